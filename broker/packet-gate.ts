@@ -1,0 +1,113 @@
+/**
+ * Stops packets that are too large where their first bytes arrive, before anything collects them: aedes itself would gather up to 256 MB.
+ * A publish is emptied and goes on under `DROPPED_TOPIC`, so that the broker still acknowledges it: a client that gets no acknowledgement
+ * sends the same again after every reconnection. Its payload is discarded as it comes in.
+ */
+import type { Duplex } from 'node:stream';
+
+/** Where refused messages go: the broker delivers nothing of `$SYS`. */
+export const DROPPED_TOPIC = '$SYS/dropped';
+
+export interface GateOptions {
+  /** Bytes of payload that a publish may carry. */
+  maxPayloadBytes: number;
+  /** Told of each publish that was emptied. */
+  onOversize: (topic: string, payloadBytes: number) => void;
+  /** Told of a packet of another kind that cannot be meant well. The connection should end. */
+  onAbuse: (packetBytes: number) => void;
+}
+
+const PUBLISH = 3;
+/** The longest topic, packet id and lengths: what a packet needs beside a payload [MQTT-1.5.3]. */
+const LARGEST_HEAD = 65_535 + 9;
+const NOTHING = Buffer.alloc(0);
+
+/** Puts a gate before `connection`: from now on `read()` gives only bytes that it let through. */
+export function gateReads<Connection extends Duplex>(connection: Connection, options: GateOptions): Connection {
+  const admit = packetGate(options);
+  const read = connection.read;
+  connection.read = (size) => {
+    // Since Node 26 one call gives one chunk, even where more wait; aedes asks once and, if that completes no packet, not again.
+    const admitted: Buffer[] = [];
+    for (let chunk = read.call(connection, size); chunk !== null; chunk = read.call(connection, size)) admitted.push(admit(chunk));
+    const bytes = admitted.length === 1 ? admitted[0]! : Buffer.concat(admitted);
+    return bytes.length === 0 ? null : bytes;
+  };
+  return connection;
+}
+
+/** A function that is given a stream of MQTT bytes chunk by chunk and gives back what may pass. */
+export function packetGate({ maxPayloadBytes, onOversize, onAbuse }: GateOptions): (chunk: Buffer) => Buffer {
+  let undecided: Buffer = NOTHING;
+  let bytesLeft = 0;
+  let discarding = false;
+
+  return (chunk) => {
+    const bytes = undecided.length === 0 ? chunk : Buffer.concat([undecided, chunk]);
+    undecided = NOTHING;
+    const passed: Buffer[] = [];
+    let passFrom = 0;
+    let at = 0;
+    while (at < bytes.length) {
+      if (bytesLeft === 0) {
+        const packet = readHead(bytes, at, maxPayloadBytes);
+        if (packet === undefined) {
+          undecided = bytes.subarray(at);
+          break;
+        }
+        bytesLeft = packet.bytes;
+        discarding = packet.substitute !== undefined;
+        if (packet.substitute !== undefined) {
+          passed.push(bytes.subarray(passFrom, at), packet.substitute);
+          onOversize(packet.topic, packet.payloadBytes);
+        } else if (packet.bytes > maxPayloadBytes + LARGEST_HEAD) {
+          onAbuse(packet.bytes);
+          return NOTHING;
+        }
+      }
+      const step = Math.min(bytesLeft, bytes.length - at);
+      bytesLeft -= step;
+      at += step;
+      if (discarding) passFrom = at;
+    }
+    const rest = bytes.subarray(passFrom, bytes.length - undecided.length);
+    return passed.length === 0 ? rest : Buffer.concat([...passed, rest]);
+  };
+}
+
+type Head = { bytes: number; substitute: undefined } | { bytes: number; substitute: Buffer; topic: string; payloadBytes: number };
+
+/** What starts at `at`, or undefined while too little of it is here. `bytes` counts the whole packet from `at`. */
+function readHead(bytes: Buffer, at: number, maxPayloadBytes: number): Head | undefined {
+  // [MQTT-2.2.3]: the remaining length has one to four bytes of seven bits, the lowest first.
+  let remaining = 0;
+  let body = at + 1;
+  for (let shift = 0; ; shift += 7) {
+    const byte = bytes[body++];
+    if (byte === undefined) return undefined;
+    remaining += (byte & 0x7f) << shift;
+    if (byte < 0x80) break;
+    // A fifth byte is an error that the parser behind the gate reports.
+    if (shift === 21) return { bytes: body - at, substitute: undefined };
+  }
+  const size = body - at + remaining;
+  const type = bytes[at]! >> 4;
+  const qos = (bytes[at]! >> 1) & 3;
+  if (type !== PUBLISH || remaining <= maxPayloadBytes) return { bytes: size, substitute: undefined };
+
+  if (bytes.length < body + 2) return undefined;
+  const topicBytes = bytes.readUInt16BE(body);
+  const idBytes = qos > 0 ? 2 : 0;
+  const payloadBytes = remaining - 2 - topicBytes - idBytes;
+  if (payloadBytes <= maxPayloadBytes) return { bytes: size, substitute: undefined };
+  const idAt = body + 2 + topicBytes;
+  if (bytes.length < idAt + idBytes) return undefined;
+
+  const topic = Buffer.from(DROPPED_TOPIC);
+  const substitute = Buffer.concat([
+    Buffer.from([(PUBLISH << 4) | (qos << 1), 2 + topic.length + idBytes, 0, topic.length]),
+    topic,
+    bytes.subarray(idAt, idAt + idBytes),
+  ]);
+  return { bytes: size, substitute, topic: bytes.toString('utf8', body + 2, idAt), payloadBytes };
+}

@@ -1,0 +1,182 @@
+/**
+ * How an attempt ends. Every write names (id, worker, attempt) of a running job: what does not match has lost its lease, and nothing that it made is kept.
+ * Many attempts end in one transaction, their effects with them.
+ */
+import type { Transaction } from '../platform/database.ts';
+import { codeOf, messageOf, PermanentError, TransientError } from '../platform/errors.ts';
+import type { ClaimedJob } from './claim.ts';
+import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
+import { after, type Change, expiryOf, type Ledger, nowOf, rulesOf } from './job.ts';
+import { type Ended, settle, shortReason, writeReasons } from './settle.ts';
+
+export interface Completion {
+  job: Pick<ClaimedJob, 'id' | 'attempt' | 'type' | 'symbol'>;
+  result?: unknown;
+  /** Set when items failed and the type allows it. */
+  withErrors?: string | undefined;
+}
+
+export interface Failure {
+  job: Pick<ClaimedJob, 'id' | 'attempt' | 'type' | 'symbol' | 'maxAttempts' | 'queue' | 'startedAt'>;
+  error: unknown;
+}
+
+export interface Finished {
+  changes: Change[];
+  /** Jobs whose lease was lost: nothing of them was written. */
+  lost: string[];
+}
+
+/**
+ * Completes jobs and writes their effects, all in one transaction. `effects` gets the jobs that this worker still owns and writes for just those; when it
+ * throws, nothing of the call is committed.
+ */
+export function complete(
+  ledger: Ledger,
+  workerId: string,
+  completions: readonly Completion[],
+  effects?: (tx: Transaction, owned: ReadonlySet<string>) => Promise<void>,
+): Promise<Finished> {
+  return ledger.db.transaction(async (tx) => {
+    const { owned, lost } = await lockOwned(tx, workerId, completions.map(({ job }) => job));
+    const mine = completions.filter(({ job }) => owned.has(job.id));
+    if (mine.length === 0) return { changes: [], lost };
+    await effects?.(tx, new Set(owned.keys()));
+    const now = nowOf(ledger);
+    const changes: Change[] = [];
+    for (const state of ['completed', 'completed_with_errors'] as const) {
+      const done = mine.filter(({ withErrors }) => (withErrors === undefined) === (state === 'completed'));
+      if (done.length === 0) continue;
+      await tx.run('UPDATE jobs SET state = ?, ended_at = ?, due_at = ? WHERE id IN (?)', [state, now, now, sortedBytes(done.map(({ job }) => job.id))]);
+      changes.push(...done.map(({ job, withErrors }) => ({ ...changeOf(job, state, workerId), reason: withErrors })));
+    }
+    const results = mine.filter(({ result, withErrors }) => result !== undefined || withErrors !== undefined);
+    if (results.length > 0)
+      await tx.run(
+        'INSERT INTO job_results (job_id, code, reason, result) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason), result = VALUES(result)',
+        [
+          results.map(({ job, result, withErrors }) => [
+            idToBytes(job.id),
+            withErrors === undefined ? null : 'job.items_failed',
+            withErrors === undefined ? null : shortReason(withErrors),
+            result === undefined ? null : JSON.stringify(result),
+          ]),
+        ],
+      );
+    const ended = mine.map(({ job, withErrors }): Ended => ({ id: job.id, state: withErrors === undefined ? 'completed' : 'completed_with_errors', hasDependents: owned.get(job.id) === true }));
+    changes.push(...(await settle(tx, ledger, ended)));
+    return { changes, lost };
+  });
+}
+
+/** Commits a part of a running job (some of its items and their effects), if this worker still owns it. Returns false when the lease is lost: nothing was written. */
+export function commitPart(ledger: Ledger, workerId: string, job: { id: string; attempt: number }, effects: (tx: Transaction) => Promise<void>): Promise<boolean> {
+  return ledger.db.transaction(async (tx) => {
+    const { owned } = await lockOwned(tx, workerId, [job]);
+    if (!owned.has(job.id)) return false;
+    await effects(tx);
+    return true;
+  });
+}
+
+/**
+ * Ends attempts that threw. A `PermanentError` fails the job at once; anything else is tried again after the type's backoff with ±20 % jitter (or the other
+ * side's own wish, when that is later) until the attempts are used up.
+ */
+export function fail(ledger: Ledger, workerId: string, failures: readonly Failure[], random: () => number = Math.random): Promise<Finished> {
+  return ledger.db.transaction(async (tx) => {
+    const { owned, lost } = await lockOwned(tx, workerId, failures.map(({ job }) => job));
+    const now = nowOf(ledger);
+    const changes: Change[] = [];
+    const ended: Ended[] = [];
+    const rested: Ended[] = [];
+    const retries: [Buffer, Date][] = [];
+    const attempts: unknown[][] = [];
+    const final: { id: string; code: string; reason: string }[] = [];
+    for (const { job, error } of failures) {
+      if (!owned.has(job.id)) continue;
+      const code = codeOf(error).slice(0, 64);
+      const last = error instanceof PermanentError || job.attempt >= job.maxAttempts;
+      const reason = shortReason(last && !(error instanceof PermanentError) ? `${messageOf(error)} (attempt ${job.attempt} of ${job.maxAttempts})` : messageOf(error));
+      attempts.push([idToBytes(job.id), job.attempt, workerId, job.startedAt, now, last ? 'failed' : 'retried', code, reason]);
+      if (last) {
+        final.push({ id: job.id, code, reason });
+        ended.push({ id: job.id, state: 'failed', reason, hasDependents: owned.get(job.id) === true });
+        changes.push({ ...changeOf(job, 'failed', workerId), reason });
+      } else {
+        const runAt = after(now, backoff(ledger, job, error, random));
+        retries.push([idToBytes(job.id), runAt]);
+        rested.push({ id: job.id, state: 'failed', hasDependents: false });
+        changes.push({ ...changeOf(job, 'scheduled', workerId), reason: `${reason}; tried again at ${runAt.toISOString()}` });
+      }
+    }
+    if (retries.length > 0)
+      await tx.run(`UPDATE jobs SET state = 'scheduled', worker_id = NULL, due_at = CASE id ${retries.map(() => 'WHEN ? THEN ?').join(' ')} END WHERE id IN (?)`, [
+        ...retries.flat(),
+        retries.map(([id]) => id).sort(Buffer.compare),
+      ]);
+    if (final.length > 0) await tx.run("UPDATE jobs SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [now, now, sortedBytes(final.map(({ id }) => id))]);
+    await writeReasons(tx, final);
+    await recordAttempts(tx, attempts);
+    // A job that waits for its retry gives its slot back, but its dependents go on waiting for it.
+    changes.push(...(await settle(tx, ledger, [...ended, ...rested])));
+    return { changes, lost };
+  });
+}
+
+/** Gives running jobs back unfinished (shutdown): ready at once, without using up an attempt. */
+export function handBack(ledger: Ledger, workerId: string, jobs: readonly Failure['job'][], reason: string): Promise<Finished> {
+  return ledger.db.transaction(async (tx) => {
+    const { owned, lost } = await lockOwned(tx, workerId, jobs);
+    const mine = jobs.filter(({ id }) => owned.has(id));
+    if (mine.length === 0) return { changes: [], lost };
+    const now = nowOf(ledger);
+    for (const [queue, group] of Map.groupBy(mine, (job) => job.queue))
+      // The token only goes up, so the allowance does too.
+      await tx.run("UPDATE jobs SET state = 'ready', worker_id = NULL, max_attempts = max_attempts + 1, due_at = ? WHERE id IN (?)", [
+        expiryOf(ledger, queue, now),
+        sortedBytes(group.map(({ id }) => id)),
+      ]);
+    await recordAttempts(
+      tx,
+      mine.map((job) => [idToBytes(job.id), job.attempt, workerId, job.startedAt, now, 'handed_back', 'worker.shutdown', shortReason(reason)]),
+    );
+    const freed = await settle(
+      tx,
+      ledger,
+      mine.map(({ id }) => ({ id, state: 'cancelled', hasDependents: false })),
+    );
+    return { changes: [...mine.map((job) => ({ ...changeOf(job, 'ready', workerId), reason })), ...freed], lost };
+  });
+}
+
+/** Locks the jobs that this worker runs with this attempt; the value says whether others depend on the job. */
+async function lockOwned(tx: Transaction, workerId: string, jobs: readonly { id: string; attempt: number }[]): Promise<{ owned: Map<string, boolean>; lost: string[] }> {
+  const rows = await tx.rows<{ id: Buffer; attempt: number; has_dependents: number }>(
+    "SELECT id, attempt, has_dependents FROM jobs WHERE id IN (?) AND state = 'running' AND worker_id = ? ORDER BY id FOR UPDATE",
+    [sortedBytes(jobs.map(({ id }) => id)), workerId],
+  );
+  const attemptOf = new Map(jobs.map(({ id, attempt }) => [id, attempt]));
+  const owned = new Map<string, boolean>();
+  for (const row of rows) {
+    const id = idFromBytes(row.id);
+    if (attemptOf.get(id) === row.attempt) owned.set(id, row.has_dependents === 1);
+  }
+  return { owned, lost: jobs.filter(({ id }) => !owned.has(id)).map(({ id }) => id) };
+}
+
+export async function recordAttempts(tx: Transaction, rows: readonly (readonly unknown[])[]): Promise<void> {
+  if (rows.length > 0) await tx.run('INSERT IGNORE INTO job_attempts (job_id, attempt, worker_id, started_at, ended_at, outcome, code, reason) VALUES ?', [rows]);
+}
+
+function backoff(ledger: Ledger, job: Failure['job'], error: unknown, random: () => number): number {
+  const list = rulesOf(ledger, job.type).backoffSeconds;
+  const seconds = list[Math.min(job.attempt, list.length) - 1] ?? 0;
+  const jittered = seconds * (0.8 + 0.4 * random());
+  const wished = error instanceof TransientError && error.retryAfterMs !== undefined ? error.retryAfterMs / 1000 : 0;
+  return Math.max(jittered, wished);
+}
+
+function changeOf(job: { id: string; type: string; symbol: string | null; attempt: number }, state: Change['state'], worker: string): Change {
+  return { id: job.id, type: job.type, symbol: job.symbol, state, attempt: job.attempt, worker };
+}

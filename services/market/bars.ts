@@ -1,0 +1,43 @@
+/** What a market source delivers, and what the database keeps. Dates are the session's calendar date in the exchange's own zone, `YYYY-MM-DD`. */
+
+/** One daily bar, raw: prices as they were traded that day, in the instrument's currency per share; volume in shares of that day. */
+export interface Bar {
+  date: string;
+  open: number;
+  high: number;
+  low: number;
+  close: number;
+  /** Close scaled for all later splits and dividends, as the source knew them at `asOf`. */
+  adjustedClose: number;
+  volume: number;
+}
+
+/** A split (`value` = new shares for one old) or a cash dividend (`value` = dollars per share of that day), on its ex-date. */
+export interface CorporateAction {
+  date: string;
+  kind: 'split' | 'dividend';
+  value: number;
+}
+
+/** Both ends inclusive; without `to`: up to the newest there is. */
+export interface DateRange {
+  from: string;
+  to?: string | undefined;
+}
+
+export type SourceName = 'yahoo_finance' | 'lean' | 'alpha_vantage' | 'cached' | 'simulated';
+
+/** A source's answer: bars ascending by date, no date twice. */
+export interface BarsAnswer {
+  symbol: string;
+  source: SourceName;
+  /** The moment the data was true: of the request for a live source, of the newest bar's close for a file. The last bar is live while this is before its session's close. */
+  asOf: Temporal.Instant;
+  bars: Bar[];
+  actions: CorporateAction[];
+  currency?: string | undefined;
+  /** The exchange's zone, as the source names it. */
+  timeZone?: string | undefined;
+  /** True when the data is stored data given again because nothing newer could be had. */
+  stale?: boolean | undefined;
+}

@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pool } from 'mysql2/promise';
+import { RateLimiterMySQL, RateLimiterRes } from 'rate-limiter-flexible';
+import { messageOf, TransientError } from '../../platform/errors.ts';
+import type { SourceName } from '../bars.ts';
+import type { Budget } from './chain.ts';
+
+/**
+ * The rate budget that all workers share: `perMinute` requests a source and window, counted in one row a source. A source that is not named in `perMinute` (local ones)
+ * has no limit and costs nothing, not even a question to the database.
+ *
+ * When the window is used up a call waits for the next one if that begins within `maxWaitMs`, else throws `TransientError('source.rate_limited')` with the wait as
+ * `retryAfterMs`. Windows are fixed, so up to two budgets may be spent around a window's edge; machines' clocks must agree to a fraction of a window.
+ * A database that cannot be asked: `TransientError('source.budget_unavailable')`.
+ *
+ * The table is ours to create; the library inserts three values in this order:
+ * CREATE TABLE source_budget (`key` VARCHAR(255) NOT NULL, points INT NOT NULL DEFAULT 0, expire BIGINT UNSIGNED NULL, PRIMARY KEY (`key`)) ENGINE = InnoDB
+ */
+export function sourceBudget({
+  pool,
+  database,
+  perMinute,
+  table = 'source_budget',
+  windowSeconds = 60,
+  maxWaitMs = 5_000,
+}: {
+  pool: Pool;
+  /** The schema that holds `table`: the library writes it into its statements. */
+  database: string;
+  perMinute: Partial<Record<SourceName, number>>;
+  table?: string;
+  /** For tests: how long a "minute" is. */
+  windowSeconds?: number;
+  maxWaitMs?: number;
+}): Budget {
+  const limiters = new Map(
+    Object.entries(perMinute).map(([source, points]) => [
+      source,
+      new RateLimiterMySQL({
+        storeClient: pool.pool,
+        storeType: 'pool',
+        dbName: database,
+        tableName: table,
+        tableCreated: true,
+        // One row a source, for ever: nothing to clear.
+        clearExpiredByTimeout: false,
+        keyPrefix: 'source',
+        points,
+        duration: windowSeconds,
+        // Once this process has seen the window used up, it asks the database no more until the next.
+        inMemoryBlockOnConsumed: points,
+      }),
+    ]),
+  );
+
+  return async (source, signal) => {
+    signal.throwIfAborted();
+    const limiter = limiters.get(source);
+    if (limiter === undefined) return;
+    const deadline = performance.now() + maxWaitMs;
+    for (;;) {
+      const waitMs = await take(limiter, source);
+      if (waitMs === 0) return;
+      if (performance.now() + waitMs > deadline) {
+        throw new TransientError(
+          'source.rate_limited',
+          `${source}: the budget of ${limiter.points} requests per ${windowSeconds} s is used up, again in ${Math.ceil(waitMs / 1000)} s`,
+          { retryAfterMs: waitMs },
+        );
+      }
+      await pause(waitMs, signal);
+    }
+  };
+}
+
+/** Takes a token: 0, or the milliseconds until there are tokens again. */
+async function take(limiter: RateLimiterMySQL, source: SourceName): Promise<number> {
+  try {
+    await limiter.consume(source);
+    return 0;
+  } catch (error) {
+    if (error instanceof RateLimiterRes) return Math.max(1, Math.ceil(error.msBeforeNext));
+    throw new TransientError('source.budget_unavailable', `${source}: cannot ask for the rate budget: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
+}

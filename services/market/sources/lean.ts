@@ -1,0 +1,146 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../../platform/clock.ts';
+import { ConfigError, PermanentError, TransientError } from '../../platform/errors.ts';
+import type { Bar, BarsAnswer, DateRange } from '../bars.ts';
+import { parseSymbol } from '../symbol.ts';
+import { actionsOf, factorWalk, parseFactors } from './lean-factors.ts';
+import { isFolder, isMissing, malformedLine, textLines, zippedLines } from './lean-files.ts';
+import type { MarketSource } from './source.ts';
+
+const timeZone = 'America/New_York';
+
+/** A stretch of a security's life under one ticker, both ends inclusive. */
+interface Tenure {
+  ticker: string;
+  from: string;
+  to: string;
+}
+
+/**
+ * The daily bars of US equities in a QuantConnect Lean data folder: `equity/usa/daily/{ticker}.zip`, `factor_files/{ticker}.csv`, `map_files/{ticker}.csv`.
+ *
+ * A day file holds what was traded under its ticker on each day, whoever had the ticker: `wm.zip` is Washington Mutual to 2008 and Waste Management from 2009-08-05,
+ * `goog.zip` is today's GOOGL before 2014-04-03, `eem.zip` another company before 2003-04-11. (Seen in the files: the reference prices of `bac`, `wm` and `goog`'s factor
+ * files are the raw closes of the day files only from the day the map file names on, and `qqq.zip` has no bar while the fund was called QQQQ.) So a bar belongs to the
+ * security only if the map file gives it that ticker on that day; days under an older ticker come from that ticker's file, and are missing where the folder has none.
+ *
+ * Adjusted close = raw × price factor × split factor. `asOf` is 16:00 in New York on the newest bar's date. Nothing is kept between calls.
+ * Errors: `ConfigError('source.lean_path')` at once for a path that is no such folder; `source.unknown_symbol` (permanent); `source.malformed`, `source.unavailable` (transient).
+ */
+export function leanSource({ path, clock }: { path: string; clock: Clock }): MarketSource {
+  const folder = join(path, 'equity', 'usa');
+  const daily = join(folder, 'daily');
+  if (!statSync(daily, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new ConfigError(
+      'source.lean_path',
+      `"${path}" is not a Lean data folder: there is no folder ${daily}; give the folder that holds equity/usa/daily`,
+    );
+  }
+
+  return {
+    name: 'lean',
+    async bars(text, range, signal): Promise<BarsAnswer> {
+      signal.throwIfAborted();
+      const symbol = parseSymbol(text);
+      const ticker = symbol.toLowerCase();
+      const mapFile = join(folder, 'map_files', `${ticker}.csv`);
+      const factorFile = join(folder, 'factor_files', `${ticker}.csv`);
+      const tenures = tenuresOf(mapFile, await textLines(mapFile)) ?? [{ ticker, from: '0000-00-00', to: '9999-99-99' }];
+      const factors = parseFactors(factorFile, (await textLines(factorFile)) ?? []);
+
+      const days: RawDay[] = [];
+      for (const name of new Set(tenures.map((tenure) => tenure.ticker))) {
+        const theirs = tenures.filter((tenure) => tenure.ticker === name);
+        for await (const day of dayFile(join(daily, `${name}.zip`), signal)) {
+          const belongs = theirs.some(({ from, to }) => from <= day.date && day.date <= to);
+          if (belongs && day.date > (factors.worthlessUntil ?? '')) days.push(day);
+        }
+      }
+      days.sort((a, b) => (a.date < b.date ? -1 : 1));
+      const newest = days.at(-1);
+      if (newest === undefined) {
+        if (!(await isFolder(daily))) throw new TransientError('source.unavailable', `lean: the folder ${daily} is gone`);
+        throw new PermanentError('source.unknown_symbol', `lean: unknown symbol ${symbol}: no bars of it under ${daily}`);
+      }
+
+      const factorOf = factorWalk(factors.rows);
+      const adjusted = days.map((day): Bar => ({ ...day, adjustedClose: day.close * factorOf(day.date) }));
+      const actions = actionsOf(factors.rows, (date) => sessionAfter(date, days));
+      const close = Temporal.PlainDate.from(newest.date).toZonedDateTime({ timeZone, plainTime: '16:00' }).toInstant();
+      const now = clock.now();
+      return {
+        symbol,
+        source: 'lean',
+        asOf: Temporal.Instant.compare(close, now) < 0 ? close : now,
+        bars: within(adjusted, range),
+        actions: within(actions, range),
+        currency: 'USD',
+        timeZone,
+      };
+    },
+  };
+}
+
+type RawDay = Omit<Bar, 'adjustedClose'>;
+
+const PRICE_SCALE = 10_000;
+const DAY = /^(\d{4})(\d\d)(\d\d) \d\d:\d\d,(\d+(?:\.\d+)?),(\d+(?:\.\d+)?),(\d+(?:\.\d+)?),(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)\r?$/;
+
+/** The days of one day file, ascending; none where there is no such file. */
+async function* dayFile(file: string, signal: AbortSignal): AsyncGenerator<RawDay> {
+  let number = 0;
+  let previous = '';
+  try {
+    for await (const line of zippedLines(file, signal)) {
+      number++;
+      const [, year, month, day, open, high, low, close, volume] = DAY.exec(line) ?? [];
+      const date = `${year}-${month}-${day}`;
+      if (year === undefined || date <= previous) {
+        throw malformedLine(file, number, line, 'a later "YYYYMMDD 00:00,open,high,low,close,volume"');
+      }
+      previous = date;
+      yield {
+        date,
+        open: Number(open) / PRICE_SCALE,
+        high: Number(high) / PRICE_SCALE,
+        low: Number(low) / PRICE_SCALE,
+        close: Number(close) / PRICE_SCALE,
+        volume: Number(volume),
+      };
+    }
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+/**
+ * Reads `date,ticker[,exchange]` rows. The first row's date is the security's first day; each further row names the last day of a ticker, and the last row's date is
+ * the delisting (2050-12-31 = alive).
+ */
+function tenuresOf(file: string, lines: string[] | undefined): Tenure[] | undefined {
+  const tenures: Tenure[] = [];
+  for (const [index, line] of (lines ?? []).entries()) {
+    const [, year, month, day, ticker] = /^(\d{4})(\d\d)(\d\d),([a-z0-9._-]+)(?:,\w*)?$/i.exec(line) ?? [];
+    const to = `${year}-${month}-${day}`;
+    const before = tenures.at(-1);
+    if (ticker === undefined || (before !== undefined && to <= before.to)) {
+      throw malformedLine(file, index + 1, line, 'a later date and a ticker');
+    }
+    const from = before === undefined ? to : Temporal.PlainDate.from(before.to).add({ days: 1 }).toString();
+    tenures.push({ ticker: ticker.toLowerCase(), from, to });
+  }
+  return lines === undefined ? undefined : tenures;
+}
+
+/** The next day with a bar; within a hole of more than a week (an older ticker's missing file) the next weekday. */
+function sessionAfter(date: string, days: RawDay[]): string {
+  const following = days.find((day) => day.date > date)?.date;
+  const start = Temporal.PlainDate.from(date);
+  if (following !== undefined && start.until(following).days <= 7) return following;
+  return start.add({ days: start.dayOfWeek >= 5 ? 8 - start.dayOfWeek : 1 }).toString();
+}
+
+function within<T extends { date: string }>(rows: T[], { from, to }: DateRange): T[] {
+  return rows.filter(({ date }) => date >= from && (to === undefined || date <= to));
+}

@@ -1,0 +1,256 @@
+/**
+ * What the database keeps of the market. Every write takes rows of many symbols at once and is idempotent: the same rows again change nothing, older data never
+ * replaces newer, and a live bar replaces itself.
+ */
+import type { Sql, Transaction } from '../platform/database.ts';
+import type { Analysis } from './analysis.ts';
+import type { Bar, BarsAnswer, CorporateAction, DateRange, SourceName } from './bars.ts';
+
+/** The row of a symbol: all that freshness and priority need. */
+export interface SymbolState {
+  symbol: string;
+  /** Date of the newest stored bar, and the moment it was true. */
+  newestBar: string | null;
+  asOf: Date | null;
+  /** The last time a source answered, newer data or not. */
+  checkedAt: Date | null;
+  /** Newest raw close, in the instrument's currency. */
+  close: number | null;
+  currency: string | null;
+  timeZone: string | null;
+  source: SourceName | null;
+  analysedAt: Date | null;
+  analysedBar: string | null;
+  analysedAsOf: Date | null;
+  /** 20-day realised, annualised. */
+  volatility: number | null;
+}
+
+interface SymbolRow {
+  symbol: string;
+  newest_bar: string | null;
+  as_of: Date | null;
+  checked_at: Date | null;
+  close: string | null;
+  currency: string | null;
+  time_zone: string | null;
+  source: SourceName | null;
+  analysed_at: Date | null;
+  analysed_bar: string | null;
+  analysed_as_of: Date | null;
+  volatility: number | null;
+}
+
+/** The states of many symbols in one read; those never fetched are absent. */
+export async function readSymbols(sql: Sql, symbols: readonly string[]): Promise<Map<string, SymbolState>> {
+  if (symbols.length === 0) return new Map();
+  const rows = await sql.rows<SymbolRow>(
+    `SELECT symbol, newest_bar, as_of, checked_at, close, currency, time_zone, source, analysed_at, analysed_bar, analysed_as_of, volatility
+       FROM symbols WHERE symbol IN (?)`,
+    [symbols],
+  );
+  return new Map(
+    rows.map((row) => [
+      row.symbol,
+      {
+        symbol: row.symbol,
+        newestBar: row.newest_bar,
+        asOf: row.as_of,
+        checkedAt: row.checked_at,
+        close: row.close === null ? null : Number(row.close),
+        currency: row.currency,
+        timeZone: row.time_zone,
+        source: row.source,
+        analysedAt: row.analysed_at,
+        analysedBar: row.analysed_bar,
+        analysedAsOf: row.analysed_as_of,
+        volatility: row.volatility,
+      },
+    ]),
+  );
+}
+
+/** Rows of `bars` to write, with where they come from. */
+export interface StoredBar extends Bar {
+  symbol: string;
+  source: SourceName;
+  asOf: Date;
+}
+
+/** Rows a statement: a year of bars of two symbols, about 60 KB of text. */
+const CHUNK = 500;
+
+/** Inserts bars or replaces those of the same day that are not newer. */
+export async function storeBars(tx: Transaction, bars: readonly StoredBar[]): Promise<void> {
+  for (let start = 0; start < bars.length; start += CHUNK) {
+    // as_of comes last: assignments run from left to right, and each one before it compares with the stored moment.
+    await tx.run(
+      `INSERT INTO bars (symbol, date, open, high, low, close, adjusted_close, volume, source, as_of) VALUES ?
+       ON DUPLICATE KEY UPDATE
+         open = IF(VALUES(as_of) >= as_of, VALUES(open), open), high = IF(VALUES(as_of) >= as_of, VALUES(high), high),
+         low = IF(VALUES(as_of) >= as_of, VALUES(low), low), close = IF(VALUES(as_of) >= as_of, VALUES(close), close),
+         adjusted_close = IF(VALUES(as_of) >= as_of, VALUES(adjusted_close), adjusted_close),
+         volume = IF(VALUES(as_of) >= as_of, VALUES(volume), volume), source = IF(VALUES(as_of) >= as_of, VALUES(source), source),
+         as_of = GREATEST(as_of, VALUES(as_of))`,
+      [
+        bars
+          .slice(start, start + CHUNK)
+          .map((bar) => [bar.symbol, bar.date, bar.open, bar.high, bar.low, bar.close, bar.adjustedClose, bar.volume, bar.source, bar.asOf]),
+      ],
+    );
+  }
+}
+
+/** Deletes all bars and actions of symbols: before real data replaces simulated data, or a changed adjustment replaces all rows. */
+export async function clearBars(tx: Transaction, symbols: readonly string[]): Promise<void> {
+  if (symbols.length === 0) return;
+  await tx.run('DELETE FROM bars WHERE symbol IN (?)', [symbols]);
+  await tx.run('DELETE FROM corporate_actions WHERE symbol IN (?)', [symbols]);
+}
+
+export interface StoredAction extends CorporateAction {
+  symbol: string;
+  source: SourceName;
+  asOf: Date;
+}
+
+/** Inserts or replaces splits and dividends. */
+export async function storeActions(tx: Transaction, actions: readonly StoredAction[]): Promise<void> {
+  for (let start = 0; start < actions.length; start += CHUNK)
+    await tx.run(
+      'INSERT INTO corporate_actions (symbol, date, kind, value, source, as_of) VALUES ? ON DUPLICATE KEY UPDATE value = VALUES(value), source = VALUES(source), as_of = VALUES(as_of)',
+      [actions.slice(start, start + CHUNK).map((action) => [action.symbol, action.date, action.kind, action.value, action.source, action.asOf])],
+    );
+}
+
+/** What a successful answer changes in the symbol's row. The newest bar and its close stay where the answer had nothing newer. */
+export interface SymbolCheck {
+  symbol: string;
+  newestBar: string | null;
+  asOf: Date | null;
+  checkedAt: Date;
+  close: number | null;
+  currency: string | null;
+  timeZone: string | null;
+  source: SourceName;
+}
+
+export async function storeChecks(tx: Transaction, checks: readonly SymbolCheck[]): Promise<void> {
+  if (checks.length === 0) return;
+  await tx.run(
+    `INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, close, currency, time_zone, source) VALUES ?
+     ON DUPLICATE KEY UPDATE
+       close = IF(newest_bar IS NULL OR VALUES(newest_bar) >= newest_bar, VALUES(close), close),
+       as_of = IF(newest_bar IS NULL OR VALUES(newest_bar) >= newest_bar, VALUES(as_of), as_of),
+       source = IF(newest_bar IS NULL OR VALUES(newest_bar) >= newest_bar, VALUES(source), source),
+       newest_bar = COALESCE(GREATEST(newest_bar, VALUES(newest_bar)), newest_bar, VALUES(newest_bar)),
+       checked_at = GREATEST(COALESCE(checked_at, VALUES(checked_at)), VALUES(checked_at)),
+       currency = COALESCE(VALUES(currency), currency), time_zone = COALESCE(VALUES(time_zone), time_zone)`,
+    [checks.map((row) => [row.symbol, row.newestBar, row.asOf, row.checkedAt, row.close, row.currency, row.timeZone, row.source])],
+  );
+}
+
+export interface StoredAnalysis extends Analysis {
+  computedAt: Date;
+  barsUsed: number;
+  /** The moment the newest bar was true. */
+  asOf: Date | null;
+}
+
+/** Inserts or replaces the analysis of a day, and the symbol's row with it. */
+export async function storeAnalyses(tx: Transaction, analyses: readonly StoredAnalysis[]): Promise<void> {
+  if (analyses.length === 0) return;
+  await tx.run(
+    `INSERT INTO analyses (symbol, date, computed_at, bars_used, indicators, \`signal\`, confidence, reasons) VALUES ?
+     ON DUPLICATE KEY UPDATE computed_at = VALUES(computed_at), bars_used = VALUES(bars_used), indicators = VALUES(indicators), \`signal\` = VALUES(\`signal\`),
+       confidence = VALUES(confidence), reasons = VALUES(reasons)`,
+    [
+      analyses.map((row) => [
+        row.symbol,
+        row.date,
+        row.computedAt,
+        row.barsUsed,
+        JSON.stringify(row.values),
+        row.signal,
+        row.confidence,
+        JSON.stringify(row.reasons),
+      ]),
+    ],
+  );
+  await tx.run(
+    `INSERT INTO symbols (symbol, analysed_at, analysed_bar, analysed_as_of, volatility) VALUES ?
+     ON DUPLICATE KEY UPDATE analysed_at = VALUES(analysed_at), analysed_bar = VALUES(analysed_bar), analysed_as_of = VALUES(analysed_as_of), volatility = VALUES(volatility)`,
+    [analyses.map((row) => [row.symbol, row.computedAt, row.date, row.asOf, row.values.volatility20])],
+  );
+}
+
+interface BarRow {
+  symbol: string;
+  date: string;
+  open: string;
+  high: string;
+  low: string;
+  close: string;
+  adjusted_close: string;
+  volume: string;
+}
+
+function barOf(row: BarRow): Bar {
+  return {
+    date: row.date,
+    open: Number(row.open),
+    high: Number(row.high),
+    low: Number(row.low),
+    close: Number(row.close),
+    adjustedClose: Number(row.adjusted_close),
+    volume: Number(row.volume),
+  };
+}
+
+const BAR_COLUMNS = 'b.symbol, b.date, b.open, b.high, b.low, b.close, b.adjusted_close, b.volume';
+
+/** Stored bars of one symbol in a range, ascending. */
+export async function readBars(sql: Sql, symbol: string, range: DateRange): Promise<Bar[]> {
+  const rows = await sql.rows<BarRow>(`SELECT ${BAR_COLUMNS} FROM bars b WHERE b.symbol = ? AND b.date BETWEEN ? AND ? ORDER BY b.date`, [
+    symbol,
+    range.from,
+    range.to ?? '9999-12-31',
+  ]);
+  return rows.map(barOf);
+}
+
+/** The bars of each symbol within `days` calendar days before its own newest one, ascending; one read for all. A range on the primary key of each symbol. */
+export async function readNewestBars(sql: Sql, symbols: readonly string[], days: number): Promise<Map<string, Bar[]>> {
+  const bars = new Map<string, Bar[]>(symbols.map((symbol) => [symbol, []]));
+  if (symbols.length === 0) return bars;
+  const rows = await sql.rows<BarRow>(
+    `SELECT STRAIGHT_JOIN ${BAR_COLUMNS} FROM symbols s JOIN bars b ON b.symbol = s.symbol AND b.date >= s.newest_bar - INTERVAL ? DAY
+      WHERE s.symbol IN (?) ORDER BY b.symbol, b.date`,
+    [days, symbols],
+  );
+  for (const row of rows) bars.get(row.symbol)?.push(barOf(row));
+  return bars;
+}
+
+/** What is stored of a symbol, as the `cached` source gives it again; undefined when nothing is. */
+export async function readStored(sql: Sql, symbol: string, range: DateRange): Promise<Pick<BarsAnswer, 'bars' | 'actions' | 'asOf' | 'currency' | 'timeZone'> | undefined> {
+  const state = (await readSymbols(sql, [symbol])).get(symbol);
+  if (state === undefined || state.asOf === null) return undefined;
+  const [bars, actions] = await Promise.all([readBars(sql, symbol, range), readActions(sql, symbol, range)]);
+  return {
+    bars,
+    actions,
+    asOf: Temporal.Instant.fromEpochMilliseconds(state.asOf.getTime()),
+    currency: state.currency ?? undefined,
+    timeZone: state.timeZone ?? undefined,
+  };
+}
+
+/** Splits and dividends of one symbol in a range, ascending. */
+export async function readActions(sql: Sql, symbol: string, range: DateRange): Promise<CorporateAction[]> {
+  const rows = await sql.rows<{ date: string; kind: CorporateAction['kind']; value: string }>(
+    'SELECT date, kind, value FROM corporate_actions WHERE symbol = ? AND date BETWEEN ? AND ? ORDER BY date, kind',
+    [symbol, range.from, range.to ?? '9999-12-31'],
+  );
+  return rows.map(({ date, kind, value }) => ({ date, kind, value: Number(value) }));
+}

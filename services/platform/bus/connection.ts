@@ -1,0 +1,130 @@
+import type { Socket } from 'node:net';
+import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
+import { ConfigError, messageOf } from '../errors.ts';
+
+/** Where the broker is and who we are to it. */
+export interface BrokerAddress {
+  /** Such as `mqtts://user:password@broker.example:8883` (or mqtt, ws, wss); wins over host, port, username, password. */
+  url?: string | undefined;
+  host?: string | undefined;
+  port?: number | undefined;
+  username?: string | undefined;
+  password?: string | undefined;
+  /** Encrypts the connection to `host`, and for an encrypted `url` too says whom to believe: `ca` is PEM text, without it the system's authorities; `verify: false` for trials only. */
+  tls?: { ca?: string | undefined; verify?: boolean | undefined } | undefined;
+  /** Seconds; after one and a half of it without a sign of life the broker publishes the last will. */
+  keepalive?: number | undefined;
+  /** 4 is MQTT 3.1.1, which every broker speaks; 5 only where the broker offers it. */
+  protocolVersion?: 4 | 5 | undefined;
+}
+
+export interface ConnectionEvents {
+  up(): void;
+  /** After a lost connection, and after every attempt that failed. */
+  down(reason: string): void;
+}
+
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 2000;
+const CONNECT_TIMEOUT_MS = 5000;
+const END_TIMEOUT_MS = 1000;
+/** MQTT 5 ends a session with its connection unless told otherwise; 3.1.1 brokers keep it as long as they are configured to. */
+const SESSION_EXPIRY_SECONDS = 7 * 24 * 3600;
+
+const PORTS = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443 } as const;
+
+/** Options that every client of ours has in common. Throws `ConfigError('bus.invalid_url')`. */
+export function clientOptions(address: BrokerAddress): IClientOptions {
+  return {
+    ...(address.url === undefined
+      ? {
+          protocol: address.tls === undefined ? 'mqtt' : 'mqtts',
+          host: address.host ?? '127.0.0.1',
+          port: address.port ?? PORTS[address.tls === undefined ? 'mqtt' : 'mqtts'],
+          ...credentials(address.username, address.password),
+        }
+      : parseUrl(address.url, address)),
+    ...(address.tls?.ca !== undefined && { ca: address.tls.ca }),
+    rejectUnauthorized: address.tls?.verify ?? true,
+    keepalive: address.keepalive ?? 60,
+    protocolVersion: address.protocolVersion ?? 4,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    queueQoSZero: false,
+    resubscribe: false,
+    reconnectOnConnackError: false,
+  };
+}
+
+function credentials(username: string | undefined, password: string | undefined): IClientOptions {
+  return { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
+}
+
+// Not left to mqtt.js: its parser breaks a password with "%" or "@" and lets a query set the client id.
+function parseUrl(text: string, { username, password }: BrokerAddress): IClientOptions {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const protocol = url?.protocol.slice(0, -1) as keyof typeof PORTS;
+  // The text itself is not repeated: it may hold a password.
+  if (url === undefined || url.hostname === '' || !(protocol in PORTS)) {
+    throw new ConfigError(
+      'bus.invalid_url',
+      "the broker's url is not one: write it like mqtt://user:password@host:1883, with mqtt, mqtts, ws or wss",
+    );
+  }
+  return {
+    protocol,
+    // [::1] in a URL is ::1 to the system.
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port) || PORTS[protocol],
+    path: url.pathname + url.search,
+    ...(url.username === ''
+      ? credentials(username, password)
+      : credentials(decodeURIComponent(url.username), decodeURIComponent(url.password))),
+  };
+}
+
+/** Opens a connection that comes back by itself, after 100 ms at first and never later than 2 s, for as long as it takes. */
+export function openConnection(
+  address: BrokerAddress,
+  options: { clientId: string; persistent: boolean; will?: IClientOptions['will'] },
+  events: ConnectionEvents,
+): MqttClient {
+  const client = mqtt.connect({
+    ...clientOptions(address),
+    clientId: options.clientId,
+    clean: !options.persistent,
+    ...(options.will && { will: options.will }),
+    ...(options.persistent && address.protocolVersion === 5 && { properties: { sessionExpiryInterval: SESSION_EXPIRY_SECONDS } }),
+    reconnectPeriod: FIRST_RETRY_MS,
+  });
+  let reason: string | undefined;
+  client.on('connect', () => {
+    reason = undefined;
+    client.options.reconnectPeriod = FIRST_RETRY_MS;
+    sendAtOnce(client);
+    events.up();
+  });
+  // mqtt.js reads the period anew before each attempt. The jitter keeps a house full of services from knocking at the same moment.
+  client.on('reconnect', () => {
+    const doubled = Math.min(2 * (client.options.reconnectPeriod ?? FIRST_RETRY_MS), LONGEST_RETRY_MS);
+    client.options.reconnectPeriod = doubled * (0.75 + Math.random() / 4);
+  });
+  client.on('error', (error) => {
+    reason = messageOf(error);
+  });
+  client.on('close', () => events.down(reason ?? 'the broker closed the connection'));
+  return client;
+}
+
+/** Nagle's algorithm would hold a small packet back until the one before it is acknowledged. */
+export function sendAtOnce(client: MqttClient): void {
+  (client.stream as Partial<Socket>).setNoDelay?.(true);
+}
+
+/** Says goodbye (so that the broker drops the last will), and hangs up after a second without an answer. */
+export async function endConnection(client: MqttClient): Promise<void> {
+  for (const id of Object.keys(client.outgoing)) client.removeOutgoingMessage(Number(id));
+  if (!client.connected) return client.endAsync(true);
+  const hangUp = setTimeout(() => client.stream.destroy(), END_TIMEOUT_MS);
+  await client.endAsync();
+  clearTimeout(hangUp);
+}

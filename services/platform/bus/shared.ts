@@ -1,0 +1,36 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import mqtt from 'mqtt';
+import type { Encoded } from '../messages.ts';
+import { type BrokerAddress, clientOptions } from './connection.ts';
+
+const PROBE_MS = 1000;
+
+export function sharedFilter(group: string, filter: string): string {
+  return `$share/${group}/${filter}`;
+}
+
+/**
+ * Whether the broker delivers to shared subscriptions: three brokers grant them and then deliver nothing, so the only proof is a message to oneself. A connection of its own,
+ * because another subscription of the same client would hear the message too. `message` is one that this account may publish and hear; it is sent unretained.
+ */
+export async function sharedWorks(address: BrokerAddress, clientId: string, message: Encoded): Promise<boolean> {
+  const client = mqtt.connect({ ...clientOptions(address), clientId, clean: true, reconnectPeriod: 0 });
+  const failed = new Promise<false>((resolve) => {
+    client.on('error', () => resolve(false));
+    client.on('close', () => resolve(false));
+  });
+  const probe = async (): Promise<boolean> => {
+    await new Promise<void>((resolve) => client.on('connect', () => resolve()));
+    const heard = new Promise<true>((resolve) => {
+      client.on('message', (_topic, payload, { retain }) => !retain && payload.equals(Buffer.from(message.payload)) && resolve(true));
+    });
+    await client.subscribeAsync(sharedFilter(randomUUID(), message.topic), { qos: 1 });
+    await client.publishAsync(message.topic, message.payload, { qos: 1 });
+    return heard;
+  };
+  // A probe that cannot even subscribe has answered the question.
+  const answer = await Promise.race([probe().catch(() => false), failed, delay(PROBE_MS, false, { ref: false })]);
+  client.end(true);
+  return answer;
+}

@@ -1,0 +1,101 @@
+import { isDeepStrictEqual } from 'node:util';
+import { elementOf, join, leaves, nearestKey, type Shape, shapeOf } from './keys.ts';
+import { isMap, type Layer } from './layers.ts';
+import { type Problem, shown } from './problems.ts';
+import { ALIASES, RETIRED, retiredEntry } from './retired.ts';
+import { schema } from './schema.ts';
+
+/** A value that somebody gave to a key, before substitution and validation. */
+export interface Setting {
+  value: unknown;
+  /** Where it stands, for messages: `config/production.yaml:14` or `option --set`. `below` is a path inside the value. */
+  place(below?: string): string;
+  origin: Origin;
+}
+
+/** Where an effective value comes from. */
+export type Origin = { readonly file: string; readonly line: number } | 'default' | `environment ${string}` | `option ${string}`;
+
+/** What the settings of all layers come to: for each key its candidates, the weakest first. */
+export interface Admitted {
+  settings: Map<string, Setting[]>;
+  /** Retired keys that were met: key, place and reason. */
+  retired: { key: string; place: string; why: string }[];
+}
+
+/** Takes a layer's settings in, and finds its unknown and retired keys. */
+export function admit(layer: Layer, admitted: Admitted, problems: Problem[]): void {
+  /** What this layer set a key to, and under which spelling. */
+  const given = new Map<string, { value: unknown; spelling: string }>();
+
+  const put = (path: string, value: unknown, spelling: string) => {
+    const place = (below = '') => `${layer.file}:${layer.lineOf(below === '' ? spelling : join(spelling, below))}`;
+    const earlier = given.get(path);
+    if (earlier !== undefined && !isDeepStrictEqual(value, earlier.value)) {
+      const other = `"${earlier.spelling}" (line ${layer.lineOf(earlier.spelling)})`;
+      problems.push({
+        code: 'config.conflicting_keys',
+        text: `${place()}: "${spelling}" and ${other} are one key with two values; keep one of them`,
+      });
+      return;
+    }
+    given.set(path, { value, spelling });
+    if (!layer.applies) return;
+    const origin = layer.isDefault ? 'default' : { file: layer.file, line: layer.lineOf(spelling) };
+    admitted.settings.set(path, [...(admitted.settings.get(path) ?? []), { value, place, origin }]);
+  };
+
+  const walk = (value: Record<string, unknown>, shape: Shape, section: string) => {
+    for (const [name, content] of Object.entries(value)) {
+      const path = join(section, name);
+      if (isRetired(path, content)) continue;
+      const node = Object.hasOwn(shape, name) ? shape[name] : undefined;
+      const below = node === undefined ? foreignShape(path) : shapeOf(node);
+      if (Object.hasOwn(ALIASES, path)) put(ALIASES[path]!, content, path);
+      else if (below !== undefined && isMap(content)) walk(content, below, path);
+      else if (below !== undefined && content !== null) {
+        const wrong = `is a section with keys of its own, got ${shown(content)}`;
+        problems.push({ code: 'config.wrong_type', text: `${layer.file}:${layer.lineOf(path)}: ${path}: ${wrong}` });
+      } else if (below === undefined && node !== undefined) put(path, withoutRetiredItems(content, path), path);
+      else if (below === undefined) problems.push(unknownKey(layer, section, name, siblingsOf(shape, section)));
+    }
+  };
+
+  const isRetired = (path: string, value: unknown): boolean => {
+    const entry = retiredEntry(path, value);
+    if (entry === undefined) return false;
+    if (layer.applies && (entry.unless === undefined || value !== entry.unless))
+      admitted.retired.push({ key: path, place: `${layer.file}:${layer.lineOf(path)}`, why: entry.why });
+    return true;
+  };
+
+  const withoutRetiredItems = (value: unknown, path: string): unknown => {
+    if (!Array.isArray(value) || elementOf(leaves.get(path)!) === undefined) return value;
+    return value.filter(
+      (item, index) => !(isMap(item) && Object.entries(item).some(([name, part]) => isRetired(`${path}.${index}.${name}`, part))),
+    );
+  };
+
+  if (isMap(layer.value)) walk(layer.value, schema.shape, '');
+  else if (layer.value != null) {
+    const text = `${layer.file}:${layer.lineOf('')}: must hold sections such as "worker:", holds ${shown(layer.value)}`;
+    problems.push({ code: 'config.wrong_type', text });
+  }
+}
+
+/** A section that holds nothing but other spellings or retired keys: it may be opened, and has no keys of its own. */
+function foreignShape(path: string): Shape | undefined {
+  return [...Object.keys(ALIASES), ...RETIRED.map(({ key }) => key)].some((key) => key.startsWith(`${path}.`)) ? {} : undefined;
+}
+
+function siblingsOf(shape: Shape, section: string): string[] {
+  const spellings = Object.keys(ALIASES).filter((key) => section === '' || key.startsWith(`${section}.`));
+  return [...Object.keys(shape), ...spellings.map((key) => (section === '' ? key : key.slice(section.length + 1)).split('.')[0]!)];
+}
+
+function unknownKey(layer: Layer, section: string, name: string, siblings: readonly string[]): Problem {
+  const near = nearestKey(section, name, siblings);
+  const wayOut = near === undefined ? `known there: ${[...new Set(siblings)].join(', ')}` : `did you mean "${near}"?`;
+  const path = join(section, name);
+  return { code: 'config.unknown_key', text: `${layer.file}:${layer.lineOf(path)}: unknown key "${path}"; ${wayOut}` };
+}

@@ -1,0 +1,100 @@
+import type { z } from 'zod';
+import type { Setting } from './admit.ts';
+import { isSecret, leaves, nearest } from './keys.ts';
+import { type Problem, shown } from './problems.ts';
+import type { Resolved } from './resolve.ts';
+
+/** What the schema found wrong, in words: where the value stands, which key, what it must be, what it is, and the default. */
+export function explain(
+  issue: z.core.$ZodIssue,
+  resolved: ReadonlyMap<string, Resolved>,
+  standard: (key: string) => Setting | undefined,
+): Problem {
+  const path = issue.path.join('.');
+  const leaf = [...leaves.keys()].find((key) => path === key || path.startsWith(`${key}.`));
+  return leaf === undefined ? sectionProblem(path, issue, resolved) : leafProblem(leaf, path, issue, resolved.get(leaf), standard(leaf));
+}
+
+/** A rule over several keys of a section: placed at the strongest of them. */
+function sectionProblem(path: string, issue: z.core.$ZodIssue, resolved: ReadonlyMap<string, Resolved>): Problem {
+  const inside = [...resolved].filter(([key]) => key.startsWith(`${path}.`)).map(([, { setting }]) => setting);
+  const strongest = inside.findLast(({ origin }) => origin !== 'default') ?? inside.at(-1);
+  return { code: codeOf(issue), text: `${strongest?.place() ?? 'config/default.yaml'}: ${path}: ${issue.message}` };
+}
+
+function leafProblem(
+  leaf: string,
+  path: string,
+  issue: z.core.$ZodIssue,
+  found: Resolved | undefined,
+  standard: Setting | undefined,
+): Problem {
+  if (found === undefined) return { code: 'config.missing_value', text: `${leaf}: has no value; config/default.yaml must give one` };
+  const below = path.slice(leaf.length + 1);
+  const value = below
+    .split('.')
+    .reduce<unknown>((part, name) => (name === '' ? part : (part as Record<string, unknown> | undefined)?.[name]), found.value);
+  const by = typeof found.origin === 'string' && found.origin.startsWith('environment') ? ` (from ${found.origin})` : '';
+  const hint =
+    below === '' && standard !== undefined && standard !== found.setting
+      ? `; the default is ${shownUnlessSecret(leaf, standard.value)}`
+      : '';
+  const text = `${found.setting.place(below)}: ${path}: ${wanted(issue, value)}, got ${shownUnlessSecret(leaf, value)}${by}${hint}`;
+  return { code: codeOf(issue), text };
+}
+
+function shownUnlessSecret(path: string, value: unknown): string {
+  return isSecret(path) ? '•••' : shown(value);
+}
+
+function codeOf(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'custom':
+      return (issue.params as { code?: string } | undefined)?.code ?? 'config.invalid_value';
+    case 'too_small':
+    case 'too_big':
+      return 'config.out_of_range';
+    case 'invalid_value':
+      return 'config.unknown_value';
+    case 'unrecognized_keys':
+      return 'config.unknown_key';
+    case 'invalid_format':
+      return 'config.invalid_value';
+    default:
+      return 'config.wrong_type';
+  }
+}
+
+const TYPES: Record<string, string> = {
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  string: 'text',
+  array: 'a list',
+  object: 'a map',
+};
+
+function wanted(issue: z.core.$ZodIssue, value: unknown): string {
+  switch (issue.code) {
+    case 'too_small':
+      if (issue.origin === 'array' || issue.origin === 'string') return 'must not be empty';
+      return `must be ${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`;
+    case 'too_big':
+      return `must be at most ${issue.maximum}`;
+    case 'invalid_value': {
+      const near = typeof value === 'string' ? nearest(value, issue.values.map(String)) : undefined;
+      return `must be ${issue.values.length === 1 ? '' : 'one of '}${issue.values.join(', ')}${near === undefined ? '' : ` (did you mean "${near}"?)`}`;
+    }
+    case 'invalid_type':
+      return `must be ${TYPES[issue.expected] ?? issue.expected}`;
+    case 'unrecognized_keys':
+      return `has unknown ${issue.keys.length === 1 ? 'key' : 'keys'} ${issue.keys.join(', ')}`;
+    case 'invalid_union':
+      return `must be ${issue.errors
+        .flat()
+        .map((option) => wanted(option, value).replace('must be ', ''))
+        .join(' or ')}`;
+    default:
+      return issue.message;
+  }
+}

@@ -1,0 +1,114 @@
+import type { z } from 'zod';
+import { schema } from './schema.ts';
+
+/** The schema as a tree of names: sections hold keys, keys hold values. */
+
+export type Shape = Record<string, z.ZodType>;
+export type Kind = 'number' | 'boolean' | 'list' | 'text' | 'map';
+
+interface Definition {
+  type: string;
+  innerType?: z.ZodType;
+  in?: z.ZodType;
+  element?: z.ZodType;
+  shape?: Shape;
+}
+
+const definition = (node: z.ZodType) => node.def as unknown as Definition;
+
+/** A section's keys; undefined for a key that holds a value. */
+export function shapeOf(node: z.ZodType): Shape | undefined {
+  return definition(node).shape;
+}
+
+export function isNullable(node: z.ZodType): boolean {
+  return definition(node).type === 'nullable';
+}
+
+/** What a value must become when it arrives as text (environment, command line). */
+export function kindOf(node: z.ZodType): Kind {
+  const { type, innerType, in: input } = definition(node);
+  if (type === 'nullable') return kindOf(innerType!);
+  if (type === 'pipe') return kindOf(input!);
+  if (type === 'number' || type === 'boolean') return type;
+  // The one union that is not of numbers takes text as well.
+  if (type === 'union')
+    return (node.def as unknown as { options: z.ZodType[] }).options.every((option) => definition(option).type === 'literal')
+      ? 'number'
+      : 'text';
+  return type === 'array' ? 'list' : type === 'object' ? 'map' : 'text';
+}
+
+/** The schema of a list's items; undefined for anything but a list. */
+export function elementOf(node: z.ZodType): z.ZodType | undefined {
+  const { element, innerType, in: input } = definition(node);
+  if (element !== undefined) return element;
+  const inner = innerType ?? input;
+  return inner === undefined ? undefined : elementOf(inner);
+}
+
+/** Every key that holds a value, with its schema, in the order of the schema: `worker.poll_interval`. */
+export const leaves: ReadonlyMap<string, z.ZodType> = new Map(walk(schema, ''));
+
+function* walk(node: z.ZodType, path: string): Generator<[string, z.ZodType]> {
+  const shape = shapeOf(node);
+  if (shape === undefined) yield [path, node];
+  else for (const [name, child] of Object.entries(shape)) yield* walk(child, join(path, name));
+}
+
+export function join(path: string, name: string | number): string {
+  return path === '' ? String(name) : `${path}.${name}`;
+}
+
+export function isSecret(path: string): boolean {
+  return leaves.get(path)?.meta()?.secret === true;
+}
+
+/** Every key that has an effect, those of list items as `scheduler.schedules[].cron`. Each must be read somewhere in the services. */
+export function usedKeys(): string[] {
+  return [...leaves].flatMap(([path, node]) => {
+    const item = elementOf(node);
+    return item !== undefined && shapeOf(item) ? [...walk(item, '')].map(([name]) => `${path}[].${name}`) : [path];
+  });
+}
+
+/**
+ * The known key that was most likely meant by `name` in section `section`: a sibling at most a third of its letters away, else the same name elsewhere.
+ * Undefined when nothing is near.
+ */
+export function nearestKey(section: string, name: string, siblings: Iterable<string>): string | undefined {
+  const near = nearest(name, siblings);
+  if (near !== undefined) return join(section, near);
+  return (
+    [...leaves.keys()].find((path) => path === name || path.endsWith(`.${name}`)) ?? sections().find((path) => path.endsWith(`.${name}`))
+  );
+}
+
+function sections(): string[] {
+  const all = [...leaves.keys()].flatMap((path) => path.split('.').map((_, depth, names) => names.slice(0, depth).join('.')));
+  return [...new Set(all)];
+}
+
+/** The candidate nearest to `word` by edit distance, at most a third of its letters (and at least two) away. */
+export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let least = Math.max(2, Math.floor(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(word, candidate);
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best;
+}
+
+/** Levenshtein's distance: letters to insert, delete or replace. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}

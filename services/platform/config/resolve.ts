@@ -1,0 +1,51 @@
+import type { z } from 'zod';
+import type { Admitted, Origin, Setting } from './admit.ts';
+import { elementOf, isNullable, kindOf, leaves, shapeOf } from './keys.ts';
+import { isMap } from './layers.ts';
+import type { Problem } from './problems.ts';
+import { type Environment, substitute, typed } from './substitute.ts';
+
+/** The effective value of a key, with the setting it came from. */
+export interface Resolved {
+  value: unknown;
+  setting: Setting;
+  origin: Origin;
+}
+
+/** The strongest value of each key, its variables filled in. Null where a key knows no null means "not set here": the value below it holds. */
+export function resolve({ settings }: Admitted, env: Environment, problems: Problem[]): Map<string, Resolved> {
+  const resolved = new Map<string, Resolved>();
+  for (const [path, node] of leaves) {
+    for (const setting of settings.get(path)?.toReversed() ?? []) {
+      const { value: filled, variables, faults } = substitute(setting.value, env);
+      for (const { code, text } of faults) problems.push({ code, text: `${setting.place()}: ${path}: ${text}` });
+      // Its text would only be refused once more.
+      if (faults.length > 0) break;
+      const value = fitted(filled, setting.value, node);
+      if (value === null && !isNullable(node)) continue;
+      resolved.set(path, { value, setting, origin: variables.length > 0 ? `environment ${variables.join(', ')}` : setting.origin });
+      break;
+    }
+  }
+  return resolved;
+}
+
+/** Gives text that came out of a variable the type its key wants. Text that was written as text stays text, except `yes`, `off` and the like for a boolean. */
+function fitted(filled: unknown, written: unknown, node: z.ZodType): unknown {
+  if (typeof filled === 'string') return filled !== written || kindOf(node) === 'boolean' ? typedFor(filled, node) : filled;
+  const item = elementOf(node);
+  if (Array.isArray(filled) && item !== undefined) return filled.map((part, index) => fitted(part, (written as unknown[])[index], item));
+  const shape = shapeOf(node);
+  if (!isMap(filled) || shape === undefined) return filled;
+  return Object.fromEntries(
+    Object.entries(filled).map(([name, part]) => [
+      name,
+      Object.hasOwn(shape, name) ? fitted(part, (written as Record<string, unknown>)[name], shape[name]!) : part,
+    ]),
+  );
+}
+
+export function typedFor(text: string, node: z.ZodType): unknown {
+  const item = elementOf(node);
+  return typed(text, kindOf(node), item === undefined ? 'text' : kindOf(item));
+}

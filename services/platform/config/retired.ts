@@ -1,0 +1,49 @@
+/** Keys that files of earlier deployments hold and that have no effect here, each with the reason. `*` stands for one name or list position. */
+interface RetiredKey {
+  key: string;
+  why: string;
+  /** The one value that says what is true here anyway: no warning for it. */
+  unless?: unknown;
+}
+
+export const RETIRED: readonly RetiredKey[] = [
+  { key: 'queue.backend', why: 'MQTT is the only message bus', unless: 'mqtt' },
+  { key: 'queue.topic_prefix', why: 'topics are fixed, see asyncapi.yaml' },
+  { key: 'queue.priority_queues.*.topic_prefix', why: 'topics are fixed, see asyncapi.yaml' },
+  { key: 'queue.mqtt.topics', why: 'topics are fixed, see asyncapi.yaml' },
+  { key: 'stock_jobs.analysis.llm_timeout', why: 'reserved: no language model is called in this version' },
+  { key: 'stock_jobs.analysis.analysis_priority', why: 'the analysis is the technical one, always' },
+  { key: 'jobs.timeouts.batch_analysis', why: 'an analysis is one job a symbol, under jobs.timeouts.stock_analysis' },
+  {
+    key: 'portfolio.sources.*.database_table',
+    why: 'holdings are kept per user in own tables; fill them with "stockmesh portfolio import"',
+  },
+  { key: 'integration.web_ui', why: 'the pages of the earlier web application are not served' },
+  { key: 'integration.python', why: 'no Python script is run; fetching and analysis are built in' },
+  { key: 'integration.apis.openai', why: 'reserved: no language model is called in this version' },
+  { key: 'integration.openai', why: 'reserved: no language model is called in this version' },
+  { key: 'integration.apis', why: 'the budget of all sources is stock_jobs.data_fetch.rate_limit, timeout and max_retries' },
+  { key: 'integration.cache', why: 'the database is the cache' },
+  { key: 'integration', why: 'nothing of the earlier application is called' },
+];
+
+/** Other spellings of used keys. */
+export const ALIASES: Readonly<Record<string, string>> = {
+  'freshness.market_open': 'portfolio.freshness_schedule.market_open',
+  'freshness.market_closed': 'portfolio.freshness_schedule.market_closed',
+  'freshness.weekend': 'portfolio.freshness_schedule.weekend',
+  'freshness.default': 'stock_jobs.portfolio_priority.data_staleness_threshold',
+};
+
+const PATTERNS = RETIRED.map((entry) => ({ entry, names: entry.key.split('.') }));
+
+/** The entry that retires a path or a section above it. A section that has entries of its own below it is opened first, for their sharper reasons. */
+export function retiredEntry(path: string, value: unknown): RetiredKey | undefined {
+  const given = path.split('.');
+  const found = PATTERNS.find(
+    ({ names }) => names.length <= given.length && names.every((name, index) => name === '*' || name === given[index]),
+  );
+  if (found === undefined) return undefined;
+  const opens = typeof value === 'object' && value !== null && RETIRED.some(({ key }) => key.startsWith(`${path}.`));
+  return opens ? undefined : found.entry;
+}

@@ -1,0 +1,318 @@
+import { Cron } from 'croner';
+import { z } from 'zod';
+import { COMPONENTS, LEVELS, type Level } from '../log.ts';
+
+/**
+ * The tree under `job_processor:`. What each key means, its unit and its default stand in `config/default.yaml`, which holds every key; here stands what is
+ * accepted. All times are plain numbers in the unit that the default file names.
+ */
+
+const count = (least = 0, most = Number.MAX_SAFE_INTEGER) => z.number().int().min(least).max(most);
+const duration = () => z.number().positive();
+const share = () => z.number().min(0).max(1);
+const text = () => z.string().min(1);
+const secret = () => z.string().nullable().meta({ secret: true });
+const port = (least = 1) => count(least, 65_535);
+const priority = () => count(1, 10);
+
+/** Refuses with a code of its own instead of the general one. */
+const because = (code: string, message: string) => ({ message, params: { code } });
+
+const SOURCES = ['yahoo_finance', 'lean', 'alpha_vantage', 'cached', 'simulated'] as const;
+
+/** What a schedule can start. */
+const SCHEDULED_JOBS = ['fetch_portfolios'] as const;
+
+/** Job types by every name a file may give them; the longer ones are those of earlier deployments. */
+const JOB_TYPES = {
+  fetch: 'fetch',
+  batch_fetch: 'batch_fetch',
+  analysis: 'analysis',
+  stock_fetch: 'fetch',
+  stock_batch_fetch: 'batch_fetch',
+  portfolio_fetch: 'batch_fetch',
+  portfolio_priority: 'fetch',
+  stock_analysis: 'analysis',
+  batch_analysis: 'analysis',
+} as const;
+
+const LEVEL_NAMES: Record<string, Level> = {
+  ...Object.fromEntries(LEVELS.map((level) => [level, level])),
+  warning: 'warn',
+  critical: 'fatal',
+};
+
+/** `INFO`, `WARNING` and the like are the names of earlier deployments. */
+const logLevel = z
+  .string()
+  .refine((name) => Object.hasOwn(LEVEL_NAMES, name.toLowerCase()), because('config.unknown_value', `must be one of ${LEVELS.join(', ')}`))
+  .transform((name) => LEVEL_NAMES[name.toLowerCase()]!);
+
+const BYTES: Record<string, number> = { '': 1, b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 };
+
+/** `50MB` or a plain number of bytes; 1 KB = 1024 bytes. */
+const size = z
+  .union([z.number(), z.string()])
+  .transform((value) => {
+    const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kmg]?b|)$/i.exec(String(value)) ?? [];
+    return digits === undefined ? Number.NaN : Math.round(Number(digits) * BYTES[unit!.toLowerCase()]!);
+  })
+  .refine((bytes) => bytes >= 1024, because('config.out_of_range', 'must be a size of at least 1KB, such as 50MB'));
+
+const queue = (first: number, last: number) =>
+  z.strictObject({
+    priority: count(first, last),
+    max_jobs: count(1),
+    ttl: duration(),
+  });
+
+const worker = z.strictObject({
+  worker_id: text().nullable(),
+  name: text(),
+  max_concurrent_jobs: count(1, 1000),
+  supported_job_types: z
+    .array(z.enum(Object.keys(JOB_TYPES) as (keyof typeof JOB_TYPES)[]).transform((name) => JOB_TYPES[name]))
+    .transform((types) => [...new Set(types)]),
+  capabilities: z.array(text()),
+  poll_interval: duration(),
+  max_execution_time: duration(),
+  heartbeat_interval: duration(),
+  grace_period: z.number().min(0),
+  batch: z.strictObject({ size: count(1, 1000), wait: z.number().min(0).max(1000) }),
+});
+
+const mqtt = z.strictObject({
+  url: secret(),
+  host: text().nullable(),
+  port: port(),
+  username: text().nullable(),
+  password: secret(),
+  tls: z.strictObject({ enabled: z.boolean(), ca_file: text().nullable(), verify: z.boolean() }),
+  protocol_version: z.union([z.literal(4), z.literal(5)]),
+  keepalive: count(0, 65_535),
+  client_id_prefix: z.string().regex(/^[A-Za-z0-9_-]{1,40}$/, 'must be 1-40 letters, digits, "_" or "-"'),
+  publish_timeout: duration(),
+  max_in_flight: count(1, 65_535),
+  websocket_port: port().nullable(),
+  max_payload: count(1024, 268_435_455),
+});
+
+const stockJobs = z.strictObject({
+  portfolio_priority: z.strictObject({
+    data_staleness_threshold: duration(),
+    portfolio_priority_boost: count(0, 10),
+    max_concurrent_per_user: count(1),
+  }),
+  data_fetch: z
+    .strictObject({
+      batch_size: count(1, 1000),
+      rate_limit: count(1),
+      sources: z
+        .array(z.enum(SOURCES))
+        .min(1)
+        .refine((names) => new Set(names).size === names.length, because('config.duplicate_value', 'names a source twice')),
+      max_retries: count(0, 100),
+      retry_backoff: z.array(z.number().min(0)).min(1),
+      timeout: duration(),
+      history_days: count(1),
+      breaker: z.strictObject({ failures: count(1), reset_after: duration() }),
+      lean: z.strictObject({ path: text().nullable() }),
+      simulated: z.strictObject({ enabled: z.boolean(), seed: count(0, 2 ** 32 - 1) }),
+      alpha_vantage: z.strictObject({ api_key: secret() }),
+    })
+    .refine(
+      ({ sources, lean }) => !sources.includes('lean') || lean.path !== null,
+      because('config.missing_value', 'sources names "lean": stock_jobs.data_fetch.lean.path must name its data folder'),
+    )
+    .refine(
+      ({ sources, simulated }) => !sources.includes('simulated') || simulated.enabled,
+      because('config.conflicting_keys', 'sources names "simulated": stock_jobs.data_fetch.simulated.enabled must be true for it'),
+    ),
+  analysis: z.strictObject({ cache_ttl: duration(), warm_up_bars: count(250) }),
+});
+
+const jobs = z.strictObject({
+  priority_rules: z.strictObject({
+    user_login: priority(),
+    user_request: priority(),
+    scheduled_update: priority(),
+    background_analysis: priority(),
+    maintenance: priority(),
+  }),
+  default_priority: priority(),
+  max_retries: count(0, 100),
+  retry_delay: z.number().min(0),
+  cleanup_after_days: duration(),
+  timeouts: z.strictObject({ stock_fetch: duration(), portfolio_fetch: duration(), stock_analysis: duration() }),
+});
+
+const portfolio = z.strictObject({
+  sources: z.array(z.strictObject({ csv_file: text() })),
+  freshness_schedule: z.strictObject({ market_open: duration(), market_closed: duration(), weekend: duration() }),
+  stale_alert_hours: duration(),
+  priority_factors: z
+    .strictObject({ user_activity: share(), portfolio_value: share(), data_age: share(), market_volatility: share() })
+    .check(({ value, issues }) => {
+      const sum = Object.values(value).reduce((total, weight) => total + weight, 0);
+      if (Math.abs(sum - 1) <= 1e-9) return;
+      const terms = Object.entries(value).map(([name, weight]) => `${name} ${weight}`);
+      const message = `the weights must add up to 1, these add up to ${Number(sum.toPrecision(12))}: ${terms.join(' + ')}`;
+      issues.push({ code: 'custom', input: value, ...because('config.weights_sum', message) });
+    }),
+  factor_scales: z
+    .strictObject({
+      activity_half_life_days: duration(),
+      activity_saturation: duration(),
+      value_floor: duration(),
+      value_ceiling: duration(),
+      volatility_floor: z.number().min(0),
+      volatility_ceiling: duration(),
+    })
+    .refine(
+      (scales) => scales.value_floor < scales.value_ceiling,
+      because('config.out_of_range', 'value_floor must be below value_ceiling'),
+    )
+    .refine(
+      (scales) => scales.volatility_floor < scales.volatility_ceiling,
+      because('config.out_of_range', 'volatility_floor must be below volatility_ceiling'),
+    ),
+  predictive: z.strictObject({
+    enabled: z.boolean(),
+    lead_minutes: duration(),
+    lookback_days: count(1, 365),
+    min_logins: count(1),
+  }),
+});
+
+const timeZone = text().refine(
+  isTimeZone,
+  because('config.bad_time_zone', 'is not a time zone; use an IANA name such as America/New_York'),
+);
+
+const cron = text().check(({ value, issues }) => {
+  const fault = cronFault(value);
+  if (fault !== undefined)
+    issues.push({ code: 'custom', input: value, ...because('config.bad_cron', `is not a cron expression: ${fault}`) });
+});
+
+const scheduler = z.strictObject({
+  lease: duration(),
+  schedules: z
+    .array(
+      z.strictObject({
+        name: text(),
+        cron,
+        time_zone: timeZone,
+        job: z.enum(SCHEDULED_JOBS),
+        skip_holidays: z.boolean(),
+      }),
+    )
+    .refine(
+      (all) => new Set(all.map(({ name }) => name)).size === all.length,
+      because('config.duplicate_value', 'two schedules have the same name'),
+    ),
+  stats_interval: duration(),
+  promote_interval: duration(),
+  reap_interval: duration(),
+  announce_interval: duration(),
+  ageing: z.strictObject({ interval: duration(), levels: count(0, 9) }),
+  retention: z.strictObject({ interval: duration(), batch: count(1, 10_000) }),
+});
+
+const logging = z.strictObject({
+  level: logLevel,
+  format: z.enum(['auto', 'json', 'pretty']),
+  file: text().nullable(),
+  max_size: size,
+  backup_count: count(0, 1000),
+  component_logs: z.strictObject(
+    Object.fromEntries(COMPONENTS.map((name) => [name, text().nullable()])) as Record<
+      (typeof COMPONENTS)[number],
+      z.ZodNullable<z.ZodString>
+    >,
+  ),
+});
+
+const monitoring = z.strictObject({
+  enabled: z.boolean(),
+  format: z.enum(['prometheus', 'json']),
+  host: text(),
+  port: port(0),
+  health_check_enabled: z.boolean(),
+  stock_metrics: z.strictObject({
+    fetch_latency: z.boolean(),
+    portfolio_timing: z.boolean(),
+    queue_depth: z.boolean(),
+    worker_efficiency: z.boolean(),
+  }),
+  thresholds: z.strictObject({
+    max_queue_depth: count(1),
+    max_fetch_latency: duration(),
+    min_worker_efficiency: share(),
+    max_job_age: duration(),
+  }),
+});
+
+const database = z.strictObject({
+  url: secret(),
+  host: text().nullable(),
+  port: port(),
+  socket: text().nullable(),
+  username: text(),
+  password: secret(),
+  database: z.string().regex(/^[A-Za-z0-9_$-]{1,64}$/, 'must be 1-64 letters, digits, "_", "$" or "-"'),
+  pool: z
+    .strictObject({ min_connections: count(), max_connections: count(1, 10_000), idle_timeout: duration() })
+    .check(({ value, issues }) => {
+      if (value.min_connections <= value.max_connections) return;
+      const message = `min_connections (${value.min_connections}) must not be above max_connections (${value.max_connections})`;
+      issues.push({ code: 'custom', input: value, ...because('config.pool_size', message) });
+    }),
+});
+
+export const schema = z.strictObject({
+  worker,
+  queue: z.strictObject({
+    priority_queues: z.strictObject({ foreground: queue(1, 3), background_fetch: queue(4, 6), background_analysis: queue(7, 10) }),
+    mqtt,
+  }),
+  stock_jobs: stockJobs,
+  jobs,
+  portfolio,
+  scheduler,
+  storage: z.strictObject({ data_folder: text() }),
+  logging,
+  monitoring,
+  database,
+});
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+/** The whole configuration, under the names that the files use. Frozen. */
+export type Config = DeepReadonly<z.output<typeof schema>>;
+
+/** Seconds a claim holds without a heartbeat: two missed heartbeats, by rule. */
+export function leaseSeconds(config: Pick<Config, 'worker'>): number {
+  return 2 * config.worker.heartbeat_interval;
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    // Not Intl.DateTimeFormat, which takes 20 ms the first time.
+    Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name);
+    return !/^[+-]/.test(name);
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}
+
+/** What is wrong with a cron expression; undefined when it will run some day. */
+function cronFault(expression: string): string | undefined {
+  try {
+    return new Cron(expression, { paused: true }).nextRun() === null ? 'no such day will ever come' : undefined;
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) return error.message.replace(/^CronPattern: /, '');
+    throw error;
+  }
+}

@@ -1,0 +1,30 @@
+import { isSecret, leaves } from './keys.ts';
+import type { LoadedConfig, Origin } from './load.ts';
+
+/** One key of `stockmesh config show`: its effective value and where that comes from. */
+export interface ConfigRow {
+  key: string;
+  value: unknown;
+  origin: string;
+}
+
+/** Every key in the order of the schema. A secret that is set is shown as `•••`, with its origin. */
+export function describeConfig(
+  { config, origins }: LoadedConfig,
+  { secrets = 'hidden' }: { secrets?: 'hidden' | 'shown' } = {},
+): ConfigRow[] {
+  return [...leaves.keys()].map((key) => {
+    const value = key.split('.').reduce<unknown>((section, name) => (section as Record<string, unknown>)[name], config);
+    const hidden = secrets === 'hidden' && isSecret(key) && value !== null;
+    return { key, value: hidden ? '•••' : value, origin: originText(origins.get(key)!) };
+  });
+}
+
+/** What `stockmesh config show --json` prints. Stable for scripts. */
+export function configJson(loaded: LoadedConfig, options?: { secrets?: 'hidden' | 'shown' }) {
+  return { environment: loaded.environment, warnings: loaded.warnings, keys: describeConfig(loaded, options) };
+}
+
+function originText(origin: Origin): string {
+  return typeof origin === 'string' ? origin : `${origin.file}:${origin.line}`;
+}

@@ -1,0 +1,59 @@
+import type { Kind } from './keys.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A value with its variables filled in: which variables it came from, and what was wrong. */
+interface Substituted {
+  value: unknown;
+  variables: string[];
+  faults: { code: string; text: string }[];
+}
+
+// $${ stands for a literal ${; a name, then optionally :- and the text to use when the variable is unset or empty.
+const VARIABLE = /\$(\$?)\{([^}]*)\}?/g;
+const REFERENCE = /^([A-Za-z_]\w*)(?::-((?:[^$]|\$(?!\{))*))?$/;
+
+/** Fills `${NAME}` and `${NAME:-default}` in every string of a value. */
+export function substitute(value: unknown, env: Environment): Substituted {
+  const result: Substituted = { value, variables: [], faults: [] };
+  result.value = fill(value, env, result);
+  return result;
+}
+
+function fill(value: unknown, env: Environment, result: Substituted): unknown {
+  if (Array.isArray(value)) return value.map((item) => fill(item, env, result));
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, env, result)]));
+  if (typeof value !== 'string' || !value.includes('${')) return value;
+  return value.replace(VARIABLE, (whole, escaped: string, content: string) => {
+    if (escaped !== '') return whole.slice(1);
+    const [, name, fallback] = REFERENCE.exec(content) ?? [];
+    if (name === undefined || !whole.endsWith('}')) {
+      result.faults.push({
+        code: 'config.bad_variable',
+        text: `"\${${content.split(':-')[0]}…" is no variable; write \${NAME} or \${NAME:-default}, and $\${ for a plain \${`,
+      });
+      return whole;
+    }
+    const given = env[name];
+    if (given !== undefined && (given !== '' || fallback === undefined)) {
+      result.variables.push(name);
+      return given;
+    }
+    if (fallback === undefined)
+      result.faults.push({ code: 'config.unset_variable', text: `variable ${name} is not set; set it, or write \${${name}:-default}` });
+    return fallback ?? whole;
+  });
+}
+
+/** Text from the environment or the command line as the kind its key wants; text that does not fit stays text, for the schema to refuse. */
+export function typed(text: string, kind: Kind, itemKind: Kind): unknown {
+  const trimmed = text.trim();
+  if (kind === 'list') return trimmed === '' ? [] : trimmed.split(',').map((item) => typed(item.trim(), itemKind, 'text'));
+  if (trimmed === '') return null;
+  if (kind === 'number' && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(trimmed)) return Number(trimmed);
+  // yes, on and the like are the booleans of YAML 1.1, for which earlier deployments were written.
+  if (kind === 'boolean' && /^(true|yes|on)$/i.test(trimmed)) return true;
+  if (kind === 'boolean' && /^(false|no|off)$/i.test(trimmed)) return false;
+  return kind === 'text' ? text : trimmed;
+}

@@ -1,0 +1,93 @@
+/** Where the database and the broker are: named in the configuration, or the embedded ones of a data folder in which stockmesh runs. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { BrokerAddress } from './bus/connection.ts';
+import type { Config } from './config/load.ts';
+import type { DatabaseOptions } from './database.ts';
+import { readSecrets } from './datafolder.ts';
+import { ConfigError, codeOf } from './errors.ts';
+
+/** What a running `stockmesh up` says of itself to services and commands over the same data folder. */
+const runtimeSchema = z.object({
+  pid: z.number().int(),
+  database: z.object({ socket: z.string(), port: z.number(), name: z.string() }).nullable(),
+  broker: z.object({ host: z.string(), port: z.number() }).nullable(),
+});
+export type Runtime = z.infer<typeof runtimeSchema>;
+
+const runtimeFile = (dataFolder: string): string => join(dataFolder, 'runtime.json');
+
+export function writeRuntime(dataFolder: string, runtime: Runtime): void {
+  writeFileSync(runtimeFile(dataFolder), `${JSON.stringify(runtime, null, 2)}\n`, { mode: 0o600 });
+}
+
+export function removeRuntime(dataFolder: string): void {
+  rmSync(runtimeFile(dataFolder), { force: true });
+}
+
+function readRuntime(dataFolder: string): Runtime {
+  let text: string;
+  try {
+    text = readFileSync(runtimeFile(dataFolder), 'utf8');
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    throw new ConfigError(
+      'mesh.not_running',
+      `no stockmesh runs over ${dataFolder}: start it with "npm start", name its folder with --data or STOCKMESH_DATA, or name a database with database.url and a broker with queue.mqtt.url`,
+    );
+  }
+  return runtimeSchema.parse(JSON.parse(text));
+}
+
+export type DatabaseRole = 'migrate' | 'service' | 'read';
+
+/** True when `stockmesh up` is to start a database (a broker) of its own. */
+export function usesEmbedded(config: Config): { database: boolean; broker: boolean } {
+  const { database, queue } = config;
+  return { database: !database.url && database.host === null && database.socket === null, broker: !queue.mqtt.url && queue.mqtt.host === null };
+}
+
+/** How to reach the database with a role's account. Migrations of a configured database use its account too: it must be allowed to. Errors: `ConfigError('mesh.not_running' | 'database.bad_url')`. */
+export function databaseOptions(config: Config, dataFolder: string, role: DatabaseRole): DatabaseOptions {
+  const { url, host, port, socket, username, password, database, pool } = config.database;
+  const sizes = { maxConnections: pool.max_connections, idleTimeoutMs: pool.idle_timeout * 1000 };
+  if (usesEmbedded(config).database) {
+    const { database: running } = readRuntime(dataFolder);
+    if (running === null) throw new ConfigError('mesh.not_running', `the stockmesh over ${dataFolder} uses a database of the configuration; give this command the same configuration (--config)`);
+    return { ...sizes, socketPath: running.socket, user: ACCOUNTS[role], password: readSecrets(dataFolder).database[role], database: running.name };
+  }
+  if (!url) return { ...sizes, ...(socket === null ? { host: host ?? undefined, port } : { socketPath: socket }), user: username, password: password ?? '', database };
+  const address = URL.parse(url);
+  if (address === null || !['mysql:', 'mariadb:'].includes(address.protocol) || address.pathname.length < 2)
+    throw new ConfigError('database.bad_url', 'database.url must look like mysql://user:password@host:3306/database');
+  const socketPath = address.searchParams.get('socketPath');
+  return {
+    ...sizes,
+    ...(socketPath === null ? { host: address.hostname, port: Number(address.port || 3306) } : { socketPath }),
+    user: decodeURIComponent(address.username),
+    password: decodeURIComponent(address.password),
+    database: decodeURIComponent(address.pathname.slice(1)),
+  };
+}
+
+const ACCOUNTS: Record<DatabaseRole, string> = { migrate: 'stockmesh_migrate', service: 'stockmesh', read: 'stockmesh_read' };
+
+/** How to reach the broker with an account of the mesh's own, or of the login hook. Errors: `ConfigError('mesh.not_running')`. */
+export function brokerAddress(config: Config, dataFolder: string, account: 'service' | 'hook' = 'service'): BrokerAddress {
+  const { url, host, port, username, password, tls, keepalive, protocol_version: protocolVersion } = config.queue.mqtt;
+  if (usesEmbedded(config).broker) {
+    const { broker } = readRuntime(dataFolder);
+    if (broker === null) throw new ConfigError('mesh.not_running', `the stockmesh over ${dataFolder} uses a broker of the configuration; give this command the same configuration (--config)`);
+    return { ...broker, username: account, password: readSecrets(dataFolder).mqtt[account], keepalive, protocolVersion };
+  }
+  const ca = tls.ca_file === null ? undefined : readFileSync(tls.ca_file, 'utf8');
+  return {
+    ...(url ? { url } : { host: host ?? undefined, port }),
+    ...(tls.enabled || ca !== undefined ? { tls: { ca, verify: tls.verify } } : {}),
+    username: username ?? undefined,
+    password: password || undefined,
+    keepalive,
+    protocolVersion,
+  };
+}

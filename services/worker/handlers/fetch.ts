@@ -1,0 +1,11 @@
+import { z } from 'zod';
+import { SymbolSchema } from '../../market/symbol.ts';
+import { handler } from '../handler.ts';
+import { refreshSymbol } from '../refresh.ts';
+
+const day = z.iso.date();
+
+/** A symbol made fresh; with a range: its history over that range. */
+export const FetchPayload = z.strictObject({ symbol: SymbolSchema, range: z.strictObject({ from: day, to: day.optional() }).optional() });
+
+export const fetchHandler = handler('fetch', FetchPayload, ({ symbol, range }, context) => refreshSymbol(symbol, context, range));

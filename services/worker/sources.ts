@@ -1,0 +1,41 @@
+/** The market sources that the configuration names, in its order. */
+import type { SourceName } from '../market/bars.ts';
+import { usCalendar } from '../market/calendar.ts';
+import { alphaVantageSource } from '../market/sources/alpha-vantage.ts';
+import { sourceBudget } from '../market/sources/budget.ts';
+import { cachedSource } from '../market/sources/cached.ts';
+import { type SourceChain, sourceChain } from '../market/sources/chain.ts';
+import { leanSource } from '../market/sources/lean.ts';
+import { simulatedSource } from '../market/sources/simulated.ts';
+import type { MarketSource } from '../market/sources/source.ts';
+import { yahooSource } from '../market/sources/yahoo.ts';
+import { readStored } from '../market/store.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Config } from '../platform/config/load.ts';
+import type { Database } from '../platform/database.ts';
+import { componentLogger, type Logger } from '../platform/log.ts';
+
+/** All configured sources, and the same without made-up data. */
+export async function configuredSources({ config, clock, db, log }: { config: Config; clock: Clock; db: Database; log: Logger }): Promise<{ all: SourceChain; real: SourceChain }> {
+  const { sources, timeout, breaker, rate_limit, lean, alpha_vantage, simulated } = config.stock_jobs.data_fetch;
+  const make: Record<SourceName, () => MarketSource | undefined> = {
+    yahoo_finance: () => yahooSource({ clock }),
+    lean: () => leanSource({ path: lean.path as string, clock }),
+    alpha_vantage: () => (alpha_vantage.api_key ? alphaVantageSource({ apiKey: alpha_vantage.api_key, clock }) : undefined),
+    cached: () => cachedSource({ read: (symbol, range) => readStored(db, symbol, range) }),
+    simulated: () => simulatedSource({ seed: simulated.seed, clock, isTradingDay: (date) => usCalendar.isTradingDay(date) }),
+  };
+  const made = sources.flatMap((name) => make[name]() ?? []);
+  const [schema] = await db.rows<{ name: string }>('SELECT DATABASE() AS name');
+  const budget = sourceBudget({ pool: db.pool, database: schema?.name as string, perMinute: { yahoo_finance: rate_limit, alpha_vantage: rate_limit } });
+  const chain = (parts: MarketSource[]): SourceChain =>
+    sourceChain({
+      sources: parts,
+      clock,
+      log: componentLogger(log, 'fetcher'),
+      budget,
+      timeoutMs: timeout * 1000,
+      breaker: { failures: breaker.failures, openMs: breaker.reset_after * 1000 },
+    });
+  return { all: chain(made), real: chain(made.filter(({ name }) => name !== 'simulated')) };
+}

@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import mysql from 'mysql2/promise';
+import { connectionOptions, type DatabaseOptions, type Sql } from '../services/platform/database.ts';
+import { ConfigError } from '../services/platform/errors.ts';
+
+const FOLDER = new URL('./migrations/', import.meta.url);
+
+export interface Migration {
+  version: number;
+  name: string;
+  up: string;
+  down: string;
+  checksum: string;
+}
+
+export interface MigrationStatus {
+  version: number;
+  name: string;
+  appliedAt: Date | null;
+}
+
+/** All numbered migrations of this build, ascending. */
+export async function migrations(): Promise<Migration[]> {
+  const files = (await readdir(FOLDER)).filter((file) => file.endsWith('.up.sql')).sort();
+  return Promise.all(
+    files.map(async (file) => {
+      const [up, down] = await Promise.all([
+        readFile(new URL(file, FOLDER), 'utf8'),
+        readFile(new URL(file.replace('.up.', '.down.'), FOLDER), 'utf8'),
+      ]);
+      return {
+        version: Number(file.slice(0, 4)),
+        name: file.slice(5, -7),
+        up,
+        down,
+        checksum: createHash('sha256').update(up).digest('hex').slice(0, 16),
+      };
+    }),
+  );
+}
+
+/** Applies what is missing, in order. Two that start at once wait for each other. Returns the names applied. */
+export function migrateUp(options: DatabaseOptions): Promise<string[]> {
+  return exclusively(options, async (connection, applied) => {
+    const known = await migrations();
+    refuseNewer(applied, known);
+    const names: string[] = [];
+    for (const migration of known.filter(({ version }) => !applied.has(version))) {
+      await connection.query(migration.up);
+      await connection.query('INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, UTC_TIMESTAMP(3))', [
+        migration.version,
+        migration.name,
+        migration.checksum,
+      ]);
+      names.push(migration.name);
+    }
+    return names;
+  });
+}
+
+/** Takes back the newest `steps` migrations (their tables and rows are gone afterwards). Returns the names taken back. */
+export function migrateDown(options: DatabaseOptions, steps: number): Promise<string[]> {
+  return exclusively(options, async (connection, applied) => {
+    const known = await migrations();
+    refuseNewer(applied, known);
+    const names: string[] = [];
+    for (const migration of known
+      .filter(({ version }) => applied.has(version))
+      .reverse()
+      .slice(0, steps)) {
+      await connection.query(migration.down);
+      await connection.query('DELETE FROM schema_migrations WHERE version = ?', [migration.version]);
+      names.push(migration.name);
+    }
+    return names;
+  });
+}
+
+/** Each migration of this build and when it was applied. */
+export function migrationStatus(options: DatabaseOptions): Promise<MigrationStatus[]> {
+  return exclusively(options, async (_, applied) =>
+    (await migrations()).map(({ version, name }) => ({ version, name, appliedAt: applied.get(version) ?? null })),
+  );
+}
+
+/** Refuses to run on a schema that this build does not fit. Errors: `ConfigError('schema.older' | 'schema.newer')` with the way out. */
+export async function assertSchemaCurrent(db: Sql): Promise<void> {
+  const known = await migrations();
+  const applied = await db
+    .rows<{ version: number; applied_at: Date }>('SELECT version, applied_at FROM schema_migrations')
+    .catch((error: { code?: string }) => {
+      if (error.code === 'ER_NO_SUCH_TABLE') return [];
+      throw error;
+    });
+  const versions = new Map(applied.map((row) => [row.version, row.applied_at]));
+  refuseNewer(versions, known);
+  const missing = known.filter(({ version }) => !versions.has(version));
+  if (missing.length > 0)
+    throw new ConfigError(
+      'schema.older',
+      `the database lacks ${missing.length} of ${known.length} migrations (next: ${missing[0]?.name}); run "stockmesh migrate up"`,
+    );
+}
+
+function refuseNewer(applied: ReadonlyMap<number, Date>, known: readonly Migration[]): void {
+  const newest = Math.max(...known.map(({ version }) => version));
+  const newer = [...applied.keys()].filter((version) => version > newest);
+  if (newer.length > 0)
+    throw new ConfigError(
+      'schema.newer',
+      `the database is at migration ${Math.max(...newer)}, this build knows up to ${newest}; update stockmesh, or take the newer ones back with the build that made them`,
+    );
+}
+
+/** One connection with several statements a query, for migration files only; a named lock keeps two from migrating at once. */
+async function exclusively<T>(
+  options: DatabaseOptions,
+  work: (connection: mysql.Connection, applied: Map<number, Date>) => Promise<T>,
+): Promise<T> {
+  const connection = await mysql.createConnection({ ...connectionOptions(options), multipleStatements: true });
+  try {
+    await connection.query("SET SESSION time_zone = '+00:00'");
+    const lock = `stockmesh.migrate.${options.database}`.slice(0, 64);
+    const [[got]] = await connection.query<mysql.RowDataPacket[]>('SELECT GET_LOCK(?, 60) AS got', [lock]);
+    if (got?.got !== 1)
+      throw new ConfigError(
+        'schema.locked',
+        `another migration of "${options.database}" has been running for a minute; wait for it, then try again`,
+      );
+    await connection.query(
+      'CREATE TABLE IF NOT EXISTS schema_migrations (version INT NOT NULL PRIMARY KEY, name VARCHAR(64) NOT NULL, checksum CHAR(16) NOT NULL, applied_at DATETIME(3) NOT NULL)',
+    );
+    const [rows] = await connection.query<mysql.RowDataPacket[]>('SELECT version, applied_at FROM schema_migrations ORDER BY version');
+    return await work(connection, new Map(rows.map((row) => [row.version as number, row.applied_at as Date])));
+  } finally {
+    await connection.end();
+  }
+}

@@ -1,0 +1,14 @@
+DROP TABLE alerts;
+DROP TABLE leases;
+DROP TABLE instances;
+DROP TABLE queues;
+DROP TABLE dedupe_windows;
+DROP TABLE slot_waits;
+DROP TABLE user_slots;
+DROP TABLE job_items;
+DROP TABLE job_dependencies;
+DROP TABLE job_subscribers;
+DROP TABLE job_attempts;
+DROP TABLE job_results;
+DROP TABLE job_details;
+DROP TABLE jobs;

@@ -1,0 +1,3 @@
+DROP TABLE user_portfolio_priority;
+DROP TABLE logins;
+DROP TABLE holdings;

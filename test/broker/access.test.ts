@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest';
+import { compileAccess, includes, loadAccess, parseAccess } from '../../broker/access.ts';
+import { ConfigError } from '../../services/platform/errors.ts';
+
+const problem = (yaml: string): ConfigError => {
+  try {
+    parseAccess(yaml, 'access.yaml');
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  throw new Error('the rules were accepted');
+};
+
+test('the shipped rules are valid and have the roles hook, monitor and service', () => {
+  expect(Object.keys(loadAccess().roles)).toEqual(['hook', 'monitor', 'service']);
+});
+
+test('the hook may publish logins and nothing else, and sees nothing', () => {
+  expect(loadAccess().roles.hook).toMatchObject({ publish: ['events/login'], subscribe: [] });
+});
+
+test('the monitor publishes nothing', () => {
+  expect(loadAccess().roles.monitor!.publish).toEqual([]);
+});
+
+test.each([
+  ['not YAML', 'roles: [', 'not YAML'],
+  ['an unknown key', 'roles: { hook: { publish: [], subscribe: [], publsh: [] } }', 'roles.hook: Unrecognized key: "publsh"'],
+  ['a missing list', 'roles: { hook: { publish: [] } }', 'roles.hook.subscribe'],
+  ['"#" before the end', 'roles: { hook: { publish: [stock/#/fetch], subscribe: [] } }', 'not "stock/#/fetch"'],
+  ['everything', 'roles: { hook: { publish: ["#"], subscribe: [] } }', 'not "#"'],
+  ['a wildcard inside a level', 'roles: { hook: { publish: [stock/fetch+], subscribe: [] } }', 'not "stock/fetch+"'],
+  ['an empty level', 'roles: { hook: { publish: [stock//fetch], subscribe: [] } }', 'not "stock//fetch"'],
+  ["the broker's own topics", 'roles: { hook: { publish: [], subscribe: [$SYS/broker] } }', 'roles.hook.subscribe.0'],
+  ['no roles', 'roles: {}', 'at least one role'],
+])('rules with %s are refused, naming the place', (_name, yaml, told) => {
+  const error = problem(yaml);
+  expect(error.code).toBe('access.invalid');
+  expect(error.message).toContain('access.yaml');
+  expect(error.message).toContain(told);
+});
+
+test('a file that is not there is refused, naming it', () => {
+  expect(() => loadAccess('/nowhere/access.yaml')).toThrow('/nowhere/access.yaml');
+});
+
+// MQTT 3.1.1, 4.7: the examples of the specification, and what follows for filters inside filters.
+test.each([
+  ['sport/tennis/player1/#', 'sport/tennis/player1', true],
+  ['sport/tennis/player1/#', 'sport/tennis/player1/score/wimbledon', true],
+  ['sport/+', 'sport', false],
+  ['sport/+', 'sport/', true],
+  ['sport/tennis/+', 'sport/tennis/player1/ranking', false],
+  ['+/+', '/finance', true],
+  ['+', '/finance', false],
+  ['#', '$SYS/broker', false],
+  ['+/monitor/Clients', '$SYS/monitor/Clients', false],
+  ['stock/+/+', 'stock/fetch/+', true],
+  ['stock/fetch/+', 'stock/+/+', false],
+  ['stock/+/+', 'stock/#', false],
+  ['mesh/#', 'mesh/+/+/state', true],
+  ['mesh/#', '#', false],
+])('%s includes %s: %s', (pattern, filter, expected) => {
+  expect(includes(pattern, filter)).toBe(expected);
+});
+
+test('decisions stay right after more topics than are remembered', () => {
+  const access = compileAccess(loadAccess());
+  for (let i = 0; i < 25_000; i++) {
+    expect(access.maySee('monitor', `stock/fetch/S${i}`)).toBe(true);
+    expect(access.maySee('monitor', `control/S${i}`)).toBe(false);
+  }
+});
+
+test('an unknown role may nothing', () => {
+  const access = compileAccess(loadAccess());
+  expect([access.mayPublish('constructor', 'events/login'), access.maySee('', 'mesh/stats')]).toEqual([false, false]);
+});

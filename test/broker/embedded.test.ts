@@ -1,0 +1,256 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { promisify } from 'node:util';
+import mqtt from 'mqtt';
+import { pino } from 'pino';
+import { afterEach, expect, test, vi } from 'vitest';
+import { loadAccess } from '../../broker/access.ts';
+import { type EmbeddedBroker, type EmbeddedBrokerOptions, startBroker } from '../../broker/embedded.ts';
+import { accounts, connectPacket, happens, join, rawConnection, refusalOf, silent } from './peers.ts';
+
+const access = loadAccess();
+const running: EmbeddedBroker[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((broker) => broker.close()));
+});
+
+async function start(options: Partial<EmbeddedBrokerOptions> = {}): Promise<EmbeddedBroker> {
+  const broker = await startBroker({ port: 0, accounts, access, log: silent, ...options });
+  running.push(broker);
+  return broker;
+}
+
+/** A log that keeps its lines. */
+function keptLog() {
+  const lines: { event: string; [field: string]: unknown }[] = [];
+  return { lines, log: pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) }) };
+}
+
+test('a port in use is refused with the port, the option and a free port', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  const refused = await start({ port }).catch((error) => error);
+  expect(refused).toMatchObject({ name: 'ConfigError', code: 'broker.port_in_use' });
+  expect(refused.message).toContain(`port ${port} on 127.0.0.1 is in use`);
+  expect(refused.message).toContain('queue.mqtt.port (--mqtt-port)');
+  const offered = Number(/for example (\d+)$/.exec(refused.message)?.[1]);
+  expect((await start({ port: offered })).port).toBe(offered);
+  other.close();
+});
+
+test('an address that is not of this machine is refused', async () => {
+  // 192.0.2.0/24 is nobody's [RFC 5737].
+  await expect(start({ host: '192.0.2.1' })).rejects.toMatchObject({ code: 'broker.cannot_listen' });
+});
+
+test('a WebSocket port in use ends the start without leaving the other port open', async () => {
+  const first = await start();
+  const free = await start();
+  await free.close();
+  await expect(start({ port: free.port, webSocketPort: first.port })).rejects.toMatchObject({ code: 'broker.port_in_use' });
+  expect((await start({ port: free.port })).port).toBe(free.port);
+});
+
+test('an account with an unknown role is refused before anything starts', async () => {
+  await expect(start({ accounts: { eve: { password: 'x', role: 'admin' } } })).rejects.toMatchObject({ code: 'access.unknown_role' });
+});
+
+test('after close the process ends by itself, though clients were connected and one had not named itself', async () => {
+  const file = (path: string) => new URL(`../../${path}`, import.meta.url).href;
+  const script = `
+    import { connect } from 'node:net';
+    import mqtt from 'mqtt';
+    import { pino } from 'pino';
+    import { loadAccess } from '${file('broker/access.ts')}';
+    import { startBroker } from '${file('broker/embedded.ts')}';
+    const accounts = { service: { password: 'p', role: 'service' } };
+    const broker = await startBroker({ port: 0, webSocketPort: 0, accounts, access: loadAccess(), log: pino({ level: 'silent' }) });
+    const options = { username: 'service', password: 'p', protocolVersion: 4, reconnectPeriod: 0 };
+    await mqtt.connectAsync({ ...options, port: broker.port, host: '127.0.0.1' });
+    await mqtt.connectAsync('ws://127.0.0.1:' + broker.webSocketPort, options);
+    await new Promise((resolve) => connect(broker.port, '127.0.0.1', resolve));
+    await broker.close();
+    console.log('closed');
+  `;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { timeout: 15_000 });
+  expect(stdout).toBe('closed\n');
+});
+
+test("the broker's own end publishes no wills: no service has died", async () => {
+  const broker = await start();
+  const monitor = await join(broker.port, 'monitor');
+  await monitor.client.subscribeAsync('mesh/#', { qos: 1 });
+  await join(broker.port, 'service', { will: { topic: 'mesh/worker/w1/state', payload: Buffer.from('offline'), qos: 1, retain: true } });
+  const ended = happens(monitor.client, 'close');
+  await broker.close();
+  await ended;
+  expect(monitor.heard).toEqual([]);
+});
+
+test('there is no WebSocket unless it is asked for', async () => {
+  expect((await start()).webSocketPort).toBeUndefined();
+});
+
+test('over WebSocket the same accounts, rules and payload limit hold', async () => {
+  const broker = await start({ webSocketPort: 0 });
+  const service = await join(broker.port, 'service');
+  await service.client.subscribeAsync(['events/login', 'stock/+/+'], { qos: 1 });
+  const url = `ws://127.0.0.1:${broker.webSocketPort}`;
+  const hook = await mqtt.connectAsync(url, {
+    protocolVersion: 4,
+    username: 'hook',
+    password: accounts.hook!.password,
+    reconnectPeriod: 0,
+  });
+  await hook.publishAsync('stock/fetch/AAPL', 'forged', { qos: 1 });
+  await hook.publishAsync('events/login', 'x'.repeat(1_000_000), { qos: 1 });
+  await hook.publishAsync('events/login', 'from a browser', { qos: 1 });
+  await vi.waitFor(() => expect(service.heard).toMatchObject([{ topic: 'events/login', payload: 'from a browser' }]));
+  await hook.endAsync();
+});
+
+test('it counts what came in, went out, and was refused', async () => {
+  const broker = await start();
+  const service = await join(broker.port, 'service');
+  const monitor = await join(broker.port, 'monitor');
+  await service.client.subscribeAsync('#', { qos: 1 });
+  await monitor.client.subscribeAsync('#', { qos: 1 });
+  await service.client.publishAsync('stock/fetch/AAPL', 'to both', { qos: 1 });
+  await service.client.publishAsync('control/worker-1', 'to one', { qos: 1 });
+  await service.client.publishAsync('mesh/stats', 'x'.repeat(70_000), { qos: 1 });
+  await monitor.client.publishAsync('mesh/stats', 'forged', { qos: 1 });
+  await refusalOf(broker.port, {});
+  await vi.waitFor(() =>
+    expect(broker.stats()).toEqual({
+      clients: 2,
+      messagesIn: 2,
+      messagesOut: 3,
+      denied: 1,
+      oversize: 1,
+      withheld: 1,
+      refusedConnections: 1,
+    }),
+  );
+});
+
+test('a denied publish is logged once a topic, and for many topics not at all any more', async () => {
+  const { lines, log } = keptLog();
+  const broker = await start({ log });
+  const monitor = await join(broker.port, 'monitor', { clientId: 'curious' });
+  for (let i = 0; i < 5; i++) await monitor.client.publishAsync('stock/fetch/AAPL', 'forged', { qos: 1 });
+  expect(lines).toMatchObject([{ event: 'broker.publish_denied', clientId: 'curious', account: 'monitor', topic: 'stock/fetch/AAPL' }]);
+  for (let i = 0; i < 50; i++) await monitor.client.publishAsync(`stock/fetch/S${i}`, 'forged', { qos: 1 });
+  expect(lines).toHaveLength(10);
+  expect(broker.stats().denied).toBe(55);
+});
+
+test("an account cannot take over another account's connection by its client id", async () => {
+  const broker = await start();
+  const service = await join(broker.port, 'service', { clientId: 'portfolio-priority-1' });
+  const { password } = accounts.hook!;
+  // 2: identifier rejected [MQTT-3.2.2.3]
+  expect(await refusalOf(broker.port, { clientId: 'portfolio-priority-1', username: 'hook', password })).toBe(2);
+  await service.client.publishAsync('events/login', 'still connected', { qos: 1 });
+  const ended = happens(service.client, 'close');
+  await service.client.endAsync();
+  await ended;
+  await vi.waitFor(() => expect(broker.stats().clients).toBe(0));
+  await join(broker.port, 'hook', { clientId: 'portfolio-priority-1' });
+});
+
+test('a kept session may not subscribe to more than its role may see', async () => {
+  const broker = await start();
+  const monitor = await join(broker.port, 'monitor', { clientId: 'kept', clean: false });
+  await expect(monitor.client.subscribeAsync('#', { qos: 1 })).rejects.toThrow('Subscribe error');
+  await monitor.client.subscribeAsync('stock/+/+', { qos: 1 });
+});
+
+test.each(['$share/', '$share/group', '$share/group/', '$share//stock/fetch/AAPL'])(
+  'the malformed shared filter %s is refused',
+  async (filter) => {
+    const broker = await start();
+    const service = await join(broker.port, 'service');
+    await expect(service.client.subscribeAsync(filter, { qos: 1 })).rejects.toThrow();
+  },
+);
+
+test('a group gets no retained messages', async () => {
+  const broker = await start();
+  const service = await join(broker.port, 'service');
+  await service.client.publishAsync('alerts/depth', 'raised before', { qos: 1, retain: true });
+  await service.client.subscribeAsync('$share/alerts/alerts/+', { qos: 1 });
+  await service.client.publishAsync('alerts/depth', 'raised now', { qos: 1, retain: true });
+  await vi.waitFor(() => expect(service.heard).toMatchObject([{ payload: 'raised now', retain: false }]));
+});
+
+test('a clean session ends the group membership that a kept one of the same id had', async () => {
+  const broker = await start();
+  const kept = await join(broker.port, 'service', { clientId: 'worker', clean: false });
+  await kept.client.subscribeAsync('$share/workers/stock/fetch/+', { qos: 1 });
+  await kept.client.endAsync();
+  const clean = await join(broker.port, 'service', { clientId: 'worker' });
+  await clean.client.endAsync();
+  const publisher = await join(broker.port, 'service');
+  await publisher.client.publishAsync('stock/fetch/AAPL', 'for nobody', { qos: 1 });
+  const again = await join(broker.port, 'service', { clientId: 'worker', clean: false });
+  await again.client.subscribeAsync('stock/fetch/+', { qos: 1 });
+  await publisher.client.publishAsync('stock/fetch/AAPL', 'for the new one', { qos: 1 });
+  await vi.waitFor(() => expect(again.heard).toMatchObject([{ payload: 'for the new one' }]));
+});
+
+test('what merely waited for an absent session is not marked as sent again', async () => {
+  const broker = await start();
+  const first = await join(broker.port, 'service', { clientId: 'away', clean: false });
+  await first.client.subscribeAsync('stock/fetch/+', { qos: 1 });
+  await first.client.endAsync();
+  const publisher = await join(broker.port, 'service');
+  await publisher.client.publishAsync('stock/fetch/AAPL', 'waited', { qos: 1 });
+  const again = await join(broker.port, 'service', { clientId: 'away', clean: false });
+  await vi.waitFor(() => expect(again.heard).toMatchObject([{ payload: 'waited', dup: false }]));
+});
+
+test('the queue of an absent session is bounded, and says once that it is full', async () => {
+  const { lines, log } = keptLog();
+  const broker = await start({ log });
+  const first = await join(broker.port, 'service', { clientId: 'never-back', clean: false });
+  await first.client.subscribeAsync('data/+/+', { qos: 1 });
+  await first.client.endAsync();
+  const publisher = await join(broker.port, 'service');
+  const payload = 'x'.repeat(65_000);
+  await Promise.all(Array.from({ length: 300 }, () => publisher.client.publishAsync('data/AAPL/bars', payload, { qos: 1 })));
+  expect(lines).toMatchObject([{ event: 'broker.queue_full', clientId: 'never-back' }]);
+  const again = await join(broker.port, 'service', { clientId: 'never-back', clean: false });
+  // 16 MiB ÷ (65,000 + 300 bytes)
+  await vi.waitFor(() => expect(again.heard).toHaveLength(256), { timeout: 10_000 });
+  await publisher.client.publishAsync('data/AAPL/bars', 'room again', { qos: 1 });
+  await vi.waitFor(() => expect(again.heard.at(-1)?.payload).toBe('room again'));
+});
+
+test('a publish that claims 200 MB takes no memory while it comes in, and everybody else goes on', async () => {
+  const broker = await start();
+  const service = await join(broker.port, 'service');
+  await service.client.subscribeAsync('events/login', { qos: 1 });
+  const socket = await rawConnection(broker.port);
+  socket.write(connectPacket('hook', 'greedy', 60));
+  await once(socket, 'data');
+  const before = process.memoryUsage().arrayBuffers;
+  // QoS 1, remaining length 0x7f 0xff 0xff 0xff = 268,435,455, topic "events/login", packet id 1
+  socket.write(Buffer.concat([Buffer.from([0x32, 0xff, 0xff, 0xff, 0x7f, 0, 12]), Buffer.from('events/login'), Buffer.from([0, 1])]));
+  const chunk = Buffer.alloc(1_000_000);
+  for (let sent = 0; sent < 200; sent++) if (!socket.write(chunk)) await once(socket, 'drain');
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(60_000_000);
+  await service.client.publishAsync('events/login', 'goes on', { qos: 1 });
+  await vi.waitFor(() => expect(service.heard).toMatchObject([{ payload: 'goes on' }]));
+  expect(broker.stats().oversize).toBe(1);
+});
+
+test('a packet of 100 MB that is no publish ends its connection at its first bytes', async () => {
+  const broker = await start();
+  const socket = await rawConnection(broker.port);
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  // CONNECT, remaining length 0x80 0x80 0x80 0x30 = 100,663,296
+  socket.write(Buffer.from([0x10, 0x80, 0x80, 0x80, 0x30]));
+  await closed;
+});

@@ -1,0 +1,138 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { dataFolderPath, openDataFolder, readSecrets } from '../../services/cli/datafolder.ts';
+
+const source = new URL('../../services/cli/datafolder.ts', import.meta.url);
+let parent: string;
+let path: string;
+
+beforeEach(() => {
+  parent = mkdtempSync(join(tmpdir(), 'stockmesh-folder-'));
+  path = join(parent, 'data');
+});
+afterEach(() => rmSync(parent, { recursive: true, force: true }));
+
+const modeOf = (file: string) => statSync(file).mode & 0o777;
+
+/** Another process that opens the folder, says so and stays until it is killed. */
+async function holder(): Promise<{ pid: number; kill(): Promise<void> }> {
+  const script = `import { openDataFolder } from ${JSON.stringify(source.href)}; await openDataFolder(${JSON.stringify(path)}, {}); console.log('held'); setInterval(() => {}, 60_000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return {
+    pid: child.pid!,
+    kill: async () => {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+  };
+}
+
+test('the folder is taken from --data, else STOCKMESH_DATA, else ./data', () => {
+  expect(dataFolderPath('/a', { STOCKMESH_DATA: '/b' })).toBe('/a');
+  expect(dataFolderPath(undefined, { STOCKMESH_DATA: '/b' })).toBe('/b');
+  expect(dataFolderPath(undefined, {})).toBe(resolve('data'));
+});
+
+test('everything in a new folder is for its owner only', async () => {
+  const folder = await openDataFolder(path, {});
+  expect(modeOf(path)).toBe(0o700);
+  for (const file of ['secrets.json', 'mqtt-hook.password', 'mqtt-monitor.password', 'mqtt-service.password'])
+    expect([file, modeOf(join(path, file))]).toEqual([file, 0o600]);
+  expect(readdirSync(path).filter((file) => file.endsWith('.new'))).toEqual([]);
+  folder.release();
+});
+
+test('passwords are random, all different, and the same at the next start', async () => {
+  const first = await openDataFolder(path, {});
+  first.release();
+  const all = [...Object.values(first.secrets.database), ...Object.values(first.secrets.mqtt)];
+  expect(new Set(all).size).toBe(7);
+  for (const password of all) expect(password).toMatch(/^[\w-]{32}$/);
+  const second = await openDataFolder(path, {});
+  second.release();
+  expect(second.secrets).toEqual(first.secrets);
+  expect(readFileSync(join(path, 'mqtt-monitor.password'), 'utf8').trim()).toBe(first.secrets.mqtt.monitor);
+});
+
+test('an environment variable wins and is never written to the disk', async () => {
+  (await openDataFolder(path, {})).release();
+  const environment = { STOCKMESH_MQTT_MONITOR_PASSWORD: 'from-outside', STOCKMESH_DATABASE_SERVICE_PASSWORD: 'another-one' };
+  const folder = await openDataFolder(path, environment);
+  folder.release();
+  expect(folder.secrets.mqtt.monitor).toBe('from-outside');
+  expect(readSecrets(path, environment).database.service).toBe('another-one');
+  expect(readFileSync(join(path, 'secrets.json'), 'utf8')).not.toMatch(/from-outside|another-one/);
+  expect(existsSync(join(path, 'mqtt-monitor.password'))).toBe(false);
+});
+
+test('a password that is too short is refused by the name of its variable', async () => {
+  await expect(openDataFolder(path, { STOCKMESH_MQTT_HOOK_PASSWORD: 'short' })).rejects.toMatchObject({
+    code: 'data.secrets_invalid',
+    message: expect.stringContaining('STOCKMESH_MQTT_HOOK_PASSWORD'),
+  });
+});
+
+test('an account that is new in this version gets a password, the others keep theirs', async () => {
+  const first = await openDataFolder(path, {});
+  first.release();
+  const { hook, service } = first.secrets.mqtt;
+  writeFileSync(join(path, 'secrets.json'), JSON.stringify({ ...first.secrets, mqtt: { hook, service } }));
+  const second = await openDataFolder(path, {});
+  second.release();
+  expect(second.secrets).toMatchObject({ database: first.secrets.database, mqtt: { hook, service } });
+  expect(second.secrets.mqtt.monitor).toMatch(/^[\w-]{32}$/);
+});
+
+test('damaged secrets are refused with the file and the way out, and the folder is free again', async () => {
+  (await openDataFolder(path, {})).release();
+  writeFileSync(join(path, 'secrets.json'), '{"database": ');
+  const refused = { code: 'data.secrets_invalid', message: expect.stringMatching(/secrets\.json[\s\S]*remove it/) };
+  await expect(openDataFolder(path, {})).rejects.toMatchObject(refused);
+  await expect(openDataFolder(path, {})).rejects.toMatchObject(refused);
+});
+
+test('secrets that others could read are closed again', async () => {
+  (await openDataFolder(path, {})).release();
+  chmodSync(join(path, 'secrets.json'), 0o644);
+  (await openDataFolder(path, {})).release();
+  expect(modeOf(join(path, 'secrets.json'))).toBe(0o600);
+});
+
+test('reading the secrets of a folder that was never started says how to start', () => {
+  expect(() => readSecrets(path, {})).toThrow(
+    expect.objectContaining({ code: 'data.not_started', message: expect.stringContaining('npm start') }),
+  );
+});
+
+test('a second start over the same folder names the folder, the process and the way out', async () => {
+  const other = await holder();
+  await expect(openDataFolder(path, {})).rejects.toMatchObject({
+    code: 'data.in_use',
+    message: expect.stringMatching(new RegExp(`process ${other.pid}, since \\d{4}-.*Z.*${path}.*kill ${other.pid}.*--data`)),
+  });
+  await other.kill();
+});
+
+test('the lock of a killed process is free at once, even if its number now is another living process', async () => {
+  await (await holder()).kill();
+  writeFileSync(join(path, 'lock.json'), JSON.stringify({ pid: process.ppid, since: '2026-01-01T00:00:00Z' }));
+  (await openDataFolder(path, {})).release();
+});
+
+test('a folder that was released can be opened again by the same process, and not before', async () => {
+  const first = await openDataFolder(path, {});
+  await expect(openDataFolder(path, {})).rejects.toMatchObject({ code: 'data.in_use' });
+  first.release();
+  first.release();
+  (await openDataFolder(path, {})).release();
+});
+
+test('a file in the place of the folder is refused with the option', async () => {
+  writeFileSync(path, '');
+  await expect(openDataFolder(path, {})).rejects.toMatchObject({ code: 'data.unusable', message: expect.stringContaining('--data') });
+});

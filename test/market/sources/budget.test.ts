@@ -1,0 +1,117 @@
+import mysql, { type Pool } from 'mysql2/promise';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { SourceName } from '../../../services/market/bars.ts';
+import { sourceBudget } from '../../../services/market/sources/budget.ts';
+import { type TestDatabase, testDatabase } from '../../support/database.ts';
+
+// The statement in the docstring of sourceBudget.
+const TABLE =
+  'CREATE TABLE source_budget (`key` VARCHAR(255) NOT NULL, points INT NOT NULL DEFAULT 0, expire BIGINT UNSIGNED NULL, PRIMARY KEY (`key`)) ENGINE = InnoDB';
+const signal = new AbortController().signal;
+
+let database: TestDatabase;
+let pool: Pool;
+let other: Pool;
+
+beforeAll(async () => {
+  database = await testDatabase({ migrated: false });
+  const admin = await mysql.createConnection({ ...database.migrate });
+  await admin.query(TABLE);
+  await admin.end();
+  // The services' account, as two workers would have it.
+  pool = mysql.createPool({ ...database.options, connectionLimit: 4 });
+  other = mysql.createPool({ ...database.options, connectionLimit: 4 });
+});
+afterAll(async () => {
+  await Promise.all([pool.end(), other.end()]);
+  await database.drop();
+});
+beforeEach(() => pool.query('DELETE FROM source_budget'));
+
+const budget = (options: Partial<Parameters<typeof sourceBudget>[0]> = {}) =>
+  sourceBudget({ pool, database: database.name, perMinute: { yahoo_finance: 3, alpha_vantage: 3 }, maxWaitMs: 0, ...options });
+
+async function spend(take: ReturnType<typeof budget>, times: number, source: SourceName = 'yahoo_finance'): Promise<string[]> {
+  const outcomes = Array.from({ length: times }, () =>
+    take(source, signal).then(
+      () => 'ok',
+      (error: { code: string }) => error.code,
+    ),
+  );
+  return (await Promise.all(outcomes)).sort();
+}
+
+const times = (count: number, value: string) => Array.from({ length: count }, () => value);
+
+describe('the shared budget', () => {
+  test('gives its tokens and then says when there will be more', async () => {
+    const take = budget();
+    expect(await spend(take, 3)).toEqual(times(3, 'ok'));
+    const error = await take('yahoo_finance', signal).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      name: 'TransientError',
+      code: 'source.rate_limited',
+      message: expect.stringMatching(/^yahoo_finance: the budget of 3 requests per 60 s/),
+    });
+    const wait = (error as { retryAfterMs: number }).retryAfterMs;
+    expect(wait).toBeGreaterThan(50_000);
+    expect(wait).toBeLessThanOrEqual(60_000);
+  });
+
+  test('is one for all workers, counted exactly under concurrency', async () => {
+    const perMinute = { yahoo_finance: 20 };
+    const outcomes = await Promise.all([spend(budget({ perMinute }), 25), spend(budget({ perMinute, pool: other }), 25)]);
+    expect(outcomes.flat().sort()).toEqual([...times(20, 'ok'), ...times(30, 'source.rate_limited')]);
+  });
+
+  test('is another for each source', async () => {
+    const take = budget();
+    expect(await spend(take, 4)).toEqual([...times(3, 'ok'), 'source.rate_limited']);
+    expect(await spend(take, 3, 'alpha_vantage')).toEqual(times(3, 'ok'));
+  });
+
+  test('refills: a call waits for the next window when that is near enough', async () => {
+    const take = budget({ windowSeconds: 1, maxWaitMs: 5_000 });
+    const started = performance.now();
+    expect(await spend(take, 7)).toEqual(times(7, 'ok'));
+    // Seven tokens of three a second: two more windows.
+    expect(performance.now() - started).toBeGreaterThan(1_000);
+  });
+
+  test("a wait ends with the caller's abort", async () => {
+    const take = budget({ windowSeconds: 30, maxWaitMs: 60_000 });
+    await spend(take, 3);
+    const controller = new AbortController();
+    const waiting = take('yahoo_finance', controller.signal);
+    controller.abort(new Error('cancelled by hand'));
+    await expect(waiting).rejects.toThrow('cancelled by hand');
+  });
+});
+
+describe('what it costs', () => {
+  test('a source without a limit never asks the database', async () => {
+    const getConnection = vi.spyOn(pool.pool, 'getConnection');
+    const take = budget();
+    for (const source of ['lean', 'simulated', 'cached'] as const) expect(await spend(take, 1_000, source)).toEqual(times(1_000, 'ok'));
+    expect(getConnection).not.toHaveBeenCalled();
+    getConnection.mockRestore();
+  });
+
+  test('a window that is known to be used up is refused without the database', async () => {
+    const take = budget();
+    await spend(take, 3);
+    const getConnection = vi.spyOn(pool.pool, 'getConnection');
+    expect(await spend(take, 1_000)).toEqual(times(1_000, 'source.rate_limited'));
+    expect(getConnection).not.toHaveBeenCalled();
+    getConnection.mockRestore();
+  });
+});
+
+test('a database that cannot be asked is transient, and says so', async () => {
+  const take = budget({ table: 'no_such_table' });
+  await expect(take('yahoo_finance', signal)).rejects.toMatchObject({
+    name: 'TransientError',
+    code: 'source.budget_unavailable',
+    message: expect.stringContaining('no_such_table'),
+  });
+});

@@ -1,0 +1,146 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Bar, BarsAnswer } from '../../../services/market/bars.ts';
+import { simulatedSource } from '../../../services/market/sources/simulated.ts';
+import { ManualClock } from '../../../services/platform/clock.ts';
+
+const signal = new AbortController().signal;
+// A Friday afternoon in New York.
+const NOW = '2024-05-10T19:00:00Z';
+
+function simulated({
+  seed = 1,
+  now = NOW,
+  isTradingDay,
+}: {
+  seed?: string | number;
+  now?: string;
+  isTradingDay?: (date: string) => boolean;
+} = {}) {
+  return simulatedSource({ seed, clock: new ManualClock(now), ...(isTradingDay && { isTradingDay }) });
+}
+
+const ask = (symbol: string, from: string, to?: string, options = {}): Promise<BarsAnswer> =>
+  simulated(options).bars(symbol, { from, to }, signal);
+
+describe('the same question has the same answer', () => {
+  test('a day is the same bar whatever range it is asked in', async () => {
+    const { bars: all } = await ask('AAPL', '1990-01-01');
+    await fc.assert(
+      fc.asyncProperty(fc.nat(all.length - 1), fc.nat(20), async (start, length) => {
+        const slice = all.slice(start, start + length + 1);
+        const { bars } = await ask('AAPL', slice[0]?.date ?? '', slice.at(-1)?.date);
+        expect(bars).toEqual(slice);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('another seed or another symbol is another market', async () => {
+    const close = async (symbol: string, seed: number) => (await ask(symbol, '2024-05-09', '2024-05-09', { seed })).bars[0]?.close;
+    expect(new Set([await close('AAPL', 1), await close('AAPL', 2), await close('MSFT', 1)]).size).toBe(3);
+  });
+
+  test('what was traded does not change as time goes by; only the adjusted close learns of later splits and dividends', async () => {
+    const raw = ({ bars }: BarsAnswer) => bars.map(({ adjustedClose: _, ...rest }) => rest);
+    const early = await ask('T', '2010-01-01', '2012-12-31', { now: '2013-01-02T19:00:00Z' });
+    const late = await ask('T', '2010-01-01', '2012-12-31');
+    expect(raw(late)).toEqual(raw(early));
+    expect(late.bars[0]?.adjustedClose).not.toBe(early.bars[0]?.adjustedClose);
+  });
+});
+
+describe('a sane market', () => {
+  test('low ≤ open, close ≤ high, all positive, whole shares, for twenty symbols over 34 years', async () => {
+    const broken: [string, Bar][] = [];
+    for (let index = 0; index < 20; index++) {
+      const { bars } = await ask(`S${index}`, '1990-01-01');
+      for (const bar of bars) {
+        const ordered = bar.low > 0 && bar.low <= Math.min(bar.open, bar.close) && Math.max(bar.open, bar.close) <= bar.high;
+        const sane = ordered && bar.adjustedClose > 0 && bar.volume > 0 && Number.isInteger(bar.volume);
+        if (!sane) broken.push([`S${index}`, bar]);
+      }
+    }
+    expect(broken).toEqual([]);
+  });
+
+  test('the adjusted close follows every split and dividend, by the formula of CRSP', async () => {
+    // Total return of a day: adjusted(t) ÷ adjusted(t-1) = (close(t) · split) ÷ (close(t-1) − dividend · split).
+    let seen = { split: 0, dividend: 0 };
+    for (const symbol of ['MSFT', 'BRK.B', 'A', 'T']) {
+      const { bars, actions } = await ask(symbol, '1990-01-01');
+      for (const [index, bar] of bars.entries()) {
+        const before = bars[index - 1];
+        if (before === undefined) continue;
+        const value = (kind: 'split' | 'dividend') => actions.find((action) => action.kind === kind && action.date === bar.date)?.value;
+        const split = value('split') ?? 1;
+        const dividend = value('dividend') ?? 0;
+        seen = { split: seen.split + Number(split !== 1), dividend: seen.dividend + Number(dividend > 0) };
+        const expected = (bar.close * split) / (before.close - dividend * split);
+        expect(Math.abs(bar.adjustedClose / before.adjustedClose / expected - 1)).toBeLessThan(1e-12);
+      }
+      expect(bars.at(-1)?.adjustedClose).toBe(bars.at(-1)?.close);
+    }
+    expect(seen.split).toBeGreaterThan(5);
+    expect(seen.dividend).toBeGreaterThan(300);
+  });
+
+  test('actions lie within the range, on days with a bar', async () => {
+    const { bars, actions } = await ask('MSFT', '2001-01-01', '2020-12-31');
+    const days = new Set(bars.map(({ date }) => date));
+    expect(actions.length).toBeGreaterThan(70);
+    expect(actions.filter(({ date }) => !days.has(date))).toEqual([]);
+  });
+
+  test('it is always marked', async () => {
+    expect(await ask('AAPL', '2024-05-09')).toMatchObject({
+      symbol: 'AAPL',
+      source: 'simulated',
+      currency: 'USD',
+      timeZone: 'America/New_York',
+    });
+  });
+});
+
+describe('days', () => {
+  const dates = async (...question: Parameters<typeof ask>) => (await ask(...question)).bars.map(({ date }) => date);
+
+  test('weekends have no bars', async () => {
+    expect(await dates('AAPL', '2024-05-02', '2024-05-07')).toEqual(['2024-05-02', '2024-05-03', '2024-05-06', '2024-05-07']);
+  });
+
+  test('nor have the days that the calendar closes', async () => {
+    const isTradingDay = (date: string) => date !== '2024-05-03';
+    expect(await dates('AAPL', '2024-05-02', '2024-05-06', { isTradingDay })).toEqual(['2024-05-02', '2024-05-06']);
+  });
+
+  test('today has a bar from half past nine in New York on, tomorrow has none', async () => {
+    expect(await dates('AAPL', '2024-05-09', '2024-05-20', { now: '2024-05-10T13:29:59Z' })).toEqual(['2024-05-09']);
+    expect(await dates('AAPL', '2024-05-09', '2024-05-20', { now: '2024-05-10T13:30:00Z' })).toEqual(['2024-05-09', '2024-05-10']);
+  });
+
+  test('a range in the future is an answer without bars', async () => {
+    expect(await ask('AAPL', '2030-01-01')).toMatchObject({ bars: [], actions: [] });
+  });
+});
+
+test('symbols that begin with XX are unknown', async () => {
+  await expect(ask('XXNO', '2024-05-09')).rejects.toMatchObject({
+    name: 'PermanentError',
+    code: 'source.unknown_symbol',
+    message: expect.stringContaining('XXNO'),
+  });
+});
+
+test('500 symbols of one day cost less than 20 ms', async () => {
+  const source = simulated();
+  const round = async () => {
+    const started = performance.now();
+    for (let index = 0; index < 500; index++) await source.bars(`S${index}`, { from: '2024-05-10' }, signal);
+    return performance.now() - started;
+  };
+  // The best of ten: the machine may be busy with other tests.
+  const rounds: number[] = [];
+  for (let index = 0; index < 10; index++) rounds.push(await round());
+  expect(Math.min(...rounds)).toBeLessThan(20);
+});

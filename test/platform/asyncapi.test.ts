@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs';
+import { load } from 'js-yaml';
+import { expect, test } from 'vitest';
+import { asyncapi } from '../../services/platform/asyncapi.ts';
+import { TOPIC_KINDS, TOPICS } from '../../services/platform/topics.ts';
+
+const document = load(asyncapi()) as Record<string, unknown>;
+const at = (reference: string) =>
+  reference
+    .slice(2)
+    .split('/')
+    .reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], document);
+
+test('the checked-in asyncapi.yaml is what the table and the schemas give now; write it anew with: stockmesh asyncapi > asyncapi.yaml', () => {
+  expect(readFileSync(new URL('../../asyncapi.yaml', import.meta.url), 'utf8')).toBe(asyncapi());
+});
+
+test('every topic of the table is a channel with its address, and every level in it is described', () => {
+  for (const kind of TOPIC_KINDS) {
+    const channel = at(`#/channels/${kind}`) as { address: string; parameters?: Record<string, { description?: string }> };
+    expect(channel.address).toBe(TOPICS[kind].pattern);
+    const levels = [...channel.address.matchAll(/\{(.+?)\}/g)].map(([, name]) => name);
+    expect(Object.keys(channel.parameters ?? {})).toEqual(levels);
+    for (const parameter of Object.values(channel.parameters ?? {})) expect(parameter.description).toMatch(/\.$/);
+  }
+});
+
+test('every reference leads somewhere', () => {
+  const references = [...asyncapi().matchAll(/\$ref: '(.+?)'/g)].map(([, reference]) => reference!);
+  expect(references).toHaveLength(2 * TOPIC_KINDS.length);
+  for (const reference of references) expect(at(reference), reference).toBeDefined();
+});
+
+test('a hook may leave the version out, and nothing else of a payload is hidden', () => {
+  expect(at('#/components/messages/login/payload')).toMatchObject({ required: ['userId'], additionalProperties: false });
+  expect(at('#/components/messages/job/payload/required')).toContain('v');
+});

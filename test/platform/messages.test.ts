@@ -1,0 +1,196 @@
+import { describe, expect, test } from 'vitest';
+import { type Body, type Draft, encodeMessage, MAX_PAYLOAD_BYTES, parseMessage } from '../../services/platform/messages.ts';
+import type { TopicKind } from '../../services/platform/topics.ts';
+
+const AT = '2026-01-02T14:30:00Z';
+const SESSION = '5f0c1e0a-7b1d-4c43-9a55-0d8f1f3c9e11';
+const job: Draft<'job'> = {
+  id: '0190f3',
+  type: 'fetch',
+  queue: 'foreground',
+  priority: 1,
+  score: 0.73,
+  why: { text: 'prices 31 minutes old', factors: { data_age: 0.5 } },
+  symbol: 'BRK.B',
+  triggered_by: 'user_login',
+  enqueued_at: AT,
+};
+const examples: { [K in TopicKind]: [Draft<K>, string] } = {
+  login: [{ userId: 'Zoë_1', at: AT, sessionId: 's' }, 'events/login'],
+  job: [job, 'stock/fetch/BRK_2EB'],
+  status: [{ id: '0190f3', type: 'fetch', state: 'running', attempt: 1, progress: { done: 1, total: 3 }, at: AT }, 'jobs/0190f3/status'],
+  data: [{ symbol: '^GSPC', kind: 'bars', source: 'yahoo_finance', as_of: AT, rows: 251, through: '2026-01-02' }, 'data/_5EGSPC/bars'],
+  portfolio: [
+    {
+      user_id: 'Zoë_1',
+      at: AT,
+      total: 2,
+      queued: 1,
+      fresh: 1,
+      joined: 0,
+      text: '1 of 2 symbols queued, 1 fresh',
+      jobs: [],
+      skipped: [{ symbol: 'IBM', reason: 'fresh' }],
+    },
+    'portfolio/Zo_C3_AB_5F1/priority',
+  ],
+  presence: [
+    {
+      service: 'worker',
+      instance: 'w.1',
+      state: 'online',
+      session: SESSION,
+      version: '0.1.0',
+      capacity: 5,
+      running: 0,
+      at: AT,
+      degraded: [],
+    },
+    'mesh/worker/w_2E1/state',
+  ],
+  stats: [
+    {
+      at: AT,
+      depth: { 1: 4, 10: 0 },
+      queues: [{ queue: 'foreground', ready: 4, running: 1, scheduled: 0, blocked: 0, oldest_s: 1.5 }],
+      rates: { enqueued_per_s: 1, completed_per_s: 1, failed_per_s: 0 },
+      workers: { online: 1, slots: 5, busy: 1 },
+      utilisation: 0.2,
+    },
+    'mesh/stats',
+  ],
+  alert: [
+    { name: 'queue_depth', state: 'raised', value: 1200, threshold: 1000, since: AT, text: '1200 jobs wait' },
+    'alerts/queue_5Fdepth',
+  ],
+  control: [{ instance: 'w.1', action: 'cancel', job_id: '0190f3' }, 'control/w_2E1'],
+};
+const bytes = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
+const refusal = (code: string, text = '') => expect.objectContaining({ name: 'InputError', code, message: expect.stringContaining(text) });
+
+test.each(Object.entries(examples))('%s is sent on its topic and understood again', (kind, [draft, topic]) => {
+  const sent = encodeMessage(kind as TopicKind, draft as never);
+  expect(sent.topic).toBe(topic);
+  expect(parseMessage(sent.topic, bytes(sent.payload))).toMatchObject({ kind, body: { v: 1, ...draft } });
+});
+
+test.each(Object.entries(examples))('%s with a field that is not known is refused, both ways', (kind, [draft, topic]) => {
+  const wrong = { ...draft, colour: 'red' };
+  expect(() => encodeMessage(kind as TopicKind, wrong as never)).toThrow(refusal('message.invalid', 'unknown field "colour"'));
+  expect(() => parseMessage(topic, bytes({ v: 1, ...wrong }))).toThrow(refusal('message.invalid', 'unknown field "colour"'));
+});
+
+describe('where a job is announced', () => {
+  test.each<[Partial<Draft<'job'>>, string]>([
+    [{ type: 'fetch', symbol: 'AAPL' }, 'stock/fetch/AAPL'],
+    [{ type: 'batch_fetch', symbols: ['AAPL', 'IBM'] }, 'stock/fetch/batch'],
+    [{ type: 'analysis', symbol: 'AAPL' }, 'stock/analysis/AAPL'],
+    [{ type: 'rank', symbol: 'AAPL' }, 'stock/rank/AAPL'],
+    [{ type: 'history', symbol: 'SPY' }, 'stock/history/SPY'],
+    [{ type: 'picks', user: 'user 1' }, 'stock/picks/user_201'],
+    [{ type: 'fetch', symbol: 'BATCH' }, 'stock/fetch/BATCH'],
+  ])('%j: %s', (fields, topic) => {
+    expect(encodeMessage('job', { ...job, ...fields }).topic).toBe(topic);
+  });
+
+  test('no symbol can take the place of a batch', () => {
+    expect(() => encodeMessage('job', { ...job, symbol: 'batch' })).toThrow(refusal('message.invalid', 'field "symbol" is "batch"'));
+  });
+
+  test('a job without what its topic is made of is refused with the missing field', () => {
+    const { symbol: _, ...without } = job;
+    expect(() => encodeMessage('job', without)).toThrow(refusal('message.invalid', '"symbol" is missing'));
+  });
+});
+
+describe('a login', () => {
+  test.each(['{"userId":"u1"}', '{"v":1,"userId":"用户 1","at":"2026-01-02T14:30:00.123+01:00"}'])('is understood: %s', (payload) => {
+    expect(parseMessage('events/login', bytes(payload))).toMatchObject({ kind: 'login', params: {}, body: { v: 1 } });
+  });
+
+  test.each([
+    ['not json', 'message.invalid_json', 'not json'],
+    ['', 'message.invalid_json', ''],
+    ['"u1"', 'message.invalid', 'payload is "u1"'],
+    ['null', 'message.invalid', 'payload is null'],
+    ['{}', 'message.invalid', 'field "userId" is missing'],
+    ['{"userId":7}', 'message.invalid', 'field "userId" is 7'],
+    ['{"userId":"   "}', 'message.invalid', 'field "userId" is "   "'],
+    ['{"userId":"a\\u0000b"}', 'message.invalid', 'field "userId"'],
+    ['{"userId":"\\ud800"}', 'message.invalid', 'field "userId"'],
+    [`{"userId":"${'x'.repeat(65)}"}`, 'message.invalid', 'field "userId"'],
+    ['{"userId":"u1","at":"yesterday"}', 'message.invalid', 'field "at" is "yesterday"'],
+    ['{"userId":"u1","at":"2026-02-30T00:00:00Z"}', 'message.invalid', 'field "at"'],
+    ['{"userId":"u1","v":2}', 'message.invalid', 'field "v" is 2'],
+    ['{"userId":"u1","__proto__":{"x":1}}', 'message.invalid', 'unknown field "__proto__"'],
+  ])('is refused with the reason: %s', (payload, code, text) => {
+    expect(() => parseMessage('events/login', bytes(payload))).toThrow(refusal(code, text));
+  });
+
+  test('a refusal does not repeat a megabyte of what was sent', () => {
+    try {
+      parseMessage('events/login', bytes({ userId: 'u1', [`x${'y'.repeat(60_000)}`]: 1 }));
+      expect.unreachable();
+    } catch (error) {
+      expect((error as Error).message.length).toBeLessThan(300);
+    }
+  });
+});
+
+describe('the size of a payload', () => {
+  const padded = (total: number) => {
+    const [draft] = examples.login;
+    const payload = JSON.stringify({ ...draft, sessionId: '' });
+    return payload.replace('"sessionId":""', `"sessionId":"s"${' '.repeat(total - Buffer.byteLength(payload) - 1)}`);
+  };
+
+  test('of 64 KiB is taken, of one byte more is refused with both figures', () => {
+    expect(parseMessage('events/login', bytes(padded(65_536)))).toMatchObject({ kind: 'login' });
+    expect(() => parseMessage('events/login', bytes(padded(65_537)))).toThrow(refusal('message.too_large', '65537 bytes; at most 65536'));
+  });
+
+  test('is checked before a message is sent', () => {
+    expect(() => encodeMessage('job', { ...job, why: { text: 'much', factors: 'é'.repeat(33_000) } })).toThrow(
+      refusal('message.too_large'),
+    );
+  });
+
+  test('of a portfolio always fits: the first jobs stay, the rest is cut and said to be', () => {
+    const [draft] = examples.portfolio;
+    const jobs = Array.from({ length: 2000 }, (_, n) => ({
+      id: `j${n}`,
+      symbol: 'AAPL',
+      type: 'fetch' as const,
+      priority: 1,
+      queue: 'foreground',
+      score: 0.5,
+      why: { text: 'é'.repeat(20) },
+      coalesced: false,
+    }));
+    const { payload } = encodeMessage('portfolio', { ...draft, jobs });
+    const kept = JSON.parse(payload) as Body<'portfolio'>;
+    expect(Buffer.byteLength(payload)).toBeLessThanOrEqual(MAX_PAYLOAD_BYTES);
+    expect(Buffer.byteLength(payload)).toBeGreaterThan(MAX_PAYLOAD_BYTES - 400);
+    expect(kept.truncated).toBe(true);
+    expect(kept.jobs).toEqual(jobs.slice(0, kept.jobs.length));
+    expect(parseMessage('portfolio/Zo_C3_AB_5F1/priority', bytes(payload))).toMatchObject({ kind: 'portfolio' });
+  });
+});
+
+test('a payload that speaks for another topic is refused', () => {
+  const { payload } = encodeMessage('presence', examples.presence[0]);
+  expect(() => parseMessage('mesh/worker/w2/state', bytes(payload))).toThrow(
+    refusal('message.invalid', 'belongs on "mesh/worker/w_2E1/state"'),
+  );
+});
+
+test('a topic that is not in the table is refused', () => {
+  expect(() => parseMessage('stock/fetch', bytes('{}'))).toThrow(refusal('message.unknown_topic', 'stock/fetch'));
+});
+
+test('a person reads a job as sentence and factors, in the order of the schema', () => {
+  const shuffled = Object.fromEntries(Object.entries(job).reverse()) as Draft<'job'>;
+  expect(encodeMessage('job', shuffled).payload).toBe(
+    '{"v":1,"id":"0190f3","type":"fetch","queue":"foreground","priority":1,"score":0.73,"why":{"text":"prices 31 minutes old","factors":{"data_age":0.5}},"symbol":"BRK.B","triggered_by":"user_login","enqueued_at":"2026-01-02T14:30:00Z"}',
+  );
+});

@@ -1,0 +1,242 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import mysql from 'mysql2/promise';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { DatabaseRole } from '../../sql/accounts.ts';
+import { type EmbeddedDatabase, type EmbeddedOptions, startDatabase } from '../../sql/embedded.ts';
+import { findServer, stopServer } from '../../sql/running-server.ts';
+
+const passwords = { root: "ro'ot\\secret", migrate: 'migrate-secret', service: 'service/secret?', read: 'read@secret' };
+const starter = fileURLToPath(new URL('../support/start-database.ts', import.meta.url));
+
+let folder: string;
+let running: EmbeddedDatabase[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stockmesh-embedded-'));
+  running = [];
+});
+
+afterEach(async () => {
+  await Promise.all(running.map((database) => database.stop()));
+  const left = findServer(join(folder, 'database'));
+  if (left !== undefined) await stopServer(left.pid, join(folder, 'database'));
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function start(options: Partial<EmbeddedOptions> = {}): Promise<EmbeddedDatabase> {
+  const database = await startDatabase({
+    dataDir: join(folder, 'database'),
+    passwords,
+    log: pino({ level: 'silent' }),
+    durable: false,
+    ...options,
+  });
+  running.push(database);
+  return database;
+}
+
+async function query(database: EmbeddedDatabase, role: DatabaseRole, ...statements: string[]): Promise<unknown> {
+  const connection = await mysql.createConnection(database.url(role));
+  try {
+    let rows: unknown;
+    for (const statement of statements) [rows] = await connection.query(statement);
+    return rows;
+  } finally {
+    await connection.end();
+  }
+}
+
+describe('accounts', () => {
+  test('each account may do its own work and nothing more', async () => {
+    const database = await start();
+    await query(database, 'migrate', 'CREATE TABLE t (id INT PRIMARY KEY)', 'ALTER TABLE t ADD n INT');
+    await query(database, 'service', 'INSERT INTO t VALUES (1, 1)', 'UPDATE t SET n = 2', 'DELETE FROM t WHERE id = 9');
+    await expect(query(database, 'read', 'SELECT n FROM t')).resolves.toEqual([{ n: 2 }]);
+
+    const denied = { code: 'ER_TABLEACCESS_DENIED_ERROR' };
+    await expect(query(database, 'service', 'DROP TABLE t')).rejects.toMatchObject(denied);
+    await expect(query(database, 'service', 'CREATE TABLE u (id INT)')).rejects.toMatchObject(denied);
+    await expect(query(database, 'read', 'DELETE FROM t')).rejects.toMatchObject(denied);
+    for (const role of ['migrate', 'service', 'read'] as const)
+      await expect(query(database, role, 'SELECT * FROM mysql.user')).rejects.toMatchObject(denied);
+    await expect(query(database, 'migrate', 'CREATE DATABASE other')).rejects.toMatchObject({ code: 'ER_DBACCESS_DENIED_ERROR' });
+    await expect(query(database, 'service', "SELECT 1 INTO OUTFILE '/tmp/stolen'")).rejects.toMatchObject({
+      code: 'ER_SPECIFIC_ACCESS_DENIED_ERROR',
+    });
+  });
+
+  test('nobody gets in without a password, and root not over TCP', async () => {
+    const database = await start();
+    const { host, port, socket: socketPath } = database;
+    const denied = { code: 'ER_ACCESS_DENIED_ERROR' };
+    await expect(mysql.createConnection({ socketPath, user: 'root' })).rejects.toMatchObject(denied);
+    await expect(mysql.createConnection({ socketPath, user: '' })).rejects.toMatchObject(denied);
+    await expect(mysql.createConnection({ host, port, user: 'stockmesh' })).rejects.toMatchObject(denied);
+    await expect(mysql.createConnection({ host, port, ...database.accounts.root })).rejects.toMatchObject(denied);
+    const tcp = await mysql.createConnection({ host, port, database: database.database, ...database.accounts.read });
+    await tcp.end();
+    await expect(
+      query(database, 'root', "SELECT DISTINCT User FROM mysql.user WHERE User NOT LIKE 'stockmesh%' ORDER BY User"),
+    ).resolves.toEqual([{ User: 'mariadb.sys' }, { User: 'root' }]);
+  });
+
+  test('new passwords are in force after a restart, the one of root too', async () => {
+    await (await start()).stop();
+    const changed = { root: 'other-root', migrate: 'other-migrate', service: 'other-service', read: 'other-read' };
+    const database = await start({ passwords: changed });
+    await expect(query(database, 'service', 'SELECT 1 AS one')).resolves.toEqual([{ one: 1 }]);
+  });
+});
+
+describe('settings', () => {
+  test('sessions are READ COMMITTED, in UTC and in utf8mb4, on 127.0.0.1 alone', async () => {
+    const database = await start({ durable: true });
+    const rows = await query(
+      database,
+      'service',
+      'SELECT @@tx_isolation AS isolation, @@time_zone AS zone, @@character_set_database AS letters, @@bind_address AS address, @@innodb_flush_log_at_trx_commit AS durable, @@local_infile AS local_files',
+    );
+    expect(rows).toEqual([
+      { isolation: 'READ-COMMITTED', zone: '+00:00', letters: 'utf8mb4', address: '127.0.0.1', durable: 1, local_files: 0 },
+    ]);
+  });
+
+  test("the machine's own configuration does not leak in", async () => {
+    writeFileSync(join(folder, 'my.cnf'), '[mysqld]\nno-such-setting=1\n');
+    vi.stubEnv('MYSQL_HOME', folder);
+    try {
+      await start();
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
+  test('a folder too long for a socket gets its socket in a private temporary folder, removed at the end', async () => {
+    const deep = join(folder, 'a'.repeat(100));
+    mkdirSync(deep);
+    const database = await start({ dataDir: join(deep, 'database') });
+    expect(Buffer.byteLength(database.socket)).toBeLessThan(104);
+    await expect(query(database, 'service', 'SELECT 1 AS one')).resolves.toEqual([{ one: 1 }]);
+    await database.stop();
+    expect(existsSync(database.socket)).toBe(false);
+  });
+
+  test('a port in use is refused by its number, the option and a free one', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as { port: number };
+    await expect(start({ port })).rejects.toMatchObject({
+      code: 'port.in_use',
+      message: expect.stringMatching(new RegExp(`port ${port} .*database\\.port, for example \\d+`)),
+    });
+    other.close();
+  });
+});
+
+describe('what goes wrong', () => {
+  test('rows that were committed survive kill -9 of the server', async () => {
+    const database = await start({ durable: true });
+    await query(database, 'migrate', 'CREATE TABLE t (id INT PRIMARY KEY)', 'INSERT INTO t VALUES (1), (2)');
+    process.kill(database.pid, 'SIGKILL');
+    await expect(database.exited).resolves.toBe('signal SIGKILL');
+    const again = await start({ durable: true });
+    expect(again.adopted).toBe(false);
+    expect(again.socket).toBe(database.socket);
+    await expect(query(again, 'read', 'SELECT COUNT(*) AS n FROM t')).resolves.toEqual([{ n: 2 }]);
+  });
+
+  test('the server of a killed process is adopted with its work, and stopped at the end', async () => {
+    const parent = spawn(process.execPath, [starter, join(folder, 'database')], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const { pid } = await firstLine(parent);
+    parent.kill('SIGKILL');
+    await once(parent, 'exit');
+    const database = await start({
+      passwords: { root: 'root-secret', migrate: 'migrate-secret', service: 'service-secret', read: 'read-secret' },
+    });
+    expect(database).toMatchObject({ pid, adopted: true });
+    await expect(query(database, 'service', 'SELECT 1 AS one')).resolves.toEqual([{ one: 1 }]);
+    await database.stop();
+    await expect(database.exited).resolves.toBe('stopped');
+    expect(findServer(join(folder, 'database'))).toBeUndefined();
+  });
+
+  test('a server left running with another password or port is restarted, not refused', async () => {
+    const first = await start();
+    const second = await start({ passwords: { ...passwords, root: 'another-root' } });
+    expect(second.adopted).toBe(false);
+    expect(second.pid).not.toBe(first.pid);
+    await expect(query(second, 'service', 'SELECT 1 AS one')).resolves.toEqual([{ one: 1 }]);
+  });
+
+  test('the server is in a session of its own, so Ctrl-C does not reach it', async () => {
+    const { pid } = await start();
+    // proc(5): after the name in parentheses come state, parent, process group, session.
+    const session = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[3];
+    expect(Number(session)).toBe(pid);
+  });
+
+  test('a start that fails shows the end of the error log and the way out', async () => {
+    await expect(start({ settings: { 'no-such-setting': 1 } })).rejects.toMatchObject({
+      code: 'database.start_failed',
+      message: expect.stringMatching(/unknown variable 'no-such-setting=1'[\s\S]*start again/),
+    });
+  });
+
+  test('a creation that fails leaves nothing, and one that was interrupted is begun anew', async () => {
+    const broken = join(folder, 'mysqld');
+    writeFileSync(broken, '#!/bin/sh\necho "Ver 8.0 for Linux"; echo "no space left" >&2; exit 1\n');
+    chmodSync(broken, 0o755);
+    await expect(start({ binary: broken })).rejects.toThrow();
+    writeFileSync(broken, '#!/bin/sh\n[ "$2" = --version ] && { echo "Ver 8.0 for Linux"; exit 0; }\necho "no space left" >&2; exit 1\n');
+    await expect(start({ binary: broken })).rejects.toMatchObject({
+      code: 'database.create_failed',
+      message: expect.stringContaining('no space left'),
+    });
+    expect(existsSync(join(folder, 'database'))).toBe(false);
+
+    mkdirSync(join(folder, 'database.creating'));
+    writeFileSync(join(folder, 'database.creating', 'ibdata1'), 'half');
+    await start();
+    expect(readdirSync(folder)).not.toContain('database.creating');
+  });
+
+  test('a folder with something else in it is left alone', async () => {
+    mkdirSync(join(folder, 'database'));
+    writeFileSync(join(folder, 'database', 'thesis.txt'), 'precious');
+    await expect(start()).rejects.toMatchObject({ code: 'database.not_a_database', message: expect.stringContaining(folder) });
+    expect(readFileSync(join(folder, 'database', 'thesis.txt'), 'utf8')).toBe('precious');
+  });
+});
+
+/** Whether root runs the tests and the account nobody could run this checkout too. */
+const asNobody = { uid: 65534, gid: 65534 };
+const nobodyCanRun =
+  process.getuid?.() === 0 &&
+  spawnSync(process.execPath, ['-e', `require('fs').accessSync(${JSON.stringify(starter)})`], asNobody).status === 0;
+
+test.skipIf(!nobodyCanRun)('an ordinary user starts and stops it too', async () => {
+  chmodSync(folder, 0o777);
+  const parent = spawn(process.execPath, [starter, join(folder, 'database')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    cwd: folder,
+    ...asNobody,
+  });
+  const { pid, uid } = await firstLine(parent);
+  expect(uid).toBe(asNobody.uid);
+  expect(findServer(join(folder, 'database'))).toMatchObject({ pid });
+  parent.kill('SIGTERM');
+  await expect(once(parent, 'exit')).resolves.toEqual([0, null]);
+  expect(findServer(join(folder, 'database'))).toBeUndefined();
+});
+
+async function firstLine(child: ChildProcess): Promise<{ pid: number; uid: number }> {
+  const [line] = await once(child.stdout!.setEncoding('utf8'), 'data');
+  return JSON.parse(line as string) as { pid: number; uid: number };
+}

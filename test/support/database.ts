@@ -1,0 +1,54 @@
+import mysql from 'mysql2/promise';
+import { inject } from 'vitest';
+import type { DatabaseOptions } from '../../services/platform/database.ts';
+import { accountNames, createAccounts, type DatabaseRole } from '../../sql/accounts.ts';
+import { databaseUrl } from '../../sql/embedded.ts';
+import { migrateUp } from '../../sql/migrate.ts';
+import type {} from './global-setup.ts';
+
+/** A schema of its own in the run's database server, and how each account reaches it. */
+export interface TestDatabase {
+  readonly name: string;
+  /** The services' account: rows only, no schema changes. For `openDatabase`. */
+  readonly options: DatabaseOptions;
+  /** The account that may change the schema. For `migrateUp`, and for a test's own tables. */
+  readonly migrate: DatabaseOptions;
+  readonly read: DatabaseOptions;
+  /** May do everything on the server that all tests share: look at locks and processes, change nothing global. */
+  readonly root: DatabaseOptions;
+  /** The services' account as a URL, for a service started as a process. */
+  readonly url: string;
+  drop(): Promise<void>;
+}
+
+/**
+ * Creates a fresh schema, by default with all migrations applied. One per test file is enough for most: create it in `beforeAll`, drop it in `afterAll`.
+ *
+ *     const database = await testDatabase();
+ *     const db = openDatabase(database.options);
+ */
+export async function testDatabase({ migrated = true }: { migrated?: boolean } = {}): Promise<TestDatabase> {
+  const { socket, port, passwords } = inject('databaseServer');
+  const name = `test_${process.pid}_${crypto.randomUUID().slice(0, 8)}`;
+  const account = (role: DatabaseRole) => ({ user: accountNames[role], password: passwords[role], database: name });
+  const options = (role: DatabaseRole): DatabaseOptions => ({ ...account(role), socketPath: socket });
+  const asRoot = async (work: (root: mysql.Connection) => Promise<unknown>) => {
+    const root = await mysql.createConnection({ socketPath: socket, user: accountNames.root, password: passwords.root });
+    try {
+      await work(root);
+    } finally {
+      await root.end();
+    }
+  };
+  await asRoot((root) => createAccounts(root, { database: name, passwords, hosts: ['localhost', '127.0.0.1'] }));
+  if (migrated) await migrateUp(options('migrate'));
+  return {
+    name,
+    options: options('service'),
+    migrate: options('migrate'),
+    read: options('read'),
+    root: options('root'),
+    url: databaseUrl({ ...account('service'), socket, port }),
+    drop: () => asRoot((root) => root.query('DROP DATABASE IF EXISTS ??', [name])),
+  };
+}

@@ -1,0 +1,71 @@
+import { mkdtempSync, readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import type { TestProject } from 'vitest/node';
+import type { DatabasePasswords } from '../../sql/accounts.ts';
+import { startDatabase } from '../../sql/embedded.ts';
+import { findServer, stopServer } from '../../sql/running-server.ts';
+
+/** How the tests reach the database server that was started for this run. */
+export interface TestServer {
+  readonly socket: string;
+  readonly port: number;
+  readonly passwords: DatabasePasswords;
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    databaseServer: TestServer;
+  }
+}
+
+const prefix = 'stockmesh-test-';
+
+/** A run that was killed leaves its server and folder; the folder's name says whose they are. */
+async function removeLeftovers(): Promise<void> {
+  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(prefix))) {
+    const owner = Number(name.slice(prefix.length).split('-')[0]);
+    if (isAlive(owner)) continue;
+    const folder = join(tmpdir(), name);
+    const server = findServer(join(folder, 'database'));
+    if (server !== undefined) await stopServer(server.pid, join(folder, 'database'));
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as { code?: string }).code === 'EPERM';
+  }
+}
+
+/** One private database server for the whole run, thrown away at its end. Without `mariadbd` the run fails: `npm test` installs it. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await removeLeftovers();
+  const folder = mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`));
+  const passwords: DatabasePasswords = { root: 'root-secret', migrate: 'migrate-secret', service: 'service-secret', read: 'read-secret' };
+  const database = await startDatabase({
+    dataDir: join(folder, 'database'),
+    passwords,
+    log: pino({ level: 'warn' }),
+    durable: false,
+    settings: { 'innodb-buffer-pool-size': '128M', 'innodb-log-file-size': '64M', 'max-connections': 400 },
+  }).catch(async (error: unknown) => {
+    await rm(folder, { recursive: true, force: true });
+    throw (error as { code?: string }).code === 'database.not_installed'
+      ? new Error(
+          'the tests need a real database server (mariadbd), which is not installed: run them once with `npm test`, which installs it',
+          { cause: error },
+        )
+      : error;
+  });
+  project.provide('databaseServer', { socket: database.socket, port: database.port, passwords });
+  return async () => {
+    await database.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+}
