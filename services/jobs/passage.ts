@@ -17,11 +17,11 @@ interface Due {
   enqueued_at: Date;
 }
 
-function selectDue(tx: Transaction, state: State, before: Date): Promise<Due[]> {
+function selectDue(tx: Transaction, state: State, before: Date, limit = BATCH): Promise<Due[]> {
   return tx.rows<Due>(
     `SELECT id, type, symbol, queue, attempt, priority, has_dependents, enqueued_at FROM jobs FORCE INDEX (ix_due)
-      WHERE state = ? AND due_at <= ? ORDER BY due_at, id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
-    [state, before],
+      WHERE state = ? AND due_at <= ? ORDER BY due_at, id LIMIT ? FOR UPDATE SKIP LOCKED`,
+    [state, before, limit],
   );
 }
 
@@ -69,10 +69,12 @@ export interface Ageing {
   intervalSeconds: number;
   /** The most urgent level that ageing may reach: outside the foreground band. */
   highestLevel: number;
+  /** Levels that a job may gain in all; without it only `highestLevel` ends its rise. */
+  levels?: number | undefined;
 }
 
 /**
- * Raises background jobs by one level for each whole interval they have waited, never above `highestLevel`; the level they came with is their start. Walks
+ * Raises background jobs by one level for each whole interval they have waited, by `levels` at most and never above `highestLevel`; the level they came with is their start. Walks
  * ix_claim of each background queue from `from` on. Returns how many were raised, and where to go on (undefined = the end was reached).
  */
 export async function age(ledger: Ledger, ageing: Ageing, queue: Exclude<Queue, 'foreground'>, from: { priority: number; id: Buffer } | undefined): Promise<{ raised: number; next: { priority: number; id: Buffer } | undefined }> {
@@ -86,7 +88,7 @@ export async function age(ledger: Ledger, ageing: Ageing, queue: Exclude<Queue, 
     );
     const raised = rows.flatMap(({ id, priority, enqueued_at, aged }) => {
       const deserved = Math.floor((now.getTime() - enqueued_at.getTime()) / 1000 / ageing.intervalSeconds);
-      const levels = Math.min(deserved - aged, Math.floor((priority - floor) / 10_000));
+      const levels = Math.min(Math.min(deserved, ageing.levels ?? deserved) - aged, Math.floor((priority - floor) / 10_000));
       return levels > 0 ? [{ id, priority: priority - levels * 10_000, aged: aged + levels }] : [];
     });
     if (raised.length > 0) {
@@ -110,13 +112,13 @@ export async function age(ledger: Ledger, ageing: Ageing, queue: Exclude<Queue, 
 const BESIDE = ['job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'] as const;
 const ENDED = ['completed', 'completed_with_errors', 'failed', 'cancelled', 'expired'] as const;
 
-/** Deletes jobs that ended more than `days` ago, with everything beside them, at most 500 of each end state. Returns how many. */
-export async function deleteEnded(ledger: Ledger, days: number): Promise<number> {
+/** Deletes jobs that ended more than `days` ago, with everything beside them, at most `batch` of each end state. Returns how many. */
+export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): Promise<number> {
   const before = new Date(nowOf(ledger).getTime() - days * 86_400_000);
   let deleted = 0;
   for (const state of ENDED)
     deleted += await ledger.db.transaction(async (tx) => {
-      const ids = idsOf(await selectDue(tx, state, before));
+      const ids = idsOf(await selectDue(tx, state, before, batch));
       if (ids.length === 0) return 0;
       for (const table of BESIDE) await tx.run(`DELETE FROM ${table} WHERE job_id IN (?)`, [ids]);
       await tx.run('DELETE FROM jobs WHERE id IN (?)', [ids]);

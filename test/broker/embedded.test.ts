@@ -185,6 +185,15 @@ test('a group gets no retained messages', async () => {
   await vi.waitFor(() => expect(service.heard).toMatchObject([{ payload: 'raised now', retain: false }]));
 });
 
+test('a member that may not see a topic is passed over', async () => {
+  const broker = await start();
+  const monitor = await join(broker.port, 'monitor');
+  const service = await join(broker.port, 'service');
+  for (const { client } of [monitor, service]) await client.subscribeAsync('$share/mixed/#', { qos: 1 });
+  for (let i = 0; i < 4; i++) await service.client.publishAsync('control/worker-1', `order ${i}`, { qos: 1 });
+  await vi.waitFor(() => expect(service.heard).toHaveLength(4));
+});
+
 test('a clean session ends the group membership that a kept one of the same id had', async () => {
   const broker = await start();
   const kept = await join(broker.port, 'service', { clientId: 'worker', clean: false });
@@ -226,6 +235,28 @@ test('the queue of an absent session is bounded, and says once that it is full',
   await vi.waitFor(() => expect(again.heard).toHaveLength(256), { timeout: 10_000 });
   await publisher.client.publishAsync('data/AAPL/bars', 'room again', { qos: 1 });
   await vi.waitFor(() => expect(again.heard.at(-1)?.payload).toBe('room again'));
+});
+
+test('while a frozen subscriber is waited for, messages between others flow', async () => {
+  const broker = await start();
+  const frozen = await join(broker.port, 'service');
+  await frozen.client.subscribeAsync('data/+/+', { qos: 0 });
+  frozen.client.stream.unpipe();
+  frozen.client.stream.pause();
+  const flooding = await Promise.all(Array.from({ length: 4 }, () => join(broker.port, 'service')));
+  for (let i = 0; i < 20_000; i++) flooding[i % 4]!.client.publish('data/AAPL/bars', Buffer.alloc(1000));
+  const other = await join(broker.port, 'service');
+  await other.client.subscribeAsync('events/login', { qos: 1 });
+  let longest = 0;
+  // Cut after a second without reading.
+  for (let i = 1; broker.stats().clients === 6; i++) {
+    const sent = performance.now();
+    await other.client.publishAsync('events/login', `${i}`, { qos: 1 });
+    await vi.waitFor(() => expect(other.heard).toHaveLength(i), { interval: 1, timeout: 5000 });
+    longest = Math.max(longest, performance.now() - sent);
+  }
+  expect(other.heard.length).toBeGreaterThan(10);
+  expect(longest).toBeLessThan(700);
 });
 
 test('a publish that claims 200 MB takes no memory while it comes in, and everybody else goes on', async () => {

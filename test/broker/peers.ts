@@ -14,7 +14,7 @@ export const accounts: Accounts = {
   service: { password: 'service-3', role: 'service' },
 };
 
-export interface Heard {
+interface Heard {
   topic: string;
   payload: string;
   qos: number;

@@ -94,7 +94,7 @@ export async function proxyTo(brokerPort: number): Promise<Proxy> {
   });
 }
 
-export const PACKET = { connect: 1, publish: 3, puback: 4, subscribe: 8 } as const;
+export const PACKET = { connect: 1, publish: 3, puback: 4, subscribe: 8, ping: 12, disconnect: 14 } as const;
 
 export interface ScriptedBroker {
   port: number;
@@ -116,7 +116,7 @@ export async function scriptedBroker(answer: (type: number, packet: Buffer, sock
         const type = packet[0]! >> 4;
         counts.set(type, (counts.get(type) ?? 0) + 1);
         if (type === PACKET.connect) socket.write(Buffer.from([0x20, 2, 0, 0]));
-        else if (type === 12) socket.write(Buffer.from([0xd0, 0]));
+        else if (type === PACKET.ping) socket.write(Buffer.from([0xd0, 0]));
         else answer(type, packet, socket);
       }
     });

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
@@ -172,6 +172,35 @@ test('a subscription that the broker refuses is tried again until it is granted'
   expect(bus.report().subscriptions).toEqual([{ filter: 'stock/+/+', granted: true, waiting: 0 }]);
   expect(broker.count(PACKET.subscribe)).toBe(3);
   expect(lines.filter(({ level }) => level >= 40)).toHaveLength(1);
+});
+
+test("a login is acknowledged on the connection that brought it: elsewhere its id may be another message's", async () => {
+  const login = (userId: string) => {
+    const [topic, payload] = [Buffer.from('events/login'), Buffer.from(JSON.stringify({ userId }))];
+    const head = [0x32, 2 + topic.length + 2 + payload.length, 0, topic.length];
+    return Buffer.concat([Buffer.from(head), topic, Buffer.from([0, 1]), payload]);
+  };
+  const users = ['first', 'second'];
+  let socketNow: Socket | undefined;
+  const broker = await scriptedBroker((type, packet, socket) => {
+    if (type !== PACKET.subscribe) return;
+    socketNow = socket;
+    socket.write(Buffer.concat([answerTo(packet, 1), login(users.shift()!)]));
+  });
+  const bus = openBus(broker.port, { persistent: true });
+  const handling = new Map<string, () => void>();
+  bus.subscribe('login', { acknowledge: 'handled' }, ({ body }) => new Promise<void>((resolve) => handling.set(body.userId, resolve)));
+  await waitFor(() => expect([...handling.keys()]).toEqual(['first']));
+  socketNow!.destroy();
+  await waitFor(() => expect([...handling.keys()]).toEqual(['first', 'second']));
+
+  handling.get('first')!();
+  await waitFor(() => expect(bus.report().counters.received).toBe(1));
+  handling.get('second')!();
+  await waitFor(() => expect(bus.report().counters.received).toBe(2));
+  await bus.close();
+  await waitFor(() => expect(broker.count(PACKET.disconnect)).toBe(2));
+  expect(broker.count(PACKET.puback)).toBe(1);
 });
 
 test('where shared subscriptions are granted but never delivered to, every member hears every message', async () => {

@@ -99,7 +99,7 @@ describe.each(brokers)('on $name', ({ name, installed, start, window }) => {
   describe('a login', () => {
     const persistent = (instance: string) => openBus(broker.port, { instance, persistent: true });
 
-    test('is acknowledged only when it is handled: as many as the broker sends wait for one commit', async () => {
+    test('can wait for a commit together with as many others as the broker sends at once', async () => {
       const bus = persistent('batch');
       const batch: string[] = [];
       const commit = Promise.withResolvers<void>();
@@ -235,6 +235,23 @@ describe.each(brokers)('on $name', ({ name, installed, start, window }) => {
       await next.online();
       await sender.publish('login', { userId: 'last' });
       await waitFor(() => expect(again).toEqual(['last']));
+    });
+
+    test('that came while the service was away waits for its subscription, however late that is made', async () => {
+      const first = persistent('late');
+      first.subscribe('login', { acknowledge: 'handled' }, () => {});
+      await first.online();
+      await first.close();
+      const sender = openBus(broker.port);
+      await sender.online();
+      await sender.publish('login', { userId: 'while away' });
+
+      const second = persistent('late');
+      await second.online();
+      await sender.publish('login', { userId: 'not subscribed yet' });
+      const heard: string[] = [];
+      second.subscribe('login', { acknowledge: 'handled' }, ({ body }) => void heard.push(body.userId));
+      await waitFor(() => expect([...new Set(heard)].toSorted()).toEqual(['not subscribed yet', 'while away']));
     });
 
     test('that finds the queue full is asked for again when there is room', async () => {

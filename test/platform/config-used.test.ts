@@ -16,17 +16,21 @@ function sources(): string[] {
   );
 }
 
+/** Sections that are handed over whole: what stands beside their keys in place of their name. */
+const HANDED_OVER: Record<string, string> = { logging: 'createLogger', component_logs: 'componentLogger' };
+
 /**
- * Keys that no code reads: none has their name as a property (`.name`, `{ name`). A name that several keys share, or that is an everyday word, must stand in a
- * file that also mentions the key's section.
+ * Keys that no code reads: none has their name as a property (`.name`, `{ name`, `'name'`). A name that several keys share, or that is an everyday word, must
+ * stand in a file that also mentions the key's section.
  */
 function unread(keys: readonly string[], code: readonly string[]): string[] {
   const names = keys.map((key) => key.split('.').at(-1)!);
   return keys.filter((key) => {
     const [name, section] = key.replace('[]', '').split('.').reverse() as [string, string];
     const telling = name.includes('_') && names.filter((other) => other === name).length === 1;
-    const read = new RegExp(`(?:\\.|[{,]\\s*)${name}\\b`);
-    return !code.some((text) => read.test(text) && (telling || new RegExp(`\\b${section}\\b`).test(text)));
+    const read = new RegExp(`(?:\\.|[{,']\\s*)${name}\\b`);
+    const beside = new RegExp(`\\b${HANDED_OVER[section] ?? section}\\b`);
+    return !code.some((text) => read.test(text) && (telling || beside.test(text)));
   });
 }
 

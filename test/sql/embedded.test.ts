@@ -108,6 +108,12 @@ describe('settings', () => {
     ]);
   });
 
+  test('temporary files lie beside the database, out of reach of other servers', async () => {
+    const database = await start();
+    await expect(query(database, 'service', 'SELECT @@tmpdir AS folder')).resolves.toEqual([{ folder: join(folder, 'database.tmp') }]);
+    await expect(query(database, 'root', "SHOW DATABASES LIKE '%tmp%'")).resolves.toEqual([]);
+  });
+
   test("the machine's own configuration does not leak in", async () => {
     writeFileSync(join(folder, 'my.cnf'), '[mysqld]\nno-such-setting=1\n');
     vi.stubEnv('MYSQL_HOME', folder);

@@ -73,7 +73,7 @@ export function yahooSource({
       const now = clock.now();
       let nothingInRange = false;
       const guarded: Fetch = async (url, init) => {
-        const answer = await fetchText({ source, fetch, clock, timeoutMs }, url, init, new AbortController().signal);
+        const answer = await fetchText({ source, fetch, clock, timeoutMs }, url, init, signal);
         const refusal = refusalOf(answer);
         if (/^Data doesn't exist for startDate/.test(refusal?.description ?? '')) nothingInRange = true;
         if (refusal !== undefined) throw errorOf(refusal, symbol, answer.status);

@@ -51,7 +51,7 @@ export function clientOptions(address: BrokerAddress): IClientOptions {
     connectTimeout: CONNECT_TIMEOUT_MS,
     queueQoSZero: false,
     resubscribe: false,
-    reconnectOnConnackError: false,
+    reconnectOnConnackError: true,
   };
 }
 

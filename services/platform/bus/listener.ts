@@ -68,6 +68,11 @@ export function createListener(
     const body = Buffer.isBuffer(payload) ? payload : Buffer.from(payload);
     const levels = topic.split('/');
     const entriesHere = entries.filter((entry) => !entry.closed && filterMatches(entry.levels, levels));
+    if (qos === 1 && options.persistent && entriesHere.length === 0 && !entries.some(({ handled }) => handled)) {
+      // Meant for an earlier life of this service, and it has not subscribed again yet: an acknowledgement now would lose it.
+      turnedAway = true;
+      return release(NOT_YET);
+    }
     const later = qos === 1 && messageId !== undefined && entriesHere.some(({ handled }) => handled);
     if (later && acknowledgements.cameAgain(messageId, topic, body)) return release(NOT_YET);
 
@@ -76,7 +81,7 @@ export function createListener(
     for (const entry of entriesHere) {
       const done = () => {
         if (entry.handled && --open === 0) acknowledge?.();
-        if (turnedAway && entry.receiver.size === 1) askAgain();
+        if (entry.handled && turnedAway && entry.receiver.size === 1) askAgain();
       };
       if (closing.signal.aborted || entry.receiver.admit({ topic, payload: body, retained: retain, redelivered: dup, done })) continue;
       counters.dropped++;
@@ -155,7 +160,8 @@ export function createListener(
         announceReady: ready.resolve,
       };
       entries.push(entry);
-      if (connection !== undefined) void establish(entry, connection);
+      if (entry.handled && turnedAway && connection !== undefined) askAgain();
+      else if (connection !== undefined) void establish(entry, connection);
       return {
         ready: ready.promise,
         async close() {

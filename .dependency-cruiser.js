@@ -1,0 +1,30 @@
+// Who may know whom. The table is in README.md; a service never imports another service, and the market knows neither MQTT nor jobs.
+const services = '(portfolio-priority|worker|scheduler|gateway|notifier)';
+
+const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from: { path: from }, to: { path: to } });
+
+export default {
+  forbidden: [
+    {
+      name: 'service-imports-service',
+      comment: 'Services meet in the ledger and on the broker only.',
+      severity: 'error',
+      from: { path: `^services/${services}/` },
+      to: { path: `^services/${services}/`, pathNot: '^services/$1/' },
+    },
+    forbid('market-is-pure', 'The market knows neither MQTT nor jobs.', '^services/market/', '^services/(jobs|cli|worker|scheduler|portfolio-priority|platform/bus|platform/messages|platform/topics)|^broker/|node_modules/mqtt/'),
+    forbid('platform-is-the-ground', 'The platform stands below everything.', '^services/platform/', '^services/(?!platform/)|^broker/'),
+    forbid('jobs-know-no-service', 'The ledger serves services, it does not know them.', '^services/jobs/', `^services/(${services}|cli|market)/|^broker/`),
+    forbid('services-know-no-command-line', 'The command line is the outermost layer.', `^services/${services}/`, '^services/cli/|^services/main'),
+    forbid('broker-knows-no-service', 'The broker is a part for itself.', '^broker/', '^services/(?!platform/)'),
+    { name: 'no-circles', comment: 'Type imports aside, nothing needs itself.', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    { name: 'not-to-test', severity: 'error', from: { path: '^(services|broker|sql)/' }, to: { path: '^test/' } },
+    { name: 'no-dev-dependency', severity: 'error', from: { path: '^(services|broker|sql)/' }, to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] } },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    parser: 'swc',
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'], extensions: ['.ts', '.js', '.mjs'] },
+  },
+};

@@ -1,0 +1,85 @@
+/** Of all schedulers one leads. The others look often enough to take over when its lease ends, and at once when it is known to be gone. */
+import { after } from '../jobs/job.ts';
+import { resign, tryLead } from '../jobs/leader.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Database } from '../platform/database.ts';
+import { codeOf, messageOf } from '../platform/errors.ts';
+import type { Logger } from '../platform/log.ts';
+import { type Duties, pause } from './duties.ts';
+
+/** The lease that all schedulers of one database compete for. */
+export const LEASE = 'scheduler';
+
+export interface Leadership {
+  readonly leads: boolean;
+  /** What is known of another scheduler's end: its lease ends now, not when it runs out. */
+  ended(holder: string): Promise<void>;
+  /** Stops the duties and gives the lease up. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Competes for the lease until stopped. `lead` starts the leader's duties; they are stopped when the lease is lost: to somebody else, or because it could not
+ * be renewed in its time.
+ */
+export function competeForLead(options: { db: Database; clock: Clock; log: Logger; holder: string; seconds: number; lead: () => Duties }): Leadership {
+  const { db, clock, log, holder, seconds } = options;
+  const stopping = new AbortController();
+  let duties: Duties | undefined;
+  let until = new Date(0);
+  let look = new AbortController();
+  let unreachable = false;
+
+  async function lookOnce(): Promise<void> {
+    const now = new Date(clock.now().epochMilliseconds);
+    try {
+      const leads = await tryLead(db, LEASE, holder, seconds, now);
+      unreachable = false;
+      if (!leads) return await stepDown('another scheduler has the lease');
+      until = after(now, seconds);
+      if (duties !== undefined) return;
+      log.info({ holder }, 'this scheduler leads');
+      duties = options.lead();
+    } catch (error) {
+      if (!unreachable) log.warn({ code: codeOf(error) }, `leadership not renewed: ${messageOf(error)}`);
+      unreachable = true;
+      if (clock.now().epochMilliseconds >= until.getTime()) await stepDown('the lease has run out');
+    }
+  }
+
+  async function stepDown(why: string): Promise<void> {
+    if (duties === undefined) return;
+    log.warn({ holder, why }, `this scheduler leads no more: ${why}`);
+    const ending = duties;
+    duties = undefined;
+    await ending.stop();
+  }
+
+  async function compete(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      look = new AbortController();
+      await lookOnce();
+      // Three tries to renew within a lease; ten looks of those who wait, so that a lease that ran out is taken within a tenth of it.
+      await pause(seconds / (duties === undefined ? 10 : 3), AbortSignal.any([stopping.signal, look.signal]));
+    }
+  }
+
+  const competing = compete();
+  return {
+    get leads() {
+      return duties !== undefined;
+    },
+    async ended(other) {
+      if (other === holder) return;
+      await resign(db, LEASE, other);
+      look.abort();
+    },
+    async stop() {
+      stopping.abort();
+      await competing;
+      await duties?.stop();
+      duties = undefined;
+      await resign(db, LEASE, holder).catch((error: unknown) => log.warn({ code: codeOf(error) }, `lease not given up, it runs out in ${seconds} s: ${messageOf(error)}`));
+    },
+  };
+}
