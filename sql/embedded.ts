@@ -179,7 +179,7 @@ function settingsFor(
     'innodb-flush-log-at-trx-commit': durable ? 1 : 2,
     ...(flavour === 'mariadb'
       ? { 'innodb-log-file-size': '256M', 'symbolic-links': 'OFF' }
-      : { 'innodb-redo-log-capacity': '512M', mysqlx: 'OFF' }),
+      : { 'loose-innodb-redo-log-capacity': '512M', mysqlx: 'OFF' }),
     ...settings,
   };
 }

@@ -1,17 +1,17 @@
 /** What the commands have in common: the options of the command line, the configuration they lead to, and connections that are opened when asked for. */
 import { randomUUID } from 'node:crypto';
-import { createAnnouncer, type Announcer } from '../jobs/announce.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { assertSchemaCurrent } from '../../sql/migrate.ts';
+import type { Announcer } from '../jobs/announce.ts';
 import type { Ledger } from '../jobs/job.ts';
 import { ledgerOf } from '../jobs/ledger.ts';
-import { type Bus, connectBus } from '../platform/bus.ts';
+import type { Bus } from '../platform/bus.ts';
 import { systemClock } from '../platform/clock.ts';
 import { type LoadedConfig, loadConfig, type Override } from '../platform/config/load.ts';
-import { brokerAddress, databaseOptions, type DatabaseRole } from '../platform/connections.ts';
+import { brokerAddress, type DatabaseRole, databaseOptions } from '../platform/connections.ts';
 import { type Database, openDatabase } from '../platform/database.ts';
 import { dataFolderPath } from '../platform/datafolder.ts';
-import { InputError } from '../platform/errors.ts';
-import { createLogger } from '../platform/log.ts';
-import { assertSchemaCurrent } from '../../sql/migrate.ts';
+import { InputError, TransientError } from '../platform/errors.ts';
 
 /** Options that every command takes. */
 export interface GlobalOptions {
@@ -21,16 +21,24 @@ export interface GlobalOptions {
   set?: string[] | undefined;
 }
 
+/** Milliseconds to wait for an answer before saying that there is none. */
+const DATABASE_WAIT_MS = 5_000;
+const BROKER_WAIT_MS = 2_000;
+
 /** The configuration that the options lead to, and the data folder. Errors: `ConfigError`, `InputError('option.bad_set')`. */
 export function loadFor(options: GlobalOptions, more: Record<string, Override> = {}): { loaded: LoadedConfig; dataFolder: string } {
   const overrides: Record<string, Override> = {};
   for (const text of options.set ?? []) {
     const at = text.indexOf('=');
-    if (at < 1) throw new InputError('option.bad_set', `--set "${text}": write it as KEY=VALUE, such as --set worker.max_concurrent_jobs=10`);
+    if (at < 1)
+      throw new InputError('option.bad_set', `--set "${text}": write it as KEY=VALUE, such as --set worker.max_concurrent_jobs=10`);
     overrides[text.slice(0, at)] = { value: text.slice(at + 1), option: `--set ${text.slice(0, at)}` };
   }
   const loaded = loadConfig({ environment: options.env, files: options.config, overrides: { ...overrides, ...more } });
-  return { loaded, dataFolder: dataFolderPath(options.data ?? (process.env.STOCKMESH_DATA ? undefined : loaded.config.storage.data_folder)) };
+  return {
+    loaded,
+    dataFolder: dataFolderPath(options.data ?? (process.env.STOCKMESH_DATA ? undefined : loaded.config.storage.data_folder)),
+  };
 }
 
 /** Connections of one command. */
@@ -39,28 +47,70 @@ export interface Session {
   dataFolder: string;
   ledger: Ledger;
   db: Database;
-  /** Connects to the broker as the mesh itself, or as a login hook would. */
-  bus(account?: 'service' | 'hook'): Bus;
-  announcer(): Announcer;
+  /** Connects to the broker as the mesh itself, or as a login hook would. It need not be there: see `reachable`. */
+  bus(account?: 'service' | 'hook'): Promise<Bus>;
+  announcer(): Promise<Announcer>;
 }
 
-/** Runs a command with a session and closes whatever it opened. Errors: `ConfigError('mesh.not_running' | 'schema.older' | …)`. */
-export async function withSession<T>(options: GlobalOptions, work: (session: Session) => Promise<T>, role: DatabaseRole = 'service'): Promise<T> {
+/**
+ * Runs a command with a session and closes whatever it opened. Errors: `ConfigError('mesh.not_running' | 'schema.older' | …)`,
+ * `TransientError('database.unavailable')`.
+ */
+export async function withSession<T>(
+  options: GlobalOptions,
+  work: (session: Session) => Promise<T>,
+  role: DatabaseRole = 'service',
+): Promise<T> {
   const { loaded, dataFolder } = loadFor(options);
   const db = openDatabase({ ...databaseOptions(loaded.config, dataFolder, role), maxConnections: 4 });
-  const buses = new Map<string, Bus>();
+  const buses = new Map<string, Promise<Bus>>();
   const instance = `cli-${process.pid}-${randomUUID().slice(0, 4)}`;
-  const log = createLogger({ ...loaded.config.logging, level: 'error', file: null, service: 'cli', instance });
-  const bus = (account: 'service' | 'hook' = 'service'): Bus => {
-    const open = buses.get(account) ?? connectBus({ ...brokerAddress(loaded.config, dataFolder, account), service: 'cli', instance, log });
+
+  // Loaded when asked for: most commands only read the database, and these two take longer to load than all the rest.
+  const connect = async (account: 'service' | 'hook'): Promise<Bus> => {
+    const [{ connectBus }, { pino }] = await Promise.all([import('../platform/bus.ts'), import('pino')]);
+    const address = brokerAddress(loaded.config, dataFolder, account);
+    return connectBus({
+      ...address,
+      service: 'cli',
+      instance,
+      log: pino({ level: 'silent' }),
+      clientIdPrefix: loaded.config.queue.mqtt.client_id_prefix,
+    });
+  };
+  const bus = (account: 'service' | 'hook' = 'service'): Promise<Bus> => {
+    const open = buses.get(account) ?? connect(account);
     buses.set(account, open);
     return open;
   };
+  const announcer = async (): Promise<Announcer> => {
+    const [{ createAnnouncer }, { pino }, open] = await Promise.all([import('../jobs/announce.ts'), import('pino'), bus()]);
+    return createAnnouncer({ bus: open, sql: db, clock: systemClock, log: pino({ level: 'silent' }) });
+  };
+
   try {
-    await assertSchemaCurrent(db);
-    return await work({ loaded, dataFolder, db, ledger: ledgerOf(db, systemClock, loaded.config), bus, announcer: () => createAnnouncer({ bus: bus(), sql: db, clock: systemClock, log }) });
+    await Promise.race([assertSchemaCurrent(db), noAnswer()]);
+    return await work({ loaded, dataFolder, db, ledger: ledgerOf(db, systemClock, loaded.config), bus, announcer });
   } finally {
-    await Promise.all([...buses.values()].map((open) => open.close()));
-    await db.close();
+    const opened = await Promise.allSettled(buses.values());
+    await Promise.all(opened.map((open) => (open.status === 'fulfilled' ? open.value.close() : undefined)));
+    // A server that does not answer does not say goodbye either.
+    await Promise.race([db.close(), delay(1_000, undefined, { ref: false })]);
+  }
+}
+
+async function noAnswer(): Promise<never> {
+  await delay(DATABASE_WAIT_MS, undefined, { ref: false });
+  throw new TransientError('database.unavailable', `the database does not answer within ${DATABASE_WAIT_MS / 1000} s`);
+}
+
+/** Waits until the broker is there, two seconds at most; false when it is not. */
+export async function reachable(bus: Bus): Promise<boolean> {
+  try {
+    await bus.online(AbortSignal.timeout(BROKER_WAIT_MS));
+    return true;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'TimeoutError') return false;
+    throw error;
   }
 }

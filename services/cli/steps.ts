@@ -1,5 +1,6 @@
 /** Progress for people: on a terminal one line a step with the time it takes, elsewhere plain lines. */
-const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+import { paint } from './colour.ts';
+import { FRAME_MS, FRAMES } from './progress.ts';
 
 export interface Steps {
   /** Runs a step and shows it; what `work` resolves with, if it is text, is shown beside it. */
@@ -9,7 +10,7 @@ export interface Steps {
 }
 
 export function createSteps(out: NodeJS.WriteStream = process.stdout): Steps {
-  const live = out.isTTY === true;
+  const live = out.isTTY === true && process.env.TERM !== 'dumb';
   let current: { name: string; since: number } | undefined;
   const clear = (): void => {
     if (live) out.write('\r\x1b[K');
@@ -17,19 +18,27 @@ export function createSteps(out: NodeJS.WriteStream = process.stdout): Steps {
   const draw = (): void => {
     if (!live || current === undefined) return;
     const elapsed = performance.now() - current.since;
-    out.write(`\r\x1b[K${FRAMES[Math.floor(elapsed / 80) % FRAMES.length]} ${current.name} ${(elapsed / 1000).toFixed(1)} s`);
+    const frame = paint('cyan', FRAMES[Math.floor(elapsed / FRAME_MS) % FRAMES.length] as string, out);
+    out.write(`\r\x1b[K${frame} ${current.name} ${(elapsed / 1000).toFixed(1)} s`);
+  };
+  const ended = (good: boolean, name: string, since: number, more = ''): void => {
+    clear();
+    const mark = good ? paint('green', live ? '✓' : 'ok', out) : paint('red', live ? '✗' : 'failed', out);
+    out.write(`${mark} ${name.padEnd(16)} ${((performance.now() - since) / 1000).toFixed(1).padStart(5)} s${more}\n`);
   };
   return {
     async run(name, work) {
-      current = { name, since: performance.now() };
-      const timer = live ? setInterval(draw, 80) : undefined;
+      const since = performance.now();
+      current = { name, since };
+      const timer = live ? setInterval(draw, FRAME_MS) : undefined;
       draw();
       try {
         const result = await work();
-        clear();
-        const seconds = ((performance.now() - current.since) / 1000).toFixed(1).padStart(5);
-        out.write(`${live ? '\x1b[32m✓\x1b[0m' : 'ok'} ${name.padEnd(16)} ${seconds} s${typeof result === 'string' ? `  ${result}` : ''}\n`);
+        ended(true, name, since, typeof result === 'string' ? `  ${result}` : '');
         return result;
+      } catch (error) {
+        ended(false, name, since);
+        throw error;
       } finally {
         clearInterval(timer);
         current = undefined;

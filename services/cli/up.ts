@@ -3,14 +3,14 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
-import { loadAccess } from '../../broker/access.ts';
+import { type Accounts, loadAccess } from '../../broker/access.ts';
 import { type EmbeddedBroker, startBroker } from '../../broker/embedded.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
 import type { Override } from '../platform/config/load.ts';
 import { databaseOptions, removeRuntime, usesEmbedded, writeRuntime } from '../platform/connections.ts';
 import { openDatabase } from '../platform/database.ts';
-import { openDataFolder } from '../platform/datafolder.ts';
+import { openDataFolder, type Secrets } from '../platform/datafolder.ts';
 import { rotatingFile } from '../platform/log-file.ts';
 import { assertPortFree } from '../platform/ports.ts';
 import { importOnce } from '../portfolio-priority/holdings.ts';
@@ -40,6 +40,8 @@ const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 const DEMO_PORTFOLIOS = fileURLToPath(new URL('../../config/demo-portfolios.csv', import.meta.url));
 /** More than the services' own grace period, so that they hand back their jobs themselves. */
 const STOP_MARGIN_MS = 5_000;
+/** The same warning is shown once in this time. */
+const REPEATED_MS = 60_000;
 
 /** The options of `up` and `demo` as configuration keys. */
 export function overridesOf({ mqttPort, source, leanPath }: UpOptions): Record<string, Override> {
@@ -83,7 +85,7 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
           port: config.queue.mqtt.port,
           webSocketPort: config.queue.mqtt.websocket_port ?? undefined,
           maxPayloadBytes: config.queue.mqtt.max_payload,
-          accounts: Object.fromEntries(Object.entries(folder.secrets.mqtt).map(([name, password]) => [name, { password, role: name }])),
+          accounts: accountsOf(folder.secrets),
           access: loadAccess(),
           log,
         }),
@@ -113,6 +115,11 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
   }
 }
 
+/** One account a role, named like it. */
+function accountsOf({ mqtt }: Secrets): Accounts {
+  return { hook: { password: mqtt.hook, role: 'hook' }, monitor: { password: mqtt.monitor, role: 'monitor' }, service: { password: mqtt.service, role: 'service' } };
+}
+
 export function logFile(dataFolder: string): string {
   const folder = join(dataFolder, 'logs');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -123,8 +130,8 @@ async function importDemo(dataFolder: string, options: UpOptions): Promise<strin
   const { loaded } = loadFor(options, overridesOf(options));
   const db = openDatabase({ ...databaseOptions(loaded.config, dataFolder, 'service'), maxConnections: 2 });
   try {
-    const imported = await importOnce(db, DEMO_PORTFOLIOS);
-    return imported === undefined ? undefined : `${imported.users} users, ${imported.holdings} holdings`;
+    const imported = await importOnce(db, DEMO_PORTFOLIOS, new Date());
+    return imported === undefined ? undefined : `${imported.users} users, ${imported.held} holdings, ${imported.watched} watched`;
   } finally {
     await db.close();
   }
@@ -145,6 +152,7 @@ async function startServices(options: UpOptions, dataFolder: string, environment
   ];
   const service = (name: string, label = name, more: string[] = []): Supervised => ({ label, args: ['service', name, ...common, ...more] });
   const workers = options.workers ?? 1;
+  const news = onceIn(REPEATED_MS);
   const supervisor = supervise(
     [
       service('scheduler'),
@@ -157,7 +165,7 @@ async function startServices(options: UpOptions, dataFolder: string, environment
       onLine(label, line) {
         writeLog(`${line}\n`);
         const warning = warningIn(line);
-        if (warning !== undefined) note(`${label}: ${warning}`);
+        if (warning !== undefined && news(warning)) note(`${label}: ${warning}`);
       },
     },
   );
@@ -168,6 +176,18 @@ async function startServices(options: UpOptions, dataFolder: string, environment
     throw error;
   }
   return supervisor;
+}
+
+/** True for a text that was not there within the last `ms`: what each of a thousand jobs meets is news once. All of them are in the log. */
+function onceIn(ms: number): (text: string) => boolean {
+  const seen = new Map<string, number>();
+  return (text) => {
+    const now = performance.now();
+    for (const [old, at] of seen) if (now - at > ms) seen.delete(old);
+    if (seen.has(text)) return false;
+    seen.set(text, now);
+    return true;
+  };
 }
 
 /** What a person at the terminal should read of a service's log: warnings and errors, and whatever is no log line. */

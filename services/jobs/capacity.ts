@@ -1,60 +1,63 @@
 /** `max_jobs`: how many jobs may wait in each queue, and where a request goes when there is no room. */
 import type { Transaction } from '../platform/database.ts';
-import { bandStart, type Ledger, QUEUES, type Queue } from './job.ts';
+import { type Ledger, QUEUES, type Queue } from './job.ts';
 
-/** Below this share of `max_jobs` a count may be this many milliseconds old; above it every call counts, one at a time. */
+/** A queue with a smaller limit is counted exactly by every enqueuer, in turn: that costs a walk of a few thousand index entries, and being wrong would show. */
+const ALWAYS_EXACT_BELOW = 5_000;
+/** From this share of `max_jobs` on, every enqueuer counts exactly, in turn. */
 const NEAR = 0.5;
-const COUNT_AGE_MS = 1_000;
+/** Enqueuers that may be under way at once, each with as many jobs as this one, without having seen each other. */
+const UNSEEN = 8;
+/** More jobs than any number of enqueuers add in a millisecond: what a count may miss grows with its age. */
+const FASTEST_PER_MS = 50;
+const OLDEST_COUNT_MS = 1_000;
 
 interface Count {
   waiting: number;
+  /** `performance.now()`. */
   at: number;
 }
 /** What this process knows of each ledger's queues: the last count plus what it has added since. */
 const counts = new WeakMap<object, Map<Queue, Count>>();
 
-export type Place = { queue: Queue; level: number } | { reason: string };
+export type Place = { queue: Queue } | { reason: string };
 
 /**
- * A queue with room for each request, in order; `next_queue` walks down, `refuse` stays. `level` is the first of the band when the queue is a lower one.
- * While a queue is far from its limit the count is at most a second old (an index walk of `max_jobs` entries in every call would cost more than the insert);
- * near the limit enqueuers take turns on the queue's row and the count is exact.
+ * For each request the first of its queues that has room, or why there is none. The queues of a request stand in the order of QUEUES.
+ * While a queue is far from its limit the count may be a moment old (a walk of the whole queue in every call would cost more than the insert); near the limit
+ * enqueuers take turns on the queue's row until their commit, and the count is exact.
  */
-export async function chooseQueues(tx: Transaction, ledger: Ledger, wanted: readonly { queue: Queue; whenFull: 'next_queue' | 'refuse' }[]): Promise<Place[]> {
-  const room = new Map<Queue, number>();
-  const known = counts.get(ledger.db) ?? new Map<Queue, Count>();
-  counts.set(ledger.db, known);
-  const places: Place[] = [];
-  for (const { queue, whenFull } of wanted) {
-    const tried = whenFull === 'next_queue' ? QUEUES.slice(QUEUES.indexOf(queue)) : [queue];
-    let place: Place | undefined;
-    for (const candidate of tried) {
-      if (!room.has(candidate)) room.set(candidate, await roomIn(tx, ledger, known, candidate, wanted.length));
-      const left = room.get(candidate) as number;
-      if (left <= 0) continue;
-      room.set(candidate, left - 1);
-      const count = known.get(candidate);
-      if (count !== undefined) count.waiting++;
-      place = { queue: candidate, level: bandStart(candidate) };
-      break;
-    }
-    places.push(place ?? { reason: refusal(ledger, tried) });
+export async function chooseQueues(tx: Transaction, ledger: Ledger, wanted: readonly (readonly Queue[])[]): Promise<Place[]> {
+  const places = new Map<number, Place>();
+  // From the top down, so that all take their turns on the queues' rows in the same order.
+  for (const queue of QUEUES) {
+    const here = wanted.flatMap((queues, index) => (places.has(index) || !queues.includes(queue) ? [] : [index]));
+    if (here.length === 0) continue;
+    const count = await countFor(tx, ledger, queue, here.length);
+    const placed = here.slice(0, Math.max(ledger.queues[queue].maxJobs - count.waiting, 0));
+    for (const index of placed) places.set(index, { queue });
+    count.waiting += placed.length;
   }
-  return places;
+  return wanted.map((queues, index) => places.get(index) ?? { reason: refusal(ledger, queues) });
 }
 
-async function roomIn(tx: Transaction, ledger: Ledger, known: Map<Queue, Count>, queue: Queue, adding: number): Promise<number> {
-  const { maxJobs } = ledger.queues[queue];
-  const last = known.get(queue);
-  const age = last === undefined ? Number.POSITIVE_INFINITY : performance.now() - last.at;
-  if (last !== undefined && age < COUNT_AGE_MS && last.waiting + adding < maxJobs * NEAR) return maxJobs - last.waiting;
-  let waiting = await countWaiting(tx, queue, maxJobs);
-  if (waiting + adding >= maxJobs * NEAR) {
-    await tx.rows('SELECT queue FROM queues WHERE queue = ? FOR UPDATE', [queue]);
-    waiting = await countWaiting(tx, queue, maxJobs);
+async function countFor(tx: Transaction, ledger: Ledger, queue: Queue, adding: number): Promise<Count> {
+  let known = counts.get(ledger.db);
+  if (known === undefined) {
+    known = new Map();
+    counts.set(ledger.db, known);
   }
-  known.set(queue, { waiting, at: performance.now() });
-  return maxJobs - waiting;
+  const { maxJobs } = ledger.queues[queue];
+  const isFar = (waiting: number): boolean => maxJobs >= ALWAYS_EXACT_BELOW && waiting + UNSEEN * adding < maxJobs * NEAR;
+  let count = known.get(queue);
+  const isFresh = count !== undefined && performance.now() - count.at < Math.min(OLDEST_COUNT_MS, (maxJobs * NEAR) / FASTEST_PER_MS);
+  if (count === undefined || !isFresh) count = { waiting: maxJobs >= ALWAYS_EXACT_BELOW ? await countWaiting(tx, queue, maxJobs) : maxJobs, at: performance.now() };
+  if (!isFar(count.waiting)) {
+    await tx.rows('SELECT queue FROM queues WHERE queue = ? FOR UPDATE', [queue]);
+    count = { waiting: await countWaiting(tx, queue, maxJobs), at: performance.now() };
+  }
+  known.set(queue, count);
+  return count;
 }
 
 /** Walks ix_claim's prefix (queue, state) for each waiting state, at most `limit` entries together. */
@@ -66,7 +69,7 @@ async function countWaiting(tx: Transaction, queue: Queue, limit: number): Promi
   return row?.waiting ?? 0;
 }
 
-function refusal(ledger: Ledger, tried: readonly Queue[]): string {
-  const full = tried.map((queue) => `${queue} holds ${ledger.queues[queue].maxJobs} (queue.priority_queues.${queue}.max_jobs)`).join(', ');
+function refusal(ledger: Ledger, queues: readonly Queue[]): string {
+  const full = queues.map((queue) => `${queue} holds ${ledger.queues[queue].maxJobs} (queue.priority_queues.${queue}.max_jobs)`).join(', ');
   return `no room: ${full}; try again when the queue is shorter, or raise the limit`;
 }

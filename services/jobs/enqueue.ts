@@ -4,11 +4,11 @@
  * its subscriber.
  */
 import type { Transaction } from '../platform/database.ts';
-import { chooseQueues } from './capacity.ts';
+import { chooseQueues, type Place } from './capacity.ts';
 import { idToBytes, newJobId, sortedBytes } from './id.ts';
-import { after, expiryOf, type Ledger, levelOf, nowOf, priorityOf, type Queue, queueOfLevel, rulesOf, type State, scoreOf } from './job.ts';
-import { joinCompleted, joinLive, lockLive } from './join.ts';
-import { ensureSlots } from './slots.ts';
+import { after, bandStart, expiryOf, type Ledger, levelOf, nowOf, priorityOf, QUEUES, type Queue, queueOfLevel, rulesOf, type State, scoreOf } from './job.ts';
+import { type Joined, joinCompleted, joinLive, type LiveJob, lockLive, queuesAbove } from './join.ts';
+import { settlingRaces } from './key-race.ts';
 
 export interface JobRequest {
   type: string;
@@ -65,47 +65,47 @@ export interface Group {
   priority: number;
   users: Set<string>;
   after: Set<string>;
+  /** The earliest start asked for; undefined = now. */
+  startAt: Date | undefined;
+  /** The longest dedupe window asked for. */
+  windowSeconds: number;
   answer: EnqueueAnswer | undefined;
 }
 
-const ER_DUP_ENTRY = 1062;
-const MAX_RACES = 5;
-
 /** Enqueues all requests in one transaction; the answers stand in the order of the requests. Errors: those of `Database.transaction`. */
-export async function enqueue(ledger: Ledger, requests: readonly JobRequest[]): Promise<EnqueueAnswer[]> {
-  for (let race = 1; ; race++) {
-    try {
-      return await ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests));
-    } catch (error) {
-      // Another enqueuer has inserted the same key since we looked: look again and join its job.
-      if ((error as { errno?: number }).errno !== ER_DUP_ENTRY || race === MAX_RACES) throw error;
-    }
-  }
+export function enqueue(ledger: Ledger, requests: readonly JobRequest[]): Promise<EnqueueAnswer[]> {
+  return settlingRaces(() => ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests)));
 }
 
-/** The same inside a transaction of the caller's, for effects that must commit with the jobs. A race for a key surfaces as the driver's error 1062. */
+/** The same inside a transaction of the caller's, for effects that must commit with the jobs. A race for a key surfaces as the driver's error 1062: `settlingRaces`. */
 export async function enqueueWith(tx: Transaction, ledger: Ledger, requests: readonly JobRequest[]): Promise<EnqueueAnswer[]> {
   if (requests.length === 0) return [];
   const { groups, groupOf } = merge(requests);
   const now = nowOf(ledger);
   const live = await lockLive(tx, groups);
-  await joinCompleted(tx, groups, now);
-
-  const open = groups.filter(({ answer }) => answer === undefined);
-  const fresh = open.filter(({ key }) => key === undefined || !live.has(key));
-  const idOfKey = new Map([...live].map(([key, { id }]) => [key, id]));
-  const accepted = await place(tx, ledger, fresh, now);
-  for (const { group, id } of accepted) if (group.key !== undefined) idOfKey.set(group.key, id);
-
-  const needs = dependencies(accepted, idOfKey);
-  await insertJobs(tx, ledger, accepted, needs, now);
-  const joined = open.flatMap((group) => {
-    const row = group.key === undefined ? undefined : live.get(group.key);
+  const liveOf = ({ key }: Group): LiveJob | undefined => (key === undefined ? undefined : live.get(key));
+  await joinCompleted(
+    tx,
+    groups.filter((group) => liveOf(group) === undefined),
+    now,
+  );
+  const joined = groups.flatMap((group): Joined[] => {
+    const row = liveOf(group);
     return row === undefined ? [] : [{ group, row }];
   });
-  needs.push(...(await joinLive(tx, joined, idOfKey)));
+  const rising = joined.filter((one) => queuesAbove(one).length > 0);
+  const fresh = groups.filter((group) => group.answer === undefined && liveOf(group) === undefined);
+
+  const places = await chooseQueues(tx, ledger, [...fresh.map(queuesFor), ...rising.map(queuesAbove)]);
+  const accepted = withoutNeedsRefused(accept(fresh, places, now), fresh);
+  const idOfKey = new Map([...live].map(([key, { id }]) => [key, id]));
+  for (const { group, id } of accepted) if (group.key !== undefined) idOfKey.set(group.key, id);
+  const needs = dependencies(accepted, idOfKey);
+  await insertJobs(tx, ledger, accepted, needs, now);
+  const placeOf = new Map(rising.map(({ row }, index) => [row.id, places[fresh.length + index] as Place]));
+  needs.push(...(await joinLive(tx, ledger, joined, placeOf, idOfKey, now)));
   await insertDependencies(tx, needs);
-  await subscribe(tx, ledger, groups);
+  await subscribe(tx, groups);
   return groupOf.map((group) => group.answer as EnqueueAnswer);
 }
 
@@ -116,18 +116,26 @@ function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Gro
     const priority = priorityOf(request.level, request.score);
     let group = request.dedupeKey === undefined ? undefined : byKey.get(request.dedupeKey);
     if (group === undefined) {
-      group = { key: request.dedupeKey, best: request, priority, users: new Set(), after: new Set(), answer: undefined };
+      group = { key: request.dedupeKey, best: request, priority, users: new Set(), after: new Set(), startAt: request.runAt, windowSeconds: 0, answer: undefined };
       groups.push(group);
       if (request.dedupeKey !== undefined) byKey.set(request.dedupeKey, group);
     } else if (priority < group.priority) {
       group.best = request;
       group.priority = priority;
     }
+    if (request.runAt === undefined || (group.startAt !== undefined && request.runAt < group.startAt)) group.startAt = request.runAt;
+    group.windowSeconds = Math.max(group.windowSeconds, request.dedupeWindowSeconds ?? 0);
     if (request.user !== undefined) group.users.add(request.user);
     for (const key of request.after ?? []) group.after.add(key);
     return group;
   });
   return { groups, groupOf };
+}
+
+/** Where a new job may go: the queue of its level, and those below it if it wants. */
+function queuesFor({ best }: Group): Queue[] {
+  const queue = queueOfLevel(best.level);
+  return best.whenFull === 'next_queue' ? QUEUES.slice(QUEUES.indexOf(queue)) : [queue];
 }
 
 interface Accepted {
@@ -138,22 +146,38 @@ interface Accepted {
   demoted: boolean;
 }
 
-/** Gives each new job its id and a queue with room, or its refusal. */
-async function place(tx: Transaction, ledger: Ledger, fresh: readonly Group[], now: Date): Promise<Accepted[]> {
-  const places = await chooseQueues(
-    tx,
-    ledger,
-    fresh.map(({ best }) => ({ queue: queueOfLevel(best.level), whenFull: best.whenFull })),
-  );
+/** Gives each new job its id and its queue with room, or its refusal. In a lower queue than its level's it is the most urgent of its score. */
+function accept(fresh: readonly Group[], places: readonly Place[], now: Date): Accepted[] {
   return fresh.flatMap((group, index) => {
-    const place = places[index];
-    if (place === undefined || 'reason' in place) {
-      group.answer = { outcome: 'refused', code: 'queue.full', reason: place?.reason ?? '' };
+    const place = places[index] as Place;
+    if ('reason' in place) {
+      group.answer = { outcome: 'refused', code: 'queue.full', reason: place.reason };
       return [];
     }
     const demoted = place.queue !== queueOfLevel(group.best.level);
-    return [{ group, id: newJobId(now.getTime()), queue: place.queue, priority: demoted ? priorityOf(place.level, group.best.score) : group.priority, demoted }];
+    return [
+      { group, id: newJobId(now.getTime()), queue: place.queue, priority: demoted ? priorityOf(bandStart(place.queue), group.best.score) : group.priority, demoted },
+    ];
   });
+}
+
+/** A job whose need was refused in the same call would run without it: it is refused as well. */
+function withoutNeedsRefused(accepted: readonly Accepted[], refusedGroups: readonly Group[]): Accepted[] {
+  const refused = new Map(refusedGroups.flatMap(({ key, answer }) => (key !== undefined && answer?.outcome === 'refused' ? [[key, answer.reason]] : [])));
+  let left = [...accepted];
+  for (let found = refused.size > 0; found; ) {
+    const before = left.length;
+    left = left.filter(({ group }) => {
+      const need = [...group.after].find((key) => refused.has(key));
+      if (need === undefined) return true;
+      const reason = `needs ${need}, which was refused: ${refused.get(need)}`;
+      group.answer = { outcome: 'refused', code: 'queue.full', reason };
+      if (group.key !== undefined) refused.set(group.key, reason);
+      return false;
+    });
+    found = left.length < before;
+  }
+  return left;
 }
 
 export interface Need {
@@ -174,11 +198,12 @@ async function insertJobs(tx: Transaction, ledger: Ledger, accepted: readonly Ac
   if (accepted.length === 0) return;
   const waiting = new Set(needs.map(({ jobId }) => jobId));
   // In the order of the keys, so two enqueuers of the same keys wait for each other instead of crosswise.
-  const ordered = accepted.toSorted((a, b) => ((a.group.key ?? '') < (b.group.key ?? '') ? -1 : 1));
+  const ordered = accepted.toSorted((a, b) => compareKeys(a.group.key ?? '', b.group.key ?? ''));
   await tx.run('INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, symbol, user_id, blocked_on, dedupe_key, enqueued_at) VALUES ?', [
     ordered.map(({ group, id, queue, priority, demoted }) => {
-      const { best } = group;
-      const state = waiting.has(id) ? 'blocked' : best.runAt !== undefined && best.runAt > now ? 'scheduled' : 'ready';
+      const { best, startAt } = group;
+      // One that starts later looks at its dependencies then.
+      const state = startAt !== undefined && startAt > now ? 'scheduled' : waiting.has(id) ? 'blocked' : 'ready';
       group.answer = {
         outcome: 'queued',
         id,
@@ -192,7 +217,7 @@ async function insertJobs(tx: Transaction, ledger: Ledger, accepted: readonly Ac
         enqueuedAt: now,
         request: best,
       };
-      const dueAt = state === 'scheduled' ? best.runAt : expiryOf(ledger, queue, now);
+      const dueAt = state === 'scheduled' ? startAt : expiryOf(ledger, queue, now);
       const blockedOn = state === 'blocked' ? 'dependency' : null;
       const { maxAttempts } = rulesOf(ledger, best.type);
       return [idToBytes(id), queue, state, priority, maxAttempts, dueAt, best.type, best.symbol ?? null, best.user ?? null, blockedOn, group.key ?? null, now];
@@ -201,31 +226,26 @@ async function insertJobs(tx: Transaction, ledger: Ledger, accepted: readonly Ac
   await tx.run('INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ?', [
     accepted.map(({ group: { best }, id }) => [idToBytes(id), JSON.stringify(best.payload), JSON.stringify(best.why), best.triggeredBy]),
   ]);
-  const windows = accepted.filter(({ group }) => group.best.dedupeWindowSeconds !== undefined && group.key !== undefined);
+  const windows = ordered.filter(({ group }) => group.windowSeconds > 0 && group.key !== undefined);
   if (windows.length > 0)
     await tx.run('INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES ? ON DUPLICATE KEY UPDATE job_id = VALUES(job_id), until = VALUES(until)', [
-      windows.map(({ group, id }) => [group.key, idToBytes(id), after(now, group.best.dedupeWindowSeconds as number)]),
+      windows.map(({ group, id }) => [group.key, idToBytes(id), after(now, group.windowSeconds)]),
     ]);
+}
+
+function compareKeys(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 async function insertDependencies(tx: Transaction, needs: readonly Need[]): Promise<void> {
   if (needs.length === 0) return;
   await tx.run('INSERT IGNORE INTO job_dependencies (job_id, needs_id) VALUES ?', [needs.map(({ jobId, needsId }) => [idToBytes(jobId), idToBytes(needsId)])]);
-  await tx.run('UPDATE jobs SET has_dependents = 1 WHERE id IN (?)', [sortedBytes(needs.map(({ needsId }) => needsId))]);
+  await tx.run('UPDATE jobs FORCE INDEX (PRIMARY) SET has_dependents = 1 WHERE id IN (?)', [sortedBytes(needs.map(({ needsId }) => needsId))]);
 }
 
-async function subscribe(tx: Transaction, ledger: Ledger, groups: readonly Group[]): Promise<void> {
-  const users = new Set<string>();
-  const rows: [Buffer, string][] = [];
-  for (const { answer, users: subscribers } of groups) {
-    if (answer === undefined || answer.outcome === 'refused') continue;
-    const id = idToBytes(answer.id);
-    for (const user of subscribers) {
-      rows.push([id, user]);
-      users.add(user);
-    }
-  }
+async function subscribe(tx: Transaction, groups: readonly Group[]): Promise<void> {
+  const rows = groups.flatMap(({ answer, users }) => (answer === undefined || answer.outcome === 'refused' ? [] : [...users].map((user): [string, string] => [answer.id, user])));
   if (rows.length === 0) return;
-  await ensureSlots(tx, ledger, users);
-  await tx.run('INSERT IGNORE INTO job_subscribers (job_id, user_id) VALUES ?', [rows]);
+  rows.sort(([a, x], [b, y]) => compareKeys(a, b) || compareKeys(x, y));
+  await tx.run('INSERT IGNORE INTO job_subscribers (job_id, user_id) VALUES ?', [rows.map(([id, user]) => [idToBytes(id), user])]);
 }

@@ -49,19 +49,19 @@ export function createEnqueuer(ledger: Ledger, options: { onCommitted?: (answers
   }
 
   async function commit(batch: readonly Waiting[]): Promise<void> {
+    let answers: EnqueueAnswer[];
     try {
-      const answers = await enqueue(
+      answers = await enqueue(
         ledger,
         batch.map(({ request }) => request),
       );
-      answers.forEach((answer, index) => {
-        batch[index]?.resolve(answer);
-      });
-      options.onCommitted?.(answers);
     } catch (error) {
       if (batch.length > 1 && !(error instanceof TransientError)) for (const one of batch) await commit([one]);
       else for (const { reject } of batch) reject(error);
+      return;
     }
+    for (const [index, { resolve }] of batch.entries()) resolve(answers[index] as EnqueueAnswer);
+    options.onCommitted?.(answers);
   }
 
   return {

@@ -8,11 +8,15 @@ import type { ClaimedJob } from './claim.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
 import { after, type Change, expiryOf, type Ledger, nowOf, rulesOf } from './job.ts';
 import { type Ended, settle, shortReason, writeReasons } from './settle.ts';
+import { updateEach } from './update-each.ts';
+
+/** One attempt at a job: what a worker must still own to write for it. */
+export type Attempt = Pick<ClaimedJob, 'id' | 'attempt'>;
 
 export interface Completion {
   job: Pick<ClaimedJob, 'id' | 'attempt' | 'type' | 'symbol'>;
   result?: unknown;
-  /** Set when items failed and the type allows it. */
+  /** Set when items failed; the job's type must allow it. */
   withErrors?: string | undefined;
 }
 
@@ -23,57 +27,75 @@ export interface Failure {
 
 export interface Finished {
   changes: Change[];
-  /** Jobs whose lease was lost: nothing of them was written. */
-  lost: string[];
+  /** Those of the given attempts whose lease was lost: nothing of them was written. */
+  lost: Attempt[];
 }
 
 /**
- * Completes jobs and writes their effects, all in one transaction. `effects` gets the jobs that this worker still owns and writes for just those; when it
- * throws, nothing of the call is committed.
+ * Completes jobs and writes their effects, all in one transaction. `effects` gets those of the given attempts that this worker still owns and writes for just
+ * those; when it throws, nothing of the call is committed. Errors: `PermanentError('job.items_failed')` for errors that the job's type does not allow, and those
+ * of the transaction and of `effects`.
  */
-export function complete(
+export async function complete(
   ledger: Ledger,
   workerId: string,
   completions: readonly Completion[],
-  effects?: (tx: Transaction, owned: ReadonlySet<string>) => Promise<void>,
+  effects?: (tx: Transaction, owned: ReadonlySet<Attempt>) => Promise<void>,
 ): Promise<Finished> {
+  for (const { job, withErrors } of completions)
+    if (withErrors !== undefined && !rulesOf(ledger, job.type).mayCompleteWithErrors) throw new PermanentError('job.items_failed', withErrors);
   return ledger.db.transaction(async (tx) => {
-    const { owned, lost } = await lockOwned(tx, workerId, completions.map(({ job }) => job));
-    const mine = completions.filter(({ job }) => owned.has(job.id));
+    const { owned, lost } = await lockOwned(
+      tx,
+      workerId,
+      completions.map(({ job }) => job),
+    );
+    const mine = completions.filter(({ job }) => owned.has(job));
     if (mine.length === 0) return { changes: [], lost };
     await effects?.(tx, new Set(owned.keys()));
     const now = nowOf(ledger);
     const changes: Change[] = [];
-    for (const state of ['completed', 'completed_with_errors'] as const) {
-      const done = mine.filter(({ withErrors }) => (withErrors === undefined) === (state === 'completed'));
-      if (done.length === 0) continue;
-      await tx.run('UPDATE jobs SET state = ?, ended_at = ?, due_at = ? WHERE id IN (?)', [state, now, now, sortedBytes(done.map(({ job }) => job.id))]);
+    for (const [state, done] of Map.groupBy(mine, stateOf)) {
+      await tx.run('UPDATE jobs FORCE INDEX (PRIMARY) SET state = ?, ended_at = ?, due_at = ? WHERE id IN (?)', [
+        state,
+        now,
+        now,
+        sortedBytes(done.map(({ job }) => job.id)),
+      ]);
       changes.push(...done.map(({ job, withErrors }) => ({ ...changeOf(job, state, workerId), reason: withErrors })));
     }
-    const results = mine.filter(({ result, withErrors }) => result !== undefined || withErrors !== undefined);
-    if (results.length > 0)
-      await tx.run(
-        'INSERT INTO job_results (job_id, code, reason, result) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason), result = VALUES(result)',
-        [
-          results.map(({ job, result, withErrors }) => [
-            idToBytes(job.id),
-            withErrors === undefined ? null : 'job.items_failed',
-            withErrors === undefined ? null : shortReason(withErrors),
-            result === undefined ? null : JSON.stringify(result),
-          ]),
-        ],
-      );
-    const ended = mine.map(({ job, withErrors }): Ended => ({ id: job.id, state: withErrors === undefined ? 'completed' : 'completed_with_errors', hasDependents: owned.get(job.id) === true }));
+    await writeResults(tx, mine);
+    const ended = mine.map((one): Ended => ({ id: one.job.id, state: stateOf(one), hasDependents: owned.get(one.job) === true }));
     changes.push(...(await settle(tx, ledger, ended)));
     return { changes, lost };
   });
 }
 
+function stateOf({ withErrors }: Completion): 'completed' | 'completed_with_errors' {
+  return withErrors === undefined ? 'completed' : 'completed_with_errors';
+}
+
+async function writeResults(tx: Transaction, completions: readonly Completion[]): Promise<void> {
+  const rows = completions.filter(({ result, withErrors }) => result !== undefined || withErrors !== undefined);
+  if (rows.length === 0) return;
+  await tx.run(
+    'INSERT INTO job_results (job_id, code, reason, result) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason), result = VALUES(result)',
+    [
+      rows.map(({ job, result, withErrors }) => [
+        idToBytes(job.id),
+        withErrors === undefined ? null : 'job.items_failed',
+        withErrors === undefined ? null : shortReason(withErrors),
+        result === undefined ? null : JSON.stringify(result),
+      ]),
+    ],
+  );
+}
+
 /** Commits a part of a running job (some of its items and their effects), if this worker still owns it. Returns false when the lease is lost: nothing was written. */
-export function commitPart(ledger: Ledger, workerId: string, job: { id: string; attempt: number }, effects: (tx: Transaction) => Promise<void>): Promise<boolean> {
+export function commitPart(ledger: Ledger, workerId: string, job: Attempt, effects: (tx: Transaction) => Promise<void>): Promise<boolean> {
   return ledger.db.transaction(async (tx) => {
     const { owned } = await lockOwned(tx, workerId, [job]);
-    if (!owned.has(job.id)) return false;
+    if (!owned.has(job)) return false;
     await effects(tx);
     return true;
   });
@@ -85,41 +107,51 @@ export function commitPart(ledger: Ledger, workerId: string, job: { id: string; 
  */
 export function fail(ledger: Ledger, workerId: string, failures: readonly Failure[], random: () => number = Math.random): Promise<Finished> {
   return ledger.db.transaction(async (tx) => {
-    const { owned, lost } = await lockOwned(tx, workerId, failures.map(({ job }) => job));
+    const { owned, lost } = await lockOwned(
+      tx,
+      workerId,
+      failures.map(({ job }) => job),
+    );
     const now = nowOf(ledger);
     const changes: Change[] = [];
     const ended: Ended[] = [];
-    const rested: Ended[] = [];
-    const retries: [Buffer, Date][] = [];
+    const retries: { id: string; dueAt: Date }[] = [];
     const attempts: unknown[][] = [];
     const final: { id: string; code: string; reason: string }[] = [];
     for (const { job, error } of failures) {
-      if (!owned.has(job.id)) continue;
+      if (!owned.has(job)) continue;
       const code = codeOf(error).slice(0, 64);
       const last = error instanceof PermanentError || job.attempt >= job.maxAttempts;
       const reason = shortReason(last && !(error instanceof PermanentError) ? `${messageOf(error)} (attempt ${job.attempt} of ${job.maxAttempts})` : messageOf(error));
       attempts.push([idToBytes(job.id), job.attempt, workerId, job.startedAt, now, last ? 'failed' : 'retried', code, reason]);
       if (last) {
         final.push({ id: job.id, code, reason });
-        ended.push({ id: job.id, state: 'failed', reason, hasDependents: owned.get(job.id) === true });
+        ended.push({ id: job.id, state: 'failed', reason, hasDependents: owned.get(job) === true });
         changes.push({ ...changeOf(job, 'failed', workerId), reason });
       } else {
-        const runAt = after(now, backoff(ledger, job, error, random));
-        retries.push([idToBytes(job.id), runAt]);
-        rested.push({ id: job.id, state: 'failed', hasDependents: false });
-        changes.push({ ...changeOf(job, 'scheduled', workerId), reason: `${reason}; tried again at ${runAt.toISOString()}` });
+        const dueAt = after(now, backoff(ledger, job, error, random));
+        retries.push({ id: job.id, dueAt });
+        changes.push({ ...changeOf(job, 'scheduled', workerId), reason: `${reason}; tried again at ${dueAt.toISOString()}` });
       }
     }
-    if (retries.length > 0)
-      await tx.run(`UPDATE jobs SET state = 'scheduled', worker_id = NULL, due_at = CASE id ${retries.map(() => 'WHEN ? THEN ?').join(' ')} END WHERE id IN (?)`, [
-        ...retries.flat(),
-        retries.map(([id]) => id).sort(Buffer.compare),
-      ]);
-    if (final.length > 0) await tx.run("UPDATE jobs SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [now, now, sortedBytes(final.map(({ id }) => id))]);
+    await updateEach(
+      tx,
+      ['state', 'worker_id', 'due_at'],
+      retries.map(({ id, dueAt }) => ({ id: idToBytes(id), values: ['scheduled', null, dueAt] })),
+    );
+    if (final.length > 0)
+      await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [now, now, sortedBytes(final.map(({ id }) => id))]);
     await writeReasons(tx, final);
     await recordAttempts(tx, attempts);
     // A job that waits for its retry gives its slot back, but its dependents go on waiting for it.
-    changes.push(...(await settle(tx, ledger, [...ended, ...rested])));
+    changes.push(
+      ...(await settle(
+        tx,
+        ledger,
+        ended,
+        retries.map(({ id }) => id),
+      )),
+    );
     return { changes, lost };
   });
 }
@@ -128,12 +160,12 @@ export function fail(ledger: Ledger, workerId: string, failures: readonly Failur
 export function handBack(ledger: Ledger, workerId: string, jobs: readonly Failure['job'][], reason: string): Promise<Finished> {
   return ledger.db.transaction(async (tx) => {
     const { owned, lost } = await lockOwned(tx, workerId, jobs);
-    const mine = jobs.filter(({ id }) => owned.has(id));
+    const mine = jobs.filter((job) => owned.has(job));
     if (mine.length === 0) return { changes: [], lost };
     const now = nowOf(ledger);
     for (const [queue, group] of Map.groupBy(mine, (job) => job.queue))
       // The token only goes up, so the allowance does too.
-      await tx.run("UPDATE jobs SET state = 'ready', worker_id = NULL, max_attempts = max_attempts + 1, due_at = ? WHERE id IN (?)", [
+      await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, max_attempts = max_attempts + 1, due_at = ? WHERE id IN (?)", [
         expiryOf(ledger, queue, now),
         sortedBytes(group.map(({ id }) => id)),
       ]);
@@ -144,25 +176,29 @@ export function handBack(ledger: Ledger, workerId: string, jobs: readonly Failur
     const freed = await settle(
       tx,
       ledger,
-      mine.map(({ id }) => ({ id, state: 'cancelled', hasDependents: false })),
+      [],
+      mine.map(({ id }) => id),
     );
     return { changes: [...mine.map((job) => ({ ...changeOf(job, 'ready', workerId), reason })), ...freed], lost };
   });
 }
 
-/** Locks the jobs that this worker runs with this attempt; the value says whether others depend on the job. */
-async function lockOwned(tx: Transaction, workerId: string, jobs: readonly { id: string; attempt: number }[]): Promise<{ owned: Map<string, boolean>; lost: string[] }> {
+/** Locks the jobs that this worker runs with these very attempts; the value says whether others depend on the job. */
+async function lockOwned(tx: Transaction, workerId: string, attempts: readonly Attempt[]): Promise<{ owned: Map<Attempt, boolean>; lost: Attempt[] }> {
   const rows = await tx.rows<{ id: Buffer; attempt: number; has_dependents: number }>(
-    "SELECT id, attempt, has_dependents FROM jobs WHERE id IN (?) AND state = 'running' AND worker_id = ? ORDER BY id FOR UPDATE",
-    [sortedBytes(jobs.map(({ id }) => id)), workerId],
+    "SELECT id, attempt, has_dependents FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'running' AND worker_id = ? ORDER BY id FOR UPDATE",
+    [sortedBytes(attempts.map(({ id }) => id)), workerId],
   );
-  const attemptOf = new Map(jobs.map(({ id, attempt }) => [id, attempt]));
-  const owned = new Map<string, boolean>();
-  for (const row of rows) {
-    const id = idFromBytes(row.id);
-    if (attemptOf.get(id) === row.attempt) owned.set(id, row.has_dependents === 1);
+  const rowOf = new Map(rows.map((row) => [idFromBytes(row.id), row]));
+  const owned = new Map<Attempt, boolean>();
+  const lost: Attempt[] = [];
+  for (const one of attempts) {
+    const row = rowOf.get(one.id);
+    // A worker may have lost a job and claimed it anew: its name alone proves nothing.
+    if (row?.attempt === one.attempt) owned.set(one, row.has_dependents === 1);
+    else lost.push(one);
   }
-  return { owned, lost: jobs.filter(({ id }) => !owned.has(id)).map(({ id }) => id) };
+  return { owned, lost };
 }
 
 export async function recordAttempts(tx: Transaction, rows: readonly (readonly unknown[])[]): Promise<void> {
@@ -170,8 +206,10 @@ export async function recordAttempts(tx: Transaction, rows: readonly (readonly u
 }
 
 function backoff(ledger: Ledger, job: Failure['job'], error: unknown, random: () => number): number {
-  const list = rulesOf(ledger, job.type).backoffSeconds;
-  const seconds = list[Math.min(job.attempt, list.length) - 1] ?? 0;
+  const { backoffSeconds: list, maxAttempts } = rulesOf(ledger, job.type);
+  // Attempts that were handed back, or made before a redrive, raised both numbers and do not count.
+  const failed = Math.max(job.attempt - Math.max(job.maxAttempts - maxAttempts, 0), 1);
+  const seconds = list[Math.min(failed, list.length) - 1] ?? 0;
   const jittered = seconds * (0.8 + 0.4 * random());
   const wished = error instanceof TransientError && error.retryAfterMs !== undefined ? error.retryAfterMs / 1000 : 0;
   return Math.max(jittered, wished);

@@ -36,6 +36,9 @@ export async function openItems(ledger: Ledger, jobId: string, keys: readonly st
   return rows.map(({ item_key }) => item_key);
 }
 
+// Assignments run from left to right: `state` is the last.
+const UNLESS_DONE = ['row_count', 'byte_count', 'reason', 'updated_at'] as const;
+
 /** Records what became of items, in the transaction of their effects. An item that is done is never written again. */
 export async function recordItems(tx: Transaction, ledger: Ledger, jobId: string, outcomes: readonly ItemOutcome[]): Promise<void> {
   if (outcomes.length === 0) return;
@@ -43,8 +46,8 @@ export async function recordItems(tx: Transaction, ledger: Ledger, jobId: string
   const now = nowOf(ledger);
   await tx.run(
     `INSERT INTO job_items (job_id, item_key, state, attempts, row_count, byte_count, reason, updated_at) VALUES ?
-     ON DUPLICATE KEY UPDATE attempts = attempts + 1, row_count = VALUES(row_count), byte_count = VALUES(byte_count), reason = VALUES(reason),
-       updated_at = VALUES(updated_at), state = VALUES(state)`,
+     ON DUPLICATE KEY UPDATE ${UNLESS_DONE.map((column) => `${column} = IF(state = 'done', ${column}, VALUES(${column}))`).join(', ')},
+       attempts = attempts + IF(state = 'done', 0, 1), state = IF(state = 'done', state, VALUES(state))`,
     [outcomes.map(({ key, state, rows, bytes, reason }) => [id, key, state, 1, rows ?? null, bytes ?? null, reason === undefined ? null : shortReason(reason), now])],
   );
 }

@@ -9,6 +9,10 @@ export type State = (typeof STATES)[number];
 export type EndState = 'completed' | 'completed_with_errors' | 'failed' | 'cancelled' | 'expired';
 export const LIVE_STATES = ['scheduled', 'blocked', 'ready', 'running'] as const satisfies readonly State[];
 
+export function isLive(state: State): boolean {
+  return (LIVE_STATES as readonly State[]).includes(state);
+}
+
 /** First level of each queue's band; a queue ends where the next begins. */
 const BANDS: Record<Queue, number> = { foreground: 1, background_fetch: 4, background_analysis: 7 };
 export const LOWEST_LEVEL = 10;

@@ -1,8 +1,10 @@
 /** What the passing of time does to jobs: start the scheduled, end the too old, raise the waiting, delete the long ended. Each call is one batch of at most 500 rows in one commit; the caller repeats while a batch is full. */
 import type { Transaction } from '../platform/database.ts';
 import { idFromBytes } from './id.ts';
-import { type Change, expiryOf, type Ledger, nowOf, QUEUES, type Queue, type State } from './job.ts';
-import { type Ended, settle, writeReasons } from './settle.ts';
+import { type Change, expiryOf, type Ledger, levelOf, nowOf, QUEUES, type Queue, queueOfLevel, type State } from './job.ts';
+import { type Ended, settle, withLiveNeeds, writeReasons } from './settle.ts';
+import { stopWaiting } from './slots.ts';
+import { updateEach } from './update-each.ts';
 
 export const BATCH = 500;
 
@@ -14,12 +16,13 @@ interface Due {
   attempt: number;
   priority: number;
   has_dependents: number;
+  blocked_on: 'slot' | 'dependency' | null;
   enqueued_at: Date;
 }
 
 function selectDue(tx: Transaction, state: State, before: Date, limit = BATCH): Promise<Due[]> {
   return tx.rows<Due>(
-    `SELECT id, type, symbol, queue, attempt, priority, has_dependents, enqueued_at FROM jobs FORCE INDEX (ix_due)
+    `SELECT id, type, symbol, queue, attempt, priority, has_dependents, blocked_on, enqueued_at FROM jobs FORCE INDEX (ix_due)
       WHERE state = ? AND due_at <= ? ORDER BY due_at, id LIMIT ? FOR UPDATE SKIP LOCKED`,
     [state, before, limit],
   );
@@ -31,14 +34,28 @@ function changed(rows: readonly Due[], state: State, reasonOf?: (row: Due) => st
 
 const idsOf = (rows: readonly Due[]): Buffer[] => rows.map(({ id }) => id).sort(Buffer.compare);
 
-/** Makes scheduled jobs whose time has come ready. */
+/** Makes scheduled jobs whose time has come ready, or blocked while a job that they need is live. */
 export function promote(ledger: Ledger): Promise<Change[]> {
   return ledger.db.transaction(async (tx) => {
     const now = nowOf(ledger);
     const rows = await selectDue(tx, 'scheduled', now);
-    for (const [queue, group] of Map.groupBy(rows, (row) => row.queue))
-      await tx.run("UPDATE jobs SET state = 'ready', due_at = ? WHERE id IN (?)", [expiryOf(ledger, queue, now), idsOf(group)]);
-    return changed(rows, 'ready');
+    const waiting = new Set(
+      await withLiveNeeds(
+        tx,
+        rows.map(({ id }) => idFromBytes(id)),
+        'locked',
+      ),
+    );
+    const states = Map.groupBy(rows, ({ id }) => (waiting.has(idFromBytes(id)) ? 'blocked' : 'ready'));
+    for (const [state, some] of states)
+      for (const [queue, group] of Map.groupBy(some, (row) => row.queue))
+        await tx.run('UPDATE jobs FORCE INDEX (PRIMARY) SET state = ?, blocked_on = ?, due_at = ? WHERE id IN (?)', [
+          state,
+          state === 'blocked' ? 'dependency' : null,
+          expiryOf(ledger, queue, now),
+          idsOf(group),
+        ]);
+    return [...states].flatMap(([state, some]) => changed(some, state));
   });
 }
 
@@ -50,14 +67,15 @@ export function expire(ledger: Ledger, state: 'ready' | 'blocked'): Promise<Chan
     if (rows.length === 0) return [];
     const reasonOf = (row: Due): string =>
       `waited ${Math.round((now.getTime() - row.enqueued_at.getTime()) / 1000)} s; ${row.queue} lets a job wait ${ledger.queues[row.queue].ttlSeconds} s (queue.priority_queues.${row.queue}.ttl)`;
-    await tx.run("UPDATE jobs SET state = 'expired', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)", [now, now, idsOf(rows)]);
-    if (state === 'blocked') await tx.run('DELETE FROM slot_waits WHERE job_id IN (?)', [idsOf(rows)]);
+    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'expired', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)", [now, now, idsOf(rows)]);
+    if (state === 'blocked') await stopWaiting(tx, idsOf(rows));
     const ended = rows.map((row): Ended & { code: string } => ({
       id: idFromBytes(row.id),
       code: 'queue.expired',
       reason: reasonOf(row),
       state: 'expired',
       hasDependents: row.has_dependents === 1,
+      leavesSlot: state === 'ready' && row.blocked_on === 'slot',
     }));
     await writeReasons(tx, ended);
     return [...changed(rows, 'expired', reasonOf), ...(await settle(tx, ledger, ended))];
@@ -78,34 +96,39 @@ export interface Ageing {
  * ix_claim of each background queue from `from` on. Returns how many were raised, and where to go on (undefined = the end was reached).
  */
 export async function age(ledger: Ledger, ageing: Ageing, queue: Exclude<Queue, 'foreground'>, from: { priority: number; id: Buffer } | undefined): Promise<{ raised: number; next: { priority: number; id: Buffer } | undefined }> {
+  const now = nowOf(ledger);
+  const floor = ageing.highestLevel * 10_000;
+  // A plain read: locked, these rows would be missing from the claims of this moment, and mostly none of them rises.
+  const rows = await ledger.db.rows<{ id: Buffer; priority: number; enqueued_at: Date; aged: number }>(
+    `SELECT id, priority, enqueued_at, aged FROM jobs FORCE INDEX (ix_claim)
+      WHERE queue = ? AND state = 'ready' AND (priority > ? OR (priority = ? AND id > ?)) ORDER BY priority, id LIMIT ${BATCH}`,
+    [queue, from?.priority ?? 0, from?.priority ?? 0, from?.id ?? Buffer.alloc(16)],
+  );
+  const risen = rows.flatMap(({ id, priority, enqueued_at, aged }) => {
+    const deserved = Math.floor((now.getTime() - enqueued_at.getTime()) / 1000 / ageing.intervalSeconds);
+    const levels = Math.min(Math.min(deserved, ageing.levels ?? deserved) - aged, Math.floor((priority - floor) / 10_000));
+    return levels > 0 ? [{ id, before: priority, priority: priority - levels * 10_000, aged: aged + levels }] : [];
+  });
+  const last = rows.length === BATCH ? rows.at(-1) : undefined;
+  return { raised: risen.length === 0 ? 0 : await raise(ledger, risen), next: last === undefined ? undefined : { priority: last.priority, id: last.id } };
+}
+
+/** Raises those that still wait as they were read. */
+function raise(ledger: Ledger, risen: readonly { id: Buffer; before: number; priority: number; aged: number }[]): Promise<number> {
   return ledger.db.transaction(async (tx) => {
-    const now = nowOf(ledger);
-    const floor = ageing.highestLevel * 10_000;
-    const rows = await tx.rows<{ id: Buffer; priority: number; enqueued_at: Date; aged: number }>(
-      `SELECT id, priority, enqueued_at, aged FROM jobs FORCE INDEX (ix_claim)
-        WHERE queue = ? AND state = 'ready' AND (priority > ? OR (priority = ? AND id > ?)) ORDER BY priority, id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
-      [queue, from?.priority ?? 0, from?.priority ?? 0, from?.id ?? Buffer.alloc(16)],
+    const locked = await tx.rows<{ id: Buffer; priority: number }>(
+      "SELECT id, priority FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'ready' ORDER BY id FOR UPDATE SKIP LOCKED",
+      [risen.map(({ id }) => id).sort(Buffer.compare)],
     );
-    const raised = rows.flatMap(({ id, priority, enqueued_at, aged }) => {
-      const deserved = Math.floor((now.getTime() - enqueued_at.getTime()) / 1000 / ageing.intervalSeconds);
-      const levels = Math.min(Math.min(deserved, ageing.levels ?? deserved) - aged, Math.floor((priority - floor) / 10_000));
-      return levels > 0 ? [{ id, priority: priority - levels * 10_000, aged: aged + levels }] : [];
-    });
-    if (raised.length > 0) {
-      const whens = raised.map(() => 'WHEN ? THEN ?').join(' ');
+    const priorityOf = new Map(locked.map(({ id, priority }) => [idFromBytes(id), priority]));
+    const raised = risen.filter(({ id, before }) => priorityOf.get(idFromBytes(id)) === before);
+    await updateEach(
+      tx,
+      ['priority', 'aged', 'queue'],
       // The queue follows the level: background analysis that has become a background fetch's peer is claimed with them.
-      await tx.run(
-        `UPDATE jobs SET queue = IF(CASE id ${whens} END >= 70000, 'background_analysis', 'background_fetch'), aged = CASE id ${whens} END, priority = CASE id ${whens} END WHERE id IN (?)`,
-        [
-          ...raised.flatMap(({ id, priority }) => [id, priority]),
-          ...raised.flatMap(({ id, aged }) => [id, aged]),
-          ...raised.flatMap(({ id, priority }) => [id, priority]),
-          raised.map(({ id }) => id).sort(Buffer.compare),
-        ],
-      );
-    }
-    const last = rows.length === BATCH ? rows.at(-1) : undefined;
-    return { raised: raised.length, next: last === undefined ? undefined : { priority: last.priority, id: last.id } };
+      raised.map(({ id, priority, aged }) => ({ id, values: [priority, aged, queueOfLevel(levelOf(priority))] })),
+    );
+    return raised.length;
   });
 }
 
@@ -120,8 +143,8 @@ export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): 
     deleted += await ledger.db.transaction(async (tx) => {
       const ids = idsOf(await selectDue(tx, state, before, batch));
       if (ids.length === 0) return 0;
-      for (const table of BESIDE) await tx.run(`DELETE FROM ${table} WHERE job_id IN (?)`, [ids]);
-      await tx.run('DELETE FROM jobs WHERE id IN (?)', [ids]);
+      for (const table of BESIDE) await tx.run(`DELETE b FROM ${table} b FORCE INDEX (PRIMARY) WHERE b.job_id IN (?)`, [ids]);
+      await tx.run('DELETE j FROM jobs j FORCE INDEX (PRIMARY) WHERE j.id IN (?)', [ids]);
       return ids.length;
     });
   await ledger.db.run(`DELETE FROM dedupe_windows WHERE until < ? ORDER BY until LIMIT ${BATCH}`, [before]);

@@ -1,9 +1,8 @@
 /** What an ended job sets in motion, in the transaction that ends it: its user's slot is free, and jobs that waited for it go on or end with it. */
 import type { Transaction } from '../platform/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
-import type { Change, EndState, Ledger, State } from './job.ts';
-import { nowOf } from './job.ts';
-import { releaseSlots } from './slots.ts';
+import { type Change, type EndState, isLive, type Ledger, nowOf, type State } from './job.ts';
+import { passSlotsOn, releaseSlots } from './slots.ts';
 
 export interface Ended {
   id: string;
@@ -11,6 +10,8 @@ export interface Ended {
   /** Why it did not complete. */
   reason?: string | undefined;
   hasDependents: boolean;
+  /** It was ready because a slot had become free for it, and will not use it. */
+  leavesSlot?: boolean | undefined;
 }
 
 const REASON_LIMIT = 2_000;
@@ -20,14 +21,22 @@ export function shortReason(reason: string): string {
   return reason.length <= REASON_LIMIT ? reason : `${reason.slice(0, REASON_LIMIT - 1)}…`;
 }
 
-/** Frees what the ended jobs held and moves their dependents on. Returns the changes of other jobs (made ready, or ended because what they need did not complete). */
-export async function settle(tx: Transaction, ledger: Ledger, ended: readonly Ended[]): Promise<Change[]> {
-  if (ended.length === 0) return [];
-  const changes: Change[] = [];
-  const ready = await releaseSlots(
-    tx,
-    ended.map(({ id }) => id),
+/**
+ * Frees the slots of the ended jobs, and of the `rested` ones, which will run again; moves the dependents of the ended ones on. Returns the changes of other jobs
+ * (made ready, or ended because what they need did not complete).
+ */
+export async function settle(tx: Transaction, ledger: Ledger, ended: readonly Ended[], rested: readonly string[] = []): Promise<Change[]> {
+  const ready = await releaseSlots(tx, [...ended.map(({ id }) => id), ...rested]);
+  const left = ended.filter(({ leavesSlot }) => leavesSlot);
+  ready.push(
+    ...(await passSlotsOn(
+      tx,
+      ledger,
+      left.map(({ id }) => id),
+      { claimed: false },
+    )),
   );
+  const changes: Change[] = [];
   let wave = ended.filter(({ hasDependents }) => hasDependents);
   while (wave.length > 0) {
     const { met, broken } = await dependentsOf(tx, wave);
@@ -41,60 +50,63 @@ export async function settle(tx: Transaction, ledger: Ledger, ended: readonly En
 
 interface Broken extends Ended {
   code: string;
+  reason: string;
 }
 
-/** Splits the dependents of ended jobs: all needs met, or a need that will never be. */
+/** Splits the dependents of ended jobs: those whose needs are all met, made ready, and those with a need that will never be. One that is scheduled looks when its time comes. */
 async function dependentsOf(tx: Transaction, ended: readonly Ended[]): Promise<{ met: string[]; broken: Broken[] }> {
-  const met: string[] = [];
-  const broken: Broken[] = [];
-  const rows = await tx.rows<{ job_id: Buffer; needs_id: Buffer; has_dependents: number }>(
+  const rows = await tx.rows<{ job_id: Buffer; needs_id: Buffer; state: State; has_dependents: number }>(
     // Locked: of two transactions that each end one of a job's last two needs, the second must see what the first has done.
-    `SELECT d.job_id, d.needs_id, j.has_dependents FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j ON j.id = d.job_id
-      WHERE d.needs_id IN (?) AND j.state = 'blocked' AND j.blocked_on = 'dependency' ORDER BY d.job_id FOR UPDATE`,
+    `SELECT STRAIGHT_JOIN d.job_id, d.needs_id, j.state, j.has_dependents FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
+      WHERE d.needs_id IN (?) AND (j.state = 'scheduled' OR (j.state = 'blocked' AND j.blocked_on = 'dependency')) ORDER BY d.job_id FOR UPDATE`,
     [sortedBytes(ended.map(({ id }) => id))],
   );
-  if (rows.length === 0) return { met, broken };
+  if (rows.length === 0) return { met: [], broken: [] };
   const byId = new Map(ended.map((job) => [job.id, job]));
-  const kept = new Set<string>();
+  const broken = new Map<string, Broken>();
+  const open = new Set<string>();
   for (const row of rows) {
     const id = idFromBytes(row.job_id);
     const need = byId.get(idFromBytes(row.needs_id)) as Ended;
-    if (need.state === 'completed' || need.state === 'completed_with_errors') kept.add(id);
-    else {
-      const state = need.state === 'cancelled' ? 'cancelled' : 'failed';
-      broken.push({ id, state, code: 'job.dependency', reason: `needs job ${need.id}, which ended as ${need.state}${need.reason ? `: ${need.reason}` : ''}`, hasDependents: row.has_dependents === 1 });
-    }
+    if (need.state !== 'completed' && need.state !== 'completed_with_errors') {
+      const reason = `needs job ${need.id}, which ended as ${need.state}${need.reason ? `: ${need.reason}` : ''}`;
+      broken.set(id, { id, state: need.state === 'cancelled' ? 'cancelled' : 'failed', code: 'job.dependency', reason, hasDependents: row.has_dependents === 1 });
+    } else if (row.state === 'blocked') open.add(id);
   }
-  for (const { id } of broken) kept.delete(id);
-  if (kept.size > 0) {
-    const waiting = await tx.rows<{ job_id: Buffer }>(
-      `SELECT DISTINCT d.job_id FROM job_dependencies d JOIN jobs n ON n.id = d.needs_id
-        WHERE d.job_id IN (?) AND n.state IN ('scheduled', 'blocked', 'ready', 'running')`,
-      [sortedBytes(kept)],
-    );
-    for (const { job_id } of waiting) kept.delete(idFromBytes(job_id));
-    if (kept.size > 0) {
-      await tx.run("UPDATE jobs SET state = 'ready', blocked_on = NULL WHERE id IN (?) AND state = 'blocked' AND blocked_on = 'dependency'", [sortedBytes(kept)]);
-      met.push(...kept);
-    }
-  }
-  return { met, broken };
+  for (const id of broken.keys()) open.delete(id);
+  // Not locked: another need that ends at this moment waits for the rows that we have locked, and will look again.
+  for (const id of await withLiveNeeds(tx, open)) open.delete(id);
+  if (open.size > 0) await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [sortedBytes(open)]);
+  return { met: [...open], broken: [...broken.values()] };
+}
+
+/**
+ * Which of the jobs, whose rows the transaction has locked, need one that is live. `locked`: waits for needs that end at this moment. A transaction that makes a
+ * job blocked must ask so: the one that ends the need may have looked for dependents already.
+ */
+export async function withLiveNeeds(tx: Transaction, ids: Iterable<string>, locked?: 'locked'): Promise<string[]> {
+  const keys = sortedBytes(ids);
+  if (keys.length === 0) return [];
+  const rows = await tx.rows<{ job_id: Buffer; state: State }>(
+    `SELECT STRAIGHT_JOIN d.job_id, n.state FROM job_dependencies d FORCE INDEX (PRIMARY) JOIN jobs n FORCE INDEX (PRIMARY) ON n.id = d.needs_id WHERE d.job_id IN (?) ${locked === undefined ? '' : 'LOCK IN SHARE MODE'}`,
+    [keys],
+  );
+  return [...new Set(rows.flatMap(({ job_id, state }) => (isLive(state) ? [idFromBytes(job_id)] : [])))];
 }
 
 async function endBroken(tx: Transaction, ledger: Ledger, broken: readonly Broken[]): Promise<Change[]> {
   if (broken.length === 0) return [];
   const now = nowOf(ledger);
-  for (const state of ['failed', 'cancelled'] as const) {
-    const ids = broken.filter((job) => job.state === state).map(({ id }) => id);
-    if (ids.length > 0) await tx.run('UPDATE jobs SET state = ?, blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)', [state, now, now, sortedBytes(ids)]);
-  }
+  for (const [state, group] of Map.groupBy(broken, (job) => job.state))
+    await tx.run('UPDATE jobs FORCE INDEX (PRIMARY) SET state = ?, blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)', [
+      state,
+      now,
+      now,
+      sortedBytes(group.map(({ id }) => id)),
+    ]);
   await writeReasons(tx, broken);
-  const rows = await changesOf(
-    tx,
-    broken.map(({ id }) => id),
-  );
   const reasons = new Map(broken.map(({ id, reason }) => [id, reason]));
-  return rows.map((change) => ({ ...change, reason: reasons.get(change.id) }));
+  return (await changesOf(tx, reasons.keys())).map((change) => ({ ...change, reason: reasons.get(change.id) }));
 }
 
 /** Writes why jobs ended, beside whatever result they have. */
@@ -106,10 +118,11 @@ export async function writeReasons(tx: Transaction, rows: readonly { id: string;
 }
 
 /** The present state of jobs, as changes to announce. */
-export async function changesOf(tx: Transaction, ids: readonly string[]): Promise<Change[]> {
-  if (ids.length === 0) return [];
+export async function changesOf(tx: Transaction, ids: Iterable<string>): Promise<Change[]> {
+  const keys = sortedBytes(ids);
+  if (keys.length === 0) return [];
   const rows = await tx.rows<{ id: Buffer; type: string; symbol: string | null; state: State; attempt: number }>('SELECT id, type, symbol, state, attempt FROM jobs WHERE id IN (?)', [
-    sortedBytes(ids),
+    keys,
   ]);
   return rows.map(({ id, ...row }) => ({ ...row, id: idFromBytes(id) }));
 }

@@ -2,121 +2,150 @@
  * Per-user slots: each user has `slotsPerUser` rows in `user_slots`, and a job of a user's runs only while it holds one of them, of any of its subscribers. A job
  * without a free one waits as `blocked`, outside the claim's index, and the release of a slot makes the most urgent job that waits for it `ready`.
  *
- * Nobody waits for a slot row: they are taken with SKIP LOCKED. A user with a row that somebody else holds locked at this moment is `undecided`: the job stays
- * ready for the next claim. A job is blocked only when all rows of all its users were seen taken and are locked by us, so no release can slip in between.
+ * Nobody waits for a slot row while claiming: they are taken with SKIP LOCKED. A user with a row that somebody else holds locked at this moment is undecided: the
+ * job stays ready for the next claim. A job is blocked only when all rows of all its users were seen taken and are locked by us, so no release can slip in between.
+ *
+ * A job that was woken for a free slot keeps `blocked_on = 'slot'` while it is ready: should it leave that state without using the slot, the slot is passed on.
  */
 import type { Transaction } from '../platform/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
 import type { Ledger } from './job.ts';
 
-/** Users whose rows are known to exist, per database. Bounded: forgetting one costs one INSERT IGNORE. */
-const ensured = new WeakMap<object, Set<string>>();
-const ENSURED_MAX = 100_000;
-
-/** Makes the slot rows of users who have none yet. */
-export async function ensureSlots(tx: Transaction, ledger: Ledger, users: Iterable<string>): Promise<void> {
-  let known = ensured.get(ledger.db);
-  if (known === undefined || known.size > ENSURED_MAX) {
-    known = new Set();
-    ensured.set(ledger.db, known);
-  }
-  const missing = [...users].filter((user) => !known.has(user)).sort();
-  if (missing.length === 0) return;
-  await tx.run('INSERT IGNORE INTO user_slots (user_id, slot) VALUES ?', [missing.flatMap((user) => Array.from({ length: ledger.slotsPerUser }, (_, slot) => [user, slot + 1]))]);
-  for (const user of missing) known.add(user);
-}
-
 export interface SlotDecision {
-  /** Jobs that may run now; those with subscribers hold a slot. */
+  /** Jobs that may run now; those of users hold a slot. */
   run: Set<string>;
   /** Jobs all of whose users have no free slot, with these users. */
   block: Map<string, string[]>;
+  /** Jobs that nothing can be said about: a user's slots are in the hands of another transaction. */
+  undecided: number;
 }
 
-/** Decides which of the candidates (in the order of their urgency) get a slot, and takes it. Jobs in neither set are undecided. */
-export async function takeSlots(tx: Transaction, ledger: Ledger, candidates: readonly { id: string; userId: string | null }[]): Promise<SlotDecision> {
-  const decision: SlotDecision = { run: new Set(candidates.filter(({ userId }) => userId === null).map(({ id }) => id)), block: new Map() };
-  const owned = candidates.filter((job): job is { id: string; userId: string } => job.userId !== null);
-  if (owned.length === 0) return decision;
+type SlotRow = readonly [user: string, slot: number, jobId: Buffer | null];
 
-  const slots = new SlotTable(ledger.slotsPerUser);
-  // Who asked first, for most jobs, is under the limit: the other subscribers are read only for the rest.
-  await slots.lock(tx, new Set(owned.map(({ userId }) => userId)));
-  const rest: string[] = [];
-  for (const { id, userId } of owned) {
-    if (slots.take(userId, id)) decision.run.add(id);
-    else rest.push(id);
-  }
-  if (rest.length > 0) {
-    const subscribers = await subscribersOf(tx, rest);
-    await slots.lock(tx, new Set([...subscribers.values()].flat()));
-    for (const id of rest) {
-      const users = subscribers.get(id) ?? [];
-      if (users.some((user) => slots.take(user, id))) decision.run.add(id);
-      else if (users.every((user) => slots.isFull(user))) decision.block.set(id, users);
+/** Decides which of the candidates (in the order of their urgency) get a slot, `most` of them at most, and takes it. Those behind the last one are left as they are. */
+export async function takeSlots(
+  tx: Transaction,
+  ledger: Ledger,
+  candidates: readonly { id: string; userId: string | null }[],
+  most: number,
+): Promise<SlotDecision> {
+  const table = new SlotTable(ledger.slotsPerUser);
+  // Who asked first is, for most jobs, under the limit: the other subscribers are read only for the rest.
+  const users = new Map<string, string[]>();
+  for (const { id, userId } of candidates) if (userId !== null) users.set(id, [userId]);
+  const complete = new Set<string>();
+  for (;;) {
+    await table.lock(tx, new Set([...users.values()].flat()));
+    const { decision, taken } = decide(table, candidates, users, most);
+    const unread = [...decision.block.keys()].filter((id) => !complete.has(id));
+    if (unread.length === 0) {
+      await writeSlots(tx, taken);
+      return decision;
     }
+    for (const [id, subscribers] of await subscribersOf(tx, unread)) users.set(id, [...new Set([...(users.get(id) ?? []), ...subscribers])]);
+    for (const id of unread) complete.add(id);
   }
-  await slots.save(tx);
-  return decision;
 }
 
-/** The rows that this transaction has locked: which are free, which are taken. */
+function decide(
+  table: SlotTable,
+  candidates: readonly { id: string }[],
+  users: ReadonlyMap<string, readonly string[]>,
+  most: number,
+): { decision: SlotDecision; taken: SlotRow[] } {
+  const decision: SlotDecision = { run: new Set(), block: new Map(), undecided: 0 };
+  const taken: SlotRow[] = [];
+  const used = new Map<string, number>();
+  for (const { id } of candidates) {
+    if (decision.run.size === most) break;
+    const asked = users.get(id);
+    if (asked === undefined) {
+      decision.run.add(id);
+      continue;
+    }
+    const user = asked.find((one) => table.free(one).length > (used.get(one) ?? 0));
+    if (user !== undefined) {
+      const count = used.get(user) ?? 0;
+      taken.push([user, table.free(user)[count] as number, idToBytes(id)]);
+      used.set(user, count + 1);
+      decision.run.add(id);
+    } else if (asked.every((one) => table.isWhole(one))) decision.block.set(id, [...asked]);
+    else decision.undecided++;
+  }
+  return { decision, taken };
+}
+
+/** The slot rows that this transaction has locked. */
 class SlotTable {
   readonly #free = new Map<string, number[]>();
   readonly #seen = new Map<string, number>();
-  readonly #taken: [string, number, Buffer][] = [];
   readonly #perUser: number;
   constructor(perUser: number) {
     this.#perUser = perUser;
   }
 
+  /** Numbers of the user's free slots. */
+  free(user: string): readonly number[] {
+    return this.#free.get(user) ?? [];
+  }
+
+  /** Whether all slots of the user are locked by us, so none can become free unseen. */
+  isWhole(user: string): boolean {
+    return this.#seen.get(user) === this.#perUser;
+  }
+
   async lock(tx: Transaction, users: ReadonlySet<string>): Promise<void> {
     const asked = [...users].filter((user) => !this.#seen.has(user)).sort();
     if (asked.length === 0) return;
-    for (const user of asked) this.#seen.set(user, 0);
+    await this.#lockRows(tx, asked);
+    const partly = asked.filter((user) => !this.isWhole(user));
+    if (partly.length > 0) await this.#lockRows(tx, await this.#makeMissing(tx, partly));
+  }
+
+  async #lockRows(tx: Transaction, users: readonly string[]): Promise<void> {
+    for (const user of users) {
+      this.#seen.set(user, 0);
+      this.#free.delete(user);
+    }
+    if (users.length === 0) return;
     const rows = await tx.rows<{ user_id: string; slot: number; job_id: Buffer | null }>(
       'SELECT user_id, slot, job_id FROM user_slots FORCE INDEX (PRIMARY) WHERE user_id IN (?) AND slot <= ? ORDER BY user_id, slot FOR UPDATE SKIP LOCKED',
-      [asked, this.#perUser],
+      [users, this.#perUser],
     );
     for (const { user_id: user, slot, job_id } of rows) {
       this.#seen.set(user, (this.#seen.get(user) ?? 0) + 1);
-      if (job_id === null) this.#free.set(user, [...(this.#free.get(user) ?? []), slot]);
+      if (job_id === null) this.#free.set(user, [...this.free(user), slot]);
     }
   }
 
-  take(user: string, jobId: string): boolean {
-    const slot = this.#free.get(user)?.shift();
-    if (slot === undefined) return false;
-    this.#taken.push([user, slot, idToBytes(jobId)]);
-    return true;
-  }
-
-  isFull(user: string): boolean {
-    return this.#seen.get(user) === this.#perUser && (this.#free.get(user)?.length ?? 0) === 0;
-  }
-
-  async save(tx: Transaction): Promise<void> {
-    await writeSlots(tx, this.#taken);
+  /** Makes the rows that users lack: new users, or all of them after the limit was raised. Here and not when the job is enqueued, so no cache can outlive a rollback. */
+  async #makeMissing(tx: Transaction, users: readonly string[]): Promise<string[]> {
+    const rows = await tx.rows<{ user_id: string; slot: number }>('SELECT user_id, slot FROM user_slots FORCE INDEX (PRIMARY) WHERE user_id IN (?)', [users]);
+    const present = new Set(rows.map(({ user_id, slot }) => `${slot} ${user_id}`));
+    const slots = Array.from({ length: this.#perUser }, (_, index) => index + 1);
+    const missing = users.flatMap((user) => slots.filter((slot) => !present.has(`${slot} ${user}`)).map((slot): [string, number] => [user, slot]));
+    if (missing.length > 0) await tx.run('INSERT IGNORE INTO user_slots (user_id, slot) VALUES ?', [missing]);
+    return [...new Set(missing.map(([user]) => user))];
   }
 }
 
 /** Sets the holder of each slot row, found by primary key (a row-constructor IN is not a range on every server). */
-async function writeSlots(tx: Transaction, rows: readonly (readonly [string, number, Buffer | null])[]): Promise<void> {
+async function writeSlots(tx: Transaction, rows: readonly SlotRow[]): Promise<void> {
   if (rows.length > 0) await tx.run('INSERT INTO user_slots (user_id, slot, job_id) VALUES ? ON DUPLICATE KEY UPDATE job_id = VALUES(job_id)', [rows]);
 }
 
 async function subscribersOf(tx: Transaction, ids: readonly string[]): Promise<Map<string, string[]>> {
-  const rows = await tx.rows<{ job_id: Buffer; user_id: string }>('SELECT job_id, user_id FROM job_subscribers WHERE job_id IN (?) ORDER BY job_id, user_id', [sortedBytes(ids)]);
-  const users = new Map<string, string[]>();
-  for (const { job_id, user_id } of rows) {
-    const id = idFromBytes(job_id);
-    users.set(id, [...(users.get(id) ?? []), user_id]);
-  }
-  return users;
+  const rows = await tx.rows<{ job_id: Buffer; user_id: string }>('SELECT job_id, user_id FROM job_subscribers WHERE job_id IN (?) ORDER BY job_id, user_id', [
+    sortedBytes(ids),
+  ]);
+  return new Map(
+    [...Map.groupBy(rows, ({ job_id }) => idFromBytes(job_id))].map(([id, group]) => [id, group.map(({ user_id }) => user_id)]),
+  );
 }
 
 /** Frees the slots of jobs that no longer run and makes, for each freed slot, the most urgent job that waits for it ready. Returns the jobs made ready. */
 export async function releaseSlots(tx: Transaction, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
   const held = await tx.rows<{ user_id: string; slot: number }>('SELECT user_id, slot FROM user_slots FORCE INDEX (ix_job) WHERE job_id IN (?)', [sortedBytes(ids)]);
   if (held.length === 0) return [];
   held.sort((a, b) => (a.user_id < b.user_id ? -1 : a.user_id > b.user_id ? 1 : a.slot - b.slot));
@@ -124,38 +153,106 @@ export async function releaseSlots(tx: Transaction, ids: readonly string[]): Pro
     tx,
     held.map(({ user_id, slot }) => [user_id, slot, null]),
   );
-  return wakeWaiting(tx, Map.groupBy(held, ({ user_id }) => user_id));
-}
-
-async function wakeWaiting(tx: Transaction, freed: ReadonlyMap<string, readonly unknown[]>): Promise<string[]> {
-  const waits = await tx.rows<{ user_id: string; job_id: Buffer; place: number }>(
-    `SELECT user_id, job_id, place FROM (
-       SELECT user_id, job_id, ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY priority, job_id) AS place FROM slot_waits WHERE user_id IN (?)
-     ) w WHERE place <= ?`,
-    [[...freed.keys()], Math.max(...[...freed.values()].map((slots) => slots.length))],
-  );
-  const ids = sortedBytes(waits.filter(({ user_id, place }) => place <= (freed.get(user_id)?.length ?? 0)).map(({ job_id }) => idFromBytes(job_id)));
-  if (ids.length === 0) return [];
-  await tx.run("UPDATE jobs SET state = 'ready', blocked_on = NULL WHERE id IN (?) AND state = 'blocked' AND blocked_on = 'slot'", [ids]);
-  await tx.run('DELETE FROM slot_waits WHERE job_id IN (?)', [ids]);
-  return ids.map(idFromBytes);
+  return wake(tx, countBy(held));
 }
 
 /**
- * Frees slots whose job does not run (a row edited by hand, a lowered `max_concurrent_per_user`) and wakes jobs that wait although a slot is free.
- * The ledger's own transactions never leave either behind. Returns the jobs made ready.
+ * Jobs that were woken for a free slot and no longer want it, or took one of another user: wakes those behind them. Only jobs with several users can have left a
+ * slot over after they were claimed (`claimed`). Returns the jobs made ready.
  */
-export async function healSlots(tx: Transaction): Promise<string[]> {
-  const orphans = await tx.rows<{ user_id: string; slot: number }>(
-    `SELECT s.user_id, s.slot FROM user_slots s FORCE INDEX (ix_job) LEFT JOIN jobs j ON j.id = s.job_id
-      WHERE s.job_id IS NOT NULL AND (j.id IS NULL OR j.state <> 'running') LIMIT 500 FOR UPDATE SKIP LOCKED`,
+export async function passSlotsOn(tx: Transaction, ledger: Ledger, ids: readonly string[], { claimed }: { claimed: boolean }): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const users = new Set([...(await subscribersOf(tx, ids)).values()].flatMap((subscribers) => (claimed && subscribers.length === 1 ? [] : subscribers)));
+  if (users.size === 0) return [];
+  const free = await tx.rows<{ user_id: string }>('SELECT user_id FROM user_slots FORCE INDEX (PRIMARY) WHERE user_id IN (?) AND slot <= ? AND job_id IS NULL', [
+    [...users].sort(),
+    ledger.slotsPerUser,
+  ]);
+  return wake(tx, countBy(free));
+}
+
+/** Makes up to so many jobs of each user ready that wait for a slot of that user, the most urgent first. */
+async function wake(tx: Transaction, slots: ReadonlyMap<string, number>): Promise<string[]> {
+  const wanted = new Map(slots);
+  const woken: string[] = [];
+  const held = new Set<string>();
+  while (wanted.size > 0) {
+    const chosen = await choose(tx, wanted, held);
+    if (chosen.size === 0) break;
+    const got = await wakeChosen(tx, [...chosen.keys()], 'SKIP LOCKED');
+    for (const id of chosen.keys()) if (!got.includes(id)) held.add(id);
+    woken.push(...got);
+    for (const [user, count] of wanted) {
+      const mine = [...chosen].filter(([, one]) => one === user);
+      const left = count - mine.filter(([id]) => got.includes(id)).length;
+      if (left === 0) wanted.delete(user);
+      else wanted.set(user, left);
+    }
+  }
+  // Nobody else is there to wake, and whoever holds these may let them go as they are: wait and see.
+  if (wanted.size > 0 && held.size > 0) woken.push(...(await wakeChosen(tx, [...held], '')));
+  return woken;
+}
+
+/** The next waiting jobs of each user, each for one user only. */
+async function choose(tx: Transaction, wanted: ReadonlyMap<string, number>, held: ReadonlySet<string>): Promise<Map<string, string>> {
+  const users = [...wanted];
+  // Index-only walks of each user's first entries.
+  const waits = await tx.rows<{ user_id: string; job_id: Buffer }>(
+    users.map(() => '(SELECT user_id, job_id, priority FROM slot_waits WHERE user_id = ? ORDER BY priority, job_id LIMIT ?)').join(' UNION ALL '),
+    users.flatMap(([user, count]) => [user, count + held.size]),
   );
-  await writeSlots(
-    tx,
-    orphans.map(({ user_id, slot }) => [user_id, slot, null]),
+  const chosen = new Map<string, string>();
+  const counts = new Map<string, number>();
+  for (const { user_id: user, job_id } of waits) {
+    const id = idFromBytes(job_id);
+    const count = counts.get(user) ?? 0;
+    if (held.has(id) || chosen.has(id) || count === wanted.get(user)) continue;
+    chosen.set(id, user);
+    counts.set(user, count + 1);
+  }
+  return chosen;
+}
+
+/** SKIP LOCKED: who holds a waiting job is mostly moving it on (joining, cancelling, waking it), and may himself wait for what we hold. */
+async function wakeChosen(tx: Transaction, ids: readonly string[], skip: 'SKIP LOCKED' | ''): Promise<string[]> {
+  const rows = await tx.rows<{ id: Buffer }>(
+    `SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'blocked' AND blocked_on = 'slot' ORDER BY id FOR UPDATE ${skip}`,
+    [sortedBytes(ids)],
   );
-  const idle = await tx.rows<{ user_id: string; slot: number }>(
-    `SELECT s.user_id, s.slot FROM (SELECT DISTINCT user_id FROM slot_waits LIMIT 500) w JOIN user_slots s ON s.user_id = w.user_id AND s.job_id IS NULL`,
+  if (rows.length === 0) return [];
+  const locked = rows.map(({ id }) => id);
+  await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready' WHERE id IN (?)", [locked]);
+  await stopWaiting(tx, locked);
+  return locked.map(idFromBytes);
+}
+
+/** Removes jobs, whose rows are locked, from those that wait for a slot. */
+export async function stopWaiting(tx: Transaction, ids: readonly Buffer[]): Promise<void> {
+  if (ids.length > 0) await tx.run('DELETE w FROM slot_waits w FORCE INDEX (ix_job) WHERE w.job_id IN (?)', [ids]);
+}
+
+/**
+ * Frees slots whose job does not run (a row edited by hand) and wakes jobs that wait although a slot is free (a raised limit). The ledger's own transactions leave
+ * neither behind. Returns the jobs made ready.
+ */
+export async function healSlots(tx: Transaction, ledger: Pick<Ledger, 'slotsPerUser'>): Promise<string[]> {
+  // A plain read: slot and state change in the same commit, so one snapshot never shows a running job's slot as an orphan; a locked row that is skipped would.
+  const orphans = await tx.rows<{ user_id: string; slot: number; job_id: Buffer }>(
+    `SELECT s.user_id, s.slot, s.job_id FROM user_slots s FORCE INDEX (ix_job)
+      WHERE s.job_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = s.job_id AND j.state = 'running') ORDER BY s.user_id, s.slot LIMIT 500`,
   );
-  return idle.length === 0 ? [] : wakeWaiting(tx, Map.groupBy(idle, ({ user_id }) => user_id));
+  for (const { user_id, slot, job_id } of orphans)
+    await tx.run('UPDATE user_slots SET job_id = NULL WHERE user_id = ? AND slot = ? AND job_id = ?', [user_id, slot, job_id]);
+  const idle = await tx.rows<{ user_id: string; slots: number }>(
+    `SELECT w.user_id, ? - COUNT(s.job_id) AS slots
+       FROM (SELECT DISTINCT user_id FROM slot_waits LIMIT 500) w LEFT JOIN user_slots s ON s.user_id = w.user_id AND s.slot <= ?
+      GROUP BY w.user_id HAVING slots > 0`,
+    [ledger.slotsPerUser, ledger.slotsPerUser],
+  );
+  return wake(tx, new Map(idle.map(({ user_id, slots }) => [user_id, slots])));
+}
+
+function countBy(rows: readonly { user_id: string }[]): Map<string, number> {
+  return new Map([...Map.groupBy(rows, ({ user_id }) => user_id)].map(([user, group]) => [user, group.length]));
 }

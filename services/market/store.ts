@@ -3,6 +3,7 @@
  * replaces newer, and a live bar replaces itself.
  */
 import type { Sql, Transaction } from '../platform/database.ts';
+import { TransientError } from '../platform/errors.ts';
 import type { Analysis } from './analysis.ts';
 import type { Bar, BarsAnswer, CorporateAction, DateRange, SourceName } from './bars.ts';
 
@@ -95,17 +96,82 @@ export async function storeBars(tx: Transaction, bars: readonly StoredBar[]): Pr
       [
         bars
           .slice(start, start + CHUNK)
-          .map((bar) => [bar.symbol, bar.date, bar.open, bar.high, bar.low, bar.close, bar.adjustedClose, bar.volume, bar.source, bar.asOf]),
+          .map((bar) => [
+            bar.symbol,
+            bar.date,
+            bar.open,
+            bar.high,
+            bar.low,
+            bar.close,
+            bar.adjustedClose,
+            bar.volume,
+            bar.source,
+            bar.asOf,
+          ]),
       ],
     );
   }
 }
 
-/** Deletes all bars and actions of symbols: before real data replaces simulated data, or a changed adjustment replaces all rows. */
-export async function clearBars(tx: Transaction, symbols: readonly string[]): Promise<void> {
+/** What a writer of bars is about to do with a symbol. */
+export interface BarsPlan {
+  symbol: string;
+  /** Whether the bars are made up; undefined when there are none to write. */
+  simulated: boolean | undefined;
+  /** What is stored goes first: bars, actions, and what is known of the newest bar. */
+  replaces: boolean;
+}
+
+/**
+ * Comes before `storeBars`, `storeActions` and `storeChecks` of the same symbols: locks their rows, in order, so that writers wait for each other and never
+ * crosswise, and deletes what is to be replaced. Errors: `TransientError('bars.mixed')` when somebody has stored bars of the other kind since the plan was made, so
+ * that real and made-up bars would stand side by side; only real bars may replace those of the other kind.
+ */
+export async function beginBars(tx: Transaction, plans: readonly BarsPlan[]): Promise<void> {
+  const symbols = [...new Set(plans.map(({ symbol }) => symbol))].sort();
+  if (symbols.length === 0) return;
+  await tx.run('INSERT INTO symbols (symbol) VALUES ? ON DUPLICATE KEY UPDATE symbol = VALUES(symbol)', [
+    symbols.map((symbol) => [symbol]),
+  ]);
+  const rows = await tx.rows<{ symbol: string; source: SourceName }>(
+    'SELECT symbol, source FROM symbols WHERE symbol IN (?) AND newest_bar IS NOT NULL',
+    [symbols],
+  );
+  const stored = new Map(rows.map(({ symbol, source }) => [symbol, source === 'simulated']));
+  const written = new Map<string, boolean>();
+  for (const { symbol, simulated, replaces } of plans) {
+    if (simulated === undefined) continue;
+    const fits = (kind: boolean | undefined): boolean => kind === undefined || kind === simulated;
+    if (!fits(written.get(symbol)) || !(fits(stored.get(symbol)) || (replaces && !simulated)))
+      throw new TransientError(
+        'bars.mixed',
+        `${simulated ? 'real' : 'made-up'} bars of ${symbol} have been stored meanwhile; it is fetched again`,
+      );
+    written.set(symbol, simulated);
+  }
+  const replaced = symbols.filter((symbol) => plans.some((plan) => plan.replaces && plan.symbol === symbol));
+  await clearBars(tx, replaced);
+  await clearAnalyses(
+    tx,
+    replaced.filter((symbol) => stored.get(symbol) !== written.get(symbol)),
+  );
+}
+
+async function clearBars(tx: Transaction, symbols: readonly string[]): Promise<void> {
   if (symbols.length === 0) return;
   await tx.run('DELETE FROM bars WHERE symbol IN (?)', [symbols]);
   await tx.run('DELETE FROM corporate_actions WHERE symbol IN (?)', [symbols]);
+  // Otherwise a newest bar that no longer exists would outrank the new ones.
+  await tx.run('UPDATE symbols SET newest_bar = NULL, as_of = NULL, close = NULL, source = NULL WHERE symbol IN (?)', [symbols]);
+}
+
+/** Forgets what was computed from made-up bars. */
+async function clearAnalyses(tx: Transaction, symbols: readonly string[]): Promise<void> {
+  if (symbols.length === 0) return;
+  await tx.run('DELETE FROM analyses WHERE symbol IN (?)', [symbols]);
+  await tx.run('UPDATE symbols SET analysed_at = NULL, analysed_bar = NULL, analysed_as_of = NULL, volatility = NULL WHERE symbol IN (?)', [
+    symbols,
+  ]);
 }
 
 export interface StoredAction extends CorporateAction {
@@ -114,12 +180,17 @@ export interface StoredAction extends CorporateAction {
   asOf: Date;
 }
 
-/** Inserts or replaces splits and dividends. */
+/** Inserts splits and dividends, or replaces those that are not newer. */
 export async function storeActions(tx: Transaction, actions: readonly StoredAction[]): Promise<void> {
   for (let start = 0; start < actions.length; start += CHUNK)
     await tx.run(
-      'INSERT INTO corporate_actions (symbol, date, kind, value, source, as_of) VALUES ? ON DUPLICATE KEY UPDATE value = VALUES(value), source = VALUES(source), as_of = VALUES(as_of)',
-      [actions.slice(start, start + CHUNK).map((action) => [action.symbol, action.date, action.kind, action.value, action.source, action.asOf])],
+      `INSERT INTO corporate_actions (symbol, date, kind, value, source, as_of) VALUES ?
+       ON DUPLICATE KEY UPDATE value = IF(VALUES(as_of) >= as_of, VALUES(value), value), source = IF(VALUES(as_of) >= as_of, VALUES(source), source), as_of = GREATEST(as_of, VALUES(as_of))`,
+      [
+        actions
+          .slice(start, start + CHUNK)
+          .map((action) => [action.symbol, action.date, action.kind, action.value, action.source, action.asOf]),
+      ],
     );
 }
 
@@ -137,13 +208,13 @@ export interface SymbolCheck {
 
 export async function storeChecks(tx: Transaction, checks: readonly SymbolCheck[]): Promise<void> {
   if (checks.length === 0) return;
+  const isNewer = '(newest_bar IS NULL OR VALUES(newest_bar) > newest_bar OR (VALUES(newest_bar) = newest_bar AND VALUES(as_of) >= as_of))';
+  // as_of and newest_bar come last: assignments run from left to right, and each one before them compares with what is stored.
   await tx.run(
     `INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, close, currency, time_zone, source) VALUES ?
      ON DUPLICATE KEY UPDATE
-       close = IF(newest_bar IS NULL OR VALUES(newest_bar) >= newest_bar, VALUES(close), close),
-       as_of = IF(newest_bar IS NULL OR VALUES(newest_bar) >= newest_bar, VALUES(as_of), as_of),
-       source = IF(newest_bar IS NULL OR VALUES(newest_bar) >= newest_bar, VALUES(source), source),
-       newest_bar = COALESCE(GREATEST(newest_bar, VALUES(newest_bar)), newest_bar, VALUES(newest_bar)),
+       close = IF(${isNewer}, VALUES(close), close), source = IF(${isNewer}, VALUES(source), source),
+       as_of = IF(${isNewer}, VALUES(as_of), as_of), newest_bar = COALESCE(GREATEST(newest_bar, VALUES(newest_bar)), newest_bar, VALUES(newest_bar)),
        checked_at = GREATEST(COALESCE(checked_at, VALUES(checked_at)), VALUES(checked_at)),
        currency = COALESCE(VALUES(currency), currency), time_zone = COALESCE(VALUES(time_zone), time_zone)`,
     [checks.map((row) => [row.symbol, row.newestBar, row.asOf, row.checkedAt, row.close, row.currency, row.timeZone, row.source])],
@@ -233,7 +304,11 @@ export async function readNewestBars(sql: Sql, symbols: readonly string[], days:
 }
 
 /** What is stored of a symbol, as the `cached` source gives it again; undefined when nothing is. */
-export async function readStored(sql: Sql, symbol: string, range: DateRange): Promise<Pick<BarsAnswer, 'bars' | 'actions' | 'asOf' | 'currency' | 'timeZone'> | undefined> {
+export async function readStored(
+  sql: Sql,
+  symbol: string,
+  range: DateRange,
+): Promise<Pick<BarsAnswer, 'bars' | 'actions' | 'asOf' | 'currency' | 'timeZone'> | undefined> {
   const state = (await readSymbols(sql, [symbol])).get(symbol);
   if (state === undefined || state.asOf === null) return undefined;
   const [bars, actions] = await Promise.all([readBars(sql, symbol, range), readActions(sql, symbol, range)]);

@@ -1,12 +1,12 @@
 /** Where the database and the broker are: named in the configuration, or the embedded ones of a data folder in which stockmesh runs. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { BrokerAddress } from './bus/connection.ts';
 import type { Config } from './config/load.ts';
 import type { DatabaseOptions } from './database.ts';
 import { readSecrets } from './datafolder.ts';
-import { ConfigError, codeOf } from './errors.ts';
+import { ConfigError, codeOf, messageOf } from './errors.ts';
 
 /** What a running `stockmesh up` says of itself to services and commands over the same data folder. */
 const runtimeSchema = z.object({
@@ -19,7 +19,10 @@ export type Runtime = z.infer<typeof runtimeSchema>;
 const runtimeFile = (dataFolder: string): string => join(dataFolder, 'runtime.json');
 
 export function writeRuntime(dataFolder: string, runtime: Runtime): void {
-  writeFileSync(runtimeFile(dataFolder), `${JSON.stringify(runtime, null, 2)}\n`, { mode: 0o600 });
+  const file = runtimeFile(dataFolder);
+  // Renamed into place: a command that looks at this moment must not see half of it.
+  writeFileSync(`${file}.new`, `${JSON.stringify(runtime, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
 }
 
 export function removeRuntime(dataFolder: string): void {
@@ -37,7 +40,22 @@ function readRuntime(dataFolder: string): Runtime {
       `no stockmesh runs over ${dataFolder}: start it with "npm start", name its folder with --data or STOCKMESH_DATA, or name a database with database.url and a broker with queue.mqtt.url`,
     );
   }
-  return runtimeSchema.parse(JSON.parse(text));
+  const runtime = runtimeSchema.safeParse(jsonOf(text));
+  if (runtime.success) return runtime.data;
+  throw new ConfigError(
+    'mesh.runtime_invalid',
+    `${runtimeFile(dataFolder)} is not what this version of stockmesh writes: stop the stockmesh that runs over ${dataFolder}, if one does, and start it anew`,
+    { cause: runtime.error },
+  );
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 export type DatabaseRole = 'migrate' | 'service' | 'read';
@@ -45,49 +63,97 @@ export type DatabaseRole = 'migrate' | 'service' | 'read';
 /** True when `stockmesh up` is to start a database (a broker) of its own. */
 export function usesEmbedded(config: Config): { database: boolean; broker: boolean } {
   const { database, queue } = config;
-  return { database: !database.url && database.host === null && database.socket === null, broker: !queue.mqtt.url && queue.mqtt.host === null };
+  return {
+    database: !database.url && database.host === null && database.socket === null,
+    broker: !queue.mqtt.url && queue.mqtt.host === null,
+  };
 }
 
-/** How to reach the database with a role's account. Migrations of a configured database use its account too: it must be allowed to. Errors: `ConfigError('mesh.not_running' | 'database.bad_url')`. */
+/** How to reach the database with a role's account. Migrations of a configured database use its account too: it must be allowed to. Errors: `ConfigError('mesh.not_running' | 'mesh.runtime_invalid' | 'database.bad_url')`. */
 export function databaseOptions(config: Config, dataFolder: string, role: DatabaseRole): DatabaseOptions {
   const { url, host, port, socket, username, password, database, pool } = config.database;
   const sizes = { maxConnections: pool.max_connections, idleTimeoutMs: pool.idle_timeout * 1000 };
   if (usesEmbedded(config).database) {
     const { database: running } = readRuntime(dataFolder);
-    if (running === null) throw new ConfigError('mesh.not_running', `the stockmesh over ${dataFolder} uses a database of the configuration; give this command the same configuration (--config)`);
-    return { ...sizes, socketPath: running.socket, user: ACCOUNTS[role], password: readSecrets(dataFolder).database[role], database: running.name };
+    if (running === null)
+      throw new ConfigError(
+        'mesh.not_running',
+        `the stockmesh over ${dataFolder} uses a database of the configuration; give this command the same configuration (--config)`,
+      );
+    return {
+      ...sizes,
+      socketPath: running.socket,
+      user: ACCOUNTS[role],
+      password: readSecrets(dataFolder).database[role],
+      database: running.name,
+    };
   }
-  if (!url) return { ...sizes, ...(socket === null ? { host: host ?? undefined, port } : { socketPath: socket }), user: username, password: password ?? '', database };
+  if (!url)
+    return {
+      ...sizes,
+      ...(socket === null ? { host: host ?? undefined, port } : { socketPath: socket }),
+      user: username,
+      password: password ?? '',
+      database,
+    };
+  return { ...sizes, ...addressOf(url) };
+}
+
+/** The text is in no message: it may hold a password. */
+function addressOf(url: string): Pick<DatabaseOptions, 'host' | 'port' | 'socketPath' | 'user' | 'password' | 'database'> {
   const address = URL.parse(url);
-  if (address === null || !['mysql:', 'mariadb:'].includes(address.protocol) || address.pathname.length < 2)
-    throw new ConfigError('database.bad_url', 'database.url must look like mysql://user:password@host:3306/database');
-  const socketPath = address.searchParams.get('socketPath');
-  return {
-    ...sizes,
-    ...(socketPath === null ? { host: address.hostname, port: Number(address.port || 3306) } : { socketPath }),
-    user: decodeURIComponent(address.username),
-    password: decodeURIComponent(address.password),
-    database: decodeURIComponent(address.pathname.slice(1)),
-  };
+  try {
+    if (address === null || !['mysql:', 'mariadb:'].includes(address.protocol) || address.pathname.length < 2)
+      throw new URIError('not the address of a database');
+    const socketPath = address.searchParams.get('socketPath');
+    return {
+      // [::1] in a URL is ::1 to the system.
+      ...(socketPath === null ? { host: address.hostname.replace(/^\[|\]$/g, ''), port: Number(address.port || 3306) } : { socketPath }),
+      user: decodeURIComponent(address.username),
+      password: decodeURIComponent(address.password),
+      database: decodeURIComponent(address.pathname.slice(1)),
+    };
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    throw new ConfigError(
+      'database.bad_url',
+      'database.url must look like mysql://user:password@host:3306/database, with each "%" in a name or password written %25',
+    );
+  }
 }
 
 const ACCOUNTS: Record<DatabaseRole, string> = { migrate: 'stockmesh_migrate', service: 'stockmesh', read: 'stockmesh_read' };
 
-/** How to reach the broker with an account of the mesh's own, or of the login hook. Errors: `ConfigError('mesh.not_running')`. */
+/** How to reach the broker with an account of the mesh's own, or of the login hook. Errors: `ConfigError('mesh.not_running' | 'mesh.runtime_invalid' | 'bus.ca_file')`. */
 export function brokerAddress(config: Config, dataFolder: string, account: 'service' | 'hook' = 'service'): BrokerAddress {
   const { url, host, port, username, password, tls, keepalive, protocol_version: protocolVersion } = config.queue.mqtt;
   if (usesEmbedded(config).broker) {
     const { broker } = readRuntime(dataFolder);
-    if (broker === null) throw new ConfigError('mesh.not_running', `the stockmesh over ${dataFolder} uses a broker of the configuration; give this command the same configuration (--config)`);
+    if (broker === null)
+      throw new ConfigError(
+        'mesh.not_running',
+        `the stockmesh over ${dataFolder} uses a broker of the configuration; give this command the same configuration (--config)`,
+      );
     return { ...broker, username: account, password: readSecrets(dataFolder).mqtt[account], keepalive, protocolVersion };
   }
-  const ca = tls.ca_file === null ? undefined : readFileSync(tls.ca_file, 'utf8');
+  const ca = tls.ca_file === null ? undefined : certificate(tls.ca_file);
   return {
     ...(url ? { url } : { host: host ?? undefined, port }),
-    ...(tls.enabled || ca !== undefined ? { tls: { ca, verify: tls.verify } } : {}),
+    // A URL says by its protocol whether to encrypt, but not whom to believe.
+    ...(url || tls.enabled || ca !== undefined ? { tls: { ca, verify: tls.verify } } : {}),
     username: username ?? undefined,
     password: password || undefined,
     keepalive,
     protocolVersion,
   };
+}
+
+function certificate(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError('bus.ca_file', `queue.mqtt.tls.ca_file: ${messageOf(error)}; name a file that this user may read`, {
+      cause: error,
+    });
+  }
 }

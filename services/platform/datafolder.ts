@@ -1,1 +1,243 @@
-export * from '../cli/datafolder.ts';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { ConfigError, codeOf, messageOf } from './errors.ts';
+
+/*
+ * The data folder: everything that one installation keeps.
+ *
+ *   lock, lock.json        who works on it now
+ *   secrets.json           passwords, 0600, made at random once
+ *   mqtt-<who>.password    the same MQTT passwords one a file, for `mosquitto_sub -u monitor -P "$(cat data/mqtt-monitor.password)"`
+ *   database/              the private database server's own folder
+ */
+
+const password = z.string().min(8, 'a password needs at least 8 characters');
+const secretsSchema = z.object({
+  database: z.object({ root: password, migrate: password, service: password, read: password }),
+  mqtt: z.object({ hook: password, monitor: password, service: password }),
+});
+
+/** The passwords of all accounts, by system and account. */
+export type Secrets = z.infer<typeof secretsSchema>;
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const accounts = [
+  ['database', 'root'],
+  ['database', 'migrate'],
+  ['database', 'service'],
+  ['database', 'read'],
+  ['mqtt', 'hook'],
+  ['mqtt', 'monitor'],
+  ['mqtt', 'service'],
+] as const;
+
+/** `STOCKMESH_MQTT_MONITOR_PASSWORD` and the like: an environment variable wins over `secrets.json` and is never written to the disk. */
+const variableOf = (system: string, account: string) => `STOCKMESH_${system}_${account}_PASSWORD`.toUpperCase();
+
+export interface DataFolder {
+  /** Absolute. */
+  readonly path: string;
+  /** Where the private database server keeps its files. */
+  readonly database: string;
+  readonly secrets: Secrets;
+  /** Gives the folder free for the next one. The end of the process does so too, however it ends. */
+  release(): void;
+}
+
+/** The folder that was asked for: `--data`, else the variable `STOCKMESH_DATA`, else `./data`. Absolute. */
+export function dataFolderPath(option: string | undefined, environment: Environment = process.env): string {
+  return resolve(option || environment.STOCKMESH_DATA || 'data');
+}
+
+/**
+ * Takes the data folder for this process alone, creating it and its passwords where they are missing.
+ * @throws ConfigError `data.in_use`, `data.unusable`, `data.secrets_invalid`
+ */
+export async function openDataFolder(path: string, environment: Environment = process.env): Promise<DataFolder> {
+  const folder = resolve(path);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    chmodSync(folder, 0o700);
+  } catch (error) {
+    throw unusable(folder, error);
+  }
+  const release = await lock(folder);
+  try {
+    createSecrets(folder);
+    const secrets = readSecrets(folder, environment);
+    for (const account of ['hook', 'monitor', 'service'] as const) {
+      const file = join(folder, `mqtt-${account}.password`);
+      // A file with a password that is not in force would only mislead.
+      if (environment[variableOf('mqtt', account)]) rmSync(file, { force: true });
+      else writePrivately(file, `${secrets.mqtt[account]}\n`);
+    }
+    return { path: folder, database: join(folder, 'database'), secrets, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/**
+ * The passwords in force for a data folder, without taking it: for commands that speak to a running installation.
+ * @throws ConfigError `data.not_started` where there are none yet, `data.secrets_invalid`
+ */
+export function readSecrets(path: string, environment: Environment = process.env): Secrets {
+  const file = join(resolve(path), 'secrets.json');
+  const stored = readStored(file);
+  if (stored === undefined)
+    throw new ConfigError(
+      'data.not_started',
+      `${resolve(path)} is not a data folder yet: start once with \`npm start\`, or name another folder with --data or STOCKMESH_DATA`,
+    );
+  const secrets = structuredClone(stored) as Record<string, Record<string, string>>;
+  for (const [system, account] of accounts) {
+    const value = environment[variableOf(system, account)];
+    if (!value) continue;
+    if (!password.safeParse(value).success)
+      throw new ConfigError('data.secrets_invalid', `${variableOf(system, account)} is too short: a password needs at least 8 characters`);
+    secrets[system]![account] = value;
+  }
+  return parseSecrets(file, secrets);
+}
+
+function parseSecrets(file: string, value: unknown): Secrets {
+  const parsed = secretsSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw invalidSecrets(file, z.prettifyError(parsed.error));
+}
+
+function invalidSecrets(file: string, why: string): ConfigError {
+  return new ConfigError(
+    'data.secrets_invalid',
+    `${file} is not what stockmesh wrote there: ${why}\nPut it right, or remove it: the next start makes new passwords and sets them everywhere.`,
+  );
+}
+
+const partialSchema = z.object({
+  database: z.record(z.string(), z.string()).optional(),
+  mqtt: z.record(z.string(), z.string()).optional(),
+});
+
+/** What the file holds, perhaps written by a version that knew fewer accounts; undefined where there is no file. */
+function readStored(file: string): z.infer<typeof partialSchema> | undefined {
+  const text = readIfThere(file);
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw invalidSecrets(file, messageOf(error));
+  }
+  const parsed = partialSchema.safeParse(value);
+  if (!parsed.success) throw invalidSecrets(file, z.prettifyError(parsed.error));
+  return parsed.data;
+}
+
+function createSecrets(folder: string): void {
+  const file = join(folder, 'secrets.json');
+  const stored = readStored(file);
+  if (stored !== undefined) chmodSync(file, 0o600);
+  const secrets: Record<string, Record<string, string>> = { database: { ...stored?.database }, mqtt: { ...stored?.mqtt } };
+  const missing = accounts.filter(([system, account]) => secrets[system]![account] === undefined);
+  if (missing.length === 0) return;
+  // 192 random bits in letters that need no quoting in a shell, a URL or SQL.
+  for (const [system, account] of missing) secrets[system]![account] = randomBytes(24).toString('base64url');
+  writePrivately(file, `${JSON.stringify(parseSecrets(file, secrets), null, 2)}\n`);
+}
+
+/** For the owner's eyes only, and either the old content or the new one, also after a power cut. */
+function writePrivately(file: string, text: string): void {
+  const unfinished = `${file}.new`;
+  const descriptor = openSync(unfinished, 'w', 0o600);
+  try {
+    writeSync(descriptor, text);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  chmodSync(unfinished, 0o600);
+  renameSync(unfinished, file);
+}
+
+const holderSchema = z.object({ pid: z.number().int().positive(), since: z.string() });
+type Holder = z.infer<typeof holderSchema>;
+
+/** SQLite's number for "somebody else holds the lock". */
+const SQLITE_BUSY = 5;
+
+/**
+ * An operating system's file lock, which Node offers through SQLite. It ends with its process, also by `kill -9` and power cuts, so no lock is ever
+ * stale and no process number that was given to somebody else is ever believed. Beside it lies who holds it, for people.
+ */
+async function lock(folder: string): Promise<() => void> {
+  const note = join(folder, 'lock.json');
+  let held: DatabaseSync | undefined;
+  try {
+    held = new DatabaseSync(join(folder, 'lock'));
+    held.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    held?.close();
+    if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw unusable(folder, error);
+    throw inUse(folder, await readHolder(note));
+  }
+  const holder: Holder = { pid: process.pid, since: Temporal.Now.instant().toString({ smallestUnit: 'second' }) };
+  writePrivately(note, JSON.stringify(holder));
+  let released = false;
+  return () => {
+    if (released) return;
+    released = true;
+    rmSync(note, { force: true });
+    held.close();
+  };
+}
+
+/** The holder writes its name an instant after it has the lock; what a killed one left there until then names no living process. */
+async function readHolder(note: string): Promise<Holder | undefined> {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const holder = holderSchema.safeParse(JSON.parse(readIfThere(note) ?? 'null'));
+    if (holder.success && isAlive(holder.data.pid)) return holder.data;
+    await delay(10);
+  }
+  return undefined;
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+function inUse(folder: string, holder: Holder | undefined): ConfigError {
+  const who = holder === undefined ? 'another stockmesh' : `another stockmesh (process ${holder.pid}, since ${holder.since})`;
+  const stop = holder === undefined ? 'stop it' : `stop it with Ctrl-C in its terminal or \`kill ${holder.pid}\``;
+  return new ConfigError(
+    'data.in_use',
+    `${who} works on ${folder}: ${stop}, or start this one over another folder with --data or STOCKMESH_DATA`,
+  );
+}
+
+function unusable(folder: string, error: unknown): ConfigError {
+  return new ConfigError(
+    'data.unusable',
+    `${folder} cannot be used as the data folder (${messageOf(error)}): choose a folder that you may write to with --data or STOCKMESH_DATA`,
+    {
+      cause: error,
+    },
+  );
+}

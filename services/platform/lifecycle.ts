@@ -47,6 +47,8 @@ export interface ServiceOptions {
 /** Pauses between tries to reach the database at the start, in milliseconds. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
+/** A database that does not answer does not say goodbye either. */
+const CLOSE_MS = 1_000;
 
 /**
  * Runs a service until SIGTERM, SIGINT, or an order on `control/{instance}`; resolves with the exit code. It waits for the database with back-off and goes on
@@ -55,13 +57,16 @@ const LONGEST_WAIT_MS = 5_000;
 export async function runService(service: string, options: ServiceOptions): Promise<number> {
   const { loaded, dataFolder, clock = systemClock } = options;
   const { config } = loaded;
-  const instance = options.instance ?? `${service}-${hostname().slice(0, 20)}-${process.pid}-${randomUUID().slice(0, 4)}`.replace(/[^A-Za-z0-9_-]/g, '-');
+  const instance =
+    options.instance ?? `${service}-${hostname().slice(0, 20)}-${process.pid}-${randomUUID().slice(0, 4)}`.replace(/[^A-Za-z0-9_-]/g, '-');
   const log = createLogger({ ...config.logging, service, instance });
   const stop = Promise.withResolvers<{ code: number; why: string }>();
   const onSignal = (signal: string): void => stop.resolve({ code: 0, why: signal });
   process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
-  // A supervisor that was killed can send no signal: its closed channel tells.
-  process.once('disconnect', () => stop.resolve({ code: 0, why: 'the supervisor is gone' }));
+  // A supervisor that was killed can send no signal: its closed channel tells, and it may have closed before we listened.
+  const onOrphaned = (): void => stop.resolve({ code: 0, why: 'the supervisor is gone' });
+  process.once('disconnect', onOrphaned);
+  if (process.send !== undefined && !process.connected) onOrphaned();
 
   const db = openDatabase(databaseOptions(config, dataFolder, 'service'));
   const bus = connectBus({
@@ -72,8 +77,9 @@ export async function runService(service: string, options: ServiceOptions): Prom
     log,
     clock,
     persistent: options.persistent,
-    clientIdPrefix: `${config.queue.mqtt.client_id_prefix}-`,
+    clientIdPrefix: config.queue.mqtt.client_id_prefix,
     publishTimeoutMs: config.queue.mqtt.publish_timeout * 1000,
+    maxInFlight: config.queue.mqtt.max_in_flight,
   });
   try {
     if (!(await untilReachable(db, log, stop.promise))) return 0;
@@ -83,7 +89,8 @@ export async function runService(service: string, options: ServiceOptions): Prom
       else stop.resolve({ code: body.action === 'reload' ? EXIT_RELOAD : 0, why: `${body.action} by control message` });
     });
     log.info({ pid: process.pid }, `${service} is ready`);
-    process.send?.({ ready: true });
+    // A channel that has closed meanwhile is told by `disconnect`; without the callback it would end the process.
+    process.send?.({ ready: true }, undefined, undefined, () => undefined);
     const { code, why } = await stop.promise;
     log.info({ why }, `${service} stops`);
     await orders.close();
@@ -91,8 +98,11 @@ export async function runService(service: string, options: ServiceOptions): Prom
     return code;
   } finally {
     await bus.close();
-    await db.close();
+    await Promise.race([db.close(), delay(CLOSE_MS, undefined, { ref: false })]);
     log.info(`${service} has stopped`);
+    process.off('SIGTERM', onSignal).off('SIGINT', onSignal).off('disconnect', onOrphaned);
+    // The supervisor's channel would keep the process alive.
+    if (process.connected) process.disconnect?.();
   }
 }
 

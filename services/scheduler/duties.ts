@@ -40,9 +40,16 @@ export function startDuties(duties: readonly Duty[], log: Logger): Duties {
           outages++;
           if (!away) log.warn({ code: error.code, duty: name }, `${error.message}; all duties wait for it`);
           away = true;
-        } else log.error({ error, code: codeOf(error), duty: name }, `${name} failed and is tried again in ${everySeconds} s: ${messageOf(error)}`);
+        } else
+          log.error(
+            { error, code: codeOf(error), duty: name },
+            `${name} failed and is tried again in ${everySeconds} s: ${messageOf(error)}`,
+          );
       }
-      await pause(outages === 0 ? everySeconds : Math.min(everySeconds * 2 ** outages, Math.max(everySeconds, LONGEST_BACKOFF_SECONDS)), signal);
+      await pause(
+        outages === 0 ? everySeconds : Math.min(everySeconds * 2 ** outages, Math.max(everySeconds, LONGEST_BACKOFF_SECONDS)),
+        signal,
+      );
     }
   }
 

@@ -8,7 +8,7 @@ import type { Logger } from '../platform/log.ts';
 import { type Duties, pause } from './duties.ts';
 
 /** The lease that all schedulers of one database compete for. */
-export const LEASE = 'scheduler';
+const LEASE = 'scheduler';
 
 export interface Leadership {
   readonly leads: boolean;
@@ -22,7 +22,14 @@ export interface Leadership {
  * Competes for the lease until stopped. `lead` starts the leader's duties; they are stopped when the lease is lost: to somebody else, or because it could not
  * be renewed in its time.
  */
-export function competeForLead(options: { db: Database; clock: Clock; log: Logger; holder: string; seconds: number; lead: () => Duties }): Leadership {
+export function competeForLead(options: {
+  db: Database;
+  clock: Clock;
+  log: Logger;
+  holder: string;
+  seconds: number;
+  lead: () => Duties;
+}): Leadership {
   const { db, clock, log, holder, seconds } = options;
   const stopping = new AbortController();
   let duties: Duties | undefined;
@@ -79,7 +86,9 @@ export function competeForLead(options: { db: Database; clock: Clock; log: Logge
       await competing;
       await duties?.stop();
       duties = undefined;
-      await resign(db, LEASE, holder).catch((error: unknown) => log.warn({ code: codeOf(error) }, `lease not given up, it runs out in ${seconds} s: ${messageOf(error)}`));
+      await resign(db, LEASE, holder).catch((error: unknown) =>
+        log.warn({ code: codeOf(error) }, `lease not given up, it runs out in ${seconds} s: ${messageOf(error)}`),
+      );
     },
   };
 }

@@ -1,7 +1,8 @@
 /** The leader's duties that move jobs as time passes, each a batch at a time until none is full. */
-import { AGED_QUEUES, age, BATCH, expire, promote } from '../jobs/passage.ts';
+
 import { bandStart, type Change, type Ledger } from '../jobs/job.ts';
 import { reap } from '../jobs/lease.ts';
+import { AGED_QUEUES, age, BATCH, expire, promote } from '../jobs/passage.ts';
 import { changesOf } from '../jobs/settle.ts';
 import { healSlots } from '../jobs/slots.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -37,7 +38,7 @@ export function passageDuties({ ledger, config, tell }: Passing): Duty[] {
     repeated('reap', reap_interval, () => reap(ledger)),
     repeated('expire ready jobs', reap_interval, () => expire(ledger, 'ready')),
     repeated('expire blocked jobs', reap_interval, () => expire(ledger, 'blocked')),
-    repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction(async (tx) => changesOf(tx, await healSlots(tx)))),
+    repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction(async (tx) => changesOf(tx, await healSlots(tx, ledger)))),
   ];
   if (ageing.levels > 0) duties.push(ageingDuty(ledger, ageing));
   return duties;

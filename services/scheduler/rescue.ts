@@ -1,9 +1,8 @@
 /** What a service's last will sets in motion: a dead worker's jobs are ready again within milliseconds, a dead leader is followed at once. */
 import type { Change, Ledger } from '../jobs/job.ts';
 import { rescue } from '../jobs/lease.ts';
-import { BATCH } from '../jobs/passage.ts';
 import type { Bus, Subscription } from '../platform/bus.ts';
-import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
+import { TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
 import { watchPresence } from '../platform/presence.ts';
 
@@ -33,16 +32,17 @@ export function watchForDeaths({ bus, ledger, log, tell, schedulerEnded }: Rescu
   const gone = new Map<string, string>();
 
   async function takeBack(instance: string, session: string): Promise<void> {
-    const [row] = await ledger.db.rows<{ session: string }>('SELECT session FROM instances WHERE instance = ?', [instance]);
-    // The broker remembers the death of a life that has ended; the next one has begun, and took its jobs back itself.
-    if (row !== undefined && row.session !== session) return;
-    let changes: Change[];
-    do {
-      changes = await rescue(ledger, instance, `worker ${instance} went offline`);
-      tell(changes);
-      if (changes.length > 0) log.warn({ worker: instance, jobs: changes.length }, `worker ${instance} went offline: its jobs go back`);
-    } while (changes.length >= BATCH);
+    if (await livesOn(instance, session)) return;
+    const changes = await rescue(ledger, instance, `worker ${instance} went offline`);
+    tell(changes);
+    if (changes.length > 0) log.warn({ worker: instance, jobs: changes.length }, `worker ${instance} went offline: its jobs go back`);
     await ledger.db.run('DELETE FROM instances WHERE instance = ? AND session = ?', [instance, session]);
+  }
+
+  /** The broker remembers the death of a life that has ended; the next one has begun, and took its jobs back itself. */
+  async function livesOn(instance: string, session: string): Promise<boolean> {
+    const [row] = await ledger.db.rows<{ session: string }>('SELECT session FROM instances WHERE instance = ?', [instance]);
+    return row !== undefined && row.session !== session;
   }
 
   async function retry(): Promise<void> {
@@ -52,19 +52,29 @@ export function watchForDeaths({ bus, ledger, log, tell, schedulerEnded }: Rescu
     }
   }
 
+  async function died(service: string, instance: string, session: string): Promise<void> {
+    if (service === 'scheduler') {
+      if (!(await livesOn(instance, session))) await schedulerEnded(instance);
+      return;
+    }
+    gone.set(instance, session);
+    await retry();
+  }
+
   const watching: Subscription = watchPresence(bus, async ({ service, instance, state, session }) => {
-    if (service === 'scheduler' && state === 'offline') return await schedulerEnded(instance);
-    if (service !== 'worker') return;
+    if (service !== 'worker' && service !== 'scheduler') return;
     if (state === 'online') {
       gone.delete(instance);
       return;
     }
-    gone.set(instance, session);
     try {
-      await retry();
+      await died(service, instance, session);
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
-      log.warn({ code: codeOf(error), worker: instance }, `worker ${instance} went offline, its jobs wait for the database: ${messageOf(error)}`);
+      log.warn(
+        { code: error.code, service, died: instance },
+        `${service} ${instance} went offline, what it held waits for the database: ${error.message}`,
+      );
     }
   });
   return { retry, close: () => watching.close() };

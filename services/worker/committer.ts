@@ -1,13 +1,15 @@
 /**
  * Turns finished handlers into committed jobs, many at a time: completions that arrive within a few milliseconds, and their effects, are one transaction, and rows
- * of different jobs for the same table one statement. When a batch fails for what one of them wrote, each is committed alone, so that only that one fails.
+ * of different jobs for the same table one statement. A batch that fails for what one of them wrote is halved until only that one fails.
  */
 import type { ClaimedJob } from '../jobs/claim.ts';
-import { complete, type Finished } from '../jobs/finish.ts';
-import type { Ledger } from '../jobs/job.ts';
+import { type Attempt, complete, type Finished } from '../jobs/finish.ts';
+import { idFromBytes, sortedBytes } from '../jobs/id.ts';
+import type { Change, Ledger } from '../jobs/job.ts';
 import type { Transaction } from '../platform/database.ts';
-import { TransientError } from '../platform/errors.ts';
+import { codeOf } from '../platform/errors.ts';
 import type { Effect, Outcome } from './handler.ts';
+import { untilWritten } from './persist.ts';
 
 export interface Committer {
   /** Resolves when the job is committed as completed: true, or false when its lease was lost and nothing of it was kept. Rejects when its effects cannot be written. */
@@ -23,9 +25,6 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
-/** Pauses between tries while the database is away, in milliseconds; the lease is the limit, since after it the fence refuses. */
-const RETRY_MS = [50, 100, 250, 500, 1_000, 2_000];
-
 export function createCommitter(options: {
   ledger: Ledger;
   workerId: string;
@@ -33,9 +32,11 @@ export function createCommitter(options: {
   size: number;
   /** Milliseconds that a completion waits for others. */
   waitMs: number;
+  /** Aborts when an unreachable database is no longer waited for. */
+  signal: AbortSignal;
   committed: (finished: Finished, outcomes: readonly { job: ClaimedJob; outcome: Outcome }[]) => void;
 }): Committer {
-  const { ledger, workerId, size, waitMs, committed } = options;
+  const { ledger, workerId, size, waitMs, signal, committed } = options;
   let waiting: Waiting[] = [];
   let timer: NodeJS.Timeout | undefined;
   let flushing: Promise<void> | undefined;
@@ -50,49 +51,65 @@ export function createCommitter(options: {
     clearTimeout(timer);
     timer = undefined;
     if (flushing !== undefined) return;
-    const batch = waiting.splice(0, size);
+    const batch = waiting.slice(0, size);
+    waiting = waiting.slice(size);
     flushing = flush(batch).finally(() => {
       flushing = undefined;
       schedule();
     });
   }
 
-  async function flush(batch: Waiting[]): Promise<void> {
+  async function flush(batch: readonly Waiting[]): Promise<void> {
+    let finished: Finished;
     try {
-      settle(batch, await write(batch));
+      finished = await untilWritten((again) => write(batch, again), signal);
     } catch (error) {
-      if (batch.length === 1) batch[0]?.reject(error);
-      else for (const one of batch) await flush([one]);
-    }
-  }
-
-  async function write(batch: readonly Waiting[]): Promise<Finished> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return await complete(
-          ledger,
-          workerId,
-          batch.map(({ job, outcome }) => ({ job, result: outcome.result, withErrors: outcome.withErrors })),
-          (tx, owned) =>
-            writeEffects(
-              tx,
-              batch.filter(({ job }) => owned.has(job.id)).flatMap(({ outcome }) => outcome.effects),
-            ),
-        );
-      } catch (error) {
-        if (!(error instanceof TransientError) || tries === RETRY_MS.length) throw error;
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS[tries]));
+      if (batch.length === 1 || codeOf(error) === 'database.unavailable') {
+        for (const { reject } of batch) reject(error);
+      } else {
+        const half = batch.length >> 1;
+        await flush(batch.slice(0, half));
+        await flush(batch.slice(half));
       }
+      return;
     }
-  }
-
-  function settle(batch: readonly Waiting[], finished: Finished): void {
-    const lost = new Set(finished.lost);
+    const lost = new Set<Attempt>(finished.lost);
     committed(
       finished,
-      batch.filter(({ job }) => !lost.has(job.id)),
+      batch.filter(({ job }) => !lost.has(job)),
     );
-    for (const { job, resolve } of batch) resolve(!lost.has(job.id));
+    for (const { job, resolve } of batch) resolve(!lost.has(job));
+  }
+
+  async function write(batch: readonly Waiting[], again: boolean): Promise<Finished> {
+    const finished = await complete(
+      ledger,
+      workerId,
+      batch.map(({ job, outcome }) => ({ job, result: outcome.result, withErrors: outcome.withErrors })),
+      (tx, owned) =>
+        writeEffects(
+          tx,
+          batch.filter(({ job }) => owned.has(job)).flatMap(({ outcome }) => outcome.effects),
+        ),
+    );
+    return again && finished.lost.length > 0 ? recognise(batch, finished) : finished;
+  }
+
+  /** Refused attempts that an earlier try, whose answer was lost with the connection, had committed all the same. */
+  async function recognise(batch: readonly Waiting[], { changes, lost }: Finished): Promise<Finished> {
+    const rows = await ledger.db.rows<{ id: Buffer; attempt: number; state: 'completed' | 'completed_with_errors' }>(
+      "SELECT id, attempt, state FROM jobs WHERE id IN (?) AND worker_id = ? AND state IN ('completed', 'completed_with_errors')",
+      [sortedBytes(lost.map(({ id }) => id)), workerId],
+    );
+    const ended = new Map(rows.map((row) => [idFromBytes(row.id), row]));
+    const kept = new Set<Attempt>(lost.filter(({ id, attempt }) => ended.get(id)?.attempt === attempt));
+    const ours = batch.flatMap(({ job }): Change[] => {
+      const row = kept.has(job) ? ended.get(job.id) : undefined;
+      return row === undefined
+        ? []
+        : [{ id: job.id, type: job.type, symbol: job.symbol, attempt: job.attempt, state: row.state, worker: workerId }];
+    });
+    return { changes: [...changes, ...ours], lost: lost.filter((one) => !kept.has(one)) };
   }
 
   return {

@@ -1,7 +1,7 @@
 /** What a handler is: a function of its payload and a context, and nothing else. What it wants stored it returns; the worker commits that together with the job's completion. */
 import type { z } from 'zod';
 import type { ClaimedJob } from '../jobs/claim.ts';
-import type { ItemOutcome } from '../jobs/items.ts';
+import type { ItemCounts, ItemOutcome } from '../jobs/items.ts';
 import type { SymbolReader } from '../market/reader.ts';
 import type { SourceChain } from '../market/sources/chain.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -45,6 +45,8 @@ export interface JobContext {
   log: Logger;
   /** Makes the job's item rows, and returns the keys still to do. */
   openItems(keys: readonly string[]): Promise<string[]>;
+  /** What became of all items so far, in earlier attempts too. */
+  countItems(): Promise<ItemCounts>;
   /** Commits what became of items with their effects, if the lease still holds, and publishes the progress. */
   commitItems(outcomes: readonly ItemOutcome[], effects: readonly Effect[], landed: readonly Draft<'data'>[]): Promise<void>;
 }
@@ -55,7 +57,11 @@ export interface Handler {
 }
 
 /** A handler for one job type; its payload is checked by the schema, and a wrong one fails the job at once with what is wrong. */
-export function handler<Schema extends z.ZodType>(type: string, schema: Schema, run: (payload: z.output<Schema>, context: JobContext) => Promise<Outcome>): Handler {
+export function handler<Schema extends z.ZodType>(
+  type: string,
+  schema: Schema,
+  run: (payload: z.output<Schema>, context: JobContext) => Promise<Outcome>,
+): Handler {
   return {
     type,
     run(payload, context) {

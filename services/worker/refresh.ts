@@ -2,18 +2,32 @@
  * Makes one symbol fresh: asks the sources for what is newer than the stored bars, and finds out what has to be written.
  *
  * Adjusted closes are only comparable when they were adjusted on the same day: a split or dividend changes all earlier ones. So each request overlaps what is
- * stored, and when the overlap disagrees, or when real data meets simulated data, the whole history is asked for again and replaced.
+ * stored and goes on to the newest bar there is, and when the overlap disagrees, or when real data meets simulated data, the whole history is asked for again and
+ * replaced. What is stored of a symbol therefore has no holes, one adjustment and one kind.
  */
 import type { Bar, DateRange, SourceName } from '../market/bars.ts';
 import type { Attempt, ChainAnswer, SourceChain } from '../market/sources/chain.ts';
-import { clearBars, type StoredBar, storeActions, storeBars, storeChecks, type SymbolCheck, type SymbolState } from '../market/store.ts';
+import {
+  type BarsPlan,
+  beginBars,
+  type StoredBar,
+  type SymbolCheck,
+  type SymbolState,
+  storeActions,
+  storeBars,
+  storeChecks,
+} from '../market/store.ts';
+import { TransientError } from '../platform/errors.ts';
 import type { Draft } from '../platform/messages.ts';
 import { type Effect, effect, type JobContext } from './handler.ts';
 
 /** Calendar days asked for again before the newest stored bar: two sessions even across a long weekend. */
 const OVERLAP_DAYS = 7;
-/** Adjusted closes that differ by more than this share were adjusted for different events; the smallest dividends move them by 1e-4. */
+/** Adjusted closes that differ by more than this share were adjusted for different events; the smallest dividends move them by 1e-4, a source's own rounding by 1e-7. */
 const SAME_ADJUSTMENT = 1e-6;
+/** The columns' last digits: of open, high, low and close, and of volume. */
+const PRICE_UNIT = 1e-6;
+const VOLUME_UNIT = 1e-4;
 
 export interface Refreshed {
   effects: readonly Effect[];
@@ -38,17 +52,27 @@ export interface Refreshed {
 
 type Context = Pick<JobContext, 'sources' | 'realSources' | 'reader' | 'clock' | 'config' | 'signal'>;
 
-/** Asks for one symbol, from the stored data on or for a given range. Errors: those of `SourceChain.bars` and of the database. */
+/**
+ * Asks for one symbol, from the stored data on or, for its history, from the first day of a range on. Errors: those of `SourceChain.bars` and of the database;
+ * `TransientError('fetch.no_history')` when a history that has to be replaced cannot be had.
+ */
 export async function refreshSymbol(symbol: string, context: Context, wanted?: DateRange): Promise<Refreshed> {
+  const { reader, signal } = context;
   const started = performance.now();
-  const [state, stored] = await Promise.all([context.reader.state(symbol), context.reader.newestBars(symbol, OVERLAP_DAYS)]);
-  const sources = state?.source != null && state.source !== 'simulated' ? context.realSources : context.sources;
-  const first = await sources.bars(symbol, wanted ?? rangeAfter(state, context), context.signal);
-  const replaced = !first.stale && mustReplace(state, stored, first);
-  const answer = replaced ? await wholeHistory(symbol, context, sources, wanted) : first;
+  const [row, newest] = await Promise.all([reader.state(symbol), reader.newestBars(symbol, OVERLAP_DAYS)]);
+  const state = row?.newestBar == null ? undefined : (row as Known);
+  const range = { from: firstDay(state, context, wanted) };
+  const stored = wanted === undefined || state === undefined ? newest : await reader.bars(symbol, range);
+  // Made-up bars never continue real ones.
+  const sources = state === undefined || state.source === 'simulated' ? context.sources : context.realSources;
+  const first = await sources.bars(symbol, range, signal);
+  const misfit = !first.stale && mustReplace(state, stored, first);
+  const answer = misfit ? await wholeHistory(symbol, context, sources, first, range) : first;
+  const replaced = misfit && !answer.stale;
   const written = answer.stale ? [] : changedBars(replaced ? [] : stored, answer.bars);
+  const simulated = answer.source === 'simulated' || (answer.stale === true && state?.source === 'simulated');
   return {
-    ...outcomeOf(symbol, state, written, answer, replaced, context),
+    ...outcomeOf(symbol, state, { answer, written, replaced, simulated }, context),
     result: {
       symbol,
       source: answer.source,
@@ -57,7 +81,7 @@ export async function refreshSymbol(symbol: string, context: Context, wanted?: D
       through: answer.bars.at(-1)?.date ?? null,
       as_of: answer.asOf.toString({ smallestUnit: 'second' }),
       stale: answer.stale === true,
-      simulated: answer.source === 'simulated',
+      simulated,
       replaced,
       attempts: answer.attempts,
       ms: Math.round(performance.now() - started),
@@ -65,28 +89,54 @@ export async function refreshSymbol(symbol: string, context: Context, wanted?: D
   };
 }
 
-function rangeAfter(state: SymbolState | undefined, { clock, config }: Context): DateRange {
+/** A symbol of which bars are stored. */
+type Known = SymbolState & { newestBar: string; source: SourceName };
+
+function firstDay(state: Known | undefined, context: Context, wanted: DateRange | undefined): string {
+  const from =
+    state === undefined ? configuredFrom(context) : Temporal.PlainDate.from(state.newestBar).subtract({ days: OVERLAP_DAYS }).toString();
+  return earliest(from, wanted?.from ?? from);
+}
+
+function configuredFrom({ clock, config }: Context): string {
   const today = clock.now().toZonedDateTimeISO('UTC').toPlainDate();
-  if (state?.newestBar == null) return { from: today.subtract({ days: config.stock_jobs.data_fetch.history_days }).toString() };
-  return { from: Temporal.PlainDate.from(state.newestBar).subtract({ days: OVERLAP_DAYS }).toString() };
+  return today.subtract({ days: config.stock_jobs.data_fetch.history_days }).toString();
 }
 
-/** From the first day that is to be known: the oldest stored bar, the configured history, or the wanted range, whichever is earliest. */
-async function wholeHistory(symbol: string, context: Context, sources: SourceChain, wanted: DateRange | undefined): Promise<ChainAnswer> {
-  const configured = rangeAfter(undefined, context).from;
-  const oldest = (await context.reader.oldestBar(symbol)) ?? configured;
-  const from = [oldest, configured, wanted?.from ?? configured].sort()[0] as string;
-  return sources.bars(symbol, { from }, context.signal);
+function earliest(...dates: [string, ...string[]]): string {
+  return dates.sort()[0] as string;
 }
 
-function mustReplace(state: SymbolState | undefined, stored: readonly Bar[], answer: ChainAnswer): boolean {
-  if (state?.newestBar == null) return false;
+/** From the first day that is to be known: the oldest stored bar, the configured history, or what was asked for, whichever is earliest. */
+async function wholeHistory(
+  symbol: string,
+  context: Context,
+  sources: SourceChain,
+  first: ChainAnswer,
+  asked: { from: string },
+): Promise<ChainAnswer> {
+  const configured = configuredFrom(context);
+  const from = earliest(configured, asked.from, (await context.reader.oldestBar(symbol)) ?? configured);
+  const whole = from === asked.from ? first : await sources.bars(symbol, { from }, context.signal);
+  if (whole.bars.length === 0)
+    throw new TransientError(
+      'fetch.no_history',
+      `the stored history of ${symbol} no longer fits what ${first.source} says, and ${whole.source} has none from ${from} on`,
+    );
+  return whole;
+}
+
+function mustReplace(state: Known | undefined, stored: readonly Bar[], answer: ChainAnswer): boolean {
+  if (state === undefined || answer.bars.length === 0) return false;
   if ((state.source === 'simulated') !== (answer.source === 'simulated')) return true;
-  const adjusted = new Map(answer.bars.map(({ date, close, adjustedClose }) => [date, adjustedClose / close]));
+  const answered = new Map(answer.bars.map((bar) => [bar.date, bar]));
   // The newest stored bar may have been live, its close was another: the ratio of adjusted to raw close tells the adjustment alone.
-  return stored.some(({ date, close, adjustedClose }) => {
-    const ratio = adjusted.get(date);
-    return ratio !== undefined && Math.abs(ratio / (adjustedClose / close) - 1) > SAME_ADJUSTMENT;
+  return stored.some((old) => {
+    const bar = answered.get(old.date);
+    if (bar === undefined) return false;
+    // Of a share that costs a fraction of a cent the columns keep few digits.
+    const rounding = PRICE_UNIT / Math.min(old.close, bar.close);
+    return Math.abs(bar.adjustedClose / bar.close / (old.adjustedClose / old.close) - 1) > SAME_ADJUSTMENT + rounding;
   });
 }
 
@@ -102,39 +152,38 @@ function changedBars(stored: readonly Bar[], bars: readonly Bar[]): Bar[] {
 function sameBar(a: Bar, b: Bar): boolean {
   const near = (x: number, y: number, unit: number): boolean => Math.abs(x - y) <= unit / 2;
   return (
-    near(a.open, b.open, 1e-6) &&
-    near(a.high, b.high, 1e-6) &&
-    near(a.low, b.low, 1e-6) &&
-    near(a.close, b.close, 1e-6) &&
-    near(a.volume, b.volume, 1e-4) &&
+    near(a.open, b.open, PRICE_UNIT) &&
+    near(a.high, b.high, PRICE_UNIT) &&
+    near(a.low, b.low, PRICE_UNIT) &&
+    near(a.close, b.close, PRICE_UNIT) &&
+    near(a.volume, b.volume, VOLUME_UNIT) &&
     near(a.adjustedClose, b.adjustedClose, Math.max(1e-14, Math.abs(a.adjustedClose) * 1e-12))
   );
 }
 
 function outcomeOf(
   symbol: string,
-  state: SymbolState | undefined,
-  written: readonly Bar[],
-  answer: ChainAnswer,
-  replaced: boolean,
+  state: Known | undefined,
+  { answer, written, replaced, simulated }: { answer: ChainAnswer; written: readonly Bar[]; replaced: boolean; simulated: boolean },
   { clock }: Context,
 ): Pick<Refreshed, 'effects' | 'landed'> {
   const { source } = answer;
+  const newest = answer.bars.at(-1);
   const landed: Draft<'data'> = {
     symbol,
     kind: 'bars',
     source,
     as_of: answer.asOf.toString({ smallestUnit: 'millisecond' }),
     rows: answer.bars.length,
-    ...(answer.bars.length === 0 ? {} : { through: (answer.bars.at(-1) as Bar).date }),
+    ...(newest === undefined ? {} : { through: newest.date }),
     ...(answer.stale ? { stale: true } : {}),
-    ...(source === 'simulated' ? { simulated: true } : {}),
+    ...(simulated ? { simulated: true } : {}),
   };
   // What was stored already is not written again, and it is no successful check either: the symbol stays as stale as it is.
   if (answer.stale) return { effects: [], landed: [landed] };
 
   const asOf = new Date(answer.asOf.epochMilliseconds);
-  const newest = answer.bars.at(-1);
+  const plan: BarsPlan = { symbol, simulated: newest === undefined ? undefined : simulated, replaces: replaced };
   const check: SymbolCheck = {
     symbol,
     newestBar: newest?.date ?? null,
@@ -147,7 +196,7 @@ function outcomeOf(
   };
   return {
     effects: [
-      effect(clearBars, replaced ? [symbol] : []),
+      effect(beginBars, [plan]),
       effect(
         storeBars,
         written.map((bar): StoredBar => ({ ...bar, symbol, source, asOf })),

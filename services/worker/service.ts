@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { createAnnouncer } from '../jobs/announce.ts';
-import { ledgerOf } from '../jobs/ledger.ts';
 import { rescue } from '../jobs/lease.ts';
+import { ledgerOf } from '../jobs/ledger.ts';
 import { removeInstance, reportInstance } from '../jobs/read.ts';
 import { symbolReader } from '../market/reader.ts';
-import { messageOf } from '../platform/errors.ts';
+import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { analysisHandler } from './handlers/analysis.ts';
 import { batchFetchHandler } from './handlers/batch-fetch.ts';
@@ -12,17 +12,24 @@ import { fetchHandler } from './handlers/fetch.ts';
 import { configuredSources } from './sources.ts';
 import { startWorker } from './worker.ts';
 
-/** The worker service: listens for bells, reports its load, obeys cancel orders. */
-export async function startWorkerService({ instance, config, log, clock, db, bus }: ServiceContext): Promise<RunningService> {
+/** The worker service: listens for bells, reports its load, obeys cancel orders. `chooseSources`: by default those that the configuration names. */
+export async function startWorkerService(context: ServiceContext, chooseSources = configuredSources): Promise<RunningService> {
+  const { instance, config, log, clock, db, bus } = context;
   const ledger = ledgerOf(db, clock, config);
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
   // A worker that was killed and started again under its own name: what it was at goes back at once.
   await announcer.changed(await rescue(ledger, instance, `worker ${instance} was started anew`));
-  const { all, real } = await configuredSources({ config, clock, db, log });
+  const { all, real } = await chooseSources({ config, clock, db, log });
   const capacity = config.worker.max_concurrent_jobs;
   const session = bus.session ?? randomUUID();
   const startedAt = new Date(clock.now().epochMilliseconds);
   let load = 0;
+  const report = async (): Promise<void> => {
+    const now = new Date(clock.now().epochMilliseconds);
+    await reportInstance(db, { instance, service: 'worker', session, capacity, running: load, started_at: startedAt, heartbeat_at: now });
+  };
+  // Before there is anything to stop: what fails here fails the start.
+  await report();
   bus.updatePresence({ capacity, running: 0 });
   const worker = startWorker({
     workerId: instance,
@@ -45,21 +52,19 @@ export async function startWorkerService({ instance, config, log, clock, db, bus
   const stopListening = bus.onState((state) => {
     if (state === 'online') worker.wake();
   });
-  const report = async (): Promise<void> => {
-    const now = new Date(clock.now().epochMilliseconds);
-    await reportInstance(db, { instance, service: 'worker', session, capacity, running: load, started_at: startedAt, heartbeat_at: now });
-  };
-  await report();
-  const reporting = setInterval(() => report().catch((error: unknown) => log.warn(`sign of life not written: ${messageOf(error)}`)), (config.worker.heartbeat_interval * 1000) / 3);
+  const quietly = (work: Promise<void>): Promise<void> =>
+    work.catch((error: unknown) => log.warn({ code: codeOf(error) }, `sign of life not written: ${messageOf(error)}`));
+  const reporting = setInterval(() => quietly(report()), (config.worker.heartbeat_interval * 1000) / 3);
 
   return {
     cancel: (jobId) => worker.abort(jobId, 'cancelled by hand'),
     async drain() {
-      clearInterval(reporting);
       stopListening();
       await bells.close();
+      // It is alive, and says so, until its last job has ended.
       await worker.drain(config.worker.grace_period * 1000);
-      await removeInstance(db, instance);
+      clearInterval(reporting);
+      await quietly(removeInstance(db, instance));
     },
   };
 }

@@ -15,8 +15,21 @@ import type { Config } from '../platform/config/load.ts';
 import type { Database } from '../platform/database.ts';
 import { componentLogger, type Logger } from '../platform/log.ts';
 
-/** All configured sources, and the same without made-up data. */
-export async function configuredSources({ config, clock, db, log }: { config: Config; clock: Clock; db: Database; log: Logger }): Promise<{ all: SourceChain; real: SourceChain }> {
+/**
+ * All configured sources, and the same without made-up data. Where data may be made up nothing is given again from the store: `all` is for symbols of which nothing
+ * real is stored, and bars made up a while ago must not stand in the way of newer ones.
+ */
+export async function configuredSources({
+  config,
+  clock,
+  db,
+  log,
+}: {
+  config: Config;
+  clock: Clock;
+  db: Database;
+  log: Logger;
+}): Promise<{ all: SourceChain; real: SourceChain }> {
   const { sources, timeout, breaker, rate_limit, lean, alpha_vantage, simulated } = config.stock_jobs.data_fetch;
   const make: Record<SourceName, () => MarketSource | undefined> = {
     yahoo_finance: () => yahooSource({ clock }),
@@ -27,7 +40,11 @@ export async function configuredSources({ config, clock, db, log }: { config: Co
   };
   const made = sources.flatMap((name) => make[name]() ?? []);
   const [schema] = await db.rows<{ name: string }>('SELECT DATABASE() AS name');
-  const budget = sourceBudget({ pool: db.pool, database: schema?.name as string, perMinute: { yahoo_finance: rate_limit, alpha_vantage: rate_limit } });
+  const budget = sourceBudget({
+    pool: db.pool,
+    database: schema?.name as string,
+    perMinute: { yahoo_finance: rate_limit, alpha_vantage: rate_limit },
+  });
   const chain = (parts: MarketSource[]): SourceChain =>
     sourceChain({
       sources: parts,
@@ -37,5 +54,9 @@ export async function configuredSources({ config, clock, db, log }: { config: Co
       timeoutMs: timeout * 1000,
       breaker: { failures: breaker.failures, openMs: breaker.reset_after * 1000 },
     });
-  return { all: chain(made), real: chain(made.filter(({ name }) => name !== 'simulated')) };
+  const mayMakeUp = sources.includes('simulated');
+  return {
+    all: chain(mayMakeUp ? made.filter(({ name }) => name !== 'cached') : made),
+    real: chain(made.filter(({ name }) => name !== 'simulated')),
+  };
 }

@@ -7,7 +7,7 @@ import type { Announcer } from '../jobs/announce.ts';
 import { type ClaimedJob, claim } from '../jobs/claim.ts';
 import { commitPart, fail, handBack } from '../jobs/finish.ts';
 import { countItems, type ItemOutcome, openItems, recordItems } from '../jobs/items.ts';
-import { type Change, type Ledger, rulesOf } from '../jobs/job.ts';
+import { type Change, type Ledger, rulesOf, type TypeRules } from '../jobs/job.ts';
 import { heartbeat } from '../jobs/lease.ts';
 import type { SymbolReader } from '../market/reader.ts';
 import type { SourceChain } from '../market/sources/chain.ts';
@@ -18,6 +18,7 @@ import type { Logger } from '../platform/log.ts';
 import type { Draft } from '../platform/messages.ts';
 import { createCommitter, writeEffects } from './committer.ts';
 import type { Effect, Handler, JobContext, Outcome } from './handler.ts';
+import { untilWritten } from './persist.ts';
 
 export interface WorkerOptions {
   workerId: string;
@@ -54,19 +55,25 @@ interface Running {
 const UNDECIDED_MS = 5;
 /** After an error of the database, doubled up to the poll interval. */
 const BACKOFF_MS = 100;
+/** How long a shutdown waits beyond its grace period for a database that does not answer; the leases end by themselves then. */
+const OVERTIME_MS = 5_000;
+/** Node's timers end here and fire at once beyond. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Why a handler was stopped: it decides what becomes of the job. */
+/** Why a handler was stopped by somebody who has settled, or will settle, what becomes of its job. */
 class Stopped extends StockmeshError {}
 
 export function startWorker(options: WorkerOptions): Worker {
   const { workerId, ledger, bus, announcer, config, log } = options;
   const capacity = config.worker.max_concurrent_jobs;
-  const pollMs = config.worker.poll_interval * 1000;
+  const pollMs = Math.min(config.worker.poll_interval * 1000, LONGEST_TIMER_MS / 2);
   const handlers = new Map(options.handlers.map((one) => [one.type, one]));
-  const supported = config.worker.supported_job_types;
-  const types = supported.length === 0 ? undefined : supported;
+  const supported: readonly string[] = config.worker.supported_job_types;
+  // Only what it can do: a job of another type waits for a worker that has a handler for it.
+  const types = [...handlers.keys()].filter((type) => supported.length === 0 || supported.includes(type));
+  const rules = new Map(types.map((type) => [type, rulesOf(ledger, type)]));
   /** Claimed and not yet committed. */
-  const running = new Map<string, Running>();
+  const running = new Set<Running>();
   /** Of these: whose handler still runs. A slot is free as soon as its handler is done; the commits that wait are bounded by the size of a batch. */
   let busy = 0;
   let draining = false;
@@ -74,12 +81,15 @@ export function startWorker(options: WorkerOptions): Worker {
   let lookAgain = false;
   let failures = 0;
   let timer: NodeJS.Timeout | undefined;
+  /** Aborts when the worker no longer waits for a database that is away. */
+  const stopped = new AbortController();
 
   const committer = createCommitter({
     ledger,
     workerId,
     size: config.worker.batch.size,
     waitMs: config.worker.batch.wait,
+    signal: stopped.signal,
     committed: ({ changes }, done) => {
       tell(
         changes,
@@ -91,8 +101,14 @@ export function startWorker(options: WorkerOptions): Worker {
   });
 
   function tell(changes: readonly Change[], landed: readonly Draft<'data'>[]): void {
-    const publishing = [announcer.changed(changes), ...landed.map((message) => bus.publish('data', message))];
-    Promise.all(publishing).catch((error: unknown) => log.warn({ code: codeOf(error) }, `not announced: ${messageOf(error)}`));
+    announced(announcer.changed(changes), ...landed.map((message) => bus.publish('data', message)));
+  }
+
+  function announced(...publishing: Promise<void>[]): Promise<void> {
+    return Promise.all(publishing).then(
+      () => undefined,
+      (error: unknown) => log.warn({ code: codeOf(error) }, `not announced: ${messageOf(error)}`),
+    );
   }
 
   function wake(): void {
@@ -119,13 +135,19 @@ export function startWorker(options: WorkerOptions): Worker {
   async function look(): Promise<void> {
     try {
       while (!draining && busy < capacity && running.size - busy < config.worker.batch.size) {
-        const { jobs, blocked, undecided } = await claim(ledger, workerId, capacity - busy, types);
+        const free = capacity - busy;
+        const { jobs, blocked, undecided } = await claim(ledger, workerId, free, types);
         if (failures > 0) log.info('the ledger answers again');
         failures = 0;
         if (blocked.length > 0) log.debug({ jobs: blocked }, 'blocked: their users have no free slot');
         for (const job of jobs) run(job);
+        if (jobs.length > 0)
+          tell(
+            jobs.map(({ id, type, symbol, attempt }) => ({ id, type, symbol, attempt, state: 'running', worker: workerId })),
+            [],
+          );
         if (undecided) await delay(UNDECIDED_MS);
-        else if (jobs.length === 0) return;
+        else if (jobs.length < free) return;
       }
     } catch (error) {
       if (failures++ === 0) log.warn({ code: codeOf(error) }, `claiming failed (${messageOf(error)}); trying again with back-off`);
@@ -133,15 +155,16 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 
   function run(job: ClaimedJob): void {
-    const abort = new AbortController();
-    const entry: Running = { job, abort, done: Promise.resolve() };
-    running.set(job.id, entry);
+    // An earlier attempt that was taken from us while it ran has come back to us: it must not be taken for this one.
+    abortJob(job.id, new Stopped('job.lease_lost', `the lease was lost: attempt ${job.attempt} runs here too`));
+    const entry: Running = { job, abort: new AbortController(), done: Promise.resolve() };
+    running.add(entry);
     busy++;
     options.onLoad?.(busy);
-    tell([{ ...job, state: 'running', worker: workerId }], []);
-    entry.done = execute(job, abort).finally(() => {
-      running.delete(job.id);
-      wake();
+    entry.done = execute(entry).finally(() => {
+      const wasFull = running.size - busy >= config.worker.batch.size;
+      running.delete(entry);
+      if (wasFull) wake();
     });
   }
 
@@ -151,31 +174,31 @@ export function startWorker(options: WorkerOptions): Worker {
     wake();
   }
 
-  async function execute(job: ClaimedJob, abort: AbortController): Promise<void> {
+  async function execute(entry: Running): Promise<void> {
+    const { job, abort } = entry;
     const jobLog = log.child({ jobId: job.id, type: job.type, symbol: job.symbol ?? undefined, userId: job.userId ?? undefined });
-    const { timeoutSeconds } = rulesOf(ledger, job.type);
-    const limit = setTimeout(
-      () => abort.abort(new TransientError('job.timeout', `took longer than ${timeoutSeconds} s (jobs.timeouts)`)),
-      timeoutSeconds * 1000,
-    );
+    const { timeoutSeconds } = rules.get(job.type) as TypeRules;
+    const tooLate = (): void => abort.abort(new TransientError('job.timeout', `took longer than ${timeoutSeconds} s (jobs.timeouts)`));
+    const limit = setTimeout(tooLate, Math.min(timeoutSeconds * 1000, LONGEST_TIMER_MS));
     try {
-      const outcome = await handle(job, abort.signal, jobLog).finally(slotFree);
+      const outcome = await handle(entry, jobLog).finally(() => {
+        clearTimeout(limit);
+        slotFree();
+      });
       if (await committer.commit(job, outcome)) jobLog.info({ attempt: job.attempt, result: outcome.result }, `${job.type} completed`);
       else jobLog.warn({ attempt: job.attempt }, 'the lease was lost before the commit: nothing was kept');
     } catch (error) {
       await ended(job, abort.signal.aborted ? abort.signal.reason : error, jobLog);
-    } finally {
-      clearTimeout(limit);
     }
   }
 
-  async function handle(job: ClaimedJob, signal: AbortSignal, jobLog: Logger): Promise<Outcome> {
-    const handler = handlers.get(job.type);
-    if (handler === undefined) throw new TransientError('worker.unknown_type', `this worker has no handler for "${job.type}"; start one that has`);
+  async function handle(entry: Running, jobLog: Logger): Promise<Outcome> {
+    const { job, abort } = entry;
+    const handler = handlers.get(job.type) as Handler;
     const { sources, realSources, reader } = options;
     const context: JobContext = {
       job,
-      signal,
+      signal: abort.signal,
       sources,
       realSources,
       reader,
@@ -183,22 +206,43 @@ export function startWorker(options: WorkerOptions): Worker {
       config,
       log: jobLog,
       openItems: (keys) => openItems(ledger, job.id, keys),
-      commitItems: (outcomes, effects, landed) => commitItems(job, outcomes, effects, landed),
+      countItems: () => countItems(ledger.db, job.id),
+      commitItems: (outcomes, effects, landed) => commitItems(entry, outcomes, effects, landed),
     };
-    return untilAborted(handler.run(job.payload, context), signal);
+    return untilAborted(handler.run(job.payload, context), abort.signal);
   }
 
-  async function commitItems(job: ClaimedJob, outcomes: readonly ItemOutcome[], effects: readonly Effect[], landed: readonly Draft<'data'>[]): Promise<void> {
+  async function commitItems(
+    { job, abort }: Running,
+    outcomes: readonly ItemOutcome[],
+    effects: readonly Effect[],
+    landed: readonly Draft<'data'>[],
+  ): Promise<void> {
     const held = await commitPart(ledger, workerId, job, async (tx) => {
       await writeEffects(tx, effects);
       await recordItems(tx, ledger, job.id, outcomes);
     });
-    if (!held) throw new Stopped('job.lease_lost', 'the lease was lost');
+    // Through the signal, so that the handler does not take it for a failure of this one item.
+    if (!held) abort.abort(new Stopped('job.lease_lost', 'the lease was lost'));
+    abort.signal.throwIfAborted();
+    tell([], landed);
+    // What is committed stays so, whether its progress can be told or not.
+    await announced(tellProgress(job));
+  }
+
+  async function tellProgress(job: ClaimedJob): Promise<void> {
     const { done, failed, skipped, no_data, total } = await countItems(ledger.db, job.id);
     const at = ledger.clock.now().toString({ smallestUnit: 'millisecond' });
     const progress = { done, total, failed, skipped, no_data };
-    await bus.publish('status', { id: job.id, type: job.type as Draft<'status'>['type'], state: 'running', attempt: job.attempt, worker: workerId, progress, at });
-    tell([], landed);
+    await bus.publish('status', {
+      id: job.id,
+      type: job.type as Draft<'status'>['type'],
+      state: 'running',
+      attempt: job.attempt,
+      worker: workerId,
+      progress,
+      at,
+    });
   }
 
   async function ended(job: ClaimedJob, error: unknown, jobLog: Logger): Promise<void> {
@@ -209,7 +253,7 @@ export function startWorker(options: WorkerOptions): Worker {
     }
     jobLog.warn({ attempt: job.attempt, code: codeOf(error) }, `${job.type} failed: ${messageOf(error)}`);
     try {
-      const { changes } = await fail(ledger, workerId, [{ job, error }]);
+      const { changes } = await untilWritten(() => fail(ledger, workerId, [{ job, error }]), stopped.signal);
       tell(changes, []);
     } catch (writing) {
       // The reaper takes the job back when its lease ends, with the reason that nobody renewed it.
@@ -217,64 +261,96 @@ export function startWorker(options: WorkerOptions): Worker {
     }
   }
 
+  let beating = false;
   const heart = setInterval(
     async () => {
-      const mine = [...running.values()].map(({ job }) => job);
+      // A database that is slow to answer is not asked twice at a time.
+      if (beating) return;
+      beating = true;
       try {
-        for (const id of await heartbeat(ledger, workerId, mine)) abortJob(id, new Stopped('job.lease_lost', 'cancelled, or the lease was lost'));
+        const mine = [...running].map(({ job }) => job);
+        const lost = new Set(await heartbeat(ledger, workerId, mine));
+        for (const { job, abort } of running)
+          if (lost.has(job)) abort.abort(new Stopped('job.lease_lost', 'cancelled, or the lease was lost'));
       } catch (error) {
         log.warn({ code: codeOf(error) }, `heartbeat failed: ${messageOf(error)}`);
+      } finally {
+        beating = false;
       }
     },
     (ledger.leaseSeconds * 1000) / 6,
   );
 
   function abortJob(id: string, reason: Stopped): void {
-    running.get(id)?.abort.abort(reason);
+    for (const { job, abort } of running) if (job.id === id) abort.abort(reason);
+  }
+
+  async function handBackRest(): Promise<void> {
+    // A claim under way may still bring jobs.
+    await looking;
+    const unfinished = [...running];
+    for (const { abort } of unfinished) abort.abort(new Stopped('worker.shutdown', 'the worker shuts down'));
+    await committer.idle();
+    if (unfinished.length === 0) return;
+    const { changes, lost } = await untilWritten(
+      () =>
+        handBack(
+          ledger,
+          workerId,
+          unfinished.map(({ job }) => job),
+          `handed back by ${workerId}, which shuts down`,
+        ),
+      stopped.signal,
+    );
+    log.info({ jobs: unfinished.length - lost.length }, 'handed back what was running');
+    await announced(announcer.changed(changes));
   }
 
   wake();
   return {
     wake,
     abort: (id, reason) => abortJob(id, new Stopped('job.cancelled', reason)),
-    running: () => [...running.values()].map(({ job: { id, type, symbol, attempt, startedAt } }) => ({ id, type, symbol, attempt, startedAt })),
+    running: () => [...running].map(({ job: { id, type, symbol, attempt, startedAt } }) => ({ id, type, symbol, attempt, startedAt })),
     async drain(graceMs) {
       draining = true;
       clearTimeout(timer);
-      // A claim under way may still bring jobs.
-      await looking;
-      const entries = [...running.values()];
-      await Promise.race([Promise.all(entries.map(({ done }) => done)), delay(graceMs, undefined, { ref: false })]);
-      const unfinished = [...running.values()];
-      for (const { abort } of unfinished) abort.abort(new Stopped('worker.shutdown', 'the worker shuts down'));
-      await committer.idle();
-      if (unfinished.length > 0) {
-        const { changes } = await handBack(
-          ledger,
-          workerId,
-          unfinished.map(({ job }) => job),
-          `handed back by ${workerId}, which shuts down`,
+      const finished = async (): Promise<void> => {
+        await looking;
+        await Promise.all([...running].map(({ done }) => done));
+      };
+      const overtime = new AbortController();
+      try {
+        await Promise.race([finished(), delay(Math.min(graceMs, LONGEST_TIMER_MS), undefined, { ref: false })]);
+        await Promise.race([
+          handBackRest(),
+          delay(OVERTIME_MS, undefined, { signal: overtime.signal }).then(() => {
+            throw new TransientError('database.unavailable', `the database did not answer within ${OVERTIME_MS / 1000} s`);
+          }),
+        ]);
+      } catch (error) {
+        log.error(
+          { code: codeOf(error) },
+          `what was running could not be handed back and comes back when its leases end: ${messageOf(error)}`,
         );
-        await announcer.changed(changes);
-        log.info({ jobs: unfinished.length }, 'handed back what was running');
+      } finally {
+        overtime.abort();
+        stopped.abort();
+        clearInterval(heart);
       }
-      clearInterval(heart);
     },
   };
 }
 
 /** The handler's answer, or the signal's reason as soon as it aborts: a handler that does not listen cannot hold a slot. */
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-  });
+  const aborted = Promise.withResolvers<never>();
+  const stop = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
   try {
-    return await Promise.race([work, aborted]);
+    return await Promise.race([work, aborted.promise]);
   } finally {
-    if (stop !== undefined) signal.removeEventListener('abort', stop);
+    signal.removeEventListener('abort', stop);
+    // Nobody waits for it any more, and it may still throw.
     work.catch(() => undefined);
   }
 }

@@ -215,21 +215,22 @@ onBothBrokers(({ broker, start, listener }) => {
 
   test('clients reconnect to a broker that restarts on the same port, and events flow again', async () => {
     const before = await start();
-    const service = await join(before.port, 'service', { reconnectPeriod: 20 });
-    await service.client.subscribeAsync('events/login', { qos: 1 });
-    const hook = await join(before.port, 'hook', { reconnectPeriod: 20 });
-    const offline = [happens(service.client, 'close'), happens(hook.client, 'close')];
-    await before.close();
-    await Promise.all(offline);
-    const resubscribed = new Promise<void>((resolve) => service.client.on('packetreceive', ({ cmd }) => cmd === 'suback' && resolve()));
-    const after = await start(before.port);
+    const started = [before];
     try {
+      const service = await join(before.port, 'service', { reconnectPeriod: 20 });
+      await service.client.subscribeAsync('events/login', { qos: 1 });
+      const hook = await join(before.port, 'hook', { reconnectPeriod: 20 });
+      const offline = [happens(service.client, 'close'), happens(hook.client, 'close')];
+      await before.close();
+      await Promise.all(offline);
+      const resubscribed = new Promise<void>((resolve) => service.client.on('packetreceive', ({ cmd }) => cmd === 'suback' && resolve()));
+      started.push(await start(before.port));
       await resubscribed;
       await hook.client.publishAsync('events/login', 'after the restart', { qos: 1 });
       await until(service, 'after the restart');
-    } finally {
       await Promise.all([service.client.endAsync(true), hook.client.endAsync(true)]);
-      await after.close();
+    } finally {
+      for (const running of started) await running.close();
     }
   });
 });

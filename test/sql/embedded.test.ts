@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import mysql from 'mysql2/promise';
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { DatabaseRole } from '../../sql/accounts.ts';
 import { type EmbeddedDatabase, type EmbeddedOptions, startDatabase } from '../../sql/embedded.ts';
 import { findServer, stopServer } from '../../sql/running-server.ts';
@@ -83,8 +83,11 @@ describe('accounts', () => {
     const tcp = await mysql.createConnection({ host, port, database: database.database, ...database.accounts.read });
     await tcp.end();
     await expect(
-      query(database, 'root', "SELECT DISTINCT User FROM mysql.user WHERE User NOT LIKE 'stockmesh%' ORDER BY User"),
-    ).resolves.toEqual([{ User: 'mariadb.sys' }, { User: 'root' }]);
+      query(database, 'root', "SELECT User, Host FROM mysql.user WHERE User NOT LIKE 'stockmesh%' ORDER BY User"),
+    ).resolves.toEqual([
+      { User: 'mariadb.sys', Host: 'localhost' },
+      { User: 'root', Host: 'localhost' },
+    ]);
   });
 
   test('new passwords are in force after a restart, the one of root too', async () => {
@@ -243,6 +246,7 @@ test.skipIf(!nobodyCanRun)('an ordinary user starts and stops it too', async () 
 });
 
 async function firstLine(child: ChildProcess): Promise<{ pid: number; uid: number }> {
+  onTestFinished(() => void child.kill('SIGKILL'));
   const [line] = await once(child.stdout!.setEncoding('utf8'), 'data');
   return JSON.parse(line as string) as { pid: number; uid: number };
 }

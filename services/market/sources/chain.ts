@@ -59,7 +59,7 @@ export function sourceChain({
           const attempt = { source: link.name, ms: clock.now().epochMilliseconds - started.epochMilliseconds, ...outcome };
           attempts.push(attempt);
           onAttempt?.(attempt, symbol);
-          if (!attempt.ok) log?.warn({ symbol, ...attempt }, 'market source did not answer');
+          if (!attempt.ok) log?.warn({ symbol, ...attempt }, `${link.name} did not answer: ${outcome.reason}`);
         };
         try {
           const answer = await link.bars(symbol, range, signal);

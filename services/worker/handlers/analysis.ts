@@ -16,12 +16,17 @@ const HOLIDAY_DAYS = 14;
 export const analysisHandler = handler('analysis', AnalysisPayload, async ({ symbol }, { reader, clock, config }) => {
   const days = Math.ceil(config.stock_jobs.analysis.warm_up_bars * CALENDAR_SHARE) + HOLIDAY_DAYS;
   const [bars, state] = await Promise.all([reader.newestBars(symbol, days), reader.state(symbol)]);
-  if (bars.length === 0) throw new PermanentError('analysis.no_bars', `${symbol} has no stored bars to analyse; "stockmesh fetch ${symbol}" gets them`);
+  if (bars.length === 0)
+    throw new PermanentError('analysis.no_bars', `${symbol} has no stored bars to analyse; "stockmesh fetch ${symbol}" gets them`);
   const columns = adjust(bars);
   const analysis = analyse(symbol, columns, computeIndicators(columns));
   const now = clock.now();
   return {
-    effects: [effect(storeAnalyses, [{ ...analysis, computedAt: new Date(now.epochMilliseconds), barsUsed: bars.length, asOf: state?.asOf ?? null }])],
+    effects: [
+      effect(storeAnalyses, [
+        { ...analysis, computedAt: new Date(now.epochMilliseconds), barsUsed: bars.length, asOf: state?.asOf ?? null },
+      ]),
+    ],
     result: { symbol, date: analysis.date, signal: analysis.signal, confidence: analysis.confidence, bars: bars.length },
     landed: [
       {

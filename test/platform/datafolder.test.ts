@@ -1,12 +1,12 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { dataFolderPath, openDataFolder, readSecrets } from '../../services/cli/datafolder.ts';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { dataFolderPath, openDataFolder, readSecrets } from '../../services/platform/datafolder.ts';
 
-const source = new URL('../../services/cli/datafolder.ts', import.meta.url);
+const source = new URL('../../services/platform/datafolder.ts', import.meta.url);
 let parent: string;
 let path: string;
 
@@ -18,18 +18,13 @@ afterEach(() => rmSync(parent, { recursive: true, force: true }));
 
 const modeOf = (file: string) => statSync(file).mode & 0o777;
 
-/** Another process that opens the folder, says so and stays until it is killed. */
-async function holder(): Promise<{ pid: number; kill(): Promise<void> }> {
+/** Another process that opens the folder and holds it until it is killed, at the latest at the end of the test. */
+async function holder(): Promise<ChildProcess> {
   const script = `import { openDataFolder } from ${JSON.stringify(source.href)}; await openDataFolder(${JSON.stringify(path)}, {}); console.log('held'); setInterval(() => {}, 60_000);`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
   await once(child.stdout, 'data');
-  return {
-    pid: child.pid!,
-    kill: async () => {
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    },
-  };
+  return child;
 }
 
 test('the folder is taken from --data, else STOCKMESH_DATA, else ./data', () => {
@@ -115,11 +110,12 @@ test('a second start over the same folder names the folder, the process and the 
     code: 'data.in_use',
     message: expect.stringMatching(new RegExp(`process ${other.pid}, since \\d{4}-.*Z.*${path}.*kill ${other.pid}.*--data`)),
   });
-  await other.kill();
 });
 
 test('the lock of a killed process is free at once, even if its number now is another living process', async () => {
-  await (await holder()).kill();
+  const other = await holder();
+  other.kill('SIGKILL');
+  await once(other, 'exit');
   writeFileSync(join(path, 'lock.json'), JSON.stringify({ pid: process.ppid, since: '2026-01-01T00:00:00Z' }));
   (await openDataFolder(path, {})).release();
 });

@@ -1,0 +1,41 @@
+/** Numbers and times as people read them. */
+
+/** Two decimals with thousands parted; four significant digits for what costs less than a dollar. */
+export function money(value: number | null | undefined): string | null {
+  if (value === null || value === undefined) return null;
+  return value !== 0 && Math.abs(value) < 1 ? value.toPrecision(4) : grouped(value.toFixed(2));
+}
+
+/** As many decimals as it has, at most eight, with thousands parted. */
+export function quantity(value: number): string {
+  return grouped(String(Number(value.toFixed(8))));
+}
+
+function grouped(text: string): string {
+  const [whole = '', fraction] = text.split('.');
+  const parted = whole.replace(/\B(?=(\d{3})+$)/g, ',');
+  return fraction === undefined ? parted : `${parted}.${fraction}`;
+}
+
+/** A length of time, rounded down to its two leading units or less: `140 ms`, `2.4 s`, `7 min`, `5 h`, `3 d`. */
+export function span(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
+  const minutes = ms / 60_000;
+  if (minutes < 120) return `${Math.floor(minutes)} min`;
+  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1_440)} d`;
+}
+
+/** `2.4 s ago`; a clock that runs ahead of ours makes nothing younger than now. */
+export function ago(at: Date, now: Date): string {
+  return `${span(Math.max(0, now.getTime() - at.getTime()))} ago`;
+}
+
+/** `2026-01-02 14:30:00 UTC`. */
+export function stamp(at: Date): string {
+  return `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

@@ -1,0 +1,240 @@
+/** All commands and their options. Each command's code is loaded when it is called, so that all start fast. */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import { QUEUES, STATES } from '../jobs/job.ts';
+import { exitCodeOf, report, WRONG_USE } from './failure.ts';
+import type { GlobalOptions } from './session.ts';
+
+/** Runs one command line; the exit code: 0, 1 when it failed, 2 when it was used wrongly. Errors are on standard error by then. */
+export async function run(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  try {
+    await commands((code) => {
+      exitCode = code;
+    }).parseAsync(argv);
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USE;
+    report(error);
+    return exitCodeOf(error);
+  }
+}
+
+function commands(finish: (code: number) => void): Command {
+  const program = new Command('stockmesh')
+    .description('Keeps the stock data of the people who are about to look at it fresh.')
+    .version(packageJson.version)
+    .addOption(new Option('--data <folder>', 'data folder of the installation').env('STOCKMESH_DATA'))
+    .addOption(new Option('--env <name>', 'environment: which config/<name>.yaml applies').env('STOCKMESH_ENV'))
+    .option('--config <file>', 'configuration file; may be given several times, later ones win', collect)
+    .option('--set <key=value>', 'one configuration key; may be given several times', collect)
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(`${oneLine(text)}; see "stockmesh --help"\n`) })
+    .showSuggestionAfterError(true)
+    .helpCommand(true)
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 used wrongly. With --json standard output is one JSON document.');
+
+  /** What a command gets: the options of the program and its own. */
+  const all = <Options extends object>(own: Options): GlobalOptions & Options => ({ ...program.opts<GlobalOptions>(), ...own });
+
+  program.commandsGroup('Run:');
+  program
+    .command('up')
+    .description('start the whole mesh on this machine: database, broker, services')
+    .option('--yes', 'install what is missing without asking')
+    .option('--workers <n>', 'worker processes', count, 1)
+    .option('--mqtt-port <port>', 'port of the embedded broker', count)
+    .option('--source <names>', 'market sources in the order in which they are asked, separated by commas')
+    .option('--lean-path <folder>', 'a QuantConnect Lean data folder')
+    .action(async (options) => finish(await (await import('./up.ts')).up(all(options))));
+  program
+    .command('demo')
+    .description('the main job once: start a mesh of its own, sign the demo users in, show what lands, clean up')
+    .option('--yes', 'install what is missing without asking')
+    .option('--mqtt-port <port>', 'port of the embedded broker; a free one if not given', count)
+    .option('--source <names>', 'market sources in the order in which they are asked, separated by commas')
+    .option('--lean-path <folder>', 'a QuantConnect Lean data folder')
+    .addOption(new Option('--timeout <seconds>', 'longest wait for all to be fresh').argParser(upTo(86_400)).default(120))
+    .addOption(json())
+    .action(async (options) => finish(await (await import('./demo.ts')).demo(all(options))));
+  program
+    .command('service')
+    .argument('<name>', 'worker, scheduler or portfolio-priority')
+    .option('--instance <name>', 'name of this process in the ledger and on the broker')
+    .description('run one service in this process')
+    .action(async (name, options) => finish(await (await import('./service.ts')).service(name, all(options))));
+
+  program.commandsGroup('Ask for work:');
+  waiting(program.command('login').argument('<user>').description('say that a user has signed in, as an application does')).action(
+    async (user, options) => finish(await (await import('./login.ts')).login(user, all(options))),
+  );
+  waiting(
+    program.command('fetch').argument('[symbols...]').description('get newest bars of symbols, or of a whole portfolio, and analyse them'),
+  )
+    .option('--portfolio <user>', 'all that this user holds and watches, in batches')
+    .option('--no-analysis', 'bars only')
+    .action(async (symbols, options) => finish(await (await import('./fetch.ts')).fetch(symbols, all(options))));
+  waiting(program.command('history').argument('<symbol>').description('get the bars of a symbol over a range of days'))
+    .requiredOption('--from <day>', 'first day, YYYY-MM-DD', day)
+    .option('--to <day>', 'last day; today if not given', day)
+    .action(async (symbol, options) => finish(await (await import('./fetch.ts')).history(symbol, all(options))));
+
+  program.commandsGroup('Jobs:');
+  program
+    .command('jobs')
+    .description('list jobs, newest first')
+    .addOption(new Option('--state <state>', 'only jobs in this state').choices(STATES))
+    .addOption(new Option('--queue <queue>', 'only jobs of this queue').choices(QUEUES))
+    .option('--symbol <symbol>', 'only jobs for this symbol')
+    .option('--user <user>', 'only jobs that this user waits for')
+    .option('--type <type>', 'only jobs of this type, such as fetch or analysis')
+    .addOption(new Option('--limit <n>', 'at most so many').argParser(upTo(1_000)).default(20))
+    .option('--before <id>', 'only jobs older than this one: the next page')
+    .addOption(json())
+    .action(async (options) => finish(await (await import('./jobs.ts')).jobs(all(options))));
+  program
+    .command('job')
+    .argument('<id>')
+    .description('show one job: why it has its priority, its attempts, its items, its result')
+    .addOption(json())
+    .action(async (id, options) => finish(await (await import('./jobs.ts')).job(id, all(options))));
+  program
+    .command('cancel')
+    .argument('<id>')
+    .description('cancel a job that has not ended')
+    .addOption(json())
+    .action(async (id, options) => finish(await (await import('./control.ts')).cancel(id, all(options))));
+  program
+    .command('retry')
+    .argument('<id>')
+    .description('start an ended job again, or a scheduled one now')
+    .addOption(json())
+    .action(async (id, options) => finish(await (await import('./control.ts')).retry(id, all(options))));
+  program
+    .command('redrive')
+    .description('start all failed jobs again')
+    .option('--type <type>', 'only jobs of this type')
+    .option('--symbol <symbol>', 'only jobs for this symbol')
+    .addOption(
+      new Option('--state <state>', 'jobs that ended this way')
+        .choices(['failed', 'expired', 'cancelled', 'completed_with_errors'])
+        .default('failed'),
+    )
+    .addOption(json())
+    .action(async (options) => finish(await (await import('./control.ts')).redrive(all(options))));
+
+  program.commandsGroup('Look:');
+  const portfolio = program.command('portfolio').description('who holds and watches what');
+  portfolio
+    .command('import')
+    .argument('<csv>', 'file with the columns user,symbol,quantity,cost; - for standard input')
+    .description('replace the portfolios of the users that a file names')
+    .option('--user <user>', 'all lines are of this user; the file needs no such column')
+    .addOption(json())
+    .action(async (file, options) => finish(await (await import('./portfolio.ts')).importPortfolio(file, all(options))));
+  portfolio
+    .command('show')
+    .argument('<user>')
+    .description('show what a user holds, what it is worth, and how fresh that is')
+    .addOption(json())
+    .action(async (user, options) => finish(await (await import('./portfolio.ts')).showPortfolio(user, all(options))));
+  program
+    .command('symbol')
+    .argument('<symbol>')
+    .description('show what is known of a symbol, where from, and how fresh it is')
+    .option('--indicators', 'with the value of each indicator')
+    .addOption(json())
+    .action(async (symbol, options) => finish(await (await import('./symbol.ts')).symbol(symbol, all(options))));
+  program
+    .command('stats')
+    .description('show the mesh in figures: queues, rates, workers, alerts')
+    .addOption(json())
+    .action(async (options) => finish(await (await import('./stats.ts')).stats(all(options))));
+  program
+    .command('top')
+    .description('watch queues, workers and the feed live')
+    .action(async (options) => finish(await (await import('./top.ts')).top(all(options))));
+
+  program.commandsGroup('Operate:');
+  const migrate = program.command('migrate').description('the schema of the database');
+  migrate
+    .command('up')
+    .description('apply the migrations that are missing')
+    .addOption(json())
+    .action(async (options) => finish(await (await import('./migrate.ts')).up(all(options))));
+  migrate
+    .command('down')
+    .description('take the newest migrations back; the rows of their tables are lost')
+    .option('--steps <n>', 'how many', count, 1)
+    .option('--yes', 'without asking')
+    .addOption(json())
+    .action(async (options) => finish(await (await import('./migrate.ts')).down(all(options))));
+  migrate
+    .command('status')
+    .description('list all migrations and when each was applied')
+    .addOption(json())
+    .action(async (options) => finish(await (await import('./migrate.ts')).status(all(options))));
+  const config = program.command('config').description('the configuration');
+  config
+    .command('check')
+    .argument('[files...]', 'the files to check; those that would be used if not given')
+    .description('check configuration files')
+    .action(async (files, options) => finish(await (await import('./config.ts')).check(files, all(options))));
+  config
+    .command('show')
+    .argument('[key]', 'a key, or the section that is of interest')
+    .description('show the effective value of each key and where it comes from')
+    .addOption(json())
+    .action(async (key, options) => finish(await (await import('./config.ts')).show(key, all(options))));
+  program
+    .command('asyncapi')
+    .description('print what the services say over MQTT, as an AsyncAPI document')
+    .action(async () => finish(await (await import('./asyncapi.ts')).asyncapi()));
+  return program;
+}
+
+const json = (): Option => new Option('--json', 'for scripts: one JSON document');
+
+function waiting(command: Command): Command {
+  return command
+    .option('--wait', 'until it is done: show progress, then what landed')
+    .addOption(new Option('--timeout <seconds>', 'longest wait; the jobs go on').argParser(upTo(86_400)).default(120))
+    .addOption(json());
+}
+
+function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
+function count(text: string): number {
+  return upTo(Number.MAX_SAFE_INTEGER)(text);
+}
+
+function upTo(most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+    throw new InvalidArgumentError(
+      most === Number.MAX_SAFE_INTEGER ? 'It must be a whole number from 1 on.' : `It must be a whole number from 1 to ${most}.`,
+    );
+  };
+}
+
+/** A calendar day that exists. */
+function day(text: string): string {
+  try {
+    if (/^\d{4}-\d{2}-\d{2}$/.test(text)) return Temporal.PlainDate.from(text).toString();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  throw new InvalidArgumentError('Write a day as YYYY-MM-DD.');
+}
+
+/** "error: …\n(Did you mean …?)" as the one line that every error is. */
+function oneLine(text: string): string {
+  return text
+    .replace(/^error: /, 'stockmesh: ')
+    .trim()
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replace(/\.$/, '');
+}

@@ -1,0 +1,45 @@
+/** The whole terminal for a while: the other screen buffer, keys as they are pressed, and everything as it was afterwards, however it ends. */
+
+export interface Screen {
+  readonly columns: number;
+  readonly rows: number;
+  draw(lines: readonly string[]): void;
+  close(): void;
+}
+
+const ENTER = '\x1b[?1049h\x1b[?25l';
+const LEAVE = '\x1b[?25h\x1b[?1049l';
+
+export function openScreen({ onKey }: { onKey: (key: string) => void }): Screen {
+  const { stdin, stdout } = process;
+  const keys = stdin.isTTY === true;
+  let open = true;
+  const close = (): void => {
+    if (!open) return;
+    open = false;
+    stdout.write(LEAVE);
+    process.off('exit', close);
+    if (!keys) return;
+    stdin.off('data', onData).setRawMode(false);
+    stdin.pause();
+  };
+  const onData = (data: Buffer): void => {
+    for (const key of data.toString()) onKey(key);
+  };
+  stdout.write(ENTER);
+  // Also after an error that nobody expected: a terminal left raw is of no use to anybody.
+  process.once('exit', close);
+  if (keys) stdin.setRawMode(true).on('data', onData).resume();
+  return {
+    get columns() {
+      return stdout.columns || 80;
+    },
+    get rows() {
+      return stdout.rows || 24;
+    },
+    draw(lines) {
+      if (open) stdout.write(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\r\n')}\x1b[J`);
+    },
+    close,
+  };
+}

@@ -1,0 +1,144 @@
+/** `stockmesh symbol`: what is known of one symbol, where from, and how fresh it is. */
+import type { Bar, CorporateAction } from '../market/bars.ts';
+import { readActions, readBars } from '../market/store.ts';
+import { parseSymbol } from '../market/symbol.ts';
+import { InputError } from '../platform/errors.ts';
+import { paint, paintFreshness, paintSignal } from './colour.ts';
+import { ago, money, plural, quantity, stamp } from './figures.ts';
+import { type Judged, judgementJson, judgeSymbols, type StoredSignal } from './judged.ts';
+import { print, printJson } from './print.ts';
+import { type GlobalOptions, withSession } from './session.ts';
+import { type Column, fields, table } from './table.ts';
+
+export interface SymbolOptions extends GlobalOptions {
+  indicators?: boolean | undefined;
+  json?: boolean | undefined;
+}
+
+/** Splits and dividends of so many days before the newest bar are shown. */
+const ACTION_DAYS = 365;
+
+/** Errors: `InputError('symbol.invalid' | 'symbol.unknown')`. */
+export async function symbol(text: string, options: SymbolOptions): Promise<number> {
+  const name = parseSymbol(text);
+  return withSession(options, async (session) => {
+    const judged = (await judgeSymbols(session, [name])).get(name) as Judged;
+    const { state } = judged;
+    if (state === undefined) throw new InputError('symbol.unknown', `${name} was never fetched; "stockmesh fetch ${name} --wait" gets it`);
+    const { newestBar } = state;
+    const [bars, actions] =
+      newestBar === null
+        ? [[], []]
+        : await Promise.all([
+            readBars(session.db, name, { from: newestBar, to: newestBar }),
+            readActions(session.db, name, { from: Temporal.PlainDate.from(newestBar).subtract({ days: ACTION_DAYS }).toString() }),
+          ]);
+    if (options.json) printJson(symbolJson(name, judged, bars[0], actions));
+    else print([...sections(name, judged, bars[0], actions, options.indicators === true)].join('\n'));
+    return 0;
+  });
+}
+
+function* sections(
+  name: string,
+  { state, price, analysis, signal }: Judged,
+  bar: Bar | undefined,
+  actions: readonly CorporateAction[],
+  indicators: boolean,
+): Generator<string> {
+  const now = new Date();
+  const currency = state?.currency === null ? '' : ` ${state?.currency}`;
+  yield fields([
+    ['symbol', paint('bold', name)],
+    [
+      'close',
+      bar === undefined
+        ? 'no bars'
+        : `${money(bar.close)}${currency} on ${bar.date}${bar.close === bar.adjustedClose ? '' : `, adjusted ${money(bar.adjustedClose)}`}`,
+    ],
+    ['bar', bar && `open ${money(bar.open)}, high ${money(bar.high)}, low ${money(bar.low)}, volume ${quantity(bar.volume)}`],
+    ['source', state?.source === 'simulated' ? paint('yellow', 'simulated: made-up prices') : state?.source],
+    ['as of', state?.asOf && `${stamp(state.asOf)}, ${ago(state.asOf, now)}`],
+    ['checked', state?.checkedAt && `${stamp(state.checkedAt)}, ${ago(state.checkedAt, now)}`],
+    ['price', `${paintFreshness(price.state, price.state)}: ${price.reason}`],
+    ['analysis', `${paintFreshness(analysis.state, analysis.state)}: ${analysis.reason}`],
+    [
+      'signal',
+      signal &&
+        `${paintSignal(signal.signal, signal.signal)}, confidence ${Math.round(signal.confidence * 100)} %, from ${plural(signal.barsUsed, 'bar')} through ${signal.date}`,
+    ],
+  ]);
+  if (price.state !== 'fresh' || analysis.state !== 'fresh') yield `"stockmesh fetch ${name} --wait" makes it fresh\n`;
+  if (actions.length > 0)
+    yield table(actions, [
+      { title: 'EX-DATE', value: ({ date }) => date },
+      { title: 'KIND', value: ({ kind }) => kind },
+      {
+        title: 'VALUE',
+        value: ({ kind, value }) => (kind === 'split' ? `${quantity(value)} for 1` : `${quantity(value)}${currency} a share`),
+        align: 'right',
+      },
+    ]);
+  if (signal === undefined) return;
+  yield table(signal.reasons, REASONS);
+  if (indicators)
+    yield table(Object.entries(signal.indicators), [
+      { title: 'INDICATOR', value: ([indicator]) => indicator },
+      { title: `ON ${signal.date}`, value: ([, value]) => (value === null ? null : value.toFixed(4)), align: 'right' },
+    ]);
+}
+
+const REASONS: Column<StoredSignal['reasons'][number]>[] = [
+  { title: 'RULE', value: ({ indicator }) => indicator },
+  {
+    title: 'POINTS',
+    value: ({ points }) => (points > 0 ? `+${points}` : String(points)),
+    align: 'right',
+    paint: (text, { points }) => (points === 0 ? text : paint(points > 0 ? 'green' : 'red', text)),
+  },
+  { title: 'OF', value: ({ weight }) => weight, align: 'right', optional: 1 },
+  { title: 'OBSERVATION', value: ({ observation }) => observation, flexible: true },
+];
+
+function symbolJson(name: string, { state, price, analysis, signal }: Judged, bar: Bar | undefined, actions: readonly CorporateAction[]) {
+  return {
+    symbol: name,
+    currency: state?.currency ?? null,
+    time_zone: state?.timeZone ?? null,
+    source: state?.source ?? null,
+    simulated: state?.source === 'simulated',
+    as_of: state?.asOf ?? null,
+    checked_at: state?.checkedAt ?? null,
+    bar:
+      bar === undefined
+        ? null
+        : {
+            date: bar.date,
+            open: bar.open,
+            high: bar.high,
+            low: bar.low,
+            close: bar.close,
+            adjusted_close: bar.adjustedClose,
+            volume: bar.volume,
+          },
+    price: judgementJson(price),
+    analysis: {
+      ...judgementJson(analysis),
+      ...(signal === undefined
+        ? { date: null, computed_at: null, signal: null, confidence: null, bars_used: null, reasons: [], indicators: null }
+        : {
+            date: signal.date,
+            computed_at: signal.computedAt,
+            signal: signal.signal,
+            confidence: signal.confidence,
+            bars_used: signal.barsUsed,
+            reasons: signal.reasons.map((reason) => ({ ...reason })),
+            indicators: Object.fromEntries(Object.entries(signal.indicators).map(([indicator, value]) => [snakeCase(indicator), value])),
+          }),
+    },
+    actions: actions.map(({ date, kind, value }) => ({ date, kind, value })),
+  };
+}
+
+/** `macdSignal` → `macd_signal`; `sma20` stays. */
+const snakeCase = (text: string): string => text.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

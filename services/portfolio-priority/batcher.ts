@@ -1,0 +1,70 @@
+/** Items that come one by one, handled together: while one batch is under way the next one collects, so a batch grows with the load and a lone item waits for nobody. */
+import { TransientError } from '../platform/errors.ts';
+
+export interface Batcher<Item, Result> {
+  /**
+   * Resolves with the item's own result. When a batch fails, its halves are tried apart, down to the item that is to blame: only that one rejects. A
+   * `TransientError` is nobody's fault and rejects all of the batch.
+   */
+  add(item: Item): Promise<Result>;
+  /** Items that wait or are under way. */
+  readonly size: number;
+  /** Resolves as soon as there are none. */
+  idle(): Promise<void>;
+}
+
+interface Entry<Item, Result> {
+  item: Item;
+  resolve: (result: Result) => void;
+  reject: (error: unknown) => void;
+}
+
+/** `run` gives the results in the order of its items, at most `most` of them. */
+export function createBatcher<Item, Result>(most: number, run: (items: readonly Item[]) => Promise<readonly Result[]>): Batcher<Item, Result> {
+  let waiting: Entry<Item, Result>[] = [];
+  let size = 0;
+  let loop: Promise<void> | undefined;
+
+  async function work(): Promise<void> {
+    while (waiting.length > 0) {
+      // What arrives in the same turn of the event loop goes together.
+      await new Promise((resolve) => setImmediate(resolve));
+      const batch = waiting.slice(0, most);
+      waiting = waiting.slice(most);
+      await settle(batch);
+      size -= batch.length;
+    }
+    loop = undefined;
+  }
+
+  async function settle(batch: readonly Entry<Item, Result>[]): Promise<void> {
+    try {
+      const results = await run(batch.map(({ item }) => item));
+      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
+    } catch (error) {
+      if (batch.length === 1 || error instanceof TransientError) {
+        for (const { reject } of batch) reject(error);
+        return;
+      }
+      const half = Math.ceil(batch.length / 2);
+      await settle(batch.slice(0, half));
+      await settle(batch.slice(half));
+    }
+  }
+
+  return {
+    add(item) {
+      size++;
+      return new Promise((resolve, reject) => {
+        waiting.push({ item, resolve, reject });
+        loop ??= work();
+      });
+    },
+    get size() {
+      return size;
+    },
+    async idle() {
+      await loop;
+    },
+  };
+}

@@ -1,0 +1,97 @@
+/**
+ * Alerts: raised once when a limit is crossed, cleared once when it is kept again. There is one limit and no second, lower one to clear at; instead a change must
+ * be seen at two looks in a row, so a value that crosses for a moment, or swings about its limit, says nothing. The state is a row of `alerts` and outlives the
+ * process; the topic `alerts/{name}` carries the same row, retained.
+ */
+import type { Bus } from '../platform/bus.ts';
+import type { Sql } from '../platform/database.ts';
+import { TransientError } from '../platform/errors.ts';
+import type { Logger } from '../platform/log.ts';
+import type { Judged } from './thresholds.ts';
+
+/** Looks in a row that must agree before the state changes. */
+const CONFIRMATIONS = 2;
+const TEXT_LIMIT = 500;
+
+interface Alert {
+  name: string;
+  state: 'raised' | 'cleared';
+  value: number;
+  threshold: number;
+  since: Date;
+  text: string;
+}
+
+export interface Alerts {
+  /** Takes over what was judged at `now`: commits the changes, then publishes what the broker does not have yet. Errors: those of the database. */
+  look(judged: readonly Judged[], now: Date): Promise<void>;
+  /** The broker may have lost what it retained: all states are published again at the next look. `since` tells the reader that it is no news. */
+  restate(): void;
+  /** Somebody else may have led since: the next look begins with what the table says. */
+  forget(): void;
+}
+
+export function createAlerts({ sql, bus, log }: { sql: Sql; bus: Pick<Bus, 'publish' | 'state'>; log: Logger }): Alerts {
+  const confirmations = new Map<string, number>();
+  let known: Map<string, Alert> | undefined;
+  const unpublished = new Set<string>();
+
+  async function load(): Promise<Map<string, Alert>> {
+    const rows = await sql.rows<Alert>('SELECT name, state, value, threshold, since, text FROM alerts');
+    for (const { name } of rows) unpublished.add(name);
+    return new Map(rows.map((row) => [row.name, row]));
+  }
+
+  async function change(alerts: Map<string, Alert>, { name, beyond, value, threshold, text }: Judged, now: Date): Promise<void> {
+    const alert: Alert = { name, state: beyond ? 'raised' : 'cleared', value, threshold, since: now, text: text.slice(0, TEXT_LIMIT) };
+    await sql.run(
+      `INSERT INTO alerts (name, state, value, threshold, since, text) VALUES (?)
+       ON DUPLICATE KEY UPDATE state = VALUES(state), value = VALUES(value), threshold = VALUES(threshold), since = VALUES(since), text = VALUES(text)`,
+      [[name, alert.state, value, threshold, now, alert.text]],
+    );
+    alerts.set(name, alert);
+    confirmations.delete(name);
+    unpublished.add(name);
+    log[beyond ? 'warn' : 'info']({ alert: name, value, threshold }, `alert ${name} ${alert.state}: ${alert.text}`);
+  }
+
+  async function publish(alerts: ReadonlyMap<string, Alert>): Promise<void> {
+    for (const name of unpublished) {
+      if (bus.state === 'offline') return;
+      const { since, ...alert } = alerts.get(name) as Alert;
+      try {
+        await bus.publish('alert', { ...alert, since: since.toISOString() });
+        unpublished.delete(name);
+      } catch (error) {
+        if (!(error instanceof TransientError)) throw error;
+        log.warn({ alert: name, code: error.code }, `alert ${name} is published at the next look: ${error.message}`);
+        return;
+      }
+    }
+  }
+
+  return {
+    async look(judged, now) {
+      known ??= await load();
+      for (const one of judged) {
+        const raised = known.get(one.name)?.state === 'raised';
+        if (one.beyond === raised) {
+          confirmations.delete(one.name);
+          continue;
+        }
+        const seen = (confirmations.get(one.name) ?? 0) + 1;
+        confirmations.set(one.name, seen);
+        if (seen >= CONFIRMATIONS) await change(known, one, now);
+      }
+      await publish(known);
+    },
+    restate() {
+      for (const name of known?.keys() ?? []) unpublished.add(name);
+    },
+    forget() {
+      known = undefined;
+      unpublished.clear();
+      confirmations.clear();
+    },
+  };
+}

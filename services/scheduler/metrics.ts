@@ -1,0 +1,134 @@
+/** The scheduler's measurements in Prometheus' terms. Figures of the mesh are read from the database when they are asked for, so any scheduler answers the same. */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Announcer } from '../jobs/announce.ts';
+import type { Bus } from '../platform/bus.ts';
+import type { Config } from '../platform/config/load.ts';
+import type { Database } from '../platform/database.ts';
+import { TransientError } from '../platform/errors.ts';
+import type { Figures } from './figures.ts';
+
+export interface MetricsOptions {
+  db: Pick<Database, 'rows' | 'retries'>;
+  bus: Pick<Bus, 'state' | 'report'>;
+  announcer: Pick<Announcer, 'missed'>;
+  /** Not older than `scheduler.stats_interval`. */
+  figures: () => Promise<Figures>;
+  leads: () => boolean;
+  monitoring: Config['monitoring'];
+}
+
+export interface Metrics {
+  /** Everything as it is now, in the configured format. While the database is away the figures of the mesh are left out and `stockmesh_database_up` is 0. */
+  render(): Promise<{ contentType: string; body: string }>;
+}
+
+export function createMetrics({ db, bus, announcer, figures, leads, monitoring }: MetricsOptions): Metrics {
+  const runtime = new Registry();
+  collectDefaultMetrics({ register: runtime });
+
+  async function meshIfReachable(): Promise<Registry | undefined> {
+    try {
+      const [now, alerts] = await Promise.all([figures(), db.rows<{ name: string; state: string }>('SELECT name, state FROM alerts')]);
+      return meshRegistry(now, alerts, monitoring.stock_metrics);
+    } catch (error) {
+      if (!(error instanceof TransientError)) throw error;
+      return undefined;
+    }
+  }
+
+  function ownRegistry(databaseUp: boolean): Registry {
+    const { registry, gauge, counter } = emptyRegistry();
+    gauge('database_up', '1 when the database answers this process', [[{}, databaseUp ? 1 : 0]]);
+    gauge('broker_up', '1 when this process is connected to the broker', [[{}, bus.state === 'online' ? 1 : 0]]);
+    gauge('scheduler_leads', '1 when this scheduler is the leader', [[{}, leads() ? 1 : 0]]);
+    counter(
+      'transaction_retries_total',
+      "Transactions of this process that were run again, by the server's error number",
+      'errno',
+      db.retries,
+    );
+    counter('missed_bells_total', 'Announcements of this process that the broker did not take, by code', 'code', announcer.missed);
+    counter('bus_messages_total', 'Messages of this process by what became of them', 'outcome', Object.entries(bus.report().counters));
+    return registry;
+  }
+
+  return {
+    async render() {
+      const mesh = await meshIfReachable();
+      const all = Registry.merge([...(mesh === undefined ? [] : [mesh]), ownRegistry(mesh !== undefined), runtime]);
+      return monitoring.format === 'json'
+        ? { contentType: 'application/json; charset=utf-8', body: JSON.stringify(await all.getMetricsAsJSON()) }
+        : { contentType: all.contentType, body: await all.metrics() };
+    },
+  };
+}
+
+type Samples = readonly (readonly [labels: Record<string, string | number>, value: number])[];
+
+/** A registry for one answer: what is not there any more (a source, an alert) leaves nothing behind. */
+function emptyRegistry() {
+  const registry = new Registry();
+  return {
+    registry,
+    gauge(name: string, help: string, samples: Samples): void {
+      const one = new Gauge({ name: `stockmesh_${name}`, help, labelNames: Object.keys(samples[0]?.[0] ?? {}), registers: [registry] });
+      for (const [labels, value] of samples) one.set(labels, value);
+    },
+    counter(name: string, help: string, label: string, counts: Iterable<readonly [string | number, number]>): void {
+      const one = new Counter({ name: `stockmesh_${name}`, help, labelNames: [label], registers: [registry] });
+      for (const [value, count] of counts) one.inc({ [label]: value }, count);
+    },
+  };
+}
+
+function meshRegistry(
+  { ledger, workers, utilisation, latencies }: Figures,
+  alerts: readonly { name: string; state: string }[],
+  kept: Config['monitoring']['stock_metrics'],
+): Registry {
+  const { registry, gauge } = emptyRegistry();
+  if (kept.queue_depth)
+    gauge(
+      'queue_depth',
+      'Waiting jobs (ready and blocked) by priority; 1 is the most urgent',
+      Array.from({ length: 10 }, (_, at) => [{ priority: at + 1 }, ledger.depth[at + 1] ?? 0]),
+    );
+  gauge(
+    'jobs',
+    'Live jobs by queue and state',
+    ledger.queues.flatMap(({ queue, ready, running, scheduled, blocked }) =>
+      Object.entries({ ready, running, scheduled, blocked }).map(([state, count]) => [{ queue, state }, count] as const),
+    ),
+  );
+  gauge(
+    'oldest_job_age_seconds',
+    'How long the oldest ready job of a queue has waited; 0 when none waits',
+    ledger.queues.map(({ queue, oldest_s }) => [{ queue }, oldest_s ?? 0]),
+  );
+  gauge('jobs_per_second', 'Jobs enqueued, completed and failed, averaged over the last minute', [
+    [{ event: 'enqueued' }, ledger.enqueued_last_minute / 60],
+    [{ event: 'completed' }, ledger.completed_last_minute / 60],
+    [{ event: 'failed' }, ledger.failed_last_minute / 60],
+  ]);
+  gauge('failed_jobs', 'Failed jobs that are kept, the dead letter', [[{}, ledger.failed]]);
+  gauge('workers_online', 'Workers that gave a sign of life within a lease', [[{}, workers.online]]);
+  if (kept.worker_efficiency) {
+    gauge('worker_slots', 'Slots of all workers by use', [
+      [{ use: 'busy' }, workers.busy],
+      [{ use: 'free' }, workers.slots - workers.busy],
+    ]);
+    gauge('worker_utilisation', 'Busy slots divided by slots', [[{}, utilisation]]);
+  }
+  if (kept.fetch_latency)
+    gauge(
+      'fetch_latency_p95_seconds',
+      '95th percentile of the fetches of the last five minutes, by source',
+      latencies.map(({ source, p95 }) => [{ source }, p95]),
+    );
+  gauge(
+    'alert_raised',
+    '1 while the alert is raised',
+    alerts.map(({ name, state }) => [{ name }, state === 'raised' ? 1 : 0]),
+  );
+  return registry;
+}

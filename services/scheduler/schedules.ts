@@ -1,0 +1,129 @@
+/**
+ * Runs by the calendar. The newest run of each schedule that was decided about is a row, and moves in the transaction that inserts the run's jobs: a restart
+ * neither repeats a run nor forgets one that fell due while nobody led, and a run whose jobs cannot be written is due again at the next look.
+ */
+import { Cron } from 'croner';
+import type { Announcer } from '../jobs/announce.ts';
+import { type EnqueueAnswer, enqueueWith, type JobRequest } from '../jobs/enqueue.ts';
+import { type Ledger, nowOf } from '../jobs/job.ts';
+import { settlingRaces } from '../jobs/key-race.ts';
+import { portfolioBatches } from '../jobs/requests.ts';
+import { usCalendar } from '../market/calendar.ts';
+import type { Config } from '../platform/config/load.ts';
+import type { Transaction } from '../platform/database.ts';
+import type { Logger } from '../platform/log.ts';
+import type { Duty } from './duties.ts';
+
+type Schedule = Config['scheduler']['schedules'][number];
+
+export interface ScheduleOptions {
+  ledger: Ledger;
+  config: Config;
+  announcer: Pick<Announcer, 'enqueued'>;
+  log: Logger;
+}
+
+/** A run that could not start in time is worth making up for so long. */
+const LATEST_MS = 3_600_000;
+const LOOK_SECONDS = 1;
+
+export interface DueRun {
+  /** The newest moment that fell due. */
+  at: Date;
+  /** How many earlier ones fell due since the last run; this one stands for them all. */
+  missed: boolean;
+  /** Why there is nothing to do. */
+  skip?: string | undefined;
+}
+
+/**
+ * What fell due in (last, now]; undefined when nothing did. Times are those of the schedule's zone: one that a change to summer time leaves out runs at the first
+ * moment after the gap, one that comes twice runs once. `skip_holidays` asks the exchange's calendar about the zone's day.
+ */
+export function dueRun({ cron, time_zone, skip_holidays }: Omit<Schedule, 'name' | 'job'>, last: Date, now: Date): DueRun | undefined {
+  const pattern = new Cron(cron, { timezone: time_zone, paused: true });
+  const first = pattern.nextRun(last);
+  if (first === null || first > now) return undefined;
+  // previousRuns leaves its reference out.
+  const [newest = first] = pattern.previousRuns(1, new Date(now.getTime() + 1));
+  const late = now.getTime() - newest.getTime();
+  const day = Temporal.Instant.fromEpochMilliseconds(newest.getTime()).toZonedDateTimeISO(time_zone).toPlainDate().toString();
+  let skip: string | undefined;
+  if (skip_holidays && !usCalendar.isTradingDay(day)) skip = `the exchange has no session on ${day}`;
+  else if (late >= LATEST_MS)
+    skip = `it was due ${Math.round(late / 60_000)} minutes ago, and nobody led then; a run is made up for within an hour`;
+  return { at: newest, missed: first < newest, skip };
+}
+
+/** The leader's look at all schedules, once a second. */
+export function schedulesDuty(options: ScheduleOptions): Duty {
+  return { name: 'schedules', everySeconds: LOOK_SECONDS, run: () => runDueSchedules(options) };
+}
+
+/** Starts what is due. A schedule seen for the first time begins now. Errors: those of the database; what was not started is due again. */
+export async function runDueSchedules(options: ScheduleOptions): Promise<void> {
+  const { ledger, config } = options;
+  const { schedules } = config.scheduler;
+  if (schedules.length === 0) return;
+  const now = nowOf(ledger);
+  const rows = await ledger.db.rows<{ name: string; last_run_at: Date }>('SELECT name, last_run_at FROM schedule_runs WHERE name IN (?)', [
+    schedules.map(({ name }) => name),
+  ]);
+  const lastOf = new Map(rows.map(({ name, last_run_at }) => [name, last_run_at]));
+  const fresh = schedules.filter(({ name }) => !lastOf.has(name));
+  if (fresh.length > 0)
+    await ledger.db.run('INSERT IGNORE INTO schedule_runs (name, last_run_at) VALUES ?', [fresh.map(({ name }) => [name, now])]);
+
+  const failures: unknown[] = [];
+  for (const schedule of schedules) {
+    const last = lastOf.get(schedule.name);
+    const due = last === undefined ? undefined : dueRun(schedule, last, now);
+    // One schedule's failure must not keep the others from running.
+    if (due !== undefined) await run(schedule, due, options).catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length > 1) throw new AggregateError(failures);
+}
+
+async function run(schedule: Schedule, due: DueRun, { ledger, config, announcer, log }: ScheduleOptions): Promise<void> {
+  const at = due.at.toISOString();
+  const requests = due.skip === undefined ? await JOBS[schedule.job](ledger, config) : [];
+  const answers = await commitRun(ledger, schedule.name, due.at, requests);
+  if (answers === undefined) return;
+  const about = { schedule: schedule.name, at, ...(due.missed ? { missed: 'earlier runs too' } : {}) };
+  if (due.skip !== undefined) {
+    log.warn(about, `schedule "${schedule.name}" skips its run of ${at}: ${due.skip}`);
+    return;
+  }
+  const count = (outcome: EnqueueAnswer['outcome']) => answers.filter((answer) => answer.outcome === outcome).length;
+  const counts = { queued: count('queued'), joined: count('joined'), refused: count('refused') };
+  log.info({ ...about, ...counts }, `schedule "${schedule.name}" has started its run of ${at}`);
+  const refused = answers.find((answer) => answer.outcome === 'refused');
+  if (refused !== undefined)
+    log.warn({ ...about, code: refused.code }, `${counts.refused} jobs of schedule "${schedule.name}" were refused: ${refused.reason}`);
+  await announcer.enqueued(answers);
+}
+
+/** Commits a run with its jobs; undefined when another leader has decided about it already. */
+function commitRun(ledger: Ledger, name: string, at: Date, requests: readonly JobRequest[]): Promise<EnqueueAnswer[] | undefined> {
+  const commit = async (tx: Transaction): Promise<EnqueueAnswer[] | undefined> => {
+    const [row] = await tx.rows<{ last_run_at: Date }>('SELECT last_run_at FROM schedule_runs WHERE name = ? FOR UPDATE', [name]);
+    if (row === undefined || row.last_run_at >= at) return undefined;
+    await tx.run('UPDATE schedule_runs SET last_run_at = ? WHERE name = ?', [at, name]);
+    return await enqueueWith(tx, ledger, requests);
+  };
+  return settlingRaces(() => ledger.db.transaction(commit));
+}
+
+/** What each job of a schedule asks for. */
+const JOBS: Record<Schedule['job'], (ledger: Ledger, config: Config) => Promise<JobRequest[]>> = {
+  /** All symbols that anybody holds or watches, by a walk of ix_symbol from symbol to symbol. */
+  async fetch_portfolios({ db }, { stock_jobs, jobs }) {
+    const rows = await db.rows<{ symbol: string }>('SELECT symbol FROM holdings GROUP BY symbol');
+    return portfolioBatches(
+      rows.map(({ symbol }) => symbol),
+      stock_jobs.data_fetch.batch_size,
+      { cause: 'scheduled_update', rules: jobs.priority_rules },
+    );
+  },
+};

@@ -1,0 +1,73 @@
+/** Which of the configured limits the figures keep at this moment. */
+import type { Config } from '../platform/config/load.ts';
+import type { Figures } from './figures.ts';
+import type { StaleData } from './stale.ts';
+
+/** One limit at one moment. */
+export interface Judged {
+  name: string;
+  beyond: boolean;
+  value: number;
+  threshold: number;
+  /** For people: the value, the limit, and the key that sets it. */
+  text: string;
+}
+
+/** With fewer fetches or finished jobs than this in the window a share or a percentile says nothing: the limit counts as kept. */
+const FEWEST = 5;
+
+/** Judges every limit; the order is fixed. A window without enough data counts as kept: an alert says that something is wrong now. */
+export function judgeAll(figures: Figures, stale: StaleData, config: Pick<Config, 'monitoring' | 'portfolio'>): Judged[] {
+  const { ledger, workers, latencies } = figures;
+  const { max_queue_depth, max_job_age, min_worker_efficiency, max_fetch_latency } = config.monitoring.thresholds;
+  const { stale_alert_hours } = config.portfolio;
+
+  const waiting = Object.values(ledger.depth).reduce((sum, jobs) => sum + jobs, 0);
+  const oldest = Math.max(0, ...ledger.queues.map(({ oldest_s }) => oldest_s ?? 0));
+  const finished = ledger.completed_last_minute + ledger.failed_last_minute;
+  const efficiency = finished < FEWEST ? 1 : ledger.completed_last_minute / finished;
+  const slowest = latencies.filter(({ answers }) => answers >= FEWEST).toSorted((a, b) => b.p95 - a.p95)[0];
+
+  return [
+    above('max_queue_depth', waiting, max_queue_depth, `${waiting} jobs wait`),
+    above('max_job_age', oldest, max_job_age, `the oldest ready job has waited ${Math.round(oldest)} s`),
+    {
+      name: 'min_worker_efficiency',
+      beyond: efficiency < min_worker_efficiency,
+      value: efficiency,
+      threshold: min_worker_efficiency,
+      text: `${ledger.failed_last_minute} of ${finished} jobs that finished within a minute failed; at least ${min_worker_efficiency * 100} % must complete (monitoring.thresholds.min_worker_efficiency)`,
+    },
+    above(
+      'max_fetch_latency',
+      slowest?.p95 ?? 0,
+      max_fetch_latency,
+      slowest === undefined ? 'too few fetches to judge' : `95 % of ${slowest.source}'s answers came within ${slowest.p95.toFixed(1)} s`,
+    ),
+    {
+      name: 'stale_data',
+      beyond: stale.symbols.length > 0,
+      value: stale.oldestHours,
+      threshold: stale_alert_hours,
+      text: `${stale.symbols.length} held symbols have price data older than ${stale_alert_hours} h (portfolio.stale_alert_hours)${stale.symbols.length === 0 ? '' : `: ${listed(stale.symbols)}`}`,
+    },
+    {
+      name: 'no_worker',
+      beyond: workers.online === 0,
+      value: workers.online,
+      threshold: 1,
+      text: `${workers.online} workers are online${waiting === 0 ? '' : `, ${waiting} jobs wait`}`,
+    },
+  ];
+}
+
+function above(name: 'max_queue_depth' | 'max_job_age' | 'max_fetch_latency', value: number, threshold: number, text: string): Judged {
+  return { name, beyond: value > threshold, value, threshold, text: `${text}; the limit is ${threshold} (monitoring.thresholds.${name})` };
+}
+
+const SHOWN = 10;
+
+function listed(symbols: readonly string[]): string {
+  const shown = symbols.slice(0, SHOWN).join(', ');
+  return symbols.length > SHOWN ? `${shown} and ${symbols.length - SHOWN} more` : shown;
+}

@@ -1,0 +1,157 @@
+/** This project's ledger, with the parts that its services are made of. */
+import { type Announcer, createAnnouncer } from '../../../services/jobs/announce.ts';
+import { type EnqueueAnswer, enqueue, type JobRequest } from '../../../services/jobs/enqueue.ts';
+import { createEnqueuer } from '../../../services/jobs/enqueuer.ts';
+import type { Ledger } from '../../../services/jobs/job.ts';
+import { ledgerOf } from '../../../services/jobs/ledger.ts';
+import { symbolReader } from '../../../services/market/reader.ts';
+import { sourceChain } from '../../../services/market/sources/chain.ts';
+import { type Bus, connectBus } from '../../../services/platform/bus.ts';
+import { systemClock } from '../../../services/platform/clock.ts';
+import { type Config, loadConfig } from '../../../services/platform/config/load.ts';
+import { type Database, type DatabaseOptions, openDatabase } from '../../../services/platform/database.ts';
+import type { Handler } from '../../../services/worker/handler.ts';
+import { startWorker } from '../../../services/worker/worker.ts';
+import type { Consumer, ConsumerOptions, Payload, Producer } from '../contender.ts';
+import { silent } from '../servers.ts';
+
+export interface LedgerAddress {
+  database: DatabaseOptions;
+  /** May empty tables, which the services' account may not. */
+  root: DatabaseOptions;
+  /** Of the embedded broker; absent: the mesh without a broker, which polls. */
+  broker?: { host: string; port: number; username: string; password: string } | undefined;
+}
+
+/** The shipped configuration, but with room for a million waiting jobs and as many at once as is measured. */
+export function benchConfig(concurrency = 5): Config {
+  const room = (queue: string) => [`queue.priority_queues.${queue}.max_jobs`, { value: 3_000_000, option: 'bench' }] as const;
+  const overrides = Object.fromEntries([
+    ...(['foreground', 'background_fetch', 'background_analysis'] as const).map(room),
+    ['worker.max_concurrent_jobs', { value: concurrency, option: 'bench' }] as const,
+  ]);
+  return loadConfig({ environment: 'development', files: [], overrides }).config;
+}
+
+export interface OpenLedger {
+  db: Database;
+  ledger: Ledger;
+  bus: Bus | undefined;
+  announcer: Announcer | undefined;
+  close(): Promise<void>;
+}
+
+export async function openLedger({ database, broker }: LedgerAddress, role: string, config = benchConfig()): Promise<OpenLedger> {
+  const db = openDatabase({ ...database, maxConnections: config.database.pool.max_connections });
+  const ledger = ledgerOf(db, systemClock, config);
+  const bus =
+    broker === undefined
+      ? undefined
+      : connectBus({ ...broker, service: role, instance: `bench-${role}-${process.pid}`, version: '0', log: silent });
+  await bus?.online(AbortSignal.timeout(10_000));
+  return {
+    db,
+    ledger,
+    bus,
+    announcer: bus && createAnnouncer({ bus, sql: db, clock: systemClock, log: silent }),
+    async close() {
+      await bus?.close();
+      await db.close();
+    },
+  };
+}
+
+/** What a request carries besides the payload: nothing, as with the other queues, or what a login's jobs have. */
+export type Shape = 'plain' | 'with key and user';
+
+export function jobRequest(payload: Payload, shape: Shape): JobRequest {
+  return {
+    type: 'fetch',
+    symbol: payload.symbol,
+    payload: { ...payload },
+    level: 1,
+    score: 0.5,
+    why: { text: 'bench' },
+    triggeredBy: 'user_login',
+    whenFull: 'refuse',
+    ...(shape === 'plain' ? {} : { user: `user-${payload.number % 1000}`, dedupeKey: `fetch:${payload.symbol}:${payload.number}` }),
+  };
+}
+
+export async function ledgerProducer(address: LedgerAddress, shape: Shape = 'plain'): Promise<Producer> {
+  const { db, ledger, announcer, close } = await openLedger(address, 'enqueuer');
+  const enqueuer = createEnqueuer(ledger, { onCommitted: (answers) => void announcer?.enqueued(answers) });
+  return {
+    async one(payload) {
+      assertQueued([await enqueuer.enqueue(jobRequest(payload, shape))]);
+    },
+    async many(payloads) {
+      const answers = await enqueue(
+        ledger,
+        payloads.map((payload) => jobRequest(payload, shape)),
+      );
+      assertQueued(answers);
+      void announcer?.enqueued(answers);
+    },
+    unfinished: () => countUnfinished(db),
+    clear: () => clearLedger(address.root),
+    close,
+  };
+}
+
+function assertQueued(answers: readonly EnqueueAnswer[]): void {
+  const odd = answers.find(({ outcome }) => outcome !== 'queued');
+  if (odd !== undefined) throw new Error(`not queued: ${JSON.stringify(odd)}`);
+}
+
+/** By ix_claim's prefix: of a drained ledger it reads nothing. */
+export async function countUnfinished(db: Database): Promise<number> {
+  const [row] = await db.rows<{ jobs: number }>(
+    `SELECT COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_claim)
+      WHERE queue IN ('foreground', 'background_fetch', 'background_analysis') AND state IN ('scheduled', 'blocked', 'ready', 'running')`,
+  );
+  return row?.jobs ?? 0;
+}
+
+/** TRUNCATE and not DELETE: what a round leaves behind must not slow the next one. The users' slots stay, since the ledger knows that it has made them. */
+export async function clearLedger(root: DatabaseOptions): Promise<void> {
+  const db = openDatabase({ ...root, maxConnections: 1 });
+  for (const table of ['jobs', 'job_details', 'job_results', 'job_subscribers', 'job_attempts', 'slot_waits'])
+    await db.run(`TRUNCATE TABLE ${table}`);
+  await db.close();
+}
+
+/** The worker loop of `services/worker` with a handler that does nothing. */
+export async function ledgerConsumer(address: LedgerAddress, { concurrency, started }: ConsumerOptions): Promise<Consumer> {
+  const config = benchConfig(concurrency);
+  const { db, ledger, bus, announcer, close } = await openLedger(address, 'worker', config);
+  const handler: Handler = {
+    type: 'fetch',
+    async run(payload) {
+      started(payload as Payload);
+      return { effects: [], result: {}, landed: [] };
+    },
+  };
+  const offline = { publish: async () => {}, state: 'offline' as const };
+  const noSources = sourceChain({ sources: [], clock: systemClock, log: silent, timeoutMs: 1000, breaker: { failures: 1, openMs: 1000 } });
+  const worker = startWorker({
+    workerId: `bench-${process.pid}`,
+    ledger,
+    bus: bus ?? offline,
+    announcer: announcer ?? createAnnouncer({ bus: offline, sql: db, clock: systemClock, log: silent }),
+    sources: noSources,
+    realSources: noSources,
+    reader: symbolReader(db),
+    config,
+    log: silent,
+    handlers: [handler],
+  });
+  const bells = bus?.subscribe('job', { concurrency: 1 }, () => worker.wake());
+  return {
+    async stop() {
+      await bells?.close();
+      await worker.drain(5_000);
+      await close();
+    },
+  };
+}

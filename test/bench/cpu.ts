@@ -1,0 +1,37 @@
+/** Processor time of a process and everything that it has started. On a machine with neighbours it says more than the clock. Linux only: elsewhere 0. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+
+/** Milliseconds so far; those of processes and threads that have ended do not count. */
+export function processorMs(pid: number): number {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(tasks)) return 0;
+  return readdirSync(tasks).reduce((sum, task) => sum + taskMs(`${tasks}/${task}`), 0);
+}
+
+function taskMs(task: string): number {
+  // Nanoseconds on a processor, nanoseconds waiting for one, turns.
+  const own = Number(read(`${task}/schedstat`).split(' ')[0] ?? 0) / 1e6;
+  const children = read(`${task}/children`).split(' ').filter(Boolean);
+  return children.reduce((sum, child) => sum + processorMs(Number(child)), own);
+}
+
+/** Process ids of what a process has started itself. */
+export function childrenOf(pid: number): number[] {
+  return read(`/proc/${pid}/task/${pid}/children`)
+    .split(' ')
+    .filter(Boolean)
+    .map(Number);
+}
+
+export function commandOf(pid: number): string {
+  return read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    // It has ended meanwhile.
+    return '';
+  }
+}

@@ -1,0 +1,122 @@
+/** What the main job starts from: users with their holdings, and a year of bars of each symbol that ends a session ago. */
+import { usCalendar } from '../../services/market/calendar.ts';
+import { simulatedSource } from '../../services/market/sources/simulated.ts';
+import { storeActions, storeBars, storeChecks } from '../../services/market/store.ts';
+import { ManualClock } from '../../services/platform/clock.ts';
+import type { Database } from '../../services/platform/database.ts';
+
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVW';
+
+/** Names as the US exchanges give them, so that their calendar holds. */
+export function symbolNames(count: number): string[] {
+  return Array.from(
+    { length: count },
+    (_, index) => `Q${LETTERS[Math.floor(index / LETTERS.length) % LETTERS.length]}${LETTERS[index % LETTERS.length]}`,
+  );
+}
+
+/** Each user's own symbols, spread evenly: no two neighbours hold the same ones, every symbol is held. */
+export function portfolios(users: number, each: number, symbols: readonly string[]): Map<string, string[]> {
+  return new Map(
+    Array.from({ length: users }, (_, user) => [
+      `user-${user}`,
+      Array.from({ length: each }, (_, place) => symbols[(user * 37 + place * 23) % symbols.length] as string),
+    ]),
+  );
+}
+
+export interface Stored {
+  /** Date of the newest stored bar, and of the newest that there is. */
+  through: string;
+  newest: string;
+}
+
+/** Stores everything, and copies it beside, for `restore`. */
+export async function storeBefore(
+  db: Database,
+  root: Database,
+  held: ReadonlyMap<string, readonly string[]>,
+  seed: number,
+): Promise<Stored> {
+  const { before, newest } = lastSessions();
+  const clock = new ManualClock(before.close.add({ hours: 1 }));
+  const source = simulatedSource({ seed, clock, isTradingDay: (date) => usCalendar.isTradingDay(date) });
+  const from = Temporal.PlainDate.from(before.date).subtract({ years: 1 }).toString();
+  const asOf = new Date(before.close.epochMilliseconds);
+  for (const symbol of new Set([...held.values()].flat())) {
+    const answer = await source.bars(symbol, { from, to: before.date }, AbortSignal.timeout(10_000));
+    const stamped = { symbol, source: 'simulated' as const, asOf };
+    const check = {
+      ...stamped,
+      newestBar: before.date,
+      checkedAt: asOf,
+      close: answer.bars.at(-1)?.close ?? null,
+      currency: 'USD',
+      timeZone: 'America/New_York',
+    };
+    await db.transaction(async (tx) => {
+      await storeBars(
+        tx,
+        answer.bars.map((bar) => ({ ...bar, ...stamped })),
+      );
+      await storeActions(
+        tx,
+        answer.actions.map((action) => ({ ...action, ...stamped })),
+      );
+      await storeChecks(tx, [check]);
+    });
+  }
+  for (const [user, symbols] of held)
+    await db.run('INSERT INTO holdings (user_id, symbol, quantity, cost, imported_at) VALUES ?', [
+      symbols.map((symbol, place) => [user, symbol, 10 * (place + 1), 50, asOf]),
+    ]);
+  for (const table of COPIED) await root.run(`CREATE TABLE before_${table} AS SELECT * FROM ${table}`);
+  return { through: before.date, newest: newest.date };
+}
+
+const COPIED = ['bars', 'corporate_actions', 'symbols'] as const;
+const EMPTIED = [
+  'jobs',
+  'job_details',
+  'job_results',
+  'job_subscribers',
+  'job_dependencies',
+  'job_attempts',
+  'slot_waits',
+  'analyses',
+  'user_portfolio_priority',
+  'logins',
+];
+
+/** Everything as `storeBefore` left it. */
+export async function restore(root: Database): Promise<void> {
+  for (const table of [...COPIED, ...EMPTIED]) await root.run(`TRUNCATE TABLE ${table}`);
+  for (const table of COPIED) await root.run(`INSERT INTO ${table} SELECT * FROM before_${table}`);
+}
+
+/** The newest session and the one before it. In the first hour of a session its predecessor's bar may still count as fresh: then both lie one session back. */
+function lastSessions() {
+  const now = Temporal.Now.instant();
+  const latest = usCalendar.latestStarted(now);
+  const before = usCalendar.previous(latest.date);
+  return { newest: latest, before: now.since(latest.open).total('hours') < 1 ? usCalendar.previous(before.date) : before };
+}
+
+/** What has to be true afterwards; a sentence for everything that is not. */
+export async function faultsAfter(db: Database, symbols: number, newest: string): Promise<string[]> {
+  const jobs = await db.rows<{ type: string; state: string; jobs: number; attempts: string }>(
+    'SELECT type, state, COUNT(*) AS jobs, CAST(SUM(attempt) AS CHAR) AS attempts FROM jobs GROUP BY type, state ORDER BY type, state',
+  );
+  const found = jobs.map(({ type, state, jobs: count, attempts }) => `${count} ${type} ${state} in ${attempts} attempts`).join(', ');
+  const wanted = ['analysis', 'fetch'].map((type) => `${symbols} ${type} completed in ${symbols} attempts`).join(', ');
+  const [stale] = await db.rows<{ symbols: number }>(
+    'SELECT COUNT(*) AS symbols FROM symbols WHERE newest_bar < ? OR analysed_bar IS NULL OR analysed_bar < newest_bar OR analysed_as_of < as_of',
+    [newest],
+  );
+  const [analyses] = await db.rows<{ analyses: number }>('SELECT COUNT(*) AS analyses FROM analyses');
+  return [
+    ...(found === wanted ? [] : [`jobs: ${found}; wanted: ${wanted}`]),
+    ...(stale?.symbols === 0 ? [] : [`${stale?.symbols} symbols are not fresh`]),
+    ...(analyses?.analyses === symbols ? [] : [`${analyses?.analyses} analyses of ${symbols}`]),
+  ];
+}

@@ -1,0 +1,53 @@
+/** A process that works for one queue: told what to do by its first message, it reports the jobs that it started. */
+import type { Addresses, Consumer, ConsumerOptions, ContenderName, Payload } from './contender.ts';
+
+export interface Order {
+  contender: ContenderName;
+  addresses: Addresses;
+  concurrency: number;
+  purpose: ConsumerOptions['purpose'];
+}
+
+export type Report =
+  | { kind: 'ready' }
+  /** Jobs whose handler has run, and when the first one did (`process.hrtime`, nanoseconds). */
+  | { kind: 'handled'; jobs: number; firstAt: string }
+  /** Nanoseconds from the enqueuer's call to the start of the handler. */
+  | { kind: 'latency'; number: number; ns: number };
+
+const REPORT_MS = 20;
+
+const say = (report: Report): void => {
+  process.send?.(report);
+};
+
+async function consume(order: Order, options: ConsumerOptions): Promise<Consumer> {
+  // Only the one that is measured is loaded.
+  const { contender, addresses } = order;
+  if (contender === 'stockmesh') return (await import('./contenders/ledger.ts')).ledgerConsumer(addresses.stockmesh, options);
+  if (contender === 'BullMQ') return (await import('./contenders/bullmq.ts')).bullmqConsumer(addresses.BullMQ as { path: string }, options);
+  return (await import('./contenders/graphile.ts')).graphileConsumer(addresses['Graphile Worker'] as { connectionString: string }, options);
+}
+
+process.once('message', async (order: Order) => {
+  let jobs = 0;
+  let told = 0;
+  let firstAt = 0n;
+  const started = (payload: Payload): void => {
+    const now = process.hrtime.bigint();
+    if (order.purpose === 'latency') say({ kind: 'latency', number: payload.number, ns: Number(now - BigInt(payload.sentAt as string)) });
+    else if (jobs++ === 0) firstAt = now;
+  };
+  const reporting = setInterval(() => {
+    if (jobs === told) return;
+    told = jobs;
+    say({ kind: 'handled', jobs, firstAt: String(firstAt) });
+  }, REPORT_MS);
+  const consumer = await consume(order, { concurrency: order.concurrency, purpose: order.purpose, started });
+  say({ kind: 'ready' });
+  process.once('message', async () => {
+    clearInterval(reporting);
+    await consumer.stop();
+    process.disconnect?.();
+  });
+});

@@ -1,0 +1,228 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { enqueue } from '../../services/jobs/enqueue.ts';
+import { ledgerOf } from '../../services/jobs/ledger.ts';
+import { systemClock } from '../../services/platform/clock.ts';
+import { loadConfig } from '../../services/platform/config/load.ts';
+import { type Ran, type RunningMesh, startMesh } from './running-mesh.ts';
+
+let mesh: RunningMesh;
+beforeAll(async () => {
+  mesh = await startMesh();
+  const csv = mesh.file(
+    'people.csv',
+    'user,symbol,quantity,cost\nalice,AAPL,10,100\nalice,MSFT,,\nbob,IBM,5,50\nbob,XXBAD,1,1\ncarol,AAPL,1,1\ncarol,SPY,2,2\ncarol,QQQ,3,3\n',
+  );
+  expect(await mesh.run('portfolio', 'import', csv)).toMatchObject({ code: 0, stderr: '' });
+});
+afterAll(() => mesh.stop());
+
+const json = ({ stdout }: Ran) => JSON.parse(stdout);
+/** An error is one line that begins with the command's name. */
+const oneLine = (pattern: string): RegExp => new RegExp(`^stockmesh: [^\\n]*${pattern}[^\\n]*\\n$`);
+
+async function newestJob(...filter: string[]) {
+  return json(await mesh.run('jobs', '--json', '--limit', '1', ...filter)).jobs[0];
+}
+
+test('a login with --wait prints per symbol what landed, from which source and how fast, and ends with 0', async () => {
+  const ran = await mesh.run('login', 'alice', '--wait');
+  expect(ran.code).toBe(0);
+  expect(ran.stdout).toMatch(/^SYMBOL +SOURCE +NEW BARS +THROUGH +FETCH MS +SIGNAL +FRESH AFTER MS +NOTE\n/);
+  expect(ran.stdout).toMatch(/^AAPL +simulated +\d{3} +\d{4}-\d\d-\d\d +\d+ +(buy|sell|hold) \d+ % +\d+ +made-up prices$/m);
+  expect(ran.stdout).toMatch(/^MSFT +simulated/m);
+  expect(ran.stdout).toMatch(/\nall fresh after \d+ ms \(4 jobs\)\n$/);
+  expect(ran.stderr).toContain('2 of 2 symbols queued, 0 fresh');
+  expect(ran.stderr).toContain('AAPL fetch completed');
+});
+
+test('a second login finds everything fresh and says why', async () => {
+  await mesh.run('login', 'alice', '--wait');
+  const ran = await mesh.run('login', 'alice', '--wait', '--json');
+  expect(ran).toMatchObject({ code: 0, stderr: '' });
+  expect(json(ran)).toMatchObject({ user: 'alice', ok: true, total: 2, queued: 0, fresh: 2, jobs: [], refused: [] });
+  expect(json(ran).skipped.map(({ symbol }: { symbol: string }) => symbol)).toEqual(['AAPL', 'MSFT']);
+});
+
+test('a login whose job fails ends with 1, the reason, and the next step', async () => {
+  const ran = await mesh.run('login', 'bob', '--wait');
+  expect(ran.code).toBe(1);
+  expect(ran.stdout).toMatch(/^IBM +simulated/m);
+  expect(ran.stderr).toMatch(/stockmesh: XXBAD: fetch failed: no source knows XXBAD.*"stockmesh retry [0-9a-f-]{36}" tries again/);
+});
+
+test('a login without --wait says what was published', async () => {
+  expect(await mesh.run('login', 'alice')).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('events/login') });
+});
+
+test('a login of a user without holdings is refused with the next step', async () => {
+  const ran = await mesh.run('login', 'nobody');
+  expect(ran).toMatchObject({ code: 1, stdout: '' });
+  expect(ran.stderr).toMatch(oneLine('user "nobody" has no holdings; import some'));
+});
+
+test('a fetch without --wait prints the jobs, and asking again joins them or makes new ones', async () => {
+  const ran = await mesh.run('fetch', 'aapl', 'IBM', '--json');
+  expect(ran).toMatchObject({ code: 0, stderr: '' });
+  expect(json(ran)).toMatchObject({ ok: true, announced: true, refused: [] });
+  expect(
+    json(ran)
+      .jobs.map(({ symbol, type }: { symbol: string; type: string }) => `${type} ${symbol}`)
+      .sort(),
+  ).toEqual(['analysis AAPL', 'analysis IBM', 'fetch AAPL', 'fetch IBM']);
+});
+
+test('a fetch of an unknown symbol with --wait ends with 1 and says that no source knows it', async () => {
+  const ran = await mesh.run('fetch', 'XXNONE', '--no-analysis', '--wait', '--json');
+  expect(ran.code).toBe(1);
+  expect(json(ran)).toMatchObject({ ok: false, jobs: [{ type: 'fetch', symbol: 'XXNONE', state: 'failed' }] });
+  expect(ran.stderr).toMatch(oneLine('XXNONE: fetch failed: no source knows XXNONE'));
+});
+
+test('a fetch of a portfolio works in batches of batch_size and shows each symbol', async () => {
+  const ran = await mesh.run('fetch', '--portfolio', 'carol', '--no-analysis', '--wait', '--json');
+  expect(ran.code).toBe(0);
+  const { jobs } = json(ran);
+  // Three symbols, two a batch in this mesh's configuration.
+  expect(jobs.map(({ type }: { type: string }) => type)).toEqual(['batch_fetch', 'batch_fetch']);
+  expect(jobs.flatMap(({ items }: { items: { symbol: string }[] }) => items.map(({ symbol }) => symbol)).sort()).toEqual([
+    'AAPL',
+    'QQQ',
+    'SPY',
+  ]);
+});
+
+test('a history fetches the asked range', async () => {
+  const ran = await mesh.run('history', 'SPY', '--from', '2020-01-02', '--to', '2020-01-31', '--wait', '--json');
+  expect(ran.code).toBe(0);
+  // January 2020 had 21 sessions: 23 weekdays from the 1st on, less New Year's Day and Martin Luther King Day (nyse.com/markets/hours-calendars).
+  expect(json(ran).jobs).toMatchObject([{ type: 'fetch', symbol: 'SPY', state: 'completed', bars: 21, through: '2020-01-31' }]);
+});
+
+test('the list of jobs pages with --before and filters', async () => {
+  const first = json(await mesh.run('jobs', '--json', '--limit', '2'));
+  expect(first.jobs).toHaveLength(2);
+  const second = json(await mesh.run('jobs', '--json', '--limit', '2', '--before', first.next));
+  expect(second.jobs[0].id < first.jobs[1].id).toBe(true);
+  const failed = json(await mesh.run('jobs', '--json', '--state', 'failed', '--symbol', 'xxbad', '--type', 'fetch'));
+  expect(failed.jobs).not.toEqual([]);
+  for (const job of failed.jobs) expect(job).toMatchObject({ state: 'failed', symbol: 'XXBAD', type: 'fetch' });
+});
+
+test('a job shows why it has its priority, and the points add up to the score', async () => {
+  const { id } = await newestJob('--user', 'alice', '--symbol', 'AAPL', '--type', 'fetch');
+  const { why } = json(await mesh.run('job', id, '--json'));
+  const points = Object.values(why.factors as Record<string, { value: number; weight: number; points: number }>);
+  expect(points.reduce((sum, factor) => sum + factor.value * factor.weight, 0)).toBeCloseTo(why.score, 9);
+  const { stdout } = await mesh.run('job', id);
+  const shown = [...stdout.matchAll(/^(?:user activity|portfolio value|data age|market volatility) +\S+ +\S+ +(\S+)$/gm)].map(([, text]) =>
+    Number(text),
+  );
+  expect(shown).toHaveLength(4);
+  expect(shown.reduce((sum, value) => sum + value, 0)).toBeCloseTo(Number(/^score +(\S+)$/m.exec(stdout)?.[1]), 3);
+});
+
+test('a job of many symbols shows its items', async () => {
+  await mesh.run('fetch', '--portfolio', 'carol', '--no-analysis', '--wait');
+  const { id } = await newestJob('--type', 'batch_fetch');
+  const { stdout } = await mesh.run('job', id);
+  expect(stdout).toMatch(/^ITEM +STATE/m);
+  expect(stdout).toMatch(/\d items: \d done\n$/);
+});
+
+test('a failed job starts again with retry and with redrive, a live or ended one is refused with the reason', async () => {
+  await mesh.run('fetch', 'XXRETRY', '--no-analysis', '--wait');
+  const { id } = await newestJob('--symbol', 'XXRETRY');
+  const retried = await mesh.run('retry', id, '--json');
+  expect(json(retried)).toMatchObject({ ok: true, announced: true, changes: [{ id, state: 'ready' }] });
+  await expect.poll(async () => (await newestJob('--symbol', 'XXRETRY')).state).toBe('failed');
+  const redriven = await mesh.run('redrive', '--symbol', 'XXRETRY', '--json');
+  expect(json(redriven)).toMatchObject({ ok: true, redriven: [id], superseded: [] });
+  await expect.poll(async () => (await newestJob('--symbol', 'XXRETRY')).state).toBe('failed');
+  const cancelled = await mesh.run('cancel', id);
+  expect(cancelled).toMatchObject({ code: 1, stdout: '' });
+  expect(cancelled.stderr).toMatch(oneLine('has ended already \\(failed\\)'));
+});
+
+test('a waiting job is cancelled', async () => {
+  const { config } = loadConfig({ files: [mesh.configFile], environment: 'development', env: {} });
+  const [answer] = await enqueue(ledgerOf(mesh.db, systemClock, config), [
+    {
+      type: 'fetch',
+      symbol: 'LATER',
+      payload: { symbol: 'LATER' },
+      level: 3,
+      score: 0.5,
+      why: { text: 'later' },
+      triggeredBy: 'test',
+      whenFull: 'refuse',
+      runAt: new Date(Date.now() + 3_600_000),
+    },
+  ]);
+  const { id } = answer as { id: string };
+  expect(await mesh.run('cancel', id)).toMatchObject({ code: 0, stdout: `job ${id} is cancelled\n` });
+  expect(json(await mesh.run('job', id, '--json'))).toMatchObject({ state: 'cancelled', code: 'job.cancelled' });
+});
+
+test('a job id that the ledger does not know is a failure with 1', async () => {
+  const ran = await mesh.run('job', '01932c07-5f2a-7000-8a3b-0123456789ab');
+  expect(ran).toMatchObject({ code: 1, stdout: '' });
+  expect(ran.stderr).toMatch(oneLine('there is no job'));
+});
+
+test('a portfolio shows quantity, close, value and freshness', async () => {
+  await mesh.run('fetch', '--portfolio', 'alice', '--wait');
+  const { stdout, code } = await mesh.run('portfolio', 'show', 'alice');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^AAPL +10 +100\.00 +[\d,.]+ +[\d,.]+ +USD +fresh +fresh +(buy|sell|hold) \d+ %/m);
+  expect(stdout).toMatch(/^MSFT +watched/m);
+  const { positions, value } = json(await mesh.run('portfolio', 'show', 'alice', '--json'));
+  expect(positions[0]).toMatchObject({ symbol: 'AAPL', quantity: 10, cost: 100, price: { state: 'fresh' } });
+  expect(value[0].value).toBeCloseTo(10 * positions[0].close, 6);
+});
+
+test('a file with a broken line is refused with the line, and nothing of it is imported', async () => {
+  const csv = mesh.file('broken.csv', 'user,symbol,quantity,cost\nalice,TSLA,1,1\nalice,A/B,1,1\n');
+  const ran = await mesh.run('portfolio', 'import', csv);
+  expect(ran).toMatchObject({ code: 2, stdout: '' });
+  expect(ran.stderr).toMatch(/^stockmesh: .*broken\.csv:3: symbol "A\/B" contains/);
+  expect(json(await mesh.run('portfolio', 'show', 'alice', '--json')).positions.map(({ symbol }: { symbol: string }) => symbol)).toEqual([
+    'AAPL',
+    'MSFT',
+  ]);
+});
+
+test('a symbol shows its newest bar, source, freshness, signal with reasons, and with --indicators their values', async () => {
+  await mesh.run('fetch', 'AAPL', '--wait');
+  const { stdout, code } = await mesh.run('symbol', 'aapl', '--indicators');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^close +[\d,.]+ USD on \d{4}-\d\d-\d\d/m);
+  expect(stdout).toMatch(/^source +simulated/m);
+  expect(stdout).toMatch(/^trend +[+-]?\d+ +20 +SMA 50/m);
+  expect(stdout).toMatch(/^rsi14 +\d+\.\d{4}$/m);
+  const known = json(await mesh.run('symbol', 'AAPL', '--json'));
+  expect(known).toMatchObject({
+    symbol: 'AAPL',
+    source: 'simulated',
+    simulated: true,
+    price: { state: 'fresh' },
+    analysis: { state: 'fresh' },
+  });
+  const points = known.analysis.reasons.reduce((sum: number, { points: own }: { points: number }) => sum + own, 0);
+  expect(Math.sign(points)).toBe(known.analysis.signal === 'hold' ? Math.sign(points) : known.analysis.signal === 'buy' ? 1 : -1);
+});
+
+test('a symbol that was never fetched is a failure with the next step', async () => {
+  const ran = await mesh.run('symbol', 'NEVER');
+  expect(ran).toMatchObject({ code: 1, stdout: '' });
+  expect(ran.stderr).toMatch(oneLine('NEVER was never fetched; "stockmesh fetch NEVER --wait" gets it'));
+});
+
+test('stats shows queues, workers and rates', async () => {
+  const { stdout, code } = await mesh.run('stats');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^foreground +\d+ +\d+ +\d+ +\d+/m);
+  expect(stdout).toMatch(/^worker +worker-1/m);
+  const figures = json(await mesh.run('stats', '--json'));
+  expect(figures.workers).toMatchObject({ online: 1, slots: 5 });
+  expect(figures.queues.map(({ queue }: { queue: string }) => queue)).toEqual(['foreground', 'background_fetch', 'background_analysis']);
+});

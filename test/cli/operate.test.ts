@@ -1,0 +1,181 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../../services/platform/ports.ts';
+import { databaseUrl } from '../../sql/embedded.ts';
+import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { configText, stockmesh } from './running-mesh.ts';
+
+let folder: string;
+let database: TestDatabase;
+let nobody: number;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'stockmesh-operate-'));
+  database = await testDatabase();
+  nobody = await freePort();
+});
+afterAll(async () => {
+  await database.drop();
+  rmSync(folder, { recursive: true });
+});
+
+const oneLine = (pattern: string): RegExp => new RegExp(`^stockmesh: [^\\n]*${pattern}[^\\n]*\\n$`);
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+const broker = () => `mqtt://127.0.0.1:${nobody}`;
+
+test('wrong use ends the process with 2 and one line', async () => {
+  const ran = await stockmesh(['jbos']);
+  expect(ran).toMatchObject({ code: 2, stdout: '' });
+  expect(ran.stderr).toMatch(oneLine("unknown command 'jbos' \\(Did you mean jobs\\?\\)"));
+});
+
+test('a database that is not there is one line and 1, at once', async () => {
+  const config = file('away.yaml', configText(`mysql://stockmesh:x@127.0.0.1:${nobody}/stockmesh`, broker()));
+  const started = performance.now();
+  const ran = await stockmesh(['stats', '--config', config]);
+  expect(performance.now() - started).toBeLessThan(10_000);
+  expect(ran).toMatchObject({ code: 1, stdout: '' });
+  expect(ran.stderr).toMatch(oneLine('the database cannot be reached \\(ECONNREFUSED.*npm start'));
+});
+
+test('a database that refuses the account is one line that names the keys to check', async () => {
+  const config = file('refused.yaml', configText(database.url.replace('service-secret', 'wrong-secret'), broker()));
+  const ran = await stockmesh(['stats', '--config', config]);
+  expect(ran).toMatchObject({ code: 1, stdout: '' });
+  expect(ran.stderr).toMatch(oneLine('the database refuses the account .*database.password'));
+});
+
+test('without a broker a login fails with the next step, a fetch is kept for the workers to find', async () => {
+  const config = file('silent.yaml', configText(database.url, broker()));
+  const csv = file('alice.csv', 'symbol,quantity,cost\nAAPL,1,1\n');
+  expect(await stockmesh(['portfolio', 'import', csv, '--user', 'alice', '--config', config])).toMatchObject({ code: 0 });
+  const login = await stockmesh(['login', 'alice', '--config', config]);
+  expect(login).toMatchObject({ code: 1, stdout: '' });
+  expect(login.stderr).toMatch(oneLine('the broker cannot be reached .*npm start'));
+  const fetch = await stockmesh(['fetch', 'AAPL', '--config', config]);
+  expect(fetch).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('the broker is away: the workers find these jobs') });
+  const jobs = await stockmesh(['jobs', '--config', config, '--json']);
+  expect(JSON.parse(jobs.stdout).jobs).toHaveLength(2);
+});
+
+test('a wait that ends before the jobs says which go on, and 1', async () => {
+  const config = file('slow.yaml', configText(database.url, broker()));
+  const ran = await stockmesh(['fetch', 'SLOW', '--no-analysis', '--wait', '--timeout', '1', '--config', config]);
+  expect(ran.code).toBe(1);
+  expect(ran.stderr).toContain('the broker is away: reading the ledger');
+  expect(ran.stderr).toMatch(/stockmesh: 1 job has not ended after 1 s and goes on: [0-9a-f-]{36} \(ready\)/);
+});
+
+test('a portfolio comes from standard input too', async () => {
+  const config = file('stdin.yaml', configText(database.url, broker()));
+  const ran = await stockmesh(['portfolio', 'import', '-', '--json', '--config', config], {
+    input: 'user,symbol,quantity,cost\ndora,IBM,2,3\ndora,SPY,,\n',
+  });
+  expect(ran).toMatchObject({ code: 0, stderr: '' });
+  expect(JSON.parse(ran.stdout)).toEqual({ ok: true, users: 1, held: 1, watched: 1 });
+});
+
+test('migrations go up, say what is lost, and go down only when told so', async () => {
+  const empty = await testDatabase({ migrated: false });
+  try {
+    const { user, password, socketPath, database: name } = empty.migrate;
+    const url = databaseUrl({ user, password, database: name, socket: socketPath as string, port: 3306 });
+    const run = (...args: string[]) => stockmesh(['migrate', ...args, '--config', file('migrate.yaml', configText(url, broker()))]);
+    const older = await stockmesh(['jobs', '--config', file('older.yaml', configText(empty.url, broker()))]);
+    expect(older.code).toBe(1);
+    expect(older.stderr).toMatch(oneLine('the database lacks .*"stockmesh migrate up"'));
+    expect(JSON.parse((await run('status', '--json')).stdout)).toMatchObject({ current: false });
+    expect(await run('up')).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('applied ledger, market, portfolios') });
+    expect(await run('status')).toMatchObject({ code: 0, stdout: expect.stringContaining('the schema is current') });
+    const unasked = await run('down', '--steps', '99');
+    expect(unasked).toMatchObject({ code: 2, stdout: '' });
+    expect(unasked.stderr).toMatch(oneLine('all rows of .*jobs.* are lost; say that you want it with --yes'));
+    expect(JSON.parse((await run('status', '--json')).stdout)).toMatchObject({ current: true });
+    const down = await run('down', '--steps', '99', '--yes', '--json');
+    expect(down.code).toBe(0);
+    expect(JSON.parse(down.stdout).taken_back.at(-1)).toBe('ledger');
+  } finally {
+    await empty.drop();
+  }
+});
+
+test('config check names file, line and the way out, and fails', async () => {
+  const bad = file(
+    'bad.yaml',
+    'job_processor:\n  worker:\n    max_concurrent_job: 3\n  portfolio:\n    priority_factors: {user_activity: 0.9}\n',
+  );
+  const ran = await stockmesh(['config', 'check', bad]);
+  expect(ran).toMatchObject({ code: 1, stdout: '' });
+  expect(ran.stderr).toMatch(/bad\.yaml:3: unknown key "worker\.max_concurrent_job"; did you mean "worker\.max_concurrent_jobs"\?/);
+  expect(ran.stderr).toMatch(/bad\.yaml:\d: portfolio\.priority_factors: .*add up to 1/);
+  for (const line of ran.stderr.trimEnd().split('\n')) expect(line).toMatch(/^stockmesh: /);
+});
+
+test('config check accepts a right file', async () => {
+  const good = file('good.yaml', 'job_processor:\n  worker:\n    max_concurrent_jobs: 3\n');
+  expect(await stockmesh(['config', 'check', good])).toMatchObject({
+    code: 0,
+    stderr: '',
+    stdout: expect.stringMatching(/^the configuration is right: environment development, \d+ keys? set/),
+  });
+});
+
+test('config show gives the effective value and origin of each key, and hides secrets', async () => {
+  const own = file('own.yaml', 'job_processor:\n  worker:\n    max_concurrent_jobs: 3\n');
+  const table = await stockmesh(['config', 'show', 'worker', '--config', own, '--set', 'worker.poll_interval=7']);
+  expect(table.stdout).toMatch(/^worker\.max_concurrent_jobs +3 +\S*own\.yaml:3$/m);
+  expect(table.stdout).toMatch(/^worker\.poll_interval +7 +option --set worker\.poll_interval$/m);
+  const json = await stockmesh(['config', 'show', '--json'], { env: { STOCKMESH_DATABASE_URL: 'mysql://u:verysecret@h/d' } });
+  expect(json.stdout).not.toContain('verysecret');
+  expect(JSON.parse(json.stdout).keys).toContainEqual({ key: 'database.url', value: '•••', origin: 'environment STOCKMESH_DATABASE_URL' });
+});
+
+test('several configuration files may stand before the command', async () => {
+  const first = file('first.yaml', 'job_processor: {worker: {max_concurrent_jobs: 3}}\n');
+  const second = file('second.yaml', 'job_processor: {worker: {max_concurrent_jobs: 4}}\n');
+  const ran = await stockmesh(['--config', first, '--config', second, 'config', 'show', 'worker.max_concurrent_jobs', '--json']);
+  expect(JSON.parse(ran.stdout).keys[0].value).toBe(4);
+});
+
+test('asyncapi prints the document that the repository keeps', async () => {
+  const kept = readFileSync(new URL('../../asyncapi.yaml', import.meta.url), 'utf8');
+  expect(await stockmesh(['asyncapi'])).toMatchObject({ code: 0, stderr: '', stdout: kept });
+});
+
+test('colours are absent from a pipe, and present when asked for', async () => {
+  const config = file('colour.yaml', configText(database.url, broker()));
+  const plain = await stockmesh(['stats', '--config', config]);
+  expect(plain.stdout).not.toContain('\x1b');
+  const forced = await stockmesh(['stats', '--config', config], { env: { FORCE_COLOR: '1' } });
+  expect(forced.stdout).toContain('\x1b[1mQUEUE');
+});
+
+test('--help names every command', async () => {
+  const { stdout, code } = await stockmesh(['--help']);
+  expect(code).toBe(0);
+  for (const name of [
+    'up',
+    'service',
+    'login',
+    'fetch',
+    'history',
+    'jobs',
+    'job',
+    'cancel',
+    'retry',
+    'redrive',
+    'portfolio',
+    'symbol',
+    'stats',
+    'top',
+    'migrate',
+    'config',
+    'asyncapi',
+  ])
+    expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
+});

@@ -1,0 +1,80 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { run } from '../../services/cli/program.ts';
+
+let empty: string;
+beforeAll(() => {
+  empty = mkdtempSync(join(tmpdir(), 'stockmesh-nothing-'));
+});
+afterAll(() => rmSync(empty, { recursive: true }));
+
+/** In this process, to save the start of one for each; that the process ends with the code is tried in `operate.test.ts`. */
+async function refused(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const written = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      written[name] += text;
+      return true;
+    }),
+  );
+  try {
+    return { code: await run(['node', 'stockmesh', ...args, '--data', empty]), ...written };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+test.each([
+  [['jobs', '--stat', 'ready'], "unknown option '--stat' \\(Did you mean --state\\?\\)"],
+  [['jobs', '--state', 'gone'], "argument 'gone' is invalid"],
+  [['jobs', '--limit', '0'], 'whole number from 1 to 1000'],
+  [['jobs', 'AAPL'], 'too many arguments'],
+  [['job'], "missing required argument 'id'"],
+  [['job', 'not-an-id'], 'is not a job id'],
+  [['cancel', '42'], 'is not a job id'],
+  [['retry', '01932c07-5f2a-7000-8a3b-0123456789abcdef'], 'is not a job id'],
+  [['redrive', '--state', 'running'], "argument 'running' is invalid"],
+  [['fetch'], 'name symbols'],
+  [['fetch', 'AAPL', '--portfolio', 'alice'], 'not both'],
+  [['fetch', 'AAPL', '--timeout', 'soon'], 'whole number from 1 to 86400'],
+  [['history', 'AAPL', '--from', '2020-02-30'], 'Write a day as YYYY-MM-DD'],
+  [['history', 'AAPL'], "required option '--from <day>' not specified"],
+  [['login', ' '], 'is not 1 to 64 printable characters'],
+  [['login', `${'x'.repeat(65)}`], 'is not 1 to 64 printable characters'],
+  [['service', 'nonsense'], 'there is no service "nonsense"'],
+  [['jobs', '--set', 'worker'], 'write it as KEY=VALUE'],
+  [['jobs', '--set', 'worker.max_jobs=3'], 'unknown key "worker.max_jobs"'],
+  [['jobs', '--config', '/nowhere/at/all.yaml'], 'no such file'],
+  [['config', 'show', 'nothing.here'], 'no key is called "nothing.here"'],
+])('%j is refused with one line and 2', async (args, pattern) => {
+  const ran = await refused(args);
+  expect(ran.stderr).toMatch(new RegExp(`^stockmesh: [^\\n]*${pattern}[^\\n]*\\n$`));
+  expect(ran).toMatchObject({ code: 2, stdout: '' });
+});
+
+test.each(['A/B', 'A+B', 'A#', 'A B', 'A'.repeat(200), 'A\u0001B', 'A\u0000', '', '..'])(
+  'the symbol %j is refused by every command that takes one',
+  async (text) => {
+    for (const args of [
+      ['fetch', text],
+      ['symbol', text],
+      ['history', text, '--from', '2020-01-02'],
+      ['jobs', '--symbol', text],
+      ['redrive', '--symbol', text],
+    ]) {
+      const ran = await refused(args);
+      expect(ran.stderr).toMatch(/^stockmesh: symbol "[^\n]*; a symbol is 1 to 32 letters[^\n]*\n$/);
+      expect(ran).toMatchObject({ code: 2, stdout: '' });
+    }
+  },
+);
+
+test('a command without a running mesh says how to start one, and fails with 1', async () => {
+  for (const args of [['jobs'], ['stats'], ['login', 'alice'], ['migrate', 'status'], ['top']]) {
+    const ran = await refused(args);
+    expect(ran.stderr).toMatch(/^stockmesh: no stockmesh runs over [^\n]*: start it with "npm start"[^\n]*\n$/);
+    expect(ran).toMatchObject({ code: 1, stdout: '' });
+  }
+});

@@ -1,0 +1,161 @@
+/** A whole mesh for one test file: private database and embedded broker in this process, the services as processes that a test may kill, freeze and stop. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { expect } from 'vitest';
+import { loadAccess } from '../../broker/access.ts';
+import { type EmbeddedBroker, startBroker } from '../../broker/embedded.ts';
+import { type Announcer, createAnnouncer } from '../../services/jobs/announce.ts';
+import type { Ledger } from '../../services/jobs/job.ts';
+import { ledgerOf } from '../../services/jobs/ledger.ts';
+import { type Bus, connectBus } from '../../services/platform/bus.ts';
+import { systemClock } from '../../services/platform/clock.ts';
+import { loadConfig } from '../../services/platform/config/load.ts';
+import { writeRuntime } from '../../services/platform/connections.ts';
+import { type Database, openDatabase } from '../../services/platform/database.ts';
+import { openDataFolder } from '../../services/platform/datafolder.ts';
+import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
+import { migrateUp } from '../../sql/migrate.ts';
+
+export interface TestMesh {
+  db: Database;
+  ledger: Ledger;
+  /** As a service, for watching and ringing. */
+  bus: Bus;
+  announcer: Announcer;
+  /** Made when workers with a gate may go on. */
+  gate: string;
+  /** Lines `start <symbol> <pid>` that gated workers wrote. */
+  starts(): { symbol: string; pid: number }[];
+  service(name: 'scheduler' | 'portfolio-priority' | 'worker', set?: readonly string[]): Promise<ChildProcess>;
+  gatedWorker(instance: string, set?: readonly string[]): Promise<ChildProcess>;
+  restartBroker(whileDown?: () => Promise<void>): Promise<void>;
+  restartDatabase(whileDown?: () => Promise<void>): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const MAIN = fileURLToPath(new URL('../../services/main.ts', import.meta.url));
+const GATED = fileURLToPath(new URL('./gated-worker.ts', import.meta.url));
+const log = pino({ level: 'silent' });
+
+export async function startTestMesh(): Promise<TestMesh> {
+  const data = mkdtempSync(join(tmpdir(), 'stockmesh-faults-'));
+  const folder = await openDataFolder(join(data, 'data'));
+  const { secrets } = folder;
+  let database: EmbeddedDatabase = await startDatabase({ dataDir: folder.database, passwords: secrets.database, log, durable: false });
+  const listen = (port: number): Promise<EmbeddedBroker> =>
+    startBroker({
+      port,
+      access: loadAccess(),
+      accounts: { hook: { password: secrets.mqtt.hook, role: 'hook' }, service: { password: secrets.mqtt.service, role: 'service' } },
+      log,
+    });
+  let broker = await listen(0);
+  const { port } = broker;
+  writeRuntime(folder.path, {
+    pid: process.pid,
+    database: { socket: database.socket, port: database.port, name: database.database },
+    broker: { host: '127.0.0.1', port },
+  });
+  await migrateUp(database.options('migrate'));
+  const db = openDatabase(database.options('service'));
+  const bus = connectBus({
+    host: '127.0.0.1',
+    port,
+    username: 'service',
+    password: secrets.mqtt.service,
+    service: 'test',
+    instance: 'test',
+    log,
+  });
+  await bus.online();
+  const children = new Set<ChildProcess>();
+  const gate = join(data, 'gate');
+  const starts = join(data, 'starts');
+
+  async function spawnReady(script: string, args: readonly string[]): Promise<ChildProcess> {
+    const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    children.add(child);
+    child.once('exit', () => children.delete(child));
+    let words = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      words += chunk;
+    });
+    const first = await Promise.race([once(child, 'message').then(() => true), once(child, 'exit').then(() => false)]);
+    if (!first) throw new Error(`${script} did not start: ${words}`);
+    return child;
+  }
+
+  return {
+    db,
+    ledger: ledgerOf(db, systemClock, loadConfig({ env: {} }).config),
+    bus,
+    announcer: createAnnouncer({ bus, sql: db, clock: systemClock, log }),
+    gate,
+    starts: () =>
+      readFileSync(starts, { encoding: 'utf8', flag: 'a+' })
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => ({ symbol: line.split(' ')[1] as string, pid: Number(line.split(' ')[2]) })),
+    service: (name, set = []) =>
+      spawnReady(MAIN, [
+        'service',
+        name,
+        '--data',
+        folder.path,
+        '--env',
+        'demo',
+        ...['logging.level=silent', ...set].flatMap((one) => ['--set', one]),
+      ]),
+    gatedWorker: (instance, set = []) => spawnReady(GATED, [folder.path, instance, starts, gate, 'logging.level=silent', ...set]),
+    async restartBroker(whileDown) {
+      await broker.close();
+      await whileDown?.();
+      broker = await listen(port);
+    },
+    async restartDatabase(whileDown) {
+      await database.stop();
+      await whileDown?.();
+      database = await startDatabase({ dataDir: folder.database, passwords: secrets.database, log, durable: false });
+    },
+    async stop() {
+      await Promise.all(
+        [...children].map(async (child) => {
+          child.kill('SIGCONT');
+          child.kill('SIGKILL');
+          await once(child, 'exit');
+        }),
+      );
+      await bus.close();
+      await db.close();
+      await broker.close();
+      await database.stop();
+      folder.release();
+      rmSync(data, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Jobs by state, counted in the ledger. */
+export async function countStates(db: Database): Promise<Record<string, number>> {
+  const rows = await db.rows<{ state: string; jobs: number }>('SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state');
+  return Object.fromEntries(rows.map(({ state, jobs }) => [state, jobs]));
+}
+
+/** Waits until no job is live, and gives the counts. */
+export async function untilAllEnded(db: Database, timeout = 20_000): Promise<Record<string, number>> {
+  await expect
+    .poll(
+      async () =>
+        (
+          await db.rows<{ jobs: number }>("SELECT COUNT(*) AS jobs FROM jobs WHERE state IN ('scheduled', 'blocked', 'ready', 'running')")
+        )[0]?.jobs,
+      { timeout, interval: 20 },
+    )
+    .toBe(0);
+  return countStates(db);
+}

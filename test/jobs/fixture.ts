@@ -1,0 +1,219 @@
+/** What the ledger's tests stand on: a database of their own, emptied before each test, and a ledger with round numbers on a clock that stands still until it is moved. */
+import mysql from 'mysql2/promise';
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
+import { type ClaimedJob, claim } from '../../services/jobs/claim.ts';
+import { type Completion, complete, fail } from '../../services/jobs/finish.ts';
+import { type EnqueueAnswer, type Enqueued, enqueue, type JobRequest } from '../../services/jobs/enqueue.ts';
+import { idToBytes } from '../../services/jobs/id.ts';
+import type { Ledger, Queue, State } from '../../services/jobs/job.ts';
+import { ManualClock } from '../../services/platform/clock.ts';
+import { type Database, openDatabase, type Sql, type Transaction } from '../../services/platform/database.ts';
+import { PermanentError, TransientError } from '../../services/platform/errors.ts';
+import { type TestDatabase, testDatabase } from '../support/database.ts';
+
+export const START = '2026-06-02T14:00:00Z';
+
+export interface JobRow {
+  state: State;
+  queue: Queue;
+  priority: number;
+  attempt: number;
+  max_attempts: number;
+  due_at: Date;
+  user_id: string | null;
+  worker_id: string | null;
+  blocked_on: 'slot' | 'dependency' | null;
+  aged: number;
+  ended_at: Date | null;
+}
+
+export interface Fixture {
+  readonly database: TestDatabase;
+  readonly db: Database;
+  readonly clock: ManualClock;
+  /** The same rules on the same database, but for what a test changes. */
+  ledger(changes?: Partial<Ledger>): Ledger;
+  /** Enqueues and returns the answers. */
+  ask(...requests: Partial<JobRequest>[]): Promise<EnqueueAnswer[]>;
+  /** Enqueues jobs none of which is refused; returns their ids. */
+  add(...requests: Partial<JobRequest>[]): Promise<string[]>;
+  take(worker?: string, limit?: number): Promise<ClaimedJob[]>;
+  /** Enqueues one job and claims it. */
+  running(request?: Partial<JobRequest>, worker?: string): Promise<ClaimedJob>;
+  done(job: ClaimedJob, worker?: string): Promise<void>;
+  /** Ends a job by a permanent error. */
+  broken(job: ClaimedJob, worker?: string): Promise<void>;
+  row(id: string): Promise<JobRow>;
+  state(id: string): Promise<State>;
+  reason(id: string): Promise<{ code: string | null; reason: string | null } | undefined>;
+  count(sql: string, params?: readonly unknown[]): Promise<number>;
+  /** Resolves when so many transactions of this database wait for a lock. */
+  untilWaiting(transactions?: number): Promise<void>;
+}
+
+export const TABLES = [
+  ...['jobs', 'job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'],
+  ...['user_slots', 'slot_waits', 'dedupe_windows'],
+] as const;
+
+export function request(changes: Partial<JobRequest> = {}): JobRequest {
+  return {
+    type: 'fetch',
+    symbol: 'AAPL',
+    payload: { symbol: 'AAPL' },
+    level: 1,
+    score: 0.5,
+    why: { text: 'a test' },
+    triggeredBy: 'test',
+    whenFull: 'refuse',
+    ...changes,
+  };
+}
+
+export const transient = (options?: { retryAfterMs: number }): TransientError => new TransientError('source.busy', 'the source answered 429', options);
+export const permanent = (): PermanentError => new PermanentError('symbol.unknown', 'no source knows "XQZW"');
+
+export function ledgerFixture(): Fixture {
+  let database: TestDatabase;
+  let db: Database;
+  let clock: ManualClock;
+  beforeAll(async () => {
+    database = await testDatabase();
+    db = openDatabase({ ...database.options, maxConnections: 24 });
+  });
+  beforeEach(async () => {
+    clock = new ManualClock(START);
+    for (const table of TABLES) await db.run(`DELETE FROM ${table}`);
+  });
+  afterAll(async () => {
+    await db.close();
+    await database.drop();
+  });
+
+  const here: Fixture = {
+    get database() {
+      return database;
+    },
+    get db() {
+      return db;
+    },
+    get clock() {
+      return clock;
+    },
+    // A copy of the database: what is remembered of a ledger's queues is remembered by its database.
+    ledger: (changes) => ({
+      db: { ...db },
+      clock,
+      queues: {
+        foreground: { maxJobs: 10_000, ttlSeconds: 300 },
+        background_fetch: { maxJobs: 100_000, ttlSeconds: 3600 },
+        background_analysis: { maxJobs: 100_000, ttlSeconds: 7200 },
+      },
+      types: {
+        fetch: { maxAttempts: 4, backoffSeconds: [30, 120, 300], timeoutSeconds: 60, mayCompleteWithErrors: false },
+        batch_fetch: { maxAttempts: 4, backoffSeconds: [30, 120, 300], timeoutSeconds: 60, mayCompleteWithErrors: true },
+        analysis: { maxAttempts: 3, backoffSeconds: [60], timeoutSeconds: 60, mayCompleteWithErrors: false },
+      },
+      slotsPerUser: 3,
+      leaseSeconds: 60,
+      ...changes,
+    }),
+    ask: (...requests) => enqueue(here.ledger(), requests.map(request)),
+    async add(...requests) {
+      const answers = await here.ask(...requests);
+      return answers.map((answer) => (answer as Enqueued).id);
+    },
+    take: async (worker = 'worker-1', limit = 10) => (await claim(here.ledger(), worker, limit)).jobs,
+    async running(one = {}, worker = 'worker-1') {
+      const [id] = await here.add(one);
+      const job = (await here.take(worker, 1000)).find((taken) => taken.id === id);
+      if (job === undefined) throw new Error(`job ${id} could not be claimed`);
+      return job;
+    },
+    async done(job, worker = 'worker-1') {
+      const completion: Completion = { job };
+      await complete(here.ledger(), worker, [completion]);
+    },
+    async broken(job, worker = 'worker-1') {
+      await fail(here.ledger(), worker, [{ job, error: permanent() }]);
+    },
+    async row(id) {
+      const [row] = await db.rows<JobRow>(
+        'SELECT state, queue, priority, attempt, max_attempts, due_at, user_id, worker_id, blocked_on, aged, ended_at FROM jobs WHERE id = ?',
+        [idToBytes(id)],
+      );
+      if (row === undefined) throw new Error(`there is no job ${id}`);
+      return row;
+    },
+    state: async (id) => (await here.row(id)).state,
+    async reason(id) {
+      const [row] = await db.rows<{ code: string | null; reason: string | null }>('SELECT code, reason FROM job_results WHERE job_id = ?', [idToBytes(id)]);
+      return row;
+    },
+    async count(sql, params) {
+      const [row] = await db.rows<{ n: number }>(`SELECT COUNT(*) AS n FROM ${sql}`, params);
+      return row?.n ?? 0;
+    },
+    async untilWaiting(transactions = 1) {
+      const root = await mysql.createConnection({ ...database.root });
+      try {
+        const waiting = async (): Promise<number> => {
+          const [[row]] = await root.query<mysql.RowDataPacket[]>(
+            `SELECT COUNT(*) AS n FROM information_schema.innodb_trx t JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id
+              WHERE p.db = ? AND t.trx_state = 'LOCK WAIT'`,
+            [database.name],
+          );
+          return row?.n;
+        };
+        await expect.poll(waiting, { interval: 20, timeout: 10_000 }).toBeGreaterThanOrEqual(transactions);
+      } finally {
+        await root.end();
+      }
+    },
+  };
+  return here;
+}
+
+/** A database whose transactions stop before their commit: `arrived` resolves when one has, `open` lets it go. */
+export function stoppingAtCommit(db: Database): { db: Database; arrived: Promise<void>; open: () => void } {
+  const arrived = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  return {
+    db: {
+      ...db,
+      transaction: (work) =>
+        db.transaction(async (tx) => {
+          const result = await work(tx);
+          arrived.resolve();
+          await gate.promise;
+          return result;
+        }),
+    },
+    arrived: arrived.promise,
+    open: () => gate.resolve(),
+  };
+}
+
+export interface Statement {
+  sql: string;
+  params: readonly unknown[] | undefined;
+}
+
+/** A database that writes down every statement that is run on it. */
+export function recording(db: Database): { db: Database; statements: Statement[] } {
+  const statements: Statement[] = [];
+  const over = (on: Sql): Sql => ({
+    rows(sql, params) {
+      statements.push({ sql, params });
+      return on.rows(sql, params);
+    },
+    run(sql, params) {
+      statements.push({ sql, params });
+      return on.run(sql, params);
+    },
+  });
+  return {
+    db: { ...db, ...over(db), transaction: (work) => db.transaction((tx) => work({ ...over(tx), open: true } satisfies Transaction)) },
+    statements,
+  };
+}

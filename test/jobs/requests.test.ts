@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { analysisRequest, fetchRequest, historyRequest, type Origin, portfolioBatches } from '../../services/jobs/requests.ts';
+import { loadConfig } from '../../services/platform/config/load.ts';
+import { BatchFetchPayload } from '../../services/worker/handlers/batch-fetch.ts';
+import { FetchPayload } from '../../services/worker/handlers/fetch.ts';
+
+// priority.md: user_request 3, scheduled_update 5, background_analysis 8.
+const rules = loadConfig({ env: {} }).config.jobs.priority_rules;
+const byHand: Origin = { cause: 'user_request', rules, user: 'alice' };
+const bySchedule: Origin = { cause: 'scheduled_update', rules, by: 'portfolios before the session' };
+
+test('a fetch by hand has the level of its cause and is refused by a full queue', () => {
+  expect(fetchRequest('AAPL', byHand)).toMatchObject({
+    type: 'fetch',
+    payload: { symbol: 'AAPL' },
+    level: 3,
+    dedupeKey: 'fetch:AAPL:bars',
+    user: 'alice',
+    triggeredBy: 'user_request',
+    whenFull: 'refuse',
+    why: { text: 'user_request: priority 3' },
+  });
+});
+
+test('the analysis that follows a scheduled fetch is background work and says so', () => {
+  expect(analysisRequest('AAPL', bySchedule)).toMatchObject({
+    level: 8,
+    after: ['fetch:AAPL:bars'],
+    triggeredBy: 'scheduled_update',
+    why: { text: 'scheduled_update (portfolios before the session): priority 8, that of background_analysis' },
+  });
+});
+
+test('an analysis by hand is as urgent as its fetch', () => {
+  expect(analysisRequest('AAPL', byHand).level).toBe(3);
+});
+
+describe('a portfolio in batches', () => {
+  const symbols = ['IBM', 'AAPL', 'SPY', 'AAPL', 'QQQ', 'BAC'];
+
+  test('has each symbol once, in batches of at most the size', () => {
+    const batches = portfolioBatches(symbols, 2, bySchedule).filter(({ type }) => type === 'batch_fetch');
+    expect(batches.map(({ payload }) => payload.symbols)).toEqual([['AAPL', 'BAC'], ['IBM', 'QQQ'], ['SPY']]);
+    for (const { payload } of batches) BatchFetchPayload.parse(payload);
+  });
+
+  test('is the same work whatever the order of its symbols', () => {
+    const keys = (list: string[]) => portfolioBatches(list, 2, bySchedule).map(({ dedupeKey }) => dedupeKey);
+    expect(keys(symbols.toReversed())).toEqual(keys(symbols));
+    expect(keys(symbols)[0]).toBe(`batch_fetch:${createHash('sha256').update('AAPL BAC').digest('hex')}`);
+  });
+
+  test('analyses each symbol after its own batch, with all fetches before all analyses', () => {
+    const requests = portfolioBatches(symbols, 2, bySchedule);
+    expect(requests.map(({ type }) => type)).toEqual([...Array(3).fill('batch_fetch'), ...Array(5).fill('analysis')]);
+    expect(requests.find(({ symbol }) => symbol === 'QQQ')?.after).toEqual([requests[1]?.dedupeKey, 'fetch:QQQ:bars']);
+  });
+});
+
+describe('a history', () => {
+  test('is background work with a range of its own', () => {
+    const request = historyRequest('AAPL', '2020-01-01', '2020-12-31', byHand);
+    expect(request).toMatchObject({ level: 5, dedupeKey: 'fetch:AAPL:2020-01-01:2020-12-31', why: { text: 'user_request: priority 5, that of scheduled_update' } });
+    expect(FetchPayload.parse(request.payload)).toEqual({ symbol: 'AAPL', range: { from: '2020-01-01', to: '2020-12-31' } });
+  });
+
+  test('of a day that does not exist is refused', () => {
+    expect(() => historyRequest('AAPL', '2020-02-30', '2020-12-31', byHand)).toThrow(expect.objectContaining({ code: 'history.bad_day', message: '"2020-02-30" is not a day; write it like 2026-01-31' }));
+  });
+
+  test('that ends before it begins is refused', () => {
+    expect(() => historyRequest('AAPL', '2020-02-01', '2020-01-01', byHand)).toThrow(expect.objectContaining({ code: 'history.bad_range' }));
+  });
+});

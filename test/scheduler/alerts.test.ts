@@ -1,0 +1,109 @@
+import { expect, test } from 'vitest';
+import type { Bus } from '../../services/platform/bus.ts';
+import { TransientError } from '../../services/platform/errors.ts';
+import { createAlerts } from '../../services/scheduler/alerts.ts';
+import type { Judged } from '../../services/scheduler/thresholds.ts';
+import { silent } from '../broker/peers.ts';
+import { fixture, silentBus } from './mesh.ts';
+
+const mesh = fixture();
+
+const judged = (beyond: boolean, value = beyond ? 2000 : 10): Judged => ({
+  name: 'max_queue_depth',
+  beyond,
+  value,
+  threshold: 1000,
+  text: `${value} jobs wait`,
+});
+
+function setUp(bus = silentBus()) {
+  const alerts = createAlerts({ sql: mesh.db, bus: bus as Pick<Bus, 'publish' | 'state'>, log: silent });
+  return {
+    alerts,
+    bus,
+    /** Looks once for each value, a second apart. */
+    async look(...values: boolean[]): Promise<void> {
+      for (const beyond of values) {
+        mesh.clock.advance({ seconds: 1 });
+        await alerts.look([judged(beyond)], new Date(mesh.clock.now().epochMilliseconds));
+      }
+    },
+    states: () => bus.said.map(({ message }) => message.state),
+  };
+}
+
+test('a limit that stays crossed raises one alert, and one that is kept again clears it once', async () => {
+  const { look, states, bus } = setUp();
+  await look(true, true, true, true);
+  expect(states()).toEqual(['raised']);
+  await look(false, false, false, false);
+  expect(states()).toEqual(['raised', 'cleared']);
+  expect(bus.said[0]).toEqual({
+    kind: 'alert',
+    message: {
+      name: 'max_queue_depth',
+      state: 'raised',
+      value: 2000,
+      threshold: 1000,
+      since: '2026-06-02T14:00:02.000Z',
+      text: '2000 jobs wait',
+    },
+  });
+});
+
+test('what is seen at one look only changes nothing', async () => {
+  const { look, states } = setUp();
+  await look(true, false, true, false, true);
+  expect(states()).toEqual([]);
+});
+
+test('a limit that was always kept says nothing', async () => {
+  const { look, states } = setUp();
+  await look(false, false, false);
+  expect(states()).toEqual([]);
+});
+
+test('a scheduler that takes over knows what is raised: it is not raised again, and can be cleared', async () => {
+  await setUp().look(true, true);
+  const next = setUp();
+  await next.look(true, true, true);
+  expect(await mesh.db.rows('SELECT state, since FROM alerts')).toEqual([{ state: 'raised', since: new Date('2026-06-02T14:00:02Z') }]);
+  // Said once more, with the time since which it is so: the former leader may have died before it could.
+  expect(next.bus.said.map(({ message }) => [message.state, message.since])).toEqual([['raised', '2026-06-02T14:00:02.000Z']]);
+  await next.look(false, false);
+  expect(next.states()).toEqual(['raised', 'cleared']);
+});
+
+test('an alert that is raised while the broker is away is published when it is back', async () => {
+  const { look, states, bus } = setUp();
+  bus.state = 'offline';
+  await look(true, true);
+  expect(await mesh.db.rows('SELECT state FROM alerts')).toEqual([{ state: 'raised' }]);
+  expect(states()).toEqual([]);
+  bus.state = 'online';
+  await look(true);
+  expect(states()).toEqual(['raised']);
+});
+
+test('an alert that the broker did not acknowledge is published again', async () => {
+  const bus = silentBus();
+  const publish = bus.publish;
+  let failures = 1;
+  bus.publish = async (kind, message) => {
+    if (failures-- > 0) throw new TransientError('bus.timeout', 'no answer');
+    await publish(kind, message);
+  };
+  const { look, states } = setUp(bus);
+  await look(true, true);
+  expect(states()).toEqual([]);
+  await look(true, true);
+  expect(states()).toEqual(['raised']);
+});
+
+test('after a reconnection the states are said again, with the time since which they are so', async () => {
+  const { alerts, look, bus } = setUp();
+  await look(true, true);
+  alerts.restate();
+  await look(true, true);
+  expect(bus.said.map(({ message }) => message.since)).toEqual(['2026-06-02T14:00:02.000Z', '2026-06-02T14:00:02.000Z']);
+});

@@ -1,0 +1,103 @@
+import { expect, test, vi } from 'vitest';
+import { TransientError } from '../../services/platform/errors.ts';
+import { type Duties, startDuties } from '../../services/scheduler/duties.ts';
+import { silent } from '../broker/peers.ts';
+
+const waitFor = (check: () => void) => vi.waitFor(check, { timeout: 5_000, interval: 2 });
+
+async function during(duties: Duties, check: () => Promise<void>): Promise<void> {
+  try {
+    await check();
+  } finally {
+    await duties.stop();
+  }
+}
+
+test('a duty runs at once and again after its interval', async () => {
+  let runs = 0;
+  const run = async () => void runs++;
+  await during(startDuties([{ name: 'a', everySeconds: 0.01, run }], silent), () => waitFor(() => expect(runs).toBeGreaterThan(3)));
+});
+
+test('a duty that takes longer than its interval does not overlap itself, and keeps no other from running', async () => {
+  let under = 0;
+  let most = 0;
+  let slow = 0;
+  let quick = 0;
+  const duties = startDuties(
+    [
+      {
+        name: 'slow',
+        everySeconds: 0.001,
+        async run() {
+          most = Math.max(most, ++under);
+          const before = quick;
+          await waitFor(() => expect(quick).toBeGreaterThan(before + 2));
+          under--;
+          slow++;
+        },
+      },
+      { name: 'quick', everySeconds: 0.001, run: async () => void quick++ },
+    ],
+    silent,
+  );
+  await during(duties, () => waitFor(() => expect(slow).toBeGreaterThan(3)));
+  expect(most).toBe(1);
+});
+
+test('a duty that fails is tried again after its interval', async () => {
+  let runs = 0;
+  const run = async () => {
+    if (++runs < 3) throw new Error('a defect');
+  };
+  await during(startDuties([{ name: 'a', everySeconds: 0.005, run }], silent), () => waitFor(() => expect(runs).toBeGreaterThan(4)));
+});
+
+test('while the database is away the pauses grow, the outage is said once, and so is its end', async () => {
+  const said: string[] = [];
+  const log = Object.assign(Object.create(silent), {
+    warn: (_: unknown, text: string) => said.push(text),
+    info: (text: string) => said.push(text),
+  });
+  let away = true;
+  const starts: number[] = [];
+  const run = async () => {
+    starts.push(performance.now());
+    if (away) throw new TransientError('database.unavailable', 'the database cannot be reached');
+  };
+  const duties = startDuties(
+    ['a', 'b'].map((name) => ({ name, everySeconds: 0.02, run })),
+    log,
+  );
+  await during(duties, async () => {
+    await waitFor(() => expect(starts.length).toBe(8));
+    away = false;
+    await waitFor(() => expect(said).toHaveLength(2));
+  });
+  expect(said).toEqual(['the database cannot be reached; all duties wait for it', 'the database is back']);
+  // Each of the two: pauses of 40, 80 and 160 ms.
+  expect(starts[7]! - starts[0]!).toBeGreaterThan(270);
+});
+
+test('stopping waits for the run under way, tells it, and starts no other', async () => {
+  const release = Promise.withResolvers<void>();
+  let told: AbortSignal | undefined;
+  let runs = 0;
+  const run = async (signal: AbortSignal) => {
+    runs++;
+    told = signal;
+    await release.promise;
+  };
+  const duties = startDuties([{ name: 'a', everySeconds: 0, run }], silent);
+  await waitFor(() => expect(runs).toBe(1));
+  let stopped = false;
+  const stopping = duties.stop().then(() => {
+    stopped = true;
+  });
+  expect(told?.aborted).toBe(true);
+  await new Promise(setImmediate);
+  expect(stopped).toBe(false);
+  release.resolve();
+  await stopping;
+  expect(runs).toBe(1);
+});

@@ -1,0 +1,86 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import type { Database } from '../../services/platform/database.ts';
+import { TransientError } from '../../services/platform/errors.ts';
+import { competeForLead, type Leadership } from '../../services/scheduler/leadership.ts';
+import { silent } from '../broker/peers.ts';
+import { fixture } from './mesh.ts';
+
+const mesh = fixture();
+const waitFor = (check: () => void) => vi.waitFor(check, { timeout: 5_000, interval: 5 });
+
+const competing: Leadership[] = [];
+afterEach(() => Promise.all(competing.splice(0).map((one) => one.stop())));
+
+/** Competes with a lease of 0.3 s on the clock that only the test moves; `events` says when its duties were started and stopped. */
+function compete(holder: string, db: Database = mesh.db, seconds = 0.3) {
+  const events: string[] = [];
+  const leadership = competeForLead({
+    db,
+    clock: mesh.clock,
+    log: silent,
+    holder,
+    seconds,
+    lead() {
+      events.push('leads');
+      return { stop: async () => void events.push('stopped') };
+    },
+  });
+  competing.push(leadership);
+  return { leadership, events };
+}
+
+test('who loses the lease to another stops its duties', async () => {
+  const { leadership, events } = compete('a');
+  await waitFor(() => expect(leadership.leads).toBe(true));
+  await mesh.db.run("UPDATE leases SET holder = 'b', until = ?", [new Date(mesh.clock.now().epochMilliseconds + 60_000)]);
+  await waitFor(() => expect(events).toEqual(['leads', 'stopped']));
+  expect(leadership.leads).toBe(false);
+});
+
+test('who cannot renew leads on until the lease has run out, and again when the database is back', async () => {
+  let away = false;
+  let asked = 0;
+  const db: Database = {
+    ...mesh.db,
+    run: async (sql, params) => {
+      asked++;
+      if (away) throw new TransientError('database.unavailable', 'the database is away');
+      return await mesh.db.run(sql, params);
+    },
+  };
+  const { leadership, events } = compete('a', db);
+  await waitFor(() => expect(leadership.leads).toBe(true));
+  away = true;
+  const before = asked;
+  await waitFor(() => expect(asked).toBeGreaterThan(before + 2));
+  expect(events).toEqual(['leads']);
+  mesh.clock.advance({ milliseconds: 300 });
+  await waitFor(() => expect(events).toEqual(['leads', 'stopped']));
+  away = false;
+  await waitFor(() => expect(events).toEqual(['leads', 'stopped', 'leads']));
+});
+
+test('a leader that is known to be gone is followed before its lease ends', async () => {
+  await mesh.db.run("INSERT INTO leases (name, holder, until) VALUES ('scheduler', 'gone', ?)", [
+    new Date(mesh.clock.now().epochMilliseconds + 600_000),
+  ]);
+  const { leadership } = compete('b', mesh.db, 600);
+  await leadership.ended('gone');
+  await waitFor(() => expect(leadership.leads).toBe(true));
+});
+
+test('the end of one that does not lead, or of its own earlier life, changes nothing', async () => {
+  const first = compete('a');
+  await waitFor(() => expect(first.leadership.leads).toBe(true));
+  await first.leadership.ended('a');
+  await first.leadership.ended('b');
+  expect(await mesh.db.rows('SELECT holder FROM leases')).toEqual([{ holder: 'a' }]);
+});
+
+test('who stops, stops its duties before the lease is free', async () => {
+  const { leadership, events } = compete('a');
+  await waitFor(() => expect(leadership.leads).toBe(true));
+  await leadership.stop();
+  expect(events).toEqual(['leads', 'stopped']);
+  expect(await mesh.db.rows('SELECT holder FROM leases')).toEqual([]);
+});

@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import type { MqttClient } from 'mqtt';
+import { beforeEach, expect, test, vi } from 'vitest';
+import type { EmbeddedBroker } from '../../broker/embedded.ts';
+import { complete } from '../../services/jobs/finish.ts';
+import type { Change } from '../../services/jobs/job.ts';
+import { listInstances, reportInstance } from '../../services/jobs/read.ts';
+import { TransientError } from '../../services/platform/errors.ts';
+import { encodeMessage } from '../../services/platform/messages.ts';
+import { watchForDeaths } from '../../services/scheduler/rescue.ts';
+import { join, silent } from '../broker/peers.ts';
+import { closing, openBus, startEmbedded } from '../platform/brokers.ts';
+import { fixture } from './mesh.ts';
+
+const mesh = fixture();
+// A broker a test: none remembers the deaths of another.
+let broker: EmbeddedBroker;
+beforeEach(async () => {
+  broker = closing(await startEmbedded());
+});
+
+const waitFor = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 5_000, interval: 5 });
+
+function presence(instance: string, session: string, state: 'online' | 'offline', service = 'worker') {
+  const said = encodeMessage('presence', { service, instance, state, session, version: '0.1.0', at: mesh.clock.now().toString() });
+  return { topic: said.topic, payload: Buffer.from(said.payload), qos: said.qos, retain: said.retain };
+}
+
+async function say(client: MqttClient, ...args: Parameters<typeof presence>): Promise<void> {
+  const { topic, payload, ...options } = presence(...args);
+  await client.publishAsync(topic, payload, options);
+}
+
+/** A worker as the broker sees it: connected, with its will, and online. */
+async function connectWorker(instance: string, session: string): Promise<MqttClient> {
+  const { client } = await join(broker.port, 'service', {
+    clientId: `raw-${instance}-${session}`,
+    will: presence(instance, session, 'offline'),
+  });
+  await say(client, instance, session, 'online');
+  return client;
+}
+
+/** Watches for deaths until the test ends; gives what it announced and which schedulers it reported as ended. */
+async function watch(ledger = mesh.ledger()) {
+  const told: Change[] = [];
+  const ended: string[] = [];
+  const bus = openBus(broker.port);
+  const rescuer = watchForDeaths({
+    bus,
+    ledger,
+    log: silent,
+    tell: (changes) => told.push(...changes),
+    schedulerEnded: async (instance) => {
+      ended.push(instance);
+    },
+  });
+  await bus.online();
+  return { told, ended, rescuer };
+}
+
+test("a killed worker's job is ready again within half a second", async () => {
+  const ledger = mesh.ledger();
+  const { told } = await watch(ledger);
+  const worker = await connectWorker('w1', randomUUID());
+  const [id] = await mesh.add(ledger, {});
+  await mesh.run(ledger, 'w1');
+
+  const killed = performance.now();
+  worker.stream.destroy();
+  await waitFor(async () => expect(await mesh.state(id!)).toBe('ready'));
+
+  expect(performance.now() - killed).toBeLessThan(500);
+  expect(told).toMatchObject([{ id, state: 'ready', worker: 'w1', reason: 'worker w1 went offline' }]);
+});
+
+test('the jobs of other workers are left alone', async () => {
+  const ledger = mesh.ledger();
+  const { told } = await watch(ledger);
+  const worker = await connectWorker('w2', randomUUID());
+  const [other] = await mesh.add(ledger, {});
+  await mesh.run(ledger, 'w3');
+  const [own] = await mesh.add(ledger, {});
+  await mesh.run(ledger, 'w2');
+  worker.stream.destroy();
+  await waitFor(() => expect(told).toHaveLength(1));
+  expect(await mesh.state(own!)).toBe('ready');
+  expect(await mesh.state(other!)).toBe('running');
+});
+
+test('more jobs than one transaction takes are all given back', async () => {
+  const ledger = mesh.ledger();
+  const { told } = await watch(ledger);
+  const worker = await connectWorker('w4', randomUUID());
+  await mesh.add(ledger, ...Array.from({ length: 700 }, () => ({})));
+  await mesh.run(ledger, 'w4', 700);
+  worker.stream.destroy();
+  await waitFor(() => expect(told).toHaveLength(700));
+});
+
+test('after a false alarm the job runs elsewhere, and what the first worker made is refused', async () => {
+  const ledger = mesh.ledger();
+  const { told } = await watch(ledger);
+  const session = randomUUID();
+  const worker = await connectWorker('w5', session);
+  const [id] = await mesh.add(ledger, {});
+  const [first] = await mesh.run(ledger, 'w5');
+  worker.stream.destroy();
+  await connectWorker('w5', session);
+  await waitFor(() => expect(told).toHaveLength(1));
+  const [second] = await mesh.run(ledger, 'w6');
+
+  expect(second).toMatchObject({ id, attempt: 2 });
+  expect(await complete(ledger, 'w5', [{ job: first!, result: 'late' }])).toMatchObject({ changes: [], lost: [expect.anything()] });
+  expect((await complete(ledger, 'w6', [{ job: second!, result: 'kept' }])).lost).toEqual([]);
+  expect(await mesh.state(id!)).toBe('completed');
+});
+
+test('the death of an earlier life of a worker, remembered by the broker, takes nothing from the present one', async () => {
+  const ledger = mesh.ledger();
+  const { client } = await join(broker.port, 'service');
+  await say(client, 'w7', randomUUID(), 'offline');
+  const at = new Date(mesh.clock.now().epochMilliseconds);
+  await reportInstance(mesh.db, {
+    instance: 'w7',
+    service: 'worker',
+    session: randomUUID(),
+    capacity: 5,
+    running: 1,
+    started_at: at,
+    heartbeat_at: at,
+  });
+  const [id] = await mesh.add(ledger, {});
+  await mesh.run(ledger, 'w7');
+  const { ended } = await watch(ledger);
+  // Presence is handled one at a time: what was said before this is done.
+  await say(client, 'after-w7', randomUUID(), 'offline', 'scheduler');
+  await waitFor(() => expect(ended).toContain('after-w7'));
+  expect(await mesh.state(id!)).toBe('running');
+});
+
+test('a dead worker counts no longer among the instances', async () => {
+  const { told } = await watch();
+  const session = randomUUID();
+  const at = new Date(mesh.clock.now().epochMilliseconds);
+  await reportInstance(mesh.db, { instance: 'w8', service: 'worker', session, capacity: 5, running: 0, started_at: at, heartbeat_at: at });
+  (await connectWorker('w8', session)).stream.destroy();
+  await waitFor(async () => expect(await listInstances(mesh.db, new Date(0))).toEqual([]));
+  expect(told).toEqual([]);
+});
+
+test('a death during an outage of the database is made up for afterwards', async () => {
+  const ledger = mesh.ledger();
+  let away = true;
+  const refused: unknown[] = [];
+  const failing = {
+    ...ledger,
+    db: {
+      ...mesh.db,
+      rows: async <T>(sql: string, params?: readonly unknown[]): Promise<T[]> => {
+        if (away) {
+          refused.push(...(params ?? []));
+          throw new TransientError('database.unavailable', 'the database is away');
+        }
+        return await mesh.db.rows<T>(sql, params);
+      },
+    },
+  };
+  const { told, rescuer } = await watch(failing);
+  const worker = await connectWorker('w9', randomUUID());
+  const [id] = await mesh.add(ledger, {});
+  await mesh.run(ledger, 'w9');
+  worker.stream.destroy();
+  await waitFor(() => expect(refused).toContain('w9'));
+  expect(await mesh.state(id!)).toBe('running');
+  away = false;
+  await waitFor(async () => {
+    await rescuer.retry();
+    expect(told).toMatchObject([{ id, state: 'ready' }]);
+  });
+});

@@ -1,0 +1,125 @@
+import { expect, test } from 'vitest';
+import type { EnqueueAnswer } from '../../services/jobs/enqueue.ts';
+import { ManualClock } from '../../services/platform/clock.ts';
+import type { Config } from '../../services/platform/config/load.ts';
+import { runDueSchedules } from '../../services/scheduler/schedules.ts';
+import { silent } from '../broker/peers.ts';
+import { configOf } from './configuration.ts';
+import { fixture } from './mesh.ts';
+
+const mesh = fixture();
+
+const weekdays = { cron: '0 9 * * 1-5', time_zone: 'America/New_York', skip_holidays: false };
+const NAME = 'before the session';
+
+function scheduler(now: string, changes: Record<string, unknown> = {}) {
+  const clock = new ManualClock(now);
+  const config: Config = configOf({
+    'scheduler.schedules': [{ ...weekdays, name: NAME, job: 'fetch_portfolios', skip_holidays: true }],
+    'stock_jobs.data_fetch.batch_size': 2,
+    ...changes,
+  });
+  const announced: EnqueueAnswer[] = [];
+  const announcer = { enqueued: async (answers: readonly EnqueueAnswer[]) => void announced.push(...answers) };
+  const options = { ledger: mesh.ledger(config, clock), config, announcer, log: silent };
+  return { clock, announced, options, look: () => runDueSchedules(options) };
+}
+
+async function hold(...holdings: [user: string, symbol: string, quantity: number][]): Promise<void> {
+  await mesh.db.run('INSERT INTO holdings (user_id, symbol, quantity, imported_at) VALUES ?', [
+    holdings.map((one) => [...one, new Date(0)]),
+  ]);
+}
+
+const jobs = () =>
+  mesh.db.rows<{ type: string; symbol: string | null; state: string; level: number; payload: unknown }>(
+    'SELECT type, symbol, state, priority DIV 10000 AS level, payload FROM jobs JOIN job_details ON job_id = id ORDER BY type DESC, symbol, id',
+  );
+
+test('at its time every symbol that somebody holds or watches is queued once, in batches, and its analysis after them', async () => {
+  await hold(['ada', 'AAPL', 5], ['bob', 'AAPL', 1], ['bob', 'MSFT', 0], ['cyd', 'SPY', 2]);
+  const { clock, look, announced } = scheduler('2026-06-02T12:00:00Z');
+  await look();
+  clock.set('2026-06-02T13:00:00Z');
+  await look();
+  expect((await jobs()).map(({ payload, ...row }) => [row.type, row.state, row.level, row.symbol ?? payload])).toEqual([
+    ['batch_fetch', 'ready', 5, { symbols: ['AAPL', 'MSFT'] }],
+    ['batch_fetch', 'ready', 5, { symbols: ['SPY'] }],
+    ['analysis', 'blocked', 8, 'AAPL'],
+    ['analysis', 'blocked', 8, 'MSFT'],
+    ['analysis', 'blocked', 8, 'SPY'],
+  ]);
+  expect(announced.map(({ outcome }) => outcome)).toEqual(Array(5).fill('queued'));
+});
+
+test('a schedule that is new does not run for the time before it was known', async () => {
+  await hold(['ada', 'AAPL', 5]);
+  await scheduler('2026-06-02T13:10:00Z').look();
+  await scheduler('2026-06-02T13:10:01Z').look();
+  expect(await jobs()).toEqual([]);
+});
+
+test('a run that fell due while nobody led is made up for, once', async () => {
+  await hold(['ada', 'AAPL', 5]);
+  await scheduler('2026-06-02T12:00:00Z').look();
+  await scheduler('2026-06-02T13:45:00Z').look();
+  await scheduler('2026-06-02T13:45:02Z').look();
+  expect(await jobs()).toHaveLength(2);
+});
+
+test('a run that fell due more than an hour ago is skipped for good', async () => {
+  await hold(['ada', 'AAPL', 5]);
+  await scheduler('2026-06-02T12:00:00Z').look();
+  await scheduler('2026-06-02T15:00:00Z').look();
+  expect(await jobs()).toEqual([]);
+  expect(await mesh.db.rows('SELECT last_run_at FROM schedule_runs')).toEqual([{ last_run_at: new Date('2026-06-02T13:00:00Z') }]);
+});
+
+test('two schedulers that both believe that they lead start a run once', async () => {
+  await hold(['ada', 'AAPL', 5]);
+  const [one, other] = [scheduler('2026-06-02T12:00:00Z'), scheduler('2026-06-02T12:00:00Z')];
+  await one.look();
+  one.clock.set('2026-06-02T13:00:00Z');
+  other.clock.set('2026-06-02T13:00:00Z');
+  await Promise.all([one.look(), other.look()]);
+  expect([...one.announced, ...other.announced]).toHaveLength(2);
+});
+
+test('a run whose jobs cannot be written is due again, and nothing of it was kept', async () => {
+  await hold(['ada', 'AAPL', 5]);
+  const { clock, look, options } = scheduler('2026-06-02T12:00:00Z');
+  await look();
+  clock.set('2026-06-02T13:00:00Z');
+  const broken = { ...options, ledger: { ...options.ledger, types: {} } };
+  await expect(runDueSchedules(broken)).rejects.toThrow('no rules for job type');
+  expect(await jobs()).toEqual([]);
+  clock.advance({ minutes: 5 });
+  await look();
+  expect(await jobs()).toHaveLength(2);
+});
+
+test("one schedule's failure does not keep another from running", async () => {
+  await hold(['ada', 'AAPL', 5]);
+  const both = ['first', 'second'].map((name) => ({ ...weekdays, name, job: 'fetch_portfolios' }));
+  const { clock, look, options } = scheduler('2026-06-02T12:00:00Z', { 'scheduler.schedules': both });
+  await look();
+  clock.set('2026-06-02T13:00:00Z');
+  let calls = 0;
+  const db: typeof mesh.db = {
+    ...mesh.db,
+    transaction: (work) => (calls++ === 0 ? Promise.reject(new Error('the first one fails')) : mesh.db.transaction(work)),
+  };
+  await expect(runDueSchedules({ ...options, ledger: { ...options.ledger, db } })).rejects.toThrow('the first one fails');
+  expect(await jobs()).toHaveLength(2);
+});
+
+test('work that is under way is joined and not queued again', async () => {
+  await hold(['ada', 'AAPL', 5]);
+  const { clock, look, announced } = scheduler('2026-06-01T12:00:00Z');
+  await look();
+  clock.set('2026-06-01T13:00:00Z');
+  await look();
+  clock.set('2026-06-02T13:00:00Z');
+  await look();
+  expect(announced.map(({ outcome }) => outcome)).toEqual(['queued', 'queued', 'joined', 'joined']);
+});

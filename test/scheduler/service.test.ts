@@ -1,0 +1,228 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import type { EmbeddedBroker } from '../../broker/embedded.ts';
+import { systemClock } from '../../services/platform/clock.ts';
+import type { RunningService } from '../../services/platform/lifecycle.ts';
+import { freePort } from '../../services/platform/ports.ts';
+import { startSchedulerService } from '../../services/scheduler/service.ts';
+import { accounts, join, type Peer, silent } from '../broker/peers.ts';
+import { openBus, startEmbedded } from '../platform/brokers.ts';
+import { configOf } from './configuration.ts';
+import { fixture } from './mesh.ts';
+import type { Options } from './start-scheduler.ts';
+
+const mesh = fixture();
+let broker: EmbeddedBroker;
+beforeAll(async () => {
+  broker = await startEmbedded();
+});
+afterAll(() => broker.close());
+
+const waitFor = (check: () => void | Promise<void>, timeout = 10_000) => vi.waitFor(check, { timeout, interval: 10 });
+
+/** All intervals short; a lease that nobody waits for in vain. */
+const QUICK = {
+  'scheduler.lease': 1,
+  'scheduler.stats_interval': 0.05,
+  'scheduler.promote_interval': 0.02,
+  'scheduler.reap_interval': 0.02,
+  'scheduler.announce_interval': 0.05,
+};
+
+const running: RunningService[] = [];
+const children: ChildProcess[] = [];
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+  for (const one of running.splice(0)) await one.drain();
+});
+
+/** A scheduler in this process. */
+async function start(instance: string, changes: Record<string, unknown> = {}) {
+  const bus = openBus(broker.port, { service: 'scheduler', instance, version: '0.1.0' });
+  const config = configOf({ ...QUICK, ...changes });
+  const service = await startSchedulerService({
+    service: 'scheduler',
+    instance,
+    config,
+    log: silent,
+    clock: systemClock,
+    db: mesh.db,
+    bus,
+  });
+  running.push(service);
+  await bus.online();
+  return {
+    bus,
+    async stop(): Promise<void> {
+      running.splice(running.indexOf(service), 1);
+      await service.drain();
+      await bus.close();
+    },
+  };
+}
+
+/** A scheduler in a process of its own. */
+async function spawnScheduler(instance: string, changes: Record<string, unknown> = {}): Promise<ChildProcess> {
+  const options: Options = {
+    instance,
+    database: mesh.database.options,
+    broker: { port: broker.port, username: 'service', password: accounts.service!.password },
+    changes: { ...QUICK, ...changes },
+  };
+  const child = spawn(process.execPath, [fileURLToPath(new URL('start-scheduler.ts', import.meta.url)), JSON.stringify(options)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  children.push(child);
+  await once(child.stdout!, 'data');
+  return child;
+}
+
+async function holder(): Promise<string | undefined> {
+  const [row] = await mesh.db.rows<{ holder: string }>('SELECT holder FROM leases');
+  return row?.holder;
+}
+
+async function monitor(topic: string): Promise<Peer['heard']> {
+  const { client, heard } = await join(broker.port, 'monitor');
+  await client.subscribeAsync(topic, { qos: 1 });
+  return heard;
+}
+
+const ledger = () => mesh.ledger(configOf(QUICK), systemClock);
+
+test('of two schedulers one leads', async () => {
+  const figures = await monitor('mesh/stats');
+  await start('a');
+  await waitFor(async () => expect(await holder()).toBe('a'));
+  await start('b');
+  const before = figures.length;
+  await waitFor(() => expect(figures.length).toBeGreaterThan(before + 10));
+  expect(await holder()).toBe('a');
+});
+
+test('when the leader shuts down, another leads at once', async () => {
+  const first = await start('a', { 'scheduler.lease': 600 });
+  await waitFor(async () => expect(await holder()).toBe('a'));
+  await start('b', { 'scheduler.lease': 600 });
+  await first.stop();
+  await waitFor(async () => expect(await holder()).toBe('b'), 2_000);
+});
+
+test('when the leader is killed, its last will makes another one lead at once', async () => {
+  const child = await spawnScheduler('a', { 'scheduler.lease': 600 });
+  await waitFor(async () => expect(await holder()).toBe('a'));
+  await start('b', { 'scheduler.lease': 600 });
+  child.kill('SIGKILL');
+  await waitFor(async () => expect(await holder()).toBe('b'), 2_000);
+});
+
+test('a dead leader of which the broker knows nothing is followed when its lease ends', async () => {
+  await mesh.db.run("INSERT INTO leases (name, holder, until) VALUES ('scheduler', 'gone', ?)", [new Date(Date.now() + 400)]);
+  const figures = await monitor('mesh/stats');
+  await start('b');
+  expect(await holder()).toBe('gone');
+  await waitFor(() => expect(figures.length).toBeGreaterThan(0), 2_000);
+  expect(await holder()).toBe('b');
+});
+
+test('after SIGTERM nothing is left: no lease, no instance, and the process ends with 0', async () => {
+  const child = await spawnScheduler('a');
+  await waitFor(async () => expect(await holder()).toBe('a'));
+  await waitFor(async () =>
+    expect(await mesh.db.rows('SELECT instance, service FROM instances')).toEqual([{ instance: 'a', service: 'scheduler' }]),
+  );
+  child.kill('SIGTERM');
+  expect(await once(child, 'exit')).toEqual([0, null]);
+  expect(await holder()).toBeUndefined();
+  expect(await mesh.db.rows('SELECT instance FROM instances')).toEqual([]);
+});
+
+test('a job whose time has come is announced as ready', async () => {
+  await start('a');
+  const bells = await monitor('stock/fetch/AAPL');
+  const states = await monitor('jobs/+/status');
+  const [id] = await mesh.add(ledger(), { runAt: new Date(Date.now() + 300) });
+  await waitFor(() => expect(bells).not.toEqual([]));
+  expect(JSON.parse(bells[0]!.payload)).toMatchObject({ id, type: 'fetch', symbol: 'AAPL' });
+  await waitFor(() =>
+    expect(states.map(({ payload }) => JSON.parse(payload))).toContainEqual(expect.objectContaining({ id, state: 'ready' })),
+  );
+});
+
+test('a job whose bell was lost is announced again while it waits, and no longer once it runs', async () => {
+  await start('a');
+  const bells = await monitor('stock/fetch/AAPL');
+  const [id] = await mesh.add(ledger(), {});
+  await waitFor(() => expect(bells.length).toBeGreaterThan(2));
+  expect(JSON.parse(bells[0]!.payload).id).toBe(id);
+  await mesh.run(ledger(), 'w1');
+  const [other] = await mesh.add(ledger(), { symbol: 'MSFT' });
+  const others = await monitor('stock/fetch/MSFT');
+  await waitFor(() => expect(others).not.toEqual([]));
+  const before = bells.length;
+  await waitFor(() => expect(others.length).toBeGreaterThan(2));
+  expect(bells.length).toBe(before);
+  expect(JSON.parse(others[0]!.payload).id).toBe(other);
+});
+
+test('of many jobs that wait the most urgent hundred of a queue are announced again', async () => {
+  const ids = await mesh.add(ledger(), ...Array.from({ length: 150 }, (_, i) => ({ score: 1 - i / 1000 })));
+  const bells = await monitor('stock/fetch/AAPL');
+  await start('a', { 'scheduler.announce_interval': 0.001 });
+  await waitFor(() => expect(bells.length).toBeGreaterThan(250));
+  expect(new Set(bells.map(({ payload }) => JSON.parse(payload).id))).toEqual(new Set(ids.slice(0, 100)));
+});
+
+test('the figures are published, and a mesh without workers raises one alert, retained, that ends when one is there', async () => {
+  const figures = await monitor('mesh/stats');
+  await start('a');
+  await mesh.add(ledger(), { level: 5 });
+  await waitFor(() =>
+    expect(figures.map(({ payload }) => JSON.parse(payload))).toContainEqual(expect.objectContaining({ depth: { 5: 1 }, utilisation: 0 })),
+  );
+  const alerts = await monitor('alerts/+');
+  const told = () => alerts.map(({ payload }) => JSON.parse(payload)).filter(({ name }) => name === 'no_worker');
+  await waitFor(() => expect(told()).toMatchObject([{ state: 'raised', value: 0, threshold: 1 }]));
+
+  const now = new Date();
+  await mesh.db.run('INSERT INTO instances (instance, service, session, capacity, started_at, heartbeat_at) VALUES (?)', [
+    ['w1', 'worker', crypto.randomUUID(), 5, now, now],
+  ]);
+  await waitFor(() => expect(told()).toMatchObject([{ state: 'raised' }, { state: 'cleared' }]));
+  await waitFor(async () => {
+    const late = await monitor('alerts/+');
+    await waitFor(
+      () =>
+        expect(late.map(({ payload, retain }) => ({ ...JSON.parse(payload), retain }))).toContainEqual(
+          expect.objectContaining({ name: 'no_worker', state: 'cleared', retain: true }),
+        ),
+      500,
+    );
+  });
+});
+
+test('with monitoring switched off there are figures and no alerts', async () => {
+  const figures = await monitor('mesh/stats');
+  await start('a', { 'monitoring.enabled': false });
+  await waitFor(() => expect(figures.length).toBeGreaterThan(5));
+  expect(await mesh.db.rows('SELECT name FROM alerts')).toEqual([]);
+});
+
+test('it answers on the port of the configuration', async () => {
+  const port = await freePort();
+  await start('a', { 'monitoring.port': port });
+  const answer = await fetch(`http://127.0.0.1:${port}/healthz`);
+  expect(answer.status).toBe(200);
+});
+
+test('while the broker is away jobs move on all the same', async () => {
+  const bus = openBus(await freePort(), { service: 'scheduler', instance: 'deaf', version: '0.1.0' });
+  const config = configOf(QUICK);
+  running.push(
+    await startSchedulerService({ service: 'scheduler', instance: 'deaf', config, log: silent, clock: systemClock, db: mesh.db, bus }),
+  );
+  const [id] = await mesh.add(ledger(), { runAt: new Date(Date.now() + 100) });
+  await waitFor(async () => expect(await mesh.state(id!)).toBe('ready'));
+});

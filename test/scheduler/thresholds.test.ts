@@ -1,0 +1,85 @@
+import { expect, test } from 'vitest';
+import type { Figures } from '../../services/scheduler/figures.ts';
+import type { StaleData } from '../../services/scheduler/stale.ts';
+import { judgeAll } from '../../services/scheduler/thresholds.ts';
+import { configOf } from './configuration.ts';
+
+const none = { ready: 0, running: 0, scheduled: 0, blocked: 0 };
+const ledger: Figures['ledger'] = {
+  depth: {},
+  queues: [{ queue: 'foreground', ...none, oldest_s: null }],
+  states: {},
+  completed_last_minute: 0,
+  failed_last_minute: 0,
+  enqueued_last_minute: 0,
+  failed: 0,
+};
+const quiet: Figures = { at: new Date(0), ledger, workers: { online: 1, slots: 5, busy: 0 }, utilisation: 0, latencies: [] };
+const fresh: StaleData = { symbols: [], oldestHours: 0 };
+
+/** The names of the limits that are not kept. */
+const beyond = (figures: Partial<Figures>, stale = fresh) =>
+  judgeAll({ ...quiet, ...figures }, stale, configOf())
+    .filter((one) => one.beyond)
+    .map(({ name }) => name);
+
+test('a quiet mesh keeps every limit', () => {
+  expect(beyond({})).toEqual([]);
+});
+
+test.each([
+  [{ 1: 400, 8: 600 }, []],
+  [{ 1: 401, 8: 600 }, ['max_queue_depth']],
+])('with %o waiting jobs a limit of 1000 gives %o', (depth, names) => {
+  expect(beyond({ ledger: { ...ledger, depth } })).toEqual(names);
+});
+
+test.each([
+  [600, []],
+  [601, ['max_job_age']],
+])('with a ready job that has waited %d s a limit of 600 gives %o', (oldest_s, names) => {
+  expect(beyond({ ledger: { ...ledger, queues: [{ queue: 'foreground', ...none, oldest_s }] } })).toEqual(names);
+});
+
+test.each([
+  [7, 3, []],
+  [6, 4, ['min_worker_efficiency']],
+  [0, 4, []],
+  [0, 5, ['min_worker_efficiency']],
+])('with %d completed and %d failed jobs a share of 0.7 gives %o', (completed, failed, names) => {
+  expect(beyond({ ledger: { ...ledger, completed_last_minute: completed, failed_last_minute: failed } })).toEqual(names);
+});
+
+test.each([
+  [30, 5, []],
+  [31, 5, ['max_fetch_latency']],
+  [31, 4, []],
+])('with a percentile of %d s over %d answers a limit of 30 gives %o', (p95, answers, names) => {
+  expect(
+    beyond({
+      latencies: [
+        { source: 'cached', p95: 0.1, answers: 50 },
+        { source: 'yahoo_finance', p95, answers },
+      ],
+    }),
+  ).toEqual(names);
+});
+
+test('a mesh without workers is a fault of its own', () => {
+  expect(beyond({ workers: { online: 0, slots: 0, busy: 0 } })).toEqual(['no_worker']);
+});
+
+test('stale data names the symbols, and how many more there are', () => {
+  const symbols = Array.from({ length: 12 }, (_, i) => `S${i}`);
+  expect(beyond({}, { symbols, oldestHours: 5 })).toEqual(['stale_data']);
+  const [said] = judgeAll(quiet, { symbols, oldestHours: 5 }, configOf()).filter(({ name }) => name === 'stale_data');
+  expect(said).toMatchObject({ value: 5, threshold: 2 });
+  expect(said!.text).toBe(
+    '12 held symbols have price data older than 2 h (portfolio.stale_alert_hours): S0, S1, S2, S3, S4, S5, S6, S7, S8, S9 and 2 more',
+  );
+});
+
+test('every text names the key that sets the limit', () => {
+  const texts = judgeAll(quiet, fresh, configOf()).filter(({ name }) => name !== 'no_worker');
+  for (const { text } of texts) expect(text).toMatch(/\((monitoring\.thresholds|portfolio)\.\w+\)/);
+});

@@ -1,0 +1,151 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Handler, Outcome } from '../../services/worker/handler.ts';
+import { silent } from '../broker/peers.ts';
+import { closing, openBus, startEmbedded } from '../platform/brokers.ts';
+import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { fetching, nothing, openWorkshop, sweep, type Workshop } from './workshop.ts';
+
+let database: TestDatabase;
+let shop: Workshop;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  shop = openWorkshop(database.options);
+});
+afterEach(() => sweep(shop.db));
+afterAll(async () => {
+  await shop.db.close();
+  await database.drop();
+});
+
+/** A handler that waits, and the jobs that wait in it, in the order in which they came. */
+function waitingRoom(): { handler: Handler; inside: { id: string; leave: (outcome?: Outcome) => void }[] } {
+  const inside: { id: string; leave: (outcome?: Outcome) => void }[] = [];
+  return {
+    inside,
+    handler: fetching((_, { job }) => {
+      const { promise, resolve } = Promise.withResolvers<Outcome>();
+      inside.push({ id: job.id, leave: (outcome = nothing) => resolve(outcome) });
+      return promise;
+    }),
+  };
+}
+
+describe('claiming', () => {
+  test('a worker claims as many jobs as it has free slots, and the next as soon as one is done', async () => {
+    await shop.enqueue({}, {}, {}, {}, {});
+    const { handler, inside } = waitingRoom();
+    const worker = shop.worker([handler], { overrides: { 'worker.max_concurrent_jobs': 3 } });
+    await expect.poll(() => inside.length).toBe(3);
+    const states = async () => (await shop.jobs()).map(({ state }) => state);
+    expect(await states()).toEqual(['running', 'running', 'running', 'ready', 'ready']);
+    expect(worker.running()).toHaveLength(3);
+
+    inside[0]!.leave();
+    await expect.poll(() => inside.length).toBe(4);
+    expect(await states()).toEqual(['completed', 'running', 'running', 'running', 'ready']);
+  });
+
+  test('the load that is told is the number of handlers that run', async () => {
+    await shop.enqueue({}, {});
+    const { handler, inside } = waitingRoom();
+    const worker = shop.worker([handler]);
+    await expect.poll(() => worker.running().length).toBe(2);
+    for (const { leave } of inside) leave();
+    await expect.poll(() => worker.running().length).toBe(0);
+  });
+
+  test('100 jobs are all completed, in far fewer transactions than one each', async () => {
+    const ids = await shop.enqueue(...Array.from({ length: 100 }, () => ({})));
+    let commits = 0;
+    const transaction = shop.db.transaction.bind(shop.db);
+    const counted = { ...shop.db, transaction: (work: Parameters<typeof transaction>[0]) => (commits++, transaction(work)) };
+    Object.assign(shop.ledger, { db: counted });
+    const handler = fetching(async () => nothing);
+    const config = shop.config;
+    expect(config.worker.batch.size).toBe(100);
+    shop.worker([handler], { overrides: { 'worker.max_concurrent_jobs': 50 } });
+    for (const id of ids) await shop.reaches(id, 'completed');
+    expect((await shop.jobs()).map(({ attempt }) => attempt)).toEqual(Array(100).fill(1));
+    expect(commits).toBeLessThan(100);
+  });
+
+  test('a job of a type that this worker has no handler for stays ready for another worker, and does not stop the others', async () => {
+    const [foreign] = await shop.enqueue({ type: 'analysis' });
+    const [own] = await shop.enqueue({});
+    const worker = shop.worker([fetching(async () => nothing)]);
+    await shop.reaches(own!, 'completed');
+    await worker.drain(0);
+    expect(await shop.job(foreign!)).toMatchObject({ state: 'ready', attempt: 0 });
+  });
+
+  test('a job whose type nobody here knows is left alone', async () => {
+    const [unknown] = await shop.enqueue({ type: 'teleport' });
+    const [own] = await shop.enqueue({});
+    shop.worker([fetching(async () => nothing)]);
+    await shop.reaches(own!, 'completed');
+    expect(await shop.job(unknown!)).toMatchObject({ state: 'ready', attempt: 0 });
+  });
+
+  test('of the types that it could do a worker takes those that its configuration names', async () => {
+    const [fetch] = await shop.enqueue({});
+    const [analysis] = await shop.enqueue({ type: 'analysis' });
+    const done = fetching(async () => nothing);
+    const worker = shop.worker([done, { ...done, type: 'analysis' }], { overrides: { 'worker.supported_job_types': 'analysis' } });
+    await shop.reaches(analysis!, 'completed');
+    await worker.drain(0);
+    expect((await shop.job(fetch!)).state).toBe('ready');
+  });
+
+  test('two workers share the jobs, and each job runs once', async () => {
+    const ids = await shop.enqueue(...Array.from({ length: 60 }, () => ({})));
+    const runs: string[] = [];
+    const handler = fetching(async (_, { job }) => {
+      runs.push(job.id);
+      return nothing;
+    });
+    shop.worker([handler], { id: 'one' });
+    shop.worker([handler], { id: 'two' });
+    for (const id of ids) await shop.reaches(id, 'completed');
+    expect(runs.toSorted()).toEqual(ids.toSorted());
+    expect(new Set((await shop.jobs()).map(({ worker }) => worker))).toEqual(new Set(['one', 'two']));
+  });
+});
+
+describe('bells and polling', () => {
+  test('without a broker polling alone drains everything, dependents too', async () => {
+    const ids = await shop.enqueue(
+      ...Array.from({ length: 20 }, (_, number) => ({ dedupeKey: `fetch:${number}` })),
+      ...Array.from({ length: 20 }, (_, number) => ({ type: 'analysis', after: [`fetch:${number}`] })),
+    );
+    const done = fetching(async () => nothing);
+    shop.worker([done, { ...done, type: 'analysis' }]);
+    for (const id of ids) await shop.reaches(id, 'completed');
+  });
+
+  test('a bell wakes a worker that would not look for an hour', async () => {
+    const broker = closing(await startEmbedded());
+    const bus = openBus(broker.port, { service: 'worker' });
+    await bus.online();
+    const started = Promise.withResolvers<number>();
+    const handler = fetching(async () => {
+      started.resolve(performance.now());
+      return nothing;
+    });
+    const worker = shop.worker([handler], { bus, overrides: { 'worker.poll_interval': 3600 } });
+    const bells = bus.subscribe('job', { concurrency: 1 }, () => worker.wake());
+    await expect.poll(() => bus.report().subscriptions.length).toBeGreaterThan(0);
+
+    const { createAnnouncer } = await import('../../services/jobs/announce.ts');
+    const { enqueue } = await import('../../services/jobs/enqueue.ts');
+    const announcer = createAnnouncer({ bus, sql: shop.db, clock: shop.ledger.clock, log: silent });
+    const answers = await enqueue(shop.ledger, [
+      { type: 'fetch', symbol: 'BELL', payload: { symbol: 'BELL' }, level: 1, score: 0, why: { text: 'bell' }, triggeredBy: 'test', whenFull: 'refuse' },
+    ]);
+    const rung = performance.now();
+    await announcer.enqueued(answers);
+    // Two milliseconds on a machine with nothing else to do.
+    expect((await started.promise) - rung).toBeLessThan(500);
+    await bells.close();
+  });
+});

@@ -1,0 +1,148 @@
+/** What the worker's tests have in common: a ledger in a database of their own, workers with the handlers of a test, and what became of the jobs. */
+import { afterEach, expect } from 'vitest';
+import { z } from 'zod';
+import { type Announcer, createAnnouncer } from '../../services/jobs/announce.ts';
+import { enqueue, type JobRequest } from '../../services/jobs/enqueue.ts';
+import { idFromBytes, idToBytes } from '../../services/jobs/id.ts';
+import type { Ledger, State } from '../../services/jobs/job.ts';
+import { ledgerOf } from '../../services/jobs/ledger.ts';
+import { symbolReader } from '../../services/market/reader.ts';
+import { type SourceChain, sourceChain } from '../../services/market/sources/chain.ts';
+import type { MarketSource } from '../../services/market/sources/source.ts';
+import type { Bus } from '../../services/platform/bus.ts';
+import { type Clock, systemClock } from '../../services/platform/clock.ts';
+import { type Config, loadConfig } from '../../services/platform/config/load.ts';
+import { type Database, type DatabaseOptions, openDatabase } from '../../services/platform/database.ts';
+import { type Handler, handler, type JobContext, type Outcome } from '../../services/worker/handler.ts';
+import { startWorker, type Worker } from '../../services/worker/worker.ts';
+import { silent } from '../broker/peers.ts';
+
+export type Overrides = Record<string, unknown>;
+
+export function configWith(overrides: Overrides): Config {
+  const given = Object.entries(overrides).map(([key, value]) => [key, { value, option: 'test' }] as const);
+  return loadConfig({ environment: 'development', files: [], env: {}, overrides: Object.fromEntries(given) }).config;
+}
+
+export interface JobRow {
+  id: string;
+  state: State;
+  attempt: number;
+  maxAttempts: number;
+  worker: string | null;
+  code: string | null;
+  reason: string | null;
+  result: Record<string, unknown> | null;
+}
+
+export interface Workshop {
+  db: Database;
+  ledger: Ledger;
+  config: Config;
+  announcer: Announcer;
+  /** A worker that is drained without mercy at the end of the test. */
+  worker(handlers: readonly Handler[], options?: { id?: string; sources?: readonly MarketSource[]; bus?: Pick<Bus, 'publish' | 'state'>; overrides?: Overrides }): Worker;
+  /** Enqueues requests like `request()`; gives their ids. */
+  enqueue(...requests: readonly Partial<JobRequest>[]): Promise<string[]>;
+  job(id: string): Promise<JobRow>;
+  /** Waits until the job is in this state. */
+  reaches(id: string, state: State): Promise<JobRow>;
+  jobs(): Promise<JobRow[]>;
+}
+
+const drains: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  await Promise.all(drains.splice(0).map((drain) => drain()));
+});
+
+/** A bus that reaches nobody: polling finds the jobs. */
+export const offline = { publish: async () => {}, state: 'offline' as const };
+
+/** A ledger over a database; close its `db` at the end of the file. */
+export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {}, clock: Clock = systemClock): Workshop {
+  // Fast where the defaults would make a test wait; a test that is about one of these gives its own.
+  const settings: Overrides = { 'worker.poll_interval': 0.02, 'stock_jobs.data_fetch.retry_backoff': '30', ...overrides };
+  const config = configWith(settings);
+  const db = openDatabase(database);
+  const ledger = ledgerOf(db, clock, config);
+  const announcer = createAnnouncer({ bus: offline, sql: db, clock, log: silent });
+
+  const workshop: Workshop = {
+    db,
+    ledger,
+    config,
+    announcer,
+    worker(handlers, { id = `worker-${drains.length + 1}`, sources = [], bus = offline, overrides: own = {} } = {}) {
+      const ownConfig = configWith({ ...settings, ...own });
+      const chain = chainOf(sources, clock);
+      const worker = startWorker({
+        workerId: id,
+        ledger: ledgerOf(db, clock, ownConfig),
+        bus,
+        announcer: createAnnouncer({ bus, sql: db, clock, log: silent }),
+        sources: chain,
+        realSources: chainOf(
+          sources.filter(({ name }) => name !== 'simulated'),
+          clock,
+        ),
+        reader: symbolReader(db),
+        config: ownConfig,
+        log: silent,
+        handlers,
+      });
+      drains.push(() => worker.drain(0));
+      return worker;
+    },
+    async enqueue(...requests) {
+      const answers = await enqueue(ledger, requests.map(request));
+      return answers.map((answer) => {
+        if (answer.outcome === 'refused') throw new Error(answer.reason);
+        return answer.id;
+      });
+    },
+    async job(id) {
+      const [row] = await read(db, 'WHERE j.id = ?', [idToBytes(id)]);
+      if (row === undefined) throw new Error(`no job ${id}`);
+      return row;
+    },
+    async reaches(id, state) {
+      let row = await workshop.job(id);
+      await expect.poll(async () => (row = await workshop.job(id)).state, { timeout: 10_000, interval: 5 }).toBe(state);
+      return row;
+    },
+    jobs: () => read(db, ''),
+  };
+  return workshop;
+}
+
+async function read(db: Database, where: string, params: unknown[] = []): Promise<JobRow[]> {
+  const rows = await db.rows<Omit<JobRow, 'id' | 'result'> & { id: Buffer; result: string | null }>(
+    `SELECT j.id, j.state, j.attempt, j.max_attempts AS maxAttempts, j.worker_id AS worker, r.code, r.reason, CAST(r.result AS CHAR) AS result
+       FROM jobs j LEFT JOIN job_results r ON r.job_id = j.id ${where} ORDER BY j.id`,
+    params,
+  );
+  return rows.map((row) => ({ ...row, id: idFromBytes(row.id), result: row.result === null ? null : JSON.parse(row.result) }));
+}
+
+export function chainOf(sources: readonly MarketSource[], clock: Clock): SourceChain {
+  return sourceChain({ sources: [...sources], clock, timeoutMs: 10_000, breaker: { failures: 1000, openMs: 1000 } });
+}
+
+let numbers = 0;
+function request(changes: Partial<JobRequest>): JobRequest {
+  const symbol = changes.symbol ?? `T${++numbers}`;
+  return { type: 'fetch', symbol, payload: { symbol }, level: 1, score: 0.5, why: { text: 'test' }, triggeredBy: 'test', whenFull: 'refuse', ...changes };
+}
+
+/** Empties the tables that jobs and bars are in. */
+export async function sweep(db: Database): Promise<void> {
+  const tables = ['jobs', 'job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items', 'user_slots', 'slot_waits'];
+  for (const table of [...tables, 'bars', 'corporate_actions', 'symbols', 'analyses']) await db.run(`DELETE FROM ${table}`);
+}
+
+export const nothing: Outcome = { effects: [], result: {}, landed: [] };
+
+/** A handler of the type `fetch` whose payload may be anything. */
+export function fetching(run: (payload: { symbol: string }, context: JobContext) => Promise<Outcome>): Handler {
+  return handler('fetch', z.looseObject({ symbol: z.string() }), run);
+}
