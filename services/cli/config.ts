@@ -40,7 +40,7 @@ export async function show(
     print(
       table(rows, [
         { title: 'KEY', value: ({ key }) => key },
-        { title: 'VALUE', value: ({ value }) => textOf(value), flexible: true },
+        { title: 'VALUE', value: ({ value }) => textOf(value), flexible: 16 },
         {
           title: 'ORIGIN',
           value: ({ origin }) => origin,

@@ -5,6 +5,7 @@ import type { Change } from '../jobs/job.ts';
 import { parseSymbol } from '../market/symbol.ts';
 import { TransientError } from '../platform/errors.ts';
 import { plural } from './figures.ts';
+import { refuseUnknownType } from './jobs.ts';
 import { print, printJson } from './print.ts';
 import { type GlobalOptions, reachable, type Session, withSession } from './session.ts';
 
@@ -51,6 +52,7 @@ export async function redrive({
 }: Options & { type?: string | undefined; symbol?: string | undefined; state: NonNullable<RedriveFilter['state']> }): Promise<number> {
   const filter: RedriveFilter = { type, state, symbol: symbol === undefined ? undefined : parseSymbol(symbol) };
   return withSession(options, async (session) => {
+    refuseUnknownType(session.ledger, type);
     const changes: Change[] = [];
     const superseded: string[] = [];
     let told = true;

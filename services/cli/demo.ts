@@ -29,7 +29,11 @@ export async function demo(options: DemoOptions): Promise<number> {
         options,
       );
     });
-    return await Promise.race([done, mesh.failed.then(() => 1), new Promise<number>((resolve) => stopped.signal.addEventListener('abort', () => resolve(1)))]);
+    return await Promise.race([
+      done,
+      mesh.failed.then(() => 1),
+      new Promise<number>((resolve) => stopped.signal.addEventListener('abort', () => resolve(1))),
+    ]);
   } finally {
     await mesh.stop();
     if (own !== undefined) rmSync(own, { recursive: true, force: true });

@@ -28,15 +28,18 @@ export function report(error: unknown): void {
 }
 
 function linesOf(error: unknown): string[] {
-  switch (codeOf(error)) {
-    case 'database.unavailable':
-      return [
-        `${messageOf(error).replace(/; it is asked again$/, '')}; is stockmesh running? Start it with "npm start", or check database.* ("stockmesh config show database")`,
-      ];
+  const code = codeOf(error);
+  // The driver's own words where no `Database` stands between: the migrations.
+  if (code === 'database.unavailable' || (error as { syscall?: unknown } | null)?.syscall === 'connect') {
+    const why = messageOf(error).replace(/; it is asked again$/, '');
+    const what = why.startsWith('the database') ? why : `the database cannot be reached (${why})`;
+    return [`${what}; is stockmesh running? Start it with "npm start", or check database.* ("stockmesh config show database")`];
+  }
+  switch (code) {
     case 'ER_ACCESS_DENIED_ERROR':
     case 'ER_DBACCESS_DENIED_ERROR':
       return [
-        `the database refuses the account (${messageOf(error)}); check database.url or database.username and database.password ("stockmesh config show database")`,
+        `the database refuses the account (${messageOf(error)}); check database.url, or database.username and database.password ("stockmesh config show database")`,
       ];
     case 'ER_BAD_DB_ERROR':
       return [`the database server has no such database (${messageOf(error)}); create it, or correct database.url or database.database`];

@@ -134,6 +134,6 @@ const COLUMNS: Column<ReturnType<typeof summary>>[] = [
     title: 'OUTCOME',
     value: ({ outcome, state }) => (outcome === 'joined' ? `joined a ${state} job` : outcome),
     optional: 1,
-    flexible: true,
+    flexible: 16,
   },
 ];

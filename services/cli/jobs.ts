@@ -1,7 +1,7 @@
 /** `stockmesh jobs` and `stockmesh job`: what stands in the ledger. */
 import { parseJobId } from '../jobs/id.ts';
 import { listItems } from '../jobs/items.ts';
-import type { Queue, State } from '../jobs/job.ts';
+import type { Ledger, Queue, State } from '../jobs/job.ts';
 import { type JobDetail, type JobSummary, listJobs, readJob } from '../jobs/read.ts';
 import { parseSymbol } from '../market/symbol.ts';
 import { InputError } from '../platform/errors.ts';
@@ -27,12 +27,13 @@ export interface JobsOptions extends GlobalOptions {
 export async function jobs({ json, limit, state, queue, type, user, ...options }: JobsOptions): Promise<number> {
   const before = options.before === undefined ? undefined : parseJobId(options.before);
   const symbol = options.symbol === undefined ? undefined : parseSymbol(options.symbol);
-  return withSession(options, async ({ db }) => {
+  return withSession(options, async ({ db, ledger }) => {
+    refuseUnknownType(ledger, type);
     // One more than asked for tells whether there is a next page.
     const found = await listJobs(db, { state, queue, type, symbol, user, before, limit: limit + 1 });
     const page = found.slice(0, limit);
     const next = found.length > limit ? (page.at(-1)?.id ?? null) : null;
-    if (json) printJson({ jobs: page, next });
+    if (json) printJson({ jobs: page.map(({ id, ...rest }) => ({ id, ...rest })), next });
     else if (page.length === 0) print('no such jobs; "stockmesh login <user>" or "stockmesh fetch <symbol>" makes some');
     else {
       print(jobsTable(page, new Date()));
@@ -42,11 +43,17 @@ export async function jobs({ json, limit, state, queue, type, user, ...options }
   });
 }
 
+/** Errors: `InputError('job.unknown_type')`. */
+export function refuseUnknownType({ types }: Pick<Ledger, 'types'>, type: string | undefined): void {
+  if (type === undefined || Object.hasOwn(types, type)) return;
+  throw new InputError('job.unknown_type', `there are no jobs of type "${plain(type)}"; choose one of ${Object.keys(types).join(', ')}`);
+}
+
 function jobsTable(page: readonly JobSummary[], now: Date): string {
   const columns: Column<JobSummary>[] = [
     { title: 'ID', value: ({ id }) => id },
     { title: 'STATE', value: ({ state }) => state, paint: (text, { state }) => paintState(text, state) },
-    { title: 'TYPE', value: ({ type }) => type, optional: 3 },
+    { title: 'TYPE', value: ({ type }) => type },
     { title: 'SYMBOL', value: ({ symbol }) => symbol },
     { title: 'PRI', value: ({ priority }) => priority, align: 'right', optional: 4 },
     { title: 'TRY', value: ({ attempt, max_attempts }) => `${attempt}/${max_attempts}`, align: 'right', optional: 5 },
@@ -61,7 +68,7 @@ function jobsTable(page: readonly JobSummary[], now: Date): string {
     { title: 'USER', value: ({ user }) => user, optional: 7 },
     { title: 'WORKER', value: ({ worker }) => worker, optional: 9 },
     { title: 'QUEUE', value: ({ queue }) => queue, optional: 8 },
-    { title: 'REASON', value: ({ reason, blocked_on, run_at }) => reasonOf(reason, blocked_on, run_at, now), flexible: true, optional: 2 },
+    { title: 'REASON', value: ({ reason, blocked_on, run_at }) => reasonOf(reason, blocked_on, run_at, now), flexible: 12, optional: 1 },
   ];
   return table(page, columns);
 }
@@ -86,7 +93,6 @@ export async function job(text: string, options: GlobalOptions & { json?: boolea
         `there is no job ${id}; ended jobs are deleted after a while (jobs.cleanup_after_days), "stockmesh jobs" lists those that are there`,
       );
     const items = found.items.total === 0 ? [] : await listItems(db, id, { limit: options.json ? 1_000 : SHOWN_ITEMS });
-    // `items` counts by state, `item_list` has the first thousand.
     if (options.json) printJson({ ...found, item_list: items });
     else print([...sections(found, items)].join('\n'));
     return 0;
@@ -133,7 +139,7 @@ function* sections(found: JobDetail, items: Awaited<ReturnType<typeof listItems>
       },
       { title: 'WORKER', value: (one) => one.worker, optional: 3 },
       { title: 'CODE', value: (one) => one.code, optional: 1 },
-      { title: 'REASON', value: (one) => one.reason, flexible: true },
+      { title: 'REASON', value: (one) => one.reason, flexible: 16 },
     ]);
   if (found.items.total > 0) {
     const { total, ...counts } = found.items;
@@ -142,7 +148,7 @@ function* sections(found: JobDetail, items: Awaited<ReturnType<typeof listItems>
       { title: 'ITEM', value: ({ key }) => key },
       { title: 'STATE', value: ({ state }) => state, paint: (text, { state }) => (state === 'failed' ? paint('red', text) : text) },
       { title: 'ROWS', value: ({ rows }) => rows, align: 'right', optional: 1 },
-      { title: 'REASON', value: ({ reason }) => reason, flexible: true, optional: 0 },
+      { title: 'REASON', value: ({ reason }) => reason, flexible: 24, optional: 0 },
     ])}${items.length < total ? `… ${total - items.length} more\n` : ''}${total} items: ${counted.join(', ')}`;
   }
 }

@@ -155,13 +155,13 @@ const COLUMNS: Column<SymbolRow>[] = [
   { title: 'FETCH MS', value: ({ ms }) => ms, align: 'right', optional: 3 },
   { title: 'SIGNAL', value: ({ signal }) => signal, optional: 6, paint: (text) => paintSignal(text, text.split(' ')[0] as string) },
   { title: 'FRESH AFTER MS', value: ({ fresh }) => fresh, align: 'right', optional: 1 },
-  { title: 'NOTE', value: ({ note }) => note, optional: 0, flexible: true },
+  { title: 'NOTE', value: ({ note }) => note, optional: 0, flexible: 16 },
 ];
 
 function noteOf(job: LandedJob): string | null {
-  if (!hasEnded(job.state)) return `${job.type} is still ${job.state}`;
-  if (job.state !== 'completed')
-    return `${job.type} ${job.state.replaceAll('_', ' ')}${job.reason === null ? '' : `: ${plain(job.reason)}`}`;
+  const reason = job.reason === null ? '' : `: ${plain(job.reason)}`;
+  if (!hasEnded(job.state)) return `${job.type} is still ${job.state}${reason}`;
+  if (job.state !== 'completed') return `${job.type} ${job.state.replaceAll('_', ' ')}${reason}`;
   if (job.stale) return 'no source had newer data: what is stored is given again';
   return job.simulated ? 'made-up prices' : null;
 }

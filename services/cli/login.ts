@@ -26,7 +26,7 @@ export async function login(name: string, options: GlobalOptions & WaitOptions &
 async function loginOnly(session: Session, user: string, { json }: WaitOptions): Promise<number> {
   const at = new Date();
   await publish(await session.bus('hook'), user, at);
-  if (json) printJson({ user, published_at: at });
+  if (json) printJson({ user, published_at: at, ok: true });
   else print(`login of ${user} is published on events/login; "stockmesh jobs --user ${user}" shows what it causes`);
   return 0;
 }
@@ -85,12 +85,25 @@ async function answerTo(sql: Sql, user: string, at: Date, bell: Promise<void>, s
     );
     if (row !== undefined) return { ...row, decisions: fromJson(row.decisions) as KeptDecision[] };
     const pause = delay(POLL_MS, undefined, { signal }).catch(() => undefined);
-    await (rung ? pause : Promise.race([pause, bell.then(() => (rung = true))]));
+    await (rung
+      ? pause
+      : Promise.race([
+          pause,
+          bell.then(() => {
+            rung = true;
+          }),
+        ]));
   }
   return undefined;
 }
 
-async function tell(session: Session, watch: Watch, at: Date, answers: readonly (Answer & { user: string })[], options: WaitOptions): Promise<number> {
+async function tell(
+  session: Session,
+  watch: Watch,
+  at: Date,
+  answers: readonly (Answer & { user: string })[],
+  options: WaitOptions,
+): Promise<number> {
   const sum = (key: 'total' | 'queued' | 'fresh'): number => answers.reduce((total, answer) => total + answer[key], 0);
   const decisions = answers.flatMap((answer) => answer.decisions);
   const ids = decisions.flatMap(({ fetch, analysis }) => [fetch?.id ?? [], analysis?.id ?? []].flat());
@@ -105,6 +118,13 @@ async function tell(session: Session, watch: Watch, at: Date, answers: readonly 
   const jobs = await untilLanded(session, watch, [...new Set(ids)]);
   const ends = jobs.flatMap(({ fresh_after_ms }) => fresh_after_ms ?? []);
   const elapsedMs = jobs.length === 0 ? Math.round(performance.now() - watch.startedAt) : Math.max(0, ...ends);
-  const user = answers.map((answer) => answer.user).join(',');
-  return conclude({ jobs, skipped, refused, elapsedMs }, options, { user, published_at: at, total: sum('total'), queued: sum('queued'), fresh: sum('fresh'), joined });
+  const users = answers.map(({ user }) => user);
+  return conclude({ jobs, skipped, refused, elapsedMs }, options, {
+    ...(users.length === 1 ? { user: users[0] } : { users }),
+    published_at: at,
+    total: sum('total'),
+    queued: sum('queued'),
+    fresh: sum('fresh'),
+    joined,
+  });
 }

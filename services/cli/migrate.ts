@@ -45,16 +45,20 @@ export async function down({ steps, yes, ...options }: Options & { steps: number
   return 0;
 }
 
-/** Which tables a way back drops, read from the migration itself. */
+/** What a way back drops, read from the migration itself. */
 async function lossOf(names: readonly string[]): Promise<string> {
-  const known = new Map((await migrations()).map((migration) => [migration.name, migration.down]));
-  const tables = names.flatMap((name) =>
-    [...(known.get(name) ?? '').matchAll(/DROP TABLE (?:IF EXISTS )?([\w`, ]+)/gi)].flatMap(([, list]) =>
-      (list as string).replaceAll('`', '').split(/, */),
-    ),
-  );
-  const lost = tables.length === 0 ? 'no table is dropped' : `all rows of ${tables.join(', ')} are lost`;
-  return `takes back ${plural(names.length, 'migration')} (${names.join(', ')}): ${lost}`;
+  const known = new Map((await migrations()).map(({ name, down: sql }) => [name, sql]));
+  const found = (what: RegExp): string[] =>
+    names.flatMap((name) =>
+      [...(known.get(name) ?? '').matchAll(what)].flatMap(([, list]) => (list as string).replaceAll('`', '').split(/, */)),
+    );
+  const tables = found(/DROP TABLE (?:IF EXISTS )?([\w`, ]+)/gi);
+  const columns = found(/DROP COLUMN ([\w`]+)/gi);
+  const lost = [
+    ...(tables.length === 0 ? [] : [`all rows of ${tables.join(', ')} are lost`]),
+    ...(columns.length === 0 ? [] : [`all values of ${columns.join(', ')} are lost`]),
+  ];
+  return `takes back ${plural(names.length, 'migration')} (${names.join(', ')}): ${lost.join(', ') || 'no table and no column is dropped'}`;
 }
 
 async function agreed(loss: string): Promise<boolean> {

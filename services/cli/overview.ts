@@ -70,7 +70,7 @@ export function workerTable(lines: readonly WorkerLine[], now: Date, width?: num
     lines,
     [
       { title: 'SERVICE', value: ({ instance, first }) => (first ? instance.service : '') },
-      { title: 'INSTANCE', value: ({ instance, first }) => (first ? instance.instance : ''), flexible: true },
+      { title: 'INSTANCE', value: ({ instance, first }) => (first ? instance.instance : ''), flexible: 12 },
       {
         title: 'BUSY',
         value: ({ instance, first, job }) => (first ? `${Math.max(instance.running, job === undefined ? 0 : 1)}/${instance.capacity}` : ''),

@@ -78,7 +78,7 @@ const COLUMNS: Column<Position>[] = [
     paint: (text, { signal }) => paintSignal(text, signal?.signal ?? null),
     optional: 1,
   },
-  { title: 'FRESHNESS', value: ({ price }) => price.reason, flexible: true, optional: 0 },
+  { title: 'FRESHNESS', value: ({ price }) => price.reason, flexible: 40, optional: 9 },
 ];
 
 /** Sums by currency, since there are no rates; null where the currency is unknown. */

@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import packageJson from '../../package.json' with { type: 'json' };
 import { QUEUES, STATES } from '../jobs/job.ts';
 import { exitCodeOf, report, WRONG_USE } from './failure.ts';
+import { offerJson } from './json-keys.ts';
 import type { GlobalOptions } from './session.ts';
 
 /** Runs one command line; the exit code: 0, 1 when it failed, 2 when it was used wrongly. Errors are on standard error by then. */
@@ -55,7 +56,6 @@ function commands(finish: (code: number) => void): Command {
     .option('--source <names>', 'market sources in the order in which they are asked, separated by commas')
     .option('--lean-path <folder>', 'a QuantConnect Lean data folder')
     .addOption(new Option('--timeout <seconds>', 'longest wait for all to be fresh').argParser(upTo(86_400)).default(120))
-    .addOption(json())
     .action(async (options) => finish(await (await import('./demo.ts')).demo(all(options))));
   program
     .command('service')
@@ -90,25 +90,21 @@ function commands(finish: (code: number) => void): Command {
     .option('--type <type>', 'only jobs of this type, such as fetch or analysis')
     .addOption(new Option('--limit <n>', 'at most so many').argParser(upTo(1_000)).default(20))
     .option('--before <id>', 'only jobs older than this one: the next page')
-    .addOption(json())
     .action(async (options) => finish(await (await import('./jobs.ts')).jobs(all(options))));
   program
     .command('job')
     .argument('<id>')
     .description('show one job: why it has its priority, its attempts, its items, its result')
-    .addOption(json())
     .action(async (id, options) => finish(await (await import('./jobs.ts')).job(id, all(options))));
   program
     .command('cancel')
     .argument('<id>')
     .description('cancel a job that has not ended')
-    .addOption(json())
     .action(async (id, options) => finish(await (await import('./control.ts')).cancel(id, all(options))));
   program
     .command('retry')
     .argument('<id>')
     .description('start an ended job again, or a scheduled one now')
-    .addOption(json())
     .action(async (id, options) => finish(await (await import('./control.ts')).retry(id, all(options))));
   program
     .command('redrive')
@@ -120,7 +116,6 @@ function commands(finish: (code: number) => void): Command {
         .choices(['failed', 'expired', 'cancelled', 'completed_with_errors'])
         .default('failed'),
     )
-    .addOption(json())
     .action(async (options) => finish(await (await import('./control.ts')).redrive(all(options))));
 
   program.commandsGroup('Look:');
@@ -130,25 +125,21 @@ function commands(finish: (code: number) => void): Command {
     .argument('<csv>', 'file with the columns user,symbol,quantity,cost; - for standard input')
     .description('replace the portfolios of the users that a file names')
     .option('--user <user>', 'all lines are of this user; the file needs no such column')
-    .addOption(json())
     .action(async (file, options) => finish(await (await import('./portfolio.ts')).importPortfolio(file, all(options))));
   portfolio
     .command('show')
     .argument('<user>')
     .description('show what a user holds, what it is worth, and how fresh that is')
-    .addOption(json())
     .action(async (user, options) => finish(await (await import('./portfolio.ts')).showPortfolio(user, all(options))));
   program
     .command('symbol')
     .argument('<symbol>')
     .description('show what is known of a symbol, where from, and how fresh it is')
     .option('--indicators', 'with the value of each indicator')
-    .addOption(json())
     .action(async (symbol, options) => finish(await (await import('./symbol.ts')).symbol(symbol, all(options))));
   program
     .command('stats')
     .description('show the mesh in figures: queues, rates, workers, alerts')
-    .addOption(json())
     .action(async (options) => finish(await (await import('./stats.ts')).stats(all(options))));
   program
     .command('top')
@@ -160,19 +151,16 @@ function commands(finish: (code: number) => void): Command {
   migrate
     .command('up')
     .description('apply the migrations that are missing')
-    .addOption(json())
     .action(async (options) => finish(await (await import('./migrate.ts')).up(all(options))));
   migrate
     .command('down')
     .description('take the newest migrations back; the rows of their tables are lost')
     .option('--steps <n>', 'how many', count, 1)
     .option('--yes', 'without asking')
-    .addOption(json())
     .action(async (options) => finish(await (await import('./migrate.ts')).down(all(options))));
   migrate
     .command('status')
     .description('list all migrations and when each was applied')
-    .addOption(json())
     .action(async (options) => finish(await (await import('./migrate.ts')).status(all(options))));
   const config = program.command('config').description('the configuration');
   config
@@ -184,22 +172,19 @@ function commands(finish: (code: number) => void): Command {
     .command('show')
     .argument('[key]', 'a key, or the section that is of interest')
     .description('show the effective value of each key and where it comes from')
-    .addOption(json())
     .action(async (key, options) => finish(await (await import('./config.ts')).show(key, all(options))));
   program
     .command('asyncapi')
     .description('print what the services say over MQTT, as an AsyncAPI document')
     .action(async () => finish(await (await import('./asyncapi.ts')).asyncapi()));
+  offerJson(program);
   return program;
 }
-
-const json = (): Option => new Option('--json', 'for scripts: one JSON document');
 
 function waiting(command: Command): Command {
   return command
     .option('--wait', 'until it is done: show progress, then what landed')
-    .addOption(new Option('--timeout <seconds>', 'longest wait; the jobs go on').argParser(upTo(86_400)).default(120))
-    .addOption(json());
+    .addOption(new Option('--timeout <seconds>', 'longest wait; the jobs go on').argParser(upTo(86_400)).default(120));
 }
 
 function collect(value: string, before: readonly string[] = []): string[] {

@@ -66,7 +66,7 @@ function liveProgress(out: NodeJS.WriteStream): Progress {
         ? block([...jobs.values()], frame, now, width, out)
         : waitingFor === undefined
           ? []
-          : [`${frame} ${waitingFor.text} ${span(now - waitingFor.since)}`];
+          : [`${frame} ${waitingFor.text}${timeOf(now - waitingFor.since)}`];
     out.write(erase() + lines.map((line) => `${line}\n`).join(''));
     drawn = lines.length;
   };
@@ -91,6 +91,11 @@ function liveProgress(out: NodeJS.WriteStream): Progress {
       drawn = 0;
     },
   };
+}
+
+/** Nobody counts milliseconds that flash by. */
+function timeOf(ms: number): string {
+  return ms < WORTH_A_LINE_MS ? '' : ` ${span(ms)}`;
 }
 
 /** Running jobs first, then those that wait, then what has ended, as many as fit; a last line counts them all. */

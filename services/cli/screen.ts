@@ -7,8 +7,9 @@ export interface Screen {
   close(): void;
 }
 
-const ENTER = '\x1b[?1049h\x1b[?25l';
-const LEAVE = '\x1b[?25h\x1b[?1049l';
+// No cursor, and no wrapping: what a very narrow terminal cannot show is cut by itself.
+const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l';
+const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
 
 export function openScreen({ onKey }: { onKey: (key: string) => void }): Screen {
   const { stdin, stdout } = process;

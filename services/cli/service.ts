@@ -12,14 +12,19 @@ interface ServiceDefinition {
 const SERVICES: Record<string, ServiceDefinition> = {
   worker: { load: async () => (await import('../worker/service.ts')).startWorkerService },
   scheduler: { load: async () => (await import('../scheduler/service.ts')).startSchedulerService },
-  'portfolio-priority': { load: async () => (await import('../portfolio-priority/service.ts')).startPortfolioPriorityService, persistent: true },
+  'portfolio-priority': {
+    load: async () => (await import('../portfolio-priority/service.ts')).startPortfolioPriorityService,
+    persistent: true,
+  },
 };
 
 /** Runs until it is stopped; resolves with the exit code. Errors: `InputError('service.unknown')` and those of `runService`. */
 export async function service(name: string, options: GlobalOptions & { instance?: string | undefined }): Promise<number> {
   const definition = SERVICES[name];
-  if (definition === undefined) throw new InputError('service.unknown', `there is no service "${name}"; choose one of ${Object.keys(SERVICES).join(', ')}`);
+  if (definition === undefined)
+    throw new InputError('service.unknown', `there is no service "${name}"; choose one of ${Object.keys(SERVICES).join(', ')}`);
   const { loaded, dataFolder } = loadFor(options);
-  const instance = options.instance ?? (name === 'worker' ? (loaded.config.worker.worker_id ?? undefined) : definition.persistent ? name : undefined);
+  const instance =
+    options.instance ?? (name === 'worker' ? (loaded.config.worker.worker_id ?? undefined) : definition.persistent ? name : undefined);
   return runService(name, { loaded, dataFolder, instance, persistent: definition.persistent, start: await definition.load() });
 }

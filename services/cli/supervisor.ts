@@ -37,7 +37,9 @@ export function supervise(
       child.once('message', () => firstReady.resolve());
       const how = await ended;
       children.delete(label);
-      firstReady.reject(new ConfigError('mesh.service_failed', `${label} did not start (${how})${lastWords() === '' ? '' : `: ${lastWords()}`}`));
+      firstReady.reject(
+        new ConfigError('mesh.service_failed', `${label} did not start (${how})${lastWords() === '' ? '' : `: ${lastWords()}`}`),
+      );
       if (stopping) return;
       if (performance.now() - bornAt > SETTLED_MS) deaths = 0;
       const pause = how === `exit code ${EXIT_RELOAD}` ? 0 : (RESTART_MS[Math.min(deaths, RESTART_MS.length - 1)] as number);
@@ -72,7 +74,11 @@ export function supervise(
   };
 }
 
-function spawnService(label: string, args: readonly string[], { main, onLine }: { main: string; onLine: (label: string, line: string) => void }) {
+function spawnService(
+  label: string,
+  args: readonly string[],
+  { main, onLine }: { main: string; onLine: (label: string, line: string) => void },
+) {
   const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   let last = '';
   for (const stream of [child.stdout, child.stderr])

@@ -97,7 +97,7 @@ const REASONS: Column<StoredSignal['reasons'][number]>[] = [
     paint: (text, { points }) => (points === 0 ? text : paint(points > 0 ? 'green' : 'red', text)),
   },
   { title: 'OF', value: ({ weight }) => weight, align: 'right', optional: 1 },
-  { title: 'OBSERVATION', value: ({ observation }) => observation, flexible: true },
+  { title: 'OBSERVATION', value: ({ observation }) => observation, flexible: 24 },
 ];
 
 function symbolJson(name: string, { state, price, analysis, signal }: Judged, bar: Bar | undefined, actions: readonly CorporateAction[]) {

@@ -9,15 +9,13 @@ export interface Column<Row> {
   align?: 'right';
   /** Colours the cell, padding excluded. */
   paint?: (text: string, row: Row) => string;
-  /** Takes the width that is left, and is cut with `…` where that is less than it needs. */
-  flexible?: true;
+  /** Takes the width that is left, at least so many cells, and is cut with `…` where that is less than it needs. */
+  flexible?: number;
   /** On a narrow terminal the column with the largest number goes first; without one it stays. A column with nothing in it goes on any terminal. */
   optional?: number;
 }
 
 const GAP = '  ';
-/** A flexible column narrower than this says too little. */
-const LEAST_FLEXIBLE = 16;
 /** Columns that a terminal shows two cells wide: the East Asian wide ranges and pictures. */
 const WIDE =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}|[\u{20000}-\u{3fffd}]/u;
@@ -63,8 +61,7 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
     .map((column) => ({ column, cells: rows.map((row) => cell(column.value(row))) }))
     .filter(({ column, cells }) => column.optional === undefined || cells.some((text) => text !== '–' && text !== ''))
     .map((one) => ({ ...one, natural: Math.max(textWidth(one.column.title), ...one.cells.map(textWidth)) }));
-  const least = ({ column, natural }: { column: Column<Row>; natural: number }) =>
-    column.flexible ? Math.min(natural, LEAST_FLEXIBLE) : natural;
+  const least = ({ column, natural }: { column: Column<Row>; natural: number }) => Math.min(natural, column.flexible ?? natural);
   const total = (of: typeof filled, measure: (one: (typeof filled)[number]) => number) =>
     of.reduce((sum, one) => sum + measure(one), GAP.length * (of.length - 1));
 
@@ -77,13 +74,18 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
   }
   let excess = Math.max(0, total(shown, ({ natural }) => natural) - width);
   const laid = shown.map((one) => {
-    const given = one.column.flexible ? Math.min(excess, one.natural - least(one)) : 0;
+    const given = Math.min(excess, one.natural - least(one));
     excess -= given;
     return { ...one, width: one.natural - given };
   });
 
   const line = (parts: string[]): string => `${parts.join(GAP).trimEnd()}\n`;
-  const head = line(laid.map(({ column, width: cells }) => paint('bold', pad(column.title, cells, column.align))));
+  const head = line(
+    laid.map(({ column, width: room }) => {
+      const blanks = ' '.repeat(room - textWidth(column.title));
+      return column.align === 'right' ? blanks + paint('bold', column.title) : paint('bold', column.title) + blanks;
+    }),
+  );
   const body = rows.map((row, index) =>
     line(
       laid.map(({ column, cells, width: room }) => {

@@ -8,7 +8,7 @@ import { span } from './figures.ts';
 import { type Overview, QUEUE_COLUMNS, readOverview, summaryLine, workerLines, workerTable } from './overview.ts';
 import { openScreen } from './screen.ts';
 import { type GlobalOptions, type Session, withSession } from './session.ts';
-import { clip, plain, table, textWidth } from './table.ts';
+import { clip, plain, table } from './table.ts';
 
 const REFRESH_MS = 1_000;
 const LINE_MS = 5_000;
@@ -23,7 +23,7 @@ export async function top(options: GlobalOptions): Promise<number> {
     const end = (): void => stop.abort();
     process.once('SIGINT', end).once('SIGTERM', end).once('SIGHUP', end);
     try {
-      await (process.stdout.isTTY ? live(session, bus, stop) : lines(session, bus, stop));
+      await (process.stdout.isTTY && process.env.TERM !== 'dumb' ? live(session, bus, stop) : lines(session, bus, stop));
     } finally {
       process.off('SIGINT', end).off('SIGTERM', end).off('SIGHUP', end);
     }
@@ -61,7 +61,6 @@ interface FeedLine {
 
 async function live(session: Session, bus: Bus, stop: AbortController): Promise<void> {
   const feed: FeedLine[] = [];
-  const symbolOf = new Map<string, string>();
   const tell = (text: string, state?: FeedLine['state']): void => {
     feed.unshift({ at: new Date().toISOString().slice(11, 19), text: plain(text), ...(state === undefined ? {} : { state }) });
     feed.length = Math.min(feed.length, FEED);
@@ -71,13 +70,10 @@ async function live(session: Session, bus: Bus, stop: AbortController): Promise<
       `stock/${params.area}/${params.key}  priority ${body.priority}, ${body.triggered_by}${body.user === undefined ? '' : ` ${body.user}`}`,
     );
   });
-  bus.subscribe('status', { concurrency: 1 }, ({ body }) => {
-    const what = `${body.type}${body.symbol === undefined ? '' : ` ${body.symbol}`}`;
-    symbolOf.set(body.id, what);
-    tell(
-      `jobs/${body.id}/status  ${what} ${body.state}${body.worker === undefined ? '' : ` on ${body.worker}`}${body.reason === undefined ? '' : `: ${body.reason}`}`,
-      body.state,
-    );
+  bus.subscribe('status', { concurrency: 1 }, ({ body: { id, type, symbol, state, worker, reason } }) => {
+    const what = `${symbol === undefined ? '' : `${symbol} `}${type} ${state.replaceAll('_', ' ')}`;
+    // The id last: on a narrow terminal it is what can be missed.
+    tell(`jobs  ${what}${worker === undefined ? '' : ` on ${worker}`}${reason === undefined ? '' : `: ${reason}`}  ${id}`, state);
   });
 
   const screen = openScreen({ onKey: (key) => (key === 'q' || key === 'Q' || key === '\x03') && stop.abort() });
@@ -97,10 +93,8 @@ async function live(session: Session, bus: Bus, stop: AbortController): Promise<
 
 /** The lines of one picture, exactly as many as there are rows at most. */
 function frame(seen: Overview | string, bus: Bus, feed: readonly FeedLine[], columns: number, rows: number): string[] {
-  const broker =
-    bus.state === 'online'
-      ? paint('green', 'broker online')
-      : paint('yellow', `broker away (${bus.report().reason}): shown by polling, no feed`);
+  const away = bus.state === 'offline';
+  const broker = away ? paint('yellow', 'broker away: by polling, no feed') : paint('green', 'broker online');
   const head = `${paint('bold', 'stockmesh top')}  ${new Date().toISOString().slice(11, 19)} UTC  ${broker}`;
   const keys = paint('dim', 'q quits');
   if (typeof seen === 'string') return [head, '', paint('red', clip(plain(seen), columns)), '', keys];
@@ -134,14 +128,10 @@ function frame(seen: Overview | string, bus: Bus, feed: readonly FeedLine[], col
     const line = clip(text, Math.max(8, columns - at.length - 2));
     return `${paint('dim', at)}  ${state === undefined ? line : paintState(line, state)}`;
   });
-  const quiet =
-    bus.state === 'online' && told.length === 0 && feedRows > 0
-      ? [paint('dim', 'nothing has happened yet: try "stockmesh login alice" elsewhere')]
-      : [];
-  return [...fixed, ...told, ...quiet]
-    .slice(0, rows - 1)
-    .concat(keys)
-    .map((line) => (textWidth(line) > columns ? clip(line, columns) : line));
+  const note = away
+    ? paint('yellow', clip(plain(`the broker cannot be reached: ${bus.report().reason}`), columns))
+    : paint('dim', clip('nothing has happened yet: try "stockmesh login alice" elsewhere', columns));
+  return [...fixed, ...(told.length === 0 ? [note] : told)].slice(0, rows - 1).concat(keys);
 }
 
 function split(text: string): string[] {

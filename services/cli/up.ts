@@ -2,7 +2,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
 import { type Accounts, loadAccess } from '../../broker/access.ts';
 import { type EmbeddedBroker, startBroker } from '../../broker/embedded.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
@@ -11,6 +10,7 @@ import type { Override } from '../platform/config/load.ts';
 import { databaseOptions, removeRuntime, usesEmbedded, writeRuntime } from '../platform/connections.ts';
 import { openDatabase } from '../platform/database.ts';
 import { openDataFolder, type Secrets } from '../platform/datafolder.ts';
+import { createLogger } from '../platform/log.ts';
 import { rotatingFile } from '../platform/log-file.ts';
 import { assertPortFree } from '../platform/ports.ts';
 import { importOnce } from '../portfolio-priority/holdings.ts';
@@ -68,7 +68,14 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
     if (embedded.broker) await assertPortFree({ port: config.queue.mqtt.port, option: '--mqtt-port (queue.mqtt.port)' });
     if (embedded.database) await ensureInstalled({ need: ['mariadb'], yes: options.yes, print: steps.note });
     const writeLog = rotatingFile(logFile(folder.path), config.logging.max_size, config.logging.backup_count);
-    const log = pino({ level: 'info', base: { service: 'up' } }, { write: writeLog });
+    const log = createLogger({
+      ...config.logging,
+      format: 'json',
+      file: logFile(folder.path),
+      terminal: { write: () => undefined },
+      service: 'up',
+      instance: `up-${process.pid}`,
+    });
     const failed = Promise.withResolvers<string>();
 
     let database: EmbeddedDatabase | undefined;
@@ -117,7 +124,11 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
 
 /** One account a role, named like it. */
 function accountsOf({ mqtt }: Secrets): Accounts {
-  return { hook: { password: mqtt.hook, role: 'hook' }, monitor: { password: mqtt.monitor, role: 'monitor' }, service: { password: mqtt.service, role: 'service' } };
+  return {
+    hook: { password: mqtt.hook, role: 'hook' },
+    monitor: { password: mqtt.monitor, role: 'monitor' },
+    service: { password: mqtt.service, role: 'service' },
+  };
 }
 
 export function logFile(dataFolder: string): string {
@@ -137,8 +148,16 @@ async function importDemo(dataFolder: string, options: UpOptions): Promise<strin
   }
 }
 
-async function startServices(options: UpOptions, dataFolder: string, environment: string, writeLog: (line: string) => void, note: (text: string) => void): Promise<Supervisor> {
-  const sets = Object.entries(overridesOf(options)).flatMap(([key, { value }]) => (value === undefined ? [] : ['--set', `${key}=${value}`]));
+async function startServices(
+  options: UpOptions,
+  dataFolder: string,
+  environment: string,
+  writeLog: (line: string) => void,
+  note: (text: string) => void,
+): Promise<Supervisor> {
+  const sets = Object.entries(overridesOf(options)).flatMap(([key, { value }]) =>
+    value === undefined ? [] : ['--set', `${key}=${value}`],
+  );
   const common = [
     '--data',
     dataFolder,
@@ -230,6 +249,13 @@ function printWhereToLook(dataFolder: string, options: UpOptions, seconds: numbe
       `  watch every job    mosquitto_sub -p ${port} -u monitor -P "$(cat ${join(dataFolder, 'mqtt-monitor.password')})" -t 'stock/+/+' -v`,
       `  sign a user in     mosquitto_pub -p ${port} -u hook -P "$(cat ${join(dataFolder, 'mqtt-hook.password')})" -q 1 -t events/login -m '{"userId":"alice"}'`,
     );
-  lines.push('  or                 npx stockmesh login alice --wait', '  live view          npx stockmesh top', `  log                ${logFile(dataFolder)}`, '', 'Ctrl-C stops everything.', '');
+  lines.push(
+    '  or                 npx stockmesh login alice --wait',
+    '  live view          npx stockmesh top',
+    `  log                ${logFile(dataFolder)}`,
+    '',
+    'Ctrl-C stops everything.',
+    '',
+  );
   process.stdout.write(lines.join('\n'));
 }

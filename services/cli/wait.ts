@@ -71,7 +71,7 @@ export function conclude(
     if (jobs.length + skipped.length > 0) print(landedTable(jobs, skipped));
     if (ok)
       print(
-        jobs.length === 0 ? 'nothing to do: all is fresh already' : `\nall fresh after ${elapsedMs} ms (${plural(jobs.length, 'job')})`,
+        jobs.length === 0 ? '\nnothing to do: all is fresh already' : `\nall fresh after ${elapsedMs} ms (${plural(jobs.length, 'job')})`,
       );
   }
   for (const { symbol, reason } of refused) complain(`${symbol === null ? '' : `${symbol}: `}refused: ${reason}`);
@@ -81,7 +81,7 @@ export function conclude(
     );
   if (late.length > 0)
     complain(
-      `${plural(late.length, 'job has', 'jobs have')} not ended after ${timeout} s and ${late.length === 1 ? 'goes' : 'go'} on: ${late.map(({ id, state }) => `${id} (${state})`).join(', ')}; "stockmesh job <id>" shows them`,
+      `${plural(late.length, 'job has', 'jobs have')} not ended after ${timeout} s and ${late.length === 1 ? 'goes' : 'go'} on: ${late.map(({ id, state, reason }) => `${id} (${state}${reason === null ? '' : `: ${reason}`})`).join(', ')}; "stockmesh job <id>" shows them`,
     );
   return ok ? 0 : 1;
 }

@@ -17,7 +17,7 @@ const scored = z.object({
 export function whySection(why: Record<string, unknown>): string {
   const { data } = scored.safeParse(why);
   const text = typeof why.text === 'string' ? `${plain(why.text)}\n` : '';
-  const freshness = typeof why.freshness === 'string' ? `${plain(why.freshness)}\n` : '';
+  const freshness = typeof why.freshness === 'string' ? `data: ${plain(why.freshness)}\n` : '';
   if (data === undefined) return text + freshness;
   const parts = Object.entries(data.factors).map(([name, factor]) => ({ name: name.replaceAll('_', ' '), ...factor }));
   const factors = table(

@@ -36,7 +36,17 @@ interface Row {
 
 type JobType = Draft<'job'>['type'];
 
-export function createAnnouncer({ bus, sql, clock, log }: { bus: Pick<Bus, 'publish' | 'state'>; sql: Sql; clock: Clock; log: Logger }): Announcer {
+export function createAnnouncer({
+  bus,
+  sql,
+  clock,
+  log,
+}: {
+  bus: Pick<Bus, 'publish' | 'state'>;
+  sql: Sql;
+  clock: Clock;
+  log: Logger;
+}): Announcer {
   const missed = new Map<string, number>();
 
   async function quietly(publishing: Promise<void>): Promise<void> {

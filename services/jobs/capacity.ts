@@ -51,7 +51,8 @@ async function countFor(tx: Transaction, ledger: Ledger, queue: Queue, adding: n
   const isFar = (waiting: number): boolean => maxJobs >= ALWAYS_EXACT_BELOW && waiting + UNSEEN * adding < maxJobs * NEAR;
   let count = known.get(queue);
   const isFresh = count !== undefined && performance.now() - count.at < Math.min(OLDEST_COUNT_MS, (maxJobs * NEAR) / FASTEST_PER_MS);
-  if (count === undefined || !isFresh) count = { waiting: maxJobs >= ALWAYS_EXACT_BELOW ? await countWaiting(tx, queue, maxJobs) : maxJobs, at: performance.now() };
+  if (count === undefined || !isFresh)
+    count = { waiting: maxJobs >= ALWAYS_EXACT_BELOW ? await countWaiting(tx, queue, maxJobs) : maxJobs, at: performance.now() };
   if (!isFar(count.waiting)) {
     await tx.rows('SELECT queue FROM queues WHERE queue = ? FOR UPDATE', [queue]);
     count = { waiting: await countWaiting(tx, queue, maxJobs), at: performance.now() };

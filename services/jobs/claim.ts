@@ -93,7 +93,9 @@ export async function claim(ledger: Ledger, workerId: string, limit: number, typ
 async function isSomethingReady(ledger: Ledger, types: readonly string[] | undefined): Promise<boolean> {
   const ofTypes = types === undefined ? '' : 'AND type IN (?)';
   const rows = await ledger.db.rows(
-    QUEUES.map(() => `(SELECT 1 FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' ${ofTypes} LIMIT 1)`).join(' UNION ALL '),
+    QUEUES.map(() => `(SELECT 1 FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' ${ofTypes} LIMIT 1)`).join(
+      ' UNION ALL ',
+    ),
     QUEUES.flatMap((queue) => (types === undefined ? [queue] : [queue, types])),
   );
   return rows.length > 0;
@@ -109,7 +111,9 @@ interface Look {
 
 async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, most, look, types }: Look): Promise<Claim> {
   const candidates =
-    types === undefined ? await tx.rows<Candidate>(SELECT_READY, [queue, look]) : await tx.rows<Candidate>(SELECT_READY_OF_TYPES, [queue, types, look]);
+    types === undefined
+      ? await tx.rows<Candidate>(SELECT_READY, [queue, look])
+      : await tx.rows<Candidate>(SELECT_READY_OF_TYPES, [queue, types, look]);
   if (candidates.length === 0) return { jobs: [], blocked: [], undecided: false };
 
   const now = nowOf(ledger);
@@ -121,7 +125,9 @@ async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, mos
       [workerId, now, after(now, ledger.leaseSeconds), sortedBytes(run)],
     );
   if (block.size > 0) {
-    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'blocked', blocked_on = 'slot' WHERE id IN (?)", [sortedBytes(block.keys())]);
+    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'blocked', blocked_on = 'slot' WHERE id IN (?)", [
+      sortedBytes(block.keys()),
+    ]);
     const priorityOfId = new Map(withId.map(({ id, priority }) => [id, priority]));
     await tx.run('INSERT INTO slot_waits (user_id, priority, job_id) VALUES ?', [
       [...block].flatMap(([id, users]) => users.map((user) => [user, priorityOfId.get(id), idToBytes(id)])),

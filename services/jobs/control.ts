@@ -41,13 +41,26 @@ export function cancel(ledger: Ledger, id: string, reason: string): Promise<Chan
     const row = await lockOne(tx, id);
     if (!isLive(row.state)) throw new InputError('job.ended', `job ${id} has ended already (${row.state}); there is nothing to cancel`);
     const now = nowOf(ledger);
-    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'cancelled', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id = ?", [now, now, row.id]);
+    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'cancelled', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id = ?", [
+      now,
+      now,
+      row.id,
+    ]);
     await stopWaiting(tx, [row.id]);
     await writeReasons(tx, [{ id, code: 'job.cancelled', reason }]);
-    if (row.state === 'running') await recordAttempts(tx, [[row.id, row.attempt, row.worker_id, row.started_at, now, 'cancelled', 'job.cancelled', reason]]);
+    if (row.state === 'running')
+      await recordAttempts(tx, [[row.id, row.attempt, row.worker_id, row.started_at, now, 'cancelled', 'job.cancelled', reason]]);
     const leavesSlot = row.state === 'ready' && row.blocked_on === 'slot';
     const ended: Ended = { id, state: 'cancelled', reason, hasDependents: row.has_dependents === 1, leavesSlot };
-    const change: Change = { id, type: row.type, symbol: row.symbol, state: 'cancelled', attempt: row.attempt, worker: row.worker_id ?? undefined, reason };
+    const change: Change = {
+      id,
+      type: row.type,
+      symbol: row.symbol,
+      state: 'cancelled',
+      attempt: row.attempt,
+      worker: row.worker_id ?? undefined,
+      reason,
+    };
     return [change, ...(await settle(tx, ledger, [ended]))];
   });
 }
@@ -60,9 +73,11 @@ export function retry(ledger: Ledger, id: string): Promise<Change[]> {
   return settlingRaces(() =>
     ledger.db.transaction(async (tx) => {
       const row = await lockOne(tx, id);
-      if (row.state === 'ready' || row.state === 'running' || row.state === 'blocked') throw new InputError('job.live', `job ${id} is ${row.state}: it will run without a retry`);
+      if (row.state === 'ready' || row.state === 'running' || row.state === 'blocked')
+        throw new InputError('job.live', `job ${id} is ${row.state}: it will run without a retry`);
       const superseded = await restart(tx, ledger, [row]);
-      if (superseded.length > 0) throw new InputError('job.superseded', `job ${id} cannot start again: another live job does the same work (${row.dedupe_key})`);
+      if (superseded.length > 0)
+        throw new InputError('job.superseded', `job ${id} cannot start again: another live job does the same work (${row.dedupe_key})`);
       return restarted(tx, [id]);
     }),
   );
@@ -95,10 +110,10 @@ export function redrive(ledger: Ledger, filter: RedriveFilter): Promise<{ change
       const rows =
         found.length === 0
           ? []
-          : await tx.rows<Row>(`SELECT ${COLUMNS} FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = ? ORDER BY id FOR UPDATE SKIP LOCKED`, [
-              found.map(({ id }) => id).sort(Buffer.compare),
-              state,
-            ]);
+          : await tx.rows<Row>(
+              `SELECT ${COLUMNS} FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = ? ORDER BY id FOR UPDATE SKIP LOCKED`,
+              [found.map(({ id }) => id).sort(Buffer.compare), state],
+            );
       const superseded = new Set(await restart(tx, ledger, rows));
       const ids = rows.map(({ id }) => idFromBytes(id)).filter((id) => !superseded.has(id));
       const more = found.length === BATCH && ids.length > 0;
@@ -114,7 +129,12 @@ async function restart(tx: Transaction, ledger: Ledger, rows: readonly Row[]): P
   const keys = rows.flatMap(({ dedupe_key }) => dedupe_key ?? []);
   // Not locked: `ux_active` itself refuses what becomes live meanwhile (see settlingRaces).
   const live =
-    keys.length === 0 ? [] : await tx.rows<{ id: Buffer; active_key: string }>('SELECT id, active_key FROM jobs FORCE INDEX (ux_active) WHERE active_key IN (?)', [keys.sort()]);
+    keys.length === 0
+      ? []
+      : await tx.rows<{ id: Buffer; active_key: string }>(
+          'SELECT id, active_key FROM jobs FORCE INDEX (ux_active) WHERE active_key IN (?)',
+          [keys.sort()],
+        );
   const holder = new Map(live.map(({ id, active_key }) => [active_key, idFromBytes(id)]));
   const superseded: string[] = [];
   const startable: Row[] = [];
@@ -136,10 +156,16 @@ async function restart(tx: Transaction, ledger: Ledger, rows: readonly Row[]): P
   }
   if (startable.length === 0) return superseded;
   const ids = startable.map(({ id }) => id).sort(Buffer.compare);
-  await tx.run("UPDATE job_items FORCE INDEX (ix_state) SET state = 'pending', reason = NULL, updated_at = ? WHERE job_id IN (?) AND state = 'failed'", [now, ids]);
+  await tx.run(
+    "UPDATE job_items FORCE INDEX (ix_state) SET state = 'pending', reason = NULL, updated_at = ? WHERE job_id IN (?) AND state = 'failed'",
+    [now, ids],
+  );
   await tx.run('UPDATE job_results FORCE INDEX (PRIMARY) SET code = NULL, reason = NULL WHERE job_id IN (?)', [ids]);
   const waiting = await withLiveNeeds(tx, ids.map(idFromBytes), 'locked');
-  if (waiting.length > 0) await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'blocked', blocked_on = 'dependency' WHERE id IN (?)", [sortedBytes(waiting)]);
+  if (waiting.length > 0)
+    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'blocked', blocked_on = 'dependency' WHERE id IN (?)", [
+      sortedBytes(waiting),
+    ]);
   return superseded;
 }
 

@@ -6,7 +6,21 @@
 import type { Transaction } from '../platform/database.ts';
 import { chooseQueues, type Place } from './capacity.ts';
 import { idToBytes, newJobId, sortedBytes } from './id.ts';
-import { after, bandStart, expiryOf, type Ledger, levelOf, nowOf, priorityOf, QUEUES, type Queue, queueOfLevel, rulesOf, type State, scoreOf } from './job.ts';
+import {
+  after,
+  bandStart,
+  expiryOf,
+  type Ledger,
+  levelOf,
+  nowOf,
+  priorityOf,
+  QUEUES,
+  type Queue,
+  queueOfLevel,
+  rulesOf,
+  type State,
+  scoreOf,
+} from './job.ts';
 import { type Joined, joinCompleted, joinLive, type LiveJob, lockLive, queuesAbove } from './join.ts';
 import { settlingRaces } from './key-race.ts';
 
@@ -116,7 +130,16 @@ function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Gro
     const priority = priorityOf(request.level, request.score);
     let group = request.dedupeKey === undefined ? undefined : byKey.get(request.dedupeKey);
     if (group === undefined) {
-      group = { key: request.dedupeKey, best: request, priority, users: new Set(), after: new Set(), startAt: request.runAt, windowSeconds: 0, answer: undefined };
+      group = {
+        key: request.dedupeKey,
+        best: request,
+        priority,
+        users: new Set(),
+        after: new Set(),
+        startAt: request.runAt,
+        windowSeconds: 0,
+        answer: undefined,
+      };
       groups.push(group);
       if (request.dedupeKey !== undefined) byKey.set(request.dedupeKey, group);
     } else if (priority < group.priority) {
@@ -156,14 +179,22 @@ function accept(fresh: readonly Group[], places: readonly Place[], now: Date): A
     }
     const demoted = place.queue !== queueOfLevel(group.best.level);
     return [
-      { group, id: newJobId(now.getTime()), queue: place.queue, priority: demoted ? priorityOf(bandStart(place.queue), group.best.score) : group.priority, demoted },
+      {
+        group,
+        id: newJobId(now.getTime()),
+        queue: place.queue,
+        priority: demoted ? priorityOf(bandStart(place.queue), group.best.score) : group.priority,
+        demoted,
+      },
     ];
   });
 }
 
 /** A job whose need was refused in the same call would run without it: it is refused as well. */
 function withoutNeedsRefused(accepted: readonly Accepted[], refusedGroups: readonly Group[]): Accepted[] {
-  const refused = new Map(refusedGroups.flatMap(({ key, answer }) => (key !== undefined && answer?.outcome === 'refused' ? [[key, answer.reason]] : [])));
+  const refused = new Map(
+    refusedGroups.flatMap(({ key, answer }) => (key !== undefined && answer?.outcome === 'refused' ? [[key, answer.reason]] : [])),
+  );
   let left = [...accepted];
   for (let found = refused.size > 0; found; ) {
     const before = left.length;
@@ -194,43 +225,66 @@ function dependencies(accepted: readonly Accepted[], idOfKey: ReadonlyMap<string
   );
 }
 
-async function insertJobs(tx: Transaction, ledger: Ledger, accepted: readonly Accepted[], needs: readonly Need[], now: Date): Promise<void> {
+async function insertJobs(
+  tx: Transaction,
+  ledger: Ledger,
+  accepted: readonly Accepted[],
+  needs: readonly Need[],
+  now: Date,
+): Promise<void> {
   if (accepted.length === 0) return;
   const waiting = new Set(needs.map(({ jobId }) => jobId));
   // In the order of the keys, so two enqueuers of the same keys wait for each other instead of crosswise.
   const ordered = accepted.toSorted((a, b) => compareKeys(a.group.key ?? '', b.group.key ?? ''));
-  await tx.run('INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, symbol, user_id, blocked_on, dedupe_key, enqueued_at) VALUES ?', [
-    ordered.map(({ group, id, queue, priority, demoted }) => {
-      const { best, startAt } = group;
-      // One that starts later looks at its dependencies then.
-      const state = startAt !== undefined && startAt > now ? 'scheduled' : waiting.has(id) ? 'blocked' : 'ready';
-      group.answer = {
-        outcome: 'queued',
-        id,
-        type: best.type,
-        symbol: best.symbol ?? null,
-        state,
-        queue,
-        level: levelOf(priority),
-        score: scoreOf(priority),
-        demoted,
-        enqueuedAt: now,
-        request: best,
-      };
-      const dueAt = state === 'scheduled' ? startAt : expiryOf(ledger, queue, now);
-      const blockedOn = state === 'blocked' ? 'dependency' : null;
-      const { maxAttempts } = rulesOf(ledger, best.type);
-      return [idToBytes(id), queue, state, priority, maxAttempts, dueAt, best.type, best.symbol ?? null, best.user ?? null, blockedOn, group.key ?? null, now];
-    }),
-  ]);
+  await tx.run(
+    'INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, symbol, user_id, blocked_on, dedupe_key, enqueued_at) VALUES ?',
+    [
+      ordered.map(({ group, id, queue, priority, demoted }) => {
+        const { best, startAt } = group;
+        // One that starts later looks at its dependencies then.
+        const state = startAt !== undefined && startAt > now ? 'scheduled' : waiting.has(id) ? 'blocked' : 'ready';
+        group.answer = {
+          outcome: 'queued',
+          id,
+          type: best.type,
+          symbol: best.symbol ?? null,
+          state,
+          queue,
+          level: levelOf(priority),
+          score: scoreOf(priority),
+          demoted,
+          enqueuedAt: now,
+          request: best,
+        };
+        const dueAt = state === 'scheduled' ? startAt : expiryOf(ledger, queue, now);
+        const blockedOn = state === 'blocked' ? 'dependency' : null;
+        const { maxAttempts } = rulesOf(ledger, best.type);
+        return [
+          idToBytes(id),
+          queue,
+          state,
+          priority,
+          maxAttempts,
+          dueAt,
+          best.type,
+          best.symbol ?? null,
+          best.user ?? null,
+          blockedOn,
+          group.key ?? null,
+          now,
+        ];
+      }),
+    ],
+  );
   await tx.run('INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ?', [
     accepted.map(({ group: { best }, id }) => [idToBytes(id), JSON.stringify(best.payload), JSON.stringify(best.why), best.triggeredBy]),
   ]);
   const windows = ordered.filter(({ group }) => group.windowSeconds > 0 && group.key !== undefined);
   if (windows.length > 0)
-    await tx.run('INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES ? ON DUPLICATE KEY UPDATE job_id = VALUES(job_id), until = VALUES(until)', [
-      windows.map(({ group, id }) => [group.key, idToBytes(id), after(now, group.windowSeconds)]),
-    ]);
+    await tx.run(
+      'INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES ? ON DUPLICATE KEY UPDATE job_id = VALUES(job_id), until = VALUES(until)',
+      [windows.map(({ group, id }) => [group.key, idToBytes(id), after(now, group.windowSeconds)])],
+    );
 }
 
 function compareKeys(a: string, b: string): number {
@@ -239,12 +293,18 @@ function compareKeys(a: string, b: string): number {
 
 async function insertDependencies(tx: Transaction, needs: readonly Need[]): Promise<void> {
   if (needs.length === 0) return;
-  await tx.run('INSERT IGNORE INTO job_dependencies (job_id, needs_id) VALUES ?', [needs.map(({ jobId, needsId }) => [idToBytes(jobId), idToBytes(needsId)])]);
-  await tx.run('UPDATE jobs FORCE INDEX (PRIMARY) SET has_dependents = 1 WHERE id IN (?)', [sortedBytes(needs.map(({ needsId }) => needsId))]);
+  await tx.run('INSERT IGNORE INTO job_dependencies (job_id, needs_id) VALUES ?', [
+    needs.map(({ jobId, needsId }) => [idToBytes(jobId), idToBytes(needsId)]),
+  ]);
+  await tx.run('UPDATE jobs FORCE INDEX (PRIMARY) SET has_dependents = 1 WHERE id IN (?)', [
+    sortedBytes(needs.map(({ needsId }) => needsId)),
+  ]);
 }
 
 async function subscribe(tx: Transaction, groups: readonly Group[]): Promise<void> {
-  const rows = groups.flatMap(({ answer, users }) => (answer === undefined || answer.outcome === 'refused' ? [] : [...users].map((user): [string, string] => [answer.id, user])));
+  const rows = groups.flatMap(({ answer, users }) =>
+    answer === undefined || answer.outcome === 'refused' ? [] : [...users].map((user): [string, string] => [answer.id, user]),
+  );
   if (rows.length === 0) return;
   rows.sort(([a, x], [b, y]) => compareKeys(a, b) || compareKeys(x, y));
   await tx.run('INSERT IGNORE INTO job_subscribers (job_id, user_id) VALUES ?', [rows.map(([id, user]) => [idToBytes(id), user])]);

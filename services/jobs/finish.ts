@@ -43,7 +43,8 @@ export async function complete(
   effects?: (tx: Transaction, owned: ReadonlySet<Attempt>) => Promise<void>,
 ): Promise<Finished> {
   for (const { job, withErrors } of completions)
-    if (withErrors !== undefined && !rulesOf(ledger, job.type).mayCompleteWithErrors) throw new PermanentError('job.items_failed', withErrors);
+    if (withErrors !== undefined && !rulesOf(ledger, job.type).mayCompleteWithErrors)
+      throw new PermanentError('job.items_failed', withErrors);
   return ledger.db.transaction(async (tx) => {
     const { owned, lost } = await lockOwned(
       tx,
@@ -105,7 +106,12 @@ export function commitPart(ledger: Ledger, workerId: string, job: Attempt, effec
  * Ends attempts that threw. A `PermanentError` fails the job at once; anything else is tried again after the type's backoff with ±20 % jitter (or the other
  * side's own wish, when that is later) until the attempts are used up.
  */
-export function fail(ledger: Ledger, workerId: string, failures: readonly Failure[], random: () => number = Math.random): Promise<Finished> {
+export function fail(
+  ledger: Ledger,
+  workerId: string,
+  failures: readonly Failure[],
+  random: () => number = Math.random,
+): Promise<Finished> {
   return ledger.db.transaction(async (tx) => {
     const { owned, lost } = await lockOwned(
       tx,
@@ -122,7 +128,11 @@ export function fail(ledger: Ledger, workerId: string, failures: readonly Failur
       if (!owned.has(job)) continue;
       const code = codeOf(error).slice(0, 64);
       const last = error instanceof PermanentError || job.attempt >= job.maxAttempts;
-      const reason = shortReason(last && !(error instanceof PermanentError) ? `${messageOf(error)} (attempt ${job.attempt} of ${job.maxAttempts})` : messageOf(error));
+      const reason = shortReason(
+        last && !(error instanceof PermanentError)
+          ? `${messageOf(error)} (attempt ${job.attempt} of ${job.maxAttempts})`
+          : messageOf(error),
+      );
       attempts.push([idToBytes(job.id), job.attempt, workerId, job.startedAt, now, last ? 'failed' : 'retried', code, reason]);
       if (last) {
         final.push({ id: job.id, code, reason });
@@ -140,7 +150,11 @@ export function fail(ledger: Ledger, workerId: string, failures: readonly Failur
       retries.map(({ id, dueAt }) => ({ id: idToBytes(id), values: ['scheduled', null, dueAt] })),
     );
     if (final.length > 0)
-      await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [now, now, sortedBytes(final.map(({ id }) => id))]);
+      await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [
+        now,
+        now,
+        sortedBytes(final.map(({ id }) => id)),
+      ]);
     await writeReasons(tx, final);
     await recordAttempts(tx, attempts);
     // A job that waits for its retry gives its slot back, but its dependents go on waiting for it.
@@ -163,15 +177,24 @@ export function handBack(ledger: Ledger, workerId: string, jobs: readonly Failur
     const mine = jobs.filter((job) => owned.has(job));
     if (mine.length === 0) return { changes: [], lost };
     const now = nowOf(ledger);
+    // The token only goes up, so the allowance does too.
     for (const [queue, group] of Map.groupBy(mine, (job) => job.queue))
-      // The token only goes up, so the allowance does too.
-      await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, max_attempts = max_attempts + 1, due_at = ? WHERE id IN (?)", [
-        expiryOf(ledger, queue, now),
-        sortedBytes(group.map(({ id }) => id)),
-      ]);
+      await tx.run(
+        "UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, max_attempts = max_attempts + 1, due_at = ? WHERE id IN (?)",
+        [expiryOf(ledger, queue, now), sortedBytes(group.map(({ id }) => id))],
+      );
     await recordAttempts(
       tx,
-      mine.map((job) => [idToBytes(job.id), job.attempt, workerId, job.startedAt, now, 'handed_back', 'worker.shutdown', shortReason(reason)]),
+      mine.map((job) => [
+        idToBytes(job.id),
+        job.attempt,
+        workerId,
+        job.startedAt,
+        now,
+        'handed_back',
+        'worker.shutdown',
+        shortReason(reason),
+      ]),
     );
     const freed = await settle(
       tx,
@@ -184,7 +207,11 @@ export function handBack(ledger: Ledger, workerId: string, jobs: readonly Failur
 }
 
 /** Locks the jobs that this worker runs with these very attempts; the value says whether others depend on the job. */
-async function lockOwned(tx: Transaction, workerId: string, attempts: readonly Attempt[]): Promise<{ owned: Map<Attempt, boolean>; lost: Attempt[] }> {
+async function lockOwned(
+  tx: Transaction,
+  workerId: string,
+  attempts: readonly Attempt[],
+): Promise<{ owned: Map<Attempt, boolean>; lost: Attempt[] }> {
   const rows = await tx.rows<{ id: Buffer; attempt: number; has_dependents: number }>(
     "SELECT id, attempt, has_dependents FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'running' AND worker_id = ? ORDER BY id FOR UPDATE",
     [sortedBytes(attempts.map(({ id }) => id)), workerId],
@@ -202,7 +229,10 @@ async function lockOwned(tx: Transaction, workerId: string, attempts: readonly A
 }
 
 export async function recordAttempts(tx: Transaction, rows: readonly (readonly unknown[])[]): Promise<void> {
-  if (rows.length > 0) await tx.run('INSERT IGNORE INTO job_attempts (job_id, attempt, worker_id, started_at, ended_at, outcome, code, reason) VALUES ?', [rows]);
+  if (rows.length > 0)
+    await tx.run('INSERT IGNORE INTO job_attempts (job_id, attempt, worker_id, started_at, ended_at, outcome, code, reason) VALUES ?', [
+      rows,
+    ]);
 }
 
 function backoff(ledger: Ledger, job: Failure['job'], error: unknown, random: () => number): number {
@@ -215,6 +245,10 @@ function backoff(ledger: Ledger, job: Failure['job'], error: unknown, random: ()
   return Math.max(jittered, wished);
 }
 
-function changeOf(job: { id: string; type: string; symbol: string | null; attempt: number }, state: Change['state'], worker: string): Change {
+function changeOf(
+  job: { id: string; type: string; symbol: string | null; attempt: number },
+  state: Change['state'],
+  worker: string,
+): Change {
   return { id: job.id, type: job.type, symbol: job.symbol, state, attempt: job.attempt, worker };
 }

@@ -37,7 +37,10 @@ export function idFromBytes(bytes: Buffer): string {
 export function parseJobId(text: string): string {
   const id = text.trim().toLowerCase();
   if (!/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id))
-    throw new InputError('job.invalid_id', `"${text.slice(0, 60)}" is not a job id; one looks like 01932c07-5f2a-7000-8a3b-0123456789ab ("stockmesh jobs" lists them)`);
+    throw new InputError(
+      'job.invalid_id',
+      `"${text.slice(0, 60)}" is not a job id; one looks like 01932c07-5f2a-7000-8a3b-0123456789ab ("stockmesh jobs" lists them)`,
+    );
   return id;
 }
 

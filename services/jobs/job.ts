@@ -4,7 +4,17 @@ import type { Database } from '../platform/database.ts';
 export const QUEUES = ['foreground', 'background_fetch', 'background_analysis'] as const;
 export type Queue = (typeof QUEUES)[number];
 
-export const STATES = ['scheduled', 'blocked', 'ready', 'running', 'completed', 'completed_with_errors', 'failed', 'cancelled', 'expired'] as const;
+export const STATES = [
+  'scheduled',
+  'blocked',
+  'ready',
+  'running',
+  'completed',
+  'completed_with_errors',
+  'failed',
+  'cancelled',
+  'expired',
+] as const;
 export type State = (typeof STATES)[number];
 export type EndState = 'completed' | 'completed_with_errors' | 'failed' | 'cancelled' | 'expired';
 export const LIVE_STATES = ['scheduled', 'blocked', 'ready', 'running'] as const satisfies readonly State[];

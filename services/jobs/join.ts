@@ -3,7 +3,19 @@ import type { Transaction } from '../platform/database.ts';
 import type { Place } from './capacity.ts';
 import type { Group, Need } from './enqueue.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
-import { bandStart, expiryOf, LIVE_STATES, type Ledger, levelOf, priorityOf, QUEUES, type Queue, queueOfLevel, type State, scoreOf } from './job.ts';
+import {
+  bandStart,
+  expiryOf,
+  type Ledger,
+  LIVE_STATES,
+  levelOf,
+  priorityOf,
+  QUEUES,
+  type Queue,
+  queueOfLevel,
+  type State,
+  scoreOf,
+} from './job.ts';
 import { withLiveNeeds } from './settle.ts';
 import { passSlotsOn, stopWaiting } from './slots.ts';
 import { updateEach } from './update-each.ts';
@@ -117,12 +129,18 @@ export async function joinLive(
     const newNeeds = [...group.after].flatMap((key) => idOfKey.get(key) ?? []).filter((id) => id !== row.id);
     needs.push(...newNeeds.map((needsId) => ({ jobId: row.id, needsId })));
     if (startsEarlier(row, group, now)) row.state = 'ready';
-    else if (row.state === 'scheduled' && row.attempt === 0 && group.startAt !== undefined && group.startAt < row.dueAt) row.dueAt = group.startAt;
+    else if (row.state === 'scheduled' && row.attempt === 0 && group.startAt !== undefined && group.startAt < row.dueAt)
+      row.dueAt = group.startAt;
     if (row.state !== 'scheduled') {
       if (newNeeds.length > 0 || notYet.has(row.id)) Object.assign(row, { state: 'blocked', blockedOn: 'dependency' });
       else if (row.state === 'blocked' && row.blockedOn === 'slot') Object.assign(row, { state: 'ready', blockedOn: null });
       const expiry = expiryOf(ledger, row.queue, now);
-      if (before.state === 'scheduled' || row.queue !== before.queue || (row.dueAt.getTime() - now.getTime()) * 2 < expiry.getTime() - now.getTime()) row.dueAt = expiry;
+      if (
+        before.state === 'scheduled' ||
+        row.queue !== before.queue ||
+        (row.dueAt.getTime() - now.getTime()) * 2 < expiry.getTime() - now.getTime()
+      )
+        row.dueAt = expiry;
     }
     if (before.blockedOn === 'slot' && row.blockedOn !== 'slot') (before.state === 'blocked' ? leftSlotQueue : leavesSlot).push(row.id);
     if ((['priority', 'queue', 'state', 'blockedOn', 'dueAt'] as const).some((field) => row[field] !== before[field])) changed.push(row);
@@ -131,7 +149,10 @@ export async function joinLive(
   await updateEach(
     tx,
     ['priority', 'queue', 'state', 'blocked_on', 'due_at'],
-    changed.map(({ id, priority, queue, state, blockedOn, dueAt }) => ({ id: idToBytes(id), values: [priority, queue, state, blockedOn, dueAt] })),
+    changed.map(({ id, priority, queue, state, blockedOn, dueAt }) => ({
+      id: idToBytes(id),
+      values: [priority, queue, state, blockedOn, dueAt],
+    })),
   );
   await writeWhy(tx, raised);
   await stopWaiting(tx, sortedBytes(leftSlotQueue));
@@ -158,16 +179,46 @@ async function writeWhy(tx: Transaction, raised: readonly Joined[]): Promise<voi
   const ordered = raised.toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1));
   await tx.run(
     'INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ? ON DUPLICATE KEY UPDATE why = VALUES(why), triggered_by = VALUES(triggered_by)',
-    [ordered.map(({ row, group: { best } }) => [idToBytes(row.id), JSON.stringify(best.payload), JSON.stringify(best.why), best.triggeredBy])],
+    [
+      ordered.map(({ row, group: { best } }) => [
+        idToBytes(row.id),
+        JSON.stringify(best.payload),
+        JSON.stringify(best.why),
+        best.triggeredBy,
+      ]),
+    ],
   );
 }
 
 function answerJoined(group: Group, row: LiveJob, demoted: boolean): void {
   const { id, type, symbol, state, queue, priority, enqueuedAt } = row;
-  group.answer = { outcome: 'joined', id, type, symbol, state, queue, level: levelOf(priority), score: scoreOf(priority), demoted, enqueuedAt, request: group.best };
+  group.answer = {
+    outcome: 'joined',
+    id,
+    type,
+    symbol,
+    state,
+    queue,
+    level: levelOf(priority),
+    score: scoreOf(priority),
+    demoted,
+    enqueuedAt,
+    request: group.best,
+  };
 }
 
 function liveJob(row: Row): LiveJob {
   const { id, type, symbol, state, queue, priority, attempt } = row;
-  return { id: idFromBytes(id), type, symbol, state, queue, priority, attempt, blockedOn: row.blocked_on, dueAt: row.due_at, enqueuedAt: row.enqueued_at };
+  return {
+    id: idFromBytes(id),
+    type,
+    symbol,
+    state,
+    queue,
+    priority,
+    attempt,
+    blockedOn: row.blocked_on,
+    dueAt: row.due_at,
+    enqueuedAt: row.enqueued_at,
+  };
 }

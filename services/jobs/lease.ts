@@ -14,9 +14,15 @@ export async function heartbeat<A extends Attempt>(ledger: Ledger, workerId: str
   const ids = sortedBytes(running.map(({ id }) => id));
   const mine = "id IN (?) AND (id, attempt) IN (?) AND state = 'running' AND worker_id = ?";
   const params = [ids, running.map(({ id, attempt }) => [idToBytes(id), attempt]), workerId];
-  const { affectedRows } = await ledger.db.run(`UPDATE jobs FORCE INDEX (PRIMARY) SET due_at = ? WHERE ${mine}`, [after(nowOf(ledger), ledger.leaseSeconds), ...params]);
+  const { affectedRows } = await ledger.db.run(`UPDATE jobs FORCE INDEX (PRIMARY) SET due_at = ? WHERE ${mine}`, [
+    after(nowOf(ledger), ledger.leaseSeconds),
+    ...params,
+  ]);
   if (affectedRows === running.length) return [];
-  const kept = await ledger.db.rows<{ id: Buffer; attempt: number }>(`SELECT id, attempt FROM jobs FORCE INDEX (PRIMARY) WHERE ${mine}`, params);
+  const kept = await ledger.db.rows<{ id: Buffer; attempt: number }>(
+    `SELECT id, attempt FROM jobs FORCE INDEX (PRIMARY) WHERE ${mine}`,
+    params,
+  );
   const attemptOf = new Map(kept.map(({ id, attempt }) => [idFromBytes(id), attempt]));
   return running.filter(({ id, attempt }) => attemptOf.get(id) !== attempt);
 }
@@ -72,7 +78,15 @@ async function takeBack(tx: Transaction, ledger: Ledger, rows: readonly Expired[
     const id = idFromBytes(row.id);
     const usedUp = row.attempt >= row.max_attempts;
     const reason = usedUp ? `${reasonOf(row)} (attempt ${row.attempt} of ${row.max_attempts})` : reasonOf(row);
-    changes.push({ id, type: row.type, symbol: row.symbol, state: usedUp ? 'failed' : 'ready', attempt: row.attempt, worker: row.worker_id, reason });
+    changes.push({
+      id,
+      type: row.type,
+      symbol: row.symbol,
+      state: usedUp ? 'failed' : 'ready',
+      attempt: row.attempt,
+      worker: row.worker_id,
+      reason,
+    });
     if (!usedUp) continue;
     ended.push({ id, state: 'failed', reason, hasDependents: row.has_dependents === 1 });
     final.push({ id, code: 'job.lease_lost', reason });
@@ -80,8 +94,16 @@ async function takeBack(tx: Transaction, ledger: Ledger, rows: readonly Expired[
   const failed = new Set(final.map(({ id }) => id));
   const back = rows.filter(({ id }) => !failed.has(idFromBytes(id)));
   for (const [queue, group] of Map.groupBy(back, (row) => row.queue))
-    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, due_at = ? WHERE id IN (?)", [expiryOf(ledger, queue, now), group.map(({ id }) => id).sort(Buffer.compare)]);
-  if (final.length > 0) await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [now, now, sortedBytes(failed)]);
+    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, due_at = ? WHERE id IN (?)", [
+      expiryOf(ledger, queue, now),
+      group.map(({ id }) => id).sort(Buffer.compare),
+    ]);
+  if (final.length > 0)
+    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [
+      now,
+      now,
+      sortedBytes(failed),
+    ]);
   await writeReasons(tx, final);
   await recordAttempts(
     tx,

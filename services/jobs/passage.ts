@@ -29,7 +29,14 @@ function selectDue(tx: Transaction, state: State, before: Date, limit = BATCH): 
 }
 
 function changed(rows: readonly Due[], state: State, reasonOf?: (row: Due) => string): Change[] {
-  return rows.map((row) => ({ id: idFromBytes(row.id), type: row.type, symbol: row.symbol, attempt: row.attempt, state, reason: reasonOf?.(row) }));
+  return rows.map((row) => ({
+    id: idFromBytes(row.id),
+    type: row.type,
+    symbol: row.symbol,
+    attempt: row.attempt,
+    state,
+    reason: reasonOf?.(row),
+  }));
 }
 
 const idsOf = (rows: readonly Due[]): Buffer[] => rows.map(({ id }) => id).sort(Buffer.compare);
@@ -67,7 +74,11 @@ export function expire(ledger: Ledger, state: 'ready' | 'blocked'): Promise<Chan
     if (rows.length === 0) return [];
     const reasonOf = (row: Due): string =>
       `waited ${Math.round((now.getTime() - row.enqueued_at.getTime()) / 1000)} s; ${row.queue} lets a job wait ${ledger.queues[row.queue].ttlSeconds} s (queue.priority_queues.${row.queue}.ttl)`;
-    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'expired', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)", [now, now, idsOf(rows)]);
+    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'expired', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)", [
+      now,
+      now,
+      idsOf(rows),
+    ]);
     if (state === 'blocked') await stopWaiting(tx, idsOf(rows));
     const ended = rows.map((row): Ended & { code: string } => ({
       id: idFromBytes(row.id),
@@ -95,7 +106,12 @@ export interface Ageing {
  * Raises background jobs by one level for each whole interval they have waited, by `levels` at most and never above `highestLevel`; the level they came with is their start. Walks
  * ix_claim of each background queue from `from` on. Returns how many were raised, and where to go on (undefined = the end was reached).
  */
-export async function age(ledger: Ledger, ageing: Ageing, queue: Exclude<Queue, 'foreground'>, from: { priority: number; id: Buffer } | undefined): Promise<{ raised: number; next: { priority: number; id: Buffer } | undefined }> {
+export async function age(
+  ledger: Ledger,
+  ageing: Ageing,
+  queue: Exclude<Queue, 'foreground'>,
+  from: { priority: number; id: Buffer } | undefined,
+): Promise<{ raised: number; next: { priority: number; id: Buffer } | undefined }> {
   const now = nowOf(ledger);
   const floor = ageing.highestLevel * 10_000;
   // A plain read: locked, these rows would be missing from the claims of this moment, and mostly none of them rises.
@@ -110,7 +126,10 @@ export async function age(ledger: Ledger, ageing: Ageing, queue: Exclude<Queue, 
     return levels > 0 ? [{ id, before: priority, priority: priority - levels * 10_000, aged: aged + levels }] : [];
   });
   const last = rows.length === BATCH ? rows.at(-1) : undefined;
-  return { raised: risen.length === 0 ? 0 : await raise(ledger, risen), next: last === undefined ? undefined : { priority: last.priority, id: last.id } };
+  return {
+    raised: risen.length === 0 ? 0 : await raise(ledger, risen),
+    next: last === undefined ? undefined : { priority: last.priority, id: last.id },
+  };
 }
 
 /** Raises those that still wait as they were read. */

@@ -34,7 +34,15 @@ export interface JobDetail extends JobSummary {
   code: string | null;
   result: unknown;
   progress: unknown;
-  attempts: { attempt: number; worker: string | null; started_at: Date | null; ended_at: Date; outcome: string; code: string | null; reason: string | null }[];
+  attempts: {
+    attempt: number;
+    worker: string | null;
+    started_at: Date | null;
+    ended_at: Date;
+    outcome: string;
+    code: string | null;
+    reason: string | null;
+  }[];
   subscribers: string[];
   needs: { id: string; state: State }[];
   items: ItemCounts;
@@ -83,7 +91,9 @@ function summary(row: Row): JobSummary {
 /** One job whole, or undefined. */
 export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefined> {
   const key = idToBytes(id);
-  const [row] = await sql.rows<Row & { payload: unknown; why: unknown; triggered_by: string; code: string | null; result: unknown; progress: unknown }>(
+  const [row] = await sql.rows<
+    Row & { payload: unknown; why: unknown; triggered_by: string; code: string | null; result: unknown; progress: unknown }
+  >(
     `SELECT ${SUMMARY}, d.payload, d.why, d.triggered_by, r.code, r.result, r.progress
        FROM jobs j JOIN job_details d ON d.job_id = j.id LEFT JOIN job_results r ON r.job_id = j.id WHERE j.id = ?`,
     [key],
@@ -96,7 +106,10 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
       [key],
     ),
     sql.rows<{ user_id: string }>('SELECT user_id FROM job_subscribers WHERE job_id = ? ORDER BY user_id', [key]),
-    sql.rows<{ id: Buffer; state: State }>('SELECT n.id, n.state FROM job_dependencies d JOIN jobs n ON n.id = d.needs_id WHERE d.job_id = ? ORDER BY n.id', [key]),
+    sql.rows<{ id: Buffer; state: State }>(
+      'SELECT n.id, n.state FROM job_dependencies d JOIN jobs n ON n.id = d.needs_id WHERE d.job_id = ? ORDER BY n.id',
+      [key],
+    ),
     countItems(sql, id),
   ]);
   return {
@@ -191,7 +204,9 @@ export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
   ]);
   const depth: Record<string, number> = {};
   const states: Partial<Record<State, number>> = {};
-  const queues = new Map(QUEUES.map((queue) => [queue, { queue, ready: 0, running: 0, scheduled: 0, blocked: 0, oldest_s: null as number | null }]));
+  const queues = new Map(
+    QUEUES.map((queue) => [queue, { queue, ready: 0, running: 0, scheduled: 0, blocked: 0, oldest_s: null as number | null }]),
+  );
   for (const { queue, state, level, jobs, first } of live) {
     const stats = queues.get(queue) as QueueStats;
     stats[state as 'ready'] += jobs;
@@ -231,11 +246,17 @@ export interface Instance {
 
 /** Instances that gave a sign of life since `since`. */
 export function listInstances(sql: Sql, since: Date): Promise<Instance[]> {
-  return sql.rows<Instance>('SELECT instance, service, session, capacity, running, started_at, heartbeat_at FROM instances WHERE heartbeat_at >= ? ORDER BY service, instance', [since]);
+  return sql.rows<Instance>(
+    'SELECT instance, service, session, capacity, running, started_at, heartbeat_at FROM instances WHERE heartbeat_at >= ? ORDER BY service, instance',
+    [since],
+  );
 }
 
 /** A service's sign of life, known without the broker. */
-export async function reportInstance(sql: Sql, { instance, service, session, capacity, running, started_at, heartbeat_at }: Instance): Promise<void> {
+export async function reportInstance(
+  sql: Sql,
+  { instance, service, session, capacity, running, started_at, heartbeat_at }: Instance,
+): Promise<void> {
   await sql.run(
     `INSERT INTO instances (instance, service, session, capacity, running, started_at, heartbeat_at) VALUES (?)
      ON DUPLICATE KEY UPDATE service = VALUES(service), session = VALUES(session), capacity = VALUES(capacity), running = VALUES(running),

@@ -62,9 +62,13 @@ export function portfolioBatches(symbols: Iterable<string>, batchSize: number, o
  */
 export function historyRequest(symbol: string, from: string, to: string, origin: Origin): JobRequest {
   for (const day of [from, to])
-    if (!DAY.safeParse(day).success) throw new InputError('history.bad_day', `${JSON.stringify(day)} is not a day; write it like 2026-01-31`);
+    if (!DAY.safeParse(day).success)
+      throw new InputError('history.bad_day', `${JSON.stringify(day)} is not a day; write it like 2026-01-31`);
   if (from > to)
-    throw new InputError('history.bad_range', `the history of ${symbol} from ${from} to ${to} ends before it begins; exchange the two days`);
+    throw new InputError(
+      'history.bad_range',
+      `the history of ${symbol} from ${from} to ${to} ends before it begins; exchange the two days`,
+    );
   return request(origin, 'scheduled_update', {
     type: 'fetch',
     symbol,

@@ -70,13 +70,20 @@ async function dependentsOf(tx: Transaction, ended: readonly Ended[]): Promise<{
     const need = byId.get(idFromBytes(row.needs_id)) as Ended;
     if (need.state !== 'completed' && need.state !== 'completed_with_errors') {
       const reason = `needs job ${need.id}, which ended as ${need.state}${need.reason ? `: ${need.reason}` : ''}`;
-      broken.set(id, { id, state: need.state === 'cancelled' ? 'cancelled' : 'failed', code: 'job.dependency', reason, hasDependents: row.has_dependents === 1 });
+      broken.set(id, {
+        id,
+        state: need.state === 'cancelled' ? 'cancelled' : 'failed',
+        code: 'job.dependency',
+        reason,
+        hasDependents: row.has_dependents === 1,
+      });
     } else if (row.state === 'blocked') open.add(id);
   }
   for (const id of broken.keys()) open.delete(id);
   // Not locked: another need that ends at this moment waits for the rows that we have locked, and will look again.
   for (const id of await withLiveNeeds(tx, open)) open.delete(id);
-  if (open.size > 0) await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [sortedBytes(open)]);
+  if (open.size > 0)
+    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [sortedBytes(open)]);
   return { met: [...open], broken: [...broken.values()] };
 }
 
@@ -110,19 +117,24 @@ async function endBroken(tx: Transaction, ledger: Ledger, broken: readonly Broke
 }
 
 /** Writes why jobs ended, beside whatever result they have. */
-export async function writeReasons(tx: Transaction, rows: readonly { id: string; code: string; reason?: string | undefined }[]): Promise<void> {
+export async function writeReasons(
+  tx: Transaction,
+  rows: readonly { id: string; code: string; reason?: string | undefined }[],
+): Promise<void> {
   if (rows.length === 0) return;
-  await tx.run('INSERT INTO job_results (job_id, code, reason) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason)', [
-    rows.map(({ id, code, reason }) => [idToBytes(id), code, shortReason(reason ?? code)]),
-  ]);
+  await tx.run(
+    'INSERT INTO job_results (job_id, code, reason) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason)',
+    [rows.map(({ id, code, reason }) => [idToBytes(id), code, shortReason(reason ?? code)])],
+  );
 }
 
 /** The present state of jobs, as changes to announce. */
 export async function changesOf(tx: Transaction, ids: Iterable<string>): Promise<Change[]> {
   const keys = sortedBytes(ids);
   if (keys.length === 0) return [];
-  const rows = await tx.rows<{ id: Buffer; type: string; symbol: string | null; state: State; attempt: number }>('SELECT id, type, symbol, state, attempt FROM jobs WHERE id IN (?)', [
-    keys,
-  ]);
+  const rows = await tx.rows<{ id: Buffer; type: string; symbol: string | null; state: State; attempt: number }>(
+    'SELECT id, type, symbol, state, attempt FROM jobs WHERE id IN (?)',
+    [keys],
+  );
   return rows.map(({ id, ...row }) => ({ ...row, id: idFromBytes(id) }));
 }

@@ -42,7 +42,8 @@ export async function takeSlots(
       await writeSlots(tx, taken);
       return decision;
     }
-    for (const [id, subscribers] of await subscribersOf(tx, unread)) users.set(id, [...new Set([...(users.get(id) ?? []), ...subscribers])]);
+    for (const [id, subscribers] of await subscribersOf(tx, unread))
+      users.set(id, [...new Set([...(users.get(id) ?? []), ...subscribers])]);
     for (const id of unread) complete.add(id);
   }
 }
@@ -120,10 +121,15 @@ class SlotTable {
 
   /** Makes the rows that users lack: new users, or all of them after the limit was raised. Here and not when the job is enqueued, so no cache can outlive a rollback. */
   async #makeMissing(tx: Transaction, users: readonly string[]): Promise<string[]> {
-    const rows = await tx.rows<{ user_id: string; slot: number }>('SELECT user_id, slot FROM user_slots FORCE INDEX (PRIMARY) WHERE user_id IN (?)', [users]);
+    const rows = await tx.rows<{ user_id: string; slot: number }>(
+      'SELECT user_id, slot FROM user_slots FORCE INDEX (PRIMARY) WHERE user_id IN (?)',
+      [users],
+    );
     const present = new Set(rows.map(({ user_id, slot }) => `${slot} ${user_id}`));
     const slots = Array.from({ length: this.#perUser }, (_, index) => index + 1);
-    const missing = users.flatMap((user) => slots.filter((slot) => !present.has(`${slot} ${user}`)).map((slot): [string, number] => [user, slot]));
+    const missing = users.flatMap((user) =>
+      slots.filter((slot) => !present.has(`${slot} ${user}`)).map((slot): [string, number] => [user, slot]),
+    );
     if (missing.length > 0) await tx.run('INSERT IGNORE INTO user_slots (user_id, slot) VALUES ?', [missing]);
     return [...new Set(missing.map(([user]) => user))];
   }
@@ -131,13 +137,15 @@ class SlotTable {
 
 /** Sets the holder of each slot row, found by primary key (a row-constructor IN is not a range on every server). */
 async function writeSlots(tx: Transaction, rows: readonly SlotRow[]): Promise<void> {
-  if (rows.length > 0) await tx.run('INSERT INTO user_slots (user_id, slot, job_id) VALUES ? ON DUPLICATE KEY UPDATE job_id = VALUES(job_id)', [rows]);
+  if (rows.length > 0)
+    await tx.run('INSERT INTO user_slots (user_id, slot, job_id) VALUES ? ON DUPLICATE KEY UPDATE job_id = VALUES(job_id)', [rows]);
 }
 
 async function subscribersOf(tx: Transaction, ids: readonly string[]): Promise<Map<string, string[]>> {
-  const rows = await tx.rows<{ job_id: Buffer; user_id: string }>('SELECT job_id, user_id FROM job_subscribers WHERE job_id IN (?) ORDER BY job_id, user_id', [
-    sortedBytes(ids),
-  ]);
+  const rows = await tx.rows<{ job_id: Buffer; user_id: string }>(
+    'SELECT job_id, user_id FROM job_subscribers WHERE job_id IN (?) ORDER BY job_id, user_id',
+    [sortedBytes(ids)],
+  );
   return new Map(
     [...Map.groupBy(rows, ({ job_id }) => idFromBytes(job_id))].map(([id, group]) => [id, group.map(({ user_id }) => user_id)]),
   );
@@ -146,7 +154,10 @@ async function subscribersOf(tx: Transaction, ids: readonly string[]): Promise<M
 /** Frees the slots of jobs that no longer run and makes, for each freed slot, the most urgent job that waits for it ready. Returns the jobs made ready. */
 export async function releaseSlots(tx: Transaction, ids: readonly string[]): Promise<string[]> {
   if (ids.length === 0) return [];
-  const held = await tx.rows<{ user_id: string; slot: number }>('SELECT user_id, slot FROM user_slots FORCE INDEX (ix_job) WHERE job_id IN (?)', [sortedBytes(ids)]);
+  const held = await tx.rows<{ user_id: string; slot: number }>(
+    'SELECT user_id, slot FROM user_slots FORCE INDEX (ix_job) WHERE job_id IN (?)',
+    [sortedBytes(ids)],
+  );
   if (held.length === 0) return [];
   held.sort((a, b) => (a.user_id < b.user_id ? -1 : a.user_id > b.user_id ? 1 : a.slot - b.slot));
   await writeSlots(
@@ -160,14 +171,21 @@ export async function releaseSlots(tx: Transaction, ids: readonly string[]): Pro
  * Jobs that were woken for a free slot and no longer want it, or took one of another user: wakes those behind them. Only jobs with several users can have left a
  * slot over after they were claimed (`claimed`). Returns the jobs made ready.
  */
-export async function passSlotsOn(tx: Transaction, ledger: Ledger, ids: readonly string[], { claimed }: { claimed: boolean }): Promise<string[]> {
+export async function passSlotsOn(
+  tx: Transaction,
+  ledger: Ledger,
+  ids: readonly string[],
+  { claimed }: { claimed: boolean },
+): Promise<string[]> {
   if (ids.length === 0) return [];
-  const users = new Set([...(await subscribersOf(tx, ids)).values()].flatMap((subscribers) => (claimed && subscribers.length === 1 ? [] : subscribers)));
+  const users = new Set(
+    [...(await subscribersOf(tx, ids)).values()].flatMap((subscribers) => (claimed && subscribers.length === 1 ? [] : subscribers)),
+  );
   if (users.size === 0) return [];
-  const free = await tx.rows<{ user_id: string }>('SELECT user_id FROM user_slots FORCE INDEX (PRIMARY) WHERE user_id IN (?) AND slot <= ? AND job_id IS NULL', [
-    [...users].sort(),
-    ledger.slotsPerUser,
-  ]);
+  const free = await tx.rows<{ user_id: string }>(
+    'SELECT user_id FROM user_slots FORCE INDEX (PRIMARY) WHERE user_id IN (?) AND slot <= ? AND job_id IS NULL',
+    [[...users].sort(), ledger.slotsPerUser],
+  );
   return wake(tx, countBy(free));
 }
 
@@ -199,7 +217,9 @@ async function choose(tx: Transaction, wanted: ReadonlyMap<string, number>, held
   const users = [...wanted];
   // Index-only walks of each user's first entries.
   const waits = await tx.rows<{ user_id: string; job_id: Buffer }>(
-    users.map(() => '(SELECT user_id, job_id, priority FROM slot_waits WHERE user_id = ? ORDER BY priority, job_id LIMIT ?)').join(' UNION ALL '),
+    users
+      .map(() => '(SELECT user_id, job_id, priority FROM slot_waits WHERE user_id = ? ORDER BY priority, job_id LIMIT ?)')
+      .join(' UNION ALL '),
     users.flatMap(([user, count]) => [user, count + held.size]),
   );
   const chosen = new Map<string, string>();

@@ -1,5 +1,5 @@
 import { PermanentError } from '../platform/errors.ts';
-import { type Columns, computeIndicators, type Indicators } from './indicators.ts';
+import { computeIndicators, type Indicators, type PriceColumns } from './indicators.ts';
 
 /**
  * A technical signal with its reasons. Eight rules look at the last bar; each gives between -weight and +weight points, weights add up to 100:
@@ -74,7 +74,7 @@ const TOTAL_WEIGHT = RULES.reduce((sum, rule) => sum + rule.weight, 0);
  * The signal of the last bar. The same bars always give the same answer.
  * @throws PermanentError `analysis.no_bars`
  */
-export function analyse(symbol: string, columns: Columns, indicators: Indicators = computeIndicators(columns)): Analysis {
+export function analyse(symbol: string, columns: PriceColumns, indicators: Indicators = computeIndicators(columns)): Analysis {
   const bars = columns.date.length;
   const date = columns.date[bars - 1];
   if (date === undefined) throw new PermanentError('analysis.no_bars', `${symbol} has no bars to analyse; fetch it first`);

@@ -13,6 +13,10 @@ export interface Columns {
   volume: Float64Array;
 }
 
+/** What the indicators need of a bar, and of columns. */
+export type PriceBar = Omit<Bar, 'open' | 'volume'>;
+export type PriceColumns = Omit<Columns, 'open' | 'volume'>;
+
 /**
  * The indicators of one bar, in the currency of the prices unless said otherwise; null where history is too short (bars needed in brackets).
  *
@@ -65,9 +69,16 @@ const MACD_SIGNAL_BARS = MACD_BARS + 8;
  * @throws PermanentError `market.bad_bar`: a price that is not a positive number, or dates that do not ascend.
  */
 export function adjust(bars: readonly Bar[]): Columns {
+  const prices = adjustPrices(bars);
+  const open = Float64Array.from(bars, (bar) => bar.open * (bar.adjustedClose / bar.close));
+  return { ...prices, open, volume: Float64Array.from(bars, ({ volume }) => volume) };
+}
+
+/** `adjust` for bars without open and volume. */
+export function adjustPrices(bars: readonly PriceBar[]): PriceColumns {
   const length = bars.length;
   const column = () => new Float64Array(length);
-  const columns: Columns = { date: new Array(length), open: column(), high: column(), low: column(), close: column(), volume: column() };
+  const columns: PriceColumns = { date: new Array(length), high: column(), low: column(), close: column() };
   let previousDate = '';
   for (let i = 0; i < length; i++) {
     const bar = bars[i]!;
@@ -80,18 +91,16 @@ export function adjust(bars: readonly Bar[]): Columns {
     }
     const factor = bar.adjustedClose / bar.close;
     columns.date[i] = bar.date;
-    columns.open[i] = bar.open * factor;
     columns.high[i] = bar.high * factor;
     columns.low[i] = bar.low * factor;
     columns.close[i] = bar.adjustedClose;
-    columns.volume[i] = bar.volume;
     previousDate = bar.date;
   }
   return columns;
 }
 
 /** The indicators of the last bar. An empty history has none: all null. */
-export function computeIndicators(columns: Columns): Indicators {
+export function computeIndicators(columns: PriceColumns): Indicators {
   const { close } = columns;
   // Windows forget: only their own bars are fed, which saves nine tenths of the time (SMA 200 sums its whole window on every bar).
   const sma = (bars: number) => lastOfWindow(new SMA(bars), bars, close);
@@ -111,7 +120,7 @@ export function computeIndicators(columns: Columns): Indicators {
 }
 
 /** The indicators of every bar, for charts: the last entries equal `computeIndicators`. */
-export function indicatorSeries(columns: Columns): IndicatorSeries {
+export function indicatorSeries(columns: PriceColumns): IndicatorSeries {
   const { close } = columns;
   const series = Object.fromEntries(INDICATOR_NAMES.map((name) => [name, new Array(close.length).fill(null)])) as IndicatorSeries;
   const sma20 = new SMA(20);
@@ -141,7 +150,7 @@ export function indicatorSeries(columns: Columns): IndicatorSeries {
 type Recursive = Pick<Indicators, 'ema12' | 'ema20' | 'ema26' | 'rsi14' | 'macd' | 'macdSignal' | 'macdHistogram' | 'atr14'>;
 
 /** The indicators that carry state from bar to bar. `values` is that of the bars added so far. */
-function recursive({ high, low, close }: Columns): { add(index: number): void; values(): Recursive } {
+function recursive({ high, low, close }: PriceColumns): { add(index: number): void; values(): Recursive } {
   const ema12 = new EMA(12);
   const ema20 = new EMA(20);
   const ema26 = new EMA(26);
@@ -200,7 +209,7 @@ function volatilityAt(close: Float64Array, last: number): number | null {
 
 const isPrice = (value: number) => Number.isFinite(value) && value > 0;
 
-function badBar(bar: Bar, what: string): PermanentError {
+function badBar(bar: PriceBar, what: string): PermanentError {
   return new PermanentError('market.bad_bar', `bar of ${bar.date} ${what}`);
 }
 

@@ -1,13 +1,16 @@
 /** Reads of many symbols at once for callers that ask for one: those of the same turn of the event loop become one statement. */
 import type { Sql } from '../platform/database.ts';
 import type { Bar, DateRange } from './bars.ts';
-import { readBars, readNewestBars, readSymbols, type SymbolState } from './store.ts';
+import type { PriceBar } from './indicators.ts';
+import { readBars, readNewestBars, readNewestPrices, readSymbols, type SymbolState } from './store.ts';
 
 export interface SymbolReader {
   /** The symbol's row; undefined when it was never fetched. */
   state(symbol: string): Promise<SymbolState | undefined>;
   /** Bars within `days` calendar days before the symbol's newest one, ascending. */
   newestBars(symbol: string, days: number): Promise<Bar[]>;
+  /** The same as far as the indicators need it. */
+  newestPrices(symbol: string, days: number): Promise<PriceBar[]>;
   /** Bars of a range, ascending. */
   bars(symbol: string, range: DateRange): Promise<Bar[]>;
   /** Date of the oldest stored bar. */
@@ -18,18 +21,10 @@ export interface SymbolReader {
 const MOST = 100;
 
 export function symbolReader(sql: Sql): SymbolReader {
-  const state = together((symbols) => readSymbols(sql, symbols));
-  const bars = new Map<number, (symbol: string) => Promise<Bar[] | undefined>>();
   return {
-    state,
-    async newestBars(symbol, days) {
-      let load = bars.get(days);
-      if (load === undefined) {
-        load = together((symbols) => readNewestBars(sql, symbols, days));
-        bars.set(days, load);
-      }
-      return (await load(symbol)) ?? [];
-    },
+    state: together((symbols) => readSymbols(sql, symbols)),
+    newestBars: byDays((symbols, days) => readNewestBars(sql, symbols, days)),
+    newestPrices: byDays((symbols, days) => readNewestPrices(sql, symbols, days)),
     bars: (symbol, range) => readBars(sql, symbol, range),
     async oldestBar(symbol) {
       const [row] = await sql.rows<{ date: string | null }>('SELECT MIN(date) AS date FROM bars WHERE symbol = ?', [symbol]);
@@ -38,9 +33,18 @@ export function symbolReader(sql: Sql): SymbolReader {
   };
 }
 
-function together<Value>(
-  load: (keys: readonly string[]) => Promise<ReadonlyMap<string, Value>>,
-): (key: string) => Promise<Value | undefined> {
+type Load<Value> = (keys: readonly string[]) => Promise<ReadonlyMap<string, Value>>;
+
+function byDays<Value>(load: (symbols: readonly string[], days: number) => Promise<ReadonlyMap<string, Value[]>>) {
+  const loads = new Map<number, (symbol: string) => Promise<Value[] | undefined>>();
+  return async (symbol: string, days: number): Promise<Value[]> => {
+    const known = loads.get(days) ?? together((symbols) => load(symbols, days));
+    loads.set(days, known);
+    return (await known(symbol)) ?? [];
+  };
+}
+
+function together<Value>(load: Load<Value>): (key: string) => Promise<Value | undefined> {
   let waiting: Set<string> | undefined;
   let answer: Promise<ReadonlyMap<string, Value>> | undefined;
   return async (key) => {

@@ -72,7 +72,7 @@ export function usesEmbedded(config: Config): { database: boolean; broker: boole
 /** How to reach the database with a role's account. Migrations of a configured database use its account too: it must be allowed to. Errors: `ConfigError('mesh.not_running' | 'mesh.runtime_invalid' | 'database.bad_url')`. */
 export function databaseOptions(config: Config, dataFolder: string, role: DatabaseRole): DatabaseOptions {
   const { url, host, port, socket, username, password, database, pool } = config.database;
-  const sizes = { maxConnections: pool.max_connections, idleTimeoutMs: pool.idle_timeout * 1000 };
+  const sizes = { maxConnections: pool.max_connections, minConnections: pool.min_connections, idleTimeoutMs: pool.idle_timeout * 1000 };
   if (usesEmbedded(config).database) {
     const { database: running } = readRuntime(dataFolder);
     if (running === null)

@@ -1,5 +1,5 @@
 import mysql from 'mysql2/promise';
-import { codeOf, ConfigError, messageOf, TransientError } from './errors.ts';
+import { ConfigError, codeOf, messageOf, TransientError } from './errors.ts';
 
 /** Anything a statement can be run on: the pool (autocommit) or one open transaction. */
 export interface Sql {
@@ -35,6 +35,8 @@ export interface DatabaseOptions {
   password: string;
   database: string;
   maxConnections?: number | undefined;
+  /** So many stay open without use; all by default. */
+  minConnections?: number | undefined;
   idleTimeoutMs?: number | undefined;
 }
 
@@ -58,7 +60,7 @@ const UNREACHABLE = new Set([
 
 /** The driver's options that every connection to the ledger needs. */
 export function connectionOptions(options: DatabaseOptions): mysql.ConnectionOptions {
-  const { maxConnections: _, idleTimeoutMs: __, ...address } = options;
+  const { maxConnections: _, minConnections: __, idleTimeoutMs: ___, ...address } = options;
   return {
     ...address,
     timezone: 'Z',
@@ -76,7 +78,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   const pool = mysql.createPool({
     ...connectionOptions(options),
     connectionLimit: options.maxConnections ?? 10,
-    maxIdle: options.maxConnections ?? 10,
+    maxIdle: options.minConnections ?? options.maxConnections ?? 10,
     idleTimeout: options.idleTimeoutMs ?? 60_000,
     enableKeepAlive: true,
   });
@@ -145,7 +147,9 @@ function statements(on: mysql.Pool | mysql.PoolConnection): Sql {
 function rethrow(error: unknown): never {
   const code = codeOf(error);
   if (UNREACHABLE.has(code) || (error instanceof Error && /closed state|Pool is closed|Connection lost/.test(error.message)))
-    throw new TransientError('database.unavailable', `the database cannot be reached (${code}: ${messageOf(error)}); it is asked again`, { cause: error });
+    throw new TransientError('database.unavailable', `the database cannot be reached (${code}: ${messageOf(error)}); it is asked again`, {
+      cause: error,
+    });
   throw error;
 }
 
@@ -159,8 +163,12 @@ export async function assertSuitable(db: Database): Promise<void> {
   );
   for (const { Variable_name: name, Value: value } of settings) {
     if (name.endsWith('isolation') && value !== 'READ-COMMITTED')
-      throw new ConfigError('database.unsuitable', `the database connection runs at ${value}, the ledger needs READ-COMMITTED; a proxy or init_connect changes it`);
-    if (name === 'time_zone' && value !== '+00:00') throw new ConfigError('database.unsuitable', `the database session's time_zone is "${value}", the ledger needs "+00:00"`);
+      throw new ConfigError(
+        'database.unsuitable',
+        `the database connection runs at ${value}, the ledger needs READ-COMMITTED; a proxy or init_connect changes it`,
+      );
+    if (name === 'time_zone' && value !== '+00:00')
+      throw new ConfigError('database.unsuitable', `the database session's time_zone is "${value}", the ledger needs "+00:00"`);
   }
   await probeSkipLocked(db);
 }
@@ -172,6 +180,9 @@ async function probeSkipLocked(db: Database): Promise<void> {
     const [other] = await db.transaction((second) => second.rows<{ queue: string }>(one));
     // Both empty: every row is locked by another service's probe at this moment, which shows that locks are honoured.
     if (held !== undefined && other?.queue === held.queue)
-      throw new ConfigError('database.unsuitable', 'the database accepts FOR UPDATE SKIP LOCKED but gives the same row twice; use MariaDB 10.6+ or MySQL 8.0+');
+      throw new ConfigError(
+        'database.unsuitable',
+        'the database accepts FOR UPDATE SKIP LOCKED but gives the same row twice; use MariaDB 10.6+ or MySQL 8.0+',
+      );
   });
 }

@@ -2,16 +2,10 @@ import { createRequire } from 'node:module';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import type { PrettyOptions } from 'pino-pretty';
 import { rotatingFile } from './log-file.ts';
+import { type Component, LEVELS, type Level } from './log-levels.ts';
 import { withoutSecrets } from './secrets.ts';
 
 export type { Logger };
-
-export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-export type Level = (typeof LEVELS)[number];
-
-/** The parts of a service that can have a level or a log file of their own (`logging.component_logs`). */
-export const COMPONENTS = ['portfolio', 'fetcher', 'analyzer', 'mqtt', 'scheduler'] as const;
-export type Component = (typeof COMPONENTS)[number];
 
 /** The `logging` section of the configuration, and who is logging. */
 export interface LogOptions {
@@ -89,7 +83,7 @@ function destination(options: LogOptions): DestinationStream {
 
 function terminal({ format, terminal }: LogOptions): (line: string) => void {
   const pretty = format === 'pretty' || (format === 'auto' && (terminal ?? process.stdout).isTTY === true);
-  const out = terminal ?? pino.destination({ dest: 1, sync: true });
+  const out = terminal ?? standardOutput();
   if (!pretty) return (line) => void out.write(line);
   // Loaded only here: 30 ms that a service without a terminal need not wait.
   const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as {
@@ -98,4 +92,13 @@ function terminal({ format, terminal }: LogOptions): (line: string) => void {
   const colorize = (terminal ?? process.stdout).isTTY === true && !process.env.NO_COLOR;
   const prettify = prettyFactory({ colorize, ignore: 'instance', translateTime: 'SYS:HH:MM:ss.l' });
   return (line) => void out.write(prettify(line));
+}
+
+/** Whoever read our output may be gone (a supervisor that was killed): that must not keep a service from stopping in order. */
+function standardOutput(): { write(text: string): unknown } {
+  const out = pino.destination({ dest: 1, sync: true });
+  out.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+  return out;
 }

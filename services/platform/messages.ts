@@ -116,6 +116,9 @@ export const SCHEMAS = {
     state: z.enum(['online', 'offline']),
     session: z.uuid(),
     version: label,
+    /** For people, and the tags that the configuration gives a worker. */
+    name: label.optional(),
+    capabilities: z.array(label).max(50).optional(),
     capacity: count.optional(),
     running: count.optional(),
     at: instant,

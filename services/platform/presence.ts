@@ -5,6 +5,10 @@ import type { Body, Draft } from './messages.ts';
 
 /** What a service says of itself beside being there. */
 export interface Load {
+  /** For people. */
+  name?: string;
+  /** Tags from the configuration. */
+  capabilities?: string[];
   /** Slots for work. */
   capacity?: number;
   /** Slots in use. */

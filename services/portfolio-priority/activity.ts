@@ -1,6 +1,7 @@
 /** How active each user is, and at which hours: kept with each login, read by the score and by the predictive fetch. */
-import type { Sql, Transaction } from '../platform/database.ts';
+
 import { fromJson } from '../jobs/read.ts';
+import type { Sql, Transaction } from '../platform/database.ts';
 import { decay } from './score.ts';
 
 /** A login event that was understood. */
@@ -35,7 +36,11 @@ const SAME_LOGIN_MS = 60_000;
 /**
  * The activity after a login. One that is not newer than the last changes nothing (undefined), so an event that is delivered again counts once.
  */
-export function countLogin(before: Activity | undefined, { atMs, timed }: Login, { halfLifeDays, lookbackDays }: ActivityRules): Activity | undefined {
+export function countLogin(
+  before: Activity | undefined,
+  { atMs, timed }: Login,
+  { halfLifeDays, lookbackDays }: ActivityRules,
+): Activity | undefined {
   if (before !== undefined && atMs <= before.lastMs + (timed ? 0 : SAME_LOGIN_MS)) return undefined;
   const day = Math.floor(atMs / DAY_MS);
   const hour = Math.floor((atMs % DAY_MS) / HOUR_MS);
@@ -51,7 +56,11 @@ export function countLogin(before: Activity | undefined, { atMs, timed }: Login,
  * The hour (0-23, UTC) at which a user usually signs in: where the two hours from it on hold the most days with a login within `lookbackDays`, if these are at
  * least `minLogins`; the earliest of equals. Two hours, because a habit of 14:00 is some days a minute early.
  */
-export function usualHour(hours: Hours, nowMs: number, { lookbackDays, minLogins }: { lookbackDays: number; minLogins: number }): number | undefined {
+export function usualHour(
+  hours: Hours,
+  nowMs: number,
+  { lookbackDays, minLogins }: { lookbackDays: number; minLogins: number },
+): number | undefined {
   const since = Math.floor(nowMs / DAY_MS) - lookbackDays;
   const counts = Array.from({ length: 24 }, (_, hour) => (hours[hour] ?? []).filter((day) => day > since).length);
   let best: number | undefined;

@@ -99,7 +99,16 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
   const total = decisions.length;
   const refused = total - queued - fresh;
   return {
-    answer: { total, queued, fresh, joined, ...(refused > 0 ? { refused } : {}), text: textOf(user, { total, queued, fresh, joined, refused }, lower, refusal), jobs, skipped },
+    answer: {
+      total,
+      queued,
+      fresh,
+      joined,
+      ...(refused > 0 ? { refused } : {}),
+      text: textOf(user, { total, queued, fresh, joined, refused }, lower, refusal),
+      jobs,
+      skipped,
+    },
     kept,
   };
 }
@@ -112,12 +121,26 @@ function jobOf(request: ScoredRequest, answer: Exclude<EnqueueAnswer, { outcome:
       ? `; shared with somebody for whom it is of priority ${level}`
       : '';
   const why = { text: `${request.why.text}${elsewhere}` };
-  return { id, symbol: request.symbol, type: request.type as PortfolioJob['type'], priority: level, queue, score: rounded(request.score), why, coalesced };
+  return {
+    id,
+    symbol: request.symbol,
+    type: request.type as PortfolioJob['type'],
+    priority: level,
+    queue,
+    score: rounded(request.score),
+    why,
+    coalesced,
+  };
 }
 
 type Counts = Record<'total' | 'queued' | 'fresh' | 'joined' | 'refused', number>;
 
-function textOf(user: string, { total, queued, fresh, joined, refused }: Counts, lower: ReadonlyMap<string, number>, refusal: string | undefined): string {
+function textOf(
+  user: string,
+  { total, queued, fresh, joined, refused }: Counts,
+  lower: ReadonlyMap<string, number>,
+  refusal: string | undefined,
+): string {
   if (total === 0) return `no holdings: nothing to make fresh; "stockmesh portfolio import FILE.csv --user ${user}" adds some`;
   const parts = [`${queued} of ${total} symbols queued, ${fresh} fresh`];
   if (joined > 0) parts.push(`${joined} share work that was asked for before`);

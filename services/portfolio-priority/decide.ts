@@ -132,7 +132,11 @@ export function decide(
 
 function judge(symbol: string, state: SymbolState | undefined, moment: Moment, rules: DecisionRules): Judged {
   const newestBarDate = state?.newestBar ?? undefined;
-  const price = judgePrice({ newestBarDate, asOfMs: state?.asOf?.getTime(), checkedAtMs: state?.checkedAt?.getTime() }, moment, rules.thresholds);
+  const price = judgePrice(
+    { newestBarDate, asOfMs: state?.asOf?.getTime(), checkedAtMs: state?.checkedAt?.getTime() },
+    moment,
+    rules.thresholds,
+  );
   const analysis = judgeAnalysis(
     { computedAtMs: state?.analysedAt?.getTime(), barDate: state?.analysedBar ?? undefined, newestBarDate },
     moment,
@@ -207,5 +211,8 @@ function requireSpelling(symbol: string, user: string): void {
     fault = error.message;
   }
   if (fault !== undefined)
-    throw new InputError('symbol.invalid', `user ${JSON.stringify(user)} holds ${JSON.stringify(symbol)}: ${fault}; correct it and import the portfolio again`);
+    throw new InputError(
+      'symbol.invalid',
+      `user ${JSON.stringify(user)} holds ${JSON.stringify(symbol)}: ${fault}; correct it and import the portfolio again`,
+    );
 }

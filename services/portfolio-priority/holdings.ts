@@ -81,9 +81,15 @@ export async function importOnce(db: Database, path: string, now: Date): Promise
       const [known] = await tx.rows('SELECT sha256 FROM imports WHERE sha256 = ?', [sha256]);
       if (known !== undefined) return undefined;
       // Before the rows: a second importer waits here and then meets the key.
-      await tx.run('INSERT INTO imports (sha256, source, users, positions, imported_at) VALUES (?)', [[sha256, path.slice(-500), 0, 0, now]]);
+      await tx.run('INSERT INTO imports (sha256, source, users, positions, imported_at) VALUES (?)', [
+        [sha256, path.slice(-500), 0, 0, now],
+      ]);
       const imported = await replaceHoldings(tx, path, { now });
-      await tx.run('UPDATE imports SET users = ?, positions = ? WHERE sha256 = ?', [imported.users, imported.held + imported.watched, sha256]);
+      await tx.run('UPDATE imports SET users = ?, positions = ? WHERE sha256 = ?', [
+        imported.users,
+        imported.held + imported.watched,
+        sha256,
+      ]);
       return imported;
     });
   } catch (error) {

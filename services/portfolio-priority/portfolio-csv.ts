@@ -54,23 +54,28 @@ export async function* readPortfolioCsv(
     if (++broken <= SHOWN) faults.push(`${name}:${line}: ${text}`);
   };
   const file = createReadStream(path);
-  const parser = file.on('error', (error) => parser.destroy(error)).pipe(
-    parse({
-      bom: true,
-      trim: true,
-      skip_empty_lines: true,
-      relax_column_count: true,
-      info: true,
-      delimiter: [',', ';', '\t'],
-      record_delimiter: ['\r\n', '\n', '\r'],
-      skip_records_with_error: true,
-      on_skip(error) {
-        // Its message repeats the line.
-        fault(Number(error?.lines), `${error?.message.replace(/ at line \d+/, '')}; write "" for a quote inside a quoted field, and close each one`);
-        return undefined;
-      },
-    }),
-  );
+  const parser = file
+    .on('error', (error) => parser.destroy(error))
+    .pipe(
+      parse({
+        bom: true,
+        trim: true,
+        skip_empty_lines: true,
+        relax_column_count: true,
+        info: true,
+        delimiter: [',', ';', '\t'],
+        record_delimiter: ['\r\n', '\n', '\r'],
+        skip_records_with_error: true,
+        on_skip(error) {
+          // Its message repeats the line.
+          fault(
+            Number(error?.lines),
+            `${error?.message.replace(/ at line \d+/, '')}; write "" for a quote inside a quoted field, and close each one`,
+          );
+          return undefined;
+        },
+      }),
+    );
   const read = positionReader(user, fault);
   let columns: Map<Column, number> | undefined;
   let batch: Position[] = [];
@@ -161,7 +166,10 @@ function positionReader(onlyUser: string | undefined, fault: (line: number, text
     }
     const user = userOf(onlyUser ?? named);
     if (user === undefined) {
-      fault(line, named === '' ? 'names no user; fill in the column, or give --user' : `user ${quoted(named)} is not 1 to 64 printable characters`);
+      fault(
+        line,
+        named === '' ? 'names no user; fill in the column, or give --user' : `user ${quoted(named)} is not 1 to 64 printable characters`,
+      );
       return undefined;
     }
     const symbol = symbolOf(field('symbol'), line);
@@ -198,7 +206,8 @@ function numbering(): (text: string) => number {
 function numberFault(column: string, text: string, digits: number, signed: boolean): string | undefined {
   if (text === '') return undefined;
   const [, sign, whole = '', part = ''] = /^([+-]?)(\d*)(?:\.(\d*))?$/.exec(text) ?? [];
-  if (sign === undefined || whole + part === '') return `${column} ${quoted(text)} is not a number; write it like 1234.5, or leave it empty`;
+  if (sign === undefined || whole + part === '')
+    return `${column} ${quoted(text)} is not a number; write it like 1234.5, or leave it empty`;
   if (sign === '-' && !signed) return `${column} ${quoted(text)} is negative; write what one share cost`;
   if (whole.replace(/^0+/, '').length > digits) return `${column} ${quoted(text)} is too large; at most ${digits} digits before the point`;
   return undefined;

@@ -20,7 +20,12 @@ export interface Prefetched {
   queued: number;
 }
 
-const BEFORE_LOGIN: Occasion = { fetch: 'scheduled_update', analysis: 'background_analysis', triggeredBy: 'predictive', whenFull: 'refuse' };
+const BEFORE_LOGIN: Occasion = {
+  fetch: 'scheduled_update',
+  analysis: 'background_analysis',
+  triggeredBy: 'predictive',
+  whenFull: 'refuse',
+};
 /** Users read at once, and at most decided in one transaction. */
 const PAGE = 200;
 const HOUR_MS = 3_600_000;
@@ -29,7 +34,11 @@ const LOOK_MS = 60_000;
 const LEASE_SECONDS = 180;
 
 /** Queues what is stale for all whose usual hour is the one that `lead_minutes` from now lies in, unless it was done for that day. `committed` gets the answers of each transaction. */
-export async function prefetch(ledger: Ledger, config: Config, committed: (answers: readonly EnqueueAnswer[]) => void = () => {}): Promise<Prefetched> {
+export async function prefetch(
+  ledger: Ledger,
+  config: Config,
+  committed: (answers: readonly EnqueueAnswer[]) => void = () => {},
+): Promise<Prefetched> {
   const { lead_minutes, lookback_days: lookbackDays, min_logins: minLogins } = config.portfolio.predictive;
   const nowMs = ledger.clock.now().epochMilliseconds;
   const target = new Date(nowMs + lead_minutes * 60_000);
@@ -44,9 +53,15 @@ export async function prefetch(ledger: Ledger, config: Config, committed: (answe
         WHERE user_id > ? AND last_login_at > ? AND (prefetched_on IS NULL OR prefetched_on < ?) ORDER BY user_id LIMIT ?`,
       [cursor, new Date(nowMs - lookbackDays * DAY_MS), day, PAGE],
     );
-    const due = new Map(page.map((row) => [row.user_id, activityOf(row)] as const).filter(([, { hours }]) => usualHour(hours, nowMs, { lookbackDays, minLogins }) === target.getUTCHours()));
+    const due = new Map(
+      page
+        .map((row) => [row.user_id, activityOf(row)] as const)
+        .filter(([, { hours }]) => usualHour(hours, nowMs, { lookbackDays, minLogins }) === target.getUTCHours()),
+    );
     if (due.size > 0) {
-      const answers = await settlingRaces(() => ledger.db.transaction((tx) => prefetchTogether(tx, ledger, due, { day, rules, halfLifeDays })));
+      const answers = await settlingRaces(() =>
+        ledger.db.transaction((tx) => prefetchTogether(tx, ledger, due, { day, rules, halfLifeDays })),
+      );
       committed(answers);
       done.users += due.size;
       done.queued += new Set(answers.flatMap((answer) => (answer.outcome === 'queued' ? [answer.id] : []))).size;
@@ -67,22 +82,22 @@ async function prefetchTogether(
   await tx.run('UPDATE logins SET prefetched_on = ? WHERE user_id IN (?)', [day, users]);
   const holdings = await readHoldings(tx, users);
   const states = await readSymbols(tx, [...new Set([...holdings.values()].flat().map(({ symbol }) => symbol))]);
-  const viewers = [...due].map(([user, { logins, lastMs }]) => ({ user, logins: decay(logins, lastMs, now.epochMilliseconds, halfLifeDays), holdings: holdings.get(user) ?? [] }));
-  const { requests } = decide(viewers, states, now, rules, BEFORE_LOGIN);
-  const fetches = requests.filter(({ type }) => type === 'fetch');
-  const fetched = await enqueueWith(tx, ledger, fetches);
-  // A queue without room refuses fetches; what would be computed from them would be computed from nothing new.
-  const refused = new Set(fetches.filter((_, index) => fetched[index]?.outcome === 'refused').map(({ symbol }) => symbol));
-  const analysed = await enqueueWith(
-    tx,
-    ledger,
-    requests.filter(({ type, symbol }) => type === 'analysis' && !refused.has(symbol)),
-  );
-  return [...fetched, ...analysed];
+  const viewers = [...due].map(([user, { logins, lastMs }]) => ({
+    user,
+    logins: decay(logins, lastMs, now.epochMilliseconds, halfLifeDays),
+    holdings: holdings.get(user) ?? [],
+  }));
+  return enqueueWith(tx, ledger, decide(viewers, states, now, rules, BEFORE_LOGIN).requests);
 }
 
 /** Looks every minute whether a new hour has come near; of all instances the one with the lease does. Returns the function that ends it, when what is under way is done. */
-export function startPrefetching(options: { ledger: Ledger; announcer: Announcer; config: Config; log: Logger; instance: string }): () => Promise<void> {
+export function startPrefetching(options: {
+  ledger: Ledger;
+  announcer: Announcer;
+  config: Config;
+  log: Logger;
+  instance: string;
+}): () => Promise<void> {
   const { ledger, announcer, config, log, instance } = options;
   let doneFor: number | undefined;
   let looking: Promise<void> | undefined;

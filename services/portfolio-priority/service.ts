@@ -32,7 +32,9 @@ export async function startPortfolioPriorityService(context: ServiceContext): Pr
   const startedAt = new Date(clock.now().epochMilliseconds);
 
   const degraded = await importSources(context, log);
-  const stopPrefetching = config.portfolio.predictive.enabled ? startPrefetching({ ledger, announcer, config, log, instance }) : async () => {};
+  const stopPrefetching = config.portfolio.predictive.enabled
+    ? startPrefetching({ ledger, announcer, config, log, instance })
+    : async () => {};
   const logins = bus.subscribe(
     'login',
     {
@@ -55,10 +57,21 @@ export async function startPortfolioPriorityService(context: ServiceContext): Pr
     const now = new Date(clock.now().epochMilliseconds);
     const running = Math.min(admission.waiting, 65_535);
     bus.updatePresence({ capacity: AT_ONCE, running, degraded });
-    await reportInstance(db, { instance, service: 'portfolio-priority', session, capacity: AT_ONCE, running, started_at: startedAt, heartbeat_at: now });
+    await reportInstance(db, {
+      instance,
+      service: 'portfolio-priority',
+      session,
+      capacity: AT_ONCE,
+      running,
+      started_at: startedAt,
+      heartbeat_at: now,
+    });
   };
   await report();
-  const reporting = setInterval(() => report().catch((error: unknown) => log.warn(`sign of life not written: ${messageOf(error)}`)), (config.worker.heartbeat_interval * 1000) / 3);
+  const reporting = setInterval(
+    () => report().catch((error: unknown) => log.warn(`sign of life not written: ${messageOf(error)}`)),
+    (config.worker.heartbeat_interval * 1000) / 3,
+  );
 
   return {
     admitLogin: admission.admitLogin,

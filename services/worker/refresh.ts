@@ -127,7 +127,7 @@ async function wholeHistory(
 }
 
 function mustReplace(state: Known | undefined, stored: readonly Bar[], answer: ChainAnswer): boolean {
-  if (state === undefined || answer.bars.length === 0) return false;
+  if (state === undefined) return false;
   if ((state.source === 'simulated') !== (answer.source === 'simulated')) return true;
   const answered = new Map(answer.bars.map((bar) => [bar.date, bar]));
   // The newest stored bar may have been live, its close was another: the ratio of adjusted to raw close tells the adjustment alone.

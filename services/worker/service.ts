@@ -30,7 +30,7 @@ export async function startWorkerService(context: ServiceContext, chooseSources 
   };
   // Before there is anything to stop: what fails here fails the start.
   await report();
-  bus.updatePresence({ capacity, running: 0 });
+  bus.updatePresence({ name: config.worker.name, capabilities: config.worker.capabilities.slice(), capacity, running: 0 });
   const worker = startWorker({
     workerId: instance,
     ledger,

@@ -36,7 +36,10 @@ export async function configuredSources({
     lean: () => leanSource({ path: lean.path as string, clock }),
     alpha_vantage: () => (alpha_vantage.api_key ? alphaVantageSource({ apiKey: alpha_vantage.api_key, clock }) : undefined),
     cached: () => cachedSource({ read: (symbol, range) => readStored(db, symbol, range) }),
-    simulated: () => simulatedSource({ seed: simulated.seed, clock, isTradingDay: (date) => usCalendar.isTradingDay(date) }),
+    simulated: () =>
+      simulated.enabled
+        ? simulatedSource({ seed: simulated.seed, clock, isTradingDay: (date) => usCalendar.isTradingDay(date) })
+        : undefined,
   };
   const made = sources.flatMap((name) => make[name]() ?? []);
   const [schema] = await db.rows<{ name: string }>('SELECT DATABASE() AS name');

@@ -81,6 +81,7 @@ export function startWorker(options: WorkerOptions): Worker {
   let lookAgain = false;
   let failures = 0;
   let timer: NodeJS.Timeout | undefined;
+  let waking: NodeJS.Immediate | undefined;
   /** Aborts when the worker no longer waits for a database that is away. */
   const stopped = new AbortController();
 
@@ -171,7 +172,12 @@ export function startWorker(options: WorkerOptions): Worker {
   function slotFree(): void {
     busy--;
     options.onLoad?.(busy);
-    wake();
+    // At the end of this turn of the event loop: handlers that read together end together, and one claim fills all their slots.
+    if (waking !== undefined) return;
+    waking = setImmediate(() => {
+      waking = undefined;
+      wake();
+    });
   }
 
   async function execute(entry: Running): Promise<void> {

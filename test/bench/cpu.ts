@@ -17,10 +17,7 @@ function taskMs(task: string): number {
 
 /** Process ids of what a process has started itself. */
 export function childrenOf(pid: number): number[] {
-  return read(`/proc/${pid}/task/${pid}/children`)
-    .split(' ')
-    .filter(Boolean)
-    .map(Number);
+  return read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
 }
 
 export function commandOf(pid: number): string {

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { JSON_KEYS } from '../../services/cli/json-keys.ts';
 import { enqueue } from '../../services/jobs/enqueue.ts';
 import { ledgerOf } from '../../services/jobs/ledger.ts';
+import { readJob } from '../../services/jobs/read.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import { type Ran, type RunningMesh, startMesh } from './running-mesh.ts';
@@ -91,11 +93,14 @@ test('a fetch of a portfolio works in batches of batch_size and shows each symbo
   ]);
 });
 
-test('a history fetches the asked range', async () => {
+test('a history asks for the range in the background', async () => {
   const ran = await mesh.run('history', 'SPY', '--from', '2020-01-02', '--to', '2020-01-31', '--wait', '--json');
   expect(ran.code).toBe(0);
-  // January 2020 had 21 sessions: 23 weekdays from the 1st on, less New Year's Day and Martin Luther King Day (nyse.com/markets/hours-calendars).
-  expect(json(ran).jobs).toMatchObject([{ type: 'fetch', symbol: 'SPY', state: 'completed', bars: 21, through: '2020-01-31' }]);
+  const [landed] = json(ran).jobs;
+  expect(landed).toMatchObject({ type: 'fetch', symbol: 'SPY', state: 'completed' });
+  const { payload, queue } = json(await mesh.run('job', landed.id, '--json'));
+  expect(payload).toEqual({ symbol: 'SPY', range: { from: '2020-01-02', to: '2020-01-31' } });
+  expect(queue).toBe('background_fetch');
 });
 
 test('the list of jobs pages with --before and filters', async () => {
@@ -132,12 +137,13 @@ test('a job of many symbols shows its items', async () => {
 test('a failed job starts again with retry and with redrive, a live or ended one is refused with the reason', async () => {
   await mesh.run('fetch', 'XXRETRY', '--no-analysis', '--wait');
   const { id } = await newestJob('--symbol', 'XXRETRY');
+  const failedAgain = () => expect.poll(async () => (await readJob(mesh.db, id))?.state, { timeout: 10_000, interval: 20 }).toBe('failed');
   const retried = await mesh.run('retry', id, '--json');
   expect(json(retried)).toMatchObject({ ok: true, announced: true, changes: [{ id, state: 'ready' }] });
-  await expect.poll(async () => (await newestJob('--symbol', 'XXRETRY')).state).toBe('failed');
+  await failedAgain();
   const redriven = await mesh.run('redrive', '--symbol', 'XXRETRY', '--json');
   expect(json(redriven)).toMatchObject({ ok: true, redriven: [id], superseded: [] });
-  await expect.poll(async () => (await newestJob('--symbol', 'XXRETRY')).state).toBe('failed');
+  await failedAgain();
   const cancelled = await mesh.run('cancel', id);
   expect(cancelled).toMatchObject({ code: 1, stdout: '' });
   expect(cancelled.stderr).toMatch(oneLine('has ended already \\(failed\\)'));
@@ -225,4 +231,34 @@ test('stats shows queues, workers and rates', async () => {
   const figures = json(await mesh.run('stats', '--json'));
   expect(figures.workers).toMatchObject({ online: 1, slots: 5 });
   expect(figures.queues.map(({ queue }: { queue: string }) => queue)).toEqual(['foreground', 'background_fetch', 'background_analysis']);
+});
+
+/** The names in the braces of a description: `[{id, state}] that …` has id and state. */
+const namesIn = (text: string): string[] => (/\{([^{}]*)\}/.exec(text)?.[1] ?? '').split(', ').sort();
+
+test('what --json prints has exactly the keys that --help names', async () => {
+  await mesh.run('fetch', 'IBM', '--wait');
+  const { id } = await newestJob('--symbol', 'IBM', '--type', 'fetch');
+  const printed: Partial<Record<keyof typeof JSON_KEYS, Record<string, unknown>>> = {
+    login: json(await mesh.run('login', 'carol', '--json')),
+    'login --wait': json(await mesh.run('login', 'bob', '--wait', '--json')),
+    fetch: json(await mesh.run('fetch', 'IBM', '--json')),
+    'fetch --wait': json(await mesh.run('fetch', 'SPY', '--wait', '--json')),
+    jobs: json(await mesh.run('jobs', '--json')),
+    retry: json(await mesh.run('retry', id, '--json')),
+    redrive: json(await mesh.run('redrive', '--symbol', 'NONE', '--json')),
+    'portfolio show': json(await mesh.run('portfolio', 'show', 'bob', '--json')),
+    symbol: json(await mesh.run('symbol', 'IBM', '--json')),
+    stats: json(await mesh.run('stats', '--json')),
+  };
+  for (const [name, document] of Object.entries(printed)) {
+    const documented: Record<string, string> = JSON_KEYS[name as keyof typeof JSON_KEYS];
+    expect(Object.keys(document).sort(), name).toEqual(Object.keys(documented).sort());
+    for (const [key, meaning] of Object.entries(documented)) {
+      const [first] = Array.isArray(document[key]) ? (document[key] as unknown[]) : [];
+      if (typeof first === 'object' && first !== null) expect(Object.keys(first).sort(), `${name}: ${key}`).toEqual(namesIn(meaning));
+    }
+  }
+  const detail = json(await mesh.run('job', id, '--json'));
+  expect(Object.keys(detail).sort()).toEqual([...new Set([...Object.keys(JSON_KEYS.job), ...namesIn(JSON_KEYS.jobs.jobs)])].sort());
 });

@@ -63,6 +63,13 @@ test('without a broker a login fails with the next step, a fetch is kept for the
   expect(JSON.parse(jobs.stdout).jobs).toHaveLength(2);
 });
 
+test('a job type that there is none of is refused with those that there are', async () => {
+  const config = file('type.yaml', configText(database.url, broker()));
+  const ran = await stockmesh(['jobs', '--type', 'fetsch', '--config', config]);
+  expect(ran).toMatchObject({ code: 2, stdout: '' });
+  expect(ran.stderr).toMatch(oneLine('no jobs of type "fetsch"; choose one of fetch, batch_fetch, analysis'));
+});
+
 test('a wait that ends before the jobs says which go on, and 1', async () => {
   const config = file('slow.yaml', configText(database.url, broker()));
   const ran = await stockmesh(['fetch', 'SLOW', '--no-analysis', '--wait', '--timeout', '1', '--config', config]);

@@ -14,7 +14,7 @@ const rows: Row[] = [
 const columns: Column<Row>[] = [
   { title: 'NAME', value: ({ name }) => name },
   { title: 'SIZE', value: ({ size }) => size, align: 'right', optional: 1 },
-  { title: 'NOTE', value: ({ note }) => note, flexible: true, optional: 0 },
+  { title: 'NOTE', value: ({ note }) => note, flexible: 16, optional: 0 },
 ];
 
 test('columns are aligned, numbers to the right, and no line ends with blanks', () => {

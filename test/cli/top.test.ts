@@ -50,11 +50,11 @@ test.skipIf(!existsSync(SCRIPT))('on a terminal top shows queues, workers and th
   await shows(seen, /broker online/);
   await mesh.run('login', 'alice');
   await shows(seen, /stock\/fetch\/AAPL +priority \d, user_login alice/);
-  await shows(seen, /fetch AAPL completed/);
+  await shows(seen, /AAPL fetch completed/);
   const ended = once(running, 'exit');
   running.stdin?.write('q');
   expect(await ended).toEqual([0, null]);
   expect(seen()).toContain('\x1b[?1049h\x1b[?25l');
   // The last that is written: the cursor and the screen as they were.
-  expect(seen().trimEnd().endsWith('\x1b[?25h\x1b[?1049l')).toBe(true);
+  expect(seen().trimEnd().endsWith('\x1b[?7h\x1b[?25h\x1b[?1049l')).toBe(true);
 });

@@ -39,7 +39,14 @@ describe('order', () => {
 
 describe('a claimed job', () => {
   test('carries what its handler needs', async () => {
-    const [id] = await on.add({ symbol: 'MSFT', payload: { symbol: 'MSFT', days: 3 }, level: 2, score: 1, triggeredBy: 'login', user: 'ada' });
+    const [id] = await on.add({
+      symbol: 'MSFT',
+      payload: { symbol: 'MSFT', days: 3 },
+      level: 2,
+      score: 1,
+      triggeredBy: 'login',
+      user: 'ada',
+    });
     const [job] = await on.take();
     expect(job).toEqual({
       id,
@@ -60,7 +67,12 @@ describe('a claimed job', () => {
 
   test('is running under its worker until its lease ends', async () => {
     const { id } = await on.running();
-    expect(await on.row(id)).toMatchObject({ state: 'running', worker_id: 'worker-1', attempt: 1, due_at: new Date('2026-06-02T14:01:00Z') });
+    expect(await on.row(id)).toMatchObject({
+      state: 'running',
+      worker_id: 'worker-1',
+      attempt: 1,
+      due_at: new Date('2026-06-02T14:01:00Z'),
+    });
   });
 
   test('is not claimed again', async () => {

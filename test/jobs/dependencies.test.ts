@@ -163,7 +163,15 @@ describe('a need that will never be', () => {
   test('that was refused in the same call refuses what needs it', async () => {
     const queues = { ...on.ledger().queues, foreground: { maxJobs: 1, ttlSeconds: 300 } };
     const answers = await enqueue(on.ledger({ queues }), [{}, fetchOf('AAPL'), { ...analysisOf('AAPL'), level: 8 }].map(request));
-    expect(answers).toMatchObject([{ outcome: 'queued' }, { outcome: 'refused' }, { outcome: 'refused', code: 'queue.full', reason: expect.stringContaining('needs fetch:AAPL, which was refused: no room: foreground') }]);
+    expect(answers).toMatchObject([
+      { outcome: 'queued' },
+      { outcome: 'refused' },
+      {
+        outcome: 'refused',
+        code: 'queue.full',
+        reason: expect.stringContaining('needs fetch:AAPL, which was refused: no room: foreground'),
+      },
+    ]);
     expect(await on.count('jobs')).toBe(1);
   });
 });

@@ -8,12 +8,25 @@ import { ledgerFixture, request, stoppingAtCommit, transient } from './fixture.t
 
 const on = ledgerFixture();
 const at = (time: string): Date => new Date(`2026-06-02T${time}Z`);
-const fetchOf = (symbol: string, changes: Partial<JobRequest> = {}): Partial<JobRequest> => ({ symbol, dedupeKey: `fetch:${symbol}`, ...changes });
+const fetchOf = (symbol: string, changes: Partial<JobRequest> = {}): Partial<JobRequest> => ({
+  symbol,
+  dedupeKey: `fetch:${symbol}`,
+  ...changes,
+});
 
 describe('a new job', () => {
-  test('is ready, and expires when its queue\'s time to live is over', async () => {
+  test("is ready, and expires when its queue's time to live is over", async () => {
     const [answer] = await on.ask({ level: 5, score: 0.25 });
-    expect(answer).toMatchObject({ outcome: 'queued', type: 'fetch', symbol: 'AAPL', state: 'ready', queue: 'background_fetch', level: 5, demoted: false, enqueuedAt: at('14:00:00') });
+    expect(answer).toMatchObject({
+      outcome: 'queued',
+      type: 'fetch',
+      symbol: 'AAPL',
+      state: 'ready',
+      queue: 'background_fetch',
+      level: 5,
+      demoted: false,
+      enqueuedAt: at('14:00:00'),
+    });
     expect((answer as Enqueued).score).toBeCloseTo(0.25, 4);
     expect(await on.row((answer as Enqueued).id)).toMatchObject({ state: 'ready', attempt: 0, max_attempts: 4, due_at: at('15:00:00') });
   });
@@ -29,8 +42,18 @@ describe('a new job', () => {
   });
 
   test('keeps its payload and why it is as urgent as it is', async () => {
-    const [id] = await on.add({ payload: { symbol: 'AAPL', days: 2 }, why: { text: 'the sum of four', factors: [1, 2] }, triggeredBy: 'login', user: 'ada' });
-    expect(await readJob(on.db, id!)).toMatchObject({ payload: { symbol: 'AAPL', days: 2 }, why: { text: 'the sum of four', factors: [1, 2] }, triggered_by: 'login', subscribers: ['ada'] });
+    const [id] = await on.add({
+      payload: { symbol: 'AAPL', days: 2 },
+      why: { text: 'the sum of four', factors: [1, 2] },
+      triggeredBy: 'login',
+      user: 'ada',
+    });
+    expect(await readJob(on.db, id!)).toMatchObject({
+      payload: { symbol: 'AAPL', days: 2 },
+      why: { text: 'the sum of four', factors: [1, 2] },
+      triggered_by: 'login',
+      subscribers: ['ada'],
+    });
   });
 
   test('without a dedupe key is never the same as another', async () => {
@@ -61,7 +84,11 @@ describe('requests of one call for the same work', () => {
   });
 
   test('take the most urgent priority and its reason', async () => {
-    const [id] = await on.add(fetchOf('AAPL', { level: 5, why: { text: 'low' } }), fetchOf('AAPL', { level: 2, why: { text: 'high' } }), fetchOf('AAPL', { level: 3 }));
+    const [id] = await on.add(
+      fetchOf('AAPL', { level: 5, why: { text: 'low' } }),
+      fetchOf('AAPL', { level: 2, why: { text: 'high' } }),
+      fetchOf('AAPL', { level: 3 }),
+    );
     expect(await readJob(on.db, id!)).toMatchObject({ queue: 'foreground', priority: 2, why: { text: 'high' } });
   });
 
@@ -81,7 +108,9 @@ describe('a request for live work', () => {
 
   test('that is more urgent raises it across the queues, with the new reason and cause', async () => {
     const [id] = await on.add(fetchOf('AAPL', { level: 8, why: { text: 'background' } }));
-    expect(await on.ask(fetchOf('AAPL', { level: 2, score: 1, why: { text: 'a login' }, triggeredBy: 'login' }))).toMatchObject([{ outcome: 'joined', queue: 'foreground', level: 2, demoted: false }]);
+    expect(await on.ask(fetchOf('AAPL', { level: 2, score: 1, why: { text: 'a login' }, triggeredBy: 'login' }))).toMatchObject([
+      { outcome: 'joined', queue: 'foreground', level: 2, demoted: false },
+    ]);
     expect(await on.row(id!)).toMatchObject({ queue: 'foreground', priority: priorityOf(2, 1) });
     expect(await readJob(on.db, id!)).toMatchObject({ why: { text: 'a login' }, triggered_by: 'login' });
   });
@@ -100,7 +129,7 @@ describe('a request for live work', () => {
     expect(priorities).toEqual(symbols.map((_, index) => priorityOf(1 + (index % 8), index / 250)));
   });
 
-  test('in a higher queue has that queue\'s time to live from now on', async () => {
+  test("in a higher queue has that queue's time to live from now on", async () => {
     const [id] = await on.add(fetchOf('AAPL', { level: 8 }));
     on.clock.advance({ minutes: 10 });
     await on.ask(fetchOf('AAPL', { level: 1 }));
@@ -148,7 +177,11 @@ describe('a request for live work', () => {
 });
 
 describe('a dedupe window', () => {
-  const ranking = (changes: Partial<JobRequest> = {}): Partial<JobRequest> => ({ dedupeKey: 'rank:AAPL:put', dedupeWindowSeconds: 300, ...changes });
+  const ranking = (changes: Partial<JobRequest> = {}): Partial<JobRequest> => ({
+    dedupeKey: 'rank:AAPL:put',
+    dedupeWindowSeconds: 300,
+    ...changes,
+  });
 
   test('lets a completed job stand for a later request', async () => {
     const job = await on.running(ranking());
@@ -208,7 +241,7 @@ describe('races', () => {
   });
 });
 
-describe('in the caller\'s transaction', () => {
+describe("in the caller's transaction", () => {
   test('jobs are committed with what the caller writes', async () => {
     await on.db.transaction(async (tx) => {
       await tx.run("INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES ('theirs', 'x', NOW())");
@@ -229,10 +262,12 @@ describe('in the caller\'s transaction', () => {
 
   test('a user whose first job was rolled back runs the next one', async () => {
     const ledger = on.ledger();
-    await on.db.transaction(async (tx) => {
-      await enqueueWith(tx, ledger, [request({ user: 'ada' })]);
-      throw new Error('rolled back');
-    }).catch(() => {});
+    await on.db
+      .transaction(async (tx) => {
+        await enqueueWith(tx, ledger, [request({ user: 'ada' })]);
+        throw new Error('rolled back');
+      })
+      .catch(() => {});
     const [answer] = await enqueue(ledger, [request({ user: 'ada' })]);
     expect((await on.take()).map(({ id }) => id)).toEqual([(answer as Enqueued).id]);
   });

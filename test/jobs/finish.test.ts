@@ -12,7 +12,8 @@ import { ledgerFixture, permanent, START, transient } from './fixture.ts';
 const on = ledgerFixture();
 
 /** Anything that a handler could write in the job's own transaction. */
-const mark = (key: string) => (tx: Transaction) => tx.run("INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES (?, 'x', NOW())", [key]).then(() => {});
+const mark = (key: string) => (tx: Transaction) =>
+  tx.run("INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES (?, 'x', NOW())", [key]).then(() => {});
 const isMarked = async (key: string): Promise<boolean> => (await on.count('dedupe_windows WHERE dedupe_key = ?', [key])) === 1;
 
 /** A job whose lease ran out and that the same worker, or another, has claimed again: both attempts. */
@@ -79,19 +80,24 @@ describe('complete', () => {
 
   test('with errors, where the type does not allow it, is refused', async () => {
     const job = await on.running({ type: 'fetch' });
-    await expect(complete(on.ledger(), 'worker-1', [{ job, withErrors: '1 of 2 symbols failed' }])).rejects.toMatchObject({ code: 'job.items_failed' });
+    await expect(complete(on.ledger(), 'worker-1', [{ job, withErrors: '1 of 2 symbols failed' }])).rejects.toMatchObject({
+      code: 'job.items_failed',
+    });
     expect(await on.state(job.id)).toBe('running');
   });
 });
 
 describe('fencing', () => {
-  test.each(['worker-2', 'worker-1'])('the completion of an attempt that lost its job to %s is refused, and so are its effects', async (by) => {
-    const [old] = await lostAndReclaimed(by);
-    const finished = await complete(on.ledger(), 'worker-1', [{ job: old }], mark('stale'));
-    expect(finished).toEqual({ changes: [], lost: [old] });
-    expect(await on.state(old.id)).toBe('running');
-    expect(await isMarked('stale')).toBe(false);
-  });
+  test.each(['worker-2', 'worker-1'])(
+    'the completion of an attempt that lost its job to %s is refused, and so are its effects',
+    async (by) => {
+      const [old] = await lostAndReclaimed(by);
+      const finished = await complete(on.ledger(), 'worker-1', [{ job: old }], mark('stale'));
+      expect(finished).toEqual({ changes: [], lost: [old] });
+      expect(await on.state(old.id)).toBe('running');
+      expect(await isMarked('stale')).toBe(false);
+    },
+  );
 
   test('of two attempts at one job that the same worker completes in one call, only the newer one and its effects count', async () => {
     const [old, current] = await lostAndReclaimed('worker-1');
@@ -185,13 +191,13 @@ describe('fail', () => {
     expect((await on.row(job.id)).due_at).toEqual(new Date('2026-06-02T14:00:02Z'));
   });
 
-  test('the source\'s own wish counts when it is later than the backoff', async () => {
+  test("the source's own wish counts when it is later than the backoff", async () => {
     const job = await on.running();
     await fail(on.ledger(), 'worker-1', [{ job, error: transient({ retryAfterMs: 90_000 }) }]);
     expect((await on.row(job.id)).due_at).toEqual(new Date('2026-06-02T14:01:30Z'));
   });
 
-  test('the source\'s own wish does not make the wait shorter', async () => {
+  test("the source's own wish does not make the wait shorter", async () => {
     const job = await on.running();
     await fail(on.ledger(), 'worker-1', [{ job, error: transient({ retryAfterMs: 1_000 }) }], () => 0.5);
     expect((await on.row(job.id)).due_at).toEqual(new Date('2026-06-02T14:00:30Z'));

@@ -50,7 +50,9 @@ describe('the reaper', () => {
   test('makes a job whose lease has run out ready, with a new time to live', async () => {
     const job = await on.running();
     on.clock.advance({ seconds: 61 });
-    expect(await reap(on.ledger())).toMatchObject([{ id: job.id, state: 'ready', attempt: 1, reason: 'worker worker-1 did not renew its lease' }]);
+    expect(await reap(on.ledger())).toMatchObject([
+      { id: job.id, state: 'ready', attempt: 1, reason: 'worker worker-1 did not renew its lease' },
+    ]);
     expect(await on.row(job.id)).toMatchObject({ state: 'ready', worker_id: null, due_at: new Date('2026-06-02T14:06:01Z') });
   });
 
@@ -67,7 +69,9 @@ describe('the reaper', () => {
     const job = await on.running();
     on.clock.advance({ seconds: 61 });
     await reap(on.ledger());
-    expect((await readJob(on.db, job.id))?.attempts).toMatchObject([{ attempt: 1, outcome: 'lease_lost', code: 'job.lease_lost', worker: 'worker-1' }]);
+    expect((await readJob(on.db, job.id))?.attempts).toMatchObject([
+      { attempt: 1, outcome: 'lease_lost', code: 'job.lease_lost', worker: 'worker-1' },
+    ]);
   });
 
   test('takes the longest dead first, at most 500 a call', async () => {
@@ -93,7 +97,9 @@ describe('the reaper', () => {
 describe('the rescue of a worker', () => {
   test('ends its leases at once, with the reason', async () => {
     const job = await on.running();
-    expect(await rescue(on.ledger(), 'worker-1', 'worker-1 went offline')).toMatchObject([{ id: job.id, state: 'ready', reason: 'worker-1 went offline' }]);
+    expect(await rescue(on.ledger(), 'worker-1', 'worker-1 went offline')).toMatchObject([
+      { id: job.id, state: 'ready', reason: 'worker-1 went offline' },
+    ]);
   });
 
   test('leaves the jobs of other workers', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { type ClaimedJob, claim } from '../../services/jobs/claim.ts';
 import { cancel } from '../../services/jobs/control.ts';
 import { complete, fail, handBack } from '../../services/jobs/finish.ts';
@@ -165,6 +165,7 @@ describe('the release of a slot', () => {
     const blocked = idFromBytes((await on.db.rows<{ id: Buffer }>("SELECT id FROM jobs WHERE state = 'blocked'"))[0]!.id);
     const held = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<void>();
+    onTestFinished(() => gate.resolve());
     const holding = on.db.transaction(async (tx) => {
       await tx.rows('SELECT id FROM jobs WHERE id = ? FOR UPDATE', [idToBytes(blocked)]);
       held.resolve();
@@ -267,7 +268,7 @@ describe('a job with several subscribers', () => {
     expect(idsOf(await on.take())).toEqual([shared]);
   });
 
-  test('being blocked, keeps one place in each user\'s line, at its new priority', async () => {
+  test("being blocked, keeps one place in each user's line, at its new priority", async () => {
     await on.add(ada, ada, ada);
     const jobs = await on.take();
     const [, raised] = await on.add({ ...ada, level: 2 }, { ...ada, level: 9, dedupeKey: 'fetch:AAPL' });
@@ -321,7 +322,9 @@ test('under four concurrent workers no user ever runs more than the limit, and e
       const rows = await on.db.rows<{ n: number }>('SELECT COUNT(*) AS n FROM user_slots WHERE job_id IS NOT NULL GROUP BY user_id');
       most = Math.max(most, ...rows.map(({ n }) => n));
       // A running job of a user's holds a slot of one of its users.
-      const [without] = await on.db.rows<{ n: number }>("SELECT COUNT(*) AS n FROM jobs j LEFT JOIN user_slots s ON s.job_id = j.id WHERE j.state = 'running' AND s.slot IS NULL");
+      const [without] = await on.db.rows<{ n: number }>(
+        "SELECT COUNT(*) AS n FROM jobs j LEFT JOIN user_slots s ON s.job_id = j.id WHERE j.state = 'running' AND s.slot IS NULL",
+      );
       expect(without?.n).toBe(0);
     }
   })();

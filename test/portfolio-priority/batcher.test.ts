@@ -43,7 +43,7 @@ describe('an error', () => {
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
   });
 
-  test('that is nobody\'s fault rejects the batch at once', async () => {
+  test("that is nobody's fault rejects the batch at once", async () => {
     const { batcher, batches } = doubling(10);
     const results = await Promise.allSettled([1, -2, 3].map(batcher.add));
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);

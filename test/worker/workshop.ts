@@ -6,6 +6,7 @@ import { enqueue, type JobRequest } from '../../services/jobs/enqueue.ts';
 import { idFromBytes, idToBytes } from '../../services/jobs/id.ts';
 import type { Ledger, State } from '../../services/jobs/job.ts';
 import { ledgerOf } from '../../services/jobs/ledger.ts';
+import type { Bar, CorporateAction, DateRange, SourceName } from '../../services/market/bars.ts';
 import { symbolReader } from '../../services/market/reader.ts';
 import { type SourceChain, sourceChain } from '../../services/market/sources/chain.ts';
 import type { MarketSource } from '../../services/market/sources/source.ts';
@@ -35,13 +36,21 @@ export interface JobRow {
   result: Record<string, unknown> | null;
 }
 
+interface OwnWorker {
+  id?: string;
+  sources?: readonly MarketSource[];
+  bus?: Pick<Bus, 'publish' | 'state'>;
+  onLoad?: (running: number) => void;
+  overrides?: Overrides;
+}
+
 export interface Workshop {
   db: Database;
   ledger: Ledger;
   config: Config;
   announcer: Announcer;
   /** A worker that is drained without mercy at the end of the test. */
-  worker(handlers: readonly Handler[], options?: { id?: string; sources?: readonly MarketSource[]; bus?: Pick<Bus, 'publish' | 'state'>; overrides?: Overrides }): Worker;
+  worker(handlers: readonly Handler[], options?: OwnWorker): Worker;
   /** Enqueues requests like `request()`; gives their ids. */
   enqueue(...requests: readonly Partial<JobRequest>[]): Promise<string[]>;
   job(id: string): Promise<JobRow>;
@@ -72,7 +81,7 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
     ledger,
     config,
     announcer,
-    worker(handlers, { id = `worker-${drains.length + 1}`, sources = [], bus = offline, overrides: own = {} } = {}) {
+    worker(handlers, { id = `worker-${drains.length + 1}`, sources = [], bus = offline, onLoad, overrides: own = {} } = {}) {
       const ownConfig = configWith({ ...settings, ...own });
       const chain = chainOf(sources, clock);
       const worker = startWorker({
@@ -89,6 +98,7 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
         config: ownConfig,
         log: silent,
         handlers,
+        onLoad: onLoad ?? (() => undefined),
       });
       drains.push(() => worker.drain(0));
       return worker;
@@ -106,9 +116,8 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
       return row;
     },
     async reaches(id, state) {
-      let row = await workshop.job(id);
-      await expect.poll(async () => (row = await workshop.job(id)).state, { timeout: 10_000, interval: 5 }).toBe(state);
-      return row;
+      await expect.poll(async () => (await workshop.job(id)).state, { timeout: 10_000, interval: 5 }).toBe(state);
+      return workshop.job(id);
     },
     jobs: () => read(db, ''),
   };
@@ -131,12 +140,32 @@ export function chainOf(sources: readonly MarketSource[], clock: Clock): SourceC
 let numbers = 0;
 function request(changes: Partial<JobRequest>): JobRequest {
   const symbol = changes.symbol ?? `T${++numbers}`;
-  return { type: 'fetch', symbol, payload: { symbol }, level: 1, score: 0.5, why: { text: 'test' }, triggeredBy: 'test', whenFull: 'refuse', ...changes };
+  return {
+    type: 'fetch',
+    symbol,
+    payload: { symbol },
+    level: 1,
+    score: 0.5,
+    why: { text: 'test' },
+    triggeredBy: 'test',
+    whenFull: 'refuse',
+    ...changes,
+  };
 }
 
 /** Empties the tables that jobs and bars are in. */
 export async function sweep(db: Database): Promise<void> {
-  const tables = ['jobs', 'job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items', 'user_slots', 'slot_waits'];
+  const tables = [
+    'jobs',
+    'job_details',
+    'job_results',
+    'job_attempts',
+    'job_subscribers',
+    'job_dependencies',
+    'job_items',
+    'user_slots',
+    'slot_waits',
+  ];
   for (const table of [...tables, 'bars', 'corporate_actions', 'symbols', 'analyses']) await db.run(`DELETE FROM ${table}`);
 }
 
@@ -145,4 +174,61 @@ export const nothing: Outcome = { effects: [], result: {}, landed: [] };
 /** A handler of the type `fetch` whose payload may be anything. */
 export function fetching(run: (payload: { symbol: string }, context: JobContext) => Promise<Outcome>): Handler {
   return handler('fetch', z.looseObject({ symbol: z.string() }), run);
+}
+
+/** A market source that gives the same answer until the test changes it, and keeps what it was asked. */
+export interface Stub extends MarketSource {
+  /** The bars it has, of which it gives those from `range.from` on, or the error it throws. */
+  has: Bar[] | Error;
+  actions: CorporateAction[];
+  stale: boolean;
+  readonly asked: DateRange[];
+}
+
+export function stub(name: SourceName, has: Bar[] | Error, clock: Clock = systemClock): Stub {
+  const source: Stub = {
+    name,
+    has,
+    actions: [],
+    stale: false,
+    asked: [],
+    async bars(symbol, range) {
+      source.asked.push(range);
+      if (source.has instanceof Error) throw source.has;
+      const within = <T extends { date: string }>(rows: T[]) => rows.filter(({ date }) => date >= range.from);
+      const { stale, actions } = source;
+      return { symbol, source: name, asOf: clock.now(), bars: within(source.has), actions: within(actions), ...(stale && { stale }) };
+    },
+  };
+  return source;
+}
+
+/** Weekday bars from a day on: closes that count up from 100, adjusted by a factor. */
+export function weekdays(from: string, count: number, { factor = 1, start = 100 }: { factor?: number; start?: number } = {}): Bar[] {
+  const bars: Bar[] = [];
+  for (let day = Temporal.PlainDate.from(from); bars.length < count; day = day.add({ days: 1 })) {
+    if (day.dayOfWeek > 5) continue;
+    const close = start + bars.length;
+    bars.push({
+      date: day.toString(),
+      open: close - 0.5,
+      high: close + 1,
+      low: close - 1,
+      close,
+      adjustedClose: close * factor,
+      volume: 1000 + bars.length,
+    });
+  }
+  return bars;
+}
+
+/** A handler in which a job stays until the test ends it; it does not listen to its signal. */
+export function held(): { handler: Handler; started: Promise<AbortSignal>; end: PromiseWithResolvers<Outcome> } {
+  const started = Promise.withResolvers<AbortSignal>();
+  const end = Promise.withResolvers<Outcome>();
+  const handler = fetching((_, { signal }) => {
+    started.resolve(signal);
+    return end.promise;
+  });
+  return { handler, started: started.promise, end };
 }

@@ -144,6 +144,17 @@ export function createListener(
     }
   }
 
+  /** A connection that is lost meanwhile takes the subscription with it; what a kept session still delivers meets no handler. */
+  async function unsubscribe(filter: string, lost: AbortSignal): Promise<void> {
+    const over = AbortSignal.any([lost, AbortSignal.timeout(SUBACK_TIMEOUT_MS)]);
+    const ended = new Promise<void>((resolve) => over.addEventListener('abort', () => resolve(), { once: true }));
+    const answered = client.unsubscribeAsync(filter).then(
+      () => undefined,
+      (error: unknown) => log.debug({ filter, reason: messageOf(error) }, 'not unsubscribed'),
+    );
+    await Promise.race([answered, ended]);
+  }
+
   return {
     subscribe(kind, subscribeOptions, handler) {
       const filter = filterFor(kind, subscribeOptions.params, prefix);
@@ -170,7 +181,8 @@ export function createListener(
           entries.splice(entries.indexOf(entry), 1);
           entry.receiver.discardWaiting();
           const stillWanted = entries.some(({ granted }) => granted === entry.granted);
-          if (entry.granted !== undefined && connection !== undefined && !stillWanted) await client.unsubscribeAsync(entry.granted);
+          if (entry.granted !== undefined && connection !== undefined && !stillWanted)
+            await unsubscribe(entry.granted, connection.lost.signal);
         },
       };
     },

@@ -1,6 +1,6 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
-import { COMPONENTS, LEVELS, type Level } from '../log.ts';
+import { COMPONENTS, LEVELS, type Level } from '../log-levels.ts';
 
 /**
  * The tree under `job_processor:`. What each key means, its unit and its default stand in `config/default.yaml`, which holds every key; here stands what is

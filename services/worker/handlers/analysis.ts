@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { analyse } from '../../market/analysis.ts';
-import { adjust, computeIndicators } from '../../market/indicators.ts';
+import { adjustPrices, computeIndicators } from '../../market/indicators.ts';
 import { storeAnalyses } from '../../market/store.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { PermanentError } from '../../platform/errors.ts';
@@ -15,10 +15,12 @@ const HOLIDAY_DAYS = 14;
 /** Indicators and signal from the stored bars: as many as settle the averages (`warm_up_bars`). */
 export const analysisHandler = handler('analysis', AnalysisPayload, async ({ symbol }, { reader, clock, config }) => {
   const days = Math.ceil(config.stock_jobs.analysis.warm_up_bars * CALENDAR_SHARE) + HOLIDAY_DAYS;
-  const [bars, state] = await Promise.all([reader.newestBars(symbol, days), reader.state(symbol)]);
+  // The row before the bars: should a fetch end in between, the analysis claims to be older than it is, and is made again.
+  const state = await reader.state(symbol);
+  const bars = await reader.newestPrices(symbol, days);
   if (bars.length === 0)
     throw new PermanentError('analysis.no_bars', `${symbol} has no stored bars to analyse; "stockmesh fetch ${symbol}" gets them`);
-  const columns = adjust(bars);
+  const columns = adjustPrices(bars);
   const analysis = analyse(symbol, columns, computeIndicators(columns));
   const now = clock.now();
   return {

@@ -1,0 +1,119 @@
+/** What `--json` prints, for `--help` and for whoever writes a script: the keys of each document. They stay; new ones may come. Times are ISO 8601 in UTC. */
+import type { Command } from 'commander';
+import { fields } from './table.ts';
+
+type Keys = Readonly<Record<string, string>>;
+
+const waited: Keys = {
+  ok: 'true when all that was asked for is done',
+  elapsed_ms: 'from the start to the end of the last job',
+  jobs: '[{id, type, symbol, state, attempt, source, bars, written, through, stale, simulated, signal, confidence, ms, fresh_after_ms, reason, items}]',
+  skipped: '[{symbol, reason}] that were fresh already',
+  refused: '[{symbol, reason}] for which there was no room',
+};
+const changed: Keys = {
+  ok: 'true',
+  announced: 'false when the broker is away: the workers find it by polling',
+  changes: '[{id, type, symbol, state, attempt, worker, reason}], the job itself first',
+};
+
+const answered: Keys = {
+  published_at: 'when',
+  total: 'symbols held and watched',
+  queued: 'of these: to be made fresh',
+  fresh: 'of these: fresh already',
+  joined: 'of the queued ones: asked for by somebody else before',
+  ...waited,
+};
+const asked: Keys = {
+  ok: 'true when nothing was refused',
+  announced: 'false when the broker is away: the workers find it by polling',
+  jobs: '[{id, type, symbol, state, queue, priority, score, outcome}], outcome: queued or joined',
+  refused: '[{symbol, reason}] for which there was no room',
+};
+
+export const JSON_KEYS = {
+  demo: { users: 'who signed in', ...answered },
+  login: { user: 'who signed in', published_at: 'when', ok: 'true when it is published' },
+  'login --wait': { user: 'who signed in', ...answered },
+  fetch: asked,
+  'fetch --wait': waited,
+  history: asked,
+  'history --wait': waited,
+  jobs: {
+    jobs: '[{id, type, symbol, state, queue, priority, score, attempt, max_attempts, user, worker, blocked_on, run_at, enqueued_at, started_at, ended_at, reason}]',
+    next: 'what --before takes for the next page, or null',
+  },
+  job: {
+    id: 'and the other keys of a job in "jobs --json"',
+    payload: 'what it is asked to do',
+    why: '{text, and if scored: factors {name: {value, weight, points}}, score, cause, base, band, boost, priority, freshness}',
+    triggered_by: 'what made it necessary',
+    code: 'why it ended other than completed, for programs',
+    result: 'what it made',
+    progress: 'of a job of many items',
+    attempts: '[{attempt, worker, started_at, ended_at, outcome, code, reason}] that did not complete',
+    subscribers: '[user]',
+    needs: '[{id, state}] that must complete first',
+    items: '{pending, done, skipped, no_data, failed, total}',
+    item_list: '[{key, state, attempts, rows, bytes, reason}], the first thousand',
+  },
+  cancel: changed,
+  retry: changed,
+  redrive: {
+    ok: 'true',
+    announced: 'false when the broker is away: the workers find it by polling',
+    redriven: '[id]',
+    superseded: '[id] whose work another live job does',
+  },
+  'portfolio import': { ok: 'true', users: 'whose portfolios were replaced', held: 'positions', watched: 'symbols without a quantity' },
+  'portfolio show': {
+    user: 'whose',
+    at: 'the moment of the judgement',
+    positions:
+      '[{symbol, quantity, cost, close, currency, value, newest_bar, source, as_of, price, analysis, signal, confidence}]; price and analysis: {state, age_minutes, threshold_minutes, session, due_at, reason}',
+    value: '[{currency, value}]',
+  },
+  symbol: {
+    symbol: 'in its one spelling',
+    currency: 'of its prices',
+    time_zone: 'of its exchange',
+    source: 'of the newest bar',
+    simulated: 'true for made-up prices',
+    as_of: 'the moment the newest bar was true',
+    checked_at: 'the last time that a source answered',
+    bar: '{date, open, high, low, close, adjusted_close, volume}',
+    price: '{state, age_minutes, threshold_minutes, session, due_at, reason}',
+    analysis: '{the same, and date, computed_at, signal, confidence, bars_used, reasons, indicators}',
+    actions: '[{date, kind, value}], splits and dividends of the last year',
+  },
+  stats: {
+    at: 'the moment',
+    queues: '[{queue, ready, running, scheduled, blocked, oldest_s}]',
+    depth: '{priority: waiting jobs}',
+    states: '{state: jobs}, live ones and those that ended in the last minute',
+    enqueued_last_minute: 'jobs',
+    completed_last_minute: 'jobs',
+    failed_last_minute: 'jobs',
+    failed: 'jobs in the dead letter',
+    workers: '{online, slots, busy, utilisation}',
+    latencies: '[{source, p95_s, answers}]',
+    instances: '[{instance, service, capacity, running, started_at, heartbeat_at}]',
+    alerts: '[{name, value, threshold, since, text}] that are raised',
+  },
+  'migrate up': { ok: 'true', applied: '[name]' },
+  'migrate down': { ok: 'true', taken_back: '[name]' },
+  'migrate status': { current: 'true when none is missing', migrations: '[{version, name, applied_at}]' },
+  'config show': { environment: 'whose overlay applies', warnings: '[text]', keys: '[{key, value, origin}]' },
+} as const satisfies Record<string, Keys>;
+
+/** Gives every command that is named above its `--json`, and its help the keys. */
+export function offerJson(program: Command): void {
+  for (const [name, keys] of Object.entries(JSON_KEYS)) {
+    const [path = ''] = name.split(' --');
+    const command = path.split(' ').reduce((within, word) => within.commands.find((one) => one.name() === word) as Command, program);
+    if (command.options.every(({ long }) => long !== '--json')) command.option('--json', 'for scripts: one JSON document');
+    const lines = fields(Object.entries(keys).map(([key, meaning]) => [`  ${key}`, meaning]));
+    command.addHelpText('after', `\nKeys of ${name} --json:\n${lines.trimEnd()}`);
+  }
+}

@@ -1,0 +1,121 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../../services/platform/ports.ts';
+import { type Command, processesNaming, stockmesh } from './command.ts';
+
+const LEAN = fileURLToPath(new URL('../../../shared/data/lean', import.meta.url));
+const hasLean = existsSync(LEAN);
+const hasClients = spawnSync('mosquitto_sub', ['--help']).error === undefined;
+if (!hasLean) console.warn('skipped: the demonstration over a Lean folder, since ../shared/data/lean is not there');
+if (!hasClients) console.warn('skipped: watching with mosquitto_sub, since mosquitto-clients is not installed');
+
+let folder: string;
+let data: string;
+let port: number;
+let up: Command;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'stockmesh-e2e-'));
+  data = join(folder, 'data');
+  port = await freePort();
+  up = stockmesh(['--data', data, '--env', 'demo', 'up', '--mqtt-port', String(port), '--source', 'simulated']);
+  await up.until(/Ctrl-C stops everything/);
+});
+
+afterAll(async () => {
+  up.child.kill('SIGKILL');
+  await up.exited;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const password = (account: string): string => readFileSync(join(data, `mqtt-${account}.password`), 'utf8').trim();
+const client = (program: string, account: string, ...args: string[]): Command =>
+  stockmesh(['-p', String(port), '-u', account, '-P', password(account), ...args], program, []);
+
+test.skipIf(!hasClients)(
+  'mosquitto_sub with the monitor account sees every job of a login that mosquitto_pub sent with the hook account',
+  async () => {
+    const watching = client('mosquitto_sub', 'monitor', '-v', '-t', 'stock/+/+', '-t', 'portfolio/+/priority', '-F', '%t %p');
+    const trigger = client('mosquitto_pub', 'hook', '-q', '1', '-t', 'events/login', '-m', '{"userId":"alice"}');
+    expect(await trigger.exited).toBe(0);
+    await watching.until(/portfolio\/alice\/priority .*"5 of 5 symbols queued/);
+    for (const symbol of ['AAPL', 'SPY', 'QQQ', 'IBM', 'GOOG']) {
+      await watching.until(new RegExp(`^stock/fetch/${symbol} .*"why"`, 'm'));
+      await watching.until(new RegExp(`^stock/analysis/${symbol} `, 'm'));
+    }
+    watching.child.kill();
+  },
+);
+
+test('login --wait says per symbol what landed and from where, and that a second login finds all fresh', async () => {
+  const first = stockmesh(['--data', data, 'login', 'carol', '--wait']);
+  expect(await first.exited, first.output()).toBe(0);
+  expect(first.output()).toMatch(/^EEM +simulated +\d+ +\d{4}-\d\d-\d\d/m);
+  const second = stockmesh(['--data', data, 'login', 'carol', '--wait', '--json']);
+  expect(await second.exited, second.output()).toBe(0);
+  expect(JSON.parse(second.output().slice(second.output().indexOf('{\n')))).toMatchObject({ ok: true, total: 4, fresh: 4, queued: 0 });
+});
+
+test('a second start over the same data folder says so, names the process, and does no harm', async () => {
+  const second = stockmesh(['--data', data, '--env', 'demo', 'up', '--mqtt-port', String(await freePort())]);
+  expect(await second.exited).toBe(1);
+  expect(second.output()).toContain(`process ${up.child.pid}`);
+  const stats = stockmesh(['--data', data, 'stats', '--json']);
+  expect(await stats.exited, stats.output()).toBe(0);
+});
+
+test('a port in use is an error that names the port, the option and a free port', async () => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => taken.once('listening', resolve));
+  const { port: busy } = taken.address() as { port: number };
+  const other = stockmesh(['--data', join(folder, 'other'), '--env', 'demo', 'up', '--mqtt-port', String(busy)]);
+  expect(await other.exited).toBe(1);
+  expect(other.output()).toMatch(new RegExp(`port ${busy} .*--mqtt-port.* \\d+`));
+  taken.close();
+});
+
+test('the data folder and its passwords are for their owner alone', () => {
+  expect(statSync(data).mode & 0o777).toBe(0o700);
+  expect(statSync(join(data, 'secrets.json')).mode & 0o777).toBe(0o600);
+  expect(up.output()).not.toContain(password('monitor'));
+});
+
+test('Ctrl-C stops everything: exit code 0, and no process is left', async () => {
+  expect(processesNaming(data).length).toBeGreaterThan(3);
+  up.child.kill('SIGINT');
+  expect(await up.exited, up.output()).toBe(0);
+  expect(processesNaming(data)).toEqual([]);
+});
+
+test('a database server that a killed supervisor left behind is taken over by the next start', async () => {
+  const killed = stockmesh(['--data', data, '--env', 'demo', 'up', '--mqtt-port', String(port), '--source', 'simulated']);
+  await killed.until(/Ctrl-C stops everything/);
+  killed.child.kill('SIGKILL');
+  await killed.exited;
+  up = stockmesh(['--data', data, '--env', 'demo', 'up', '--mqtt-port', String(port), '--source', 'simulated']);
+  await up.until(/Ctrl-C stops everything/);
+  up.child.kill('SIGINT');
+  expect(await up.exited, up.output()).toBe(0);
+  await expect.poll(() => processesNaming(data)).toEqual([]);
+});
+
+test.skipIf(!hasLean)('the demonstration over a Lean folder lands its real bars and exits with 0', async () => {
+  const demo = stockmesh(['demo', '--source', 'lean', '--lean-path', LEAN]);
+  expect(await demo.exited, demo.output()).toBe(0);
+  // The file of AAPL has 5,849 lines.
+  expect(demo.output()).toMatch(/^AAPL +lean +5849 +2021-03-31/m);
+  expect(demo.output()).toMatch(/all fresh after \d+ ms \(20 jobs\)/);
+});
+
+test('the demonstration exits with 1 and the reasons when jobs fail', async () => {
+  const empty = join(folder, 'lean');
+  mkdirSync(join(empty, 'equity', 'usa', 'daily'), { recursive: true });
+  const demo = stockmesh(['demo', '--source', 'lean', '--lean-path', empty]);
+  expect(await demo.exited, demo.output()).toBe(1);
+  expect(demo.output()).toMatch(/AAPL: fetch failed: .*no source knows AAPL/);
+});

@@ -1,0 +1,107 @@
+/** The service as it runs, with a real broker and a real database. */
+import mqtt, { type MqttClient } from 'mqtt';
+import { type Logger, pino } from 'pino';
+import { onTestFinished } from 'vitest';
+import type { EmbeddedBroker } from '../../broker/embedded.ts';
+import { type Bus, connectBus } from '../../services/platform/bus.ts';
+import { systemClock } from '../../services/platform/clock.ts';
+import { type Config, loadConfig } from '../../services/platform/config/load.ts';
+import { type Database, openDatabase } from '../../services/platform/database.ts';
+import type { Body } from '../../services/platform/messages.ts';
+import { type PortfolioPriorityService, startPortfolioPriorityService } from '../../services/portfolio-priority/service.ts';
+import { accounts, silent } from '../broker/peers.ts';
+import { startEmbedded } from '../platform/brokers.ts';
+import type { TestDatabase } from '../support/database.ts';
+
+export const { config: defaults } = loadConfig({ env: {} });
+
+export interface Site {
+  broker: EmbeddedBroker;
+  /** Publishes a login as a hook does; resolves when the broker has it. */
+  signIn(event: object | string): Promise<void>;
+  /** The answers that a monitor has seen, by user. */
+  answers: Map<string, Body<'portfolio'>>;
+}
+
+/** A broker with a login hook and a monitor on it, until the test ends. */
+export async function startSite(): Promise<Site> {
+  const broker = await startEmbedded();
+  onTestFinished(() => broker.close());
+  const hook: MqttClient = await mqtt.connectAsync(`mqtt://127.0.0.1:${broker.port}`, {
+    username: 'hook',
+    password: accounts.hook!.password,
+  });
+  onTestFinished(() => hook.endAsync(true));
+  const monitor = connectBus({
+    port: broker.port,
+    username: 'monitor',
+    password: accounts.monitor!.password,
+    service: 'monitor',
+    instance: 'm1',
+    log: silent,
+  });
+  onTestFinished(() => monitor.close());
+  const answers = new Map<string, Body<'portfolio'>>();
+  await monitor.subscribe('portfolio', { queueLimit: 100_000 }, ({ body }) => void answers.set(body.user_id, body)).ready;
+  return {
+    broker,
+    answers,
+    async signIn(event) {
+      await hook.publishAsync('events/login', typeof event === 'string' ? event : JSON.stringify(event), { qos: 1 });
+    },
+  };
+}
+
+export interface Running {
+  service: PortfolioPriorityService;
+  bus: Bus;
+  db: Database;
+  /** What it logged, parsed. */
+  lines: Record<string, unknown>[];
+}
+
+/** Starts an instance of the service, ready to hear logins; it is stopped with the test unless it is stopped before. */
+export async function startInstance(
+  site: Site,
+  database: Pick<TestDatabase, 'options'>,
+  { instance = 'pp1', config = defaults, persistent = false }: { instance?: string; config?: Config; persistent?: boolean } = {},
+): Promise<Running & { stop(): Promise<void> }> {
+  const lines: Record<string, unknown>[] = [];
+  const log: Logger = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) });
+  const db = openDatabase({ ...database.options, maxConnections: 5 });
+  const bus = connectBus({
+    port: site.broker.port,
+    username: 'service',
+    password: accounts.service!.password,
+    service: 'portfolio-priority',
+    instance,
+    version: '0.0.0',
+    persistent,
+    log,
+  });
+  const service = await startPortfolioPriorityService({
+    service: 'portfolio-priority',
+    instance,
+    config,
+    log,
+    clock: systemClock,
+    db,
+    bus,
+  });
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopped ??= service.drain().finally(async () => {
+      await bus.close();
+      await db.close();
+    });
+    return stopped;
+  };
+  onTestFinished(stop);
+  await bus.online();
+  return { service, bus, db, lines, stop };
+}
+
+/** Logins that this process has got and the broker still remembers. */
+export function loginsWaiting(bus: Bus): number | undefined {
+  return bus.report().subscriptions.find(({ filter }) => filter.endsWith('events/login'))?.waiting;
+}

@@ -1,0 +1,112 @@
+/** The database goes away: a private server of this file's own, which the tests stop, kill and start again over the same data. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import type { Transaction } from '../../services/platform/database.ts';
+import { PermanentError, TransientError } from '../../services/platform/errors.ts';
+import { effect } from '../../services/worker/handler.ts';
+import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
+import { migrateUp } from '../../sql/migrate.ts';
+import { silent } from '../broker/peers.ts';
+import { fetching, held, nothing, openWorkshop, sweep, type Workshop } from './workshop.ts';
+
+const passwords = { root: 'root-secret', migrate: 'migrate-secret', service: 'service-secret', read: 'read-secret' };
+let folder: string;
+let server: EmbeddedDatabase;
+let shop: Workshop;
+
+const start = () => startDatabase({ dataDir: join(folder, 'database'), passwords, log: silent });
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'stockmesh-outage-'));
+  server = await start();
+  await migrateUp(server.options('migrate'));
+  shop = openWorkshop(server.options('service'));
+});
+afterEach(() => sweep(shop.db));
+afterAll(async () => {
+  await shop.db.close();
+  await server.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function writeNames(tx: Transaction, names: readonly string[]): Promise<void> {
+  await tx.run('INSERT INTO symbols (symbol) VALUES ?', [names.map((name) => [name])]);
+}
+
+/** A job whose handler waits for `end`. */
+async function underWay(symbol: string) {
+  const [id] = await shop.enqueue({ symbol });
+  const { handler, started, end } = held();
+  const worker = shop.worker([handler]);
+  await started;
+  return { id: id!, worker, end };
+}
+
+test('a job that ends while the database is down is committed once when it is back', async () => {
+  const { id, end } = await underWay('DOWN');
+  await server.stop();
+  const failing = vi.spyOn(shop.db, 'transaction');
+  end.resolve({ ...nothing, effects: [effect(writeNames, ['DOWN'])] });
+  await expect.poll(() => failing.mock.calls.length, { timeout: 10_000 }).toBeGreaterThan(2);
+  failing.mockRestore();
+  server = await start();
+  expect(await shop.reaches(id, 'completed')).toMatchObject({ attempt: 1 });
+  expect(await shop.db.rows('SELECT symbol FROM symbols')).toEqual([{ symbol: 'DOWN' }]);
+});
+
+test('a failure while the database is down is written when it is back', async () => {
+  const { id, end } = await underWay('DOWN');
+  await server.stop();
+  end.reject(new PermanentError('source.unknown_symbol', 'no source knows DOWN'));
+  server = await start();
+  expect(await shop.reaches(id, 'failed')).toMatchObject({ attempt: 1, code: 'source.unknown_symbol' });
+});
+
+test('a worker finds work again after the server was killed', async () => {
+  const { id, end } = await underWay('BEFORE');
+  process.kill(server.pid, 'SIGKILL');
+  await server.exited;
+  server = await start();
+  end.resolve(nothing);
+  await shop.reaches(id, 'completed');
+  const [next] = await shop.enqueue({ symbol: 'AFTER' });
+  await shop.reaches(next!, 'completed');
+});
+
+test('a commit whose answer was lost is not made twice, and is told as the completion that it is', async () => {
+  const transaction = shop.db.transaction;
+  const states: unknown[] = [];
+  const bus = {
+    state: 'online' as const,
+    publish: async (_: string, message: object) => void states.push('state' in message ? message.state : message),
+  };
+  const [id] = await shop.enqueue({ symbol: 'ONCE' });
+  let lost = 0;
+  vi.spyOn(shop.db, 'transaction').mockImplementation(async (work) => {
+    const result = await transaction(work);
+    if (lost > 0 || (await shop.job(id!)).state !== 'completed') return result;
+    lost++;
+    throw new TransientError('database.unavailable', 'the connection was lost during COMMIT');
+  });
+  const once = fetching(async () => ({ ...nothing, effects: [effect(writeNames, ['ONCE'])] }));
+  const worker = shop.worker([once], { bus, overrides: { 'worker.poll_interval': 3600 } });
+  expect(await shop.reaches(id!, 'completed')).toMatchObject({ attempt: 1 });
+  await expect.poll(() => states).toEqual(['running', 'completed']);
+  await worker.drain(0);
+  vi.restoreAllMocks();
+  expect(lost).toBe(1);
+  expect(await shop.db.rows('SELECT symbol FROM symbols')).toEqual([{ symbol: 'ONCE' }]);
+});
+
+test('a worker shuts down in time though the database is down; its job keeps its lease and comes back when that ends', async () => {
+  const { id, worker } = await underWay('DOWN');
+  await server.stop();
+  const started = performance.now();
+  await worker.drain(0);
+  // 5 s beyond the grace period at most; the rest is the machine's.
+  expect(performance.now() - started).toBeLessThan(10_000);
+  server = await start();
+  expect(await shop.job(id)).toMatchObject({ state: 'running', attempt: 1 });
+});
