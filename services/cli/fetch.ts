@@ -49,8 +49,12 @@ export async function history(
   const wanted = parseSymbol(symbol);
   const today = systemClock.now().toZonedDateTimeISO('UTC').toPlainDate().toString();
   return withSession(options, (session) => {
-    const rules = session.loaded.config.jobs.priority_rules;
-    return order(session, [historyRequest(wanted, options.from, options.to ?? today, { cause: 'user_request', rules })], options);
+    const { priority_rules: rules, default_priority } = session.loaded.config.jobs;
+    return order(
+      session,
+      [historyRequest(wanted, options.from, options.to ?? today, { cause: 'user_request', rules }, default_priority)],
+      options,
+    );
   });
 }
 

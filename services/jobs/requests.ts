@@ -28,14 +28,14 @@ export const analysisKey = (symbol: string): string => `analysis:${symbol}`;
 
 /** Newest bars of one symbol. */
 export function fetchRequest(symbol: string, origin: Origin): JobRequest {
-  return request(origin, origin.cause, { type: 'fetch', symbol, payload: { symbol }, dedupeKey: fetchKey(symbol) });
+  return request(origin, ruleOf(origin, origin.cause), { type: 'fetch', symbol, payload: { symbol }, dedupeKey: fetchKey(symbol) });
 }
 
 /** The analysis of one symbol, after the live work with the keys `after`; by default after a fetch of it, if there is one. */
 export function analysisRequest(symbol: string, origin: Origin, after: readonly string[] = [fetchKey(symbol)]): JobRequest {
   // An update by schedule is in time when the prices are: what is computed from them is background work.
   const cause = origin.cause === 'scheduled_update' ? 'background_analysis' : origin.cause;
-  return request(origin, cause, { type: 'analysis', symbol, payload: { symbol }, dedupeKey: analysisKey(symbol), after });
+  return request(origin, ruleOf(origin, cause), { type: 'analysis', symbol, payload: { symbol }, dedupeKey: analysisKey(symbol), after });
 }
 
 /**
@@ -49,7 +49,7 @@ export function portfolioBatches(symbols: Iterable<string>, batchSize: number, o
   for (let start = 0; start < sorted.length; start += batchSize) {
     const batch = sorted.slice(start, start + batchSize);
     const dedupeKey = `batch_fetch:${createHash('sha256').update(batch.join(' ')).digest('hex')}`;
-    fetches.push(request(origin, origin.cause, { type: 'batch_fetch', payload: { symbols: batch }, dedupeKey }));
+    fetches.push(request(origin, ruleOf(origin, origin.cause), { type: 'batch_fetch', payload: { symbols: batch }, dedupeKey }));
     // Also after a fetch of its own, if one is under way.
     analyses.push(...batch.map((symbol) => analysisRequest(symbol, origin, [dedupeKey, fetchKey(symbol)])));
   }
@@ -57,10 +57,11 @@ export function portfolioBatches(symbols: Iterable<string>, batchSize: number, o
 }
 
 /**
- * The bars of one symbol from one day to another (`YYYY-MM-DD`, both inclusive), always as background work, whoever asks.
+ * The bars of one symbol from one day to another (`YYYY-MM-DD`, both inclusive), always as background work, whoever asks: no cause has a rule for it, so its
+ * priority is `jobs.default_priority`.
  * Errors: `InputError` `history.bad_day`, `history.bad_range`.
  */
-export function historyRequest(symbol: string, from: string, to: string, origin: Origin): JobRequest {
+export function historyRequest(symbol: string, from: string, to: string, origin: Origin, defaultPriority: number): JobRequest {
   for (const day of [from, to])
     if (!DAY.safeParse(day).success)
       throw new InputError('history.bad_day', `${JSON.stringify(day)} is not a day; write it like 2026-01-31`);
@@ -69,21 +70,24 @@ export function historyRequest(symbol: string, from: string, to: string, origin:
       'history.bad_range',
       `the history of ${symbol} from ${from} to ${to} ends before it begins; exchange the two days`,
     );
-  return request(origin, 'scheduled_update', {
-    type: 'fetch',
-    symbol,
-    payload: { symbol, range: { from, to } },
-    dedupeKey: `fetch:${symbol}:${from}:${to}`,
-  });
+  const work = { type: 'fetch', symbol, payload: { symbol, range: { from, to } }, dedupeKey: `fetch:${symbol}:${from}:${to}` };
+  return request(origin, { level: defaultPriority, of: 'jobs.default_priority' }, work);
 }
 
+/** A priority and the name of what gives it. */
+interface Rule {
+  level: number;
+  of: string;
+}
+
+const ruleOf = ({ rules }: Origin, cause: RequestCause): Rule => ({ level: rules[cause], of: cause });
+
 function request(
-  { cause, rules, by, user }: Origin,
-  base: RequestCause,
+  { cause, by, user }: Origin,
+  { level, of }: Rule,
   work: Pick<JobRequest, 'type' | 'symbol' | 'payload' | 'dedupeKey' | 'after'>,
 ): JobRequest {
-  const level = rules[base];
   const asker = by === undefined ? cause : `${cause} (${by.slice(0, LONGEST_NAME)})`;
-  const text = base === cause ? `${asker}: priority ${level}` : `${asker}: priority ${level}, that of ${base}`;
+  const text = of === cause ? `${asker}: priority ${level}` : `${asker}: priority ${level}, that of ${of}`;
   return { ...work, level, score: SCORE, why: { text, cause, base: level, priority: level }, triggeredBy: cause, user, whenFull: 'refuse' };
 }

@@ -1,7 +1,7 @@
 /** What an ended job sets in motion, in the transaction that ends it: its user's slot is free, and jobs that waited for it go on or end with it. */
 import type { Transaction } from '../platform/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
-import { type Change, type EndState, isLive, type Ledger, nowOf, type State } from './job.ts';
+import { type Change, type EndState, type Ledger, LIVE_STATES, nowOf, type State } from './job.ts';
 import { passSlotsOn, releaseSlots } from './slots.ts';
 
 export interface Ended {
@@ -94,11 +94,17 @@ async function dependentsOf(tx: Transaction, ended: readonly Ended[]): Promise<{
 export async function withLiveNeeds(tx: Transaction, ids: Iterable<string>, locked?: 'locked'): Promise<string[]> {
   const keys = sortedBytes(ids);
   if (keys.length === 0) return [];
-  const rows = await tx.rows<{ job_id: Buffer; state: State }>(
-    `SELECT STRAIGHT_JOIN d.job_id, n.state FROM job_dependencies d FORCE INDEX (PRIMARY) JOIN jobs n FORCE INDEX (PRIMARY) ON n.id = d.needs_id WHERE d.job_id IN (?) ${locked === undefined ? '' : 'LOCK IN SHARE MODE'}`,
-    [keys],
+  // What a job needs changes only under the lock of its own row.
+  const needs = await tx.rows<{ job_id: Buffer; needs_id: Buffer }>('SELECT job_id, needs_id FROM job_dependencies WHERE job_id IN (?)', [
+    keys,
+  ]);
+  if (needs.length === 0) return [];
+  const live = await tx.rows<{ id: Buffer }>(
+    `SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state IN (?) ORDER BY id ${locked === undefined ? '' : 'LOCK IN SHARE MODE'}`,
+    [sortedBytes(needs.map(({ needs_id }) => idFromBytes(needs_id))), LIVE_STATES],
   );
-  return [...new Set(rows.flatMap(({ job_id, state }) => (isLive(state) ? [idFromBytes(job_id)] : [])))];
+  const alive = new Set(live.map(({ id }) => idFromBytes(id)));
+  return [...new Set(needs.flatMap(({ job_id, needs_id }) => (alive.has(idFromBytes(needs_id)) ? [idFromBytes(job_id)] : [])))];
 }
 
 async function endBroken(tx: Transaction, ledger: Ledger, broken: readonly Broken[]): Promise<Change[]> {

@@ -9,7 +9,7 @@ import type { Config, LoadedConfig } from './config/load.ts';
 import { brokerAddress, databaseOptions } from './connections.ts';
 import { assertSuitable, type Database, openDatabase } from './database.ts';
 import { codeOf, messageOf, TransientError } from './errors.ts';
-import { createLogger, type Logger } from './log.ts';
+import { componentLogger, createLogger, type Logger } from './log.ts';
 
 export const VERSION = '0.1.0';
 
@@ -74,7 +74,7 @@ export async function runService(service: string, options: ServiceOptions): Prom
     service,
     instance,
     version: VERSION,
-    log,
+    log: componentLogger(log, 'mqtt'),
     clock,
     persistent: options.persistent,
     clientIdPrefix: config.queue.mqtt.client_id_prefix,

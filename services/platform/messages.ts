@@ -185,9 +185,10 @@ export interface Encoded {
  */
 export function encodeMessage<K extends TopicKind>(kind: K, draft: Draft<K>, prefix = ''): Encoded {
   const checked = check(kind, { v: SCHEMA_VERSION, ...draft }, TOPICS[kind].pattern);
-  const body = kind === 'portfolio' ? fitPortfolio(checked as Body<'portfolio'>) : checked;
   const topic = topicOfBody(kind, checked, prefix);
-  const payload = JSON.stringify(body);
+  let payload = JSON.stringify(checked);
+  if (kind === 'portfolio' && Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES)
+    payload = JSON.stringify(fitPortfolio(checked as Body<'portfolio'>));
   refuseTooLarge(topic, Buffer.byteLength(payload));
   return { topic, payload, qos: TOPICS[kind].qos, retain: TOPICS[kind].retain };
 }
@@ -267,7 +268,6 @@ function refuseTooLarge(topic: string, bytes: number): void {
 
 /** Keeps the first jobs and skipped symbols that fit, most important list first, and says so with `truncated`. */
 function fitPortfolio(body: Body<'portfolio'>): Body<'portfolio'> {
-  if (Buffer.byteLength(JSON.stringify(body)) <= MAX_PAYLOAD_BYTES) return body;
   let room = MAX_PAYLOAD_BYTES - Buffer.byteLength(JSON.stringify({ ...body, jobs: [], skipped: [], truncated: true }));
   const fits = (entry: unknown) => {
     room -= Buffer.byteLength(JSON.stringify(entry)) + 1;

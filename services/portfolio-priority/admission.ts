@@ -108,7 +108,7 @@ export function createAdmission(options: {
     const decisions = decide(viewers, states, now, rules);
     const enqueued = await enqueueWith(tx, ledger, decisions.requests);
     const outcomes = outcomesOf(decisions, enqueued);
-    await keepOutcomes(tx, logins, outcomes);
+    await keepOutcomes(tx, logins, outcomes, new Date(now.epochMilliseconds));
     return { outcomes, enqueued };
   }
 
@@ -154,16 +154,16 @@ function answerTo({ user, atMs }: Login, { answer }: Outcome): PortfolioAnswer {
 }
 
 /** One row for each login; one that was kept before stays as it was. */
-async function keepOutcomes(sql: Sql, logins: readonly Login[], outcomes: ReadonlyMap<string, Outcome>): Promise<void> {
+async function keepOutcomes(sql: Sql, logins: readonly Login[], outcomes: ReadonlyMap<string, Outcome>, now: Date): Promise<void> {
   const json = new Map([...outcomes].map(([user, { kept }]) => [user, JSON.stringify(kept)]));
   const rows = new Map(
     logins.map(({ user, atMs }) => {
       const { total, queued, fresh } = outcomes.get(user)!.answer;
-      return [`${user} ${atMs}`, [user, new Date(atMs), total, queued, fresh, json.get(user)]];
+      return [`${user} ${atMs}`, [user, new Date(atMs), now, total, queued, fresh, json.get(user)]];
     }),
   );
   await sql.run(
-    'INSERT INTO user_portfolio_priority (user_id, at, total, queued, fresh, decisions) VALUES ? ON DUPLICATE KEY UPDATE at = VALUES(at)',
+    'INSERT INTO user_portfolio_priority (user_id, at, admitted_at, total, queued, fresh, decisions) VALUES ? ON DUPLICATE KEY UPDATE at = VALUES(at)',
     [[...rows.values()]],
   );
 }

@@ -18,6 +18,8 @@ export interface Figures {
   utilisation: number;
   /** Of recent fetches, by the source that answered. */
   latencies: Latency[];
+  /** Seconds from a login to its jobs in the ledger, 95th percentile of recent logins; null without any. */
+  loginToJobsP95: number | null;
 }
 
 /** Fetches that ended longer ago say nothing about now. */
@@ -27,10 +29,11 @@ const LATENCY_JOBS = 1000;
 
 /** Reads all figures at `now`. A worker counts as online when it gave a sign of life within `leaseSeconds`. */
 export async function readFigures(sql: Sql, now: Date, leaseSeconds: number): Promise<Figures> {
-  const [ledger, instances, latencies] = await Promise.all([
+  const [ledger, instances, latencies, loginToJobsP95] = await Promise.all([
     readStats(sql, now),
     listInstances(sql, new Date(now.getTime() - leaseSeconds * 1000)),
     readLatencies(sql, now),
+    readLoginToJobs(sql, now),
   ]);
   const workers = instances.filter(({ service }) => service === 'worker');
   const slots = workers.reduce((sum, { capacity }) => sum + capacity, 0);
@@ -39,7 +42,28 @@ export async function readFigures(sql: Sql, now: Date, leaseSeconds: number): Pr
     slots,
     ledger.queues.reduce((sum, { running }) => sum + running, 0),
   );
-  return { at: now, ledger, workers: { online: workers.length, slots, busy }, utilisation: slots === 0 ? 0 : busy / slots, latencies };
+  return {
+    at: now,
+    ledger,
+    workers: { online: workers.length, slots, busy },
+    utilisation: slots === 0 ? 0 : busy / slots,
+    latencies,
+    loginToJobsP95,
+  };
+}
+
+async function readLoginToJobs(sql: Sql, now: Date): Promise<number | null> {
+  const rows = await sql.rows<{ ms: number }>(
+    `SELECT TIMESTAMPDIFF(MICROSECOND, at, admitted_at) / 1000 + 0e0 AS ms FROM user_portfolio_priority FORCE INDEX (ix_at)
+      WHERE at > ? ORDER BY at DESC LIMIT ${LATENCY_JOBS}`,
+    [new Date(now.getTime() - LATENCY_WINDOW_MS)],
+  );
+  return rows.length === 0
+    ? null
+    : percentile(
+        rows.map(({ ms }) => ms),
+        0.95,
+      ) / 1000;
 }
 
 async function readLatencies(sql: Sql, now: Date): Promise<Latency[]> {

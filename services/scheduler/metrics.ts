@@ -82,7 +82,7 @@ function emptyRegistry() {
 }
 
 function meshRegistry(
-  { ledger, workers, utilisation, latencies }: Figures,
+  { ledger, workers, utilisation, latencies, loginToJobsP95 }: Figures,
   alerts: readonly { name: string; state: string }[],
   kept: Config['monitoring']['stock_metrics'],
 ): Registry {
@@ -125,6 +125,8 @@ function meshRegistry(
       '95th percentile of the fetches of the last five minutes, by source',
       latencies.map(({ source, p95 }) => [{ source }, p95]),
     );
+  if (kept.portfolio_timing && loginToJobsP95 !== null)
+    gauge('login_to_jobs_p95_seconds', '95th percentile of the time from a login to its jobs, last five minutes', [[{}, loginToJobsP95]]);
   gauge(
     'alert_raised',
     '1 while the alert is raised',

@@ -14,7 +14,7 @@ import type { SourceChain } from '../market/sources/chain.ts';
 import type { Bus } from '../platform/bus.ts';
 import type { Config } from '../platform/config/load.ts';
 import { codeOf, messageOf, StockmeshError, TransientError } from '../platform/errors.ts';
-import type { Logger } from '../platform/log.ts';
+import { componentLogger, type Logger } from '../platform/log.ts';
 import type { Draft } from '../platform/messages.ts';
 import { createCommitter, writeEffects } from './committer.ts';
 import type { Effect, Handler, JobContext, Outcome } from './handler.ts';
@@ -182,7 +182,12 @@ export function startWorker(options: WorkerOptions): Worker {
 
   async function execute(entry: Running): Promise<void> {
     const { job, abort } = entry;
-    const jobLog = log.child({ jobId: job.id, type: job.type, symbol: job.symbol ?? undefined, userId: job.userId ?? undefined });
+    const jobLog = componentLogger(log, job.type === 'analysis' ? 'analyzer' : 'fetcher').child({
+      jobId: job.id,
+      type: job.type,
+      symbol: job.symbol ?? undefined,
+      userId: job.userId ?? undefined,
+    });
     const { timeoutSeconds } = rules.get(job.type) as TypeRules;
     const tooLate = (): void => abort.abort(new TransientError('job.timeout', `took longer than ${timeoutSeconds} s (jobs.timeouts)`));
     const limit = setTimeout(tooLate, Math.min(timeoutSeconds * 1000, LONGEST_TIMER_MS));

@@ -21,7 +21,8 @@ CREATE TABLE logins (
 
 CREATE TABLE user_portfolio_priority (
   user_id   VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
-  at        DATETIME(3) NOT NULL,
+  at        DATETIME(3) NOT NULL COMMENT 'of the login',
+  admitted_at DATETIME(3) NOT NULL COMMENT 'when its jobs were written',
   total     SMALLINT UNSIGNED NOT NULL,
   queued    SMALLINT UNSIGNED NOT NULL,
   fresh     SMALLINT UNSIGNED NOT NULL,

@@ -4,6 +4,7 @@ import type { Addresses, ContenderName, Producer } from './contender.ts';
 import { bullmqProducer } from './contenders/bullmq.ts';
 import { graphileProducer } from './contenders/graphile.ts';
 import { ledgerProducer, type Shape } from './contenders/ledger.ts';
+import { processorMs } from './cpu.ts';
 import { startBrokerProcess } from './processes.ts';
 import { print } from './report.ts';
 import { startMariaDb, startPostgres, startRedis } from './servers.ts';
@@ -21,12 +22,15 @@ export interface Bench {
   /** The contenders whose servers are installed, this project first. */
   contenders(): Promise<ContenderName[]>;
   producer(contender: ContenderName, shape?: Shape): Promise<Producer>;
+  /** Processor time that the contender's server has used. */
+  serverMs(contender: ContenderName): number;
 }
 
 export function createBench({ quick, rounds, workers, set }: Pick<Bench, 'quick' | 'rounds' | 'workers' | 'set'>): Bench {
   let started: Promise<Addresses> | undefined;
+  const servers = new Map<ContenderName, number>();
   const addresses = (): Promise<Addresses> => {
-    started ??= startServers();
+    started ??= startServers(servers);
     return started;
   };
   return {
@@ -35,6 +39,7 @@ export function createBench({ quick, rounds, workers, set }: Pick<Bench, 'quick'
     workers,
     set,
     addresses,
+    serverMs: (contender) => processorMs(servers.get(contender) ?? 0),
     contenders: async () => Object.keys(await addresses()) as ContenderName[],
     async producer(contender, shape) {
       const known = await addresses();
@@ -46,7 +51,7 @@ export function createBench({ quick, rounds, workers, set }: Pick<Bench, 'quick'
   };
 }
 
-async function startServers(): Promise<Addresses> {
+async function startServers(servers: Map<ContenderName, number>): Promise<Addresses> {
   const processor = cpus()[0]?.model ?? 'unknown processor';
   print(
     `Machine     ${availableParallelism()} cores, ${processor}; Node ${process.version}; each server on this machine, over a Unix socket`,
@@ -61,6 +66,9 @@ async function startServers(): Promise<Addresses> {
       ? missing('Graphile Worker', 'postgresql')
       : `Graphile W. PostgreSQL ${postgres.version}, ${postgres.durability}`,
   );
+  servers.set('stockmesh', mariadb.pid);
+  if (redis !== undefined) servers.set('BullMQ', redis.pid);
+  if (postgres !== undefined) servers.set('Graphile Worker', postgres.pid);
   return {
     stockmesh: { database: mariadb.address.service, root: mariadb.address.root, broker: await startBrokerProcess() },
     ...(redis === undefined ? {} : { BullMQ: redis.address }),

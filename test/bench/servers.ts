@@ -40,6 +40,7 @@ export function runFolder(): string {
 
 export interface Started<Address> {
   address: Address;
+  pid: number;
   version: string;
   /** What an acknowledged write survives. */
   durability: string;
@@ -60,6 +61,7 @@ export async function startMariaDb(): Promise<Started<MariaDb>> {
   const program = findProgram(['mariadbd', 'mysqld']) as string;
   return {
     address: { service: database.options('service'), root: database.options('root') },
+    pid: database.pid,
     version: versionOf(program),
     durability: 'every commit is on the disk before it is acknowledged (innodb_flush_log_at_trx_commit=1)',
   };
@@ -90,6 +92,7 @@ export async function startRedis(): Promise<Started<{ path: string }> | undefine
   await until(child, () => accepts(path));
   return {
     address: { path },
+    pid: child.pid as number,
     version: versionOf(program),
     durability: 'AOF everysec: an acknowledged write may be lost for up to a second after a crash of the machine',
   };
@@ -127,6 +130,7 @@ export async function startPostgres(): Promise<Started<{ connectionString: strin
   const connectionString = `postgres:///postgres?host=${encodeURIComponent(home)}&user=bench`;
   return {
     address: { connectionString },
+    pid: child.pid as number,
     version: versionOf(join(programs, 'postgres')),
     durability: 'every commit is on the disk before it is acknowledged (fsync and synchronous_commit on, the defaults)',
   };

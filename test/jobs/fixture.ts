@@ -195,21 +195,17 @@ export interface Statement {
   params: readonly unknown[] | undefined;
 }
 
-/** A database that writes down every statement that is run on it. */
-export function recording(db: Database): { db: Database; statements: Statement[] } {
-  const statements: Statement[] = [];
+/** A database that shows every statement to `seen` before it runs it, with the connection that it will run on. */
+export function watched(db: Database, seen: (statement: Statement, on: Sql) => Promise<void>): Database {
   const over = (on: Sql): Sql => ({
-    rows(sql, params) {
-      statements.push({ sql, params });
+    async rows(sql, params) {
+      await seen({ sql, params }, on);
       return on.rows(sql, params);
     },
-    run(sql, params) {
-      statements.push({ sql, params });
+    async run(sql, params) {
+      await seen({ sql, params }, on);
       return on.run(sql, params);
     },
   });
-  return {
-    db: { ...db, ...over(db), transaction: (work) => db.transaction((tx) => work({ ...over(tx), open: true } satisfies Transaction)) },
-    statements,
-  };
+  return { ...db, ...over(db), transaction: (work) => db.transaction((tx) => work({ ...over(tx), open: true } satisfies Transaction)) };
 }

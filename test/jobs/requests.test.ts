@@ -60,23 +60,23 @@ describe('a portfolio in batches', () => {
 
 describe('a history', () => {
   test('is background work with a range of its own', () => {
-    const request = historyRequest('AAPL', '2020-01-01', '2020-12-31', byHand);
+    const request = historyRequest('AAPL', '2020-01-01', '2020-12-31', byHand, 6);
     expect(request).toMatchObject({
-      level: 5,
+      level: 6,
       dedupeKey: 'fetch:AAPL:2020-01-01:2020-12-31',
-      why: { text: 'user_request: priority 5, that of scheduled_update' },
+      why: { text: 'user_request: priority 6, that of jobs.default_priority' },
     });
     expect(FetchPayload.parse(request.payload)).toEqual({ symbol: 'AAPL', range: { from: '2020-01-01', to: '2020-12-31' } });
   });
 
   test('of a day that does not exist is refused', () => {
-    expect(() => historyRequest('AAPL', '2020-02-30', '2020-12-31', byHand)).toThrow(
+    expect(() => historyRequest('AAPL', '2020-02-30', '2020-12-31', byHand, 6)).toThrow(
       expect.objectContaining({ code: 'history.bad_day', message: '"2020-02-30" is not a day; write it like 2026-01-31' }),
     );
   });
 
   test('that ends before it begins is refused', () => {
-    expect(() => historyRequest('AAPL', '2020-02-01', '2020-01-01', byHand)).toThrow(
+    expect(() => historyRequest('AAPL', '2020-02-01', '2020-01-01', byHand, 6)).toThrow(
       expect.objectContaining({ code: 'history.bad_range' }),
     );
   });

@@ -17,6 +17,7 @@ const TABLES = [
   'symbols',
   'user_portfolio_priority',
   'leases',
+  'imports',
 ];
 
 export interface LedgerFixture {

@@ -114,8 +114,8 @@ test('the clean-up deletes what is older than configured, in batches, and nothin
   const young = await mesh.add(ledger, {}, {});
   await mesh.db.run("UPDATE jobs SET state = 'completed', due_at = ? WHERE id IN (?)", [ago(7.1), old.map(idToBytes)]);
   await mesh.db.run("UPDATE jobs SET state = 'completed', due_at = ? WHERE id = ?", [ago(6.9), idToBytes(young[0]!)]);
-  await mesh.db.run('INSERT INTO user_portfolio_priority (user_id, at, total, queued, fresh, decisions) VALUES ?', [
-    [7.1, 7.2, 7.3, 6.9].map((days) => ['ada', ago(days), 1, 1, 0, '[]']),
+  await mesh.db.run('INSERT INTO user_portfolio_priority (user_id, at, admitted_at, total, queued, fresh, decisions) VALUES ?', [
+    [7.1, 7.2, 7.3, 6.9].map((days) => ['ada', ago(days), ago(days), 1, 1, 0, '[]']),
   ]);
   await mesh.db.run('INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES ?', [
     [-1, 1].map((second) => [`k${second}`, idToBytes(newJobId(now)), new Date(now + second * 1000)]),

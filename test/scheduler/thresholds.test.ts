@@ -14,7 +14,14 @@ const ledger: Figures['ledger'] = {
   enqueued_last_minute: 0,
   failed: 0,
 };
-const quiet: Figures = { at: new Date(0), ledger, workers: { online: 1, slots: 5, busy: 0 }, utilisation: 0, latencies: [] };
+const quiet: Figures = {
+  at: new Date(0),
+  ledger,
+  workers: { online: 1, slots: 5, busy: 0 },
+  utilisation: 0,
+  latencies: [],
+  loginToJobsP95: null,
+};
 const fresh: StaleData = { symbols: [], oldestHours: 0 };
 
 /** The names of the limits that are not kept. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { cancel } from '../../services/jobs/control.ts';
@@ -136,7 +137,7 @@ describe('a handler that is stopped', () => {
     const years = { 'jobs.timeouts.stock_fetch': 1e9, 'worker.max_execution_time': 1e9 };
     shop.worker([handler], { overrides: years });
     const signal = await started;
-    await new Promise(setImmediate);
+    await delay(20);
     expect(signal.aborted).toBe(false);
     end.resolve(nothing);
     await shop.reaches(id!, 'completed');

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { fetching, held, nothing, openWorkshop, sweep, type Workshop } from './workshop.ts';
@@ -90,6 +91,8 @@ test('a claim under way at the shutdown is not lost', async () => {
   await claimed.promise;
   expect((await shop.job(id!)).state).toBe('running');
   const drained = worker.drain(0);
+  // The grace period is over before the answer is here.
+  await delay(20);
   answer.resolve();
   await drained;
   slow.mockRestore();

@@ -1,0 +1,202 @@
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { loadConfig } from '../../services/platform/config/load.ts';
+import {
+  brokerAddress,
+  databaseOptions,
+  type Runtime,
+  removeRuntime,
+  usesEmbedded,
+  writeRuntime,
+} from '../../services/platform/connections.ts';
+import { openDataFolder, type Secrets } from '../../services/platform/datafolder.ts';
+
+const config = (keys: Record<string, unknown> = {}) => {
+  const overrides = Object.fromEntries(Object.entries(keys).map(([key, value]) => [key, { value, option: 'test' }]));
+  return loadConfig({ environment: 'development', files: [], env: {}, overrides }).config;
+};
+const runtime: Runtime = {
+  pid: process.pid,
+  database: { socket: '/tmp/server.sock', port: 3307, name: 'stockmesh' },
+  broker: { host: '127.0.0.1', port: 1884 },
+};
+
+let folder: string;
+let secrets: Secrets;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'stockmesh-connections-'));
+  const opened = await openDataFolder(folder, {});
+  secrets = opened.secrets;
+  opened.release();
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('over a data folder', () => {
+  test.each([
+    ['service', 'stockmesh'],
+    ['migrate', 'stockmesh_migrate'],
+    ['read', 'stockmesh_read'],
+  ] as const)('%s reaches the embedded database with its own account', (role, user) => {
+    writeRuntime(folder, runtime);
+    expect(databaseOptions(config(), folder, role)).toMatchObject({
+      socketPath: '/tmp/server.sock',
+      user,
+      password: secrets.database[role],
+      database: 'stockmesh',
+    });
+  });
+
+  test('the mesh and a login hook reach the embedded broker with accounts of their own', () => {
+    writeRuntime(folder, runtime);
+    expect(brokerAddress(config(), folder)).toMatchObject({
+      host: '127.0.0.1',
+      port: 1884,
+      username: 'service',
+      password: secrets.mqtt.service,
+    });
+    expect(brokerAddress(config(), folder, 'hook')).toMatchObject({ username: 'hook', password: secrets.mqtt.hook });
+  });
+
+  test('in which nothing runs: the message names it and the ways out', () => {
+    for (const ask of [() => databaseOptions(config(), folder, 'read'), () => brokerAddress(config(), folder)])
+      expect(ask).toThrow(
+        expect.objectContaining({
+          code: 'mesh.not_running',
+          message: expect.stringMatching(new RegExp(`${folder}.*npm start.*--data.*database\\.url`)),
+        }),
+      );
+  });
+
+  test('after the end nothing runs in it any more', () => {
+    writeRuntime(folder, runtime);
+    removeRuntime(folder);
+    removeRuntime(folder);
+    expect(() => brokerAddress(config(), folder)).toThrow(expect.objectContaining({ code: 'mesh.not_running' }));
+  });
+
+  test('whose stockmesh uses a database and a broker from elsewhere: give the same configuration', () => {
+    writeRuntime(folder, { ...runtime, database: null, broker: null });
+    for (const ask of [() => databaseOptions(config(), folder, 'read'), () => brokerAddress(config(), folder)])
+      expect(ask).toThrow(expect.objectContaining({ code: 'mesh.not_running', message: expect.stringContaining('--config') }));
+  });
+
+  test.each(['', '{"pid": 1', '{"pid":"one"}', '[]'])('whose runtime.json is %j: it is named, with the way out', (text) => {
+    writeFileSync(join(folder, 'runtime.json'), text);
+    expect(() => brokerAddress(config(), folder)).toThrow(
+      expect.objectContaining({
+        name: 'ConfigError',
+        code: 'mesh.runtime_invalid',
+        message: expect.stringContaining(join(folder, 'runtime.json')),
+      }),
+    );
+  });
+
+  test('what runs is written for the owner alone, and no half of it is left behind', () => {
+    writeRuntime(folder, runtime);
+    expect(statSync(join(folder, 'runtime.json')).mode & 0o777).toBe(0o600);
+    expect(readdirSync(folder).filter((name) => name.startsWith('runtime'))).toEqual(['runtime.json']);
+  });
+});
+
+describe('a database by configuration', () => {
+  const options = (url: string) => databaseOptions(config({ 'database.url': url }), folder, 'service');
+
+  test('by its URL, names and passwords decoded', () => {
+    expect(options('mysql://us%40er:p%2Fa%3Ass@db.example:3310/stock_mesh')).toMatchObject({
+      host: 'db.example',
+      port: 3310,
+      user: 'us@er',
+      password: 'p/a:ss',
+      database: 'stock_mesh',
+    });
+  });
+
+  test('on the usual port unless the URL says otherwise; mariadb: means the same', () => {
+    expect(options('mariadb://u:p@db.example/s')).toMatchObject({ host: 'db.example', port: 3306 });
+  });
+
+  test('at an IPv6 address, without the brackets of the URL', () => {
+    expect(options('mysql://u:p@[::1]:3310/s')).toMatchObject({ host: '::1', port: 3310 });
+  });
+
+  test('by the socket in its URL', () => {
+    const found = options('mysql://u:p@localhost/s?socketPath=%2Frun%2Fdb.sock');
+    expect(found).toMatchObject({ socketPath: '/run/db.sock', database: 's' });
+    expect(found).not.toHaveProperty('host');
+  });
+
+  test.each(['postgres://u:hunter2@h/s', 'mysql://u:hunter2@h', 'mysql://u:hunter2@h/', 'hunter2', 'mysql://u:hunter2%@h/s'])(
+    'an address that is not one is refused without repeating its password: %s',
+    (url) => {
+      expect(() => options(url)).toThrow(
+        expect.objectContaining({ name: 'ConfigError', code: 'database.bad_url', message: expect.not.stringContaining('hunter2') }),
+      );
+    },
+  );
+
+  test('by host or by socket', () => {
+    const account = { 'database.username': 'u', 'database.password': 'p', 'database.database': 's' };
+    expect(databaseOptions(config({ ...account, 'database.host': 'h', 'database.port': 3310 }), folder, 'read')).toMatchObject({
+      host: 'h',
+      port: 3310,
+      user: 'u',
+      password: 'p',
+      database: 's',
+    });
+    const bySocket = databaseOptions(config({ ...account, 'database.socket': '/run/db.sock' }), folder, 'read');
+    expect(bySocket).toMatchObject({ socketPath: '/run/db.sock' });
+    expect(bySocket).not.toHaveProperty('host');
+  });
+
+  test('is no embedded one; a broker still may be', () => {
+    expect(usesEmbedded(config({ 'database.url': 'mysql://u:p@h/s' }))).toEqual({ database: false, broker: true });
+    expect(usesEmbedded(config())).toEqual({ database: true, broker: true });
+    expect(usesEmbedded(config({ 'queue.mqtt.host': 'h', 'database.socket': '/s' }))).toEqual({ database: false, broker: false });
+  });
+});
+
+describe('a broker by configuration', () => {
+  test('by host, with its account', () => {
+    const keys = { 'queue.mqtt.host': 'mq', 'queue.mqtt.port': 1885, 'queue.mqtt.username': 'u', 'queue.mqtt.password': 'p' };
+    expect(brokerAddress(config(keys), folder)).toEqual({
+      host: 'mq',
+      port: 1885,
+      username: 'u',
+      password: 'p',
+      keepalive: 60,
+      protocolVersion: 4,
+    });
+  });
+
+  test('by host, encrypted', () => {
+    const keys = { 'queue.mqtt.host': 'mq', 'queue.mqtt.tls.enabled': true };
+    expect(brokerAddress(config(keys), folder)).toMatchObject({ host: 'mq', tls: { ca: undefined, verify: true } });
+  });
+
+  test("by URL, whom to believe is still the configuration's", () => {
+    const url = 'mqtts://u:p@mq:8884';
+    expect(brokerAddress(config({ 'queue.mqtt.url': url, 'queue.mqtt.tls.verify': false }), folder)).toMatchObject({
+      url,
+      tls: { verify: false },
+    });
+  });
+
+  test('with the certificate of its authority, read from its file', () => {
+    writeFileSync(join(folder, 'ca.pem'), 'PEM');
+    const keys = { 'queue.mqtt.url': 'mqtts://mq', 'queue.mqtt.tls.ca_file': join(folder, 'ca.pem') };
+    expect(brokerAddress(config(keys), folder)).toMatchObject({ tls: { ca: 'PEM' } });
+  });
+
+  test("whose authority's file cannot be read: the key and the file are named", () => {
+    const keys = { 'queue.mqtt.host': 'mq', 'queue.mqtt.tls.ca_file': '/no/such/ca.pem' };
+    expect(() => brokerAddress(config(keys), folder)).toThrow(
+      expect.objectContaining({
+        name: 'ConfigError',
+        code: 'bus.ca_file',
+        message: expect.stringMatching(/queue\.mqtt\.tls\.ca_file.*\/no\/such\/ca\.pem/),
+      }),
+    );
+  });
+});

@@ -1,0 +1,217 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Bus } from '../../services/platform/bus.ts';
+import { openDatabase } from '../../services/platform/database.ts';
+import { databaseUrl, type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
+import { migrateUp } from '../../sql/migrate.ts';
+import { accounts, silent } from '../broker/peers.ts';
+import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { closing, openBus, startEmbedded } from './brokers.ts';
+
+const program = fileURLToPath(new URL('./fixtures/service.ts', import.meta.url));
+
+interface Running {
+  child: ChildProcess;
+  lines: string[];
+  /** Waits for a line. */
+  says(text: string | RegExp): Promise<void>;
+  /** The exit code, or the signal that ended it. */
+  ended: Promise<number | string>;
+}
+
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
+function run(keys: Record<string, unknown>, more: { failing?: boolean } = {}): Running {
+  const child = fork(program, [JSON.stringify({ keys: { 'logging.format': 'json', ...keys }, ...more })], {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  children.push(child);
+  const lines: string[] = [];
+  for (const stream of [child.stdout!, child.stderr!]) createInterface({ input: stream }).on('line', (line) => lines.push(line));
+  const says = (text: string | RegExp) =>
+    expect
+      .poll(() => lines.some((line) => (typeof text === 'string' ? line === text : text.test(line))), {
+        timeout: 20_000,
+        interval: 10,
+        message: lines.join('\n'),
+      })
+      .toBe(true);
+  const ended = once(child, 'exit').then(([code, signal]) => code ?? signal);
+  return { child, lines, says, ended };
+}
+
+/** Nobody listens there. */
+const noBroker = { 'queue.mqtt.url': 'mqtt://service:x@127.0.0.1:9' };
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await testDatabase();
+});
+afterAll(() => database.drop());
+
+const here = () => ({ 'database.url': database.url, ...noBroker });
+
+async function withBroker() {
+  const broker = closing(await startEmbedded());
+  const bus = openBus(broker.port, { service: 'gateway', version: '1' });
+  await bus.online();
+  return { bus, keys: { ...here(), 'queue.mqtt.url': `mqtt://service:${accounts.service!.password}@127.0.0.1:${broker.port}` } };
+}
+
+/** Gives an order, again until it was heard: the service may not listen yet. */
+async function order(bus: Bus, service: Running, action: 'drain' | 'reload'): Promise<void> {
+  const heard = async () => {
+    await bus.publish('control', { instance: 'test-1', action });
+    return service.lines.includes('drained');
+  };
+  await expect.poll(heard, { timeout: 10_000 }).toBe(true);
+}
+
+describe('the end of a service', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('%s: it stops taking work, finishes, and exits with 0', async (signal) => {
+    const service = run(here());
+    await service.says('started');
+    service.child.kill(signal);
+    expect(await service.ended).toBe(0);
+    expect(service.lines).toContain('drained');
+  });
+
+  test('its supervisor is told when it is ready, and need not hang up before it can end', async () => {
+    const { bus, keys } = await withBroker();
+    const service = run(keys);
+    expect((await once(service.child, 'message'))[0]).toEqual({ ready: true });
+    await service.says(/broker connected/);
+    await order(bus, service, 'drain');
+    expect(await service.ended).toBe(0);
+  });
+
+  test('a reload is an exit with 75: the supervisor starts it anew', async () => {
+    const { bus, keys } = await withBroker();
+    const service = run(keys);
+    await service.says(/broker connected/);
+    await order(bus, service, 'reload');
+    expect(await service.ended).toBe(75);
+  });
+
+  test('an order for another instance does not concern it; a cancel reaches the service', async () => {
+    const { bus, keys } = await withBroker();
+    const service = run(keys);
+    await service.says(/broker connected/);
+    await expect
+      .poll(
+        async () => {
+          await bus.publish('control', { instance: 'test-2', action: 'drain' });
+          await bus.publish('control', { instance: 'test-1', action: 'cancel', job_id: 'job-7' });
+          return service.lines.includes('cancel job-7');
+        },
+        { timeout: 10_000 },
+      )
+      .toBe(true);
+    expect(service.lines).not.toContain('drained');
+  });
+
+  test('the mesh sees it online and then offline', async () => {
+    const { bus, keys } = await withBroker();
+    const seen: string[] = [];
+    bus.subscribe('presence', { params: { service: 'test' } }, ({ body }) => void seen.push(body.state));
+    const service = run(keys);
+    await expect.poll(() => seen, { timeout: 10_000 }).toContain('online');
+    service.child.kill('SIGTERM');
+    await service.ended;
+    await expect.poll(() => seen.at(-1)).toBe('offline');
+  });
+
+  test('a supervisor that is gone ends it', async () => {
+    const service = run(here());
+    await service.says('started');
+    service.child.disconnect();
+    expect(await service.ended).toBe(0);
+    expect(service.lines).toContain('drained');
+  });
+
+  test('a supervisor that was gone before it listened ends it too', async () => {
+    const service = run(here());
+    service.child.disconnect();
+    expect(await service.ended).toBe(0);
+  });
+
+  test('what cannot start ends with its reason, and leaves nothing open that would keep the process', async () => {
+    const service = run(here(), { failing: true });
+    expect(await service.ended).toBe(2);
+    expect(service.lines).toContain('refused internal: cannot start');
+  });
+});
+
+describe('the start of a service', () => {
+  test('without a broker it goes on, and says so', async () => {
+    const service = run(here());
+    await service.says('started');
+    await service.says(/broker not reachable/);
+  });
+
+  test('a schema without all migrations is refused with the way out', async () => {
+    const empty = await testDatabase({ migrated: false });
+    const service = run({ ...here(), 'database.url': empty.url });
+    expect(await service.ended).toBe(2);
+    await service.says(/^refused schema\.older: .*run "stockmesh migrate up"/);
+    await empty.drop();
+  });
+
+  test('a schema of a newer version is refused with the way out', async () => {
+    const newer = await testDatabase();
+    const db = openDatabase(newer.migrate);
+    await db.run("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (9999, 'tomorrow', '', UTC_TIMESTAMP())");
+    await db.close();
+    const service = run({ ...here(), 'database.url': newer.url });
+    expect(await service.ended).toBe(2);
+    await service.says(/^refused schema\.newer: the database is at migration 9999, .*update stockmesh/);
+    await newer.drop();
+  });
+});
+
+describe('a database that is not there yet', () => {
+  const passwords = { root: 'root-secret', migrate: 'migrate-secret', service: 'service-secret', read: 'read-secret' };
+  let folder: string;
+  let url: string;
+  let server: EmbeddedDatabase | undefined;
+  const start = () => startDatabase({ dataDir: join(folder, 'database'), passwords, log: silent, durable: false });
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'stockmesh-lifecycle-'));
+    const first = await start();
+    await migrateUp(first.options('migrate'));
+    const { user, password, socketPath, database: name } = first.options('service');
+    url = databaseUrl({ user, password, socket: socketPath!, port: first.port, database: name });
+    await first.stop();
+  });
+  afterAll(async () => {
+    await server?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('SIGTERM ends the wait for it, with 0', async () => {
+    const service = run({ ...noBroker, 'database.url': url });
+    await service.says(/next try in/);
+    service.child.kill('SIGTERM');
+    expect(await service.ended).toBe(0);
+    expect(service.lines).not.toContain('started');
+  });
+
+  test('is waited for with longer and longer pauses, until it is', async () => {
+    const service = run({ ...noBroker, 'database.url': url });
+    await service.says(/next try in 400 ms/);
+    const waits = service.lines.flatMap((line) => /next try in (\d+) ms/.exec(line)?.[1] ?? []);
+    expect(waits.slice(0, 3)).toEqual(['100', '200', '400']);
+    server = await start();
+    await service.says('started');
+  });
+});
