@@ -100,7 +100,7 @@ export async function runService(service: string, options: ServiceOptions): Prom
     await bus.close();
     await Promise.race([db.close(), delay(CLOSE_MS, undefined, { ref: false })]);
     log.info(`${service} has stopped`);
-    process.off('SIGTERM', onSignal).off('SIGINT', onSignal).off('disconnect', onOrphaned);
+    process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
     // The supervisor's channel would keep the process alive.
     if (process.connected) process.disconnect?.();
   }

@@ -25,6 +25,8 @@ import { type Effect, effect, type JobContext } from './handler.ts';
 const OVERLAP_DAYS = 7;
 /** Adjusted closes that differ by more than this share were adjusted for different events; the smallest dividends move them by 1e-4, a source's own rounding by 1e-7. */
 const SAME_ADJUSTMENT = 1e-6;
+/** Before every bar of every source. */
+const BEGINNING = '1900-01-01';
 /** The columns' last digits: of open, high, low and close, and of volume. */
 const PRICE_UNIT = 1e-6;
 const VOLUME_UNIT = 1e-4;
@@ -65,7 +67,10 @@ export async function refreshSymbol(symbol: string, context: Context, wanted?: D
   const stored = wanted === undefined || state === undefined ? newest : await reader.bars(symbol, range);
   // Made-up bars never continue real ones.
   const sources = state === undefined || state.source === 'simulated' ? context.sources : context.realSources;
-  const first = await sources.bars(symbol, range, signal);
+  const recent = await sources.bars(symbol, range, signal);
+  // A source may end in the past (a data folder of old, a delisted share): then all that it has is what there is to know.
+  const ended = state === undefined && recent.bars.length === 0 && !recent.stale;
+  const first = ended ? await sources.bars(symbol, { from: BEGINNING }, signal) : recent;
   const misfit = !first.stale && mustReplace(state, stored, first);
   const answer = misfit ? await wholeHistory(symbol, context, sources, first, range) : first;
   const replaced = misfit && !answer.stale;

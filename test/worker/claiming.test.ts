@@ -69,6 +69,19 @@ describe('claiming', () => {
     transactions.mockRestore();
   });
 
+  test('slots that become free together are filled by one claim', async () => {
+    await shop.enqueue(...Array.from({ length: 20 }, () => ({})));
+    const { handler, inside } = waitingRoom();
+    shop.worker([handler], { overrides: { 'worker.max_concurrent_jobs': 10, 'worker.poll_interval': 3600 } });
+    await expect.poll(() => inside.length).toBe(10);
+    const transactions = vi.spyOn(shop.db, 'transaction');
+    for (const { leave } of inside.slice(0, 10)) leave();
+    await expect.poll(() => inside.length).toBe(20);
+    // One claim, and the commit of the first ten.
+    expect(transactions.mock.calls.length).toBeLessThanOrEqual(2);
+    transactions.mockRestore();
+  });
+
   test('a job of a type that this worker has no handler for stays ready for another worker, and does not stop the others', async () => {
     const [foreign] = await shop.enqueue({ type: 'analysis' });
     const [own] = await shop.enqueue({});

@@ -61,6 +61,13 @@ describe('what is asked for', () => {
     expect(await stored()).toEqual(source.has);
   });
 
+  test('of a symbol whose bars all lie before the configured history: everything there is', async () => {
+    const source = stub('lean', weekdays('2020-01-06', 20), clock);
+    const { result } = await fetch([source]);
+    expect(source.asked).toEqual([{ from: '2024-03-10' }, { from: '1900-01-01' }]);
+    expect(result).toMatchObject({ source: 'lean', written: 20, through: '2020-01-31' });
+  });
+
   test('of a known symbol: from a week before its newest bar on', async () => {
     const source = stub('yahoo_finance', weekdays('2026-02-02', 20), clock);
     await fetch([source]);
