@@ -9,6 +9,8 @@ interface ServiceDefinition {
   persistent?: boolean;
 }
 
+const LINGER_MS = 1_000;
+
 const SERVICES: Record<string, ServiceDefinition> = {
   worker: { load: async () => (await import('../worker/service.ts')).startWorkerService },
   scheduler: { load: async () => (await import('../scheduler/service.ts')).startSchedulerService },
@@ -26,5 +28,8 @@ export async function service(name: string, options: GlobalOptions & { instance?
   const { loaded, dataFolder } = loadFor(options);
   const instance =
     options.instance ?? (name === 'worker' ? (loaded.config.worker.worker_id ?? undefined) : definition.persistent ? name : undefined);
-  return runService(name, { loaded, dataFolder, instance, persistent: definition.persistent, start: await definition.load() });
+  const code = await runService(name, { loaded, dataFolder, instance, persistent: definition.persistent, start: await definition.load() });
+  // A handler that is deaf to its signal must not keep a process whose service has stopped.
+  setTimeout(() => process.exit(code), LINGER_MS).unref();
+  return code;
 }

@@ -61,7 +61,7 @@ export function cancel(ledger: Ledger, id: string, reason: string): Promise<Chan
       worker: row.worker_id ?? undefined,
       reason,
     };
-    return [change, ...(await settle(tx, ledger, [ended]))];
+    return [change, ...(await settle(tx, ledger, [ended], row.state === 'running' ? [id] : []))];
   });
 }
 

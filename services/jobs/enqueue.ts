@@ -21,7 +21,7 @@ import {
   type State,
   scoreOf,
 } from './job.ts';
-import { type Joined, joinCompleted, joinLive, type LiveJob, lockLive, queuesAbove } from './join.ts';
+import { type Joined, joinCompleted, joinLive, type LiveJob, letGo, lockLive, needsOf, queuesAbove } from './join.ts';
 import { settlingRaces } from './key-race.ts';
 
 export interface JobRequest {
@@ -91,10 +91,20 @@ export function enqueue(ledger: Ledger, requests: readonly JobRequest[]): Promis
   return settlingRaces(() => ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests)));
 }
 
-/** The same inside a transaction of the caller's, for effects that must commit with the jobs. A race for a key surfaces as the driver's error 1062: `settlingRaces`. */
+/**
+ * The same inside a transaction of the caller's, for effects that must commit with the jobs. Errors: as above, and the driver's 1062 when one of the keys was lost
+ * to other enqueuers five times in a row: run the whole transaction again (`settlingRaces`).
+ */
 export async function enqueueWith(tx: Transaction, ledger: Ledger, requests: readonly JobRequest[]): Promise<EnqueueAnswer[]> {
   if (requests.length === 0) return [];
   const { groups, groupOf } = merge(requests);
+  // Nothing is written before the insert that may be refused.
+  await settlingRaces(() => answer(tx, ledger, groups));
+  return groupOf.map((group) => group.answer as EnqueueAnswer);
+}
+
+async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[]): Promise<void> {
+  for (const group of groups) group.answer = undefined;
   const now = nowOf(ledger);
   const live = await lockLive(tx, groups);
   const liveOf = ({ key }: Group): LiveJob | undefined => (key === undefined ? undefined : live.get(key));
@@ -114,13 +124,17 @@ export async function enqueueWith(tx: Transaction, ledger: Ledger, requests: rea
   const accepted = withoutNeedsRefused(accept(fresh, places, now), fresh);
   const idOfKey = new Map([...live].map(([key, { id }]) => [key, id]));
   for (const { group, id } of accepted) if (group.key !== undefined) idOfKey.set(group.key, id);
-  const needs = dependencies(accepted, idOfKey);
+  const needs = [...dependencies(accepted, idOfKey), ...joined.flatMap((one) => needsOf(one, idOfKey))];
   await insertJobs(tx, ledger, accepted, needs, now);
   const placeOf = new Map(rising.map(({ row }, index) => [row.id, places[fresh.length + index] as Place]));
-  needs.push(...(await joinLive(tx, ledger, joined, placeOf, idOfKey, now)));
-  await insertDependencies(tx, needs);
+  await joinLive(tx, ledger, joined, placeOf, needs, now);
+  const joinedIds = new Set(joined.map(({ row }) => row.id));
+  await letGo(
+    tx,
+    [...live.values()].filter(({ id }) => !joinedIds.has(id)),
+  );
+  await insertDependencies(tx, needs, live.values());
   await subscribe(tx, groups);
-  return groupOf.map((group) => group.answer as EnqueueAnswer);
 }
 
 function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Group[] } {
@@ -234,10 +248,11 @@ async function insertJobs(
 ): Promise<void> {
   if (accepted.length === 0) return;
   const waiting = new Set(needs.map(({ jobId }) => jobId));
+  const needed = new Set(needs.map(({ needsId }) => needsId));
   // In the order of the keys, so two enqueuers of the same keys wait for each other instead of crosswise.
   const ordered = accepted.toSorted((a, b) => compareKeys(a.group.key ?? '', b.group.key ?? ''));
   await tx.run(
-    'INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, symbol, user_id, blocked_on, dedupe_key, enqueued_at) VALUES ?',
+    'INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, symbol, user_id, blocked_on, has_dependents, dedupe_key, enqueued_at) VALUES ?',
     [
       ordered.map(({ group, id, queue, priority, demoted }) => {
         const { best, startAt } = group;
@@ -270,6 +285,7 @@ async function insertJobs(
           best.symbol ?? null,
           best.user ?? null,
           blockedOn,
+          needed.has(id) ? 1 : 0,
           group.key ?? null,
           now,
         ];
@@ -291,14 +307,15 @@ function compareKeys(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-async function insertDependencies(tx: Transaction, needs: readonly Need[]): Promise<void> {
+/** New jobs that are needed know it from their insert on, if what needs them is of the same call; those that were there learn it now. */
+async function insertDependencies(tx: Transaction, needs: readonly Need[], live: Iterable<LiveJob>): Promise<void> {
   if (needs.length === 0) return;
   await tx.run('INSERT IGNORE INTO job_dependencies (job_id, needs_id) VALUES ?', [
     needs.map(({ jobId, needsId }) => [idToBytes(jobId), idToBytes(needsId)]),
   ]);
-  await tx.run('UPDATE jobs FORCE INDEX (PRIMARY) SET has_dependents = 1 WHERE id IN (?)', [
-    sortedBytes(needs.map(({ needsId }) => needsId)),
-  ]);
+  const needed = new Set(needs.map(({ needsId }) => needsId));
+  const unaware = [...live].flatMap(({ id, hasDependents }) => (needed.has(id) && !hasDependents ? [id] : []));
+  if (unaware.length > 0) await tx.run('UPDATE jobs FORCE INDEX (PRIMARY) SET has_dependents = 1 WHERE id IN (?)', [sortedBytes(unaware)]);
 }
 
 async function subscribe(tx: Transaction, groups: readonly Group[]): Promise<void> {

@@ -1,20 +1,11 @@
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/database.ts';
+import { JOB_STATES } from '../platform/job-states.ts';
 
 export const QUEUES = ['foreground', 'background_fetch', 'background_analysis'] as const;
 export type Queue = (typeof QUEUES)[number];
 
-export const STATES = [
-  'scheduled',
-  'blocked',
-  'ready',
-  'running',
-  'completed',
-  'completed_with_errors',
-  'failed',
-  'cancelled',
-  'expired',
-] as const;
+export const STATES = JOB_STATES;
 export type State = (typeof STATES)[number];
 export type EndState = 'completed' | 'completed_with_errors' | 'failed' | 'cancelled' | 'expired';
 export const LIVE_STATES = ['scheduled', 'blocked', 'ready', 'running'] as const satisfies readonly State[];

@@ -28,6 +28,7 @@ export interface LiveJob {
   queue: Queue;
   priority: number;
   attempt: number;
+  hasDependents: boolean;
   blockedOn: 'slot' | 'dependency' | null;
   dueAt: Date;
   enqueuedAt: Date;
@@ -41,6 +42,7 @@ interface Row {
   queue: Queue;
   priority: number;
   attempt: number;
+  has_dependents: number;
   blocked_on: 'slot' | 'dependency' | null;
   due_at: Date;
   dedupe_key: string;
@@ -59,7 +61,7 @@ export async function lockLive(tx: Transaction, groups: readonly Group[]): Promi
   const found = await tx.rows<{ id: Buffer }>('SELECT id FROM jobs FORCE INDEX (ux_active) WHERE active_key IN (?)', [[...keys].sort()]);
   if (found.length === 0) return new Map();
   const rows = await tx.rows<Row>(
-    'SELECT id, type, symbol, state, queue, priority, attempt, blocked_on, due_at, dedupe_key, enqueued_at FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state IN (?) ORDER BY id FOR UPDATE',
+    'SELECT id, type, symbol, state, queue, priority, attempt, has_dependents, blocked_on, due_at, dedupe_key, enqueued_at FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state IN (?) ORDER BY id FOR UPDATE',
     [found.map(({ id }) => id).sort(Buffer.compare), LIVE_STATES],
   );
   return new Map(rows.map((row) => [row.dedupe_key, liveJob(row)]));
@@ -70,7 +72,7 @@ export async function joinCompleted(tx: Transaction, groups: readonly Group[], n
   const windowed = new Map(groups.flatMap((group) => (group.key !== undefined && group.windowSeconds > 0 ? [[group.key, group]] : [])));
   if (windowed.size === 0) return;
   const rows = await tx.rows<Row>(
-    `SELECT j.id, j.type, j.symbol, j.state, j.queue, j.priority, j.attempt, j.blocked_on, j.due_at, w.dedupe_key, j.enqueued_at
+    `SELECT j.id, j.type, j.symbol, j.state, j.queue, j.priority, j.attempt, j.has_dependents, j.blocked_on, j.due_at, w.dedupe_key, j.enqueued_at
        FROM dedupe_windows w JOIN jobs j ON j.id = w.job_id
       WHERE w.dedupe_key IN (?) AND w.until > ? AND j.state IN ('completed', 'completed_with_errors')`,
     [[...windowed.keys()].sort(), now],
@@ -94,57 +96,43 @@ export function queuesAbove({ group, row }: Joined): Queue[] {
   return group.best.whenFull === 'refuse' ? above.slice(0, 1) : above;
 }
 
+/** What a joined job needs that it may not have needed before. A running one is past its needs. */
+export function needsOf({ group, row }: Joined, idOfKey: ReadonlyMap<string, string>): Need[] {
+  if (row.state === 'running') return [];
+  return [...group.after].flatMap((key) => {
+    const needsId = idOfKey.get(key);
+    return needsId === undefined || needsId === row.id ? [] : [{ jobId: row.id, needsId }];
+  });
+}
+
 /**
- * Joins live jobs. Each becomes as urgent as the most urgent request for it (`places`: the higher queue that had room, for those with `queuesAbove`); waits for
- * dependencies that it did not have; does not wait for a slot any more, since a new subscriber may have one, nor for a start later than the one asked for, unless it
- * rests between two attempts; and may wait as long again as its queue allows, once half of that is over. A running job is only subscribed to. Returns the new dependencies.
+ * Joins live jobs. Each becomes as urgent as the most urgent request for it (`places`: the higher queue that had room, for those with `queuesAbove`); waits for its
+ * new `needs`; does not wait for a slot any more, since a new subscriber may have one, nor for a start later than the one asked for, unless it rests between two
+ * attempts; and may wait as long again as its queue allows, once half of that is over. A running job is only subscribed to.
  */
 export async function joinLive(
   tx: Transaction,
   ledger: Ledger,
   joined: readonly Joined[],
   places: ReadonlyMap<string, Place>,
-  idOfKey: ReadonlyMap<string, string>,
+  needs: readonly Need[],
   now: Date,
-): Promise<Need[]> {
+): Promise<void> {
+  const early = joined.filter((one) => startsNow(one, now)).map(({ row }) => row.id);
+  const waiting = new Set([...needs.map(({ jobId }) => jobId), ...(await withLiveNeeds(tx, early, 'locked'))]);
   const changed: LiveJob[] = [];
   const raised: Joined[] = [];
-  const needs: Need[] = [];
   const leftSlotQueue: string[] = [];
   const leavesSlot: string[] = [];
-  const early = joined.filter(({ group, row }) => startsEarlier(row, group, now)).map(({ row }) => row.id);
-  const notYet = new Set(await withLiveNeeds(tx, early, 'locked'));
   for (const one of joined) {
     const { group, row } = one;
-    if (row.state === 'running') {
-      answerJoined(group, row, false);
-      continue;
-    }
-    const before = { ...row };
+    const next = moved(ledger, one, places.get(row.id), waiting.has(row.id), now);
+    if (next.priority < row.priority) raised.push(one);
+    if (row.blockedOn === 'slot' && next.blockedOn !== 'slot') (row.state === 'blocked' ? leftSlotQueue : leavesSlot).push(row.id);
+    if ((['priority', 'queue', 'state', 'blockedOn', 'dueAt'] as const).some((field) => next[field] !== row[field])) changed.push(next);
     const asked = queueOfLevel(levelOf(group.priority));
-    if (group.priority < row.priority) {
-      raise(row, group, places.get(row.id));
-      raised.push(one);
-    }
-    const newNeeds = [...group.after].flatMap((key) => idOfKey.get(key) ?? []).filter((id) => id !== row.id);
-    needs.push(...newNeeds.map((needsId) => ({ jobId: row.id, needsId })));
-    if (startsEarlier(row, group, now)) row.state = 'ready';
-    else if (row.state === 'scheduled' && row.attempt === 0 && group.startAt !== undefined && group.startAt < row.dueAt)
-      row.dueAt = group.startAt;
-    if (row.state !== 'scheduled') {
-      if (newNeeds.length > 0 || notYet.has(row.id)) Object.assign(row, { state: 'blocked', blockedOn: 'dependency' });
-      else if (row.state === 'blocked' && row.blockedOn === 'slot') Object.assign(row, { state: 'ready', blockedOn: null });
-      const expiry = expiryOf(ledger, row.queue, now);
-      if (
-        before.state === 'scheduled' ||
-        row.queue !== before.queue ||
-        (row.dueAt.getTime() - now.getTime()) * 2 < expiry.getTime() - now.getTime()
-      )
-        row.dueAt = expiry;
-    }
-    if (before.blockedOn === 'slot' && row.blockedOn !== 'slot') (before.state === 'blocked' ? leftSlotQueue : leavesSlot).push(row.id);
-    if ((['priority', 'queue', 'state', 'blockedOn', 'dueAt'] as const).some((field) => row[field] !== before[field])) changed.push(row);
-    answerJoined(group, row, QUEUES.indexOf(row.queue) > QUEUES.indexOf(asked));
+    answerJoined(group, next, next.state !== 'running' && QUEUES.indexOf(next.queue) > QUEUES.indexOf(asked));
+    one.row = next;
   }
   await updateEach(
     tx,
@@ -157,20 +145,46 @@ export async function joinLive(
   await writeWhy(tx, raised);
   await stopWaiting(tx, sortedBytes(leftSlotQueue));
   await passSlotsOn(tx, ledger, leavesSlot, { claimed: false });
-  return needs;
 }
 
-/** Up to the place found in a higher queue; to the top of its own one when all above are full. */
-function raise(row: LiveJob, group: Group, place: Place | undefined): void {
-  const asked = queueOfLevel(levelOf(group.priority));
-  const queue = place !== undefined && 'queue' in place ? place.queue : row.queue;
-  row.priority = queue === asked ? group.priority : Math.min(row.priority, priorityOf(bandStart(queue), group.best.score));
-  row.queue = queue;
+/** The job as it is after it was joined. */
+function moved(ledger: Ledger, { group, row }: Joined, place: Place | undefined, waits: boolean, now: Date): LiveJob {
+  if (row.state === 'running') return row;
+  const next = { ...row };
+  if (group.priority < row.priority) {
+    const asked = queueOfLevel(levelOf(group.priority));
+    if (place !== undefined && 'queue' in place) next.queue = place.queue;
+    // To the top of its own queue when all above are full.
+    next.priority = next.queue === asked ? group.priority : Math.min(row.priority, priorityOf(bandStart(next.queue), group.best.score));
+  }
+  if (row.state === 'scheduled' && !startsNow({ group, row }, now)) {
+    if (row.attempt === 0 && group.startAt !== undefined && group.startAt < row.dueAt) next.dueAt = group.startAt;
+    return next;
+  }
+  if (waits) {
+    next.state = 'blocked';
+    next.blockedOn = 'dependency';
+  } else if (row.state === 'scheduled' || (row.state === 'blocked' && row.blockedOn === 'slot')) {
+    next.state = 'ready';
+    next.blockedOn = null;
+  }
+  const expiry = expiryOf(ledger, next.queue, now);
+  const isHalfOver = (row.dueAt.getTime() - now.getTime()) * 2 < expiry.getTime() - now.getTime();
+  if (row.state === 'scheduled' || next.queue !== row.queue || isHalfOver) next.dueAt = expiry;
+  return next;
 }
 
 /** A job that waits for its first start begins when the earliest request wants it; one that rests between two attempts goes on resting. */
-function startsEarlier(row: LiveJob, { startAt }: Group, now: Date): boolean {
+function startsNow({ group: { startAt }, row }: Joined, now: Date): boolean {
   return row.state === 'scheduled' && row.attempt === 0 && (startAt === undefined || startAt <= now);
+}
+
+/** For jobs that were locked as needs only: who holds a job that waits for a slot must move it, since a slot that became free meanwhile was not given to it. */
+export async function letGo(tx: Transaction, live: Iterable<LiveJob>): Promise<void> {
+  const ids = sortedBytes([...live].flatMap(({ id, state, blockedOn }) => (state === 'blocked' && blockedOn === 'slot' ? [id] : [])));
+  if (ids.length === 0) return;
+  await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [ids]);
+  await stopWaiting(tx, ids);
 }
 
 /** The reason goes with the priority. */
@@ -210,15 +224,7 @@ function answerJoined(group: Group, row: LiveJob, demoted: boolean): void {
 function liveJob(row: Row): LiveJob {
   const { id, type, symbol, state, queue, priority, attempt } = row;
   return {
-    id: idFromBytes(id),
-    type,
-    symbol,
-    state,
-    queue,
-    priority,
-    attempt,
-    blockedOn: row.blocked_on,
-    dueAt: row.due_at,
-    enqueuedAt: row.enqueued_at,
+    ...{ id: idFromBytes(id), type, symbol, state, queue, priority, attempt },
+    ...{ hasDependents: row.has_dependents === 1, blockedOn: row.blocked_on, dueAt: row.due_at, enqueuedAt: row.enqueued_at },
   };
 }

@@ -36,10 +36,11 @@ interface Expired {
   max_attempts: number;
   worker_id: string;
   started_at: Date;
+  user_id: string | null;
   has_dependents: number;
 }
 
-const EXPIRED_COLUMNS = 'id, type, symbol, queue, attempt, max_attempts, worker_id, started_at, has_dependents';
+const EXPIRED_COLUMNS = 'id, type, symbol, queue, attempt, max_attempts, worker_id, started_at, user_id, has_dependents';
 
 /** Takes back jobs whose lease has run out (ix_due), at most 500 a call: ready again, or failed with the reason when the attempts are used up. */
 export function reap(ledger: Ledger): Promise<Change[]> {
@@ -114,7 +115,7 @@ async function takeBack(tx: Transaction, ledger: Ledger, rows: readonly Expired[
       tx,
       ledger,
       ended,
-      back.map(({ id }) => idFromBytes(id)),
+      rows.flatMap(({ id, user_id }) => (user_id === null ? [] : [idFromBytes(id)])),
     )),
   );
   return changes;

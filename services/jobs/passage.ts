@@ -89,7 +89,7 @@ export function expire(ledger: Ledger, state: 'ready' | 'blocked'): Promise<Chan
       leavesSlot: state === 'ready' && row.blocked_on === 'slot',
     }));
     await writeReasons(tx, ended);
-    return [...changed(rows, 'expired', reasonOf), ...(await settle(tx, ledger, ended))];
+    return [...changed(rows, 'expired', reasonOf), ...(await settle(tx, ledger, ended, []))];
   });
 }
 

@@ -22,11 +22,11 @@ export function shortReason(reason: string): string {
 }
 
 /**
- * Frees the slots of the ended jobs, and of the `rested` ones, which will run again; moves the dependents of the ended ones on. Returns the changes of other jobs
- * (made ready, or ended because what they need did not complete).
+ * Moves the dependents of the ended jobs on, and frees the slots of `stopped` jobs, those that ran on behalf of users and no longer do. Returns the changes of
+ * other jobs (made ready, or ended because what they need did not complete).
  */
-export async function settle(tx: Transaction, ledger: Ledger, ended: readonly Ended[], rested: readonly string[] = []): Promise<Change[]> {
-  const ready = await releaseSlots(tx, [...ended.map(({ id }) => id), ...rested]);
+export async function settle(tx: Transaction, ledger: Ledger, ended: readonly Ended[], stopped: readonly string[]): Promise<Change[]> {
+  const ready = await releaseSlots(tx, stopped);
   const left = ended.filter(({ leavesSlot }) => leavesSlot);
   ready.push(
     ...(await passSlotsOn(

@@ -189,7 +189,10 @@ export async function passSlotsOn(
   return wake(tx, countBy(free));
 }
 
-/** Makes up to so many jobs of each user ready that wait for a slot of that user, the most urgent first. */
+/**
+ * Makes up to so many jobs of each user ready that wait for a slot of that user, the most urgent first. Waits for nobody: whoever holds a waiting job is moving it
+ * on himself (joining, cancelling, waking it), and mostly wants a row that we hold; if he gives up instead, `healSlots` finds the free slot.
+ */
 async function wake(tx: Transaction, slots: ReadonlyMap<string, number>): Promise<string[]> {
   const wanted = new Map(slots);
   const woken: string[] = [];
@@ -197,31 +200,39 @@ async function wake(tx: Transaction, slots: ReadonlyMap<string, number>): Promis
   while (wanted.size > 0) {
     const chosen = await choose(tx, wanted, held);
     if (chosen.size === 0) break;
-    const got = await wakeChosen(tx, [...chosen.keys()], 'SKIP LOCKED');
-    for (const id of chosen.keys()) if (!got.includes(id)) held.add(id);
+    const got = new Set(await wakeChosen(tx, [...chosen.keys()]));
     woken.push(...got);
+    const counts = new Map<string, number>();
+    for (const [id, user] of chosen) {
+      counts.set(user, (counts.get(user) ?? 0) + (got.has(id) ? 1 : 0));
+      if (!got.has(id)) held.add(id);
+    }
     for (const [user, count] of wanted) {
-      const mine = [...chosen].filter(([, one]) => one === user);
-      const left = count - mine.filter(([id]) => got.includes(id)).length;
-      if (left === 0) wanted.delete(user);
-      else wanted.set(user, left);
+      const woke = counts.get(user);
+      // Nothing chosen: nobody waits any more.
+      if (woke === undefined || woke === count) wanted.delete(user);
+      else wanted.set(user, count - woke);
     }
   }
-  // Nobody else is there to wake, and whoever holds these may let them go as they are: wait and see.
-  if (wanted.size > 0 && held.size > 0) woken.push(...(await wakeChosen(tx, [...held], '')));
   return woken;
 }
 
+/** A read of more waiting jobs than this is limited for each user instead. */
+const MOST_READ_AT_ONCE = 500;
+
 /** The next waiting jobs of each user, each for one user only. */
 async function choose(tx: Transaction, wanted: ReadonlyMap<string, number>, held: ReadonlySet<string>): Promise<Map<string, string>> {
-  const users = [...wanted];
-  // Index-only walks of each user's first entries.
-  const waits = await tx.rows<{ user_id: string; job_id: Buffer }>(
-    users
-      .map(() => '(SELECT user_id, job_id, priority FROM slot_waits WHERE user_id = ? ORDER BY priority, job_id LIMIT ?)')
-      .join(' UNION ALL '),
-    users.flatMap(([user, count]) => [user, count + held.size]),
+  const users = [...wanted].sort(([a], [b]) => (a < b ? -1 : 1));
+  // Both walk the primary key of slot_waits and nothing else. The second costs the server ten times the parsing, so it is for long lines only.
+  let waits = await tx.rows<{ user_id: string; job_id: Buffer }>(
+    `SELECT user_id, job_id FROM slot_waits FORCE INDEX (PRIMARY) WHERE user_id IN (?) ORDER BY user_id, priority, job_id LIMIT ${MOST_READ_AT_ONCE}`,
+    [users.map(([user]) => user)],
   );
+  if (waits.length === MOST_READ_AT_ONCE)
+    waits = await tx.rows(
+      users.map(() => '(SELECT user_id, job_id FROM slot_waits WHERE user_id = ? ORDER BY priority, job_id LIMIT ?)').join(' UNION ALL '),
+      users.flatMap(([user, count]) => [user, count + held.size]),
+    );
   const chosen = new Map<string, string>();
   const counts = new Map<string, number>();
   for (const { user_id: user, job_id } of waits) {
@@ -234,10 +245,9 @@ async function choose(tx: Transaction, wanted: ReadonlyMap<string, number>, held
   return chosen;
 }
 
-/** SKIP LOCKED: who holds a waiting job is mostly moving it on (joining, cancelling, waking it), and may himself wait for what we hold. */
-async function wakeChosen(tx: Transaction, ids: readonly string[], skip: 'SKIP LOCKED' | ''): Promise<string[]> {
+async function wakeChosen(tx: Transaction, ids: readonly string[]): Promise<string[]> {
   const rows = await tx.rows<{ id: Buffer }>(
-    `SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'blocked' AND blocked_on = 'slot' ORDER BY id FOR UPDATE ${skip}`,
+    "SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'blocked' AND blocked_on = 'slot' ORDER BY id FOR UPDATE SKIP LOCKED",
     [sortedBytes(ids)],
   );
   if (rows.length === 0) return [];
@@ -253,8 +263,8 @@ export async function stopWaiting(tx: Transaction, ids: readonly Buffer[]): Prom
 }
 
 /**
- * Frees slots whose job does not run (a row edited by hand) and wakes jobs that wait although a slot is free (a raised limit). The ledger's own transactions leave
- * neither behind. Returns the jobs made ready.
+ * Wakes jobs that wait although a slot is free (whoever held them when it became free gave up, or the limit was raised), and frees slots whose job does not run
+ * (a row edited by hand). To be run every few seconds. Returns the jobs made ready.
  */
 export async function healSlots(tx: Transaction, ledger: Pick<Ledger, 'slotsPerUser'>): Promise<string[]> {
   // A plain read: slot and state change in the same commit, so one snapshot never shows a running job's slot as an orphan; a locked row that is skipped would.

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { InputError } from './errors.ts';
+import { JOB_STATES } from './job-states.ts';
 import { BATCH_KEY, matchTopic, TOPICS, type TopicKind, type TopicParams, topicFor } from './topics.ts';
 
 /** The version that every payload carries as `v`. A change that an older reader would misread counts it up. */
@@ -29,17 +30,6 @@ const score = z.number().min(0).max(1);
 const why = z.looseObject({ text: sentence });
 
 const JOB_TYPES = ['fetch', 'batch_fetch', 'analysis', 'rank', 'history', 'picks'] as const;
-const JOB_STATES = [
-  'scheduled',
-  'blocked',
-  'ready',
-  'running',
-  'completed',
-  'completed_with_errors',
-  'failed',
-  'cancelled',
-  'expired',
-] as const;
 
 const portfolioJob = z.strictObject({
   id: jobId,

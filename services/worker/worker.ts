@@ -71,6 +71,8 @@ export function startWorker(options: WorkerOptions): Worker {
   const supported: readonly string[] = config.worker.supported_job_types;
   // Only what it can do: a job of another type waits for a worker that has a handler for it.
   const types = [...handlers.keys()].filter((type) => supported.length === 0 || supported.includes(type));
+  const analyzerLog = componentLogger(log, 'analyzer');
+  const fetcherLog = componentLogger(log, 'fetcher');
   const rules = new Map(types.map((type) => [type, rulesOf(ledger, type)]));
   /** Claimed and not yet committed. */
   const running = new Set<Running>();
@@ -157,7 +159,7 @@ export function startWorker(options: WorkerOptions): Worker {
 
   function run(job: ClaimedJob): void {
     // An earlier attempt that was taken from us while it ran has come back to us: it must not be taken for this one.
-    abortJob(job.id, new Stopped('job.lease_lost', `the lease was lost: attempt ${job.attempt} runs here too`));
+    abortJob(job.id, () => new Stopped('job.lease_lost', `the lease was lost: attempt ${job.attempt} runs here too`));
     const entry: Running = { job, abort: new AbortController(), done: Promise.resolve() };
     running.add(entry);
     busy++;
@@ -182,7 +184,7 @@ export function startWorker(options: WorkerOptions): Worker {
 
   async function execute(entry: Running): Promise<void> {
     const { job, abort } = entry;
-    const jobLog = componentLogger(log, job.type === 'analysis' ? 'analyzer' : 'fetcher').child({
+    const jobLog = (job.type === 'analysis' ? analyzerLog : fetcherLog).child({
       jobId: job.id,
       type: job.type,
       symbol: job.symbol ?? undefined,
@@ -292,8 +294,8 @@ export function startWorker(options: WorkerOptions): Worker {
     (ledger.leaseSeconds * 1000) / 6,
   );
 
-  function abortJob(id: string, reason: Stopped): void {
-    for (const { job, abort } of running) if (job.id === id) abort.abort(reason);
+  function abortJob(id: string, reason: () => Stopped): void {
+    for (const { job, abort } of running) if (job.id === id) abort.abort(reason());
   }
 
   async function handBackRest(): Promise<void> {
@@ -320,7 +322,7 @@ export function startWorker(options: WorkerOptions): Worker {
   wake();
   return {
     wake,
-    abort: (id, reason) => abortJob(id, new Stopped('job.cancelled', reason)),
+    abort: (id, reason) => abortJob(id, () => new Stopped('job.cancelled', reason)),
     running: () => [...running].map(({ job: { id, type, symbol, attempt, startedAt } }) => ({ id, type, symbol, attempt, startedAt })),
     async drain(graceMs) {
       draining = true;

@@ -6,12 +6,15 @@ import { complete } from '../../services/jobs/finish.ts';
 import type { Bench } from './bench.ts';
 import { type Addresses, type ContenderName, type Producer, payload } from './contender.ts';
 import { openLedger } from './contenders/ledger.ts';
+import { processorMs } from './cpu.ts';
 import { median } from './figures.ts';
-import { startWorkerProcess, type WorkerProcess } from './processes.ts';
+import { startWorkerProcess } from './processes.ts';
 import { figure, print, progress, ratio, table, verdicts } from './report.ts';
 import type { Report } from './worker-process.ts';
 
 const CONCURRENCY = 100;
+const OURS = 'stockmesh worker';
+const GRAPHILE = 'Graphile Worker, local queue of 500';
 
 interface Entry {
   label: string;
@@ -23,68 +26,96 @@ interface Entry {
 }
 
 const ENTRIES: readonly Entry[] = [
-  { label: 'stockmesh worker', contender: 'stockmesh' },
-  { label: 'stockmesh worker, announcing over MQTT', contender: 'stockmesh', broker: true },
+  { label: OURS, contender: 'stockmesh' },
+  { label: `${OURS}, announcing over MQTT`, contender: 'stockmesh', broker: true },
   { label: 'stockmesh claim and complete, 50 a time', contender: 'stockmesh', batch: 50 },
   { label: 'stockmesh claim and complete, 500 a time', contender: 'stockmesh', batch: 500 },
   { label: 'BullMQ worker', contender: 'BullMQ' },
-  { label: 'Graphile Worker, local queue of 500', contender: 'Graphile Worker' },
+  { label: GRAPHILE, contender: 'Graphile Worker' },
 ];
 const PROCESSES = [1, 2] as const;
+
+/** Of one round: milliseconds by the clock, and of processor time. */
+interface Drained {
+  ms: number;
+  workerMs: number;
+  serverMs: number;
+}
 
 export async function claimCompleteSection(bench: Bench): Promise<unknown> {
   const jobs = bench.quick ? 3_000 : 20_000;
   const addresses = await bench.addresses();
   const present = await bench.contenders();
   const entries = ENTRIES.filter(({ contender }) => present.includes(contender));
-  const rates = new Map(entries.map(({ label }) => [label, PROCESSES.map((): number[] => [])]));
+  const rounds = new Map(PROCESSES.map((processes) => [processes, new Map(entries.map(({ label }) => [label, [] as Drained[]]))]));
 
+  // Round 0 warms the servers up and does not count.
   for (let round = 0; round <= bench.rounds; round++)
-    for (const entry of entries)
-      for (const [column, processes] of PROCESSES.entries()) {
-        progress(`b. claim and complete: round ${round} of ${bench.rounds}, ${entry.label}, ${processes} of ${PROCESSES.length} processes`);
+    for (const processes of PROCESSES)
+      for (const entry of entries) {
+        progress(`b. claim and complete: round ${round} of ${bench.rounds}, ${entry.label}, processes: ${processes}`);
         const producer = await bench.producer(entry.contender);
         await fill(producer, jobs);
-        const ms =
+        const server = bench.serverMs(entry.contender);
+        const drain =
           entry.batch === undefined
-            ? await drainByWorkers(entry, addresses, processes, jobs, producer)
-            : await drainByHand(entry.batch, addresses, processes, jobs);
+            ? drainByWorkers(entry, addresses, processes, jobs, producer)
+            : drainByHand(entry.batch, addresses, processes, jobs);
+        const one = { ...(await drain), serverMs: bench.serverMs(entry.contender) - server };
         const left = await producer.unfinished();
         if (left !== 0) throw new Error(`${entry.label}: ${left} of ${jobs} jobs are left`);
         await producer.clear();
         await producer.close();
-        if (round > 0) rates.get(entry.label)?.[column]?.push((jobs / ms) * 1000);
+        if (round > 0) rounds.get(processes)?.get(entry.label)?.push(one);
       }
   progress('');
 
-  const result = Object.fromEntries([...rates].map(([label, columns]) => [label, { medians: columns.map(median), rounds: columns }]));
-  const ours = result['stockmesh worker']?.medians as number[];
-  const rest = (label: string, medians: readonly number[]) =>
-    medians.flatMap((rate, column) => [rate, label === 'stockmesh worker' ? '' : ratio(ours[column] as number, rate)]);
   print(
-    `\nb. Claim and complete: jobs a second, median of ${bench.rounds} rounds; ${figure(jobs)} jobs waiting; workers with ${CONCURRENCY} jobs at once; the handler does nothing\n`,
+    `\nb. Claim and complete: median of ${bench.rounds} rounds; ${figure(jobs)} jobs waiting; workers with ${CONCURRENCY} jobs at once; the handler does nothing`,
   );
+  const result = Object.fromEntries([...rounds].map(([processes, byLabel]) => [processes, tableOf(processes, byLabel, jobs)]));
+  print(
+    '\n  By hand the "processes" are callers in one process. BullMQ and Graphile Worker keep no finished job; stockmesh keeps each with its result.',
+  );
+  const judged = Object.entries(result).flatMap(([processes, rates]) => {
+    const [ours, theirs] = [rates[OURS]?.rate, rates[GRAPHILE]?.rate];
+    return ours === undefined || theirs === undefined
+      ? []
+      : [
+          {
+            aim: `claim and complete faster than Graphile Worker's local queue, processes: ${processes}`,
+            measured: ratio(ours, theirs),
+            met: ours > theirs,
+          },
+        ];
+  });
+  print(`\n${verdicts(judged)}`);
+  return result;
+}
+
+function tableOf(processes: number, byLabel: ReadonlyMap<string, readonly Drained[]>, jobs: number) {
+  const of = (rounds: readonly Drained[], key: keyof Drained) => (median(rounds.map((one) => one[key])) * 1000) / jobs;
+  const medians = new Map(
+    [...byLabel].map(([label, all]) => [
+      label,
+      { rate: 1e6 / of(all, 'ms'), workerUs: of(all, 'workerMs'), serverUs: of(all, 'serverMs') },
+    ]),
+  );
+  const ours = medians.get(OURS)?.rate as number;
+  print(`\n  ${processes === 1 ? '1 process' : `${processes} processes`}\n`);
   print(
     table(
-      ['', '1 process', 'stockmesh worker is', '2 processes', 'stockmesh worker is'],
-      Object.entries(result).map(([label, { medians }]) => [label, ...rest(label, medians)]),
+      ['', 'jobs/s', `${OURS} is`, 'processor: workers, µs a job', 'server, µs a job'],
+      [...medians].map(([label, { rate, workerUs, serverUs }]) => [
+        label,
+        rate,
+        label === OURS ? '' : ratio(ours, rate),
+        workerUs,
+        serverUs,
+      ]),
     ),
   );
-  print(
-    '  By hand the processes are callers in the process of the bench. BullMQ and Graphile Worker keep no finished job, stockmesh keeps each with its result.',
-  );
-  const graphile = result['Graphile Worker, local queue of 500']?.medians;
-  if (graphile !== undefined)
-    print(
-      `\n${verdicts(
-        PROCESSES.map((processes, column) => ({
-          aim: `claim and complete faster than Graphile Worker's local queue (${processes} process${processes === 1 ? '' : 'es'})`,
-          measured: ratio(ours[column] as number, graphile[column] as number),
-          met: (ours[column] as number) > (graphile[column] as number),
-        })),
-      )}`,
-    );
-  return result;
+  return Object.fromEntries(medians);
 }
 
 async function fill(producer: Producer, jobs: number): Promise<void> {
@@ -92,8 +123,14 @@ async function fill(producer: Producer, jobs: number): Promise<void> {
     await producer.many(Array.from({ length: Math.min(500, jobs - next) }, (_, index) => payload(next + index)));
 }
 
-/** Milliseconds from the first start of a handler until no job is left. */
-async function drainByWorkers(entry: Entry, addresses: Addresses, processes: number, jobs: number, producer: Producer): Promise<number> {
+/** From the first start of a handler until no job is left; the processor time is that since the workers were ready. */
+async function drainByWorkers(
+  entry: Entry,
+  addresses: Addresses,
+  processes: number,
+  jobs: number,
+  producer: Producer,
+): Promise<Omit<Drained, 'serverMs'>> {
   const handled = new Map<number, { jobs: number; firstAt: string }>();
   const allHandled = Promise.withResolvers<void>();
   const listen = (index: number) => (report: Report) => {
@@ -109,19 +146,21 @@ async function drainByWorkers(entry: Entry, addresses: Addresses, processes: num
     concurrency: CONCURRENCY,
     purpose: 'throughput' as const,
   };
-  const workers: WorkerProcess[] = await Promise.all(
-    Array.from({ length: processes }, (_, index) => startWorkerProcess(order, listen(index))),
-  );
+  const workers = await Promise.all(Array.from({ length: processes }, (_, index) => startWorkerProcess(order, listen(index))));
+  const processor = () => workers.reduce((sum, { pid }) => sum + processorMs(pid), 0);
+  const before = processor();
   await allHandled.promise;
   while ((await producer.unfinished()) > 0) await delay(5);
   const finishedAt = process.hrtime.bigint();
+  const workerMs = processor() - before;
   await Promise.all(workers.map((worker) => worker.stop()));
   const firstAt = [...handled.values()].map((one) => BigInt(one.firstAt)).reduce((a, b) => (a < b ? a : b));
-  return Number(finishedAt - firstAt) / 1e6;
+  return { ms: Number(finishedAt - firstAt) / 1e6, workerMs };
 }
 
-async function drainByHand(batch: number, { stockmesh }: Addresses, callers: number, jobs: number): Promise<number> {
+async function drainByHand(batch: number, { stockmesh }: Addresses, callers: number, jobs: number): Promise<Omit<Drained, 'serverMs'>> {
   const { ledger, close } = await openLedger({ ...stockmesh, broker: undefined }, 'caller');
+  const own = process.cpuUsage();
   const started = performance.now();
   let done = 0;
   const caller = async (): Promise<void> => {
@@ -142,6 +181,7 @@ async function drainByHand(batch: number, { stockmesh }: Addresses, callers: num
   };
   await Promise.all(Array.from({ length: callers }, caller));
   const ms = performance.now() - started;
+  const { user, system } = process.cpuUsage(own);
   await close();
-  return ms;
+  return { ms, workerMs: (user + system) / 1000 };
 }

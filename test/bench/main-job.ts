@@ -12,6 +12,7 @@ import { openDatabase } from '../../services/platform/database.ts';
 import { readSecrets } from '../../services/platform/datafolder.ts';
 import { freePort } from '../../services/platform/ports.ts';
 import type { Bench } from './bench.ts';
+import { childrenOf, commandOf, processorMs } from './cpu.ts';
 import { median, type Spread, spread } from './figures.ts';
 import { faultsAfter, portfolios, restore, storeBefore, symbolNames } from './main-job-data.ts';
 import { figure, print, progress, table, verdicts } from './report.ts';
@@ -27,6 +28,8 @@ interface Round {
   fresh: Spread;
   /** From the first publication to the last job. */
   totalMs: number;
+  /** Processor time in milliseconds until then, by process. */
+  processor: Record<string, number>;
 }
 
 export async function mainJobSection(bench: Bench): Promise<unknown> {
@@ -60,7 +63,10 @@ export async function mainJobSection(bench: Bench): Promise<unknown> {
     progress(`f. main job: round ${round} of ${bench.rounds}`);
     await restore(root);
     await delay(1_000);
-    rounds.push(await watch.measure(held));
+    const before = mesh.processor();
+    const measured = await watch.measure(held);
+    const processor = Object.entries(mesh.processor()).map(([name, ms]) => [name, ms - (before[name] ?? 0)]);
+    rounds.push({ ...measured, processor: Object.fromEntries(processor) });
     faults.push(...(await faultsAfter(db, symbols, newest)).map((fault) => `round ${round}: ${fault}`));
   }
   progress('');
@@ -86,6 +92,9 @@ export async function mainJobSection(bench: Bench): Promise<unknown> {
       ],
     ),
   );
+  const names = Object.keys(counted[0]?.processor ?? {});
+  const spent = names.map((name) => `${name} ${figure(median(counted.map(({ processor }) => processor[name] ?? 0)))}`);
+  print(`  Processor milliseconds: ${spent.join(', ')}; the bench itself plays hook and monitor.`);
   print(`  ${settings.join('  ')}`);
   print(
     `  Checked in the database after each round: ${symbols} fetches and ${symbols} analyses, each done in one attempt, every symbol fresh through ${newest}.`,
@@ -103,8 +112,15 @@ export async function mainJobSection(bench: Bench): Promise<unknown> {
 
 const MAIN = fileURLToPath(new URL('../../services/main.ts', import.meta.url));
 
+interface Mesh {
+  dataFolder: string;
+  /** Milliseconds so far, by process. */
+  processor(): Record<string, number>;
+  stop(): Promise<void>;
+}
+
 /** `stockmesh up` over a new data folder; resolves when it says that it is ready. */
-async function startMesh(workers: number, settings: readonly string[]): Promise<{ dataFolder: string; stop: () => Promise<void> }> {
+async function startMesh(workers: number, settings: readonly string[]): Promise<Mesh> {
   const dataFolder = join(runFolder(), 'mesh');
   const options = ['--data', dataFolder, ...settings.flatMap((setting) => ['--set', setting])];
   const command = [MAIN, ...options, 'up', '--yes', '--workers', String(workers), '--mqtt-port', String(await freePort())];
@@ -120,7 +136,21 @@ async function startMesh(workers: number, settings: readonly string[]): Promise<
   };
   atEnd(stop);
   await untilReady(child);
-  return { dataFolder, stop };
+  return { dataFolder, stop, processor: () => processorOf(child.pid as number) };
+}
+
+/** The broker lives in `up` itself. */
+function processorOf(up: number): Record<string, number> {
+  const children = childrenOf(up).map((pid): [string, number] => [
+    /service (\S+)/.exec(commandOf(pid))?.[1] ?? 'database',
+    processorMs(pid),
+  ]);
+  const sums: Record<string, number> = {
+    broker: processorMs(up) - children.reduce((sum, [, ms]) => sum + ms, 0),
+    bench: process.cpuUsage().user / 1000 + process.cpuUsage().system / 1000,
+  };
+  for (const [name, ms] of children) sums[name] = (sums[name] ?? 0) + ms;
+  return sums;
 }
 
 async function untilReady(child: ChildProcess): Promise<void> {
@@ -158,7 +188,7 @@ async function watchMesh(config: Parameters<typeof brokerAddress>[0], dataFolder
   });
   await monitor.subscribeAsync(['jobs/+/status', 'portfolio/+/priority']);
 
-  async function measure(held: ReadonlyMap<string, readonly string[]>): Promise<Round> {
+  async function measure(held: ReadonlyMap<string, readonly string[]>): Promise<Omit<Round, 'processor'>> {
     const symbols = new Set([...held.values()].flat());
     const doneAt = { fetch: new Map<string, number>(), analysis: new Map<string, number>() };
     const answeredAt = new Map<string, number>();

@@ -46,6 +46,7 @@ export async function startBrokerProcess(): Promise<NonNullable<LedgerAddress['b
 }
 
 export interface WorkerProcess {
+  readonly pid: number;
   onReport(listener: (report: Report) => void): void;
   stop(): Promise<void>;
 }
@@ -60,6 +61,7 @@ export async function startWorkerProcess(order: Order, onReport: (report: Report
   child.send(order);
   await ready;
   return {
+    pid: child.pid as number,
     onReport: (listener) => {
       child.on('message', listener);
     },

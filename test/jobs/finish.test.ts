@@ -87,6 +87,13 @@ describe('complete', () => {
   });
 });
 
+test('a call about no jobs does nothing', async () => {
+  const nothing = { changes: [], lost: [] };
+  expect(await complete(on.ledger(), 'worker-1', [])).toEqual(nothing);
+  expect(await fail(on.ledger(), 'worker-1', [])).toEqual(nothing);
+  expect(await handBack(on.ledger(), 'worker-1', [], 'shutdown')).toEqual(nothing);
+});
+
 describe('fencing', () => {
   test.each(['worker-2', 'worker-1'])(
     'the completion of an attempt that lost its job to %s is refused, and so are its effects',

@@ -1,12 +1,13 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type ClaimedJob, claim } from '../../services/jobs/claim.ts';
 import { cancel } from '../../services/jobs/control.ts';
+import { enqueue } from '../../services/jobs/enqueue.ts';
 import { complete, fail, handBack } from '../../services/jobs/finish.ts';
-import { idFromBytes, idToBytes } from '../../services/jobs/id.ts';
+import { idToBytes } from '../../services/jobs/id.ts';
 import { reap } from '../../services/jobs/lease.ts';
 import { expire } from '../../services/jobs/passage.ts';
 import { healSlots } from '../../services/jobs/slots.ts';
-import { ledgerFixture, stoppingAtCommit, transient } from './fixture.ts';
+import { ledgerFixture, request, stoppingAtCommit, transient } from './fixture.ts';
 
 const on = ledgerFixture();
 const ada = { user: 'ada' };
@@ -159,24 +160,42 @@ describe('the release of a slot', () => {
     expect(await states(blocked)).toEqual(['ready', 'cancelled']);
   });
 
-  test('waits for the only waiting job when somebody holds it and then leaves it as it is', async () => {
-    await on.add(ada, ada, ada, ada);
+  test('does not wait for a waiting job that somebody holds; if he leaves it as it is, healing wakes it', async () => {
+    await on.add(ada, ada, ada);
     const jobs = await on.take();
-    const blocked = idFromBytes((await on.db.rows<{ id: Buffer }>("SELECT id FROM jobs WHERE state = 'blocked'"))[0]!.id);
-    const held = Promise.withResolvers<void>();
-    const gate = Promise.withResolvers<void>();
-    onTestFinished(() => gate.resolve());
-    const holding = on.db.transaction(async (tx) => {
-      await tx.rows('SELECT id FROM jobs WHERE id = ? FOR UPDATE', [idToBytes(blocked)]);
-      held.resolve();
-      await gate.promise;
+    const [late] = await on.add(ada);
+    await on.take();
+    await on.db.transaction(async (tx) => {
+      await tx.rows('SELECT id FROM jobs WHERE id = ? FOR UPDATE', [idToBytes(late!)]);
+      await on.done(jobs[0]!);
     });
-    await held.promise;
-    const completing = on.done(jobs[0]!);
-    await on.untilWaiting();
-    gate.resolve();
-    await Promise.all([holding, completing]);
-    expect(await on.state(blocked)).toBe('ready');
+    expect(await on.state(late!)).toBe('blocked');
+    expect(await on.db.transaction((tx) => healSlots(tx, on.ledger()))).toEqual([late]);
+  });
+
+  test('reaches a waiting job that is held as the need of a new one: its holder wakes it', async () => {
+    await on.add(ada, ada, ada);
+    const jobs = await on.take();
+    const [late] = await on.add({ ...ada, dedupeKey: 'fetch:AAPL' });
+    await on.take();
+    const stopping = stoppingAtCommit(on.db);
+    const asking = enqueue(on.ledger({ db: stopping.db }), [request({ type: 'analysis', after: ['fetch:AAPL'] })]);
+    await stopping.arrived;
+    await on.done(jobs[0]!);
+    stopping.open();
+    await asking;
+    expect(await on.state(late!)).toBe('ready');
+  });
+
+  test('wakes the most urgent of a very long line', async () => {
+    await on.add(ada, ada, ada);
+    const jobs = await on.take();
+    await on.add(...Array.from({ length: 600 }, () => ({ ...ada, level: 3 })));
+    const [urgent] = await on.add({ ...ada, level: 2 });
+    await on.take();
+    await on.done(jobs[0]!);
+    expect(await on.state(urgent!)).toBe('ready');
+    expect(await on.count("jobs WHERE state = 'blocked'")).toBe(600);
   });
 });
 

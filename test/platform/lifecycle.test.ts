@@ -30,7 +30,7 @@ afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
 });
 
-function run(keys: Record<string, unknown>, more: { failing?: boolean } = {}): Running {
+function run(keys: Record<string, unknown>, more: { failing?: boolean; orphaned?: boolean } = {}): Running {
   const child = fork(program, [JSON.stringify({ keys: { 'logging.format': 'json', ...keys }, ...more })], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
@@ -139,7 +139,7 @@ describe('the end of a service', () => {
   });
 
   test('a supervisor that was gone before it listened ends it too', async () => {
-    const service = run(here());
+    const service = run(here(), { orphaned: true });
     service.child.disconnect();
     expect(await service.ended).toBe(0);
   });

@@ -154,7 +154,7 @@ describe('bells and polling', () => {
     const rung = performance.now();
     await rings.ring(ids);
     // Two milliseconds on a machine with nothing else to do.
-    expect((await started.promise) - rung).toBeLessThan(500);
+    expect((await started.promise) - rung).toBeLessThan(1000);
     await bells.close();
   });
 });

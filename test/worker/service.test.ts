@@ -1,0 +1,89 @@
+/** The worker service with a real broker: what `stockmesh service worker` runs. */
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { idToBytes } from '../../services/jobs/id.ts';
+import { systemClock } from '../../services/platform/clock.ts';
+import type { RunningService } from '../../services/platform/lifecycle.ts';
+import { startWorkerService } from '../../services/worker/service.ts';
+import { silent } from '../broker/peers.ts';
+import { closing, openBus, startEmbedded } from '../platform/brokers.ts';
+import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { configWith, openWorkshop, sweep, type Workshop } from './workshop.ts';
+
+const config = configWith({
+  'stock_jobs.data_fetch.sources': 'simulated',
+  'stock_jobs.data_fetch.simulated.enabled': true,
+  'worker.poll_interval': 3600,
+  'worker.max_concurrent_jobs': 7,
+  'worker.grace_period': 0,
+});
+
+let database: TestDatabase;
+let shop: Workshop;
+const services: RunningService[] = [];
+beforeAll(async () => {
+  database = await testDatabase();
+  shop = openWorkshop(database.options);
+});
+afterEach(async () => {
+  for (const service of services.splice(0)) await service.drain();
+  await sweep(shop.db);
+});
+afterAll(async () => {
+  await shop.db.close();
+  await database.drop();
+});
+
+async function start(instance = 'worker-a') {
+  const broker = closing(await startEmbedded());
+  const watcher = openBus(broker.port, { service: 'gateway' });
+  const bus = openBus(broker.port, { service: 'worker', instance, version: '1' });
+  await Promise.all([watcher.online(), bus.online()]);
+  const service = await startWorkerService({ service: 'worker', instance, config, log: silent, clock: systemClock, db: shop.db, bus });
+  return { watcher, bus, service };
+}
+const instances = () => shop.db.rows('SELECT instance, service, session, capacity, running FROM instances');
+
+test('fetches and analyses on the bell, and tells what landed', async () => {
+  const { watcher, service } = await start();
+  services.push(service);
+  const landed: string[] = [];
+  watcher.subscribe('data', {}, ({ body }) => void landed.push(`${body.symbol} ${body.kind}${body.simulated ? ' simulated' : ''}`));
+  const states: string[] = [];
+  watcher.subscribe('status', {}, ({ body }) => void states.push(body.state));
+  await expect.poll(() => watcher.report().subscriptions.length).toBe(2);
+  const ids = await shop.enqueue(
+    { symbol: 'AAA', dedupeKey: 'fetch:AAA:bars' },
+    { type: 'analysis', symbol: 'AAA', after: ['fetch:AAA:bars'] },
+  );
+  const { why, ...bell } = {
+    id: ids[0]!,
+    type: 'fetch' as const,
+    queue: 'foreground',
+    priority: 1,
+    score: 0.5,
+    why: { text: 'test' },
+    symbol: 'AAA',
+  };
+  await watcher.publish('job', { ...bell, why, triggered_by: 'test', enqueued_at: new Date().toISOString() });
+  for (const id of ids) await shop.reaches(id, 'completed');
+  await expect.poll(() => landed).toEqual(['AAA bars simulated', 'AAA indicators simulated']);
+  await expect.poll(() => states.filter((state) => state === 'completed')).toHaveLength(2);
+});
+
+test('is known with its capacity while it lives, and no longer', async () => {
+  const { service, bus } = await start();
+  expect(await instances()).toEqual([{ instance: 'worker-a', service: 'worker', session: bus.session, capacity: 7, running: 0 }]);
+  await service.drain();
+  expect(await instances()).toEqual([]);
+});
+
+test('that was killed and comes back under its own name takes back at once what it was at', async () => {
+  const [id] = await shop.enqueue({ symbol: 'AAA' });
+  await shop.db.run(
+    "UPDATE jobs SET state = 'running', attempt = 1, worker_id = 'worker-a', due_at = UTC_TIMESTAMP() + INTERVAL 1 HOUR WHERE id = ?",
+    [idToBytes(id!)],
+  );
+  const { service } = await start('worker-a');
+  services.push(service);
+  expect(await shop.reaches(id!, 'completed')).toMatchObject({ attempt: 2, worker: 'worker-a' });
+});
