@@ -56,6 +56,11 @@ export async function lockLive(tx: Transaction, groups: readonly Group[]): Promi
     if (group.key !== undefined) keys.add(group.key);
     for (const key of group.after) keys.add(key);
   }
+  return lockLiveKeys(tx, keys);
+}
+
+/** The live job of each key, locked. Whoever decides by what jobs leave behind locks first and reads then: what is live cannot end meanwhile, and what has ended is seen. */
+export async function lockLiveKeys(tx: Transaction, keys: ReadonlySet<string>): Promise<Map<string, LiveJob>> {
   if (keys.size === 0) return new Map();
   // Two steps: locking through ux_active would take its entry before the row, the reverse of what an ending job does, and that is a deadlock.
   const found = await tx.rows<{ id: Buffer }>('SELECT id FROM jobs FORCE INDEX (ux_active) WHERE active_key IN (?)', [[...keys].sort()]);

@@ -5,7 +5,9 @@
 import type { Announcer } from '../jobs/announce.ts';
 import { type EnqueueAnswer, enqueueWith } from '../jobs/enqueue.ts';
 import type { Ledger } from '../jobs/job.ts';
+import { lockLiveKeys } from '../jobs/join.ts';
 import { settlingRaces } from '../jobs/key-race.ts';
+import { analysisKey, fetchKey } from '../jobs/requests.ts';
 import { readSymbols } from '../market/store.ts';
 import type { Bus } from '../platform/bus.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -100,7 +102,10 @@ export function createAdmission(options: {
     }
     await saveActivity(tx, changed, known);
     const holdings = await readHoldings(tx, users);
-    const states = await readSymbols(tx, [...new Set([...holdings.values()].flat().map(({ symbol }) => symbol))]);
+    const symbols = [...new Set([...holdings.values()].flat().map(({ symbol }) => symbol))];
+    // Before the states are read: a fetch that ended between the two would be asked for again.
+    await lockLiveKeys(tx, new Set(symbols.flatMap((symbol) => [fetchKey(symbol), analysisKey(symbol)])));
+    const states = await readSymbols(tx, symbols);
     const viewers = users.map((user) => {
       const { logins: count, lastMs } = activities.get(user)!;
       return { user, logins: decay(count, lastMs, now.epochMilliseconds, halfLifeDays), holdings: holdings.get(user) ?? [] };

@@ -1,9 +1,10 @@
 /** What every section gets: the servers, started when first asked for, and how much is to be measured. */
+import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import type { Addresses, ContenderName, Producer } from './contender.ts';
 import { bullmqProducer } from './contenders/bullmq.ts';
 import { graphileProducer } from './contenders/graphile.ts';
-import { ledgerProducer, type Shape } from './contenders/ledger.ts';
+import { type LedgerAddress, ledgerProducer, type Shape } from './contenders/ledger.ts';
 import { processorMs } from './cpu.ts';
 import { startBrokerProcess } from './processes.ts';
 import { print } from './report.ts';
@@ -18,6 +19,9 @@ export interface Bench {
   workers: number;
   /** Configuration of the main job's services, `key=value`. */
   set: readonly string[];
+  /** This project's servers alone. */
+  ledger(): Promise<LedgerAddress>;
+  /** Those of all contenders that are installed. */
   addresses(): Promise<Addresses>;
   /** The contenders whose servers are installed, this project first. */
   contenders(): Promise<ContenderName[]>;
@@ -27,17 +31,23 @@ export interface Bench {
 }
 
 export function createBench({ quick, rounds, workers, set }: Pick<Bench, 'quick' | 'rounds' | 'workers' | 'set'>): Bench {
-  let started: Promise<Addresses> | undefined;
   const servers = new Map<ContenderName, number>();
+  let ours: Promise<LedgerAddress> | undefined;
+  let all: Promise<Addresses> | undefined;
+  const ledger = (): Promise<LedgerAddress> => {
+    ours ??= startOurs(servers);
+    return ours;
+  };
   const addresses = (): Promise<Addresses> => {
-    started ??= startServers(servers);
-    return started;
+    all ??= ledger().then(async (stockmesh) => ({ stockmesh, ...(await startOthers(servers)) }));
+    return all;
   };
   return {
     quick,
     rounds,
     workers,
     set,
+    ledger,
     addresses,
     serverMs: (contender) => processorMs(servers.get(contender) ?? 0),
     contenders: async () => Object.keys(await addresses()) as ContenderName[],
@@ -51,29 +61,43 @@ export function createBench({ quick, rounds, workers, set }: Pick<Bench, 'quick'
   };
 }
 
-async function startServers(servers: Map<ContenderName, number>): Promise<Addresses> {
+async function startOurs(servers: Map<ContenderName, number>): Promise<LedgerAddress> {
   const processor = cpus()[0]?.model ?? 'unknown processor';
   print(
     `Machine     ${availableParallelism()} cores, ${processor}; Node ${process.version}; each server on this machine, over a Unix socket`,
   );
   const mariadb = await startMariaDb();
+  servers.set('stockmesh', mariadb.pid);
   print(`stockmesh   MariaDB ${mariadb.version}, ${mariadb.durability}`);
+  return { database: mariadb.address.service, root: mariadb.address.root, broker: await startBrokerProcess() };
+}
+
+async function startOthers(servers: Map<ContenderName, number>): Promise<Omit<Addresses, 'stockmesh'>> {
   const redis = await startRedis();
-  print(redis === undefined ? missing('BullMQ', 'redis-server') : `BullMQ      Redis ${redis.version}, ${redis.durability}`);
+  if (redis !== undefined) servers.set('BullMQ', redis.pid);
+  print(
+    redis === undefined
+      ? missing('BullMQ', 'redis-server')
+      : `BullMQ      ${packageVersion('bullmq')} on Redis ${redis.version}, ${redis.durability}`,
+  );
   const postgres = await startPostgres();
+  if (postgres !== undefined) servers.set('Graphile Worker', postgres.pid);
   print(
     postgres === undefined
       ? missing('Graphile Worker', 'postgresql')
-      : `Graphile W. PostgreSQL ${postgres.version}, ${postgres.durability}`,
+      : `Graphile W. ${packageVersion('graphile-worker')} on PostgreSQL ${postgres.version}, ${postgres.durability}`,
   );
-  servers.set('stockmesh', mariadb.pid);
-  if (redis !== undefined) servers.set('BullMQ', redis.pid);
-  if (postgres !== undefined) servers.set('Graphile Worker', postgres.pid);
   return {
-    stockmesh: { database: mariadb.address.service, root: mariadb.address.root, broker: await startBrokerProcess() },
     ...(redis === undefined ? {} : { BullMQ: redis.address }),
     ...(postgres === undefined ? {} : { 'Graphile Worker': postgres.address }),
   };
+}
+
+function packageVersion(name: string): string {
+  const { version } = JSON.parse(readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  return version;
 }
 
 function missing(contender: string, packageName: string): string {

@@ -7,7 +7,7 @@ import type { Bench } from './bench.ts';
 import { type Addresses, type ContenderName, type Producer, payload } from './contender.ts';
 import { openLedger } from './contenders/ledger.ts';
 import { processorMs } from './cpu.ts';
-import { median } from './figures.ts';
+import { median, monotonicMs } from './figures.ts';
 import { startWorkerProcess } from './processes.ts';
 import { figure, print, progress, ratio, table, verdicts } from './report.ts';
 import type { Report } from './worker-process.ts';
@@ -131,7 +131,7 @@ async function drainByWorkers(
   jobs: number,
   producer: Producer,
 ): Promise<Omit<Drained, 'serverMs'>> {
-  const handled = new Map<number, { jobs: number; firstAt: string }>();
+  const handled = new Map<number, { jobs: number; firstAt: number }>();
   const allHandled = Promise.withResolvers<void>();
   const listen = (index: number) => (report: Report) => {
     if (report.kind !== 'handled') return;
@@ -151,11 +151,10 @@ async function drainByWorkers(
   const before = processor();
   await allHandled.promise;
   while ((await producer.unfinished()) > 0) await delay(5);
-  const finishedAt = process.hrtime.bigint();
+  const finishedAt = monotonicMs();
   const workerMs = processor() - before;
   await Promise.all(workers.map((worker) => worker.stop()));
-  const firstAt = [...handled.values()].map((one) => BigInt(one.firstAt)).reduce((a, b) => (a < b ? a : b));
-  return { ms: Number(finishedAt - firstAt) / 1e6, workerMs };
+  return { ms: finishedAt - Math.min(...[...handled.values()].map(({ firstAt }) => firstAt)), workerMs };
 }
 
 async function drainByHand(batch: number, { stockmesh }: Addresses, callers: number, jobs: number): Promise<Omit<Drained, 'serverMs'>> {

@@ -4,16 +4,16 @@
 export interface Payload {
   symbol: string;
   number: number;
-  /** `process.hrtime` of the enqueuer in nanoseconds, where latency is measured: one clock for all processes of a machine. */
-  sentAt?: string;
+  /** When the enqueuer called, where latency is measured (`monotonicMs`). */
+  sentAt?: number;
   note: string;
 }
 
 const NOTE =
   'the closing prices of the last two hundred and fifty sessions, adjusted for splits and dividends, with their volumes and the highest and the lowest price of each';
 
-export function payload(number: number, sentAt?: bigint): Payload {
-  return { symbol: `S${number % 500}`, number, ...(sentAt === undefined ? {} : { sentAt: String(sentAt) }), note: NOTE };
+export function payload(number: number, sentAt?: number): Payload {
+  return { symbol: `S${number % 500}`, number, ...(sentAt === undefined ? {} : { sentAt }), note: NOTE };
 }
 
 /** The side that enqueues, in the bench's own process. */

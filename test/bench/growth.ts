@@ -18,7 +18,7 @@ interface Measured {
 export async function growthSection(bench: Bench): Promise<unknown> {
   const sizes = bench.quick ? [1_000, 10_000] : [1_000, 100_000, 1_000_000];
   const samples = bench.quick ? 50 : 300;
-  const { stockmesh } = await bench.addresses();
+  const stockmesh = await bench.ledger();
   const root = openDatabase({ ...stockmesh.root, maxConnections: 1 });
   const measured: Measured[] = [];
   for (const waiting of sizes) {
@@ -54,7 +54,7 @@ export async function growthSection(bench: Bench): Promise<unknown> {
 }
 
 async function measure(bench: Bench, samples: number): Promise<Omit<Measured, 'waiting'>> {
-  const { stockmesh } = await bench.addresses();
+  const stockmesh = await bench.ledger();
   const address = { ...stockmesh, broker: undefined };
   const { ledger, close } = await openLedger(address, 'claimer');
   const producer = await ledgerProducer(address);

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Bench } from './bench.ts';
 import { type ContenderName, type Producer, payload } from './contender.ts';
 import { ledgerProducer } from './contenders/ledger.ts';
-import { spread } from './figures.ts';
+import { monotonicMs, spread } from './figures.ts';
 import { startWorkerProcess, type WorkerProcess } from './processes.ts';
 import { print, progress, ratio, table, verdicts } from './report.ts';
 
@@ -84,16 +84,16 @@ function measureWith(producer: Producer, worker: WorkerProcess): () => Promise<{
   let number = 0;
   let waiting: { number: number; resolve: (ms: number) => void } | undefined;
   worker.onReport((report) => {
-    if (report.kind === 'latency' && report.number === waiting?.number) waiting.resolve(report.ns / 1e6);
+    if (report.kind === 'latency' && report.number === waiting?.number) waiting.resolve(report.ms);
   });
   return async () => {
     await delay(PAUSE.least + Math.random() * PAUSE.more);
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     waiting = { number: ++number, resolve };
     const lost = setTimeout(() => reject(new Error(`job ${number} did not start within ${LOST_MS} ms`)), LOST_MS);
-    const calledAt = process.hrtime.bigint();
+    const calledAt = monotonicMs();
     await producer.one(payload(number, calledAt));
-    const answer = Number(process.hrtime.bigint() - calledAt) / 1e6;
+    const answer = monotonicMs() - calledAt;
     const start = await promise;
     clearTimeout(lost);
     return { start, answer };

@@ -22,7 +22,7 @@ export interface Sample {
 
 export async function memorySection(bench: Bench): Promise<unknown> {
   const jobs = bench.quick ? 20_000 : 100_000;
-  const { stockmesh } = await bench.addresses();
+  const stockmesh = await bench.ledger();
   await clearLedger(stockmesh.root);
   const root = openDatabase({ ...stockmesh.root, maxConnections: 1 });
   progress(`e. memory: storing ${figure(jobs)} jobs`);

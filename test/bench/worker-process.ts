@@ -1,5 +1,6 @@
 /** A process that works for one queue: told what to do by its first message, it reports the jobs that it started. */
 import type { Addresses, Consumer, ConsumerOptions, ContenderName, Payload } from './contender.ts';
+import { monotonicMs } from './figures.ts';
 
 export interface Order {
   contender: ContenderName;
@@ -10,10 +11,10 @@ export interface Order {
 
 export type Report =
   | { kind: 'ready' }
-  /** Jobs whose handler has run, and when the first one did (`process.hrtime`, nanoseconds). */
-  | { kind: 'handled'; jobs: number; firstAt: string }
-  /** Nanoseconds from the enqueuer's call to the start of the handler. */
-  | { kind: 'latency'; number: number; ns: number };
+  /** Jobs whose handler has run, and when the first one did (`monotonicMs`). */
+  | { kind: 'handled'; jobs: number; firstAt: number }
+  /** Milliseconds from the enqueuer's call to the start of the handler. */
+  | { kind: 'latency'; number: number; ms: number };
 
 const REPORT_MS = 20;
 
@@ -32,16 +33,16 @@ async function consume(order: Order, options: ConsumerOptions): Promise<Consumer
 process.once('message', async (order: Order) => {
   let jobs = 0;
   let told = 0;
-  let firstAt = 0n;
+  let firstAt = 0;
   const started = (payload: Payload): void => {
-    const now = process.hrtime.bigint();
-    if (order.purpose === 'latency') say({ kind: 'latency', number: payload.number, ns: Number(now - BigInt(payload.sentAt as string)) });
+    const now = monotonicMs();
+    if (order.purpose === 'latency') say({ kind: 'latency', number: payload.number, ms: now - (payload.sentAt as number) });
     else if (jobs++ === 0) firstAt = now;
   };
   const reporting = setInterval(() => {
     if (jobs === told) return;
     told = jobs;
-    say({ kind: 'handled', jobs, firstAt: String(firstAt) });
+    say({ kind: 'handled', jobs, firstAt });
   }, REPORT_MS);
   const consumer = await consume(order, { concurrency: order.concurrency, purpose: order.purpose, started });
   say({ kind: 'ready' });

@@ -1,0 +1,226 @@
+import mysql from 'mysql2/promise';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { connectionOptions, type Database, openDatabase } from '../../services/platform/database.ts';
+import { assertSchemaCurrent, migrateDown, migrateUp, migrationStatus, migrations } from '../../sql/migrate.ts';
+import { type TestDatabase, testDatabase } from '../support/database.ts';
+
+const known = await migrations();
+const names = known.map(({ name }) => name);
+
+let database: TestDatabase;
+let db: Database;
+beforeEach(async () => {
+  database = await testDatabase({ migrated: false });
+  db = openDatabase(database.migrate);
+});
+afterEach(async () => {
+  await db.close();
+  await database.drop();
+});
+
+interface Column {
+  table_name: string;
+  column_name: string;
+  data_type: string;
+  column_type: string;
+  extra: string;
+}
+
+const columnsOf = (schema: string): Promise<Column[]> =>
+  db.rows<Column>(
+    `SELECT c.table_name AS table_name, c.column_name AS column_name, c.data_type AS data_type, c.column_type AS column_type, c.extra AS extra, c.is_nullable AS is_nullable,
+            c.column_default AS column_default, c.collation_name AS collation_name, c.generation_expression AS generation_expression, c.column_comment AS column_comment
+       FROM information_schema.columns c WHERE c.table_schema = ? AND c.table_name <> 'schema_migrations' ORDER BY c.table_name, c.ordinal_position`,
+    [schema],
+  );
+
+/** All that makes two schemas the same: tables, columns, indexes. */
+async function shapeOf(schema: string): Promise<unknown> {
+  const indexes = await db.rows(
+    `SELECT s.table_name AS table_name, s.index_name AS index_name, s.seq_in_index AS seq, s.column_name AS column_name, s.non_unique AS non_unique
+       FROM information_schema.statistics s WHERE s.table_schema = ? AND s.table_name <> 'schema_migrations' ORDER BY s.table_name, s.index_name, s.seq_in_index`,
+    [schema],
+  );
+  return { columns: await columnsOf(schema), indexes };
+}
+
+/** A value that a column of this type takes. */
+function valueFor({ data_type, column_type }: Column): unknown {
+  switch (data_type) {
+    case 'binary':
+      return Buffer.alloc(Number(/\d+/.exec(column_type)?.[0]), 7);
+    case 'enum':
+      return /'([^']+)'/.exec(column_type)?.[1];
+    case 'date':
+      return '2026-06-02';
+    case 'datetime':
+      return new Date('2026-06-02T14:00:00.123Z');
+    case 'char':
+    case 'varchar':
+      return 'x';
+    case 'longtext':
+    case 'json':
+      return '{"a": 1}';
+    default:
+      return 1;
+  }
+}
+
+/** Puts one more row into every table that there is; returns all rows of all tables. */
+async function fill(): Promise<Map<string, unknown[]>> {
+  const columns = (await columnsOf(database.name)).filter(({ extra }) => !/GENERATED/i.test(extra));
+  for (const [table, group] of Map.groupBy(columns, ({ table_name }) => table_name))
+    await db.run(`INSERT IGNORE INTO ${table} (${group.map(({ column_name }) => `\`${column_name}\``).join(', ')}) VALUES (?)`, [
+      group.map(valueFor),
+    ]);
+  return rowsOf(
+    new Map(
+      [...Map.groupBy(columns, ({ table_name }) => table_name)].map(([table, group]) => [
+        table,
+        group.map(({ column_name }) => column_name),
+      ]),
+    ),
+  );
+}
+
+/** Those columns of all rows of those tables. */
+async function rowsOf(tables: ReadonlyMap<string, readonly string[]>): Promise<Map<string, unknown[]>> {
+  const all = new Map<string, unknown[]>();
+  for (const [table, columns] of tables)
+    all.set(table, await db.rows(`SELECT ${columns.map((column) => `\`${column}\``).join(', ')} FROM ${table} ORDER BY 1`));
+  return all;
+}
+
+const columnsIn = (rows: ReadonlyMap<string, readonly unknown[]>): Map<string, string[]> =>
+  new Map([...rows].map(([table, all]) => [table, Object.keys(all[0] as object)]));
+
+/** The schema as the first `count` migrations make it, without any way back. */
+async function shapeAfter(count: number): Promise<unknown> {
+  const fresh = await testDatabase({ migrated: false });
+  const connection = await mysql.createConnection({ ...connectionOptions(fresh.migrate), multipleStatements: true });
+  for (const { up } of known.slice(0, count)) await connection.query(up);
+  await connection.end();
+  const reader = openDatabase(fresh.migrate);
+  const shape = await shapeOf(fresh.name);
+  await reader.close();
+  await fresh.drop();
+  return shape;
+}
+
+test('the migrations are numbered without a gap, each with its way back', () => {
+  expect(known.map(({ version }) => version)).toEqual(known.map((_, index) => index + 1));
+  for (const { name, down } of known) expect([name, down.trim()]).not.toEqual([name, '']);
+});
+
+describe('up', () => {
+  test('applies all that is missing in order, and says what', async () => {
+    expect(await migrateUp(database.migrate)).toEqual(names);
+    await assertSchemaCurrent(db);
+  });
+
+  test('applies nothing twice', async () => {
+    await migrateUp(database.migrate);
+    expect(await migrateUp(database.migrate)).toEqual([]);
+  });
+
+  test('run by three at once, is done by one, and the others wait for it', async () => {
+    const applied = await Promise.all([migrateUp(database.migrate), migrateUp(database.migrate), migrateUp(database.migrate)]);
+    expect(applied.toSorted((a, b) => b.length - a.length)).toEqual([names, [], []]);
+  });
+
+  test('needs an account that may change the schema: that of the services may not', async () => {
+    await expect(migrateUp(database.options)).rejects.toMatchObject({ code: 'ER_TABLEACCESS_DENIED_ERROR' });
+  });
+});
+
+describe('down', () => {
+  test('takes back the newest first, as many as asked for', async () => {
+    await migrateUp(database.migrate);
+    expect(await migrateDown(database.migrate, 2)).toEqual(names.toReversed().slice(0, 2));
+    expect(await migrateUp(database.migrate)).toEqual(names.slice(-2));
+  });
+
+  test('takes back everything: no table is left', async () => {
+    await migrateUp(database.migrate);
+    expect(await migrateDown(database.migrate, 100)).toEqual(names.toReversed());
+    expect(await columnsOf(database.name)).toEqual([]);
+  });
+
+  test('with rows in every table, and up again, works', async () => {
+    await migrateUp(database.migrate);
+    await fill();
+    await migrateDown(database.migrate, 100);
+    expect(await migrateUp(database.migrate)).toEqual(names);
+  });
+});
+
+describe.each(known.slice(0, -1).map(({ version, name }) => ({ version, name })))('from version $version ($name)', ({ version }) => {
+  const newer = known.length - version;
+  beforeEach(async () => {
+    await migrateUp(database.migrate);
+    await migrateDown(database.migrate, newer);
+  });
+
+  test('the way back has left exactly the schema that the migrations before it make', async () => {
+    expect(await shapeOf(database.name)).toEqual(await shapeAfter(version));
+  });
+
+  test('the rows of every table survive the way up, and the way back', async () => {
+    const before = await fill();
+    await migrateUp(database.migrate);
+    expect(await rowsOf(columnsIn(before))).toEqual(before);
+    await fill();
+    const between = await rowsOf(columnsIn(before));
+    await migrateDown(database.migrate, newer);
+    expect(await rowsOf(columnsIn(before))).toEqual(between);
+  });
+});
+
+describe('status', () => {
+  test('tells of each migration when it was applied, or that it was not', async () => {
+    await migrateUp(database.migrate);
+    await migrateDown(database.migrate, 1);
+    const status = await migrationStatus(database.migrate);
+    expect(status.map(({ name, appliedAt }) => [name, appliedAt !== null])).toEqual(
+      names.map((name, index) => [name, index < names.length - 1]),
+    );
+    expect(Math.abs((status[0]?.appliedAt?.getTime() ?? 0) - Date.now())).toBeLessThan(60_000);
+  });
+});
+
+describe('a schema that does not fit', () => {
+  test('because it is empty, is named, with the command that helps', async () => {
+    await expect(assertSchemaCurrent(db)).rejects.toMatchObject({
+      name: 'ConfigError',
+      code: 'schema.older',
+      message: expect.stringContaining('run "stockmesh migrate up"'),
+    });
+  });
+
+  test('because it is older, is named with the next migration', async () => {
+    await migrateUp(database.migrate);
+    await migrateDown(database.migrate, 1);
+    await expect(assertSchemaCurrent(db)).rejects.toMatchObject({
+      code: 'schema.older',
+      message: `the database lacks 1 of ${known.length} migrations (next: ${names.at(-1)}); run "stockmesh migrate up"`,
+    });
+  });
+
+  const newer = async (): Promise<void> => {
+    await migrateUp(database.migrate);
+    await db.run("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (999, 'tomorrow', '', UTC_TIMESTAMP())");
+  };
+  const wants: [string, () => Promise<unknown>][] = [
+    ['the services', () => assertSchemaCurrent(db)],
+    ['up', () => migrateUp(database.migrate)],
+    ['down', () => migrateDown(database.migrate, 1)],
+  ];
+  test.each(wants)('because it is newer than this build, is refused by %s', async (_, run) => {
+    await newer();
+    await expect(run()).rejects.toMatchObject({
+      name: 'ConfigError',
+      code: 'schema.newer',
+      message: expect.stringContaining('migration 999'),
+    });
+  });
+});
