@@ -10,6 +10,8 @@ const broker = await startBroker({
   log: silent,
 });
 process.send?.({ port: broker.port });
+// The bench is gone: nobody would say stop.
+process.once('disconnect', () => process.exit());
 process.once('message', async () => {
   await broker.close();
   process.disconnect?.();

@@ -23,8 +23,11 @@ interface Load {
   callers: number;
   /** Jobs of one call. */
   size: number;
+  /** At most so many, and for `LONGEST_MS` at most: one contender needs a minute for what takes another a second. */
   jobs: number;
 }
+
+const LONGEST_MS = 4_000;
 
 /** Of one round: jobs a second, and microseconds of processor time a job. */
 interface Measured {
@@ -75,30 +78,35 @@ export async function enqueueSection(bench: Bench): Promise<unknown> {
 async function measure(producer: Producer, load: Load, serverMs: () => number): Promise<Measured> {
   const server = serverMs();
   const own = process.cpuUsage();
-  const ms = await timed(() => run(producer, load));
+  let jobs = 0;
+  const ms = await timed(async () => {
+    jobs = await run(producer, load);
+  });
   const { user, system } = process.cpuUsage(own);
   const stored = await producer.unfinished();
-  if (stored !== load.jobs) throw new Error(`${stored} jobs are stored after ${load.jobs} were enqueued`);
+  if (stored !== jobs) throw new Error(`${stored} jobs are stored after ${jobs} were enqueued`);
   const measured = {
-    rate: (load.jobs / ms) * 1000,
-    enqueuerUs: (user + system) / load.jobs,
-    serverUs: ((serverMs() - server) * 1000) / load.jobs,
+    rate: (jobs / ms) * 1000,
+    enqueuerUs: (user + system) / jobs,
+    serverUs: ((serverMs() - server) * 1000) / jobs,
   };
   await producer.clear();
   return measured;
 }
 
-/** Each caller waits for its own answer before it asks again. */
-async function run(producer: Producer, { callers, size, jobs }: Load): Promise<void> {
+/** Each caller waits for its own answer before it asks again. Resolves with the number of jobs. */
+async function run(producer: Producer, { callers, size, jobs }: Load): Promise<number> {
+  const until = performance.now() + LONGEST_MS;
   let next = 0;
   const caller = async (): Promise<void> => {
-    while (next < jobs) {
+    while (next < jobs && performance.now() < until) {
       const batch: Payload[] = [];
       while (batch.length < size && next < jobs) batch.push(payload(next++));
       await (size === 1 ? producer.one(batch[0] as Payload) : producer.many(batch));
     }
   };
   await Promise.all(Array.from({ length: callers }, caller));
+  return next;
 }
 
 function tableOf(name: string, byLabel: ReadonlyMap<string, readonly Measured[]>): Record<string, Measured> {

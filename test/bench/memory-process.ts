@@ -8,6 +8,8 @@ export interface MemoryOrder {
   every: number;
 }
 
+// The bench is gone: nobody would say stop.
+process.once('disconnect', () => process.exit());
 process.once('message', async ({ address, jobs, every }: MemoryOrder) => {
   const samples: Sample[] = [];
   let done = 0;

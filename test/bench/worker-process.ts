@@ -30,6 +30,8 @@ async function consume(order: Order, options: ConsumerOptions): Promise<Consumer
   return (await import('./contenders/graphile.ts')).graphileConsumer(addresses['Graphile Worker'] as { connectionString: string }, options);
 }
 
+// The bench is gone: nobody would say stop.
+process.once('disconnect', () => process.exit());
 process.once('message', async (order: Order) => {
   let jobs = 0;
   let told = 0;

@@ -80,19 +80,22 @@ describe('a job that needs another', () => {
     expect(await on.state(analysis!)).toBe('ready');
   });
 
-  test('is ready when its last two needs end at the same moment in two transactions', async () => {
-    await on.add(fetchOf('AAPL'), fetchOf('SPY'));
-    const [analysis] = await on.add(analysisOf('AAPL', 'AAPL', 'SPY'));
-    const [first, second] = await on.take();
-    const stopping = stoppingAtCommit(on.db);
-    const ending = complete(on.ledger({ db: stopping.db }), 'worker-1', [{ job: first! }]);
-    await stopping.arrived;
-    const other = complete(on.ledger(), 'worker-1', [{ job: second! }]);
-    await on.untilWaiting();
-    stopping.open();
-    await Promise.all([ending, other]);
-    expect(await on.state(analysis!)).toBe('ready');
-  });
+  test.each([true, false])(
+    'is ready when its last two needs end at the same moment in two transactions (known to be needed: %s)',
+    async (hasDependents) => {
+      await on.add(fetchOf('AAPL'), fetchOf('SPY'));
+      const [analysis] = await on.add(analysisOf('AAPL', 'AAPL', 'SPY'));
+      const [first, second] = await on.take();
+      const stopping = stoppingAtCommit(on.db);
+      const ending = complete(on.ledger({ db: stopping.db }), 'worker-1', [{ job: { ...first!, hasDependents } }]);
+      await stopping.arrived;
+      const other = complete(on.ledger(), 'worker-1', [{ job: { ...second!, hasDependents } }]);
+      await on.untilWaiting();
+      stopping.open();
+      await Promise.all([ending, other]);
+      expect(await on.state(analysis!)).toBe('ready');
+    },
+  );
 
   test('waits on while its need rests between two attempts', async () => {
     const { job, analysis } = await fetchAndAnalysis();
@@ -224,16 +227,19 @@ describe('started again by hand', () => {
     expect(await on.state(analysis)).toBe('ready');
   });
 
-  test('an analysis whose fetch is completed at this very moment is not left waiting for it', async () => {
-    const { job, analysis } = await fetchAndAnalysis();
-    await cancel(on.ledger(), analysis, 'by hand');
-    const stopping = stoppingAtCommit(on.db);
-    const completing = complete(on.ledger({ db: stopping.db }), 'worker-1', [{ job }]);
-    await stopping.arrived;
-    const retrying = retry(on.ledger(), analysis);
-    await on.untilWaiting();
-    stopping.open();
-    await Promise.all([completing, retrying]);
-    expect(await on.state(analysis)).toBe('ready');
-  });
+  test.each([true, false])(
+    'an analysis whose fetch is completed at this very moment is not left waiting (known to be needed: %s)',
+    async (hasDependents) => {
+      const { job, analysis } = await fetchAndAnalysis();
+      await cancel(on.ledger(), analysis, 'by hand');
+      const stopping = stoppingAtCommit(on.db);
+      const completing = complete(on.ledger({ db: stopping.db }), 'worker-1', [{ job: { ...job, hasDependents } }]);
+      await stopping.arrived;
+      const retrying = retry(on.ledger(), analysis);
+      await on.untilWaiting();
+      stopping.open();
+      await Promise.all([completing, retrying]);
+      expect(await on.state(analysis)).toBe('ready');
+    },
+  );
 });

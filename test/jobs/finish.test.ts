@@ -134,6 +134,12 @@ describe('fencing', () => {
     expect(await on.state(old.id)).toBe('running');
   });
 
+  test('a worker cannot complete what another one runs, even if it knows the attempt', async () => {
+    const job = await on.running({}, 'worker-2');
+    expect((await complete(on.ledger(), 'worker-1', [{ job }])).lost).toEqual([job]);
+    expect(await on.state(job.id)).toBe('running');
+  });
+
   test('an attempt ends once: the second completion of the same one is refused', async () => {
     const job = await on.running();
     await on.done(job);
