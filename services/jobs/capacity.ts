@@ -6,7 +6,7 @@ import { type Ledger, QUEUES, type Queue } from './job.ts';
 const ALWAYS_EXACT_BELOW = 5_000;
 /** From this share of `max_jobs` on, every enqueuer counts exactly, in turn. */
 const NEAR = 0.5;
-/** Enqueuers that may be under way at once, each with as many jobs as this one, without having seen each other. */
+/** Room for so many enqueuers at once that have not seen each other, each with as many jobs as this one; the other half of the queue has room for as many again. */
 const UNSEEN = 8;
 /** More jobs than any number of enqueuers add in a millisecond: what a count may miss grows with its age. */
 const FASTEST_PER_MS = 50;

@@ -108,11 +108,8 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[])
   const now = nowOf(ledger);
   const live = await lockLive(tx, groups);
   const liveOf = ({ key }: Group): LiveJob | undefined => (key === undefined ? undefined : live.get(key));
-  await joinCompleted(
-    tx,
-    groups.filter((group) => liveOf(group) === undefined),
-    now,
-  );
+  await joinCompleted(tx, groups, now);
+  // A live job of the same key comes before a completed one: its answer is written over that.
   const joined = groups.flatMap((group): Joined[] => {
     const row = liveOf(group);
     return row === undefined ? [] : [{ group, row }];

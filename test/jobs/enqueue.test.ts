@@ -251,6 +251,22 @@ describe("in the caller's transaction", () => {
     expect(await on.count('dedupe_windows')).toBe(1);
   });
 
+  test('a key that another enqueuer was faster with is joined, and the transaction goes on', async () => {
+    const stopping = stoppingAtCommit(on.db);
+    const faster = enqueue(on.ledger({ db: stopping.db }), [request(fetchOf('AAPL'))]);
+    await stopping.arrived;
+    let runs = 0;
+    const slower = on.db.transaction((tx) => {
+      runs++;
+      return enqueueWith(tx, on.ledger(), [request(fetchOf('AAPL')), request(fetchOf('SPY'))]);
+    });
+    await on.untilWaiting();
+    stopping.open();
+    const [first] = await faster;
+    expect(await slower).toMatchObject([{ outcome: 'joined', id: (first as Enqueued).id }, { outcome: 'queued' }]);
+    expect(runs).toBe(1);
+  });
+
   test('and are gone when the caller throws', async () => {
     const giveUp = on.db.transaction(async (tx) => {
       await enqueueWith(tx, on.ledger(), [request({ user: 'ada' })]);
