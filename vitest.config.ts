@@ -8,6 +8,8 @@ export default defineConfig({
     // Two cores: more workers only make the real databases and brokers wait for each other.
     maxWorkers: 2,
     testTimeout: 30_000,
+    // A signal is waited for, not a time: this is only how long its absence is believed on a busy machine.
+    expect: { poll: { timeout: 15_000 } },
     hookTimeout: 60_000,
   },
 });
