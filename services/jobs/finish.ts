@@ -165,8 +165,14 @@ export function fail(
   });
 }
 
-/** Gives running jobs back unfinished (shutdown): ready at once, without using up an attempt. */
-export function handBack(ledger: Ledger, workerId: string, jobs: readonly Failure['job'][], reason: string): Promise<Finished> {
+/** Gives running jobs back unfinished (shutdown, or a database that went away under them): ready at once, without using up an attempt. */
+export function handBack(
+  ledger: Ledger,
+  workerId: string,
+  jobs: readonly Failure['job'][],
+  reason: string,
+  code = 'worker.shutdown',
+): Promise<Finished> {
   return ledger.db.transaction(async (tx) => {
     const { owned, lost } = await lockOwned(tx, workerId, jobs);
     const mine = jobs.filter((job) => owned.has(job));
@@ -180,16 +186,7 @@ export function handBack(ledger: Ledger, workerId: string, jobs: readonly Failur
       );
     await recordAttempts(
       tx,
-      mine.map((job) => [
-        idToBytes(job.id),
-        job.attempt,
-        workerId,
-        job.startedAt,
-        now,
-        'handed_back',
-        'worker.shutdown',
-        shortReason(reason),
-      ]),
+      mine.map((job) => [idToBytes(job.id), job.attempt, workerId, job.startedAt, now, 'handed_back', code, shortReason(reason)]),
     );
     const freed = await settle(tx, ledger, [], ofUsers(owned));
     return { changes: [...mine.map((job) => ({ ...changeOf(job, 'ready', workerId), reason })), ...freed], lost };

@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Announcer } from '../jobs/announce.ts';
 import { type ClaimedJob, claim } from '../jobs/claim.ts';
-import { commitPart, fail, handBack } from '../jobs/finish.ts';
+import { commitPart, type Finished, fail, handBack } from '../jobs/finish.ts';
 import { countItems, type ItemOutcome, openItems, recordItems } from '../jobs/items.ts';
 import { type Change, type Ledger, rulesOf, type TypeRules } from '../jobs/job.ts';
 import { heartbeat } from '../jobs/lease.ts';
@@ -266,12 +266,19 @@ export function startWorker(options: WorkerOptions): Worker {
     }
     jobLog.warn({ attempt: job.attempt, code: codeOf(error) }, `${job.type} failed: ${messageOf(error)}`);
     try {
-      const { changes } = await untilWritten(() => fail(ledger, workerId, [{ job, error }]), stopped.signal);
+      const { changes } = await untilWritten(() => giveUp(job, error), stopped.signal);
       tell(changes, []);
     } catch (writing) {
       // The reaper takes the job back when its lease ends, with the reason that nobody renewed it.
       jobLog.error({ code: codeOf(writing) }, `its failure could not be written: ${messageOf(writing)}`);
     }
+  }
+
+  /** That our own database was away is no fault of the job: it runs again at once, and no attempt is used up. */
+  function giveUp(job: ClaimedJob, error: unknown): Promise<Finished> {
+    return codeOf(error) === 'database.unavailable'
+      ? handBack(ledger, workerId, [job], messageOf(error), 'database.unavailable')
+      : fail(ledger, workerId, [{ job, error }]);
   }
 
   let beating = false;

@@ -56,6 +56,29 @@ test('a job that ends while the database is down is committed once when it is ba
   expect(await shop.db.rows('SELECT symbol FROM symbols')).toEqual([{ symbol: 'DOWN' }]);
 });
 
+test('a job that cannot read because the database is down runs again at once when it is back, and uses up no attempt', async () => {
+  const [id] = await shop.enqueue({ symbol: 'READS' });
+  const down = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  let runs = 0;
+  shop.worker([
+    fetching(async () => {
+      if (runs++ === 0) {
+        started.resolve();
+        await down.promise;
+      }
+      await shop.db.rows('SELECT symbol FROM symbols');
+      return nothing;
+    }),
+  ]);
+  await started.promise;
+  await server.stop();
+  down.resolve();
+  server = await start();
+  expect(await shop.reaches(id!, 'completed')).toMatchObject({ attempt: 2, maxAttempts: 5 });
+  expect(runs).toBe(2);
+});
+
 test('a failure while the database is down is written when it is back', async () => {
   const { id, end } = await underWay('DOWN');
   await server.stop();
