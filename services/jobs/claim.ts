@@ -68,16 +68,27 @@ const SELECT_READY_OF_TYPES = SELECT_READY.replace("j.state = 'ready'", "j.state
 const MOST_LOOKED_AT = 500;
 
 /**
- * Takes up to `limit` ready jobs, most urgent first, queue by queue, in one transaction. `types`: only these (undefined = all).
- * Errors: those of `Database.transaction`; nothing was claimed, except when the connection was lost during the commit: then leases that nobody renews run out.
+ * Takes up to `limit` ready jobs, most urgent first, queue by queue, each queue in a transaction of its own. `started` gets the jobs of each as soon as they are
+ * committed: the first ones run while the other queues are looked at, and queues without work are not visited (their looks were a third of the time from the bell
+ * to the start of a lone job). `types`: only these (undefined = all). Errors: those of `Database.transaction`; what `started` was given before is claimed.
  */
-export async function claim(ledger: Ledger, workerId: string, limit: number, types?: readonly string[]): Promise<Claim> {
-  const result = await ledger.db.transaction(async (tx) => {
-    const sum: Claim = { jobs: [], blocked: [], undecided: false };
-    for (const queue of QUEUES) {
+export async function claim(
+  ledger: Ledger,
+  workerId: string,
+  limit: number,
+  types?: readonly string[],
+  started: (jobs: readonly ClaimedJob[]) => void = () => {},
+): Promise<Claim> {
+  const sum: Claim = { jobs: [], blocked: [], undecided: false };
+  const visited = new Set<Queue>();
+  for (let queues: readonly Queue[] = [QUEUES[0]]; queues.length > 0; ) {
+    for (const queue of queues) {
+      visited.add(queue);
       let look = limit - sum.jobs.length;
       while (sum.jobs.length < limit) {
-        const taken = await claimFrom(tx, ledger, { workerId, queue, most: limit - sum.jobs.length, look, types });
+        const most = limit - sum.jobs.length;
+        const taken = await ledger.db.transaction((tx) => claimFrom(tx, ledger, { workerId, queue, most, look, types }));
+        if (taken.jobs.length > 0) started(taken.jobs);
         sum.jobs.push(...taken.jobs);
         sum.blocked.push(...taken.blocked);
         sum.undecided ||= taken.undecided;
@@ -86,22 +97,24 @@ export async function claim(ledger: Ledger, workerId: string, limit: number, typ
         look = Math.max(Math.min(look * 4, MOST_LOOKED_AT), limit - sum.jobs.length);
       }
     }
-    return sum;
-  });
-  // A row that another transaction holds is skipped without a word, and the bell that rang for it will not ring again.
-  if (result.jobs.length < limit && !result.undecided) result.undecided = await isSomethingReady(ledger, types);
-  return result;
+    if (sum.jobs.length >= limit) break;
+    const ready = await queuesWithWork(ledger, types);
+    // A row that another transaction holds is skipped without a word, and the bell that rang for it will not ring again.
+    if (ready.some((queue) => visited.has(queue))) sum.undecided = true;
+    queues = ready.filter((queue) => !visited.has(queue));
+  }
+  return sum;
 }
 
-async function isSomethingReady(ledger: Ledger, types: readonly string[] | undefined): Promise<boolean> {
+async function queuesWithWork(ledger: Ledger, types: readonly string[] | undefined): Promise<Queue[]> {
   const ofTypes = types === undefined ? '' : 'AND type IN (?)';
-  const rows = await ledger.db.rows(
-    QUEUES.map(() => `(SELECT 1 FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' ${ofTypes} LIMIT 1)`).join(
+  const rows = await ledger.db.rows<{ queue: Queue }>(
+    QUEUES.map(() => `(SELECT queue FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' ${ofTypes} LIMIT 1)`).join(
       ' UNION ALL ',
     ),
     QUEUES.flatMap((queue) => (types === undefined ? [queue] : [queue, types])),
   );
-  return rows.length > 0;
+  return QUEUES.filter((queue) => rows.some((row) => row.queue === queue));
 }
 
 interface Look {
@@ -123,16 +136,14 @@ async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, mos
   const withId = candidates.map((row) => ({ ...row, id: idFromBytes(row.id), userId: row.user_id }));
   const { run, block, undecided } = await takeSlots(tx, ledger, withId, most);
   if (run.size > 0)
-    await tx.run(
+    tx.later(
       "UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'running', blocked_on = NULL, attempt = attempt + 1, worker_id = ?, started_at = ?, due_at = ? WHERE id IN (?)",
       [workerId, now, after(now, ledger.leaseSeconds), sortedBytes(run)],
     );
   if (block.size > 0) {
-    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'blocked', blocked_on = 'slot' WHERE id IN (?)", [
-      sortedBytes(block.keys()),
-    ]);
+    tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'blocked', blocked_on = 'slot' WHERE id IN (?)", [sortedBytes(block.keys())]);
     const priorityOfId = new Map(withId.map(({ id, priority }) => [id, priority]));
-    await tx.run('INSERT INTO slot_waits (user_id, priority, job_id) VALUES ?', [
+    tx.later('INSERT INTO slot_waits (user_id, priority, job_id) VALUES ?', [
       [...block].flatMap(([id, users]) => users.map((user) => [user, priorityOfId.get(id), idToBytes(id)])),
     ]);
   }

@@ -289,12 +289,12 @@ async function insertJobs(
       }),
     ],
   );
-  await tx.run('INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ?', [
+  tx.later('INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ?', [
     accepted.map(({ group: { best }, id }) => [idToBytes(id), JSON.stringify(best.payload), JSON.stringify(best.why), best.triggeredBy]),
   ]);
   const windows = ordered.filter(({ group }) => group.windowSeconds > 0 && group.key !== undefined);
   if (windows.length > 0)
-    await tx.run(
+    tx.later(
       'INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES ? ON DUPLICATE KEY UPDATE job_id = VALUES(job_id), until = VALUES(until)',
       [windows.map(({ group, id }) => [group.key, idToBytes(id), after(now, group.windowSeconds)])],
     );
@@ -307,12 +307,12 @@ function compareKeys(a: string, b: string): number {
 /** New jobs that are needed know it from their insert on, if what needs them is of the same call; those that were there learn it now. */
 async function insertDependencies(tx: Transaction, needs: readonly Need[], live: Iterable<LiveJob>): Promise<void> {
   if (needs.length === 0) return;
-  await tx.run('INSERT IGNORE INTO job_dependencies (job_id, needs_id) VALUES ?', [
+  tx.later('INSERT IGNORE INTO job_dependencies (job_id, needs_id) VALUES ?', [
     needs.map(({ jobId, needsId }) => [idToBytes(jobId), idToBytes(needsId)]),
   ]);
   const needed = new Set(needs.map(({ needsId }) => needsId));
   const unaware = [...live].flatMap(({ id, hasDependents }) => (needed.has(id) && !hasDependents ? [id] : []));
-  if (unaware.length > 0) await tx.run('UPDATE jobs FORCE INDEX (PRIMARY) SET has_dependents = 1 WHERE id IN (?)', [sortedBytes(unaware)]);
+  if (unaware.length > 0) tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET has_dependents = 1 WHERE id IN (?)', [sortedBytes(unaware)]);
 }
 
 async function subscribe(tx: Transaction, groups: readonly Group[]): Promise<void> {
@@ -321,5 +321,5 @@ async function subscribe(tx: Transaction, groups: readonly Group[]): Promise<voi
   );
   if (rows.length === 0) return;
   rows.sort(([a, x], [b, y]) => compareKeys(a, b) || compareKeys(x, y));
-  await tx.run('INSERT IGNORE INTO job_subscribers (job_id, user_id) VALUES ?', [rows.map(([id, user]) => [idToBytes(id), user])]);
+  tx.later('INSERT IGNORE INTO job_subscribers (job_id, user_id) VALUES ?', [rows.map(([id, user]) => [idToBytes(id), user])]);
 }

@@ -57,7 +57,7 @@ export async function complete(
     const now = nowOf(ledger);
     const changes: Change[] = [];
     for (const [state, done] of Map.groupBy(mine, stateOf)) {
-      await tx.run('UPDATE jobs FORCE INDEX (PRIMARY) SET state = ?, ended_at = ?, due_at = ? WHERE id IN (?)', [
+      tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET state = ?, ended_at = ?, due_at = ? WHERE id IN (?)', [
         state,
         now,
         now,
@@ -81,7 +81,7 @@ function stateOf({ withErrors }: Completion): 'completed' | 'completed_with_erro
 async function writeResults(tx: Transaction, completions: readonly Completion[]): Promise<void> {
   const rows = completions.filter(({ result, withErrors }) => result !== undefined || withErrors !== undefined);
   if (rows.length === 0) return;
-  await tx.run(
+  tx.later(
     'INSERT INTO job_results (job_id, code, reason, result) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason), result = VALUES(result)',
     [
       rows.map(({ job, result, withErrors }) => [
@@ -152,7 +152,7 @@ export function fail(
       retries.map(({ id, dueAt }) => ({ id: idToBytes(id), values: ['scheduled', null, dueAt] })),
     );
     if (final.length > 0)
-      await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [
+      tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [
         now,
         now,
         sortedBytes(final.map(({ id }) => id)),
@@ -180,7 +180,7 @@ export function handBack(
     const now = nowOf(ledger);
     // The token only goes up, so the allowance does too.
     for (const [queue, group] of Map.groupBy(mine, (job) => job.queue))
-      await tx.run(
+      tx.later(
         "UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, max_attempts = max_attempts + 1, due_at = ? WHERE id IN (?)",
         [expiryOf(ledger, queue, now), sortedBytes(group.map(({ id }) => id))],
       );
@@ -245,9 +245,7 @@ async function dependentIds(tx: Transaction, attempts: readonly Attempt[]): Prom
 
 export async function recordAttempts(tx: Transaction, rows: readonly (readonly unknown[])[]): Promise<void> {
   if (rows.length > 0)
-    await tx.run('INSERT IGNORE INTO job_attempts (job_id, attempt, worker_id, started_at, ended_at, outcome, code, reason) VALUES ?', [
-      rows,
-    ]);
+    tx.later('INSERT IGNORE INTO job_attempts (job_id, attempt, worker_id, started_at, ended_at, outcome, code, reason) VALUES ?', [rows]);
 }
 
 function backoff(ledger: Ledger, job: Failure['job'], error: unknown, random: () => number): number {

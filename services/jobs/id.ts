@@ -1,5 +1,18 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { InputError } from '../platform/errors.ts';
+
+/** Fetched by the page: a call for each id took as long as the rest of it. */
+const pool = Buffer.alloc(8 * 512);
+let used = pool.length;
+
+function random8(): Buffer {
+  if (used === pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  used += 8;
+  return pool.subarray(used - 8, used);
+}
 
 let lastMs = 0;
 let counter = 0;
@@ -17,7 +30,7 @@ export function newJobId(ms: number): string {
     counter = 0;
   }
   const time = lastMs.toString(16).padStart(12, '0');
-  const random = randomBytes(8);
+  const random = random8();
   random[0] = ((random[0] as number) & 0x3f) | 0x80;
   const tail = random.toString('hex');
   return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, '0')}-${tail.slice(0, 4)}-${tail.slice(4)}`;

@@ -188,7 +188,7 @@ function startsNow({ group: { startAt }, row }: Joined, now: Date): boolean {
 export async function letGo(tx: Transaction, live: Iterable<LiveJob>): Promise<void> {
   const ids = sortedBytes([...live].flatMap(({ id, state, blockedOn }) => (state === 'blocked' && blockedOn === 'slot' ? [id] : [])));
   if (ids.length === 0) return;
-  await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [ids]);
+  tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [ids]);
   await stopWaiting(tx, ids);
 }
 
@@ -196,7 +196,7 @@ export async function letGo(tx: Transaction, live: Iterable<LiveJob>): Promise<v
 async function writeWhy(tx: Transaction, raised: readonly Joined[]): Promise<void> {
   if (raised.length === 0) return;
   const ordered = raised.toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1));
-  await tx.run(
+  tx.later(
     'INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ? ON DUPLICATE KEY UPDATE why = VALUES(why), triggered_by = VALUES(triggered_by)',
     [
       ordered.map(({ row, group: { best } }) => [

@@ -95,12 +95,12 @@ async function takeBack(tx: Transaction, ledger: Ledger, rows: readonly Expired[
   const failed = new Set(final.map(({ id }) => id));
   const back = rows.filter(({ id }) => !failed.has(idFromBytes(id)));
   for (const [queue, group] of Map.groupBy(back, (row) => row.queue))
-    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, due_at = ? WHERE id IN (?)", [
+    tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, due_at = ? WHERE id IN (?)", [
       expiryOf(ledger, queue, now),
       group.map(({ id }) => id).sort(Buffer.compare),
     ]);
   if (final.length > 0)
-    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [
+    tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [
       now,
       now,
       sortedBytes(failed),

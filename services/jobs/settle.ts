@@ -83,7 +83,7 @@ async function dependentsOf(tx: Transaction, ended: readonly Ended[]): Promise<{
   // Not locked: another need that ends at this moment waits for the rows that we have locked, and will look again.
   for (const id of await withLiveNeeds(tx, open)) open.delete(id);
   if (open.size > 0)
-    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [sortedBytes(open)]);
+    tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [sortedBytes(open)]);
   return { met: [...open], broken: [...broken.values()] };
 }
 
@@ -111,7 +111,7 @@ async function endBroken(tx: Transaction, ledger: Ledger, broken: readonly Broke
   if (broken.length === 0) return [];
   const now = nowOf(ledger);
   for (const [state, group] of Map.groupBy(broken, (job) => job.state))
-    await tx.run('UPDATE jobs FORCE INDEX (PRIMARY) SET state = ?, blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)', [
+    tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET state = ?, blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)', [
       state,
       now,
       now,
@@ -128,10 +128,9 @@ export async function writeReasons(
   rows: readonly { id: string; code: string; reason?: string | undefined }[],
 ): Promise<void> {
   if (rows.length === 0) return;
-  await tx.run(
-    'INSERT INTO job_results (job_id, code, reason) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason)',
-    [rows.map(({ id, code, reason }) => [idToBytes(id), code, shortReason(reason ?? code)])],
-  );
+  tx.later('INSERT INTO job_results (job_id, code, reason) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason)', [
+    rows.map(({ id, code, reason }) => [idToBytes(id), code, shortReason(reason ?? code)]),
+  ]);
 }
 
 /** The present state of jobs, as changes to announce. */

@@ -130,7 +130,7 @@ class SlotTable {
     const missing = users.flatMap((user) =>
       slots.filter((slot) => !present.has(`${slot} ${user}`)).map((slot): [string, number] => [user, slot]),
     );
-    if (missing.length > 0) await tx.run('INSERT IGNORE INTO user_slots (user_id, slot) VALUES ?', [missing]);
+    if (missing.length > 0) tx.later('INSERT IGNORE INTO user_slots (user_id, slot) VALUES ?', [missing]);
     return [...new Set(missing.map(([user]) => user))];
   }
 }
@@ -138,7 +138,7 @@ class SlotTable {
 /** Sets the holder of each slot row, found by primary key (a row-constructor IN is not a range on every server). */
 async function writeSlots(tx: Transaction, rows: readonly SlotRow[]): Promise<void> {
   if (rows.length > 0)
-    await tx.run('INSERT INTO user_slots (user_id, slot, job_id) VALUES ? ON DUPLICATE KEY UPDATE job_id = VALUES(job_id)', [rows]);
+    tx.later('INSERT INTO user_slots (user_id, slot, job_id) VALUES ? ON DUPLICATE KEY UPDATE job_id = VALUES(job_id)', [rows]);
 }
 
 async function subscribersOf(tx: Transaction, ids: readonly string[]): Promise<Map<string, string[]>> {
@@ -252,14 +252,14 @@ async function wakeChosen(tx: Transaction, ids: readonly string[]): Promise<stri
   );
   if (rows.length === 0) return [];
   const locked = rows.map(({ id }) => id);
-  await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready' WHERE id IN (?)", [locked]);
+  tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready' WHERE id IN (?)", [locked]);
   await stopWaiting(tx, locked);
   return locked.map(idFromBytes);
 }
 
 /** Removes jobs, whose rows are locked, from those that wait for a slot. */
 export async function stopWaiting(tx: Transaction, ids: readonly Buffer[]): Promise<void> {
-  if (ids.length > 0) await tx.run('DELETE w FROM slot_waits w FORCE INDEX (ix_job) WHERE w.job_id IN (?)', [ids]);
+  if (ids.length > 0) tx.later('DELETE w FROM slot_waits w FORCE INDEX (ix_job) WHERE w.job_id IN (?)', [ids]);
 }
 
 /**
@@ -273,7 +273,7 @@ export async function healSlots(tx: Transaction, ledger: Pick<Ledger, 'slotsPerU
       WHERE s.job_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = s.job_id AND j.state = 'running') ORDER BY s.user_id, s.slot LIMIT 500`,
   );
   for (const { user_id, slot, job_id } of orphans)
-    await tx.run('UPDATE user_slots SET job_id = NULL WHERE user_id = ? AND slot = ? AND job_id = ?', [user_id, slot, job_id]);
+    tx.later('UPDATE user_slots SET job_id = NULL WHERE user_id = ? AND slot = ? AND job_id = ?', [user_id, slot, job_id]);
   const idle = await tx.rows<{ user_id: string; slots: number }>(
     `SELECT w.user_id, ? - COUNT(s.job_id) AS slots
        FROM (SELECT DISTINCT user_id FROM slot_waits LIMIT 500) w LEFT JOIN user_slots s ON s.user_id = w.user_id AND s.slot <= ?

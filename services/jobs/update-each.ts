@@ -12,7 +12,7 @@ export async function updateEach(
   for (let start = 0; start < rows.length; start += ROWS_A_STATEMENT) {
     const some = rows.slice(start, start + ROWS_A_STATEMENT);
     const whens = some.map(() => 'WHEN ? THEN ?').join(' ');
-    await tx.run(
+    tx.later(
       `UPDATE jobs FORCE INDEX (PRIMARY) SET ${columns.map((column) => `${column} = CASE id ${whens} END`).join(', ')} WHERE id IN (?)`,
       [
         ...columns.flatMap((_, column) => some.flatMap(({ id, values }) => [id, values[column]])),

@@ -86,7 +86,7 @@ const CHUNK = 500;
 export async function storeBars(tx: Transaction, bars: readonly StoredBar[]): Promise<void> {
   for (let start = 0; start < bars.length; start += CHUNK) {
     // as_of comes last: assignments run from left to right, and each one before it compares with the stored moment.
-    await tx.run(
+    tx.later(
       `INSERT INTO bars (symbol, date, open, high, low, close, adjusted_close, volume, source, as_of) VALUES ?
        ON DUPLICATE KEY UPDATE
          open = IF(VALUES(as_of) >= as_of, VALUES(open), open), high = IF(VALUES(as_of) >= as_of, VALUES(high), high),
@@ -131,9 +131,7 @@ export interface BarsPlan {
 export async function beginBars(tx: Transaction, plans: readonly BarsPlan[]): Promise<void> {
   const symbols = [...new Set(plans.map(({ symbol }) => symbol))].sort();
   if (symbols.length === 0) return;
-  await tx.run('INSERT INTO symbols (symbol) VALUES ? ON DUPLICATE KEY UPDATE symbol = VALUES(symbol)', [
-    symbols.map((symbol) => [symbol]),
-  ]);
+  tx.later('INSERT INTO symbols (symbol) VALUES ? ON DUPLICATE KEY UPDATE symbol = VALUES(symbol)', [symbols.map((symbol) => [symbol])]);
   const rows = await tx.rows<{ symbol: string; source: SourceName }>(
     'SELECT symbol, source FROM symbols WHERE symbol IN (?) AND newest_bar IS NOT NULL',
     [symbols],
@@ -160,17 +158,17 @@ export async function beginBars(tx: Transaction, plans: readonly BarsPlan[]): Pr
 
 async function clearBars(tx: Transaction, symbols: readonly string[]): Promise<void> {
   if (symbols.length === 0) return;
-  await tx.run('DELETE FROM bars WHERE symbol IN (?)', [symbols]);
-  await tx.run('DELETE FROM corporate_actions WHERE symbol IN (?)', [symbols]);
+  tx.later('DELETE FROM bars WHERE symbol IN (?)', [symbols]);
+  tx.later('DELETE FROM corporate_actions WHERE symbol IN (?)', [symbols]);
   // Otherwise a newest bar that no longer exists would outrank the new ones.
-  await tx.run('UPDATE symbols SET newest_bar = NULL, as_of = NULL, close = NULL, source = NULL WHERE symbol IN (?)', [symbols]);
+  tx.later('UPDATE symbols SET newest_bar = NULL, as_of = NULL, close = NULL, source = NULL WHERE symbol IN (?)', [symbols]);
 }
 
 /** Forgets what was computed from made-up bars. */
 async function clearAnalyses(tx: Transaction, symbols: readonly string[]): Promise<void> {
   if (symbols.length === 0) return;
-  await tx.run('DELETE FROM analyses WHERE symbol IN (?)', [symbols]);
-  await tx.run('UPDATE symbols SET analysed_at = NULL, analysed_bar = NULL, analysed_as_of = NULL, volatility = NULL WHERE symbol IN (?)', [
+  tx.later('DELETE FROM analyses WHERE symbol IN (?)', [symbols]);
+  tx.later('UPDATE symbols SET analysed_at = NULL, analysed_bar = NULL, analysed_as_of = NULL, volatility = NULL WHERE symbol IN (?)', [
     symbols,
   ]);
 }
@@ -184,7 +182,7 @@ export interface StoredAction extends CorporateAction {
 /** Inserts splits and dividends, or replaces those that are not newer. */
 export async function storeActions(tx: Transaction, actions: readonly StoredAction[]): Promise<void> {
   for (let start = 0; start < actions.length; start += CHUNK)
-    await tx.run(
+    tx.later(
       `INSERT INTO corporate_actions (symbol, date, kind, value, source, as_of) VALUES ?
        ON DUPLICATE KEY UPDATE value = IF(VALUES(as_of) >= as_of, VALUES(value), value), source = IF(VALUES(as_of) >= as_of, VALUES(source), source), as_of = GREATEST(as_of, VALUES(as_of))`,
       [
@@ -211,7 +209,7 @@ export async function storeChecks(tx: Transaction, checks: readonly SymbolCheck[
   if (checks.length === 0) return;
   const isNewer = '(newest_bar IS NULL OR VALUES(newest_bar) > newest_bar OR (VALUES(newest_bar) = newest_bar AND VALUES(as_of) >= as_of))';
   // as_of and newest_bar come last: assignments run from left to right, and each one before them compares with what is stored.
-  await tx.run(
+  tx.later(
     `INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, close, currency, time_zone, source) VALUES ?
      ON DUPLICATE KEY UPDATE
        close = IF(${isNewer}, VALUES(close), close), source = IF(${isNewer}, VALUES(source), source),
@@ -232,7 +230,7 @@ export interface StoredAnalysis extends Analysis {
 /** Inserts or replaces the analysis of a day, and the symbol's row with it. */
 export async function storeAnalyses(tx: Transaction, analyses: readonly StoredAnalysis[]): Promise<void> {
   if (analyses.length === 0) return;
-  await tx.run(
+  tx.later(
     `INSERT INTO analyses (symbol, date, computed_at, bars_used, indicators, \`signal\`, confidence, reasons) VALUES ?
      ON DUPLICATE KEY UPDATE computed_at = VALUES(computed_at), bars_used = VALUES(bars_used), indicators = VALUES(indicators), \`signal\` = VALUES(\`signal\`),
        confidence = VALUES(confidence), reasons = VALUES(reasons)`,
@@ -249,7 +247,7 @@ export async function storeAnalyses(tx: Transaction, analyses: readonly StoredAn
       ]),
     ],
   );
-  await tx.run(
+  tx.later(
     `INSERT INTO symbols (symbol, analysed_at, analysed_bar, analysed_as_of, volatility) VALUES ?
      ON DUPLICATE KEY UPDATE analysed_at = VALUES(analysed_at), analysed_bar = VALUES(analysed_bar), analysed_as_of = VALUES(analysed_as_of), volatility = VALUES(volatility)`,
     [analyses.map((row) => [row.symbol, row.computedAt, row.date, row.asOf, row.values.volatility20])],

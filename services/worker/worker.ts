@@ -139,22 +139,24 @@ export function startWorker(options: WorkerOptions): Worker {
     try {
       while (!draining && busy < capacity && running.size - busy < config.worker.batch.size) {
         const free = capacity - busy;
-        const { jobs, blocked, undecided } = await claim(ledger, workerId, free, types);
+        const { jobs, blocked, undecided } = await claim(ledger, workerId, free, types, start);
         if (failures > 0) log.info('the ledger answers again');
         failures = 0;
         if (blocked.length > 0) log.debug({ jobs: blocked }, 'blocked: their users have no free slot');
-        for (const job of jobs) run(job);
-        if (jobs.length > 0)
-          tell(
-            jobs.map(({ id, type, symbol, attempt }) => ({ id, type, symbol, attempt, state: 'running', worker: workerId })),
-            [],
-          );
         if (undecided) await delay(UNDECIDED_MS);
         else if (jobs.length < free) return;
       }
     } catch (error) {
       if (failures++ === 0) log.warn({ code: codeOf(error) }, `claiming failed (${messageOf(error)}); trying again with back-off`);
     }
+  }
+
+  function start(jobs: readonly ClaimedJob[]): void {
+    for (const job of jobs) run(job);
+    tell(
+      jobs.map(({ id, type, symbol, attempt }) => ({ id, type, symbol, attempt, state: 'running', worker: workerId })),
+      [],
+    );
   }
 
   function run(job: ClaimedJob): void {

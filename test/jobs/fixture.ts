@@ -197,15 +197,29 @@ export interface Statement {
 
 /** A database that shows every statement to `seen` before it runs it, with the connection that it will run on. */
 export function watched(db: Database, seen: (statement: Statement, on: Sql) => Promise<void>): Database {
-  const over = (on: Sql): Sql => ({
+  const over = (on: Sql, before: () => Promise<void> = async () => {}): Sql => ({
     async rows(sql, params) {
+      await before();
       await seen({ sql, params }, on);
       return on.rows(sql, params);
     },
     async run(sql, params) {
+      await before();
       await seen({ sql, params }, on);
       return on.run(sql, params);
     },
   });
-  return { ...db, ...over(db), transaction: (work) => db.transaction((tx) => work({ ...over(tx), open: true } satisfies Transaction)) };
+  const overTransaction = async <T>(tx: Transaction, work: (tx: Transaction) => Promise<T>): Promise<T> => {
+    const waiting: Statement[] = [];
+    const showWaiting = async (): Promise<void> => {
+      for (const statement of waiting.splice(0)) {
+        await seen(statement, tx);
+        await tx.run(statement.sql, statement.params);
+      }
+    };
+    const result = await work({ ...over(tx, showWaiting), open: true, later: (sql, params) => waiting.push({ sql, params }) });
+    await showWaiting();
+    return result;
+  };
+  return { ...db, ...over(db), transaction: (work) => db.transaction((tx) => overTransaction(tx, work)) };
 }

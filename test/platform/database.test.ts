@@ -105,6 +105,32 @@ describe('a transaction', () => {
     expect(await values()).toEqual([0, 0]);
   });
 
+  test('sends a statement for later in its place before the next one', async () => {
+    const seen = await db.transaction(async (tx) => {
+      tx.later('UPDATE two SET n = 7 WHERE id = ?', [1]);
+      tx.later('UPDATE two SET n = n * 6 WHERE id = ?', [1]);
+      return tx.rows('SELECT n FROM two WHERE id = ?', [1]);
+    });
+    expect(seen).toEqual([{ n: 42 }]);
+  });
+
+  test('commits what was left for later', async () => {
+    await db.transaction(async (tx) => {
+      tx.later('UPDATE two SET n = 7 WHERE id IN (?)', [[1, 2]]);
+    });
+    expect(await values()).toEqual([7, 7]);
+  });
+
+  test('is gone when a statement for later fails, and says which error it was', async () => {
+    const work = db.transaction(async (tx) => {
+      await add(tx, 1);
+      tx.later('INSERT INTO two VALUES (?)', [[2, 0]]);
+      tx.later('UPDATE two SET n = 9 WHERE id = 2');
+    });
+    await expect(work).rejects.toMatchObject({ errno: 1062 });
+    expect(await values()).toEqual([0, 0]);
+  });
+
   test('leaves a single statement beside it alone: that one is committed at once', async () => {
     await db.transaction(async (tx) => {
       await add(tx, 1);
@@ -292,7 +318,12 @@ describe('what the ledger stands on', () => {
     const generous: Database = {
       ...db,
       transaction: (work) =>
-        work({ open: true, run: db.run, rows: (sql, params) => db.rows(sql.replace('FOR UPDATE SKIP LOCKED', ''), params) }),
+        work({
+          open: true,
+          run: db.run,
+          later: () => {},
+          rows: (sql, params) => db.rows(sql.replace('FOR UPDATE SKIP LOCKED', ''), params),
+        }),
     };
     await expect(assertSuitable(generous)).rejects.toMatchObject({
       code: 'database.unsuitable',
