@@ -21,7 +21,19 @@ import {
   type State,
   scoreOf,
 } from './job.ts';
-import { type Joined, joinCompleted, joinLive, type LiveJob, letGo, lockLive, needsOf, queuesAbove } from './join.ts';
+import {
+  idsOf,
+  type Joined,
+  joinCompleted,
+  joinLive,
+  keysOf,
+  type LiveJob,
+  letGo,
+  lockChanging,
+  needsOf,
+  queuesAbove,
+  readLive,
+} from './join.ts';
 import { settlingRaces } from './key-race.ts';
 
 export interface JobRequest {
@@ -92,23 +104,35 @@ export function enqueue(ledger: Ledger, requests: readonly JobRequest[]): Promis
 }
 
 /**
- * The same inside a transaction of the caller's, for effects that must commit with the jobs. Errors: as above, and the driver's 1062 when one of the keys was lost
+ * The same inside a transaction of the caller's, for effects that must commit with the jobs. `live`: the jobs of the keys as `readLive` saw them before the caller
+ * read what he decides by; a request for one that has ended since is answered with it, since its traces were not there yet. Errors: as above, and the driver's 1062 when one of the keys was lost
  * to other enqueuers five times in a row: run the whole transaction again (`settlingRaces`).
  */
-export async function enqueueWith(tx: Transaction, ledger: Ledger, requests: readonly JobRequest[]): Promise<EnqueueAnswer[]> {
+export async function enqueueWith(
+  tx: Transaction,
+  ledger: Ledger,
+  requests: readonly JobRequest[],
+  live?: ReadonlyMap<string, LiveJob>,
+): Promise<EnqueueAnswer[]> {
   if (requests.length === 0) return [];
   const { groups, groupOf } = merge(requests);
+  let known = live;
   // Nothing is written before the insert that may be refused.
-  await settlingRaces(() => answer(tx, ledger, groups));
+  await settlingRaces(async () => {
+    const seen = new Map(known ?? (await readLive(tx, keysOf(groups))));
+    // Another try must see the job that this one lost its race to.
+    known = undefined;
+    await answer(tx, ledger, groups, seen);
+  });
   return groupOf.map((group) => group.answer as EnqueueAnswer);
 }
 
-async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[]): Promise<void> {
+async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[], live: Map<string, LiveJob>): Promise<void> {
   for (const group of groups) group.answer = undefined;
   const now = nowOf(ledger);
-  const live = await lockLive(tx, groups);
   const liveOf = ({ key }: Group): LiveJob | undefined => (key === undefined ? undefined : live.get(key));
   await joinCompleted(tx, groups, now);
+  const { newNeeds, locked } = await lockChanging(tx, ledger, groups, live, now);
   // A live job of the same key comes before a completed one: its answer is written over that.
   const joined = groups.flatMap((group): Joined[] => {
     const row = liveOf(group);
@@ -119,16 +143,17 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[])
 
   const places = await chooseQueues(tx, ledger, [...fresh.map(queuesFor), ...rising.map(queuesAbove)]);
   const accepted = withoutNeedsRefused(accept(fresh, places, now), fresh);
-  const idOfKey = new Map([...live].map(([key, { id }]) => [key, id]));
-  for (const { group, id } of accepted) if (group.key !== undefined) idOfKey.set(group.key, id);
-  const needs = [...dependencies(accepted, idOfKey), ...joined.flatMap((one) => needsOf(one, idOfKey))];
+  const idOfKey = idsOf(live);
+  const newIds = new Map(accepted.flatMap(({ group: { key }, id }) => (key === undefined ? [] : [[key, id]])));
+  for (const [key, id] of newIds) idOfKey.set(key, id);
+  const needs = [...dependencies(accepted, idOfKey), ...newNeeds, ...joined.flatMap((one) => needsOf(one, newIds))];
   await insertJobs(tx, ledger, accepted, needs, now);
   const placeOf = new Map(rising.map(({ row }, index) => [row.id, places[fresh.length + index] as Place]));
   await joinLive(tx, ledger, joined, placeOf, needs, now);
   const joinedIds = new Set(joined.map(({ row }) => row.id));
   await letGo(
     tx,
-    [...live.values()].filter(({ id }) => !joinedIds.has(id)),
+    locked.filter(({ id }) => !joinedIds.has(id)),
   );
   await insertDependencies(tx, needs, live.values());
   await subscribe(tx, groups);

@@ -6,8 +6,8 @@ import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
 import {
   bandStart,
   expiryOf,
+  isLive,
   type Ledger,
-  LIVE_STATES,
   levelOf,
   priorityOf,
   QUEUES,
@@ -49,27 +49,77 @@ interface Row {
   enqueued_at: Date;
 }
 
-/** The live job of each key that the groups name, locked so that none can end before it was joined. */
-export async function lockLive(tx: Transaction, groups: readonly Group[]): Promise<Map<string, LiveJob>> {
-  const keys = new Set<string>();
-  for (const group of groups) {
-    if (group.key !== undefined) keys.add(group.key);
-    for (const key of group.after) keys.add(key);
-  }
-  return lockLiveKeys(tx, keys);
+const COLUMNS = 'id, type, symbol, state, queue, priority, attempt, has_dependents, blocked_on, due_at, dedupe_key, enqueued_at';
+
+/** All keys that the groups name: their own, and those of what they need. */
+export function keysOf(groups: readonly Group[]): Set<string> {
+  return new Set(groups.flatMap(({ key, after }) => (key === undefined ? [...after] : [key, ...after])));
 }
 
-/** The live job of each key, locked. Whoever decides by what jobs leave behind locks first and reads then: what is live cannot end meanwhile, and what has ended is seen. */
-export async function lockLiveKeys(tx: Transaction, keys: ReadonlySet<string>): Promise<Map<string, LiveJob>> {
+/**
+ * The live job of each key as it is at this moment, not locked: who joins a job that ends a moment later has joined it a moment before its end. Whoever decides by
+ * what jobs leave behind reads this first and that afterwards: what ended in between is seen by its traces.
+ */
+export async function readLive(tx: Transaction, keys: ReadonlySet<string>): Promise<Map<string, LiveJob>> {
   if (keys.size === 0) return new Map();
-  // Two steps: locking through ux_active would take its entry before the row, the reverse of what an ending job does, and that is a deadlock.
-  const found = await tx.rows<{ id: Buffer }>('SELECT id FROM jobs FORCE INDEX (ux_active) WHERE active_key IN (?)', [[...keys].sort()]);
-  if (found.length === 0) return new Map();
-  const rows = await tx.rows<Row>(
-    'SELECT id, type, symbol, state, queue, priority, attempt, has_dependents, blocked_on, due_at, dedupe_key, enqueued_at FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state IN (?) ORDER BY id FOR UPDATE',
-    [found.map(({ id }) => id).sort(Buffer.compare), LIVE_STATES],
-  );
+  const rows = await tx.rows<Row>(`SELECT ${COLUMNS} FROM jobs FORCE INDEX (ux_active) WHERE active_key IN (?)`, [[...keys].sort()]);
   return new Map(rows.map((row) => [row.dedupe_key, liveJob(row)]));
+}
+
+/**
+ * Locks those of the live jobs that joining will change, and those that somebody new will need; all others are joined without a lock, since a login of thousands
+ * would hold up every claim and completion until its commit. Returns the live needs that the joined jobs did not have before. In `live` the locked ones stand as they are
+ * now, even if they have ended meanwhile. Found first and locked by primary key then: locking through ux_active would take its entry before the row, the reverse of
+ * what an ending job does, and that is a deadlock.
+ */
+export async function lockChanging(
+  tx: Transaction,
+  ledger: Ledger,
+  groups: readonly Group[],
+  live: Map<string, LiveJob>,
+  now: Date,
+): Promise<{ newNeeds: Need[]; locked: LiveJob[] }> {
+  const idOfKey = idsOf(live);
+  const joined = groups.flatMap((group): Joined[] => {
+    const row = group.key === undefined ? undefined : live.get(group.key);
+    return row === undefined ? [] : [{ group, row }];
+  });
+  const newNeeds = await withoutKnown(
+    tx,
+    joined.flatMap((one) => needsOf(one, idOfKey)),
+  );
+  const isNew = ({ key, answer }: Group): boolean => answer === undefined && (key === undefined || !live.has(key));
+  const newKeys = new Set(groups.flatMap((group) => (isNew(group) && group.key !== undefined ? [group.key] : [])));
+  const gaining = new Set(newNeeds.map(({ jobId }) => jobId));
+  for (const { group, row } of joined) if (waits(row) && [...group.after].some((key) => newKeys.has(key))) gaining.add(row.id);
+  const ids = new Set(newNeeds.map(({ needsId }) => needsId));
+  for (const one of joined) if (gaining.has(one.row.id) || changes(ledger, one, now)) ids.add(one.row.id);
+  for (const group of groups) if (isNew(group)) for (const need of group.after) if (idOfKey.has(need)) ids.add(idOfKey.get(need) as string);
+  if (ids.size === 0) return { newNeeds, locked: [] };
+  const rows = await tx.rows<Row>(`SELECT ${COLUMNS} FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY id FOR UPDATE`, [
+    sortedBytes(ids),
+  ]);
+  const locked = rows.map((row) => ({ key: row.dedupe_key, job: liveJob(row) }));
+  for (const { key, job } of locked) live.set(key, job);
+  const alive = new Set(idsOf(live).values());
+  return {
+    newNeeds: newNeeds.filter(({ jobId, needsId }) => alive.has(jobId) && alive.has(needsId)),
+    locked: locked.map(({ job }) => job),
+  };
+}
+
+/** Of those that are live. */
+export function idsOf(live: ReadonlyMap<string, LiveJob>): Map<string, string> {
+  return new Map([...live].flatMap(([key, { id, state }]) => (isLive(state) ? [[key, id]] : [])));
+}
+
+async function withoutKnown(tx: Transaction, needs: readonly Need[]): Promise<Need[]> {
+  if (needs.length === 0) return [];
+  const rows = await tx.rows<{ job_id: Buffer; needs_id: Buffer }>('SELECT job_id, needs_id FROM job_dependencies WHERE job_id IN (?)', [
+    sortedBytes(new Set(needs.map(({ jobId }) => jobId))),
+  ]);
+  const known = new Set(rows.map(({ job_id, needs_id }) => `${idFromBytes(job_id)} ${idFromBytes(needs_id)}`));
+  return needs.filter(({ jobId, needsId }) => !known.has(`${jobId} ${needsId}`));
 }
 
 /** Requests whose key has a dedupe window that is still open get the completed job that stands for it. */
@@ -95,15 +145,31 @@ export interface Joined {
 
 /** The queues that a joined job could rise to, the one it is asked for first; none when it is asked for in its own or a lower one. */
 export function queuesAbove({ group, row }: Joined): Queue[] {
-  if (row.state === 'running' || group.priority >= row.priority) return [];
+  if (!waits(row) || group.priority >= row.priority) return [];
   const target = QUEUES.indexOf(queueOfLevel(levelOf(group.priority)));
   const above = QUEUES.slice(target, QUEUES.indexOf(row.queue));
   return group.best.whenFull === 'refuse' ? above.slice(0, 1) : above;
 }
 
-/** What a joined job needs that it may not have needed before. A running one is past its needs. */
+/** Running and ended jobs are only subscribed to. */
+function waits({ state }: LiveJob): boolean {
+  return isLive(state) && state !== 'running';
+}
+
+/** Whether joining changes the job, so that it must be locked. New needs are not looked at. */
+function changes(ledger: Ledger, { group, row }: Joined, now: Date): boolean {
+  if (!waits(row)) return false;
+  return (
+    group.priority < row.priority ||
+    row.state === 'scheduled' ||
+    (row.state === 'blocked' && row.blockedOn === 'slot') ||
+    isHalfOver(row, expiryOf(ledger, row.queue, now), now)
+  );
+}
+
+/** What the joined job needs by this request. */
 export function needsOf({ group, row }: Joined, idOfKey: ReadonlyMap<string, string>): Need[] {
-  if (row.state === 'running') return [];
+  if (!waits(row)) return [];
   return [...group.after].flatMap((key) => {
     const needsId = idOfKey.get(key);
     return needsId === undefined || needsId === row.id ? [] : [{ jobId: row.id, needsId }];
@@ -136,7 +202,7 @@ export async function joinLive(
     if (row.blockedOn === 'slot' && next.blockedOn !== 'slot') (row.state === 'blocked' ? leftSlotQueue : leavesSlot).push(row.id);
     if ((['priority', 'queue', 'state', 'blockedOn', 'dueAt'] as const).some((field) => next[field] !== row[field])) changed.push(next);
     const asked = queueOfLevel(levelOf(group.priority));
-    answerJoined(group, next, next.state !== 'running' && QUEUES.indexOf(next.queue) > QUEUES.indexOf(asked));
+    answerJoined(group, next, waits(next) && QUEUES.indexOf(next.queue) > QUEUES.indexOf(asked));
     one.row = next;
   }
   await updateEach(
@@ -153,8 +219,8 @@ export async function joinLive(
 }
 
 /** The job as it is after it was joined. */
-function moved(ledger: Ledger, { group, row }: Joined, place: Place | undefined, waits: boolean, now: Date): LiveJob {
-  if (row.state === 'running') return row;
+function moved(ledger: Ledger, { group, row }: Joined, place: Place | undefined, hasNeeds: boolean, now: Date): LiveJob {
+  if (!waits(row)) return row;
   const next = { ...row };
   if (group.priority < row.priority) {
     const asked = queueOfLevel(levelOf(group.priority));
@@ -166,7 +232,7 @@ function moved(ledger: Ledger, { group, row }: Joined, place: Place | undefined,
     if (row.attempt === 0 && group.startAt !== undefined && group.startAt < row.dueAt) next.dueAt = group.startAt;
     return next;
   }
-  if (waits) {
+  if (hasNeeds) {
     next.state = 'blocked';
     next.blockedOn = 'dependency';
   } else if (row.state === 'scheduled' || (row.state === 'blocked' && row.blockedOn === 'slot')) {
@@ -174,9 +240,12 @@ function moved(ledger: Ledger, { group, row }: Joined, place: Place | undefined,
     next.blockedOn = null;
   }
   const expiry = expiryOf(ledger, next.queue, now);
-  const isHalfOver = (row.dueAt.getTime() - now.getTime()) * 2 < expiry.getTime() - now.getTime();
-  if (row.state === 'scheduled' || next.queue !== row.queue || isHalfOver) next.dueAt = expiry;
+  if (row.state === 'scheduled' || next.queue !== row.queue || isHalfOver(row, expiry, now)) next.dueAt = expiry;
   return next;
+}
+
+function isHalfOver({ dueAt }: LiveJob, expiry: Date, now: Date): boolean {
+  return (dueAt.getTime() - now.getTime()) * 2 < expiry.getTime() - now.getTime();
 }
 
 /** A job that waits for its first start begins when the earliest request wants it; one that rests between two attempts goes on resting. */
@@ -185,8 +254,8 @@ function startsNow({ group: { startAt }, row }: Joined, now: Date): boolean {
 }
 
 /** For jobs that were locked as needs only: who holds a job that waits for a slot must move it, since a slot that became free meanwhile was not given to it. */
-export async function letGo(tx: Transaction, live: Iterable<LiveJob>): Promise<void> {
-  const ids = sortedBytes([...live].flatMap(({ id, state, blockedOn }) => (state === 'blocked' && blockedOn === 'slot' ? [id] : [])));
+export async function letGo(tx: Transaction, locked: readonly LiveJob[]): Promise<void> {
+  const ids = sortedBytes(locked.flatMap(({ id, state, blockedOn }) => (state === 'blocked' && blockedOn === 'slot' ? [id] : [])));
   if (ids.length === 0) return;
   tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [ids]);
   await stopWaiting(tx, ids);

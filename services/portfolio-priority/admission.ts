@@ -5,7 +5,7 @@
 import type { Announcer } from '../jobs/announce.ts';
 import { type EnqueueAnswer, enqueueWith } from '../jobs/enqueue.ts';
 import type { Ledger } from '../jobs/job.ts';
-import { lockLiveKeys } from '../jobs/join.ts';
+import { readLive } from '../jobs/join.ts';
 import { settlingRaces } from '../jobs/key-race.ts';
 import { analysisKey, fetchKey } from '../jobs/requests.ts';
 import { readSymbols } from '../market/store.ts';
@@ -104,14 +104,14 @@ export function createAdmission(options: {
     const holdings = await readHoldings(tx, users);
     const symbols = [...new Set([...holdings.values()].flat().map(({ symbol }) => symbol))];
     // Before the states are read: a fetch that ended between the two would be asked for again.
-    await lockLiveKeys(tx, new Set(symbols.flatMap((symbol) => [fetchKey(symbol), analysisKey(symbol)])));
+    const live = await readLive(tx, new Set(symbols.flatMap((symbol) => [fetchKey(symbol), analysisKey(symbol)])));
     const states = await readSymbols(tx, symbols);
     const viewers = users.map((user) => {
       const { logins: count, lastMs } = activities.get(user)!;
       return { user, logins: decay(count, lastMs, now.epochMilliseconds, halfLifeDays), holdings: holdings.get(user) ?? [] };
     });
     const decisions = decide(viewers, states, now, rules);
-    const enqueued = await enqueueWith(tx, ledger, decisions.requests);
+    const enqueued = await enqueueWith(tx, ledger, decisions.requests, live);
     const outcomes = outcomesOf(decisions, enqueued);
     await keepOutcomes(tx, logins, outcomes, new Date(now.epochMilliseconds));
     return { outcomes, enqueued };

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Enqueued, enqueue, enqueueWith, type JobRequest } from '../../services/jobs/enqueue.ts';
 import { complete, fail, handBack } from '../../services/jobs/finish.ts';
 import { priorityOf } from '../../services/jobs/job.ts';
+import { readLive } from '../../services/jobs/join.ts';
 import { promote } from '../../services/jobs/passage.ts';
 import { readJob } from '../../services/jobs/read.ts';
 import { ledgerFixture, request, stoppingAtCommit, transient } from './fixture.ts';
@@ -228,16 +229,47 @@ describe('races', () => {
     expect(await on.count('job_subscribers')).toBe(20);
   });
 
-  test('a request that meets a job which is just being completed becomes a new job', async () => {
+  test('a request that meets a job which is just being completed has joined it a moment before', async () => {
     const job = await on.running(fetchOf('AAPL'));
     const stopping = stoppingAtCommit(on.db);
     const completing = complete(on.ledger({ db: stopping.db }), 'worker-1', [{ job }]);
     await stopping.arrived;
-    const asking = on.ask(fetchOf('AAPL'));
-    await on.untilWaiting();
+    expect(await on.ask(fetchOf('AAPL', { user: 'ada' }))).toMatchObject([{ outcome: 'joined', id: job.id, state: 'running' }]);
     stopping.open();
     await completing;
-    expect(await asking).toMatchObject([{ outcome: 'queued' }]);
+    expect(await readJob(on.db, job.id)).toMatchObject({ state: 'completed', subscribers: ['ada'] });
+  });
+
+  test('whoever joins a job without changing it holds up neither its claim nor its completion', async () => {
+    await on.add(fetchOf('AAPL'));
+    await on.db.transaction(async (tx) => {
+      await enqueueWith(tx, on.ledger(), [request(fetchOf('AAPL', { user: 'ada' }))]);
+      const [job] = await on.take();
+      await on.done(job!);
+    });
+    expect(await on.count('job_subscribers')).toBe(1);
+  });
+
+  test('a job that ended after it was seen live is what the request is answered with, however urgent', async () => {
+    const job = await on.running(fetchOf('AAPL'));
+    const answers = await on.db.transaction(async (tx) => {
+      const live = await readLive(tx, new Set(['fetch:AAPL']));
+      await on.done(job);
+      return enqueueWith(tx, on.ledger(), [request(fetchOf('AAPL', { level: 1, score: 1 }))], live);
+    });
+    expect(answers).toMatchObject([{ outcome: 'joined', id: job.id }]);
+    expect(await on.count('jobs')).toBe(1);
+  });
+
+  test('a waiting job that ended before it could be raised stays as it ended', async () => {
+    const [id] = await on.add(fetchOf('AAPL', { level: 5 }));
+    const answers = await on.db.transaction(async (tx) => {
+      const live = await readLive(tx, new Set(['fetch:AAPL']));
+      await on.done((await on.take())[0]!);
+      return enqueueWith(tx, on.ledger(), [request(fetchOf('AAPL', { level: 1 }))], live);
+    });
+    expect(answers).toMatchObject([{ outcome: 'joined', id, state: 'completed' }]);
+    expect(await readJob(on.db, id!)).toMatchObject({ state: 'completed', priority: 5 });
   });
 });
 
