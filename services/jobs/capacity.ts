@@ -11,11 +11,15 @@ const UNSEEN = 8;
 /** More jobs than any number of enqueuers add in a millisecond: what a count may miss grows with its age. */
 const FASTEST_PER_MS = 50;
 const OLDEST_COUNT_MS = 1_000;
+/** A count may be so many times as old as it took: counting a million waiting jobs takes longer than enqueueing a thousand. */
+const AGE_OF_COST = 50;
 
 interface Count {
   waiting: number;
   /** `performance.now()`. */
   at: number;
+  /** Milliseconds that counting took. */
+  cost: number;
 }
 /** What this process knows of each ledger's queues: the last count plus what it has added since. */
 const counts = new WeakMap<object, Map<Queue, Count>>();
@@ -50,24 +54,27 @@ async function countFor(tx: Transaction, ledger: Ledger, queue: Queue, adding: n
   const { maxJobs } = ledger.queues[queue];
   const isFar = (waiting: number): boolean => maxJobs >= ALWAYS_EXACT_BELOW && waiting + UNSEEN * adding < maxJobs * NEAR;
   let count = known.get(queue);
-  const isFresh = count !== undefined && performance.now() - count.at < Math.min(OLDEST_COUNT_MS, (maxJobs * NEAR) / FASTEST_PER_MS);
-  if (count === undefined || !isFresh)
-    count = { waiting: maxJobs >= ALWAYS_EXACT_BELOW ? await countWaiting(tx, queue, maxJobs) : maxJobs, at: performance.now() };
+  // Never so old that others could have filled the other half of the queue unseen.
+  const oldest = Math.min(Math.max(OLDEST_COUNT_MS, (count?.cost ?? 0) * AGE_OF_COST), (maxJobs * NEAR) / FASTEST_PER_MS);
+  if (count === undefined || performance.now() - count.at >= oldest)
+    count = maxJobs >= ALWAYS_EXACT_BELOW ? await countWaiting(tx, queue, maxJobs) : { waiting: maxJobs, at: performance.now(), cost: 0 };
   if (!isFar(count.waiting)) {
     await tx.rows('SELECT queue FROM queues WHERE queue = ? FOR UPDATE', [queue]);
-    count = { waiting: await countWaiting(tx, queue, maxJobs), at: performance.now() };
+    count = await countWaiting(tx, queue, maxJobs);
   }
   known.set(queue, count);
   return count;
 }
 
 /** Walks ix_claim's prefix (queue, state) for each waiting state, at most `limit` entries together. */
-async function countWaiting(tx: Transaction, queue: Queue, limit: number): Promise<number> {
+async function countWaiting(tx: Transaction, queue: Queue, limit: number): Promise<Count> {
+  const started = performance.now();
   const [row] = await tx.rows<{ waiting: number }>(
     "SELECT COUNT(*) AS waiting FROM (SELECT 1 FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state IN ('scheduled', 'blocked', 'ready') LIMIT ?) w",
     [queue, limit],
   );
-  return row?.waiting ?? 0;
+  const at = performance.now();
+  return { waiting: row?.waiting ?? 0, at, cost: at - started };
 }
 
 function refusal(ledger: Ledger, queues: readonly Queue[]): string {

@@ -140,7 +140,11 @@ function exchangeCalendar(rules: ExchangeRules): ExchangeCalendar {
   const calendar: ExchangeCalendar = {
     timeZone: rules.timeZone,
     session,
-    isTradingDay: (date) => session(date) !== undefined,
+    // Without making the session, whose instants cost more than all else.
+    isTradingDay(date) {
+      const year = Number(date.slice(0, 4));
+      return isKnownYear(year) && yearOf(year).sessions.has(date);
+    },
     following,
     previous,
     tradingDays(from, to) {

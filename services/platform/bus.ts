@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BrokerAddress, endConnection, openConnection } from './bus/connection.ts';
-import { createListener, type ListenerReport, type Subscribe } from './bus/listener.ts';
+import { createListener, type Hear, type ListenerReport, type Subscribe } from './bus/listener.ts';
 import { createPublisher, type PublishLimits } from './bus/publisher.ts';
 import { sharedWorks } from './bus/shared.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -64,6 +64,8 @@ export interface Bus {
   publish<K extends TopicKind>(kind: K, message: Draft<K>): Promise<void>;
   /** Calls the handler with every message of that kind; stands over reconnections until closed. A message may come more than once. */
   subscribe: Subscribe;
+  /** Calls back with every message of that kind, unread; stands over reconnections until closed. */
+  hear: Hear;
   /** Changes what the presence says; published at once, but not more than once a second. */
   updatePresence(load: Load): void;
   report(): BusReport;
@@ -220,6 +222,7 @@ export function connectBus(options: BusOptions): Bus {
     },
     publish,
     subscribe: listener.subscribe,
+    hear: listener.hear,
     updatePresence(load) {
       if (presence?.update(load)) announce();
     },

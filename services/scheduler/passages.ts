@@ -16,7 +16,7 @@ export interface Passing {
 }
 
 /** The ledger leaves no slot behind: this is for rows changed by hand and a lowered limit. */
-const HEAL_SECONDS = 30;
+const HEAL_SECONDS = 5;
 /** Looks within one ageing interval: a job rises at most a fifth of it late. */
 const LOOKS_PER_AGEING = 5;
 

@@ -48,7 +48,7 @@ export async function startWorkerService(context: ServiceContext, chooseSources 
     },
   });
   // A bell only says "look": which worker gets the job is the claim's business.
-  const bells = bus.subscribe('job', { concurrency: 1 }, () => worker.wake());
+  const bells = bus.hear('job', () => worker.wake());
   const stopListening = bus.onState((state) => {
     if (state === 'online') worker.wake();
   });

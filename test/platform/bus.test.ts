@@ -65,6 +65,20 @@ describe.each(brokers)('on $name', ({ name, installed, start, window }) => {
     await waitFor(() => expect(heard).toEqual(['j2', 'j2']));
   });
 
+  test('who only hears is called for every message, also for one that cannot be read', async () => {
+    const bus = openBus(broker.port);
+    let heard = 0;
+    const ear = bus.hear('job', () => heard++);
+    await bus.online();
+    await bus.publish('job', job('j1'));
+    const stranger = await join(broker.port, 'service');
+    await stranger.client.publishAsync('stock/fetch/AAPL', 'no JSON', { qos: 1 });
+    await waitFor(() => expect(heard).toBe(2));
+    await ear.close();
+    await bus.publish('job', job('j2'));
+    expect(heard).toBe(2);
+  });
+
   test('a closed subscription hears nothing more, the others go on', async () => {
     const bus = openBus(broker.port);
     const [first, second]: string[][] = [[], []];

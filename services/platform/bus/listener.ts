@@ -4,7 +4,7 @@ import { messageOf, TransientError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { filterFor, TOPICS, type TopicKind } from '../topics.ts';
 import type { Admission } from './admission.ts';
-import { type Arrival, createReceiver, type Handler, type ReceiverCounters, type SubscribeOptions } from './receiver.ts';
+import { type Arrival, createEar, createReceiver, type Handler, type ReceiverCounters, type SubscribeOptions } from './receiver.ts';
 import { sharedFilter } from './shared.ts';
 
 const SUBACK_TIMEOUT_MS = 5000;
@@ -40,8 +40,12 @@ export interface ListenerReport {
   waiting: number;
 }
 
+/** Calls back whenever a message of that kind comes, without reading it: for whoever looks elsewhere then. */
+export type Hear = (kind: TopicKind, onMessage: () => void) => Subscription;
+
 export interface Listener {
   subscribe: Subscribe;
+  hear: Hear;
   /** Makes every subscription on a new connection; those that fail are tried on. Resolves when each was tried once: true if the connection is still the same. */
   connected(): Promise<boolean>;
   disconnected(): void;
@@ -155,37 +159,49 @@ export function createListener(
     await Promise.race([answered, ended]);
   }
 
+  function add(wanted: Pick<Entry, 'filter' | 'qos' | 'group' | 'handled' | 'receiver'>): Subscription {
+    const ready = Promise.withResolvers<void>();
+    const entry: Entry = {
+      ...wanted,
+      levels: wanted.filter.split('/'),
+      granted: undefined,
+      closed: false,
+      announceReady: ready.resolve,
+    };
+    entries.push(entry);
+    if (entry.handled && turnedAway && connection !== undefined) askAgain();
+    else if (connection !== undefined) void establish(entry, connection);
+    return {
+      ready: ready.promise,
+      async close() {
+        if (entry.closed) return;
+        entry.closed = true;
+        entries.splice(entries.indexOf(entry), 1);
+        entry.receiver.discardWaiting();
+        const stillWanted = entries.some(({ granted }) => granted === entry.granted);
+        if (entry.granted !== undefined && connection !== undefined && !stillWanted)
+          await unsubscribe(entry.granted, connection.lost.signal);
+      },
+    };
+  }
+
   return {
-    subscribe(kind, subscribeOptions, handler) {
-      const filter = filterFor(kind, subscribeOptions.params, prefix);
-      const ready = Promise.withResolvers<void>();
-      const entry: Entry = {
-        filter,
-        levels: filter.split('/'),
+    subscribe: (kind, subscribeOptions, handler) =>
+      add({
+        filter: filterFor(kind, subscribeOptions.params, prefix),
         qos: TOPICS[kind].qos,
         group: subscribeOptions.shared,
         handled: subscribeOptions.acknowledge === 'handled',
         receiver: createReceiver(kind, subscribeOptions, handler, { log, prefix, counters, closing: closing.signal }),
-        granted: undefined,
-        closed: false,
-        announceReady: ready.resolve,
-      };
-      entries.push(entry);
-      if (entry.handled && turnedAway && connection !== undefined) askAgain();
-      else if (connection !== undefined) void establish(entry, connection);
-      return {
-        ready: ready.promise,
-        async close() {
-          if (entry.closed) return;
-          entry.closed = true;
-          entries.splice(entries.indexOf(entry), 1);
-          entry.receiver.discardWaiting();
-          const stillWanted = entries.some(({ granted }) => granted === entry.granted);
-          if (entry.granted !== undefined && connection !== undefined && !stillWanted)
-            await unsubscribe(entry.granted, connection.lost.signal);
-        },
-      };
-    },
+      }),
+    hear: (kind, onMessage) =>
+      add({
+        filter: filterFor(kind, undefined, prefix),
+        qos: TOPICS[kind].qos,
+        group: undefined,
+        handled: false,
+        receiver: createEar(onMessage, counters),
+      }),
     async connected() {
       const here = { lost: new AbortController() };
       connection = here;

@@ -125,3 +125,18 @@ export function createReceiver<K extends TopicKind>(
 
   return admission;
 }
+
+/** Hears that messages come, and reads none of them: reading the bells of a burst took a worker a tenth of its time. */
+export function createEar(onMessage: () => void, counters: Pick<ReceiverCounters, 'handled'>): Admission<Arrival> {
+  return {
+    admit({ done }) {
+      counters.handled++;
+      onMessage();
+      done();
+      return true;
+    },
+    size: 0,
+    idle: async () => {},
+    discardWaiting: () => {},
+  };
+}
