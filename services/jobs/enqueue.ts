@@ -273,7 +273,7 @@ async function insertJobs(
   const needed = new Set(needs.map(({ needsId }) => needsId));
   // In the order of the keys, so two enqueuers of the same keys wait for each other instead of crosswise.
   const ordered = accepted.toSorted((a, b) => compareKeys(a.group.key ?? '', b.group.key ?? ''));
-  await tx.run(
+  const insert: [sql: string, params: unknown[]] = [
     'INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, symbol, user_id, blocked_on, has_dependents, dedupe_key, enqueued_at) VALUES ?',
     [
       ordered.map(({ group, id, queue, priority, demoted }) => {
@@ -313,7 +313,10 @@ async function insertJobs(
         ];
       }),
     ],
-  );
+  ];
+  // Only a key can be lost to another enqueuer, and whoever runs the insert again then must wait for it.
+  if (accepted.some(({ group }) => group.key !== undefined)) await tx.run(...insert);
+  else tx.later(...insert);
   tx.later('INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ?', [
     accepted.map(({ group: { best }, id }) => [idToBytes(id), JSON.stringify(best.payload), JSON.stringify(best.why), best.triggeredBy]),
   ]);
