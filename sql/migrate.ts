@@ -44,7 +44,7 @@ export async function migrations(): Promise<Migration[]> {
 export function migrateUp(options: DatabaseOptions): Promise<string[]> {
   return exclusively(options, async (connection, applied) => {
     const known = await migrations();
-    refuseNewer(applied, known);
+    refuseUnfit(applied, known);
     const names: string[] = [];
     for (const migration of known.filter(({ version }) => !applied.has(version))) {
       await connection.query(migration.up);
@@ -63,7 +63,7 @@ export function migrateUp(options: DatabaseOptions): Promise<string[]> {
 export function migrateDown(options: DatabaseOptions, steps: number): Promise<string[]> {
   return exclusively(options, async (connection, applied) => {
     const known = await migrations();
-    refuseNewer(applied, known);
+    refuseUnfit(applied, known);
     const names: string[] = [];
     for (const migration of known
       .filter(({ version }) => applied.has(version))
@@ -80,21 +80,19 @@ export function migrateDown(options: DatabaseOptions, steps: number): Promise<st
 /** Each migration of this build and when it was applied. */
 export function migrationStatus(options: DatabaseOptions): Promise<MigrationStatus[]> {
   return exclusively(options, async (_, applied) =>
-    (await migrations()).map(({ version, name }) => ({ version, name, appliedAt: applied.get(version) ?? null })),
+    (await migrations()).map(({ version, name }) => ({ version, name, appliedAt: applied.get(version)?.at ?? null })),
   );
 }
 
 /** Refuses to run on a schema that this build does not fit. Errors: `ConfigError('schema.older' | 'schema.newer')` with the way out. */
 export async function assertSchemaCurrent(db: Sql): Promise<void> {
   const known = await migrations();
-  const applied = await db
-    .rows<{ version: number; applied_at: Date }>('SELECT version, applied_at FROM schema_migrations')
-    .catch((error: { code?: string }) => {
-      if (error.code === 'ER_NO_SUCH_TABLE') return [];
-      throw error;
-    });
-  const versions = new Map(applied.map((row) => [row.version, row.applied_at]));
-  refuseNewer(versions, known);
+  const applied = await db.rows<Row>('SELECT version, checksum, applied_at FROM schema_migrations').catch((error: { code?: string }) => {
+    if (error.code === 'ER_NO_SUCH_TABLE') return [];
+    throw error;
+  });
+  const versions = appliedOf(applied);
+  refuseUnfit(versions, known);
   const missing = known.filter(({ version }) => !versions.has(version));
   if (missing.length > 0)
     throw new ConfigError(
@@ -103,7 +101,19 @@ export async function assertSchemaCurrent(db: Sql): Promise<void> {
     );
 }
 
-function refuseNewer(applied: ReadonlyMap<number, Date>, known: readonly Migration[]): void {
+interface Row {
+  version: number;
+  checksum: string;
+  applied_at: Date;
+}
+
+type Applied = ReadonlyMap<number, { at: Date; checksum: string }>;
+
+function appliedOf(rows: readonly Row[]): Applied {
+  return new Map(rows.map(({ version, checksum, applied_at: at }) => [version, { at, checksum }]));
+}
+
+function refuseUnfit(applied: Applied, known: readonly Migration[]): void {
   const newest = Math.max(...known.map(({ version }) => version));
   const newer = [...applied.keys()].filter((version) => version > newest);
   if (newer.length > 0)
@@ -111,13 +121,16 @@ function refuseNewer(applied: ReadonlyMap<number, Date>, known: readonly Migrati
       'schema.newer',
       `the database is at migration ${Math.max(...newer)}, this build knows up to ${newest}; update stockmesh, or take the newer ones back with the build that made them`,
     );
+  const changed = known.find(({ version, checksum }) => (applied.get(version)?.checksum ?? checksum) !== checksum);
+  if (changed !== undefined)
+    throw new ConfigError(
+      'schema.changed',
+      `migration ${changed.version} (${changed.name}) was applied with another text than this build has: use the build that applied it, or start with a new data folder`,
+    );
 }
 
 /** One connection with several statements a query, for migration files only; a named lock keeps two from migrating at once. */
-async function exclusively<T>(
-  options: DatabaseOptions,
-  work: (connection: mysql.Connection, applied: Map<number, Date>) => Promise<T>,
-): Promise<T> {
+async function exclusively<T>(options: DatabaseOptions, work: (connection: mysql.Connection, applied: Applied) => Promise<T>): Promise<T> {
   const connection = await mysql.createConnection({ ...connectionOptions(options), multipleStatements: true });
   try {
     await connection.query("SET SESSION time_zone = '+00:00'");
@@ -131,8 +144,8 @@ async function exclusively<T>(
     await connection.query(
       'CREATE TABLE IF NOT EXISTS schema_migrations (version INT NOT NULL PRIMARY KEY, name VARCHAR(64) NOT NULL, checksum CHAR(16) NOT NULL, applied_at DATETIME(3) NOT NULL)',
     );
-    const [rows] = await connection.query<mysql.RowDataPacket[]>('SELECT version, applied_at FROM schema_migrations ORDER BY version');
-    return await work(connection, new Map(rows.map((row) => [row.version as number, row.applied_at as Date])));
+    const [rows] = await connection.query<(Row & mysql.RowDataPacket)[]>('SELECT version, checksum, applied_at FROM schema_migrations');
+    return await work(connection, appliedOf(rows));
   } finally {
     await connection.end();
   }

@@ -223,4 +223,14 @@ describe('a schema that does not fit', () => {
       message: expect.stringContaining('migration 999'),
     });
   });
+
+  test.each(wants)('because a migration has changed since it was applied, is refused by %s', async (_, run) => {
+    await migrateUp(database.migrate);
+    await db.run("UPDATE schema_migrations SET checksum = 'another' WHERE version = 2");
+    await expect(run()).rejects.toMatchObject({
+      name: 'ConfigError',
+      code: 'schema.changed',
+      message: expect.stringContaining('migration 2'),
+    });
+  });
 });
