@@ -3,7 +3,7 @@
  * with the limit named. Requests for the same live work (`dedupeKey`) become one job: its priority is the most urgent one asked for, and everybody who asked is
  * its subscriber.
  */
-import { escape } from 'mysql2';
+import { escape as quoted } from 'mysql2';
 import type { Transaction } from '../platform/database.ts';
 import { chooseQueues, type Place } from './capacity.ts';
 import { idToBytes, newJobId, sortedBytes } from './id.ts';
@@ -356,7 +356,7 @@ function subscribe(tx: Transaction, groups: readonly Group[]): void {
     const key = `(x'${id.replaceAll('-', '')}',`;
     return [...users]
       .sort()
-      .map((user) => `${key}${escape(user)})`)
+      .map((user) => `${key}${quoted(user)})`)
       .join();
   });
   tx.later(`INSERT IGNORE INTO job_subscribers (job_id, user_id) VALUES ${rows.join()}`);
