@@ -150,7 +150,7 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
   const needs = [...dependencies(accepted, idOfKey), ...newNeeds, ...joined.flatMap((one) => needsOf(one, newIds))];
   await insertJobs(tx, ledger, accepted, needs, now);
   const placeOf = new Map(rising.map(({ row }, index) => [row.id, places[fresh.length + index] as Place]));
-  await joinLive(tx, ledger, joined, placeOf, needs, now);
+  await joinLive(tx, ledger, joined, { places: placeOf, needs, locked: new Set(locked.map(({ id }) => id)) }, now);
   const joinedIds = new Set(joined.map(({ row }) => row.id));
   await letGo(
     tx,

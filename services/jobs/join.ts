@@ -18,7 +18,7 @@ import {
 } from './job.ts';
 import { withLiveNeeds } from './settle.ts';
 import { passSlotsOn, stopWaiting } from './slots.ts';
-import { updateEach } from './update-each.ts';
+import { ROWS_A_STATEMENT, updateEach } from './update-each.ts';
 
 export interface LiveJob {
   id: string;
@@ -156,11 +156,12 @@ function waits({ state }: LiveJob): boolean {
   return isLive(state) && state !== 'running';
 }
 
-/** Whether joining changes the job, so that it must be locked. New needs are not looked at. */
-function changes(ledger: Ledger, { group, row }: Joined, now: Date): boolean {
+/** Whether joining changes more of the job than its priority, so that it must be locked. New needs are not looked at. */
+function changes(ledger: Ledger, one: Joined, now: Date): boolean {
+  const { row } = one;
   if (!waits(row)) return false;
   return (
-    group.priority < row.priority ||
+    queuesAbove(one).length > 0 ||
     row.state === 'scheduled' ||
     (row.state === 'blocked' && row.blockedOn === 'slot') ||
     isHalfOver(row, expiryOf(ledger, row.queue, now), now)
@@ -185,13 +186,13 @@ export async function joinLive(
   tx: Transaction,
   ledger: Ledger,
   joined: readonly Joined[],
-  places: ReadonlyMap<string, Place>,
-  needs: readonly Need[],
+  { places, needs, locked }: { places: ReadonlyMap<string, Place>; needs: readonly Need[]; locked: ReadonlySet<string> },
   now: Date,
 ): Promise<void> {
   const early = joined.filter((one) => startsNow(one, now)).map(({ row }) => row.id);
   const waiting = new Set([...needs.map(({ jobId }) => jobId), ...(await withLiveNeeds(tx, early, 'locked'))]);
   const changed: LiveJob[] = [];
+  const rising: LiveJob[] = [];
   const raised: Joined[] = [];
   const leftSlotQueue: string[] = [];
   const leavesSlot: string[] = [];
@@ -200,7 +201,8 @@ export async function joinLive(
     const next = moved(ledger, one, places.get(row.id), waiting.has(row.id), now);
     if (next.priority < row.priority) raised.push(one);
     if (row.blockedOn === 'slot' && next.blockedOn !== 'slot') (row.state === 'blocked' ? leftSlotQueue : leavesSlot).push(row.id);
-    if ((['priority', 'queue', 'state', 'blockedOn', 'dueAt'] as const).some((field) => next[field] !== row[field])) changed.push(next);
+    if ((['priority', 'queue', 'state', 'blockedOn', 'dueAt'] as const).some((field) => next[field] !== row[field]))
+      (locked.has(row.id) ? changed : rising).push(next);
     const asked = queueOfLevel(levelOf(group.priority));
     answerJoined(group, next, waits(next) && QUEUES.indexOf(next.queue) > QUEUES.indexOf(asked));
     one.row = next;
@@ -213,7 +215,8 @@ export async function joinLive(
       values: [priority, queue, state, blockedOn, dueAt],
     })),
   );
-  await writeWhy(tx, raised);
+  raise(tx, rising);
+  writeWhy(tx, raised);
   await stopWaiting(tx, sortedBytes(leftSlotQueue));
   await passSlotsOn(tx, ledger, leavesSlot, { claimed: false });
 }
@@ -261,11 +264,23 @@ export async function letGo(tx: Transaction, locked: readonly LiveJob[]): Promis
   await stopWaiting(tx, ids);
 }
 
-/** The reason goes with the priority. */
-async function writeWhy(tx: Transaction, raised: readonly Joined[]): Promise<void> {
+/** Makes jobs that were not locked more urgent, if they still wait: their rows are locked for the moment of the commit and not for the whole of a burst of logins. */
+function raise(tx: Transaction, rising: readonly LiveJob[]): void {
+  const ordered = rising.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  for (let start = 0; start < ordered.length; start += ROWS_A_STATEMENT) {
+    const some = ordered.slice(start, start + ROWS_A_STATEMENT).map(({ id, priority }) => [idToBytes(id), priority]);
+    tx.last(
+      `UPDATE jobs FORCE INDEX (PRIMARY) SET priority = LEAST(priority, CASE id ${some.map(() => 'WHEN ? THEN ?').join(' ')} END) WHERE id IN (?) AND state IN ('ready', 'blocked')`,
+      [...some.flat(), some.map(([id]) => id)],
+    );
+  }
+}
+
+/** The reason goes with the priority. A claim reads it with the job, and so must not find it locked for long either. */
+function writeWhy(tx: Transaction, raised: readonly Joined[]): void {
   if (raised.length === 0) return;
   const ordered = raised.toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1));
-  tx.later(
+  tx.last(
     'INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ? ON DUPLICATE KEY UPDATE why = VALUES(why), triggered_by = VALUES(triggered_by)',
     [
       ordered.map(({ row, group: { best } }) => [

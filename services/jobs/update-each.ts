@@ -1,7 +1,7 @@
 import type { Transaction } from '../platform/database.ts';
 
 /** A CASE is searched from its beginning for every row, so the cost of a statement grows with the square of its rows. */
-const ROWS_A_STATEMENT = 100;
+export const ROWS_A_STATEMENT = 100;
 
 /** Gives each of the jobs, which the transaction has locked, values of its own in the `columns`, found by primary key. */
 export async function updateEach(

@@ -320,10 +320,17 @@ async function readNewest<Row extends PriceRow & { symbol: string }, B extends P
 ): Promise<Map<string, B[]>> {
   const bars = new Map<string, B[]>(symbols.map((symbol) => [symbol, []]));
   if (symbols.length === 0) return bars;
-  // A range on the primary key for each symbol. No ORDER BY: the server would copy all rows into a temporary table to sort what comes in order anyway.
-  const rows = await sql.rows<Row>(
-    `SELECT STRAIGHT_JOIN ${columns} FROM symbols s JOIN bars b ON b.symbol = s.symbol AND b.date >= s.newest_bar - INTERVAL ? DAY WHERE s.symbol IN (?)`,
+  const known = await sql.rows<{ symbol: string; first: string }>(
+    'SELECT symbol, newest_bar - INTERVAL ? DAY AS first FROM symbols WHERE symbol IN (?) AND newest_bar IS NOT NULL',
     [days, symbols],
+  );
+  if (known.length === 0) return bars;
+  // A range on the primary key for each symbol; joined to `symbols` instead, the server would read all bars that it has. Mostly the newest bar is of the same day. No
+  // ORDER BY: the server would copy all rows into a temporary table to sort what comes in order anyway.
+  const ranges = [...Map.groupBy(known, ({ first }) => first)];
+  const rows = await sql.rows<Row>(
+    `SELECT ${columns} FROM bars b FORCE INDEX (PRIMARY) WHERE ${ranges.map(() => '(b.symbol IN (?) AND b.date >= ?)').join(' OR ')}`,
+    ranges.flatMap(([first, some]) => [some.map(({ symbol }) => symbol), first]),
   );
   for (const row of rows) bars.get(row.symbol)?.push(parse(row));
   for (const one of bars.values()) one.sort((a, b) => (a.date < b.date ? -1 : 1));

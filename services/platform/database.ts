@@ -14,6 +14,8 @@ export interface Transaction extends Sql {
   readonly open: true;
   /** A statement whose result nobody waits for: it goes, in its place, with the next one or with the COMMIT in one round trip, and its error is that one's. */
   later(sql: string, params?: readonly unknown[]): void;
+  /** The same, but the last of all before the COMMIT: for what must lock rows that others want as briefly as can be. */
+  last(sql: string, params?: readonly unknown[]): void;
 }
 
 export interface Database extends Sql {
@@ -162,6 +164,7 @@ async function runOnce<T>(pool: mysql.Pool, work: (tx: Transaction) => Promise<T
 
 function transactionOn(connection: mysql.PoolConnection): { tx: Transaction; commit: () => Promise<void> } {
   let waiting: string[] = [];
+  const last: string[] = [];
   const send = async (sql: string, params?: readonly unknown[]): Promise<unknown> => {
     if (waiting.length === 0) return (await connection.query(sql, params as unknown[]).catch(rethrow))[0];
     const together = [...waiting, connection.format(sql, params as unknown[])];
@@ -177,8 +180,12 @@ function transactionOn(connection: mysql.PoolConnection): { tx: Transaction; com
       later(sql, params) {
         waiting.push(connection.format(sql, params as unknown[]));
       },
+      last(sql, params) {
+        last.push(connection.format(sql, params as unknown[]));
+      },
     },
     commit: async () => {
+      waiting.push(...last);
       await send('COMMIT');
     },
   };

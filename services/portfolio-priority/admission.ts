@@ -11,7 +11,7 @@ import { analysisKey, fetchKey } from '../jobs/requests.ts';
 import { readSymbols } from '../market/store.ts';
 import type { Bus } from '../platform/bus.ts';
 import type { Config } from '../platform/config/load.ts';
-import type { Sql, Transaction } from '../platform/database.ts';
+import type { Transaction } from '../platform/database.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Draft } from '../platform/messages.ts';
@@ -113,7 +113,7 @@ export function createAdmission(options: {
     const decisions = decide(viewers, states, now, rules);
     const enqueued = await enqueueWith(tx, ledger, decisions.requests, live);
     const outcomes = outcomesOf(decisions, enqueued);
-    await keepOutcomes(tx, logins, outcomes, new Date(now.epochMilliseconds));
+    keepOutcomes(tx, logins, outcomes, new Date(now.epochMilliseconds));
     return { outcomes, enqueued };
   }
 
@@ -159,7 +159,7 @@ function answerTo({ user, atMs }: Login, { answer }: Outcome): PortfolioAnswer {
 }
 
 /** One row for each login; one that was kept before stays as it was. */
-async function keepOutcomes(sql: Sql, logins: readonly Login[], outcomes: ReadonlyMap<string, Outcome>, now: Date): Promise<void> {
+function keepOutcomes(tx: Transaction, logins: readonly Login[], outcomes: ReadonlyMap<string, Outcome>, now: Date): void {
   const json = new Map([...outcomes].map(([user, { kept }]) => [user, JSON.stringify(kept)]));
   const rows = new Map(
     logins.map(({ user, atMs }) => {
@@ -167,7 +167,7 @@ async function keepOutcomes(sql: Sql, logins: readonly Login[], outcomes: Readon
       return [`${user} ${atMs}`, [user, new Date(atMs), now, total, queued, fresh, json.get(user)]];
     }),
   );
-  await sql.run(
+  tx.later(
     'INSERT INTO user_portfolio_priority (user_id, at, admitted_at, total, queued, fresh, decisions) VALUES ? ON DUPLICATE KEY UPDATE at = VALUES(at)',
     [[...rows.values()]],
   );

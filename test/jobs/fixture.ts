@@ -211,13 +211,20 @@ export function watched(db: Database, seen: (statement: Statement, on: Sql) => P
   });
   const overTransaction = async <T>(tx: Transaction, work: (tx: Transaction) => Promise<T>): Promise<T> => {
     const waiting: Statement[] = [];
+    const last: Statement[] = [];
     const showWaiting = async (): Promise<void> => {
       for (const statement of waiting.splice(0)) {
         await seen(statement, tx);
         await tx.run(statement.sql, statement.params);
       }
     };
-    const result = await work({ ...over(tx, showWaiting), open: true, later: (sql, params) => waiting.push({ sql, params }) });
+    const result = await work({
+      ...over(tx, showWaiting),
+      open: true,
+      later: (sql, params) => waiting.push({ sql, params }),
+      last: (sql, params) => last.push({ sql, params }),
+    });
+    waiting.push(...last);
     await showWaiting();
     return result;
   };

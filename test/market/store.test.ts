@@ -162,18 +162,27 @@ describe('newest bars', () => {
   test.each([
     ['bars', readNewestBars],
     ['prices', readNewestPrices],
-  ])('are read by the primary key and not sorted by the server: %s', async (_, read) => {
-    const plans: { key: string; Extra: string }[] = [];
+  ])('are read by ranges of the primary key, and no older ones with them: %s', async (_, read) => {
+    const plans: { key: string; type: string; rows: string; Extra: string }[] = [];
     const explaining = {
       run: db.run,
       async rows<T>(sql: string, params?: readonly unknown[]): Promise<T[]> {
-        plans.push(...(await db.rows<{ key: string; Extra: string }>(`EXPLAIN ${sql}`, params)));
-        return [];
+        if (sql.includes('FROM bars')) plans.push(...(await db.rows<(typeof plans)[number]>(`EXPLAIN ${sql}`, params)));
+        return db.rows(sql, params);
       },
     };
-    await write((tx) => storeChecks(tx, [check(), check({ symbol: 'BBB' })]));
-    await read(explaining, ['AAA', 'BBB'], 7);
-    expect(plans.map(({ key }) => key)).toEqual(['PRIMARY', 'PRIMARY']);
+    const days = Array.from({ length: 60 }, (_, at) => Temporal.PlainDate.from('2026-03-10').subtract({ days: at }).toString());
+    await write(async (tx) => {
+      await storeBars(
+        tx,
+        days.flatMap((date) => [bar({ date }), bar({ date, symbol: 'BBB' })]),
+      );
+      await storeChecks(tx, [check(), check({ symbol: 'BBB' })]);
+    });
+    const bars = await read(explaining, ['AAA', 'BBB'], 7);
+    expect([...bars.values()].map((one) => one.length)).toEqual([8, 8]);
+    expect(plans).toMatchObject([{ key: 'PRIMARY', type: 'range' }]);
+    expect(Number(plans[0]?.rows)).toBeLessThan(30);
     expect(plans.map(({ Extra }) => Extra).join()).not.toMatch(/temporary|filesort/);
   });
 });

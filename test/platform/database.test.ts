@@ -121,6 +121,16 @@ describe('a transaction', () => {
     expect(await values()).toEqual([7, 7]);
   });
 
+  test('sends what comes last after all others', async () => {
+    await db.transaction(async (tx) => {
+      tx.last('UPDATE two SET n = n * 6 WHERE id = 1');
+      tx.later('UPDATE two SET n = 7 WHERE id = 1');
+      await tx.rows('SELECT 1');
+      tx.later('UPDATE two SET n = n + 1 WHERE id = 1');
+    });
+    expect(await values()).toEqual([48, 0]);
+  });
+
   test('is gone when a statement for later fails, and says which error it was', async () => {
     const work = db.transaction(async (tx) => {
       await add(tx, 1);
@@ -322,6 +332,7 @@ describe('what the ledger stands on', () => {
           open: true,
           run: db.run,
           later: () => {},
+          last: () => {},
           rows: (sql, params) => db.rows(sql.replace('FOR UPDATE SKIP LOCKED', ''), params),
         }),
     };
