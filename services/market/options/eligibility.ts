@@ -1,0 +1,61 @@
+import type { Chain } from './chain.ts';
+import type { ExpiryTimes } from './time.ts';
+
+/** Why a contract is not ranked, in the order in which they are looked for: the first that holds is the one that is stored. */
+export const CONTRACT_REASONS = ['expired', 'no_bid', 'no_price', 'crossed', 'stale_quote', 'no_iv'] as const;
+/** `not_quoted`: a position's contract that the chain does not have. `not_measured`: nothing was measured that the rules give weight to. */
+export const REASONS = [...CONTRACT_REASONS, 'not_quoted', 'not_measured'] as const;
+export type Reason = (typeof REASONS)[number];
+
+export const ELIGIBLE = 0;
+
+export interface EligibilityInput {
+  chain: Chain;
+  /** Implied volatility, annual, of every contract; NaN = unknown. */
+  iv: Float64Array;
+  /** Of the chain's expirations. */
+  times: Pick<ExpiryTimes, 'dte' | 'expired'>;
+  /** The moment that quotes are as old at, epoch milliseconds. While the market is closed: the newest close, or nothing would be young enough. */
+  atMs: number;
+  /** Seconds. */
+  quoteAge: number;
+}
+
+/**
+ * Each contract's reason not to be ranked: `ELIGIBLE`, or 1 + its place in `REASONS`. Every comparison is written so that NaN fails it. A contract without a moment of
+ * its own was quoted when the chain was; an IV of 0 or less is none.
+ */
+export function judgeContracts({ chain, iv, times, atMs, quoteAge }: EligibilityInput): Uint8Array {
+  const { bid, ask, quotedAt, expiry } = chain;
+  const { dte, expired } = times;
+  const oldest = atMs - quoteAge * 1000;
+  const chainQuotedAt = chain.asOf.epochMilliseconds;
+  const reasons = new Uint8Array(chain.contracts.length);
+  for (let i = 0; i < reasons.length; i++) {
+    const quoted = quotedAt[i]!;
+    const e = expiry[i]!;
+    if (!(dte[e]! >= 0) || expired[e] !== 0) reasons[i] = EXPIRED;
+    else if (!(bid[i]! > 0)) reasons[i] = NO_BID;
+    else if (!Number.isFinite(bid[i]! + ask[i]!)) reasons[i] = NO_PRICE;
+    else if (!(bid[i]! <= ask[i]!)) reasons[i] = CROSSED;
+    else if (!((Number.isFinite(quoted) ? quoted : chainQuotedAt) >= oldest)) reasons[i] = STALE_QUOTE;
+    else if (!(iv[i]! > 0 && iv[i]! < Number.POSITIVE_INFINITY)) reasons[i] = NO_IV;
+  }
+  return reasons;
+}
+
+/** How many entries have each reason; all reasons, 0 where none has it. */
+export function countReasons(reasons: Uint8Array): Record<Reason, number> {
+  const counts = new Uint32Array(REASONS.length + 1);
+  for (let i = 0; i < reasons.length; i++) counts[reasons[i]!]!++;
+  return Object.fromEntries(REASONS.map((reason, i) => [reason, counts[i + 1]!])) as Record<Reason, number>;
+}
+
+const code = (reason: Reason) => REASONS.indexOf(reason) + 1;
+const EXPIRED = code('expired');
+const NO_BID = code('no_bid');
+const NO_PRICE = code('no_price');
+const CROSSED = code('crossed');
+const STALE_QUOTE = code('stale_quote');
+const NO_IV = code('no_iv');
+export const NOT_QUOTED = code('not_quoted');

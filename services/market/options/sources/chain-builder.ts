@@ -1,0 +1,106 @@
+import { InputError, PermanentError, TransientError } from '../../../platform/errors.ts';
+import type { CHAIN_NUMBERS, Chain, ChainGap, ChainSourceName } from '../chain.ts';
+import { type Contract, formatContract, parseContract } from '../contract.ts';
+
+/** A contract's numbers in the units of `Chain`; what is missing, not finite or impossible (a negative price, count or volatility) becomes NaN. */
+export type QuoteNumbers = Partial<Record<Exclude<(typeof CHAIN_NUMBERS)[number], 'strike'>, number | null | undefined>>;
+
+const NEVER_NEGATIVE: ReadonlySet<string> = new Set(['bid', 'ask', 'volume', 'openInterest', 'iv', 'gamma', 'vega']);
+
+export interface ChainBuilder {
+  /** Adds a contract, given by its OCC symbol or its parts. The first of several rows of one contract is kept; one that cannot be read, or delivers something else since an adjustment, is dropped. */
+  add(contract: string | Contract, quote: QuoteNumbers): void;
+  /** A row that cannot be read: counted, by reason. */
+  drop(reason: string): void;
+  /** Something that the source gives nothing for: an expiration, or a part of all of them. */
+  miss(expiry: string | undefined, reason: string): void;
+  /** Throws `PermanentError('chain.empty')`, or `TransientError('source.malformed')` where there were rows, but none could be read, or the price is none. */
+  build(at: { asOf: Temporal.Instant; spot: number }): Chain;
+}
+
+/** Collects the rows of one chain and turns them into columns. */
+export function chainBuilder({ underlying, source }: { underlying: string; source: ChainSourceName }): ChainBuilder {
+  const root = optionRoot(underlying);
+  const contracts = new Map<string, { expiry: string; isPut: boolean; strike: number; quote: QuoteNumbers }>();
+  const missing: ChainGap[] = [];
+  const dropped = new Map<string, number>();
+  const drop = (reason: string): void => {
+    dropped.set(reason, (dropped.get(reason) ?? 0) + 1);
+  };
+
+  function add(given: string | Contract, quote: QuoteNumbers): void {
+    let parts: Contract;
+    let contract: string;
+    try {
+      parts = typeof given === 'string' ? parseContract(given) : given;
+      contract = formatContract(parts);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      drop('the contract cannot be read: its root, date, side or strike is none');
+      return;
+    }
+    const { underlying: itsRoot, expiry, isPut, strike } = parts;
+    if (itsRoot !== root && /^\d$/.test(itsRoot.slice(root.length)) && itsRoot.startsWith(root)) {
+      drop('the contract is adjusted: it delivers something else than shares of the underlying alone');
+      return;
+    }
+    if (!contracts.has(contract)) contracts.set(contract, { expiry, isPut, strike, quote });
+  }
+
+  return {
+    add,
+    drop,
+    miss: (expiry, reason) => {
+      missing.push({ ...(expiry !== undefined && { expiry }), reason });
+    },
+    build({ asOf, spot }) {
+      const gaps = [...missing, ...[...dropped].map(([reason, count]): ChainGap => ({ contracts: count, reason }))];
+      if (contracts.size === 0) {
+        const reasons = gaps.map(({ expiry, contracts: count, reason }) => `${expiry ?? `${count ?? 'all'} rows`}: ${reason}`).join('; ');
+        if (dropped.size > 0) {
+          throw new TransientError('source.malformed', `${source}: no option contract of ${underlying} can be read: ${reasons}`);
+        }
+        throw new PermanentError('chain.empty', `${source}: ${underlying} has no option contracts${reasons && ` (${reasons})`}`);
+      }
+      if (!(spot > 0 && spot < Number.POSITIVE_INFINITY)) {
+        throw new TransientError('source.malformed', `${source}: the price of ${underlying} is ${spot}, the chain needs one above 0`);
+      }
+      const rows = [...contracts.values()];
+      const expirations = [...new Set(rows.map(({ expiry }) => expiry))].sort();
+      const indexOf = new Map(expirations.map((expiry, index) => [expiry, index]));
+      const column = (name: keyof QuoteNumbers) => Float64Array.from(rows, ({ quote }) => readable(name, quote[name]));
+      return {
+        underlying,
+        source,
+        asOf,
+        spot,
+        contracts: [...contracts.keys()],
+        expirations,
+        expiry: Uint16Array.from(rows, ({ expiry }) => indexOf.get(expiry)!),
+        isPut: Uint8Array.from(rows, ({ isPut }) => Number(isPut)),
+        strike: Float64Array.from(rows, ({ strike }) => strike),
+        bid: column('bid'),
+        ask: column('ask'),
+        volume: column('volume'),
+        openInterest: column('openInterest'),
+        iv: column('iv'),
+        delta: column('delta'),
+        gamma: column('gamma'),
+        theta: column('theta'),
+        vega: column('vega'),
+        quotedAt: column('quotedAt'),
+        ...(gaps.length > 0 && { gaps }),
+      };
+    },
+  };
+}
+
+/** The root of an underlying's contracts: BRK.B and BRK-B have BRKB, ^SPX has SPX. */
+export function optionRoot(underlying: string): string {
+  return underlying.replaceAll(/[^A-Z0-9]/g, '');
+}
+
+function readable(name: string, value: number | null | undefined): number {
+  if (value === null || value === undefined || !Number.isFinite(value)) return Number.NaN;
+  return value < 0 && NEVER_NEGATIVE.has(name) ? Number.NaN : value;
+}

@@ -1,0 +1,44 @@
+interface Flight<T> {
+  answer: Promise<T>;
+  cancel: AbortController;
+  waiting: number;
+}
+
+/**
+ * Lets all who ask for the same key at the same time wait for one run of `work`. Each one's abort ends that one's wait alone, with its signal's reason; the work is
+ * aborted once nobody waits for it any more. What is not running is not remembered.
+ */
+export function coalesced<T>(work: (key: string, signal: AbortSignal) => Promise<T>): (key: string, signal: AbortSignal) => Promise<T> {
+  const flights = new Map<string, Flight<T>>();
+
+  function launch(key: string): Flight<T> {
+    const cancel = new AbortController();
+    const flight: Flight<T> = { answer: work(key, cancel.signal), cancel, waiting: 0 };
+    const land = () => {
+      if (flights.get(key) === flight) flights.delete(key);
+    };
+    flight.answer.then(land, land);
+    flights.set(key, flight);
+    return flight;
+  }
+
+  return async (key, signal) => {
+    signal.throwIfAborted();
+    const flight = flights.get(key) ?? launch(key);
+    flight.waiting++;
+    const { promise: aborted, reject } = Promise.withResolvers<never>();
+    const stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      return await Promise.race([flight.answer, aborted]);
+    } finally {
+      signal.removeEventListener('abort', stop);
+      flight.waiting--;
+      if (flight.waiting === 0) {
+        // Whoever asks from now on gets work of his own, and not what is being aborted.
+        if (flights.get(key) === flight) flights.delete(key);
+        flight.cancel.abort(signal.reason);
+      }
+    }
+  };
+}

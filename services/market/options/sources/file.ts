@@ -1,0 +1,235 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { CsvError, parse } from 'csv-parse/sync';
+import { z } from 'zod';
+import { codeOf, InputError, messageOf, PermanentError } from '../../../platform/errors.ts';
+import { isFolder } from '../../sources/lean-files.ts';
+import { parseSymbol } from '../../symbol.ts';
+import { type Contract, formatContract, parseContract } from '../contract.ts';
+import { chainBuilder, optionRoot } from './chain-builder.ts';
+import type { ChainSource } from './source.ts';
+
+const source = 'file';
+
+/** A field as CSV and JSON give it: text, or a number; empty is missing. */
+const Field = z.union([z.string(), z.number(), z.null()]).optional();
+const empty = (field: z.infer<typeof Field>): boolean => field === undefined || field === null || field === '';
+
+/** A number from `least` on, NaN when missing. */
+const number = (least: number, most: number, unit: string) =>
+  Field.transform((field, context) => {
+    if (empty(field)) return Number.NaN;
+    const value = typeof field === 'number' ? field : /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(field!) ? Number(field) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(field)} is not ${unit}; write it like 12.5, or leave it empty` });
+    return z.NEVER;
+  });
+const price = () => number(0, 1e7, 'a price in dollars a share, 0 or more');
+const count = () => number(0, 1e12, 'a number of contracts, 0 or more');
+const needed = <Value>(what: string, read: (text: string) => Value | undefined) =>
+  Field.transform((field, context) => {
+    const value = empty(field) ? undefined : read(String(field));
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: empty(field) ? `is empty; it needs ${what}` : `${JSON.stringify(field)} is not ${what}` });
+    return z.NEVER;
+  });
+
+const CONTRACT_SHAPE = { contract: needed('an OCC symbol such as AAPL140621C00500000', (text) => attempt(() => parseContract(text))) };
+const PARTS_SHAPE = {
+  underlying: needed('a symbol', (text) => attempt(() => parseSymbol(text))),
+  expiry: needed('a date, YYYY-MM-DD', (text) => (z.iso.date().safeParse(text).success ? text : undefined)),
+  side: needed('C, call, P or put', (text) => ({ c: 'C', call: 'C', p: 'P', put: 'P' })[text.toLowerCase()]),
+  strike: needed('a strike above 0, in dollars a share', (text) => (Number(text) > 0 && Number(text) < 1e5 ? Number(text) : undefined)),
+};
+const QUOTE_SHAPE = {
+  bid: price(),
+  ask: price(),
+  volume: count(),
+  open_interest: count(),
+  iv: number(0, 100, 'a volatility a year, 0.25 for 25 %'),
+  delta: number(-1, 1, 'a delta from -1 to 1'),
+  gamma: number(0, 1e6, 'a gamma, 0 or more'),
+  theta: number(-1e7, 1e7, 'a theta in dollars a calendar day'),
+  vega: number(0, 1e7, 'a vega in dollars a volatility point, 0 or more'),
+  quoted_at: needed('a moment such as 2014-06-06T16:00:00-04:00', (text) => attempt(() => Temporal.Instant.from(text))),
+  spot: needed("the underlying's price, above 0", (text) => (Number(text) > 0 && Number(text) < 1e7 ? Number(text) : undefined)),
+};
+const ByContract = z.strictObject({ ...CONTRACT_SHAPE, ...QUOTE_SHAPE });
+const ByParts = z.strictObject({ ...PARTS_SHAPE, ...QUOTE_SHAPE });
+const REQUIRED = ['bid', 'ask', 'quoted_at', 'spot'];
+
+/** A row and where it stands: `:12` for a line, `[11]` for an element. */
+interface Placed {
+  place: string;
+  fields: Record<string, unknown>;
+}
+type Row = Omit<z.infer<typeof ByContract>, 'contract'> & { contract: Contract };
+
+/** Broken rows that are named; the others are counted. */
+const SHOWN = 20;
+
+/**
+ * Chains out of a CSV or JSON file (an array of objects with the columns as keys), by the file's ending; `path` may be a folder that holds `AAPL.csv` or `AAPL.json`. One row
+ * a contract, any number of underlyings. Columns, in any order, and no others:
+ *
+ * - `contract` (an OCC symbol), or `underlying`, `expiry` (YYYY-MM-DD), `side` (C, P, call, put) and `strike`;
+ * - `bid`, `ask`, `spot` (the underlying's price; that of the row quoted last counts), `quoted_at` (a moment with its zone: 2014-06-06T16:00:00-04:00);
+ * - if there is any: `volume`, `open_interest`, `iv` (0.25 = 25 %), `delta`, `gamma`, `theta` (dollars a calendar day), `vega` (dollars a volatility point).
+ *
+ * Numbers may be empty; IV 0 is taken for empty. The file is read anew for each chain and refused as a whole for one bad row: `InputError` `chain.bad_header`,
+ * `chain.bad_row` (names the file, the line and the column of each), `chain.unreadable`. Rows of other underlyings alone: `PermanentError('source.unknown_symbol')`.
+ */
+export function fileChains(path: string): ChainSource {
+  return {
+    name: source,
+    async chain(underlying, signal) {
+      signal.throwIfAborted();
+      const symbol = parseSymbol(underlying);
+      const root = optionRoot(symbol);
+      const rows = (await readRows(path, symbol, signal)).filter(({ contract }) => contract.underlying === root);
+      const newest = rows.toSorted((a, b) => Temporal.Instant.compare(b.quoted_at, a.quoted_at))[0];
+      if (newest === undefined)
+        throw new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol}: no row of it in ${path}`);
+      const builder = chainBuilder({ underlying: symbol, source });
+      for (const { contract, open_interest, iv, quoted_at, ...numbers } of rows) {
+        builder.add(contract, {
+          ...numbers,
+          iv: iv === 0 ? undefined : iv,
+          openInterest: open_interest,
+          quotedAt: quoted_at.epochMilliseconds,
+        });
+      }
+      return builder.build({ asOf: newest.quoted_at, spot: newest.spot });
+    },
+  };
+}
+
+async function readRows(path: string, symbol: string, signal: AbortSignal): Promise<Row[]> {
+  const file = await fileOf(path, symbol);
+  let text: string;
+  try {
+    text = await readFile(file, { encoding: 'utf8', signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (codeOf(error) === 'ENOENT' && file !== path) {
+      throw new PermanentError(
+        'source.unknown_symbol',
+        `${source}: unknown symbol ${symbol}: no file ${symbol}.csv or ${symbol}.json in ${path}`,
+      );
+    }
+    throw new InputError('chain.unreadable', `${file} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  const { columns, rows } = extname(file).toLowerCase() === '.json' ? jsonRows(file, text) : csvRows(file, text);
+  const schema = columns.has('contract') ? ByContract : ByParts;
+  checkColumns(file, columns, schema);
+
+  const faults: string[] = [];
+  const places = new Map<string, string>();
+  const read = rows.flatMap(({ place, fields }): Row[] => {
+    const parsed = schema.safeParse(fields);
+    const row = parsed.success ? withContract(parsed.data) : undefined;
+    if (row !== undefined) {
+      const contract = formatContract(row.contract);
+      const first = places.get(contract);
+      if (first === undefined) {
+        places.set(contract, place);
+        return [row];
+      }
+      faults.push(`${file}${place}: ${contract} stands in ${first} already; leave one of the two`);
+      return [];
+    }
+    for (const { path: column, message } of parsed.error?.issues ?? []) faults.push(`${file}${place}: ${column.join('.')}: ${message}`);
+    if (parsed.success)
+      faults.push(`${file}${place}: strike: has no OCC symbol: it must be a multiple of 0.001, and the expiry in this century`);
+    return [];
+  });
+  if (faults.length > 0) {
+    const more = faults.length > SHOWN ? `\nand ${faults.length - SHOWN} more` : '';
+    throw new InputError('chain.bad_row', `${faults.slice(0, SHOWN).join('\n')}${more}`);
+  }
+  return read;
+}
+
+async function fileOf(path: string, symbol: string): Promise<string> {
+  if (!(await isFolder(path))) return path;
+  const csv = join(path, `${symbol}.csv`);
+  return existsSync(csv) ? csv : join(path, `${symbol}.json`);
+}
+
+function csvRows(file: string, text: string): { columns: Set<string>; rows: Placed[] } {
+  let records: { record: string[]; info: { lines: number } }[];
+  try {
+    records = parse(text, {
+      bom: true,
+      trim: true,
+      skip_empty_lines: true,
+      delimiter: [',', ';', '\t'],
+      info: true,
+    }) as unknown as typeof records;
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error;
+    throw new InputError('chain.bad_row', `${file}:${error.lines ?? 1}: ${error.message}`, { cause: error });
+  }
+  const [header, ...lines] = records;
+  const columns = (header?.record ?? []).map((name) => name.toLowerCase().replaceAll(/[ -]+/g, '_'));
+  const twice = columns.find((name, index) => columns.indexOf(name) !== index);
+  if (twice !== undefined) throw new InputError('chain.bad_header', `${file}:1: the column "${twice}" stands there twice`);
+  return {
+    columns: new Set(columns),
+    rows: lines.map(({ record, info }) => ({
+      place: `:${info.lines}`,
+      fields: Object.fromEntries(columns.map((name, index) => [name, record[index]])),
+    })),
+  };
+}
+
+function jsonRows(file: string, text: string): { columns: Set<string>; rows: Placed[] } {
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new InputError('chain.bad_row', `${file}: ${error.message}`, { cause: error });
+  }
+  const elements = z.array(z.record(z.string(), z.unknown())).safeParse(content);
+  if (!elements.success)
+    throw new InputError('chain.bad_row', `${file}: it must be an array of objects, one a contract: ${z.prettifyError(elements.error)}`);
+  return {
+    columns: new Set(elements.data.flatMap((element) => Object.keys(element))),
+    rows: elements.data.map((fields, index) => ({ place: `[${index}]`, fields })),
+  };
+}
+
+function checkColumns(file: string, columns: ReadonlySet<string>, schema: typeof ByContract | typeof ByParts): void {
+  const known = Object.keys(schema.shape);
+  const unknown = [...columns].filter((column) => !known.includes(column));
+  const identity = 'contract' in schema.shape ? [] : Object.keys(PARTS_SHAPE);
+  const missing = [...identity, ...REQUIRED].filter((column) => !columns.has(column));
+  if (unknown.length + missing.length === 0) return;
+  const faults = [
+    missing.length > 0 && `lacks ${missing.join(', ')}`,
+    unknown.length > 0 && `has ${unknown.map((name) => JSON.stringify(name)).join(', ')}`,
+  ];
+  throw new InputError(
+    'chain.bad_header',
+    `${file}:1: the header ${faults.filter(Boolean).join(' and ')}; the columns are contract (or ${Object.keys(PARTS_SHAPE).join(', ')}), ${Object.keys(QUOTE_SHAPE).join(', ')}`,
+  );
+}
+
+function withContract(row: z.infer<typeof ByContract> | z.infer<typeof ByParts>): Row | undefined {
+  if ('contract' in row) return row;
+  const { underlying, expiry, side, strike, ...quote } = row;
+  const contract = { underlying: optionRoot(underlying), expiry, isPut: side === 'P', strike };
+  return attempt(() => formatContract(contract)) === undefined ? undefined : { ...quote, contract };
+}
+
+/** What `read` gives, or undefined where it refuses its input. */
+function attempt<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof InputError || error instanceof RangeError) return undefined;
+    throw error;
+  }
+}

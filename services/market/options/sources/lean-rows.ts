@@ -1,0 +1,115 @@
+/** The files of a Lean data folder that say something about options, read for one day. Lean writes prices in day files × 10,000 and dates without hyphens. */
+import { join } from 'node:path';
+import { InputError } from '../../../platform/errors.ts';
+import { isMissing, malformedLine, textLines, zippedFiles } from '../../sources/lean-files.ts';
+import { type Contract, formatContract } from '../contract.ts';
+import type { QuoteNumbers } from './chain-builder.ts';
+
+/** A contract and its OCC symbol. */
+export interface Named {
+  symbol: string;
+  contract: Contract;
+}
+
+/** A row of a universe file: `close` is the last price of the day, in dollars, 0 where there was none. */
+export interface UniverseRow extends Named {
+  close: number;
+  volume: number;
+  /** In the evening of the day itself: what is published the next morning. */
+  openInterest: number;
+  greeks: Pick<QuoteNumbers, 'iv' | 'delta' | 'gamma' | 'theta' | 'vega'>;
+}
+
+const COLUMNS = [
+  'expiry',
+  'strike',
+  'right',
+  'close',
+  'volume',
+  'open_interest',
+  'implied_volatility',
+  'delta',
+  'gamma',
+  'vega',
+  'theta',
+] as const;
+
+/**
+ * A universe file: `#expiry,strike,right,open,…`, first the underlying's row (without expiry), then one a contract. Undefined where there is no such file. `unreadable` hears of
+ * rows that are none. IV 0 is Lean's word for having found none; the Greeks beside it come from that 0 and are left out with it.
+ *
+ * Units, by recomputing 1,600 rows of June 2014 with Black-Scholes-Merton from their own IV (median deviation of vega and theta 3e-6): theta is dollars a calendar day (a year
+ * / 365) and vega dollars a volatility point, as in `Chain`; time counts from the midnight after the day to that before the expiration date.
+ */
+export async function readUniverse(
+  file: string,
+  root: string,
+  unreadable: () => void,
+): Promise<{ underlyingClose: number; rows: UniverseRow[] } | undefined> {
+  const lines = await textLines(file);
+  if (lines === undefined) return undefined;
+  const header = (lines[0] ?? '').replace(/^#/, '').split(',');
+  const places = COLUMNS.map((column) => header.indexOf(column));
+  if (places.includes(-1)) throw malformedLine(file, 1, lines[0] ?? '', `the columns ${COLUMNS.join(',')}`);
+  let underlyingClose = Number.NaN;
+  const rows: UniverseRow[] = [];
+  for (const line of lines.slice(1)) {
+    const fields = line.split(',');
+    const [expiry = '', strike = '', right = '', ...numbers] = places.map((place) => fields[place] ?? '');
+    const [close = NaN, volume = NaN, openInterest = NaN, iv = NaN, delta, gamma, vega, theta] = numbers.map(decimal);
+    const named = contractOf(root, expiry, right, decimal(strike));
+    if (named !== undefined) {
+      rows.push({ ...named, close, volume, openInterest, greeks: iv > 0 ? { iv, delta, gamma, vega, theta } : {} });
+    } else if (expiry === '' && strike === '' && close > 0) underlyingClose = close;
+    else unreadable();
+  }
+  return { underlyingClose, rows };
+}
+
+export interface DailyRow extends Named {
+  numbers: number[];
+}
+
+export type DailyKind = 'quote' | 'trade' | 'openinterest';
+
+/** The rows of one day in `{ticker}_{year}_{kind}_american.zip`, their numbers after the date; none where there is no such file. */
+export async function readDaily(
+  folder: string,
+  { ticker, root, day, kind }: { ticker: string; root: string; day: string; kind: DailyKind },
+  signal: AbortSignal,
+): Promise<DailyRow[]> {
+  const rows: DailyRow[] = [];
+  const wanted = day.replaceAll('-', '');
+  const file = join(folder, `${ticker}_${day.slice(0, 4)}_${kind}_american.zip`);
+  try {
+    for await (const { name, text } of zippedFiles(file, signal)) {
+      const [, side = '', strike = '', expiry = ''] = /_american_(call|put)_(\d+)_(\d{8})\.csv$/.exec(name) ?? [];
+      const named = contractOf(root, expiry, side, Number(strike) / PRICE_SCALE);
+      const line = text.split('\n').find((row) => row.startsWith(wanted));
+      if (named !== undefined && line !== undefined) rows.push({ ...named, numbers: line.trimEnd().split(',').slice(1).map(decimal) });
+    }
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+  return rows;
+}
+
+export const PRICE_SCALE = 10_000;
+
+function contractOf(root: string, expiry: string, side: string, strike: number): Named | undefined {
+  const [, year, month, day] = /^(\d{4})(\d\d)(\d\d)$/.exec(expiry) ?? [];
+  const right = side.charAt(0).toUpperCase();
+  if (year === undefined || (right !== 'C' && right !== 'P')) return undefined;
+  const contract = { underlying: root, expiry: `${year}-${month}-${day}`, isPut: right === 'P', strike };
+  try {
+    return { symbol: formatContract(contract), contract };
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return undefined;
+  }
+}
+
+/** NaN for an empty field as for one that is no number. */
+function decimal(text: string): number {
+  return /^-?\d+(\.\d+)?(e[-+]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
+}

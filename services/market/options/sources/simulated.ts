@@ -1,0 +1,173 @@
+import type { Clock } from '../../../platform/clock.ts';
+import { usCalendar } from '../../calendar.ts';
+import { hashed, simulatedSource, smoothNoise } from '../../sources/simulated.ts';
+import { parseSymbol } from '../../symbol.ts';
+import { type Valuation, valueOption } from '../pricing.ts';
+import { expiryTimes } from '../time.ts';
+import { chainBuilder, optionRoot } from './chain-builder.ts';
+import { type Surface, varianceAtTheMoney, volatilityAt } from './simulated-surface.ts';
+import type { ChainSource } from './source.ts';
+
+const source = 'simulated';
+const PURPOSE = { level: 1, skew: 2, curvature: 3, wave: 4, ripple: 5, popularity: 6, open: 7, traded: 8 } as const;
+/** Weekly expirations, then the monthly ones, then those two and three to a year. */
+const WEEKS = 8;
+const MONTHS = 8;
+const YEARS = 2;
+/** Strikes reach so many standard deviations to each side; beyond, nobody bids a cent. */
+const REACH = 2.5;
+/** An option that is worth less than this has no bid, in dollars. */
+const LEAST_BID = 0.01;
+
+/**
+ * Invented chains for demos and measurements: everything depends on the seed, the underlying and the moment alone. The underlying costs what the newest bar of
+ * `simulatedSource` with the same seed closes at, an IV surface without arbitrage moves from day to day, and every mid price, Greek and IV comes from it by
+ * Black-Scholes-Merton (European, `rate` and `dividendYield` continuous). Mid prices are exact, so without any vertical, butterfly or calendar arbitrage and in parity: bid and
+ * ask lie as far to each side and are therefore not rounded to cents, which alone would be worth a cent of arbitrage. Spreads widen to the wings, open interest gathers at
+ * round strikes near the money and at monthly expirations. Expirations are eight Fridays, the third Fridays of eight months, and of March, June, September, December to two
+ * years; a Friday without session gives way to the session before.
+ *
+ * About `contracts` contracts, spread evenly over the expirations. Symbols that begin with XX are unknown, as there.
+ */
+export function simulatedChains({
+  seed,
+  clock,
+  contracts = 1000,
+  rate = 0.04,
+  dividendYield = 0,
+}: {
+  seed: string | number;
+  clock: Clock;
+  contracts?: number;
+  rate?: number;
+  dividendYield?: number;
+}): ChainSource {
+  const market = simulatedSource({ seed, clock, isTradingDay: (date) => usCalendar.isTradingDay(date) });
+  return {
+    name: source,
+    async chain(underlying, signal) {
+      const symbol = parseSymbol(underlying);
+      const now = clock.now();
+      const today = now.toZonedDateTimeISO(usCalendar.timeZone).toPlainDate();
+      // Two weeks hold a session, whatever is closed.
+      const { bars } = await market.bars(symbol, { from: today.subtract({ days: 14 }).toString() }, signal);
+      const spot = bars.at(-1)!.close;
+      const random = hashed(`${seed}/${symbol}/options`);
+      const day = Math.floor(Date.parse(today.toString()) / DAY_MS);
+      const surface = surfaceOn(day, random);
+      const builder = chainBuilder({ underlying: symbol, source });
+      const root = optionRoot(symbol);
+
+      const dates = expirationsFrom(today);
+      const { years, expired, dte } = expiryTimes(dates, now);
+      const listed = dates.flatMap((expiry, i) => (expired[i] === 0 ? { expiry, years: years[i]!, dte: dte[i]! } : []));
+      const perExpiry = Math.max(1, Math.round(contracts / 2 / listed.length));
+      const value: Valuation = { price: 0, delta: 0, gamma: 0, theta: 0, vega: 0 };
+      for (const { expiry, years: left, dte: daysLeft } of listed) {
+        const forward = spot * Math.exp((rate - dividendYield) * left);
+        const deviation = Math.sqrt(varianceAtTheMoney(surface, left));
+        const monthly = isThirdFriday(expiry);
+        for (const strike of strikesAround(forward, deviation, perExpiry)) {
+          const moneyness = Math.log(strike / forward);
+          const iv = volatilityAt(surface, moneyness, left);
+          for (const isPut of [false, true]) {
+            valueOption(spot, strike, left, rate, dividendYield, iv, isPut, value);
+            const contract = { underlying: root, expiry, isPut, strike };
+            const own = hashed(`${seed}/${symbol}/${expiry}/${strike}/${isPut}`);
+            const half = halfSpread(value, spot, moneyness / deviation);
+            const openInterest = openInterestOf(own, { day, strike, deviations: moneyness / deviation, isPut, monthly, daysLeft });
+            builder.add(contract, {
+              bid: value.price - half,
+              ask: value.price + half,
+              volume: Math.floor(openInterest * 0.3 * own(PURPOSE.traded, day) ** 2 * Math.exp(-daysLeft / 120)),
+              openInterest,
+              iv,
+              delta: value.delta,
+              gamma: value.gamma,
+              theta: value.theta,
+              vega: value.vega,
+              quotedAt: now.epochMilliseconds,
+            });
+          }
+        }
+      }
+      return builder.build({ asOf: now, spot });
+    },
+  };
+}
+
+const DAY_MS = 86_400_000;
+
+/** Volatility wanders over months and days around the symbol's own level; skew and curvature stay. */
+function surfaceOn(day: number, random: ReturnType<typeof hashed>): Surface {
+  const longRun = 0.16 + 0.4 * random(PURPOSE.level, 0) ** 2;
+  const wave = smoothNoise(random, PURPOSE.wave, day / 60) - 0.5;
+  const ripple = smoothNoise(random, PURPOSE.ripple, day / 7) - 0.5;
+  return {
+    longRun,
+    today: longRun * Math.exp(0.9 * wave + 0.4 * ripple),
+    skew: -0.2 - 0.4 * random(PURPOSE.skew, 0),
+    curvature: 0.4 + 0.5 * random(PURPOSE.curvature, 0),
+  };
+}
+
+function expirationsFrom(today: Temporal.PlainDate): string[] {
+  const friday = today.add({ days: (12 - today.dayOfWeek) % 7 });
+  const weekly = Array.from({ length: WEEKS }, (_, week) => friday.add({ weeks: week }));
+  const months = Array.from({ length: YEARS * 12 }, (_, month) => today.with({ day: 1 }).add({ months: month }));
+  const monthly = months.filter(({ month }, index) => index < MONTHS || month % 3 === 0).map(thirdFriday);
+  const dates = [...weekly, ...monthly].map((date) => sessionUpTo(date.toString()));
+  return [...new Set(dates)].filter((date) => date >= today.toString()).sort();
+}
+
+function thirdFriday(month: Temporal.PlainDate): Temporal.PlainDate {
+  return month.with({ day: 15 + ((12 - month.with({ day: 15 }).dayOfWeek) % 7) });
+}
+
+function sessionUpTo(date: string): string {
+  return usCalendar.isTradingDay(date) ? date : usCalendar.previous(date).date;
+}
+
+function isThirdFriday(date: string): boolean {
+  return sessionUpTo(thirdFriday(Temporal.PlainDate.from(date)).toString()) === date;
+}
+
+/** `count` strikes on a grid of round steps around the forward, wide enough for `REACH` deviations; fewer where the grid would begin below one step. */
+function strikesAround(forward: number, deviation: number, count: number): number[] {
+  const step = roundStep((2 * forward * Math.sinh(REACH * deviation)) / count);
+  const lowest = Math.max(1, Math.round(forward / step) - (count >> 1));
+  return Array.from({ length: count }, (_, index) => Math.round((lowest + index) * step * 1000) / 1000);
+}
+
+/** 1, 2.5 or 5 times a power of ten, the nearest from above; strikes have three decimals. */
+function roundStep(step: number): number {
+  const power = 10 ** Math.floor(Math.log10(step));
+  const factor = [1, 2.5, 5, 10].find((candidate) => candidate * power >= step * (1 - 1e-9)) ?? 10;
+  return Math.max(factor * power, 0.01);
+}
+
+/** Half the spread, dollars: a share of a volatility point and of the underlying, more to the wings; at least half a cent; the whole of a price that nobody bids a cent for. */
+function halfSpread({ price, vega }: Valuation, spot: number, deviations: number): number {
+  if (price < LEAST_BID) return price;
+  const wings = deviations ** 2;
+  return Math.min(price * 0.9, Math.max(0.005, vega * 0.15 * (1 + wings) + spot * 0.0001 * wings));
+}
+
+interface Place {
+  day: number;
+  strike: number;
+  deviations: number;
+  isPut: boolean;
+  monthly: boolean;
+  daysLeft: number;
+}
+
+/** Contracts open: most at round strikes, a little out of the money, in monthly expirations that are not far away; wanders from day to day. */
+function openInterestOf(random: ReturnType<typeof hashed>, { day, strike, deviations, isPut, monthly, daysLeft }: Place): number {
+  const outOfTheMoney = isPut ? -deviations : deviations;
+  const near = Math.exp(-0.5 * (outOfTheMoney - 0.5) ** 2);
+  const round = strike % 10 === 0 ? 2.5 : strike % 5 === 0 ? 1.5 : 1;
+  const popularity = Math.exp(2 * (random(PURPOSE.popularity, 0) - 0.5));
+  const wandering = 0.7 + 0.6 * smoothNoise(random, PURPOSE.open, day / 5);
+  return Math.floor(2000 * near * round * popularity * wandering * (monthly ? 2.5 : 1) * Math.exp(-daysLeft / 200));
+}

@@ -1,0 +1,25 @@
+/** Where the price of an underlying is going. */
+export type Trend = 'bullish' | 'bearish' | 'neutral';
+
+const SHORT_BARS = 10;
+const LONG_BARS = 20;
+
+/**
+ * Bullish when the last close is above its 10-day mean and that above the 20-day mean, bearish when below and below, else neutral. `close` holds daily closes adjusted for
+ * splits, oldest first, as `adjustPrices` of `indicators.ts` gives them: it refuses bars in any other order. Fewer than 20 are neutral.
+ */
+export function trendOf(close: Float64Array): Trend {
+  if (close.length < LONG_BARS) return 'neutral';
+  const last = close.at(-1)!;
+  const short = meanOfLast(close, SHORT_BARS);
+  const long = meanOfLast(close, LONG_BARS);
+  if (last > short && short > long) return 'bullish';
+  if (last < short && short < long) return 'bearish';
+  return 'neutral';
+}
+
+function meanOfLast(values: Float64Array, count: number): number {
+  let sum = 0;
+  for (let i = values.length - count; i < values.length; i++) sum += values[i]!;
+  return sum / count;
+}

@@ -1,0 +1,55 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import yauzl from 'yauzl';
+import { usCalendar } from '../../../services/market/calendar.ts';
+import type { Chain } from '../../../services/market/options/chain.ts';
+import { chainOf, type Quoted } from './quoted-chain.ts';
+
+const OPTIONS = fileURLToPath(new URL('../../../../shared/data/lean/option/usa/', import.meta.url));
+const UNIVERSES = `${OPTIONS}universes/aapl/`;
+const QUOTES = `${OPTIONS}daily/aapl_2014_quote_american.zip`;
+
+export const juneIsThere = existsSync(UNIVERSES) && existsSync(QUOTES);
+
+/** The days of the universe files, `YYYY-MM-DD`. */
+export const universeDays = () => readdirSync(UNIVERSES).map((file) => dashed(file.slice(0, 8)));
+
+/**
+ * The closes of a universe file as quotes, bid = ask = close, with the file's `implied_volatility` as the feed's; zeros stand for what is missing. The closes are those of
+ * the file's own date (parity at the money gives that day's close of the stock), its row of the underlying is of the session before: a spot that is up to 2 % off.
+ */
+export function universe(day: string): Chain {
+  const [, underlying, ...rows] = readFileSync(`${UNIVERSES}${day.replaceAll('-', '')}.csv`, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => line.split(','));
+  const quotes = rows.map(([expiry, strike, right, , , , close, , , iv]): Quoted => {
+    const price = Number(close);
+    return { expiration: dashed(expiry!), strike: Number(strike), isPut: right === 'P', bid: price, ask: price, iv: Number(iv) };
+  });
+  return chainOf(usCalendar.session(day)!.close.toString(), Number(underlying![6]), quotes);
+}
+
+/** The last bid and ask of each contract on `day`, 2014-06-06 or 2014-06-09, and nothing else. */
+export async function lastQuotes(day: string, spot: number): Promise<Chain> {
+  const quotes: Quoted[] = [];
+  const zip = await yauzl.openPromise(QUOTES, { autoClose: false });
+  for await (const entry of zip.eachEntry()) {
+    const [, right, strike, expiry] = /_(call|put)_(\d+)_(\d{8})\.csv$/.exec(entry.fileName)!;
+    const line = (await text(await zip.openReadStreamPromise(entry))).split('\n').find((row) => row.startsWith(day.replaceAll('-', '')));
+    if (line === undefined) continue;
+    const fields = line.split(',');
+    quotes.push({
+      expiration: dashed(expiry!),
+      strike: Number(strike) / 1e4,
+      isPut: right === 'put',
+      bid: Number(fields[4]) / 1e4,
+      ask: Number(fields[9]) / 1e4,
+    });
+  }
+  zip.close();
+  return chainOf(usCalendar.session(day)!.close.toString(), spot, quotes);
+}
+
+const dashed = (date: string) => `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6, 8)}`;
