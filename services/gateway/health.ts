@@ -1,0 +1,63 @@
+/** For supervisors and collectors: alive, ready, measured. Without a key. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import type { App, Parts } from './app.ts';
+import type { HttpMetrics } from './metrics.ts';
+
+/** A database that takes longer than this to say 1 is not ready. */
+const DATABASE_MS = 2_000;
+
+const ready = z.object({
+  status: z.enum(['ok', 'unavailable']),
+  database: z.boolean(),
+  broker: z.boolean(),
+  subscriptions: z.boolean().describe('Whether the broker has granted all of them'),
+  missing: z.array(z.string()).describe('Subscriptions that are not granted'),
+});
+
+export function healthRoutes(app: App, { db, bus }: Parts, metrics: HttpMetrics): void {
+  app.route({
+    method: 'GET',
+    url: '/healthz',
+    config: { access: 'open' },
+    schema: { summary: 'Alive', tags: ['health'], security: [], response: { 200: z.object({ status: z.literal('ok') }) } },
+    handler: async () => ({ status: 'ok' as const }),
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/readyz',
+    config: { access: 'open' },
+    schema: { summary: 'Ready: database, broker, subscriptions', tags: ['health'], security: [], response: { 200: ready, 503: ready } },
+    async handler(_, reply) {
+      const answered = db.rows('SELECT 1').then(
+        () => true,
+        () => false,
+      );
+      const database = await Promise.race([answered, delay(DATABASE_MS, false, { ref: false })]);
+      const broker = bus.state === 'online';
+      const missing = bus.report().subscriptions.flatMap(({ filter, granted }) => (granted ? [] : [filter]));
+      const isReady = database && broker && missing.length === 0;
+      return reply
+        .code(isReady ? 200 : 503)
+        .header('cache-control', 'no-store')
+        .send({ status: isReady ? 'ok' : 'unavailable', database, broker, subscriptions: missing.length === 0, missing });
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/metrics',
+    config: { access: 'open' },
+    schema: {
+      summary: 'Prometheus',
+      tags: ['health'],
+      security: [],
+      response: { 200: { content: { 'text/plain': { schema: z.string() } } } },
+    },
+    async handler(_, reply) {
+      const { contentType, body } = await metrics.render();
+      return reply.type(contentType).serializer(String).send(body);
+    },
+  });
+}

@@ -1,0 +1,89 @@
+/** The gateway service: the HTTP API and the live stream. Any number of them may run; none keeps anything that another needs. */
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { createAnnouncer } from '../jobs/announce.ts';
+import { createEnqueuer } from '../jobs/enqueuer.ts';
+import { createEstimator } from '../jobs/estimate.ts';
+import { nowOf } from '../jobs/job.ts';
+import { ledgerOf } from '../jobs/ledger.ts';
+import { removeInstance, reportInstance } from '../jobs/read.ts';
+import { codeOf, messageOf } from '../platform/errors.ts';
+import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
+import { componentLogger } from '../platform/log.ts';
+import { assertPortFree } from '../platform/ports.ts';
+import { startCallbacks } from './callback-sender.ts';
+import { createLive } from './live.ts';
+import { buildServer } from './server.ts';
+
+export interface GatewayService extends RunningService {
+  /** Where it listens: `http://127.0.0.1:8787`. */
+  url: string;
+}
+
+/** Requests under way get so long to be answered when the service stops. */
+const CLOSE_MS = 5_000;
+
+/** Errors: `ConfigError('port.in_use' | 'port.not_permitted' | 'port.unusable')`, before anything has started. */
+export async function startGatewayService(context: ServiceContext): Promise<GatewayService> {
+  const { instance, config, clock, db, bus } = context;
+  const log = componentLogger(context.log, 'gateway');
+  const { host, port } = config.gateway;
+  if (port !== 0) await assertPortFree({ host, port, option: '--http-port (gateway.port)' });
+  const ledger = ledgerOf(db, clock, config);
+  const announcer = createAnnouncer({ bus, sql: db, clock, log });
+
+  const telling = new Set<Promise<void>>();
+  function follow(told: Promise<void>): void {
+    const settled = told.catch((error: unknown) => log.warn({ code: codeOf(error) }, `not announced: ${messageOf(error)}`));
+    telling.add(settled);
+    void settled.finally(() => telling.delete(settled));
+  }
+
+  const live = createLive(bus);
+  const callbacks = startCallbacks({ db, clock, config, log });
+  live.onEnded(callbacks.ring);
+  const app = await buildServer({
+    ...{ config, clock, log, db, bus, ledger, announcer, live, callbacks },
+    enqueuer: createEnqueuer(ledger, { onCommitted: (answers) => follow(announcer.enqueued(answers)) }),
+    estimator: createEstimator(ledger),
+    tell: (changes) => follow(announcer.changed(changes)),
+  });
+  await app.listen({ host, port });
+  const address = app.server.address() as AddressInfo;
+  const url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
+  log.info({ url }, `HTTP API on ${url}, its documentation on ${url}/docs`);
+
+  const session = bus.session ?? randomUUID();
+  const startedAt = nowOf(ledger);
+  const report = (): Promise<void> =>
+    reportInstance(db, {
+      instance,
+      service: 'gateway',
+      session,
+      capacity: 0,
+      running: 0,
+      started_at: startedAt,
+      heartbeat_at: nowOf(ledger),
+    });
+  await report();
+  const reporting = setInterval(
+    () => report().catch((error: unknown) => log.warn({ code: codeOf(error) }, `sign of life not written: ${messageOf(error)}`)),
+    (config.worker.heartbeat_interval * 1000) / 3,
+  );
+
+  return {
+    url,
+    async drain() {
+      clearInterval(reporting);
+      const late = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
+      await app.close();
+      clearTimeout(late);
+      await Promise.all([live.close(), callbacks.close()]);
+      await Promise.all(telling);
+      // A row left behind is cleaned up as that of a dead instance.
+      await removeInstance(db, instance).catch((error: unknown) =>
+        log.warn({ code: codeOf(error) }, `own instance not removed: ${messageOf(error)}`),
+      );
+    },
+  };
+}

@@ -1,0 +1,3 @@
+DROP TABLE settings;
+DROP TABLE callbacks;
+DROP TABLE api_keys;

@@ -1,0 +1,130 @@
+/** A gateway as it runs: real database, real broker, portfolio-priority beside it, and callers with keys. */
+import { afterAll, beforeAll, beforeEach } from 'vitest';
+import { loadAccess } from '../../broker/access.ts';
+import { type EmbeddedBroker, startBroker } from '../../broker/embedded.ts';
+import { createKey } from '../../services/gateway/keys.ts';
+import { type GatewayService, startGatewayService } from '../../services/gateway/service.ts';
+import type { Ledger } from '../../services/jobs/job.ts';
+import { ledgerOf } from '../../services/jobs/ledger.ts';
+import { type Bus, connectBus } from '../../services/platform/bus.ts';
+import { systemClock } from '../../services/platform/clock.ts';
+import type { Config } from '../../services/platform/config/load.ts';
+import { type Database, openDatabase } from '../../services/platform/database.ts';
+import type { RunningService, ServiceContext } from '../../services/platform/lifecycle.ts';
+import { startPortfolioPriorityService } from '../../services/portfolio-priority/service.ts';
+import { accounts, silent } from '../broker/peers.ts';
+import { configOf } from '../scheduler/configuration.ts';
+import { type TestDatabase, testDatabase } from '../support/database.ts';
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // What a test expects of it, it says itself.
+  // biome-ignore lint/suspicious/noExplicitAny: the shape is what the tests are about
+  body: any;
+}
+
+export interface Caller {
+  key: string;
+  get(path: string, headers?: Record<string, string>): Promise<Answer>;
+  post(path: string, body?: unknown): Promise<Answer>;
+  put(path: string, body?: unknown): Promise<Answer>;
+}
+
+export interface GatewayMesh {
+  readonly database: TestDatabase;
+  readonly db: Database;
+  readonly broker: EmbeddedBroker;
+  readonly config: Config;
+  readonly ledger: Ledger;
+  readonly gateway: GatewayService;
+  readonly bus: Bus;
+  /** With every scope. */
+  readonly operator: Caller;
+  caller(...scopes: string[]): Promise<Caller>;
+  anonymous: Caller;
+  /** A bus of another service. */
+  connect(service: string): Bus;
+}
+
+export const TABLES = [
+  ...['jobs', 'job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'],
+  ...['user_slots', 'slot_waits', 'dedupe_windows', 'instances', 'alerts', 'holdings', 'logins', 'symbols', 'bars', 'analyses'],
+  ...['corporate_actions', 'user_portfolio_priority', 'callbacks', 'settings'],
+];
+
+/** One mesh a file; its tables are empty before each test, its keys stay. */
+export function gatewayMesh(changes: Record<string, unknown> = {}, { logins = false }: { logins?: boolean } = {}): GatewayMesh {
+  const config = configOf({ 'gateway.port': 0, 'gateway.callbacks.poll_interval': 0.2, ...changes });
+  const mesh = { config } as { -readonly [K in keyof GatewayMesh]: GatewayMesh[K] };
+  const buses: Bus[] = [];
+  const services: RunningService[] = [];
+  mesh.connect = (service) => {
+    const bus = connectBus({
+      port: mesh.broker.port,
+      username: 'service',
+      password: accounts.service!.password,
+      service,
+      instance: `${service}-${buses.length}`,
+      version: '0.1.0',
+      log: silent,
+    });
+    buses.push(bus);
+    return bus;
+  };
+  const contextOf = (service: string): ServiceContext => ({
+    ...{ service, instance: `${service}-1`, config, log: silent, clock: systemClock, db: mesh.db },
+    bus: mesh.connect(service),
+  });
+  mesh.caller = async (...scopes) =>
+    callerWith(() => mesh.gateway.url, (await createKey(mesh.db, { name: scopes.join(' '), scopes }, new Date())).key);
+  mesh.anonymous = callerWith(() => mesh.gateway.url, '');
+
+  beforeAll(async () => {
+    mesh.database = await testDatabase();
+    mesh.db = openDatabase({ ...mesh.database.options, maxConnections: 16 });
+    mesh.broker = await startBroker({ port: 0, accounts, access: loadAccess(), log: silent });
+    mesh.ledger = ledgerOf(mesh.db, systemClock, config);
+    if (logins) services.push(await startPortfolioPriorityService(contextOf('portfolio-priority')));
+    const context = contextOf('gateway');
+    mesh.bus = context.bus;
+    mesh.gateway = await startGatewayService(context);
+    services.push(mesh.gateway);
+    mesh.operator = await mesh.caller('admin');
+    await Promise.all(buses.map((bus) => bus.online()));
+  });
+  beforeEach(async () => {
+    for (const table of TABLES) await mesh.db.run(`DELETE FROM ${table}`);
+  });
+  afterAll(async () => {
+    await Promise.all(services.map((service) => service.drain()));
+    await Promise.all(buses.map((bus) => bus.close()));
+    await mesh.db.close();
+    await mesh.broker.close();
+    await mesh.database.drop();
+  });
+  return mesh;
+}
+
+export function callerWith(url: () => string, key: string): Caller {
+  const ask = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> => {
+    const response = await fetch(`${url()}${path}`, {
+      method,
+      headers: {
+        ...(key === '' ? {} : { authorization: `Bearer ${key}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = /json/.test(response.headers.get('content-type') ?? '');
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+  };
+  return {
+    key,
+    get: (path, headers) => ask('GET', path, undefined, headers),
+    post: (path, body) => ask('POST', path, body),
+    put: (path, body) => ask('PUT', path, body),
+  };
+}
