@@ -19,7 +19,8 @@ export async function demo(options: DemoOptions): Promise<number> {
   const stopped = new AbortController();
   const onSignal = (): void => stopped.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-  const mesh = await startMesh({ ...options, data, env: options.env ?? 'demo', mqttPort: options.mqttPort ?? (await freePort()) });
+  const [mqttPort, httpPort] = [options.mqttPort ?? (await freePort()), options.httpPort ?? (await freePort())];
+  const mesh = await startMesh({ ...options, data, env: options.env ?? 'demo', mqttPort, httpPort });
   try {
     const done = withSession({ ...options, data, env: options.env ?? 'demo' }, async (session) => {
       const users = await session.db.rows<{ user_id: string }>('SELECT DISTINCT user_id FROM holdings ORDER BY user_id');

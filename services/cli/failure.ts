@@ -7,7 +7,17 @@ export const FAILURE = 1;
 export const WRONG_USE = 2;
 
 /** Well asked, but not to be had: a failure although it is the input that names it. */
-const NOT_TO_BE_HAD = new Set(['job.unknown', 'job.ended', 'job.live', 'job.superseded', 'user.unknown', 'symbol.unknown']);
+const NOT_TO_BE_HAD = new Set([
+  'job.unknown',
+  'job.ended',
+  'job.live',
+  'job.superseded',
+  'user.unknown',
+  'symbol.unknown',
+  'key.unknown',
+  'position.unknown',
+  'ranks.cursor_gone',
+]);
 /** What is wrong is outside of the command: nothing runs, or the database does not fit. */
 const OUTSIDE = ['mesh.', 'schema.', 'database.', 'data.', 'broker.', 'install.', 'port.'];
 

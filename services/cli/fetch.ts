@@ -1,10 +1,10 @@
 /** `stockmesh fetch` and `stockmesh history`: work that is asked for by hand. */
 import { type EnqueueAnswer, enqueue, type JobRequest } from '../jobs/enqueue.ts';
 import { analysisRequest, fetchRequest, historyRequest, type Origin, portfolioBatches } from '../jobs/requests.ts';
+import { readHoldings } from '../market/holdings.ts';
 import { parseSymbol } from '../market/symbol.ts';
 import { systemClock } from '../platform/clock.ts';
 import { InputError } from '../platform/errors.ts';
-import { readHoldings } from '../portfolio-priority/holdings.ts';
 import { FAILURE } from './failure.ts';
 import { print, printJson } from './print.ts';
 import { type GlobalOptions, reachable, type Session, withSession } from './session.ts';
@@ -71,7 +71,8 @@ export async function holdingsOf({ db }: Pick<Session, 'db'>, user: string) {
   return holdings;
 }
 
-async function order(
+/** Enqueues requests and prints the jobs they became, or with `--wait` what landed. The exit code: 1 when one was refused, or failed. */
+export async function order(
   session: Session,
   requests: readonly JobRequest[],
   options: WaitOptions & { wait?: boolean | undefined },

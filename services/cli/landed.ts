@@ -2,8 +2,7 @@
 import { idFromBytes, idToBytes } from '../jobs/id.ts';
 import { listItems } from '../jobs/items.ts';
 import type { State } from '../jobs/job.ts';
-import { fromJson } from '../jobs/read.ts';
-import type { Sql } from '../platform/database.ts';
+import { fromJson, type Sql } from '../platform/database.ts';
 import { paint, paintSignal } from './colour.ts';
 import { type FollowedJob, hasEnded } from './follow.ts';
 import { type Column, plain, table } from './table.ts';
@@ -25,6 +24,10 @@ export interface LandedJob {
   simulated: boolean;
   signal: string | null;
   confidence: number | null;
+  /** Of a ranking: its mode, the contracts that could be ranked, and how many of them were kept. */
+  mode: string | null;
+  eligible: number | null;
+  kept: number | null;
   /** From asking the source to having its answer. */
   ms: number | null;
   /** From the start of the command to the end of the job. */
@@ -44,6 +47,9 @@ interface Result {
   simulated?: boolean;
   signal?: string;
   confidence?: number;
+  mode?: string;
+  eligible?: number;
+  kept?: number;
   ms?: number;
 }
 
@@ -70,6 +76,9 @@ export async function readLanded(sql: Sql, jobs: readonly FollowedJob[], started
         through = null,
         signal = null,
         confidence = null,
+        mode = null,
+        eligible = null,
+        kept = null,
         ms = null,
         stale = false,
         simulated = false,
@@ -89,6 +98,9 @@ export async function readLanded(sql: Sql, jobs: readonly FollowedJob[], started
         simulated,
         signal,
         confidence,
+        mode,
+        eligible,
+        kept,
         ms,
         fresh_after_ms: job.endedAt === null ? null : Math.round(job.endedAt - startedAt),
         reason: reason ?? job.reason,
@@ -114,6 +126,7 @@ interface SymbolRow {
   through: string | null;
   ms: number | null;
   signal: string | null;
+  ranked: string | null;
   fresh: number | null;
   note: string | null;
 }
@@ -122,7 +135,17 @@ interface SymbolRow {
 export function landedTable(jobs: readonly LandedJob[], skipped: readonly { symbol: string; reason: string }[] = []): string {
   const rows = new Map<string, SymbolRow>();
   const rowOf = (symbol: string): SymbolRow => {
-    const row = rows.get(symbol) ?? { symbol, source: null, bars: null, through: null, ms: null, signal: null, fresh: null, note: null };
+    const row = rows.get(symbol) ?? {
+      symbol,
+      source: null,
+      bars: null,
+      through: null,
+      ms: null,
+      signal: null,
+      ranked: null,
+      fresh: null,
+      note: null,
+    };
     rows.set(symbol, row);
     return row;
   };
@@ -140,6 +163,8 @@ export function landedTable(jobs: readonly LandedJob[], skipped: readonly { symb
     row.through ??= job.through;
     row.ms ??= job.ms;
     row.signal ??= job.signal === null ? null : `${job.signal} ${Math.round((job.confidence ?? 0) * 100)} %`;
+    if (job.mode !== null && job.kept !== null)
+      row.ranked = [...(row.ranked === null ? [] : [row.ranked]), `${job.mode} ${job.kept} of ${job.eligible}`].join(', ');
     row.fresh = Math.max(row.fresh ?? 0, job.fresh_after_ms ?? 0) || null;
     row.note ??= noteOf(job);
   }
@@ -154,6 +179,7 @@ const COLUMNS: Column<SymbolRow>[] = [
   { title: 'THROUGH', value: ({ through }) => through, optional: 5 },
   { title: 'FETCH MS', value: ({ ms }) => ms, align: 'right', optional: 3 },
   { title: 'SIGNAL', value: ({ signal }) => signal, optional: 6, paint: (text) => paintSignal(text, text.split(' ')[0] as string) },
+  { title: 'RANKED', value: ({ ranked }) => ranked, optional: 1 },
   { title: 'FRESH AFTER MS', value: ({ fresh }) => fresh, align: 'right', optional: 1 },
   { title: 'NOTE', value: ({ note }) => note, optional: 0, flexible: 16 },
 ];

@@ -1,8 +1,6 @@
 /** `stockmesh login`: tells the mesh that a user has signed in, as an application's hook does, and shows what comes of it. */
-import { setTimeout as delay } from 'node:timers/promises';
-import { fromJson } from '../jobs/read.ts';
+import { type LoginAnswer, loginAnswer } from '../jobs/login-answer.ts';
 import type { Bus } from '../platform/bus.ts';
-import type { Sql } from '../platform/database.ts';
 import { InputError, TransientError } from '../platform/errors.ts';
 import { SCHEMAS } from '../platform/messages.ts';
 import type { KeptDecision } from '../portfolio-priority/answer.ts';
@@ -53,55 +51,24 @@ export async function signInAndWait(session: Session, users: readonly string[], 
     watch.progress.waiting('waiting for the answer of portfolio-priority');
     const answers = await Promise.all(
       [...bells].map(async ([user, bell]) => {
-        const answer = await answerTo(session.db, user, at, bell.promise, watch.signal);
+        const answer = await loginAnswer(session.db, user, at, bell.promise, watch.signal);
         if (answer === undefined)
           throw new TransientError(
             'login.unanswered',
             `nobody answered the login of ${user} within ${options.timeout} s: is the service portfolio-priority running? "stockmesh service portfolio-priority" starts one`,
           );
-        return { user, ...answer };
+        return { user, ...answer, decisions: answer.decisions as KeptDecision[] };
       }),
     );
     return tell(session, { ...watch, startedAt }, at, answers, options);
   });
 }
 
-interface Answer {
-  total: number;
-  queued: number;
-  fresh: number;
-  decisions: KeptDecision[];
-}
-
-const POLL_MS = 200;
-
-/** What the login led to: the row that portfolio-priority commits. The bell only says when to look; without it the row is found all the same. */
-async function answerTo(sql: Sql, user: string, at: Date, bell: Promise<void>, signal: AbortSignal): Promise<Answer | undefined> {
-  let rung = false;
-  while (!signal.aborted) {
-    const [row] = await sql.rows<{ total: number; queued: number; fresh: number; decisions: unknown }>(
-      'SELECT total, queued, fresh, decisions FROM user_portfolio_priority WHERE user_id = ? AND at = ?',
-      [user, at],
-    );
-    if (row !== undefined) return { ...row, decisions: fromJson(row.decisions) as KeptDecision[] };
-    const pause = delay(POLL_MS, undefined, { signal }).catch(() => undefined);
-    await (rung
-      ? pause
-      : Promise.race([
-          pause,
-          bell.then(() => {
-            rung = true;
-          }),
-        ]));
-  }
-  return undefined;
-}
-
 async function tell(
   session: Session,
   watch: Watch,
   at: Date,
-  answers: readonly (Answer & { user: string })[],
+  answers: readonly (Omit<LoginAnswer, 'decisions'> & { user: string; decisions: KeptDecision[] })[],
   options: WaitOptions,
 ): Promise<number> {
   const sum = (key: 'total' | 'queued' | 'fresh'): number => answers.reduce((total, answer) => total + answer[key], 0);

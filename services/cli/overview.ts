@@ -1,6 +1,7 @@
 /** The mesh at one moment, from the database alone: what `stats` prints and `top` shows again and again. */
+
+import { type Figures, readFigures } from '../jobs/figures.ts';
 import { type Instance, type JobSummary, listInstances, listJobs, type QueueStats } from '../jobs/read.ts';
-import { type Figures, readFigures } from '../scheduler/figures.ts';
 import { paint } from './colour.ts';
 import { span } from './figures.ts';
 import type { Session } from './session.ts';

@@ -1,10 +1,12 @@
 /** `stockmesh portfolio`: who holds what, and how fresh that is. */
+import { freshnessRules } from '../market/freshness.ts';
+import type { Holding } from '../market/holdings.ts';
+import { type Judged, judgementJson, judgeSymbols } from '../market/judged.ts';
 import { systemClock } from '../platform/clock.ts';
-import { type Holding, importPortfolioCsv } from '../portfolio-priority/holdings.ts';
+import { importPortfolioCsv } from '../portfolio-priority/holdings.ts';
 import { paintFreshness, paintSignal } from './colour.ts';
 import { holdingsOf } from './fetch.ts';
 import { money, plural, quantity } from './figures.ts';
-import { type Judged, judgementJson, judgeSymbols } from './judged.ts';
 import { print, printJson } from './print.ts';
 import { showProgress } from './progress.ts';
 import { type GlobalOptions, withSession } from './session.ts';
@@ -41,8 +43,10 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
   return withSession(options, async (session) => {
     const holdings = await holdingsOf(session, user.trim());
     const judged = await judgeSymbols(
-      session,
+      session.db,
       holdings.map(({ symbol }) => symbol),
+      systemClock.now(),
+      freshnessRules(session.loaded.config),
     );
     const positions = holdings.map((holding): Position => {
       const known = judged.get(holding.symbol) as Judged;

@@ -2,9 +2,13 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { QUEUES, STATES } from '../jobs/job.ts';
+import { MODES, type Mode } from '../market/options/parts.ts';
+import { SIGNALS } from '../market/options/signals.ts';
 import { exitCodeOf, report, WRONG_USE } from './failure.ts';
 import { offerJson } from './json-keys.ts';
 import type { GlobalOptions } from './session.ts';
+
+const DEFAULT_MODES: Mode[] = ['monitor'];
 
 /** Runs one command line; the exit code: 0, 1 when it failed, 2 when it was used wrongly. Errors are on standard error by then. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -45,6 +49,7 @@ function commands(finish: (code: number) => void): Command {
     .option('--yes', 'install what is missing without asking')
     .option('--workers <n>', 'worker processes', count, 1)
     .option('--mqtt-port <port>', 'port of the embedded broker', count)
+    .option('--http-port <port>', 'port of the HTTP API', count)
     .option('--source <names>', 'market sources in the order in which they are asked, separated by commas')
     .option('--lean-path <folder>', 'a QuantConnect Lean data folder')
     .action(async (options) => finish(await (await import('./up.ts')).up(all(options))));
@@ -53,13 +58,14 @@ function commands(finish: (code: number) => void): Command {
     .description('the main job once: start a mesh of its own, sign the demo users in, show what lands, clean up')
     .option('--yes', 'install what is missing without asking')
     .option('--mqtt-port <port>', 'port of the embedded broker; a free one if not given', count)
+    .option('--http-port <port>', 'port of the HTTP API; a free one if not given', count)
     .option('--source <names>', 'market sources in the order in which they are asked, separated by commas')
     .option('--lean-path <folder>', 'a QuantConnect Lean data folder')
     .addOption(new Option('--timeout <seconds>', 'longest wait for all to be fresh').argParser(upTo(86_400)).default(120))
     .action(async (options) => finish(await (await import('./demo.ts')).demo(all(options))));
   program
     .command('service')
-    .argument('<name>', 'worker, scheduler or portfolio-priority')
+    .argument('<name>', 'worker, scheduler, portfolio-priority or gateway')
     .option('--instance <name>', 'name of this process in the ledger and on the broker')
     .description('run one service in this process')
     .action(async (name, options) => finish(await (await import('./service.ts')).service(name, all(options))));
@@ -78,6 +84,19 @@ function commands(finish: (code: number) => void): Command {
     .requiredOption('--from <day>', 'first day, YYYY-MM-DD', day)
     .option('--to <day>', 'last day; today if not given', day)
     .action(async (symbol, options) => finish(await (await import('./fetch.ts')).history(symbol, all(options))));
+
+  waiting(
+    program
+      .command('rank')
+      .argument('<symbols...>')
+      .description('rank the options of symbols; prices that are not fresh are fetched first'),
+  )
+    .addOption(
+      new Option('--mode <mode>', 'monitor (worth watching), entry (worth buying) or exit (held positions); may be given several times')
+        .default(DEFAULT_MODES, 'monitor')
+        .argParser(modes),
+    )
+    .action(async (symbols, options) => finish(await (await import('./rank.ts')).rank(symbols, all(options))));
 
   program.commandsGroup('Jobs:');
   program
@@ -138,6 +157,46 @@ function commands(finish: (code: number) => void): Command {
     .option('--indicators', 'with the value of each indicator')
     .action(async (symbol, options) => finish(await (await import('./symbol.ts')).symbol(symbol, all(options))));
   program
+    .command('ranks')
+    .argument('<symbol>')
+    .description('show the newest ranking of the options of a symbol')
+    .addOption(new Option('--mode <mode>', 'monitor, entry or exit').choices(MODES).default('monitor'))
+    .addOption(new Option('--limit <n>', 'at most so many').argParser(upTo(1_000)).default(20))
+    .addOption(new Option('--side <side>', 'only calls or puts').choices(['call', 'put']))
+    .option('--expiry <day>', 'only contracts that expire on this day, YYYY-MM-DD', day)
+    .addOption(new Option('--signal <signal>', 'only contracts with this signal').choices(SIGNALS))
+    .addOption(new Option('--min-rank <rank>', 'only contracts with at least this rank').argParser(score))
+    .option('--contract <contract>', 'only this contract')
+    .option('--user <user>', 'only positions of this user')
+    .option('--sort <column>', 'by this column, best first, such as greeks_score or dte')
+    .option('--cursor <cursor>', 'the next page of the same ranking')
+    .option('--why', 'with what each rank is made of')
+    .action(async (symbol, options) => finish(await (await import('./ranks.ts')).ranks(symbol, all(options))));
+  const position = program.command('position').description('option positions, which "rank --mode exit" ranks');
+  position
+    .command('add')
+    .argument('<user>')
+    .argument('<contract>', 'OCC symbol, such as AAPL270115C00250000')
+    .description('note a position')
+    .requiredOption('--price <dollars>', 'paid a share', Number)
+    .option('--quantity <n>', 'contracts', Number, 1)
+    .option('--target <dollars>', 'price of the underlying that is hoped for, with --entry-spot', Number)
+    .option('--stop <share>', 'loss at which it is stopped, 0.5 is half of the price', Number)
+    .option('--entry-spot <dollars>', 'price of the underlying at the entry', Number)
+    .option('--entry-iv <iv>', 'implied volatility at the entry, 0.25 is 25 %', Number)
+    .option('--opened <moment>', 'when, such as 2026-01-02T14:30:00Z; now if not given')
+    .action(async (user, contract, options) => finish(await (await import('./position.ts')).add(user, contract, all(options))));
+  position
+    .command('list')
+    .argument('[user]')
+    .description('list the positions of a user, or of all')
+    .action(async (user, options) => finish(await (await import('./position.ts')).list(user, all(options))));
+  position
+    .command('remove')
+    .argument('<id>')
+    .description('forget a position')
+    .action(async (id, options) => finish(await (await import('./position.ts')).remove(id, all(options))));
+  program
     .command('stats')
     .description('show the mesh in figures: queues, rates, workers, alerts')
     .action(async (options) => finish(await (await import('./stats.ts')).stats(all(options))));
@@ -162,6 +221,22 @@ function commands(finish: (code: number) => void): Command {
     .command('status')
     .description('list all migrations and when each was applied')
     .action(async (options) => finish(await (await import('./migrate.ts')).status(all(options))));
+  const key = program.command('key').description('keys to the HTTP API');
+  key
+    .command('create')
+    .description('make a key and show it, once')
+    .requiredOption('--name <name>', 'who uses it')
+    .requiredOption('--scope <scope>', 'read, jobs, admin or user:<id>; may be given several times', collect)
+    .action(async (options) => finish(await (await import('./key.ts')).create(all(options))));
+  key
+    .command('list')
+    .description('list all keys, the newest first')
+    .action(async (options) => finish(await (await import('./key.ts')).list(all(options))));
+  key
+    .command('revoke')
+    .argument('<id-or-name>')
+    .description('end a key at once')
+    .action(async (idOrName, options) => finish(await (await import('./key.ts')).revoke(idOrName, all(options))));
   const config = program.command('config').description('the configuration');
   config
     .command('check')
@@ -185,6 +260,20 @@ function waiting(command: Command): Command {
   return command
     .option('--wait', 'until it is done: show progress, then what landed')
     .addOption(new Option('--timeout <seconds>', 'longest wait; the jobs go on').argParser(upTo(86_400)).default(120));
+}
+
+function modes(value: string, before: Mode[] | undefined): Mode[] {
+  const mode = MODES.find((name) => name === value);
+  if (mode === undefined) throw new InvalidArgumentError(`Allowed choices are ${MODES.join(', ')}.`);
+  // The default goes with the first one that is given.
+  return before === DEFAULT_MODES ? [mode] : [...(before ?? []), mode];
+}
+
+/** A score of 0 to 100. */
+function score(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0 && value <= 100) return value;
+  throw new InvalidArgumentError('It must be a number from 0 to 100.');
 }
 
 function collect(value: string, before: readonly string[] = []): string[] {

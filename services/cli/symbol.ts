@@ -1,11 +1,13 @@
 /** `stockmesh symbol`: what is known of one symbol, where from, and how fresh it is. */
 import type { Bar, CorporateAction } from '../market/bars.ts';
+import { freshnessRules } from '../market/freshness.ts';
+import { type Judged, judgeSymbols, type StoredSignal, symbolJson } from '../market/judged.ts';
 import { readActions, readBars } from '../market/store.ts';
 import { parseSymbol } from '../market/symbol.ts';
+import { systemClock } from '../platform/clock.ts';
 import { InputError } from '../platform/errors.ts';
 import { paint, paintFreshness, paintSignal } from './colour.ts';
 import { ago, money, plural, quantity, stamp } from './figures.ts';
-import { type Judged, judgementJson, judgeSymbols, type StoredSignal } from './judged.ts';
 import { print, printJson } from './print.ts';
 import { type GlobalOptions, withSession } from './session.ts';
 import { type Column, fields, table } from './table.ts';
@@ -22,7 +24,7 @@ const ACTION_DAYS = 365;
 export async function symbol(text: string, options: SymbolOptions): Promise<number> {
   const name = parseSymbol(text);
   return withSession(options, async (session) => {
-    const judged = (await judgeSymbols(session, [name])).get(name) as Judged;
+    const judged = (await judgeSymbols(session.db, [name], systemClock.now(), freshnessRules(session.loaded.config))).get(name) as Judged;
     const { state } = judged;
     if (state === undefined) throw new InputError('symbol.unknown', `${name} was never fetched; "stockmesh fetch ${name} --wait" gets it`);
     const { newestBar } = state;
@@ -99,46 +101,3 @@ const REASONS: Column<StoredSignal['reasons'][number]>[] = [
   { title: 'OF', value: ({ weight }) => weight, align: 'right', optional: 1 },
   { title: 'OBSERVATION', value: ({ observation }) => observation, flexible: 24 },
 ];
-
-function symbolJson(name: string, { state, price, analysis, signal }: Judged, bar: Bar | undefined, actions: readonly CorporateAction[]) {
-  return {
-    symbol: name,
-    currency: state?.currency ?? null,
-    time_zone: state?.timeZone ?? null,
-    source: state?.source ?? null,
-    simulated: state?.source === 'simulated',
-    as_of: state?.asOf ?? null,
-    checked_at: state?.checkedAt ?? null,
-    bar:
-      bar === undefined
-        ? null
-        : {
-            date: bar.date,
-            open: bar.open,
-            high: bar.high,
-            low: bar.low,
-            close: bar.close,
-            adjusted_close: bar.adjustedClose,
-            volume: bar.volume,
-          },
-    price: judgementJson(price),
-    analysis: {
-      ...judgementJson(analysis),
-      ...(signal === undefined
-        ? { date: null, computed_at: null, signal: null, confidence: null, bars_used: null, reasons: [], indicators: null }
-        : {
-            date: signal.date,
-            computed_at: signal.computedAt,
-            signal: signal.signal,
-            confidence: signal.confidence,
-            bars_used: signal.barsUsed,
-            reasons: signal.reasons.map((reason) => ({ ...reason })),
-            indicators: Object.fromEntries(Object.entries(signal.indicators).map(([indicator, value]) => [snakeCase(indicator), value])),
-          }),
-    },
-    actions: actions.map(({ date, kind, value }) => ({ date, kind, value })),
-  };
-}
-
-/** `macdSignal` → `macd_signal`; `sma20` stays. */
-const snakeCase = (text: string): string => text.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

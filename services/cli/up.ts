@@ -6,10 +6,11 @@ import { type Accounts, loadAccess } from '../../broker/access.ts';
 import { type EmbeddedBroker, startBroker } from '../../broker/embedded.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
+import { storeKey } from '../gateway/keys.ts';
 import type { Override } from '../platform/config/load.ts';
 import { databaseOptions, removeRuntime, usesEmbedded, writeRuntime } from '../platform/connections.ts';
-import { openDatabase } from '../platform/database.ts';
-import { openDataFolder, type Secrets } from '../platform/datafolder.ts';
+import { type Database, openDatabase } from '../platform/database.ts';
+import { OPERATOR_KEY_FILE, openDataFolder, type Secrets } from '../platform/datafolder.ts';
 import { createLogger } from '../platform/log.ts';
 import { rotatingFile } from '../platform/log-file.ts';
 import { assertPortFree } from '../platform/ports.ts';
@@ -23,6 +24,7 @@ export interface UpOptions extends GlobalOptions {
   yes?: boolean | undefined;
   workers?: number | undefined;
   mqttPort?: number | undefined;
+  httpPort?: number | undefined;
   source?: string | undefined;
   leanPath?: string | undefined;
   /** No report where to look, for `demo`. */
@@ -38,15 +40,18 @@ export interface Mesh {
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 const DEMO_PORTFOLIOS = fileURLToPath(new URL('../../config/demo-portfolios.csv', import.meta.url));
+/** Whose key lies in the data folder. */
+const OPERATOR = { name: 'operator', scopes: ['read', 'jobs', 'admin'] };
 /** More than the services' own grace period, so that they hand back their jobs themselves. */
 const STOP_MARGIN_MS = 5_000;
 /** The same warning is shown once in this time. */
 const REPEATED_MS = 60_000;
 
 /** The options of `up` and `demo` as configuration keys. */
-export function overridesOf({ mqttPort, source, leanPath }: UpOptions): Record<string, Override> {
+export function overridesOf({ mqttPort, httpPort, source, leanPath }: UpOptions): Record<string, Override> {
   return {
     'queue.mqtt.port': { value: mqttPort, option: '--mqtt-port' },
+    'gateway.port': { value: httpPort, option: '--http-port' },
     'stock_jobs.data_fetch.sources': { value: source, option: '--source' },
     'stock_jobs.data_fetch.lean.path': { value: leanPath, option: '--lean-path' },
   };
@@ -66,6 +71,8 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
   };
   try {
     if (embedded.broker) await assertPortFree({ port: config.queue.mqtt.port, option: '--mqtt-port (queue.mqtt.port)' });
+    const { host, port } = config.gateway;
+    if (port !== 0) await assertPortFree({ host, port, option: '--http-port (gateway.port)' });
     if (embedded.database) await ensureInstalled({ need: ['mariadb'], yes: options.yes, print: steps.note });
     const writeLog = rotatingFile(logFile(folder.path), config.logging.max_size, config.logging.backup_count);
     const log = createLogger({
@@ -111,7 +118,8 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
       const applied = await migrateUp(databaseOptions(config, folder.path, 'migrate'));
       return applied.length === 0 ? undefined : `applied ${applied.join(', ')}`;
     });
-    if (loaded.environment === 'demo') await steps.run('demo portfolios', () => importDemo(folder.path, options));
+    await withDatabase(folder.path, options, (db) => storeKey(db, folder.secrets.gateway.operator, OPERATOR, new Date()));
+    if (loaded.environment === 'demo') await steps.run('demo portfolios', () => withDatabase(folder.path, options, importDemo));
 
     const services = await steps.run('services', () => startServices(options, folder.path, loaded.environment, writeLog, steps.note));
     undo.push(() => services.stop(config.worker.grace_period * 1000 + STOP_MARGIN_MS));
@@ -137,12 +145,16 @@ export function logFile(dataFolder: string): string {
   return join(folder, 'stockmesh.log');
 }
 
-async function importDemo(dataFolder: string, options: UpOptions): Promise<string | undefined> {
+async function importDemo(db: Database): Promise<string | undefined> {
+  const imported = await importOnce(db, DEMO_PORTFOLIOS, new Date());
+  return imported === undefined ? undefined : `${imported.users} users, ${imported.held} holdings, ${imported.watched} watched`;
+}
+
+async function withDatabase<T>(dataFolder: string, options: UpOptions, work: (db: Database) => Promise<T>): Promise<T> {
   const { loaded } = loadFor(options, overridesOf(options));
   const db = openDatabase({ ...databaseOptions(loaded.config, dataFolder, 'service'), maxConnections: 2 });
   try {
-    const imported = await importOnce(db, DEMO_PORTFOLIOS, new Date());
-    return imported === undefined ? undefined : `${imported.users} users, ${imported.held} holdings, ${imported.watched} watched`;
+    return await work(db);
   } finally {
     await db.close();
   }
@@ -176,6 +188,7 @@ async function startServices(
     [
       service('scheduler'),
       service('portfolio-priority'),
+      service('gateway'),
       ...Array.from({ length: workers }, (_, index) => service('worker', workers === 1 ? 'worker' : `worker-${index + 1}`)),
     ],
     {
@@ -242,6 +255,7 @@ export async function up(options: UpOptions): Promise<number> {
 function printWhereToLook(dataFolder: string, options: UpOptions, seconds: number): void {
   const { loaded } = loadFor(options, overridesOf(options));
   const { port } = loaded.config.queue.mqtt;
+  const { gateway } = loaded.config;
   const embedded = usesEmbedded(loaded.config);
   const lines = [`ready in ${seconds.toFixed(1)} s`, ''];
   if (embedded.broker)
@@ -251,6 +265,8 @@ function printWhereToLook(dataFolder: string, options: UpOptions, seconds: numbe
     );
   lines.push(
     '  or                 npx stockmesh login alice --wait',
+    `  over HTTP          curl -H "Authorization: Bearer $(cat ${join(dataFolder, OPERATOR_KEY_FILE)})" http://${gateway.host}:${gateway.port}/v1/jobs`,
+    `  HTTP API           http://${gateway.host}:${gateway.port}/docs`,
     '  live view          npx stockmesh top',
     `  log                ${logFile(dataFolder)}`,
     '',

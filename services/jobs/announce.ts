@@ -1,14 +1,13 @@
 /** The doorbell: tells the broker what is committed. A lost, late or doubled message costs latency, never a job, so a bell that cannot be rung is counted and left. */
 import type { Bus } from '../platform/bus.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Sql } from '../platform/database.ts';
+import { fromJson, type Sql } from '../platform/database.ts';
 import { codeOf, TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Draft } from '../platform/messages.ts';
 import type { EnqueueAnswer, Enqueued, JobRequest } from './enqueue.ts';
 import { idFromBytes, sortedBytes } from './id.ts';
 import { type Change, levelOf, type Queue, scoreOf } from './job.ts';
-import { fromJson } from './read.ts';
 
 export interface Announcer {
   /** Rings for new jobs: each on its `stock/…` topic, and its state on `jobs/{id}/status`. Joined and refused ones are not news. */

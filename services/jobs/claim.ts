@@ -3,10 +3,9 @@
  * walks it and locks just the rows it returns. Anything that would sort (an IN over queues, a DESC, a comparison of times) makes the first worker lock the whole
  * table and the second one get nothing.
  */
-import type { Transaction } from '../platform/database.ts';
+import { fromJson, type Transaction } from '../platform/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
 import { after, type Ledger, levelOf, nowOf, QUEUES, type Queue, scoreOf } from './job.ts';
-import { fromJson } from './read.ts';
 import { passSlotsOn, takeSlots } from './slots.ts';
 
 export interface ClaimedJob {

@@ -1,5 +1,5 @@
 /** Reading the ledger: one job with all that led to it, lists for people, and the figures of the whole. */
-import type { Sql } from '../platform/database.ts';
+import { fromJson, type Sql } from '../platform/database.ts';
 import { idFromBytes, idToBytes } from './id.ts';
 import { countItems, type ItemCounts } from './items.ts';
 import { levelOf, QUEUES, type Queue, type State, scoreOf } from './job.ts';
@@ -70,11 +70,6 @@ interface Row {
 const SUMMARY = `j.id, j.type, j.symbol, j.state, j.queue, j.priority, j.attempt, j.max_attempts, j.user_id, j.worker_id, IF(j.state = 'blocked', j.blocked_on, NULL) AS blocked_on, j.due_at, j.enqueued_at,
   j.started_at, j.ended_at, COALESCE(r.reason, (SELECT a.reason FROM job_attempts a WHERE a.job_id = j.id AND j.state IN ('scheduled', 'ready') ORDER BY a.attempt DESC LIMIT 1)) AS reason`;
 
-/** JSON columns come parsed from one server and as text from the other. */
-export function fromJson(value: unknown): unknown {
-  return typeof value === 'string' ? JSON.parse(value) : (value ?? null);
-}
-
 function summary(row: Row): JobSummary {
   const { id, priority, user_id, worker_id, due_at, ...rest } = row;
   return {
@@ -125,6 +120,16 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
     needs: needs.map((need) => ({ id: idFromBytes(need.id), state: need.state })),
     items,
   };
+}
+
+/** The newest job of a symbol with a dedupe key, live or ended; undefined when none is kept. Walks ix_symbol from its end. */
+export async function readNewestOf(sql: Sql, symbol: string, dedupeKey: string): Promise<JobSummary | undefined> {
+  const [row] = await sql.rows<Row>(
+    `SELECT ${SUMMARY} FROM jobs j FORCE INDEX (ix_symbol) LEFT JOIN job_results r ON r.job_id = j.id
+      WHERE j.symbol = ? AND j.dedupe_key = ? ORDER BY j.id DESC LIMIT 1`,
+    [symbol, dedupeKey],
+  );
+  return row === undefined ? undefined : summary(row);
 }
 
 export interface JobFilter {

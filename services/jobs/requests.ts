@@ -38,6 +38,38 @@ export function analysisRequest(symbol: string, origin: Origin, after: readonly 
   return request(origin, ruleOf(origin, cause), { type: 'analysis', symbol, payload: { symbol }, dedupeKey: analysisKey(symbol), after });
 }
 
+/** The modes of a ranking. */
+export type RankMode = 'monitor' | 'entry' | 'exit';
+
+/** The live or recent work that ranks a symbol's options in a mode. */
+export const rankKey = (symbol: string, mode: RankMode): string => `rank:${symbol}:${mode}`;
+
+/**
+ * Rankings of symbols' options, a job for each symbol and mode; within `windowSeconds` a request for the same is answered with the same job. `stale`: those whose bars are to be
+ * fetched first (`readStale`); for the others a fetch that is under way is waited for too.
+ */
+export function rankRequests(
+  symbols: Iterable<string>,
+  modes: readonly RankMode[],
+  origin: Origin,
+  { windowSeconds, stale }: { windowSeconds: number; stale: ReadonlySet<string> },
+): JobRequest[] {
+  const cause = origin.cause === 'scheduled_update' ? 'background_analysis' : origin.cause;
+  return [...new Set(symbols)].flatMap((symbol) => [
+    ...(stale.has(symbol) ? [fetchRequest(symbol, origin)] : []),
+    ...[...new Set(modes)].map((mode) =>
+      request(origin, ruleOf(origin, cause), {
+        type: 'rank',
+        symbol,
+        payload: { symbol, mode },
+        dedupeKey: rankKey(symbol, mode),
+        dedupeWindowSeconds: windowSeconds,
+        after: [fetchKey(symbol)],
+      }),
+    ),
+  ]);
+}
+
 /**
  * Fetches of many symbols in batches of at most `batchSize`, and the analysis of each symbol after its batch. Each symbol once; the same symbols give the same
  * batches, whatever their order.
@@ -85,7 +117,7 @@ const ruleOf = ({ rules }: Origin, cause: RequestCause): Rule => ({ level: rules
 function request(
   { cause, by, user }: Origin,
   { level, of }: Rule,
-  work: Pick<JobRequest, 'type' | 'symbol' | 'payload' | 'dedupeKey' | 'after'>,
+  work: Pick<JobRequest, 'type' | 'symbol' | 'payload' | 'dedupeKey' | 'dedupeWindowSeconds' | 'after'>,
 ): JobRequest {
   const asker = by === undefined ? cause : `${cause} (${by.slice(0, LONGEST_NAME)})`;
   const text = of === cause ? `${asker}: priority ${level}` : `${asker}: priority ${level}, that of ${of}`;

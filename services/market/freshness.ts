@@ -1,3 +1,4 @@
+import type { Config } from '../platform/config/load.ts';
 import type { Moment } from './calendar.ts';
 
 /**
@@ -22,6 +23,20 @@ export interface PriceThresholds {
   weekend: number;
   /** For symbols without a calendar. */
   default: number;
+}
+
+export interface FreshnessRules {
+  thresholds: PriceThresholds;
+  analysisTtlHours: number;
+}
+
+/** The configured rules. */
+export function freshnessRules({ stock_jobs, portfolio }: Pick<Config, 'stock_jobs' | 'portfolio'>): FreshnessRules {
+  const { market_open, market_closed, weekend } = portfolio.freshness_schedule;
+  return {
+    thresholds: { market_open, market_closed, weekend, default: stock_jobs.portfolio_priority.data_staleness_threshold },
+    analysisTtlHours: stock_jobs.analysis.cache_ttl,
+  };
 }
 
 /** What is known of a symbol's bars. Moments in epoch milliseconds. */

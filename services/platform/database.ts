@@ -204,6 +204,11 @@ function statements(on: mysql.Pool | mysql.PoolConnection): Sql {
   };
 }
 
+/** JSON columns come parsed from one server and as text from the other. */
+export function fromJson(value: unknown): unknown {
+  return typeof value === 'string' ? JSON.parse(value) : (value ?? null);
+}
+
 function rethrow(error: unknown): never {
   const code = codeOf(error);
   if (UNREACHABLE.has(code) || (error instanceof Error && /closed state|Pool is closed|Connection lost/.test(error.message)))

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { newApiKey } from './api-key.ts';
 import { ConfigError, codeOf, messageOf } from './errors.ts';
 
 /*
@@ -12,17 +13,24 @@ import { ConfigError, codeOf, messageOf } from './errors.ts';
  *   lock, lock.json        who works on it now
  *   secrets.json           passwords, 0600, made at random once
  *   mqtt-<who>.password    the same MQTT passwords one a file, for `mosquitto_sub -u monitor -P "$(cat data/mqtt-monitor.password)"`
+ *   gateway-operator.key   the operator's key to the HTTP API, for `curl -H "Authorization: Bearer $(cat data/gateway-operator.key)"`
  *   database/              the private database server's own folder
  */
 
-const password = z.string().min(8, 'a password needs at least 8 characters');
+const PASSWORD_CHARACTERS = 8;
+/** A key is stored under a fast hash, which only what nobody can guess withstands. */
+const KEY_CHARACTERS = 32;
+const password = z.string().min(PASSWORD_CHARACTERS, `a password needs at least ${PASSWORD_CHARACTERS} characters`);
 const secretsSchema = z.object({
   database: z.object({ root: password, migrate: password, service: password, read: password }),
   mqtt: z.object({ hook: password, monitor: password, service: password }),
+  gateway: z.object({ operator: z.string().min(KEY_CHARACTERS, `a key needs at least ${KEY_CHARACTERS} characters`) }),
 });
 
 /** The passwords of all accounts, by system and account. */
 export type Secrets = z.infer<typeof secretsSchema>;
+/** Of a data folder: the file with the operator's key to the HTTP API. */
+export const OPERATOR_KEY_FILE = 'gateway-operator.key';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const accounts = [
@@ -33,6 +41,7 @@ const accounts = [
   ['mqtt', 'hook'],
   ['mqtt', 'monitor'],
   ['mqtt', 'service'],
+  ['gateway', 'operator'],
 ] as const;
 
 /** `STOCKMESH_MQTT_MONITOR_PASSWORD` and the like: an environment variable wins over `secrets.json` and is never written to the disk. */
@@ -69,17 +78,20 @@ export async function openDataFolder(path: string, environment: Environment = pr
   try {
     createSecrets(folder);
     const secrets = readSecrets(folder, environment);
-    for (const account of ['hook', 'monitor', 'service'] as const) {
-      const file = join(folder, `mqtt-${account}.password`);
-      // A file with a password that is not in force would only mislead.
-      if (environment[variableOf('mqtt', account)]) rmSync(file, { force: true });
-      else writePrivately(file, `${secrets.mqtt[account]}\n`);
-    }
+    for (const account of ['hook', 'monitor', 'service'] as const)
+      keep(join(folder, `mqtt-${account}.password`), secrets.mqtt[account], environment[variableOf('mqtt', account)]);
+    keep(join(folder, OPERATOR_KEY_FILE), secrets.gateway.operator, environment[variableOf('gateway', 'operator')]);
     return { path: folder, database: join(folder, 'database'), secrets, release };
   } catch (error) {
     release();
     throw error;
   }
+}
+
+/** One secret in a file of its own. One that is not in force, because the environment has another, would only mislead. */
+function keep(file: string, secret: string, fromOutside: string | undefined): void {
+  if (fromOutside) rmSync(file, { force: true });
+  else writePrivately(file, `${secret}\n`);
 }
 
 /**
@@ -98,8 +110,9 @@ export function readSecrets(path: string, environment: Environment = process.env
   for (const [system, account] of accounts) {
     const value = environment[variableOf(system, account)];
     if (!value) continue;
-    if (!password.safeParse(value).success)
-      throw new ConfigError('data.secrets_invalid', `${variableOf(system, account)} is too short: a password needs at least 8 characters`);
+    const least = system === 'gateway' ? KEY_CHARACTERS : PASSWORD_CHARACTERS;
+    if (value.length < least)
+      throw new ConfigError('data.secrets_invalid', `${variableOf(system, account)} is too short: it needs at least ${least} characters`);
     secrets[system]![account] = value;
   }
   return parseSecrets(file, secrets);
@@ -121,6 +134,7 @@ function invalidSecrets(file: string, why: string): ConfigError {
 const partialSchema = z.object({
   database: z.record(z.string(), z.string()).optional(),
   mqtt: z.record(z.string(), z.string()).optional(),
+  gateway: z.record(z.string(), z.string()).optional(),
 });
 
 /** What the file holds, perhaps written by a version that knew fewer accounts; undefined where there is no file. */
@@ -142,11 +156,16 @@ function createSecrets(folder: string): void {
   const file = join(folder, 'secrets.json');
   const stored = readStored(file);
   if (stored !== undefined) chmodSync(file, 0o600);
-  const secrets: Record<string, Record<string, string>> = { database: { ...stored?.database }, mqtt: { ...stored?.mqtt } };
+  const secrets: Record<string, Record<string, string>> = {
+    database: { ...stored?.database },
+    mqtt: { ...stored?.mqtt },
+    gateway: { ...stored?.gateway },
+  };
   const missing = accounts.filter(([system, account]) => secrets[system]![account] === undefined);
   if (missing.length === 0) return;
   // 192 random bits in letters that need no quoting in a shell, a URL or SQL.
-  for (const [system, account] of missing) secrets[system]![account] = randomBytes(24).toString('base64url');
+  for (const [system, account] of missing)
+    secrets[system]![account] = system === 'gateway' ? newApiKey() : randomBytes(24).toString('base64url');
   writePrivately(file, `${JSON.stringify(parseSecrets(file, secrets), null, 2)}\n`);
 }
 

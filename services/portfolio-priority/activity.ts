@@ -1,7 +1,6 @@
 /** How active each user is, and at which hours: kept with each login, read by the score and by the predictive fetch. */
 
-import { fromJson } from '../jobs/read.ts';
-import type { Sql, Transaction } from '../platform/database.ts';
+import { fromJson, type Sql, type Transaction } from '../platform/database.ts';
 import { decay } from './score.ts';
 
 /** A login event that was understood. */

@@ -8,6 +8,7 @@ import type { Ledger } from '../jobs/job.ts';
 import { readLive } from '../jobs/join.ts';
 import { settlingRaces } from '../jobs/key-race.ts';
 import { analysisKey, fetchKey } from '../jobs/requests.ts';
+import { readHoldings } from '../market/holdings.ts';
 import { readSymbols } from '../market/store.ts';
 import type { Bus } from '../platform/bus.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -19,7 +20,6 @@ import { type Activity, countLogin, type Login, lockActivity, saveActivity } fro
 import { type Outcome, outcomesOf, type PortfolioAnswer } from './answer.ts';
 import { createBatcher } from './batcher.ts';
 import { decide, decisionRules } from './decide.ts';
-import { readHoldings } from './holdings.ts';
 import { decay } from './score.ts';
 
 export interface AdmissionCounters {

@@ -3,12 +3,12 @@ import type { JobRequest } from '../jobs/enqueue.ts';
 import { priorityOf } from '../jobs/job.ts';
 import { analysisKey, fetchKey } from '../jobs/requests.ts';
 import { type Moment, momentsAt } from '../market/calendar.ts';
-import { type Judgement, judgeAnalysis, judgePrice, type PriceThresholds } from '../market/freshness.ts';
+import { type FreshnessRules, freshnessRules, type Judgement, judgeAnalysis, judgePrice } from '../market/freshness.ts';
+import type { Holding } from '../market/holdings.ts';
 import type { SymbolState } from '../market/store.ts';
 import { parseSymbol } from '../market/symbol.ts';
 import type { Config } from '../platform/config/load.ts';
 import { InputError } from '../platform/errors.ts';
-import type { Holding } from './holdings.ts';
 import { type Cause, type ScoreConfig, type ScoreInput, scoreFactors } from './score.ts';
 
 /** Somebody who looks, or is about to. */
@@ -30,10 +30,8 @@ export interface Occasion {
 /** Fetches in the foreground, since somebody waits; what is computed from them in the background, ahead of analyses for nobody's portfolio. */
 export const LOGIN: Occasion = { fetch: 'user_login', analysis: 'background_analysis', triggeredBy: 'user_login', whenFull: 'next_queue' };
 
-export interface DecisionRules {
+export interface DecisionRules extends FreshnessRules {
   score: ScoreConfig;
-  thresholds: PriceThresholds;
-  analysisTtlHours: number;
 }
 
 /** A request for one viewer. */
@@ -62,17 +60,14 @@ export interface Decisions {
 
 /** The configured rules, in the terms of the domain. */
 export function decisionRules(config: Config): DecisionRules {
-  const { portfolio_priority, analysis } = config.stock_jobs;
-  const { market_open, market_closed, weekend } = config.portfolio.freshness_schedule;
   return {
+    ...freshnessRules(config),
     score: {
       priority_factors: config.portfolio.priority_factors,
       factor_scales: config.portfolio.factor_scales,
       priority_rules: config.jobs.priority_rules,
-      portfolio_priority_boost: portfolio_priority.portfolio_priority_boost,
+      portfolio_priority_boost: config.stock_jobs.portfolio_priority.portfolio_priority_boost,
     },
-    thresholds: { market_open, market_closed, weekend, default: portfolio_priority.data_staleness_threshold },
-    analysisTtlHours: analysis.cache_ttl,
   };
 }
 

@@ -1,4 +1,4 @@
-/** Whose portfolio holds what: read for many users at once, replaced by importing a file. */
+/** Portfolios from files: importing one replaces what its users held before. */
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -6,34 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Database, Sql, Transaction } from '../platform/database.ts';
+import { addHoldings, clearHoldings } from '../market/holdings.ts';
+import type { Database, Transaction } from '../platform/database.ts';
 import { InputError, messageOf } from '../platform/errors.ts';
 import { readPortfolioCsv } from './portfolio-csv.ts';
-
-export interface Holding {
-  symbol: string;
-  /** Shares; 0 for a symbol that is only watched, negative for a short position. */
-  quantity: number;
-  /** A share, in the instrument's currency. */
-  cost: number | null;
-}
-
-/** The own holdings of many users, by symbol; users without any are absent. Reads the primary key's ranges of these users. */
-export async function readHoldings(sql: Sql, users: readonly string[]): Promise<Map<string, Holding[]>> {
-  const holdings = new Map<string, Holding[]>();
-  if (users.length === 0) return holdings;
-  const rows = await sql.rows<{ user_id: string; symbol: string; quantity: string; cost: string | null }>(
-    'SELECT user_id, symbol, quantity, cost FROM holdings WHERE user_id IN (?) ORDER BY user_id, symbol',
-    [users],
-  );
-  for (const { user_id, symbol, quantity, cost } of rows) {
-    const holding = { symbol, quantity: Number(quantity), cost: cost === null ? null : Number(cost) };
-    const own = holdings.get(user_id);
-    if (own === undefined) holdings.set(user_id, [holding]);
-    else own.push(holding);
-  }
-  return holdings;
-}
 
 export interface ImportOptions {
   /** All lines are this user's; the file needs no column for it. */
@@ -114,11 +90,9 @@ async function replaceHoldings(tx: Transaction, path: string, { user, name, now 
   let watched = 0;
   for await (const batch of readPortfolioCsv(path, { user, name, batchSize: BATCH })) {
     const fresh = [...new Set(batch.map((position) => position.user))].filter((one) => !users.has(one));
-    if (fresh.length > 0) await tx.run('DELETE FROM holdings WHERE user_id IN (?)', [fresh]);
+    await clearHoldings(tx, fresh);
     for (const one of fresh) users.add(one);
-    await tx.run('INSERT INTO holdings (user_id, symbol, quantity, cost, imported_at) VALUES ?', [
-      batch.map((position) => [position.user, position.symbol, position.quantity, position.cost, now]),
-    ]);
+    await addHoldings(tx, batch, now);
     for (const { quantity } of batch) {
       if (Number(quantity) === 0) watched++;
       else held++;

@@ -4,6 +4,8 @@ import { type EnqueueAnswer, enqueueWith } from '../jobs/enqueue.ts';
 import { type Ledger, nowOf } from '../jobs/job.ts';
 import { settlingRaces } from '../jobs/key-race.ts';
 import { tryLead } from '../jobs/leader.ts';
+import { readAutoFetch } from '../jobs/settings.ts';
+import { readHoldings } from '../market/holdings.ts';
 import { readSymbols } from '../market/store.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database.ts';
@@ -11,7 +13,6 @@ import { codeOf, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
 import { type Activity, type ActivityRow, activityOf, usualHour } from './activity.ts';
 import { type DecisionRules, decide, decisionRules, type Occasion } from './decide.ts';
-import { readHoldings } from './holdings.ts';
 import { decay } from './score.ts';
 
 export interface Prefetched {
@@ -107,6 +108,7 @@ export function startPrefetching(options: {
     const hour = Math.floor(target / HOUR_MS);
     try {
       if (!(await tryLead(ledger.db, 'predictive', instance, LEASE_SECONDS, nowOf(ledger))) || hour === doneFor) return;
+      if (!(await readAutoFetch(ledger.db)).enabled) return;
       const announced: Promise<void>[] = [];
       const { users, queued } = await prefetch(ledger, config, (answers) => announced.push(announcer.enqueued(answers)));
       doneFor = hour;

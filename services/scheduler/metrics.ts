@@ -1,11 +1,11 @@
 /** The scheduler's measurements in Prometheus' terms. Figures of the mesh are read from the database when they are asked for, so any scheduler answers the same. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Announcer } from '../jobs/announce.ts';
+import type { Figures } from '../jobs/figures.ts';
 import type { Bus } from '../platform/bus.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Database } from '../platform/database.ts';
 import { TransientError } from '../platform/errors.ts';
-import type { Figures } from './figures.ts';
 
 export interface MetricsOptions {
   db: Pick<Database, 'rows' | 'retries'>;

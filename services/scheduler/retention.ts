@@ -1,6 +1,7 @@
 /** Deletes what nobody needs any more, in batches. */
 import { type Ledger, nowOf } from '../jobs/job.ts';
 import { deleteEnded } from '../jobs/passage.ts';
+import { deleteRuns } from '../market/options/store.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Duty } from './duties.ts';
 
@@ -8,16 +9,20 @@ import type { Duty } from './duties.ts';
 const DEAD_INSTANCE_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
-/** Ended jobs and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead. */
+/** Ranks of a run, about: what is deleted with it. */
+const ROWS_A_RUN = 100;
+
+/** Ended jobs and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead, rankings and chains beyond their days. */
 export function retentionDuty(ledger: Ledger, config: Config): Duty {
   const { interval, batch } = config.scheduler.retention;
   const days = config.jobs.cleanup_after_days;
+  const { run_days, chain_days } = config.ranking.retention;
   return {
     name: 'clean up',
     everySeconds: interval,
     async run(signal) {
-      const whileFull = async (remove: () => Promise<number>): Promise<void> => {
-        while (!signal.aborted && (await remove()) >= batch);
+      const whileFull = async (remove: () => Promise<number>, full = batch): Promise<void> => {
+        while (!signal.aborted && (await remove()) >= full);
       };
       const removeOlder = (sql: string, before: Date) => async () => (await ledger.db.run(sql, [before, batch])).affectedRows;
       const now = nowOf(ledger);
@@ -26,6 +31,10 @@ export function retentionDuty(ledger: Ledger, config: Config): Duty {
       // ix_at, ix_until
       await whileFull(removeOlder('DELETE FROM user_portfolio_priority WHERE at < ? ORDER BY at LIMIT ?', ago(days * DAY_MS)));
       await whileFull(removeOlder('DELETE FROM dedupe_windows WHERE until < ? ORDER BY until LIMIT ?', now));
+      const runs = Math.max(1, Math.floor(batch / ROWS_A_RUN));
+      await whileFull(() => ledger.db.transaction((tx) => deleteRuns(tx, ago(run_days * DAY_MS), runs)), runs);
+      // ix_date
+      await whileFull(removeOlder('DELETE FROM chain_days WHERE date < ? ORDER BY date LIMIT ?', ago(chain_days * DAY_MS)));
       // A row for each process that runs: a scan of the whole table reads a page.
       await whileFull(removeOlder('DELETE FROM instances WHERE heartbeat_at < ? LIMIT ?', ago(DEAD_INSTANCE_MS)));
     },

@@ -7,8 +7,11 @@ import type { Announcer } from '../jobs/announce.ts';
 import { type EnqueueAnswer, enqueueWith, type JobRequest } from '../jobs/enqueue.ts';
 import { type Ledger, nowOf } from '../jobs/job.ts';
 import { settlingRaces } from '../jobs/key-race.ts';
-import { portfolioBatches } from '../jobs/requests.ts';
+import { portfolioBatches, rankRequests } from '../jobs/requests.ts';
+import { readAutoFetch } from '../jobs/settings.ts';
 import { usCalendar } from '../market/calendar.ts';
+import { freshnessRules } from '../market/freshness.ts';
+import { readStale } from '../market/judged.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database.ts';
 import type { Logger } from '../platform/log.ts';
@@ -85,7 +88,9 @@ export async function runDueSchedules(options: ScheduleOptions): Promise<void> {
   if (failures.length > 1) throw new AggregateError(failures);
 }
 
-async function run(schedule: Schedule, due: DueRun, { ledger, config, announcer, log }: ScheduleOptions): Promise<void> {
+async function run(schedule: Schedule, found: DueRun, { ledger, config, announcer, log }: ScheduleOptions): Promise<void> {
+  const { enabled, changed_by } = await readAutoFetch(ledger.db);
+  const due = enabled ? found : { ...found, skip: `automatic fetching is switched off (by ${changed_by})` };
   const at = due.at.toISOString();
   const requests = due.skip === undefined ? await JOBS[schedule.job](ledger, config) : [];
   const answers = await commitRun(ledger, schedule.name, due.at, requests);
@@ -124,6 +129,16 @@ const JOBS: Record<Schedule['job'], (ledger: Ledger, config: Config) => Promise<
       rows.map(({ symbol }) => symbol),
       stock_jobs.data_fetch.batch_size,
       { cause: 'scheduled_update', rules: jobs.priority_rules },
+    );
+  },
+  /** The options of the watchlist's symbols, in each of its modes. */
+  async rank_watchlist(ledger, config) {
+    const { watchlist, watchlist_modes, dedupe_window } = config.ranking;
+    return rankRequests(
+      watchlist,
+      watchlist_modes,
+      { cause: 'scheduled_update', rules: config.jobs.priority_rules },
+      { windowSeconds: dedupe_window, stale: await readStale(ledger.db, watchlist, ledger.clock.now(), freshnessRules(config)) },
     );
   },
 };

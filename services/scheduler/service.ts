@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createAnnouncer } from '../jobs/announce.ts';
+import { type Figures, readFigures, statsOf } from '../jobs/figures.ts';
 import { type Change, nowOf } from '../jobs/job.ts';
 import { ledgerOf } from '../jobs/ledger.ts';
 import { removeInstance, reportInstance } from '../jobs/read.ts';
@@ -9,7 +10,6 @@ import { componentLogger } from '../platform/log.ts';
 import { createAlerts } from './alerts.ts';
 import { type Duty, startDuties } from './duties.ts';
 import { serveMetrics } from './endpoint.ts';
-import { type Figures, readFigures, statsOf } from './figures.ts';
 import { competeForLead, type Leadership } from './leadership.ts';
 import { createMetrics } from './metrics.ts';
 import { passageDuties } from './passages.ts';

@@ -1,6 +1,7 @@
 /** Which of the configured limits the figures keep at this moment. */
+
+import type { Figures } from '../jobs/figures.ts';
 import type { Config } from '../platform/config/load.ts';
-import type { Figures } from './figures.ts';
 import type { StaleData } from './stale.ts';
 
 /** One limit at one moment. */

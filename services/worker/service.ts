@@ -6,20 +6,27 @@ import { removeInstance, reportInstance } from '../jobs/read.ts';
 import { symbolReader } from '../market/reader.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
+import { configuredChains } from './chain-sources.ts';
 import { analysisHandler } from './handlers/analysis.ts';
 import { batchFetchHandler } from './handlers/batch-fetch.ts';
 import { fetchHandler } from './handlers/fetch.ts';
+import { rankHandler } from './handlers/rank.ts';
 import { configuredSources } from './sources.ts';
 import { startWorker } from './worker.ts';
 
-/** The worker service: listens for bells, reports its load, obeys cancel orders. `chooseSources`: by default those that the configuration names. */
-export async function startWorkerService(context: ServiceContext, chooseSources = configuredSources): Promise<RunningService> {
+/** The worker service: listens for bells, reports its load, obeys cancel orders. `chooseSources`, `chooseChains`: by default those that the configuration names. */
+export async function startWorkerService(
+  context: ServiceContext,
+  chooseSources = configuredSources,
+  chooseChains = configuredChains,
+): Promise<RunningService> {
   const { instance, config, log, clock, db, bus } = context;
   const ledger = ledgerOf(db, clock, config);
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
   // A worker that was killed and started again under its own name: what it was at goes back at once.
   await announcer.changed(await rescue(ledger, instance, `worker ${instance} was started anew`));
   const { all, real } = await chooseSources({ config, clock, db, log });
+  const chains = await chooseChains({ config, clock, db, log });
   const capacity = config.worker.max_concurrent_jobs;
   const session = bus.session ?? randomUUID();
   const startedAt = new Date(clock.now().epochMilliseconds);
@@ -41,7 +48,7 @@ export async function startWorkerService(context: ServiceContext, chooseSources 
     reader: symbolReader(db),
     config,
     log,
-    handlers: [fetchHandler, batchFetchHandler, analysisHandler],
+    handlers: [fetchHandler, batchFetchHandler, analysisHandler, rankHandler({ sql: db, chains })],
     onLoad(running) {
       load = running;
       bus.updatePresence({ capacity, running });

@@ -186,7 +186,7 @@ export function startWorker(options: WorkerOptions): Worker {
 
   async function execute(entry: Running): Promise<void> {
     const { job, abort } = entry;
-    const jobLog = (job.type === 'analysis' ? analyzerLog : fetcherLog).child({
+    const jobLog = (job.type === 'analysis' || job.type === 'rank' ? analyzerLog : fetcherLog).child({
       jobId: job.id,
       type: job.type,
       symbol: job.symbol ?? undefined,

@@ -43,7 +43,7 @@ export async function mainJobSection(bench: Bench): Promise<unknown> {
     ...bench.set,
   ];
   progress('f. main job: starting the mesh');
-  const mesh = await startMesh(bench.workers, settings);
+  const mesh = await startMesh('mesh', bench.workers, settings);
   const { config } = loadConfig({ environment: 'development', files: [] });
   const db = openDatabase({ ...databaseOptions(config, mesh.dataFolder, 'service'), maxConnections: 4 });
   const root = openDatabase({
@@ -112,18 +112,32 @@ export async function mainJobSection(bench: Bench): Promise<unknown> {
 
 const MAIN = fileURLToPath(new URL('../../services/main.ts', import.meta.url));
 
-interface Mesh {
+export interface Mesh {
   dataFolder: string;
+  /** Of the HTTP API. */
+  url: string;
   /** Milliseconds so far, by process. */
   processor(): Record<string, number>;
   stop(): Promise<void>;
 }
 
-/** `stockmesh up` over a new data folder; resolves when it says that it is ready. */
-async function startMesh(workers: number, settings: readonly string[]): Promise<Mesh> {
-  const dataFolder = join(runFolder(), 'mesh');
+/** `stockmesh up` over a new data folder of this name; resolves when it says that it is ready. */
+export async function startMesh(name: string, workers: number, settings: readonly string[]): Promise<Mesh> {
+  const dataFolder = join(runFolder(), name);
+  const httpPort = await freePort();
   const options = ['--data', dataFolder, ...settings.flatMap((setting) => ['--set', setting])];
-  const command = [MAIN, ...options, 'up', '--yes', '--workers', String(workers), '--mqtt-port', String(await freePort())];
+  const command = [
+    MAIN,
+    ...options,
+    'up',
+    '--yes',
+    '--workers',
+    String(workers),
+    '--mqtt-port',
+    String(await freePort()),
+    '--http-port',
+    String(httpPort),
+  ];
   const child = spawn(process.execPath, command, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, STOCKMESH_ENV: 'development' },
@@ -136,7 +150,7 @@ async function startMesh(workers: number, settings: readonly string[]): Promise<
   };
   atEnd(stop);
   await untilReady(child);
-  return { dataFolder, stop, processor: () => processorOf(child.pid as number) };
+  return { dataFolder, url: `http://127.0.0.1:${httpPort}`, stop, processor: () => processorOf(child.pid as number) };
 }
 
 /** The broker lives in `up` itself. */

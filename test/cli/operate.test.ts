@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,6 +112,24 @@ test('migrations go up, say what is lost, and go down only when told so', async 
   }
 });
 
+test('a key is made, listed without its secret, and revoked', async () => {
+  const config = file('keys.yaml', configText(database.url, broker()));
+  const run = (...args: string[]) => stockmesh(['key', ...args, '--config', config]);
+  const made = await run('create', '--name', 'dashboard', '--scope', 'read', '--scope', 'user:ada', '--json');
+  const { id, key, signing_secret } = JSON.parse(made.stdout);
+  expect(key).toMatch(/^smk_[\w-]{43}$/);
+  // The secret of Standard Webhooks: base64 of the 32 bytes that the gateway stores.
+  expect(Buffer.from(signing_secret.slice('whsec_'.length), 'base64')).toEqual(createHash('sha256').update(key).digest());
+  const listed = await run('list');
+  expect(listed.stdout).toMatch(new RegExp(`^${id} +dashboard +read, user:ada +.*never +in force`, 'm'));
+  expect(listed.stdout).not.toContain(key);
+  expect(await run('revoke', 'dashboard')).toMatchObject({ code: 0, stdout: `key ${id} (dashboard) is revoked\n` });
+  const again = await run('revoke', 'dashboard');
+  expect(again).toMatchObject({ code: 1, stderr: expect.stringMatching(oneLine('no key in force has the id or name "dashboard"')) });
+  const wrong = await run('create', '--name', 'x', '--scope', 'write');
+  expect(wrong).toMatchObject({ code: 2, stderr: expect.stringMatching(oneLine('there is no scope "write"; choose from read')) });
+});
+
 test('config check names file, line and the way out, and fails', async () => {
   const bad = file(
     'bad.yaml',
@@ -182,6 +201,7 @@ test('--help names every command', async () => {
     'top',
     'migrate',
     'config',
+    'key',
     'asyncapi',
   ])
     expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));

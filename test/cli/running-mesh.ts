@@ -60,8 +60,8 @@ export interface RunningMesh {
   stop(): Promise<void>;
 }
 
-/** Starts database, broker, a worker (if `worker`) and portfolio-priority. Retries are quick, and `FAIL` is a symbol that no source knows. */
-export async function startMesh({ worker = true }: { worker?: boolean } = {}): Promise<RunningMesh> {
+/** Starts database, broker, a worker (if `worker`) and portfolio-priority. `ranking`: that section of the configuration. Retries are quick, and `FAIL` is a symbol that no source knows. */
+export async function startMesh({ worker = true, ranking = '{}' }: { worker?: boolean; ranking?: string } = {}): Promise<RunningMesh> {
   const folder = mkdtempSync(join(tmpdir(), 'stockmesh-cli-'));
   const database = await testDatabase();
   const broker = await startBroker({ port: 0, accounts, access: loadAccess(), log: silent });
@@ -73,7 +73,7 @@ export async function startMesh({ worker = true }: { worker?: boolean } = {}): P
   const { password } = accounts.service!;
   const configFile = file(
     'stockmesh.yaml',
-    configText(database.url, `mqtt://service:${encodeURIComponent(password)}@127.0.0.1:${broker.port}`),
+    `${configText(database.url, `mqtt://service:${encodeURIComponent(password)}@127.0.0.1:${broker.port}`)}  ranking: ${ranking}\n`,
   );
 
   const { config } = loadConfig({ files: [configFile], environment: 'development', env: {} });

@@ -17,13 +17,26 @@ if (!hasClients) console.warn('skipped: watching with mosquitto_sub, since mosqu
 let folder: string;
 let data: string;
 let port: number;
+let http: number;
 let up: Command;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'stockmesh-e2e-'));
   data = join(folder, 'data');
-  port = await freePort();
-  up = stockmesh(['--data', data, '--env', 'demo', 'up', '--mqtt-port', String(port), '--source', 'simulated']);
+  [port, http] = [await freePort(), await freePort()];
+  up = stockmesh([
+    '--data',
+    data,
+    '--env',
+    'demo',
+    'up',
+    '--mqtt-port',
+    String(port),
+    '--http-port',
+    String(http),
+    '--source',
+    'simulated',
+  ]);
   await up.until(/Ctrl-C stops everything/);
 });
 
@@ -61,8 +74,32 @@ test('login --wait says per symbol what landed and from where, and that a second
   expect(JSON.parse(second.output().slice(second.output().indexOf('{\n')))).toMatchObject({ ok: true, total: 4, fresh: 4, queued: 0 });
 });
 
+test('a newcomer asks the HTTP API with the key that lies in the data folder', async () => {
+  expect(up.output()).toContain(`http://127.0.0.1:${http}/docs`);
+  const authorization = `Bearer ${readFileSync(join(data, 'gateway-operator.key'), 'utf8').trim()}`;
+  const signedIn = await fetch(`http://127.0.0.1:${http}/v1/events/login`, {
+    method: 'POST',
+    headers: { authorization, 'content-type': 'application/json' },
+    body: JSON.stringify({ userId: 'bob' }),
+  });
+  expect(signedIn.status).toBe(202);
+  const jobs = await fetch(`http://127.0.0.1:${http}/v1/jobs?user=bob`, { headers: { authorization } });
+  expect(((await jobs.json()) as { jobs: unknown[] }).jobs.length).toBeGreaterThan(0);
+  expect((await fetch(`http://127.0.0.1:${http}/v1/jobs`)).status).toBe(401);
+});
+
 test('a second start over the same data folder says so, names the process, and does no harm', async () => {
-  const second = stockmesh(['--data', data, '--env', 'demo', 'up', '--mqtt-port', String(await freePort())]);
+  const second = stockmesh([
+    '--data',
+    data,
+    '--env',
+    'demo',
+    'up',
+    '--mqtt-port',
+    String(await freePort()),
+    '--http-port',
+    String(await freePort()),
+  ]);
   expect(await second.exited).toBe(1);
   expect(second.output()).toContain(`process ${up.child.pid}`);
   const stats = stockmesh(['--data', data, 'stats', '--json']);
@@ -81,7 +118,8 @@ test('a port in use is an error that names the port, the option and a free port'
 
 test('the data folder and its passwords are for their owner alone', () => {
   expect(statSync(data).mode & 0o777).toBe(0o700);
-  expect(statSync(join(data, 'secrets.json')).mode & 0o777).toBe(0o600);
+  for (const file of ['secrets.json', 'gateway-operator.key'])
+    expect([file, statSync(join(data, file)).mode & 0o777]).toEqual([file, 0o600]);
   expect(up.output()).not.toContain(password('monitor'));
 });
 
@@ -93,11 +131,35 @@ test('Ctrl-C stops everything: exit code 0, and no process is left', async () =>
 });
 
 test('a database server that a killed supervisor left behind is taken over by the next start', async () => {
-  const killed = stockmesh(['--data', data, '--env', 'demo', 'up', '--mqtt-port', String(port), '--source', 'simulated']);
+  const killed = stockmesh([
+    '--data',
+    data,
+    '--env',
+    'demo',
+    'up',
+    '--mqtt-port',
+    String(port),
+    '--http-port',
+    String(http),
+    '--source',
+    'simulated',
+  ]);
   await killed.until(/Ctrl-C stops everything/);
   killed.child.kill('SIGKILL');
   await killed.exited;
-  up = stockmesh(['--data', data, '--env', 'demo', 'up', '--mqtt-port', String(port), '--source', 'simulated']);
+  up = stockmesh([
+    '--data',
+    data,
+    '--env',
+    'demo',
+    'up',
+    '--mqtt-port',
+    String(port),
+    '--http-port',
+    String(http),
+    '--source',
+    'simulated',
+  ]);
   await up.until(/Ctrl-C stops everything/);
   up.child.kill('SIGINT');
   expect(await up.exited, up.output()).toBe(0);

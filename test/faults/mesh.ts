@@ -16,13 +16,15 @@ import { type Bus, connectBus } from '../../services/platform/bus.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import { writeRuntime } from '../../services/platform/connections.ts';
-import { type Database, openDatabase } from '../../services/platform/database.ts';
+import { type Database, type DatabaseOptions, openDatabase } from '../../services/platform/database.ts';
 import { openDataFolder } from '../../services/platform/datafolder.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
 
 export interface TestMesh {
   db: Database;
+  /** As root, who may lock tables. */
+  asRoot(): DatabaseOptions;
   ledger: Ledger;
   /** As a service, for watching and ringing. */
   bus: Bus;
@@ -92,6 +94,7 @@ export async function startTestMesh(): Promise<TestMesh> {
 
   return {
     db,
+    asRoot: () => database.options('root'),
     ledger: ledgerOf(db, systemClock, loadConfig({ env: {} }).config),
     bus,
     announcer: createAnnouncer({ bus, sql: db, clock: systemClock, log }),

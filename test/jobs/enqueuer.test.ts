@@ -6,7 +6,7 @@ import type { Ledger } from '../../services/jobs/job.ts';
 import { ledgerOf } from '../../services/jobs/ledger.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
-import { type Database, openDatabase } from '../../services/platform/database.ts';
+import { type Database, fromJson, openDatabase } from '../../services/platform/database.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
@@ -158,5 +158,38 @@ describe('an enqueuer', () => {
     expect(outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)).toEqual(Array(5).fill('database.unavailable'));
     expect(transactions).toBe(1);
     await gone.close();
+  });
+});
+
+describe('requests that belong together', () => {
+  test('are one transaction, whatever else is under way, with what must be committed alongside', async () => {
+    const { ledger, seen } = counting();
+    const enqueuer = createEnqueuer(ledger);
+    const alone = Promise.all(Array.from({ length: 50 }, (_, index) => enqueuer.enqueue(request(`ALONE${index}`))));
+    const together = await enqueuer.enqueueTogether([request('ONE'), request('OTHER')], async (tx, answers) => {
+      const ids = answers.map((answer) => (answer.outcome === 'refused' ? '' : answer.id));
+      await tx.run('INSERT INTO settings (name, value, changed_by, changed_at) VALUES (?)', [
+        ['alongside', JSON.stringify(ids), 'test', new Date()],
+      ]);
+    });
+    await alone;
+    const [row] = await db.rows<{ value: unknown }>("SELECT value FROM settings WHERE name = 'alongside'");
+    expect(fromJson(row?.value)).toEqual(together.map((answer) => (answer as { id: string }).id));
+    expect(seen.transactions).toBeLessThan(10);
+  });
+
+  test('are not committed when what stands alongside fails, and others of the same batch are', async () => {
+    const enqueuer = createEnqueuer(counting().ledger);
+    const [failed, other] = await Promise.allSettled([
+      enqueuer.enqueueTogether([request('FAILS')], () => Promise.reject(new Error('no room for the callback'))),
+      enqueuer.enqueue(request('STAYS')),
+    ]);
+    expect(failed).toMatchObject({ status: 'rejected', reason: { message: 'no room for the callback' } });
+    expect(other.status).toBe('fulfilled');
+    expect(await db.rows('SELECT symbol FROM jobs')).toEqual([{ symbol: 'STAYS' }]);
+  });
+
+  test('none at all are answered too', async () => {
+    expect(await createEnqueuer(counting().ledger).enqueueTogether([])).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 /** What can happen to a ledger, each on the real one and on the model. */
-import fc from 'fast-check';
+
 import { expect } from 'vitest';
 import { claim } from '../../services/jobs/claim.ts';
 import { cancel, redrive, retry } from '../../services/jobs/control.ts';
@@ -10,6 +10,7 @@ import type { Ledger, Queue, State } from '../../services/jobs/job.ts';
 import { heartbeat, reap, rescue } from '../../services/jobs/lease.ts';
 import { expire, promote } from '../../services/jobs/passage.ts';
 import type { ManualClock } from '../../services/platform/clock.ts';
+import fc from '../support/fast-check.ts';
 import { permanent, request, START, transient } from './fixture.ts';
 import { type Ask, LIMITS, type Model, type ModelJob, SLOTS } from './model.ts';
 

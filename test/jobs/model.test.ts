@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { claim } from '../../services/jobs/claim.ts';
 import { complete } from '../../services/jobs/finish.ts';
 import { reap } from '../../services/jobs/lease.ts';
 import { promote } from '../../services/jobs/passage.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
+import fc from '../support/fast-check.ts';
 import { ledgerFixture, START, TABLES } from './fixture.ts';
 import { BACKOFF_SECONDS, LEASE_SECONDS, LIMITS, MAX_ATTEMPTS, Model, SLOTS } from './model.ts';
 import { commands, compare, type Real } from './model-commands.ts';

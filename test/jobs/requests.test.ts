@@ -1,9 +1,17 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { analysisRequest, fetchRequest, historyRequest, type Origin, portfolioBatches } from '../../services/jobs/requests.ts';
+import {
+  analysisRequest,
+  fetchRequest,
+  historyRequest,
+  type Origin,
+  portfolioBatches,
+  rankRequests,
+} from '../../services/jobs/requests.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import { BatchFetchPayload } from '../../services/worker/handlers/batch-fetch.ts';
 import { FetchPayload } from '../../services/worker/handlers/fetch.ts';
+import { RankPayload } from '../../services/worker/handlers/rank.ts';
 
 // priority.md: user_request 3, scheduled_update 5, background_analysis 8.
 const rules = loadConfig({ env: {} }).config.jobs.priority_rules;
@@ -79,5 +87,33 @@ describe('a history', () => {
     expect(() => historyRequest('AAPL', '2020-02-01', '2020-01-01', byHand, 6)).toThrow(
       expect.objectContaining({ code: 'history.bad_range' }),
     );
+  });
+});
+
+describe('a ranking', () => {
+  const rank = (origin: Origin, stale: string[] = []) =>
+    rankRequests(['AAPL', 'SPY', 'AAPL'], ['entry', 'exit', 'entry'], origin, { windowSeconds: 300, stale: new Set(stale) });
+
+  test('is a job for each symbol and mode, that stands for later requests of the same', () => {
+    const keys = ['rank:AAPL:entry', 'rank:AAPL:exit', 'rank:SPY:entry', 'rank:SPY:exit'];
+    expect(rank(byHand).map(({ dedupeKey }) => dedupeKey)).toEqual(keys);
+    expect(rank(byHand)[0]).toMatchObject({ type: 'rank', payload: { symbol: 'AAPL', mode: 'entry' }, level: 3, dedupeWindowSeconds: 300 });
+    for (const { payload } of rank(byHand)) RankPayload.parse(payload);
+  });
+
+  test('of stale prices comes after their fetch', () => {
+    const requests = rank(byHand, ['SPY']);
+    expect(requests.map(({ type, symbol }) => `${type} ${symbol}`)).toEqual([
+      'rank AAPL',
+      'rank AAPL',
+      'fetch SPY',
+      'rank SPY',
+      'rank SPY',
+    ]);
+    expect(requests.at(-1)?.after).toEqual(['fetch:SPY:bars']);
+  });
+
+  test('by schedule is background work, its fetch is not', () => {
+    expect(rank(bySchedule, ['SPY']).map(({ level }) => level)).toEqual([8, 8, 5, 8, 8]);
   });
 });

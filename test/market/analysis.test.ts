@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { analyse } from '../../services/market/analysis.ts';
 import type { Bar } from '../../services/market/bars.ts';
 import { adjust, computeIndicators, type Indicators } from '../../services/market/indicators.ts';
+import fc from '../support/fast-check.ts';
 
 function columnsOf(closes: number[]) {
   const start = Temporal.PlainDate.from('2026-01-01');

@@ -54,6 +54,17 @@ test('passwords are random, all different, and the same at the next start', asyn
   expect(readFileSync(join(path, 'mqtt-monitor.password'), 'utf8').trim()).toBe(first.secrets.mqtt.monitor);
 });
 
+test("the operator's key to the HTTP API is 256 random bits, lies in a file of its own, and stays", async () => {
+  const { secrets, release } = await openDataFolder(path, {});
+  release();
+  expect(secrets.gateway.operator).toMatch(/^smk_[\w-]{43}$/);
+  const file = join(path, 'gateway-operator.key');
+  expect([modeOf(file), readFileSync(file, 'utf8')]).toEqual([0o600, `${secrets.gateway.operator}\n`]);
+  const again = await openDataFolder(path, {});
+  again.release();
+  expect(again.secrets.gateway).toEqual(secrets.gateway);
+});
+
 test('an environment variable wins and is never written to the disk', async () => {
   (await openDataFolder(path, {})).release();
   const environment = { STOCKMESH_MQTT_MONITOR_PASSWORD: 'from-outside', STOCKMESH_DATABASE_SERVICE_PASSWORD: 'another-one' };

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   decodeLevel,
@@ -10,6 +9,7 @@ import {
   topicFor,
   topicPrefix,
 } from '../../services/platform/topics.ts';
+import fc from '../support/fast-check.ts';
 
 const anyText = fc.string({ unit: 'binary', minLength: 1 });
 

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { readHoldings } from '../../services/market/holdings.ts';
 import { type Database, openDatabase } from '../../services/platform/database.ts';
 import { InputError } from '../../services/platform/errors.ts';
-import { type ImportOptions, importOnce, importPortfolioCsv, readHoldings } from '../../services/portfolio-priority/holdings.ts';
+import { type ImportOptions, importOnce, importPortfolioCsv } from '../../services/portfolio-priority/holdings.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

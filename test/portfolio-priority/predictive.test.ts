@@ -4,6 +4,7 @@ import { createAnnouncer } from '../../services/jobs/announce.ts';
 import { tryLead } from '../../services/jobs/leader.ts';
 import { ledgerOf } from '../../services/jobs/ledger.ts';
 import { listJobs } from '../../services/jobs/read.ts';
+import { switchAutoFetch } from '../../services/jobs/settings.ts';
 import type { Config } from '../../services/platform/config/load.ts';
 import { createAdmission } from '../../services/portfolio-priority/admission.ts';
 import { prefetch, startPrefetching } from '../../services/portfolio-priority/predictive.ts';
@@ -110,5 +111,17 @@ test('of several instances only the one with the lease does it', async () => {
   expect(await countRows(fixture.db, 'jobs')).toBe(0);
   fixture.clock.advance({ seconds: 61 });
   await startPrefetching({ ledger: ledger(), announcer: announcer(), config: defaults, log: silent, instance: 'pp1' })();
+  expect(await countRows(fixture.db, 'jobs')).toBe(2);
+});
+
+test('while automatic fetching is off nothing is fetched ahead', async () => {
+  await hold(fixture.db, { alice: ['AAPL'] });
+  await signInAt('alice', '16:10', '02-26', '02-27', '03-02');
+  const once = () => startPrefetching({ ledger: ledger(), announcer: announcer(), config: defaults, log: silent, instance: 'pp1' })();
+  await switchAutoFetch(fixture.db, false, 'ada', new Date(BEFORE));
+  await once();
+  expect(await countRows(fixture.db, 'jobs')).toBe(0);
+  await switchAutoFetch(fixture.db, true, 'ada', new Date(BEFORE));
+  await once();
   expect(await countRows(fixture.db, 'jobs')).toBe(2);
 });

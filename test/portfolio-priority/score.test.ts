@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bandOf, decay, FACTORS, type ScoreConfig, type ScoreInput, scoreFactors } from '../../services/portfolio-priority/score.ts';
+import fc from '../support/fast-check.ts';
 
 const config: ScoreConfig = {
   priority_factors: { user_activity: 0.4, portfolio_value: 0.3, data_age: 0.2, market_volatility: 0.1 },

@@ -132,3 +132,27 @@ test('the clean-up deletes what is older than configured, in batches, and nothin
   expect(await mesh.db.rows('SELECT dedupe_key FROM dedupe_windows')).toEqual([{ dedupe_key: 'k1' }]);
   expect(await mesh.db.rows('SELECT instance FROM instances')).toEqual([{ instance: 'w59' }]);
 });
+
+test('the clean-up deletes replaced rankings and chains beyond their days', async () => {
+  const config = configOf({ 'scheduler.retention.batch': 200, 'ranking.retention.run_days': 3, 'ranking.retention.chain_days': 40 });
+  const ledger = mesh.ledger(config);
+  const now = mesh.clock.now().epochMilliseconds;
+  const ago = (days: number) => new Date(now - days * 86_400_000);
+  // Two runs a batch; of seven the newest old one is the published one.
+  const runs = [2.9, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6].map((days) => ({ id: idToBytes(newJobId(now)), at: ago(days) }));
+  await mesh.db.run(
+    'INSERT INTO option_runs (run_id, symbol, ranking_mode, run_at, as_of, source, spot, total, eligible, reasons, gaps, trend, job_id) VALUES ?',
+    [runs.map(({ id, at }) => [id, 'AAPL', 'entry', at, at, 'file', 1, 0, 0, '{}', '[]', 'neutral', id])],
+  );
+  await mesh.db.run("INSERT INTO option_current (symbol, ranking_mode, run_id) VALUES ('AAPL', 'entry', ?)", [runs[1]!.id]);
+  await mesh.db.run('INSERT INTO chain_days (symbol, date, source, as_of, contracts, data) VALUES ?', [
+    [39, 42].map((days) => ['AAPL', ago(days).toISOString().slice(0, 10), 'file', ago(days), 0, Buffer.alloc(1)]),
+  ]);
+
+  await retentionDuty(ledger, config).run(signal);
+
+  expect(await mesh.db.rows('SELECT run_at FROM option_runs ORDER BY run_at DESC')).toEqual(
+    runs.slice(0, 2).map(({ at }) => ({ run_at: at })),
+  );
+  expect(await count('chain_days')).toBe(1);
+});

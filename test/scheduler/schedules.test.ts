@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { EnqueueAnswer } from '../../services/jobs/enqueue.ts';
+import { switchAutoFetch } from '../../services/jobs/settings.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import type { Config } from '../../services/platform/config/load.ts';
 import { runDueSchedules } from '../../services/scheduler/schedules.ts';
@@ -122,4 +123,42 @@ test('work that is under way is joined and not queued again', async () => {
   clock.set('2026-06-02T13:00:00Z');
   await look();
   expect(announced.map(({ outcome }) => outcome)).toEqual(['queued', 'queued', 'joined', 'joined']);
+});
+
+test('while automatic fetching is off a run is skipped for good, and the next one after it is on again starts', async () => {
+  await hold(['ada', 'AAPL', 5]);
+  const { clock, look } = scheduler('2026-06-01T12:00:00Z');
+  await look();
+  await switchAutoFetch(mesh.db, false, 'ada', new Date());
+  clock.set('2026-06-01T13:00:00Z');
+  await look();
+  await switchAutoFetch(mesh.db, true, 'ada', new Date());
+  clock.set('2026-06-01T13:00:05Z');
+  await look();
+  expect(await jobs()).toEqual([]);
+  clock.set('2026-06-02T13:00:00Z');
+  await look();
+  expect(await jobs()).toHaveLength(2);
+});
+
+test('the watchlist is ranked in its modes, after the prices that are not fresh', async () => {
+  const { clock, look } = scheduler('2026-06-02T12:00:00Z', {
+    'scheduler.schedules': [{ ...weekdays, name: NAME, job: 'rank_watchlist' }],
+    'ranking.watchlist': 'SPY,AAPL',
+    'ranking.watchlist_modes': 'entry,exit',
+  });
+  // The final bar of the session before, known to be the newest: fresh until the next one opens.
+  await mesh.db.run(
+    "INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, source) VALUES ('AAPL', '2026-06-01', '2026-06-01 21:00:00', '2026-06-02 12:59:00', 'lean')",
+  );
+  await look();
+  clock.set('2026-06-02T13:00:00Z');
+  await look();
+  expect((await jobs()).map(({ type, symbol, state, level, payload }) => [type, symbol, state, level, payload])).toEqual([
+    ['rank', 'AAPL', 'ready', 8, { symbol: 'AAPL', mode: 'entry' }],
+    ['rank', 'AAPL', 'ready', 8, { symbol: 'AAPL', mode: 'exit' }],
+    ['rank', 'SPY', 'blocked', 8, { symbol: 'SPY', mode: 'entry' }],
+    ['rank', 'SPY', 'blocked', 8, { symbol: 'SPY', mode: 'exit' }],
+    ['fetch', 'SPY', 'ready', 5, { symbol: 'SPY' }],
+  ]);
 });

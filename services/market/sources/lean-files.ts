@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import { crc32, inflateRawSync } from 'node:zlib';
 import yauzl from 'yauzl';
 import { codeOf, messageOf, StockmeshError, TransientError } from '../../platform/errors.ts';
 
@@ -61,6 +62,37 @@ export async function* zippedLines(file: string, signal: AbortSignal): AsyncGene
   } finally {
     zip?.close();
   }
+}
+
+/** Every CSV in a zip of many small ones (a year of option days has one a contract): its name and whole text. Errors as in `zippedLines`. */
+export async function* zippedFiles(file: string, signal: AbortSignal): AsyncGenerator<{ name: string; text: string }> {
+  let zip: yauzl.ZipFile | undefined;
+  try {
+    const bytes = await readFile(file);
+    zip = await yauzl.fromBufferPromise(bytes);
+    let total = 0;
+    for await (const entry of zip.eachEntry()) {
+      signal.throwIfAborted();
+      if (!entry.fileName.endsWith('.csv')) continue;
+      total += entry.uncompressedSize;
+      if (total > MAX_UNPACKED_BYTES) throw new Error(`it unpacks to more than ${MAX_UNPACKED_BYTES} bytes`);
+      const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
+      yield { name: entry.fileName, text: unpacked(entry, bytes.subarray(fileDataStart, fileDataStart + entry.compressedSize)) };
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isMissing(error) || error instanceof StockmeshError) throw error;
+    throw unreadable(file, error);
+  } finally {
+    zip?.close();
+  }
+}
+
+/** Without a stream: opening one for each of 4,532 contracts took 1.5 s, this takes 0.3 s. */
+function unpacked({ fileName, compressionMethod, uncompressedSize, crc32: expected }: yauzl.Entry, data: Buffer): string {
+  const content = compressionMethod === 0 ? data : inflateRawSync(data, { maxOutputLength: Math.max(uncompressedSize, 1) });
+  if (crc32(content) !== expected) throw new Error(`${fileName} is damaged`);
+  return content.toString('utf8');
 }
 
 function unreadable(file: string, cause: unknown): TransientError {

@@ -111,14 +111,16 @@ function splitFactor(day: number, splits: Event[]): number {
 /** The price before any split: growth and a sum of smoothed value noise. */
 function level(day: number, { random, start, growth }: Market): number {
   let walk = growth * (day - FIRST_DAY);
-  for (const { days, height, purpose } of WAVES) {
-    const cell = Math.floor(day / days);
-    const left = random(purpose, cell);
-    const x = day / days - cell;
-    const here = x === 0 ? left : left + (random(purpose, cell + 1) - left) * x * x * (3 - 2 * x);
-    walk += (here - 0.5) * height;
-  }
+  for (const { days, height, purpose } of WAVES) walk += (smoothNoise(random, purpose, day / days) - 0.5) * height;
   return start * Math.exp(walk);
+}
+
+/** Value noise in [0, 1): random at whole `x`, and smooth between. */
+export function smoothNoise(random: Market['random'], purpose: number, x: number): number {
+  const cell = Math.floor(x);
+  const left = random(purpose, cell);
+  const within = x - cell;
+  return within === 0 ? left : left + (random(purpose, cell + 1) - left) * within * within * (3 - 2 * within);
 }
 
 /** In one year of three a price that has grown over `SPLIT_ABOVE` is split: two, three or four new shares for one. Depends on earlier days alone. */
@@ -201,8 +203,8 @@ function isWeekday(day: number): boolean {
   return (day + 4) % 7 !== 0 && (day + 4) % 7 !== 6;
 }
 
-/** FNV-1a over the text, then MurmurHash3's 32-bit finalizer over text, purpose and index. */
-function hashed(text: string): (purpose: number, index: number) => number {
+/** A number in [0, 1) that depends on text, purpose and index alone: FNV-1a over the text, then MurmurHash3's 32-bit finalizer over all three. */
+export function hashed(text: string): (purpose: number, index: number) => number {
   let base = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) base = Math.imul(base ^ text.charCodeAt(i), 0x01000193);
   return (purpose, index) => {

@@ -1,21 +1,18 @@
-import YahooFinance from 'yahoo-finance2';
 import { z } from 'zod';
 import type { Clock } from '../../platform/clock.ts';
-import { messageOf, PermanentError, StockmeshError, TransientError } from '../../platform/errors.ts';
+import { messageOf, StockmeshError } from '../../platform/errors.ts';
 import type { Bar, BarsAnswer, CorporateAction, DateRange } from '../bars.ts';
 import { parseSymbol } from '../symbol.ts';
-import { type Fetch, fetchText, type HttpAnswer } from './http.ts';
+import type { Fetch } from './http.ts';
 import type { MarketSource } from './source.ts';
+import { EpochSeconds, malformed, yahooClient, yahooFetch } from './yahoo-client.ts';
 
 const source = 'yahoo_finance';
-const SILENT = { info() {}, warn() {}, error() {}, debug() {}, dir() {} };
 const DAY_S = 86_400;
 /** Yahoo delays some exchanges by 15 minutes: so long after the close the last trade may still be on its way. */
 const FEED_DELAY_S = 20 * 60;
 
 // The library's own schema is off: it refuses an answer for one unknown or missing field that nobody reads. This one asks for exactly what is read here.
-// Moments come as seconds, or as Date where the library has converted them.
-const EpochSeconds = z.union([z.number(), z.date().transform((date) => date.getTime() / 1000)]);
 const Series = z.array(z.number().nullable());
 const Chart = z.object({
   meta: z.object({
@@ -40,8 +37,6 @@ const Chart = z.object({
 });
 type Chart = z.infer<typeof Chart>;
 
-const Refusal = z.object({ chart: z.object({ error: z.object({ code: z.string(), description: z.string() }) }) });
-
 /**
  * Daily bars of Yahoo Finance's chart API. Yahoo scales prices and volumes for every split up to today; they are given raw here (see `unadjusted`), which is why
  * the question always runs up to now, whatever `range.to` is: the later splits are needed. One request a call, no cookie, no crumb (the chart API asks for neither).
@@ -56,14 +51,7 @@ export function yahooSource({
   clock: Clock;
   timeoutMs?: number;
 }): MarketSource {
-  const yahoo = new YahooFinance({
-    logger: SILENT,
-    suppressNotices: ['yahooSurvey', 'ripHistorical'],
-    versionCheck: false,
-    validation: { logErrors: false, logOptionsErrors: false },
-    // The library's queue knows no abort and no time-out (`queue.timeout` is never read); how many may ask at once is the caller's budget.
-    queue: { concurrency: Number.POSITIVE_INFINITY },
-  });
+  const yahoo = yahooClient();
 
   return {
     name: source,
@@ -72,13 +60,9 @@ export function yahooSource({
       const symbol = parseSymbol(text);
       const now = clock.now();
       let nothingInRange = false;
-      const guarded: Fetch = async (url, init) => {
-        const answer = await fetchText({ source, fetch, clock, timeoutMs }, url, init, signal);
-        const refusal = refusalOf(answer);
-        if (/^Data doesn't exist for startDate/.test(refusal?.description ?? '')) nothingInRange = true;
-        if (refusal !== undefined) throw errorOf(refusal, symbol, answer.status);
-        return new Response(answer.text, { status: answer.status, headers: answer.headers });
-      };
+      const guarded = yahooFetch({ fetch, clock, timeoutMs }, symbol, signal, ({ description }) => {
+        if (/^Data doesn't exist for startDate/.test(description)) nothingInRange = true;
+      });
 
       let raw: unknown;
       try {
@@ -91,10 +75,10 @@ export function yahooSource({
         signal.throwIfAborted();
         if (nothingInRange) return { symbol, source, asOf: now, bars: [], actions: [] };
         if (error instanceof StockmeshError) throw error;
-        throw malformed(symbol, messageOf(error), error);
+        throw malformed(symbol, 'a chart', messageOf(error), error);
       }
       const parsed = Chart.safeParse(raw);
-      if (!parsed.success) throw malformed(symbol, z.prettifyError(parsed.error), parsed.error);
+      if (!parsed.success) throw malformed(symbol, 'a chart', z.prettifyError(parsed.error), parsed.error);
       return answerOf(symbol, parsed.data, range, now);
     },
   };
@@ -104,28 +88,6 @@ export function yahooSource({
 function period({ from }: DateRange, now: Temporal.Instant): { period1: number; period2: number } {
   const period2 = Math.floor(now.epochMilliseconds / 1000);
   return { period1: Math.min(Date.parse(`${from}T00:00:00Z`) / 1000, period2) - DAY_S, period2 };
-}
-
-/** Yahoo's own refusal, or one made up for a status that is not an answer. */
-function refusalOf({ status, text }: HttpAnswer): { code: string; description: string } | undefined {
-  if (status === 200 && !text.includes('"error":{')) return undefined;
-  try {
-    const refusal = Refusal.safeParse(JSON.parse(text));
-    if (refusal.success) return refusal.data.chart.error;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-  }
-  return status === 200 ? undefined : { code: `HTTP ${status}`, description: text.slice(0, 120).trim() };
-}
-
-function errorOf({ code, description }: { code: string; description: string }, symbol: string, status: number): StockmeshError {
-  // A 404 of a proxy says nothing about the symbol; Yahoo's own does.
-  if (code === 'Not Found') return new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol} (${description})`);
-  return new TransientError('source.refused', `${source}: ${symbol} refused with HTTP ${status}: ${code}: ${description}`);
-}
-
-function malformed(symbol: string, reason: string, cause: unknown): TransientError {
-  return new TransientError('source.malformed', `${source}: the answer for ${symbol} is not a chart: ${reason.slice(0, 300)}`, { cause });
 }
 
 function answerOf(symbol: string, chart: Chart, range: DateRange, now: Temporal.Instant): BarsAnswer {
@@ -164,7 +126,7 @@ function exchangeDate(symbol: string, timeZone: string): (seconds: number) => st
   try {
     Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(timeZone);
   } catch (error) {
-    throw malformed(symbol, `unknown time zone "${timeZone}"`, error);
+    throw malformed(symbol, 'a chart', `unknown time zone "${timeZone}"`, error);
   }
   return (seconds) =>
     Temporal.Instant.fromEpochMilliseconds(seconds * 1000)
@@ -181,7 +143,7 @@ function adjustedBars(symbol: string, { timestamp = [], indicators }: Chart, dat
     timestamp.length > 0 &&
     [quote?.open, quote?.high, quote?.low, quote?.close, quote?.volume, adjustedCloses].some((s) => s?.length !== timestamp.length)
   ) {
-    throw malformed(symbol, `its columns do not have ${timestamp.length} rows each`, undefined);
+    throw malformed(symbol, 'a chart', `its columns do not have ${timestamp.length} rows each`);
   }
   const byDate = new Map<string, Bar>();
   for (const [row, seconds] of timestamp.entries()) {

@@ -1,6 +1,7 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
 import { COMPONENTS, LEVELS, type Level } from '../log-levels.ts';
+import { rankingRules } from './ranking.ts';
 
 /**
  * The tree under `job_processor:`. What each key means, its unit and its default stand in `config/default.yaml`, which holds every key; here stands what is
@@ -21,13 +22,17 @@ const because = (code: string, message: string) => ({ message, params: { code } 
 const SOURCES = ['yahoo_finance', 'lean', 'alpha_vantage', 'cached', 'simulated'] as const;
 
 /** What a schedule can start. */
-const SCHEDULED_JOBS = ['fetch_portfolios'] as const;
+const SCHEDULED_JOBS = ['fetch_portfolios', 'rank_watchlist'] as const;
+
+const CHAIN_SOURCES = ['yahoo_finance', 'lean', 'file', 'simulated'] as const;
+const MODES = ['monitor', 'entry', 'exit'] as const;
 
 /** Job types by every name a file may give them; the longer ones are those of earlier deployments. */
 const JOB_TYPES = {
   fetch: 'fetch',
   batch_fetch: 'batch_fetch',
   analysis: 'analysis',
+  rank: 'rank',
   stock_fetch: 'fetch',
   stock_batch_fetch: 'batch_fetch',
   portfolio_fetch: 'batch_fetch',
@@ -58,6 +63,13 @@ const size = z
     return digits === undefined ? Number.NaN : Math.round(Number(digits) * BYTES[unit!.toLowerCase()]!);
   })
   .refine((bytes) => bytes >= 1024, because('config.out_of_range', 'must be a size of at least 1KB, such as 50MB'));
+
+/** Each at most once. */
+const listOf = <Item extends z.ZodType<string>>(item: Item) =>
+  z.array(item).refine((names) => new Set(names).size === names.length, because('config.duplicate_value', 'names one twice'));
+
+/** Calendar days that hold the 20 sessions before today, whatever is closed. */
+const CHAIN_HISTORY_DAYS = 32;
 
 const queue = (first: number, last: number) =>
   z.strictObject({
@@ -219,6 +231,43 @@ const scheduler = z.strictObject({
   retention: z.strictObject({ interval: duration(), batch: count(1, 10_000) }),
 });
 
+const ranking = z.strictObject({
+  watchlist: listOf(z.string().regex(/^[A-Z0-9.=^_-]{1,32}$/, 'must be a symbol in capital letters, such as AAPL')),
+  watchlist_modes: listOf(z.enum(MODES)),
+  dedupe_window: z.number().min(0),
+  timeout: duration(),
+  chains: z
+    .strictObject({
+      sources: listOf(z.enum(CHAIN_SOURCES)).refine((names) => names.length > 0, 'must name at least one source'),
+      timeout: duration(),
+      reuse: z.number().min(0),
+      dividend_yield: z.number().min(0).max(1),
+      lean_day: z.iso.date().nullable(),
+      file: z.strictObject({ path: text().nullable() }),
+      simulated: z.strictObject({ contracts: count(10, 100_000) }),
+    })
+    .refine(
+      ({ sources, file }) => !sources.includes('file') || file.path !== null,
+      because('config.missing_value', 'sources names "file": ranking.chains.file.path must name a CSV or JSON file, or a folder of them'),
+    ),
+  retention: z.strictObject({ run_days: duration(), chain_days: z.number().min(CHAIN_HISTORY_DAYS) }),
+  rules: rankingRules,
+});
+
+const gateway = z.strictObject({
+  host: text(),
+  port: port(0),
+  rate_limit: z.strictObject({ requests: count(1), anonymous_requests: count(1), window: duration() }),
+  login_timeout: duration(),
+  events: z.strictObject({ max_clients: count(1, 100_000), max_behind: count(65_536), heartbeat: duration() }),
+  callbacks: z.strictObject({
+    allow_private: z.boolean(),
+    timeout: duration(),
+    backoff: z.array(z.number().min(0)),
+    poll_interval: duration(),
+  }),
+});
+
 const logging = z.strictObject({
   level: logLevel,
   format: z.enum(['auto', 'json', 'pretty']),
@@ -270,21 +319,39 @@ const database = z.strictObject({
     }),
 });
 
-export const schema = z.strictObject({
-  worker,
-  queue: z.strictObject({
-    priority_queues: z.strictObject({ foreground: queue(1, 3), background_fetch: queue(4, 6), background_analysis: queue(7, 10) }),
-    mqtt,
-  }),
-  stock_jobs: stockJobs,
-  jobs,
-  portfolio,
-  scheduler,
-  storage: z.strictObject({ data_folder: text() }),
-  logging,
-  monitoring,
-  database,
-});
+export const schema = z
+  .strictObject({
+    worker,
+    queue: z.strictObject({
+      priority_queues: z.strictObject({ foreground: queue(1, 3), background_fetch: queue(4, 6), background_analysis: queue(7, 10) }),
+      mqtt,
+    }),
+    stock_jobs: stockJobs,
+    jobs,
+    portfolio,
+    ranking,
+    scheduler,
+    gateway,
+    storage: z.strictObject({ data_folder: text() }),
+    logging,
+    monitoring,
+    database,
+  })
+  .check(({ value: { ranking, stock_jobs }, issues }) => {
+    const { sources } = ranking.chains;
+    const { lean, simulated } = stock_jobs.data_fetch;
+    const needs = (key: string, code: string, what: string) =>
+      issues.push({
+        code: 'custom',
+        input: sources,
+        path: ['ranking', 'chains', 'sources'],
+        ...because(code, `${key}: stock_jobs.data_fetch.${what}`),
+      });
+    if (sources.includes('lean') && lean.path === null)
+      needs('names "lean"', 'config.missing_value', 'lean.path must name its data folder');
+    if (sources.includes('simulated') && !simulated.enabled)
+      needs('names "simulated"', 'config.conflicting_keys', 'simulated.enabled must be true for it');
+  });
 
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 

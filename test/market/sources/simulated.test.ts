@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Bar, BarsAnswer } from '../../../services/market/bars.ts';
 import { simulatedSource } from '../../../services/market/sources/simulated.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
+import fc from '../../support/fast-check.ts';
 
 const signal = new AbortController().signal;
 // A Friday afternoon in New York.

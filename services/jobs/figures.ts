@@ -1,7 +1,8 @@
 /** The mesh in figures: what `mesh/stats` says, what the alerts judge, what `/metrics` shows. */
-import { type LedgerStats, listInstances, readStats } from '../jobs/read.ts';
+
 import type { Sql } from '../platform/database.ts';
 import type { Draft } from '../platform/messages.ts';
+import { type LedgerStats, listInstances, readStats } from './read.ts';
 
 export interface Latency {
   source: string;

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import type { ClaimedJob } from '../../services/jobs/claim.ts';
+import { percentile, readFigures, statsOf } from '../../services/jobs/figures.ts';
 import { complete, fail } from '../../services/jobs/finish.ts';
 import type { Ledger } from '../../services/jobs/job.ts';
 import { reportInstance } from '../../services/jobs/read.ts';
 import { PermanentError } from '../../services/platform/errors.ts';
 import { encodeMessage } from '../../services/platform/messages.ts';
-import { percentile, readFigures, statsOf } from '../../services/scheduler/figures.ts';
 import { findStaleData } from '../../services/scheduler/stale.ts';
-import { configOf } from './configuration.ts';
-import { fixture } from './mesh.ts';
+import { configOf } from '../scheduler/configuration.ts';
+import { fixture } from '../scheduler/mesh.ts';
 
 const mesh = fixture();
 const now = () => new Date(mesh.clock.now().epochMilliseconds);

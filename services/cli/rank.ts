@@ -1,0 +1,25 @@
+/** `stockmesh rank`: rankings that are asked for by hand. */
+import { type Origin, type RankMode, rankRequests } from '../jobs/requests.ts';
+import { freshnessRules } from '../market/freshness.ts';
+import { readStale } from '../market/judged.ts';
+import { parseSymbol } from '../market/symbol.ts';
+import { systemClock } from '../platform/clock.ts';
+import { order } from './fetch.ts';
+import { type GlobalOptions, withSession } from './session.ts';
+import type { WaitOptions } from './wait.ts';
+
+export interface RankOptions extends GlobalOptions, WaitOptions {
+  mode: readonly RankMode[];
+  wait?: boolean | undefined;
+}
+
+/** Errors: `InputError('symbol.invalid')`. */
+export async function rank(symbols: readonly string[], options: RankOptions): Promise<number> {
+  const wanted = symbols.map(parseSymbol);
+  return withSession(options, async (session) => {
+    const { config } = session.loaded;
+    const origin: Origin = { cause: 'user_request', rules: config.jobs.priority_rules };
+    const stale = await readStale(session.db, wanted, systemClock.now(), freshnessRules(config));
+    return order(session, rankRequests(wanted, options.mode, origin, { windowSeconds: config.ranking.dedupe_window, stale }), options);
+  });
+}

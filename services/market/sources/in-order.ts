@@ -1,0 +1,158 @@
+/** Asking several sources of one thing in order, each behind a circuit breaker and a time limit. What the thing is (bars, option chains) is the caller's business. */
+import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen, TimeoutStrategy, timeout } from 'cockatiel';
+import type { Clock } from '../../platform/clock.ts';
+import { codeOf, InputError, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
+
+/** One source asked, or passed over because its circuit is open. `reason` and `code` say why it is not the answer; `ms` includes the wait for the budget. */
+export interface AttemptOf<Name extends string> {
+  source: Name;
+  ok: boolean;
+  ms: number;
+  reason?: string;
+  code?: string;
+}
+
+/** A source as it is asked here. `Args` beside the symbol. */
+export interface Link<Name extends string, Args extends readonly unknown[], Answer> {
+  name: Name;
+  ask(symbol: string, signal: AbortSignal, ...args: Args): Promise<Answer>;
+}
+
+export interface InOrderOptions<Name extends string> {
+  /** What is asked for, for messages: `bars`. */
+  what: string;
+  clock: Clock;
+  log?: { warn(fields: object, message: string): void } | undefined;
+  /** Takes one token for a request to a source; its failure is not the source's. */
+  budget?: ((source: Name, signal: AbortSignal) => Promise<void>) | undefined;
+  timeoutMs: number;
+  breaker: { failures: number; openMs: number };
+  onAttempt?: ((attempt: AttemptOf<Name>, symbol: string) => void) | undefined;
+}
+
+/**
+ * Asks the sources in order until one answers. Each has a circuit breaker that opens for `breaker.openMs` after `breaker.failures` failures in a row (then one call
+ * probes it), and `timeoutMs` for an answer, after its token of the budget. An unknown symbol, an empty cache, a used-up budget and the caller's own abort are not
+ * the source's failure.
+ * Throws `PermanentError('source.unknown_symbol')` when every source that could be asked is sure; `source.all_failed` otherwise: permanent when no source may do
+ * better later (missing key, denied), transient in every other case. An `InputError` and an abort end it at once; the latter rethrows the signal's reason.
+ */
+export function askInOrder<Name extends string, Args extends readonly unknown[], Answer>(
+  sources: readonly Link<Name, Args, Answer>[],
+  options: InOrderOptions<Name>,
+): (symbol: string, signal: AbortSignal, ...args: Args) => Promise<{ answer: Answer; attempts: AttemptOf<Name>[] }> {
+  const { what, clock, log, onAttempt } = options;
+  const links = sources.map((source) => guarded(source, options));
+
+  return async (symbol, signal, ...args) => {
+    const attempts: AttemptOf<Name>[] = [];
+    const errors: unknown[] = [];
+    for (const link of links) {
+      signal.throwIfAborted();
+      const started = clock.now();
+      const record = (outcome: Pick<AttemptOf<Name>, 'ok' | 'reason' | 'code'>) => {
+        const attempt = { source: link.name, ms: clock.now().epochMilliseconds - started.epochMilliseconds, ...outcome };
+        attempts.push(attempt);
+        onAttempt?.(attempt, symbol);
+        if (!attempt.ok) log?.warn({ symbol, ...attempt }, `${link.name} did not answer: ${outcome.reason}`);
+      };
+      try {
+        const answer = await link.ask(symbol, signal, ...args);
+        record({ ok: true });
+        return { answer, attempts };
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof InputError) throw error;
+        errors.push(error);
+        record({ ok: false, reason: messageOf(error), code: codeOf(error) });
+      }
+    }
+    throw failureOf(what, symbol, attempts, errors);
+  };
+}
+
+/** Answers, although there is nothing in them. */
+const KNOWS_NOTHING = new Set(['source.unknown_symbol', 'source.cache_empty', 'chain.empty', 'chain.no_day']);
+
+function guarded<Name extends string, Args extends readonly unknown[], Answer>(
+  source: Link<Name, Args, Answer>,
+  { timeoutMs, breaker, budget }: InOrderOptions<Name>,
+): Link<Name, Args, Answer> {
+  const notItsFault = new WeakSet<object>();
+  const excused = (error: unknown) =>
+    error instanceof InputError || KNOWS_NOTHING.has(codeOf(error)) || (error instanceof Object && notItsFault.has(error));
+  const circuit = circuitBreaker(
+    // A probe that ended without asking (aborted, no budget) proved nothing; cockatiel would close the circuit on an error that it does not handle.
+    handleWhen(
+      (error) => !excused(error) || (circuit.state === CircuitState.HalfOpen && error instanceof Object && notItsFault.has(error)),
+    ),
+    { halfOpenAfter: breaker.openMs, breaker: new ConsecutiveBreaker(breaker.failures) },
+  );
+  // Aggressive: a source that ignores its signal is left behind.
+  const limit = timeout(timeoutMs, { strategy: TimeoutStrategy.Aggressive, abortOnReturn: false });
+  let lastFailure = '';
+
+  async function ask(symbol: string, signal: AbortSignal, args: Args): Promise<Answer> {
+    const excuse = (error: unknown) => {
+      const thrown = error instanceof Object ? error : new Error(messageOf(error));
+      notItsFault.add(thrown);
+      return thrown;
+    };
+    try {
+      await budget?.(source.name, signal);
+    } catch (error) {
+      throw excuse(error);
+    }
+    let inner: AbortSignal | undefined;
+    try {
+      return await limit.execute((context) => {
+        inner = context.signal;
+        return source.ask(symbol, inner, ...args);
+      }, signal);
+    } catch (error) {
+      if (signal.aborted) throw excuse(error);
+      // Its own error may win the race against the time-out's once it has been told to stop.
+      const failure = inner?.aborted ? new TransientError('source.timeout', `${source.name}: no answer within ${timeoutMs} ms`) : error;
+      if (!excused(failure)) lastFailure = messageOf(failure);
+      throw failure;
+    }
+  }
+
+  return {
+    name: source.name,
+    async ask(symbol, signal, ...args) {
+      // While one call probes, cockatiel would let the others wait for it, deaf to their own abort.
+      if (circuit.state === CircuitState.HalfOpen) throw skipped(source.name, lastFailure);
+      let asked = false;
+      try {
+        return await circuit.execute(() => {
+          asked = true;
+          return ask(symbol, signal, args);
+        });
+      } catch (error) {
+        throw asked ? error : skipped(source.name, lastFailure);
+      }
+    },
+  };
+}
+
+function skipped(source: string, lastFailure: string): TransientError {
+  return new TransientError('source.circuit_open', `${source}: not asked after repeated failures, the last: ${lastFailure}`);
+}
+
+function failureOf(what: string, symbol: string, attempts: readonly AttemptOf<string>[], errors: unknown[]): Error {
+  const mayPass = errors.some((error) => !(error instanceof PermanentError) && codeOf(error) !== 'source.cache_empty');
+  const sure = attempts.filter(({ code }) => code === 'source.unknown_symbol').map(({ source }) => source);
+  if (sure.length > 0 && !mayPass) {
+    return new PermanentError('source.unknown_symbol', `no source knows ${symbol} (${sure.join(', ')} asked)`);
+  }
+  const reasons = attempts.map(({ source, reason = '' }) => (reason.startsWith(`${source}: `) ? reason : `${source}: ${reason}`));
+  const message = `no source has ${what} of ${symbol}: ${reasons.join('; ') || 'no source is configured'}`;
+  const cause = new AggregateError(errors);
+  if (errors.length > 0 && errors.every((error) => error instanceof PermanentError))
+    return new PermanentError('source.all_failed', message, { cause });
+  const waits = errors.flatMap((error) =>
+    error instanceof TransientError && error.retryAfterMs !== undefined ? [error.retryAfterMs] : [],
+  );
+  return new TransientError('source.all_failed', message, { cause, ...(waits.length > 0 && { retryAfterMs: Math.min(...waits) }) });
+}
