@@ -4,9 +4,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import type { Bus } from '../platform/bus.ts';
+import type { Bus, Unread } from '../platform/bus.ts';
+import { InputError } from '../platform/errors.ts';
 import type { Body } from '../platform/messages.ts';
 import { watchPresence } from '../platform/presence.ts';
+import type { TopicKind } from '../platform/topics.ts';
 import { frameOf } from './sse.ts';
 
 /** Event types, named like the topics whose content they carry. */
@@ -38,17 +40,20 @@ export interface Live {
 
 /** Bytes of past events that are kept. */
 const KEPT_BYTES = 4 * 1024 * 1024;
-/** Messages that wait for this process; a burst of ended jobs is short. */
+/** Messages that wait for this process. */
 const QUEUE_LIMIT = 50_000;
-const LIVE = new Set(['scheduled', 'blocked', 'ready', 'running']);
+/** A bell only: who hears it looks into the database. */
+const ENDED = /"state":"(completed|completed_with_errors|failed|cancelled|expired)"/;
 
+/** An event is read when the first client wants to see it: a burst of logins is thousands of messages, and mostly nobody looks. */
 interface Kept {
   number: number;
-  event: LiveEvent;
-  frame: string;
+  bytes: number;
+  /** undefined for a message that is none of this mesh's. */
+  open(): { event: LiveEvent; frame: string } | undefined;
 }
 
-export function createLive(bus: Pick<Bus, 'subscribe'>): Live {
+export function createLive(bus: Pick<Bus, 'subscribe' | 'hear'>): Live {
   const epoch = randomUUID().slice(0, 8);
   const listeners = new Set<Listener>();
   const inside = new EventEmitter<{ ended: [] }>().setMaxListeners(0);
@@ -61,43 +66,77 @@ export function createLive(bus: Pick<Bus, 'subscribe'>): Live {
   let keptBytes = 0;
   let newest = 0;
 
-  function spread(event: LiveEvent): void {
+  function spread(bytes: number, read: () => LiveEvent | undefined): void {
     const number = ++newest;
-    const frame = frameOf(event.type, event.body, `${epoch}-${number}`);
-    kept.push({ number, event, frame });
-    keptBytes += frame.length;
-    while (keptBytes > KEPT_BYTES) keptBytes -= (kept.shift() as Kept).frame.length;
-    for (const listener of listeners) if (listener.wants(event)) listener.send(frame);
+    let opened: { event: LiveEvent; frame: string } | undefined;
+    let isOpen = false;
+    const one: Kept = {
+      number,
+      bytes,
+      open() {
+        if (isOpen) return opened;
+        isOpen = true;
+        const event = read();
+        opened = event && { event, frame: frameOf(event.type, event.body, `${epoch}-${number}`) };
+        return opened;
+      },
+    };
+    kept.push(one);
+    keptBytes += bytes;
+    while (keptBytes > KEPT_BYTES) keptBytes -= (kept.shift() as Kept).bytes;
+    for (const listener of listeners) show(one, listener);
   }
 
-  // One at a time a kind: a job's states must not overtake each other.
+  function show(one: Kept, listener: Listener): void {
+    const seen = one.open();
+    if (seen !== undefined && listener.wants(seen.event)) listener.send(seen.frame);
+  }
+
+  /** What was read already. */
+  function spreadRead(event: LiveEvent): void {
+    spread(JSON.stringify(event.body).length, () => event);
+  }
+
+  function spreadUnread<K extends 'job' | 'status' | 'data' | 'portfolio'>(type: K, message: Unread<K>): void {
+    spread(message.payload.length, () => {
+      const body = bodyOf(message);
+      return body && ({ type, body } as LiveEvent);
+    });
+  }
+
+  // One at a time a kind: an alert's states must not overtake each other.
   const inOrder = { concurrency: 1, queueLimit: QUEUE_LIMIT };
   const subscriptions = [
-    bus.subscribe('job', inOrder, ({ body }) => spread({ type: 'job', body })),
-    bus.subscribe('status', inOrder, ({ body }) => {
-      spread({ type: 'status', body });
-      byJob.emit(body.id, body);
-      if (!LIVE.has(body.state)) inside.emit('ended');
+    bus.hear('job', (message) => spreadUnread('job', message)),
+    bus.hear('status', (message) => {
+      spreadUnread('status', message);
+      if (byJob.eventNames().length > 0) {
+        const body = bodyOf(message);
+        if (body !== undefined) byJob.emit(body.id, body);
+      }
+      if (ENDED.test(message.payload.toString())) inside.emit('ended');
     }),
-    bus.subscribe('data', inOrder, ({ body }) => spread({ type: 'data', body })),
-    bus.subscribe('portfolio', inOrder, ({ body }) => {
-      spread({ type: 'portfolio', body });
-      byUser.emit(body.user_id);
+    bus.hear('data', (message) => spreadUnread('data', message)),
+    bus.hear('portfolio', (message) => {
+      spreadUnread('portfolio', message);
+      if (byUser.eventNames().length === 0) return;
+      const body = bodyOf(message);
+      if (body !== undefined) byUser.emit(body.user_id);
     }),
     bus.subscribe('stats', inOrder, ({ body }) => {
       stats = { type: 'stats', body };
-      spread(stats);
+      spreadRead(stats);
     }),
     bus.subscribe('alert', inOrder, ({ body }) => {
       const event: LiveEvent = { type: 'alert', body };
       alerts.set(body.name, event);
-      spread(event);
+      spreadRead(event);
     }),
     watchPresence(bus, (body) => {
       const event: LiveEvent = { type: 'presence', body };
       if (body.state === 'online') present.set(`${body.service}/${body.instance}`, event);
       else present.delete(`${body.service}/${body.instance}`);
-      spread(event);
+      spreadRead(event);
     }),
   ];
 
@@ -112,7 +151,7 @@ export function createLive(bus: Pick<Bus, 'subscribe'>): Live {
   return {
     attach(listener, lastEventId) {
       const missed = lastEventId === undefined ? undefined : missedSince(lastEventId);
-      if (missed !== undefined) for (const { event, frame } of missed) if (listener.wants(event)) listener.send(frame);
+      if (missed !== undefined) for (const one of missed) show(one, listener);
       if (missed === undefined) {
         const here = `${epoch}-${newest}`;
         // The id is where this client stands: coming back at once it misses nothing.
@@ -148,4 +187,14 @@ export function createLive(bus: Pick<Bus, 'subscribe'>): Live {
       await Promise.all(subscriptions.map((subscription) => subscription.close()));
     },
   };
+}
+
+/** undefined for what is none of this mesh's messages: whoever may publish it breaks no stream. */
+function bodyOf<K extends TopicKind>(message: Unread<K>): Body<K> | undefined {
+  try {
+    return message.read().body as Body<K>;
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
 }

@@ -13,7 +13,7 @@ import { createPresence, type Load } from './presence.ts';
 import { encodeLevel, type TopicKind, topicPrefix } from './topics.ts';
 
 export type { Subscribe, Subscription } from './bus/listener.ts';
-export type { Received } from './bus/receiver.ts';
+export type { Received, Unread } from './bus/receiver.ts';
 
 /** The state is not published more often than this. */
 const PRESENCE_GAP_MS = 1000;

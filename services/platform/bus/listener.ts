@@ -4,7 +4,15 @@ import { messageOf, TransientError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { filterFor, TOPICS, type TopicKind } from '../topics.ts';
 import type { Admission } from './admission.ts';
-import { type Arrival, createEar, createReceiver, type Handler, type ReceiverCounters, type SubscribeOptions } from './receiver.ts';
+import {
+  type Arrival,
+  createEar,
+  createReceiver,
+  type Handler,
+  type ReceiverCounters,
+  type SubscribeOptions,
+  type Unread,
+} from './receiver.ts';
 import { sharedFilter } from './shared.ts';
 
 const SUBACK_TIMEOUT_MS = 5000;
@@ -40,8 +48,8 @@ export interface ListenerReport {
   waiting: number;
 }
 
-/** Calls back whenever a message of that kind comes, without reading it: for whoever looks elsewhere then. */
-export type Hear = (kind: TopicKind, onMessage: () => void) => Subscription;
+/** Calls back whenever a message of that kind comes, unread: for whoever looks elsewhere then, or reads few of many. */
+export type Hear = <K extends TopicKind>(kind: K, onMessage: (message: Unread<K>) => void) => Subscription;
 
 export interface Listener {
   subscribe: Subscribe;
@@ -200,7 +208,7 @@ export function createListener(
         qos: TOPICS[kind].qos,
         group: undefined,
         handled: false,
-        receiver: createEar(onMessage, counters),
+        receiver: createEar(onMessage, { prefix, counters }),
       }),
     async connected() {
       const here = { lost: new AbortController() };
