@@ -45,6 +45,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
     if (interrupted) return;
     interrupted = true;
+    // Clients of servers that go away one after the other complain; the last server must still be stopped.
+    for (const complaint of ['uncaughtException', 'unhandledRejection']) process.on(complaint, () => {});
     process.stderr.write('\nstopping the servers\n');
     void stopAll().finally(() => process.exit(130));
   });
