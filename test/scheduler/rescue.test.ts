@@ -59,7 +59,7 @@ async function watch(ledger = mesh.ledger()) {
   return { told, ended, rescuer };
 }
 
-test("a killed worker's job is ready again within half a second", async () => {
+test("a killed worker's job is ready again within a second", async () => {
   const ledger = mesh.ledger();
   const { told } = await watch(ledger);
   const worker = await connectWorker('w1', randomUUID());
@@ -70,7 +70,7 @@ test("a killed worker's job is ready again within half a second", async () => {
   worker.stream.destroy();
   await waitFor(async () => expect(await mesh.state(id!)).toBe('ready'));
 
-  expect(performance.now() - killed).toBeLessThan(500);
+  expect(performance.now() - killed).toBeLessThan(1_000);
   expect(told).toMatchObject([{ id, state: 'ready', worker: 'w1', reason: 'worker w1 went offline' }]);
 });
 
