@@ -177,13 +177,15 @@ test('of many jobs that wait the most urgent hundred of a queue are announced ag
 
 test('the figures are published, and a mesh without workers raises one alert, retained, that ends when one is there', async () => {
   const figures = await monitor('mesh/stats');
+  const alerts = await monitor('alerts/+');
+  // Not what an earlier scheduler left behind on the broker.
+  const told = () =>
+    alerts.flatMap(({ payload, retain }) => (retain ? [] : [JSON.parse(payload)])).filter(({ name }) => name === 'no_worker');
   await start('a');
   await mesh.add(ledger(), { level: 5 });
   await waitFor(() =>
     expect(figures.map(({ payload }) => JSON.parse(payload))).toContainEqual(expect.objectContaining({ depth: { 5: 1 }, utilisation: 0 })),
   );
-  const alerts = await monitor('alerts/+');
-  const told = () => alerts.map(({ payload }) => JSON.parse(payload)).filter(({ name }) => name === 'no_worker');
   await waitFor(() => expect(told()).toMatchObject([{ state: 'raised', value: 0, threshold: 1 }]));
 
   const now = new Date();
