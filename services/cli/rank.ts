@@ -1,5 +1,6 @@
 /** `stockmesh rank`: rankings that are asked for by hand. */
-import { type Origin, type RankMode, rankRequests } from '../jobs/requests.ts';
+import { rankingRequests } from '../jobs/ranking-requests.ts';
+import type { Origin, RankMode } from '../jobs/requests.ts';
 import { freshnessRules } from '../market/freshness.ts';
 import { readStale } from '../market/judged.ts';
 import { parseSymbol } from '../market/symbol.ts';
@@ -19,7 +20,13 @@ export async function rank(symbols: readonly string[], options: RankOptions): Pr
   return withSession(options, async (session) => {
     const { config } = session.loaded;
     const origin: Origin = { cause: 'user_request', rules: config.jobs.priority_rules };
-    const stale = await readStale(session.db, wanted, systemClock.now(), freshnessRules(config));
-    return order(session, rankRequests(wanted, options.mode, origin, { windowSeconds: config.ranking.dedupe_window, stale }), options);
+    const now = systemClock.now();
+    const requests = await rankingRequests(wanted, options.mode, origin, {
+      sql: session.db,
+      now: new Date(now.epochMilliseconds),
+      windowSeconds: config.ranking.dedupe_window,
+      readStale: (some) => readStale(session.db, some, now, freshnessRules(config)),
+    });
+    return order(session, requests, options);
   });
 }

@@ -1,12 +1,12 @@
 /** `GET /v1/jobs/{id}/events`: one job as it goes, until it has ended. */
 import { z } from 'zod';
 import { isLive } from '../jobs/job.ts';
-import { type JobDetail, readJob } from '../jobs/read.ts';
-import { InputError } from '../platform/errors.ts';
-import { type Caller, callerOf, mayFor } from './access.ts';
+import type { JobDetail } from '../jobs/read.ts';
+import { callerOf } from './access.ts';
 import type { App, Parts } from './app.ts';
 import { jobId, problems } from './schemas.ts';
 import { frameOf, openStream } from './sse.ts';
+import { visibleJob } from './visible-job.ts';
 
 /** Pauses between looks into the ledger: the messages tell first, and nothing is missed without them. */
 const LOOK_ONLINE_MS = 2_000;
@@ -16,13 +16,6 @@ export function jobEventRoutes(app: App, { config, db, live, bus, log }: Parts):
   const { max_behind, heartbeat } = config.gateway.events;
   const ending = new AbortController();
   app.addHook('preClose', async () => ending.abort());
-
-  async function read(caller: Caller, id: string): Promise<JobDetail> {
-    const job = await readJob(db, id);
-    if (job === undefined || !(mayFor(caller, 'read', undefined) || job.subscribers.some((user) => mayFor(caller, 'read', user))))
-      throw new InputError('job.unknown', `there is no job ${id}; ended jobs are deleted after jobs.cleanup_after_days`);
-    return job;
-  }
 
   app.route({
     method: 'GET',
@@ -42,7 +35,7 @@ export function jobEventRoutes(app: App, { config, db, live, bus, log }: Parts):
       // Listens first: what changes while the ledger is read is looked at once more.
       const silence = live.onStatus(id, () => bell.resolve());
       try {
-        let job = await read(caller, id);
+        let job = await visibleJob(db, caller, id);
         const stream = openStream(reply, { heartbeatMs: heartbeat * 1000, maxBehind: max_behind });
         const over = stream.closed.then(() => true as const);
         let said = '';
@@ -53,7 +46,7 @@ export function jobEventRoutes(app: App, { config, db, live, bus, log }: Parts):
           if (!isLive(job.state) || ending.signal.aborted) break;
           if (await Promise.race([over, wait(bell.promise)])) return;
           bell = Promise.withResolvers<void>();
-          job = await read(caller, id);
+          job = await visibleJob(db, caller, id);
         }
         if (!isLive(job.state)) stream.send(frameOf('end', { id, state: job.state }));
         stream.end();
@@ -71,8 +64,11 @@ export function jobEventRoutes(app: App, { config, db, live, bus, log }: Parts):
   async function wait(bell: Promise<void>): Promise<false> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, bus.state === 'online' ? LOOK_ONLINE_MS : LOOK_AWAY_MS);
-    ending.signal.addEventListener('abort', () => resolve(), { once: true });
+    const stop = (): void => resolve();
+    ending.signal.addEventListener('abort', stop);
     await Promise.race([bell, promise]);
+    // The signal lives as long as the gateway, and a stream waits thousands of times.
+    ending.signal.removeEventListener('abort', stop);
     clearTimeout(timer);
     return false;
   }

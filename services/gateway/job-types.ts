@@ -1,15 +1,17 @@
 /** What can be asked for over HTTP: a job type each, with the fields that it takes and the requests to the ledger that they mean. A new type is a new entry. */
 import { z } from 'zod';
 import type { JobRequest } from '../jobs/enqueue.ts';
-import { analysisRequest, fetchRequest, historyRequest, type Origin, portfolioBatches } from '../jobs/requests.ts';
+import { rankingRequests } from '../jobs/ranking-requests.ts';
+import { analysisRequest, fetchRequest, historyRequest, type Origin, portfolioBatches, type RankMode } from '../jobs/requests.ts';
+import { freshnessRules } from '../market/freshness.ts';
 import { readHoldings } from '../market/holdings.ts';
+import { readStale } from '../market/judged.ts';
 import { SymbolSchema } from '../market/symbol.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Sql } from '../platform/database.ts';
 import { InputError } from '../platform/errors.ts';
 import { callbackUrl } from './callback-address.ts';
-import { rankingRequests } from './ranking-requests.ts';
 import { mode } from './ranking-schemas.ts';
 import { day, userId } from './schemas.ts';
 
@@ -18,6 +20,17 @@ interface Context {
   clock: Clock;
   db: Sql;
   origin: Origin;
+}
+
+/** Rankings of symbols in a mode, and fetches of what they need first. */
+export function ranksOf(symbols: readonly string[], wanted: RankMode, { config, clock, db, origin }: Context): Promise<JobRequest[]> {
+  const now = clock.now();
+  return rankingRequests(symbols, [wanted], origin, {
+    sql: db,
+    now: new Date(now.epochMilliseconds),
+    windowSeconds: config.ranking.dedupe_window,
+    readStale: (some) => readStale(db, some, now, freshnessRules(config)),
+  });
 }
 
 interface JobType {
@@ -81,7 +94,7 @@ const TYPES = [
     'rank',
     "The ranking of a symbol's options; its bars are fetched first when they are stale",
     { symbol: SymbolSchema, mode },
-    ({ symbol, mode: wanted }, context) => rankingRequests([symbol], wanted, context),
+    ({ symbol, mode: wanted }, context) => ranksOf([symbol], wanted, context),
   ),
 ] as const;
 

@@ -4,15 +4,16 @@ import type { EnqueueAnswer, JobRequest } from '../jobs/enqueue.ts';
 import { type Estimate, placeOf } from '../jobs/estimate.ts';
 import { listItems } from '../jobs/items.ts';
 import { nowOf, priorityOf } from '../jobs/job.ts';
-import { type JobDetail, listJobs, readJob } from '../jobs/read.ts';
+import { type JobDetail, listJobs } from '../jobs/read.ts';
 import { SymbolSchema } from '../market/symbol.ts';
-import { InputError, TransientError } from '../platform/errors.ts';
-import { type Caller, callerOf, demand, mayFor, ownUsers } from './access.ts';
+import { TransientError } from '../platform/errors.ts';
+import { type Caller, callerOf, demand, ownUsers } from './access.ts';
 import type { App, Parts } from './app.ts';
 import { refusePrivate } from './callback-address.ts';
 import { callbacksOf, insertCallbacks } from './callbacks.ts';
 import { type JobBody, jobRequest, requestsOf } from './job-types.ts';
 import { instant, itemState, jobDetail, jobId, jobStatus, jobSummary, limit, problems, queue, state, userId } from './schemas.ts';
+import { visibleJob } from './visible-job.ts';
 
 const MOST_REQUESTS = 100;
 /** A full queue has room again soon. */
@@ -149,16 +150,6 @@ export function jobRoutes(app: App, parts: Parts): void {
   });
 
   /** Errors: `InputError('job.unknown')`; a job that the caller may not see is not there for him. */
-  async function jobFor(caller: Caller, id: string): Promise<JobDetail> {
-    const job = await readJob(db, id);
-    const visible =
-      job !== undefined && (mayFor(caller, 'read', undefined) || job.subscribers.some((user) => mayFor(caller, 'read', user)));
-    if (!visible) throw new InputError('job.unknown', `there is no job ${id}; ended jobs are deleted after jobs.cleanup_after_days`);
-    return mayFor(caller, 'read', undefined)
-      ? job
-      : { ...job, subscribers: job.subscribers.filter((user) => mayFor(caller, 'read', user)) };
-  }
-
   async function estimateOf({ id, type, state, queue, priority, score }: JobDetail): Promise<Estimate> {
     const [estimate] = await estimator.estimate([{ id, type, state, queue, priority: priorityOf(priority, score) }]);
     return estimate as Estimate;
@@ -170,7 +161,7 @@ export function jobRoutes(app: App, parts: Parts): void {
     config: { access: 'key' },
     schema: { summary: 'One job with all that led to it', tags: ['jobs'], params, response: { 200: jobDetail, ...problems } },
     async handler(request) {
-      const job = await jobFor(callerOf(request), request.params.id);
+      const job = await visibleJob(db, callerOf(request), request.params.id);
       const estimate = await estimateOf(job);
       return { ...job, ...statusOf(job, estimate), position: estimate.position };
     },
@@ -182,7 +173,7 @@ export function jobRoutes(app: App, parts: Parts): void {
     config: { access: 'key' },
     schema: { summary: 'One job, for earlier clients', tags: ['earlier paths'], params, response: { 200: jobStatus, ...problems } },
     async handler(request) {
-      const job = await jobFor(callerOf(request), request.params.id);
+      const job = await visibleJob(db, callerOf(request), request.params.id);
       return statusOf(job, await estimateOf(job));
     },
   });
@@ -218,7 +209,7 @@ export function jobRoutes(app: App, parts: Parts): void {
       },
     },
     async handler(request) {
-      const { id } = await jobFor(callerOf(request), request.params.id);
+      const { id } = await visibleJob(db, callerOf(request), request.params.id);
       const { limit: most, cursor, state: only } = request.query;
       const found = await listItems(db, id, { state: only, after: cursor, limit: most + 1 });
       const items = found.slice(0, most);
@@ -251,7 +242,7 @@ export function jobRoutes(app: App, parts: Parts): void {
       },
     },
     async handler(request) {
-      const { id } = await jobFor(callerOf(request), request.params.id);
+      const { id } = await visibleJob(db, callerOf(request), request.params.id);
       return { callbacks: await callbacksOf(db, id) };
     },
   });

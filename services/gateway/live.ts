@@ -5,10 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { Bus, Unread } from '../platform/bus.ts';
-import { InputError } from '../platform/errors.ts';
 import type { Body } from '../platform/messages.ts';
 import { watchPresence } from '../platform/presence.ts';
-import type { TopicKind } from '../platform/topics.ts';
 import { frameOf } from './sse.ts';
 
 /** Event types, named like the topics whose content they carry. */
@@ -99,7 +97,7 @@ export function createLive(bus: Pick<Bus, 'subscribe' | 'hear'>): Live {
 
   function spreadUnread<K extends 'job' | 'status' | 'data' | 'portfolio'>(type: K, message: Unread<K>): void {
     spread(message.payload.length, () => {
-      const body = bodyOf(message);
+      const body = message.read();
       return body && ({ type, body } as LiveEvent);
     });
   }
@@ -111,7 +109,7 @@ export function createLive(bus: Pick<Bus, 'subscribe' | 'hear'>): Live {
     bus.hear('status', (message) => {
       spreadUnread('status', message);
       if (byJob.eventNames().length > 0) {
-        const body = bodyOf(message);
+        const body = message.read();
         if (body !== undefined) byJob.emit(body.id, body);
       }
       if (ENDED.test(message.payload.toString())) inside.emit('ended');
@@ -120,7 +118,7 @@ export function createLive(bus: Pick<Bus, 'subscribe' | 'hear'>): Live {
     bus.hear('portfolio', (message) => {
       spreadUnread('portfolio', message);
       if (byUser.eventNames().length === 0) return;
-      const body = bodyOf(message);
+      const body = message.read();
       if (body !== undefined) byUser.emit(body.user_id);
     }),
     bus.subscribe('stats', inOrder, ({ body }) => {
@@ -187,14 +185,4 @@ export function createLive(bus: Pick<Bus, 'subscribe' | 'hear'>): Live {
       await Promise.all(subscriptions.map((subscription) => subscription.close()));
     },
   };
-}
-
-/** undefined for what is none of this mesh's messages: whoever may publish it breaks no stream. */
-function bodyOf<K extends TopicKind>(message: Unread<K>): Body<K> | undefined {
-  try {
-    return message.read().body as Body<K>;
-  } catch (error) {
-    if (error instanceof InputError) return undefined;
-    throw error;
-  }
 }

@@ -11,10 +11,9 @@ import { demand } from './access.ts';
 import type { App, Parts } from './app.ts';
 import { refusePrivate } from './callback-address.ts';
 import { insertCallbacks } from './callbacks.ts';
-import { common, withPriority } from './job-types.ts';
+import { common, ranksOf, withPriority } from './job-types.ts';
 import { FULL_RETRY_MS } from './jobs.ts';
 import type { RankingReader } from './ranking-reader.ts';
-import { rankingRequests } from './ranking-requests.ts';
 import { mode, type Ordered, ordered, orderedMany, rankingDocument, rankingQuery } from './ranking-schemas.ts';
 import { problems } from './schemas.ts';
 
@@ -102,7 +101,7 @@ async function orderRankings(parts: Parts, order: Order & { symbols: readonly st
   const caller = demand(request, 'jobs', user);
   if (callback_url !== undefined && !config.gateway.callbacks.allow_private) refusePrivate(new URL(callback_url));
   const origin: Origin = { cause: 'user_request', rules: config.jobs.priority_rules, user };
-  const standard = await rankingRequests(symbols, mode, { config, clock, db, origin });
+  const standard = await ranksOf(symbols, mode, { config, clock, db, origin });
   const requests = priority === undefined ? standard : standard.map((one) => withPriority(one, priority));
   const isRank = (_: unknown, index: number): boolean => requests[index]?.type === 'rank';
   const answers = await enqueuer.enqueueTogether(requests, async (tx, committed) => {

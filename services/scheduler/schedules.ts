@@ -7,7 +7,8 @@ import type { Announcer } from '../jobs/announce.ts';
 import { type EnqueueAnswer, enqueueWith, type JobRequest } from '../jobs/enqueue.ts';
 import { type Ledger, nowOf } from '../jobs/job.ts';
 import { settlingRaces } from '../jobs/key-race.ts';
-import { portfolioBatches, rankRequests } from '../jobs/requests.ts';
+import { rankingRequests } from '../jobs/ranking-requests.ts';
+import { portfolioBatches } from '../jobs/requests.ts';
 import { readAutoFetch } from '../jobs/settings.ts';
 import { usCalendar } from '../market/calendar.ts';
 import { freshnessRules } from '../market/freshness.ts';
@@ -134,11 +135,13 @@ const JOBS: Record<Schedule['job'], (ledger: Ledger, config: Config) => Promise<
   /** The options of the watchlist's symbols, in each of its modes. */
   async rank_watchlist(ledger, config) {
     const { watchlist, watchlist_modes, dedupe_window } = config.ranking;
-    return rankRequests(
-      watchlist,
-      watchlist_modes,
-      { cause: 'scheduled_update', rules: config.jobs.priority_rules },
-      { windowSeconds: dedupe_window, stale: await readStale(ledger.db, watchlist, ledger.clock.now(), freshnessRules(config)) },
-    );
+    const now = ledger.clock.now();
+    const origin = { cause: 'scheduled_update', rules: config.jobs.priority_rules } as const;
+    return rankingRequests(watchlist, watchlist_modes, origin, {
+      sql: ledger.db,
+      now: nowOf(ledger),
+      windowSeconds: dedupe_window,
+      readStale: (symbols) => readStale(ledger.db, symbols, now, freshnessRules(config)),
+    });
   },
 };

@@ -8,7 +8,8 @@ import { ledgerOf } from '../../services/jobs/ledger.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import { type Database, openDatabase } from '../../services/platform/database.ts';
-import { openBus, proxyTo, startEmbedded } from '../platform/brokers.ts';
+import { startEmbedded } from '../broker/brokers.ts';
+import { openBus, proxyTo } from '../platform/brokers.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

@@ -1,32 +1,9 @@
-/** The brokers that the bus is tested on, and the ways a connection to them can break. */
+/** Buses that close with their test, and the ways a connection to a broker can break. */
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach } from 'vitest';
-import { loadAccess } from '../../broker/access.ts';
-import { startBroker } from '../../broker/embedded.ts';
-import { findMosquitto, startMosquitto } from '../../broker/mosquitto.ts';
 import { type Bus, type BusOptions, connectBus } from '../../services/platform/bus.ts';
 import { accounts, silent } from '../broker/peers.ts';
-
-export const startEmbedded = (port = 0) => startBroker({ port, accounts, access: loadAccess(), log: silent });
-
-export const brokers = [
-  // As many unacknowledged messages as each sends at once: aedes has no limit, broker/mosquitto.ts sets 64.
-  { name: 'embedded', installed: true, window: 1000, start: () => startEmbedded() },
-  {
-    name: 'Mosquitto',
-    installed: findMosquitto() !== undefined,
-    window: 64,
-    async start() {
-      const folder = mkdtempSync(join(tmpdir(), 'stockmesh-mosquitto-'));
-      const { port, close } = await startMosquitto({ accounts, access: loadAccess(), folder });
-      return { port, close: () => close().then(() => rmSync(folder, { recursive: true })) };
-    },
-  },
-];
 
 const toClose: { close(): Promise<unknown> }[] = [];
 afterEach(async () => {

@@ -14,8 +14,9 @@ import { startBroker } from '../../broker/embedded.ts';
 import type { Draft } from '../../services/platform/messages.ts';
 import { freePort } from '../../services/platform/ports.ts';
 import { findProgram } from '../../services/platform/programs.ts';
+import { startEmbedded } from '../broker/brokers.ts';
 import { silent } from '../broker/peers.ts';
-import { answerTo, asQos0, closing, openBus, PACKET, proxyTo, scriptedBroker, startEmbedded } from './brokers.ts';
+import { answerTo, asQos0, closing, openBus, PACKET, proxyTo, scriptedBroker } from './brokers.ts';
 
 const AT = '2026-01-02T14:30:00Z';
 const alert: Draft<'alert'> = { name: 'queue', state: 'raised', value: 2, threshold: 1, since: AT, text: 'too deep' };

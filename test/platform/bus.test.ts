@@ -4,8 +4,9 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Received } from '../../services/platform/bus.ts';
 import { InputError } from '../../services/platform/errors.ts';
 import type { Draft } from '../../services/platform/messages.ts';
+import { onEachBroker } from '../broker/brokers.ts';
 import { join } from '../broker/peers.ts';
-import { brokers, openBus, proxyTo } from './brokers.ts';
+import { openBus, proxyTo } from './brokers.ts';
 
 const AT = '2026-01-02T14:30:00Z';
 const job = (id: string, symbol = 'AAPL'): Draft<'job'> => ({
@@ -23,11 +24,7 @@ const status = (id: string): Draft<'status'> => ({ id, type: 'fetch', state: 'ru
 const userIds = (count: number) => Array.from({ length: count }, (_, n) => `u${n}`);
 const waitFor = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 });
 
-describe.each(brokers)('on $name', ({ name, installed, start, window }) => {
-  if (!installed) {
-    test.skip(`${name} is not installed: apt-get install mosquitto`);
-    return;
-  }
+onEachBroker(({ start, window }) => {
   let broker: Awaited<ReturnType<typeof start>>;
   beforeAll(async () => {
     broker = await start();
@@ -77,6 +74,18 @@ describe.each(brokers)('on $name', ({ name, installed, start, window }) => {
     await ear.close();
     await bus.publish('job', job('j2'));
     expect(heard).toBe(2);
+  });
+
+  test('what is heard can be read; what cannot be read is counted as refused', async () => {
+    const bus = openBus(broker.port);
+    const read: (string | undefined)[] = [];
+    bus.hear('job', (message) => void read.push(message.read()?.id));
+    await bus.online();
+    await bus.publish('job', job('j1'));
+    const stranger = await join(broker.port, 'service');
+    await stranger.client.publishAsync('stock/fetch/AAPL', 'no JSON', { qos: 1 });
+    await waitFor(() => expect(read).toEqual(['j1', undefined]));
+    expect(bus.report().counters).toMatchObject({ received: 2, refused: 1 });
   });
 
   test('a closed subscription hears nothing more, the others go on', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { DEFAULT_RULES, rankingRules } from '../../services/market/options/rules.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
+import { rankingRules } from '../../services/platform/config/ranking.ts';
+import { DEFAULT_RULES } from '../market/options/design-rules.ts';
 
 const load = (overrides: Record<string, unknown>, environment = 'development') =>
   loadConfig({

@@ -10,9 +10,10 @@ import type { Bus } from '../../services/platform/bus.ts';
 import { openDatabase } from '../../services/platform/database.ts';
 import { databaseUrl, type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
+import { startEmbedded } from '../broker/brokers.ts';
 import { accounts, silent } from '../broker/peers.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
-import { closing, openBus, startEmbedded } from './brokers.ts';
+import { closing, openBus } from './brokers.ts';
 
 const program = fileURLToPath(new URL('./fixtures/service.ts', import.meta.url));
 

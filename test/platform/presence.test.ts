@@ -1,18 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Body, Draft } from '../../services/platform/messages.ts';
 import { encodeMessage } from '../../services/platform/messages.ts';
 import { watchPresence } from '../../services/platform/presence.ts';
+import { onEachBroker } from '../broker/brokers.ts';
 import { join } from '../broker/peers.ts';
-import { brokers, openBus, proxyTo } from './brokers.ts';
+import { openBus, proxyTo } from './brokers.ts';
 
 const waitFor = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 });
 
-describe.each(brokers)('on $name', ({ name, installed, start }) => {
-  if (!installed) {
-    test.skip(`${name} is not installed: apt-get install mosquitto`);
-    return;
-  }
+onEachBroker(({ start }) => {
   let broker: Awaited<ReturnType<typeof start>>;
   beforeAll(async () => {
     broker = await start();

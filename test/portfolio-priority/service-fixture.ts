@@ -9,8 +9,8 @@ import { type Config, loadConfig } from '../../services/platform/config/load.ts'
 import { type Database, openDatabase } from '../../services/platform/database.ts';
 import type { Body } from '../../services/platform/messages.ts';
 import { type PortfolioPriorityService, startPortfolioPriorityService } from '../../services/portfolio-priority/service.ts';
+import { startEmbedded } from '../broker/brokers.ts';
 import { accounts, silent } from '../broker/peers.ts';
-import { startEmbedded } from '../platform/brokers.ts';
 import type { TestDatabase } from '../support/database.ts';
 
 export const { config: defaults } = loadConfig({ env: {} });

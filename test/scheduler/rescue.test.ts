@@ -8,8 +8,9 @@ import { listInstances, reportInstance } from '../../services/jobs/read.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { encodeMessage } from '../../services/platform/messages.ts';
 import { watchForDeaths } from '../../services/scheduler/rescue.ts';
+import { startEmbedded } from '../broker/brokers.ts';
 import { join, silent } from '../broker/peers.ts';
-import { closing, openBus, startEmbedded } from '../platform/brokers.ts';
+import { closing, openBus } from '../platform/brokers.ts';
 import { fixture } from './mesh.ts';
 
 const mesh = fixture();

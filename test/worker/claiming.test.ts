@@ -2,8 +2,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { createAnnouncer } from '../../services/jobs/announce.ts';
 import { idToBytes } from '../../services/jobs/id.ts';
 import type { Handler, Outcome } from '../../services/worker/handler.ts';
+import { startEmbedded } from '../broker/brokers.ts';
 import { silent } from '../broker/peers.ts';
-import { closing, openBus, startEmbedded } from '../platform/brokers.ts';
+import { closing, openBus } from '../platform/brokers.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { fetching, nothing, openWorkshop, sweep, type Workshop } from './workshop.ts';
 

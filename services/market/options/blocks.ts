@@ -2,7 +2,7 @@
  * The formulas that every score is built of. Each is a pure function of numbers, where NaN is a missing input and a missing answer: what is missing stays missing and never
  * becomes a score. Scores are 0-100. A ratio to something that is not positive (no open interest, no volume in 20 days) has no value and is missing.
  */
-import type { RankingRules } from './rules.ts';
+import type { RankingRules } from '../../platform/config/ranking.ts';
 import type { Trend } from './trend.ts';
 
 /** min(max(x, 0), 100); what is not finite is missing: an infinite one is no perfect score. */

@@ -1,4 +1,6 @@
 /** The building blocks of many contracts at once, by column: one loop a group, nothing allocated but the columns. */
+
+import type { RankingRules } from '../../platform/config/ranking.ts';
 import {
   clip,
   deltaScore,
@@ -28,7 +30,6 @@ import {
   volumeOiScore,
   volumeSurgeScore,
 } from './blocks.ts';
-import type { RankingRules } from './rules.ts';
 import type { Trend } from './trend.ts';
 
 /**

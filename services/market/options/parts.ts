@@ -1,7 +1,8 @@
 /** Blocks to parts to ranks: weighted means, and what is done to them. Scores are 0-100 and rounded as they are stored; NaN = no component was there. */
+
+import type { RankingRules } from '../../platform/config/ranking.ts';
 import { clip, stored } from './blocks.ts';
 import type { BlockName, Blocks } from './measure.ts';
-import type { RankingRules } from './rules.ts';
 import { type Term, type Weighed, weigh, weighting } from './weighting.ts';
 
 export const MODES = ['monitor', 'entry', 'exit'] as const;

@@ -1,10 +1,11 @@
 /** What a ranking is made from, checked, and brought into rows: one for each contract, or each position, that can be ranked. */
+
+import type { RankingRules } from '../../platform/config/ranking.ts';
 import { InputError } from '../../platform/errors.ts';
 import { CHAIN_NUMBERS, type Chain } from './chain.ts';
 import { ELIGIBLE, judgeContracts, NOT_QUOTED } from './eligibility.ts';
 import type { RowColumn, Rows } from './measure.ts';
 import type { Mode } from './parts.ts';
-import type { RankingRules } from './rules.ts';
 import type { ExpiryTimes } from './time.ts';
 import type { Trend } from './trend.ts';
 

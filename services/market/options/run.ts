@@ -1,4 +1,6 @@
 /** From a chain and what is stored of the days before to a ranking: everything but reading and writing. */
+
+import type { RankingRules } from '../../platform/config/ranking.ts';
 import { usCalendar } from '../calendar.ts';
 import type { Chain } from './chain.ts';
 import { type ChainDay, chainDay, contractHistory } from './history.ts';
@@ -7,7 +9,6 @@ import type { Mode } from './parts.ts';
 import { rankChain } from './rank.ts';
 import type { Position } from './rank-input.ts';
 import type { RankedRun } from './ranked.ts';
-import type { RankingRules } from './rules.ts';
 import { surfaceOf } from './surface.ts';
 import { expiryTimes } from './time.ts';
 import type { Trend } from './trend.ts';

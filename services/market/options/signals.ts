@@ -1,4 +1,4 @@
-import type { RankingRules } from './rules.ts';
+import type { RankingRules } from '../../platform/config/ranking.ts';
 
 export const SIGNALS = ['discount', 'runner', 'greeks', 'take_profit', 'stop_loss', 'buy'] as const;
 export type Signal = (typeof SIGNALS)[number];

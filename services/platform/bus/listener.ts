@@ -208,7 +208,7 @@ export function createListener(
         qos: TOPICS[kind].qos,
         group: undefined,
         handled: false,
-        receiver: createEar(onMessage, { prefix, counters }),
+        receiver: createEar(onMessage, { prefix, log, counters }),
       }),
     async connected() {
       const here = { lost: new AbortController() };

@@ -1,7 +1,7 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { codeOf, InputError, messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { type Message, parseMessage } from '../messages.ts';
+import { type Body, type Message, parseMessage } from '../messages.ts';
 import { TOPICS, type TopicKind, type TopicParams } from '../topics.ts';
 import { type Admission, createAdmission } from './admission.ts';
 
@@ -129,19 +129,29 @@ export function createReceiver<K extends TopicKind>(
 /** A message that nobody has read yet. */
 export interface Unread<K extends TopicKind> {
   payload: Buffer;
-  /** Understands it. Errors: `InputError`, those of `parseMessage`. */
-  read(): Message<K>;
+  /** Understands it; undefined for one that is none of this mesh's: that is counted and logged. */
+  read(): Body<K> | undefined;
 }
 
 /** Hears that messages come, and reads none of them by itself: reading the bells of a burst took a worker a tenth of its time. */
 export function createEar<K extends TopicKind>(
   onMessage: (message: Unread<K>) => void,
-  { prefix, counters }: { prefix: string; counters: Pick<ReceiverCounters, 'handled'> },
+  { prefix, log, counters }: { prefix: string; log: Logger; counters: Pick<ReceiverCounters, 'handled' | 'refused'> },
 ): Admission<Arrival> {
+  function understood(topic: string, payload: Buffer): Body<K> | undefined {
+    try {
+      return parseMessage(topic, payload, prefix).body as Body<K>;
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      counters.refused++;
+      log.warn({ topic, code: error.code }, `message refused: ${error.message}`);
+      return undefined;
+    }
+  }
   return {
     admit({ topic, payload, done }) {
       counters.handled++;
-      onMessage({ payload, read: () => parseMessage(topic, payload, prefix) as Message<K> });
+      onMessage({ payload, read: () => understood(topic, payload) });
       done();
       return true;
     },

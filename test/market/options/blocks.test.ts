@@ -27,8 +27,8 @@ import {
   volumeOiScore,
   volumeSurgeScore,
 } from '../../../services/market/options/blocks.ts';
-import { DEFAULT_RULES } from '../../../services/market/options/rules.ts';
 import fc from '../../support/fast-check.ts';
+import { DEFAULT_RULES } from './design-rules.ts';
 
 /** Every expected number is worked out by hand from the formula in the test's name or comment. */
 const { scales, delta_targets, trend_factors, theta_caps } = DEFAULT_RULES;

@@ -2,7 +2,8 @@
 import type { Chain } from '../../../services/market/options/chain.ts';
 import type { Mode } from '../../../services/market/options/parts.ts';
 import type { Position, RankInput } from '../../../services/market/options/rank-input.ts';
-import { DEFAULT_RULES, type RankingRules } from '../../../services/market/options/rules.ts';
+import type { RankingRules } from '../../../services/platform/config/ranking.ts';
+import { DEFAULT_RULES } from './design-rules.ts';
 
 export const AT = Temporal.Instant.from('2026-03-02T12:00-05:00');
 /** The date of `AT` in New York. */

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { MODES, RANK_COLUMN } from '../../../services/market/options/parts.ts';
 import { rankChain } from '../../../services/market/options/rank.ts';
-import { DEFAULT_RULES } from '../../../services/market/options/rules.ts';
+import { DEFAULT_RULES } from './design-rules.ts';
 import { holdings, type Invented, invent, inventMany } from './invented-chain.ts';
 
 const rank = (contracts: Partial<Invented>[], around: Parameters<typeof invent>[1] = {}) => rankChain(invent(contracts, around));

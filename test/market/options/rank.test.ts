@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Mode } from '../../../services/market/options/parts.ts';
 import { rankChain } from '../../../services/market/options/rank.ts';
 import type { Position } from '../../../services/market/options/rank-input.ts';
-import { DEFAULT_RULES } from '../../../services/market/options/rules.ts';
+import { DEFAULT_RULES } from './design-rules.ts';
 import { type Invented, invent, ORDINARY, symbolOf } from './invented-chain.ts';
 
 const ordinary = symbolOf(ORDINARY);

@@ -4,11 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { Chain } from '../../../services/market/options/chain.ts';
 import { MODES, type Mode } from '../../../services/market/options/parts.ts';
-import { DEFAULT_RULES } from '../../../services/market/options/rules.ts';
 import { rankUnderlying } from '../../../services/market/options/run.ts';
 import { leanChains } from '../../../services/market/options/sources/lean.ts';
 import { yahooChains } from '../../../services/market/options/sources/yahoo.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
+import { DEFAULT_RULES } from './design-rules.ts';
 
 const data = (path: string) => fileURLToPath(new URL(`../../../../shared/data/${path}`, import.meta.url));
 const signal = new AbortController().signal;

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { DEFAULT_RULES, rankingRules } from '../../../services/market/options/rules.ts';
+import { rankingRules } from '../../../services/platform/config/ranking.ts';
+import { DEFAULT_RULES } from './design-rules.ts';
 
 /** The first issue of rules that differ from the default in one place. */
 function issueOf(change: (rules: Record<'modes' | 'parts' | 'scales' | 'bands', object>) => void) {

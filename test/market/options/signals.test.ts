@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { rankChain } from '../../../services/market/options/rank.ts';
-import { DEFAULT_RULES } from '../../../services/market/options/rules.ts';
 import { bandOf, SIGNALS, type SignalInput, signalsOf } from '../../../services/market/options/signals.ts';
+import { DEFAULT_RULES } from './design-rules.ts';
 import { invent, ORDINARY, symbolOf } from './invented-chain.ts';
 
 /** Each signal's inputs just inside its limits; nothing else is known. */
