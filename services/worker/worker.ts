@@ -268,7 +268,7 @@ export function startWorker(options: WorkerOptions): Worker {
     }
     jobLog.warn({ attempt: job.attempt, code: codeOf(error) }, `${job.type} failed: ${messageOf(error)}`);
     try {
-      const { changes } = await untilWritten(() => giveUp(job, error), stopped.signal);
+      const { changes } = await untilWritten(() => endAttempt(job, error), stopped.signal);
       tell(changes, []);
     } catch (writing) {
       // The reaper takes the job back when its lease ends, with the reason that nobody renewed it.
@@ -277,7 +277,7 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 
   /** That our own database was away is no fault of the job: it runs again at once, and no attempt is used up. */
-  function giveUp(job: ClaimedJob, error: unknown): Promise<Finished> {
+  function endAttempt(job: ClaimedJob, error: unknown): Promise<Finished> {
     return codeOf(error) === 'database.unavailable'
       ? handBack(ledger, workerId, [job], messageOf(error), 'database.unavailable')
       : fail(ledger, workerId, [{ job, error }]);

@@ -19,24 +19,13 @@ let data: string;
 let port: number;
 let http: number;
 let up: Command;
+const startMesh = () => stockmesh(`--data ${data} --env demo up --mqtt-port ${port} --http-port ${http} --source simulated`.split(' '));
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'stockmesh-e2e-'));
   data = join(folder, 'data');
   [port, http] = [await freePort(), await freePort()];
-  up = stockmesh([
-    '--data',
-    data,
-    '--env',
-    'demo',
-    'up',
-    '--mqtt-port',
-    String(port),
-    '--http-port',
-    String(http),
-    '--source',
-    'simulated',
-  ]);
+  up = startMesh();
   await up.until(/Ctrl-C stops everything/);
 });
 
@@ -131,35 +120,11 @@ test('Ctrl-C stops everything: exit code 0, and no process is left', async () =>
 });
 
 test('a database server that a killed supervisor left behind is taken over by the next start', async () => {
-  const killed = stockmesh([
-    '--data',
-    data,
-    '--env',
-    'demo',
-    'up',
-    '--mqtt-port',
-    String(port),
-    '--http-port',
-    String(http),
-    '--source',
-    'simulated',
-  ]);
+  const killed = startMesh();
   await killed.until(/Ctrl-C stops everything/);
   killed.child.kill('SIGKILL');
   await killed.exited;
-  up = stockmesh([
-    '--data',
-    data,
-    '--env',
-    'demo',
-    'up',
-    '--mqtt-port',
-    String(port),
-    '--http-port',
-    String(http),
-    '--source',
-    'simulated',
-  ]);
+  up = startMesh();
   await up.until(/Ctrl-C stops everything/);
   up.child.kill('SIGINT');
   expect(await up.exited, up.output()).toBe(0);

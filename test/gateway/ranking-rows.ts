@@ -1,14 +1,13 @@
 /** Rankings as a worker publishes them, and a worker that makes them. */
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { MODES, type Mode } from '../../services/market/options/parts.ts';
-import { rankChain } from '../../services/market/options/rank.ts';
-import { type NewRun, storeRuns } from '../../services/market/options/store.ts';
+import { storeRuns } from '../../services/market/options/store.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import type { Database } from '../../services/platform/database.ts';
 import type { RunningService } from '../../services/platform/lifecycle.ts';
 import { startWorkerService } from '../../services/worker/service.ts';
 import { silent } from '../broker/peers.ts';
-import { holdings, inventMany } from '../market/options/invented-chain.ts';
+import { inventRun } from '../market/options/invented-run.ts';
 import type { GatewayMesh } from './mesh.ts';
 
 /** A market that is made up, as in the demo. */
@@ -40,27 +39,9 @@ export function withWorker(mesh: GatewayMesh): void {
   afterAll(() => worker.drain());
 }
 
-/** Runs of ACME in all modes; in exit mode every other position is alice's, the others bob's. */
+/** Runs of ACME in all modes, as `inventRun` makes them. */
 export async function publishRuns(db: Database, modes: readonly Mode[] = MODES): Promise<void> {
-  const at = new Date('2026-03-02T17:00:00Z');
-  const runs = modes.map((mode): NewRun => {
-    const input = inventMany(600, { mode });
-    const positions = mode === 'exit' ? holdings(input, 10) : [];
-    return {
-      symbol: 'ACME',
-      run_at: at,
-      as_of: at,
-      source: 'file',
-      spot: 100,
-      gaps: [{ expiry: '2026-03-20', reason: 'listed without contracts' }],
-      atm_iv: 0.25,
-      iv_rank: 20,
-      iv_percentile: 25,
-      trend: 'neutral',
-      job_id: '019b0000-0000-7000-8000-000000000001',
-      ranked: rankChain({ ...input, positions }),
-      owners: new Map(positions.map(({ id }, index) => [id, index % 2 === 0 ? 'alice' : 'bob'])),
-    };
-  });
+  const gaps = [{ expiry: '2026-03-20', reason: 'listed without contracts' }];
+  const runs = modes.map((mode) => inventRun(mode, { gaps }));
   await db.transaction((tx) => storeRuns(tx, runs));
 }

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { Bar } from '../../services/market/bars.ts';
 import {
   beginBars,
@@ -16,25 +16,16 @@ import {
   storeBars,
   storeChecks,
 } from '../../services/market/store.ts';
-import { type Database, openDatabase, type Transaction } from '../../services/platform/database.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
+import type { Transaction } from '../../services/platform/database.ts';
+import { databaseOfFile } from '../support/database.ts';
 
 const EVER = { from: '0000-01-01' };
 const MORNING = new Date('2026-03-10T14:00:00.000Z');
 const NOON = new Date('2026-03-10T17:00:00.000Z');
 
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await testDatabase();
-  db = openDatabase(database.options);
-});
+const { db } = await databaseOfFile();
 afterEach(async () => {
   for (const table of ['bars', 'corporate_actions', 'symbols', 'analyses']) await db.run(`DELETE FROM ${table}`);
-});
-afterAll(async () => {
-  await db.close();
-  await database.drop();
 });
 
 const write = (work: (tx: Transaction) => Promise<void>) => db.transaction(work);

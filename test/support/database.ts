@@ -1,6 +1,6 @@
 import mysql from 'mysql2/promise';
-import { inject } from 'vitest';
-import type { DatabaseOptions } from '../../services/platform/database.ts';
+import { afterAll, inject } from 'vitest';
+import { type Database, type DatabaseOptions, openDatabase } from '../../services/platform/database.ts';
 import { accountNames, createAccounts, type DatabaseRole } from '../../sql/accounts.ts';
 import { databaseUrl } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
@@ -51,4 +51,19 @@ export async function testDatabase({ migrated = true }: { migrated?: boolean } =
     url: databaseUrl({ ...account('service'), socket, port }),
     drop: () => asRoot((root) => root.query('DROP DATABASE IF EXISTS ??', [name])),
   };
+}
+
+/**
+ * The same for a whole test file, with the services' pool on it; both are gone after its last test.
+ *
+ *     const { db } = await databaseOfFile();
+ */
+export async function databaseOfFile(): Promise<{ database: TestDatabase; db: Database }> {
+  const database = await testDatabase();
+  const db = openDatabase(database.options);
+  afterAll(async () => {
+    await db.close();
+    await database.drop();
+  });
+  return { database, db };
 }

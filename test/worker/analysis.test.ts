@@ -1,23 +1,12 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { readNewestBars, readSymbols } from '../../services/market/store.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import { analysisHandler } from '../../services/worker/handlers/analysis.ts';
 import { fetchHandler } from '../../services/worker/handlers/fetch.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
-import { openWorkshop, stub, sweep, type Workshop, weekdays } from './workshop.ts';
+import { stub, weekdays, workshopOfFile } from './workshop.ts';
 
 const clock = new ManualClock('2026-03-10T15:00:00Z');
-let database: TestDatabase;
-let shop: Workshop;
-beforeAll(async () => {
-  database = await testDatabase();
-  shop = openWorkshop(database.options, {}, clock);
-});
-afterEach(() => sweep(shop.db));
-afterAll(async () => {
-  await shop.db.close();
-  await database.drop();
-});
+const shop = await workshopOfFile({}, clock);
 
 test('an analysis follows its fetch, on adjusted bars, and says so in the row of its symbol', async () => {
   // Raw closes 100, 101, …; half of each after adjustment.

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { retry } from '../../services/jobs/control.ts';
 import { idToBytes } from '../../services/jobs/id.ts';
 import { listItems } from '../../services/jobs/items.ts';
@@ -6,21 +6,9 @@ import type { MarketSource } from '../../services/market/sources/source.ts';
 import { readSymbols } from '../../services/market/store.ts';
 import { PermanentError, TransientError } from '../../services/platform/errors.ts';
 import { batchFetchHandler } from '../../services/worker/handlers/batch-fetch.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
-import { openWorkshop, stub, sweep, type Workshop, weekdays } from './workshop.ts';
+import { stub, weekdays, workshopOfFile } from './workshop.ts';
 
-let database: TestDatabase;
-let shop: Workshop;
-
-beforeAll(async () => {
-  database = await testDatabase();
-  shop = openWorkshop(database.options);
-});
-afterEach(() => sweep(shop.db));
-afterAll(async () => {
-  await shop.db.close();
-  await database.drop();
-});
+const shop = await workshopOfFile();
 
 const market = stub('yahoo_finance', weekdays('2026-02-02', 5));
 

@@ -1,26 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { simulatedChains } from '../../services/market/options/sources/simulated.ts';
 import type { ChainSource } from '../../services/market/options/sources/source.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
-import { type Database, openDatabase } from '../../services/platform/database.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { chainsOf, configuredChains } from '../../services/worker/chain-sources.ts';
 import { silent } from '../broker/peers.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { databaseOfFile } from '../support/database.ts';
 import { configWith } from './workshop.ts';
 
 const clock = new ManualClock('2026-03-10T15:00:00Z');
 const signal = () => AbortSignal.timeout(10_000);
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await testDatabase();
-  db = openDatabase(database.options);
-});
-afterAll(async () => {
-  await db.close();
-  await database.drop();
-});
+const { db } = await databaseOfFile();
 
 function source(name: ChainSource['name'], fails: () => boolean = () => false) {
   const made = simulatedChains({ seed: 1, clock, contracts: 50 });

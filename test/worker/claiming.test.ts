@@ -1,25 +1,13 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createAnnouncer } from '../../services/jobs/announce.ts';
 import { idToBytes } from '../../services/jobs/id.ts';
 import type { Handler, Outcome } from '../../services/worker/handler.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { silent } from '../broker/peers.ts';
 import { closing, openBus } from '../platform/brokers.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
-import { fetching, nothing, openWorkshop, sweep, type Workshop } from './workshop.ts';
+import { fetching, nothing, workshopOfFile } from './workshop.ts';
 
-let database: TestDatabase;
-let shop: Workshop;
-
-beforeAll(async () => {
-  database = await testDatabase();
-  shop = openWorkshop(database.options);
-});
-afterEach(() => sweep(shop.db));
-afterAll(async () => {
-  await shop.db.close();
-  await database.drop();
-});
+const shop = await workshopOfFile();
 
 /** A handler that waits, and the jobs that wait in it, in the order in which they came. */
 function waitingRoom(): { handler: Handler; inside: { id: string; leave: (outcome?: Outcome) => void }[] } {

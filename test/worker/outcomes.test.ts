@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { cancel } from '../../services/jobs/control.ts';
 import { idToBytes } from '../../services/jobs/id.ts';
@@ -8,21 +8,9 @@ import { PermanentError, TransientError } from '../../services/platform/errors.t
 import { effect, handler as handlerOf, type Outcome } from '../../services/worker/handler.ts';
 import { analysisHandler } from '../../services/worker/handlers/analysis.ts';
 import { fetchHandler } from '../../services/worker/handlers/fetch.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
-import { fetching, held, nothing, openWorkshop, sweep, type Workshop } from './workshop.ts';
+import { fetching, held, nothing, workshopOfFile } from './workshop.ts';
 
-let database: TestDatabase;
-let shop: Workshop;
-
-beforeAll(async () => {
-  database = await testDatabase();
-  shop = openWorkshop(database.options);
-});
-afterEach(() => sweep(shop.db));
-afterAll(async () => {
-  await shop.db.close();
-  await database.drop();
-});
+const shop = await workshopOfFile();
 
 /** Writes a symbol's row, as an effect that can be counted; one with the name BAD cannot be written. */
 async function writeNames(tx: Transaction, names: readonly string[]): Promise<void> {

@@ -1,20 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
-import { fetching, held, nothing, openWorkshop, sweep, type Workshop } from './workshop.ts';
+import { expect, test, vi } from 'vitest';
+import { fetching, held, nothing, workshopOfFile } from './workshop.ts';
 
-let database: TestDatabase;
-let shop: Workshop;
-
-beforeAll(async () => {
-  database = await testDatabase();
-  shop = openWorkshop(database.options);
-});
-afterEach(() => sweep(shop.db));
-afterAll(async () => {
-  await shop.db.close();
-  await database.drop();
-});
+const shop = await workshopOfFile();
 
 test('what ends within the grace period is committed', async () => {
   const [id] = await shop.enqueue({});

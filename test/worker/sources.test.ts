@@ -1,21 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { systemClock } from '../../services/platform/clock.ts';
-import { type Database, openDatabase } from '../../services/platform/database.ts';
 import { configuredSources } from '../../services/worker/sources.ts';
 import { silent } from '../broker/peers.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { databaseOfFile } from '../support/database.ts';
 import { configWith, type Overrides } from './workshop.ts';
 
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await testDatabase();
-  db = openDatabase(database.options);
-});
-afterAll(async () => {
-  await db.close();
-  await database.drop();
-});
+const { db } = await databaseOfFile();
 
 const simulated = { 'stock_jobs.data_fetch.simulated.enabled': true };
 const signal = new AbortController().signal;

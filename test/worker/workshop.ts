@@ -1,5 +1,5 @@
 /** What the worker's tests have in common: a ledger in a database of their own, workers with the handlers of a test, and what became of the jobs. */
-import { afterEach, expect } from 'vitest';
+import { afterAll, afterEach, expect } from 'vitest';
 import { z } from 'zod';
 import { type Announcer, createAnnouncer } from '../../services/jobs/announce.ts';
 import { enqueue, type JobRequest } from '../../services/jobs/enqueue.ts';
@@ -17,6 +17,7 @@ import { type Database, type DatabaseOptions, openDatabase } from '../../service
 import { type Handler, handler, type JobContext, type Outcome } from '../../services/worker/handler.ts';
 import { startWorker, type Worker } from '../../services/worker/worker.ts';
 import { silent } from '../broker/peers.ts';
+import { testDatabase } from '../support/database.ts';
 
 export type Overrides = Record<string, unknown>;
 
@@ -122,6 +123,18 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
     jobs: () => read(db, ''),
   };
   return workshop;
+}
+
+/** The same for a whole test file, over a database of its own that is swept after each test. */
+export async function workshopOfFile(overrides: Overrides = {}, clock: Clock = systemClock): Promise<Workshop> {
+  const database = await testDatabase();
+  const shop = openWorkshop(database.options, overrides, clock);
+  afterEach(() => sweep(shop.db));
+  afterAll(async () => {
+    await shop.db.close();
+    await database.drop();
+  });
+  return shop;
 }
 
 async function read(db: Database, where: string, params: unknown[] = []): Promise<JobRow[]> {

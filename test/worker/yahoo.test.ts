@@ -1,12 +1,11 @@
 /** Recorded answers of Yahoo's HTTP API, given to yahoo-finance2 in place of the network, through a real fetch job into a real database. */
 import { existsSync, readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { yahooSource } from '../../services/market/sources/yahoo.ts';
 import { readActions, readBars } from '../../services/market/store.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import { fetchHandler } from '../../services/worker/handlers/fetch.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
-import { type JobRow, openWorkshop, sweep, type Workshop } from './workshop.ts';
+import { type JobRow, workshopOfFile } from './workshop.ts';
 
 const recordings = new URL('../../../shared/data/yahoo/', import.meta.url);
 const EVER = { from: '1990-01-01' };
@@ -26,17 +25,7 @@ function recording(file: string): { status: number; body: { chart: { result: [Ch
   return JSON.parse(readFileSync(new URL(file, recordings), 'utf8'));
 }
 
-let database: TestDatabase;
-let shop: Workshop;
-beforeAll(async () => {
-  database = await testDatabase();
-  shop = openWorkshop(database.options, {}, clock);
-});
-afterEach(() => sweep(shop.db));
-afterAll(async () => {
-  await shop.db.close();
-  await database.drop();
-});
+const shop = await workshopOfFile({}, clock);
 
 /** Runs one fetch job whose request is answered with this. */
 async function fetchOver(symbol: string, body: unknown, status = 200): Promise<JobRow> {

@@ -55,7 +55,7 @@ export interface StoredChainDay extends DayOrigin {
 export async function storeChainDays(tx: Transaction, rows: readonly StoredChainDay[]): Promise<void> {
   // The modes of a symbol, often in one batch, bring the same chain each.
   const newest = new Map(rows.toSorted((a, b) => a.asOf.getTime() - b.asOf.getTime()).map((row) => [`${row.symbol} ${row.date}`, row]));
-  // A statement each, that is sent alone: together some hundred would be more than a packet may hold.
+  // A statement each and a round trip each: together some hundred would be more than a packet may hold.
   for (const { symbol, date, contracts, data, source, asOf } of newest.values())
     await tx.run(
       `INSERT INTO chain_days (symbol, date, contracts, data, source, as_of) VALUES (?) ON DUPLICATE KEY UPDATE ${replacing('contracts', 'data')}`,

@@ -34,27 +34,17 @@ export async function textLines(file: string): Promise<string[] | undefined> {
   }
 }
 
-/** The lines of the one CSV in a zip, as they are unpacked. A missing file throws its ENOENT; a broken zip `TransientError('source.malformed')`. */
-export async function* zippedLines(file: string, signal: AbortSignal): AsyncGenerator<string> {
+/** Reads a zip and closes it. A missing file throws its ENOENT; a broken zip `TransientError('source.malformed')`. */
+async function* unzipping<T>(
+  file: string,
+  signal: AbortSignal,
+  open: () => Promise<yauzl.ZipFile>,
+  read: (zip: yauzl.ZipFile) => AsyncGenerator<T>,
+): AsyncGenerator<T> {
   let zip: yauzl.ZipFile | undefined;
   try {
-    zip = await yauzl.openPromise(file, { autoClose: false });
-    for await (const entry of zip.eachEntry()) {
-      if (!entry.fileName.endsWith('.csv')) continue;
-      if (entry.uncompressedSize > MAX_UNPACKED_BYTES) throw new Error(`${entry.fileName} unpacks to ${entry.uncompressedSize} bytes`);
-      const stream = await zip.openReadStreamPromise(entry);
-      stream.setEncoding('utf8');
-      let rest = '';
-      for await (const chunk of stream) {
-        signal.throwIfAborted();
-        const lines = (rest + chunk).split('\n');
-        rest = lines.pop() ?? '';
-        yield* lines;
-      }
-      if (rest !== '') yield rest;
-      return;
-    }
-    throw new Error('it holds no .csv');
+    zip = await open();
+    yield* read(zip);
   } catch (error) {
     signal.throwIfAborted();
     if (isMissing(error) || error instanceof StockmeshError) throw error;
@@ -64,28 +54,55 @@ export async function* zippedLines(file: string, signal: AbortSignal): AsyncGene
   }
 }
 
-/** Every CSV in a zip of many small ones (a year of option days has one a contract): its name and whole text. Errors as in `zippedLines`. */
-export async function* zippedFiles(file: string, signal: AbortSignal): AsyncGenerator<{ name: string; text: string }> {
-  let zip: yauzl.ZipFile | undefined;
-  try {
-    const bytes = await readFile(file);
-    zip = await yauzl.fromBufferPromise(bytes);
-    let total = 0;
-    for await (const entry of zip.eachEntry()) {
-      signal.throwIfAborted();
-      if (!entry.fileName.endsWith('.csv')) continue;
-      total += entry.uncompressedSize;
-      if (total > MAX_UNPACKED_BYTES) throw new Error(`it unpacks to more than ${MAX_UNPACKED_BYTES} bytes`);
-      const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
-      yield { name: entry.fileName, text: unpacked(entry, bytes.subarray(fileDataStart, fileDataStart + entry.compressedSize)) };
-    }
-  } catch (error) {
-    signal.throwIfAborted();
-    if (isMissing(error) || error instanceof StockmeshError) throw error;
-    throw unreadable(file, error);
-  } finally {
-    zip?.close();
-  }
+/** The lines of the one CSV in a zip, as they are unpacked. Errors: those of `unzipping`. */
+export function zippedLines(file: string, signal: AbortSignal): AsyncGenerator<string> {
+  return unzipping(
+    file,
+    signal,
+    () => yauzl.openPromise(file, { autoClose: false }),
+    async function* (zip) {
+      for await (const entry of zip.eachEntry()) {
+        if (!entry.fileName.endsWith('.csv')) continue;
+        if (entry.uncompressedSize > MAX_UNPACKED_BYTES) throw new Error(`${entry.fileName} unpacks to ${entry.uncompressedSize} bytes`);
+        const stream = await zip.openReadStreamPromise(entry);
+        stream.setEncoding('utf8');
+        let rest = '';
+        for await (const chunk of stream) {
+          signal.throwIfAborted();
+          const lines = (rest + chunk).split('\n');
+          rest = lines.pop() ?? '';
+          yield* lines;
+        }
+        if (rest !== '') yield rest;
+        return;
+      }
+      throw new Error('it holds no .csv');
+    },
+  );
+}
+
+/** Every CSV in a zip of many small ones (a year of option days has one a contract): its name and whole text. Errors: those of `unzipping`. */
+export function zippedFiles(file: string, signal: AbortSignal): AsyncGenerator<{ name: string; text: string }> {
+  let bytes: Buffer;
+  return unzipping(
+    file,
+    signal,
+    async () => {
+      bytes = await readFile(file);
+      return yauzl.fromBufferPromise(bytes);
+    },
+    async function* (zip) {
+      let total = 0;
+      for await (const entry of zip.eachEntry()) {
+        signal.throwIfAborted();
+        if (!entry.fileName.endsWith('.csv')) continue;
+        total += entry.uncompressedSize;
+        if (total > MAX_UNPACKED_BYTES) throw new Error(`it unpacks to more than ${MAX_UNPACKED_BYTES} bytes`);
+        const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
+        yield { name: entry.fileName, text: unpacked(entry, bytes.subarray(fileDataStart, fileDataStart + entry.compressedSize)) };
+      }
+    },
+  );
 }
 
 /** Without a stream: opening one for each of 4,532 contracts took 1.5 s, this takes 0.3 s. */

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { MODES, type Mode } from '../../../services/market/options/parts.ts';
 import { readIvHistory, storeIvs } from '../../../services/market/options/past.ts';
 import {
@@ -9,51 +9,18 @@ import {
   removePosition,
   replacePositions,
 } from '../../../services/market/options/positions.ts';
-import { rankChain } from '../../../services/market/options/rank.ts';
 import { SORTS } from '../../../services/market/options/rank-columns.ts';
 import { deleteRuns, type NewRun, type RankFilter, readRun, storeRuns } from '../../../services/market/options/store.ts';
 import { explainLines } from '../../../services/market/options/why.ts';
-import { type Database, openDatabase } from '../../../services/platform/database.ts';
-import { type TestDatabase, testDatabase } from '../../support/database.ts';
-import { holdings, inventMany } from './invented-chain.ts';
+import { databaseOfFile } from '../../support/database.ts';
+import { inventRun, RUN_AT } from './invented-run.ts';
 
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await testDatabase();
-  db = openDatabase(database.options);
-});
+const { db } = await databaseOfFile();
 afterEach(async () => {
   for (const table of ['option_runs', 'option_current', 'options_ranks', 'iv_history', 'option_positions'])
     await db.run(`DELETE FROM ${table}`);
 });
-afterAll(async () => {
-  await db.close();
-  await database.drop();
-});
 
-const AT = new Date('2026-03-02T17:00:00Z');
-
-function run(mode: Mode, changes: Partial<NewRun> = {}): NewRun {
-  const input = inventMany(600, { mode });
-  const positions = mode === 'exit' ? holdings(input, 10) : [];
-  return {
-    symbol: 'ACME',
-    run_at: AT,
-    as_of: AT,
-    source: 'file',
-    spot: 100,
-    gaps: [],
-    atm_iv: 0.25,
-    iv_rank: 20,
-    iv_percentile: 25,
-    trend: 'neutral',
-    job_id: '019b0000-0000-7000-8000-000000000001',
-    ranked: rankChain({ ...input, positions }),
-    owners: new Map(positions.map(({ id }, i) => [id, i % 2 === 0 ? 'alice' : 'bob'])),
-    ...changes,
-  };
-}
 /** MariaDB reads a literal of 16 digits one bit off now and then. */
 const rounded = (rank: object): unknown =>
   JSON.parse(JSON.stringify(rank), (_, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(14)) : value));
@@ -61,7 +28,7 @@ const publish = (...runs: NewRun[]) => db.transaction((tx) => storeRuns(tx, runs
 const read = (mode: Mode, filter: Partial<RankFilter> = {}) => readRun(db, 'ACME', mode, { limit: 1000, ...filter });
 
 test.each(MODES)('every number of a %s run comes back as it was ranked, and explains itself', async (mode) => {
-  const stored = run(mode);
+  const stored = inventRun(mode);
   await publish(stored);
   const page = (await read(mode))!;
   expect(page.run).toMatchObject({ mode, total: stored.ranked.total, eligible: stored.ranked.eligible, reasons: stored.ranked.reasons });
@@ -70,8 +37,8 @@ test.each(MODES)('every number of a %s run comes back as it was ranked, and expl
 });
 
 test('a run takes the place of the one before at once, and other modes and symbols keep theirs', async () => {
-  await publish(run('entry', { spot: 1 }), run('monitor', { spot: 2 }), run('entry', { spot: 3, symbol: 'OTHER' }));
-  await publish(run('entry', { spot: 4 }));
+  await publish(inventRun('entry', { spot: 1 }), inventRun('monitor', { spot: 2 }), inventRun('entry', { spot: 3, symbol: 'OTHER' }));
+  await publish(inventRun('entry', { spot: 4 }));
   expect([
     (await read('entry'))!.run.spot,
     (await read('monitor'))!.run.spot,
@@ -82,10 +49,10 @@ test('a run takes the place of the one before at once, and other modes and symbo
 });
 
 test('before its transaction commits nobody sees anything of a run', async () => {
-  await publish(run('entry', { spot: 1 }));
+  await publish(inventRun('entry', { spot: 1 }));
   const before = await read('entry');
   await db.transaction(async (tx) => {
-    await storeRuns(tx, [run('entry', { spot: 2 })]);
+    await storeRuns(tx, [inventRun('entry', { spot: 2 })]);
     expect(await tx.rows('SELECT COUNT(*) AS n FROM options_ranks')).toEqual([{ n: 200 }]);
     expect(await read('entry')).toEqual(before);
   });
@@ -94,7 +61,7 @@ test('before its transaction commits nobody sees anything of a run', async () =>
 
 describe('the list', () => {
   test('is filtered by side, expiration, signal, contract and rank', async () => {
-    await publish(run('monitor'));
+    await publish(inventRun('monitor'));
     const all = (await read('monitor'))!.ranks;
     const expiry = all[0]!.expiration;
     const check = async (filter: Partial<RankFilter>, fits: (rank: (typeof all)[number]) => boolean) => {
@@ -113,13 +80,13 @@ describe('the list', () => {
   });
 
   test('of positions is filtered by user', async () => {
-    await publish(run('exit'));
+    await publish(inventRun('exit'));
     const users = new Set((await read('exit', { user: 'bob' }))!.ranks.map(({ user_id }) => user_id));
     expect(users).toEqual(new Set(['bob']));
   });
 
   test.each(Object.keys(SORTS).filter((name) => !['entry_rank', 'exit_rank'].includes(name)))('sorts by %s, unknown last', async (sort) => {
-    await publish(run('monitor'));
+    await publish(inventRun('monitor'));
     const values = (await read('monitor', { sort }))!.ranks.map((rank) => rank[sort as 'dte'] as number | string | null);
     const known = values.filter((value) => value !== null);
     const sign = SORTS[sort] === 'ASC' ? 1 : -1;
@@ -129,7 +96,7 @@ describe('the list', () => {
   test.each(['nonsense', 'run_id', 'exit_rank', 'place; DROP TABLE options_ranks', '__proto__'])(
     'cannot be sorted by %s, and says by what it can',
     async (sort) => {
-      await publish(run('entry'));
+      await publish(inventRun('entry'));
       await expect(read('entry', { sort })).rejects.toMatchObject({
         name: 'InputError',
         code: 'ranks.unknown_sort',
@@ -139,10 +106,10 @@ describe('the list', () => {
   );
 
   test('goes on page by page in the same run, also when a newer one is published meanwhile', async () => {
-    await publish(run('entry', { spot: 1 }));
+    await publish(inventRun('entry', { spot: 1 }));
     const all = (await read('entry'))!.ranks;
     const first = (await read('entry', { limit: 60 }))!;
-    await publish(run('entry', { spot: 2 }));
+    await publish(inventRun('entry', { spot: 2 }));
     const second = (await read('entry', { limit: 60, cursor: first.next! }))!;
     expect([...first.ranks, ...second.ranks]).toEqual(all);
     expect(second).toMatchObject({ run: { spot: 1 }, matching: 100, next: null });
@@ -160,15 +127,15 @@ test('the database itself refuses a mode that is none', async () => {
   await expect(db.run("INSERT INTO option_current (symbol, ranking_mode, run_id) VALUES ('A', 'hold', 'x')")).rejects.toMatchObject({
     errno: expect.any(Number),
   });
-  await publish(run('entry'));
+  await publish(inventRun('entry'));
   await expect(db.run("UPDATE options_ranks SET ranking_mode = ''")).rejects.toMatchObject({ errno: expect.any(Number) });
 });
 
 test('old runs go with their rows; the published one stays, however old', async () => {
-  await publish(run('entry', { run_at: new Date('2026-01-01T00:00:00Z') }));
-  await publish(run('entry', { run_at: new Date('2026-01-02T00:00:00Z'), spot: 2 }));
-  await publish(run('monitor', { run_at: AT }));
-  await publish(run('monitor', { run_at: AT }));
+  await publish(inventRun('entry', { run_at: new Date('2026-01-01T00:00:00Z') }));
+  await publish(inventRun('entry', { run_at: new Date('2026-01-02T00:00:00Z'), spot: 2 }));
+  await publish(inventRun('monitor', { run_at: RUN_AT }));
+  await publish(inventRun('monitor', { run_at: RUN_AT }));
   const remove = () => db.transaction((tx) => deleteRuns(tx, new Date('2026-02-01T00:00:00Z'), 5));
   expect([await remove(), await remove()]).toEqual([1, 0]);
   expect((await read('entry'))!).toMatchObject({ run: { spot: 2 }, matching: 100 });
@@ -224,8 +191,8 @@ describe('positions', () => {
   const call = { contract: 'BRKB270115C00500000', quantity: 2, entry_price: 12.5 };
 
   test('are found by their underlying, with their owners; what is not given is unknown', async () => {
-    await db.transaction((tx) => addPositions(tx, 'alice', [{ ...call, target: 550, entry_spot: 500, stop: 0.3 }, call], AT));
-    await db.transaction((tx) => addPositions(tx, 'bob', [{ ...call, contract: 'AAPL270115C00250000' }], AT));
+    await db.transaction((tx) => addPositions(tx, 'alice', [{ ...call, target: 550, entry_spot: 500, stop: 0.3 }, call], RUN_AT));
+    await db.transaction((tx) => addPositions(tx, 'bob', [{ ...call, contract: 'AAPL270115C00250000' }], RUN_AT));
     const { positions, owners } = await positionsIn(db, 'BRK.B');
     const [first, second] = await listPositions(db, 'alice');
     expect(positions).toEqual([
@@ -244,9 +211,9 @@ describe('positions', () => {
   });
 
   test('of a user are replaced as a whole, those of others stay', async () => {
-    await db.transaction((tx) => addPositions(tx, 'alice', [call], AT));
-    await db.transaction((tx) => addPositions(tx, 'bob', [call], AT));
-    await db.transaction((tx) => replacePositions(tx, 'alice', [{ ...call, quantity: 7 }], AT));
+    await db.transaction((tx) => addPositions(tx, 'alice', [call], RUN_AT));
+    await db.transaction((tx) => addPositions(tx, 'bob', [call], RUN_AT));
+    await db.transaction((tx) => replacePositions(tx, 'alice', [{ ...call, quantity: 7 }], RUN_AT));
     expect((await listPositions(db)).map(({ user_id, quantity }) => [user_id, quantity])).toEqual([
       ['alice', 7],
       ['bob', 2],
@@ -254,7 +221,7 @@ describe('positions', () => {
   });
 
   test('are removed by their id, once', async () => {
-    await db.transaction((tx) => addPositions(tx, 'alice', [call], AT));
+    await db.transaction((tx) => addPositions(tx, 'alice', [call], RUN_AT));
     const id = (await listPositions(db))[0]!.id;
     await removePosition(db, id);
     for (const gone of [id, 'x', '1 OR 1=1']) await expect(removePosition(db, gone)).rejects.toMatchObject({ code: 'position.unknown' });
