@@ -133,7 +133,8 @@ describe('the release of a slot', () => {
     await on.untilWaiting();
     stopping.open();
     await Promise.all([claiming, completing]);
-    expect(await on.state(late!)).toBe('ready');
+    // Ready, or already taken: the claim looks behind a job that it blocked, and may find it woken there.
+    expect(['ready', 'running']).toContain(await on.state(late!));
   });
 
   test('lets a claim that cannot see all slots ask again instead of blocking the job', async () => {

@@ -48,5 +48,7 @@ test('a key that no code reads is found', () => {
 });
 
 test('every key of the configuration is read somewhere in the services', () => {
-  expect(unread(usedKeys(), sources())).toEqual([]);
+  // Ranking takes its rules by computed names; test/market/options/rules-used.test.ts changes each of them.
+  const named = usedKeys().filter((key) => !key.startsWith('ranking.rules.') || key === 'ranking.rules.risk_free_rate');
+  expect(unread(named, sources())).toEqual([]);
 });
