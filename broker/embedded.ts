@@ -8,6 +8,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { Aedes, type Client, type PublishPacket } from 'aedes';
+import { gatherWrites } from '../services/platform/gather-writes.ts';
 import type { Logger } from '../services/platform/log.ts';
 import { type AccessRules, type Accounts, checkAccounts, compileAccess } from './access.ts';
 import { type Listener, listenTcp, listenWebSocket } from './listeners.ts';
@@ -192,7 +193,7 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
   }
 
   function accept(connection: Duplex): void {
-    const gated = gateReads(connection, {
+    const gated = gateReads(gatherWrites(connection), {
       maxPayloadBytes,
       onOversize: (topic, payloadBytes) => countOversize(client, topic, payloadBytes),
       onAbuse: (packetBytes) => connection.destroy(new Error(`a packet of ${packetBytes} bytes that is no publish`)),

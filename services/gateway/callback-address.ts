@@ -1,5 +1,5 @@
 /** Where webhooks may go. Whoever may enqueue jobs must not reach through us what stands behind the firewall: the address that a name resolves to is what is judged, when the connection is made. */
-import { type LookupAddress, lookup as resolveName } from 'node:dns';
+import dns, { type LookupAddress } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { z } from 'zod';
 import { PermanentError } from '../platform/errors.ts';
@@ -73,7 +73,7 @@ function privateAddress(host: string, address: string): PermanentError {
 
 /** Resolves a name for a connection, and refuses it when any of its addresses is private: a name may have both, or change between two questions. */
 export const publicLookup: LookupFunction = (hostname, options, callback) => {
-  resolveName(hostname, { ...options, all: true }, (error, found: LookupAddress[]) => {
+  dns.lookup(hostname, { ...options, all: true }, (error, found: LookupAddress[]) => {
     const bad = found?.find(({ address }) => isPrivateAddress(address));
     const [first] = found ?? [];
     if (error !== null) callback(error, '', 0);

@@ -4,7 +4,7 @@
  * its subscriber.
  */
 import { escape as quoted } from 'mysql2';
-import type { Transaction } from '../platform/database.ts';
+import { type Transaction, toJson } from '../platform/database.ts';
 import { chooseQueues, type Place } from './capacity.ts';
 import { idToBytes, newJobId, sortedBytes } from './id.ts';
 import {
@@ -319,7 +319,7 @@ async function insertJobs(
   if (accepted.some(({ group }) => group.key !== undefined)) await tx.run(...insert);
   else tx.later(...insert);
   tx.later('INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ?', [
-    accepted.map(({ group: { best }, id }) => [idToBytes(id), JSON.stringify(best.payload), JSON.stringify(best.why), best.triggeredBy]),
+    accepted.map(({ group: { best }, id }) => [idToBytes(id), toJson(best.payload), toJson(best.why), best.triggeredBy]),
   ]);
   const windows = ordered.filter(({ group }) => group.windowSeconds > 0 && group.key !== undefined);
   if (windows.length > 0)

@@ -2,7 +2,7 @@
  * How an attempt ends. Every write names (id, worker, attempt) of a running job: what does not match has lost its lease, and nothing that it made is kept.
  * Many attempts end in one transaction, their effects with them.
  */
-import type { Transaction } from '../platform/database.ts';
+import { type Transaction, toJson } from '../platform/database.ts';
 import { codeOf, messageOf, PermanentError, TransientError } from '../platform/errors.ts';
 import type { ClaimedJob } from './claim.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
@@ -88,7 +88,7 @@ async function writeResults(tx: Transaction, completions: readonly Completion[])
         idToBytes(job.id),
         withErrors === undefined ? null : 'job.items_failed',
         withErrors === undefined ? null : shortReason(withErrors),
-        result === undefined ? null : JSON.stringify(result),
+        result === undefined ? null : toJson(result),
       ]),
     ],
   );

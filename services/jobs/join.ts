@@ -1,5 +1,5 @@
 /** The half of enqueueing that meets work which is there already: found by its dedupe key, locked, joined, made more urgent. */
-import type { Transaction } from '../platform/database.ts';
+import { type Transaction, toJson } from '../platform/database.ts';
 import type { Place } from './capacity.ts';
 import type { Group, Need } from './enqueue.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
@@ -282,14 +282,7 @@ function writeWhy(tx: Transaction, raised: readonly Joined[]): void {
   const ordered = raised.toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1));
   tx.last(
     'INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ? ON DUPLICATE KEY UPDATE why = VALUES(why), triggered_by = VALUES(triggered_by)',
-    [
-      ordered.map(({ row, group: { best } }) => [
-        idToBytes(row.id),
-        JSON.stringify(best.payload),
-        JSON.stringify(best.why),
-        best.triggeredBy,
-      ]),
-    ],
+    [ordered.map(({ row, group: { best } }) => [idToBytes(row.id), toJson(best.payload), toJson(best.why), best.triggeredBy])],
   );
 }
 

@@ -12,7 +12,7 @@ import { readHoldings } from '../market/holdings.ts';
 import { readSymbols } from '../market/store.ts';
 import type { Bus } from '../platform/bus.ts';
 import type { Config } from '../platform/config/load.ts';
-import type { Transaction } from '../platform/database.ts';
+import { type Transaction, toJson } from '../platform/database.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Draft } from '../platform/messages.ts';
@@ -160,7 +160,7 @@ function answerTo({ user, atMs }: Login, { answer }: Outcome): PortfolioAnswer {
 
 /** One row for each login; one that was kept before stays as it was. */
 function keepOutcomes(tx: Transaction, logins: readonly Login[], outcomes: ReadonlyMap<string, Outcome>, now: Date): void {
-  const json = new Map([...outcomes].map(([user, { kept }]) => [user, JSON.stringify(kept)]));
+  const json = new Map([...outcomes].map(([user, { kept }]) => [user, toJson(kept)]));
   const rows = new Map(
     logins.map(({ user, atMs }) => {
       const { total, queued, fresh } = outcomes.get(user)!.answer;

@@ -66,6 +66,8 @@ class Stopped extends StockmeshError {}
 export function startWorker(options: WorkerOptions): Worker {
   const { workerId, ledger, bus, announcer, config, log } = options;
   const capacity = config.worker.max_concurrent_jobs;
+  /** One batch that is being committed and one that collects. */
+  const mostUncommitted = 2 * config.worker.batch.size;
   const pollMs = Math.min(config.worker.poll_interval * 1000, LONGEST_TIMER_MS / 2);
   const handlers = new Map(options.handlers.map((one) => [one.type, one]));
   const supported: readonly string[] = config.worker.supported_job_types;
@@ -137,7 +139,7 @@ export function startWorker(options: WorkerOptions): Worker {
 
   async function look(): Promise<void> {
     try {
-      while (!draining && busy < capacity && running.size - busy < config.worker.batch.size) {
+      while (!draining && busy < capacity && running.size - busy < mostUncommitted) {
         const free = capacity - busy;
         const { jobs, blocked, undecided } = await claim(ledger, workerId, free, types, start);
         if (failures > 0) log.info('the ledger answers again');
@@ -167,7 +169,7 @@ export function startWorker(options: WorkerOptions): Worker {
     busy++;
     options.onLoad?.(busy);
     entry.done = execute(entry).finally(() => {
-      const wasFull = running.size - busy >= config.worker.batch.size;
+      const wasFull = running.size - busy >= mostUncommitted;
       running.delete(entry);
       if (wasFull) wake();
     });

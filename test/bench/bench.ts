@@ -7,8 +7,8 @@ import { graphileProducer } from './contenders/graphile.ts';
 import { type LedgerAddress, ledgerProducer, type Shape } from './contenders/ledger.ts';
 import { processorMs } from './cpu.ts';
 import { startBrokerProcess } from './processes.ts';
-import { print } from './report.ts';
-import { startMariaDb, startPostgres, startRedis } from './servers.ts';
+import { figure, print } from './report.ts';
+import { diskSyncMs, startMariaDb, startPostgres, startRedis } from './servers.ts';
 
 export interface Bench {
   /** Small sizes: shows that everything runs, the figures mean little. */
@@ -66,6 +66,7 @@ async function startOurs(servers: Map<ContenderName, number>): Promise<LedgerAdd
   print(
     `Machine     ${availableParallelism()} cores, ${processor}; Node ${process.version}; each server on this machine, over a Unix socket`,
   );
+  print(`Disk        a write is on the disk after ${figure(diskSyncMs())} ms: every durable commit waits for one`);
   const mariadb = await startMariaDb();
   servers.set('stockmesh', mariadb.pid);
   print(`stockmesh   MariaDB ${mariadb.version}, ${mariadb.durability}`);

@@ -1,7 +1,20 @@
 /** The servers that are compared, each private to this run: a folder for temporary files, a Unix socket, stopped by process id. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fsyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +24,7 @@ import type { DatabaseOptions } from '../../services/platform/database.ts';
 import { findProgram } from '../../services/platform/programs.ts';
 import { startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
+import { median } from './figures.ts';
 
 export const silent = pino({ level: 'silent' });
 
@@ -36,6 +50,22 @@ export function runFolder(): string {
     atEnd(() => rmSync(made, { recursive: true, force: true }));
   }
   return folder;
+}
+
+/** Milliseconds until a write of 4 KB is on the disk of the run's folder, median of 200: every durable commit waits for one. */
+export function diskSyncMs(): number {
+  const file = openSync(join(runFolder(), 'sync'), 'w');
+  // As a database's log: a file that is there already, written over.
+  writeSync(file, Buffer.alloc(200 * 4096));
+  fsyncSync(file);
+  const times = Array.from({ length: 200 }, (_, at) => {
+    writeSync(file, Buffer.alloc(4096, at), 0, 4096, at * 4096);
+    const written = performance.now();
+    fdatasyncSync(file);
+    return performance.now() - written;
+  });
+  closeSync(file);
+  return median(times);
 }
 
 export interface Started<Address> {

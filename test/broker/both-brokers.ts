@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, vi } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { onEachBroker, type RunningBroker } from './brokers.ts';
 import { join, type Peer } from './peers.ts';
 
@@ -40,4 +40,4 @@ export const topicsOf = ({ heard }: Peer): string[] => heard.map(({ topic }) => 
 export const payloadsOf = ({ heard }: Peer): string[] => heard.map(({ payload }) => payload);
 /** Resolves once the payload has arrived. */
 export const until = (peer: Peer, payload: string): Promise<void> =>
-  vi.waitFor(() => expect(payloadsOf(peer)).toContain(payload), { timeout: 10_000, interval: 5 });
+  expect.poll(() => payloadsOf(peer), { timeout: 10_000, interval: 5 }).toContain(payload);

@@ -1,5 +1,5 @@
 /** What arrives, where and how often, whichever of the two brokers runs. */
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { onBothBrokers, payloadsOf, topicsOf, until } from './both-brokers.ts';
 import { connectPacket, happens, join, type Peer, rawConnection } from './peers.ts';
 
@@ -11,9 +11,8 @@ onBothBrokers(({ broker, start, listener }) => {
       await worker.client.publishAsync('mesh/worker/w7/state', 'online', { qos: 1, retain: true });
       const monitor = await join(broker.port, 'monitor');
       await monitor.client.subscribeAsync('mesh/+/+/state', { qos: 1 });
-      await vi.waitFor(() =>
-        expect(monitor.heard).toContainEqual({ topic: 'mesh/worker/w7/state', payload: 'online', qos: 1, retain: true, dup: false }),
-      );
+      const online = { topic: 'mesh/worker/w7/state', payload: 'online', qos: 1, retain: true, dup: false };
+      await expect.poll(() => monitor.heard).toContainEqual(online);
     });
 
     test('an empty payload clears it', async () => {
@@ -23,7 +22,7 @@ onBothBrokers(({ broker, start, listener }) => {
       await worker.client.publishAsync('mesh/worker/w9/state', 'online', { qos: 1, retain: true });
       const monitor = await join(broker.port, 'monitor');
       await monitor.client.subscribeAsync('mesh/#', { qos: 1 });
-      await vi.waitFor(() => expect(topicsOf(monitor)).toContain('mesh/worker/w9/state'));
+      await expect.poll(() => topicsOf(monitor)).toContain('mesh/worker/w9/state');
       expect(topicsOf(monitor)).not.toContain('mesh/worker/w8/state');
     });
 
@@ -107,7 +106,7 @@ onBothBrokers(({ broker, start, listener }) => {
       const workers = await members(3, 'turns');
       const service = await listener();
       await ring(service, 30, 'job');
-      await vi.waitFor(() => expect(workers.flatMap(payloadsOf).sort()).toEqual(expected(30, 'job')));
+      await expect.poll(() => workers.flatMap(payloadsOf).sort()).toEqual(expected(30, 'job'));
       expect(service.heard).toHaveLength(30);
       expect(workers.map(({ heard }) => heard.length)).toEqual([10, 10, 10]);
     });
@@ -117,8 +116,8 @@ onBothBrokers(({ broker, start, listener }) => {
       const second = await members(2, 'two');
       const service = await listener();
       await ring(service, 10, 'job');
-      await vi.waitFor(() => expect(first.flatMap(payloadsOf).sort()).toEqual(expected(10, 'job')));
-      await vi.waitFor(() => expect(second.flatMap(payloadsOf).sort()).toEqual(expected(10, 'job')));
+      await expect.poll(() => first.flatMap(payloadsOf).sort()).toEqual(expected(10, 'job'));
+      await expect.poll(() => second.flatMap(payloadsOf).sort()).toEqual(expected(10, 'job'));
     });
 
     test('when a member dies the others get all that follows', async () => {
@@ -130,7 +129,7 @@ onBothBrokers(({ broker, start, listener }) => {
       companion.client.stream.destroy();
       await until(service, 'dead');
       await ring(service, 20, 'after');
-      await vi.waitFor(() => expect(living.flatMap(payloadsOf).sort()).toEqual(expected(20, 'after')));
+      await expect.poll(() => living.flatMap(payloadsOf).sort()).toEqual(expected(20, 'after'));
       expect(dying!.heard).toEqual([]);
     });
 
@@ -142,7 +141,7 @@ onBothBrokers(({ broker, start, listener }) => {
       await ring(service, 10, 'after');
       await service.client.publishAsync('stock/analysis/AAPL', 'plain', { qos: 1 });
       await until(leaving!, 'plain');
-      await vi.waitFor(() => expect(payloadsOf(staying!).sort()).toEqual(expected(10, 'after')));
+      await expect.poll(() => payloadsOf(staying!).sort()).toEqual(expected(10, 'after'));
       expect(payloadsOf(leaving!)).toEqual(['plain']);
     });
 
@@ -209,7 +208,7 @@ onBothBrokers(({ broker, start, listener }) => {
       const hook = await join(broker.port, 'hook');
       const payloads = Array.from({ length: 1000 }, (_, i) => `login ${i}`);
       await Promise.all(payloads.map((payload) => hook.client.publishAsync('events/login', payload, { qos: 1 })));
-      for (const subscriber of subscribers) await vi.waitFor(() => expect(payloadsOf(subscriber)).toEqual(payloads), { timeout: 10_000 });
+      for (const subscriber of subscribers) await expect.poll(() => payloadsOf(subscriber), { timeout: 10_000 }).toEqual(payloads);
     });
   });
 

@@ -2,7 +2,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { findProgram } from '../../services/platform/programs.ts';
 import { onBothBrokers, payloadsOf, topicsOf, until } from './both-brokers.ts';
 import { accounts, happens, join, rawConnection, refusalOf } from './peers.ts';
@@ -85,7 +85,7 @@ onBothBrokers(({ broker, listener }) => {
       const service = await join(broker.port, 'service');
       const jobs = ['stock/fetch/AAPL', 'stock/fetch/batch', 'stock/analysis/BRK_2EB', 'stock/picks/ada'];
       for (const topic of jobs) await service.client.publishAsync(topic, 'job', { qos: 1 });
-      await vi.waitFor(() => expect(topicsOf(monitor)).toEqual(jobs));
+      await expect.poll(() => topicsOf(monitor)).toEqual(jobs);
     });
 
     test('what the monitor publishes is acknowledged and reaches nobody', async () => {
@@ -106,7 +106,7 @@ onBothBrokers(({ broker, listener }) => {
       await monitor.client.subscribeAsync(['#', '+/+', 'control/+', 'events/#'], { qos: 1 });
       for (const topic of ['control/worker-1', 'events/login', 'stock/fetch/AAPL', 'mesh/worker/w1/state', 'alerts/depth'])
         await service.client.publishAsync(topic, topic, { qos: 1 });
-      await vi.waitFor(() => expect(payloadsOf(monitor)).toContain('alerts/depth'));
+      await expect.poll(() => payloadsOf(monitor)).toContain('alerts/depth');
       expect(new Set(topicsOf(monitor))).toEqual(new Set(['stock/fetch/AAPL', 'mesh/worker/w1/state', 'alerts/depth']));
       await service.client.publishAsync('control/worker-9', '', { qos: 1, retain: true });
     });
@@ -138,10 +138,11 @@ onBothBrokers(({ broker, listener }) => {
         });
         const ended = once(watch, 'exit');
         // It does not say when its subscription stands, and ends with the first message.
-        await vi.waitFor(async () => {
+        const told = async () => {
           await service.client.publishAsync('stock/fetch/AAPL', '{"why":"login"}', { qos: 1 });
-          expect(watch.exitCode).toBe(0);
-        });
+          return watch.exitCode;
+        };
+        await expect.poll(told).toBe(0);
         await ended;
         expect(shown).toContain('stock/fetch/AAPL {"why":"login"}');
       },

@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import mqtt from 'mqtt';
 import { pino } from 'pino';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { loadAccess } from '../../broker/access.ts';
 import { type EmbeddedBroker, type EmbeddedBrokerOptions, startBroker } from '../../broker/embedded.ts';
 import { accounts, connectPacket, happens, join, rawConnection, refusalOf, silent } from './peers.ts';
@@ -109,7 +109,7 @@ test('over WebSocket the same accounts, rules and payload limit hold', async () 
   await hook.publishAsync('stock/fetch/AAPL', 'forged', { qos: 1 });
   await hook.publishAsync('events/login', 'x'.repeat(1_000_000), { qos: 1 });
   await hook.publishAsync('events/login', 'from a browser', { qos: 1 });
-  await vi.waitFor(() => expect(service.heard).toMatchObject([{ topic: 'events/login', payload: 'from a browser' }]));
+  await expect.poll(() => service.heard).toMatchObject([{ topic: 'events/login', payload: 'from a browser' }]);
   await hook.endAsync();
 });
 
@@ -124,8 +124,9 @@ test('it counts what came in, went out, and was refused', async () => {
   await service.client.publishAsync('mesh/stats', 'x'.repeat(70_000), { qos: 1 });
   await monitor.client.publishAsync('mesh/stats', 'forged', { qos: 1 });
   await refusalOf(broker.port, {});
-  await vi.waitFor(() =>
-    expect(broker.stats()).toEqual({
+  await expect
+    .poll(() => broker.stats())
+    .toEqual({
       clients: 2,
       messagesIn: 2,
       messagesOut: 3,
@@ -133,8 +134,7 @@ test('it counts what came in, went out, and was refused', async () => {
       oversize: 1,
       withheld: 1,
       refusedConnections: 1,
-    }),
-  );
+    });
 });
 
 test('a denied publish is logged once a topic, and for many topics not at all any more', async () => {
@@ -158,7 +158,7 @@ test("an account cannot take over another account's connection by its client id"
   const ended = happens(service.client, 'close');
   await service.client.endAsync();
   await ended;
-  await vi.waitFor(() => expect(broker.stats().clients).toBe(0));
+  await expect.poll(() => broker.stats().clients).toBe(0);
   await join(broker.port, 'hook', { clientId: 'portfolio-priority-1' });
 });
 
@@ -184,7 +184,7 @@ test('a group gets no retained messages', async () => {
   await service.client.publishAsync('alerts/depth', 'raised before', { qos: 1, retain: true });
   await service.client.subscribeAsync('$share/alerts/alerts/+', { qos: 1 });
   await service.client.publishAsync('alerts/depth', 'raised now', { qos: 1, retain: true });
-  await vi.waitFor(() => expect(service.heard).toMatchObject([{ payload: 'raised now', retain: false }]));
+  await expect.poll(() => service.heard).toMatchObject([{ payload: 'raised now', retain: false }]);
 });
 
 test('a member that may not see a topic is passed over', async () => {
@@ -193,7 +193,7 @@ test('a member that may not see a topic is passed over', async () => {
   const service = await join(broker.port, 'service');
   for (const { client } of [monitor, service]) await client.subscribeAsync('$share/mixed/#', { qos: 1 });
   for (let i = 0; i < 4; i++) await service.client.publishAsync('control/worker-1', `order ${i}`, { qos: 1 });
-  await vi.waitFor(() => expect(service.heard).toHaveLength(4));
+  await expect.poll(() => service.heard).toHaveLength(4);
 });
 
 test('a clean session ends the group membership that a kept one of the same id had', async () => {
@@ -208,7 +208,7 @@ test('a clean session ends the group membership that a kept one of the same id h
   const again = await join(broker.port, 'service', { clientId: 'worker', clean: false });
   await again.client.subscribeAsync('stock/fetch/+', { qos: 1 });
   await publisher.client.publishAsync('stock/fetch/AAPL', 'for the new one', { qos: 1 });
-  await vi.waitFor(() => expect(again.heard).toMatchObject([{ payload: 'for the new one' }]));
+  await expect.poll(() => again.heard).toMatchObject([{ payload: 'for the new one' }]);
 });
 
 test('what merely waited for an absent session is not marked as sent again', async () => {
@@ -219,7 +219,7 @@ test('what merely waited for an absent session is not marked as sent again', asy
   const publisher = await join(broker.port, 'service');
   await publisher.client.publishAsync('stock/fetch/AAPL', 'waited', { qos: 1 });
   const again = await join(broker.port, 'service', { clientId: 'away', clean: false });
-  await vi.waitFor(() => expect(again.heard).toMatchObject([{ payload: 'waited', dup: false }]));
+  await expect.poll(() => again.heard).toMatchObject([{ payload: 'waited', dup: false }]);
 });
 
 test('the queue of an absent session is bounded, and says once that it is full', async () => {
@@ -234,9 +234,9 @@ test('the queue of an absent session is bounded, and says once that it is full',
   expect(lines).toMatchObject([{ event: 'broker.queue_full', clientId: 'never-back' }]);
   const again = await join(broker.port, 'service', { clientId: 'never-back', clean: false });
   // 16 MiB ÷ (65,000 + 300 bytes)
-  await vi.waitFor(() => expect(again.heard).toHaveLength(256), { timeout: 10_000 });
+  await expect.poll(() => again.heard, { timeout: 10_000 }).toHaveLength(256);
   await publisher.client.publishAsync('data/AAPL/bars', 'room again', { qos: 1 });
-  await vi.waitFor(() => expect(again.heard.at(-1)?.payload).toBe('room again'));
+  await expect.poll(() => again.heard.at(-1)?.payload).toBe('room again');
 });
 
 test('while a frozen subscriber is waited for, messages between others flow', async () => {
@@ -254,7 +254,7 @@ test('while a frozen subscriber is waited for, messages between others flow', as
   for (let i = 1; broker.stats().clients === 6; i++) {
     const sent = performance.now();
     await other.client.publishAsync('events/login', `${i}`, { qos: 1 });
-    await vi.waitFor(() => expect(other.heard).toHaveLength(i), { interval: 1, timeout: 5000 });
+    await expect.poll(() => other.heard, { interval: 1, timeout: 5000 }).toHaveLength(i);
     longest = Math.max(longest, performance.now() - sent);
   }
   expect(other.heard.length).toBeGreaterThan(10);
@@ -280,7 +280,7 @@ test('a publish that claims 200 MB takes no memory while it comes in, and everyb
   // Collected, it would be 200 MB; the sockets of both sides have some read and unwritten chunks.
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(80_000_000);
   await service.client.publishAsync('events/login', 'goes on', { qos: 1 });
-  await vi.waitFor(() => expect(service.heard).toMatchObject([{ payload: 'goes on' }]));
+  await expect.poll(() => service.heard).toMatchObject([{ payload: 'goes on' }]);
   expect(broker.stats().oversize).toBe(1);
 });
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, expect, test, vi } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { loadAccess } from '../../broker/access.ts';
 import { findMosquitto, mosquittoConfig, startMosquitto } from '../../broker/mosquitto.ts';
 import { freePort } from '../../services/platform/ports.ts';
@@ -52,13 +52,13 @@ test.skipIf(findMosquitto() === undefined || passwd === undefined)(
       mosquitto.stderr.setEncoding('utf8').on('data', (text: string) => {
         said += text;
       });
-      await vi.waitFor(() => expect(said).toContain('running'));
+      await expect.poll(() => said).toContain('running');
       expect(said).not.toMatch(/error/i);
       const monitor = await join(port, 'monitor');
       await monitor.client.subscribeAsync('stock/+/+', { qos: 1 });
       const service = await join(port, 'service');
       await service.client.publishAsync('stock/fetch/AAPL', 'job', { qos: 1 });
-      await vi.waitFor(() => expect(monitor.heard).toMatchObject([{ topic: 'stock/fetch/AAPL', payload: 'job' }]));
+      await expect.poll(() => monitor.heard).toMatchObject([{ topic: 'stock/fetch/AAPL', payload: 'job' }]);
       expect(await refusalOf(port, {})).toBe(5);
     } finally {
       const exited = new Promise((resolve) => mosquitto.once('exit', resolve));

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { stripVTControlCharacters } from 'node:util';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type RunningMesh, startMesh } from './running-mesh.ts';
 
 const MAIN = new URL('../../services/main.ts', import.meta.url).pathname;
@@ -32,7 +32,7 @@ function start(command: string, args: readonly string[]): { child: ChildProcess;
 }
 
 const shows = (seen: () => string, pattern: RegExp | string) =>
-  vi.waitFor(() => expect(stripVTControlCharacters(seen())).toMatch(pattern), { timeout: 15_000, interval: 20 });
+  expect.poll(() => stripVTControlCharacters(seen()), { timeout: 15_000, interval: 20 }).toMatch(pattern);
 
 test('without a terminal top prints a line at once, and ends with 0 when it is told to', async () => {
   const { child: running, seen } = start(process.execPath, [MAIN, 'top', '--config', mesh.configFile]);

@@ -1,8 +1,8 @@
-import { lookup } from 'node:dns';
-import { expect, test, vi } from 'vitest';
+import dns from 'node:dns';
+import { afterEach, expect, test, vi } from 'vitest';
 import { callbackUrl, isPrivateAddress, publicLookup, refusePrivate } from '../../services/gateway/callback-address.ts';
 
-vi.mock('node:dns', async (original) => ({ ...(await original<typeof import('node:dns')>()), lookup: vi.fn() }));
+afterEach(() => void vi.restoreAllMocks());
 
 // The IANA registries of special-purpose addresses: one of each block, and the edges of those that are not whole bytes.
 const PRIVATE = [
@@ -89,7 +89,7 @@ test.each([
 });
 
 const resolvesTo = (...addresses: string[]) =>
-  vi.mocked(lookup).mockImplementation(((_: string, __: object, done: (error: null, found: object[]) => void) =>
+  vi.spyOn(dns, 'lookup').mockImplementation(((_: string, __: object, done: (error: null, found: object[]) => void) =>
     done(
       null,
       addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),

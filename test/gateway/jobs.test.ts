@@ -133,15 +133,20 @@ test('a full queue refuses with the limit named: some of a call are told, all of
     `INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, enqueued_at)
        SELECT UNHEX(LPAD(HEX(seq), 32, '0')), 'foreground', 'ready', 15000, 1, NOW() + INTERVAL 1 HOUR, 'fetch', NOW() FROM seq_1_to_${full.maxJobs - 1}`,
   );
-  // The gateway's own count may be a moment old.
-  await vi.waitFor(async () => {
-    const { jobs, refused } = await post({ jobs: [fetchOf('AAPL'), fetchOf('MSFT'), fetchOf('IBM')] });
-    expect(jobs).toHaveLength(1);
-    expect(refused).toMatchObject([
-      { request: 1, type: 'fetch', symbol: 'MSFT', code: 'queue.full' },
-      { request: 2, symbol: 'IBM' },
-    ]);
-  });
+  // The gateway's own count may be a moment old: what it let in goes, and it is asked again.
+  const { refused } = await vi.waitFor(
+    async () => {
+      await mesh.db.run('DELETE FROM jobs WHERE symbol IS NOT NULL');
+      const answer = await post({ jobs: [fetchOf('AAPL'), fetchOf('MSFT'), fetchOf('IBM')] });
+      expect(answer.jobs).toHaveLength(1);
+      return answer;
+    },
+    { timeout: 15_000 },
+  );
+  expect(refused).toMatchObject([
+    { request: 1, type: 'fetch', symbol: 'MSFT', code: 'queue.full' },
+    { request: 2, symbol: 'IBM' },
+  ]);
   const none = await mesh.operator.post('/v1/jobs', fetchOf('GOOG'));
   expect(none).toMatchObject({ status: 503, body: { code: 'queue.full', detail: expect.stringContaining(`holds ${full.maxJobs}`) } });
   expect(none.headers.get('retry-after')).toBe('10');

@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../services/platform/database.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
@@ -34,18 +34,18 @@ test('logins that arrive while the database restarts are admitted afterwards, al
   const at = new Date().toISOString();
   const signIn = (some: readonly string[]) => Promise.all(some.map((userId) => site.signIn({ userId, at })));
   await signIn(users.slice(0, 100));
-  await vi.waitFor(() => expect(service.counters.admitted).toBeGreaterThan(0), { interval: 1, timeout: 20_000 });
+  await expect.poll(() => service.counters.admitted, { interval: 1, timeout: 20_000 }).toBeGreaterThan(0);
   // Some of these are on their way when the server goes.
   const underway = signIn(users.slice(100, 200));
   await database.stop();
   await underway;
   await signIn(users.slice(200));
-  await vi.waitFor(() => expect(bus.report().counters.handlerFailed).toBeGreaterThan(0), { timeout: 20_000 });
+  await expect.poll(() => bus.report().counters.handlerFailed, { timeout: 20_000 }).toBeGreaterThan(0);
   expect(service.counters.admitted).toBeLessThanOrEqual(200);
   expect(service.counters.refused).toBe(0);
 
   database = await start();
-  await vi.waitFor(() => expect(loginsWaiting(bus)).toBe(0), { timeout: 60_000 });
+  await expect.poll(() => loginsWaiting(bus), { timeout: 60_000 }).toBe(0);
   expect(await countRows(db, 'user_portfolio_priority')).toBe(300);
   expect(await db.rows('SELECT COUNT(*) AS users, MIN(activity) AS least, MAX(activity) AS most FROM logins')).toEqual([
     { users: 300, least: 1, most: 1 },

@@ -26,7 +26,7 @@ test('a thousand logins at once are admitted, shared by symbol and committed wit
   const at = new Date().toISOString();
   await Promise.all(users.map((userId) => site.signIn({ userId, at })));
   const published = performance.now() - started;
-  await vi.waitFor(() => expect(service.counters.admitted).toBe(1_000), { timeout: 100_000, interval: 5 });
+  await expect.poll(() => service.counters.admitted, { timeout: 100_000, interval: 5 }).toBe(1_000);
   const committed = performance.now() - started;
   const { user, system } = process.cpuUsage(cpu);
   await vi.waitFor(() => expect(site.answers.size).toBe(1_000), soon);
@@ -135,7 +135,7 @@ test('a drained service has finished what it took, and leaves the rest to the br
   const leaving = await startInstance(site, fixture.database, { persistent: true });
   const at = new Date().toISOString();
   const publishing = Promise.all(users.map((userId) => site.signIn({ userId, at })));
-  await vi.waitFor(() => expect(leaving.service.counters.admitted).toBeGreaterThan(0), { interval: 1 });
+  await expect.poll(() => leaving.service.counters.admitted, { interval: 1 }).toBeGreaterThan(0);
   await leaving.stop();
   await publishing;
   const before = await everything(fixture.db);

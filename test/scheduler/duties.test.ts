@@ -3,7 +3,7 @@ import { TransientError } from '../../services/platform/errors.ts';
 import { type Duties, startDuties } from '../../services/scheduler/duties.ts';
 import { silent } from '../broker/peers.ts';
 
-const waitFor = (check: () => void) => vi.waitFor(check, { timeout: 5_000, interval: 2 });
+const waitFor = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 2 });
 
 async function during(duties: Duties, check: () => Promise<void>): Promise<void> {
   try {

@@ -6,7 +6,7 @@ import { silent } from '../broker/peers.ts';
 import { fixture } from './mesh.ts';
 
 const mesh = fixture();
-const waitFor = (check: () => void) => vi.waitFor(check, { timeout: 5_000, interval: 5 });
+const waitFor = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 5 });
 
 const competing: Leadership[] = [];
 afterEach(() => Promise.all(competing.splice(0).map((one) => one.stop())));

@@ -20,7 +20,7 @@ beforeEach(async () => {
   broker = closing(await startEmbedded());
 });
 
-const waitFor = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 5_000, interval: 5 });
+const waitFor = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 15_000, interval: 5 });
 
 function presence(instance: string, session: string, state: 'online' | 'offline', service = 'worker') {
   const said = encodeMessage('presence', { service, instance, state, session, version: '0.1.0', at: mesh.clock.now().toString() });

@@ -34,7 +34,7 @@ describe('claiming', () => {
 
     inside[0]!.leave();
     await expect.poll(() => inside.length).toBe(4);
-    expect(await states()).toEqual(['completed', 'running', 'running', 'running', 'ready']);
+    await expect.poll(states).toEqual(['completed', 'running', 'running', 'running', 'ready']);
   });
 
   test('the load that is told is the number of slots in use', async () => {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { ConfigError, messageOf } from '../errors.ts';
+import { gatherWrites } from '../gather-writes.ts';
 
 /** Where the broker is and who we are to it. */
 export interface BrokerAddress {
@@ -101,6 +102,7 @@ export function openConnection(
     reason = undefined;
     client.options.reconnectPeriod = FIRST_RETRY_MS;
     sendAtOnce(client);
+    gatherWrites(client.stream);
     events.up();
   });
   // mqtt.js reads the period anew before each attempt. The jitter keeps a house full of services from knocking at the same moment.

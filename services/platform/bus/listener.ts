@@ -48,7 +48,7 @@ export interface ListenerReport {
   waiting: number;
 }
 
-/** Calls back whenever a message of that kind comes, unread: for whoever looks elsewhere then, or reads few of many. */
+/** Calls back whenever a message of that kind comes, unread and at most once: for whoever looks elsewhere then, or reads few of many. */
 export type Hear = <K extends TopicKind>(kind: K, onMessage: (message: Unread<K>) => void) => Subscription;
 
 export interface Listener {
@@ -205,7 +205,8 @@ export function createListener(
     hear: (kind, onMessage) =>
       add({
         filter: filterFor(kind, undefined, prefix),
-        qos: TOPICS[kind].qos,
+        // Unacknowledged: what is lost with a connection costs no more than a late look, and each acknowledgement costs the broker as much as a delivery.
+        qos: 0,
         group: undefined,
         handled: false,
         receiver: createEar(onMessage, { prefix, log, counters }),

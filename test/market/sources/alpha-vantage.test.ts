@@ -239,9 +239,9 @@ describe('errors', () => {
     respond = (_, request) => request.socket.on('close', closed);
     const controller = new AbortController();
     const answered = source().bars('AAPL', { from: '2024-05-01' }, controller.signal);
-    await vi.waitFor(() => expect(asked).toHaveLength(1));
+    await expect.poll(() => asked).toHaveLength(1);
     controller.abort(new Error('cancelled by hand'));
     await expect(answered).rejects.toThrow('cancelled by hand');
-    await vi.waitFor(() => expect(closed).toHaveBeenCalled());
+    await expect.poll(() => closed).toHaveBeenCalled();
   });
 });

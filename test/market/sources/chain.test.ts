@@ -211,12 +211,12 @@ describe('the circuit breaker', () => {
     await vi.waitFor(() => {
       probes.push(guarded.bars('X', range, signal));
       expect(first.asked).toBe(2);
-    });
+    }, 15_000);
     expect((await guarded.bars('X', range, signal)).source).toBe('lean');
     release();
     expect((await Promise.all(probes)).filter(({ source }) => source === 'yahoo_finance')).toHaveLength(1);
     const next = guarded.bars('X', range, signal);
-    await vi.waitFor(() => expect(first.asked).toBe(3));
+    await expect.poll(() => first.asked).toBe(3);
     release();
     expect((await next).source).toBe('yahoo_finance');
   });
@@ -233,7 +233,7 @@ describe('the circuit breaker', () => {
     await vi.waitFor(() => {
       probes.push(guarded.bars('X', range, controller.signal).catch((error: unknown) => error));
       expect(first.asked).toBe(2);
-    });
+    }, 15_000);
     controller.abort(new Error('cancelled'));
     await Promise.all(probes);
     expect((await guarded.bars('X', range, signal)).attempts[0]?.code).toBe('source.circuit_open');
@@ -245,7 +245,7 @@ describe("the caller's abort", () => {
     const [first, second] = [deaf('yahoo_finance'), answers('lean')];
     const controller = new AbortController();
     const answered = chain([first, second]).bars('X', range, controller.signal);
-    await vi.waitFor(() => expect(first.asked).toBe(1));
+    await expect.poll(() => first.asked).toBe(1);
     controller.abort(new Error('cancelled by hand'));
     await expect(answered).rejects.toThrow('cancelled by hand');
     expect(second.asked).toBe(0);
@@ -261,7 +261,7 @@ describe("the caller's abort", () => {
     for (let call = 0; call < 4; call++) {
       const controller = new AbortController();
       const answered = guarded.bars('X', range, controller.signal);
-      await vi.waitFor(() => expect(first.asked).toBe(call + 1));
+      await expect.poll(() => first.asked).toBe(call + 1);
       controller.abort();
       await expect(answered).rejects.toMatchObject({ name: 'AbortError' });
     }

@@ -346,7 +346,7 @@ describe('errors', () => {
     const controller = new AbortController();
     const { source, asked } = replay(never, NOW, 600_000);
     const answered = source.bars('AAPL', EVER, controller.signal);
-    await vi.waitFor(() => expect(asked).toHaveLength(1));
+    await expect.poll(() => asked).toHaveLength(1);
     controller.abort(new Error('cancelled by hand'));
     await expect(answered).rejects.toThrow('cancelled by hand');
   });
