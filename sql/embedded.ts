@@ -73,14 +73,12 @@ export async function startDatabase(options: EmbeddedOptions): Promise<EmbeddedD
     await stopServer(living.pid, dataDir);
   }
   const server = await findDatabaseServer(options.binary);
+  if (port !== 0) await assertPortFree({ port, host: HOST, option: 'database.port' });
   if (!(await isDatabase(dataDir))) {
     log.info({ dataDir, server: server.binary }, 'creating a new database');
     await createSystemTables(server, dataDir);
   }
-  if (port !== 0) {
-    await assertPortFree({ port, host: HOST, option: 'database.port' });
-    return launch(options, server, dataDir, port);
-  }
+  if (port !== 0) return launch(options, server, dataDir, port);
   for (let attempt = 1; ; attempt++) {
     try {
       return await launch(options, server, dataDir, await freePort(HOST));

@@ -14,10 +14,10 @@ export async function heartbeat<A extends Attempt>(ledger: Ledger, workerId: str
   const ids = sortedBytes(running.map(({ id }) => id));
   const mine = "id IN (?) AND (id, attempt) IN (?) AND state = 'running' AND worker_id = ?";
   const params = [ids, running.map(({ id, attempt }) => [idToBytes(id), attempt]), workerId];
-  const { affectedRows } = await ledger.db.run(`UPDATE jobs FORCE INDEX (PRIMARY) SET due_at = ? WHERE ${mine}`, [
-    after(nowOf(ledger), ledger.leaseSeconds),
-    ...params,
-  ]);
+  // A transaction, since only that is run again on a deadlock: a beat that fails leaves a third of the lease less.
+  const { affectedRows } = await ledger.db.transaction((tx) =>
+    tx.run(`UPDATE jobs FORCE INDEX (PRIMARY) SET due_at = ? WHERE ${mine}`, [after(nowOf(ledger), ledger.leaseSeconds), ...params]),
+  );
   if (affectedRows === running.length) return [];
   const kept = await ledger.db.rows<{ id: Buffer; attempt: number }>(
     `SELECT id, attempt FROM jobs FORCE INDEX (PRIMARY) WHERE ${mine}`,

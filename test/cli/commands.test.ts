@@ -5,7 +5,8 @@ import { ledgerOf } from '../../services/jobs/ledger.ts';
 import { readJob } from '../../services/jobs/read.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
-import { type Ran, type RunningMesh, startMesh } from './running-mesh.ts';
+import type { Ran } from './command-line.ts';
+import { type RunningMesh, startMesh } from './running-mesh.ts';
 
 let mesh: RunningMesh;
 beforeAll(async () => {
@@ -27,7 +28,7 @@ async function newestJob(...filter: string[]) {
 }
 
 test('a login with --wait prints per symbol what landed, from which source and how fast, and ends with 0', async () => {
-  const ran = await mesh.run('login', 'alice', '--wait');
+  const ran = await mesh.runProcess('login', 'alice', '--wait');
   expect(ran.code).toBe(0);
   expect(ran.stdout).toMatch(/^SYMBOL +SOURCE +NEW BARS +THROUGH +FETCH MS +SIGNAL +FRESH AFTER MS +NOTE\n/);
   expect(ran.stdout).toMatch(/^AAPL +simulated +\d{3} +\d{4}-\d\d-\d\d +\d+ +(buy|sell|hold) \d+ % +\d+ +made-up prices$/m);
@@ -46,7 +47,7 @@ test('a second login finds everything fresh and says why', async () => {
 });
 
 test('a login whose job fails ends with 1, the reason, and the next step', async () => {
-  const ran = await mesh.run('login', 'bob', '--wait');
+  const ran = await mesh.runProcess('login', 'bob', '--wait');
   expect(ran.code).toBe(1);
   expect(ran.stdout).toMatch(/^IBM +simulated/m);
   expect(ran.stderr).toMatch(/stockmesh: XXBAD: fetch failed: no source knows XXBAD.*"stockmesh retry [0-9a-f-]{36}" tries again/);

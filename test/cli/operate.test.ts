@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../services/platform/ports.ts';
 import { databaseUrl } from '../../sql/embedded.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
-import { configText, stockmesh } from './running-mesh.ts';
+import { stockmesh, stockmeshProcess } from './command-line.ts';
+import { configText } from './running-mesh.ts';
 
 let folder: string;
 let database: TestDatabase;
@@ -30,7 +31,7 @@ function file(name: string, text: string): string {
 const broker = () => `mqtt://127.0.0.1:${nobody}`;
 
 test('wrong use ends the process with 2 and one line', async () => {
-  const ran = await stockmesh(['jbos']);
+  const ran = await stockmeshProcess(['jbos']);
   expect(ran).toMatchObject({ code: 2, stdout: '' });
   expect(ran.stderr).toMatch(oneLine("unknown command 'jbos' \\(Did you mean jobs\\?\\)"));
 });
@@ -38,7 +39,7 @@ test('wrong use ends the process with 2 and one line', async () => {
 test('a database that is not there is one line and 1, at once', async () => {
   const config = file('away.yaml', configText(`mysql://stockmesh:x@127.0.0.1:${nobody}/stockmesh`, broker()));
   const started = performance.now();
-  const ran = await stockmesh(['stats', '--config', config]);
+  const ran = await stockmeshProcess(['stats', '--config', config]);
   expect(performance.now() - started).toBeLessThan(10_000);
   expect(ran).toMatchObject({ code: 1, stdout: '' });
   expect(ran.stderr).toMatch(oneLine('the database cannot be reached \\(ECONNREFUSED.*npm start'));
@@ -81,7 +82,7 @@ test('a wait that ends before the jobs says which go on, and 1', async () => {
 
 test('a portfolio comes from standard input too', async () => {
   const config = file('stdin.yaml', configText(database.url, broker()));
-  const ran = await stockmesh(['portfolio', 'import', '-', '--json', '--config', config], {
+  const ran = await stockmeshProcess(['portfolio', 'import', '-', '--json', '--config', config], {
     input: 'user,symbol,quantity,cost\ndora,IBM,2,3\ndora,SPY,,\n',
   });
   expect(ran).toMatchObject({ code: 0, stderr: '' });
@@ -156,7 +157,7 @@ test('config show gives the effective value and origin of each key, and hides se
   const table = await stockmesh(['config', 'show', 'worker', '--config', own, '--set', 'worker.poll_interval=7']);
   expect(table.stdout).toMatch(/^worker\.max_concurrent_jobs +3 +\S*own\.yaml:3$/m);
   expect(table.stdout).toMatch(/^worker\.poll_interval +7 +option --set worker\.poll_interval$/m);
-  const json = await stockmesh(['config', 'show', '--json'], { env: { STOCKMESH_DATABASE_URL: 'mysql://u:verysecret@h/d' } });
+  const json = await stockmeshProcess(['config', 'show', '--json'], { env: { STOCKMESH_DATABASE_URL: 'mysql://u:verysecret@h/d' } });
   expect(json.stdout).not.toContain('verysecret');
   expect(JSON.parse(json.stdout).keys).toContainEqual({ key: 'database.url', value: '•••', origin: 'environment STOCKMESH_DATABASE_URL' });
 });
@@ -175,9 +176,9 @@ test('asyncapi prints the document that the repository keeps', async () => {
 
 test('colours are absent from a pipe, and present when asked for', async () => {
   const config = file('colour.yaml', configText(database.url, broker()));
-  const plain = await stockmesh(['stats', '--config', config]);
+  const plain = await stockmeshProcess(['stats', '--config', config]);
   expect(plain.stdout).not.toContain('\x1b');
-  const forced = await stockmesh(['stats', '--config', config], { env: { FORCE_COLOR: '1' } });
+  const forced = await stockmeshProcess(['stats', '--config', config], { env: { FORCE_COLOR: '1' } });
   expect(forced.stdout).toContain('\x1b[1mQUEUE');
 });
 

@@ -1,9 +1,7 @@
-/** A whole mesh in this process with made-up prices, and the real command as a child process that speaks to it. */
-import { spawn } from 'node:child_process';
+/** A whole mesh in this process with made-up prices, and the command that speaks to it. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { loadAccess } from '../../broker/access.ts';
 import { type EmbeddedBroker, startBroker } from '../../broker/embedded.ts';
 import { type Bus, connectBus } from '../../services/platform/bus.ts';
@@ -15,36 +13,7 @@ import { startPortfolioPriorityService } from '../../services/portfolio-priority
 import { startWorkerService } from '../../services/worker/service.ts';
 import { accounts, silent } from '../broker/peers.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
-
-const MAIN = fileURLToPath(new URL('../../services/main.ts', import.meta.url));
-
-export interface Ran {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-/** Runs `stockmesh` with these arguments as a person would, without a terminal. `input` goes to its standard input. */
-export function stockmesh(
-  args: readonly string[],
-  { env = {}, input = '' }: { env?: Record<string, string>; input?: string } = {},
-): Promise<Ran> {
-  return new Promise((resolve, reject) => {
-    const { STOCKMESH_DATA: _, STOCKMESH_ENV: __, STOCKMESH_CONFIG: ___, FORCE_COLOR: ____, ...inherited } = process.env;
-    const child = spawn(process.execPath, [MAIN, ...args], { env: { ...inherited, ...env } });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code, stdout, stderr }));
-    child.stdin.on('error', () => {}).end(input);
-  });
-}
+import { type Ran, stockmesh, stockmeshProcess } from './command-line.ts';
 
 export interface RunningMesh {
   folder: string;
@@ -55,6 +24,8 @@ export interface RunningMesh {
   broker: EmbeddedBroker;
   /** The command, with the configuration of this mesh. */
   run(...args: string[]): Promise<Ran>;
+  /** The same as a process of its own. */
+  runProcess(...args: string[]): Promise<Ran>;
   /** A configuration file beside the mesh's own, for `--config`. */
   file(name: string, text: string): string;
   stop(): Promise<void>;
@@ -76,6 +47,7 @@ export async function startMesh({ worker = true, ranking = '{}' }: { worker?: bo
     `${configText(database.url, `mqtt://service:${encodeURIComponent(password)}@127.0.0.1:${broker.port}`)}  ranking: ${ranking}\n`,
   );
 
+  const here = ['--config', configFile, '--data', folder];
   const { config } = loadConfig({ files: [configFile], environment: 'development', env: {} });
   const db = openDatabase(database.options);
   const buses: Bus[] = [];
@@ -104,7 +76,8 @@ export async function startMesh({ worker = true, ranking = '{}' }: { worker?: bo
     db,
     broker,
     file,
-    run: (...args) => stockmesh([...args, '--config', configFile, '--data', folder]),
+    run: (...args) => stockmesh([...args, ...here]),
+    runProcess: (...args) => stockmeshProcess([...args, ...here]),
     async stop() {
       await Promise.all(services.map((service) => service.drain()));
       await Promise.all(buses.map((bus) => bus.close()));

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { run } from '../../services/cli/program.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Ran, stockmesh } from './command-line.ts';
 
 let empty: string;
 beforeAll(() => {
@@ -10,21 +10,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(empty, { recursive: true }));
 
-/** In this process, to save the start of one for each; that the process ends with the code is tried in `operate.test.ts`. */
-async function refused(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const written = { stdout: '', stderr: '' };
-  const spies = (['stdout', 'stderr'] as const).map((name) =>
-    vi.spyOn(process[name], 'write').mockImplementation((text) => {
-      written[name] += text;
-      return true;
-    }),
-  );
-  try {
-    return { code: await run(['node', 'stockmesh', ...args, '--data', empty]), ...written };
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-}
+const refused = (args: readonly string[]): Promise<Ran> => stockmesh([...args, '--data', empty]);
 
 test.each([
   [['jobs', '--stat', 'ready'], "unknown option '--stat' \\(Did you mean --state\\?\\)"],

@@ -4,8 +4,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { freePort } from '../../services/platform/ports.ts';
+import { findServer } from '../../sql/running-server.ts';
 import { type Command, processesNaming, stockmesh } from './command.ts';
 
 const LEAN = fileURLToPath(new URL('../../../shared/data/lean', import.meta.url));
@@ -112,23 +113,22 @@ test('the data folder and its passwords are for their owner alone', () => {
   expect(up.output()).not.toContain(password('monitor'));
 });
 
+test('a database server that a killed supervisor left behind is taken over by the next start', async () => {
+  const left = findServer(join(data, 'database'))?.pid;
+  up.child.kill('SIGKILL');
+  await up.exited;
+  // The services end when their supervisor is gone.
+  await expect.poll(() => processesNaming(data)).toEqual([expect.stringContaining('--datadir=')]);
+  up = startMesh();
+  await up.until(/Ctrl-C stops everything/);
+  expect(findServer(join(data, 'database'))?.pid).toBe(left);
+});
+
 test('Ctrl-C stops everything: exit code 0, and no process is left', async () => {
   expect(processesNaming(data).length).toBeGreaterThan(3);
   up.child.kill('SIGINT');
   expect(await up.exited, up.output()).toBe(0);
   expect(processesNaming(data)).toEqual([]);
-});
-
-test('a database server that a killed supervisor left behind is taken over by the next start', async () => {
-  const killed = startMesh();
-  await killed.until(/Ctrl-C stops everything/);
-  killed.child.kill('SIGKILL');
-  await killed.exited;
-  up = startMesh();
-  await up.until(/Ctrl-C stops everything/);
-  up.child.kill('SIGINT');
-  expect(await up.exited, up.output()).toBe(0);
-  await expect.poll(() => processesNaming(data)).toEqual([]);
 });
 
 test.skipIf(!hasLean)('the demonstration over a Lean folder lands its real bars and exits with 0', async () => {
@@ -139,10 +139,15 @@ test.skipIf(!hasLean)('the demonstration over a Lean folder lands its real bars 
   expect(demo.output()).toMatch(/all fresh after \d+ ms \(20 jobs\)/);
 });
 
-test('the demonstration exits with 1 and the reasons when jobs fail', async () => {
+test('the demonstration exits with 1 and the reasons when jobs fail, and leaves no process behind', async () => {
   const empty = join(folder, 'lean');
   mkdirSync(join(empty, 'equity', 'usa', 'daily'), { recursive: true });
+  // There it makes its data folder.
+  vi.stubEnv('TMPDIR', folder);
+  onTestFinished(() => void vi.unstubAllEnvs());
   const demo = stockmesh(['demo', '--source', 'lean', '--lean-path', empty]);
+  await expect.poll(() => processesNaming(join(folder, 'stockmesh-demo-')).length).toBeGreaterThan(3);
   expect(await demo.exited, demo.output()).toBe(1);
   expect(demo.output()).toMatch(/AAPL: fetch failed: .*no source knows AAPL/);
+  expect(processesNaming(join(folder, 'stockmesh-demo-'))).toEqual([]);
 });

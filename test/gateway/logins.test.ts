@@ -39,7 +39,8 @@ test('a hundred logins at once are all committed when they are answered', async 
   ]);
   const answers = await Promise.all(users.map((userId) => mesh.operator.post('/v1/events/login', { userId })));
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
-  expect(await mesh.db.rows('SELECT user_id FROM user_portfolio_priority')).toHaveLength(100);
+  // The repeated event of the test before may be admitted only now.
+  expect(await mesh.db.rows("SELECT user_id FROM user_portfolio_priority WHERE user_id LIKE 'user-%'")).toHaveLength(100);
 });
 
 test('a user without holdings signs in too', async () => {

@@ -169,9 +169,10 @@ describe('asking', () => {
       `INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, enqueued_at)
          SELECT UNHEX(LPAD(HEX(seq), 32, '0')), 'foreground', 'ready', 15000, 1, NOW() + INTERVAL 1 HOUR, 'fetch', NOW() FROM seq_1_to_${maxJobs - 2}`,
     );
-    // The gateway's own count may be a moment old.
+    // The gateway's own count may be a moment old: what it let in goes, and it is asked again.
     await expect
       .poll(async () => {
+        await mesh.db.run('DELETE FROM jobs WHERE symbol IS NOT NULL');
         const { status, body } = await post({ symbols: ['AAPL', 'IBM'] });
         return [status, body.rankings?.length, body.refused];
       })

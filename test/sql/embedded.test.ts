@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import mysql from 'mysql2/promise';
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { DatabaseRole } from '../../sql/accounts.ts';
 import { type EmbeddedDatabase, type EmbeddedOptions, startDatabase } from '../../sql/embedded.ts';
 import { findServer, stopServer } from '../../sql/running-server.ts';
@@ -53,9 +53,19 @@ async function query(database: EmbeddedDatabase, role: DatabaseRole, ...statemen
   }
 }
 
-describe('accounts', () => {
+describe('a server that runs', () => {
+  let home: string;
+  let database: EmbeddedDatabase;
+  beforeAll(async () => {
+    home = mkdtempSync(join(tmpdir(), 'stockmesh-embedded-'));
+    database = await startDatabase({ dataDir: join(home, 'database'), passwords, log: pino({ level: 'silent' }) });
+  });
+  afterAll(async () => {
+    await database.stop();
+    rmSync(home, { recursive: true, force: true });
+  });
+
   test('each account may do its own work and nothing more', async () => {
-    const database = await start();
     await query(database, 'migrate', 'CREATE TABLE t (id INT PRIMARY KEY)', 'ALTER TABLE t ADD n INT');
     await query(database, 'service', 'INSERT INTO t VALUES (1, 1)', 'UPDATE t SET n = 2', 'DELETE FROM t WHERE id = 9');
     await expect(query(database, 'read', 'SELECT n FROM t')).resolves.toEqual([{ n: 2 }]);
@@ -73,7 +83,6 @@ describe('accounts', () => {
   });
 
   test('nobody gets in without a password, and root not over TCP', async () => {
-    const database = await start();
     const { host, port, socket: socketPath } = database;
     const denied = { code: 'ER_ACCESS_DENIED_ERROR' };
     await expect(mysql.createConnection({ socketPath, user: 'root' })).rejects.toMatchObject(denied);
@@ -90,17 +99,7 @@ describe('accounts', () => {
     ]);
   });
 
-  test('new passwords are in force after a restart, the one of root too', async () => {
-    await (await start()).stop();
-    const changed = { root: 'other-root', migrate: 'other-migrate', service: 'other-service', read: 'other-read' };
-    const database = await start({ passwords: changed });
-    await expect(query(database, 'service', 'SELECT 1 AS one')).resolves.toEqual([{ one: 1 }]);
-  });
-});
-
-describe('settings', () => {
   test('sessions are READ COMMITTED, in UTC and in utf8mb4, on 127.0.0.1 alone', async () => {
-    const database = await start({ durable: true });
     const rows = await query(
       database,
       'service',
@@ -112,9 +111,24 @@ describe('settings', () => {
   });
 
   test('temporary files lie beside the database, out of reach of other servers', async () => {
-    const database = await start();
-    await expect(query(database, 'service', 'SELECT @@tmpdir AS folder')).resolves.toEqual([{ folder: join(folder, 'database.tmp') }]);
+    await expect(query(database, 'service', 'SELECT @@tmpdir AS folder')).resolves.toEqual([{ folder: join(home, 'database.tmp') }]);
     await expect(query(database, 'root', "SHOW DATABASES LIKE '%tmp%'")).resolves.toEqual([]);
+  });
+
+  test('it is in a session of its own, so Ctrl-C does not reach it', async () => {
+    const { pid } = database;
+    // proc(5): after the name in parentheses come state, parent, process group, session.
+    const session = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[3];
+    expect(Number(session)).toBe(pid);
+  });
+});
+
+describe('a start', () => {
+  test('with new passwords puts them in force, the one of root too', async () => {
+    await (await start()).stop();
+    const changed = { root: 'other-root', migrate: 'other-migrate', service: 'other-service', read: 'other-read' };
+    const database = await start({ passwords: changed });
+    await expect(query(database, 'service', 'SELECT 1 AS one')).resolves.toEqual([{ one: 1 }]);
   });
 
   test("the machine's own configuration does not leak in", async () => {
@@ -182,13 +196,6 @@ describe('what goes wrong', () => {
     expect(second.adopted).toBe(false);
     expect(second.pid).not.toBe(first.pid);
     await expect(query(second, 'service', 'SELECT 1 AS one')).resolves.toEqual([{ one: 1 }]);
-  });
-
-  test('the server is in a session of its own, so Ctrl-C does not reach it', async () => {
-    const { pid } = await start();
-    // proc(5): after the name in parentheses come state, parent, process group, session.
-    const session = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[3];
-    expect(Number(session)).toBe(pid);
   });
 
   test('a start that fails shows the end of the error log and the way out', async () => {

@@ -1,9 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import yauzl from 'yauzl';
 import { usCalendar } from '../../../services/market/calendar.ts';
 import type { Chain } from '../../../services/market/options/chain.ts';
+import { zippedFiles } from '../../../services/market/sources/lean-files.ts';
 import { chainOf, type Quoted } from './quoted-chain.ts';
 
 const OPTIONS = fileURLToPath(new URL('../../../../shared/data/lean/option/usa/', import.meta.url));
@@ -34,10 +33,9 @@ export function universe(day: string): Chain {
 /** The last bid and ask of each contract on `day`, 2014-06-06 or 2014-06-09, and nothing else. */
 export async function lastQuotes(day: string, spot: number): Promise<Chain> {
   const quotes: Quoted[] = [];
-  const zip = await yauzl.openPromise(QUOTES, { autoClose: false });
-  for await (const entry of zip.eachEntry()) {
-    const [, right, strike, expiry] = /_(call|put)_(\d+)_(\d{8})\.csv$/.exec(entry.fileName)!;
-    const line = (await text(await zip.openReadStreamPromise(entry))).split('\n').find((row) => row.startsWith(day.replaceAll('-', '')));
+  for await (const { name, text } of zippedFiles(QUOTES, new AbortController().signal)) {
+    const [, right, strike, expiry] = /_(call|put)_(\d+)_(\d{8})\.csv$/.exec(name)!;
+    const line = text.split('\n').find((row) => row.startsWith(day.replaceAll('-', '')));
     if (line === undefined) continue;
     const fields = line.split(',');
     quotes.push({
@@ -48,7 +46,6 @@ export async function lastQuotes(day: string, spot: number): Promise<Chain> {
       ask: Number(fields[9]) / 1e4,
     });
   }
-  zip.close();
   return chainOf(usCalendar.session(day)!.close.toString(), spot, quotes);
 }
 

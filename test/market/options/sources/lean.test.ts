@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Chain } from '../../../../services/market/options/chain.ts';
 import { valueOption } from '../../../../services/market/options/pricing.ts';
 import { leanChains } from '../../../../services/market/options/sources/lean.ts';
@@ -31,10 +31,10 @@ function quoteOf(chain: Chain, contract: string) {
 }
 
 recorded('AAPL in June 2014 (skipped where ../shared/data/lean is absent)', () => {
-  let chains: ReturnType<typeof leanChains>;
-  beforeAll(() => {
-    chains = leanChains(real);
-  });
+  const chains = leanChains(real);
+  const read = new Map<string, Promise<Chain>>();
+  /** Reading a day takes half a second. */
+  const chainOf = (day: string): Promise<Chain> => read.getOrInsertComputed(day, () => chains.chain('AAPL', signal, day));
 
   // Counted in the files with Python: universe rows with a price, of strikes of the day's shares; bids above 0 in the quotes' day file; closes in the equity's day file.
   test.each([
@@ -50,7 +50,7 @@ recorded('AAPL in June 2014 (skipped where ../shared/data/lean is absent)', () =
     ['2014-06-13', 91.28, 2026, 0, 1018],
     ['2014-06-16', 92.2, 2026, 0, 934],
   ])('%s: spot %d, %i contracts, %i with a bid, %i traded', async (day, spot, contracts, bids, traded) => {
-    const chain = await chains.chain('AAPL', signal, day);
+    const chain = await chainOf(day);
     expect({
       asOf: chain.asOf.toString(),
       spot: chain.spot,
@@ -67,7 +67,7 @@ recorded('AAPL in June 2014 (skipped where ../shared/data/lean is absent)', () =
 
   test('bid and ask are the closes of the quotes’ day file, volume and open interest those of theirs', async () => {
     // aapl_quote_american_call_4800000_20141018.csv: 20140606 00:00,1704000,1706500,1646500,1654500,16,1722000,1722000,1670500,1672500,23; open interest 20140606 00:00,100.
-    expect(quoteOf(await chains.chain('AAPL', signal, '2014-06-06'), 'AAPL141018C00480000')).toMatchObject({
+    expect(quoteOf(await chainOf('2014-06-06'), 'AAPL141018C00480000')).toMatchObject({
       bid: 165.45,
       ask: 167.25,
       openInterest: 100,
@@ -76,26 +76,26 @@ recorded('AAPL in June 2014 (skipped where ../shared/data/lean is absent)', () =
   });
 
   test('an untraded contract has volume 0 where the trades’ day file covers the day', async () => {
-    const { volume } = await chains.chain('AAPL', signal, '2014-06-06');
+    const { volume } = await chainOf('2014-06-06');
     expect([count(volume, (value) => value === 0), count(volume, Number.isNaN)]).toEqual([1168, 0]);
   });
 
   test('open interest is that of the evening before: 2014-06-10 has what the universe file of 2014-06-09 says', async () => {
     // 20140609.csv: 20140613,70.71,C,…,0,14,…; aapl_openinterest_american_call_914300_20140621.csv: 20140610 00:00,67184.
-    const chain = await chains.chain('AAPL', signal, '2014-06-10');
+    const chain = await chainOf('2014-06-10');
     expect(quoteOf(chain, 'AAPL140613C00070710').openInterest).toBe(14);
     expect(quoteOf(chain, 'AAPL140621C00091430').openInterest).toBe(67_184);
   });
 
   test('on the first day after the split the contracts of before it are gone, and counted', async () => {
-    const { strike, gaps } = await chains.chain('AAPL', signal, '2014-06-09');
+    const { strike, gaps } = await chainOf('2014-06-09');
     // Apple's split was 7:1: the highest strike of before, 1000, has become 142.86.
     expect(Math.max(...strike)).toBeLessThanOrEqual(195);
     expect(gaps).toContainEqual({ contracts: 2180, reason: 'the contract is from before a split' });
   });
 
   test('IVs that give many times the file’s own prices back are left out with their Greeks, and that is said', async () => {
-    const { iv, delta, gaps } = await chains.chain('AAPL', signal, '2014-06-03');
+    const { iv, delta, gaps } = await chainOf('2014-06-03');
     expect([count(iv, (value) => value > 0), count(delta, (value) => !Number.isNaN(value))]).toEqual([0, 0]);
     expect(gaps).toEqual([{ reason: expect.stringMatching(/^IV and Greeks are left out: the file's IVs give 11 times its own prices$/) }]);
   });
