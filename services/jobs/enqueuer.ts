@@ -30,6 +30,8 @@ interface Call {
 
 /** About 200 KB of SQL; larger batches were not faster. */
 const MAX_REQUESTS = 500;
+/** Fewer are not divided: each commit costs as much as some ten jobs. */
+const WORTH_A_COMMIT = 16;
 /** While one transaction waits for the disk the next one is written; more only contend for the same index pages. */
 const MAX_IN_FLIGHT = 2;
 
@@ -55,11 +57,14 @@ export function createEnqueuer(ledger: Ledger, options: { onCommitted?: (answers
     });
   }
 
+  /** The transactions that may begin now share what waits: callers that were answered together would for ever wait for one and the same, while nobody writes the next. */
   function takeBatch(): Call[] {
+    const all = waiting.reduce((sum, call) => sum + call.requests.length, 0);
+    const most = Math.min(MAX_REQUESTS, Math.max(WORTH_A_COMMIT, Math.ceil(all / (MAX_IN_FLIGHT - inFlight))));
     let requests = 0;
     const end = waiting.findIndex((call, index) => {
       requests += call.requests.length;
-      return index > 0 && requests > MAX_REQUESTS;
+      return index > 0 && requests > most;
     });
     return waiting.splice(0, end === -1 ? waiting.length : end);
   }

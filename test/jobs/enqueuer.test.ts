@@ -68,12 +68,20 @@ describe('an enqueuer', () => {
     expect(await storedJobs()).toBe(1);
   });
 
-  test('commits what was asked for in one turn of the event loop in one transaction, each caller with its own answer', async () => {
+  test('commits what few callers ask for in one turn of the event loop in one transaction', async () => {
+    const { ledger, seen } = counting();
+    const enqueuer = createEnqueuer(ledger);
+    await Promise.all(symbols(16).map((symbol) => enqueuer.enqueue(request(symbol))));
+    expect(seen.transactions).toBe(1);
+    expect(await storedJobs()).toBe(16);
+  });
+
+  test('divides what many ask for among the transactions that may be open, each caller with its own answer', async () => {
     const { ledger, seen } = counting();
     const enqueuer = createEnqueuer(ledger);
     const answers = await Promise.all(symbols(300).map((symbol) => enqueuer.enqueue(request(symbol))));
     expect(answers.map((answer) => 'symbol' in answer && answer.symbol)).toEqual(symbols(300));
-    expect(seen.transactions).toBe(1);
+    expect(seen).toEqual({ transactions: 2, atOnce: 2 });
     expect(await storedJobs()).toBe(300);
   });
 

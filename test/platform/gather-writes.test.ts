@@ -24,35 +24,39 @@ const send = (stream: Duplex): void => {
   for (const part of ['a', 'b', 'c']) stream.write(part);
 };
 
-test('packets of one turn of the event loop leave in one system call', async () => {
+test('a packet leaves at once, and those that follow it in the same turn of the event loop together', async () => {
   const { stream, calls } = connection();
   gatherWrites(stream);
   for (let i = 0; i < 5; i++) {
     send(stream);
-    await null;
+    await new Promise(process.nextTick);
   }
+  expect(calls).toEqual([1]);
   process.nextTick(() => send(stream));
   await turn();
   await turn();
-  expect(calls).toEqual([6]);
+  expect(calls).toEqual([1, 5]);
 });
 
-test('the next turn has a call of its own', async () => {
+test('packets that are written together are one call', async () => {
   const { stream, calls } = connection();
   gatherWrites(stream);
-  send(stream);
+  for (let i = 0; i < 5; i++) send(stream);
   await turn();
   await turn();
-  send(stream);
-  await turn();
-  await turn();
-  expect(calls).toEqual([1, 1]);
+  expect(calls).toEqual([5]);
 });
 
-test('a packet leaves in the turn in which it was written', async () => {
+test('the next turn begins anew', async () => {
   const { stream, calls } = connection();
   gatherWrites(stream);
-  send(stream);
-  await turn();
-  expect(calls).toEqual([1]);
+  for (let packets = 1; packets <= 3; packets++) {
+    for (let i = 0; i < packets; i++) {
+      send(stream);
+      await new Promise(process.nextTick);
+    }
+    await turn();
+    await turn();
+  }
+  expect(calls).toEqual([1, 1, 1, 1, 2]);
 });
