@@ -24,18 +24,45 @@ const send = (stream: Duplex): void => {
   for (const part of ['a', 'b', 'c']) stream.write(part);
 };
 
-test('a packet leaves at once, and those that follow it in the same turn of the event loop together', async () => {
-  const { stream, calls } = connection();
-  gatherWrites(stream);
-  for (let i = 0; i < 5; i++) {
+/** So many packets, each written when the one before has left the writer, and then the end of the turn. */
+async function turnOf(stream: Duplex, packets: number): Promise<void> {
+  for (let i = 0; i < packets; i++) {
     send(stream);
     await new Promise(process.nextTick);
   }
+  await turn();
+}
+
+test('a lone packet leaves at once', async () => {
+  const { stream, calls } = connection();
+  gatherWrites(stream);
+  send(stream);
+  await new Promise(process.nextTick);
   expect(calls).toEqual([1]);
-  process.nextTick(() => send(stream));
-  await turn();
-  await turn();
+});
+
+test('packets that follow it in the same turn of the event loop leave together', async () => {
+  const { stream, calls } = connection();
+  gatherWrites(stream);
+  await turnOf(stream, 6);
   expect(calls).toEqual([1, 5]);
+});
+
+test('after a turn with many, all of the next one leave together', async () => {
+  const { stream, calls } = connection();
+  gatherWrites(stream);
+  await turnOf(stream, 6);
+  await turnOf(stream, 6);
+  expect(calls).toEqual([1, 5, 6]);
+});
+
+test('after a turn with one, a packet leaves at once again', async () => {
+  const { stream, calls } = connection();
+  gatherWrites(stream);
+  for (const packets of [6, 1]) await turnOf(stream, packets);
+  send(stream);
+  await new Promise(process.nextTick);
+  expect(calls).toEqual([1, 5, 1, 1]);
 });
 
 test('packets that are written together are one call', async () => {
@@ -43,20 +70,5 @@ test('packets that are written together are one call', async () => {
   gatherWrites(stream);
   for (let i = 0; i < 5; i++) send(stream);
   await turn();
-  await turn();
   expect(calls).toEqual([5]);
-});
-
-test('the next turn begins anew', async () => {
-  const { stream, calls } = connection();
-  gatherWrites(stream);
-  for (let packets = 1; packets <= 3; packets++) {
-    for (let i = 0; i < packets; i++) {
-      send(stream);
-      await new Promise(process.nextTick);
-    }
-    await turn();
-    await turn();
-  }
-  expect(calls).toEqual([1, 1, 1, 1, 2]);
 });
