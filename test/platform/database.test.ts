@@ -32,7 +32,8 @@ const values = async (): Promise<number[]> => (await db.rows<{ n: number }>('SEL
 const failing = (errno: number): Error => Object.assign(new Error(`error ${errno}`), { errno });
 
 describe('every connection', () => {
-  const settings = "SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation', 'time_zone')";
+  const SETTINGS = { tx_isolation: 'READ-COMMITTED', time_zone: '+00:00', group_concat_max_len: '16777216' };
+  const settings = "SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation', 'time_zone', 'group_concat_max_len')";
   const settingsOf = async (on: Pick<Database, 'rows'>) =>
     Object.fromEntries(
       (await on.rows<{ Variable_name: string; Value: string }>(settings)).map(({ Variable_name, Value }) => [
@@ -41,12 +42,12 @@ describe('every connection', () => {
       ]),
     );
 
-  test('of a single statement is READ COMMITTED and UTC', async () => {
-    expect(await settingsOf(db)).toEqual({ tx_isolation: 'READ-COMMITTED', time_zone: '+00:00' });
+  test('of a single statement is READ COMMITTED and UTC, and cuts no text below 16 MB', async () => {
+    expect(await settingsOf(db)).toEqual(SETTINGS);
   });
 
-  test('of a transaction is READ COMMITTED and UTC', async () => {
-    expect(await db.transaction(settingsOf)).toEqual({ tx_isolation: 'READ-COMMITTED', time_zone: '+00:00' });
+  test('of a transaction is READ COMMITTED and UTC, and cuts no text below 16 MB', async () => {
+    expect(await db.transaction(settingsOf)).toEqual(SETTINGS);
   });
 
   test('is one of no more than were asked for', async () => {
