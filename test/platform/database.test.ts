@@ -33,7 +33,8 @@ const failing = (errno: number): Error => Object.assign(new Error(`error ${errno
 
 describe('every connection', () => {
   const SETTINGS = { tx_isolation: 'READ-COMMITTED', time_zone: '+00:00', group_concat_max_len: '16777216' };
-  const settings = "SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation', 'time_zone', 'group_concat_max_len')";
+  const settings =
+    "SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation', 'time_zone', 'group_concat_max_len')";
   const settingsOf = async (on: Pick<Database, 'rows'>) =>
     Object.fromEntries(
       (await on.rows<{ Variable_name: string; Value: string }>(settings)).map(({ Variable_name, Value }) => [
