@@ -47,20 +47,24 @@ export function createEnqueuer(ledger: Ledger, options: { onCommitted?: (answers
     // At the end of this turn of the event loop: callers that were answered together call again together.
     setImmediate(() => {
       collecting = false;
-      const batch = takeBatch();
-      inFlight++;
-      void commit(batch).finally(() => {
-        inFlight--;
-        schedule();
-      });
-      schedule();
+      const most = share();
+      while (waiting.length > 0 && inFlight < MAX_IN_FLIGHT) {
+        inFlight++;
+        void commit(takeBatch(most)).finally(() => {
+          inFlight--;
+          schedule();
+        });
+      }
     });
   }
 
-  /** The transactions that may begin now share what waits: callers that were answered together would for ever wait for one and the same, while nobody writes the next. */
-  function takeBatch(): Call[] {
-    const all = waiting.reduce((sum, call) => sum + call.requests.length, 0);
-    const most = Math.min(MAX_REQUESTS, Math.max(WORTH_A_COMMIT, Math.ceil(all / (MAX_IN_FLIGHT - inFlight))));
+  /** Requests a transaction, when all that may begin now begin: callers that were answered together would for ever wait for one and the same, while nobody writes the next. */
+  function share(): number {
+    const all = waiting.reduce((sum, { requests }) => sum + requests.length, 0);
+    return Math.min(MAX_REQUESTS, Math.max(WORTH_A_COMMIT, Math.ceil(all / (MAX_IN_FLIGHT - inFlight))));
+  }
+
+  function takeBatch(most: number): Call[] {
     let requests = 0;
     const end = waiting.findIndex((call, index) => {
       requests += call.requests.length;
