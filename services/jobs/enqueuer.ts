@@ -30,7 +30,7 @@ interface Call {
 
 /** About 200 KB of SQL; larger batches were not faster. */
 const MAX_REQUESTS = 500;
-/** Fewer are not divided: each commit costs as much as some ten jobs. */
+/** Fewer are not divided: each commit costs the server as much as some fifteen jobs. */
 const WORTH_A_COMMIT = 16;
 /** While one transaction waits for the disk the next one is written; more only contend for the same index pages. */
 const MAX_IN_FLIGHT = 2;

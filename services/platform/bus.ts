@@ -64,7 +64,7 @@ export interface Bus {
   publish<K extends TopicKind>(kind: K, message: Draft<K>): Promise<void>;
   /** Calls the handler with every message of that kind; stands over reconnections until closed. A message may come more than once. */
   subscribe: Subscribe;
-  /** Calls back with every message of that kind, unread; stands over reconnections until closed. */
+  /** Calls back with the messages of that kind, unread and unacknowledged: none of them comes twice, and those of an outage not at all. Stands over reconnections until closed. */
   hear: Hear;
   /** Changes what the presence says; published at once, but not more than once a second. */
   updatePresence(load: Load): void;

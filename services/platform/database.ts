@@ -128,9 +128,9 @@ function openPool(options: DatabaseOptions & { multipleStatements?: boolean }, c
   const settings = [
     // READ COMMITTED: under REPEATABLE READ the same six seconds of mixed load met 258 deadlocks, here none.
     'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
-    // Each server executes the comment that is meant for it. MySQL knows only a limit for all idle connections; the pool opens new ones.
     // The columns of a symbol's bars come as one text; the servers' own limits are 1 KB and 1 MB, and what is longer is cut.
     'SET SESSION group_concat_max_len = 16777216',
+    // Each server executes the comment that is meant for it. MySQL knows only a limit for all idle connections; the pool opens new ones.
     `SET SESSION time_zone = '+00:00' /*M!100300 , SESSION idle_transaction_timeout = ${seconds} */ /*!80000 , SESSION wait_timeout = ${seconds} */`,
     ...more,
   ];
@@ -208,7 +208,7 @@ function statements(on: mysql.Pool | mysql.PoolConnection): Sql {
 
 /**
  * A value for a JSON column, written into the statement by itself: JSON is half quotes, which the driver would escape one by one and the server read back so, though
- * between single quotes they need not be. A tenth of the time of a burst of logins.
+ * between single quotes they need not be. Measured with the 5 KB of a login: a third of the driver's time, and a tenth fewer bytes.
  */
 export function toJson(value: unknown): { toSqlString(): string } {
   return mysql.raw(`'${JSON.stringify(value).replaceAll(/['\\]/g, '\\$&')}'`);

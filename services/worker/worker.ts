@@ -78,7 +78,7 @@ export function startWorker(options: WorkerOptions): Worker {
   const rules = new Map(types.map((type) => [type, rulesOf(ledger, type)]));
   /** Claimed and not yet committed. */
   const running = new Set<Running>();
-  /** Of these: whose handler still runs. A slot is free as soon as its handler is done; the commits that wait are bounded by the size of a batch. */
+  /** Of these: whose handler still runs. A slot is free as soon as its handler is done; `mostUncommitted` bounds the commits that wait. */
   let busy = 0;
   let draining = false;
   let looking: Promise<void> | undefined;

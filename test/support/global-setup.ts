@@ -27,7 +27,6 @@ const prefix = 'stockmesh-test-';
 const MEMORY = '/dev/shm';
 /** A run fills a fifth of it. */
 const ROOM_BYTES = 2 ** 30;
-const base = hasRoom(MEMORY) ? MEMORY : tmpdir();
 
 function hasRoom(folder: string): boolean {
   if (!existsSync(folder)) return false;
@@ -36,7 +35,8 @@ function hasRoom(folder: string): boolean {
 }
 
 /** A run that was killed leaves its server and folder; the folder's name says whose they are. */
-async function removeLeftovers(): Promise<void> {
+async function removeLeftovers(base: string): Promise<void> {
+  if (!existsSync(base)) return;
   for (const name of readdirSync(base).filter((entry) => entry.startsWith(prefix))) {
     const owner = Number(name.slice(prefix.length).split('-')[0]);
     if (isAlive(owner)) continue;
@@ -57,8 +57,9 @@ function isAlive(pid: number): boolean {
 
 /** One private database server for the whole run, thrown away at its end. Without `mariadbd` the run fails: `npm test` installs it. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  await removeLeftovers();
-  const folder = mkdtempSync(join(base, `${prefix}${process.pid}-`));
+  for (const place of [MEMORY, tmpdir()]) await removeLeftovers(place);
+  // Asked after that: the leftovers of killed runs would keep all later ones out of it.
+  const folder = mkdtempSync(join(hasRoom(MEMORY) ? MEMORY : tmpdir(), `${prefix}${process.pid}-`));
   const passwords: DatabasePasswords = { root: 'root-secret', migrate: 'migrate-secret', service: 'service-secret', read: 'read-secret' };
   const database = await startDatabase({
     dataDir: join(folder, 'database'),

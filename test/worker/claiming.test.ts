@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { createAnnouncer } from '../../services/jobs/announce.ts';
 import { idToBytes } from '../../services/jobs/id.ts';
-import type { Handler, Outcome } from '../../services/worker/handler.ts';
+import { effect, type Handler, type Outcome } from '../../services/worker/handler.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { silent } from '../broker/peers.ts';
 import { closing, openBus } from '../platform/brokers.ts';
@@ -56,6 +56,26 @@ describe('claiming', () => {
     expect((await shop.jobs()).map(({ attempt }) => attempt)).toEqual(Array(100).fill(1));
     expect(transactions.mock.calls.length).toBeLessThan(100);
     transactions.mockRestore();
+  });
+
+  test('while a batch is being committed a worker goes on, until as many again wait for their commit', async () => {
+    const ids = await shop.enqueue(...Array.from({ length: 12 }, () => ({})));
+    const disk = Promise.withResolvers<void>();
+    let started = 0;
+    const handler = fetching(async () => {
+      started++;
+      return { ...nothing, effects: [effect(() => disk.promise, [started])] };
+    });
+    const worker = shop.worker([handler], {
+      overrides: { 'worker.max_concurrent_jobs': 3, 'worker.batch.size': 3, 'worker.poll_interval': 3600 },
+    });
+    await expect.poll(() => started).toBe(6);
+    worker.wake();
+    // Longer than a claim takes: another one would have begun by now.
+    for (let i = 0; i < 10; i++) await shop.db.transaction((tx) => tx.rows('SELECT 1'));
+    expect(started).toBe(6);
+    disk.resolve();
+    for (const id of ids) await shop.reaches(id, 'completed');
   });
 
   test('slots that become free together are filled by one claim', async () => {

@@ -53,7 +53,7 @@ export function formatContract({ underlying, expiry, isPut, strike }: Contract):
 /** Whether a text of the shape `YYYY-MM-DD` is a day of the calendar. */
 function isDate(text: string): boolean {
   const [year, month, day] = text.split('-').map(Number) as [number, number, number];
-  return month >= 1 && month <= 12 && day >= 1 && (day <= 28 || day <= new Date(Date.UTC(year, month, 0)).getUTCDate());
+  return month >= 1 && month <= 12 && day >= 1 && day <= new Date(Date.UTC(year, month, 0)).getUTCDate();
 }
 
 function invalid(value: string, fault: string): InputError {
