@@ -1,4 +1,4 @@
-// Who may know whom. The table is in README.md; a service never imports another service, and the market knows neither MQTT nor jobs.
+// Who may import whom. Imports go downwards: cli, services → logins, job-types → market → ledger → platform. docs and README draw the same picture.
 const services = '(portfolio-priority|worker|scheduler|gateway|notifier)';
 
 const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from: { path: from }, to: { path: to } });
@@ -16,14 +16,20 @@ export default {
       'market-is-pure',
       'The market knows neither MQTT nor jobs.',
       '^services/market/',
-      '^services/(jobs|cli|worker|scheduler|portfolio-priority|platform/bus|platform/messages|platform/topics)|^broker/|node_modules/mqtt/',
+      `^services/(ledger|logins|job-types|cli|${services}|platform/bus|platform/messages|platform/topics)|^broker/|node_modules/mqtt/`,
     ),
     forbid('platform-is-the-ground', 'The platform stands below everything.', '^services/platform/', '^services/(?!platform/)|^broker/'),
     forbid(
-      'jobs-know-no-service',
-      'The ledger serves services, it does not know them.',
-      '^services/jobs/',
-      `^services/(${services}|cli|market)/|^broker/`,
+      'ledger-knows-no-type',
+      'The ledger knows no job type, no market and no service.',
+      '^services/ledger/',
+      `^services/(${services}|cli|market|logins|job-types)/|^broker/`,
+    ),
+    forbid(
+      'logins-serve-services',
+      'Logins are used by two services and know none of them.',
+      '^services/logins/',
+      `^services/(${services}|cli)/|^broker/`,
     ),
     forbid(
       'services-know-no-command-line',

@@ -8,8 +8,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { Aedes, type Client, type PublishPacket } from 'aedes';
-import { gatherWrites } from '../services/platform/gather-writes.ts';
-import type { Logger } from '../services/platform/log.ts';
+import { gatherWrites } from '../services/platform/bus/gather-writes.ts';
+import type { Logger } from '../services/platform/log/log.ts';
 import { type AccessRules, type Accounts, checkAccounts, compileAccess } from './access.ts';
 import { type Listener, listenTcp, listenWebSocket } from './listeners.ts';
 import { DROPPED_TOPIC, gateReads } from './packet-gate.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import mysql from 'mysql2/promise';
-import { connectionOptions, type DatabaseOptions, type Sql } from '../services/platform/database.ts';
+import { connectionOptions, type DatabaseOptions, type Sql } from '../services/platform/database/database.ts';
 import { ConfigError } from '../services/platform/errors.ts';
 
 const FOLDER = new URL('./migrations/', import.meta.url);

@@ -1,11 +1,11 @@
 /** All commands and their options. Each command's code is loaded when it is called, so that all start fast. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
-import { QUEUES, STATES } from '../jobs/job.ts';
-import { MODES, type Mode } from '../market/options/parts.ts';
-import { SIGNALS } from '../market/options/signals.ts';
-import { exitCodeOf, report, WRONG_USE } from './failure.ts';
-import { offerJson } from './json-keys.ts';
+import { QUEUES, STATES } from '../ledger/job.ts';
+import { MODES, type Mode } from '../market/options/scoring/parts.ts';
+import { SIGNALS } from '../market/options/scoring/signals.ts';
+import { exitCodeOf, report, WRONG_USE } from './output/failure.ts';
+import { offerJson } from './output/json-keys.ts';
 import type { GlobalOptions } from './session.ts';
 
 const DEFAULT_MODES: Mode[] = ['monitor'];
@@ -52,7 +52,7 @@ function commands(finish: (code: number) => void): Command {
     .option('--http-port <port>', 'port of the HTTP API', count)
     .option('--source <names>', 'market sources in the order in which they are asked, separated by commas')
     .option('--lean-path <folder>', 'a QuantConnect Lean data folder')
-    .action(async (options) => finish(await (await import('./up.ts')).up(all(options))));
+    .action(async (options) => finish(await (await import('./mesh/up.ts')).up(all(options))));
   program
     .command('demo')
     .description('the main job once: start a mesh of its own, sign the demo users in, show what lands, clean up')
@@ -62,28 +62,28 @@ function commands(finish: (code: number) => void): Command {
     .option('--source <names>', 'market sources in the order in which they are asked, separated by commas')
     .option('--lean-path <folder>', 'a QuantConnect Lean data folder')
     .addOption(new Option('--timeout <seconds>', 'longest wait for all to be fresh').argParser(upTo(86_400)).default(120))
-    .action(async (options) => finish(await (await import('./demo.ts')).demo(all(options))));
+    .action(async (options) => finish(await (await import('./mesh/demo.ts')).demo(all(options))));
   program
     .command('service')
     .argument('<name>', 'worker, scheduler, portfolio-priority or gateway')
     .option('--instance <name>', 'name of this process in the ledger and on the broker')
     .description('run one service in this process')
-    .action(async (name, options) => finish(await (await import('./service.ts')).service(name, all(options))));
+    .action(async (name, options) => finish(await (await import('./mesh/service.ts')).service(name, all(options))));
 
   program.commandsGroup('Ask for work:');
   waiting(program.command('login').argument('<user>').description('say that a user has signed in, as an application does')).action(
-    async (user, options) => finish(await (await import('./login.ts')).login(user, all(options))),
+    async (user, options) => finish(await (await import('./commands/login.ts')).login(user, all(options))),
   );
   waiting(
     program.command('fetch').argument('[symbols...]').description('get newest bars of symbols, or of a whole portfolio, and analyse them'),
   )
     .option('--portfolio <user>', 'all that this user holds and watches, in batches')
     .option('--no-analysis', 'bars only')
-    .action(async (symbols, options) => finish(await (await import('./fetch.ts')).fetch(symbols, all(options))));
+    .action(async (symbols, options) => finish(await (await import('./commands/fetch.ts')).fetch(symbols, all(options))));
   waiting(program.command('history').argument('<symbol>').description('get the bars of a symbol over a range of days'))
     .requiredOption('--from <day>', 'first day, YYYY-MM-DD', day)
     .option('--to <day>', 'last day; today if not given', day)
-    .action(async (symbol, options) => finish(await (await import('./fetch.ts')).history(symbol, all(options))));
+    .action(async (symbol, options) => finish(await (await import('./commands/fetch.ts')).history(symbol, all(options))));
 
   waiting(
     program
@@ -96,7 +96,7 @@ function commands(finish: (code: number) => void): Command {
         .default(DEFAULT_MODES, 'monitor')
         .argParser(modes),
     )
-    .action(async (symbols, options) => finish(await (await import('./rank.ts')).rank(symbols, all(options))));
+    .action(async (symbols, options) => finish(await (await import('./commands/rank.ts')).rank(symbols, all(options))));
 
   program.commandsGroup('Jobs:');
   program
@@ -109,22 +109,22 @@ function commands(finish: (code: number) => void): Command {
     .option('--type <type>', 'only jobs of this type, such as fetch or analysis')
     .addOption(new Option('--limit <n>', 'at most so many').argParser(upTo(1_000)).default(20))
     .option('--before <id>', 'only jobs older than this one: the next page')
-    .action(async (options) => finish(await (await import('./jobs.ts')).jobs(all(options))));
+    .action(async (options) => finish(await (await import('./commands/jobs.ts')).jobs(all(options))));
   program
     .command('job')
     .argument('<id>')
     .description('show one job: why it has its priority, its attempts, its items, its result')
-    .action(async (id, options) => finish(await (await import('./jobs.ts')).job(id, all(options))));
+    .action(async (id, options) => finish(await (await import('./commands/jobs.ts')).job(id, all(options))));
   program
     .command('cancel')
     .argument('<id>')
     .description('cancel a job that has not ended')
-    .action(async (id, options) => finish(await (await import('./control.ts')).cancel(id, all(options))));
+    .action(async (id, options) => finish(await (await import('./commands/control.ts')).cancel(id, all(options))));
   program
     .command('retry')
     .argument('<id>')
     .description('start an ended job again, or a scheduled one now')
-    .action(async (id, options) => finish(await (await import('./control.ts')).retry(id, all(options))));
+    .action(async (id, options) => finish(await (await import('./commands/control.ts')).retry(id, all(options))));
   program
     .command('redrive')
     .description('start all failed jobs again')
@@ -135,7 +135,7 @@ function commands(finish: (code: number) => void): Command {
         .choices(['failed', 'expired', 'cancelled', 'completed_with_errors'])
         .default('failed'),
     )
-    .action(async (options) => finish(await (await import('./control.ts')).redrive(all(options))));
+    .action(async (options) => finish(await (await import('./commands/control.ts')).redrive(all(options))));
 
   program.commandsGroup('Look:');
   const portfolio = program.command('portfolio').description('who holds and watches what');
@@ -144,18 +144,18 @@ function commands(finish: (code: number) => void): Command {
     .argument('<csv>', 'file with the columns user,symbol,quantity,cost; - for standard input')
     .description('replace the portfolios of the users that a file names')
     .option('--user <user>', 'all lines are of this user; the file needs no such column')
-    .action(async (file, options) => finish(await (await import('./portfolio.ts')).importPortfolio(file, all(options))));
+    .action(async (file, options) => finish(await (await import('./commands/portfolio.ts')).importPortfolio(file, all(options))));
   portfolio
     .command('show')
     .argument('<user>')
     .description('show what a user holds, what it is worth, and how fresh that is')
-    .action(async (user, options) => finish(await (await import('./portfolio.ts')).showPortfolio(user, all(options))));
+    .action(async (user, options) => finish(await (await import('./commands/portfolio.ts')).showPortfolio(user, all(options))));
   program
     .command('symbol')
     .argument('<symbol>')
     .description('show what is known of a symbol, where from, and how fresh it is')
     .option('--indicators', 'with the value of each indicator')
-    .action(async (symbol, options) => finish(await (await import('./symbol.ts')).symbol(symbol, all(options))));
+    .action(async (symbol, options) => finish(await (await import('./commands/symbol.ts')).symbol(symbol, all(options))));
   program
     .command('ranks')
     .argument('<symbol>')
@@ -171,7 +171,7 @@ function commands(finish: (code: number) => void): Command {
     .option('--sort <column>', 'by this column, best first, such as greeks_score or dte')
     .option('--cursor <cursor>', 'the next page of the same ranking')
     .option('--why', 'with what each rank is made of')
-    .action(async (symbol, options) => finish(await (await import('./ranks.ts')).ranks(symbol, all(options))));
+    .action(async (symbol, options) => finish(await (await import('./commands/ranks.ts')).ranks(symbol, all(options))));
   const position = program.command('position').description('option positions, which "rank --mode exit" ranks');
   position
     .command('add')
@@ -185,73 +185,73 @@ function commands(finish: (code: number) => void): Command {
     .option('--entry-spot <dollars>', 'price of the underlying at the entry', Number)
     .option('--entry-iv <iv>', 'implied volatility at the entry, 0.25 is 25 %', Number)
     .option('--opened <moment>', 'when, such as 2026-01-02T14:30:00Z; now if not given')
-    .action(async (user, contract, options) => finish(await (await import('./position.ts')).add(user, contract, all(options))));
+    .action(async (user, contract, options) => finish(await (await import('./commands/position.ts')).add(user, contract, all(options))));
   position
     .command('list')
     .argument('[user]')
     .description('list the positions of a user, or of all')
-    .action(async (user, options) => finish(await (await import('./position.ts')).list(user, all(options))));
+    .action(async (user, options) => finish(await (await import('./commands/position.ts')).list(user, all(options))));
   position
     .command('remove')
     .argument('<id>')
     .description('forget a position')
-    .action(async (id, options) => finish(await (await import('./position.ts')).remove(id, all(options))));
+    .action(async (id, options) => finish(await (await import('./commands/position.ts')).remove(id, all(options))));
   program
     .command('stats')
     .description('show the mesh in figures: queues, rates, workers, alerts')
-    .action(async (options) => finish(await (await import('./stats.ts')).stats(all(options))));
+    .action(async (options) => finish(await (await import('./commands/stats.ts')).stats(all(options))));
   program
     .command('top')
     .description('watch queues, workers and the feed live')
-    .action(async (options) => finish(await (await import('./top.ts')).top(all(options))));
+    .action(async (options) => finish(await (await import('./commands/top.ts')).top(all(options))));
 
   program.commandsGroup('Operate:');
   const migrate = program.command('migrate').description('the schema of the database');
   migrate
     .command('up')
     .description('apply the migrations that are missing')
-    .action(async (options) => finish(await (await import('./migrate.ts')).up(all(options))));
+    .action(async (options) => finish(await (await import('./commands/migrate.ts')).up(all(options))));
   migrate
     .command('down')
     .description('take the newest migrations back; the rows of their tables are lost')
     .option('--steps <n>', 'how many', count, 1)
     .option('--yes', 'without asking')
-    .action(async (options) => finish(await (await import('./migrate.ts')).down(all(options))));
+    .action(async (options) => finish(await (await import('./commands/migrate.ts')).down(all(options))));
   migrate
     .command('status')
     .description('list all migrations and when each was applied')
-    .action(async (options) => finish(await (await import('./migrate.ts')).status(all(options))));
+    .action(async (options) => finish(await (await import('./commands/migrate.ts')).status(all(options))));
   const key = program.command('key').description('keys to the HTTP API');
   key
     .command('create')
     .description('make a key and show it, once')
     .requiredOption('--name <name>', 'who uses it')
     .requiredOption('--scope <scope>', 'read, jobs, admin or user:<id>; may be given several times', collect)
-    .action(async (options) => finish(await (await import('./key.ts')).create(all(options))));
+    .action(async (options) => finish(await (await import('./commands/key.ts')).create(all(options))));
   key
     .command('list')
     .description('list all keys, the newest first')
-    .action(async (options) => finish(await (await import('./key.ts')).list(all(options))));
+    .action(async (options) => finish(await (await import('./commands/key.ts')).list(all(options))));
   key
     .command('revoke')
     .argument('<id-or-name>')
     .description('end a key at once')
-    .action(async (idOrName, options) => finish(await (await import('./key.ts')).revoke(idOrName, all(options))));
+    .action(async (idOrName, options) => finish(await (await import('./commands/key.ts')).revoke(idOrName, all(options))));
   const config = program.command('config').description('the configuration');
   config
     .command('check')
     .argument('[files...]', 'the files to check; those that would be used if not given')
     .description('check configuration files')
-    .action(async (files, options) => finish(await (await import('./config.ts')).check(files, all(options))));
+    .action(async (files, options) => finish(await (await import('./commands/config.ts')).check(files, all(options))));
   config
     .command('show')
     .argument('[key]', 'a key, or the section that is of interest')
     .description('show the effective value of each key and where it comes from')
-    .action(async (key, options) => finish(await (await import('./config.ts')).show(key, all(options))));
+    .action(async (key, options) => finish(await (await import('./commands/config.ts')).show(key, all(options))));
   program
     .command('asyncapi')
     .description('print what the services say over MQTT, as an AsyncAPI document')
-    .action(async () => finish(await (await import('./asyncapi.ts')).asyncapi()));
+    .action(async () => finish(await (await import('./commands/asyncapi.ts')).asyncapi()));
   offerJson(program);
   return program;
 }

@@ -2,14 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertSchemaCurrent } from '../../sql/migrate.ts';
-import type { Announcer } from '../jobs/announce.ts';
-import type { Ledger } from '../jobs/job.ts';
-import { ledgerOf } from '../jobs/ledger.ts';
-import type { Bus } from '../platform/bus.ts';
+import type { Announcer } from '../ledger/announce.ts';
+import type { Ledger } from '../ledger/job.ts';
+import { ledgerOf } from '../ledger/ledger.ts';
+import type { Bus } from '../platform/bus/bus.ts';
 import { systemClock } from '../platform/clock.ts';
 import { type LoadedConfig, loadConfig, type Override } from '../platform/config/load.ts';
 import { brokerAddress, type DatabaseRole, databaseOptions } from '../platform/connections.ts';
-import { type Database, openDatabase } from '../platform/database.ts';
+import { type Database, openDatabase } from '../platform/database/database.ts';
 import { dataFolderPath } from '../platform/datafolder.ts';
 import { InputError, TransientError } from '../platform/errors.ts';
 
@@ -68,7 +68,7 @@ export async function withSession<T>(
 
   // Loaded when asked for: most commands only read the database, and these two take longer to load than all the rest.
   const connect = async (account: 'service' | 'hook'): Promise<Bus> => {
-    const [{ connectBus }, { pino }] = await Promise.all([import('../platform/bus.ts'), import('pino')]);
+    const [{ connectBus }, { pino }] = await Promise.all([import('../platform/bus/bus.ts'), import('pino')]);
     const address = brokerAddress(loaded.config, dataFolder, account);
     return connectBus({
       ...address,
@@ -84,7 +84,7 @@ export async function withSession<T>(
     return open;
   };
   const announcer = async (): Promise<Announcer> => {
-    const [{ createAnnouncer }, { pino }, open] = await Promise.all([import('../jobs/announce.ts'), import('pino'), bus()]);
+    const [{ createAnnouncer }, { pino }, open] = await Promise.all([import('../ledger/announce.ts'), import('pino'), bus()]);
     return createAnnouncer({ bus: open, sql: db, clock: systemClock, log: pino({ level: 'silent' }) });
   };
 

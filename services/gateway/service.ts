@@ -1,19 +1,19 @@
 /** The gateway service: the HTTP API and the live stream. Any number of them may run; none keeps anything that another needs. */
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { createAnnouncer } from '../jobs/announce.ts';
-import { createEnqueuer } from '../jobs/enqueuer.ts';
-import { createEstimator } from '../jobs/estimate.ts';
-import { nowOf } from '../jobs/job.ts';
-import { ledgerOf } from '../jobs/ledger.ts';
-import { removeInstance, reportInstance } from '../jobs/read.ts';
+import { createAnnouncer } from '../ledger/announce.ts';
+import { createEnqueuer } from '../ledger/enqueue/enqueuer.ts';
+import { nowOf } from '../ledger/job.ts';
+import { ledgerOf } from '../ledger/ledger.ts';
+import { createEstimator } from '../ledger/read/estimate.ts';
+import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
-import { componentLogger } from '../platform/log.ts';
+import { componentLogger } from '../platform/log/log.ts';
 import { assertPortFree } from '../platform/ports.ts';
-import { startCallbacks } from './callback-sender.ts';
-import { createLive } from './live.ts';
-import { buildServer } from './server.ts';
+import { buildServer } from './http/server.ts';
+import { createLive } from './live/live.ts';
+import { startCallbacks } from './webhooks/callback-sender.ts';
 
 export interface GatewayService extends RunningService {
   /** Where it listens: `http://127.0.0.1:8787`. */

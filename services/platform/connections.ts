@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { BrokerAddress } from './bus/connection.ts';
 import type { Config } from './config/load.ts';
-import type { DatabaseOptions } from './database.ts';
+import type { DatabaseOptions } from './database/database.ts';
 import { readSecrets } from './datafolder.ts';
 import { ConfigError, codeOf, messageOf } from './errors.ts';
 

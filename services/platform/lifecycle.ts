@@ -3,13 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertSchemaCurrent } from '../../sql/migrate.ts';
-import { type Bus, connectBus } from './bus.ts';
+import { type Bus, connectBus } from './bus/bus.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config, LoadedConfig } from './config/load.ts';
 import { brokerAddress, databaseOptions } from './connections.ts';
-import { assertSuitable, type Database, openDatabase } from './database.ts';
+import { assertSuitable, type Database, openDatabase } from './database/database.ts';
 import { codeOf, messageOf, TransientError } from './errors.ts';
-import { componentLogger, createLogger, type Logger } from './log.ts';
+import { componentLogger, createLogger, type Logger } from './log/log.ts';
 
 export const VERSION = '0.1.0';
 

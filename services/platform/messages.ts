@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { InputError } from './errors.ts';
 import { JOB_STATES } from './job-states.ts';
 import { BATCH_KEY, matchTopic, TOPICS, type TopicKind, type TopicParams, topicFor } from './topics.ts';
+import { userId } from './user-id.ts';
 
 /** The version that every payload carries as `v`. A change that an older reader would misread counts it up. */
 export const SCHEMA_VERSION = 1;
@@ -17,13 +18,6 @@ const count = z.int().min(0);
 const jobId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);
 /** As a market knows it: `AAPL`, `BRK.B`, `^GSPC`, `EURUSD=X`. Upper case, so none can be written like `stock/fetch/batch`. */
 const symbol = z.string().regex(/^[A-Z0-9.=^_-]{1,32}$/);
-/** Any text of 1-64 characters that shows something: no control characters, not blanks alone. */
-const userId = z
-  .string()
-  .min(1)
-  .max(64)
-  .regex(/^(?=.*\S)[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+$/)
-  .refine((text) => text.isWellFormed(), { error: 'is not valid Unicode' });
 const priority = z.int().min(1).max(10);
 const score = z.number().min(0).max(1);
 /** `text` is the sentence for people; whatever else explains it (factors, weights, ages) stands beside it. */

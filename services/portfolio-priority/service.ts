@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { createAnnouncer } from '../jobs/announce.ts';
-import { ledgerOf } from '../jobs/ledger.ts';
-import { removeInstance, reportInstance } from '../jobs/read.ts';
+import { createAnnouncer } from '../ledger/announce.ts';
+import { ledgerOf } from '../ledger/ledger.ts';
+import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
+import { type Admission, BATCH, createAdmission } from '../logins/admission.ts';
+import { startPrefetching } from '../logins/prediction.ts';
+import { importOnce } from '../market/portfolios/import.ts';
 import { InputError, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
-import { componentLogger } from '../platform/log.ts';
-import { type Admission, BATCH, createAdmission } from './admission.ts';
-import { importOnce } from './holdings.ts';
-import { startPrefetching } from './predictive.ts';
+import { componentLogger } from '../platform/log/log.ts';
 
 export interface PortfolioPriorityService extends RunningService {
   /** The way of a login that did not come over MQTT, into the same batches. */

@@ -3,10 +3,10 @@
  * be seen at two looks in a row, so a value that crosses for a moment, or swings about its limit, says nothing. The state is a row of `alerts` and outlives the
  * process; the topic `alerts/{name}` carries the same row, retained.
  */
-import type { Bus } from '../platform/bus.ts';
-import type { Sql } from '../platform/database.ts';
+import type { Bus } from '../platform/bus/bus.ts';
+import type { Sql } from '../platform/database/database.ts';
 import { TransientError } from '../platform/errors.ts';
-import type { Logger } from '../platform/log.ts';
+import type { Logger } from '../platform/log/log.ts';
 import type { Judged } from './thresholds.ts';
 
 /** Looks in a row that must agree before the state changes. */

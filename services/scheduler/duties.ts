@@ -1,7 +1,7 @@
 /** What the scheduler does again and again: each duty at its own interval, never overlapping itself, and none stopped by the failure of another. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
-import type { Logger } from '../platform/log.ts';
+import type { Logger } from '../platform/log/log.ts';
 
 export interface Duty {
   name: string;

@@ -1,10 +1,10 @@
 /** Of all schedulers one leads. The others look often enough to take over when its lease ends, and at once when it is known to be gone. */
-import { after } from '../jobs/job.ts';
-import { resign, tryLead } from '../jobs/leader.ts';
+import { after } from '../ledger/job.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Database } from '../platform/database.ts';
+import type { Database } from '../platform/database/database.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
-import type { Logger } from '../platform/log.ts';
+import type { Logger } from '../platform/log/log.ts';
+import { resign, tryLead } from '../platform/registry/leases.ts';
 import { type Duties, pause } from './duties.ts';
 
 /** The lease that all schedulers of one database compete for. */

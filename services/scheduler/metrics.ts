@@ -1,10 +1,10 @@
 /** The scheduler's measurements in Prometheus' terms. Figures of the mesh are read from the database when they are asked for, so any scheduler answers the same. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { Announcer } from '../jobs/announce.ts';
-import type { Figures } from '../jobs/figures.ts';
-import type { Bus } from '../platform/bus.ts';
+import type { Announcer } from '../ledger/announce.ts';
+import type { Figures } from '../ledger/read/metrics.ts';
+import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
-import type { Database } from '../platform/database.ts';
+import type { Database } from '../platform/database/database.ts';
 import { TransientError } from '../platform/errors.ts';
 
 export interface MetricsOptions {

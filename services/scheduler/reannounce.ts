@@ -1,7 +1,7 @@
 /** Rings again for jobs that still wait: their bell may have been lost, and a worker that polls rarely would find them late. */
-import type { Announcer } from '../jobs/announce.ts';
-import { idFromBytes } from '../jobs/id.ts';
-import { after, type Ledger, nowOf, QUEUES } from '../jobs/job.ts';
+import type { Announcer } from '../ledger/announce.ts';
+import { idFromBytes } from '../ledger/id.ts';
+import { after, type Ledger, nowOf, QUEUES } from '../ledger/job.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Duty } from './duties.ts';
 

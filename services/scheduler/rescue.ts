@@ -1,10 +1,10 @@
 /** What a service's last will sets in motion: a dead worker's jobs are ready again within milliseconds, a dead leader is followed at once. */
-import type { Change, Ledger } from '../jobs/job.ts';
-import { rescue } from '../jobs/lease.ts';
-import type { Bus, Subscription } from '../platform/bus.ts';
+import type { Change, Ledger } from '../ledger/job.ts';
+import { rescue } from '../ledger/run/lease.ts';
+import type { Bus, Subscription } from '../platform/bus/bus.ts';
+import { watchPresence } from '../platform/bus/presence.ts';
 import { TransientError } from '../platform/errors.ts';
-import type { Logger } from '../platform/log.ts';
-import { watchPresence } from '../platform/presence.ts';
+import type { Logger } from '../platform/log/log.ts';
 
 export interface Rescuer {
   /** Tries again what an outage of the database prevented. */

@@ -1,7 +1,7 @@
 /** Deletes what nobody needs any more, in batches. */
-import { type Ledger, nowOf } from '../jobs/job.ts';
-import { deleteEnded } from '../jobs/passage.ts';
-import { deleteRuns } from '../market/options/store.ts';
+import { type Ledger, nowOf } from '../ledger/job.ts';
+import { deleteEnded } from '../ledger/maintain/maintenance.ts';
+import { deleteRuns } from '../market/options/store/runs.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Duty } from './duties.ts';
 

@@ -3,19 +3,19 @@
  * neither repeats a run nor forgets one that fell due while nobody led, and a run whose jobs cannot be written is due again at the next look.
  */
 import { Cron } from 'croner';
-import type { Announcer } from '../jobs/announce.ts';
-import { type EnqueueAnswer, enqueueWith, type JobRequest } from '../jobs/enqueue.ts';
-import { type Ledger, nowOf } from '../jobs/job.ts';
-import { settlingRaces } from '../jobs/key-race.ts';
-import { rankingRequests } from '../jobs/ranking-requests.ts';
-import { portfolioBatches } from '../jobs/requests.ts';
-import { readAutoFetch } from '../jobs/settings.ts';
-import { usCalendar } from '../market/calendar.ts';
-import { freshnessRules } from '../market/freshness.ts';
-import { readStale } from '../market/judged.ts';
+import type { Announcer } from '../ledger/announce.ts';
+import { type EnqueueAnswer, enqueueWith, type JobRequest } from '../ledger/enqueue/enqueue.ts';
+import { settlingRaces } from '../ledger/enqueue/retry-on-duplicate-key.ts';
+import { type Ledger, nowOf } from '../ledger/job.ts';
+import { rankingRequests } from '../ledger/ranking-requests.ts';
+import { portfolioBatches } from '../ledger/requests.ts';
+import { usCalendar } from '../market/calendar/calendar.ts';
+import { freshnessRules } from '../market/freshness/freshness.ts';
+import { readStale } from '../market/freshness/judged.ts';
 import type { Config } from '../platform/config/load.ts';
-import type { Transaction } from '../platform/database.ts';
-import type { Logger } from '../platform/log.ts';
+import type { Transaction } from '../platform/database/database.ts';
+import type { Logger } from '../platform/log/log.ts';
+import { readAutoFetch } from '../platform/registry/settings.ts';
 import type { Duty } from './duties.ts';
 
 type Schedule = Config['scheduler']['schedules'][number];

@@ -1,9 +1,9 @@
 /** Which symbols that somebody holds or watches have price data far beyond their freshness. */
-import { momentsAt } from '../market/calendar.ts';
-import { judgePrice, type PriceThresholds } from '../market/freshness.ts';
+import { momentsAt } from '../market/calendar/calendar.ts';
+import { judgePrice, type PriceThresholds } from '../market/freshness/freshness.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
-import type { Sql } from '../platform/database.ts';
+import type { Sql } from '../platform/database/database.ts';
 
 export interface StaleData {
   /** The oldest first. */

@@ -1,6 +1,6 @@
 /** Which of the configured limits the figures keep at this moment. */
 
-import type { Figures } from '../jobs/figures.ts';
+import type { Figures } from '../ledger/read/metrics.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { StaleData } from './stale.ts';
 

@@ -2,11 +2,12 @@
  * Turns finished handlers into committed jobs, many at a time: completions that arrive within a few milliseconds, and their effects, are one transaction, and rows
  * of different jobs for the same table one statement. A batch that fails for what one of them wrote is halved until only that one fails.
  */
-import type { ClaimedJob } from '../jobs/claim.ts';
-import { type Attempt, complete, type Finished } from '../jobs/finish.ts';
-import { idFromBytes, sortedBytes } from '../jobs/id.ts';
-import type { Change, Ledger } from '../jobs/job.ts';
-import type { Transaction } from '../platform/database.ts';
+
+import { idFromBytes, sortedBytes } from '../ledger/id.ts';
+import type { Change, Ledger } from '../ledger/job.ts';
+import type { ClaimedJob } from '../ledger/run/claim.ts';
+import { type Attempt, complete, type Finished } from '../ledger/run/complete.ts';
+import type { Transaction } from '../platform/database/database.ts';
 import { codeOf } from '../platform/errors.ts';
 import type { Effect, Outcome } from './handler.ts';
 import { untilWritten } from './persist.ts';

@@ -1,14 +1,14 @@
 /** What a handler is: a function of its payload and a context, and nothing else. What it wants stored it returns; the worker commits that together with the job's completion. */
 import type { z } from 'zod';
-import type { ClaimedJob } from '../jobs/claim.ts';
-import type { ItemCounts, ItemOutcome } from '../jobs/items.ts';
-import type { SymbolReader } from '../market/reader.ts';
-import type { SourceChain } from '../market/sources/chain.ts';
+import type { ClaimedJob } from '../ledger/run/claim.ts';
+import type { ItemCounts, ItemOutcome } from '../ledger/run/items.ts';
+import type { SymbolReader } from '../market/bars/reader.ts';
+import type { SourceChain } from '../market/sources/failover-source.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
-import type { Transaction } from '../platform/database.ts';
+import type { Transaction } from '../platform/database/database.ts';
 import { PermanentError } from '../platform/errors.ts';
-import type { Logger } from '../platform/log.ts';
+import type { Logger } from '../platform/log/log.ts';
 import type { Draft } from '../platform/messages.ts';
 
 /** Rows to write and what writes them. Rows of many jobs for the same `write` become one call. */

@@ -5,8 +5,7 @@
  * stored and goes on to the newest bar there is, and when the overlap disagrees, or when real data meets simulated data, the whole history is asked for again and
  * replaced. What is stored of a symbol therefore has no holes, one adjustment and one kind.
  */
-import type { Bar, DateRange, SourceName } from '../market/bars.ts';
-import type { Attempt, ChainAnswer, SourceChain } from '../market/sources/chain.ts';
+import type { Bar, DateRange, SourceName } from '../market/bars/bars.ts';
 import {
   type BarsPlan,
   beginBars,
@@ -16,7 +15,8 @@ import {
   storeActions,
   storeBars,
   storeChecks,
-} from '../market/store.ts';
+} from '../market/bars/store.ts';
+import type { Attempt, ChainAnswer, SourceChain } from '../market/sources/failover-source.ts';
 import { TransientError } from '../platform/errors.ts';
 import type { Draft } from '../platform/messages.ts';
 import { type Effect, effect, type JobContext } from './handler.ts';

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { createAnnouncer } from '../jobs/announce.ts';
-import { rescue } from '../jobs/lease.ts';
-import { ledgerOf } from '../jobs/ledger.ts';
-import { removeInstance, reportInstance } from '../jobs/read.ts';
-import { symbolReader } from '../market/reader.ts';
+import { analysisHandler } from '../job-types/analysis/handler.ts';
+import { batchFetchHandler } from '../job-types/batch-fetch/handler.ts';
+import { fetchHandler } from '../job-types/fetch/handler.ts';
+import { rankHandler } from '../job-types/rank/handler.ts';
+import { createAnnouncer } from '../ledger/announce.ts';
+import { ledgerOf } from '../ledger/ledger.ts';
+import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
+import { rescue } from '../ledger/run/lease.ts';
+import { symbolReader } from '../market/bars/reader.ts';
+import { configuredChains } from '../market/options/sources/configured.ts';
+import { configuredSources } from '../market/sources/configured.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
-import { configuredChains } from './chain-sources.ts';
-import { analysisHandler } from './handlers/analysis.ts';
-import { batchFetchHandler } from './handlers/batch-fetch.ts';
-import { fetchHandler } from './handlers/fetch.ts';
-import { rankHandler } from './handlers/rank.ts';
-import { configuredSources } from './sources.ts';
 import { startWorker } from './worker.ts';
 
 /** The worker service: listens for bells, reports its load, obeys cancel orders. `chooseSources`, `chooseChains`: by default those that the configuration names. */

@@ -3,18 +3,18 @@
  * job and the poll interval all do the same: look into the ledger. So a lost bell costs at most one poll interval.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Announcer } from '../jobs/announce.ts';
-import { type ClaimedJob, claim } from '../jobs/claim.ts';
-import { commitPart, type Finished, fail, handBack } from '../jobs/finish.ts';
-import { countItems, type ItemOutcome, openItems, recordItems } from '../jobs/items.ts';
-import { type Change, type Ledger, rulesOf, type TypeRules } from '../jobs/job.ts';
-import { heartbeat } from '../jobs/lease.ts';
-import type { SymbolReader } from '../market/reader.ts';
-import type { SourceChain } from '../market/sources/chain.ts';
-import type { Bus } from '../platform/bus.ts';
+import type { Announcer } from '../ledger/announce.ts';
+import { type Change, type Ledger, rulesOf, type TypeRules } from '../ledger/job.ts';
+import { type ClaimedJob, claim } from '../ledger/run/claim.ts';
+import { commitPart, type Finished, fail, handBack } from '../ledger/run/complete.ts';
+import { countItems, type ItemOutcome, openItems, recordItems } from '../ledger/run/items.ts';
+import { heartbeat } from '../ledger/run/lease.ts';
+import type { SymbolReader } from '../market/bars/reader.ts';
+import type { SourceChain } from '../market/sources/failover-source.ts';
+import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
 import { codeOf, messageOf, StockmeshError, TransientError } from '../platform/errors.ts';
-import { componentLogger, type Logger } from '../platform/log.ts';
+import { componentLogger, type Logger } from '../platform/log/log.ts';
 import type { Draft } from '../platform/messages.ts';
 import { createCommitter, writeEffects } from './committer.ts';
 import type { Effect, Handler, JobContext, Outcome } from './handler.ts';

@@ -1,16 +1,16 @@
 /** b. How many jobs a second are taken, run by a handler that does nothing, and finished. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { claim } from '../../services/jobs/claim.ts';
-import { complete } from '../../services/jobs/finish.ts';
-import type { Bench } from './bench.ts';
-import { type Addresses, type ContenderName, type Producer, payload } from './contender.ts';
+import { claim } from '../../services/ledger/run/claim.ts';
+import { complete } from '../../services/ledger/run/complete.ts';
+import { type Addresses, type ContenderName, type Producer, payload } from './contenders/contender.ts';
 import { openLedger } from './contenders/ledger.ts';
-import { processorMs } from './cpu.ts';
-import { median, monotonicMs } from './figures.ts';
-import { startWorkerProcess } from './processes.ts';
-import { figure, print, progress, ratio, table, verdicts } from './report.ts';
-import type { Report } from './worker-process.ts';
+import { startWorkerProcess } from './processes/processes.ts';
+import type { Report } from './processes/worker-process.ts';
+import type { Bench } from './report/bench.ts';
+import { processorMs } from './report/cpu.ts';
+import { median, monotonicMs } from './report/figures.ts';
+import { figure, print, progress, ratio, table, verdicts } from './report/report.ts';
 
 const CONCURRENCY = 100;
 const OURS = 'stockmesh worker';

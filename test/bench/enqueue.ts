@@ -1,9 +1,10 @@
 /** a. How many jobs a second are taken in so that they survive a crash. */
-import type { Bench } from './bench.ts';
-import { type ContenderName, type Payload, type Producer, payload } from './contender.ts';
+
+import { type ContenderName, type Payload, type Producer, payload } from './contenders/contender.ts';
 import type { Shape } from './contenders/ledger.ts';
-import { median, timed } from './figures.ts';
-import { print, progress, ratio, table, verdicts } from './report.ts';
+import type { Bench } from './report/bench.ts';
+import { median, timed } from './report/figures.ts';
+import { print, progress, ratio, table, verdicts } from './report/report.ts';
 
 interface Entry {
   label: string;

@@ -1,14 +1,14 @@
 /** h. Rankings over HTTP: how long reading one takes at a steady rate, and how long it takes from asking for one to reading it. The whole mesh runs as `stockmesh up` starts it. */
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createKey } from '../../services/gateway/keys.ts';
+import { createKey } from '../../services/gateway/auth/keys.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import { databaseOptions } from '../../services/platform/connections.ts';
-import { openDatabase } from '../../services/platform/database.ts';
-import type { Bench } from './bench.ts';
-import { spread, timed } from './figures.ts';
+import { openDatabase } from '../../services/platform/database/database.ts';
 import { startMesh } from './main-job.ts';
-import { figure, print, progress, table, verdicts } from './report.ts';
+import type { Bench } from './report/bench.ts';
+import { spread, timed } from './report/figures.ts';
+import { figure, print, progress, table, verdicts } from './report/report.ts';
 
 const CONTRACTS = 4_500;
 const RATE = 200;

@@ -1,12 +1,12 @@
 /** d. What a long queue costs: claims and enqueues while 1,000 to 1,000,000 jobs wait. */
-import { claim } from '../../services/jobs/claim.ts';
-import { complete } from '../../services/jobs/finish.ts';
-import { type Database, openDatabase } from '../../services/platform/database.ts';
-import type { Bench } from './bench.ts';
-import { payload } from './contender.ts';
+import { claim } from '../../services/ledger/run/claim.ts';
+import { complete } from '../../services/ledger/run/complete.ts';
+import { type Database, openDatabase } from '../../services/platform/database/database.ts';
+import { payload } from './contenders/contender.ts';
 import { clearLedger, ledgerProducer, openLedger } from './contenders/ledger.ts';
-import { type Spread, spread } from './figures.ts';
-import { figure, print, progress, table } from './report.ts';
+import type { Bench } from './report/bench.ts';
+import { type Spread, spread } from './report/figures.ts';
+import { figure, print, progress, table } from './report/report.ts';
 
 interface Measured {
   waiting: number;

@@ -1,12 +1,12 @@
 /** c. How long an idle system takes from the call that enqueues a job to the start of its handler in another process. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Bench } from './bench.ts';
-import { type ContenderName, type Producer, payload } from './contender.ts';
+import { type ContenderName, type Producer, payload } from './contenders/contender.ts';
 import { ledgerProducer } from './contenders/ledger.ts';
-import { monotonicMs, spread } from './figures.ts';
-import { startWorkerProcess, type WorkerProcess } from './processes.ts';
-import { figure, print, progress, ratio, table, verdicts } from './report.ts';
-import { diskSyncMs } from './servers.ts';
+import { startWorkerProcess, type WorkerProcess } from './processes/processes.ts';
+import { diskSyncMs } from './processes/servers.ts';
+import type { Bench } from './report/bench.ts';
+import { monotonicMs, spread } from './report/figures.ts';
+import { figure, print, progress, ratio, table, verdicts } from './report/report.ts';
 
 const CONCURRENCY = 10;
 /** Milliseconds between two jobs, at random so that no timer of anybody's keeps step with it. */

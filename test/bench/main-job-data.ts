@@ -1,9 +1,10 @@
 /** What the main job starts from: users with their holdings, and a year of bars of each symbol that ends a session ago. */
-import { usCalendar } from '../../services/market/calendar.ts';
+
+import { storeActions, storeBars, storeChecks } from '../../services/market/bars/store.ts';
+import { usCalendar } from '../../services/market/calendar/calendar.ts';
 import { simulatedSource } from '../../services/market/sources/simulated.ts';
-import { storeActions, storeBars, storeChecks } from '../../services/market/store.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
-import type { Database } from '../../services/platform/database.ts';
+import type { Database } from '../../services/platform/database/database.ts';
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVW';
 

@@ -5,9 +5,9 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../services/platform/errors.ts';
-import { type Bench, createBench } from './bench.ts';
-import { print } from './report.ts';
-import { stopAll } from './servers.ts';
+import { stopAll } from './processes/servers.ts';
+import { type Bench, createBench } from './report/bench.ts';
+import { print } from './report/report.ts';
 
 const SECTIONS: Record<string, { about: string; load: () => Promise<(bench: Bench) => Promise<unknown>> }> = {
   a: { about: 'durable enqueue', load: async () => (await import('./enqueue.ts')).enqueueSection },

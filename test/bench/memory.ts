@@ -1,11 +1,11 @@
 /** e. Whether a worker's memory stays flat over many jobs. */
-import { openDatabase } from '../../services/platform/database.ts';
-import type { Bench } from './bench.ts';
+import { openDatabase } from '../../services/platform/database/database.ts';
 import { clearLedger, countUnfinished } from './contenders/ledger.ts';
-import { slope } from './figures.ts';
 import { storeWaiting } from './growth.ts';
-import { startMemoryProcess } from './processes.ts';
-import { figure, print, progress, table, verdicts } from './report.ts';
+import { startMemoryProcess } from './processes/processes.ts';
+import type { Bench } from './report/bench.ts';
+import { slope } from './report/figures.ts';
+import { figure, print, progress, table, verdicts } from './report/report.ts';
 
 const STEPS = 10;
 /** Compiled code and filled caches are not a leak: the first steps do not count. */

@@ -1,10 +1,11 @@
 /** g. How long ranking a chain takes, of the contracts' quotes, Greeks and history in memory to the rows that are kept. */
-import { MODES } from '../../services/market/options/parts.ts';
-import { rankChain } from '../../services/market/options/rank.ts';
-import { holdings, inventMany } from '../market/options/invented-chain.ts';
-import type { Bench } from './bench.ts';
-import { spread } from './figures.ts';
-import { figure, print, progress, table, verdicts } from './report.ts';
+
+import { rankChain } from '../../services/market/options/ranking/rank.ts';
+import { MODES } from '../../services/market/options/scoring/parts.ts';
+import { holdings, inventMany } from '../market/options/chain/invented-chain.ts';
+import type { Bench } from './report/bench.ts';
+import { spread } from './report/figures.ts';
+import { figure, print, progress, table, verdicts } from './report/report.ts';
 
 const CONTRACTS = 5000;
 /** In exit mode every fiftieth contract is held. */

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { JSON_KEYS } from '../../services/cli/json-keys.ts';
-import { enqueue } from '../../services/jobs/enqueue.ts';
-import { ledgerOf } from '../../services/jobs/ledger.ts';
-import { readJob } from '../../services/jobs/read.ts';
+import { JSON_KEYS } from '../../services/cli/output/json-keys.ts';
+import { enqueue } from '../../services/ledger/enqueue/enqueue.ts';
+import { ledgerOf } from '../../services/ledger/ledger.ts';
+import { readJob } from '../../services/ledger/read/jobs.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import type { Ran } from './command-line.ts';

@@ -2,8 +2,8 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { enqueue, type JobRequest } from '../../services/jobs/enqueue.ts';
-import { listJobs, readJob } from '../../services/jobs/read.ts';
+import { enqueue, type JobRequest } from '../../services/ledger/enqueue/enqueue.ts';
+import { listJobs, readJob } from '../../services/ledger/read/jobs.ts';
 import { startTestMesh, type TestMesh, untilAllEnded } from './mesh.ts';
 
 let mesh: TestMesh;

@@ -3,7 +3,7 @@
 import { appendFileSync, existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadFor } from '../../services/cli/session.ts';
-import { sourceChain } from '../../services/market/sources/chain.ts';
+import { sourceChain } from '../../services/market/sources/failover-source.ts';
 import { simulatedSource } from '../../services/market/sources/simulated.ts';
 import type { MarketSource } from '../../services/market/sources/source.ts';
 import { runService } from '../../services/platform/lifecycle.ts';

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import mysql from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { enqueue } from '../../services/jobs/enqueue.ts';
-import { readJob } from '../../services/jobs/read.ts';
-import { rankRequests } from '../../services/jobs/requests.ts';
-import { readRun } from '../../services/market/options/store.ts';
-import { connectionOptions } from '../../services/platform/database.ts';
+import { enqueue } from '../../services/ledger/enqueue/enqueue.ts';
+import { readJob } from '../../services/ledger/read/jobs.ts';
+import { rankRequests } from '../../services/ledger/requests.ts';
+import { readRun } from '../../services/market/options/store/runs.ts';
+import { connectionOptions } from '../../services/platform/database/database.ts';
 import { startTestMesh, type TestMesh, untilAllEnded } from './mesh.ts';
 
 let mesh: TestMesh;

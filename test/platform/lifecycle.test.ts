@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { Bus } from '../../services/platform/bus.ts';
-import { openDatabase } from '../../services/platform/database.ts';
+import type { Bus } from '../../services/platform/bus/bus.ts';
+import { openDatabase } from '../../services/platform/database/database.ts';
 import { databaseUrl, type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { accounts, silent } from '../broker/peers.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
-import { closing, openBus } from './brokers.ts';
+import { closing, openBus } from './bus/brokers.ts';
 
 const program = fileURLToPath(new URL('./fixtures/service.ts', import.meta.url));
 

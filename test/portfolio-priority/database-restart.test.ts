@@ -3,11 +3,11 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { openDatabase } from '../../services/platform/database.ts';
+import { openDatabase } from '../../services/platform/database/database.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
 import { silent } from '../broker/peers.ts';
-import { countRows, hold, symbolsOf } from './ledger-fixture.ts';
+import { countRows, hold, symbolsOf } from '../logins/ledger-fixture.ts';
 import { loginsWaiting, startInstance, startSite } from './service-fixture.ts';
 
 const passwords = { root: 'root-secret', migrate: 'migrate-secret', service: 'service-secret', read: 'read-secret' };

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { connectionOptions } from '../../services/platform/database.ts';
+import { connectionOptions } from '../../services/platform/database/database.ts';
 import type { Body } from '../../services/platform/messages.ts';
-import { closing, openBus, proxyTo } from '../platform/brokers.ts';
-import { countRows, everything, hold, ledgerFixture, symbolsOf } from './ledger-fixture.ts';
+import { countRows, everything, hold, ledgerFixture, symbolsOf } from '../logins/ledger-fixture.ts';
+import { closing, openBus, proxyTo } from '../platform/bus/brokers.ts';
 import { defaults, loginsWaiting, startInstance, startSite } from './service-fixture.ts';
 
 const fixture = ledgerFixture();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Bus } from '../../services/platform/bus.ts';
+import type { Bus } from '../../services/platform/bus/bus.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { createAlerts } from '../../services/scheduler/alerts.ts';
 import type { Judged } from '../../services/scheduler/thresholds.ts';

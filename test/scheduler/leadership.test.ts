@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import type { Database } from '../../services/platform/database.ts';
+import type { Database } from '../../services/platform/database/database.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { competeForLead, type Leadership } from '../../services/scheduler/leadership.ts';
 import { silent } from '../broker/peers.ts';

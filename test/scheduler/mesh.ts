@@ -1,14 +1,14 @@
 /** What the scheduler's tests stand on: a database, a ledger on a clock that stands still unless moved, and the configuration as shipped but for what a test changes. */
 import { afterAll, beforeAll, beforeEach } from 'vitest';
-import type { ClaimedJob } from '../../services/jobs/claim.ts';
-import { claim } from '../../services/jobs/claim.ts';
-import { type Enqueued, enqueue, type JobRequest } from '../../services/jobs/enqueue.ts';
-import { idToBytes } from '../../services/jobs/id.ts';
-import type { Ledger, State } from '../../services/jobs/job.ts';
-import { ledgerOf } from '../../services/jobs/ledger.ts';
+import { type Enqueued, enqueue, type JobRequest } from '../../services/ledger/enqueue/enqueue.ts';
+import { idToBytes } from '../../services/ledger/id.ts';
+import type { Ledger, State } from '../../services/ledger/job.ts';
+import { ledgerOf } from '../../services/ledger/ledger.ts';
+import type { ClaimedJob } from '../../services/ledger/run/claim.ts';
+import { claim } from '../../services/ledger/run/claim.ts';
 import { type Clock, ManualClock } from '../../services/platform/clock.ts';
 import type { Config } from '../../services/platform/config/load.ts';
-import { type Database, openDatabase } from '../../services/platform/database.ts';
+import { type Database, openDatabase } from '../../services/platform/database/database.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { configOf } from './configuration.ts';
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { EnqueueAnswer } from '../../services/jobs/enqueue.ts';
-import { switchAutoFetch } from '../../services/jobs/settings.ts';
+import type { EnqueueAnswer } from '../../services/ledger/enqueue/enqueue.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import type { Config } from '../../services/platform/config/load.ts';
+import { switchAutoFetch } from '../../services/platform/registry/settings.ts';
 import { runDueSchedules } from '../../services/scheduler/schedules.ts';
 import { silent } from '../broker/peers.ts';
 import { configOf } from './configuration.ts';

@@ -9,7 +9,7 @@ import { freePort } from '../../services/platform/ports.ts';
 import { startSchedulerService } from '../../services/scheduler/service.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { accounts, join, type Peer, silent } from '../broker/peers.ts';
-import { openBus } from '../platform/brokers.ts';
+import { openBus } from '../platform/bus/brokers.ts';
 import { configOf } from './configuration.ts';
 import { fixture } from './mesh.ts';
 import type { Options } from './start-scheduler.ts';

@@ -1,8 +1,8 @@
 // Starts the scheduler service as a process of its own that a test may kill: its options are JSON in the first argument.
 import { pino } from 'pino';
-import { connectBus } from '../../services/platform/bus.ts';
+import { connectBus } from '../../services/platform/bus/bus.ts';
 import { systemClock } from '../../services/platform/clock.ts';
-import { type DatabaseOptions, openDatabase } from '../../services/platform/database.ts';
+import { type DatabaseOptions, openDatabase } from '../../services/platform/database/database.ts';
 import { startSchedulerService } from '../../services/scheduler/service.ts';
 import { configOf } from './configuration.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Figures } from '../../services/jobs/figures.ts';
+import type { Figures } from '../../services/ledger/read/metrics.ts';
 import type { StaleData } from '../../services/scheduler/stale.ts';
 import { judgeAll } from '../../services/scheduler/thresholds.ts';
 import { configOf } from './configuration.ts';

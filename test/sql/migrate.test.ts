@@ -1,6 +1,6 @@
 import mysql from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { connectionOptions, type Database, openDatabase } from '../../services/platform/database.ts';
+import { connectionOptions, type Database, openDatabase } from '../../services/platform/database/database.ts';
 import { assertSchemaCurrent, migrateDown, migrateUp, migrationStatus, migrations } from '../../sql/migrate.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 

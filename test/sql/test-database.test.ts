@@ -1,6 +1,6 @@
 import mysql from 'mysql2/promise';
 import { expect, test } from 'vitest';
-import { openDatabase } from '../../services/platform/database.ts';
+import { openDatabase } from '../../services/platform/database/database.ts';
 import { testDatabase } from '../support/database.ts';
 
 test('two test databases do not see each other', async () => {

@@ -1,6 +1,6 @@
 import mysql from 'mysql2/promise';
 import { afterAll, inject } from 'vitest';
-import { type Database, type DatabaseOptions, openDatabase } from '../../services/platform/database.ts';
+import { type Database, type DatabaseOptions, openDatabase } from '../../services/platform/database/database.ts';
 import { accountNames, createAccounts, type DatabaseRole } from '../../sql/accounts.ts';
 import { databaseUrl } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';

@@ -1,10 +1,10 @@
 import { describe, expect, test, vi } from 'vitest';
-import { createAnnouncer } from '../../services/jobs/announce.ts';
-import { idToBytes } from '../../services/jobs/id.ts';
+import { createAnnouncer } from '../../services/ledger/announce.ts';
+import { idToBytes } from '../../services/ledger/id.ts';
 import { effect, type Handler, type Outcome } from '../../services/worker/handler.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { silent } from '../broker/peers.ts';
-import { closing, openBus } from '../platform/brokers.ts';
+import { closing, openBus } from '../platform/bus/brokers.ts';
 import { fetching, nothing, workshopOfFile } from './workshop.ts';
 
 const shop = await workshopOfFile();

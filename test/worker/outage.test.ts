@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import type { Transaction } from '../../services/platform/database.ts';
+import type { Transaction } from '../../services/platform/database/database.ts';
 import { PermanentError, TransientError } from '../../services/platform/errors.ts';
 import { effect } from '../../services/worker/handler.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';

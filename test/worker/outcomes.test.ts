@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { cancel } from '../../services/jobs/control.ts';
-import { idToBytes } from '../../services/jobs/id.ts';
-import type { Transaction } from '../../services/platform/database.ts';
+import { analysisHandler } from '../../services/job-types/analysis/handler.ts';
+import { fetchHandler } from '../../services/job-types/fetch/handler.ts';
+import { cancel } from '../../services/ledger/control.ts';
+import { idToBytes } from '../../services/ledger/id.ts';
+import type { Transaction } from '../../services/platform/database/database.ts';
 import { PermanentError, TransientError } from '../../services/platform/errors.ts';
 import { effect, handler as handlerOf, type Outcome } from '../../services/worker/handler.ts';
-import { analysisHandler } from '../../services/worker/handlers/analysis.ts';
-import { fetchHandler } from '../../services/worker/handlers/fetch.ts';
 import { fetching, held, nothing, workshopOfFile } from './workshop.ts';
 
 const shop = await workshopOfFile();

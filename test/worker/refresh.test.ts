@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Bar } from '../../services/market/bars.ts';
+import { fetchHandler } from '../../services/job-types/fetch/handler.ts';
+import type { Bar } from '../../services/market/bars/bars.ts';
+import { readActions, readBars, readStored, readSymbols, storeAnalyses } from '../../services/market/bars/store.ts';
 import { cachedSource } from '../../services/market/sources/cached.ts';
-import { readActions, readBars, readStored, readSymbols, storeAnalyses } from '../../services/market/store.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import { TransientError } from '../../services/platform/errors.ts';
-import { fetchHandler } from '../../services/worker/handlers/fetch.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { type JobRow, openWorkshop, type Stub, stub, sweep, type Workshop, weekdays } from './workshop.ts';
 

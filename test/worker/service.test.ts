@@ -1,12 +1,12 @@
 /** The worker service with a real broker: what `stockmesh service worker` runs. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { idToBytes } from '../../services/jobs/id.ts';
+import { idToBytes } from '../../services/ledger/id.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import type { RunningService } from '../../services/platform/lifecycle.ts';
 import { startWorkerService } from '../../services/worker/service.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { silent } from '../broker/peers.ts';
-import { closing, openBus } from '../platform/brokers.ts';
+import { closing, openBus } from '../platform/bus/brokers.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { configWith, openWorkshop, sweep, type Workshop } from './workshop.ts';
 

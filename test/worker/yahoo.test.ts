@@ -1,10 +1,10 @@
 /** Recorded answers of Yahoo's HTTP API, given to yahoo-finance2 in place of the network, through a real fetch job into a real database. */
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { fetchHandler } from '../../services/job-types/fetch/handler.ts';
+import { readActions, readBars } from '../../services/market/bars/store.ts';
 import { yahooSource } from '../../services/market/sources/yahoo.ts';
-import { readActions, readBars } from '../../services/market/store.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
-import { fetchHandler } from '../../services/worker/handlers/fetch.ts';
 import { type JobRow, workshopOfFile } from './workshop.ts';
 
 const recordings = new URL('../../../shared/data/yahoo/', import.meta.url);

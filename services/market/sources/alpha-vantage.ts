@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../../platform/clock.ts';
 import { messageOf, PermanentError, type StockmeshError, TransientError } from '../../platform/errors.ts';
-import type { Bar, BarsAnswer, CorporateAction, DateRange } from '../bars.ts';
+import type { Bar, BarsAnswer, CorporateAction, DateRange } from '../bars/bars.ts';
 import { parseSymbol } from '../symbol.ts';
 import { type Fetch, fetchText } from './http.ts';
 import type { MarketSource } from './source.ts';

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'mysql2/promise';
 import { RateLimiterMySQL, RateLimiterRes } from 'rate-limiter-flexible';
 import { messageOf, TransientError } from '../../platform/errors.ts';
-import type { SourceName } from '../bars.ts';
-import type { Budget } from './chain.ts';
+import type { SourceName } from '../bars/bars.ts';
+import type { Budget } from './failover-source.ts';
 
 /**
  * The rate budget that all workers share: `perMinute` requests a source and window, counted in one row a source. A source that is not named in `perMinute` (local ones)

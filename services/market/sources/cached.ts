@@ -1,5 +1,5 @@
 import { TransientError } from '../../platform/errors.ts';
-import type { BarsAnswer, DateRange } from '../bars.ts';
+import type { BarsAnswer, DateRange } from '../bars/bars.ts';
 import type { MarketSource } from './source.ts';
 
 /** What is stored of a symbol: `asOf` is the moment it was true when it was fetched. */

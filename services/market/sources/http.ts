@@ -1,6 +1,6 @@
 import type { Clock } from '../../platform/clock.ts';
 import { messageOf, TransientError } from '../../platform/errors.ts';
-import type { SourceName } from '../bars.ts';
+import type { SourceName } from '../bars/bars.ts';
 
 export type Fetch = typeof globalThis.fetch;
 

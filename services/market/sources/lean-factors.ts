@@ -1,4 +1,4 @@
-import type { CorporateAction } from '../bars.ts';
+import type { CorporateAction } from '../bars/bars.ts';
 import { malformedLine } from './lean-files.ts';
 
 /** A row of a factor file: holds for every date up to and including its own, down to the row before. */

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../platform/clock.ts';
 import { ConfigError, PermanentError, TransientError } from '../../platform/errors.ts';
-import type { Bar, BarsAnswer, DateRange } from '../bars.ts';
+import type { Bar, BarsAnswer, DateRange } from '../bars/bars.ts';
 import { parseSymbol } from '../symbol.ts';
 import { actionsOf, factorWalk, parseFactors } from './lean-factors.ts';
 import { isFolder, isMissing, malformedLine, textLines, zippedLines } from './lean-files.ts';

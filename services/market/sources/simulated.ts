@@ -1,6 +1,6 @@
 import type { Clock } from '../../platform/clock.ts';
 import { PermanentError } from '../../platform/errors.ts';
-import type { Bar, BarsAnswer, CorporateAction } from '../bars.ts';
+import type { Bar, BarsAnswer, CorporateAction } from '../bars/bars.ts';
 import { parseSymbol } from '../symbol.ts';
 import type { MarketSource } from './source.ts';
 

@@ -1,4 +1,4 @@
-import type { BarsAnswer, DateRange, SourceName } from '../bars.ts';
+import type { BarsAnswer, DateRange, SourceName } from '../bars/bars.ts';
 
 /**
  * The port every market source implements. Errors: `PermanentError('source.unknown_symbol')` when the source is sure that it does not know the symbol,

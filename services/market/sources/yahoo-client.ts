@@ -2,7 +2,7 @@ import YahooFinance from 'yahoo-finance2';
 import { z } from 'zod';
 import type { Clock } from '../../platform/clock.ts';
 import { PermanentError, type StockmeshError, TransientError } from '../../platform/errors.ts';
-import type { Budget } from './chain.ts';
+import type { Budget } from './failover-source.ts';
 import { type Fetch, fetchText, type HttpAnswer } from './http.ts';
 
 const source = 'yahoo_finance';

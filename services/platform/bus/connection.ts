@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { ConfigError, messageOf } from '../errors.ts';
-import { gatherWrites } from '../gather-writes.ts';
+import { gatherWrites } from './gather-writes.ts';
 
 /** Where the broker is and who we are to it. */
 export interface BrokerAddress {

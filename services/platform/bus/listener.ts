@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MqttClient } from 'mqtt';
 import { messageOf, TransientError } from '../errors.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../log/log.ts';
 import { filterFor, TOPICS, type TopicKind } from '../topics.ts';
-import type { Admission } from './admission.ts';
+import type { Admission } from './bounded-queue.ts';
 import {
   type Arrival,
   createEar,

@@ -1,7 +1,7 @@
 import type { MqttClient, PacketCallback } from 'mqtt';
 import { messageOf, PermanentError, TransientError } from '../errors.ts';
 import type { Encoded } from '../messages.ts';
-import { createAdmission } from './admission.ts';
+import { createAdmission } from './bounded-queue.ts';
 
 /** Enough to hide the broker's latency, few enough that a lost connection loses little. */
 const IN_FLIGHT = 64;

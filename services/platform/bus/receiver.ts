@@ -1,9 +1,9 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { codeOf, InputError, messageOf } from '../errors.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../log/log.ts';
 import { type Body, type Message, parseMessage } from '../messages.ts';
 import { TOPICS, type TopicKind, type TopicParams } from '../topics.ts';
-import { type Admission, createAdmission } from './admission.ts';
+import { type Admission, createAdmission } from './bounded-queue.ts';
 
 const CONCURRENCY = 16;
 const QUEUE_LIMIT = 10_000;

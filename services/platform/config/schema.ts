@@ -1,6 +1,6 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
-import { COMPONENTS, LEVELS, type Level } from '../log-levels.ts';
+import { COMPONENTS, LEVELS, type Level } from '../log/log-levels.ts';
 import { rankingRules } from './ranking.ts';
 
 /**

@@ -1,6 +1,6 @@
 /** BullMQ: its client batches concurrent commands into one write by itself (ioredis), and bulk adds are its own `addBulk`. */
 import { Queue, Worker } from 'bullmq';
-import type { Consumer, ConsumerOptions, Payload, Producer } from '../contender.ts';
+import type { Consumer, ConsumerOptions, Payload, Producer } from './contender.ts';
 
 const NAME = 'bench';
 /** Finished jobs are removed at once: less work for it than its default, which keeps them all. */

@@ -1,6 +1,6 @@
 /** Graphile Worker with the settings of its own performance page: a local queue of 500 and batched completions; one more connection than its default for bulk loads. */
 import { Logger, makeWorkerUtils, run } from 'graphile-worker';
-import type { Consumer, ConsumerOptions, Payload, Producer } from '../contender.ts';
+import type { Consumer, ConsumerOptions, Payload, Producer } from './contender.ts';
 
 const TASK = 'fetch';
 const POOL = 25;

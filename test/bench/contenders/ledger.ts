@@ -1,19 +1,19 @@
 /** This project's ledger, with the parts that its services are made of. */
-import { type Announcer, createAnnouncer } from '../../../services/jobs/announce.ts';
-import { type EnqueueAnswer, enqueue, type JobRequest } from '../../../services/jobs/enqueue.ts';
-import { createEnqueuer } from '../../../services/jobs/enqueuer.ts';
-import type { Ledger } from '../../../services/jobs/job.ts';
-import { ledgerOf } from '../../../services/jobs/ledger.ts';
-import { symbolReader } from '../../../services/market/reader.ts';
-import { sourceChain } from '../../../services/market/sources/chain.ts';
-import { type Bus, connectBus } from '../../../services/platform/bus.ts';
+import { type Announcer, createAnnouncer } from '../../../services/ledger/announce.ts';
+import { type EnqueueAnswer, enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
+import { createEnqueuer } from '../../../services/ledger/enqueue/enqueuer.ts';
+import type { Ledger } from '../../../services/ledger/job.ts';
+import { ledgerOf } from '../../../services/ledger/ledger.ts';
+import { symbolReader } from '../../../services/market/bars/reader.ts';
+import { sourceChain } from '../../../services/market/sources/failover-source.ts';
+import { type Bus, connectBus } from '../../../services/platform/bus/bus.ts';
 import { systemClock } from '../../../services/platform/clock.ts';
 import { type Config, loadConfig } from '../../../services/platform/config/load.ts';
-import { type Database, type DatabaseOptions, openDatabase } from '../../../services/platform/database.ts';
+import { type Database, type DatabaseOptions, openDatabase } from '../../../services/platform/database/database.ts';
 import type { Handler } from '../../../services/worker/handler.ts';
 import { startWorker } from '../../../services/worker/worker.ts';
-import type { Consumer, ConsumerOptions, Payload, Producer } from '../contender.ts';
-import { silent } from '../servers.ts';
+import { silent } from '../processes/servers.ts';
+import type { Consumer, ConsumerOptions, Payload, Producer } from './contender.ts';
 
 export interface LedgerAddress {
   database: DatabaseOptions;

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { usCalendar } from '../../../services/market/calendar.ts';
-import type { Chain } from '../../../services/market/options/chain.ts';
+import { usCalendar } from '../../../services/market/calendar/calendar.ts';
+import type { Chain } from '../../../services/market/options/chain/chain.ts';
 import { zippedFiles } from '../../../services/market/sources/lean-files.ts';
-import { chainOf, type Quoted } from './quoted-chain.ts';
+import { chainOf, type Quoted } from './chain/quoted-chain.ts';
 
 const OPTIONS = fileURLToPath(new URL('../../../../shared/data/lean/option/usa/', import.meta.url));
 const UNIVERSES = `${OPTIONS}universes/aapl/`;

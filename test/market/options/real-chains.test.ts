@@ -2,13 +2,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import type { Chain } from '../../../services/market/options/chain.ts';
-import { MODES, type Mode } from '../../../services/market/options/parts.ts';
-import { rankUnderlying } from '../../../services/market/options/run.ts';
+import type { Chain } from '../../../services/market/options/chain/chain.ts';
+import { rankUnderlying } from '../../../services/market/options/ranking/run.ts';
+import { MODES, type Mode } from '../../../services/market/options/scoring/parts.ts';
 import { leanChains } from '../../../services/market/options/sources/lean.ts';
 import { yahooChains } from '../../../services/market/options/sources/yahoo.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
-import { DEFAULT_RULES } from './design-rules.ts';
+import { DEFAULT_RULES } from './scoring/design-rules.ts';
 
 const data = (path: string) => fileURLToPath(new URL(`../../../../shared/data/${path}`, import.meta.url));
 const signal = new AbortController().signal;

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { Bar } from '../../../services/market/bars.ts';
+import type { Bar } from '../../../services/market/bars/bars.ts';
 import { zippedLines } from '../../../services/market/sources/lean-files.ts';
 
 /** A QuantConnect Lean data folder beside the project; tests that need it are skipped where it is absent. */

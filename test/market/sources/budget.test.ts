@@ -1,6 +1,6 @@
 import mysql, { type Pool } from 'mysql2/promise';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { SourceName } from '../../../services/market/bars.ts';
+import type { SourceName } from '../../../services/market/bars/bars.ts';
 import { sourceBudget } from '../../../services/market/sources/budget.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Bar, BarsAnswer } from '../../../services/market/bars.ts';
+import type { Bar, BarsAnswer } from '../../../services/market/bars/bars.ts';
 import { simulatedSource } from '../../../services/market/sources/simulated.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import fc from '../../support/fast-check.ts';

@@ -1,6 +1,6 @@
 import { InputError, PermanentError, TransientError } from '../../../platform/errors.ts';
-import type { CHAIN_NUMBERS, Chain, ChainGap, ChainSourceName } from '../chain.ts';
-import { type Contract, formatContract, parseContract } from '../contract.ts';
+import type { CHAIN_NUMBERS, Chain, ChainGap, ChainSourceName } from '../chain/chain.ts';
+import { type Contract, formatContract, parseContract } from '../chain/contract.ts';
 
 /** A contract's numbers in the units of `Chain`; what is missing, not finite or impossible (a negative price, count or volatility) becomes NaN. */
 export type QuoteNumbers = Partial<Record<Exclude<(typeof CHAIN_NUMBERS)[number], 'strike'>, number | null | undefined>>;

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { codeOf, InputError, messageOf, PermanentError } from '../../../platform/errors.ts';
 import { isFolder } from '../../sources/lean-files.ts';
 import { parseSymbol } from '../../symbol.ts';
-import { type Contract, formatContract, parseContract } from '../contract.ts';
+import { type Contract, formatContract, parseContract } from '../chain/contract.ts';
 import { chainBuilder, optionRoot } from './chain-builder.ts';
 import type { ChainSource } from './source.ts';
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { InputError } from '../../../platform/errors.ts';
 import { isMissing, malformedLine, textLines, zippedFiles } from '../../sources/lean-files.ts';
-import { type Contract, formatContract } from '../contract.ts';
+import { type Contract, formatContract } from '../chain/contract.ts';
 import type { QuoteNumbers } from './chain-builder.ts';
 
 /** A contract and its OCC symbol. */

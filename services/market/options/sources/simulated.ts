@@ -1,9 +1,9 @@
 import type { Clock } from '../../../platform/clock.ts';
-import { usCalendar } from '../../calendar.ts';
+import { usCalendar } from '../../calendar/calendar.ts';
 import { hashed, simulatedSource, smoothNoise } from '../../sources/simulated.ts';
 import { parseSymbol } from '../../symbol.ts';
-import { type Valuation, valueOption } from '../pricing.ts';
-import { expiryTimes } from '../time.ts';
+import { expiryTimes } from '../chain/time.ts';
+import { type Valuation, valueOption } from '../pricing/pricing.ts';
 import { chainBuilder, optionRoot } from './chain-builder.ts';
 import { type Surface, varianceAtTheMoney, volatilityAt } from './simulated-surface.ts';
 import type { ChainSource } from './source.ts';

@@ -1,4 +1,4 @@
-import type { Chain, ChainSourceName } from '../chain.ts';
+import type { Chain, ChainSourceName } from '../chain/chain.ts';
 
 /**
  * The port every source of option chains implements. A row that cannot be read is left out and named in the chain's `gaps`; the others stay. Errors:

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Chain } from '../../../../services/market/options/chain.ts';
+import type { Chain } from '../../../../services/market/options/chain/chain.ts';
+import { expiryTimes } from '../../../../services/market/options/chain/time.ts';
 import { simulatedChains } from '../../../../services/market/options/sources/simulated.ts';
 import { type Surface, varianceAtTheMoney, volatilityAt } from '../../../../services/market/options/sources/simulated-surface.ts';
-import { expiryTimes } from '../../../../services/market/options/time.ts';
 import { simulatedSource } from '../../../../services/market/sources/simulated.ts';
 import { ManualClock } from '../../../../services/platform/clock.ts';
 import fc from '../../../support/fast-check.ts';

@@ -1,0 +1,57 @@
+/** `stockmesh config`: what holds, where from, and whether a file is right. */
+import { configJson, describeConfig } from '../../platform/config/show.ts';
+import { InputError } from '../../platform/errors.ts';
+import { paint } from '../output/colour.ts';
+import { exitCodeOf, FAILURE, report } from '../output/failure.ts';
+import { plural } from '../output/numbers.ts';
+import { print, printJson } from '../output/print.ts';
+import { table } from '../output/table.ts';
+import { type GlobalOptions, loadFor } from '../session.ts';
+
+/** Checks the files, or those that would be used: 1 when something is wrong with them. */
+export async function check(files: readonly string[], options: GlobalOptions): Promise<number> {
+  try {
+    const { loaded } = loadFor(files.length === 0 ? options : { ...options, config: [...(options.config ?? []), ...files] });
+    for (const warning of loaded.warnings) print(paint('yellow', warning));
+    const own = [...loaded.origins.values()].filter((origin) => origin !== 'default').length;
+    print(`the configuration is right: environment ${loaded.environment}, ${plural(own, 'key')} set beside the defaults`);
+    return 0;
+  } catch (error) {
+    // A wrong file is the answer to the question, not a wrong use of the command.
+    if (error instanceof InputError || exitCodeOf(error) === FAILURE) throw error;
+    report(error);
+    return FAILURE;
+  }
+}
+
+/** Every key below `prefix` with its effective value and origin. Errors: `InputError('config.unknown_key')`. */
+export async function show(
+  prefix: string | undefined,
+  { json, ...options }: GlobalOptions & { json?: boolean | undefined },
+): Promise<number> {
+  const { loaded } = loadFor(options);
+  const within = (key: string): boolean =>
+    prefix === undefined || key === prefix || key.startsWith(prefix.endsWith('.') ? prefix : `${prefix}.`);
+  const rows = describeConfig(loaded).filter(({ key }) => within(key));
+  if (rows.length === 0)
+    throw new InputError('config.unknown_key', `no key is called "${prefix}" or lies below it; "stockmesh config show" lists all`);
+  if (json) printJson({ ...configJson(loaded), keys: rows });
+  else
+    print(
+      table(rows, [
+        { title: 'KEY', value: ({ key }) => key },
+        { title: 'VALUE', value: ({ value }) => textOf(value), flexible: 16 },
+        {
+          title: 'ORIGIN',
+          value: ({ origin }) => origin,
+          optional: 1,
+          paint: (text) => (text.startsWith('default') ? paint('dim', text) : paint('cyan', text)),
+        },
+      ]),
+    );
+  return 0;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,0 +1,103 @@
+/** `stockmesh cancel`, `retry`, `redrive`: jobs changed by hand, and the world told of it. */
+import { cancel as cancelJob, type RedriveFilter, redrive as redriveJobs, retry as retryJob } from '../../ledger/control.ts';
+import { parseJobId } from '../../ledger/id.ts';
+import type { Change } from '../../ledger/job.ts';
+import { parseSymbol } from '../../market/symbol.ts';
+import { TransientError } from '../../platform/errors.ts';
+import { plural } from '../output/numbers.ts';
+import { print, printJson } from '../output/print.ts';
+import { type GlobalOptions, reachable, type Session, withSession } from '../session.ts';
+import { refuseUnknownType } from './jobs.ts';
+
+type Options = GlobalOptions & { json?: boolean | undefined };
+
+/** Errors: `InputError('job.invalid_id' | 'job.unknown' | 'job.ended')`. */
+export async function cancel(text: string, options: Options): Promise<number> {
+  const id = parseJobId(text);
+  return withSession(options, async (session) => {
+    const changes = await cancelJob(session.ledger, id, 'cancelled by hand');
+    const worker = changes[0]?.worker;
+    const told = await announce(session, changes, async () => {
+      if (worker !== undefined) await (await session.bus()).publish('control', { instance: worker, action: 'cancel', job_id: id });
+    });
+    if (options.json) printJson({ ok: true, announced: told, changes: changes.map(changeOf) });
+    else {
+      print(
+        `job ${id} is cancelled${worker === undefined ? '' : `; ${worker}, which runs it, ${told ? 'was told' : 'hears of it at its next heartbeat'}`}`,
+      );
+      tellOthers(changes);
+    }
+    return 0;
+  });
+}
+
+/** Errors: `InputError('job.invalid_id' | 'job.unknown' | 'job.live' | 'job.superseded')`. */
+export async function retry(text: string, options: Options): Promise<number> {
+  const id = parseJobId(text);
+  return withSession(options, async (session) => {
+    const changes = await retryJob(session.ledger, id);
+    const told = await announce(session, changes);
+    if (options.json) printJson({ ok: true, announced: told, changes: changes.map(changeOf) });
+    else print(`job ${id} is ${changes[0]?.state ?? 'ready'} again${told ? '' : unheard}; "stockmesh job ${id}" shows it`);
+    return 0;
+  });
+}
+
+/** Starts all ended jobs of a kind again, five hundred a transaction. Errors: `InputError('symbol.invalid')`. */
+export async function redrive({
+  type,
+  symbol,
+  state,
+  ...options
+}: Options & { type?: string | undefined; symbol?: string | undefined; state: NonNullable<RedriveFilter['state']> }): Promise<number> {
+  const filter: RedriveFilter = { type, state, symbol: symbol === undefined ? undefined : parseSymbol(symbol) };
+  return withSession(options, async (session) => {
+    refuseUnknownType(session.ledger, type);
+    const changes: Change[] = [];
+    const superseded: string[] = [];
+    let told = true;
+    for (let more = true; more; ) {
+      const part = await redriveJobs(session.ledger, filter);
+      told = (await announce(session, part.changes)) && told;
+      changes.push(...part.changes);
+      superseded.push(...part.superseded);
+      more = part.more;
+    }
+    if (options.json) printJson({ ok: true, announced: told, redriven: changes.map(({ id }) => id), superseded });
+    else {
+      print(
+        changes.length === 0 && superseded.length === 0
+          ? `no job is ${state.replaceAll('_', ' ')}: nothing to do`
+          : `${plural(changes.length, 'job starts', 'jobs start')} again${told ? '' : unheard}`,
+      );
+      if (superseded.length > 0)
+        print(
+          `${plural(superseded.length, 'job was', 'jobs were')} left as ${superseded.length === 1 ? 'it is' : 'they are'}: another live job does the same work`,
+        );
+    }
+    return 0;
+  });
+}
+
+const unheard = ' (the broker is away: the workers find it when they next look into the ledger)';
+
+/** Tells the world what is committed. False when the broker is away: nothing is lost then, it is only noticed later. */
+async function announce(session: Session, changes: readonly Change[], more: () => Promise<void> = async () => {}): Promise<boolean> {
+  if (changes.length === 0) return true;
+  if (!(await reachable(await session.bus()))) return false;
+  try {
+    await Promise.all([session.announcer().then((announcer) => announcer.changed(changes)), more()]);
+    return true;
+  } catch (error) {
+    if (!(error instanceof TransientError)) throw error;
+    return false;
+  }
+}
+
+function changeOf({ id, type, symbol, state, attempt, worker, reason }: Change) {
+  return { id, type, symbol, state, attempt, worker: worker ?? null, reason: reason ?? null };
+}
+
+function tellOthers([, ...others]: readonly Change[]): void {
+  for (const { id, type, state } of others) print(`${type} ${id} is ${state} because of it`);
+}

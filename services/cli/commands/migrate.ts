@@ -1,0 +1,105 @@
+/** `stockmesh migrate`: the schema of the database, forwards and back. */
+import { createInterface } from 'node:readline/promises';
+import { migrateDown, migrateUp, migrationStatus, migrations } from '../../../sql/migrate.ts';
+import { databaseOptions } from '../../platform/connections.ts';
+import type { DatabaseOptions } from '../../platform/database/database.ts';
+import { InputError } from '../../platform/errors.ts';
+import { paint } from '../output/colour.ts';
+import { FAILURE } from '../output/failure.ts';
+import { plural, stamp } from '../output/numbers.ts';
+import { print, printJson } from '../output/print.ts';
+import { table } from '../output/table.ts';
+import { type GlobalOptions, loadFor } from '../session.ts';
+
+type Options = GlobalOptions & { json?: boolean | undefined };
+
+function target(options: GlobalOptions): DatabaseOptions {
+  const { loaded, dataFolder } = loadFor(options);
+  return databaseOptions(loaded.config, dataFolder, 'migrate');
+}
+
+export async function up(options: Options): Promise<number> {
+  const applied = await migrateUp(target(options));
+  if (options.json) printJson({ ok: true, applied });
+  else print(applied.length === 0 ? 'the schema is current: nothing to apply' : `applied ${applied.join(', ')}`);
+  return 0;
+}
+
+/** Takes the newest migrations back, after saying what is lost. Errors: `InputError('migrate.unconfirmed')` where nobody can be asked. */
+export async function down({ steps, yes, ...options }: Options & { steps: number; yes?: boolean | undefined }): Promise<number> {
+  const database = target(options);
+  const applied = (await migrationStatus(database)).filter(({ appliedAt }) => appliedAt !== null);
+  const names = applied
+    .slice(-steps)
+    .map(({ name }) => name)
+    .reverse();
+  if (names.length === 0) {
+    if (options.json) printJson({ ok: true, taken_back: [] });
+    else print('no migration is applied: nothing to take back');
+    return 0;
+  }
+  if (!yes && !(await agreed(await lossOf(names)))) return FAILURE;
+  const takenBack = await migrateDown(database, steps);
+  if (options.json) printJson({ ok: true, taken_back: takenBack });
+  else print(`took back ${takenBack.join(', ')}; "stockmesh migrate up" applies them again, without the data`);
+  return 0;
+}
+
+/** What a way back drops, read from the migration itself. */
+async function lossOf(names: readonly string[]): Promise<string> {
+  const known = new Map((await migrations()).map(({ name, down: sql }) => [name, sql]));
+  const found = (what: RegExp): string[] =>
+    names.flatMap((name) =>
+      [...(known.get(name) ?? '').matchAll(what)].flatMap(([, list]) => (list as string).replaceAll('`', '').split(/, */)),
+    );
+  const tables = found(/DROP TABLE (?:IF EXISTS )?([\w`, ]+)/gi);
+  const columns = found(/DROP COLUMN ([\w`]+)/gi);
+  const lost = [
+    ...(tables.length === 0 ? [] : [`all rows of ${tables.join(', ')} are lost`]),
+    ...(columns.length === 0 ? [] : [`all values of ${columns.join(', ')} are lost`]),
+  ];
+  return `takes back ${plural(names.length, 'migration')} (${names.join(', ')}): ${lost.join(', ') || 'no table and no column is dropped'}`;
+}
+
+async function agreed(loss: string): Promise<boolean> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY)
+    throw new InputError('migrate.unconfirmed', `${loss}; say that you want it with --yes`);
+  const ask = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await ask.question(`This ${paint('bold', loss, process.stderr)}. Go on? [y/N] `);
+    if (/^y(es)?$/i.test(answer.trim())) return true;
+    process.stderr.write('nothing was changed\n');
+    return false;
+  } finally {
+    ask.close();
+  }
+}
+
+export async function status(options: Options): Promise<number> {
+  const all = await migrationStatus(target(options));
+  const missing = all.filter(({ appliedAt }) => appliedAt === null);
+  if (options.json)
+    printJson({
+      current: missing.length === 0,
+      migrations: all.map(({ version, name, appliedAt }) => ({ version, name, applied_at: appliedAt })),
+    });
+  else {
+    print(
+      table(all, [
+        { title: 'VERSION', value: ({ version }) => version, align: 'right' },
+        { title: 'NAME', value: ({ name }) => name },
+        {
+          title: 'APPLIED',
+          value: ({ appliedAt }) => (appliedAt === null ? 'missing' : stamp(appliedAt)),
+          paint: (text, { appliedAt }) => (appliedAt === null ? paint('yellow', text) : text),
+        },
+      ]),
+    );
+    print(
+      missing.length === 0
+        ? '\nthe schema is current'
+        : `\n${plural(missing.length, 'migration is', 'migrations are')} missing; "stockmesh migrate up" applies them`,
+    );
+  }
+  return 0;
+}

@@ -1,0 +1,103 @@
+/** `stockmesh symbol`: what is known of one symbol, where from, and how fresh it is. */
+import type { Bar, CorporateAction } from '../../market/bars/bars.ts';
+import { readActions, readBars } from '../../market/bars/store.ts';
+import { freshnessRules } from '../../market/freshness/freshness.ts';
+import { type Judged, judgeSymbols, type StoredSignal, symbolJson } from '../../market/freshness/judged.ts';
+import { parseSymbol } from '../../market/symbol.ts';
+import { systemClock } from '../../platform/clock.ts';
+import { InputError } from '../../platform/errors.ts';
+import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
+import { ago, money, plural, quantity, stamp } from '../output/numbers.ts';
+import { print, printJson } from '../output/print.ts';
+import { type Column, fields, table } from '../output/table.ts';
+import { type GlobalOptions, withSession } from '../session.ts';
+
+export interface SymbolOptions extends GlobalOptions {
+  indicators?: boolean | undefined;
+  json?: boolean | undefined;
+}
+
+/** Splits and dividends of so many days before the newest bar are shown. */
+const ACTION_DAYS = 365;
+
+/** Errors: `InputError('symbol.invalid' | 'symbol.unknown')`. */
+export async function symbol(text: string, options: SymbolOptions): Promise<number> {
+  const name = parseSymbol(text);
+  return withSession(options, async (session) => {
+    const judged = (await judgeSymbols(session.db, [name], systemClock.now(), freshnessRules(session.loaded.config))).get(name) as Judged;
+    const { state } = judged;
+    if (state === undefined) throw new InputError('symbol.unknown', `${name} was never fetched; "stockmesh fetch ${name} --wait" gets it`);
+    const { newestBar } = state;
+    const [bars, actions] =
+      newestBar === null
+        ? [[], []]
+        : await Promise.all([
+            readBars(session.db, name, { from: newestBar, to: newestBar }),
+            readActions(session.db, name, { from: Temporal.PlainDate.from(newestBar).subtract({ days: ACTION_DAYS }).toString() }),
+          ]);
+    if (options.json) printJson(symbolJson(name, judged, bars[0], actions));
+    else print([...sections(name, judged, bars[0], actions, options.indicators === true)].join('\n'));
+    return 0;
+  });
+}
+
+function* sections(
+  name: string,
+  { state, price, analysis, signal }: Judged,
+  bar: Bar | undefined,
+  actions: readonly CorporateAction[],
+  indicators: boolean,
+): Generator<string> {
+  const now = new Date();
+  const currency = state?.currency === null ? '' : ` ${state?.currency}`;
+  yield fields([
+    ['symbol', paint('bold', name)],
+    [
+      'close',
+      bar === undefined
+        ? 'no bars'
+        : `${money(bar.close)}${currency} on ${bar.date}${bar.close === bar.adjustedClose ? '' : `, adjusted ${money(bar.adjustedClose)}`}`,
+    ],
+    ['bar', bar && `open ${money(bar.open)}, high ${money(bar.high)}, low ${money(bar.low)}, volume ${quantity(bar.volume)}`],
+    ['source', state?.source === 'simulated' ? paint('yellow', 'simulated: made-up prices') : state?.source],
+    ['as of', state?.asOf && `${stamp(state.asOf)}, ${ago(state.asOf, now)}`],
+    ['checked', state?.checkedAt && `${stamp(state.checkedAt)}, ${ago(state.checkedAt, now)}`],
+    ['price', `${paintFreshness(price.state, price.state)}: ${price.reason}`],
+    ['analysis', `${paintFreshness(analysis.state, analysis.state)}: ${analysis.reason}`],
+    [
+      'signal',
+      signal &&
+        `${paintSignal(signal.signal, signal.signal)}, confidence ${Math.round(signal.confidence * 100)} %, from ${plural(signal.barsUsed, 'bar')} through ${signal.date}`,
+    ],
+  ]);
+  if (price.state !== 'fresh' || analysis.state !== 'fresh') yield `"stockmesh fetch ${name} --wait" makes it fresh\n`;
+  if (actions.length > 0)
+    yield table(actions, [
+      { title: 'EX-DATE', value: ({ date }) => date },
+      { title: 'KIND', value: ({ kind }) => kind },
+      {
+        title: 'VALUE',
+        value: ({ kind, value }) => (kind === 'split' ? `${quantity(value)} for 1` : `${quantity(value)}${currency} a share`),
+        align: 'right',
+      },
+    ]);
+  if (signal === undefined) return;
+  yield table(signal.reasons, REASONS);
+  if (indicators)
+    yield table(Object.entries(signal.indicators), [
+      { title: 'INDICATOR', value: ([indicator]) => indicator },
+      { title: `ON ${signal.date}`, value: ([, value]) => (value === null ? null : value.toFixed(4)), align: 'right' },
+    ]);
+}
+
+const REASONS: Column<StoredSignal['reasons'][number]>[] = [
+  { title: 'RULE', value: ({ indicator }) => indicator },
+  {
+    title: 'POINTS',
+    value: ({ points }) => (points > 0 ? `+${points}` : String(points)),
+    align: 'right',
+    paint: (text, { points }) => (points === 0 ? text : paint(points > 0 ? 'green' : 'red', text)),
+  },
+  { title: 'OF', value: ({ weight }) => weight, align: 'right', optional: 1 },
+  { title: 'OBSERVATION', value: ({ observation }) => observation, flexible: 24 },
+];

@@ -1,0 +1,42 @@
+/** `stockmesh demo`: the main job once, over a data folder of its own that is gone afterwards. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from '../../platform/ports.ts';
+import { signInAndWait } from '../commands/login.ts';
+import { withSession } from '../session.ts';
+import { startMesh, type UpOptions } from './up.ts';
+
+export interface DemoOptions extends UpOptions {
+  timeout: number;
+  json?: boolean | undefined;
+}
+
+/** Exit code 0 when all is fresh, 1 with the reasons when a job failed. A data folder that was named is kept. */
+export async function demo(options: DemoOptions): Promise<number> {
+  const own = options.data === undefined ? mkdtempSync(join(tmpdir(), 'stockmesh-demo-')) : undefined;
+  const data = options.data ?? join(own as string, 'data');
+  const stopped = new AbortController();
+  const onSignal = (): void => stopped.abort();
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const [mqttPort, httpPort] = [options.mqttPort ?? (await freePort()), options.httpPort ?? (await freePort())];
+  const mesh = await startMesh({ ...options, data, env: options.env ?? 'demo', mqttPort, httpPort });
+  try {
+    const done = withSession({ ...options, data, env: options.env ?? 'demo' }, async (session) => {
+      const users = await session.db.rows<{ user_id: string }>('SELECT DISTINCT user_id FROM holdings ORDER BY user_id');
+      return signInAndWait(
+        session,
+        users.map(({ user_id }) => user_id),
+        options,
+      );
+    });
+    return await Promise.race([
+      done,
+      mesh.failed.then(() => 1),
+      new Promise<number>((resolve) => stopped.signal.addEventListener('abort', () => resolve(1))),
+    ]);
+  } finally {
+    await mesh.stop();
+    if (own !== undefined) rmSync(own, { recursive: true, force: true });
+  }
+}

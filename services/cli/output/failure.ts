@@ -1,0 +1,59 @@
+/** How a command that went wrong ends: a line that says what happened and what to do next, and an exit code. */
+import { debuglog } from 'node:util';
+import { ConfigError, codeOf, InputError, messageOf } from '../../platform/errors.ts';
+import { plain } from './table.ts';
+
+export const FAILURE = 1;
+export const WRONG_USE = 2;
+
+/** Well asked, but not to be had: a failure although it is the input that names it. */
+const NOT_TO_BE_HAD = new Set([
+  'job.unknown',
+  'job.ended',
+  'job.live',
+  'job.superseded',
+  'user.unknown',
+  'symbol.unknown',
+  'key.unknown',
+  'position.unknown',
+  'ranks.cursor_gone',
+]);
+/** What is wrong is outside of the command: nothing runs, or the database does not fit. */
+const OUTSIDE = ['mesh.', 'schema.', 'database.', 'data.', 'broker.', 'install.', 'port.'];
+
+export function exitCodeOf(error: unknown): number {
+  const code = codeOf(error);
+  if (error instanceof InputError) return NOT_TO_BE_HAD.has(code) ? FAILURE : WRONG_USE;
+  if (error instanceof ConfigError) return OUTSIDE.some((area) => code.startsWith(area)) ? FAILURE : WRONG_USE;
+  return FAILURE;
+}
+
+/** `NODE_DEBUG=stockmesh` shows where an error came from. */
+const debug = debuglog('stockmesh');
+
+/** Writes the error on standard error, a line for each problem. */
+export function report(error: unknown): void {
+  if (error instanceof Error) debug('%s', error.stack);
+  for (const text of linesOf(error)) process.stderr.write(`stockmesh: ${plain(text)}\n`);
+}
+
+function linesOf(error: unknown): string[] {
+  const code = codeOf(error);
+  // The driver's own words where no `Database` stands between: the migrations.
+  if (code === 'database.unavailable' || (error as { syscall?: unknown } | null)?.syscall === 'connect') {
+    const why = messageOf(error).replace(/; it is asked again$/, '');
+    const what = why.startsWith('the database') ? why : `the database cannot be reached (${why})`;
+    return [`${what}; is stockmesh running? Start it with "npm start", or check database.* ("stockmesh config show database")`];
+  }
+  switch (code) {
+    case 'ER_ACCESS_DENIED_ERROR':
+    case 'ER_DBACCESS_DENIED_ERROR':
+      return [
+        `the database refuses the account (${messageOf(error)}); check database.url, or database.username and database.password ("stockmesh config show database")`,
+      ];
+    case 'ER_BAD_DB_ERROR':
+      return [`the database server has no such database (${messageOf(error)}); create it, or correct database.url or database.database`];
+    default:
+      return messageOf(error).split('\n');
+  }
+}

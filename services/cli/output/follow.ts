@@ -1,0 +1,152 @@
+/** Follows jobs to their end: hears `jobs/+/status` as it happens and reads the ledger beside it, since a message may be lost and the broker may be away. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { LIVE_STATES, type State } from '../../ledger/job.ts';
+import { listJobs } from '../../ledger/read/jobs.ts';
+import type { Bus, BusState } from '../../platform/bus/bus.ts';
+import type { Sql } from '../../platform/database/database.ts';
+import { messageOf, TransientError } from '../../platform/errors.ts';
+import type { Body } from '../../platform/messages.ts';
+
+export interface FollowedJob {
+  id: string;
+  type: string;
+  symbol: string | null;
+  state: State;
+  attempt: number;
+  worker: string | null;
+  reason: string | null;
+  items: { done: number; total: number } | null;
+  /** `performance.now()` when the end became known here. */
+  endedAt: number | null;
+}
+
+export interface FollowEvents {
+  onChange(job: FollowedJob): void;
+  /** Something that the reader should know of how this is followed: the broker is away, or back. */
+  onNote(text: string): void;
+}
+
+export interface Follower {
+  /** Resolves when all have ended, or with what is known when `signal` aborts. The order is that of the ids. */
+  until(ids: readonly string[], events: FollowEvents, signal: AbortSignal): Promise<FollowedJob[]>;
+  close(): Promise<void>;
+}
+
+/** Milliseconds between reads of the ledger: with the broker only what was lost is found that way. */
+const POLL_ONLINE_MS = 1_000;
+const POLL_AWAY_MS = 100;
+/** Ids a statement. */
+const CHUNK = 500;
+
+const live: ReadonlySet<State> = new Set(LIVE_STATES);
+export const hasEnded = (state: State): boolean => !live.has(state);
+
+/** Begins to listen at once: states that are published before their job's id is known here are kept. */
+export function followJobs(sql: Sql, bus: Bus): Follower {
+  const heard = new Map<string, Body<'status'>>();
+  let take: ((status: Body<'status'>) => void) | undefined;
+  const subscription = bus.subscribe('status', { concurrency: 1 }, ({ body }) => {
+    if (take === undefined) heard.set(body.id, body);
+    else take(body);
+  });
+
+  return {
+    async until(ids, events, signal) {
+      const jobs = new Map(ids.map((id) => [id, unknown(id)]));
+      const open = new Set(jobs.keys());
+      const done = Promise.withResolvers<void>();
+      const update = (id: string, news: Partial<FollowedJob> & { state: State }): void => {
+        const job = jobs.get(id);
+        // What has ended here stays so: a late message or a read that began before tells of the past.
+        if (job === undefined || !open.has(id)) return;
+        const items = news.items ?? job.items;
+        const same =
+          job.state === news.state && job.attempt === (news.attempt ?? job.attempt) && job.items?.done === items?.done && job.type !== '';
+        Object.assign(job, news, { items });
+        if (hasEnded(job.state)) {
+          job.endedAt = performance.now();
+          open.delete(id);
+        }
+        if (!same) events.onChange(job);
+        if (open.size === 0) done.resolve();
+      };
+      take = (status) => update(status.id, fromMessage(status));
+      for (const status of heard.values()) take(status);
+      heard.clear();
+
+      const stopWatching = bus.onState((state) => events.onNote(noteOf(state)));
+      if (bus.state === 'offline') events.onNote(noteOf('offline'));
+      const over = new AbortController();
+      signal.addEventListener('abort', () => done.resolve(), { once: true });
+      const polling = poll(sql, open, update, events.onNote, () => (bus.state === 'online' ? POLL_ONLINE_MS : POLL_AWAY_MS), over.signal);
+      if (signal.aborted || open.size === 0) done.resolve();
+      await Promise.race([done.promise, polling]);
+      over.abort();
+      stopWatching();
+      take = undefined;
+      return [...jobs.values()];
+    },
+    close: () => subscription.close(),
+  };
+}
+
+/** Reads the open jobs until told otherwise. Rejects only with what waiting cannot cure. */
+async function poll(
+  sql: Sql,
+  open: ReadonlySet<string>,
+  update: (id: string, news: Partial<FollowedJob> & { state: State }) => void,
+  onNote: (text: string) => void,
+  pause: () => number,
+  over: AbortSignal,
+): Promise<void> {
+  let unreadable = false;
+  while (!over.aborted) {
+    try {
+      const ids = [...open];
+      for (let start = 0; start < ids.length; start += CHUNK) {
+        const chunk = ids.slice(start, start + CHUNK);
+        for (const { id, type, symbol, state, attempt, worker, reason } of await listJobs(sql, { ids: chunk, limit: chunk.length }))
+          update(id, { type, symbol, state, attempt, worker, reason });
+      }
+      if (unreadable) onNote('the ledger answers again');
+      unreadable = false;
+    } catch (error) {
+      if (!(error instanceof TransientError)) throw error;
+      if (!unreadable) onNote(messageOf(error));
+      unreadable = true;
+    }
+    await delay(pause(), undefined, { signal: over }).catch(() => undefined);
+  }
+}
+
+function fromMessage({ type, symbol, state, attempt, worker, reason, progress }: Body<'status'>): Partial<FollowedJob> & { state: State } {
+  return {
+    type,
+    symbol: symbol ?? null,
+    state,
+    attempt,
+    worker: worker ?? null,
+    reason: reason ?? null,
+    ...(progress === undefined ? {} : { items: { done: progress.total - openItems(progress), total: progress.total } }),
+  };
+}
+
+function openItems({ done, total, failed = 0, skipped = 0, no_data = 0 }: NonNullable<Body<'status'>['progress']>): number {
+  return total - done - failed - skipped - no_data;
+}
+
+function noteOf(state: BusState): string {
+  return state === 'online' ? 'the broker is back' : `the broker is away: reading the ledger every ${POLL_AWAY_MS} ms instead`;
+}
+
+const unknown = (id: string): FollowedJob => ({
+  id,
+  type: '',
+  symbol: null,
+  state: 'ready',
+  attempt: 0,
+  worker: null,
+  reason: null,
+  items: null,
+  endedAt: null,
+});

@@ -1,0 +1,113 @@
+/** The mesh at one moment, from the database alone: what `stats` prints and `top` shows again and again. */
+
+import { type Instance, type JobSummary, listInstances, listJobs, type QueueStats } from '../../ledger/read/jobs.ts';
+import { type Figures, readFigures } from '../../ledger/read/metrics.ts';
+import type { Session } from '../session.ts';
+import { paint } from './colour.ts';
+import { span } from './numbers.ts';
+import { type Column, table } from './table.ts';
+
+export interface RaisedAlert {
+  name: string;
+  value: number;
+  threshold: number;
+  since: Date;
+  text: string;
+}
+
+export interface Overview {
+  figures: Figures;
+  instances: Instance[];
+  /** At most `MOST_RUNNING` of them. */
+  running: JobSummary[];
+  alerts: RaisedAlert[];
+}
+
+const MOST_RUNNING = 200;
+
+export async function readOverview({ db, ledger }: Pick<Session, 'db' | 'ledger'>): Promise<Overview> {
+  const now = new Date();
+  const [figures, instances, running, alerts] = await Promise.all([
+    readFigures(db, now, ledger.leaseSeconds),
+    listInstances(db, new Date(now.getTime() - ledger.leaseSeconds * 1000)),
+    listJobs(db, { state: 'running', limit: MOST_RUNNING }),
+    db.rows<RaisedAlert>("SELECT name, value, threshold, since, text FROM alerts WHERE state = 'raised' ORDER BY since"),
+  ]);
+  return { figures, instances, running, alerts };
+}
+
+export const QUEUE_COLUMNS: Column<QueueStats>[] = [
+  { title: 'QUEUE', value: ({ queue }) => queue },
+  { title: 'READY', value: ({ ready }) => ready, align: 'right', paint: (text, { ready }) => (ready > 0 ? paint('bold', text) : text) },
+  {
+    title: 'RUNNING',
+    value: ({ running }) => running,
+    align: 'right',
+    paint: (text, { running }) => (running > 0 ? paint('cyan', text) : text),
+  },
+  { title: 'SCHEDULED', value: ({ scheduled }) => scheduled, align: 'right' },
+  { title: 'BLOCKED', value: ({ blocked }) => blocked, align: 'right' },
+  { title: 'OLDEST READY', value: ({ oldest_s }) => (oldest_s === null ? null : span(Math.max(0, oldest_s * 1000))), align: 'right' },
+];
+
+/** A worker (or another service) and one of the jobs that it runs; the first line of each names it. */
+export interface WorkerLine {
+  instance: Instance;
+  first: boolean;
+  job: JobSummary | undefined;
+}
+
+export function workerLines({ instances, running }: Overview): WorkerLine[] {
+  return instances.flatMap((instance): WorkerLine[] => {
+    const jobs = running.filter(({ worker }) => worker === instance.instance);
+    return jobs.length === 0
+      ? [{ instance, first: true, job: undefined }]
+      : jobs.map((job, index) => ({ instance, first: index === 0, job }));
+  });
+}
+
+export function workerTable(lines: readonly WorkerLine[], now: Date, width?: number): string {
+  return table(
+    lines,
+    [
+      { title: 'SERVICE', value: ({ instance, first }) => (first ? instance.service : '') },
+      { title: 'INSTANCE', value: ({ instance, first }) => (first ? instance.instance : ''), flexible: 12 },
+      {
+        title: 'BUSY',
+        value: ({ instance, first, job }) => (first ? `${Math.max(instance.running, job === undefined ? 0 : 1)}/${instance.capacity}` : ''),
+        align: 'right',
+        optional: 2,
+      },
+      { title: 'RUNS', value: ({ job }) => (job === undefined ? '' : `${job.type}${job.symbol === null ? '' : ` ${job.symbol}`}`) },
+      {
+        title: 'FOR',
+        value: ({ job }) => (job?.started_at == null ? '' : span(Math.max(0, now.getTime() - job.started_at.getTime()))),
+        align: 'right',
+        optional: 1,
+      },
+      {
+        title: 'SEEN',
+        value: ({ instance, first }) => (first ? span(Math.max(0, now.getTime() - instance.heartbeat_at.getTime())) : ''),
+        align: 'right',
+        optional: 3,
+      },
+    ],
+    width,
+  );
+}
+
+/** What the queues and workers come to in one line. */
+export function summaryLine({ figures: { ledger, workers } }: Overview): string {
+  const total = (state: 'ready' | 'running' | 'scheduled' | 'blocked'): number =>
+    ledger.queues.reduce((sum, queue) => sum + queue[state], 0);
+  const oldest = Math.max(0, ...ledger.queues.map(({ oldest_s }) => oldest_s ?? 0));
+  return [
+    `ready ${total('ready')}`,
+    `running ${total('running')}`,
+    `scheduled ${total('scheduled')}`,
+    `blocked ${total('blocked')}`,
+    `oldest ${span(oldest * 1000)}`,
+    `last minute: ${ledger.enqueued_last_minute} in, ${ledger.completed_last_minute} done, ${ledger.failed_last_minute} failed`,
+    `workers ${workers.online} (${workers.busy} of ${workers.slots} slots busy)`,
+  ].join('  ');
+}

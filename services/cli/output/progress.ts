@@ -1,0 +1,134 @@
+/** Shows jobs as they run, on standard error so that standard output is the answer alone: a living block on a terminal, a line a change elsewhere. */
+import { paint, paintState } from './colour.ts';
+import { type FollowEvents, type FollowedJob, hasEnded } from './follow.ts';
+import { span } from './numbers.ts';
+import { clip, pad, plain, textWidth, widthOf } from './table.ts';
+
+export const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+export const FRAME_MS = 80;
+
+export interface Progress extends FollowEvents {
+  /** What is waited for while there are no jobs yet. */
+  waiting(text: string): void;
+  /** Takes the block off the terminal. */
+  end(): void;
+}
+
+interface Shown {
+  job: FollowedJob;
+  since: number;
+}
+
+/** Lines kept free below the block, so that it never scrolls. */
+const MARGIN_ROWS = 3;
+
+/** `quiet`: only a terminal is shown anything, for `--json`. */
+export function showProgress({ out = process.stderr, quiet = false }: { out?: NodeJS.WriteStream; quiet?: boolean } = {}): Progress {
+  const live = out.isTTY === true && process.env.TERM !== 'dumb';
+  return live ? liveProgress(out) : plainProgress(out, quiet);
+}
+
+/** What takes less is not announced where it could not be taken off again. */
+const WORTH_A_LINE_MS = 1_000;
+
+function plainProgress(out: NodeJS.WriteStream, quiet: boolean): Progress {
+  let late: NodeJS.Timeout | undefined;
+  const say = (text: string): void => {
+    clearTimeout(late);
+    if (!quiet) out.write(`${plain(text)}\n`);
+  };
+  return {
+    waiting(text) {
+      clearTimeout(late);
+      late = setTimeout(say, WORTH_A_LINE_MS, text);
+    },
+    onNote: say,
+    // Waiting is no news: every job does so first.
+    onChange: (job) => {
+      if (job.state !== 'ready' && job.state !== 'blocked') say(`${nameOf(job)} ${describe(job)}`);
+    },
+    end: () => clearTimeout(late),
+  };
+}
+
+function liveProgress(out: NodeJS.WriteStream): Progress {
+  const jobs = new Map<string, Shown>();
+  let waitingFor: { text: string; since: number } | undefined;
+  let drawn = 0;
+
+  const erase = (): string => (drawn === 0 ? '' : `\x1b[${drawn}F\x1b[J`);
+  const draw = (): void => {
+    const width = widthOf(out) - 1;
+    const now = performance.now();
+    const frame = paint('cyan', FRAMES[Math.floor(now / FRAME_MS) % FRAMES.length] as string, out);
+    const lines =
+      jobs.size > 0
+        ? block([...jobs.values()], frame, now, width, out)
+        : waitingFor === undefined
+          ? []
+          : [`${frame} ${waitingFor.text}${timeOf(now - waitingFor.since)}`];
+    out.write(erase() + lines.map((line) => `${line}\n`).join(''));
+    drawn = lines.length;
+  };
+  const timer = setInterval(draw, FRAME_MS);
+
+  return {
+    waiting(text) {
+      waitingFor = { text, since: performance.now() };
+      draw();
+    },
+    onChange(job) {
+      jobs.set(job.id, { job, since: jobs.get(job.id)?.since ?? performance.now() });
+    },
+    onNote(text) {
+      out.write(`${erase()}${clip(plain(text), widthOf(out) - 1)}\n`);
+      drawn = 0;
+      draw();
+    },
+    end() {
+      clearInterval(timer);
+      out.write(erase());
+      drawn = 0;
+    },
+  };
+}
+
+/** Nobody counts milliseconds that flash by. */
+function timeOf(ms: number): string {
+  return ms < WORTH_A_LINE_MS ? '' : ` ${span(ms)}`;
+}
+
+/** Running jobs first, then those that wait, then what has ended, as many as fit; a last line counts them all. */
+function block(all: readonly Shown[], frame: string, now: number, width: number, out: NodeJS.WriteStream): string[] {
+  const rank = ({ job }: Shown): number => (job.state === 'running' ? 0 : hasEnded(job.state) ? 2 : 1);
+  const room = Math.max(1, (out.rows || 24) - MARGIN_ROWS);
+  const shown = all.toSorted((a, b) => rank(a) - rank(b)).slice(0, room);
+  const nameWidth = Math.max(...shown.map(({ job }) => textWidth(nameOf(job))));
+  const lines = shown.map(({ job, since }) => {
+    const mark = hasEnded(job.state)
+      ? paintState(job.state === 'completed' ? '✓' : '✗', job.state, out)
+      : job.state === 'running'
+        ? frame
+        : ' ';
+    const head = pad(nameOf(job), nameWidth);
+    const time = pad(span((job.endedAt ?? now) - since), 7, 'right');
+    const rest = clip(describe(job), Math.max(8, width - textWidth(head) - 13));
+    return `${mark} ${head}  ${time}  ${paintState(rest, job.state, out)}`;
+  });
+  const ended = all.filter(({ job }) => hasEnded(job.state)).length;
+  return [...lines, paint('dim', `${ended} of ${all.length} done`, out)];
+}
+
+function nameOf({ symbol, type }: FollowedJob): string {
+  return symbol === null ? type : `${symbol} ${type}`;
+}
+
+/** Its state, with what explains it. */
+export function describe({ state, worker, attempt, items, reason }: FollowedJob): string {
+  const parts: string[] = [state.replaceAll('_', ' ')];
+  if (state === 'running' && worker !== null) parts.push(`on ${worker}`);
+  if (attempt > 1) parts.push(`attempt ${attempt}`);
+  if (items !== null) parts.push(`${items.done} of ${items.total}`);
+  const text = parts.join(', ');
+  return reason === null ? text : `${text}: ${plain(reason)}`;
+}

@@ -1,0 +1,193 @@
+/** What ended jobs brought: read from the ledger once, a row a symbol. */
+import { idFromBytes, idToBytes } from '../../ledger/id.ts';
+import type { State } from '../../ledger/job.ts';
+import { listItems } from '../../ledger/run/items.ts';
+import { fromJson, type Sql } from '../../platform/database/database.ts';
+import { paint, paintSignal } from './colour.ts';
+import { type FollowedJob, hasEnded } from './follow.ts';
+import { type Column, plain, table } from './table.ts';
+
+/** One job as `--json` prints it. Times in milliseconds; what a job of its type does not have is null. */
+export interface LandedJob {
+  id: string;
+  type: string;
+  symbol: string | null;
+  state: State;
+  attempt: number;
+  source: string | null;
+  /** Bars of the answer, and how many of them were new or changed. */
+  bars: number | null;
+  written: number | null;
+  through: string | null;
+  /** Stored data given again, because no source had newer. */
+  stale: boolean;
+  simulated: boolean;
+  signal: string | null;
+  confidence: number | null;
+  /** Of a ranking: its mode, the contracts that could be ranked, and how many of them were kept. */
+  mode: string | null;
+  eligible: number | null;
+  kept: number | null;
+  /** From asking the source to having its answer. */
+  ms: number | null;
+  /** From the start of the command to the end of the job. */
+  fresh_after_ms: number | null;
+  reason: string | null;
+  /** Of a batch. */
+  items: { symbol: string; state: string; rows: number | null; reason: string | null }[] | null;
+}
+
+interface Result {
+  symbol?: string;
+  source?: string;
+  bars?: number;
+  written?: number;
+  through?: string | null;
+  stale?: boolean;
+  simulated?: boolean;
+  signal?: string;
+  confidence?: number;
+  mode?: string;
+  eligible?: number;
+  kept?: number;
+  ms?: number;
+}
+
+/** More symbols than a batch can have. */
+const MOST_ITEMS = 1_000;
+
+/** `startedAt`: `performance.now()` at the moment from which freshness counts. */
+export async function readLanded(sql: Sql, jobs: readonly FollowedJob[], startedAt: number): Promise<LandedJob[]> {
+  if (jobs.length === 0) return [];
+  const rows = await sql.rows<{ job_id: Buffer; result: unknown; reason: string | null }>(
+    'SELECT job_id, result, reason FROM job_results WHERE job_id IN (?)',
+    [jobs.map(({ id }) => idToBytes(id))],
+  );
+  const results = new Map(
+    rows.map(({ job_id, result, reason }) => [idFromBytes(job_id), { result: (fromJson(result) ?? {}) as Result, reason }]),
+  );
+  return Promise.all(
+    jobs.map(async (job) => {
+      const { result, reason } = results.get(job.id) ?? { result: {}, reason: null };
+      const {
+        source = null,
+        bars = null,
+        written = null,
+        through = null,
+        signal = null,
+        confidence = null,
+        mode = null,
+        eligible = null,
+        kept = null,
+        ms = null,
+        stale = false,
+        simulated = false,
+      } = job.type === 'analysis' ? analysisOnly(result) : result;
+      const items = job.type === 'batch_fetch' ? await listItems(sql, job.id, { limit: MOST_ITEMS }) : null;
+      return {
+        id: job.id,
+        type: job.type,
+        symbol: job.symbol,
+        state: job.state,
+        attempt: job.attempt,
+        source,
+        bars,
+        written,
+        through,
+        stale,
+        simulated,
+        signal,
+        confidence,
+        mode,
+        eligible,
+        kept,
+        ms,
+        fresh_after_ms: job.endedAt === null ? null : Math.round(job.endedAt - startedAt),
+        reason: reason ?? job.reason,
+        items: items?.map(({ key, state, rows: count, reason: why }) => ({ symbol: key, state, rows: count, reason: why })) ?? null,
+      };
+    }),
+  );
+}
+
+/** Its `bars` are those that it used, not what landed. */
+function analysisOnly({ signal, confidence }: Result): Result {
+  return { ...(signal === undefined ? {} : { signal }), ...(confidence === undefined ? {} : { confidence }) };
+}
+
+/** Jobs that did not do what was asked: ended otherwise than completed. */
+export const failures = (jobs: readonly LandedJob[]): LandedJob[] => jobs.filter(({ state }) => hasEnded(state) && state !== 'completed');
+export const unfinished = (jobs: readonly LandedJob[]): LandedJob[] => jobs.filter(({ state }) => !hasEnded(state));
+
+interface SymbolRow {
+  symbol: string;
+  source: string | null;
+  bars: number | string | null;
+  through: string | null;
+  ms: number | null;
+  signal: string | null;
+  ranked: string | null;
+  fresh: number | null;
+  note: string | null;
+}
+
+/** The table of what landed, a line a symbol; `skipped` are those that were fresh already. */
+export function landedTable(jobs: readonly LandedJob[], skipped: readonly { symbol: string; reason: string }[] = []): string {
+  const rows = new Map<string, SymbolRow>();
+  const rowOf = (symbol: string): SymbolRow => {
+    const row = rows.get(symbol) ?? {
+      symbol,
+      source: null,
+      bars: null,
+      through: null,
+      ms: null,
+      signal: null,
+      ranked: null,
+      fresh: null,
+      note: null,
+    };
+    rows.set(symbol, row);
+    return row;
+  };
+  for (const job of jobs) {
+    for (const item of job.items ?? []) {
+      const row = rowOf(item.symbol);
+      Object.assign(row, { source: item.reason?.split(':')[0] ?? null, bars: item.rows, fresh: job.fresh_after_ms });
+      if (item.state !== 'done')
+        Object.assign(row, { source: null, note: `${item.state.replaceAll('_', ' ')}${item.reason === null ? '' : `: ${item.reason}`}` });
+    }
+    if (job.symbol === null) continue;
+    const row = rowOf(job.symbol);
+    row.source ??= job.source;
+    row.bars ??= job.written;
+    row.through ??= job.through;
+    row.ms ??= job.ms;
+    row.signal ??= job.signal === null ? null : `${job.signal} ${Math.round((job.confidence ?? 0) * 100)} %`;
+    if (job.mode !== null && job.kept !== null)
+      row.ranked = [...(row.ranked === null ? [] : [row.ranked]), `${job.mode} ${job.kept} of ${job.eligible}`].join(', ');
+    row.fresh = Math.max(row.fresh ?? 0, job.fresh_after_ms ?? 0) || null;
+    row.note ??= noteOf(job);
+  }
+  for (const { symbol, reason } of skipped) rowOf(symbol).note ??= reason;
+  return table([...rows.values()], COLUMNS);
+}
+
+const COLUMNS: Column<SymbolRow>[] = [
+  { title: 'SYMBOL', value: ({ symbol }) => symbol },
+  { title: 'SOURCE', value: ({ source }) => source, optional: 2, paint: (text) => (text === 'simulated' ? paint('yellow', text) : text) },
+  { title: 'NEW BARS', value: ({ bars }) => bars, align: 'right', optional: 4 },
+  { title: 'THROUGH', value: ({ through }) => through, optional: 5 },
+  { title: 'FETCH MS', value: ({ ms }) => ms, align: 'right', optional: 3 },
+  { title: 'SIGNAL', value: ({ signal }) => signal, optional: 6, paint: (text) => paintSignal(text, text.split(' ')[0] as string) },
+  { title: 'RANKED', value: ({ ranked }) => ranked, optional: 1 },
+  { title: 'FRESH AFTER MS', value: ({ fresh }) => fresh, align: 'right', optional: 1 },
+  { title: 'NOTE', value: ({ note }) => note, optional: 0, flexible: 16 },
+];
+
+function noteOf(job: LandedJob): string | null {
+  const reason = job.reason === null ? '' : `: ${plain(job.reason)}`;
+  if (!hasEnded(job.state)) return `${job.type} is still ${job.state}${reason}`;
+  if (job.state !== 'completed') return `${job.type} ${job.state.replaceAll('_', ' ')}${reason}`;
+  if (job.stale) return 'no source had newer data: what is stored is given again';
+  return job.simulated ? 'made-up prices' : null;
+}

@@ -1,0 +1,92 @@
+/** The end of every command with `--wait`: jobs are followed, what landed is printed, and what went wrong is said with its reason. */
+
+import { reachable, type Session } from '../session.ts';
+import { type FollowedJob, type Follower, followJobs } from './follow.ts';
+import { plural } from './numbers.ts';
+import { print, printJson } from './print.ts';
+import { type Progress, showProgress } from './progress.ts';
+import { failures, type LandedJob, landedTable, readLanded, unfinished } from './results.ts';
+import { plain } from './table.ts';
+
+export interface WaitOptions {
+  /** Seconds after which waiting ends; the jobs go on. */
+  timeout: number;
+  json?: boolean | undefined;
+}
+
+export interface Watch {
+  follower: Follower;
+  progress: Progress;
+  /** Aborts when the time is up. */
+  signal: AbortSignal;
+  /** `performance.now()` at the beginning. */
+  startedAt: number;
+}
+
+/** Listens first, so that nothing of what `work` sets in motion is missed, and takes the progress off the terminal in the end. */
+export async function withWatch<T>(session: Session, { timeout, json }: WaitOptions, work: (watch: Watch) => Promise<T>): Promise<T> {
+  const bus = await session.bus();
+  const follower = followJobs(session.db, bus);
+  const progress = showProgress({ quiet: json === true });
+  try {
+    progress.waiting('connecting to the broker');
+    await reachable(bus);
+    const startedAt = performance.now();
+    return await work({ follower, progress, signal: AbortSignal.timeout(timeout * 1000), startedAt });
+  } finally {
+    progress.end();
+    await follower.close();
+  }
+}
+
+/** Follows jobs to their end and reads what they brought. */
+export async function untilLanded(
+  session: Session,
+  { follower, progress, signal, startedAt }: Watch,
+  ids: readonly string[],
+): Promise<LandedJob[]> {
+  const jobs: FollowedJob[] = await follower.until(ids, progress, signal);
+  progress.end();
+  return readLanded(session.db, jobs, startedAt);
+}
+
+export interface Outcome {
+  jobs: readonly LandedJob[];
+  skipped?: readonly { symbol: string; reason: string }[];
+  refused?: readonly { symbol: string | null; reason: string }[];
+  /** Milliseconds from the start to the end of the last job. */
+  elapsedMs: number;
+}
+
+/** Prints what landed. The exit code: 1 when a job failed, was refused or did not end in time. */
+export function conclude(
+  { jobs, skipped = [], refused = [], elapsedMs }: Outcome,
+  { timeout, json }: WaitOptions,
+  head: Record<string, unknown>,
+): number {
+  const failed = failures(jobs);
+  const late = unfinished(jobs);
+  const ok = failed.length === 0 && late.length === 0 && refused.length === 0;
+  if (json) printJson({ ...head, ok, elapsed_ms: elapsedMs, jobs, skipped, refused });
+  else {
+    if (jobs.length + skipped.length > 0) print(landedTable(jobs, skipped));
+    if (ok)
+      print(
+        jobs.length === 0 ? '\nnothing to do: all is fresh already' : `\nall fresh after ${elapsedMs} ms (${plural(jobs.length, 'job')})`,
+      );
+  }
+  for (const { symbol, reason } of refused) complain(`${symbol === null ? '' : `${symbol}: `}refused: ${reason}`);
+  for (const job of failed)
+    complain(
+      `${job.symbol ?? job.type}: ${job.type} ${job.state.replaceAll('_', ' ')}: ${job.reason ?? 'no reason given'} ("stockmesh job ${job.id}" shows all, "stockmesh retry ${job.id}" tries again)`,
+    );
+  if (late.length > 0)
+    complain(
+      `${plural(late.length, 'job has', 'jobs have')} not ended after ${timeout} s and ${late.length === 1 ? 'goes' : 'go'} on: ${late.map(({ id, state, reason }) => `${id} (${state}${reason === null ? '' : `: ${reason}`})`).join(', ')}; "stockmesh job <id>" shows them`,
+    );
+  return ok ? 0 : 1;
+}
+
+function complain(text: string): void {
+  process.stderr.write(`stockmesh: ${plain(text)}\n`);
+}

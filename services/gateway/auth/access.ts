@@ -1,0 +1,82 @@
+/** Who asks, and whether he may. A route without an `access` of its own is for `admin` only. */
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyRequest } from 'fastify';
+import type { Clock } from '../../platform/clock.ts';
+import type { Config } from '../../platform/config/load.ts';
+import type { Sql } from '../../platform/database/database.ts';
+import type { App } from '../http/app.ts';
+import { RefusedError } from '../http/problems.ts';
+import { type ApiKey, keyFinder } from './keys.ts';
+
+/** `open`: without a key. `key`: any key in force; what it may see, the handler decides by its user. */
+export type Access = 'open' | 'key' | 'read' | 'jobs' | 'admin';
+
+export type Caller = Pick<ApiKey, 'id' | 'name' | 'scopes'>;
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    access?: Access;
+  }
+  interface FastifyRequest {
+    caller: Caller | undefined;
+  }
+}
+
+/** Finds out who asks, counts his requests, and refuses what he may not do before the body is read. */
+export async function guard(app: App, { db, clock, config }: { db: Sql; clock: Clock; config: Config }): Promise<void> {
+  const { requests, anonymous_requests, window } = config.gateway.rate_limit;
+  const find = keyFinder(db, () => new Date(clock.now().epochMilliseconds));
+  app.decorateRequest('caller', undefined);
+  app.addHook('onRequest', async (request) => {
+    const key = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    if (key !== undefined) request.caller = await find(key);
+  });
+  // Its hooks are the routes' own and run after the one above.
+  await app.register(rateLimit, {
+    keyGenerator: (request) => (request.caller === undefined ? `address ${request.ip}` : `key ${request.caller.id}`),
+    max: (request) => (request.caller === undefined ? anonymous_requests : requests),
+    timeWindow: window * 1000,
+    allowList: (request) => request.caller === undefined && request.routeOptions.config.access === 'open',
+    errorResponseBuilder: (_, { max, after }) =>
+      new RefusedError(429, 'request.too_many', `more than ${max} requests within ${window} s; try again in ${after}`),
+  });
+  app.addHook('preParsing', async (request) => {
+    if (request.is404) return;
+    const access = request.routeOptions.config.access ?? 'admin';
+    if (access === 'open') return;
+    const { scopes } = callerOf(request);
+    if (access !== 'key' && !scopes.includes(access) && !scopes.includes('admin')) throw lacking(request, access);
+  });
+}
+
+/** Errors: `RefusedError('access.no_key' | 'access.bad_key')`. */
+export function callerOf(request: FastifyRequest): Caller {
+  if (request.caller !== undefined) return request.caller;
+  throw request.headers.authorization === undefined
+    ? new RefusedError(401, 'access.no_key', 'send "Authorization: Bearer <key>"; "stockmesh key create" makes a key')
+    : new RefusedError(401, 'access.bad_key', 'this key is not known, or was revoked; "stockmesh key list" shows those in force');
+}
+
+/** Whether the caller has a scope for everybody, or is this user's. */
+export function mayFor({ scopes }: Caller, scope: 'read' | 'jobs' | 'admin', user: string | undefined): boolean {
+  return scopes.includes('admin') || scopes.includes(scope) || (user !== undefined && scopes.includes(`user:${user}`));
+}
+
+/** The users whose own the caller is; undefined when he may do `scope` for all. */
+export function ownUsers({ scopes }: Caller, scope: 'read' | 'jobs' | 'admin'): string[] | undefined {
+  if (scopes.includes('admin') || scopes.includes(scope)) return undefined;
+  return scopes.flatMap((one) => (one.startsWith('user:') ? [one.slice('user:'.length)] : []));
+}
+
+/** Errors: `RefusedError('access.missing_scope')`. */
+export function demand(request: FastifyRequest, scope: 'read' | 'jobs' | 'admin', user?: string): Caller {
+  const caller = callerOf(request);
+  if (!mayFor(caller, scope, user)) throw lacking(request, scope, user);
+  return caller;
+}
+
+function lacking(request: FastifyRequest, scope: string, user?: string): RefusedError {
+  const { name, scopes } = callerOf(request);
+  const needed = user === undefined ? `"${scope}"` : `"${scope}" or "user:${user}"`;
+  return new RefusedError(403, 'access.missing_scope', `key "${name}" has the scopes ${scopes.join(', ')}; this needs ${needed}`);
+}

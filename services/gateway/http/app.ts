@@ -1,0 +1,33 @@
+/** What every part of the gateway stands on: the server's type, and what routes are made of. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyInstance, RawServerDefault } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Announcer } from '../../ledger/announce.ts';
+import type { Enqueuer } from '../../ledger/enqueue/enqueuer.ts';
+import type { Change, Ledger } from '../../ledger/job.ts';
+import type { Estimator } from '../../ledger/read/estimate.ts';
+import type { Bus } from '../../platform/bus/bus.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Config } from '../../platform/config/load.ts';
+import type { Database } from '../../platform/database/database.ts';
+import type { Logger } from '../../platform/log/log.ts';
+import type { Live } from '../live/live.ts';
+import type { CallbackSender } from '../webhooks/callback-sender.ts';
+
+export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, Logger, ZodTypeProvider>;
+
+export interface Parts {
+  config: Config;
+  clock: Clock;
+  log: Logger;
+  db: Database;
+  bus: Bus;
+  ledger: Ledger;
+  announcer: Announcer;
+  enqueuer: Enqueuer;
+  estimator: Estimator;
+  live: Live;
+  callbacks: CallbackSender;
+  /** Tells the world what is committed. Nobody waits for it: a broker that hangs must not hold an answer up. */
+  tell(changes: readonly Change[]): void;
+}

@@ -1,0 +1,72 @@
+/** The gateway's measurements in Prometheus' terms. Those of the mesh are the scheduler's. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Bus } from '../../platform/bus/bus.ts';
+import type { Database } from '../../platform/database/database.ts';
+import type { Live } from '../live/live.ts';
+import type { CallbackSender } from '../webhooks/callback-sender.ts';
+import type { App } from './app.ts';
+
+export interface HttpMetrics {
+  render(): Promise<{ contentType: string; body: string }>;
+}
+
+/** Seconds; 50 ms is what a list of 50 may take. */
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+
+/** Measures every answer of the server by its route, and shows what its parts count. */
+export function measure(
+  app: App,
+  {
+    bus,
+    db,
+    live,
+    callbacks,
+  }: { bus: Pick<Bus, 'state' | 'report'>; db: Pick<Database, 'retries'>; live: Live; callbacks: CallbackSender },
+): HttpMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const requests = new Histogram({
+    name: 'stockmesh_http_request_duration_seconds',
+    help: 'Time to answer, by route and status; event streams until they end',
+    labelNames: ['method', 'route', 'status'],
+    buckets: BUCKETS,
+    registers: [registry],
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const labels = { method: request.method, route: request.routeOptions.url ?? 'unknown', status: reply.statusCode };
+    requests.observe(labels, reply.elapsedTime / 1000);
+  });
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name: `stockmesh_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  };
+  const counter = (name: string, help: string, label: string, read: () => Iterable<readonly [string | number, number]>): void => {
+    new Counter({
+      name: `stockmesh_${name}`,
+      help,
+      labelNames: [label],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [value, count] of read()) this.inc({ [label]: value }, count);
+      },
+    });
+  };
+  gauge('broker_up', '1 when this process is connected to the broker', () => (bus.state === 'online' ? 1 : 0));
+  gauge('event_streams', 'Clients of the live stream', () => live.clients);
+  counter('callbacks_total', 'Tries of callbacks by what became of them', 'outcome', () => Object.entries(callbacks.counters));
+  counter(
+    'transaction_retries_total',
+    "Transactions of this process that were run again, by the server's error number",
+    'errno',
+    () => db.retries,
+  );
+  counter('bus_messages_total', 'Messages of this process by what became of them', 'outcome', () => Object.entries(bus.report().counters));
+  return { render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }) };
+}

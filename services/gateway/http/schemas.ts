@@ -1,0 +1,112 @@
+/** The shapes of requests and answers. They check what comes in and what goes out, give both their types, and are the OpenAPI document. */
+import { z } from 'zod';
+import { QUEUES, STATES } from '../../ledger/job.ts';
+import { ITEM_STATES } from '../../ledger/run/items.ts';
+import { SCHEMAS } from '../../platform/messages.ts';
+import { PROBLEM_TYPE, problemSchema } from './problems.ts';
+
+/** ISO 8601 in UTC outside, a `Date` inside. */
+export const instant = z.codec(z.iso.datetime(), z.date(), { decode: (text) => new Date(text), encode: (date) => date.toISOString() });
+
+const JOB_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
+export const jobId = z
+  .string()
+  .regex(JOB_ID, 'not a job id; one looks like 01932c07-5f2a-7000-8a3b-0123456789ab')
+  .transform((id) => id.toLowerCase());
+
+/** As in the MQTT event: 1-64 characters that show something. The database pads with blanks, so those at the ends do not count. */
+export const userId = SCHEMAS.login.shape.userId.transform((user) => user.trim());
+export const day = z.iso.date('not a day; write it like 2026-01-31');
+export const queue = z.enum(QUEUES);
+export const state = z.enum(STATES);
+export const itemState = z.enum(ITEM_STATES);
+export const limit = (standard: number, most: number) => z.coerce.number().int().min(1).max(most).default(standard);
+/** `true` or `false` in a query. */
+export const flag = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], error: 'write true or false' });
+
+/** Every answer that is not 2xx. */
+const problem = { description: 'A problem', content: { [PROBLEM_TYPE]: { schema: problemSchema } } };
+export const problems = { '4xx': problem, '5xx': problem } as const;
+
+export const jobSummary = z.object({
+  id: z.string(),
+  type: z.string(),
+  symbol: z.string().nullable(),
+  state,
+  queue,
+  priority: z.int().describe('1 (most urgent) to 10'),
+  score: z.number().describe('0-1, orders jobs of one priority'),
+  attempt: z.int(),
+  max_attempts: z.int(),
+  user: z.string().nullable().describe('Who asked first'),
+  worker: z.string().nullable(),
+  blocked_on: z.enum(['slot', 'dependency']).nullable(),
+  run_at: instant.nullable().describe('Of a scheduled job: when it starts'),
+  enqueued_at: instant,
+  started_at: instant.nullable(),
+  ended_at: instant.nullable(),
+  reason: z.string().nullable().describe('Why it ended other than completed, or waits for its next attempt'),
+});
+
+const itemCounts = z.object({
+  pending: z.int(),
+  done: z.int(),
+  skipped: z.int(),
+  no_data: z.int(),
+  failed: z.int(),
+  total: z.int(),
+});
+
+/** The same job in the terms of earlier clients. */
+export const jobStatus = z.object({
+  job_id: z.string(),
+  status: state,
+  progress: z.object({
+    completed: z.int(),
+    skipped: z.int(),
+    no_data: z.int(),
+    failed: z.int(),
+    total: z.int(),
+    percentage: z.number().describe('0-100'),
+  }),
+  eta_seconds: z.number().nullable().describe('Until it is done, by what was measured; null when nothing was'),
+  created_at: instant,
+  updated_at: instant,
+  error_message: z.string().nullable(),
+});
+
+export const jobDetail = jobSummary.extend({
+  payload: z.unknown(),
+  why: z.record(z.string(), z.unknown()).describe('How it came to its priority: `text`, and if it was scored its factors'),
+  triggered_by: z.string(),
+  code: z.string().nullable().describe('Why it ended other than completed, for programs'),
+  result: z.unknown(),
+  attempts: z
+    .array(
+      z.object({
+        attempt: z.int(),
+        worker: z.string().nullable(),
+        started_at: instant.nullable(),
+        ended_at: instant,
+        outcome: z.string(),
+        code: z.string().nullable(),
+        reason: z.string().nullable(),
+      }),
+    )
+    .describe('Those that did not complete'),
+  subscribers: z.array(z.string()),
+  needs: z.array(z.object({ id: z.string(), state })),
+  items: itemCounts,
+  position: z.int().nullable().describe('Jobs that are claimed before it'),
+  ...jobStatus.shape,
+});
+
+export const change = z.object({
+  id: z.string(),
+  type: z.string(),
+  symbol: z.string().nullable(),
+  state,
+  attempt: z.int(),
+  worker: z.string().nullable(),
+  reason: z.string().nullable(),
+});

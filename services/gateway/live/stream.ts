@@ -1,0 +1,95 @@
+/** `GET /v1/events`: the live stream, for dashboards and whoever else wants to know at once. */
+import { z } from 'zod';
+import { listJobs } from '../../ledger/read/jobs.ts';
+import { SymbolSchema } from '../../market/symbol.ts';
+import type { Sql } from '../../platform/database/database.ts';
+import { TransientError } from '../../platform/errors.ts';
+import { type Caller, callerOf, ownUsers } from '../auth/access.ts';
+import type { App, Parts } from '../http/app.ts';
+import { problems } from '../http/schemas.ts';
+import { EVENT_TYPES, type EventType, type LiveEvent } from './live.ts';
+import { openStream, type Stream } from './sse.ts';
+
+const types = z
+  .string()
+  .transform((text) => text.split(','))
+  .pipe(z.array(z.enum(EVENT_TYPES)))
+  .describe(`Event types, separated by commas: ${EVENT_TYPES.join(', ')}; all if not given`);
+
+/** Jobs of a user that are looked up when his stream opens, and remembered at most. */
+const KNOWN_JOBS = 1_000;
+const MOST_JOBS = 10_000;
+
+export function streamRoutes(app: App, { config, db, live, log }: Parts): void {
+  const { max_clients, max_behind, heartbeat } = config.gateway.events;
+  const open = new Set<Stream>();
+  app.addHook('preClose', async () => {
+    for (const stream of open) stream.end();
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/events',
+    config: { access: 'key' },
+    schema: {
+      summary: 'The live stream',
+      description:
+        'Server-sent events: what the mesh says over MQTT, each with the content of its topic. A new stream begins with `hello` and the present figures, alerts and instances; one that comes back with `Last-Event-ID` gets what it missed, or `reset` when that is not known any more. A key of a user hears of his jobs and his portfolio, and of the data of all symbols.',
+      tags: ['live'],
+      querystring: z.strictObject({ types: types.optional(), symbol: SymbolSchema.optional() }),
+      headers: z.object({ 'last-event-id': z.string().max(100).optional() }),
+      response: { 200: { content: { 'text/event-stream': { schema: z.string() } } }, ...problems },
+    },
+    async handler(request, reply) {
+      if (open.size >= max_clients)
+        throw new TransientError('events.too_many', `${max_clients} event streams are open (gateway.events.max_clients); close one`);
+      const wants = await visibleTo(callerOf(request), db);
+      const { types: asked, symbol } = request.query;
+      const stream = openStream(reply, { heartbeatMs: heartbeat * 1000, maxBehind: max_behind });
+      open.add(stream);
+      const detach = live.attach(
+        { send: stream.send, wants: (event) => isAsked(event, asked, symbol) && wants(event) },
+        request.headers['last-event-id'],
+      );
+      await stream.closed;
+      detach();
+      open.delete(stream);
+      log.debug({ key: request.caller?.id }, 'event stream closed');
+    },
+  });
+}
+
+function isAsked(event: LiveEvent, types: readonly EventType[] | undefined, symbol: string | undefined): boolean {
+  if (types !== undefined && !types.includes(event.type)) return false;
+  return symbol === undefined || ('symbol' in event.body && event.body.symbol === symbol);
+}
+
+/** What a caller may hear. Whose a job is stands in its announcement and in the answer to a login, not in its states: the jobs of the caller's users are remembered. */
+async function visibleTo(caller: Caller, db: Sql): Promise<(event: LiveEvent) => boolean> {
+  const users = ownUsers(caller, 'read');
+  if (users === undefined) return () => true;
+  const known = await Promise.all(users.map((user) => listJobs(db, { user, limit: KNOWN_JOBS })));
+  const mine = new Set(known.flat().map(({ id }) => id));
+  const remember = (id: string): void => {
+    mine.add(id);
+    if (mine.size > MOST_JOBS) mine.delete(mine.values().next().value as string);
+  };
+  return (event) => {
+    switch (event.type) {
+      case 'data':
+        return true;
+      case 'status':
+        return mine.has(event.body.id);
+      case 'job':
+        if (event.body.user === undefined || !users.includes(event.body.user)) return false;
+        remember(event.body.id);
+        return true;
+      case 'portfolio':
+        if (!users.includes(event.body.user_id)) return false;
+        for (const { id } of event.body.jobs) remember(id);
+        return true;
+      default:
+        return false;
+    }
+  };
+}

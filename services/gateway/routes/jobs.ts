@@ -1,0 +1,279 @@
+/** `/v1/jobs`: asking for work, and looking at it. */
+import { z } from 'zod';
+import type { EnqueueAnswer, JobRequest } from '../../ledger/enqueue/enqueue.ts';
+import { nowOf, priorityOf } from '../../ledger/job.ts';
+import { type Estimate, placeOf } from '../../ledger/read/estimate.ts';
+import { type JobDetail, listJobs } from '../../ledger/read/jobs.ts';
+import { listItems } from '../../ledger/run/items.ts';
+import { SymbolSchema } from '../../market/symbol.ts';
+import { TransientError } from '../../platform/errors.ts';
+import { type Caller, callerOf, demand, ownUsers } from '../auth/access.ts';
+import { visibleJob } from '../auth/visible-job.ts';
+import type { App, Parts } from '../http/app.ts';
+import { instant, itemState, jobDetail, jobId, jobStatus, jobSummary, limit, problems, queue, state, userId } from '../http/schemas.ts';
+import { refusePrivate } from '../webhooks/callback-address.ts';
+import { callbacksOf, insertCallbacks } from '../webhooks/callbacks.ts';
+import { type JobBody, jobRequest, requestsOf } from './job-types.ts';
+
+const MOST_REQUESTS = 100;
+/** A full queue has room again soon. */
+export const FULL_RETRY_MS = 10_000;
+
+const accepted = z.object({
+  id: z.string(),
+  type: z.string(),
+  symbol: z.string().nullable(),
+  state,
+  outcome: z.enum(['queued', 'joined']).describe('joined: the same work was asked for before; this is its job'),
+  queue,
+  priority: z.int(),
+  score: z.number(),
+  position: z.int().nullable().describe('Jobs that are claimed before it; null for one that starts later'),
+  estimated_start_seconds: z
+    .number()
+    .nullable()
+    .describe('Position × median duration of the type ÷ live worker slots; null when nothing was measured yet or no worker is alive'),
+  estimated_completion_seconds: z.number().nullable(),
+  status_url: z.string(),
+  request: z.int().describe('Which of the requests it is for, from 0'),
+});
+const refusal = z.object({ request: z.int(), type: z.string(), symbol: z.string().nullable(), code: z.string(), reason: z.string() });
+
+export function jobRoutes(app: App, parts: Parts): void {
+  const { db, ledger, estimator, enqueuer } = parts;
+  const type = z.enum(Object.keys(ledger.types) as [string, ...string[]]);
+  const params = z.strictObject({ id: jobId });
+
+  app.route({
+    method: 'POST',
+    url: '/v1/jobs',
+    config: { access: 'key' },
+    schema: {
+      summary: 'Ask for work',
+      description:
+        'One request, or up to 100 as `{"jobs": […]}`: all are committed together when this answers 202. Work that is live already is joined, not done twice. A queue without room refuses; when it refuses all, the answer is 503.',
+      tags: ['jobs'],
+      body: z.union([jobRequest, z.strictObject({ jobs: z.array(jobRequest).min(1).max(MOST_REQUESTS) })]),
+      response: { 202: z.object({ jobs: z.array(accepted), refused: z.array(refusal) }), ...problems },
+    },
+    async handler(request, reply) {
+      const bodies = 'jobs' in request.body ? request.body.jobs : [request.body];
+      for (const body of bodies) {
+        demand(request, 'jobs', body.user);
+        if ('portfolio' in body && body.portfolio !== undefined) demand(request, 'jobs', body.portfolio);
+        if (body.callback_url !== undefined && !parts.config.gateway.callbacks.allow_private) refusePrivate(new URL(body.callback_url));
+      }
+      const answers = await ask(parts, bodies, callerOf(request));
+      const refused = answers.flatMap(({ answer, request: asked, of }) =>
+        answer.outcome === 'refused'
+          ? [{ request: of, type: asked.type, symbol: asked.symbol ?? null, code: answer.code, reason: answer.reason }]
+          : [],
+      );
+      if (refused.length === answers.length && refused[0] !== undefined)
+        throw new TransientError(refused[0].code, refused[0].reason, { retryAfterMs: FULL_RETRY_MS });
+      const taken = answers.flatMap(({ answer, request: asked, of }) => (answer.outcome === 'refused' ? [] : [{ answer, asked, of }]));
+      const estimates = await estimator.estimate(taken.map(({ answer }) => placeOf(answer)));
+      const jobs = taken.map(({ answer, asked, of }, index) => ({
+        id: answer.id,
+        type: answer.type,
+        symbol: answer.symbol,
+        state: answer.state,
+        // Of callers that were committed together one has made the job.
+        outcome: answer.outcome === 'queued' && answer.request === asked ? ('queued' as const) : ('joined' as const),
+        queue: answer.queue,
+        priority: answer.level,
+        score: Number(answer.score.toFixed(4)),
+        ...estimateJson(estimates[index] as Estimate),
+        status_url: `/v1/jobs/${answer.id}`,
+        request: of,
+      }));
+      if (jobs.length === 1 && jobs[0] !== undefined) reply.header('location', jobs[0].status_url);
+      return reply.code(202).send({ jobs, refused });
+    },
+  });
+
+  async function ask(
+    { config, clock }: Parts,
+    bodies: readonly JobBody[],
+    caller: Caller,
+  ): Promise<{ answer: EnqueueAnswer; request: JobRequest; of: number }[]> {
+    const asked = (await Promise.all(bodies.map((body) => requestsOf(body, { config, clock, db })))).flatMap((requests, of) =>
+      requests.map((request) => ({ request, of })),
+    );
+    const answers = await enqueuer.enqueueTogether(
+      asked.map(({ request }) => request),
+      async (tx, committed) => {
+        const wanted = committed.flatMap((answer, index) => {
+          const url = bodies[asked[index]?.of ?? 0]?.callback_url;
+          return url === undefined ? [] : [{ answer, url }];
+        });
+        await insertCallbacks(tx, wanted, caller.id, nowOf(ledger));
+      },
+    );
+    return answers.map((answer, index) => ({ answer, ...(asked[index] as (typeof asked)[number]) }));
+  }
+
+  app.route({
+    method: 'GET',
+    url: '/v1/jobs',
+    config: { access: 'key' },
+    schema: {
+      summary: 'Jobs, newest first',
+      tags: ['jobs'],
+      querystring: z.strictObject({
+        state: state.optional(),
+        queue: queue.optional(),
+        type: type.optional(),
+        symbol: SymbolSchema.optional(),
+        user: userId.optional().describe('Only jobs that this user waits for'),
+        limit: limit(50, 500),
+        cursor: jobId.optional().describe('`next` of the page before'),
+      }),
+      response: {
+        200: z.object({
+          jobs: z.array(jobSummary),
+          next: z.string().nullable().describe('`cursor` of the next page; null on the last one'),
+        }),
+        ...problems,
+      },
+    },
+    async handler(request) {
+      const { limit: most, cursor: before, ...filter } = request.query;
+      const users = ownUsers(callerOf(request), 'read');
+      const user = filter.user ?? (users?.length === 1 ? users[0] : undefined);
+      if (users !== undefined) demand(request, 'read', user);
+      // One more than asked for tells whether there is a next page.
+      const found = await listJobs(db, { ...filter, user, before, limit: most + 1 });
+      const jobs = found.slice(0, most);
+      return { jobs, next: found.length > most ? (jobs.at(-1)?.id ?? null) : null };
+    },
+  });
+
+  /** Errors: `InputError('job.unknown')`; a job that the caller may not see is not there for him. */
+  async function estimateOf({ id, type, state, queue, priority, score }: JobDetail): Promise<Estimate> {
+    const [estimate] = await estimator.estimate([{ id, type, state, queue, priority: priorityOf(priority, score) }]);
+    return estimate as Estimate;
+  }
+
+  app.route({
+    method: 'GET',
+    url: '/v1/jobs/:id',
+    config: { access: 'key' },
+    schema: { summary: 'One job with all that led to it', tags: ['jobs'], params, response: { 200: jobDetail, ...problems } },
+    async handler(request) {
+      const job = await visibleJob(db, callerOf(request), request.params.id);
+      const estimate = await estimateOf(job);
+      return { ...job, ...statusOf(job, estimate), position: estimate.position };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/jobs/:id',
+    config: { access: 'key' },
+    schema: { summary: 'One job, for earlier clients', tags: ['earlier paths'], params, response: { 200: jobStatus, ...problems } },
+    async handler(request) {
+      const job = await visibleJob(db, callerOf(request), request.params.id);
+      return statusOf(job, await estimateOf(job));
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/jobs/:id/items',
+    config: { access: 'key' },
+    schema: {
+      summary: 'The items of a job of many',
+      tags: ['jobs'],
+      params,
+      querystring: z.strictObject({
+        state: itemState.optional(),
+        limit: limit(100, 1000),
+        cursor: z.string().max(190).optional().describe('`next` of the page before'),
+      }),
+      response: {
+        200: z.object({
+          items: z.array(
+            z.object({
+              key: z.string(),
+              state: itemState,
+              attempts: z.int(),
+              rows: z.int().nullable(),
+              bytes: z.number().nullable(),
+              reason: z.string().nullable(),
+            }),
+          ),
+          next: z.string().nullable(),
+        }),
+        ...problems,
+      },
+    },
+    async handler(request) {
+      const { id } = await visibleJob(db, callerOf(request), request.params.id);
+      const { limit: most, cursor, state: only } = request.query;
+      const found = await listItems(db, id, { state: only, after: cursor, limit: most + 1 });
+      const items = found.slice(0, most);
+      return { items, next: found.length > most ? (items.at(-1)?.key ?? null) : null };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/jobs/:id/callbacks',
+    config: { access: 'key' },
+    schema: {
+      summary: 'Who is called when the job has ended, and what became of it',
+      tags: ['jobs'],
+      params,
+      response: {
+        200: z.object({
+          callbacks: z.array(
+            z.object({
+              url: z.string(),
+              state: z.enum(['pending', 'delivered', 'failed']),
+              attempts: z.int(),
+              due_at: instant.describe('pending: not before; else when it ended'),
+              last_status: z.int().nullable(),
+              last_error: z.string().nullable(),
+            }),
+          ),
+        }),
+        ...problems,
+      },
+    },
+    async handler(request) {
+      const { id } = await visibleJob(db, callerOf(request), request.params.id);
+      return { callbacks: await callbacksOf(db, id) };
+    },
+  });
+}
+
+function estimateJson({ position, startSeconds, completionSeconds }: Estimate) {
+  return { position, estimated_start_seconds: startSeconds, estimated_completion_seconds: completionSeconds };
+}
+
+/** A job without items is one item. */
+function statusOf(job: JobDetail, { completionSeconds }: Estimate) {
+  const { done, skipped, no_data, failed, total } = job.items;
+  const alone = job.items.total === 0;
+  const ended = job.ended_at !== null;
+  const completed = alone ? Number(job.state === 'completed') : done;
+  const broken = alone ? Number(ended && job.state !== 'completed') : failed;
+  const all = alone ? 1 : total;
+  return {
+    job_id: job.id,
+    status: job.state,
+    progress: {
+      completed,
+      skipped,
+      no_data,
+      failed: broken,
+      total: all,
+      percentage: Number(((100 * (completed + skipped + no_data + broken)) / all).toFixed(1)),
+    },
+    eta_seconds: completionSeconds,
+    created_at: job.enqueued_at,
+    updated_at: job.ended_at ?? job.started_at ?? job.enqueued_at,
+    error_message: job.reason,
+  };
+}

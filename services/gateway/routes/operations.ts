@@ -1,0 +1,156 @@
+/** The mesh in figures, who works in it, what is wrong with it, and the switch for automatic fetching. */
+import { z } from 'zod';
+import { nowOf } from '../../ledger/job.ts';
+import { listInstances, listJobs } from '../../ledger/read/jobs.ts';
+import { readFigures } from '../../ledger/read/metrics.ts';
+import { readAutoFetch, switchAutoFetch } from '../../platform/registry/settings.ts';
+import { callerOf } from '../auth/access.ts';
+import type { App, Parts } from '../http/app.ts';
+import { instant, jobSummary, problems, queue } from '../http/schemas.ts';
+
+const MOST_RUNNING = 500;
+
+const alert = z.object({
+  name: z.string(),
+  state: z.enum(['raised', 'cleared']),
+  value: z.number(),
+  threshold: z.number(),
+  since: instant,
+  text: z.string(),
+});
+const autoFetch = z.object({
+  enabled: z.boolean(),
+  changed_by: z.string().nullable(),
+  changed_at: instant.nullable(),
+});
+
+export function operationRoutes(app: App, { db, ledger, log }: Parts): void {
+  app.route({
+    method: 'GET',
+    url: '/v1/stats',
+    config: { access: 'read' },
+    schema: {
+      summary: 'The mesh in figures',
+      tags: ['operations'],
+      response: {
+        200: z.object({
+          at: instant,
+          queues: z.array(
+            z.object({
+              queue,
+              ready: z.int(),
+              running: z.int(),
+              scheduled: z.int(),
+              blocked: z.int(),
+              oldest_s: z.number().nullable().describe('Seconds that the oldest ready job has waited'),
+            }),
+          ),
+          depth: z.record(z.string(), z.int()).describe('Waiting jobs by priority'),
+          states: z.record(z.string(), z.int()).describe('Live jobs, and those that ended within the last minute'),
+          enqueued_last_minute: z.int(),
+          completed_last_minute: z.int(),
+          failed_last_minute: z.int(),
+          failed: z.int().describe('Jobs in the dead letter'),
+          workers: z.object({ online: z.int(), slots: z.int(), busy: z.int(), utilisation: z.number() }),
+          latencies: z.array(z.object({ source: z.string(), p95_s: z.number(), answers: z.int() })),
+          login_to_jobs_p95_s: z.number().nullable(),
+        }),
+        ...problems,
+      },
+    },
+    async handler() {
+      const {
+        at,
+        ledger: figures,
+        workers,
+        utilisation,
+        latencies,
+        loginToJobsP95,
+      } = await readFigures(db, nowOf(ledger), ledger.leaseSeconds);
+      return {
+        at,
+        ...figures,
+        states: figures.states as Record<string, number>,
+        workers: { ...workers, utilisation },
+        latencies: latencies.map(({ source, p95, answers }) => ({ source, p95_s: p95, answers })),
+        login_to_jobs_p95_s: loginToJobsP95,
+      };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/workers',
+    config: { access: 'read' },
+    schema: {
+      summary: 'Instances that are alive, with what each runs',
+      tags: ['operations'],
+      response: {
+        200: z.object({
+          instances: z.array(
+            z.object({
+              instance: z.string(),
+              service: z.string(),
+              capacity: z.int(),
+              running: z.int(),
+              started_at: instant,
+              heartbeat_at: instant,
+              jobs: z.array(jobSummary),
+            }),
+          ),
+        }),
+        ...problems,
+      },
+    },
+    async handler() {
+      const since = new Date(nowOf(ledger).getTime() - ledger.leaseSeconds * 1000);
+      const [instances, running] = await Promise.all([listInstances(db, since), listJobs(db, { state: 'running', limit: MOST_RUNNING })]);
+      return { instances: instances.map((one) => ({ ...one, jobs: running.filter(({ worker }) => worker === one.instance) })) };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/alerts',
+    config: { access: 'read' },
+    schema: {
+      summary: 'Alerts, those that are raised first',
+      tags: ['operations'],
+      querystring: z.strictObject({ state: z.enum(['raised', 'cleared']).optional() }),
+      response: { 200: z.object({ alerts: z.array(alert) }), ...problems },
+    },
+    async handler({ query }) {
+      const alerts = await db.rows<z.output<typeof alert>>(
+        'SELECT name, state, value, threshold, since, text FROM alerts ORDER BY state, since DESC, name',
+      );
+      return { alerts: alerts.filter(({ state }) => query.state === undefined || state === query.state) };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/auto-fetch',
+    config: { access: 'read' },
+    schema: { summary: 'Whether the mesh fetches by itself', tags: ['operations'], response: { 200: autoFetch, ...problems } },
+    handler: () => readAutoFetch(db),
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/v1/auto-fetch',
+    config: { access: 'admin' },
+    schema: {
+      summary: 'Switch automatic fetching on or off',
+      description: 'Schedules and pre-fetching. Logins and requests start work in any case.',
+      tags: ['operations'],
+      body: z.strictObject({ enabled: z.boolean() }),
+      response: { 200: autoFetch, ...problems },
+    },
+    async handler(request) {
+      const { name } = callerOf(request);
+      await switchAutoFetch(db, request.body.enabled, name, nowOf(ledger));
+      log.info({ key: name, enabled: request.body.enabled }, `automatic fetching switched ${request.body.enabled ? 'on' : 'off'}`);
+      return readAutoFetch(db);
+    },
+  });
+}

@@ -1,0 +1,100 @@
+/** `/v1/users/{id}/positions`: the option positions that exit mode ranks. */
+import { z } from 'zod';
+import { listPositions, PositionInput, removePosition, replacePositions } from '../../market/options/store/positions.ts';
+import { InputError } from '../../platform/errors.ts';
+import { demand } from '../auth/access.ts';
+import type { App, Parts } from '../http/app.ts';
+import { instant, problems, userId } from '../http/schemas.ts';
+
+const MOST_POSITIONS = 1000;
+
+const given = PositionInput.shape;
+const position = z.object({
+  id: z.string(),
+  contract: z.string().describe('OCC symbol'),
+  quantity: z.number().describe('Contracts'),
+  entry_price: z.number().describe('Dollars a share'),
+  entry_iv: z
+    .number()
+    .nullable()
+    .describe(given.entry_iv.description ?? ''),
+  entry_spot: z
+    .number()
+    .nullable()
+    .describe(given.entry_spot.description ?? ''),
+  target: z
+    .number()
+    .nullable()
+    .describe(given.target.description ?? ''),
+  stop: z
+    .number()
+    .nullable()
+    .describe(given.stop.description ?? ''),
+  opened_at: instant,
+});
+const positions = z.object({ user: z.string(), positions: z.array(position).describe('In the order in which they were given') });
+
+export function positionRoutes(app: App, { db, clock }: Parts): void {
+  const params = z.strictObject({ id: userId });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/users/:id/positions',
+    config: { access: 'key' },
+    schema: { summary: "A user's option positions", tags: ['users'], params, response: { 200: positions, ...problems } },
+    async handler(request) {
+      const user = request.params.id;
+      demand(request, 'read', user);
+      return { user, positions: await listPositions(db, user) };
+    },
+  });
+
+  app.route({
+    method: 'PUT',
+    url: '/v1/users/:id/positions',
+    config: { access: 'key' },
+    schema: {
+      summary: "Replace a user's option positions",
+      description:
+        'As a whole, in one transaction; they get new ids. An empty list takes everything away. The next run of mode exit ranks them.',
+      tags: ['users'],
+      params,
+      body: z.strictObject({ positions: z.array(PositionInput).max(MOST_POSITIONS) }),
+      response: { 200: positions, ...problems },
+    },
+    async handler(request) {
+      const user = request.params.id;
+      demand(request, 'admin', user);
+      const now = new Date(clock.now().epochMilliseconds);
+      const stored = await db.transaction(async (tx) => {
+        await replacePositions(tx, user, request.body.positions, now);
+        return listPositions(tx, user);
+      });
+      return { user, positions: stored };
+    },
+  });
+
+  app.route({
+    method: 'DELETE',
+    url: '/v1/users/:id/positions/:position',
+    config: { access: 'key' },
+    schema: {
+      summary: 'Remove one option position',
+      tags: ['users'],
+      params: params.extend({ position: z.string().regex(/^\d{1,18}$/, 'not the id of a position; it is a number') }),
+      response: { 200: z.object({ user: z.string(), removed: z.string() }), ...problems },
+    },
+    async handler(request) {
+      const { id: user, position: id } = request.params;
+      demand(request, 'admin', user);
+      const own = await listPositions(db, user);
+      if (own.every((one) => one.id !== id))
+        throw new InputError(
+          'position.unknown',
+          `user ${JSON.stringify(user)} has no position ${id}; GET /v1/users/{id}/positions shows all`,
+        );
+      await removePosition(db, id);
+      return { user, removed: id };
+    },
+  });
+}

@@ -1,0 +1,117 @@
+/** Reading rankings: whose positions are shown, why there is no ranking, and ranks that were read before. */
+import type { FastifyRequest } from 'fastify';
+import { readRankState } from '../../ledger/read/rank-state.ts';
+import { rankJson, runJson } from '../../market/options/ranking/run-json.ts';
+import { explain } from '../../market/options/ranking/why.ts';
+import { findRun, type RankFilter, type RunSummary, readPlaces, readRanks } from '../../market/options/store/runs.ts';
+import type { Sql } from '../../platform/database/database.ts';
+import { InputError } from '../../platform/errors.ts';
+import { type Caller, callerOf, demand, mayFor, ownUsers } from '../auth/access.ts';
+import type { Parts } from '../http/app.ts';
+import type { RankingQuery } from './ranking-schemas.ts';
+
+/** The newest run as JSON, or why there is none. Errors: `InputError('symbol.unknown' | 'ranks.not_of_users')`, `RefusedError`, those of `readRun`. */
+export type RankingReader = (query: RankingQuery, request: FastifyRequest) => Promise<string>;
+
+/** The ranks of some three hundred runs. */
+const MOST_CHARACTERS = 64 * 1024 * 1024;
+
+export function rankingReader({ db }: Pick<Parts, 'db'>): RankingReader {
+  const known = rememberedTexts(MOST_CHARACTERS);
+
+  return async (query, request) => {
+    const caller = callerOf(request);
+    const { symbol, mode, side, expiry, signal, sort, limit, min_rank: minRank, contract, cursor, why } = query;
+    const filter: RankFilter = { side, expiry, signal, minRank, contract, user: ownerOf(request, query), sort, limit, cursor };
+    let run = await findRun(db, symbol, mode, filter);
+    let state: Awaited<ReturnType<typeof stateOf>> | null = null;
+    if (run === undefined) {
+      state = await stateOf(db, query, caller);
+      // It was published between the two questions.
+      if (state.state === 'done') run = await findRun(db, symbol, mode, filter);
+    }
+    if (run === undefined) return JSON.stringify(runJson(symbol, mode, undefined, filter, state));
+    const { places, ...page } = await readPlaces(db, run, filter);
+    const answer = runJson(symbol, mode, { run, ...page, ranks: [] }, filter, null);
+    // What an exit run counts are everybody's positions.
+    if (mode === 'exit' && !mayFor(caller, 'read', undefined)) Object.assign(answer, { total: null, eligible: null, reasons: null });
+    const ranks = await ranksJson(run, places, why);
+    // Within a text of the document the quotes would be escaped.
+    return JSON.stringify(answer).replace('"ranks":[]', () => `"ranks":[${ranks.join(',')}]`);
+  };
+
+  /** Each rank as JSON. It never changes, so it is read and written once: that took five times as long as all the rest of an answer. */
+  async function ranksJson(run: RunSummary, places: readonly number[], why: boolean): Promise<string[]> {
+    const keyOf = (place: number): string => `${run.run_id} ${place} ${why}`;
+    const texts = new Map(places.map((place) => [place, known.get(keyOf(place))]));
+    const unknown = places.filter((place) => texts.get(place) === undefined);
+    for (const rank of await readRanks(db, run, unknown)) {
+      const text = JSON.stringify({ ...rankJson(rank), ...(why ? { why: explain(rank) } : {}) });
+      known.set(keyOf(rank.place), text);
+      texts.set(rank.place, text);
+    }
+    return [...texts.values()].flatMap((text) => text ?? []);
+  }
+}
+
+/** The texts that were used last, up to so many characters together. */
+function rememberedTexts(mostCharacters: number) {
+  const texts = new Map<string, string>();
+  let characters = 0;
+  const forget = (key: string): string | undefined => {
+    const text = texts.get(key);
+    characters -= text?.length ?? 0;
+    texts.delete(key);
+    return text;
+  };
+  const set = (key: string, text: string): void => {
+    forget(key);
+    texts.set(key, text);
+    characters += text.length;
+    for (const oldest of texts.keys()) {
+      if (characters <= mostCharacters) return;
+      forget(oldest);
+    }
+  };
+  return {
+    set,
+    get(key: string): string | undefined {
+      const text = forget(key);
+      if (text !== undefined) set(key, text);
+      return text;
+    },
+  };
+}
+
+/** Whose positions are shown; undefined: everybody's. */
+function ownerOf(request: FastifyRequest, { mode, user: asked }: RankingQuery): string | undefined {
+  if (mode !== 'exit') {
+    if (asked === undefined) return undefined;
+    throw new InputError(
+      'ranks.not_of_users',
+      `query parameter "user": a ${mode} ranking is the same for everybody; mode=exit ranks positions`,
+    );
+  }
+  const users = ownUsers(callerOf(request), 'read');
+  const user = asked ?? (users?.length === 1 ? users[0] : undefined);
+  if (users !== undefined) demand(request, 'read', user);
+  return user;
+}
+
+async function stateOf(db: Sql, { symbol, mode }: RankingQuery, caller: Caller) {
+  const { state, job, text } = await readRankState(db, symbol, mode);
+  if (state === 'never' && !(await isKnown(db, symbol)))
+    throw new InputError('symbol.unknown', `${symbol} was never asked for; POST /v1/rankings {"symbol": "${symbol}"} ranks its options`);
+  const user = job === null || job.user === null || !mayFor(caller, 'read', job.user) ? null : job.user;
+  return { state, job: job === null ? null : { ...job, user }, text };
+}
+
+/** Whether anything was ever done for the symbol. Each by its index. */
+async function isKnown(db: Sql, symbol: string): Promise<boolean> {
+  const [row] = await db.rows<{ known: number }>(
+    `SELECT EXISTS (SELECT 1 FROM symbols WHERE symbol = ?) OR EXISTS (SELECT 1 FROM jobs FORCE INDEX (ix_symbol) WHERE symbol = ?)
+         OR EXISTS (SELECT 1 FROM option_current WHERE symbol = ?) AS known`,
+    [symbol, symbol, symbol],
+  );
+  return row?.known === 1;
+}

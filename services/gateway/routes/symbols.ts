@@ -1,0 +1,212 @@
+/** `/v1/symbols`: what is known of a symbol, where from, and how fresh it is. */
+import { z } from 'zod';
+import type { Bar } from '../../market/bars/bars.ts';
+import { readActions, readBars, readNewestBars } from '../../market/bars/store.ts';
+import { freshnessRules } from '../../market/freshness/freshness.ts';
+import { type Judged, judgeSymbols, snakeCase, symbolJson } from '../../market/freshness/judged.ts';
+import { adjust, type IndicatorSeries, indicatorSeries, WARM_UP_BARS } from '../../market/indicators/indicators.ts';
+import { SymbolSchema } from '../../market/symbol.ts';
+import { InputError } from '../../platform/errors.ts';
+import type { App, Parts } from '../http/app.ts';
+import { day, flag, instant, limit, problems } from '../http/schemas.ts';
+
+export const judgement = z.object({
+  state: z.enum(['fresh', 'stale', 'missing']),
+  age_minutes: z.number().nullable(),
+  threshold_minutes: z.number(),
+  session: z.string().describe('open, closed, weekend; none for a symbol without a calendar'),
+  due_at: instant.nullable().describe('When it becomes stale, or became'),
+  reason: z.string(),
+});
+const bar = z.object({
+  date: z.string(),
+  open: z.number(),
+  high: z.number(),
+  low: z.number(),
+  close: z.number(),
+  adjusted_close: z.number(),
+  volume: z.number(),
+});
+/** Whose the values are, and how good. */
+const head = {
+  symbol: z.string(),
+  currency: z.string().nullable(),
+  time_zone: z.string().nullable(),
+  source: z.string().nullable(),
+  simulated: z.boolean().describe('true for made-up prices'),
+  as_of: instant.nullable().describe('The moment the newest bar was true'),
+  checked_at: instant.nullable().describe('The last time that a source answered'),
+  price: judgement,
+};
+const values = z.record(z.string(), z.number().nullable());
+const analysis = judgement.extend({
+  date: z.string().nullable().describe('Of the newest bar used'),
+  computed_at: instant.nullable(),
+  signal: z.enum(['buy', 'sell', 'hold']).nullable(),
+  confidence: z.number().nullable().describe('0-1'),
+  bars_used: z.int().nullable(),
+  reasons: z.array(z.object({ indicator: z.string(), observation: z.string(), points: z.number(), weight: z.number() })),
+  indicators: values.nullable(),
+});
+const actions = z.array(z.object({ date: z.string(), kind: z.enum(['split', 'dividend']), value: z.number() }));
+
+const range = {
+  from: day.optional().describe('First day; without it the newest bars'),
+  to: day.optional(),
+  limit: limit(250, 5000).describe('The newest so many of the range'),
+};
+
+/** Splits and dividends of so many days before the newest bar are told. */
+const ACTION_DAYS = 365;
+/** Calendar days for each trading day, and a fortnight for holidays. */
+const CALENDAR_SHARE = 365 / 252;
+const HOLIDAY_DAYS = 14;
+
+const calendarDays = (bars: number): number => Math.ceil(bars * CALENDAR_SHARE) + HOLIDAY_DAYS;
+const daysBefore = (date: string, days: number): string => Temporal.PlainDate.from(date).subtract({ days }).toString();
+const barJson = ({ adjustedClose, ...rest }: Bar) => ({ ...rest, adjusted_close: adjustedClose });
+
+export function symbolRoutes(app: App, { db, clock, config }: Parts): void {
+  const params = z.strictObject({ symbol: SymbolSchema });
+  const rules = freshnessRules(config);
+
+  /** Errors: `InputError('symbol.unknown')` for one that was never asked for. */
+  async function known(symbol: string): Promise<Judged & { state: NonNullable<Judged['state']> }> {
+    const judged = (await judgeSymbols(db, [symbol], clock.now(), rules)).get(symbol);
+    if (judged?.state === undefined)
+      throw new InputError('symbol.unknown', `${symbol} was never fetched; POST /v1/jobs {"type": "fetch", "symbol": "${symbol}"} gets it`);
+    return { ...judged, state: judged.state };
+  }
+
+  /** The newest `most` bars of the range, with so many before them as `warmUp` says. */
+  async function barsOf(
+    symbol: string,
+    { from, to, limit: most }: { from?: string | undefined; to?: string | undefined; limit: number },
+    newest: string | null,
+    warmUp = 0,
+  ) {
+    if (from !== undefined && to !== undefined && from > to)
+      throw new InputError('request.bad_range', `the range from ${from} to ${to} ends before it begins; exchange the two days`);
+    if (newest === null) return { bars: [], first: 0 };
+    const last = to ?? newest;
+    const start = from ?? daysBefore(last, calendarDays(most));
+    const read =
+      from === undefined && to === undefined
+        ? ((await readNewestBars(db, [symbol], calendarDays(most + warmUp))).get(symbol) ?? [])
+        : await readBars(db, symbol, { from: warmUp === 0 ? start : daysBefore(start, calendarDays(warmUp)), to: last });
+    const inRange = from === undefined ? read.length : read.filter(({ date }) => date >= from).length;
+    const wanted = Math.min(most, inRange);
+    const bars = read.slice(Math.max(0, read.length - wanted - warmUp));
+    return { bars, first: Math.max(0, bars.length - wanted) };
+  }
+
+  function headOf(symbol: string, judged: Judged) {
+    const { analysis: _, actions: __, bar: ___, ...rest } = symbolJson(symbol, judged, undefined, []);
+    return rest;
+  }
+
+  app.route({
+    method: 'GET',
+    url: '/v1/symbols/:symbol',
+    config: { access: 'key' },
+    schema: {
+      summary: 'All that is known of a symbol',
+      tags: ['symbols'],
+      params,
+      response: { 200: z.object({ ...head, bar: bar.nullable().describe('The newest one'), analysis, actions }), ...problems },
+    },
+    async handler({ params: { symbol } }) {
+      const judged = await known(symbol);
+      const { newestBar } = judged.state;
+      const [bars, told] =
+        newestBar === null
+          ? [[], []]
+          : await Promise.all([
+              readBars(db, symbol, { from: newestBar, to: newestBar }),
+              readActions(db, symbol, { from: daysBefore(newestBar, ACTION_DAYS) }),
+            ]);
+      return symbolJson(symbol, judged, bars[0], told);
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/symbols/:symbol/bars',
+    config: { access: 'key' },
+    schema: {
+      summary: 'Daily bars, ascending',
+      description:
+        'As they were traded; with `adjusted=true` open, high, low and close are scaled for all later splits and dividends, which charts want.',
+      tags: ['symbols'],
+      params,
+      querystring: z.strictObject({ ...range, adjusted: flag.default(false) }),
+      response: { 200: z.object({ ...head, adjusted: z.boolean(), bars: z.array(bar), actions }), ...problems },
+    },
+    async handler({ params: { symbol }, query }) {
+      const judged = await known(symbol);
+      const { bars } = await barsOf(symbol, query, judged.state.newestBar);
+      const [oldest] = bars;
+      const told = oldest === undefined ? [] : await readActions(db, symbol, { from: oldest.date, to: bars.at(-1)?.date });
+      return {
+        ...headOf(symbol, judged),
+        adjusted: query.adjusted,
+        bars: (query.adjusted ? adjusted(bars) : bars).map(barJson),
+        actions: told,
+      };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/symbols/:symbol/indicators',
+    config: { access: 'key' },
+    schema: {
+      summary: 'Indicators of each bar, as columns',
+      description: 'Computed from the stored bars, adjusted for splits and dividends; null where history is too short.',
+      tags: ['symbols'],
+      params,
+      querystring: z.strictObject({ ...range }),
+      response: {
+        200: z.object({ ...head, dates: z.array(z.string()), indicators: z.record(z.string(), z.array(z.number().nullable())) }),
+        ...problems,
+      },
+    },
+    async handler({ params: { symbol }, query }) {
+      const judged = await known(symbol);
+      const { bars, first } = await barsOf(symbol, query, judged.state.newestBar, WARM_UP_BARS);
+      const series: Partial<IndicatorSeries> = bars.length === 0 ? {} : indicatorSeries(adjust(bars));
+      return {
+        ...headOf(symbol, judged),
+        dates: bars.slice(first).map(({ date }) => date),
+        indicators: Object.fromEntries(Object.entries(series).map(([name, column]) => [snakeCase(name), column.slice(first)])),
+      };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/symbols/:symbol/analysis',
+    config: { access: 'key' },
+    schema: {
+      summary: 'The signal and its reasons',
+      tags: ['symbols'],
+      params,
+      response: { 200: z.object({ ...head, analysis }), ...problems },
+    },
+    async handler({ params: { symbol } }) {
+      const judged = await known(symbol);
+      return { ...headOf(symbol, judged), analysis: symbolJson(symbol, judged, undefined, []).analysis };
+    },
+  });
+}
+
+function adjusted(bars: readonly Bar[]): Bar[] {
+  const { open, high, low, close } = adjust(bars);
+  return bars.map((one, index) => ({
+    ...one,
+    open: open[index] as number,
+    high: high[index] as number,
+    low: low[index] as number,
+    close: close[index] as number,
+  }));
+}

@@ -1,0 +1,169 @@
+/** `/v1/users/{id}/portfolio`: what a user holds and watches, and how fresh each of it is. */
+import { z } from 'zod';
+import { freshnessRules } from '../../market/freshness/freshness.ts';
+import { type Judged, judgementJson, judgeSymbols } from '../../market/freshness/judged.ts';
+import { addHoldings, clearHoldings, readHoldings } from '../../market/portfolios/holdings.ts';
+import { SymbolSchema } from '../../market/symbol.ts';
+import { InputError } from '../../platform/errors.ts';
+import { demand } from '../auth/access.ts';
+import type { App, Parts } from '../http/app.ts';
+import { instant, problems, userId } from '../http/schemas.ts';
+import { judgement } from './symbols.ts';
+
+/** What DECIMAL(24, 8) and DECIMAL(18, 6) hold before the point. */
+const MOST_QUANTITY = 1e15;
+const MOST_COST = 1e12;
+const MOST_POSITIONS = 1000;
+
+const held = z.object({
+  symbol: z.string(),
+  quantity: z.number().describe('Shares; 0 for a symbol that is only watched, negative for a short position'),
+  cost: z.number().nullable().describe("A share, in the instrument's currency"),
+});
+const freshness = z.object({
+  symbol: z.string(),
+  source: z.string().nullable(),
+  newest_bar: z.string().nullable(),
+  as_of: instant.nullable(),
+  price: judgement,
+  analysis: judgement,
+});
+const position = z.object({
+  ...held.shape,
+  ...freshness.shape,
+  close: z.number().nullable(),
+  currency: z.string().nullable(),
+  value: z.number().nullable().describe('Quantity × close'),
+  signal: z.enum(['buy', 'sell', 'hold']).nullable(),
+  confidence: z.number().nullable(),
+});
+
+export function userRoutes(app: App, { db, clock, config }: Parts): void {
+  const params = z.strictObject({ id: userId });
+  const rules = freshnessRules(config);
+
+  /** Errors: `InputError('user.unknown')` for one without any holdings. */
+  async function holdingsOf(user: string) {
+    const holdings = (await readHoldings(db, [user])).get(user);
+    if (holdings === undefined)
+      throw new InputError('user.unknown', `user ${JSON.stringify(user)} has no holdings; PUT /v1/users/{id}/portfolio gives him some`);
+    const symbols = holdings.map(({ symbol }) => symbol);
+    const judged = await judgeSymbols(db, symbols, clock.now(), rules);
+    return holdings.map((holding) => ({ holding, judged: judged.get(holding.symbol) as Judged }));
+  }
+
+  app.route({
+    method: 'GET',
+    url: '/v1/users/:id/portfolio',
+    config: { access: 'key' },
+    schema: {
+      summary: 'What a user holds and watches',
+      tags: ['users'],
+      params,
+      response: { 200: z.object({ user: z.string(), at: instant, positions: z.array(position) }), ...problems },
+    },
+    async handler(request) {
+      const user = request.params.id;
+      demand(request, 'read', user);
+      const positions = (await holdingsOf(user)).map(({ holding, judged }) => {
+        const close = judged.state?.close ?? null;
+        return {
+          ...holding,
+          ...freshnessOf(holding.symbol, judged),
+          close,
+          currency: judged.state?.currency ?? null,
+          value: close === null ? null : holding.quantity * close,
+          signal: judged.signal?.signal ?? null,
+          confidence: judged.signal?.confidence ?? null,
+        };
+      });
+      return { user, at: new Date(clock.now().epochMilliseconds), positions };
+    },
+  });
+
+  app.route({
+    method: 'PUT',
+    url: '/v1/users/:id/portfolio',
+    config: { access: 'key' },
+    schema: {
+      summary: 'Replace what a user holds and watches',
+      description: 'As a whole, in one transaction. An empty list takes everything away.',
+      tags: ['users'],
+      params,
+      body: z.strictObject({
+        positions: z
+          .array(
+            z.strictObject({
+              symbol: SymbolSchema,
+              quantity: z.number().gt(-MOST_QUANTITY).lt(MOST_QUANTITY).default(0).describe('0, or left out: only watched'),
+              cost: z.number().min(0).lt(MOST_COST).nullable().default(null),
+            }),
+          )
+          .max(MOST_POSITIONS),
+      }),
+      response: { 200: z.object({ user: z.string(), held: z.int(), watched: z.int() }), ...problems },
+    },
+    async handler(request) {
+      const user = request.params.id;
+      const { positions } = request.body;
+      demand(request, 'admin', user);
+      const twice = positions.find(({ symbol }, index) => positions.findIndex((other) => other.symbol === symbol) !== index);
+      if (twice !== undefined)
+        throw new InputError('portfolio.duplicate_symbol', `positions name ${twice.symbol} twice; add their quantities up`);
+      const now = new Date(clock.now().epochMilliseconds);
+      await db.transaction(async (tx) => {
+        await clearHoldings(tx, [user]);
+        await addHoldings(
+          tx,
+          positions.map((one) => ({ user, ...one })),
+          now,
+        );
+      });
+      const watched = positions.filter(({ quantity }) => quantity === 0).length;
+      return { user, held: positions.length - watched, watched };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/users/:id/portfolio/freshness',
+    config: { access: 'key' },
+    schema: {
+      summary: 'How fresh each holding is',
+      tags: ['users'],
+      params,
+      response: {
+        200: z.object({
+          user: z.string(),
+          at: instant,
+          counts: z.object({ total: z.int(), fresh: z.int(), stale: z.int(), missing: z.int() }).describe('By the state of the price'),
+          holdings: z.array(freshness),
+        }),
+        ...problems,
+      },
+    },
+    async handler(request) {
+      const user = request.params.id;
+      demand(request, 'read', user);
+      const holdings = (await holdingsOf(user)).map(({ holding, judged }) => freshnessOf(holding.symbol, judged));
+      const count = (state: 'fresh' | 'stale' | 'missing') => holdings.filter(({ price }) => price.state === state).length;
+      return {
+        user,
+        at: new Date(clock.now().epochMilliseconds),
+        counts: { total: holdings.length, fresh: count('fresh'), stale: count('stale'), missing: count('missing') },
+        holdings,
+      };
+    },
+  });
+}
+
+function freshnessOf(symbol: string, { state, price, analysis }: Judged) {
+  return {
+    symbol,
+    source: state?.source ?? null,
+    newest_bar: state?.newestBar ?? null,
+    as_of: state?.asOf ?? null,
+    price: judgementJson(price),
+    analysis: judgementJson(analysis),
+  };
+}

@@ -1,0 +1,149 @@
+/** The doorbell: tells the broker what is committed. A lost, late or doubled message costs latency, never a job, so a bell that cannot be rung is counted and left. */
+import type { Bus } from '../platform/bus/bus.ts';
+import type { Clock } from '../platform/clock.ts';
+import { fromJson, type Sql } from '../platform/database/database.ts';
+import { codeOf, TransientError } from '../platform/errors.ts';
+import type { Logger } from '../platform/log/log.ts';
+import type { Draft } from '../platform/messages.ts';
+import type { EnqueueAnswer, Enqueued, JobRequest } from './enqueue/enqueue.ts';
+import { idFromBytes, sortedBytes } from './id.ts';
+import { type Change, levelOf, type Queue, scoreOf } from './job.ts';
+
+export interface Announcer {
+  /** Rings for new jobs: each on its `stock/…` topic, and its state on `jobs/{id}/status`. Joined and refused ones are not news. */
+  enqueued(answers: readonly EnqueueAnswer[]): Promise<void>;
+  /** Publishes new states, and rings again for jobs that have become ready. */
+  changed(changes: readonly Change[]): Promise<void>;
+  /** Rings for jobs that are ready already. */
+  ring(ids: readonly string[]): Promise<void>;
+  /** Bells that could not be rung, by code. */
+  readonly missed: ReadonlyMap<string, number>;
+}
+
+interface Row {
+  id: Buffer;
+  type: string;
+  queue: Queue;
+  priority: number;
+  symbol: string | null;
+  user_id: string | null;
+  enqueued_at: Date;
+  why: unknown;
+  payload: unknown;
+  triggered_by: string;
+}
+
+type JobType = Draft<'job'>['type'];
+
+export function createAnnouncer({
+  bus,
+  sql,
+  clock,
+  log,
+}: {
+  bus: Pick<Bus, 'publish' | 'state'>;
+  sql: Sql;
+  clock: Clock;
+  log: Logger;
+}): Announcer {
+  const missed = new Map<string, number>();
+
+  async function quietly(publishing: Promise<void>): Promise<void> {
+    try {
+      await publishing;
+    } catch (error) {
+      if (!(error instanceof TransientError)) throw error;
+      const code = codeOf(error);
+      // Said once a kind: the bus itself logs the outage.
+      if (!missed.has(code)) log.warn({ code }, `${error.message}; jobs are found by polling meanwhile`);
+      missed.set(code, (missed.get(code) ?? 0) + 1);
+    }
+  }
+
+  async function ring(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0 || bus.state === 'offline') return;
+    const rows = await sql.rows<Row>(
+      `SELECT j.id, j.type, j.queue, j.priority, j.symbol, j.user_id, j.enqueued_at, d.why, d.payload, d.triggered_by
+         FROM jobs j JOIN job_details d ON d.job_id = j.id WHERE j.id IN (?) ORDER BY j.priority, j.id`,
+      [sortedBytes(ids)],
+    );
+    await Promise.all(rows.map((row) => quietly(bus.publish('job', announcement(fromRow(row))))));
+  }
+
+  async function publishStates(changes: readonly Change[]): Promise<void> {
+    const at = clock.now().toString({ smallestUnit: 'millisecond' });
+    await Promise.all(
+      changes.map(({ id, type, symbol, state, attempt, worker, reason }) =>
+        quietly(
+          bus.publish('status', {
+            id,
+            type: type as JobType,
+            state,
+            attempt,
+            at,
+            ...(symbol === null ? {} : { symbol }),
+            ...(worker === undefined ? {} : { worker }),
+            ...(reason === undefined ? {} : { reason: reason.slice(0, 2000) }),
+          }),
+        ),
+      ),
+    );
+  }
+
+  return {
+    missed,
+    ring,
+    async enqueued(answers) {
+      const fresh = answers.flatMap((answer) => (answer.outcome === 'queued' ? [answer] : []));
+      const unique = [...new Map(fresh.map((answer) => [answer.id, answer])).values()];
+      // From memory and not from the row: a worker should start before a read would have come back.
+      await Promise.all([
+        ...unique.map((answer) => quietly(bus.publish('job', announcement(answer)))),
+        publishStates(unique.map(({ id, type, symbol, state }) => ({ id, type, symbol, state, attempt: 0 }))),
+      ]);
+    },
+    async changed(changes) {
+      if (bus.state === 'offline') return;
+      await Promise.all([publishStates(changes), ring(changes.filter(({ state }) => state === 'ready').map(({ id }) => id))]);
+    },
+  };
+}
+
+type Announced = Pick<Enqueued, 'id' | 'type' | 'symbol' | 'queue' | 'level' | 'score' | 'enqueuedAt'> & {
+  request: Pick<JobRequest, 'why' | 'payload' | 'triggeredBy' | 'user'>;
+};
+
+function fromRow(row: Row): Announced {
+  return {
+    id: idFromBytes(row.id),
+    type: row.type,
+    symbol: row.symbol,
+    queue: row.queue,
+    level: levelOf(row.priority),
+    score: scoreOf(row.priority),
+    enqueuedAt: row.enqueued_at,
+    request: {
+      why: fromJson(row.why) as Record<string, unknown>,
+      payload: fromJson(row.payload) as Record<string, unknown>,
+      triggeredBy: row.triggered_by,
+      user: row.user_id ?? undefined,
+    },
+  };
+}
+
+function announcement({ id, type, symbol, queue, level, score, enqueuedAt, request }: Announced): Draft<'job'> {
+  const symbols = request.payload.symbols as string[] | undefined;
+  return {
+    id,
+    type: type as JobType,
+    queue,
+    priority: level,
+    score: Number(score.toFixed(4)),
+    why: request.why as Draft<'job'>['why'],
+    triggered_by: request.triggeredBy,
+    enqueued_at: enqueuedAt.toISOString(),
+    ...(symbol === null ? {} : { symbol }),
+    ...(symbols === undefined ? {} : { symbols: symbols.slice(0, 500) }),
+    ...(request.user === undefined ? {} : { user: request.user }),
+  };
+}

@@ -1,0 +1,174 @@
+/** What people do to jobs by hand: cancel, retry, redrive the dead letter. */
+import type { Transaction } from '../platform/database/database.ts';
+import { InputError } from '../platform/errors.ts';
+import { settlingRaces } from './enqueue/retry-on-duplicate-key.ts';
+import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
+import { type Change, expiryOf, isLive, type Ledger, nowOf, type Queue, rulesOf, type State } from './job.ts';
+import { BATCH } from './maintain/maintenance.ts';
+import { recordAttempts } from './run/complete.ts';
+import { changesOf, type Ended, settle, withLiveNeeds, writeReasons } from './run/dependents.ts';
+import { stopWaiting } from './run/slots.ts';
+
+interface Row {
+  id: Buffer;
+  type: string;
+  symbol: string | null;
+  queue: Queue;
+  state: State;
+  attempt: number;
+  max_attempts: number;
+  worker_id: string | null;
+  started_at: Date | null;
+  has_dependents: number;
+  blocked_on: 'slot' | 'dependency' | null;
+  dedupe_key: string | null;
+}
+
+const COLUMNS = 'id, type, symbol, queue, state, attempt, max_attempts, worker_id, started_at, has_dependents, blocked_on, dedupe_key';
+
+async function lockOne(tx: Transaction, id: string): Promise<Row> {
+  const [row] = await tx.rows<Row>(`SELECT ${COLUMNS} FROM jobs WHERE id = ? FOR UPDATE`, [idToBytes(id)]);
+  if (row === undefined) throw new InputError('job.unknown', `there is no job ${id}; ended jobs are deleted after jobs.cleanup_after_days`);
+  return row;
+}
+
+/**
+ * Cancels a live job. The row decides: a running handler hears of it by the control message (the returned change names its worker) or at its next heartbeat,
+ * and whatever it still makes is refused. Errors: `InputError('job.unknown' | 'job.ended')`.
+ */
+export function cancel(ledger: Ledger, id: string, reason: string): Promise<Change[]> {
+  return ledger.db.transaction(async (tx) => {
+    const row = await lockOne(tx, id);
+    if (!isLive(row.state)) throw new InputError('job.ended', `job ${id} has ended already (${row.state}); there is nothing to cancel`);
+    const now = nowOf(ledger);
+    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'cancelled', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id = ?", [
+      now,
+      now,
+      row.id,
+    ]);
+    await stopWaiting(tx, [row.id]);
+    await writeReasons(tx, [{ id, code: 'job.cancelled', reason }]);
+    if (row.state === 'running')
+      await recordAttempts(tx, [[row.id, row.attempt, row.worker_id, row.started_at, now, 'cancelled', 'job.cancelled', reason]]);
+    const leavesSlot = row.state === 'ready' && row.blocked_on === 'slot';
+    const ended: Ended = { id, state: 'cancelled', reason, hasDependents: row.has_dependents === 1, leavesSlot };
+    const change: Change = {
+      id,
+      type: row.type,
+      symbol: row.symbol,
+      state: 'cancelled',
+      attempt: row.attempt,
+      worker: row.worker_id ?? undefined,
+      reason,
+    };
+    return [change, ...(await settle(tx, ledger, [ended], row.state === 'running' ? [id] : []))];
+  });
+}
+
+/**
+ * Starts one job again: a scheduled one now, an ended one with a full set of new attempts; its failed items become pending, those done stay done.
+ * Errors: `InputError('job.unknown' | 'job.live' | 'job.superseded')`.
+ */
+export function retry(ledger: Ledger, id: string): Promise<Change[]> {
+  return settlingRaces(() =>
+    ledger.db.transaction(async (tx) => {
+      const row = await lockOne(tx, id);
+      if (row.state === 'ready' || row.state === 'running' || row.state === 'blocked')
+        throw new InputError('job.live', `job ${id} is ${row.state}: it will run without a retry`);
+      const superseded = await restart(tx, ledger, [row]);
+      if (superseded.length > 0)
+        throw new InputError('job.superseded', `job ${id} cannot start again: another live job does the same work (${row.dedupe_key})`);
+      return restarted(tx, [id]);
+    }),
+  );
+}
+
+export interface RedriveFilter {
+  type?: string | undefined;
+  symbol?: string | undefined;
+  /** `failed` by default; the others by name. */
+  state?: 'failed' | 'expired' | 'cancelled' | 'completed_with_errors' | undefined;
+}
+
+/**
+ * Starts failed jobs again, at most 500 a call, oldest end first. Repeat while `more`; the last call names up to 500 that were left as they are because another
+ * live job does their work.
+ */
+export function redrive(ledger: Ledger, filter: RedriveFilter): Promise<{ changes: Change[]; superseded: string[]; more: boolean }> {
+  const state = filter.state ?? 'failed';
+  const limits = [filter.type === undefined ? '' : 'AND j.type = ?', filter.symbol === undefined ? '' : 'AND j.symbol = ?'].join(' ');
+  const params = [state, ...[filter.type, filter.symbol].filter((value) => value !== undefined)];
+  const oldest = (tx: Transaction, superseded: 'EXISTS' | 'NOT EXISTS'): Promise<{ id: Buffer }[]> =>
+    tx.rows(
+      `SELECT j.id FROM jobs j FORCE INDEX (ix_due)
+        WHERE j.state = ? ${limits} AND ${superseded} (SELECT 1 FROM jobs l FORCE INDEX (ux_active) WHERE l.active_key = j.dedupe_key) ORDER BY j.due_at, j.id LIMIT ${BATCH}`,
+      params,
+    );
+  return settlingRaces(() =>
+    ledger.db.transaction(async (tx) => {
+      const found = await oldest(tx, 'NOT EXISTS');
+      const rows =
+        found.length === 0
+          ? []
+          : await tx.rows<Row>(
+              `SELECT ${COLUMNS} FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = ? ORDER BY id FOR UPDATE SKIP LOCKED`,
+              [found.map(({ id }) => id).sort(Buffer.compare), state],
+            );
+      const superseded = new Set(await restart(tx, ledger, rows));
+      const ids = rows.map(({ id }) => idFromBytes(id)).filter((id) => !superseded.has(id));
+      const more = found.length === BATCH && ids.length > 0;
+      const left = more ? [] : await oldest(tx, 'EXISTS');
+      return { changes: await restarted(tx, ids), superseded: left.map(({ id }) => idFromBytes(id)), more };
+    }),
+  );
+}
+
+/** Makes ended or scheduled jobs ready, or blocked when a job that they need is live again. Returns those whose key another live job has. */
+async function restart(tx: Transaction, ledger: Ledger, rows: readonly Row[]): Promise<string[]> {
+  if (rows.length === 0) return [];
+  const keys = rows.flatMap(({ dedupe_key }) => dedupe_key ?? []);
+  // Not locked: `ux_active` itself refuses what becomes live meanwhile (see settlingRaces).
+  const live =
+    keys.length === 0
+      ? []
+      : await tx.rows<{ id: Buffer; active_key: string }>(
+          'SELECT id, active_key FROM jobs FORCE INDEX (ux_active) WHERE active_key IN (?)',
+          [keys.sort()],
+        );
+  const holder = new Map(live.map(({ id, active_key }) => [active_key, idFromBytes(id)]));
+  const superseded: string[] = [];
+  const startable: Row[] = [];
+  for (const row of rows) {
+    const id = idFromBytes(row.id);
+    if (row.dedupe_key !== null && (holder.get(row.dedupe_key) ?? id) !== id) superseded.push(id);
+    else {
+      startable.push(row);
+      if (row.dedupe_key !== null) holder.set(row.dedupe_key, id);
+    }
+  }
+  const now = nowOf(ledger);
+  for (const group of Map.groupBy(startable, (row) => `${row.queue} ${row.type}`).values()) {
+    const { queue, type } = group[0] as Row;
+    await tx.run(
+      "UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL, worker_id = NULL, started_at = NULL, ended_at = NULL, max_attempts = attempt + ?, due_at = ? WHERE id IN (?)",
+      [rulesOf(ledger, type).maxAttempts, expiryOf(ledger, queue, now), group.map(({ id }) => id).sort(Buffer.compare)],
+    );
+  }
+  if (startable.length === 0) return superseded;
+  const ids = startable.map(({ id }) => id).sort(Buffer.compare);
+  await tx.run(
+    "UPDATE job_items FORCE INDEX (ix_state) SET state = 'pending', reason = NULL, updated_at = ? WHERE job_id IN (?) AND state = 'failed'",
+    [now, ids],
+  );
+  await tx.run('UPDATE job_results FORCE INDEX (PRIMARY) SET code = NULL, reason = NULL WHERE job_id IN (?)', [ids]);
+  const waiting = await withLiveNeeds(tx, ids.map(idFromBytes), 'locked');
+  if (waiting.length > 0)
+    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'blocked', blocked_on = 'dependency' WHERE id IN (?)", [
+      sortedBytes(waiting),
+    ]);
+  return superseded;
+}
+
+async function restarted(tx: Transaction, ids: readonly string[]): Promise<Change[]> {
+  return (await changesOf(tx, ids)).map((change) => ({ ...change, reason: 'started again by hand' }));
+}

@@ -1,0 +1,83 @@
+/** `max_jobs`: how many jobs may wait in each queue, and where a request goes when there is no room. */
+import type { Transaction } from '../../platform/database/database.ts';
+import { type Ledger, QUEUES, type Queue } from '../job.ts';
+
+/** A queue with a smaller limit is counted exactly by every enqueuer, in turn: that costs a walk of a few thousand index entries, and being wrong would show. */
+const ALWAYS_EXACT_BELOW = 5_000;
+/** From this share of `max_jobs` on, every enqueuer counts exactly, in turn. */
+const NEAR = 0.5;
+/** Room for so many enqueuers at once that have not seen each other, each with as many jobs as this one; the other half of the queue has room for as many again. */
+const UNSEEN = 8;
+/** More jobs than any number of enqueuers add in a millisecond: what a count may miss grows with its age. */
+const FASTEST_PER_MS = 50;
+const OLDEST_COUNT_MS = 1_000;
+/** A count may be so many times as old as it took: counting a million waiting jobs takes longer than enqueueing a thousand. */
+const AGE_OF_COST = 50;
+
+interface Count {
+  waiting: number;
+  /** `performance.now()`. */
+  at: number;
+  /** Milliseconds that counting took. */
+  cost: number;
+}
+/** What this process knows of each ledger's queues: the last count plus what it has added since. */
+const counts = new WeakMap<object, Map<Queue, Count>>();
+
+export type Place = { queue: Queue } | { reason: string };
+
+/**
+ * For each request the first of its queues that has room, or why there is none. The queues of a request stand in the order of QUEUES.
+ * While a queue is far from its limit the count may be a moment old (a walk of the whole queue in every call would cost more than the insert); near the limit
+ * enqueuers take turns on the queue's row until their commit, and the count is exact.
+ */
+export async function chooseQueues(tx: Transaction, ledger: Ledger, wanted: readonly (readonly Queue[])[]): Promise<Place[]> {
+  const places = new Map<number, Place>();
+  // From the top down, so that all take their turns on the queues' rows in the same order.
+  for (const queue of QUEUES) {
+    const here = wanted.flatMap((queues, index) => (places.has(index) || !queues.includes(queue) ? [] : [index]));
+    if (here.length === 0) continue;
+    const count = await countFor(tx, ledger, queue, here.length);
+    const placed = here.slice(0, Math.max(ledger.queues[queue].maxJobs - count.waiting, 0));
+    for (const index of placed) places.set(index, { queue });
+    count.waiting += placed.length;
+  }
+  return wanted.map((queues, index) => places.get(index) ?? { reason: refusal(ledger, queues) });
+}
+
+async function countFor(tx: Transaction, ledger: Ledger, queue: Queue, adding: number): Promise<Count> {
+  let known = counts.get(ledger.db);
+  if (known === undefined) {
+    known = new Map();
+    counts.set(ledger.db, known);
+  }
+  const { maxJobs } = ledger.queues[queue];
+  const isFar = (waiting: number): boolean => maxJobs >= ALWAYS_EXACT_BELOW && waiting + UNSEEN * adding < maxJobs * NEAR;
+  let count = known.get(queue);
+  // Never so old that others could have filled the other half of the queue unseen.
+  const oldest = Math.min(Math.max(OLDEST_COUNT_MS, (count?.cost ?? 0) * AGE_OF_COST), (maxJobs * NEAR) / FASTEST_PER_MS);
+  if (count === undefined || performance.now() - count.at >= oldest)
+    count = maxJobs >= ALWAYS_EXACT_BELOW ? await countWaiting(tx, queue, maxJobs) : { waiting: maxJobs, at: performance.now(), cost: 0 };
+  if (!isFar(count.waiting)) {
+    await tx.rows('SELECT queue FROM queues WHERE queue = ? FOR UPDATE', [queue]);
+    count = await countWaiting(tx, queue, maxJobs);
+  }
+  known.set(queue, count);
+  return count;
+}
+
+/** Walks ix_claim's prefix (queue, state) for each waiting state, at most `limit` entries together. */
+async function countWaiting(tx: Transaction, queue: Queue, limit: number): Promise<Count> {
+  const started = performance.now();
+  const [row] = await tx.rows<{ waiting: number }>(
+    "SELECT COUNT(*) AS waiting FROM (SELECT 1 FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state IN ('scheduled', 'blocked', 'ready') LIMIT ?) w",
+    [queue, limit],
+  );
+  const at = performance.now();
+  return { waiting: row?.waiting ?? 0, at, cost: at - started };
+}
+
+function refusal(ledger: Ledger, queues: readonly Queue[]): string {
+  const full = queues.map((queue) => `${queue} holds ${ledger.queues[queue].maxJobs} (queue.priority_queues.${queue}.max_jobs)`).join(', ');
+  return `no room: ${full}; try again when the queue is shorter, or raise the limit`;
+}

@@ -1,0 +1,363 @@
+/**
+ * How work gets into the ledger. All requests of one call are one transaction: afterwards every one of them is a committed row, has joined one, or was refused
+ * with the limit named. Requests for the same live work (`dedupeKey`) become one job: its priority is the most urgent one asked for, and everybody who asked is
+ * its subscriber.
+ */
+import { escape as quoted } from 'mysql2';
+import { type Transaction, toJson } from '../../platform/database/database.ts';
+import { idToBytes, newJobId, sortedBytes } from '../id.ts';
+import {
+  after,
+  bandStart,
+  expiryOf,
+  type Ledger,
+  levelOf,
+  nowOf,
+  priorityOf,
+  QUEUES,
+  type Queue,
+  queueOfLevel,
+  rulesOf,
+  type State,
+  scoreOf,
+} from '../job.ts';
+import { chooseQueues, type Place } from './capacity.ts';
+import {
+  idsOf,
+  type Joined,
+  joinCompleted,
+  joinLive,
+  keysOf,
+  type LiveJob,
+  letGo,
+  lockChanging,
+  needsOf,
+  queuesAbove,
+  readLive,
+} from './join.ts';
+import { settlingRaces } from './retry-on-duplicate-key.ts';
+
+export interface JobRequest {
+  type: string;
+  symbol?: string | undefined;
+  payload: Record<string, unknown>;
+  /** 1-10, the smallest is the most urgent. */
+  level: number;
+  /** 0-1, orders jobs of one level. */
+  score: number;
+  /** Factors, weights and result: shown to everybody who asks why. */
+  why: Record<string, unknown>;
+  triggeredBy: string;
+  user?: string | undefined;
+  /** Live work with the same key is the same job. */
+  dedupeKey?: string | undefined;
+  /** For so long a job of this key stands for later requests, also after it completed. */
+  dedupeWindowSeconds?: number | undefined;
+  /** Not before. */
+  runAt?: Date | undefined;
+  /** Dedupe keys of the live jobs (of this call or earlier ones) that must complete first; a key without a live job is met already. */
+  after?: readonly string[] | undefined;
+  /** What happens when the queue of `level` holds `max_jobs`: go to the next queue down, or be refused. */
+  whenFull: 'next_queue' | 'refuse';
+}
+
+export interface Enqueued {
+  outcome: 'queued' | 'joined';
+  id: string;
+  type: string;
+  symbol: string | null;
+  state: State;
+  queue: Queue;
+  level: number;
+  score: number;
+  /** True when the request went to a lower queue than its level's, because that one was full. */
+  demoted: boolean;
+  enqueuedAt: Date;
+  /** The most urgent request of this call for the job. */
+  request: JobRequest;
+}
+
+export interface Refused {
+  outcome: 'refused';
+  code: string;
+  reason: string;
+}
+
+export type EnqueueAnswer = Enqueued | Refused;
+
+/** All requests of one call that mean the same work. */
+export interface Group {
+  key: string | undefined;
+  best: JobRequest;
+  priority: number;
+  users: Set<string>;
+  after: Set<string>;
+  /** The earliest start asked for; undefined = now. */
+  startAt: Date | undefined;
+  /** The longest dedupe window asked for. */
+  windowSeconds: number;
+  answer: EnqueueAnswer | undefined;
+}
+
+/** Enqueues all requests in one transaction; the answers stand in the order of the requests. Errors: those of `Database.transaction`. */
+export function enqueue(ledger: Ledger, requests: readonly JobRequest[]): Promise<EnqueueAnswer[]> {
+  return settlingRaces(() => ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests)));
+}
+
+/**
+ * The same inside a transaction of the caller's, for effects that must commit with the jobs. `live`: the jobs of the keys as `readLive` saw them before the caller
+ * read what he decides by; a request for one that has ended since is answered with it, since its traces were not there yet. Errors: as above, and the driver's 1062 when one of the keys was lost
+ * to other enqueuers five times in a row: run the whole transaction again (`settlingRaces`).
+ */
+export async function enqueueWith(
+  tx: Transaction,
+  ledger: Ledger,
+  requests: readonly JobRequest[],
+  live?: ReadonlyMap<string, LiveJob>,
+): Promise<EnqueueAnswer[]> {
+  if (requests.length === 0) return [];
+  const { groups, groupOf } = merge(requests);
+  let known = live;
+  // Nothing is written before the insert that may be refused.
+  await settlingRaces(async () => {
+    const seen = new Map(known ?? (await readLive(tx, keysOf(groups))));
+    // Another try must see the job that this one lost its race to.
+    known = undefined;
+    await answer(tx, ledger, groups, seen);
+  });
+  return groupOf.map((group) => group.answer as EnqueueAnswer);
+}
+
+async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[], live: Map<string, LiveJob>): Promise<void> {
+  for (const group of groups) group.answer = undefined;
+  const now = nowOf(ledger);
+  const liveOf = ({ key }: Group): LiveJob | undefined => (key === undefined ? undefined : live.get(key));
+  await joinCompleted(tx, groups, now);
+  const { newNeeds, locked } = await lockChanging(tx, ledger, groups, live, now);
+  // A live job of the same key comes before a completed one: its answer is written over that.
+  const joined = groups.flatMap((group): Joined[] => {
+    const row = liveOf(group);
+    return row === undefined ? [] : [{ group, row }];
+  });
+  const rising = joined.filter((one) => queuesAbove(one).length > 0);
+  const fresh = groups.filter((group) => group.answer === undefined && liveOf(group) === undefined);
+
+  const places = await chooseQueues(tx, ledger, [...fresh.map(queuesFor), ...rising.map(queuesAbove)]);
+  const accepted = withoutNeedsRefused(accept(fresh, places, now), fresh);
+  const idOfKey = idsOf(live);
+  const newIds = new Map(accepted.flatMap(({ group: { key }, id }) => (key === undefined ? [] : [[key, id]])));
+  for (const [key, id] of newIds) idOfKey.set(key, id);
+  const needs = [...dependencies(accepted, idOfKey), ...newNeeds, ...joined.flatMap((one) => needsOf(one, newIds))];
+  await insertJobs(tx, ledger, accepted, needs, now);
+  const placeOf = new Map(rising.map(({ row }, index) => [row.id, places[fresh.length + index] as Place]));
+  await joinLive(tx, ledger, joined, { places: placeOf, needs, locked: new Set(locked.map(({ id }) => id)) }, now);
+  const joinedIds = new Set(joined.map(({ row }) => row.id));
+  await letGo(
+    tx,
+    locked.filter(({ id }) => !joinedIds.has(id)),
+  );
+  await insertDependencies(tx, needs, live.values());
+  subscribe(tx, groups);
+}
+
+function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Group[] } {
+  const groups: Group[] = [];
+  const byKey = new Map<string, Group>();
+  const groupOf = requests.map((request) => {
+    const priority = priorityOf(request.level, request.score);
+    let group = request.dedupeKey === undefined ? undefined : byKey.get(request.dedupeKey);
+    if (group === undefined) {
+      group = {
+        key: request.dedupeKey,
+        best: request,
+        priority,
+        users: new Set(),
+        after: new Set(),
+        startAt: request.runAt,
+        windowSeconds: 0,
+        answer: undefined,
+      };
+      groups.push(group);
+      if (request.dedupeKey !== undefined) byKey.set(request.dedupeKey, group);
+    } else if (priority < group.priority) {
+      group.best = request;
+      group.priority = priority;
+    }
+    if (request.runAt === undefined || (group.startAt !== undefined && request.runAt < group.startAt)) group.startAt = request.runAt;
+    group.windowSeconds = Math.max(group.windowSeconds, request.dedupeWindowSeconds ?? 0);
+    if (request.user !== undefined) group.users.add(request.user);
+    for (const key of request.after ?? []) group.after.add(key);
+    return group;
+  });
+  return { groups, groupOf };
+}
+
+/** Where a new job may go: the queue of its level, and those below it if it wants. */
+function queuesFor({ best }: Group): Queue[] {
+  const queue = queueOfLevel(best.level);
+  return best.whenFull === 'next_queue' ? QUEUES.slice(QUEUES.indexOf(queue)) : [queue];
+}
+
+interface Accepted {
+  group: Group;
+  id: string;
+  queue: Queue;
+  priority: number;
+  demoted: boolean;
+}
+
+/** Gives each new job its id and its queue with room, or its refusal. In a lower queue than its level's it is the most urgent of its score. */
+function accept(fresh: readonly Group[], places: readonly Place[], now: Date): Accepted[] {
+  return fresh.flatMap((group, index) => {
+    const place = places[index] as Place;
+    if ('reason' in place) {
+      group.answer = { outcome: 'refused', code: 'queue.full', reason: place.reason };
+      return [];
+    }
+    const demoted = place.queue !== queueOfLevel(group.best.level);
+    return [
+      {
+        group,
+        id: newJobId(now.getTime()),
+        queue: place.queue,
+        priority: demoted ? priorityOf(bandStart(place.queue), group.best.score) : group.priority,
+        demoted,
+      },
+    ];
+  });
+}
+
+/** A job whose need was refused in the same call would run without it: it is refused as well. */
+function withoutNeedsRefused(accepted: readonly Accepted[], refusedGroups: readonly Group[]): Accepted[] {
+  const refused = new Map(
+    refusedGroups.flatMap(({ key, answer }) => (key !== undefined && answer?.outcome === 'refused' ? [[key, answer.reason]] : [])),
+  );
+  let left = [...accepted];
+  for (let found = refused.size > 0; found; ) {
+    const before = left.length;
+    left = left.filter(({ group }) => {
+      const need = [...group.after].find((key) => refused.has(key));
+      if (need === undefined) return true;
+      const reason = `needs ${need}, which was refused: ${refused.get(need)}`;
+      group.answer = { outcome: 'refused', code: 'queue.full', reason };
+      if (group.key !== undefined) refused.set(group.key, reason);
+      return false;
+    });
+    found = left.length < before;
+  }
+  return left;
+}
+
+export interface Need {
+  jobId: string;
+  needsId: string;
+}
+
+function dependencies(accepted: readonly Accepted[], idOfKey: ReadonlyMap<string, string>): Need[] {
+  return accepted.flatMap(({ group, id: jobId }) =>
+    [...group.after].flatMap((key) => {
+      const needsId = idOfKey.get(key);
+      return needsId === undefined || needsId === jobId ? [] : [{ jobId, needsId }];
+    }),
+  );
+}
+
+async function insertJobs(
+  tx: Transaction,
+  ledger: Ledger,
+  accepted: readonly Accepted[],
+  needs: readonly Need[],
+  now: Date,
+): Promise<void> {
+  if (accepted.length === 0) return;
+  const waiting = new Set(needs.map(({ jobId }) => jobId));
+  const needed = new Set(needs.map(({ needsId }) => needsId));
+  // In the order of the keys, so two enqueuers of the same keys wait for each other instead of crosswise.
+  const ordered = accepted.toSorted((a, b) => compareKeys(a.group.key ?? '', b.group.key ?? ''));
+  const insert: [sql: string, params: unknown[]] = [
+    'INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, symbol, user_id, blocked_on, has_dependents, dedupe_key, enqueued_at) VALUES ?',
+    [
+      ordered.map(({ group, id, queue, priority, demoted }) => {
+        const { best, startAt } = group;
+        // One that starts later looks at its dependencies then.
+        const state = startAt !== undefined && startAt > now ? 'scheduled' : waiting.has(id) ? 'blocked' : 'ready';
+        group.answer = {
+          outcome: 'queued',
+          id,
+          type: best.type,
+          symbol: best.symbol ?? null,
+          state,
+          queue,
+          level: levelOf(priority),
+          score: scoreOf(priority),
+          demoted,
+          enqueuedAt: now,
+          request: best,
+        };
+        const dueAt = state === 'scheduled' ? startAt : expiryOf(ledger, queue, now);
+        const blockedOn = state === 'blocked' ? 'dependency' : null;
+        const { maxAttempts } = rulesOf(ledger, best.type);
+        return [
+          idToBytes(id),
+          queue,
+          state,
+          priority,
+          maxAttempts,
+          dueAt,
+          best.type,
+          best.symbol ?? null,
+          best.user ?? null,
+          blockedOn,
+          needed.has(id) ? 1 : 0,
+          group.key ?? null,
+          now,
+        ];
+      }),
+    ],
+  ];
+  // Only a key can be lost to another enqueuer, and whoever runs the insert again then must wait for it.
+  if (accepted.some(({ group }) => group.key !== undefined)) await tx.run(...insert);
+  else tx.later(...insert);
+  tx.later('INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ?', [
+    accepted.map(({ group: { best }, id }) => [idToBytes(id), toJson(best.payload), toJson(best.why), best.triggeredBy]),
+  ]);
+  const windows = ordered.filter(({ group }) => group.windowSeconds > 0 && group.key !== undefined);
+  if (windows.length > 0)
+    tx.later(
+      'INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES ? ON DUPLICATE KEY UPDATE job_id = VALUES(job_id), until = VALUES(until)',
+      [windows.map(({ group, id }) => [group.key, idToBytes(id), after(now, group.windowSeconds)])],
+    );
+}
+
+function compareKeys(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** New jobs that are needed know it from their insert on, if what needs them is of the same call; those that were there learn it now. */
+async function insertDependencies(tx: Transaction, needs: readonly Need[], live: Iterable<LiveJob>): Promise<void> {
+  if (needs.length === 0) return;
+  tx.later('INSERT IGNORE INTO job_dependencies (job_id, needs_id) VALUES ?', [
+    needs.map(({ jobId, needsId }) => [idToBytes(jobId), idToBytes(needsId)]),
+  ]);
+  const needed = new Set(needs.map(({ needsId }) => needsId));
+  const unaware = [...live].flatMap(({ id, hasDependents }) => (needed.has(id) && !hasDependents ? [id] : []));
+  if (unaware.length > 0) tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET has_dependents = 1 WHERE id IN (?)', [sortedBytes(unaware)]);
+}
+
+/** In the order of the primary key. Written out by hand: a login burst has 40,000 of these rows, and as parameters they were a tenth of its service's time. */
+function subscribe(tx: Transaction, groups: readonly Group[]): void {
+  const byJob = groups
+    .flatMap(({ answer, users }) =>
+      answer === undefined || answer.outcome === 'refused' || users.size === 0 ? [] : [{ id: answer.id, users }],
+    )
+    .sort((a, b) => compareKeys(a.id, b.id));
+  if (byJob.length === 0) return;
+  const rows = byJob.map(({ id, users }) => {
+    const key = `(x'${id.replaceAll('-', '')}',`;
+    return [...users]
+      .sort()
+      .map((user) => `${key}${quoted(user)})`)
+      .join();
+  });
+  tx.later(`INSERT IGNORE INTO job_subscribers (job_id, user_id) VALUES ${rows.join()}`);
+}

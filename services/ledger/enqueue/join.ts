@@ -1,0 +1,312 @@
+/** The half of enqueueing that meets work which is there already: found by its dedupe key, locked, joined, made more urgent. */
+import { type Transaction, toJson } from '../../platform/database/database.ts';
+import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
+import {
+  bandStart,
+  expiryOf,
+  isLive,
+  type Ledger,
+  levelOf,
+  priorityOf,
+  QUEUES,
+  type Queue,
+  queueOfLevel,
+  type State,
+  scoreOf,
+} from '../job.ts';
+import { withLiveNeeds } from '../run/dependents.ts';
+import { passSlotsOn, stopWaiting } from '../run/slots.ts';
+import { ROWS_A_STATEMENT, updateEach } from '../update-each.ts';
+import type { Place } from './capacity.ts';
+import type { Group, Need } from './enqueue.ts';
+
+export interface LiveJob {
+  id: string;
+  type: string;
+  symbol: string | null;
+  state: State;
+  queue: Queue;
+  priority: number;
+  attempt: number;
+  hasDependents: boolean;
+  blockedOn: 'slot' | 'dependency' | null;
+  dueAt: Date;
+  enqueuedAt: Date;
+}
+
+interface Row {
+  id: Buffer;
+  type: string;
+  symbol: string | null;
+  state: State;
+  queue: Queue;
+  priority: number;
+  attempt: number;
+  has_dependents: number;
+  blocked_on: 'slot' | 'dependency' | null;
+  due_at: Date;
+  dedupe_key: string;
+  enqueued_at: Date;
+}
+
+const COLUMNS = 'id, type, symbol, state, queue, priority, attempt, has_dependents, blocked_on, due_at, dedupe_key, enqueued_at';
+
+/** All keys that the groups name: their own, and those of what they need. */
+export function keysOf(groups: readonly Group[]): Set<string> {
+  return new Set(groups.flatMap(({ key, after }) => (key === undefined ? [...after] : [key, ...after])));
+}
+
+/**
+ * The live job of each key as it is at this moment, not locked: who joins a job that ends a moment later has joined it a moment before its end. Whoever decides by
+ * what jobs leave behind reads this first and that afterwards: what ended in between is seen by its traces.
+ */
+export async function readLive(tx: Transaction, keys: ReadonlySet<string>): Promise<Map<string, LiveJob>> {
+  if (keys.size === 0) return new Map();
+  const rows = await tx.rows<Row>(`SELECT ${COLUMNS} FROM jobs FORCE INDEX (ux_active) WHERE active_key IN (?)`, [[...keys].sort()]);
+  return new Map(rows.map((row) => [row.dedupe_key, liveJob(row)]));
+}
+
+/**
+ * Locks those of the live jobs that joining will change, and those that somebody new will need; all others are joined without a lock, since a login of thousands
+ * would hold up every claim and completion until its commit. Returns the live needs that the joined jobs did not have before. In `live` the locked ones stand as they are
+ * now, even if they have ended meanwhile. Found first and locked by primary key then: locking through ux_active would take its entry before the row, the reverse of
+ * what an ending job does, and that is a deadlock.
+ */
+export async function lockChanging(
+  tx: Transaction,
+  ledger: Ledger,
+  groups: readonly Group[],
+  live: Map<string, LiveJob>,
+  now: Date,
+): Promise<{ newNeeds: Need[]; locked: LiveJob[] }> {
+  const idOfKey = idsOf(live);
+  const joined = groups.flatMap((group): Joined[] => {
+    const row = group.key === undefined ? undefined : live.get(group.key);
+    return row === undefined ? [] : [{ group, row }];
+  });
+  const newNeeds = await withoutKnown(
+    tx,
+    joined.flatMap((one) => needsOf(one, idOfKey)),
+  );
+  const isNew = ({ key, answer }: Group): boolean => answer === undefined && (key === undefined || !live.has(key));
+  const newKeys = new Set(groups.flatMap((group) => (isNew(group) && group.key !== undefined ? [group.key] : [])));
+  const gaining = new Set(newNeeds.map(({ jobId }) => jobId));
+  for (const { group, row } of joined) if (waits(row) && [...group.after].some((key) => newKeys.has(key))) gaining.add(row.id);
+  const ids = new Set(newNeeds.map(({ needsId }) => needsId));
+  for (const one of joined) if (gaining.has(one.row.id) || changes(ledger, one, now)) ids.add(one.row.id);
+  for (const group of groups) if (isNew(group)) for (const need of group.after) if (idOfKey.has(need)) ids.add(idOfKey.get(need) as string);
+  if (ids.size === 0) return { newNeeds, locked: [] };
+  const rows = await tx.rows<Row>(`SELECT ${COLUMNS} FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY id FOR UPDATE`, [
+    sortedBytes(ids),
+  ]);
+  const locked = rows.map((row) => ({ key: row.dedupe_key, job: liveJob(row) }));
+  for (const { key, job } of locked) live.set(key, job);
+  const alive = new Set(idsOf(live).values());
+  return {
+    newNeeds: newNeeds.filter(({ jobId, needsId }) => alive.has(jobId) && alive.has(needsId)),
+    locked: locked.map(({ job }) => job),
+  };
+}
+
+/** Of those that are live. */
+export function idsOf(live: ReadonlyMap<string, LiveJob>): Map<string, string> {
+  return new Map([...live].flatMap(([key, { id, state }]) => (isLive(state) ? [[key, id]] : [])));
+}
+
+async function withoutKnown(tx: Transaction, needs: readonly Need[]): Promise<Need[]> {
+  if (needs.length === 0) return [];
+  const rows = await tx.rows<{ job_id: Buffer; needs_id: Buffer }>('SELECT job_id, needs_id FROM job_dependencies WHERE job_id IN (?)', [
+    sortedBytes(new Set(needs.map(({ jobId }) => jobId))),
+  ]);
+  const known = new Set(rows.map(({ job_id, needs_id }) => `${idFromBytes(job_id)} ${idFromBytes(needs_id)}`));
+  return needs.filter(({ jobId, needsId }) => !known.has(`${jobId} ${needsId}`));
+}
+
+/** Requests whose key has a dedupe window that is still open get the completed job that stands for it. */
+export async function joinCompleted(tx: Transaction, groups: readonly Group[], now: Date): Promise<void> {
+  const windowed = new Map(groups.flatMap((group) => (group.key !== undefined && group.windowSeconds > 0 ? [[group.key, group]] : [])));
+  if (windowed.size === 0) return;
+  const rows = await tx.rows<Row>(
+    `SELECT j.id, j.type, j.symbol, j.state, j.queue, j.priority, j.attempt, j.has_dependents, j.blocked_on, j.due_at, w.dedupe_key, j.enqueued_at
+       FROM dedupe_windows w JOIN jobs j ON j.id = w.job_id
+      WHERE w.dedupe_key IN (?) AND w.until > ? AND j.state IN ('completed', 'completed_with_errors')`,
+    [[...windowed.keys()].sort(), now],
+  );
+  for (const row of rows) {
+    const group = windowed.get(row.dedupe_key) as Group;
+    answerJoined(group, liveJob(row), false);
+  }
+}
+
+export interface Joined {
+  group: Group;
+  row: LiveJob;
+}
+
+/** The queues that a joined job could rise to, the one it is asked for first; none when it is asked for in its own or a lower one. */
+export function queuesAbove({ group, row }: Joined): Queue[] {
+  if (!waits(row) || group.priority >= row.priority) return [];
+  const target = QUEUES.indexOf(queueOfLevel(levelOf(group.priority)));
+  const above = QUEUES.slice(target, QUEUES.indexOf(row.queue));
+  return group.best.whenFull === 'refuse' ? above.slice(0, 1) : above;
+}
+
+/** Running and ended jobs are only subscribed to. */
+function waits({ state }: LiveJob): boolean {
+  return isLive(state) && state !== 'running';
+}
+
+/** Whether joining changes more of the job than its priority, so that it must be locked. New needs are not looked at. */
+function changes(ledger: Ledger, one: Joined, now: Date): boolean {
+  const { row } = one;
+  if (!waits(row)) return false;
+  return (
+    queuesAbove(one).length > 0 ||
+    row.state === 'scheduled' ||
+    (row.state === 'blocked' && row.blockedOn === 'slot') ||
+    isHalfOver(row, expiryOf(ledger, row.queue, now), now)
+  );
+}
+
+/** What the joined job needs by this request. */
+export function needsOf({ group, row }: Joined, idOfKey: ReadonlyMap<string, string>): Need[] {
+  if (!waits(row)) return [];
+  return [...group.after].flatMap((key) => {
+    const needsId = idOfKey.get(key);
+    return needsId === undefined || needsId === row.id ? [] : [{ jobId: row.id, needsId }];
+  });
+}
+
+/**
+ * Joins live jobs. Each becomes as urgent as the most urgent request for it (`places`: the higher queue that had room, for those with `queuesAbove`); waits for its
+ * new `needs`; does not wait for a slot any more, since a new subscriber may have one, nor for a start later than the one asked for, unless it rests between two
+ * attempts; and may wait as long again as its queue allows, once half of that is over. A running job is only subscribed to.
+ */
+export async function joinLive(
+  tx: Transaction,
+  ledger: Ledger,
+  joined: readonly Joined[],
+  { places, needs, locked }: { places: ReadonlyMap<string, Place>; needs: readonly Need[]; locked: ReadonlySet<string> },
+  now: Date,
+): Promise<void> {
+  const early = joined.filter((one) => startsNow(one, now)).map(({ row }) => row.id);
+  const waiting = new Set([...needs.map(({ jobId }) => jobId), ...(await withLiveNeeds(tx, early, 'locked'))]);
+  const changed: LiveJob[] = [];
+  const rising: LiveJob[] = [];
+  const raised: Joined[] = [];
+  const leftSlotQueue: string[] = [];
+  const leavesSlot: string[] = [];
+  for (const one of joined) {
+    const { group, row } = one;
+    const next = moved(ledger, one, places.get(row.id), waiting.has(row.id), now);
+    if (next.priority < row.priority) raised.push(one);
+    if (row.blockedOn === 'slot' && next.blockedOn !== 'slot') (row.state === 'blocked' ? leftSlotQueue : leavesSlot).push(row.id);
+    if ((['priority', 'queue', 'state', 'blockedOn', 'dueAt'] as const).some((field) => next[field] !== row[field]))
+      (locked.has(row.id) ? changed : rising).push(next);
+    const asked = queueOfLevel(levelOf(group.priority));
+    answerJoined(group, next, waits(next) && QUEUES.indexOf(next.queue) > QUEUES.indexOf(asked));
+    one.row = next;
+  }
+  await updateEach(
+    tx,
+    ['priority', 'queue', 'state', 'blocked_on', 'due_at'],
+    changed.map(({ id, priority, queue, state, blockedOn, dueAt }) => ({
+      id: idToBytes(id),
+      values: [priority, queue, state, blockedOn, dueAt],
+    })),
+  );
+  raise(tx, rising);
+  writeWhy(tx, raised);
+  await stopWaiting(tx, sortedBytes(leftSlotQueue));
+  await passSlotsOn(tx, ledger, leavesSlot, { claimed: false });
+}
+
+/** The job as it is after it was joined. */
+function moved(ledger: Ledger, { group, row }: Joined, place: Place | undefined, hasNeeds: boolean, now: Date): LiveJob {
+  if (!waits(row)) return row;
+  const next = { ...row };
+  if (group.priority < row.priority) {
+    const asked = queueOfLevel(levelOf(group.priority));
+    if (place !== undefined && 'queue' in place) next.queue = place.queue;
+    // To the top of its own queue when all above are full.
+    next.priority = next.queue === asked ? group.priority : Math.min(row.priority, priorityOf(bandStart(next.queue), group.best.score));
+  }
+  if (row.state === 'scheduled' && !startsNow({ group, row }, now)) {
+    if (row.attempt === 0 && group.startAt !== undefined && group.startAt < row.dueAt) next.dueAt = group.startAt;
+    return next;
+  }
+  if (hasNeeds) {
+    next.state = 'blocked';
+    next.blockedOn = 'dependency';
+  } else if (row.state === 'scheduled' || (row.state === 'blocked' && row.blockedOn === 'slot')) {
+    next.state = 'ready';
+    next.blockedOn = null;
+  }
+  const expiry = expiryOf(ledger, next.queue, now);
+  if (row.state === 'scheduled' || next.queue !== row.queue || isHalfOver(row, expiry, now)) next.dueAt = expiry;
+  return next;
+}
+
+function isHalfOver({ dueAt }: LiveJob, expiry: Date, now: Date): boolean {
+  return (dueAt.getTime() - now.getTime()) * 2 < expiry.getTime() - now.getTime();
+}
+
+/** A job that waits for its first start begins when the earliest request wants it; one that rests between two attempts goes on resting. */
+function startsNow({ group: { startAt }, row }: Joined, now: Date): boolean {
+  return row.state === 'scheduled' && row.attempt === 0 && (startAt === undefined || startAt <= now);
+}
+
+/** For jobs that were locked as needs only: who holds a job that waits for a slot must move it, since a slot that became free meanwhile was not given to it. */
+export async function letGo(tx: Transaction, locked: readonly LiveJob[]): Promise<void> {
+  const ids = sortedBytes(locked.flatMap(({ id, state, blockedOn }) => (state === 'blocked' && blockedOn === 'slot' ? [id] : [])));
+  if (ids.length === 0) return;
+  tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [ids]);
+  await stopWaiting(tx, ids);
+}
+
+/** Makes jobs that were not locked more urgent, if they still wait: their rows are locked for the moment of the commit and not for the whole of a burst of logins. */
+function raise(tx: Transaction, rising: readonly LiveJob[]): void {
+  const ordered = rising.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  for (let start = 0; start < ordered.length; start += ROWS_A_STATEMENT) {
+    const some = ordered.slice(start, start + ROWS_A_STATEMENT).map(({ id, priority }) => [idToBytes(id), priority]);
+    tx.last(
+      `UPDATE jobs FORCE INDEX (PRIMARY) SET priority = LEAST(priority, CASE id ${some.map(() => 'WHEN ? THEN ?').join(' ')} END) WHERE id IN (?) AND state IN ('ready', 'blocked')`,
+      [...some.flat(), some.map(([id]) => id)],
+    );
+  }
+}
+
+/** The reason goes with the priority. A claim reads it with the job, and so must not find it locked for long either. */
+function writeWhy(tx: Transaction, raised: readonly Joined[]): void {
+  if (raised.length === 0) return;
+  const ordered = raised.toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1));
+  tx.last(
+    'INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ? ON DUPLICATE KEY UPDATE why = VALUES(why), triggered_by = VALUES(triggered_by)',
+    [ordered.map(({ row, group: { best } }) => [idToBytes(row.id), toJson(best.payload), toJson(best.why), best.triggeredBy])],
+  );
+}
+
+function answerJoined(group: Group, row: LiveJob, demoted: boolean): void {
+  const { id, type, symbol, state, queue, priority, enqueuedAt } = row;
+  group.answer = {
+    outcome: 'joined',
+    id,
+    type,
+    symbol,
+    state,
+    queue,
+    level: levelOf(priority),
+    score: scoreOf(priority),
+    demoted,
+    enqueuedAt,
+    request: group.best,
+  };
+}
+
+function liveJob(row: Row): LiveJob {
+  const { id, type, symbol, state, queue, priority, attempt } = row;
+  return {
+    ...{ id: idFromBytes(id), type, symbol, state, queue, priority, attempt },
+    ...{ hasDependents: row.has_dependents === 1, blockedOn: row.blocked_on, dueAt: row.due_at, enqueuedAt: row.enqueued_at },
+  };
+}

@@ -1,0 +1,103 @@
+import type { Clock } from '../platform/clock.ts';
+import type { Database } from '../platform/database/database.ts';
+import { JOB_STATES } from '../platform/job-states.ts';
+
+export const QUEUES = ['foreground', 'background_fetch', 'background_analysis'] as const;
+export type Queue = (typeof QUEUES)[number];
+
+export const STATES = JOB_STATES;
+export type State = (typeof STATES)[number];
+export type EndState = 'completed' | 'completed_with_errors' | 'failed' | 'cancelled' | 'expired';
+export const LIVE_STATES = ['scheduled', 'blocked', 'ready', 'running'] as const satisfies readonly State[];
+
+export function isLive(state: State): boolean {
+  return (LIVE_STATES as readonly State[]).includes(state);
+}
+
+/** First level of each queue's band; a queue ends where the next begins. */
+const BANDS: Record<Queue, number> = { foreground: 1, background_fetch: 4, background_analysis: 7 };
+export const LOWEST_LEVEL = 10;
+
+/** The queue whose band holds a level: 1-3 foreground, 4-6 background fetch, 7-10 background analysis. */
+export function queueOfLevel(level: number): Queue {
+  return level >= BANDS.background_analysis ? 'background_analysis' : level >= BANDS.background_fetch ? 'background_fetch' : 'foreground';
+}
+
+export function bandStart(queue: Queue): number {
+  return BANDS[queue];
+}
+
+/** Level (1-10) and score (0-1) as the one number that the claim's index sorts: the smallest is the most urgent. */
+export function priorityOf(level: number, score: number): number {
+  return level * 10_000 + 9_999 - Math.round(Math.min(Math.max(score, 0), 1) * 9_999);
+}
+
+export function levelOf(priority: number): number {
+  return Math.floor(priority / 10_000);
+}
+
+export function scoreOf(priority: number): number {
+  return (9_999 - (priority % 10_000)) / 9_999;
+}
+
+/** How a job type behaves, from the configuration. */
+export interface TypeRules {
+  /** First try and retries together. */
+  maxAttempts: number;
+  /** Seconds to wait after the 1st, 2nd, … failed attempt; the last one repeats. */
+  backoffSeconds: readonly number[];
+  /** Seconds a handler may take before its signal aborts. */
+  timeoutSeconds: number;
+  /** Whether failed items may leave the job `completed_with_errors` instead of `failed`. */
+  mayCompleteWithErrors: boolean;
+}
+
+export interface QueueLimits {
+  /** Most jobs that may wait in the queue. */
+  maxJobs: number;
+  /** Seconds a job may wait before it ends as `expired`. */
+  ttlSeconds: number;
+}
+
+/** What every ledger function needs: the database, the time, and the rules of this deployment. */
+export interface Ledger {
+  db: Database;
+  clock: Clock;
+  queues: Record<Queue, QueueLimits>;
+  types: Record<string, TypeRules>;
+  slotsPerUser: number;
+  /** Seconds a claim holds without a heartbeat: 2 x `heartbeat_interval`. */
+  leaseSeconds: number;
+}
+
+/** A change that happened and is committed: what the ledger's caller tells the world. */
+export interface Change {
+  id: string;
+  type: string;
+  symbol: string | null;
+  state: State;
+  attempt: number;
+  reason?: string | undefined;
+  worker?: string | undefined;
+}
+
+/** The clock's time as the driver takes it. */
+export function nowOf(ledger: Pick<Ledger, 'clock'>): Date {
+  return new Date(ledger.clock.now().epochMilliseconds);
+}
+
+export function after(now: Date, seconds: number): Date {
+  return new Date(now.getTime() + seconds * 1000);
+}
+
+/** When a job that becomes ready (or blocked) now has waited too long in its queue. */
+export function expiryOf(ledger: Pick<Ledger, 'queues'>, queue: Queue, now: Date): Date {
+  return after(now, ledger.queues[queue].ttlSeconds);
+}
+
+/** The rules of a type. An unknown type is a defect of the caller. */
+export function rulesOf(ledger: Pick<Ledger, 'types'>, type: string): TypeRules {
+  const rules = ledger.types[type];
+  if (rules === undefined) throw new Error(`no rules for job type "${type}"; known: ${Object.keys(ledger.types).join(', ')}`);
+  return rules;
+}

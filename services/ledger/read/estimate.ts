@@ -1,0 +1,156 @@
+/** When a waiting job will be done, by what was measured: the jobs before it in claim order, how long jobs of its type took, and the slots of the workers that are alive. */
+import type { Sql } from '../../platform/database/database.ts';
+import type { EnqueueAnswer } from '../enqueue/enqueue.ts';
+import { idFromBytes, idToBytes } from '../id.ts';
+import { type Ledger, nowOf, priorityOf, QUEUES, type Queue, type State } from '../job.ts';
+import { listInstances } from './jobs.ts';
+
+export interface Estimate {
+  /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later. */
+  position: number | null;
+  /** Position × median ÷ slots. Null when nothing was measured yet or no worker is alive. */
+  startSeconds: number | null;
+  /** The same and one median more: its own time. */
+  completionSeconds: number | null;
+}
+
+export interface Place {
+  id: string;
+  type: string;
+  state: State;
+  queue: Queue;
+  /** The ledger's number: level and score. */
+  priority: number;
+}
+
+export interface Estimator {
+  /** In the order of the jobs. */
+  estimate(jobs: readonly Place[]): Promise<Estimate[]>;
+}
+
+/** Jobs of one priority that are counted one by one. */
+const COUNTED = 1_000;
+/** Newest completed jobs whose durations are looked at. */
+const MEASURED_JOBS = 500;
+/** What is read for all is used again for so many times as long as the read took, so that reading never takes more than this share of one connection. */
+const REST = 20;
+const LONGEST_REST_MS = 5_000;
+
+export function placeOf({ id, type, state, queue, level, score }: Exclude<EnqueueAnswer, { outcome: 'refused' }>): Place {
+  return { id, type, state, queue, priority: priorityOf(level, score) };
+}
+
+export function createEstimator(ledger: Ledger): Estimator {
+  const { db } = ledger;
+  const medians = rested(() => readMedians(db));
+  const slots = rested(async () => {
+    const alive = await listInstances(db, new Date(nowOf(ledger).getTime() - ledger.leaseSeconds * 1000));
+    return alive.reduce((sum, { service, capacity }) => sum + (service === 'worker' ? capacity : 0), 0);
+  });
+  const depths = rested(() => readDepths(db));
+
+  return {
+    async estimate(jobs) {
+      const [medianOf, live, ready] = await Promise.all([medians(), slots(), depths()]);
+      const rankOf = await readRanks(db, jobs.filter(isWaiting), ready);
+      return jobs.map((job) => {
+        const median = medianOf.get(job.type);
+        const position = isWaiting(job) ? before(ready, job) + (rankOf.get(job.id) ?? 0) : job.state === 'scheduled' ? null : 0;
+        if (hasEnded(job.state)) return { position, startSeconds: 0, completionSeconds: 0 };
+        if (position === null || median === undefined || live === 0) return { position, startSeconds: null, completionSeconds: null };
+        const start = job.state === 'running' ? 0 : (position * median) / live;
+        return { position, startSeconds: rounded(start), completionSeconds: rounded(start + median) };
+      });
+    },
+  };
+}
+
+const isWaiting = ({ state }: Place): boolean => state === 'ready' || state === 'blocked';
+const hasEnded = (state: State): boolean => !['scheduled', 'blocked', 'ready', 'running'].includes(state);
+const rounded = (seconds: number): number => Number(seconds.toFixed(2));
+
+/** Ready jobs by queue and priority, in claim order. Walks the ready part of ix_claim. */
+type Depths = { queue: Queue; priority: number; jobs: number }[];
+
+function readDepths(sql: Sql): Promise<Depths> {
+  return sql.rows<Depths[number]>(
+    `SELECT queue, priority, COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_claim)
+      WHERE queue IN ('foreground', 'background_fetch', 'background_analysis') AND state = 'ready' GROUP BY queue, priority`,
+  );
+}
+
+/** Ready jobs of the queues above, and of more urgent priorities in its own. */
+function before(ready: Depths, { queue, priority }: Place): number {
+  const own = QUEUES.indexOf(queue);
+  let sum = 0;
+  for (const group of ready) {
+    const at = QUEUES.indexOf(group.queue);
+    if (at < own || (at === own && group.priority < priority)) sum += group.jobs;
+  }
+  return sum;
+}
+
+/**
+ * How many ready jobs of the same queue and priority came before each: those before the oldest are counted, the others stand between the jobs asked about. ix_claim.
+ * Where more than `COUNTED` came before, as many as there are of that priority: the figure is a moment old then, and nobody counts thousands for one answer.
+ */
+async function readRanks(sql: Sql, jobs: readonly Place[], ready: Depths): Promise<Map<string, number>> {
+  const ranks = new Map<string, number>();
+  for (const group of Map.groupBy(jobs, ({ queue, priority }) => `${queue} ${priority}`).values()) {
+    const { queue, priority } = group[0] as Place;
+    const ids = group.map(({ id }) => id).sort();
+    const [first, last] = [idToBytes(ids[0] as string), idToBytes(ids.at(-1) as string)];
+    const same = "FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' AND priority = ?";
+    const [[counted], between] = await Promise.all([
+      sql.rows<{ jobs: number }>(`SELECT COUNT(*) AS jobs FROM (SELECT 1 ${same} AND id < ? LIMIT ${COUNTED}) w`, [queue, priority, first]),
+      ids.length === 1
+        ? []
+        : sql.rows<{ id: Buffer }>(`SELECT id ${same} AND id >= ? AND id <= ? ORDER BY id`, [queue, priority, first, last]),
+    ]);
+    const exact = counted?.jobs ?? 0;
+    const whole = ready.find((one) => one.queue === queue && one.priority === priority)?.jobs ?? 0;
+    const before = exact < COUNTED ? exact : Math.max(COUNTED, whole - ids.length);
+    const standing = between.map(({ id }) => idFromBytes(id));
+    let at = 0;
+    for (const id of ids) {
+      while (at < standing.length && (standing[at] as string) < id) at++;
+      ranks.set(id, before + at);
+    }
+  }
+  return ranks;
+}
+
+/** Seconds that half of the newest completed jobs of each type took at most. Reads the end of ix_due. */
+async function readMedians(sql: Sql): Promise<Map<string, number>> {
+  const rows = await sql.rows<{ type: string; seconds: number }>(
+    `SELECT type, TIMESTAMPDIFF(MICROSECOND, started_at, ended_at) / 1000000 + 0e0 AS seconds
+       FROM (SELECT type, started_at, ended_at FROM jobs FORCE INDEX (ix_due) WHERE state = 'completed' ORDER BY due_at DESC, id DESC LIMIT ${MEASURED_JOBS}) recent
+      WHERE started_at IS NOT NULL`,
+  );
+  return new Map([...Map.groupBy(rows, ({ type }) => type)].map(([type, group]) => [type, median(group.map(({ seconds }) => seconds))]));
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.ceil(sorted.length / 2) - 1] as number;
+}
+
+function rested<T>(read: () => Promise<T>): () => Promise<T> {
+  let newest: { value: Promise<T>; until: number } | undefined;
+  return () => {
+    const started = performance.now();
+    if (newest !== undefined && started < newest.until) return newest.value;
+    const mine = { value: read(), until: Number.POSITIVE_INFINITY };
+    newest = mine;
+    mine.value.then(
+      () => {
+        const now = performance.now();
+        mine.until = now + Math.min((now - started) * REST, LONGEST_REST_MS);
+      },
+      () => {
+        if (newest === mine) newest = undefined;
+      },
+    );
+    return mine.value;
+  };
+}

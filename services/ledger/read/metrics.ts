@@ -1,0 +1,112 @@
+/** The mesh in figures: what `mesh/stats` says, what the alerts judge, what `/metrics` shows. */
+
+import type { Sql } from '../../platform/database/database.ts';
+import type { Draft } from '../../platform/messages.ts';
+import { type LedgerStats, listInstances, readStats } from './jobs.ts';
+
+export interface Latency {
+  source: string;
+  /** Seconds, 95th percentile by nearest rank. */
+  p95: number;
+  answers: number;
+}
+
+export interface Figures {
+  at: Date;
+  ledger: LedgerStats;
+  workers: { online: number; slots: number; busy: number };
+  /** Busy slots ÷ slots, 0 when there is no worker. */
+  utilisation: number;
+  /** Of recent fetches, by the source that answered. */
+  latencies: Latency[];
+  /** Seconds from a login to its jobs in the ledger, 95th percentile of recent logins; null without any. */
+  loginToJobsP95: number | null;
+}
+
+/** Fetches that ended longer ago say nothing about now. */
+const LATENCY_WINDOW_MS = 300_000;
+/** Newest completed jobs that are looked at, whatever they did: bounds the read when much is completed. */
+const LATENCY_JOBS = 1000;
+
+/** Reads all figures at `now`. A worker counts as online when it gave a sign of life within `leaseSeconds`. */
+export async function readFigures(sql: Sql, now: Date, leaseSeconds: number): Promise<Figures> {
+  const [ledger, instances, latencies, loginToJobsP95] = await Promise.all([
+    readStats(sql, now),
+    listInstances(sql, new Date(now.getTime() - leaseSeconds * 1000)),
+    readLatencies(sql, now),
+    readLoginToJobs(sql, now),
+  ]);
+  const workers = instances.filter(({ service }) => service === 'worker');
+  const slots = workers.reduce((sum, { capacity }) => sum + capacity, 0);
+  // The ledger knows it to the moment, a worker's own row is some seconds old. Jobs of a dead worker run on paper only.
+  const busy = Math.min(
+    slots,
+    ledger.queues.reduce((sum, { running }) => sum + running, 0),
+  );
+  return {
+    at: now,
+    ledger,
+    workers: { online: workers.length, slots, busy },
+    utilisation: slots === 0 ? 0 : busy / slots,
+    latencies,
+    loginToJobsP95,
+  };
+}
+
+async function readLoginToJobs(sql: Sql, now: Date): Promise<number | null> {
+  const rows = await sql.rows<{ ms: number }>(
+    `SELECT TIMESTAMPDIFF(MICROSECOND, at, admitted_at) / 1000 + 0e0 AS ms FROM user_portfolio_priority FORCE INDEX (ix_at)
+      WHERE at > ? ORDER BY at DESC LIMIT ${LATENCY_JOBS}`,
+    [new Date(now.getTime() - LATENCY_WINDOW_MS)],
+  );
+  return rows.length === 0
+    ? null
+    : percentile(
+        rows.map(({ ms }) => ms),
+        0.95,
+      ) / 1000;
+}
+
+async function readLatencies(sql: Sql, now: Date): Promise<Latency[]> {
+  const rows = await sql.rows<{ source: string; ms: number }>(
+    `SELECT JSON_UNQUOTE(JSON_EXTRACT(r.result, '$.source')) AS source, JSON_EXTRACT(r.result, '$.ms') + 0 AS ms
+       FROM (SELECT id FROM jobs FORCE INDEX (ix_due) WHERE state = 'completed' AND due_at > ? ORDER BY due_at DESC, id DESC LIMIT ${LATENCY_JOBS}) recent
+       JOIN jobs j ON j.id = recent.id JOIN job_results r ON r.job_id = j.id
+      WHERE j.type = 'fetch' AND JSON_EXTRACT(r.result, '$.ms') IS NOT NULL`,
+    [new Date(now.getTime() - LATENCY_WINDOW_MS)],
+  );
+  return [...Map.groupBy(rows, ({ source }) => source)].map(([source, group]) => ({
+    source,
+    p95:
+      percentile(
+        group.map(({ ms }) => ms),
+        0.95,
+      ) / 1000,
+    answers: group.length,
+  }));
+}
+
+/** By nearest rank: the smallest value that at least this share of all is not above. */
+export function percentile(values: readonly number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.ceil(share * values.length) - 1] ?? Number.NaN;
+}
+
+/** What `mesh/stats` carries. */
+export function statsOf({ at, ledger, workers, utilisation }: Figures): Draft<'stats'> {
+  const perSecond = (lastMinute: number): number => Number((lastMinute / 60).toFixed(3));
+  return {
+    at: at.toISOString(),
+    depth: ledger.depth,
+    queues: ledger.queues.map((queue) => ({
+      ...queue,
+      oldest_s: queue.oldest_s === null ? null : Math.max(0, Number(queue.oldest_s.toFixed(3))),
+    })),
+    rates: {
+      enqueued_per_s: perSecond(ledger.enqueued_last_minute),
+      completed_per_s: perSecond(ledger.completed_last_minute),
+      failed_per_s: perSecond(ledger.failed_last_minute),
+    },
+    workers,
+    utilisation: Number(utilisation.toFixed(4)),
+  };
+}

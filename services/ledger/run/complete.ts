@@ -1,0 +1,267 @@
+/**
+ * How an attempt ends. Every write names (id, worker, attempt) of a running job: what does not match has lost its lease, and nothing that it made is kept.
+ * Many attempts end in one transaction, their effects with them.
+ */
+import { type Transaction, toJson } from '../../platform/database/database.ts';
+import { codeOf, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
+import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
+import { after, type Change, expiryOf, type Ledger, nowOf, rulesOf, type State } from '../job.ts';
+import { updateEach } from '../update-each.ts';
+import type { ClaimedJob } from './claim.ts';
+import { type Ended, settle, shortReason, writeReasons } from './dependents.ts';
+
+/** One attempt at a job: what a worker must still own to write for it. */
+export type Attempt = Pick<ClaimedJob, 'id' | 'attempt'> & Partial<Pick<ClaimedJob, 'hasDependents'>>;
+
+export interface Completion {
+  job: Attempt & Pick<ClaimedJob, 'type' | 'symbol'>;
+  result?: unknown;
+  /** Set when items failed; the job's type must allow it. */
+  withErrors?: string | undefined;
+}
+
+export interface Failure {
+  job: Attempt & Pick<ClaimedJob, 'type' | 'symbol' | 'maxAttempts' | 'queue' | 'startedAt'>;
+  error: unknown;
+}
+
+export interface Finished {
+  changes: Change[];
+  /** Those of the given attempts whose lease was lost: nothing of them was written. */
+  lost: Attempt[];
+}
+
+/**
+ * Completes jobs and writes their effects, all in one transaction. `effects` gets those of the given attempts that this worker still owns and writes for just
+ * those; when it throws, nothing of the call is committed. Errors: `PermanentError('job.items_failed')` for errors that the job's type does not allow, and those
+ * of the transaction and of `effects`.
+ */
+export async function complete(
+  ledger: Ledger,
+  workerId: string,
+  completions: readonly Completion[],
+  effects?: (tx: Transaction, owned: ReadonlySet<Attempt>) => Promise<void>,
+): Promise<Finished> {
+  for (const { job, withErrors } of completions)
+    if (withErrors !== undefined && !rulesOf(ledger, job.type).mayCompleteWithErrors)
+      throw new PermanentError('job.items_failed', withErrors);
+  return ledger.db.transaction(async (tx) => {
+    const { owned, lost } = await lockOwned(
+      tx,
+      workerId,
+      completions.map(({ job }) => job),
+    );
+    const mine = completions.filter(({ job }) => owned.has(job));
+    if (mine.length === 0) return { changes: [], lost };
+    await effects?.(tx, new Set(owned.keys()));
+    const now = nowOf(ledger);
+    const changes: Change[] = [];
+    for (const [state, done] of Map.groupBy(mine, stateOf)) {
+      tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET state = ?, ended_at = ?, due_at = ? WHERE id IN (?)', [
+        state,
+        now,
+        now,
+        sortedBytes(done.map(({ job }) => job.id)),
+      ]);
+      changes.push(...done.map(({ job, withErrors }) => ({ ...changeOf(job, state, workerId), reason: withErrors })));
+    }
+    await writeResults(tx, mine);
+    const ended = mine.map(
+      (one): Ended => ({ id: one.job.id, state: stateOf(one), hasDependents: owned.get(one.job)?.has_dependents === 1 }),
+    );
+    changes.push(...(await settle(tx, ledger, ended, ofUsers(owned))));
+    return { changes, lost };
+  });
+}
+
+function stateOf({ withErrors }: Completion): 'completed' | 'completed_with_errors' {
+  return withErrors === undefined ? 'completed' : 'completed_with_errors';
+}
+
+async function writeResults(tx: Transaction, completions: readonly Completion[]): Promise<void> {
+  const rows = completions.filter(({ result, withErrors }) => result !== undefined || withErrors !== undefined);
+  if (rows.length === 0) return;
+  tx.later(
+    'INSERT INTO job_results (job_id, code, reason, result) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason), result = VALUES(result)',
+    [
+      rows.map(({ job, result, withErrors }) => [
+        idToBytes(job.id),
+        withErrors === undefined ? null : 'job.items_failed',
+        withErrors === undefined ? null : shortReason(withErrors),
+        result === undefined ? null : toJson(result),
+      ]),
+    ],
+  );
+}
+
+/** Commits a part of a running job (some of its items and their effects), if this worker still owns it. Returns false when the lease is lost: nothing was written. */
+export function commitPart(ledger: Ledger, workerId: string, job: Attempt, effects: (tx: Transaction) => Promise<void>): Promise<boolean> {
+  return ledger.db.transaction(async (tx) => {
+    const { owned } = await lockOwned(tx, workerId, [job]);
+    if (!owned.has(job)) return false;
+    await effects(tx);
+    return true;
+  });
+}
+
+/**
+ * Ends attempts that threw. A `PermanentError` fails the job at once; anything else is tried again after the type's backoff with ±20 % jitter (or the other
+ * side's own wish, when that is later) until the attempts are used up.
+ */
+export function fail(
+  ledger: Ledger,
+  workerId: string,
+  failures: readonly Failure[],
+  random: () => number = Math.random,
+): Promise<Finished> {
+  return ledger.db.transaction(async (tx) => {
+    const { owned, lost } = await lockOwned(
+      tx,
+      workerId,
+      failures.map(({ job }) => job),
+    );
+    const now = nowOf(ledger);
+    const changes: Change[] = [];
+    const ended: Ended[] = [];
+    const retries: { id: string; dueAt: Date }[] = [];
+    const attempts: unknown[][] = [];
+    const final: { id: string; code: string; reason: string }[] = [];
+    for (const { job, error } of failures) {
+      if (!owned.has(job)) continue;
+      const code = codeOf(error).slice(0, 64);
+      const last = error instanceof PermanentError || job.attempt >= job.maxAttempts;
+      const reason = shortReason(
+        last && !(error instanceof PermanentError)
+          ? `${messageOf(error)} (attempt ${job.attempt} of ${job.maxAttempts})`
+          : messageOf(error),
+      );
+      attempts.push([idToBytes(job.id), job.attempt, workerId, job.startedAt, now, last ? 'failed' : 'retried', code, reason]);
+      if (last) {
+        final.push({ id: job.id, code, reason });
+        ended.push({ id: job.id, state: 'failed', reason, hasDependents: owned.get(job)?.has_dependents === 1 });
+        changes.push({ ...changeOf(job, 'failed', workerId), reason });
+      } else {
+        const dueAt = after(now, backoff(ledger, job, error, random));
+        retries.push({ id: job.id, dueAt });
+        changes.push({ ...changeOf(job, 'scheduled', workerId), reason: `${reason}; tried again at ${dueAt.toISOString()}` });
+      }
+    }
+    await updateEach(
+      tx,
+      ['state', 'worker_id', 'due_at'],
+      retries.map(({ id, dueAt }) => ({ id: idToBytes(id), values: ['scheduled', null, dueAt] })),
+    );
+    if (final.length > 0)
+      tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [
+        now,
+        now,
+        sortedBytes(final.map(({ id }) => id)),
+      ]);
+    await writeReasons(tx, final);
+    await recordAttempts(tx, attempts);
+    // A job that waits for its retry gives its slot back, but its dependents go on waiting for it.
+    changes.push(...(await settle(tx, ledger, ended, ofUsers(owned))));
+    return { changes, lost };
+  });
+}
+
+/** Gives running jobs back unfinished (shutdown, or a database that went away under them): ready at once, without using up an attempt. */
+export function handBack(
+  ledger: Ledger,
+  workerId: string,
+  jobs: readonly Failure['job'][],
+  reason: string,
+  code = 'worker.shutdown',
+): Promise<Finished> {
+  return ledger.db.transaction(async (tx) => {
+    const { owned, lost } = await lockOwned(tx, workerId, jobs);
+    const mine = jobs.filter((job) => owned.has(job));
+    if (mine.length === 0) return { changes: [], lost };
+    const now = nowOf(ledger);
+    // The token only goes up, so the allowance does too.
+    for (const [queue, group] of Map.groupBy(mine, (job) => job.queue))
+      tx.later(
+        "UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, max_attempts = max_attempts + 1, due_at = ? WHERE id IN (?)",
+        [expiryOf(ledger, queue, now), sortedBytes(group.map(({ id }) => id))],
+      );
+    await recordAttempts(
+      tx,
+      mine.map((job) => [idToBytes(job.id), job.attempt, workerId, job.startedAt, now, 'handed_back', code, shortReason(reason)]),
+    );
+    const freed = await settle(tx, ledger, [], ofUsers(owned));
+    return { changes: [...mine.map((job) => ({ ...changeOf(job, 'ready', workerId), reason })), ...freed], lost };
+  });
+}
+
+interface OwnedRow {
+  id: Buffer;
+  attempt: number;
+  state: State;
+  worker_id: string | null;
+  user_id: string | null;
+  has_dependents: number;
+}
+
+/**
+ * Locks the jobs that this worker runs with these very attempts. Their dependents are locked in the same statement: one after the other, while enqueuers lock a
+ * login's fetches and analyses in the order of their ids, the two met 43 deadlocks in 1,000 transactions.
+ */
+async function lockOwned(
+  tx: Transaction,
+  workerId: string,
+  attempts: readonly Attempt[],
+): Promise<{ owned: Map<Attempt, OwnedRow>; lost: Attempt[] }> {
+  if (attempts.length === 0) return { owned: new Map(), lost: [] };
+  const dependents = await dependentIds(tx, attempts);
+  const rows = await tx.rows<OwnedRow>(
+    'SELECT id, attempt, state, worker_id, user_id, has_dependents FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY id FOR UPDATE',
+    [sortedBytes([...attempts.map(({ id }) => id), ...dependents])],
+  );
+  const rowOf = new Map(rows.map((row) => [idFromBytes(row.id), row]));
+  const owned = new Map<Attempt, OwnedRow>();
+  const lost: Attempt[] = [];
+  for (const one of attempts) {
+    const row = rowOf.get(one.id);
+    // A worker may have lost a job and claimed it anew: its name alone proves nothing.
+    if (row?.state === 'running' && row.worker_id === workerId && row.attempt === one.attempt) owned.set(one, row);
+    else lost.push(one);
+  }
+  return { owned, lost };
+}
+
+/** Those that hold a slot. */
+function ofUsers(owned: ReadonlyMap<Attempt, OwnedRow>): string[] {
+  return [...owned].flatMap(([{ id }, { user_id }]) => (user_id === null ? [] : [id]));
+}
+
+async function dependentIds(tx: Transaction, attempts: readonly Attempt[]): Promise<string[]> {
+  const needed = attempts.flatMap(({ id, hasDependents }) => (hasDependents ? [id] : []));
+  if (needed.length === 0) return [];
+  const rows = await tx.rows<{ job_id: Buffer }>('SELECT job_id FROM job_dependencies FORCE INDEX (ix_needs) WHERE needs_id IN (?)', [
+    sortedBytes(needed),
+  ]);
+  return rows.map(({ job_id }) => idFromBytes(job_id));
+}
+
+export async function recordAttempts(tx: Transaction, rows: readonly (readonly unknown[])[]): Promise<void> {
+  if (rows.length > 0)
+    tx.later('INSERT IGNORE INTO job_attempts (job_id, attempt, worker_id, started_at, ended_at, outcome, code, reason) VALUES ?', [rows]);
+}
+
+function backoff(ledger: Ledger, job: Failure['job'], error: unknown, random: () => number): number {
+  const { backoffSeconds: list, maxAttempts } = rulesOf(ledger, job.type);
+  // Attempts that were handed back, or made before a redrive, raised both numbers and do not count.
+  const failed = Math.max(job.attempt - Math.max(job.maxAttempts - maxAttempts, 0), 1);
+  const seconds = list[Math.min(failed, list.length) - 1] ?? 0;
+  const jittered = seconds * (0.8 + 0.4 * random());
+  const wished = error instanceof TransientError && error.retryAfterMs !== undefined ? error.retryAfterMs / 1000 : 0;
+  return Math.max(jittered, wished);
+}
+
+function changeOf(
+  job: { id: string; type: string; symbol: string | null; attempt: number },
+  state: Change['state'],
+  worker: string,
+): Change {
+  return { id: job.id, type: job.type, symbol: job.symbol, state, attempt: job.attempt, worker };
+}

@@ -1,0 +1,145 @@
+/** What an ended job sets in motion, in the transaction that ends it: its user's slot is free, and jobs that waited for it go on or end with it. */
+import type { Transaction } from '../../platform/database/database.ts';
+import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
+import { type Change, type EndState, type Ledger, LIVE_STATES, nowOf, type State } from '../job.ts';
+import { passSlotsOn, releaseSlots } from './slots.ts';
+
+export interface Ended {
+  id: string;
+  state: EndState;
+  /** Why it did not complete. */
+  reason?: string | undefined;
+  hasDependents: boolean;
+  /** It was ready because a slot had become free for it, and will not use it. */
+  leavesSlot?: boolean | undefined;
+}
+
+const REASON_LIMIT = 2_000;
+
+/** Cuts a reason to the column's length. */
+export function shortReason(reason: string): string {
+  return reason.length <= REASON_LIMIT ? reason : `${reason.slice(0, REASON_LIMIT - 1)}…`;
+}
+
+/**
+ * Moves the dependents of the ended jobs on, and frees the slots of `stopped` jobs, those that ran on behalf of users and no longer do. Returns the changes of
+ * other jobs (made ready, or ended because what they need did not complete).
+ */
+export async function settle(tx: Transaction, ledger: Ledger, ended: readonly Ended[], stopped: readonly string[]): Promise<Change[]> {
+  const ready = await releaseSlots(tx, stopped);
+  const left = ended.filter(({ leavesSlot }) => leavesSlot);
+  ready.push(
+    ...(await passSlotsOn(
+      tx,
+      ledger,
+      left.map(({ id }) => id),
+      { claimed: false },
+    )),
+  );
+  const changes: Change[] = [];
+  let wave = ended.filter(({ hasDependents }) => hasDependents);
+  while (wave.length > 0) {
+    const { met, broken } = await dependentsOf(tx, wave);
+    ready.push(...met);
+    changes.push(...(await endBroken(tx, ledger, broken)));
+    wave = broken.filter(({ hasDependents }) => hasDependents);
+  }
+  changes.push(...(await changesOf(tx, ready)));
+  return changes;
+}
+
+interface Broken extends Ended {
+  code: string;
+  reason: string;
+}
+
+/** Splits the dependents of ended jobs: those whose needs are all met, made ready, and those with a need that will never be. One that is scheduled looks when its time comes. */
+async function dependentsOf(tx: Transaction, ended: readonly Ended[]): Promise<{ met: string[]; broken: Broken[] }> {
+  const rows = await tx.rows<{ job_id: Buffer; needs_id: Buffer; state: State; has_dependents: number }>(
+    // Locked: of two transactions that each end one of a job's last two needs, the second must see what the first has done.
+    `SELECT STRAIGHT_JOIN d.job_id, d.needs_id, j.state, j.has_dependents FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
+      WHERE d.needs_id IN (?) AND (j.state = 'scheduled' OR (j.state = 'blocked' AND j.blocked_on = 'dependency')) ORDER BY d.job_id FOR UPDATE`,
+    [sortedBytes(ended.map(({ id }) => id))],
+  );
+  if (rows.length === 0) return { met: [], broken: [] };
+  const byId = new Map(ended.map((job) => [job.id, job]));
+  const broken = new Map<string, Broken>();
+  const open = new Set<string>();
+  for (const row of rows) {
+    const id = idFromBytes(row.job_id);
+    const need = byId.get(idFromBytes(row.needs_id)) as Ended;
+    if (need.state !== 'completed' && need.state !== 'completed_with_errors') {
+      const reason = `needs job ${need.id}, which ended as ${need.state}${need.reason ? `: ${need.reason}` : ''}`;
+      broken.set(id, {
+        id,
+        state: need.state === 'cancelled' ? 'cancelled' : 'failed',
+        code: 'job.dependency',
+        reason,
+        hasDependents: row.has_dependents === 1,
+      });
+    } else if (row.state === 'blocked') open.add(id);
+  }
+  for (const id of broken.keys()) open.delete(id);
+  // Not locked: another need that ends at this moment waits for the rows that we have locked, and will look again.
+  for (const id of await withLiveNeeds(tx, open)) open.delete(id);
+  if (open.size > 0)
+    tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [sortedBytes(open)]);
+  return { met: [...open], broken: [...broken.values()] };
+}
+
+/**
+ * Which of the jobs, whose rows the transaction has locked, need one that is live. `locked`: waits for needs that end at this moment. A transaction that makes a
+ * job blocked must ask so: the one that ends the need may have looked for dependents already.
+ */
+export async function withLiveNeeds(tx: Transaction, ids: Iterable<string>, locked?: 'locked'): Promise<string[]> {
+  const keys = sortedBytes(ids);
+  if (keys.length === 0) return [];
+  // What a job needs changes only under the lock of its own row.
+  const needs = await tx.rows<{ job_id: Buffer; needs_id: Buffer }>('SELECT job_id, needs_id FROM job_dependencies WHERE job_id IN (?)', [
+    keys,
+  ]);
+  if (needs.length === 0) return [];
+  const live = await tx.rows<{ id: Buffer }>(
+    `SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state IN (?) ORDER BY id ${locked === undefined ? '' : 'LOCK IN SHARE MODE'}`,
+    [sortedBytes(needs.map(({ needs_id }) => idFromBytes(needs_id))), LIVE_STATES],
+  );
+  const alive = new Set(live.map(({ id }) => idFromBytes(id)));
+  return [...new Set(needs.flatMap(({ job_id, needs_id }) => (alive.has(idFromBytes(needs_id)) ? [idFromBytes(job_id)] : [])))];
+}
+
+async function endBroken(tx: Transaction, ledger: Ledger, broken: readonly Broken[]): Promise<Change[]> {
+  if (broken.length === 0) return [];
+  const now = nowOf(ledger);
+  for (const [state, group] of Map.groupBy(broken, (job) => job.state))
+    tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET state = ?, blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)', [
+      state,
+      now,
+      now,
+      sortedBytes(group.map(({ id }) => id)),
+    ]);
+  await writeReasons(tx, broken);
+  const reasons = new Map(broken.map(({ id, reason }) => [id, reason]));
+  return (await changesOf(tx, reasons.keys())).map((change) => ({ ...change, reason: reasons.get(change.id) }));
+}
+
+/** Writes why jobs ended, beside whatever result they have. */
+export async function writeReasons(
+  tx: Transaction,
+  rows: readonly { id: string; code: string; reason?: string | undefined }[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  tx.later('INSERT INTO job_results (job_id, code, reason) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason)', [
+    rows.map(({ id, code, reason }) => [idToBytes(id), code, shortReason(reason ?? code)]),
+  ]);
+}
+
+/** The present state of jobs, as changes to announce. */
+export async function changesOf(tx: Transaction, ids: Iterable<string>): Promise<Change[]> {
+  const keys = sortedBytes(ids);
+  if (keys.length === 0) return [];
+  const rows = await tx.rows<{ id: Buffer; type: string; symbol: string | null; state: State; attempt: number }>(
+    'SELECT id, type, symbol, state, attempt FROM jobs WHERE id IN (?)',
+    [keys],
+  );
+  return rows.map(({ id, ...row }) => ({ ...row, id: idFromBytes(id) }));
+}

@@ -1,0 +1,109 @@
+/** The item ledger: a job of many items has one row an item, so progress is counted and never claimed, a crash resumes where it was, and "retry the failed ones" is one call. */
+import type { Sql, Transaction } from '../../platform/database/database.ts';
+import { idToBytes } from '../id.ts';
+import { type Ledger, nowOf } from '../job.ts';
+import { shortReason } from './dependents.ts';
+
+export const ITEM_STATES = ['pending', 'done', 'skipped', 'no_data', 'failed'] as const;
+export type ItemState = (typeof ITEM_STATES)[number];
+
+export interface ItemOutcome {
+  key: string;
+  state: Exclude<ItemState, 'pending'>;
+  rows?: number | undefined;
+  bytes?: number | undefined;
+  reason?: string | undefined;
+}
+
+export interface Item {
+  key: string;
+  state: ItemState;
+  attempts: number;
+  rows: number | null;
+  bytes: number | null;
+  reason: string | null;
+}
+
+/** Counts by state, and `total`. */
+export type ItemCounts = Record<ItemState | 'total', number>;
+
+/** Makes the rows of a job's items; those that are there (a second attempt) stay as they are. Returns the keys still to do. */
+export async function openItems(ledger: Ledger, jobId: string, keys: readonly string[]): Promise<string[]> {
+  const id = idToBytes(jobId);
+  const now = nowOf(ledger);
+  if (keys.length > 0)
+    await ledger.db.run('INSERT IGNORE INTO job_items (job_id, item_key, updated_at) VALUES ?', [keys.map((key) => [id, key, now])]);
+  const rows = await ledger.db.rows<{ item_key: string }>(
+    "SELECT item_key FROM job_items WHERE job_id = ? AND state = 'pending' ORDER BY item_key",
+    [id],
+  );
+  return rows.map(({ item_key }) => item_key);
+}
+
+// Assignments run from left to right: `state` is the last.
+const UNLESS_DONE = ['row_count', 'byte_count', 'reason', 'updated_at'] as const;
+
+/** Records what became of items, in the transaction of their effects. An item that is done is never written again. */
+export async function recordItems(tx: Transaction, ledger: Ledger, jobId: string, outcomes: readonly ItemOutcome[]): Promise<void> {
+  if (outcomes.length === 0) return;
+  const id = idToBytes(jobId);
+  const now = nowOf(ledger);
+  await tx.run(
+    `INSERT INTO job_items (job_id, item_key, state, attempts, row_count, byte_count, reason, updated_at) VALUES ?
+     ON DUPLICATE KEY UPDATE ${UNLESS_DONE.map((column) => `${column} = IF(state = 'done', ${column}, VALUES(${column}))`).join(', ')},
+       attempts = attempts + IF(state = 'done', 0, 1), state = IF(state = 'done', state, VALUES(state))`,
+    [
+      outcomes.map(({ key, state, rows, bytes, reason }) => [
+        id,
+        key,
+        state,
+        1,
+        rows ?? null,
+        bytes ?? null,
+        reason === undefined ? null : shortReason(reason),
+        now,
+      ]),
+    ],
+  );
+}
+
+export async function countItems(sql: Sql, jobId: string): Promise<ItemCounts> {
+  const rows = await sql.rows<{ state: ItemState; items: number }>(
+    'SELECT state, COUNT(*) AS items FROM job_items FORCE INDEX (ix_state) WHERE job_id = ? GROUP BY state',
+    [idToBytes(jobId)],
+  );
+  const counts: ItemCounts = { pending: 0, done: 0, skipped: 0, no_data: 0, failed: 0, total: 0 };
+  for (const { state, items } of rows) {
+    counts[state] = items;
+    counts.total += items;
+  }
+  return counts;
+}
+
+/** A page of a job's items in the order of their keys, `after` a key. */
+export async function listItems(
+  sql: Sql,
+  jobId: string,
+  filter: { state?: ItemState | undefined; after?: string | undefined; limit: number },
+): Promise<Item[]> {
+  const rows = await sql.rows<{
+    item_key: string;
+    state: ItemState;
+    attempts: number;
+    row_count: number | null;
+    byte_count: number | null;
+    reason: string | null;
+  }>(
+    `SELECT item_key, state, attempts, row_count, byte_count, reason FROM job_items
+      WHERE job_id = ? AND item_key > ? ${filter.state === undefined ? '' : 'AND state = ?'} ORDER BY item_key LIMIT ?`,
+    [idToBytes(jobId), filter.after ?? '', ...(filter.state === undefined ? [] : [filter.state]), filter.limit],
+  );
+  return rows.map((row) => ({
+    key: row.item_key,
+    state: row.state,
+    attempts: row.attempts,
+    rows: row.row_count,
+    bytes: row.byte_count,
+    reason: row.reason,
+  }));
+}

@@ -1,0 +1,122 @@
+/** Leases: a running job belongs to its worker while that worker renews it. What is not renewed, or whose worker is known to be gone, goes back. */
+import type { Transaction } from '../../platform/database/database.ts';
+import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
+import { after, type Change, expiryOf, type Ledger, nowOf, type Queue } from '../job.ts';
+import { type Attempt, recordAttempts } from './complete.ts';
+import { type Ended, settle, writeReasons } from './dependents.ts';
+
+/** Rows a commit, so that no transaction of the scheduler's is long. */
+const BATCH = 500;
+
+/** Renews all jobs of a worker in one statement. Returns those of the given attempts that are no longer its own: abort them. */
+export async function heartbeat<A extends Attempt>(ledger: Ledger, workerId: string, running: readonly A[]): Promise<A[]> {
+  if (running.length === 0) return [];
+  const ids = sortedBytes(running.map(({ id }) => id));
+  const mine = "id IN (?) AND (id, attempt) IN (?) AND state = 'running' AND worker_id = ?";
+  const params = [ids, running.map(({ id, attempt }) => [idToBytes(id), attempt]), workerId];
+  // A transaction, since only that is run again on a deadlock: a beat that fails costs a sixth of the lease.
+  const { affectedRows } = await ledger.db.transaction((tx) =>
+    tx.run(`UPDATE jobs FORCE INDEX (PRIMARY) SET due_at = ? WHERE ${mine}`, [after(nowOf(ledger), ledger.leaseSeconds), ...params]),
+  );
+  if (affectedRows === running.length) return [];
+  const kept = await ledger.db.rows<{ id: Buffer; attempt: number }>(
+    `SELECT id, attempt FROM jobs FORCE INDEX (PRIMARY) WHERE ${mine}`,
+    params,
+  );
+  const attemptOf = new Map(kept.map(({ id, attempt }) => [idFromBytes(id), attempt]));
+  return running.filter(({ id, attempt }) => attemptOf.get(id) !== attempt);
+}
+
+interface Expired {
+  id: Buffer;
+  type: string;
+  symbol: string | null;
+  queue: Queue;
+  attempt: number;
+  max_attempts: number;
+  worker_id: string;
+  started_at: Date;
+  user_id: string | null;
+  has_dependents: number;
+}
+
+const EXPIRED_COLUMNS = 'id, type, symbol, queue, attempt, max_attempts, worker_id, started_at, user_id, has_dependents';
+
+/** Takes back jobs whose lease has run out (ix_due), at most 500 a call: ready again, or failed with the reason when the attempts are used up. */
+export function reap(ledger: Ledger): Promise<Change[]> {
+  return ledger.db.transaction(async (tx) => {
+    const rows = await tx.rows<Expired>(
+      `SELECT ${EXPIRED_COLUMNS} FROM jobs FORCE INDEX (ix_due) WHERE state = 'running' AND due_at < ? ORDER BY due_at, id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
+      [nowOf(ledger)],
+    );
+    return takeBack(tx, ledger, rows, (row) => `worker ${row.worker_id} did not renew its lease`);
+  });
+}
+
+/** Ends the leases of a worker that is known to be gone (its last will, or a new session under its name). Fencing makes a false alarm harmless. */
+export async function rescue(ledger: Ledger, workerId: string, reason: string): Promise<Change[]> {
+  const changes: Change[] = [];
+  for (;;) {
+    const { rows, taken } = await ledger.db.transaction(async (tx) => {
+      const rows = await tx.rows<Expired>(
+        `SELECT ${EXPIRED_COLUMNS} FROM jobs FORCE INDEX (ix_due) WHERE state = 'running' AND worker_id = ? ORDER BY due_at, id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
+        [workerId],
+      );
+      return { rows, taken: await takeBack(tx, ledger, rows, () => reason) };
+    });
+    changes.push(...taken);
+    if (rows.length < BATCH) return changes;
+  }
+}
+
+async function takeBack(tx: Transaction, ledger: Ledger, rows: readonly Expired[], reasonOf: (row: Expired) => string): Promise<Change[]> {
+  if (rows.length === 0) return [];
+  const now = nowOf(ledger);
+  const changes: Change[] = [];
+  const ended: Ended[] = [];
+  const final: { id: string; code: string; reason: string }[] = [];
+  for (const row of rows) {
+    const id = idFromBytes(row.id);
+    const usedUp = row.attempt >= row.max_attempts;
+    const reason = usedUp ? `${reasonOf(row)} (attempt ${row.attempt} of ${row.max_attempts})` : reasonOf(row);
+    changes.push({
+      id,
+      type: row.type,
+      symbol: row.symbol,
+      state: usedUp ? 'failed' : 'ready',
+      attempt: row.attempt,
+      worker: row.worker_id,
+      reason,
+    });
+    if (!usedUp) continue;
+    ended.push({ id, state: 'failed', reason, hasDependents: row.has_dependents === 1 });
+    final.push({ id, code: 'job.lease_lost', reason });
+  }
+  const failed = new Set(final.map(({ id }) => id));
+  const back = rows.filter(({ id }) => !failed.has(idFromBytes(id)));
+  for (const [queue, group] of Map.groupBy(back, (row) => row.queue))
+    tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, due_at = ? WHERE id IN (?)", [
+      expiryOf(ledger, queue, now),
+      group.map(({ id }) => id).sort(Buffer.compare),
+    ]);
+  if (final.length > 0)
+    tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [
+      now,
+      now,
+      sortedBytes(failed),
+    ]);
+  await writeReasons(tx, final);
+  await recordAttempts(
+    tx,
+    rows.map((row) => [row.id, row.attempt, row.worker_id, row.started_at, now, 'lease_lost', 'job.lease_lost', reasonOf(row)]),
+  );
+  changes.push(
+    ...(await settle(
+      tx,
+      ledger,
+      ended,
+      rows.flatMap(({ id, user_id }) => (user_id === null ? [] : [idFromBytes(id)])),
+    )),
+  );
+  return changes;
+}

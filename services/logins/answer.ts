@@ -1,0 +1,156 @@
+/** What a login is told, and what is kept of it: each symbol with the jobs it caused or joined, or why it caused none. */
+import type { EnqueueAnswer } from '../ledger/enqueue/enqueue.ts';
+import { queueOfLevel } from '../ledger/job.ts';
+import type { Draft } from '../platform/messages.ts';
+import type { Decisions, ScoredRequest, SymbolDecision } from './decision.ts';
+
+export type PortfolioAnswer = Draft<'portfolio'>;
+type PortfolioJob = PortfolioAnswer['jobs'][number];
+
+/** What `user_portfolio_priority.decisions` keeps of a job. */
+interface KeptJob {
+  id: string;
+  priority: number;
+  score: number;
+  /** Weight × value of each factor, in the order of `FACTORS`. */
+  points: number[];
+  coalesced: boolean;
+}
+
+/** What `user_portfolio_priority.decisions` keeps of a symbol. */
+export interface KeptDecision {
+  symbol: string;
+  fetch?: KeptJob;
+  analysis?: KeptJob;
+  /** Why nothing was queued. */
+  fresh?: string;
+  refused?: string;
+}
+
+/** The same for every login of a user in one batch. Counts are symbols. */
+export interface Outcome {
+  answer: Omit<PortfolioAnswer, 'user_id' | 'at'>;
+  kept: KeptDecision[];
+}
+
+const SENTENCE = 500;
+
+/** Puts the ledger's answers to the decisions that asked for them. A job that several users of the batch want is new for the first and coalesced for the others. */
+export function outcomesOf({ requests, byUser }: Decisions, answers: readonly EnqueueAnswer[]): Map<string, Outcome> {
+  const seen = new Set<string>();
+  const jobs = requests.map((request, index) => {
+    const answer = answers[index]!;
+    if (answer.outcome === 'refused') return answer.reason;
+    const coalesced = answer.outcome === 'joined' || seen.has(answer.id);
+    seen.add(answer.id);
+    return { job: jobOf(request, answer, coalesced), request };
+  });
+  return new Map([...byUser].map(([user, decisions]) => [user, outcomeOf(user, decisions, jobs)]));
+}
+
+type Asked = string | { job: PortfolioJob; request: ScoredRequest };
+
+function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: readonly Asked[]): Outcome {
+  const jobs: PortfolioJob[] = [];
+  const skipped: PortfolioAnswer['skipped'] = [];
+  const kept: KeptDecision[] = [];
+  let queued = 0;
+  let fresh = 0;
+  let joined = 0;
+  const lower = new Map<string, number>();
+  let refusal: string | undefined;
+  for (const { symbol, fetch, analysis, finding } of decisions) {
+    if (analysis === undefined) {
+      fresh++;
+      skipped.push({ symbol, reason: finding.slice(0, SENTENCE) });
+      kept.push({ symbol, fresh: finding });
+      continue;
+    }
+    const decision: KeptDecision = { symbol };
+    let own = false;
+    let any = false;
+    for (const type of ['fetch', 'analysis'] as const) {
+      const place = type === 'fetch' ? fetch : analysis;
+      const asking = place === undefined ? undefined : asked[place]!;
+      if (asking === undefined) continue;
+      if (typeof asking === 'string') {
+        refusal ??= asking;
+        decision.refused = asking;
+        skipped.push({ symbol, reason: `${type} refused: ${asking}`.slice(0, SENTENCE) });
+        continue;
+      }
+      const { job, request } = asking;
+      any = true;
+      own ||= !job.coalesced;
+      jobs.push(job);
+      decision[type] = {
+        id: job.id,
+        priority: job.priority,
+        score: job.score,
+        points: request.points.map(rounded),
+        coalesced: job.coalesced,
+      };
+      if (type === 'fetch' && job.queue !== queueOfLevel(request.level)) lower.set(job.queue, (lower.get(job.queue) ?? 0) + 1);
+    }
+    if (any) queued++;
+    if (any && !own) joined++;
+    kept.push(decision);
+  }
+  const total = decisions.length;
+  const refused = total - queued - fresh;
+  return {
+    answer: {
+      total,
+      queued,
+      fresh,
+      joined,
+      ...(refused > 0 ? { refused } : {}),
+      text: textOf(user, { total, queued, fresh, joined, refused }, lower, refusal),
+      jobs,
+      skipped,
+    },
+    kept,
+  };
+}
+
+function jobOf(request: ScoredRequest, answer: Exclude<EnqueueAnswer, { outcome: 'refused' }>, coalesced: boolean): PortfolioJob {
+  const { id, queue, level, demoted } = answer;
+  const elsewhere = demoted
+    ? `; ${queueOfLevel(request.level)} is full: it waits in ${queue} at priority ${level}`
+    : level < request.level
+      ? `; shared with somebody for whom it is of priority ${level}`
+      : '';
+  const why = { text: `${request.why.text}${elsewhere}` };
+  return {
+    id,
+    symbol: request.symbol,
+    type: request.type as PortfolioJob['type'],
+    priority: level,
+    queue,
+    score: rounded(request.score),
+    why,
+    coalesced,
+  };
+}
+
+type Counts = Record<'total' | 'queued' | 'fresh' | 'joined' | 'refused', number>;
+
+function textOf(
+  user: string,
+  { total, queued, fresh, joined, refused }: Counts,
+  lower: ReadonlyMap<string, number>,
+  refusal: string | undefined,
+): string {
+  if (total === 0) return `no holdings: nothing to make fresh; "stockmesh portfolio import FILE.csv --user ${user}" adds some`;
+  const parts = [`${queued} of ${total} symbols queued, ${fresh} fresh`];
+  if (joined > 0) parts.push(`${joined} share work that was asked for before`);
+  for (const [queue, count] of lower) parts.push(`the queue above is full: ${count} wait in ${queue}`);
+  if (refused > 0) parts.push(`${refused} refused`);
+  if (refusal !== undefined) parts.push(refusal);
+  return parts.join('; ').slice(0, SENTENCE);
+}
+
+/** Four decimals: enough to see, and a quarter of the bytes. */
+function rounded(value: number): number {
+  return Math.round(value * 10_000) / 10_000;
+}

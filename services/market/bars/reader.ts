@@ -1,0 +1,64 @@
+/** Reads of many symbols at once for callers that ask for one: those of the same turn of the event loop become one statement. */
+import type { Sql } from '../../platform/database/database.ts';
+import type { PriceBar } from '../indicators/indicators.ts';
+import type { Bar, DateRange } from './bars.ts';
+import { readBars, readNewestBars, readNewestPrices, readSymbols, type SymbolState } from './store.ts';
+
+export interface SymbolReader {
+  /** The symbol's row; undefined when it was never fetched. */
+  state(symbol: string): Promise<SymbolState | undefined>;
+  /** Bars within `days` calendar days before the symbol's newest one, ascending. */
+  newestBars(symbol: string, days: number): Promise<Bar[]>;
+  /** The same as far as the indicators need it. */
+  newestPrices(symbol: string, days: number): Promise<PriceBar[]>;
+  /** Bars of a range, ascending. */
+  bars(symbol: string, range: DateRange): Promise<Bar[]>;
+  /** Date of the oldest stored bar. */
+  oldestBar(symbol: string): Promise<string | undefined>;
+}
+
+/** Symbols a statement. */
+const MOST = 100;
+
+export function symbolReader(sql: Sql): SymbolReader {
+  return {
+    state: together((symbols) => readSymbols(sql, symbols)),
+    newestBars: byDays((symbols, days) => readNewestBars(sql, symbols, days)),
+    newestPrices: byDays((symbols, days) => readNewestPrices(sql, symbols, days)),
+    bars: (symbol, range) => readBars(sql, symbol, range),
+    async oldestBar(symbol) {
+      const [row] = await sql.rows<{ date: string | null }>('SELECT MIN(date) AS date FROM bars WHERE symbol = ?', [symbol]);
+      return row?.date ?? undefined;
+    },
+  };
+}
+
+type Load<Value> = (keys: readonly string[]) => Promise<ReadonlyMap<string, Value>>;
+
+function byDays<Value>(load: (symbols: readonly string[], days: number) => Promise<ReadonlyMap<string, Value[]>>) {
+  const loads = new Map<number, (symbol: string) => Promise<Value[] | undefined>>();
+  return async (symbol: string, days: number): Promise<Value[]> => {
+    const known = loads.get(days) ?? together((symbols) => load(symbols, days));
+    loads.set(days, known);
+    return (await known(symbol)) ?? [];
+  };
+}
+
+function together<Value>(load: Load<Value>): (key: string) => Promise<Value | undefined> {
+  let waiting: Set<string> | undefined;
+  let answer: Promise<ReadonlyMap<string, Value>> | undefined;
+  return async (key) => {
+    if (waiting === undefined || answer === undefined || waiting.size >= MOST) {
+      const keys = new Set<string>();
+      waiting = keys;
+      answer = new Promise((resolve, reject) => {
+        setImmediate(() => {
+          if (waiting === keys) waiting = undefined;
+          load([...keys]).then(resolve, reject);
+        });
+      });
+    }
+    waiting.add(key);
+    return (await answer).get(key);
+  };
+}

@@ -1,0 +1,162 @@
+/** What is known of symbols, with how fresh it is now: read once, judged by the same rules as at a login. */
+import { fromJson, type Sql } from '../../platform/database/database.ts';
+import type { Bar, CorporateAction } from '../bars/bars.ts';
+import { readSymbols, type SymbolState } from '../bars/store.ts';
+import { type Moment, momentsAt } from '../calendar/calendar.ts';
+import { type FreshnessRules, type Judgement, judgeAnalysis, judgePrice, type PriceThresholds } from './freshness.ts';
+
+export interface StoredSignal {
+  date: string;
+  computedAt: Date;
+  signal: 'buy' | 'sell' | 'hold';
+  confidence: number;
+  barsUsed: number;
+  indicators: Record<string, number | null>;
+  reasons: { indicator: string; observation: string; points: number; weight: number }[];
+}
+
+export interface Judged {
+  /** Absent for a symbol that was never asked for. */
+  state: SymbolState | undefined;
+  price: Judgement;
+  analysis: Judgement;
+  signal: StoredSignal | undefined;
+}
+
+/** In the order of the symbols. */
+export async function judgeSymbols(
+  sql: Sql,
+  symbols: readonly string[],
+  now: Temporal.Instant,
+  { thresholds, analysisTtlHours }: FreshnessRules,
+): Promise<Map<string, Judged>> {
+  const [states, signals] = await Promise.all([readSymbols(sql, symbols), readSignals(sql, symbols)]);
+  const momentOf = momentsAt(now);
+  return new Map(
+    symbols.map((symbol) => {
+      const state = states.get(symbol);
+      const moment = momentOf(symbol);
+      const newestBarDate = state?.newestBar ?? undefined;
+      const price = priceOf(state, moment, thresholds);
+      const analysis = judgeAnalysis(
+        { computedAtMs: state?.analysedAt?.getTime(), barDate: state?.analysedBar ?? undefined, newestBarDate },
+        moment,
+        analysisTtlHours,
+      );
+      return [symbol, { state, price, analysis, signal: signals.get(symbol) }];
+    }),
+  );
+}
+
+/** Those of the symbols whose bars are missing or stale. */
+export async function readStale(
+  sql: Sql,
+  symbols: readonly string[],
+  now: Temporal.Instant,
+  { thresholds }: Pick<FreshnessRules, 'thresholds'>,
+): Promise<Set<string>> {
+  const states = await readSymbols(sql, symbols);
+  const momentOf = momentsAt(now);
+  return new Set(symbols.filter((symbol) => priceOf(states.get(symbol), momentOf(symbol), thresholds).state !== 'fresh'));
+}
+
+function priceOf(state: SymbolState | undefined, moment: Moment, thresholds: PriceThresholds): Judgement {
+  const { newestBar, asOf, checkedAt } = state ?? {};
+  return judgePrice(
+    { newestBarDate: newestBar ?? undefined, asOfMs: asOf?.getTime(), checkedAtMs: checkedAt?.getTime() },
+    moment,
+    thresholds,
+  );
+}
+
+/** The newest analysis of each symbol, by the primary key. */
+async function readSignals(sql: Sql, symbols: readonly string[]): Promise<Map<string, StoredSignal>> {
+  if (symbols.length === 0) return new Map();
+  const rows = await sql.rows<{
+    symbol: string;
+    date: string;
+    computed_at: Date;
+    signal: StoredSignal['signal'];
+    confidence: number;
+    bars_used: number;
+    indicators: unknown;
+    reasons: unknown;
+  }>(
+    `SELECT a.symbol, a.date, a.computed_at, a.\`signal\`, a.confidence, a.bars_used, a.indicators, a.reasons
+       FROM symbols s JOIN analyses a ON a.symbol = s.symbol AND a.date = s.analysed_bar WHERE s.symbol IN (?)`,
+    [symbols],
+  );
+  return new Map(
+    rows.map(({ symbol, computed_at, bars_used, indicators, reasons, ...row }) => [
+      symbol,
+      {
+        ...row,
+        computedAt: computed_at,
+        barsUsed: bars_used,
+        indicators: fromJson(indicators) as StoredSignal['indicators'],
+        reasons: fromJson(reasons) as StoredSignal['reasons'],
+      },
+    ]),
+  );
+}
+
+/** A judgement as `--json` and the HTTP API give it. */
+export function judgementJson({ state, ageMinutes, thresholdMinutes, session, dueAtMs, reason }: Judgement) {
+  return {
+    state,
+    age_minutes: ageMinutes === null ? null : Number(ageMinutes.toFixed(2)),
+    threshold_minutes: thresholdMinutes,
+    session,
+    due_at: dueAtMs === undefined ? null : new Date(dueAtMs),
+    reason,
+  };
+}
+
+/** All that is known of a symbol, as `--json` and the HTTP API give it. `bar` is its newest one. */
+export function symbolJson(
+  name: string,
+  { state, price, analysis, signal }: Judged,
+  bar: Bar | undefined,
+  actions: readonly CorporateAction[],
+) {
+  return {
+    symbol: name,
+    currency: state?.currency ?? null,
+    time_zone: state?.timeZone ?? null,
+    source: state?.source ?? null,
+    simulated: state?.source === 'simulated',
+    as_of: state?.asOf ?? null,
+    checked_at: state?.checkedAt ?? null,
+    bar:
+      bar === undefined
+        ? null
+        : {
+            date: bar.date,
+            open: bar.open,
+            high: bar.high,
+            low: bar.low,
+            close: bar.close,
+            adjusted_close: bar.adjustedClose,
+            volume: bar.volume,
+          },
+    price: judgementJson(price),
+    analysis: {
+      ...judgementJson(analysis),
+      ...(signal === undefined
+        ? { date: null, computed_at: null, signal: null, confidence: null, bars_used: null, reasons: [], indicators: null }
+        : {
+            date: signal.date,
+            computed_at: signal.computedAt,
+            signal: signal.signal,
+            confidence: signal.confidence,
+            bars_used: signal.barsUsed,
+            reasons: signal.reasons.map((reason) => ({ ...reason })),
+            indicators: Object.fromEntries(Object.entries(signal.indicators).map(([indicator, value]) => [snakeCase(indicator), value])),
+          }),
+    },
+    actions: actions.map(({ date, kind, value }) => ({ date, kind, value })),
+  };
+}
+
+/** `macdSignal` → `macd_signal`; `sma20` stays. */
+export const snakeCase = (text: string): string => text.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

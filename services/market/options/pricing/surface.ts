@@ -1,0 +1,75 @@
+import type { Chain } from '../chain/chain.ts';
+import type { ExpiryTimes } from '../chain/time.ts';
+import { atTheMoneyIvs, constantMaturityIv } from './at-the-money.ts';
+import { type Forwards, forwardsOf } from './forward.ts';
+import { type FilledGreeks, fillGreeks, type IvLimits } from './greeks.ts';
+import { type Grid, gridOf, leadingContract, type Market } from './grid.ts';
+import { fitSmile, type Smile, smileIv } from './smile.ts';
+
+/** What a chain says about volatility. Columns by contract or by expiration as in the chain; NaN = missing. */
+export interface Surface {
+  /** By expiration. */
+  readonly forwards: Forwards;
+  /** By contract. */
+  readonly greeks: FilledGreeks;
+  /** By expiration, annual. */
+  readonly atTheMoneyIv: Float64Array;
+  /** The underlying's 30-day at-the-money IV: what the IV history keeps. */
+  readonly iv30: number;
+  /** By expiration; undefined where too few contracts have an IV. */
+  readonly smiles: readonly (Smile | undefined)[];
+  /** By contract: the IV that its expiration's smile gives its strike; NaN for contracts that are not usable. */
+  readonly smileIv: Float64Array;
+}
+
+/** Wings further out than this many at-the-money standard deviations are left out of the fit: a parabola cannot follow both them and the body. */
+const WIDEST_DEVIATIONS = 4;
+/** A locked quote (bid = ask) is no more certain than one tick. */
+const NARROWEST_SPREAD = 0.01;
+
+export interface SurfaceOptions {
+  /** By contract: 0 leaves one out, such as one with a stale quote. Those without two sides, crossed or expired are left out anyway. */
+  readonly trusted?: Uint8Array | undefined;
+  readonly limits?: IvLimits | undefined;
+}
+
+/** The volatility surface of a chain. `times` are those of `chain.expirations`. */
+export function surfaceOf(chain: Chain, times: ExpiryTimes, market: Market, { trusted, limits }: SurfaceOptions = {}): Surface {
+  const grid = gridOf(chain, times, market, trusted);
+  const forwards = forwardsOf(grid);
+  const greeks = fillGreeks(grid, forwards.price, limits);
+  const atTheMoneyIv = atTheMoneyIvs(grid, forwards.price, greeks.iv);
+  const smiles = chain.expirations.map((_, e) => smileOf(grid, e, forwards.price[e]!, atTheMoneyIv[e]!, greeks));
+
+  const fitted = new Float64Array(chain.contracts.length).fill(Number.NaN);
+  for (let i = 0; i < fitted.length; i++) {
+    const smile = smiles[chain.expiry[i]!];
+    if (grid.usable[i] === 1 && smile !== undefined)
+      fitted[i] = smileIv(smile, Math.log(chain.strike[i]! / forwards.price[chain.expiry[i]!]!));
+  }
+  return { forwards, greeks, atTheMoneyIv, iv30: constantMaturityIv(times.years, atTheMoneyIv), smiles, smileIv: fitted };
+}
+
+/**
+ * One point a strike, of its leading contract. The error of a point is half the spread over vega in IV, and 2 · iv · years as much in total variance; points count
+ * by the inverse of its square. On AAPL of June 2014 the fit misses quotes within 2.5 standard deviations by 0.1-0.6 points (root mean square).
+ */
+function smileOf(grid: Grid, e: number, forward: number, atTheMoneyIv: number, { iv, vega }: FilledGreeks): Smile | undefined {
+  const { chain, firstRow, strike } = grid;
+  const from = firstRow[e]!;
+  const rows = firstRow[e + 1]! - from;
+  const years = grid.times.years[e]!;
+  const widest = WIDEST_DEVIATIONS * atTheMoneyIv * Math.sqrt(years);
+  const k = new Float64Array(rows);
+  const ivs = new Float64Array(rows);
+  const weight = new Float64Array(rows);
+  for (let row = 0; row < rows; row++) {
+    const i = leadingContract(grid, from + row, forward, iv);
+    k[row] = Math.log(strike[from + row]! / forward);
+    // Without an at-the-money IV (NaN) there is no measure of far: all strikes count.
+    if (i < 0 || Math.abs(k[row]!) > widest) continue;
+    ivs[row] = iv[i]!;
+    weight[row] = (vega[i]! / (iv[i]! * Math.max(chain.ask[i]! - chain.bid[i]!, NARROWEST_SPREAD))) ** 2;
+  }
+  return fitSmile(k, ivs, weight, years);
+}

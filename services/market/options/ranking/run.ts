@@ -1,0 +1,94 @@
+/** From a chain and what is stored of the days before to a ranking: everything but reading and writing. */
+
+import type { RankingRules } from '../../../platform/config/ranking.ts';
+import { usCalendar } from '../../calendar/calendar.ts';
+import type { Chain } from '../chain/chain.ts';
+import { type ChainDay, chainDay, contractHistory } from '../chain/history.ts';
+import { expiryTimes } from '../chain/time.ts';
+import { surfaceOf } from '../pricing/surface.ts';
+import { type DailyIv, ivPercentile, ivRank } from '../scoring/iv-history.ts';
+import type { Mode } from '../scoring/parts.ts';
+import type { Trend } from '../scoring/trend.ts';
+import { rankChain } from './rank.ts';
+import type { Position } from './rank-input.ts';
+import type { RankedRun } from './ranked.ts';
+
+export interface RunInput {
+  chain: Chain;
+  mode: Mode;
+  now: Temporal.Instant;
+  trend: Trend;
+  /** Of the days before the chain's, oldest first. */
+  ivHistory: readonly DailyIv[];
+  days: readonly ChainDay[];
+  positions: readonly Position[];
+  rules: RankingRules;
+  /** A year, 0.01 = 1 %. */
+  dividendYield: number;
+}
+
+export interface RunOutput {
+  ranked: RankedRun;
+  /** Annual; null where the chain does not tell, or the history is too short. */
+  atmIv: number | null;
+  ivRank: number | null;
+  ivPercentile: number | null;
+  /** What is to be kept of the chain. */
+  day: ChainDay;
+}
+
+/** The session that a chain belongs to: the newest that had started when it was quoted. */
+export function sessionOf({ asOf }: Pick<Chain, 'asOf'>): string {
+  return usCalendar.latestStarted(asOf).date;
+}
+
+/**
+ * Ranks a chain. A folder of old data is ranked as of its own close; every other chain as of now, and while the market is closed its quotes are as old as they were at the
+ * newest close. Volatilities are those of the moment of the quotes. Errors: those of `rankChain`, `contractHistory` and `ivRank`.
+ */
+export function rankUnderlying({ chain, mode, now, trend, ivHistory, days, positions, rules, dividendYield }: RunInput): RunOutput {
+  const date = sessionOf(chain);
+  const isPast = chain.source === 'lean';
+  const moment = isPast ? chain.asOf : now;
+  const at = isPast || usCalendar.state(now) === 'open' ? moment : usCalendar.latestClosed(now).close;
+  const market = { rate: rules.risk_free_rate, dividendYield };
+  const trusted = trustedQuotes(chain, at.epochMilliseconds - rules.quote_age * 1000);
+  const surface = surfaceOf(chain, expiryTimes(chain.expirations, chain.asOf), market, { trusted });
+  const today = { date, iv: surface.iv30 };
+  const standing = { ivRank: ivRank(ivHistory, today), ivPercentile: ivPercentile(ivHistory, today) };
+  const ranked = rankChain({
+    chain,
+    mode,
+    at,
+    times: expiryTimes(chain.expirations, moment),
+    greeks: surface.greeks,
+    trend,
+    ...standing,
+    history: contractHistory(chain, days, date),
+    smileIv: surface.smileIv,
+    positions,
+    // Whoever holds something wants to see it: nobody's position makes way for another's.
+    rules: mode === 'exit' ? { ...rules, top_n: Math.max(rules.top_n, positions.length) } : rules,
+  });
+  return {
+    ranked,
+    atmIv: known(surface.iv30),
+    ivRank: known(standing.ivRank),
+    ivPercentile: known(standing.ivPercentile),
+    day: chainDay(chain, surface.greeks.iv, date),
+  };
+}
+
+/** 0 for contracts whose quote is older; one without a moment of its own was quoted when the chain was. */
+function trustedQuotes({ quotedAt, asOf }: Chain, oldestMs: number): Uint8Array {
+  const trusted = new Uint8Array(quotedAt.length);
+  for (let i = 0; i < trusted.length; i++) {
+    const quoted = quotedAt[i]!;
+    trusted[i] = (Number.isNaN(quoted) ? asOf.epochMilliseconds : quoted) >= oldestMs ? 1 : 0;
+  }
+  return trusted;
+}
+
+function known(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

@@ -1,0 +1,126 @@
+/** Option positions: what users hold, as exit mode looks at it. */
+import { z } from 'zod';
+import type { Sql, Transaction } from '../../../platform/database/database.ts';
+import { InputError } from '../../../platform/errors.ts';
+import { formatContract, parseContract } from '../chain/contract.ts';
+import type { Position } from '../ranking/rank-input.ts';
+import { optionRoot } from '../sources/chain-builder.ts';
+
+const dollars = z.number().positive().max(1e7);
+
+/** A position as somebody gives it. */
+export const PositionInput = z.strictObject({
+  contract: z.string().transform((text, context) => {
+    try {
+      return formatContract(parseContract(text));
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message, input: text });
+      return z.NEVER;
+    }
+  }),
+  quantity: z.number().positive().max(1e9).describe('Contracts'),
+  entry_price: dollars.describe('Dollars a share'),
+  entry_iv: z.number().positive().max(100).optional().describe('Annual implied volatility at the entry, 0.25 is 25 %'),
+  entry_spot: dollars.optional().describe('Price of the underlying at the entry, dollars a share'),
+  target: dollars.optional().describe('Price of the underlying that is hoped for; counts from entry_spot'),
+  stop: z
+    .number()
+    .positive()
+    .max(1)
+    .optional()
+    .describe('Loss at which it is stopped, as a share of the entry price; ranking.rules.stop_loss if not given'),
+  opened_at: z.iso.datetime({ offset: true }).optional().describe('Now if not given'),
+});
+export type PositionInput = z.output<typeof PositionInput>;
+
+export interface StoredPosition {
+  id: string;
+  user_id: string;
+  contract: string;
+  quantity: number;
+  /** Dollars a share. */
+  entry_price: number;
+  /** Annual. */
+  entry_iv: number | null;
+  entry_spot: number | null;
+  target: number | null;
+  stop: number | null;
+  opened_at: Date;
+}
+
+const COLUMNS = 'id, user_id, contract, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at';
+
+/** @throws InputError `position.invalid`, with what is wrong with which field */
+export function parsePosition(given: unknown): PositionInput {
+  const parsed = PositionInput.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'position'}: ${message}`);
+  throw new InputError('position.invalid', issues.join('; '));
+}
+
+/** Ids ascend with the order of the positions. */
+export async function addPositions(tx: Transaction, user: string, positions: readonly PositionInput[], now: Date): Promise<void> {
+  if (positions.length === 0) return;
+  await tx.run(
+    'INSERT INTO option_positions (user_id, contract, underlying, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at) VALUES ?',
+    [
+      positions.map((one) => [
+        user,
+        one.contract,
+        parseContract(one.contract).underlying,
+        one.quantity,
+        one.entry_price,
+        one.entry_iv ?? null,
+        one.entry_spot ?? null,
+        one.target ?? null,
+        one.stop ?? null,
+        one.opened_at === undefined ? now : new Date(one.opened_at),
+      ]),
+    ],
+  );
+}
+
+/** All that the user has from now on; those that he had before are gone. */
+export async function replacePositions(tx: Transaction, user: string, positions: readonly PositionInput[], now: Date): Promise<void> {
+  await tx.run('DELETE FROM option_positions WHERE user_id = ?', [user]);
+  await addPositions(tx, user, positions, now);
+}
+
+/** Of one user or of all, in the order in which they were added. */
+export async function listPositions(sql: Sql, user?: string): Promise<StoredPosition[]> {
+  const rows =
+    user === undefined
+      ? await sql.rows<StoredRow>(`SELECT ${COLUMNS} FROM option_positions ORDER BY user_id, id`)
+      : await sql.rows<StoredRow>(`SELECT ${COLUMNS} FROM option_positions WHERE user_id = ? ORDER BY id`, [user]);
+  return rows.map((row) => ({ ...row, id: String(row.id) }));
+}
+
+type StoredRow = Omit<StoredPosition, 'id'> & { id: number | string };
+
+/** @throws InputError `position.unknown` */
+export async function removePosition(sql: Sql, id: string): Promise<void> {
+  const { affectedRows } = /^\d{1,18}$/.test(id) ? await sql.run('DELETE FROM option_positions WHERE id = ?', [id]) : { affectedRows: 0 };
+  if (affectedRows === 0)
+    throw new InputError(
+      'position.unknown',
+      `there is no position ${JSON.stringify(id.slice(0, 40))}; "stockmesh position list" shows all`,
+    );
+}
+
+/** Everybody's positions in options of `symbol`, and whose they are. */
+export async function positionsIn(sql: Sql, symbol: string): Promise<{ positions: Position[]; owners: Map<string, string> }> {
+  const rows = await sql.rows<StoredRow>(`SELECT ${COLUMNS} FROM option_positions WHERE underlying = ? ORDER BY id`, [optionRoot(symbol)]);
+  return {
+    positions: rows.map((row) => ({
+      id: String(row.id),
+      contract: row.contract,
+      entryPrice: row.entry_price,
+      entryIv: row.entry_iv ?? undefined,
+      entrySpot: row.entry_spot ?? undefined,
+      target: row.target ?? undefined,
+      stop: row.stop ?? undefined,
+    })),
+    owners: new Map(rows.map(({ id, user_id }) => [String(id), user_id])),
+  };
+}

@@ -1,0 +1,48 @@
+/** Who holds and watches what. */
+import type { Sql, Transaction } from '../../platform/database/database.ts';
+
+export interface Holding {
+  symbol: string;
+  /** Shares; 0 for a symbol that is only watched, negative for a short position. */
+  quantity: number;
+  /** A share, in the instrument's currency. */
+  cost: number | null;
+}
+
+/** The own holdings of many users, by symbol; users without any are absent. Reads the primary key's ranges of these users. */
+export async function readHoldings(sql: Sql, users: readonly string[]): Promise<Map<string, Holding[]>> {
+  const holdings = new Map<string, Holding[]>();
+  if (users.length === 0) return holdings;
+  const rows = await sql.rows<{ user_id: string; symbol: string; quantity: string; cost: string | null }>(
+    'SELECT user_id, symbol, quantity, cost FROM holdings WHERE user_id IN (?) ORDER BY user_id, symbol',
+    [users],
+  );
+  for (const { user_id, symbol, quantity, cost } of rows) {
+    const holding = { symbol, quantity: Number(quantity), cost: cost === null ? null : Number(cost) };
+    const own = holdings.get(user_id);
+    if (own === undefined) holdings.set(user_id, [holding]);
+    else own.push(holding);
+  }
+  return holdings;
+}
+
+/** A position as it is written. Numbers may stay the text they were: they are money. */
+export interface Position {
+  user: string;
+  symbol: string;
+  quantity: string | number;
+  cost: string | number | null;
+}
+
+/** Takes all that users hold and watch away, for `addHoldings` in the same transaction. */
+export async function clearHoldings(tx: Transaction, users: readonly string[]): Promise<void> {
+  if (users.length > 0) await tx.run('DELETE FROM holdings WHERE user_id IN (?)', [users]);
+}
+
+/** Adds positions: a thousand a call, about 60 KB. */
+export async function addHoldings(tx: Transaction, positions: readonly Position[], now: Date): Promise<void> {
+  if (positions.length === 0) return;
+  await tx.run('INSERT INTO holdings (user_id, symbol, quantity, cost, imported_at) VALUES ?', [
+    positions.map(({ user, symbol, quantity, cost }) => [user, symbol, quantity, cost, now]),
+  ]);
+}

@@ -1,0 +1,102 @@
+/** Portfolios from files: importing one replaces what its users held before. */
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Database, Transaction } from '../../platform/database/database.ts';
+import { InputError, messageOf } from '../../platform/errors.ts';
+import { addHoldings, clearHoldings } from './holdings.ts';
+import { readPortfolioCsv } from './portfolio-csv.ts';
+
+export interface ImportOptions {
+  /** All lines are this user's; the file needs no column for it. */
+  user?: string | undefined;
+  /** What messages call the file; by default its path. */
+  name?: string | undefined;
+  now: Date;
+}
+
+export interface Imported {
+  users: number;
+  /** Positions that are held, and that are only watched. */
+  held: number;
+  watched: number;
+}
+
+/** Rows a statement: about 60 KB. */
+const BATCH = 1000;
+const ER_DUP_ENTRY = 1062;
+
+/**
+ * Replaces the portfolios of the users that a CSV file (see `readPortfolioCsv`) names, all in one transaction; the portfolios of others stay. A stream is kept in a
+ * temporary file meanwhile, since a deadlock means reading it again. Errors: `InputError` `portfolio.bad_line`, `portfolio.bad_header`, `portfolio.unreadable`
+ * (nothing was imported then), those of `Database.transaction`.
+ */
+export async function importPortfolioCsv(db: Database, source: string | Readable, options: ImportOptions): Promise<Imported> {
+  if (typeof source === 'string') return db.transaction((tx) => replaceHoldings(tx, source, options));
+  const spool = join(tmpdir(), `stockmesh-import-${randomUUID()}.csv`);
+  try {
+    await pipeline(source, createWriteStream(spool, { mode: 0o600 }));
+    return await db.transaction((tx) => replaceHoldings(tx, spool, { ...options, name: options.name ?? 'standard input' }));
+  } finally {
+    await rm(spool, { force: true });
+  }
+}
+
+/**
+ * Imports a file unless its content has been imported by this function before: what somebody has changed since then stays. Undefined when it had been.
+ * Errors: those of `importPortfolioCsv`.
+ */
+export async function importOnce(db: Database, path: string, now: Date): Promise<Imported | undefined> {
+  const sha256 = await digest(path);
+  try {
+    return await db.transaction(async (tx) => {
+      const [known] = await tx.rows('SELECT sha256 FROM imports WHERE sha256 = ?', [sha256]);
+      if (known !== undefined) return undefined;
+      // Before the rows: a second importer waits here and then meets the key.
+      await tx.run('INSERT INTO imports (sha256, source, users, positions, imported_at) VALUES (?)', [
+        [sha256, path.slice(-500), 0, 0, now],
+      ]);
+      const imported = await replaceHoldings(tx, path, { now });
+      await tx.run('UPDATE imports SET users = ?, positions = ? WHERE sha256 = ?', [
+        imported.users,
+        imported.held + imported.watched,
+        sha256,
+      ]);
+      return imported;
+    });
+  } catch (error) {
+    if ((error as { errno?: number }).errno === ER_DUP_ENTRY) return undefined;
+    throw error;
+  }
+}
+
+async function digest(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  } catch (error) {
+    throw new InputError('portfolio.unreadable', `${path} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  return hash.digest('hex');
+}
+
+async function replaceHoldings(tx: Transaction, path: string, { user, name, now }: ImportOptions): Promise<Imported> {
+  const users = new Set<string>();
+  let held = 0;
+  let watched = 0;
+  for await (const batch of readPortfolioCsv(path, { user, name, batchSize: BATCH })) {
+    const fresh = [...new Set(batch.map((position) => position.user))].filter((one) => !users.has(one));
+    await clearHoldings(tx, fresh);
+    for (const one of fresh) users.add(one);
+    await addHoldings(tx, batch, now);
+    for (const { quantity } of batch) {
+      if (Number(quantity) === 0) watched++;
+      else held++;
+    }
+  }
+  return { users: users.size, held, watched };
+}

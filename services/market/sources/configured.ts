@@ -1,0 +1,66 @@
+/** The market sources that the configuration names, in its order. */
+
+import type { Clock } from '../../platform/clock.ts';
+import type { Config } from '../../platform/config/load.ts';
+import type { Database } from '../../platform/database/database.ts';
+import { componentLogger, type Logger } from '../../platform/log/log.ts';
+import type { SourceName } from '../bars/bars.ts';
+import { readStored } from '../bars/store.ts';
+import { usCalendar } from '../calendar/calendar.ts';
+import { alphaVantageSource } from './alpha-vantage.ts';
+import { sourceBudget } from './budget.ts';
+import { cachedSource } from './cached.ts';
+import { type SourceChain, sourceChain } from './failover-source.ts';
+import { leanSource } from './lean.ts';
+import { simulatedSource } from './simulated.ts';
+import type { MarketSource } from './source.ts';
+import { yahooSource } from './yahoo.ts';
+
+/**
+ * All configured sources, and the same without made-up data. Where data may be made up nothing is given again from the store: `all` is for symbols of which nothing
+ * real is stored, and bars made up a while ago must not stand in the way of newer ones.
+ */
+export async function configuredSources({
+  config,
+  clock,
+  db,
+  log,
+}: {
+  config: Config;
+  clock: Clock;
+  db: Database;
+  log: Logger;
+}): Promise<{ all: SourceChain; real: SourceChain }> {
+  const { sources, timeout, breaker, rate_limit, lean, alpha_vantage, simulated } = config.stock_jobs.data_fetch;
+  const make: Record<SourceName, () => MarketSource | undefined> = {
+    yahoo_finance: () => yahooSource({ clock }),
+    lean: () => leanSource({ path: lean.path as string, clock }),
+    alpha_vantage: () => (alpha_vantage.api_key ? alphaVantageSource({ apiKey: alpha_vantage.api_key, clock }) : undefined),
+    cached: () => cachedSource({ read: (symbol, range) => readStored(db, symbol, range) }),
+    simulated: () =>
+      simulated.enabled
+        ? simulatedSource({ seed: simulated.seed, clock, isTradingDay: (date) => usCalendar.isTradingDay(date) })
+        : undefined,
+  };
+  const made = sources.flatMap((name) => make[name]() ?? []);
+  const [schema] = await db.rows<{ name: string }>('SELECT DATABASE() AS name');
+  const budget = sourceBudget({
+    pool: db.pool,
+    database: schema?.name as string,
+    perMinute: { yahoo_finance: rate_limit, alpha_vantage: rate_limit },
+  });
+  const chain = (parts: MarketSource[]): SourceChain =>
+    sourceChain({
+      sources: parts,
+      clock,
+      log: componentLogger(log, 'fetcher'),
+      budget,
+      timeoutMs: timeout * 1000,
+      breaker: { failures: breaker.failures, openMs: breaker.reset_after * 1000 },
+    });
+  const mayMakeUp = sources.includes('simulated');
+  return {
+    all: chain(mayMakeUp ? made.filter(({ name }) => name !== 'cached') : made),
+    real: chain(made.filter(({ name }) => name !== 'simulated')),
+  };
+}

@@ -1,0 +1,26 @@
+/**
+ * Who leads: one row of `leases` a name, held by whoever renews it. Two may believe for a moment that they lead (a pause longer than the lease, clocks that
+ * differ), so what a leader does must be harmless when done twice.
+ */
+
+import type { Sql } from '../database/database.ts';
+
+/**
+ * Takes or renews a lease for `seconds` from `now`: true when `holder` has it afterwards. It can be taken when nobody has it, when it has run out, and by its
+ * own holder. Errors: those of the database; whether the lease was taken is then unknown, and asking again is safe.
+ */
+export async function tryLead(db: Sql, name: string, holder: string, seconds: number, now: Date): Promise<boolean> {
+  // Assignments run from left to right: `until` moves only when the first one has made us the holder.
+  await db.run(
+    `INSERT INTO leases (name, holder, until) VALUES (?, ?, ?)
+     ON DUPLICATE KEY UPDATE holder = IF(until <= ? OR holder = VALUES(holder), VALUES(holder), holder), until = IF(holder = VALUES(holder), VALUES(until), until)`,
+    [name, holder, new Date(now.getTime() + seconds * 1000), now],
+  );
+  const [held] = await db.rows('SELECT holder FROM leases WHERE name = ? AND holder = ?', [name, holder]);
+  return held !== undefined;
+}
+
+/** Gives the lease of `holder` up, or ends that of one who is known to be gone: the next `tryLead` of anybody succeeds. Nothing happens when another holds it. */
+export async function resign(db: Sql, name: string, holder: string): Promise<void> {
+  await db.run('DELETE FROM leases WHERE name = ? AND holder = ?', [name, holder]);
+}

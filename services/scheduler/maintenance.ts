@@ -1,0 +1,60 @@
+/** The leader's duties that move jobs as time passes, each a batch at a time until none is full. */
+
+import { bandStart, type Change, type Ledger } from '../ledger/job.ts';
+import { AGED_QUEUES, age, BATCH, expire, promote } from '../ledger/maintain/maintenance.ts';
+import { changesOf } from '../ledger/run/dependents.ts';
+import { reap } from '../ledger/run/lease.ts';
+import { healSlots } from '../ledger/run/slots.ts';
+import type { Config } from '../platform/config/load.ts';
+import type { Duty } from './duties.ts';
+
+export interface Passing {
+  ledger: Ledger;
+  config: Config;
+  /** Announces what is committed. */
+  tell: (changes: readonly Change[]) => void;
+}
+
+/** The ledger leaves no slot behind: this is for rows changed by hand and a lowered limit. */
+const HEAL_SECONDS = 5;
+/** Looks within one ageing interval: a job rises at most a fifth of it late. */
+const LOOKS_PER_AGEING = 5;
+
+export function passageDuties({ ledger, config, tell }: Passing): Duty[] {
+  const { promote_interval, reap_interval, ageing } = config.scheduler;
+  const repeated = (name: string, everySeconds: number, batch: () => Promise<Change[]>): Duty => ({
+    name,
+    everySeconds,
+    async run(signal) {
+      let changes: Change[];
+      do {
+        changes = await batch();
+        tell(changes);
+      } while (changes.length >= BATCH && !signal.aborted);
+    },
+  });
+  const duties = [
+    repeated('promote', promote_interval, () => promote(ledger)),
+    repeated('reap', reap_interval, () => reap(ledger)),
+    repeated('expire ready jobs', reap_interval, () => expire(ledger, 'ready')),
+    repeated('expire blocked jobs', reap_interval, () => expire(ledger, 'blocked')),
+    repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction(async (tx) => changesOf(tx, await healSlots(tx, ledger)))),
+  ];
+  if (ageing.levels > 0) duties.push(ageingDuty(ledger, ageing));
+  return duties;
+}
+
+function ageingDuty(ledger: Ledger, { interval, levels }: Config['scheduler']['ageing']): Duty {
+  return {
+    name: 'age',
+    everySeconds: interval / LOOKS_PER_AGEING,
+    async run(signal) {
+      const ageing = { intervalSeconds: interval, levels, highestLevel: bandStart('background_fetch') };
+      for (const queue of AGED_QUEUES) {
+        let from: Awaited<ReturnType<typeof age>>['next'];
+        do from = (await age(ledger, ageing, queue, from)).next;
+        while (from !== undefined && !signal.aborted);
+      }
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { gatewayMesh } from '../mesh.ts';
+
+const mesh = gatewayMesh({ 'gateway.login_timeout': 5 }, { logins: true });
+const hold = (user: string, ...symbols: string[]) =>
+  mesh.operator.put(`/v1/users/${user}/portfolio`, { positions: symbols.map((symbol) => ({ symbol, quantity: 1 })) });
+
+test('202 comes when the jobs of a login are committed, and says which', async () => {
+  await hold('alice', 'AAPL', 'MSFT');
+  const { status, body } = await mesh.operator.post('/v1/events/login', { userId: 'alice', sessionId: 's1' });
+  const jobs = await mesh.db.rows<{ type: string; symbol: string }>('SELECT type, symbol FROM jobs ORDER BY type DESC, symbol');
+  expect([status, body], JSON.stringify(body)).toMatchObject([202, { userId: 'alice', total: 2, queued: 2, fresh: 0 }]);
+  expect(body.decisions.map(({ symbol, fetch }: { symbol: string; fetch: { id: string } }) => [symbol, typeof fetch.id])).toEqual([
+    ['AAPL', 'string'],
+    ['MSFT', 'string'],
+  ]);
+  expect(jobs).toEqual([
+    { type: 'fetch', symbol: 'AAPL' },
+    { type: 'fetch', symbol: 'MSFT' },
+    { type: 'analysis', symbol: 'AAPL' },
+    { type: 'analysis', symbol: 'MSFT' },
+  ]);
+});
+
+test('the same event again changes nothing', async () => {
+  await hold('alice', 'AAPL');
+  const event = { userId: 'alice', at: new Date(Date.now() - 5_000).toISOString() };
+  const first = await mesh.operator.post('/v1/events/login', event);
+  const second = await mesh.operator.post('/v1/events/login', event);
+  expect(second.body).toEqual(first.body);
+  expect(await mesh.db.rows('SELECT activity FROM logins')).toEqual([{ activity: 1 }]);
+  expect(await mesh.db.rows('SELECT id FROM jobs')).toHaveLength(2);
+});
+
+test('a hundred logins at once are all committed when they are answered', async () => {
+  const users = Array.from({ length: 100 }, (_, index) => `user-${index}`);
+  await mesh.db.run('INSERT INTO holdings (user_id, symbol, quantity, imported_at) VALUES ?', [
+    users.map((user) => [user, 'AAPL', 1, new Date()]),
+  ]);
+  const answers = await Promise.all(users.map((userId) => mesh.operator.post('/v1/events/login', { userId })));
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
+  // The repeated event of the test before may be admitted only now.
+  expect(await mesh.db.rows("SELECT user_id FROM user_portfolio_priority WHERE user_id LIKE 'user-%'")).toHaveLength(100);
+});
+
+test('a user without holdings signs in too', async () => {
+  expect(await mesh.operator.post('/v1/events/login', { userId: 'nobody' })).toMatchObject({ status: 202, body: { total: 0, queued: 0 } });
+});
+
+test('a moment that lies too far off is refused, so that the answer is about this login', async () => {
+  for (const at of ['2020-01-01T00:00:00Z', new Date(Date.now() + 600_000).toISOString()])
+    expect(await mesh.operator.post('/v1/events/login', { userId: 'alice', at })).toMatchObject({
+      status: 400,
+      body: { code: 'login.bad_time' },
+    });
+});
+
+test('a key of a user signs himself in, and nobody else', async () => {
+  const alice = await mesh.caller('user:alice');
+  expect((await alice.post('/v1/events/login', { userId: 'alice' })).status).toBe(202);
+  expect((await alice.post('/v1/events/login', { userId: 'bob' })).status).toBe(403);
+});

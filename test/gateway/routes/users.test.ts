@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest';
+import { gatewayMesh } from '../mesh.ts';
+import { barsThrough, storeSymbol } from './market-rows.ts';
+
+const mesh = gatewayMesh();
+const path = '/v1/users/alice/portfolio';
+
+test('a portfolio is replaced as a whole and told with its value and how fresh each holding is', async () => {
+  await storeSymbol(mesh.db, 'AAPL', barsThrough('2026-03-03', 60), new Date('2026-03-03T21:00:00Z'));
+  await mesh.operator.put(path, { positions: [{ symbol: 'OLD', quantity: 1 }] });
+  const put = await mesh.operator.put(path, { positions: [{ symbol: 'aapl', quantity: 12.5, cost: 90.25 }, { symbol: 'MSFT' }] });
+  expect(put.body).toEqual({ user: 'alice', held: 1, watched: 1 });
+  const { body } = await mesh.operator.get(path);
+  expect(body.user).toBe('alice');
+  expect(body.positions).toMatchObject([
+    {
+      symbol: 'AAPL',
+      quantity: 12.5,
+      cost: 90.25,
+      close: 100,
+      value: 1250,
+      currency: 'USD',
+      newest_bar: '2026-03-03',
+      price: { state: 'stale' },
+    },
+    { symbol: 'MSFT', quantity: 0, cost: null, close: null, value: null, price: { state: 'missing' } },
+  ]);
+  const freshness = await mesh.operator.get(`${path}/freshness`);
+  expect(freshness.body).toMatchObject({
+    counts: { total: 2, fresh: 0, stale: 1, missing: 1 },
+    holdings: [{ symbol: 'AAPL' }, { symbol: 'MSFT' }],
+  });
+});
+
+test('an empty portfolio takes everything away: the user is unknown then', async () => {
+  await mesh.operator.put(path, { positions: [{ symbol: 'AAPL', quantity: 1 }] });
+  expect((await mesh.operator.put(path, { positions: [] })).body).toEqual({ user: 'alice', held: 0, watched: 0 });
+  expect(await mesh.operator.get(path)).toMatchObject({ status: 404, body: { code: 'user.unknown' } });
+});
+
+test('a symbol that stands twice is refused, and what was there stays', async () => {
+  await mesh.operator.put(path, { positions: [{ symbol: 'IBM', quantity: 1 }] });
+  const answer = await mesh.operator.put(path, {
+    positions: [
+      { symbol: 'AAPL', quantity: 1 },
+      { symbol: 'aapl', quantity: 2 },
+    ],
+  });
+  expect(answer).toMatchObject({ status: 400, body: { code: 'portfolio.duplicate_symbol' } });
+  expect((await mesh.operator.get(path)).body.positions).toMatchObject([{ symbol: 'IBM' }]);
+});
+
+test('a portfolio of one user does not touch that of another', async () => {
+  await mesh.operator.put('/v1/users/bob/portfolio', { positions: [{ symbol: 'IBM', quantity: 1 }] });
+  await mesh.operator.put(path, { positions: [] });
+  expect((await mesh.operator.get('/v1/users/bob/portfolio')).body.positions).toHaveLength(1);
+});

@@ -1,0 +1,139 @@
+import { describe, expect, test } from 'vitest';
+import { type EnqueueAnswer, enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
+import type { Ledger } from '../../../services/ledger/job.ts';
+import { ledgerFixture, request, stoppingAtCommit } from '../fixture.ts';
+
+const on = ledgerFixture();
+const limited = (foreground: number, fetch = 100, analysis = 100): Ledger =>
+  on.ledger({
+    queues: {
+      foreground: { maxJobs: foreground, ttlSeconds: 300 },
+      background_fetch: { maxJobs: fetch, ttlSeconds: 3600 },
+      background_analysis: { maxJobs: analysis, ttlSeconds: 7200 },
+    },
+  });
+const ask = (ledger: Ledger, ...requests: Partial<JobRequest>[]): Promise<EnqueueAnswer[]> => enqueue(ledger, requests.map(request));
+const outcomes = (answers: readonly EnqueueAnswer[]): string[] =>
+  answers.map((answer) => (answer.outcome === 'refused' ? 'refused' : answer.queue));
+
+describe('a full queue', () => {
+  test('refuses what does not fit, with the limit and its key named', async () => {
+    const answers = await ask(limited(2), {}, {}, {});
+    expect(outcomes(answers)).toEqual(['foreground', 'foreground', 'refused']);
+    expect(answers[2]).toEqual({
+      outcome: 'refused',
+      code: 'queue.full',
+      reason:
+        'no room: foreground holds 2 (queue.priority_queues.foreground.max_jobs); try again when the queue is shorter, or raise the limit',
+    });
+  });
+
+  test("sends a login's jobs to the next queue down, and says so", async () => {
+    const answers = await ask(limited(1), {}, { whenFull: 'next_queue', score: 0.7 });
+    expect(outcomes(answers)).toEqual(['foreground', 'background_fetch']);
+    expect(answers[1]).toMatchObject({ level: 4, demoted: true });
+    expect(await on.count("jobs WHERE queue = 'background_fetch' AND priority DIV 10000 = 4")).toBe(1);
+  });
+
+  test('sends them two queues down when that one is full, too', async () => {
+    expect(outcomes(await ask(limited(1, 1), {}, { level: 4 }, { whenFull: 'next_queue' }))).toEqual([
+      'foreground',
+      'background_fetch',
+      'background_analysis',
+    ]);
+  });
+
+  test("refuses a login's job when all three are full, with all limits named", async () => {
+    const ledger = limited(1, 1, 1);
+    await ask(ledger, {}, { level: 4 }, { level: 7 });
+    expect(await ask(ledger, { whenFull: 'next_queue' })).toMatchObject([
+      { outcome: 'refused', reason: expect.stringMatching(/foreground holds 1 .*background_fetch holds 1 .*background_analysis holds 1/) },
+    ]);
+  });
+
+  test('has room again when a job was claimed', async () => {
+    const ledger = limited(1);
+    await ask(ledger, {});
+    await on.take('worker-1', 1);
+    expect(outcomes(await ask(ledger, {}))).toEqual(['foreground']);
+  });
+
+  test.each([
+    ['scheduled', { runAt: new Date('2026-06-02T20:00:00Z') }],
+    ['ready', {}],
+    ['blocked', { after: ['fetch:SPY'] }],
+  ])('counts its %s jobs', async (_, waiting) => {
+    await on.add({ level: 5, dedupeKey: 'fetch:SPY' });
+    expect(outcomes(await ask(limited(1), waiting, {}))).toEqual(['foreground', 'refused']);
+  });
+
+  test('lets a request join a job that is in it', async () => {
+    const ledger = limited(1);
+    await ask(ledger, { dedupeKey: 'fetch:AAPL' });
+    expect(await ask(ledger, { dedupeKey: 'fetch:AAPL' })).toMatchObject([{ outcome: 'joined' }]);
+  });
+
+  test('keeps out jobs that would be raised into it: they go to the top of their own queue', async () => {
+    const ledger = limited(1);
+    await ask(ledger, {}, { level: 9, dedupeKey: 'fetch:AAPL' });
+    expect(await ask(ledger, { level: 1, score: 1, dedupeKey: 'fetch:AAPL' })).toMatchObject([
+      { outcome: 'joined', queue: 'background_analysis', level: 7, score: 1, demoted: true },
+    ]);
+  });
+
+  test('lets a login raise a job as far up as there is room', async () => {
+    const ledger = limited(1);
+    await ask(ledger, {}, { level: 9, dedupeKey: 'fetch:AAPL' });
+    expect(await ask(ledger, { level: 1, dedupeKey: 'fetch:AAPL', whenFull: 'next_queue' })).toMatchObject([
+      { outcome: 'joined', queue: 'background_fetch', level: 4, demoted: true },
+    ]);
+  });
+});
+
+describe('the count', () => {
+  test('sees the jobs of an enqueuer that is about to commit', async () => {
+    const stopping = stoppingAtCommit(on.db);
+    const ledger = limited(1);
+    const first = ask({ ...ledger, db: stopping.db }, {});
+    await stopping.arrived;
+    const second = ask(ledger, {});
+    await on.untilWaiting();
+    stopping.open();
+    expect([...outcomes(await first), ...outcomes(await second)]).toEqual(['foreground', 'refused']);
+  });
+
+  test('is exact with eight processes that enqueue at once', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const ledger = limited(100, 50);
+        const all: EnqueueAnswer[] = [];
+        for (let call = 0; call < 10; call++)
+          all.push(...(await ask(ledger, ...Array.from({ length: 5 }, () => ({ whenFull: 'next_queue' as const, level: 2 })))));
+        return all;
+      }),
+    );
+    const counts = Object.groupBy(answers.flat(), (answer) => outcomes([answer])[0]!);
+    expect([
+      counts.foreground?.length,
+      counts.background_fetch?.length,
+      counts.background_analysis?.length,
+      counts.refused?.length,
+    ]).toEqual([100, 50, 100, 150]);
+    expect(await on.count("jobs WHERE queue = 'foreground'")).toBe(100);
+  });
+
+  test('is exact at a large limit, too, where it is mostly an estimate', async () => {
+    await Promise.all(Array.from({ length: 10 }, () => ask(limited(6000), ...Array.from({ length: 1000 }, () => ({})))));
+    expect(await on.count("jobs WHERE queue = 'foreground'")).toBe(6000);
+  });
+
+  test('of two queues at once is taken in the same order by everybody: nobody waits crosswise', async () => {
+    const before = new Map(on.db.retries);
+    await Promise.all(
+      Array.from({ length: 40 }, (_, index) =>
+        ask(limited(50), ...(index % 2 === 0 ? [{ level: 1 }, { level: 5 }] : [{ level: 5 }, { level: 1 }])),
+      ),
+    );
+    expect(on.db.retries).toEqual(before);
+  });
+});

@@ -1,0 +1,160 @@
+/** What the server makes of the ledger's statements: each is taken from the function that runs it, and explained on a ledger that is nearly empty, and on a large one. */
+import mysql from 'mysql2/promise';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { cancel, redrive, retry } from '../../services/ledger/control.ts';
+import { enqueue } from '../../services/ledger/enqueue/enqueue.ts';
+import { idFromBytes } from '../../services/ledger/id.ts';
+import type { Ledger } from '../../services/ledger/job.ts';
+import { age, deleteEnded, expire, promote } from '../../services/ledger/maintain/maintenance.ts';
+import { claim } from '../../services/ledger/run/claim.ts';
+import { complete, fail, handBack } from '../../services/ledger/run/complete.ts';
+import { heartbeat, reap, rescue } from '../../services/ledger/run/lease.ts';
+import { ledgerFixture, request, watched } from './fixture.ts';
+
+const on = ledgerFixture();
+
+interface Plan {
+  table: string;
+  type: string;
+  key: string | null;
+  Extra: string | null;
+}
+
+/** The plan of each statement that the work runs, made at the moment when it runs. */
+async function plansOf(pattern: RegExp, work: (ledger: Ledger) => Promise<unknown>): Promise<{ sql: string; plan: Plan[] }[]> {
+  const plans: { sql: string; plan: Plan[] }[] = [];
+  const db = watched(on.db, async ({ sql, params }, connection) => {
+    if (pattern.test(sql)) plans.push({ sql, plan: await connection.rows<Plan>(`EXPLAIN ${sql}`, params) });
+  });
+  await work(on.ledger({ db }));
+  return plans;
+}
+
+/** 20,000 jobs in all states, a few hundred of each waiting kind. */
+async function fill(): Promise<void> {
+  await on.add(
+    ...Array.from({ length: 200 }, (_, index) => ({ level: 1 + (index % 10), user: `user-${index % 20}`, dedupeKey: `fetch:${index}` })),
+  );
+  await on.add(...Array.from({ length: 100 }, (_, index) => ({ type: 'analysis', level: 8, after: [`fetch:${index}`] })));
+  await on.add(...Array.from({ length: 200 }, () => ({ runAt: new Date('2026-06-02T14:00:01Z') })));
+  await on.take('worker-9', 100);
+  const ended = ['completed', 'failed', 'cancelled', 'expired'];
+  for (let batch = 0; batch < 4; batch++) {
+    await on.add(...Array.from({ length: 5000 }, (_, index) => ({ level: 1 + (index % 10), symbol: `S${index % 50}` })));
+    await on.db.run(
+      "UPDATE jobs SET state = ?, ended_at = enqueued_at WHERE user_id IS NULL AND state = 'ready' AND type = 'fetch' AND dedupe_key IS NULL",
+      [ended[batch]],
+    );
+  }
+}
+
+async function analyseTables(): Promise<void> {
+  const root = await mysql.createConnection(on.database.root);
+  await root.query('ANALYZE TABLE jobs, job_details, job_dependencies, user_slots, slot_waits, job_subscribers');
+  await root.end();
+}
+
+/** The walks of an index in its order: nothing sorted, nothing copied. */
+const walks: [string, RegExp, string, (ledger: Ledger) => Promise<unknown>][] = [
+  ['claim', /SKIP LOCKED/, 'ix_claim', (ledger) => claim(ledger, 'worker-1', 10)],
+  ['claim of some types', /SKIP LOCKED/, 'ix_claim', (ledger) => claim(ledger, 'worker-1', 10, ['fetch', 'analysis'])],
+  ['promoter', /state = \? AND due_at/, 'ix_due', promote],
+  ['reaper', /state = 'running' AND due_at/, 'ix_due', reap],
+  ['rescue', /state = 'running' AND worker_id/, 'ix_due', (ledger) => rescue(ledger, 'worker-9', 'gone')],
+  ['expiry of ready jobs', /state = \? AND due_at/, 'ix_due', (ledger) => expire(ledger, 'ready')],
+  ['expiry of blocked jobs', /state = \? AND due_at/, 'ix_due', (ledger) => expire(ledger, 'blocked')],
+  [
+    'ageing from the head',
+    /aged/,
+    'ix_claim',
+    (ledger) => age(ledger, { intervalSeconds: 60, highestLevel: 4 }, 'background_analysis', undefined),
+  ],
+  [
+    'ageing from a cursor',
+    /aged/,
+    'ix_claim',
+    (ledger) => age(ledger, { intervalSeconds: 60, highestLevel: 4 }, 'background_analysis', { priority: 80_000, id: Buffer.alloc(16) }),
+  ],
+  ['retention', /state = \? AND due_at/, 'ix_due', (ledger) => deleteEnded(ledger, 7)],
+  ['redrive', /NOT EXISTS/, 'ix_due', (ledger) => redrive(ledger, {})],
+];
+
+/** Everything that a day in the ledger's life runs. */
+async function everything(ledger: Ledger): Promise<void> {
+  await enqueue(ledger, [
+    request({ level: 9, dedupeKey: 'fetch:AAPL', user: 'ada', dedupeWindowSeconds: 9 }),
+    request({ type: 'analysis', dedupeKey: 'analysis:AAPL', after: ['fetch:AAPL'], user: 'ada' }),
+  ]);
+  await enqueue(ledger, [request({ dedupeKey: 'fetch:AAPL', user: 'bob' }), ...Array.from({ length: 5 }, () => request({ user: 'ada' }))]);
+  const { jobs } = await claim(ledger, 'worker-1', 20);
+  await heartbeat(ledger, 'worker-1', jobs);
+  const [first, second, third, ...rest] = jobs;
+  await complete(ledger, 'worker-1', [{ job: first!, result: {} }]);
+  await fail(ledger, 'worker-1', [{ job: second!, error: new Error('x') }]);
+  await handBack(ledger, 'worker-1', [third!], 'shutdown');
+  if (rest[0] !== undefined) await cancel(ledger, rest[0].id, 'by hand');
+  if (rest[0] !== undefined) await retry(ledger, rest[0].id);
+  on.clock.advance({ minutes: 20 });
+  await promote(ledger);
+  await reap(ledger);
+  await expire(ledger, 'ready');
+  await expire(ledger, 'blocked');
+  await rescue(ledger, 'worker-1', 'gone');
+  await redrive(ledger, {});
+  on.clock.advance({ hours: 400 });
+  await enqueue(
+    ledger,
+    Array.from({ length: 30 }, () => request()),
+  );
+  await deleteEnded(ledger, 7);
+}
+
+describe.each(['nearly empty', 'large'])('on a %s ledger', (size) => {
+  beforeEach(async () => {
+    if (size === 'large') await fill();
+    else await on.add({ user: 'ada' }, { type: 'analysis' }, { level: 8 });
+    if (size === 'large') await analyseTables();
+  });
+
+  test('every walk uses its index and sorts nothing', async () => {
+    for (const [name, pattern, key, work] of walks) {
+      const [first] = await plansOf(pattern, work);
+      expect({ name, key: first?.plan[0]?.key, extra: first?.plan[0]?.Extra }).toEqual({
+        name,
+        key,
+        extra: expect.not.stringMatching(/filesort|temporary|join buffer/),
+      });
+    }
+  });
+
+  test('no statement that locks jobs or slots reads the whole table or a join buffer', async () => {
+    // What `FOR UPDATE` in a plan would not show: these lock every row that they read, in the order in which they read it.
+    const plans = (await plansOf(/^\s*(UPDATE|DELETE)|FOR UPDATE|LOCK IN SHARE MODE/, everything)).filter(({ sql }) =>
+      /\b(jobs|slot_waits|user_slots)\b/.test(sql),
+    );
+    expect(plans.length).toBeGreaterThan(30);
+    const careless = plans.flatMap(({ sql, plan }) =>
+      plan
+        .filter(({ type, Extra }) => /^(ALL|index)$/.test(type) || /join buffer/.test(Extra ?? ''))
+        .map(({ table, type, Extra }) => ({ sql, table, type, Extra })),
+    );
+    expect(careless).toEqual([]);
+  });
+});
+
+describe('while one claim is not committed', () => {
+  test('the second one gets the next rows at once, from a nearly empty ledger as from a large one', async () => {
+    for (const jobs of [6, 600]) {
+      await on.db.run('DELETE FROM jobs');
+      await on.add(...Array.from({ length: jobs }, () => ({})));
+      await on.db.transaction(async (tx) => {
+        const held = await tx.rows<{ id: Buffer }>(
+          "SELECT id FROM jobs FORCE INDEX (ix_claim) WHERE queue = 'foreground' AND state = 'ready' ORDER BY priority, id LIMIT 3 FOR UPDATE SKIP LOCKED",
+        );
+        const taken = await claim(on.ledger(), 'worker-2', 3);
+        expect(taken.jobs).toHaveLength(3);
+        expect(taken.jobs.map(({ id }) => id)).not.toEqual(expect.arrayContaining([idFromBytes(held[0]!.id)]));
+      });
+    }
+  });
+});

@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'vitest';
+import { idToBytes } from '../../../services/ledger/id.ts';
+import { claim } from '../../../services/ledger/run/claim.ts';
+import { ledgerFixture, START, stoppingAtCommit } from '../fixture.ts';
+
+const on = ledgerFixture();
+
+describe('order', () => {
+  test('the smaller level is claimed first', async () => {
+    const [later, first] = await on.add({ level: 3 }, { level: 2 });
+    expect((await on.take()).map(({ id }) => id)).toEqual([first, later]);
+  });
+
+  test('in one level the greater score is claimed first', async () => {
+    const [later, first] = await on.add({ score: 0.1 }, { score: 0.9 });
+    expect((await on.take()).map(({ id }) => id)).toEqual([first, later]);
+  });
+
+  test('equally urgent jobs are claimed in the order of their arrival', async () => {
+    const [first] = await on.add({});
+    const [second, third] = await on.add({}, {});
+    expect((await on.take()).map(({ id }) => id)).toEqual([first, second, third]);
+  });
+
+  test('the queues are emptied from the foreground down', async () => {
+    const [analysis, fetch, foreground] = await on.add({ level: 7, score: 1 }, { level: 4, score: 1 }, { level: 3, score: 0 });
+    expect((await on.take()).map(({ id, queue }) => [id, queue])).toEqual([
+      [foreground, 'foreground'],
+      [fetch, 'background_fetch'],
+      [analysis, 'background_analysis'],
+    ]);
+  });
+
+  test('no more are claimed than asked for', async () => {
+    await on.add({}, {}, { level: 5 });
+    expect(await on.take('worker-1', 2)).toHaveLength(2);
+  });
+});
+
+describe('a claimed job', () => {
+  test('carries what its handler needs', async () => {
+    const [id] = await on.add({
+      symbol: 'MSFT',
+      payload: { symbol: 'MSFT', days: 3 },
+      level: 2,
+      score: 1,
+      triggeredBy: 'login',
+      user: 'ada',
+    });
+    const [job] = await on.take();
+    expect(job).toEqual({
+      id,
+      type: 'fetch',
+      symbol: 'MSFT',
+      queue: 'foreground',
+      level: 2,
+      score: 1,
+      attempt: 1,
+      maxAttempts: 4,
+      hasDependents: false,
+      userId: 'ada',
+      payload: { symbol: 'MSFT', days: 3 },
+      triggeredBy: 'login',
+      enqueuedAt: new Date(START),
+      startedAt: new Date(START),
+    });
+  });
+
+  test('is running under its worker until its lease ends', async () => {
+    const { id } = await on.running();
+    expect(await on.row(id)).toMatchObject({
+      state: 'running',
+      worker_id: 'worker-1',
+      attempt: 1,
+      due_at: new Date('2026-06-02T14:01:00Z'),
+    });
+  });
+
+  test('is not claimed again', async () => {
+    await on.running();
+    expect(await on.take('worker-2')).toEqual([]);
+  });
+});
+
+test('only the types that the worker supports are claimed', async () => {
+  const [, analysis] = await on.add({ type: 'fetch' }, { type: 'analysis' });
+  const { jobs } = await claim(on.ledger(), 'worker-1', 10, ['analysis']);
+  expect(jobs.map(({ id }) => id)).toEqual([analysis]);
+});
+
+test('two workers that claim at the same moment each get rows at once', async () => {
+  const ids = await on.add({}, {}, {}, {});
+  const stopping = stoppingAtCommit(on.db);
+  const first = claim(on.ledger({ db: stopping.db }), 'worker-1', 2);
+  await stopping.arrived;
+  const second = await claim(on.ledger(), 'worker-2', 2);
+  stopping.open();
+  expect((await first).jobs.map(({ id }) => id)).toEqual(ids.slice(0, 2));
+  expect(second.jobs.map(({ id }) => id)).toEqual(ids.slice(2));
+});
+
+test('a worker that finds its job held by somebody for a moment is told to ask again', async () => {
+  const [id] = await on.add({});
+  await on.db.transaction(async (tx) => {
+    await tx.rows('SELECT id FROM jobs WHERE id = ? FOR UPDATE', [idToBytes(id as string)]);
+    expect(await claim(on.ledger(), 'worker-1', 10)).toEqual({ jobs: [], blocked: [], undecided: true });
+  });
+});
+
+test('a worker that finds nothing is not told to ask again', async () => {
+  expect(await claim(on.ledger(), 'worker-1', 10)).toEqual({ jobs: [], blocked: [], undecided: false });
+});
+
+test('a job of a type that the worker does not support is no reason to ask again', async () => {
+  await on.add({ type: 'analysis' });
+  expect((await claim(on.ledger(), 'worker-1', 10, ['fetch'])).undecided).toBe(false);
+});
+
+test('eight workers share 400 jobs: each job has one owner', async () => {
+  await on.add(...Array.from({ length: 400 }, (_, index) => ({ level: 1 + (index % 10) })));
+  const owned = await Promise.all(
+    Array.from({ length: 8 }, async (_, index) => {
+      const mine: string[] = [];
+      for (;;) {
+        const { jobs, undecided } = await claim(on.ledger(), `worker-${index}`, 7);
+        if (jobs.length === 0 && !undecided) return mine;
+        mine.push(...jobs.map(({ id }) => id));
+      }
+    }),
+  );
+  expect(owned.flat()).toHaveLength(400);
+  expect(new Set(owned.flat()).size).toBe(400);
+});

@@ -1,0 +1,245 @@
+import { describe, expect, test } from 'vitest';
+import { cancel, redrive, retry } from '../../../services/ledger/control.ts';
+import { enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
+import { expire, promote } from '../../../services/ledger/maintain/maintenance.ts';
+import { readJob } from '../../../services/ledger/read/jobs.ts';
+import { complete, fail } from '../../../services/ledger/run/complete.ts';
+import { reap } from '../../../services/ledger/run/lease.ts';
+import { ledgerFixture, permanent, request, stoppingAtCommit, transient } from '../fixture.ts';
+
+const on = ledgerFixture();
+const fetchOf = (symbol: string): Partial<JobRequest> => ({ symbol, dedupeKey: `fetch:${symbol}` });
+const analysisOf = (symbol: string, ...needs: string[]): Partial<JobRequest> => ({
+  type: 'analysis',
+  symbol,
+  level: 2,
+  dedupeKey: `analysis:${symbol}`,
+  after: (needs.length === 0 ? [symbol] : needs).map((need) => `fetch:${need}`),
+});
+
+/** A fetch that runs, and the analysis that waits for it. */
+async function fetchAndAnalysis() {
+  const [fetch, analysis] = await on.add(fetchOf('AAPL'), analysisOf('AAPL'));
+  const [job] = await on.take();
+  expect(job?.id).toBe(fetch);
+  return { job: job!, analysis: analysis! };
+}
+
+describe('a job that needs another', () => {
+  test('is blocked, and no worker gets it', async () => {
+    const { analysis } = await fetchAndAnalysis();
+    expect(await on.row(analysis)).toMatchObject({ state: 'blocked', blocked_on: 'dependency' });
+    expect(await on.take('worker-2')).toEqual([]);
+  });
+
+  test('is ready in the commit that completes the other, which tells so', async () => {
+    const { job, analysis } = await fetchAndAnalysis();
+    const { changes } = await complete(on.ledger(), 'worker-1', [{ job }]);
+    expect(changes.map(({ id, state }) => [id, state])).toEqual([
+      [job.id, 'completed'],
+      [analysis, 'ready'],
+    ]);
+    expect(await on.row(analysis)).toMatchObject({ state: 'ready', blocked_on: null });
+  });
+
+  test('whose need is not live is ready at once', async () => {
+    const [analysis] = await on.add(analysisOf('AAPL'));
+    expect(await on.state(analysis!)).toBe('ready');
+  });
+
+  test('may stand before its need in the same call', async () => {
+    const [analysis] = await on.add(analysisOf('AAPL'), fetchOf('AAPL'));
+    expect(await on.state(analysis!)).toBe('blocked');
+  });
+
+  test('may need a job of an earlier call', async () => {
+    const job = await on.running(fetchOf('AAPL'));
+    const [analysis] = await on.add(analysisOf('AAPL'));
+    await on.done(job);
+    expect(await on.state(analysis!)).toBe('ready');
+  });
+
+  test('waits for all that it needs', async () => {
+    await on.add(fetchOf('AAPL'), fetchOf('SPY'));
+    const [analysis] = await on.add(analysisOf('AAPL', 'AAPL', 'SPY'));
+    const [first, second] = await on.take();
+    await on.done(first!);
+    expect(await on.state(analysis!)).toBe('blocked');
+    await on.done(second!);
+    expect(await on.state(analysis!)).toBe('ready');
+  });
+
+  test('is ready when its last two needs end in one call', async () => {
+    await on.add(fetchOf('AAPL'), fetchOf('SPY'));
+    const [analysis] = await on.add(analysisOf('AAPL', 'AAPL', 'SPY'));
+    await complete(
+      on.ledger(),
+      'worker-1',
+      (await on.take()).map((job) => ({ job })),
+    );
+    expect(await on.state(analysis!)).toBe('ready');
+  });
+
+  test.each([true, false])(
+    'is ready when its last two needs end at the same moment in two transactions (known to be needed: %s)',
+    async (hasDependents) => {
+      await on.add(fetchOf('AAPL'), fetchOf('SPY'));
+      const [analysis] = await on.add(analysisOf('AAPL', 'AAPL', 'SPY'));
+      const [first, second] = await on.take();
+      const stopping = stoppingAtCommit(on.db);
+      const ending = complete(on.ledger({ db: stopping.db }), 'worker-1', [{ job: { ...first!, hasDependents } }]);
+      await stopping.arrived;
+      const other = complete(on.ledger(), 'worker-1', [{ job: { ...second!, hasDependents } }]);
+      await on.untilWaiting();
+      stopping.open();
+      await Promise.all([ending, other]);
+      expect(await on.state(analysis!)).toBe('ready');
+    },
+  );
+
+  test('waits on while its need rests between two attempts', async () => {
+    const { job, analysis } = await fetchAndAnalysis();
+    await fail(on.ledger(), 'worker-1', [{ job, error: transient() }]);
+    expect(await on.state(analysis)).toBe('blocked');
+  });
+
+  test('shows what it needs', async () => {
+    const { job, analysis } = await fetchAndAnalysis();
+    expect((await readJob(on.db, analysis))?.needs).toEqual([{ id: job.id, state: 'running' }]);
+  });
+});
+
+describe('a need that will never be', () => {
+  test('fails what waits for it, with the reason', async () => {
+    const { job, analysis } = await fetchAndAnalysis();
+    const { changes } = await fail(on.ledger(), 'worker-1', [{ job, error: permanent() }]);
+    const reason = `needs job ${job.id}, which ended as failed: no source knows "XQZW"`;
+    expect(changes).toMatchObject([{ id: job.id }, { id: analysis, state: 'failed', reason }]);
+    expect(await on.state(analysis)).toBe('failed');
+    expect(await on.reason(analysis)).toEqual({ code: 'job.dependency', reason });
+  });
+
+  test('being cancelled, cancels what waits for it', async () => {
+    const { job, analysis } = await fetchAndAnalysis();
+    await cancel(on.ledger(), job.id, 'by hand');
+    expect(await on.state(analysis)).toBe('cancelled');
+  });
+
+  test('being expired, fails what waits for it', async () => {
+    const [, analysis] = await on.add(fetchOf('AAPL'), { ...analysisOf('AAPL'), level: 7 });
+    on.clock.advance({ seconds: 301 });
+    await expire(on.ledger(), 'ready');
+    expect(await on.state(analysis!)).toBe('failed');
+  });
+
+  test('being lost with its last worker, fails what waits for it', async () => {
+    const { analysis } = await fetchAndAnalysis();
+    await on.db.run("UPDATE jobs SET attempt = 4 WHERE state = 'running'");
+    on.clock.advance({ seconds: 61 });
+    await reap(on.ledger());
+    expect(await on.state(analysis)).toBe('failed');
+  });
+
+  test('ends a whole chain', async () => {
+    const { job, analysis } = await fetchAndAnalysis();
+    const [report] = await on.add({ type: 'analysis', after: ['analysis:AAPL'] });
+    await on.broken(job);
+    expect([await on.state(analysis), await on.state(report!)]).toEqual(['failed', 'failed']);
+  });
+
+  test('outweighs the needs that are met', async () => {
+    await on.add(fetchOf('AAPL'), fetchOf('SPY'));
+    const [analysis] = await on.add(analysisOf('AAPL', 'AAPL', 'SPY'));
+    const [first, second] = await on.take();
+    await on.done(first!);
+    await on.broken(second!);
+    expect(await on.state(analysis!)).toBe('failed');
+  });
+
+  test('fails a scheduled job too', async () => {
+    const job = await on.running(fetchOf('AAPL'));
+    const [analysis] = await on.add({ ...analysisOf('AAPL'), runAt: new Date('2026-06-02T15:00:00Z') });
+    await on.broken(job);
+    expect(await on.state(analysis!)).toBe('failed');
+  });
+
+  test('that was refused in the same call refuses what needs it', async () => {
+    const queues = { ...on.ledger().queues, foreground: { maxJobs: 1, ttlSeconds: 300 } };
+    const answers = await enqueue(on.ledger({ queues }), [{}, fetchOf('AAPL'), { ...analysisOf('AAPL'), level: 8 }].map(request));
+    expect(answers).toMatchObject([
+      { outcome: 'queued' },
+      { outcome: 'refused' },
+      {
+        outcome: 'refused',
+        code: 'queue.full',
+        reason: expect.stringContaining('needs fetch:AAPL, which was refused: no room: foreground'),
+      },
+    ]);
+    expect(await on.count('jobs')).toBe(1);
+  });
+});
+
+describe('a request for an analysis that is live', () => {
+  test('lets a ready one wait for the new fetch', async () => {
+    const [analysis] = await on.add(analysisOf('AAPL'));
+    const answers = await on.ask(fetchOf('AAPL'), analysisOf('AAPL'));
+    expect(answers).toMatchObject([{ outcome: 'queued' }, { outcome: 'joined', id: analysis, state: 'blocked' }]);
+    const [job] = await on.take();
+    await on.done(job!);
+    expect(await on.state(analysis!)).toBe('ready');
+  });
+
+  test('lets a blocked one wait for the new fetch as well', async () => {
+    const { job, analysis } = await fetchAndAnalysis();
+    const [other] = await on.add(fetchOf('SPY'));
+    await on.ask(analysisOf('AAPL', 'AAPL', 'SPY'));
+    await on.done(job);
+    expect(await on.state(analysis)).toBe('blocked');
+    await on.done((await on.take()).find(({ id }) => id === other)!);
+    expect(await on.state(analysis)).toBe('ready');
+  });
+
+  test('lets one that rests between two attempts wait for the new fetch', async () => {
+    const analysis = await on.running(analysisOf('AAPL'));
+    await fail(on.ledger(), 'worker-1', [{ job: analysis, error: transient() }]);
+    await on.ask(fetchOf('AAPL'), analysisOf('AAPL'));
+    on.clock.advance({ minutes: 2 });
+    expect(await promote(on.ledger())).toMatchObject([{ id: analysis.id, state: 'blocked' }]);
+    await on.done((await on.take())[0]!);
+    expect(await on.state(analysis.id)).toBe('ready');
+  });
+
+  test('leaves a running one alone', async () => {
+    const analysis = await on.running(analysisOf('AAPL'));
+    await on.ask(fetchOf('AAPL'), analysisOf('AAPL'));
+    expect(await on.state(analysis.id)).toBe('running');
+    expect((await readJob(on.db, analysis.id))?.needs).toEqual([]);
+  });
+});
+
+describe('started again by hand', () => {
+  test('a failed fetch and the analysis that failed with it run in their order', async () => {
+    const { job, analysis } = await fetchAndAnalysis();
+    await on.broken(job);
+    await redrive(on.ledger(), {});
+    expect([await on.state(job.id), await on.state(analysis)]).toEqual(['ready', 'blocked']);
+    await on.done((await on.take())[0]!);
+    expect(await on.state(analysis)).toBe('ready');
+  });
+
+  test.each([true, false])(
+    'an analysis whose fetch is completed at this very moment is not left waiting (known to be needed: %s)',
+    async (hasDependents) => {
+      const { job, analysis } = await fetchAndAnalysis();
+      await cancel(on.ledger(), analysis, 'by hand');
+      const stopping = stoppingAtCommit(on.db);
+      const completing = complete(on.ledger({ db: stopping.db }), 'worker-1', [{ job: { ...job, hasDependents } }]);
+      await stopping.arrived;
+      const retrying = retry(on.ledger(), analysis);
+      await on.untilWaiting();
+      stopping.open();
+      await Promise.all([completing, retrying]);
+      expect(await on.state(analysis)).toBe('ready');
+    },
+  );
+});

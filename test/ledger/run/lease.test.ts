@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest';
+import { cancel } from '../../../services/ledger/control.ts';
+import { readJob } from '../../../services/ledger/read/jobs.ts';
+import { heartbeat, reap, rescue } from '../../../services/ledger/run/lease.ts';
+import { ledgerFixture } from '../fixture.ts';
+
+const on = ledgerFixture();
+
+describe('heartbeat', () => {
+  test('renews the lease from now', async () => {
+    const job = await on.running();
+    on.clock.advance({ seconds: 20 });
+    expect(await heartbeat(on.ledger(), 'worker-1', [job])).toEqual([]);
+    expect((await on.row(job.id)).due_at).toEqual(new Date('2026-06-02T14:01:20Z'));
+  });
+
+  test('of a worker without jobs asks nothing', async () => {
+    expect(await heartbeat(on.ledger(), 'worker-1', [])).toEqual([]);
+  });
+
+  test('names the jobs that were cancelled, and renews the others', async () => {
+    await on.add({}, {});
+    const [kept, cancelled] = await on.take();
+    await cancel(on.ledger(), cancelled!.id, 'by hand');
+    on.clock.advance({ seconds: 20 });
+    expect(await heartbeat(on.ledger(), 'worker-1', [kept!, cancelled!])).toEqual([cancelled]);
+    expect((await on.row(kept!.id)).due_at).toEqual(new Date('2026-06-02T14:01:20Z'));
+  });
+
+  test.each(['worker-2', 'worker-1'])('of an attempt that lost its job to %s names it and does not renew the new lease', async (by) => {
+    const old = await on.running();
+    on.clock.advance({ seconds: 61 });
+    await reap(on.ledger());
+    await on.take(by);
+    const { due_at: lease } = await on.row(old.id);
+    on.clock.advance({ seconds: 20 });
+    expect(await heartbeat(on.ledger(), 'worker-1', [old])).toEqual([old]);
+    expect((await on.row(old.id)).due_at).toEqual(lease);
+  });
+});
+
+describe('the reaper', () => {
+  test('leaves a job whose lease holds', async () => {
+    const job = await on.running();
+    on.clock.advance({ seconds: 60 });
+    expect(await reap(on.ledger())).toEqual([]);
+    expect(await on.state(job.id)).toBe('running');
+  });
+
+  test('makes a job whose lease has run out ready, with a new time to live', async () => {
+    const job = await on.running();
+    on.clock.advance({ seconds: 61 });
+    expect(await reap(on.ledger())).toMatchObject([
+      { id: job.id, state: 'ready', attempt: 1, reason: 'worker worker-1 did not renew its lease' },
+    ]);
+    expect(await on.row(job.id)).toMatchObject({ state: 'ready', worker_id: null, due_at: new Date('2026-06-02T14:06:01Z') });
+  });
+
+  test('fails a job whose attempts are used up, with the reason', async () => {
+    const job = await on.running();
+    await on.db.run('UPDATE jobs SET attempt = 4');
+    on.clock.advance({ seconds: 61 });
+    await reap(on.ledger());
+    expect(await on.state(job.id)).toBe('failed');
+    expect(await on.reason(job.id)).toEqual({ code: 'job.lease_lost', reason: 'worker worker-1 did not renew its lease (attempt 4 of 4)' });
+  });
+
+  test('keeps the lost attempt in the history', async () => {
+    const job = await on.running();
+    on.clock.advance({ seconds: 61 });
+    await reap(on.ledger());
+    expect((await readJob(on.db, job.id))?.attempts).toMatchObject([
+      { attempt: 1, outcome: 'lease_lost', code: 'job.lease_lost', worker: 'worker-1' },
+    ]);
+  });
+
+  test('takes the longest dead first, at most 500 a call', async () => {
+    await on.add(...Array.from({ length: 501 }, () => ({})));
+    await on.take('worker-1', 501);
+    on.clock.advance({ seconds: 61 });
+    expect(await reap(on.ledger())).toHaveLength(500);
+    expect(await reap(on.ledger())).toHaveLength(1);
+  });
+
+  test('two at once take each job back once', async () => {
+    await on.add(...Array.from({ length: 50 }, () => ({})));
+    await on.take('worker-1', 50);
+    on.clock.advance({ seconds: 61 });
+    const changes = (await Promise.all([reap(on.ledger()), reap(on.ledger()), reap(on.ledger())])).flat();
+    expect(new Set(changes.map(({ id }) => id)).size).toBe(changes.length);
+    await reap(on.ledger());
+    expect(await on.count("jobs WHERE state = 'ready'")).toBe(50);
+    expect(await on.count('job_attempts')).toBe(50);
+  });
+});
+
+describe('the rescue of a worker', () => {
+  test('ends its leases at once, with the reason', async () => {
+    const job = await on.running();
+    expect(await rescue(on.ledger(), 'worker-1', 'worker-1 went offline')).toMatchObject([
+      { id: job.id, state: 'ready', reason: 'worker-1 went offline' },
+    ]);
+  });
+
+  test('leaves the jobs of other workers', async () => {
+    const job = await on.running({}, 'worker-2');
+    await rescue(on.ledger(), 'worker-1', 'offline');
+    expect(await on.state(job.id)).toBe('running');
+  });
+
+  test('takes back all of them, however many', async () => {
+    await on.add(...Array.from({ length: 501 }, () => ({})));
+    await on.take('worker-1', 501);
+    expect(await rescue(on.ledger(), 'worker-1', 'offline')).toHaveLength(501);
+  });
+
+  test('of a worker that lives after all does no harm: its job is claimed anew, its own result refused', async () => {
+    const job = await on.running();
+    await rescue(on.ledger(), 'worker-1', 'a false alarm');
+    const [again] = await on.take('worker-2');
+    expect(again).toMatchObject({ id: job.id, attempt: 2 });
+    expect(await heartbeat(on.ledger(), 'worker-1', [job])).toEqual([job]);
+  });
+});

@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { createBatcher } from '../../services/logins/batcher.ts';
+import { TransientError } from '../../services/platform/errors.ts';
+
+/** Doubles numbers; what it was given, batch by batch. -1 is to blame for an error, -2 is a database that is away. */
+function doubling(most: number) {
+  const batches: number[][] = [];
+  const batcher = createBatcher(most, async (items: readonly number[]) => {
+    batches.push([...items]);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (items.includes(-2)) throw new TransientError('database.unavailable', 'away');
+    if (items.includes(-1)) throw new Error('-1 is to blame');
+    return items.map((item) => item * 2);
+  });
+  return { batcher, batches };
+}
+
+test('items that arrive together are one batch, and each gets its own result', async () => {
+  const { batcher, batches } = doubling(10);
+  expect(await Promise.all([1, 2, 3].map(batcher.add))).toEqual([2, 4, 6]);
+  expect(batches).toEqual([[1, 2, 3]]);
+});
+
+test('no batch is larger than the limit', async () => {
+  const { batcher, batches } = doubling(2);
+  await Promise.all([1, 2, 3, 4, 5].map(batcher.add));
+  expect(batches).toEqual([[1, 2], [3, 4], [5]]);
+});
+
+test('what arrives while a batch is under way goes with the next one', async () => {
+  const { batcher, batches } = doubling(10);
+  const first = batcher.add(1).then(() => batcher.add(4));
+  await new Promise((resolve) => setImmediate(resolve));
+  await Promise.all([batcher.add(2), batcher.add(3), first]);
+  expect(batches[0]).toEqual([1]);
+  expect(batches[1]).toEqual(expect.arrayContaining([2, 3]));
+});
+
+describe('an error', () => {
+  test('rejects only the item that is to blame', async () => {
+    const { batcher } = doubling(10);
+    const results = await Promise.allSettled([1, 2, -1, 4, 5].map(batcher.add));
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+  });
+
+  test("that is nobody's fault rejects the batch at once", async () => {
+    const { batcher, batches } = doubling(10);
+    const results = await Promise.allSettled([1, -2, 3].map(batcher.add));
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(batches).toHaveLength(1);
+  });
+
+  test('does not stop what comes after it', async () => {
+    const { batcher } = doubling(10);
+    await expect(batcher.add(-1)).rejects.toThrow('to blame');
+    expect(await batcher.add(7)).toBe(14);
+    await batcher.idle();
+    expect(batcher.size).toBe(0);
+  });
+});

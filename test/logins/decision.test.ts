@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest';
+import { queueOfLevel } from '../../services/ledger/job.ts';
+import { decide, decisionRules, type Viewer } from '../../services/logins/decision.ts';
+import type { SymbolState } from '../../services/market/bars/store.ts';
+import { loadConfig } from '../../services/platform/config/load.ts';
+
+const rules = decisionRules(loadConfig({ env: {} }).config);
+// A Tuesday, 11:00 in New York: the session has run since 14:30 UTC.
+const now = Temporal.Instant.from('2026-03-03T16:00:00Z');
+const ago = (minutes: number): Date => new Date(now.epochMilliseconds - minutes * 60_000);
+
+function state(symbol: string, more: Partial<SymbolState> = {}): [string, SymbolState] {
+  const fresh: SymbolState = {
+    symbol,
+    newestBar: '2026-03-03',
+    asOf: ago(1),
+    checkedAt: ago(1),
+    close: 100,
+    currency: 'USD',
+    timeZone: 'America/New_York',
+    source: 'yahoo_finance',
+    analysedAt: ago(1),
+    analysedBar: '2026-03-03',
+    analysedAsOf: ago(1),
+    volatility: 0.3,
+  };
+  return [symbol, { ...fresh, ...more }];
+}
+const viewer = (user: string, symbols: string[], more: Partial<Viewer> = {}): Viewer => ({
+  user,
+  logins: 1,
+  holdings: symbols.map((symbol) => ({ symbol, quantity: 10, cost: 90 })),
+  ...more,
+});
+const decideFor = (viewers: Viewer[], ...states: [string, SymbolState][]) => decide(viewers, new Map(states), now, rules);
+
+test('what is fresh is not asked for, and the finding says how fresh', () => {
+  const { requests, byUser } = decideFor([viewer('alice', ['AAPL'])], state('AAPL'));
+  expect(requests).toEqual([]);
+  expect(byUser.get('alice')).toEqual([
+    {
+      symbol: 'AAPL',
+      finding:
+        'price fresh: live bar 1 min old, threshold 5 min (market open); analysis fresh: analysis 1 min old, threshold 6 h (market open)',
+    },
+  ]);
+});
+
+test('what was never fetched is fetched in the foreground, then analysed in the background', () => {
+  const { requests } = decideFor([viewer('alice', ['AAPL'])]);
+  expect(requests).toMatchObject([
+    {
+      type: 'fetch',
+      payload: { symbol: 'AAPL' },
+      dedupeKey: 'fetch:AAPL:bars',
+      user: 'alice',
+      triggeredBy: 'user_login',
+      whenFull: 'next_queue',
+    },
+    { type: 'analysis', payload: { symbol: 'AAPL' }, dedupeKey: 'analysis:AAPL', after: ['fetch:AAPL:bars'] },
+  ]);
+  expect(requests.map(({ level }) => queueOfLevel(level))).toEqual(['foreground', 'background_analysis']);
+});
+
+test('a fresh price with a stale analysis is only analysed', () => {
+  const { requests } = decideFor([viewer('alice', ['AAPL'])], state('AAPL', { analysedAt: ago(361) }));
+  expect(requests.map(({ type }) => type)).toEqual(['analysis']);
+});
+
+test('a stale price is analysed anew, fresh as its analysis may be', () => {
+  const { requests } = decideFor([viewer('alice', ['AAPL'])], state('AAPL', { asOf: ago(6), checkedAt: ago(6) }));
+  expect(requests.map(({ type }) => type)).toEqual(['fetch', 'analysis']);
+});
+
+test('each job is scored by the age of what it renews', () => {
+  const { requests } = decideFor([viewer('alice', ['AAPL'])], state('AAPL', { asOf: ago(6), checkedAt: ago(6), analysedAt: ago(72) }));
+  // data_age = age / (2 × threshold), weight 0.2: 6 of 10 minutes, 72 of 720.
+  expect(requests.map(({ points }) => points[2])).toEqual([expect.closeTo(0.12, 9), expect.closeTo(0.02, 9)]);
+});
+
+test('the factors add up to the score, and stand in the reasons of the job', () => {
+  const { requests } = decideFor([viewer('alice', ['AAPL'])]);
+  for (const { points, score, why } of requests) {
+    expect(points.reduce((sum, part) => sum + part, 0)).toBeCloseTo(score, 9);
+    expect(why).toMatchObject({
+      score,
+      text: expect.any(String),
+      freshness: expect.any(String),
+      factors: { user_activity: { weight: 0.4 } },
+    });
+  }
+});
+
+test('of all who ask for a job the most urgent one carries the factors, in whatever order they come', () => {
+  const idle = viewer('idle', ['AAPL'], { logins: 0 });
+  const busy = viewer('busy', ['AAPL'], { logins: 10 });
+  for (const viewers of [
+    [idle, busy],
+    [busy, idle],
+  ]) {
+    const { requests } = decideFor(viewers);
+    const best = requests.filter(({ type }) => type === 'fetch').toSorted((a, b) => a.level - b.level || b.score - a.score)[0];
+    expect(best).toMatchObject({ user: 'busy', why: { factors: { user_activity: { value: 1 } } } });
+  }
+});
+
+test('all fetches of a batch come before all analyses', () => {
+  const { requests, byUser } = decideFor([viewer('alice', ['AAPL', 'SPY']), viewer('bob', ['IBM'])]);
+  expect(requests.map(({ type }) => type)).toEqual(['fetch', 'fetch', 'fetch', 'analysis', 'analysis', 'analysis']);
+  const [decision] = byUser.get('bob')!;
+  expect([decision!.fetch, decision!.analysis].map((place) => requests[place!]?.symbol)).toEqual(['IBM', 'IBM']);
+});
+
+describe('the value of a holding', () => {
+  // portfolio_value = ln(value / 1000) / ln(1,000,000 / 1000), weight 0.3.
+  const pointsOf = (holding: Partial<Viewer['holdings'][number]>, more: Partial<SymbolState>) =>
+    decideFor(
+      [viewer('alice', [], { holdings: [{ symbol: 'AAPL', quantity: 100, cost: 10, ...holding }] })],
+      state('AAPL', { asOf: ago(6), checkedAt: ago(6), ...more }),
+    ).requests[0]!.points[1];
+
+  test('is its quantity at the newest close', () => {
+    expect(pointsOf({}, { close: 100 })).toBeCloseTo(0.3 * (Math.log(10) / Math.log(1000)), 9);
+  });
+
+  test('is what it cost while there is no close', () => {
+    expect(pointsOf({ cost: 100 }, { close: null })).toBeCloseTo(0.3 * (Math.log(10) / Math.log(1000)), 9);
+  });
+
+  test('is the same for a short position', () => {
+    expect(pointsOf({ quantity: -100 }, { close: 100 })).toBeCloseTo(0.1, 9);
+  });
+
+  test('counts nothing when the symbol is only watched, or its currency is another', () => {
+    expect(pointsOf({ quantity: 0 }, {})).toBe(0);
+    expect(pointsOf({}, { close: 100, currency: 'DKK' })).toBe(0);
+  });
+});
+
+test('a holding that no import would have let in is refused with its user and its symbol', () => {
+  expect(() => decideFor([viewer('alice', ['AA PL'])])).toThrow(
+    expect.objectContaining({
+      code: 'symbol.invalid',
+      message: expect.stringContaining('user "alice" holds "AA PL": symbol "AA PL" contains a space'),
+    }),
+  );
+  expect(() => decideFor([viewer('alice', ['aapl'])])).toThrow('it is spelled AAPL');
+});

@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest';
+import type { Bar } from '../../../services/market/bars/bars.ts';
+import { analyse } from '../../../services/market/indicators/analysis.ts';
+import { adjust, computeIndicators, type Indicators } from '../../../services/market/indicators/indicators.ts';
+import fc from '../../support/fast-check.ts';
+
+function columnsOf(closes: number[]) {
+  const start = Temporal.PlainDate.from('2026-01-01');
+  const bars = closes.map((close, i): Bar => {
+    return {
+      date: start.add({ days: i }).toString(),
+      open: close,
+      high: close * 1.01,
+      low: close * 0.99,
+      close,
+      adjustedClose: close,
+      volume: 1,
+    };
+  });
+  return adjust(bars);
+}
+
+/** A history whose last close is 100, and indicators given by hand. */
+function analysed(indicators: Partial<Indicators>) {
+  const columns = columnsOf(new Array(250).fill(100));
+  const neutral: Indicators = {
+    ...computeIndicators(columns),
+    sma20: 100,
+    sma50: 100,
+    sma200: 100,
+    rsi14: 50,
+    macd: 0,
+    macdSignal: 0,
+    bollingerLower: 90,
+    bollingerUpper: 110,
+  };
+  return analyse('AAPL', columns, { ...neutral, ...indicators });
+}
+
+describe('the rules', () => {
+  test.each<[string, Partial<Indicators>, number, string]>([
+    ['trend', { sma50: 100, sma200: 99 }, 20, 'SMA 50 100.00 is above SMA 200 99.00'],
+    ['trend', { sma50: 98.5, sma200: 99 }, -20, 'SMA 50 98.50 is below SMA 200 99.00'],
+    ['long-term price', { sma200: 95 }, 15, 'close 100.00 is above SMA 200 95.00'],
+    ['medium-term price', { sma50: 105 }, -10, 'close 100.00 is below SMA 50 105.00'],
+    ['short-term price', { sma20: 99.5 }, 10, 'close 100.00 is above SMA 20 99.50'],
+    ['MACD histogram', { macd: 1.5, macdSignal: 2 }, -15, 'MACD 1.50 is below its signal line 2.00'],
+    ['MACD', { macd: 0.25 }, 5, 'MACD 0.2500 is above zero'],
+    ['RSI 14', { rsi14: 30 }, 15, 'RSI 30.0 is at or below 30: oversold'],
+    ['RSI 14', { rsi14: 70 }, -15, 'RSI 70.0 is at or above 70: overbought'],
+    ['RSI 14', { rsi14: 69.9 }, 0, 'RSI 69.9 is between 30 and 70: neutral'],
+    ['Bollinger bands', { bollingerLower: 101 }, 10, 'close 100.00 is below the lower band 101.00'],
+    ['Bollinger bands', { bollingerUpper: 99 }, -10, 'close 100.00 is above the upper band 99.00'],
+  ])('%s with %o: %d points, "%s"', (indicator, indicators, points, observation) => {
+    expect(analysed(indicators).reasons.find((reason) => reason.indicator === indicator)).toMatchObject({ points, observation });
+  });
+
+  test('their weights add up to 100', () => {
+    expect(analysed({}).reasons.reduce((sum, { weight }) => sum + weight, 0)).toBe(100);
+  });
+});
+
+describe('signal and confidence', () => {
+  test('everything neutral is a hold with full confidence', () => {
+    expect(analysed({})).toMatchObject({ signal: 'hold', score: 0, confidence: 1 });
+  });
+
+  test('a trend that all averages and MACD confirm is a buy: 20 + 15 + 10 + 10 + 15 + 5 = 75 of 100', () => {
+    const values = { sma20: 99, sma50: 98, sma200: 97, macd: 1, macdSignal: 0.5 };
+    expect(analysed(values)).toMatchObject({ signal: 'buy', score: 0.75, confidence: 0.75 });
+  });
+
+  test('its mirror is a sell', () => {
+    const values = { sma20: 101, sma50: 102, sma200: 103, macd: -1, macdSignal: -0.5 };
+    expect(analysed(values)).toMatchObject({ signal: 'sell', score: -0.75, confidence: 0.75 });
+  });
+
+  test('30 points of 100 are enough to buy', () => {
+    // Close above SMA 200 (+15) and SMA 50 (+10), below SMA 20 (-10), oversold (+15); SMA 50 equals SMA 200.
+    expect(analysed({ sma200: 99, sma50: 99, sma20: 101, rsi14: 20 })).toMatchObject({
+      score: 0.3,
+      signal: 'buy',
+      confidence: 0.3,
+    });
+  });
+
+  test('15 points of 100 hold, half as sure: 1 - 0.15 / 0.3', () => {
+    expect(analysed({ rsi14: 20 })).toMatchObject({ signal: 'hold', score: 0.15, confidence: 0.5 });
+  });
+
+  test('what could not be measured counts neither for nor against, but costs confidence', () => {
+    // Without SMA 200: 65 of 100 measured; close above SMA 50 and 20, MACD twice: 10 + 10 + 15 + 5 = 40 of 65.
+    const analysis = analysed({ sma200: null, sma50: 99, sma20: 99, macd: 1, macdSignal: 0 });
+    expect(analysis.score).toBeCloseTo(40 / 65, 4);
+    expect(analysis.confidence).toBeCloseTo((40 / 65) * 0.65, 4);
+  });
+});
+
+describe('too little history', () => {
+  const wave = (count: number) => Array.from({ length: count }, (_, i) => 100 + Math.sin(i) + i / 10);
+
+  test('33 bars: hold, confidence 0, and the reason first', () => {
+    const analysis = analyse('NEW', columnsOf(wave(33)));
+    expect(analysis).toMatchObject({ signal: 'hold', confidence: 0 });
+    expect(analysis.reasons[0]?.observation).toBe('too little history: 33 bars measure 40 of 100 points of the rules, 50 are needed');
+    expect(analysis.reasons[1]).toEqual({ indicator: 'trend', observation: 'not measured: needs 200 bars, has 33', points: 0, weight: 0 });
+  });
+
+  test('34 bars are enough for an opinion', () => {
+    expect(analyse('NEW', columnsOf(wave(34))).reasons[0]?.indicator).toBe('trend');
+  });
+
+  test('one bar is analysed', () => {
+    expect(analyse('NEW', columnsOf([10]))).toMatchObject({ date: '2026-01-01', signal: 'hold', confidence: 0, values: { close: 10 } });
+  });
+
+  test('no bar is an error that names the symbol', () => {
+    expect(() => analyse('NEW', columnsOf([]))).toThrow(
+      expect.objectContaining({ code: 'analysis.no_bars', message: expect.stringContaining('NEW') }),
+    );
+  });
+});
+
+test('a price that never moved is a hold, and RSI says why it is not measured', () => {
+  const analysis = analyse('FLAT', columnsOf(new Array(250).fill(10)));
+  expect(analysis).toMatchObject({ signal: 'hold', score: 0, confidence: 0.85 });
+  expect(analysis.reasons.find(({ indicator }) => indicator === 'RSI 14')?.observation).toBe('not measured: the price has never moved');
+});
+
+test('for any prices: bounds hold, points add up to the score, and the answer is the same twice', () => {
+  const closes = fc.array(fc.double({ min: 0.01, max: 1e5, noNaN: true }), { minLength: 1, maxLength: 230 });
+  fc.assert(
+    fc.property(closes, (prices) => {
+      const columns = columnsOf(prices);
+      const analysis = analyse('ANY', columns);
+      const { score, confidence, signal, reasons } = analysis;
+      expect(Math.abs(score)).toBeLessThanOrEqual(1);
+      expect(confidence).toBeGreaterThanOrEqual(0);
+      expect(confidence).toBeLessThanOrEqual(1);
+      const measured = reasons.reduce((sum, { weight }) => sum + weight, 0);
+      const points = reasons.reduce((sum, reason) => sum + reason.points, 0);
+      expect(score).toBeCloseTo(measured === 0 ? 0 : points / measured, 4);
+      if (signal !== 'hold') expect(Math.sign(score)).toBe(signal === 'buy' ? 1 : -1);
+      expect(analyse('ANY', columns)).toEqual(analysis);
+    }),
+    { numRuns: 200 },
+  );
+});

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { chainsOf, configuredChains } from '../../../../services/market/options/sources/configured.ts';
+import { simulatedChains } from '../../../../services/market/options/sources/simulated.ts';
+import type { ChainSource } from '../../../../services/market/options/sources/source.ts';
+import { ManualClock } from '../../../../services/platform/clock.ts';
+import { TransientError } from '../../../../services/platform/errors.ts';
+import { silent } from '../../../broker/peers.ts';
+import { databaseOfFile } from '../../../support/database.ts';
+import { configWith } from '../../../worker/workshop.ts';
+
+const clock = new ManualClock('2026-03-10T15:00:00Z');
+const signal = () => AbortSignal.timeout(10_000);
+const { db } = await databaseOfFile();
+
+function source(name: ChainSource['name'], fails: () => boolean = () => false) {
+  const made = simulatedChains({ seed: 1, clock, contracts: 50 });
+  const counted = {
+    name,
+    asked: 0,
+    async chain(symbol: string, within: AbortSignal) {
+      counted.asked++;
+      if (fails()) throw new TransientError('source.unavailable', `${name}: HTTP 503`);
+      return { ...(await made.chain(symbol, within)), source: name };
+    },
+  };
+  return counted;
+}
+const of = (sources: ChainSource[], overrides: Record<string, unknown> = {}) =>
+  chainsOf(sources, { config: configWith(overrides), clock, log: silent });
+
+test('without a network the configured sources go on to made-up chains, but not for what is real', async () => {
+  const config = configWith({
+    'ranking.chains.sources': ['simulated'],
+    'ranking.chains.simulated.contracts': 100,
+    'stock_jobs.data_fetch.simulated.enabled': true,
+  });
+  const { all, real } = await configuredChains({ config, clock, db, log: silent });
+  expect((await all.chain('AAPL', signal())).chain).toMatchObject({ source: 'simulated', underlying: 'AAPL' });
+  await expect(real.chain('AAPL', signal())).rejects.toMatchObject({ name: 'PermanentError', code: 'chain.only_simulated' });
+});
+
+describe('a chain', () => {
+  test('asked for by three modes at once, or soon after one another, is one question', async () => {
+    const yahoo = source('yahoo_finance');
+    const { real } = of([yahoo]);
+    const answers = await Promise.all([1, 2, 3].map(() => real.chain('AAPL', signal())));
+    expect(await real.chain('AAPL', signal())).toBe(answers[0]);
+    expect(new Set(answers).size).toBe(1);
+    expect(yahoo.asked).toBe(1);
+    await real.chain('SPY', signal());
+    expect(yahoo.asked).toBe(2);
+  });
+
+  test('is asked for anew each time where nothing may be used again', async () => {
+    const yahoo = source('yahoo_finance');
+    const { real } = of([yahoo], { 'ranking.chains.reuse': 0 });
+    await real.chain('AAPL', signal());
+    await real.chain('AAPL', signal());
+    expect(yahoo.asked).toBe(2);
+  });
+
+  test('that failed is not remembered', async () => {
+    let down = true;
+    const { real } = of([source('yahoo_finance', () => down)]);
+    await expect(real.chain('AAPL', signal())).rejects.toMatchObject({
+      code: 'source.all_failed',
+      message: expect.stringContaining('no source has an option chain of AAPL'),
+    });
+    down = false;
+    expect((await real.chain('AAPL', signal())).attempts).toEqual([{ source: 'yahoo_finance', ok: true, ms: 0 }]);
+  });
+
+  test('is not asked of a source that failed again and again, for a while', async () => {
+    const yahoo = source('yahoo_finance', () => true);
+    const { real } = of([yahoo], { 'stock_jobs.data_fetch.breaker.failures': 2 });
+    const reasons: string[] = [];
+    for (let i = 0; i < 3; i++) await real.chain('AAPL', signal()).catch((error: Error) => reasons.push(error.message));
+    expect(yahoo.asked).toBe(2);
+    expect(reasons[2]).toContain('not asked after repeated failures, the last: yahoo_finance: HTTP 503');
+  });
+
+  test('that does not come in time is given up', async () => {
+    const slow: ChainSource = { name: 'yahoo_finance', chain: () => new Promise(() => {}) };
+    await expect(of([slow], { 'ranking.chains.timeout': 0.02 }).real.chain('AAPL', signal())).rejects.toMatchObject({
+      message: expect.stringContaining('no answer within 20 ms'),
+    });
+  });
+});

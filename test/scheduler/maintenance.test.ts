@@ -1,0 +1,158 @@
+import { expect, test } from 'vitest';
+import { idToBytes, newJobId } from '../../services/ledger/id.ts';
+import type { Change, Ledger } from '../../services/ledger/job.ts';
+import { levelOf } from '../../services/ledger/job.ts';
+import type { Config } from '../../services/platform/config/load.ts';
+import { passageDuties } from '../../services/scheduler/maintenance.ts';
+import { retentionDuty } from '../../services/scheduler/retention.ts';
+import { configOf } from './configuration.ts';
+import { fixture } from './mesh.ts';
+
+const mesh = fixture();
+const signal = new AbortController().signal;
+
+/** Runs one duty once; gives what it announced. */
+async function run(name: string, ledger: Ledger, config: Config = configOf()): Promise<Change[]> {
+  const told: Change[] = [];
+  const duty = passageDuties({ ledger, config, tell: (changes) => told.push(...changes) }).find((one) => one.name === name);
+  if (duty === undefined) throw new Error(`no duty "${name}"`);
+  await duty.run(signal);
+  return told;
+}
+
+test('all jobs whose time has come are ready after one run, however many, and each is announced once', async () => {
+  const ledger = mesh.ledger();
+  const runAt = new Date(mesh.clock.now().epochMilliseconds + 60_000);
+  const ids = await mesh.add(ledger, ...Array.from({ length: 1_100 }, () => ({ runAt })));
+  expect(await run('promote', ledger)).toEqual([]);
+  mesh.clock.advance({ minutes: 1 });
+  const told = await run('promote', ledger);
+  expect(new Set(told.map(({ id }) => id))).toEqual(new Set(ids));
+  expect(told).toHaveLength(1_100);
+  expect(told.every(({ state }) => state === 'ready')).toBe(true);
+});
+
+test('a job whose lease ran out is ready again, with the worker named', async () => {
+  const ledger = mesh.ledger();
+  const [id] = await mesh.add(ledger, {});
+  await mesh.run(ledger, 'w1');
+  mesh.clock.advance({ seconds: 29 });
+  expect(await run('reap', ledger)).toEqual([]);
+  mesh.clock.advance({ seconds: 2 });
+  expect(await run('reap', ledger)).toMatchObject([{ id, state: 'ready', reason: 'worker w1 did not renew its lease' }]);
+});
+
+test('a job that waited longer than its queue allows expires, and the one that needs it ends with it', async () => {
+  const ledger = mesh.ledger();
+  const [first, second] = await mesh.add(ledger, { dedupeKey: 'a' }, { dedupeKey: 'b', after: ['a'], level: 8 });
+  mesh.clock.advance({ seconds: 301 });
+  const told = await run('expire ready jobs', ledger);
+  expect(told.map(({ id, state }) => [id, state])).toEqual([
+    [first, 'expired'],
+    [second, 'failed'],
+  ]);
+});
+
+test('a job that was blocked longer than its queue allows expires', async () => {
+  const ledger = mesh.ledger();
+  const [, second] = await mesh.add(ledger, { dedupeKey: 'a', level: 8 }, { dedupeKey: 'b', after: ['a'], level: 1 });
+  mesh.clock.advance({ seconds: 301 });
+  expect(await run('expire blocked jobs', ledger)).toMatchObject([{ id: second, state: 'expired' }]);
+});
+
+test('a slot whose job does not run is freed, and the job that waits for it is ready and announced', async () => {
+  const config = configOf({ 'stock_jobs.portfolio_priority.max_concurrent_per_user': 1 });
+  const ledger = mesh.ledger(config);
+  await mesh.add(ledger, { user: 'ada' }, { user: 'ada' });
+  const [running] = await mesh.run(ledger, 'w1');
+  await mesh.db.run("UPDATE jobs SET state = 'cancelled' WHERE id = ?", [idToBytes(running!.id)]);
+  const told = await run('heal slots', ledger, config);
+  expect(told).toMatchObject([{ state: 'ready' }]);
+  expect(told[0]!.id).not.toBe(running!.id);
+});
+
+async function levels(): Promise<number[]> {
+  const rows = await mesh.db.rows<{ priority: number }>('SELECT priority FROM jobs ORDER BY id');
+  return rows.map(({ priority }) => levelOf(priority));
+}
+
+test('background work that waits rises a level an interval, in all as many as configured, and never into the foreground', async () => {
+  const ledger = mesh.ledger();
+  await mesh.add(ledger, { level: 1 }, { level: 4 }, { level: 5 }, { level: 8 }, { level: 10 });
+  mesh.clock.advance({ seconds: 300 });
+  await run('age', ledger);
+  expect(await levels()).toEqual([1, 4, 4, 7, 9]);
+  mesh.clock.advance({ hours: 1 });
+  await run('age', ledger);
+  expect(await levels()).toEqual([1, 4, 4, 6, 8]);
+  await run('age', ledger);
+  expect(await levels()).toEqual([1, 4, 4, 6, 8]);
+});
+
+test('every job of a long queue rises in one run', async () => {
+  const ledger = mesh.ledger();
+  await mesh.add(ledger, ...Array.from({ length: 1_100 }, () => ({ level: 8 })));
+  mesh.clock.advance({ seconds: 300 });
+  await run('age', ledger);
+  expect(new Set(await levels())).toEqual(new Set([7]));
+});
+
+test('without levels nothing ages', () => {
+  const config = configOf({ 'scheduler.ageing.levels': 0 });
+  const names = passageDuties({ ledger: mesh.ledger(config), config, tell: () => {} }).map(({ name }) => name);
+  expect(names).not.toContain('age');
+});
+
+const count = async (table: string) => (await mesh.db.rows<{ rows: number }>(`SELECT COUNT(*) AS \`rows\` FROM ${table}`))[0]!.rows;
+
+test('the clean-up deletes what is older than configured, in batches, and nothing else', async () => {
+  const config = configOf({ 'scheduler.retention.batch': 2, 'jobs.cleanup_after_days': 7 });
+  const ledger = mesh.ledger(config);
+  const now = mesh.clock.now().epochMilliseconds;
+  const ago = (days: number) => new Date(now - days * 86_400_000);
+  const old = await mesh.add(ledger, {}, {}, {}, {}, {});
+  const young = await mesh.add(ledger, {}, {});
+  await mesh.db.run("UPDATE jobs SET state = 'completed', due_at = ? WHERE id IN (?)", [ago(7.1), old.map(idToBytes)]);
+  await mesh.db.run("UPDATE jobs SET state = 'completed', due_at = ? WHERE id = ?", [ago(6.9), idToBytes(young[0]!)]);
+  await mesh.db.run('INSERT INTO user_portfolio_priority (user_id, at, admitted_at, total, queued, fresh, decisions) VALUES ?', [
+    [7.1, 7.2, 7.3, 6.9].map((days) => ['ada', ago(days), ago(days), 1, 1, 0, '[]']),
+  ]);
+  await mesh.db.run('INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES ?', [
+    [-1, 1].map((second) => [`k${second}`, idToBytes(newJobId(now)), new Date(now + second * 1000)]),
+  ]);
+  await mesh.db.run('INSERT INTO instances (instance, service, session, started_at, heartbeat_at) VALUES ?', [
+    [61, 59].map((minutes) => [`w${minutes}`, 'worker', crypto.randomUUID(), ago(1), new Date(now - minutes * 60_000)]),
+  ]);
+
+  await retentionDuty(ledger, config).run(signal);
+
+  expect(await count('jobs')).toBe(2);
+  expect(await count('job_details')).toBe(2);
+  expect(await count('user_portfolio_priority')).toBe(1);
+  expect(await mesh.db.rows('SELECT dedupe_key FROM dedupe_windows')).toEqual([{ dedupe_key: 'k1' }]);
+  expect(await mesh.db.rows('SELECT instance FROM instances')).toEqual([{ instance: 'w59' }]);
+});
+
+test('the clean-up deletes replaced rankings and chains beyond their days', async () => {
+  const config = configOf({ 'scheduler.retention.batch': 200, 'ranking.retention.run_days': 3, 'ranking.retention.chain_days': 40 });
+  const ledger = mesh.ledger(config);
+  const now = mesh.clock.now().epochMilliseconds;
+  const ago = (days: number) => new Date(now - days * 86_400_000);
+  // Two runs a batch; of seven the newest old one is the published one.
+  const runs = [2.9, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6].map((days) => ({ id: idToBytes(newJobId(now)), at: ago(days) }));
+  await mesh.db.run(
+    'INSERT INTO option_runs (run_id, symbol, ranking_mode, run_at, as_of, source, spot, total, eligible, reasons, gaps, trend, job_id) VALUES ?',
+    [runs.map(({ id, at }) => [id, 'AAPL', 'entry', at, at, 'file', 1, 0, 0, '{}', '[]', 'neutral', id])],
+  );
+  await mesh.db.run("INSERT INTO option_current (symbol, ranking_mode, run_id) VALUES ('AAPL', 'entry', ?)", [runs[1]!.id]);
+  await mesh.db.run('INSERT INTO chain_days (symbol, date, source, as_of, contracts, data) VALUES ?', [
+    [39, 42].map((days) => ['AAPL', ago(days).toISOString().slice(0, 10), 'file', ago(days), 0, Buffer.alloc(1)]),
+  ]);
+
+  await retentionDuty(ledger, config).run(signal);
+
+  expect(await mesh.db.rows('SELECT run_at FROM option_runs ORDER BY run_at DESC')).toEqual(
+    runs.slice(0, 2).map(({ at }) => ({ run_at: at })),
+  );
+  expect(await count('chain_days')).toBe(1);
+});
