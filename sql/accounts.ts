@@ -1,5 +1,6 @@
 import { escapeId, escape as quote } from 'mysql2';
 import type { Connection } from 'mysql2/promise';
+import { SET_SQL_MODE } from '../services/platform/database/database.ts';
 
 /** Who speaks to the database: `root` only to set up, `migrate` to change the schema, `service` for every service, `read` for dashboards such as Grafana. */
 export type DatabaseRole = 'root' | 'migrate' | 'service' | 'read';
@@ -36,6 +37,8 @@ export interface AccountOptions {
  * account that may CREATE USER and GRANT; nothing else in the project needs that account again.
  */
 export async function createAccounts(root: Connection, { database, passwords, hosts = ['%'] }: AccountOptions): Promise<void> {
+  // The server's own mode decides how the quoted names and passwords below are read.
+  await root.query(SET_SQL_MODE);
   // Binary order: a symbol, a user or a topic is equal to itself only, and both servers agree on it.
   await root.query(`CREATE DATABASE IF NOT EXISTS ${escapeId(database, true)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`);
   // `_` and `%` in the schema of a GRANT are wildcards.

@@ -7,7 +7,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { escape as quote } from 'mysql2';
 import { type Connection, createConnection } from 'mysql2/promise';
-import type { DatabaseOptions } from '../services/platform/database/database.ts';
+import { type DatabaseOptions, SET_SQL_MODE } from '../services/platform/database/database.ts';
 import { ConfigError, codeOf, messageOf } from '../services/platform/errors.ts';
 import type { Logger } from '../services/platform/log/log.ts';
 import { assertPortFree, freePort } from '../services/platform/ports.ts';
@@ -191,7 +191,9 @@ async function launch(options: EmbeddedOptions, server: Server, dataDir: string,
   );
   // Read before the first connection is let in: root has our password even when the folder was new, or came with other secrets.
   const initFile = join(dataDir, 'set-root-password.sql');
-  await writeFile(initFile, `ALTER USER 'root'@'localhost' IDENTIFIED BY ${quote(options.passwords.root)};\n`, { mode: 0o600 });
+  await writeFile(initFile, `${SET_SQL_MODE};\nALTER USER 'root'@'localhost' IDENTIFIED BY ${quote(options.passwords.root)};\n`, {
+    mode: 0o600,
+  });
   const settings = settingsFor(server, { dataDir, socket, port, initFile }, options);
   const args = ['--no-defaults', ...asRoot, ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)];
   await mkdir(temporaryFolder(dataDir), { recursive: true, mode: 0o700 });
