@@ -25,8 +25,8 @@ export interface EmbeddedOptions {
   readonly log: Logger;
   /** The schema. Default `stockmesh`. */
   readonly database?: string;
-  /** TCP port on 127.0.0.1; 0 or undefined: any free one. */
-  readonly port?: number;
+  /** TCP port on 127.0.0.1. Undefined: the port of the last start, or any free one where that is taken or there was none. */
+  readonly port?: number | undefined;
   /** The server program. Default: the first `mariadbd` or `mysqld` that is installed. */
   readonly binary?: string;
   /** Whether a commit is on the disk before it is answered. Default true; false only for tests. */
@@ -62,10 +62,10 @@ export interface EmbeddedDatabase {
  */
 export async function startDatabase(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
   const dataDir = await absolute(options.dataDir);
-  const { port = 0, log } = options;
+  const { port, log } = options;
   const living = findServer(dataDir);
   if (living !== undefined) {
-    if (port === 0 || port === living.port) {
+    if (port === undefined || port === living.port) {
       const adopted = await adopt(options, dataDir, living);
       if (adopted !== undefined) return adopted;
     }
@@ -73,19 +73,40 @@ export async function startDatabase(options: EmbeddedOptions): Promise<EmbeddedD
     await stopServer(living.pid, dataDir);
   }
   const server = await findDatabaseServer(options.binary);
-  if (port !== 0) await assertPortFree({ port, host: HOST, option: 'database.port' });
+  if (port !== undefined) await assertPortFree({ port, host: HOST, option: 'database.port' });
   if (!(await isDatabase(dataDir))) {
     log.info({ dataDir, server: server.binary }, 'creating a new database');
     await createSystemTables(server, dataDir);
   }
-  if (port !== 0) return launch(options, server, dataDir, port);
+  if (port !== undefined) return launch(options, server, dataDir, port);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await launch(options, server, dataDir, await freePort(HOST));
+      return await launch(options, server, dataDir, await portOfLastStart(dataDir, log));
     } catch (error) {
       // Somebody else took the free port in the instant between finding and using it.
       if (attempt === 3 || !/Bind on TCP\/IP port/i.test(messageOf(error))) throw error;
     }
+  }
+}
+
+const portFile = (dataDir: string): string => join(dataDir, 'server.port');
+
+/** A dashboard such as Grafana connects by port: it must find the server again after a restart. */
+async function portOfLastStart(dataDir: string, log: Logger): Promise<number> {
+  const text = await readFile(portFile(dataDir), 'utf8').catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return '';
+    throw error;
+  });
+  const last = Number(text);
+  const free = await freePort(HOST);
+  if (!Number.isInteger(last) || last < 1 || last > 65_535) return free;
+  try {
+    await assertPortFree({ port: last, host: HOST, option: 'database.port' });
+    return last;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    log.warn({ port: last, newPort: free }, `the database gets the new port ${free}: ${messageOf(error)}`);
+    return free;
   }
 }
 
@@ -224,6 +245,7 @@ async function launch(options: EmbeddedOptions, server: Server, dataDir: string,
     await rm(initFile, { force: true });
   }
   child.unref();
+  await writeFile(portFile(dataDir), `${port}\n`, { mode: 0o600 });
   options.log.debug({ pid: child.pid, port, socket, server: server.binary }, 'the database server is ready');
   return describe(options, dataDir, { pid: child.pid!, socket, port }, false, exited);
 }

@@ -13,6 +13,8 @@ const runtimeSchema = z.object({
   pid: z.number().int(),
   database: z.object({ socket: z.string(), port: z.number(), name: z.string() }).nullable(),
   broker: z.object({ host: z.string(), port: z.number() }).nullable(),
+  /** What the mesh was started with, for services and commands that join it. Absent where `stockmesh up` did not start it. */
+  settings: z.object({ environment: z.string(), files: z.array(z.string()), set: z.array(z.string()) }).optional(),
 });
 export type Runtime = z.infer<typeof runtimeSchema>;
 
@@ -29,16 +31,14 @@ export function removeRuntime(dataFolder: string): void {
   rmSync(runtimeFile(dataFolder), { force: true });
 }
 
-function readRuntime(dataFolder: string): Runtime {
+/** What the mesh over a data folder says of itself; undefined where none runs. Errors: `ConfigError('mesh.runtime_invalid')`. */
+export function findRuntime(dataFolder: string): Runtime | undefined {
   let text: string;
   try {
     text = readFileSync(runtimeFile(dataFolder), 'utf8');
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
-    throw new ConfigError(
-      'mesh.not_running',
-      `no stockmesh runs over ${dataFolder}: start it with "npm start", name its folder with --data or STOCKMESH_DATA, or name a database with database.url and a broker with queue.mqtt.url`,
-    );
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
+    throw error;
   }
   const runtime = runtimeSchema.safeParse(jsonOf(text));
   if (runtime.success) return runtime.data;
@@ -46,6 +46,15 @@ function readRuntime(dataFolder: string): Runtime {
     'mesh.runtime_invalid',
     `${runtimeFile(dataFolder)} is not what this version of stockmesh writes: stop the stockmesh that runs over ${dataFolder}, if one does, and start it anew`,
     { cause: runtime.error },
+  );
+}
+
+function readRuntime(dataFolder: string): Runtime {
+  const runtime = findRuntime(dataFolder);
+  if (runtime !== undefined) return runtime;
+  throw new ConfigError(
+    'mesh.not_running',
+    `no stockmesh runs over ${dataFolder}: start it with "npm start", name its folder with --data or STOCKMESH_DATA, or name a database with database.url and a broker with queue.mqtt.url`,
   );
 }
 

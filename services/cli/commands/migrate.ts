@@ -9,12 +9,12 @@ import { FAILURE } from '../output/failure.ts';
 import { plural, stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { table } from '../output/table.ts';
-import { type GlobalOptions, loadFor } from '../session.ts';
+import { type GlobalOptions, loadJoining } from '../session.ts';
 
 type Options = GlobalOptions & { json?: boolean | undefined };
 
 function target(options: GlobalOptions): DatabaseOptions {
-  const { loaded, dataFolder } = loadFor(options);
+  const { loaded, dataFolder } = loadJoining(options);
   return databaseOptions(loaded.config, dataFolder, 'migrate');
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { freePort } from '../../platform/ports.ts';
 import { signInAndWait } from '../commands/login.ts';
 import { withSession } from '../session.ts';
-import { startMesh, type UpOptions } from './up.ts';
+import { startMesh, type UpOptions } from './start.ts';
 
 export interface DemoOptions extends UpOptions {
   timeout: number;
@@ -30,11 +30,7 @@ export async function demo(options: DemoOptions): Promise<number> {
         options,
       );
     });
-    return await Promise.race([
-      done,
-      mesh.failed.then(() => 1),
-      new Promise<number>((resolve) => stopped.signal.addEventListener('abort', () => resolve(1))),
-    ]);
+    return await Promise.race([done, new Promise<number>((resolve) => stopped.signal.addEventListener('abort', () => resolve(1)))]);
   } finally {
     await mesh.stop();
     if (own !== undefined) rmSync(own, { recursive: true, force: true });

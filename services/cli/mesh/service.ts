@@ -1,7 +1,7 @@
 /** `stockmesh service <name>`: one service in this process. */
 import { InputError } from '../../platform/errors.ts';
 import { type RunningService, runService, type ServiceContext } from '../../platform/lifecycle.ts';
-import { type GlobalOptions, loadFor } from '../session.ts';
+import { type GlobalOptions, loadJoining } from '../session.ts';
 
 interface ServiceDefinition {
   load: () => Promise<(context: ServiceContext) => Promise<RunningService>>;
@@ -26,7 +26,7 @@ export async function service(name: string, options: GlobalOptions & { instance?
   const definition = SERVICES[name];
   if (definition === undefined)
     throw new InputError('service.unknown', `there is no service "${name}"; choose one of ${Object.keys(SERVICES).join(', ')}`);
-  const { loaded, dataFolder } = loadFor(options);
+  const { loaded, dataFolder } = loadJoining(options);
   const instance =
     options.instance ?? (name === 'worker' ? (loaded.config.worker.worker_id ?? undefined) : definition.persistent ? name : undefined);
   const code = await runService(name, { loaded, dataFolder, instance, persistent: definition.persistent, start: await definition.load() });

@@ -72,13 +72,18 @@ function destination(options: LogOptions): DestinationStream {
   }
   return {
     write(raw) {
-      const line = withoutSecrets(raw);
+      const line = withoutLineSeparators(withoutSecrets(raw));
       print(line);
       const component = files.size === 0 ? undefined : /"component":"(\w+)"/.exec(line)?.[1];
       const file = (component === undefined ? undefined : files.get(component)) ?? common;
       file?.(line);
     },
   };
+}
+
+/** JSON may contain U+2028 and U+2029 as they are, and many readers of lines end a line there. They are escaped, which JSON reads as the same text. */
+function withoutLineSeparators(line: string): string {
+  return line.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029');
 }
 
 function terminal({ format, terminal }: LogOptions): (line: string) => void {
