@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { freePort } from '../../platform/ports.ts';
 import { signInAndWait } from '../commands/login.ts';
 import { withSession } from '../session.ts';
+import { stopWithParent } from './parent.ts';
 import { startMesh, type UpOptions } from './start.ts';
 
 export interface DemoOptions extends UpOptions {
@@ -16,6 +17,7 @@ export interface DemoOptions extends UpOptions {
 export async function demo(options: DemoOptions): Promise<number> {
   const own = options.data === undefined ? mkdtempSync(join(tmpdir(), 'stockmesh-demo-')) : undefined;
   const data = options.data ?? join(own as string, 'data');
+  stopWithParent();
   const stopped = new AbortController();
   const onSignal = (): void => stopped.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);

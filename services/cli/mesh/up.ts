@@ -1,5 +1,6 @@
 /** `stockmesh up`: runs a whole mesh until Ctrl-C, and says where to look. */
 import { hintsFor } from './hints.ts';
+import { stopWithParent } from './parent.ts';
 import { logFile, startMesh, type UpOptions } from './start.ts';
 
 /** Resolves with the exit code. */
@@ -7,6 +8,7 @@ export async function up(options: UpOptions): Promise<number> {
   const interrupted = new Promise<void>((resolve) => {
     process.once('SIGINT', () => resolve()).once('SIGTERM', () => resolve());
   });
+  stopWithParent();
   const started = performance.now();
   const starting = startMesh(options);
   const mesh = await Promise.race([starting, interrupted.then(() => undefined)]);
