@@ -116,7 +116,7 @@ async function findDatabaseServer(binary: string | undefined): Promise<Server> {
   if (found === undefined)
     throw new ConfigError(
       'database.not_installed',
-      'no database server (mariadbd or mysqld) is installed; on Debian and Ubuntu: sudo apt-get install --no-install-recommends mariadb-server-core; or set database.url to a server of your own',
+      'no database server (mariadbd or mysqld) is installed; on Debian and Ubuntu, as root: apt-get install --no-install-recommends mariadb-server-core; or name a server of your own with database.url',
     );
   return identify(found);
 }

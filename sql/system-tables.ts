@@ -62,7 +62,7 @@ async function mariadbScripts({ binary }: Server): Promise<string> {
   if (prefix === undefined)
     throw new ConfigError(
       'database.incomplete_installation',
-      `${binary} is installed without mysql_system_tables.sql in ${share}: reinstall the package that it came with, for example: sudo apt-get install --reinstall mariadb-server-core`,
+      `${binary} is installed without mysql_system_tables.sql in ${share}: reinstall its package, on Debian and Ubuntu, as root: apt-get install --reinstall mariadb-server-core`,
     );
   const scripts = ['system_tables', 'performance_tables', 'system_tables_data'].map((name) =>
     readFile(join(share, `${prefix}_${name}.sql`), 'utf8'),
