@@ -2,7 +2,7 @@ import { escapeId, escape as quote } from 'mysql2';
 import type { Connection } from 'mysql2/promise';
 import { SET_SQL_MODE } from '../services/platform/database/database.ts';
 
-/** Who speaks to the database: `root` only to set up, `migrate` to change the schema, `service` for every service, `read` for dashboards such as Grafana. */
+/** The accounts of the database: `root` only to set up, `migrate` to change the schema, `service` for every service, `read` for dashboards such as Grafana. */
 export type DatabaseRole = 'root' | 'migrate' | 'service' | 'read';
 export type DatabasePasswords = Readonly<Record<DatabaseRole, string>>;
 
@@ -25,8 +25,8 @@ export interface AccountOptions {
   readonly database: string;
   readonly passwords: Omit<DatabasePasswords, 'root'>;
   /**
-   * Where the accounts may connect from, as MySQL host patterns. Default `['%']`, anywhere. A server with `skip-name-resolve` tells
-   * `localhost` (the socket) from `127.0.0.1` (TCP), so name both for one machine.
+   * Where the accounts may connect from, as MySQL host patterns. Default `['%']`, anywhere. A server with `skip-name-resolve`
+   * distinguishes `localhost` (the socket) and `127.0.0.1` (TCP), so name both for one machine.
    */
   readonly hosts?: readonly string[];
 }

@@ -56,7 +56,7 @@ export interface EmbeddedDatabase {
 
 /**
  * Starts a private database server over `dataDir`, or adopts the one that already works on it, and makes sure of its schema, accounts and
- * passwords. The caller holds the data folder's lock, so nobody else does the same at the same time. The server runs in its own
+ * passwords. The caller holds the data folder's lock, so no other process does the same at the same time. The server runs in its own
  * session: Ctrl-C in the terminal reaches the services first, and they still have a database to finish with.
  * @throws ConfigError `database.not_installed`, `database.not_a_database`, `database.create_failed`, `database.start_failed`, `port.in_use`.
  */
@@ -83,7 +83,7 @@ export async function startDatabase(options: EmbeddedOptions): Promise<EmbeddedD
     try {
       return await launch(options, server, dataDir, await portOfLastStart(dataDir, log));
     } catch (error) {
-      // Somebody else took the free port in the instant between finding and using it.
+      // Another process took the free port between finding and using it.
       if (attempt === 3 || !/Bind on TCP\/IP port/i.test(messageOf(error))) throw error;
     }
   }
@@ -121,7 +121,7 @@ async function findDatabaseServer(binary: string | undefined): Promise<Server> {
   return identify(found);
 }
 
-/** The one spelling of the folder by which its server is recognised, even if it is reached over a link. */
+/** The folder's real path, by which its server is found in the process list, also when a link leads to it. */
 async function absolute(folder: string): Promise<string> {
   const path = resolve(folder);
   return join(await realpath(dirname(path)), basename(path));
@@ -238,7 +238,7 @@ async function launch(options: EmbeddedOptions, server: Server, dataDir: string,
     throw new ConfigError(
       'database.start_failed',
       `the database server ${server.binary} did not start over ${dataDir} (${how}; ${messageOf(error)}). The end of ${errorLog}:\n${lastWords}\n` +
-        'Put right what it names and start again. If the database is not worth keeping, move that folder away: the next start creates a new one.',
+        'Correct what it names and start again. If you do not need the data, move that folder away: the next start creates a new database.',
       { cause: error },
     );
   } finally {
@@ -262,7 +262,7 @@ async function adopt(
     if (codeOf(error) === 'ER_ACCESS_DENIED_ERROR') return undefined;
     throw error;
   }
-  options.log.info({ pid: living.pid, dataDir }, 'going on with the database server that was left running');
+  options.log.info({ pid: living.pid, dataDir }, 'using the database server that was left running');
   const exited = (async () => {
     while (isServerOf(living.pid, dataDir)) await delay(250, undefined, { ref: false });
     return 'its process is gone';

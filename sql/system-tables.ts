@@ -10,13 +10,13 @@ const run = promisify(execFile);
 
 type Flavour = 'mariadb' | 'mysql';
 
-/** A server program and whose it is. */
+/** A server program and its kind. */
 export interface Server {
   readonly binary: string;
   readonly flavour: Flavour;
 }
 
-/** Asks the program itself: Debian's `mysqld` is MariaDB's. */
+/** Runs the program to see its kind: Debian's `mysqld` is MariaDB's. */
 export async function identify(binary: string): Promise<Server> {
   const { stdout } = await run(binary, ['--no-defaults', '--version']);
   return { binary, flavour: stdout.includes('MariaDB') ? 'mariadb' : 'mysql' };
@@ -37,14 +37,14 @@ async function runServer({ binary }: Server, args: readonly string[], input: str
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-4000);
   });
-  // A server that dies early breaks the pipe; its own last words below say more than EPIPE.
+  // A server that ends early breaks the pipe; its output, shown below, says more than EPIPE.
   child.stdin.on('error', () => {});
   child.stdin.end(input);
   const [code, signal] = await once(child, 'close');
   if (code !== 0)
     throw new ConfigError(
       'database.create_failed',
-      `${binary} could not create a new database (${signal ?? `exit code ${code}`}). Its last words:\n${complaint.trim()}`,
+      `${binary} could not create a new database (${signal ?? `exit code ${code}`}). The end of its output:\n${complaint.trim()}`,
     );
 }
 

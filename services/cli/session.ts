@@ -1,4 +1,4 @@
-/** What the commands have in common: the options of the command line, the configuration they lead to, and connections that are opened when asked for. */
+/** What all commands share: the global options, the configuration that follows from them, and connections that are opened when they are needed. */
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -105,7 +105,7 @@ export async function withSession<T>(
   const buses = new Map<string, Promise<Bus>>();
   const instance = `cli-${process.pid}-${randomUUID().slice(0, 4)}`;
 
-  // Loaded when asked for: most commands only read the database, and these two take longer to load than all the rest.
+  // Loaded when they are needed: most commands only read the database, and these two modules take longer to load than all others.
   const connect = async (account: 'service' | 'hook'): Promise<Bus> => {
     const [{ connectBus }, { pino }] = await Promise.all([import('../platform/bus/bus.ts'), import('pino')]);
     const address = brokerAddress(loaded.config, dataFolder, account);
@@ -133,7 +133,7 @@ export async function withSession<T>(
   } finally {
     const opened = await Promise.allSettled(buses.values());
     await Promise.all(opened.map((open) => (open.status === 'fulfilled' ? open.value.close() : undefined)));
-    // A server that does not answer does not say goodbye either.
+    // A server that does not answer does not close a connection either.
     await Promise.race([db.close(), delay(1_000, undefined, { ref: false })]);
   }
 }
@@ -143,7 +143,7 @@ async function noAnswer(): Promise<never> {
   throw new TransientError('database.unavailable', `the database does not answer within ${DATABASE_WAIT_MS / 1000} s`);
 }
 
-/** Waits until the broker is there, two seconds at most; false when it is not. */
+/** Waits for the connection to the broker, two seconds at most; false when there is none by then. */
 export async function reachable(bus: Bus): Promise<boolean> {
   try {
     await bus.online(AbortSignal.timeout(BROKER_WAIT_MS));

@@ -1,4 +1,4 @@
-/** `stockmesh config`: what holds, where from, and whether a file is right. */
+/** `stockmesh config`: the effective values and their origins, and whether a file is valid. */
 import { configJson, describeConfig } from '../../platform/config/show.ts';
 import { InputError } from '../../platform/errors.ts';
 import { paint } from '../output/colour.ts';
@@ -17,7 +17,7 @@ export async function check(files: readonly string[], options: GlobalOptions): P
     print(`the configuration is right: environment ${loaded.environment}, ${plural(own, 'key')} set beside the defaults`);
     return 0;
   } catch (error) {
-    // A wrong file is the answer to the question, not a wrong use of the command.
+    // A file with errors is the result of this command, not a wrong use of it.
     if (error instanceof InputError || exitCodeOf(error) === FAILURE) throw error;
     report(error);
     return FAILURE;

@@ -12,7 +12,7 @@ export interface KeptDatabase {
 }
 
 /**
- * Starts a server with `start` and starts it again with pauses whenever it ends. Services wait for their database meanwhile, as for one elsewhere. `onNews` gets a line
+ * Starts a server with `start`, and starts it again, after a pause, whenever it ends. The services wait for it, as they wait for any database. `onNews` gets a line
  * for each death, start and failed try. Errors: those of the first start.
  */
 export async function keepDatabase(

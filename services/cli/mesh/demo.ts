@@ -1,4 +1,4 @@
-/** `stockmesh demo`: the main job once, over a data folder of its own that is gone afterwards. */
+/** `stockmesh demo`: signs the demo users in once, over a data folder of its own that is removed afterwards. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ export interface DemoOptions extends UpOptions {
   json?: boolean | undefined;
 }
 
-/** Exit code 0 when all is fresh, 1 with the reasons when a job failed. A data folder that was named is kept. */
+/** Exit code 0 when all is fresh, 1 with the reasons when a job failed. A data folder given with --data is kept. */
 export async function demo(options: DemoOptions): Promise<number> {
   const own = options.data === undefined ? mkdtempSync(join(tmpdir(), 'stockmesh-demo-')) : undefined;
   const data = options.data ?? join(own as string, 'data');

@@ -7,14 +7,14 @@ import { ConfigError, InputError, messageOf } from '../../platform/errors.ts';
 import { findProgram } from '../../platform/programs.ts';
 
 interface SystemPackage {
-  /** Any of these is enough. */
+  /** One of these is enough. */
   readonly programs: readonly string[];
   readonly why: string;
   /** Names in Debian and Ubuntu; the first that the machine's lists know is taken. */
   readonly apt: readonly string[];
   readonly dnf: string;
   readonly brew: string;
-  /** A systemd unit that Debian starts by itself at installation; ours are private, so it is switched off again. */
+  /** A systemd unit that Debian starts at installation. Our servers are private, so it is stopped and disabled again. */
   readonly unit?: string;
 }
 
@@ -52,7 +52,7 @@ interface Finished {
   readonly output: string;
 }
 
-/** What the installation knows of the machine and does to it. */
+/** The machine: facts about it, and commands that run on it. */
 export interface System {
   readonly platform: NodeJS.Platform;
   readonly uid: number;
@@ -60,7 +60,7 @@ export interface System {
   readonly osRelease: string;
   readonly systemd: boolean;
   find(programs: readonly string[]): string | undefined;
-  /** Runs a program to its end with `log` taking what it prints; `terminal` lets it speak with the person instead. */
+  /** Runs a program to its end and writes its output to `logFile`; `terminal` connects it to the terminal instead. */
   run(command: readonly string[], options?: { terminal?: boolean }): Promise<Finished>;
   ask(question: string): Promise<string>;
   /** Where the output of `run` is kept. */
@@ -69,7 +69,7 @@ export interface System {
 
 export interface InstallOptions {
   readonly need: readonly Need[];
-  /** Do not ask: the person has said yes already. */
+  /** Install without asking. */
   readonly yes?: boolean;
   /** Whether a person can be asked on a terminal. */
   readonly interactive?: boolean;
@@ -78,8 +78,8 @@ export interface InstallOptions {
 }
 
 /**
- * Installs those of `need` that the machine lacks, and touches nothing if it lacks none. It says what and why first. Root installs at once; anybody else is
- * asked on a terminal, and sudo does it; `yes` asks nothing.
+ * Installs those of `need` that the machine lacks, and touches nothing if it lacks none. It first prints what is missing and why. Root installs at once; any other
+ * user is asked on the terminal, and sudo installs; `yes` asks nothing.
  * @throws ConfigError `install.not_permitted`, `install.declined`, `install.unsupported`: with the one command that does it;
  *   `install.failed`: with the end of the package manager's output.
  */
@@ -132,7 +132,7 @@ function withoutInstalling(missing: readonly Need[]): string {
     : '';
 }
 
-/** The words before an administrator's command: none for root, sudo for anybody else who may and agrees. */
+/** The words before an administrator's command: none for root, sudo for a user who is allowed to and agrees. */
 async function permission({
   missing,
   byHand,

@@ -2,7 +2,7 @@
 
 /** Milliseconds. The longest pause repeats. */
 const PAUSES_MS = [200, 1_000, 5_000, 15_000];
-/** After so long a life the pauses begin anew. */
+/** A part that ran for so long starts again with the shortest pause. */
 const SETTLED_MS = 60_000;
 
 export interface Restarts {

@@ -12,9 +12,9 @@ export interface Sql {
 
 export interface Transaction extends Sql {
   readonly open: true;
-  /** A statement whose result nobody waits for: it goes, in its place, with the next one or with the COMMIT in one round trip, and its error is that one's. */
+  /** A statement whose result is not needed. It is sent, in its place, with the next statement or the COMMIT in one round trip; if it fails, that one fails with its error. */
   later(sql: string, params?: readonly unknown[]): void;
-  /** The same, but the last of all before the COMMIT: for what must lock rows that others want as briefly as can be. */
+  /** The same, but sent just before the COMMIT: for rows that many transactions need, which must be locked as briefly as possible. */
   last(sql: string, params?: readonly unknown[]): void;
 }
 
@@ -42,10 +42,10 @@ export interface DatabaseOptions {
   database: string;
   /** 10 by default. A quarter of them is for single statements, the others for transactions; never fewer than one and two. */
   maxConnections?: number | undefined;
-  /** So many stay open without use; all by default. */
+  /** So many unused connections stay open; all by default. */
   minConnections?: number | undefined;
   idleTimeoutMs?: number | undefined;
-  /** Seconds after which the server ends a transaction whose owner says nothing: one that was frozen in the midst of it must not hold its rows for ever. 60 by default. */
+  /** Seconds after which the server ends a transaction that sends no statement: a frozen process must not keep its rows locked. 60 by default. */
   idleTransactionSeconds?: number | undefined;
 }
 
@@ -161,7 +161,7 @@ function openPool(options: DatabaseOptions & { multipleStatements?: boolean }, c
     ...more,
   ];
   pool.pool.on('connection', (connection) => {
-    // Queued before the caller's first statement. A connection without its settings must not be used: cut, it fails that statement as a lost connection would.
+    // Queued before the caller's first statement. A connection without its settings must not be used: it is cut, and that statement fails as on a lost connection.
     for (const setting of settings)
       connection.query(setting, (error) => {
         if (error) (connection as unknown as { stream: Socket }).stream.destroy();
@@ -248,7 +248,7 @@ export function fromJson(value: unknown): unknown {
 function rethrow(error: unknown): never {
   const code = codeOf(error);
   if (UNREACHABLE.has(code) || (error instanceof Error && /closed state|Pool is closed|Connection lost/.test(error.message)))
-    throw new TransientError('database.unavailable', `the database cannot be reached (${code}: ${messageOf(error)}); it is asked again`, {
+    throw new TransientError('database.unavailable', `the database cannot be reached (${code}: ${messageOf(error)}); it is tried again`, {
       cause: error,
     });
   throw error;
@@ -291,7 +291,7 @@ async function probeSkipLocked(db: Database): Promise<void> {
   await db.transaction(async (first) => {
     const [held] = await first.rows<{ queue: string }>(one);
     const [other] = await db.transaction((second) => second.rows<{ queue: string }>(one));
-    // Both empty: every row is locked by another service's probe at this moment, which shows that locks are honoured.
+    // Both empty: other services' probes hold every row at this moment, which shows that locks work.
     if (held !== undefined && other?.queue === held.queue)
       throw new ConfigError(
         'database.unsuitable',
