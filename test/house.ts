@@ -1,0 +1,52 @@
+/** The limits of the house, run by `npm run check`: no file over 400 lines, no function over 80, no folder over 15 files. Ends with 1 and the list of what is over. */
+import { globSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type SyntaxNode, visitSyntax } from './support/syntax.ts';
+
+const FILE_LINES = 400;
+const FUNCTION_LINES = 80;
+const FOLDER_FILES = 15;
+
+const FUNCTIONS = new Set([
+  'FunctionDeclaration',
+  'FunctionExpression',
+  'ArrowFunctionExpression',
+  'ClassMethod',
+  'MethodProperty',
+  'Constructor',
+]);
+
+/** The file and its functions that are too long, one line of text each. A function's lines are those from its first to its last, comments included. */
+export function tooLong(path: string, text: string): string[] {
+  const lines = text.trimEnd().split('\n').length;
+  const found = lines > FILE_LINES ? [`${path}: ${lines} lines, at most ${FILE_LINES}`] : [];
+  visitSyntax(text, (node, parent, [first, last]) => {
+    const length = last - first + 1;
+    if (!FUNCTIONS.has(node.type) || length <= FUNCTION_LINES) return;
+    found.push(`${path}:${first}: ${nameOf(node, parent)}: ${length} lines, at most ${FUNCTION_LINES}`);
+  });
+  return found;
+}
+
+/** The folders that hold too many files, one line of text each. */
+export function tooFull(paths: readonly string[]): string[] {
+  return Object.entries(Object.groupBy(paths, (path) => dirname(path)))
+    .filter(([, files]) => files!.length > FOLDER_FILES)
+    .map(([folder, files]) => `${folder}: ${files!.length} files, at most ${FOLDER_FILES}`);
+}
+
+function nameOf(node: SyntaxNode, parent: SyntaxNode | undefined): string {
+  const named = [node.identifier, node.key, parent?.id, parent?.key] as ({ value?: string } | null | undefined)[];
+  return named.find((name) => typeof name?.value === 'string')?.value ?? 'a function without a name';
+}
+
+if (import.meta.main) {
+  const root = new URL('..', import.meta.url).pathname;
+  const files = globSync('{services,broker,sql,test}/**/*.*', { cwd: root, exclude: (path) => path.includes('node_modules') });
+  const code = files.filter((path) => path.endsWith('.ts') && !path.startsWith('test/'));
+  const found = [...tooFull(files), ...code.flatMap((path) => tooLong(path, readFileSync(`${root}${path}`, 'utf8')))];
+  if (found.length > 0) {
+    console.error(`${found.sort().join('\n')}\nSplit each of them by what its parts do.`);
+    process.exitCode = 1;
+  }
+}
