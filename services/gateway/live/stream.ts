@@ -7,7 +7,7 @@ import { TransientError } from '../../platform/errors.ts';
 import { type Caller, callerOf, ownUsers } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { problems } from '../http/schemas.ts';
-import { EVENT_TYPES, type EventType, type LiveEvent } from './live.ts';
+import { EVENT_TYPES, type EventType, type LiveEvent } from './recent-events.ts';
 import { openStream, type Stream } from './sse.ts';
 
 const types = z
