@@ -3,7 +3,7 @@ import { type Announcer, createAnnouncer } from '../ledger/announce.ts';
 import { type Change, type Ledger, nowOf } from '../ledger/job.ts';
 import { ledgerOf } from '../ledger/ledger.ts';
 import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
-import { type Figures, readFigures, statsOf } from '../ledger/read/metrics.ts';
+import { type MeshMetrics, readMeshMetrics, statsOf } from '../ledger/read/metrics.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { componentLogger, type Logger } from '../platform/log/log.ts';
@@ -11,14 +11,14 @@ import { type Alerts, createAlerts } from './alerts.ts';
 import { type Duty, startDuties } from './duties.ts';
 import { type Endpoint, serveMetrics } from './endpoint.ts';
 import { competeForLead, type Leadership } from './leadership.ts';
-import { passageDuties } from './maintenance.ts';
-import { createMetrics } from './metrics.ts';
+import { maintenanceDuties } from './maintenance.ts';
+import { createMetricsRenderer } from './metrics.ts';
 import { reannounceDuty } from './reannounce.ts';
 import { watchForDeaths } from './rescue.ts';
 import { retentionDuty } from './retention.ts';
 import { schedulesDuty } from './schedules.ts';
 import { findStaleData } from './stale.ts';
-import { judgeAll } from './thresholds.ts';
+import { checkLimits } from './thresholds.ts';
 
 /** What the scheduler's parts share. */
 interface SchedulerParts extends Pick<ServiceContext, 'instance' | 'config' | 'clock' | 'db' | 'bus'> {
@@ -97,10 +97,10 @@ function announceInBackground({ announcer, log }: SchedulerParts): { tell(change
 }
 
 /** `recent`: not older than `scheduler.stats_interval`. */
-function cachedMetrics({ db, ledger, config }: SchedulerParts): { fresh(): Promise<Figures>; recent(): Promise<Figures> } {
-  let newest: { read: Promise<Figures>; at: number } | undefined;
-  function fresh(): Promise<Figures> {
-    newest = { read: readFigures(db, nowOf(ledger), ledger.leaseSeconds), at: performance.now() };
+function cachedMetrics({ db, ledger, config }: SchedulerParts): { fresh(): Promise<MeshMetrics>; recent(): Promise<MeshMetrics> } {
+  let newest: { read: Promise<MeshMetrics>; at: number } | undefined;
+  function fresh(): Promise<MeshMetrics> {
+    newest = { read: readMeshMetrics(db, nowOf(ledger), ledger.leaseSeconds), at: performance.now() };
     return newest.read;
   }
   return {
@@ -111,28 +111,39 @@ function cachedMetrics({ db, ledger, config }: SchedulerParts): { fresh(): Promi
 
 async function serveMetricsIfWanted(
   { db, bus, log, announcer, config: { monitoring } }: SchedulerParts,
-  figures: () => Promise<Figures>,
+  readMetrics: () => Promise<MeshMetrics>,
   leads: () => boolean,
 ): Promise<Endpoint | undefined> {
   if (!monitoring.enabled || monitoring.port === 0) return undefined;
-  return serveMetrics({ monitoring, sql: db, bus, leads, log, metrics: createMetrics({ db, bus, announcer, figures, leads, monitoring }) });
+  return serveMetrics({
+    monitoring,
+    sql: db,
+    bus,
+    leads,
+    log,
+    metrics: createMetricsRenderer({ db, bus, announcer, readMetrics, leads, monitoring }),
+  });
 }
 
 function leaderDuties(
   { db, bus, clock, config, log, ledger, announcer }: SchedulerParts,
-  { tell, freshMetrics, alerts }: { tell(changes: readonly Change[]): void; freshMetrics(): Promise<Figures>; alerts: Alerts | undefined },
+  {
+    tell,
+    freshMetrics,
+    alerts,
+  }: { tell(changes: readonly Change[]): void; freshMetrics(): Promise<MeshMetrics>; alerts: Alerts | undefined },
 ): Duty[] {
   const statistics: Duty = {
     name: 'statistics',
     everySeconds: config.scheduler.stats_interval,
     async run() {
-      const figures = await freshMetrics();
-      await bus.publish('stats', statsOf(figures));
-      await alerts?.look(judgeAll(figures, await findStaleData(db, clock, config), config), figures.at);
+      const metrics = await freshMetrics();
+      await bus.publish('stats', statsOf(metrics));
+      await alerts?.look(checkLimits(metrics, await findStaleData(db, clock, config), config), metrics.at);
     },
   };
   return [
-    ...passageDuties({ ledger, config, tell }),
+    ...maintenanceDuties({ ledger, config, tell }),
     schedulesDuty({ ledger, config, announcer, log }),
     reannounceDuty(ledger, announcer, config),
     retentionDuty(ledger, config),

@@ -34,7 +34,7 @@ export function streamRoutes(app: App, { config, db, live, log }: Parts): void {
     schema: {
       summary: 'The live stream',
       description:
-        'Server-sent events: what the mesh says over MQTT, each with the content of its topic. A new stream begins with `hello` and the present figures, alerts and instances; one that comes back with `Last-Event-ID` gets what it missed, or `reset` when that is not known any more. A key of a user hears of his jobs and his portfolio, and of the data of all symbols.',
+        'Server-sent events: the messages of the mesh, each with the content of its MQTT topic. A new stream begins with `hello`, the present statistics, alerts and instances. A stream that comes back with `Last-Event-ID` gets the events that it missed, or `reset` when they are not kept any more. With the key of a user you get the events of that user’s jobs and portfolio, and of the data of all symbols.',
       tags: ['live'],
       querystring: z.strictObject({ types: types.optional(), symbol: SymbolSchema.optional() }),
       headers: z.object({ 'last-event-id': z.string().max(100).optional() }),

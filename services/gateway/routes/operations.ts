@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { nowOf } from '../../ledger/job.ts';
 import { listInstances, listJobs } from '../../ledger/read/jobs.ts';
-import { readFigures } from '../../ledger/read/metrics.ts';
+import { readMeshMetrics } from '../../ledger/read/metrics.ts';
 import { readAutoFetch, switchAutoFetch } from '../../platform/registry/settings.ts';
 import { callerOf } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
@@ -71,16 +71,16 @@ function statsRoute(app: App, { db, ledger }: Parts): void {
     async handler() {
       const {
         at,
-        ledger: figures,
+        ledger: metrics,
         workers,
         utilisation,
         latencies,
         loginToJobsP95,
-      } = await readFigures(db, nowOf(ledger), ledger.leaseSeconds);
+      } = await readMeshMetrics(db, nowOf(ledger), ledger.leaseSeconds);
       return {
         at,
-        ...figures,
-        states: figures.states as Record<string, number>,
+        ...metrics,
+        states: metrics.states as Record<string, number>,
         workers: { ...workers, utilisation },
         latencies: latencies.map(({ source, p95, answers }) => ({ source, p95_s: p95, answers })),
         login_to_jobs_p95_s: loginToJobsP95,

@@ -2,13 +2,13 @@
 import type { Bar } from '../../market/bars/bars.ts';
 import { readBars, readNewestBars } from '../../market/bars/store.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { type Judged, judgeSymbols } from '../../market/freshness/judged.ts';
+import { judgeSymbols, type SymbolJudgement } from '../../market/freshness/judged.ts';
 import { adjust } from '../../market/indicators/indicators.ts';
 import { InputError } from '../../platform/errors.ts';
 import type { Parts } from '../http/app.ts';
 
 /** A symbol that was fetched at least once. */
-export type KnownSymbol = Judged & { state: NonNullable<Judged['state']> };
+export type KnownSymbol = SymbolJudgement & { state: NonNullable<SymbolJudgement['state']> };
 
 /** `from` and `to` as `YYYY-MM-DD`, both inclusive; without `from` the newest `limit` bars. */
 export interface BarRange {

@@ -1,7 +1,7 @@
 /** `/v1/users/{id}/portfolio`: what a user holds and watches, and how fresh each of it is. */
 import { z } from 'zod';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { type Judged, judgementJson, judgeSymbols } from '../../market/freshness/judged.ts';
+import { judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/judged.ts';
 import { addHoldings, clearHoldings, readHoldings } from '../../market/portfolios/holdings.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
@@ -163,10 +163,10 @@ async function holdingsOf({ db, clock, config }: Parts, user: string) {
     throw new InputError('user.unknown', `user ${JSON.stringify(user)} has no holdings; add some with PUT /v1/users/{id}/portfolio`);
   const symbols = holdings.map(({ symbol }) => symbol);
   const judged = await judgeSymbols(db, symbols, clock.now(), freshnessRules(config));
-  return holdings.map((holding) => ({ holding, judged: judged.get(holding.symbol) as Judged }));
+  return holdings.map((holding) => ({ holding, judged: judged.get(holding.symbol) as SymbolJudgement }));
 }
 
-function freshnessOf(symbol: string, { state, price, analysis }: Judged) {
+function freshnessOf(symbol: string, { state, price, analysis }: SymbolJudgement) {
   return {
     symbol,
     source: state?.source ?? null,

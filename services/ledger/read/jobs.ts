@@ -1,4 +1,4 @@
-/** Reading the ledger: one job with all that led to it, lists for people, and the figures of the whole. */
+/** Reading the ledger: one job with all that led to it, lists for people, and the metrics of the whole. */
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
 import { levelOf, QUEUES, type Queue, type State, scoreOf } from '../job.ts';
@@ -191,7 +191,7 @@ export interface LedgerStats {
   failed: number;
 }
 
-/** Figures of the whole ledger at `now`. Walks ix_claim for the live jobs and ix_due for those that ended in the last minute. */
+/** Metrics of the whole ledger at `now`. Walks ix_claim for the live jobs and ix_due for those that ended in the last minute. */
 export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
   const minuteAgo = new Date(now.getTime() - 60_000);
   const [live, ended, dead, enqueued] = await Promise.all([

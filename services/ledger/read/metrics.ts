@@ -1,4 +1,4 @@
-/** The mesh in figures: what `mesh/stats` says, what the alerts judge, what `/metrics` shows. */
+/** The metrics of the mesh: published on `mesh/stats`, judged by the alerts, shown on `/metrics`. */
 
 import type { Sql } from '../../platform/database/database.ts';
 import type { Draft } from '../../platform/messages.ts';
@@ -11,7 +11,7 @@ export interface Latency {
   answers: number;
 }
 
-export interface Figures {
+export interface MeshMetrics {
   at: Date;
   ledger: LedgerStats;
   workers: { online: number; slots: number; busy: number };
@@ -28,8 +28,8 @@ const LATENCY_WINDOW_MS = 300_000;
 /** Newest completed jobs that are looked at, whatever they did: bounds the read when much is completed. */
 const LATENCY_JOBS = 1000;
 
-/** Reads all figures at `now`. A worker counts as online when it gave a sign of life within `leaseSeconds`. */
-export async function readFigures(sql: Sql, now: Date, leaseSeconds: number): Promise<Figures> {
+/** Reads all metrics at `now`. A worker counts as online when it gave a sign of life within `leaseSeconds`. */
+export async function readMeshMetrics(sql: Sql, now: Date, leaseSeconds: number): Promise<MeshMetrics> {
   const [ledger, instances, latencies, loginToJobsP95] = await Promise.all([
     readStats(sql, now),
     listInstances(sql, new Date(now.getTime() - leaseSeconds * 1000)),
@@ -92,7 +92,7 @@ export function percentile(values: readonly number[], share: number): number {
 }
 
 /** What `mesh/stats` carries. */
-export function statsOf({ at, ledger, workers, utilisation }: Figures): Draft<'stats'> {
+export function statsOf({ at, ledger, workers, utilisation }: MeshMetrics): Draft<'stats'> {
   const perSecond = (lastMinute: number): number => Number((lastMinute / 60).toFixed(3));
   return {
     at: at.toISOString(),

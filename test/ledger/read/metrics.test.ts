@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Ledger } from '../../../services/ledger/job.ts';
 import { reportInstance } from '../../../services/ledger/read/jobs.ts';
-import { percentile, readFigures, statsOf } from '../../../services/ledger/read/metrics.ts';
+import { percentile, readMeshMetrics, statsOf } from '../../../services/ledger/read/metrics.ts';
 import type { ClaimedJob } from '../../../services/ledger/run/claim.ts';
 import { complete, fail } from '../../../services/ledger/run/complete.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
@@ -12,7 +12,7 @@ import { fixture } from '../../scheduler/mesh.ts';
 
 const mesh = fixture();
 const now = () => new Date(mesh.clock.now().epochMilliseconds);
-const figures = () => readFigures(mesh.db, now(), 30);
+const figures = () => readMeshMetrics(mesh.db, now(), 30);
 
 async function online(instance: string, capacity: number, secondsAgo = 0, service = 'worker'): Promise<void> {
   const at = new Date(now().getTime() - secondsAgo * 1000);
