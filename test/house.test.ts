@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { tooFull, tooLong } from './house.ts';
+import { gendered, tooFull, tooLong } from './house.ts';
 
 const lines = (count: number): string => '// a line\n'.repeat(count);
 
@@ -19,4 +19,10 @@ test('a file of 400 lines may stand, one of 401 is named', () => {
 test('a folder of 15 files may stand, one of 16 is named, and its subfolders do not count', () => {
   const files = (folder: string, count: number): string[] => Array.from({ length: count }, (_, index) => `${folder}/${index}.ts`);
   expect(tooFull([...files('a', 15), ...files('a/b', 2), ...files('c', 16)])).toEqual(['c: 16 files, at most 15']);
+});
+
+test('a line that calls a person "he" is named, "the" and "other" are not', () => {
+  expect(gendered('a.ts', '// the other user\n// His jobs\n')).toEqual([
+    'a.ts:2: "His": name the person (the user, the caller, the operator)',
+  ]);
 });
