@@ -7,12 +7,17 @@ import type { Config } from '../platform/config/load.ts';
 import type { Database } from '../platform/database/database.ts';
 import { TransientError } from '../platform/errors.ts';
 
+export interface SchedulerMetrics extends MeshMetrics {
+  /** Seconds; null while no user has signed in lately. */
+  loginToJobsP95: number | null;
+}
+
 export interface MetricsRendererOptions {
   db: Pick<Database, 'rows' | 'retries'>;
   bus: Pick<Bus, 'state' | 'report'>;
   announcer: Pick<Announcer, 'missed'>;
   /** Not older than `scheduler.stats_interval`. */
-  readMetrics: () => Promise<MeshMetrics>;
+  readMetrics: () => Promise<SchedulerMetrics>;
   leads: () => boolean;
   monitoring: Config['monitoring'];
 }
@@ -82,7 +87,7 @@ function emptyRegistry() {
 }
 
 function meshRegistry(
-  { ledger, workers, utilisation, latencies, loginToJobsP95 }: MeshMetrics,
+  { ledger, workers, utilisation, latencies, loginToJobsP95 }: SchedulerMetrics,
   alerts: readonly { name: string; state: string }[],
   kept: Config['monitoring']['stock_metrics'],
 ): Registry {

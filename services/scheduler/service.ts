@@ -3,7 +3,8 @@ import { type Announcer, createAnnouncer } from '../ledger/announce.ts';
 import { type Change, type Ledger, nowOf } from '../ledger/job.ts';
 import { ledgerOf } from '../ledger/ledger.ts';
 import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
-import { type MeshMetrics, readMeshMetrics, statsOf } from '../ledger/read/metrics.ts';
+import { readMeshMetrics, statsOf } from '../ledger/read/metrics.ts';
+import { readLoginToJobsP95 } from '../logins/latency.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { componentLogger, type Logger } from '../platform/log/log.ts';
@@ -12,7 +13,7 @@ import { type Duty, startDuties } from './duties.ts';
 import { type Endpoint, serveMetrics } from './endpoint.ts';
 import { competeForLead, type Leadership } from './leadership.ts';
 import { maintenanceDuties } from './maintenance.ts';
-import { createMetricsRenderer } from './metrics.ts';
+import { createMetricsRenderer, type SchedulerMetrics } from './metrics.ts';
 import { reannounceDuty } from './reannounce.ts';
 import { watchForDeaths } from './rescue.ts';
 import { retentionDuty } from './retention.ts';
@@ -97,10 +98,18 @@ function announceInBackground({ announcer, log }: SchedulerParts): { tell(change
 }
 
 /** `recent`: not older than `scheduler.stats_interval`. */
-function cachedMetrics({ db, ledger, config }: SchedulerParts): { fresh(): Promise<MeshMetrics>; recent(): Promise<MeshMetrics> } {
-  let newest: { read: Promise<MeshMetrics>; at: number } | undefined;
-  function fresh(): Promise<MeshMetrics> {
-    newest = { read: readMeshMetrics(db, nowOf(ledger), ledger.leaseSeconds), at: performance.now() };
+function cachedMetrics({ db, ledger, config }: SchedulerParts): {
+  fresh(): Promise<SchedulerMetrics>;
+  recent(): Promise<SchedulerMetrics>;
+} {
+  async function read(): Promise<SchedulerMetrics> {
+    const now = nowOf(ledger);
+    const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db, now, ledger.leaseSeconds), readLoginToJobsP95(db, now)]);
+    return { ...mesh, loginToJobsP95 };
+  }
+  let newest: { read: Promise<SchedulerMetrics>; at: number } | undefined;
+  function fresh(): Promise<SchedulerMetrics> {
+    newest = { read: read(), at: performance.now() };
     return newest.read;
   }
   return {
@@ -111,7 +120,7 @@ function cachedMetrics({ db, ledger, config }: SchedulerParts): { fresh(): Promi
 
 async function serveMetricsIfWanted(
   { db, bus, log, announcer, config: { monitoring } }: SchedulerParts,
-  readMetrics: () => Promise<MeshMetrics>,
+  readMetrics: () => Promise<SchedulerMetrics>,
   leads: () => boolean,
 ): Promise<Endpoint | undefined> {
   if (!monitoring.enabled || monitoring.port === 0) return undefined;
@@ -131,7 +140,7 @@ function leaderDuties(
     tell,
     freshMetrics,
     alerts,
-  }: { tell(changes: readonly Change[]): void; freshMetrics(): Promise<MeshMetrics>; alerts: Alerts | undefined },
+  }: { tell(changes: readonly Change[]): void; freshMetrics(): Promise<SchedulerMetrics>; alerts: Alerts | undefined },
 ): Duty[] {
   const statistics: Duty = {
     name: 'statistics',

@@ -27,7 +27,10 @@ async function serve(changes: Record<string, unknown> = {}, { state = 'online' a
     throw new TransientError('database.unavailable', 'the database is away');
   };
   const db = { ...mesh.db, retries: new Map([[1213, 3]]), ...(databaseAway ? { rows: away } : {}) };
-  const readMetrics = () => readMeshMetrics(db, new Date(mesh.clock.now().epochMilliseconds), 30);
+  const readMetrics = async () => ({
+    ...(await readMeshMetrics(db, new Date(mesh.clock.now().epochMilliseconds), 30)),
+    loginToJobsP95: null,
+  });
   const leads = () => true;
   const metrics = createMetricsRenderer({ db, bus, announcer: { missed: new Map([['bus.offline', 4]]) }, readMetrics, leads, monitoring });
   endpoint = await serveMetrics({ monitoring, metrics, sql: db, bus, leads, log: silent });

@@ -20,7 +20,6 @@ const quiet: MeshMetrics = {
   workers: { online: 1, slots: 5, busy: 0 },
   utilisation: 0,
   latencies: [],
-  loginToJobsP95: null,
 };
 const fresh: StaleData = { symbols: [], oldestHours: 0 };
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { nowOf } from '../../ledger/job.ts';
 import { listInstances, listJobs } from '../../ledger/read/jobs.ts';
 import { readMeshMetrics } from '../../ledger/read/metrics.ts';
+import { readLoginToJobsP95 } from '../../logins/latency.ts';
 import { readAutoFetch, switchAutoFetch } from '../../platform/registry/settings.ts';
 import { callerOf } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
@@ -69,18 +70,13 @@ function statsRoute(app: App, { db, ledger }: Parts): void {
       },
     },
     async handler() {
-      const {
-        at,
-        ledger: metrics,
-        workers,
-        utilisation,
-        latencies,
-        loginToJobsP95,
-      } = await readMeshMetrics(db, nowOf(ledger), ledger.leaseSeconds);
+      const now = nowOf(ledger);
+      const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db, now, ledger.leaseSeconds), readLoginToJobsP95(db, now)]);
+      const { at, ledger: jobs, workers, utilisation, latencies } = mesh;
       return {
         at,
-        ...metrics,
-        states: metrics.states as Record<string, number>,
+        ...jobs,
+        states: jobs.states as Record<string, number>,
         workers: { ...workers, utilisation },
         latencies: latencies.map(({ source, p95, answers }) => ({ source, p95_s: p95, answers })),
         login_to_jobs_p95_s: loginToJobsP95,

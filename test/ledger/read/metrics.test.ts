@@ -54,25 +54,6 @@ test('without workers the utilisation is 0', async () => {
   expect(await figures()).toMatchObject({ workers: { online: 0, slots: 0, busy: 0 }, utilisation: 0 });
 });
 
-test('the time from a login to its jobs is the 95th percentile of recent logins', async () => {
-  const now = mesh.clock.now().epochMilliseconds;
-  const rows = Array.from({ length: 20 }, (_, index) => [
-    `u${index}`,
-    new Date(now - 60_000),
-    new Date(now - 60_000 + (index + 1) * 100),
-    1,
-    1,
-    0,
-    '[]',
-  ]);
-  const old = ['old', new Date(now - 3_600_000), new Date(now), 1, 1, 0, '[]'];
-  await mesh.db.run('INSERT INTO user_portfolio_priority (user_id, at, admitted_at, total, queued, fresh, decisions) VALUES ?', [
-    [...rows, old],
-  ]);
-  // Nearest rank: the 19th of 20 values, 0.1 s to 2.0 s.
-  expect((await figures()).loginToJobsP95).toBe(1.9);
-});
-
 test('what mesh/stats carries is a valid message: depth by priority, rates a second, ages in seconds', async () => {
   const ledger = mesh.ledger();
   await mesh.add(ledger, { level: 1 }, { level: 1 }, { level: 5 }, { level: 8 });
