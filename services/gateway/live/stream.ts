@@ -1,4 +1,4 @@
-/** `GET /v1/events`: the live stream, for dashboards and whoever else wants to know at once. */
+/** `GET /v1/events`: the live stream, for dashboards and other programs. */
 import { z } from 'zod';
 import { listJobs } from '../../ledger/read/jobs.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
@@ -16,7 +16,7 @@ const types = z
   .pipe(z.array(z.enum(EVENT_TYPES)))
   .describe(`Event types, separated by commas: ${EVENT_TYPES.join(', ')}; all if not given`);
 
-/** Jobs of a user that are looked up when his stream opens, and remembered at most. */
+/** Jobs of a user that are read when a stream opens, and that are remembered at most. */
 const KNOWN_JOBS = 1_000;
 const MOST_JOBS = 10_000;
 
@@ -64,7 +64,7 @@ function isAsked(event: LiveEvent, types: readonly EventType[] | undefined, symb
   return symbol === undefined || ('symbol' in event.body && event.body.symbol === symbol);
 }
 
-/** What a caller may hear. Whose a job is stands in its announcement and in the answer to a login, not in its states: the jobs of the caller's users are remembered. */
+/** Which events a caller may see. A job's user stands in its announcement and in the answer to a login, not in its states, so the jobs of the caller's users are remembered. */
 async function visibleTo(caller: Caller, db: Sql): Promise<(event: LiveEvent) => boolean> {
   const users = ownUsers(caller, 'read');
   if (users === undefined) return () => true;

@@ -105,9 +105,9 @@ export function enqueue(ledger: Ledger, requests: readonly JobRequest[]): Promis
 }
 
 /**
- * The same inside a transaction of the caller's, for effects that must commit with the jobs. `live`: the jobs of the keys as `readLive` saw them before the caller
- * read what he decides by; a request for one that has ended since is answered with it, since its traces were not there yet. Errors: as above, and the driver's 1062 when one of the keys was lost
- * to other enqueuers five times in a row: run the whole transaction again (`retryOnDuplicateKey`).
+ * The same in a transaction of the caller's, for effects that must commit with the jobs. `live`: the live jobs of the keys, if the caller read them with `readLive`
+ * before it decided; a request for one that has ended since is answered with that job. Errors: as above, and the driver's 1062 when another enqueuer took one of
+ * the keys five times in a row: run the whole transaction again (`retryOnDuplicateKey`).
  */
 export async function enqueueWith(
   tx: Transaction,
