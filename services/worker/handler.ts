@@ -1,7 +1,7 @@
 /** What a handler is: a function of its payload and a context, and nothing else. What it wants stored it returns; the worker commits that together with the job's completion. */
 import type { z } from 'zod';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
-import type { ItemCounts, ItemOutcome } from '../ledger/run/items.ts';
+import type { ItemCounts, ItemResult } from '../ledger/run/items.ts';
 import type { SymbolReader } from '../market/bars/reader.ts';
 import type { SourceChain } from '../market/sources/failover-source.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -48,7 +48,7 @@ export interface JobContext {
   /** What became of all items so far, in earlier attempts too. */
   countItems(): Promise<ItemCounts>;
   /** Commits what became of items with their effects, if the lease still holds, and publishes the progress. */
-  commitItems(outcomes: readonly ItemOutcome[], effects: readonly Effect[], landed: readonly Draft<'data'>[]): Promise<void>;
+  commitItems(outcomes: readonly ItemResult[], effects: readonly Effect[], landed: readonly Draft<'data'>[]): Promise<void>;
 }
 
 export interface Handler {

@@ -7,7 +7,7 @@ import type { Announcer } from '../ledger/announce.ts';
 import { type Change, type Ledger, rulesOf, type TypeRules } from '../ledger/job.ts';
 import { type ClaimedJob, claim } from '../ledger/run/claim.ts';
 import { commitPart, type Finished, fail, handBack } from '../ledger/run/complete.ts';
-import { countItems, type ItemOutcome, openItems, recordItems } from '../ledger/run/items.ts';
+import { countItems, type ItemResult, openItems, recordItems } from '../ledger/run/items.ts';
 import { heartbeat } from '../ledger/run/lease.ts';
 import type { SymbolReader } from '../market/bars/reader.ts';
 import type { SourceChain } from '../market/sources/failover-source.ts';
@@ -231,7 +231,7 @@ export function startWorker(options: WorkerOptions): Worker {
 
   async function commitItems(
     { job, abort }: Running,
-    outcomes: readonly ItemOutcome[],
+    outcomes: readonly ItemResult[],
     effects: readonly Effect[],
     landed: readonly Draft<'data'>[],
   ): Promise<void> {

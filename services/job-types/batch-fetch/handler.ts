@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ItemOutcome } from '../../ledger/run/items.ts';
+import type { ItemResult } from '../../ledger/run/items.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { codeOf, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 import { handler, type JobContext } from '../../worker/handler.ts';
@@ -53,7 +53,7 @@ async function fetchItem(symbol: string, context: JobContext, later: string[]): 
 }
 
 /** Stored data given again is not done: nothing of it is newer than it was. */
-function itemOf({ source, bars, written, stale }: Refreshed['result']): Omit<ItemOutcome, 'key'> {
+function itemOf({ source, bars, written, stale }: Refreshed['result']): Omit<ItemResult, 'key'> {
   if (stale) return { state: 'skipped', reason: 'no source had anything newer than what is stored' };
   return { state: bars === 0 ? 'no_data' : 'done', rows: written, reason: `${source}: ${bars} bars, ${written} written` };
 }

@@ -29,13 +29,13 @@ import {
   joinLive,
   keysOf,
   type LiveJob,
-  letGo,
   lockChanging,
   needsOf,
   queuesAbove,
   readLive,
+  requeueSlotWaiters,
 } from './join.ts';
-import { settlingRaces } from './retry-on-duplicate-key.ts';
+import { retryOnDuplicateKey } from './retry-on-duplicate-key.ts';
 
 export interface JobRequest {
   type: string;
@@ -101,13 +101,13 @@ export interface Group {
 
 /** Enqueues all requests in one transaction; the answers stand in the order of the requests. Errors: those of `Database.transaction`. */
 export function enqueue(ledger: Ledger, requests: readonly JobRequest[]): Promise<EnqueueAnswer[]> {
-  return settlingRaces(() => ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests)));
+  return retryOnDuplicateKey(() => ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests)));
 }
 
 /**
  * The same inside a transaction of the caller's, for effects that must commit with the jobs. `live`: the jobs of the keys as `readLive` saw them before the caller
  * read what he decides by; a request for one that has ended since is answered with it, since its traces were not there yet. Errors: as above, and the driver's 1062 when one of the keys was lost
- * to other enqueuers five times in a row: run the whole transaction again (`settlingRaces`).
+ * to other enqueuers five times in a row: run the whole transaction again (`retryOnDuplicateKey`).
  */
 export async function enqueueWith(
   tx: Transaction,
@@ -119,7 +119,7 @@ export async function enqueueWith(
   const { groups, groupOf } = merge(requests);
   let known = live;
   // Nothing is written before the insert that may be refused.
-  await settlingRaces(async () => {
+  await retryOnDuplicateKey(async () => {
     const seen = new Map(known ?? (await readLive(tx, keysOf(groups))));
     // Another try must see the job that this one lost its race to.
     known = undefined;
@@ -152,7 +152,7 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
   const placeOf = new Map(rising.map(({ row }, index) => [row.id, places[fresh.length + index] as Place]));
   await joinLive(tx, ledger, joined, { places: placeOf, needs, locked: new Set(locked.map(({ id }) => id)) }, now);
   const joinedIds = new Set(joined.map(({ row }) => row.id));
-  await letGo(
+  await requeueSlotWaiters(
     tx,
     locked.filter(({ id }) => !joinedIds.has(id)),
   );

@@ -2,7 +2,7 @@
 import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes } from '../id.ts';
 import { type Change, expiryOf, type Ledger, levelOf, nowOf, QUEUES, type Queue, queueOfLevel, type State } from '../job.ts';
-import { type Ended, settle, withLiveNeeds, writeReasons } from '../run/dependents.ts';
+import { type Ended, resolveDependents, withLiveNeeds, writeReasons } from '../run/dependents.ts';
 import { stopWaiting } from '../run/slots.ts';
 import { updateEach } from '../update-each.ts';
 
@@ -89,7 +89,7 @@ export function expire(ledger: Ledger, state: 'ready' | 'blocked'): Promise<Chan
       leavesSlot: state === 'ready' && row.blocked_on === 'slot',
     }));
     await writeReasons(tx, ended);
-    return [...changed(rows, 'expired', reasonOf), ...(await settle(tx, ledger, ended, []))];
+    return [...changed(rows, 'expired', reasonOf), ...(await resolveDependents(tx, ledger, ended, []))];
   });
 }
 

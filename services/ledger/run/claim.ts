@@ -6,7 +6,7 @@
 import { fromJson, type Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import { after, type Ledger, levelOf, nowOf, QUEUES, type Queue, scoreOf } from '../job.ts';
-import { passSlotsOn, takeSlots } from './slots.ts';
+import { offerFreeSlots, takeSlots } from './slots.ts';
 
 export interface ClaimedJob {
   id: string;
@@ -147,7 +147,7 @@ async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, mos
     ]);
   }
   const taken = withId.filter(({ id }) => run.has(id));
-  const wokenBehind = await passSlotsOn(
+  const wokenBehind = await offerFreeSlots(
     tx,
     ledger,
     taken.flatMap(({ id, blocked_on }) => (blocked_on === null ? [] : [id])),

@@ -8,7 +8,7 @@ import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import { after, type Change, expiryOf, type Ledger, nowOf, rulesOf, type State } from '../job.ts';
 import { updateEach } from '../update-each.ts';
 import type { ClaimedJob } from './claim.ts';
-import { type Ended, settle, shortReason, writeReasons } from './dependents.ts';
+import { type Ended, resolveDependents, truncateReason, writeReasons } from './dependents.ts';
 
 /** One attempt at a job: what a worker must still own to write for it. */
 export type Attempt = Pick<ClaimedJob, 'id' | 'attempt'> & Partial<Pick<ClaimedJob, 'hasDependents'>>;
@@ -69,7 +69,7 @@ export async function complete(
     const ended = mine.map(
       (one): Ended => ({ id: one.job.id, state: stateOf(one), hasDependents: owned.get(one.job)?.has_dependents === 1 }),
     );
-    changes.push(...(await settle(tx, ledger, ended, ofUsers(owned))));
+    changes.push(...(await resolveDependents(tx, ledger, ended, ofUsers(owned))));
     return { changes, lost };
   });
 }
@@ -87,7 +87,7 @@ async function writeResults(tx: Transaction, completions: readonly Completion[])
       rows.map(({ job, result, withErrors }) => [
         idToBytes(job.id),
         withErrors === undefined ? null : 'job.items_failed',
-        withErrors === undefined ? null : shortReason(withErrors),
+        withErrors === undefined ? null : truncateReason(withErrors),
         result === undefined ? null : toJson(result),
       ]),
     ],
@@ -130,7 +130,7 @@ export function fail(
       if (!owned.has(job)) continue;
       const code = codeOf(error).slice(0, 64);
       const last = error instanceof PermanentError || job.attempt >= job.maxAttempts;
-      const reason = shortReason(
+      const reason = truncateReason(
         last && !(error instanceof PermanentError)
           ? `${messageOf(error)} (attempt ${job.attempt} of ${job.maxAttempts})`
           : messageOf(error),
@@ -160,7 +160,7 @@ export function fail(
     await writeReasons(tx, final);
     await recordAttempts(tx, attempts);
     // A job that waits for its retry gives its slot back, but its dependents go on waiting for it.
-    changes.push(...(await settle(tx, ledger, ended, ofUsers(owned))));
+    changes.push(...(await resolveDependents(tx, ledger, ended, ofUsers(owned))));
     return { changes, lost };
   });
 }
@@ -186,9 +186,9 @@ export function handBack(
       );
     await recordAttempts(
       tx,
-      mine.map((job) => [idToBytes(job.id), job.attempt, workerId, job.startedAt, now, 'handed_back', code, shortReason(reason)]),
+      mine.map((job) => [idToBytes(job.id), job.attempt, workerId, job.startedAt, now, 'handed_back', code, truncateReason(reason)]),
     );
-    const freed = await settle(tx, ledger, [], ofUsers(owned));
+    const freed = await resolveDependents(tx, ledger, [], ofUsers(owned));
     return { changes: [...mine.map((job) => ({ ...changeOf(job, 'ready', workerId), reason })), ...freed], lost };
   });
 }

@@ -2,7 +2,7 @@
 import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import { type Change, type EndState, type Ledger, LIVE_STATES, nowOf, type State } from '../job.ts';
-import { passSlotsOn, releaseSlots } from './slots.ts';
+import { offerFreeSlots, releaseSlots } from './slots.ts';
 
 export interface Ended {
   id: string;
@@ -17,7 +17,7 @@ export interface Ended {
 const REASON_LIMIT = 2_000;
 
 /** Cuts a reason to the column's length. */
-export function shortReason(reason: string): string {
+export function truncateReason(reason: string): string {
   return reason.length <= REASON_LIMIT ? reason : `${reason.slice(0, REASON_LIMIT - 1)}…`;
 }
 
@@ -25,11 +25,16 @@ export function shortReason(reason: string): string {
  * Moves the dependents of the ended jobs on, and frees the slots of `stopped` jobs, those that ran on behalf of users and no longer do. Returns the changes of
  * other jobs (made ready, or ended because what they need did not complete).
  */
-export async function settle(tx: Transaction, ledger: Ledger, ended: readonly Ended[], stopped: readonly string[]): Promise<Change[]> {
+export async function resolveDependents(
+  tx: Transaction,
+  ledger: Ledger,
+  ended: readonly Ended[],
+  stopped: readonly string[],
+): Promise<Change[]> {
   const ready = await releaseSlots(tx, stopped);
   const left = ended.filter(({ leavesSlot }) => leavesSlot);
   ready.push(
-    ...(await passSlotsOn(
+    ...(await offerFreeSlots(
       tx,
       ledger,
       left.map(({ id }) => id),
@@ -129,7 +134,7 @@ export async function writeReasons(
 ): Promise<void> {
   if (rows.length === 0) return;
   tx.later('INSERT INTO job_results (job_id, code, reason) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason)', [
-    rows.map(({ id, code, reason }) => [idToBytes(id), code, shortReason(reason ?? code)]),
+    rows.map(({ id, code, reason }) => [idToBytes(id), code, truncateReason(reason ?? code)]),
   ]);
 }
 

@@ -2,12 +2,12 @@
 import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { idToBytes } from '../id.ts';
 import { type Ledger, nowOf } from '../job.ts';
-import { shortReason } from './dependents.ts';
+import { truncateReason } from './dependents.ts';
 
 export const ITEM_STATES = ['pending', 'done', 'skipped', 'no_data', 'failed'] as const;
 export type ItemState = (typeof ITEM_STATES)[number];
 
-export interface ItemOutcome {
+export interface ItemResult {
   key: string;
   state: Exclude<ItemState, 'pending'>;
   rows?: number | undefined;
@@ -44,7 +44,7 @@ export async function openItems(ledger: Ledger, jobId: string, keys: readonly st
 const UNLESS_DONE = ['row_count', 'byte_count', 'reason', 'updated_at'] as const;
 
 /** Records what became of items, in the transaction of their effects. An item that is done is never written again. */
-export async function recordItems(tx: Transaction, ledger: Ledger, jobId: string, outcomes: readonly ItemOutcome[]): Promise<void> {
+export async function recordItems(tx: Transaction, ledger: Ledger, jobId: string, outcomes: readonly ItemResult[]): Promise<void> {
   if (outcomes.length === 0) return;
   const id = idToBytes(jobId);
   const now = nowOf(ledger);
@@ -60,7 +60,7 @@ export async function recordItems(tx: Transaction, ledger: Ledger, jobId: string
         1,
         rows ?? null,
         bytes ?? null,
-        reason === undefined ? null : shortReason(reason),
+        reason === undefined ? null : truncateReason(reason),
         now,
       ]),
     ],

@@ -3,7 +3,7 @@ import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import { after, type Change, expiryOf, type Ledger, nowOf, type Queue } from '../job.ts';
 import { type Attempt, recordAttempts } from './complete.ts';
-import { type Ended, settle, writeReasons } from './dependents.ts';
+import { type Ended, resolveDependents, writeReasons } from './dependents.ts';
 
 /** Rows a commit, so that no transaction of the scheduler's is long. */
 const BATCH = 500;
@@ -111,7 +111,7 @@ async function takeBack(tx: Transaction, ledger: Ledger, rows: readonly Expired[
     rows.map((row) => [row.id, row.attempt, row.worker_id, row.started_at, now, 'lease_lost', 'job.lease_lost', reasonOf(row)]),
   );
   changes.push(
-    ...(await settle(
+    ...(await resolveDependents(
       tx,
       ledger,
       ended,

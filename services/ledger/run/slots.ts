@@ -171,7 +171,7 @@ export async function releaseSlots(tx: Transaction, ids: readonly string[]): Pro
  * Jobs that were woken for a free slot and no longer want it, or took one of another user: wakes those behind them. Only jobs with several users can have left a
  * slot over after they were claimed (`claimed`). Returns the jobs made ready.
  */
-export async function passSlotsOn(
+export async function offerFreeSlots(
   tx: Transaction,
   ledger: Ledger,
   ids: readonly string[],
