@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { fetchHandler } from '../../services/job-types/fetch/handler.ts';
-import { readActions, readBars } from '../../services/market/bars/store.ts';
+import { readActions, readBars } from '../../services/market/bars/read.ts';
 import { yahooSource } from '../../services/market/sources/yahoo.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import { type JobRow, workshopOfFile } from './workshop.ts';

@@ -1,7 +1,7 @@
 /** `/v1/symbols`: what is known of a symbol, where from, and how fresh it is. */
 import { z } from 'zod';
 import type { Bar } from '../../market/bars/bars.ts';
-import { readActions, readBars, readNewestBars } from '../../market/bars/store.ts';
+import { readActions, readBars, readNewestBars } from '../../market/bars/read.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
 import { type Judged, judgeSymbols, snakeCase, symbolJson } from '../../market/freshness/judged.ts';
 import { adjust, type IndicatorSeries, indicatorSeries, WARM_UP_BARS } from '../../market/indicators/indicators.ts';
