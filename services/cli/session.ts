@@ -2,9 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertSchemaCurrent } from '../../sql/migrate.ts';
+import { namesOf } from '../job-types/index.ts';
+import { ledgerOf } from '../job-types/ledger.ts';
 import type { Announcer } from '../ledger/announce.ts';
 import type { Ledger } from '../ledger/job.ts';
-import { ledgerOf } from '../ledger/ledger.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import { systemClock } from '../platform/clock.ts';
 import { type LoadedConfig, loadConfig, type Override } from '../platform/config/load.ts';
@@ -34,7 +35,12 @@ export function loadFor(options: GlobalOptions, more: Record<string, Override> =
       throw new InputError('option.bad_set', `--set "${text}": write it as KEY=VALUE, such as --set worker.max_concurrent_jobs=10`);
     overrides[text.slice(0, at)] = { value: text.slice(at + 1), option: `--set ${text.slice(0, at)}` };
   }
-  const loaded = loadConfig({ environment: options.env, files: options.config, overrides: { ...overrides, ...more } });
+  const loaded = loadConfig({
+    environment: options.env,
+    files: options.config,
+    overrides: { ...overrides, ...more },
+    jobTypes: namesOf(),
+  });
   return {
     loaded,
     dataFolder: dataFolderPath(options.data ?? (process.env.STOCKMESH_DATA ? undefined : loaded.config.storage.data_folder)),

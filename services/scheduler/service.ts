@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { ledgerOf } from '../job-types/ledger.ts';
 import { createAnnouncer } from '../ledger/announce.ts';
 import { type Change, nowOf } from '../ledger/job.ts';
-import { ledgerOf } from '../ledger/ledger.ts';
 import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
 import { type Figures, readFigures, statsOf } from '../ledger/read/metrics.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';

@@ -1,11 +1,11 @@
 /** What the worker's tests have in common: a ledger in a database of their own, workers with the handlers of a test, and what became of the jobs. */
 import { afterAll, afterEach, expect } from 'vitest';
 import { z } from 'zod';
+import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { type Announcer, createAnnouncer } from '../../services/ledger/announce.ts';
 import { enqueue, type JobRequest } from '../../services/ledger/enqueue/enqueue.ts';
 import { idFromBytes, idToBytes } from '../../services/ledger/id.ts';
 import type { Ledger, State } from '../../services/ledger/job.ts';
-import { ledgerOf } from '../../services/ledger/ledger.ts';
 import type { Bar, CorporateAction, DateRange, SourceName } from '../../services/market/bars/bars.ts';
 import { symbolReader } from '../../services/market/bars/reader.ts';
 import { type SourceChain, sourceChain } from '../../services/market/sources/failover-source.ts';

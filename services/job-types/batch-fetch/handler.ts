@@ -1,12 +1,8 @@
-import { z } from 'zod';
 import type { ItemOutcome } from '../../ledger/run/items.ts';
-import { SymbolSchema } from '../../market/symbol.ts';
 import { codeOf, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 import { handler, type JobContext } from '../../worker/handler.ts';
 import { type Refreshed, refreshSymbol } from '../../worker/refresh.ts';
-
-/** Many symbols in one job: one item a symbol. */
-export const BatchFetchPayload = z.strictObject({ symbols: z.array(SymbolSchema).min(1).max(1000) });
+import { BatchFetchPayload } from './definition.ts';
 
 /** Symbols asked for at once; the sources' shared budget is the real limit. */
 const CONCURRENCY = 4;
