@@ -93,6 +93,8 @@ export interface CliOption {
 
 /** Fields that several types take over HTTP. */
 export const day = z.iso.date('not a day; write it like 2026-01-31');
+/** The same as the value of an option. */
+export const dayOption = z.iso.date('Write a day as YYYY-MM-DD.');
 /** Blanks at the ends do not count: the database pads with them. */
 export const userId = anyUserId.transform((user) => user.trim());
 export const analyseField = z.boolean().default(true).optional().describe('false: bars only, no analysis of them');

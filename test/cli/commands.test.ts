@@ -61,7 +61,7 @@ test('a login without --wait says what was published', async () => {
 test('a login of a user without holdings is refused with the next step', async () => {
   const ran = await mesh.run('login', 'nobody');
   expect(ran).toMatchObject({ code: 1, stdout: '' });
-  expect(ran.stderr).toMatch(oneLine('user "nobody" has no holdings; import some'));
+  expect(ran.stderr).toMatch(oneLine('user "nobody" has no holdings; add some'));
 });
 
 test('a fetch without --wait prints the jobs, and asking again joins them or makes new ones', async () => {
@@ -95,13 +95,13 @@ test('a fetch of a portfolio works in batches of batch_size and shows each symbo
   ]);
 });
 
-test('a history asks for the range in the background', async () => {
-  const ran = await mesh.run('history', 'SPY', '--from', '2020-01-02', '--to', '2020-01-31', '--wait', '--json');
+test.each(['backfill', 'history'])('%s asks for the range in the background', async (verb) => {
+  const ran = await mesh.run(verb, 'SPY', '--from', '2020-01-02', '--to', '2020-01-31', '--wait', '--json');
   expect(ran.code).toBe(0);
   const [landed] = json(ran).jobs;
-  expect(landed).toMatchObject({ type: 'fetch', symbol: 'SPY', state: 'completed' });
+  expect(landed).toMatchObject({ type: 'backfill', symbol: 'SPY', state: 'completed' });
   const { payload, queue } = json(await mesh.run('job', landed.id, '--json'));
-  expect(payload).toEqual({ symbol: 'SPY', range: { from: '2020-01-02', to: '2020-01-31' } });
+  expect(payload).toEqual({ symbol: 'SPY', from: '2020-01-02', to: '2020-01-31' });
   expect(queue).toBe('background_fetch');
 });
 

@@ -1,7 +1,7 @@
 /** What the definitions of all commands share: how values are read, and how a command is run. */
 import { InvalidArgumentError } from 'commander';
 import type { z } from 'zod';
-import { day as daySchema } from '../../job-types/job-type.ts';
+import { dayOption } from '../../job-types/job-type.ts';
 import type { GlobalOptions } from '../session.ts';
 
 export interface Program {
@@ -49,9 +49,9 @@ export function valid(schema: z.ZodType): (text: string) => unknown {
   return (text) => {
     const { data, error } = schema.safeParse(text);
     if (error === undefined) return data;
-    throw new InvalidArgumentError(`It is ${error.issues[0]?.message}.`);
+    throw new InvalidArgumentError(error.issues[0]?.message ?? '');
   };
 }
 
 /** A calendar day that exists. */
-export const day = valid(daySchema) as (text: string) => string;
+export const day = valid(dayOption) as (text: string) => string;

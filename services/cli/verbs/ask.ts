@@ -1,5 +1,5 @@
 /** Commands that ask for work: a login, and one command for each job type that has one. */
-import { Command, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { CliForm, CliOption, JobType } from '../../job-types/job-type.ts';
 import type { AskOptions } from '../commands/ask.ts';
 import { collectChoice, type Program, upTo, valid } from './arguments.ts';
@@ -13,21 +13,21 @@ export function askVerbs(program: Command, parts: Program, types: readonly JobTy
   for (const { cli } of types) {
     if (cli === undefined) continue;
     const { verb, earlierVerb } = cli;
-    program.addCommand(askVerb(verb, cli, parts));
-    if (earlierVerb !== undefined) program.addCommand(askVerb(earlierVerb, cli, parts), { hidden: true });
+    askVerb(program.command(verb), cli, parts);
+    if (earlierVerb !== undefined) askVerb(program.command(earlierVerb, { hidden: true }), cli, parts);
   }
 }
 
-function askVerb(verb: string, form: CliForm, { all, finish }: Program): Command {
-  const command = waiting(new Command(verb).argument(form.argument).description(form.about));
+function askVerb(command: Command, form: CliForm, { all, finish }: Program): void {
+  waiting(command.argument(form.argument).description(form.about));
   for (const option of form.options) command.addOption(optionOf(option));
-  return command.action(async (given: string | string[], options: object) =>
+  command.action(async (given: string | string[], options: object) =>
     finish(await (await import('../commands/ask.ts')).ask(form, [given].flat(), all(options) as AskOptions)),
   );
 }
 
 function optionOf({ flags, about, required, schema, anyOf, standard = [] }: CliOption): Option {
-  const option = new Option(flags, about).makeOptionMandatory(required);
+  const option = new Option(flags, about).makeOptionMandatory(required === true);
   if (schema !== undefined) option.argParser(valid(schema));
   if (anyOf !== undefined) option.default(standard, standard.join(', ')).argParser(collectChoice(anyOf, standard));
   return option;

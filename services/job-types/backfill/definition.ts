@@ -1,12 +1,10 @@
 import { z } from 'zod';
 import { parseSymbol, SymbolSchema } from '../../market/symbol.ts';
 import { systemClock } from '../../platform/clock.ts';
-import { day, httpForm, type JobType, today } from '../job-type.ts';
+import { day, dayOption, httpForm, type JobType, today } from '../job-type.ts';
 import { backfillRequest, checkRange } from './request.ts';
 
 export const BackfillPayload = z.strictObject({ symbol: SymbolSchema, from: z.iso.date(), to: z.iso.date() });
-
-const cliDay = z.iso.date('Write a day as YYYY-MM-DD.');
 
 export const backfillType = {
   name: 'backfill',
@@ -28,8 +26,8 @@ export const backfillType = {
     argument: '<symbol>',
     about: 'get the bars of a symbol over a range of days',
     options: [
-      { flags: '--from <day>', about: 'first day, YYYY-MM-DD', required: true, schema: cliDay },
-      { flags: '--to <day>', about: 'last day; today if not given', schema: cliDay },
+      { flags: '--from <day>', about: 'first day, YYYY-MM-DD', required: true, schema: dayOption },
+      { flags: '--to <day>', about: 'last day; today if not given', schema: dayOption },
     ],
     requests([text = ''], options: { from: string; to?: string }) {
       const symbol = parseSymbol(text);
