@@ -120,6 +120,8 @@ test('an added type is asked for over HTTP, announced on its topic, done by the 
   });
   await expect.poll(() => seen, { timeout: 10_000, interval: 5 }).toEqual(expect.arrayContaining(['stock/echo/AAPL', 'data/AAPL/echoes']));
   await worker.drain(5_000);
-  const rows = await db.rows('SELECT state, JSON_UNQUOTE(JSON_EXTRACT(result, '$.text')) AS text FROM jobs JOIN job_results ON job_id = id');
+  const rows = await db.rows(
+    "SELECT state, JSON_UNQUOTE(JSON_EXTRACT(result, '$.text')) AS text FROM jobs JOIN job_results ON job_id = id",
+  );
   expect(rows).toEqual([{ state: 'completed', text: 'hello' }]);
 });

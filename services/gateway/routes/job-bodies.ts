@@ -36,9 +36,10 @@ export function jobBodies(types: readonly JobType[] = JOB_TYPES): JobBodies {
     z.strictObject({ type: z.literal(name), ...http.fields, ...common }).describe(about),
   );
   const formOf = ({ type }: JobBody): HttpForm => forms.find(({ name }) => name === type)?.http as HttpForm;
+  const error = `not a job type; choose one of ${forms.map(({ name }) => name).join(', ')}`;
   const holderOf = (body: JobBody) => formOf(body).holder?.(body as never);
   return {
-    schema: z.discriminatedUnion('type', schemas as [(typeof schemas)[number]]) as unknown as z.ZodType<JobBody>,
+    schema: z.discriminatedUnion('type', schemas as [(typeof schemas)[number]], { error }) as unknown as z.ZodType<JobBody>,
     holderOf,
     async requestsOf(body, context) {
       const origin = { cause: 'user_request', rules: context.config.jobs.priority_rules, user: body.user ?? holderOf(body) } as const;
