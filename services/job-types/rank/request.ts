@@ -1,6 +1,4 @@
 import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
-import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { readStale } from '../../market/freshness/judged.ts';
 import type { Mode } from '../../market/options/scoring/parts.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { fetchKey, fetchRequest } from '../fetch/request.ts';
@@ -20,6 +18,11 @@ export async function rankingRequests(
   { config, clock, db, origin }: RequestContext,
 ): Promise<JobRequest[]> {
   if (symbols.length === 0) return [];
+  // Loaded here: the command line reads all definitions at every start, and these take longer to load than all the rest of them.
+  const [{ freshnessRules }, { readStale }] = await Promise.all([
+    import('../../market/freshness/freshness.ts'),
+    import('../../market/freshness/judged.ts'),
+  ]);
   const now = clock.now();
   const keys = symbols.flatMap((symbol) => modes.map((mode) => rankKey(symbol, mode)));
   const [stale, ranked] = await Promise.all([
