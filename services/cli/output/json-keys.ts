@@ -1,4 +1,4 @@
-/** What `--json` prints, for `--help` and for whoever writes a script: the keys of each document. They stay; new ones may come. Times are ISO 8601 in UTC. */
+/** The keys of each document that `--json` prints, for `--help` and for authors of scripts. Keys are added, never removed or renamed. Times are ISO 8601 in UTC. */
 import type { Command } from 'commander';
 import { fields } from './table.ts';
 
@@ -48,11 +48,11 @@ export const JSON_KEYS = {
   },
   job: {
     id: 'and the other keys of a job in "jobs --json"',
-    payload: 'what it is asked to do',
+    payload: 'its parameters',
     why: '{text, and if scored: factors {name: {value, weight, points}}, score, cause, base, band, boost, priority, freshness}',
-    triggered_by: 'what made it necessary',
+    triggered_by: 'the cause: user_login, user_request, …',
     code: 'why it ended other than completed, for programs',
-    result: 'what it made',
+    result: 'its result',
     attempts: '[{attempt, worker, started_at, ended_at, outcome, code, reason}] that did not complete',
     subscribers: '[user]',
     needs: '[{id, state}] that must complete first',

@@ -1,7 +1,7 @@
 /**
  * How work gets into the ledger. All requests of one call are one transaction: afterwards every one of them is a committed row, has joined one, or was refused
- * with the limit named. Requests for the same live work (`dedupeKey`) become one job: its priority is the most urgent one asked for, and everybody who asked is
- * its subscriber.
+ * with the limit named. Requests for the same live work (`dedupeKey`) become one job: it gets the most urgent of their priorities, and all their
+ * users are its subscribers.
  */
 import { escape as quoted } from 'mysql2';
 import { type Transaction, toJson } from '../../platform/database/database.ts';
@@ -45,15 +45,15 @@ export interface JobRequest {
   level: number;
   /** 0-1, orders jobs of one level. */
   score: number;
-  /** Factors, weights and result: shown to everybody who asks why. */
+  /** Factors, weights and result: shown as the reason of the priority. */
   why: Record<string, unknown>;
   triggeredBy: string;
   user?: string | undefined;
   /** Live work with the same key is the same job. */
   dedupeKey?: string | undefined;
-  /** For so long a job of this key stands for later requests, also after it completed. */
+  /** For so many seconds later requests of this key get this job, also after it completed. */
   dedupeWindowSeconds?: number | undefined;
-  /** Not before. */
+  /** The earliest start. */
   runAt?: Date | undefined;
   /** Dedupe keys of the live jobs (of this call or earlier ones) that must complete first; a key without a live job is met already. */
   after?: readonly string[] | undefined;
@@ -315,7 +315,7 @@ async function insertJobs(
       }),
     ],
   ];
-  // Only a key can be lost to another enqueuer, and whoever runs the insert again then must wait for it.
+  // Only an insert with keys can be refused. Await it, so that it can run again.
   if (accepted.some(({ group }) => group.key !== undefined)) await tx.run(...insert);
   else tx.later(...insert);
   tx.later('INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ?', [

@@ -1,4 +1,4 @@
-/** The half of enqueueing that meets work which is there already: found by its dedupe key, locked, joined, made more urgent. */
+/** Joins requests to the live jobs of their dedupe keys: finds and locks those jobs, subscribes to them and raises their priority. */
 import { type Transaction, toJson } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import {
@@ -57,8 +57,8 @@ export function keysOf(groups: readonly Group[]): Set<string> {
 }
 
 /**
- * The live job of each key as it is at this moment, not locked: who joins a job that ends a moment later has joined it a moment before its end. Whoever decides by
- * what jobs leave behind reads this first and that afterwards: what ended in between is seen by its traces.
+ * The live job of each key, not locked: a request that joins a job just before its end has joined it. A caller that decides by the results of jobs reads the live
+ * jobs first and the results afterwards, so that it sees the result of a job that ended in between.
  */
 export async function readLive(tx: Transaction, keys: ReadonlySet<string>): Promise<Map<string, LiveJob>> {
   if (keys.size === 0) return new Map();
@@ -67,8 +67,8 @@ export async function readLive(tx: Transaction, keys: ReadonlySet<string>): Prom
 }
 
 /**
- * Locks those of the live jobs that joining will change, and those that somebody new will need; all others are joined without a lock, since a login of thousands
- * would hold up every claim and completion until its commit. Returns the live needs that the joined jobs did not have before. In `live` the locked ones stand as they are
+ * Locks the live jobs that joining will change, and those that new jobs will depend on. All others are joined without a lock, since a login of thousands
+ * would delay every claim and completion until its commit. Returns the live needs that the joined jobs did not have before. In `live` the locked ones stand as they are
  * now, even if they have ended meanwhile. Found first and locked by primary key then: locking through ux_active would take its entry before the row, the reverse of
  * what an ending job does, and that is a deadlock.
  */
@@ -256,7 +256,7 @@ function startsNow({ group: { startAt }, row }: Joined, now: Date): boolean {
   return row.state === 'scheduled' && row.attempt === 0 && (startAt === undefined || startAt <= now);
 }
 
-/** For jobs that were locked as needs only: who holds a job that waits for a slot must move it, since a slot that became free meanwhile was not given to it. */
+/** These jobs were locked only as dependencies. A slot that became free meanwhile skipped them, so requeue them: the claim decides whether a slot is free. */
 export async function requeueSlotWaiters(tx: Transaction, locked: readonly LiveJob[]): Promise<void> {
   const ids = sortedBytes(locked.flatMap(({ id, state, blockedOn }) => (state === 'blocked' && blockedOn === 'slot' ? [id] : [])));
   if (ids.length === 0) return;
@@ -276,7 +276,7 @@ function raise(tx: Transaction, rising: readonly LiveJob[]): void {
   }
 }
 
-/** The reason goes with the priority. A claim reads it with the job, and so must not find it locked for long either. */
+/** The reason changes with the priority. A claim reads it with the job, so its row is locked as briefly as the job's. */
 function writeWhy(tx: Transaction, raised: readonly Joined[]): void {
   if (raised.length === 0) return;
   const ordered = raised.toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1));

@@ -92,7 +92,7 @@ function before(ready: Depths, { queue, priority }: JobToEstimate): number {
 
 /**
  * How many ready jobs of the same queue and priority came before each: those before the oldest are counted, the others stand between the jobs asked about. ix_claim.
- * Where more than `COUNTED` came before, as many as there are of that priority: the figure is a moment old then, and nobody counts thousands for one answer.
+ * Where more than `COUNTED` came before, all jobs of that priority are taken: an estimate that is a moment old, since counting thousands for one answer is too slow.
  */
 async function readRanks(sql: Sql, jobs: readonly JobToEstimate[], ready: Depths): Promise<Map<string, number>> {
   const ranks = new Map<string, number>();
