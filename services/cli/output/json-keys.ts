@@ -9,7 +9,7 @@ const waited: Keys = {
   elapsed_ms: 'from the start to the end of the last job',
   jobs: '[{id, type, symbol, state, attempt, source, bars, written, through, stale, simulated, signal, confidence, mode, eligible, kept, ms, fresh_after_ms, reason, items}]',
   skipped: '[{symbol, reason}] that were fresh already',
-  refused: '[{symbol, reason}] for which there was no room',
+  refused: '[{symbol, reason}] whose queue was full',
 };
 const changed: Keys = {
   ok: 'true',
@@ -29,7 +29,7 @@ const asked: Keys = {
   ok: 'true when nothing was refused',
   announced: 'false when the broker is away: the workers find it by polling',
   jobs: '[{id, type, symbol, state, queue, priority, score, outcome}], outcome: queued or joined',
-  refused: '[{symbol, reason}] for which there was no room',
+  refused: '[{symbol, reason}] whose queue was full',
 };
 
 export const JSON_KEYS = {

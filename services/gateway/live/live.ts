@@ -38,7 +38,7 @@ const ENDED = /"state":"(completed|completed_with_errors|failed|cancelled|expire
 
 type LiveBus = Pick<Bus, 'subscribe' | 'hear'>;
 
-/** Who inside this process waits for a message. */
+/** Requests of this process that wait for a message. */
 interface Waiting {
   ended: EventEmitter<{ ended: [] }>;
   /** By job id. */

@@ -8,7 +8,7 @@ const ALWAYS_EXACT_BELOW = 5_000;
 const NEAR = 0.5;
 /** Room for so many concurrent enqueuers, each with as many jobs as this one; the other half of the queue has room for as many again. */
 const UNSEEN = 8;
-/** More jobs than any number of enqueuers add in a millisecond: what a count may miss grows with its age. */
+/** More jobs than any number of enqueuers add in a millisecond: the error of a count grows with its age. */
 const FASTEST_PER_MS = 50;
 const OLDEST_COUNT_MS = 1_000;
 /** A count may be so many times as old as it took: counting a million waiting jobs takes longer than enqueueing a thousand. */
@@ -21,7 +21,7 @@ interface Count {
   /** Milliseconds that counting took. */
   cost: number;
 }
-/** What this process knows of each ledger's queues: the last count plus what it has added since. */
+/** The waiting jobs of each ledger's queues: the last count plus the jobs that this process has added since. */
 const counts = new WeakMap<object, Map<Queue, Count>>();
 
 export type QueueChoice = { queue: Queue } | { reason: string };

@@ -227,7 +227,7 @@ function accept(fresh: readonly Group[], places: readonly QueueChoice[], now: Da
   });
 }
 
-/** A job whose need was refused in the same call would run without it: it is refused as well. */
+/** A job whose dependency was refused in the same call is refused as well: it would run without it. */
 function withoutNeedsRefused(accepted: readonly Accepted[], refusedGroups: readonly Group[]): Accepted[] {
   const refused = new Map(
     refusedGroups.flatMap(({ key, answer }) => (key !== undefined && answer?.outcome === 'refused' ? [[key, answer.reason]] : [])),
@@ -333,7 +333,7 @@ function compareKeys(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** New jobs that are needed know it from their insert on, if what needs them is of the same call; those that were there learn it now. */
+/** New jobs are inserted with `has_dependents` when a job of the same call depends on them; older jobs get the flag here. */
 async function insertDependencies(tx: Transaction, needs: readonly Need[], live: Iterable<LiveJob>): Promise<void> {
   if (needs.length === 0) return;
   tx.later('INSERT IGNORE INTO job_dependencies (job_id, needs_id) VALUES ?', [

@@ -51,7 +51,7 @@ interface Row {
 
 const COLUMNS = 'id, type, symbol, state, queue, priority, attempt, has_dependents, blocked_on, due_at, dedupe_key, enqueued_at';
 
-/** All keys that the groups name: their own, and those of what they need. */
+/** The keys of the groups and of their dependencies. */
 export function keysOf(groups: readonly Group[]): Set<string> {
   return new Set(groups.flatMap(({ key, after }) => (key === undefined ? [...after] : [key, ...after])));
 }
@@ -122,7 +122,7 @@ async function withoutKnown(tx: Transaction, needs: readonly Need[]): Promise<Ne
   return needs.filter(({ jobId, needsId }) => !known.has(`${jobId} ${needsId}`));
 }
 
-/** Requests whose key has a dedupe window that is still open get the completed job that stands for it. */
+/** Requests whose key has an open dedupe window get the completed job of that window. */
 export async function joinCompleted(tx: Transaction, groups: readonly Group[], now: Date): Promise<void> {
   const windowed = new Map(groups.flatMap((group) => (group.key !== undefined && group.windowSeconds > 0 ? [[group.key, group]] : [])));
   if (windowed.size === 0) return;
@@ -168,7 +168,7 @@ function changes(ledger: Ledger, one: Joined, now: Date): boolean {
   );
 }
 
-/** What the joined job needs by this request. */
+/** The dependencies that this request adds to the joined job. */
 export function needsOf({ group, row }: Joined, idOfKey: ReadonlyMap<string, string>): Need[] {
   if (!waits(row)) return [];
   return [...group.after].flatMap((key) => {
@@ -251,7 +251,7 @@ function isHalfOver({ dueAt }: LiveJob, expiry: Date, now: Date): boolean {
   return (dueAt.getTime() - now.getTime()) * 2 < expiry.getTime() - now.getTime();
 }
 
-/** A job that waits for its first start begins when the earliest request wants it; one that rests between two attempts goes on resting. */
+/** A job that waits for its first start begins when the earliest request wants it; one that waits for its next attempt keeps waiting. */
 function startsNow({ group: { startAt }, row }: Joined, now: Date): boolean {
   return row.state === 'scheduled' && row.attempt === 0 && (startAt === undefined || startAt <= now);
 }

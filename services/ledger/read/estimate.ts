@@ -32,7 +32,7 @@ export interface Estimator {
 const COUNTED = 1_000;
 /** Newest completed jobs whose durations are looked at. */
 const MEASURED_JOBS = 500;
-/** What is read for all is used again for so many times as long as the read took, so that reading never takes more than this share of one connection. */
+/** A shared read is reused for this many times its own duration, so that reading takes at most this share of one connection. */
 const REST = 20;
 const LONGEST_REST_MS = 5_000;
 

@@ -1,4 +1,4 @@
-/** Why a symbol has no ranking, or no newer one: what became of the newest job that was to make it. */
+/** Why a symbol has no ranking, or no newer one: the state of its newest ranking job. */
 import type { Sql } from '../../platform/database/database.ts';
 import { isLive } from '../job.ts';
 import { type RankMode, rankKey } from '../requests.ts';

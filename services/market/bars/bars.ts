@@ -1,4 +1,4 @@
-/** What a market source delivers, and what the database keeps. Dates are the session's calendar date in the exchange's own zone, `YYYY-MM-DD`. */
+/** Bars and corporate actions, as market sources deliver them and the database stores them. Dates are the session's calendar date in the exchange's own zone, `YYYY-MM-DD`. */
 
 /** One daily bar, raw: prices as they were traded that day, in the instrument's currency per share; volume in shares of that day. */
 export interface Bar {

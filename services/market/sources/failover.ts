@@ -144,10 +144,7 @@ function failureOf(what: string, symbol: string, attempts: readonly SourceAttemp
   const mayPass = errors.some((error) => !(error instanceof PermanentError) && codeOf(error) !== 'source.cache_empty');
   const sure = attempts.filter(({ code }) => code === 'source.unknown_symbol').map(({ source }) => source);
   if (sure.length > 0 && !mayPass) {
-    return new PermanentError(
-      'source.unknown_symbol',
-      `no source knows ${symbol} (asked: ${sure.join(', ')}); check its spelling`,
-    );
+    return new PermanentError('source.unknown_symbol', `no source knows ${symbol} (asked: ${sure.join(', ')}); check its spelling`);
   }
   const reasons = attempts.map(({ source, reason = '' }) => (reason.startsWith(`${source}: `) ? reason : `${source}: ${reason}`));
   const message = `no source has ${what} of ${symbol}: ${reasons.join('; ') || 'no source is configured'}`;
