@@ -5,7 +5,6 @@
 import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
 import { readLive } from '../ledger/enqueue/join.ts';
-import { retryOnDuplicateKey } from '../ledger/enqueue/retry-on-duplicate-key.ts';
 import type { Ledger } from '../ledger/job.ts';
 import { analysisKey, fetchKey } from '../ledger/requests.ts';
 import { readSymbols } from '../market/bars/read.ts';
@@ -71,7 +70,7 @@ export function createAdmission(options: {
 
   const batcher = createBatcher(BATCH, async (logins: readonly Login[]) => {
     const started = performance.now();
-    const { outcomes, enqueued } = await retryOnDuplicateKey(() => ledger.db.transaction((tx) => admitTogether(tx, logins)));
+    const { outcomes, enqueued } = await ledger.db.transaction((tx) => admitTogether(tx, logins));
     const answers = logins.map((login) => answerTo(login, outcomes.get(login.user)!));
     const counts = count(enqueued);
     counters.admitted += logins.length;

@@ -101,13 +101,13 @@ export interface Group {
 
 /** Enqueues all requests in one transaction; the answers stand in the order of the requests. Errors: those of `Database.transaction`. */
 export function enqueue(ledger: Ledger, requests: readonly JobRequest[]): Promise<EnqueueAnswer[]> {
-  return retryOnDuplicateKey(() => ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests)));
+  return ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests));
 }
 
 /**
  * The same inside a transaction of the caller's, for effects that must commit with the jobs. `live`: the jobs of the keys as `readLive` saw them before the caller
- * read what he decides by; a request for one that has ended since is answered with it, since its traces were not there yet. Errors: as above, and the driver's 1062 when one of the keys was lost
- * to other enqueuers five times in a row: run the whole transaction again (`retryOnDuplicateKey`).
+ * read what he decides by; a request for one that has ended since is answered with it, since its traces were not there yet. Errors: as above, and the driver's 1062 after five lost races for a key
+ * (see `retryOnDuplicateKey`).
  */
 export async function enqueueWith(
   tx: Transaction,
