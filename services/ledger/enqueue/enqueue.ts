@@ -101,13 +101,13 @@ export interface Group {
 
 /** Enqueues all requests in one transaction; the answers stand in the order of the requests. Errors: those of `Database.transaction`. */
 export function enqueue(ledger: Ledger, requests: readonly JobRequest[]): Promise<EnqueueAnswer[]> {
-  return retryOnDuplicateKey(() => ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests)));
+  return ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests));
 }
 
 /**
  * The same in a transaction of the caller's, for effects that must commit with the jobs. `live`: the live jobs of the keys, if the caller read them with `readLive`
- * before it decided; a request for one that has ended since is answered with that job. Errors: as above, and the driver's 1062 when another enqueuer took one of
- * the keys five times in a row: run the whole transaction again (`retryOnDuplicateKey`).
+ * before it decided; a request for one that has ended since is answered with that job. Errors: as above, and the driver's 1062 after five lost races for a key
+ * (see `retryOnDuplicateKey`).
  */
 export async function enqueueWith(
   tx: Transaction,

@@ -1,16 +1,17 @@
 const ER_DUP_ENTRY = 1062;
-const MAX_RACES = 5;
+const MAX_TRIES = 5;
 
 /**
- * Runs `attempt`, and runs it again when another transaction has meanwhile inserted a live job of the same key (`ux_active` refuses the second one). The new
- * attempt sees that job. A duplicate key undoes the statement, not the transaction. Errors: those of `attempt`; 1062 itself after five attempts.
+ * Runs statements that make jobs live, inside a transaction, and repeats them when another transaction has made a job of the same key live since this one read
+ * (`ux_active` refuses the second job): the next try reads that job. The refusal undoes one statement and the transaction goes on, so the transaction itself is not
+ * run again. Errors: those of `work`; 1062 itself after five tries.
  */
-export async function retryOnDuplicateKey<T>(attempt: () => Promise<T>): Promise<T> {
-  for (let race = 1; ; race++) {
+export async function retryOnDuplicateKey<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
     try {
-      return await attempt();
+      return await work();
     } catch (error) {
-      if ((error as { errno?: number }).errno !== ER_DUP_ENTRY || race === MAX_RACES) throw error;
+      if ((error as { errno?: number }).errno !== ER_DUP_ENTRY || tries === MAX_TRIES) throw error;
     }
   }
 }
