@@ -2,7 +2,7 @@
 import type { Transaction } from '../platform/database/database.ts';
 import { InputError } from '../platform/errors.ts';
 import type { REDRIVABLE_STATES } from '../platform/job-states.ts';
-import { settlingRaces } from './enqueue/retry-on-duplicate-key.ts';
+import { retryOnDuplicateKey } from './enqueue/retry-on-duplicate-key.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
 import { type Change, expiryOf, isLive, type Ledger, nowOf, type Queue, rulesOf, type State } from './job.ts';
 import { BATCH } from './maintain/maintenance.ts';
@@ -71,7 +71,7 @@ export function cancel(ledger: Ledger, id: string, reason: string): Promise<Chan
  * Errors: `InputError('job.unknown' | 'job.live' | 'job.superseded')`.
  */
 export function retry(ledger: Ledger, id: string): Promise<Change[]> {
-  return settlingRaces(() =>
+  return retryOnDuplicateKey(() =>
     ledger.db.transaction(async (tx) => {
       const row = await lockOne(tx, id);
       if (row.state === 'ready' || row.state === 'running' || row.state === 'blocked')
@@ -105,7 +105,7 @@ export function redrive(ledger: Ledger, filter: RedriveFilter): Promise<{ change
         WHERE j.state = ? ${limits} AND ${superseded} (SELECT 1 FROM jobs l FORCE INDEX (ux_active) WHERE l.active_key = j.dedupe_key) ORDER BY j.due_at, j.id LIMIT ${BATCH}`,
       params,
     );
-  return settlingRaces(() =>
+  return retryOnDuplicateKey(() =>
     ledger.db.transaction(async (tx) => {
       const found = await oldest(tx, 'NOT EXISTS');
       const rows =
@@ -128,7 +128,7 @@ export function redrive(ledger: Ledger, filter: RedriveFilter): Promise<{ change
 async function restart(tx: Transaction, ledger: Ledger, rows: readonly Row[]): Promise<string[]> {
   if (rows.length === 0) return [];
   const keys = rows.flatMap(({ dedupe_key }) => dedupe_key ?? []);
-  // Not locked: `ux_active` itself refuses what becomes live meanwhile (see settlingRaces).
+  // Not locked: `ux_active` itself refuses what becomes live meanwhile (see retryOnDuplicateKey).
   const live =
     keys.length === 0
       ? []

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
 import type { ItemCounts, ItemOutcome } from '../ledger/run/items.ts';
 import type { SymbolReader } from '../market/bars/reader.ts';
-import type { SourceChain } from '../market/sources/failover-source.ts';
+import type { FailoverSource } from '../market/sources/failover-source.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database/database.ts';
@@ -36,9 +36,9 @@ export interface JobContext {
   job: ClaimedJob;
   /** Aborts on time-out, cancel, a lost lease, and at the end of the grace period of a shutdown. */
   signal: AbortSignal;
-  sources: SourceChain;
+  sources: FailoverSource;
   /** The same without made-up data, for a symbol of which real data is stored. */
-  realSources: SourceChain;
+  realSources: FailoverSource;
   reader: SymbolReader;
   clock: Clock;
   config: Config;

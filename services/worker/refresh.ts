@@ -16,7 +16,7 @@ import {
   storeBars,
   storeChecks,
 } from '../market/bars/store.ts';
-import type { Attempt, ChainAnswer, SourceChain } from '../market/sources/failover-source.ts';
+import type { FailoverAnswer, FailoverSource, SourceAttempt } from '../market/sources/failover-source.ts';
 import { TransientError } from '../platform/errors.ts';
 import type { Draft } from '../platform/messages.ts';
 import { type Effect, effect, type JobContext } from './handler.ts';
@@ -46,7 +46,7 @@ export interface Refreshed {
     simulated: boolean;
     /** The history was replaced, because the adjustment or the kind of data changed. */
     replaced: boolean;
-    attempts: readonly Attempt[];
+    attempts: readonly SourceAttempt[];
     /** Milliseconds from asking the first source to having the answer. */
     ms: number;
   };
@@ -55,7 +55,7 @@ export interface Refreshed {
 type Context = Pick<JobContext, 'sources' | 'realSources' | 'reader' | 'clock' | 'config' | 'signal'>;
 
 /**
- * Asks for one symbol, from the stored data on or, for its history, from the first day of a range on. Errors: those of `SourceChain.bars` and of the database;
+ * Asks for one symbol, from the stored data on or, for its history, from the first day of a range on. Errors: those of `FailoverSource.bars` and of the database;
  * `TransientError('fetch.no_history')` when a history that has to be replaced cannot be had.
  */
 export async function refreshSymbol(symbol: string, context: Context, wanted?: DateRange): Promise<Refreshed> {
@@ -116,10 +116,10 @@ function earliest(...dates: [string, ...string[]]): string {
 async function wholeHistory(
   symbol: string,
   context: Context,
-  sources: SourceChain,
-  first: ChainAnswer,
+  sources: FailoverSource,
+  first: FailoverAnswer,
   asked: { from: string },
-): Promise<ChainAnswer> {
+): Promise<FailoverAnswer> {
   const configured = configuredFrom(context);
   const from = earliest(configured, asked.from, (await context.reader.oldestBar(symbol)) ?? configured);
   const whole = from === asked.from ? first : await sources.bars(symbol, { from }, context.signal);
@@ -131,7 +131,7 @@ async function wholeHistory(
   return whole;
 }
 
-function mustReplace(state: Known | undefined, stored: readonly Bar[], answer: ChainAnswer): boolean {
+function mustReplace(state: Known | undefined, stored: readonly Bar[], answer: FailoverAnswer): boolean {
   if (state === undefined) return false;
   if ((state.source === 'simulated') !== (answer.source === 'simulated')) return true;
   const answered = new Map(answer.bars.map((bar) => [bar.date, bar]));
@@ -169,7 +169,7 @@ function sameBar(a: Bar, b: Bar): boolean {
 function outcomeOf(
   symbol: string,
   state: Known | undefined,
-  { answer, written, replaced, simulated }: { answer: ChainAnswer; written: readonly Bar[]; replaced: boolean; simulated: boolean },
+  { answer, written, replaced, simulated }: { answer: FailoverAnswer; written: readonly Bar[]; replaced: boolean; simulated: boolean },
   { clock }: Context,
 ): Pick<Refreshed, 'effects' | 'landed'> {
   const { source } = answer;

@@ -10,7 +10,7 @@ import { commitPart, type Finished, fail, handBack } from '../ledger/run/complet
 import { countItems, type ItemOutcome, openItems, recordItems } from '../ledger/run/items.ts';
 import { heartbeat } from '../ledger/run/lease.ts';
 import type { SymbolReader } from '../market/bars/reader.ts';
-import type { SourceChain } from '../market/sources/failover-source.ts';
+import type { FailoverSource } from '../market/sources/failover-source.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
 import { codeOf, messageOf, StockmeshError, TransientError } from '../platform/errors.ts';
@@ -25,8 +25,8 @@ export interface WorkerOptions {
   ledger: Ledger;
   bus: Pick<Bus, 'publish'>;
   announcer: Announcer;
-  sources: SourceChain;
-  realSources: SourceChain;
+  sources: FailoverSource;
+  realSources: FailoverSource;
   reader: SymbolReader;
   config: Config;
   log: Logger;

@@ -1,16 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { freePort } from '../../services/platform/ports.ts';
 import { findServer } from '../../sql/running-server.ts';
+import { hasSharedData, sharedData } from '../support/shared-data.ts';
 import { type Command, processesNaming, stockmesh } from './command.ts';
 
-const LEAN = fileURLToPath(new URL('../../../shared/data/lean', import.meta.url));
-const hasLean = existsSync(LEAN);
+const LEAN = sharedData('lean');
+const hasLean = hasSharedData('lean');
 const hasClients = spawnSync('mosquitto_sub', ['--help']).error === undefined;
 if (!hasLean) console.warn('skipped: the demonstration over a Lean folder, since ../shared/data/lean is not there');
 if (!hasClients) console.warn('skipped: watching with mosquitto_sub, since mosquitto-clients is not installed');

@@ -2,12 +2,13 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fetchHandler } from '../../services/job-types/fetch/handler.ts';
 import { leanSource } from '../../services/market/sources/lean.ts';
 import { systemClock } from '../../services/platform/clock.ts';
-import { leanFolder, leanIsThere } from '../market/reference/lean-bars.ts';
+import { leanFolder } from '../market/reference/lean-bars.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { describeWithData } from '../support/shared-data.ts';
 import { openWorkshop, type Workshop } from './workshop.ts';
 
 const SYMBOLS = ['AAPL', 'SPY', 'IBM', 'BAC', 'GOOG', 'QQQ', 'AIG', 'EEM', 'IWM', 'WM'];
@@ -72,7 +73,9 @@ function lower(spans: string[][], row: number): string {
   return row === 1 ? String(Number(before) - 1) : before;
 }
 
-describe.skipIf(!leanIsThere || !canUnzip())('a Lean folder (skipped where ../shared/data/lean or unzip is absent)', () => {
+describeWithData('lean', 'a Lean folder', () => {
+  if (!canUnzip()) return test.skip('needs unzip', () => undefined);
+
   let database: TestDatabase;
   let shop: Workshop;
   beforeAll(async () => {

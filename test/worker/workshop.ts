@@ -8,7 +8,7 @@ import { idFromBytes, idToBytes } from '../../services/ledger/id.ts';
 import type { Ledger, State } from '../../services/ledger/job.ts';
 import type { Bar, CorporateAction, DateRange, SourceName } from '../../services/market/bars/bars.ts';
 import { symbolReader } from '../../services/market/bars/reader.ts';
-import { type SourceChain, sourceChain } from '../../services/market/sources/failover-source.ts';
+import { type FailoverSource, failoverSource } from '../../services/market/sources/failover-source.ts';
 import type { MarketSource } from '../../services/market/sources/source.ts';
 import type { Bus } from '../../services/platform/bus/bus.ts';
 import { type Clock, systemClock } from '../../services/platform/clock.ts';
@@ -146,8 +146,8 @@ async function read(db: Database, where: string, params: unknown[] = []): Promis
   return rows.map((row) => ({ ...row, id: idFromBytes(row.id), result: row.result === null ? null : JSON.parse(row.result) }));
 }
 
-export function chainOf(sources: readonly MarketSource[], clock: Clock): SourceChain {
-  return sourceChain({ sources: [...sources], clock, timeoutMs: 10_000, breaker: { failures: 1000, openMs: 1000 } });
+export function chainOf(sources: readonly MarketSource[], clock: Clock): FailoverSource {
+  return failoverSource({ sources: [...sources], clock, timeoutMs: 10_000, breaker: { failures: 1000, openMs: 1000 } });
 }
 
 let numbers = 0;

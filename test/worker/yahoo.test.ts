@@ -1,13 +1,13 @@
 /** Recorded answers of Yahoo's HTTP API, given to yahoo-finance2 in place of the network, through a real fetch job into a real database. */
-import { existsSync, readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
 import { fetchHandler } from '../../services/job-types/fetch/handler.ts';
 import { readActions, readBars } from '../../services/market/bars/store.ts';
 import { yahooSource } from '../../services/market/sources/yahoo.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
+import { describeWithData, sharedData } from '../support/shared-data.ts';
 import { type JobRow, workshopOfFile } from './workshop.ts';
 
-const recordings = new URL('../../../shared/data/yahoo/', import.meta.url);
 const EVER = { from: '1990-01-01' };
 /** The recordings were made around this moment, before New York opened. */
 const clock = new ManualClock('2025-02-20T12:00:00Z');
@@ -22,7 +22,7 @@ interface Chart {
 }
 
 function recording(file: string): { status: number; body: { chart: { result: [Chart] } } } {
-  return JSON.parse(readFileSync(new URL(file, recordings), 'utf8'));
+  return JSON.parse(readFileSync(sharedData(`yahoo/${file}`), 'utf8'));
 }
 
 const shop = await workshopOfFile({}, clock);
@@ -36,7 +36,7 @@ async function fetchOver(symbol: string, body: unknown, status = 200): Promise<J
   return shop.job(id!);
 }
 
-describe.skipIf(!existsSync(recordings))('recorded answers (skipped where ../shared/data/yahoo is absent)', () => {
+describeWithData('yahoo', 'recorded answers', () => {
   test('a year of MSFT: every bar is what Yahoo said, and its four dividends', async () => {
     const { body } = recording('historical-via-chart-MSFT-dividends-2021-02-01-to-2022-01-31.csv.json');
     expect((await fetchOver('MSFT', body)).result).toMatchObject({

@@ -17,7 +17,7 @@ import {
 import { withLiveNeeds } from '../run/dependents.ts';
 import { passSlotsOn, stopWaiting } from '../run/slots.ts';
 import { ROWS_A_STATEMENT, updateEach } from '../update-each.ts';
-import type { Place } from './capacity.ts';
+import type { QueueChoice } from './capacity.ts';
 import type { Group, Need } from './enqueue.ts';
 
 export interface LiveJob {
@@ -186,7 +186,7 @@ export async function joinLive(
   tx: Transaction,
   ledger: Ledger,
   joined: readonly Joined[],
-  { places, needs, locked }: { places: ReadonlyMap<string, Place>; needs: readonly Need[]; locked: ReadonlySet<string> },
+  { places, needs, locked }: { places: ReadonlyMap<string, QueueChoice>; needs: readonly Need[]; locked: ReadonlySet<string> },
   now: Date,
 ): Promise<void> {
   const early = joined.filter((one) => startsNow(one, now)).map(({ row }) => row.id);
@@ -222,7 +222,7 @@ export async function joinLive(
 }
 
 /** The job as it is after it was joined. */
-function moved(ledger: Ledger, { group, row }: Joined, place: Place | undefined, hasNeeds: boolean, now: Date): LiveJob {
+function moved(ledger: Ledger, { group, row }: Joined, place: QueueChoice | undefined, hasNeeds: boolean, now: Date): LiveJob {
   if (!waits(row)) return row;
   const next = { ...row };
   if (group.priority < row.priority) {
@@ -257,7 +257,7 @@ function startsNow({ group: { startAt }, row }: Joined, now: Date): boolean {
 }
 
 /** For jobs that were locked as needs only: who holds a job that waits for a slot must move it, since a slot that became free meanwhile was not given to it. */
-export async function letGo(tx: Transaction, locked: readonly LiveJob[]): Promise<void> {
+export async function requeueSlotWaiters(tx: Transaction, locked: readonly LiveJob[]): Promise<void> {
   const ids = sortedBytes(locked.flatMap(({ id, state, blockedOn }) => (state === 'blocked' && blockedOn === 'slot' ? [id] : [])));
   if (ids.length === 0) return;
   tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [ids]);

@@ -1,5 +1,5 @@
 /** The way of every request into the ledger, whoever asks: it is committed, joined to live work, or refused by a full queue. Accepted ones get an estimate. */
-import { type Estimate, type Estimator, placeOf } from '../read/estimate.ts';
+import { type Estimate, type Estimator, jobToEstimate } from '../read/estimate.ts';
 import type { EnqueueAnswer, Enqueued, JobRequest } from './enqueue.ts';
 
 export interface Accepted {
@@ -43,7 +43,7 @@ export async function submit(
 
 /** When each accepted request will be done, in their order. */
 export function estimateAll(estimator: Estimator, accepted: readonly Accepted[]): Promise<Estimate[]> {
-  return estimator.estimate(accepted.map(({ answer }) => placeOf(answer)));
+  return estimator.estimate(accepted.map(({ answer }) => jobToEstimate(answer)));
 }
 
 /** What is said about an accepted request, over HTTP and on the command line. */

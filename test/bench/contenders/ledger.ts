@@ -6,7 +6,7 @@ import { type EnqueueAnswer, enqueue, type JobRequest } from '../../../services/
 import { createEnqueuer } from '../../../services/ledger/enqueue/enqueuer.ts';
 import type { Ledger } from '../../../services/ledger/job.ts';
 import { symbolReader } from '../../../services/market/bars/reader.ts';
-import { sourceChain } from '../../../services/market/sources/failover-source.ts';
+import { failoverSource } from '../../../services/market/sources/failover-source.ts';
 import { type Bus, connectBus } from '../../../services/platform/bus/bus.ts';
 import { systemClock } from '../../../services/platform/clock.ts';
 import { type Config, loadConfig } from '../../../services/platform/config/load.ts';
@@ -134,7 +134,13 @@ export async function ledgerConsumer(address: LedgerAddress, { concurrency, star
     },
   };
   const offline = { publish: async () => {}, state: 'offline' as const };
-  const noSources = sourceChain({ sources: [], clock: systemClock, log: silent, timeoutMs: 1000, breaker: { failures: 1, openMs: 1000 } });
+  const noSources = failoverSource({
+    sources: [],
+    clock: systemClock,
+    log: silent,
+    timeoutMs: 1000,
+    breaker: { failures: 1, openMs: 1000 },
+  });
   const worker = startWorker({
     workerId: `bench-${process.pid}`,
     ledger,

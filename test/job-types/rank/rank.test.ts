@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { fetchHandler } from '../../../services/job-types/fetch/handler.ts';
 import { rankHandler } from '../../../services/job-types/rank/handler.ts';
@@ -17,6 +15,7 @@ import { ManualClock } from '../../../services/platform/clock.ts';
 import { InputError, PermanentError, TransientError } from '../../../services/platform/errors.ts';
 import { silent } from '../../broker/peers.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { hasSharedData, sharedData } from '../../support/shared-data.ts';
 import { openWorkshop, stub, sweep, type Workshop, weekdays } from '../../worker/workshop.ts';
 
 /** A Tuesday, while the market is open. */
@@ -336,11 +335,10 @@ test('the trend is that of the bars up to the day of the chain, whatever came la
   expect((await published('AAPL', 'monitor'))!.run).toMatchObject({ trend: 'bearish', as_of: new Date('2026-02-02T20:00:00Z') });
 });
 
-const LEAN = fileURLToPath(new URL('../../../../shared/data/lean', import.meta.url));
-test.skipIf(!existsSync(LEAN))(
+test.skipIf(!hasSharedData('lean'))(
   'the chain of AAPL in a Lean folder is ranked in all modes, as of its own day (needs ../shared/data/lean)',
   async () => {
-    const source = leanChains(LEAN);
+    const source = leanChains(sharedData('lean'));
     // Quotes are there of this day alone, a Friday before a split; on that of the split nothing has a past.
     const lean: ChainSource = { name: 'lean', chain: (symbol, signal) => source.chain(symbol, signal, '2014-06-06') };
     const contract = 'AAPL140621C00640000';

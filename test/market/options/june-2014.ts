@@ -1,15 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { readdirSync, readFileSync } from 'node:fs';
 import { usCalendar } from '../../../services/market/calendar/calendar.ts';
 import type { Chain } from '../../../services/market/options/chain/chain.ts';
 import { zippedFiles } from '../../../services/market/sources/lean-files.ts';
+import { sharedData } from '../../support/shared-data.ts';
 import { chainOf, type Quoted } from './chain/quoted-chain.ts';
 
-const OPTIONS = fileURLToPath(new URL('../../../../shared/data/lean/option/usa/', import.meta.url));
-const UNIVERSES = `${OPTIONS}universes/aapl/`;
-const QUOTES = `${OPTIONS}daily/aapl_2014_quote_american.zip`;
-
-export const juneIsThere = existsSync(UNIVERSES) && existsSync(QUOTES);
+const UNIVERSES = sharedData('lean/option/usa/universes/aapl');
+const QUOTES = sharedData('lean/option/usa/daily/aapl_2014_quote_american.zip');
 
 /** The days of the universe files, `YYYY-MM-DD`. */
 export const universeDays = () => readdirSync(UNIVERSES).map((file) => dashed(file.slice(0, 8)));
@@ -19,7 +16,7 @@ export const universeDays = () => readdirSync(UNIVERSES).map((file) => dashed(fi
  * the file's own date (parity at the money gives that day's close of the stock), its row of the underlying is of the session before: a spot that is up to 2 % off.
  */
 export function universe(day: string): Chain {
-  const [, underlying, ...rows] = readFileSync(`${UNIVERSES}${day.replaceAll('-', '')}.csv`, 'utf8')
+  const [, underlying, ...rows] = readFileSync(`${UNIVERSES}/${day.replaceAll('-', '')}.csv`, 'utf8')
     .trim()
     .split('\n')
     .map((line) => line.split(','));

@@ -1,16 +1,15 @@
 /** Chains as they really were, from the source to the ranking. Skipped where ../shared/data is absent. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
 import type { Chain } from '../../../services/market/options/chain/chain.ts';
 import { rankUnderlying } from '../../../services/market/options/ranking/run.ts';
 import { MODES, type Mode } from '../../../services/market/options/scoring/parts.ts';
 import { leanChains } from '../../../services/market/options/sources/lean.ts';
 import { yahooChains } from '../../../services/market/options/sources/yahoo.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
+import { describeWithData, sharedData } from '../../support/shared-data.ts';
 import { DEFAULT_RULES } from './scoring/design-rules.ts';
 
-const data = (path: string) => fileURLToPath(new URL(`../../../../shared/data/${path}`, import.meta.url));
 const signal = new AbortController().signal;
 
 function rank(chain: Chain, mode: Mode, now: Temporal.Instant) {
@@ -30,11 +29,11 @@ function notFinite(value: unknown, path = ''): string[] {
   return Object.entries(value).flatMap(([key, inner]) => notFinite(inner, `${path}.${key}`));
 }
 
-describe.skipIf(!existsSync(data('lean/option/usa')))('AAPL in June 2014 (skipped where ../shared/data/lean is absent)', () => {
-  const source = existsSync(data('lean/option/usa')) ? leanChains(data('lean')) : undefined;
+describeWithData('lean/option/usa', 'AAPL in June 2014', () => {
+  const source = leanChains(sharedData('lean'));
 
-  test.each(source?.days('AAPL') ?? [])('%s ranks without a NaN, every contract ranked or left out for a reason', async (day) => {
-    const chain = (await source?.chain('AAPL', signal, day)) as Chain;
+  test.each(source.days('AAPL'))('%s ranks without a NaN, every contract ranked or left out for a reason', async (day) => {
+    const chain = await source.chain('AAPL', signal, day);
     for (const mode of MODES) {
       const run = rank(chain, mode, chain.asOf);
       const leftOut = Object.entries(run.reasons).filter(([, count]) => count > 0);
@@ -50,36 +49,33 @@ describe.skipIf(!existsSync(data('lean/option/usa')))('AAPL in June 2014 (skippe
   });
 });
 
-describe.skipIf(!existsSync(data('yahoo')))(
-  'chains of Yahoo from before the opening (skipped where ../shared/data/yahoo is absent)',
-  () => {
-    // Recorded on this Monday before New York opened.
-    const now = Temporal.Instant.from('2025-02-24T12:00:00Z');
-    const files = existsSync(data('yahoo')) ? readdirSync(data('yahoo')) : [];
-    const recordings = files.flatMap((file) => /^options-([A-Z]+)\.json$/.exec(file)?.[1] ?? []);
-    const bodyOf = (symbol: string) => JSON.parse(readFileSync(data(`yahoo/options-${symbol}.json`), 'utf8')).body;
-    const quoted = recordings.filter((symbol) => (bodyOf(symbol).optionChain.result[0]?.options[0]?.calls ?? []).length > 0);
+describeWithData('yahoo', 'chains of Yahoo from before the opening', () => {
+  // Recorded on this Monday before New York opened.
+  const now = Temporal.Instant.from('2025-02-24T12:00:00Z');
+  const files = readdirSync(sharedData('yahoo'));
+  const recordings = files.flatMap((file) => /^options-([A-Z]+)\.json$/.exec(file)?.[1] ?? []);
+  const bodyOf = (symbol: string) => JSON.parse(readFileSync(sharedData(`yahoo/options-${symbol}.json`), 'utf8')).body;
+  const quoted = recordings.filter((symbol) => (bodyOf(symbol).optionChain.result[0]?.options[0]?.calls ?? []).length > 0);
 
-    test.each(quoted)('%s is refused contract by contract, and nothing unquoted is ranked', async (symbol) => {
-      const body = bodyOf(symbol);
-      // Of each chain one expiration was recorded.
-      const [result] = body.optionChain.result;
-      result.expirationDates = [result.options[0].expirationDate];
-      const source = yahooChains({
-        clock: new ManualClock(now.toString()),
-        fetch: async (input) => {
-          const { pathname } = new URL(String(input));
-          if (pathname === '/v1/test/getcrumb') return new Response('crumb');
-          if (pathname.startsWith('/v7/finance/options/')) return Response.json(body);
-          return new Response('<html>', { headers: { 'set-cookie': 'A3=x; Max-Age=31557600; Domain=.yahoo.com; Path=/; Secure' } });
-        },
-      });
-      const chain = await source.chain(symbol, signal);
-      const run = rank(chain, 'monitor', now);
-      const bids = chain.bid.filter((bid) => bid > 0).length;
-      console.log(`${symbol}: ${run.eligible} of ${run.total} eligible, ${bids} with a bid; ${JSON.stringify(run.reasons)}`);
-      expect(run.eligible).toBeLessThanOrEqual(bids);
-      expect(run.reasons.no_bid + run.reasons.expired).toBeGreaterThanOrEqual(run.total - bids);
+  test.each(quoted)('%s is refused contract by contract, and nothing unquoted is ranked', async (symbol) => {
+    const body = bodyOf(symbol);
+    // Of each chain one expiration was recorded.
+    const [result] = body.optionChain.result;
+    result.expirationDates = [result.options[0].expirationDate];
+    const source = yahooChains({
+      clock: new ManualClock(now.toString()),
+      fetch: async (input) => {
+        const { pathname } = new URL(String(input));
+        if (pathname === '/v1/test/getcrumb') return new Response('crumb');
+        if (pathname.startsWith('/v7/finance/options/')) return Response.json(body);
+        return new Response('<html>', { headers: { 'set-cookie': 'A3=x; Max-Age=31557600; Domain=.yahoo.com; Path=/; Secure' } });
+      },
     });
-  },
-);
+    const chain = await source.chain(symbol, signal);
+    const run = rank(chain, 'monitor', now);
+    const bids = chain.bid.filter((bid) => bid > 0).length;
+    console.log(`${symbol}: ${run.eligible} of ${run.total} eligible, ${bids} with a bid; ${JSON.stringify(run.reasons)}`);
+    expect(run.eligible).toBeLessThanOrEqual(bids);
+    expect(run.reasons.no_bid + run.reasons.expired).toBeGreaterThanOrEqual(run.total - bids);
+  });
+});

@@ -1,13 +1,13 @@
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Bar } from '../../../services/market/bars/bars.ts';
 import { zippedLines } from '../../../services/market/sources/lean-files.ts';
+import { hasSharedData, sharedData } from '../../support/shared-data.ts';
 
 /** A QuantConnect Lean data folder beside the project; tests that need it are skipped where it is absent. */
-export const leanFolder = resolve(import.meta.dirname, '../../../../shared/data/lean');
-export const leanIsThere = existsSync(leanFolder);
-export const leanIsAbsent = `needs ${leanFolder}`;
+export const leanFolder = sharedData('lean');
+export const leanIsThere = hasSharedData('lean');
+export const leanIsAbsent = 'needs ../shared/data/lean';
 
 /**
  * All bars of one day file from its first line on, as `indicators.R` reads them: prices × 10,000, and the factor row of the first date at or after the

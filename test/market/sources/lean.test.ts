@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { leanSource } from '../../../services/market/sources/lean.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
+import { describeWithData, sharedData } from '../../support/shared-data.ts';
 import { zipOf } from './zip.ts';
 
-const real = fileURLToPath(new URL('../../../../shared/data/lean', import.meta.url));
+const real = sharedData('lean');
 const clock = new ManualClock('2026-01-05T12:00:00Z');
 const signal = new AbortController().signal;
 const EVER = { from: '1990-01-01' };
@@ -22,7 +22,7 @@ function canUnzip(): boolean {
   }
 }
 
-describe.skipIf(!existsSync(real))('a real Lean folder (skipped where ../shared/data/lean is absent)', () => {
+describeWithData('lean', 'a real Lean folder', () => {
   const lean = () => leanSource({ path: real, clock });
 
   // The first day is the map file's: today's holder of the ticker. QQQ was called QQQQ from 2004-12-01 to 2011-03-22, and the folder has no qqqq.zip.

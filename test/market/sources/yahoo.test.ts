@@ -1,10 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { yahooSource } from '../../../services/market/sources/yahoo.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
+import { describeWithData, sharedData } from '../../support/shared-data.ts';
 
-const recordings = new URL('../../../../shared/data/yahoo/', import.meta.url);
-const recorded = describe.skipIf(!existsSync(recordings));
 const signal = new AbortController().signal;
 /** The recordings were made around this moment, before New York opened. */
 const NOW = '2025-02-20T12:00:00Z';
@@ -18,7 +17,7 @@ interface Chart {
 }
 
 function recording(file: string): { status: number; chart: Chart } {
-  const { status, body } = JSON.parse(readFileSync(new URL(file, recordings), 'utf8'));
+  const { status, body } = JSON.parse(readFileSync(sharedData(`yahoo/${file}`), 'utf8'));
   return { status, chart: body.chart.result[0] };
 }
 
@@ -60,7 +59,7 @@ function chartOf(rows: [string, number | null, number | null][], meta: Record<st
   };
 }
 
-recorded('recorded answers of Yahoo (skipped where ../shared/data/yahoo is absent)', () => {
+describeWithData('yahoo', 'recorded answers of Yahoo', () => {
   test('AAPL from its split day on: every close is the raw close of an independent feed', async () => {
     const { bars, source, currency, timeZone } = await replayFile('chart-AAPL-2020-08-31-to-2020-11-07.json').bars('AAPL', EVER, signal);
     expect({ source, currency, timeZone, count: bars.length }).toEqual({

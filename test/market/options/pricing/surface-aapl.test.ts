@@ -1,9 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Chain } from '../../../../services/market/options/chain/chain.ts';
 import { expiryTimes } from '../../../../services/market/options/chain/time.ts';
 import { IV_ORIGIN } from '../../../../services/market/options/pricing/greeks.ts';
 import { type Surface, surfaceOf } from '../../../../services/market/options/pricing/surface.ts';
-import { juneIsThere, lastQuotes, universe, universeDays } from '../june-2014.ts';
+import { describeWithData } from '../../../support/shared-data.ts';
+import { lastQuotes, universe, universeDays } from '../june-2014.ts';
 
 // A quarter of a per cent: what three months and less paid in June 2014.
 const MARKET = { rate: 0.0025, dividendYield: 0 };
@@ -32,7 +33,6 @@ const VXAPL = 0.2433;
 
 const timesOf = (chain: Chain) => expiryTimes(chain.expirations, chain.asOf);
 const surface = (chain: Chain): Surface => surfaceOf(chain, timesOf(chain), MARKET);
-if (!juneIsThere) console.warn('skipped: real option chains, since ../shared/data/lean/option is not there');
 
 /** Contracts by the origin of their IV, of those that are alive and quoted on both sides. */
 function origins(chain: Chain, { greeks }: Surface) {
@@ -72,7 +72,7 @@ function smileError(chain: Chain, { forwards, greeks, atTheMoneyIv, smileIv }: S
   return Math.hypot(...errors) / Math.sqrt(errors.length);
 }
 
-describe.skipIf(!juneIsThere)('AAPL in June 2014 (skipped where ../shared/data/lean is absent)', () => {
+describeWithData('lean/option', 'AAPL in June 2014', () => {
   test.each(['2014-06-06', '2014-06-09'])('the last quotes of %s have a surface without a gap, near the published one', async (day) => {
     const chain = await lastQuotes(day, CLOSES[day]!);
     const found = surface(chain);

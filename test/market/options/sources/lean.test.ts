@@ -1,16 +1,15 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Chain } from '../../../../services/market/options/chain/chain.ts';
 import { valueOption } from '../../../../services/market/options/pricing/pricing.ts';
 import { leanChains } from '../../../../services/market/options/sources/lean.ts';
 import { readUniverse } from '../../../../services/market/options/sources/lean-rows.ts';
+import { describeWithData, sharedData } from '../../../support/shared-data.ts';
 import { zipOf } from '../../sources/zip.ts';
 
-const real = fileURLToPath(new URL('../../../../../shared/data/lean', import.meta.url));
-const recorded = describe.skipIf(!existsSync(real));
+const real = sharedData('lean');
 const signal = new AbortController().signal;
 const count = (column: Float64Array, holds: (value: number) => boolean) => column.filter(holds).length;
 
@@ -30,7 +29,7 @@ function quoteOf(chain: Chain, contract: string) {
   };
 }
 
-recorded('AAPL in June 2014 (skipped where ../shared/data/lean is absent)', () => {
+describeWithData('lean', 'AAPL in June 2014', () => {
   const chains = leanChains(real);
   const read = new Map<string, Promise<Chain>>();
   /** Reading a day takes half a second. */
@@ -60,9 +59,9 @@ recorded('AAPL in June 2014 (skipped where ../shared/data/lean is absent)', () =
     }).toEqual({ asOf: `${day}T20:00:00Z`, spot, contracts, bids, traded });
   });
 
-  test('has eleven days, and gives the newest when none is named', async () => {
+  test('has eleven days, and gives the newest that has quotes when none is named', async () => {
     expect(chains.days('aapl')).toHaveLength(11);
-    expect((await chains.chain('aapl', signal)).asOf.toString()).toBe('2014-06-16T20:00:00Z');
+    expect((await chains.chain('aapl', signal)).asOf.toString()).toBe('2014-06-09T20:00:00Z');
   });
 
   test('bid and ask are the closes of the quotes’ day file, volume and open interest those of theirs', async () => {
@@ -254,7 +253,11 @@ describe('a Lean folder', () => {
 
   test('an unknown symbol is permanent and has no days', async () => {
     expect(leanChains(path).days('NOSUCH')).toEqual([]);
-    await expect(leanChains(path).chain('NOSUCH', signal)).rejects.toMatchObject({ name: 'PermanentError', code: 'source.unknown_symbol' });
+    for (const day of [undefined, DAY])
+      await expect(leanChains(path).chain('NOSUCH', signal, day)).rejects.toMatchObject({
+        name: 'PermanentError',
+        code: 'source.unknown_symbol',
+      });
   });
 
   test('a file of other columns is malformed, by file and line', async () => {

@@ -1,11 +1,11 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { yahooChains } from '../../../../services/market/options/sources/yahoo.ts';
 import { ManualClock } from '../../../../services/platform/clock.ts';
 import { TransientError } from '../../../../services/platform/errors.ts';
+import { describeWithData, sharedData } from '../../../support/shared-data.ts';
 
-const recordings = new URL('../../../../../shared/data/yahoo/', import.meta.url);
-const recorded = describe.skipIf(!existsSync(recordings));
+const recordings = sharedData('yahoo');
 const signal = new AbortController().signal;
 /** The recordings were made on this Monday before New York opened; the last trade of a share was on Friday. */
 const NOW = '2025-02-24T12:00:00Z';
@@ -17,7 +17,7 @@ interface Result {
 }
 
 function recording(symbol: string): Result {
-  return JSON.parse(readFileSync(new URL(`options-${symbol}.json`, recordings), 'utf8')).body.optionChain.result[0];
+  return JSON.parse(readFileSync(`${recordings}/options-${symbol}.json`, 'utf8')).body.optionChain.result[0];
 }
 
 const chainAnswer = (result: unknown) => Response.json({ optionChain: { result: result === undefined ? [] : [result], error: null } });
@@ -77,7 +77,7 @@ function resultOf(days: string[], day: string | undefined = days[0], time = '202
 const DAYS = ['2025-02-28', '2025-03-07', '2025-03-14', '2025-03-21', '2025-03-28', '2025-04-04', '2025-04-17'];
 const dayOf = (date: number | undefined) => (date === undefined ? DAYS[0] : new Date(date * 1000).toISOString().slice(0, 10));
 
-recorded('recorded answers of Yahoo (skipped where ../shared/data/yahoo is absent)', () => {
+describeWithData('yahoo', 'recorded answers of Yahoo', () => {
   /** A recording holds the first expiration; for each other one Yahoo answers with nothing. */
   const replayRecording = (symbol: string) => {
     const first = recording(symbol);
