@@ -10,11 +10,11 @@ const waited: Keys = {
   elapsed_ms: 'from the start to the end of the last job',
   jobs: '[{id, type, symbol, state, attempt, source, bars, written, through, stale, simulated, signal, confidence, mode, eligible, kept, ms, fresh_after_ms, reason, items}]',
   skipped: '[{symbol, reason}] that were fresh already',
-  refused: '[{symbol, reason}] for which there was no room',
+  refused: '[{symbol, reason}] that a full queue refused',
 };
 const changed: Keys = {
   ok: 'true',
-  announced: 'false when the broker is away: the workers find it by polling',
+  announced: 'false when the broker cannot be reached: the workers find it by polling',
   changes: '[{id, type, symbol, state, attempt, worker, reason}], the job itself first',
 };
 
@@ -28,9 +28,9 @@ const answered: Keys = {
 };
 const asked: Keys = {
   ok: 'true when nothing was refused',
-  announced: 'false when the broker is away: the workers find it by polling',
+  announced: 'false when the broker cannot be reached: the workers find it by polling',
   jobs: '[{id, type, symbol, state, queue, priority, score, outcome}], outcome: queued or joined',
-  refused: '[{symbol, reason}] for which there was no room',
+  refused: '[{symbol, reason}] that a full queue refused',
 };
 
 /** The keys of the commands that job types define are the same for all. */
@@ -69,7 +69,7 @@ const OWN_KEYS = {
   retry: changed,
   redrive: {
     ok: 'true',
-    announced: 'false when the broker is away: the workers find it by polling',
+    announced: 'false when the broker cannot be reached: the workers find it by polling',
     redriven: '[id]',
     superseded: '[id] whose work another live job does',
   },

@@ -79,5 +79,5 @@ async function countWaiting(tx: Transaction, queue: Queue, limit: number): Promi
 
 function refusal(ledger: Ledger, queues: readonly Queue[]): string {
   const full = queues.map((queue) => `${queue} holds ${ledger.queues[queue].maxJobs} (queue.priority_queues.${queue}.max_jobs)`).join(', ');
-  return `no room: ${full}; try again when the queue is shorter, or raise the limit`;
+  return `no room for another job: ${full}; try again later, or raise the limit`;
 }

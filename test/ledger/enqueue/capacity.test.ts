@@ -24,7 +24,7 @@ describe('a full queue', () => {
       outcome: 'refused',
       code: 'queue.full',
       reason:
-        'no room: foreground holds 2 (queue.priority_queues.foreground.max_jobs); try again when the queue is shorter, or raise the limit',
+        'no room for another job: foreground holds 2 (queue.priority_queues.foreground.max_jobs); try again later, or raise the limit',
     });
   });
 
