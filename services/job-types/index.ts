@@ -2,11 +2,11 @@
 import type { ChainsByKind } from '../market/options/sources/configured.ts';
 import type { Sql } from '../platform/database/database.ts';
 import type { Listed } from '../platform/messages.ts';
-import type { Handler } from '../worker/handler.ts';
 import { analysisType } from './analysis/definition.ts';
 import { backfillType } from './backfill/definition.ts';
 import { batchFetchType } from './batch-fetch/definition.ts';
 import { fetchType } from './fetch/definition.ts';
+import type { Handler } from './handler.ts';
 import type { JobType } from './job-type.ts';
 import { rankType } from './rank/definition.ts';
 

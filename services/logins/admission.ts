@@ -10,7 +10,7 @@ import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
 import { readLive } from '../ledger/enqueue/join.ts';
 import { retryOnDuplicateKey } from '../ledger/enqueue/retry-on-duplicate-key.ts';
 import type { Ledger } from '../ledger/job.ts';
-import { readSymbols } from '../market/bars/store.ts';
+import { readSymbols } from '../market/bars/read.ts';
 import { readHoldings } from '../market/portfolios/holdings.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';

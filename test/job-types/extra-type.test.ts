@@ -5,6 +5,7 @@ import { loadAccess } from '../../broker/access.ts';
 import { startBroker } from '../../broker/embedded.ts';
 import { commandLine } from '../../services/cli/program.ts';
 import { jobBodies } from '../../services/gateway/routes/job-bodies.ts';
+import { handler } from '../../services/job-types/handler.ts';
 import { JOB_TYPES, type ListedType, listedNames, loadHandlers, namesOf } from '../../services/job-types/index.ts';
 import { httpForm } from '../../services/job-types/job-type.ts';
 import { ledgerOf } from '../../services/job-types/ledger.ts';
@@ -19,7 +20,6 @@ import { connectBus } from '../../services/platform/bus/bus.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import { openDatabase } from '../../services/platform/database/database.ts';
-import { handler } from '../../services/worker/handler.ts';
 import { startWorker } from '../../services/worker/worker.ts';
 import { accounts, silent } from '../broker/peers.ts';
 import { testDatabase } from '../support/database.ts';
@@ -51,11 +51,16 @@ const echo: ListedType = {
     requests: () => ({ make: () => [] }),
   },
   handler: async () =>
-    handler('echo', Payload, async ({ symbol, text }) => ({
-      effects: [],
-      result: { text },
-      landed: [{ symbol, kind: 'echoes', source: 'test', as_of: '2026-01-02T14:30:00Z' }],
-    })),
+    handler(
+      'echo',
+      Payload,
+      async ({ symbol, text }) => ({
+        rows: [],
+        result: { text },
+        dataMessages: [{ symbol, kind: 'echoes', source: 'test', as_of: '2026-01-02T14:30:00Z' }],
+      }),
+      async () => undefined,
+    ),
 };
 const types = [...JOB_TYPES, echo];
 const config = loadConfig({ env: {}, jobTypes: namesOf(types) }).config;

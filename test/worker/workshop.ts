@@ -1,6 +1,8 @@
 /** What the worker's tests have in common: a ledger in a database of their own, workers with the handlers of a test, and what became of the jobs. */
 import { afterAll, afterEach, expect } from 'vitest';
 import { z } from 'zod';
+import { type Handler, handler, type JobContext, type JobOutput } from '../../services/job-types/handler.ts';
+import { namesOf } from '../../services/job-types/index.ts';
 import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { type Announcer, createAnnouncer } from '../../services/ledger/announce.ts';
 import { enqueue, type JobRequest } from '../../services/ledger/enqueue/enqueue.ts';
@@ -13,8 +15,7 @@ import type { MarketSource } from '../../services/market/sources/source.ts';
 import type { Bus } from '../../services/platform/bus/bus.ts';
 import { type Clock, systemClock } from '../../services/platform/clock.ts';
 import { type Config, loadConfig } from '../../services/platform/config/load.ts';
-import { type Database, type DatabaseOptions, openDatabase } from '../../services/platform/database/database.ts';
-import { type Handler, handler, type JobContext, type Outcome } from '../../services/worker/handler.ts';
+import { type Database, type DatabaseOptions, openDatabase, type Transaction } from '../../services/platform/database/database.ts';
 import { startWorker, type Worker } from '../../services/worker/worker.ts';
 import { silent } from '../broker/peers.ts';
 import { testDatabase } from '../support/database.ts';
@@ -23,7 +24,7 @@ export type Overrides = Record<string, unknown>;
 
 export function configWith(overrides: Overrides): Config {
   const given = Object.entries(overrides).map(([key, value]) => [key, { value, option: 'test' }] as const);
-  return loadConfig({ environment: 'development', files: [], env: {}, overrides: Object.fromEntries(given) }).config;
+  return loadConfig({ environment: 'development', files: [], env: {}, jobTypes: namesOf(), overrides: Object.fromEntries(given) }).config;
 }
 
 export interface JobRow {
@@ -182,11 +183,16 @@ export async function sweep(db: Database): Promise<void> {
   for (const table of [...tables, 'bars', 'corporate_actions', 'symbols', 'analyses']) await db.run(`DELETE FROM ${table}`);
 }
 
-export const nothing: Outcome = { effects: [], result: {}, landed: [] };
+export const nothing: JobOutput<never> = { rows: [], result: {}, dataMessages: [] };
+
+export const storeNothing = async (): Promise<void> => {};
 
 /** A handler of the type `fetch` whose payload may be anything. */
-export function fetching(run: (payload: { symbol: string }, context: JobContext) => Promise<Outcome>): Handler {
-  return handler('fetch', z.looseObject({ symbol: z.string() }), run);
+export function fetching<Row>(
+  run: (payload: { symbol: string }, context: JobContext<Row>) => Promise<JobOutput<Row>>,
+  store: (tx: Transaction, rows: readonly Row[]) => Promise<void> = storeNothing,
+): Handler<Row> {
+  return handler('fetch', z.looseObject({ symbol: z.string() }), run, store);
 }
 
 /** A market source that gives the same answer until the test changes it, and keeps what it was asked. */
@@ -236,12 +242,18 @@ export function weekdays(from: string, count: number, { factor = 1, start = 100 
 }
 
 /** A handler in which a job stays until the test ends it; it does not listen to its signal. */
-export function held(): { handler: Handler; started: Promise<AbortSignal>; end: PromiseWithResolvers<Outcome> } {
+export function held<Row = never>(
+  store?: (tx: Transaction, rows: readonly Row[]) => Promise<void>,
+): {
+  handler: Handler<Row>;
+  started: Promise<AbortSignal>;
+  end: PromiseWithResolvers<JobOutput<Row>>;
+} {
   const started = Promise.withResolvers<AbortSignal>();
-  const end = Promise.withResolvers<Outcome>();
-  const handler = fetching((_, { signal }) => {
+  const end = Promise.withResolvers<JobOutput<Row>>();
+  const handler = fetching<Row>((_, { signal }) => {
     started.resolve(signal);
     return end.promise;
-  });
+  }, store);
   return { handler, started: started.promise, end };
 }

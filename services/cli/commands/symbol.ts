@@ -1,6 +1,6 @@
 /** `stockmesh symbol`: what is known of one symbol, where from, and how fresh it is. */
 import type { Bar, CorporateAction } from '../../market/bars/bars.ts';
-import { readActions, readBars } from '../../market/bars/store.ts';
+import { readActions, readBars } from '../../market/bars/read.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
 import { judgeSymbols, type StoredSignal, type SymbolJudgement, symbolJson } from '../../market/freshness/judged.ts';
 import { parseSymbol } from '../../market/symbol.ts';

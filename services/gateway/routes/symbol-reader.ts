@@ -1,6 +1,6 @@
 /** Reads what the symbol routes answer with: freshness and bars of one symbol. */
 import type { Bar } from '../../market/bars/bars.ts';
-import { readBars, readNewestBars } from '../../market/bars/store.ts';
+import { readBars, readNewestBars } from '../../market/bars/read.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
 import { judgeSymbols, type SymbolJudgement } from '../../market/freshness/judged.ts';
 import { adjust } from '../../market/indicators/indicators.ts';

@@ -1,7 +1,7 @@
 /** `/v1/symbols`: what is known of a symbol, where from, and how fresh it is. */
 import { z } from 'zod';
 import type { Bar } from '../../market/bars/bars.ts';
-import { readActions, readBars } from '../../market/bars/store.ts';
+import { readActions, readBars } from '../../market/bars/read.ts';
 import { snakeCase, symbolJson } from '../../market/freshness/judged.ts';
 import { adjust, type IndicatorSeries, indicatorSeries, WARM_UP_BARS } from '../../market/indicators/indicators.ts';
 import { SymbolSchema } from '../../market/symbol.ts';

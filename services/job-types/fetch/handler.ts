@@ -1,5 +1,12 @@
-import { handler } from '../../worker/handler.ts';
-import { refreshSymbol } from '../../worker/refresh.ts';
+import { refreshSymbol } from '../../market/bars/refresh.ts';
+import { storeRefresh } from '../../market/bars/store.ts';
+import { handler } from '../handler.ts';
 import { FetchPayload } from './definition.ts';
+import { outputOf } from './output.ts';
 
-export const fetchHandler = handler('fetch', FetchPayload, ({ symbol, range }, context) => refreshSymbol(symbol, context, range));
+export const fetchHandler = handler(
+  'fetch',
+  FetchPayload,
+  async ({ symbol, range }, context) => outputOf(await refreshSymbol(symbol, context, range)),
+  storeRefresh,
+);

@@ -15,7 +15,7 @@ import {
   scoreOf,
 } from '../job.ts';
 import { withLiveNeeds } from '../run/dependents.ts';
-import { passSlotsOn, stopWaiting } from '../run/slots.ts';
+import { offerFreeSlots, stopWaiting } from '../run/slots.ts';
 import { ROWS_A_STATEMENT, updateEach } from '../update-each.ts';
 import type { QueueChoice } from './capacity.ts';
 import type { Group, Need } from './enqueue.ts';
@@ -218,7 +218,7 @@ export async function joinLive(
   raise(tx, rising);
   writeWhy(tx, raised);
   await stopWaiting(tx, sortedBytes(leftSlotQueue));
-  await passSlotsOn(tx, ledger, leavesSlot, { claimed: false });
+  await offerFreeSlots(tx, ledger, leavesSlot, { claimed: false });
 }
 
 /** The job as it is after it was joined. */
@@ -256,7 +256,7 @@ function startsNow({ group: { startAt }, row }: Joined, now: Date): boolean {
   return row.state === 'scheduled' && row.attempt === 0 && (startAt === undefined || startAt <= now);
 }
 
-/** For jobs that were locked as needs only: who holds a job that waits for a slot must move it, since a slot that became free meanwhile was not given to it. */
+/** These jobs were locked only as dependencies. A slot that became free meanwhile skipped them, so requeue them: the claim decides whether a slot is free. */
 export async function requeueSlotWaiters(tx: Transaction, locked: readonly LiveJob[]): Promise<void> {
   const ids = sortedBytes(locked.flatMap(({ id, state, blockedOn }) => (state === 'blocked' && blockedOn === 'slot' ? [id] : [])));
   if (ids.length === 0) return;

@@ -1,7 +1,7 @@
 /** What is known of symbols, with how fresh it is now: read once, judged by the same rules as at a login. */
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import type { Bar, CorporateAction } from '../bars/bars.ts';
-import { readSymbols, type SymbolState } from '../bars/store.ts';
+import { readSymbols, type SymbolState } from '../bars/read.ts';
 import { type Moment, momentsAt } from '../calendar/calendar.ts';
 import { type FreshnessRules, type Judgement, judgeAnalysis, judgePrice, type PriceThresholds } from './freshness.ts';
 

@@ -5,7 +5,7 @@ import type { Config } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
 import { componentLogger, type Logger } from '../../platform/log/log.ts';
 import type { SourceName } from '../bars/bars.ts';
-import { readStored } from '../bars/store.ts';
+import { readStored } from '../bars/read.ts';
 import { usCalendar } from '../calendar/calendar.ts';
 import { alphaVantageSource } from './alpha-vantage.ts';
 import { sourceBudget } from './budget.ts';

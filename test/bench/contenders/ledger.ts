@@ -1,5 +1,6 @@
 /** This project's ledger, with the parts that its services are made of. */
 
+import type { Handler } from '../../../services/job-types/handler.ts';
 import { ledgerOf } from '../../../services/job-types/ledger.ts';
 import { type Announcer, createAnnouncer } from '../../../services/ledger/announce.ts';
 import { type EnqueueAnswer, enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
@@ -11,7 +12,6 @@ import { type Bus, connectBus } from '../../../services/platform/bus/bus.ts';
 import { systemClock } from '../../../services/platform/clock.ts';
 import { type Config, loadConfig } from '../../../services/platform/config/load.ts';
 import { type Database, type DatabaseOptions, openDatabase } from '../../../services/platform/database/database.ts';
-import type { Handler } from '../../../services/worker/handler.ts';
 import { startWorker } from '../../../services/worker/worker.ts';
 import { silent } from '../processes/servers.ts';
 import type { Consumer, ConsumerOptions, Payload, Producer } from './contender.ts';
@@ -130,8 +130,9 @@ export async function ledgerConsumer(address: LedgerAddress, { concurrency, star
     type: 'fetch',
     async run(payload) {
       started(payload as Payload);
-      return { effects: [], result: {}, landed: [] };
+      return { rows: [], result: {}, dataMessages: [] };
     },
+    async store() {},
   };
   const offline = { publish: async () => {}, state: 'offline' as const };
   const noSources = failoverSource({
