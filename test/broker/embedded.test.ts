@@ -134,6 +134,9 @@ test('it counts what came in, went out, and was refused', async () => {
       oversize: 1,
       withheld: 1,
       refusedConnections: 1,
+      held: 0,
+      heldBytes: 0,
+      heldRefused: 0,
     });
 });
 
