@@ -12,7 +12,7 @@ import { gatherWrites } from '../services/platform/bus/gather-writes.ts';
 import type { Logger } from '../services/platform/log/log.ts';
 import { type Access, type AccessRules, type Accounts, checkAccounts, compileAccess } from './access.ts';
 import { type ClientAdmission, createClientAdmission } from './client-admission.ts';
-import { createHeldPublishes, HOLD_LIMITS, type HeldPublishes, type HeldStats, type HoldLimits } from './held-publishes.ts';
+import { createHeldPublishes, type HeldPublishes, type HeldStats, HOLD_LIMITS, type HoldLimits } from './held-publishes.ts';
 import { DROPPED_TOPIC, gateReads } from './packet-gate.ts';
 import { limitPublishes, limitSubscriptions } from './qos-limit.ts';
 import { listenTcp, listenWebSocket, type ServerSocket } from './server-sockets.ts';

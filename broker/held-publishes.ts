@@ -141,11 +141,17 @@ export function createHeldPublishes({ limits, maySee, onFull }: HeldPublishesOpt
         payload: packet.payload as Buffer,
       };
       const take = () => {
-        if (!hold(state, publish) && state.refusedClients.size === 1) onFull(client, publish.topic);
+        if (hold(state, publish)) return;
+        state.refused++;
+        if (state.refusedClients.size === 0) onFull(client, publish.topic);
+        state.refusedClients.add(client);
       };
       if (publish.qos === 1) take();
       // Found: it was acknowledged with PUBREC and not released yet, so this is a double [MQTT-4.3.3-2].
-      else incoming(state).incomingGetPacket(client, publish).then(() => write(client, PUBREC, publish.messageId), take);
+      else
+        incoming(state)
+          .incomingGetPacket(client, publish)
+          .then(() => write(client, PUBREC, publish.messageId), take);
     },
     isHeld: ({ payload }) => state.byPayload.has(payload as Buffer),
     noteCleanDelivery: (client, packet) => noteCleanDelivery(state, client, packet),
@@ -193,8 +199,6 @@ function hold(state: State, publish: Publish): boolean {
   const bytes = publish.payload.length + MESSAGE_BYTES;
   if (own.size >= limits.perClient || state.byPayload.size >= limits.messages || state.bytes + bytes > limits.bytes) {
     if (own.size === 0) state.bySender.delete(publish.clientId);
-    state.refused++;
-    state.refusedClients.add(publish.client);
     return false;
   }
   const held: Held = { ...publish, bytes, copies: new Set() };
