@@ -215,7 +215,8 @@ function authorizePublish(parts: BrokerParts, client: Client | null, packet: Pub
       // aedes acknowledges nothing of QoS 0.
       packet.qos = 0;
       packet.retain = false;
-      return void setImmediate(done, null);
+      setImmediate(done, null);
+      return;
     }
   }
   if (isAcknowledgedByAedes) done(null);
@@ -230,9 +231,15 @@ function authorizeSubscribe(
   subscription: AuthorizeSubscribe[1],
   done: AuthorizeSubscribe[2],
 ): void {
-  if (isShared(subscription.topic)) return done(null, shared!.join(client, subscription) ? subscription : null);
+  if (isShared(subscription.topic)) {
+    done(null, shared!.join(client, subscription) ? subscription : null);
+    return;
+  }
   const role = admission.identityOf(client)?.role;
-  if (role !== undefined && access.covers(role, subscription.topic)) return done(null, subscription);
+  if (role !== undefined && access.covers(role, subscription.topic)) {
+    done(null, subscription);
+    return;
+  }
   // A message that is withheld from a kept session would stay in its queue for ever, so there the filter has to fit.
   const granted = client.clean;
   logOnce(client, subscription.topic, 'broker.subscription_filtered', granted ? 'sees only what its role may' : 'subscription refused');

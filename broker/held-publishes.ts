@@ -57,6 +57,9 @@ interface Held extends Omit<Publish, 'client'> {
   bytes: number;
   /** Those that a receiver has not acknowledged. */
   copies: Set<Copy>;
+  /** By which kinds of subscription it was acknowledged, and given back without, since it was last delivered. */
+  acknowledgedBy: Set<'group' | 'plain'>;
+  givenBackBy: Set<'group' | 'plain'>;
 }
 
 interface State {
@@ -175,6 +178,7 @@ export function createHeldPublishes({ limits, maySee, onFull }: HeldPublishesOpt
       parts.broker.on('subscribe', () => {
         state.subscriptions++;
         for (const topic of state.waiting.keys()) void deliverWaiting(state, topic);
+        for (const held of state.byPayload.values()) offerToGroups(state, held);
       });
       parts.broker.on('clientDisconnect', (client) => disconnected(state, client));
     },
@@ -201,7 +205,7 @@ function hold(state: State, publish: Publish): boolean {
     if (own.size === 0) state.bySender.delete(publish.clientId);
     return false;
   }
-  const held: Held = { ...publish, bytes, copies: new Set() };
+  const held: Held = { ...publish, bytes, copies: new Set(), acknowledgedBy: new Set(), givenBackBy: new Set() };
   own.set(held.messageId, held);
   state.bySender.set(held.clientId, own);
   state.byPayload.set(held.payload, held);
@@ -258,20 +262,46 @@ function deliver(state: State, held: Held): void {
 
 function acknowledged(state: State, held: Held, copy: Copy): void {
   held.copies.delete(copy);
-  const others = held.copies.values();
-  const isLast = copy.group === undefined ? held.copies.size === 0 : others.every(({ group }) => group === undefined);
-  if (!isLast || state.byPayload.get(held.payload) !== held) return;
-  forget(state, held);
-  answer(state, held);
-  makeRoom(state);
+  held.acknowledgedBy.add(kindOf(copy));
+  decide(state, held);
 }
 
 /** A receiver is gone without an acknowledgement. */
 function giveBack(state: State, held: Held, copy: Copy): void {
   held.copies.delete(copy);
-  if (held.copies.size > 0 || state.byPayload.get(held.payload) !== held) return;
-  if (held.client === undefined) forget(state, held);
-  else wait(state, held);
+  held.givenBackBy.add(kindOf(copy));
+  decide(state, held);
+}
+
+const kindOf = ({ group }: Copy): 'group' | 'plain' => (group === undefined ? 'plain' : 'group');
+
+/** Answers the sender once enough receivers have acknowledged, and delivers again when too few are left. */
+function decide(state: State, held: Held): void {
+  if (state.byPayload.get(held.payload) !== held || isWaiting(state, held)) return;
+  const { copies, acknowledgedBy, givenBackBy } = held;
+  const left = new Set(copies.values().map(kindOf));
+  if (left.has('group')) return;
+  // Where there is a group, a plain subscriber is a spectator.
+  const decisive = acknowledgedBy.has('group') || givenBackBy.has('group') ? 'group' : 'plain';
+  if (decisive === 'plain' && left.has('plain')) return;
+  if (acknowledgedBy.has(decisive)) {
+    forget(state, held);
+    answer(state, held);
+    makeRoom(state);
+  } else if (held.client === undefined) {
+    forget(state, held);
+  } else {
+    acknowledgedBy.clear();
+    givenBackBy.clear();
+    wait(state, held);
+  }
+}
+
+/** A message that only plain subscribers have goes to a group that has begun since. A plain one may be absent for good. */
+function offerToGroups(state: State, held: Held): void {
+  if (isWaiting(state, held) || held.copies.size === 0 || !state.parts!.shared.hasSubscriber(held.topic)) return;
+  if (held.copies.values().some((copy) => kindOf(copy) === 'group')) return;
+  wait(state, held);
 }
 
 function forget(state: State, held: Held): void {
@@ -316,7 +346,10 @@ const PUBREC = 0x50;
 
 function answer(state: State, { client, qos, messageId, topic }: Held): void {
   if (client === undefined) return;
-  if (qos === 1) return write(client, PUBACK, messageId);
+  if (qos === 1) {
+    write(client, PUBACK, messageId);
+    return;
+  }
   // Remembered until the sender releases it, so that a double is not delivered again. aedes answers the release.
   const seen = { cmd: 'publish', messageId, topic, qos, payload: Buffer.alloc(0) };
   void incoming(state)

@@ -199,7 +199,7 @@ test('mosquitto_pub with MQTT 5 ends at once with an error', async (context) => 
     '1',
   ];
   const failure = await promisify(execFile)(publish, login, { timeout: 10_000 }).catch((error) => error);
-  expect(failure).toMatchObject({ killed: false, stderr: expect.stringContaining('Unsupported protocol version') });
+  expect(failure).toMatchObject({ code: 0x84, killed: false, stderr: expect.stringContaining('Unsupported Protocol Version') });
 });
 
 test('a kept session may not subscribe to more than its role may see', async () => {

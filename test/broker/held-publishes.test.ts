@@ -234,6 +234,54 @@ describe('several subscribers', () => {
     await sent.done;
   });
 
+  test('beside a group whose only service dies, the acknowledgement of a spectator proves nothing', async () => {
+    const broker = await start();
+    const priority = await service(broker, 'priority', SHARED, true);
+    const spectator = await service(broker, 'spectator', LOGIN);
+    const hook = await join(broker.port, 'hook');
+    const sent = login(hook, 'ada');
+    await until(spectator, 'ada');
+    spectator.commit();
+    await ping(spectator);
+    await spectator.client.endAsync();
+    priority.client.stream.destroy();
+    await expect.poll(() => broker.stats().clients).toBe(1);
+    await ping(hook);
+    expect(sent.acknowledged).toBe(false);
+    const again = await service(broker, 'priority', SHARED, true);
+    again.commit();
+    await sent.done;
+    expect(payloadsOf(again)).toEqual(['ada']);
+  });
+
+  test('a login that only an absent spectator has goes to the first group that begins', async () => {
+    const broker = await start();
+    const spectator = await service(broker, 'spectator', LOGIN);
+    await spectator.client.endAsync();
+    const hook = await join(broker.port, 'hook');
+    const sent = login(hook, 'ada');
+    await ping(hook);
+    const priority = await service(broker, 'priority');
+    priority.commit();
+    await sent.done;
+    expect(payloadsOf(priority)).toEqual(['ada']);
+  });
+
+  test('a spectator that leaves without an acknowledgement holds nothing back', async () => {
+    const broker = await start();
+    const priority = await service(broker, 'priority');
+    const spectator = await service(broker, 'spectator', '$share/spectators/events/login', true);
+    const hook = await join(broker.port, 'hook');
+    const sent = login(hook, 'ada');
+    await until(spectator, 'ada');
+    priority.commit();
+    await ping(priority);
+    expect(sent.acknowledged).toBe(false);
+    spectator.client.stream.destroy();
+    await sent.done;
+    expect(payloadsOf(priority)).toEqual(['ada']);
+  });
+
   test('of two plain subscribers both have to acknowledge', async () => {
     const broker = await start();
     const first = await service(broker, 'first', LOGIN);
