@@ -3,7 +3,8 @@
  * copies, and a service does that after its commit. aedes itself acknowledges before it delivers, so a login would be lost with the process.
  *
  * - No subscriber of QoS 1 yet: the message waits and is delivered at the first subscription.
- * - Who has to acknowledge: one member of each shared subscription of the topic; where there is none, every plain subscriber of QoS 1 or more.
+ * - Who has to acknowledge: one member of each shared subscription of the topic; where there is none, every plain subscriber of QoS 1 that
+ *   is connected, at least one.
  * - A receiver that goes away for good gives its copy back: the message is delivered to another, or waits for one.
  * - A client that sends the same again (packet identifier and payload) waits for the first one's acknowledgement.
  * - A client that goes away is no longer answered. Its messages that wait for a subscriber are forgotten: it sends them again.
@@ -39,7 +40,11 @@ export interface HeldStats {
 }
 
 /** A message in the hands of one receiver. */
-type Copy = Pick<QueuedMessage, 'group'>;
+interface Copy {
+  clientId: string;
+  /** Undefined: it came by a plain subscription. */
+  group: string | undefined;
+}
 
 interface Publish {
   clientId: string;
@@ -241,11 +246,10 @@ async function deliverWaiting(state: State, topic: string): Promise<void> {
 
 async function hasReceiver(state: State, topic: string): Promise<boolean> {
   const { broker, queues, shared } = state.parts!;
-  const clients = Object.values((broker as unknown as { clients: Record<string, Client> }).clients);
   return (
     shared.hasSubscriber(topic) ||
     (await queues.hasSubscriber(topic)) ||
-    clients.some((client) => client.clean && state.maySee(client, topic) && acknowledges(client, topic))
+    Object.values(clientsOf(broker)).some((client) => client.clean && state.maySee(client, topic) && acknowledges(client, topic))
   );
 }
 
@@ -275,11 +279,18 @@ function giveBack(state: State, held: Held, copy: Copy): void {
 
 const kindOf = ({ group }: Copy): 'group' | 'plain' => (group === undefined ? 'plain' : 'group');
 
+const isConnected = (state: State, { clientId }: Copy): boolean => clientId in clientsOf(state.parts!.broker);
+
+/** By client id; aedes' types leave it out. */
+const clientsOf = (broker: Aedes) => (broker as unknown as { clients: Record<string, Client> }).clients;
+
 /** Answers the sender once enough receivers have acknowledged, and delivers again when too few are left. */
 function decide(state: State, held: Held): void {
   if (state.byPayload.get(held.payload) !== held || isWaiting(state, held)) return;
   const { copies, acknowledgedBy, givenBackBy } = held;
-  const left = new Set(copies.values().map(kindOf));
+  // An absent plain subscriber may never come back, so it holds nothing back once another has acknowledged.
+  const present = copies.values().filter((copy) => copy.group !== undefined || isConnected(state, copy));
+  const left = new Set(present.map(kindOf));
   if (left.has('group')) return;
   // Where there is a group, a plain subscriber is a spectator.
   const decisive = acknowledgedBy.has('group') || givenBackBy.has('group') ? 'group' : 'plain';
@@ -288,6 +299,8 @@ function decide(state: State, held: Held): void {
     forget(state, held);
     answer(state, held);
     makeRoom(state);
+  } else if (decisive === 'plain' && copies.size > 0) {
+    // Only absent plain subscribers have it.
   } else if (held.client === undefined) {
     forget(state, held);
   } else {
@@ -327,6 +340,7 @@ function disconnected(state: State, client: Client): void {
   const copies = state.cleanCopies.get(client);
   state.cleanCopies.delete(client);
   for (const { held, copy } of copies?.values() ?? []) giveBack(state, held, copy);
+  for (const held of state.byPayload.values()) if (held.acknowledgedBy.size > 0) decide(state, held);
   makeRoom(state);
 }
 
@@ -372,7 +386,7 @@ function noteCleanDelivery(state: State, client: Client, packet: AedesPublishPac
   if (held === undefined || packet.qos === 0) return;
   if (packet.group === undefined && !acknowledges(client, packet.topic)) return;
   const copies = state.cleanCopies.getOrInsertComputed(client, () => new Map());
-  const copy = { group: packet.group };
+  const copy = { clientId: client.id, group: packet.group };
   packet.messageId = freeMessageId(client, copies);
   copies.set(packet.messageId, { held, copy });
   held.copies.add(copy);

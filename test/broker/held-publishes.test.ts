@@ -298,6 +298,24 @@ describe('several subscribers', () => {
     await sent.done;
   });
 
+  test('of two plain subscribers, one that is absent holds nothing back once the other has acknowledged', async () => {
+    const broker = await start();
+    const gone = await service(broker, 'gone', LOGIN);
+    const staying = await service(broker, 'staying', LOGIN);
+    const hook = await join(broker.port, 'hook');
+    const sent = login(hook, 'ada');
+    await until(gone, 'ada');
+    await until(staying, 'ada');
+    staying.commit();
+    await ping(staying);
+    await ping(hook);
+    expect(sent.acknowledged).toBe(false);
+    gone.client.stream.destroy();
+    await sent.done;
+    await login(hook, 'bob').done;
+    expect(payloadsOf(staying)).toEqual(['ada', 'bob']);
+  });
+
   test('a subscriber of QoS 0 hears a login and does not stand for its commit', async () => {
     const broker = await start();
     const watching = await join(broker.port, 'service');
