@@ -34,13 +34,13 @@ export function createBatcher<Item, Result>(
       await new Promise((resolve) => setImmediate(resolve));
       const batch = waiting.slice(0, most);
       waiting = waiting.slice(most);
-      await settle(batch);
+      await handle(batch);
       size -= batch.length;
     }
     loop = undefined;
   }
 
-  async function settle(batch: readonly Entry<Item, Result>[]): Promise<void> {
+  async function handle(batch: readonly Entry<Item, Result>[]): Promise<void> {
     try {
       const results = await run(batch.map(({ item }) => item));
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
@@ -50,8 +50,8 @@ export function createBatcher<Item, Result>(
         return;
       }
       const half = Math.ceil(batch.length / 2);
-      await settle(batch.slice(0, half));
-      await settle(batch.slice(half));
+      await handle(batch.slice(0, half));
+      await handle(batch.slice(half));
     }
   }
 

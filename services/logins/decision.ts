@@ -74,7 +74,7 @@ export function decisionRules(config: Config): DecisionRules {
 type JobType = 'fetch' | 'analysis';
 
 /** What a batch knows of one symbol; the same for all who hold it. */
-interface Judged {
+interface JudgedSymbol {
   price: Judgement;
   analysis: Judgement;
   state: SymbolState | undefined;
@@ -98,7 +98,7 @@ export function decide(
   occasion: Occasion = LOGIN,
 ): Decisions {
   const momentOf = momentsAt(now);
-  const judged = new Map<string, Judged>();
+  const judged = new Map<string, JudgedSymbol>();
   const fetches: ScoredRequest[] = [];
   const analyses: ScoredRequest[] = [];
   const byUser = new Map<string, SymbolDecision[]>();
@@ -125,7 +125,7 @@ export function decide(
   return { requests: [...fetches, ...analyses], byUser };
 }
 
-function judge(symbol: string, state: SymbolState | undefined, moment: Moment, rules: DecisionRules): Judged {
+function judge(symbol: string, state: SymbolState | undefined, moment: Moment, rules: DecisionRules): JudgedSymbol {
   const newestBarDate = state?.newestBar ?? undefined;
   const price = judgePrice(
     { newestBarDate, asOfMs: state?.asOf?.getTime(), checkedAtMs: state?.checkedAt?.getTime() },
@@ -151,7 +151,14 @@ function judge(symbol: string, state: SymbolState | undefined, moment: Moment, r
   };
 }
 
-function request(type: JobType, viewer: Viewer, holding: Holding, judged: Judged, config: ScoreConfig, occasion: Occasion): ScoredRequest {
+function request(
+  type: JobType,
+  viewer: Viewer,
+  holding: Holding,
+  judged: JudgedSymbol,
+  config: ScoreConfig,
+  occasion: Occasion,
+): ScoredRequest {
   const { state } = judged;
   const freshness = type === 'fetch' ? judged.price : judged.analysis;
   const input: ScoreInput = {

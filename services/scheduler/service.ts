@@ -1,8 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { createAnnouncer } from '../ledger/announce.ts';
 import { type Change, nowOf } from '../ledger/job.ts';
 import { ledgerOf } from '../ledger/ledger.ts';
-import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
 import { type Figures, readFigures, statsOf } from '../ledger/read/metrics.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
@@ -98,38 +96,13 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   leadership = leading;
 
   const rescuer = watchForDeaths({ bus, ledger, log, tell, schedulerEnded: leading.ended });
-  const session = bus.session ?? randomUUID();
-  const startedAt = nowOf(ledger);
-  const always = startDuties(
-    [
-      {
-        name: 'sign of life',
-        everySeconds: config.worker.heartbeat_interval / 3,
-        run: () =>
-          reportInstance(db, {
-            instance,
-            service: 'scheduler',
-            session,
-            capacity: 0,
-            running: 0,
-            started_at: startedAt,
-            heartbeat_at: nowOf(ledger),
-          }),
-      },
-      { name: 'rescue', everySeconds: scheduler.reap_interval, run: () => rescuer.retry() },
-    ],
-    log,
-  );
+  const always = startDuties([{ name: 'rescue', everySeconds: scheduler.reap_interval, run: () => rescuer.retry() }], log);
 
   return {
     async drain() {
       stopListening();
       await Promise.all([endpoint?.close(), rescuer.close(), always.stop(), leading.stop()]);
       await Promise.all(telling);
-      // A row left behind is cleaned up as that of a dead instance.
-      await removeInstance(db, instance).catch((error: unknown) =>
-        log.warn({ code: codeOf(error) }, `own instance not removed: ${messageOf(error)}`),
-      );
     },
   };
 }

@@ -1,16 +1,13 @@
-import { randomUUID } from 'node:crypto';
 import { analysisHandler } from '../job-types/analysis/handler.ts';
 import { batchFetchHandler } from '../job-types/batch-fetch/handler.ts';
 import { fetchHandler } from '../job-types/fetch/handler.ts';
 import { rankHandler } from '../job-types/rank/handler.ts';
 import { createAnnouncer } from '../ledger/announce.ts';
 import { ledgerOf } from '../ledger/ledger.ts';
-import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
 import { rescue } from '../ledger/run/lease.ts';
 import { symbolReader } from '../market/bars/reader.ts';
 import { configuredChains } from '../market/options/sources/configured.ts';
 import { configuredSources } from '../market/sources/configured.ts';
-import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { startWorker } from './worker.ts';
 
@@ -28,15 +25,6 @@ export async function startWorkerService(
   const { all, real } = await chooseSources({ config, clock, db, log });
   const chains = await chooseChains({ config, clock, db, log });
   const capacity = config.worker.max_concurrent_jobs;
-  const session = bus.session ?? randomUUID();
-  const startedAt = new Date(clock.now().epochMilliseconds);
-  let load = 0;
-  const report = async (): Promise<void> => {
-    const now = new Date(clock.now().epochMilliseconds);
-    await reportInstance(db, { instance, service: 'worker', session, capacity, running: load, started_at: startedAt, heartbeat_at: now });
-  };
-  // Before there is anything to stop: what fails here fails the start.
-  await report();
   bus.updatePresence({ name: config.worker.name, capabilities: config.worker.capabilities.slice(), capacity, running: 0 });
   const worker = startWorker({
     workerId: instance,
@@ -50,28 +38,21 @@ export async function startWorkerService(
     log,
     handlers: [fetchHandler, batchFetchHandler, analysisHandler, rankHandler({ sql: db, chains })],
     onLoad(running) {
-      load = running;
       bus.updatePresence({ capacity, running });
     },
   });
   // A bell only says "look": which worker gets the job is the claim's business.
-  const bells = bus.hear('job', () => worker.wake());
+  const bells = bus.onDoorbell('job', () => worker.wake());
   const stopListening = bus.onState((state) => {
     if (state === 'online') worker.wake();
   });
-  const quietly = (work: Promise<void>): Promise<void> =>
-    work.catch((error: unknown) => log.warn({ code: codeOf(error) }, `sign of life not written: ${messageOf(error)}`));
-  const reporting = setInterval(() => quietly(report()), (config.worker.heartbeat_interval * 1000) / 3);
 
   return {
     cancel: (jobId) => worker.abort(jobId, 'cancelled by hand'),
     async drain() {
       stopListening();
       await bells.close();
-      // It is alive, and says so, until its last job has ended.
       await worker.drain(config.worker.grace_period * 1000);
-      clearInterval(reporting);
-      await quietly(removeInstance(db, instance));
     },
   };
 }

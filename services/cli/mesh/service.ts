@@ -27,8 +27,7 @@ export async function service(name: string, options: GlobalOptions & { instance?
   if (definition === undefined)
     throw new InputError('service.unknown', `there is no service "${name}"; choose one of ${Object.keys(SERVICES).join(', ')}`);
   const { loaded, dataFolder } = loadFor(options);
-  const instance =
-    options.instance ?? (name === 'worker' ? (loaded.config.worker.worker_id ?? undefined) : definition.persistent ? name : undefined);
+  const instance = options.instance ?? (name === 'worker' ? (loaded.config.worker.worker_id ?? undefined) : undefined);
   const code = await runService(name, { loaded, dataFolder, instance, persistent: definition.persistent, start: await definition.load() });
   // A handler that is deaf to its signal must not keep a process whose service has stopped.
   setTimeout(() => process.exit(code), LINGER_MS).unref();

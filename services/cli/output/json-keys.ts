@@ -34,7 +34,15 @@ const asked: Keys = {
 
 export const JSON_KEYS = {
   demo: { users: 'who signed in', ...answered },
-  login: { user: 'who signed in', published_at: 'when', ok: 'true when it is published' },
+  login: {
+    user: 'who signed in',
+    published_at: 'when',
+    ok: 'true when it is committed',
+    announced: 'false when the broker is away: the workers find its jobs by polling',
+    total: 'symbols held and watched',
+    queued: 'of these: to be made fresh',
+    fresh: 'of these: fresh already',
+  },
   'login --wait': { user: 'who signed in', ...answered },
   fetch: asked,
   'fetch --wait': waited,

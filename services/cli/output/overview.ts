@@ -1,7 +1,8 @@
 /** The mesh at one moment, from the database alone: what `stats` prints and `top` shows again and again. */
 
-import { type Instance, type JobSummary, listInstances, listJobs, type QueueStats } from '../../ledger/read/jobs.ts';
+import { type JobSummary, listJobs, type QueueStats } from '../../ledger/read/jobs.ts';
 import { type Figures, readFigures } from '../../ledger/read/metrics.ts';
+import { type Instance, listInstances } from '../../platform/registry/instances.ts';
 import type { Session } from '../session.ts';
 import { paint } from './colour.ts';
 import { span } from './numbers.ts';

@@ -30,8 +30,6 @@ export interface Live {
   onStatus(jobId: string, tell: (status: Body<'status'>) => void): () => void;
   /** Calls back when any job has ended. */
   onEnded(tell: () => void): () => void;
-  /** Resolves with the next answer to a login of that user; never, when none comes before the signal. */
-  answerTo(user: string, signal: AbortSignal): Promise<void>;
   readonly clients: number;
   close(): Promise<void>;
 }
@@ -51,12 +49,11 @@ interface Kept {
   open(): { event: LiveEvent; frame: string } | undefined;
 }
 
-export function createLive(bus: Pick<Bus, 'subscribe' | 'hear'>): Live {
+export function createLive(bus: Pick<Bus, 'subscribe' | 'onDoorbell'>): Live {
   const epoch = randomUUID().slice(0, 8);
   const listeners = new Set<Listener>();
   const inside = new EventEmitter<{ ended: [] }>().setMaxListeners(0);
   const byJob = new EventEmitter<Record<string, [Body<'status'>]>>().setMaxListeners(0);
-  const byUser = new EventEmitter<Record<string, []>>().setMaxListeners(0);
   const present = new Map<string, LiveEvent>();
   const alerts = new Map<string, LiveEvent>();
   let stats: LiveEvent | undefined;
@@ -105,8 +102,8 @@ export function createLive(bus: Pick<Bus, 'subscribe' | 'hear'>): Live {
   // One at a time a kind: an alert's states must not overtake each other.
   const inOrder = { concurrency: 1, queueLimit: QUEUE_LIMIT };
   const subscriptions = [
-    bus.hear('job', (message) => spreadUnread('job', message)),
-    bus.hear('status', (message) => {
+    bus.onDoorbell('job', (message) => spreadUnread('job', message)),
+    bus.onDoorbell('status', (message) => {
       spreadUnread('status', message);
       if (byJob.eventNames().length > 0) {
         const body = message.read();
@@ -114,13 +111,8 @@ export function createLive(bus: Pick<Bus, 'subscribe' | 'hear'>): Live {
       }
       if (ENDED.test(message.payload.toString())) inside.emit('ended');
     }),
-    bus.hear('data', (message) => spreadUnread('data', message)),
-    bus.hear('portfolio', (message) => {
-      spreadUnread('portfolio', message);
-      if (byUser.eventNames().length === 0) return;
-      const body = message.read();
-      if (body !== undefined) byUser.emit(body.user_id);
-    }),
+    bus.onDoorbell('data', (message) => spreadUnread('data', message)),
+    bus.onDoorbell('portfolio', (message) => spreadUnread('portfolio', message)),
     bus.subscribe('stats', inOrder, ({ body }) => {
       stats = { type: 'stats', body };
       spreadRead(stats);
@@ -168,16 +160,6 @@ export function createLive(bus: Pick<Bus, 'subscribe' | 'hear'>): Live {
       inside.on('ended', tell);
       return () => inside.off('ended', tell);
     },
-    answerTo: (user, signal) =>
-      new Promise((resolve) => {
-        const hear = (): void => {
-          signal.removeEventListener('abort', leave);
-          resolve();
-        };
-        const leave = (): void => void byUser.off(user, hear);
-        byUser.once(user, hear);
-        signal.addEventListener('abort', leave, { once: true });
-      }),
     get clients() {
       return listeners.size;
     },

@@ -1,8 +1,9 @@
 /** The mesh in figures, who works in it, what is wrong with it, and the switch for automatic fetching. */
 import { z } from 'zod';
 import { nowOf } from '../../ledger/job.ts';
-import { listInstances, listJobs } from '../../ledger/read/jobs.ts';
+import { listJobs } from '../../ledger/read/jobs.ts';
 import { readFigures } from '../../ledger/read/metrics.ts';
+import { listInstances } from '../../platform/registry/instances.ts';
 import { readAutoFetch, switchAutoFetch } from '../../platform/registry/settings.ts';
 import { callerOf } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';

@@ -1,7 +1,7 @@
 import type { MqttClient, PacketCallback } from 'mqtt';
 import { messageOf, PermanentError, TransientError } from '../errors.ts';
 import type { Encoded } from '../messages.ts';
-import { createAdmission } from './bounded-queue.ts';
+import { createBoundedQueue } from './bounded-queue.ts';
 
 /** Enough to hide the broker's latency, few enough that a lost connection loses little. */
 const IN_FLIGHT = 64;
@@ -44,7 +44,7 @@ export function createPublisher(client: MqttClient, isUp: () => boolean, limits:
   const timeoutMs = limits.publishTimeoutMs ?? TIMEOUT_MS;
   const counters = { published: 0, failed: 0, dropped: 0 };
   const flights = new Set<Flight>();
-  const window = createAdmission<Flight>({ concurrency: limits.maxInFlight ?? IN_FLIGHT, queueLimit: WAITING }, async (flight) => {
+  const window = createBoundedQueue<Flight>({ concurrency: limits.maxInFlight ?? IN_FLIGHT, queueLimit: WAITING }, async (flight) => {
     if (flight.settled) return;
     const { topic, payload, qos, retain } = flight.message;
     await new Promise<void>((resolve) => {
@@ -98,7 +98,7 @@ export function createPublisher(client: MqttClient, isUp: () => boolean, limits:
         },
       };
       flights.add(flight);
-      if (!window.admit(flight))
+      if (!window.offer(flight))
         flight.settle(new TransientError('bus.busy', `${message.topic}: not published, ${WAITING} messages are waiting already`));
       return promise;
     },

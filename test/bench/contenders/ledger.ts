@@ -146,7 +146,7 @@ export async function ledgerConsumer(address: LedgerAddress, { concurrency, star
     log: silent,
     handlers: [handler],
   });
-  const bells = bus?.hear('job', () => worker.wake());
+  const bells = bus?.onDoorbell('job', () => worker.wake());
   return {
     async stop() {
       await bells?.close();
