@@ -30,8 +30,11 @@ export interface ServiceContext {
 }
 
 export interface RunningService {
-  /** Stops taking work, finishes or releases the work under way. Called once. */
-  drain(): Promise<void>;
+  /**
+   * Stops taking work, finishes or releases the work under way. Called once. `retire` ends the heartbeat early and says whether another instance of the service goes
+   * on (`Heartbeat.retire`); without it the service is the only one.
+   */
+  drain(retire?: () => Promise<boolean>): Promise<void>;
   /** The order `cancel` on `control/{instance}`; `drain` and `reload` are the same for all services. */
   cancel?: (jobId: string) => void;
 }
@@ -60,12 +63,15 @@ const CLOSE_MS = 1_000;
 export async function runService(service: string, options: ServiceOptions): Promise<number> {
   const stopRequest = listenForStop();
   let slot: InstanceSlot | undefined;
+  let left = false;
   try {
     if (options.instance === undefined && options.persistent) slot = await takeInstanceSlot(options.dataFolder, service);
     const instance = options.instance ?? slot?.instance ?? uniqueInstance(service);
-    return await runAs(instance, service, options, stopRequest);
+    const ended = await runAs(instance, service, options, stopRequest);
+    left = ended.left;
+    return ended.code;
   } finally {
-    slot?.release();
+    slot?.release({ left });
     stopRequest.end();
     // The supervisor's channel would keep the process alive.
     if (process.connected) process.disconnect?.();
@@ -99,7 +105,13 @@ function listenForStop(): StopRequest {
   };
 }
 
-async function runAs(instance: string, service: string, options: ServiceOptions, stopRequest: StopRequest): Promise<number> {
+interface Ended {
+  code: number;
+  /** Other instances of the service go on, so that this one has left nothing with the broker. */
+  left: boolean;
+}
+
+async function runAs(instance: string, service: string, options: ServiceOptions, stopRequest: StopRequest): Promise<Ended> {
   const { loaded, dataFolder, clock = systemClock } = options;
   const { config } = loaded;
   const log = createLogger({ ...config.logging, service, instance });
@@ -117,7 +129,7 @@ async function runAs(instance: string, service: string, options: ServiceOptions,
     maxInFlight: config.queue.mqtt.max_in_flight,
   });
   try {
-    if (!(await untilReachable(db, log, stopRequest.requested))) return 0;
+    if (!(await untilReachable(db, log, stopRequest.requested))) return { code: 0, left: false };
     return await serve({ service, instance, config, log, clock, db, bus }, options.start, stopRequest);
   } finally {
     await bus.close();
@@ -126,7 +138,7 @@ async function runAs(instance: string, service: string, options: ServiceOptions,
   }
 }
 
-async function serve(context: ServiceContext, start: ServiceOptions['start'], stopRequest: StopRequest): Promise<number> {
+async function serve(context: ServiceContext, start: ServiceOptions['start'], stopRequest: StopRequest): Promise<Ended> {
   const { service, instance, log, bus } = context;
   // Before the service takes work: a last will of an earlier process of this name must not be taken for its own.
   const heartbeat = await startHeartbeat(context);
@@ -143,11 +155,11 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
     const { code, why } = await stopRequest.requested;
     log.info({ why }, `${service} stops`);
     await orders.close();
-    await running.drain();
-    return code;
+    await running.drain(() => heartbeat.retire());
+    return { code, left: await heartbeat.retire() };
   } finally {
     // After the drain: a service is alive until its last work has ended.
-    await heartbeat.stop();
+    await heartbeat.retire();
   }
 }
 

@@ -54,10 +54,12 @@ export async function startPortfolioPriorityService(context: ServiceContext): Pr
 
   return {
     counters,
-    async drain() {
+    async drain(retire) {
       clearInterval(reporting);
-      // Stays subscribed: the broker keeps the logins that come from now on, and those that are not committed, for the next start.
-      await logins.stop();
+      // The last one stays subscribed: the broker keeps the logins that come, and those that are not committed, for the next start. Any other one leaves: Mosquitto
+      // gives an absent member of a group its share all the same (10 of 20 logins), which would wait for its return.
+      const others = (await retire?.()) ?? false;
+      await (others ? logins.leave() : logins.stop());
       await stopPrefetching();
       await admission.idle();
       log.info({ ...counters }, 'logins of this process');

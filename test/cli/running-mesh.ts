@@ -67,7 +67,7 @@ export async function startMesh({ worker = true, ranking = '{}' }: { worker?: bo
     const context = { service, instance: `${service}-1`, config, log: silent, clock: systemClock, db, bus };
     services.push(await run(context));
     const heartbeat = await startHeartbeat(context);
-    services.push({ drain: () => heartbeat.stop() });
+    services.push({ drain: async () => void (await heartbeat.retire()) });
     await bus.online();
   };
   if (worker) await start('worker', startWorkerService);

@@ -25,7 +25,7 @@ await bus.online();
 console.log('ready');
 process.once('SIGTERM', async () => {
   await running.drain();
-  await heartbeat.stop();
+  await heartbeat.retire();
   await bus.close();
   await db.close();
 });

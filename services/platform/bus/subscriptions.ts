@@ -18,6 +18,7 @@ import {
 import { sharedFilter } from './shared.ts';
 
 const SUBACK_TIMEOUT_MS = 5000;
+const LEAVE_MS = 10_000;
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5000;
 
@@ -31,6 +32,11 @@ export interface Subscription {
    * that is unacknowledged by then, and all that comes, for the next start. For a service that stops and comes back.
    */
   stop(): Promise<void>;
+  /**
+   * Unsubscribes, then handles what has arrived (10 s at most), then stops. For a service that stops while others of its group go on: they get all that comes, and
+   * nothing waits in the session of this one.
+   */
+  leave(): Promise<void>;
 }
 
 export type Subscribe = <K extends TopicKind>(kind: K, options: SubscribeOptions<K>, handler: MessageHandler<K>) => Subscription;
@@ -218,7 +224,12 @@ function add(
   state.active.push(subscription);
   if (subscription.handled && state.turnedAway && state.connection !== undefined) askAgain(state);
   else if (state.connection !== undefined) void establish(state, subscription, state.connection);
-  return { ready: ready.promise, close: () => close(state, subscription), stop: () => stop(subscription) };
+  return {
+    ready: ready.promise,
+    close: () => close(state, subscription),
+    stop: () => stop(subscription),
+    leave: () => leave(state, subscription),
+  };
 }
 
 async function close(state: State, subscription: ActiveSubscription): Promise<void> {
@@ -230,6 +241,13 @@ async function close(state: State, subscription: ActiveSubscription): Promise<vo
   const stillWanted = state.active.some((other) => other.granted === granted);
   if (granted !== undefined && state.connection !== undefined && !stillWanted)
     await unsubscribe(state, granted, state.connection.lost.signal);
+}
+
+async function leave(state: State, subscription: ActiveSubscription): Promise<void> {
+  const { granted, receiver } = subscription;
+  if (granted !== undefined && state.connection !== undefined) await unsubscribe(state, granted, state.connection.lost.signal);
+  await Promise.race([receiver.idle(), delay(LEAVE_MS, undefined, { ref: false })]);
+  await stop(subscription);
 }
 
 async function stop({ receiver, stopping }: ActiveSubscription): Promise<void> {

@@ -6,13 +6,16 @@ import type { Config } from '../config/load.ts';
 import type { Database } from '../database/database.ts';
 import { codeOf, messageOf } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
-import { removeInstance, reportInstance } from './instances.ts';
+import { reportInstance, retireInstance } from './instances.ts';
 
 export interface Heartbeat {
   /** Writes the row now. Errors: those of the database. */
   beat(): Promise<void>;
-  /** Ends the heartbeat and removes the row. An error is logged: a row that is left behind is removed as that of a dead instance. */
-  stop(): Promise<void>;
+  /**
+   * Ends the heartbeat, removes the row, and says whether another instance of the service is alive that has not retired. Of instances that retire at the same moment
+   * the last one gets false. False too when the database does not answer: a row that is left behind is removed as that of a dead instance.
+   */
+  retire(): Promise<boolean>;
 }
 
 /** The largest number that the columns hold. */
@@ -41,17 +44,29 @@ export async function startHeartbeat(context: {
     });
   };
   await beat();
-  const timer = setInterval(
-    () => beat().catch((error: unknown) => log.warn({ code: codeOf(error) }, `heartbeat not written: ${messageOf(error)}`)),
-    (config.worker.heartbeat_interval * 1000) / 3,
-  );
+  const intervalMs = config.worker.heartbeat_interval * 1000;
+  let beating = Promise.resolve();
+  const timer = setInterval(() => {
+    beating = beat().catch((error: unknown) => log.warn({ code: codeOf(error) }, `heartbeat not written: ${messageOf(error)}`));
+  }, intervalMs / 3);
+
+  async function retire(): Promise<boolean> {
+    clearInterval(timer);
+    // A heartbeat under way would write the row again.
+    await beating;
+    try {
+      return await retireInstance(db, { instance, service, session }, new Date(now().getTime() - intervalMs));
+    } catch (error) {
+      log.warn({ code: codeOf(error) }, `own heartbeat row not removed: ${messageOf(error)}`);
+      return false;
+    }
+  }
+  let retired: Promise<boolean> | undefined;
   return {
     beat,
-    async stop() {
-      clearInterval(timer);
-      await removeInstance(db, instance, session).catch((error: unknown) =>
-        log.warn({ code: codeOf(error) }, `own heartbeat row not removed: ${messageOf(error)}`),
-      );
+    retire() {
+      retired ??= retire();
+      return retired;
     },
   };
 }

@@ -1,5 +1,5 @@
 /** The services that are alive, a row each, known without the broker. */
-import type { Sql } from '../database/database.ts';
+import type { Database, Sql } from '../database/database.ts';
 
 export interface Instance {
   instance: string;
@@ -37,7 +37,23 @@ export async function reportInstance(
   );
 }
 
-/** Removes an instance that ended on purpose; not the row of a process that has started under its name since. */
-export async function removeInstance(sql: Sql, instance: string, session: string): Promise<void> {
-  await sql.run('DELETE FROM instances WHERE instance = ? AND session = ?', [instance, session]);
+/**
+ * Removes an instance that ends on purpose, and not the row of a process that has started under its name since. True when another instance of its service has a
+ * heartbeat since `since`.
+ */
+export function retireInstance(
+  db: Database,
+  { instance, service, session }: Pick<Instance, 'instance' | 'service' | 'session'>,
+  since: Date,
+): Promise<boolean> {
+  return db.transaction(async (tx) => {
+    await tx.run('DELETE FROM instances WHERE instance = ? AND session = ?', [instance, session]);
+    // Locked: of two instances that retire at the same moment, the second one must see that the first has gone.
+    const others = await tx.rows('SELECT instance FROM instances WHERE service = ? AND instance <> ? AND heartbeat_at >= ? FOR UPDATE', [
+      service,
+      instance,
+      since,
+    ]);
+    return others.length > 0;
+  });
 }

@@ -306,6 +306,23 @@ onEachBroker(({ start, window }) => {
       await waitFor(() => expect(later.toSorted()).toEqual(['u2', 'u3', 'u4']));
     });
 
+    test('does not wait for a member of a group that has left, the other one gets all', async () => {
+      const seen: string[] = [];
+      const member = (instance: string) => {
+        const bus = openBus(broker.port, { instance, persistent: true, version: '1' });
+        const logins = bus.subscribe('login', { acknowledge: 'handled', shared: 'group' }, ({ body }) => void seen.push(body.userId));
+        return { bus, logins };
+      };
+      const [leaving, staying] = [member('leaving'), member('staying')];
+      await Promise.all([leaving.bus.online(), staying.bus.online()]);
+      await leaving.logins.leave();
+      await leaving.bus.close();
+      const sender = openBus(broker.port);
+      await sender.online();
+      await Promise.all(userIds(20).map((userId) => sender.publish('login', { userId })));
+      await waitFor(() => expect(seen.toSorted()).toEqual(userIds(20).sort()));
+    });
+
     test('is kept while the service is away, an order to the service is not', async () => {
       const orders: string[] = [];
       const logins: string[] = [];

@@ -20,6 +20,6 @@ test('a service is in the database with the load of its presence until it stops'
   expect(await rows()).toEqual([{ ...expected, running: 0 }]);
   bus.updatePresence({ running: 3 });
   await expect.poll(rows, { timeout: 5_000 }).toEqual([{ ...expected, running: 3 }]);
-  await heartbeat.stop();
+  await heartbeat.retire();
   expect(await rows()).toEqual([]);
 });

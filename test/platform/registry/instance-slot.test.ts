@@ -53,6 +53,16 @@ test('the slot of a process that is killed at this moment is taken again by the 
   }
 });
 
+test('a slot with a kept session is taken before the others, one that its process has left is not', async () => {
+  const folder = dataFolder();
+  const [first, second, third] = [await take(folder), await take(folder), await take(folder)];
+  first.release({ left: true });
+  third.release();
+  expect((await take(folder)).instance).toBe(third.instance);
+  second.release({ left: true });
+  expect((await take(folder)).instance).toBe(first.instance);
+});
+
 test('two data folders and two services of one host have different names', async () => {
   const folder = dataFolder();
   const names = [await take(folder), await take(dataFolder()), await take(folder, 'other')].map(({ instance }) => instance);

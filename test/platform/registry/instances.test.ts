@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { listInstances, removeInstance, reportInstance } from '../../../services/platform/registry/instances.ts';
+import { listInstances, reportInstance, retireInstance } from '../../../services/platform/registry/instances.ts';
 import { fixture } from '../../scheduler/mesh.ts';
 
 const mesh = fixture();
@@ -27,8 +27,17 @@ test('an instance that ended is removed, but not the next process of its name', 
   const [earlier, later] = [worker(), worker()];
   await reportInstance(mesh.db, earlier);
   await reportInstance(mesh.db, later);
-  await removeInstance(mesh.db, 'worker-1', earlier.session);
+  await retireInstance(mesh.db, earlier, START);
   expect(await listInstances(mesh.db, START)).toEqual([later]);
-  await removeInstance(mesh.db, 'worker-1', later.session);
+  await retireInstance(mesh.db, later, START);
   expect(await listInstances(mesh.db, START)).toEqual([]);
+});
+
+test('of instances that retire at the same moment the last one is told that nobody is left, and only that one', async () => {
+  for (let round = 0; round < 10; round++) {
+    const three = ['a', 'b', 'c'].map((instance) => ({ ...worker(), instance }));
+    for (const one of three) await reportInstance(mesh.db, one);
+    const othersLive = await Promise.all(three.map((one) => retireInstance(mesh.db, one, START)));
+    expect(othersLive.toSorted()).toEqual([false, true, true]);
+  }
 });
