@@ -22,7 +22,7 @@ export type Received<K extends TopicKind> = Message<K> & {
 export type MessageHandler<K extends TopicKind> = (message: Received<K>) => void | Promise<void>;
 
 export interface SubscribeOptions<K extends TopicKind> {
-  /** Narrows the filter: `{ area: 'fetch' }` on jobs hears `stock/fetch/+`. */
+  /** Narrows the filter: `{ area: 'fetch' }` on jobs subscribes to `stock/fetch/+`. */
   params?: Partial<TopicParams<K>>;
   /**
    * When a QoS 1 message is acknowledged. `received` (the default): at once. `handled`: when the handler has resolved or refused it. Until then a crash means that the broker
