@@ -1,8 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { ledgerOf } from '../job-types/ledger.ts';
 import { type Announcer, createAnnouncer } from '../ledger/announce.ts';
 import { type Change, type Ledger, nowOf } from '../ledger/job.ts';
-import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
 import { readMeshMetrics, statsOf } from '../ledger/read/metrics.ts';
 import { readLoginToJobsP95 } from '../logins/latency.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
@@ -61,20 +59,13 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   leadership = leading;
 
   const rescuer = watchForDeaths({ bus, ledger: parts.ledger, log, tell: announcements.tell, schedulerEnded: leading.ended });
-  const always = startDuties(
-    [heartbeatDuty(parts), { name: 'rescue', everySeconds: config.scheduler.reap_interval, run: () => rescuer.retry() }],
-    log,
-  );
+  const always = startDuties([{ name: 'rescue', everySeconds: config.scheduler.reap_interval, run: () => rescuer.retry() }], log);
 
   return {
     async drain() {
       stopListening();
       await Promise.all([endpoint?.close(), rescuer.close(), always.stop(), leading.stop()]);
       await announcements.ended();
-      // A row left behind is cleaned up as that of a dead instance.
-      await removeInstance(db, instance).catch((error: unknown) =>
-        log.warn({ code: codeOf(error) }, `could not remove the row of this instance: ${messageOf(error)}`),
-      );
     },
   };
 }
@@ -158,23 +149,4 @@ function leaderDuties(
     retentionDuty(ledger, config),
     statistics,
   ];
-}
-
-function heartbeatDuty({ db, bus, instance, config, ledger }: SchedulerParts): Duty {
-  const session = bus.session ?? randomUUID();
-  const startedAt = nowOf(ledger);
-  return {
-    name: 'heartbeat',
-    everySeconds: config.worker.heartbeat_interval / 3,
-    run: () =>
-      reportInstance(db, {
-        instance,
-        service: 'scheduler',
-        session,
-        capacity: 0,
-        running: 0,
-        started_at: startedAt,
-        heartbeat_at: nowOf(ledger),
-      }),
-  };
 }
