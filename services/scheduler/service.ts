@@ -44,7 +44,7 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   const stopListening = bus.onState((state) => {
     if (state === 'online') alerts?.restate();
   });
-  const duties = leaderDuties(parts, { tell: announcements.tell, freshMetrics: metrics.fresh, alerts });
+  const duties = leaderDuties(parts, { announce: announcements.announce, freshMetrics: metrics.fresh, alerts });
   const leading = competeForLead({
     db,
     clock,
@@ -58,7 +58,7 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   });
   leadership = leading;
 
-  const rescuer = watchForDeaths({ bus, ledger: parts.ledger, log, tell: announcements.tell, schedulerEnded: leading.ended });
+  const rescuer = watchForDeaths({ bus, ledger: parts.ledger, log, announce: announcements.announce, schedulerEnded: leading.ended });
   const always = startDuties([{ name: 'rescue', everySeconds: config.scheduler.reap_interval, run: () => rescuer.retry() }], log);
 
   return {
@@ -71,10 +71,10 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
 }
 
 /** Announces committed changes without waiting for the broker: one that hangs must not hold the ledger up. */
-function announceInBackground({ announcer, log }: SchedulerParts): { tell(changes: readonly Change[]): void; ended(): Promise<void> } {
+function announceInBackground({ announcer, log }: SchedulerParts): { announce(changes: readonly Change[]): void; ended(): Promise<void> } {
   const running = new Set<Promise<void>>();
   return {
-    tell(changes) {
+    announce(changes) {
       if (changes.length === 0) return;
       const announcement = announcer
         .changed(changes)
@@ -128,10 +128,10 @@ async function serveMetricsIfWanted(
 function leaderDuties(
   { db, bus, clock, config, log, ledger, announcer }: SchedulerParts,
   {
-    tell,
+    announce,
     freshMetrics,
     alerts,
-  }: { tell(changes: readonly Change[]): void; freshMetrics(): Promise<SchedulerMetrics>; alerts: Alerts | undefined },
+  }: { announce(changes: readonly Change[]): void; freshMetrics(): Promise<SchedulerMetrics>; alerts: Alerts | undefined },
 ): Duty[] {
   const statistics: Duty = {
     name: 'statistics',
@@ -143,7 +143,7 @@ function leaderDuties(
     },
   };
   return [
-    ...maintenanceDuties({ ledger, config, tell }),
+    ...maintenanceDuties({ ledger, config, announce }),
     schedulesDuty({ ledger, config, announcer, log }),
     reannounceDuty(ledger, announcer, config),
     retentionDuty(ledger, config),

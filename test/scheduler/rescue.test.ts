@@ -51,7 +51,7 @@ async function watch(ledger = mesh.ledger()) {
     bus,
     ledger,
     log: silent,
-    tell: (changes) => told.push(...changes),
+    announce: (changes) => told.push(...changes),
     schedulerEnded: async (instance) => {
       ended.push(instance);
     },
