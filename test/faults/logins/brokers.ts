@@ -29,10 +29,10 @@ export function embeddedBroker(dataFolder: string, port: number): BrokerProcess 
 
 /** With the shipped configuration. `folder`: where it keeps its sessions; one that does not exist yet is a broker without any. */
 export function mosquittoBroker(folder: string, port: number, { mqtt }: Pick<Secrets, 'mqtt'>): BrokerProcess {
-  let running: RunningMosquitto | undefined;
+  let running: Promise<RunningMosquitto> | undefined;
   return {
     async start() {
-      running = await startMosquitto({
+      running = startMosquitto({
         folder,
         port,
         access: loadAccess(),
@@ -42,12 +42,14 @@ export function mosquittoBroker(folder: string, port: number, { mqtt }: Pick<Sec
           service: { password: mqtt.service, role: 'service' },
         },
       });
+      await running;
     },
     async end(signal) {
-      if (running === undefined) return;
-      process.kill(running.pid, signal);
-      await running.close();
+      const broker = await running;
+      if (broker === undefined) return;
       running = undefined;
+      process.kill(broker.pid, signal);
+      await broker.close();
     },
   };
 }

@@ -84,9 +84,10 @@ export function mqttHook({ port, password, qos }: { port: number; password: stri
       for (const [id, login] of unacknowledged) publish(id, login);
     },
     onPacket({ type, body }) {
+      const done = type === (qos === 1 ? PACKET.PUBACK : PACKET.PUBCOMP);
+      if (!done && type !== PACKET.PUBREC) return;
       const id = body.readUInt16BE(0);
-      if (type === PACKET.PUBREC) client.write(pubrelPacket(id));
-      if (type !== (qos === 1 ? PACKET.PUBACK : PACKET.PUBCOMP)) return;
+      if (!done) return client.write(pubrelPacket(id));
       const login = unacknowledged.get(id);
       if (login === undefined) return;
       login.acknowledged = true;

@@ -55,18 +55,19 @@ const cleanup: Cleanup = new Set();
 const results: CaseResult[] = [];
 const failures: string[] = [];
 let interrupted = false;
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.on(signal, () => {
-    if (interrupted) return;
-    interrupted = true;
-    // Hooks and databases complain when what they speak to is stopped; the rest must still be stopped.
-    for (const complaint of ['uncaughtException', 'unhandledRejection']) process.on(complaint, () => {});
-    process.stderr.write('\nstopping everything\n');
-    void stopAll().finally(() => {
-      printResults();
-      process.exit(130);
-    });
+function endEarly(exitCode: number, why: string): void {
+  if (interrupted) return;
+  interrupted = true;
+  // Hooks and databases complain when what they speak to is stopped; the rest must still be stopped.
+  process.on('unhandledRejection', () => {});
+  process.stderr.write(`\n${why}: stopping everything\n`);
+  void stopAll().finally(() => {
+    printResults();
+    process.exit(exitCode);
   });
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => endEarly(130, signal));
+process.on('uncaughtException', (error) => endEarly(1, error.stack ?? error.message));
 
 async function stopAll(): Promise<void> {
   for (const stop of [...cleanup].reverse()) await stop();

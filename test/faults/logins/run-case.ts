@@ -37,21 +37,23 @@ export type Cleanup = Set<() => Promise<void>>;
  */
 export async function runCase(faultCase: FaultCase, id: string, ground: Ground, limits: Limits, cleanup: Cleanup): Promise<CaseResult> {
   const total: Counts = { sent: 0, acknowledged: 0, committed: 0, lost: 0, answeredTwice: 0, longestMs: 0 };
-  let mesh: FaultMesh | undefined;
+  // The promise, so that an interrupt finds a mesh that is only just starting.
+  let starting: Promise<FaultMesh> | undefined;
   const stop = async (): Promise<void> => {
-    await mesh?.stop();
+    await (await starting)?.stop();
   };
   cleanup.add(stop);
   try {
     for (let round = 1; round <= limits.rounds; round++) {
-      if (mesh === undefined || faultCase.fresh) {
-        await mesh?.stop();
-        mesh = faultCase.running.includes('up') ? await prepareUpMesh(faultCase.broker) : await startServicesMesh(ground, faultCase.broker);
+      if (starting === undefined || faultCase.fresh) {
+        await stop();
+        starting = faultCase.running.includes('up') ? prepareUpMesh(faultCase.broker) : startServicesMesh(ground, faultCase.broker);
+        const mesh = await starting;
         for (const target of faultCase.running) await mesh.start(target);
       }
-      addCounts(total, await runRound(faultCase, `${id}r${round}`, mesh, limits));
+      addCounts(total, await runRound(faultCase, `${id}r${round}`, await starting, limits));
     }
-    const jobs = await (mesh as FaultMesh).withDatabase((db) => countJobs(db, `${id}r`, limits.jobsMs));
+    const jobs = await (await (starting as Promise<FaultMesh>)).withDatabase((db) => countJobs(db, `${id}r`, limits.jobsMs));
     return { case: faultCase.name, promised: faultCase.promised, rounds: limits.rounds, ...total, ...jobs };
   } finally {
     await stop();
