@@ -9,7 +9,7 @@ export interface FaultCase {
   /** False: a loss is reported and is no failure. The broker's documentation says so. */
   promised: boolean;
   hook: 'QoS 1' | 'QoS 2' | 'HTTP';
-  /** What is started before the first round, in this order. */
+  /** What runs before the first round. */
   running: readonly Target[];
   /** A broker that has never seen a session, and new services, at each round. */
   fresh?: boolean;

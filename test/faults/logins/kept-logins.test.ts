@@ -10,7 +10,6 @@ const SHORT = [
   'embedded: SIGTERM of portfolio-priority',
   'embedded: SIGKILL of portfolio-priority and the broker',
   'embedded: first start, logins before the first subscription',
-  'embedded: QoS 2, SIGKILL of portfolio-priority',
   'embedded: HTTP, the broker away',
   'mosquitto: SIGTERM of portfolio-priority',
 ];

@@ -135,6 +135,9 @@ export async function startServicesMesh(ground: Ground, brokerName: BrokerName):
   };
 }
 
+/** More than a service's grace period. */
+const ORPHANS_MS = 30_000;
+
 /** `stockmesh up` over a data folder of its own; not started yet. With Mosquitto that broker runs beside it, and goes on while `up` is away. */
 export async function prepareUpMesh(brokerName: BrokerName): Promise<FaultMesh> {
   const home = mkdtempSync(join(tmpdir(), 'stockmesh-faults-'));
@@ -154,12 +157,17 @@ export async function prepareUpMesh(brokerName: BrokerName): Promise<FaultMesh> 
   const { config } = loadConfig({ env: {}, environment: 'demo' });
   let up: Command | undefined;
 
+  const orphans = (): string[] => processesNaming(data).filter((line) => !line.includes('--datadir='));
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (up === undefined) return;
     up.child.kill(signal);
     await up.exited;
     // The services end when their supervisor is gone; the database server of a killed one stays.
-    while (processesNaming(data).some((line) => !line.includes('--datadir='))) await delay(20);
+    const deadline = performance.now() + ORPHANS_MS;
+    for (let left = orphans(); left.length > 0; left = orphans()) {
+      if (performance.now() > deadline) throw new Error(`after ${signal} of stockmesh up these processes still run:\n${left.join('\n')}`);
+      await delay(20);
+    }
   };
   return {
     mqttPort,

@@ -49,7 +49,7 @@ export async function runCase(faultCase: FaultCase, id: string, ground: Ground, 
         await stop();
         starting = faultCase.running.includes('up') ? prepareUpMesh(faultCase.broker) : startServicesMesh(ground, faultCase.broker);
         const mesh = await starting;
-        for (const target of faultCase.running) await mesh.start(target);
+        await Promise.all(faultCase.running.map(mesh.start));
       }
       addCounts(total, await runRound(faultCase, `${id}r${round}`, await starting, limits));
     }
