@@ -17,13 +17,13 @@ export interface Limits {
   perSecond: number;
   /** Milliseconds that hooks go on after the last fault for what is not acknowledged yet. */
   hookMs: number;
-  /** Milliseconds without one more commit after which missing logins count as lost. */
+  /** Milliseconds without one more commit after which missing logins count as lost: more than a busy machine takes to connect a service. */
   quietMs: number;
   /** Milliseconds for the jobs of all rounds to complete. */
   jobsMs: number;
 }
 
-export const LIMITS: Limits = { rounds: 20, perSecond: 100, hookMs: 30_000, quietMs: 6_000, jobsMs: 30_000 };
+export const LIMITS: Limits = { rounds: 20, perSecond: 100, hookMs: 30_000, quietMs: 15_000, jobsMs: 30_000 };
 
 /** More than any round sends, so that holdings are there before the login. */
 const USERS_A_ROUND = 5_000;
