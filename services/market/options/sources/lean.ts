@@ -39,40 +39,10 @@ export function leanChains(folder: string, { clock = systemClock }: { clock?: Cl
   const options = join(folder, 'option', 'usa');
   const equity = leanSource({ path: folder, clock });
 
-  function days(underlying: string): string[] {
-    try {
-      return readdirSync(join(options, 'universes', parseSymbol(underlying).toLowerCase()))
-        .flatMap((name) => (/^\d{8}\.csv$/.test(name) ? `${name.slice(0, 4)}-${name.slice(4, 6)}-${name.slice(6, 8)}` : []))
-        .sort();
-    } catch (error) {
-      if (isMissing(error)) return [];
-      throw error;
-    }
-  }
-
-  /** A day may have a chain and no quotes. Nothing of it can be ranked. */
-  async function newestQuotedDay(ticker: string, there: readonly string[], signal: AbortSignal): Promise<string | undefined> {
-    for (const year of new Set(there.map((day) => day.slice(0, 4)).reverse())) {
-      const quoted = await daysInFile(join(options, 'daily'), { ticker, year, kind: 'quote' }, signal);
-      const newest = there.findLast((day) => quoted.has(day));
-      if (newest !== undefined) return newest;
-    }
-    return there.at(-1);
-  }
-
   async function chain(underlying: string, signal: AbortSignal, day?: string): Promise<Chain> {
     signal.throwIfAborted();
     const symbol = parseSymbol(underlying);
-    const there = days(symbol);
-    const date = there.length === 0 ? undefined : (day ?? (await newestQuotedDay(symbol.toLowerCase(), there, signal)));
-    if (date === undefined)
-      throw new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol}: no option chain of it under ${options}`);
-    if (!there.includes(date)) {
-      throw new PermanentError(
-        'chain.no_day',
-        `${source}: no option chain of ${symbol} on ${date}; there are ${there.length} days from ${there[0]} to ${there.at(-1)}`,
-      );
-    }
+    const date = await dayOf(options, symbol, day, signal);
     const ticker = symbol.toLowerCase();
     const root = optionRoot(symbol);
     const builder = chainBuilder({ underlying: symbol, source });
@@ -118,7 +88,43 @@ export function leanChains(folder: string, { clock = systemClock }: { clock?: Cl
     return builder.build({ asOf: close, spot });
   }
 
-  return { name: source, days, chain };
+  return { name: source, days: (underlying) => daysOf(options, parseSymbol(underlying)), chain };
+}
+
+/** The days with a chain of the symbol, in order. */
+function daysOf(options: string, symbol: string): string[] {
+  try {
+    return readdirSync(join(options, 'universes', symbol.toLowerCase()))
+      .flatMap((name) => (/^\d{8}\.csv$/.test(name) ? `${name.slice(0, 4)}-${name.slice(4, 6)}-${name.slice(6, 8)}` : []))
+      .sort();
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** The day that is asked for, or else the newest one with quotes. Errors: `PermanentError` `source.unknown_symbol`, `chain.no_day`. */
+async function dayOf(options: string, symbol: string, wanted: string | undefined, signal: AbortSignal): Promise<string> {
+  const days = daysOf(options, symbol);
+  const day = wanted ?? (await newestQuotedDay(options, symbol.toLowerCase(), days, signal));
+  if (day === undefined || days.length === 0)
+    throw new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol}: no option chain of it under ${options}`);
+  if (!days.includes(day))
+    throw new PermanentError(
+      'chain.no_day',
+      `${source}: no option chain of ${symbol} on ${day}; there are ${days.length} days from ${days[0]} to ${days.at(-1)}`,
+    );
+  return day;
+}
+
+/** A day may have a chain and no quotes. Nothing of it can be ranked. */
+async function newestQuotedDay(options: string, ticker: string, days: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+  for (const year of new Set(days.map((day) => day.slice(0, 4)).reverse())) {
+    const quoted = await daysInFile(join(options, 'daily'), { ticker, year, kind: 'quote' }, signal);
+    const newest = days.findLast((day) => quoted.has(day));
+    if (newest !== undefined) return newest;
+  }
+  return days.at(-1);
 }
 
 /** Numbers after the date: open, high, low, close and size of the bid, the same of the ask; open, high, low, close, volume of trades. */
