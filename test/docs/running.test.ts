@@ -25,7 +25,9 @@ async function json<T>(...args: string[]): Promise<T> {
 describe('login hooks', () => {
   const NAMES: Record<string, string> = { php: 'login-hook.php', python: 'login-hook.py', js: 'login-hook.mjs', sh: 'login-hook.sh' };
   const PROGRAMS: Record<string, string> = { php: 'php', python: 'python3', js: 'node', sh: 'sh' };
-  const hooks = documentNamed('docs/hooks.md').blocks.filter(({ language, text }) => PROGRAMS[language] !== undefined && text.includes('login-hook.'));
+  const hooks = documentNamed('docs/hooks.md').blocks.filter(
+    ({ language, text }) => PROGRAMS[language] !== undefined && text.includes('login-hook.'),
+  );
   let key: string;
   beforeAll(async () => {
     ({ key } = await json<{ key: string }>('key', 'create', '--name', 'login-hook', '--scope', 'jobs'));
@@ -132,7 +134,10 @@ describe('the command line', () => {
 
   const named = documents.flatMap(({ spans }) => spans).filter(({ text }) => text.startsWith('npx stockmesh '));
   test.each(named.map(({ at, text }) => [at, text]))('%s `%s` is a command with these options', async (_, text) => {
-    const args = text!.split(/[\s[\]|,…]+/).slice(2).filter((word) => word !== '');
+    const args = text!
+      .split(/[\s[\]|,…]+/)
+      .slice(2)
+      .filter((word) => word !== '');
     const help = await helpOf(args);
     for (const option of args.filter((word) => /^--\w/.test(word))) expect(help).toContain(option);
   });
@@ -140,7 +145,9 @@ describe('the command line', () => {
 
 /** The verb without the options: `migrate up`, `login`. */
 function verbOf(args: readonly string[]): string {
-  const words = args.filter((word, index) => !word.startsWith('-') && !['--config', '--env', '--set', '--data'].includes(args[index - 1] ?? ''));
+  const words = args.filter(
+    (word, index) => !word.startsWith('-') && !['--config', '--env', '--set', '--data'].includes(args[index - 1] ?? ''),
+  );
   return ['portfolio', 'position', 'migrate', 'key', 'config'].includes(words[0]!) ? words.slice(0, 2).join(' ') : words[0]!;
 }
 
@@ -158,10 +165,14 @@ describe('other programs', () => {
   const isRun = (text: string): boolean => /^(curl|mosquitto_(pub|sub)|[A-Z_]+=)/.test(programOf(text));
 
   test('each is run, or stands in the list of those that are not', () => {
-    expect(lines.filter(({ text }) => !isRun(text) && NOT_RUN[programOf(text)] === undefined).map(({ at, text }) => `${at} ${text}`)).toEqual([]);
+    expect(
+      lines.filter(({ text }) => !isRun(text) && NOT_RUN[programOf(text)] === undefined).map(({ at, text }) => `${at} ${text}`),
+    ).toEqual([]);
   });
 
-  const ran = lines.filter(({ text, block }) => isRun(text) && !/^[A-Z_]+=\S+"?$|^[A-Z_]+="[^"]*"$/.test(text) && !block.file.startsWith('broker/'));
+  const ran = lines.filter(
+    ({ text, block }) => isRun(text) && !/^[A-Z_]+=\S+"?$|^[A-Z_]+="[^"]*"$/.test(text) && !block.file.startsWith('broker/'),
+  );
   const needed = [...new Set(ran.map(({ text }) => programOf(text)))].filter((program) => !isInstalled(program));
   if (needed.length > 0) console.warn(`skipped: commands of ${needed.join(', ')}, which are not installed`);
 
@@ -195,9 +206,11 @@ describe('HTTP', () => {
   const named = documents
     .flatMap(({ spans, blocks }) => [...spans, ...blocks.map(({ file, line, text }) => ({ at: `${file}:${line}`, text }))])
     .flatMap(({ at, text }) =>
-      [...text.matchAll(/(?:\b(GET|POST|PUT|DELETE) |(?<![\w./}])|(?<=:8787))(\/(?:v1|functions|jobs|healthz|readyz|metrics|docs|openapi\.json)\b[\w/{}-]*(?:\.json)?)/g)].map(
-        ([, method, path]) => ({ at, method, path: path! }),
-      ),
+      [
+        ...text.matchAll(
+          /(?:\b(GET|POST|PUT|DELETE) |(?<![\w./}])|(?<=:8787))(\/(?:v1|functions|jobs|healthz|readyz|metrics|docs|openapi\.json)\b[\w/{}-]*(?:\.json)?)/g,
+        ),
+      ].map(([, method, path]) => ({ at, method, path: path! })),
     );
 
   test('there are paths to check', () => {
@@ -215,7 +228,9 @@ describe('HTTP', () => {
 
   test('docs/http.md names every path of the API with every method', () => {
     const said = documentNamed('docs/http.md').spans.map(({ text }) => bare(text));
-    const all = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${bare(path)}`));
+    const all = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${bare(path)}`),
+    );
     expect(all.filter((one) => !said.includes(one))).toEqual([]);
   });
 
@@ -228,7 +243,9 @@ describe('HTTP', () => {
 test('every file of the data folder that a document names is there', () => {
   const files = documents
     .flatMap(({ spans, blocks }) => [...spans, ...blocks.map(({ file, line, text }) => ({ at: `${file}:${line}`, text }))])
-    .flatMap(({ at, text }) => [...text.matchAll(/(?<![\w./{])data\/([\w.-]+(?:\/[\w-]+\.\w+)?)/g)].map(([, file]) => ({ at, file: file! })))
+    .flatMap(({ at, text }) =>
+      [...text.matchAll(/(?<![\w./{])data\/([\w.-]+(?:\/[\w-]+\.\w+)?)/g)].map(([, file]) => ({ at, file: file! })),
+    )
     .filter(({ file }) => /\./.test(file));
   expect(files.length).toBeGreaterThan(4);
   const there = new Set(readdirSync(mesh.data, { recursive: true, encoding: 'utf8' }));
