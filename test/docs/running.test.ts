@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../services/platform/ports.ts';
 import { stockmesh } from '../cli/command-line.ts';
-import { type Block, documentNamed, documents, ROOT } from './markdown.ts';
+import { type Block, documentNamed, documents } from './markdown.ts';
 import { type DocumentedMesh, startDocumentedMesh } from './mesh.ts';
 import { isInstalled, runProgram } from './run.ts';
 import { commandsOf, type ShellLine, shellLines, wordsOf } from './shell.ts';
@@ -191,7 +191,7 @@ describe('other programs', () => {
     // What does not end by itself was ended after a second: mosquitto_sub says 27 then, curl 28.
     const endless = /^mosquitto_sub|^curl -N/.test(text);
     expect(endless ? [0, 27, 28] : [0], output).toContain(code);
-    expect(output).not.toMatch(/refused|not authori[sz]ed/i);
+    expect(output).not.toMatch(/connection refused|not authori[sz]ed/i);
   });
 });
 
@@ -250,5 +250,4 @@ test('every file of the data folder that a document names is there', () => {
   expect(files.length).toBeGreaterThan(4);
   const there = new Set(readdirSync(mesh.data, { recursive: true, encoding: 'utf8' }));
   expect(files.filter(({ file }) => !there.has(file))).toEqual([]);
-  expect(ROOT).not.toBe(mesh.folder);
 });
