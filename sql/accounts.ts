@@ -1,7 +1,8 @@
 import { escapeId, escape as quote } from 'mysql2';
 import type { Connection } from 'mysql2/promise';
+import { SET_SQL_MODE } from '../services/platform/database/database.ts';
 
-/** Who speaks to the database: `root` only to set up, `migrate` to change the schema, `service` for every service, `read` for dashboards such as Grafana. */
+/** The accounts of the database: `root` only to set up, `migrate` to change the schema, `service` for every service, `read` for dashboards such as Grafana. */
 export type DatabaseRole = 'root' | 'migrate' | 'service' | 'read';
 export type DatabasePasswords = Readonly<Record<DatabaseRole, string>>;
 
@@ -24,8 +25,8 @@ export interface AccountOptions {
   readonly database: string;
   readonly passwords: Omit<DatabasePasswords, 'root'>;
   /**
-   * Where the accounts may connect from, as MySQL host patterns. Default `['%']`, anywhere. A server with `skip-name-resolve` tells
-   * `localhost` (the socket) from `127.0.0.1` (TCP), so name both for one machine.
+   * Where the accounts may connect from, as MySQL host patterns. Default `['%']`, anywhere. A server with `skip-name-resolve`
+   * distinguishes `localhost` (the socket) and `127.0.0.1` (TCP), so name both for one machine.
    */
   readonly hosts?: readonly string[];
 }
@@ -36,6 +37,8 @@ export interface AccountOptions {
  * account that may CREATE USER and GRANT; nothing else in the project needs that account again.
  */
 export async function createAccounts(root: Connection, { database, passwords, hosts = ['%'] }: AccountOptions): Promise<void> {
+  // The server's own mode decides how the quoted names and passwords below are read.
+  await root.query(SET_SQL_MODE);
   // Binary order: a symbol, a user or a topic is equal to itself only, and both servers agree on it.
   await root.query(`CREATE DATABASE IF NOT EXISTS ${escapeId(database, true)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`);
   // `_` and `%` in the schema of a GRANT are wildcards.

@@ -7,7 +7,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { escape as quote } from 'mysql2';
 import { type Connection, createConnection } from 'mysql2/promise';
-import type { DatabaseOptions } from '../services/platform/database/database.ts';
+import { type DatabaseOptions, SET_SQL_MODE } from '../services/platform/database/database.ts';
 import { ConfigError, codeOf, messageOf } from '../services/platform/errors.ts';
 import type { Logger } from '../services/platform/log/log.ts';
 import { assertPortFree, freePort } from '../services/platform/ports.ts';
@@ -25,8 +25,8 @@ export interface EmbeddedOptions {
   readonly log: Logger;
   /** The schema. Default `stockmesh`. */
   readonly database?: string;
-  /** TCP port on 127.0.0.1; 0 or undefined: any free one. */
-  readonly port?: number;
+  /** TCP port on 127.0.0.1. Undefined: the port of the last start, or any free one where that is taken or there was none. */
+  readonly port?: number | undefined;
   /** The server program. Default: the first `mariadbd` or `mysqld` that is installed. */
   readonly binary?: string;
   /** Whether a commit is on the disk before it is answered. Default true; false only for tests. */
@@ -56,16 +56,16 @@ export interface EmbeddedDatabase {
 
 /**
  * Starts a private database server over `dataDir`, or adopts the one that already works on it, and makes sure of its schema, accounts and
- * passwords. The caller holds the data folder's lock, so nobody else does the same at the same time. The server runs in its own
+ * passwords. The caller holds the data folder's lock, so no other process does the same at the same time. The server runs in its own
  * session: Ctrl-C in the terminal reaches the services first, and they still have a database to finish with.
  * @throws ConfigError `database.not_installed`, `database.not_a_database`, `database.create_failed`, `database.start_failed`, `port.in_use`.
  */
 export async function startDatabase(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
   const dataDir = await absolute(options.dataDir);
-  const { port = 0, log } = options;
+  const { port, log } = options;
   const living = findServer(dataDir);
   if (living !== undefined) {
-    if (port === 0 || port === living.port) {
+    if (port === undefined || port === living.port) {
       const adopted = await adopt(options, dataDir, living);
       if (adopted !== undefined) return adopted;
     }
@@ -73,19 +73,40 @@ export async function startDatabase(options: EmbeddedOptions): Promise<EmbeddedD
     await stopServer(living.pid, dataDir);
   }
   const server = await findDatabaseServer(options.binary);
-  if (port !== 0) await assertPortFree({ port, host: HOST, option: 'database.port' });
+  if (port !== undefined) await assertPortFree({ port, host: HOST, option: 'database.port' });
   if (!(await isDatabase(dataDir))) {
     log.info({ dataDir, server: server.binary }, 'creating a new database');
     await createSystemTables(server, dataDir);
   }
-  if (port !== 0) return launch(options, server, dataDir, port);
+  if (port !== undefined) return launch(options, server, dataDir, port);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await launch(options, server, dataDir, await freePort(HOST));
+      return await launch(options, server, dataDir, await portOfLastStart(dataDir, log));
     } catch (error) {
-      // Somebody else took the free port in the instant between finding and using it.
+      // Another process took the free port between finding and using it.
       if (attempt === 3 || !/Bind on TCP\/IP port/i.test(messageOf(error))) throw error;
     }
+  }
+}
+
+const portFile = (dataDir: string): string => join(dataDir, 'server.port');
+
+/** A dashboard such as Grafana connects by port: it must find the server again after a restart. */
+async function portOfLastStart(dataDir: string, log: Logger): Promise<number> {
+  const text = await readFile(portFile(dataDir), 'utf8').catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return '';
+    throw error;
+  });
+  const last = Number(text);
+  const free = await freePort(HOST);
+  if (!Number.isInteger(last) || last < 1 || last > 65_535) return free;
+  try {
+    await assertPortFree({ port: last, host: HOST, option: 'database.port' });
+    return last;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    log.warn({ port: last, newPort: free }, `the database gets the new port ${free}: ${messageOf(error)}`);
+    return free;
   }
 }
 
@@ -95,12 +116,12 @@ async function findDatabaseServer(binary: string | undefined): Promise<Server> {
   if (found === undefined)
     throw new ConfigError(
       'database.not_installed',
-      'no database server (mariadbd or mysqld) is installed; on Debian and Ubuntu: sudo apt-get install --no-install-recommends mariadb-server-core; or set database.url to a server of your own',
+      'no database server (mariadbd or mysqld) is installed; on Debian and Ubuntu, as root: apt-get install --no-install-recommends mariadb-server-core; or name a server of your own with database.url',
     );
   return identify(found);
 }
 
-/** The one spelling of the folder by which its server is recognised, even if it is reached over a link. */
+/** The folder's real path, by which its server is found in the process list, also when a link leads to it. */
 async function absolute(folder: string): Promise<string> {
   const path = resolve(folder);
   return join(await realpath(dirname(path)), basename(path));
@@ -191,7 +212,9 @@ async function launch(options: EmbeddedOptions, server: Server, dataDir: string,
   );
   // Read before the first connection is let in: root has our password even when the folder was new, or came with other secrets.
   const initFile = join(dataDir, 'set-root-password.sql');
-  await writeFile(initFile, `ALTER USER 'root'@'localhost' IDENTIFIED BY ${quote(options.passwords.root)};\n`, { mode: 0o600 });
+  await writeFile(initFile, `${SET_SQL_MODE};\nALTER USER 'root'@'localhost' IDENTIFIED BY ${quote(options.passwords.root)};\n`, {
+    mode: 0o600,
+  });
   const settings = settingsFor(server, { dataDir, socket, port, initFile }, options);
   const args = ['--no-defaults', ...asRoot, ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)];
   await mkdir(temporaryFolder(dataDir), { recursive: true, mode: 0o700 });
@@ -215,13 +238,14 @@ async function launch(options: EmbeddedOptions, server: Server, dataDir: string,
     throw new ConfigError(
       'database.start_failed',
       `the database server ${server.binary} did not start over ${dataDir} (${how}; ${messageOf(error)}). The end of ${errorLog}:\n${lastWords}\n` +
-        'Put right what it names and start again. If the database is not worth keeping, move that folder away: the next start creates a new one.',
+        'Correct what it names and start again. If you do not need the data, move that folder away: the next start creates a new database.',
       { cause: error },
     );
   } finally {
     await rm(initFile, { force: true });
   }
   child.unref();
+  await writeFile(portFile(dataDir), `${port}\n`, { mode: 0o600 });
   options.log.debug({ pid: child.pid, port, socket, server: server.binary }, 'the database server is ready');
   return describe(options, dataDir, { pid: child.pid!, socket, port }, false, exited);
 }
@@ -238,7 +262,7 @@ async function adopt(
     if (codeOf(error) === 'ER_ACCESS_DENIED_ERROR') return undefined;
     throw error;
   }
-  options.log.info({ pid: living.pid, dataDir }, 'going on with the database server that was left running');
+  options.log.info({ pid: living.pid, dataDir }, 'using the database server that was left running');
   const exited = (async () => {
     while (isServerOf(living.pid, dataDir)) await delay(250, undefined, { ref: false });
     return 'its process is gone';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import mysql from 'mysql2/promise';
-import { connectionOptions, type DatabaseOptions, type Sql } from '../services/platform/database/database.ts';
+import { connectionOptions, type DatabaseOptions, SET_SQL_MODE, type Sql } from '../services/platform/database/database.ts';
 import { ConfigError } from '../services/platform/errors.ts';
 
 const FOLDER = new URL('./migrations/', import.meta.url);
@@ -133,6 +133,7 @@ function refuseUnfit(applied: Applied, known: readonly Migration[]): void {
 async function exclusively<T>(options: DatabaseOptions, work: (connection: mysql.Connection, applied: Applied) => Promise<T>): Promise<T> {
   const connection = await mysql.createConnection({ ...connectionOptions(options), multipleStatements: true });
   try {
+    await connection.query(SET_SQL_MODE);
     await connection.query("SET SESSION time_zone = '+00:00'");
     const lock = `stockmesh.migrate.${options.database}`.slice(0, 64);
     const [[got]] = await connection.query<mysql.RowDataPacket[]>('SELECT GET_LOCK(?, 60) AS got', [lock]);

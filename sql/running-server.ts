@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf } from '../services/platform/errors.ts';
 
-/** A living database server process, as its own command line describes it. */
+/** A running database server, as its command line describes it. */
 export interface RunningServer {
   readonly pid: number;
   readonly socket: string;
@@ -12,7 +12,7 @@ export interface RunningServer {
 
 const serverName = /(^|\/)(mariadbd|mysqld)$/;
 
-/** Empty for a process that has ended meanwhile, and for a zombie. */
+/** Empty for a process that has just ended, and for a zombie. */
 function argumentsOf(pid: string): string[] {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
@@ -36,7 +36,7 @@ function processes(): { pid: number; args: string[] }[] {
 }
 
 /**
- * The server that works on `dataDir` now, whoever started it. Asks the process list and no pid file: a pid file may be missing (its writer was
+ * The server that works on `dataDir` now. Reads the process list and not a pid file: a pid file may be missing (its writer was
  * killed first) or name a process that has long been another one.
  */
 export function findServer(dataDir: string): RunningServer | undefined {

@@ -10,13 +10,13 @@ const run = promisify(execFile);
 
 type Flavour = 'mariadb' | 'mysql';
 
-/** A server program and whose it is. */
+/** A server program and its kind. */
 export interface Server {
   readonly binary: string;
   readonly flavour: Flavour;
 }
 
-/** Asks the program itself: Debian's `mysqld` is MariaDB's. */
+/** Runs the program to see its kind: Debian's `mysqld` is MariaDB's. */
 export async function identify(binary: string): Promise<Server> {
   const { stdout } = await run(binary, ['--no-defaults', '--version']);
   return { binary, flavour: stdout.includes('MariaDB') ? 'mariadb' : 'mysql' };
@@ -37,14 +37,14 @@ async function runServer({ binary }: Server, args: readonly string[], input: str
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-4000);
   });
-  // A server that dies early breaks the pipe; its own last words below say more than EPIPE.
+  // A server that ends early breaks the pipe; its output, shown below, says more than EPIPE.
   child.stdin.on('error', () => {});
   child.stdin.end(input);
   const [code, signal] = await once(child, 'close');
   if (code !== 0)
     throw new ConfigError(
       'database.create_failed',
-      `${binary} could not create a new database (${signal ?? `exit code ${code}`}). Its last words:\n${complaint.trim()}`,
+      `${binary} could not create a new database (${signal ?? `exit code ${code}`}). The end of its output:\n${complaint.trim()}`,
     );
 }
 
@@ -62,7 +62,7 @@ async function mariadbScripts({ binary }: Server): Promise<string> {
   if (prefix === undefined)
     throw new ConfigError(
       'database.incomplete_installation',
-      `${binary} is installed without mysql_system_tables.sql in ${share}: reinstall the package that it came with, for example: sudo apt-get install --reinstall mariadb-server-core`,
+      `${binary} is installed without mysql_system_tables.sql in ${share}: reinstall its package, on Debian and Ubuntu, as root: apt-get install --reinstall mariadb-server-core`,
     );
   const scripts = ['system_tables', 'performance_tables', 'system_tables_data'].map((name) =>
     readFile(join(share, `${prefix}_${name}.sql`), 'utf8'),

@@ -1,5 +1,6 @@
-/** What the commands have in common: the options of the command line, the configuration they lead to, and connections that are opened when asked for. */
+/** What all commands share: the global options, the configuration that follows from them, and connections that are opened when they are needed. */
 import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertSchemaCurrent } from '../../sql/migrate.ts';
 import type { Announcer } from '../ledger/announce.ts';
@@ -7,8 +8,9 @@ import type { Ledger } from '../ledger/job.ts';
 import { ledgerOf } from '../ledger/ledger.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import { systemClock } from '../platform/clock.ts';
+import { userFiles } from '../platform/config/layers.ts';
 import { type LoadedConfig, loadConfig, type Override } from '../platform/config/load.ts';
-import { brokerAddress, type DatabaseRole, databaseOptions } from '../platform/connections.ts';
+import { brokerAddress, type DatabaseRole, databaseOptions, findRuntime, type Runtime, usesEmbedded } from '../platform/connections.ts';
 import { type Database, openDatabase } from '../platform/database/database.ts';
 import { dataFolderPath } from '../platform/datafolder.ts';
 import { InputError, TransientError } from '../platform/errors.ts';
@@ -25,20 +27,57 @@ export interface GlobalOptions {
 const DATABASE_WAIT_MS = 5_000;
 const BROKER_WAIT_MS = 2_000;
 
-/** The configuration that the options lead to, and the data folder. Errors: `ConfigError`, `InputError('option.bad_set')`. */
-export function loadFor(options: GlobalOptions, more: Record<string, Override> = {}): { loaded: LoadedConfig; dataFolder: string } {
-  const overrides: Record<string, Override> = {};
-  for (const text of options.set ?? []) {
-    const at = text.indexOf('=');
-    if (at < 1)
-      throw new InputError('option.bad_set', `--set "${text}": write it as KEY=VALUE, such as --set worker.max_concurrent_jobs=10`);
-    overrides[text.slice(0, at)] = { value: text.slice(at + 1), option: `--set ${text.slice(0, at)}` };
-  }
-  const loaded = loadConfig({ environment: options.env, files: options.config, overrides: { ...overrides, ...more } });
+export interface Loaded {
+  loaded: LoadedConfig;
+  dataFolder: string;
+}
+
+/** The configuration that the options alone lead to, and the data folder. Errors: `ConfigError`, `InputError('option.bad_set')`. */
+export function loadFor(options: GlobalOptions, more: Record<string, Override> = {}): Loaded {
+  const loaded = loadConfig({
+    environment: options.env,
+    files: options.config,
+    overrides: { ...overridesFrom(options.set ?? [], ''), ...more },
+  });
   return {
     loaded,
     dataFolder: dataFolderPath(options.data ?? (process.env.STOCKMESH_DATA ? undefined : loaded.config.storage.data_folder)),
   };
+}
+
+/**
+ * The configuration of a command or service that joins the mesh of its data folder: what `stockmesh up` was started with, and over it the options given here. The
+ * options stand alone where no mesh runs there, and where they name another database and broker. Errors: those of `loadFor`, `ConfigError('mesh.runtime_invalid')`.
+ */
+export function loadJoining(options: GlobalOptions): Loaded {
+  const own = loadFor(options);
+  const runtime = findRuntime(own.dataFolder);
+  if (runtime?.settings === undefined || standsAlone(own.loaded, options, runtime)) return own;
+  const { environment, files, set } = runtime.settings;
+  const loaded = loadConfig({
+    environment: options.env ?? environment,
+    files: [...new Set([...files, ...userFiles(options.config, process.env).map((file) => resolve(file))])],
+    overrides: { ...overridesFrom(set, ' of the running stockmesh'), ...overridesFrom(options.set ?? [], '') },
+  });
+  return { loaded, dataFolder: own.dataFolder };
+}
+
+function standsAlone({ config }: LoadedConfig, options: GlobalOptions, runtime: Runtime): boolean {
+  const embedded = usesEmbedded(config);
+  if (embedded.database || embedded.broker) return false;
+  const isMeshOfConfiguration = runtime.database === null && runtime.broker === null;
+  return !isMeshOfConfiguration || options.env !== undefined || options.config !== undefined;
+}
+
+function overridesFrom(set: readonly string[], where: string): Record<string, Override> {
+  const overrides: Record<string, Override> = {};
+  for (const text of set) {
+    const at = text.indexOf('=');
+    if (at < 1)
+      throw new InputError('option.bad_set', `--set "${text}": write it as KEY=VALUE, such as --set worker.max_concurrent_jobs=10`);
+    overrides[text.slice(0, at)] = { value: text.slice(at + 1), option: `--set ${text.slice(0, at)}${where}` };
+  }
+  return overrides;
 }
 
 /** Connections of one command. */
@@ -61,12 +100,12 @@ export async function withSession<T>(
   work: (session: Session) => Promise<T>,
   role: DatabaseRole = 'service',
 ): Promise<T> {
-  const { loaded, dataFolder } = loadFor(options);
+  const { loaded, dataFolder } = loadJoining(options);
   const db = openDatabase({ ...databaseOptions(loaded.config, dataFolder, role), maxConnections: 4 });
   const buses = new Map<string, Promise<Bus>>();
   const instance = `cli-${process.pid}-${randomUUID().slice(0, 4)}`;
 
-  // Loaded when asked for: most commands only read the database, and these two take longer to load than all the rest.
+  // Loaded when they are needed: most commands only read the database, and these two modules take longer to load than all others.
   const connect = async (account: 'service' | 'hook'): Promise<Bus> => {
     const [{ connectBus }, { pino }] = await Promise.all([import('../platform/bus/bus.ts'), import('pino')]);
     const address = brokerAddress(loaded.config, dataFolder, account);
@@ -94,7 +133,7 @@ export async function withSession<T>(
   } finally {
     const opened = await Promise.allSettled(buses.values());
     await Promise.all(opened.map((open) => (open.status === 'fulfilled' ? open.value.close() : undefined)));
-    // A server that does not answer does not say goodbye either.
+    // A server that does not answer does not close a connection either.
     await Promise.race([db.close(), delay(1_000, undefined, { ref: false })]);
   }
 }
@@ -104,7 +143,7 @@ async function noAnswer(): Promise<never> {
   throw new TransientError('database.unavailable', `the database does not answer within ${DATABASE_WAIT_MS / 1000} s`);
 }
 
-/** Waits until the broker is there, two seconds at most; false when it is not. */
+/** Waits for the connection to the broker, two seconds at most; false when there is none by then. */
 export async function reachable(bus: Bus): Promise<boolean> {
   try {
     await bus.online(AbortSignal.timeout(BROKER_WAIT_MS));

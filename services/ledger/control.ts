@@ -1,12 +1,12 @@
-/** What people do to jobs by hand: cancel, retry, redrive the dead letter. */
+/** Changes that people make to jobs: cancel, retry, redrive the failed ones. */
 import type { Transaction } from '../platform/database/database.ts';
 import { InputError } from '../platform/errors.ts';
-import { settlingRaces } from './enqueue/retry-on-duplicate-key.ts';
+import { retryOnDuplicateKey } from './enqueue/retry-on-duplicate-key.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
 import { type Change, expiryOf, isLive, type Ledger, nowOf, type Queue, rulesOf, type State } from './job.ts';
 import { BATCH } from './maintain/maintenance.ts';
 import { recordAttempts } from './run/complete.ts';
-import { changesOf, type Ended, settle, withLiveNeeds, writeReasons } from './run/dependents.ts';
+import { changesOf, type Ended, resolveDependents, withLiveNeeds, writeReasons } from './run/dependents.ts';
 import { stopWaiting } from './run/slots.ts';
 
 interface Row {
@@ -33,8 +33,8 @@ async function lockOne(tx: Transaction, id: string): Promise<Row> {
 }
 
 /**
- * Cancels a live job. The row decides: a running handler hears of it by the control message (the returned change names its worker) or at its next heartbeat,
- * and whatever it still makes is refused. Errors: `InputError('job.unknown' | 'job.ended')`.
+ * Cancels a live job. From the commit on, nothing of a running attempt is kept. The worker (the returned change names it) learns of the cancel from the control
+ * message or at its next heartbeat, and stops the handler. Errors: `InputError('job.unknown' | 'job.ended')`.
  */
 export function cancel(ledger: Ledger, id: string, reason: string): Promise<Change[]> {
   return ledger.db.transaction(async (tx) => {
@@ -61,16 +61,16 @@ export function cancel(ledger: Ledger, id: string, reason: string): Promise<Chan
       worker: row.worker_id ?? undefined,
       reason,
     };
-    return [change, ...(await settle(tx, ledger, [ended], row.state === 'running' ? [id] : []))];
+    return [change, ...(await resolveDependents(tx, ledger, [ended], row.state === 'running' ? [id] : []))];
   });
 }
 
 /**
- * Starts one job again: a scheduled one now, an ended one with a full set of new attempts; its failed items become pending, those done stay done.
+ * Starts one job again: a scheduled one now, an ended one with a full set of new attempts. Its failed items become pending, its completed items stay done.
  * Errors: `InputError('job.unknown' | 'job.live' | 'job.superseded')`.
  */
 export function retry(ledger: Ledger, id: string): Promise<Change[]> {
-  return settlingRaces(() =>
+  return retryOnDuplicateKey(() =>
     ledger.db.transaction(async (tx) => {
       const row = await lockOne(tx, id);
       if (row.state === 'ready' || row.state === 'running' || row.state === 'blocked')
@@ -91,8 +91,8 @@ export interface RedriveFilter {
 }
 
 /**
- * Starts failed jobs again, at most 500 a call, oldest end first. Repeat while `more`; the last call names up to 500 that were left as they are because another
- * live job does their work.
+ * Starts failed jobs again, at most 500 a call, the earliest ended first. Repeat while `more`. The last call names up to 500 jobs that were left as they are
+ * because another live job does the same work.
  */
 export function redrive(ledger: Ledger, filter: RedriveFilter): Promise<{ changes: Change[]; superseded: string[]; more: boolean }> {
   const state = filter.state ?? 'failed';
@@ -104,7 +104,7 @@ export function redrive(ledger: Ledger, filter: RedriveFilter): Promise<{ change
         WHERE j.state = ? ${limits} AND ${superseded} (SELECT 1 FROM jobs l FORCE INDEX (ux_active) WHERE l.active_key = j.dedupe_key) ORDER BY j.due_at, j.id LIMIT ${BATCH}`,
       params,
     );
-  return settlingRaces(() =>
+  return retryOnDuplicateKey(() =>
     ledger.db.transaction(async (tx) => {
       const found = await oldest(tx, 'NOT EXISTS');
       const rows =
@@ -123,11 +123,11 @@ export function redrive(ledger: Ledger, filter: RedriveFilter): Promise<{ change
   );
 }
 
-/** Makes ended or scheduled jobs ready, or blocked when a job that they need is live again. Returns those whose key another live job has. */
+/** Makes ended or scheduled jobs ready, or blocked while a dependency is live. Returns the jobs that were left because another live job has their key. */
 async function restart(tx: Transaction, ledger: Ledger, rows: readonly Row[]): Promise<string[]> {
   if (rows.length === 0) return [];
   const keys = rows.flatMap(({ dedupe_key }) => dedupe_key ?? []);
-  // Not locked: `ux_active` itself refuses what becomes live meanwhile (see settlingRaces).
+  // Not locked: if another job with the key becomes live meanwhile, `ux_active` refuses the update (see retryOnDuplicateKey).
   const live =
     keys.length === 0
       ? []

@@ -1,9 +1,9 @@
 import type { Transaction } from '../platform/database/database.ts';
 
-/** A CASE is searched from its beginning for every row, so the cost of a statement grows with the square of its rows. */
+/** The server searches a CASE from its beginning for every row, so the cost of a statement grows with the square of its rows. */
 export const ROWS_A_STATEMENT = 100;
 
-/** Gives each of the jobs, which the transaction has locked, values of its own in the `columns`, found by primary key. */
+/** Sets `columns` of each job to its own values, by primary key. The transaction must have locked the jobs. */
 export async function updateEach(
   tx: Transaction,
   columns: readonly string[],

@@ -5,10 +5,10 @@
 import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
 import { readLive } from '../ledger/enqueue/join.ts';
-import { settlingRaces } from '../ledger/enqueue/retry-on-duplicate-key.ts';
+import { retryOnDuplicateKey } from '../ledger/enqueue/retry-on-duplicate-key.ts';
 import type { Ledger } from '../ledger/job.ts';
 import { analysisKey, fetchKey } from '../ledger/requests.ts';
-import { readSymbols } from '../market/bars/store.ts';
+import { readSymbols } from '../market/bars/read.ts';
 import { readHoldings } from '../market/portfolios/holdings.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -71,7 +71,7 @@ export function createAdmission(options: {
 
   const batcher = createBatcher(BATCH, async (logins: readonly Login[]) => {
     const started = performance.now();
-    const { outcomes, enqueued } = await settlingRaces(() => ledger.db.transaction((tx) => admitTogether(tx, logins)));
+    const { outcomes, enqueued } = await retryOnDuplicateKey(() => ledger.db.transaction((tx) => admitTogether(tx, logins)));
     const answers = logins.map((login) => answerTo(login, outcomes.get(login.user)!));
     const counts = count(enqueued);
     counters.admitted += logins.length;

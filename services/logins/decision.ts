@@ -2,7 +2,7 @@
 import type { JobRequest } from '../ledger/enqueue/enqueue.ts';
 import { priorityOf } from '../ledger/job.ts';
 import { analysisKey, fetchKey } from '../ledger/requests.ts';
-import type { SymbolState } from '../market/bars/store.ts';
+import type { SymbolState } from '../market/bars/read.ts';
 import { type Moment, momentsAt } from '../market/calendar/calendar.ts';
 import { type FreshnessRules, freshnessRules, type Judgement, judgeAnalysis, judgePrice } from '../market/freshness/freshness.ts';
 import type { Holding } from '../market/portfolios/holdings.ts';

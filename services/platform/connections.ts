@@ -8,11 +8,13 @@ import type { DatabaseOptions } from './database/database.ts';
 import { readSecrets } from './datafolder.ts';
 import { ConfigError, codeOf, messageOf } from './errors.ts';
 
-/** What a running `stockmesh up` says of itself to services and commands over the same data folder. */
+/** What a running `stockmesh up` writes for services and commands over the same data folder. */
 const runtimeSchema = z.object({
   pid: z.number().int(),
   database: z.object({ socket: z.string(), port: z.number(), name: z.string() }).nullable(),
   broker: z.object({ host: z.string(), port: z.number() }).nullable(),
+  /** What the mesh was started with, for services and commands that join it. Absent where `stockmesh up` did not start it. */
+  settings: z.object({ environment: z.string(), files: z.array(z.string()), set: z.array(z.string()) }).optional(),
 });
 export type Runtime = z.infer<typeof runtimeSchema>;
 
@@ -20,7 +22,7 @@ const runtimeFile = (dataFolder: string): string => join(dataFolder, 'runtime.js
 
 export function writeRuntime(dataFolder: string, runtime: Runtime): void {
   const file = runtimeFile(dataFolder);
-  // Renamed into place: a command that looks at this moment must not see half of it.
+  // Renamed into place, so that a command never reads half a file.
   writeFileSync(`${file}.new`, `${JSON.stringify(runtime, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }
@@ -29,23 +31,30 @@ export function removeRuntime(dataFolder: string): void {
   rmSync(runtimeFile(dataFolder), { force: true });
 }
 
-function readRuntime(dataFolder: string): Runtime {
+/** What the mesh over a data folder says of itself; undefined where none runs. Errors: `ConfigError('mesh.runtime_invalid')`. */
+export function findRuntime(dataFolder: string): Runtime | undefined {
   let text: string;
   try {
     text = readFileSync(runtimeFile(dataFolder), 'utf8');
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
-    throw new ConfigError(
-      'mesh.not_running',
-      `no stockmesh runs over ${dataFolder}: start it with "npm start", name its folder with --data or STOCKMESH_DATA, or name a database with database.url and a broker with queue.mqtt.url`,
-    );
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
+    throw error;
   }
   const runtime = runtimeSchema.safeParse(jsonOf(text));
   if (runtime.success) return runtime.data;
   throw new ConfigError(
     'mesh.runtime_invalid',
-    `${runtimeFile(dataFolder)} is not what this version of stockmesh writes: stop the stockmesh that runs over ${dataFolder}, if one does, and start it anew`,
+    `${runtimeFile(dataFolder)} is not what this version of stockmesh writes: stop the stockmesh that runs over ${dataFolder}, if one does, and start it again`,
     { cause: runtime.error },
+  );
+}
+
+function readRuntime(dataFolder: string): Runtime {
+  const runtime = findRuntime(dataFolder);
+  if (runtime !== undefined) return runtime;
+  throw new ConfigError(
+    'mesh.not_running',
+    `no stockmesh runs over ${dataFolder}: start it with "npm start", name its folder with --data or STOCKMESH_DATA, or name a database with database.url and a broker with queue.mqtt.url`,
   );
 }
 
@@ -99,7 +108,7 @@ export function databaseOptions(config: Config, dataFolder: string, role: Databa
   return { ...sizes, ...addressOf(url) };
 }
 
-/** The text is in no message: it may hold a password. */
+/** No message contains the text: it may hold a password. */
 function addressOf(url: string): Pick<DatabaseOptions, 'host' | 'port' | 'socketPath' | 'user' | 'password' | 'database'> {
   const address = URL.parse(url);
   try {
@@ -139,7 +148,7 @@ export function brokerAddress(config: Config, dataFolder: string, account: 'serv
   const ca = tls.ca_file === null ? undefined : certificate(tls.ca_file);
   return {
     ...(url ? { url } : { host: host ?? undefined, port }),
-    // A URL says by its protocol whether to encrypt, but not whom to believe.
+    // The protocol of a URL says whether to encrypt, but not which certificate to trust.
     ...(url || tls.enabled || ca !== undefined ? { tls: { ca, verify: tls.verify } } : {}),
     username: username ?? undefined,
     password: password || undefined,

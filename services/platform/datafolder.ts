@@ -10,15 +10,15 @@ import { ConfigError, codeOf, messageOf } from './errors.ts';
 /*
  * The data folder: everything that one installation keeps.
  *
- *   lock, lock.json        who works on it now
+ *   lock, lock.json        the process that works on it now
  *   secrets.json           passwords, 0600, made at random once
- *   mqtt-<who>.password    the same MQTT passwords one a file, for `mosquitto_sub -u monitor -P "$(cat data/mqtt-monitor.password)"`
+ *   mqtt-<role>.password   the same MQTT passwords one a file, for `mosquitto_sub -u monitor -P "$(cat data/mqtt-monitor.password)"`
  *   gateway-operator.key   the operator's key to the HTTP API, for `curl -H "Authorization: Bearer $(cat data/gateway-operator.key)"`
  *   database/              the private database server's own folder
  */
 
 const PASSWORD_CHARACTERS = 8;
-/** A key is stored under a fast hash, which only what nobody can guess withstands. */
+/** A key is stored under a fast hash, so it must be too long to be guessed. */
 const KEY_CHARACTERS = 32;
 const password = z.string().min(PASSWORD_CHARACTERS, `a password needs at least ${PASSWORD_CHARACTERS} characters`);
 const secretsSchema = z.object({
@@ -95,7 +95,7 @@ function keep(file: string, secret: string, fromOutside: string | undefined): vo
 }
 
 /**
- * The passwords in force for a data folder, without taking it: for commands that speak to a running installation.
+ * The passwords in force for a data folder, without taking it: for commands that connect to a running installation.
  * @throws ConfigError `data.not_started` where there are none yet, `data.secrets_invalid`
  */
 export function readSecrets(path: string, environment: Environment = process.env): Secrets {
@@ -169,7 +169,7 @@ function createSecrets(folder: string): void {
   writePrivately(file, `${JSON.stringify(parseSecrets(file, secrets), null, 2)}\n`);
 }
 
-/** For the owner's eyes only, and either the old content or the new one, also after a power cut. */
+/** Readable by the owner only. The file has either the old content or the new one, also after a power cut. */
 function writePrivately(file: string, text: string): void {
   const unfinished = `${file}.new`;
   const descriptor = openSync(unfinished, 'w', 0o600);
@@ -186,12 +186,12 @@ function writePrivately(file: string, text: string): void {
 const holderSchema = z.object({ pid: z.number().int().positive(), since: z.string() });
 type Holder = z.infer<typeof holderSchema>;
 
-/** SQLite's number for "somebody else holds the lock". */
+/** SQLite's number for "another process holds the lock". */
 const SQLITE_BUSY = 5;
 
 /**
- * An operating system's file lock, which Node offers through SQLite. It ends with its process, also by `kill -9` and power cuts, so no lock is ever
- * stale and no process number that was given to somebody else is ever believed. Beside it lies who holds it, for people.
+ * An operating system's file lock, which Node offers through SQLite. It ends with its process, also by `kill -9` and power cuts, so a lock is never
+ * stale, and a process number that was given to another process is never taken for its holder. `lock.json` names the holder, for people.
  */
 async function lock(folder: string): Promise<() => void> {
   const note = join(folder, 'lock.json');
@@ -215,14 +215,24 @@ async function lock(folder: string): Promise<() => void> {
   };
 }
 
-/** The holder writes its name an instant after it has the lock; what a killed one left there until then names no living process. */
+/** The holder writes its name just after it takes the lock; until then the note is of a process that was killed, and is ignored. */
 async function readHolder(note: string): Promise<Holder | undefined> {
   for (let attempt = 0; attempt < 20; attempt++) {
-    const holder = holderSchema.safeParse(JSON.parse(readIfThere(note) ?? 'null'));
+    const holder = holderSchema.safeParse(jsonOf(readIfThere(note)));
     if (holder.success && isAlive(holder.data.pid)) return holder.data;
     await delay(10);
   }
   return undefined;
+}
+
+/** Undefined for text that is not JSON. */
+function jsonOf(text = 'null'): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 function readIfThere(file: string): string | undefined {

@@ -7,7 +7,7 @@ import type { Bus } from '../platform/bus/bus.ts';
 import type { Sql } from '../platform/database/database.ts';
 import { TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
-import type { Judged } from './thresholds.ts';
+import type { LimitCheck } from './thresholds.ts';
 
 /** Looks in a row that must agree before the state changes. */
 const CONFIRMATIONS = 2;
@@ -24,7 +24,7 @@ interface Alert {
 
 export interface Alerts {
   /** Takes over what was judged at `now`: commits the changes, then publishes what the broker does not have yet. Errors: those of the database. */
-  look(judged: readonly Judged[], now: Date): Promise<void>;
+  look(judged: readonly LimitCheck[], now: Date): Promise<void>;
   /** The broker may have lost what it retained: all states are published again at the next look. `since` tells the reader that it is no news. */
   restate(): void;
   /** Somebody else may have led since: the next look begins with what the table says. */
@@ -42,7 +42,7 @@ export function createAlerts({ sql, bus, log }: { sql: Sql; bus: Pick<Bus, 'publ
     return new Map(rows.map((row) => [row.name, row]));
   }
 
-  async function change(alerts: Map<string, Alert>, { name, beyond, value, threshold, text }: Judged, now: Date): Promise<void> {
+  async function change(alerts: Map<string, Alert>, { name, beyond, value, threshold, text }: LimitCheck, now: Date): Promise<void> {
     const alert: Alert = { name, state: beyond ? 'raised' : 'cleared', value, threshold, since: now, text: text.slice(0, TEXT_LIMIT) };
     await sql.run(
       `INSERT INTO alerts (name, state, value, threshold, since, text) VALUES (?)

@@ -9,7 +9,7 @@ import type { Sql } from '../platform/database/database.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import { assertPortFree } from '../platform/ports.ts';
-import type { Metrics } from './metrics.ts';
+import type { MetricsRenderer } from './metrics.ts';
 
 export interface Endpoint {
   port: number;
@@ -22,7 +22,7 @@ const HEALTH_TIMEOUT_MS = 2_000;
 /** Listens on `monitoring.host` and `.port`. Errors: `ConfigError('port.in_use' | 'port.not_permitted' | 'port.unusable')`, before anything has started. */
 export async function serveMetrics(options: {
   monitoring: Config['monitoring'];
-  metrics: Metrics;
+  metrics: MetricsRenderer;
   sql: Sql;
   bus: Pick<Bus, 'state'>;
   leads: () => boolean;

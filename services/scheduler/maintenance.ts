@@ -8,7 +8,7 @@ import { healSlots } from '../ledger/run/slots.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Duty } from './duties.ts';
 
-export interface Passing {
+export interface MaintenanceOptions {
   ledger: Ledger;
   config: Config;
   /** Announces what is committed. */
@@ -20,7 +20,7 @@ const HEAL_SECONDS = 5;
 /** Looks within one ageing interval: a job rises at most a fifth of it late. */
 const LOOKS_PER_AGEING = 5;
 
-export function passageDuties({ ledger, config, tell }: Passing): Duty[] {
+export function maintenanceDuties({ ledger, config, tell }: MaintenanceOptions): Duty[] {
   const { promote_interval, reap_interval, ageing } = config.scheduler;
   const repeated = (name: string, everySeconds: number, batch: () => Promise<Change[]>): Duty => ({
     name,

@@ -1,34 +1,39 @@
-/** The scheduler's measurements in Prometheus' terms. Figures of the mesh are read from the database when they are asked for, so any scheduler answers the same. */
+/** The metrics endpoint's text. The mesh's metrics are read from the database at each request, so every scheduler answers the same. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Announcer } from '../ledger/announce.ts';
-import type { Figures } from '../ledger/read/metrics.ts';
+import type { MeshMetrics } from '../ledger/read/metrics.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Database } from '../platform/database/database.ts';
 import { TransientError } from '../platform/errors.ts';
 
-export interface MetricsOptions {
+export interface SchedulerMetrics extends MeshMetrics {
+  /** Seconds; null while no user has signed in lately. */
+  loginToJobsP95: number | null;
+}
+
+export interface MetricsRendererOptions {
   db: Pick<Database, 'rows' | 'retries'>;
   bus: Pick<Bus, 'state' | 'report'>;
   announcer: Pick<Announcer, 'missed'>;
   /** Not older than `scheduler.stats_interval`. */
-  figures: () => Promise<Figures>;
+  readMetrics: () => Promise<SchedulerMetrics>;
   leads: () => boolean;
   monitoring: Config['monitoring'];
 }
 
-export interface Metrics {
-  /** Everything as it is now, in the configured format. While the database is away the figures of the mesh are left out and `stockmesh_database_up` is 0. */
+export interface MetricsRenderer {
+  /** Everything as it is now, in the configured format. While the database is away the metrics of the mesh are left out and `stockmesh_database_up` is 0. */
   render(): Promise<{ contentType: string; body: string }>;
 }
 
-export function createMetrics({ db, bus, announcer, figures, leads, monitoring }: MetricsOptions): Metrics {
+export function createMetricsRenderer({ db, bus, announcer, readMetrics, leads, monitoring }: MetricsRendererOptions): MetricsRenderer {
   const runtime = new Registry();
   collectDefaultMetrics({ register: runtime });
 
   async function meshIfReachable(): Promise<Registry | undefined> {
     try {
-      const [now, alerts] = await Promise.all([figures(), db.rows<{ name: string; state: string }>('SELECT name, state FROM alerts')]);
+      const [now, alerts] = await Promise.all([readMetrics(), db.rows<{ name: string; state: string }>('SELECT name, state FROM alerts')]);
       return meshRegistry(now, alerts, monitoring.stock_metrics);
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
@@ -82,7 +87,7 @@ function emptyRegistry() {
 }
 
 function meshRegistry(
-  { ledger, workers, utilisation, latencies, loginToJobsP95 }: Figures,
+  { ledger, workers, utilisation, latencies, loginToJobsP95 }: SchedulerMetrics,
   alerts: readonly { name: string; state: string }[],
   kept: Config['monitoring']['stock_metrics'],
 ): Registry {

@@ -5,7 +5,7 @@
 import { Cron } from 'croner';
 import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith, type JobRequest } from '../ledger/enqueue/enqueue.ts';
-import { settlingRaces } from '../ledger/enqueue/retry-on-duplicate-key.ts';
+import { retryOnDuplicateKey } from '../ledger/enqueue/retry-on-duplicate-key.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import { rankingRequests } from '../ledger/ranking-requests.ts';
 import { portfolioBatches } from '../ledger/requests.ts';
@@ -118,7 +118,7 @@ function commitRun(ledger: Ledger, name: string, at: Date, requests: readonly Jo
     await tx.run('UPDATE schedule_runs SET last_run_at = ? WHERE name = ?', [at, name]);
     return await enqueueWith(tx, ledger, requests);
   };
-  return settlingRaces(() => ledger.db.transaction(commit));
+  return retryOnDuplicateKey(() => ledger.db.transaction(commit));
 }
 
 /** What each job of a schedule asks for. */

@@ -1,95 +1,58 @@
 import { randomUUID } from 'node:crypto';
-import { createAnnouncer } from '../ledger/announce.ts';
-import { type Change, nowOf } from '../ledger/job.ts';
+import { type Announcer, createAnnouncer } from '../ledger/announce.ts';
+import { type Change, type Ledger, nowOf } from '../ledger/job.ts';
 import { ledgerOf } from '../ledger/ledger.ts';
 import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
-import { type Figures, readFigures, statsOf } from '../ledger/read/metrics.ts';
+import { readMeshMetrics, statsOf } from '../ledger/read/metrics.ts';
+import { readLoginToJobsP95 } from '../logins/latency.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
-import { componentLogger } from '../platform/log/log.ts';
-import { createAlerts } from './alerts.ts';
+import { componentLogger, type Logger } from '../platform/log/log.ts';
+import { type Alerts, createAlerts } from './alerts.ts';
 import { type Duty, startDuties } from './duties.ts';
-import { serveMetrics } from './endpoint.ts';
+import { type Endpoint, serveMetrics } from './endpoint.ts';
 import { competeForLead, type Leadership } from './leadership.ts';
-import { passageDuties } from './maintenance.ts';
-import { createMetrics } from './metrics.ts';
+import { maintenanceDuties } from './maintenance.ts';
+import { createMetricsRenderer, type SchedulerMetrics } from './metrics.ts';
 import { reannounceDuty } from './reannounce.ts';
 import { watchForDeaths } from './rescue.ts';
 import { retentionDuty } from './retention.ts';
 import { schedulesDuty } from './schedules.ts';
 import { findStaleData } from './stale.ts';
-import { judgeAll } from './thresholds.ts';
+import { checkLimits } from './thresholds.ts';
+
+/** What the scheduler's parts share. */
+interface SchedulerParts extends Pick<ServiceContext, 'instance' | 'config' | 'clock' | 'db' | 'bus'> {
+  log: Logger;
+  ledger: Ledger;
+  announcer: Announcer;
+}
 
 /**
- * The scheduler service. Every instance hears the last wills and answers on the metrics port; one of them leads and does what must be done once: starts what is due,
- * takes back what nobody renews, cleans up, says how the mesh does. Errors: those of `serveMetrics`.
+ * The scheduler service. Every instance hears the last wills and answers on the metrics port. One of them leads and does what must be done once: it starts what is
+ * due, takes back jobs whose lease ended, cleans up, and publishes the statistics. Errors: those of `serveMetrics`.
  */
 export async function startSchedulerService(context: ServiceContext): Promise<RunningService> {
   const { instance, config, clock, db, bus } = context;
   const log = componentLogger(context.log, 'scheduler');
-  const ledger = ledgerOf(db, clock, config);
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
-  const { scheduler, monitoring } = config;
-
-  /** Announcements under way. Nobody waits for them: a broker that hangs must not hold the ledger up. */
-  const telling = new Set<Promise<void>>();
-  function tell(changes: readonly Change[]): void {
-    if (changes.length === 0) return;
-    const told = announcer
-      .changed(changes)
-      .catch((error: unknown) => log.warn({ code: codeOf(error) }, `not announced: ${messageOf(error)}`));
-    telling.add(told);
-    void told.finally(() => telling.delete(told));
-  }
-
-  let newest: { read: Promise<Figures>; at: number } | undefined;
-  function freshFigures(): Promise<Figures> {
-    newest = { read: readFigures(db, nowOf(ledger), ledger.leaseSeconds), at: performance.now() };
-    return newest.read;
-  }
-  const recentFigures = (): Promise<Figures> =>
-    newest !== undefined && performance.now() - newest.at < scheduler.stats_interval * 1000 ? newest.read : freshFigures();
+  const parts: SchedulerParts = { instance, config, clock, db, bus, log, ledger: ledgerOf(db, clock, config), announcer };
+  const announcements = announceInBackground(parts);
+  const metrics = cachedMetrics(parts);
 
   let leadership: Leadership | undefined;
-  const leads = (): boolean => leadership?.leads ?? false;
-  const endpoint =
-    monitoring.enabled && monitoring.port !== 0
-      ? await serveMetrics({
-          monitoring,
-          sql: db,
-          bus,
-          leads,
-          log,
-          metrics: createMetrics({ db, bus, announcer, figures: recentFigures, leads, monitoring }),
-        })
-      : undefined;
-
-  const alerts = monitoring.enabled ? createAlerts({ sql: db, bus, log }) : undefined;
+  const endpoint = await serveMetricsIfWanted(parts, metrics.recent, () => leadership?.leads ?? false);
+  const alerts = config.monitoring.enabled ? createAlerts({ sql: db, bus, log }) : undefined;
   const stopListening = bus.onState((state) => {
     if (state === 'online') alerts?.restate();
   });
-  const statistics: Duty = {
-    name: 'statistics',
-    everySeconds: scheduler.stats_interval,
-    async run() {
-      const figures = await freshFigures();
-      await bus.publish('stats', statsOf(figures));
-      await alerts?.look(judgeAll(figures, await findStaleData(db, clock, config), config), figures.at);
-    },
-  };
-  const duties = [
-    ...passageDuties({ ledger, config, tell }),
-    schedulesDuty({ ledger, config, announcer, log }),
-    reannounceDuty(ledger, announcer, config),
-    retentionDuty(ledger, config),
-    statistics,
-  ];
+  const duties = leaderDuties(parts, { tell: announcements.tell, freshMetrics: metrics.fresh, alerts });
   const leading = competeForLead({
     db,
     clock,
     log,
     holder: instance,
-    seconds: scheduler.lease,
+    seconds: config.scheduler.lease,
     lead() {
       alerts?.forget();
       return startDuties(duties, log);
@@ -97,27 +60,9 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   });
   leadership = leading;
 
-  const rescuer = watchForDeaths({ bus, ledger, log, tell, schedulerEnded: leading.ended });
-  const session = bus.session ?? randomUUID();
-  const startedAt = nowOf(ledger);
+  const rescuer = watchForDeaths({ bus, ledger: parts.ledger, log, tell: announcements.tell, schedulerEnded: leading.ended });
   const always = startDuties(
-    [
-      {
-        name: 'sign of life',
-        everySeconds: config.worker.heartbeat_interval / 3,
-        run: () =>
-          reportInstance(db, {
-            instance,
-            service: 'scheduler',
-            session,
-            capacity: 0,
-            running: 0,
-            started_at: startedAt,
-            heartbeat_at: nowOf(ledger),
-          }),
-      },
-      { name: 'rescue', everySeconds: scheduler.reap_interval, run: () => rescuer.retry() },
-    ],
+    [heartbeatDuty(parts), { name: 'rescue', everySeconds: config.scheduler.reap_interval, run: () => rescuer.retry() }],
     log,
   );
 
@@ -125,11 +70,111 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
     async drain() {
       stopListening();
       await Promise.all([endpoint?.close(), rescuer.close(), always.stop(), leading.stop()]);
-      await Promise.all(telling);
+      await announcements.ended();
       // A row left behind is cleaned up as that of a dead instance.
       await removeInstance(db, instance).catch((error: unknown) =>
-        log.warn({ code: codeOf(error) }, `own instance not removed: ${messageOf(error)}`),
+        log.warn({ code: codeOf(error) }, `could not remove the row of this instance: ${messageOf(error)}`),
       );
     },
+  };
+}
+
+/** Announces committed changes without waiting for the broker: one that hangs must not hold the ledger up. */
+function announceInBackground({ announcer, log }: SchedulerParts): { tell(changes: readonly Change[]): void; ended(): Promise<void> } {
+  const running = new Set<Promise<void>>();
+  return {
+    tell(changes) {
+      if (changes.length === 0) return;
+      const announcement = announcer
+        .changed(changes)
+        .catch((error: unknown) => log.warn({ code: codeOf(error) }, `not announced: ${messageOf(error)}`));
+      running.add(announcement);
+      void announcement.finally(() => running.delete(announcement));
+    },
+    async ended() {
+      await Promise.all(running);
+    },
+  };
+}
+
+/** `recent`: not older than `scheduler.stats_interval`. */
+function cachedMetrics({ db, ledger, config }: SchedulerParts): {
+  fresh(): Promise<SchedulerMetrics>;
+  recent(): Promise<SchedulerMetrics>;
+} {
+  async function read(): Promise<SchedulerMetrics> {
+    const now = nowOf(ledger);
+    const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db, now, ledger.leaseSeconds), readLoginToJobsP95(db, now)]);
+    return { ...mesh, loginToJobsP95 };
+  }
+  let newest: { read: Promise<SchedulerMetrics>; at: number } | undefined;
+  function fresh(): Promise<SchedulerMetrics> {
+    newest = { read: read(), at: performance.now() };
+    return newest.read;
+  }
+  return {
+    fresh,
+    recent: () => (newest !== undefined && performance.now() - newest.at < config.scheduler.stats_interval * 1000 ? newest.read : fresh()),
+  };
+}
+
+async function serveMetricsIfWanted(
+  { db, bus, log, announcer, config: { monitoring } }: SchedulerParts,
+  readMetrics: () => Promise<SchedulerMetrics>,
+  leads: () => boolean,
+): Promise<Endpoint | undefined> {
+  if (!monitoring.enabled || monitoring.port === 0) return undefined;
+  return serveMetrics({
+    monitoring,
+    sql: db,
+    bus,
+    leads,
+    log,
+    metrics: createMetricsRenderer({ db, bus, announcer, readMetrics, leads, monitoring }),
+  });
+}
+
+function leaderDuties(
+  { db, bus, clock, config, log, ledger, announcer }: SchedulerParts,
+  {
+    tell,
+    freshMetrics,
+    alerts,
+  }: { tell(changes: readonly Change[]): void; freshMetrics(): Promise<SchedulerMetrics>; alerts: Alerts | undefined },
+): Duty[] {
+  const statistics: Duty = {
+    name: 'statistics',
+    everySeconds: config.scheduler.stats_interval,
+    async run() {
+      const metrics = await freshMetrics();
+      await bus.publish('stats', statsOf(metrics));
+      await alerts?.look(checkLimits(metrics, await findStaleData(db, clock, config), config), metrics.at);
+    },
+  };
+  return [
+    ...maintenanceDuties({ ledger, config, tell }),
+    schedulesDuty({ ledger, config, announcer, log }),
+    reannounceDuty(ledger, announcer, config),
+    retentionDuty(ledger, config),
+    statistics,
+  ];
+}
+
+function heartbeatDuty({ db, bus, instance, config, ledger }: SchedulerParts): Duty {
+  const session = bus.session ?? randomUUID();
+  const startedAt = nowOf(ledger);
+  return {
+    name: 'heartbeat',
+    everySeconds: config.worker.heartbeat_interval / 3,
+    run: () =>
+      reportInstance(db, {
+        instance,
+        service: 'scheduler',
+        session,
+        capacity: 0,
+        running: 0,
+        started_at: startedAt,
+        heartbeat_at: nowOf(ledger),
+      }),
   };
 }

@@ -1,11 +1,11 @@
-/** Which of the configured limits the figures keep at this moment. */
+/** Which of the configured limits the metrics keep at this moment. */
 
-import type { Figures } from '../ledger/read/metrics.ts';
+import type { MeshMetrics } from '../ledger/read/metrics.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { StaleData } from './stale.ts';
 
 /** One limit at one moment. */
-export interface Judged {
+export interface LimitCheck {
   name: string;
   beyond: boolean;
   value: number;
@@ -18,8 +18,8 @@ export interface Judged {
 const FEWEST = 5;
 
 /** Judges every limit; the order is fixed. A window without enough data counts as kept: an alert says that something is wrong now. */
-export function judgeAll(figures: Figures, stale: StaleData, config: Pick<Config, 'monitoring' | 'portfolio'>): Judged[] {
-  const { ledger, workers, latencies } = figures;
+export function checkLimits(metrics: MeshMetrics, stale: StaleData, config: Pick<Config, 'monitoring' | 'portfolio'>): LimitCheck[] {
+  const { ledger, workers, latencies } = metrics;
   const { max_queue_depth, max_job_age, min_worker_efficiency, max_fetch_latency } = config.monitoring.thresholds;
   const { stale_alert_hours } = config.portfolio;
 
@@ -62,7 +62,7 @@ export function judgeAll(figures: Figures, stale: StaleData, config: Pick<Config
   ];
 }
 
-function above(name: 'max_queue_depth' | 'max_job_age' | 'max_fetch_latency', value: number, threshold: number, text: string): Judged {
+function above(name: 'max_queue_depth' | 'max_job_age' | 'max_fetch_latency', value: number, threshold: number, text: string): LimitCheck {
   return { name, beyond: value > threshold, value, threshold, text: `${text}; the limit is ${threshold} (monitoring.thresholds.${name})` };
 }
 

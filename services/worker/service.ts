@@ -14,7 +14,7 @@ import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { startWorker } from './worker.ts';
 
-/** The worker service: listens for bells, reports its load, obeys cancel orders. `chooseSources`, `chooseChains`: by default those that the configuration names. */
+/** The worker service: wakes its worker for new jobs, reports its load, cancels jobs on demand. `chooseSources`, `chooseChains`: by default those of the configuration. */
 export async function startWorkerService(
   context: ServiceContext,
   chooseSources = configuredSources,
@@ -23,8 +23,8 @@ export async function startWorkerService(
   const { instance, config, log, clock, db, bus } = context;
   const ledger = ledgerOf(db, clock, config);
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
-  // A worker that was killed and started again under its own name: what it was at goes back at once.
-  await announcer.changed(await rescue(ledger, instance, `worker ${instance} was started anew`));
+  // This worker may have been killed and started again under its own name: its jobs go back to the queue at once.
+  await announcer.changed(await rescue(ledger, instance, `worker ${instance} was started again`));
   const { all, real } = await chooseSources({ config, clock, db, log });
   const chains = await chooseChains({ config, clock, db, log });
   const capacity = config.worker.max_concurrent_jobs;
@@ -35,7 +35,7 @@ export async function startWorkerService(
     const now = new Date(clock.now().epochMilliseconds);
     await reportInstance(db, { instance, service: 'worker', session, capacity, running: load, started_at: startedAt, heartbeat_at: now });
   };
-  // Before there is anything to stop: what fails here fails the start.
+  // Nothing has to be stopped yet, so an error here may fail the start.
   await report();
   bus.updatePresence({ name: config.worker.name, capabilities: config.worker.capabilities.slice(), capacity, running: 0 });
   const worker = startWorker({
@@ -54,24 +54,24 @@ export async function startWorkerService(
       bus.updatePresence({ capacity, running });
     },
   });
-  // A bell only says "look": which worker gets the job is the claim's business.
-  const bells = bus.hear('job', () => worker.wake());
+  // The message only wakes the worker. The claim decides which worker gets the job.
+  const doorbell = bus.hear('job', () => worker.wake());
   const stopListening = bus.onState((state) => {
     if (state === 'online') worker.wake();
   });
-  const quietly = (work: Promise<void>): Promise<void> =>
-    work.catch((error: unknown) => log.warn({ code: codeOf(error) }, `sign of life not written: ${messageOf(error)}`));
-  const reporting = setInterval(() => quietly(report()), (config.worker.heartbeat_interval * 1000) / 3);
+  const logged = (writing: Promise<void>): Promise<void> =>
+    writing.catch((error: unknown) => log.warn({ code: codeOf(error) }, `could not write the heartbeat row: ${messageOf(error)}`));
+  const reporting = setInterval(() => logged(report()), (config.worker.heartbeat_interval * 1000) / 3);
 
   return {
     cancel: (jobId) => worker.abort(jobId, 'cancelled by hand'),
     async drain() {
       stopListening();
-      await bells.close();
-      // It is alive, and says so, until its last job has ended.
+      await doorbell.close();
+      // The heartbeat row stays until the last job has ended.
       await worker.drain(config.worker.grace_period * 1000);
       clearInterval(reporting);
-      await quietly(removeInstance(db, instance));
+      await logged(removeInstance(db, instance));
     },
   };
 }

@@ -103,7 +103,7 @@ test('migrations go up, say what is lost, and go down only when told so', async 
     expect(await run('status')).toMatchObject({ code: 0, stdout: expect.stringContaining('the schema is current') });
     const unasked = await run('down', '--steps', '99');
     expect(unasked).toMatchObject({ code: 2, stdout: '' });
-    expect(unasked.stderr).toMatch(oneLine('all rows of .*jobs.* are lost; say that you want it with --yes'));
+    expect(unasked.stderr).toMatch(oneLine('all rows of .*jobs.* are lost; confirm it with --yes'));
     expect(JSON.parse((await run('status', '--json')).stdout)).toMatchObject({ current: true });
     const down = await run('down', '--steps', '99', '--yes', '--json');
     expect(down.code).toBe(0);

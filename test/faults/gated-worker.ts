@@ -3,7 +3,7 @@
 import { appendFileSync, existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadFor } from '../../services/cli/session.ts';
-import { sourceChain } from '../../services/market/sources/failover-source.ts';
+import { failoverSource } from '../../services/market/sources/failover-source.ts';
 import { simulatedSource } from '../../services/market/sources/simulated.ts';
 import type { MarketSource } from '../../services/market/sources/source.ts';
 import { runService } from '../../services/platform/lifecycle.ts';
@@ -29,7 +29,7 @@ process.exitCode = await runService('worker', {
           return market.bars(symbol, range, signal);
         },
       };
-      const chain = sourceChain({ sources: [gated], clock, timeoutMs: 600_000, breaker: { failures: 1_000, openMs: 1 } });
+      const chain = failoverSource({ sources: [gated], clock, timeoutMs: 600_000, breaker: { failures: 1_000, openMs: 1 } });
       return { all: chain, real: chain };
     }),
 });

@@ -57,9 +57,9 @@ test('nothing is lost, doubled or over the limit while eleven hands work at once
   let completions = 0;
   let most = 0;
 
-  const effects = (tx: Transaction, owned: ReadonlySet<{ id: string; attempt: number }>): Promise<void> =>
+  const effects = (tx: Transaction, owned: readonly { job: { id: string; attempt: number } }[]): Promise<void> =>
     tx
-      .run('INSERT INTO effects (job_id, attempt) VALUES ?', [[...owned].map(({ id, attempt }) => [idToBytes(id), attempt])])
+      .run('INSERT INTO effects (job_id, attempt) VALUES ?', [owned.map(({ job: { id, attempt } }) => [idToBytes(id), attempt])])
       .then(() => {});
   const finish = async (worker: string, jobs: readonly ClaimedJob[]): Promise<void> => {
     const { lost } = await complete(

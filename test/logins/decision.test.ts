@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { queueOfLevel } from '../../services/ledger/job.ts';
 import { decide, decisionRules, type Viewer } from '../../services/logins/decision.ts';
-import type { SymbolState } from '../../services/market/bars/store.ts';
+import type { SymbolState } from '../../services/market/bars/read.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 
 const rules = decisionRules(loadConfig({ env: {} }).config);

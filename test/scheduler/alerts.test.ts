@@ -2,13 +2,13 @@ import { expect, test } from 'vitest';
 import type { Bus } from '../../services/platform/bus/bus.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { createAlerts } from '../../services/scheduler/alerts.ts';
-import type { Judged } from '../../services/scheduler/thresholds.ts';
+import type { LimitCheck } from '../../services/scheduler/thresholds.ts';
 import { silent } from '../broker/peers.ts';
 import { fixture, silentBus } from './mesh.ts';
 
 const mesh = fixture();
 
-const judged = (beyond: boolean, value = beyond ? 2000 : 10): Judged => ({
+const judged = (beyond: boolean, value = beyond ? 2000 : 10): LimitCheck => ({
   name: 'max_queue_depth',
   beyond,
   value,

@@ -3,7 +3,7 @@ import { idToBytes, newJobId } from '../../services/ledger/id.ts';
 import type { Change, Ledger } from '../../services/ledger/job.ts';
 import { levelOf } from '../../services/ledger/job.ts';
 import type { Config } from '../../services/platform/config/load.ts';
-import { passageDuties } from '../../services/scheduler/maintenance.ts';
+import { maintenanceDuties } from '../../services/scheduler/maintenance.ts';
 import { retentionDuty } from '../../services/scheduler/retention.ts';
 import { configOf } from './configuration.ts';
 import { fixture } from './mesh.ts';
@@ -14,7 +14,7 @@ const signal = new AbortController().signal;
 /** Runs one duty once; gives what it announced. */
 async function run(name: string, ledger: Ledger, config: Config = configOf()): Promise<Change[]> {
   const told: Change[] = [];
-  const duty = passageDuties({ ledger, config, tell: (changes) => told.push(...changes) }).find((one) => one.name === name);
+  const duty = maintenanceDuties({ ledger, config, tell: (changes) => told.push(...changes) }).find((one) => one.name === name);
   if (duty === undefined) throw new Error(`no duty "${name}"`);
   await duty.run(signal);
   return told;
@@ -99,7 +99,7 @@ test('every job of a long queue rises in one run', async () => {
 
 test('without levels nothing ages', () => {
   const config = configOf({ 'scheduler.ageing.levels': 0 });
-  const names = passageDuties({ ledger: mesh.ledger(config), config, tell: () => {} }).map(({ name }) => name);
+  const names = maintenanceDuties({ ledger: mesh.ledger(config), config, tell: () => {} }).map(({ name }) => name);
   expect(names).not.toContain('age');
 });
 

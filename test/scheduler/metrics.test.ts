@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { readFigures } from '../../services/ledger/read/metrics.ts';
+import { readMeshMetrics } from '../../services/ledger/read/metrics.ts';
 import type { Bus, BusState } from '../../services/platform/bus/bus.ts';
 import type { Config } from '../../services/platform/config/load.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { freePort } from '../../services/platform/ports.ts';
 import { type Endpoint, serveMetrics } from '../../services/scheduler/endpoint.ts';
-import { createMetrics } from '../../services/scheduler/metrics.ts';
+import { createMetricsRenderer } from '../../services/scheduler/metrics.ts';
 import { silent } from '../broker/peers.ts';
 import { configOf } from './configuration.ts';
 import { fixture } from './mesh.ts';
@@ -27,9 +27,12 @@ async function serve(changes: Record<string, unknown> = {}, { state = 'online' a
     throw new TransientError('database.unavailable', 'the database is away');
   };
   const db = { ...mesh.db, retries: new Map([[1213, 3]]), ...(databaseAway ? { rows: away } : {}) };
-  const figures = () => readFigures(db, new Date(mesh.clock.now().epochMilliseconds), 30);
+  const readMetrics = async () => ({
+    ...(await readMeshMetrics(db, new Date(mesh.clock.now().epochMilliseconds), 30)),
+    loginToJobsP95: null,
+  });
   const leads = () => true;
-  const metrics = createMetrics({ db, bus, announcer: { missed: new Map([['bus.offline', 4]]) }, figures, leads, monitoring });
+  const metrics = createMetricsRenderer({ db, bus, announcer: { missed: new Map([['bus.offline', 4]]) }, readMetrics, leads, monitoring });
   endpoint = await serveMetrics({ monitoring, metrics, sql: db, bus, leads, log: silent });
   return `http://127.0.0.1:${monitoring.port}`;
 }

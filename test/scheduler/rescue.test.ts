@@ -72,7 +72,8 @@ test("a killed worker's job is ready again within a second", async () => {
   await waitFor(async () => expect(await mesh.state(id!)).toBe('ready'));
 
   expect(performance.now() - killed).toBeLessThan(1_000);
-  expect(told).toMatchObject([{ id, state: 'ready', worker: 'w1', reason: 'worker w1 went offline' }]);
+  // Told after the commit that was just seen.
+  await expect.poll(() => told).toMatchObject([{ id, state: 'ready', worker: 'w1', reason: 'worker w1 went offline' }]);
 });
 
 test('the jobs of other workers are left alone', async () => {

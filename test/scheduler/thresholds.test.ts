@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import type { Figures } from '../../services/ledger/read/metrics.ts';
+import type { MeshMetrics } from '../../services/ledger/read/metrics.ts';
 import type { StaleData } from '../../services/scheduler/stale.ts';
-import { judgeAll } from '../../services/scheduler/thresholds.ts';
+import { checkLimits } from '../../services/scheduler/thresholds.ts';
 import { configOf } from './configuration.ts';
 
 const none = { ready: 0, running: 0, scheduled: 0, blocked: 0 };
-const ledger: Figures['ledger'] = {
+const ledger: MeshMetrics['ledger'] = {
   depth: {},
   queues: [{ queue: 'foreground', ...none, oldest_s: null }],
   states: {},
@@ -14,19 +14,18 @@ const ledger: Figures['ledger'] = {
   enqueued_last_minute: 0,
   failed: 0,
 };
-const quiet: Figures = {
+const quiet: MeshMetrics = {
   at: new Date(0),
   ledger,
   workers: { online: 1, slots: 5, busy: 0 },
   utilisation: 0,
   latencies: [],
-  loginToJobsP95: null,
 };
 const fresh: StaleData = { symbols: [], oldestHours: 0 };
 
 /** The names of the limits that are not kept. */
-const beyond = (figures: Partial<Figures>, stale = fresh) =>
-  judgeAll({ ...quiet, ...figures }, stale, configOf())
+const beyond = (figures: Partial<MeshMetrics>, stale = fresh) =>
+  checkLimits({ ...quiet, ...figures }, stale, configOf())
     .filter((one) => one.beyond)
     .map(({ name }) => name);
 
@@ -79,7 +78,7 @@ test('a mesh without workers is a fault of its own', () => {
 test('stale data names the symbols, and how many more there are', () => {
   const symbols = Array.from({ length: 12 }, (_, i) => `S${i}`);
   expect(beyond({}, { symbols, oldestHours: 5 })).toEqual(['stale_data']);
-  const [said] = judgeAll(quiet, { symbols, oldestHours: 5 }, configOf()).filter(({ name }) => name === 'stale_data');
+  const [said] = checkLimits(quiet, { symbols, oldestHours: 5 }, configOf()).filter(({ name }) => name === 'stale_data');
   expect(said).toMatchObject({ value: 5, threshold: 2 });
   expect(said!.text).toBe(
     '12 held symbols have price data older than 2 h (portfolio.stale_alert_hours): S0, S1, S2, S3, S4, S5, S6, S7, S8, S9 and 2 more',
@@ -87,6 +86,6 @@ test('stale data names the symbols, and how many more there are', () => {
 });
 
 test('every text names the key that sets the limit', () => {
-  const texts = judgeAll(quiet, fresh, configOf()).filter(({ name }) => name !== 'no_worker');
+  const texts = checkLimits(quiet, fresh, configOf()).filter(({ name }) => name !== 'no_worker');
   for (const { text } of texts) expect(text).toMatch(/\((monitoring\.thresholds|portfolio)\.\w+\)/);
 });

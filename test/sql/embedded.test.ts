@@ -163,6 +163,26 @@ describe('a start', () => {
   });
 });
 
+describe('the port', () => {
+  test('is the same at the next start', async () => {
+    const first = await start();
+    await first.stop();
+    expect((await start()).port).toBe(first.port);
+  });
+
+  test('is another one, and remembered, where a program took it meanwhile', async () => {
+    const first = await start();
+    await first.stop();
+    const other = createServer().listen(first.port, '127.0.0.1');
+    await once(other, 'listening');
+    const second = await start();
+    other.close();
+    expect(second.port).not.toBe(first.port);
+    await second.stop();
+    expect((await start()).port).toBe(second.port);
+  });
+});
+
 describe('what goes wrong', () => {
   test('rows that were committed survive kill -9 of the server', async () => {
     const database = await start({ durable: true });

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
+import type { Handler, JobOutput } from '../../services/job-types/handler.ts';
 import { createAnnouncer } from '../../services/ledger/announce.ts';
 import { idToBytes } from '../../services/ledger/id.ts';
-import { effect, type Handler, type Outcome } from '../../services/worker/handler.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { silent } from '../broker/peers.ts';
 import { closing, openBus } from '../platform/bus/brokers.ts';
@@ -10,12 +10,12 @@ import { fetching, nothing, workshopOfFile } from './workshop.ts';
 const shop = await workshopOfFile();
 
 /** A handler that waits, and the jobs that wait in it, in the order in which they came. */
-function waitingRoom(): { handler: Handler; inside: { id: string; leave: (outcome?: Outcome) => void }[] } {
-  const inside: { id: string; leave: (outcome?: Outcome) => void }[] = [];
+function waitingRoom(): { handler: Handler; inside: { id: string; leave: (outcome?: JobOutput<never>) => void }[] } {
+  const inside: { id: string; leave: (outcome?: JobOutput<never>) => void }[] = [];
   return {
     inside,
     handler: fetching((_, { job }) => {
-      const { promise, resolve } = Promise.withResolvers<Outcome>();
+      const { promise, resolve } = Promise.withResolvers<JobOutput<never>>();
       inside.push({ id: job.id, leave: (outcome = nothing) => resolve(outcome) });
       return promise;
     }),
@@ -62,10 +62,11 @@ describe('claiming', () => {
     const ids = await shop.enqueue(...Array.from({ length: 12 }, () => ({})));
     const disk = Promise.withResolvers<void>();
     let started = 0;
-    const handler = fetching(async () => {
+    const run = async () => {
       started++;
-      return { ...nothing, effects: [effect(() => disk.promise, [started])] };
-    });
+      return { ...nothing, rows: [started] };
+    };
+    const handler = fetching(run, () => disk.promise);
     const worker = shop.worker([handler], {
       overrides: { 'worker.max_concurrent_jobs': 3, 'worker.batch.size': 3, 'worker.poll_interval': 3600 },
     });

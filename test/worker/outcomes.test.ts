@@ -3,12 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { analysisHandler } from '../../services/job-types/analysis/handler.ts';
 import { fetchHandler } from '../../services/job-types/fetch/handler.ts';
+import { handler as handlerOf, type JobOutput } from '../../services/job-types/handler.ts';
 import { cancel } from '../../services/ledger/control.ts';
 import { idToBytes } from '../../services/ledger/id.ts';
 import type { Transaction } from '../../services/platform/database/database.ts';
 import { PermanentError, TransientError } from '../../services/platform/errors.ts';
-import { effect, handler as handlerOf, type Outcome } from '../../services/worker/handler.ts';
-import { fetching, held, nothing, workshopOfFile } from './workshop.ts';
+import { fetching, held, nothing, storeNothing, workshopOfFile } from './workshop.ts';
 
 const shop = await workshopOfFile();
 
@@ -19,7 +19,7 @@ async function writeNames(tx: Transaction, names: readonly string[]): Promise<vo
   await tx.run('INSERT INTO symbols (symbol) VALUES ?', [names.map((name) => [name])]);
 }
 let writes = 0;
-const naming = fetching(async ({ symbol }) => ({ ...nothing, result: { symbol }, effects: [effect(writeNames, [symbol])] }));
+const naming = fetching(async ({ symbol }) => ({ ...nothing, result: { symbol }, rows: [symbol] }), writeNames);
 const names = async () =>
   (await shop.db.rows<{ symbol: string }>('SELECT symbol FROM symbols ORDER BY symbol')).map(({ symbol }) => symbol);
 
@@ -104,7 +104,7 @@ describe('a handler that fails', () => {
 
   test('failed items leave a job failed where its type does not allow errors', async () => {
     const [id] = await shop.enqueue({ type: 'analysis' });
-    shop.worker([handlerOf('analysis', z.unknown(), async () => ({ ...nothing, withErrors: '1 of 2 failed' }))]);
+    shop.worker([handlerOf('analysis', z.unknown(), async () => ({ ...nothing, withErrors: '1 of 2 failed' }), storeNothing)]);
     expect(await shop.reaches(id!, 'failed')).toMatchObject({ code: 'job.items_failed', reason: '1 of 2 failed' });
   });
 });
@@ -133,13 +133,13 @@ describe('a handler that is stopped', () => {
 
   test('by a cancel hears of it, and what it still makes is refused', async () => {
     const [id] = await shop.enqueue({ symbol: 'LATE' });
-    const { handler, started, end } = held();
+    const { handler, started, end } = held(writeNames);
     const worker = shop.worker([handler]);
     const signal = await started;
     await cancel(shop.ledger, id!, 'not wanted any more');
     worker.abort(id!, 'cancelled by hand');
     expect(signal.reason).toMatchObject({ code: 'job.cancelled' });
-    end.resolve({ ...nothing, effects: [effect(writeNames, ['LATE'])] });
+    end.resolve({ ...nothing, rows: ['LATE'] });
     await worker.drain(1000);
     expect(await shop.job(id!)).toMatchObject({ state: 'cancelled', result: null });
     expect(await names()).toEqual([]);
@@ -167,13 +167,13 @@ describe('a handler that is stopped', () => {
     expect(await shop.job(id!)).toMatchObject({ state: 'running', worker: 'other', attempt: 2 });
   });
 
-  test('and ends too late has its effects refused, not only its completion', async () => {
+  test('and ends too late has its rows refused, not only its completion', async () => {
     const [id] = await shop.enqueue({ symbol: 'LATE' });
-    const { handler, started, end } = held();
+    const { handler, started, end } = held(writeNames);
     const worker = shop.worker([handler]);
     await started;
     await shop.db.run("UPDATE jobs SET worker_id = 'other', attempt = attempt + 1 WHERE id = ?", [idToBytes(id!)]);
-    end.resolve({ ...nothing, effects: [effect(writeNames, ['LATE'])] });
+    end.resolve({ ...nothing, rows: ['LATE'] });
     await worker.drain(1000);
     expect(await shop.job(id!)).toMatchObject({ state: 'running', worker: 'other', result: null });
     expect(await names()).toEqual([]);
@@ -181,7 +181,7 @@ describe('a handler that is stopped', () => {
 
   test('and does not listen does not hold its slot', async () => {
     const [first, second] = await shop.enqueue({ symbol: 'AAA' }, { symbol: 'BBB' });
-    const deafToOne = fetching(({ symbol }) => (symbol === 'AAA' ? new Promise(() => {}) : Promise.resolve(nothing)));
+    const deafToOne = fetching(({ symbol }) => (symbol === 'AAA' ? new Promise<typeof nothing>(() => {}) : Promise.resolve(nothing)));
     shop.worker([deafToOne], { overrides: { 'worker.max_concurrent_jobs': 1, 'jobs.timeouts.stock_fetch': 0.05 } });
     await shop.reaches(first!, 'scheduled');
     await shop.reaches(second!, 'completed');
@@ -190,10 +190,10 @@ describe('a handler that is stopped', () => {
   test('whose job comes back to the same worker is not taken for the new attempt', async () => {
     const [id] = await shop.enqueue({});
     const signals: AbortSignal[] = [];
-    const ends: ((outcome: Outcome) => void)[] = [];
+    const ends: ((output: JobOutput<never>) => void)[] = [];
     const attempts = fetching((_, { signal }) => {
       signals.push(signal);
-      return new Promise<Outcome>((end) => ends.push(end));
+      return new Promise<JobOutput<never>>((end) => ends.push(end));
     });
     const worker = shop.worker([attempts]);
     await expect.poll(() => ends.length).toBe(1);

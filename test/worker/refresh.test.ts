@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { fetchHandler } from '../../services/job-types/fetch/handler.ts';
 import type { Bar } from '../../services/market/bars/bars.ts';
-import { readActions, readBars, readStored, readSymbols, storeAnalyses } from '../../services/market/bars/store.ts';
+import { readActions, readBars, readStored, readSymbols } from '../../services/market/bars/read.ts';
+import { storeAnalyses } from '../../services/market/bars/store.ts';
 import { cachedSource } from '../../services/market/sources/cached.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import { TransientError } from '../../services/platform/errors.ts';

@@ -1,6 +1,7 @@
 /** What the worker's tests have in common: a ledger in a database of their own, workers with the handlers of a test, and what became of the jobs. */
 import { afterAll, afterEach, expect } from 'vitest';
 import { z } from 'zod';
+import { type Handler, handler, type JobContext, type JobOutput } from '../../services/job-types/handler.ts';
 import { type Announcer, createAnnouncer } from '../../services/ledger/announce.ts';
 import { enqueue, type JobRequest } from '../../services/ledger/enqueue/enqueue.ts';
 import { idFromBytes, idToBytes } from '../../services/ledger/id.ts';
@@ -8,13 +9,12 @@ import type { Ledger, State } from '../../services/ledger/job.ts';
 import { ledgerOf } from '../../services/ledger/ledger.ts';
 import type { Bar, CorporateAction, DateRange, SourceName } from '../../services/market/bars/bars.ts';
 import { symbolReader } from '../../services/market/bars/reader.ts';
-import { type SourceChain, sourceChain } from '../../services/market/sources/failover-source.ts';
+import { type FailoverSource, failoverSource } from '../../services/market/sources/failover-source.ts';
 import type { MarketSource } from '../../services/market/sources/source.ts';
 import type { Bus } from '../../services/platform/bus/bus.ts';
 import { type Clock, systemClock } from '../../services/platform/clock.ts';
 import { type Config, loadConfig } from '../../services/platform/config/load.ts';
-import { type Database, type DatabaseOptions, openDatabase } from '../../services/platform/database/database.ts';
-import { type Handler, handler, type JobContext, type Outcome } from '../../services/worker/handler.ts';
+import { type Database, type DatabaseOptions, openDatabase, type Transaction } from '../../services/platform/database/database.ts';
 import { startWorker, type Worker } from '../../services/worker/worker.ts';
 import { silent } from '../broker/peers.ts';
 import { testDatabase } from '../support/database.ts';
@@ -146,8 +146,8 @@ async function read(db: Database, where: string, params: unknown[] = []): Promis
   return rows.map((row) => ({ ...row, id: idFromBytes(row.id), result: row.result === null ? null : JSON.parse(row.result) }));
 }
 
-export function chainOf(sources: readonly MarketSource[], clock: Clock): SourceChain {
-  return sourceChain({ sources: [...sources], clock, timeoutMs: 10_000, breaker: { failures: 1000, openMs: 1000 } });
+export function chainOf(sources: readonly MarketSource[], clock: Clock): FailoverSource {
+  return failoverSource({ sources: [...sources], clock, timeoutMs: 10_000, breaker: { failures: 1000, openMs: 1000 } });
 }
 
 let numbers = 0;
@@ -182,11 +182,16 @@ export async function sweep(db: Database): Promise<void> {
   for (const table of [...tables, 'bars', 'corporate_actions', 'symbols', 'analyses']) await db.run(`DELETE FROM ${table}`);
 }
 
-export const nothing: Outcome = { effects: [], result: {}, landed: [] };
+export const nothing: JobOutput<never> = { rows: [], result: {}, dataMessages: [] };
+
+export const storeNothing = async (): Promise<void> => {};
 
 /** A handler of the type `fetch` whose payload may be anything. */
-export function fetching(run: (payload: { symbol: string }, context: JobContext) => Promise<Outcome>): Handler {
-  return handler('fetch', z.looseObject({ symbol: z.string() }), run);
+export function fetching<Row>(
+  run: (payload: { symbol: string }, context: JobContext<Row>) => Promise<JobOutput<Row>>,
+  store: (tx: Transaction, rows: readonly Row[]) => Promise<void> = storeNothing,
+): Handler<Row> {
+  return handler('fetch', z.looseObject({ symbol: z.string() }), run, store);
 }
 
 /** A market source that gives the same answer until the test changes it, and keeps what it was asked. */
@@ -236,12 +241,18 @@ export function weekdays(from: string, count: number, { factor = 1, start = 100 
 }
 
 /** A handler in which a job stays until the test ends it; it does not listen to its signal. */
-export function held(): { handler: Handler; started: Promise<AbortSignal>; end: PromiseWithResolvers<Outcome> } {
+export function held<Row = never>(
+  store?: (tx: Transaction, rows: readonly Row[]) => Promise<void>,
+): {
+  handler: Handler<Row>;
+  started: Promise<AbortSignal>;
+  end: PromiseWithResolvers<JobOutput<Row>>;
+} {
   const started = Promise.withResolvers<AbortSignal>();
-  const end = Promise.withResolvers<Outcome>();
-  const handler = fetching((_, { signal }) => {
+  const end = Promise.withResolvers<JobOutput<Row>>();
+  const handler = fetching<Row>((_, { signal }) => {
     started.resolve(signal);
     return end.promise;
-  });
+  }, store);
   return { handler, started: started.promise, end };
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { fetchHandler } from '../../services/job-types/fetch/handler.ts';
-import { readActions, readBars } from '../../services/market/bars/store.ts';
+import { readActions, readBars } from '../../services/market/bars/read.ts';
 import { yahooSource } from '../../services/market/sources/yahoo.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import { describeWithData, sharedData } from '../support/shared-data.ts';

@@ -1,4 +1,4 @@
-/** `stockmesh config`: what holds, where from, and whether a file is right. */
+/** `stockmesh config`: the effective values and their origins, and whether a file is valid. */
 import { configJson, describeConfig } from '../../platform/config/show.ts';
 import { InputError } from '../../platform/errors.ts';
 import { paint } from '../output/colour.ts';
@@ -6,37 +6,38 @@ import { exitCodeOf, FAILURE, report } from '../output/failure.ts';
 import { plural } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { table } from '../output/table.ts';
-import { type GlobalOptions, loadFor } from '../session.ts';
+import { type GlobalOptions, loadFor, loadJoining } from '../session.ts';
 
 /** Checks the files, or those that would be used: 1 when something is wrong with them. */
 export async function check(files: readonly string[], options: GlobalOptions): Promise<number> {
   try {
-    const { loaded } = loadFor(files.length === 0 ? options : { ...options, config: [...(options.config ?? []), ...files] });
+    const { loaded } = files.length === 0 ? loadJoining(options) : loadFor({ ...options, config: [...(options.config ?? []), ...files] });
     for (const warning of loaded.warnings) print(paint('yellow', warning));
     const own = [...loaded.origins.values()].filter((origin) => origin !== 'default').length;
     print(`the configuration is right: environment ${loaded.environment}, ${plural(own, 'key')} set beside the defaults`);
     return 0;
   } catch (error) {
-    // A wrong file is the answer to the question, not a wrong use of the command.
+    // A file with errors is the result of this command, not a wrong use of it.
     if (error instanceof InputError || exitCodeOf(error) === FAILURE) throw error;
     report(error);
     return FAILURE;
   }
 }
 
-/** Every key below `prefix` with its effective value and origin. Errors: `InputError('config.unknown_key')`. */
+/** Every key below `prefix` with its value and origin, as the mesh of the data folder has it where one runs. Errors: `InputError('config.unknown_key')`. */
 export async function show(
   prefix: string | undefined,
   { json, ...options }: GlobalOptions & { json?: boolean | undefined },
 ): Promise<number> {
-  const { loaded } = loadFor(options);
+  const { loaded } = loadJoining(options);
   const within = (key: string): boolean =>
     prefix === undefined || key === prefix || key.startsWith(prefix.endsWith('.') ? prefix : `${prefix}.`);
   const rows = describeConfig(loaded).filter(({ key }) => within(key));
   if (rows.length === 0)
     throw new InputError('config.unknown_key', `no key is called "${prefix}" or lies below it; "stockmesh config show" lists all`);
   if (json) printJson({ ...configJson(loaded), keys: rows });
-  else
+  else {
+    process.stderr.write(`environment ${loaded.environment}\n`);
     print(
       table(rows, [
         { title: 'KEY', value: ({ key }) => key },
@@ -49,6 +50,7 @@ export async function show(
         },
       ]),
     );
+  }
   return 0;
 }
 

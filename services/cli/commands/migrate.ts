@@ -1,4 +1,4 @@
-/** `stockmesh migrate`: the schema of the database, forwards and back. */
+/** `stockmesh migrate`: applies migrations and takes them back. */
 import { createInterface } from 'node:readline/promises';
 import { migrateDown, migrateUp, migrationStatus, migrations } from '../../../sql/migrate.ts';
 import { databaseOptions } from '../../platform/connections.ts';
@@ -9,12 +9,12 @@ import { FAILURE } from '../output/failure.ts';
 import { plural, stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { table } from '../output/table.ts';
-import { type GlobalOptions, loadFor } from '../session.ts';
+import { type GlobalOptions, loadJoining } from '../session.ts';
 
 type Options = GlobalOptions & { json?: boolean | undefined };
 
 function target(options: GlobalOptions): DatabaseOptions {
-  const { loaded, dataFolder } = loadFor(options);
+  const { loaded, dataFolder } = loadJoining(options);
   return databaseOptions(loaded.config, dataFolder, 'migrate');
 }
 
@@ -25,7 +25,7 @@ export async function up(options: Options): Promise<number> {
   return 0;
 }
 
-/** Takes the newest migrations back, after saying what is lost. Errors: `InputError('migrate.unconfirmed')` where nobody can be asked. */
+/** Takes the newest migrations back, after showing what is lost. Errors: `InputError('migrate.unconfirmed')` where there is no terminal to ask on. */
 export async function down({ steps, yes, ...options }: Options & { steps: number; yes?: boolean | undefined }): Promise<number> {
   const database = target(options);
   const applied = (await migrationStatus(database)).filter(({ appliedAt }) => appliedAt !== null);
@@ -45,7 +45,7 @@ export async function down({ steps, yes, ...options }: Options & { steps: number
   return 0;
 }
 
-/** What a way back drops, read from the migration itself. */
+/** What taking migrations back drops, read from their SQL. */
 async function lossOf(names: readonly string[]): Promise<string> {
   const known = new Map((await migrations()).map(({ name, down: sql }) => [name, sql]));
   const found = (what: RegExp): string[] =>
@@ -62,8 +62,7 @@ async function lossOf(names: readonly string[]): Promise<string> {
 }
 
 async function agreed(loss: string): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY)
-    throw new InputError('migrate.unconfirmed', `${loss}; say that you want it with --yes`);
+  if (!process.stdin.isTTY || !process.stderr.isTTY) throw new InputError('migrate.unconfirmed', `${loss}; confirm it with --yes`);
   const ask = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const answer = await ask.question(`This ${paint('bold', loss, process.stderr)}. Go on? [y/N] `);

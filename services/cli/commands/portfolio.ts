@@ -1,6 +1,6 @@
 /** `stockmesh portfolio`: who holds what, and how fresh that is. */
 import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { type Judged, judgementJson, judgeSymbols } from '../../market/freshness/judged.ts';
+import { judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/judged.ts';
 import type { Holding } from '../../market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../market/portfolios/import.ts';
 import { systemClock } from '../../platform/clock.ts';
@@ -33,7 +33,7 @@ export async function importPortfolio(
   });
 }
 
-interface Position extends Holding, Judged {
+interface ValuedHolding extends Holding, SymbolJudgement {
   /** Quantity × close; null while there is no close. */
   value: number | null;
 }
@@ -48,8 +48,8 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
       systemClock.now(),
       freshnessRules(session.loaded.config),
     );
-    const positions = holdings.map((holding): Position => {
-      const known = judged.get(holding.symbol) as Judged;
+    const positions = holdings.map((holding): ValuedHolding => {
+      const known = judged.get(holding.symbol) as SymbolJudgement;
       const close = known.state?.close ?? null;
       return { ...holding, ...known, value: close === null ? null : holding.quantity * close };
     });
@@ -62,7 +62,7 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
   });
 }
 
-const COLUMNS: Column<Position>[] = [
+const COLUMNS: Column<ValuedHolding>[] = [
   { title: 'SYMBOL', value: ({ symbol }) => symbol },
   { title: 'QUANTITY', value: (one) => (one.quantity === 0 ? 'watched' : quantity(one.quantity)), align: 'right', optional: 3 },
   { title: 'COST', value: ({ cost }) => money(cost), align: 'right', optional: 5 },
@@ -86,7 +86,7 @@ const COLUMNS: Column<Position>[] = [
 ];
 
 /** Sums by currency, since there are no rates; null where the currency is unknown. */
-function totals(positions: readonly Position[]): { currency: string | null; value: number }[] {
+function totals(positions: readonly ValuedHolding[]): { currency: string | null; value: number }[] {
   const known = positions.filter(({ value, quantity: held }) => value !== null && held !== 0);
   return [...Map.groupBy(known, ({ state }) => state?.currency ?? null)].map(([currency, group]) => ({
     currency,
@@ -94,13 +94,13 @@ function totals(positions: readonly Position[]): { currency: string | null; valu
   }));
 }
 
-function footOf(positions: readonly Position[]): string {
+function footOf(positions: readonly ValuedHolding[]): string {
   const values = totals(positions).map(({ currency, value }) => `${money(value)}${currency === null ? '' : ` ${plain(currency)}`}`);
   const fresh = positions.filter(({ price }) => price.state === 'fresh').length;
   return `${plural(positions.length, 'symbol')}, prices of ${fresh} fresh${values.length === 0 ? '' : `; worth ${values.join(' + ')}`}`;
 }
 
-function positionJson({ symbol, quantity: held, cost, value, state, price, analysis, signal }: Position) {
+function positionJson({ symbol, quantity: held, cost, value, state, price, analysis, signal }: ValuedHolding) {
   return {
     symbol,
     quantity: held,

@@ -52,7 +52,7 @@ export async function list(user: string | undefined, options: Options): Promise<
   return withSession(options, async ({ db }) => {
     const positions = await listPositions(db, owner);
     if (options.json) printJson({ positions });
-    else print(positions.length === 0 ? 'no positions; "stockmesh position add" notes one' : table(positions, COLUMNS));
+    else print(positions.length === 0 ? 'no positions; "stockmesh position add" adds one' : table(positions, COLUMNS));
     return 0;
   });
 }

@@ -54,7 +54,7 @@ function* sections({ run, matching, ranks: rows, next }: RunPage, why: boolean):
   ]);
   if (rows.length === 0) {
     yield run.mode === 'exit' && run.total === 0
-      ? `nobody held an option of ${run.symbol}; "stockmesh position add" notes a position\n`
+      ? `no user held an option of ${run.symbol} at that time; "stockmesh position add" adds a position, "stockmesh rank ${run.symbol} --mode exit" ranks it\n`
       : 'no contract fits\n';
     return;
   }

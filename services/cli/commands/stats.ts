@@ -1,4 +1,4 @@
-/** `stockmesh stats`: the mesh in figures. */
+/** `stockmesh stats`: the metrics of the mesh. */
 import { paint } from '../output/colour.ts';
 import { ago, plural } from '../output/numbers.ts';
 import { type Overview, QUEUE_COLUMNS, readOverview, workerLines, workerTable } from '../output/overview.ts';
@@ -16,9 +16,9 @@ export async function stats({ json, ...options }: GlobalOptions & { json?: boole
 }
 
 function* sections(overview: Overview): Generator<string> {
-  const { figures, alerts } = overview;
-  const { ledger, workers, utilisation, latencies } = figures;
-  const now = figures.at;
+  const { metrics, alerts } = overview;
+  const { ledger, workers, utilisation, latencies } = metrics;
+  const now = metrics.at;
   yield table(ledger.queues, QUEUE_COLUMNS);
   const depths = Object.entries(ledger.depth);
   yield fields([
@@ -51,7 +51,7 @@ function* sections(overview: Overview): Generator<string> {
         .join('');
 }
 
-function statsJson({ figures: { at, ledger, workers, utilisation, latencies }, instances, alerts }: Overview) {
+function statsJson({ metrics: { at, ledger, workers, utilisation, latencies }, instances, alerts }: Overview) {
   return {
     at,
     queues: ledger.queues,

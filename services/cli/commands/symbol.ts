@@ -1,8 +1,8 @@
 /** `stockmesh symbol`: what is known of one symbol, where from, and how fresh it is. */
 import type { Bar, CorporateAction } from '../../market/bars/bars.ts';
-import { readActions, readBars } from '../../market/bars/store.ts';
+import { readActions, readBars } from '../../market/bars/read.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { type Judged, judgeSymbols, type StoredSignal, symbolJson } from '../../market/freshness/judged.ts';
+import { judgeSymbols, type StoredSignal, type SymbolJudgement, symbolJson } from '../../market/freshness/judged.ts';
 import { parseSymbol } from '../../market/symbol.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { InputError } from '../../platform/errors.ts';
@@ -24,7 +24,9 @@ const ACTION_DAYS = 365;
 export async function symbol(text: string, options: SymbolOptions): Promise<number> {
   const name = parseSymbol(text);
   return withSession(options, async (session) => {
-    const judged = (await judgeSymbols(session.db, [name], systemClock.now(), freshnessRules(session.loaded.config))).get(name) as Judged;
+    const judged = (await judgeSymbols(session.db, [name], systemClock.now(), freshnessRules(session.loaded.config))).get(
+      name,
+    ) as SymbolJudgement;
     const { state } = judged;
     if (state === undefined) throw new InputError('symbol.unknown', `${name} was never fetched; "stockmesh fetch ${name} --wait" gets it`);
     const { newestBar } = state;
@@ -43,7 +45,7 @@ export async function symbol(text: string, options: SymbolOptions): Promise<numb
 
 function* sections(
   name: string,
-  { state, price, analysis, signal }: Judged,
+  { state, price, analysis, signal }: SymbolJudgement,
   bar: Bar | undefined,
   actions: readonly CorporateAction[],
   indicators: boolean,

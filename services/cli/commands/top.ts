@@ -1,4 +1,4 @@
-/** `stockmesh top`: the mesh live. Figures come from the database once a second, the feed from the broker; without the broker the rest goes on. */
+/** `stockmesh top`: the mesh live. The metrics are read from the database once a second, the events from the broker; without the broker the metrics go on. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../../platform/bus/bus.ts';
 import { messageOf, TransientError } from '../../platform/errors.ts';
@@ -100,7 +100,7 @@ function frame(seen: Overview | string, bus: Bus, feed: readonly FeedLine[], col
   if (typeof seen === 'string') return [head, '', paint('red', clip(plain(seen), columns)), '', keys];
 
   const now = new Date();
-  const { ledger, workers } = seen.figures;
+  const { ledger, workers } = seen.metrics;
   const alerts = seen.alerts.map(({ name, text, since }) =>
     paint('red', clip(`alert ${name} for ${span(now.getTime() - since.getTime())}: ${plain(text)}`, columns)),
   );

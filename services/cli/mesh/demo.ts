@@ -1,21 +1,23 @@
-/** `stockmesh demo`: the main job once, over a data folder of its own that is gone afterwards. */
+/** `stockmesh demo`: signs the demo users in once, over a data folder of its own that is removed afterwards. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../platform/ports.ts';
 import { signInAndWait } from '../commands/login.ts';
 import { withSession } from '../session.ts';
-import { startMesh, type UpOptions } from './up.ts';
+import { stopWithParent } from './parent.ts';
+import { startMesh, type UpOptions } from './start.ts';
 
 export interface DemoOptions extends UpOptions {
   timeout: number;
   json?: boolean | undefined;
 }
 
-/** Exit code 0 when all is fresh, 1 with the reasons when a job failed. A data folder that was named is kept. */
+/** Exit code 0 when all is fresh, 1 with the reasons when a job failed. A data folder given with --data is kept. */
 export async function demo(options: DemoOptions): Promise<number> {
   const own = options.data === undefined ? mkdtempSync(join(tmpdir(), 'stockmesh-demo-')) : undefined;
   const data = options.data ?? join(own as string, 'data');
+  stopWithParent();
   const stopped = new AbortController();
   const onSignal = (): void => stopped.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
@@ -30,11 +32,7 @@ export async function demo(options: DemoOptions): Promise<number> {
         options,
       );
     });
-    return await Promise.race([
-      done,
-      mesh.failed.then(() => 1),
-      new Promise<number>((resolve) => stopped.signal.addEventListener('abort', () => resolve(1))),
-    ]);
+    return await Promise.race([done, new Promise<number>((resolve) => stopped.signal.addEventListener('abort', () => resolve(1)))]);
   } finally {
     await mesh.stop();
     if (own !== undefined) rmSync(own, { recursive: true, force: true });

@@ -7,14 +7,14 @@ import { ConfigError, InputError, messageOf } from '../../platform/errors.ts';
 import { findProgram } from '../../platform/programs.ts';
 
 interface SystemPackage {
-  /** Any of these is enough. */
+  /** One of these is enough. */
   readonly programs: readonly string[];
   readonly why: string;
   /** Names in Debian and Ubuntu; the first that the machine's lists know is taken. */
   readonly apt: readonly string[];
   readonly dnf: string;
   readonly brew: string;
-  /** A systemd unit that Debian starts by itself at installation; ours are private, so it is switched off again. */
+  /** A systemd unit that Debian starts at installation. Our servers are private, so it is stopped and disabled again. */
   readonly unit?: string;
 }
 
@@ -52,7 +52,7 @@ interface Finished {
   readonly output: string;
 }
 
-/** What the installation knows of the machine and does to it. */
+/** The machine: facts about it, and commands that run on it. */
 export interface System {
   readonly platform: NodeJS.Platform;
   readonly uid: number;
@@ -60,7 +60,7 @@ export interface System {
   readonly osRelease: string;
   readonly systemd: boolean;
   find(programs: readonly string[]): string | undefined;
-  /** Runs a program to its end with `log` taking what it prints; `terminal` lets it speak with the person instead. */
+  /** Runs a program to its end and writes its output to `logFile`; `terminal` connects it to the terminal instead. */
   run(command: readonly string[], options?: { terminal?: boolean }): Promise<Finished>;
   ask(question: string): Promise<string>;
   /** Where the output of `run` is kept. */
@@ -69,17 +69,17 @@ export interface System {
 
 export interface InstallOptions {
   readonly need: readonly Need[];
-  /** Do not ask: the person has said yes already. */
+  /** Install without asking. */
   readonly yes?: boolean;
-  /** Whether a person sits at a terminal. */
+  /** Whether a person can be asked on a terminal. */
   readonly interactive?: boolean;
   readonly print?: (line: string) => void;
   readonly system?: System;
 }
 
 /**
- * Installs those of `need` that the machine lacks, and touches nothing if it lacks none. It says what and why first. Root installs at once; anybody else is
- * asked on a terminal, and sudo does it; `yes` asks nothing.
+ * Installs those of `need` that the machine lacks, and touches nothing if it lacks none. It first prints what is missing and why. Root installs at once; any other
+ * user is asked on the terminal, and sudo installs; `yes` asks nothing.
  * @throws ConfigError `install.not_permitted`, `install.declined`, `install.unsupported`: with the one command that does it;
  *   `install.failed`: with the end of the package manager's output.
  */
@@ -100,8 +100,8 @@ export async function ensureInstalled({
     );
 
   const names = await known(missing, system);
-  const byHand = `sudo apt-get install --no-install-recommends ${missing.map((name, index) => names[index] ?? packages[name].apt[0]).join(' ')}`;
-  const prefix = await permission({ byHand, yes, interactive, system });
+  const byHand = `${asAdministrator(system)}apt-get install --no-install-recommends ${missing.map((name, index) => names[index] ?? packages[name].apt[0]).join(' ')}`;
+  const prefix = await permission({ missing, byHand, yes, interactive, system });
   const administer = (command: readonly string[]) => system.run([...prefix, ...command]);
   await withProgress(`installing ${missing.join(', ')}`, { interactive, print }, () =>
     install(missing, names, { administer, byHand, system }),
@@ -112,20 +112,35 @@ function isDebian({ platform, osRelease }: System): boolean {
   return platform === 'linux' && /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(osRelease);
 }
 
-function commandElsewhere({ platform, osRelease }: System, missing: readonly Need[]): string {
+/** The word before a command for people who are not root; empty where sudo does not exist or is not needed. */
+function asAdministrator(system: System): string {
+  return system.uid === 0 || system.find(['sudo']) === undefined ? '' : 'sudo ';
+}
+
+function commandElsewhere(system: System, missing: readonly Need[]): string {
+  const { platform, osRelease } = system;
   const names = (manager: 'brew' | 'dnf') => [...new Set(missing.map((name) => packages[name][manager]))].join(' ');
   if (platform === 'darwin') return `brew install ${names('brew')}`;
-  if (/^ID(_LIKE)?=.*\b(fedora|rhel|centos)\b/m.test(osRelease)) return `sudo dnf install ${names('dnf')}`;
+  if (/^ID(_LIKE)?=.*\b(fedora|rhel|centos)\b/m.test(osRelease)) return `${asAdministrator(system)}dnf install ${names('dnf')}`;
   return `with your system's package manager, so that ${missing.map((name) => packages[name].programs[0]).join(', ')} can be found in PATH`;
 }
 
-/** The words before an administrator's command: none for root, sudo for anybody else who may and agrees. */
+/** The way out for a person who cannot install anything. */
+function withoutInstalling(missing: readonly Need[]): string {
+  return missing.includes('mariadb')
+    ? '; or use a database server that runs elsewhere: STOCKMESH_DATABASE_URL=mysql://user:password@host/database'
+    : '';
+}
+
+/** The words before an administrator's command: none for root, sudo for a user who is allowed to and agrees. */
 async function permission({
+  missing,
   byHand,
   yes,
   interactive,
   system,
 }: {
+  missing: readonly Need[];
   byHand: string;
   yes: boolean;
   interactive: boolean;
@@ -133,13 +148,18 @@ async function permission({
 }): Promise<string[]> {
   if (system.uid === 0) return [];
   const refused = (why: string) => new ConfigError('install.not_permitted', `${why}: run this once, then start again: ${byHand}`);
-  if (system.find(['sudo']) === undefined) throw refused('installing needs root, and there is no sudo here');
+  // Telling this person to run sudo would not help.
+  if (system.find(['sudo']) === undefined)
+    throw new ConfigError(
+      'install.not_permitted',
+      `installing needs root, and this user is not root and has no sudo: as root, or by an administrator, run this once: ${byHand}${withoutInstalling(missing)}`,
+    );
   if (yes) {
     const { code } = await system.run(['sudo', '-n', 'true']);
-    if (code !== 0) throw refused('sudo wants a password, which --yes cannot give');
+    if (code !== 0) throw refused('sudo asks for a password, which --yes cannot give');
     return ['sudo', '-n'];
   }
-  if (!interactive) throw refused('installing needs root, and nobody is here to be asked (--yes would allow it)');
+  if (!interactive) throw refused('installing needs root, and there is no terminal to ask on (--yes allows it)');
   const answer = (await system.ask(`Install it now with "${byHand}"? [Y/n] `)).trim().toLowerCase();
   if (!['', 'y', 'yes'].includes(answer)) throw new ConfigError('install.declined', `nothing was installed; when you want to: ${byHand}`);
   // Asks for the password here, where a spinner does not write over it.
@@ -281,7 +301,7 @@ function runLogged(program: string, args: readonly string[], terminal: boolean, 
   });
 }
 
-const usage = `usage: node services/cli/install.ts [--yes] [--optional] ${needs.join('|')} …`;
+const usage = `usage: node services/cli/mesh/install.ts [--yes] [--optional] ${needs.join('|')} …`;
 
 /** Installs by name from a script. With `--optional` what cannot be installed is only named: the tests that need it are skipped. */
 export async function main(args: readonly string[], options: Omit<InstallOptions, 'need' | 'yes'> = {}): Promise<number> {

@@ -1,7 +1,8 @@
 /** `stockmesh service <name>`: one service in this process. */
 import { InputError } from '../../platform/errors.ts';
 import { type RunningService, runService, type ServiceContext } from '../../platform/lifecycle.ts';
-import { type GlobalOptions, loadFor } from '../session.ts';
+import { type GlobalOptions, loadJoining } from '../session.ts';
+import { stopWithParent } from './parent.ts';
 
 interface ServiceDefinition {
   load: () => Promise<(context: ServiceContext) => Promise<RunningService>>;
@@ -9,6 +10,7 @@ interface ServiceDefinition {
   persistent?: boolean;
 }
 
+/** Milliseconds for the process to end by itself after its service has stopped. */
 const LINGER_MS = 1_000;
 
 const SERVICES: Record<string, ServiceDefinition> = {
@@ -26,11 +28,12 @@ export async function service(name: string, options: GlobalOptions & { instance?
   const definition = SERVICES[name];
   if (definition === undefined)
     throw new InputError('service.unknown', `there is no service "${name}"; choose one of ${Object.keys(SERVICES).join(', ')}`);
-  const { loaded, dataFolder } = loadFor(options);
+  stopWithParent();
+  const { loaded, dataFolder } = loadJoining(options);
   const instance =
     options.instance ?? (name === 'worker' ? (loaded.config.worker.worker_id ?? undefined) : definition.persistent ? name : undefined);
   const code = await runService(name, { loaded, dataFolder, instance, persistent: definition.persistent, start: await definition.load() });
-  // A handler that is deaf to its signal must not keep a process whose service has stopped.
+  // A job handler that ignores its abort signal must not keep a process whose service has stopped.
   setTimeout(() => process.exit(code), LINGER_MS).unref();
   return code;
 }

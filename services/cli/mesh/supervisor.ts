@@ -1,9 +1,10 @@
-/** Runs services as child processes: starts them, keeps their log, starts anew what dies, and stops all. */
+/** Runs services as child processes: starts them, hands on their output, starts again what dies, and stops all. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError } from '../../platform/errors.ts';
 import { EXIT_RELOAD } from '../../platform/lifecycle.ts';
+import { readLines, shownText } from './log-lines.ts';
+import { createRestarts } from './restarts.ts';
 
 export interface Supervised {
   /** `worker` or, of several, `worker-2`: for people. */
@@ -12,15 +13,12 @@ export interface Supervised {
 }
 
 export interface Supervisor {
-  /** Resolves when every service has said that it is ready. Rejects when one ended before, with its last words. */
+  /** Resolves when every service has said that it is ready. Rejects with the last line of a service that ended before. */
   ready: Promise<void>;
   /** SIGTERM to all, SIGKILL to those that are still there after `graceMs`. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** Pauses before a service that died is started again; the longest one repeats. A minute of life starts over. */
-const RESTART_MS = [200, 1_000, 5_000, 15_000];
-const SETTLED_MS = 60_000;
 /** A burst of logins is much short-lived data: with Node's default of 16 MB garbage collection took a quarter of the time. */
 const YOUNG_SPACE = '--max-semi-space-size=64';
 
@@ -32,20 +30,20 @@ export function supervise(
   let stopping = false;
 
   const keep = async ({ label, args }: Supervised, firstReady: PromiseWithResolvers<void>): Promise<void> => {
-    for (let deaths = 0; !stopping; deaths++) {
-      const bornAt = performance.now();
-      const { child, ended, lastWords } = spawnService(label, args, options);
+    const restarts = createRestarts();
+    while (!stopping) {
+      restarts.born();
+      const { child, ended, lastLine } = spawnService(label, args, options);
       children.set(label, child);
       child.once('message', () => firstReady.resolve());
       const how = await ended;
       children.delete(label);
       firstReady.reject(
-        new ConfigError('mesh.service_failed', `${label} did not start (${how})${lastWords() === '' ? '' : `: ${lastWords()}`}`),
+        new ConfigError('mesh.service_failed', `${label} did not start (${how})${lastLine() === '' ? '' : `: ${shownText(lastLine())}`}`),
       );
       if (stopping) return;
-      if (performance.now() - bornAt > SETTLED_MS) deaths = 0;
-      const pause = how === `exit code ${EXIT_RELOAD}` ? 0 : (RESTART_MS[Math.min(deaths, RESTART_MS.length - 1)] as number);
-      options.onNews(`${label} ended (${how}); started again${pause === 0 ? '' : ` in ${pause / 1000} s`}`);
+      const pause = how === `exit code ${EXIT_RELOAD}` ? 0 : restarts.pause();
+      options.onNews(`${label} ended (${how}); it is started again${pause === 0 ? '' : ` in ${pause / 1000} s`}`);
       await delay(pause);
     }
   };
@@ -85,14 +83,14 @@ function spawnService(
   let last = '';
   for (const stream of [child.stdout, child.stderr])
     if (stream !== null)
-      createInterface({ input: stream }).on('line', (line) => {
+      readLines(stream, (line) => {
         last = line;
         onLine(label, line);
       });
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
-    // "close" and not "exit": the last words have been read by then.
+    // "close" and not "exit": by then all output has been read.
     child.once('close', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
   });
-  return { child, ended, lastWords: () => last };
+  return { child, ended, lastLine: () => last };
 }

@@ -41,7 +41,7 @@ function linesOf(error: unknown): string[] {
   const code = codeOf(error);
   // The driver's own words where no `Database` stands between: the migrations.
   if (code === 'database.unavailable' || (error as { syscall?: unknown } | null)?.syscall === 'connect') {
-    const why = messageOf(error).replace(/; it is asked again$/, '');
+    const why = messageOf(error).replace(/; it is tried again$/, '');
     const what = why.startsWith('the database') ? why : `the database cannot be reached (${why})`;
     return [`${what}; is stockmesh running? Start it with "npm start", or check database.* ("stockmesh config show database")`];
   }

@@ -53,7 +53,6 @@ export const JSON_KEYS = {
     triggered_by: 'what made it necessary',
     code: 'why it ended other than completed, for programs',
     result: 'what it made',
-    progress: 'of a job of many items',
     attempts: '[{attempt, worker, started_at, ended_at, outcome, code, reason}] that did not complete',
     subscribers: '[user]',
     needs: '[{id, state}] that must complete first',

@@ -1,7 +1,7 @@
 /** The mesh at one moment, from the database alone: what `stats` prints and `top` shows again and again. */
 
 import { type Instance, type JobSummary, listInstances, listJobs, type QueueStats } from '../../ledger/read/jobs.ts';
-import { type Figures, readFigures } from '../../ledger/read/metrics.ts';
+import { type MeshMetrics, readMeshMetrics } from '../../ledger/read/metrics.ts';
 import type { Session } from '../session.ts';
 import { paint } from './colour.ts';
 import { span } from './numbers.ts';
@@ -16,7 +16,7 @@ export interface RaisedAlert {
 }
 
 export interface Overview {
-  figures: Figures;
+  metrics: MeshMetrics;
   instances: Instance[];
   /** At most `MOST_RUNNING` of them. */
   running: JobSummary[];
@@ -27,13 +27,13 @@ const MOST_RUNNING = 200;
 
 export async function readOverview({ db, ledger }: Pick<Session, 'db' | 'ledger'>): Promise<Overview> {
   const now = new Date();
-  const [figures, instances, running, alerts] = await Promise.all([
-    readFigures(db, now, ledger.leaseSeconds),
+  const [metrics, instances, running, alerts] = await Promise.all([
+    readMeshMetrics(db, now, ledger.leaseSeconds),
     listInstances(db, new Date(now.getTime() - ledger.leaseSeconds * 1000)),
     listJobs(db, { state: 'running', limit: MOST_RUNNING }),
     db.rows<RaisedAlert>("SELECT name, value, threshold, since, text FROM alerts WHERE state = 'raised' ORDER BY since"),
   ]);
-  return { figures, instances, running, alerts };
+  return { metrics, instances, running, alerts };
 }
 
 export const QUEUE_COLUMNS: Column<QueueStats>[] = [
@@ -97,7 +97,7 @@ export function workerTable(lines: readonly WorkerLine[], now: Date, width?: num
 }
 
 /** What the queues and workers come to in one line. */
-export function summaryLine({ figures: { ledger, workers } }: Overview): string {
+export function summaryLine({ metrics: { ledger, workers } }: Overview): string {
   const total = (state: 'ready' | 'running' | 'scheduled' | 'blocked'): number =>
     ledger.queues.reduce((sum, queue) => sum + queue[state], 0);
   const oldest = Math.max(0, ...ledger.queues.map(({ oldest_s }) => oldest_s ?? 0));

@@ -1,4 +1,4 @@
-/** Who asks, and whether he may. A route without an `access` of its own is for `admin` only. */
+/** Who calls, and what the caller may do. A route that states no `access` is for `admin` only. */
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyRequest } from 'fastify';
 import type { Clock } from '../../platform/clock.ts';
@@ -22,7 +22,7 @@ declare module 'fastify' {
   }
 }
 
-/** Finds out who asks, counts his requests, and refuses what he may not do before the body is read. */
+/** Identifies the caller by key, limits the rate of requests, and refuses forbidden ones before their body is read. */
 export async function guard(app: App, { db, clock, config }: { db: Sql; clock: Clock; config: Config }): Promise<void> {
   const { requests, anonymous_requests, window } = config.gateway.rate_limit;
   const find = keyFinder(db, () => new Date(clock.now().epochMilliseconds));
@@ -54,15 +54,15 @@ export function callerOf(request: FastifyRequest): Caller {
   if (request.caller !== undefined) return request.caller;
   throw request.headers.authorization === undefined
     ? new RefusedError(401, 'access.no_key', 'send "Authorization: Bearer <key>"; "stockmesh key create" makes a key')
-    : new RefusedError(401, 'access.bad_key', 'this key is not known, or was revoked; "stockmesh key list" shows those in force');
+    : new RefusedError(401, 'access.bad_key', 'this key is unknown or was revoked; "stockmesh key list" shows the valid ones');
 }
 
-/** Whether the caller has a scope for everybody, or is this user's. */
+/** Whether the caller has the scope for all users, or a key of this user. */
 export function mayFor({ scopes }: Caller, scope: 'read' | 'jobs' | 'admin', user: string | undefined): boolean {
   return scopes.includes('admin') || scopes.includes(scope) || (user !== undefined && scopes.includes(`user:${user}`));
 }
 
-/** The users whose own the caller is; undefined when he may do `scope` for all. */
+/** The users whose key the caller has; undefined when the caller has `scope` for all users. */
 export function ownUsers({ scopes }: Caller, scope: 'read' | 'jobs' | 'admin'): string[] | undefined {
   if (scopes.includes('admin') || scopes.includes(scope)) return undefined;
   return scopes.flatMap((one) => (one.startsWith('user:') ? [one.slice('user:'.length)] : []));

@@ -5,8 +5,8 @@ import { InputError } from '../../platform/errors.ts';
 import { type Caller, mayFor } from './access.ts';
 
 /**
- * The job as this caller may see it: a key of users sees jobs that one of them waits for, and of those who wait only them. Errors: `InputError('job.unknown')`, also
- * for a job that is there and none of his business.
+ * The job as this caller may see it. A key of a user sees the jobs that this user waits for, without their other subscribers. Errors: `InputError('job.unknown')`,
+ * also for a job that exists but that the caller may not see.
  */
 export async function visibleJob(db: Sql, caller: Caller, id: string): Promise<JobDetail> {
   const job = await readJob(db, id);

@@ -1,20 +1,15 @@
 /**
- * The live stream: what the broker says, once for the whole process, to every client that may hear it. The newest events are kept for those who come back
- * (`Last-Event-ID`), within a fixed number of bytes; whoever was away for longer is told to read anew (`reset`).
+ * The live stream: this process subscribes once, and every client gets the messages that it may see. A client that comes back gets the recent events that it missed;
+ * one that was away for too long is told to read everything again (`reset`).
  */
-import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import type { Bus, Unread } from '../../platform/bus/bus.ts';
+import type { Bus, Subscription, Unread } from '../../platform/bus/bus.ts';
 import { watchPresence } from '../../platform/bus/presence.ts';
 import type { Body } from '../../platform/messages.ts';
+import { createRecentEvents, type LiveEvent, type RecentEvent } from './recent-events.ts';
 import { frameOf } from './sse.ts';
 
-/** Event types, named like the topics whose content they carry. */
-export const EVENT_TYPES = ['job', 'status', 'data', 'portfolio', 'presence', 'stats', 'alert'] as const;
-export type EventType = (typeof EVENT_TYPES)[number];
-export type LiveEvent = { [K in EventType]: { type: K; body: Body<K> } }[EventType];
-
-export interface Listener {
+export interface LiveClient {
   /** Whether this client asked for the event and may see it. */
   wants(event: LiveEvent): boolean;
   send(frame: string): void;
@@ -22,10 +17,10 @@ export interface Listener {
 
 export interface Live {
   /**
-   * Sends a listener what it missed since `lastEventId`, or without one the state of things (figures, alerts, who is there), then everything as it happens. Gives
-   * the function that ends it.
+   * Sends a client the events since `lastEventId`, or without one the present state (statistics, alerts, instances), then every event as it happens. Returns the
+   * function that detaches the client.
    */
-  attach(listener: Listener, lastEventId: string | undefined): () => void;
+  attach(client: LiveClient, lastEventId: string | undefined): () => void;
   /** Calls back with every status of one job. */
   onStatus(jobId: string, tell: (status: Body<'status'>) => void): () => void;
   /** Calls back when any job has ended. */
@@ -36,153 +31,150 @@ export interface Live {
   close(): Promise<void>;
 }
 
-/** Bytes of past events that are kept. */
-const KEPT_BYTES = 4 * 1024 * 1024;
 /** Messages that wait for this process. */
 const QUEUE_LIMIT = 50_000;
-/** A bell only: who hears it looks into the database. */
+/** Only wakes the sender of callbacks, which reads the job itself from the database. */
 const ENDED = /"state":"(completed|completed_with_errors|failed|cancelled|expired)"/;
 
-/** An event is read when the first client wants to see it: a burst of logins is thousands of messages, and mostly nobody looks. */
-interface Kept {
-  number: number;
-  bytes: number;
-  /** undefined for a message that is none of this mesh's. */
-  open(): { event: LiveEvent; frame: string } | undefined;
+type LiveBus = Pick<Bus, 'subscribe' | 'hear'>;
+
+/** Who inside this process waits for a message. */
+interface Waiting {
+  ended: EventEmitter<{ ended: [] }>;
+  /** By job id. */
+  status: EventEmitter<Record<string, [Body<'status'>]>>;
+  /** By user id. */
+  answer: EventEmitter<Record<string, []>>;
 }
 
-export function createLive(bus: Pick<Bus, 'subscribe' | 'hear'>): Live {
-  const epoch = randomUUID().slice(0, 8);
-  const listeners = new Set<Listener>();
-  const inside = new EventEmitter<{ ended: [] }>().setMaxListeners(0);
-  const byJob = new EventEmitter<Record<string, [Body<'status'>]>>().setMaxListeners(0);
-  const byUser = new EventEmitter<Record<string, []>>().setMaxListeners(0);
-  const present = new Map<string, LiveEvent>();
-  const alerts = new Map<string, LiveEvent>();
-  let stats: LiveEvent | undefined;
-  const kept: Kept[] = [];
-  let keptBytes = 0;
-  let newest = 0;
+/** Passes an event on to all clients: `unread` parses the message only if a client wants it. */
+interface Spread {
+  read(event: LiveEvent): void;
+  unread<K extends 'job' | 'status' | 'data' | 'portfolio'>(type: K, message: Unread<K>): void;
+}
 
-  function spread(bytes: number, read: () => LiveEvent | undefined): void {
-    const number = ++newest;
-    let opened: { event: LiveEvent; frame: string } | undefined;
-    let isOpen = false;
-    const one: Kept = {
-      number,
-      bytes,
-      open() {
-        if (isOpen) return opened;
-        isOpen = true;
-        const event = read();
-        opened = event && { event, frame: frameOf(event.type, event.body, `${epoch}-${number}`) };
-        return opened;
-      },
-    };
-    kept.push(one);
-    keptBytes += bytes;
-    while (keptBytes > KEPT_BYTES) keptBytes -= (kept.shift() as Kept).bytes;
-    for (const listener of listeners) show(one, listener);
-  }
-
-  function show(one: Kept, listener: Listener): void {
-    const seen = one.open();
-    if (seen !== undefined && listener.wants(seen.event)) listener.send(seen.frame);
-  }
-
-  /** What was read already. */
-  function spreadRead(event: LiveEvent): void {
-    spread(JSON.stringify(event.body).length, () => event);
-  }
-
-  function spreadUnread<K extends 'job' | 'status' | 'data' | 'portfolio'>(type: K, message: Unread<K>): void {
-    spread(message.payload.length, () => {
-      const body = message.read();
-      return body && ({ type, body } as LiveEvent);
-    });
-  }
-
-  // One at a time a kind: an alert's states must not overtake each other.
-  const inOrder = { concurrency: 1, queueLimit: QUEUE_LIMIT };
-  const subscriptions = [
-    bus.hear('job', (message) => spreadUnread('job', message)),
-    bus.hear('status', (message) => {
-      spreadUnread('status', message);
-      if (byJob.eventNames().length > 0) {
-        const body = message.read();
-        if (body !== undefined) byJob.emit(body.id, body);
-      }
-      if (ENDED.test(message.payload.toString())) inside.emit('ended');
-    }),
-    bus.hear('data', (message) => spreadUnread('data', message)),
-    bus.hear('portfolio', (message) => {
-      spreadUnread('portfolio', message);
-      if (byUser.eventNames().length === 0) return;
-      const body = message.read();
-      if (body !== undefined) byUser.emit(body.user_id);
-    }),
-    bus.subscribe('stats', inOrder, ({ body }) => {
-      stats = { type: 'stats', body };
-      spreadRead(stats);
-    }),
-    bus.subscribe('alert', inOrder, ({ body }) => {
-      const event: LiveEvent = { type: 'alert', body };
-      alerts.set(body.name, event);
-      spreadRead(event);
-    }),
-    watchPresence(bus, (body) => {
-      const event: LiveEvent = { type: 'presence', body };
-      if (body.state === 'online') present.set(`${body.service}/${body.instance}`, event);
-      else present.delete(`${body.service}/${body.instance}`);
-      spreadRead(event);
-    }),
-  ];
-
-  /** What a client that comes back has missed; undefined when that is not known any more. */
-  function missedSince(lastEventId: string): Kept[] | undefined {
-    const [, of, digits] = /^([0-9a-f]{8})-(\d+)$/.exec(lastEventId) ?? [];
-    const last = Number(digits);
-    if (of !== epoch || last > newest || last + 1 < (kept[0]?.number ?? newest + 1)) return undefined;
-    return kept.filter(({ number }) => number > last);
-  }
+export function createLive(bus: LiveBus): Live {
+  const clients = new Set<LiveClient>();
+  const recent = createRecentEvents();
+  const waiting: Waiting = {
+    ended: new EventEmitter<{ ended: [] }>().setMaxListeners(0),
+    status: new EventEmitter<Record<string, [Body<'status'>]>>().setMaxListeners(0),
+    answer: new EventEmitter<Record<string, []>>().setMaxListeners(0),
+  };
+  const spread = spreadTo(clients, recent.add);
+  const state = keepState(bus, spread);
+  const subscriptions = [...state.subscriptions, ...passOn(bus, spread, waiting)];
 
   return {
-    attach(listener, lastEventId) {
-      const missed = lastEventId === undefined ? undefined : missedSince(lastEventId);
-      if (missed !== undefined) for (const one of missed) show(one, listener);
+    attach(client, lastEventId) {
+      const missed = lastEventId === undefined ? undefined : recent.since(lastEventId);
+      for (const event of missed ?? []) show(event, client);
       if (missed === undefined) {
-        const here = `${epoch}-${newest}`;
-        // The id is where this client stands: coming back at once it misses nothing.
-        listener.send(frameOf(lastEventId === undefined ? 'hello' : 'reset', { at: here }, here));
-        for (const event of [...(stats === undefined ? [] : [stats]), ...alerts.values(), ...present.values()])
-          if (listener.wants(event)) listener.send(frameOf(event.type, event.body));
+        const here = recent.newestId;
+        // The id is where this client stands: if it comes back at once, it has missed nothing.
+        client.send(frameOf(lastEventId === undefined ? 'hello' : 'reset', { at: here }, here));
+        for (const event of state.present()) if (client.wants(event)) client.send(frameOf(event.type, event.body));
       }
-      listeners.add(listener);
-      return () => listeners.delete(listener);
+      clients.add(client);
+      return () => clients.delete(client);
     },
     onStatus(jobId, tell) {
-      byJob.on(jobId, tell);
-      return () => byJob.off(jobId, tell);
+      waiting.status.on(jobId, tell);
+      return () => waiting.status.off(jobId, tell);
     },
     onEnded(tell) {
-      inside.on('ended', tell);
-      return () => inside.off('ended', tell);
+      waiting.ended.on('ended', tell);
+      return () => waiting.ended.off('ended', tell);
     },
-    answerTo: (user, signal) =>
-      new Promise((resolve) => {
-        const hear = (): void => {
-          signal.removeEventListener('abort', leave);
-          resolve();
-        };
-        const leave = (): void => void byUser.off(user, hear);
-        byUser.once(user, hear);
-        signal.addEventListener('abort', leave, { once: true });
-      }),
+    answerTo: (user, signal) => nextAnswer(waiting.answer, user, signal),
     get clients() {
-      return listeners.size;
+      return clients.size;
     },
     async close() {
       await Promise.all(subscriptions.map((subscription) => subscription.close()));
     },
   };
+}
+
+function show(event: RecentEvent, client: LiveClient): void {
+  const seen = event.open();
+  if (seen !== undefined && client.wants(seen.event)) client.send(seen.frame);
+}
+
+function spreadTo(clients: ReadonlySet<LiveClient>, add: (bytes: number, read: () => LiveEvent | undefined) => RecentEvent): Spread {
+  function spread(bytes: number, read: () => LiveEvent | undefined): void {
+    const event = add(bytes, read);
+    for (const client of clients) show(event, client);
+  }
+  return {
+    read: (event) => spread(JSON.stringify(event.body).length, () => event),
+    unread: (type, message) =>
+      spread(message.payload.length, () => {
+        const body = message.read();
+        return body && ({ type, body } as LiveEvent);
+      }),
+  };
+}
+
+/** Keeps the newest statistics, alerts and instances for clients that connect later. */
+function keepState(bus: LiveBus, spread: Spread): { present(): LiveEvent[]; subscriptions: Subscription[] } {
+  const instances = new Map<string, LiveEvent>();
+  const alerts = new Map<string, LiveEvent>();
+  let stats: LiveEvent | undefined;
+  // One message at a time: the states of an alert must not overtake each other.
+  const oneByOne = { concurrency: 1, queueLimit: QUEUE_LIMIT };
+  return {
+    present: () => [...(stats === undefined ? [] : [stats]), ...alerts.values(), ...instances.values()],
+    subscriptions: [
+      bus.subscribe('stats', oneByOne, ({ body }) => {
+        stats = { type: 'stats', body };
+        spread.read(stats);
+      }),
+      bus.subscribe('alert', oneByOne, ({ body }) => {
+        const event: LiveEvent = { type: 'alert', body };
+        alerts.set(body.name, event);
+        spread.read(event);
+      }),
+      watchPresence(bus, (body) => {
+        const event: LiveEvent = { type: 'presence', body };
+        if (body.state === 'online') instances.set(`${body.service}/${body.instance}`, event);
+        else instances.delete(`${body.service}/${body.instance}`);
+        spread.read(event);
+      }),
+    ],
+  };
+}
+
+/** Passes the messages about jobs, data and logins on to the clients and to the waiting requests. A message that nobody waits for is not parsed. */
+function passOn(bus: LiveBus, spread: Spread, waiting: Waiting): Subscription[] {
+  return [
+    bus.hear('job', (message) => spread.unread('job', message)),
+    bus.hear('data', (message) => spread.unread('data', message)),
+    bus.hear('status', (message) => {
+      spread.unread('status', message);
+      if (waiting.status.eventNames().length > 0) {
+        const body = message.read();
+        if (body !== undefined) waiting.status.emit(body.id, body);
+      }
+      if (ENDED.test(message.payload.toString())) waiting.ended.emit('ended');
+    }),
+    bus.hear('portfolio', (message) => {
+      spread.unread('portfolio', message);
+      if (waiting.answer.eventNames().length === 0) return;
+      const body = message.read();
+      if (body !== undefined) waiting.answer.emit(body.user_id);
+    }),
+  ];
+}
+
+function nextAnswer(answers: Waiting['answer'], user: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const answered = (): void => {
+      signal.removeEventListener('abort', leave);
+      resolve();
+    };
+    const leave = (): void => void answers.off(user, answered);
+    answers.once(user, answered);
+    signal.addEventListener('abort', leave, { once: true });
+  });
 }

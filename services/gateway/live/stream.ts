@@ -1,4 +1,4 @@
-/** `GET /v1/events`: the live stream, for dashboards and whoever else wants to know at once. */
+/** `GET /v1/events`: the live stream, for dashboards and other programs. */
 import { z } from 'zod';
 import { listJobs } from '../../ledger/read/jobs.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
@@ -7,7 +7,7 @@ import { TransientError } from '../../platform/errors.ts';
 import { type Caller, callerOf, ownUsers } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { problems } from '../http/schemas.ts';
-import { EVENT_TYPES, type EventType, type LiveEvent } from './live.ts';
+import { EVENT_TYPES, type EventType, type LiveEvent } from './recent-events.ts';
 import { openStream, type Stream } from './sse.ts';
 
 const types = z
@@ -16,7 +16,7 @@ const types = z
   .pipe(z.array(z.enum(EVENT_TYPES)))
   .describe(`Event types, separated by commas: ${EVENT_TYPES.join(', ')}; all if not given`);
 
-/** Jobs of a user that are looked up when his stream opens, and remembered at most. */
+/** Jobs of a user that are read when a stream opens, and that are remembered at most. */
 const KNOWN_JOBS = 1_000;
 const MOST_JOBS = 10_000;
 
@@ -34,7 +34,7 @@ export function streamRoutes(app: App, { config, db, live, log }: Parts): void {
     schema: {
       summary: 'The live stream',
       description:
-        'Server-sent events: what the mesh says over MQTT, each with the content of its topic. A new stream begins with `hello` and the present figures, alerts and instances; one that comes back with `Last-Event-ID` gets what it missed, or `reset` when that is not known any more. A key of a user hears of his jobs and his portfolio, and of the data of all symbols.',
+        'Server-sent events: the messages of the mesh, each with the content of its MQTT topic. A new stream begins with `hello`, the present statistics, alerts and instances. A stream that comes back with `Last-Event-ID` gets the events that it missed, or `reset` when they are not kept any more. With the key of a user you get the events of that user’s jobs and portfolio, and of the data of all symbols.',
       tags: ['live'],
       querystring: z.strictObject({ types: types.optional(), symbol: SymbolSchema.optional() }),
       headers: z.object({ 'last-event-id': z.string().max(100).optional() }),
@@ -64,7 +64,7 @@ function isAsked(event: LiveEvent, types: readonly EventType[] | undefined, symb
   return symbol === undefined || ('symbol' in event.body && event.body.symbol === symbol);
 }
 
-/** What a caller may hear. Whose a job is stands in its announcement and in the answer to a login, not in its states: the jobs of the caller's users are remembered. */
+/** Which events a caller may see. A job's user stands in its announcement and in the answer to a login, not in its states, so the jobs of the caller's users are remembered. */
 async function visibleTo(caller: Caller, db: Sql): Promise<(event: LiveEvent) => boolean> {
   const users = ownUsers(caller, 'read');
   if (users === undefined) return () => true;

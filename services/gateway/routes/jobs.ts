@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { EnqueueAnswer, JobRequest } from '../../ledger/enqueue/enqueue.ts';
 import { nowOf, priorityOf } from '../../ledger/job.ts';
-import { type Estimate, placeOf } from '../../ledger/read/estimate.ts';
+import { type Estimate, jobToEstimate } from '../../ledger/read/estimate.ts';
 import { type JobDetail, listJobs } from '../../ledger/read/jobs.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
@@ -72,7 +72,7 @@ export function jobRoutes(app: App, parts: Parts): void {
       if (refused.length === answers.length && refused[0] !== undefined)
         throw new TransientError(refused[0].code, refused[0].reason, { retryAfterMs: FULL_RETRY_MS });
       const taken = answers.flatMap(({ answer, request: asked, of }) => (answer.outcome === 'refused' ? [] : [{ answer, asked, of }]));
-      const estimates = await estimator.estimate(taken.map(({ answer }) => placeOf(answer)));
+      const estimates = await estimator.estimate(taken.map(({ answer }) => jobToEstimate(answer)));
       const jobs = taken.map(({ answer, asked, of }, index) => ({
         id: answer.id,
         type: answer.type,

@@ -1,8 +1,9 @@
-/** The mesh in figures, who works in it, what is wrong with it, and the switch for automatic fetching. */
+/** `/v1/stats`, `/v1/workers`, `/v1/alerts` and `/v1/auto-fetch`: the state of the mesh, and the switch for automatic fetching. */
 import { z } from 'zod';
 import { nowOf } from '../../ledger/job.ts';
 import { listInstances, listJobs } from '../../ledger/read/jobs.ts';
-import { readFigures } from '../../ledger/read/metrics.ts';
+import { readMeshMetrics } from '../../ledger/read/metrics.ts';
+import { readLoginToJobsP95 } from '../../logins/latency.ts';
 import { readAutoFetch, switchAutoFetch } from '../../platform/registry/settings.ts';
 import { callerOf } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
@@ -24,60 +25,67 @@ const autoFetch = z.object({
   changed_at: instant.nullable(),
 });
 
-export function operationRoutes(app: App, { db, ledger, log }: Parts): void {
+const stats = z.object({
+  at: instant,
+  queues: z.array(
+    z.object({
+      queue,
+      ready: z.int(),
+      running: z.int(),
+      scheduled: z.int(),
+      blocked: z.int(),
+      oldest_s: z.number().nullable().describe('Seconds that the oldest ready job has waited'),
+    }),
+  ),
+  depth: z.record(z.string(), z.int()).describe('Waiting jobs by priority'),
+  states: z.record(z.string(), z.int()).describe('Live jobs, and those that ended within the last minute'),
+  enqueued_last_minute: z.int(),
+  completed_last_minute: z.int(),
+  failed_last_minute: z.int(),
+  failed: z.int().describe('Jobs in the dead letter'),
+  workers: z.object({ online: z.int(), slots: z.int(), busy: z.int(), utilisation: z.number() }),
+  latencies: z.array(z.object({ source: z.string(), p95_s: z.number(), answers: z.int() })),
+  login_to_jobs_p95_s: z.number().nullable(),
+});
+
+export function operationRoutes(app: App, parts: Parts): void {
+  statsRoute(app, parts);
+  workersRoute(app, parts);
+  alertsRoute(app, parts);
+  autoFetchRoute(app, parts);
+  switchAutoFetchRoute(app, parts);
+}
+
+function statsRoute(app: App, { db, ledger }: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/stats',
     config: { access: 'read' },
     schema: {
-      summary: 'The mesh in figures',
+      summary: 'Statistics of the mesh',
       tags: ['operations'],
       response: {
-        200: z.object({
-          at: instant,
-          queues: z.array(
-            z.object({
-              queue,
-              ready: z.int(),
-              running: z.int(),
-              scheduled: z.int(),
-              blocked: z.int(),
-              oldest_s: z.number().nullable().describe('Seconds that the oldest ready job has waited'),
-            }),
-          ),
-          depth: z.record(z.string(), z.int()).describe('Waiting jobs by priority'),
-          states: z.record(z.string(), z.int()).describe('Live jobs, and those that ended within the last minute'),
-          enqueued_last_minute: z.int(),
-          completed_last_minute: z.int(),
-          failed_last_minute: z.int(),
-          failed: z.int().describe('Jobs in the dead letter'),
-          workers: z.object({ online: z.int(), slots: z.int(), busy: z.int(), utilisation: z.number() }),
-          latencies: z.array(z.object({ source: z.string(), p95_s: z.number(), answers: z.int() })),
-          login_to_jobs_p95_s: z.number().nullable(),
-        }),
+        200: stats,
         ...problems,
       },
     },
     async handler() {
-      const {
-        at,
-        ledger: figures,
-        workers,
-        utilisation,
-        latencies,
-        loginToJobsP95,
-      } = await readFigures(db, nowOf(ledger), ledger.leaseSeconds);
+      const now = nowOf(ledger);
+      const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db, now, ledger.leaseSeconds), readLoginToJobsP95(db, now)]);
+      const { at, ledger: jobs, workers, utilisation, latencies } = mesh;
       return {
         at,
-        ...figures,
-        states: figures.states as Record<string, number>,
+        ...jobs,
+        states: jobs.states as Record<string, number>,
         workers: { ...workers, utilisation },
         latencies: latencies.map(({ source, p95, answers }) => ({ source, p95_s: p95, answers })),
         login_to_jobs_p95_s: loginToJobsP95,
       };
     },
   });
+}
 
+function workersRoute(app: App, { db, ledger }: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/workers',
@@ -108,7 +116,9 @@ export function operationRoutes(app: App, { db, ledger, log }: Parts): void {
       return { instances: instances.map((one) => ({ ...one, jobs: running.filter(({ worker }) => worker === one.instance) })) };
     },
   });
+}
 
+function alertsRoute(app: App, { db }: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/alerts',
@@ -126,7 +136,9 @@ export function operationRoutes(app: App, { db, ledger, log }: Parts): void {
       return { alerts: alerts.filter(({ state }) => query.state === undefined || state === query.state) };
     },
   });
+}
 
+function autoFetchRoute(app: App, { db }: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/auto-fetch',
@@ -134,7 +146,9 @@ export function operationRoutes(app: App, { db, ledger, log }: Parts): void {
     schema: { summary: 'Whether the mesh fetches by itself', tags: ['operations'], response: { 200: autoFetch, ...problems } },
     handler: () => readAutoFetch(db),
   });
+}
 
+function switchAutoFetchRoute(app: App, { db, ledger, log }: Parts): void {
   app.route({
     method: 'POST',
     url: '/v1/auto-fetch',

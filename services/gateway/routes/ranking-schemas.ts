@@ -185,7 +185,7 @@ const rank = z.strictObject({
   why: why.optional(),
 });
 
-const KEPT_FROM_OTHERS = "null for a caller who sees only his own user's positions";
+const KEPT_FROM_OTHERS = 'null for a caller who may see only the positions of one user';
 
 export const ranking = z.strictObject({
   symbol: z.string(),

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { EnqueueAnswer, JobRequest } from '../../ledger/enqueue/enqueue.ts';
 import { isLive, nowOf } from '../../ledger/job.ts';
-import { type Estimate, placeOf } from '../../ledger/read/estimate.ts';
+import { type Estimate, jobToEstimate } from '../../ledger/read/estimate.ts';
 import type { Origin, RankMode } from '../../ledger/requests.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError, TransientError } from '../../platform/errors.ts';
@@ -117,7 +117,7 @@ async function orderRankings(parts: Parts, order: Order & { symbols: readonly st
   if (refused.length === ranks.length && refused[0] !== undefined)
     throw new TransientError(refused[0].code, refused[0].reason, { retryAfterMs: FULL_RETRY_MS });
   const taken = asked.filter(isTaken);
-  const estimates = await parts.estimator.estimate(taken.map(({ answer }) => placeOf(answer)));
+  const estimates = await parts.estimator.estimate(taken.map(({ answer }) => jobToEstimate(answer)));
   const estimateOf = new Map(taken.map(({ answer }, index) => [answer.id, estimates[index] as Estimate]));
   const fetchOf = new Map(taken.flatMap(({ answer }) => (answer.type === 'fetch' ? [[answer.symbol, answer]] : [])));
   const rankings = ranks.filter(isTaken).map((rank): Ordered => {

@@ -1,14 +1,13 @@
 /** `/v1/symbols`: what is known of a symbol, where from, and how fresh it is. */
 import { z } from 'zod';
 import type { Bar } from '../../market/bars/bars.ts';
-import { readActions, readBars, readNewestBars } from '../../market/bars/store.ts';
-import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { type Judged, judgeSymbols, snakeCase, symbolJson } from '../../market/freshness/judged.ts';
+import { readActions, readBars } from '../../market/bars/read.ts';
+import { snakeCase, symbolJson } from '../../market/freshness/judged.ts';
 import { adjust, type IndicatorSeries, indicatorSeries, WARM_UP_BARS } from '../../market/indicators/indicators.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
-import { InputError } from '../../platform/errors.ts';
 import type { App, Parts } from '../http/app.ts';
 import { day, flag, instant, limit, problems } from '../http/schemas.ts';
+import { adjustedBars, daysBefore, type KnownSymbol, readBarRange, readKnownSymbol } from './symbol-reader.ts';
 
 export const judgement = z.object({
   state: z.enum(['fresh', 'stale', 'missing']),
@@ -58,53 +57,18 @@ const range = {
 
 /** Splits and dividends of so many days before the newest bar are told. */
 const ACTION_DAYS = 365;
-/** Calendar days for each trading day, and a fortnight for holidays. */
-const CALENDAR_SHARE = 365 / 252;
-const HOLIDAY_DAYS = 14;
-
-const calendarDays = (bars: number): number => Math.ceil(bars * CALENDAR_SHARE) + HOLIDAY_DAYS;
-const daysBefore = (date: string, days: number): string => Temporal.PlainDate.from(date).subtract({ days }).toString();
 const barJson = ({ adjustedClose, ...rest }: Bar) => ({ ...rest, adjusted_close: adjustedClose });
 
-export function symbolRoutes(app: App, { db, clock, config }: Parts): void {
-  const params = z.strictObject({ symbol: SymbolSchema });
-  const rules = freshnessRules(config);
+const params = z.strictObject({ symbol: SymbolSchema });
 
-  /** Errors: `InputError('symbol.unknown')` for one that was never asked for. */
-  async function known(symbol: string): Promise<Judged & { state: NonNullable<Judged['state']> }> {
-    const judged = (await judgeSymbols(db, [symbol], clock.now(), rules)).get(symbol);
-    if (judged?.state === undefined)
-      throw new InputError('symbol.unknown', `${symbol} was never fetched; POST /v1/jobs {"type": "fetch", "symbol": "${symbol}"} gets it`);
-    return { ...judged, state: judged.state };
-  }
+export function symbolRoutes(app: App, parts: Parts): void {
+  symbolRoute(app, parts);
+  barsRoute(app, parts);
+  indicatorsRoute(app, parts);
+  analysisRoute(app, parts);
+}
 
-  /** The newest `most` bars of the range, with so many before them as `warmUp` says. */
-  async function barsOf(
-    symbol: string,
-    { from, to, limit: most }: { from?: string | undefined; to?: string | undefined; limit: number },
-    newest: string | null,
-    warmUp = 0,
-  ) {
-    if (from !== undefined && to !== undefined && from > to)
-      throw new InputError('request.bad_range', `the range from ${from} to ${to} ends before it begins; exchange the two days`);
-    if (newest === null) return { bars: [], first: 0 };
-    const last = to ?? newest;
-    const start = from ?? daysBefore(last, calendarDays(most));
-    const read =
-      from === undefined && to === undefined
-        ? ((await readNewestBars(db, [symbol], calendarDays(most + warmUp))).get(symbol) ?? [])
-        : await readBars(db, symbol, { from: warmUp === 0 ? start : daysBefore(start, calendarDays(warmUp)), to: last });
-    const inRange = from === undefined ? read.length : read.filter(({ date }) => date >= from).length;
-    const wanted = Math.min(most, inRange);
-    const bars = read.slice(Math.max(0, read.length - wanted - warmUp));
-    return { bars, first: Math.max(0, bars.length - wanted) };
-  }
-
-  function headOf(symbol: string, judged: Judged) {
-    const { analysis: _, actions: __, bar: ___, ...rest } = symbolJson(symbol, judged, undefined, []);
-    return rest;
-  }
-
+function symbolRoute(app: App, parts: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/symbols/:symbol',
@@ -116,19 +80,21 @@ export function symbolRoutes(app: App, { db, clock, config }: Parts): void {
       response: { 200: z.object({ ...head, bar: bar.nullable().describe('The newest one'), analysis, actions }), ...problems },
     },
     async handler({ params: { symbol } }) {
-      const judged = await known(symbol);
+      const judged = await readKnownSymbol(parts, symbol);
       const { newestBar } = judged.state;
       const [bars, told] =
         newestBar === null
           ? [[], []]
           : await Promise.all([
-              readBars(db, symbol, { from: newestBar, to: newestBar }),
-              readActions(db, symbol, { from: daysBefore(newestBar, ACTION_DAYS) }),
+              readBars(parts.db, symbol, { from: newestBar, to: newestBar }),
+              readActions(parts.db, symbol, { from: daysBefore(newestBar, ACTION_DAYS) }),
             ]);
       return symbolJson(symbol, judged, bars[0], told);
     },
   });
+}
 
+function barsRoute(app: App, parts: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/symbols/:symbol/bars',
@@ -143,19 +109,21 @@ export function symbolRoutes(app: App, { db, clock, config }: Parts): void {
       response: { 200: z.object({ ...head, adjusted: z.boolean(), bars: z.array(bar), actions }), ...problems },
     },
     async handler({ params: { symbol }, query }) {
-      const judged = await known(symbol);
-      const { bars } = await barsOf(symbol, query, judged.state.newestBar);
+      const judged = await readKnownSymbol(parts, symbol);
+      const { bars } = await readBarRange(parts.db, symbol, query, judged.state.newestBar);
       const [oldest] = bars;
-      const told = oldest === undefined ? [] : await readActions(db, symbol, { from: oldest.date, to: bars.at(-1)?.date });
+      const told = oldest === undefined ? [] : await readActions(parts.db, symbol, { from: oldest.date, to: bars.at(-1)?.date });
       return {
         ...headOf(symbol, judged),
         adjusted: query.adjusted,
-        bars: (query.adjusted ? adjusted(bars) : bars).map(barJson),
+        bars: (query.adjusted ? adjustedBars(bars) : bars).map(barJson),
         actions: told,
       };
     },
   });
+}
 
+function indicatorsRoute(app: App, parts: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/symbols/:symbol/indicators',
@@ -172,8 +140,8 @@ export function symbolRoutes(app: App, { db, clock, config }: Parts): void {
       },
     },
     async handler({ params: { symbol }, query }) {
-      const judged = await known(symbol);
-      const { bars, first } = await barsOf(symbol, query, judged.state.newestBar, WARM_UP_BARS);
+      const judged = await readKnownSymbol(parts, symbol);
+      const { bars, first } = await readBarRange(parts.db, symbol, query, judged.state.newestBar, WARM_UP_BARS);
       const series: Partial<IndicatorSeries> = bars.length === 0 ? {} : indicatorSeries(adjust(bars));
       return {
         ...headOf(symbol, judged),
@@ -182,7 +150,9 @@ export function symbolRoutes(app: App, { db, clock, config }: Parts): void {
       };
     },
   });
+}
 
+function analysisRoute(app: App, parts: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/symbols/:symbol/analysis',
@@ -194,19 +164,13 @@ export function symbolRoutes(app: App, { db, clock, config }: Parts): void {
       response: { 200: z.object({ ...head, analysis }), ...problems },
     },
     async handler({ params: { symbol } }) {
-      const judged = await known(symbol);
+      const judged = await readKnownSymbol(parts, symbol);
       return { ...headOf(symbol, judged), analysis: symbolJson(symbol, judged, undefined, []).analysis };
     },
   });
 }
 
-function adjusted(bars: readonly Bar[]): Bar[] {
-  const { open, high, low, close } = adjust(bars);
-  return bars.map((one, index) => ({
-    ...one,
-    open: open[index] as number,
-    high: high[index] as number,
-    low: low[index] as number,
-    close: close[index] as number,
-  }));
+function headOf(symbol: string, judged: KnownSymbol) {
+  const { analysis: _, actions: __, bar: ___, ...rest } = symbolJson(symbol, judged, undefined, []);
+  return rest;
 }

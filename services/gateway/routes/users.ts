@@ -1,7 +1,7 @@
 /** `/v1/users/{id}/portfolio`: what a user holds and watches, and how fresh each of it is. */
 import { z } from 'zod';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { type Judged, judgementJson, judgeSymbols } from '../../market/freshness/judged.ts';
+import { judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/judged.ts';
 import { addHoldings, clearHoldings, readHoldings } from '../../market/portfolios/holdings.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
@@ -38,20 +38,15 @@ const position = z.object({
   confidence: z.number().nullable(),
 });
 
-export function userRoutes(app: App, { db, clock, config }: Parts): void {
-  const params = z.strictObject({ id: userId });
-  const rules = freshnessRules(config);
+const params = z.strictObject({ id: userId });
 
-  /** Errors: `InputError('user.unknown')` for one without any holdings. */
-  async function holdingsOf(user: string) {
-    const holdings = (await readHoldings(db, [user])).get(user);
-    if (holdings === undefined)
-      throw new InputError('user.unknown', `user ${JSON.stringify(user)} has no holdings; PUT /v1/users/{id}/portfolio gives him some`);
-    const symbols = holdings.map(({ symbol }) => symbol);
-    const judged = await judgeSymbols(db, symbols, clock.now(), rules);
-    return holdings.map((holding) => ({ holding, judged: judged.get(holding.symbol) as Judged }));
-  }
+export function userRoutes(app: App, parts: Parts): void {
+  portfolioRoute(app, parts);
+  replacePortfolioRoute(app, parts);
+  freshnessRoute(app, parts);
+}
 
+function portfolioRoute(app: App, parts: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/users/:id/portfolio',
@@ -65,7 +60,7 @@ export function userRoutes(app: App, { db, clock, config }: Parts): void {
     async handler(request) {
       const user = request.params.id;
       demand(request, 'read', user);
-      const positions = (await holdingsOf(user)).map(({ holding, judged }) => {
+      const positions = (await holdingsOf(parts, user)).map(({ holding, judged }) => {
         const close = judged.state?.close ?? null;
         return {
           ...holding,
@@ -77,10 +72,12 @@ export function userRoutes(app: App, { db, clock, config }: Parts): void {
           confidence: judged.signal?.confidence ?? null,
         };
       });
-      return { user, at: new Date(clock.now().epochMilliseconds), positions };
+      return { user, at: new Date(parts.clock.now().epochMilliseconds), positions };
     },
   });
+}
 
+function replacePortfolioRoute(app: App, parts: Parts): void {
   app.route({
     method: 'PUT',
     url: '/v1/users/:id/portfolio',
@@ -110,8 +107,8 @@ export function userRoutes(app: App, { db, clock, config }: Parts): void {
       const twice = positions.find(({ symbol }, index) => positions.findIndex((other) => other.symbol === symbol) !== index);
       if (twice !== undefined)
         throw new InputError('portfolio.duplicate_symbol', `positions name ${twice.symbol} twice; add their quantities up`);
-      const now = new Date(clock.now().epochMilliseconds);
-      await db.transaction(async (tx) => {
+      const now = new Date(parts.clock.now().epochMilliseconds);
+      await parts.db.transaction(async (tx) => {
         await clearHoldings(tx, [user]);
         await addHoldings(
           tx,
@@ -123,7 +120,9 @@ export function userRoutes(app: App, { db, clock, config }: Parts): void {
       return { user, held: positions.length - watched, watched };
     },
   });
+}
 
+function freshnessRoute(app: App, parts: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/users/:id/portfolio/freshness',
@@ -145,11 +144,11 @@ export function userRoutes(app: App, { db, clock, config }: Parts): void {
     async handler(request) {
       const user = request.params.id;
       demand(request, 'read', user);
-      const holdings = (await holdingsOf(user)).map(({ holding, judged }) => freshnessOf(holding.symbol, judged));
+      const holdings = (await holdingsOf(parts, user)).map(({ holding, judged }) => freshnessOf(holding.symbol, judged));
       const count = (state: 'fresh' | 'stale' | 'missing') => holdings.filter(({ price }) => price.state === state).length;
       return {
         user,
-        at: new Date(clock.now().epochMilliseconds),
+        at: new Date(parts.clock.now().epochMilliseconds),
         counts: { total: holdings.length, fresh: count('fresh'), stale: count('stale'), missing: count('missing') },
         holdings,
       };
@@ -157,7 +156,17 @@ export function userRoutes(app: App, { db, clock, config }: Parts): void {
   });
 }
 
-function freshnessOf(symbol: string, { state, price, analysis }: Judged) {
+/** What a user holds and watches, each symbol with its freshness. Errors: `InputError('user.unknown')` for a user without any holdings. */
+async function holdingsOf({ db, clock, config }: Parts, user: string) {
+  const holdings = (await readHoldings(db, [user])).get(user);
+  if (holdings === undefined)
+    throw new InputError('user.unknown', `user ${JSON.stringify(user)} has no holdings; add some with PUT /v1/users/{id}/portfolio`);
+  const symbols = holdings.map(({ symbol }) => symbol);
+  const judged = await judgeSymbols(db, symbols, clock.now(), freshnessRules(config));
+  return holdings.map((holding) => ({ holding, judged: judged.get(holding.symbol) as SymbolJudgement }));
+}
+
+function freshnessOf(symbol: string, { state, price, analysis }: SymbolJudgement) {
   return {
     symbol,
     source: state?.source ?? null,

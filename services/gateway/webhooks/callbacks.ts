@@ -4,7 +4,7 @@ import { idFromBytes, idToBytes, newJobId } from '../../ledger/id.ts';
 import { after } from '../../ledger/job.ts';
 import type { Database, Sql, Transaction } from '../../platform/database/database.ts';
 
-export interface Due {
+export interface DueCallback {
   id: string;
   jobId: string;
   url: string;
@@ -31,7 +31,7 @@ export async function insertCallbacks(
 }
 
 /** Takes callbacks that are due and whose jobs have ended (or are gone); nobody else gets them within `leaseSeconds`. ix_due. */
-export async function takeDue(db: Database, now: Date, leaseSeconds: number): Promise<Due[]> {
+export async function takeDue(db: Database, now: Date, leaseSeconds: number): Promise<DueCallback[]> {
   // Found without locks, since those would be taken on the jobs too; locked by primary key then.
   const found = await db.rows<{ id: Buffer }>(
     `SELECT c.id FROM callbacks c FORCE INDEX (ix_due) LEFT JOIN jobs j ON j.id = c.job_id
@@ -66,7 +66,7 @@ export async function takeDue(db: Database, now: Date, leaseSeconds: number): Pr
   });
 }
 
-export interface Outcome {
+export interface CallbackResult {
   state: 'pending' | 'delivered' | 'failed';
   status: number | null;
   error: string | null;
@@ -74,7 +74,7 @@ export interface Outcome {
   at: Date;
 }
 
-export async function writeOutcome(sql: Sql, id: string, { state, status, error, at }: Outcome): Promise<void> {
+export async function writeResult(sql: Sql, id: string, { state, status, error, at }: CallbackResult): Promise<void> {
   await sql.run('UPDATE callbacks FORCE INDEX (PRIMARY) SET state = ?, last_status = ?, last_error = ?, due_at = ? WHERE id = ?', [
     state,
     status,
@@ -92,7 +92,7 @@ export async function deleteOldCallbacks(sql: Sql, before: Date): Promise<void> 
 
 export interface CallbackState {
   url: string;
-  state: Outcome['state'];
+  state: CallbackResult['state'];
   attempts: number;
   due_at: Date;
   last_status: number | null;

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { storeAnalyses } from '../../market/bars/store.ts';
+import { type StoredAnalysis, storeAnalyses } from '../../market/bars/store.ts';
 import { analyse } from '../../market/indicators/analysis.ts';
 import { adjustPrices, computeIndicators } from '../../market/indicators/indicators.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { PermanentError } from '../../platform/errors.ts';
-import { effect, handler } from '../../worker/handler.ts';
+import { handler, type JobContext, type JobOutput } from '../handler.ts';
 
 export const AnalysisPayload = z.strictObject({ symbol: SymbolSchema });
 
@@ -12,34 +12,35 @@ export const AnalysisPayload = z.strictObject({ symbol: SymbolSchema });
 const CALENDAR_SHARE = 365 / 252;
 const HOLIDAY_DAYS = 14;
 
-/** Indicators and signal from the stored bars: as many as settle the averages (`warm_up_bars`). */
-export const analysisHandler = handler('analysis', AnalysisPayload, async ({ symbol }, { reader, clock, config }) => {
+/** Computes the indicators and the signal of a symbol from its stored bars: as many as settle the averages (`warm_up_bars`). */
+export const analysisHandler = handler('analysis', AnalysisPayload, analyseSymbol, storeAnalyses);
+
+async function analyseSymbol(
+  { symbol }: z.output<typeof AnalysisPayload>,
+  { reader, clock, config }: JobContext<StoredAnalysis>,
+): Promise<JobOutput<StoredAnalysis>> {
   const days = Math.ceil(config.stock_jobs.analysis.warm_up_bars * CALENDAR_SHARE) + HOLIDAY_DAYS;
-  // The row before the bars: should a fetch end in between, the analysis claims to be older than it is, and is made again.
+  // The symbol's row is read before the bars: if a fetch commits in between, the analysis is marked as older than it is, and is computed again.
   const state = await reader.state(symbol);
   const bars = await reader.newestPrices(symbol, days);
   if (bars.length === 0)
     throw new PermanentError('analysis.no_bars', `${symbol} has no stored bars to analyse; "stockmesh fetch ${symbol}" gets them`);
   const columns = adjustPrices(bars);
   const analysis = analyse(symbol, columns, computeIndicators(columns));
-  const now = clock.now();
+  const now = new Date(clock.now().epochMilliseconds);
   return {
-    effects: [
-      effect(storeAnalyses, [
-        { ...analysis, computedAt: new Date(now.epochMilliseconds), barsUsed: bars.length, asOf: state?.asOf ?? null },
-      ]),
-    ],
+    rows: [{ ...analysis, computedAt: now, barsUsed: bars.length, asOf: state?.asOf ?? null }],
     result: { symbol, date: analysis.date, signal: analysis.signal, confidence: analysis.confidence, bars: bars.length },
-    landed: [
+    dataMessages: [
       {
         symbol,
         kind: 'indicators',
         source: state?.source ?? 'cached',
-        as_of: (state?.asOf ?? new Date(now.epochMilliseconds)).toISOString(),
+        as_of: (state?.asOf ?? now).toISOString(),
         rows: bars.length,
         through: analysis.date,
         ...(state?.source === 'simulated' ? { simulated: true } : {}),
       },
     ],
   };
-});
+}

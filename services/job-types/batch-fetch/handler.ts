@@ -1,9 +1,11 @@
 import { z } from 'zod';
-import type { ItemOutcome } from '../../ledger/run/items.ts';
+import type { ItemResult } from '../../ledger/run/items.ts';
+import { type Refresh, refreshSymbol } from '../../market/bars/refresh.ts';
+import { type RefreshRows, storeRefresh } from '../../market/bars/store.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { codeOf, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
-import { handler, type JobContext } from '../../worker/handler.ts';
-import { type Refreshed, refreshSymbol } from '../../worker/refresh.ts';
+import { outputOf } from '../fetch/handler.ts';
+import { handler, type JobContext } from '../handler.ts';
 
 /** Many symbols in one job: one item a symbol. */
 export const BatchFetchPayload = z.strictObject({ symbols: z.array(SymbolSchema).min(1).max(1000) });
@@ -12,48 +14,50 @@ export const BatchFetchPayload = z.strictObject({ symbols: z.array(SymbolSchema)
 const CONCURRENCY = 4;
 
 /**
- * Each symbol is committed on its own, so a crash resumes with those still to do. One that can never be fetched fails as an item at once; one that may work later
- * stays pending and the job is tried again, until its last attempt fails it with the reason.
+ * Commits each symbol on its own, so a crash resumes with those that are still pending. A symbol that can never be fetched fails as an item at once. One that may
+ * work later stays pending and the job is retried; its last attempt fails the item with the reason.
  */
-export const batchFetchHandler = handler('batch_fetch', BatchFetchPayload, async ({ symbols }, context) => {
+export const batchFetchHandler = handler('batch_fetch', BatchFetchPayload, fetchAll, storeRefresh);
+
+async function fetchAll({ symbols }: z.output<typeof BatchFetchPayload>, context: JobContext<RefreshRows>) {
   const queue = (await context.openItems(symbols)).values();
-  const later: string[] = [];
+  const retryReasons: string[] = [];
   await Promise.all(
     Array.from({ length: CONCURRENCY }, async () => {
       for (const symbol of queue) {
         context.signal.throwIfAborted();
-        await fetchItem(symbol, context, later);
+        await fetchItem(symbol, context, retryReasons);
       }
     }),
   );
-  // Of all attempts, not of this one alone: an item that failed in an earlier one has failed.
+  // Counts of all attempts: an item that failed in an earlier attempt has failed.
   const { total, pending, ...counts } = await context.countItems();
   if (pending > 0)
-    throw new TransientError('batch.items_pending', `${pending} of ${total} symbols are to be tried again: ${later.join('; ')}`);
+    throw new TransientError('batch.items_pending', `${pending} of ${total} symbols are to be tried again: ${retryReasons.join('; ')}`);
   const failed =
     counts.failed > 0
       ? `${counts.failed} of ${total} symbols failed ("stockmesh job ${context.job.id}" lists them, "stockmesh retry" tries them again)`
       : undefined;
-  return { effects: [], landed: [], result: { symbols: total, ...counts }, withErrors: failed };
-});
+  return { rows: [], dataMessages: [], result: { symbols: total, ...counts }, withErrors: failed };
+}
 
-async function fetchItem(symbol: string, context: JobContext, later: string[]): Promise<void> {
-  const last = context.job.attempt >= context.job.maxAttempts;
+async function fetchItem(symbol: string, context: JobContext<RefreshRows>, retryReasons: string[]): Promise<void> {
+  const isLastAttempt = context.job.attempt >= context.job.maxAttempts;
   try {
-    const { result, effects, landed } = await refreshSymbol(symbol, context);
-    await context.commitItems([{ key: symbol, ...itemOf(result) }], effects, landed);
+    const { result, rows, dataMessages } = outputOf(await refreshSymbol(symbol, context));
+    await context.commitItems([{ key: symbol, ...itemOf(result) }], rows, dataMessages);
   } catch (error) {
     context.signal.throwIfAborted();
-    // Whether the item was committed is not known: the next attempt looks.
+    // The item may have been committed although the answer was lost: the next attempt reads its state.
     if (codeOf(error) === 'database.unavailable') throw error;
-    if (error instanceof PermanentError || last)
+    if (error instanceof PermanentError || isLastAttempt)
       await context.commitItems([{ key: symbol, state: 'failed', reason: messageOf(error) }], [], []);
-    else later.push(`${symbol}: ${messageOf(error)}`);
+    else retryReasons.push(`${symbol}: ${messageOf(error)}`);
   }
 }
 
-/** Stored data given again is not done: nothing of it is newer than it was. */
-function itemOf({ source, bars, written, stale }: Refreshed['result']): Omit<ItemOutcome, 'key'> {
+/** Stored data that is given again counts as skipped: it is no newer than before. */
+function itemOf({ source, bars, written, stale }: Refresh['result']): Omit<ItemResult, 'key'> {
   if (stale) return { state: 'skipped', reason: 'no source had anything newer than what is stored' };
   return { state: bars === 0 ? 'no_data' : 'done', rows: written, reason: `${source}: ${bars} bars, ${written} written` };
 }

@@ -1,65 +1,150 @@
 import { z } from 'zod';
-import type { SymbolState } from '../../market/bars/store.ts';
+import type { SymbolState } from '../../market/bars/read.ts';
 import { adjustPrices } from '../../market/indicators/indicators.ts';
 import type { Chain, ChainGap } from '../../market/options/chain/chain.ts';
 import { encodeChainDay } from '../../market/options/chain/history.ts';
 import { rankUnderlying, sessionOf } from '../../market/options/ranking/run.ts';
-import { MODES } from '../../market/options/scoring/parts.ts';
+import type { DailyIv } from '../../market/options/scoring/iv-history.ts';
+import { MODES, type Mode } from '../../market/options/scoring/parts.ts';
 import { type Trend, trendOf } from '../../market/options/scoring/trend.ts';
 import type { ChainsByKind } from '../../market/options/sources/configured.ts';
-import { readChainDays, readIvHistory, storeChainDays, storeIvs } from '../../market/options/store/past.ts';
+import {
+  type DayOrigin,
+  readChainDays,
+  readIvHistory,
+  type StoredChainDay,
+  storeChainDays,
+  storeIvs,
+} from '../../market/options/store/past.ts';
 import { positionsIn } from '../../market/options/store/positions.ts';
 import { type NewRun, storeRuns } from '../../market/options/store/runs.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
-import type { Sql } from '../../platform/database/database.ts';
+import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { InputError, PermanentError, TransientError } from '../../platform/errors.ts';
-import { effect, type Handler, handler, type JobContext } from '../../worker/handler.ts';
+import { type Handler, handler, type JobContext, type JobOutput } from '../handler.ts';
 
 export const RankPayload = z.strictObject({ symbol: SymbolSchema, mode: z.enum(MODES) });
 
 /** Calendar days that hold the 20 bars of a trend. */
 const TREND_DAYS = 45;
 
+/** All rows that one ranking writes. */
+export interface RankingRows {
+  run: NewRun;
+  /** The day's at-the-money volatility; absent when the chain gives none. */
+  iv?: DayOrigin & DailyIv;
+  day: StoredChainDay;
+}
+
+async function storeRankings(tx: Transaction, rankings: readonly RankingRows[]): Promise<void> {
+  await storeRuns(
+    tx,
+    rankings.map(({ run }) => run),
+  );
+  await storeIvs(
+    tx,
+    rankings.flatMap(({ iv }) => iv ?? []),
+  );
+  await storeChainDays(
+    tx,
+    rankings.map(({ day }) => day),
+  );
+}
+
 /**
- * Ranks the options of a symbol in a mode, and publishes the run with the job's completion: what was ranked before stays published until then, whatever happens. A chain that
- * lacks a whole expiration is asked for again as long as attempts are left, and then ranked without it, which the job and the run say.
+ * Ranks the options of a symbol in a mode. The run is published with the job's completion; the earlier run stays published until then. A chain that lacks a whole
+ * expiration is asked for again while attempts are left, and then ranked without it, which the job and the run say.
  */
-export function rankHandler({ sql, chains }: { sql: Sql; chains: ChainsByKind }): Handler {
-  return handler('rank', RankPayload, async ({ symbol, mode }, context) => {
-    const { reader, clock, config, signal, job } = context;
+export function rankHandler({ sql, chains }: { sql: Sql; chains: ChainsByKind }): Handler<RankingRows> {
+  const rank = async ({ symbol, mode }: z.output<typeof RankPayload>, context: JobContext<RankingRows>) => {
+    const { reader, config, signal, job } = context;
     const started = performance.now();
     const state = await reader.state(symbol);
     const { chain, attempts } = await chainOf(symbol, state, chains, signal);
     const gap = incompleteness(chain);
     if (gap !== undefined && job.attempt < job.maxAttempts) throw new TransientError('chain.incomplete', `${chain.source}: ${gap}`);
 
-    const simulated = chain.source === 'simulated';
-    const date = sessionOf(chain);
-    const [ivHistory, days, trend, held] = await Promise.all([
-      readIvHistory(sql, symbol, date, simulated),
-      readChainDays(sql, symbol, date, simulated),
-      readTrend(symbol, date, state, simulated, context),
-      mode === 'exit' ? positionsIn(sql, symbol) : { positions: [], owners: new Map<string, string>() },
-    ]);
+    const past = await readPast(sql, symbol, mode, chain, state, context);
     signal.throwIfAborted();
     const { rules, chains: settings } = config.ranking;
-    const now = clock.now();
-    const { positions, owners } = held;
-    const { ranked, atmIv, ivRank, ivPercentile, day } = rankUnderlying({
-      chain,
-      mode,
-      now,
-      trend,
-      ivHistory,
-      days,
-      positions,
-      rules,
-      dividendYield: settings.dividend_yield,
-    });
+    const now = context.clock.now();
+    const ranking = rankUnderlying({ chain, mode, now, ...past, rules, dividendYield: settings.dividend_yield });
+    return outputOf({ symbol, mode, chain, gap, past, ranking, now, jobId: job.id, attempts, ms: Math.round(performance.now() - started) });
+  };
+  return handler('rank', RankPayload, rank, storeRankings);
+}
 
-    const { source, spot, gaps = [] } = chain;
-    const asOf = new Date(chain.asOf.epochMilliseconds);
-    const run: NewRun = {
+/** Real bars and days never stand beside a simulated chain, and the reverse. */
+async function readPast(
+  sql: Sql,
+  symbol: string,
+  mode: Mode,
+  chain: Chain,
+  state: SymbolState | undefined,
+  context: Pick<JobContext<RankingRows>, 'reader'>,
+) {
+  const simulated = chain.source === 'simulated';
+  const date = sessionOf(chain);
+  const [ivHistory, days, trend, held] = await Promise.all([
+    readIvHistory(sql, symbol, date, simulated),
+    readChainDays(sql, symbol, date, simulated),
+    readTrend(symbol, date, state, simulated, context),
+    mode === 'exit' ? positionsIn(sql, symbol) : { positions: [], owners: new Map<string, string>() },
+  ]);
+  return { ivHistory, days, trend, ...held };
+}
+
+interface Ranked {
+  symbol: string;
+  mode: Mode;
+  chain: Chain;
+  /** The expirations that the chain lacks. */
+  gap: string | undefined;
+  past: Awaited<ReturnType<typeof readPast>>;
+  ranking: ReturnType<typeof rankUnderlying>;
+  now: Temporal.Instant;
+  jobId: string;
+  attempts: Awaited<ReturnType<typeof chainOf>>['attempts'];
+  ms: number;
+}
+
+function outputOf(all: Ranked): JobOutput<RankingRows> {
+  const { symbol, mode, chain, gap, past, ranking, attempts, ms } = all;
+  const { ranked } = ranking;
+  const { source, gaps = [] } = chain;
+  const asOf = new Date(chain.asOf.epochMilliseconds).toISOString();
+  const simulated = source === 'simulated';
+  const best = ranked.ranks[0];
+  return {
+    rows: [rowsOf(all)],
+    result: {
+      symbol,
+      mode,
+      source,
+      as_of: asOf,
+      total: ranked.total,
+      eligible: ranked.eligible,
+      kept: ranked.ranks.length,
+      reasons: ranked.reasons,
+      ...(best === undefined ? {} : { best: best.contract }),
+      ...(mode === 'exit' && past.positions.length === 0 ? { note: `nobody holds an option of ${symbol}: there is nothing to rank` } : {}),
+      ...(gaps.length === 0 ? {} : { gaps }),
+      simulated,
+      attempts,
+      ms,
+    },
+    dataMessages: [{ symbol, kind: 'ranks', source, as_of: asOf, rows: ranked.ranks.length, ...(simulated ? { simulated } : {}) }],
+    withErrors: gap,
+  };
+}
+
+function rowsOf({ symbol, chain, past, ranking, now, jobId }: Ranked): RankingRows {
+  const { ranked, atmIv, ivRank, ivPercentile, day } = ranking;
+  const { source, spot, gaps = [] } = chain;
+  const date = sessionOf(chain);
+  const asOf = new Date(chain.asOf.epochMilliseconds);
+  return {
+    run: {
       symbol,
       run_at: new Date(now.epochMilliseconds),
       as_of: asOf,
@@ -69,43 +154,17 @@ export function rankHandler({ sql, chains }: { sql: Sql; chains: ChainsByKind })
       atm_iv: atmIv,
       iv_rank: ivRank,
       iv_percentile: ivPercentile,
-      trend,
-      job_id: job.id,
+      trend: past.trend,
+      job_id: jobId,
       ranked,
-      owners,
-    };
-    const best = ranked.ranks[0];
-    return {
-      effects: [
-        effect(storeRuns, [run]),
-        effect(storeIvs, atmIv === null ? [] : [{ symbol, date, iv: atmIv, source, asOf }]),
-        effect(storeChainDays, [{ symbol, date, contracts: day.key.length, data: encodeChainDay(day), source, asOf }]),
-      ],
-      result: {
-        symbol,
-        mode,
-        source,
-        as_of: asOf.toISOString(),
-        total: ranked.total,
-        eligible: ranked.eligible,
-        kept: ranked.ranks.length,
-        reasons: ranked.reasons,
-        ...(best === undefined ? {} : { best: best.contract }),
-        ...(mode === 'exit' && positions.length === 0 ? { note: `nobody holds an option of ${symbol}: there is nothing to rank` } : {}),
-        ...(gaps.length === 0 ? {} : { gaps }),
-        simulated,
-        attempts,
-        ms: Math.round(performance.now() - started),
-      },
-      landed: [
-        { symbol, kind: 'ranks', source, as_of: asOf.toISOString(), rows: ranked.ranks.length, ...(simulated ? { simulated } : {}) },
-      ],
-      withErrors: gap,
-    };
-  });
+      owners: past.owners,
+    },
+    ...(atmIv === null ? {} : { iv: { symbol, date, iv: atmIv, source, asOf } }),
+    day: { symbol, date, contracts: day.key.length, data: encodeChainDay(day), source, asOf },
+  };
 }
 
-/** Made-up chains only for a symbol of which no real prices are stored. What is wrong with a file that somebody gave does not pass by itself. */
+/** Simulated chains are for symbols without stored real prices only. An error in a given file is permanent: no retry mends the file. */
 async function chainOf(symbol: string, state: SymbolState | undefined, { all, real }: ChainsByKind, signal: AbortSignal) {
   try {
     return await (isReal(state) ? real : all).chain(symbol, signal);
@@ -126,13 +185,13 @@ function incompleteness({ gaps = [] }: Chain): string | undefined {
   return `the chain lacks ${missing.map(({ expiry, reason }) => `${expiry} (${reason})`).join(', ')}`;
 }
 
-/** From the bars up to the chain's own day; real bars say nothing about a made-up chain, and the reverse. */
+/** The trend of the bars up to the chain's own day; neutral when one of chain and bars is simulated and the other real. */
 async function readTrend(
   symbol: string,
   date: string,
   state: SymbolState | undefined,
   simulated: boolean,
-  { reader }: Pick<JobContext, 'reader'>,
+  { reader }: Pick<JobContext<RankingRows>, 'reader'>,
 ): Promise<Trend> {
   if (isReal(state) === simulated) return 'neutral';
   const from = Temporal.PlainDate.from(date).subtract({ days: TREND_DAYS }).toString();

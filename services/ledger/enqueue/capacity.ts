@@ -24,15 +24,15 @@ interface Count {
 /** What this process knows of each ledger's queues: the last count plus what it has added since. */
 const counts = new WeakMap<object, Map<Queue, Count>>();
 
-export type Place = { queue: Queue } | { reason: string };
+export type QueueChoice = { queue: Queue } | { reason: string };
 
 /**
  * For each request the first of its queues that has room, or why there is none. The queues of a request stand in the order of QUEUES.
  * While a queue is far from its limit the count may be a moment old (a walk of the whole queue in every call would cost more than the insert); near the limit
  * enqueuers take turns on the queue's row until their commit, and the count is exact.
  */
-export async function chooseQueues(tx: Transaction, ledger: Ledger, wanted: readonly (readonly Queue[])[]): Promise<Place[]> {
-  const places = new Map<number, Place>();
+export async function chooseQueues(tx: Transaction, ledger: Ledger, wanted: readonly (readonly Queue[])[]): Promise<QueueChoice[]> {
+  const places = new Map<number, QueueChoice>();
   // From the top down, so that all take their turns on the queues' rows in the same order.
   for (const queue of QUEUES) {
     const here = wanted.flatMap((queues, index) => (places.has(index) || !queues.includes(queue) ? [] : [index]));

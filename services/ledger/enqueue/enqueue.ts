@@ -21,7 +21,7 @@ import {
   type State,
   scoreOf,
 } from '../job.ts';
-import { chooseQueues, type Place } from './capacity.ts';
+import { chooseQueues, type QueueChoice } from './capacity.ts';
 import {
   idsOf,
   type Joined,
@@ -29,13 +29,13 @@ import {
   joinLive,
   keysOf,
   type LiveJob,
-  letGo,
   lockChanging,
   needsOf,
   queuesAbove,
   readLive,
+  requeueSlotWaiters,
 } from './join.ts';
-import { settlingRaces } from './retry-on-duplicate-key.ts';
+import { retryOnDuplicateKey } from './retry-on-duplicate-key.ts';
 
 export interface JobRequest {
   type: string;
@@ -101,13 +101,13 @@ export interface Group {
 
 /** Enqueues all requests in one transaction; the answers stand in the order of the requests. Errors: those of `Database.transaction`. */
 export function enqueue(ledger: Ledger, requests: readonly JobRequest[]): Promise<EnqueueAnswer[]> {
-  return settlingRaces(() => ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests)));
+  return retryOnDuplicateKey(() => ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests)));
 }
 
 /**
- * The same inside a transaction of the caller's, for effects that must commit with the jobs. `live`: the jobs of the keys as `readLive` saw them before the caller
- * read what he decides by; a request for one that has ended since is answered with it, since its traces were not there yet. Errors: as above, and the driver's 1062 when one of the keys was lost
- * to other enqueuers five times in a row: run the whole transaction again (`settlingRaces`).
+ * The same in a transaction of the caller's, for effects that must commit with the jobs. `live`: the live jobs of the keys, if the caller read them with `readLive`
+ * before it decided; a request for one that has ended since is answered with that job. Errors: as above, and the driver's 1062 when another enqueuer took one of
+ * the keys five times in a row: run the whole transaction again (`retryOnDuplicateKey`).
  */
 export async function enqueueWith(
   tx: Transaction,
@@ -119,7 +119,7 @@ export async function enqueueWith(
   const { groups, groupOf } = merge(requests);
   let known = live;
   // Nothing is written before the insert that may be refused.
-  await settlingRaces(async () => {
+  await retryOnDuplicateKey(async () => {
     const seen = new Map(known ?? (await readLive(tx, keysOf(groups))));
     // Another try must see the job that this one lost its race to.
     known = undefined;
@@ -149,10 +149,10 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
   for (const [key, id] of newIds) idOfKey.set(key, id);
   const needs = [...dependencies(accepted, idOfKey), ...newNeeds, ...joined.flatMap((one) => needsOf(one, newIds))];
   await insertJobs(tx, ledger, accepted, needs, now);
-  const placeOf = new Map(rising.map(({ row }, index) => [row.id, places[fresh.length + index] as Place]));
+  const placeOf = new Map(rising.map(({ row }, index) => [row.id, places[fresh.length + index] as QueueChoice]));
   await joinLive(tx, ledger, joined, { places: placeOf, needs, locked: new Set(locked.map(({ id }) => id)) }, now);
   const joinedIds = new Set(joined.map(({ row }) => row.id));
-  await letGo(
+  await requeueSlotWaiters(
     tx,
     locked.filter(({ id }) => !joinedIds.has(id)),
   );
@@ -207,9 +207,9 @@ interface Accepted {
 }
 
 /** Gives each new job its id and its queue with room, or its refusal. In a lower queue than its level's it is the most urgent of its score. */
-function accept(fresh: readonly Group[], places: readonly Place[], now: Date): Accepted[] {
+function accept(fresh: readonly Group[], places: readonly QueueChoice[], now: Date): Accepted[] {
   return fresh.flatMap((group, index) => {
-    const place = places[index] as Place;
+    const place = places[index] as QueueChoice;
     if ('reason' in place) {
       group.answer = { outcome: 'refused', code: 'queue.full', reason: place.reason };
       return [];

@@ -6,7 +6,7 @@ import type { Transaction } from '../../platform/database/database.ts';
 import { TransientError } from '../../platform/errors.ts';
 import type { Ledger } from '../job.ts';
 import { type EnqueueAnswer, enqueueWith, type JobRequest } from './enqueue.ts';
-import { settlingRaces } from './retry-on-duplicate-key.ts';
+import { retryOnDuplicateKey } from './retry-on-duplicate-key.ts';
 
 /** What must be committed with the jobs of a call; it may be run again. */
 export type Alongside = (tx: Transaction, answers: readonly EnqueueAnswer[]) => Promise<void>;
@@ -76,7 +76,7 @@ export function createEnqueuer(ledger: Ledger, options: { onCommitted?: (answers
   async function commit(batch: readonly Call[]): Promise<void> {
     let answers: EnqueueAnswer[][];
     try {
-      answers = await settlingRaces(() => ledger.db.transaction((tx) => writeAll(tx, ledger, batch)));
+      answers = await retryOnDuplicateKey(() => ledger.db.transaction((tx) => writeAll(tx, ledger, batch)));
     } catch (error) {
       if (batch.length > 1 && !(error instanceof TransientError)) for (const one of batch) await commit([one]);
       else for (const { reject } of batch) reject(error);

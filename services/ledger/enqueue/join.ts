@@ -15,9 +15,9 @@ import {
   scoreOf,
 } from '../job.ts';
 import { withLiveNeeds } from '../run/dependents.ts';
-import { passSlotsOn, stopWaiting } from '../run/slots.ts';
+import { offerFreeSlots, stopWaiting } from '../run/slots.ts';
 import { ROWS_A_STATEMENT, updateEach } from '../update-each.ts';
-import type { Place } from './capacity.ts';
+import type { QueueChoice } from './capacity.ts';
 import type { Group, Need } from './enqueue.ts';
 
 export interface LiveJob {
@@ -186,7 +186,7 @@ export async function joinLive(
   tx: Transaction,
   ledger: Ledger,
   joined: readonly Joined[],
-  { places, needs, locked }: { places: ReadonlyMap<string, Place>; needs: readonly Need[]; locked: ReadonlySet<string> },
+  { places, needs, locked }: { places: ReadonlyMap<string, QueueChoice>; needs: readonly Need[]; locked: ReadonlySet<string> },
   now: Date,
 ): Promise<void> {
   const early = joined.filter((one) => startsNow(one, now)).map(({ row }) => row.id);
@@ -218,11 +218,11 @@ export async function joinLive(
   raise(tx, rising);
   writeWhy(tx, raised);
   await stopWaiting(tx, sortedBytes(leftSlotQueue));
-  await passSlotsOn(tx, ledger, leavesSlot, { claimed: false });
+  await offerFreeSlots(tx, ledger, leavesSlot, { claimed: false });
 }
 
 /** The job as it is after it was joined. */
-function moved(ledger: Ledger, { group, row }: Joined, place: Place | undefined, hasNeeds: boolean, now: Date): LiveJob {
+function moved(ledger: Ledger, { group, row }: Joined, place: QueueChoice | undefined, hasNeeds: boolean, now: Date): LiveJob {
   if (!waits(row)) return row;
   const next = { ...row };
   if (group.priority < row.priority) {
@@ -256,8 +256,8 @@ function startsNow({ group: { startAt }, row }: Joined, now: Date): boolean {
   return row.state === 'scheduled' && row.attempt === 0 && (startAt === undefined || startAt <= now);
 }
 
-/** For jobs that were locked as needs only: who holds a job that waits for a slot must move it, since a slot that became free meanwhile was not given to it. */
-export async function letGo(tx: Transaction, locked: readonly LiveJob[]): Promise<void> {
+/** These jobs were locked only as dependencies. A slot that became free meanwhile skipped them, so requeue them: the claim decides whether a slot is free. */
+export async function requeueSlotWaiters(tx: Transaction, locked: readonly LiveJob[]): Promise<void> {
   const ids = sortedBytes(locked.flatMap(({ id, state, blockedOn }) => (state === 'blocked' && blockedOn === 'slot' ? [id] : [])));
   if (ids.length === 0) return;
   tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [ids]);

@@ -1,8 +1,11 @@
-/** What the passing of time does to jobs: start the scheduled, end the too old, raise the waiting, delete the long ended. Each call is one batch of at most 500 rows in one commit; the caller repeats while a batch is full. */
+/**
+ * Maintenance: starts scheduled jobs, ends jobs that waited too long, raises the priority of waiting jobs, deletes old ones. Each call is one batch of at most 500
+ * rows in one commit; the caller repeats while a batch is full.
+ */
 import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes } from '../id.ts';
 import { type Change, expiryOf, type Ledger, levelOf, nowOf, QUEUES, type Queue, queueOfLevel, type State } from '../job.ts';
-import { type Ended, settle, withLiveNeeds, writeReasons } from '../run/dependents.ts';
+import { type Ended, resolveDependents, withLiveNeeds, writeReasons } from '../run/dependents.ts';
 import { stopWaiting } from '../run/slots.ts';
 import { updateEach } from '../update-each.ts';
 
@@ -41,7 +44,7 @@ function changed(rows: readonly Due[], state: State, reasonOf?: (row: Due) => st
 
 const idsOf = (rows: readonly Due[]): Buffer[] => rows.map(({ id }) => id).sort(Buffer.compare);
 
-/** Makes scheduled jobs whose time has come ready, or blocked while a job that they need is live. */
+/** Makes scheduled jobs ready when their time has come, or blocked while a dependency is live. */
 export function promote(ledger: Ledger): Promise<Change[]> {
   return ledger.db.transaction(async (tx) => {
     const now = nowOf(ledger);
@@ -66,14 +69,14 @@ export function promote(ledger: Ledger): Promise<Change[]> {
   });
 }
 
-/** Ends jobs that have waited longer than their queue's time to live, ready or blocked, with the reason. */
+/** Ends ready or blocked jobs that have waited longer than their queue's time to live, with the reason. */
 export function expire(ledger: Ledger, state: 'ready' | 'blocked'): Promise<Change[]> {
   return ledger.db.transaction(async (tx) => {
     const now = nowOf(ledger);
     const rows = await selectDue(tx, state, now);
     if (rows.length === 0) return [];
     const reasonOf = (row: Due): string =>
-      `waited ${Math.round((now.getTime() - row.enqueued_at.getTime()) / 1000)} s; ${row.queue} lets a job wait ${ledger.queues[row.queue].ttlSeconds} s (queue.priority_queues.${row.queue}.ttl)`;
+      `waited ${Math.round((now.getTime() - row.enqueued_at.getTime()) / 1000)} s; the limit of ${row.queue} is ${ledger.queues[row.queue].ttlSeconds} s (queue.priority_queues.${row.queue}.ttl)`;
     await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'expired', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)", [
       now,
       now,
@@ -89,22 +92,22 @@ export function expire(ledger: Ledger, state: 'ready' | 'blocked'): Promise<Chan
       leavesSlot: state === 'ready' && row.blocked_on === 'slot',
     }));
     await writeReasons(tx, ended);
-    return [...changed(rows, 'expired', reasonOf), ...(await settle(tx, ledger, ended, []))];
+    return [...changed(rows, 'expired', reasonOf), ...(await resolveDependents(tx, ledger, ended, []))];
   });
 }
 
 export interface Ageing {
-  /** Seconds of waiting that are worth one level. */
+  /** Seconds of waiting for each level that a job rises. */
   intervalSeconds: number;
   /** The most urgent level that ageing may reach: outside the foreground band. */
   highestLevel: number;
-  /** Levels that a job may gain in all; without it only `highestLevel` ends its rise. */
+  /** Levels that a job may rise in all; without it only `highestLevel` limits the rise. */
   levels?: number | undefined;
 }
 
 /**
- * Raises background jobs by one level for each whole interval they have waited, by `levels` at most and never above `highestLevel`; the level they came with is their start. Walks
- * ix_claim of each background queue from `from` on. Returns how many were raised, and where to go on (undefined = the end was reached).
+ * Raises background jobs by one level for each whole interval that they have waited, counted from the level at which they were enqueued: by at most `levels`, and
+ * never above `highestLevel`. Walks ix_claim of one background queue from `from` on. Returns how many were raised, and where to go on (undefined at the end).
  */
 export async function age(
   ledger: Ledger,
@@ -114,7 +117,7 @@ export async function age(
 ): Promise<{ raised: number; next: { priority: number; id: Buffer } | undefined }> {
   const now = nowOf(ledger);
   const floor = ageing.highestLevel * 10_000;
-  // A plain read: locked, these rows would be missing from the claims of this moment, and mostly none of them rises.
+  // A plain read: locks would hide these rows from claims, and in most calls no job rises.
   const rows = await ledger.db.rows<{ id: Buffer; priority: number; enqueued_at: Date; aged: number }>(
     `SELECT id, priority, enqueued_at, aged FROM jobs FORCE INDEX (ix_claim)
       WHERE queue = ? AND state = 'ready' AND (priority > ? OR (priority = ? AND id > ?)) ORDER BY priority, id LIMIT ${BATCH}`,
@@ -132,7 +135,7 @@ export async function age(
   };
 }
 
-/** Raises those that still wait as they were read. */
+/** Raises the jobs that still wait with the priority that was read. */
 function raise(ledger: Ledger, risen: readonly { id: Buffer; before: number; priority: number; aged: number }[]): Promise<number> {
   return ledger.db.transaction(async (tx) => {
     const locked = await tx.rows<{ id: Buffer; priority: number }>(
@@ -144,17 +147,17 @@ function raise(ledger: Ledger, risen: readonly { id: Buffer; before: number; pri
     await updateEach(
       tx,
       ['priority', 'aged', 'queue'],
-      // The queue follows the level: background analysis that has become a background fetch's peer is claimed with them.
+      // The queue follows the level: an analysis that has risen to the level of background fetches is claimed with them.
       raised.map(({ id, priority, aged }) => ({ id, values: [priority, aged, queueOfLevel(levelOf(priority))] })),
     );
     return raised.length;
   });
 }
 
-const BESIDE = ['job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'] as const;
+const TABLES_BY_JOB = ['job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'] as const;
 const ENDED = ['completed', 'completed_with_errors', 'failed', 'cancelled', 'expired'] as const;
 
-/** Deletes jobs that ended more than `days` ago, with everything beside them, at most `batch` of each end state. Returns how many. */
+/** Deletes jobs that ended more than `days` ago, with their rows in other tables, at most `batch` jobs of each end state. Returns how many jobs. */
 export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): Promise<number> {
   const before = new Date(nowOf(ledger).getTime() - days * 86_400_000);
   let deleted = 0;
@@ -162,7 +165,7 @@ export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): 
     deleted += await ledger.db.transaction(async (tx) => {
       const ids = idsOf(await selectDue(tx, state, before, batch));
       if (ids.length === 0) return 0;
-      for (const table of BESIDE) await tx.run(`DELETE b FROM ${table} b FORCE INDEX (PRIMARY) WHERE b.job_id IN (?)`, [ids]);
+      for (const table of TABLES_BY_JOB) await tx.run(`DELETE b FROM ${table} b FORCE INDEX (PRIMARY) WHERE b.job_id IN (?)`, [ids]);
       await tx.run('DELETE j FROM jobs j FORCE INDEX (PRIMARY) WHERE j.id IN (?)', [ids]);
       return ids.length;
     });
@@ -170,5 +173,5 @@ export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): 
   return deleted;
 }
 
-/** The queues whose jobs age; the foreground is urgent already. */
+/** The queues whose jobs rise with age. */
 export const AGED_QUEUES = QUEUES.filter((queue): queue is Exclude<Queue, 'foreground'> => queue !== 'foreground');

@@ -14,7 +14,7 @@ export interface Estimate {
   completionSeconds: number | null;
 }
 
-export interface Place {
+export interface JobToEstimate {
   id: string;
   type: string;
   state: State;
@@ -25,7 +25,7 @@ export interface Place {
 
 export interface Estimator {
   /** In the order of the jobs. */
-  estimate(jobs: readonly Place[]): Promise<Estimate[]>;
+  estimate(jobs: readonly JobToEstimate[]): Promise<Estimate[]>;
 }
 
 /** Jobs of one priority that are counted one by one. */
@@ -36,7 +36,7 @@ const MEASURED_JOBS = 500;
 const REST = 20;
 const LONGEST_REST_MS = 5_000;
 
-export function placeOf({ id, type, state, queue, level, score }: Exclude<EnqueueAnswer, { outcome: 'refused' }>): Place {
+export function jobToEstimate({ id, type, state, queue, level, score }: Exclude<EnqueueAnswer, { outcome: 'refused' }>): JobToEstimate {
   return { id, type, state, queue, priority: priorityOf(level, score) };
 }
 
@@ -65,7 +65,7 @@ export function createEstimator(ledger: Ledger): Estimator {
   };
 }
 
-const isWaiting = ({ state }: Place): boolean => state === 'ready' || state === 'blocked';
+const isWaiting = ({ state }: JobToEstimate): boolean => state === 'ready' || state === 'blocked';
 const hasEnded = (state: State): boolean => !['scheduled', 'blocked', 'ready', 'running'].includes(state);
 const rounded = (seconds: number): number => Number(seconds.toFixed(2));
 
@@ -80,7 +80,7 @@ function readDepths(sql: Sql): Promise<Depths> {
 }
 
 /** Ready jobs of the queues above, and of more urgent priorities in its own. */
-function before(ready: Depths, { queue, priority }: Place): number {
+function before(ready: Depths, { queue, priority }: JobToEstimate): number {
   const own = QUEUES.indexOf(queue);
   let sum = 0;
   for (const group of ready) {
@@ -94,10 +94,10 @@ function before(ready: Depths, { queue, priority }: Place): number {
  * How many ready jobs of the same queue and priority came before each: those before the oldest are counted, the others stand between the jobs asked about. ix_claim.
  * Where more than `COUNTED` came before, as many as there are of that priority: the figure is a moment old then, and nobody counts thousands for one answer.
  */
-async function readRanks(sql: Sql, jobs: readonly Place[], ready: Depths): Promise<Map<string, number>> {
+async function readRanks(sql: Sql, jobs: readonly JobToEstimate[], ready: Depths): Promise<Map<string, number>> {
   const ranks = new Map<string, number>();
   for (const group of Map.groupBy(jobs, ({ queue, priority }) => `${queue} ${priority}`).values()) {
-    const { queue, priority } = group[0] as Place;
+    const { queue, priority } = group[0] as JobToEstimate;
     const ids = group.map(({ id }) => id).sort();
     const [first, last] = [idToBytes(ids[0] as string), idToBytes(ids.at(-1) as string)];
     const same = "FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' AND priority = ?";

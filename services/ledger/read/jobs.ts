@@ -1,4 +1,4 @@
-/** Reading the ledger: one job with all that led to it, lists for people, and the figures of the whole. */
+/** Reading the ledger: one job with all that led to it, lists for people, and the metrics of the whole. */
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
 import { levelOf, QUEUES, type Queue, type State, scoreOf } from '../job.ts';
@@ -33,7 +33,6 @@ export interface JobDetail extends JobSummary {
   triggered_by: string;
   code: string | null;
   result: unknown;
-  progress: unknown;
   attempts: {
     attempt: number;
     worker: string | null;
@@ -86,15 +85,13 @@ function summary(row: Row): JobSummary {
 /** One job whole, or undefined. */
 export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefined> {
   const key = idToBytes(id);
-  const [row] = await sql.rows<
-    Row & { payload: unknown; why: unknown; triggered_by: string; code: string | null; result: unknown; progress: unknown }
-  >(
-    `SELECT ${SUMMARY}, d.payload, d.why, d.triggered_by, r.code, r.result, r.progress
+  const [row] = await sql.rows<Row & { payload: unknown; why: unknown; triggered_by: string; code: string | null; result: unknown }>(
+    `SELECT ${SUMMARY}, d.payload, d.why, d.triggered_by, r.code, r.result
        FROM jobs j JOIN job_details d ON d.job_id = j.id LEFT JOIN job_results r ON r.job_id = j.id WHERE j.id = ?`,
     [key],
   );
   if (row === undefined) return undefined;
-  const { payload, why, triggered_by, code, result, progress, ...base } = row;
+  const { payload, why, triggered_by, code, result, ...base } = row;
   const [attempts, subscribers, needs, items] = await Promise.all([
     sql.rows<JobDetail['attempts'][number]>(
       'SELECT attempt, worker_id AS worker, started_at, ended_at, outcome, code, reason FROM job_attempts WHERE job_id = ? ORDER BY attempt',
@@ -114,7 +111,6 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
     triggered_by,
     code,
     result: fromJson(result),
-    progress: fromJson(progress),
     attempts,
     subscribers: subscribers.map(({ user_id }) => user_id),
     needs: needs.map((need) => ({ id: idFromBytes(need.id), state: need.state })),
@@ -191,7 +187,7 @@ export interface LedgerStats {
   failed: number;
 }
 
-/** Figures of the whole ledger at `now`. Walks ix_claim for the live jobs and ix_due for those that ended in the last minute. */
+/** Metrics of the whole ledger at `now`. Walks ix_claim for the live jobs and ix_due for those that ended in the last minute. */
 export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
   const minuteAgo = new Date(now.getTime() - 60_000);
   const [live, ended, dead, enqueued] = await Promise.all([

@@ -1,4 +1,4 @@
-/** The mesh in figures: what `mesh/stats` says, what the alerts judge, what `/metrics` shows. */
+/** The metrics of the mesh: published on `mesh/stats`, judged by the alerts, shown on `/metrics`. */
 
 import type { Sql } from '../../platform/database/database.ts';
 import type { Draft } from '../../platform/messages.ts';
@@ -11,7 +11,7 @@ export interface Latency {
   answers: number;
 }
 
-export interface Figures {
+export interface MeshMetrics {
   at: Date;
   ledger: LedgerStats;
   workers: { online: number; slots: number; busy: number };
@@ -19,22 +19,19 @@ export interface Figures {
   utilisation: number;
   /** Of recent fetches, by the source that answered. */
   latencies: Latency[];
-  /** Seconds from a login to its jobs in the ledger, 95th percentile of recent logins; null without any. */
-  loginToJobsP95: number | null;
 }
 
-/** Fetches that ended longer ago say nothing about now. */
-const LATENCY_WINDOW_MS = 300_000;
-/** Newest completed jobs that are looked at, whatever they did: bounds the read when much is completed. */
-const LATENCY_JOBS = 1000;
+/** Work that ended longer ago says nothing about the present latency. */
+export const LATENCY_WINDOW_MS = 300_000;
+/** Newest rows that are read for a latency: bounds the read on a busy mesh. */
+export const LATENCY_ROWS = 1000;
 
-/** Reads all figures at `now`. A worker counts as online when it gave a sign of life within `leaseSeconds`. */
-export async function readFigures(sql: Sql, now: Date, leaseSeconds: number): Promise<Figures> {
-  const [ledger, instances, latencies, loginToJobsP95] = await Promise.all([
+/** Reads all metrics at `now`. A worker counts as online when it gave a sign of life within `leaseSeconds`. */
+export async function readMeshMetrics(sql: Sql, now: Date, leaseSeconds: number): Promise<MeshMetrics> {
+  const [ledger, instances, latencies] = await Promise.all([
     readStats(sql, now),
     listInstances(sql, new Date(now.getTime() - leaseSeconds * 1000)),
     readLatencies(sql, now),
-    readLoginToJobs(sql, now),
   ]);
   const workers = instances.filter(({ service }) => service === 'worker');
   const slots = workers.reduce((sum, { capacity }) => sum + capacity, 0);
@@ -49,28 +46,13 @@ export async function readFigures(sql: Sql, now: Date, leaseSeconds: number): Pr
     workers: { online: workers.length, slots, busy },
     utilisation: slots === 0 ? 0 : busy / slots,
     latencies,
-    loginToJobsP95,
   };
-}
-
-async function readLoginToJobs(sql: Sql, now: Date): Promise<number | null> {
-  const rows = await sql.rows<{ ms: number }>(
-    `SELECT TIMESTAMPDIFF(MICROSECOND, at, admitted_at) / 1000 + 0e0 AS ms FROM user_portfolio_priority FORCE INDEX (ix_at)
-      WHERE at > ? ORDER BY at DESC LIMIT ${LATENCY_JOBS}`,
-    [new Date(now.getTime() - LATENCY_WINDOW_MS)],
-  );
-  return rows.length === 0
-    ? null
-    : percentile(
-        rows.map(({ ms }) => ms),
-        0.95,
-      ) / 1000;
 }
 
 async function readLatencies(sql: Sql, now: Date): Promise<Latency[]> {
   const rows = await sql.rows<{ source: string; ms: number }>(
     `SELECT JSON_UNQUOTE(JSON_EXTRACT(r.result, '$.source')) AS source, JSON_EXTRACT(r.result, '$.ms') + 0 AS ms
-       FROM (SELECT id FROM jobs FORCE INDEX (ix_due) WHERE state = 'completed' AND due_at > ? ORDER BY due_at DESC, id DESC LIMIT ${LATENCY_JOBS}) recent
+       FROM (SELECT id FROM jobs FORCE INDEX (ix_due) WHERE state = 'completed' AND due_at > ? ORDER BY due_at DESC, id DESC LIMIT ${LATENCY_ROWS}) recent
        JOIN jobs j ON j.id = recent.id JOIN job_results r ON r.job_id = j.id
       WHERE j.type = 'fetch' AND JSON_EXTRACT(r.result, '$.ms') IS NOT NULL`,
     [new Date(now.getTime() - LATENCY_WINDOW_MS)],
@@ -92,7 +74,7 @@ export function percentile(values: readonly number[], share: number): number {
 }
 
 /** What `mesh/stats` carries. */
-export function statsOf({ at, ledger, workers, utilisation }: Figures): Draft<'stats'> {
+export function statsOf({ at, ledger, workers, utilisation }: MeshMetrics): Draft<'stats'> {
   const perSecond = (lastMinute: number): number => Number((lastMinute / 60).toFixed(3));
   return {
     at: at.toISOString(),

@@ -1,12 +1,12 @@
 /**
  * How a worker gets work. One queue a statement; `ix_claim (queue, state, priority, id)` is an equality prefix and then the exact order, all ascending, so InnoDB
- * walks it and locks just the rows it returns. Anything that would sort (an IN over queues, a DESC, a comparison of times) makes the first worker lock the whole
- * table and the second one get nothing.
+ * walks it and locks only the rows that it returns. Any sort (an IN over queues, a DESC, a comparison of times) makes the first worker lock the whole table, and
+ * the second worker gets nothing.
  */
 import { fromJson, type Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import { after, type Ledger, levelOf, nowOf, QUEUES, type Queue, scoreOf } from '../job.ts';
-import { passSlotsOn, takeSlots } from './slots.ts';
+import { offerFreeSlots, takeSlots } from './slots.ts';
 
 export interface ClaimedJob {
   id: string;
@@ -31,7 +31,7 @@ export interface Claim {
   jobs: ClaimedJob[];
   /** Jobs that went from ready to blocked because their users have no free slot. */
   blocked: string[];
-  /** True when ready jobs were passed over because somebody held them, or their users' slots, for a moment: ask again soon. */
+  /** True when ready jobs were skipped because another transaction had locked them or their users' slots: claim again soon. */
   undecided: boolean;
 }
 
@@ -60,16 +60,16 @@ const SELECT_READY = `
    LIMIT ?
    FOR UPDATE SKIP LOCKED`;
 
-// A worker that supports only some types passes over the others in the index: cheap while they are few at the head.
+// A worker that supports only some types skips the others in the index: cheap while they are few at the head.
 const SELECT_READY_OF_TYPES = SELECT_READY.replace("j.state = 'ready'", "j.state = 'ready' AND j.type IN (?)");
 
-/** Most rows that one look at a queue locks beyond those that it takes, while it clears jobs without a slot out of the way. */
+/** Most rows that one statement locks while it moves jobs without a free slot out of the queue. */
 const MOST_LOOKED_AT = 500;
 
 /**
  * Takes up to `limit` ready jobs, most urgent first, queue by queue, each queue in a transaction of its own. `started` gets the jobs of each as soon as they are
- * committed: the first ones run while the other queues are looked at, and queues without work are not visited (their looks were a third of the time from the bell
- * to the start of a lone job). `types`: only these (undefined = all). Errors: those of `Database.transaction`; what `started` was given before is claimed.
+ * committed, so the first jobs run while the other queues are read. Queues without work are not visited: these visits took a third of the time from the message to
+ * the start of a single job. `types`: only these (undefined = all). Errors: those of `Database.transaction`; the jobs given to `started` before stay claimed.
  */
 export async function claim(
   ledger: Ledger,
@@ -91,14 +91,14 @@ export async function claim(
         sum.jobs.push(...taken.jobs);
         sum.blocked.push(...taken.blocked);
         sum.undecided ||= taken.undecided;
-        // Blocked jobs have left the head of the queue: look at those behind them, at more each time, since one user may have thousands.
+        // The blocked jobs have left the head of the queue. Read the jobs behind them, more each time, since one user may have thousands.
         if (taken.blocked.length === 0) break;
         look = Math.max(Math.min(look * 4, MOST_LOOKED_AT), limit - sum.jobs.length);
       }
     }
     if (sum.jobs.length >= limit) break;
     const ready = await queuesWithWork(ledger, types);
-    // A row that another transaction holds is skipped without a word, and the bell that rang for it will not ring again.
+    // SKIP LOCKED has skipped a locked row silently, and the message for its job does not come a second time.
     if (ready.some((queue) => visited.has(queue))) sum.undecided = true;
     queues = ready.filter((queue) => !visited.has(queue));
   }
@@ -147,7 +147,7 @@ async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, mos
     ]);
   }
   const taken = withId.filter(({ id }) => run.has(id));
-  const wokenBehind = await passSlotsOn(
+  const wokenBehind = await offerFreeSlots(
     tx,
     ledger,
     taken.flatMap(({ id, blocked_on }) => (blocked_on === null ? [] : [id])),

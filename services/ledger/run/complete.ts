@@ -1,6 +1,6 @@
 /**
- * How an attempt ends. Every write names (id, worker, attempt) of a running job: what does not match has lost its lease, and nothing that it made is kept.
- * Many attempts end in one transaction, their effects with them.
+ * How an attempt ends. Every write names (id, worker, attempt) of a running job. An attempt that does not match has lost its lease, and nothing that it made is
+ * kept. Many attempts end in one transaction, together with the rows that they made.
  */
 import { type Transaction, toJson } from '../../platform/database/database.ts';
 import { codeOf, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
@@ -8,9 +8,9 @@ import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import { after, type Change, expiryOf, type Ledger, nowOf, rulesOf, type State } from '../job.ts';
 import { updateEach } from '../update-each.ts';
 import type { ClaimedJob } from './claim.ts';
-import { type Ended, settle, shortReason, writeReasons } from './dependents.ts';
+import { type Ended, resolveDependents, truncateReason, writeReasons } from './dependents.ts';
 
-/** One attempt at a job: what a worker must still own to write for it. */
+/** One attempt at a job. A worker must still own it to write for the job. */
 export type Attempt = Pick<ClaimedJob, 'id' | 'attempt'> & Partial<Pick<ClaimedJob, 'hasDependents'>>;
 
 export interface Completion {
@@ -32,15 +32,15 @@ export interface Finished {
 }
 
 /**
- * Completes jobs and writes their effects, all in one transaction. `effects` gets those of the given attempts that this worker still owns and writes for just
- * those; when it throws, nothing of the call is committed. Errors: `PermanentError('job.items_failed')` for errors that the job's type does not allow, and those
- * of the transaction and of `effects`.
+ * Completes jobs and stores what they made, all in one transaction. `store` gets the completions whose jobs this worker still owns and writes their rows; when it
+ * throws, nothing of the call is committed. Errors: `PermanentError('job.items_failed')` for errors that the job's type does not allow, and those of the
+ * transaction and of `store`.
  */
-export async function complete(
+export async function complete<C extends Completion>(
   ledger: Ledger,
   workerId: string,
-  completions: readonly Completion[],
-  effects?: (tx: Transaction, owned: ReadonlySet<Attempt>) => Promise<void>,
+  completions: readonly C[],
+  store?: (tx: Transaction, owned: readonly C[]) => Promise<void>,
 ): Promise<Finished> {
   for (const { job, withErrors } of completions)
     if (withErrors !== undefined && !rulesOf(ledger, job.type).mayCompleteWithErrors)
@@ -53,7 +53,7 @@ export async function complete(
     );
     const mine = completions.filter(({ job }) => owned.has(job));
     if (mine.length === 0) return { changes: [], lost };
-    await effects?.(tx, new Set(owned.keys()));
+    await store?.(tx, mine);
     const now = nowOf(ledger);
     const changes: Change[] = [];
     for (const [state, done] of Map.groupBy(mine, stateOf)) {
@@ -69,7 +69,7 @@ export async function complete(
     const ended = mine.map(
       (one): Ended => ({ id: one.job.id, state: stateOf(one), hasDependents: owned.get(one.job)?.has_dependents === 1 }),
     );
-    changes.push(...(await settle(tx, ledger, ended, ofUsers(owned))));
+    changes.push(...(await resolveDependents(tx, ledger, ended, holdingSlots(owned))));
     return { changes, lost };
   });
 }
@@ -87,26 +87,26 @@ async function writeResults(tx: Transaction, completions: readonly Completion[])
       rows.map(({ job, result, withErrors }) => [
         idToBytes(job.id),
         withErrors === undefined ? null : 'job.items_failed',
-        withErrors === undefined ? null : shortReason(withErrors),
+        withErrors === undefined ? null : truncateReason(withErrors),
         result === undefined ? null : toJson(result),
       ]),
     ],
   );
 }
 
-/** Commits a part of a running job (some of its items and their effects), if this worker still owns it. Returns false when the lease is lost: nothing was written. */
-export function commitPart(ledger: Ledger, workerId: string, job: Attempt, effects: (tx: Transaction) => Promise<void>): Promise<boolean> {
+/** Commits a part of a running job (some of its items and their rows), if this worker still owns it. Returns false when the lease is lost: nothing was written. */
+export function commitPart(ledger: Ledger, workerId: string, job: Attempt, store: (tx: Transaction) => Promise<void>): Promise<boolean> {
   return ledger.db.transaction(async (tx) => {
     const { owned } = await lockOwned(tx, workerId, [job]);
     if (!owned.has(job)) return false;
-    await effects(tx);
+    await store(tx);
     return true;
   });
 }
 
 /**
- * Ends attempts that threw. A `PermanentError` fails the job at once; anything else is tried again after the type's backoff with ±20 % jitter (or the other
- * side's own wish, when that is later) until the attempts are used up.
+ * Ends attempts that threw. A `PermanentError` fails the job at once. Any other error is retried after the type's backoff with ±20 % jitter (or after the error's
+ * `retryAfterMs`, when that is later) until the attempts are used up.
  */
 export function fail(
   ledger: Ledger,
@@ -130,7 +130,7 @@ export function fail(
       if (!owned.has(job)) continue;
       const code = codeOf(error).slice(0, 64);
       const last = error instanceof PermanentError || job.attempt >= job.maxAttempts;
-      const reason = shortReason(
+      const reason = truncateReason(
         last && !(error instanceof PermanentError)
           ? `${messageOf(error)} (attempt ${job.attempt} of ${job.maxAttempts})`
           : messageOf(error),
@@ -143,7 +143,7 @@ export function fail(
       } else {
         const dueAt = after(now, backoff(ledger, job, error, random));
         retries.push({ id: job.id, dueAt });
-        changes.push({ ...changeOf(job, 'scheduled', workerId), reason: `${reason}; tried again at ${dueAt.toISOString()}` });
+        changes.push({ ...changeOf(job, 'scheduled', workerId), reason: `${reason}; retried at ${dueAt.toISOString()}` });
       }
     }
     await updateEach(
@@ -159,13 +159,13 @@ export function fail(
       ]);
     await writeReasons(tx, final);
     await recordAttempts(tx, attempts);
-    // A job that waits for its retry gives its slot back, but its dependents go on waiting for it.
-    changes.push(...(await settle(tx, ledger, ended, ofUsers(owned))));
+    // A job that waits for its retry frees its slot; its dependents still wait for it.
+    changes.push(...(await resolveDependents(tx, ledger, ended, holdingSlots(owned))));
     return { changes, lost };
   });
 }
 
-/** Gives running jobs back unfinished (shutdown, or a database that went away under them): ready at once, without using up an attempt. */
+/** Makes running jobs ready again at once, without using up an attempt: at a shutdown, or after an outage of the database. */
 export function handBack(
   ledger: Ledger,
   workerId: string,
@@ -178,7 +178,7 @@ export function handBack(
     const mine = jobs.filter((job) => owned.has(job));
     if (mine.length === 0) return { changes: [], lost };
     const now = nowOf(ledger);
-    // The token only goes up, so the allowance does too.
+    // `attempt` is the fencing token and never goes down, so `max_attempts` goes up with it.
     for (const [queue, group] of Map.groupBy(mine, (job) => job.queue))
       tx.later(
         "UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, max_attempts = max_attempts + 1, due_at = ? WHERE id IN (?)",
@@ -186,9 +186,9 @@ export function handBack(
       );
     await recordAttempts(
       tx,
-      mine.map((job) => [idToBytes(job.id), job.attempt, workerId, job.startedAt, now, 'handed_back', code, shortReason(reason)]),
+      mine.map((job) => [idToBytes(job.id), job.attempt, workerId, job.startedAt, now, 'handed_back', code, truncateReason(reason)]),
     );
-    const freed = await settle(tx, ledger, [], ofUsers(owned));
+    const freed = await resolveDependents(tx, ledger, [], holdingSlots(owned));
     return { changes: [...mine.map((job) => ({ ...changeOf(job, 'ready', workerId), reason })), ...freed], lost };
   });
 }
@@ -203,8 +203,8 @@ interface OwnedRow {
 }
 
 /**
- * Locks the jobs that this worker runs with these very attempts. Their dependents are locked in the same statement: one after the other, while enqueuers lock a
- * login's fetches and analyses in the order of their ids, the two met 43 deadlocks in 1,000 transactions.
+ * Locks the jobs that this worker runs, each with the given attempt. Their dependents are locked in the same statement, in the order of their ids, as an enqueuer
+ * locks the fetches and analyses of a login: with a statement each, 1,000 transactions met 43 deadlocks.
  */
 async function lockOwned(
   tx: Transaction,
@@ -222,15 +222,15 @@ async function lockOwned(
   const lost: Attempt[] = [];
   for (const one of attempts) {
     const row = rowOf.get(one.id);
-    // A worker may have lost a job and claimed it anew: its name alone proves nothing.
+    // A worker may have lost a job and claimed it again, so its name alone does not prove that this attempt is the current one.
     if (row?.state === 'running' && row.worker_id === workerId && row.attempt === one.attempt) owned.set(one, row);
     else lost.push(one);
   }
   return { owned, lost };
 }
 
-/** Those that hold a slot. */
-function ofUsers(owned: ReadonlyMap<Attempt, OwnedRow>): string[] {
+/** Ids of the jobs that hold a slot. */
+function holdingSlots(owned: ReadonlyMap<Attempt, OwnedRow>): string[] {
   return [...owned].flatMap(([{ id }, { user_id }]) => (user_id === null ? [] : [id]));
 }
 
@@ -250,12 +250,12 @@ export async function recordAttempts(tx: Transaction, rows: readonly (readonly u
 
 function backoff(ledger: Ledger, job: Failure['job'], error: unknown, random: () => number): number {
   const { backoffSeconds: list, maxAttempts } = rulesOf(ledger, job.type);
-  // Attempts that were handed back, or made before a redrive, raised both numbers and do not count.
+  // Attempts that were handed back, or made before a redrive, raised both numbers, so the difference leaves them out.
   const failed = Math.max(job.attempt - Math.max(job.maxAttempts - maxAttempts, 0), 1);
   const seconds = list[Math.min(failed, list.length) - 1] ?? 0;
   const jittered = seconds * (0.8 + 0.4 * random());
-  const wished = error instanceof TransientError && error.retryAfterMs !== undefined ? error.retryAfterMs / 1000 : 0;
-  return Math.max(jittered, wished);
+  const retryAfter = error instanceof TransientError && error.retryAfterMs !== undefined ? error.retryAfterMs / 1000 : 0;
+  return Math.max(jittered, retryAfter);
 }
 
 function changeOf(

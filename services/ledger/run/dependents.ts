@@ -1,35 +1,40 @@
-/** What an ended job sets in motion, in the transaction that ends it: its user's slot is free, and jobs that waited for it go on or end with it. */
+/** What the end of a job changes for other jobs, in the transaction that ends it: its user's slot becomes free, and its dependents become ready or end with it. */
 import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import { type Change, type EndState, type Ledger, LIVE_STATES, nowOf, type State } from '../job.ts';
-import { passSlotsOn, releaseSlots } from './slots.ts';
+import { offerFreeSlots, releaseSlots } from './slots.ts';
 
 export interface Ended {
   id: string;
   state: EndState;
-  /** Why it did not complete. */
+  /** Why the job did not complete. */
   reason?: string | undefined;
   hasDependents: boolean;
-  /** It was ready because a slot had become free for it, and will not use it. */
+  /** The job was made ready for a free slot, and ended without using it. */
   leavesSlot?: boolean | undefined;
 }
 
 const REASON_LIMIT = 2_000;
 
 /** Cuts a reason to the column's length. */
-export function shortReason(reason: string): string {
+export function truncateReason(reason: string): string {
   return reason.length <= REASON_LIMIT ? reason : `${reason.slice(0, REASON_LIMIT - 1)}…`;
 }
 
 /**
- * Moves the dependents of the ended jobs on, and frees the slots of `stopped` jobs, those that ran on behalf of users and no longer do. Returns the changes of
- * other jobs (made ready, or ended because what they need did not complete).
+ * Makes the dependents of the ended jobs ready, or ends them when their dependency did not complete, and frees the slots of the `stopped` jobs: those that ran for
+ * users and no longer run. Returns the changes of all these other jobs.
  */
-export async function settle(tx: Transaction, ledger: Ledger, ended: readonly Ended[], stopped: readonly string[]): Promise<Change[]> {
+export async function resolveDependents(
+  tx: Transaction,
+  ledger: Ledger,
+  ended: readonly Ended[],
+  stopped: readonly string[],
+): Promise<Change[]> {
   const ready = await releaseSlots(tx, stopped);
   const left = ended.filter(({ leavesSlot }) => leavesSlot);
   ready.push(
-    ...(await passSlotsOn(
+    ...(await offerFreeSlots(
       tx,
       ledger,
       left.map(({ id }) => id),
@@ -53,10 +58,10 @@ interface Broken extends Ended {
   reason: string;
 }
 
-/** Splits the dependents of ended jobs: those whose needs are all met, made ready, and those with a need that will never be. One that is scheduled looks when its time comes. */
+/** Splits the dependents of ended jobs into those whose dependencies are all completed, which become ready, and those with a dependency that failed. A scheduled one is checked when its time comes. */
 async function dependentsOf(tx: Transaction, ended: readonly Ended[]): Promise<{ met: string[]; broken: Broken[] }> {
   const rows = await tx.rows<{ job_id: Buffer; needs_id: Buffer; state: State; has_dependents: number }>(
-    // Locked: of two transactions that each end one of a job's last two needs, the second must see what the first has done.
+    // Locked: when two transactions each end one of a job's last two dependencies, the second must see the change of the first.
     `SELECT STRAIGHT_JOIN d.job_id, d.needs_id, j.state, j.has_dependents FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
       WHERE d.needs_id IN (?) AND (j.state = 'scheduled' OR (j.state = 'blocked' AND j.blocked_on = 'dependency')) ORDER BY d.job_id FOR UPDATE`,
     [sortedBytes(ended.map(({ id }) => id))],
@@ -80,7 +85,7 @@ async function dependentsOf(tx: Transaction, ended: readonly Ended[]): Promise<{
     } else if (row.state === 'blocked') open.add(id);
   }
   for (const id of broken.keys()) open.delete(id);
-  // Not locked: another need that ends at this moment waits for the rows that we have locked, and will look again.
+  // Not locked: a transaction that ends another dependency now waits for the rows locked above, and checks again after this commit.
   for (const id of await withLiveNeeds(tx, open)) open.delete(id);
   if (open.size > 0)
     tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [sortedBytes(open)]);
@@ -88,13 +93,13 @@ async function dependentsOf(tx: Transaction, ended: readonly Ended[]): Promise<{
 }
 
 /**
- * Which of the jobs, whose rows the transaction has locked, need one that is live. `locked`: waits for needs that end at this moment. A transaction that makes a
- * job blocked must ask so: the one that ends the need may have looked for dependents already.
+ * The jobs among `ids` that depend on a live job; the transaction must have locked the rows of all `ids`. `locked`: waits for transactions that end a dependency
+ * at this moment. A transaction that makes a job blocked needs it, because the other one may already have looked for dependents.
  */
 export async function withLiveNeeds(tx: Transaction, ids: Iterable<string>, locked?: 'locked'): Promise<string[]> {
   const keys = sortedBytes(ids);
   if (keys.length === 0) return [];
-  // What a job needs changes only under the lock of its own row.
+  // The dependencies of a job change only under the lock of its own row.
   const needs = await tx.rows<{ job_id: Buffer; needs_id: Buffer }>('SELECT job_id, needs_id FROM job_dependencies WHERE job_id IN (?)', [
     keys,
   ]);
@@ -122,14 +127,14 @@ async function endBroken(tx: Transaction, ledger: Ledger, broken: readonly Broke
   return (await changesOf(tx, reasons.keys())).map((change) => ({ ...change, reason: reasons.get(change.id) }));
 }
 
-/** Writes why jobs ended, beside whatever result they have. */
+/** Writes why jobs ended; a result that they have stays. */
 export async function writeReasons(
   tx: Transaction,
   rows: readonly { id: string; code: string; reason?: string | undefined }[],
 ): Promise<void> {
   if (rows.length === 0) return;
   tx.later('INSERT INTO job_results (job_id, code, reason) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason)', [
-    rows.map(({ id, code, reason }) => [idToBytes(id), code, shortReason(reason ?? code)]),
+    rows.map(({ id, code, reason }) => [idToBytes(id), code, truncateReason(reason ?? code)]),
   ]);
 }
 

@@ -1,13 +1,13 @@
-/** The item ledger: a job of many items has one row an item, so progress is counted and never claimed, a crash resumes where it was, and "retry the failed ones" is one call. */
+/** The item ledger: a job of many items has one row an item. So progress is a count of rows, a crash resumes where it was, and "retry the failed ones" is one call. */
 import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { idToBytes } from '../id.ts';
 import { type Ledger, nowOf } from '../job.ts';
-import { shortReason } from './dependents.ts';
+import { truncateReason } from './dependents.ts';
 
 export const ITEM_STATES = ['pending', 'done', 'skipped', 'no_data', 'failed'] as const;
 export type ItemState = (typeof ITEM_STATES)[number];
 
-export interface ItemOutcome {
+export interface ItemResult {
   key: string;
   state: Exclude<ItemState, 'pending'>;
   rows?: number | undefined;
@@ -27,7 +27,7 @@ export interface Item {
 /** Counts by state, and `total`. */
 export type ItemCounts = Record<ItemState | 'total', number>;
 
-/** Makes the rows of a job's items; those that are there (a second attempt) stay as they are. Returns the keys still to do. */
+/** Inserts the rows of a job's items; existing rows (of an earlier attempt) stay as they are. Returns the keys that are still pending. */
 export async function openItems(ledger: Ledger, jobId: string, keys: readonly string[]): Promise<string[]> {
   const id = idToBytes(jobId);
   const now = nowOf(ledger);
@@ -43,9 +43,9 @@ export async function openItems(ledger: Ledger, jobId: string, keys: readonly st
 // Assignments run from left to right: `state` is the last.
 const UNLESS_DONE = ['row_count', 'byte_count', 'reason', 'updated_at'] as const;
 
-/** Records what became of items, in the transaction of their effects. An item that is done is never written again. */
-export async function recordItems(tx: Transaction, ledger: Ledger, jobId: string, outcomes: readonly ItemOutcome[]): Promise<void> {
-  if (outcomes.length === 0) return;
+/** Records the results of items in the transaction that writes their rows. An item that is done is never changed again. */
+export async function recordItems(tx: Transaction, ledger: Ledger, jobId: string, items: readonly ItemResult[]): Promise<void> {
+  if (items.length === 0) return;
   const id = idToBytes(jobId);
   const now = nowOf(ledger);
   await tx.run(
@@ -53,14 +53,14 @@ export async function recordItems(tx: Transaction, ledger: Ledger, jobId: string
      ON DUPLICATE KEY UPDATE ${UNLESS_DONE.map((column) => `${column} = IF(state = 'done', ${column}, VALUES(${column}))`).join(', ')},
        attempts = attempts + IF(state = 'done', 0, 1), state = IF(state = 'done', state, VALUES(state))`,
     [
-      outcomes.map(({ key, state, rows, bytes, reason }) => [
+      items.map(({ key, state, rows, bytes, reason }) => [
         id,
         key,
         state,
         1,
         rows ?? null,
         bytes ?? null,
-        reason === undefined ? null : shortReason(reason),
+        reason === undefined ? null : truncateReason(reason),
         now,
       ]),
     ],

@@ -1,20 +1,20 @@
-/** Leases: a running job belongs to its worker while that worker renews it. What is not renewed, or whose worker is known to be gone, goes back. */
+/** Leases: a running job belongs to its worker while the worker renews the lease. A job whose lease is not renewed, or whose worker is gone, goes back to the queue. */
 import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import { after, type Change, expiryOf, type Ledger, nowOf, type Queue } from '../job.ts';
 import { type Attempt, recordAttempts } from './complete.ts';
-import { type Ended, settle, writeReasons } from './dependents.ts';
+import { type Ended, resolveDependents, writeReasons } from './dependents.ts';
 
-/** Rows a commit, so that no transaction of the scheduler's is long. */
+/** Rows of one transaction, so that none of the scheduler's is long. */
 const BATCH = 500;
 
-/** Renews all jobs of a worker in one statement. Returns those of the given attempts that are no longer its own: abort them. */
+/** Renews the leases of a worker in one statement. Returns the given attempts that the worker no longer owns: abort them. */
 export async function heartbeat<A extends Attempt>(ledger: Ledger, workerId: string, running: readonly A[]): Promise<A[]> {
   if (running.length === 0) return [];
   const ids = sortedBytes(running.map(({ id }) => id));
   const mine = "id IN (?) AND (id, attempt) IN (?) AND state = 'running' AND worker_id = ?";
   const params = [ids, running.map(({ id, attempt }) => [idToBytes(id), attempt]), workerId];
-  // A transaction, since only that is run again on a deadlock: a beat that fails costs a sixth of the lease.
+  // In a transaction, because only transactions are retried on a deadlock: a failed heartbeat costs a sixth of the lease.
   const { affectedRows } = await ledger.db.transaction((tx) =>
     tx.run(`UPDATE jobs FORCE INDEX (PRIMARY) SET due_at = ? WHERE ${mine}`, [after(nowOf(ledger), ledger.leaseSeconds), ...params]),
   );
@@ -42,7 +42,7 @@ interface Expired {
 
 const EXPIRED_COLUMNS = 'id, type, symbol, queue, attempt, max_attempts, worker_id, started_at, user_id, has_dependents';
 
-/** Takes back jobs whose lease has run out (ix_due), at most 500 a call: ready again, or failed with the reason when the attempts are used up. */
+/** Takes back jobs whose lease has expired (ix_due), at most 500 a call: ready again, or failed with the reason when the attempts are used up. */
 export function reap(ledger: Ledger): Promise<Change[]> {
   return ledger.db.transaction(async (tx) => {
     const rows = await tx.rows<Expired>(
@@ -111,7 +111,7 @@ async function takeBack(tx: Transaction, ledger: Ledger, rows: readonly Expired[
     rows.map((row) => [row.id, row.attempt, row.worker_id, row.started_at, now, 'lease_lost', 'job.lease_lost', reasonOf(row)]),
   );
   changes.push(
-    ...(await settle(
+    ...(await resolveDependents(
       tx,
       ledger,
       ended,

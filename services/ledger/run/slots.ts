@@ -1,11 +1,13 @@
 /**
- * Per-user slots: each user has `slotsPerUser` rows in `user_slots`, and a job of a user's runs only while it holds one of them, of any of its subscribers. A job
- * without a free one waits as `blocked`, outside the claim's index, and the release of a slot makes the most urgent job that waits for it `ready`.
+ * Per-user slots. Each user has `slotsPerUser` rows in `user_slots`. A job with users runs only while it holds one of these rows, of any of its users. A job
+ * without a free slot waits as `blocked`, outside the claim's index. The release of a slot makes the most urgent job that waits for it `ready`.
  *
- * Nobody waits for a slot row while claiming: they are taken with SKIP LOCKED. A user with a row that somebody else holds locked at this moment is undecided: the
- * job stays ready for the next claim. A job is blocked only when all rows of all its users were seen taken and are locked by us, so no release can slip in between.
+ * A claim never waits for a slot row: it takes slots with SKIP LOCKED. When another transaction has locked a slot row of a user, nothing is decided for that user
+ * and the job stays ready for the next claim. A job is blocked only when this transaction has locked all rows of all its users and none is free, so no release can
+ * come in between.
  *
- * A job that was woken for a free slot keeps `blocked_on = 'slot'` while it is ready: should it leave that state without using the slot, the slot is passed on.
+ * A job that was made ready for a free slot keeps `blocked_on = 'slot'` until it is claimed. If it leaves `ready` without using the slot, the slot is offered to
+ * the next waiting job.
  */
 import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
@@ -16,13 +18,13 @@ export interface SlotDecision {
   run: Set<string>;
   /** Jobs all of whose users have no free slot, with these users. */
   block: Map<string, string[]>;
-  /** Jobs that nothing can be said about: a user's slots are in the hands of another transaction. */
+  /** Number of jobs that are left for the next claim: another transaction has locked slots of their users. */
   undecided: number;
 }
 
 type SlotRow = readonly [user: string, slot: number, jobId: Buffer | null];
 
-/** Decides which of the candidates (in the order of their urgency) get a slot, `most` of them at most, and takes it. Those behind the last one are left as they are. */
+/** Decides which of the candidates (most urgent first) get a slot, at most `most` of them, and takes the slots. Candidates behind the last one are left as they are. */
 export async function takeSlots(
   tx: Transaction,
   ledger: Ledger,
@@ -30,7 +32,7 @@ export async function takeSlots(
   most: number,
 ): Promise<SlotDecision> {
   const table = new SlotTable(ledger.slotsPerUser);
-  // Who asked first is, for most jobs, under the limit: the other subscribers are read only for the rest.
+  // For most jobs the user who asked first is under the limit. The other subscribers are read only for the rest.
   const users = new Map<string, string[]>();
   for (const { id, userId } of candidates) if (userId !== null) users.set(id, [userId]);
   const complete = new Set<string>();
@@ -90,7 +92,7 @@ class SlotTable {
     return this.#free.get(user) ?? [];
   }
 
-  /** Whether all slots of the user are locked by us, so none can become free unseen. */
+  /** Whether this transaction has locked all slots of the user, so none can become free meanwhile. */
   isWhole(user: string): boolean {
     return this.#seen.get(user) === this.#perUser;
   }
@@ -119,7 +121,7 @@ class SlotTable {
     }
   }
 
-  /** Makes the rows that users lack: new users, or all of them after the limit was raised. Here and not when the job is enqueued, so no cache can outlive a rollback. */
+  /** Inserts the rows that users lack: of new users, or of all after the limit was raised. Done by the claim and not by the enqueue, which would need a cache that a rollback makes wrong. */
   async #makeMissing(tx: Transaction, users: readonly string[]): Promise<string[]> {
     const rows = await tx.rows<{ user_id: string; slot: number }>(
       'SELECT user_id, slot FROM user_slots FORCE INDEX (PRIMARY) WHERE user_id IN (?)',
@@ -164,14 +166,14 @@ export async function releaseSlots(tx: Transaction, ids: readonly string[]): Pro
     tx,
     held.map(({ user_id, slot }) => [user_id, slot, null]),
   );
-  return wake(tx, countBy(held));
+  return readyWaiters(tx, countBy(held));
 }
 
 /**
- * Jobs that were woken for a free slot and no longer want it, or took one of another user: wakes those behind them. Only jobs with several users can have left a
- * slot over after they were claimed (`claimed`). Returns the jobs made ready.
+ * The jobs `ids` were made ready for a free slot and do not use it: they ended, or took a slot of another user. Makes the jobs that wait behind them ready. Of
+ * claimed jobs (`claimed`) only those with several users can have left a slot unused. Returns the jobs made ready.
  */
-export async function passSlotsOn(
+export async function offerFreeSlots(
   tx: Transaction,
   ledger: Ledger,
   ids: readonly string[],
@@ -186,44 +188,46 @@ export async function passSlotsOn(
     'SELECT user_id FROM user_slots FORCE INDEX (PRIMARY) WHERE user_id IN (?) AND slot <= ? AND job_id IS NULL',
     [[...users].sort(), ledger.slotsPerUser],
   );
-  return wake(tx, countBy(free));
+  return readyWaiters(tx, countBy(free));
 }
 
 /**
- * Makes up to so many jobs of each user ready that wait for a slot of that user, the most urgent first. Waits for nobody: whoever holds a waiting job is moving it
- * on himself (joining, cancelling, waking it), and mostly wants a row that we hold; if he gives up instead, `healSlots` finds the free slot.
+ * Makes the most urgent jobs ready that wait for a slot of a user, as many as `slots` says for that user. Skips locked jobs instead of waiting for them: the
+ * transaction that has locked one (a join, a cancel, another release) moves that job itself, and often waits for a row that this one has locked. If it rolls back,
+ * `healSlots` finds the free slot.
  */
-async function wake(tx: Transaction, slots: ReadonlyMap<string, number>): Promise<string[]> {
+async function readyWaiters(tx: Transaction, slots: ReadonlyMap<string, number>): Promise<string[]> {
   const wanted = new Map(slots);
-  const woken: string[] = [];
-  const held = new Set<string>();
+  const readied: string[] = [];
+  /** Jobs that another transaction has locked. */
+  const lockedElsewhere = new Set<string>();
   while (wanted.size > 0) {
-    const chosen = await choose(tx, wanted, held);
+    const chosen = await choose(tx, wanted, lockedElsewhere);
     if (chosen.size === 0) break;
-    const got = new Set(await wakeChosen(tx, [...chosen.keys()]));
-    woken.push(...got);
+    const got = new Set(await readyChosen(tx, [...chosen.keys()]));
+    readied.push(...got);
     const counts = new Map<string, number>();
     for (const [id, user] of chosen) {
       counts.set(user, (counts.get(user) ?? 0) + (got.has(id) ? 1 : 0));
-      if (!got.has(id)) held.add(id);
+      if (!got.has(id)) lockedElsewhere.add(id);
     }
     for (const [user, count] of wanted) {
-      const woke = counts.get(user);
-      // Nothing chosen: nobody waits any more.
-      if (woke === undefined || woke === count) wanted.delete(user);
-      else wanted.set(user, count - woke);
+      const made = counts.get(user);
+      // Undefined: no job waits for this user any more.
+      if (made === undefined || made === count) wanted.delete(user);
+      else wanted.set(user, count - made);
     }
   }
-  return woken;
+  return readied;
 }
 
-/** A read of more waiting jobs than this is limited for each user instead. */
+/** When so many jobs wait, they are read with a limit for each user instead of all at once. */
 const MOST_READ_AT_ONCE = 500;
 
 /** The next waiting jobs of each user, each for one user only. */
 async function choose(tx: Transaction, wanted: ReadonlyMap<string, number>, held: ReadonlySet<string>): Promise<Map<string, string>> {
   const users = [...wanted].sort(([a], [b]) => (a < b ? -1 : 1));
-  // Both walk the primary key of slot_waits and nothing else. The second costs the server ten times the parsing, so it is for long lines only.
+  // Both statements walk only the primary key of slot_waits. The second takes the server ten times as long to parse, so it is for long queues only.
   let waits = await tx.rows<{ user_id: string; job_id: Buffer }>(
     `SELECT user_id, job_id FROM slot_waits FORCE INDEX (PRIMARY) WHERE user_id IN (?) ORDER BY user_id, priority, job_id LIMIT ${MOST_READ_AT_ONCE}`,
     [users.map(([user]) => user)],
@@ -245,7 +249,7 @@ async function choose(tx: Transaction, wanted: ReadonlyMap<string, number>, held
   return chosen;
 }
 
-async function wakeChosen(tx: Transaction, ids: readonly string[]): Promise<string[]> {
+async function readyChosen(tx: Transaction, ids: readonly string[]): Promise<string[]> {
   const rows = await tx.rows<{ id: Buffer }>(
     "SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'blocked' AND blocked_on = 'slot' ORDER BY id FOR UPDATE SKIP LOCKED",
     [sortedBytes(ids)],
@@ -263,11 +267,11 @@ export async function stopWaiting(tx: Transaction, ids: readonly Buffer[]): Prom
 }
 
 /**
- * Wakes jobs that wait although a slot is free (whoever held them when it became free gave up, or the limit was raised), and frees slots whose job does not run
- * (a row edited by hand). To be run every few seconds. Returns the jobs made ready.
+ * Makes jobs ready that wait although a slot is free (a transaction that had locked them rolled back, or the limit was raised), and frees slots whose job does
+ * not run (a row edited by hand). To be run every few seconds. Returns the jobs made ready.
  */
 export async function healSlots(tx: Transaction, ledger: Pick<Ledger, 'slotsPerUser'>): Promise<string[]> {
-  // A plain read: slot and state change in the same commit, so one snapshot never shows a running job's slot as an orphan; a locked row that is skipped would.
+  // A plain read: slot and state change in one commit, so a snapshot never shows the slot of a running job as an orphan. SKIP LOCKED would.
   const orphans = await tx.rows<{ user_id: string; slot: number; job_id: Buffer }>(
     `SELECT s.user_id, s.slot, s.job_id FROM user_slots s FORCE INDEX (ix_job)
       WHERE s.job_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = s.job_id AND j.state = 'running') ORDER BY s.user_id, s.slot LIMIT 500`,
@@ -280,7 +284,7 @@ export async function healSlots(tx: Transaction, ledger: Pick<Ledger, 'slotsPerU
       GROUP BY w.user_id HAVING slots > 0`,
     [ledger.slotsPerUser, ledger.slotsPerUser],
   );
-  return wake(tx, new Map(idle.map(({ user_id, slots }) => [user_id, slots])));
+  return readyWaiters(tx, new Map(idle.map(({ user_id, slots }) => [user_id, slots])));
 }
 
 function countBy(rows: readonly { user_id: string }[]): Map<string, number> {

@@ -2,7 +2,7 @@
 import type { Sql } from '../../platform/database/database.ts';
 import type { PriceBar } from '../indicators/indicators.ts';
 import type { Bar, DateRange } from './bars.ts';
-import { readBars, readNewestBars, readNewestPrices, readSymbols, type SymbolState } from './store.ts';
+import { readBars, readNewestBars, readNewestPrices, readSymbols, type SymbolState } from './read.ts';
 
 export interface SymbolReader {
   /** The symbol's row; undefined when it was never fetched. */

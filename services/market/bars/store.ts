@@ -1,74 +1,37 @@
 /**
- * What the database keeps of the market. Every write takes rows of many symbols at once and is idempotent: the same rows again change nothing, older data never
- * replaces newer, and a live bar replaces itself.
+ * Writes of the market data. Each takes rows of many symbols at once and is idempotent: the same rows again change nothing, older data never replaces newer, and a
+ * live bar replaces itself.
  */
-import { type Sql, type Transaction, toJson } from '../../platform/database/database.ts';
+import { type Transaction, toJson } from '../../platform/database/database.ts';
 import { TransientError } from '../../platform/errors.ts';
 import type { Analysis } from '../indicators/analysis.ts';
-import type { PriceBar } from '../indicators/indicators.ts';
-import type { Bar, BarsAnswer, CorporateAction, DateRange, SourceName } from './bars.ts';
+import type { Bar, CorporateAction, SourceName } from './bars.ts';
 
-/** The row of a symbol: all that freshness and priority need. */
-export interface SymbolState {
-  symbol: string;
-  /** Date of the newest stored bar, and the moment it was true. */
-  newestBar: string | null;
-  asOf: Date | null;
-  /** The last time a source answered, newer data or not. */
-  checkedAt: Date | null;
-  /** Newest raw close, in the instrument's currency. */
-  close: number | null;
-  currency: string | null;
-  timeZone: string | null;
-  source: SourceName | null;
-  analysedAt: Date | null;
-  analysedBar: string | null;
-  analysedAsOf: Date | null;
-  /** 20-day realised, annualised. */
-  volatility: number | null;
+/** All rows that the refresh of one symbol writes. */
+export interface RefreshRows {
+  plan: BarsPlan;
+  bars: readonly StoredBar[];
+  actions: readonly StoredAction[];
+  check: SymbolCheck;
 }
 
-interface SymbolRow {
-  symbol: string;
-  newest_bar: string | null;
-  as_of: Date | null;
-  checked_at: Date | null;
-  close: string | null;
-  currency: string | null;
-  time_zone: string | null;
-  source: SourceName | null;
-  analysed_at: Date | null;
-  analysed_bar: string | null;
-  analysed_as_of: Date | null;
-  volatility: number | null;
-}
-
-/** The states of many symbols in one read; those never fetched are absent. */
-export async function readSymbols(sql: Sql, symbols: readonly string[]): Promise<Map<string, SymbolState>> {
-  if (symbols.length === 0) return new Map();
-  const rows = await sql.rows<SymbolRow>(
-    `SELECT symbol, newest_bar, as_of, checked_at, close, currency, time_zone, source, analysed_at, analysed_bar, analysed_as_of, volatility
-       FROM symbols WHERE symbol IN (?)`,
-    [symbols],
+/** Writes the refreshes of many symbols: one statement a table. Errors: those of `beginBars`. */
+export async function storeRefresh(tx: Transaction, rows: readonly RefreshRows[]): Promise<void> {
+  await beginBars(
+    tx,
+    rows.map(({ plan }) => plan),
   );
-  return new Map(
-    rows.map((row) => [
-      row.symbol,
-      {
-        symbol: row.symbol,
-        newestBar: row.newest_bar,
-        asOf: row.as_of,
-        checkedAt: row.checked_at,
-        close: row.close === null ? null : Number(row.close),
-        currency: row.currency,
-        timeZone: row.time_zone,
-        source: row.source,
-        analysedAt: row.analysed_at,
-        analysedBar: row.analysed_bar,
-        analysedAsOf: row.analysed_as_of,
-        volatility: row.volatility,
-      },
-    ]),
+  await storeBars(
+    tx,
+    rows.flatMap(({ bars }) => bars),
+  );
+  await storeActions(
+    tx,
+    rows.flatMap(({ actions }) => actions),
+  );
+  await storeChecks(
+    tx,
+    rows.map(({ check }) => check),
   );
 }
 
@@ -252,119 +215,4 @@ export async function storeAnalyses(tx: Transaction, analyses: readonly StoredAn
      ON DUPLICATE KEY UPDATE analysed_at = VALUES(analysed_at), analysed_bar = VALUES(analysed_bar), analysed_as_of = VALUES(analysed_as_of), volatility = VALUES(volatility)`,
     [analyses.map((row) => [row.symbol, row.computedAt, row.date, row.asOf, row.values.volatility20])],
   );
-}
-
-interface BarRow {
-  symbol: string;
-  date: string;
-  open: string;
-  high: string;
-  low: string;
-  close: string;
-  adjusted_close: string;
-  volume: string;
-}
-
-function barOf(row: BarRow): Bar {
-  return {
-    date: row.date,
-    open: Number(row.open),
-    high: Number(row.high),
-    low: Number(row.low),
-    close: Number(row.close),
-    adjustedClose: Number(row.adjusted_close),
-    volume: Number(row.volume),
-  };
-}
-
-const BAR_COLUMNS = 'b.symbol, b.date, b.open, b.high, b.low, b.close, b.adjusted_close, b.volume';
-
-/** Stored bars of one symbol in a range, ascending. */
-export async function readBars(sql: Sql, symbol: string, range: DateRange): Promise<Bar[]> {
-  const rows = await sql.rows<BarRow>(`SELECT ${BAR_COLUMNS} FROM bars b WHERE b.symbol = ? AND b.date BETWEEN ? AND ? ORDER BY b.date`, [
-    symbol,
-    range.from,
-    range.to ?? '9999-12-31',
-  ]);
-  return rows.map(barOf);
-}
-
-/** The bars of each symbol within `days` calendar days before its own newest one, ascending; one read for all. */
-export async function readNewestBars(sql: Sql, symbols: readonly string[], days: number): Promise<Map<string, Bar[]>> {
-  const rows = await readNewest<BarRow>(sql, BAR_COLUMNS, '', symbols, days);
-  const bySymbol = Map.groupBy(rows, ({ symbol }) => symbol);
-  return new Map(symbols.map((symbol) => [symbol, ascending((bySymbol.get(symbol) ?? []).map(barOf))]));
-}
-
-/**
- * The same as far as the indicators need it. A row for each symbol, with its columns as text: with 250 bars of 500 symbols a fifth of the processor time that the
- * driver takes for a row for each bar.
- */
-export async function readNewestPrices(sql: Sql, symbols: readonly string[], days: number): Promise<Map<string, PriceBar[]>> {
-  const lists = Object.entries(PRICE_LISTS).map(([name, column]) => `GROUP_CONCAT(b.${column}) AS ${name}`);
-  const rows = await readNewest<PriceLists>(sql, `b.symbol, ${lists.join(', ')}`, 'GROUP BY b.symbol', symbols, days);
-  const bySymbol = new Map(rows.map((row) => [row.symbol, row]));
-  return new Map(symbols.map((symbol) => [symbol, ascending(priceBarsOf(bySymbol.get(symbol)))]));
-}
-
-const PRICE_LISTS = { dates: 'date', highs: 'high', lows: 'low', closes: 'close', adjustedCloses: 'adjusted_close' } as const;
-type PriceLists = Record<'symbol' | keyof typeof PRICE_LISTS, string>;
-
-function priceBarsOf(lists: PriceLists | undefined): PriceBar[] {
-  if (lists === undefined) return [];
-  const numbers = (text: string): number[] => JSON.parse(`[${text}]`);
-  const high = numbers(lists.highs);
-  const low = numbers(lists.lows);
-  const close = numbers(lists.closes);
-  const adjustedClose = numbers(lists.adjustedCloses);
-  return lists.dates
-    .split(',')
-    .map((date, i) => ({ date, high: high[i]!, low: low[i]!, close: close[i]!, adjustedClose: adjustedClose[i]! }));
-}
-
-function ascending<B extends PriceBar>(bars: B[]): B[] {
-  return bars.sort((a, b) => (a.date < b.date ? -1 : 1));
-}
-
-async function readNewest<Row>(sql: Sql, columns: string, grouping: string, symbols: readonly string[], days: number): Promise<Row[]> {
-  if (symbols.length === 0) return [];
-  const known = await sql.rows<{ symbol: string; first: string }>(
-    'SELECT symbol, newest_bar - INTERVAL ? DAY AS first FROM symbols WHERE symbol IN (?) AND newest_bar IS NOT NULL',
-    [days, symbols],
-  );
-  if (known.length === 0) return [];
-  // A range on the primary key for each symbol; joined to `symbols` instead, the server would read all bars that it has. Mostly the newest bar is of the same day. No
-  // ORDER BY: the server would copy all rows into a temporary table to sort what comes in order anyway.
-  const ranges = [...Map.groupBy(known, ({ first }) => first)];
-  return sql.rows<Row>(
-    `SELECT ${columns} FROM bars b FORCE INDEX (PRIMARY) WHERE ${ranges.map(() => '(b.symbol IN (?) AND b.date >= ?)').join(' OR ')} ${grouping}`,
-    ranges.flatMap(([first, some]) => [some.map(({ symbol }) => symbol), first]),
-  );
-}
-
-/** What is stored of a symbol, as the `cached` source gives it again; undefined when nothing is. */
-export async function readStored(
-  sql: Sql,
-  symbol: string,
-  range: DateRange,
-): Promise<Pick<BarsAnswer, 'bars' | 'actions' | 'asOf' | 'currency' | 'timeZone'> | undefined> {
-  const state = (await readSymbols(sql, [symbol])).get(symbol);
-  if (state === undefined || state.asOf === null) return undefined;
-  const [bars, actions] = await Promise.all([readBars(sql, symbol, range), readActions(sql, symbol, range)]);
-  return {
-    bars,
-    actions,
-    asOf: Temporal.Instant.fromEpochMilliseconds(state.asOf.getTime()),
-    currency: state.currency ?? undefined,
-    timeZone: state.timeZone ?? undefined,
-  };
-}
-
-/** Splits and dividends of one symbol in a range, ascending. */
-export async function readActions(sql: Sql, symbol: string, range: DateRange): Promise<CorporateAction[]> {
-  const rows = await sql.rows<{ date: string; kind: CorporateAction['kind']; value: string }>(
-    'SELECT date, kind, value FROM corporate_actions WHERE symbol = ? AND date BETWEEN ? AND ? ORDER BY date, kind',
-    [symbol, range.from, range.to ?? '9999-12-31'],
-  );
-  return rows.map(({ date, kind, value }) => ({ date, kind, value: Number(value) }));
 }

@@ -66,9 +66,14 @@ interface ExchangeRules {
   earlyCloses(year: number): ReadonlySet<string>;
 }
 
-function exchangeCalendar(rules: ExchangeRules): ExchangeCalendar {
+/** The sessions of one exchange by date, made when they are first asked for. */
+interface SessionTable {
+  session(date: string): Session | undefined;
+  yearOf(year: number): Year;
+}
+
+function sessionTable(rules: ExchangeRules): SessionTable {
   const years = new Map<number, Year>();
-  let lastAnswer: { moment: Moment; fromMs: number; untilMs: number } | undefined;
 
   function yearOf(year: number): Year {
     const known = years.get(year);
@@ -95,66 +100,86 @@ function exchangeCalendar(rules: ExchangeRules): ExchangeCalendar {
     return made;
   }
 
-  function following(date: string): Session {
-    for (let year = yearIn(date); year <= LAST_YEAR; year++) {
-      const { dates } = yearOf(year);
-      const found = dates[firstIndexAfter(dates, date)];
-      if (found !== undefined) return session(found)!;
-    }
-    throw outsideCalendar(date);
-  }
+  return { session, yearOf };
+}
 
-  function previous(date: string): Session {
-    for (let year = yearIn(date); year >= FIRST_YEAR; year--) {
-      const { dates } = yearOf(year);
-      const after = firstIndexAfter(dates, date);
-      const found = dates[after - 1] === date ? dates[after - 2] : dates[after - 1];
-      if (found !== undefined) return session(found)!;
-    }
-    throw outsideCalendar(date);
+function followingSession({ session, yearOf }: SessionTable, date: string): Session {
+  for (let year = yearIn(date); year <= LAST_YEAR; year++) {
+    const { dates } = yearOf(year);
+    const found = dates[firstIndexAfter(dates, date)];
+    if (found !== undefined) return session(found)!;
   }
+  throw outsideCalendar(date);
+}
+
+function previousSession({ session, yearOf }: SessionTable, date: string): Session {
+  for (let year = yearIn(date); year >= FIRST_YEAR; year--) {
+    const { dates } = yearOf(year);
+    const after = firstIndexAfter(dates, date);
+    const found = dates[after - 1] === date ? dates[after - 2] : dates[after - 1];
+    if (found !== undefined) return session(found)!;
+  }
+  throw outsideCalendar(date);
+}
+
+function tradingDaysOf({ yearOf }: SessionTable, from: string, to: string): string[] {
+  const days: string[] = [];
+  for (let year = yearIn(from); year <= yearIn(to); year++) {
+    const { dates } = yearOf(year);
+    for (const date of dates) if (from <= date && date <= to) days.push(date);
+  }
+  return days;
+}
+
+/** The moment, and the milliseconds since the epoch between which only its `nowMs` changes: `fromMs` inclusive, `untilMs` exclusive. */
+interface MomentSpan {
+  moment: Moment;
+  fromMs: number;
+  untilMs: number;
+}
+
+function momentSpan(calendar: ExchangeCalendar, now: Temporal.Instant): MomentSpan {
+  const nowMs = now.epochMilliseconds;
+  const midnight = now.toZonedDateTimeISO(calendar.timeZone).startOfDay();
+  const today = midnight.toPlainDate().toString();
+  const running = calendar.session(today);
+  const openMs = running?.open.epochMilliseconds ?? Number.POSITIVE_INFINITY;
+  const closeMs = running?.close.epochMilliseconds ?? Number.POSITIVE_INFINITY;
+  const before = calendar.previous(today);
+  const latestStarted = running !== undefined && openMs <= nowMs ? running : before;
+  const latestClosed = running !== undefined && closeMs <= nowMs ? running : before;
+  const next = running !== undefined && nowMs < openMs ? running : calendar.following(today);
+  const state = running === undefined ? 'weekend' : openMs <= nowMs && nowMs < closeMs ? 'open' : 'closed';
+  const changes = [midnight.epochMilliseconds, openMs, closeMs, midnight.add({ days: 1 }).epochMilliseconds];
+  return {
+    moment: { nowMs, session: state, exchange: { calendar, latestStarted, latestClosed, next } },
+    fromMs: Math.max(...changes.filter((ms) => ms <= nowMs)),
+    untilMs: Math.min(...changes.filter((ms) => ms > nowMs)),
+  };
+}
+
+function exchangeCalendar(rules: ExchangeRules): ExchangeCalendar {
+  const table = sessionTable(rules);
+  let last: MomentSpan | undefined;
 
   function at(now: Temporal.Instant): Moment {
     const nowMs = now.epochMilliseconds;
-    if (lastAnswer !== undefined && lastAnswer.fromMs <= nowMs && nowMs < lastAnswer.untilMs) return { ...lastAnswer.moment, nowMs };
-    const midnight = now.toZonedDateTimeISO(rules.timeZone).startOfDay();
-    const today = midnight.toPlainDate().toString();
-    const running = session(today);
-    const openMs = running?.open.epochMilliseconds ?? Number.POSITIVE_INFINITY;
-    const closeMs = running?.close.epochMilliseconds ?? Number.POSITIVE_INFINITY;
-    const before = previous(today);
-    const latestStarted = running !== undefined && openMs <= nowMs ? running : before;
-    const latestClosed = running !== undefined && closeMs <= nowMs ? running : before;
-    const next = running !== undefined && nowMs < openMs ? running : following(today);
-    const state = running === undefined ? 'weekend' : openMs <= nowMs && nowMs < closeMs ? 'open' : 'closed';
-    const moment: Moment = { nowMs, session: state, exchange: { calendar, latestStarted, latestClosed, next } };
-    const changes = [midnight.epochMilliseconds, openMs, closeMs, midnight.add({ days: 1 }).epochMilliseconds];
-    lastAnswer = {
-      moment,
-      fromMs: Math.max(...changes.filter((ms) => ms <= nowMs)),
-      untilMs: Math.min(...changes.filter((ms) => ms > nowMs)),
-    };
-    return moment;
+    if (last !== undefined && last.fromMs <= nowMs && nowMs < last.untilMs) return { ...last.moment, nowMs };
+    last = momentSpan(calendar, now);
+    return last.moment;
   }
 
   const calendar: ExchangeCalendar = {
     timeZone: rules.timeZone,
-    session,
+    session: table.session,
     // Without making the session, whose instants cost more than all else.
     isTradingDay(date) {
       const year = Number(date.slice(0, 4));
-      return isKnownYear(year) && yearOf(year).sessions.has(date);
+      return isKnownYear(year) && table.yearOf(year).sessions.has(date);
     },
-    following,
-    previous,
-    tradingDays(from, to) {
-      const days: string[] = [];
-      for (let year = yearIn(from); year <= yearIn(to); year++) {
-        const { dates } = yearOf(year);
-        for (const date of dates) if (from <= date && date <= to) days.push(date);
-      }
-      return days;
-    },
+    following: (date) => followingSession(table, date),
+    previous: (date) => previousSession(table, date),
+    tradingDays: (from, to) => tradingDaysOf(table, from, to),
     state: (now) => at(now).session as MarketState,
     latestStarted: (now) => at(now).exchange!.latestStarted,
     latestClosed: (now) => at(now).exchange!.latestClosed,

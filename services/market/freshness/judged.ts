@@ -1,7 +1,7 @@
 /** What is known of symbols, with how fresh it is now: read once, judged by the same rules as at a login. */
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import type { Bar, CorporateAction } from '../bars/bars.ts';
-import { readSymbols, type SymbolState } from '../bars/store.ts';
+import { readSymbols, type SymbolState } from '../bars/read.ts';
 import { type Moment, momentsAt } from '../calendar/calendar.ts';
 import { type FreshnessRules, type Judgement, judgeAnalysis, judgePrice, type PriceThresholds } from './freshness.ts';
 
@@ -15,7 +15,7 @@ export interface StoredSignal {
   reasons: { indicator: string; observation: string; points: number; weight: number }[];
 }
 
-export interface Judged {
+export interface SymbolJudgement {
   /** Absent for a symbol that was never asked for. */
   state: SymbolState | undefined;
   price: Judgement;
@@ -29,7 +29,7 @@ export async function judgeSymbols(
   symbols: readonly string[],
   now: Temporal.Instant,
   { thresholds, analysisTtlHours }: FreshnessRules,
-): Promise<Map<string, Judged>> {
+): Promise<Map<string, SymbolJudgement>> {
   const [states, signals] = await Promise.all([readSymbols(sql, symbols), readSignals(sql, symbols)]);
   const momentOf = momentsAt(now);
   return new Map(
@@ -115,7 +115,7 @@ export function judgementJson({ state, ageMinutes, thresholdMinutes, session, du
 /** All that is known of a symbol, as `--json` and the HTTP API give it. `bar` is its newest one. */
 export function symbolJson(
   name: string,
-  { state, price, analysis, signal }: Judged,
+  { state, price, analysis, signal }: SymbolJudgement,
   bar: Bar | undefined,
   actions: readonly CorporateAction[],
 ) {

@@ -27,7 +27,7 @@ export async function readHoldings(sql: Sql, users: readonly string[]): Promise<
 }
 
 /** A position as it is written. Numbers may stay the text they were: they are money. */
-export interface Position {
+export interface NewHolding {
   user: string;
   symbol: string;
   quantity: string | number;
@@ -40,7 +40,7 @@ export async function clearHoldings(tx: Transaction, users: readonly string[]): 
 }
 
 /** Adds positions: a thousand a call, about 60 KB. */
-export async function addHoldings(tx: Transaction, positions: readonly Position[], now: Date): Promise<void> {
+export async function addHoldings(tx: Transaction, positions: readonly NewHolding[], now: Date): Promise<void> {
   if (positions.length === 0) return;
   await tx.run('INSERT INTO holdings (user_id, symbol, quantity, cost, imported_at) VALUES ?', [
     positions.map(({ user, symbol, quantity, cost }) => [user, symbol, quantity, cost, now]),

@@ -6,7 +6,7 @@ import { userId } from '../../platform/user-id.ts';
 import { parseSymbol } from '../symbol.ts';
 
 /** One line. Numbers stay the text they were: they are money. */
-export interface Position {
+export interface NewHolding {
   user: string;
   symbol: string;
   /** '0' for a symbol that is only watched; negative for a short position. */
@@ -47,7 +47,7 @@ type Line = { record: string[]; info: Info };
 export async function* readPortfolioCsv(
   path: string,
   { user, name = path, batchSize }: { user?: string | undefined; name?: string | undefined; batchSize: number },
-): AsyncGenerator<Position[]> {
+): AsyncGenerator<NewHolding[]> {
   const faults: string[] = [];
   let broken = 0;
   const fault = (line: number, text: string): void => {
@@ -78,7 +78,7 @@ export async function* readPortfolioCsv(
     );
   const read = positionReader(user, fault);
   let columns: Map<Column, number> | undefined;
-  let batch: Position[] = [];
+  let batch: NewHolding[] = [];
   try {
     for await (const { record, info } of parser as AsyncIterable<Line>) {
       if (columns === undefined) {
@@ -152,7 +152,7 @@ function positionReader(onlyUser: string | undefined, fault: (line: number, text
     }
   }
 
-  return (record: readonly string[], columns: ReadonlyMap<Column, number>, line: number): Position | undefined => {
+  return (record: readonly string[], columns: ReadonlyMap<Column, number>, line: number): NewHolding | undefined => {
     const field = (column: Column): string => record[columns.get(column) ?? -1] ?? '';
     const wanted = Math.max(...columns.values()) + 1;
     if (record.length < wanted) {

@@ -5,12 +5,12 @@ import type { Config } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
 import { componentLogger, type Logger } from '../../platform/log/log.ts';
 import type { SourceName } from '../bars/bars.ts';
-import { readStored } from '../bars/store.ts';
+import { readStored } from '../bars/read.ts';
 import { usCalendar } from '../calendar/calendar.ts';
 import { alphaVantageSource } from './alpha-vantage.ts';
 import { sourceBudget } from './budget.ts';
 import { cachedSource } from './cached.ts';
-import { type SourceChain, sourceChain } from './failover-source.ts';
+import { type FailoverSource, failoverSource } from './failover-source.ts';
 import { leanSource } from './lean.ts';
 import { simulatedSource } from './simulated.ts';
 import type { MarketSource } from './source.ts';
@@ -30,7 +30,7 @@ export async function configuredSources({
   clock: Clock;
   db: Database;
   log: Logger;
-}): Promise<{ all: SourceChain; real: SourceChain }> {
+}): Promise<{ all: FailoverSource; real: FailoverSource }> {
   const { sources, timeout, breaker, rate_limit, lean, alpha_vantage, simulated } = config.stock_jobs.data_fetch;
   const make: Record<SourceName, () => MarketSource | undefined> = {
     yahoo_finance: () => yahooSource({ clock }),
@@ -49,8 +49,8 @@ export async function configuredSources({
     database: schema?.name as string,
     perMinute: { yahoo_finance: rate_limit, alpha_vantage: rate_limit },
   });
-  const chain = (parts: MarketSource[]): SourceChain =>
-    sourceChain({
+  const chain = (parts: MarketSource[]): FailoverSource =>
+    failoverSource({
       sources: parts,
       clock,
       log: componentLogger(log, 'fetcher'),

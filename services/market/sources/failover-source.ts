@@ -1,22 +1,22 @@
 import type { Clock } from '../../platform/clock.ts';
 import type { BarsAnswer, DateRange, SourceName } from '../bars/bars.ts';
-import { type AttemptOf, askInOrder } from './failover.ts';
+import { askWithFailover, type SourceAttemptOf } from './failover.ts';
 import type { MarketSource } from './source.ts';
 
 /** One source asked for bars, or passed over because its circuit is open. */
-export type Attempt = AttemptOf<SourceName>;
+export type SourceAttempt = SourceAttemptOf<SourceName>;
 
-export type ChainAnswer = BarsAnswer & { attempts: Attempt[] };
+export type FailoverAnswer = BarsAnswer & { attempts: SourceAttempt[] };
 
-export interface SourceChain {
-  bars(symbol: string, range: DateRange, signal: AbortSignal): Promise<ChainAnswer>;
+export interface FailoverSource {
+  bars(symbol: string, range: DateRange, signal: AbortSignal): Promise<FailoverAnswer>;
 }
 
 /** Takes one token for a request to `source`, waiting a little if need be; `TransientError('source.rate_limited')` when that would take too long. */
 export type Budget = (source: SourceName, signal: AbortSignal) => Promise<void>;
 
-/** Bars of the first source that answers, by the rules of `askInOrder`; an answer without bars is one. */
-export function sourceChain({
+/** Bars of the first source that answers, by the rules of `askWithFailover`; an answer without bars is one. */
+export function failoverSource({
   sources,
   ...options
 }: {
@@ -26,9 +26,9 @@ export function sourceChain({
   budget?: Budget;
   timeoutMs: number;
   breaker: { failures: number; openMs: number };
-  onAttempt?: (attempt: Attempt, symbol: string) => void;
-}): SourceChain {
-  const ask = askInOrder<SourceName, [range: DateRange], BarsAnswer>(
+  onAttempt?: (attempt: SourceAttempt, symbol: string) => void;
+}): FailoverSource {
+  const ask = askWithFailover<SourceName, [range: DateRange], BarsAnswer>(
     sources.map((source) => ({ name: source.name, ask: (symbol, signal, range) => source.bars(symbol, range, signal) })),
     { what: 'bars', ...options },
   );

@@ -4,7 +4,7 @@ import type { Clock } from '../../platform/clock.ts';
 import { codeOf, InputError, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 
 /** One source asked, or passed over because its circuit is open. `reason` and `code` say why it is not the answer; `ms` includes the wait for the budget. */
-export interface AttemptOf<Name extends string> {
+export interface SourceAttemptOf<Name extends string> {
   source: Name;
   ok: boolean;
   ms: number;
@@ -18,7 +18,7 @@ export interface Link<Name extends string, Args extends readonly unknown[], Answ
   ask(symbol: string, signal: AbortSignal, ...args: Args): Promise<Answer>;
 }
 
-export interface InOrderOptions<Name extends string> {
+export interface FailoverOptions<Name extends string> {
   /** What is asked for, for messages: `bars`. */
   what: string;
   clock: Clock;
@@ -27,7 +27,7 @@ export interface InOrderOptions<Name extends string> {
   budget?: ((source: Name, signal: AbortSignal) => Promise<void>) | undefined;
   timeoutMs: number;
   breaker: { failures: number; openMs: number };
-  onAttempt?: ((attempt: AttemptOf<Name>, symbol: string) => void) | undefined;
+  onAttempt?: ((attempt: SourceAttemptOf<Name>, symbol: string) => void) | undefined;
 }
 
 /**
@@ -37,20 +37,20 @@ export interface InOrderOptions<Name extends string> {
  * Throws `PermanentError('source.unknown_symbol')` when every source that could be asked is sure; `source.all_failed` otherwise: permanent when no source may do
  * better later (missing key, denied), transient in every other case. An `InputError` and an abort end it at once; the latter rethrows the signal's reason.
  */
-export function askInOrder<Name extends string, Args extends readonly unknown[], Answer>(
+export function askWithFailover<Name extends string, Args extends readonly unknown[], Answer>(
   sources: readonly Link<Name, Args, Answer>[],
-  options: InOrderOptions<Name>,
-): (symbol: string, signal: AbortSignal, ...args: Args) => Promise<{ answer: Answer; attempts: AttemptOf<Name>[] }> {
+  options: FailoverOptions<Name>,
+): (symbol: string, signal: AbortSignal, ...args: Args) => Promise<{ answer: Answer; attempts: SourceAttemptOf<Name>[] }> {
   const { what, clock, log, onAttempt } = options;
   const links = sources.map((source) => guarded(source, options));
 
   return async (symbol, signal, ...args) => {
-    const attempts: AttemptOf<Name>[] = [];
+    const attempts: SourceAttemptOf<Name>[] = [];
     const errors: unknown[] = [];
     for (const link of links) {
       signal.throwIfAborted();
       const started = clock.now();
-      const record = (outcome: Pick<AttemptOf<Name>, 'ok' | 'reason' | 'code'>) => {
+      const record = (outcome: Pick<SourceAttemptOf<Name>, 'ok' | 'reason' | 'code'>) => {
         const attempt = { source: link.name, ms: clock.now().epochMilliseconds - started.epochMilliseconds, ...outcome };
         attempts.push(attempt);
         onAttempt?.(attempt, symbol);
@@ -76,7 +76,7 @@ const KNOWS_NOTHING = new Set(['source.unknown_symbol', 'source.cache_empty', 'c
 
 function guarded<Name extends string, Args extends readonly unknown[], Answer>(
   source: Link<Name, Args, Answer>,
-  { timeoutMs, breaker, budget }: InOrderOptions<Name>,
+  { timeoutMs, breaker, budget }: FailoverOptions<Name>,
 ): Link<Name, Args, Answer> {
   const notItsFault = new WeakSet<object>();
   const excused = (error: unknown) =>
@@ -140,7 +140,7 @@ function skipped(source: string, lastFailure: string): TransientError {
   return new TransientError('source.circuit_open', `${source}: not asked after repeated failures, the last: ${lastFailure}`);
 }
 
-function failureOf(what: string, symbol: string, attempts: readonly AttemptOf<string>[], errors: unknown[]): Error {
+function failureOf(what: string, symbol: string, attempts: readonly SourceAttemptOf<string>[], errors: unknown[]): Error {
   const mayPass = errors.some((error) => !(error instanceof PermanentError) && codeOf(error) !== 'source.cache_empty');
   const sure = attempts.filter(({ code }) => code === 'source.unknown_symbol').map(({ source }) => source);
   if (sure.length > 0 && !mayPass) {

@@ -6,10 +6,16 @@ interface RetiredKey {
   unless?: unknown;
 }
 
+const BANDS =
+  'the priorities of the queues are fixed (1-3, 4-6 and 7-10); the priority of a job comes from its cause (jobs.priority_rules) and its score';
+
 export const RETIRED: readonly RetiredKey[] = [
   { key: 'queue.backend', why: 'MQTT is the only message bus', unless: 'mqtt' },
   { key: 'queue.topic_prefix', why: 'topics are fixed, see asyncapi.yaml' },
   { key: 'queue.priority_queues.*.topic_prefix', why: 'topics are fixed, see asyncapi.yaml' },
+  { key: 'queue.priority_queues.foreground.priority', why: BANDS, unless: 1 },
+  { key: 'queue.priority_queues.background_fetch.priority', why: BANDS, unless: 5 },
+  { key: 'queue.priority_queues.background_analysis.priority', why: BANDS, unless: 8 },
   { key: 'queue.mqtt.topics', why: 'topics are fixed, see asyncapi.yaml' },
   { key: 'stock_jobs.analysis.llm_timeout', why: 'reserved: no language model is called in this version' },
   { key: 'stock_jobs.analysis.analysis_priority', why: 'the analysis is the technical one, always' },

@@ -71,12 +71,7 @@ const listOf = <Item extends z.ZodType<string>>(item: Item) =>
 /** Calendar days that hold the 20 sessions before today, whatever is closed. */
 const CHAIN_HISTORY_DAYS = 32;
 
-const queue = (first: number, last: number) =>
-  z.strictObject({
-    priority: count(first, last),
-    max_jobs: count(1),
-    ttl: duration(),
-  });
+const queue = z.strictObject({ max_jobs: count(1), ttl: duration() });
 
 const worker = z.strictObject({
   worker_id: text().nullable(),
@@ -323,7 +318,7 @@ export const schema = z
   .strictObject({
     worker,
     queue: z.strictObject({
-      priority_queues: z.strictObject({ foreground: queue(1, 3), background_fetch: queue(4, 6), background_analysis: queue(7, 10) }),
+      priority_queues: z.strictObject({ foreground: queue, background_fetch: queue, background_analysis: queue }),
       mqtt,
     }),
     stock_jobs: stockJobs,

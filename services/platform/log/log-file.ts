@@ -25,7 +25,7 @@ export function rotatingFile(path: string, maxSize: number, backups: number): (l
       appendFileSync(file.descriptor, line);
       failed = false;
     } catch (error) {
-      // A full disk must not stop the work: it is said once, and the lines still reach the terminal.
+      // A full disk must not stop the work: the error is written once, and the lines still reach the terminal.
       if (!failed)
         process.stderr.write(`log file ${path} cannot be written (${codeOf(error)}: ${messageOf(error)}); lines are lost until it can\n`);
       failed = true;

@@ -7,7 +7,7 @@ import { withoutSecrets } from './secrets.ts';
 
 export type { Logger };
 
-/** The `logging` section of the configuration, and who is logging. */
+/** The `logging` section of the configuration, and the service that logs. */
 export interface LogOptions {
   level: Level;
   /** `auto`: pretty on a terminal, else JSON, one event a line. */
@@ -27,8 +27,8 @@ export interface LogOptions {
 }
 
 /**
- * The logger of a process. Every line is written before the call returns, so the last words of a dying process are not lost; passwords, keys and tokens are
- * taken out of every line, also out of addresses and nested errors.
+ * The logger of a process. Every line is written before the call returns, so the last line of a process that crashes is not lost. Passwords, keys and tokens are
+ * removed from every line, also from addresses and nested errors.
  */
 export function createLogger(options: LogOptions): Logger {
   const { service, instance } = options;
@@ -47,7 +47,7 @@ export function createLogger(options: LogOptions): Logger {
   return logger;
 }
 
-// On the logger itself: pino's children have their parent as prototype, so each of them knows it too.
+// On the logger itself: pino's children have their parent as prototype, so each of them has it too.
 const componentLogs = Symbol('component_logs');
 type WithComponents = Logger & { [componentLogs]?: LogOptions['component_logs'] };
 
@@ -72,7 +72,7 @@ function destination(options: LogOptions): DestinationStream {
   }
   return {
     write(raw) {
-      const line = withoutSecrets(raw);
+      const line = withoutLineSeparators(withoutSecrets(raw));
       print(line);
       const component = files.size === 0 ? undefined : /"component":"(\w+)"/.exec(line)?.[1];
       const file = (component === undefined ? undefined : files.get(component)) ?? common;
@@ -81,11 +81,16 @@ function destination(options: LogOptions): DestinationStream {
   };
 }
 
+/** JSON may contain U+2028 and U+2029 as they are, and many readers of lines end a line there. They are escaped, which JSON reads as the same text. */
+function withoutLineSeparators(line: string): string {
+  return line.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029');
+}
+
 function terminal({ format, terminal }: LogOptions): (line: string) => void {
   const pretty = format === 'pretty' || (format === 'auto' && (terminal ?? process.stdout).isTTY === true);
   const out = terminal ?? standardOutput();
   if (!pretty) return (line) => void out.write(line);
-  // Loaded only here: 30 ms that a service without a terminal need not wait.
+  // Loaded only here: it takes 30 ms, which a service without a terminal saves.
   const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as {
     prettyFactory(options: PrettyOptions): (line: string) => string;
   };
@@ -94,7 +99,7 @@ function terminal({ format, terminal }: LogOptions): (line: string) => void {
   return (line) => void out.write(prettify(line));
 }
 
-/** Whoever read our output may be gone (a supervisor that was killed): that must not keep a service from stopping in order. */
+/** The reader of our output may be gone (a supervisor that was killed). The service must still stop in order. */
 function standardOutput(): { write(text: string): unknown } {
   const out = pino.destination({ dest: 1, sync: true });
   out.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,16 +1,16 @@
 /** This project's ledger, with the parts that its services are made of. */
+import type { Handler } from '../../../services/job-types/handler.ts';
 import { type Announcer, createAnnouncer } from '../../../services/ledger/announce.ts';
 import { type EnqueueAnswer, enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
 import { createEnqueuer } from '../../../services/ledger/enqueue/enqueuer.ts';
 import type { Ledger } from '../../../services/ledger/job.ts';
 import { ledgerOf } from '../../../services/ledger/ledger.ts';
 import { symbolReader } from '../../../services/market/bars/reader.ts';
-import { sourceChain } from '../../../services/market/sources/failover-source.ts';
+import { failoverSource } from '../../../services/market/sources/failover-source.ts';
 import { type Bus, connectBus } from '../../../services/platform/bus/bus.ts';
 import { systemClock } from '../../../services/platform/clock.ts';
 import { type Config, loadConfig } from '../../../services/platform/config/load.ts';
 import { type Database, type DatabaseOptions, openDatabase } from '../../../services/platform/database/database.ts';
-import type { Handler } from '../../../services/worker/handler.ts';
 import { startWorker } from '../../../services/worker/worker.ts';
 import { silent } from '../processes/servers.ts';
 import type { Consumer, ConsumerOptions, Payload, Producer } from './contender.ts';
@@ -129,11 +129,18 @@ export async function ledgerConsumer(address: LedgerAddress, { concurrency, star
     type: 'fetch',
     async run(payload) {
       started(payload as Payload);
-      return { effects: [], result: {}, landed: [] };
+      return { rows: [], result: {}, dataMessages: [] };
     },
+    async store() {},
   };
   const offline = { publish: async () => {}, state: 'offline' as const };
-  const noSources = sourceChain({ sources: [], clock: systemClock, log: silent, timeoutMs: 1000, breaker: { failures: 1, openMs: 1000 } });
+  const noSources = failoverSource({
+    sources: [],
+    clock: systemClock,
+    log: silent,
+    timeoutMs: 1000,
+    breaker: { failures: 1, openMs: 1000 },
+  });
   const worker = startWorker({
     workerId: `bench-${process.pid}`,
     ledger,

@@ -189,7 +189,6 @@ describe('as an ordinary user', () => {
       { yes: true },
     ],
     ['nobody is there to be asked', {}, {}],
-    ['there is no sudo', { has: [] as string[] }, { interactive: true }],
     ['sudo refuses this user', { answers: (line: string) => (line === 'sudo -v' ? { code: 1 } : undefined) }, { interactive: true }],
   ])('where %s, the one command is named and nothing installed', async (_, facts, given) => {
     const { options, changes } = machine(facts);
@@ -201,10 +200,22 @@ describe('as an ordinary user', () => {
   });
 });
 
+test('a user without sudo is not told to run it, but what root runs and how to go on without root', async () => {
+  const { options, changes } = machine({ has: [] });
+  const refused = ensureInstalled({ need: ['mariadb'], ...options, interactive: true });
+  await expect(refused).rejects.toMatchObject({
+    code: 'install.not_permitted',
+    message: expect.stringMatching(
+      /^(?!.*sudo apt).*: apt-get install --no-install-recommends mariadb-server-core; .*STOCKMESH_DATABASE_URL=/,
+    ),
+  });
+  expect(changes()).toEqual([]);
+});
+
 describe('on another system', () => {
   test.each([
     ['macOS', { platform: 'darwin', osRelease: '' }, 'brew install mariadb mosquitto'],
-    ['Fedora', { osRelease: fedora }, 'sudo dnf install mariadb-server mosquitto'],
+    ['Fedora', { osRelease: fedora }, 'by hand here: dnf install mariadb-server mosquitto'],
     ['any other', { osRelease: 'ID=void\n' }, 'so that mariadbd, mosquitto, mosquitto_sub can be found in PATH'],
   ] as const)('%s: the one command is named and nothing run', async (_, facts, command) => {
     const { options, ran } = machine({ uid: 0, ...facts });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { analysisHandler } from '../../../services/job-types/analysis/handler.ts';
 import { fetchHandler } from '../../../services/job-types/fetch/handler.ts';
-import { readNewestBars, readSymbols } from '../../../services/market/bars/store.ts';
+import { readNewestBars, readSymbols } from '../../../services/market/bars/read.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import { stub, weekdays, workshopOfFile } from '../../worker/workshop.ts';
 

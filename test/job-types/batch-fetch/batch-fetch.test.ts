@@ -3,7 +3,7 @@ import { batchFetchHandler } from '../../../services/job-types/batch-fetch/handl
 import { retry } from '../../../services/ledger/control.ts';
 import { idToBytes } from '../../../services/ledger/id.ts';
 import { listItems } from '../../../services/ledger/run/items.ts';
-import { readSymbols } from '../../../services/market/bars/store.ts';
+import { readSymbols } from '../../../services/market/bars/read.ts';
 import type { MarketSource } from '../../../services/market/sources/source.ts';
 import { PermanentError, TransientError } from '../../../services/platform/errors.ts';
 import { stub, weekdays, workshopOfFile } from '../../worker/workshop.ts';

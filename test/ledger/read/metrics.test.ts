@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Ledger } from '../../../services/ledger/job.ts';
 import { reportInstance } from '../../../services/ledger/read/jobs.ts';
-import { percentile, readFigures, statsOf } from '../../../services/ledger/read/metrics.ts';
+import { percentile, readMeshMetrics, statsOf } from '../../../services/ledger/read/metrics.ts';
 import type { ClaimedJob } from '../../../services/ledger/run/claim.ts';
 import { complete, fail } from '../../../services/ledger/run/complete.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
@@ -12,7 +12,7 @@ import { fixture } from '../../scheduler/mesh.ts';
 
 const mesh = fixture();
 const now = () => new Date(mesh.clock.now().epochMilliseconds);
-const figures = () => readFigures(mesh.db, now(), 30);
+const figures = () => readMeshMetrics(mesh.db, now(), 30);
 
 async function online(instance: string, capacity: number, secondsAgo = 0, service = 'worker'): Promise<void> {
   const at = new Date(now().getTime() - secondsAgo * 1000);
@@ -52,25 +52,6 @@ test('jobs of a worker that is gone never make it more than full', async () => {
 
 test('without workers the utilisation is 0', async () => {
   expect(await figures()).toMatchObject({ workers: { online: 0, slots: 0, busy: 0 }, utilisation: 0 });
-});
-
-test('the time from a login to its jobs is the 95th percentile of recent logins', async () => {
-  const now = mesh.clock.now().epochMilliseconds;
-  const rows = Array.from({ length: 20 }, (_, index) => [
-    `u${index}`,
-    new Date(now - 60_000),
-    new Date(now - 60_000 + (index + 1) * 100),
-    1,
-    1,
-    0,
-    '[]',
-  ]);
-  const old = ['old', new Date(now - 3_600_000), new Date(now), 1, 1, 0, '[]'];
-  await mesh.db.run('INSERT INTO user_portfolio_priority (user_id, at, admitted_at, total, queued, fresh, decisions) VALUES ?', [
-    [...rows, old],
-  ]);
-  // Nearest rank: the 19th of 20 values, 0.1 s to 2.0 s.
-  expect((await figures()).loginToJobsP95).toBe(1.9);
 });
 
 test('what mesh/stats carries is a valid message: depth by priority, rates a second, ages in seconds', async () => {

@@ -110,7 +110,7 @@ describe('fencing', () => {
     const [old, current] = await lostAndReclaimed('worker-1');
     let owned: unknown[] = [];
     const { lost } = await complete(on.ledger(), 'worker-1', [{ job: old }, { job: current }], async (_, mine) => {
-      owned = [...mine];
+      owned = mine.map(({ job }) => job);
     });
     expect(owned).toEqual([current]);
     expect(lost).toEqual([old]);

@@ -2,14 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { retry } from '../../../services/ledger/control.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
 import { commitPart, complete } from '../../../services/ledger/run/complete.ts';
-import { countItems, type ItemOutcome, listItems, openItems, recordItems } from '../../../services/ledger/run/items.ts';
+import { countItems, type ItemResult, listItems, openItems, recordItems } from '../../../services/ledger/run/items.ts';
 import { reap } from '../../../services/ledger/run/lease.ts';
 import { ledgerFixture } from '../fixture.ts';
 
 const on = ledgerFixture();
 const symbols = ['AAPL', 'MSFT', 'SPY', 'XQZW'];
 const batch = { type: 'batch_fetch', payload: { symbols } };
-const record = (jobId: string, ...outcomes: ItemOutcome[]): Promise<void> =>
+const record = (jobId: string, ...outcomes: ItemResult[]): Promise<void> =>
   on.db.transaction((tx) => recordItems(tx, on.ledger(), jobId, outcomes));
 
 test('opening the items of a job makes them pending and returns them all', async () => {
@@ -92,7 +92,7 @@ test('a part whose lease was lost records nothing', async () => {
 describe('the list of items', () => {
   test('goes on after a key, and shows one state alone when asked', async () => {
     const job = await on.running(batch);
-    await record(job.id, ...symbols.map((key, index): ItemOutcome => ({ key, state: index % 2 === 0 ? 'done' : 'failed' })));
+    await record(job.id, ...symbols.map((key, index): ItemResult => ({ key, state: index % 2 === 0 ? 'done' : 'failed' })));
     const keys = async (filter: Parameters<typeof listItems>[2]) => (await listItems(on.db, job.id, filter)).map(({ key }) => key);
     expect(await keys({ limit: 2 })).toEqual(['AAPL', 'MSFT']);
     expect(await keys({ limit: 2, after: 'MSFT' })).toEqual(['SPY', 'XQZW']);

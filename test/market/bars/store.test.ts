@@ -1,13 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Bar } from '../../../services/market/bars/bars.ts';
+import { readActions, readBars, readNewestBars, readNewestPrices, readStored, readSymbols } from '../../../services/market/bars/read.ts';
 import {
   beginBars,
-  readActions,
-  readBars,
-  readNewestBars,
-  readNewestPrices,
-  readStored,
-  readSymbols,
   type StoredAnalysis,
   type StoredBar,
   type SymbolCheck,

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import type { BarsAnswer, SourceName } from '../../../services/market/bars/bars.ts';
-import { type Attempt, sourceChain } from '../../../services/market/sources/failover-source.ts';
+import { failoverSource, type SourceAttempt } from '../../../services/market/sources/failover-source.ts';
 import type { MarketSource } from '../../../services/market/sources/source.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import { InputError, PermanentError, TransientError } from '../../../services/platform/errors.ts';
@@ -36,8 +36,8 @@ const hangs = (name: SourceName) =>
   fake(name, (_, inner) => new Promise((_resolve, reject) => inner.addEventListener('abort', () => reject(inner.reason))));
 const deaf = (name: SourceName) => fake(name, () => new Promise(() => {}));
 
-function chain(sources: MarketSource[], options: Partial<Parameters<typeof sourceChain>[0]> = {}) {
-  return sourceChain({ sources, clock: new ManualClock(NOW), timeoutMs: 5_000, breaker: { failures: 3, openMs: 60_000 }, ...options });
+function chain(sources: MarketSource[], options: Partial<Parameters<typeof failoverSource>[0]> = {}) {
+  return failoverSource({ sources, clock: new ManualClock(NOW), timeoutMs: 5_000, breaker: { failures: 3, openMs: 60_000 }, ...options });
 }
 
 describe('the order', () => {
@@ -68,7 +68,7 @@ describe('the order', () => {
   });
 
   test('every attempt is reported, the failed ones are logged with the symbol', async () => {
-    const [onAttempt, warn] = [vi.fn<(attempt: Attempt, symbol: string) => void>(), vi.fn()];
+    const [onAttempt, warn] = [vi.fn<(attempt: SourceAttempt, symbol: string) => void>(), vi.fn()];
     await chain([broken('yahoo_finance'), answers('lean')], { onAttempt, log: { warn } }).bars('X', range, signal);
     expect(onAttempt.mock.calls.map(([{ source, ok }, symbol]) => [source, ok, symbol])).toEqual([
       ['yahoo_finance', false, 'X'],

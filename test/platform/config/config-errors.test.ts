@@ -52,7 +52,7 @@ test.each([
   ['monitoring.port', '70000', 'config.out_of_range', 'must be at most 65535, got 70000; the default is 0'],
   ['jobs.default_priority', '11', 'config.out_of_range', 'must be at most 10, got 11; the default is 5'],
   ['jobs.priority_rules.user_login', '0', 'config.out_of_range', 'must be at least 1, got 0; the default is 1'],
-  ['queue.priority_queues.foreground.priority', '4', 'config.out_of_range', 'must be at most 3, got 4; the default is 1'],
+  ['queue.priority_queues.foreground.max_jobs', '0', 'config.out_of_range', 'must be at least 1, got 0; the default is 10000'],
   ['queue.mqtt.protocol_version', '3', 'config.wrong_type', 'must be 4 or 5, got 3; the default is 4'],
   ['logging.level', 'loud', 'config.unknown_value', /must be one of trace, .*, silent, got "loud"; the default is "info"$/],
   ['logging.max_size', 'large', 'config.out_of_range', 'must be a size of at least 1KB, such as 50MB, got "large"; the default is "50MB"'],

@@ -1,50 +1,80 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { usedKeys } from '../../../services/platform/config/keys.ts';
+import { type PropertyReads, propertyReads } from './property-reads.ts';
 
 const ROOT = new URL('../../..', import.meta.url).pathname;
 
-/** Code without comments, of everything but the configuration itself. */
+/** All code but the configuration's own, which reads each key. */
 function sources(): string[] {
-  return ['services', 'broker', 'sql'].flatMap((folder) =>
-    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-      .filter(
-        (file) => /\.tsx?$/.test(file) && !file.includes('node_modules') && !join(folder, file).startsWith('services/platform/config/'),
-      )
-      .map((file) => readFileSync(join(ROOT, folder, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, '')),
-  );
+  return globSync('{services,broker,sql}/**/*.ts', { cwd: ROOT })
+    .filter((path) => !path.startsWith('services/platform/config/'))
+    .map((path) => readFileSync(`${ROOT}${path}`, 'utf8'));
 }
 
-/** Sections that are handed over whole: what stands beside their keys in place of their name. */
-const HANDED_OVER: Record<string, string> = { logging: 'createLogger', component_logs: 'componentLogger' };
+/** Sections that are handed over whole, with the type as which they are read. */
+const HANDED_OVER: Record<string, string> = { logging: 'LogOptions' };
 
 /**
- * Keys that no code reads: none has their name as a property (`.name`, `{ name`, `'name'`). A name that several keys share, or that is an everyday word, must
- * stand in a file that also mentions the key's section.
+ * Keys that no code reads. A name that only one key has, and that is no everyday word (it has an underscore), may be read from anything; every other one must be
+ * read from its section.
  */
 function unread(keys: readonly string[], code: readonly string[]): string[] {
+  const reads: PropertyReads[] = code.map(propertyReads);
   const names = keys.map((key) => key.split('.').at(-1)!);
   return keys.filter((key) => {
-    const [name, section] = key.replace('[]', '').split('.').reverse() as [string, string];
-    const telling = name.includes('_') && names.filter((other) => other === name).length === 1;
-    const read = new RegExp(`(?:\\.|[{,']\\s*)${name}\\b`);
-    const beside = new RegExp(`\\b${HANDED_OVER[section] ?? section}\\b`);
-    return !code.some((text) => read.test(text) && (telling || beside.test(text)));
+    const [name, named] = key.replace('[]', '').split('.').reverse() as [string, string];
+    const section = HANDED_OVER[named] ?? named;
+    const isUnmistakable = name.includes('_') && names.filter((other) => other === name).length === 1;
+    return !reads.some(
+      (file) => file.inSection.has(`${section}.${name}`) || file.inSection.has(`${section}.*`) || (isUnmistakable && file.names.has(name)),
+    );
   });
 }
 
-test('a key that no code reads is found', () => {
-  const code = ['const { max_retries, retry_delay } = config.jobs;', 'config.monitoring.port', 'row.name'];
-  const keys = [
-    'jobs.max_retries',
-    'stock_jobs.data_fetch.max_retries',
-    'jobs.retry_delay',
-    'monitoring.port',
-    'worker.name',
-    'worker.batch.wait',
+test.each([
+  ['a property', 'const pause = config.jobs.delay;'],
+  ['a property that may be absent', 'const pause = options?.jobs?.delay;'],
+  ['a property by its text', "const pause = config['jobs']['delay'];"],
+  ['a destructured property', 'const { jobs: { delay } } = config;'],
+  ['a property of a destructured section', 'const { jobs } = config; wait(jobs.delay);'],
+  ['a property of a section under another name', 'const rules = config.jobs; wait(rules.delay);'],
+  ['a property of a parameter', "function f({ delay }: Config['jobs']) {}"],
+  ['a property of each item', 'for (const { delay } of config.jobs) wait(delay);'],
+  ['a property of a named type', "type Jobs = Config['jobs']; function f({ delay }: Omit<Jobs, 'pause'>) {}"],
+  ['a property of what a function of the file is given', 'const f = ({ delay }: { delay: number }) => delay; f(config.jobs);'],
+  ['each property by its name', 'wait(config.jobs[name]);'],
+  ['each property in turn', 'for (const [name, value] of Object.entries(config.jobs)) wait(value);'],
+  ['a property of an item that a callback gets', 'config.jobs.map((job) => job.delay);'],
+])('%s is read', (_, code) => {
+  expect(unread(['jobs.delay'], [code])).toEqual([]);
+});
+
+test.each([
+  ['a comment', '// config.jobs.delay'],
+  ['a text', "log('jobs.delay', config.jobs);"],
+  ['a property that is written down', 'const jobs = { delay: 1 };'],
+  ['the property of another section', 'wait(config.other.delay, config.jobs.pause);'],
+  ['a parameter of the same name', 'function jobs(delay: number) { return delay; }'],
+])('%s is no reading', (_, code) => {
+  expect(unread(['jobs.delay'], [code])).toEqual(['jobs.delay']);
+});
+
+test('a name of one key only, with an underscore, is read from anything', () => {
+  expect(unread(['jobs.retry_delay', 'a.max_retries', 'b.max_retries'], ['wait(x.retry_delay, x.max_retries);'])).toEqual([
+    'a.max_retries',
+    'b.max_retries',
+  ]);
+});
+
+test('a key that only the configuration names is found among the real ones', () => {
+  const ghosts = [
+    'queue.priority_queues.foreground.priority',
+    'jobs.timeouts.batch_analysis',
+    'scheduler.schedules[].priority',
+    'logging.colour',
   ];
-  expect(unread(keys, code)).toEqual(['stock_jobs.data_fetch.max_retries', 'worker.name', 'worker.batch.wait']);
+  expect(unread([...ghosts, 'logging.level', 'queue.priority_queues.foreground.ttl'], sources())).toEqual(ghosts);
 });
 
 test('every key of the configuration is read somewhere in the services', () => {

@@ -15,7 +15,7 @@ test('the file of an earlier deployment loads as it is', () => {
     heartbeat_interval: 20,
     supported_job_types: ['fetch', 'analysis'],
   });
-  expect(config.queue.priority_queues.foreground).toEqual({ priority: 1, max_jobs: 100, ttl: 300 });
+  expect(config.queue.priority_queues.foreground).toEqual({ max_jobs: 100, ttl: 300 });
   expect(config.queue.mqtt).toMatchObject({
     host: 'localhost',
     port: 1884,

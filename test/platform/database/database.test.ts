@@ -318,6 +318,8 @@ describe('what the ledger stands on', () => {
     [{ tx_isolation: 'REPEATABLE-READ' }, /runs at REPEATABLE-READ, the ledger needs READ-COMMITTED/],
     [{ transaction_isolation: 'SERIALIZABLE' }, /runs at SERIALIZABLE/],
     [{ time_zone: 'SYSTEM' }, /time_zone is "SYSTEM", the ledger needs "\+00:00"/],
+    [{ sql_mode: 'STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES,ANSI_QUOTES' }, /sql_mode has NO_BACKSLASH_ESCAPES, ANSI_QUOTES/],
+    [{ sql_mode: 'NO_ENGINE_SUBSTITUTION' }, /sql_mode is not strict/],
   ])('is missed at %j, and named', async (settings, message) => {
     await expect(assertSuitable(answering(settings as Record<string, string>))).rejects.toMatchObject({
       name: 'ConfigError',

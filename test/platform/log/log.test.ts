@@ -41,6 +41,13 @@ test('an event is one line of JSON with time, level, service, instance and its f
   });
 });
 
+test('a line separator within a text is escaped, so that a line is one line to every reader', () => {
+  const { lines, log } = logger();
+  log.info({ userId: 'a\u2028b' }, 'refused c\u2029d');
+  expect(lines[0]).toMatch(/^[^\n\u2028\u2029]*\n$/);
+  expect(JSON.parse(lines[0]!)).toMatchObject({ userId: 'a\u2028b', msg: 'refused c\u2029d' });
+});
+
 test('an error has its stack and its cause', () => {
   const { lines, log } = logger();
   log.error({ error: new Error('outer', { cause: new Error('inner') }) }, 'failed');

@@ -12,8 +12,8 @@ export function normalDensity(x: number): number {
  * The standard normal distribution function at `x`, given the density there: option formulas need both, and so an evaluation costs one exponential. The lower tail
  * keeps its relative precision: 2e-15 to x = -6, 6e-14 at -37, where the density itself begins to underflow.
  *
- * Source: W. J. Cody, Rational Chebyshev Approximations for the Error Function, Mathematics of Computation 23 (1969), pp. 631-637, with the coefficients of his
- * CALERF; erf near 0, elsewhere exp(z²) erfc(z), of z = |x| / √2.
+ * Source: W. J. Cody, Rational Chebyshev Approximations for the Error Function, Mathematics of Computation 23 (1969), pp. 631-637, with the coefficients of the
+ * paper's CALERF; erf near 0, elsewhere exp(z²) erfc(z), of z = |x| / √2.
  */
 export function normalCdf(x: number, density: number): number {
   const z = Math.abs(x) * Math.SQRT1_2;

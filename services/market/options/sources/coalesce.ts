@@ -5,8 +5,8 @@ interface Flight<T> {
 }
 
 /**
- * Lets all who ask for the same key at the same time wait for one run of `work`. Each one's abort ends that one's wait alone, with its signal's reason; the work is
- * aborted once nobody waits for it any more. What is not running is not remembered.
+ * Concurrent requests for one key share one run of `work`. A request that is aborted stops waiting, with its signal's reason; the work is aborted when no request
+ * waits for it any more. Results are not kept.
  */
 export function coalesced<T>(work: (key: string, signal: AbortSignal) => Promise<T>): (key: string, signal: AbortSignal) => Promise<T> {
   const flights = new Map<string, Flight<T>>();
@@ -35,7 +35,7 @@ export function coalesced<T>(work: (key: string, signal: AbortSignal) => Promise
       signal.removeEventListener('abort', stop);
       flight.waiting--;
       if (flight.waiting === 0) {
-        // Whoever asks from now on gets work of his own, and not what is being aborted.
+        // A later request starts new work: this one is being aborted.
         if (flights.get(key) === flight) flights.delete(key);
         flight.cancel.abort(signal.reason);
       }

@@ -6,7 +6,7 @@ import type { Database } from '../../../platform/database/database.ts';
 import { PermanentError } from '../../../platform/errors.ts';
 import { componentLogger, type Logger } from '../../../platform/log/log.ts';
 import { sourceBudget } from '../../sources/budget.ts';
-import { type AttemptOf, askInOrder } from '../../sources/failover.ts';
+import { askWithFailover, type SourceAttemptOf } from '../../sources/failover.ts';
 import type { Chain, ChainSourceName } from '../chain/chain.ts';
 import { coalesced } from './coalesce.ts';
 import { fileChains } from './file.ts';
@@ -17,10 +17,10 @@ import { yahooChains } from './yahoo.ts';
 
 export interface ChainFound {
   chain: Chain;
-  attempts: AttemptOf<ChainSourceName>[];
+  attempts: SourceAttemptOf<ChainSourceName>[];
 }
 
-/** Option chains of an underlying. Errors: those of `askInOrder`; an abort rethrows the signal's reason. */
+/** Option chains of an underlying. Errors: those of `askWithFailover`; an abort rethrows the signal's reason. */
 export interface Chains {
   chain(underlying: string, signal: AbortSignal): Promise<ChainFound>;
 }
@@ -88,7 +88,7 @@ const onlySimulated: Chains = {
 
 function inOrder(sources: readonly ChainSource[], { config, clock, log }: Surroundings): Chains {
   const { breaker } = config.stock_jobs.data_fetch;
-  const ask = askInOrder<ChainSourceName, [], Chain>(
+  const ask = askWithFailover<ChainSourceName, [], Chain>(
     sources.map((source) => ({ name: source.name, ask: (symbol, signal) => source.chain(symbol, signal) })),
     {
       what: 'an option chain',

@@ -94,6 +94,22 @@ export async function readDaily(
   return rows;
 }
 
+/** The days of `year` on which a contract has a row in the day file of that kind, `YYYY-MM-DD`; none where there is no such file. */
+export async function daysInFile(
+  folder: string,
+  { ticker, year, kind }: { ticker: string; year: string; kind: DailyKind },
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const days = new Set<string>();
+  try {
+    for await (const { text } of zippedFiles(join(folder, `${ticker}_${year}_${kind}_american.zip`), signal))
+      for (const [, y, month, day] of text.matchAll(/^(\d{4})(\d\d)(\d\d)/gm)) days.add(`${y}-${month}-${day}`);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+  return days;
+}
+
 export const PRICE_SCALE = 10_000;
 
 function contractOf(root: string, expiry: string, side: string, strike: number): Named | undefined {

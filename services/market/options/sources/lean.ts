@@ -11,7 +11,7 @@ import { formatContract } from '../chain/contract.ts';
 import { DAYS_PER_YEAR } from '../chain/time.ts';
 import { valueOption } from '../pricing/pricing.ts';
 import { chainBuilder, optionRoot } from './chain-builder.ts';
-import { type DailyKind, type Named, PRICE_SCALE, readDaily, readUniverse, type UniverseRow } from './lean-rows.ts';
+import { type DailyKind, daysInFile, type Named, PRICE_SCALE, readDaily, readUniverse, type UniverseRow } from './lean-rows.ts';
 import type { ChainSource } from './source.ts';
 
 const source = 'lean';
@@ -19,7 +19,7 @@ const source = 'lean';
 export interface LeanChains extends ChainSource {
   /** The days that the folder has a chain of, `YYYY-MM-DD`, ascending. */
   days(underlying: string): string[];
-  /** The chain at the close of `day`; without one, of the newest day. A day that the folder does not have is `PermanentError('chain.no_day')`. */
+  /** The chain at the close of `day`; without one, of the newest day that has quotes, and where none has, of the newest day. A day that the folder does not have is `PermanentError('chain.no_day')`. */
   chain(underlying: string, signal: AbortSignal, day?: string): Promise<Chain>;
 }
 
@@ -50,11 +50,21 @@ export function leanChains(folder: string, { clock = systemClock }: { clock?: Cl
     }
   }
 
+  /** A day may have a chain and no quotes. Nothing of it can be ranked. */
+  async function newestQuotedDay(ticker: string, there: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+    for (const year of new Set(there.map((day) => day.slice(0, 4)).reverse())) {
+      const quoted = await daysInFile(join(options, 'daily'), { ticker, year, kind: 'quote' }, signal);
+      const newest = there.findLast((day) => quoted.has(day));
+      if (newest !== undefined) return newest;
+    }
+    return there.at(-1);
+  }
+
   async function chain(underlying: string, signal: AbortSignal, day?: string): Promise<Chain> {
     signal.throwIfAborted();
     const symbol = parseSymbol(underlying);
     const there = days(symbol);
-    const date = day ?? there.at(-1);
+    const date = there.length === 0 ? undefined : (day ?? (await newestQuotedDay(symbol.toLowerCase(), there, signal)));
     if (date === undefined)
       throw new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol}: no option chain of it under ${options}`);
     if (!there.includes(date)) {

@@ -153,7 +153,7 @@ function halfSpread({ price, vega }: Valuation, spot: number, deviations: number
   return Math.min(price * 0.9, Math.max(0.005, vega * 0.15 * (1 + wings) + spot * 0.0001 * wings));
 }
 
-interface Place {
+interface ContractTerms {
   day: number;
   strike: number;
   deviations: number;
@@ -163,7 +163,7 @@ interface Place {
 }
 
 /** Contracts open: most at round strikes, a little out of the money, in monthly expirations that are not far away; wanders from day to day. */
-function openInterestOf(random: ReturnType<typeof hashed>, { day, strike, deviations, isPut, monthly, daysLeft }: Place): number {
+function openInterestOf(random: ReturnType<typeof hashed>, { day, strike, deviations, isPut, monthly, daysLeft }: ContractTerms): number {
   const outOfTheMoney = isPut ? -deviations : deviations;
   const near = Math.exp(-0.5 * (outOfTheMoney - 0.5) ** 2);
   const round = strike % 10 === 0 ? 2.5 : strike % 5 === 0 ? 1.5 : 1;

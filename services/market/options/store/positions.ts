@@ -81,7 +81,7 @@ export async function addPositions(tx: Transaction, user: string, positions: rea
   );
 }
 
-/** All that the user has from now on; those that he had before are gone. */
+/** Replaces all option positions of the user. */
 export async function replacePositions(tx: Transaction, user: string, positions: readonly PositionInput[], now: Date): Promise<void> {
   await tx.run('DELETE FROM option_positions WHERE user_id = ?', [user]);
   await addPositions(tx, user, positions, now);

@@ -59,9 +59,9 @@ describeWithData('lean', 'AAPL in June 2014', () => {
     }).toEqual({ asOf: `${day}T20:00:00Z`, spot, contracts, bids, traded });
   });
 
-  test('has eleven days, and gives the newest when none is named', async () => {
+  test('has eleven days, and gives the newest that has quotes when none is named', async () => {
     expect(chains.days('aapl')).toHaveLength(11);
-    expect((await chains.chain('aapl', signal)).asOf.toString()).toBe('2014-06-16T20:00:00Z');
+    expect((await chains.chain('aapl', signal)).asOf.toString()).toBe('2014-06-09T20:00:00Z');
   });
 
   test('bid and ask are the closes of the quotes’ day file, volume and open interest those of theirs', async () => {
@@ -253,7 +253,11 @@ describe('a Lean folder', () => {
 
   test('an unknown symbol is permanent and has no days', async () => {
     expect(leanChains(path).days('NOSUCH')).toEqual([]);
-    await expect(leanChains(path).chain('NOSUCH', signal)).rejects.toMatchObject({ name: 'PermanentError', code: 'source.unknown_symbol' });
+    for (const day of [undefined, DAY])
+      await expect(leanChains(path).chain('NOSUCH', signal, day)).rejects.toMatchObject({
+        name: 'PermanentError',
+        code: 'source.unknown_symbol',
+      });
   });
 
   test('a file of other columns is malformed, by file and line', async () => {

@@ -1,25 +1,18 @@
 /**
- * Makes one symbol fresh: asks the sources for what is newer than the stored bars, and finds out what has to be written.
+ * Makes one symbol fresh: asks the sources for what is newer than the stored bars, and works out the rows to write.
  *
- * Adjusted closes are only comparable when they were adjusted on the same day: a split or dividend changes all earlier ones. So each request overlaps what is
- * stored and goes on to the newest bar there is, and when the overlap disagrees, or when real data meets simulated data, the whole history is asked for again and
- * replaced. What is stored of a symbol therefore has no holes, one adjustment and one kind.
+ * Adjusted closes are only comparable when they were adjusted on the same day: a split or dividend changes all earlier ones. So each request overlaps the stored
+ * bars and goes on to the newest bar there is. When the overlap disagrees, or when real data meets simulated data, the whole history is requested again and
+ * replaced. The stored bars of a symbol therefore have no holes, one adjustment and one kind.
  */
-import type { Bar, DateRange, SourceName } from '../market/bars/bars.ts';
-import {
-  type BarsPlan,
-  beginBars,
-  type StoredBar,
-  type SymbolCheck,
-  type SymbolState,
-  storeActions,
-  storeBars,
-  storeChecks,
-} from '../market/bars/store.ts';
-import type { Attempt, ChainAnswer, SourceChain } from '../market/sources/failover-source.ts';
-import { TransientError } from '../platform/errors.ts';
-import type { Draft } from '../platform/messages.ts';
-import { type Effect, effect, type JobContext } from './handler.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Config } from '../../platform/config/load.ts';
+import { TransientError } from '../../platform/errors.ts';
+import type { FailoverAnswer, FailoverSource } from '../sources/failover-source.ts';
+import type { Bar, DateRange, SourceName } from './bars.ts';
+import type { SymbolState } from './read.ts';
+import type { SymbolReader } from './reader.ts';
+import type { BarsPlan, RefreshRows, StoredBar, SymbolCheck } from './store.ts';
 
 /** Calendar days asked for again before the newest stored bar: two sessions even across a long weekend. */
 const OVERLAP_DAYS = 7;
@@ -31,9 +24,11 @@ const BEGINNING = '1900-01-01';
 const PRICE_UNIT = 1e-6;
 const VOLUME_UNIT = 1e-4;
 
-export interface Refreshed {
-  effects: readonly Effect[];
-  landed: readonly Draft<'data'>[];
+export interface Refresh {
+  /** For `storeRefresh`; absent when the answer is stored data given again, which changes nothing: the symbol stays as stale as it is. */
+  rows?: RefreshRows;
+  /** The moment the answer was true. */
+  asOf: Temporal.Instant;
   result: {
     symbol: string;
     source: SourceName;
@@ -46,29 +41,37 @@ export interface Refreshed {
     simulated: boolean;
     /** The history was replaced, because the adjustment or the kind of data changed. */
     replaced: boolean;
-    attempts: readonly Attempt[];
+    attempts: FailoverAnswer['attempts'];
     /** Milliseconds from asking the first source to having the answer. */
     ms: number;
   };
 }
 
-type Context = Pick<JobContext, 'sources' | 'realSources' | 'reader' | 'clock' | 'config' | 'signal'>;
+export interface RefreshContext {
+  sources: FailoverSource;
+  /** The same without simulated data, for a symbol of which real data is stored. */
+  realSources: FailoverSource;
+  reader: SymbolReader;
+  clock: Clock;
+  config: Config;
+  signal: AbortSignal;
+}
 
 /**
- * Asks for one symbol, from the stored data on or, for its history, from the first day of a range on. Errors: those of `SourceChain.bars` and of the database;
+ * Asks for one symbol, from the newest stored bar on, or from the first day of `wanted` on. Errors: those of `FailoverSource.bars` and of the database;
  * `TransientError('fetch.no_history')` when a history that has to be replaced cannot be had.
  */
-export async function refreshSymbol(symbol: string, context: Context, wanted?: DateRange): Promise<Refreshed> {
+export async function refreshSymbol(symbol: string, context: RefreshContext, wanted?: DateRange): Promise<Refresh> {
   const { reader, signal } = context;
   const started = performance.now();
   const [row, newest] = await Promise.all([reader.state(symbol), reader.newestBars(symbol, OVERLAP_DAYS)]);
   const state = row?.newestBar == null ? undefined : (row as Known);
   const range = { from: firstDay(state, context, wanted) };
   const stored = wanted === undefined || state === undefined ? newest : await reader.bars(symbol, range);
-  // Made-up bars never continue real ones.
+  // Simulated bars never continue real ones.
   const sources = state === undefined || state.source === 'simulated' ? context.sources : context.realSources;
   const recent = await sources.bars(symbol, range, signal);
-  // A source may end in the past (a data folder of old, a delisted share): then all that it has is what there is to know.
+  // A source may end in the past (an old data folder, a delisted share): then all that it has is asked for.
   const ended = state === undefined && recent.bars.length === 0 && !recent.stale;
   const first = ended ? await sources.bars(symbol, { from: BEGINNING }, signal) : recent;
   const misfit = !first.stale && mustReplace(state, stored, first);
@@ -77,7 +80,8 @@ export async function refreshSymbol(symbol: string, context: Context, wanted?: D
   const written = answer.stale ? [] : changedBars(replaced ? [] : stored, answer.bars);
   const simulated = answer.source === 'simulated' || (answer.stale === true && state?.source === 'simulated');
   return {
-    ...outcomeOf(symbol, state, { answer, written, replaced, simulated }, context),
+    ...(answer.stale ? {} : { rows: rowsOf(symbol, state, { answer, written, replaced, simulated }, context) }),
+    asOf: answer.asOf,
     result: {
       symbol,
       source: answer.source,
@@ -97,13 +101,13 @@ export async function refreshSymbol(symbol: string, context: Context, wanted?: D
 /** A symbol of which bars are stored. */
 type Known = SymbolState & { newestBar: string; source: SourceName };
 
-function firstDay(state: Known | undefined, context: Context, wanted: DateRange | undefined): string {
+function firstDay(state: Known | undefined, context: RefreshContext, wanted: DateRange | undefined): string {
   const from =
     state === undefined ? configuredFrom(context) : Temporal.PlainDate.from(state.newestBar).subtract({ days: OVERLAP_DAYS }).toString();
   return earliest(from, wanted?.from ?? from);
 }
 
-function configuredFrom({ clock, config }: Context): string {
+function configuredFrom({ clock, config }: RefreshContext): string {
   const today = clock.now().toZonedDateTimeISO('UTC').toPlainDate();
   return today.subtract({ days: config.stock_jobs.data_fetch.history_days }).toString();
 }
@@ -112,34 +116,34 @@ function earliest(...dates: [string, ...string[]]): string {
   return dates.sort()[0] as string;
 }
 
-/** From the first day that is to be known: the oldest stored bar, the configured history, or what was asked for, whichever is earliest. */
+/** All bars from the earliest of three days on: of the oldest stored bar, of the configured history, of the request. */
 async function wholeHistory(
   symbol: string,
-  context: Context,
-  sources: SourceChain,
-  first: ChainAnswer,
+  context: RefreshContext,
+  sources: FailoverSource,
+  first: FailoverAnswer,
   asked: { from: string },
-): Promise<ChainAnswer> {
+): Promise<FailoverAnswer> {
   const configured = configuredFrom(context);
   const from = earliest(configured, asked.from, (await context.reader.oldestBar(symbol)) ?? configured);
   const whole = from === asked.from ? first : await sources.bars(symbol, { from }, context.signal);
   if (whole.bars.length === 0)
     throw new TransientError(
       'fetch.no_history',
-      `the stored history of ${symbol} no longer fits what ${first.source} says, and ${whole.source} has none from ${from} on`,
+      `the stored history of ${symbol} differs from the answer of ${first.source}, and ${whole.source} has no bars from ${from} on`,
     );
   return whole;
 }
 
-function mustReplace(state: Known | undefined, stored: readonly Bar[], answer: ChainAnswer): boolean {
+function mustReplace(state: Known | undefined, stored: readonly Bar[], answer: FailoverAnswer): boolean {
   if (state === undefined) return false;
   if ((state.source === 'simulated') !== (answer.source === 'simulated')) return true;
   const answered = new Map(answer.bars.map((bar) => [bar.date, bar]));
-  // The newest stored bar may have been live, its close was another: the ratio of adjusted to raw close tells the adjustment alone.
+  // The ratio of adjusted to raw close depends on the adjustment alone; the close itself may differ, since the newest stored bar may have been live.
   return stored.some((old) => {
     const bar = answered.get(old.date);
     if (bar === undefined) return false;
-    // Of a share that costs a fraction of a cent the columns keep few digits.
+    // The columns keep few digits of a share that costs a fraction of a cent.
     const rounding = PRICE_UNIT / Math.min(old.close, bar.close);
     return Math.abs(bar.adjustedClose / bar.close / (old.adjustedClose / old.close) - 1) > SAME_ADJUSTMENT + rounding;
   });
@@ -153,7 +157,7 @@ function changedBars(stored: readonly Bar[], bars: readonly Bar[]): Bar[] {
   });
 }
 
-/** Equal as far as the columns can tell. */
+/** Equal in all digits that the columns keep. */
 function sameBar(a: Bar, b: Bar): boolean {
   const near = (x: number, y: number, unit: number): boolean => Math.abs(x - y) <= unit / 2;
   return (
@@ -166,27 +170,14 @@ function sameBar(a: Bar, b: Bar): boolean {
   );
 }
 
-function outcomeOf(
+function rowsOf(
   symbol: string,
   state: Known | undefined,
-  { answer, written, replaced, simulated }: { answer: ChainAnswer; written: readonly Bar[]; replaced: boolean; simulated: boolean },
-  { clock }: Context,
-): Pick<Refreshed, 'effects' | 'landed'> {
-  const { source } = answer;
+  { answer, written, replaced, simulated }: { answer: FailoverAnswer; written: readonly Bar[]; replaced: boolean; simulated: boolean },
+  { clock }: RefreshContext,
+): RefreshRows {
+  const { source, actions } = answer;
   const newest = answer.bars.at(-1);
-  const landed: Draft<'data'> = {
-    symbol,
-    kind: 'bars',
-    source,
-    as_of: answer.asOf.toString({ smallestUnit: 'millisecond' }),
-    rows: answer.bars.length,
-    ...(newest === undefined ? {} : { through: newest.date }),
-    ...(answer.stale ? { stale: true } : {}),
-    ...(simulated ? { simulated: true } : {}),
-  };
-  // What was stored already is not written again, and it is no successful check either: the symbol stays as stale as it is.
-  if (answer.stale) return { effects: [], landed: [landed] };
-
   const asOf = new Date(answer.asOf.epochMilliseconds);
   const plan: BarsPlan = { symbol, simulated: newest === undefined ? undefined : simulated, replaces: replaced };
   const check: SymbolCheck = {
@@ -200,18 +191,9 @@ function outcomeOf(
     source: newest === undefined ? (state?.source ?? source) : source,
   };
   return {
-    effects: [
-      effect(beginBars, [plan]),
-      effect(
-        storeBars,
-        written.map((bar): StoredBar => ({ ...bar, symbol, source, asOf })),
-      ),
-      effect(
-        storeActions,
-        answer.actions.map((action) => ({ ...action, symbol, source, asOf })),
-      ),
-      effect(storeChecks, [check]),
-    ],
-    landed: [landed],
+    plan,
+    bars: written.map((bar): StoredBar => ({ ...bar, symbol, source, asOf })),
+    actions: actions.map((action) => ({ ...action, symbol, source, asOf })),
+    check,
   };
 }

@@ -1,0 +1,207 @@
+/** Starts a whole mesh on one machine: database, migrations, broker, services. It is stopped in the reverse order. */
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Accounts, loadAccess } from '../../../broker/access.ts';
+import { startBroker } from '../../../broker/embedded.ts';
+import { type EmbeddedDatabase, startDatabase } from '../../../sql/embedded.ts';
+import { migrateUp } from '../../../sql/migrate.ts';
+import { storeKey } from '../../gateway/auth/keys.ts';
+import { importOnce } from '../../market/portfolios/import.ts';
+import { userFiles } from '../../platform/config/layers.ts';
+import type { Config, LoadedConfig, Override } from '../../platform/config/load.ts';
+import { type DatabaseRole, databaseOptions, removeRuntime, usesEmbedded, writeRuntime } from '../../platform/connections.ts';
+import { type Database, type DatabaseOptions, openDatabase } from '../../platform/database/database.ts';
+import { type DataFolder, openDataFolder, type Secrets } from '../../platform/datafolder.ts';
+import { createLogger, type Logger } from '../../platform/log/log.ts';
+import { rotatingFile } from '../../platform/log/log-file.ts';
+import { assertPortFree } from '../../platform/ports.ts';
+import { type GlobalOptions, loadFor } from '../session.ts';
+import { keepDatabase } from './database.ts';
+import { ensureInstalled } from './install.ts';
+import { type MeshSettings, startServices } from './services.ts';
+import { createSteps, type Steps } from './steps.ts';
+
+export interface UpOptions extends GlobalOptions {
+  yes?: boolean | undefined;
+  workers?: number | undefined;
+  mqttPort?: number | undefined;
+  httpPort?: number | undefined;
+  source?: string | undefined;
+  leanPath?: string | undefined;
+}
+
+export interface Mesh {
+  dataFolder: string;
+  config: Config;
+  stop(): Promise<void>;
+}
+
+const DEMO_PORTFOLIOS = fileURLToPath(new URL('../../../config/demo-portfolios.csv', import.meta.url));
+/** The account of the key that lies in the data folder. */
+const OPERATOR = { name: 'operator', scopes: ['read', 'jobs', 'admin'] };
+/** Milliseconds. More than the services' own grace period, so that they hand back their jobs themselves. */
+const STOP_MARGIN_MS = 5_000;
+/** Keys that hold a path. `up` makes those of the command line absolute: a command that joins the mesh may run in another folder. */
+const PATH_KEYS = ['stock_jobs.data_fetch.lean.path', 'ranking.chains.file.path', 'queue.mqtt.tls.ca_file', 'logging.file'];
+
+/** The options of `up` and `demo` as configuration keys. */
+function overridesOf({ mqttPort, httpPort, source, leanPath }: UpOptions): Record<string, Override> {
+  return {
+    'queue.mqtt.port': { value: mqttPort, option: '--mqtt-port' },
+    'gateway.port': { value: httpPort, option: '--http-port' },
+    'stock_jobs.data_fetch.sources': { value: source, option: '--source' },
+    'stock_jobs.data_fetch.lean.path': { value: leanPath, option: '--lean-path' },
+  };
+}
+
+function settingsOf(options: UpOptions, environment: string): MeshSettings {
+  const set = [
+    ...(options.set ?? []),
+    ...Object.entries(overridesOf(options)).flatMap(([key, { value }]) => (value === undefined ? [] : [`${key}=${value}`])),
+  ];
+  return {
+    environment,
+    files: userFiles(options.config, process.env).map((file) => resolve(file)),
+    set: set.map((one) => {
+      const key = one.slice(0, one.indexOf('='));
+      return PATH_KEYS.includes(key) ? `${key}=${resolve(one.slice(key.length + 1))}` : one;
+    }),
+  };
+}
+
+export function logFile(dataFolder: string): string {
+  const folder = join(dataFolder, 'logs');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return join(folder, 'stockmesh.log');
+}
+
+/** What the steps of a start share. */
+interface Start {
+  loaded: LoadedConfig;
+  folder: DataFolder;
+  steps: Steps;
+  log: Logger;
+  /** What is to be undone at the stop, the last one first. */
+  undo: (() => Promise<void> | void)[];
+}
+
+/** Starts everything and resolves when all services are ready. What was started is stopped again when something fails. */
+export async function startMesh(options: UpOptions): Promise<Mesh> {
+  const { loaded, dataFolder: path } = loadFor(options, overridesOf(options));
+  const { config } = loaded;
+  const steps = createSteps();
+  for (const warning of loaded.warnings) steps.note(warning);
+  const folder = await openDataFolder(path);
+  const undo: Start['undo'] = [() => folder.release()];
+  const stop = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    await assertPortsFree(config);
+    if (usesEmbedded(config).database) await ensureInstalled({ need: ['mariadb'], yes: options.yes, print: steps.note });
+    const start: Start = { loaded, folder, steps, log: logOf(config, folder.path), undo };
+    const database = await startEmbeddedDatabase(start);
+    await prepareDatabase(start, (role) => database?.options(role) ?? databaseOptions(config, folder.path, role));
+    // After the migrations: nobody can send a login before the tables for it are there.
+    const broker = await startEmbeddedBroker(start);
+    const settings = settingsOf(options, loaded.environment);
+    writeRuntime(folder.path, {
+      pid: process.pid,
+      database: database === undefined ? null : { socket: database.socket, port: database.port, name: database.database },
+      broker: broker === undefined ? null : { host: '127.0.0.1', port: broker.port },
+      settings,
+    });
+    undo.push(() => removeRuntime(folder.path));
+    const writeLog = rotatingFile(logFile(folder.path), config.logging.max_size, config.logging.backup_count);
+    const services = await steps.run('services', () =>
+      startServices({ dataFolder: folder.path, settings, workers: options.workers ?? 1, writeLog, note: steps.note }),
+    );
+    undo.push(() => services.stop(config.worker.grace_period * 1000 + STOP_MARGIN_MS));
+    return { dataFolder: folder.path, config, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function assertPortsFree(config: Config): Promise<void> {
+  const { gateway } = config;
+  const { mqtt } = config.queue;
+  if (usesEmbedded(config).broker) {
+    await assertPortFree({ port: mqtt.port, option: '--mqtt-port (queue.mqtt.port)' });
+    if (mqtt.websocket_port !== null) await assertPortFree({ port: mqtt.websocket_port, option: 'queue.mqtt.websocket_port' });
+  }
+  if (gateway.port !== 0) await assertPortFree({ host: gateway.host, port: gateway.port, option: '--http-port (gateway.port)' });
+}
+
+function logOf(config: Config, dataFolder: string): Logger {
+  return createLogger({
+    ...config.logging,
+    format: 'json',
+    file: logFile(dataFolder),
+    terminal: { write: () => undefined },
+    service: 'up',
+    instance: `up-${process.pid}`,
+  });
+}
+
+async function startEmbeddedDatabase({ loaded, folder, steps, log, undo }: Start): Promise<EmbeddedDatabase | undefined> {
+  if (!usesEmbedded(loaded.config).database) return undefined;
+  // The default belongs to a server elsewhere; the embedded one remembers its own port.
+  const configured = loaded.origins.get('database.port') === 'default' ? undefined : loaded.config.database.port;
+  const launch = (port = configured) => startDatabase({ dataDir: folder.database, passwords: folder.secrets.database, port, log });
+  const kept = await steps.run('database', () =>
+    keepDatabase(launch, (text) => {
+      log.warn(text);
+      steps.note(text);
+    }),
+  );
+  undo.push(() => kept.stop());
+  return kept.first;
+}
+
+/** Migrations, the operator's key and, in the demo environment, its portfolios. */
+async function prepareDatabase({ loaded, folder, steps }: Start, database: (role: DatabaseRole) => DatabaseOptions): Promise<void> {
+  await steps.run('migrations', async () => {
+    const applied = await migrateUp(database('migrate'));
+    return applied.length === 0 ? undefined : `applied ${applied.join(', ')}`;
+  });
+  const db = openDatabase({ ...database('service'), maxConnections: 2 });
+  try {
+    await storeKey(db, folder.secrets.gateway.operator, OPERATOR, new Date());
+    if (loaded.environment === 'demo') await steps.run('demo portfolios', () => importDemo(db));
+  } finally {
+    await db.close();
+  }
+}
+
+async function importDemo(db: Database): Promise<string | undefined> {
+  const imported = await importOnce(db, DEMO_PORTFOLIOS, new Date());
+  return imported === undefined ? undefined : `${imported.users} users, ${imported.held} holdings, ${imported.watched} watched`;
+}
+
+async function startEmbeddedBroker({ loaded: { config }, folder, steps, log, undo }: Start): Promise<{ port: number } | undefined> {
+  if (!usesEmbedded(config).broker) return undefined;
+  const broker = await steps.run('broker', () =>
+    startBroker({
+      port: config.queue.mqtt.port,
+      webSocketPort: config.queue.mqtt.websocket_port ?? undefined,
+      maxPayloadBytes: config.queue.mqtt.max_payload,
+      accounts: accountsOf(folder.secrets),
+      access: loadAccess(),
+      log,
+    }),
+  );
+  undo.push(() => broker.close());
+  return { port: broker.port };
+}
+
+/** One account a role, named like it. */
+function accountsOf({ mqtt }: Secrets): Accounts {
+  return {
+    hook: { password: mqtt.hook, role: 'hook' },
+    monitor: { password: mqtt.monitor, role: 'monitor' },
+    service: { password: mqtt.service, role: 'service' },
+  };
+}

@@ -1,0 +1,182 @@
+/** Runs the handlers of claimed jobs, outside of any transaction, and gives what they return to the committer. */
+import type { Handler, JobContext, JobOutput } from '../job-types/handler.ts';
+import type { Ledger, TypeRules } from '../ledger/job.ts';
+import type { ClaimedJob } from '../ledger/run/claim.ts';
+import { commitPart, type Finished, fail, handBack } from '../ledger/run/complete.ts';
+import { countItems, openItems, recordItems } from '../ledger/run/items.ts';
+import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
+import { componentLogger, type Logger } from '../platform/log/log.ts';
+import type { Committer } from './committer.ts';
+import type { Publisher } from './publisher.ts';
+import { retryWhileUnavailable } from './retry-while-unavailable.ts';
+import { isBacklogFull, type RunningJob, type RunningJobs, Stopped, stopJob } from './running-jobs.ts';
+
+/** Node's timers end here; a longer one fires at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** A job type as this worker runs it. */
+export interface RunnableType {
+  handler: Handler;
+  rules: TypeRules;
+}
+
+export interface JobRunnerOptions {
+  jobs: RunningJobs;
+  ledger: Ledger;
+  workerId: string;
+  log: Logger;
+  types: ReadonlyMap<string, RunnableType>;
+  committer: Committer;
+  publisher: Publisher;
+  /** What every handler gets beside its job. */
+  shared: Pick<JobContext<unknown>, 'sources' | 'realSources' | 'reader' | 'config'>;
+  /** Called whenever the number of running handlers changes. */
+  onLoad: (handling: number) => void;
+  /** A handler has returned: its slot is free. */
+  onSlotFree: () => void;
+  /** The number of outstanding commits was at its limit and no longer is. */
+  onBacklogShorter: () => void;
+}
+
+/** Starts the handlers of jobs that this worker has just claimed, and publishes that they run. */
+export function startJobs(options: JobRunnerOptions, claimed: readonly ClaimedJob[]): void {
+  const { publisher, workerId } = options;
+  for (const job of claimed) startJob(options, job);
+  void publisher.committed(
+    claimed.map(({ id, type, symbol, attempt }) => ({ id, type, symbol, attempt, state: 'running', worker: workerId })),
+  );
+}
+
+function startJob(options: JobRunnerOptions, job: ClaimedJob): void {
+  const { jobs, onLoad, onBacklogShorter } = options;
+  // The same job may still run here as an earlier attempt, whose lease was lost: that one must not be taken for this one.
+  stopJob(jobs, job.id, new Stopped('job.lease_lost', `the lease was lost: attempt ${job.attempt} runs here too`));
+  const running: RunningJob = { job, abort: new AbortController(), done: Promise.resolve() };
+  jobs.claimed.add(running);
+  jobs.handling++;
+  onLoad(jobs.handling);
+  running.done = runJob(options, running).finally(() => {
+    const wasFull = isBacklogFull(jobs);
+    jobs.claimed.delete(running);
+    if (wasFull) onBacklogShorter();
+  });
+}
+
+async function runJob(options: JobRunnerOptions, running: RunningJob): Promise<void> {
+  const { committer } = options;
+  const { job, abort } = running;
+  const log = jobLogger(options.log, job);
+  const { handler, rules } = options.types.get(job.type) as RunnableType;
+  try {
+    const output = await runHandler(options, running, handler, rules, log);
+    if (await committer.commit({ ...output, job, handler }))
+      log.info({ attempt: job.attempt, result: output.result }, `${job.type} completed`);
+    else log.warn({ attempt: job.attempt }, 'the lease was lost before the commit: nothing was kept');
+  } catch (error) {
+    await endFailed(options, job, abort.signal.aborted ? abort.signal.reason : error, log);
+  }
+}
+
+function jobLogger(log: Logger, { id, type, symbol, userId }: ClaimedJob): Logger {
+  const component = type === 'analysis' || type === 'rank' ? 'analyzer' : 'fetcher';
+  return componentLogger(log, component).child({ jobId: id, type, symbol: symbol ?? undefined, userId: userId ?? undefined });
+}
+
+/** The handler's output, within the type's time limit. The slot is free as soon as it is there, or the handler has failed or was stopped. */
+async function runHandler(
+  options: JobRunnerOptions,
+  running: RunningJob,
+  handler: Handler,
+  { timeoutSeconds }: TypeRules,
+  log: Logger,
+): Promise<JobOutput<unknown>> {
+  const { jobs, onLoad, onSlotFree } = options;
+  const { job, abort } = running;
+  const timeOut = (): void => abort.abort(new TransientError('job.timeout', `took longer than ${timeoutSeconds} s (jobs.timeouts)`));
+  const timer = setTimeout(timeOut, Math.min(timeoutSeconds * 1000, LONGEST_TIMER_MS));
+  try {
+    return await untilAborted(handler.run(job.payload, contextOf(options, running, handler, log)), abort.signal);
+  } finally {
+    clearTimeout(timer);
+    jobs.handling--;
+    onLoad(jobs.handling);
+    onSlotFree();
+  }
+}
+
+function contextOf(options: JobRunnerOptions, running: RunningJob, handler: Handler, log: Logger): JobContext<unknown> {
+  const { ledger, shared } = options;
+  const { job, abort } = running;
+  return {
+    ...shared,
+    job,
+    signal: abort.signal,
+    clock: ledger.clock,
+    log,
+    openItems: (keys) => openItems(ledger, job.id, keys),
+    countItems: () => countItems(ledger.db, job.id),
+    commitItems: (items, rows, dataMessages) => commitItems(options, running, handler, { items, rows, dataMessages }),
+  };
+}
+
+interface ItemsToCommit {
+  items: Parameters<JobContext<unknown>['commitItems']>[0];
+  rows: readonly unknown[];
+  dataMessages: JobOutput<unknown>['dataMessages'];
+}
+
+async function commitItems(
+  { ledger, workerId, publisher }: JobRunnerOptions,
+  { job, abort }: RunningJob,
+  handler: Handler,
+  { items, rows, dataMessages }: ItemsToCommit,
+): Promise<void> {
+  const held = await commitPart(ledger, workerId, job, async (tx) => {
+    if (rows.length > 0) await handler.store(tx, rows);
+    await recordItems(tx, ledger, job.id, items);
+  });
+  // Through the signal, so that the handler does not take it for a failure of this one item.
+  if (!held) abort.abort(new Stopped('job.lease_lost', 'the lease was lost'));
+  abort.signal.throwIfAborted();
+  void publisher.committed([], dataMessages);
+  await publisher.progress(job);
+}
+
+/** Writes how a failed attempt ends, unless it was stopped by somebody who does that: a cancel, a lost lease, the shutdown. */
+async function endFailed(options: JobRunnerOptions, job: ClaimedJob, error: unknown, log: Logger): Promise<void> {
+  if (error instanceof Stopped) {
+    log.info({ attempt: job.attempt, code: error.code }, `stopped: ${error.message}`);
+    return;
+  }
+  log.warn({ attempt: job.attempt, code: codeOf(error) }, `${job.type} failed: ${messageOf(error)}`);
+  try {
+    const { changes } = await retryWhileUnavailable(() => endAttempt(options, job, error), options.jobs.stopped.signal);
+    void options.publisher.committed(changes);
+  } catch (writing) {
+    log.error(
+      { code: codeOf(writing) },
+      `could not write that the job failed (${messageOf(writing)}); it is retried when its lease expires`,
+    );
+  }
+}
+
+/** An outage of our own database is no failure of the job: it runs again at once and no attempt is used up. */
+function endAttempt({ ledger, workerId }: JobRunnerOptions, job: ClaimedJob, error: unknown): Promise<Finished> {
+  return codeOf(error) === 'database.unavailable'
+    ? handBack(ledger, workerId, [job], messageOf(error), 'database.unavailable')
+    : fail(ledger, workerId, [{ job, error }]);
+}
+
+/** The handler's output, or the signal's reason as soon as it aborts: a handler that ignores its signal cannot hold a slot. */
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const stop = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+    // The job has ended without this handler: an error that it still throws changes nothing.
+    work.catch(() => undefined);
+  }
+}
