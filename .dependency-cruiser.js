@@ -37,6 +37,20 @@ export default {
       `^services/${services}/`,
       '^services/cli/|^services/main',
     ),
+    {
+      name: 'handlers-run-in-workers',
+      comment: 'A handler is loaded when a worker starts, by the index of the job types.',
+      severity: 'error',
+      from: { path: '^services/', pathNot: '^services/job-types/index.ts$' },
+      to: { path: '^services/job-types/[^/]+/handler.ts$' },
+    },
+    {
+      name: 'handlers-are-loaded-late',
+      comment: 'The gateway and the command line import the index without the handlers.',
+      severity: 'error',
+      from: { path: '^services/job-types/index.ts$' },
+      to: { path: '^services/job-types/[^/]+/handler.ts$', dynamic: false },
+    },
     forbid('broker-knows-no-service', 'The broker is a part for itself.', '^broker/', '^services/(?!platform/)'),
     {
       name: 'no-circles',

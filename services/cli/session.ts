@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertSchemaCurrent } from '../../sql/migrate.ts';
+import { namesOf } from '../job-types/index.ts';
+import { ledgerOf } from '../job-types/ledger.ts';
 import type { Announcer } from '../ledger/announce.ts';
 import type { Ledger } from '../ledger/job.ts';
-import { ledgerOf } from '../ledger/ledger.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import { systemClock } from '../platform/clock.ts';
 import { userFiles } from '../platform/config/layers.ts';
@@ -38,6 +39,7 @@ export function loadFor(options: GlobalOptions, more: Record<string, Override> =
     environment: options.env,
     files: options.config,
     overrides: { ...overridesFrom(options.set ?? [], ''), ...more },
+    jobTypes: namesOf(),
   });
   return {
     loaded,

@@ -1,10 +1,10 @@
 /** The gateway service: the HTTP API and the live stream. Any number of them may run; none keeps anything that another needs. */
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { ledgerOf } from '../job-types/ledger.ts';
 import { createAnnouncer } from '../ledger/announce.ts';
 import { createEnqueuer } from '../ledger/enqueue/enqueuer.ts';
 import { nowOf } from '../ledger/job.ts';
-import { ledgerOf } from '../ledger/ledger.ts';
 import { createEstimator } from '../ledger/read/estimate.ts';
 import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';

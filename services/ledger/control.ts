@@ -1,6 +1,7 @@
 /** Changes that people make to jobs: cancel, retry, redrive the failed ones. */
 import type { Transaction } from '../platform/database/database.ts';
 import { InputError } from '../platform/errors.ts';
+import type { REDRIVABLE_STATES } from '../platform/job-states.ts';
 import { retryOnDuplicateKey } from './enqueue/retry-on-duplicate-key.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
 import { type Change, expiryOf, isLive, type Ledger, nowOf, type Queue, rulesOf, type State } from './job.ts';
@@ -87,7 +88,7 @@ export interface RedriveFilter {
   type?: string | undefined;
   symbol?: string | undefined;
   /** `failed` by default; the others by name. */
-  state?: 'failed' | 'expired' | 'cancelled' | 'completed_with_errors' | undefined;
+  state?: (typeof REDRIVABLE_STATES)[number] | undefined;
 }
 
 /**

@@ -1,14 +1,14 @@
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/database/database.ts';
-import { JOB_STATES } from '../platform/job-states.ts';
+import { type END_STATES, JOB_STATES, LIVE_STATES } from '../platform/job-states.ts';
 
 export const QUEUES = ['foreground', 'background_fetch', 'background_analysis'] as const;
 export type Queue = (typeof QUEUES)[number];
 
 export const STATES = JOB_STATES;
 export type State = (typeof STATES)[number];
-export type EndState = 'completed' | 'completed_with_errors' | 'failed' | 'cancelled' | 'expired';
-export const LIVE_STATES = ['scheduled', 'blocked', 'ready', 'running'] as const satisfies readonly State[];
+export type EndState = (typeof END_STATES)[number];
+export { LIVE_STATES };
 
 export function isLive(state: State): boolean {
   return (LIVE_STATES as readonly State[]).includes(state);

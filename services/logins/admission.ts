@@ -2,12 +2,14 @@
  * The way of a login into the ledger. Logins that arrive while others are being committed go together with the next ones: one transaction, a constant number of
  * statements, whatever the size of the batch. When `admitLogin` resolves, all that the login caused is committed; the world is told after that.
  */
+
+import { analysisKey } from '../job-types/analysis/request.ts';
+import { fetchKey } from '../job-types/fetch/request.ts';
 import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
 import { readLive } from '../ledger/enqueue/join.ts';
 import { retryOnDuplicateKey } from '../ledger/enqueue/retry-on-duplicate-key.ts';
 import type { Ledger } from '../ledger/job.ts';
-import { analysisKey, fetchKey } from '../ledger/requests.ts';
 import { readSymbols } from '../market/bars/read.ts';
 import { readHoldings } from '../market/portfolios/holdings.ts';
 import type { Bus } from '../platform/bus/bus.ts';

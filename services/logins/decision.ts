@@ -1,7 +1,9 @@
 /** What a batch of people who look at their portfolios makes necessary. Pure: all that is known comes in, all that is asked for goes out. */
+
+import { analysisKey } from '../job-types/analysis/request.ts';
+import { fetchKey } from '../job-types/fetch/request.ts';
 import type { JobRequest } from '../ledger/enqueue/enqueue.ts';
 import { priorityOf } from '../ledger/job.ts';
-import { analysisKey, fetchKey } from '../ledger/requests.ts';
 import type { SymbolState } from '../market/bars/read.ts';
 import { type Moment, momentsAt } from '../market/calendar/calendar.ts';
 import { type FreshnessRules, freshnessRules, type Judgement, judgeAnalysis, judgePrice } from '../market/freshness/freshness.ts';

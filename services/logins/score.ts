@@ -1,9 +1,10 @@
 import { bandStart, LOWEST_LEVEL, QUEUES, type Queue, queueOfLevel } from '../ledger/job.ts';
 import type { Judgement } from '../market/freshness/freshness.ts';
 import { ConfigError } from '../platform/errors.ts';
+import type { Cause } from '../platform/job-causes.ts';
 
 /** What made a job necessary; each has a base priority in the configuration. */
-export type Cause = 'user_login' | 'user_request' | 'scheduled_update' | 'background_analysis' | 'maintenance';
+export type { Cause };
 
 export const FACTORS = ['user_activity', 'portfolio_value', 'data_age', 'market_volatility'] as const;
 export type FactorName = (typeof FACTORS)[number];

@@ -1,12 +1,12 @@
-/** The states of a job: what the ledger's column holds and `jobs/{id}/status` says. */
-export const JOB_STATES = [
-  'scheduled',
-  'blocked',
-  'ready',
-  'running',
-  'completed',
-  'completed_with_errors',
+/** The states of a job, each once: what the ledger's column holds and `jobs/{id}/status` says. */
+export const LIVE_STATES = ['scheduled', 'blocked', 'ready', 'running'] as const;
+/** How a job ends. */
+export const END_STATES = ['completed', 'completed_with_errors', 'failed', 'cancelled', 'expired'] as const;
+export const JOB_STATES = [...LIVE_STATES, ...END_STATES] as const;
+/** The ends that somebody may want to repeat. */
+export const REDRIVABLE_STATES = [
   'failed',
-  'cancelled',
   'expired',
-] as const;
+  'cancelled',
+  'completed_with_errors',
+] as const satisfies (typeof END_STATES)[number][];

@@ -1,7 +1,8 @@
 import { InputError } from './errors.ts';
 
 /**
- * The one table of topics: who tells whom, how surely (QoS), and whether the broker keeps the last word (retained). `messages.ts` gives each its schema, `asyncapi.yaml` is generated from both.
+ * The one table of topics: sender, receiver, QoS, and whether the broker keeps the last message (retained). `messages.ts` gives each its schema; `asyncapi.yaml` is
+ * generated from both.
  * Only announced jobs have the shape `stock/+/+`, so that `mosquitto_sub -t 'stock/+/+' -v` shows every job and nothing else.
  */
 export const TOPICS = {
@@ -10,15 +11,15 @@ export const TOPICS = {
     pattern: 'stock/{area}/{key}',
     qos: 1,
     retain: false,
-    from: 'whoever enqueued it',
+    from: 'the service that enqueued it',
     to: 'workers, monitors',
-    about: 'A job is ready to be claimed. It is a doorbell: the job itself is a row.',
+    about: 'A job is ready to be claimed. The message only wakes the workers; the job itself is a row of the database.',
   },
   status: {
     pattern: 'jobs/{id}/status',
     qos: 0,
     retain: false,
-    from: 'whoever changed it',
+    from: 'the service that changed it',
     to: 'gateway, monitors',
     about: 'A job has changed its state.',
   },
@@ -44,7 +45,7 @@ export const TOPICS = {
     retain: true,
     from: 'each service, and its last will',
     to: 'scheduler, gateway, monitors',
-    about: 'Whether a service is there, and how busy.',
+    about: 'Whether a service is online, and how busy it is.',
   },
   stats: {
     pattern: 'mesh/stats',
@@ -60,7 +61,7 @@ export const TOPICS = {
     retain: true,
     from: 'scheduler',
     to: 'gateway, notifier, monitors',
-    about: 'A threshold was crossed, or is kept again.',
+    about: 'A value has crossed its threshold, or is back within it.',
   },
   control: {
     pattern: 'control/{instance}',
@@ -88,8 +89,27 @@ type LevelNames<Pattern extends string> = Pattern extends `${string}{${infer Nam
 /** The variable levels of a kind of topic, raw (not encoded). */
 export type TopicParams<K extends TopicKind> = { [Name in LevelNames<(typeof TOPICS)[K]['pattern']>]: string };
 
-/** The key of `stock/fetch/{key}` for a job of many symbols. No symbol can be written like it: symbols have no lower-case letters. */
-export const BATCH_KEY = 'batch';
+/** The key of a job of many symbols. No symbol can be written like it: symbols have no lower-case letters. */
+const BATCH_KEY = 'batch';
+const BATCH_TYPE = /^batch_(.+)$/;
+
+/** The area of a job type. `batch_fetch` has many symbols and shares the area of `fetch`. */
+export function areaOf(type: string): { area: string; isBatch: boolean } {
+  const area = BATCH_TYPE.exec(type)?.[1];
+  return { area: area ?? type, isBatch: area !== undefined };
+}
+
+/**
+ * The levels of a job's topic, which follow from its type and its subject: `stock/{type}/{symbol}`, without a symbol `stock/{type}/{user}`, and for `batch_{type}`
+ * `stock/{type}/batch`. Throws `InputError('message.invalid')` when there is no subject.
+ */
+export function jobTopic({ type, symbol, user }: { type: string; symbol?: string | undefined; user?: string | undefined }) {
+  const { area, isBatch } = areaOf(type);
+  const key = isBatch ? BATCH_KEY : (symbol ?? user);
+  if (key === undefined)
+    throw new InputError('message.invalid', `job: field "symbol" is missing: a job of type ${type} needs it (or "user") for its topic`);
+  return { area, key };
+}
 
 const VARIABLE = /^\{(.+)\}$/;
 const LEVELS = new Map(TOPIC_KINDS.map((kind) => [kind, TOPICS[kind].pattern.split('/')]));

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { ledgerOf } from '../job-types/ledger.ts';
 import { createAnnouncer } from '../ledger/announce.ts';
-import { ledgerOf } from '../ledger/ledger.ts';
 import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
 import { type Admission, BATCH, createAdmission } from '../logins/admission.ts';
 import { startPrefetching } from '../logins/prediction.ts';

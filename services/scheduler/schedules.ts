@@ -1,17 +1,16 @@
 /**
- * Runs by the calendar. The newest run of each schedule that was decided about is a row, and moves in the transaction that inserts the run's jobs: a restart
- * neither repeats a run nor forgets one that fell due while nobody led, and a run whose jobs cannot be written is due again at the next look.
+ * Runs by the calendar. A row holds the newest run of each schedule that was started or skipped. It changes in the transaction that inserts the run's jobs. So a
+ * restart neither repeats a run nor forgets one that fell due without a leader, and a run whose jobs cannot be written is due again a second later.
  */
 import { Cron } from 'croner';
+import { portfolioBatches } from '../job-types/batch-fetch/request.ts';
+import { rankingRequests } from '../job-types/rank/request.ts';
+import type { Origin } from '../job-types/request.ts';
 import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith, type JobRequest } from '../ledger/enqueue/enqueue.ts';
 import { retryOnDuplicateKey } from '../ledger/enqueue/retry-on-duplicate-key.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
-import { rankingRequests } from '../ledger/ranking-requests.ts';
-import { portfolioBatches } from '../ledger/requests.ts';
 import { usCalendar } from '../market/calendar/calendar.ts';
-import { freshnessRules } from '../market/freshness/freshness.ts';
-import { readStale } from '../market/freshness/judged.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database/database.ts';
 import type { Logger } from '../platform/log/log.ts';
@@ -27,7 +26,7 @@ export interface ScheduleOptions {
   log: Logger;
 }
 
-/** A run that could not start in time is worth making up for so long. */
+/** A run that is later than this is skipped. */
 const LATEST_MS = 3_600_000;
 const LOOK_SECONDS = 1;
 
@@ -55,7 +54,7 @@ export function dueRun({ cron, time_zone, skip_holidays }: Omit<Schedule, 'name'
   let skip: string | undefined;
   if (skip_holidays && !usCalendar.isTradingDay(day)) skip = `the exchange has no session on ${day}`;
   else if (late >= LATEST_MS)
-    skip = `it was due ${Math.round(late / 60_000)} minutes ago, and nobody led then; a run is made up for within an hour`;
+    skip = `it was due ${Math.round(late / 60_000)} minutes ago, while no scheduler led; a run is made up for within an hour`;
   return { at: newest, missed: first < newest, skip };
 }
 
@@ -121,27 +120,22 @@ function commitRun(ledger: Ledger, name: string, at: Date, requests: readonly Jo
   return retryOnDuplicateKey(() => ledger.db.transaction(commit));
 }
 
+const scheduled = ({ jobs }: Config): Origin => ({ cause: 'scheduled_update', rules: jobs.priority_rules });
+
 /** What each job of a schedule asks for. */
 const JOBS: Record<Schedule['job'], (ledger: Ledger, config: Config) => Promise<JobRequest[]>> = {
   /** All symbols that anybody holds or watches, by a walk of ix_symbol from symbol to symbol. */
-  async fetch_portfolios({ db }, { stock_jobs, jobs }) {
+  async fetch_portfolios({ db }, config) {
     const rows = await db.rows<{ symbol: string }>('SELECT symbol FROM holdings GROUP BY symbol');
     return portfolioBatches(
       rows.map(({ symbol }) => symbol),
-      stock_jobs.data_fetch.batch_size,
-      { cause: 'scheduled_update', rules: jobs.priority_rules },
+      config.stock_jobs.data_fetch.batch_size,
+      scheduled(config),
     );
   },
   /** The options of the watchlist's symbols, in each of its modes. */
-  async rank_watchlist(ledger, config) {
-    const { watchlist, watchlist_modes, dedupe_window } = config.ranking;
-    const now = ledger.clock.now();
-    const origin = { cause: 'scheduled_update', rules: config.jobs.priority_rules } as const;
-    return rankingRequests(watchlist, watchlist_modes, origin, {
-      sql: ledger.db,
-      now: nowOf(ledger),
-      windowSeconds: dedupe_window,
-      readStale: (symbols) => readStale(ledger.db, symbols, now, freshnessRules(config)),
-    });
+  rank_watchlist({ clock, db }, config) {
+    const { watchlist, watchlist_modes } = config.ranking;
+    return rankingRequests(watchlist, watchlist_modes, { config, clock, db, origin: scheduled(config) });
   },
 };

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { ledgerOf } from '../job-types/ledger.ts';
 import { type Announcer, createAnnouncer } from '../ledger/announce.ts';
 import { type Change, type Ledger, nowOf } from '../ledger/job.ts';
-import { ledgerOf } from '../ledger/ledger.ts';
 import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
 import { readMeshMetrics, statsOf } from '../ledger/read/metrics.ts';
 import { readLoginToJobsP95 } from '../logins/latency.ts';

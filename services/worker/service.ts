@@ -1,10 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { analysisHandler } from '../job-types/analysis/handler.ts';
-import { batchFetchHandler } from '../job-types/batch-fetch/handler.ts';
-import { fetchHandler } from '../job-types/fetch/handler.ts';
-import { rankHandler } from '../job-types/rank/handler.ts';
+import { loadHandlers } from '../job-types/index.ts';
+import { ledgerOf } from '../job-types/ledger.ts';
 import { createAnnouncer } from '../ledger/announce.ts';
-import { ledgerOf } from '../ledger/ledger.ts';
 import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
 import { rescue } from '../ledger/run/lease.ts';
 import { symbolReader } from '../market/bars/reader.ts';
@@ -48,7 +45,7 @@ export async function startWorkerService(
     reader: symbolReader(db),
     config,
     log,
-    handlers: [fetchHandler, batchFetchHandler, analysisHandler, rankHandler({ sql: db, chains })],
+    handlers: await loadHandlers({ sql: db, chains }),
     onLoad(running) {
       load = running;
       bus.updatePresence({ capacity, running });

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { JSON_KEYS } from '../../services/cli/output/json-keys.ts';
+import { jsonKeys } from '../../services/cli/output/json-keys.ts';
+import { JOB_TYPES } from '../../services/job-types/index.ts';
+import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { enqueue } from '../../services/ledger/enqueue/enqueue.ts';
-import { ledgerOf } from '../../services/ledger/ledger.ts';
 import { readJob } from '../../services/ledger/read/jobs.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
@@ -60,7 +61,7 @@ test('a login without --wait says what was published', async () => {
 test('a login of a user without holdings is refused with the next step', async () => {
   const ran = await mesh.run('login', 'nobody');
   expect(ran).toMatchObject({ code: 1, stdout: '' });
-  expect(ran.stderr).toMatch(oneLine('user "nobody" has no holdings; import some'));
+  expect(ran.stderr).toMatch(oneLine('user "nobody" has no holdings; add some'));
 });
 
 test('a fetch without --wait prints the jobs, and asking again joins them or makes new ones', async () => {
@@ -94,13 +95,13 @@ test('a fetch of a portfolio works in batches of batch_size and shows each symbo
   ]);
 });
 
-test('a history asks for the range in the background', async () => {
-  const ran = await mesh.run('history', 'SPY', '--from', '2020-01-02', '--to', '2020-01-31', '--wait', '--json');
+test.each(['backfill', 'history'])('%s asks for the range in the background', async (verb) => {
+  const ran = await mesh.run(verb, 'SPY', '--from', '2020-01-02', '--to', '2020-01-31', '--wait', '--json');
   expect(ran.code).toBe(0);
   const [landed] = json(ran).jobs;
-  expect(landed).toMatchObject({ type: 'fetch', symbol: 'SPY', state: 'completed' });
+  expect(landed).toMatchObject({ type: 'backfill', symbol: 'SPY', state: 'completed' });
   const { payload, queue } = json(await mesh.run('job', landed.id, '--json'));
-  expect(payload).toEqual({ symbol: 'SPY', range: { from: '2020-01-02', to: '2020-01-31' } });
+  expect(payload).toEqual({ symbol: 'SPY', from: '2020-01-02', to: '2020-01-31' });
   expect(queue).toBe('background_fetch');
 });
 
@@ -240,7 +241,7 @@ const namesIn = (text: string): string[] => (/\{([^{}]*)\}/.exec(text)?.[1] ?? '
 test('what --json prints has exactly the keys that --help names', async () => {
   await mesh.run('fetch', 'IBM', '--wait');
   const { id } = await newestJob('--symbol', 'IBM', '--type', 'fetch');
-  const printed: Partial<Record<keyof typeof JSON_KEYS, Record<string, unknown>>> = {
+  const printed: Record<string, Record<string, unknown>> = {
     login: json(await mesh.run('login', 'carol', '--json')),
     'login --wait': json(await mesh.run('login', 'bob', '--wait', '--json')),
     fetch: json(await mesh.run('fetch', 'IBM', '--json')),
@@ -252,8 +253,9 @@ test('what --json prints has exactly the keys that --help names', async () => {
     symbol: json(await mesh.run('symbol', 'IBM', '--json')),
     stats: json(await mesh.run('stats', '--json')),
   };
+  const keys = jsonKeys(JOB_TYPES);
   for (const [name, document] of Object.entries(printed)) {
-    const documented: Record<string, string> = JSON_KEYS[name as keyof typeof JSON_KEYS];
+    const documented = keys[name] as Record<string, string>;
     expect(Object.keys(document).sort(), name).toEqual(Object.keys(documented).sort());
     for (const [key, meaning] of Object.entries(documented)) {
       const [first] = Array.isArray(document[key]) ? (document[key] as unknown[]) : [];
@@ -261,5 +263,7 @@ test('what --json prints has exactly the keys that --help names', async () => {
     }
   }
   const detail = json(await mesh.run('job', id, '--json'));
-  expect(Object.keys(detail).sort()).toEqual([...new Set([...Object.keys(JSON_KEYS.job), ...namesIn(JSON_KEYS.jobs.jobs)])].sort());
+  expect(Object.keys(detail).sort()).toEqual(
+    [...new Set([...Object.keys(keys.job as object), ...namesIn(keys.jobs?.jobs as string)])].sort(),
+  );
 });

@@ -60,7 +60,11 @@ test('without a broker a login fails with the next step, a fetch is kept for the
   expect(login).toMatchObject({ code: 1, stdout: '' });
   expect(login.stderr).toMatch(oneLine('the broker cannot be reached .*npm start'));
   const fetch = await stockmesh(['fetch', 'AAPL', '--config', config]);
-  expect(fetch).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('the broker is away: the workers find these jobs') });
+  expect(fetch).toMatchObject({
+    code: 0,
+    stderr: '',
+    stdout: expect.stringContaining('the broker cannot be reached: the workers find these jobs'),
+  });
   const jobs = await stockmesh(['jobs', '--config', config, '--json']);
   expect(JSON.parse(jobs.stdout).jobs).toHaveLength(2);
 });
@@ -69,7 +73,7 @@ test('a job type that there is none of is refused with those that there are', as
   const config = file('type.yaml', configText(database.url, broker()));
   const ran = await stockmesh(['jobs', '--type', 'fetsch', '--config', config]);
   expect(ran).toMatchObject({ code: 2, stdout: '' });
-  expect(ran.stderr).toMatch(oneLine('no jobs of type "fetsch"; choose one of fetch, batch_fetch, analysis'));
+  expect(ran.stderr).toMatch(oneLine('argument .fetsch. is invalid. Allowed choices are fetch, batch_fetch, backfill, analysis, rank'));
 });
 
 test('a wait that ends before the jobs says which go on, and 1', async () => {
@@ -190,7 +194,8 @@ test('--help names every command', async () => {
     'service',
     'login',
     'fetch',
-    'history',
+    'backfill',
+    'rank',
     'jobs',
     'job',
     'cancel',

@@ -25,8 +25,9 @@ test.each([
   [['fetch'], 'name symbols'],
   [['fetch', 'AAPL', '--portfolio', 'alice'], 'not both'],
   [['fetch', 'AAPL', '--timeout', 'soon'], 'whole number from 1 to 86400'],
-  [['history', 'AAPL', '--from', '2020-02-30'], 'Write a day as YYYY-MM-DD'],
-  [['history', 'AAPL'], "required option '--from <day>' not specified"],
+  [['backfill', 'AAPL', '--from', '2020-02-30'], 'Write a day as YYYY-MM-DD'],
+  [['backfill', 'AAPL', '--from', '2020-02-02', '--to', '2020-02-01'], 'ends before it begins'],
+  [['backfill', 'AAPL'], "required option '--from <day>' not specified"],
   [['login', ' '], 'is not 1 to 64 printable characters'],
   [['login', `${'x'.repeat(65)}`], 'is not 1 to 64 printable characters'],
   [['service', 'nonsense'], 'there is no service "nonsense"'],
@@ -46,7 +47,7 @@ test.each(['A/B', 'A+B', 'A#', 'A B', 'A'.repeat(200), 'A\u0001B', 'A\u0000', ''
     for (const args of [
       ['fetch', text],
       ['symbol', text],
-      ['history', text, '--from', '2020-01-02'],
+      ['backfill', text, '--from', '2020-01-02'],
       ['jobs', '--symbol', text],
       ['redrive', '--symbol', text],
     ]) {

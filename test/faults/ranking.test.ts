@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import mysql from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { rankRequests } from '../../services/job-types/rank/request.ts';
 import { enqueue } from '../../services/ledger/enqueue/enqueue.ts';
 import { readJob } from '../../services/ledger/read/jobs.ts';
-import { rankRequests } from '../../services/ledger/requests.ts';
 import { readRun } from '../../services/market/options/store/runs.ts';
 import { connectionOptions } from '../../services/platform/database/database.ts';
 import { startTestMesh, type TestMesh, untilAllEnded } from './mesh.ts';

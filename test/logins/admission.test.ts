@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, test, vi } from 'vitest';
+import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { createAnnouncer } from '../../services/ledger/announce.ts';
-import { ledgerOf } from '../../services/ledger/ledger.ts';
 import { listJobs } from '../../services/ledger/read/jobs.ts';
 import { createAdmission } from '../../services/logins/admission.ts';
 import type { KeptDecision } from '../../services/logins/answer.ts';

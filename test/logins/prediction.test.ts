@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
+import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { createAnnouncer } from '../../services/ledger/announce.ts';
-import { ledgerOf } from '../../services/ledger/ledger.ts';
 import { listJobs } from '../../services/ledger/read/jobs.ts';
 import { createAdmission } from '../../services/logins/admission.ts';
 import { prefetch, startPrefetching } from '../../services/logins/prediction.ts';

@@ -12,7 +12,7 @@ const config: ScoreConfig = {
     volatility_floor: 0.1,
     volatility_ceiling: 0.6,
   },
-  priority_rules: { user_login: 1, user_request: 3, scheduled_update: 5, background_analysis: 8, maintenance: 10 },
+  priority_rules: { user_login: 1, user_request: 3, scheduled_update: 5, background_analysis: 8 },
   portfolio_priority_boost: 2,
 };
 
@@ -95,7 +95,6 @@ describe('the priority', () => {
     ['user_request', 3, 3, 3],
     ['scheduled_update', 5, 6, 6],
     ['background_analysis', 8, 9, 10],
-    ['maintenance', 10, 10, 10],
   ])('%s: %d with the highest score, %d in the middle, %d with the lowest', (cause, high, middle, low) => {
     expect(scoreFactors({ ...most, cause }, config)).toMatchObject({ score: 1, priority: high });
     expect(scoreFactors({ ...middling, cause }, config).priority).toBe(middle);
@@ -146,7 +145,7 @@ test('the reason names cause, state, place in the band, and parts that add up', 
 });
 
 const anyInput = fc.record({
-  cause: fc.constantFrom<ScoreInput['cause']>('user_login', 'user_request', 'scheduled_update', 'background_analysis', 'maintenance'),
+  cause: fc.constantFrom<ScoreInput['cause']>('user_login', 'user_request', 'scheduled_update', 'background_analysis'),
   decayedLogins: fc.double({ min: 0, max: 1000, noNaN: true }),
   marketValue: fc.option(fc.double({ min: 0, max: 1e12, noNaN: true })),
   freshness: fc.record({

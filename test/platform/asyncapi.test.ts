@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { load } from 'js-yaml';
 import { expect, test } from 'vitest';
-import { asyncapi } from '../../services/platform/asyncapi.ts';
+import { listedNames } from '../../services/job-types/index.ts';
+import { asyncapi as documentOf } from '../../services/platform/asyncapi.ts';
 import { TOPIC_KINDS, TOPICS } from '../../services/platform/topics.ts';
 
+const asyncapi = () => documentOf(listedNames());
 const document = load(asyncapi()) as Record<string, unknown>;
 const at = (reference: string) =>
   reference

@@ -86,11 +86,15 @@ describe('where a job is announced', () => {
     [{ type: 'batch_fetch', symbols: ['AAPL', 'IBM'] }, 'stock/fetch/batch'],
     [{ type: 'analysis', symbol: 'AAPL' }, 'stock/analysis/AAPL'],
     [{ type: 'rank', symbol: 'AAPL' }, 'stock/rank/AAPL'],
-    [{ type: 'history', symbol: 'SPY' }, 'stock/history/SPY'],
-    [{ type: 'picks', user: 'user 1' }, 'stock/picks/user_201'],
+    [{ type: 'backfill', symbol: 'SPY' }, 'stock/backfill/SPY'],
+    [{ type: 'later', symbol: undefined, user: 'user 1' }, 'stock/later/user_201'],
     [{ type: 'fetch', symbol: 'BATCH' }, 'stock/fetch/BATCH'],
   ])('%j: %s', (fields, topic) => {
     expect(encodeMessage('job', { ...job, ...fields }).topic).toBe(topic);
+  });
+
+  test.each(['Fetch', 'a/b', '', 'x'.repeat(25), '+'])('a type that cannot be a topic level is refused: %j', (type) => {
+    expect(() => encodeMessage('job', { ...job, type })).toThrow(refusal('message.invalid', 'field "type"'));
   });
 
   test('no symbol can take the place of a batch', () => {

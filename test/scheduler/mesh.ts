@@ -1,9 +1,9 @@
 /** What the scheduler's tests stand on: a database, a ledger on a clock that stands still unless moved, and the configuration as shipped but for what a test changes. */
 import { afterAll, beforeAll, beforeEach } from 'vitest';
+import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { type Enqueued, enqueue, type JobRequest } from '../../services/ledger/enqueue/enqueue.ts';
 import { idToBytes } from '../../services/ledger/id.ts';
 import type { Ledger, State } from '../../services/ledger/job.ts';
-import { ledgerOf } from '../../services/ledger/ledger.ts';
 import type { ClaimedJob } from '../../services/ledger/run/claim.ts';
 import { claim } from '../../services/ledger/run/claim.ts';
 import { type Clock, ManualClock } from '../../services/platform/clock.ts';

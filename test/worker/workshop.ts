@@ -2,11 +2,11 @@
 import { afterAll, afterEach, expect } from 'vitest';
 import { z } from 'zod';
 import { type Handler, handler, type JobContext, type JobOutput } from '../../services/job-types/handler.ts';
+import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { type Announcer, createAnnouncer } from '../../services/ledger/announce.ts';
 import { enqueue, type JobRequest } from '../../services/ledger/enqueue/enqueue.ts';
 import { idFromBytes, idToBytes } from '../../services/ledger/id.ts';
 import type { Ledger, State } from '../../services/ledger/job.ts';
-import { ledgerOf } from '../../services/ledger/ledger.ts';
 import type { Bar, CorporateAction, DateRange, SourceName } from '../../services/market/bars/bars.ts';
 import { symbolReader } from '../../services/market/bars/reader.ts';
 import { type FailoverSource, failoverSource } from '../../services/market/sources/failover-source.ts';

@@ -1,4 +1,4 @@
-/** `stockmesh cancel`, `retry`, `redrive`: jobs changed by hand, and the world told of it. */
+/** `stockmesh cancel`, `retry`, `redrive`: changes jobs by hand and announces the changes. */
 import { cancel as cancelJob, type RedriveFilter, redrive as redriveJobs, retry as retryJob } from '../../ledger/control.ts';
 import { parseJobId } from '../../ledger/id.ts';
 import type { Change } from '../../ledger/job.ts';
@@ -7,7 +7,6 @@ import { TransientError } from '../../platform/errors.ts';
 import { plural } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { type GlobalOptions, reachable, type Session, withSession } from '../session.ts';
-import { refuseUnknownType } from './jobs.ts';
 
 type Options = GlobalOptions & { json?: boolean | undefined };
 
@@ -17,15 +16,15 @@ export async function cancel(text: string, options: Options): Promise<number> {
   return withSession(options, async (session) => {
     const changes = await cancelJob(session.ledger, id, 'cancelled by hand');
     const worker = changes[0]?.worker;
-    const told = await announce(session, changes, async () => {
+    const announced = await announce(session, changes, async () => {
       if (worker !== undefined) await (await session.bus()).publish('control', { instance: worker, action: 'cancel', job_id: id });
     });
-    if (options.json) printJson({ ok: true, announced: told, changes: changes.map(changeOf) });
+    if (options.json) printJson({ ok: true, announced: announced, changes: changes.map(changeOf) });
     else {
       print(
-        `job ${id} is cancelled${worker === undefined ? '' : `; ${worker}, which runs it, ${told ? 'was told' : 'hears of it at its next heartbeat'}`}`,
+        `job ${id} is cancelled${worker === undefined ? '' : `; ${worker}, which runs it, ${announced ? 'was told' : 'sees it at its next heartbeat'}`}`,
       );
-      tellOthers(changes);
+      printOthers(changes);
     }
     return 0;
   });
@@ -36,9 +35,9 @@ export async function retry(text: string, options: Options): Promise<number> {
   const id = parseJobId(text);
   return withSession(options, async (session) => {
     const changes = await retryJob(session.ledger, id);
-    const told = await announce(session, changes);
-    if (options.json) printJson({ ok: true, announced: told, changes: changes.map(changeOf) });
-    else print(`job ${id} is ${changes[0]?.state ?? 'ready'} again${told ? '' : unheard}; "stockmesh job ${id}" shows it`);
+    const announced = await announce(session, changes);
+    if (options.json) printJson({ ok: true, announced: announced, changes: changes.map(changeOf) });
+    else print(`job ${id} is ${changes[0]?.state ?? 'ready'} again${announced ? '' : unheard}; "stockmesh job ${id}" shows it`);
     return 0;
   });
 }
@@ -52,23 +51,22 @@ export async function redrive({
 }: Options & { type?: string | undefined; symbol?: string | undefined; state: NonNullable<RedriveFilter['state']> }): Promise<number> {
   const filter: RedriveFilter = { type, state, symbol: symbol === undefined ? undefined : parseSymbol(symbol) };
   return withSession(options, async (session) => {
-    refuseUnknownType(session.ledger, type);
     const changes: Change[] = [];
     const superseded: string[] = [];
-    let told = true;
+    let announced = true;
     for (let more = true; more; ) {
       const part = await redriveJobs(session.ledger, filter);
-      told = (await announce(session, part.changes)) && told;
+      announced = (await announce(session, part.changes)) && announced;
       changes.push(...part.changes);
       superseded.push(...part.superseded);
       more = part.more;
     }
-    if (options.json) printJson({ ok: true, announced: told, redriven: changes.map(({ id }) => id), superseded });
+    if (options.json) printJson({ ok: true, announced: announced, redriven: changes.map(({ id }) => id), superseded });
     else {
       print(
         changes.length === 0 && superseded.length === 0
           ? `no job is ${state.replaceAll('_', ' ')}: nothing to do`
-          : `${plural(changes.length, 'job starts', 'jobs start')} again${told ? '' : unheard}`,
+          : `${plural(changes.length, 'job starts', 'jobs start')} again${announced ? '' : unheard}`,
       );
       if (superseded.length > 0)
         print(
@@ -79,9 +77,9 @@ export async function redrive({
   });
 }
 
-const unheard = ' (the broker is away: the workers find it when they next look into the ledger)';
+const unheard = ' (the broker cannot be reached: the workers find it the next time they poll the database)';
 
-/** Tells the world what is committed. False when the broker is away: nothing is lost then, it is only noticed later. */
+/** Announces committed changes. False when the broker cannot be reached: the workers find the changes by polling. */
 async function announce(session: Session, changes: readonly Change[], more: () => Promise<void> = async () => {}): Promise<boolean> {
   if (changes.length === 0) return true;
   if (!(await reachable(await session.bus()))) return false;
@@ -98,6 +96,6 @@ function changeOf({ id, type, symbol, state, attempt, worker, reason }: Change) 
   return { id, type, symbol, state, attempt, worker: worker ?? null, reason: reason ?? null };
 }
 
-function tellOthers([, ...others]: readonly Change[]): void {
+function printOthers([, ...others]: readonly Change[]): void {
   for (const { id, type, state } of others) print(`${type} ${id} is ${state} because of it`);
 }

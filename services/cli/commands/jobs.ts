@@ -1,6 +1,6 @@
-/** `stockmesh jobs` and `stockmesh job`: what stands in the ledger. */
+/** `stockmesh jobs` and `stockmesh job`: the jobs of the ledger. */
 import { parseJobId } from '../../ledger/id.ts';
-import type { Ledger, Queue, State } from '../../ledger/job.ts';
+import type { Queue, State } from '../../ledger/job.ts';
 import { type JobDetail, type JobSummary, listJobs, readJob } from '../../ledger/read/jobs.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { parseSymbol } from '../../market/symbol.ts';
@@ -27,9 +27,8 @@ export interface JobsOptions extends GlobalOptions {
 export async function jobs({ json, limit, state, queue, type, user, ...options }: JobsOptions): Promise<number> {
   const before = options.before === undefined ? undefined : parseJobId(options.before);
   const symbol = options.symbol === undefined ? undefined : parseSymbol(options.symbol);
-  return withSession(options, async ({ db, ledger }) => {
-    refuseUnknownType(ledger, type);
-    // One more than asked for tells whether there is a next page.
+  return withSession(options, async ({ db }) => {
+    // One more than asked for shows whether there is a next page.
     const found = await listJobs(db, { state, queue, type, symbol, user, before, limit: limit + 1 });
     const page = found.slice(0, limit);
     const next = found.length > limit ? (page.at(-1)?.id ?? null) : null;
@@ -41,12 +40,6 @@ export async function jobs({ json, limit, state, queue, type, user, ...options }
     }
     return 0;
   });
-}
-
-/** Errors: `InputError('job.unknown_type')`. */
-export function refuseUnknownType({ types }: Pick<Ledger, 'types'>, type: string | undefined): void {
-  if (type === undefined || Object.hasOwn(types, type)) return;
-  throw new InputError('job.unknown_type', `there are no jobs of type "${plain(type)}"; choose one of ${Object.keys(types).join(', ')}`);
 }
 
 function jobsTable(page: readonly JobSummary[], now: Date): string {
@@ -79,10 +72,10 @@ function reasonOf(reason: string | null, blockedOn: string | null, runAt: Date |
   return [waits ?? next, reason].filter((part) => part !== undefined && part !== null).join(': ') || null;
 }
 
-/** Items that are listed; the counts tell of the others. */
+/** Items that are listed; the others are only counted. */
 const SHOWN_ITEMS = 50;
 
-/** One job with all that led to it. Errors: `InputError('job.invalid_id' | 'job.unknown')`. */
+/** One job with its priority, attempts, items and result. Errors: `InputError('job.invalid_id' | 'job.unknown')`. */
 export async function job(text: string, options: GlobalOptions & { json?: boolean | undefined }): Promise<number> {
   const id = parseJobId(text);
   return withSession(options, async ({ db }) => {

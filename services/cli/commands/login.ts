@@ -2,6 +2,7 @@
 
 import type { KeptDecision } from '../../logins/answer.ts';
 import { type LoginAnswer, loginAnswer } from '../../logins/login-answer.ts';
+import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import type { Bus } from '../../platform/bus/bus.ts';
 import { InputError, TransientError } from '../../platform/errors.ts';
 import { SCHEMAS } from '../../platform/messages.ts';
@@ -9,7 +10,6 @@ import { print, printJson } from '../output/print.ts';
 import { plain } from '../output/table.ts';
 import { conclude, untilLanded, type WaitOptions, type Watch, withWatch } from '../output/wait.ts';
 import { type GlobalOptions, reachable, type Session, withSession } from '../session.ts';
-import { holdingsOf } from './fetch.ts';
 
 /** Errors: `InputError('user.invalid' | 'user.unknown')`, `TransientError('broker.unavailable' | 'login.unanswered')`. */
 export async function login(name: string, options: GlobalOptions & WaitOptions & { wait?: boolean | undefined }): Promise<number> {
@@ -17,7 +17,7 @@ export async function login(name: string, options: GlobalOptions & WaitOptions &
   if (!SCHEMAS.login.shape.userId.safeParse(user).success)
     throw new InputError('user.invalid', `user "${plain(name).slice(0, 80)}" is not 1 to 64 printable characters`);
   return withSession(options, async (session) => {
-    await holdingsOf(session, user);
+    await holdingsOf(session.db, user);
     return options.wait ? signInAndWait(session, [user], options) : loginOnly(session, user, options);
   });
 }

@@ -1,7 +1,9 @@
 /** `stockmesh portfolio`: who holds what, and how fresh that is. */
+
 import { freshnessRules } from '../../market/freshness/freshness.ts';
 import { judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/judged.ts';
 import type { Holding } from '../../market/portfolios/holdings.ts';
+import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../market/portfolios/import.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { paintFreshness, paintSignal } from '../output/colour.ts';
@@ -10,7 +12,6 @@ import { print, printJson } from '../output/print.ts';
 import { showProgress } from '../output/progress.ts';
 import { type Column, plain, table } from '../output/table.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
-import { holdingsOf } from './fetch.ts';
 
 /** A CSV file, or `-` for standard input. Errors: those of `importPortfolioCsv`; nothing is imported then. */
 export async function importPortfolio(
@@ -41,7 +42,7 @@ interface ValuedHolding extends Holding, SymbolJudgement {
 /** Errors: `InputError('user.unknown')`. */
 export async function showPortfolio(user: string, { json, ...options }: GlobalOptions & { json?: boolean | undefined }): Promise<number> {
   return withSession(options, async (session) => {
-    const holdings = await holdingsOf(session, user.trim());
+    const holdings = await holdingsOf(session.db, user.trim());
     const judged = await judgeSymbols(
       session.db,
       holdings.map(({ symbol }) => symbol),

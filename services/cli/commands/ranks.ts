@@ -1,5 +1,5 @@
 /** `stockmesh ranks`: the newest ranking of a symbol's options. */
-import { readRankState } from '../../ledger/read/rank-state.ts';
+import { readRankState } from '../../job-types/rank/state.ts';
 import type { ChainGap } from '../../market/options/chain/chain.ts';
 import { parseContract } from '../../market/options/chain/contract.ts';
 import type { StoredRank } from '../../market/options/ranking/rank-columns.ts';

@@ -1,5 +1,6 @@
-/** What `--json` prints, for `--help` and for whoever writes a script: the keys of each document. They stay; new ones may come. Times are ISO 8601 in UTC. */
+/** What `--json` prints: the keys of each document, for `--help` and for scripts. They stay; new ones may come. Times are ISO 8601 in UTC. */
 import type { Command } from 'commander';
+import type { JobType } from '../../job-types/job-type.ts';
 import { fields } from './table.ts';
 
 type Keys = Readonly<Record<string, string>>;
@@ -32,16 +33,21 @@ const asked: Keys = {
   refused: '[{symbol, reason}] for which there was no room',
 };
 
-export const JSON_KEYS = {
+/** The keys of the commands that job types define are the same for all. */
+function askKeys(types: readonly JobType[]): Record<string, Keys> {
+  const verbs = types.flatMap(({ cli }) => (cli === undefined ? [] : [cli.verb, cli.earlierVerb ?? []].flat()));
+  return Object.fromEntries(
+    verbs.flatMap((verb) => [
+      [verb, asked],
+      [`${verb} --wait`, waited],
+    ]),
+  );
+}
+
+const OWN_KEYS = {
   demo: { users: 'who signed in', ...answered },
   login: { user: 'who signed in', published_at: 'when', ok: 'true when it is published' },
   'login --wait': { user: 'who signed in', ...answered },
-  fetch: asked,
-  'fetch --wait': waited,
-  history: asked,
-  'history --wait': waited,
-  rank: asked,
-  'rank --wait': waited,
   jobs: {
     jobs: '[{id, type, symbol, state, queue, priority, score, attempt, max_attempts, user, worker, blocked_on, run_at, enqueued_at, started_at, ended_at, reason}]',
     next: 'what --before takes for the next page, or null',
@@ -144,9 +150,14 @@ export const JSON_KEYS = {
   'config show': { environment: 'whose overlay applies', warnings: '[text]', keys: '[{key, value, origin}]' },
 } as const satisfies Record<string, Keys>;
 
-/** Gives every command that is named above its `--json`, and its help the keys. */
-export function offerJson(program: Command): void {
-  for (const [name, keys] of Object.entries(JSON_KEYS)) {
+/** The keys of every document that a command prints. */
+export function jsonKeys(types: readonly JobType[]): Record<string, Keys> {
+  return { ...OWN_KEYS, ...askKeys(types) };
+}
+
+/** Gives each of these commands its `--json`, and its help the keys. */
+export function offerJson(program: Command, types: readonly JobType[]): void {
+  for (const [name, keys] of Object.entries(jsonKeys(types))) {
     const [path = ''] = name.split(' --');
     const command = path.split(' ').reduce((within, word) => within.commands.find((one) => one.name() === word) as Command, program);
     if (command.options.every(({ long }) => long !== '--json')) command.option('--json', 'for scripts: one JSON document');

@@ -1,4 +1,4 @@
-/** What people do to jobs by hand. */
+/** Cancelling, retrying and redriving jobs by hand. */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { cancel, redrive, retry } from '../../ledger/control.ts';
@@ -6,11 +6,12 @@ import type { Change } from '../../ledger/job.ts';
 import { readJob } from '../../ledger/read/jobs.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
+import { REDRIVABLE_STATES } from '../../platform/job-states.ts';
 import { callerOf, mayFor } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { change, jobId, problems } from '../http/schemas.ts';
 
-/** A body may be left out; what it says would be ignored, so it must say nothing. */
+/** No body, or an empty one: no field of it would have an effect. */
 const nothing = z.strictObject({}).nullish();
 const changed = z.object({ changes: z.array(change).describe('The job itself first, then those that changed because of it') });
 
@@ -37,11 +38,13 @@ export function jobControlRoutes(app: App, { ledger, db, bus, tell, log }: Parts
       const changes = await cancel(ledger, id, `cancelled with key "${callerOf(request).name}"`);
       tell(changes);
       const worker = changes[0]?.worker;
-      // It hears of it at its next heartbeat in any case.
+      // Without the message the worker stops the job at its next heartbeat.
       if (worker !== undefined)
         bus
           .publish('control', { instance: worker, action: 'cancel', job_id: id })
-          .catch((error: Error) => log.warn({ jobId: id }, `${worker} was not told: ${error.message}`));
+          .catch((error: Error) =>
+            log.warn({ jobId: id }, `the cancellation was not sent to ${worker}, which sees it at its next heartbeat: ${error.message}`),
+          );
       return { changes: changes.map(changeJson) };
     },
   });
@@ -75,14 +78,14 @@ export function jobControlRoutes(app: App, { ledger, db, bus, tell, log }: Parts
       description: 'At most 500 a call, the oldest first; call again while `more`.',
       tags: ['jobs'],
       body: z.strictObject({
-        state: z.enum(['failed', 'expired', 'cancelled', 'completed_with_errors']).default('failed'),
+        state: z.enum(REDRIVABLE_STATES).default('failed'),
         type: z.enum(Object.keys(ledger.types) as [string, ...string[]]).optional(),
         symbol: SymbolSchema.optional(),
       }),
       response: {
         200: z.object({
           redriven: z.array(z.string()),
-          superseded: z.array(z.string()).describe('Left as they are: another live job does their work'),
+          superseded: z.array(z.string()).describe('Left as they are: another live job does the same work'),
           more: z.boolean(),
         }),
         ...problems,

@@ -1,4 +1,4 @@
-/** `GET /v1/jobs/{id}/events`: one job as it goes, until it has ended. */
+/** `GET /v1/jobs/{id}/events`: the states of one job, until it has ended. */
 import { z } from 'zod';
 import { isLive } from '../../ledger/job.ts';
 import type { JobDetail } from '../../ledger/read/jobs.ts';
@@ -8,9 +8,9 @@ import type { App, Parts } from '../http/app.ts';
 import { jobId, problems } from '../http/schemas.ts';
 import { frameOf, openStream } from '../live/sse.ts';
 
-/** Pauses between looks into the ledger: the messages tell first, and nothing is missed without them. */
-const LOOK_ONLINE_MS = 2_000;
-const LOOK_AWAY_MS = 500;
+/** Pauses between reads of the ledger. A message triggers a read at once; without messages the stream is only later. */
+const READ_ONLINE_MS = 2_000;
+const READ_OFFLINE_MS = 500;
 
 export function jobEventRoutes(app: App, { config, db, live, bus, log }: Parts): void {
   const { max_behind, heartbeat } = config.gateway.events;
@@ -31,42 +31,42 @@ export function jobEventRoutes(app: App, { config, db, live, bus, log }: Parts):
     async handler(request, reply) {
       const caller = callerOf(request);
       const { id } = request.params;
-      let bell = Promise.withResolvers<void>();
-      // Listens first: what changes while the ledger is read is looked at once more.
-      const silence = live.onStatus(id, () => bell.resolve());
+      let changed = Promise.withResolvers<void>();
+      // Listens first: a change during the read triggers another read.
+      const stopListening = live.onStatus(id, () => changed.resolve());
       try {
         let job = await visibleJob(db, caller, id);
         const stream = openStream(reply, { heartbeatMs: heartbeat * 1000, maxBehind: max_behind });
-        const over = stream.closed.then(() => true as const);
-        let said = '';
+        const closed = stream.closed.then(() => true as const);
+        let sent = '';
         for (;;) {
           const now = JSON.stringify(stateOf(job));
-          if (now !== said) stream.send(frameOf(said === '' || !isSameState(said, job) ? 'state' : 'progress', stateOf(job)));
-          said = now;
+          if (now !== sent) stream.send(frameOf(sent === '' || !isSameState(sent, job) ? 'state' : 'progress', stateOf(job)));
+          sent = now;
           if (!isLive(job.state) || ending.signal.aborted) break;
-          if (await Promise.race([over, wait(bell.promise)])) return;
-          bell = Promise.withResolvers<void>();
+          if (await Promise.race([closed, wait(changed.promise)])) return;
+          changed = Promise.withResolvers<void>();
           job = await visibleJob(db, caller, id);
         }
         if (!isLive(job.state)) stream.send(frameOf('end', { id, state: job.state }));
         stream.end();
       } catch (error) {
-        // Before the stream is open it is an answer like any other; afterwards the client comes back by itself.
+        // Before the stream is open the error is an ordinary answer; afterwards the client reconnects by itself.
         if (!reply.raw.headersSent) throw error;
-        log.warn({ jobId: id, err: error }, 'event stream of a job cut');
+        log.warn({ jobId: id, err: error }, 'the event stream of a job was closed after an error');
         reply.raw.destroy();
       } finally {
-        silence();
+        stopListening();
       }
     },
   });
 
-  async function wait(bell: Promise<void>): Promise<false> {
+  async function wait(change: Promise<void>): Promise<false> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, bus.state === 'online' ? LOOK_ONLINE_MS : LOOK_AWAY_MS);
+    const timer = setTimeout(resolve, bus.state === 'online' ? READ_ONLINE_MS : READ_OFFLINE_MS);
     const stop = (): void => resolve();
     ending.signal.addEventListener('abort', stop);
-    await Promise.race([bell, promise]);
+    await Promise.race([change, promise]);
     // The signal lives as long as the gateway, and a stream waits thousands of times.
     ending.signal.removeEventListener('abort', stop);
     clearTimeout(timer);
@@ -78,7 +78,7 @@ function stateOf({ id, type, symbol, state, attempt, max_attempts, worker, reaso
   return { id, type, symbol, state, attempt, max_attempts, worker, reason, items, started_at, ended_at };
 }
 
-function isSameState(said: string, job: JobDetail): boolean {
-  const before = JSON.parse(said) as { state: string; attempt: number };
+function isSameState(sent: string, job: JobDetail): boolean {
+  const before = JSON.parse(sent) as { state: string; attempt: number };
   return before.state === job.state && before.attempt === job.attempt;
 }

@@ -1,23 +1,22 @@
-/** `/v1/jobs`: asking for work, and looking at it. */
+/** `/v1/jobs`: asking for work, and reading jobs. */
 import { z } from 'zod';
-import type { EnqueueAnswer, JobRequest } from '../../ledger/enqueue/enqueue.ts';
-import { nowOf, priorityOf } from '../../ledger/job.ts';
-import { type Estimate, jobToEstimate } from '../../ledger/read/estimate.ts';
+import { JOB_TYPES } from '../../job-types/index.ts';
+import type { JobType } from '../../job-types/job-type.ts';
+import { acceptedJson, refusalJson } from '../../ledger/enqueue/submit.ts';
+import { priorityOf } from '../../ledger/job.ts';
+import type { Estimate } from '../../ledger/read/estimate.ts';
 import { type JobDetail, listJobs } from '../../ledger/read/jobs.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
-import { TransientError } from '../../platform/errors.ts';
-import { type Caller, callerOf, demand, ownUsers } from '../auth/access.ts';
+import { callerOf, demand, ownUsers } from '../auth/access.ts';
 import { visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { instant, itemState, jobDetail, jobId, jobStatus, jobSummary, limit, problems, queue, state, userId } from '../http/schemas.ts';
-import { refusePrivate } from '../webhooks/callback-address.ts';
-import { callbacksOf, insertCallbacks } from '../webhooks/callbacks.ts';
-import { type JobBody, jobRequest, requestsOf } from './job-types.ts';
+import { callbacksOf } from '../webhooks/callbacks.ts';
+import { jobBodies } from './job-bodies.ts';
+import { checkCallback, submitFor } from './submission.ts';
 
 const MOST_REQUESTS = 100;
-/** A full queue has room again soon. */
-export const FULL_RETRY_MS = 10_000;
 
 const accepted = z.object({
   id: z.string(),
@@ -39,10 +38,19 @@ const accepted = z.object({
 });
 const refusal = z.object({ request: z.int(), type: z.string(), symbol: z.string().nullable(), code: z.string(), reason: z.string() });
 
-export function jobRoutes(app: App, parts: Parts): void {
-  const { db, ledger, estimator, enqueuer } = parts;
-  const type = z.enum(Object.keys(ledger.types) as [string, ...string[]]);
-  const params = z.strictObject({ id: jobId });
+const params = z.strictObject({ id: jobId });
+
+export function jobRoutes(app: App, parts: Parts, types: readonly JobType[] = JOB_TYPES): void {
+  submitRoute(app, parts, types);
+  listRoute(app, parts);
+  detailRoutes(app, parts);
+  itemsRoute(app, parts);
+  callbacksRoute(app, parts);
+}
+
+function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
+  const { config, clock, db } = parts;
+  const { schema, holderOf, requestsOf } = jobBodies(types);
 
   app.route({
     method: 'POST',
@@ -53,65 +61,40 @@ export function jobRoutes(app: App, parts: Parts): void {
       description:
         'One request, or up to 100 as `{"jobs": […]}`: all are committed together when this answers 202. Work that is live already is joined, not done twice. A queue without room refuses; when it refuses all, the answer is 503.',
       tags: ['jobs'],
-      body: z.union([jobRequest, z.strictObject({ jobs: z.array(jobRequest).min(1).max(MOST_REQUESTS) })]),
+      body: z.union([schema, z.strictObject({ jobs: z.array(schema).min(1).max(MOST_REQUESTS) })]),
       response: { 202: z.object({ jobs: z.array(accepted), refused: z.array(refusal) }), ...problems },
     },
     async handler(request, reply) {
       const bodies = 'jobs' in request.body ? request.body.jobs : [request.body];
       for (const body of bodies) {
         demand(request, 'jobs', body.user);
-        if ('portfolio' in body && body.portfolio !== undefined) demand(request, 'jobs', body.portfolio);
-        if (body.callback_url !== undefined && !parts.config.gateway.callbacks.allow_private) refusePrivate(new URL(body.callback_url));
+        const holder = holderOf(body);
+        if (holder !== undefined) demand(request, 'jobs', holder);
+        checkCallback(parts, body.callback_url);
       }
-      const answers = await ask(parts, bodies, callerOf(request));
-      const refused = answers.flatMap(({ answer, request: asked, of }) =>
-        answer.outcome === 'refused'
-          ? [{ request: of, type: asked.type, symbol: asked.symbol ?? null, code: answer.code, reason: answer.reason }]
-          : [],
+      const made = await Promise.all(bodies.map((body) => requestsOf(body, { config, clock, db })));
+      /** For each request the position of its body. */
+      const bodyOf = made.flatMap((requests, index) => requests.map(() => index));
+      const { accepted, refused } = await submitFor(
+        parts,
+        callerOf(request),
+        made.flat(),
+        (_, index) => bodies[bodyOf[index] as number]?.callback_url,
       );
-      if (refused.length === answers.length && refused[0] !== undefined)
-        throw new TransientError(refused[0].code, refused[0].reason, { retryAfterMs: FULL_RETRY_MS });
-      const taken = answers.flatMap(({ answer, request: asked, of }) => (answer.outcome === 'refused' ? [] : [{ answer, asked, of }]));
-      const estimates = await estimator.estimate(taken.map(({ answer }) => jobToEstimate(answer)));
-      const jobs = taken.map(({ answer, asked, of }, index) => ({
-        id: answer.id,
-        type: answer.type,
-        symbol: answer.symbol,
-        state: answer.state,
-        // Of callers that were committed together one has made the job.
-        outcome: answer.outcome === 'queued' && answer.request === asked ? ('queued' as const) : ('joined' as const),
-        queue: answer.queue,
-        priority: answer.level,
-        score: Number(answer.score.toFixed(4)),
-        ...estimateJson(estimates[index] as Estimate),
-        status_url: `/v1/jobs/${answer.id}`,
-        request: of,
+      const jobs = accepted.map((one) => ({
+        ...acceptedJson(one),
+        ...estimateJson(one.estimate),
+        status_url: `/v1/jobs/${one.answer.id}`,
+        request: bodyOf[one.index] as number,
       }));
       if (jobs.length === 1 && jobs[0] !== undefined) reply.header('location', jobs[0].status_url);
-      return reply.code(202).send({ jobs, refused });
+      return reply.code(202).send({ jobs, refused: refused.map((one) => ({ request: bodyOf[one.index] as number, ...refusalJson(one) })) });
     },
   });
+}
 
-  async function ask(
-    { config, clock }: Parts,
-    bodies: readonly JobBody[],
-    caller: Caller,
-  ): Promise<{ answer: EnqueueAnswer; request: JobRequest; of: number }[]> {
-    const asked = (await Promise.all(bodies.map((body) => requestsOf(body, { config, clock, db })))).flatMap((requests, of) =>
-      requests.map((request) => ({ request, of })),
-    );
-    const answers = await enqueuer.enqueueTogether(
-      asked.map(({ request }) => request),
-      async (tx, committed) => {
-        const wanted = committed.flatMap((answer, index) => {
-          const url = bodies[asked[index]?.of ?? 0]?.callback_url;
-          return url === undefined ? [] : [{ answer, url }];
-        });
-        await insertCallbacks(tx, wanted, caller.id, nowOf(ledger));
-      },
-    );
-    return answers.map((answer, index) => ({ answer, ...(asked[index] as (typeof asked)[number]) }));
-  }
+function listRoute(app: App, { db, ledger }: Parts): void {
+  const type = z.enum(Object.keys(ledger.types) as [string, ...string[]]);
 
   app.route({
     method: 'GET',
@@ -142,14 +125,15 @@ export function jobRoutes(app: App, parts: Parts): void {
       const users = ownUsers(callerOf(request), 'read');
       const user = filter.user ?? (users?.length === 1 ? users[0] : undefined);
       if (users !== undefined) demand(request, 'read', user);
-      // One more than asked for tells whether there is a next page.
+      // One more than asked for shows whether there is a next page.
       const found = await listJobs(db, { ...filter, user, before, limit: most + 1 });
       const jobs = found.slice(0, most);
       return { jobs, next: found.length > most ? (jobs.at(-1)?.id ?? null) : null };
     },
   });
+}
 
-  /** Errors: `InputError('job.unknown')`; a job that the caller may not see is not there for him. */
+function detailRoutes(app: App, { db, estimator }: Parts): void {
   async function estimateOf({ id, type, state, queue, priority, score }: JobDetail): Promise<Estimate> {
     const [estimate] = await estimator.estimate([{ id, type, state, queue, priority: priorityOf(priority, score) }]);
     return estimate as Estimate;
@@ -177,7 +161,9 @@ export function jobRoutes(app: App, parts: Parts): void {
       return statusOf(job, await estimateOf(job));
     },
   });
+}
 
+function itemsRoute(app: App, { db }: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/jobs/:id/items',
@@ -216,13 +202,15 @@ export function jobRoutes(app: App, parts: Parts): void {
       return { items, next: found.length > most ? (items.at(-1)?.key ?? null) : null };
     },
   });
+}
 
+function callbacksRoute(app: App, { db }: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/jobs/:id/callbacks',
     config: { access: 'key' },
     schema: {
-      summary: 'Who is called when the job has ended, and what became of it',
+      summary: 'The webhooks that are called when the job has ended, and the state of each delivery',
       tags: ['jobs'],
       params,
       response: {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { App, Parts } from '../http/app.ts';
 import { problems } from '../http/schemas.ts';
-import { common } from './job-types.ts';
+import { common } from './job-bodies.ts';
 import type { RankingReader } from './ranking-reader.ts';
 import { mode, olderQuery, ordered, rankingDocument } from './ranking-schemas.ts';
 import { orderOne, sendText } from './rankings.ts';

@@ -1,6 +1,6 @@
 /** Reading rankings: whose positions are shown, why there is no ranking, and ranks that were read before. */
 import type { FastifyRequest } from 'fastify';
-import { readRankState } from '../../ledger/read/rank-state.ts';
+import { readRankState } from '../../job-types/rank/state.ts';
 import { rankJson, runJson } from '../../market/options/ranking/run-json.ts';
 import { explain } from '../../market/options/ranking/why.ts';
 import { findRun, type RankFilter, type RunSummary, readPlaces, readRanks } from '../../market/options/store/runs.ts';

@@ -1,5 +1,6 @@
 /** What is asked of rankings and what they answer, with the unit of every field. */
 import { z } from 'zod';
+import { modeField } from '../../job-types/rank/definition.ts';
 import { LIVE_STATES } from '../../ledger/job.ts';
 import { REASONS } from '../../market/options/chain/eligibility.ts';
 import { SORTS } from '../../market/options/ranking/rank-columns.ts';
@@ -10,10 +11,7 @@ import { PositionInput } from '../../market/options/store/positions.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { day, flag, instant, jobSummary, limit, state, userId } from '../http/schemas.ts';
 
-export const mode = z
-  .enum(MODES)
-  .default('monitor')
-  .describe('monitor: what is worth watching; entry: what is worth buying now; exit: which held position to close');
+export { modeField as mode };
 
 /** As text: an empty one is no 0. */
 const rankText = z
@@ -28,7 +26,7 @@ const signal = z.enum(SIGNALS);
 /** What the older path takes too. */
 export const olderQuery = {
   symbol: SymbolSchema,
-  mode,
+  mode: modeField,
   side: side.optional(),
   expiry: day.optional().describe('Expiration, YYYY-MM-DD'),
   signal: signal.optional().describe('Only contracts with this signal'),
@@ -185,7 +183,7 @@ const rank = z.strictObject({
   why: why.optional(),
 });
 
-const KEPT_FROM_OTHERS = 'null for a caller who may see only the positions of one user';
+const KEPT_FROM_OTHERS = 'null for a caller who sees only the positions of one user';
 
 export const ranking = z.strictObject({
   symbol: z.string(),

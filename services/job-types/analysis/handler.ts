@@ -1,12 +1,11 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { type StoredAnalysis, storeAnalyses } from '../../market/bars/store.ts';
 import { analyse } from '../../market/indicators/analysis.ts';
 import { adjustPrices, computeIndicators } from '../../market/indicators/indicators.ts';
-import { SymbolSchema } from '../../market/symbol.ts';
 import { PermanentError } from '../../platform/errors.ts';
 import { handler, type JobContext, type JobOutput } from '../handler.ts';
 
-export const AnalysisPayload = z.strictObject({ symbol: SymbolSchema });
+import { AnalysisPayload } from './definition.ts';
 
 /** Calendar days for each trading day: 365 / 252, and a fortnight for holidays. */
 const CALENDAR_SHARE = 365 / 252;

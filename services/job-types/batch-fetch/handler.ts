@@ -1,14 +1,12 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { ItemResult } from '../../ledger/run/items.ts';
 import { type Refresh, refreshSymbol } from '../../market/bars/refresh.ts';
 import { type RefreshRows, storeRefresh } from '../../market/bars/store.ts';
-import { SymbolSchema } from '../../market/symbol.ts';
 import { codeOf, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
-import { outputOf } from '../fetch/handler.ts';
+import { outputOf } from '../fetch/output.ts';
 import { handler, type JobContext } from '../handler.ts';
 
-/** Many symbols in one job: one item a symbol. */
-export const BatchFetchPayload = z.strictObject({ symbols: z.array(SymbolSchema).min(1).max(1000) });
+import { BatchFetchPayload } from './definition.ts';
 
 /** Symbols asked for at once; the sources' shared budget is the real limit. */
 const CONCURRENCY = 4;

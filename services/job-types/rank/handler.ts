@@ -1,11 +1,11 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { SymbolState } from '../../market/bars/read.ts';
 import { adjustPrices } from '../../market/indicators/indicators.ts';
 import type { Chain, ChainGap } from '../../market/options/chain/chain.ts';
 import { encodeChainDay } from '../../market/options/chain/history.ts';
 import { rankUnderlying, sessionOf } from '../../market/options/ranking/run.ts';
 import type { DailyIv } from '../../market/options/scoring/iv-history.ts';
-import { MODES, type Mode } from '../../market/options/scoring/parts.ts';
+import type { Mode } from '../../market/options/scoring/parts.ts';
 import { type Trend, trendOf } from '../../market/options/scoring/trend.ts';
 import type { ChainsByKind } from '../../market/options/sources/configured.ts';
 import {
@@ -18,12 +18,11 @@ import {
 } from '../../market/options/store/past.ts';
 import { positionsIn } from '../../market/options/store/positions.ts';
 import { type NewRun, storeRuns } from '../../market/options/store/runs.ts';
-import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { InputError, PermanentError, TransientError } from '../../platform/errors.ts';
 import { type Handler, handler, type JobContext, type JobOutput } from '../handler.ts';
 
-export const RankPayload = z.strictObject({ symbol: SymbolSchema, mode: z.enum(MODES) });
+import { RankPayload } from './definition.ts';
 
 /** Calendar days that hold the 20 bars of a trend. */
 const TREND_DAYS = 45;

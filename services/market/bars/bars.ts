@@ -1,5 +1,7 @@
 /** What a market source delivers, and what the database keeps. Dates are the session's calendar date in the exchange's own zone, `YYYY-MM-DD`. */
 
+import type { SOURCES } from '../../platform/config/schema.ts';
+
 /** One daily bar, raw: prices as they were traded that day, in the instrument's currency per share; volume in shares of that day. */
 export interface Bar {
   date: string;
@@ -25,7 +27,7 @@ export interface DateRange {
   to?: string | undefined;
 }
 
-export type SourceName = 'yahoo_finance' | 'lean' | 'alpha_vantage' | 'cached' | 'simulated';
+export type SourceName = (typeof SOURCES)[number];
 
 /** A source's answer: bars ascending by date, no date twice. */
 export interface BarsAnswer {

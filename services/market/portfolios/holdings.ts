@@ -1,5 +1,7 @@
 /** Who holds and watches what. */
+
 import type { Sql, Transaction } from '../../platform/database/database.ts';
+import { InputError } from '../../platform/errors.ts';
 
 export interface Holding {
   symbol: string;
@@ -45,4 +47,14 @@ export async function addHoldings(tx: Transaction, positions: readonly NewHoldin
   await tx.run('INSERT INTO holdings (user_id, symbol, quantity, cost, imported_at) VALUES ?', [
     positions.map(({ user, symbol, quantity, cost }) => [user, symbol, quantity, cost, now]),
   ]);
+}
+
+/** The same of one user. Errors: `InputError('user.unknown')` when the user holds and watches nothing. */
+export async function holdingsOf(sql: Sql, user: string): Promise<Holding[]> {
+  const holdings = (await readHoldings(sql, [user])).get(user);
+  if (holdings !== undefined) return holdings;
+  throw new InputError(
+    'user.unknown',
+    `user ${JSON.stringify(user)} has no holdings; add some with "stockmesh portfolio import <csv>" or PUT /v1/users/{id}/portfolio`,
+  );
 }

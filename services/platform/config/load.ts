@@ -25,6 +25,8 @@ export interface LoadOptions {
   env?: Environment | undefined;
   /** By key: `worker.max_concurrent_jobs`. Text becomes a number, boolean or list (split at commas) where the key wants one. */
   overrides?: Readonly<Record<string, Override>> | undefined;
+  /** The job type by each name that `worker.supported_job_types` may use; without it every name is taken as it is. */
+  jobTypes?: Readonly<Record<string, string>> | undefined;
   /** Where `default.yaml` and the overlays are; without it the ones shipped. */
   folder?: string | undefined;
 }
@@ -53,6 +55,8 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   override(options.overrides ?? {}, admitted, problems);
   const resolved = resolve(admitted, env, problems);
   const config = validate(resolved, admitted, environment, problems);
+  if (config !== undefined && options.jobTypes !== undefined)
+    config.worker.supported_job_types = supportedTypes(config.worker.supported_job_types, options.jobTypes, resolved, problems);
   refuse(problems);
   return {
     config: freeze(config!) as Config,
@@ -103,6 +107,23 @@ function validate(resolved: ReadonlyMap<string, Resolved>, { settings }: Admitte
     });
   }
   return data;
+}
+
+/** The types by their own names, each once. */
+function supportedTypes(
+  given: readonly string[],
+  names: Readonly<Record<string, string>>,
+  resolved: ReadonlyMap<string, Resolved>,
+  problems: Problem[],
+): string[] {
+  for (const [index, name] of given.entries()) {
+    if (Object.hasOwn(names, name)) continue;
+    const path = ['worker', 'supported_job_types', index];
+    problems.push(
+      explain({ code: 'invalid_value', values: Object.keys(names), path, message: '', input: name }, resolved, () => undefined),
+    );
+  }
+  return [...new Set(given.flatMap((name) => names[name] ?? []))];
 }
 
 function retiredWarning({ retired }: Admitted): string[] {

@@ -5,6 +5,9 @@ const score = () => z.number().min(0).max(100);
 const percent = () => z.number().min(0);
 const positive = () => z.number().positive();
 
+/** What contracts are ranked for. */
+export const MODES = ['monitor', 'entry', 'exit'] as const;
+
 /** Weights by name. @throws (as an issue of the key) `config.weights_sum` unless they add up to 1 */
 function weights<Name extends string>(...names: Name[]) {
   const shape = Object.fromEntries(names.map((name) => [name, share()])) as Record<Name, z.ZodNumber>;

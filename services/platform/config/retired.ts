@@ -19,6 +19,7 @@ export const RETIRED: readonly RetiredKey[] = [
   { key: 'queue.mqtt.topics', why: 'topics are fixed, see asyncapi.yaml' },
   { key: 'stock_jobs.analysis.llm_timeout', why: 'reserved: no language model is called in this version' },
   { key: 'stock_jobs.analysis.analysis_priority', why: 'the analysis is the technical one, always' },
+  { key: 'jobs.priority_rules.maintenance', why: 'no job is enqueued for maintenance: the scheduler does it itself' },
   { key: 'jobs.timeouts.batch_analysis', why: 'an analysis is one job a symbol, under jobs.timeouts.stock_analysis' },
   {
     key: 'portfolio.sources.*.database_table',

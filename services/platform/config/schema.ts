@@ -1,7 +1,8 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
+import { CAUSES } from '../job-causes.ts';
 import { COMPONENTS, LEVELS, type Level } from '../log/log-levels.ts';
-import { rankingRules } from './ranking.ts';
+import { MODES, rankingRules } from './ranking.ts';
 
 /**
  * The tree under `job_processor:`. What each key means, its unit and its default stand in `config/default.yaml`, which holds every key; here stands what is
@@ -19,27 +20,12 @@ const priority = () => count(1, 10);
 /** Refuses with a code of its own instead of the general one. */
 const because = (code: string, message: string) => ({ message, params: { code } });
 
-const SOURCES = ['yahoo_finance', 'lean', 'alpha_vantage', 'cached', 'simulated'] as const;
+export const SOURCES = ['yahoo_finance', 'lean', 'alpha_vantage', 'cached', 'simulated'] as const;
 
 /** What a schedule can start. */
 const SCHEDULED_JOBS = ['fetch_portfolios', 'rank_watchlist'] as const;
 
-const CHAIN_SOURCES = ['yahoo_finance', 'lean', 'file', 'simulated'] as const;
-const MODES = ['monitor', 'entry', 'exit'] as const;
-
-/** Job types by every name a file may give them; the longer ones are those of earlier deployments. */
-const JOB_TYPES = {
-  fetch: 'fetch',
-  batch_fetch: 'batch_fetch',
-  analysis: 'analysis',
-  rank: 'rank',
-  stock_fetch: 'fetch',
-  stock_batch_fetch: 'batch_fetch',
-  portfolio_fetch: 'batch_fetch',
-  portfolio_priority: 'fetch',
-  stock_analysis: 'analysis',
-  batch_analysis: 'analysis',
-} as const;
+export const CHAIN_SOURCES = ['yahoo_finance', 'lean', 'file', 'simulated'] as const;
 
 const LEVEL_NAMES: Record<string, Level> = {
   ...Object.fromEntries(LEVELS.map((level) => [level, level])),
@@ -77,9 +63,8 @@ const worker = z.strictObject({
   worker_id: text().nullable(),
   name: text(),
   max_concurrent_jobs: count(1, 1000),
-  supported_job_types: z
-    .array(z.enum(Object.keys(JOB_TYPES) as (keyof typeof JOB_TYPES)[]).transform((name) => JOB_TYPES[name]))
-    .transform((types) => [...new Set(types)]),
+  // Which types there are is known in job-types/, above this folder: `loadConfig` is told.
+  supported_job_types: z.array(text()),
   capabilities: z.array(text()),
   poll_interval: duration(),
   max_execution_time: duration(),
@@ -139,13 +124,9 @@ const stockJobs = z.strictObject({
 });
 
 const jobs = z.strictObject({
-  priority_rules: z.strictObject({
-    user_login: priority(),
-    user_request: priority(),
-    scheduled_update: priority(),
-    background_analysis: priority(),
-    maintenance: priority(),
-  }),
+  priority_rules: z.strictObject(
+    Object.fromEntries(CAUSES.map((cause) => [cause, priority()])) as Record<(typeof CAUSES)[number], ReturnType<typeof priority>>,
+  ),
   default_priority: priority(),
   max_retries: count(0, 100),
   retry_delay: z.number().min(0),

@@ -1,10 +1,11 @@
 /** This project's ledger, with the parts that its services are made of. */
+
 import type { Handler } from '../../../services/job-types/handler.ts';
+import { ledgerOf } from '../../../services/job-types/ledger.ts';
 import { type Announcer, createAnnouncer } from '../../../services/ledger/announce.ts';
 import { type EnqueueAnswer, enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
 import { createEnqueuer } from '../../../services/ledger/enqueue/enqueuer.ts';
 import type { Ledger } from '../../../services/ledger/job.ts';
-import { ledgerOf } from '../../../services/ledger/ledger.ts';
 import { symbolReader } from '../../../services/market/bars/reader.ts';
 import { failoverSource } from '../../../services/market/sources/failover-source.ts';
 import { type Bus, connectBus } from '../../../services/platform/bus/bus.ts';

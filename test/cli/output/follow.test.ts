@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { followJobs } from '../../../services/cli/output/follow.ts';
+import { ledgerOf } from '../../../services/job-types/ledger.ts';
 import { enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
 import type { Ledger } from '../../../services/ledger/job.ts';
-import { ledgerOf } from '../../../services/ledger/ledger.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete } from '../../../services/ledger/run/complete.ts';
 import { systemClock } from '../../../services/platform/clock.ts';

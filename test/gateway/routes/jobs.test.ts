@@ -43,6 +43,7 @@ test('many requests are one transaction, and every job says which of them it is 
       { type: 'analysis', symbol: 'AAPL' },
       fetchOf('MSFT', { priority: 9 }),
       fetchOf('IBM', { from: '2026-01-02', to: '2026-01-31' }),
+      { type: 'backfill', symbol: 'SPY', from: '2026-01-02' },
     ],
   });
   expect(
@@ -51,7 +52,8 @@ test('many requests are one transaction, and every job says which of them it is 
     ['fetch', 'AAPL', 3, 0, 'ready'],
     ['analysis', 'AAPL', 3, 1, 'blocked'],
     ['fetch', 'MSFT', 9, 2, 'ready'],
-    ['fetch', 'IBM', 5, 3, 'ready'],
+    ['backfill', 'IBM', 5, 3, 'ready'],
+    ['backfill', 'SPY', 5, 4, 'ready'],
   ]);
 });
 
@@ -82,7 +84,7 @@ test('a range that ends before it begins is refused, and nothing of the call is 
   const answer = await mesh.operator.post('/v1/jobs', {
     jobs: [fetchOf('AAPL'), fetchOf('IBM', { from: '2026-02-01', to: '2026-01-01' })],
   });
-  expect(answer).toMatchObject({ status: 400, body: { code: 'history.bad_range' } });
+  expect(answer).toMatchObject({ status: 400, body: { code: 'backfill.bad_range' } });
   expect(await rows()).toBe(0);
 });
 

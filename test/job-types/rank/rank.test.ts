@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { fetchHandler } from '../../../services/job-types/fetch/handler.ts';
 import { rankHandler } from '../../../services/job-types/rank/handler.ts';
+import { rankRequests } from '../../../services/job-types/rank/request.ts';
 import { enqueue } from '../../../services/ledger/enqueue/enqueue.ts';
-import { rankRequests } from '../../../services/ledger/requests.ts';
 import type { Chain } from '../../../services/market/options/chain/chain.ts';
 import { MODES, type Mode } from '../../../services/market/options/scoring/parts.ts';
 import { chainsOf } from '../../../services/market/options/sources/configured.ts';

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { ledgerOf } from '../../../services/job-types/ledger.ts';
 import type { EnqueueAnswer, JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
 import { createEnqueuer } from '../../../services/ledger/enqueue/enqueuer.ts';
 import type { Ledger } from '../../../services/ledger/job.ts';
-import { ledgerOf } from '../../../services/ledger/ledger.ts';
 import { systemClock } from '../../../services/platform/clock.ts';
 import { loadConfig } from '../../../services/platform/config/load.ts';
 import { type Database, fromJson, openDatabase } from '../../../services/platform/database/database.ts';

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { namesOf } from '../../../services/job-types/index.ts';
 import { type LoadedConfig, type LoadOptions, loadConfig } from '../../../services/platform/config/load.ts';
 import { ConfigError } from '../../../services/platform/errors.ts';
 
@@ -18,7 +19,7 @@ export function filesOf(...texts: string[]): string[] {
 
 /** Loads one file's text under the given environment variables, none by default. */
 export function load(text: string, options: LoadOptions = {}): LoadedConfig {
-  return loadConfig({ env: {}, files: filesOf(text), ...options });
+  return loadConfig({ env: {}, files: filesOf(text), jobTypes: namesOf(), ...options });
 }
 
 /** What loading refuses, its folder cut off: code and lines. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { namesOf } from '../../../services/job-types/index.ts';
 import { usedKeys } from '../../../services/platform/config/keys.ts';
 import { leaseSeconds, loadConfig } from '../../../services/platform/config/load.ts';
 import { filesOf, load } from './config-files.ts';
@@ -8,7 +9,7 @@ const FIXTURE = new URL('./fixtures/job_processor.yaml', import.meta.url).pathna
 const DEFAULTS = new URL('../../../config/default.yaml', import.meta.url);
 
 test('the file of an earlier deployment loads as it is', () => {
-  const { config } = loadConfig({ env: {}, files: [FIXTURE], environment: 'production' });
+  const { config } = loadConfig({ env: {}, files: [FIXTURE], environment: 'production', jobTypes: namesOf() });
   expect(config.worker).toMatchObject({
     name: 'Desk worker',
     poll_interval: 3,
@@ -53,6 +54,7 @@ test('its keys without a counterpart are named in one warning, each with line an
     'queue.mqtt.topics (',
     'stock_jobs.analysis.llm_timeout (',
     'stock_jobs.analysis.analysis_priority (',
+    'jobs.priority_rules.maintenance (',
     'jobs.timeouts.batch_analysis (',
     'portfolio.sources.1.database_table (',
     'integration.web_ui (',
@@ -62,7 +64,7 @@ test('its keys without a counterpart are named in one warning, each with line an
     'integration.cache (',
   ];
   for (const key of expected) expect(warnings[0]).toContain(key);
-  expect(warnings[0]).toMatch(/^13 configured keys have no effect here: /);
+  expect(warnings[0]).toMatch(/^14 configured keys have no effect here: /);
   expect(warnings[0]).toContain(
     'jobs.timeouts.batch_analysis (test/platform/config/fixtures/job_processor.yaml:73): an analysis is one job a symbol',
   );

@@ -1,5 +1,7 @@
+import type { CHAIN_SOURCES } from '../../../platform/config/schema.ts';
+
 /** Which source a chain came from. */
-export type ChainSourceName = 'yahoo_finance' | 'lean' | 'file' | 'simulated';
+export type ChainSourceName = (typeof CHAIN_SOURCES)[number];
 
 /**
  * The option contracts of one underlying as they were quoted at one moment, by column: entry `i` of every column belongs to the contract `contracts[i]`. Numbers that

@@ -1,11 +1,11 @@
 /** Blocks to parts to ranks: weighted means, and what is done to them. Scores are 0-100 and rounded as they are stored; NaN = no component was there. */
 
-import type { RankingRules } from '../../../platform/config/ranking.ts';
+import { MODES, type RankingRules } from '../../../platform/config/ranking.ts';
 import { clip, stored } from './blocks.ts';
 import type { BlockName, Blocks } from './measure.ts';
 import { type Term, type Weighed, weigh, weighting } from './weighting.ts';
 
-export const MODES = ['monitor', 'entry', 'exit'] as const;
+export { MODES };
 export type Mode = (typeof MODES)[number];
 
 /** The column that a run of each mode is ordered by. */

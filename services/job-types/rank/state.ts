@@ -1,8 +1,9 @@
-/** Why a symbol has no ranking, or no newer one: what became of the newest job that was to make it. */
+/** Why a symbol has no ranking, or no newer one: the state of the newest job for it. */
+import { isLive } from '../../ledger/job.ts';
+import { type JobSummary, readNewestOf } from '../../ledger/read/jobs.ts';
+import type { Mode } from '../../market/options/scoring/parts.ts';
 import type { Sql } from '../../platform/database/database.ts';
-import { isLive } from '../job.ts';
-import { type RankMode, rankKey } from '../requests.ts';
-import { type JobSummary, readNewestOf } from './jobs.ts';
+import { rankKey } from './request.ts';
 
 export interface RankState {
   /** `pending`: a job will make one. `done`: the newest job has made one. `never`: none was asked for, or its job was deleted since. */
@@ -12,7 +13,7 @@ export interface RankState {
   text: string;
 }
 
-export async function readRankState(sql: Sql, symbol: string, mode: RankMode): Promise<RankState> {
+export async function readRankState(sql: Sql, symbol: string, mode: Mode): Promise<RankState> {
   const job = await readNewestOf(sql, symbol, rankKey(symbol, mode));
   const what = `the ${mode} ranking of ${symbol}`;
   if (job === undefined) return { state: 'never', job: null, text: `${what} was never asked for` };

@@ -1,16 +1,14 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { BatchFetchPayload } from '../../services/job-types/batch-fetch/handler.ts';
-import { FetchPayload } from '../../services/job-types/fetch/handler.ts';
-import { RankPayload } from '../../services/job-types/rank/handler.ts';
-import {
-  analysisRequest,
-  fetchRequest,
-  historyRequest,
-  type Origin,
-  portfolioBatches,
-  rankRequests,
-} from '../../services/ledger/requests.ts';
+import { analysisRequest } from '../../services/job-types/analysis/request.ts';
+import { BackfillPayload } from '../../services/job-types/backfill/definition.ts';
+import { backfillRequest } from '../../services/job-types/backfill/request.ts';
+import { BatchFetchPayload } from '../../services/job-types/batch-fetch/definition.ts';
+import { portfolioBatches } from '../../services/job-types/batch-fetch/request.ts';
+import { fetchRequest } from '../../services/job-types/fetch/request.ts';
+import { RankPayload } from '../../services/job-types/rank/definition.ts';
+import { rankRequests } from '../../services/job-types/rank/request.ts';
+import type { Origin } from '../../services/job-types/request.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 
 // priority.md: user_request 3, scheduled_update 5, background_analysis 8.
@@ -66,26 +64,27 @@ describe('a portfolio in batches', () => {
   });
 });
 
-describe('a history', () => {
+describe('a backfill', () => {
   test('is background work with a range of its own', () => {
-    const request = historyRequest('AAPL', '2020-01-01', '2020-12-31', byHand, 6);
+    const request = backfillRequest('AAPL', { from: '2020-01-01', to: '2020-12-31' }, byHand, 6);
     expect(request).toMatchObject({
       level: 6,
-      dedupeKey: 'fetch:AAPL:2020-01-01:2020-12-31',
+      type: 'backfill',
+      dedupeKey: 'backfill:AAPL:2020-01-01:2020-12-31',
       why: { text: 'user_request: priority 6, that of jobs.default_priority' },
     });
-    expect(FetchPayload.parse(request.payload)).toEqual({ symbol: 'AAPL', range: { from: '2020-01-01', to: '2020-12-31' } });
+    expect(BackfillPayload.parse(request.payload)).toEqual({ symbol: 'AAPL', from: '2020-01-01', to: '2020-12-31' });
   });
 
   test('of a day that does not exist is refused', () => {
-    expect(() => historyRequest('AAPL', '2020-02-30', '2020-12-31', byHand, 6)).toThrow(
-      expect.objectContaining({ code: 'history.bad_day', message: '"2020-02-30" is not a day; write it like 2026-01-31' }),
+    expect(() => backfillRequest('AAPL', { from: '2020-02-30', to: '2020-12-31' }, byHand, 6)).toThrow(
+      expect.objectContaining({ code: 'backfill.bad_day', message: '"2020-02-30" is not a day; write it like 2026-01-31' }),
     );
   });
 
   test('that ends before it begins is refused', () => {
-    expect(() => historyRequest('AAPL', '2020-02-01', '2020-01-01', byHand, 6)).toThrow(
-      expect.objectContaining({ code: 'history.bad_range' }),
+    expect(() => backfillRequest('AAPL', { from: '2020-02-01', to: '2020-01-01' }, byHand, 6)).toThrow(
+      expect.objectContaining({ code: 'backfill.bad_range' }),
     );
   });
 });

@@ -1,0 +1,57 @@
+/** What the definitions of all commands share: how values are read, and how a command is run. */
+import { InvalidArgumentError } from 'commander';
+import type { z } from 'zod';
+import { dayOption } from '../../job-types/job-type.ts';
+import type { GlobalOptions } from '../session.ts';
+
+export interface Program {
+  /** The options of the program together with those of the command. */
+  all<Options extends object>(own: Options): GlobalOptions & Options;
+  /** Takes the exit code of the command. */
+  finish(code: number): void;
+}
+
+export function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
+/** Each of `choices` may be given several times; the first one that is given replaces `standard`. */
+export function collectChoice(choices: readonly string[], standard: readonly string[]) {
+  return (value: string, before: readonly string[] | undefined): string[] => {
+    if (!choices.includes(value)) throw new InvalidArgumentError(`Allowed choices are ${choices.join(', ')}.`);
+    return before === standard ? [value] : [...(before ?? []), value];
+  };
+}
+
+export function count(text: string): number {
+  return upTo(Number.MAX_SAFE_INTEGER)(text);
+}
+
+export function upTo(most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+    throw new InvalidArgumentError(
+      most === Number.MAX_SAFE_INTEGER ? 'It must be a whole number from 1 on.' : `It must be a whole number from 1 to ${most}.`,
+    );
+  };
+}
+
+/** A score of 0 to 100. */
+export function score(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0 && value <= 100) return value;
+  throw new InvalidArgumentError('It must be a number from 0 to 100.');
+}
+
+/** A value that a schema checks and converts; its first issue is the error. */
+export function valid(schema: z.ZodType): (text: string) => unknown {
+  return (text) => {
+    const { data, error } = schema.safeParse(text);
+    if (error === undefined) return data;
+    throw new InvalidArgumentError(error.issues[0]?.message ?? '');
+  };
+}
+
+/** A calendar day that exists. */
+export const day = valid(dayOption) as (text: string) => string;

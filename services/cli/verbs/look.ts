@@ -1,0 +1,87 @@
+/** Commands that show what is stored. */
+import { type Command, Option } from 'commander';
+import { MODES } from '../../market/options/scoring/parts.ts';
+import { SIGNALS } from '../../market/options/scoring/signals.ts';
+import { day, type Program, score, upTo } from './arguments.ts';
+
+export function lookVerbs(program: Command, parts: Program): void {
+  program.commandsGroup('Look:');
+  marketVerbs(program, parts);
+  positionVerbs(program, parts);
+  meshVerbs(program, parts);
+}
+
+function marketVerbs(program: Command, { all, finish }: Program): void {
+  const portfolio = program.command('portfolio').description('who holds and watches what');
+  portfolio
+    .command('import')
+    .argument('<csv>', 'file with the columns user,symbol,quantity,cost; - for standard input')
+    .description('replace the portfolios of the users that a file names')
+    .option('--user <user>', 'all lines are of this user; the file needs no such column')
+    .action(async (file, options) => finish(await (await import('../commands/portfolio.ts')).importPortfolio(file, all(options))));
+  portfolio
+    .command('show')
+    .argument('<user>')
+    .description('show what a user holds, what it is worth, and how fresh that is')
+    .action(async (user, options) => finish(await (await import('../commands/portfolio.ts')).showPortfolio(user, all(options))));
+  program
+    .command('symbol')
+    .argument('<symbol>')
+    .description('show what is known of a symbol, where from, and how fresh it is')
+    .option('--indicators', 'with the value of each indicator')
+    .action(async (symbol, options) => finish(await (await import('../commands/symbol.ts')).symbol(symbol, all(options))));
+  program
+    .command('ranks')
+    .argument('<symbol>')
+    .description('show the newest ranking of the options of a symbol')
+    .addOption(new Option('--mode <mode>', 'monitor, entry or exit').choices(MODES).default('monitor'))
+    .addOption(new Option('--limit <n>', 'at most so many').argParser(upTo(1_000)).default(20))
+    .addOption(new Option('--side <side>', 'only calls or puts').choices(['call', 'put']))
+    .option('--expiry <day>', 'only contracts that expire on this day, YYYY-MM-DD', day)
+    .addOption(new Option('--signal <signal>', 'only contracts with this signal').choices(SIGNALS))
+    .addOption(new Option('--min-rank <rank>', 'only contracts with at least this rank').argParser(score))
+    .option('--contract <contract>', 'only this contract')
+    .option('--user <user>', 'only positions of this user')
+    .option('--sort <column>', 'by this column, best first, such as greeks_score or dte')
+    .option('--cursor <cursor>', 'the next page of the same ranking')
+    .option('--why', 'with what each rank is made of')
+    .action(async (symbol, options) => finish(await (await import('../commands/ranks.ts')).ranks(symbol, all(options))));
+}
+
+function positionVerbs(program: Command, { all, finish }: Program): void {
+  const position = program.command('position').description('option positions, which "rank --mode exit" ranks');
+  position
+    .command('add')
+    .argument('<user>')
+    .argument('<contract>', 'OCC symbol, such as AAPL270115C00250000')
+    .description('note a position')
+    .requiredOption('--price <dollars>', 'paid a share', Number)
+    .option('--quantity <n>', 'contracts', Number, 1)
+    .option('--target <dollars>', 'price of the underlying that is hoped for, with --entry-spot', Number)
+    .option('--stop <share>', 'loss at which it is stopped, 0.5 is half of the price', Number)
+    .option('--entry-spot <dollars>', 'price of the underlying at the entry', Number)
+    .option('--entry-iv <iv>', 'implied volatility at the entry, 0.25 is 25 %', Number)
+    .option('--opened <moment>', 'when, such as 2026-01-02T14:30:00Z; now if not given')
+    .action(async (user, contract, options) => finish(await (await import('../commands/position.ts')).add(user, contract, all(options))));
+  position
+    .command('list')
+    .argument('[user]')
+    .description('list the positions of a user, or of all')
+    .action(async (user, options) => finish(await (await import('../commands/position.ts')).list(user, all(options))));
+  position
+    .command('remove')
+    .argument('<id>')
+    .description('forget a position')
+    .action(async (id, options) => finish(await (await import('../commands/position.ts')).remove(id, all(options))));
+}
+
+function meshVerbs(program: Command, { all, finish }: Program): void {
+  program
+    .command('stats')
+    .description('show the mesh in figures: queues, rates, workers, alerts')
+    .action(async (options) => finish(await (await import('../commands/stats.ts')).stats(all(options))));
+  program
+    .command('top')
+    .description('watch queues, workers and the feed live')
+    .action(async (options) => finish(await (await import('../commands/top.ts')).top(all(options))));
+}

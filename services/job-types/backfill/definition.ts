@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { parseSymbol, SymbolSchema } from '../../market/symbol.ts';
+import { systemClock } from '../../platform/clock.ts';
+import { day, dayOption, httpForm, type JobType, today } from '../job-type.ts';
+import { backfillRequest, checkRange } from './request.ts';
+
+export const BackfillPayload = z.strictObject({ symbol: SymbolSchema, from: z.iso.date(), to: z.iso.date() });
+
+export const backfillType = {
+  name: 'backfill',
+  about: 'The bars of a symbol over a range of days, both inclusive',
+  payload: BackfillPayload,
+  lands: ['bars'],
+  retries: 'sources',
+  timeLimit: ({ jobs }) => jobs.timeouts.stock_fetch,
+  mayCompleteWithErrors: false,
+  http: httpForm({
+    fields: { symbol: SymbolSchema, from: day, to: day.optional().describe('Today when left out') },
+    requests: ({ symbol, from, to }, { config, clock, origin }) => [
+      backfillRequest(symbol, { from, to: to ?? today(clock) }, origin, config.jobs.default_priority),
+    ],
+  }),
+  cli: {
+    verb: 'backfill',
+    earlierVerb: 'history',
+    argument: '<symbol>',
+    about: 'get the bars of a symbol over a range of days',
+    options: [
+      { flags: '--from <day>', about: 'first day, YYYY-MM-DD', required: true, schema: dayOption },
+      { flags: '--to <day>', about: 'last day; today if not given', schema: dayOption },
+    ],
+    requests([text = ''], options: { from: string; to?: string }) {
+      const symbol = parseSymbol(text);
+      const range = { from: options.from, to: options.to ?? today(systemClock) };
+      checkRange(symbol, range);
+      return { make: ({ config, origin }) => [backfillRequest(symbol, range, origin, config.jobs.default_priority)] };
+    },
+  },
+} as const satisfies JobType;

@@ -1,0 +1,105 @@
+/** What a job type is. Each folder here holds one: `definition.ts`, `handler.ts`, and `request.ts` where other types ask for it too. `index.ts` lists them. */
+import { z } from 'zod';
+import type { JobRequest } from '../ledger/enqueue/enqueue.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Config } from '../platform/config/load.ts';
+import type { Sql } from '../platform/database/database.ts';
+import { userId as anyUserId } from '../platform/user-id.ts';
+import type { Origin } from './request.ts';
+
+export interface JobType {
+  /**
+   * Lower-case letters, digits and `_`, at most 24. The topic of its jobs follows from it: `stock/{name}/{symbol}`, or of a job without a symbol `stock/{name}/{user}`.
+   * A type for many symbols is called `batch_{type}` and has the topic `stock/{type}/batch`.
+   */
+  name: string;
+  /** Names that `worker.supported_job_types` of earlier deployments uses for it. */
+  earlierNames?: readonly string[];
+  /** One line for people: in the documents of HTTP and MQTT. */
+  about: string;
+  /** Which payloads its handler takes. */
+  payload: z.ZodType;
+  /** The kinds of data that it stores: the last level of `data/{symbol}/{kind}`. */
+  lands: readonly string[];
+  /** `sources`: as often as a market source is tried (`stock_jobs.data_fetch`). `general`: `jobs.max_retries` and `jobs.retry_delay`. */
+  retries: 'sources' | 'general';
+  /** Seconds that a job may take; `worker.max_execution_time` holds for every type. */
+  timeLimit?: (config: Config) => number;
+  /** Whether failed parts leave the job `completed_with_errors` instead of `failed`. */
+  mayCompleteWithErrors: boolean;
+  /** How it is asked for with `POST /v1/jobs`. */
+  http?: HttpForm;
+  /** The command that asks for it. */
+  cli?: CliForm;
+}
+
+export interface RequestContext {
+  config: Config;
+  clock: Clock;
+  db: Sql;
+  origin: Origin;
+}
+
+type Requests = JobRequest[] | Promise<JobRequest[]>;
+
+export interface HttpForm {
+  /** Fields beside `type`, `priority`, `user` and `callback_url`, which every type takes. */
+  fields: z.ZodRawShape;
+  /** The user whose holdings a body names: the caller needs the right to ask for this user. */
+  holder?: (body: never) => string | undefined;
+  /** Errors: `InputError` for fields that do not go together. */
+  requests: (body: never, context: RequestContext) => Requests;
+}
+
+/** A form whose functions know the types of its fields. */
+export function httpForm<Fields extends z.ZodRawShape>(form: {
+  fields: Fields;
+  holder?: (body: z.output<z.ZodObject<Fields>>) => string | undefined;
+  requests: (body: z.output<z.ZodObject<Fields>>, context: RequestContext) => Requests;
+}): HttpForm {
+  return form;
+}
+
+export interface CliForm {
+  verb: string;
+  /** An earlier name of the command. It works and is not listed. */
+  earlierVerb?: string;
+  /** As in the help: `<symbol>`, `[symbols...]`. */
+  argument: string;
+  about: string;
+  options: readonly CliOption[];
+  /** Checks the command line, before anything is connected. Errors: `InputError`. The result makes the requests. */
+  requests: (args: readonly string[], options: never) => CliRequest;
+}
+
+export interface CliRequest {
+  /** Who waits for the jobs. */
+  user?: string | undefined;
+  make: (context: RequestContext) => Requests;
+}
+
+export interface CliOption {
+  /** As in the help: `--portfolio <user>`. */
+  flags: string;
+  about: string;
+  required?: true;
+  /** Checks and converts the value; its first issue is the error. */
+  schema?: z.ZodType;
+  /** May be given several times, each time one of these. */
+  anyOf?: readonly string[];
+  /** The value when `anyOf` is not given. */
+  standard?: readonly string[];
+}
+
+/** Fields that several types take over HTTP. */
+export const day = z.iso.date('not a day; write it like 2026-01-31');
+/** The same as the value of an option. */
+export const dayOption = z.iso.date('Write a day as YYYY-MM-DD.');
+/** Blanks at the ends do not count: the database pads with them. */
+export const userId = anyUserId.transform((user) => user.trim());
+export const analyseField = z.boolean().default(true).optional().describe('false: bars only, no analysis of them');
+
+/** Today in UTC, `YYYY-MM-DD`. */
+export function today(clock: Clock): string {
+  return clock.now().toZonedDateTimeISO('UTC').toPlainDate().toString();
+}

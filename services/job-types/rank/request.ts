@@ -1,0 +1,69 @@
+import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
+import type { Mode } from '../../market/options/scoring/parts.ts';
+import type { Sql } from '../../platform/database/database.ts';
+import { fetchKey, fetchRequest } from '../fetch/request.ts';
+import type { RequestContext } from '../job-type.ts';
+import { computationFor, type Origin } from '../request.ts';
+
+/** The dedupe key of the job that ranks a symbol's options in a mode. */
+export const rankKey = (symbol: string, mode: Mode): string => `rank:${symbol}:${mode}`;
+
+/**
+ * Rankings of the symbols in each mode, preceded by fetches of stale bars. A ranking that completed within `ranking.dedupe_window` stands for the request, so no bars
+ * are fetched for it, however old they are.
+ */
+export async function rankingRequests(
+  symbols: readonly string[],
+  modes: readonly Mode[],
+  { config, clock, db, origin }: RequestContext,
+): Promise<JobRequest[]> {
+  if (symbols.length === 0) return [];
+  // Loaded here: the command line reads all definitions at every start, and these take longer to load than all the rest of them.
+  const [{ freshnessRules }, { readStale }] = await Promise.all([
+    import('../../market/freshness/freshness.ts'),
+    import('../../market/freshness/judged.ts'),
+  ]);
+  const now = clock.now();
+  const keys = symbols.flatMap((symbol) => modes.map((mode) => rankKey(symbol, mode)));
+  const [stale, ranked] = await Promise.all([
+    readStale(db, symbols, now, freshnessRules(config)),
+    readRanked(db, keys, new Date(now.epochMilliseconds)),
+  ]);
+  for (const symbol of symbols) if (modes.every((mode) => ranked.has(rankKey(symbol, mode)))) stale.delete(symbol);
+  return rankRequests(symbols, modes, origin, { windowSeconds: config.ranking.dedupe_window, stale });
+}
+
+/**
+ * A job for each symbol and mode. Within `windowSeconds` a request for the same is answered with the same job. The bars of the `stale` symbols are fetched first; for
+ * the others a ranking waits for a fetch that is under way.
+ */
+export function rankRequests(
+  symbols: Iterable<string>,
+  modes: readonly Mode[],
+  origin: Origin,
+  { windowSeconds, stale }: { windowSeconds: number; stale: ReadonlySet<string> },
+): JobRequest[] {
+  return [...new Set(symbols)].flatMap((symbol) => [
+    ...(stale.has(symbol) ? [fetchRequest(symbol, origin)] : []),
+    ...[...new Set(modes)].map((mode) =>
+      computationFor(origin, {
+        type: 'rank',
+        symbol,
+        payload: { symbol, mode },
+        dedupeKey: rankKey(symbol, mode),
+        dedupeWindowSeconds: windowSeconds,
+        after: [fetchKey(symbol)],
+      }),
+    ),
+  ]);
+}
+
+/** Those of the keys that have a completed job within its window. Reads by primary keys. */
+async function readRanked(sql: Sql, keys: readonly string[], now: Date): Promise<Set<string>> {
+  const rows = await sql.rows<{ dedupe_key: string }>(
+    `SELECT w.dedupe_key FROM dedupe_windows w JOIN jobs j ON j.id = w.job_id
+      WHERE w.dedupe_key IN (?) AND w.until > ? AND j.state IN ('completed', 'completed_with_errors')`,
+    [keys, now],
+  );
+  return new Set(rows.map(({ dedupe_key }) => dedupe_key));
+}
