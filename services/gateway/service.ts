@@ -1,4 +1,4 @@
-/** The gateway service: the HTTP API and the live stream. Any number of them may run; none keeps anything that another needs. */
+/** The gateway service: the HTTP API and the live stream. Any number of gateways may run; none holds state that another needs. */
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { ledgerOf } from '../job-types/ledger.ts';
@@ -16,11 +16,11 @@ import { createLive } from './live/live.ts';
 import { startCallbacks } from './webhooks/callback-sender.ts';
 
 export interface GatewayService extends RunningService {
-  /** Where it listens: `http://127.0.0.1:8787`. */
+  /** The address that it listens on: `http://127.0.0.1:8787`. */
   url: string;
 }
 
-/** Requests under way get so long to be answered when the service stops. */
+/** Milliseconds that running requests get when the service stops. */
 const CLOSE_MS = 5_000;
 
 /** Errors: `ConfigError('port.in_use' | 'port.not_permitted' | 'port.unusable')`, before anything has started. */

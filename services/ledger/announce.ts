@@ -1,4 +1,4 @@
-/** The doorbell: tells the broker what is committed. A lost, late or doubled message costs latency, never a job, so a bell that cannot be rung is counted and left. */
+/** Publishes committed changes. A lost, late or doubled message costs latency, never a job, so a message that cannot be published is only counted. */
 import type { Bus } from '../platform/bus/bus.ts';
 import type { Clock } from '../platform/clock.ts';
 import { fromJson, type Sql } from '../platform/database/database.ts';
@@ -10,13 +10,13 @@ import { idFromBytes, sortedBytes } from './id.ts';
 import { type Change, levelOf, type Queue, scoreOf } from './job.ts';
 
 export interface Announcer {
-  /** Rings for new jobs: each on its `stock/…` topic, and its state on `jobs/{id}/status`. Joined and refused ones are not news. */
+  /** Publishes new jobs, each on its `stock/…` topic, and their states on `jobs/{id}/status`. Joined and refused ones are left out. */
   enqueued(answers: readonly EnqueueAnswer[]): Promise<void>;
-  /** Publishes new states, and rings again for jobs that have become ready. */
+  /** Publishes new states, and announces jobs that have become ready. */
   changed(changes: readonly Change[]): Promise<void>;
-  /** Rings for jobs that are ready already. */
+  /** Announces jobs that are ready already. */
   ring(ids: readonly string[]): Promise<void>;
-  /** Bells that could not be rung, by code. */
+  /** Messages that could not be published, by error code. */
   readonly missed: ReadonlyMap<string, number>;
 }
 
@@ -54,7 +54,7 @@ export function createAnnouncer({
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
       const code = codeOf(error);
-      // Said once a kind: the bus itself logs the outage.
+      // Logged once an error code: the bus itself logs the outage.
       if (!missed.has(code)) log.warn({ code }, `${error.message}; jobs are found by polling meanwhile`);
       missed.set(code, (missed.get(code) ?? 0) + 1);
     }
@@ -96,7 +96,7 @@ export function createAnnouncer({
     async enqueued(answers) {
       const fresh = answers.flatMap((answer) => (answer.outcome === 'queued' ? [answer] : []));
       const unique = [...new Map(fresh.map((answer) => [answer.id, answer])).values()];
-      // From memory and not from the row: a worker should start before a read would have come back.
+      // From memory and not from the row: a read would delay the worker.
       await Promise.all([
         ...unique.map((answer) => quietly(bus.publish('job', announcement(answer)))),
         publishStates(unique.map(({ id, type, symbol, state }) => ({ id, type, symbol, state, attempt: 0 }))),

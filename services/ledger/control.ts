@@ -71,17 +71,15 @@ export function cancel(ledger: Ledger, id: string, reason: string): Promise<Chan
  * Errors: `InputError('job.unknown' | 'job.live' | 'job.superseded')`.
  */
 export function retry(ledger: Ledger, id: string): Promise<Change[]> {
-  return retryOnDuplicateKey(() =>
-    ledger.db.transaction(async (tx) => {
-      const row = await lockOne(tx, id);
-      if (row.state === 'ready' || row.state === 'running' || row.state === 'blocked')
-        throw new InputError('job.live', `job ${id} is ${row.state}: it will run without a retry`);
-      const superseded = await restart(tx, ledger, [row]);
-      if (superseded.length > 0)
-        throw new InputError('job.superseded', `job ${id} cannot start again: another live job does the same work (${row.dedupe_key})`);
-      return restarted(tx, [id]);
-    }),
-  );
+  return ledger.db.transaction(async (tx) => {
+    const row = await lockOne(tx, id);
+    if (row.state === 'ready' || row.state === 'running' || row.state === 'blocked')
+      throw new InputError('job.live', `job ${id} is ${row.state}: it will run without a retry`);
+    const superseded = await retryOnDuplicateKey(() => restart(tx, ledger, [row]));
+    if (superseded.length > 0)
+      throw new InputError('job.superseded', `job ${id} cannot start again: another live job does the same work (${row.dedupe_key})`);
+    return restarted(tx, [id]);
+  });
 }
 
 export interface RedriveFilter {
@@ -105,23 +103,21 @@ export function redrive(ledger: Ledger, filter: RedriveFilter): Promise<{ change
         WHERE j.state = ? ${limits} AND ${superseded} (SELECT 1 FROM jobs l FORCE INDEX (ux_active) WHERE l.active_key = j.dedupe_key) ORDER BY j.due_at, j.id LIMIT ${BATCH}`,
       params,
     );
-  return retryOnDuplicateKey(() =>
-    ledger.db.transaction(async (tx) => {
-      const found = await oldest(tx, 'NOT EXISTS');
-      const rows =
-        found.length === 0
-          ? []
-          : await tx.rows<Row>(
-              `SELECT ${COLUMNS} FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = ? ORDER BY id FOR UPDATE SKIP LOCKED`,
-              [found.map(({ id }) => id).sort(Buffer.compare), state],
-            );
-      const superseded = new Set(await restart(tx, ledger, rows));
-      const ids = rows.map(({ id }) => idFromBytes(id)).filter((id) => !superseded.has(id));
-      const more = found.length === BATCH && ids.length > 0;
-      const left = more ? [] : await oldest(tx, 'EXISTS');
-      return { changes: await restarted(tx, ids), superseded: left.map(({ id }) => idFromBytes(id)), more };
-    }),
-  );
+  return ledger.db.transaction(async (tx) => {
+    const found = await oldest(tx, 'NOT EXISTS');
+    const rows =
+      found.length === 0
+        ? []
+        : await tx.rows<Row>(
+            `SELECT ${COLUMNS} FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = ? ORDER BY id FOR UPDATE SKIP LOCKED`,
+            [found.map(({ id }) => id).sort(Buffer.compare), state],
+          );
+    const superseded = new Set(await retryOnDuplicateKey(() => restart(tx, ledger, rows)));
+    const ids = rows.map(({ id }) => idFromBytes(id)).filter((id) => !superseded.has(id));
+    const more = found.length === BATCH && ids.length > 0;
+    const left = more ? [] : await oldest(tx, 'EXISTS');
+    return { changes: await restarted(tx, ids), superseded: left.map(({ id }) => idFromBytes(id)), more };
+  });
 }
 
 /** Makes ended or scheduled jobs ready, or blocked while a dependency is live. Returns the jobs that were left because another live job has their key. */

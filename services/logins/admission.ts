@@ -8,7 +8,6 @@ import { fetchKey } from '../job-types/fetch/request.ts';
 import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
 import { readLive } from '../ledger/enqueue/join.ts';
-import { retryOnDuplicateKey } from '../ledger/enqueue/retry-on-duplicate-key.ts';
 import type { Ledger } from '../ledger/job.ts';
 import { readSymbols } from '../market/bars/read.ts';
 import { readHoldings } from '../market/portfolios/holdings.ts';
@@ -73,7 +72,7 @@ export function createAdmission(options: {
 
   const batcher = createBatcher(BATCH, async (logins: readonly Login[]) => {
     const started = performance.now();
-    const { outcomes, enqueued } = await retryOnDuplicateKey(() => ledger.db.transaction((tx) => admitTogether(tx, logins)));
+    const { outcomes, enqueued } = await ledger.db.transaction((tx) => admitTogether(tx, logins));
     const answers = logins.map((login) => answerTo(login, outcomes.get(login.user)!));
     const counts = count(enqueued);
     counters.admitted += logins.length;

@@ -1,7 +1,6 @@
 /** Fetches what somebody will look at shortly before the hour at which he usually signs in, as background work, once a day. */
 import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
-import { retryOnDuplicateKey } from '../ledger/enqueue/retry-on-duplicate-key.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import { readSymbols } from '../market/bars/read.ts';
 import { readHoldings } from '../market/portfolios/holdings.ts';
@@ -60,9 +59,7 @@ export async function prefetch(
         .filter(([, { hours }]) => usualHour(hours, nowMs, { lookbackDays, minLogins }) === target.getUTCHours()),
     );
     if (due.size > 0) {
-      const answers = await retryOnDuplicateKey(() =>
-        ledger.db.transaction((tx) => prefetchTogether(tx, ledger, due, { day, rules, halfLifeDays })),
-      );
+      const answers = await ledger.db.transaction((tx) => prefetchTogether(tx, ledger, due, { day, rules, halfLifeDays }));
       committed(answers);
       done.users += due.size;
       done.queued += new Set(answers.flatMap((answer) => (answer.outcome === 'queued' ? [answer.id] : []))).size;

@@ -1,6 +1,6 @@
 /**
  * Alerts: raised once when a limit is crossed, cleared once when it is kept again. There is one limit and no second, lower one to clear at; instead a change must
- * be seen at two looks in a row, so a value that crosses for a moment, or swings about its limit, says nothing. The state is a row of `alerts` and outlives the
+ * be seen at two looks in a row, so a value that crosses its limit for a moment, or swings about it, raises nothing. The state is a row of `alerts` and outlives the
  * process; the topic `alerts/{name}` carries the same row, retained.
  */
 import type { Bus } from '../platform/bus/bus.ts';
@@ -23,11 +23,11 @@ interface Alert {
 }
 
 export interface Alerts {
-  /** Takes over what was judged at `now`: commits the changes, then publishes what the broker does not have yet. Errors: those of the database. */
+  /** Takes the checks made at `now`: commits the changed alerts, then publishes those that the broker does not have yet. Errors: those of the database. */
   look(judged: readonly LimitCheck[], now: Date): Promise<void>;
-  /** The broker may have lost what it retained: all states are published again at the next look. `since` tells the reader that it is no news. */
+  /** The broker may have lost its retained messages: publishes all states again at the next look, with their old `since`. */
   restate(): void;
-  /** Somebody else may have led since: the next look begins with what the table says. */
+  /** Another scheduler may have led meanwhile: the next look begins with the states in the table. */
   forget(): void;
 }
 

@@ -1,4 +1,4 @@
-/** What the scheduler does again and again: each duty at its own interval, never overlapping itself, and none stopped by the failure of another. */
+/** Runs the scheduler's duties: each at its own interval, never overlapping itself, and not stopped by the failure of another. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
@@ -21,7 +21,7 @@ const LONGEST_BACKOFF_SECONDS = 30;
 /** Node's timers end here and fire at once beyond. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Starts all duties, the first run of each at once. An error is logged and the duty tried again after its interval; an outage of the database is said once for all. */
+/** Starts all duties, the first run of each at once. An error is logged and the duty tried again after its interval; an outage of the database is logged once. */
 export function startDuties(duties: readonly Duty[], log: Logger): Duties {
   const stopping = new AbortController();
   const { signal } = stopping;

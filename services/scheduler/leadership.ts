@@ -1,4 +1,4 @@
-/** Of all schedulers one leads. The others look often enough to take over when its lease ends, and at once when it is known to be gone. */
+/** One of the schedulers leads. The others take over when its lease ends, or at once when its last will says that it is offline. */
 import { after } from '../ledger/job.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/database/database.ts';
@@ -12,15 +12,15 @@ const LEASE = 'scheduler';
 
 export interface Leadership {
   readonly leads: boolean;
-  /** What is known of another scheduler's end: its lease ends now, not when it runs out. */
+  /** Another scheduler has ended: ends its lease now. */
   ended(holder: string): Promise<void>;
   /** Stops the duties and gives the lease up. */
   stop(): Promise<void>;
 }
 
 /**
- * Competes for the lease until stopped. `lead` starts the leader's duties; they are stopped when the lease is lost: to somebody else, or because it could not
- * be renewed in its time.
+ * Competes for the lease until stopped. `lead` starts the leader's duties. They are stopped when another scheduler has the lease, or when it could not be
+ * renewed in time.
  */
 export function competeForLead(options: {
   db: Database;
@@ -48,7 +48,7 @@ export function competeForLead(options: {
       log.info({ holder }, 'this scheduler leads');
       duties = options.lead();
     } catch (error) {
-      if (!unreachable) log.warn({ code: codeOf(error) }, `leadership not renewed: ${messageOf(error)}`);
+      if (!unreachable) log.warn({ code: codeOf(error) }, `could not renew the leader's lease: ${messageOf(error)}`);
       unreachable = true;
       if (clock.now().epochMilliseconds >= until.getTime()) await stepDown('the lease has run out');
     }
@@ -56,7 +56,7 @@ export function competeForLead(options: {
 
   async function stepDown(why: string): Promise<void> {
     if (duties === undefined) return;
-    log.warn({ holder, why }, `this scheduler leads no more: ${why}`);
+    log.warn({ holder, why }, `this scheduler no longer leads: ${why}`);
     const ending = duties;
     duties = undefined;
     await ending.stop();
@@ -66,7 +66,7 @@ export function competeForLead(options: {
     while (!stopping.signal.aborted) {
       look = new AbortController();
       await lookOnce();
-      // Three tries to renew within a lease; ten looks of those who wait, so that a lease that ran out is taken within a tenth of it.
+      // The leader renews three times within a lease. The others look ten times, so they take over within a tenth of a lease.
       await pause(seconds / (duties === undefined ? 10 : 3), AbortSignal.any([stopping.signal, look.signal]));
     }
   }
@@ -87,7 +87,7 @@ export function competeForLead(options: {
       await duties?.stop();
       duties = undefined;
       await resign(db, LEASE, holder).catch((error: unknown) =>
-        log.warn({ code: codeOf(error) }, `lease not given up, it runs out in ${seconds} s: ${messageOf(error)}`),
+        log.warn({ code: codeOf(error) }, `could not give up the leader's lease, it ends in ${seconds} s: ${messageOf(error)}`),
       );
     },
   };

@@ -15,7 +15,7 @@ export interface MaintenanceOptions {
   tell: (changes: readonly Change[]) => void;
 }
 
-/** The ledger leaves no slot behind: this is for rows changed by hand and a lowered limit. */
+/** The ledger frees each slot itself: this is for rows changed by hand and for a lowered limit. */
 const HEAL_SECONDS = 5;
 /** Looks within one ageing interval: a job rises at most a fifth of it late. */
 const LOOKS_PER_AGEING = 5;

@@ -1,11 +1,11 @@
-/** Rings again for jobs that still wait: their bell may have been lost, and a worker that polls rarely would find them late. */
+/** Announces waiting jobs again: their message may have been lost, and a worker that polls rarely would find them late. */
 import type { Announcer } from '../ledger/announce.ts';
 import { idFromBytes } from '../ledger/id.ts';
 import { after, type Ledger, nowOf, QUEUES } from '../ledger/job.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Duty } from './duties.ts';
 
-/** Bells a queue and run: workers look into the whole ledger at each bell, so ringing for the head of the queue is enough. */
+/** Jobs a queue and run: a message wakes the worker, which then claims from the whole queue, so the first jobs are enough. */
 const MOST = 100;
 
 /** Announces the most urgent ready jobs of each queue again that were enqueued longer ago than `announce_interval`. */

@@ -1,4 +1,4 @@
-/** What a service's last will sets in motion: a dead worker's jobs are ready again within milliseconds, a dead leader is followed at once. */
+/** Acts on the last wills of services: a dead worker's jobs become ready within milliseconds, and a dead leader is replaced at once. */
 import type { Change, Ledger } from '../ledger/job.ts';
 import { rescue } from '../ledger/run/lease.ts';
 import type { Bus, Subscription } from '../platform/bus/bus.ts';
@@ -23,9 +23,9 @@ export interface RescueOptions {
 }
 
 /**
- * Watches who is there and takes the jobs of a worker back whose newest session is offline. Every scheduler does, leading or not: doing it twice changes
- * nothing, and a worker that only lost its connection finds its leases gone at its next write and drops what it made (fencing). Workers that die without a will
- * (the broker died with them) are left to the reaper.
+ * Watches which instances are online and takes back the jobs of a worker whose newest session is offline. Every scheduler does so: doing it twice changes nothing.
+ * A worker that only lost its connection finds its leases lost at its next write and discards its results (fencing). A worker that dies together with the broker
+ * leaves no will; its leases expire.
  */
 export function watchForDeaths({ bus, ledger, log, tell, schedulerEnded }: RescueOptions): Rescuer {
   /** Workers whose jobs are still to be taken back: instance → session. */
@@ -35,7 +35,8 @@ export function watchForDeaths({ bus, ledger, log, tell, schedulerEnded }: Rescu
     if (await livesOn(instance, session)) return;
     const changes = await rescue(ledger, instance, `worker ${instance} went offline`);
     tell(changes);
-    if (changes.length > 0) log.warn({ worker: instance, jobs: changes.length }, `worker ${instance} went offline: its jobs go back`);
+    if (changes.length > 0)
+      log.warn({ worker: instance, jobs: changes.length }, `worker ${instance} went offline: its ${changes.length} jobs are ready again`);
     await ledger.db.run('DELETE FROM instances WHERE instance = ? AND session = ?', [instance, session]);
   }
 
@@ -73,7 +74,7 @@ export function watchForDeaths({ bus, ledger, log, tell, schedulerEnded }: Rescu
       if (!(error instanceof TransientError)) throw error;
       log.warn(
         { code: error.code, service, died: instance },
-        `${service} ${instance} went offline, what it held waits for the database: ${error.message}`,
+        `${service} ${instance} went offline, its jobs are taken back when the database answers: ${error.message}`,
       );
     }
   });

@@ -1,15 +1,15 @@
-/** Deletes what nobody needs any more, in batches. */
+/** Deletes old rows, in batches. */
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import { deleteEnded } from '../ledger/maintain/maintenance.ts';
 import { deleteRuns } from '../market/options/store/runs.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Duty } from './duties.ts';
 
-/** An instance that gave no sign of life for so long is forgotten; one that is only cut off writes its row again. */
+/** An instance without a heartbeat for so long is deleted; one that was only cut off writes its row again. */
 const DEAD_INSTANCE_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
-/** Ranks of a run, about: what is deleted with it. */
+/** Ranks that are deleted with a run, about. */
 const ROWS_A_RUN = 100;
 
 /** Ended jobs and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead, rankings and chains beyond their days. */

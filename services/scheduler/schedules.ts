@@ -8,7 +8,6 @@ import { rankingRequests } from '../job-types/rank/request.ts';
 import type { Origin } from '../job-types/request.ts';
 import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith, type JobRequest } from '../ledger/enqueue/enqueue.ts';
-import { retryOnDuplicateKey } from '../ledger/enqueue/retry-on-duplicate-key.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import { usCalendar } from '../market/calendar/calendar.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -117,7 +116,7 @@ function commitRun(ledger: Ledger, name: string, at: Date, requests: readonly Jo
     await tx.run('UPDATE schedule_runs SET last_run_at = ? WHERE name = ?', [at, name]);
     return await enqueueWith(tx, ledger, requests);
   };
-  return retryOnDuplicateKey(() => ledger.db.transaction(commit));
+  return ledger.db.transaction(commit);
 }
 
 const scheduled = ({ jobs }: Config): Origin => ({ cause: 'scheduled_update', rules: jobs.priority_rules });

@@ -1,4 +1,4 @@
-/** Which symbols that somebody holds or watches have price data far beyond their freshness. */
+/** Finds held and watched symbols whose price data is far older than its threshold. */
 import { momentsAt } from '../market/calendar/calendar.ts';
 import { judgePrice, type PriceThresholds } from '../market/freshness/freshness.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -14,7 +14,7 @@ export interface StaleData {
 
 /**
  * Symbols whose price data is stale by the rules of freshness and older than `portfolio.stale_alert_hours`. A symbol that was never fetched has no age: it is
- * missing, not stale, and its first login gets it. One walk of ix_symbol from symbol to symbol, and a row of `symbols` each.
+ * missing, not stale, and is fetched at its user's next login. One walk of ix_symbol from symbol to symbol, and a row of `symbols` each.
  */
 export async function findStaleData(sql: Sql, clock: Clock, config: Pick<Config, 'portfolio' | 'stock_jobs'>): Promise<StaleData> {
   const rows = await sql.rows<{ symbol: string; newest_bar: string | null; as_of: Date | null; checked_at: Date | null }>(

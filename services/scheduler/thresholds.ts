@@ -1,4 +1,4 @@
-/** Which of the configured limits the metrics keep at this moment. */
+/** Checks the metrics against the configured limits. */
 
 import type { MeshMetrics } from '../ledger/read/metrics.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -10,14 +10,14 @@ export interface LimitCheck {
   beyond: boolean;
   value: number;
   threshold: number;
-  /** For people: the value, the limit, and the key that sets it. */
+  /** The value, the limit, and the key that sets it, as a sentence. */
   text: string;
 }
 
-/** With fewer fetches or finished jobs than this in the window a share or a percentile says nothing: the limit counts as kept. */
+/** With fewer fetches or finished jobs than this a share or a percentile means nothing: the limit counts as kept. */
 const FEWEST = 5;
 
-/** Judges every limit; the order is fixed. A window without enough data counts as kept: an alert says that something is wrong now. */
+/** Checks every limit, in a fixed order. A limit without enough data counts as kept: an alert means that something is wrong now. */
 export function checkLimits(metrics: MeshMetrics, stale: StaleData, config: Pick<Config, 'monitoring' | 'portfolio'>): LimitCheck[] {
   const { ledger, workers, latencies } = metrics;
   const { max_queue_depth, max_job_age, min_worker_efficiency, max_fetch_latency } = config.monitoring.thresholds;

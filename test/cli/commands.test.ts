@@ -222,7 +222,7 @@ test('a symbol shows its newest bar, source, freshness, signal with reasons, and
 test('a symbol that was never fetched is a failure with the next step', async () => {
   const ran = await mesh.run('symbol', 'NEVER');
   expect(ran).toMatchObject({ code: 1, stdout: '' });
-  expect(ran.stderr).toMatch(oneLine('NEVER was never fetched; "stockmesh fetch NEVER --wait" gets it'));
+  expect(ran.stderr).toMatch(oneLine('no data is stored for NEVER: it was never fetched; fetch it with "stockmesh fetch NEVER --wait"'));
 });
 
 test('stats shows queues, workers and rates', async () => {

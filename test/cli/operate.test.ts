@@ -130,7 +130,7 @@ test('a key is made, listed without its secret, and revoked', async () => {
   expect(listed.stdout).not.toContain(key);
   expect(await run('revoke', 'dashboard')).toMatchObject({ code: 0, stdout: `key ${id} (dashboard) is revoked\n` });
   const again = await run('revoke', 'dashboard');
-  expect(again).toMatchObject({ code: 1, stderr: expect.stringMatching(oneLine('no key in force has the id or name "dashboard"')) });
+  expect(again).toMatchObject({ code: 1, stderr: expect.stringMatching(oneLine('no valid key has the id or name "dashboard"')) });
   const wrong = await run('create', '--name', 'x', '--scope', 'write');
   expect(wrong).toMatchObject({ code: 2, stderr: expect.stringMatching(oneLine('there is no scope "write"; choose from read')) });
 });

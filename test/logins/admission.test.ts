@@ -249,7 +249,7 @@ describe('a full queue', () => {
     const answer = await admitLogin({ userId: 'alice', at: NOW });
     expect(answer.queued + (answer.refused ?? 0)).toBe(5);
     expect(answer.refused).toBeGreaterThan(0);
-    expect(answer.text).toContain('background_analysis holds 2 (queue.priority_queues.background_analysis.max_jobs)');
+    expect(answer.text).toContain('background_analysis holds 2 jobs (queue.priority_queues.background_analysis.max_jobs)');
     expect(counters.full).toBeGreaterThan(0);
   });
 });

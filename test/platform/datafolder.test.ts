@@ -139,7 +139,24 @@ test('a folder that was released can be opened again by the same process, and no
   (await openDataFolder(path, {})).release();
 });
 
-test('a file in the place of the folder is refused with the option', async () => {
-  writeFileSync(path, '');
+test.skipIf(!existsSync('/proc/self'))('a folder that the system refuses without a reason is refused at once', async () => {
+  for (const folder of ['/proc/stockmesh', '/proc/stockmesh/data'])
+    await expect(openDataFolder(folder, {})).rejects.toMatchObject({ code: 'data.unusable' });
+});
+
+test('missing folders above it are created', async () => {
+  (await openDataFolder(join(path, 'a', 'b'), {})).release();
+});
+
+test('a damaged note of the holder does not hide that the folder is in use', async () => {
+  const first = await openDataFolder(path, {});
+  writeFileSync(join(path, 'lock.json'), '{');
+  await expect(openDataFolder(path, {})).rejects.toMatchObject({ code: 'data.in_use' });
+  first.release();
+});
+
+test('a file in the place of the folder is refused with the option, and keeps its mode', async () => {
+  writeFileSync(path, '', { mode: 0o644 });
   await expect(openDataFolder(path, {})).rejects.toMatchObject({ code: 'data.unusable', message: expect.stringContaining('--data') });
+  expect(statSync(path).mode & 0o777).toBe(0o644);
 });

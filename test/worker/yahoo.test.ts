@@ -125,7 +125,7 @@ test('an unknown symbol fails its job at once, and the reason names it', async (
     state: 'failed',
     attempt: 1,
     code: 'source.unknown_symbol',
-    reason: 'no source knows NOPE (yahoo_finance asked)',
+    reason: 'no source knows NOPE (asked: yahoo_finance); check its spelling',
   });
   expect(await shop.db.rows('SELECT * FROM symbols')).toEqual([]);
 });

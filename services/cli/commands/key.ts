@@ -1,4 +1,4 @@
-/** `stockmesh key`: who may speak to the HTTP API. */
+/** `stockmesh key`: creates, lists and revokes keys of the HTTP API. */
 import { type ApiKey, createKey, listKeys, revokeKey, signingSecretOf } from '../../gateway/auth/keys.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { ago } from '../output/numbers.ts';

@@ -1,5 +1,4 @@
-/** `stockmesh portfolio`: who holds what, and how fresh that is. */
-
+/** `stockmesh portfolio`: imports holdings and shows them with their freshness. */
 import { freshnessRules } from '../../market/freshness/freshness.ts';
 import { judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/judged.ts';
 import type { Holding } from '../../market/portfolios/holdings.ts';
@@ -28,7 +27,7 @@ export async function importPortfolio(
     if (json) printJson({ ok: true, users, held, watched });
     else
       print(
-        `imported ${plural(held, 'holding')} and ${plural(watched, 'watched symbol')} of ${plural(users, 'user')}; what these users had before is replaced`,
+        `imported ${plural(held, 'holding')} and ${plural(watched, 'watched symbol')} of ${plural(users, 'user')}; the earlier portfolios of these users are replaced`,
       );
     return 0;
   });

@@ -1,4 +1,4 @@
-/** `stockmesh symbol`: what is known of one symbol, where from, and how fresh it is. */
+/** `stockmesh symbol`: the stored data of one symbol, its source and its freshness. */
 import type { Bar, CorporateAction } from '../../market/bars/bars.ts';
 import { readActions, readBars } from '../../market/bars/read.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
@@ -28,7 +28,11 @@ export async function symbol(text: string, options: SymbolOptions): Promise<numb
       name,
     ) as SymbolJudgement;
     const { state } = judged;
-    if (state === undefined) throw new InputError('symbol.unknown', `${name} was never fetched; "stockmesh fetch ${name} --wait" gets it`);
+    if (state === undefined)
+      throw new InputError(
+        'symbol.unknown',
+        `no data is stored for ${name}: it was never fetched; fetch it with "stockmesh fetch ${name} --wait"`,
+      );
     const { newestBar } = state;
     const [bars, actions] =
       newestBar === null

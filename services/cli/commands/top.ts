@@ -12,7 +12,7 @@ import { type GlobalOptions, type Session, withSession } from '../session.ts';
 
 const REFRESH_MS = 1_000;
 const LINE_MS = 5_000;
-/** Lines of the feed that are kept: more than a terminal has rows. */
+/** Events that are kept: more than a terminal has rows. */
 const FEED = 200;
 
 /** Runs until `q`, Ctrl-C or SIGTERM. */
@@ -72,7 +72,7 @@ async function live(session: Session, bus: Bus, stop: AbortController): Promise<
   });
   bus.subscribe('status', { concurrency: 1 }, ({ body: { id, type, symbol, state, worker, reason } }) => {
     const what = `${symbol === undefined ? '' : `${symbol} `}${type} ${state.replaceAll('_', ' ')}`;
-    // The id last: on a narrow terminal it is what can be missed.
+    // The id last: it is what a narrow terminal cuts off.
     tell(`jobs  ${what}${worker === undefined ? '' : ` on ${worker}`}${reason === undefined ? '' : `: ${reason}`}  ${id}`, state);
   });
 
@@ -81,7 +81,7 @@ async function live(session: Session, bus: Bus, stop: AbortController): Promise<
     for (let seen = await look(session); !stop.signal.aborted; seen = await look(session)) {
       const draw = (): void => screen.draw(frame(seen, bus, feed, screen.columns, screen.rows));
       draw();
-      // What the feed hears meanwhile, and a terminal that changes its size, need not wait for the next look.
+      // New events and a changed terminal size are shown before the next read of the database.
       const redraw = setInterval(draw, REFRESH_MS / 4);
       await delay(REFRESH_MS, undefined, { signal: stop.signal }).catch(() => undefined);
       clearInterval(redraw);

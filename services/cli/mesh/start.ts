@@ -13,6 +13,7 @@ import type { Config, LoadedConfig, Override } from '../../platform/config/load.
 import { type DatabaseRole, databaseOptions, removeRuntime, usesEmbedded, writeRuntime } from '../../platform/connections.ts';
 import { type Database, type DatabaseOptions, openDatabase } from '../../platform/database/database.ts';
 import { type DataFolder, openDataFolder, type Secrets } from '../../platform/datafolder.ts';
+import { ConfigError, messageOf } from '../../platform/errors.ts';
 import { createLogger, type Logger } from '../../platform/log/log.ts';
 import { rotatingFile } from '../../platform/log/log-file.ts';
 import { assertPortFree } from '../../platform/ports.ts';
@@ -164,7 +165,14 @@ async function startEmbeddedDatabase({ loaded, folder, steps, log, undo }: Start
 /** Migrations, the operator's key and, in the demo environment, its portfolios. */
 async function prepareDatabase({ loaded, folder, steps }: Start, database: (role: DatabaseRole) => DatabaseOptions): Promise<void> {
   await steps.run('migrations', async () => {
-    const applied = await migrateUp(database('migrate'));
+    const applied = await migrateUp(database('migrate')).catch((error: unknown) => {
+      if ((error as { syscall?: unknown } | null)?.syscall !== 'connect') throw error;
+      throw new ConfigError(
+        'mesh.database_unreachable',
+        `the configured database cannot be reached (${messageOf(error)}): start it, or correct database.* ("stockmesh config show database" lists them)`,
+        { cause: error },
+      );
+    });
     return applied.length === 0 ? undefined : `applied ${applied.join(', ')}`;
   });
   const db = openDatabase({ ...database('service'), maxConnections: 2 });

@@ -1,4 +1,4 @@
-/** How a command that went wrong ends: a line that says what happened and what to do next, and an exit code. */
+/** Reports a failed command: a line with the reason and the next step, and an exit code. */
 import { debuglog } from 'node:util';
 import { ConfigError, codeOf, InputError, messageOf } from '../../platform/errors.ts';
 import { plain } from './table.ts';
@@ -6,7 +6,7 @@ import { plain } from './table.ts';
 export const FAILURE = 1;
 export const WRONG_USE = 2;
 
-/** Well asked, but not to be had: a failure although it is the input that names it. */
+/** Valid input that names a thing that does not exist: exit code 1, not 2. */
 const NOT_TO_BE_HAD = new Set([
   'job.unknown',
   'job.ended',
@@ -18,7 +18,7 @@ const NOT_TO_BE_HAD = new Set([
   'position.unknown',
   'ranks.cursor_gone',
 ]);
-/** What is wrong is outside of the command: nothing runs, or the database does not fit. */
+/** Errors outside of the command: nothing runs, or the database does not fit. */
 const OUTSIDE = ['mesh.', 'schema.', 'database.', 'data.', 'broker.', 'install.', 'port.'];
 
 export function exitCodeOf(error: unknown): number {
@@ -39,7 +39,7 @@ export function report(error: unknown): void {
 
 function linesOf(error: unknown): string[] {
   const code = codeOf(error);
-  // The driver's own words where no `Database` stands between: the migrations.
+  // The migrations use the driver directly, so its error has no code of ours.
   if (code === 'database.unavailable' || (error as { syscall?: unknown } | null)?.syscall === 'connect') {
     const why = messageOf(error).replace(/; it is tried again$/, '');
     const what = why.startsWith('the database') ? why : `the database cannot be reached (${why})`;

@@ -1,4 +1,4 @@
-/** Follows jobs to their end: hears `jobs/+/status` as it happens and reads the ledger beside it, since a message may be lost and the broker may be away. */
+/** Follows jobs to their end: subscribes to `jobs/+/status` and reads the ledger too, since a message may be lost and the broker may be away. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { LIVE_STATES, type State } from '../../ledger/job.ts';
 import { listJobs } from '../../ledger/read/jobs.ts';
@@ -22,7 +22,7 @@ export interface FollowedJob {
 
 export interface FollowEvents {
   onChange(job: FollowedJob): void;
-  /** Something that the reader should know of how this is followed: the broker is away, or back. */
+  /** A note for the user: the broker is away, or back. */
   onNote(text: string): void;
 }
 
@@ -32,7 +32,7 @@ export interface Follower {
   close(): Promise<void>;
 }
 
-/** Milliseconds between reads of the ledger: with the broker only what was lost is found that way. */
+/** Milliseconds between reads of the ledger. With the broker, only a lost message is found this way. */
 const POLL_ONLINE_MS = 1_000;
 const POLL_AWAY_MS = 100;
 /** Ids a statement. */
@@ -41,7 +41,7 @@ const CHUNK = 500;
 const live: ReadonlySet<State> = new Set(LIVE_STATES);
 export const hasEnded = (state: State): boolean => !live.has(state);
 
-/** Begins to listen at once: states that are published before their job's id is known here are kept. */
+/** Subscribes at once: states that are published before their job's id is known here are kept. */
 export function followJobs(sql: Sql, bus: Bus): Follower {
   const heard = new Map<string, Body<'status'>>();
   let take: ((status: Body<'status'>) => void) | undefined;
@@ -57,7 +57,7 @@ export function followJobs(sql: Sql, bus: Bus): Follower {
       const done = Promise.withResolvers<void>();
       const update = (id: string, news: Partial<FollowedJob> & { state: State }): void => {
         const job = jobs.get(id);
-        // What has ended here stays so: a late message or a read that began before tells of the past.
+        // An ended job stays ended: a late message or an earlier read reports an older state.
         if (job === undefined || !open.has(id)) return;
         const items = news.items ?? job.items;
         const same =
@@ -90,7 +90,7 @@ export function followJobs(sql: Sql, bus: Bus): Follower {
   };
 }
 
-/** Reads the open jobs until told otherwise. Rejects only with what waiting cannot cure. */
+/** Reads the open jobs until the signal aborts. Rejects only with errors that do not pass by waiting. */
 async function poll(
   sql: Sql,
   open: ReadonlySet<string>,

@@ -1,4 +1,4 @@
-/** What `--json` prints: the keys of each document, for `--help` and for scripts. They stay; new ones may come. Times are ISO 8601 in UTC. */
+/** The keys of each document that `--json` prints, for `--help` and for authors of scripts. Keys are added, never removed or renamed. Times are ISO 8601 in UTC. */
 import type { Command } from 'commander';
 import type { JobType } from '../../job-types/job-type.ts';
 import { fields } from './table.ts';
@@ -10,7 +10,7 @@ const waited: Keys = {
   elapsed_ms: 'from the start to the end of the last job',
   jobs: '[{id, type, symbol, state, attempt, source, bars, written, through, stale, simulated, signal, confidence, mode, eligible, kept, ms, fresh_after_ms, reason, items}]',
   skipped: '[{symbol, reason}] that were fresh already',
-  refused: '[{symbol, reason}] for which there was no room',
+  refused: '[{symbol, reason}] whose queue was full',
 };
 const changed: Keys = {
   ok: 'true',
@@ -30,7 +30,7 @@ const asked: Keys = {
   ok: 'true when nothing was refused',
   announced: 'false when the broker is away: the workers find it by polling',
   jobs: '[{id, type, symbol, state, queue, priority, score, outcome}], outcome: queued or joined',
-  refused: '[{symbol, reason}] for which there was no room',
+  refused: '[{symbol, reason}] whose queue was full',
 };
 
 /** The keys of the commands that job types define are the same for all. */
@@ -54,11 +54,11 @@ const OWN_KEYS = {
   },
   job: {
     id: 'and the other keys of a job in "jobs --json"',
-    payload: 'what it is asked to do',
+    payload: 'its parameters',
     why: '{text, and if scored: factors {name: {value, weight, points}}, score, cause, base, band, boost, priority, freshness}',
-    triggered_by: 'what made it necessary',
+    triggered_by: 'the cause: user_login, user_request, …',
     code: 'why it ended other than completed, for programs',
-    result: 'what it made',
+    result: 'its result',
     attempts: '[{attempt, worker, started_at, ended_at, outcome, code, reason}] that did not complete',
     subscribers: '[user]',
     needs: '[{id, state}] that must complete first',

@@ -1,4 +1,4 @@
-/** The mesh at one moment, from the database alone: what `stats` prints and `top` shows again and again. */
+/** The state of the mesh, from the database alone: `stats` prints it once, `top` shows it live. */
 
 import { type Instance, type JobSummary, listInstances, listJobs, type QueueStats } from '../../ledger/read/jobs.ts';
 import { type MeshMetrics, readMeshMetrics } from '../../ledger/read/metrics.ts';
@@ -96,7 +96,7 @@ export function workerTable(lines: readonly WorkerLine[], now: Date, width?: num
   );
 }
 
-/** What the queues and workers come to in one line. */
+/** A summary of queues and workers in one line. */
 export function summaryLine({ metrics: { ledger, workers } }: Overview): string {
   const total = (state: 'ready' | 'running' | 'scheduled' | 'blocked'): number =>
     ledger.queues.reduce((sum, queue) => sum + queue[state], 0);

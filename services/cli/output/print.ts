@@ -1,4 +1,4 @@
-/** What a command says on standard output. With `--json` that is one document and nothing else. */
+/** Writes to standard output. With `--json` that is one document and nothing else. */
 
 export function print(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);

@@ -8,7 +8,7 @@ export const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '
 export const FRAME_MS = 80;
 
 export interface Progress extends FollowEvents {
-  /** What is waited for while there are no jobs yet. */
+  /** Shows what the command waits for while there are no jobs yet. */
   waiting(text: string): void;
   /** Takes the block off the terminal. */
   end(): void;
@@ -28,7 +28,7 @@ export function showProgress({ out = process.stderr, quiet = false }: { out?: No
   return live ? liveProgress(out) : plainProgress(out, quiet);
 }
 
-/** What takes less is not announced where it could not be taken off again. */
+/** Shorter waits are not announced where the text could not be removed again. */
 const WORTH_A_LINE_MS = 1_000;
 
 function plainProgress(out: NodeJS.WriteStream, quiet: boolean): Progress {
@@ -43,7 +43,7 @@ function plainProgress(out: NodeJS.WriteStream, quiet: boolean): Progress {
       late = setTimeout(say, WORTH_A_LINE_MS, text);
     },
     onNote: say,
-    // Waiting is no news: every job does so first.
+    // Not shown: every job waits first.
     onChange: (job) => {
       if (job.state !== 'ready' && job.state !== 'blocked') say(`${nameOf(job)} ${describe(job)}`);
     },
@@ -93,7 +93,7 @@ function liveProgress(out: NodeJS.WriteStream): Progress {
   };
 }
 
-/** Nobody counts milliseconds that flash by. */
+/** Whole tenths of seconds: milliseconds would flicker. */
 function timeOf(ms: number): string {
   return ms < WORTH_A_LINE_MS ? '' : ` ${span(ms)}`;
 }

@@ -1,4 +1,4 @@
-/** What ended jobs brought: read from the ledger once, a row a symbol. */
+/** The results of ended jobs, read from the ledger once, a row a symbol. */
 import { idFromBytes, idToBytes } from '../../ledger/id.ts';
 import type { State } from '../../ledger/job.ts';
 import { listItems } from '../../ledger/run/items.ts';
@@ -7,7 +7,7 @@ import { paint, paintSignal } from './colour.ts';
 import { type FollowedJob, hasEnded } from './follow.ts';
 import { type Column, plain, table } from './table.ts';
 
-/** One job as `--json` prints it. Times in milliseconds; what a job of its type does not have is null. */
+/** One job as `--json` prints it. Times in milliseconds; fields that its type does not have are null. */
 export interface LandedJob {
   id: string;
   type: string;
@@ -110,12 +110,12 @@ export async function readLanded(sql: Sql, jobs: readonly FollowedJob[], started
   );
 }
 
-/** Its `bars` are those that it used, not what landed. */
+/** Its `bars` are those that it used, not new ones. */
 function analysisOnly({ signal, confidence }: Result): Result {
   return { ...(signal === undefined ? {} : { signal }), ...(confidence === undefined ? {} : { confidence }) };
 }
 
-/** Jobs that did not do what was asked: ended otherwise than completed. */
+/** Jobs that ended in another state than completed. */
 export const failures = (jobs: readonly LandedJob[]): LandedJob[] => jobs.filter(({ state }) => hasEnded(state) && state !== 'completed');
 export const unfinished = (jobs: readonly LandedJob[]): LandedJob[] => jobs.filter(({ state }) => !hasEnded(state));
 
@@ -131,7 +131,7 @@ interface SymbolRow {
   note: string | null;
 }
 
-/** The table of what landed, a line a symbol; `skipped` are those that were fresh already. */
+/** The table of results, a line a symbol; `skipped` are the symbols that were fresh already. */
 export function landedTable(jobs: readonly LandedJob[], skipped: readonly { symbol: string; reason: string }[] = []): string {
   const rows = new Map<string, SymbolRow>();
   const rowOf = (symbol: string): SymbolRow => {

@@ -1,4 +1,4 @@
-/** The whole terminal for a while: the other screen buffer, keys as they are pressed, and everything as it was afterwards, however it ends. */
+/** Takes over the whole terminal: the alternate screen buffer and each key press. Restores the terminal however the command ends. */
 
 export interface Screen {
   readonly columns: number;
@@ -7,7 +7,7 @@ export interface Screen {
   close(): void;
 }
 
-// No cursor, and no wrapping: what a very narrow terminal cannot show is cut by itself.
+// No cursor, and no wrapping: a very narrow terminal cuts the lines itself.
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l';
 const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
 
@@ -28,7 +28,7 @@ export function openScreen({ onKey }: { onKey: (key: string) => void }): Screen 
     for (const key of data.toString()) onKey(key);
   };
   stdout.write(ENTER);
-  // Also after an error that nobody expected: a terminal left raw is of no use to anybody.
+  // Also after an unexpected error: a terminal left in raw mode is unusable.
   process.once('exit', close);
   if (keys) stdin.setRawMode(true).on('data', onData).resume();
   return {

@@ -4,14 +4,14 @@ import { paint } from './colour.ts';
 
 export interface Column<Row> {
   title: string;
-  /** What stands in the cell; null and undefined show as `–`. */
+  /** The text of the cell; null and undefined show as `–`. */
   value: (row: Row) => string | number | null | undefined;
   align?: 'right';
   /** Colours the cell, padding excluded. */
   paint?: (text: string, row: Row) => string;
   /** Takes the width that is left, at least so many cells, and is cut with `…` where that is less than it needs. */
   flexible?: number;
-  /** On a narrow terminal the column with the largest number goes first; without one it stays. A column with nothing in it goes on any terminal. */
+  /** On a narrow terminal the column with the largest number is left out first; one without a number stays. An empty column is always left out. */
   optional?: number;
 }
 
@@ -25,7 +25,7 @@ export function widthOf(stream: NodeJS.WriteStream = process.stdout): number {
   return stream.isTTY ? stream.columns || 80 : Number.POSITIVE_INFINITY;
 }
 
-/** The text as one line without control characters: what came from elsewhere must not move the cursor. */
+/** The text as one line without control characters: foreign text must not move the cursor. */
 export function plain(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, ' ');
 }

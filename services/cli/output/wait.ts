@@ -1,4 +1,4 @@
-/** The end of every command with `--wait`: jobs are followed, what landed is printed, and what went wrong is said with its reason. */
+/** The end of every command with `--wait`: follows the jobs, prints their results, and reports failures with their reasons. */
 
 import { reachable, type Session } from '../session.ts';
 import { type FollowedJob, type Follower, followJobs } from './follow.ts';
@@ -23,7 +23,7 @@ export interface Watch {
   startedAt: number;
 }
 
-/** Listens first, so that nothing of what `work` sets in motion is missed, and takes the progress off the terminal in the end. */
+/** Subscribes before `work` runs, so that no message is missed, and removes the progress from the terminal in the end. */
 export async function withWatch<T>(session: Session, { timeout, json }: WaitOptions, work: (watch: Watch) => Promise<T>): Promise<T> {
   const bus = await session.bus();
   const follower = followJobs(session.db, bus);
@@ -39,7 +39,7 @@ export async function withWatch<T>(session: Session, { timeout, json }: WaitOpti
   }
 }
 
-/** Follows jobs to their end and reads what they brought. */
+/** Follows jobs to their end and reads their results. */
 export async function untilLanded(
   session: Session,
   { follower, progress, signal, startedAt }: Watch,
@@ -58,7 +58,7 @@ export interface Outcome {
   elapsedMs: number;
 }
 
-/** Prints what landed. The exit code: 1 when a job failed, was refused or did not end in time. */
+/** Prints the results. The exit code: 1 when a job failed, was refused or did not end in time. */
 export function conclude(
   { jobs, skipped = [], refused = [], elapsedMs }: Outcome,
   { timeout, json }: WaitOptions,

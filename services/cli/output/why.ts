@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { plain, table } from './table.ts';
 
-/** What a scored job carries beside its sentence; others carry the sentence alone. */
+/** The reason of a scored job's priority; other jobs have `text` alone. */
 const scored = z.object({
   factors: z.record(z.string(), z.object({ value: z.number(), weight: z.number(), points: z.number() })),
   score: z.number(),

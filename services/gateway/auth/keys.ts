@@ -1,4 +1,4 @@
-/** Keys to the HTTP API: who may do what. A key itself is shown once, at its creation; what is stored is its SHA-256. */
+/** Keys of the HTTP API and their scopes. A key is shown once, at its creation; only its SHA-256 is stored. */
 import { timingSafeEqual } from 'node:crypto';
 import { hashOfKey, newApiKey } from '../../platform/api-key.ts';
 import { fromJson, type Sql } from '../../platform/database/database.ts';
@@ -15,7 +15,7 @@ export interface ApiKey {
   revoked_at: Date | null;
 }
 
-/** What a key may do, and what each scope means. */
+/** The scopes of a key, each with its meaning. */
 export const SCOPES = {
   read: 'see everything',
   jobs: 'enqueue, cancel and retry jobs, and sign users in',
@@ -37,7 +37,7 @@ const COLUMNS = 'id, hash, name, scopes, created_at, last_used_at, revoked_at';
 const keyOf = ({ hash: _, scopes, ...row }: Row): ApiKey => ({ ...row, scopes: fromJson(scopes) as string[] });
 const idOf = (hash: Buffer): string => hash.subarray(0, 8).toString('hex');
 
-/** What verifies the signatures of a key's webhooks, as libraries for Standard Webhooks want it: the key's SHA-256. */
+/** The secret that verifies the signatures of a key's webhooks, in the form of Standard Webhooks: the key's SHA-256. */
 export function signingSecretOf(key: string): string {
   return `whsec_${hashOfKey(key).toString('base64')}`;
 }
@@ -63,7 +63,7 @@ export async function storeKey(sql: Sql, key: string, { name, scopes }: Pick<Api
         .join(', ')}`,
     );
   if (name.trim() === '' || name.length > LONGEST_NAME)
-    throw new InputError('key.bad_name', `a key needs a name of 1 to ${LONGEST_NAME} characters that says who uses it`);
+    throw new InputError('key.bad_name', `a key needs a name of 1 to ${LONGEST_NAME} characters, such as the program that uses it`);
   const hash = hashOfKey(key);
   await sql.run('INSERT IGNORE INTO api_keys (id, hash, name, scopes, created_at) VALUES (?)', [
     [idOf(hash), hash, name, JSON.stringify([...new Set(scopes)]), now],
@@ -98,7 +98,7 @@ export function keyFinder(sql: Sql, now: () => Date): (key: string) => Promise<A
     const found = findKey(sql, key, now());
     known.set(id, { found, until: at + REMEMBERED_MS });
     const forget = (): void => void known.delete(id);
-    // What is not there may be made at any moment, and an outage is no answer.
+    // Not cached: an unknown key may be created at any moment, and an outage is no answer.
     found.then((one) => one ?? forget(), forget);
     return found;
   };
@@ -109,12 +109,12 @@ export async function listKeys(sql: Sql): Promise<ApiKey[]> {
   return (await sql.rows<Row>(`SELECT ${COLUMNS} FROM api_keys ORDER BY created_at DESC, id`)).map(keyOf);
 }
 
-/** Ends a key at once, named by its id or by a name that only one key in force has. Errors: `InputError('key.unknown' | 'key.ambiguous')`. */
+/** Revokes a key at once, by its id or by a name that only one valid key has. Errors: `InputError('key.unknown' | 'key.ambiguous')`. */
 export async function revokeKey(sql: Sql, idOrName: string, now: Date): Promise<ApiKey> {
   const found = (await listKeys(sql)).filter((key) => key.revoked_at === null && (key.id === idOrName || key.name === idOrName));
   const [key] = found;
   if (key === undefined)
-    throw new InputError('key.unknown', `no key in force has the id or name ${JSON.stringify(idOrName)}; "stockmesh key list" shows all`);
+    throw new InputError('key.unknown', `no valid key has the id or name ${JSON.stringify(idOrName)}; "stockmesh key list" shows all`);
   if (found.length > 1)
     throw new InputError(
       'key.ambiguous',

@@ -1,4 +1,4 @@
-/** What every part of the gateway stands on: the server's type, and what routes are made of. */
+/** The server's type, and the parts that routes use. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, RawServerDefault } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
@@ -28,6 +28,6 @@ export interface Parts {
   estimator: Estimator;
   live: Live;
   callbacks: CallbackSender;
-  /** Tells the world what is committed. Nobody waits for it: a broker that hangs must not hold an answer up. */
+  /** Announces committed changes without waiting for the broker: one that hangs must not delay an answer. */
   tell(changes: readonly Change[]): void;
 }

@@ -13,7 +13,7 @@ export interface HttpMetrics {
 /** Seconds; 50 ms is what a list of 50 may take. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 
-/** Measures every answer of the server by its route, and shows what its parts count. */
+/** Measures every answer of the server by its route, and shows the counters of its parts. */
 export function measure(
   app: App,
   {

@@ -33,7 +33,7 @@ export class RefusedError extends StockmeshError {
   }
 }
 
-/** Inputs that are well formed and name what is not there, or what does not allow it any more. Every other `InputError` is a 400. */
+/** Valid input that names a thing that does not exist, or that is not in the right state. Every other `InputError` is a 400. */
 const CONFLICTS = new Set(['job.ended', 'job.live', 'job.superseded']);
 const RETRY_SECONDS = 2;
 
@@ -46,7 +46,7 @@ export function statusOf(error: unknown): number {
   return status !== undefined && status >= 400 && status < 500 ? status : 500;
 }
 
-/** Answers with what went wrong. A defect is logged whole and says nothing of itself to the caller. */
+/** Answers with the problem. An unexpected error is logged whole, and the caller does not see its text. */
 export function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = fieldErrors(error.validation, error.validationContext, request);
@@ -74,7 +74,7 @@ export function answerProblem(error: unknown, request: FastifyRequest, reply: Fa
   send(request, reply, { status, code, detail: messageOf(error) });
 }
 
-/** What the server itself refuses, under stable codes of our own. */
+/** Errors of the server itself, under stable codes of our own. */
 const REQUEST_CODES: Record<string, string> = {
   FST_ERR_CTP_INVALID_JSON_BODY: 'request.invalid_json',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'request.invalid_json',

@@ -1,4 +1,4 @@
-/** The shapes of requests and answers. They check what comes in and what goes out, give both their types, and are the OpenAPI document. */
+/** The shapes of requests and answers. They validate requests and answers, give both their types, and make the OpenAPI document. */
 import { z } from 'zod';
 import { QUEUES, STATES } from '../../ledger/job.ts';
 import { ITEM_STATES } from '../../ledger/run/items.ts';

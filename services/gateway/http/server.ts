@@ -45,7 +45,7 @@ export async function buildServer(parts: Parts): Promise<App> {
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(answerProblem);
   app.setNotFoundHandler(answerNotFound);
-  // What a route does not name it does not take: an unknown query parameter is a mistake of the caller's, not noise.
+  // A query parameter that a route does not name is refused: it is most likely misspelt.
   app.addHook('onRoute', (route) => {
     if (route.url.startsWith('/docs') || route.url === '/openapi.json') route.config = { ...route.config, access: 'open' };
     else route.schema = { querystring: z.strictObject({}), ...route.schema };

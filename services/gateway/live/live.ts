@@ -1,6 +1,6 @@
 /**
  * The live stream: this process subscribes once, and every client gets the messages that it may see. A client that comes back gets the recent events that it missed;
- * one that was away for too long is told to read everything again (`reset`).
+ * one that was away for too long gets `reset` and must read everything again.
  */
 import { EventEmitter } from 'node:events';
 import type { Bus, Subscription, Unread } from '../../platform/bus/bus.ts';
@@ -38,7 +38,7 @@ const ENDED = /"state":"(completed|completed_with_errors|failed|cancelled|expire
 
 type LiveBus = Pick<Bus, 'subscribe' | 'hear'>;
 
-/** Who inside this process waits for a message. */
+/** Requests of this process that wait for a message. */
 interface Waiting {
   ended: EventEmitter<{ ended: [] }>;
   /** By job id. */
@@ -145,7 +145,7 @@ function keepState(bus: LiveBus, spread: Spread): { present(): LiveEvent[]; subs
   };
 }
 
-/** Passes the messages about jobs, data and logins on to the clients and to the waiting requests. A message that nobody waits for is not parsed. */
+/** Passes the messages about jobs, data and logins on to the clients and to the waiting requests. A message is parsed only if one of them wants it. */
 function passOn(bus: LiveBus, spread: Spread, waiting: Waiting): Subscription[] {
   return [
     bus.hear('job', (message) => spread.unread('job', message)),

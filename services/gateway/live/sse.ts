@@ -1,9 +1,9 @@
-/** Server-sent events (WHATWG HTML, 9.2) on a plain response: a slow reader holds a bounded number of bytes, a quiet stream shows signs of life. */
+/** Server-sent events (WHATWG HTML, 9.2) on a plain response: a slow reader holds a bounded number of bytes, and a quiet stream gets heartbeats. */
 import type { FastifyReply } from 'fastify';
 
 export interface Stream {
   send(frame: string): void;
-  /** Sends what waits and ends. */
+  /** Sends the waiting frames and ends. */
   end(): void;
   readonly closed: Promise<void>;
 }

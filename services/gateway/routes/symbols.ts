@@ -1,4 +1,4 @@
-/** `/v1/symbols`: what is known of a symbol, where from, and how fresh it is. */
+/** `/v1/symbols`: the stored data of a symbol, its source and its freshness. */
 import { z } from 'zod';
 import type { Bar } from '../../market/bars/bars.ts';
 import { readActions, readBars } from '../../market/bars/read.ts';
@@ -26,7 +26,7 @@ const bar = z.object({
   adjusted_close: z.number(),
   volume: z.number(),
 });
-/** Whose the values are, and how good. */
+/** The symbol, and the source and freshness of its data. */
 const head = {
   symbol: z.string(),
   currency: z.string().nullable(),
@@ -55,7 +55,7 @@ const range = {
   limit: limit(250, 5000).describe('The newest so many of the range'),
 };
 
-/** Splits and dividends of so many days before the newest bar are told. */
+/** Splits and dividends of so many days before the newest bar are answered. */
 const ACTION_DAYS = 365;
 const barJson = ({ adjustedClose, ...rest }: Bar) => ({ ...rest, adjusted_close: adjustedClose });
 

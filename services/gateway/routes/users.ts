@@ -1,4 +1,4 @@
-/** `/v1/users/{id}/portfolio`: what a user holds and watches, and how fresh each of it is. */
+/** `/v1/users/{id}/portfolio`: the symbols that a user holds and watches, with their freshness. */
 import { z } from 'zod';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
 import { judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/judged.ts';
@@ -10,7 +10,7 @@ import type { App, Parts } from '../http/app.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
 import { judgement } from './symbols.ts';
 
-/** What DECIMAL(24, 8) and DECIMAL(18, 6) hold before the point. */
+/** The largest values of DECIMAL(24, 8) and DECIMAL(18, 6). */
 const MOST_QUANTITY = 1e15;
 const MOST_COST = 1e12;
 const MOST_POSITIONS = 1000;
@@ -156,7 +156,7 @@ function freshnessRoute(app: App, parts: Parts): void {
   });
 }
 
-/** What a user holds and watches, each symbol with its freshness. Errors: `InputError('user.unknown')` for a user without any holdings. */
+/** The holdings and watched symbols of a user, each with its freshness. Errors: `InputError('user.unknown')` for a user without any holdings. */
 async function holdingsOf({ db, clock, config }: Parts, user: string) {
   const holdings = (await readHoldings(db, [user])).get(user);
   if (holdings === undefined)

@@ -1,4 +1,4 @@
-/** Where webhooks may go. Whoever may enqueue jobs must not reach through us what stands behind the firewall: the address that a name resolves to is what is judged, when the connection is made. */
+/** Which addresses webhooks may call. A caller who may enqueue jobs must not reach hosts behind the firewall through us, so the resolved address is checked when the connection is made. */
 import dns, { type LookupAddress } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { z } from 'zod';
@@ -27,7 +27,7 @@ function listOf(ranges: readonly string[], family: 'ipv4' | 'ipv6'): BlockList {
 const special4 = listOf(SPECIAL_4, 'ipv4');
 const special6 = listOf(SPECIAL_6, 'ipv6');
 
-/** True for an address that the public network does not lead to. */
+/** True for an address outside the public network. */
 export function isPrivateAddress(address: string): boolean {
   const version = isIP(address);
   return version === 4 ? special4.check(address, 'ipv4') : version === 6 ? special6.check(address, 'ipv6') : true;
@@ -36,7 +36,7 @@ export function isPrivateAddress(address: string): boolean {
 /** An address in a URL: `[::1]` is ::1 there. */
 export const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '');
 
-/** A URL in its one spelling; whether its host may be called depends on the configuration and is asked in `refusePrivate`. */
+/** A URL, normalised. Whether its host may be called depends on the configuration: see `refusePrivate`. */
 export const callbackUrl = z
   .string()
   .max(2000)
@@ -67,7 +67,7 @@ function privateAddress(host: string, address: string): PermanentError {
   const what = host === address ? host : `${host} (${address})`;
   return new PermanentError(
     'callback.private_address',
-    `callback_url: ${what} is not an address of the public network; gateway.callbacks.allow_private allows such ones`,
+    `callback_url: ${what} is a private address; use a public one, or allow private ones with gateway.callbacks.allow_private`,
   );
 }
 

@@ -6,7 +6,7 @@ import { TransientError } from '../../platform/errors.ts';
 import { publicLookup, refusePrivate } from './callback-address.ts';
 
 export interface Delivery {
-  /** The same for every try. */
+  /** The same for every attempt. */
   id: string;
   url: string;
   secret: Buffer;
@@ -21,7 +21,7 @@ export function signatureOf({ id, timestamp, body, secret }: Omit<Delivery, 'url
 }
 
 /**
- * Posts it and gives the receiver's status. Redirects are not followed: they would lead anywhere. Errors: `PermanentError('callback.private_address')`,
+ * Posts it and gives the receiver's status. Redirects are not followed: they could lead to a private address. Errors: `PermanentError('callback.private_address')`,
  * `TransientError('callback.timeout')`, and those of the connection.
  */
 export async function deliver(
@@ -32,7 +32,7 @@ export async function deliver(
   if (!allowPrivate) refusePrivate(url);
   const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
     method: 'POST',
-    // A connection of its own: the address that was judged is the one that is spoken to.
+    // A new connection each time, so that the checked address is the one that is called.
     agent: false,
     ...(allowPrivate ? {} : { lookup: publicLookup }),
     headers: {
@@ -44,7 +44,7 @@ export async function deliver(
       'webhook-signature': signatureOf(delivery),
     },
   });
-  // From the beginning of the connection to the status, however slowly the other side speaks.
+  // From the start of the connection to the status, however slowly the receiver sends.
   const late = setTimeout(
     () => request.destroy(new TransientError('callback.timeout', `no answer within ${timeoutMs / 1000} s (gateway.callbacks.timeout)`)),
     timeoutMs,
@@ -52,7 +52,7 @@ export async function deliver(
   try {
     return await new Promise<number>((resolve, reject) => {
       request.once('response', (response) => {
-        // What it says beyond its status is nobody's business.
+        // Only the status is used.
         response.destroy();
         resolve(response.statusCode ?? 0);
       });

@@ -8,16 +8,16 @@ export interface DueCallback {
   id: string;
   jobId: string;
   url: string;
-  /** This try's number, from 1. */
+  /** The number of this attempt, from 1. */
   attempt: number;
-  /** The SHA-256 of the key that asked: what signs. */
+  /** The SHA-256 of the caller's key: it signs the delivery. */
   secret: Buffer;
 }
 
-/** Rows of one look. */
+/** Most rows of one look. */
 export const MOST_DUE = 50;
 
-/** Commits that a key wants to be called when jobs have ended; asking twice is asking once. */
+/** Stores the address that is called when each job has ended. The same job, key and address twice is stored once. */
 export async function insertCallbacks(
   tx: Transaction,
   wanted: readonly { answer: EnqueueAnswer; url: string }[],
@@ -30,9 +30,9 @@ export async function insertCallbacks(
   if (rows.length > 0) await tx.run('INSERT IGNORE INTO callbacks (id, job_id, key_id, url, due_at, created_at) VALUES ?', [rows]);
 }
 
-/** Takes callbacks that are due and whose jobs have ended (or are gone); nobody else gets them within `leaseSeconds`. ix_due. */
+/** Takes due callbacks whose jobs have ended (or were deleted). No other gateway gets them within `leaseSeconds`. Walks ix_due. */
 export async function takeDue(db: Database, now: Date, leaseSeconds: number): Promise<DueCallback[]> {
-  // Found without locks, since those would be taken on the jobs too; locked by primary key then.
+  // Found without locks, since a locking read would lock the jobs too; then locked by primary key.
   const found = await db.rows<{ id: Buffer }>(
     `SELECT c.id FROM callbacks c FORCE INDEX (ix_due) LEFT JOIN jobs j ON j.id = c.job_id
       WHERE c.state = 'pending' AND c.due_at <= ? AND (j.id IS NULL OR j.state IN ('completed', 'completed_with_errors', 'failed', 'cancelled', 'expired'))

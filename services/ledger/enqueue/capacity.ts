@@ -1,14 +1,14 @@
-/** `max_jobs`: how many jobs may wait in each queue, and where a request goes when there is no room. */
+/** `max_jobs`: how many jobs may wait in each queue, and which queue a request goes to when its own is full. */
 import type { Transaction } from '../../platform/database/database.ts';
 import { type Ledger, QUEUES, type Queue } from '../job.ts';
 
-/** A queue with a smaller limit is counted exactly by every enqueuer, in turn: that costs a walk of a few thousand index entries, and being wrong would show. */
+/** With a smaller limit every enqueuer counts the queue exactly, one after the other: a walk of a few thousand index entries. */
 const ALWAYS_EXACT_BELOW = 5_000;
-/** From this share of `max_jobs` on, every enqueuer counts exactly, in turn. */
+/** From this share of `max_jobs` on, every enqueuer counts exactly, one after the other. */
 const NEAR = 0.5;
-/** Room for so many enqueuers at once that have not seen each other, each with as many jobs as this one; the other half of the queue has room for as many again. */
+/** Room for so many concurrent enqueuers, each with as many jobs as this one; the other half of the queue has room for as many again. */
 const UNSEEN = 8;
-/** More jobs than any number of enqueuers add in a millisecond: what a count may miss grows with its age. */
+/** More jobs than any number of enqueuers add in a millisecond: the error of a count grows with its age. */
 const FASTEST_PER_MS = 50;
 const OLDEST_COUNT_MS = 1_000;
 /** A count may be so many times as old as it took: counting a million waiting jobs takes longer than enqueueing a thousand. */
@@ -21,7 +21,7 @@ interface Count {
   /** Milliseconds that counting took. */
   cost: number;
 }
-/** What this process knows of each ledger's queues: the last count plus what it has added since. */
+/** The waiting jobs of each ledger's queues: the last count plus the jobs that this process has added since. */
 const counts = new WeakMap<object, Map<Queue, Count>>();
 
 export type QueueChoice = { queue: Queue } | { reason: string };
@@ -78,6 +78,8 @@ async function countWaiting(tx: Transaction, queue: Queue, limit: number): Promi
 }
 
 function refusal(ledger: Ledger, queues: readonly Queue[]): string {
-  const full = queues.map((queue) => `${queue} holds ${ledger.queues[queue].maxJobs} (queue.priority_queues.${queue}.max_jobs)`).join(', ');
-  return `no room: ${full}; try again when the queue is shorter, or raise the limit`;
+  const full = queues
+    .map((queue) => `${queue} holds ${ledger.queues[queue].maxJobs} jobs (queue.priority_queues.${queue}.max_jobs)`)
+    .join(', ');
+  return `the queue is full: ${full}; try again later, or raise the limit`;
 }

@@ -1,7 +1,7 @@
 /**
  * How work gets into the ledger. All requests of one call are one transaction: afterwards every one of them is a committed row, has joined one, or was refused
- * with the limit named. Requests for the same live work (`dedupeKey`) become one job: its priority is the most urgent one asked for, and everybody who asked is
- * its subscriber.
+ * with the limit named. Requests for the same live work (`dedupeKey`) become one job: it gets the most urgent of their priorities, and all their
+ * users are its subscribers.
  */
 import { escape as quoted } from 'mysql2';
 import { type Transaction, toJson } from '../../platform/database/database.ts';
@@ -45,15 +45,15 @@ export interface JobRequest {
   level: number;
   /** 0-1, orders jobs of one level. */
   score: number;
-  /** Factors, weights and result: shown to everybody who asks why. */
+  /** Factors, weights and result: shown as the reason of the priority. */
   why: Record<string, unknown>;
   triggeredBy: string;
   user?: string | undefined;
   /** Live work with the same key is the same job. */
   dedupeKey?: string | undefined;
-  /** For so long a job of this key stands for later requests, also after it completed. */
+  /** For so many seconds later requests of this key get this job, also after it completed. */
   dedupeWindowSeconds?: number | undefined;
-  /** Not before. */
+  /** The earliest start. */
   runAt?: Date | undefined;
   /** Dedupe keys of the live jobs (of this call or earlier ones) that must complete first; a key without a live job is met already. */
   after?: readonly string[] | undefined;
@@ -101,13 +101,13 @@ export interface Group {
 
 /** Enqueues all requests in one transaction; the answers stand in the order of the requests. Errors: those of `Database.transaction`. */
 export function enqueue(ledger: Ledger, requests: readonly JobRequest[]): Promise<EnqueueAnswer[]> {
-  return retryOnDuplicateKey(() => ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests)));
+  return ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests));
 }
 
 /**
  * The same in a transaction of the caller's, for effects that must commit with the jobs. `live`: the live jobs of the keys, if the caller read them with `readLive`
- * before it decided; a request for one that has ended since is answered with that job. Errors: as above, and the driver's 1062 when another enqueuer took one of
- * the keys five times in a row: run the whole transaction again (`retryOnDuplicateKey`).
+ * before it decided; a request for one that has ended since is answered with that job. Errors: as above, and the driver's 1062 after five lost races for a key
+ * (see `retryOnDuplicateKey`).
  */
 export async function enqueueWith(
   tx: Transaction,
@@ -227,7 +227,7 @@ function accept(fresh: readonly Group[], places: readonly QueueChoice[], now: Da
   });
 }
 
-/** A job whose need was refused in the same call would run without it: it is refused as well. */
+/** A job whose dependency was refused in the same call is refused as well: it would run without it. */
 function withoutNeedsRefused(accepted: readonly Accepted[], refusedGroups: readonly Group[]): Accepted[] {
   const refused = new Map(
     refusedGroups.flatMap(({ key, answer }) => (key !== undefined && answer?.outcome === 'refused' ? [[key, answer.reason]] : [])),
@@ -315,7 +315,7 @@ async function insertJobs(
       }),
     ],
   ];
-  // Only a key can be lost to another enqueuer, and whoever runs the insert again then must wait for it.
+  // Only an insert with keys can be refused. Await it, so that it can run again.
   if (accepted.some(({ group }) => group.key !== undefined)) await tx.run(...insert);
   else tx.later(...insert);
   tx.later('INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ?', [
@@ -333,7 +333,7 @@ function compareKeys(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** New jobs that are needed know it from their insert on, if what needs them is of the same call; those that were there learn it now. */
+/** New jobs are inserted with `has_dependents` when a job of the same call depends on them; older jobs get the flag here. */
 async function insertDependencies(tx: Transaction, needs: readonly Need[], live: Iterable<LiveJob>): Promise<void> {
   if (needs.length === 0) return;
   tx.later('INSERT IGNORE INTO job_dependencies (job_id, needs_id) VALUES ?', [

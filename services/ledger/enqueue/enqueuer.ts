@@ -1,20 +1,19 @@
 /**
- * Many callers, each waiting for its own answer, share transactions: what arrives while others are being committed goes with the next one, so a
- * batch grows with the load and a lone call waits for nobody. Measured with 64 callers on two cores: 20 times the rate of a transaction each.
+ * Concurrent callers share transactions: requests that arrive while a transaction commits go into the next one. So a
+ * batch grows with the load, and a lone call does not wait. Measured with 64 callers on two cores: 20 times the rate of a transaction each.
  */
 import type { Transaction } from '../../platform/database/database.ts';
 import { TransientError } from '../../platform/errors.ts';
 import type { Ledger } from '../job.ts';
 import { type EnqueueAnswer, enqueueWith, type JobRequest } from './enqueue.ts';
-import { retryOnDuplicateKey } from './retry-on-duplicate-key.ts';
 
-/** What must be committed with the jobs of a call; it may be run again. */
+/** Writes that must be committed with the jobs of a call. It may run again. */
 export type Alongside = (tx: Transaction, answers: readonly EnqueueAnswer[]) => Promise<void>;
 
 export interface Enqueuer {
   /**
-   * Resolves when the request is committed, joined or refused. Errors: those of `enqueue`, for the requests that cause them alone: when a batch fails for any
-   * other reason than an unreachable database, each of its calls is tried by itself.
+   * Resolves when the request is committed, joined or refused. Errors: those of `enqueue`, for the requests that cause them alone: when a batch fails for another
+   * reason than an unreachable database, each of its calls is tried alone.
    */
   enqueue(request: JobRequest): Promise<EnqueueAnswer>;
   /** The same for requests that belong together: all in one transaction, with `alongside`. */
@@ -30,7 +29,7 @@ interface Call {
 
 /** About 200 KB of SQL; larger batches were not faster. */
 const MAX_REQUESTS = 500;
-/** Fewer are not divided: each commit costs the server as much as some fifteen jobs. */
+/** Fewer requests are not split: a commit costs the server as much as fifteen jobs. */
 const WORTH_A_COMMIT = 16;
 /** While one transaction waits for the disk the next one is written; more only contend for the same index pages. */
 const MAX_IN_FLIGHT = 2;
@@ -44,7 +43,7 @@ export function createEnqueuer(ledger: Ledger, options: { onCommitted?: (answers
   function schedule(): void {
     if (collecting || waiting.length === 0 || inFlight === MAX_IN_FLIGHT) return;
     collecting = true;
-    // At the end of this turn of the event loop: callers that were answered together call again together.
+    // At the end of this turn of the event loop: callers that were answered together also call again together.
     setImmediate(() => {
       collecting = false;
       const most = share();
@@ -58,7 +57,7 @@ export function createEnqueuer(ledger: Ledger, options: { onCommitted?: (answers
     });
   }
 
-  /** Requests a transaction, when all that may begin now begin: callers that were answered together would for ever wait for one and the same, while nobody writes the next. */
+  /** Requests a transaction: split the waiting requests over the free transactions. Otherwise one transaction gets them all and the others idle. */
   function share(): number {
     const all = waiting.reduce((sum, { requests }) => sum + requests.length, 0);
     return Math.min(MAX_REQUESTS, Math.max(WORTH_A_COMMIT, Math.ceil(all / (MAX_IN_FLIGHT - inFlight))));
@@ -76,7 +75,7 @@ export function createEnqueuer(ledger: Ledger, options: { onCommitted?: (answers
   async function commit(batch: readonly Call[]): Promise<void> {
     let answers: EnqueueAnswer[][];
     try {
-      answers = await retryOnDuplicateKey(() => ledger.db.transaction((tx) => writeAll(tx, ledger, batch)));
+      answers = await ledger.db.transaction((tx) => writeAll(tx, ledger, batch));
     } catch (error) {
       if (batch.length > 1 && !(error instanceof TransientError)) for (const one of batch) await commit([one]);
       else for (const { reject } of batch) reject(error);

@@ -1,4 +1,4 @@
-/** The half of enqueueing that meets work which is there already: found by its dedupe key, locked, joined, made more urgent. */
+/** Joins requests to the live jobs of their dedupe keys: finds and locks those jobs, subscribes to them and raises their priority. */
 import { type Transaction, toJson } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import {
@@ -51,14 +51,14 @@ interface Row {
 
 const COLUMNS = 'id, type, symbol, state, queue, priority, attempt, has_dependents, blocked_on, due_at, dedupe_key, enqueued_at';
 
-/** All keys that the groups name: their own, and those of what they need. */
+/** The keys of the groups and of their dependencies. */
 export function keysOf(groups: readonly Group[]): Set<string> {
   return new Set(groups.flatMap(({ key, after }) => (key === undefined ? [...after] : [key, ...after])));
 }
 
 /**
- * The live job of each key as it is at this moment, not locked: who joins a job that ends a moment later has joined it a moment before its end. Whoever decides by
- * what jobs leave behind reads this first and that afterwards: what ended in between is seen by its traces.
+ * The live job of each key, not locked: a request that joins a job just before its end has joined it. A caller that decides by the results of jobs reads the live
+ * jobs first and the results afterwards, so that it sees the result of a job that ended in between.
  */
 export async function readLive(tx: Transaction, keys: ReadonlySet<string>): Promise<Map<string, LiveJob>> {
   if (keys.size === 0) return new Map();
@@ -67,8 +67,8 @@ export async function readLive(tx: Transaction, keys: ReadonlySet<string>): Prom
 }
 
 /**
- * Locks those of the live jobs that joining will change, and those that somebody new will need; all others are joined without a lock, since a login of thousands
- * would hold up every claim and completion until its commit. Returns the live needs that the joined jobs did not have before. In `live` the locked ones stand as they are
+ * Locks the live jobs that joining will change, and those that new jobs will depend on. All others are joined without a lock, since a login of thousands
+ * would delay every claim and completion until its commit. Returns the live needs that the joined jobs did not have before. In `live` the locked ones stand as they are
  * now, even if they have ended meanwhile. Found first and locked by primary key then: locking through ux_active would take its entry before the row, the reverse of
  * what an ending job does, and that is a deadlock.
  */
@@ -122,7 +122,7 @@ async function withoutKnown(tx: Transaction, needs: readonly Need[]): Promise<Ne
   return needs.filter(({ jobId, needsId }) => !known.has(`${jobId} ${needsId}`));
 }
 
-/** Requests whose key has a dedupe window that is still open get the completed job that stands for it. */
+/** Requests whose key has an open dedupe window get the completed job of that window. */
 export async function joinCompleted(tx: Transaction, groups: readonly Group[], now: Date): Promise<void> {
   const windowed = new Map(groups.flatMap((group) => (group.key !== undefined && group.windowSeconds > 0 ? [[group.key, group]] : [])));
   if (windowed.size === 0) return;
@@ -168,7 +168,7 @@ function changes(ledger: Ledger, one: Joined, now: Date): boolean {
   );
 }
 
-/** What the joined job needs by this request. */
+/** The dependencies that this request adds to the joined job. */
 export function needsOf({ group, row }: Joined, idOfKey: ReadonlyMap<string, string>): Need[] {
   if (!waits(row)) return [];
   return [...group.after].flatMap((key) => {
@@ -251,7 +251,7 @@ function isHalfOver({ dueAt }: LiveJob, expiry: Date, now: Date): boolean {
   return (dueAt.getTime() - now.getTime()) * 2 < expiry.getTime() - now.getTime();
 }
 
-/** A job that waits for its first start begins when the earliest request wants it; one that rests between two attempts goes on resting. */
+/** A job that waits for its first start begins when the earliest request wants it; one that waits for its next attempt keeps waiting. */
 function startsNow({ group: { startAt }, row }: Joined, now: Date): boolean {
   return row.state === 'scheduled' && row.attempt === 0 && (startAt === undefined || startAt <= now);
 }
@@ -276,7 +276,7 @@ function raise(tx: Transaction, rising: readonly LiveJob[]): void {
   }
 }
 
-/** The reason goes with the priority. A claim reads it with the job, and so must not find it locked for long either. */
+/** The reason changes with the priority. A claim reads it with the job, so its row is locked as briefly as the job's. */
 function writeWhy(tx: Transaction, raised: readonly Joined[]): void {
   if (raised.length === 0) return;
   const ordered = raised.toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1));

@@ -32,7 +32,7 @@ export interface Estimator {
 const COUNTED = 1_000;
 /** Newest completed jobs whose durations are looked at. */
 const MEASURED_JOBS = 500;
-/** What is read for all is used again for so many times as long as the read took, so that reading never takes more than this share of one connection. */
+/** A shared read is reused for this many times its own duration, so that reading takes at most this share of one connection. */
 const REST = 20;
 const LONGEST_REST_MS = 5_000;
 
@@ -92,7 +92,7 @@ function before(ready: Depths, { queue, priority }: JobToEstimate): number {
 
 /**
  * How many ready jobs of the same queue and priority came before each: those before the oldest are counted, the others stand between the jobs asked about. ix_claim.
- * Where more than `COUNTED` came before, as many as there are of that priority: the figure is a moment old then, and nobody counts thousands for one answer.
+ * Where more than `COUNTED` came before, all jobs of that priority are taken: an estimate that is a moment old, since counting thousands for one answer is too slow.
  */
 async function readRanks(sql: Sql, jobs: readonly JobToEstimate[], ready: Depths): Promise<Map<string, number>> {
   const ranks = new Map<string, number>();

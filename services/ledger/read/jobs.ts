@@ -1,4 +1,4 @@
-/** Reading the ledger: one job with all that led to it, lists for people, and the metrics of the whole. */
+/** Reads the ledger: one job with its reasons and attempts, lists of jobs, and the metrics of the whole ledger. */
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
 import { levelOf, QUEUES, type Queue, type State, scoreOf } from '../job.ts';

@@ -26,7 +26,7 @@ export const LATENCY_WINDOW_MS = 300_000;
 /** Newest rows that are read for a latency: bounds the read on a busy mesh. */
 export const LATENCY_ROWS = 1000;
 
-/** Reads all metrics at `now`. A worker counts as online when it gave a sign of life within `leaseSeconds`. */
+/** Reads all metrics at `now`. A worker counts as online when its last heartbeat is at most `leaseSeconds` old. */
 export async function readMeshMetrics(sql: Sql, now: Date, leaseSeconds: number): Promise<MeshMetrics> {
   const [ledger, instances, latencies] = await Promise.all([
     readStats(sql, now),
@@ -35,7 +35,7 @@ export async function readMeshMetrics(sql: Sql, now: Date, leaseSeconds: number)
   ]);
   const workers = instances.filter(({ service }) => service === 'worker');
   const slots = workers.reduce((sum, { capacity }) => sum + capacity, 0);
-  // The ledger knows it to the moment, a worker's own row is some seconds old. Jobs of a dead worker run on paper only.
+  // Counted in the ledger: a worker's own row is some seconds old. Jobs of a dead worker count until they are taken back, so at most all slots are busy.
   const busy = Math.min(
     slots,
     ledger.queues.reduce((sum, { running }) => sum + running, 0),
@@ -68,12 +68,12 @@ async function readLatencies(sql: Sql, now: Date): Promise<Latency[]> {
   }));
 }
 
-/** By nearest rank: the smallest value that at least this share of all is not above. */
+/** By nearest rank: the smallest value that is at least as large as this share of all values. */
 export function percentile(values: readonly number[], share: number): number {
   return values.toSorted((a, b) => a - b)[Math.ceil(share * values.length) - 1] ?? Number.NaN;
 }
 
-/** What `mesh/stats` carries. */
+/** The content of `mesh/stats`. */
 export function statsOf({ at, ledger, workers, utilisation }: MeshMetrics): Draft<'stats'> {
   const perSecond = (lastMinute: number): number => Number((lastMinute / 60).toFixed(3));
   return {

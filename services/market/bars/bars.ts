@@ -1,4 +1,4 @@
-/** What a market source delivers, and what the database keeps. Dates are the session's calendar date in the exchange's own zone, `YYYY-MM-DD`. */
+/** Bars and corporate actions, as market sources deliver them and the database stores them. Dates are the session's calendar date in the exchange's own zone, `YYYY-MM-DD`. */
 
 import type { SOURCES } from '../../platform/config/schema.ts';
 

@@ -146,8 +146,8 @@ async function readNewest<Row>(sql: Sql, columns: string, grouping: string, symb
     [days, symbols],
   );
   if (known.length === 0) return [];
-  // A range on the primary key for each symbol; joined to `symbols` instead, the server would read all bars that it has. Mostly the newest bar is of the same day. No
-  // ORDER BY: the server would copy all rows into a temporary table to sort what comes in order anyway.
+  // One range on the primary key for each newest day, mostly the same for all symbols. Joined to `symbols` instead, the server would read all bars. No ORDER BY: the
+  // server would copy all rows into a temporary table to sort them, although they come in order.
   const ranges = [...Map.groupBy(known, ({ first }) => first)];
   return sql.rows<Row>(
     `SELECT ${columns} FROM bars b FORCE INDEX (PRIMARY) WHERE ${ranges.map(() => '(b.symbol IN (?) AND b.date >= ?)').join(' OR ')} ${grouping}`,
@@ -155,7 +155,7 @@ async function readNewest<Row>(sql: Sql, columns: string, grouping: string, symb
   );
 }
 
-/** What is stored of a symbol, as the `cached` source gives it again; undefined when nothing is. */
+/** The stored data of a symbol, for the `cached` source; undefined when nothing is stored. */
 export async function readStored(
   sql: Sql,
   symbol: string,

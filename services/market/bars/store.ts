@@ -42,7 +42,7 @@ export interface StoredBar extends Bar {
   asOf: Date;
 }
 
-/** Rows a statement: a year of bars of two symbols, about 60 KB of text. */
+/** Rows of one statement: a year of bars of two symbols, about 60 KB of text. */
 const CHUNK = 500;
 
 /** Inserts bars or replaces those of the same day that are not newer. */
@@ -77,19 +77,19 @@ export async function storeBars(tx: Transaction, bars: readonly StoredBar[]): Pr
   }
 }
 
-/** What a writer of bars is about to do with a symbol. */
+/** How the bars of a symbol are about to be written. */
 export interface BarsPlan {
   symbol: string;
-  /** Whether the bars are made up; undefined when there are none to write. */
+  /** Whether the bars are simulated; undefined when there are none to write. */
   simulated: boolean | undefined;
-  /** What is stored goes first: bars, actions, and what is known of the newest bar. */
+  /** The stored bars and actions are deleted first, and the symbol's newest bar is cleared. */
   replaces: boolean;
 }
 
 /**
- * Comes before `storeBars`, `storeActions` and `storeChecks` of the same symbols: locks their rows, in order, so that writers wait for each other and never
- * crosswise, and deletes what is to be replaced. Errors: `TransientError('bars.mixed')` when somebody has stored bars of the other kind since the plan was made, so
- * that real and made-up bars would stand side by side; only real bars may replace those of the other kind.
+ * Comes before `storeBars`, `storeActions` and `storeChecks` of the same symbols. Locks the rows of the symbols in order, so that two writers never meet a deadlock,
+ * and deletes the bars that are to be replaced. Errors: `TransientError('bars.mixed')` when another job has stored bars of the other kind since the plan was made: real
+ * and simulated bars must not stand side by side. Real bars may replace simulated ones, never the reverse.
  */
 export async function beginBars(tx: Transaction, plans: readonly BarsPlan[]): Promise<void> {
   const symbols = [...new Set(plans.map(({ symbol }) => symbol))].sort();
@@ -107,7 +107,7 @@ export async function beginBars(tx: Transaction, plans: readonly BarsPlan[]): Pr
     if (!fits(written.get(symbol)) || !(fits(stored.get(symbol)) || (replaces && !simulated)))
       throw new TransientError(
         'bars.mixed',
-        `${simulated ? 'real' : 'made-up'} bars of ${symbol} have been stored meanwhile; it is fetched again`,
+        `another job has stored ${simulated ? 'real' : 'simulated'} bars of ${symbol} meanwhile; ${symbol} is fetched again`,
       );
     written.set(symbol, simulated);
   }
@@ -123,11 +123,11 @@ async function clearBars(tx: Transaction, symbols: readonly string[]): Promise<v
   if (symbols.length === 0) return;
   tx.later('DELETE FROM bars WHERE symbol IN (?)', [symbols]);
   tx.later('DELETE FROM corporate_actions WHERE symbol IN (?)', [symbols]);
-  // Otherwise a newest bar that no longer exists would outrank the new ones.
+  // Otherwise the new bars would count as older than a newest bar that is deleted.
   tx.later('UPDATE symbols SET newest_bar = NULL, as_of = NULL, close = NULL, source = NULL WHERE symbol IN (?)', [symbols]);
 }
 
-/** Forgets what was computed from made-up bars. */
+/** Deletes what was computed from simulated bars. */
 async function clearAnalyses(tx: Transaction, symbols: readonly string[]): Promise<void> {
   if (symbols.length === 0) return;
   tx.later('DELETE FROM analyses WHERE symbol IN (?)', [symbols]);
@@ -156,7 +156,7 @@ export async function storeActions(tx: Transaction, actions: readonly StoredActi
     );
 }
 
-/** What a successful answer changes in the symbol's row. The newest bar and its close stay where the answer had nothing newer. */
+/** What a successful answer changes in the symbol's row. The newest bar and its close stay when the answer has nothing newer. */
 export interface SymbolCheck {
   symbol: string;
   newestBar: string | null;
@@ -171,7 +171,7 @@ export interface SymbolCheck {
 export async function storeChecks(tx: Transaction, checks: readonly SymbolCheck[]): Promise<void> {
   if (checks.length === 0) return;
   const isNewer = '(newest_bar IS NULL OR VALUES(newest_bar) > newest_bar OR (VALUES(newest_bar) = newest_bar AND VALUES(as_of) >= as_of))';
-  // as_of and newest_bar come last: assignments run from left to right, and each one before them compares with what is stored.
+  // as_of and newest_bar come last: assignments run from left to right, and each one before them compares with the stored values.
   tx.later(
     `INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, close, currency, time_zone, source) VALUES ?
      ON DUPLICATE KEY UPDATE

@@ -1,4 +1,4 @@
-/** What is known of symbols, with how fresh it is now: read once, judged by the same rules as at a login. */
+/** Reads the state of symbols and judges their freshness by the same rules as at a login. */
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import type { Bar, CorporateAction } from '../bars/bars.ts';
 import { readSymbols, type SymbolState } from '../bars/read.ts';
@@ -48,7 +48,7 @@ export async function judgeSymbols(
   );
 }
 
-/** Those of the symbols whose bars are missing or stale. */
+/** The symbols whose bars are missing or stale. */
 export async function readStale(
   sql: Sql,
   symbols: readonly string[],
@@ -112,7 +112,7 @@ export function judgementJson({ state, ageMinutes, thresholdMinutes, session, du
   };
 }
 
-/** All that is known of a symbol, as `--json` and the HTTP API give it. `bar` is its newest one. */
+/** The stored data of a symbol, as `--json` and the HTTP API give it. `bar` is its newest one. */
 export function symbolJson(
   name: string,
   { state, price, analysis, signal }: SymbolJudgement,

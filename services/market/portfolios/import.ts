@@ -47,7 +47,7 @@ export async function importPortfolioCsv(db: Database, source: string | Readable
 }
 
 /**
- * Imports a file unless its content has been imported by this function before: what somebody has changed since then stays. Undefined when it had been.
+ * Imports a file unless this function has imported the same content before, so that later changes of the portfolios stay. Undefined when it had been imported.
  * Errors: those of `importPortfolioCsv`.
  */
 export async function importOnce(db: Database, path: string, now: Date): Promise<Imported | undefined> {

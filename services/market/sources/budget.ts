@@ -42,7 +42,7 @@ export function sourceBudget({
         dbName: database,
         tableName: table,
         tableCreated: true,
-        // One row a source, for ever: nothing to clear.
+        // One row a source: nothing to clear.
         clearExpiredByTimeout: false,
         keyPrefix: 'source',
         points,
@@ -64,7 +64,7 @@ export function sourceBudget({
       if (performance.now() + waitMs > deadline) {
         throw new TransientError(
           'source.rate_limited',
-          `${source}: the budget of ${limiter.points} requests per ${windowSeconds} s is used up, again in ${Math.ceil(waitMs / 1000)} s`,
+          `${source}: the budget of ${limiter.points} requests per ${windowSeconds} s is used up; the next request is possible in ${Math.ceil(waitMs / 1000)} s (stock_jobs.data_fetch.rate_limit)`,
           { retryAfterMs: waitMs },
         );
       }
@@ -80,7 +80,7 @@ async function take(limiter: RateLimiterMySQL, source: SourceName): Promise<numb
     return 0;
   } catch (error) {
     if (error instanceof RateLimiterRes) return Math.max(1, Math.ceil(error.msBeforeNext));
-    throw new TransientError('source.budget_unavailable', `${source}: cannot ask for the rate budget: ${messageOf(error)}`, {
+    throw new TransientError('source.budget_unavailable', `${source}: cannot read the rate limit: ${messageOf(error)}`, {
       cause: error,
     });
   }

@@ -3,7 +3,7 @@ import type { BarsAnswer, DateRange, SourceName } from '../bars/bars.ts';
 import { askWithFailover, type SourceAttemptOf } from './failover.ts';
 import type { MarketSource } from './source.ts';
 
-/** One source asked for bars, or passed over because its circuit is open. */
+/** One source that was asked for bars, or skipped because its circuit is open. */
 export type SourceAttempt = SourceAttemptOf<SourceName>;
 
 export type FailoverAnswer = BarsAnswer & { attempts: SourceAttempt[] };

@@ -1,9 +1,9 @@
-/** Asking several sources of one thing in order, each behind a circuit breaker and a time limit. What the thing is (bars, option chains) is the caller's business. */
+/** Failover over several sources of the same data (bars, option chains): asks one after the other, each behind a circuit breaker and a time limit. */
 import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen, TimeoutStrategy, timeout } from 'cockatiel';
 import type { Clock } from '../../platform/clock.ts';
 import { codeOf, InputError, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 
-/** One source asked, or passed over because its circuit is open. `reason` and `code` say why it is not the answer; `ms` includes the wait for the budget. */
+/** One source that was asked, or skipped because its circuit is open. `reason` and `code` say why it has no answer; `ms` includes the wait for the budget. */
 export interface SourceAttemptOf<Name extends string> {
   source: Name;
   ok: boolean;
@@ -12,7 +12,7 @@ export interface SourceAttemptOf<Name extends string> {
   code?: string;
 }
 
-/** A source as it is asked here. `Args` beside the symbol. */
+/** A source as it is asked here; `Args` are its arguments after the symbol. */
 export interface Link<Name extends string, Args extends readonly unknown[], Answer> {
   name: Name;
   ask(symbol: string, signal: AbortSignal, ...args: Args): Promise<Answer>;
@@ -71,7 +71,7 @@ export function askWithFailover<Name extends string, Args extends readonly unkno
   };
 }
 
-/** Answers, although there is nothing in them. */
+/** Errors that are answers: the source works, but has no such data. */
 const KNOWS_NOTHING = new Set(['source.unknown_symbol', 'source.cache_empty', 'chain.empty', 'chain.no_day']);
 
 function guarded<Name extends string, Args extends readonly unknown[], Answer>(
@@ -111,7 +111,7 @@ function guarded<Name extends string, Args extends readonly unknown[], Answer>(
       }, signal);
     } catch (error) {
       if (signal.aborted) throw excuse(error);
-      // Its own error may win the race against the time-out's once it has been told to stop.
+      // After the time-out the source's own error may arrive first.
       const failure = inner?.aborted ? new TransientError('source.timeout', `${source.name}: no answer within ${timeoutMs} ms`) : error;
       if (!excused(failure)) lastFailure = messageOf(failure);
       throw failure;
@@ -121,7 +121,7 @@ function guarded<Name extends string, Args extends readonly unknown[], Answer>(
   return {
     name: source.name,
     async ask(symbol, signal, ...args) {
-      // While one call probes, cockatiel would let the others wait for it, deaf to their own abort.
+      // While one call probes, cockatiel would let the others wait for it and ignore their own abort.
       if (circuit.state === CircuitState.HalfOpen) throw skipped(source.name, lastFailure);
       let asked = false;
       try {
@@ -144,7 +144,7 @@ function failureOf(what: string, symbol: string, attempts: readonly SourceAttemp
   const mayPass = errors.some((error) => !(error instanceof PermanentError) && codeOf(error) !== 'source.cache_empty');
   const sure = attempts.filter(({ code }) => code === 'source.unknown_symbol').map(({ source }) => source);
   if (sure.length > 0 && !mayPass) {
-    return new PermanentError('source.unknown_symbol', `no source knows ${symbol} (${sure.join(', ')} asked)`);
+    return new PermanentError('source.unknown_symbol', `no source knows ${symbol} (asked: ${sure.join(', ')}); check its spelling`);
   }
   const reasons = attempts.map(({ source, reason = '' }) => (reason.startsWith(`${source}: `) ? reason : `${source}: ${reason}`));
   const message = `no source has ${what} of ${symbol}: ${reasons.join('; ') || 'no source is configured'}`;

@@ -20,7 +20,7 @@ interface Tenure {
 /**
  * The daily bars of US equities in a QuantConnect Lean data folder: `equity/usa/daily/{ticker}.zip`, `factor_files/{ticker}.csv`, `map_files/{ticker}.csv`.
  *
- * A day file holds what was traded under its ticker on each day, whoever had the ticker: `wm.zip` is Washington Mutual to 2008 and Waste Management from 2009-08-05,
+ * A day file holds the trades of its ticker, whichever company had the ticker on the day: `wm.zip` is Washington Mutual to 2008 and Waste Management from 2009-08-05,
  * `goog.zip` is today's GOOGL before 2014-04-03, `eem.zip` another company before 2003-04-11. (Seen in the files: the reference prices of `bac`'s and `wm`'s factor
  * files are the raw closes of the day files only from the day the map file names on, and `qqq.zip` has no bar while the fund was called QQQQ.) So a bar belongs to the
  * security only if the map file gives it that ticker on that day; days under an older ticker come from that ticker's file, and are missing where the folder has none.

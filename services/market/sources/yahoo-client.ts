@@ -46,7 +46,7 @@ export function forgetCrumb(client: YahooClient): void {
 
 /**
  * The `fetch` for one question about `symbol`: throws `PermanentError('source.unknown_symbol')`, `TransientError('source.refused')` for Yahoo's other refusals and for a
- * status that is no answer, and what `fetchText` throws. `refused` hears of each refusal first. With a `budget`, each request takes one token of it.
+ * status that is no answer, and what `fetchText` throws. `refused` is called first with each refusal. With a `budget`, each request takes one token of it.
  * Pages that only give cookies and crumb pass as they are, and an abort does not stop them: they are for everyone who asks.
  */
 export function yahooFetch(

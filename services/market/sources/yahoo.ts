@@ -12,7 +12,7 @@ const DAY_S = 86_400;
 /** Yahoo delays some exchanges by 15 minutes: so long after the close the last trade may still be on its way. */
 const FEED_DELAY_S = 20 * 60;
 
-// The library's own schema is off: it refuses an answer for one unknown or missing field that nobody reads. This one asks for exactly what is read here.
+// The library's own schema is off: it refuses an answer for one unknown or missing field that is not used. This one requires exactly the fields that are read here.
 const Series = z.array(z.number().nullable());
 const Chart = z.object({
   meta: z.object({

@@ -67,7 +67,7 @@ test('a symbol that can never be fetched fails as an item, named, and is not cou
   const job = await shop.reaches(id!, 'completed_with_errors');
   expect(job.result).toEqual({ symbols: 2, done: 1, skipped: 0, no_data: 0, failed: 1 });
   expect(job.reason).toMatch(/^1 of 2 symbols failed/);
-  expect((await items(id!)).NOPE).toBe('failed: no source knows NOPE (yahoo_finance asked)');
+  expect((await items(id!)).NOPE).toBe('failed: no source knows NOPE (asked: yahoo_finance); check its spelling');
 });
 
 test('an item that failed in an earlier attempt is still a failed one when the rest has been done', async () => {

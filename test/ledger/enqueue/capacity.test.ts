@@ -23,8 +23,7 @@ describe('a full queue', () => {
     expect(answers[2]).toEqual({
       outcome: 'refused',
       code: 'queue.full',
-      reason:
-        'no room: foreground holds 2 (queue.priority_queues.foreground.max_jobs); try again when the queue is shorter, or raise the limit',
+      reason: 'the queue is full: foreground holds 2 jobs (queue.priority_queues.foreground.max_jobs); try again later, or raise the limit',
     });
   });
 

@@ -172,7 +172,7 @@ describe('a need that will never be', () => {
       {
         outcome: 'refused',
         code: 'queue.full',
-        reason: expect.stringContaining('needs fetch:AAPL, which was refused: no room: foreground'),
+        reason: expect.stringContaining('needs fetch:AAPL, which was refused: the queue is full: foreground'),
       },
     ]);
     expect(await on.count('jobs')).toBe(1);

@@ -90,7 +90,7 @@ describe('when none answers', () => {
     expect(await failure([unknown('yahoo_finance'), unknown('lean')])).toMatchObject({
       name: 'PermanentError',
       code: 'source.unknown_symbol',
-      message: 'no source knows X (yahoo_finance, lean asked)',
+      message: 'no source knows X (asked: yahoo_finance, lean); check its spelling',
     });
   });
 

@@ -1,6 +1,6 @@
 import { InputError } from '../../../platform/errors.ts';
 
-/** What the symbol of an option contract says. */
+/** The fields of an option contract's symbol. */
 export interface Contract {
   /** Option root: 1 to 6 capital letters and digits. That of an adjusted contract has a digit (AAPL1), that of a class has no dot (BRKB). */
   underlying: string;

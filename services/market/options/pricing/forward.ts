@@ -3,7 +3,7 @@ import type { Grid } from './grid.ts';
 /** The forward price of the underlying for each expiration, dollars a share. */
 export interface Forwards {
   readonly price: Float64Array;
-  /** 1 where the quotes told it, 0 where it is spot · exp((rate - yield) · years). */
+  /** 1 where it comes from the quotes, 0 where it is spot · exp((rate - yield) · years). */
   readonly fromParity: Uint8Array;
 }
 

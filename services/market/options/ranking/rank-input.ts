@@ -30,7 +30,7 @@ export interface ContractHistory {
   readonly oi5: Float64Array;
 }
 
-/** Contracts that somebody bought. Unknown numbers are undefined. */
+/** A contract that a user bought. Unknown numbers are undefined. */
 export interface Position {
   /** Unique in a run: one contract may be held in several positions, each with its own entry price. */
   readonly id: string;

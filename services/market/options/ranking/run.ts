@@ -67,7 +67,7 @@ export function rankUnderlying({ chain, mode, now, trend, ivHistory, days, posit
     history: contractHistory(chain, days, date),
     smileIv: surface.smileIv,
     positions,
-    // Whoever holds something wants to see it: nobody's position makes way for another's.
+    // All positions are kept: no user's position replaces another's.
     rules: mode === 'exit' ? { ...rules, top_n: Math.max(rules.top_n, positions.length) } : rules,
   });
   return {

@@ -86,7 +86,7 @@ export type RowColumn =
   | ('mid3' | 'mid5' | 'meanIv20' | 'meanVolume20' | 'oi5')
   | ('entryPrice' | 'entryIv' | 'entrySpot' | 'target' | 'stop');
 
-/** All blocks of all rows, rounded as they are stored, so that whoever reads them can compute every part and rank again. */
+/** All blocks of all rows, rounded as they are stored, so that a reader can compute every part and rank again. */
 export function measure(rows: Rows, rules: RankingRules): Blocks {
   const blocks = Object.fromEntries(BLOCKS.map((name) => [name, new Float64Array(rows.count)])) as Record<BlockName, Float64Array>;
   blocks.iv_rank.fill(stored(clip(rows.ivRank)));

@@ -35,7 +35,7 @@ const COLUMNS = [
 ] as const;
 
 /**
- * A universe file: `#expiry,strike,right,open,…`, first the underlying's row (without expiry), then one a contract. Undefined where there is no such file. `unreadable` hears of
+ * A universe file: `#expiry,strike,right,open,…`, first the underlying's row (without expiry), then one a contract. Undefined where there is no such file. `unreadable` is called with
  * rows that are none. IV 0 is Lean's word for having found none; the Greeks beside it come from that 0 and are left out with it.
  *
  * Units, by recomputing 1,600 rows of June 2014 with Black-Scholes-Merton from their own IV (median deviation of vega and theta 3e-6): theta is dollars a calendar day (a year

@@ -14,7 +14,7 @@ const PURPOSE = { level: 1, skew: 2, curvature: 3, wave: 4, ripple: 5, popularit
 const WEEKS = 8;
 const MONTHS = 8;
 const YEARS = 2;
-/** Strikes reach so many standard deviations to each side; beyond, nobody bids a cent. */
+/** Strikes reach so many standard deviations to each side; beyond, the bid is 0. */
 const REACH = 2.5;
 /** An option that is worth less than this has no bid, in dollars. */
 const LEAST_BID = 0.01;
@@ -146,7 +146,7 @@ function roundStep(step: number): number {
   return Math.max(factor * power, 0.01);
 }
 
-/** Half the spread, dollars: a share of a volatility point and of the underlying, more to the wings; at least half a cent; the whole of a price that nobody bids a cent for. */
+/** Half the spread, dollars: a share of a volatility point and of the underlying, more to the wings; at least half a cent; the whole price where the bid is 0. */
 function halfSpread({ price, vega }: Valuation, spot: number, deviations: number): number {
   if (price < LEAST_BID) return price;
   const wings = deviations ** 2;

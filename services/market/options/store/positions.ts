@@ -8,7 +8,7 @@ import { optionRoot } from '../sources/chain-builder.ts';
 
 const dollars = z.number().positive().max(1e7);
 
-/** A position as somebody gives it. */
+/** A position as a user enters it. */
 export const PositionInput = z.strictObject({
   contract: z.string().transform((text, context) => {
     try {
@@ -108,7 +108,7 @@ export async function removePosition(sql: Sql, id: string): Promise<void> {
     );
 }
 
-/** Everybody's positions in options of `symbol`, and whose they are. */
+/** The positions of all users in options of `symbol`, and their owners. */
 export async function positionsIn(sql: Sql, symbol: string): Promise<{ positions: Position[]; owners: Map<string, string> }> {
   const rows = await sql.rows<StoredRow>(`SELECT ${COLUMNS} FROM option_positions WHERE underlying = ? ORDER BY id`, [optionRoot(symbol)]);
   return {

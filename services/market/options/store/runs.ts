@@ -164,7 +164,7 @@ export async function readPlaces(
   return { places, matching: matching.length, next: end < matching.length ? `${run.run_id}.${end}` : null };
 }
 
-/** The ranks of a run at these places, in their order: the same for ever. */
+/** The ranks of a run at these places, in their order. A run never changes. */
 export async function readRanks(sql: Sql, run: Pick<RunSummary, 'run_id'>, places: readonly number[]): Promise<StoredRank[]> {
   if (places.length === 0) return [];
   const rows = await sql.rows<RankRow>(`SELECT ${RANK_SELECT} FROM options_ranks WHERE run_id = ? AND place IN (?)`, [

@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { fetchHandler } from '../../services/job-types/fetch/handler.ts';
-import type { Bar } from '../../services/market/bars/bars.ts';
-import { readActions, readBars, readStored, readSymbols } from '../../services/market/bars/read.ts';
-import { storeAnalyses } from '../../services/market/bars/store.ts';
-import { cachedSource } from '../../services/market/sources/cached.ts';
-import { ManualClock } from '../../services/platform/clock.ts';
-import { TransientError } from '../../services/platform/errors.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
-import { type JobRow, openWorkshop, type Stub, stub, sweep, type Workshop, weekdays } from './workshop.ts';
+import { fetchHandler } from '../../../services/job-types/fetch/handler.ts';
+import type { Bar } from '../../../services/market/bars/bars.ts';
+import { readActions, readBars, readStored, readSymbols } from '../../../services/market/bars/read.ts';
+import { storeAnalyses } from '../../../services/market/bars/store.ts';
+import { cachedSource } from '../../../services/market/sources/cached.ts';
+import { ManualClock } from '../../../services/platform/clock.ts';
+import { TransientError } from '../../../services/platform/errors.ts';
+import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { type JobRow, openWorkshop, type Stub, stub, sweep, type Workshop, weekdays } from '../../worker/workshop.ts';
 
 const EVER = { from: '0000-01-01' };
 /** A Tuesday, while New York trades. */
@@ -16,11 +16,11 @@ const NOW = '2026-03-10T15:00:00Z';
 let database: TestDatabase;
 let shop: Workshop;
 const clock = new ManualClock(NOW);
-let landed: Record<string, unknown>[];
+let dataMessages: Record<string, unknown>[];
 const bus = {
   state: 'online' as const,
   publish: async (kind: string, message: object) => {
-    if (kind === 'data') landed.push({ ...message });
+    if (kind === 'data') dataMessages.push({ ...message });
   },
 };
 
@@ -30,7 +30,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   clock.set(NOW);
-  landed = [];
+  dataMessages = [];
 });
 afterEach(() => sweep(shop.db));
 afterAll(async () => {
@@ -128,9 +128,9 @@ describe('what is written', () => {
     expect(await state()).toEqual({ ...before, checkedAt: new Date('2026-03-10T15:10:00Z') });
   });
 
-  test('it says where what landed came from', async () => {
+  test('it says where the data came from', async () => {
     await fetch([stub('yahoo_finance', weekdays('2026-02-02', 20), clock)]);
-    expect(landed).toEqual([
+    expect(dataMessages).toEqual([
       { symbol: 'AAA', kind: 'bars', source: 'yahoo_finance', as_of: '2026-03-10T15:00:00.000Z', rows: 20, through: '2026-02-27' },
     ]);
   });
@@ -203,7 +203,7 @@ describe('real and made-up bars', () => {
   test('real ones replace all made-up ones, and what was computed from those', async () => {
     const made = stub('simulated', weekdays('2026-02-02', 27), clock);
     await fetch([made]);
-    expect(landed[0]).toMatchObject({ source: 'simulated', simulated: true });
+    expect(dataMessages[0]).toMatchObject({ source: 'simulated', simulated: true });
     const values = { volatility20: 0.3 } as Parameters<typeof storeAnalyses>[1][number]['values'];
     const analysis = { symbol: 'AAA', date: '2026-03-10', signal: 'buy' as const, confidence: 1, score: 1, reasons: [], values };
     const at = new Date(NOW);
@@ -286,13 +286,13 @@ describe('stored data given again', () => {
     const { result } = await fetch([source, cached()]);
     expect(result).toMatchObject({ source: 'cached', stale: true, written: 0, simulated: false });
     expect([await stored(), await state()]).toEqual(before);
-    expect(landed.at(-1)).toMatchObject({ source: 'cached', stale: true, as_of: '2026-03-10T15:00:00.000Z' });
+    expect(dataMessages.at(-1)).toMatchObject({ source: 'cached', stale: true, as_of: '2026-03-10T15:00:00.000Z' });
   });
 
   test('of made-up bars is marked as made up', async () => {
     await fetch([stub('simulated', weekdays('2026-02-02', 20), clock)]);
     expect((await fetch([cached()])).result).toMatchObject({ stale: true, simulated: true });
-    expect(landed.at(-1)).toMatchObject({ source: 'cached', stale: true, simulated: true });
+    expect(dataMessages.at(-1)).toMatchObject({ source: 'cached', stale: true, simulated: true });
   });
 });
 
