@@ -16,6 +16,8 @@ const Role = z.strictObject({
   description: z.string().optional(),
   publish: z.array(TopicPattern),
   subscribe: z.array(TopicPattern),
+  /** The embedded broker acknowledges a publish of QoS 1 or 2 on these topics when a subscriber of QoS 1 has acknowledged it. */
+  acknowledge_after_commit: z.array(TopicPattern).default([]),
 });
 
 const AccessRules = z.strictObject({
@@ -78,6 +80,8 @@ export function checkAccounts(accounts: Accounts, { roles }: AccessRules): void 
 
 export interface Access {
   mayPublish(role: string, topic: string): boolean;
+  /** Whether its acknowledgement is held until a subscriber has acknowledged it. */
+  isHeld(role: string, topic: string): boolean;
   maySee(role: string, topic: string): boolean;
   /** Whether the role may see all that this filter could ever match. */
   covers(role: string, filter: string): boolean;
@@ -89,13 +93,14 @@ const REMEMBERED_TOPICS = 10_000;
 /** Makes the rules fast to ask: once a message and once a receiver. */
 export function compileAccess({ roles }: AccessRules): Access {
   const compiled = new Map(
-    Object.entries(roles).map(([name, { publish, subscribe }]) => [
+    Object.entries(roles).map(([name, { publish, subscribe, acknowledge_after_commit }]) => [
       name,
-      { publish: remembering(publish), see: remembering(subscribe), filters: subscribe },
+      { publish: remembering(publish), see: remembering(subscribe), held: remembering(acknowledge_after_commit), filters: subscribe },
     ]),
   );
   return {
     mayPublish: (role, topic) => compiled.get(role)?.publish(topic) ?? false,
+    isHeld: (role, topic) => compiled.get(role)?.held(topic) ?? false,
     maySee: (role, topic) => compiled.get(role)?.see(topic) ?? false,
     covers: (role, filter) => compiled.get(role)?.filters.some((pattern) => includes(pattern, filter)) ?? false,
   };

@@ -2,19 +2,22 @@
  * The broker inside `stockmesh up`: aedes behind accounts, access rules and a payload limit, behaving towards a client as Mosquitto with the
  * generated configuration does (`test/broker/conformance*.test.ts` run against both).
  *
- * It keeps everything in memory and acknowledges before it delivers: after a restart retained states and sessions are gone and the clients,
- * which reconnect, state theirs anew. Nothing durable may rest on it. It speaks MQTT 3.1 and 3.1.1.
+ * It keeps everything in memory: after a restart retained states and sessions are gone and the clients, which reconnect, state theirs anew.
+ * A login is safe nevertheless: the access rules hold its acknowledgement until the service has committed it (`held-publishes.ts`).
+ * It speaks MQTT 3.1 and 3.1.1.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { Aedes, type Client, type PublishPacket } from 'aedes';
+import { Aedes, type AedesOptions, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
 import { gatherWrites } from '../services/platform/bus/gather-writes.ts';
 import type { Logger } from '../services/platform/log/log.ts';
-import { type AccessRules, type Accounts, checkAccounts, compileAccess } from './access.ts';
-import { type Listener, listenTcp, listenWebSocket } from './listeners.ts';
+import { type Access, type AccessRules, type Accounts, checkAccounts, compileAccess } from './access.ts';
+import { type ClientAdmission, createClientAdmission } from './client-admission.ts';
+import { createHeldPublishes, type HeldPublishes, type HeldStats, HOLD_LIMITS, type HoldLimits } from './held-publishes.ts';
 import { DROPPED_TOPIC, gateReads } from './packet-gate.ts';
-import { keepSessionQueues } from './session-queues.ts';
-import { emulateSharedSubscriptions, isShared } from './shared-subscriptions.ts';
+import { limitPublishes, limitSubscriptions } from './qos-limit.ts';
+import { listenTcp, listenWebSocket, type ServerSocket } from './server-sockets.ts';
+import { keepSessionQueues, type SessionQueues } from './session-queues.ts';
+import { emulateSharedSubscriptions, isShared, type SharedSubscriptions } from './shared-subscriptions.ts';
 
 export interface EmbeddedBrokerOptions {
   /** Default 127.0.0.1: reached from this machine only. */
@@ -27,11 +30,13 @@ export interface EmbeddedBrokerOptions {
   access: AccessRules;
   /** A publish with more is acknowledged and dropped. Default 64 KiB. */
   maxPayloadBytes?: number;
+  /** How much may wait for the acknowledgement of a service. Default `HOLD_LIMITS`. */
+  holdLimits?: Partial<HoldLimits>;
   log: Logger;
 }
 
 /** Counted since the start. */
-interface BrokerStats {
+interface BrokerStats extends HeldStats {
   /** Connected now. */
   clients: number;
   /** Publishes accepted. */
@@ -44,7 +49,7 @@ interface BrokerStats {
   oversize: number;
   /** Deliveries withheld because the role may not see the topic. */
   withheld: number;
-  /** Connections refused: unknown account, wrong password, or a client id of another account. */
+  /** Connections refused: unknown account, wrong password, a client id of another account or none, MQTT 5. */
   refusedConnections: number;
 }
 
@@ -64,163 +69,217 @@ const MAX_QUEUED_BYTES_PER_SESSION = 16 * 1024 * 1024;
 // as offline. Meant for clusters; here as rare as a timer can be (its sweep waits four times as long, and Node's timers end at 24.8 days).
 const HEARTBEAT_MS = 6 * 86_400_000;
 const LOGGED_TOPICS_PER_CLIENT = 10;
-/** Mosquitto answers both with "not authorized", so do we; 2 is "identifier rejected" [MQTT-3.2.2.3]. */
-const refusal = { notAuthorized: 5, identifierRejected: 2 };
+
+/** What the broker's callbacks share. */
+interface BrokerParts {
+  access: Access;
+  admission: ClientAdmission;
+  held: HeldPublishes;
+  /** Set once aedes runs, which its callbacks wait for. */
+  queues: SessionQueues | undefined;
+  shared: SharedSubscriptions | undefined;
+  counts: { messagesIn: number; messagesOut: number; denied: number; oversize: number; withheld: number };
+  maxPayloadBytes: number;
+  log: Logger;
+  logOnce: Once;
+  maySee: (client: Client, topic: string) => boolean;
+}
 
 /**
  * Starts the broker and resolves once it listens.
  * @throws ConfigError `broker.port_in_use`, `broker.cannot_listen`, `access.unknown_role`, `access.bad_account`.
  */
 export async function startBroker(options: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
-  const { host = '127.0.0.1', accounts, maxPayloadBytes = 65_536, log } = options;
-  checkAccounts(accounts, options.access);
-  const access = compileAccess(options.access);
-  const credentials = new Map(Object.entries(accounts).map(([name, { password, role }]) => [name, { role, digest: digestOf(password) }]));
-  const identities = new WeakMap<Client, { account: string; role: string }>();
-  /** Which account a client id belongs to while it is connected or its session is kept. */
-  const owners = new Map<string, string>();
-  const counts = { messagesIn: 0, messagesOut: 0, denied: 0, oversize: 0, withheld: 0, refusedConnections: 0 };
-
-  const maySee = (client: Client, topic: string) => {
-    const role = identities.get(client)?.role;
-    return role !== undefined && access.maySee(role, topic);
-  };
-  const logOnce = onceATopic((client, topic, event, text) => {
-    log.warn({ event, clientId: client?.id, account: client && identities.get(client)?.account, topic }, text);
-  });
-
-  const broker = await Aedes.createBroker({
-    drainTimeout: DRAIN_TIMEOUT_MS,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    heartbeatInterval: HEARTBEAT_MS,
-    // No common limit on deliveries under way: with one, those that wait for a single frozen subscriber stop all the others too.
-    concurrency: 0,
-
-    authenticate(client, username, password, done) {
-      const account = credentials.get(username ?? '');
-      // Compared for an unknown name too, so that both take the same time.
-      const matches = timingSafeEqual(digestOf(password ?? ''), account?.digest ?? digestOf(''));
-      const refuse = (returnCode: number, reason: string) => {
-        counts.refusedConnections++;
-        log.warn({ event: 'broker.connection_refused', clientId: client.id, account: username, reason }, 'connection refused');
-        done(Object.assign(new Error(reason), { returnCode }), null);
-      };
-      if (username === undefined || account === undefined || !matches)
-        return refuse(refusal.notAuthorized, username === undefined ? 'no user name' : 'unknown user or wrong password');
-      // Otherwise the hook's account could take over a service's connection by naming its client id.
-      const owner = owners.get(client.id);
-      if (owner !== undefined && owner !== username) return refuse(refusal.identifierRejected, `client id in use by account "${owner}"`);
-      identities.set(client, { account: username, role: account.role });
-      done(null, true);
-    },
-
-    // A publish answered by an error closes the connection, and a client sends it again after every reconnection. So what is not allowed
-    // goes on, emptied, to where nothing is delivered, and is acknowledged like any other. Wills come this way too.
-    authorizePublish(client, packet, done) {
-      const role = client === null ? undefined : identities.get(client)?.role;
-      if (packet.topic === DROPPED_TOPIC) {
-        empty(packet);
-      } else if (packet.payload.length > maxPayloadBytes) {
-        countOversize(client, packet.topic, packet.payload.length);
-        empty(packet);
-      } else if (role === undefined || !access.mayPublish(role, packet.topic)) {
-        counts.denied++;
-        logOnce(client, packet.topic, 'broker.publish_denied', 'publish not allowed: acknowledged and dropped');
-        empty(packet);
-      } else {
-        counts.messagesIn++;
-      }
-      // aedes numbers messages when it takes them and drops one that overtook as a duplicate. A retained QoS 0 message is stored first and
-      // so overtaken by the next plain one of the same read, unless each has its own turn of the event loop, as QoS 1 has by its PUBACK.
-      if (packet.qos === 0) setImmediate(done, null);
-      else done(null);
-    },
-
-    authorizeSubscribe(client, subscription, done) {
-      if (isShared(subscription.topic)) {
-        return done(null, shared.join(client, subscription) ? subscription : null);
-      }
-      const role = identities.get(client)?.role;
-      if (role === undefined || !access.covers(role, subscription.topic)) {
-        // aedes mixes up a kept session's queue when it withholds a message of it, so there the filter has to fit.
-        const granted = client.clean;
-        logOnce(
-          client,
-          subscription.topic,
-          'broker.subscription_filtered',
-          granted ? 'sees only what its role may' : 'subscription refused',
-        );
-        return done(null, granted ? subscription : null);
-      }
-      done(null, subscription);
-    },
-
-    authorizeForward(client, packet) {
-      if (!maySee(client, packet.topic)) {
-        counts.withheld++;
-        return null;
-      }
-      counts.messagesOut++;
-      return packet;
-    },
-  });
-
-  const queues = keepSessionQueues(broker, MAX_QUEUED_BYTES_PER_SESSION, (clientId) => {
-    log.warn({ event: 'broker.queue_full', clientId }, 'the queue of an absent client is full: message dropped for it');
-  });
-  const shared = emulateSharedSubscriptions(broker, queues, maySee);
-  broker.on('client', (client) => {
-    owners.set(client.id, identities.get(client)!.account);
-  });
-  broker.on('clientDisconnect', (client) => {
-    if (client.clean) owners.delete(client.id);
-  });
-  broker.on('clientError', (client, error) => {
-    log.info({ event: 'broker.client_error', clientId: client.id, reason: error.message }, 'connection ended by an error');
-  });
-  broker.on('connectionError', (_client, error) => {
-    log.info({ event: 'broker.connection_error', reason: error.message }, 'connection ended before it named itself');
-  });
-
-  function countOversize(client: Client | null, topic: string, payloadBytes: number): void {
-    counts.oversize++;
-    logOnce(
-      client,
-      topic,
-      'broker.oversize',
-      `payload of ${payloadBytes} bytes, the limit is ${maxPayloadBytes}: acknowledged and dropped`,
-    );
-  }
-
-  function accept(connection: Duplex): void {
-    const gated = gateReads(gatherWrites(connection), {
-      maxPayloadBytes,
-      onOversize: (topic, payloadBytes) => countOversize(client, topic, payloadBytes),
-      onAbuse: (packetBytes) => connection.destroy(new Error(`a packet of ${packetBytes} bytes that is no publish`)),
-    });
-    const client: Client = broker.handle(gated);
-  }
-
-  const listeners: Listener[] = [];
+  checkAccounts(options.accounts, options.access);
+  const parts = createParts(options);
+  const broker = await createAedes(parts);
+  const sockets: ServerSocket[] = [];
   async function close(): Promise<void> {
-    await Promise.all(listeners.map((listener) => listener.close()));
+    await Promise.all(sockets.map((socket) => socket.close()));
     await new Promise<void>((resolve) => broker.close(() => resolve()));
   }
-
+  const accept = (connection: Duplex) => acceptConnection(parts, broker, connection);
+  const { host = '127.0.0.1', port, webSocketPort } = options;
   try {
-    const tcp = await listenTcp({ host, port: options.port, accept });
-    listeners.push(tcp);
-    const webSocket =
-      options.webSocketPort === undefined ? undefined : await listenWebSocket({ host, port: options.webSocketPort, accept });
-    if (webSocket !== undefined) listeners.push(webSocket);
-    return { port: tcp.port, webSocketPort: webSocket?.port, stats: () => ({ clients: broker.connectedClients, ...counts }), close };
+    const tcp = await listenTcp({ host, port, accept });
+    sockets.push(tcp);
+    const webSocket = webSocketPort === undefined ? undefined : await listenWebSocket({ host, port: webSocketPort, accept });
+    if (webSocket !== undefined) sockets.push(webSocket);
+    return {
+      port: tcp.port,
+      webSocketPort: webSocket?.port,
+      stats: () => ({
+        clients: broker.connectedClients,
+        ...parts.counts,
+        ...parts.held.stats(),
+        refusedConnections: parts.admission.refused(),
+      }),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-const digestOf = (secret: string | Buffer): Buffer => createHash('sha256').update(secret).digest();
+function createParts(options: EmbeddedBrokerOptions): BrokerParts {
+  const { maxPayloadBytes = 65_536, log } = options;
+  const access = compileAccess(options.access);
+  const admission = createClientAdmission(options.accounts, log);
+  const maySee = (client: Client, topic: string) => {
+    const role = admission.identityOf(client)?.role;
+    return role !== undefined && access.maySee(role, topic);
+  };
+  const logOnce = onceATopic((client, topic, event, text) => {
+    log.warn({ event, clientId: client?.id, account: client && admission.identityOf(client)?.account, topic }, text);
+  });
+  const limits = { ...HOLD_LIMITS, ...options.holdLimits };
+  const held = createHeldPublishes({
+    limits,
+    maySee,
+    onFull(client, topic) {
+      const text =
+        `${limits.perClient} messages of one client, ${limits.messages} messages or ${limits.bytes} bytes wait for the acknowledgement of a ` +
+        'service: more are not taken and not acknowledged; is portfolio-priority running?';
+      log.warn({ event: 'broker.held_full', clientId: client.id, topic }, text);
+    },
+  });
+  const counts = { messagesIn: 0, messagesOut: 0, denied: 0, oversize: 0, withheld: 0 };
+  return { access, admission, held, queues: undefined, shared: undefined, counts, maxPayloadBytes, log, logOnce, maySee };
+}
+
+async function createAedes(parts: BrokerParts): Promise<Aedes> {
+  const { admission, held, log, maySee } = parts;
+  const broker = await Aedes.createBroker({
+    drainTimeout: DRAIN_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    heartbeatInterval: HEARTBEAT_MS,
+    // No common limit on deliveries under way: with one, those that wait for a single frozen subscriber stop all the others too.
+    concurrency: 0,
+    preConnect: admission.preConnect,
+    authenticate: admission.authenticate,
+    authorizePublish: (client, packet, done) => authorizePublish(parts, client, packet, done),
+    authorizeSubscribe: (client, subscription, done) => authorizeSubscribe(parts, client, subscription, done),
+    authorizeForward: (client, packet) => authorizeForward(parts, client, packet),
+  });
+  const queues = keepSessionQueues(broker, {
+    maxBytes: MAX_QUEUED_BYTES_PER_SESSION,
+    isExempt: held.isHeld,
+    onFull(clientId) {
+      log.warn({ event: 'broker.queue_full', clientId }, 'the queue of an absent client is full: message dropped for it');
+    },
+    onQueued: held.queued,
+    onAcknowledged: held.acknowledged,
+    onRemoved: held.removed,
+    onCleanAcknowledgement: held.acknowledgedByClean,
+  });
+  const shared = emulateSharedSubscriptions(broker, { queues, maySee });
+  held.attach({ broker, queues, shared });
+  admission.attach(broker);
+  limitPublishes(broker);
+  Object.assign(parts, { queues, shared });
+  broker.on('clientError', (client, error) => {
+    log.info({ event: 'broker.client_error', clientId: client.id, reason: error.message }, 'connection ended by an error');
+  });
+  broker.on('connectionError', (_client, error) => {
+    log.info({ event: 'broker.connection_error', reason: error.message }, 'connection ended before it named itself');
+  });
+  return broker;
+}
+
+/**
+ * A publish answered by an error closes the connection, and a client sends it again after every reconnection. So what is not allowed goes on,
+ * emptied, to where nothing is delivered, and is acknowledged like any other. Wills come this way too.
+ */
+function authorizePublish(parts: BrokerParts, client: Client | null, packet: PublishPacket, done: (error?: Error | null) => void): void {
+  const { access, admission, counts, held, maxPayloadBytes, logOnce } = parts;
+  const role = client === null ? undefined : admission.identityOf(client)?.role;
+  // aedes numbers messages when it takes them and drops one that overtook as a duplicate. A retained message is stored first and so
+  // overtaken by the next plain one of the same read, unless each has its own turn of the event loop, as QoS 1 has by its PUBACK.
+  const isAcknowledgedByAedes = packet.qos === 1;
+  if (packet.topic === DROPPED_TOPIC) {
+    empty(packet);
+  } else if (packet.payload.length > maxPayloadBytes) {
+    countOversize(parts, client, packet.topic, packet.payload.length);
+    empty(packet);
+  } else if (role === undefined || !access.mayPublish(role, packet.topic)) {
+    counts.denied++;
+    logOnce(client, packet.topic, 'broker.publish_denied', 'publish not allowed: acknowledged and dropped');
+    empty(packet);
+  } else {
+    counts.messagesIn++;
+    // A will has no packet identifier: nobody waits for its acknowledgement.
+    if (client !== null && packet.qos > 0 && packet.messageId !== undefined && access.isHeld(role, packet.topic)) {
+      held.take(client, packet);
+      empty(packet);
+      // aedes acknowledges nothing of QoS 0.
+      packet.qos = 0;
+      packet.retain = false;
+      setImmediate(done, null);
+      return;
+    }
+  }
+  if (isAcknowledgedByAedes) done(null);
+  else setImmediate(done, null);
+}
+
+type AuthorizeSubscribe = Parameters<NonNullable<AedesOptions['authorizeSubscribe']>>;
+
+function authorizeSubscribe(
+  { access, admission, shared, logOnce }: BrokerParts,
+  client: AuthorizeSubscribe[0],
+  subscription: AuthorizeSubscribe[1],
+  done: AuthorizeSubscribe[2],
+): void {
+  if (isShared(subscription.topic)) {
+    done(null, shared!.join(client, subscription) ? subscription : null);
+    return;
+  }
+  const role = admission.identityOf(client)?.role;
+  if (role !== undefined && access.covers(role, subscription.topic)) {
+    done(null, subscription);
+    return;
+  }
+  // A message that is withheld from a kept session would stay in its queue for ever, so there the filter has to fit.
+  const granted = client.clean;
+  logOnce(client, subscription.topic, 'broker.subscription_filtered', granted ? 'sees only what its role may' : 'subscription refused');
+  done(null, granted ? subscription : null);
+}
+
+function authorizeForward(
+  { counts, held, maySee, queues }: BrokerParts,
+  client: Client,
+  packet: AedesPublishPacket,
+): AedesPublishPacket | null {
+  if (!maySee(client, packet.topic)) {
+    counts.withheld++;
+    return null;
+  }
+  // A redelivery after a reconnect comes this way too; it has its packet identifier already.
+  if (packet.messageId === undefined) {
+    if (queues!.isRedelivered(client, packet)) return null;
+    // Whether its sender sent it again is not for the receiver [MQTT-3.3.1-3].
+    packet.dup = false;
+    if (client.clean) held.noteCleanDelivery(client, packet);
+  }
+  counts.messagesOut++;
+  return packet;
+}
+
+function countOversize({ counts, logOnce, maxPayloadBytes }: BrokerParts, client: Client | null, topic: string, bytes: number): void {
+  counts.oversize++;
+  logOnce(client, topic, 'broker.oversize', `payload of ${bytes} bytes, the limit is ${maxPayloadBytes}: acknowledged and dropped`);
+}
+
+function acceptConnection(parts: BrokerParts, broker: Aedes, connection: Duplex): void {
+  const gated = gateReads(gatherWrites(connection), {
+    maxPayloadBytes: parts.maxPayloadBytes,
+    onOversize: (topic, bytes) => countOversize(parts, client, topic, bytes),
+    onAbuse: (packetBytes) => connection.destroy(new Error(`a packet of ${packetBytes} bytes that is no publish`)),
+  });
+  const client: Client = broker.handle(gated);
+  limitSubscriptions(client);
+}
 
 /** Leaves of a message only what its acknowledgement needs. */
 function empty(packet: PublishPacket): void {

@@ -1,66 +1,219 @@
 /**
- * What aedes' memory lacks for a session that outlives its connection: a bound, since a client that never comes back must not fill the
- * process, and the mark of a message that is sent again [MQTT-3.3.1-1].
+ * The messages that a kept session (one that outlives its connection) has not acknowledged yet. They replace the queues of aedes' memory, which
+ * search the whole queue for each acknowledgement, know no bound, and reuse a packet identifier that is still in flight.
+ *
+ * A message is here from its publication until its PUBACK. After a reconnect all of them are sent again in order, those that were sent before
+ * with the DUP flag [MQTT-3.3.1-1], [MQTT-4.4.0-1]. What is published meanwhile waits behind them [MQTT-4.6.0-6].
  */
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { Aedes, AedesPublishPacket, Client } from 'aedes';
+import { includes } from './access.ts';
 
-interface Receiver {
+/** One message in one kept session. */
+export interface QueuedMessage {
   clientId: string;
+  packet: AedesPublishPacket;
+  /** The shared subscription (`$share/…`) that it came by; undefined: a plain subscription. */
+  group: string | undefined;
+  /** Known once it was sent. */
+  messageId: number | undefined;
+  /** The connection that it was last sent on. */
+  sentOn: Client | undefined;
+  /** Resolves when the redelivery hands it to the connection. */
+  written: PromiseWithResolvers<void> | undefined;
+  bytes: number;
+}
+
+interface Session {
+  /** By the number that the broker gave the message; in the order of publication. */
+  messages: Map<number, QueuedMessage>;
+  byMessageId: Map<number, QueuedMessage>;
+  lastMessageId: number;
+  /** Of the messages that the bound applies to. */
+  bytes: number;
+  full: boolean;
 }
 
 /** The part of aedes' persistence that queues; its types leave it out. */
 interface OutgoingQueues {
-  outgoingEnqueue(receiver: Receiver, packet: AedesPublishPacket): Promise<void>;
-  outgoingEnqueueCombi(receivers: Receiver[], packet: AedesPublishPacket): Promise<void>;
-  outgoingClearMessageId(client: Client, packet: AedesPublishPacket): Promise<AedesPublishPacket | undefined>;
+  outgoingEnqueueCombi(receivers: { clientId: string }[], packet: AedesPublishPacket): Promise<void>;
+  outgoingUpdate(client: Client, packet: Partial<AedesPublishPacket>): Promise<void>;
+  outgoingClearMessageId(client: Client, packet: { cmd: string; messageId: number }): Promise<AedesPublishPacket | undefined>;
   outgoingStream(client: Client): Readable;
+  subscriptionsByClient(client: { id: string }): Promise<{ topic: string }[]>;
+  subscriptionsByTopic(topic: string): Promise<{ clientId: string }[]>;
+}
+
+export interface SessionQueuesOptions {
+  /** Bytes that one session queues at most, apart from exempt messages. What comes later is dropped, as Mosquitto does by `max_queued_bytes`. */
+  maxBytes: number;
+  /** Messages that the bound does not apply to. */
+  isExempt: (packet: AedesPublishPacket) => boolean;
+  /** Called once each time that a session begins to drop messages. */
+  onFull: (clientId: string) => void;
+  onQueued: (message: QueuedMessage) => void;
+  onAcknowledged: (message: QueuedMessage) => void;
+  /** The message left the session without an acknowledgement. */
+  onRemoved: (message: QueuedMessage) => void;
+  /** A PUBACK from a clean session, which has no queue. */
+  onCleanAcknowledgement: (client: Client, messageId: number) => void;
 }
 
 export interface SessionQueues {
-  /** Keeps a message for a session that is absent. */
-  enqueue(clientId: string, packet: AedesPublishPacket): Promise<void>;
+  /** Keeps a message for a session, connected or not. */
+  enqueue(clientId: string, packet: AedesPublishPacket, group?: string): void;
+  /** Whether this delivery must not happen now, because the redelivery after the reconnect sends or sent the message. */
+  isRedelivered(client: Client, packet: AedesPublishPacket): boolean;
+  /** The messages that a session got by a shared subscription. */
+  ofGroup(clientId: string, group: string): QueuedMessage[];
+  remove(message: QueuedMessage): void;
+  /** Whether a kept session is subscribed to the topic by a plain subscription. */
+  hasSubscriber(topic: string): Promise<boolean>;
 }
 
 /** What a queued packet costs beside its payload, roughly. */
 const PACKET_BYTES = 300;
+const LARGEST_MESSAGE_ID = 65_535;
 
-/** Each session queues at most `maxBytes`; what comes later is dropped, as Mosquitto does by `max_queued_bytes`. `onFull` is told once each time that begins. */
-export function keepSessionQueues(broker: Aedes, maxBytes: number, onFull: (clientId: string) => void): SessionQueues {
-  const queues = (broker as unknown as { persistence: OutgoingQueues }).persistence;
-  const enqueue = queues.outgoingEnqueueCombi.bind(queues);
-  const clear = queues.outgoingClearMessageId.bind(queues);
-  const stream = queues.outgoingStream.bind(queues);
-  const queuedBytes = new Map<string, number>();
-  const full = new Set<string>();
-  const cost = (packet: AedesPublishPacket) => packet.payload.length + PACKET_BYTES;
+/** Replaces the queues of the broker's memory. */
+export function keepSessionQueues(broker: Aedes, options: SessionQueuesOptions): SessionQueues {
+  const persistence = (broker as unknown as { persistence: OutgoingQueues }).persistence;
+  const sessions = new Map<string, Session>();
+  /** Connections whose redelivery is complete. */
+  const ready = new WeakSet<Client>();
 
-  queues.outgoingEnqueueCombi = (receivers, packet) => {
-    const fitting = receivers.filter(({ clientId }) => {
-      const bytes = (queuedBytes.get(clientId) ?? 0) + cost(packet);
-      if (bytes > maxBytes) {
-        if (!full.has(clientId)) onFull(clientId);
-        full.add(clientId);
-        return false;
-      }
-      queuedBytes.set(clientId, bytes);
-      return true;
-    });
-    return enqueue(fitting, packet);
+  function enqueue(clientId: string, packet: AedesPublishPacket, group?: string): void {
+    const session = sessions.getOrInsertComputed(clientId, newSession);
+    const exempt = options.isExempt(packet);
+    const bytes = exempt ? 0 : packet.payload.length + PACKET_BYTES;
+    // Overlapping subscriptions deliver a message once.
+    if (session.messages.has(packet.brokerCounter)) return;
+    if (!exempt && session.bytes + bytes > options.maxBytes) {
+      if (!session.full) options.onFull(clientId);
+      session.full = true;
+      return;
+    }
+    session.bytes += bytes;
+    // Not retained: only a message that answers a new subscription is marked so [MQTT-3.3.1-9].
+    const copy = { ...packet, retain: false, dup: false };
+    const message = { clientId, packet: copy, group, messageId: undefined, sentOn: undefined, written: undefined, bytes };
+    session.messages.set(packet.brokerCounter, message);
+    options.onQueued(message);
+  }
+
+  function forget(message: QueuedMessage): void {
+    const session = sessions.get(message.clientId);
+    if (!session?.messages.delete(message.packet.brokerCounter)) return;
+    if (message.messageId !== undefined) session.byMessageId.delete(message.messageId);
+    session.bytes -= message.bytes;
+    if (message.bytes > 0) session.full = false;
+  }
+
+  function remove(message: QueuedMessage): void {
+    forget(message);
+    options.onRemoved(message);
+  }
+
+  broker.on('clientDisconnect', (client) => {
+    if (sessions.get(client.id)?.messages.size === 0) sessions.delete(client.id);
+    else void removeUnsubscribed(client);
+  });
+
+  /** A client that unsubscribed and left may never come back, so it must not keep an exempt message from the others. */
+  async function removeUnsubscribed({ id }: Client): Promise<void> {
+    const filters = (await persistence.subscriptionsByClient({ id })).map(({ topic }) => topic);
+    for (const message of [...(sessions.get(id)?.messages.values() ?? [])]) {
+      const { packet, group } = message;
+      const subscribed = group === undefined ? filters.some((filter) => includes(filter, packet.topic)) : filters.includes(group);
+      if (!subscribed && options.isExempt(packet)) remove(message);
+    }
+  }
+
+  persistence.outgoingEnqueueCombi = async (receivers, packet) => {
+    for (const { clientId } of receivers) enqueue(clientId, packet);
   };
-  queues.outgoingEnqueue = (receiver, packet) => queues.outgoingEnqueueCombi([receiver], packet);
-  queues.outgoingClearMessageId = async (client, packet) => {
-    const cleared = await clear(client, packet);
-    if (cleared === undefined) return cleared;
-    full.delete(client.id);
-    const bytes = (queuedBytes.get(client.id) ?? 0) - cost(cleared);
-    if (bytes > 0) queuedBytes.set(client.id, bytes);
-    else queuedBytes.delete(client.id);
-    return cleared;
-  };
-  // A queued packet has a message id once it was sent.
-  queues.outgoingStream = (client) =>
-    stream(client).map((packet: AedesPublishPacket) => (packet.messageId === undefined ? packet : Object.assign(packet, { dup: true })));
 
-  return { enqueue: (clientId, packet) => queues.outgoingEnqueue({ clientId }, packet) };
+  // aedes calls it directly before it writes the packet.
+  persistence.outgoingUpdate = async (client, packet) => {
+    const session = sessions.getOrInsertComputed(client.id, newSession);
+    const message = packet.brokerCounter === undefined ? undefined : session.messages.get(packet.brokerCounter);
+    if (message === undefined) {
+      // Dropped by the bound or moved to another session: it is sent, but not kept.
+      packet.messageId = freeMessageId(client, session.byMessageId, packet.messageId);
+      return;
+    }
+    message.messageId ??= freeMessageId(client, session.byMessageId, packet.messageId);
+    session.byMessageId.set(message.messageId, message);
+    session.lastMessageId = message.messageId;
+    message.sentOn = client;
+    packet.messageId = message.messageId;
+    message.written?.resolve();
+  };
+
+  persistence.outgoingClearMessageId = async (client, packet) => {
+    // For a publish aedes asks to forget what it does not deliver now: a double, or what `isRedelivered` holds back.
+    if (packet.cmd !== 'puback' && packet.cmd !== 'pubcomp') return undefined;
+    if (client.clean) {
+      options.onCleanAcknowledgement(client, packet.messageId);
+      return undefined;
+    }
+    const message = sessions.get(client.id)?.byMessageId.get(packet.messageId);
+    if (message === undefined) return undefined;
+    forget(message);
+    options.onAcknowledged(message);
+    return message.packet;
+  };
+
+  async function* redeliver(client: Client, session: Session): AsyncGenerator<AedesPublishPacket> {
+    // The iterator of a Map also visits what is added while it runs.
+    for (const message of session.messages.values()) {
+      message.written = Promise.withResolvers();
+      const { messageId } = message;
+      yield { ...message.packet, dup: messageId !== undefined, ...(messageId !== undefined && { messageId }) };
+      await message.written.promise;
+    }
+    ready.add(client);
+  }
+
+  // Once a connection, before aedes calls it ready.
+  persistence.outgoingStream = (client) => {
+    if (client.clean) {
+      // [MQTT-3.1.2-6]: a clean session ends the kept one of the same client id.
+      for (const message of [...(sessions.get(client.id)?.messages.values() ?? [])]) remove(message);
+      sessions.delete(client.id);
+      return Readable.from([]);
+    }
+    const session = sessions.getOrInsertComputed(client.id, newSession);
+    // One sequence over all connections, so that an identifier is used again only after 65,535 others.
+    if (session.lastMessageId > 0) counterOf(client)._nextId = (session.lastMessageId % LARGEST_MESSAGE_ID) + 1;
+    return Readable.from(redeliver(client, session));
+  };
+
+  return {
+    enqueue,
+    remove,
+    isRedelivered(client, packet) {
+      if (client.clean) return false;
+      const message = sessions.get(client.id)?.messages.get(packet.brokerCounter);
+      return message !== undefined && (!ready.has(client) || message.sentOn === client);
+    },
+    ofGroup: (clientId, group) => [...(sessions.get(clientId)?.messages.values() ?? [])].filter((message) => message.group === group),
+    hasSubscriber: async (topic) => (await persistence.subscriptionsByTopic(topic)).length > 0,
+  };
+}
+
+const newSession = (): Session => ({ messages: new Map(), byMessageId: new Map(), lastMessageId: 0, bytes: 0, full: false });
+
+/** aedes takes the packet identifiers of a connection from here. */
+const counterOf = (client: Client) => client as unknown as { _nextId: number };
+
+/** `proposed`, or the connection's next packet identifier, whichever is not in flight. */
+export function freeMessageId(client: Client, inFlight: ReadonlyMap<number, unknown>, proposed?: number): number {
+  if (inFlight.size >= LARGEST_MESSAGE_ID) throw new Error('65,535 messages wait for an acknowledgement, no more can be sent');
+  let messageId = proposed;
+  while (messageId === undefined || inFlight.has(messageId)) {
+    messageId = counterOf(client)._nextId;
+    counterOf(client)._nextId = (messageId % LARGEST_MESSAGE_ID) + 1;
+  }
+  return messageId;
 }

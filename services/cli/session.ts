@@ -10,7 +10,7 @@ import type { Ledger } from '../ledger/job.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import { systemClock } from '../platform/clock.ts';
 import { userFiles } from '../platform/config/layers.ts';
-import { type LoadedConfig, loadConfig, type Override } from '../platform/config/load.ts';
+import { type LoadedConfig, type LoadOptions, loadConfig, type Override } from '../platform/config/load.ts';
 import { brokerAddress, type DatabaseRole, databaseOptions, findRuntime, type Runtime, usesEmbedded } from '../platform/connections.ts';
 import { type Database, openDatabase } from '../platform/database/database.ts';
 import { dataFolderPath } from '../platform/datafolder.ts';
@@ -33,13 +33,15 @@ export interface Loaded {
   dataFolder: string;
 }
 
+/** With the names of the job types checked. */
+const load = (options: LoadOptions): LoadedConfig => loadConfig({ ...options, jobTypes: namesOf() });
+
 /** The configuration that the options alone lead to, and the data folder. Errors: `ConfigError`, `InputError('option.bad_set')`. */
 export function loadFor(options: GlobalOptions, more: Record<string, Override> = {}): Loaded {
-  const loaded = loadConfig({
+  const loaded = load({
     environment: options.env,
     files: options.config,
     overrides: { ...overridesFrom(options.set ?? [], ''), ...more },
-    jobTypes: namesOf(),
   });
   return {
     loaded,
@@ -56,7 +58,7 @@ export function loadJoining(options: GlobalOptions): Loaded {
   const runtime = findRuntime(own.dataFolder);
   if (runtime?.settings === undefined || standsAlone(own.loaded, options, runtime)) return own;
   const { environment, files, set } = runtime.settings;
-  const loaded = loadConfig({
+  const loaded = load({
     environment: options.env ?? environment,
     files: [...new Set([...files, ...userFiles(options.config, process.env).map((file) => resolve(file))])],
     overrides: { ...overridesFrom(set, ' of the running stockmesh'), ...overridesFrom(options.set ?? [], '') },

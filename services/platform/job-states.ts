@@ -3,7 +3,7 @@ export const LIVE_STATES = ['scheduled', 'blocked', 'ready', 'running'] as const
 /** How a job ends. */
 export const END_STATES = ['completed', 'completed_with_errors', 'failed', 'cancelled', 'expired'] as const;
 export const JOB_STATES = [...LIVE_STATES, ...END_STATES] as const;
-/** The ends that somebody may want to repeat. */
+/** The states from which `redrive` starts jobs again. */
 export const REDRIVABLE_STATES = [
   'failed',
   'expired',

@@ -4,7 +4,7 @@ import { JOB_STATES } from './job-states.ts';
 import { jobTopic, matchTopic, TOPICS, type TopicKind, type TopicParams, topicFor } from './topics.ts';
 import { userId } from './user-id.ts';
 
-/** The version that every payload carries as `v`. A change that an older reader would misread counts it up. */
+/** The version that every payload carries as `v`. It is raised by a change that an older reader would misread. */
 export const SCHEMA_VERSION = 1;
 /** The largest payload, in bytes of UTF-8. */
 export const MAX_PAYLOAD_BYTES = 64 * 1024;
@@ -20,12 +20,12 @@ const jobId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);
 const symbol = z.string().regex(/^[A-Z0-9.=^_-]{1,32}$/);
 const priority = z.int().min(1).max(10);
 const score = z.number().min(0).max(1);
-/** `text` is the sentence for people; whatever else explains it (factors, weights, ages) stands beside it. */
+/** `text` is the sentence for people; other fields explain it (factors, weights, ages). */
 const why = z.looseObject({ text: sentence });
 
 /**
- * Names that `job-types/` lists, which this folder does not know. The ledger refuses a job of any other type, so none is announced; a reader of an earlier version
- * takes the messages of a type that came later. `listed` says in the document which names there are.
+ * A name that `job-types/` lists. This folder does not know the list and checks the form only. The ledger refuses jobs of other types, so none is announced. A
+ * service of an earlier version can read messages about types that were added later. `listed` fills the names into the AsyncAPI document.
  */
 const listed = (list: keyof Listed) =>
   z
@@ -53,7 +53,7 @@ const portfolioJob = z.strictObject({
 
 /** What each topic carries. All are strict: a field that is not known is refused, not dropped. */
 export const SCHEMAS = {
-  // A hook is somebody else's code: it need not know our version.
+  // A hook is code of another application: it need not know the version.
   login: z.strictObject({ v: v.default(SCHEMA_VERSION), userId, at: instant.optional(), sessionId: z.string().min(1).max(128).optional() }),
   job: z.strictObject({
     v,
@@ -171,7 +171,7 @@ export type Body<K extends TopicKind> = z.output<(typeof SCHEMAS)[K]>;
 type WithoutVersion<T> = T extends unknown ? Omit<T, 'v'> : never;
 /** A payload to be sent: `v` is added. */
 export type Draft<K extends TopicKind> = WithoutVersion<Body<K>>;
-/** A message that was understood: its kind, the raw levels of its topic, its payload. */
+/** A message that was read: its kind, the raw levels of its topic, its payload. */
 export type Message<K extends TopicKind = TopicKind> = { [Kind in K]: { kind: Kind; params: TopicParams<Kind>; body: Body<Kind> } }[K];
 
 /** A message ready for the wire. */
@@ -197,8 +197,8 @@ export function encodeMessage<K extends TopicKind>(kind: K, draft: Draft<K>, pre
 }
 
 /**
- * Understands what a broker delivered, or says why not: `InputError` `message.unknown_topic`, `message.too_large`, `message.invalid_json`, `message.invalid` (which field has which value),
- * `topic.invalid_level`. A topic and a payload that disagree are refused too: access rules are about topics, so a payload must not speak for somebody else.
+ * Reads a message that a broker delivered. Errors: `InputError` `message.unknown_topic`, `message.too_large`, `message.invalid_json`, `message.invalid` (which field has which value),
+ * `topic.invalid_level`. A topic and a payload that disagree are refused too: access rules check the topic only, so the payload must belong to it.
  */
 export function parseMessage(topic: string, payload: Uint8Array, prefix = ''): Message {
   const match = matchTopic(topic, prefix);
@@ -260,7 +260,7 @@ function refuseTooLarge(topic: string, bytes: number): void {
   }
 }
 
-/** Keeps the first jobs and skipped symbols that fit, most important list first, and says so with `truncated`. */
+/** Keeps the first jobs and skipped symbols that fit, jobs before skipped symbols, and sets `truncated`. */
 function fitPortfolio(body: Body<'portfolio'>): Body<'portfolio'> {
   let room = MAX_PAYLOAD_BYTES - Buffer.byteLength(JSON.stringify({ ...body, jobs: [], skipped: [], truncated: true }));
   const fits = (entry: unknown) => {

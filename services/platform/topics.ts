@@ -116,7 +116,7 @@ const LEVELS = new Map(TOPIC_KINDS.map((kind) => [kind, TOPICS[kind].pattern.spl
 
 /**
  * Encodes a variable level to `[A-Za-z0-9_-]+`: every other character becomes `_` and two upper-case hexadecimal digits for each of its UTF-8 bytes (`BRK.B` → `BRK_2EB`, `_` → `_5F`).
- * One broker loses dots, another closes the connection on them. Throws `InputError('topic.invalid_level')` on an empty string and on half a surrogate pair, which has no UTF-8 form.
+ * One broker loses dots, another closes the connection when it meets one. Throws `InputError('topic.invalid_level')` on an empty string and on half a surrogate pair, which has no UTF-8 form.
  */
 export function encodeLevel(raw: string): string {
   if (raw === '' || !raw.isWellFormed())
@@ -169,8 +169,8 @@ export function matchTopic(topic: string, prefix = ''): { [K in TopicKind]: { ki
 }
 
 /**
- * Checks a configured `topic_prefix` and gives it with its slash: `site-1` → `site-1/`, '' → ''. Throws `InputError('topic.invalid_prefix')`: wildcards would subscribe to more
- * than asked, `$` opens the broker's own name space.
+ * Checks a configured `topic_prefix` and returns it with its slash: `site-1` → `site-1/`, '' → ''. Throws `InputError('topic.invalid_prefix')`: wildcards would subscribe to
+ * other topics, `$` begins the broker's own topics.
  */
 export function topicPrefix(configured: string): string {
   const prefix = configured.replace(/\/$/, '');

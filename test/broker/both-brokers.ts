@@ -4,7 +4,7 @@ import { join, type Peer } from './peers.ts';
 
 interface Bench {
   /** Runs during the whole suite. */
-  broker: { readonly port: number };
+  broker: { readonly port: number; readonly maxQos: 1 | 2 };
   /** Another one of the same kind. */
   start: (port?: number) => Promise<RunningBroker>;
   /** A service that hears what happens in the mesh from now on: not the states that other tests left. */
@@ -13,13 +13,14 @@ interface Bench {
 
 /** Declares the suite once for each broker, with one of it running. */
 export function onBothBrokers(suite: (bench: Bench) => void): void {
-  onEachBroker(({ start }) => {
+  onEachBroker(({ start, maxQos }) => {
     let running: RunningBroker;
     beforeAll(async () => {
       running = await start();
     });
     afterAll(() => running.close());
     const broker = {
+      maxQos,
       get port() {
         return running.port;
       },

@@ -17,18 +17,21 @@ export interface BrokerKind {
   name: string;
   /** As many unacknowledged messages as it sends at once. */
   window: number;
+  /** The largest QoS that it delivers. */
+  maxQos: 1 | 2;
   start(port?: number): Promise<RunningBroker>;
 }
 
 export const startEmbedded = (port = 0) => startBroker({ port, accounts, access: loadAccess(), log: silent });
 
 // aedes has no limit of its own.
-const embedded: BrokerKind = { name: 'embedded', window: 1000, start: startEmbedded };
+const embedded: BrokerKind = { name: 'embedded', window: 1000, maxQos: 1, start: startEmbedded };
 
 const mosquitto: BrokerKind = {
   name: 'Mosquitto',
   // broker/mosquitto.ts sets it.
   window: 64,
+  maxQos: 2,
   async start(port) {
     const folder = mkdtempSync(join(tmpdir(), 'stockmesh-mosquitto-'));
     const broker = await startMosquitto({ accounts, access: loadAccess(), folder, ...(port === undefined ? {} : { port }) });

@@ -76,7 +76,7 @@ onBothBrokers(({ broker, start, listener }) => {
     test('a client that falls silent is cut after one and a half keep-alives, and its will published', async () => {
       const service = await listener();
       const socket = await rawConnection(broker.port);
-      socket.write(connectPacket('service', 'silent', 1, { topic: 'mesh/worker/silent/state', payload: 'fell silent' }));
+      socket.write(connectPacket('service', 'silent', 1, { will: { topic: 'mesh/worker/silent/state', payload: 'fell silent' } }));
       await until(service, 'fell silent');
     });
 

@@ -9,6 +9,7 @@ import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
 import { loadAccess } from '../../broker/access.ts';
 import { type EmbeddedBroker, type EmbeddedBrokerOptions, startBroker } from '../../broker/embedded.ts';
+import { findProgram } from '../../services/platform/programs.ts';
 import { accounts, connectPacket, happens, join, rawConnection, refusalOf, silent } from './peers.ts';
 
 const access = loadAccess();
@@ -134,6 +135,9 @@ test('it counts what came in, went out, and was refused', async () => {
       oversize: 1,
       withheld: 1,
       refusedConnections: 1,
+      held: 0,
+      heldBytes: 0,
+      heldRefused: 0,
     });
 });
 
@@ -160,6 +164,42 @@ test("an account cannot take over another account's connection by its client id"
   await ended;
   await expect.poll(() => broker.stats().clients).toBe(0);
   await join(broker.port, 'hook', { clientId: 'portfolio-priority-1' });
+});
+
+test('an MQTT 5 client is told that its version is not supported, and the log names the way out', async () => {
+  const { lines, log } = keptLog();
+  const broker = await start({ log });
+  const account = { username: 'hook', password: accounts.hook!.password };
+  // 0x84: unsupported protocol version [MQTT 5, 3.2.2.2].
+  expect(await refusalOf(broker.port, { ...account, clientId: 'modern', protocolVersion: 5 })).toBe(0x84);
+  const [refused] = lines.filter(({ event }) => event === 'broker.connection_refused');
+  expect(refused).toMatchObject({ clientId: 'modern', account: 'hook', reason: expect.stringContaining('set the client to 3.1.1') });
+  expect(broker.stats()).toMatchObject({ clients: 0, refusedConnections: 1 });
+  await join(broker.port, 'hook', { clientId: 'modern' });
+});
+
+test('mosquitto_pub with MQTT 5 ends at once with an error', async (context) => {
+  const publish = findProgram(['mosquitto_pub']);
+  if (publish === undefined) return context.skip('mosquitto_pub is not installed');
+  const broker = await start();
+  const login = [
+    '-V',
+    'mqttv5',
+    '-p',
+    `${broker.port}`,
+    '-u',
+    'hook',
+    '-P',
+    accounts.hook!.password,
+    '-t',
+    'events/login',
+    '-m',
+    '{}',
+    '-q',
+    '1',
+  ];
+  const failure = await promisify(execFile)(publish, login, { timeout: 10_000 }).catch((error) => error);
+  expect(failure).toMatchObject({ code: 0x84, killed: false, stderr: expect.stringContaining('Unsupported Protocol Version') });
 });
 
 test('a kept session may not subscribe to more than its role may see', async () => {

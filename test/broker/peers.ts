@@ -87,14 +87,14 @@ function text(value: string): Buffer {
   return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes]);
 }
 
-/** A CONNECT packet [MQTT-3.1] of fewer than 128 bytes: clean session, user, password, and a will of QoS 1 where one is given. */
+/** A CONNECT packet [MQTT-3.1] of fewer than 128 bytes: user, password, a clean session unless said otherwise, and a will of QoS 1 where one is given. */
 export function connectPacket(
   account: string,
   clientId: string,
   keepaliveSeconds: number,
-  will?: { topic: string; payload: string },
+  { will, clean = true }: { will?: { topic: string; payload: string }; clean?: boolean } = {},
 ): Buffer {
-  const flags = 0b1100_0010 | (will ? 0b0000_1100 : 0);
+  const flags = 0b1100_0000 | (clean ? 0b0000_0010 : 0) | (will ? 0b0000_1100 : 0);
   const body = Buffer.concat([
     text('MQTT'),
     Buffer.from([4, flags, keepaliveSeconds >> 8, keepaliveSeconds & 0xff]),

@@ -38,13 +38,13 @@ test('logins that arrive while the database restarts are admitted afterwards, al
   // Some of these are on their way when the server goes.
   const underway = signIn(users.slice(100, 200));
   await database.stop();
-  await underway;
-  await signIn(users.slice(200));
+  const during = signIn(users.slice(200));
   await expect.poll(() => bus.report().counters.handlerFailed, { timeout: 20_000 }).toBeGreaterThan(0);
   expect(service.counters.admitted).toBeLessThanOrEqual(200);
   expect(service.counters.refused).toBe(0);
 
   database = await start();
+  await Promise.all([underway, during]);
   await expect.poll(() => loginsWaiting(bus), { timeout: 60_000 }).toBe(0);
   expect(await countRows(db, 'user_portfolio_priority')).toBe(300);
   expect(await db.rows('SELECT COUNT(*) AS users, MIN(activity) AS least, MAX(activity) AS most FROM logins')).toEqual([

@@ -93,7 +93,7 @@ test('a login is not acknowledged before its jobs are committed: who dies in bet
   await blocker.query('START TRANSACTION');
   await blocker.query('INSERT INTO logins (user_id, activity, last_login_at, hours) VALUES (?)', [['alice', 0, new Date(0), '[]']]);
   const at = new Date().toISOString();
-  await site.signIn({ userId: 'alice', at });
+  const acknowledged = site.signIn({ userId: 'alice', at });
   await vi.waitFor(() => expect(loginsWaiting(dying.bus)).toBe(1), soon);
   // As if it were killed: its connections break and do not come back.
   await wire.close();
@@ -101,6 +101,7 @@ test('a login is not acknowledged before its jobs are committed: who dies in bet
   await vi.waitFor(() => expect(loginsWaiting(heir.bus)).toBe(1), soon);
   expect(await countRows(fixture.db, 'jobs')).toBe(0);
   await blocker.query('ROLLBACK');
+  await acknowledged;
   await vi.waitFor(() => expect(heir.service.counters.admitted).toBe(1), soon);
   await vi.waitFor(() => expect(dying.service.counters.admitted).toBe(1), soon);
   expect(await countRows(fixture.db, 'jobs')).toBe(4);

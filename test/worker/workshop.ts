@@ -2,6 +2,7 @@
 import { afterAll, afterEach, expect } from 'vitest';
 import { z } from 'zod';
 import { type Handler, handler, type JobContext, type JobOutput } from '../../services/job-types/handler.ts';
+import { namesOf } from '../../services/job-types/index.ts';
 import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { type Announcer, createAnnouncer } from '../../services/ledger/announce.ts';
 import { enqueue, type JobRequest } from '../../services/ledger/enqueue/enqueue.ts';
@@ -23,7 +24,7 @@ export type Overrides = Record<string, unknown>;
 
 export function configWith(overrides: Overrides): Config {
   const given = Object.entries(overrides).map(([key, value]) => [key, { value, option: 'test' }] as const);
-  return loadConfig({ environment: 'development', files: [], env: {}, overrides: Object.fromEntries(given) }).config;
+  return loadConfig({ environment: 'development', files: [], env: {}, jobTypes: namesOf(), overrides: Object.fromEntries(given) }).config;
 }
 
 export interface JobRow {

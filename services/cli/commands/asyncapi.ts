@@ -1,4 +1,4 @@
-/** `stockmesh asyncapi`: what the services say over MQTT, as a document. */
+/** `stockmesh asyncapi`: the AsyncAPI document of the messages over MQTT. */
 import { listedNames } from '../../job-types/index.ts';
 import { asyncapi as document } from '../../platform/asyncapi.ts';
 import { print } from '../output/print.ts';

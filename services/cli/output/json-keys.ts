@@ -14,7 +14,7 @@ const waited: Keys = {
 };
 const changed: Keys = {
   ok: 'true',
-  announced: 'false when the broker is away: the workers find it by polling',
+  announced: 'false when the broker cannot be reached: the workers find it by polling',
   changes: '[{id, type, symbol, state, attempt, worker, reason}], the job itself first',
 };
 
@@ -28,7 +28,7 @@ const answered: Keys = {
 };
 const asked: Keys = {
   ok: 'true when nothing was refused',
-  announced: 'false when the broker is away: the workers find it by polling',
+  announced: 'false when the broker cannot be reached: the workers find it by polling',
   jobs: '[{id, type, symbol, state, queue, priority, score, outcome}], outcome: queued or joined',
   refused: '[{symbol, reason}] whose queue was full',
 };
@@ -69,7 +69,7 @@ const OWN_KEYS = {
   retry: changed,
   redrive: {
     ok: 'true',
-    announced: 'false when the broker is away: the workers find it by polling',
+    announced: 'false when the broker cannot be reached: the workers find it by polling',
     redriven: '[id]',
     superseded: '[id] whose work another live job does',
   },

@@ -48,6 +48,6 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
     .action(async (key, options) => finish(await (await import('../commands/config.ts')).show(key, all(options))));
   program
     .command('asyncapi')
-    .description('print what the services say over MQTT, as an AsyncAPI document')
+    .description('print the AsyncAPI document of the messages over MQTT')
     .action(async () => finish(await (await import('../commands/asyncapi.ts')).asyncapi()));
 }

@@ -15,16 +15,24 @@ import { change, jobId, problems } from '../http/schemas.ts';
 const nothing = z.strictObject({}).nullish();
 const changed = z.object({ changes: z.array(change).describe('The job itself first, then those that changed because of it') });
 
-export function jobControlRoutes(app: App, { ledger, db, bus, tell, log }: Parts): void {
+export function jobControlRoutes(app: App, parts: Parts): void {
+  oneJobRoutes(app, parts);
+  redriveRoute(app, parts);
+}
+
+function oneJobRoutes(app: App, { ledger, db, bus, tell, log }: Parts): void {
   const params = z.strictObject({ id: jobId });
 
-  /** A key of a user controls the jobs that nobody else waits for. Errors: `InputError('job.unknown')`. */
+  /** A key of a user controls only jobs that no other user waits for. Errors: `InputError('job.unknown')`. */
   async function demandControl(request: FastifyRequest, id: string): Promise<void> {
     const caller = callerOf(request);
     if (mayFor(caller, 'jobs', undefined)) return;
     const job = await readJob(db, id);
     if (job !== undefined && job.subscribers.length > 0 && job.subscribers.every((user) => mayFor(caller, 'jobs', user))) return;
-    throw new InputError('job.unknown', `there is no job ${id} that is yours alone; ended jobs are deleted after jobs.cleanup_after_days`);
+    throw new InputError(
+      'job.unknown',
+      `there is no job ${id} that only your user waits for; ended jobs are deleted after jobs.cleanup_after_days`,
+    );
   }
 
   app.route({
@@ -68,7 +76,9 @@ export function jobControlRoutes(app: App, { ledger, db, bus, tell, log }: Parts
       return { changes: changes.map(changeJson) };
     },
   });
+}
 
+function redriveRoute(app: App, { ledger, tell }: Parts): void {
   app.route({
     method: 'POST',
     url: '/v1/jobs/redrive',

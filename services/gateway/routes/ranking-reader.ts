@@ -1,4 +1,4 @@
-/** Reading rankings: whose positions are shown, why there is no ranking, and ranks that were read before. */
+/** Reading rankings: the positions that a caller may see, the reason when there is no ranking, and a cache of ranks. */
 import type { FastifyRequest } from 'fastify';
 import { readRankState } from '../../job-types/rank/state.ts';
 import { rankJson, runJson } from '../../market/options/ranking/run-json.ts';
@@ -13,7 +13,7 @@ import type { RankingQuery } from './ranking-schemas.ts';
 /** The newest run as JSON, or why there is none. Errors: `InputError('symbol.unknown' | 'ranks.not_of_users')`, `RefusedError`, those of `readRun`. */
 export type RankingReader = (query: RankingQuery, request: FastifyRequest) => Promise<string>;
 
-/** The ranks of some three hundred runs. */
+/** The size of the cache: the ranks of about three hundred runs. */
 const MOST_CHARACTERS = 64 * 1024 * 1024;
 
 export function rankingReader({ db }: Pick<Parts, 'db'>): RankingReader {
@@ -27,20 +27,20 @@ export function rankingReader({ db }: Pick<Parts, 'db'>): RankingReader {
     let state: Awaited<ReturnType<typeof stateOf>> | null = null;
     if (run === undefined) {
       state = await stateOf(db, query, caller);
-      // It was published between the two questions.
+      // It was published between the two reads.
       if (state.state === 'done') run = await findRun(db, symbol, mode, filter);
     }
     if (run === undefined) return JSON.stringify(runJson(symbol, mode, undefined, filter, state));
     const { places, ...page } = await readPlaces(db, run, filter);
     const answer = runJson(symbol, mode, { run, ...page, ranks: [] }, filter, null);
-    // What an exit run counts are everybody's positions.
+    // The counts of an exit run are those of the positions of all users.
     if (mode === 'exit' && !mayFor(caller, 'read', undefined)) Object.assign(answer, { total: null, eligible: null, reasons: null });
     const ranks = await ranksJson(run, places, why);
-    // Within a text of the document the quotes would be escaped.
+    // This text cannot stand inside a JSON string: its quotes would be escaped there.
     return JSON.stringify(answer).replace('"ranks":[]', () => `"ranks":[${ranks.join(',')}]`);
   };
 
-  /** Each rank as JSON. It never changes, so it is read and written once: that took five times as long as all the rest of an answer. */
+  /** Each rank as JSON. A rank never changes, so its text is cached: making it took five times as long as the rest of an answer. */
   async function ranksJson(run: RunSummary, places: readonly number[], why: boolean): Promise<string[]> {
     const keyOf = (place: number): string => `${run.run_id} ${place} ${why}`;
     const texts = new Map(places.map((place) => [place, known.get(keyOf(place))]));
@@ -54,7 +54,7 @@ export function rankingReader({ db }: Pick<Parts, 'db'>): RankingReader {
   }
 }
 
-/** The texts that were used last, up to so many characters together. */
+/** A cache of the texts that were used last, up to this many characters in all. */
 function rememberedTexts(mostCharacters: number) {
   const texts = new Map<string, string>();
   let characters = 0;
@@ -83,13 +83,13 @@ function rememberedTexts(mostCharacters: number) {
   };
 }
 
-/** Whose positions are shown; undefined: everybody's. */
+/** The user whose positions are shown; undefined: those of all users. */
 function ownerOf(request: FastifyRequest, { mode, user: asked }: RankingQuery): string | undefined {
   if (mode !== 'exit') {
     if (asked === undefined) return undefined;
     throw new InputError(
       'ranks.not_of_users',
-      `query parameter "user": a ${mode} ranking is the same for everybody; mode=exit ranks positions`,
+      `query parameter "user": a ${mode} ranking is the same for all users; only mode=exit ranks the positions of a user`,
     );
   }
   const users = ownUsers(callerOf(request), 'read');

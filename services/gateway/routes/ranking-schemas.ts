@@ -1,4 +1,4 @@
-/** What is asked of rankings and what they answer, with the unit of every field. */
+/** The queries and answers of rankings, with the unit of every field. */
 import { z } from 'zod';
 import { modeField } from '../../job-types/rank/definition.ts';
 import { LIVE_STATES } from '../../ledger/job.ts';
@@ -23,7 +23,7 @@ const rankText = z
 const side = z.enum(['call', 'put']);
 const signal = z.enum(SIGNALS);
 
-/** What the older path takes too. */
+/** The fields that the path of earlier clients takes too. */
 export const olderQuery = {
   symbol: SymbolSchema,
   mode: modeField,
@@ -183,7 +183,7 @@ const rank = z.strictObject({
   why: why.optional(),
 });
 
-const KEPT_FROM_OTHERS = 'null for a caller who sees only the positions of one user';
+const KEPT_FROM_OTHERS = 'null for a caller who may see only the positions of one user';
 
 export const ranking = z.strictObject({
   symbol: z.string(),
@@ -230,5 +230,5 @@ export const ranking = z.strictObject({
     .describe('Where there is no ranking: whether one is being made (pending), could not be made (failed), or was never asked for'),
 });
 
-/** For the documentation only, so of any type: checking 50 ranks of 67 fields takes 1.1 ms, writing them 0.7. Tests check answers with `ranking`. */
+/** For the documentation only; answers are not checked: for 50 ranks of 67 fields that takes 1.1 ms, writing them 0.7. Tests check answers with `ranking`. */
 export const rankingDocument: z.ZodType<unknown> = ranking.describe('One run');

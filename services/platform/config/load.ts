@@ -25,7 +25,7 @@ export interface LoadOptions {
   env?: Environment | undefined;
   /** By key: `worker.max_concurrent_jobs`. Text becomes a number, boolean or list (split at commas) where the key wants one. */
   overrides?: Readonly<Record<string, Override>> | undefined;
-  /** The job type by each name that `worker.supported_job_types` may use; without it every name is taken as it is. */
+  /** The job type by each name that `worker.supported_job_types` may use. A caller that leaves it out must not meet a file that sets the key. */
   jobTypes?: Readonly<Record<string, string>> | undefined;
   /** Where `default.yaml` and the overlays are; without it the ones shipped. */
   folder?: string | undefined;
@@ -55,7 +55,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   override(options.overrides ?? {}, admitted, problems);
   const resolved = resolve(admitted, env, problems);
   const config = validate(resolved, admitted, environment, problems);
-  if (config !== undefined && options.jobTypes !== undefined)
+  if (config !== undefined)
     config.worker.supported_job_types = supportedTypes(config.worker.supported_job_types, options.jobTypes, resolved, problems);
   refuse(problems);
   return {
@@ -112,10 +112,13 @@ function validate(resolved: ReadonlyMap<string, Resolved>, { settings }: Admitte
 /** The types by their own names, each once. */
 function supportedTypes(
   given: readonly string[],
-  names: Readonly<Record<string, string>>,
+  names: Readonly<Record<string, string>> | undefined,
   resolved: ReadonlyMap<string, Resolved>,
   problems: Problem[],
 ): string[] {
+  if (given.length === 0) return [];
+  if (names === undefined)
+    throw new Error('loadConfig needs "jobTypes": worker.supported_job_types is set, and its names cannot be checked');
   for (const [index, name] of given.entries()) {
     if (Object.hasOwn(names, name)) continue;
     const path = ['worker', 'supported_job_types', index];

@@ -6,20 +6,20 @@ import { createWebSocketStream, WebSocketServer } from 'ws';
 import { ConfigError, codeOf, messageOf } from '../services/platform/errors.ts';
 import { freePort } from '../services/platform/ports.ts';
 
-export interface ListenerOptions {
+export interface ServerSocketOptions {
   host: string;
   /** 0: the system picks one. */
   port: number;
   accept: (connection: Duplex) => void;
 }
 
-export interface Listener {
+export interface ServerSocket {
   port: number;
   /** Takes no more connections and cuts those that are left. */
   close(): Promise<void>;
 }
 
-export async function listenTcp({ host, port, accept }: ListenerOptions): Promise<Listener> {
+export async function listenTcp({ host, port, accept }: ServerSocketOptions): Promise<ServerSocket> {
   const connections = new Set<Duplex>();
   // Nagle's algorithm would let a small message wait for the acknowledgement of the one before, up to 40 ms.
   const server = createServer({ noDelay: true }, (socket) => {
@@ -41,7 +41,7 @@ export async function listenTcp({ host, port, accept }: ListenerOptions): Promis
 /** A larger WebSocket message ends its connection. Above every payload limit, since what is merely too large for us is to be acknowledged and dropped. */
 const MAX_WEB_SOCKET_MESSAGE_BYTES = 4 * 1024 * 1024;
 
-export async function listenWebSocket({ host, port, accept }: ListenerOptions): Promise<Listener> {
+export async function listenWebSocket({ host, port, accept }: ServerSocketOptions): Promise<ServerSocket> {
   const http = createHttpServer((_request, response) => response.writeHead(426, { upgrade: 'websocket' }).end());
   const server = new WebSocketServer({
     noServer: true,

@@ -1,0 +1,400 @@
+/**
+ * Acknowledge after commit: a publish that the access rules hold is acknowledged to its sender when its receivers have acknowledged their
+ * copies, and a service does that after its commit. aedes itself acknowledges before it delivers, so a login would be lost with the process.
+ *
+ * - No subscriber of QoS 1 yet: the message waits and is delivered at the first subscription.
+ * - Who has to acknowledge: one member of each shared subscription of the topic; where there is none, every plain subscriber of QoS 1 that
+ *   is connected, at least one.
+ * - A receiver that goes away for good gives its copy back: the message is delivered to another, or waits for one.
+ * - A client that sends the same again (packet identifier and payload) waits for the first one's acknowledgement.
+ * - A client that goes away is no longer answered. Its messages that wait for a subscriber are forgotten: it sends them again.
+ * - Over the limits a message is neither kept nor acknowledged. When half of the room is free again, the connections of those clients are
+ *   cut, since most clients send again only after a reconnect.
+ *
+ * The payload object is a message's identity in here: aedes passes it on as it is, while it copies packets and renumbers those that are moved.
+ */
+import type { Duplex } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes';
+import { includes } from './access.ts';
+import { freeMessageId, type QueuedMessage, type SessionQueues } from './session-queues.ts';
+import type { SharedDelivery, SharedSubscriptions } from './shared-subscriptions.ts';
+
+export interface HoldLimits {
+  /** Messages held for one client id. */
+  perClient: number;
+  /** Messages held in all. Below 65,535, the number of packet identifiers that one receiver has. */
+  messages: number;
+  /** Bytes held in all: payloads and what a message costs beside. */
+  bytes: number;
+}
+
+export const HOLD_LIMITS: HoldLimits = { perClient: 20_000, messages: 50_000, bytes: 64 * 1024 * 1024 };
+
+export interface HeldStats {
+  /** Publishes that wait for the acknowledgement of their receivers now. */
+  held: number;
+  heldBytes: number;
+  /** Publishes not taken since the start, because the limits were reached. */
+  heldRefused: number;
+}
+
+/** A message in the hands of one receiver. */
+interface Copy {
+  clientId: string;
+  /** Undefined: it came by a plain subscription. */
+  group: string | undefined;
+}
+
+interface Publish {
+  clientId: string;
+  client: Client;
+  messageId: number;
+  qos: 1 | 2;
+  retain: boolean;
+  topic: string;
+  payload: Buffer;
+}
+
+interface Held extends Omit<Publish, 'client'> {
+  /** Undefined: gone, nobody is answered. */
+  client: Client | undefined;
+  bytes: number;
+  /** Those that a receiver has not acknowledged. */
+  copies: Set<Copy>;
+  /** By which kinds of subscription it was acknowledged, and given back without, since it was last delivered. */
+  acknowledgedBy: Set<'group' | 'plain'>;
+  givenBackBy: Set<'group' | 'plain'>;
+}
+
+interface State {
+  limits: HoldLimits;
+  maySee: (client: Client, topic: string) => boolean;
+  byPayload: Map<Buffer, Held>;
+  /** By client id and packet identifier. */
+  bySender: Map<string, Map<number, Held>>;
+  /** By topic: those that no receiver has, in order. */
+  waiting: Map<string, Set<Held>>;
+  /** Topics for which `deliverWaiting` runs. */
+  delivering: Set<string>;
+  /** Counts subscriptions, to notice one that comes while a delivery runs. */
+  subscriptions: number;
+  /** Copies on connections of clean sessions, by the packet identifier that will be acknowledged. */
+  cleanCopies: Map<Client, Map<number, { held: Held; copy: Copy }>>;
+  /** Clients whose messages were not taken. */
+  refusedClients: Set<Client>;
+  bytes: number;
+  refused: number;
+  parts: { broker: Aedes; queues: SessionQueues; shared: SharedSubscriptions } | undefined;
+}
+
+export interface HeldPublishes {
+  /** Takes over a publish of QoS 1 or 2 from aedes: its delivery and its acknowledgement. */
+  take(client: Client, packet: PublishPacket): void;
+  isHeld(packet: AedesPublishPacket): boolean;
+  /** Notes that a connection of a clean session gets a copy, and gives the packet the identifier that the connection will acknowledge. */
+  noteCleanDelivery(client: Client, packet: AedesPublishPacket | SharedDelivery): void;
+  queued(message: QueuedMessage): void;
+  acknowledged(message: QueuedMessage): void;
+  removed(message: QueuedMessage): void;
+  acknowledgedByClean(client: Client, messageId: number): void;
+  /** Starts to listen for subscriptions and disconnections. */
+  attach(parts: { broker: Aedes; queues: SessionQueues; shared: SharedSubscriptions }): void;
+  stats(): HeldStats;
+}
+
+export interface HeldPublishesOptions {
+  limits: HoldLimits;
+  maySee: (client: Client, topic: string) => boolean;
+  /** Called once each time that messages begin not to be taken. */
+  onFull: (client: Client, topic: string) => void;
+}
+
+/** The incoming QoS 2 messages that the sender has not released; aedes' types leave them out. */
+interface IncomingStore {
+  incomingGetPacket(client: Client, packet: { messageId: number }): Promise<unknown>;
+  incomingStorePacket(client: Client, packet: object): Promise<void>;
+}
+
+/** What a held message costs beside its payload, roughly. */
+const MESSAGE_BYTES = 1000;
+/** Delivered in one turn of the event loop, so that a backlog does not stop everything else. */
+const DELIVERED_AT_ONCE = 500;
+
+export function createHeldPublishes({ limits, maySee, onFull }: HeldPublishesOptions): HeldPublishes {
+  const state: State = {
+    limits,
+    maySee,
+    byPayload: new Map(),
+    bySender: new Map(),
+    waiting: new Map(),
+    delivering: new Set(),
+    subscriptions: 0,
+    cleanCopies: new Map(),
+    refusedClients: new Set(),
+    bytes: 0,
+    refused: 0,
+    parts: undefined,
+  };
+
+  return {
+    take(client, packet) {
+      const publish = {
+        clientId: client.id,
+        client,
+        messageId: packet.messageId!,
+        qos: packet.qos as 1 | 2,
+        retain: packet.retain,
+        topic: packet.topic,
+        payload: packet.payload as Buffer,
+      };
+      const take = () => {
+        if (hold(state, publish)) return;
+        state.refused++;
+        if (state.refusedClients.size === 0) onFull(client, publish.topic);
+        state.refusedClients.add(client);
+      };
+      if (publish.qos === 1) take();
+      // Found: it was acknowledged with PUBREC and not released yet, so this is a double [MQTT-4.3.3-2].
+      else
+        incoming(state)
+          .incomingGetPacket(client, publish)
+          .then(() => write(client, PUBREC, publish.messageId), take);
+    },
+    isHeld: ({ payload }) => state.byPayload.has(payload as Buffer),
+    noteCleanDelivery: (client, packet) => noteCleanDelivery(state, client, packet),
+    queued: (message) => heldBy(state, message)?.copies.add(message),
+    acknowledged(message) {
+      const held = heldBy(state, message);
+      if (held !== undefined) acknowledged(state, held, message);
+    },
+    removed(message) {
+      const held = heldBy(state, message);
+      if (held !== undefined) giveBack(state, held, message);
+    },
+    acknowledgedByClean(client, messageId) {
+      const copies = state.cleanCopies.get(client);
+      const found = copies?.get(messageId);
+      copies?.delete(messageId);
+      if (found !== undefined) acknowledged(state, found.held, found.copy);
+    },
+    attach(parts) {
+      state.parts = parts;
+      parts.broker.on('subscribe', () => {
+        state.subscriptions++;
+        for (const topic of state.waiting.keys()) void deliverWaiting(state, topic);
+        for (const held of state.byPayload.values()) offerToGroups(state, held);
+      });
+      parts.broker.on('clientDisconnect', (client) => disconnected(state, client));
+    },
+    stats: () => ({ held: state.byPayload.size, heldBytes: state.bytes, heldRefused: state.refused }),
+  };
+}
+
+const heldBy = (state: State, { packet }: QueuedMessage): Held | undefined => state.byPayload.get(packet.payload as Buffer);
+
+/** Keeps a publish until its receivers have acknowledged it; false where the limits leave no room. */
+function hold(state: State, publish: Publish): boolean {
+  const { limits } = state;
+  const own = state.bySender.getOrInsertComputed(publish.clientId, () => new Map());
+  const earlier = own.get(publish.messageId);
+  if (earlier !== undefined) {
+    const { client, qos } = publish;
+    const same = earlier.topic === publish.topic && earlier.payload.equals(publish.payload);
+    if (same) Object.assign(earlier, { client, qos });
+    if (same) return true;
+    abandon(state, earlier);
+  }
+  const bytes = publish.payload.length + MESSAGE_BYTES;
+  if (own.size >= limits.perClient || state.byPayload.size >= limits.messages || state.bytes + bytes > limits.bytes) {
+    if (own.size === 0) state.bySender.delete(publish.clientId);
+    return false;
+  }
+  const held: Held = { ...publish, bytes, copies: new Set(), acknowledgedBy: new Set(), givenBackBy: new Set() };
+  own.set(held.messageId, held);
+  state.bySender.set(held.clientId, own);
+  state.byPayload.set(held.payload, held);
+  state.bytes += bytes;
+  wait(state, held);
+  return true;
+}
+
+function wait(state: State, held: Held): void {
+  state.waiting.getOrInsertComputed(held.topic, () => new Set()).add(held);
+  void deliverWaiting(state, held.topic);
+}
+
+const isWaiting = (state: State, held: Held): boolean => state.waiting.get(held.topic)?.has(held) ?? false;
+
+/** Delivers what waits for a receiver of this topic, in order, if there is one. */
+async function deliverWaiting(state: State, topic: string): Promise<void> {
+  if (state.delivering.has(topic)) return;
+  state.delivering.add(topic);
+  for (let waiting = state.waiting.get(topic); waiting !== undefined; waiting = state.waiting.get(topic)) {
+    const { subscriptions } = state;
+    if (await hasReceiver(state, topic)) {
+      for (const held of waiting.values().take(DELIVERED_AT_ONCE).toArray()) {
+        waiting.delete(held);
+        deliver(state, held);
+      }
+      if (waiting.size === 0) state.waiting.delete(topic);
+      else await setImmediate();
+    } else if (subscriptions === state.subscriptions) break;
+  }
+  state.delivering.delete(topic);
+}
+
+async function hasReceiver(state: State, topic: string): Promise<boolean> {
+  const { broker, queues, shared } = state.parts!;
+  return (
+    shared.hasSubscriber(topic) ||
+    (await queues.hasSubscriber(topic)) ||
+    Object.values(clientsOf(broker)).some((client) => client.clean && state.maySee(client, topic) && acknowledges(client, topic))
+  );
+}
+
+function deliver(state: State, held: Held): void {
+  const { subscriptions } = state;
+  const { topic, payload, retain } = held;
+  state.parts!.broker.publish({ cmd: 'publish', topic, payload, qos: 1, retain, dup: false }, () => {
+    if (held.copies.size > 0 || state.byPayload.get(payload) !== held || isWaiting(state, held)) return;
+    // Nobody took it who acknowledges. It is tried again at the next subscription, which may have come meanwhile.
+    state.waiting.getOrInsertComputed(topic, () => new Set()).add(held);
+    if (subscriptions !== state.subscriptions) void deliverWaiting(state, topic);
+  });
+}
+
+function acknowledged(state: State, held: Held, copy: Copy): void {
+  held.copies.delete(copy);
+  held.acknowledgedBy.add(kindOf(copy));
+  decide(state, held);
+}
+
+/** A receiver is gone without an acknowledgement. */
+function giveBack(state: State, held: Held, copy: Copy): void {
+  held.copies.delete(copy);
+  held.givenBackBy.add(kindOf(copy));
+  decide(state, held);
+}
+
+const kindOf = ({ group }: Copy): 'group' | 'plain' => (group === undefined ? 'plain' : 'group');
+
+const isConnected = (state: State, { clientId }: Copy): boolean => clientId in clientsOf(state.parts!.broker);
+
+/** By client id; aedes' types leave it out. */
+const clientsOf = (broker: Aedes) => (broker as unknown as { clients: Record<string, Client> }).clients;
+
+/** Answers the sender once enough receivers have acknowledged, and delivers again when too few are left. */
+function decide(state: State, held: Held): void {
+  if (state.byPayload.get(held.payload) !== held || isWaiting(state, held)) return;
+  const { copies, acknowledgedBy, givenBackBy } = held;
+  // An absent plain subscriber may never come back, so it holds nothing back once another has acknowledged.
+  const present = copies.values().filter((copy) => copy.group !== undefined || isConnected(state, copy));
+  const left = new Set(present.map(kindOf));
+  if (left.has('group')) return;
+  // Where there is a group, a plain subscriber is a spectator.
+  const decisive = acknowledgedBy.has('group') || givenBackBy.has('group') ? 'group' : 'plain';
+  if (decisive === 'plain' && left.has('plain')) return;
+  if (acknowledgedBy.has(decisive)) {
+    forget(state, held);
+    answer(state, held);
+    makeRoom(state);
+  } else if (decisive === 'plain' && copies.size > 0) {
+    // Only absent plain subscribers have it.
+  } else if (held.client === undefined) {
+    forget(state, held);
+  } else {
+    acknowledgedBy.clear();
+    givenBackBy.clear();
+    wait(state, held);
+  }
+}
+
+/** A message that only plain subscribers have goes to a group that has begun since. A plain one may be absent for good. */
+function offerToGroups(state: State, held: Held): void {
+  if (isWaiting(state, held) || held.copies.size === 0 || !state.parts!.shared.hasSubscriber(held.topic)) return;
+  if (held.copies.values().some((copy) => kindOf(copy) === 'group')) return;
+  wait(state, held);
+}
+
+function forget(state: State, held: Held): void {
+  if (!state.byPayload.delete(held.payload)) return;
+  state.bytes -= held.bytes;
+  const own = state.bySender.get(held.clientId);
+  if (own?.get(held.messageId) === held) own.delete(held.messageId);
+  if (own?.size === 0) state.bySender.delete(held.clientId);
+  const waiting = state.waiting.get(held.topic);
+  waiting?.delete(held);
+  if (waiting?.size === 0) state.waiting.delete(held.topic);
+}
+
+/** Nobody waits for the acknowledgement any more. A copy that is on its way still arrives. */
+function abandon(state: State, held: Held): void {
+  held.client = undefined;
+  if (isWaiting(state, held)) forget(state, held);
+}
+
+function disconnected(state: State, client: Client): void {
+  state.refusedClients.delete(client);
+  for (const held of [...(state.bySender.get(client.id)?.values() ?? [])]) if (held.client === client) abandon(state, held);
+  const copies = state.cleanCopies.get(client);
+  state.cleanCopies.delete(client);
+  for (const { held, copy } of copies?.values() ?? []) giveBack(state, held, copy);
+  for (const held of state.byPayload.values()) if (held.acknowledgedBy.size > 0) decide(state, held);
+  makeRoom(state);
+}
+
+/** Cuts the clients whose messages were not taken once there is room for them again: after the reconnect they send them again. */
+function makeRoom(state: State): void {
+  const { limits, refusedClients } = state;
+  if (refusedClients.size === 0 || state.byPayload.size > limits.messages / 2 || state.bytes > limits.bytes / 2) return;
+  for (const client of [...refusedClients]) {
+    if ((state.bySender.get(client.id)?.size ?? 0) > limits.perClient / 2) continue;
+    refusedClients.delete(client);
+    client.close();
+  }
+}
+
+const PUBACK = 0x40;
+const PUBREC = 0x50;
+
+function answer(state: State, { client, qos, messageId, topic }: Held): void {
+  if (client === undefined) return;
+  if (qos === 1) {
+    write(client, PUBACK, messageId);
+    return;
+  }
+  // Remembered until the sender releases it, so that a double is not delivered again. aedes answers the release.
+  const seen = { cmd: 'publish', messageId, topic, qos, payload: Buffer.alloc(0) };
+  void incoming(state)
+    .incomingStorePacket(client, seen)
+    .then(() => write(client, PUBREC, messageId));
+}
+
+function write({ conn, connected, closed }: Client, packetType: number, messageId: number): void {
+  if (!connected || closed) return;
+  const stream = conn as Duplex;
+  stream.cork();
+  stream.write(Buffer.from([packetType, 2, messageId >> 8, messageId & 0xff]));
+  stream.uncork();
+}
+
+const incoming = (state: State) => (state.parts!.broker as unknown as { persistence: IncomingStore }).persistence;
+
+function noteCleanDelivery(state: State, client: Client, packet: AedesPublishPacket & { group?: string }): void {
+  const held = state.byPayload.get(packet.payload as Buffer);
+  if (held === undefined || packet.qos === 0) return;
+  if (packet.group === undefined && !acknowledges(client, packet.topic)) return;
+  const copies = state.cleanCopies.getOrInsertComputed(client, () => new Map());
+  const copy = { clientId: client.id, group: packet.group };
+  packet.messageId = freeMessageId(client, copies);
+  copies.set(packet.messageId, { held, copy });
+  held.copies.add(copy);
+}
+
+/** Whether a connection of a clean session gets this topic at QoS 1: with an overlapping subscription of QoS 0, aedes may deliver by that one. */
+function acknowledges(client: Client, topic: string): boolean {
+  const { subscriptions } = client as unknown as { subscriptions: Record<string, { qos: number }> };
+  const matching = Object.entries(subscriptions).filter(([filter]) => includes(filter, topic));
+  return matching.length > 0 && matching.every(([, { qos }]) => qos > 0);
+}

@@ -1,0 +1,58 @@
+/** NATS JetStream in the embedded broker's place: its configuration, generated from the same access rules. */
+import type { AccessRules } from './access.ts';
+
+const GENERATED =
+  '# Generated from broker/access.yaml by broker/nats.ts. Change those, then: npx vitest run test/broker/nats.test.ts --update\n';
+
+/** The text of `nats-server.conf`: one account a role, its password from the environment. For NATS 2.9 and later. */
+export function natsConfig({ roles }: AccessRules): string {
+  const users = Object.entries(roles).map(([role, { publish, subscribe }]) => {
+    // A subscriber of QoS 1 is fed by JetStream through a subject of its own.
+    const seen = subscribe.length === 0 ? [] : [...subscribe.flatMap(subjects), '$MQTT.sub.>'];
+    return `    {
+      user: ${role}
+      password: $${role.toUpperCase().replaceAll('-', '_')}_PASSWORD
+      permissions: {
+        publish: ${permission(publish.flatMap(subjects))}
+        subscribe: ${permission(seen)}
+      }
+    }`;
+  });
+  return `${GENERATED}
+# Reached from this machine only. For others give the address to listen on, and tls {} in mqtt {} before passwords cross a network.
+server_name: stockmesh
+listen: "127.0.0.1:4222"
+jetstream { store_dir: "/var/lib/nats/stockmesh" }
+
+mqtt {
+  listen: "127.0.0.1:1883"
+  # What a killed service had not acknowledged is delivered again after this time. Longer than the slowest commit, else messages arrive twice.
+  # Applies to new subscriptions only.
+  ack_wait: "3s"
+  max_ack_pending: 1000
+  # Three nodes: add these, and cluster {} with their routes.
+  # stream_replicas: 3
+  # consumer_replicas: 3
+}
+
+# Stop it by SIGUSR2, never by SIGTERM: that one acknowledges a few messages that it does not store.
+lame_duck_duration: "30s"
+lame_duck_grace_period: "1s"
+
+# What is not listed is not allowed.
+authorization {
+  users: [
+${users.join('\n')}
+  ]
+}
+`;
+}
+
+/** The subjects of a topic pattern. `a/#` matches `a` too [MQTT-4.7.1-2], `a.>` does not. */
+function subjects(pattern: string): string[] {
+  const subject = pattern.replaceAll('/', '.').replaceAll('+', '*').replace('#', '>');
+  return subject.endsWith('.>') ? [subject, subject.slice(0, -2)] : [subject];
+}
+
+const permission = (allowed: string[]): string =>
+  allowed.length === 0 ? '{ deny: ">" }' : `{ allow: [${allowed.map((subject) => `"${subject}"`).join(', ')}] }`;
