@@ -13,10 +13,10 @@
  *
  * The payload object is a message's identity in here: aedes passes it on as it is, while it copies packets and renumbers those that are moved.
  */
-import type { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes';
 import { includes } from './access.ts';
+import { writeAcknowledgement } from './acknowledgement.ts';
 import { freeMessageId, type QueuedMessage, type SessionQueues } from './session-queues.ts';
 import type { SharedDelivery, SharedSubscriptions } from './shared-subscriptions.ts';
 
@@ -159,7 +159,7 @@ export function createHeldPublishes({ limits, maySee, onFull }: HeldPublishesOpt
       else
         incoming(state)
           .incomingGetPacket(client, publish)
-          .then(() => write(client, PUBREC, publish.messageId), take);
+          .then(() => writeAcknowledgement(client, 'pubrec', publish.messageId), take);
     },
     isHeld: ({ payload }) => state.byPayload.has(payload as Buffer),
     noteCleanDelivery: (client, packet) => noteCleanDelivery(state, client, packet),
@@ -355,28 +355,17 @@ function makeRoom(state: State): void {
   }
 }
 
-const PUBACK = 0x40;
-const PUBREC = 0x50;
-
 function answer(state: State, { client, qos, messageId, topic }: Held): void {
   if (client === undefined) return;
   if (qos === 1) {
-    write(client, PUBACK, messageId);
+    writeAcknowledgement(client, 'puback', messageId);
     return;
   }
   // Remembered until the sender releases it, so that a double is not delivered again. aedes answers the release.
   const seen = { cmd: 'publish', messageId, topic, qos, payload: Buffer.alloc(0) };
   void incoming(state)
     .incomingStorePacket(client, seen)
-    .then(() => write(client, PUBREC, messageId));
-}
-
-function write({ conn, connected, closed }: Client, packetType: number, messageId: number): void {
-  if (!connected || closed) return;
-  const stream = conn as Duplex;
-  stream.cork();
-  stream.write(Buffer.from([packetType, 2, messageId >> 8, messageId & 0xff]));
-  stream.uncork();
+    .then(() => writeAcknowledgement(client, 'pubrec', messageId));
 }
 
 const incoming = (state: State) => (state.parts!.broker as unknown as { persistence: IncomingStore }).persistence;

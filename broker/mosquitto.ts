@@ -25,6 +25,8 @@ export interface MosquittoConfigOptions {
   /** The user to run as when started by root. Left out: `mosquitto`. */
   user?: string;
   maxPayloadBytes?: number;
+  /** Save sessions and their queues after each change, in place of every half hour. Default true. */
+  savesEachChange?: boolean;
 }
 
 const GENERATED =
@@ -32,7 +34,18 @@ const GENERATED =
 
 /** The texts of `mosquitto.conf` and of its access file. For Mosquitto 2.0 and later. */
 export function mosquittoConfig(options: MosquittoConfigOptions): { conf: string; acl: string } {
-  const { access, accounts, host = '127.0.0.1', port, passwordFile, aclFile, persistenceFolder, user, maxPayloadBytes = 65_536 } = options;
+  const {
+    access,
+    accounts,
+    host = '127.0.0.1',
+    port,
+    passwordFile,
+    aclFile,
+    persistenceFolder,
+    user,
+    maxPayloadBytes = 65_536,
+    savesEachChange = true,
+  } = options;
   const optional = [
     ...(user === undefined ? [] : [`user ${user}`]),
     ...(persistenceFolder === undefined ? [] : [`persistence_location ${persistenceFolder}/`]),
@@ -59,8 +72,7 @@ set_tcp_nodelay true
 # Retained states, sessions and their queues survive a restart. Mosquitto acknowledges before it saves: with these two lines it saves after
 # each turn of its loop (at most some 2000 messages a second, 175 with 10,000 queued), without them every half hour. Not 0: that never saves.
 persistence true
-autosave_on_changes true
-autosave_interval 1
+${savesEachChange ? 'autosave_on_changes true\nautosave_interval 1' : 'autosave_interval 1800'}
 # No persistent_client_expiration: a session that expires loses its logins.
 ${optional.length === 0 ? '' : `\n${optional.join('\n')}\n`}`;
   const users = Object.entries(accounts).map(([name, { role }]) => {
@@ -105,6 +117,8 @@ export interface MosquittoOptions {
   /** Default: one that is free. */
   port?: number;
   maxPayloadBytes?: number;
+  /** As in `MosquittoConfigOptions`. Default false: a private instance is faster than safe. */
+  savesEachChange?: boolean;
   /** Default: the one that is installed. */
   binary?: string;
 }
@@ -123,7 +137,7 @@ export const findMosquitto = (): string | undefined => findProgram(['mosquitto']
  * @throws ConfigError `broker.not_installed`, `broker.cannot_start` (with what Mosquitto said), `access.unknown_role`, `access.bad_account`.
  */
 export async function startMosquitto(options: MosquittoOptions): Promise<RunningMosquitto> {
-  const { access, accounts, folder, maxPayloadBytes } = options;
+  const { access, accounts, folder, maxPayloadBytes, savesEachChange = false } = options;
   checkAccounts(accounts, access);
   const binary = options.binary ?? findMosquitto();
   if (binary === undefined) throw new ConfigError('broker.not_installed', 'Mosquitto is not installed: apt-get install mosquitto');
@@ -139,6 +153,7 @@ export async function startMosquitto(options: MosquittoOptions): Promise<Running
     persistenceFolder: folder,
     // Otherwise Mosquitto, started by root, becomes "mosquitto", who may not read this folder.
     user: userInfo().username,
+    savesEachChange,
     ...(maxPayloadBytes === undefined ? {} : { maxPayloadBytes }),
   });
   await Promise.all([

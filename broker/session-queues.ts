@@ -75,123 +75,48 @@ export interface SessionQueues {
 const PACKET_BYTES = 300;
 const LARGEST_MESSAGE_ID = 65_535;
 
+/** What the functions below share. */
+interface Queues {
+  options: SessionQueuesOptions;
+  persistence: OutgoingQueues;
+  sessions: Map<string, Session>;
+  /** Connections whose redelivery is complete. */
+  ready: WeakSet<Client>;
+}
+
 /** Replaces the queues of the broker's memory. */
 export function keepSessionQueues(broker: Aedes, options: SessionQueuesOptions): SessionQueues {
-  const persistence = (broker as unknown as { persistence: OutgoingQueues }).persistence;
-  const sessions = new Map<string, Session>();
-  /** Connections whose redelivery is complete. */
-  const ready = new WeakSet<Client>();
-
-  function enqueue(clientId: string, packet: AedesPublishPacket, group?: string): void {
-    const session = sessions.getOrInsertComputed(clientId, newSession);
-    const exempt = options.isExempt(packet);
-    const bytes = exempt ? 0 : packet.payload.length + PACKET_BYTES;
-    // Overlapping subscriptions deliver a message once.
-    if (session.messages.has(packet.brokerCounter)) return;
-    if (!exempt && session.bytes + bytes > options.maxBytes) {
-      if (!session.full) options.onFull(clientId);
-      session.full = true;
-      return;
-    }
-    session.bytes += bytes;
-    // Not retained: only a message that answers a new subscription is marked so [MQTT-3.3.1-9].
-    const copy = { ...packet, retain: false, dup: false };
-    const message = { clientId, packet: copy, group, messageId: undefined, sentOn: undefined, written: undefined, bytes };
-    session.messages.set(packet.brokerCounter, message);
-    options.onQueued(message);
-  }
-
-  function forget(message: QueuedMessage): void {
-    const session = sessions.get(message.clientId);
-    if (!session?.messages.delete(message.packet.brokerCounter)) return;
-    if (message.messageId !== undefined) session.byMessageId.delete(message.messageId);
-    session.bytes -= message.bytes;
-    if (message.bytes > 0) session.full = false;
-  }
-
-  function remove(message: QueuedMessage): void {
-    forget(message);
-    options.onRemoved(message);
-  }
+  const { persistence } = broker as unknown as { persistence: OutgoingQueues };
+  const queues: Queues = { options, persistence, sessions: new Map(), ready: new WeakSet() };
+  const { sessions, ready } = queues;
 
   broker.on('clientDisconnect', (client) => {
     if (sessions.get(client.id)?.messages.size === 0) sessions.delete(client.id);
-    else void removeUnsubscribed(client);
+    else void removeUnsubscribed(queues, client);
   });
-
-  /** A client that unsubscribed and left may never come back, so it must not keep an exempt message from the others. */
-  async function removeUnsubscribed({ id }: Client): Promise<void> {
-    const filters = (await persistence.subscriptionsByClient({ id })).map(({ topic }) => topic);
-    for (const message of [...(sessions.get(id)?.messages.values() ?? [])]) {
-      const { packet, group } = message;
-      const subscribed = group === undefined ? filters.some((filter) => includes(filter, packet.topic)) : filters.includes(group);
-      if (!subscribed && options.isExempt(packet)) remove(message);
-    }
-  }
-
   persistence.outgoingEnqueueCombi = async (receivers, packet) => {
-    for (const { clientId } of receivers) enqueue(clientId, packet);
+    for (const { clientId } of receivers) enqueue(queues, clientId, packet);
   };
-
   // aedes calls it directly before it writes the packet.
-  persistence.outgoingUpdate = async (client, packet) => {
-    const session = sessions.getOrInsertComputed(client.id, newSession);
-    const message = packet.brokerCounter === undefined ? undefined : session.messages.get(packet.brokerCounter);
-    if (message === undefined) {
-      // Dropped by the bound or moved to another session: it is sent, but not kept.
-      packet.messageId = freeMessageId(client, session.byMessageId, packet.messageId);
-      return;
-    }
-    message.messageId ??= freeMessageId(client, session.byMessageId, packet.messageId);
-    session.byMessageId.set(message.messageId, message);
-    session.lastMessageId = message.messageId;
-    message.sentOn = client;
-    packet.messageId = message.messageId;
-    message.written?.resolve();
-  };
-
-  persistence.outgoingClearMessageId = async (client, packet) => {
-    // For a publish aedes asks to forget what it does not deliver now: a double, or what `isRedelivered` holds back.
-    if (packet.cmd !== 'puback' && packet.cmd !== 'pubcomp') return undefined;
-    if (client.clean) {
-      options.onCleanAcknowledgement(client, packet.messageId);
-      return undefined;
-    }
-    const message = sessions.get(client.id)?.byMessageId.get(packet.messageId);
-    if (message === undefined) return undefined;
-    forget(message);
-    options.onAcknowledged(message);
-    return message.packet;
-  };
-
-  async function* redeliver(client: Client, session: Session): AsyncGenerator<AedesPublishPacket> {
-    // The iterator of a Map also visits what is added while it runs.
-    for (const message of session.messages.values()) {
-      message.written = Promise.withResolvers();
-      const { messageId } = message;
-      yield { ...message.packet, dup: messageId !== undefined, ...(messageId !== undefined && { messageId }) };
-      await message.written.promise;
-    }
-    ready.add(client);
-  }
-
+  persistence.outgoingUpdate = async (client, packet) => noteSent(queues, client, packet);
+  persistence.outgoingClearMessageId = async (client, packet) => acknowledge(queues, client, packet);
   // Once a connection, before aedes calls it ready.
   persistence.outgoingStream = (client) => {
     if (client.clean) {
       // [MQTT-3.1.2-6]: a clean session ends the kept one of the same client id.
-      for (const message of [...(sessions.get(client.id)?.messages.values() ?? [])]) remove(message);
+      for (const message of [...(sessions.get(client.id)?.messages.values() ?? [])]) remove(queues, message);
       sessions.delete(client.id);
       return Readable.from([]);
     }
     const session = sessions.getOrInsertComputed(client.id, newSession);
     // One sequence over all connections, so that an identifier is used again only after 65,535 others.
     if (session.lastMessageId > 0) counterOf(client)._nextId = (session.lastMessageId % LARGEST_MESSAGE_ID) + 1;
-    return Readable.from(redeliver(client, session));
+    return Readable.from(redeliver(queues, client, session));
   };
 
   return {
-    enqueue,
-    remove,
+    enqueue: (clientId, packet, group) => enqueue(queues, clientId, packet, group),
+    remove: (message) => remove(queues, message),
     isRedelivered(client, packet) {
       if (client.clean) return false;
       const message = sessions.get(client.id)?.messages.get(packet.brokerCounter);
@@ -200,6 +125,90 @@ export function keepSessionQueues(broker: Aedes, options: SessionQueuesOptions):
     ofGroup: (clientId, group) => [...(sessions.get(clientId)?.messages.values() ?? [])].filter((message) => message.group === group),
     hasSubscriber: async (topic) => (await persistence.subscriptionsByTopic(topic)).length > 0,
   };
+}
+
+function enqueue({ options, sessions }: Queues, clientId: string, packet: AedesPublishPacket, group?: string): void {
+  const session = sessions.getOrInsertComputed(clientId, newSession);
+  const exempt = options.isExempt(packet);
+  const bytes = exempt ? 0 : packet.payload.length + PACKET_BYTES;
+  // Overlapping subscriptions deliver a message once.
+  if (session.messages.has(packet.brokerCounter)) return;
+  if (!exempt && session.bytes + bytes > options.maxBytes) {
+    if (!session.full) options.onFull(clientId);
+    session.full = true;
+    return;
+  }
+  session.bytes += bytes;
+  // Not retained: only a message that answers a new subscription is marked so [MQTT-3.3.1-9].
+  const copy = { ...packet, retain: false, dup: false };
+  const message = { clientId, packet: copy, group, messageId: undefined, sentOn: undefined, written: undefined, bytes };
+  session.messages.set(packet.brokerCounter, message);
+  options.onQueued(message);
+}
+
+function noteSent({ sessions }: Queues, client: Client, packet: Partial<AedesPublishPacket>): void {
+  const session = sessions.getOrInsertComputed(client.id, newSession);
+  const message = packet.brokerCounter === undefined ? undefined : session.messages.get(packet.brokerCounter);
+  if (message === undefined) {
+    // Dropped by the bound or moved to another session: it is sent, but not kept.
+    packet.messageId = freeMessageId(client, session.byMessageId, packet.messageId);
+    return;
+  }
+  message.messageId ??= freeMessageId(client, session.byMessageId, packet.messageId);
+  session.byMessageId.set(message.messageId, message);
+  session.lastMessageId = message.messageId;
+  message.sentOn = client;
+  packet.messageId = message.messageId;
+  message.written?.resolve();
+}
+
+function acknowledge(queues: Queues, client: Client, packet: { cmd: string; messageId: number }): AedesPublishPacket | undefined {
+  const { options, sessions } = queues;
+  // For a publish aedes asks to forget what it does not deliver now: a double, or what `isRedelivered` holds back.
+  if (packet.cmd !== 'puback' && packet.cmd !== 'pubcomp') return undefined;
+  if (client.clean) {
+    options.onCleanAcknowledgement(client, packet.messageId);
+    return undefined;
+  }
+  const message = sessions.get(client.id)?.byMessageId.get(packet.messageId);
+  if (message === undefined) return undefined;
+  forget(queues, message);
+  options.onAcknowledged(message);
+  return message.packet;
+}
+
+async function* redeliver({ ready }: Queues, client: Client, session: Session): AsyncGenerator<AedesPublishPacket> {
+  // The iterator of a Map also visits what is added while it runs.
+  for (const message of session.messages.values()) {
+    message.written = Promise.withResolvers();
+    const { messageId } = message;
+    yield { ...message.packet, dup: messageId !== undefined, ...(messageId !== undefined && { messageId }) };
+    await message.written.promise;
+  }
+  ready.add(client);
+}
+
+/** A client that unsubscribed and left may never come back, so it must not keep an exempt message from the others. */
+async function removeUnsubscribed(queues: Queues, { id }: Client): Promise<void> {
+  const filters = (await queues.persistence.subscriptionsByClient({ id })).map(({ topic }) => topic);
+  for (const message of [...(queues.sessions.get(id)?.messages.values() ?? [])]) {
+    const { packet, group } = message;
+    const subscribed = group === undefined ? filters.some((filter) => includes(filter, packet.topic)) : filters.includes(group);
+    if (!subscribed && queues.options.isExempt(packet)) remove(queues, message);
+  }
+}
+
+function forget({ sessions }: Queues, message: QueuedMessage): void {
+  const session = sessions.get(message.clientId);
+  if (!session?.messages.delete(message.packet.brokerCounter)) return;
+  if (message.messageId !== undefined) session.byMessageId.delete(message.messageId);
+  session.bytes -= message.bytes;
+  if (message.bytes > 0) session.full = false;
+}
+
+function remove(queues: Queues, message: QueuedMessage): void {
+  forget(queues, message);
+  queues.options.onRemoved(message);
 }
 
 const newSession = (): Session => ({ messages: new Map(), byMessageId: new Map(), lastMessageId: 0, bytes: 0, full: false });

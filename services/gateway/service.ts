@@ -1,12 +1,10 @@
-/** The gateway service: the HTTP API and the live stream. Any number of gateways may run; none holds state that another needs. */
-import { randomUUID } from 'node:crypto';
+/** The gateway service: the HTTP API and the live stream. Any number of them may run; none keeps anything that another needs. */
 import type { AddressInfo } from 'node:net';
 import { ledgerOf } from '../job-types/ledger.ts';
 import { createAnnouncer } from '../ledger/announce.ts';
 import { createEnqueuer } from '../ledger/enqueue/enqueuer.ts';
-import { nowOf } from '../ledger/job.ts';
 import { createEstimator } from '../ledger/read/estimate.ts';
-import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
+import { createAdmission } from '../logins/admission.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { componentLogger } from '../platform/log/log.ts';
@@ -25,7 +23,7 @@ const CLOSE_MS = 5_000;
 
 /** Errors: `ConfigError('port.in_use' | 'port.not_permitted' | 'port.unusable')`, before anything has started. */
 export async function startGatewayService(context: ServiceContext): Promise<GatewayService> {
-  const { instance, config, clock, db, bus } = context;
+  const { config, clock, db, bus } = context;
   const log = componentLogger(context.log, 'gateway');
   const { host, port } = config.gateway;
   if (port !== 0) await assertPortFree({ host, port, option: '--http-port (gateway.port)' });
@@ -39,11 +37,12 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
     void settled.finally(() => telling.delete(settled));
   }
 
+  const admission = createAdmission({ ledger, announcer, bus, config, log });
   const live = createLive(bus);
   const callbacks = startCallbacks({ db, clock, config, log });
   live.onEnded(callbacks.ring);
   const app = await buildServer({
-    ...{ config, clock, log, db, bus, ledger, announcer, live, callbacks },
+    ...{ config, clock, log, db, bus, ledger, announcer, admission, live, callbacks },
     enqueuer: createEnqueuer(ledger, { onCommitted: (answers) => follow(announcer.enqueued(answers)) }),
     estimator: createEstimator(ledger),
     tell: (changes) => follow(announcer.changed(changes)),
@@ -53,37 +52,14 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
   const url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
   log.info({ url }, `HTTP API on ${url}, its documentation on ${url}/docs`);
 
-  const session = bus.session ?? randomUUID();
-  const startedAt = nowOf(ledger);
-  const report = (): Promise<void> =>
-    reportInstance(db, {
-      instance,
-      service: 'gateway',
-      session,
-      capacity: 0,
-      running: 0,
-      started_at: startedAt,
-      heartbeat_at: nowOf(ledger),
-    });
-  await report();
-  const reporting = setInterval(
-    () => report().catch((error: unknown) => log.warn({ code: codeOf(error) }, `sign of life not written: ${messageOf(error)}`)),
-    (config.worker.heartbeat_interval * 1000) / 3,
-  );
-
   return {
     url,
     async drain() {
-      clearInterval(reporting);
       const late = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
       await app.close();
       clearTimeout(late);
       await Promise.all([live.close(), callbacks.close()]);
-      await Promise.all(telling);
-      // A row left behind is cleaned up as that of a dead instance.
-      await removeInstance(db, instance).catch((error: unknown) =>
-        log.warn({ code: codeOf(error) }, `own instance not removed: ${messageOf(error)}`),
-      );
+      await Promise.all([...telling, admission.idle()]);
     },
   };
 }

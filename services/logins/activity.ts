@@ -1,14 +1,14 @@
-/** How active each user is, and at which hours: kept with each login, read by the score and by the predictive fetch. */
+/** How active each user is, and at which hours. Written with each login, read by the score and by the predictive fetch. */
 
 import { fromJson, type Sql, type Transaction } from '../platform/database/database.ts';
 import { decay } from './score.ts';
 
-/** A login event that was understood. */
+/** A valid login event. */
 export interface Login {
   user: string;
   /** When, in epoch milliseconds. */
   atMs: number;
-  /** Whether the event said so itself. If not, or if what it said cannot be, it counts from its arrival. */
+  /** True when the event named its time. Without a plausible time of its own a login counts from its arrival. */
   timed: boolean;
 }
 
@@ -29,11 +29,11 @@ export interface ActivityRules {
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
-/** An event without a time of its own is taken for the same login again within this time: delivered twice, or heard by two instances. */
+/** Within this time a second event without a time of its own is the same login: delivered twice, or to two instances. */
 const SAME_LOGIN_MS = 60_000;
 
 /**
- * The activity after a login. One that is not newer than the last changes nothing (undefined), so an event that is delivered again counts once.
+ * The activity after a login. A login that is not newer than the last one changes nothing (undefined), so an event that is delivered again counts once.
  */
 export function countLogin(
   before: Activity | undefined,
@@ -73,7 +73,7 @@ export function usualHour(
   return best;
 }
 
-/** The activity of users, locked until the transaction ends; who has never signed in is absent. */
+/** The activity of users, locked until the transaction ends. Users who have never signed in are absent. */
 export async function lockActivity(tx: Transaction, users: readonly string[]): Promise<Map<string, Activity>> {
   const rows = await tx.rows<{ user_id: string; activity: number; last_login_at: Date; hours: unknown }>(
     'SELECT user_id, activity, last_login_at, hours FROM logins WHERE user_id IN (?) ORDER BY user_id FOR UPDATE',
@@ -92,7 +92,7 @@ export function activityOf({ activity, last_login_at, hours }: ActivityRow): Act
   return { logins: activity, lastMs: last_login_at.getTime(), hours: fromJson(hours) as Hours };
 }
 
-/** Writes the activity of users whose rows are locked or do not exist yet. Two that make the same row meet the driver's error 1062. */
+/** Writes the activity of users whose rows are locked or do not exist yet. Errors: 1062 when another transaction makes the same row. */
 export async function saveActivity(sql: Sql, changed: ReadonlyMap<string, Activity>, known: ReadonlyMap<string, unknown>): Promise<void> {
   const row = ([user, { logins, lastMs, hours }]: [string, Activity]) => [user, logins, new Date(lastMs), JSON.stringify(hours)];
   const sorted = [...changed].sort(([a], [b]) => (a < b ? -1 : 1));

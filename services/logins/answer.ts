@@ -1,4 +1,4 @@
-/** What a login is told, and what is kept of it: each symbol with the jobs it caused or joined, or why it caused none. */
+/** The answer to a login, and what is kept of it: each symbol with the jobs it caused or joined, or why it caused none. */
 import type { EnqueueAnswer } from '../ledger/enqueue/enqueue.ts';
 import { queueOfLevel } from '../ledger/job.ts';
 import type { Draft } from '../platform/messages.ts';
@@ -17,18 +17,18 @@ interface KeptJob {
   coalesced: boolean;
 }
 
-/** What `user_portfolio_priority.decisions` keeps of a symbol. */
-export interface KeptDecision {
+/** What `user_portfolio_priority.decisions` keeps of a symbol. A type and not an interface: it travels as JSON. */
+export type KeptDecision = {
   symbol: string;
   fetch?: KeptJob;
   analysis?: KeptJob;
   /** Why nothing was queued. */
   fresh?: string;
   refused?: string;
-}
+};
 
 /** The same for every login of a user in one batch. Counts are symbols. */
-export interface Outcome {
+export interface LoginOutcome {
   answer: Omit<PortfolioAnswer, 'user_id' | 'at'>;
   kept: KeptDecision[];
 }
@@ -36,7 +36,7 @@ export interface Outcome {
 const SENTENCE = 500;
 
 /** Puts the ledger's answers to the decisions that asked for them. A job that several users of the batch want is new for the first and coalesced for the others. */
-export function outcomesOf({ requests, byUser }: Decisions, answers: readonly EnqueueAnswer[]): Map<string, Outcome> {
+export function outcomesOf({ requests, byUser }: Decisions, answers: readonly EnqueueAnswer[]): Map<string, LoginOutcome> {
   const seen = new Set<string>();
   const jobs = requests.map((request, index) => {
     const answer = answers[index]!;
@@ -50,7 +50,7 @@ export function outcomesOf({ requests, byUser }: Decisions, answers: readonly En
 
 type Asked = string | { job: PortfolioJob; request: ScoredRequest };
 
-function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: readonly Asked[]): Outcome {
+function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: readonly Asked[]): LoginOutcome {
   const jobs: PortfolioJob[] = [];
   const skipped: PortfolioAnswer['skipped'] = [];
   const kept: KeptDecision[] = [];

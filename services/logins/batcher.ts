@@ -1,10 +1,10 @@
-/** Items that come one by one, handled together: while one batch is under way the next one collects, so a batch grows with the load and a lone item waits for nobody. */
+/** Handles items in batches: while one batch is under way the next one collects, so a batch grows with the load, and a single item does not wait. */
 import { TransientError } from '../platform/errors.ts';
 
 export interface Batcher<Item, Result> {
   /**
-   * Resolves with the item's own result. When a batch fails, its halves are tried apart, down to the item that is to blame: only that one rejects. A
-   * `TransientError` is nobody's fault and rejects all of the batch.
+   * Resolves with the item's own result. When a batch fails, its halves are tried separately, down to the item that causes the failure: only that one rejects. A
+   * `TransientError` is not caused by an item, and rejects the whole batch.
    */
   add(item: Item): Promise<Result>;
   /** Items that wait or are under way. */
@@ -30,17 +30,17 @@ export function createBatcher<Item, Result>(
 
   async function work(): Promise<void> {
     while (waiting.length > 0) {
-      // What arrives in the same turn of the event loop goes together.
+      // Items of the same turn of the event loop are one batch.
       await new Promise((resolve) => setImmediate(resolve));
       const batch = waiting.slice(0, most);
       waiting = waiting.slice(most);
-      await settle(batch);
+      await handle(batch);
       size -= batch.length;
     }
     loop = undefined;
   }
 
-  async function settle(batch: readonly Entry<Item, Result>[]): Promise<void> {
+  async function handle(batch: readonly Entry<Item, Result>[]): Promise<void> {
     try {
       const results = await run(batch.map(({ item }) => item));
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
@@ -50,8 +50,8 @@ export function createBatcher<Item, Result>(
         return;
       }
       const half = Math.ceil(batch.length / 2);
-      await settle(batch.slice(0, half));
-      await settle(batch.slice(half));
+      await handle(batch.slice(0, half));
+      await handle(batch.slice(half));
     }
   }
 

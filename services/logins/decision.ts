@@ -1,5 +1,4 @@
-/** What a batch of people who look at their portfolios makes necessary. Pure: all that is known comes in, all that is asked for goes out. */
-
+/** Which fetches and analyses a batch of users who look at their portfolios needs. Pure functions: no database, no clock. */
 import { analysisKey } from '../job-types/analysis/request.ts';
 import { fetchKey } from '../job-types/fetch/request.ts';
 import type { JobRequest } from '../ledger/enqueue/enqueue.ts';
@@ -13,7 +12,7 @@ import type { Config } from '../platform/config/load.ts';
 import { InputError } from '../platform/errors.ts';
 import { type Cause, type ScoreConfig, type ScoreInput, scoreFactors } from './score.ts';
 
-/** Somebody who looks, or is about to. */
+/** A user who looks at a portfolio, or is about to. */
 export interface Viewer {
   user: string;
   /** Decayed to now. */
@@ -29,7 +28,7 @@ export interface Occasion {
   whenFull: JobRequest['whenFull'];
 }
 
-/** Fetches in the foreground, since somebody waits; what is computed from them in the background, ahead of analyses for nobody's portfolio. */
+/** Fetches in the foreground, since a user waits. Analyses in the background, ahead of those of symbols in no portfolio. */
 export const LOGIN: Occasion = { fetch: 'user_login', analysis: 'background_analysis', triggeredBy: 'user_login', whenFull: 'next_queue' };
 
 export interface DecisionRules extends FreshnessRules {
@@ -46,10 +45,10 @@ export interface ScoredRequest extends JobRequest {
 
 export interface SymbolDecision {
   symbol: string;
-  /** Places in `requests`; neither when all is fresh. */
+  /** Indexes in `requests`; neither when all is fresh. */
   fetch?: number;
   analysis?: number;
-  /** What was found, one line for people. */
+  /** The state of price and analysis with the reasons, one line for people. */
   finding: string;
 }
 
@@ -75,22 +74,22 @@ export function decisionRules(config: Config): DecisionRules {
 
 type JobType = 'fetch' | 'analysis';
 
-/** What a batch knows of one symbol; the same for all who hold it. */
-interface Judged {
+/** The judgement of one symbol in a batch; the same for all users who hold it. */
+interface JudgedSymbol {
   price: Judgement;
   analysis: Judgement;
   state: SymbolState | undefined;
   finding: string;
-  /** The parts of its requests that do not depend on who asks. */
+  /** The parts of its requests that do not depend on the user. */
   work: Record<JobType, Pick<JobRequest, 'type' | 'payload' | 'dedupeKey' | 'after'>>;
   /** The most urgent request so far (`priorityOf`). */
   mostUrgent: Record<JobType, number>;
 }
 
 /**
- * Judges each symbol once and scores it for each viewer. A price that is stale or missing is fetched; an analysis is made when it is stale or missing itself, or
- * its prices are fetched, and then waits for them. `states` are those of all symbols held, absent where nothing was ever fetched.
- * Errors: `InputError('symbol.invalid')` for a holding that no import would have let in.
+ * Judges each symbol once and scores it for each viewer. A stale or missing price is fetched. An analysis is made when it is stale or missing, or when its prices are
+ * fetched; then it waits for them. `states` are those of all symbols held, absent where nothing was ever fetched.
+ * Errors: `InputError('symbol.invalid')` for a holding that an import would refuse.
  */
 export function decide(
   viewers: readonly Viewer[],
@@ -100,7 +99,7 @@ export function decide(
   occasion: Occasion = LOGIN,
 ): Decisions {
   const momentOf = momentsAt(now);
-  const judged = new Map<string, Judged>();
+  const judged = new Map<string, JudgedSymbol>();
   const fetches: ScoredRequest[] = [];
   const analyses: ScoredRequest[] = [];
   const byUser = new Map<string, SymbolDecision[]>();
@@ -127,7 +126,7 @@ export function decide(
   return { requests: [...fetches, ...analyses], byUser };
 }
 
-function judge(symbol: string, state: SymbolState | undefined, moment: Moment, rules: DecisionRules): Judged {
+function judge(symbol: string, state: SymbolState | undefined, moment: Moment, rules: DecisionRules): JudgedSymbol {
   const newestBarDate = state?.newestBar ?? undefined;
   const price = judgePrice(
     { newestBarDate, asOfMs: state?.asOf?.getTime(), checkedAtMs: state?.checkedAt?.getTime() },
@@ -153,7 +152,14 @@ function judge(symbol: string, state: SymbolState | undefined, moment: Moment, r
   };
 }
 
-function request(type: JobType, viewer: Viewer, holding: Holding, judged: Judged, config: ScoreConfig, occasion: Occasion): ScoredRequest {
+function request(
+  type: JobType,
+  viewer: Viewer,
+  holding: Holding,
+  judged: JudgedSymbol,
+  config: ScoreConfig,
+  occasion: Occasion,
+): ScoredRequest {
   const { state } = judged;
   const freshness = type === 'fetch' ? judged.price : judged.analysis;
   const input: ScoreInput = {
@@ -169,15 +175,15 @@ function request(type: JobType, viewer: Viewer, holding: Holding, judged: Judged
   const { payload, dedupeKey, after } = judged.work[type];
   // A job keeps the reasons of the most urgent request for it. All the factors of all others, 40,000 in a burst, would be most of what the garbage collector moves.
   const urgency = priorityOf(why.priority, why.score);
-  const telling = urgency < judged.mostUrgent[type];
-  if (telling) judged.mostUrgent[type] = urgency;
+  const isMostUrgent = urgency < judged.mostUrgent[type];
+  if (isMostUrgent) judged.mostUrgent[type] = urgency;
   return {
     type,
     symbol: holding.symbol,
     payload,
     level: why.priority,
     score: why.score,
-    why: telling ? { text, freshness: freshness.reason, ...why } : { text },
+    why: isMostUrgent ? { text, freshness: freshness.reason, ...why } : { text },
     points: [user_activity.points, portfolio_value.points, data_age.points, market_volatility.points],
     triggeredBy: occasion.triggeredBy,
     user: viewer.user,
@@ -189,7 +195,7 @@ function request(type: JobType, viewer: Viewer, holding: Holding, judged: Judged
 
 /**
  * In dollars: the newest close, or what a share cost while there is none; null when neither is known. Other currencies are unknown too, since there are no rates.
- * A short position is worth as much attention as a long one.
+ * A short position counts like a long one.
  */
 function marketValue({ quantity, cost }: Holding, state: SymbolState | undefined): number | null {
   if (quantity === 0) return 0;

@@ -1,4 +1,4 @@
-/** Fetches what somebody will look at shortly before the hour at which he usually signs in, as background work, once a day. */
+/** Fetches the symbols of a user shortly before the hour of the user's usual login, as background work, once a day. */
 import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
@@ -33,7 +33,7 @@ const DAY_MS = 86_400_000;
 const LOOK_MS = 60_000;
 const LEASE_SECONDS = 180;
 
-/** Queues what is stale for all whose usual hour is the one that `lead_minutes` from now lies in, unless it was done for that day. `committed` gets the answers of each transaction. */
+/** Queues the stale symbols of all users whose usual hour contains the moment `lead_minutes` from now, unless that was done for the day. `committed` gets the answers of each transaction. */
 export async function prefetch(
   ledger: Ledger,
   config: Config,
@@ -88,7 +88,7 @@ async function prefetchTogether(
   return enqueueWith(tx, ledger, decide(viewers, states, now, rules, BEFORE_LOGIN).requests);
 }
 
-/** Looks every minute whether a new hour has come near; of all instances the one with the lease does. Returns the function that ends it, when what is under way is done. */
+/** Looks every minute whether a new hour is near. Only the instance with the lease does it. Returns the function that ends it and waits for the work under way. */
 export function startPrefetching(options: {
   ledger: Ledger;
   announcer: Announcer;

@@ -1,4 +1,4 @@
-/** What all services have in common: configuration, log, database, broker, the ways to stop. A service itself only says what it does with them. */
+/** What all services have in common: configuration, log, database, broker, heartbeat, the ways to stop. */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,10 +10,12 @@ import { brokerAddress, databaseOptions } from './connections.ts';
 import { assertSuitable, type Database, openDatabase } from './database/database.ts';
 import { codeOf, messageOf, TransientError } from './errors.ts';
 import { componentLogger, createLogger, type Logger } from './log/log.ts';
+import { startHeartbeat } from './registry/heartbeat.ts';
+import { type InstanceSlot, takeInstanceSlot } from './registry/instance-slot.ts';
 
 export const VERSION = '0.1.0';
 
-/** A service that a reload ends on purpose asks its supervisor to start it anew. */
+/** The exit code of a reload: the supervisor starts the service again at once. */
 export const EXIT_RELOAD = 75;
 
 export interface ServiceContext {
@@ -28,18 +30,22 @@ export interface ServiceContext {
 }
 
 export interface RunningService {
-  /** Stops taking work, finishes or hands back what is under way. Called once. */
-  drain(): Promise<void>;
-  /** Orders that only this service understands; `drain` and `reload` are understood by all. */
+  /**
+   * Stops taking work, finishes or releases the work under way. Called once. `retire` ends the heartbeat early and says whether another instance of the service goes
+   * on (`Heartbeat.retire`); without it the service is the only one.
+   */
+  drain(retire?: () => Promise<boolean>): Promise<void>;
+  /** The order `cancel` on `control/{instance}`; `drain` and `reload` are the same for all services. */
   cancel?: (jobId: string) => void;
 }
 
 export interface ServiceOptions {
   loaded: LoadedConfig;
   dataFolder: string;
+  /** By default a name that no other process has; for a `persistent` service that of a slot (`takeInstanceSlot`), which is the same after a restart. */
   instance?: string | undefined;
   clock?: Clock | undefined;
-  /** The broker keeps this service's QoS 1 messages while it is away; its instance must then be the same at every start. */
+  /** The broker keeps the messages that this service acknowledges when they are handled, while the service is away. */
   persistent?: boolean | undefined;
   start(context: ServiceContext): Promise<RunningService>;
 }
@@ -47,7 +53,7 @@ export interface ServiceOptions {
 /** Pauses between tries to reach the database at the start, in milliseconds. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
-/** A database that does not answer does not say goodbye either. */
+/** A database that does not answer does not answer the goodbye either. */
 const CLOSE_MS = 1_000;
 
 /**
@@ -55,19 +61,60 @@ const CLOSE_MS = 1_000;
  * without the broker. Errors: `ConfigError` when the configuration, the schema or the server is not what this build needs.
  */
 export async function runService(service: string, options: ServiceOptions): Promise<number> {
-  const { loaded, dataFolder, clock = systemClock } = options;
-  const { config } = loaded;
-  const instance =
-    options.instance ?? `${service}-${hostname().slice(0, 20)}-${process.pid}-${randomUUID().slice(0, 4)}`.replace(/[^A-Za-z0-9_-]/g, '-');
-  const log = createLogger({ ...config.logging, service, instance });
-  const stop = Promise.withResolvers<{ code: number; why: string }>();
-  const onSignal = (signal: string): void => stop.resolve({ code: 0, why: signal });
+  const stopRequest = listenForStop();
+  let slot: InstanceSlot | undefined;
+  let left = false;
+  try {
+    if (options.instance === undefined && options.persistent) slot = await takeInstanceSlot(options.dataFolder, service);
+    const instance = options.instance ?? slot?.instance ?? uniqueInstance(service);
+    const ended = await runAs(instance, service, options, stopRequest);
+    left = ended.left;
+    return ended.code;
+  } finally {
+    slot?.release({ left });
+    stopRequest.end();
+    // The supervisor's channel would keep the process alive.
+    if (process.connected) process.disconnect?.();
+  }
+}
+
+const uniqueInstance = (service: string): string =>
+  `${service}-${hostname().slice(0, 20)}-${process.pid}-${randomUUID().slice(0, 4)}`.replace(/[^A-Za-z0-9_-]/g, '-');
+
+interface StopRequest {
+  /** Resolves at the first request. */
+  readonly requested: Promise<{ code: number; why: string }>;
+  request(stop: { code: number; why: string }): void;
+  end(): void;
+}
+
+function listenForStop(): StopRequest {
+  const { promise: requested, resolve: request } = Promise.withResolvers<{ code: number; why: string }>();
+  const onSignal = (signal: string): void => request({ code: 0, why: signal });
   process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
-  // A supervisor that was killed can send no signal: its closed channel tells, and it may have closed before we listened.
-  const onOrphaned = (): void => stop.resolve({ code: 0, why: 'the supervisor is gone' });
+  // A supervisor that was killed can send no signal, but its channel closes. It may have closed before we listened.
+  const onOrphaned = (): void => request({ code: 0, why: 'the supervisor is gone' });
   process.once('disconnect', onOrphaned);
   if (process.send !== undefined && !process.connected) onOrphaned();
+  return {
+    requested,
+    request,
+    end() {
+      process.off('SIGTERM', onSignal).off('SIGINT', onSignal).off('disconnect', onOrphaned);
+    },
+  };
+}
 
+interface Ended {
+  code: number;
+  /** Other instances of the service go on, so that this one has left nothing with the broker. */
+  left: boolean;
+}
+
+async function runAs(instance: string, service: string, options: ServiceOptions, stopRequest: StopRequest): Promise<Ended> {
+  const { loaded, dataFolder, clock = systemClock } = options;
+  const { config } = loaded;
+  const log = createLogger({ ...config.logging, service, instance });
   const db = openDatabase(databaseOptions(config, dataFolder, 'service'));
   const bus = connectBus({
     ...brokerAddress(config, dataFolder),
@@ -82,31 +129,41 @@ export async function runService(service: string, options: ServiceOptions): Prom
     maxInFlight: config.queue.mqtt.max_in_flight,
   });
   try {
-    if (!(await untilReachable(db, log, stop.promise))) return 0;
-    const running = await options.start({ service, instance, config, log, clock, db, bus });
-    const orders = bus.subscribe('control', { params: { instance } }, ({ body }) => {
-      if (body.action === 'cancel') running.cancel?.(body.job_id);
-      else stop.resolve({ code: body.action === 'reload' ? EXIT_RELOAD : 0, why: `${body.action} by control message` });
-    });
-    log.info({ pid: process.pid }, `${service} is ready`);
-    // A channel that has closed meanwhile is told by `disconnect`; without the callback it would end the process.
-    process.send?.({ ready: true }, undefined, undefined, () => undefined);
-    const { code, why } = await stop.promise;
-    log.info({ why }, `${service} stops`);
-    await orders.close();
-    await running.drain();
-    return code;
+    if (!(await untilReachable(db, log, stopRequest.requested))) return { code: 0, left: false };
+    return await serve({ service, instance, config, log, clock, db, bus }, options.start, stopRequest);
   } finally {
     await bus.close();
     await Promise.race([db.close(), delay(CLOSE_MS, undefined, { ref: false })]);
     log.info(`${service} has stopped`);
-    process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
-    // The supervisor's channel would keep the process alive.
-    if (process.connected) process.disconnect?.();
   }
 }
 
-/** Waits for the database as long as it takes, then checks that it fits. False when the service was stopped meanwhile. */
+async function serve(context: ServiceContext, start: ServiceOptions['start'], stopRequest: StopRequest): Promise<Ended> {
+  const { service, instance, log, bus } = context;
+  // Before the service takes work: a last will of an earlier process of this name must not be taken for its own.
+  const heartbeat = await startHeartbeat(context);
+  try {
+    const running = await start(context);
+    const orders = bus.subscribe('control', { params: { instance } }, ({ body }) => {
+      if (body.action === 'cancel') running.cancel?.(body.job_id);
+      else stopRequest.request({ code: body.action === 'reload' ? EXIT_RELOAD : 0, why: `${body.action} by control message` });
+    });
+    await heartbeat.beat();
+    log.info({ pid: process.pid }, `${service} is ready`);
+    // The event `disconnect` reports a channel that has closed meanwhile; without the callback it would end the process.
+    process.send?.({ ready: true }, undefined, undefined, () => undefined);
+    const { code, why } = await stopRequest.requested;
+    log.info({ why }, `${service} stops`);
+    await orders.close();
+    await running.drain(() => heartbeat.retire());
+    return { code, left: await heartbeat.retire() };
+  } finally {
+    // After the drain: a service is alive until its last work has ended.
+    await heartbeat.retire();
+  }
+}
+
+/** Waits for the database as long as it takes, then checks that it is suitable. False when the service was stopped meanwhile. */
 async function untilReachable(db: Database, log: Logger, stopped: Promise<unknown>): Promise<boolean> {
   let over = false;
   void stopped.then(() => {

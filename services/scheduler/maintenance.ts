@@ -12,7 +12,7 @@ export interface MaintenanceOptions {
   ledger: Ledger;
   config: Config;
   /** Announces what is committed. */
-  tell: (changes: readonly Change[]) => void;
+  announce: (changes: readonly Change[]) => void;
 }
 
 /** The ledger frees each slot itself: this is for rows changed by hand and for a lowered limit. */
@@ -20,7 +20,7 @@ const HEAL_SECONDS = 5;
 /** Looks within one ageing interval: a job rises at most a fifth of it late. */
 const LOOKS_PER_AGEING = 5;
 
-export function maintenanceDuties({ ledger, config, tell }: MaintenanceOptions): Duty[] {
+export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptions): Duty[] {
   const { promote_interval, reap_interval, ageing } = config.scheduler;
   const repeated = (name: string, everySeconds: number, batch: () => Promise<Change[]>): Duty => ({
     name,
@@ -29,7 +29,7 @@ export function maintenanceDuties({ ledger, config, tell }: MaintenanceOptions):
       let changes: Change[];
       do {
         changes = await batch();
-        tell(changes);
+        announce(changes);
       } while (changes.length >= BATCH && !signal.aborted);
     },
   });

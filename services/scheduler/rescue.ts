@@ -17,7 +17,7 @@ export interface RescueOptions {
   ledger: Ledger;
   log: Logger;
   /** Announces what is committed. */
-  tell: (changes: readonly Change[]) => void;
+  announce: (changes: readonly Change[]) => void;
   /** A scheduler has ended. */
   schedulerEnded: (instance: string) => Promise<void>;
 }
@@ -27,14 +27,14 @@ export interface RescueOptions {
  * A worker that only lost its connection finds its leases lost at its next write and discards its results (fencing). A worker that dies together with the broker
  * leaves no will; its leases expire.
  */
-export function watchForDeaths({ bus, ledger, log, tell, schedulerEnded }: RescueOptions): Rescuer {
+export function watchForDeaths({ bus, ledger, log, announce, schedulerEnded }: RescueOptions): Rescuer {
   /** Workers whose jobs are still to be taken back: instance → session. */
   const gone = new Map<string, string>();
 
   async function takeBack(instance: string, session: string): Promise<void> {
     if (await livesOn(instance, session)) return;
     const changes = await rescue(ledger, instance, `worker ${instance} went offline`);
-    tell(changes);
+    announce(changes);
     if (changes.length > 0)
       log.warn({ worker: instance, jobs: changes.length }, `worker ${instance} went offline: its ${changes.length} jobs are ready again`);
     await ledger.db.run('DELETE FROM instances WHERE instance = ? AND session = ?', [instance, session]);

@@ -1,8 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { ledgerOf } from '../job-types/ledger.ts';
 import { type Announcer, createAnnouncer } from '../ledger/announce.ts';
 import { type Change, type Ledger, nowOf } from '../ledger/job.ts';
-import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
 import { readMeshMetrics, statsOf } from '../ledger/read/metrics.ts';
 import { readLoginToJobsP95 } from '../logins/latency.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
@@ -46,7 +44,7 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   const stopListening = bus.onState((state) => {
     if (state === 'online') alerts?.restate();
   });
-  const duties = leaderDuties(parts, { tell: announcements.tell, freshMetrics: metrics.fresh, alerts });
+  const duties = leaderDuties(parts, { announce: announcements.announce, freshMetrics: metrics.fresh, alerts });
   const leading = competeForLead({
     db,
     clock,
@@ -60,30 +58,23 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   });
   leadership = leading;
 
-  const rescuer = watchForDeaths({ bus, ledger: parts.ledger, log, tell: announcements.tell, schedulerEnded: leading.ended });
-  const always = startDuties(
-    [heartbeatDuty(parts), { name: 'rescue', everySeconds: config.scheduler.reap_interval, run: () => rescuer.retry() }],
-    log,
-  );
+  const rescuer = watchForDeaths({ bus, ledger: parts.ledger, log, announce: announcements.announce, schedulerEnded: leading.ended });
+  const always = startDuties([{ name: 'rescue', everySeconds: config.scheduler.reap_interval, run: () => rescuer.retry() }], log);
 
   return {
     async drain() {
       stopListening();
       await Promise.all([endpoint?.close(), rescuer.close(), always.stop(), leading.stop()]);
       await announcements.ended();
-      // A row left behind is cleaned up as that of a dead instance.
-      await removeInstance(db, instance).catch((error: unknown) =>
-        log.warn({ code: codeOf(error) }, `could not remove the row of this instance: ${messageOf(error)}`),
-      );
     },
   };
 }
 
 /** Announces committed changes without waiting for the broker: one that hangs must not hold the ledger up. */
-function announceInBackground({ announcer, log }: SchedulerParts): { tell(changes: readonly Change[]): void; ended(): Promise<void> } {
+function announceInBackground({ announcer, log }: SchedulerParts): { announce(changes: readonly Change[]): void; ended(): Promise<void> } {
   const running = new Set<Promise<void>>();
   return {
-    tell(changes) {
+    announce(changes) {
       if (changes.length === 0) return;
       const announcement = announcer
         .changed(changes)
@@ -137,10 +128,10 @@ async function serveMetricsIfWanted(
 function leaderDuties(
   { db, bus, clock, config, log, ledger, announcer }: SchedulerParts,
   {
-    tell,
+    announce,
     freshMetrics,
     alerts,
-  }: { tell(changes: readonly Change[]): void; freshMetrics(): Promise<SchedulerMetrics>; alerts: Alerts | undefined },
+  }: { announce(changes: readonly Change[]): void; freshMetrics(): Promise<SchedulerMetrics>; alerts: Alerts | undefined },
 ): Duty[] {
   const statistics: Duty = {
     name: 'statistics',
@@ -152,29 +143,10 @@ function leaderDuties(
     },
   };
   return [
-    ...maintenanceDuties({ ledger, config, tell }),
+    ...maintenanceDuties({ ledger, config, announce }),
     schedulesDuty({ ledger, config, announcer, log }),
     reannounceDuty(ledger, announcer, config),
     retentionDuty(ledger, config),
     statistics,
   ];
-}
-
-function heartbeatDuty({ db, bus, instance, config, ledger }: SchedulerParts): Duty {
-  const session = bus.session ?? randomUUID();
-  const startedAt = nowOf(ledger);
-  return {
-    name: 'heartbeat',
-    everySeconds: config.worker.heartbeat_interval / 3,
-    run: () =>
-      reportInstance(db, {
-        instance,
-        service: 'scheduler',
-        session,
-        capacity: 0,
-        running: 0,
-        started_at: startedAt,
-        heartbeat_at: nowOf(ledger),
-      }),
-  };
 }

@@ -1,13 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { loadHandlers } from '../job-types/index.ts';
 import { ledgerOf } from '../job-types/ledger.ts';
 import { createAnnouncer } from '../ledger/announce.ts';
-import { removeInstance, reportInstance } from '../ledger/read/jobs.ts';
 import { rescue } from '../ledger/run/lease.ts';
 import { symbolReader } from '../market/bars/reader.ts';
 import { configuredChains } from '../market/options/sources/configured.ts';
 import { configuredSources } from '../market/sources/configured.ts';
-import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { startWorker } from './worker.ts';
 
@@ -25,15 +22,6 @@ export async function startWorkerService(
   const { all, real } = await chooseSources({ config, clock, db, log });
   const chains = await chooseChains({ config, clock, db, log });
   const capacity = config.worker.max_concurrent_jobs;
-  const session = bus.session ?? randomUUID();
-  const startedAt = new Date(clock.now().epochMilliseconds);
-  let load = 0;
-  const report = async (): Promise<void> => {
-    const now = new Date(clock.now().epochMilliseconds);
-    await reportInstance(db, { instance, service: 'worker', session, capacity, running: load, started_at: startedAt, heartbeat_at: now });
-  };
-  // Nothing has to be stopped yet, so an error here may fail the start.
-  await report();
   bus.updatePresence({ name: config.worker.name, capabilities: config.worker.capabilities.slice(), capacity, running: 0 });
   const worker = startWorker({
     workerId: instance,
@@ -47,28 +35,21 @@ export async function startWorkerService(
     log,
     handlers: await loadHandlers({ sql: db, chains }),
     onLoad(running) {
-      load = running;
       bus.updatePresence({ capacity, running });
     },
   });
   // The message only wakes the worker. The claim decides which worker gets the job.
-  const doorbell = bus.hear('job', () => worker.wake());
+  const doorbell = bus.onDoorbell('job', () => worker.wake());
   const stopListening = bus.onState((state) => {
     if (state === 'online') worker.wake();
   });
-  const logged = (writing: Promise<void>): Promise<void> =>
-    writing.catch((error: unknown) => log.warn({ code: codeOf(error) }, `could not write the heartbeat row: ${messageOf(error)}`));
-  const reporting = setInterval(() => logged(report()), (config.worker.heartbeat_interval * 1000) / 3);
 
   return {
     cancel: (jobId) => worker.abort(jobId, 'cancelled by hand'),
     async drain() {
       stopListening();
       await doorbell.close();
-      // The heartbeat row stays until the last job has ended.
       await worker.drain(config.worker.grace_period * 1000);
-      clearInterval(reporting);
-      await logged(removeInstance(db, instance));
     },
   };
 }

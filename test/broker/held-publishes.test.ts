@@ -1,78 +1,9 @@
 /** A login is acknowledged to its hook when the service has acknowledged its copy: the embedded broker only. */
 import { pino } from 'pino';
-import { afterEach, describe, expect, test } from 'vitest';
-import { loadAccess } from '../../broker/access.ts';
-import { type EmbeddedBroker, type EmbeddedBrokerOptions, startBroker } from '../../broker/embedded.ts';
+import { describe, expect, test } from 'vitest';
 import { payloadsOf, until } from './both-brokers.ts';
-import { accounts, join, type Peer, silent } from './peers.ts';
-
-const LOGIN = 'events/login';
-const SHARED = `$share/portfolio-priority/${LOGIN}`;
-
-const running: EmbeddedBroker[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((broker) => broker.close()));
-});
-
-async function start(options: Partial<EmbeddedBrokerOptions> = {}): Promise<EmbeddedBroker> {
-  const broker = await startBroker({ port: 0, accounts, access: loadAccess(), log: silent, ...options });
-  running.push(broker);
-  return broker;
-}
-
-interface Service extends Peer {
-  /** Acknowledges everything that has arrived, as after a commit, and from now on at once. */
-  commit(): void;
-}
-
-/** A service that acknowledges nothing before `commit`. */
-async function service(broker: EmbeddedBroker, clientId: string, filter = SHARED, clean = false): Promise<Service> {
-  const peer = await join(broker.port, 'service', { clientId, clean });
-  const unacknowledged: number[] = [];
-  let committed = false;
-  // mqtt.js acknowledges when this calls back, and reads on then. An error lets it read on without.
-  peer.client.handleMessage = (packet, done) => {
-    if (committed || packet.qos === 0) return done();
-    unacknowledged.push(packet.messageId!);
-    done(new Error('not committed'));
-  };
-  peer.client.on('packetreceive', (packet) => {
-    if (packet.cmd === 'publish')
-      peer.heard.push({ topic: packet.topic, payload: String(packet.payload), qos: packet.qos, retain: packet.retain, dup: packet.dup });
-  });
-  peer.client.removeAllListeners('message');
-  await peer.client.subscribeAsync(filter, { qos: 1 });
-  return {
-    ...peer,
-    commit() {
-      committed = true;
-      for (const messageId of unacknowledged.splice(0)) peer.client['_sendPacket']({ cmd: 'puback', messageId });
-    },
-  };
-}
-
-interface Login {
-  acknowledged: boolean;
-  done: Promise<unknown>;
-}
-
-function login(hook: Peer, payload: string, qos: 1 | 2 = 1): Login {
-  const state: Login = { acknowledged: false, done: Promise.resolve() };
-  state.done = hook.client.publishAsync(LOGIN, payload, { qos }).then(
-    () => {
-      state.acknowledged = true;
-    },
-    () => {},
-  );
-  return state;
-}
-
-/** Resolves when the broker has answered a ping: everything sent to this client before is here. */
-async function ping({ client }: Peer): Promise<void> {
-  const answered = new Promise<void>((resolve) => client.on('packetreceive', ({ cmd }) => cmd === 'pingresp' && resolve()));
-  client.sendPing();
-  await answered;
-}
+import { LOGIN, login, ping, SHARED, service, start } from './held-logins.ts';
+import { join } from './peers.ts';
 
 describe('one service', () => {
   test.each([1, 2] as const)('a login of QoS %i is acknowledged after the service has acknowledged it, and not before', async (qos) => {

@@ -54,8 +54,14 @@ test('a login whose job fails ends with 1, the reason, and the next step', async
   expect(ran.stderr).toMatch(/stockmesh: XXBAD: fetch failed: no source knows XXBAD.*"stockmesh retry [0-9a-f-]{36}" tries again/);
 });
 
-test('a login without --wait says what was published', async () => {
-  expect(await mesh.run('login', 'alice')).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('events/login') });
+test('a login without --wait says what is committed', async () => {
+  expect(await mesh.run('login', 'alice')).toMatchObject({
+    code: 0,
+    stderr: '',
+    stdout: expect.stringMatching(
+      /^login of alice is committed: \d of 2 symbols queued, \d fresh.*"stockmesh jobs --user alice" shows the jobs\n$/,
+    ),
+  });
 });
 
 test('a login of a user without holdings is refused with the next step', async () => {

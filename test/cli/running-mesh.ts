@@ -9,6 +9,7 @@ import { systemClock } from '../../services/platform/clock.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import { type Database, openDatabase } from '../../services/platform/database/database.ts';
 import type { RunningService, ServiceContext } from '../../services/platform/lifecycle.ts';
+import { startHeartbeat } from '../../services/platform/registry/heartbeat.ts';
 import { startPortfolioPriorityService } from '../../services/portfolio-priority/service.ts';
 import { startWorkerService } from '../../services/worker/service.ts';
 import { accounts, silent } from '../broker/peers.ts';
@@ -63,7 +64,10 @@ export async function startMesh({ worker = true, ranking = '{}' }: { worker?: bo
       log: silent,
     });
     buses.push(bus);
-    services.push(await run({ service, instance: `${service}-1`, config, log: silent, clock: systemClock, db, bus }));
+    const context = { service, instance: `${service}-1`, config, log: silent, clock: systemClock, db, bus };
+    services.push(await run(context));
+    const heartbeat = await startHeartbeat(context);
+    services.push({ drain: async () => void (await heartbeat.retire()) });
     await bus.online();
   };
   if (worker) await start('worker', startWorkerService);

@@ -1,4 +1,4 @@
-/** A gateway as it runs: real database, real broker, portfolio-priority beside it, and callers with keys. */
+/** A gateway as it runs: real database, real broker, and callers with keys. */
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { loadAccess } from '../../broker/access.ts';
 import { type EmbeddedBroker, startBroker } from '../../broker/embedded.ts';
@@ -11,7 +11,6 @@ import { systemClock } from '../../services/platform/clock.ts';
 import type { Config } from '../../services/platform/config/load.ts';
 import { type Database, openDatabase } from '../../services/platform/database/database.ts';
 import type { RunningService, ServiceContext } from '../../services/platform/lifecycle.ts';
-import { startPortfolioPriorityService } from '../../services/portfolio-priority/service.ts';
 import { accounts, silent } from '../broker/peers.ts';
 import { configOf } from '../scheduler/configuration.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
@@ -54,7 +53,7 @@ export const TABLES = [
 ];
 
 /** One mesh a file; its tables are empty before each test, its keys stay. */
-export function gatewayMesh(changes: Record<string, unknown> = {}, { logins = false }: { logins?: boolean } = {}): GatewayMesh {
+export function gatewayMesh(changes: Record<string, unknown> = {}): GatewayMesh {
   const config = configOf({ 'gateway.port': 0, 'gateway.callbacks.poll_interval': 0.2, ...changes });
   const mesh = { config } as { -readonly [K in keyof GatewayMesh]: GatewayMesh[K] };
   const buses: Bus[] = [];
@@ -85,7 +84,6 @@ export function gatewayMesh(changes: Record<string, unknown> = {}, { logins = fa
     mesh.db = openDatabase({ ...mesh.database.options, maxConnections: 16 });
     mesh.broker = await startBroker({ port: 0, accounts, access: loadAccess(), log: silent });
     mesh.ledger = ledgerOf(mesh.db, systemClock, config);
-    if (logins) services.push(await startPortfolioPriorityService(contextOf('portfolio-priority')));
     const context = contextOf('gateway');
     mesh.bus = context.bus;
     mesh.gateway = await startGatewayService(context);

@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { createAnnouncer } from '../../services/ledger/announce.ts';
 import { listJobs } from '../../services/ledger/read/jobs.ts';
@@ -227,6 +227,63 @@ test('one login that can never be admitted takes no other with it', async () => 
   expect(results[20]).toMatchObject({ status: 'rejected', reason: { code: 'symbol.invalid' } });
   expect(await countRows(fixture.db, 'job_subscribers')).toBe(40);
   expect(counters.admitted).toBe(20);
+});
+
+describe('a login that the database can never write', () => {
+  const poisoned = async (): Promise<void> => {
+    const db = openDatabase(fixture.database.migrate);
+    await db.run("ALTER TABLE user_portfolio_priority ADD CONSTRAINT no_poison CHECK (user_id <> 'poison')");
+    onTestFinished(async () => {
+      await db.run('ALTER TABLE user_portfolio_priority DROP CONSTRAINT no_poison');
+      await db.close();
+    });
+  };
+
+  test('is refused for good, with the reason, and takes no other with it', async () => {
+    await poisoned();
+    const users = Array.from({ length: 30 }, (_, index) => `user${index}`);
+    await hold(fixture.db, Object.fromEntries([...users, 'poison'].map((user) => [user, ['AAPL']])));
+    const { admitLogin, counters } = admission();
+    const results = await Promise.allSettled(['poison', ...users].map((userId) => admitLogin({ userId, at: NOW })));
+    expect(results[0]).toMatchObject({
+      status: 'rejected',
+      reason: {
+        name: 'PermanentError',
+        code: 'login.unwritable',
+        message: expect.stringMatching(/user "poison" at 2026-03-03.*no_poison/),
+      },
+    });
+    expect(results.slice(1).every(({ status }) => status === 'fulfilled')).toBe(true);
+    expect(await countRows(fixture.db, 'user_portfolio_priority')).toBe(30);
+    expect(counters.admitted).toBe(30);
+  });
+
+  test('because of a defect of the program is refused too', async () => {
+    const broken: Database = { ...fixture.db, transaction: () => Promise.reject(new TypeError('x is not a function')) };
+    await expect(admission({ db: broken }).admitLogin({ userId: 'alice', at: NOW })).rejects.toMatchObject({
+      code: 'login.unwritable',
+      message: expect.stringContaining('x is not a function'),
+    });
+  });
+
+  test.for([
+    ['is read-only', { errno: 1290, sqlState: 'HY000', code: 'ER_OPTION_PREVENTS_STATEMENT' }],
+    ['has no space', { errno: 1114, sqlState: 'HY000', code: 'ER_RECORD_FILE_FULL' }],
+    ['lost a race five times', { errno: 1062, sqlState: '23000', code: 'ER_DUP_ENTRY' }],
+  ] as const)('is another thing than a database that %s: that is worth another try, of the whole batch', async ([, fault]) => {
+    let tries = 0;
+    const refusing: Database = {
+      ...fixture.db,
+      transaction() {
+        tries++;
+        return Promise.reject(Object.assign(new Error('refused'), fault));
+      },
+    };
+    const { admitLogin } = admission({ db: refusing });
+    const results = await Promise.allSettled(['a', 'b', 'c'].map((userId) => admitLogin({ userId, at: NOW })));
+    for (const result of results) expect(result).toMatchObject({ reason: { name: 'TransientError', code: 'database.refused' } });
+    expect(tries).toBe(fault.errno === 1062 ? 5 : 1);
+  });
 });
 
 describe('a full queue', () => {

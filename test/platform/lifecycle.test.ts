@@ -131,6 +131,18 @@ describe('the end of a service', () => {
     await expect.poll(() => seen.at(-1)).toBe('offline');
   });
 
+  test('it has a heartbeat row while it runs, and none afterwards', async () => {
+    const service = run(here());
+    await once(service.child, 'message');
+    const db = openDatabase(database.options);
+    const rows = () => db.rows("SELECT service, instance FROM instances WHERE instance = 'test-1'");
+    expect(await rows()).toEqual([{ service: 'test', instance: 'test-1' }]);
+    service.child.kill('SIGTERM');
+    await service.ended;
+    expect(await rows()).toEqual([]);
+    await db.close();
+  });
+
   test('a supervisor that is gone ends it', async () => {
     const service = run(here());
     await service.says('started');

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { connectionOptions } from '../../services/platform/database/database.ts';
+import { connectionOptions, openDatabase } from '../../services/platform/database/database.ts';
 import type { Body } from '../../services/platform/messages.ts';
 import { countRows, everything, hold, ledgerFixture, symbolsOf } from '../logins/ledger-fixture.ts';
 import { closing, openBus, proxyTo } from '../platform/bus/brokers.ts';
@@ -83,6 +83,28 @@ test('a login that can never be admitted is refused and not tried again', async 
   );
 });
 
+test('a login that the database refuses to write is acknowledged, counted and logged, and the others are admitted', async () => {
+  const migrate = openDatabase(fixture.database.migrate);
+  await migrate.run("ALTER TABLE user_portfolio_priority ADD CONSTRAINT no_poison CHECK (user_id <> 'poison')");
+  onTestFinished(async () => {
+    await migrate.run('ALTER TABLE user_portfolio_priority DROP CONSTRAINT no_poison');
+    await migrate.close();
+  });
+  const site = await startSite();
+  const { service, bus, lines } = await startInstance(site, fixture.database, { persistent: true });
+  await Promise.all(['poison', 'alice', 'bob'].map((userId) => site.signIn({ userId, at: new Date().toISOString() })));
+  await vi.waitFor(() => expect(service.counters).toMatchObject({ admitted: 2, refused: 1 }), soon);
+  await vi.waitFor(() => expect(loginsWaiting(bus)).toBe(0), soon);
+  expect(bus.report().counters.handlerFailed).toBe(0);
+  expect(lines).toContainEqual(
+    expect.objectContaining({
+      level: 40,
+      code: 'login.unwritable',
+      msg: expect.stringMatching(/login refused: .*"poison".*is not tried again/),
+    }),
+  );
+});
+
 test('a login is not acknowledged before its jobs are committed: who dies in between is given it again, and it is done once', async () => {
   await hold(fixture.db, { alice: ['AAPL', 'SPY'] });
   const site = await startSite();
@@ -119,14 +141,6 @@ test('two instances deal the logins out between them', async () => {
   const admitted = instances.map(({ service }) => service.counters.admitted);
   expect(admitted[0]! + admitted[1]!).toBe(40);
   expect(Math.min(...admitted)).toBeGreaterThan(0);
-});
-
-test('a login that did not come over MQTT goes the same way', async () => {
-  await hold(fixture.db, { alice: ['AAPL'] });
-  const site = await startSite();
-  const { service } = await startInstance(site, fixture.database);
-  expect(await service.admitLogin({ userId: 'alice' })).toMatchObject({ text: '1 of 1 symbols queued, 0 fresh' });
-  await vi.waitFor(() => expect(site.answers.get('alice')).toMatchObject({ queued: 1 }), soon);
 });
 
 test('a drained service has finished what it took, and leaves the rest to the broker', async () => {

@@ -14,7 +14,7 @@ const signal = new AbortController().signal;
 /** Runs one duty once; gives what it announced. */
 async function run(name: string, ledger: Ledger, config: Config = configOf()): Promise<Change[]> {
   const told: Change[] = [];
-  const duty = maintenanceDuties({ ledger, config, tell: (changes) => told.push(...changes) }).find((one) => one.name === name);
+  const duty = maintenanceDuties({ ledger, config, announce: (changes) => told.push(...changes) }).find((one) => one.name === name);
   if (duty === undefined) throw new Error(`no duty "${name}"`);
   await duty.run(signal);
   return told;
@@ -99,7 +99,7 @@ test('every job of a long queue rises in one run', async () => {
 
 test('without levels nothing ages', () => {
   const config = configOf({ 'scheduler.ageing.levels': 0 });
-  const names = maintenanceDuties({ ledger: mesh.ledger(config), config, tell: () => {} }).map(({ name }) => name);
+  const names = maintenanceDuties({ ledger: mesh.ledger(config), config, announce: () => {} }).map(({ name }) => name);
   expect(names).not.toContain('age');
 });
 

@@ -3,10 +3,10 @@ import type { MqttClient } from 'mqtt';
 import { beforeEach, expect, test, vi } from 'vitest';
 import type { EmbeddedBroker } from '../../broker/embedded.ts';
 import type { Change } from '../../services/ledger/job.ts';
-import { listInstances, reportInstance } from '../../services/ledger/read/jobs.ts';
 import { complete } from '../../services/ledger/run/complete.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { encodeMessage } from '../../services/platform/messages.ts';
+import { listInstances, reportInstance } from '../../services/platform/registry/instances.ts';
 import { watchForDeaths } from '../../services/scheduler/rescue.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { join, silent } from '../broker/peers.ts';
@@ -51,7 +51,7 @@ async function watch(ledger = mesh.ledger()) {
     bus,
     ledger,
     log: silent,
-    tell: (changes) => told.push(...changes),
+    announce: (changes) => told.push(...changes),
     schedulerEnded: async (instance) => {
       ended.push(instance);
     },

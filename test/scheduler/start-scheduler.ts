@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { connectBus } from '../../services/platform/bus/bus.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import { type DatabaseOptions, openDatabase } from '../../services/platform/database/database.ts';
+import { startHeartbeat } from '../../services/platform/registry/heartbeat.ts';
 import { startSchedulerService } from '../../services/scheduler/service.ts';
 import { configOf } from './configuration.ts';
 
@@ -17,19 +18,14 @@ const { instance, database, broker, changes } = JSON.parse(process.argv[2]!) as 
 const log = pino({ level: 'silent' });
 const db = openDatabase(database);
 const bus = connectBus({ ...broker, service: 'scheduler', instance, version: '0.1.0', log });
-const running = await startSchedulerService({
-  service: 'scheduler',
-  instance,
-  config: configOf(changes),
-  log,
-  clock: systemClock,
-  db,
-  bus,
-});
+const context = { service: 'scheduler', instance, config: configOf(changes), log, clock: systemClock, db, bus };
+const heartbeat = await startHeartbeat(context);
+const running = await startSchedulerService(context);
 await bus.online();
 console.log('ready');
 process.once('SIGTERM', async () => {
   await running.drain();
+  await heartbeat.retire();
   await bus.close();
   await db.close();
 });

@@ -1,9 +1,8 @@
-/** `stockmesh login`: tells the mesh that a user has signed in, as an application's hook does, and shows what comes of it. */
-
-import type { KeptDecision } from '../../logins/answer.ts';
-import { type LoginAnswer, loginAnswer } from '../../logins/login-answer.ts';
+/** `stockmesh login`: signs a user in and shows what comes of it. The login is committed by this process, as the gateway does it, so it needs the database and no broker. */
+import { once } from 'node:events';
+import type { Admission } from '../../logins/admission.ts';
+import type { CommittedLogin } from '../../logins/commit.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
-import type { Bus } from '../../platform/bus/bus.ts';
 import { InputError, TransientError } from '../../platform/errors.ts';
 import { SCHEMAS } from '../../platform/messages.ts';
 import { print, printJson } from '../output/print.ts';
@@ -11,7 +10,7 @@ import { plain } from '../output/table.ts';
 import { conclude, untilLanded, type WaitOptions, type Watch, withWatch } from '../output/wait.ts';
 import { type GlobalOptions, reachable, type Session, withSession } from '../session.ts';
 
-/** Errors: `InputError('user.invalid' | 'user.unknown')`, `TransientError('broker.unavailable' | 'login.unanswered')`. */
+/** Errors: `InputError('user.invalid' | 'user.unknown' | 'symbol.invalid')`, `TransientError('database.unavailable' | 'login.unanswered')`. */
 export async function login(name: string, options: GlobalOptions & WaitOptions & { wait?: boolean | undefined }): Promise<number> {
   const user = name.trim();
   if (!SCHEMAS.login.shape.userId.safeParse(user).success)
@@ -23,53 +22,58 @@ export async function login(name: string, options: GlobalOptions & WaitOptions &
 }
 
 async function loginOnly(session: Session, user: string, { json }: WaitOptions): Promise<number> {
+  const announced = await reachable(await session.bus());
   const at = new Date();
-  await publish(await session.bus('hook'), user, at);
-  if (json) printJson({ user, published_at: at, ok: true });
-  else print(`login of ${user} is published on events/login; "stockmesh jobs --user ${user}" shows what it causes`);
+  const admission = await openAdmission(session);
+  const { total, queued, fresh, text } = await admission.admitLogin({ userId: user, at: at.toISOString() });
+  await admission.idle();
+  if (json) printJson({ user, published_at: at, ok: true, announced, total, queued, fresh });
+  else {
+    print(`login of ${user} is committed: ${text}; "stockmesh jobs --user ${user}" shows the jobs`);
+    if (!announced) print('the broker is away: the workers find these jobs when they next look into the ledger');
+  }
   return 0;
 }
 
-async function publish(hook: Bus, user: string, at: Date): Promise<void> {
-  if (!(await reachable(hook)))
-    throw new TransientError(
-      'broker.unavailable',
-      `the broker cannot be reached (${hook.report().reason}); is stockmesh running? Start it with "npm start", or check queue.mqtt.* ("stockmesh config show queue.mqtt")`,
-    );
-  await hook.publish('login', { userId: user, at: at.toISOString() });
+/** Loaded when a login comes: other commands do not need it. */
+async function openAdmission({ ledger, loaded, announcer, bus }: Session): Promise<Admission> {
+  const [{ createAdmission }, { pino }] = await Promise.all([import('../../logins/admission.ts'), import('pino')]);
+  return createAdmission({
+    ledger,
+    announcer: await announcer(),
+    bus: await bus(),
+    config: loaded.config,
+    log: pino({ level: 'silent' }),
+  });
 }
 
 /** Signs users in at the same moment, follows all that this causes, and prints what landed. Resolves with the exit code. */
 export async function signInAndWait(session: Session, users: readonly string[], options: WaitOptions): Promise<number> {
-  const [bus, hook] = await Promise.all([session.bus(), session.bus('hook')]);
-  const bells = new Map(users.map((user) => [user, Promise.withResolvers<void>()]));
-  bus.subscribe('portfolio', {}, ({ body }) => bells.get(body.user_id)?.resolve());
+  const [admission, { readCommittedLogin }] = await Promise.all([openAdmission(session), import('../../logins/commit.ts')]);
   return withWatch(session, options, async (watch) => {
-    await reachable(hook);
     const at = new Date();
     const startedAt = performance.now();
-    await Promise.all(users.map((user) => publish(hook, user, at)));
-    watch.progress.waiting('waiting for the answer of portfolio-priority');
-    const answers = await Promise.all(
-      [...bells].map(async ([user, bell]) => {
-        const answer = await loginAnswer(session.db, user, at, bell.promise, watch.signal);
-        if (answer === undefined)
-          throw new TransientError(
-            'login.unanswered',
-            `nobody answered the login of ${user} within ${options.timeout} s: is the service portfolio-priority running? "stockmesh service portfolio-priority" starts one`,
-          );
-        return { user, ...answer, decisions: answer.decisions as KeptDecision[] };
-      }),
-    );
-    return tell(session, { ...watch, startedAt }, at, answers, options);
+    watch.progress.waiting('committing the login');
+    const signIn = async (user: string): Promise<CommittedLogin & { user: string }> => {
+      const answer = await admission.admitLogin({ userId: user, at: at.toISOString() });
+      return { user, ...(await readCommittedLogin(session.db, answer)) };
+    };
+    const answers = await Promise.race([Promise.all(users.map(signIn)), tooLate(watch.signal, options.timeout)]);
+    return followJobs(session, { ...watch, startedAt }, at, answers, options);
   });
 }
 
-async function tell(
+async function tooLate(signal: AbortSignal, seconds: number): Promise<never> {
+  if (!signal.aborted) await once(signal, 'abort');
+  throw new TransientError('login.unanswered', `the login was not committed within ${seconds} s: the database is slow or does not answer`);
+}
+
+/** Follows the jobs of committed logins to their end and prints what landed. */
+async function followJobs(
   session: Session,
   watch: Watch,
   at: Date,
-  answers: readonly (Omit<LoginAnswer, 'decisions'> & { user: string; decisions: KeptDecision[] })[],
+  answers: readonly (CommittedLogin & { user: string })[],
   options: WaitOptions,
 ): Promise<number> {
   const sum = (key: 'total' | 'queued' | 'fresh'): number => answers.reduce((total, answer) => total + answer[key], 0);

@@ -61,19 +61,19 @@ interface FeedLine {
 
 async function live(session: Session, bus: Bus, stop: AbortController): Promise<void> {
   const feed: FeedLine[] = [];
-  const tell = (text: string, state?: FeedLine['state']): void => {
+  const show = (text: string, state?: FeedLine['state']): void => {
     feed.unshift({ at: new Date().toISOString().slice(11, 19), text: plain(text), ...(state === undefined ? {} : { state }) });
     feed.length = Math.min(feed.length, FEED);
   };
   bus.subscribe('job', { concurrency: 1 }, ({ body, params }) => {
-    tell(
+    show(
       `stock/${params.area}/${params.key}  priority ${body.priority}, ${body.triggered_by}${body.user === undefined ? '' : ` ${body.user}`}`,
     );
   });
   bus.subscribe('status', { concurrency: 1 }, ({ body: { id, type, symbol, state, worker, reason } }) => {
     const what = `${symbol === undefined ? '' : `${symbol} `}${type} ${state.replaceAll('_', ' ')}`;
     // The id last: it is what a narrow terminal cuts off.
-    tell(`jobs  ${what}${worker === undefined ? '' : ` on ${worker}`}${reason === undefined ? '' : `: ${reason}`}  ${id}`, state);
+    show(`jobs  ${what}${worker === undefined ? '' : ` on ${worker}`}${reason === undefined ? '' : `: ${reason}`}  ${id}`, state);
   });
 
   const screen = openScreen({ onKey: (key) => (key === 'q' || key === 'Q' || key === '\x03') && stop.abort() });

@@ -30,8 +30,7 @@ export async function service(name: string, options: GlobalOptions & { instance?
     throw new InputError('service.unknown', `there is no service "${name}"; choose one of ${Object.keys(SERVICES).join(', ')}`);
   stopWithParent();
   const { loaded, dataFolder } = loadJoining(options);
-  const instance =
-    options.instance ?? (name === 'worker' ? (loaded.config.worker.worker_id ?? undefined) : definition.persistent ? name : undefined);
+  const instance = options.instance ?? (name === 'worker' ? (loaded.config.worker.worker_id ?? undefined) : undefined);
   const code = await runService(name, { loaded, dataFolder, instance, persistent: definition.persistent, start: await definition.load() });
   // A job handler that ignores its abort signal must not keep a process whose service has stopped.
   setTimeout(() => process.exit(code), LINGER_MS).unref();

@@ -46,7 +46,15 @@ function askKeys(types: readonly JobType[]): Record<string, Keys> {
 
 const OWN_KEYS = {
   demo: { users: 'who signed in', ...answered },
-  login: { user: 'who signed in', published_at: 'when', ok: 'true when it is published' },
+  login: {
+    user: 'who signed in',
+    published_at: 'when',
+    ok: 'true when it is committed',
+    announced: 'false when the broker is away: the workers find its jobs by polling',
+    total: 'symbols held and watched',
+    queued: 'of these: to be made fresh',
+    fresh: 'of these: fresh already',
+  },
   'login --wait': { user: 'who signed in', ...answered },
   jobs: {
     jobs: '[{id, type, symbol, state, queue, priority, score, attempt, max_attempts, user, worker, blocked_on, run_at, enqueued_at, started_at, ended_at, reason}]',

@@ -1,7 +1,8 @@
 /** The state of the mesh, from the database alone: `stats` prints it once, `top` shows it live. */
 
-import { type Instance, type JobSummary, listInstances, listJobs, type QueueStats } from '../../ledger/read/jobs.ts';
+import { type JobSummary, listJobs, type QueueStats } from '../../ledger/read/jobs.ts';
 import { type MeshMetrics, readMeshMetrics } from '../../ledger/read/metrics.ts';
+import { type Instance, listInstances } from '../../platform/registry/instances.ts';
 import type { Session } from '../session.ts';
 import { paint } from './colour.ts';
 import { span } from './numbers.ts';

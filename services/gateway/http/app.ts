@@ -6,6 +6,7 @@ import type { Announcer } from '../../ledger/announce.ts';
 import type { Enqueuer } from '../../ledger/enqueue/enqueuer.ts';
 import type { Change, Ledger } from '../../ledger/job.ts';
 import type { Estimator } from '../../ledger/read/estimate.ts';
+import type { Admission } from '../../logins/admission.ts';
 import type { Bus } from '../../platform/bus/bus.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Config } from '../../platform/config/load.ts';
@@ -25,6 +26,8 @@ export interface Parts {
   ledger: Ledger;
   announcer: Announcer;
   enqueuer: Enqueuer;
+  /** Commits logins that come over HTTP. */
+  admission: Pick<Admission, 'admitLogin'>;
   estimator: Estimator;
   live: Live;
   callbacks: CallbackSender;

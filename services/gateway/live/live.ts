@@ -36,7 +36,7 @@ const QUEUE_LIMIT = 50_000;
 /** Only wakes the sender of callbacks, which reads the job itself from the database. */
 const ENDED = /"state":"(completed|completed_with_errors|failed|cancelled|expired)"/;
 
-type LiveBus = Pick<Bus, 'subscribe' | 'hear'>;
+type LiveBus = Pick<Bus, 'subscribe' | 'onDoorbell'>;
 
 /** Requests of this process that wait for a message. */
 interface Waiting {
@@ -148,9 +148,9 @@ function keepState(bus: LiveBus, spread: Spread): { present(): LiveEvent[]; subs
 /** Passes the messages about jobs, data and logins on to the clients and to the waiting requests. A message is parsed only if one of them wants it. */
 function passOn(bus: LiveBus, spread: Spread, waiting: Waiting): Subscription[] {
   return [
-    bus.hear('job', (message) => spread.unread('job', message)),
-    bus.hear('data', (message) => spread.unread('data', message)),
-    bus.hear('status', (message) => {
+    bus.onDoorbell('job', (message) => spread.unread('job', message)),
+    bus.onDoorbell('data', (message) => spread.unread('data', message)),
+    bus.onDoorbell('status', (message) => {
       spread.unread('status', message);
       if (waiting.status.eventNames().length > 0) {
         const body = message.read();
@@ -158,7 +158,7 @@ function passOn(bus: LiveBus, spread: Spread, waiting: Waiting): Subscription[] 
       }
       if (ENDED.test(message.payload.toString())) waiting.ended.emit('ended');
     }),
-    bus.hear('portfolio', (message) => {
+    bus.onDoorbell('portfolio', (message) => {
       spread.unread('portfolio', message);
       if (waiting.answer.eventNames().length === 0) return;
       const body = message.read();

@@ -1,9 +1,10 @@
 /** `/v1/stats`, `/v1/workers`, `/v1/alerts` and `/v1/auto-fetch`: the state of the mesh, and the switch for automatic fetching. */
 import { z } from 'zod';
 import { nowOf } from '../../ledger/job.ts';
-import { listInstances, listJobs } from '../../ledger/read/jobs.ts';
+import { listJobs } from '../../ledger/read/jobs.ts';
 import { readMeshMetrics } from '../../ledger/read/metrics.ts';
 import { readLoginToJobsP95 } from '../../logins/latency.ts';
+import { listInstances } from '../../platform/registry/instances.ts';
 import { readAutoFetch, switchAutoFetch } from '../../platform/registry/settings.ts';
 import { callerOf } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';

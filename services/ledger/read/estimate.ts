@@ -1,9 +1,9 @@
 /** When a waiting job will be done, by what was measured: the jobs before it in claim order, how long jobs of its type took, and the slots of the workers that are alive. */
 import type { Sql } from '../../platform/database/database.ts';
+import { listInstances } from '../../platform/registry/instances.ts';
 import type { EnqueueAnswer } from '../enqueue/enqueue.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
 import { type Ledger, nowOf, priorityOf, QUEUES, type Queue, type State } from '../job.ts';
-import { listInstances } from './jobs.ts';
 
 export interface Estimate {
   /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later. */

@@ -234,39 +234,3 @@ function firstIdAt(at: Date): Buffer {
   id.writeUIntBE(at.getTime(), 0, 6);
   return id;
 }
-
-export interface Instance {
-  instance: string;
-  service: string;
-  session: string;
-  capacity: number;
-  running: number;
-  started_at: Date;
-  heartbeat_at: Date;
-}
-
-/** Instances that gave a sign of life since `since`. */
-export function listInstances(sql: Sql, since: Date): Promise<Instance[]> {
-  return sql.rows<Instance>(
-    'SELECT instance, service, session, capacity, running, started_at, heartbeat_at FROM instances WHERE heartbeat_at >= ? ORDER BY service, instance',
-    [since],
-  );
-}
-
-/** A service's sign of life, known without the broker. */
-export async function reportInstance(
-  sql: Sql,
-  { instance, service, session, capacity, running, started_at, heartbeat_at }: Instance,
-): Promise<void> {
-  await sql.run(
-    `INSERT INTO instances (instance, service, session, capacity, running, started_at, heartbeat_at) VALUES (?)
-     ON DUPLICATE KEY UPDATE service = VALUES(service), session = VALUES(session), capacity = VALUES(capacity), running = VALUES(running),
-       started_at = VALUES(started_at), heartbeat_at = VALUES(heartbeat_at)`,
-    [[instance, service, session, capacity, running, started_at, heartbeat_at]],
-  );
-}
-
-/** Removes an instance that ended on purpose. */
-export async function removeInstance(sql: Sql, instance: string): Promise<void> {
-  await sql.run('DELETE FROM instances WHERE instance = ?', [instance]);
-}

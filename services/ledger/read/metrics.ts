@@ -2,7 +2,8 @@
 
 import type { Sql } from '../../platform/database/database.ts';
 import type { Draft } from '../../platform/messages.ts';
-import { type LedgerStats, listInstances, readStats } from './jobs.ts';
+import { listInstances } from '../../platform/registry/instances.ts';
+import { type LedgerStats, readStats } from './jobs.ts';
 
 export interface Latency {
   source: string;

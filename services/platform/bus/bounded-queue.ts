@@ -1,19 +1,22 @@
 /** A bounded queue before a function that runs a bounded number of times at once. */
-export interface Admission<T> {
-  /** Takes the item, or says false when the queue is full. */
-  admit(item: T): boolean;
+export interface BoundedQueue<T> {
+  /** Takes the item; false when the queue is full. */
+  offer(item: T): boolean;
   /** Items that wait or run. */
   readonly size: number;
   /** Resolves as soon as nothing waits or runs. */
   idle(): Promise<void>;
-  /** Forgets what waits; what runs goes on. */
+  /** Forgets the waiting items. The running ones go on. */
   discardWaiting(): void;
 }
 
-/** `run` must not reject: what can go wrong with an item is its own business. */
-export function createAdmission<T>(limits: { concurrency: number; queueLimit: number }, run: (item: T) => Promise<void>): Admission<T> {
+/** `run` must not reject: it handles the errors of its item itself. */
+export function createBoundedQueue<T>(
+  limits: { concurrency: number; queueLimit: number },
+  run: (item: T) => Promise<void>,
+): BoundedQueue<T> {
   const waiting: T[] = [];
-  const idlers: (() => void)[] = [];
+  const idleCallbacks: (() => void)[] = [];
   let running = 0;
 
   async function start(item: T): Promise<void> {
@@ -22,15 +25,15 @@ export function createAdmission<T>(limits: { concurrency: number; queueLimit: nu
     running--;
     const next = waiting.shift();
     if (next !== undefined) void start(next);
-    else tellIdlers();
+    else notifyWhenIdle();
   }
 
-  function tellIdlers(): void {
-    if (running + waiting.length === 0) for (const tell of idlers.splice(0)) tell();
+  function notifyWhenIdle(): void {
+    if (running + waiting.length === 0) for (const callback of idleCallbacks.splice(0)) callback();
   }
 
   return {
-    admit(item) {
+    offer(item) {
       if (running < limits.concurrency) void start(item);
       else if (waiting.length < limits.queueLimit) waiting.push(item);
       else return false;
@@ -40,11 +43,11 @@ export function createAdmission<T>(limits: { concurrency: number; queueLimit: nu
       return running + waiting.length;
     },
     async idle() {
-      if (running + waiting.length > 0) await new Promise<void>((resolve) => idlers.push(resolve));
+      if (running + waiting.length > 0) await new Promise<void>((resolve) => idleCallbacks.push(resolve));
     },
     discardWaiting() {
       waiting.length = 0;
-      tellIdlers();
+      notifyWhenIdle();
     },
   };
 }

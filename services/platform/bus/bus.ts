@@ -1,22 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import { EventEmitter, once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { MqttClient } from 'mqtt';
 import { type Clock, systemClock } from '../clock.ts';
-import { codeOf, messageOf, StockmeshError, TransientError } from '../errors.ts';
+import { codeOf, messageOf } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
 import { type Draft, encodeMessage } from '../messages.ts';
 import { encodeLevel, type TopicKind, topicPrefix } from '../topics.ts';
+import { type BusState, type BusStateKeeper, keepBusState } from './bus-state.ts';
 import { type BrokerAddress, endConnection, openConnection } from './connection.ts';
-import { createListener, type Hear, type ListenerReport, type Subscribe } from './listener.ts';
-import { createPresence, type Load } from './presence.ts';
-import { createPublisher, type PublishLimits } from './publisher.ts';
+import { createPresence, type Load, type Presence, publishOnline } from './presence.ts';
+import { createPublisher, type Publisher, type PublishLimits } from './publisher.ts';
+import type { ReceiverCounters } from './receiver.ts';
 import { sharedWorks } from './shared.ts';
+import { createSubscriptions, type OnDoorbell, type Subscribe, type SubscriptionReport, type Subscriptions } from './subscriptions.ts';
 
-export type { Subscribe, Subscription } from './listener.ts';
+export type { BusState } from './bus-state.ts';
 export type { Received, Unread } from './receiver.ts';
+export type { Subscribe, Subscription } from './subscriptions.ts';
 
-/** The state is not published more often than this. */
-const PRESENCE_GAP_MS = 1000;
 const CLOSE_GRACE_MS = 5000;
 const OFFLINE_MS = 1000;
 
@@ -29,12 +30,10 @@ export interface BusOptions extends BrokerAddress, PublishLimits {
   log: Logger;
   clientIdPrefix?: string | undefined;
   topicPrefix?: string | undefined;
-  /** The broker keeps QoS 1 messages for the subscriptions while the process is away. */
+  /** While the process is away the broker keeps the QoS 1 messages of the subscriptions with `acknowledge: 'handled'`, and of no others. */
   persistent?: boolean | undefined;
   clock?: Clock | undefined;
 }
-
-export type BusState = 'online' | 'offline';
 
 /** The bus in figures, for `/readyz`, metrics and the log. */
 export interface BusReport {
@@ -44,7 +43,7 @@ export interface BusReport {
   reason: string;
   /** Whether the broker delivers to shared subscriptions; undefined as long as none was wanted. */
   shared: boolean | undefined;
-  subscriptions: ListenerReport[];
+  subscriptions: SubscriptionReport[];
   counters: Record<'published' | 'failed' | 'dropped' | 'received' | 'refused' | 'handlerFailed' | 'queueFull', number>;
 }
 
@@ -53,24 +52,45 @@ export interface Bus {
   readonly state: BusState;
   /** The session id in this process's presence, if it has one. */
   readonly session: string | undefined;
+  /** What the presence says beside `online`; empty without a presence. */
+  readonly load: Load;
   /** Resolves at once or as soon as the bus is online; rejects with the signal's reason, or `TransientError('bus.closed')`. */
   online(signal?: AbortSignal): Promise<void>;
-  /** Calls back at every change; gives the function that ends it. */
+  /** Calls back at every change. Gives the function that ends it. */
   onState(listener: (state: BusState) => void): () => void;
   /**
    * Checks and sends. QoS 1 resolves with the broker's acknowledgement and rejects with `TransientError` `bus.offline`, `bus.timeout`, `bus.busy` or `bus.not_published`; QoS 0 is dropped and counted
-   * instead: the next state follows soon. `InputError` when the message is not valid. MQTT is the doorbell: a caller that cannot ring it goes on, the row is there.
+   * instead: the next state follows soon. `InputError` when the message is not valid. MQTT is only the doorbell: a caller that cannot publish goes on, the database has the row.
    */
   publish<K extends TopicKind>(kind: K, message: Draft<K>): Promise<void>;
   /** Calls the handler with every message of that kind; stands over reconnections until closed. A message may come more than once. */
   subscribe: Subscribe;
   /** Calls back with the messages of that kind, unread and unacknowledged: none of them comes twice, and those of an outage not at all. Stands over reconnections until closed. */
-  hear: Hear;
+  onDoorbell: OnDoorbell;
   /** Changes what the presence says; published at once, but not more than once a second. */
   updatePresence(load: Load): void;
   report(): BusReport;
-  /** Waits for running handlers (5 s at most), publishes offline, disconnects. What was not acknowledged comes again to a persistent session. */
+  /** Stops every subscription and waits for running handlers (5 s at most), publishes offline, disconnects. A persistent session stays subscribed and gets again what was not acknowledged. */
   close(): Promise<void>;
+}
+
+/** What the functions of one bus share. */
+interface Parts {
+  options: BusOptions;
+  prefix: string;
+  status: BusStateKeeper;
+  presence: Presence | undefined;
+  publishing: MqttClient;
+  publisher: Publisher;
+  listening: MqttClient;
+  subscriptions: Subscriptions;
+  /** Every subscription was tried on the present connection. */
+  subscribed: boolean;
+  /** Whether the broker delivers to shared subscriptions; undefined as long as none was wanted. */
+  shared: boolean | undefined;
+  received: ReceiverCounters;
+  clientId(role: 'publish' | 'listen' | 'probe'): string;
+  publish: Bus['publish'];
 }
 
 /**
@@ -78,171 +98,154 @@ export interface Bus {
  * publish waits for ever. Throws `ConfigError('bus.invalid_url')` and `InputError('topic.invalid_prefix')`.
  */
 export function connectBus(options: BusOptions): Bus {
+  const parts = openParts(options);
+  const { status, presence, publish, subscriptions } = parts;
+  const online =
+    presence === undefined
+      ? undefined
+      : publishOnline(presence, {
+          publish: (message) => publish('presence', message),
+          isOnline: () => status.state === 'online',
+          log: options.log,
+        });
+  status.onState((state) => {
+    if (state === 'online') online?.request();
+  });
+  if (presence !== undefined) {
+    // The last will of a broken connection may be published after our return, and would show this process as offline: contradict it.
+    subscriptions.subscribe('presence', { params: { service: options.service, instance: options.instance } }, ({ body }) => {
+      if (body.state === 'offline' && body.session === presence.session) online?.request();
+    });
+  }
+  let closed: Promise<void> | undefined;
+
+  return {
+    get state() {
+      return status.state;
+    },
+    session: presence?.session,
+    get load() {
+      return presence?.load ?? {};
+    },
+    online: status.online,
+    onState: status.onState,
+    publish,
+    subscribe: subscriptions.subscribe,
+    onDoorbell: subscriptions.onDoorbell,
+    updatePresence(load) {
+      if (presence?.update(load)) online?.request();
+    },
+    report: () => reportOf(parts),
+    close() {
+      online?.stop();
+      closed ??= close(parts);
+      return closed;
+    },
+  };
+}
+
+function openParts(options: BusOptions): Parts {
   const { service, instance, log, clock = systemClock, persistent = false } = options;
   const prefix = topicPrefix(options.topicPrefix ?? '');
   const presence = options.version === undefined ? undefined : createPresence(service, instance, options.version, clock);
-  const name = `${options.clientIdPrefix ?? 'stockmesh'}-${encodeLevel(service)}-${encodeLevel(instance)}`;
-  // A stable id is what a session persists by; all others are new, so that two processes of one name do not throw each other out for ever.
-  const uniqueName = `${name}-${randomUUID().slice(0, 8)}`;
-  const clientId = (role: string) => `${persistent && role === 'listen' ? name : uniqueName}-${role}`;
-
-  let state: BusState = 'offline';
-  let since = clock.now();
-  let reason = 'not connected yet';
-  let outageLogged = false;
-  let shared: boolean | undefined;
-  let subscribed = false;
-  let closed: Promise<void> | undefined;
-  const closing = new AbortController();
-  const events = new EventEmitter<{ state: [BusState] }>().setMaxListeners(0);
-  const received = { handled: 0, refused: 0, failed: 0, dropped: 0 };
-
-  function settleState(): void {
-    const next: BusState = publishing.connected && listening.connected && subscribed && !closing.signal.aborted ? 'online' : 'offline';
-    if (next === state) return;
-    state = next;
-    since = clock.now();
-    if (state === 'online') {
-      log.info('broker connected');
-      outageLogged = false;
-      announce();
-    }
-    events.emit('state', state);
-  }
-
-  function connectionLost(why: string): void {
-    reason = why;
-    if (!outageLogged && !closing.signal.aborted)
-      log.warn({ reason }, `broker not reachable (${reason}): going on without it, and trying to connect for as long as it takes`);
-    outageLogged = true;
-    settleState();
-  }
+  const clientId = clientIds(options);
+  const status = keepBusState(clock, log);
+  const received: ReceiverCounters = { handled: 0, refused: 0, failed: 0, dropped: 0 };
+  const updateState = () => status.set(publishing.connected && listening.connected && parts.subscribed);
+  const lost = (why: string) => {
+    status.lost(why);
+    updateState();
+  };
 
   const publishing = openConnection(
     options,
     { clientId: clientId('publish'), persistent: false },
     {
-      up: () => settleState(),
+      up: updateState,
       down: (why) => {
         publisher.connectionLost(why);
-        connectionLost(why);
+        lost(why);
       },
     },
   );
   const publisher = createPublisher(publishing, () => publishing.connected, options);
 
-  // The will belongs to the listening connection: a publish that makes the broker hang up must not pronounce the process dead.
+  // The will belongs to the listening connection: a broker that hangs up because of a publish must not show the process as dead.
   const listening = openConnection(
     options,
-    { clientId: clientId('listen'), persistent, ...(presence && { will: willOf(presence.offline()) }) },
+    { clientId: clientId('listen'), persistent, ...(presence && { will: willOf(presence.offline(), prefix) }) },
     {
       up: async () => {
-        if (!(await listener.connected())) return;
-        subscribed = true;
-        settleState();
+        if (!(await subscriptions.connected())) return;
+        parts.subscribed = true;
+        updateState();
       },
       down: (why) => {
-        subscribed = false;
-        listener.disconnected();
-        connectionLost(why);
+        parts.subscribed = false;
+        subscriptions.disconnected();
+        lost(why);
       },
     },
   );
-  const listener = createListener(listening, { prefix, persistent, log, counters: received, probeShared });
+  const probeShared = () => probe(parts);
+  const subscriptions = createSubscriptions(listening, { prefix, persistent, log, counters: received, probeShared });
+  const parts: Parts = {
+    ...{ options, prefix, status, presence, publishing, publisher, listening, subscriptions, received, clientId },
+    subscribed: false,
+    shared: undefined,
+    // Asynchronous, so that a message that is not valid rejects like one that cannot be sent.
+    publish: async (kind, message) => publisher.publish(encodeMessage(kind, message, prefix)),
+  };
+  return parts;
+}
 
-  function willOf(offline: Draft<'presence'>) {
-    const { topic, payload, qos, retain } = encodeMessage('presence', offline, prefix);
-    return { topic, payload: Buffer.from(payload), qos, retain };
-  }
+/** A kept session is found again by its client id. All other ids are new at each start, so that two processes of one name do not disconnect each other for ever. */
+function clientIds({ clientIdPrefix = 'stockmesh', service, instance, persistent }: BusOptions): Parts['clientId'] {
+  const name = `${clientIdPrefix}-${encodeLevel(service)}-${encodeLevel(instance)}`;
+  const uniqueName = `${name}-${randomUUID().slice(0, 8)}`;
+  return (role) => `${persistent && role === 'listen' ? name : uniqueName}-${role}`;
+}
 
-  async function probeShared(): Promise<boolean> {
-    // Without a presence there is no topic that this process may both publish and hear.
-    shared =
-      presence !== undefined && (await sharedWorks(options, clientId('probe'), encodeMessage('presence', presence.online(), prefix)));
-    if (!shared) log.info('the broker does not deliver to shared subscriptions: every member of a group hears every message');
-    return shared;
-  }
+function willOf(offline: Draft<'presence'>, prefix: string) {
+  const { topic, payload, qos, retain } = encodeMessage('presence', offline, prefix);
+  return { topic, payload: Buffer.from(payload), qos, retain };
+}
 
-  let announcing: NodeJS.Timeout | undefined;
-  let announcedAt = 0;
-  /** Publishes online as soon as the gap allows, and again until the broker has it. */
-  function announce(): void {
-    if (presence === undefined || announcing !== undefined || state !== 'online') return;
-    const wait = Math.max(0, announcedAt + PRESENCE_GAP_MS - performance.now());
-    announcing = setTimeout(async () => {
-      try {
-        announcedAt = performance.now();
-        announcing = undefined;
-        if (state === 'online') await publish('presence', presence.online());
-      } catch (error) {
-        if (!(error instanceof StockmeshError)) throw error;
-        if (state === 'online') log.warn({ code: codeOf(error) }, `presence not published, trying again: ${messageOf(error)}`);
-        announce();
-      }
-    }, wait);
-  }
-  if (presence !== undefined) {
-    // A will that overtook our return would leave us for dead: contradict it.
-    listener.subscribe('presence', { params: { service, instance } }, ({ body }) => {
-      if (body.state === 'offline' && body.session === presence.session) announce();
-    });
-  }
+async function probe(parts: Parts): Promise<boolean> {
+  const { options, presence, prefix, clientId } = parts;
+  // Without a presence there is no topic that this process may both publish and subscribe.
+  parts.shared =
+    presence !== undefined && (await sharedWorks(options, clientId('probe'), encodeMessage('presence', presence.online(), prefix)));
+  if (!parts.shared) options.log.info('the broker does not deliver to shared subscriptions: every member of a group gets every message');
+  return parts.shared;
+}
 
-  async function publish<K extends TopicKind>(kind: K, message: Draft<K>): Promise<void> {
-    await publisher.publish(encodeMessage(kind, message, prefix));
-  }
-
-  async function close(): Promise<void> {
-    closing.abort(new TransientError('bus.closed', 'this process has closed its connection to the broker'));
-    clearTimeout(announcing);
-    settleState();
-    await Promise.race([listener.stop().then(() => publisher.idle()), delay(CLOSE_GRACE_MS, undefined, { ref: false })]);
-    if (presence !== undefined && publishing.connected) {
-      const told = publish('presence', presence.offline()).catch((error) =>
-        log.warn({ code: codeOf(error) }, `offline not published: ${messageOf(error)}`),
-      );
-      await Promise.race([told, delay(OFFLINE_MS, undefined, { ref: false })]);
-    }
-    await Promise.all([endConnection(listening), endConnection(publishing)]);
-  }
-
+function reportOf({ status, shared, subscriptions, publisher, received }: Parts): BusReport {
   return {
-    get state() {
-      return state;
-    },
-    session: presence?.session,
-    async online(signal) {
-      const over = AbortSignal.any(signal === undefined ? [closing.signal] : [closing.signal, signal]);
-      over.throwIfAborted();
-      while (state !== 'online') await once(events, 'state', { signal: over }).catch(() => over.throwIfAborted());
-    },
-    onState(tell) {
-      events.on('state', tell);
-      return () => events.off('state', tell);
-    },
-    publish,
-    subscribe: listener.subscribe,
-    hear: listener.hear,
-    updatePresence(load) {
-      if (presence?.update(load)) announce();
-    },
-    report: () => ({
-      state,
-      since,
-      reason,
-      shared,
-      subscriptions: listener.report(),
-      counters: {
-        ...publisher.counters,
-        received: received.handled,
-        refused: received.refused,
-        handlerFailed: received.failed,
-        queueFull: received.dropped,
-      },
-    }),
-    close() {
-      closed ??= close();
-      return closed;
+    state: status.state,
+    since: status.since,
+    reason: status.reason,
+    shared,
+    subscriptions: subscriptions.report(),
+    counters: {
+      ...publisher.counters,
+      received: received.handled,
+      refused: received.refused,
+      handlerFailed: received.failed,
+      queueFull: received.dropped,
     },
   };
+}
+
+async function close({ options, status, presence, publish, publisher, subscriptions, listening, publishing }: Parts): Promise<void> {
+  status.close();
+  status.set(false);
+  await Promise.race([subscriptions.stop().then(() => publisher.idle()), delay(CLOSE_GRACE_MS, undefined, { ref: false })]);
+  if (presence !== undefined && publishing.connected) {
+    const published = publish('presence', presence.offline()).catch((error) =>
+      options.log.warn({ code: codeOf(error) }, `offline not published: ${messageOf(error)}`),
+    );
+    await Promise.race([published, delay(OFFLINE_MS, undefined, { ref: false })]);
+  }
+  await Promise.all([endConnection(listening), endConnection(publishing)]);
 }

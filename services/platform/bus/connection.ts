@@ -3,7 +3,7 @@ import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { ConfigError, messageOf } from '../errors.ts';
 import { gatherWrites } from './gather-writes.ts';
 
-/** Where the broker is and who we are to it. */
+/** The address of the broker and the account to use. */
 export interface BrokerAddress {
   /** Such as `mqtts://user:password@broker.example:8883` (or mqtt, ws, wss); wins over host, port, username, password. */
   url?: string | undefined;
@@ -11,9 +11,9 @@ export interface BrokerAddress {
   port?: number | undefined;
   username?: string | undefined;
   password?: string | undefined;
-  /** Encrypts the connection to `host`, and for an encrypted `url` too says whom to believe: `ca` is PEM text, without it the system's authorities; `verify: false` for trials only. */
+  /** Encrypts the connection to `host`, and names the trusted authorities, also for an encrypted `url`: `ca` is PEM text, without it those of the system. `verify: false` for trials only. */
   tls?: { ca?: string | undefined; verify?: boolean | undefined } | undefined;
-  /** Seconds; after one and a half of it without a sign of life the broker publishes the last will. */
+  /** Seconds; after one and a half of it without a packet the broker publishes the last will. */
   keepalive?: number | undefined;
   /** 4 is MQTT 3.1.1, which every broker speaks; 5 only where the broker offers it. */
   protocolVersion?: 4 | 5 | undefined;
@@ -34,7 +34,7 @@ const SESSION_EXPIRY_SECONDS = 7 * 24 * 3600;
 
 const PORTS = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443 } as const;
 
-/** Options that every client of ours has in common. Throws `ConfigError('bus.invalid_url')`. */
+/** The options that all our clients share. Throws `ConfigError('bus.invalid_url')`. */
 export function clientOptions(address: BrokerAddress): IClientOptions {
   return {
     ...(address.url === undefined
@@ -105,7 +105,7 @@ export function openConnection(
     gatherWrites(client.stream);
     events.up();
   });
-  // mqtt.js reads the period anew before each attempt. The jitter keeps a house full of services from knocking at the same moment.
+  // mqtt.js reads the period again before each attempt. The jitter keeps many services from connecting at the same moment.
   client.on('reconnect', () => {
     const doubled = Math.min(2 * (client.options.reconnectPeriod ?? FIRST_RETRY_MS), LONGEST_RETRY_MS);
     client.options.reconnectPeriod = doubled * (0.75 + Math.random() / 4);
@@ -122,7 +122,7 @@ export function sendAtOnce(client: MqttClient): void {
   (client.stream as Partial<Socket>).setNoDelay?.(true);
 }
 
-/** Says goodbye (so that the broker drops the last will), and hangs up after a second without an answer. */
+/** Disconnects properly, so that the broker drops the last will. Cuts the connection after a second without an answer. */
 export async function endConnection(client: MqttClient): Promise<void> {
   for (const id of Object.keys(client.outgoing)) client.removeOutgoingMessage(Number(id));
   if (!client.connected) return client.endAsync(true);

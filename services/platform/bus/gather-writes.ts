@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream';
 
 /**
- * From now on packets that are written to `stream` in one turn of the event loop leave together, in one system call at its end. A lone packet waits for nothing:
- * after a turn with no more than one, the first of the next turn leaves at once. In a burst of logins each broker connection has thousands, and a call for each was
- * a third of the broker's time.
+ * From now on all packets that are written to `stream` in one turn of the event loop are sent together, in one system call at its end. A single packet does not wait:
+ * after a turn with at most one, the first packet of the next turn is sent at once. In a burst of logins each broker connection sends thousands, and one system call
+ * for each took a third of the broker's time.
  *
  * The MQTT writer corks the stream around each packet, so this hooks into its `cork`.
  */

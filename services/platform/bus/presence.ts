@@ -1,9 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
+import { codeOf, messageOf, StockmeshError } from '../errors.ts';
+import type { Logger } from '../log/log.ts';
 import type { Body, Draft } from '../messages.ts';
-import type { Subscribe, Subscription } from './listener.ts';
+import type { Subscribe, Subscription } from './subscriptions.ts';
 
-/** What a service says of itself beside being there. */
+/** The state is not published more often than this. */
+const PUBLISH_GAP_MS = 1000;
+
+/** What a service says of itself beside being online. */
 export interface Load {
   /** For people. */
   name?: string;
@@ -13,7 +18,7 @@ export interface Load {
   capacity?: number;
   /** Slots in use. */
   running?: number;
-  /** Why it does less than it should, a sentence each; empty when all is well. */
+  /** Why the service does less than it should, a sentence each; empty when all is well. */
   degraded?: string[];
 }
 
@@ -23,18 +28,22 @@ export interface Presence {
   online(): Draft<'presence'>;
   /** Also the last will, which the broker must be given beforehand: its `at` is when it was made. */
   offline(): Draft<'presence'>;
-  /** Takes over what changed; false when nothing did. */
+  readonly load: Load;
+  /** Takes over the changes; false when nothing changed. */
   update(load: Load): boolean;
 }
 
 export function createPresence(service: string, instance: string, version: string, clock: Clock): Presence {
   const session = randomUUID();
   let load: Load = {};
-  const said = (state: 'online' | 'offline') => ({ service, instance, state, session, version, at: clock.now().toString() });
+  const stateMessage = (state: 'online' | 'offline') => ({ service, instance, state, session, version, at: clock.now().toString() });
   return {
     session,
-    online: () => ({ ...said('online'), pid: process.pid, ...load }),
-    offline: () => said('offline'),
+    online: () => ({ ...stateMessage('online'), pid: process.pid, ...load }),
+    offline: () => stateMessage('offline'),
+    get load() {
+      return load;
+    },
     update(changes) {
       const next = { ...load, ...changes };
       if (JSON.stringify(next) === JSON.stringify(load)) return false;
@@ -44,9 +53,34 @@ export function createPresence(service: string, instance: string, version: strin
   };
 }
 
+/** Publishes `online` on request, at most once in `PUBLISH_GAP_MS`, and again until the broker has it. A request while the bus is offline does nothing. */
+export function publishOnline(
+  presence: Presence,
+  { publish, isOnline, log }: { publish(message: Draft<'presence'>): Promise<void>; isOnline(): boolean; log: Logger },
+): { request(): void; stop(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  let publishedAt = 0;
+  function request(): void {
+    if (timer !== undefined || !isOnline()) return;
+    timer = setTimeout(send, Math.max(0, publishedAt + PUBLISH_GAP_MS - performance.now()));
+  }
+  async function send(): Promise<void> {
+    publishedAt = performance.now();
+    timer = undefined;
+    try {
+      if (isOnline()) await publish(presence.online());
+    } catch (error) {
+      if (!(error instanceof StockmeshError)) throw error;
+      if (isOnline()) log.warn({ code: codeOf(error) }, `presence not published, trying again: ${messageOf(error)}`);
+      request();
+    }
+  }
+  return { request, stop: () => clearTimeout(timer) };
+}
+
 /**
- * Tells who is there: once for each service that the broker remembers, then at every change. The offline of a session that is not the newest seen of its instance is ignored: the broker
- * may publish the will of a life that ended after the next one has begun.
+ * Calls back with the state of every service: once for each that the broker remembers, then at every change. An offline state of a session that is not the newest seen
+ * of its instance is ignored: the broker may publish the last will of an earlier process after the next one has started.
  */
 export function watchPresence(bus: { subscribe: Subscribe }, handler: (state: Body<'presence'>) => void | Promise<void>): Subscription {
   const newest = new Map<string, string>();

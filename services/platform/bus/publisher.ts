@@ -1,7 +1,7 @@
 import type { MqttClient, PacketCallback } from 'mqtt';
 import { messageOf, PermanentError, TransientError } from '../errors.ts';
 import type { Encoded } from '../messages.ts';
-import { createAdmission } from './bounded-queue.ts';
+import { createBoundedQueue } from './bounded-queue.ts';
 
 /** Enough to hide the broker's latency, few enough that a lost connection loses little. */
 const IN_FLIGHT = 64;
@@ -9,7 +9,7 @@ const WAITING = 10_000;
 const TIMEOUT_MS = 5000;
 
 export interface PublishLimits {
-  /** Messages that the broker may owe an answer for at once; 64. */
+  /** Messages that wait for the broker's acknowledgement at once; 64. */
   maxInFlight?: number | undefined;
   /** Milliseconds that a publish may take, waiting included; 5,000. */
   publishTimeoutMs?: number | undefined;
@@ -18,10 +18,10 @@ export interface PublishLimits {
 export interface Publisher {
   /** Resolves when the broker has the message (QoS 1: acknowledged; QoS 0: handed to the socket, or dropped and counted). */
   publish(message: Encoded): Promise<void>;
-  /** Gives up on all that is under way. To be called when the connection is lost. */
+  /** Rejects all publishes under way. To be called when the connection is lost. */
   connectionLost(reason: string): void;
   idle(): Promise<void>;
-  /** `failed` counts rejected QoS 1 messages, `dropped` QoS 0 messages that were let go. */
+  /** `failed` counts rejected QoS 1 messages, `dropped` QoS 0 messages that were not sent. */
   readonly counters: { published: number; failed: number; dropped: number };
 }
 
@@ -29,7 +29,7 @@ interface Flight {
   message: Encoded;
   settled: boolean;
   settle(error?: Error): void;
-  /** What mqtt.js calls with the acknowledgement; there once the message was handed over. */
+  /** mqtt.js calls it with the acknowledgement; set once the message was handed over. */
   answered?: PacketCallback;
   leaveWindow?(): void;
 }
@@ -38,13 +38,13 @@ interface Flight {
  * Publishes through a client that does nothing else. Each publish has a time limit of its own, waiting included; mqtt.js has none.
  *
  * Nothing outlives a connection: mqtt.js would send an unacknowledged publish again after each reconnection, and if the broker closes the connection because of that very
- * message, again, for ever. So a lost connection fails what was under way; who must not lose a message publishes it again, everybody else goes on by polling.
+ * message, again, for ever. So a lost connection rejects all publishes under way: a caller that must not lose a message publishes it again, all others go on by polling.
  */
 export function createPublisher(client: MqttClient, isUp: () => boolean, limits: PublishLimits): Publisher {
   const timeoutMs = limits.publishTimeoutMs ?? TIMEOUT_MS;
   const counters = { published: 0, failed: 0, dropped: 0 };
   const flights = new Set<Flight>();
-  const window = createAdmission<Flight>({ concurrency: limits.maxInFlight ?? IN_FLIGHT, queueLimit: WAITING }, async (flight) => {
+  const window = createBoundedQueue<Flight>({ concurrency: limits.maxInFlight ?? IN_FLIGHT, queueLimit: WAITING }, async (flight) => {
     if (flight.settled) return;
     const { topic, payload, qos, retain } = flight.message;
     await new Promise<void>((resolve) => {
@@ -98,7 +98,7 @@ export function createPublisher(client: MqttClient, isUp: () => boolean, limits:
         },
       };
       flights.add(flight);
-      if (!window.admit(flight))
+      if (!window.offer(flight))
         flight.settle(new TransientError('bus.busy', `${message.topic}: not published, ${WAITING} messages are waiting already`));
       return promise;
     },

@@ -1,9 +1,9 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
-import { codeOf, InputError, messageOf } from '../errors.ts';
+import { codeOf, InputError, messageOf, PermanentError } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
 import { type Body, type Message, parseMessage } from '../messages.ts';
 import { TOPICS, type TopicKind, type TopicParams } from '../topics.ts';
-import { type Admission, createAdmission } from './bounded-queue.ts';
+import { type BoundedQueue, createBoundedQueue } from './bounded-queue.ts';
 
 const CONCURRENCY = 16;
 const QUEUE_LIMIT = 10_000;
@@ -12,36 +12,36 @@ const LONGEST_RETRY_MS = 5000;
 
 /** A message as a handler gets it. */
 export type Received<K extends TopicKind> = Message<K> & {
-  /** The broker kept it and gives it to a new subscriber: it is the present state, not news. */
+  /** The broker stored it and gives it to a new subscriber: it is the present state, not a change. */
   retained: boolean;
   /** The broker has sent it before and got no acknowledgement. */
   redelivered: boolean;
 };
 
-/** A rejection with an `InputError` refuses the message; any other one is retried (`acknowledge: 'handled'`) or logged. */
-export type Handler<K extends TopicKind> = (message: Received<K>) => void | Promise<void>;
+/** An `InputError` or a `PermanentError` refuses the message; any other error is retried (`acknowledge: 'handled'`) or logged. */
+export type MessageHandler<K extends TopicKind> = (message: Received<K>) => void | Promise<void>;
 
 export interface SubscribeOptions<K extends TopicKind> {
-  /** Narrows the filter: `{ area: 'fetch' }` on jobs hears `stock/fetch/+`. */
+  /** Narrows the filter: `{ area: 'fetch' }` on jobs subscribes to `stock/fetch/+`. */
   params?: Partial<TopicParams<K>>;
   /**
-   * When the broker is told that it may forget a QoS 1 message. `received` (the default): at once. `handled`: when the handler has resolved or refused it; until then a crash means that the
-   * broker delivers it again, and a failing handler is called again with growing pauses of up to 5 s. Messages are acknowledged in the order in which they are done.
+   * When a QoS 1 message is acknowledged. `received` (the default): at once. `handled`: when the handler has resolved or refused it. Until then a crash means that the broker
+   * delivers the message again, and a failing handler is called again with growing pauses of up to 5 s. Messages are acknowledged in the order in which they are handled.
    */
   acknowledge?: 'received' | 'handled';
-  /** The group among whose members the broker deals each message out; where the broker cannot, every member hears every message. */
+  /** A group of subscribers of which one gets each message. Where the broker cannot do that, every member gets every message. */
   shared?: string;
   /** Handlers that run at once; 16. A handler that waits for others to fill a batch needs as many as the batch. */
   concurrency?: number;
-  /** Messages that wait for a handler; 10,000. What comes on top is dropped and counted; with `handled` and a persistent session it is asked for again once the queue is empty. */
+  /** Messages that wait for a handler; 10,000. More are dropped and counted; with `handled` and a persistent session the broker is asked for them again once the queue is empty. */
   queueLimit?: number;
-  /** Told of each message that is not understood or was refused. Without it the bus logs a warning. */
-  onRefused?: (error: InputError, topic: string) => void;
+  /** Called for each message that is not valid or was refused. Without it the bus logs a warning. */
+  onRefused?: (error: InputError | PermanentError, topic: string) => void;
 }
 
 export interface ReceiverCounters {
   handled: number;
-  /** Not understood, or refused by the handler with an `InputError`. */
+  /** Not valid, or refused by the handler with an `InputError` or a `PermanentError`. */
   refused: number;
   /** Calls of a handler that ended with another error. */
   failed: number;
@@ -54,26 +54,29 @@ export interface Arrival {
   payload: Buffer;
   retained: boolean;
   redelivered: boolean;
-  /** Told once when the message is done with, well or refused; never when the bus closes before. */
+  /** Called once when the message is handled or refused; never when the subscription stops before. */
   done(): void;
 }
 
-/** What happens to the messages of one subscription between the client, which must never be kept waiting, and the handler, which may take its time. */
+/**
+ * The queue of one subscription, between the client, which must never wait, and the handler, which may take long. After `stopping` a handler that fails is not called
+ * again; its message stays unacknowledged.
+ */
 export function createReceiver<K extends TopicKind>(
   kind: K,
   options: SubscribeOptions<K>,
-  handler: Handler<K>,
-  bus: { log: Logger; prefix: string; closing: AbortSignal; counters: ReceiverCounters },
-): Admission<Arrival> {
+  handler: MessageHandler<K>,
+  bus: { log: Logger; prefix: string; stopping: AbortSignal; counters: ReceiverCounters },
+): BoundedQueue<Arrival> {
   const { counters, log } = bus;
 
-  function refuse(error: InputError, topic: string): void {
+  function refuse(error: InputError | PermanentError, topic: string): void {
     counters.refused++;
     if (options.onRefused !== undefined) options.onRefused(error, topic);
     else log.warn({ topic, code: error.code }, `message refused: ${error.message}`);
   }
 
-  /** Calls the handler until the message is done with; false when the bus closed before. */
+  /** Calls the handler until the message is handled or refused; false when the subscription stopped before. */
   async function handle(message: Received<K>, topic: string): Promise<boolean> {
     for (let pause = FIRST_RETRY_MS; ; pause = Math.min(2 * pause, LONGEST_RETRY_MS)) {
       try {
@@ -81,7 +84,7 @@ export function createReceiver<K extends TopicKind>(
         counters.handled++;
         return true;
       } catch (error) {
-        if (error instanceof InputError) {
+        if (error instanceof InputError || error instanceof PermanentError) {
           refuse(error, topic);
           return true;
         }
@@ -92,27 +95,18 @@ export function createReceiver<K extends TopicKind>(
           log.warn({ topic, code: codeOf(error) }, `handler failed, will be called again until it succeeds: ${messageOf(error)}`);
         if (!retry) return true;
       }
-      if (!(await pauseUnlessClosing(pause))) return false;
+      if (!(await pauseUnlessStopping(pause))) return false;
     }
   }
 
-  /** Half of the pause is chance: a thousand messages that failed together must not come back together. */
-  async function pauseUnlessClosing(ms: number): Promise<boolean> {
-    await delay(ms * (0.5 + Math.random() / 2), undefined, { signal: bus.closing }).catch(() => {});
-    return !bus.closing.aborted;
+  /** Half of the pause is random: a thousand messages that failed together must not be tried again together. */
+  async function pauseUnlessStopping(ms: number): Promise<boolean> {
+    await delay(ms * (0.5 + Math.random() / 2), undefined, { signal: bus.stopping }).catch(() => {});
+    return !bus.stopping.aborted;
   }
 
-  const admission = createAdmission<Arrival>(
-    { concurrency: options.concurrency ?? CONCURRENCY, queueLimit: options.queueLimit ?? QUEUE_LIMIT },
-    async ({ topic, payload, retained, redelivered, done }) => {
-      await nextTurn();
-      const message = understand(topic, payload);
-      if (message === undefined || (await handle({ ...message, retained, redelivered } as Received<K>, topic))) done();
-    },
-  );
-
   function understand(topic: string, payload: Buffer): Message | undefined {
-    // [MQTT-3.3.1-10]: an empty payload takes a retained message away. There is nothing to handle.
+    // [MQTT-3.3.1-10]: an empty payload removes a retained message. There is nothing to handle.
     if (payload.length === 0 && TOPICS[kind].retain) return undefined;
     try {
       return parseMessage(topic, payload, bus.prefix);
@@ -123,21 +117,28 @@ export function createReceiver<K extends TopicKind>(
     }
   }
 
-  return admission;
+  return createBoundedQueue<Arrival>(
+    { concurrency: options.concurrency ?? CONCURRENCY, queueLimit: options.queueLimit ?? QUEUE_LIMIT },
+    async ({ topic, payload, retained, redelivered, done }) => {
+      await nextTurn();
+      const message = understand(topic, payload);
+      if (message === undefined || (await handle({ ...message, retained, redelivered } as Received<K>, topic))) done();
+    },
+  );
 }
 
-/** A message that nobody has read yet. */
+/** A message whose payload was not parsed yet. */
 export interface Unread<K extends TopicKind> {
   payload: Buffer;
-  /** Understands it; undefined for one that is none of this mesh's: that is counted and logged. */
+  /** Parses it; undefined for a message that is not valid, which is counted and logged. */
   read(): Body<K> | undefined;
 }
 
-/** Hears that messages come, and reads none of them by itself: reading the bells of a burst took a worker a tenth of its time. */
-export function createEar<K extends TopicKind>(
+/** Notices that messages come, and parses none of them by itself: parsing the doorbells of a burst took a worker a tenth of its time. */
+export function createDoorbell<K extends TopicKind>(
   onMessage: (message: Unread<K>) => void,
   { prefix, log, counters }: { prefix: string; log: Logger; counters: Pick<ReceiverCounters, 'handled' | 'refused'> },
-): Admission<Arrival> {
+): BoundedQueue<Arrival> {
   function understood(topic: string, payload: Buffer): Body<K> | undefined {
     try {
       return parseMessage(topic, payload, prefix).body as Body<K>;
@@ -149,7 +150,7 @@ export function createEar<K extends TopicKind>(
     }
   }
   return {
-    admit({ topic, payload, done }) {
+    offer({ topic, payload, done }) {
       counters.handled++;
       onMessage({ payload, read: () => understood(topic, payload) });
       done();

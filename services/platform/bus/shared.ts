@@ -11,8 +11,8 @@ export function sharedFilter(group: string, filter: string): string {
 }
 
 /**
- * Whether the broker delivers to shared subscriptions: three brokers grant them and then deliver nothing, so the only proof is a message to oneself. A connection of its own,
- * because another subscription of the same client would hear the message too. `message` is one that this account may publish and hear; it is sent unretained.
+ * Whether the broker delivers to shared subscriptions. Three brokers grant them and then deliver nothing, so the only proof is a message to oneself. It needs its own connection,
+ * because another subscription of the same client would receive the message too. `message` is one that this account may publish and subscribe; it is sent unretained.
  */
 export async function sharedWorks(address: BrokerAddress, clientId: string, message: Encoded): Promise<boolean> {
   const client = mqtt.connect({ ...clientOptions(address), clientId, clean: true, reconnectPeriod: 0 });
@@ -22,14 +22,14 @@ export async function sharedWorks(address: BrokerAddress, clientId: string, mess
   });
   const probe = async (): Promise<boolean> => {
     await new Promise<void>((resolve) => client.on('connect', () => resolve()));
-    const heard = new Promise<true>((resolve) => {
+    const received = new Promise<true>((resolve) => {
       client.on('message', (_topic, payload, { retain }) => !retain && payload.equals(Buffer.from(message.payload)) && resolve(true));
     });
     await client.subscribeAsync(sharedFilter(randomUUID(), message.topic), { qos: 1 });
     await client.publishAsync(message.topic, message.payload, { qos: 1 });
-    return heard;
+    return received;
   };
-  // A probe that cannot even subscribe has answered the question.
+  // A probe that cannot subscribe has answered the question: no.
   const answer = await Promise.race([probe().catch(() => false), failed, delay(PROBE_MS, false, { ref: false })]);
   client.end(true);
   return answer;

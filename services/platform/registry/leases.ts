@@ -1,12 +1,12 @@
 /**
- * Who leads: one row of `leases` a name, held by whoever renews it. Two may believe for a moment that they lead (a pause longer than the lease, clocks that
- * differ), so what a leader does must be harmless when done twice.
+ * Leader election: one row of `leases` a name, held by the process that renews it. Two processes may both believe for a moment that they lead (after a pause longer
+ * than the lease, or with clocks that differ), so everything that a leader does must be harmless when done twice.
  */
 
 import type { Sql } from '../database/database.ts';
 
 /**
- * Takes or renews a lease for `seconds` from `now`: true when `holder` has it afterwards. It can be taken when nobody has it, when it has run out, and by its
+ * Takes or renews a lease for `seconds` from `now`: true when `holder` has it afterwards. It can be taken when it is free, when it has run out, and by its
  * own holder. Errors: those of the database; whether the lease was taken is then unknown, and asking again is safe.
  */
 export async function tryLead(db: Sql, name: string, holder: string, seconds: number, now: Date): Promise<boolean> {
@@ -20,7 +20,7 @@ export async function tryLead(db: Sql, name: string, holder: string, seconds: nu
   return held !== undefined;
 }
 
-/** Gives the lease of `holder` up, or ends that of one who is known to be gone: the next `tryLead` of anybody succeeds. Nothing happens when another holds it. */
+/** Ends the lease of `holder`, its own or that of a process that is known to be gone: the next `tryLead` succeeds. Nothing happens when another process holds it. */
 export async function resign(db: Sql, name: string, holder: string): Promise<void> {
   await db.run('DELETE FROM leases WHERE name = ? AND holder = ?', [name, holder]);
 }

@@ -1,4 +1,4 @@
-/** What is switched by hand while the mesh runs. */
+/** Settings that people change while the mesh runs. */
 import { fromJson, type Sql } from '../database/database.ts';
 
 export interface AutoFetch {
@@ -10,7 +10,7 @@ export interface AutoFetch {
 
 const AUTO_FETCH = 'auto_fetch';
 
-/** Automatic fetching; on unless somebody has switched it off. */
+/** Whether automatic fetching is on; it is until somebody switches it off. */
 export async function readAutoFetch(sql: Sql): Promise<AutoFetch> {
   const [row] = await sql.rows<{ value: unknown; changed_by: string; changed_at: Date }>(
     'SELECT value, changed_by, changed_at FROM settings WHERE name = ?',

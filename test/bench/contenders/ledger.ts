@@ -154,7 +154,7 @@ export async function ledgerConsumer(address: LedgerAddress, { concurrency, star
     log: silent,
     handlers: [handler],
   });
-  const bells = bus?.hear('job', () => worker.wake());
+  const bells = bus?.onDoorbell('job', () => worker.wake());
   return {
     async stop() {
       await bells?.close();

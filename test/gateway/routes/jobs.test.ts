@@ -1,10 +1,10 @@
 import { expect, test, vi } from 'vitest';
 import { idToBytes } from '../../../services/ledger/id.ts';
-import { reportInstance } from '../../../services/ledger/read/jobs.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete, fail } from '../../../services/ledger/run/complete.ts';
 import { openItems, recordItems } from '../../../services/ledger/run/items.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
+import { reportInstance } from '../../../services/platform/registry/instances.ts';
 import { type Answer, gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh();

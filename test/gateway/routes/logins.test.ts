@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { gatewayMesh } from '../mesh.ts';
 
-const mesh = gatewayMesh({ 'gateway.login_timeout': 5 }, { logins: true });
+const mesh = gatewayMesh({ 'gateway.login_timeout': 5 });
 const hold = (user: string, ...symbols: string[]) =>
   mesh.operator.put(`/v1/users/${user}/portfolio`, { positions: symbols.map((symbol) => ({ symbol, quantity: 1 })) });
 
@@ -39,7 +39,6 @@ test('a hundred logins at once are all committed when they are answered', async 
   ]);
   const answers = await Promise.all(users.map((userId) => mesh.operator.post('/v1/events/login', { userId })));
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
-  // The repeated event of the test before may be admitted only now.
   expect(await mesh.db.rows("SELECT user_id FROM user_portfolio_priority WHERE user_id LIKE 'user-%'")).toHaveLength(100);
 });
 

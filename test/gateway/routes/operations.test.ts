@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { reportInstance } from '../../../services/ledger/read/jobs.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
+import { reportInstance } from '../../../services/platform/registry/instances.ts';
 import { gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh();

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ranking } from '../../../services/gateway/routes/ranking-schemas.ts';
 import { idToBytes } from '../../../services/ledger/id.ts';
-import { reportInstance } from '../../../services/ledger/read/jobs.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete, fail } from '../../../services/ledger/run/complete.ts';
 import { SORTS } from '../../../services/market/options/ranking/rank-columns.ts';
@@ -9,6 +8,7 @@ import { explain } from '../../../services/market/options/ranking/why.ts';
 import { MODES, RANK_COLUMN } from '../../../services/market/options/scoring/parts.ts';
 import { readRun } from '../../../services/market/options/store/runs.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
+import { reportInstance } from '../../../services/platform/registry/instances.ts';
 import { type Answer, gatewayMesh } from '../mesh.ts';
 import { publishRuns, withoutRankings } from './ranking-rows.ts';
 

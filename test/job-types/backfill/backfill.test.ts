@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { backfillHandler } from '../../../services/job-types/backfill/handler.ts';
 import { fetchHandler } from '../../../services/job-types/fetch/handler.ts';
-import { readNewestBars } from '../../../services/market/bars/store.ts';
+import { readNewestBars } from '../../../services/market/bars/read.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import { stub, weekdays, workshopOfFile } from '../../worker/workshop.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { newJobId } from '../../../services/ledger/id.ts';
-import { listInstances, listJobs, readJob, readStats, removeInstance, reportInstance } from '../../../services/ledger/read/jobs.ts';
+import { listJobs, readJob, readStats } from '../../../services/ledger/read/jobs.ts';
 import { complete, fail } from '../../../services/ledger/run/complete.ts';
-import { ledgerFixture, START, transient } from '../fixture.ts';
+import { ledgerFixture, transient } from '../fixture.ts';
 
 const on = ledgerFixture();
 const now = (): Date => new Date(on.clock.now().epochMilliseconds);
@@ -134,22 +134,4 @@ describe('the figures', () => {
       enqueued_last_minute: 0,
     });
   });
-});
-
-test('instances are known without the broker, until they end or fall silent', async () => {
-  const one = {
-    instance: 'worker-1',
-    service: 'worker',
-    session: crypto.randomUUID(),
-    capacity: 4,
-    running: 1,
-    started_at: new Date(START),
-    heartbeat_at: new Date(START),
-  };
-  await reportInstance(on.db, one);
-  await reportInstance(on.db, { ...one, running: 3 });
-  expect(await listInstances(on.db, new Date(START))).toEqual([{ ...one, running: 3 }]);
-  expect(await listInstances(on.db, new Date('2026-06-02T14:00:01Z'))).toEqual([]);
-  await removeInstance(on.db, 'worker-1');
-  expect(await listInstances(on.db, new Date(START))).toEqual([]);
 });

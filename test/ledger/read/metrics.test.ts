@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import type { Ledger } from '../../../services/ledger/job.ts';
-import { reportInstance } from '../../../services/ledger/read/jobs.ts';
 import { percentile, readMeshMetrics, statsOf } from '../../../services/ledger/read/metrics.ts';
 import type { ClaimedJob } from '../../../services/ledger/run/claim.ts';
 import { complete, fail } from '../../../services/ledger/run/complete.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
 import { encodeMessage } from '../../../services/platform/messages.ts';
+import { reportInstance } from '../../../services/platform/registry/instances.ts';
 import { findStaleData } from '../../../services/scheduler/stale.ts';
 import { configOf } from '../../scheduler/configuration.ts';
 import { fixture } from '../../scheduler/mesh.ts';

@@ -65,7 +65,7 @@ onEachBroker(({ start, window }) => {
   test('who only hears is called for every message, also for one that cannot be read', async () => {
     const bus = openBus(broker.port);
     let heard = 0;
-    const ear = bus.hear('job', () => heard++);
+    const ear = bus.onDoorbell('job', () => heard++);
     await bus.online();
     await bus.publish('job', job('j1'));
     const stranger = await join(broker.port, 'service');
@@ -79,7 +79,7 @@ onEachBroker(({ start, window }) => {
   test('what is heard can be read; what cannot be read is counted as refused', async () => {
     const bus = openBus(broker.port);
     const read: (string | undefined)[] = [];
-    bus.hear('job', (message) => void read.push(message.read()?.id));
+    bus.onDoorbell('job', (message) => void read.push(message.read()?.id));
     await bus.online();
     await bus.publish('job', job('j1'));
     const stranger = await join(broker.port, 'service');
@@ -275,6 +275,74 @@ onEachBroker(({ start, window }) => {
       const heard: string[] = [];
       second.subscribe('login', { acknowledge: 'handled' }, ({ body }) => void heard.push(body.userId));
       await waitFor(() => expect([...new Set(heard)].toSorted()).toEqual(['not subscribed yet', 'while away']));
+    });
+
+    test('that comes while its subscription is stopped stays with the broker, and the stop waits for running handlers only', async () => {
+      const first = persistent('stopped');
+      const running = Promise.withResolvers<void>();
+      const seen: string[] = [];
+      const logins = first.subscribe('login', { acknowledge: 'handled', concurrency: 1 }, async ({ body }) => {
+        seen.push(body.userId);
+        await running.promise;
+      });
+      await first.online();
+      const sender = openBus(broker.port);
+      await sender.online();
+      await sender.publish('login', { userId: 'u1' });
+      await waitFor(() => expect(seen).toEqual(['u1']));
+      await sender.publish('login', { userId: 'u2' });
+      await waitFor(() => expect(first.report().subscriptions.find(({ filter }) => filter === 'events/login')?.waiting).toBe(2));
+      const stopped = logins.stop();
+      await sender.publish('login', { userId: 'u3' });
+      running.resolve();
+      await stopped;
+      await first.close();
+      await sender.publish('login', { userId: 'u4' });
+      expect(seen).toEqual(['u1']);
+
+      const second = persistent('stopped');
+      const later: string[] = [];
+      second.subscribe('login', { acknowledge: 'handled' }, ({ body }) => void later.push(body.userId));
+      await waitFor(() => expect(later.toSorted()).toEqual(['u2', 'u3', 'u4']));
+    });
+
+    test('does not wait for a member of a group that has left, the other one gets all', async () => {
+      const seen: string[] = [];
+      const member = (instance: string) => {
+        const bus = openBus(broker.port, { instance, persistent: true, version: '1' });
+        const logins = bus.subscribe('login', { acknowledge: 'handled', shared: 'group' }, ({ body }) => void seen.push(body.userId));
+        return { bus, logins };
+      };
+      const [leaving, staying] = [member('leaving'), member('staying')];
+      await Promise.all([leaving.bus.online(), staying.bus.online()]);
+      await leaving.logins.leave();
+      await leaving.bus.close();
+      const sender = openBus(broker.port);
+      await sender.online();
+      await Promise.all(userIds(20).map((userId) => sender.publish('login', { userId })));
+      await waitFor(() => expect(seen.toSorted()).toEqual(userIds(20).sort()));
+    });
+
+    test('is kept while the service is away, an order to the service is not', async () => {
+      const orders: string[] = [];
+      const logins: string[] = [];
+      const start = () => {
+        const bus = persistent('away');
+        bus.subscribe('login', { acknowledge: 'handled' }, ({ body }) => void logins.push(body.userId));
+        bus.subscribe('control', { params: { instance: 'away' } }, ({ body }) => void orders.push(body.action));
+        return bus;
+      };
+      const first = start();
+      await first.online();
+      await first.close();
+      const sender = openBus(broker.port);
+      await sender.online();
+      await sender.publish('control', { instance: 'away', action: 'drain' });
+      await sender.publish('login', { userId: 'u1' });
+      await start().online();
+      await sender.publish('control', { instance: 'away', action: 'reload' });
+      await waitFor(() => expect([logins, orders.at(-1)]).toEqual([['u1'], 'reload']));
+      expect(orders).toEqual(['reload']);
     });
 
     test('that finds the queue full is asked for again when there is room', async () => {

@@ -75,7 +75,7 @@ test.each([
   ['production', 12, 'warn', 100 * 1024 ** 2],
   ['demo', 4, 'info', 20 * 1024 ** 2],
 ])('under %s the top-level section of that name overrides the rest of the file', (environment, jobs, level, bytes) => {
-  const { config } = loadConfig({ env: {}, files: [FIXTURE], environment });
+  const { config } = loadConfig({ env: {}, files: [FIXTURE], environment, jobTypes: namesOf() });
   expect(config.worker.max_concurrent_jobs).toBe(jobs);
   expect(config.logging).toMatchObject({ level, max_size: bytes });
 });

@@ -1,0 +1,155 @@
+/** The one transaction of a batch of logins: activity, decisions, jobs, and what was decided for each login. A constant number of statements, whatever the size of the batch. */
+
+import { analysisKey } from '../job-types/analysis/request.ts';
+import { fetchKey } from '../job-types/fetch/request.ts';
+import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
+import { readLive } from '../ledger/enqueue/join.ts';
+import type { Ledger } from '../ledger/job.ts';
+import { readSymbols } from '../market/bars/read.ts';
+import { readHoldings } from '../market/portfolios/holdings.ts';
+import type { Config } from '../platform/config/load.ts';
+import { fromJson, type Sql, type Transaction, toJson } from '../platform/database/database.ts';
+import { codeOf, messageOf, PermanentError, StockmeshError, TransientError } from '../platform/errors.ts';
+import { type Activity, type ActivityRules, countLogin, type Login, lockActivity, saveActivity } from './activity.ts';
+import { type KeptDecision, type LoginOutcome, outcomesOf } from './answer.ts';
+import { type DecisionRules, decide, decisionRules } from './decision.ts';
+import { decay } from './score.ts';
+
+export interface LoginRules {
+  decision: DecisionRules;
+  activity: ActivityRules;
+}
+
+export interface CommittedBatch {
+  /** By user. */
+  outcomes: Map<string, LoginOutcome>;
+  enqueued: EnqueueAnswer[];
+}
+
+export function loginRules(config: Config): LoginRules {
+  const { factor_scales, predictive } = config.portfolio;
+  return {
+    decision: decisionRules(config),
+    activity: { halfLifeDays: factor_scales.activity_half_life_days, lookbackDays: predictive.lookback_days },
+  };
+}
+
+/**
+ * Commits logins and all that they cause. Errors: `InputError('symbol.invalid')`: the holdings of a user are broken; `PermanentError('login.unwritable')`: the database
+ * refuses what one of the logins would write, and always will; `TransientError('database.unavailable' | 'database.refused')`: no login can be written at the moment.
+ */
+export async function commitLogins(ledger: Ledger, rules: LoginRules, logins: readonly Login[]): Promise<CommittedBatch> {
+  try {
+    return await ledger.db.transaction((tx) => writeLogins(tx, ledger, rules, logins));
+  } catch (error) {
+    throw causeOf(error, logins);
+  }
+}
+
+async function writeLogins(tx: Transaction, ledger: Ledger, rules: LoginRules, logins: readonly Login[]): Promise<CommittedBatch> {
+  const now = ledger.clock.now();
+  const users = [...new Set(logins.map(({ user }) => user))].sort();
+  const activities = await countLogins(tx, users, logins, rules.activity);
+  const holdings = await readHoldings(tx, users);
+  const symbols = [...new Set([...holdings.values()].flat().map(({ symbol }) => symbol))];
+  // Before the states are read: a fetch that ended between the two would be asked for again.
+  const live = await readLive(tx, new Set(symbols.flatMap((symbol) => [fetchKey(symbol), analysisKey(symbol)])));
+  const states = await readSymbols(tx, symbols);
+  const viewers = users.map((user) => {
+    const { logins: count, lastMs } = activities.get(user)!;
+    const decayed = decay(count, lastMs, now.epochMilliseconds, rules.activity.halfLifeDays);
+    return { user, logins: decayed, holdings: holdings.get(user) ?? [] };
+  });
+  const decisions = decide(viewers, states, now, rules.decision);
+  const enqueued = await enqueueWith(tx, ledger, decisions.requests, live);
+  const outcomes = outcomesOf(decisions, enqueued);
+  keepOutcomes(tx, logins, outcomes, new Date(now.epochMilliseconds));
+  return { outcomes, enqueued };
+}
+
+/** Counts the logins into the activity of their users, and gives the activity of each user afterwards. */
+async function countLogins(
+  tx: Transaction,
+  users: readonly string[],
+  logins: readonly Login[],
+  rules: ActivityRules,
+): Promise<Map<string, Activity>> {
+  const known = await lockActivity(tx, users);
+  const activities = new Map(known);
+  const changed = new Map<string, Activity>();
+  for (const login of logins.toSorted((a, b) => a.atMs - b.atMs)) {
+    const after = countLogin(activities.get(login.user), login, rules);
+    if (after === undefined) continue;
+    activities.set(login.user, after);
+    changed.set(login.user, after);
+  }
+  await saveActivity(tx, changed, known);
+  return activities;
+}
+
+/** One row for each login; one that was kept before stays as it was. */
+function keepOutcomes(tx: Transaction, logins: readonly Login[], outcomes: ReadonlyMap<string, LoginOutcome>, now: Date): void {
+  const json = new Map([...outcomes].map(([user, { kept }]) => [user, toJson(kept)]));
+  const rows = new Map(
+    logins.map(({ user, atMs }) => {
+      const { total, queued, fresh } = outcomes.get(user)!.answer;
+      return [`${user} ${atMs}`, [user, new Date(atMs), now, total, queued, fresh, json.get(user)]];
+    }),
+  );
+  tx.later(
+    `INSERT INTO user_portfolio_priority (user_id, at, admitted_at, total, queued, fresh, decisions) VALUES ?
+     ON DUPLICATE KEY UPDATE at = VALUES(at)`,
+    [[...rows.values()]],
+  );
+}
+
+/** What a login led to, as it was committed with its jobs: the same however often the login comes again. */
+export interface CommittedLogin {
+  /** Symbols held and watched; of these: to be made fresh, and fresh already. */
+  total: number;
+  queued: number;
+  fresh: number;
+  decisions: KeptDecision[];
+}
+
+/** Reads what was committed for a login that `admitLogin` has answered. */
+export async function readCommittedLogin(sql: Sql, { user_id, at }: { user_id: string; at: string }): Promise<CommittedLogin> {
+  const [row] = await sql.rows<CommittedLogin>(
+    'SELECT total, queued, fresh, decisions FROM user_portfolio_priority WHERE user_id = ? AND at = ?',
+    [user_id, new Date(at)],
+  );
+  if (row === undefined)
+    throw new TransientError('login.unanswered', `the login of ${user_id} at ${at} is not in the database any more; send it again`);
+  return { ...row, decisions: fromJson(row.decisions) as KeptDecision[] };
+}
+
+interface DatabaseFault {
+  errno: number;
+  sqlState: string;
+}
+
+const DUPLICATE_KEY = 1062;
+/** Beside the classes of SQLSTATE 22 (data) and 23 (constraint): a statement that does not parse, is too large, or holds a value that does not fit its column. */
+const OWN_FAULTS = new Set([1064, 1118, 1153, 1265, 1364, 1366]);
+
+/** Tells a login that can never be written from a database that takes nothing at the moment: only the second one is worth another try. */
+function causeOf(error: unknown, logins: readonly Login[]): unknown {
+  if (error instanceof StockmeshError) return error;
+  const { errno, sqlState } = error as Partial<DatabaseFault>;
+  const found = `${codeOf(error)}: ${messageOf(error)}`;
+  if (errno !== undefined && !isOwnFault({ errno, sqlState: sqlState ?? '' }))
+    return new TransientError('database.refused', `the database does not take logins at the moment (${found}); they are tried again`, {
+      cause: error,
+    });
+  const whose = logins.map(({ user, atMs }) => `${JSON.stringify(user)} at ${new Date(atMs).toISOString()}`).join(', ');
+  return new PermanentError(
+    'login.unwritable',
+    `the login of user ${whose} cannot be written and is not tried again (${found}); correct the user's id or portfolio, then send it again`,
+    { cause: error },
+  );
+}
+
+function isOwnFault({ errno, sqlState }: DatabaseFault): boolean {
+  // A duplicate key is a race that was lost too often, not a fault of the login.
+  return errno !== DUPLICATE_KEY && (/^2[23]/.test(sqlState) || OWN_FAULTS.has(errno));
+}

@@ -1,0 +1,59 @@
+/** The services that are alive, a row each, known without the broker. */
+import type { Database, Sql } from '../database/database.ts';
+
+export interface Instance {
+  instance: string;
+  service: string;
+  /** New at each start of the process. */
+  session: string;
+  /** Slots for work, and those in use. */
+  capacity: number;
+  running: number;
+  started_at: Date;
+  heartbeat_at: Date;
+}
+
+/** Instances whose last heartbeat is not older than `since`. */
+export function listInstances(sql: Sql, since: Date): Promise<Instance[]> {
+  return sql.rows<Instance>(
+    `SELECT instance, service, session, capacity, running, started_at, heartbeat_at
+       FROM instances
+      WHERE heartbeat_at >= ?
+      ORDER BY service, instance`,
+    [since],
+  );
+}
+
+/** Writes a heartbeat. */
+export async function reportInstance(
+  sql: Sql,
+  { instance, service, session, capacity, running, started_at, heartbeat_at }: Instance,
+): Promise<void> {
+  await sql.run(
+    `INSERT INTO instances (instance, service, session, capacity, running, started_at, heartbeat_at) VALUES (?)
+     ON DUPLICATE KEY UPDATE service = VALUES(service), session = VALUES(session), capacity = VALUES(capacity), running = VALUES(running),
+       started_at = VALUES(started_at), heartbeat_at = VALUES(heartbeat_at)`,
+    [[instance, service, session, capacity, running, started_at, heartbeat_at]],
+  );
+}
+
+/**
+ * Removes an instance that ends on purpose, and not the row of a process that has started under its name since. True when another instance of its service has a
+ * heartbeat since `since`.
+ */
+export function retireInstance(
+  db: Database,
+  { instance, service, session }: Pick<Instance, 'instance' | 'service' | 'session'>,
+  since: Date,
+): Promise<boolean> {
+  return db.transaction(async (tx) => {
+    await tx.run('DELETE FROM instances WHERE instance = ? AND session = ?', [instance, session]);
+    // Locked: of two instances that retire at the same moment, the second one must see that the first has gone.
+    const others = await tx.rows('SELECT instance FROM instances WHERE service = ? AND instance <> ? AND heartbeat_at >= ? FOR UPDATE', [
+      service,
+      instance,
+      since,
+    ]);
+    return others.length > 0;
+  });
+}
