@@ -1,5 +1,5 @@
 /** A whole mesh for one test file: private database and embedded broker in this process, the services as processes that a test may kill, freeze and stop. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,6 +20,7 @@ import { type Database, type DatabaseOptions, openDatabase } from '../../service
 import { openDataFolder } from '../../services/platform/datafolder.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
+import { MAIN, startProcess } from './processes.ts';
 
 export interface TestMesh {
   db: Database;
@@ -40,7 +41,6 @@ export interface TestMesh {
   stop(): Promise<void>;
 }
 
-const MAIN = fileURLToPath(new URL('../../services/main.ts', import.meta.url));
 const GATED = fileURLToPath(new URL('./gated-worker.ts', import.meta.url));
 const log = pino({ level: 'silent' });
 
@@ -80,15 +80,9 @@ export async function startTestMesh(): Promise<TestMesh> {
   const starts = join(data, 'starts');
 
   async function spawnReady(script: string, args: readonly string[]): Promise<ChildProcess> {
-    const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    const child = await startProcess(script, args);
     children.add(child);
     child.once('exit', () => children.delete(child));
-    let words = '';
-    child.stderr?.on('data', (chunk: Buffer) => {
-      words += chunk;
-    });
-    const first = await Promise.race([once(child, 'message').then(() => true), once(child, 'exit').then(() => false)]);
-    if (!first) throw new Error(`${script} did not start: ${words}`);
     return child;
   }
 

@@ -1,0 +1,29 @@
+/** Counts how often the mesh answers each login on `portfolio/{user}/priority`. */
+import { connectMqtt, PACKET, subscribePacket } from './mqtt-client.ts';
+
+export interface Answers {
+  /** Logins of these users that were answered more than once. */
+  twice(users: string): number;
+  close(): void;
+}
+
+export function countAnswers({ port, password }: { port: number; password: string }): Answers {
+  const times = new Map<string, number>();
+  const client = connectMqtt({
+    port,
+    username: 'monitor',
+    password,
+    clientId: `answers-${process.pid}-${Math.random().toString(36).slice(2, 8)}`,
+    onConnect: () => client.write(subscribePacket('portfolio/+/priority')),
+    onPacket({ type, body }) {
+      if (type !== PACKET.PUBLISH) return;
+      const { user_id, at } = JSON.parse(body.toString('utf8', 2 + body.readUInt16BE(0))) as { user_id: string; at: string };
+      const login = `${user_id} ${at}`;
+      times.set(login, (times.get(login) ?? 0) + 1);
+    },
+  });
+  return {
+    twice: (users) => [...times].filter(([login, count]) => count > 1 && login.startsWith(`${users}-`)).length,
+    close: client.close,
+  };
+}
