@@ -5,7 +5,7 @@ import type { REDRIVABLE_STATES } from '../platform/job-states.ts';
 import { retryOnDuplicateKey } from './enqueue/retry-on-duplicate-key.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
 import { type Change, expiryOf, isLive, type Ledger, nowOf, type Queue, rulesOf, type State } from './job.ts';
-import { BATCH } from './maintain/maintenance.ts';
+import { BATCH } from './maintain/due.ts';
 import { recordAttempts } from './run/complete.ts';
 import { changesOf, type Ended, resolveDependents, withLiveNeeds, writeReasons } from './run/dependents.ts';
 import { stopWaiting } from './run/slots.ts';

@@ -1,9 +1,12 @@
 /** The leader's duties that move jobs as time passes, each a batch at a time until none is full. */
 
 import { bandStart, type Change, type Ledger } from '../ledger/job.ts';
-import { AGED_QUEUES, age, BATCH, expire, promote } from '../ledger/maintain/maintenance.ts';
+import { AGED_QUEUES, age } from '../ledger/maintain/age.ts';
+import { BATCH } from '../ledger/maintain/due.ts';
+import { expire } from '../ledger/maintain/expire.ts';
+import { promote } from '../ledger/maintain/promote.ts';
+import { reap } from '../ledger/maintain/rescue.ts';
 import { changesOf } from '../ledger/run/dependents.ts';
-import { reap } from '../ledger/run/lease.ts';
 import { healSlots } from '../ledger/run/slots.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Duty } from './duties.ts';

@@ -1,6 +1,6 @@
 /** Acts on the last wills of services: a dead worker's jobs become ready within milliseconds, and a dead leader is replaced at once. */
 import type { Change, Ledger } from '../ledger/job.ts';
-import { rescue } from '../ledger/run/lease.ts';
+import { rescue } from '../ledger/maintain/rescue.ts';
 import type { Bus, Subscription } from '../platform/bus/bus.ts';
 import { watchPresence } from '../platform/bus/presence.ts';
 import { TransientError } from '../platform/errors.ts';

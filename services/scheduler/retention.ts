@@ -1,6 +1,6 @@
 /** Deletes old rows, in batches. */
 import { type Ledger, nowOf } from '../ledger/job.ts';
-import { deleteEnded } from '../ledger/maintain/maintenance.ts';
+import { deleteEnded } from '../ledger/maintain/delete.ts';
 import { deleteRuns } from '../market/options/store/runs.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Duty } from './duties.ts';

@@ -1,6 +1,6 @@
 /** Renews the leases of the running jobs, and stops those that are no longer ours: cancelled, or taken back after a lost lease. */
 import type { Ledger } from '../ledger/job.ts';
-import { heartbeat } from '../ledger/run/lease.ts';
+import { heartbeat } from '../ledger/run/heartbeat.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import { type RunningJobs, Stopped } from './running-jobs.ts';

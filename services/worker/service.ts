@@ -1,7 +1,7 @@
 import { loadHandlers } from '../job-types/index.ts';
 import { ledgerOf } from '../job-types/ledger.ts';
 import { createAnnouncer } from '../ledger/announce.ts';
-import { rescue } from '../ledger/run/lease.ts';
+import { rescue } from '../ledger/maintain/rescue.ts';
 import { symbolReader } from '../market/bars/reader.ts';
 import { configuredChains } from '../market/options/sources/configured.ts';
 import { configuredSources } from '../market/sources/configured.ts';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { promote } from '../../services/ledger/maintain/maintenance.ts';
+import { promote } from '../../services/ledger/maintain/promote.ts';
+import { reap } from '../../services/ledger/maintain/rescue.ts';
 import { claim } from '../../services/ledger/run/claim.ts';
 import { complete } from '../../services/ledger/run/complete.ts';
-import { reap } from '../../services/ledger/run/lease.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import fc from '../support/fast-check.ts';
 import { ledgerFixture, START, TABLES } from './fixture.ts';

@@ -5,10 +5,14 @@ import { cancel, redrive, retry } from '../../services/ledger/control.ts';
 import { enqueue } from '../../services/ledger/enqueue/enqueue.ts';
 import { idFromBytes } from '../../services/ledger/id.ts';
 import type { Ledger } from '../../services/ledger/job.ts';
-import { age, deleteEnded, expire, promote } from '../../services/ledger/maintain/maintenance.ts';
+import { age } from '../../services/ledger/maintain/age.ts';
+import { deleteEnded } from '../../services/ledger/maintain/delete.ts';
+import { expire } from '../../services/ledger/maintain/expire.ts';
+import { promote } from '../../services/ledger/maintain/promote.ts';
+import { reap, rescue } from '../../services/ledger/maintain/rescue.ts';
 import { claim } from '../../services/ledger/run/claim.ts';
 import { complete, fail, handBack } from '../../services/ledger/run/complete.ts';
-import { heartbeat, reap, rescue } from '../../services/ledger/run/lease.ts';
+import { heartbeat } from '../../services/ledger/run/heartbeat.ts';
 import { ledgerFixture, request, watched } from './fixture.ts';
 
 const on = ledgerFixture();

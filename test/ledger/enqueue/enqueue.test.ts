@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Enqueued, enqueue, enqueueWith, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
 import { readLive } from '../../../services/ledger/enqueue/join.ts';
 import { priorityOf } from '../../../services/ledger/job.ts';
-import { promote } from '../../../services/ledger/maintain/maintenance.ts';
+import { promote } from '../../../services/ledger/maintain/promote.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
 import { complete, fail, handBack } from '../../../services/ledger/run/complete.ts';
 import { ledgerFixture, request, stoppingAtCommit, transient } from '../fixture.ts';

@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { cancel } from '../../../services/ledger/control.ts';
 import { idToBytes } from '../../../services/ledger/id.ts';
 import { levelOf, priorityOf } from '../../../services/ledger/job.ts';
-import { AGED_QUEUES, type Ageing, age, deleteEnded, expire, promote } from '../../../services/ledger/maintain/maintenance.ts';
+import { AGED_QUEUES, type Ageing, age } from '../../../services/ledger/maintain/age.ts';
+import { deleteEnded } from '../../../services/ledger/maintain/delete.ts';
+import { expire } from '../../../services/ledger/maintain/expire.ts';
+import { promote } from '../../../services/ledger/maintain/promote.ts';
 import { recordItems } from '../../../services/ledger/run/items.ts';
 import { ledgerFixture, TABLES } from '../fixture.ts';
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { idToBytes } from '../../../services/ledger/id.ts';
-import { promote } from '../../../services/ledger/maintain/maintenance.ts';
+import { promote } from '../../../services/ledger/maintain/promote.ts';
+import { reap } from '../../../services/ledger/maintain/rescue.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
 import type { ClaimedJob } from '../../../services/ledger/run/claim.ts';
 import { commitPart, complete, fail, handBack } from '../../../services/ledger/run/complete.ts';
-import { reap } from '../../../services/ledger/run/lease.ts';
 import type { Transaction } from '../../../services/platform/database/database.ts';
 import { ConfigError } from '../../../services/platform/errors.ts';
 import { ledgerFixture, permanent, START, transient } from '../fixture.ts';

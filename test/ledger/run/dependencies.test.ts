@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { cancel, redrive, retry } from '../../../services/ledger/control.ts';
 import { enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
-import { expire, promote } from '../../../services/ledger/maintain/maintenance.ts';
+import { expire } from '../../../services/ledger/maintain/expire.ts';
+import { promote } from '../../../services/ledger/maintain/promote.ts';
+import { reap } from '../../../services/ledger/maintain/rescue.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
 import { complete, fail } from '../../../services/ledger/run/complete.ts';
-import { reap } from '../../../services/ledger/run/lease.ts';
 import { ledgerFixture, permanent, request, stoppingAtCommit, transient } from '../fixture.ts';
 
 const on = ledgerFixture();

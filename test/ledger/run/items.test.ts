@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { retry } from '../../../services/ledger/control.ts';
+import { reap } from '../../../services/ledger/maintain/rescue.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
 import { commitPart, complete } from '../../../services/ledger/run/complete.ts';
 import { countItems, type ItemResult, listItems, openItems, recordItems } from '../../../services/ledger/run/items.ts';
-import { reap } from '../../../services/ledger/run/lease.ts';
 import { ledgerFixture } from '../fixture.ts';
 
 const on = ledgerFixture();

@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { cancel } from '../../../services/ledger/control.ts';
 import { enqueue } from '../../../services/ledger/enqueue/enqueue.ts';
 import { idToBytes } from '../../../services/ledger/id.ts';
-import { expire } from '../../../services/ledger/maintain/maintenance.ts';
+import { expire } from '../../../services/ledger/maintain/expire.ts';
+import { reap } from '../../../services/ledger/maintain/rescue.ts';
 import { type ClaimedJob, claim } from '../../../services/ledger/run/claim.ts';
 import { complete, fail, handBack } from '../../../services/ledger/run/complete.ts';
-import { reap } from '../../../services/ledger/run/lease.ts';
 import { healSlots } from '../../../services/ledger/run/slots.ts';
 import { ledgerFixture, request, stoppingAtCommit, transient } from '../fixture.ts';
 

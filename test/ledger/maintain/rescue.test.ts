@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { cancel } from '../../../services/ledger/control.ts';
+import { reap, rescue } from '../../../services/ledger/maintain/rescue.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
-import { heartbeat, reap, rescue } from '../../../services/ledger/run/lease.ts';
+import { heartbeat } from '../../../services/ledger/run/heartbeat.ts';
 import { ledgerFixture } from '../fixture.ts';
 
 const on = ledgerFixture();

@@ -1,31 +1,10 @@
-/** Leases: a running job belongs to its worker while the worker renews the lease. A job whose lease is not renewed, or whose worker is gone, goes back to the queue. */
+/** Jobs whose lease ended, or whose worker is gone, go back to the queue, or end as failed when their attempts are used up. */
 import type { Transaction } from '../../platform/database/database.ts';
-import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
-import { after, type Change, expiryOf, type Ledger, nowOf, type Queue } from '../job.ts';
-import { type Attempt, recordAttempts } from './complete.ts';
-import { type Ended, resolveDependents, writeReasons } from './dependents.ts';
-
-/** Rows of one transaction, so that none of the scheduler's is long. */
-const BATCH = 500;
-
-/** Renews the leases of a worker in one statement. Returns the given attempts that the worker no longer owns: abort them. */
-export async function heartbeat<A extends Attempt>(ledger: Ledger, workerId: string, running: readonly A[]): Promise<A[]> {
-  if (running.length === 0) return [];
-  const ids = sortedBytes(running.map(({ id }) => id));
-  const mine = "id IN (?) AND (id, attempt) IN (?) AND state = 'running' AND worker_id = ?";
-  const params = [ids, running.map(({ id, attempt }) => [idToBytes(id), attempt]), workerId];
-  // In a transaction, because only transactions are retried on a deadlock: a failed heartbeat costs a sixth of the lease.
-  const { affectedRows } = await ledger.db.transaction((tx) =>
-    tx.run(`UPDATE jobs FORCE INDEX (PRIMARY) SET due_at = ? WHERE ${mine}`, [after(nowOf(ledger), ledger.leaseSeconds), ...params]),
-  );
-  if (affectedRows === running.length) return [];
-  const kept = await ledger.db.rows<{ id: Buffer; attempt: number }>(
-    `SELECT id, attempt FROM jobs FORCE INDEX (PRIMARY) WHERE ${mine}`,
-    params,
-  );
-  const attemptOf = new Map(kept.map(({ id, attempt }) => [idFromBytes(id), attempt]));
-  return running.filter(({ id, attempt }) => attemptOf.get(id) !== attempt);
-}
+import { idFromBytes, sortedBytes } from '../id.ts';
+import { type Change, expiryOf, type Ledger, nowOf, type Queue } from '../job.ts';
+import { recordAttempts } from '../run/complete.ts';
+import { type Ended, resolveDependents, writeReasons } from '../run/dependents.ts';
+import { BATCH } from './due.ts';
 
 interface Expired {
   id: Buffer;

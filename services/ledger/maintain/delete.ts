@@ -1,0 +1,21 @@
+import { END_STATES } from '../../platform/job-states.ts';
+import { type Ledger, nowOf } from '../job.ts';
+import { BATCH, idsOf, selectDue } from './due.ts';
+
+const TABLES_BY_JOB = ['job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'] as const;
+
+/** Deletes jobs that ended more than `days` ago, with their rows in other tables, at most `batch` jobs of each end state. Returns how many jobs. */
+export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): Promise<number> {
+  const before = new Date(nowOf(ledger).getTime() - days * 86_400_000);
+  let deleted = 0;
+  for (const state of END_STATES)
+    deleted += await ledger.db.transaction(async (tx) => {
+      const ids = idsOf(await selectDue(tx, state, before, batch));
+      if (ids.length === 0) return 0;
+      for (const table of TABLES_BY_JOB) await tx.run(`DELETE b FROM ${table} b FORCE INDEX (PRIMARY) WHERE b.job_id IN (?)`, [ids]);
+      await tx.run('DELETE j FROM jobs j FORCE INDEX (PRIMARY) WHERE j.id IN (?)', [ids]);
+      return ids.length;
+    });
+  await ledger.db.run(`DELETE FROM dedupe_windows WHERE until < ? ORDER BY until LIMIT ${BATCH}`, [before]);
+  return deleted;
+}
