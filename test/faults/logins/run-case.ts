@@ -19,11 +19,11 @@ export interface Limits {
   hookMs: number;
   /** Milliseconds without one more commit after which missing logins count as lost: more than a busy machine takes to connect a service. */
   quietMs: number;
-  /** Milliseconds for the jobs of all rounds to complete. */
+  /** Milliseconds for the jobs of all rounds to complete: more than a lease (30 s), since a killed worker's job may wait for its end. */
   jobsMs: number;
 }
 
-export const LIMITS: Limits = { rounds: 20, perSecond: 100, hookMs: 30_000, quietMs: 15_000, jobsMs: 30_000 };
+export const LIMITS: Limits = { rounds: 20, perSecond: 100, hookMs: 30_000, quietMs: 15_000, jobsMs: 60_000 };
 
 /** More than any round sends, so that holdings are there before the login. */
 const USERS_A_ROUND = 5_000;
