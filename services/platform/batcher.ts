@@ -81,10 +81,7 @@ export function createBatcher<Item, Result>({ most, waitMs = 0, run }: BatcherOp
   };
 }
 
-async function handle<Item, Result>(
-  batch: readonly Entry<Item, Result>[],
-  run: BatcherOptions<Item, Result>['run'],
-): Promise<void> {
+async function handle<Item, Result>(batch: readonly Entry<Item, Result>[], run: BatcherOptions<Item, Result>['run']): Promise<void> {
   try {
     const results = await run(batch.map(({ item }) => item));
     for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
