@@ -10,9 +10,19 @@ import type { Duplex } from 'node:stream';
 import { Aedes, type AedesOptions, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
 import { gatherWrites } from '../services/platform/bus/gather-writes.ts';
 import type { Logger } from '../services/platform/log/log.ts';
+import { encodeMessage } from '../services/platform/messages.ts';
 import { type Access, type AccessRules, type Accounts, checkAccounts, compileAccess } from './access.ts';
 import { type ClientAdmission, createClientAdmission } from './client-admission.ts';
-import { createHeldPublishes, type HeldPublishes, type HeldStats, HOLD_LIMITS, type HoldLimits } from './held-publishes.ts';
+import {
+  HELD_ALERT_TIMES,
+  type HeldAlerts,
+  type HeldAlertTimes,
+  type HeldStats,
+  HOLD_LIMITS,
+  type HoldLimits,
+  startHeldAlerts,
+} from './held-limits.ts';
+import { createHeldPublishes, type HeldPublishes } from './held-publishes.ts';
 import { DROPPED_TOPIC, gateReads } from './packet-gate.ts';
 import { limitPublishes, limitSubscriptions } from './qos-limit.ts';
 import { listenTcp, listenWebSocket, type ServerSocket } from './server-sockets.ts';
@@ -32,6 +42,8 @@ export interface EmbeddedBrokerOptions {
   maxPayloadBytes?: number;
   /** How much may wait for the acknowledgement of a service. Default `HOLD_LIMITS`. */
   holdLimits?: Partial<HoldLimits>;
+  /** When the alerts about it are raised and cleared. Default `HELD_ALERT_TIMES`. */
+  heldAlertTimes?: Partial<HeldAlertTimes>;
   log: Logger;
 }
 
@@ -78,6 +90,7 @@ interface BrokerParts {
   /** Set once aedes runs, which its callbacks wait for. */
   queues: SessionQueues | undefined;
   shared: SharedSubscriptions | undefined;
+  alerts: HeldAlerts | undefined;
   counts: { messagesIn: number; messagesOut: number; denied: number; oversize: number; withheld: number };
   maxPayloadBytes: number;
   log: Logger;
@@ -93,8 +106,10 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
   checkAccounts(options.accounts, options.access);
   const parts = createParts(options);
   const broker = await createAedes(parts);
+  parts.alerts = startAlerts(parts, broker, { ...HELD_ALERT_TIMES, ...options.heldAlertTimes });
   const sockets: ServerSocket[] = [];
   async function close(): Promise<void> {
+    parts.alerts?.stop();
     await Promise.all(sockets.map((socket) => socket.close()));
     await new Promise<void>((resolve) => broker.close(() => resolve()));
   }
@@ -142,10 +157,25 @@ function createParts(options: EmbeddedBrokerOptions): BrokerParts {
         `${limits.perClient} messages of one client, ${limits.messages} messages or ${limits.bytes} bytes wait for the acknowledgement of a ` +
         'service: more are not taken and not acknowledged; is portfolio-priority running?';
       log.warn({ event: 'broker.held_full', clientId: client.id, topic }, text);
+      parts.alerts?.look();
     },
   });
   const counts = { messagesIn: 0, messagesOut: 0, denied: 0, oversize: 0, withheld: 0 };
-  return { access, admission, held, queues: undefined, shared: undefined, counts, maxPayloadBytes, log, logOnce, maySee };
+  const unset = { queues: undefined, shared: undefined, alerts: undefined };
+  const parts: BrokerParts = { access, admission, held, ...unset, counts, maxPayloadBytes, log, logOnce, maySee };
+  return parts;
+}
+
+function startAlerts({ held, log }: BrokerParts, broker: Aedes, times: HeldAlertTimes): HeldAlerts {
+  return startHeldAlerts({
+    stats: held.stats,
+    times,
+    log,
+    publish(alert) {
+      const { topic, payload, qos, retain } = encodeMessage('alert', alert);
+      broker.publish({ cmd: 'publish', topic, payload: Buffer.from(payload), qos, retain, dup: false }, () => undefined);
+    },
+  });
 }
 
 async function createAedes(parts: BrokerParts): Promise<Aedes> {

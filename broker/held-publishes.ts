@@ -17,27 +17,9 @@ import { setImmediate } from 'node:timers/promises';
 import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes';
 import { includes } from './access.ts';
 import { writeAcknowledgement } from './acknowledgement.ts';
+import { type HeldStats, type HoldLimits, type LimitReached, limitReached } from './held-limits.ts';
 import { freeMessageId, type QueuedMessage, type SessionQueues } from './session-queues.ts';
 import type { SharedDelivery, SharedSubscriptions } from './shared-subscriptions.ts';
-
-export interface HoldLimits {
-  /** Messages held for one client id. */
-  perClient: number;
-  /** Messages held in all. Below 65,535, the number of packet identifiers that one receiver has. */
-  messages: number;
-  /** Bytes held in all: payloads and what a message costs beside. */
-  bytes: number;
-}
-
-export const HOLD_LIMITS: HoldLimits = { perClient: 20_000, messages: 50_000, bytes: 64 * 1024 * 1024 };
-
-export interface HeldStats {
-  /** Publishes that wait for the acknowledgement of their receivers now. */
-  held: number;
-  heldBytes: number;
-  /** Publishes not taken since the start, because the limits were reached. */
-  heldRefused: number;
-}
 
 /** A message in the hands of one receiver. */
 interface Copy {
@@ -60,6 +42,8 @@ interface Held extends Omit<Publish, 'client'> {
   /** Undefined: gone, nobody is answered. */
   client: Client | undefined;
   bytes: number;
+  /** By `performance.now()`. */
+  since: number;
   /** Those that a receiver has not acknowledged. */
   copies: Set<Copy>;
   /** By which kinds of subscription it was acknowledged, and given back without, since it was last delivered. */
@@ -85,6 +69,7 @@ interface State {
   refusedClients: Set<Client>;
   bytes: number;
   refused: number;
+  full: LimitReached | undefined;
   parts: { broker: Aedes; queues: SessionQueues; shared: SharedSubscriptions } | undefined;
 }
 
@@ -134,6 +119,7 @@ export function createHeldPublishes({ limits, maySee, onFull }: HeldPublishesOpt
     refusedClients: new Set(),
     bytes: 0,
     refused: 0,
+    full: undefined,
     parts: undefined,
   };
 
@@ -149,10 +135,13 @@ export function createHeldPublishes({ limits, maySee, onFull }: HeldPublishesOpt
         payload: packet.payload as Buffer,
       };
       const take = () => {
-        if (hold(state, publish)) return;
+        const reached = hold(state, publish);
+        if (reached === undefined) return;
         state.refused++;
-        if (state.refusedClients.size === 0) onFull(client, publish.topic);
         state.refusedClients.add(client);
+        if (state.full !== undefined) return;
+        state.full = reached;
+        onFull(client, publish.topic);
       };
       if (publish.qos === 1) take();
       // Found: it was acknowledged with PUBREC and not released yet, so this is a double [MQTT-4.3.3-2].
@@ -187,14 +176,21 @@ export function createHeldPublishes({ limits, maySee, onFull }: HeldPublishesOpt
       });
       parts.broker.on('clientDisconnect', (client) => disconnected(state, client));
     },
-    stats: () => ({ held: state.byPayload.size, heldBytes: state.bytes, heldRefused: state.refused }),
+    stats: () => statsOf(state),
   };
+}
+
+function statsOf({ byPayload, bytes, refused, full }: State): HeldStats {
+  // A map keeps its order, and a message that is delivered again keeps its place.
+  const [oldest] = byPayload.values();
+  const heldOldestMs = oldest === undefined ? 0 : performance.now() - oldest.since;
+  return { held: byPayload.size, heldBytes: bytes, heldOldestMs, heldRefused: refused, heldFull: full };
 }
 
 const heldBy = (state: State, { packet }: QueuedMessage): Held | undefined => state.byPayload.get(packet.payload as Buffer);
 
-/** Keeps a publish until its receivers have acknowledged it; false where the limits leave no room. */
-function hold(state: State, publish: Publish): boolean {
+/** Keeps a publish until its receivers have acknowledged it, or gives the limit that leaves no room for it. */
+function hold(state: State, publish: Publish): LimitReached | undefined {
   const { limits } = state;
   const own = state.bySender.getOrInsertComputed(publish.clientId, () => new Map());
   const earlier = own.get(publish.messageId);
@@ -202,21 +198,22 @@ function hold(state: State, publish: Publish): boolean {
     const { client, qos } = publish;
     const same = earlier.topic === publish.topic && earlier.payload.equals(publish.payload);
     if (same) Object.assign(earlier, { client, qos });
-    if (same) return true;
+    if (same) return undefined;
     abandon(state, earlier);
   }
   const bytes = publish.payload.length + MESSAGE_BYTES;
-  if (own.size >= limits.perClient || state.byPayload.size >= limits.messages || state.bytes + bytes > limits.bytes) {
+  const reached = limitReached(limits, { own: own.size, messages: state.byPayload.size, bytes: state.bytes + bytes });
+  if (reached !== undefined) {
     if (own.size === 0) state.bySender.delete(publish.clientId);
-    return false;
+    return reached;
   }
-  const held: Held = { ...publish, bytes, copies: new Set(), acknowledgedBy: new Set(), givenBackBy: new Set() };
+  const held: Held = { ...publish, bytes, since: performance.now(), copies: new Set(), acknowledgedBy: new Set(), givenBackBy: new Set() };
   own.set(held.messageId, held);
   state.bySender.set(held.clientId, own);
   state.byPayload.set(held.payload, held);
   state.bytes += bytes;
   wait(state, held);
-  return true;
+  return undefined;
 }
 
 function wait(state: State, held: Held): void {
@@ -346,13 +343,14 @@ function disconnected(state: State, client: Client): void {
 
 /** Cuts the clients whose messages were not taken once there is room for them again: after the reconnect they send them again. */
 function makeRoom(state: State): void {
-  const { limits, refusedClients } = state;
-  if (refusedClients.size === 0 || state.byPayload.size > limits.messages / 2 || state.bytes > limits.bytes / 2) return;
+  const { limits, refusedClients, bySender } = state;
+  if (state.full === undefined || state.byPayload.size > limits.messages / 2 || state.bytes > limits.bytes / 2) return;
   for (const client of [...refusedClients]) {
-    if ((state.bySender.get(client.id)?.size ?? 0) > limits.perClient / 2) continue;
+    if ((bySender.get(client.id)?.size ?? 0) > limits.perClient / 2) continue;
     refusedClients.delete(client);
     client.close();
   }
+  if (bySender.values().every((own) => own.size <= limits.perClient / 2)) state.full = undefined;
 }
 
 function answer(state: State, { client, qos, messageId, topic }: Held): void {

@@ -6,6 +6,7 @@
 import type { Announcer } from '../ledger/announce.ts';
 import type { EnqueueAnswer } from '../ledger/enqueue/enqueue.ts';
 import type { Ledger } from '../ledger/job.ts';
+import { createBatcher } from '../platform/batcher.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
@@ -13,7 +14,6 @@ import type { Logger } from '../platform/log/log.ts';
 import type { Draft } from '../platform/messages.ts';
 import type { Login } from './activity.ts';
 import type { LoginOutcome, PortfolioAnswer } from './answer.ts';
-import { createBatcher } from './batcher.ts';
 import { commitLogins, loginRules } from './commit.ts';
 
 export interface AdmissionCounters {
@@ -64,7 +64,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
   /** Announcements under way. */
   const announcing = new Set<Promise<void>>();
 
-  const batcher = createBatcher(BATCH, async (logins: readonly Login[]) => {
+  async function commitBatch(logins: readonly Login[]): Promise<PortfolioAnswer[]> {
     const started = performance.now();
     const { outcomes, enqueued } = await commitLogins(ledger, rules, logins);
     const answers = logins.map((login) => answerTo(login, outcomes.get(login.user)!));
@@ -80,7 +80,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
     announcing.add(announced);
     void announced.finally(() => announcing.delete(announced));
     return answers;
-  });
+  }
+  const batcher = createBatcher({ most: BATCH, run: commitBatch });
 
   return {
     counters,

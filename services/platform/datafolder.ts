@@ -6,6 +6,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -13,11 +14,10 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { newApiKey } from './api-key.ts';
 import { ConfigError, codeOf, messageOf } from './errors.ts';
+import { type FileLock, type Holder, holderOf, tryFileLock } from './registry/file-lock.ts';
 
 /*
  * The data folder: everything that one installation keeps.
@@ -76,15 +76,16 @@ export function dataFolderPath(option: string | undefined, environment: Environm
 
 /**
  * Takes the data folder for this process alone, creating it and its passwords where they are missing.
- * @throws ConfigError `data.in_use`, `data.unusable`, `data.secrets_invalid`
+ * @throws ConfigError `data.in_use`, `data.unusable`, `data.foreign`, `data.secrets_invalid`
  */
 export async function openDataFolder(path: string, environment: Environment = process.env): Promise<DataFolder> {
   const folder = resolve(path);
   try {
     makeFolder(folder);
+    refuseForeign(folder);
     chmodSync(folder, 0o700);
   } catch (error) {
-    throw unusable(folder, error);
+    throw error instanceof ConfigError ? error : unusable(folder, error);
   }
   const release = await lock(folder);
   try {
@@ -110,6 +111,22 @@ function makeFolder(folder: string): void {
     makeFolder(dirname(folder));
     mkdirSync(folder, { mode: 0o700 });
   }
+}
+
+/** What stockmesh, its services and its database write there, and what a new disk holds. A file that is being written ends with `.new`. */
+const OWN_FILES = /^(lock|lock\.json|secrets\.json|mqtt-[a-z]+\.password|gateway-operator\.key|runtime\.json|lost\+found)(\.new)?$/;
+const OWN_FOLDERS = new Set(['database', 'instances', 'logs']);
+
+/** Stops before the mode of a folder is changed that holds something else: with /tmp or a home folder, everybody else would be locked out. */
+function refuseForeign(folder: string): void {
+  const entries = readdirSync(folder);
+  if (entries.includes('lock') && (entries.includes('secrets.json') || entries.includes('database'))) return;
+  const foreign = entries.find((name) => !OWN_FILES.test(name) && !OWN_FOLDERS.has(name));
+  if (foreign === undefined) return;
+  throw new ConfigError(
+    'data.foreign',
+    `${folder} is not a data folder of stockmesh: it holds other files (such as "${foreign}"), and only its owner could open it afterwards; name a new or an empty folder with --data or STOCKMESH_DATA, such as --data ${join(folder, 'stockmesh')}`,
+  );
 }
 
 /** One secret in a file of its own. One that is not in force, because the environment has another, would only mislead. */
@@ -207,56 +224,17 @@ function writePrivately(file: string, text: string): void {
   renameSync(unfinished, file);
 }
 
-const holderSchema = z.object({ pid: z.number().int().positive(), since: z.string() });
-type Holder = z.infer<typeof holderSchema>;
-
-/** SQLite's number for "another process holds the lock". */
-const SQLITE_BUSY = 5;
-
-/**
- * An operating system's file lock, which Node offers through SQLite. It ends with its process, also by `kill -9` and power cuts, so a lock is never
- * stale, and a process number that was given to another process is never taken for its holder. `lock.json` names the holder, for people.
- */
+/** Takes the folder for this process, or says which other one works on it. */
 async function lock(folder: string): Promise<() => void> {
-  const note = join(folder, 'lock.json');
-  let held: DatabaseSync | undefined;
+  const file = join(folder, 'lock');
+  let held: FileLock | undefined;
   try {
-    held = new DatabaseSync(join(folder, 'lock'));
-    held.exec('BEGIN EXCLUSIVE');
+    held = tryFileLock(file);
   } catch (error) {
-    held?.close();
-    if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw unusable(folder, error);
-    throw inUse(folder, await readHolder(note));
+    throw unusable(folder, error);
   }
-  const holder: Holder = { pid: process.pid, since: Temporal.Now.instant().toString({ smallestUnit: 'second' }) };
-  writePrivately(note, JSON.stringify(holder));
-  let released = false;
-  return () => {
-    if (released) return;
-    released = true;
-    rmSync(note, { force: true });
-    held.close();
-  };
-}
-
-/** The holder writes its name just after it takes the lock; until then the note is of a process that was killed, and is ignored. */
-async function readHolder(note: string): Promise<Holder | undefined> {
-  for (let attempt = 0; attempt < 20; attempt++) {
-    const holder = holderSchema.safeParse(jsonOf(readIfThere(note)));
-    if (holder.success && isAlive(holder.data.pid)) return holder.data;
-    await delay(10);
-  }
-  return undefined;
-}
-
-/** Undefined for text that is not JSON. */
-function jsonOf(text = 'null'): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  if (held === undefined) throw inUse(folder, await holderOf(file));
+  return held.release;
 }
 
 function readIfThere(file: string): string | undefined {
@@ -265,14 +243,6 @@ function readIfThere(file: string): string | undefined {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
   }
 }
 

@@ -10,7 +10,9 @@ import { brokerAddress, databaseOptions } from './connections.ts';
 import { assertSuitable, type Database, openDatabase } from './database/database.ts';
 import { codeOf, messageOf, TransientError } from './errors.ts';
 import { componentLogger, createLogger, type Logger } from './log/log.ts';
+import type { FileLock } from './registry/file-lock.ts';
 import { startHeartbeat } from './registry/heartbeat.ts';
+import { takeInstanceName } from './registry/instance-name.ts';
 import { type InstanceSlot, takeInstanceSlot } from './registry/instance-slot.ts';
 
 export const VERSION = '0.1.0';
@@ -42,7 +44,7 @@ export interface RunningService {
 export interface ServiceOptions {
   loaded: LoadedConfig;
   dataFolder: string;
-  /** By default a name that no other process has; for a `persistent` service that of a slot (`takeInstanceSlot`), which is the same after a restart. */
+  /** By default a name that no other process has; for a `persistent` service that of a slot (`takeInstanceSlot`), which is the same after a restart. One that is given belongs to one process alone. */
   instance?: string | undefined;
   clock?: Clock | undefined;
   /** The broker keeps the messages that this service acknowledges when they are handled, while the service is away. */
@@ -58,19 +60,22 @@ const CLOSE_MS = 1_000;
 
 /**
  * Runs a service until SIGTERM, SIGINT, or an order on `control/{instance}`; resolves with the exit code. It waits for the database with back-off and goes on
- * without the broker. Errors: `ConfigError` when the configuration, the schema or the server is not what this build needs.
+ * without the broker. Errors: `ConfigError` when the configuration, the schema or the server is not what this build needs, or another process has the name.
  */
 export async function runService(service: string, options: ServiceOptions): Promise<number> {
   const stopRequest = listenForStop();
+  let name: FileLock | undefined;
   let slot: InstanceSlot | undefined;
   let left = false;
   try {
-    if (options.instance === undefined && options.persistent) slot = await takeInstanceSlot(options.dataFolder, service);
+    if (options.instance !== undefined) name = await takeInstanceName(options.dataFolder, options.instance);
+    else if (options.persistent) slot = await takeInstanceSlot(options.dataFolder, service);
     const instance = options.instance ?? slot?.instance ?? uniqueInstance(service);
     const ended = await runAs(instance, service, options, stopRequest);
     left = ended.left;
     return ended.code;
   } finally {
+    name?.release();
     slot?.release({ left });
     stopRequest.end();
     // The supervisor's channel would keep the process alive.

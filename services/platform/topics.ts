@@ -59,7 +59,7 @@ export const TOPICS = {
     pattern: 'alerts/{name}',
     qos: 1,
     retain: true,
-    from: 'scheduler',
+    from: 'scheduler, embedded broker',
     to: 'gateway, notifier, monitors',
     about: 'A value has crossed its threshold, or is back within it.',
   },
@@ -81,6 +81,9 @@ interface TopicRow {
   to: string;
   about: string;
 }
+
+/** The alerts that the embedded broker raises and clears by itself; all others are the scheduler's. */
+export const BROKER_ALERTS = ['held_logins', 'login_wait'] as const;
 
 export type TopicKind = keyof typeof TOPICS;
 export const TOPIC_KINDS = Object.keys(TOPICS) as TopicKind[];

@@ -7,6 +7,7 @@ import type { Bus } from '../platform/bus/bus.ts';
 import type { Sql } from '../platform/database/database.ts';
 import { TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
+import { isOfBroker } from './broker-alerts.ts';
 import type { LimitCheck } from './thresholds.ts';
 
 /** Looks in a row that must agree before the state changes. */
@@ -36,9 +37,14 @@ export function createAlerts({ sql, bus, log }: { sql: Sql; bus: Pick<Bus, 'publ
   let known: Map<string, Alert> | undefined;
   const unpublished = new Set<string>();
 
+  /** The broker publishes its own alerts; from here they could only overwrite a newer state. */
+  function publishLater(name: string): void {
+    if (!isOfBroker(name)) unpublished.add(name);
+  }
+
   async function load(): Promise<Map<string, Alert>> {
     const rows = await sql.rows<Alert>('SELECT name, state, value, threshold, since, text FROM alerts');
-    for (const { name } of rows) unpublished.add(name);
+    for (const { name } of rows) publishLater(name);
     return new Map(rows.map((row) => [row.name, row]));
   }
 
@@ -51,7 +57,7 @@ export function createAlerts({ sql, bus, log }: { sql: Sql; bus: Pick<Bus, 'publ
     );
     alerts.set(name, alert);
     confirmations.delete(name);
-    unpublished.add(name);
+    publishLater(name);
     log[beyond ? 'warn' : 'info']({ alert: name, value, threshold }, `alert ${name} ${alert.state}: ${alert.text}`);
   }
 
@@ -86,7 +92,7 @@ export function createAlerts({ sql, bus, log }: { sql: Sql; bus: Pick<Bus, 'publ
       await publish(known);
     },
     restate() {
-      for (const name of known?.keys() ?? []) unpublished.add(name);
+      for (const name of known?.keys() ?? []) publishLater(name);
     },
     forget() {
       known = undefined;

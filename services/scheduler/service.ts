@@ -7,6 +7,7 @@ import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { componentLogger, type Logger } from '../platform/log/log.ts';
 import { type Alerts, createAlerts } from './alerts.ts';
+import { type BrokerAlerts, listenToBroker } from './broker-alerts.ts';
 import { type Duty, startDuties } from './duties.ts';
 import { type Endpoint, serveMetrics } from './endpoint.ts';
 import { competeForLead, type Leadership } from './leadership.ts';
@@ -44,7 +45,8 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   const stopListening = bus.onState((state) => {
     if (state === 'online') alerts?.restate();
   });
-  const duties = leaderDuties(parts, { announce: announcements.announce, freshMetrics: metrics.fresh, alerts });
+  const brokerAlerts = listenToBroker(bus);
+  const duties = leaderDuties(parts, { announce: announcements.announce, freshMetrics: metrics.fresh, alerts, brokerAlerts });
   const leading = competeForLead({
     db,
     clock,
@@ -64,7 +66,7 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   return {
     async drain() {
       stopListening();
-      await Promise.all([endpoint?.close(), rescuer.close(), always.stop(), leading.stop()]);
+      await Promise.all([endpoint?.close(), brokerAlerts.close(), rescuer.close(), always.stop(), leading.stop()]);
       await announcements.ended();
     },
   };
@@ -131,7 +133,13 @@ function leaderDuties(
     announce,
     freshMetrics,
     alerts,
-  }: { announce(changes: readonly Change[]): void; freshMetrics(): Promise<SchedulerMetrics>; alerts: Alerts | undefined },
+    brokerAlerts,
+  }: {
+    announce(changes: readonly Change[]): void;
+    freshMetrics(): Promise<SchedulerMetrics>;
+    alerts: Alerts | undefined;
+    brokerAlerts: BrokerAlerts;
+  },
 ): Duty[] {
   const statistics: Duty = {
     name: 'statistics',
@@ -139,7 +147,8 @@ function leaderDuties(
     async run() {
       const metrics = await freshMetrics();
       await bus.publish('stats', statsOf(metrics));
-      await alerts?.look(checkLimits(metrics, await findStaleData(db, clock, config), config), metrics.at);
+      const checks = checkLimits(metrics, await findStaleData(db, clock, config), config);
+      await alerts?.look([...checks, ...brokerAlerts.checks()], metrics.at);
     },
   };
   return [

@@ -1,14 +1,13 @@
 /**
- * Commits finished jobs in batches. Jobs that finish within a few milliseconds share one transaction, and the rows of jobs of one type share one `store`. A batch
- * that cannot be written is halved until only the job that causes the error fails.
+ * Commits finished jobs in batches. Jobs that finish within a few milliseconds share one transaction, and the rows of jobs of one type share one `store`.
  */
 import type { Handler, JobOutput } from '../job-types/handler.ts';
 import { idFromBytes, sortedBytes } from '../ledger/id.ts';
 import type { Change, Ledger } from '../ledger/job.ts';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
 import { type Attempt, complete, type Finished } from '../ledger/run/complete.ts';
+import { createBatcher } from '../platform/batcher.ts';
 import type { Transaction } from '../platform/database/database.ts';
-import { codeOf } from '../platform/errors.ts';
 import { retryWhileUnavailable } from './retry-while-unavailable.ts';
 
 /** A job whose handler has returned: what `complete` needs, with the rows and their handler. */
@@ -37,73 +36,22 @@ export interface CommitterOptions {
   onCommitted: (changes: readonly Change[], jobs: readonly FinishedJob[]) => void;
 }
 
-interface Waiting {
-  finished: FinishedJob;
-  resolve: (kept: boolean) => void;
-  reject: (error: unknown) => void;
-}
-
 export function createCommitter(options: CommitterOptions): Committer {
   const { size, waitMs } = options;
-  let waiting: Waiting[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  let committing: Promise<void> | undefined;
-
-  function schedule(): void {
-    if (committing !== undefined || waiting.length === 0) return;
-    if (waiting.length >= size) start();
-    else timer ??= setTimeout(start, waitMs);
-  }
-
-  function start(): void {
-    clearTimeout(timer);
-    timer = undefined;
-    if (committing !== undefined) return;
-    const batch = waiting.slice(0, size);
-    waiting = waiting.slice(size);
-    committing = commitBatch(options, batch).finally(() => {
-      committing = undefined;
-      schedule();
-    });
-  }
-
-  return {
-    commit(finished) {
-      return new Promise((resolve, reject) => {
-        waiting.push({ finished, resolve, reject });
-        schedule();
-      });
-    },
-    async idle() {
-      while (waiting.length > 0 || committing !== undefined) {
-        if (committing === undefined) start();
-        await committing;
-      }
-    },
-  };
+  const batcher = createBatcher({ most: size, waitMs, run: (jobs: readonly FinishedJob[]) => commitBatch(options, jobs) });
+  return { commit: batcher.add, idle: batcher.idle };
 }
 
-async function commitBatch(options: CommitterOptions, batch: readonly Waiting[]): Promise<void> {
-  const jobs = batch.map(({ finished }) => finished);
-  let written: Finished;
-  try {
-    written = await retryWhileUnavailable((mayBeCommitted) => write(options, jobs, mayBeCommitted), options.signal);
-  } catch (error) {
-    if (batch.length === 1 || codeOf(error) === 'database.unavailable') {
-      for (const { reject } of batch) reject(error);
-    } else {
-      const half = batch.length >> 1;
-      await commitBatch(options, batch.slice(0, half));
-      await commitBatch(options, batch.slice(half));
-    }
-    return;
-  }
-  const lost = new Set<Attempt>(written.lost);
+/** Commits the jobs in one transaction; for each whether it was kept. */
+async function commitBatch(options: CommitterOptions, jobs: readonly FinishedJob[]): Promise<boolean[]> {
+  const { changes, lost } = await retryWhileUnavailable((mayBeCommitted) => write(options, jobs, mayBeCommitted), options.signal);
+  const refused = new Set<Attempt>(lost);
+  const kept = jobs.map(({ job }) => !refused.has(job));
   options.onCommitted(
-    written.changes,
-    jobs.filter(({ job }) => !lost.has(job)),
+    changes,
+    jobs.filter((_, index) => kept[index]),
   );
-  for (const { finished, resolve } of batch) resolve(!lost.has(finished.job));
+  return kept;
 }
 
 async function write(options: CommitterOptions, jobs: readonly FinishedJob[], mayBeCommitted: boolean): Promise<Finished> {

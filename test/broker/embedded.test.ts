@@ -137,6 +137,8 @@ test('it counts what came in, went out, and was refused', async () => {
       refusedConnections: 1,
       held: 0,
       heldBytes: 0,
+      heldOldestMs: 0,
+      heldFull: undefined,
       heldRefused: 0,
     });
 });

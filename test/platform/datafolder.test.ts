@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { dataFolderPath, openDataFolder, readSecrets } from '../../services/platform/datafolder.ts';
 
 const source = new URL('../../services/platform/datafolder.ts', import.meta.url);
@@ -159,4 +159,45 @@ test('a file in the place of the folder is refused with the option, and keeps it
   writeFileSync(path, '', { mode: 0o644 });
   await expect(openDataFolder(path, {})).rejects.toMatchObject({ code: 'data.unusable', message: expect.stringContaining('--data') });
   expect(statSync(path).mode & 0o777).toBe(0o644);
+});
+
+describe('a folder that is there already', () => {
+  test('with files of somebody else is refused in one line with the way out, and keeps its mode', async () => {
+    mkdirSync(path, { mode: 0o755 });
+    writeFileSync(join(path, 'thesis.txt'), '');
+    await expect(openDataFolder(path, {})).rejects.toMatchObject({
+      code: 'data.foreign',
+      message: expect.stringMatching(/^.*holds other files \(such as "thesis\.txt"\).*--data \S+stockmesh$/),
+    });
+    expect([modeOf(path), readdirSync(path)]).toEqual([0o755, ['thesis.txt']]);
+  });
+
+  test("with another program's secrets.json is refused, and the file stays as it was", async () => {
+    mkdirSync(path);
+    writeFileSync(join(path, 'secrets.json'), '{"token":"1"}');
+    writeFileSync(join(path, 'program.js'), '');
+    await expect(openDataFolder(path, {})).rejects.toMatchObject({ code: 'data.foreign' });
+    expect(readFileSync(join(path, 'secrets.json'), 'utf8')).toBe('{"token":"1"}');
+  });
+
+  test('and is empty is taken, and closed for others', async () => {
+    mkdirSync(path, { mode: 0o755 });
+    (await openDataFolder(path, {})).release();
+    expect(modeOf(path)).toBe(0o700);
+  });
+
+  test('and is a new disk, or holds what a service has left before the first start, is taken', async () => {
+    for (const name of ['lost+found', 'instances']) mkdirSync(join(path, name), { recursive: true });
+    (await openDataFolder(path, {})).release();
+  });
+
+  test('and is ours goes on, with files that somebody put beside ours and without its secrets', async () => {
+    const first = await openDataFolder(path, {});
+    first.release();
+    writeFileSync(join(path, 'portfolios.csv'), '');
+    (await openDataFolder(path, {})).release();
+    mkdirSync(first.database);
+    rmSync(join(path, 'secrets.json'));
+    (await openDataFolder(path, {})).release();
+  });
 });

@@ -32,7 +32,7 @@ afterEach(() => {
 });
 
 function run(keys: Record<string, unknown>, more: { failing?: boolean; orphaned?: boolean } = {}): Running {
-  const child = fork(program, [JSON.stringify({ keys: { 'logging.format': 'json', ...keys }, ...more })], {
+  const child = fork(program, [JSON.stringify({ dataFolder, keys: { 'logging.format': 'json', ...keys }, ...more })], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   children.push(child);
@@ -54,10 +54,15 @@ function run(keys: Record<string, unknown>, more: { failing?: boolean; orphaned?
 const noBroker = { 'queue.mqtt.url': 'mqtt://service:x@127.0.0.1:9' };
 
 let database: TestDatabase;
+let dataFolder: string;
 beforeAll(async () => {
+  dataFolder = mkdtempSync(join(tmpdir(), 'lifecycle-'));
   database = await testDatabase();
 });
-afterAll(() => database.drop());
+afterAll(async () => {
+  rmSync(dataFolder, { recursive: true });
+  await database.drop();
+});
 
 const here = () => ({ 'database.url': database.url, ...noBroker });
 
@@ -141,6 +146,19 @@ describe('the end of a service', () => {
     await service.ended;
     expect(await rows()).toEqual([]);
     await db.close();
+  });
+
+  test('a second process of its name is refused, and the first one goes on', async () => {
+    const first = run(here());
+    await first.says('started');
+    const second = run(here());
+    expect(await second.ended).toBe(2);
+    expect(second.lines).toEqual([
+      expect.stringMatching(new RegExp(`^refused instance\\.in_use: .*${first.child.pid}.*"test-1".*--instance`)),
+    ]);
+    first.child.kill('SIGKILL');
+    await first.ended;
+    await run(here()).says('started');
   });
 
   test('a supervisor that is gone ends it', async () => {

@@ -229,3 +229,29 @@ test('while the broker is away jobs move on all the same', async () => {
   const [id] = await mesh.add(ledger(), { runAt: new Date(Date.now() + 100) });
   await waitFor(async () => expect(await mesh.state(id!)).toBe('ready'));
 });
+
+test('an alert of the broker is in the table while it is raised, and is not published a second time', async () => {
+  const said = openBus(broker.port, { service: 'gateway', version: '0.1.0' });
+  await said.online();
+  const heard: string[] = [];
+  await said.subscribe('alert', { params: { name: 'held_logins' } }, ({ body }) => void heard.push(body.state)).ready;
+  const alert = { name: 'held_logins', value: 50_000, threshold: 50_000, since: new Date().toISOString(), text: '50000 logins wait' };
+  const rows = () => mesh.db.rows("SELECT state, value, text FROM alerts WHERE name = 'held_logins'");
+  await said.publish('alert', { ...alert, state: 'raised' });
+  await start('s1');
+  await waitFor(async () => expect(await rows()).toEqual([{ state: 'raised', value: 50_000, text: '50000 logins wait' }]));
+  await said.publish('alert', { ...alert, state: 'cleared', value: 10 });
+  await waitFor(async () => expect(await rows()).toMatchObject([{ state: 'cleared', value: 10 }]));
+  expect(heard).toEqual(['raised', 'cleared']);
+  await said.close();
+});
+
+test('an alert that a broker had raised before it was started again is cleared in the table', async () => {
+  await mesh.db.run(
+    "INSERT INTO alerts (name, state, value, threshold, since, text) VALUES ('login_wait', 'raised', 61, 60, UTC_TIMESTAMP(3), 'late')",
+  );
+  await start('s1');
+  await waitFor(async () =>
+    expect(await mesh.db.rows("SELECT state FROM alerts WHERE name = 'login_wait'")).toEqual([{ state: 'cleared' }]),
+  );
+});

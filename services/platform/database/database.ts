@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import mysql from 'mysql2/promise';
-import { ConfigError, codeOf, messageOf, TransientError } from '../errors.ts';
+import { ConfigError, codeOf, messageOf, PermanentError, TransientError } from '../errors.ts';
 
 /** Anything a statement can be run on: the pool (autocommit) or one open transaction. */
 export interface Sql {
@@ -12,7 +12,10 @@ export interface Sql {
 
 export interface Transaction extends Sql {
   readonly open: true;
-  /** A statement whose result is not needed. It is sent, in its place, with the next statement or the COMMIT in one round trip; if it fails, that one fails with its error. */
+  /**
+   * A statement whose result is not needed. It is sent, in its place, with the next statement or the COMMIT in one round trip (more when they are larger than a
+   * packet); if it fails, that one fails with its error.
+   */
   later(sql: string, params?: readonly unknown[]): void;
   /** The same, but sent just before the COMMIT: for rows that many transactions need, which must be locked as briefly as possible. */
   last(sql: string, params?: readonly unknown[]): void;
@@ -23,7 +26,7 @@ export interface Database extends Sql {
    * Runs `work` in one READ COMMITTED transaction. The whole of it is run again on a deadlock (1213), a lock time-out (1205, after ROLLBACK) and a changed
    * record (1020), at most 5 times with 5-50 ms of jitter; on a Galera cluster 1213 arrives at COMMIT and the same rule covers it. So `work` must have no
    * effect outside the transaction. Errors: `TransientError('database.unavailable')` when the server cannot be reached; whether a COMMIT under way took
-   * effect is then unknown, and the caller must be able to do it again.
+   * effect is then unknown, and the caller must be able to do it again. `PermanentError('database.too_large')` for a statement that is larger than the server takes.
    */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** How often a transaction was run again, by the server's error number. */
@@ -190,15 +193,49 @@ async function runOnce<T>(pool: mysql.Pool, work: (tx: Transaction) => Promise<T
   }
 }
 
+/** The default `max_allowed_packet` of MariaDB. More is sent at once only as a single statement, and only to a server that takes it. */
+export const PACKET_BYTES = 16 * 1024 * 1024;
+/** What a packet holds beside the text of its statements. */
+const PACKET_HEADER_BYTES = 1024;
+
+/** Joins statements into as few packets as they fit into; one that is larger has a packet of its own. */
+function packetsOf(statements: readonly string[]): { texts: string[]; bytes: number }[] {
+  const packets: { texts: string[]; bytes: number }[] = [];
+  for (const text of statements) {
+    const bytes = Buffer.byteLength(text) + PACKET_HEADER_BYTES;
+    const last = packets.at(-1);
+    if (last !== undefined && last.bytes + bytes <= PACKET_BYTES) {
+      last.texts.push(text);
+      last.bytes += bytes;
+    } else packets.push({ texts: [text], bytes });
+  }
+  return packets;
+}
+
+/** A server closes the connection on more than its limit, which would look like an outage and be tried for ever. */
+async function refuseTooLarge(connection: mysql.PoolConnection, bytes: number): Promise<void> {
+  const [rows] = await connection.query('SELECT @@max_allowed_packet AS most').catch(rethrow);
+  const [{ most }] = rows as [{ most: number }];
+  if (bytes > most)
+    throw new PermanentError(
+      'database.too_large',
+      `a statement of ${bytes} bytes is not sent, since the database's max_allowed_packet is ${most}: write less at once, or raise it`,
+    );
+}
+
 function transactionOn(connection: mysql.PoolConnection): { tx: Transaction; commit: () => Promise<void> } {
   let waiting: string[] = [];
   const last: string[] = [];
   const send = async (sql: string, params?: readonly unknown[]): Promise<unknown> => {
-    if (waiting.length === 0) return (await connection.query(sql, params as unknown[]).catch(rethrow))[0];
-    const together = [...waiting, connection.format(sql, params as unknown[])];
+    const packets = packetsOf([...waiting, connection.format(sql, params as unknown[])]);
     waiting = [];
-    const [results] = await connection.query(together.join(';\n')).catch(rethrow);
-    return (results as unknown[])[together.length - 1];
+    let result: unknown;
+    for (const { texts, bytes } of packets) {
+      if (bytes > PACKET_BYTES) await refuseTooLarge(connection, bytes);
+      const [results] = await connection.query(texts.join(';\n')).catch(rethrow);
+      result = texts.length === 1 ? results : (results as unknown[]).at(-1);
+    }
+    return result;
   };
   return {
     tx: {
@@ -255,12 +292,12 @@ function rethrow(error: unknown): never {
 }
 
 /**
- * Checks at boot what the ledger stands on: READ COMMITTED, UTC, the SQL mode, and that SKIP LOCKED really skips (some servers accept the words and lock nothing, or wait).
+ * Checks at boot what the ledger stands on: READ COMMITTED, UTC, the SQL mode, the packet size, and that SKIP LOCKED really skips (some servers accept the words and lock nothing, or wait).
  * Errors: `ConfigError('database.unsuitable')` that names what was found.
  */
 export async function assertSuitable(db: Database): Promise<void> {
   const settings = await db.rows<{ Variable_name: string; Value: string }>(
-    "SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation', 'time_zone', 'sql_mode')",
+    "SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation', 'time_zone', 'sql_mode', 'max_allowed_packet')",
   );
   for (const { Variable_name: name, Value: value } of settings) {
     if (name.endsWith('isolation') && value !== 'READ-COMMITTED')
@@ -271,6 +308,11 @@ export async function assertSuitable(db: Database): Promise<void> {
     if (name === 'time_zone' && value !== '+00:00')
       throw new ConfigError('database.unsuitable', `the database session's time_zone is "${value}", the ledger needs "+00:00"`);
     if (name === 'sql_mode') refuseMode(value);
+    if (name === 'max_allowed_packet' && Number(value) < PACKET_BYTES)
+      throw new ConfigError(
+        'database.unsuitable',
+        `the database's max_allowed_packet is ${value} bytes, the ledger needs ${PACKET_BYTES}: set max_allowed_packet = 16M in its configuration`,
+      );
   }
   await probeSkipLocked(db);
 }

@@ -1,14 +1,14 @@
 /**
  * Names for processes that need the same name at every start, since the broker finds their kept session by it, and still a name of their own each: every process
- * takes the first free slot of its host and data folder. A slot is an operating system's file lock, which ends with its process, also after `kill -9`.
+ * takes the first free slot of its host and data folder. A slot is a file lock, which ends with its process, also after `kill -9`.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, messageOf } from '../errors.ts';
+import { type FileLock, tryFileLock } from './file-lock.ts';
 
 export interface InstanceSlot {
   /** `{service}-{host}-{data folder}-{slot}`, in letters that a topic level may hold. */
@@ -21,8 +21,6 @@ export interface InstanceSlot {
 const SLOTS = 64;
 const TRIES = 10;
 const PAUSE_MS = 50;
-/** SQLite's number for a lock that another connection holds. */
-const SQLITE_BUSY = 5;
 
 /**
  * Takes a free slot: first one whose process ended without leaving, since the broker keeps messages for it, then the lowest one. Waits half a second for a slot that is
@@ -51,28 +49,26 @@ export async function takeInstanceSlot(dataFolder: string, service: string): Pro
 /** Exists while the broker may keep a session for the slot. */
 const sessionFile = (folder: string, instance: string): string => join(folder, `${instance}.session`);
 
-function slotOf(folder: string, instance: string, lock: DatabaseSync): InstanceSlot {
+function slotOf(folder: string, instance: string, lock: FileLock): InstanceSlot {
+  let released = false;
   writeFileSync(sessionFile(folder, instance), '', { mode: 0o600 });
   return {
     instance,
     release({ left = false } = {}) {
-      if (!lock.isOpen) return;
+      // By then the slot may be another's.
+      if (released) return;
+      released = true;
       if (left) rmSync(sessionFile(folder, instance), { force: true });
-      lock.close();
+      lock.release();
     },
   };
 }
 
-function tryLock(folder: string, instance: string): DatabaseSync | undefined {
-  let lock: DatabaseSync | undefined;
+function tryLock(folder: string, instance: string): FileLock | undefined {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    lock = new DatabaseSync(join(folder, `${instance}.lock`));
-    lock.exec('BEGIN EXCLUSIVE');
-    return lock;
+    return tryFileLock(join(folder, `${instance}.lock`));
   } catch (error) {
-    lock?.close();
-    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return undefined;
     throw new ConfigError(
       'instance.no_slot',
       `${folder} cannot hold the lock of ${instance} (${messageOf(error)}): name a folder that this user may write to with --data, or give the service a name that stays the same with --instance`,

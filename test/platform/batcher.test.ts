@@ -1,17 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { createBatcher } from '../../services/logins/batcher.ts';
+import { createBatcher } from '../../services/platform/batcher.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 
 /** Doubles numbers; what it was given, batch by batch. -1 is to blame for an error, -2 is a database that is away. */
-function doubling(most: number) {
+function doubling(most: number, waitMs?: number) {
   const batches: number[][] = [];
-  const batcher = createBatcher(most, async (items: readonly number[]) => {
+  const run = async (items: readonly number[]) => {
     batches.push([...items]);
     await new Promise((resolve) => setImmediate(resolve));
     if (items.includes(-2)) throw new TransientError('database.unavailable', 'away');
     if (items.includes(-1)) throw new Error('-1 is to blame');
     return items.map((item) => item * 2);
-  });
+  };
+  const batcher = createBatcher({ most, run, ...(waitMs !== undefined && { waitMs }) });
   return { batcher, batches };
 }
 
@@ -56,5 +57,35 @@ describe('an error', () => {
     expect(await batcher.add(7)).toBe(14);
     await batcher.idle();
     expect(batcher.size).toBe(0);
+  });
+});
+
+describe('with a wait for more items', () => {
+  /** Longer than any test: a batch that waits for its end makes the test fail. */
+  const FOR_EVER = 3_600_000;
+
+  test('items of several turns of the event loop are one batch', async () => {
+    const { batcher, batches } = doubling(10, 20);
+    const first = batcher.add(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await Promise.all([first, batcher.add(2)])).toEqual([2, 4]);
+    expect(batches).toEqual([[1, 2]]);
+  });
+
+  test('a batch that is full begins at once', async () => {
+    const { batcher, batches } = doubling(2, FOR_EVER);
+    const first = batcher.add(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await Promise.all([first, batcher.add(2)])).toEqual([2, 4]);
+    expect(batches).toEqual([[1, 2]]);
+  });
+
+  test('when no more are expected, all that waits is handled at once', async () => {
+    const { batcher, batches } = doubling(2, FOR_EVER);
+    const results = Promise.all([1, 2, 3].map(batcher.add));
+    await batcher.idle();
+    expect(batches).toEqual([[1, 2], [3]]);
+    expect(batcher.size).toBe(0);
+    expect(await results).toEqual([2, 4, 6]);
   });
 });
