@@ -208,7 +208,11 @@ async function createAedes(parts: BrokerParts): Promise<Aedes> {
   admission.attach(broker);
   limitPublishes(broker);
   Object.assign(parts, { queues, shared });
+  // Each delivery that waited for a connection fails with it, thousands in a burst.
+  const ended = new WeakSet<Client>();
   broker.on('clientError', (client, error) => {
+    if (ended.has(client)) return;
+    ended.add(client);
     log.info({ event: 'broker.client_error', clientId: client.id, reason: error.message }, 'connection ended by an error');
   });
   broker.on('connectionError', (_client, error) => {

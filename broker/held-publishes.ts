@@ -13,6 +13,7 @@
  *
  * The payload object is a message's identity in here: aedes passes it on as it is, while it copies packets and renumbers those that are moved.
  */
+import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes';
 import { includes } from './access.ts';
@@ -97,7 +98,7 @@ export interface HeldPublishesOptions {
 
 /** The incoming QoS 2 messages that the sender has not released; aedes' types leave them out. */
 interface IncomingStore {
-  incomingGetPacket(client: Client, packet: { messageId: number }): Promise<unknown>;
+  incomingGetPacket(client: Client, packet: { messageId: number }): Promise<{ payload: Buffer }>;
   incomingStorePacket(client: Client, packet: object): Promise<void>;
 }
 
@@ -144,11 +145,15 @@ export function createHeldPublishes({ limits, maySee, onFull }: HeldPublishesOpt
         onFull(client, publish.topic);
       };
       if (publish.qos === 1) take();
-      // Found: it was acknowledged with PUBREC and not released yet, so this is a double [MQTT-4.3.3-2].
+      // Found: it was acknowledged with PUBREC and not released yet, so this is a double [MQTT-4.3.3-2]. Another content is another login, of a
+      // client that lost its own state (mosquitto_pub begins with 1 at each start).
       else
         incoming(state)
           .incomingGetPacket(client, publish)
-          .then(() => writeAcknowledgement(client, 'pubrec', publish.messageId), take);
+          .then(
+            ({ payload }) => (digestOf(publish).equals(payload) ? writeAcknowledgement(client, 'pubrec', publish.messageId) : take()),
+            take,
+          );
     },
     isHeld: ({ payload }) => state.byPayload.has(payload as Buffer),
     noteCleanDelivery: (client, packet) => noteCleanDelivery(state, client, packet),
@@ -353,18 +358,22 @@ function makeRoom(state: State): void {
   if (bySender.values().every((own) => own.size <= limits.perClient / 2)) state.full = undefined;
 }
 
-function answer(state: State, { client, qos, messageId, topic }: Held): void {
+function answer(state: State, held: Held): void {
+  const { client, qos, messageId, topic } = held;
   if (client === undefined) return;
   if (qos === 1) {
     writeAcknowledgement(client, 'puback', messageId);
     return;
   }
   // Remembered until the sender releases it, so that a double is not delivered again. aedes answers the release.
-  const seen = { cmd: 'publish', messageId, topic, qos, payload: Buffer.alloc(0) };
+  const seen = { cmd: 'publish', messageId, topic, qos, payload: digestOf(held) };
   void incoming(state)
     .incomingStorePacket(client, seen)
     .then(() => writeAcknowledgement(client, 'pubrec', messageId));
 }
+
+const digestOf = ({ topic, payload }: Pick<Publish, 'topic' | 'payload'>): Buffer =>
+  createHash('sha256').update(`${topic}\n`).update(payload).digest();
 
 const incoming = (state: State) => (state.parts!.broker as unknown as { persistence: IncomingStore }).persistence;
 

@@ -303,6 +303,23 @@ test('while a frozen subscriber is waited for, messages between others flow', as
   expect(longest).toBeLessThan(700);
 });
 
+test('a connection that is cut while many deliveries wait for it is one line in the log', async () => {
+  const { lines, log } = keptLog();
+  const broker = await start({ log });
+  const frozen = await join(broker.port, 'service', { clientId: 'frozen' });
+  await frozen.client.subscribeAsync('data/+/+', { qos: 1 });
+  frozen.client.stream.unpipe();
+  frozen.client.stream.pause();
+  const publisher = await join(broker.port, 'service');
+  for (let i = 0; i < 10_000; i++) publisher.client.publish('data/AAPL/bars', Buffer.alloc(1000));
+  const ended = () => lines.filter(({ event, clientId }) => event === 'broker.client_error' && clientId === 'frozen');
+  await expect.poll(ended, { timeout: 5000 }).not.toEqual([]);
+  await expect.poll(() => broker.stats().clients).toBe(1);
+  // The other deliveries fail in turns of the event loop of their own.
+  await publisher.client.publishAsync('data/AAPL/bars', 'after', { qos: 1 });
+  expect(ended()).toHaveLength(1);
+});
+
 test('a publish that claims 200 MB takes no memory while it comes in, and everybody else goes on', async () => {
   const broker = await start();
   const service = await join(broker.port, 'service');

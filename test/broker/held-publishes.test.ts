@@ -1,10 +1,11 @@
 /** A login is acknowledged to its hook when the service has acknowledged its copy: the embedded broker only. */
+import { once } from 'node:events';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { type Body, parseMessage } from '../../services/platform/messages.ts';
 import { payloadsOf, until } from './both-brokers.ts';
 import { LOGIN, login, ping, SHARED, service, start } from './held-logins.ts';
-import { join } from './peers.ts';
+import { connectPacket, join, rawConnection } from './peers.ts';
 
 describe('one service', () => {
   test.each([1, 2] as const)('a login of QoS %i is acknowledged after the service has acknowledged it, and not before', async (qos) => {
@@ -279,6 +280,26 @@ describe('the hook', () => {
     await ping(priority);
     expect(payloadsOf(priority)).toEqual(['ada']);
     await hook.client.endAsync(true);
+  });
+
+  test('that lost its own state and gives an unreleased QoS 2 identifier to another login is answered after the commit of that one', async () => {
+    const broker = await start();
+    const priority = await service(broker, 'priority');
+    priority.commit();
+    const send = async (payload: string): Promise<void> => {
+      const socket = await rawConnection(broker.port);
+      socket.write(connectPacket('hook', 'hook-1', 60, { clean: false }));
+      await once(socket, 'data');
+      // QoS 2, packet identifier 1
+      const body = Buffer.concat([Buffer.from([0, LOGIN.length]), Buffer.from(LOGIN), Buffer.from([0, 1]), Buffer.from(payload)]);
+      socket.write(Buffer.concat([Buffer.from([0x34, body.length]), body]));
+      expect(await once(socket, 'data')).toEqual([Buffer.from([0x50, 2, 0, 1])]);
+      socket.destroy();
+      await expect.poll(() => broker.stats().clients).toBe(1);
+    };
+    await send('ada');
+    await send('bob');
+    expect(payloadsOf(priority)).toEqual(['ada', 'bob']);
   });
 
   test('that goes away before there is a subscriber takes its logins with it', async () => {

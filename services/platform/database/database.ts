@@ -284,7 +284,10 @@ export function fromJson(value: unknown): unknown {
 
 function rethrow(error: unknown): never {
   const code = codeOf(error);
-  if (UNREACHABLE.has(code) || (error instanceof Error && /closed state|Pool is closed|Connection lost/.test(error.message)))
+  const { fatal, errno } = error as { fatal?: boolean; errno?: number };
+  // The driver's own word for a connection that is over. An error of the server or the system has a number.
+  const isOver = fatal === true && errno === undefined;
+  if (UNREACHABLE.has(code) || isOver || (error instanceof Error && /closed state|Pool is closed|Connection lost/.test(error.message)))
     throw new TransientError('database.unavailable', `the database cannot be reached (${code}: ${messageOf(error)}); it is tried again`, {
       cause: error,
     });

@@ -70,6 +70,14 @@ test.each([
   expect(text.join(': ')).toMatch(message);
 });
 
+test('MQTT 5 is refused with the embedded broker, which does not speak it, and accepted with a broker of the configuration', () => {
+  const { code, lines } = refusal(yaml('queue.mqtt.protocol_version', '5'));
+  expect(code).toBe('config.out_of_range');
+  expect(lines).toEqual([expect.stringMatching(/^1\.yaml:4: queue\.mqtt: the embedded broker speaks MQTT 3\.1\.1/)]);
+  const [file] = filesOf('job_processor:\n  queue:\n    mqtt: {protocol_version: 5, host: broker.example}\n');
+  expect(loadConfig({ env: {}, files: [file!] }).config.queue.mqtt.protocol_version).toBe(5);
+});
+
 test('an unknown source is named with its place in the list', () => {
   const { code, lines } = refusal(
     'job_processor:\n  stock_jobs:\n    data_fetch:\n      sources:\n        - cached\n        - yahoo_finanse\n',

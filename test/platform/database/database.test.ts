@@ -289,6 +289,13 @@ describe('connections that the server ends', () => {
     await expect(work).rejects.toMatchObject({ code: 'database.unavailable' });
     expect(await values()).toEqual([0, 0]);
   });
+
+  test('before their settings are made fail single statements and transactions as transient', async () => {
+    const unset = openDatabase({ ...database.options, idleTransactionSeconds: Number.NaN });
+    await expect(unset.rows('SELECT 1')).rejects.toMatchObject({ code: 'database.unavailable' });
+    await expect(unset.transaction((tx) => tx.rows('SELECT 1'))).rejects.toMatchObject({ code: 'database.unavailable' });
+    await unset.close();
+  });
 });
 
 describe('what the ledger stands on', () => {
