@@ -30,6 +30,7 @@ test.each([
   [['backfill', 'AAPL'], "required option '--from <day>' not specified"],
   [['login', ' '], 'is not 1 to 64 printable characters'],
   [['login', `${'x'.repeat(65)}`], 'is not 1 to 64 printable characters'],
+  [['position', 'list', 'a\u2028b'], 'is not 1 to 64 printable characters'],
   [['service', 'nonsense'], 'there is no service "nonsense"'],
   [['jobs', '--set', 'worker'], 'write it as KEY=VALUE'],
   [['jobs', '--set', 'worker.max_jobs=3'], 'unknown key "worker.max_jobs"'],
