@@ -31,6 +31,7 @@ test.each([
   [['login', ' '], 'is not 1 to 64 printable characters'],
   [['login', `${'x'.repeat(65)}`], 'is not 1 to 64 printable characters'],
   [['position', 'list', 'a\u2028b'], 'is not 1 to 64 printable characters'],
+  [['position', 'add', 'alice', 'AAPL270115C00250000', '--price', 'free'], "option '--price <dollars>' argument 'free' is invalid"],
   [['service', 'nonsense'], 'there is no service "nonsense"'],
   [['jobs', '--set', 'worker'], 'write it as KEY=VALUE'],
   [['jobs', '--set', 'worker.max_jobs=3'], 'unknown key "worker.max_jobs"'],
