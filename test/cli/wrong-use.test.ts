@@ -32,6 +32,7 @@ test.each([
   [['login', `${'x'.repeat(65)}`], 'is not 1 to 64 printable characters'],
   [['position', 'list', 'a\u2028b'], 'is not 1 to 64 printable characters'],
   [['position', 'add', 'alice', 'AAPL270115C00250000', '--price', 'free'], "option '--price <dollars>' argument 'free' is invalid"],
+  [['up', '--workers', '2', '--set', 'worker.worker_id=w1'], 'worker.worker_id "w1" is the name of one worker, and --workers asks for 2'],
   [['service', 'nonsense'], 'there is no service "nonsense"'],
   [['jobs', '--set', 'worker'], 'write it as KEY=VALUE'],
   [['jobs', '--set', 'worker.max_jobs=3'], 'unknown key "worker.max_jobs"'],
