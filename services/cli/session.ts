@@ -90,8 +90,8 @@ export interface Session {
   dataFolder: string;
   ledger: Ledger;
   db: Database;
-  /** Connects to the broker as the mesh itself, or as a login hook would. It need not be there: see `reachable`. */
-  bus(account?: 'service' | 'hook'): Promise<Bus>;
+  /** Connects to the broker. It need not be there: see `reachable`. */
+  bus(): Promise<Bus>;
   announcer(): Promise<Announcer>;
 }
 
@@ -106,25 +106,23 @@ export async function withSession<T>(
 ): Promise<T> {
   const { loaded, dataFolder } = loadJoining(options);
   const db = openDatabase({ ...databaseOptions(loaded.config, dataFolder, role), maxConnections: 4 });
-  const buses = new Map<string, Promise<Bus>>();
+  let opened: Promise<Bus> | undefined;
   const instance = `cli-${process.pid}-${randomUUID().slice(0, 4)}`;
 
   // Loaded when they are needed: most commands only read the database, and these two modules take longer to load than all others.
-  const connect = async (account: 'service' | 'hook'): Promise<Bus> => {
+  const connect = async (): Promise<Bus> => {
     const [{ connectBus }, { pino }] = await Promise.all([import('../platform/bus/bus.ts'), import('pino')]);
-    const address = brokerAddress(loaded.config, dataFolder, account);
     return connectBus({
-      ...address,
+      ...brokerAddress(loaded.config, dataFolder),
       service: 'cli',
       instance,
       log: pino({ level: 'silent' }),
       clientIdPrefix: loaded.config.queue.mqtt.client_id_prefix,
     });
   };
-  const bus = (account: 'service' | 'hook' = 'service'): Promise<Bus> => {
-    const open = buses.get(account) ?? connect(account);
-    buses.set(account, open);
-    return open;
+  const bus = (): Promise<Bus> => {
+    opened ??= connect();
+    return opened;
   };
   const announcer = async (): Promise<Announcer> => {
     const [{ createAnnouncer }, { pino }, open] = await Promise.all([import('../ledger/announce.ts'), import('pino'), bus()]);
@@ -135,8 +133,8 @@ export async function withSession<T>(
     await Promise.race([assertSchemaCurrent(db), noAnswer()]);
     return await work({ loaded, dataFolder, db, ledger: ledgerOf(db, systemClock, loaded.config), bus, announcer });
   } finally {
-    const opened = await Promise.allSettled(buses.values());
-    await Promise.all(opened.map((open) => (open.status === 'fulfilled' ? open.value.close() : undefined)));
+    const [connection] = await Promise.allSettled([opened]);
+    if (connection.status === 'fulfilled') await connection.value?.close();
     // A server that does not answer does not close a connection either.
     await Promise.race([db.close(), delay(1_000, undefined, { ref: false })]);
   }

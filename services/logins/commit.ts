@@ -4,6 +4,7 @@ import { analysisKey } from '../job-types/analysis/request.ts';
 import { fetchKey } from '../job-types/fetch/request.ts';
 import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
 import { readLive } from '../ledger/enqueue/join.ts';
+import { retryOnDuplicateKey } from '../ledger/enqueue/retry-on-duplicate-key.ts';
 import type { Ledger } from '../ledger/job.ts';
 import { readSymbols } from '../market/bars/read.ts';
 import { readHoldings } from '../market/portfolios/holdings.ts';
@@ -67,24 +68,29 @@ async function writeLogins(tx: Transaction, ledger: Ledger, rules: LoginRules, l
   return { outcomes, enqueued };
 }
 
-/** Counts the logins into the activity of their users, and gives the activity of each user afterwards. */
-async function countLogins(
+/**
+ * Counts the logins into the activity of their users, and gives the activity of each user afterwards. A row that does not exist yet cannot be locked, so another
+ * service may make it meanwhile. Then all is read and counted again.
+ */
+function countLogins(
   tx: Transaction,
   users: readonly string[],
   logins: readonly Login[],
   rules: ActivityRules,
 ): Promise<Map<string, Activity>> {
-  const known = await lockActivity(tx, users);
-  const activities = new Map(known);
-  const changed = new Map<string, Activity>();
-  for (const login of logins.toSorted((a, b) => a.atMs - b.atMs)) {
-    const after = countLogin(activities.get(login.user), login, rules);
-    if (after === undefined) continue;
-    activities.set(login.user, after);
-    changed.set(login.user, after);
-  }
-  await saveActivity(tx, changed, known);
-  return activities;
+  return retryOnDuplicateKey(async () => {
+    const known = await lockActivity(tx, users);
+    const activities = new Map(known);
+    const changed = new Map<string, Activity>();
+    for (const login of logins.toSorted((a, b) => a.atMs - b.atMs)) {
+      const after = countLogin(activities.get(login.user), login, rules);
+      if (after === undefined) continue;
+      activities.set(login.user, after);
+      changed.set(login.user, after);
+    }
+    await saveActivity(tx, changed, known);
+    return activities;
+  });
 }
 
 /** One row for each login; one that was kept before stays as it was. */

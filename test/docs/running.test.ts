@@ -1,6 +1,10 @@
 /** What the documents tell a reader to run, run against one mesh: login hooks, commands, HTTP requests, MQTT tools. */
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../services/platform/ports.ts';
 import { stockmesh } from '../cli/command-line.ts';
@@ -74,6 +78,33 @@ describe('login hooks', () => {
         expect(readdirSync(spool)).toEqual([]);
         const committed = await mesh.db.rows<{ at: Date }>('SELECT at FROM user_portfolio_priority WHERE user_id = ?', [user]);
         expect(committed.map((row) => row.at.getTime())).toEqual([Date.parse(at)]);
+      },
+    );
+
+    test.skipIf(missing.length > 0 || hook.text.includes('mosquitto_pub '))(
+      `${needs.at(-1)}: a login that is refused for good is set aside and holds none back`,
+      async () => {
+        const spool = mkdtempSync(join(mesh.folder, 'spool-'));
+        const script = join(spool, NAMES[hook.language]!);
+        writeFileSync(script, hook.text);
+        // In the order in which they are sent.
+        const statuses: Record<string, number> = { a: 400, b: 422, c: 202 };
+        for (const user of Object.keys(statuses)) writeFileSync(join(spool, `${user}.json`), JSON.stringify({ userId: user }));
+        const server = createServer(async (request, response) => {
+          const { userId } = JSON.parse(await text(request)) as { userId: string };
+          response.writeHead(statuses[userId]!).end();
+        });
+        await once(server.listen(0, '127.0.0.1'), 'listening');
+        const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+        const { code, output } = await runProgram(PROGRAMS[hook.language]!, [script], {
+          SPOOL: spool,
+          STOCKMESH_URL: url,
+          STOCKMESH_KEY: key,
+        });
+        server.close();
+        expect(code, output).toBe(0);
+        const left = readdirSync(spool).filter((name) => /\.(json|refused)$/.test(name));
+        expect(left.map((name) => name.replace('.json', ''))).toEqual(['a.refused', 'b.refused']);
       },
     );
   }

@@ -3,18 +3,15 @@ import { once } from 'node:events';
 import type { Admission } from '../../logins/admission.ts';
 import type { CommittedLogin } from '../../logins/commit.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
-import { InputError, TransientError } from '../../platform/errors.ts';
-import { SCHEMAS } from '../../platform/messages.ts';
+import { TransientError } from '../../platform/errors.ts';
+import { parseUser } from '../../platform/user-id.ts';
 import { print, printJson } from '../output/print.ts';
-import { plain } from '../output/table.ts';
 import { conclude, untilLanded, type WaitOptions, type Watch, withWatch } from '../output/wait.ts';
 import { type GlobalOptions, reachable, type Session, withSession } from '../session.ts';
 
 /** Errors: `InputError('user.invalid' | 'user.unknown' | 'symbol.invalid')`, `TransientError('database.unavailable' | 'login.unanswered')`. */
 export async function login(name: string, options: GlobalOptions & WaitOptions & { wait?: boolean | undefined }): Promise<number> {
-  const user = name.trim();
-  if (!SCHEMAS.login.shape.userId.safeParse(user).success)
-    throw new InputError('user.invalid', `user "${plain(name).slice(0, 80)}" is not 1 to 64 printable characters`);
+  const user = parseUser(name);
   return withSession(options, async (session) => {
     await holdingsOf(session.db, user);
     return options.wait ? signInAndWait(session, [user], options) : loginOnly(session, user, options);

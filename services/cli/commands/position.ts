@@ -1,7 +1,7 @@
 /** `stockmesh position`: the option positions that exit mode ranks. */
 import { addPositions, listPositions, parsePosition, removePosition, type StoredPosition } from '../../market/options/store/positions.ts';
 import { systemClock } from '../../platform/clock.ts';
-import { InputError } from '../../platform/errors.ts';
+import { parseUser } from '../../platform/user-id.ts';
 import { money, quantity } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { type Column, plain, table } from '../output/table.ts';
@@ -65,12 +65,6 @@ export async function remove(id: string, options: Options): Promise<number> {
     else print(`position ${id} is removed`);
     return 0;
   });
-}
-
-function parseUser(text: string): string {
-  const user = text.trim();
-  if (user.length >= 1 && user.length <= 64 && plain(user) === user) return user;
-  throw new InputError('user.invalid', `user ${JSON.stringify(text.slice(0, 80))} is not 1 to 64 printable characters`);
 }
 
 const COLUMNS: Column<StoredPosition>[] = [

@@ -91,6 +91,7 @@ interface Start {
 export async function startMesh(options: UpOptions): Promise<Mesh> {
   const { loaded, dataFolder: path } = loadFor(options, overridesOf(options));
   const { config } = loaded;
+  requireNameForEach(config, options.workers ?? 1);
   const steps = createSteps();
   for (const warning of loaded.warnings) steps.note(warning);
   const folder = await openDataFolder(path);
@@ -124,6 +125,15 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
     await stop();
     throw error;
   }
+}
+
+/** Two workers of one name take each other's jobs and connection. */
+function requireNameForEach({ worker: { worker_id: name } }: Config, workers: number): void {
+  if (name !== null && workers > 1)
+    throw new ConfigError(
+      'config.conflicting_keys',
+      `worker.worker_id "${name}" is the name of one worker, and --workers asks for ${workers}; leave one of the two out`,
+    );
 }
 
 async function assertPortsFree(config: Config): Promise<void> {

@@ -37,6 +37,12 @@ export function upTo(most: number): (text: string) => number {
   };
 }
 
+export function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError('It must be a number.');
+}
+
 /** A score of 0 to 100. */
 export function score(text: string): number {
   const value = Number(text);

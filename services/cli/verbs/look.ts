@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { MODES } from '../../market/options/scoring/parts.ts';
 import { SIGNALS } from '../../market/options/scoring/signals.ts';
-import { day, type Program, score, upTo } from './arguments.ts';
+import { day, number, type Program, score, upTo } from './arguments.ts';
 
 export function lookVerbs(program: Command, parts: Program): void {
   program.commandsGroup('Look:');
@@ -55,12 +55,12 @@ function positionVerbs(program: Command, { all, finish }: Program): void {
     .argument('<user>')
     .argument('<contract>', 'OCC symbol, such as AAPL270115C00250000')
     .description('note a position')
-    .requiredOption('--price <dollars>', 'paid a share', Number)
-    .option('--quantity <n>', 'contracts', Number, 1)
-    .option('--target <dollars>', 'price of the underlying that is hoped for, with --entry-spot', Number)
-    .option('--stop <share>', 'loss at which it is stopped, 0.5 is half of the price', Number)
-    .option('--entry-spot <dollars>', 'price of the underlying at the entry', Number)
-    .option('--entry-iv <iv>', 'implied volatility at the entry, 0.25 is 25 %', Number)
+    .requiredOption('--price <dollars>', 'paid a share', number)
+    .option('--quantity <n>', 'contracts', number, 1)
+    .option('--target <dollars>', 'price of the underlying that is hoped for, with --entry-spot', number)
+    .option('--stop <share>', 'loss at which it is stopped, 0.5 is half of the price', number)
+    .option('--entry-spot <dollars>', 'price of the underlying at the entry', number)
+    .option('--entry-iv <iv>', 'implied volatility at the entry, 0.25 is 25 %', number)
     .option('--opened <moment>', 'when, such as 2026-01-02T14:30:00Z; now if not given')
     .action(async (user, contract, options) => finish(await (await import('../commands/position.ts')).add(user, contract, all(options))));
   position

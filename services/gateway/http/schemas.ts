@@ -1,8 +1,8 @@
 /** The shapes of requests and answers. They validate requests and answers, give both their types, and make the OpenAPI document. */
 import { z } from 'zod';
+import { day, userId } from '../../job-types/job-type.ts';
 import { QUEUES, STATES } from '../../ledger/job.ts';
 import { ITEM_STATES } from '../../ledger/run/items.ts';
-import { SCHEMAS } from '../../platform/messages.ts';
 import { PROBLEM_TYPE, problemSchema } from './problems.ts';
 
 /** ISO 8601 in UTC outside, a `Date` inside. */
@@ -14,9 +14,7 @@ export const jobId = z
   .regex(JOB_ID, 'not a job id; one looks like 01932c07-5f2a-7000-8a3b-0123456789ab')
   .transform((id) => id.toLowerCase());
 
-/** As in the MQTT event: 1-64 characters that show something. The database pads with blanks, so those at the ends do not count. */
-export const userId = SCHEMAS.login.shape.userId.transform((user) => user.trim());
-export const day = z.iso.date('not a day; write it like 2026-01-31');
+export { day, userId };
 export const queue = z.enum(QUEUES);
 export const state = z.enum(STATES);
 export const itemState = z.enum(ITEM_STATES);

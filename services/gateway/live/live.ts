@@ -5,6 +5,7 @@
 import { EventEmitter } from 'node:events';
 import type { Bus, Subscription, Unread } from '../../platform/bus/bus.ts';
 import { watchPresence } from '../../platform/bus/presence.ts';
+import { END_STATES } from '../../platform/job-states.ts';
 import type { Body } from '../../platform/messages.ts';
 import { createRecentEvents, type LiveEvent, type RecentEvent } from './recent-events.ts';
 import { frameOf } from './sse.ts';
@@ -25,8 +26,6 @@ export interface Live {
   onStatus(jobId: string, tell: (status: Body<'status'>) => void): () => void;
   /** Calls back when any job has ended. */
   onEnded(tell: () => void): () => void;
-  /** Resolves with the next answer to a login of that user; never, when none comes before the signal. */
-  answerTo(user: string, signal: AbortSignal): Promise<void>;
   readonly clients: number;
   close(): Promise<void>;
 }
@@ -34,7 +33,7 @@ export interface Live {
 /** Messages that wait for this process. */
 const QUEUE_LIMIT = 50_000;
 /** Only wakes the sender of callbacks, which reads the job itself from the database. */
-const ENDED = /"state":"(completed|completed_with_errors|failed|cancelled|expired)"/;
+const ENDED = new RegExp(`"state":"(${END_STATES.join('|')})"`);
 
 type LiveBus = Pick<Bus, 'subscribe' | 'onDoorbell'>;
 
@@ -43,8 +42,6 @@ interface Waiting {
   ended: EventEmitter<{ ended: [] }>;
   /** By job id. */
   status: EventEmitter<Record<string, [Body<'status'>]>>;
-  /** By user id. */
-  answer: EventEmitter<Record<string, []>>;
 }
 
 /** Passes an event on to all clients: `unread` parses the message only if a client wants it. */
@@ -59,7 +56,6 @@ export function createLive(bus: LiveBus): Live {
   const waiting: Waiting = {
     ended: new EventEmitter<{ ended: [] }>().setMaxListeners(0),
     status: new EventEmitter<Record<string, [Body<'status'>]>>().setMaxListeners(0),
-    answer: new EventEmitter<Record<string, []>>().setMaxListeners(0),
   };
   const spread = spreadTo(clients, recent.add);
   const state = keepState(bus, spread);
@@ -86,7 +82,6 @@ export function createLive(bus: LiveBus): Live {
       waiting.ended.on('ended', tell);
       return () => waiting.ended.off('ended', tell);
     },
-    answerTo: (user, signal) => nextAnswer(waiting.answer, user, signal),
     get clients() {
       return clients.size;
     },
@@ -158,23 +153,6 @@ function passOn(bus: LiveBus, spread: Spread, waiting: Waiting): Subscription[] 
       }
       if (ENDED.test(message.payload.toString())) waiting.ended.emit('ended');
     }),
-    bus.onDoorbell('portfolio', (message) => {
-      spread.unread('portfolio', message);
-      if (waiting.answer.eventNames().length === 0) return;
-      const body = message.read();
-      if (body !== undefined) waiting.answer.emit(body.user_id);
-    }),
+    bus.onDoorbell('portfolio', (message) => spread.unread('portfolio', message)),
   ];
-}
-
-function nextAnswer(answers: Waiting['answer'], user: string, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const answered = (): void => {
-      signal.removeEventListener('abort', leave);
-      resolve();
-    };
-    const leave = (): void => void answers.off(user, answered);
-    answers.once(user, answered);
-    signal.addEventListener('abort', leave, { once: true });
-  });
 }
