@@ -1,6 +1,8 @@
 /** The answer to a login, and what is kept of it: each symbol with the jobs it caused or joined, or why it caused none. */
+
 import type { EnqueueAnswer } from '../ledger/enqueue/enqueue.ts';
 import { queueOfLevel } from '../ledger/job.ts';
+import { COMMAND } from '../platform/command-name.ts';
 import type { Draft } from '../platform/messages.ts';
 import type { Decisions, ScoredRequest, SymbolDecision } from './decision.ts';
 
@@ -141,7 +143,7 @@ function textOf(
   lower: ReadonlyMap<string, number>,
   refusal: string | undefined,
 ): string {
-  if (total === 0) return `no holdings: nothing to make fresh; "stockmesh portfolio import FILE.csv --user ${user}" adds some`;
+  if (total === 0) return `no holdings: nothing to make fresh; "${COMMAND} portfolio import FILE.csv --user ${user}" adds some`;
   const parts = [`${queued} of ${total} symbols queued, ${fresh} fresh`];
   if (joined > 0) parts.push(`${joined} share work that was asked for before`);
   for (const [queue, count] of lower) parts.push(`the queue above is full: ${count} wait in ${queue}`);

@@ -69,7 +69,7 @@ export const TOPICS = {
     retain: false,
     from: 'gateway',
     to: 'one service',
-    about: 'An order to one running service.',
+    about: 'A control message to one running service.',
   },
 } as const satisfies Record<string, TopicRow>;
 

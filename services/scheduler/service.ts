@@ -95,7 +95,7 @@ function cachedMetrics({ db, ledger, config }: SchedulerParts): {
 } {
   async function read(): Promise<SchedulerMetrics> {
     const now = nowOf(ledger);
-    const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db, now, ledger.leaseSeconds), readLoginToJobsP95(db, now)]);
+    const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db, now, ledger), readLoginToJobsP95(db, now)]);
     return { ...mesh, loginToJobsP95 };
   }
   let newest: { read: Promise<SchedulerMetrics>; at: number } | undefined;

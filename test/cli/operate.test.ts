@@ -104,7 +104,7 @@ test('migrations go up, say what is lost, and go down only when told so', async 
     const run = (...args: string[]) => stockmesh(['migrate', ...args, '--config', file('migrate.yaml', configText(url, broker()))]);
     const older = await stockmesh(['jobs', '--config', file('older.yaml', configText(empty.url, broker()))]);
     expect(older.code).toBe(1);
-    expect(older.stderr).toMatch(oneLine('the database lacks .*"stockmesh migrate up"'));
+    expect(older.stderr).toMatch(oneLine('the database lacks .*"npx stockmesh migrate up"'));
     expect(JSON.parse((await run('status', '--json')).stdout)).toMatchObject({ current: false });
     expect(await run('up')).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('applied ledger, market, portfolios') });
     expect(await run('status')).toMatchObject({ code: 0, stdout: expect.stringContaining('the schema is current') });

@@ -23,7 +23,7 @@ import { openDatabase } from '../../services/platform/database/database.ts';
 import { startWorker } from '../../services/worker/worker.ts';
 import { accounts, silent } from '../broker/peers.ts';
 import { testDatabase } from '../support/database.ts';
-import { chainOf } from '../worker/workshop.ts';
+import { failoverOf } from '../worker/workshop.ts';
 
 const Payload = z.strictObject({ symbol: SymbolSchema, text: z.string() });
 
@@ -33,10 +33,12 @@ const echo: ListedType = {
   earlierNames: ['stock_echo'],
   about: 'Gives its text back',
   payload: Payload,
-  lands: ['echoes'],
+  dataKinds: ['echoes'],
   retries: 'general',
   timeLimit: () => 7,
   mayCompleteWithErrors: false,
+  logComponent: 'analyzer',
+  shownResult: [],
   http: httpForm({
     fields: { symbol: SymbolSchema, text: z.string() },
     requests: ({ symbol, text }, { origin }) => [
@@ -52,8 +54,7 @@ const echo: ListedType = {
   },
   handler: async () =>
     handler(
-      'echo',
-      Payload,
+      { ...echo, payload: Payload },
       async ({ symbol, text }) => ({
         rows: [],
         result: { text },
@@ -117,7 +118,7 @@ test('an added type is asked for over HTTP, announced on its topic, done by the 
   });
   expect(accepted).toMatchObject([{ outcome: 'queued', answer: { type: 'echo', symbol: 'AAPL' } }]);
 
-  const sources = chainOf([], systemClock);
+  const sources = failoverOf([], systemClock);
   const worker = startWorker({
     ...{ workerId: 'worker-1', ledger, bus, announcer, config, log: silent },
     ...{ sources, realSources: sources, reader: undefined as never },

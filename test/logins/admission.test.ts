@@ -206,7 +206,7 @@ test('a user without holdings gets an answer with the way out', async () => {
     queued: 0,
     fresh: 0,
     jobs: [],
-    text: 'no holdings: nothing to make fresh; "stockmesh portfolio import FILE.csv --user nobody" adds some',
+    text: 'no holdings: nothing to make fresh; "npx stockmesh portfolio import FILE.csv --user nobody" adds some',
   });
   expect(await countRows(fixture.db, 'user_portfolio_priority')).toBe(1);
 });

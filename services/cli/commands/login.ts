@@ -1,13 +1,15 @@
 /** `stockmesh login`: signs a user in and shows what comes of it. The login is committed by this process, as the gateway does it, so it needs the database and no broker. */
+
 import { once } from 'node:events';
 import type { Admission } from '../../logins/admission.ts';
 import type { CommittedLogin } from '../../logins/commit.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { InputError, TransientError } from '../../platform/errors.ts';
 import { SCHEMAS } from '../../platform/messages.ts';
 import { print, printJson } from '../output/print.ts';
 import { plain } from '../output/table.ts';
-import { conclude, untilLanded, type WaitOptions, type Watch, withWatch } from '../output/wait.ts';
+import { conclude, untilEnded, type WaitOptions, type Watch, withWatch } from '../output/wait.ts';
 import { type GlobalOptions, reachable, type Session, withSession } from '../session.ts';
 
 /** Errors: `InputError('user.invalid' | 'user.unknown' | 'symbol.invalid')`, `TransientError('database.unavailable' | 'login.unanswered')`. */
@@ -29,7 +31,7 @@ async function loginOnly(session: Session, user: string, { json }: WaitOptions):
   await admission.idle();
   if (json) printJson({ user, published_at: at, ok: true, announced, total, queued, fresh });
   else {
-    print(`login of ${user} is committed: ${text}; "stockmesh jobs --user ${user}" shows the jobs`);
+    print(`login of ${user} is committed: ${text}; "${COMMAND} jobs --user ${user}" shows the jobs`);
     if (!announced) print('the broker is away: the workers find these jobs when they next look into the ledger');
   }
   return 0;
@@ -87,7 +89,7 @@ async function followJobs(
   watch.progress.onNote(
     `${sum('queued')} of ${sum('total')} symbols queued, ${sum('fresh')} fresh${joined > 0 ? `, ${joined} shared with somebody who asked before` : ''}`,
   );
-  const jobs = await untilLanded(session, watch, [...new Set(ids)]);
+  const jobs = await untilEnded(session, watch, [...new Set(ids)]);
   const ends = jobs.flatMap(({ fresh_after_ms }) => fresh_after_ms ?? []);
   const elapsedMs = jobs.length === 0 ? Math.round(performance.now() - watch.startedAt) : Math.max(0, ...ends);
   const users = answers.map(({ user }) => user);

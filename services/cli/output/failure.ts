@@ -1,5 +1,7 @@
 /** Reports a failed command: a line with the reason and the next step, and an exit code. */
+
 import { debuglog } from 'node:util';
+import { COMMAND } from '../../platform/command-name.ts';
 import { ConfigError, codeOf, InputError, messageOf } from '../../platform/errors.ts';
 import { plain } from './table.ts';
 
@@ -43,13 +45,13 @@ function linesOf(error: unknown): string[] {
   if (code === 'database.unavailable' || (error as { syscall?: unknown } | null)?.syscall === 'connect') {
     const why = messageOf(error).replace(/; it is tried again$/, '');
     const what = why.startsWith('the database') ? why : `the database cannot be reached (${why})`;
-    return [`${what}; is stockmesh running? Start it with "npm start", or check database.* ("stockmesh config show database")`];
+    return [`${what}; is stockmesh running? Start it with "npm start", or check database.* ("${COMMAND} config show database")`];
   }
   switch (code) {
     case 'ER_ACCESS_DENIED_ERROR':
     case 'ER_DBACCESS_DENIED_ERROR':
       return [
-        `the database refuses the account (${messageOf(error)}); check database.url, or database.username and database.password ("stockmesh config show database")`,
+        `the database refuses the account (${messageOf(error)}); check database.url, or database.username and database.password ("${COMMAND} config show database")`,
       ];
     case 'ER_BAD_DB_ERROR':
       return [`the database server has no such database (${messageOf(error)}); create it, or correct database.url or database.database`];

@@ -1,6 +1,6 @@
 /** Follows jobs to their end: subscribes to `jobs/+/status` and reads the ledger too, since a message may be lost and the broker may be away. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { LIVE_STATES, type State } from '../../ledger/job.ts';
+import { isLive, type State } from '../../ledger/job.ts';
 import { listJobs } from '../../ledger/read/jobs.ts';
 import type { Bus, BusState } from '../../platform/bus/bus.ts';
 import type { Sql } from '../../platform/database/database.ts';
@@ -38,15 +38,14 @@ const POLL_AWAY_MS = 100;
 /** Ids a statement. */
 const CHUNK = 500;
 
-const live: ReadonlySet<State> = new Set(LIVE_STATES);
-export const hasEnded = (state: State): boolean => !live.has(state);
+export const hasEnded = (state: State): boolean => !isLive(state);
 
 /** Subscribes at once: states that are published before their job's id is known here are kept. */
 export function followJobs(sql: Sql, bus: Bus): Follower {
-  const heard = new Map<string, Body<'status'>>();
+  const early = new Map<string, Body<'status'>>();
   let take: ((status: Body<'status'>) => void) | undefined;
   const subscription = bus.subscribe('status', { concurrency: 1 }, ({ body }) => {
-    if (take === undefined) heard.set(body.id, body);
+    if (take === undefined) early.set(body.id, body);
     else take(body);
   });
 
@@ -71,8 +70,8 @@ export function followJobs(sql: Sql, bus: Bus): Follower {
         if (open.size === 0) done.resolve();
       };
       take = (status) => update(status.id, fromMessage(status));
-      for (const status of heard.values()) take(status);
-      heard.clear();
+      for (const status of early.values()) take(status);
+      early.clear();
 
       const stopWatching = bus.onState((state) => events.onNote(noteOf(state)));
       if (bus.state === 'offline') events.onNote(noteOf('offline'));

@@ -5,6 +5,7 @@
 import { EventEmitter } from 'node:events';
 import type { Bus, Subscription, Unread } from '../../platform/bus/bus.ts';
 import { watchPresence } from '../../platform/bus/presence.ts';
+import { END_STATES } from '../../platform/job-states.ts';
 import type { Body } from '../../platform/messages.ts';
 import { createRecentEvents, type LiveEvent, type RecentEvent } from './recent-events.ts';
 import { frameOf } from './sse.ts';
@@ -22,9 +23,9 @@ export interface Live {
    */
   attach(client: LiveClient, lastEventId: string | undefined): () => void;
   /** Calls back with every status of one job. */
-  onStatus(jobId: string, tell: (status: Body<'status'>) => void): () => void;
+  onStatus(jobId: string, callback: (status: Body<'status'>) => void): () => void;
   /** Calls back when any job has ended. */
-  onEnded(tell: () => void): () => void;
+  onEnded(callback: () => void): () => void;
   /** Resolves with the next answer to a login of that user; never, when none comes before the signal. */
   answerTo(user: string, signal: AbortSignal): Promise<void>;
   readonly clients: number;
@@ -34,7 +35,7 @@ export interface Live {
 /** Messages that wait for this process. */
 const QUEUE_LIMIT = 50_000;
 /** Only wakes the sender of callbacks, which reads the job itself from the database. */
-const ENDED = /"state":"(completed|completed_with_errors|failed|cancelled|expired)"/;
+const ENDED = new RegExp(`"state":"(${END_STATES.join('|')})"`);
 
 type LiveBus = Pick<Bus, 'subscribe' | 'onDoorbell'>;
 
@@ -78,13 +79,13 @@ export function createLive(bus: LiveBus): Live {
       clients.add(client);
       return () => clients.delete(client);
     },
-    onStatus(jobId, tell) {
-      waiting.status.on(jobId, tell);
-      return () => waiting.status.off(jobId, tell);
+    onStatus(jobId, callback) {
+      waiting.status.on(jobId, callback);
+      return () => waiting.status.off(jobId, callback);
     },
-    onEnded(tell) {
-      waiting.ended.on('ended', tell);
-      return () => waiting.ended.off('ended', tell);
+    onEnded(callback) {
+      waiting.ended.on('ended', callback);
+      return () => waiting.ended.off('ended', callback);
     },
     answerTo: (user, signal) => nextAnswer(waiting.answer, user, signal),
     get clients() {

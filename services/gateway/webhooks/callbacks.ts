@@ -3,6 +3,7 @@ import type { EnqueueAnswer } from '../../ledger/enqueue/enqueue.ts';
 import { idFromBytes, idToBytes, newJobId } from '../../ledger/id.ts';
 import { after } from '../../ledger/job.ts';
 import type { Database, Sql, Transaction } from '../../platform/database/database.ts';
+import { END_STATES } from '../../platform/job-states.ts';
 
 export interface DueCallback {
   id: string;
@@ -35,9 +36,9 @@ export async function takeDue(db: Database, now: Date, leaseSeconds: number): Pr
   // Found without locks, since a locking read would lock the jobs too; then locked by primary key.
   const found = await db.rows<{ id: Buffer }>(
     `SELECT c.id FROM callbacks c FORCE INDEX (ix_due) LEFT JOIN jobs j ON j.id = c.job_id
-      WHERE c.state = 'pending' AND c.due_at <= ? AND (j.id IS NULL OR j.state IN ('completed', 'completed_with_errors', 'failed', 'cancelled', 'expired'))
+      WHERE c.state = 'pending' AND c.due_at <= ? AND (j.id IS NULL OR j.state IN (?))
       ORDER BY c.due_at, c.id LIMIT ${MOST_DUE}`,
-    [now],
+    [now, END_STATES],
   );
   if (found.length === 0) return [];
   return db.transaction(async (tx) => {

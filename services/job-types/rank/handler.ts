@@ -22,7 +22,7 @@ import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { InputError, PermanentError, TransientError } from '../../platform/errors.ts';
 import { type Handler, handler, type JobContext, type JobOutput } from '../handler.ts';
 
-import { RankPayload } from './definition.ts';
+import { type RankPayload, rankType } from './definition.ts';
 
 /** Calendar days that hold the 20 bars of a trend. */
 const TREND_DAYS = 45;
@@ -70,7 +70,7 @@ export function rankHandler({ sql, chains }: { sql: Sql; chains: ChainsByKind })
     const ranking = rankUnderlying({ chain, mode, now, ...past, rules, dividendYield: settings.dividend_yield });
     return outputOf({ symbol, mode, chain, gap, past, ranking, now, jobId: job.id, attempts, ms: Math.round(performance.now() - started) });
   };
-  return handler('rank', RankPayload, rank, storeRankings);
+  return handler(rankType, rank, storeRankings);
 }
 
 /** Real bars and days never stand beside a simulated chain, and the reverse. */

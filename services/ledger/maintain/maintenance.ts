@@ -3,6 +3,7 @@
  * rows in one commit; the caller repeats while a batch is full.
  */
 import type { Transaction } from '../../platform/database/database.ts';
+import { END_STATES } from '../../platform/job-states.ts';
 import { idFromBytes } from '../id.ts';
 import { type Change, expiryOf, type Ledger, levelOf, nowOf, QUEUES, type Queue, queueOfLevel, type State } from '../job.ts';
 import { type Ended, resolveDependents, withLiveNeeds, writeReasons } from '../run/dependents.ts';
@@ -155,13 +156,12 @@ function raise(ledger: Ledger, risen: readonly { id: Buffer; before: number; pri
 }
 
 const TABLES_BY_JOB = ['job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'] as const;
-const ENDED = ['completed', 'completed_with_errors', 'failed', 'cancelled', 'expired'] as const;
 
 /** Deletes jobs that ended more than `days` ago, with their rows in other tables, at most `batch` jobs of each end state. Returns how many jobs. */
 export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): Promise<number> {
   const before = new Date(nowOf(ledger).getTime() - days * 86_400_000);
   let deleted = 0;
-  for (const state of ENDED)
+  for (const state of END_STATES)
     deleted += await ledger.db.transaction(async (tx) => {
       const ids = idsOf(await selectDue(tx, state, before, batch));
       if (ids.length === 0) return 0;

@@ -3,7 +3,7 @@ import type { Sql } from '../../platform/database/database.ts';
 import { listInstances } from '../../platform/registry/instances.ts';
 import type { EnqueueAnswer } from '../enqueue/enqueue.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
-import { type Ledger, nowOf, priorityOf, QUEUES, type Queue, type State } from '../job.ts';
+import { isLive, type Ledger, nowOf, priorityOf, QUEUES, type Queue, type State } from '../job.ts';
 
 export interface Estimate {
   /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later. */
@@ -56,7 +56,7 @@ export function createEstimator(ledger: Ledger): Estimator {
       return jobs.map((job) => {
         const median = medianOf.get(job.type);
         const position = isWaiting(job) ? before(ready, job) + (rankOf.get(job.id) ?? 0) : job.state === 'scheduled' ? null : 0;
-        if (hasEnded(job.state)) return { position, startSeconds: 0, completionSeconds: 0 };
+        if (!isLive(job.state)) return { position, startSeconds: 0, completionSeconds: 0 };
         if (position === null || median === undefined || live === 0) return { position, startSeconds: null, completionSeconds: null };
         const start = job.state === 'running' ? 0 : (position * median) / live;
         return { position, startSeconds: rounded(start), completionSeconds: rounded(start + median) };
@@ -66,7 +66,6 @@ export function createEstimator(ledger: Ledger): Estimator {
 }
 
 const isWaiting = ({ state }: JobToEstimate): boolean => state === 'ready' || state === 'blocked';
-const hasEnded = (state: State): boolean => !['scheduled', 'blocked', 'ready', 'running'].includes(state);
 const rounded = (seconds: number): number => Number(seconds.toFixed(2));
 
 /** Ready jobs by queue and priority, in claim order. Walks the ready part of ix_claim. */
@@ -75,7 +74,8 @@ type Depths = { queue: Queue; priority: number; jobs: number }[];
 function readDepths(sql: Sql): Promise<Depths> {
   return sql.rows<Depths[number]>(
     `SELECT queue, priority, COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_claim)
-      WHERE queue IN ('foreground', 'background_fetch', 'background_analysis') AND state = 'ready' GROUP BY queue, priority`,
+      WHERE queue IN (?) AND state = 'ready' GROUP BY queue, priority`,
+    [QUEUES],
   );
 }
 

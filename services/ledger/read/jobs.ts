@@ -1,5 +1,6 @@
 /** Reads the ledger: one job with its reasons and attempts, lists of jobs, and the metrics of the whole ledger. */
 import { fromJson, type Sql } from '../../platform/database/database.ts';
+import { END_STATES, LIVE_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
 import { levelOf, QUEUES, type Queue, type State, scoreOf } from '../job.ts';
 import { countItems, type ItemCounts } from '../run/items.ts';
@@ -193,12 +194,13 @@ export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
   const [live, ended, dead, enqueued] = await Promise.all([
     sql.rows<{ queue: Queue; state: State; level: number; jobs: number; first: Buffer }>(
       `SELECT queue, state, priority DIV 10000 AS level, COUNT(*) AS jobs, MIN(id) AS first FROM jobs FORCE INDEX (ix_claim)
-        WHERE queue IN ('foreground', 'background_fetch', 'background_analysis') AND state IN ('scheduled', 'blocked', 'ready', 'running') GROUP BY queue, state, level`,
+        WHERE queue IN (?) AND state IN (?) GROUP BY queue, state, level`,
+      [QUEUES, LIVE_STATES],
     ),
     sql.rows<{ state: State; jobs: number }>(
       `SELECT state, COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_due)
-        WHERE state IN ('completed', 'completed_with_errors', 'failed', 'cancelled', 'expired') AND due_at > ? GROUP BY state`,
-      [minuteAgo],
+        WHERE state IN (?) AND due_at > ? GROUP BY state`,
+      [END_STATES, minuteAgo],
     ),
     sql.rows<{ jobs: number }>("SELECT COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_due) WHERE state = 'failed'"),
     sql.rows<{ jobs: number }>('SELECT COUNT(*) AS jobs FROM jobs FORCE INDEX (PRIMARY) WHERE id > ?', [firstIdAt(minuteAgo)]),

@@ -1,5 +1,6 @@
 /** Who holds and watches what. */
 
+import { COMMAND } from '../../platform/command-name.ts';
 import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
 
@@ -55,6 +56,6 @@ export async function holdingsOf(sql: Sql, user: string): Promise<Holding[]> {
   if (holdings !== undefined) return holdings;
   throw new InputError(
     'user.unknown',
-    `user ${JSON.stringify(user)} has no holdings; add some with "stockmesh portfolio import <csv>" or PUT /v1/users/{id}/portfolio`,
+    `user ${JSON.stringify(user)} has no holdings; add some with "${COMMAND} portfolio import <csv>" or PUT /v1/users/{id}/portfolio`,
   );
 }

@@ -1,3 +1,4 @@
+import { COMMAND } from '../command-name.ts';
 import { type Admitted, admit, type Origin, type Setting } from './admit.ts';
 import { explain } from './explain.ts';
 import { leaves, nearest, nearestKey } from './keys.ts';
@@ -72,7 +73,7 @@ function override(overrides: Readonly<Record<string, Override>>, { settings }: A
     const node = leaves.get(path);
     if (node === undefined) {
       const near = nearest(path, leaves.keys()) ?? nearestKey('', path.slice(path.lastIndexOf('.') + 1), []);
-      const wayOut = near === undefined ? '"stockmesh config show" lists all keys' : `did you mean "${near}"?`;
+      const wayOut = near === undefined ? `"${COMMAND} config show" lists all keys` : `did you mean "${near}"?`;
       problems.push({ code: 'config.unknown_key', text: `option ${option}: unknown key "${path}"; ${wayOut}` });
       continue;
     }

@@ -1,4 +1,6 @@
 /** Keys that files of earlier deployments hold and that have no effect here, each with the reason. `*` stands for one name or list position. */
+import { COMMAND } from '../command-name.ts';
+
 interface RetiredKey {
   key: string;
   why: string;
@@ -23,7 +25,7 @@ export const RETIRED: readonly RetiredKey[] = [
   { key: 'jobs.timeouts.batch_analysis', why: 'an analysis is one job a symbol, under jobs.timeouts.stock_analysis' },
   {
     key: 'portfolio.sources.*.database_table',
-    why: 'holdings are kept per user in own tables; fill them with "stockmesh portfolio import"',
+    why: `holdings are kept per user in own tables; fill them with "${COMMAND} portfolio import"`,
   },
   { key: 'integration.web_ui', why: 'the pages of the earlier web application are not served' },
   { key: 'integration.python', why: 'no Python script is run; fetching and analysis are built in' },

@@ -23,6 +23,10 @@ test('what a full queue refuses is said with its place among the requests', asyn
   expect(accepted.map(acceptedJson)).toMatchObject([{ symbol: 'AAPL', state: 'ready', queue: 'foreground', outcome: 'queued' }]);
   expect(refused).toMatchObject([{ index: 1, code: 'queue.full' }]);
   expect(refused.map(refusalJson)).toMatchObject([
-    { type: 'fetch', symbol: 'IBM', reason: expect.stringContaining('foreground holds 1 jobs (queue.priority_queues.foreground.max_jobs)') },
+    {
+      type: 'fetch',
+      symbol: 'IBM',
+      reason: expect.stringContaining('foreground holds 1 jobs (queue.priority_queues.foreground.max_jobs)'),
+    },
   ]);
 });

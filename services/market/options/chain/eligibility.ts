@@ -22,7 +22,7 @@ export interface EligibilityInput {
 }
 
 /**
- * Each contract's reason not to be ranked: `ELIGIBLE`, or 1 + its place in `REASONS`. Every comparison is written so that NaN fails it. A contract without a moment of
+ * Each contract's reason not to be ranked: `ELIGIBLE`, or 1 + its index in `REASONS`. Every comparison is written so that NaN fails it. A contract without a moment of
  * its own was quoted when the chain was; an IV of 0 or less is none.
  */
 export function judgeContracts({ chain, iv, times, atMs, quoteAge }: EligibilityInput): Uint8Array {

@@ -64,7 +64,7 @@ export function chainDay(chain: Chain, iv: Float64Array, date: string): ChainDay
   return { date, key: take(keys), mid, iv: take(iv), volume: take(volume), openInterest: take(openInterest) };
 }
 
-/** Places of the contracts that have a key, ascending by it. */
+/** Indexes of the contracts that have a key, ascending by it. */
 function orderOf(keys: Float64Array): Uint32Array {
   const order = new Uint32Array(keys.length);
   let count = 0;

@@ -68,33 +68,33 @@ export interface RankInput {
 
 /** Some contracts of a chain, or positions in them. */
 export interface Selection {
-  /** Places in the chain. */
+  /** Indexes into the chain. */
   readonly contracts: Uint32Array;
-  /** In exit mode the position that each place stands for. */
+  /** In exit mode the position of each index. */
   readonly positions: readonly Position[] | undefined;
 }
 
 /**
- * What can be ranked, and of every contract, or in exit mode every position, why it can not: `ELIGIBLE` or 1 + a place in `REASONS`.
+ * What can be ranked, and of every contract, or in exit mode every position, why it can not: `ELIGIBLE` or 1 + an index into `REASONS`.
  * @throws InputError `options.column_length`, `options.duplicate_contract`, `options.duplicate_position`, `options.bad_position`
  */
 export function candidatesOf(input: RankInput): { reasons: Uint8Array; selection: Selection } {
   const { chain, mode, times, greeks, at, rules } = input;
   requireColumns(input);
-  const places = placesOf(chain);
+  const indexes = indexesByContract(chain);
   const judged = judgeContracts({ chain, iv: greeks.iv, times, atMs: at.epochMilliseconds, quoteAge: rules.quote_age });
   if (mode !== 'exit') {
-    const contracts = placesWhere(judged, ELIGIBLE);
+    const contracts = indexesWhere(judged, ELIGIBLE);
     return { reasons: judged, selection: { contracts, positions: undefined } };
   }
   const all = input.positions ?? [];
   requirePositions(all);
   const reasons = Uint8Array.from(all, ({ contract }) => {
-    const place = places.get(contract);
-    return place === undefined ? NOT_QUOTED : judged[place]!;
+    const index = indexes.get(contract);
+    return index === undefined ? NOT_QUOTED : judged[index]!;
   });
   const positions = all.filter((_, i) => reasons[i] === ELIGIBLE);
-  const contracts = Uint32Array.from(positions, ({ contract }) => places.get(contract)!);
+  const contracts = Uint32Array.from(positions, ({ contract }) => indexes.get(contract)!);
   return { reasons, selection: { contracts, positions } };
 }
 
@@ -104,17 +104,17 @@ export function pick({ contracts, positions }: Selection, rows: Uint32Array): Se
 }
 
 /** Where `value` stands in a column. */
-function placesWhere(column: Uint8Array, value: number): Uint32Array {
-  const places = new Uint32Array(column.length);
+function indexesWhere(column: Uint8Array, value: number): Uint32Array {
+  const indexes = new Uint32Array(column.length);
   let count = 0;
-  for (let i = 0; i < column.length; i++) if (column[i] === value) places[count++] = i;
-  return places.subarray(0, count);
+  for (let i = 0; i < column.length; i++) if (column[i] === value) indexes[count++] = i;
+  return indexes.subarray(0, count);
 }
 
 /** A loop: `Float64Array.from` with a function walks an iterator and takes twenty times as long. */
-function taken(column: Float64Array, places: Uint32Array): Float64Array {
-  const values = new Float64Array(places.length);
-  for (let i = 0; i < places.length; i++) values[i] = finite(column[places[i]!]!);
+function taken(column: Float64Array, indexes: Uint32Array): Float64Array {
+  const values = new Float64Array(indexes.length);
+  for (let i = 0; i < indexes.length; i++) values[i] = finite(column[indexes[i]!]!);
   return values;
 }
 
@@ -178,9 +178,9 @@ function requireColumns({ chain, times, greeks, history, smileIv }: RankInput): 
   );
   requireLength({ mid3, mid5, meanIv20, meanVolume20, oi5 }, chain.contracts.length);
   requireLength({ 'times.dte': times.dte, 'times.expired': times.expired }, chain.expirations.length);
-  for (const place of chain.expiry) {
-    if (place < chain.expirations.length) continue;
-    throw new InputError('options.column_length', `chain.expiry points at expiration ${place} of ${chain.expirations.length}`);
+  for (const expiration of chain.expiry) {
+    if (expiration < chain.expirations.length) continue;
+    throw new InputError('options.column_length', `chain.expiry points at expiration ${expiration} of ${chain.expirations.length}`);
   }
 }
 
@@ -195,11 +195,11 @@ function requireLength(columns: Readonly<Record<string, { readonly length: numbe
 }
 
 /** Where each contract stands in the chain. */
-function placesOf({ contracts, underlying }: Chain): Map<string, number> {
-  const places = new Map<string, number>();
-  for (let i = 0; i < contracts.length; i++) places.set(contracts[i]!, i);
-  if (places.size === contracts.length) return places;
-  const twice = contracts.find((contract, i) => places.get(contract) !== i);
+function indexesByContract({ contracts, underlying }: Chain): Map<string, number> {
+  const indexes = new Map<string, number>();
+  for (let i = 0; i < contracts.length; i++) indexes.set(contracts[i]!, i);
+  if (indexes.size === contracts.length) return indexes;
+  const twice = contracts.find((contract, i) => indexes.get(contract) !== i);
   throw new InputError('options.duplicate_contract', `the chain of ${underlying} has ${twice} twice; a contract may be in it once`);
 }
 

@@ -167,15 +167,15 @@ function measuredOf({ blocks, parts }: Scored, i: number): Record<BlockName | Pa
 }
 
 function quotedOf({ chain, mode }: RankInput, { contracts, positions }: Selection, rows: Rows, i: number): Quoted {
-  const place = contracts[i]!;
+  const index = contracts[i]!;
   const { bid, ask, volume, openInterest, iv, delta, gamma, theta, vega, entryPrice, stop } = rows.numbers;
-  const quotedAt = chain.quotedAt[place]!;
+  const quotedAt = chain.quotedAt[index]!;
   return {
-    contract: chain.contracts[place]!,
+    contract: chain.contracts[index]!,
     underlying: chain.underlying,
-    expiration: chain.expirations[chain.expiry[place]!]!,
-    side: chain.isPut[place] === 1 ? 'put' : 'call',
-    strike: chain.strike[place]!,
+    expiration: chain.expirations[chain.expiry[index]!]!,
+    side: chain.isPut[index] === 1 ? 'put' : 'call',
+    strike: chain.strike[index]!,
     dte: rows.dte[i]!,
     spot: known(rows.spot),
     bid: bid[i]!,

@@ -51,13 +51,13 @@ export function explain(ranked: Ranked): Explanation {
 export function explainLines(ranked: Ranked): string[] {
   const { name, rank, band, parts, missing, data_quality } = explain(ranked);
   return [
-    `${name} ${figure(rank)} (${band}) = ${parts.map(({ points }) => figure(points)).join(' + ')}`,
+    `${name} ${decimals(rank)} (${band}) = ${parts.map(({ points }) => decimals(points)).join(' + ')}`,
     ...parts.flatMap(({ text, components, step }) => [
       `  ${text}`,
       ...components.map((component) => `    ${component.text}`),
       ...(step === null ? [] : [`    ${step}`]),
     ]),
-    ...(missing.length === 0 ? [] : [`  not measured: ${missing.map(nameOf).join(', ')}; data quality ${figure(data_quality)}`]),
+    ...(missing.length === 0 ? [] : [`  not measured: ${missing.map(nameOf).join(', ')}; data quality ${decimals(data_quality)}`]),
   ];
 }
 
@@ -74,15 +74,15 @@ function pointsOf(ranked: Ranked, formula: string, weights: Readonly<Record<stri
     const points = (total - shown) / 1e4;
     shown = total;
     const name = nameOf(column);
-    const of = inverted ? `100 - ${name} ${figure(value)} = ${figure(score)}` : `${name} ${figure(score)}`;
-    return { column, name, score, inverted, weight, points, text: `${of} × ${Number(weight.toFixed(4))} = ${figure(points)}` };
+    const of = inverted ? `100 - ${name} ${decimals(value)} = ${decimals(score)}` : `${name} ${decimals(score)}`;
+    return { column, name, score, inverted, weight, points, text: `${of} × ${Number(weight.toFixed(4))} = ${decimals(points)}` };
   });
 }
 
 function stepAfter(ranked: Ranked, part: PartName): string | null {
   const { theta_penalty, liquidity_confidence, profit_protection_score: profit, loss_protection: loss } = ranked;
   if (part === 'momentum_score') return `momentum = 50 + (their sum - 50) × liquidity confidence ${liquidity_confidence}`;
-  if (part === 'greeks_score' && theta_penalty !== null) return `Greeks = their sum - theta penalty ${figure(theta_penalty)}, at least 0`;
+  if (part === 'greeks_score' && theta_penalty !== null) return `Greeks = their sum - theta penalty ${decimals(theta_penalty)}, at least 0`;
   if (part === 'protection_score')
     return `protection = the larger of profit protection ${shown(profit)} and loss protection ${shown(loss)}`;
   return null;
@@ -105,10 +105,10 @@ function nameOf(column: string): string {
   return NAMES[column] ?? column.replace(/_score$/, '').replaceAll('_', ' ');
 }
 
-function figure(value: number): string {
+function decimals(value: number): string {
   return value.toFixed(4);
 }
 
 function shown(value: number | null): string {
-  return value === null ? 'unknown' : figure(value);
+  return value === null ? 'unknown' : decimals(value);
 }

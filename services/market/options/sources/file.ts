@@ -59,9 +59,9 @@ const ByContract = z.strictObject({ ...CONTRACT_SHAPE, ...QUOTE_SHAPE });
 const ByParts = z.strictObject({ ...PARTS_SHAPE, ...QUOTE_SHAPE });
 const REQUIRED = ['bid', 'ask', 'quoted_at', 'spot'];
 
-/** A row and where it stands: `:12` for a line, `[11]` for an element. */
-interface Placed {
-  place: string;
+/** A row and its location in the file: `:12` for a line, `[11]` for an array element. */
+interface LocatedRow {
+  location: string;
   fields: Record<string, unknown>;
 }
 type Row = Omit<z.infer<typeof ByContract>, 'contract'> & { contract: Contract };
@@ -125,23 +125,23 @@ async function readRows(path: string, symbol: string, signal: AbortSignal): Prom
   checkColumns(file, columns, schema);
 
   const faults: string[] = [];
-  const places = new Map<string, string>();
-  const read = rows.flatMap(({ place, fields }): Row[] => {
+  const locations = new Map<string, string>();
+  const read = rows.flatMap(({ location, fields }): Row[] => {
     const parsed = schema.safeParse(fields);
     const row = parsed.success ? withContract(parsed.data) : undefined;
     if (row !== undefined) {
       const contract = formatContract(row.contract);
-      const first = places.get(contract);
+      const first = locations.get(contract);
       if (first === undefined) {
-        places.set(contract, place);
+        locations.set(contract, location);
         return [row];
       }
-      faults.push(`${file}${place}: ${contract} stands in ${first} already; leave one of the two`);
+      faults.push(`${file}${location}: ${contract} stands in ${first} already; leave one of the two`);
       return [];
     }
-    for (const { path: column, message } of parsed.error?.issues ?? []) faults.push(`${file}${place}: ${column.join('.')}: ${message}`);
+    for (const { path: column, message } of parsed.error?.issues ?? []) faults.push(`${file}${location}: ${column.join('.')}: ${message}`);
     if (parsed.success)
-      faults.push(`${file}${place}: strike: has no OCC symbol: it must be a multiple of 0.001, and the expiry in this century`);
+      faults.push(`${file}${location}: strike: has no OCC symbol: it must be a multiple of 0.001, and the expiry in this century`);
     return [];
   });
   if (faults.length > 0) {
@@ -157,7 +157,7 @@ async function fileOf(path: string, symbol: string): Promise<string> {
   return existsSync(csv) ? csv : join(path, `${symbol}.json`);
 }
 
-function csvRows(file: string, text: string): { columns: Set<string>; rows: Placed[] } {
+function csvRows(file: string, text: string): { columns: Set<string>; rows: LocatedRow[] } {
   let records: { record: string[]; info: { lines: number } }[];
   try {
     records = parse(text, {
@@ -178,13 +178,13 @@ function csvRows(file: string, text: string): { columns: Set<string>; rows: Plac
   return {
     columns: new Set(columns),
     rows: lines.map(({ record, info }) => ({
-      place: `:${info.lines}`,
+      location: `:${info.lines}`,
       fields: Object.fromEntries(columns.map((name, index) => [name, record[index]])),
     })),
   };
 }
 
-function jsonRows(file: string, text: string): { columns: Set<string>; rows: Placed[] } {
+function jsonRows(file: string, text: string): { columns: Set<string>; rows: LocatedRow[] } {
   let content: unknown;
   try {
     content = JSON.parse(text);
@@ -197,7 +197,7 @@ function jsonRows(file: string, text: string): { columns: Set<string>; rows: Pla
     throw new InputError('chain.bad_row', `${file}: it must be an array of objects, one a contract: ${z.prettifyError(elements.error)}`);
   return {
     columns: new Set(elements.data.flatMap((element) => Object.keys(element))),
-    rows: elements.data.map((fields, index) => ({ place: `[${index}]`, fields })),
+    rows: elements.data.map((fields, index) => ({ location: `[${index}]`, fields })),
   };
 }
 

@@ -49,13 +49,13 @@ export async function readUniverse(
   const lines = await textLines(file);
   if (lines === undefined) return undefined;
   const header = (lines[0] ?? '').replace(/^#/, '').split(',');
-  const places = COLUMNS.map((column) => header.indexOf(column));
-  if (places.includes(-1)) throw malformedLine(file, 1, lines[0] ?? '', `the columns ${COLUMNS.join(',')}`);
+  const columnIndexes = COLUMNS.map((column) => header.indexOf(column));
+  if (columnIndexes.includes(-1)) throw malformedLine(file, 1, lines[0] ?? '', `the columns ${COLUMNS.join(',')}`);
   let underlyingClose = Number.NaN;
   const rows: UniverseRow[] = [];
   for (const line of lines.slice(1)) {
     const fields = line.split(',');
-    const [expiry = '', strike = '', right = '', ...numbers] = places.map((place) => fields[place] ?? '');
+    const [expiry = '', strike = '', right = '', ...numbers] = columnIndexes.map((index) => fields[index] ?? '');
     const [close = NaN, volume = NaN, openInterest = NaN, iv = NaN, delta, gamma, vega, theta] = numbers.map(decimal);
     const named = contractOf(root, expiry, right, decimal(strike));
     if (named !== undefined) {

@@ -1,5 +1,7 @@
 /** Option positions: what users hold, as exit mode looks at it. */
+
 import { z } from 'zod';
+import { COMMAND } from '../../../platform/command-name.ts';
 import type { Sql, Transaction } from '../../../platform/database/database.ts';
 import { InputError } from '../../../platform/errors.ts';
 import { formatContract, parseContract } from '../chain/contract.ts';
@@ -104,7 +106,7 @@ export async function removePosition(sql: Sql, id: string): Promise<void> {
   if (affectedRows === 0)
     throw new InputError(
       'position.unknown',
-      `there is no position ${JSON.stringify(id.slice(0, 40))}; "stockmesh position list" shows all`,
+      `there is no position ${JSON.stringify(id.slice(0, 40))}; "${COMMAND} position list" shows all`,
     );
 }
 

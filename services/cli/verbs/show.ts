@@ -1,11 +1,12 @@
 /** Commands that show what is stored. */
 import { type Command, Option } from 'commander';
+import { DEFAULT_MODE } from '../../job-types/rank/definition.ts';
 import { MODES } from '../../market/options/scoring/parts.ts';
 import { SIGNALS } from '../../market/options/scoring/signals.ts';
 import { day, type Program, score, upTo } from './arguments.ts';
 
-export function lookVerbs(program: Command, parts: Program): void {
-  program.commandsGroup('Look:');
+export function showVerbs(program: Command, parts: Program): void {
+  program.commandsGroup('Show data:');
   marketVerbs(program, parts);
   positionVerbs(program, parts);
   meshVerbs(program, parts);
@@ -34,7 +35,7 @@ function marketVerbs(program: Command, { all, finish }: Program): void {
     .command('ranks')
     .argument('<symbol>')
     .description('show the newest ranking of the options of a symbol')
-    .addOption(new Option('--mode <mode>', 'monitor, entry or exit').choices(MODES).default('monitor'))
+    .addOption(new Option('--mode <mode>', 'monitor, entry or exit').choices(MODES).default(DEFAULT_MODE))
     .addOption(new Option('--limit <n>', 'at most so many').argParser(upTo(1_000)).default(20))
     .addOption(new Option('--side <side>', 'only calls or puts').choices(['call', 'put']))
     .option('--expiry <day>', 'only contracts that expire on this day, YYYY-MM-DD', day)
@@ -78,7 +79,7 @@ function positionVerbs(program: Command, { all, finish }: Program): void {
 function meshVerbs(program: Command, { all, finish }: Program): void {
   program
     .command('stats')
-    .description('show the mesh in figures: queues, rates, workers, alerts')
+    .description('show the metrics of the mesh: queues, rates, workers, alerts')
     .action(async (options) => finish(await (await import('../commands/stats.ts')).stats(all(options))));
   program
     .command('top')

@@ -1,28 +1,28 @@
 /** Commands that ask for work: a login, and one command for each job type that has one. */
 import { type Command, Option } from 'commander';
 import type { CliForm, CliOption, JobType } from '../../job-types/job-type.ts';
-import type { AskOptions } from '../commands/ask.ts';
+import type { RequestOptions } from '../commands/request.ts';
 import { collectChoice, type Program, upTo, valid } from './arguments.ts';
 
-export function askVerbs(program: Command, parts: Program, types: readonly JobType[]): void {
+export function requestVerbs(program: Command, parts: Program, types: readonly JobType[]): void {
   const { all, finish } = parts;
-  program.commandsGroup('Ask for work:');
+  program.commandsGroup('Request jobs:');
   waiting(program.command('login').argument('<user>').description('say that a user has signed in, as an application does')).action(
     async (user, options) => finish(await (await import('../commands/login.ts')).login(user, all(options))),
   );
   for (const { cli } of types) {
     if (cli === undefined) continue;
     const { verb, earlierVerb } = cli;
-    askVerb(program.command(verb), cli, parts);
-    if (earlierVerb !== undefined) askVerb(program.command(earlierVerb, { hidden: true }), cli, parts);
+    requestVerb(program.command(verb), cli, parts);
+    if (earlierVerb !== undefined) requestVerb(program.command(earlierVerb, { hidden: true }), cli, parts);
   }
 }
 
-function askVerb(command: Command, form: CliForm, { all, finish }: Program): void {
+function requestVerb(command: Command, form: CliForm, { all, finish }: Program): void {
   waiting(command.argument(form.argument).description(form.about));
   for (const option of form.options) command.addOption(optionOf(option));
   command.action(async (given: string | string[], options: object) =>
-    finish(await (await import('../commands/ask.ts')).ask(form, [given].flat(), all(options) as AskOptions)),
+    finish(await (await import('../commands/request.ts')).requestJobs(form, [given].flat(), all(options) as RequestOptions)),
   );
 }
 
