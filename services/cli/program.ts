@@ -15,7 +15,7 @@ import { requestVerbs } from './verbs/request.ts';
 import { runVerbs } from './verbs/run.ts';
 import { showVerbs } from './verbs/show.ts';
 
-/** Runs one command line; the exit code: 0, 1 when it failed, 2 when it was used wrongly. Errors are on standard error by then. */
+/** Runs one command line and returns the exit code: 0, 1 when it failed, 2 for wrong usage. Errors are printed on standard error. */
 export async function run(argv: readonly string[]): Promise<number> {
   let exitCode = 0;
   try {

@@ -1,4 +1,4 @@
-/** What a job type is. Each folder here holds one: `definition.ts`, `handler.ts`, and `request.ts` where other types ask for it too. `index.ts` lists them. */
+/** The definition of a job type. Each folder here holds one: `definition.ts`, `handler.ts`, and `request.ts` where other types ask for it too. `index.ts` lists them. */
 import { z } from 'zod';
 import type { JobRequest } from '../ledger/enqueue/enqueue.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -18,7 +18,7 @@ export interface JobType {
   earlierNames?: readonly string[];
   /** One line for people: in the documents of HTTP and MQTT. */
   about: string;
-  /** Which payloads its handler takes. */
+  /** The payloads that its handler accepts. */
   payload: z.ZodType;
   /** The kinds of data that it stores: the last level of `data/{symbol}/{kind}`. */
   dataKinds: readonly string[];
@@ -36,9 +36,9 @@ export interface JobType {
   shownResult: readonly ResultField[];
   /** Set where a job has items (`job_items`), one for each of its parts. */
   hasItems?: true;
-  /** How it is asked for with `POST /v1/jobs`. */
+  /** The form of `POST /v1/jobs` for it. */
   http?: HttpForm;
-  /** The command that asks for it. */
+  /** The command that requests it. */
   cli?: CliForm;
 }
 

@@ -83,8 +83,8 @@ test('a wait that ends before the jobs says which go on, and 1', async () => {
   const config = file('slow.yaml', configText(database.url, broker()));
   const ran = await stockmesh(['fetch', 'SLOW', '--no-analysis', '--wait', '--timeout', '1', '--config', config]);
   expect(ran.code).toBe(1);
-  expect(ran.stderr).toContain('the broker is away: reading the ledger');
-  expect(ran.stderr).toMatch(/stockmesh: 1 job has not ended after 1 s and goes on: [0-9a-f-]{36} \(ready\)/);
+  expect(ran.stderr).toContain('the broker cannot be reached: reading the database');
+  expect(ran.stderr).toMatch(/stockmesh: 1 job has not ended after 1 s and continues: [0-9a-f-]{36} \(ready\)/);
 });
 
 test('a portfolio comes from standard input too', async () => {

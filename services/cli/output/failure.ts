@@ -8,7 +8,7 @@ import { plain } from './table.ts';
 export const FAILURE = 1;
 export const WRONG_USE = 2;
 
-/** Valid input that names a thing that does not exist: exit code 1, not 2. */
+/** Codes of valid input that names something unknown: exit code 1, not 2. */
 const NOT_TO_BE_HAD = new Set([
   'job.unknown',
   'job.ended',
@@ -20,7 +20,7 @@ const NOT_TO_BE_HAD = new Set([
   'position.unknown',
   'ranks.cursor_gone',
 ]);
-/** Errors outside of the command: nothing runs, or the database does not fit. */
+/** Codes of errors outside of the command: stockmesh does not run, or the database has the wrong version or settings. */
 const OUTSIDE = ['mesh.', 'schema.', 'database.', 'data.', 'broker.', 'install.', 'port.'];
 
 export function exitCodeOf(error: unknown): number {
@@ -41,7 +41,7 @@ export function report(error: unknown): void {
 
 function linesOf(error: unknown): string[] {
   const code = codeOf(error);
-  // The migrations use the driver directly, so its error has no code of ours.
+  // The migrations use the driver directly, so the error has the driver's code.
   if (code === 'database.unavailable' || (error as { syscall?: unknown } | null)?.syscall === 'connect') {
     const why = messageOf(error).replace(/; it is tried again$/, '');
     const what = why.startsWith('the database') ? why : `the database cannot be reached (${why})`;

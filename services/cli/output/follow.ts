@@ -16,18 +16,18 @@ export interface FollowedJob {
   worker: string | null;
   reason: string | null;
   items: { done: number; total: number } | null;
-  /** `performance.now()` when the end became known here. */
+  /** `performance.now()` when this process learned of the end. */
   endedAt: number | null;
 }
 
 export interface FollowEvents {
   onChange(job: FollowedJob): void;
-  /** A note for the user: the broker is away, or back. */
+  /** A note for the user: the broker cannot be reached, or is connected again. */
   onNote(text: string): void;
 }
 
 export interface Follower {
-  /** Resolves when all have ended, or with what is known when `signal` aborts. The order is that of the ids. */
+  /** Resolves when all have ended, or with the states known so far when `signal` aborts. In the order of the ids. */
   until(ids: readonly string[], events: FollowEvents, signal: AbortSignal): Promise<FollowedJob[]>;
   close(): Promise<void>;
 }
@@ -40,7 +40,7 @@ const CHUNK = 500;
 
 export const hasEnded = (state: State): boolean => !isLive(state);
 
-/** Subscribes at once: states that are published before their job's id is known here are kept. */
+/** Subscribes at once, and keeps states that arrive before `until` is called with the ids of their jobs. */
 export function followJobs(sql: Sql, bus: Bus): Follower {
   const early = new Map<string, Body<'status'>>();
   let take: ((status: Body<'status'>) => void) | undefined;
@@ -89,7 +89,7 @@ export function followJobs(sql: Sql, bus: Bus): Follower {
   };
 }
 
-/** Reads the open jobs until the signal aborts. Rejects only with errors that do not pass by waiting. */
+/** Reads the open jobs until the signal aborts. Rejects only with errors that waiting does not mend. */
 async function poll(
   sql: Sql,
   open: ReadonlySet<string>,
@@ -107,7 +107,7 @@ async function poll(
         for (const { id, type, symbol, state, attempt, worker, reason } of await listJobs(sql, { ids: chunk, limit: chunk.length }))
           update(id, { type, symbol, state, attempt, worker, reason });
       }
-      if (unreadable) onNote('the ledger answers again');
+      if (unreadable) onNote('the database can be reached again');
       unreadable = false;
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
@@ -135,7 +135,9 @@ function openItems({ done, total, failed = 0, skipped = 0, no_data = 0 }: NonNul
 }
 
 function noteOf(state: BusState): string {
-  return state === 'online' ? 'the broker is back' : `the broker is away: reading the ledger every ${POLL_AWAY_MS} ms instead`;
+  return state === 'online'
+    ? 'connected to the broker again'
+    : `the broker cannot be reached: reading the database every ${POLL_AWAY_MS} ms instead`;
 }
 
 const unknown = (id: string): FollowedJob => ({

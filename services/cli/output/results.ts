@@ -21,7 +21,7 @@ export interface JobResult {
   bars: number | null;
   written: number | null;
   through: string | null;
-  /** Stored data given again, because no source had newer. */
+  /** The stored data is given again, because no source had newer data. */
   stale: boolean;
   simulated: boolean;
   signal: string | null;
@@ -30,7 +30,7 @@ export interface JobResult {
   mode: string | null;
   eligible: number | null;
   kept: number | null;
-  /** From asking the source to having its answer. */
+  /** From the request to the source to its answer. */
   ms: number | null;
   /** From the start of the command to the end of the job. */
   fresh_after_ms: number | null;
@@ -176,6 +176,6 @@ function noteOf(job: JobResult): string | null {
   const reason = job.reason === null ? '' : `: ${plain(job.reason)}`;
   if (!hasEnded(job.state)) return `${job.type} is still ${job.state}${reason}`;
   if (job.state !== 'completed') return `${job.type} ${job.state.replaceAll('_', ' ')}${reason}`;
-  if (job.stale) return 'no source had newer data: what is stored is given again';
+  if (job.stale) return 'no source had newer data: the stored data is given again';
   return job.simulated ? 'made-up prices' : null;
 }

@@ -10,7 +10,7 @@ import { failures, type JobResult, readResults, resultsTable, unfinished } from 
 import { plain } from './table.ts';
 
 export interface WaitOptions {
-  /** Seconds after which waiting ends; the jobs go on. */
+  /** Seconds after which waiting ends. The jobs continue. */
   timeout: number;
   json?: boolean | undefined;
 }
@@ -76,18 +76,18 @@ export function conclude(
         jobs.length === 0 ? '\nnothing to do: all is fresh already' : `\nall fresh after ${elapsedMs} ms (${plural(jobs.length, 'job')})`,
       );
   }
-  for (const { symbol, reason } of refused) complain(`${symbol === null ? '' : `${symbol}: `}refused: ${reason}`);
+  for (const { symbol, reason } of refused) printError(`${symbol === null ? '' : `${symbol}: `}refused: ${reason}`);
   for (const job of failed)
-    complain(
+    printError(
       `${job.symbol ?? job.type}: ${job.type} ${job.state.replaceAll('_', ' ')}: ${job.reason ?? 'no reason given'} ("${COMMAND} job ${job.id}" shows all, "${COMMAND} retry ${job.id}" tries again)`,
     );
   if (late.length > 0)
-    complain(
-      `${plural(late.length, 'job has', 'jobs have')} not ended after ${timeout} s and ${late.length === 1 ? 'goes' : 'go'} on: ${late.map(({ id, state, reason }) => `${id} (${state}${reason === null ? '' : `: ${reason}`})`).join(', ')}; "${COMMAND} job <id>" shows them`,
+    printError(
+      `${plural(late.length, 'job has', 'jobs have')} not ended after ${timeout} s and ${late.length === 1 ? 'continues' : 'continue'}: ${late.map(({ id, state, reason }) => `${id} (${state}${reason === null ? '' : `: ${reason}`})`).join(', ')}; "${COMMAND} job <id>" shows them`,
     );
   return ok ? 0 : 1;
 }
 
-function complain(text: string): void {
+function printError(text: string): void {
   process.stderr.write(`stockmesh: ${plain(text)}\n`);
 }

@@ -1,4 +1,4 @@
-/** Commands that ask for work: a login, and one command for each job type that has one. */
+/** Commands that request jobs: a login, and the command of each job type that has one. */
 import { type Command, Option } from 'commander';
 import type { CliForm, CliOption, JobType } from '../../job-types/job-type.ts';
 import type { RequestOptions } from '../commands/request.ts';
@@ -7,7 +7,7 @@ import { collectChoice, type Program, upTo, valid } from './arguments.ts';
 export function requestVerbs(program: Command, parts: Program, types: readonly JobType[]): void {
   const { all, finish } = parts;
   program.commandsGroup('Request jobs:');
-  waiting(program.command('login').argument('<user>').description('say that a user has signed in, as an application does')).action(
+  waiting(program.command('login').argument('<user>').description('report that a user has signed in, as an application does')).action(
     async (user, options) => finish(await (await import('../commands/login.ts')).login(user, all(options))),
   );
   for (const { cli } of types) {
@@ -35,6 +35,6 @@ function optionOf({ flags, about, required, schema, anyOf, standard = [] }: CliO
 
 function waiting(command: Command): Command {
   return command
-    .option('--wait', 'until it is done: show progress, then what landed')
-    .addOption(new Option('--timeout <seconds>', 'longest wait; the jobs go on').argParser(upTo(86_400)).default(120));
+    .option('--wait', 'wait until the jobs have ended: show progress, then the results')
+    .addOption(new Option('--timeout <seconds>', 'longest wait; the jobs continue').argParser(upTo(86_400)).default(120));
 }

@@ -1,4 +1,4 @@
-/** When a waiting job will be done, by what was measured: the jobs before it in claim order, how long jobs of its type took, and the slots of the workers that are alive. */
+/** Estimates when a waiting job will end, from the jobs before it in claim order, the measured durations of its type, and the slots of the live workers. */
 import type { Sql } from '../../platform/database/database.ts';
 import { listInstances } from '../../platform/registry/instances.ts';
 import type { EnqueueAnswer } from '../enqueue/enqueue.ts';
@@ -8,9 +8,9 @@ import { isLive, type Ledger, nowOf, priorityOf, QUEUES, type Queue, type State 
 export interface Estimate {
   /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later. */
   position: number | null;
-  /** Position × median ÷ slots. Null when nothing was measured yet or no worker is alive. */
+  /** Position × median ÷ slots. Null when no duration was measured yet or no worker is alive. */
   startSeconds: number | null;
-  /** The same and one median more: its own time. */
+  /** The same plus one median for the job itself. */
   completionSeconds: number | null;
 }
 
@@ -19,7 +19,7 @@ export interface JobToEstimate {
   type: string;
   state: State;
   queue: Queue;
-  /** The ledger's number: level and score. */
+  /** The stored number, which combines level and score. */
   priority: number;
 }
 
@@ -30,7 +30,7 @@ export interface Estimator {
 
 /** Jobs of one priority that are counted one by one. */
 const COUNTED = 1_000;
-/** Newest completed jobs whose durations are looked at. */
+/** The number of newest completed jobs whose durations are read. */
 const MEASURED_JOBS = 500;
 /** A shared read is reused for this many times its own duration, so that reading takes at most this share of one connection. */
 const REST = 20;
@@ -91,8 +91,8 @@ function before(ready: Depths, { queue, priority }: JobToEstimate): number {
 }
 
 /**
- * How many ready jobs of the same queue and priority came before each: those before the oldest are counted, the others stand between the jobs asked about. ix_claim.
- * Where more than `COUNTED` came before, all jobs of that priority are taken: an estimate that is a moment old, since counting thousands for one answer is too slow.
+ * How many ready jobs of the same queue and priority came before each: the jobs before the oldest are counted, the jobs between them are listed. Uses ix_claim.
+ * Where more than `COUNTED` came before, the shared count of that priority is used, which is a moment old: counting thousands for one answer is too slow.
  */
 async function readRanks(sql: Sql, jobs: readonly JobToEstimate[], ready: Depths): Promise<Map<string, number>> {
   const ranks = new Map<string, number>();

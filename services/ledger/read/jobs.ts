@@ -19,12 +19,12 @@ export interface JobSummary {
   user: string | null;
   worker: string | null;
   blocked_on: 'slot' | 'dependency' | null;
-  /** Of a scheduled job: when it starts. */
+  /** When a scheduled job starts. */
   run_at: Date | null;
   enqueued_at: Date;
   started_at: Date | null;
   ended_at: Date | null;
-  /** Why it ended other than completed, or waits for its next attempt. */
+  /** Why it did not complete, or why it waits for its next attempt. */
   reason: string | null;
 }
 
@@ -83,7 +83,7 @@ function summary(row: Row): JobSummary {
   };
 }
 
-/** One job whole, or undefined. */
+/** One job with all its data, or undefined. */
 export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefined> {
   const key = idToBytes(id);
   const [row] = await sql.rows<Row & { payload: unknown; why: unknown; triggered_by: string; code: string | null; result: unknown }>(
@@ -184,7 +184,7 @@ export interface LedgerStats {
   completed_last_minute: number;
   failed_last_minute: number;
   enqueued_last_minute: number;
-  /** Jobs that wait in the dead letter. */
+  /** Failed jobs, which wait for a redrive. */
   failed: number;
 }
 

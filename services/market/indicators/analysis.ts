@@ -16,8 +16,8 @@ import { computeIndicators, type Indicators, type PriceColumns } from './indicat
  * | Bollinger bands | 10 | close below the lower band | above the upper band | inside |
  *
  * score = Σ points / Σ weights of the rules that could be measured. At +0.3 or more: buy; at -0.3 or less: sell; else hold.
- * confidence = strength × (Σ measured weights / 100), where strength is |score| for buy and sell, and 1 - |score| / 0.3 for hold: how far it is from both.
- * With less than half of the weight measurable (fewer than 34 bars) there is no opinion: hold, confidence 0.
+ * confidence = strength × (Σ measured weights / 100), where strength is |score| for buy and sell, and 1 - |score| / 0.3 for hold: the distance from buy and sell.
+ * With less than half of the weight measurable (fewer than 34 bars) the signal is hold with confidence 0.
  */
 export interface Analysis {
   symbol: string;
@@ -26,16 +26,16 @@ export interface Analysis {
   signal: 'buy' | 'sell' | 'hold';
   /** 0 to 1, four decimals. */
   confidence: number;
-  /** -1 (everything says sell) to 1, four decimals. */
+  /** -1 (all rules for sell) to 1 (all rules for buy), four decimals. */
   score: number;
-  /** One line per rule, in the order of the table; and before them, if so, that history is too short. */
+  /** One line per rule, in the order of the table. When the history is too short, a line before them says so. */
   reasons: Reason[];
   values: Indicators & { close: number };
 }
 
 export interface Reason {
   indicator: string;
-  /** With the numbers it rests on. */
+  /** The finding with its numbers. */
   observation: string;
   points: number;
   /** The most points this rule could give; 0 where it could not be measured. */
@@ -47,7 +47,7 @@ const LEAST_COVERAGE = 0.5;
 const RSI_OVERSOLD = 30;
 const RSI_OVERBOUGHT = 70;
 
-/** A rule's finding: direction 1, 0 or -1 and the words for it; null where an indicator is missing. */
+/** A rule's finding: direction 1, 0 or -1 and its text; null where an indicator is missing. */
 type Finding = { direction: number; observation: string } | null;
 
 interface Rule {
@@ -131,7 +131,7 @@ function bollinger({ close, bollingerLower: lower, bollingerUpper: upper }: Anal
   return { direction: 0, observation: `close ${decimals(close)} is inside the bands ${decimals(lower)} to ${decimals(upper)}` };
 }
 
-/** Cents for shares, four digits for what costs less than a dollar. */
+/** Two decimals from one dollar up, four significant digits below. */
 function decimals(value: number): string {
   return Math.abs(value) >= 1 ? value.toFixed(2) : value.toPrecision(4);
 }

@@ -39,9 +39,9 @@ const Complaint = z.object({
 });
 
 /**
- * Daily bars of Alpha Vantage (`TIME_SERIES_DAILY_ADJUSTED`: raw prices with adjusted close, dividend and split). The key is in no message: it is blanked out wherever it
- * appears, also in texts of theirs, which quote it. Errors: `source.no_key`, `source.denied`, `source.unknown_symbol` (permanent); `source.rate_limited`, `source.timeout`,
- * `source.network`, `source.unavailable`, `source.malformed` (transient). They answer HTTP 200 for all of their own errors.
+ * Daily bars of Alpha Vantage (`TIME_SERIES_DAILY_ADJUSTED`: raw prices with adjusted close, dividend and split). No message contains the key: it is removed
+ * also from the service's own texts, which quote it. Errors: `source.no_key`, `source.denied`, `source.unknown_symbol` (permanent); `source.rate_limited`, `source.timeout`,
+ * `source.network`, `source.unavailable`, `source.malformed` (transient). The service answers its own errors with HTTP 200.
  */
 export function alphaVantageSource({
   apiKey,
@@ -62,7 +62,10 @@ export function alphaVantageSource({
       signal.throwIfAborted();
       const symbol = parseSymbol(text);
       if (apiKey === undefined || apiKey === '') {
-        throw new PermanentError('source.no_key', `${source}: no API key; set ALPHA_VANTAGE_API_KEY, or take ${source} out of the sources`);
+        throw new PermanentError(
+          'source.no_key',
+          `${source}: no API key; set ALPHA_VANTAGE_API_KEY, or remove ${source} from stock_jobs.data_fetch.sources`,
+        );
       }
       const now = clock.now();
       const blanked = (message: string) => message.replaceAll(apiKey, '***').replaceAll(encodeURIComponent(apiKey), '***');
@@ -94,7 +97,7 @@ function outputSize({ from }: DateRange, now: Temporal.Instant): 'compact' | 'fu
   return from >= oldest.toString() ? 'compact' : 'full';
 }
 
-// The parser's own message quotes a few characters of the text, and so may hold a part of the key.
+// The parser's own message quotes a few characters of the text, which may be a part of the key.
 function parseJson(body: string, failure: (reason: string) => StockmeshError): unknown {
   try {
     return JSON.parse(body);
@@ -108,7 +111,7 @@ function malformed(symbol: string, reason: string): TransientError {
   return new TransientError('source.malformed', `${source}: the answer for ${symbol} is not a daily series: ${reason.slice(0, 300)}`);
 }
 
-/** What a text of theirs means. The order matters: the text about a used-up limit also advertises premium plans and quotes the key. */
+/** The error that a text of the service means. The order matters: the text about a used-up limit also advertises premium plans and quotes the key. */
 function errorOf(complaint: z.infer<typeof Complaint>, symbol: string, blanked: (message: string) => string): StockmeshError | undefined {
   const said = complaint.Note ?? complaint.Information ?? complaint['Error Message'];
   if (said === undefined) return undefined;
@@ -146,7 +149,7 @@ function answerOf(symbol: string, series: z.infer<typeof Series>, range: DateRan
   return { symbol, source, asOf: asOf(symbol, series['Meta Data']['3. Last Refreshed'], timeZone, now), bars, actions, timeZone };
 }
 
-/** "Last Refreshed" with a time is the moment of the data; a mere date says that the day is complete. */
+/** "Last Refreshed" with a time is the moment of the data; a date without a time means that the day is complete. */
 function asOf(symbol: string, lastRefreshed: string, timeZone: string, now: Temporal.Instant): Temporal.Instant {
   if (!lastRefreshed.includes(' ')) return now;
   try {

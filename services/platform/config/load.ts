@@ -26,7 +26,7 @@ export interface LoadOptions {
   env?: Environment | undefined;
   /** By key: `worker.max_concurrent_jobs`. Text becomes a number, boolean or list (split at commas) where the key wants one. */
   overrides?: Readonly<Record<string, Override>> | undefined;
-  /** The job type by each name that `worker.supported_job_types` may use. A caller that leaves it out must not meet a file that sets the key. */
+  /** The job type by each name that `worker.supported_job_types` may use. Needed when a file sets that key. */
   jobTypes?: Readonly<Record<string, string>> | undefined;
   /** Where `default.yaml` and the overlays are; without it the ones shipped. */
   folder?: string | undefined;
@@ -35,9 +35,9 @@ export interface LoadOptions {
 export interface LoadedConfig {
   config: Config;
   environment: string;
-  /** Of every key that holds a value. */
+  /** The origin of every key with a value. */
   origins: ReadonlyMap<string, Origin>;
-  /** To be said once at the start. */
+  /** Logged once at the start. */
   warnings: readonly string[];
 }
 
@@ -89,7 +89,7 @@ function override(overrides: Readonly<Record<string, Override>>, { settings }: A
 function validate(resolved: ReadonlyMap<string, Resolved>, { settings }: Admitted, environment: string, problems: Problem[]) {
   const tree: Record<string, unknown> = {};
   for (const [path, { value }] of resolved) plant(tree, path.split('.'), value);
-  // Once a process: compiling the schema (zod's default) takes 20 ms, walking it 5.
+  // Runs once in a process: compiling the schema (zod's default) takes 20 ms, interpreting it takes 5.
   const { data, error } = schema.safeParse(tree, { jitless: true });
   // A key without any value has been reported by now (its variable is unset, or default.yaml cannot be read), unless default.yaml lacks it.
   const known = problems.length > 0;
@@ -101,7 +101,7 @@ function validate(resolved: ReadonlyMap<string, Resolved>, { settings }: Admitte
   }
   const simulated = resolved.get('stock_jobs.data_fetch.simulated.enabled');
   if (environment === 'production' && simulated?.value === true) {
-    const text = 'made-up prices are never served in production; remove it, or set STOCKMESH_ENV=demo';
+    const text = 'simulated prices are not allowed in production; remove the key, or set STOCKMESH_ENV=demo';
     problems.push({
       code: 'config.simulated_in_production',
       text: `${simulated.setting.place()}: stock_jobs.data_fetch.simulated.enabled: ${text}`,

@@ -138,7 +138,7 @@ test('two spellings of one key with two values', () => {
   expect(refusal(text)).toEqual({
     code: 'config.conflicting_keys',
     lines: [
-      '1.yaml:6: "portfolio.freshness_schedule.weekend" and "freshness.weekend" (line 3) are one key with two values; keep one of them',
+      '1.yaml:6: "portfolio.freshness_schedule.weekend" and "freshness.weekend" (line 3) are the same key with two values; keep one of them',
     ],
   });
 });
@@ -164,8 +164,8 @@ test('a key that stands twice', () => {
   expect(refusal('job_processor:\n  worker:\n    name: a\n  queue:\n  worker:\n    name: b\n')).toEqual({
     code: 'config.duplicate_key',
     lines: [
-      '1.yaml:5: key "job_processor.worker" stands twice, first on line 2; keep one',
-      '1.yaml:6: key "job_processor.worker.name" stands twice, first on line 3; keep one',
+      '1.yaml:5: key "job_processor.worker" is there twice, first on line 2; keep one',
+      '1.yaml:6: key "job_processor.worker.name" is there twice, first on line 3; keep one',
     ],
   });
 });

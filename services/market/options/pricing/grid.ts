@@ -1,10 +1,10 @@
 import type { Chain } from '../chain/chain.ts';
 import type { ExpiryTimes } from '../chain/time.ts';
 
-/** What pricing needs beside the chain. Both annual and continuously compounded, 0.05 = 5 %. */
+/** The inputs of pricing beside the chain. Both annual and continuously compounded, 0.05 = 5 %. */
 export interface Market {
   readonly rate: number;
-  /** Only for expirations whose forward the quotes do not tell. */
+  /** Used only for expirations whose forward cannot be computed from the quotes. */
   readonly dividendYield: number;
 }
 
@@ -16,7 +16,7 @@ export interface Grid {
   readonly chain: Chain;
   readonly times: ExpiryTimes;
   readonly market: Market;
-  /** 1 for contracts with a quote to rely on: all others have no part in the surface, and no row. */
+  /** 1 for contracts with a usable quote. All others are left out of the surface and have no row. */
   readonly usable: Uint8Array;
   /** (bid + ask) / 2, dollars a share. */
   readonly mid: Float64Array;

@@ -9,7 +9,7 @@ export interface WhyLine {
   /** 0-100, 100 minus the column where `inverted`. */
   score: number;
   inverted: boolean;
-  /** The weight really used. */
+  /** The weight after renormalisation. */
   weight: number;
   /** Four decimals. The points of a list add up to its total exactly; each may differ by 0.0001 from its own product. */
   points: number;
@@ -18,7 +18,7 @@ export interface WhyLine {
 }
 
 export interface WhyPart extends WhyLine {
-  /** What the part's mean is made of. */
+  /** The components of the part's mean. */
   components: WhyLine[];
   /** How the mean became the part's score, where it is not the score itself. */
   step: string | null;
@@ -35,7 +35,7 @@ export interface Explanation {
   data_quality: number;
 }
 
-/** Why a contract stands where it stands: made of nothing but what is stored with it. */
+/** Explains a contract's rank, from the stored numbers alone. */
 export function explain(ranked: Ranked): Explanation {
   const column = RANK_COLUMN[ranked.ranking_mode];
   const parts = pointsOf(ranked, column, ranked.weights[column] ?? {}).map((line): WhyPart => {
@@ -68,7 +68,7 @@ function pointsOf(ranked: Ranked, formula: string, weights: Readonly<Record<stri
     const value = ranked[column as keyof Ranked] as number;
     const inverted = isInverted(formula, column);
     const score = inverted ? (1e6 - Math.round(value * 1e4)) / 1e4 : value;
-    // Ten-thousandths, each the step of the rounded running total: what is shown adds up to what is stored.
+    // In ten-thousandths. Each is a step of the rounded running total, so the shown points add up to the stored total.
     exact += weight * score;
     const total = Math.round(exact * 1e4 + 1e-6);
     const points = (total - shown) / 1e4;
@@ -100,7 +100,7 @@ const NAMES: Readonly<Record<string, string>> = {
   pnl_score: 'profit and loss',
 };
 
-/** A column as people say it: `price_momentum_score` is price momentum. */
+/** A column as text: `price_momentum_score` is price momentum. */
 function nameOf(column: string): string {
   return NAMES[column] ?? column.replace(/_score$/, '').replaceAll('_', ' ');
 }
