@@ -141,7 +141,7 @@ async function commitItems(
   await publisher.progress(job);
 }
 
-/** Writes how a failed attempt ends, unless it was stopped by somebody who does that: a cancel, a lost lease, the shutdown. */
+/** Writes how a failed attempt ends, unless the attempt was stopped by a cancel, a lost lease or the shutdown, which write it themselves. */
 async function endFailed(options: JobRunnerOptions, job: ClaimedJob, error: unknown, log: Logger): Promise<void> {
   if (error instanceof Stopped) {
     log.info({ attempt: job.attempt, code: error.code }, `stopped: ${error.message}`);

@@ -30,7 +30,7 @@ export async function jobs({ json, limit, state, queue, type, user, ...options }
   const before = options.before === undefined ? undefined : parseJobId(options.before);
   const symbol = options.symbol === undefined ? undefined : parseSymbol(options.symbol);
   return withSession(options, async ({ db }) => {
-    // One more than asked for shows whether there is a next page.
+    // Reads one row more than the limit, to know whether there is a next page.
     const found = await listJobs(db, { state, queue, type, symbol, user, before, limit: limit + 1 });
     const page = found.slice(0, limit);
     const next = found.length > limit ? (page.at(-1)?.id ?? null) : null;

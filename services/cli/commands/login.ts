@@ -49,7 +49,7 @@ async function openAdmission({ ledger, loaded, announcer, bus }: Session): Promi
   });
 }
 
-/** Signs users in at the same moment, follows all that this causes, and prints what landed. Resolves with the exit code. */
+/** Signs users in at the same moment, follows the jobs of their logins, and prints the results. Resolves with the exit code. */
 export async function signInAndWait(session: Session, users: readonly string[], options: WaitOptions): Promise<number> {
   const [admission, { readCommittedLogin }] = await Promise.all([openAdmission(session), import('../../logins/commit.ts')]);
   return withWatch(session, options, async (watch) => {
@@ -70,7 +70,7 @@ async function tooLate(signal: AbortSignal, seconds: number): Promise<never> {
   throw new TransientError('login.unanswered', `the login was not committed within ${seconds} s: the database is slow or does not answer`);
 }
 
-/** Follows the jobs of committed logins to their end and prints what landed. */
+/** Follows the jobs of committed logins to their end and prints the results. */
 async function followJobs(
   session: Session,
   watch: Watch,
@@ -87,7 +87,7 @@ async function followJobs(
     ({ fetch, analysis }) => [fetch, analysis].every((job) => job?.coalesced !== false) && (fetch ?? analysis) !== undefined,
   ).length;
   watch.progress.onNote(
-    `${sum('queued')} of ${sum('total')} symbols queued, ${sum('fresh')} fresh${joined > 0 ? `, ${joined} shared with somebody who asked before` : ''}`,
+    `${sum('queued')} of ${sum('total')} symbols queued, ${sum('fresh')} fresh${joined > 0 ? `, ${joined} shared with earlier requests` : ''}`,
   );
   const jobs = await untilEnded(session, watch, [...new Set(ids)]);
   const ends = jobs.flatMap(({ fresh_after_ms }) => fresh_after_ms ?? []);

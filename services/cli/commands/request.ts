@@ -15,7 +15,7 @@ export interface RequestOptions extends GlobalOptions, WaitOptions {
 }
 
 /**
- * Submits what a command line asks for, and prints the jobs, or with `--wait` what landed. The exit code: 1 when a request was refused, or its job failed.
+ * Submits the requests of a command line, and prints the jobs, or with `--wait` their results. The exit code: 1 when a request was refused, or its job failed.
  * Errors: `InputError` of the form, before anything is connected; those of `withSession`.
  */
 export async function requestJobs(form: CliForm, args: readonly string[], options: RequestOptions): Promise<number> {

@@ -13,7 +13,7 @@ export const problemSchema = z
     title: z.string(),
     status: z.int(),
     detail: z.string().describe('What happened, to which value, and the way out'),
-    instance: z.string().describe('The path that was asked for'),
+    instance: z.string().describe('The path of the request'),
     code: z.string().describe('Never changes; for programs'),
     errors: z
       .array(z.object({ in: z.enum(['body', 'query', 'path']), field: z.string(), message: z.string() }))

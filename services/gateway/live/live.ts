@@ -34,7 +34,7 @@ export interface Live {
 
 /** Messages that wait for this process. */
 const QUEUE_LIMIT = 50_000;
-/** Only wakes the sender of callbacks, which reads the job itself from the database. */
+/** This match only wakes the sender of callbacks. The sender reads the job itself from the database. */
 const ENDED = new RegExp(`"state":"(${END_STATES.join('|')})"`);
 
 type LiveBus = Pick<Bus, 'subscribe' | 'onDoorbell'>;

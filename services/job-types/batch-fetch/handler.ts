@@ -9,11 +9,11 @@ import { handler, type JobContext } from '../handler.ts';
 
 import { type BatchFetchPayload, batchFetchType } from './definition.ts';
 
-/** Symbols asked for at once; the sources' shared budget is the real limit. */
+/** Symbols requested at once. The shared budget of the sources limits the requests. */
 const CONCURRENCY = 4;
 
 /**
- * Commits each symbol on its own, so a crash resumes with those that are still pending. A symbol that can never be fetched fails as an item at once. One that may
+ * Commits each symbol on its own, so a retry after a crash resumes with those that are still pending. A symbol that can never be fetched fails as an item at once. One that may
  * work later stays pending and the job is retried; its last attempt fails the item with the reason.
  */
 export const batchFetchHandler = handler(batchFetchType, fetchAll, storeRefresh);

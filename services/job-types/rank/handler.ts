@@ -52,7 +52,7 @@ async function storeRankings(tx: Transaction, rankings: readonly RankingRows[]):
 
 /**
  * Ranks the options of a symbol in a mode. The run is published with the job's completion; the earlier run stays published until then. A chain that lacks a whole
- * expiration is asked for again while attempts are left, and then ranked without it, which the job and the run say.
+ * expiration is requested again while attempts are left. After that it is ranked without the expiration, and the job and the run name it.
  */
 export function rankHandler({ sql, chains }: { sql: Sql; chains: ChainsByKind }): Handler<RankingRows> {
   const rank = async ({ symbol, mode }: z.output<typeof RankPayload>, context: JobContext<RankingRows>) => {
@@ -126,7 +126,9 @@ function outputOf(all: Ranked): JobOutput<RankingRows> {
       kept: ranked.ranks.length,
       reasons: ranked.reasons,
       ...(best === undefined ? {} : { best: best.contract }),
-      ...(mode === 'exit' && past.positions.length === 0 ? { note: `nobody holds an option of ${symbol}: there is nothing to rank` } : {}),
+      ...(mode === 'exit' && past.positions.length === 0
+        ? { note: `no user holds an option of ${symbol}, so there is nothing to rank` }
+        : {}),
       ...(gaps.length === 0 ? {} : { gaps }),
       simulated,
       attempts,
