@@ -81,9 +81,14 @@ const OWN_KEYS = {
     redriven: '[id]',
     superseded: '[id] of jobs that another live job replaces',
   },
-  'portfolio import': { ok: 'true', users: 'whose portfolios were replaced', held: 'positions', watched: 'symbols without a quantity' },
+  'portfolio import': {
+    ok: 'true',
+    users: 'number of users whose portfolios were replaced',
+    held: 'positions',
+    watched: 'symbols without a quantity',
+  },
   'portfolio show': {
-    user: 'whose',
+    user: 'the owner',
     at: 'the moment of the freshness check',
     positions:
       '[{symbol, quantity, cost, close, currency, value, newest_bar, source, as_of, price, analysis, signal, confidence}]; price and analysis: {state, age_minutes, threshold_minutes, session, due_at, reason}',

@@ -33,19 +33,19 @@ const WORTH_A_LINE_MS = 1_000;
 
 function plainProgress(out: NodeJS.WriteStream, quiet: boolean): Progress {
   let late: NodeJS.Timeout | undefined;
-  const say = (text: string): void => {
+  const printLine = (text: string): void => {
     clearTimeout(late);
     if (!quiet) out.write(`${plain(text)}\n`);
   };
   return {
     waiting(text) {
       clearTimeout(late);
-      late = setTimeout(say, WORTH_A_LINE_MS, text);
+      late = setTimeout(printLine, WORTH_A_LINE_MS, text);
     },
-    onNote: say,
+    onNote: printLine,
     // Waiting is not shown, since every job waits first.
     onChange: (job) => {
-      if (job.state !== 'ready' && job.state !== 'blocked') say(`${nameOf(job)} ${describe(job)}`);
+      if (job.state !== 'ready' && job.state !== 'blocked') printLine(`${nameOf(job)} ${describe(job)}`);
     },
     end: () => clearTimeout(late),
   };

@@ -141,7 +141,7 @@ function fieldErrors(
   return issues.flatMap(flatten).map((issue) => ({ in: place, ...described(issue, given) }));
 }
 
-/** Of a union the alternative that fits best: the one with the deepest first complaint, then with the fewest. */
+/** Of a union the alternative that fits best: the one with the deepest first issue, then the one with the fewest issues. */
 function flatten(issue: Issue): Issue[] {
   if (issue.code !== 'invalid_union' || issue.errors === undefined || issue.errors.length === 0) {
     return issue.code === 'unrecognized_keys'

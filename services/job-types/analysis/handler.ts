@@ -12,7 +12,7 @@ import { type AnalysisPayload, analysisType } from './definition.ts';
 const CALENDAR_SHARE = 365 / 252;
 const HOLIDAY_DAYS = 14;
 
-/** Computes the indicators and the signal of a symbol from its stored bars: as many as settle the averages (`warm_up_bars`). */
+/** Computes the indicators and the signal of a symbol from its stored bars. It reads `warm_up_bars` bars, so that averages no longer depend on their first value. */
 export const analysisHandler = handler(analysisType, analyseSymbol, storeAnalyses);
 
 async function analyseSymbol(

@@ -32,7 +32,7 @@ const Series = z.object({
   }),
   'Time Series (Daily)': z.record(z.iso.date(), Day),
 });
-const Complaint = z.object({
+const Refusal = z.object({
   'Error Message': z.string().optional(),
   Note: z.string().optional(),
   Information: z.string().optional(),
@@ -80,9 +80,9 @@ export function alphaVantageSource({
       const { status, text: body } = await fetchText({ source, fetch, clock, timeoutMs, redact: blanked }, url, undefined, signal);
       if (status !== 200) throw new TransientError('source.unavailable', `${source}: HTTP ${status}`);
       const answer = parseJson(body, (reason) => malformed(symbol, blanked(reason)));
-      const complaint = Complaint.safeParse(answer);
-      if (complaint.success) {
-        const error = errorOf(complaint.data, symbol, blanked);
+      const refusal = Refusal.safeParse(answer);
+      if (refusal.success) {
+        const error = errorOf(refusal.data, symbol, blanked);
         if (error !== undefined) throw error;
       }
       const series = Series.safeParse(answer);
@@ -112,15 +112,15 @@ function malformed(symbol: string, reason: string): TransientError {
 }
 
 /** The error that a text of the service means. The order matters: the text about a used-up limit also advertises premium plans and quotes the key. */
-function errorOf(complaint: z.infer<typeof Complaint>, symbol: string, blanked: (message: string) => string): StockmeshError | undefined {
-  const said = complaint.Note ?? complaint.Information ?? complaint['Error Message'];
+function errorOf(refusal: z.infer<typeof Refusal>, symbol: string, blanked: (message: string) => string): StockmeshError | undefined {
+  const said = refusal.Note ?? refusal.Information ?? refusal['Error Message'];
   if (said === undefined) return undefined;
   const message = blanked(said).slice(0, 300);
   if (/rate limit|call frequency|requests? per (second|minute|day)|calls? per (minute|day)|sparingly/i.test(said)) {
     return new TransientError('source.rate_limited', `${source}: ${message}`);
   }
   if (/api ?key|premium/i.test(said)) return new PermanentError('source.denied', `${source}: ${message}`);
-  if (complaint['Error Message'] !== undefined) {
+  if (refusal['Error Message'] !== undefined) {
     return new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol} (${message})`);
   }
   return new TransientError('source.refused', `${source}: ${symbol}: ${message}`);

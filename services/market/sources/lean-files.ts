@@ -6,7 +6,7 @@ import { codeOf, messageOf, StockmeshError, TransientError } from '../../platfor
 /** A day file of twenty years is 300 KiB. A larger file is refused. */
 const MAX_UNPACKED_BYTES = 64 * 1024 * 1024;
 
-/** `text` of line `line` of `file` is not what a Lean folder holds there. The error is transient, since a file may be read while it is being written. */
+/** Line `line` of `file` has the unexpected `text`. The error is transient, since a file may be read while it is being written. */
 export function malformedLine(file: string, line: number, text: string, expected: string): TransientError {
   return new TransientError('source.malformed', `lean: ${file}:${line}: expected ${expected}, found ${JSON.stringify(text.slice(0, 80))}`);
 }

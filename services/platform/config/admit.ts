@@ -78,7 +78,7 @@ export function admit(layer: Layer, admitted: Admitted, problems: Problem[]): vo
 
   if (isMap(layer.value)) walk(layer.value, schema.shape, '');
   else if (layer.value != null) {
-    const text = `${layer.file}:${layer.lineOf('')}: must hold sections such as "worker:", holds ${shown(layer.value)}`;
+    const text = `${layer.file}:${layer.lineOf('')}: must have sections such as "worker:", has ${shown(layer.value)}`;
     problems.push({ code: 'config.wrong_type', text });
   }
 }

@@ -60,7 +60,7 @@ function readFile(path: string, environment: string, problems: Problem[], isDefa
   const { value, lines } = parseYaml(source, file, problems);
   const top = value ?? {};
   if (!isMap(top)) {
-    problems.push({ code: 'config.wrong_type', text: `${file}:1: must hold a map with the key "job_processor", holds ${shown(top)}` });
+    problems.push({ code: 'config.wrong_type', text: `${file}:1: must have a map with the key "job_processor", has ${shown(top)}` });
     return [];
   }
   const layer = (at: string, content: unknown, applies: boolean): Layer => ({

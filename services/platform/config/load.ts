@@ -12,7 +12,7 @@ export type { Origin } from './admit.ts';
 export type { Config } from './schema.ts';
 export { leaseSeconds } from './schema.ts';
 
-/** A key's value from the command line. `option` is what the user typed, for messages; a value that is undefined counts as not given. */
+/** A key's value from the command line. `option` is the text that the user typed, for messages. An undefined value counts as not given. */
 export interface Override {
   value: unknown;
   option: string;

@@ -82,8 +82,8 @@ test('an unknown source is named with its place in the list', () => {
 
 test('a section that holds a value, and a value where the file should hold sections', () => {
   expect(refusal(yaml('worker', '5')).lines).toEqual(['1.yaml:2: worker: is a section with keys of its own, got 5']);
-  expect(refusal('job_processor: 5\n').lines).toEqual(['1.yaml:1: must hold sections such as "worker:", holds 5']);
-  expect(refusal('- 1\n').lines).toEqual(['1.yaml:1: must hold a map with the key "job_processor", holds [1]']);
+  expect(refusal('job_processor: 5\n').lines).toEqual(['1.yaml:1: must have sections such as "worker:", has 5']);
+  expect(refusal('- 1\n').lines).toEqual(['1.yaml:1: must have a map with the key "job_processor", has [1]']);
 });
 
 test('weights that do not add up to 1 are shown with their sum', () => {

@@ -84,8 +84,8 @@ export function gridOf(chain: Chain, times: ExpiryTimes, market: Market, trusted
 }
 
 /**
- * The contract whose implied volatility stands for a strike: the out-of-the-money one (put below the forward, call from it upwards), because it is the more liquid
- * and has the least early-exercise premium; the other side where that one has no IV; -1 where neither has.
+ * The contract whose implied volatility is used for a strike: the out-of-the-money contract (put below the forward, call from it upwards), because it is more liquid
+ * and has the smaller early-exercise premium. The other side where it has no IV; -1 where neither has one.
  */
 export function leadingContract(grid: Grid, row: number, forward: number, iv: Float64Array): number {
   const call = grid.call[row]!;

@@ -96,12 +96,12 @@ export function gammaPercent(gamma: number, spot: number): number {
   return (gamma * spot) / 100;
 }
 
-/** `g`: `gammaPercent`; `full`: what scores 100. */
+/** `g`: `gammaPercent`; `full`: the value that scores 100. */
 export function gammaScore(g: number, full: number): number {
   return clip((100 * g) / full);
 }
 
-/** Dollars a volatility point for 100 dollars of the underlying; `full`: what scores 100. */
+/** Dollars a volatility point for 100 dollars of the underlying; `full`: the value that scores 100. */
 export function vegaScore(vega: number, spot: number, full: number): number {
   return clip((100 * ((vega * 100) / spot)) / full);
 }

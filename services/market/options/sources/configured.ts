@@ -72,7 +72,7 @@ export async function configuredChains({ db, ...around }: Surroundings & { db: D
 
 /** The sources behind circuit breakers and time limits, with and without simulated chains. */
 export function chainsOf(sources: readonly ChainSource[], around: Surroundings): ChainsByKind {
-  const made = (some: readonly ChainSource[]): Chains => reusing(inOrder(some, around), around.config.ranking.chains.reuse);
+  const made = (some: readonly ChainSource[]): Chains => reusing(withFailover(some, around), around.config.ranking.chains.reuse);
   const real = sources.filter(({ name }) => name !== 'simulated');
   return { all: made(sources), real: real.length === 0 ? onlySimulated : made(real) };
 }
@@ -86,7 +86,7 @@ const onlySimulated: Chains = {
   },
 };
 
-function inOrder(sources: readonly ChainSource[], { config, clock, log }: Surroundings): Chains {
+function withFailover(sources: readonly ChainSource[], { config, clock, log }: Surroundings): Chains {
   const { breaker } = config.stock_jobs.data_fetch;
   const ask = askWithFailover<ChainSourceName, [], Chain>(
     sources.map((source) => ({ name: source.name, ask: (symbol, signal) => source.chain(symbol, signal) })),

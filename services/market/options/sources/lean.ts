@@ -141,8 +141,8 @@ function bySymbol<Row extends Named>(rows: readonly Row[]): Map<string, Row> {
 }
 
 /**
- * Contracts whose prices are of a share before its split (`ratio` new ones for one): strike + call − put is what the share costs there, and lies nearer, as a ratio, to the price
- * before than to today's.
+ * Contracts whose prices are of a share before its split (`ratio` new ones for one): strike + call − put is the share price that they imply. Its ratio to the price
+ * before the split is nearer to 1 than its ratio to today's price.
  */
 function contractsOfBefore(rows: ReadonlyMap<string, UniverseRow>, spot: number, ratio: number): string[] {
   if (ratio === 1) return [];
