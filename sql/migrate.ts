@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import mysql from 'mysql2/promise';
+import { COMMAND } from '../services/platform/command-name.ts';
 import { connectionOptions, type DatabaseOptions, SET_SQL_MODE, type Sql } from '../services/platform/database/database.ts';
 import { ConfigError } from '../services/platform/errors.ts';
 
@@ -97,7 +98,7 @@ export async function assertSchemaCurrent(db: Sql): Promise<void> {
   if (missing.length > 0)
     throw new ConfigError(
       'schema.older',
-      `the database lacks ${missing.length} of ${known.length} migrations (next: ${missing[0]?.name}); run "stockmesh migrate up"`,
+      `the database lacks ${missing.length} of ${known.length} migrations (next: ${missing[0]?.name}); run "${COMMAND} migrate up"`,
     );
 }
 

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
-import { gendered, tooFull, tooLong } from './house.ts';
+import { gendered, tooFull, tooLong, tooLongFunctions } from './house.ts';
 
 const lines = (count: number): string => '// a line\n'.repeat(count);
 
 test('a function of 80 lines may stand, one of 81 is named with its place and its length', () => {
   const code = `// ü\nfunction short() {\n${lines(78)}}\nconst long = () => {\n${lines(79)}};\n`;
-  expect(tooLong('a.ts', code)).toEqual(['a.ts:82: long: 81 lines, at most 80']);
+  expect(tooLongFunctions('a.ts', code)).toEqual(['a.ts:82: long: 81 lines, at most 80']);
 });
 
 test('a method that is too long is named', () => {
-  expect(tooLong('a.ts', `const one = {\n  run() {\n${lines(79)}  },\n};\n`)).toEqual(['a.ts:2: run: 81 lines, at most 80']);
+  expect(tooLongFunctions('a.ts', `const one = {\n  run() {\n${lines(79)}  },\n};\n`)).toEqual(['a.ts:2: run: 81 lines, at most 80']);
 });
 
 test('a file of 400 lines may stand, one of 401 is named', () => {

@@ -1,19 +1,21 @@
 /** The command line. The code of each command is loaded when it is called, so that all start fast. */
+
 import { Command, CommanderError, Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { JOB_TYPES } from '../job-types/index.ts';
 import type { JobType } from '../job-types/job-type.ts';
+import { COMMAND } from '../platform/command-name.ts';
 import { exitCodeOf, report, WRONG_USE } from './output/failure.ts';
 import { offerJson } from './output/json-keys.ts';
 import type { GlobalOptions } from './session.ts';
 import { collect, type Program } from './verbs/arguments.ts';
-import { askVerbs } from './verbs/ask.ts';
 import { jobVerbs } from './verbs/jobs.ts';
-import { lookVerbs } from './verbs/look.ts';
 import { operateVerbs } from './verbs/operate.ts';
+import { requestVerbs } from './verbs/request.ts';
 import { runVerbs } from './verbs/run.ts';
+import { showVerbs } from './verbs/show.ts';
 
-/** Runs one command line; the exit code: 0, 1 when it failed, 2 when it was used wrongly. Errors are on standard error by then. */
+/** Runs one command line and returns the exit code: 0, 1 when it failed, 2 for wrong usage. Errors are printed on standard error. */
 export async function run(argv: readonly string[]): Promise<number> {
   let exitCode = 0;
   try {
@@ -38,16 +40,16 @@ export function commandLine(finish: (code: number) => void, types: readonly JobT
     .option('--config <file>', 'configuration file; may be given several times, later ones win', collect)
     .option('--set <key=value>', 'one configuration key; may be given several times', collect)
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(`${oneLine(text)}; see "stockmesh --help"\n`) })
+    .configureOutput({ outputError: (text, write) => write(`${oneLine(text)}; see "${COMMAND} --help"\n`) })
     .showSuggestionAfterError(true)
     .helpCommand(true)
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 used wrongly. With --json standard output is one JSON document.');
 
   const parts: Program = { all: (own) => ({ ...program.opts<GlobalOptions>(), ...own }), finish };
   runVerbs(program, parts);
-  askVerbs(program, parts, types);
+  requestVerbs(program, parts, types);
   jobVerbs(program, parts, types);
-  lookVerbs(program, parts);
+  showVerbs(program, parts);
   operateVerbs(program, parts);
   offerJson(program, types);
   return program;

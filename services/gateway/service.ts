@@ -30,11 +30,11 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
   const ledger = ledgerOf(db, clock, config);
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
 
-  const telling = new Set<Promise<void>>();
-  function follow(told: Promise<void>): void {
-    const settled = told.catch((error: unknown) => log.warn({ code: codeOf(error) }, `not announced: ${messageOf(error)}`));
-    telling.add(settled);
-    void settled.finally(() => telling.delete(settled));
+  const announcements = new Set<Promise<void>>();
+  function track(announcement: Promise<void>): void {
+    const ended = announcement.catch((error: unknown) => log.warn({ code: codeOf(error) }, `not announced: ${messageOf(error)}`));
+    announcements.add(ended);
+    void ended.finally(() => announcements.delete(ended));
   }
 
   const admission = createAdmission({ ledger, announcer, bus, config, log });
@@ -43,9 +43,9 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
   live.onEnded(callbacks.ring);
   const app = await buildServer({
     ...{ config, clock, log, db, bus, ledger, announcer, admission, live, callbacks },
-    enqueuer: createEnqueuer(ledger, { onCommitted: (answers) => follow(announcer.enqueued(answers)) }),
+    enqueuer: createEnqueuer(ledger, { onCommitted: (answers) => track(announcer.enqueued(answers)) }),
     estimator: createEstimator(ledger),
-    tell: (changes) => follow(announcer.changed(changes)),
+    announce: (changes) => track(announcer.changed(changes)),
   });
   await app.listen({ host, port });
   const address = app.server.address() as AddressInfo;
@@ -59,7 +59,7 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
       await app.close();
       clearTimeout(late);
       await Promise.all([live.close(), callbacks.close()]);
-      await Promise.all([...telling, admission.idle()]);
+      await Promise.all([...announcements, admission.idle()]);
     },
   };
 }

@@ -9,7 +9,9 @@ import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database/database.ts';
 import { PermanentError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
+import type { Component } from '../platform/log/log-levels.ts';
 import type { Draft } from '../platform/messages.ts';
+import type { JobType } from './job-type.ts';
 
 /** What a handler returns. `Row` is what the type's `store` writes. */
 export interface JobOutput<Row> {
@@ -44,23 +46,24 @@ export interface JobContext<Row> {
 /** Methods and not function properties, so that handlers with different rows can stand in one list. The worker gives each `store` only rows of its own `run`. */
 export interface Handler<Row = unknown> {
   readonly type: string;
+  readonly logComponent: Component;
   run(payload: unknown, context: JobContext<Row>): Promise<JobOutput<Row>>;
   /** Writes the rows of many jobs of this type at once, in the transaction that completes these jobs. */
   store(tx: Transaction, rows: readonly Row[]): Promise<void>;
 }
 
 /**
- * A handler for one job type. Its payload is checked by the schema first: a payload that does not match fails the job at once with
+ * The handler of a job type. Its payload is checked by the type's schema first: a payload that does not match fails the job at once with
  * `PermanentError('job.invalid_payload')`, which names the payload and the wrong fields.
  */
 export function handler<Schema extends z.ZodType, Row>(
-  type: string,
-  schema: Schema,
+  { name: type, payload: schema, logComponent }: Pick<JobType, 'name' | 'logComponent'> & { payload: Schema },
   run: (payload: z.output<Schema>, context: JobContext<Row>) => Promise<JobOutput<Row>>,
   store: (tx: Transaction, rows: readonly Row[]) => Promise<void>,
 ): Handler<Row> {
   return {
     type,
+    logComponent,
     store,
     run(payload, context) {
       const parsed = schema.safeParse(payload);

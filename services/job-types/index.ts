@@ -43,5 +43,5 @@ export function namesOf(types: readonly JobType[] = JOB_TYPES): Record<string, s
 
 /** What the types give the documents of the messages. */
 export function listedNames(types: readonly JobType[] = JOB_TYPES): Listed {
-  return { jobTypes: types.map(({ name }) => name), dataKinds: [...new Set(types.flatMap(({ lands }) => lands))] };
+  return { jobTypes: types.map(({ name }) => name), dataKinds: [...new Set(types.flatMap(({ dataKinds }) => dataKinds))] };
 }

@@ -1,9 +1,10 @@
-/** What a job type is. Each folder here holds one: `definition.ts`, `handler.ts`, and `request.ts` where other types ask for it too. `index.ts` lists them. */
+/** The definition of a job type. Each folder here holds one: `definition.ts`, `handler.ts`, and `request.ts` where other types ask for it too. `index.ts` lists them. */
 import { z } from 'zod';
 import type { JobRequest } from '../ledger/enqueue/enqueue.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Sql } from '../platform/database/database.ts';
+import type { Component } from '../platform/log/log-levels.ts';
 import { userId as anyUserId } from '../platform/user-id.ts';
 import type { Origin } from './request.ts';
 
@@ -17,21 +18,35 @@ export interface JobType {
   earlierNames?: readonly string[];
   /** One line for people: in the documents of HTTP and MQTT. */
   about: string;
-  /** Which payloads its handler takes. */
+  /** The payloads that its handler accepts. */
   payload: z.ZodType;
   /** The kinds of data that it stores: the last level of `data/{symbol}/{kind}`. */
-  lands: readonly string[];
+  dataKinds: readonly string[];
   /** `sources`: as often as a market source is tried (`stock_jobs.data_fetch`). `general`: `jobs.max_retries` and `jobs.retry_delay`. */
   retries: 'sources' | 'general';
   /** Seconds that a job may take; `worker.max_execution_time` holds for every type. */
   timeLimit?: (config: Config) => number;
   /** Whether failed parts leave the job `completed_with_errors` instead of `failed`. */
   mayCompleteWithErrors: boolean;
-  /** How it is asked for with `POST /v1/jobs`. */
+  /** The component of `logging.component_logs` under which its jobs are logged. */
+  logComponent: Component;
+  /** Set where the `source` and `ms` of a result are the time in which a market source answered. These jobs give the latency of each source. */
+  measuresSource?: true;
+  /** The fields of a result that the command line shows. */
+  shownResult: readonly ResultField[];
+  /** Set where a job has items (`job_items`), one for each of its parts. */
+  hasItems?: true;
+  /** The form of `POST /v1/jobs` for it. */
   http?: HttpForm;
-  /** The command that asks for it. */
+  /** The command that requests it. */
   cli?: CliForm;
 }
+
+/** The fields of results that the command line knows. Each has its meaning in `JobResult`. */
+export type ResultField =
+  | ('source' | 'bars' | 'written' | 'through' | 'stale' | 'simulated' | 'ms')
+  | ('signal' | 'confidence')
+  | ('mode' | 'eligible' | 'kept');
 
 export interface RequestContext {
   config: Config;

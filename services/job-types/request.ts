@@ -1,4 +1,4 @@
-/** What turns a wish into a request for the ledger: who asked, for what reason, and with which priority. A login's requests carry a score of their own and are made in `logins/`. */
+/** Makes requests for the ledger: the job, the user, the cause and the priority. The requests of a login also have a score and are made in `logins/`. */
 import type { JobRequest } from '../ledger/enqueue/enqueue.ts';
 import type { Cause } from '../platform/job-causes.ts';
 
@@ -15,7 +15,7 @@ export interface Origin {
   user?: string | undefined;
 }
 
-/** The work itself, whoever asks for it. */
+/** The job itself, without user and cause. */
 export type Work = Pick<JobRequest, 'type' | 'symbol' | 'payload' | 'dedupeKey' | 'dedupeWindowSeconds' | 'after'>;
 
 /** A priority, and the name of the configuration key that gives it. */
@@ -24,7 +24,7 @@ interface Rule {
   of: string;
 }
 
-/** In the middle of its level: nothing is known about how urgent such a request is. */
+/** The middle of a level, since these requests have no score of their own. */
 const SCORE = 0.5;
 const LONGEST_NAME = 100;
 

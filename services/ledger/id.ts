@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { COMMAND } from '../platform/command-name.ts';
 import { InputError } from '../platform/errors.ts';
 
 /** Fetched by the page: a call for each id took as long as the rest of it. */
@@ -52,7 +53,7 @@ export function parseJobId(text: string): string {
   if (!/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id))
     throw new InputError(
       'job.invalid_id',
-      `"${text.slice(0, 60)}" is not a job id; one looks like 01932c07-5f2a-7000-8a3b-0123456789ab ("stockmesh jobs" lists them)`,
+      `"${text.slice(0, 60)}" is not a job id; one looks like 01932c07-5f2a-7000-8a3b-0123456789ab ("${COMMAND} jobs" lists them)`,
     );
   return id;
 }

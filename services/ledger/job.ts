@@ -1,6 +1,6 @@
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/database/database.ts';
-import { type END_STATES, JOB_STATES, LIVE_STATES } from '../platform/job-states.ts';
+import { DONE_STATES, type END_STATES, JOB_STATES, LIVE_STATES } from '../platform/job-states.ts';
 
 export const QUEUES = ['foreground', 'background_fetch', 'background_analysis'] as const;
 export type Queue = (typeof QUEUES)[number];
@@ -9,6 +9,11 @@ export const STATES = JOB_STATES;
 export type State = (typeof STATES)[number];
 export type EndState = (typeof END_STATES)[number];
 export { LIVE_STATES };
+
+/** Whether a job has ended with its work done, so that its dependents may run. */
+export function isDone(state: State): boolean {
+  return (DONE_STATES as readonly State[]).includes(state);
+}
 
 export function isLive(state: State): boolean {
   return (LIVE_STATES as readonly State[]).includes(state);
@@ -50,6 +55,8 @@ export interface TypeRules {
   timeoutSeconds: number;
   /** Whether failed items may leave the job `completed_with_errors` instead of `failed`. */
   mayCompleteWithErrors: boolean;
+  /** Whether the `source` and `ms` of a result are the time in which a market source answered. */
+  measuresSource?: true | undefined;
 }
 
 export interface QueueLimits {
@@ -70,7 +77,7 @@ export interface Ledger {
   leaseSeconds: number;
 }
 
-/** A change that happened and is committed: what the ledger's caller tells the world. */
+/** A committed change of a job, which the ledger's caller publishes. */
 export interface Change {
   id: string;
   type: string;

@@ -1,6 +1,8 @@
 /** The answer to a login, and what is kept of it: each symbol with the jobs it caused or joined, or why it caused none. */
+
 import type { EnqueueAnswer } from '../ledger/enqueue/enqueue.ts';
 import { queueOfLevel } from '../ledger/job.ts';
+import { COMMAND } from '../platform/command-name.ts';
 import type { Draft } from '../platform/messages.ts';
 import type { Decisions, ScoredRequest, SymbolDecision } from './decision.ts';
 
@@ -118,7 +120,7 @@ function jobOf(request: ScoredRequest, answer: Exclude<EnqueueAnswer, { outcome:
   const elsewhere = demoted
     ? `; ${queueOfLevel(request.level)} is full: it waits in ${queue} at priority ${level}`
     : level < request.level
-      ? `; shared with somebody for whom it is of priority ${level}`
+      ? `; shared with a request of priority ${level}`
       : '';
   const why = { text: `${request.why.text}${elsewhere}` };
   return {
@@ -141,9 +143,9 @@ function textOf(
   lower: ReadonlyMap<string, number>,
   refusal: string | undefined,
 ): string {
-  if (total === 0) return `no holdings: nothing to make fresh; "stockmesh portfolio import FILE.csv --user ${user}" adds some`;
+  if (total === 0) return `no holdings, so nothing to refresh; "${COMMAND} portfolio import FILE.csv --user ${user}" adds some`;
   const parts = [`${queued} of ${total} symbols queued, ${fresh} fresh`];
-  if (joined > 0) parts.push(`${joined} share work that was asked for before`);
+  if (joined > 0) parts.push(`${joined} share jobs that were requested before`);
   for (const [queue, count] of lower) parts.push(`the queue above is full: ${count} wait in ${queue}`);
   if (refused > 0) parts.push(`${refused} refused`);
   if (refusal !== undefined) parts.push(refusal);

@@ -111,7 +111,7 @@ function keepOutcomes(tx: Transaction, logins: readonly Login[], outcomes: Reado
 
 /** What a login led to, as it was committed with its jobs: the same however often the login comes again. */
 export interface CommittedLogin {
-  /** Symbols held and watched; of these: to be made fresh, and fresh already. */
+  /** Symbols held and watched; of these: with queued jobs, and fresh already. */
   total: number;
   queued: number;
   fresh: number;
@@ -138,7 +138,7 @@ const DUPLICATE_KEY = 1062;
 /** Beside the classes of SQLSTATE 22 (data) and 23 (constraint): a statement that does not parse, is too large, or holds a value that does not fit its column. */
 const OWN_FAULTS = new Set([1064, 1118, 1153, 1265, 1364, 1366]);
 
-/** Tells a login that can never be written from a database that takes nothing at the moment: only the second one is worth another try. */
+/** Distinguishes a login that can never be written from a database that is unavailable. Only the second is retried. */
 function causeOf(error: unknown, logins: readonly Login[]): unknown {
   if (error instanceof StockmeshError) return error;
   const { errno, sqlState } = error as Partial<DatabaseFault>;

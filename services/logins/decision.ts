@@ -1,5 +1,7 @@
 /** Which fetches and analyses a batch of users who look at their portfolios needs. Pure functions: no database, no clock. */
+import { analysisType } from '../job-types/analysis/definition.ts';
 import { analysisKey } from '../job-types/analysis/request.ts';
+import { fetchType } from '../job-types/fetch/definition.ts';
 import { fetchKey } from '../job-types/fetch/request.ts';
 import type { JobRequest } from '../ledger/enqueue/enqueue.ts';
 import { priorityOf } from '../ledger/job.ts';
@@ -72,10 +74,10 @@ export function decisionRules(config: Config): DecisionRules {
   };
 }
 
-type JobType = 'fetch' | 'analysis';
+type JobType = typeof fetchType.name | typeof analysisType.name;
 
 /** The judgement of one symbol in a batch; the same for all users who hold it. */
-interface JudgedSymbol {
+interface SymbolFreshness {
   price: Judgement;
   analysis: Judgement;
   state: SymbolState | undefined;
@@ -99,7 +101,7 @@ export function decide(
   occasion: Occasion = LOGIN,
 ): Decisions {
   const momentOf = momentsAt(now);
-  const judged = new Map<string, JudgedSymbol>();
+  const judged = new Map<string, SymbolFreshness>();
   const fetches: ScoredRequest[] = [];
   const analyses: ScoredRequest[] = [];
   const byUser = new Map<string, SymbolDecision[]>();
@@ -126,7 +128,7 @@ export function decide(
   return { requests: [...fetches, ...analyses], byUser };
 }
 
-function judge(symbol: string, state: SymbolState | undefined, moment: Moment, rules: DecisionRules): JudgedSymbol {
+function judge(symbol: string, state: SymbolState | undefined, moment: Moment, rules: DecisionRules): SymbolFreshness {
   const newestBarDate = state?.newestBar ?? undefined;
   const price = judgePrice(
     { newestBarDate, asOfMs: state?.asOf?.getTime(), checkedAtMs: state?.checkedAt?.getTime() },
@@ -145,8 +147,8 @@ function judge(symbol: string, state: SymbolState | undefined, moment: Moment, r
     state,
     finding: `price ${price.state}: ${price.reason}; analysis ${analysis.state}: ${analysis.reason}`,
     work: {
-      fetch: { type: 'fetch', payload, dedupeKey: fetchKey(symbol) },
-      analysis: { type: 'analysis', payload, dedupeKey: analysisKey(symbol), after: [fetchKey(symbol)] },
+      fetch: { type: fetchType.name, payload, dedupeKey: fetchKey(symbol) },
+      analysis: { type: analysisType.name, payload, dedupeKey: analysisKey(symbol), after: [fetchKey(symbol)] },
     },
     mostUrgent: { fetch: Number.POSITIVE_INFINITY, analysis: Number.POSITIVE_INFINITY },
   };
@@ -156,7 +158,7 @@ function request(
   type: JobType,
   viewer: Viewer,
   holding: Holding,
-  judged: JudgedSymbol,
+  judged: SymbolFreshness,
   config: ScoreConfig,
   occasion: Occasion,
 ): ScoredRequest {

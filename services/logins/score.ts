@@ -99,9 +99,9 @@ export function scoreFactors(input: ScoreInput, config: ScoreConfig): Why {
 
   const base = basePriority(cause, config);
   const band = bandOf(base);
-  const placed = clamp(Math.round(base + (1 - score) * (band.to - base)), band);
-  const priority = input.portfolioAnalysis ? clamp(placed - config.portfolio_priority_boost, band) : placed;
-  const boost = placed - priority;
+  const unboosted = clamp(Math.round(base + (1 - score) * (band.to - base)), band);
+  const priority = input.portfolioAnalysis ? clamp(unboosted - config.portfolio_priority_boost, band) : unboosted;
+  const boost = unboosted - priority;
   return { factors, score, cause, base, band, boost, priority, reason: reasonOf(input, factors, score, priority, boost, band) };
 }
 

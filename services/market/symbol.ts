@@ -31,7 +31,7 @@ export const SymbolSchema = z.string().transform((text, context) => {
   }
 });
 
-// Asked before upper-casing: "ı" and "ſ" turn into plain ASCII letters there.
+// Checked before upper-casing: "ı" and "ſ" turn into plain ASCII letters there.
 function faultOf(symbol: string): string | undefined {
   if (symbol === '') return 'is empty';
   if (symbol.length > MAX_LENGTH) return `is ${symbol.length} characters long`;

@@ -1,3 +1,3 @@
-/** Why a job is asked for. Each has its priority in `jobs.priority_rules` of the configuration. */
+/** The causes of a job. Each has its priority in `jobs.priority_rules` of the configuration. */
 export const CAUSES = ['user_login', 'user_request', 'scheduled_update', 'background_analysis'] as const;
 export type Cause = (typeof CAUSES)[number];

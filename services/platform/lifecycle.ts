@@ -37,7 +37,7 @@ export interface RunningService {
    * on (`Heartbeat.retire`); without it the service is the only one.
    */
   drain(retire?: () => Promise<boolean>): Promise<void>;
-  /** The order `cancel` on `control/{instance}`; `drain` and `reload` are the same for all services. */
+  /** The message `cancel` on `control/{instance}`; `drain` and `reload` are the same for all services. */
   cancel?: (jobId: string) => void;
 }
 
@@ -59,7 +59,7 @@ const LONGEST_WAIT_MS = 5_000;
 const CLOSE_MS = 1_000;
 
 /**
- * Runs a service until SIGTERM, SIGINT, or an order on `control/{instance}`; resolves with the exit code. It waits for the database with back-off and goes on
+ * Runs a service until SIGTERM, SIGINT, or a message on `control/{instance}`; resolves with the exit code. It waits for the database with back-off and goes on
  * without the broker. Errors: `ConfigError` when the configuration, the schema or the server is not what this build needs, or another process has the name.
  */
 export async function runService(service: string, options: ServiceOptions): Promise<number> {
@@ -149,7 +149,7 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
   const heartbeat = await startHeartbeat(context);
   try {
     const running = await start(context);
-    const orders = bus.subscribe('control', { params: { instance } }, ({ body }) => {
+    const controlMessages = bus.subscribe('control', { params: { instance } }, ({ body }) => {
       if (body.action === 'cancel') running.cancel?.(body.job_id);
       else stopRequest.request({ code: body.action === 'reload' ? EXIT_RELOAD : 0, why: `${body.action} by control message` });
     });
@@ -159,7 +159,7 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
     process.send?.({ ready: true }, undefined, undefined, () => undefined);
     const { code, why } = await stopRequest.requested;
     log.info({ why }, `${service} stops`);
-    await orders.close();
+    await controlMessages.close();
     await running.drain(() => heartbeat.retire());
     return { code, left: await heartbeat.retire() };
   } finally {

@@ -4,7 +4,7 @@ import { JOB_STATES } from './job-states.ts';
 import { jobTopic, matchTopic, TOPICS, type TopicKind, type TopicParams, topicFor } from './topics.ts';
 import { userId } from './user-id.ts';
 
-/** The version that every payload carries as `v`. It is raised by a change that an older reader would misread. */
+/** The version of every payload, its field `v`. A change that an older reader would misread raises it. */
 export const SCHEMA_VERSION = 1;
 /** The largest payload, in bytes of UTF-8. */
 export const MAX_PAYLOAD_BYTES = 64 * 1024;
@@ -16,11 +16,11 @@ const label = z.string().min(1).max(64);
 const sentence = z.string().min(1).max(500);
 const count = z.int().min(0);
 const jobId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);
-/** As a market knows it: `AAPL`, `BRK.B`, `^GSPC`, `EURUSD=X`. Upper case, so none can be written like `stock/fetch/batch`. */
+/** A ticker: `AAPL`, `BRK.B`, `^GSPC`, `EURUSD=X`. Upper case, so no symbol gives the topic `stock/fetch/batch`. */
 const symbol = z.string().regex(/^[A-Z0-9.=^_-]{1,32}$/);
 const priority = z.int().min(1).max(10);
 const score = z.number().min(0).max(1);
-/** `text` is the sentence for people; other fields explain it (factors, weights, ages). */
+/** `text` is a sentence for people. The other fields are its numbers (factors, weights, ages). */
 const why = z.looseObject({ text: sentence });
 
 /**
@@ -51,9 +51,9 @@ const portfolioJob = z.strictObject({
   coalesced: z.boolean(),
 });
 
-/** What each topic carries. All are strict: a field that is not known is refused, not dropped. */
+/** The payload of each topic. All are strict: an unknown field is refused, not dropped. */
 export const SCHEMAS = {
-  // A hook is code of another application: it need not know the version.
+  // A hook is code of another application, so the version is optional.
   login: z.strictObject({ v: v.default(SCHEMA_VERSION), userId, at: instant.optional(), sessionId: z.string().min(1).max(128).optional() }),
   job: z.strictObject({
     v,
@@ -163,7 +163,7 @@ export const SCHEMAS = {
 } satisfies Record<TopicKind, z.ZodType>;
 
 const ownList = z.custom<unknown[]>(Array.isArray, 'must be a list');
-/** For what this process sends: the lists of an answer come from rows that were checked, and checking forty entries again took ten times as long as writing them out (0.45 ms to 0.05). */
+/** For messages that this process sends. Their lists come from checked rows, and checking forty entries again took ten times as long as encoding them (0.45 ms to 0.05). */
 const SENT: Record<TopicKind, z.ZodType> = { ...SCHEMAS, portfolio: SCHEMAS.portfolio.extend({ jobs: ownList, skipped: ownList }) };
 
 /** A valid payload of a kind. */
@@ -174,7 +174,7 @@ export type Draft<K extends TopicKind> = WithoutVersion<Body<K>>;
 /** A message that was read: its kind, the raw levels of its topic, its payload. */
 export type Message<K extends TopicKind = TopicKind> = { [Kind in K]: { kind: Kind; params: TopicParams<Kind>; body: Body<Kind> } }[K];
 
-/** A message ready for the wire. */
+/** An encoded message. */
 export interface Encoded {
   topic: string;
   payload: string;
@@ -183,7 +183,7 @@ export interface Encoded {
 }
 
 /**
- * Checks a payload and gives its topic and JSON. Measured: 3.5 µs for the schema and 1.3 µs for the JSON of a job on one core, so what is sent is checked too, as strictly as what comes in but for the lists of a portfolio.
+ * Checks a payload and gives its topic and JSON. Measured: 3.5 µs for the schema and 1.3 µs for the JSON of a job on one core, so messages are checked on sending too, as strictly as on receiving, except the lists of a portfolio.
  * Throws `InputError` `message.invalid` or `message.too_large`; a portfolio's lists are shortened to fit instead.
  */
 export function encodeMessage<K extends TopicKind>(kind: K, draft: Draft<K>, prefix = ''): Encoded {
@@ -198,7 +198,7 @@ export function encodeMessage<K extends TopicKind>(kind: K, draft: Draft<K>, pre
 
 /**
  * Reads a message that a broker delivered. Errors: `InputError` `message.unknown_topic`, `message.too_large`, `message.invalid_json`, `message.invalid` (which field has which value),
- * `topic.invalid_level`. A topic and a payload that disagree are refused too: access rules check the topic only, so the payload must belong to it.
+ * `topic.invalid_level`. A payload that belongs on another topic is refused too, because the access rules check the topic only.
  */
 export function parseMessage(topic: string, payload: Uint8Array, prefix = ''): Message {
   const match = matchTopic(topic, prefix);
@@ -207,11 +207,11 @@ export function parseMessage(topic: string, payload: Uint8Array, prefix = ''): M
   refuseTooLarge(topic, payload.byteLength);
   const body = check(SCHEMAS[match.kind], parseJson(topic, payload), topic);
   const proper = topicOfBody(match.kind, body, prefix);
-  if (proper !== topic) throw new InputError('message.invalid', `${shorten(topic)}: its payload belongs on "${shorten(proper)}"`);
+  if (proper !== topic) throw new InputError('message.invalid', `${shorten(topic)}: the payload belongs on "${shorten(proper)}"`);
   return { ...match, body } as Message;
 }
 
-/** The raw levels of a payload's topic: they travel in the payload, so the topic follows from it. */
+/** The raw levels of a payload's topic. The payload contains them, so the topic follows from it. */
 const levelsOf: { [K in TopicKind]: (body: Body<K>) => TopicParams<K> } = {
   login: () => ({}),
   job: jobTopic,

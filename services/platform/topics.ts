@@ -69,7 +69,7 @@ export const TOPICS = {
     retain: false,
     from: 'gateway',
     to: 'one service',
-    about: 'An order to one running service.',
+    about: 'A control message to one running service.',
   },
 } as const satisfies Record<string, TopicRow>;
 
@@ -92,7 +92,7 @@ type LevelNames<Pattern extends string> = Pattern extends `${string}{${infer Nam
 /** The variable levels of a kind of topic, raw (not encoded). */
 export type TopicParams<K extends TopicKind> = { [Name in LevelNames<(typeof TOPICS)[K]['pattern']>]: string };
 
-/** The key of a job of many symbols. No symbol can be written like it: symbols have no lower-case letters. */
+/** The key of a job of many symbols. It cannot be a symbol, since symbols have no lower-case letters. */
 const BATCH_KEY = 'batch';
 const BATCH_TYPE = /^batch_(.+)$/;
 
@@ -119,7 +119,7 @@ const LEVELS = new Map(TOPIC_KINDS.map((kind) => [kind, TOPICS[kind].pattern.spl
 
 /**
  * Encodes a variable level to `[A-Za-z0-9_-]+`: every other character becomes `_` and two upper-case hexadecimal digits for each of its UTF-8 bytes (`BRK.B` → `BRK_2EB`, `_` → `_5F`).
- * One broker loses dots, another closes the connection when it meets one. Throws `InputError('topic.invalid_level')` on an empty string and on half a surrogate pair, which has no UTF-8 form.
+ * One broker loses dots, another closes the connection when it meets one. Throws `InputError('topic.invalid_level')` on an empty string and on half a surrogate pair, which cannot be encoded as UTF-8.
  */
 export function encodeLevel(raw: string): string {
   if (raw === '' || !raw.isWellFormed())
@@ -127,7 +127,7 @@ export function encodeLevel(raw: string): string {
   return raw.replace(/[^A-Za-z0-9-]/gu, (character) => Buffer.from(character).toString('hex').toUpperCase().replace(/../g, '_$&'));
 }
 
-/** The inverse of `encodeLevel`. Throws `InputError('topic.invalid_level')` on everything that `encodeLevel` does not give. */
+/** The inverse of `encodeLevel`. Throws `InputError('topic.invalid_level')` on text that `encodeLevel` never returns. */
 export function decodeLevel(level: string): string {
   const raw = level.replace(/(?:_[0-9A-F]{2})+/g, (bytes) => Buffer.from(bytes.replaceAll('_', ''), 'hex').toString());
   if (level === '' || encodeLevel(raw) !== level) {

@@ -28,7 +28,7 @@ interface SchedulerParts extends Pick<ServiceContext, 'instance' | 'config' | 'c
 }
 
 /**
- * The scheduler service. Every instance hears the last wills and answers on the metrics port. One of them leads and does what must be done once: it starts what is
+ * The scheduler service. Every instance receives the last wills and serves the metrics port. One of them leads and does what must be done once: it starts what is
  * due, takes back jobs whose lease ended, cleans up, and publishes the statistics. Errors: those of `serveMetrics`.
  */
 export async function startSchedulerService(context: ServiceContext): Promise<RunningService> {
@@ -97,7 +97,7 @@ function cachedMetrics({ db, ledger, config }: SchedulerParts): {
 } {
   async function read(): Promise<SchedulerMetrics> {
     const now = nowOf(ledger);
-    const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db, now, ledger.leaseSeconds), readLoginToJobsP95(db, now)]);
+    const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db, now, ledger), readLoginToJobsP95(db, now)]);
     return { ...mesh, loginToJobsP95 };
   }
   let newest: { read: Promise<SchedulerMetrics>; at: number } | undefined;

@@ -8,6 +8,7 @@ import type { ClaimedJob } from '../ledger/run/claim.ts';
 import { type Attempt, complete, type Finished } from '../ledger/run/complete.ts';
 import { createBatcher } from '../platform/batcher.ts';
 import type { Transaction } from '../platform/database/database.ts';
+import { DONE_STATES } from '../platform/job-states.ts';
 import { retryWhileUnavailable } from './retry-while-unavailable.ts';
 
 /** A job whose handler has returned: what `complete` needs, with the rows and their handler. */
@@ -73,9 +74,9 @@ async function withEarlierCommit(
   jobs: readonly FinishedJob[],
   { changes, lost }: Finished,
 ): Promise<Finished> {
-  const rows = await ledger.db.rows<{ id: Buffer; attempt: number; state: 'completed' | 'completed_with_errors' }>(
-    "SELECT id, attempt, state FROM jobs WHERE id IN (?) AND worker_id = ? AND state IN ('completed', 'completed_with_errors')",
-    [sortedBytes(lost.map(({ id }) => id)), workerId],
+  const rows = await ledger.db.rows<{ id: Buffer; attempt: number; state: (typeof DONE_STATES)[number] }>(
+    'SELECT id, attempt, state FROM jobs WHERE id IN (?) AND worker_id = ? AND state IN (?)',
+    [sortedBytes(lost.map(({ id }) => id)), workerId, DONE_STATES],
   );
   const ended = new Map(rows.map((row) => [idFromBytes(row.id), row]));
   const kept = new Set<Attempt>(lost.filter(({ id, attempt }) => ended.get(id)?.attempt === attempt));

@@ -65,8 +65,8 @@ function startJob(options: JobRunnerOptions, job: ClaimedJob): void {
 async function runJob(options: JobRunnerOptions, running: RunningJob): Promise<void> {
   const { committer } = options;
   const { job, abort } = running;
-  const log = jobLogger(options.log, job);
   const { handler, rules } = options.types.get(job.type) as RunnableType;
+  const log = jobLogger(options.log, handler, job);
   try {
     const output = await runHandler(options, running, handler, rules, log);
     if (await committer.commit({ ...output, job, handler }))
@@ -77,9 +77,8 @@ async function runJob(options: JobRunnerOptions, running: RunningJob): Promise<v
   }
 }
 
-function jobLogger(log: Logger, { id, type, symbol, userId }: ClaimedJob): Logger {
-  const component = type === 'analysis' || type === 'rank' ? 'analyzer' : 'fetcher';
-  return componentLogger(log, component).child({ jobId: id, type, symbol: symbol ?? undefined, userId: userId ?? undefined });
+function jobLogger(log: Logger, { logComponent }: Handler, { id, type, symbol, userId }: ClaimedJob): Logger {
+  return componentLogger(log, logComponent).child({ jobId: id, type, symbol: symbol ?? undefined, userId: userId ?? undefined });
 }
 
 /** The handler's output, within the type's time limit. The slot is free as soon as it is there, or the handler has failed or was stopped. */
@@ -142,7 +141,7 @@ async function commitItems(
   await publisher.progress(job);
 }
 
-/** Writes how a failed attempt ends, unless it was stopped by somebody who does that: a cancel, a lost lease, the shutdown. */
+/** Writes how a failed attempt ends, unless the attempt was stopped by a cancel, a lost lease or the shutdown, which write it themselves. */
 async function endFailed(options: JobRunnerOptions, job: ClaimedJob, error: unknown, log: Logger): Promise<void> {
   if (error instanceof Stopped) {
     log.info({ attempt: job.attempt, code: error.code }, `stopped: ${error.message}`);

@@ -9,8 +9,8 @@ import { startWorkerProcess } from './processes/processes.ts';
 import type { Report } from './processes/worker-process.ts';
 import type { Bench } from './report/bench.ts';
 import { processorMs } from './report/cpu.ts';
-import { median, monotonicMs } from './report/figures.ts';
 import { figure, print, progress, ratio, table, verdicts } from './report/report.ts';
+import { median, monotonicMs } from './report/statistics.ts';
 
 const CONCURRENCY = 100;
 const OURS = 'stockmesh worker';

@@ -3,8 +3,8 @@
 import { type ContenderName, type Payload, type Producer, payload } from './contenders/contender.ts';
 import type { Shape } from './contenders/ledger.ts';
 import type { Bench } from './report/bench.ts';
-import { median, timed } from './report/figures.ts';
 import { print, progress, ratio, table, verdicts } from './report/report.ts';
+import { median, timed } from './report/statistics.ts';
 
 interface Entry {
   label: string;

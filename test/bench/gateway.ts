@@ -7,8 +7,8 @@ import { databaseOptions } from '../../services/platform/connections.ts';
 import { openDatabase } from '../../services/platform/database/database.ts';
 import { startMesh } from './main-job.ts';
 import type { Bench } from './report/bench.ts';
-import { spread, timed } from './report/figures.ts';
 import { figure, print, progress, table, verdicts } from './report/report.ts';
+import { spread, timed } from './report/statistics.ts';
 
 const CONTRACTS = 4_500;
 const RATE = 200;

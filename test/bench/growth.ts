@@ -5,8 +5,8 @@ import { type Database, openDatabase } from '../../services/platform/database/da
 import { payload } from './contenders/contender.ts';
 import { clearLedger, ledgerProducer, openLedger } from './contenders/ledger.ts';
 import type { Bench } from './report/bench.ts';
-import { type Spread, spread } from './report/figures.ts';
 import { figure, print, progress, table } from './report/report.ts';
+import { type Spread, spread } from './report/statistics.ts';
 
 interface Measured {
   waiting: number;

@@ -5,13 +5,13 @@ import { ledgerProducer } from './contenders/ledger.ts';
 import { startWorkerProcess, type WorkerProcess } from './processes/processes.ts';
 import { diskSyncMs } from './processes/servers.ts';
 import type { Bench } from './report/bench.ts';
-import { monotonicMs, spread } from './report/figures.ts';
 import { figure, print, progress, ratio, table, verdicts } from './report/report.ts';
+import { monotonicMs, spread } from './report/statistics.ts';
 
 const CONCURRENCY = 10;
 /** Milliseconds between two jobs, at random so that no timer of anybody's keeps step with it. */
 const PAUSE = { least: 5, more: 20 };
-/** A bell that was lost is found out by the poll. */
+/** A job whose announcement was lost is found by polling. */
 const LOST_MS = 5_000;
 const AIM_MS = 2;
 

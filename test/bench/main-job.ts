@@ -15,8 +15,8 @@ import { faultsAfter, portfolios, restore, storeBefore, symbolNames } from './ma
 import { atEnd, runFolder } from './processes/servers.ts';
 import type { Bench } from './report/bench.ts';
 import { childrenOf, commandOf, processorMs } from './report/cpu.ts';
-import { median, type Spread, spread } from './report/figures.ts';
 import { figure, print, progress, table, verdicts } from './report/report.ts';
+import { median, type Spread, spread } from './report/statistics.ts';
 
 const SEED = 1;
 const HELD = 20;

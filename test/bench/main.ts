@@ -52,14 +52,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
   });
 
 const bench = createBench({ quick: values.quick, rounds, workers, set: values.set });
-const figures: Record<string, unknown> = { at: new Date().toISOString(), quick: values.quick, rounds };
+const measurements: Record<string, unknown> = { at: new Date().toISOString(), quick: values.quick, rounds };
 try {
   for (const name of only) {
     const section = await SECTIONS[name]?.load();
-    figures[name] = await section?.(bench);
+    measurements[name] = await section?.(bench);
   }
   if (values.json !== undefined) {
-    writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
+    writeFileSync(values.json, `${JSON.stringify(measurements, null, 2)}\n`);
     print(`\nfigures written to ${values.json}`);
   }
 } catch (error) {

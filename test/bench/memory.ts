@@ -4,8 +4,8 @@ import { clearLedger, countUnfinished } from './contenders/ledger.ts';
 import { storeWaiting } from './growth.ts';
 import { startMemoryProcess } from './processes/processes.ts';
 import type { Bench } from './report/bench.ts';
-import { slope } from './report/figures.ts';
 import { figure, print, progress, table, verdicts } from './report/report.ts';
+import { slope } from './report/statistics.ts';
 
 const STEPS = 10;
 /** Compiled code and filled caches are not a leak: the first steps do not count. */

@@ -4,8 +4,8 @@ import { rankChain } from '../../services/market/options/ranking/rank.ts';
 import { MODES } from '../../services/market/options/scoring/parts.ts';
 import { holdings, inventMany } from '../market/options/chain/invented-chain.ts';
 import type { Bench } from './report/bench.ts';
-import { spread } from './report/figures.ts';
 import { figure, print, progress, table, verdicts } from './report/report.ts';
+import { spread } from './report/statistics.ts';
 
 const CONTRACTS = 5000;
 /** In exit mode every fiftieth contract is held. */
@@ -15,7 +15,7 @@ const AIM_MS = 15;
 
 export async function rankingSection(bench: Pick<Bench, 'quick'>): Promise<unknown> {
   const runs = bench.quick ? 30 : 300;
-  const figures = MODES.map((mode) => {
+  const measurements = MODES.map((mode) => {
     progress(`g. ranking: ${mode}`);
     const input = inventMany(CONTRACTS, { mode });
     const full = { ...input, positions: holdings(input, HELD_EVERY) };
@@ -36,10 +36,10 @@ export async function rankingSection(bench: Pick<Bench, 'quick'>): Promise<unkno
   print(
     table(
       ['mode', 'rows kept', 'first', 'p50', 'p90', 'p99', 'processor'],
-      figures.map(({ mode, kept, first, wall, processor }) => [mode, kept, first, wall.p50, wall.p90, wall.p99, processor]),
+      measurements.map(({ mode, kept, first, wall, processor }) => [mode, kept, first, wall.p50, wall.p90, wall.p99, processor]),
     ),
   );
-  const slowest = Math.max(...figures.map(({ wall }) => wall.p50));
+  const slowest = Math.max(...measurements.map(({ wall }) => wall.p50));
   print(`\n${verdicts([{ aim: `under ${AIM_MS} ms (median)`, measured: `${figure(slowest)} ms`, met: slowest < AIM_MS }])}`);
-  return { contracts: CONTRACTS, runs, modes: figures };
+  return { contracts: CONTRACTS, runs, modes: measurements };
 }

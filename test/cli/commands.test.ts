@@ -51,7 +51,7 @@ test('a login whose job fails ends with 1, the reason, and the next step', async
   const ran = await mesh.runProcess('login', 'bob', '--wait');
   expect(ran.code).toBe(1);
   expect(ran.stdout).toMatch(/^IBM +simulated/m);
-  expect(ran.stderr).toMatch(/stockmesh: XXBAD: fetch failed: no source knows XXBAD.*"stockmesh retry [0-9a-f-]{36}" tries again/);
+  expect(ran.stderr).toMatch(/stockmesh: XXBAD: fetch failed: no source knows XXBAD.*"npx stockmesh retry [0-9a-f-]{36}" tries again/);
 });
 
 test('a login without --wait says what is committed', async () => {
@@ -59,7 +59,7 @@ test('a login without --wait says what is committed', async () => {
     code: 0,
     stderr: '',
     stdout: expect.stringMatching(
-      /^login of alice is committed: \d of 2 symbols queued, \d fresh.*"stockmesh jobs --user alice" shows the jobs\n$/,
+      /^login of alice is committed: \d of 2 symbols queued, \d fresh.*"npx stockmesh jobs --user alice" shows the jobs\n$/,
     ),
   });
 });
@@ -228,7 +228,9 @@ test('a symbol shows its newest bar, source, freshness, signal with reasons, and
 test('a symbol that was never fetched is a failure with the next step', async () => {
   const ran = await mesh.run('symbol', 'NEVER');
   expect(ran).toMatchObject({ code: 1, stdout: '' });
-  expect(ran.stderr).toMatch(oneLine('no data is stored for NEVER: it was never fetched; fetch it with "stockmesh fetch NEVER --wait"'));
+  expect(ran.stderr).toMatch(
+    oneLine('no data is stored for NEVER: it was never fetched; fetch it with "npx stockmesh fetch NEVER --wait"'),
+  );
 });
 
 test('stats shows queues, workers and rates', async () => {

@@ -83,8 +83,8 @@ test('a wait that ends before the jobs says which go on, and 1', async () => {
   const config = file('slow.yaml', configText(database.url, broker()));
   const ran = await stockmesh(['fetch', 'SLOW', '--no-analysis', '--wait', '--timeout', '1', '--config', config]);
   expect(ran.code).toBe(1);
-  expect(ran.stderr).toContain('the broker is away: reading the ledger');
-  expect(ran.stderr).toMatch(/stockmesh: 1 job has not ended after 1 s and goes on: [0-9a-f-]{36} \(ready\)/);
+  expect(ran.stderr).toContain('the broker cannot be reached: reading the database');
+  expect(ran.stderr).toMatch(/stockmesh: 1 job has not ended after 1 s and continues: [0-9a-f-]{36} \(ready\)/);
 });
 
 test('a portfolio comes from standard input too', async () => {
@@ -104,7 +104,7 @@ test('migrations go up, say what is lost, and go down only when told so', async 
     const run = (...args: string[]) => stockmesh(['migrate', ...args, '--config', file('migrate.yaml', configText(url, broker()))]);
     const older = await stockmesh(['jobs', '--config', file('older.yaml', configText(empty.url, broker()))]);
     expect(older.code).toBe(1);
-    expect(older.stderr).toMatch(oneLine('the database lacks .*"stockmesh migrate up"'));
+    expect(older.stderr).toMatch(oneLine('the database lacks .*"npx stockmesh migrate up"'));
     expect(JSON.parse((await run('status', '--json')).stdout)).toMatchObject({ current: false });
     expect(await run('up')).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('applied ledger, market, portfolios') });
     expect(await run('status')).toMatchObject({ code: 0, stdout: expect.stringContaining('the schema is current') });

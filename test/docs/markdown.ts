@@ -16,7 +16,7 @@ export interface Block {
 }
 
 /** A piece of text and where it stands, as `docs/hooks.md:12`. */
-export interface Place {
+export interface Span {
   at: string;
   text: string;
 }
@@ -26,9 +26,9 @@ export interface Document {
   file: string;
   /** The anchors of its headings, as GitHub makes them. */
   anchors: ReadonlySet<string>;
-  links: readonly Place[];
+  links: readonly Span[];
   /** The text between backticks in prose and tables. */
-  spans: readonly Place[];
+  spans: readonly Span[];
   blocks: readonly Block[];
 }
 
@@ -45,8 +45,8 @@ export function documentNamed(file: string): Document {
 /** Exported for its own test. */
 export function read(file: string, text: string): Document {
   const blocks: Block[] = [];
-  const links: Place[] = [];
-  const spans: Place[] = [];
+  const links: Span[] = [];
+  const spans: Span[] = [];
   const anchors = new Set<string>();
   let open: { fence: string; block: Block; lines: string[] } | undefined;
   for (const [index, line] of text.split('\n').entries()) {

@@ -9,17 +9,17 @@ import { leaves } from '../../services/platform/config/keys.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import { ALIASES, RETIRED } from '../../services/platform/config/retired.ts';
 import { encodeLevel, matchTopic, TOPICS } from '../../services/platform/topics.ts';
-import { documentNamed, documents, type Place, ROOT, read } from './markdown.ts';
+import { documentNamed, documents, ROOT, read, type Span } from './markdown.ts';
 import { shellLines, wordsOf } from './shell.ts';
 
-const spans: Place[] = documents.flatMap((document) => document.spans);
+const spans: Span[] = documents.flatMap((document) => document.spans);
 const blocks = documents.flatMap((document) => document.blocks);
 /** Spans and the lines of all code blocks. */
-const everything: Place[] = [
+const everything: Span[] = [
   ...spans,
   ...blocks.flatMap(({ file, line, text }) => text.split('\n').map((one, index) => ({ at: `${file}:${line + index}`, text: one }))),
 ];
-const found = (pattern: RegExp, places: readonly Place[] = everything): Place[] =>
+const found = (pattern: RegExp, places: readonly Span[] = everything): Span[] =>
   places.flatMap(({ at, text }) => [...text.matchAll(pattern)].map((match) => ({ at, text: match[1]! })));
 
 test('the README is under 1,500 words', () => {

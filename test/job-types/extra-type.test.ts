@@ -1,4 +1,5 @@
 import { connectAsync } from 'mqtt';
+import { pino } from 'pino';
 import { afterAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { loadAccess } from '../../broker/access.ts';
@@ -23,7 +24,7 @@ import { openDatabase } from '../../services/platform/database/database.ts';
 import { startWorker } from '../../services/worker/worker.ts';
 import { accounts, silent } from '../broker/peers.ts';
 import { testDatabase } from '../support/database.ts';
-import { chainOf } from '../worker/workshop.ts';
+import { failoverOf } from '../worker/workshop.ts';
 
 const Payload = z.strictObject({ symbol: SymbolSchema, text: z.string() });
 
@@ -33,10 +34,12 @@ const echo: ListedType = {
   earlierNames: ['stock_echo'],
   about: 'Gives its text back',
   payload: Payload,
-  lands: ['echoes'],
+  dataKinds: ['echoes'],
   retries: 'general',
   timeLimit: () => 7,
   mayCompleteWithErrors: false,
+  logComponent: 'analyzer',
+  shownResult: [],
   http: httpForm({
     fields: { symbol: SymbolSchema, text: z.string() },
     requests: ({ symbol, text }, { origin }) => [
@@ -52,8 +55,7 @@ const echo: ListedType = {
   },
   handler: async () =>
     handler(
-      'echo',
-      Payload,
+      { ...echo, payload: Payload },
       async ({ symbol, text }) => ({
         rows: [],
         result: { text },
@@ -86,7 +88,7 @@ test('an added type has its command, and is a choice of the commands that filter
     expect(named(command)?.options.find(({ long }) => long === '--type')?.argChoices).toContain('echo');
 });
 
-test('an added type is asked for over HTTP, announced on its topic, done by the worker and published', async () => {
+test('an added type is requested over HTTP, announced on its topic, run and logged by the worker, and published', async () => {
   const database = await testDatabase();
   const db = openDatabase(database.options);
   const broker = await startBroker({ port: 0, accounts, access: loadAccess(), log: silent });
@@ -117,14 +119,17 @@ test('an added type is asked for over HTTP, announced on its topic, done by the 
   });
   expect(accepted).toMatchObject([{ outcome: 'queued', answer: { type: 'echo', symbol: 'AAPL' } }]);
 
-  const sources = chainOf([], systemClock);
+  const sources = failoverOf([], systemClock);
+  const lines: string[] = [];
+  const log = pino({}, { write: (line) => void lines.push(line) });
   const worker = startWorker({
-    ...{ workerId: 'worker-1', ledger, bus, announcer, config, log: silent },
+    ...{ workerId: 'worker-1', ledger, bus, announcer, config, log },
     ...{ sources, realSources: sources, reader: undefined as never },
     handlers: await loadHandlers({ sql: db, chains: undefined as never }, types),
   });
   await expect.poll(() => seen, { timeout: 10_000, interval: 5 }).toEqual(expect.arrayContaining(['stock/echo/AAPL', 'data/AAPL/echoes']));
   await worker.drain(5_000);
+  expect(lines.map((line) => JSON.parse(line))).toContainEqual(expect.objectContaining({ component: 'analyzer', msg: 'echo completed' }));
   const rows = await db.rows(
     "SELECT state, JSON_UNQUOTE(JSON_EXTRACT(result, '$.text')) AS text FROM jobs JOIN job_results ON job_id = id",
   );

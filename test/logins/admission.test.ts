@@ -118,7 +118,7 @@ test('users who hold the same symbol share its jobs; the first of them made them
       queued: 1,
       joined: 1,
       jobs: [{ coalesced: true }, { coalesced: true }],
-      text: '1 of 1 symbols queued, 0 fresh; 1 share work that was asked for before',
+      text: '1 of 1 symbols queued, 0 fresh; 1 share jobs that were requested before',
     });
     expect(other.jobs.map(({ id }) => id)).toEqual(alice!.jobs.map(({ id }) => id));
   }
@@ -206,7 +206,7 @@ test('a user without holdings gets an answer with the way out', async () => {
     queued: 0,
     fresh: 0,
     jobs: [],
-    text: 'no holdings: nothing to make fresh; "stockmesh portfolio import FILE.csv --user nobody" adds some',
+    text: 'no holdings, so nothing to refresh; "npx stockmesh portfolio import FILE.csv --user nobody" adds some',
   });
   expect(await countRows(fixture.db, 'user_portfolio_priority')).toBe(1);
 });

@@ -73,7 +73,7 @@ async function withBroker() {
   return { bus, keys: { ...here(), 'queue.mqtt.url': `mqtt://service:${accounts.service!.password}@127.0.0.1:${broker.port}` } };
 }
 
-/** Gives an order, again until it was heard: the service may not listen yet. */
+/** Sends a control message, again until the service received it: the service may not listen yet. */
 async function order(bus: Bus, service: Running, action: 'drain' | 'reload'): Promise<void> {
   const heard = async () => {
     await bus.publish('control', { instance: 'test-1', action });
@@ -193,7 +193,7 @@ describe('the start of a service', () => {
     const empty = await testDatabase({ migrated: false });
     const service = run({ ...here(), 'database.url': empty.url });
     expect(await service.ended).toBe(2);
-    await service.says(/^refused schema\.older: .*run "stockmesh migrate up"/);
+    await service.says(/^refused schema\.older: .*run "npx stockmesh migrate up"/);
     await empty.drop();
   });
 

@@ -148,7 +148,7 @@ describe('the size of a payload', () => {
     return payload.replace('"sessionId":""', `"sessionId":"s"${' '.repeat(total - Buffer.byteLength(payload) - 1)}`);
   };
 
-  test('of 64 KiB is taken, of one byte more is refused with both figures', () => {
+  test('of 64 KiB is taken, of one byte more is refused with both sizes', () => {
     expect(parseMessage('events/login', bytes(padded(65_536)))).toMatchObject({ kind: 'login' });
     expect(() => parseMessage('events/login', bytes(padded(65_537)))).toThrow(refusal('message.too_large', '65537 bytes; at most 65536'));
   });

@@ -28,7 +28,7 @@ async function serve(changes: Record<string, unknown> = {}, { state = 'online' a
   };
   const db = { ...mesh.db, retries: new Map([[1213, 3]]), ...(databaseAway ? { rows: away } : {}) };
   const readMetrics = async () => ({
-    ...(await readMeshMetrics(db, new Date(mesh.clock.now().epochMilliseconds), 30)),
+    ...(await readMeshMetrics(db, new Date(mesh.clock.now().epochMilliseconds), { ...mesh.ledger(), leaseSeconds: 30 })),
     loginToJobsP95: null,
   });
   const leads = () => true;
@@ -44,7 +44,7 @@ async function samples(url: string): Promise<Record<string, number>> {
   return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
 }
 
-test('/metrics shows depth, states, ages, rates, utilisation, retries, missed bells and alerts', async () => {
+test('/metrics shows depth, states, ages, rates, utilisation, retries, missed announcements and alerts', async () => {
   const ledger = mesh.ledger();
   await mesh.add(ledger, { level: 1 }, { level: 5 }, { level: 5 });
   await mesh.run(ledger, 'w1', 1);

@@ -94,12 +94,12 @@ async function monitor(topic: string): Promise<Peer['heard']> {
 const ledger = () => mesh.ledger(configOf(QUICK), systemClock);
 
 test('of two schedulers one leads', async () => {
-  const figures = await monitor('mesh/stats');
+  const metrics = await monitor('mesh/stats');
   await start('a');
   await waitFor(async () => expect(await holder()).toBe('a'));
   await start('b');
-  const before = figures.length;
-  await waitFor(() => expect(figures.length).toBeGreaterThan(before + 10));
+  const before = metrics.length;
+  await waitFor(() => expect(metrics.length).toBeGreaterThan(before + 10));
   expect(await holder()).toBe('a');
 });
 
@@ -121,10 +121,10 @@ test('when the leader is killed, its last will makes another one lead at once', 
 
 test('a dead leader of which the broker knows nothing is followed when its lease ends', async () => {
   await mesh.db.run("INSERT INTO leases (name, holder, until) VALUES ('scheduler', 'gone', ?)", [new Date(Date.now() + 400)]);
-  const figures = await monitor('mesh/stats');
+  const metrics = await monitor('mesh/stats');
   await start('b');
   expect(await holder()).toBe('gone');
-  await waitFor(() => expect(figures.length).toBeGreaterThan(0), 2_000);
+  await waitFor(() => expect(metrics.length).toBeGreaterThan(0), 2_000);
   expect(await holder()).toBe('b');
 });
 
@@ -142,42 +142,42 @@ test('after SIGTERM nothing is left: no lease, no instance, and the process ends
 
 test('a job whose time has come is announced as ready', async () => {
   await start('a');
-  const bells = await monitor('stock/fetch/AAPL');
+  const announcements = await monitor('stock/fetch/AAPL');
   const states = await monitor('jobs/+/status');
   const [id] = await mesh.add(ledger(), { runAt: new Date(Date.now() + 300) });
-  await waitFor(() => expect(bells).not.toEqual([]));
-  expect(JSON.parse(bells[0]!.payload)).toMatchObject({ id, type: 'fetch', symbol: 'AAPL' });
+  await waitFor(() => expect(announcements).not.toEqual([]));
+  expect(JSON.parse(announcements[0]!.payload)).toMatchObject({ id, type: 'fetch', symbol: 'AAPL' });
   await waitFor(() =>
     expect(states.map(({ payload }) => JSON.parse(payload))).toContainEqual(expect.objectContaining({ id, state: 'ready' })),
   );
 });
 
-test('a job whose bell was lost is announced again while it waits, and no longer once it runs', async () => {
+test('a job whose announcement was lost is announced again while it waits, and no longer once it runs', async () => {
   await start('a');
-  const bells = await monitor('stock/fetch/AAPL');
+  const announcements = await monitor('stock/fetch/AAPL');
   const [id] = await mesh.add(ledger(), {});
-  await waitFor(() => expect(bells.length).toBeGreaterThan(2));
-  expect(JSON.parse(bells[0]!.payload).id).toBe(id);
+  await waitFor(() => expect(announcements.length).toBeGreaterThan(2));
+  expect(JSON.parse(announcements[0]!.payload).id).toBe(id);
   await mesh.run(ledger(), 'w1');
   const [other] = await mesh.add(ledger(), { symbol: 'MSFT' });
   const others = await monitor('stock/fetch/MSFT');
   await waitFor(() => expect(others).not.toEqual([]));
-  const before = bells.length;
+  const before = announcements.length;
   await waitFor(() => expect(others.length).toBeGreaterThan(2));
-  expect(bells.length).toBe(before);
+  expect(announcements.length).toBe(before);
   expect(JSON.parse(others[0]!.payload).id).toBe(other);
 });
 
 test('of many jobs that wait the most urgent hundred of a queue are announced again', async () => {
   const ids = await mesh.add(ledger(), ...Array.from({ length: 150 }, (_, i) => ({ score: 1 - i / 1000 })));
-  const bells = await monitor('stock/fetch/AAPL');
+  const announcements = await monitor('stock/fetch/AAPL');
   await start('a', { 'scheduler.announce_interval': 0.001 });
-  await waitFor(() => expect(bells.length).toBeGreaterThan(250));
-  expect(new Set(bells.map(({ payload }) => JSON.parse(payload).id))).toEqual(new Set(ids.slice(0, 100)));
+  await waitFor(() => expect(announcements.length).toBeGreaterThan(250));
+  expect(new Set(announcements.map(({ payload }) => JSON.parse(payload).id))).toEqual(new Set(ids.slice(0, 100)));
 });
 
-test('the figures are published, and a mesh without workers raises one alert, retained, that ends when one is there', async () => {
-  const figures = await monitor('mesh/stats');
+test('the metrics are published, and a mesh without workers raises one alert, retained, that ends when one is there', async () => {
+  const metrics = await monitor('mesh/stats');
   const alerts = await monitor('alerts/+');
   // Not what an earlier scheduler left behind on the broker.
   const told = () =>
@@ -185,7 +185,7 @@ test('the figures are published, and a mesh without workers raises one alert, re
   await start('a');
   await mesh.add(ledger(), { level: 5 });
   await waitFor(() =>
-    expect(figures.map(({ payload }) => JSON.parse(payload))).toContainEqual(expect.objectContaining({ depth: { 5: 1 }, utilisation: 0 })),
+    expect(metrics.map(({ payload }) => JSON.parse(payload))).toContainEqual(expect.objectContaining({ depth: { 5: 1 }, utilisation: 0 })),
   );
   await waitFor(() => expect(told()).toMatchObject([{ state: 'raised', value: 0, threshold: 1 }]));
 
@@ -206,10 +206,10 @@ test('the figures are published, and a mesh without workers raises one alert, re
   });
 });
 
-test('with monitoring switched off there are figures and no alerts', async () => {
-  const figures = await monitor('mesh/stats');
+test('with monitoring switched off there are metrics and no alerts', async () => {
+  const metrics = await monitor('mesh/stats');
   await start('a', { 'monitoring.enabled': false });
-  await waitFor(() => expect(figures.length).toBeGreaterThan(5));
+  await waitFor(() => expect(metrics.length).toBeGreaterThan(5));
   expect(await mesh.db.rows('SELECT name FROM alerts')).toEqual([]);
 });
 

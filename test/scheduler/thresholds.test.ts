@@ -24,8 +24,8 @@ const quiet: MeshMetrics = {
 const fresh: StaleData = { symbols: [], oldestHours: 0 };
 
 /** The names of the limits that are not kept. */
-const beyond = (figures: Partial<MeshMetrics>, stale = fresh) =>
-  checkLimits({ ...quiet, ...figures }, stale, configOf())
+const beyond = (metrics: Partial<MeshMetrics>, stale = fresh) =>
+  checkLimits({ ...quiet, ...metrics }, stale, configOf())
     .filter((one) => one.beyond)
     .map(({ name }) => name);
 

@@ -193,7 +193,7 @@ describe('a schema that does not fit', () => {
     await expect(assertSchemaCurrent(db)).rejects.toMatchObject({
       name: 'ConfigError',
       code: 'schema.older',
-      message: expect.stringContaining('run "stockmesh migrate up"'),
+      message: expect.stringContaining('run "npx stockmesh migrate up"'),
     });
   });
 
@@ -202,7 +202,7 @@ describe('a schema that does not fit', () => {
     await migrateDown(database.migrate, 1);
     await expect(assertSchemaCurrent(db)).rejects.toMatchObject({
       code: 'schema.older',
-      message: `the database lacks 1 of ${known.length} migrations (next: ${names.at(-1)}); run "stockmesh migrate up"`,
+      message: `the database lacks 1 of ${known.length} migrations (next: ${names.at(-1)}); run "npx stockmesh migrate up"`,
     });
   });
 

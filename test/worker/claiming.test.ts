@@ -135,7 +135,7 @@ describe('claiming', () => {
   });
 });
 
-describe('bells and polling', () => {
+describe('announcements and polling', () => {
   test('without a broker polling alone drains everything, dependents too', async () => {
     const ids = await shop.enqueue(
       ...Array.from({ length: 20 }, (_, number) => ({ dedupeKey: `fetch:${number}` })),
@@ -146,7 +146,7 @@ describe('bells and polling', () => {
     for (const id of ids) await shop.reaches(id, 'completed');
   });
 
-  test('a bell wakes a worker that would not look for an hour', async () => {
+  test('an announcement wakes a worker that polls once an hour', async () => {
     const broker = closing(await startEmbedded());
     const bus = openBus(broker.port, { service: 'worker' });
     await bus.online();
@@ -156,7 +156,7 @@ describe('bells and polling', () => {
       return nothing;
     });
     const worker = shop.worker([handler], { bus, overrides: { 'worker.poll_interval': 3600 } });
-    const bells = bus.subscribe('job', { concurrency: 1 }, () => worker.wake());
+    const doorbell = bus.subscribe('job', { concurrency: 1 }, () => worker.wake());
     await expect.poll(() => bus.report().subscriptions.length).toBeGreaterThan(0);
 
     const rings = createAnnouncer({ bus, sql: shop.db, clock: shop.ledger.clock, log: silent });
@@ -165,6 +165,6 @@ describe('bells and polling', () => {
     await rings.ring(ids);
     // Two milliseconds on a machine with nothing else to do.
     expect((await started.promise) - rung).toBeLessThan(1000);
-    await bells.close();
+    await doorbell.close();
   });
 });

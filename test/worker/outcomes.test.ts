@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { analysisType } from '../../services/job-types/analysis/definition.ts';
 import { analysisHandler } from '../../services/job-types/analysis/handler.ts';
 import { fetchHandler } from '../../services/job-types/fetch/handler.ts';
 import { handler as handlerOf, type JobOutput } from '../../services/job-types/handler.ts';
@@ -104,7 +105,9 @@ describe('a handler that fails', () => {
 
   test('failed items leave a job failed where its type does not allow errors', async () => {
     const [id] = await shop.enqueue({ type: 'analysis' });
-    shop.worker([handlerOf('analysis', z.unknown(), async () => ({ ...nothing, withErrors: '1 of 2 failed' }), storeNothing)]);
+    shop.worker([
+      handlerOf({ ...analysisType, payload: z.unknown() }, async () => ({ ...nothing, withErrors: '1 of 2 failed' }), storeNothing),
+    ]);
     expect(await shop.reaches(id!, 'failed')).toMatchObject({ code: 'job.items_failed', reason: '1 of 2 failed' });
   });
 });

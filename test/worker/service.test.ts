@@ -43,7 +43,7 @@ async function start(instance = 'worker-a') {
   return { watcher, bus, service };
 }
 
-test('fetches and analyses on the bell, and tells what landed', async () => {
+test('fetches and analyses announced jobs, and publishes the stored data', async () => {
   const { watcher, service } = await start();
   services.push(service);
   const landed: string[] = [];
@@ -55,7 +55,7 @@ test('fetches and analyses on the bell, and tells what landed', async () => {
     { symbol: 'AAA', dedupeKey: 'fetch:AAA:bars' },
     { type: 'analysis', symbol: 'AAA', after: ['fetch:AAA:bars'] },
   );
-  const { why, ...bell } = {
+  const { why, ...announcement } = {
     id: ids[0]!,
     type: 'fetch' as const,
     queue: 'foreground',
@@ -64,7 +64,7 @@ test('fetches and analyses on the bell, and tells what landed', async () => {
     why: { text: 'test' },
     symbol: 'AAA',
   };
-  await watcher.publish('job', { ...bell, why, triggered_by: 'test', enqueued_at: new Date().toISOString() });
+  await watcher.publish('job', { ...announcement, why, triggered_by: 'test', enqueued_at: new Date().toISOString() });
   for (const id of ids) await shop.reaches(id, 'completed');
   await expect.poll(() => landed).toEqual(['AAA bars simulated', 'AAA indicators simulated']);
   await expect.poll(() => states.filter((state) => state === 'completed')).toHaveLength(2);

@@ -48,7 +48,7 @@ test('what is still running after the grace period is stopped and handed back wi
   expect(await shop.reaches(id!, 'completed')).toMatchObject({ worker: 'second', attempt: 2 });
 });
 
-test('a worker that shuts down claims nothing more, whatever bells ring', async () => {
+test('a worker that shuts down claims nothing more, whatever is announced', async () => {
   const [first] = await shop.enqueue({});
   const { handler, started, end } = held();
   const worker = shop.worker([handler], { overrides: { 'worker.max_concurrent_jobs': 1 } });

@@ -1,6 +1,7 @@
 /** What the worker's tests have in common: a ledger in a database of their own, workers with the handlers of a test, and what became of the jobs. */
 import { afterAll, afterEach, expect } from 'vitest';
 import { z } from 'zod';
+import { fetchType } from '../../services/job-types/fetch/definition.ts';
 import { type Handler, handler, type JobContext, type JobOutput } from '../../services/job-types/handler.ts';
 import { namesOf } from '../../services/job-types/index.ts';
 import { ledgerOf } from '../../services/job-types/ledger.ts';
@@ -85,14 +86,14 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
     announcer,
     worker(handlers, { id = `worker-${drains.length + 1}`, sources = [], bus = offline, onLoad, overrides: own = {} } = {}) {
       const ownConfig = configWith({ ...settings, ...own });
-      const chain = chainOf(sources, clock);
+      const chain = failoverOf(sources, clock);
       const worker = startWorker({
         workerId: id,
         ledger: ledgerOf(db, clock, ownConfig),
         bus,
         announcer: createAnnouncer({ bus, sql: db, clock, log: silent }),
         sources: chain,
-        realSources: chainOf(
+        realSources: failoverOf(
           sources.filter(({ name }) => name !== 'simulated'),
           clock,
         ),
@@ -147,7 +148,7 @@ async function read(db: Database, where: string, params: unknown[] = []): Promis
   return rows.map((row) => ({ ...row, id: idFromBytes(row.id), result: row.result === null ? null : JSON.parse(row.result) }));
 }
 
-export function chainOf(sources: readonly MarketSource[], clock: Clock): FailoverSource {
+export function failoverOf(sources: readonly MarketSource[], clock: Clock): FailoverSource {
   return failoverSource({ sources: [...sources], clock, timeoutMs: 10_000, breaker: { failures: 1000, openMs: 1000 } });
 }
 
@@ -192,7 +193,7 @@ export function fetching<Row>(
   run: (payload: { symbol: string }, context: JobContext<Row>) => Promise<JobOutput<Row>>,
   store: (tx: Transaction, rows: readonly Row[]) => Promise<void> = storeNothing,
 ): Handler<Row> {
-  return handler('fetch', z.looseObject({ symbol: z.string() }), run, store);
+  return handler({ ...fetchType, payload: z.looseObject({ symbol: z.string() }) }, run, store);
 }
 
 /** A market source that gives the same answer until the test changes it, and keeps what it was asked. */

@@ -1,4 +1,5 @@
 /** `stockmesh config`: the effective values and their origins, and whether a file is valid. */
+import { COMMAND } from '../../platform/command-name.ts';
 import { configJson, describeConfig } from '../../platform/config/show.ts';
 import { InputError } from '../../platform/errors.ts';
 import { paint } from '../output/colour.ts';
@@ -34,7 +35,7 @@ export async function show(
     prefix === undefined || key === prefix || key.startsWith(prefix.endsWith('.') ? prefix : `${prefix}.`);
   const rows = describeConfig(loaded).filter(({ key }) => within(key));
   if (rows.length === 0)
-    throw new InputError('config.unknown_key', `no key is called "${prefix}" or lies below it; "stockmesh config show" lists all`);
+    throw new InputError('config.unknown_key', `no key is called "${prefix}" or lies below it; "${COMMAND} config show" lists all`);
   if (json) printJson({ ...configJson(loaded), keys: rows });
   else {
     process.stderr.write(`environment ${loaded.environment}\n`);

@@ -1,8 +1,10 @@
 /** `stockmesh cancel`, `retry`, `redrive`: changes jobs by hand and announces the changes. */
+
 import { cancel as cancelJob, type RedriveFilter, redrive as redriveJobs, retry as retryJob } from '../../ledger/control.ts';
 import { parseJobId } from '../../ledger/id.ts';
 import type { Change } from '../../ledger/job.ts';
 import { parseSymbol } from '../../market/symbol.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { TransientError } from '../../platform/errors.ts';
 import { plural } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
@@ -37,7 +39,7 @@ export async function retry(text: string, options: Options): Promise<number> {
     const changes = await retryJob(session.ledger, id);
     const announced = await announce(session, changes);
     if (options.json) printJson({ ok: true, announced: announced, changes: changes.map(changeOf) });
-    else print(`job ${id} is ${changes[0]?.state ?? 'ready'} again${announced ? '' : unheard}; "stockmesh job ${id}" shows it`);
+    else print(`job ${id} is ${changes[0]?.state ?? 'ready'} again${announced ? '' : notAnnounced}; "${COMMAND} job ${id}" shows it`);
     return 0;
   });
 }
@@ -66,7 +68,7 @@ export async function redrive({
       print(
         changes.length === 0 && superseded.length === 0
           ? `no job is ${state.replaceAll('_', ' ')}: nothing to do`
-          : `${plural(changes.length, 'job starts', 'jobs start')} again${announced ? '' : unheard}`,
+          : `${plural(changes.length, 'job starts', 'jobs start')} again${announced ? '' : notAnnounced}`,
       );
       if (superseded.length > 0)
         print(
@@ -77,7 +79,7 @@ export async function redrive({
   });
 }
 
-const unheard = ' (the broker cannot be reached: the workers find it the next time they poll the database)';
+const notAnnounced = ' (the broker cannot be reached: the workers find it the next time they poll the database)';
 
 /** Announces committed changes. False when the broker cannot be reached: the workers find the changes by polling. */
 async function announce(session: Session, changes: readonly Change[], more: () => Promise<void> = async () => {}): Promise<boolean> {

@@ -1,9 +1,11 @@
 /** `stockmesh jobs` and `stockmesh job`: the jobs of the ledger. */
+
 import { parseJobId } from '../../ledger/id.ts';
 import type { Queue, State } from '../../ledger/job.ts';
 import { type JobDetail, type JobSummary, listJobs, readJob } from '../../ledger/read/jobs.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { parseSymbol } from '../../market/symbol.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { InputError } from '../../platform/errors.ts';
 import { paint, paintState } from '../output/colour.ts';
 import { ago, span, stamp } from '../output/numbers.ts';
@@ -28,12 +30,12 @@ export async function jobs({ json, limit, state, queue, type, user, ...options }
   const before = options.before === undefined ? undefined : parseJobId(options.before);
   const symbol = options.symbol === undefined ? undefined : parseSymbol(options.symbol);
   return withSession(options, async ({ db }) => {
-    // One more than asked for shows whether there is a next page.
+    // Reads one row more than the limit, to know whether there is a next page.
     const found = await listJobs(db, { state, queue, type, symbol, user, before, limit: limit + 1 });
     const page = found.slice(0, limit);
     const next = found.length > limit ? (page.at(-1)?.id ?? null) : null;
     if (json) printJson({ jobs: page.map(({ id, ...rest }) => ({ id, ...rest })), next });
-    else if (page.length === 0) print('no such jobs; "stockmesh login <user>" or "stockmesh fetch <symbol>" makes some');
+    else if (page.length === 0) print(`no such jobs; "${COMMAND} login <user>" or "${COMMAND} fetch <symbol>" makes some`);
     else {
       print(jobsTable(page, new Date()));
       if (next !== null) print(`\nolder ones: --before ${next}`);
@@ -83,7 +85,7 @@ export async function job(text: string, options: GlobalOptions & { json?: boolea
     if (found === undefined)
       throw new InputError(
         'job.unknown',
-        `there is no job ${id}; ended jobs are deleted after a while (jobs.cleanup_after_days), "stockmesh jobs" lists those that are there`,
+        `there is no job ${id}; ended jobs are deleted after a while (jobs.cleanup_after_days), "${COMMAND} jobs" lists those that are there`,
       );
     const items = found.items.total === 0 ? [] : await listItems(db, id, { limit: options.json ? 1_000 : SHOWN_ITEMS });
     if (options.json) printJson({ ...found, item_list: items });

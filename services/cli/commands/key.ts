@@ -1,6 +1,8 @@
 /** `stockmesh key`: creates, lists and revokes keys of the HTTP API. */
+
 import { type ApiKey, createKey, listKeys, revokeKey, signingSecretOf } from '../../gateway/auth/keys.ts';
 import { systemClock } from '../../platform/clock.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { ago } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { fields, plain, table } from '../output/table.ts';
@@ -23,7 +25,7 @@ export async function create({ name, scope, json, ...options }: Options & { name
           ['id', id],
           ['scopes', scope.map(plain).join(', ')],
           ['webhook secret', secret],
-        ])}\nIt is shown this once; what is stored does not give it back. "stockmesh key revoke ${id}" ends it.`,
+        ])}\nIt is shown this once; what is stored does not give it back. "${COMMAND} key revoke ${id}" ends it.`,
       );
     return 0;
   });
@@ -33,7 +35,7 @@ export async function list({ json, ...options }: Options): Promise<number> {
   return withSession(options, async ({ db }) => {
     const keys = await listKeys(db);
     if (json) printJson({ keys });
-    else if (keys.length === 0) print('no keys; "stockmesh key create --name <name> --scope read" makes one');
+    else if (keys.length === 0) print(`no keys; "${COMMAND} key create --name <name> --scope read" makes one`);
     else print(keysTable(keys));
     return 0;
   });

@@ -1,12 +1,14 @@
 /** `stockmesh login`: signs a user in and shows what comes of it. The login is committed by this process, as the gateway does it, so it needs the database and no broker. */
+
 import { once } from 'node:events';
 import type { Admission } from '../../logins/admission.ts';
 import type { CommittedLogin } from '../../logins/commit.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { TransientError } from '../../platform/errors.ts';
 import { parseUser } from '../../platform/user-id.ts';
 import { print, printJson } from '../output/print.ts';
-import { conclude, untilLanded, type WaitOptions, type Watch, withWatch } from '../output/wait.ts';
+import { conclude, untilEnded, type WaitOptions, type Watch, withWatch } from '../output/wait.ts';
 import { type GlobalOptions, reachable, type Session, withSession } from '../session.ts';
 
 /** Errors: `InputError('user.invalid' | 'user.unknown' | 'symbol.invalid')`, `TransientError('database.unavailable' | 'login.unanswered')`. */
@@ -26,7 +28,7 @@ async function loginOnly(session: Session, user: string, { json }: WaitOptions):
   await admission.idle();
   if (json) printJson({ user, published_at: at, ok: true, announced, total, queued, fresh });
   else {
-    print(`login of ${user} is committed: ${text}; "stockmesh jobs --user ${user}" shows the jobs`);
+    print(`login of ${user} is committed: ${text}; "${COMMAND} jobs --user ${user}" shows the jobs`);
     if (!announced) print('the broker is away: the workers find these jobs when they next look into the ledger');
   }
   return 0;
@@ -44,7 +46,7 @@ async function openAdmission({ ledger, loaded, announcer, bus }: Session): Promi
   });
 }
 
-/** Signs users in at the same moment, follows all that this causes, and prints what landed. Resolves with the exit code. */
+/** Signs users in at the same moment, follows the jobs of their logins, and prints the results. Resolves with the exit code. */
 export async function signInAndWait(session: Session, users: readonly string[], options: WaitOptions): Promise<number> {
   const [admission, { readCommittedLogin }] = await Promise.all([openAdmission(session), import('../../logins/commit.ts')]);
   return withWatch(session, options, async (watch) => {
@@ -65,7 +67,7 @@ async function tooLate(signal: AbortSignal, seconds: number): Promise<never> {
   throw new TransientError('login.unanswered', `the login was not committed within ${seconds} s: the database is slow or does not answer`);
 }
 
-/** Follows the jobs of committed logins to their end and prints what landed. */
+/** Follows the jobs of committed logins to their end and prints the results. */
 async function followJobs(
   session: Session,
   watch: Watch,
@@ -82,9 +84,9 @@ async function followJobs(
     ({ fetch, analysis }) => [fetch, analysis].every((job) => job?.coalesced !== false) && (fetch ?? analysis) !== undefined,
   ).length;
   watch.progress.onNote(
-    `${sum('queued')} of ${sum('total')} symbols queued, ${sum('fresh')} fresh${joined > 0 ? `, ${joined} shared with somebody who asked before` : ''}`,
+    `${sum('queued')} of ${sum('total')} symbols queued, ${sum('fresh')} fresh${joined > 0 ? `, ${joined} shared with earlier requests` : ''}`,
   );
-  const jobs = await untilLanded(session, watch, [...new Set(ids)]);
+  const jobs = await untilEnded(session, watch, [...new Set(ids)]);
   const ends = jobs.flatMap(({ fresh_after_ms }) => fresh_after_ms ?? []);
   const elapsedMs = jobs.length === 0 ? Math.round(performance.now() - watch.startedAt) : Math.max(0, ...ends);
   const users = answers.map(({ user }) => user);

@@ -1,6 +1,8 @@
 /** `stockmesh migrate`: applies migrations and takes them back. */
+
 import { createInterface } from 'node:readline/promises';
 import { migrateDown, migrateUp, migrationStatus, migrations } from '../../../sql/migrate.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { databaseOptions } from '../../platform/connections.ts';
 import type { DatabaseOptions } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
@@ -41,7 +43,7 @@ export async function down({ steps, yes, ...options }: Options & { steps: number
   if (!yes && !(await agreed(await lossOf(names)))) return FAILURE;
   const takenBack = await migrateDown(database, steps);
   if (options.json) printJson({ ok: true, taken_back: takenBack });
-  else print(`took back ${takenBack.join(', ')}; "stockmesh migrate up" applies them again, without the data`);
+  else print(`took back ${takenBack.join(', ')}; "${COMMAND} migrate up" applies them again, without the data`);
   return 0;
 }
 
@@ -97,7 +99,7 @@ export async function status(options: Options): Promise<number> {
     print(
       missing.length === 0
         ? '\nthe schema is current'
-        : `\n${plural(missing.length, 'migration is', 'migrations are')} missing; "stockmesh migrate up" applies them`,
+        : `\n${plural(missing.length, 'migration is', 'migrations are')} missing; "${COMMAND} migrate up" applies them`,
     );
   }
   return 0;

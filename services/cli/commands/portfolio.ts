@@ -1,6 +1,6 @@
 /** `stockmesh portfolio`: imports holdings and shows them with their freshness. */
 import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/judged.ts';
+import { judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
 import type { Holding } from '../../market/portfolios/holdings.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../market/portfolios/import.ts';

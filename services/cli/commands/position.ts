@@ -1,6 +1,8 @@
 /** `stockmesh position`: the option positions that exit mode ranks. */
+
 import { addPositions, listPositions, parsePosition, removePosition, type StoredPosition } from '../../market/options/store/positions.ts';
 import { systemClock } from '../../platform/clock.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { parseUser } from '../../platform/user-id.ts';
 import { money, quantity } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
@@ -52,7 +54,7 @@ export async function list(user: string | undefined, options: Options): Promise<
   return withSession(options, async ({ db }) => {
     const positions = await listPositions(db, owner);
     if (options.json) printJson({ positions });
-    else print(positions.length === 0 ? 'no positions; "stockmesh position add" adds one' : table(positions, COLUMNS));
+    else print(positions.length === 0 ? `no positions; "${COMMAND} position add" adds one` : table(positions, COLUMNS));
     return 0;
   });
 }

@@ -1,4 +1,5 @@
 /** `stockmesh ranks`: the newest ranking of a symbol's options. */
+
 import { readRankState } from '../../job-types/rank/state.ts';
 import type { ChainGap } from '../../market/options/chain/chain.ts';
 import { parseContract } from '../../market/options/chain/contract.ts';
@@ -8,6 +9,7 @@ import { explainLines } from '../../market/options/ranking/why.ts';
 import { type Mode, RANK_COLUMN } from '../../market/options/scoring/parts.ts';
 import { type RankFilter, type RunPage, type RunSummary, readRun } from '../../market/options/store/runs.ts';
 import { parseSymbol } from '../../market/symbol.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { paint } from '../output/colour.ts';
 import { FAILURE } from '../output/failure.ts';
 import { ago, money, plural, stamp } from '../output/numbers.ts';
@@ -33,7 +35,7 @@ export async function ranks(text: string, options: RanksOptions): Promise<number
     if (options.json) printJson(runJson(symbol, mode, page, filter, state && { ...state }));
     else if (page === undefined)
       process.stderr.write(
-        `stockmesh: ${plain(state?.text ?? '')}${state?.state === 'pending' ? '' : `; "stockmesh rank ${symbol} --mode ${mode} --wait" makes one`}\n`,
+        `stockmesh: ${plain(state?.text ?? '')}${state?.state === 'pending' ? '' : `; "${COMMAND} rank ${symbol} --mode ${mode} --wait" makes one`}\n`,
       );
     else print([...sections(page, options.why === true)].join('\n'));
     return page === undefined ? FAILURE : 0;
@@ -54,7 +56,7 @@ function* sections({ run, matching, ranks: rows, next }: RunPage, why: boolean):
   ]);
   if (rows.length === 0) {
     yield run.mode === 'exit' && run.total === 0
-      ? `no user held an option of ${run.symbol} at that time; "stockmesh position add" adds a position, "stockmesh rank ${run.symbol} --mode exit" ranks it\n`
+      ? `no user held an option of ${run.symbol} at that time; "${COMMAND} position add" adds a position, "${COMMAND} rank ${run.symbol} --mode exit" ranks it\n`
       : 'no contract fits\n';
     return;
   }

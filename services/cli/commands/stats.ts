@@ -1,4 +1,5 @@
 /** `stockmesh stats`: the metrics of the mesh. */
+import { COMMAND } from '../../platform/command-name.ts';
 import { paint } from '../output/colour.ts';
 import { ago, plural } from '../output/numbers.ts';
 import { type Overview, QUEUE_COLUMNS, readOverview, workerLines, workerTable } from '../output/overview.ts';
@@ -31,7 +32,7 @@ function* sections(overview: Overview): Generator<string> {
       'dead letter',
       ledger.failed === 0
         ? 'empty'
-        : `${paint('red', plural(ledger.failed, 'failed job'))} ("stockmesh jobs --state failed" lists, "stockmesh redrive" starts them again)`,
+        : `${paint('red', plural(ledger.failed, 'failed job'))} ("${COMMAND} jobs --state failed" lists, "${COMMAND} redrive" starts them again)`,
     ],
     [
       'workers',

@@ -1,10 +1,12 @@
 /** `stockmesh symbol`: the stored data of one symbol, its source and its freshness. */
+
 import type { Bar, CorporateAction } from '../../market/bars/bars.ts';
 import { readActions, readBars } from '../../market/bars/read.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { judgeSymbols, type StoredSignal, type SymbolJudgement, symbolJson } from '../../market/freshness/judged.ts';
+import { judgeSymbols, type StoredSignal, type SymbolJudgement, symbolJson } from '../../market/freshness/symbol-judgement.ts';
 import { parseSymbol } from '../../market/symbol.ts';
 import { systemClock } from '../../platform/clock.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { InputError } from '../../platform/errors.ts';
 import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
 import { ago, money, plural, quantity, stamp } from '../output/numbers.ts';
@@ -31,7 +33,7 @@ export async function symbol(text: string, options: SymbolOptions): Promise<numb
     if (state === undefined)
       throw new InputError(
         'symbol.unknown',
-        `no data is stored for ${name}: it was never fetched; fetch it with "stockmesh fetch ${name} --wait"`,
+        `no data is stored for ${name}: it was never fetched; fetch it with "${COMMAND} fetch ${name} --wait"`,
       );
     const { newestBar } = state;
     const [bars, actions] =
@@ -76,7 +78,7 @@ function* sections(
         `${paintSignal(signal.signal, signal.signal)}, confidence ${Math.round(signal.confidence * 100)} %, from ${plural(signal.barsUsed, 'bar')} through ${signal.date}`,
     ],
   ]);
-  if (price.state !== 'fresh' || analysis.state !== 'fresh') yield `"stockmesh fetch ${name} --wait" makes it fresh\n`;
+  if (price.state !== 'fresh' || analysis.state !== 'fresh') yield `"${COMMAND} fetch ${name} --wait" makes it fresh\n`;
   if (actions.length > 0)
     yield table(actions, [
       { title: 'EX-DATE', value: ({ date }) => date },

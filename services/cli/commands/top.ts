@@ -1,6 +1,8 @@
 /** `stockmesh top`: the mesh live. The metrics are read from the database once a second, the events from the broker; without the broker the metrics go on. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../../platform/bus/bus.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { messageOf, TransientError } from '../../platform/errors.ts';
 import type { Body } from '../../platform/messages.ts';
 import { paint, paintState } from '../output/colour.ts';
@@ -130,7 +132,7 @@ function frame(seen: Overview | string, bus: Bus, feed: readonly FeedLine[], col
   });
   const note = away
     ? paint('yellow', clip(plain(`the broker cannot be reached: ${bus.report().reason}`), columns))
-    : paint('dim', clip('nothing has happened yet: try "stockmesh login alice" elsewhere', columns));
+    : paint('dim', clip(`nothing has happened yet: try "${COMMAND} login alice" elsewhere`, columns));
   return [...fixed, ...(told.length === 0 ? [note] : told)].slice(0, rows - 1).concat(keys);
 }
 

@@ -1,6 +1,8 @@
 /** What `stockmesh up` prints when all is ready: commands that a person can paste as they are. */
+
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { COMMAND } from '../../platform/command-name.ts';
 import type { Config } from '../../platform/config/load.ts';
 import { usesEmbedded } from '../../platform/connections.ts';
 import { OPERATOR_KEY_FILE } from '../../platform/datafolder.ts';
@@ -17,7 +19,7 @@ export function shellWord(text: string): string {
 export function hintsFor({ dataFolder, config, log }: { dataFolder: string; config: Config; log: string }): string[] {
   const { gateway, queue } = config;
   const secret = (file: string): string => `$(cat ${shellWord(join(dataFolder, file))})`;
-  const stockmesh = `npx stockmesh${dataFolder === join(PACKAGE_FOLDER, 'data') ? '' : ` --data ${shellWord(dataFolder)}`}`;
+  const stockmesh = `${COMMAND}${dataFolder === join(PACKAGE_FOLDER, 'data') ? '' : ` --data ${shellWord(dataFolder)}`}`;
   const url = `http://${gateway.host}:${gateway.port}`;
   const lines: [title: string, command: string][] = [
     ['in a terminal in', shellWord(PACKAGE_FOLDER)],

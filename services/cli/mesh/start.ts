@@ -1,4 +1,5 @@
 /** Starts a whole mesh on one machine: database, migrations, broker, services. It is stopped in the reverse order. */
+
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +9,7 @@ import { type EmbeddedDatabase, startDatabase } from '../../../sql/embedded.ts';
 import { migrateUp } from '../../../sql/migrate.ts';
 import { storeKey } from '../../gateway/auth/keys.ts';
 import { importOnce } from '../../market/portfolios/import.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { userFiles } from '../../platform/config/layers.ts';
 import type { Config, LoadedConfig, Override } from '../../platform/config/load.ts';
 import { type DatabaseRole, databaseOptions, removeRuntime, usesEmbedded, writeRuntime } from '../../platform/connections.ts';
@@ -179,7 +181,7 @@ async function prepareDatabase({ loaded, folder, steps }: Start, database: (role
       if ((error as { syscall?: unknown } | null)?.syscall !== 'connect') throw error;
       throw new ConfigError(
         'mesh.database_unreachable',
-        `the configured database cannot be reached (${messageOf(error)}): start it, or correct database.* ("stockmesh config show database" lists them)`,
+        `the configured database cannot be reached (${messageOf(error)}): start it, or correct database.* ("${COMMAND} config show database" lists them)`,
         { cause: error },
       );
     });

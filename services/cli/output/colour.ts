@@ -1,4 +1,4 @@
-/** Colours by meaning. Only where they are wanted: `styleText` asks the stream whether it is a terminal, and honours NO_COLOR and FORCE_COLOR. */
+/** Colours by meaning, on terminals only. `styleText` checks the stream, NO_COLOR and FORCE_COLOR. */
 import { styleText } from 'node:util';
 import type { State } from '../../ledger/job.ts';
 

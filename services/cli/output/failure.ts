@@ -1,12 +1,14 @@
 /** Reports a failed command: a line with the reason and the next step, and an exit code. */
+
 import { debuglog } from 'node:util';
+import { COMMAND } from '../../platform/command-name.ts';
 import { ConfigError, codeOf, InputError, messageOf } from '../../platform/errors.ts';
 import { plain } from './table.ts';
 
 export const FAILURE = 1;
 export const WRONG_USE = 2;
 
-/** Valid input that names a thing that does not exist: exit code 1, not 2. */
+/** Codes of valid input that names something unknown: exit code 1, not 2. */
 const NOT_TO_BE_HAD = new Set([
   'job.unknown',
   'job.ended',
@@ -18,7 +20,7 @@ const NOT_TO_BE_HAD = new Set([
   'position.unknown',
   'ranks.cursor_gone',
 ]);
-/** Errors outside of the command: nothing runs, or the database does not fit. */
+/** Codes of errors outside of the command: stockmesh does not run, or the database has the wrong version or settings. */
 const OUTSIDE = ['mesh.', 'schema.', 'database.', 'data.', 'broker.', 'install.', 'port.'];
 
 export function exitCodeOf(error: unknown): number {
@@ -39,17 +41,17 @@ export function report(error: unknown): void {
 
 function linesOf(error: unknown): string[] {
   const code = codeOf(error);
-  // The migrations use the driver directly, so its error has no code of ours.
+  // The migrations use the driver directly, so the error has the driver's code.
   if (code === 'database.unavailable' || (error as { syscall?: unknown } | null)?.syscall === 'connect') {
     const why = messageOf(error).replace(/; it is tried again$/, '');
     const what = why.startsWith('the database') ? why : `the database cannot be reached (${why})`;
-    return [`${what}; is stockmesh running? Start it with "npm start", or check database.* ("stockmesh config show database")`];
+    return [`${what}; is stockmesh running? Start it with "npm start", or check database.* ("${COMMAND} config show database")`];
   }
   switch (code) {
     case 'ER_ACCESS_DENIED_ERROR':
     case 'ER_DBACCESS_DENIED_ERROR':
       return [
-        `the database refuses the account (${messageOf(error)}); check database.url, or database.username and database.password ("stockmesh config show database")`,
+        `the database refuses the account (${messageOf(error)}); check database.url, or database.username and database.password ("${COMMAND} config show database")`,
       ];
     case 'ER_BAD_DB_ERROR':
       return [`the database server has no such database (${messageOf(error)}); create it, or correct database.url or database.database`];

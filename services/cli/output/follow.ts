@@ -1,6 +1,6 @@
 /** Follows jobs to their end: subscribes to `jobs/+/status` and reads the ledger too, since a message may be lost and the broker may be away. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { LIVE_STATES, type State } from '../../ledger/job.ts';
+import { isLive, type State } from '../../ledger/job.ts';
 import { listJobs } from '../../ledger/read/jobs.ts';
 import type { Bus, BusState } from '../../platform/bus/bus.ts';
 import type { Sql } from '../../platform/database/database.ts';
@@ -16,18 +16,18 @@ export interface FollowedJob {
   worker: string | null;
   reason: string | null;
   items: { done: number; total: number } | null;
-  /** `performance.now()` when the end became known here. */
+  /** `performance.now()` when this process learned of the end. */
   endedAt: number | null;
 }
 
 export interface FollowEvents {
   onChange(job: FollowedJob): void;
-  /** A note for the user: the broker is away, or back. */
+  /** A note for the user: the broker cannot be reached, or is connected again. */
   onNote(text: string): void;
 }
 
 export interface Follower {
-  /** Resolves when all have ended, or with what is known when `signal` aborts. The order is that of the ids. */
+  /** Resolves when all have ended, or with the states known so far when `signal` aborts. In the order of the ids. */
   until(ids: readonly string[], events: FollowEvents, signal: AbortSignal): Promise<FollowedJob[]>;
   close(): Promise<void>;
 }
@@ -38,15 +38,14 @@ const POLL_AWAY_MS = 100;
 /** Ids a statement. */
 const CHUNK = 500;
 
-const live: ReadonlySet<State> = new Set(LIVE_STATES);
-export const hasEnded = (state: State): boolean => !live.has(state);
+export const hasEnded = (state: State): boolean => !isLive(state);
 
-/** Subscribes at once: states that are published before their job's id is known here are kept. */
+/** Subscribes at once, and keeps states that arrive before `until` is called with the ids of their jobs. */
 export function followJobs(sql: Sql, bus: Bus): Follower {
-  const heard = new Map<string, Body<'status'>>();
+  const early = new Map<string, Body<'status'>>();
   let take: ((status: Body<'status'>) => void) | undefined;
   const subscription = bus.subscribe('status', { concurrency: 1 }, ({ body }) => {
-    if (take === undefined) heard.set(body.id, body);
+    if (take === undefined) early.set(body.id, body);
     else take(body);
   });
 
@@ -71,8 +70,8 @@ export function followJobs(sql: Sql, bus: Bus): Follower {
         if (open.size === 0) done.resolve();
       };
       take = (status) => update(status.id, fromMessage(status));
-      for (const status of heard.values()) take(status);
-      heard.clear();
+      for (const status of early.values()) take(status);
+      early.clear();
 
       const stopWatching = bus.onState((state) => events.onNote(noteOf(state)));
       if (bus.state === 'offline') events.onNote(noteOf('offline'));
@@ -90,7 +89,7 @@ export function followJobs(sql: Sql, bus: Bus): Follower {
   };
 }
 
-/** Reads the open jobs until the signal aborts. Rejects only with errors that do not pass by waiting. */
+/** Reads the open jobs until the signal aborts. Rejects only with errors that waiting does not mend. */
 async function poll(
   sql: Sql,
   open: ReadonlySet<string>,
@@ -108,7 +107,7 @@ async function poll(
         for (const { id, type, symbol, state, attempt, worker, reason } of await listJobs(sql, { ids: chunk, limit: chunk.length }))
           update(id, { type, symbol, state, attempt, worker, reason });
       }
-      if (unreadable) onNote('the ledger answers again');
+      if (unreadable) onNote('the database can be reached again');
       unreadable = false;
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
@@ -136,7 +135,9 @@ function openItems({ done, total, failed = 0, skipped = 0, no_data = 0 }: NonNul
 }
 
 function noteOf(state: BusState): string {
-  return state === 'online' ? 'the broker is back' : `the broker is away: reading the ledger every ${POLL_AWAY_MS} ms instead`;
+  return state === 'online'
+    ? 'connected to the broker again'
+    : `the broker cannot be reached: reading the database every ${POLL_AWAY_MS} ms instead`;
 }
 
 const unknown = (id: string): FollowedJob => ({

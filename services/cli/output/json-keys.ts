@@ -6,7 +6,7 @@ import { fields } from './table.ts';
 type Keys = Readonly<Record<string, string>>;
 
 const waited: Keys = {
-  ok: 'true when all that was asked for is done',
+  ok: 'true when all requested jobs are completed',
   elapsed_ms: 'from the start to the end of the last job',
   jobs: '[{id, type, symbol, state, attempt, source, bars, written, through, stale, simulated, signal, confidence, mode, eligible, kept, ms, fresh_after_ms, reason, items}]',
   skipped: '[{symbol, reason}] that were fresh already',
@@ -14,58 +14,58 @@ const waited: Keys = {
 };
 const changed: Keys = {
   ok: 'true',
-  announced: 'false when the broker cannot be reached: the workers find it by polling',
+  announced: 'false when the broker cannot be reached: the workers find the jobs by polling',
   changes: '[{id, type, symbol, state, attempt, worker, reason}], the job itself first',
 };
 
 const answered: Keys = {
   published_at: 'when',
   total: 'symbols held and watched',
-  queued: 'of these: to be made fresh',
-  fresh: 'of these: fresh already',
-  joined: 'of the queued ones: asked for by somebody else before',
+  queued: 'of these: symbols with queued jobs',
+  fresh: 'of these: symbols that were fresh already',
+  joined: 'of the queued ones: requested before by another user',
   ...waited,
 };
-const asked: Keys = {
+const requested: Keys = {
   ok: 'true when nothing was refused',
-  announced: 'false when the broker cannot be reached: the workers find it by polling',
+  announced: 'false when the broker cannot be reached: the workers find the jobs by polling',
   jobs: '[{id, type, symbol, state, queue, priority, score, outcome}], outcome: queued or joined',
   refused: '[{symbol, reason}] whose queue was full',
 };
 
 /** The keys of the commands that job types define are the same for all. */
-function askKeys(types: readonly JobType[]): Record<string, Keys> {
+function requestKeys(types: readonly JobType[]): Record<string, Keys> {
   const verbs = types.flatMap(({ cli }) => (cli === undefined ? [] : [cli.verb, cli.earlierVerb ?? []].flat()));
   return Object.fromEntries(
     verbs.flatMap((verb) => [
-      [verb, asked],
+      [verb, requested],
       [`${verb} --wait`, waited],
     ]),
   );
 }
 
 const OWN_KEYS = {
-  demo: { users: 'who signed in', ...answered },
+  demo: { users: 'the users who signed in', ...answered },
   login: {
-    user: 'who signed in',
+    user: 'the user who signed in',
     published_at: 'when',
     ok: 'true when it is committed',
     announced: 'false when the broker is away: the workers find its jobs by polling',
     total: 'symbols held and watched',
-    queued: 'of these: to be made fresh',
-    fresh: 'of these: fresh already',
+    queued: 'of these: symbols with queued jobs',
+    fresh: 'of these: symbols that were fresh already',
   },
-  'login --wait': { user: 'who signed in', ...answered },
+  'login --wait': { user: 'the user who signed in', ...answered },
   jobs: {
     jobs: '[{id, type, symbol, state, queue, priority, score, attempt, max_attempts, user, worker, blocked_on, run_at, enqueued_at, started_at, ended_at, reason}]',
-    next: 'what --before takes for the next page, or null',
+    next: 'the value of --before for the next page, or null',
   },
   job: {
-    id: 'and the other keys of a job in "jobs --json"',
+    id: 'with the other keys of a job in "jobs --json"',
     payload: 'its parameters',
     why: '{text, and if scored: factors {name: {value, weight, points}}, score, cause, base, band, boost, priority, freshness}',
     triggered_by: 'the cause: user_login, user_request, …',
-    code: 'why it ended other than completed, for programs',
+    code: 'error code when it did not complete',
     result: 'its result',
     attempts: '[{attempt, worker, started_at, ended_at, outcome, code, reason}] that did not complete',
     subscribers: '[user]',
@@ -77,25 +77,30 @@ const OWN_KEYS = {
   retry: changed,
   redrive: {
     ok: 'true',
-    announced: 'false when the broker cannot be reached: the workers find it by polling',
+    announced: 'false when the broker cannot be reached: the workers find the jobs by polling',
     redriven: '[id]',
-    superseded: '[id] whose work another live job does',
+    superseded: '[id] of jobs that another live job replaces',
   },
-  'portfolio import': { ok: 'true', users: 'whose portfolios were replaced', held: 'positions', watched: 'symbols without a quantity' },
+  'portfolio import': {
+    ok: 'true',
+    users: 'number of users whose portfolios were replaced',
+    held: 'positions',
+    watched: 'symbols without a quantity',
+  },
   'portfolio show': {
-    user: 'whose',
-    at: 'the moment of the judgement',
+    user: 'the owner',
+    at: 'the moment of the freshness check',
     positions:
       '[{symbol, quantity, cost, close, currency, value, newest_bar, source, as_of, price, analysis, signal, confidence}]; price and analysis: {state, age_minutes, threshold_minutes, session, due_at, reason}',
     value: '[{currency, value}]',
   },
   symbol: {
-    symbol: 'in its one spelling',
+    symbol: 'in upper case',
     currency: 'of its prices',
     time_zone: 'of its exchange',
     source: 'of the newest bar',
     simulated: 'true for made-up prices',
-    as_of: 'the moment the newest bar was true',
+    as_of: 'the moment at which the newest bar was true',
     checked_at: 'the last time that a source answered',
     bar: '{date, open, high, low, close, adjusted_close, volume}',
     price: '{state, age_minutes, threshold_minutes, session, due_at, reason}',
@@ -103,7 +108,7 @@ const OWN_KEYS = {
     actions: '[{date, kind, value}], splits and dividends of the last year',
   },
   ranks: {
-    symbol: 'in its one spelling',
+    symbol: 'in upper case',
     mode: 'monitor, entry or exit',
     run_at: 'when it was ranked; null where there is no ranking, and the keys up to job_id are null too',
     as_of: 'when the chain was quoted',
@@ -113,18 +118,18 @@ const OWN_KEYS = {
     total: 'contracts of the chain, in exit mode positions',
     eligible: 'of these: could be ranked',
     reasons: '{reason: how many were not ranked}',
-    gaps: '[{expiry, contracts, reason}] that the chain lacks',
+    gaps: '[{expiry, contracts, reason}] missing in the chain',
     atm_iv: '30-day at-the-money volatility, 0.25 is 25 %',
     iv_rank: 'of the underlying, 0-100',
     iv_percentile: 'of the underlying, 0-100',
     trend: 'bullish, bearish or neutral',
-    job_id: 'that made it',
-    totalRanks: 'ranks that the filters leave',
+    job_id: 'the job that made it',
+    totalRanks: 'ranks that pass the filters',
     ranks:
       '[{place, contract, side, expiration, strike, …, composite_rank, entry_rank, exit_rank, every part and block, signals, missing, weights, data_quality}]',
-    next: 'what --cursor takes for the next page, or null',
+    next: 'the value of --cursor for the next page, or null',
     filters: '{side, expiry, signal, minRank, contract, user, sort, limit}, those that were given',
-    state: '{state, job, text} of the newest job for it, where there is no ranking; else null',
+    state: '{state, job, text} of its newest job when there is no ranking, else null',
   },
   'position add': { ok: 'true', position: '{id, user_id, contract, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at}' },
   'position list': { positions: '[{id, user_id, contract, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at}]' },
@@ -144,26 +149,26 @@ const OWN_KEYS = {
     alerts: '[{name, value, threshold, since, text}] that are raised',
   },
   'key create': {
-    id: 'what it is revoked by',
-    name: 'who uses it',
+    id: 'the id for key revoke',
+    name: 'the user or application of the key',
     scopes: '[scope]',
     key: 'shown this once: for "Authorization: Bearer"',
     signing_secret: 'verifies the signatures of its webhooks',
   },
   'key list': { keys: '[{id, name, scopes, created_at, last_used_at, revoked_at}]' },
-  'key revoke': { ok: 'true', id: 'of the key', name: 'who used it' },
+  'key revoke': { ok: 'true', id: 'of the key', name: 'its user or application' },
   'migrate up': { ok: 'true', applied: '[name]' },
   'migrate down': { ok: 'true', taken_back: '[name]' },
   'migrate status': { current: 'true when none is missing', migrations: '[{version, name, applied_at}]' },
-  'config show': { environment: 'whose overlay applies', warnings: '[text]', keys: '[{key, value, origin}]' },
+  'config show': { environment: 'the environment whose file applies', warnings: '[text]', keys: '[{key, value, origin}]' },
 } as const satisfies Record<string, Keys>;
 
 /** The keys of every document that a command prints. */
 export function jsonKeys(types: readonly JobType[]): Record<string, Keys> {
-  return { ...OWN_KEYS, ...askKeys(types) };
+  return { ...OWN_KEYS, ...requestKeys(types) };
 }
 
-/** Gives each of these commands its `--json`, and its help the keys. */
+/** Adds `--json` to each of these commands, and the keys to its help. */
 export function offerJson(program: Command, types: readonly JobType[]): void {
   for (const [name, keys] of Object.entries(jsonKeys(types))) {
     const [path = ''] = name.split(' --');

@@ -1,12 +1,12 @@
-/** Numbers and times as people read them. */
+/** Numbers and times as text for people. */
 
-/** Two decimals with thousands parted; four significant digits for what costs less than a dollar. */
+/** Two decimals with thousands separators; four significant digits below one dollar. */
 export function money(value: number | null | undefined): string | null {
   if (value === null || value === undefined) return null;
   return value !== 0 && Math.abs(value) < 1 ? value.toPrecision(4) : grouped(value.toFixed(2));
 }
 
-/** As many decimals as it has, at most eight, with thousands parted. */
+/** All its decimals, at most eight, with thousands separators. */
 export function quantity(value: number): string {
   return grouped(String(Number(value.toFixed(8))));
 }
@@ -26,7 +26,7 @@ export function span(ms: number): string {
   return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1_440)} d`;
 }
 
-/** `2.4 s ago`; a clock that runs ahead of ours makes nothing younger than now. */
+/** `2.4 s ago`; never negative, also when another machine's clock is ahead. */
 export function ago(at: Date, now: Date): string {
   return `${span(Math.max(0, now.getTime() - at.getTime()))} ago`;
 }

@@ -1,4 +1,4 @@
-/** Shows jobs as they run, on standard error so that standard output is the answer alone: a living block on a terminal, a line a change elsewhere. */
+/** Shows jobs as they run, on standard error so that standard output has only the answer. A terminal gets a block that is redrawn, other outputs a line for each change. */
 import { paint, paintState } from './colour.ts';
 import { type FollowEvents, type FollowedJob, hasEnded } from './follow.ts';
 import { span } from './numbers.ts';
@@ -8,9 +8,9 @@ export const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '
 export const FRAME_MS = 80;
 
 export interface Progress extends FollowEvents {
-  /** Shows what the command waits for while there are no jobs yet. */
+  /** Shows the reason for waiting while there are no jobs yet. */
   waiting(text: string): void;
-  /** Takes the block off the terminal. */
+  /** Removes the block from the terminal. */
   end(): void;
 }
 
@@ -22,30 +22,30 @@ interface Shown {
 /** Lines kept free below the block, so that it never scrolls. */
 const MARGIN_ROWS = 3;
 
-/** `quiet`: only a terminal is shown anything, for `--json`. */
+/** `quiet`: shows progress on a terminal only, for `--json`. */
 export function showProgress({ out = process.stderr, quiet = false }: { out?: NodeJS.WriteStream; quiet?: boolean } = {}): Progress {
   const live = out.isTTY === true && process.env.TERM !== 'dumb';
   return live ? liveProgress(out) : plainProgress(out, quiet);
 }
 
-/** Shorter waits are not announced where the text could not be removed again. */
+/** Milliseconds. Shorter waits are not shown where the text cannot be removed again. */
 const WORTH_A_LINE_MS = 1_000;
 
 function plainProgress(out: NodeJS.WriteStream, quiet: boolean): Progress {
   let late: NodeJS.Timeout | undefined;
-  const say = (text: string): void => {
+  const printLine = (text: string): void => {
     clearTimeout(late);
     if (!quiet) out.write(`${plain(text)}\n`);
   };
   return {
     waiting(text) {
       clearTimeout(late);
-      late = setTimeout(say, WORTH_A_LINE_MS, text);
+      late = setTimeout(printLine, WORTH_A_LINE_MS, text);
     },
-    onNote: say,
-    // Not shown: every job waits first.
+    onNote: printLine,
+    // Waiting is not shown, since every job waits first.
     onChange: (job) => {
-      if (job.state !== 'ready' && job.state !== 'blocked') say(`${nameOf(job)} ${describe(job)}`);
+      if (job.state !== 'ready' && job.state !== 'blocked') printLine(`${nameOf(job)} ${describe(job)}`);
     },
     end: () => clearTimeout(late),
   };
@@ -98,7 +98,7 @@ function timeOf(ms: number): string {
   return ms < WORTH_A_LINE_MS ? '' : ` ${span(ms)}`;
 }
 
-/** Running jobs first, then those that wait, then what has ended, as many as fit; a last line counts them all. */
+/** Running jobs first, then waiting ones, then ended ones, as many as fit. The last line has the totals. */
 function block(all: readonly Shown[], frame: string, now: number, width: number, out: NodeJS.WriteStream): string[] {
   const rank = ({ job }: Shown): number => (job.state === 'running' ? 0 : hasEnded(job.state) ? 2 : 1);
   const room = Math.max(1, (out.rows || 24) - MARGIN_ROWS);
@@ -123,7 +123,7 @@ function nameOf({ symbol, type }: FollowedJob): string {
   return symbol === null ? type : `${symbol} ${type}`;
 }
 
-/** Its state, with what explains it. */
+/** The state of a job, with its attempt, items and reason. */
 export function describe({ state, worker, attempt, items, reason }: FollowedJob): string {
   const parts: string[] = [state.replaceAll('_', ' ')];
   if (state === 'running' && worker !== null) parts.push(`on ${worker}`);

@@ -1,4 +1,6 @@
 /** The results of ended jobs, read from the ledger once, a row a symbol. */
+import { JOB_TYPES } from '../../job-types/index.ts';
+import type { ResultField } from '../../job-types/job-type.ts';
 import { idFromBytes, idToBytes } from '../../ledger/id.ts';
 import type { State } from '../../ledger/job.ts';
 import { listItems } from '../../ledger/run/items.ts';
@@ -8,7 +10,7 @@ import { type FollowedJob, hasEnded } from './follow.ts';
 import { type Column, plain, table } from './table.ts';
 
 /** One job as `--json` prints it. Times in milliseconds; fields that its type does not have are null. */
-export interface LandedJob {
+export interface JobResult {
   id: string;
   type: string;
   symbol: string | null;
@@ -19,7 +21,7 @@ export interface LandedJob {
   bars: number | null;
   written: number | null;
   through: string | null;
-  /** Stored data given again, because no source had newer. */
+  /** The stored data is given again, because no source had newer data. */
   stale: boolean;
   simulated: boolean;
   signal: string | null;
@@ -28,7 +30,7 @@ export interface LandedJob {
   mode: string | null;
   eligible: number | null;
   kept: number | null;
-  /** From asking the source to having its answer. */
+  /** From the request to the source to its answer. */
   ms: number | null;
   /** From the start of the command to the end of the job. */
   fresh_after_ms: number | null;
@@ -37,38 +39,25 @@ export interface LandedJob {
   items: { symbol: string; state: string; rows: number | null; reason: string | null }[] | null;
 }
 
-interface Result {
-  symbol?: string;
-  source?: string;
-  bars?: number;
-  written?: number;
-  through?: string | null;
-  stale?: boolean;
-  simulated?: boolean;
-  signal?: string;
-  confidence?: number;
-  mode?: string;
-  eligible?: number;
-  kept?: number;
-  ms?: number;
-}
+type ShownResult = Partial<Pick<JobResult, ResultField>>;
 
 /** More symbols than a batch can have. */
 const MOST_ITEMS = 1_000;
 
 /** `startedAt`: `performance.now()` at the moment from which freshness counts. */
-export async function readLanded(sql: Sql, jobs: readonly FollowedJob[], startedAt: number): Promise<LandedJob[]> {
+export async function readResults(sql: Sql, jobs: readonly FollowedJob[], startedAt: number): Promise<JobResult[]> {
   if (jobs.length === 0) return [];
   const rows = await sql.rows<{ job_id: Buffer; result: unknown; reason: string | null }>(
     'SELECT job_id, result, reason FROM job_results WHERE job_id IN (?)',
     [jobs.map(({ id }) => idToBytes(id))],
   );
   const results = new Map(
-    rows.map(({ job_id, result, reason }) => [idFromBytes(job_id), { result: (fromJson(result) ?? {}) as Result, reason }]),
+    rows.map(({ job_id, result, reason }) => [idFromBytes(job_id), { result: (fromJson(result) ?? {}) as ShownResult, reason }]),
   );
   return Promise.all(
     jobs.map(async (job) => {
       const { result, reason } = results.get(job.id) ?? { result: {}, reason: null };
+      const type = JOB_TYPES.find(({ name }) => name === job.type);
       const {
         source = null,
         bars = null,
@@ -82,8 +71,8 @@ export async function readLanded(sql: Sql, jobs: readonly FollowedJob[], started
         ms = null,
         stale = false,
         simulated = false,
-      } = job.type === 'analysis' ? analysisOnly(result) : result;
-      const items = job.type === 'batch_fetch' ? await listItems(sql, job.id, { limit: MOST_ITEMS }) : null;
+      } = shownOf(result, type?.shownResult ?? []);
+      const items = type?.hasItems ? await listItems(sql, job.id, { limit: MOST_ITEMS }) : null;
       return {
         id: job.id,
         type: job.type,
@@ -110,14 +99,13 @@ export async function readLanded(sql: Sql, jobs: readonly FollowedJob[], started
   );
 }
 
-/** Its `bars` are those that it used, not new ones. */
-function analysisOnly({ signal, confidence }: Result): Result {
-  return { ...(signal === undefined ? {} : { signal }), ...(confidence === undefined ? {} : { confidence }) };
+function shownOf(result: ShownResult, fields: readonly ResultField[]): ShownResult {
+  return Object.fromEntries(Object.entries(result).filter(([field]) => fields.includes(field as ResultField)));
 }
 
 /** Jobs that ended in another state than completed. */
-export const failures = (jobs: readonly LandedJob[]): LandedJob[] => jobs.filter(({ state }) => hasEnded(state) && state !== 'completed');
-export const unfinished = (jobs: readonly LandedJob[]): LandedJob[] => jobs.filter(({ state }) => !hasEnded(state));
+export const failures = (jobs: readonly JobResult[]): JobResult[] => jobs.filter(({ state }) => hasEnded(state) && state !== 'completed');
+export const unfinished = (jobs: readonly JobResult[]): JobResult[] => jobs.filter(({ state }) => !hasEnded(state));
 
 interface SymbolRow {
   symbol: string;
@@ -132,7 +120,7 @@ interface SymbolRow {
 }
 
 /** The table of results, a line a symbol; `skipped` are the symbols that were fresh already. */
-export function landedTable(jobs: readonly LandedJob[], skipped: readonly { symbol: string; reason: string }[] = []): string {
+export function resultsTable(jobs: readonly JobResult[], skipped: readonly { symbol: string; reason: string }[] = []): string {
   const rows = new Map<string, SymbolRow>();
   const rowOf = (symbol: string): SymbolRow => {
     const row = rows.get(symbol) ?? {
@@ -184,10 +172,10 @@ const COLUMNS: Column<SymbolRow>[] = [
   { title: 'NOTE', value: ({ note }) => note, optional: 0, flexible: 16 },
 ];
 
-function noteOf(job: LandedJob): string | null {
+function noteOf(job: JobResult): string | null {
   const reason = job.reason === null ? '' : `: ${plain(job.reason)}`;
   if (!hasEnded(job.state)) return `${job.type} is still ${job.state}${reason}`;
   if (job.state !== 'completed') return `${job.type} ${job.state.replaceAll('_', ' ')}${reason}`;
-  if (job.stale) return 'no source had newer data: what is stored is given again';
+  if (job.stale) return 'no source had newer data: the stored data is given again';
   return job.simulated ? 'made-up prices' : null;
 }

@@ -1,4 +1,4 @@
-/** Takes over the whole terminal: the alternate screen buffer and each key press. Restores the terminal however the command ends. */
+/** Uses the whole terminal: the alternate screen buffer and each key press. Restores the terminal at every end of the command. */
 
 export interface Screen {
   readonly columns: number;

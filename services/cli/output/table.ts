@@ -9,7 +9,7 @@ export interface Column<Row> {
   align?: 'right';
   /** Colours the cell, padding excluded. */
   paint?: (text: string, row: Row) => string;
-  /** Takes the width that is left, at least so many cells, and is cut with `…` where that is less than it needs. */
+  /** Gets the remaining width, at least this many cells. Longer text is cut with `…`. */
   flexible?: number;
   /** On a narrow terminal the column with the largest number is left out first; one without a number stays. An empty column is always left out. */
   optional?: number;
@@ -20,17 +20,17 @@ const GAP = '  ';
 const WIDE =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}|[\u{20000}-\u{3fffd}]/u;
 
-/** The width to keep within: the terminal's, or no limit for a file or a pipe. */
+/** The largest width: the terminal's, or no limit for a file or a pipe. */
 export function widthOf(stream: NodeJS.WriteStream = process.stdout): number {
   return stream.isTTY ? stream.columns || 80 : Number.POSITIVE_INFINITY;
 }
 
-/** The text as one line without control characters: foreign text must not move the cursor. */
+/** The text as one line without control characters: text from outside must not move the cursor. */
 export function plain(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, ' ');
 }
 
-/** Cells that a text takes on a terminal. */
+/** The width of a text on a terminal, in cells. */
 export function textWidth(text: string): number {
   let width = 0;
   for (const character of stripVTControlCharacters(text)) width += WIDE.test(character) ? 2 : /\p{Mark}/u.test(character) ? 0 : 1;

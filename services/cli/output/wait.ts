@@ -1,15 +1,16 @@
 /** The end of every command with `--wait`: follows the jobs, prints their results, and reports failures with their reasons. */
 
+import { COMMAND } from '../../platform/command-name.ts';
 import { reachable, type Session } from '../session.ts';
 import { type FollowedJob, type Follower, followJobs } from './follow.ts';
 import { plural } from './numbers.ts';
 import { print, printJson } from './print.ts';
 import { type Progress, showProgress } from './progress.ts';
-import { failures, type LandedJob, landedTable, readLanded, unfinished } from './results.ts';
+import { failures, type JobResult, readResults, resultsTable, unfinished } from './results.ts';
 import { plain } from './table.ts';
 
 export interface WaitOptions {
-  /** Seconds after which waiting ends; the jobs go on. */
+  /** Seconds after which waiting ends. The jobs continue. */
   timeout: number;
   json?: boolean | undefined;
 }
@@ -40,18 +41,18 @@ export async function withWatch<T>(session: Session, { timeout, json }: WaitOpti
 }
 
 /** Follows jobs to their end and reads their results. */
-export async function untilLanded(
+export async function untilEnded(
   session: Session,
   { follower, progress, signal, startedAt }: Watch,
   ids: readonly string[],
-): Promise<LandedJob[]> {
+): Promise<JobResult[]> {
   const jobs: FollowedJob[] = await follower.until(ids, progress, signal);
   progress.end();
-  return readLanded(session.db, jobs, startedAt);
+  return readResults(session.db, jobs, startedAt);
 }
 
-export interface Outcome {
-  jobs: readonly LandedJob[];
+export interface CommandResult {
+  jobs: readonly JobResult[];
   skipped?: readonly { symbol: string; reason: string }[];
   refused?: readonly { symbol: string | null; reason: string }[];
   /** Milliseconds from the start to the end of the last job. */
@@ -60,7 +61,7 @@ export interface Outcome {
 
 /** Prints the results. The exit code: 1 when a job failed, was refused or did not end in time. */
 export function conclude(
-  { jobs, skipped = [], refused = [], elapsedMs }: Outcome,
+  { jobs, skipped = [], refused = [], elapsedMs }: CommandResult,
   { timeout, json }: WaitOptions,
   head: Record<string, unknown>,
 ): number {
@@ -69,24 +70,24 @@ export function conclude(
   const ok = failed.length === 0 && late.length === 0 && refused.length === 0;
   if (json) printJson({ ...head, ok, elapsed_ms: elapsedMs, jobs, skipped, refused });
   else {
-    if (jobs.length + skipped.length > 0) print(landedTable(jobs, skipped));
+    if (jobs.length + skipped.length > 0) print(resultsTable(jobs, skipped));
     if (ok)
       print(
         jobs.length === 0 ? '\nnothing to do: all is fresh already' : `\nall fresh after ${elapsedMs} ms (${plural(jobs.length, 'job')})`,
       );
   }
-  for (const { symbol, reason } of refused) complain(`${symbol === null ? '' : `${symbol}: `}refused: ${reason}`);
+  for (const { symbol, reason } of refused) printError(`${symbol === null ? '' : `${symbol}: `}refused: ${reason}`);
   for (const job of failed)
-    complain(
-      `${job.symbol ?? job.type}: ${job.type} ${job.state.replaceAll('_', ' ')}: ${job.reason ?? 'no reason given'} ("stockmesh job ${job.id}" shows all, "stockmesh retry ${job.id}" tries again)`,
+    printError(
+      `${job.symbol ?? job.type}: ${job.type} ${job.state.replaceAll('_', ' ')}: ${job.reason ?? 'no reason given'} ("${COMMAND} job ${job.id}" shows all, "${COMMAND} retry ${job.id}" tries again)`,
     );
   if (late.length > 0)
-    complain(
-      `${plural(late.length, 'job has', 'jobs have')} not ended after ${timeout} s and ${late.length === 1 ? 'goes' : 'go'} on: ${late.map(({ id, state, reason }) => `${id} (${state}${reason === null ? '' : `: ${reason}`})`).join(', ')}; "stockmesh job <id>" shows them`,
+    printError(
+      `${plural(late.length, 'job has', 'jobs have')} not ended after ${timeout} s and ${late.length === 1 ? 'continues' : 'continue'}: ${late.map(({ id, state, reason }) => `${id} (${state}${reason === null ? '' : `: ${reason}`})`).join(', ')}; "${COMMAND} job <id>" shows them`,
     );
   return ok ? 0 : 1;
 }
 
-function complain(text: string): void {
+function printError(text: string): void {
   process.stderr.write(`stockmesh: ${plain(text)}\n`);
 }

@@ -13,7 +13,7 @@ const scored = z.object({
   priority: z.number(),
 });
 
-/** For people; several lines. */
+/** The explanation as text of several lines. */
 export function whySection(why: Record<string, unknown>): string {
   const { data } = scored.safeParse(why);
   const text = typeof why.text === 'string' ? `${plain(why.text)}\n` : '';

@@ -1,4 +1,4 @@
-/** What the definitions of all commands share: how values are read, and how a command is run. */
+/** Shared by the definitions of all commands: reads values, and runs a command. */
 import { InvalidArgumentError } from 'commander';
 import type { z } from 'zod';
 import { dayOption } from '../../job-types/job-type.ts';
@@ -32,7 +32,7 @@ export function upTo(most: number): (text: string) => number {
     const value = Number(text);
     if (Number.isInteger(value) && value >= 1 && value <= most) return value;
     throw new InvalidArgumentError(
-      most === Number.MAX_SAFE_INTEGER ? 'It must be a whole number from 1 on.' : `It must be a whole number from 1 to ${most}.`,
+      most === Number.MAX_SAFE_INTEGER ? 'It must be a whole number of at least 1.' : `It must be a whole number from 1 to ${most}.`,
     );
   };
 }

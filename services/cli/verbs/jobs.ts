@@ -16,7 +16,7 @@ export function jobVerbs(program: Command, { all, finish }: Program, types: read
     .option('--symbol <symbol>', 'only jobs for this symbol')
     .option('--user <user>', 'only jobs that this user waits for')
     .addOption(new Option('--type <type>', 'only jobs of this type').choices(names))
-    .addOption(new Option('--limit <n>', 'at most so many').argParser(upTo(1_000)).default(20))
+    .addOption(new Option('--limit <n>', 'at most this many').argParser(upTo(1_000)).default(20))
     .option('--before <id>', 'only jobs older than this one: the next page')
     .action(async (options) => finish(await (await import('../commands/jobs.ts')).jobs(all(options))));
   program

@@ -11,8 +11,8 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
     .action(async (options) => finish(await (await import('../commands/migrate.ts')).up(all(options))));
   migrate
     .command('down')
-    .description('take the newest migrations back; the rows of their tables are lost')
-    .option('--steps <n>', 'how many', count, 1)
+    .description('undo the newest migrations; the rows of their tables are lost')
+    .option('--steps <n>', 'number of migrations', count, 1)
     .option('--yes', 'without asking')
     .action(async (options) => finish(await (await import('../commands/migrate.ts')).down(all(options))));
   migrate
@@ -22,8 +22,8 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
   const key = program.command('key').description('keys to the HTTP API');
   key
     .command('create')
-    .description('make a key and show it, once')
-    .requiredOption('--name <name>', 'who uses it')
+    .description('create a key and show it once')
+    .requiredOption('--name <name>', 'name of the user or application')
     .requiredOption('--scope <scope>', 'read, jobs, admin or user:<id>; may be given several times', collect)
     .action(async (options) => finish(await (await import('../commands/key.ts')).create(all(options))));
   key
@@ -33,18 +33,18 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
   key
     .command('revoke')
     .argument('<id-or-name>')
-    .description('end a key at once')
+    .description('revoke a key at once')
     .action(async (idOrName, options) => finish(await (await import('../commands/key.ts')).revoke(idOrName, all(options))));
   const config = program.command('config').description('the configuration');
   config
     .command('check')
-    .argument('[files...]', 'the files to check; those that would be used if not given')
+    .argument('[files...]', 'the files to check; if not given, the files in use')
     .description('check configuration files')
     .action(async (files, options) => finish(await (await import('../commands/config.ts')).check(files, all(options))));
   config
     .command('show')
-    .argument('[key]', 'a key, or the section that is of interest')
-    .description('show the effective value of each key and where it comes from')
+    .argument('[key]', 'a key or a section')
+    .description('show the effective value of each key and its origin')
     .action(async (key, options) => finish(await (await import('../commands/config.ts')).show(key, all(options))));
   program
     .command('asyncapi')

@@ -11,18 +11,18 @@ export function runVerbs(program: Command, { all, finish }: Program): void {
     .option('--workers <n>', 'worker processes', count, 1)
     .option('--mqtt-port <port>', 'port of the embedded broker', count)
     .option('--http-port <port>', 'port of the HTTP API', count)
-    .option('--source <names>', 'market sources in the order in which they are asked, separated by commas')
+    .option('--source <names>', 'market sources, separated by commas; the first that answers is used')
     .option('--lean-path <folder>', 'a QuantConnect Lean data folder')
     .action(async (options) => finish(await (await import('../mesh/up.ts')).up(all(options))));
   program
     .command('demo')
-    .description('the main job once: start a mesh of its own, sign the demo users in, show what lands, clean up')
+    .description('start a separate mesh, sign the demo users in, show the results, clean up')
     .option('--yes', 'install what is missing without asking')
     .option('--mqtt-port <port>', 'port of the embedded broker; a free one if not given', count)
     .option('--http-port <port>', 'port of the HTTP API; a free one if not given', count)
-    .option('--source <names>', 'market sources in the order in which they are asked, separated by commas')
+    .option('--source <names>', 'market sources, separated by commas; the first that answers is used')
     .option('--lean-path <folder>', 'a QuantConnect Lean data folder')
-    .addOption(new Option('--timeout <seconds>', 'longest wait for all to be fresh').argParser(upTo(86_400)).default(120))
+    .addOption(new Option('--timeout <seconds>', 'longest wait until all data is fresh').argParser(upTo(86_400)).default(120))
     .action(async (options) => finish(await (await import('../mesh/demo.ts')).demo(all(options))));
   program
     .command('service')

@@ -1,7 +1,9 @@
 /** Who calls, and what the caller may do. A route that states no `access` is for `admin` only. */
+
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyRequest } from 'fastify';
 import type { Clock } from '../../platform/clock.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import type { Config } from '../../platform/config/load.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import type { App } from '../http/app.ts';
@@ -53,8 +55,8 @@ export async function guard(app: App, { db, clock, config }: { db: Sql; clock: C
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller !== undefined) return request.caller;
   throw request.headers.authorization === undefined
-    ? new RefusedError(401, 'access.no_key', 'send "Authorization: Bearer <key>"; "stockmesh key create" makes a key')
-    : new RefusedError(401, 'access.bad_key', 'this key is unknown or was revoked; "stockmesh key list" shows the valid ones');
+    ? new RefusedError(401, 'access.no_key', `send "Authorization: Bearer <key>"; "${COMMAND} key create" makes a key`)
+    : new RefusedError(401, 'access.bad_key', `this key is unknown or was revoked; "${COMMAND} key list" shows the valid ones`);
 }
 
 /** Whether the caller has the scope for all users, or a key of this user. */

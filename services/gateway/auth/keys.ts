@@ -1,6 +1,8 @@
 /** Keys of the HTTP API and their scopes. A key is shown once, at its creation; only its SHA-256 is stored. */
+
 import { timingSafeEqual } from 'node:crypto';
 import { hashOfKey, newApiKey } from '../../platform/api-key.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
 
@@ -114,7 +116,7 @@ export async function revokeKey(sql: Sql, idOrName: string, now: Date): Promise<
   const found = (await listKeys(sql)).filter((key) => key.revoked_at === null && (key.id === idOrName || key.name === idOrName));
   const [key] = found;
   if (key === undefined)
-    throw new InputError('key.unknown', `no valid key has the id or name ${JSON.stringify(idOrName)}; "stockmesh key list" shows all`);
+    throw new InputError('key.unknown', `no valid key has the id or name ${JSON.stringify(idOrName)}; "${COMMAND} key list" shows all`);
   if (found.length > 1)
     throw new InputError(
       'key.ambiguous',

@@ -32,5 +32,5 @@ export interface Parts {
   live: Live;
   callbacks: CallbackSender;
   /** Announces committed changes without waiting for the broker: one that hangs must not delay an answer. */
-  tell(changes: readonly Change[]): void;
+  announce(changes: readonly Change[]): void;
 }

@@ -13,7 +13,7 @@ export const problemSchema = z
     title: z.string(),
     status: z.int(),
     detail: z.string().describe('What happened, to which value, and the way out'),
-    instance: z.string().describe('The path that was asked for'),
+    instance: z.string().describe('The path of the request'),
     code: z.string().describe('Never changes; for programs'),
     errors: z
       .array(z.object({ in: z.enum(['body', 'query', 'path']), field: z.string(), message: z.string() }))
@@ -141,7 +141,7 @@ function fieldErrors(
   return issues.flatMap(flatten).map((issue) => ({ in: place, ...described(issue, given) }));
 }
 
-/** Of a union the alternative that fits best: the one with the deepest first complaint, then with the fewest. */
+/** Of a union the alternative that fits best: the one with the deepest first issue, then the one with the fewest issues. */
 function flatten(issue: Issue): Issue[] {
   if (issue.code !== 'invalid_union' || issue.errors === undefined || issue.errors.length === 0) {
     return issue.code === 'unrecognized_keys'

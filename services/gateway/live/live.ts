@@ -23,16 +23,16 @@ export interface Live {
    */
   attach(client: LiveClient, lastEventId: string | undefined): () => void;
   /** Calls back with every status of one job. */
-  onStatus(jobId: string, tell: (status: Body<'status'>) => void): () => void;
+  onStatus(jobId: string, callback: (status: Body<'status'>) => void): () => void;
   /** Calls back when any job has ended. */
-  onEnded(tell: () => void): () => void;
+  onEnded(callback: () => void): () => void;
   readonly clients: number;
   close(): Promise<void>;
 }
 
 /** Messages that wait for this process. */
 const QUEUE_LIMIT = 50_000;
-/** Only wakes the sender of callbacks, which reads the job itself from the database. */
+/** This match only wakes the sender of callbacks. The sender reads the job itself from the database. */
 const ENDED = new RegExp(`"state":"(${END_STATES.join('|')})"`);
 
 type LiveBus = Pick<Bus, 'subscribe' | 'onDoorbell'>;
@@ -74,13 +74,13 @@ export function createLive(bus: LiveBus): Live {
       clients.add(client);
       return () => clients.delete(client);
     },
-    onStatus(jobId, tell) {
-      waiting.status.on(jobId, tell);
-      return () => waiting.status.off(jobId, tell);
+    onStatus(jobId, callback) {
+      waiting.status.on(jobId, callback);
+      return () => waiting.status.off(jobId, callback);
     },
-    onEnded(tell) {
-      waiting.ended.on('ended', tell);
-      return () => waiting.ended.off('ended', tell);
+    onEnded(callback) {
+      waiting.ended.on('ended', callback);
+      return () => waiting.ended.off('ended', callback);
     },
     get clients() {
       return clients.size;

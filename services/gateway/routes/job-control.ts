@@ -20,7 +20,7 @@ export function jobControlRoutes(app: App, parts: Parts): void {
   redriveRoute(app, parts);
 }
 
-function oneJobRoutes(app: App, { ledger, db, bus, tell, log }: Parts): void {
+function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void {
   const params = z.strictObject({ id: jobId });
 
   /** A key of a user controls only jobs that no other user waits for. Errors: `InputError('job.unknown')`. */
@@ -44,7 +44,7 @@ function oneJobRoutes(app: App, { ledger, db, bus, tell, log }: Parts): void {
       const { id } = request.params;
       await demandControl(request, id);
       const changes = await cancel(ledger, id, `cancelled with key "${callerOf(request).name}"`);
-      tell(changes);
+      announce(changes);
       const worker = changes[0]?.worker;
       // Without the message the worker stops the job at its next heartbeat.
       if (worker !== undefined)
@@ -72,13 +72,13 @@ function oneJobRoutes(app: App, { ledger, db, bus, tell, log }: Parts): void {
     async handler(request) {
       await demandControl(request, request.params.id);
       const changes = await retry(ledger, request.params.id);
-      tell(changes);
+      announce(changes);
       return { changes: changes.map(changeJson) };
     },
   });
 }
 
-function redriveRoute(app: App, { ledger, tell }: Parts): void {
+function redriveRoute(app: App, { ledger, announce }: Parts): void {
   app.route({
     method: 'POST',
     url: '/v1/jobs/redrive',
@@ -103,7 +103,7 @@ function redriveRoute(app: App, { ledger, tell }: Parts): void {
     },
     async handler(request) {
       const { changes, superseded, more } = await redrive(ledger, request.body);
-      tell(changes);
+      announce(changes);
       return { redriven: changes.map(({ id }) => id), superseded, more };
     },
   });

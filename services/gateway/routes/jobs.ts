@@ -125,7 +125,7 @@ function listRoute(app: App, { db, ledger }: Parts): void {
       const users = ownUsers(callerOf(request), 'read');
       const user = filter.user ?? (users?.length === 1 ? users[0] : undefined);
       if (users !== undefined) demand(request, 'read', user);
-      // One more than asked for shows whether there is a next page.
+      // Reads one row more than the limit, to know whether there is a next page.
       const found = await listJobs(db, { ...filter, user, before, limit: most + 1 });
       const jobs = found.slice(0, most);
       return { jobs, next: found.length > most ? (jobs.at(-1)?.id ?? null) : null };

@@ -13,7 +13,7 @@ const ANSWER = z.object({
   userId: z.string(),
   at: instant,
   total: z.int().describe('Symbols held and watched'),
-  queued: z.int().describe('Of these: to be made fresh'),
+  queued: z.int().describe('Of these: symbols with queued jobs'),
   fresh: z.int().describe('Of these: fresh already'),
   decisions: z
     .array(z.looseObject({ symbol: z.string() }))

@@ -5,8 +5,8 @@ import type { App, Parts } from '../http/app.ts';
 import { problems } from '../http/schemas.ts';
 import { common } from './job-bodies.ts';
 import type { RankingReader } from './ranking-reader.ts';
-import { mode, olderQuery, ordered, rankingDocument } from './ranking-schemas.ts';
-import { orderOne, sendText } from './rankings.ts';
+import { mode, olderQuery, rankingDocument, submittedRanking } from './ranking-schemas.ts';
+import { sendText, submitRanking } from './rankings.ts';
 
 export function olderPathRoutes(app: App, parts: Parts, read: RankingReader): void {
   app.route({
@@ -18,9 +18,9 @@ export function olderPathRoutes(app: App, parts: Parts, read: RankingReader): vo
       description: 'As POST /v1/rankings, for one symbol, without `symbols`, `user` and `callback_url`.',
       tags: ['earlier paths'],
       body: z.strictObject({ symbol: SymbolSchema, mode, priority: common.priority }),
-      response: { 200: ordered, 202: ordered, ...problems },
+      response: { 200: submittedRanking, 202: submittedRanking, ...problems },
     },
-    handler: (request, reply) => orderOne(parts, request.body, request, reply),
+    handler: (request, reply) => submitRanking(parts, request.body, request, reply),
   });
 
   app.route({

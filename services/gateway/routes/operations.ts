@@ -72,7 +72,7 @@ function statsRoute(app: App, { db, ledger }: Parts): void {
     },
     async handler() {
       const now = nowOf(ledger);
-      const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db, now, ledger.leaseSeconds), readLoginToJobsP95(db, now)]);
+      const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db, now, ledger), readLoginToJobsP95(db, now)]);
       const { at, ledger: jobs, workers, utilisation, latencies } = mesh;
       return {
         at,

@@ -47,7 +47,7 @@ export const rankingQuery = z.strictObject({
 export type RankingQuery = z.output<typeof rankingQuery>;
 
 /** Answer to `POST /v1/rankings` for one symbol. */
-export const ordered = z.object({
+export const submittedRanking = z.object({
   message: z.string(),
   symbol: z.string(),
   mode: z.enum(MODES),
@@ -68,9 +68,9 @@ export const ordered = z.object({
   statusUrl: z.string(),
   rankingUrl: z.string(),
 });
-export type Ordered = z.output<typeof ordered>;
-export const orderedMany = z.object({
-  rankings: z.array(ordered).describe('In the order of the symbols, each once'),
+export type SubmittedRanking = z.output<typeof submittedRanking>;
+export const submittedRankings = z.object({
+  rankings: z.array(submittedRanking).describe('In the order of the symbols, each once'),
   refused: z.array(z.object({ symbol: z.string(), code: z.string(), reason: z.string() })),
 });
 
@@ -112,10 +112,10 @@ const MEASURED: Record<BlockName | PartName, string> = {
   time_urgency_score: 'Part, 0-100',
 };
 
-const figure = (about: string) => z.number().nullable().describe(about);
-const measured = Object.fromEntries([...BLOCKS, ...PARTS].map((name) => [name, figure(MEASURED[name])])) as Record<
+const nullableNumber = (about: string) => z.number().nullable().describe(about);
+const measured = Object.fromEntries([...BLOCKS, ...PARTS].map((name) => [name, nullableNumber(MEASURED[name])])) as Record<
   BlockName | PartName,
-  ReturnType<typeof figure>
+  ReturnType<typeof nullableNumber>
 >;
 
 const whyLine = {
@@ -153,25 +153,25 @@ const rank = z.strictObject({
   expiration: z.string().describe('YYYY-MM-DD'),
   strike: z.number().describe('Dollars a share'),
   dte: z.int().describe('Calendar days to the expiration'),
-  spot: figure('Price of the underlying, dollars a share'),
+  spot: nullableNumber('Price of the underlying, dollars a share'),
   bid: z.number().describe('Dollars a share'),
   ask: z.number().describe('Dollars a share'),
   mid: z.number().describe('(bid + ask) ÷ 2, dollars a share'),
-  volume: figure('Contracts traded on the day'),
-  open_interest: figure('Contracts'),
+  volume: nullableNumber('Contracts traded on the day'),
+  open_interest: nullableNumber('Contracts'),
   quoted_at: instant,
   iv: z.number().describe('Implied volatility, annual, 0.25 is 25 %'),
-  delta: figure('Dollars for a dollar of the underlying, negative for puts'),
-  gamma: figure('Change of delta for a dollar of the underlying'),
-  theta: figure('Dollars a share and calendar day, negative when time costs'),
-  vega: figure('Dollars a share for a volatility point (0.01)'),
+  delta: nullableNumber('Dollars for a dollar of the underlying, negative for puts'),
+  gamma: nullableNumber('Change of delta for a dollar of the underlying'),
+  theta: nullableNumber('Dollars a share and calendar day, negative when time costs'),
+  vega: nullableNumber('Dollars a share for a volatility point (0.01)'),
   position: z.string().nullable().describe('Exit mode: id of the position'),
   user_id: z.string().nullable().describe('Exit mode: whose position'),
-  entry_price: figure('Exit mode: dollars a share'),
-  stop_pct: figure('Exit mode: loss at which the position is stopped, %'),
-  composite_rank: figure('0-100, what is worth watching: in every mode'),
-  entry_rank: figure('0-100, in entry mode'),
-  exit_rank: figure('0-100, in exit mode'),
+  entry_price: nullableNumber('Exit mode: dollars a share'),
+  stop_pct: nullableNumber('Exit mode: loss at which the position is stopped, %'),
+  composite_rank: nullableNumber('0-100, what is worth watching: in every mode'),
+  entry_rank: nullableNumber('0-100, in entry mode'),
+  exit_rank: nullableNumber('0-100, in exit mode'),
   band: z.enum(BANDS).describe("Of the mode's own rank"),
   signals: z.array(signal),
   ...measured,
@@ -192,7 +192,7 @@ export const ranking = z.strictObject({
   as_of: instant.nullable().describe('When the chain was quoted'),
   source: z.string().nullable().describe('Of the chain'),
   simulated: z.boolean().describe('true for made-up quotes'),
-  spot: figure('Price of the underlying, dollars a share'),
+  spot: nullableNumber('Price of the underlying, dollars a share'),
   total: z.int().nullable().describe(`Contracts of the chain, in exit mode positions; ${KEPT_FROM_OTHERS}`),
   eligible: z.int().nullable().describe(`Of these: could be ranked; ${KEPT_FROM_OTHERS}`),
   reasons: z.record(z.enum(REASONS), z.int()).nullable().describe(`How many were not ranked, by reason; ${KEPT_FROM_OTHERS}`),
@@ -200,9 +200,9 @@ export const ranking = z.strictObject({
     .array(z.strictObject({ expiry: z.string().optional(), contracts: z.int().optional(), reason: z.string() }))
     .nullable()
     .describe('What the chain lacks although it should have it'),
-  atm_iv: figure('Volatility of the underlying, at the money in 30 days, annual, 0.25 is 25 %'),
-  iv_rank: figure('Of the underlying, 0-100; null under 20 days of history'),
-  iv_percentile: figure('Of the underlying, 0-100; null under 20 days of history'),
+  atm_iv: nullableNumber('Volatility of the underlying, at the money in 30 days, annual, 0.25 is 25 %'),
+  iv_rank: nullableNumber('Of the underlying, 0-100; null under 20 days of history'),
+  iv_percentile: nullableNumber('Of the underlying, 0-100; null under 20 days of history'),
   trend: z.enum(['bullish', 'bearish', 'neutral']).nullable(),
   job_id: z.string().nullable(),
   totalRanks: z.int().describe('Ranks of the run that the filters leave'),

@@ -14,7 +14,7 @@ import type { App, Parts } from '../http/app.ts';
 import { problems } from '../http/schemas.ts';
 import { common } from './job-bodies.ts';
 import type { RankingReader } from './ranking-reader.ts';
-import { mode, type Ordered, ordered, orderedMany, rankingDocument, rankingQuery } from './ranking-schemas.ts';
+import { mode, rankingDocument, rankingQuery, type SubmittedRanking, submittedRanking, submittedRankings } from './ranking-schemas.ts';
 import { checkCallback, type Estimated, submitFor } from './submission.ts';
 
 const MOST_SYMBOLS = 500;
@@ -35,14 +35,14 @@ export function rankingRoutes(app: App, parts: Parts, read: RankingReader): void
         mode,
         ...common,
       }),
-      response: { 200: z.union([ordered, orderedMany]), 202: z.union([ordered, orderedMany]), ...problems },
+      response: { 200: z.union([submittedRanking, submittedRankings]), 202: z.union([submittedRanking, submittedRankings]), ...problems },
     },
     async handler(request, reply) {
-      const { symbol, symbols, ...order } = request.body;
+      const { symbol, symbols, ...options } = request.body;
       if ((symbol === undefined) === (symbols === undefined))
         throw new InputError('ranking.nothing', 'give "symbol" or "symbols", and not both');
-      if (symbol !== undefined) return orderOne(parts, { ...order, symbol }, request, reply);
-      const { rankings, refused } = await orderRankings(parts, { ...order, symbols: symbols as string[] }, request);
+      if (symbol !== undefined) return submitRanking(parts, { ...options, symbol }, request, reply);
+      const { rankings, refused } = await submitRankings(parts, { ...options, symbols: symbols as string[] }, request);
       return reply.code(statusFor(rankings)).send({ rankings, refused });
     },
   });
@@ -66,31 +66,31 @@ export function rankingRoutes(app: App, parts: Parts, read: RankingReader): void
 export const sendText = (reply: FastifyReply, json: string): FastifyReply =>
   reply.type('application/json; charset=utf-8').serializer(String).send(json);
 
-interface Order {
+interface RankingOptions {
   mode: Mode;
   priority?: number | undefined;
   callback_url?: string | undefined;
   user?: string | undefined;
 }
 
-/** Answers for one symbol. Errors: those of `orderRankings`; `TransientError('queue.full')`. */
-export async function orderOne(
+/** Answers for one symbol. Errors: those of `submitRankings`; `TransientError('queue.full')`. */
+export async function submitRanking(
   parts: Parts,
-  { symbol, ...order }: Order & { symbol: string },
+  { symbol, ...options }: RankingOptions & { symbol: string },
   request: FastifyRequest,
   reply: FastifyReply,
 ) {
-  const { rankings } = await orderRankings(parts, { ...order, symbols: [symbol] }, request);
-  const one = rankings[0] as Ordered;
+  const { rankings } = await submitRankings(parts, { ...options, symbols: [symbol] }, request);
+  const one = rankings[0] as SubmittedRanking;
   return reply.code(statusFor(rankings)).header('location', one.statusUrl).send(one);
 }
 
-const statusFor = (rankings: readonly Ordered[]): 200 | 202 => (rankings.some(({ outcome }) => outcome === 'queued') ? 202 : 200);
+const statusFor = (rankings: readonly SubmittedRanking[]): 200 | 202 => (rankings.some(({ outcome }) => outcome === 'queued') ? 202 : 200);
 
 /** Commits all in one transaction. Errors: `TransientError('queue.full')` when every ranking is refused, `RefusedError`, `PermanentError('callback.private_address')`. */
-async function orderRankings(parts: Parts, order: Order & { symbols: readonly string[] }, request: FastifyRequest) {
+async function submitRankings(parts: Parts, options: RankingOptions & { symbols: readonly string[] }, request: FastifyRequest) {
   const { config, clock, db } = parts;
-  const { symbols, mode, priority, callback_url, user } = order;
+  const { symbols, mode, priority, callback_url, user } = options;
   const caller = demand(request, 'jobs', user);
   checkCallback(parts, callback_url);
   const origin: Origin = { cause: 'user_request', rules: config.jobs.priority_rules, user };
@@ -101,10 +101,10 @@ async function orderRankings(parts: Parts, order: Order & { symbols: readonly st
   const fetchOf = new Map(accepted.flatMap((one) => (isRanking(one.request) ? [] : [[one.answer.symbol, one.estimate]])));
   const rankings = accepted
     .filter(({ request: one }) => isRanking(one))
-    .map((ranking): Ordered => {
+    .map((ranking): SubmittedRanking => {
       const { state, symbol } = ranking.answer;
       const fetch = state === 'blocked' ? fetchOf.get(symbol) : undefined;
-      return orderedJson(ranking, mode, fetch === undefined ? 0 : fetch.completionSeconds);
+      return submittedJson(ranking, mode, fetch === undefined ? 0 : fetch.completionSeconds);
     });
   return {
     rankings,
@@ -115,7 +115,7 @@ async function orderRankings(parts: Parts, order: Order & { symbols: readonly st
 }
 
 /** `fetchSeconds`: until the fetch that it waits for is done, 0 without one, null when that is not known. */
-function orderedJson({ request, answer, outcome, estimate }: Estimated, mode: Mode, fetchSeconds: number | null): Ordered {
+function submittedJson({ request, answer, outcome, estimate }: Estimated, mode: Mode, fetchSeconds: number | null): SubmittedRanking {
   const { position, startSeconds, completionSeconds } = estimate;
   const symbol = request.symbol as string;
   const known = startSeconds !== null && completionSeconds !== null && fetchSeconds !== null;

@@ -2,7 +2,7 @@
 import type { Bar } from '../../market/bars/bars.ts';
 import { readBars, readNewestBars } from '../../market/bars/read.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { judgeSymbols, type SymbolJudgement } from '../../market/freshness/judged.ts';
+import { judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
 import { adjust } from '../../market/indicators/indicators.ts';
 import { InputError } from '../../platform/errors.ts';
 import type { Parts } from '../http/app.ts';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Bar } from '../../market/bars/bars.ts';
 import { readActions, readBars } from '../../market/bars/read.ts';
-import { snakeCase, symbolJson } from '../../market/freshness/judged.ts';
+import { snakeCase, symbolJson } from '../../market/freshness/symbol-judgement.ts';
 import { adjust, type IndicatorSeries, indicatorSeries, WARM_UP_BARS } from '../../market/indicators/indicators.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { App, Parts } from '../http/app.ts';

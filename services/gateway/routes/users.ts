@@ -1,7 +1,7 @@
 /** `/v1/users/{id}/portfolio`: the symbols that a user holds and watches, with their freshness. */
 import { z } from 'zod';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/judged.ts';
+import { judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
 import { addHoldings, clearHoldings, readHoldings } from '../../market/portfolios/holdings.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';

@@ -48,7 +48,7 @@ export const callbackUrl = z
         : !['http:', 'https:'].includes(url.protocol)
           ? 'must begin with https:// or http://'
           : url.username !== '' || url.password !== ''
-            ? 'must not hold a user or password: they would stand in logs; the signature tells you who calls'
+            ? 'must not contain a user or password, because they would appear in logs; check the signature of the call instead'
             : url.href.length > 2000
               ? 'is longer than 2000 characters'
               : undefined;

@@ -10,10 +10,13 @@ export const analysisType = {
   earlierNames: ['stock_analysis', 'batch_analysis'],
   about: 'Indicators and signal of a symbol, from the bars that are stored or being fetched',
   payload: AnalysisPayload,
-  lands: ['indicators'],
+  dataKinds: ['indicators'],
   retries: 'general',
   timeLimit: ({ jobs }) => jobs.timeouts.stock_analysis,
   mayCompleteWithErrors: false,
+  logComponent: 'analyzer',
+  // Its `bars` are those that it used, not new ones.
+  shownResult: ['signal', 'confidence'],
   http: httpForm({
     fields: { symbol: SymbolSchema },
     requests: ({ symbol }, { origin }) => [analysisRequest(symbol, origin)],

@@ -2,17 +2,18 @@ import type { z } from 'zod';
 import { type StoredAnalysis, storeAnalyses } from '../../market/bars/store.ts';
 import { analyse } from '../../market/indicators/analysis.ts';
 import { adjustPrices, computeIndicators } from '../../market/indicators/indicators.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { PermanentError } from '../../platform/errors.ts';
 import { handler, type JobContext, type JobOutput } from '../handler.ts';
 
-import { AnalysisPayload } from './definition.ts';
+import { type AnalysisPayload, analysisType } from './definition.ts';
 
 /** Calendar days for each trading day: 365 / 252, and a fortnight for holidays. */
 const CALENDAR_SHARE = 365 / 252;
 const HOLIDAY_DAYS = 14;
 
-/** Computes the indicators and the signal of a symbol from its stored bars: as many as settle the averages (`warm_up_bars`). */
-export const analysisHandler = handler('analysis', AnalysisPayload, analyseSymbol, storeAnalyses);
+/** Computes the indicators and the signal of a symbol from its stored bars. It reads `warm_up_bars` bars, so that averages no longer depend on their first value. */
+export const analysisHandler = handler(analysisType, analyseSymbol, storeAnalyses);
 
 async function analyseSymbol(
   { symbol }: z.output<typeof AnalysisPayload>,
@@ -23,7 +24,7 @@ async function analyseSymbol(
   const state = await reader.state(symbol);
   const bars = await reader.newestPrices(symbol, days);
   if (bars.length === 0)
-    throw new PermanentError('analysis.no_bars', `${symbol} has no stored bars to analyse; "stockmesh fetch ${symbol}" gets them`);
+    throw new PermanentError('analysis.no_bars', `${symbol} has no stored bars to analyse; "${COMMAND} fetch ${symbol}" gets them`);
   const columns = adjustPrices(bars);
   const analysis = analyse(symbol, columns, computeIndicators(columns));
   const now = new Date(clock.now().epochMilliseconds);

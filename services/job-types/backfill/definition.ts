@@ -10,10 +10,12 @@ export const backfillType = {
   name: 'backfill',
   about: 'The bars of a symbol over a range of days, both inclusive',
   payload: BackfillPayload,
-  lands: ['bars'],
+  dataKinds: ['bars'],
   retries: 'sources',
   timeLimit: ({ jobs }) => jobs.timeouts.stock_fetch,
   mayCompleteWithErrors: false,
+  logComponent: 'fetcher',
+  shownResult: ['source', 'bars', 'written', 'through', 'stale', 'simulated', 'ms'],
   http: httpForm({
     fields: { symbol: SymbolSchema, from: day, to: day.optional().describe('Today when left out') },
     requests: ({ symbol, from, to }, { config, clock, origin }) => [

@@ -2,12 +2,11 @@ import { refreshSymbol } from '../../market/bars/refresh.ts';
 import { storeRefresh } from '../../market/bars/store.ts';
 import { outputOf } from '../fetch/output.ts';
 import { handler } from '../handler.ts';
-import { BackfillPayload } from './definition.ts';
+import { backfillType } from './definition.ts';
 
-/** From the first day on, without a hole up to the newest bar there is: only bars adjusted on the same day go together. */
+/** Fetches the whole range again, up to the newest bar: adjusted prices of one symbol must all be adjusted on the same day. */
 export const backfillHandler = handler(
-  'backfill',
-  BackfillPayload,
+  backfillType,
   async ({ symbol, from, to }, context) => outputOf(await refreshSymbol(symbol, context, { from, to })),
   storeRefresh,
 );

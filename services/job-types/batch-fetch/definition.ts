@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { parseSymbol, SymbolSchema } from '../../market/symbol.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
 import { analysisRequest } from '../analysis/request.ts';
@@ -16,10 +17,13 @@ export const batchFetchType = {
   earlierNames: ['stock_batch_fetch', 'portfolio_fetch'],
   about: 'The newest bars of many symbols, or of all that a user holds and watches, in batches',
   payload: BatchFetchPayload,
-  lands: ['bars'],
+  dataKinds: ['bars'],
   retries: 'sources',
   timeLimit: ({ jobs }) => jobs.timeouts.portfolio_fetch,
   mayCompleteWithErrors: true,
+  logComponent: 'fetcher',
+  shownResult: [],
+  hasItems: true,
   http: httpForm({
     fields: { symbols: z.array(SymbolSchema).min(1).max(500).optional(), portfolio: userId.optional(), analyse: analyseField },
     holder: ({ portfolio }) => portfolio,
@@ -44,7 +48,7 @@ export const batchFetchType = {
       if ((args.length === 0) === (portfolio === undefined))
         throw new InputError(
           'fetch.nothing',
-          'name symbols, such as "stockmesh fetch AAPL MSFT", or a portfolio with --portfolio <user>, and not both',
+          `name symbols, such as "${COMMAND} fetch AAPL MSFT", or a portfolio with --portfolio <user>, and not both`,
         );
       const symbols = [...new Set(args.map(parseSymbol))];
       return {

@@ -2,20 +2,21 @@ import type { z } from 'zod';
 import type { ItemResult } from '../../ledger/run/items.ts';
 import { type Refresh, refreshSymbol } from '../../market/bars/refresh.ts';
 import { type RefreshRows, storeRefresh } from '../../market/bars/store.ts';
+import { COMMAND } from '../../platform/command-name.ts';
 import { codeOf, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 import { outputOf } from '../fetch/output.ts';
 import { handler, type JobContext } from '../handler.ts';
 
-import { BatchFetchPayload } from './definition.ts';
+import { type BatchFetchPayload, batchFetchType } from './definition.ts';
 
-/** Symbols asked for at once; the sources' shared budget is the real limit. */
+/** Symbols requested at once. The shared budget of the sources limits the requests. */
 const CONCURRENCY = 4;
 
 /**
- * Commits each symbol on its own, so a crash resumes with those that are still pending. A symbol that can never be fetched fails as an item at once. One that may
+ * Commits each symbol on its own, so a retry after a crash resumes with those that are still pending. A symbol that can never be fetched fails as an item at once. One that may
  * work later stays pending and the job is retried; its last attempt fails the item with the reason.
  */
-export const batchFetchHandler = handler('batch_fetch', BatchFetchPayload, fetchAll, storeRefresh);
+export const batchFetchHandler = handler(batchFetchType, fetchAll, storeRefresh);
 
 async function fetchAll({ symbols }: z.output<typeof BatchFetchPayload>, context: JobContext<RefreshRows>) {
   const queue = (await context.openItems(symbols)).values();
@@ -34,7 +35,7 @@ async function fetchAll({ symbols }: z.output<typeof BatchFetchPayload>, context
     throw new TransientError('batch.items_pending', `${pending} of ${total} symbols are to be tried again: ${retryReasons.join('; ')}`);
   const failed =
     counts.failed > 0
-      ? `${counts.failed} of ${total} symbols failed ("stockmesh job ${context.job.id}" lists them, "stockmesh retry" tries them again)`
+      ? `${counts.failed} of ${total} symbols failed ("${COMMAND} job ${context.job.id}" lists them, "${COMMAND} retry ${context.job.id}" tries them again)`
       : undefined;
   return { rows: [], dataMessages: [], result: { symbols: total, ...counts }, withErrors: failed };
 }

@@ -17,10 +17,13 @@ export const fetchType = {
   earlierNames: ['stock_fetch', 'portfolio_priority'],
   about: 'The newest bars of a symbol',
   payload: FetchPayload,
-  lands: ['bars'],
+  dataKinds: ['bars'],
   retries: 'sources',
   timeLimit: ({ jobs }) => jobs.timeouts.stock_fetch,
   mayCompleteWithErrors: false,
+  logComponent: 'fetcher',
+  measuresSource: true,
+  shownResult: ['source', 'bars', 'written', 'through', 'stale', 'simulated', 'ms'],
   http: httpForm({
     fields: {
       symbol: SymbolSchema,

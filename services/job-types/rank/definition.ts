@@ -6,7 +6,8 @@ import { rankingRequests } from './request.ts';
 
 export const RankPayload = z.strictObject({ symbol: SymbolSchema, mode: z.enum(MODES) });
 
-const DEFAULT_MODE = 'monitor';
+/** The mode of a request that names none. */
+export const DEFAULT_MODE = 'monitor' satisfies Mode;
 
 export const modeField = z
   .enum(MODES)
@@ -17,11 +18,13 @@ export const rankType = {
   name: 'rank',
   about: "The ranking of a symbol's options; its bars are fetched first when they are stale",
   payload: RankPayload,
-  lands: ['ranks'],
+  dataKinds: ['ranks'],
   retries: 'sources',
   timeLimit: ({ ranking }) => ranking.timeout,
   // A chain may lack a part that no retry brings.
   mayCompleteWithErrors: true,
+  logComponent: 'analyzer',
+  shownResult: ['source', 'mode', 'eligible', 'kept', 'simulated', 'ms'],
   http: httpForm({
     fields: { symbol: SymbolSchema, mode: modeField },
     requests: ({ symbol, mode }, context) => rankingRequests([symbol], [mode], context),

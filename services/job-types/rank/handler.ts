@@ -22,7 +22,7 @@ import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { InputError, PermanentError, TransientError } from '../../platform/errors.ts';
 import { type Handler, handler, type JobContext, type JobOutput } from '../handler.ts';
 
-import { RankPayload } from './definition.ts';
+import { type RankPayload, rankType } from './definition.ts';
 
 /** Calendar days that hold the 20 bars of a trend. */
 const TREND_DAYS = 45;
@@ -52,7 +52,7 @@ async function storeRankings(tx: Transaction, rankings: readonly RankingRows[]):
 
 /**
  * Ranks the options of a symbol in a mode. The run is published with the job's completion; the earlier run stays published until then. A chain that lacks a whole
- * expiration is asked for again while attempts are left, and then ranked without it, which the job and the run say.
+ * expiration is requested again while attempts are left. After that it is ranked without the expiration, and the job and the run name it.
  */
 export function rankHandler({ sql, chains }: { sql: Sql; chains: ChainsByKind }): Handler<RankingRows> {
   const rank = async ({ symbol, mode }: z.output<typeof RankPayload>, context: JobContext<RankingRows>) => {
@@ -70,7 +70,7 @@ export function rankHandler({ sql, chains }: { sql: Sql; chains: ChainsByKind })
     const ranking = rankUnderlying({ chain, mode, now, ...past, rules, dividendYield: settings.dividend_yield });
     return outputOf({ symbol, mode, chain, gap, past, ranking, now, jobId: job.id, attempts, ms: Math.round(performance.now() - started) });
   };
-  return handler('rank', RankPayload, rank, storeRankings);
+  return handler(rankType, rank, storeRankings);
 }
 
 /** Real bars and days never stand beside a simulated chain, and the reverse. */
@@ -126,7 +126,9 @@ function outputOf(all: Ranked): JobOutput<RankingRows> {
       kept: ranked.ranks.length,
       reasons: ranked.reasons,
       ...(best === undefined ? {} : { best: best.contract }),
-      ...(mode === 'exit' && past.positions.length === 0 ? { note: `nobody holds an option of ${symbol}: there is nothing to rank` } : {}),
+      ...(mode === 'exit' && past.positions.length === 0
+        ? { note: `no user holds an option of ${symbol}, so there is nothing to rank` }
+        : {}),
       ...(gaps.length === 0 ? {} : { gaps }),
       simulated,
       attempts,

@@ -1,6 +1,7 @@
 import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
 import type { Mode } from '../../market/options/scoring/parts.ts';
 import type { Sql } from '../../platform/database/database.ts';
+import { DONE_STATES } from '../../platform/job-states.ts';
 import { fetchKey, fetchRequest } from '../fetch/request.ts';
 import type { RequestContext } from '../job-type.ts';
 import { computationFor, type Origin } from '../request.ts';
@@ -21,7 +22,7 @@ export async function rankingRequests(
   // Loaded here: the command line reads all definitions at every start, and these take longer to load than all the rest of them.
   const [{ freshnessRules }, { readStale }] = await Promise.all([
     import('../../market/freshness/freshness.ts'),
-    import('../../market/freshness/judged.ts'),
+    import('../../market/freshness/symbol-judgement.ts'),
   ]);
   const now = clock.now();
   const keys = symbols.flatMap((symbol) => modes.map((mode) => rankKey(symbol, mode)));
@@ -62,8 +63,8 @@ export function rankRequests(
 async function readRanked(sql: Sql, keys: readonly string[], now: Date): Promise<Set<string>> {
   const rows = await sql.rows<{ dedupe_key: string }>(
     `SELECT w.dedupe_key FROM dedupe_windows w JOIN jobs j ON j.id = w.job_id
-      WHERE w.dedupe_key IN (?) AND w.until > ? AND j.state IN ('completed', 'completed_with_errors')`,
-    [keys, now],
+      WHERE w.dedupe_key IN (?) AND w.until > ? AND j.state IN (?)`,
+    [keys, now, DONE_STATES],
   );
   return new Set(rows.map(({ dedupe_key }) => dedupe_key));
 }

@@ -1,5 +1,5 @@
 /** Why a symbol has no ranking, or no newer one: the state of the newest job for it. */
-import { isLive } from '../../ledger/job.ts';
+import { isDone, isLive } from '../../ledger/job.ts';
 import { type JobSummary, readNewestOf } from '../../ledger/read/jobs.ts';
 import type { Mode } from '../../market/options/scoring/parts.ts';
 import type { Sql } from '../../platform/database/database.ts';
@@ -19,7 +19,6 @@ export async function readRankState(sql: Sql, symbol: string, mode: Mode): Promi
   if (job === undefined) return { state: 'never', job: null, text: `${what} was never asked for` };
   const because = job.reason === null ? '' : `: ${job.reason}`;
   if (isLive(job.state)) return { state: 'pending', job, text: `${what} is being made: job ${job.id} is ${job.state}${because}` };
-  if (job.state === 'completed' || job.state === 'completed_with_errors')
-    return { state: 'done', job, text: `${what} was made by job ${job.id}${because}` };
+  if (isDone(job.state)) return { state: 'done', job, text: `${what} was made by job ${job.id}${because}` };
   return { state: 'failed', job, text: `${what} could not be made: job ${job.id} ended as ${job.state}${because}` };
 }

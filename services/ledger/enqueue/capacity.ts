@@ -32,17 +32,17 @@ export type QueueChoice = { queue: Queue } | { reason: string };
  * enqueuers take turns on the queue's row until their commit, and the count is exact.
  */
 export async function chooseQueues(tx: Transaction, ledger: Ledger, wanted: readonly (readonly Queue[])[]): Promise<QueueChoice[]> {
-  const places = new Map<number, QueueChoice>();
+  const choices = new Map<number, QueueChoice>();
   // From the top down, so that all take their turns on the queues' rows in the same order.
   for (const queue of QUEUES) {
-    const here = wanted.flatMap((queues, index) => (places.has(index) || !queues.includes(queue) ? [] : [index]));
+    const here = wanted.flatMap((queues, index) => (choices.has(index) || !queues.includes(queue) ? [] : [index]));
     if (here.length === 0) continue;
     const count = await countFor(tx, ledger, queue, here.length);
-    const placed = here.slice(0, Math.max(ledger.queues[queue].maxJobs - count.waiting, 0));
-    for (const index of placed) places.set(index, { queue });
-    count.waiting += placed.length;
+    const fitting = here.slice(0, Math.max(ledger.queues[queue].maxJobs - count.waiting, 0));
+    for (const index of fitting) choices.set(index, { queue });
+    count.waiting += fitting.length;
   }
-  return wanted.map((queues, index) => places.get(index) ?? { reason: refusal(ledger, queues) });
+  return wanted.map((queues, index) => choices.get(index) ?? { reason: refusal(ledger, queues) });
 }
 
 async function countFor(tx: Transaction, ledger: Ledger, queue: Queue, adding: number): Promise<Count> {

@@ -142,15 +142,15 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
   const rising = joined.filter((one) => queuesAbove(one).length > 0);
   const fresh = groups.filter((group) => group.answer === undefined && liveOf(group) === undefined);
 
-  const places = await chooseQueues(tx, ledger, [...fresh.map(queuesFor), ...rising.map(queuesAbove)]);
-  const accepted = withoutNeedsRefused(accept(fresh, places, now), fresh);
+  const choices = await chooseQueues(tx, ledger, [...fresh.map(queuesFor), ...rising.map(queuesAbove)]);
+  const accepted = withoutNeedsRefused(accept(fresh, choices, now), fresh);
   const idOfKey = idsOf(live);
   const newIds = new Map(accepted.flatMap(({ group: { key }, id }) => (key === undefined ? [] : [[key, id]])));
   for (const [key, id] of newIds) idOfKey.set(key, id);
   const needs = [...dependencies(accepted, idOfKey), ...newNeeds, ...joined.flatMap((one) => needsOf(one, newIds))];
   await insertJobs(tx, ledger, accepted, needs, now);
-  const placeOf = new Map(rising.map(({ row }, index) => [row.id, places[fresh.length + index] as QueueChoice]));
-  await joinLive(tx, ledger, joined, { places: placeOf, needs, locked: new Set(locked.map(({ id }) => id)) }, now);
+  const choiceOf = new Map(rising.map(({ row }, index) => [row.id, choices[fresh.length + index] as QueueChoice]));
+  await joinLive(tx, ledger, joined, { choices: choiceOf, needs, locked: new Set(locked.map(({ id }) => id)) }, now);
   const joinedIds = new Set(joined.map(({ row }) => row.id));
   await requeueSlotWaiters(
     tx,
@@ -207,20 +207,20 @@ interface Accepted {
 }
 
 /** Gives each new job its id and its queue with room, or its refusal. In a lower queue than its level's it is the most urgent of its score. */
-function accept(fresh: readonly Group[], places: readonly QueueChoice[], now: Date): Accepted[] {
+function accept(fresh: readonly Group[], choices: readonly QueueChoice[], now: Date): Accepted[] {
   return fresh.flatMap((group, index) => {
-    const place = places[index] as QueueChoice;
-    if ('reason' in place) {
-      group.answer = { outcome: 'refused', code: 'queue.full', reason: place.reason };
+    const choice = choices[index] as QueueChoice;
+    if ('reason' in choice) {
+      group.answer = { outcome: 'refused', code: 'queue.full', reason: choice.reason };
       return [];
     }
-    const demoted = place.queue !== queueOfLevel(group.best.level);
+    const demoted = choice.queue !== queueOfLevel(group.best.level);
     return [
       {
         group,
         id: newJobId(now.getTime()),
-        queue: place.queue,
-        priority: demoted ? priorityOf(bandStart(place.queue), group.best.score) : group.priority,
+        queue: choice.queue,
+        priority: demoted ? priorityOf(bandStart(choice.queue), group.best.score) : group.priority,
         demoted,
       },
     ];

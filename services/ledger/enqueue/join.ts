@@ -1,5 +1,6 @@
 /** Joins requests to the live jobs of their dedupe keys: finds and locks those jobs, subscribes to them and raises their priority. */
 import { type Transaction, toJson } from '../../platform/database/database.ts';
+import { DONE_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import {
   bandStart,
@@ -129,8 +130,8 @@ export async function joinCompleted(tx: Transaction, groups: readonly Group[], n
   const rows = await tx.rows<Row>(
     `SELECT j.id, j.type, j.symbol, j.state, j.queue, j.priority, j.attempt, j.has_dependents, j.blocked_on, j.due_at, w.dedupe_key, j.enqueued_at
        FROM dedupe_windows w JOIN jobs j ON j.id = w.job_id
-      WHERE w.dedupe_key IN (?) AND w.until > ? AND j.state IN ('completed', 'completed_with_errors')`,
-    [[...windowed.keys()].sort(), now],
+      WHERE w.dedupe_key IN (?) AND w.until > ? AND j.state IN (?)`,
+    [[...windowed.keys()].sort(), now, DONE_STATES],
   );
   for (const row of rows) {
     const group = windowed.get(row.dedupe_key) as Group;
@@ -178,7 +179,7 @@ export function needsOf({ group, row }: Joined, idOfKey: ReadonlyMap<string, str
 }
 
 /**
- * Joins live jobs. Each becomes as urgent as the most urgent request for it (`places`: the higher queue that had room, for those with `queuesAbove`); waits for its
+ * Joins live jobs. Each becomes as urgent as the most urgent request for it (`choices`: the higher queue that had room, for those with `queuesAbove`); waits for its
  * new `needs`; does not wait for a slot any more, since a new subscriber may have one, nor for a start later than the one asked for, unless it rests between two
  * attempts; and may wait as long again as its queue allows, once half of that is over. A running job is only subscribed to.
  */
@@ -186,7 +187,7 @@ export async function joinLive(
   tx: Transaction,
   ledger: Ledger,
   joined: readonly Joined[],
-  { places, needs, locked }: { places: ReadonlyMap<string, QueueChoice>; needs: readonly Need[]; locked: ReadonlySet<string> },
+  { choices, needs, locked }: { choices: ReadonlyMap<string, QueueChoice>; needs: readonly Need[]; locked: ReadonlySet<string> },
   now: Date,
 ): Promise<void> {
   const early = joined.filter((one) => startsNow(one, now)).map(({ row }) => row.id);
@@ -198,7 +199,7 @@ export async function joinLive(
   const leavesSlot: string[] = [];
   for (const one of joined) {
     const { group, row } = one;
-    const next = moved(ledger, one, places.get(row.id), waiting.has(row.id), now);
+    const next = moved(ledger, one, choices.get(row.id), waiting.has(row.id), now);
     if (next.priority < row.priority) raised.push(one);
     if (row.blockedOn === 'slot' && next.blockedOn !== 'slot') (row.state === 'blocked' ? leftSlotQueue : leavesSlot).push(row.id);
     if ((['priority', 'queue', 'state', 'blockedOn', 'dueAt'] as const).some((field) => next[field] !== row[field]))
@@ -222,12 +223,12 @@ export async function joinLive(
 }
 
 /** The job as it is after it was joined. */
-function moved(ledger: Ledger, { group, row }: Joined, place: QueueChoice | undefined, hasNeeds: boolean, now: Date): LiveJob {
+function moved(ledger: Ledger, { group, row }: Joined, choice: QueueChoice | undefined, hasNeeds: boolean, now: Date): LiveJob {
   if (!waits(row)) return row;
   const next = { ...row };
   if (group.priority < row.priority) {
     const asked = queueOfLevel(levelOf(group.priority));
-    if (place !== undefined && 'queue' in place) next.queue = place.queue;
+    if (choice !== undefined && 'queue' in choice) next.queue = choice.queue;
     // To the top of its own queue when all above are full.
     next.priority = next.queue === asked ? group.priority : Math.min(row.priority, priorityOf(bandStart(next.queue), group.best.score));
   }

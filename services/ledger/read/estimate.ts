@@ -1,16 +1,16 @@
-/** When a waiting job will be done, by what was measured: the jobs before it in claim order, how long jobs of its type took, and the slots of the workers that are alive. */
+/** Estimates when a waiting job will end, from the jobs before it in claim order, the measured durations of its type, and the slots of the live workers. */
 import type { Sql } from '../../platform/database/database.ts';
 import { listInstances } from '../../platform/registry/instances.ts';
 import type { EnqueueAnswer } from '../enqueue/enqueue.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
-import { type Ledger, nowOf, priorityOf, QUEUES, type Queue, type State } from '../job.ts';
+import { isLive, type Ledger, nowOf, priorityOf, QUEUES, type Queue, type State } from '../job.ts';
 
 export interface Estimate {
   /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later. */
   position: number | null;
-  /** Position × median ÷ slots. Null when nothing was measured yet or no worker is alive. */
+  /** Position × median ÷ slots. Null when no duration was measured yet or no worker is alive. */
   startSeconds: number | null;
-  /** The same and one median more: its own time. */
+  /** The same plus one median for the job itself. */
   completionSeconds: number | null;
 }
 
@@ -19,7 +19,7 @@ export interface JobToEstimate {
   type: string;
   state: State;
   queue: Queue;
-  /** The ledger's number: level and score. */
+  /** The stored number, which combines level and score. */
   priority: number;
 }
 
@@ -30,7 +30,7 @@ export interface Estimator {
 
 /** Jobs of one priority that are counted one by one. */
 const COUNTED = 1_000;
-/** Newest completed jobs whose durations are looked at. */
+/** The number of newest completed jobs whose durations are read. */
 const MEASURED_JOBS = 500;
 /** A shared read is reused for this many times its own duration, so that reading takes at most this share of one connection. */
 const REST = 20;
@@ -56,7 +56,7 @@ export function createEstimator(ledger: Ledger): Estimator {
       return jobs.map((job) => {
         const median = medianOf.get(job.type);
         const position = isWaiting(job) ? before(ready, job) + (rankOf.get(job.id) ?? 0) : job.state === 'scheduled' ? null : 0;
-        if (hasEnded(job.state)) return { position, startSeconds: 0, completionSeconds: 0 };
+        if (!isLive(job.state)) return { position, startSeconds: 0, completionSeconds: 0 };
         if (position === null || median === undefined || live === 0) return { position, startSeconds: null, completionSeconds: null };
         const start = job.state === 'running' ? 0 : (position * median) / live;
         return { position, startSeconds: rounded(start), completionSeconds: rounded(start + median) };
@@ -66,7 +66,6 @@ export function createEstimator(ledger: Ledger): Estimator {
 }
 
 const isWaiting = ({ state }: JobToEstimate): boolean => state === 'ready' || state === 'blocked';
-const hasEnded = (state: State): boolean => !['scheduled', 'blocked', 'ready', 'running'].includes(state);
 const rounded = (seconds: number): number => Number(seconds.toFixed(2));
 
 /** Ready jobs by queue and priority, in claim order. Walks the ready part of ix_claim. */
@@ -75,7 +74,8 @@ type Depths = { queue: Queue; priority: number; jobs: number }[];
 function readDepths(sql: Sql): Promise<Depths> {
   return sql.rows<Depths[number]>(
     `SELECT queue, priority, COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_claim)
-      WHERE queue IN ('foreground', 'background_fetch', 'background_analysis') AND state = 'ready' GROUP BY queue, priority`,
+      WHERE queue IN (?) AND state = 'ready' GROUP BY queue, priority`,
+    [QUEUES],
   );
 }
 
@@ -91,8 +91,8 @@ function before(ready: Depths, { queue, priority }: JobToEstimate): number {
 }
 
 /**
- * How many ready jobs of the same queue and priority came before each: those before the oldest are counted, the others stand between the jobs asked about. ix_claim.
- * Where more than `COUNTED` came before, all jobs of that priority are taken: an estimate that is a moment old, since counting thousands for one answer is too slow.
+ * How many ready jobs of the same queue and priority came before each: the jobs before the oldest are counted, the jobs between them are listed. Uses ix_claim.
+ * Where more than `COUNTED` came before, the shared count of that priority is used, which is a moment old: counting thousands for one answer is too slow.
  */
 async function readRanks(sql: Sql, jobs: readonly JobToEstimate[], ready: Depths): Promise<Map<string, number>> {
   const ranks = new Map<string, number>();

@@ -1,5 +1,6 @@
 /** Reads the ledger: one job with its reasons and attempts, lists of jobs, and the metrics of the whole ledger. */
 import { fromJson, type Sql } from '../../platform/database/database.ts';
+import { END_STATES, LIVE_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
 import { levelOf, QUEUES, type Queue, type State, scoreOf } from '../job.ts';
 import { countItems, type ItemCounts } from '../run/items.ts';
@@ -18,12 +19,12 @@ export interface JobSummary {
   user: string | null;
   worker: string | null;
   blocked_on: 'slot' | 'dependency' | null;
-  /** Of a scheduled job: when it starts. */
+  /** When a scheduled job starts. */
   run_at: Date | null;
   enqueued_at: Date;
   started_at: Date | null;
   ended_at: Date | null;
-  /** Why it ended other than completed, or waits for its next attempt. */
+  /** Why it did not complete, or why it waits for its next attempt. */
   reason: string | null;
 }
 
@@ -82,7 +83,7 @@ function summary(row: Row): JobSummary {
   };
 }
 
-/** One job whole, or undefined. */
+/** One job with all its data, or undefined. */
 export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefined> {
   const key = idToBytes(id);
   const [row] = await sql.rows<Row & { payload: unknown; why: unknown; triggered_by: string; code: string | null; result: unknown }>(
@@ -183,7 +184,7 @@ export interface LedgerStats {
   completed_last_minute: number;
   failed_last_minute: number;
   enqueued_last_minute: number;
-  /** Jobs that wait in the dead letter. */
+  /** Failed jobs, which wait for a redrive. */
   failed: number;
 }
 
@@ -193,12 +194,13 @@ export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
   const [live, ended, dead, enqueued] = await Promise.all([
     sql.rows<{ queue: Queue; state: State; level: number; jobs: number; first: Buffer }>(
       `SELECT queue, state, priority DIV 10000 AS level, COUNT(*) AS jobs, MIN(id) AS first FROM jobs FORCE INDEX (ix_claim)
-        WHERE queue IN ('foreground', 'background_fetch', 'background_analysis') AND state IN ('scheduled', 'blocked', 'ready', 'running') GROUP BY queue, state, level`,
+        WHERE queue IN (?) AND state IN (?) GROUP BY queue, state, level`,
+      [QUEUES, LIVE_STATES],
     ),
     sql.rows<{ state: State; jobs: number }>(
       `SELECT state, COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_due)
-        WHERE state IN ('completed', 'completed_with_errors', 'failed', 'cancelled', 'expired') AND due_at > ? GROUP BY state`,
-      [minuteAgo],
+        WHERE state IN (?) AND due_at > ? GROUP BY state`,
+      [END_STATES, minuteAgo],
     ),
     sql.rows<{ jobs: number }>("SELECT COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_due) WHERE state = 'failed'"),
     sql.rows<{ jobs: number }>('SELECT COUNT(*) AS jobs FROM jobs FORCE INDEX (PRIMARY) WHERE id > ?', [firstIdAt(minuteAgo)]),

@@ -3,6 +3,7 @@
 import type { Sql } from '../../platform/database/database.ts';
 import type { Draft } from '../../platform/messages.ts';
 import { listInstances } from '../../platform/registry/instances.ts';
+import type { Ledger } from '../job.ts';
 import { type LedgerStats, readStats } from './jobs.ts';
 
 export interface Latency {
@@ -18,21 +19,25 @@ export interface MeshMetrics {
   workers: { online: number; slots: number; busy: number };
   /** Busy slots ÷ slots, 0 when there is no worker. */
   utilisation: number;
-  /** Of recent fetches, by the source that answered. */
+  /** How fast each source answered recently, from the jobs whose type `measuresSource`. */
   latencies: Latency[];
 }
 
-/** Work that ended longer ago says nothing about the present latency. */
+/** Milliseconds. Jobs that ended earlier do not count in the present latency. */
 export const LATENCY_WINDOW_MS = 300_000;
-/** Newest rows that are read for a latency: bounds the read on a busy mesh. */
+/** At most this many of the newest jobs are read for a latency, which limits the read on a busy mesh. */
 export const LATENCY_ROWS = 1000;
 
 /** Reads all metrics at `now`. A worker counts as online when its last heartbeat is at most `leaseSeconds` old. */
-export async function readMeshMetrics(sql: Sql, now: Date, leaseSeconds: number): Promise<MeshMetrics> {
+export async function readMeshMetrics(
+  sql: Sql,
+  now: Date,
+  { leaseSeconds, types }: Pick<Ledger, 'leaseSeconds' | 'types'>,
+): Promise<MeshMetrics> {
   const [ledger, instances, latencies] = await Promise.all([
     readStats(sql, now),
     listInstances(sql, new Date(now.getTime() - leaseSeconds * 1000)),
-    readLatencies(sql, now),
+    readLatencies(sql, now, types),
   ]);
   const workers = instances.filter(({ service }) => service === 'worker');
   const slots = workers.reduce((sum, { capacity }) => sum + capacity, 0);
@@ -50,13 +55,15 @@ export async function readMeshMetrics(sql: Sql, now: Date, leaseSeconds: number)
   };
 }
 
-async function readLatencies(sql: Sql, now: Date): Promise<Latency[]> {
+async function readLatencies(sql: Sql, now: Date, types: Ledger['types']): Promise<Latency[]> {
+  const measuring = Object.entries(types).flatMap(([type, { measuresSource }]) => (measuresSource ? [type] : []));
+  if (measuring.length === 0) return [];
   const rows = await sql.rows<{ source: string; ms: number }>(
     `SELECT JSON_UNQUOTE(JSON_EXTRACT(r.result, '$.source')) AS source, JSON_EXTRACT(r.result, '$.ms') + 0 AS ms
        FROM (SELECT id FROM jobs FORCE INDEX (ix_due) WHERE state = 'completed' AND due_at > ? ORDER BY due_at DESC, id DESC LIMIT ${LATENCY_ROWS}) recent
        JOIN jobs j ON j.id = recent.id JOIN job_results r ON r.job_id = j.id
-      WHERE j.type = 'fetch' AND JSON_EXTRACT(r.result, '$.ms') IS NOT NULL`,
-    [new Date(now.getTime() - LATENCY_WINDOW_MS)],
+      WHERE j.type IN (?) AND JSON_EXTRACT(r.result, '$.ms') IS NOT NULL`,
+    [new Date(now.getTime() - LATENCY_WINDOW_MS), measuring],
   );
   return [...Map.groupBy(rows, ({ source }) => source)].map(([source, group]) => ({
     source,

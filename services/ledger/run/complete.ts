@@ -4,6 +4,7 @@
  */
 import { type Transaction, toJson } from '../../platform/database/database.ts';
 import { codeOf, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
+import type { DONE_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import { after, type Change, expiryOf, type Ledger, nowOf, rulesOf, type State } from '../job.ts';
 import { updateEach } from '../update-each.ts';
@@ -74,7 +75,7 @@ export async function complete<C extends Completion>(
   });
 }
 
-function stateOf({ withErrors }: Completion): 'completed' | 'completed_with_errors' {
+function stateOf({ withErrors }: Completion): (typeof DONE_STATES)[number] {
   return withErrors === undefined ? 'completed' : 'completed_with_errors';
 }
 

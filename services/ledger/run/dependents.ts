@@ -1,7 +1,7 @@
 /** What the end of a job changes for other jobs, in the transaction that ends it: its user's slot becomes free, and its dependents become ready or end with it. */
 import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
-import { type Change, type EndState, type Ledger, LIVE_STATES, nowOf, type State } from '../job.ts';
+import { type Change, type EndState, isDone, type Ledger, LIVE_STATES, nowOf, type State } from '../job.ts';
 import { offerFreeSlots, releaseSlots } from './slots.ts';
 
 export interface Ended {
@@ -73,7 +73,7 @@ async function dependentsOf(tx: Transaction, ended: readonly Ended[]): Promise<{
   for (const row of rows) {
     const id = idFromBytes(row.job_id);
     const need = byId.get(idFromBytes(row.needs_id)) as Ended;
-    if (need.state !== 'completed' && need.state !== 'completed_with_errors') {
+    if (!isDone(need.state)) {
       const reason = `needs job ${need.id}, which ended as ${need.state}${need.reason ? `: ${need.reason}` : ''}`;
       broken.set(id, {
         id,

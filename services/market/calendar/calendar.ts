@@ -13,7 +13,7 @@ export interface Session {
 /** `open`: a session is running. `closed`: a trading day, outside its session. `weekend`: a day without a session, so a weekend or a holiday. */
 export type MarketState = 'open' | 'closed' | 'weekend';
 
-/** What an exchange's clock says at one moment. Computed once and then asked for any number of symbols. */
+/** The state of an exchange at one moment. Computed once and used for any number of symbols. */
 export interface Moment {
   nowMs: number;
   /** `none` for symbols without a calendar. */
@@ -22,7 +22,7 @@ export interface Moment {
   exchange?: { calendar: ExchangeCalendar; latestStarted: Session; latestClosed: Session; next: Session } | undefined;
 }
 
-/** The sessions of one exchange. Dates are `YYYY-MM-DD` in its zone; a malformed one is an `InputError('market.bad_date')`, except in `session` and `isTradingDay`, which just do not know it. */
+/** The sessions of one exchange. Dates are `YYYY-MM-DD` in its zone; a malformed one is an `InputError('market.bad_date')`, except in `session` and `isTradingDay`, which give undefined and false. */
 export interface ExchangeCalendar {
   timeZone: string;
   session(date: string): Session | undefined;
@@ -40,15 +40,15 @@ export interface ExchangeCalendar {
   latestClosed(now: Temporal.Instant): Session;
   /** The first session that opens after `now`. */
   next(now: Temporal.Instant): Session;
-  /** All of the above for `now` at once. Reuses its last answer until the market's state can have changed. */
+  /** All of the above for `now` at once. Its last result is reused until the market's state can change. */
   at(now: Temporal.Instant): Moment;
 }
 
 /** The last year a date may lie in: a sanity limit, far past any bar. */
 const LAST_YEAR = 2199;
-/** The first year that the holiday rules know. */
+/** The first year of the holiday rules. */
 const FIRST_YEAR = 1885;
-/** A year's table takes about 50 KB once all its sessions were asked for; a full history of 60 years stays in memory. */
+/** A year's table takes about 50 KB once all its sessions were used; a full history of 60 years stays in memory. */
 const YEARS_KEPT = 64;
 
 interface Year {
@@ -66,7 +66,7 @@ interface ExchangeRules {
   earlyCloses(year: number): ReadonlySet<string>;
 }
 
-/** The sessions of one exchange by date, made when they are first asked for. */
+/** The sessions of one exchange by date, computed on first use. */
 interface SessionTable {
   session(date: string): Session | undefined;
   yearOf(year: number): Year;
@@ -172,7 +172,7 @@ function exchangeCalendar(rules: ExchangeRules): ExchangeCalendar {
   const calendar: ExchangeCalendar = {
     timeZone: rules.timeZone,
     session: table.session,
-    // Without making the session, whose instants cost more than all else.
+    // Does not create the session, because computing its instants is the expensive part.
     isTradingDay(date) {
       const year = Number(date.slice(0, 4));
       return isKnownYear(year) && table.yearOf(year).sessions.has(date);
@@ -221,7 +221,7 @@ function yearIn(date: string): number {
 }
 
 function outsideCalendar(date: string): InputError {
-  return new InputError('market.bad_date', `"${date}" lies outside the calendar, which knows the years ${FIRST_YEAR} to ${LAST_YEAR}`);
+  return new InputError('market.bad_date', `"${date}" is outside of the calendar; use a date of the years ${FIRST_YEAR} to ${LAST_YEAR}`);
 }
 
 /** NYSE and Nasdaq: 09:30 to 16:00 New York time, 13:00 on short days. Checked against a published market-hours database for 1998-2028. */

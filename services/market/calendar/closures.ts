@@ -1,8 +1,8 @@
 import { getHolidays } from 'nyse-holidays';
 
 /**
- * Days on which the US exchanges did not open although no holiday rule says so, since 1972. `nyse-holidays` knows the rules only.
- * Source: NYSE, "Special Closings". A new one (a day of mourning, a storm) is one more line.
+ * Days since 1972 on which the US exchanges were closed for another reason than a holiday. `nyse-holidays` has the holiday rules only.
+ * Source: NYSE, "Special Closings". Add a line for a new closing (a day of mourning, a storm).
  */
 const SPECIAL_CLOSURES: ReadonlySet<string> = new Set([
   '1972-12-28', // funeral of Harry S. Truman

@@ -2,7 +2,7 @@ import type { Config } from '../../platform/config/load.ts';
 import type { Moment } from '../calendar/calendar.ts';
 
 /**
- * Is what is stored about a symbol fresh enough at this moment?
+ * Judges whether the stored data of a symbol is fresh enough at a moment.
  *
  * The rules for a symbol with a calendar, where S is the newest session that has started:
  * - No bar and never checked: missing, the most urgent of all. No bar but checked: age counts from the check.
@@ -11,8 +11,8 @@ import type { Moment } from '../calendar/calendar.ts';
  * - A bar of S that was true before S's close is live, also after that close: age counts from the moment it was true or the last check, whichever is later.
  * - A bar older than S: age counts from the open of the first session after the bar, since nothing newer existed before, or from the last
  *   check if that is later. So yesterday's final bar is fresh for the first minutes of today. A source that was true after the bar's own close
- *   (a halted or delisted symbol) has thereby been checked. A check after the close does not settle the matter for good: sources publish late,
- *   so it is asked again once the threshold has passed.
+ *   (a halted or delisted symbol) counts as checked at that time. After a check that followed the close the source is asked again once the threshold has passed, because
+ *   sources publish late.
  * Without a calendar age counts from the moment the data was true or the last check. Data is stale from the moment its age reaches the threshold.
  */
 
@@ -39,17 +39,17 @@ export function freshnessRules({ stock_jobs, portfolio }: Pick<Config, 'stock_jo
   };
 }
 
-/** What is known of a symbol's bars. Moments in epoch milliseconds. */
+/** The stored state of a symbol's bars. Moments in epoch milliseconds. */
 export interface PriceInput {
   /** Session date of the newest stored bar, `YYYY-MM-DD`. */
   newestBarDate?: string | undefined;
-  /** The moment that bar was true. Unknown is taken as its session's close, or as its open while that session runs. */
+  /** The moment at which that bar was true. When unknown: its session's close, or its open while that session runs. */
   asOfMs?: number | undefined;
   /** The last successful check that found nothing newer. */
   checkedAtMs?: number | undefined;
 }
 
-/** What is known of a symbol's analysis. */
+/** The stored state of a symbol's analysis. */
 export interface AnalysisInput {
   /** When it was computed, epoch milliseconds. */
   computedAtMs?: number | undefined;
@@ -66,7 +66,7 @@ export interface Judgement {
   /** The threshold of this moment. */
   thresholdMinutes: number;
   session: Moment['session'];
-  /** When it becomes stale, or became: epoch milliseconds, by this moment's threshold, or by that of the open market for a final bar. Absent when missing. */
+  /** When it becomes or became stale, epoch milliseconds. Uses the threshold of this moment, or for a final bar the threshold of the open market. Absent when missing. */
   dueAtMs?: number | undefined;
   /** One line for people. */
   reason: string;
@@ -85,7 +85,7 @@ export function judgePrice(input: PriceInput, moment: Moment, thresholds: PriceT
   }
   const { exchange, nowMs } = moment;
   if (exchange === undefined || barDate > exchange.next.date) {
-    // Without its moment of truth a bar is at worst as old as the start of its day. A date that no session has yet proves nothing: it counts like no calendar.
+    // A bar without a time is at most as old as the start of its day. A date after the newest session is judged as if the symbol had no calendar.
     const trueAt = input.asOfMs ?? Math.min(Date.parse(barDate), nowMs - threshold * MINUTE_MS);
     if (checkedAtMs > trueAt) return byAge(`bar of ${barDate} checked`, 'ago', checkedAtMs, threshold, moment);
     return byAge(`bar of ${barDate}`, 'old', trueAt, threshold, moment);
@@ -128,7 +128,7 @@ export function judgeAnalysis(input: AnalysisInput, moment: Moment, ttlHours: nu
   if (computedAtMs === undefined) return missing('no analysis', threshold, moment);
   const byTime = byAge('analysis', 'old', computedAtMs, threshold, moment);
   if (newestBarDate === undefined || (barDate !== undefined && barDate >= newestBarDate)) return byTime;
-  const reason = `analysis of the bar of ${barDate ?? 'an unknown day'}; the newest stored is of ${newestBarDate}`;
+  const reason = `the analysis is of the bar of ${barDate ?? 'an unknown day'}, and a bar of ${newestBarDate} is stored`;
   return { ...byTime, state: 'stale', dueAtMs: Math.min(byTime.dueAtMs!, moment.nowMs), reason };
 }
 
@@ -148,7 +148,7 @@ function byAge(subject: string, word: 'old' | 'ago', sinceMs: number, threshold:
   };
 }
 
-/** A clock that runs ahead of ours makes nothing younger than new. */
+/** An age is never negative, also when another machine's clock is ahead. */
 function minutesSince(sinceMs: number, nowMs: number): number {
   return Math.max(0, nowMs - sinceMs) / MINUTE_MS;
 }
@@ -173,7 +173,7 @@ const SESSION_TEXT: Record<Moment['session'], string> = {
   none: 'no calendar',
 };
 
-/** Minutes as people say them: `7 min`, `5 h`, `3 d`, always rounded down. */
+/** Minutes as text: `7 min`, `5 h`, `3 d`, always rounded down. */
 function span(minutes: number): string {
   if (minutes < 120) return `${Math.floor(minutes)} min`;
   if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h`;

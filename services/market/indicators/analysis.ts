@@ -2,7 +2,7 @@ import { PermanentError } from '../../platform/errors.ts';
 import { computeIndicators, type Indicators, type PriceColumns } from './indicators.ts';
 
 /**
- * A technical signal with its reasons. Eight rules look at the last bar; each gives between -weight and +weight points, weights add up to 100:
+ * A technical signal with its reasons. Eight rules check the last bar; each gives between -weight and +weight points, weights add up to 100:
  *
  * | rule | weight | + | - | 0 |
  * |---|---|---|---|---|
@@ -16,8 +16,8 @@ import { computeIndicators, type Indicators, type PriceColumns } from './indicat
  * | Bollinger bands | 10 | close below the lower band | above the upper band | inside |
  *
  * score = Σ points / Σ weights of the rules that could be measured. At +0.3 or more: buy; at -0.3 or less: sell; else hold.
- * confidence = strength × (Σ measured weights / 100), where strength is |score| for buy and sell, and 1 - |score| / 0.3 for hold: how far it is from both.
- * With less than half of the weight measurable (fewer than 34 bars) there is no opinion: hold, confidence 0.
+ * confidence = strength × (Σ measured weights / 100), where strength is |score| for buy and sell, and 1 - |score| / 0.3 for hold: the distance from buy and sell.
+ * With less than half of the weight measurable (fewer than 34 bars) the signal is hold with confidence 0.
  */
 export interface Analysis {
   symbol: string;
@@ -26,16 +26,16 @@ export interface Analysis {
   signal: 'buy' | 'sell' | 'hold';
   /** 0 to 1, four decimals. */
   confidence: number;
-  /** -1 (everything says sell) to 1, four decimals. */
+  /** -1 (all rules for sell) to 1 (all rules for buy), four decimals. */
   score: number;
-  /** One line per rule, in the order of the table; and before them, if so, that history is too short. */
+  /** One line per rule, in the order of the table. When the history is too short, a line before them says so. */
   reasons: Reason[];
   values: Indicators & { close: number };
 }
 
 export interface Reason {
   indicator: string;
-  /** With the numbers it rests on. */
+  /** The finding with its numbers. */
   observation: string;
   points: number;
   /** The most points this rule could give; 0 where it could not be measured. */
@@ -47,7 +47,7 @@ const LEAST_COVERAGE = 0.5;
 const RSI_OVERSOLD = 30;
 const RSI_OVERBOUGHT = 70;
 
-/** A rule's finding: direction 1, 0 or -1 and the words for it; null where an indicator is missing. */
+/** A rule's finding: direction 1, 0 or -1 and its text; null where an indicator is missing. */
 type Finding = { direction: number; observation: string } | null;
 
 interface Rule {
@@ -55,18 +55,18 @@ interface Rule {
   weight: number;
   /** Bars needed, for the explanation of a rule that could not be measured. */
   bars: number;
-  look(values: Analysis['values']): Finding;
+  observe(values: Analysis['values']): Finding;
 }
 
 const RULES: readonly Rule[] = [
-  { indicator: 'trend', weight: 20, bars: 200, look: (v) => compare('SMA 50', v.sma50, 'SMA 200', v.sma200) },
-  { indicator: 'long-term price', weight: 15, bars: 200, look: (v) => compare('close', v.close, 'SMA 200', v.sma200) },
-  { indicator: 'medium-term price', weight: 10, bars: 50, look: (v) => compare('close', v.close, 'SMA 50', v.sma50) },
-  { indicator: 'short-term price', weight: 10, bars: 20, look: (v) => compare('close', v.close, 'SMA 20', v.sma20) },
-  { indicator: 'MACD histogram', weight: 15, bars: 34, look: (v) => compare('MACD', v.macd, 'its signal line', v.macdSignal) },
-  { indicator: 'MACD', weight: 5, bars: 26, look: (v) => compare('MACD', v.macd, 'zero', 0) },
-  { indicator: 'RSI 14', weight: 15, bars: 15, look: rsi },
-  { indicator: 'Bollinger bands', weight: 10, bars: 20, look: bollinger },
+  { indicator: 'trend', weight: 20, bars: 200, observe: (v) => compare('SMA 50', v.sma50, 'SMA 200', v.sma200) },
+  { indicator: 'long-term price', weight: 15, bars: 200, observe: (v) => compare('close', v.close, 'SMA 200', v.sma200) },
+  { indicator: 'medium-term price', weight: 10, bars: 50, observe: (v) => compare('close', v.close, 'SMA 50', v.sma50) },
+  { indicator: 'short-term price', weight: 10, bars: 20, observe: (v) => compare('close', v.close, 'SMA 20', v.sma20) },
+  { indicator: 'MACD histogram', weight: 15, bars: 34, observe: (v) => compare('MACD', v.macd, 'its signal line', v.macdSignal) },
+  { indicator: 'MACD', weight: 5, bars: 26, observe: (v) => compare('MACD', v.macd, 'zero', 0) },
+  { indicator: 'RSI 14', weight: 15, bars: 15, observe: rsi },
+  { indicator: 'Bollinger bands', weight: 10, bars: 20, observe: bollinger },
 ];
 const TOTAL_WEIGHT = RULES.reduce((sum, rule) => sum + rule.weight, 0);
 
@@ -80,7 +80,7 @@ export function analyse(symbol: string, columns: PriceColumns, indicators: Indic
   if (date === undefined) throw new PermanentError('analysis.no_bars', `${symbol} has no bars to analyse; fetch it first`);
   const values = { ...indicators, close: columns.close[bars - 1]! };
 
-  const reasons = RULES.map((rule) => reasonOf(rule, rule.look(values), bars));
+  const reasons = RULES.map((rule) => reasonOf(rule, rule.observe(values), bars));
   const points = reasons.reduce((sum, reason) => sum + reason.points, 0);
   const measured = reasons.reduce((sum, reason) => sum + reason.weight, 0);
   const coverage = measured / TOTAL_WEIGHT;
@@ -112,8 +112,8 @@ function compare(name: string, value: number | null, otherName: string, other: n
   if (value === null || other === null) return null;
   const direction = Math.sign(value - other);
   const relation = direction > 0 ? 'above' : direction < 0 ? 'below' : 'equal to';
-  const otherText = other === 0 ? otherName : `${otherName} ${figure(other)}`;
-  return { direction, observation: `${name} ${figure(value)} is ${relation} ${otherText}` };
+  const otherText = other === 0 ? otherName : `${otherName} ${decimals(other)}`;
+  return { direction, observation: `${name} ${decimals(value)} is ${relation} ${otherText}` };
 }
 
 function rsi({ rsi14 }: Indicators): Finding {
@@ -126,13 +126,13 @@ function rsi({ rsi14 }: Indicators): Finding {
 
 function bollinger({ close, bollingerLower: lower, bollingerUpper: upper }: Analysis['values']): Finding {
   if (lower === null || upper === null) return null;
-  if (close < lower) return { direction: 1, observation: `close ${figure(close)} is below the lower band ${figure(lower)}` };
-  if (close > upper) return { direction: -1, observation: `close ${figure(close)} is above the upper band ${figure(upper)}` };
-  return { direction: 0, observation: `close ${figure(close)} is inside the bands ${figure(lower)} to ${figure(upper)}` };
+  if (close < lower) return { direction: 1, observation: `close ${decimals(close)} is below the lower band ${decimals(lower)}` };
+  if (close > upper) return { direction: -1, observation: `close ${decimals(close)} is above the upper band ${decimals(upper)}` };
+  return { direction: 0, observation: `close ${decimals(close)} is inside the bands ${decimals(lower)} to ${decimals(upper)}` };
 }
 
-/** Cents for shares, four digits for what costs less than a dollar. */
-function figure(value: number): string {
+/** Two decimals from one dollar up, four significant digits below. */
+function decimals(value: number): string {
   return Math.abs(value) >= 1 ? value.toFixed(2) : value.toPrecision(4);
 }
 

@@ -13,7 +13,7 @@ export interface Columns {
   volume: Float64Array;
 }
 
-/** What the indicators need of a bar, and of columns. */
+/** The fields of a bar, and of columns, that the indicators use. */
 export type PriceBar = Omit<Bar, 'open' | 'volume'>;
 export type PriceColumns = Omit<Columns, 'open' | 'volume'>;
 
@@ -52,7 +52,7 @@ export type IndicatorName = keyof Indicators;
 export type IndicatorSeries = Record<IndicatorName, (number | null)[]>;
 
 /**
- * Bars to load before the first bar whose indicators count. The longest window needs 200; the exponential ones remember their start with a weight
+ * Bars to load before the first bar whose indicators count. The longest window needs 200; in the exponential ones the first value still has a weight
  * of (25/27)^250 = 4e-9 for EMA 26 and (13/14)^236 = 3e-8 for Wilder's averages. That is their error against the whole history: relative for
  * EMA, RSI and ATR, as a share of the price for MACD, which itself may be near 0.
  */
@@ -61,7 +61,7 @@ export const WARM_UP_BARS = 250;
 const TRADING_DAYS_PER_YEAR = 252;
 const VOLATILITY_RETURNS = 20;
 const MACD_BARS = 26;
-/** The signal line is an EMA 9 over MACD values: the first eight are not yet one. */
+/** The signal line is an EMA 9 over MACD values, so it begins with the ninth value. */
 const MACD_SIGNAL_BARS = MACD_BARS + 8;
 
 /**
@@ -99,10 +99,10 @@ export function adjustPrices(bars: readonly PriceBar[]): PriceColumns {
   return columns;
 }
 
-/** The indicators of the last bar. An empty history has none: all null. */
+/** The indicators of the last bar. All are null for an empty history. */
 export function computeIndicators(columns: PriceColumns): Indicators {
   const { close } = columns;
-  // Windows forget: only their own bars are fed, which saves nine tenths of the time (SMA 200 sums its whole window on every bar).
+  // Window indicators depend only on the bars of their window. Feeding only those saves nine tenths of the time (SMA 200 sums its window on every bar).
   const sma = (bars: number) => lastOfWindow(new SMA(bars), bars, close);
   const bands = lastOfWindow(new BollingerBands(20, 2), 20, close);
   const walk = recursive(columns);
@@ -149,18 +149,18 @@ export function indicatorSeries(columns: PriceColumns): IndicatorSeries {
 
 type Recursive = Pick<Indicators, 'ema12' | 'ema20' | 'ema26' | 'rsi14' | 'macd' | 'macdSignal' | 'macdHistogram' | 'atr14'>;
 
-/** The indicators that carry state from bar to bar. `values` is that of the bars added so far. */
+/** The indicators that carry state from bar to bar. `values`: those of the newest added bar. */
 function recursive({ high, low, close }: PriceColumns): { add(index: number): void; values(): Recursive } {
   const ema12 = new EMA(12);
   const ema20 = new EMA(20);
   const ema26 = new EMA(26);
-  // The library's MACD is these three averages and a window that it never reads: without it the whole takes a third less.
+  // The library's MACD has these three averages and a window that it never reads. Computing it here saves a third of the time.
   const signal = new EMA(9);
   const rsi = new RSI(14);
   const atr = new ATR(14);
   let count = 0;
   let moved = false;
-  // Asked before it is ready, an indicator of the library raises and catches an error to say null: 3 µs each time.
+  // Before it has enough values, an indicator of the library throws and catches an error to give null, which takes 3 µs each time.
   const from = (bars: number, indicator: { getResult(): number | null }) => (count >= bars ? indicator.getResult() : null);
   return {
     add(index) {
@@ -200,7 +200,7 @@ function lastOfWindow<T>(indicator: { add(price: number): T | null }, bars: numb
 function volatilityAt(close: Float64Array, last: number): number | null {
   if (last < VOLATILITY_RETURNS) return null;
   const first = last - VOLATILITY_RETURNS + 1;
-  // The returns of a window telescope: their mean needs only its ends.
+  // The log returns of a window add up to ln(last / first), so their mean needs only the two ends.
   const mean = Math.log(close[last]! / close[first - 1]!) / VOLATILITY_RETURNS;
   let squares = 0;
   for (let i = first; i <= last; i++) squares += (Math.log(close[i]! / close[i - 1]!) - mean) ** 2;

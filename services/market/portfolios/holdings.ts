@@ -1,5 +1,6 @@
-/** Who holds and watches what. */
+/** The holdings and watched symbols of users. */
 
+import { COMMAND } from '../../platform/command-name.ts';
 import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
 
@@ -11,7 +12,7 @@ export interface Holding {
   cost: number | null;
 }
 
-/** The own holdings of many users, by symbol; users without any are absent. Reads the primary key's ranges of these users. */
+/** The holdings of many users, sorted by symbol; users without any are absent. Reads the primary key's ranges of these users. */
 export async function readHoldings(sql: Sql, users: readonly string[]): Promise<Map<string, Holding[]>> {
   const holdings = new Map<string, Holding[]>();
   if (users.length === 0) return holdings;
@@ -28,7 +29,7 @@ export async function readHoldings(sql: Sql, users: readonly string[]): Promise<
   return holdings;
 }
 
-/** A position as it is written. Numbers may stay the text they were: they are money. */
+/** A position to be written. Numbers may be text, so that money is not rounded. */
 export interface NewHolding {
   user: string;
   symbol: string;
@@ -36,7 +37,7 @@ export interface NewHolding {
   cost: string | number | null;
 }
 
-/** Takes all that users hold and watch away, for `addHoldings` in the same transaction. */
+/** Deletes the holdings and watched symbols of users, before `addHoldings` in the same transaction. */
 export async function clearHoldings(tx: Transaction, users: readonly string[]): Promise<void> {
   if (users.length > 0) await tx.run('DELETE FROM holdings WHERE user_id IN (?)', [users]);
 }
@@ -49,12 +50,12 @@ export async function addHoldings(tx: Transaction, positions: readonly NewHoldin
   ]);
 }
 
-/** The same of one user. Errors: `InputError('user.unknown')` when the user holds and watches nothing. */
+/** The holdings of one user. Errors: `InputError('user.unknown')` when the user holds and watches nothing. */
 export async function holdingsOf(sql: Sql, user: string): Promise<Holding[]> {
   const holdings = (await readHoldings(sql, [user])).get(user);
   if (holdings !== undefined) return holdings;
   throw new InputError(
     'user.unknown',
-    `user ${JSON.stringify(user)} has no holdings; add some with "stockmesh portfolio import <csv>" or PUT /v1/users/{id}/portfolio`,
+    `user ${JSON.stringify(user)} has no holdings; add some with "${COMMAND} portfolio import <csv>" or PUT /v1/users/{id}/portfolio`,
   );
 }

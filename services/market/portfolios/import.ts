@@ -1,4 +1,4 @@
-/** Portfolios from files: importing one replaces what its users held before. */
+/** Imports portfolios from files. An import replaces the holdings of the users in the file. */
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -14,7 +14,7 @@ import { readPortfolioCsv } from './portfolio-csv.ts';
 export interface ImportOptions {
   /** All lines are this user's; the file needs no column for it. */
   user?: string | undefined;
-  /** What messages call the file; by default its path. */
+  /** The name of the file in messages; its path by default. */
   name?: string | undefined;
   now: Date;
 }
@@ -31,8 +31,8 @@ const BATCH = 1000;
 const ER_DUP_ENTRY = 1062;
 
 /**
- * Replaces the portfolios of the users that a CSV file (see `readPortfolioCsv`) names, all in one transaction; the portfolios of others stay. A stream is kept in a
- * temporary file meanwhile, since a deadlock means reading it again. Errors: `InputError` `portfolio.bad_line`, `portfolio.bad_header`, `portfolio.unreadable`
+ * Replaces the portfolios of the users that a CSV file (see `readPortfolioCsv`) names, all in one transaction; the portfolios of others stay. A stream is first copied to a
+ * temporary file, since a deadlock requires reading it again. Errors: `InputError` `portfolio.bad_line`, `portfolio.bad_header`, `portfolio.unreadable`
  * (nothing was imported then), those of `Database.transaction`.
  */
 export async function importPortfolioCsv(db: Database, source: string | Readable, options: ImportOptions): Promise<Imported> {
@@ -56,7 +56,7 @@ export async function importOnce(db: Database, path: string, now: Date): Promise
     return await db.transaction(async (tx) => {
       const [known] = await tx.rows('SELECT sha256 FROM imports WHERE sha256 = ?', [sha256]);
       if (known !== undefined) return undefined;
-      // Before the rows: a second importer waits here and then meets the key.
+      // Inserted before the rows: a second importer of the same file waits here and then finds the key.
       await tx.run('INSERT INTO imports (sha256, source, users, positions, imported_at) VALUES (?)', [
         [sha256, path.slice(-500), 0, 0, now],
       ]);

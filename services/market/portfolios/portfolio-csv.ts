@@ -1,11 +1,11 @@
-/** A portfolio file: one position a line, read as a stream, every broken line found. */
+/** Reads a portfolio file, one position a line, as a stream. All invalid lines are reported together. */
 import { createReadStream } from 'node:fs';
 import { type Info, parse } from 'csv-parse';
 import { codeOf, InputError, messageOf } from '../../platform/errors.ts';
 import { userId } from '../../platform/user-id.ts';
 import { parseSymbol } from '../symbol.ts';
 
-/** One line. Numbers stay the text they were: they are money. */
+/** One line. Numbers stay text, so that money is not rounded. */
 export interface NewHolding {
   user: string;
   symbol: string;
@@ -18,7 +18,7 @@ export interface NewHolding {
 const COLUMNS = ['user', 'symbol', 'quantity', 'cost'] as const;
 type Column = (typeof COLUMNS)[number];
 
-/** Other names for the columns, as brokers write them; in any case, with spaces or hyphens for `_`. Totals (`cost_basis`, `amount`) are none: they are not a share's. */
+/** Other names for the columns, as brokers write them; in any case, with spaces or hyphens for `_`. Totals (`cost_basis`, `amount`) are not accepted: the cost is per share. */
 export const ALIASES: Readonly<Record<Column, readonly string[]>> = {
   user: ['user_id', 'userid', 'username', 'account', 'owner'],
   symbol: ['ticker', 'instrument'],
@@ -26,9 +26,9 @@ export const ALIASES: Readonly<Record<Column, readonly string[]>> = {
   cost: ['cost_per_share', 'average_cost', 'avg_cost', 'average_price', 'avg_price', 'unit_cost', 'purchase_price'],
 };
 
-/** Broken lines that are named; the others are counted. */
+/** At most this many invalid lines are named. The others are counted. */
 const SHOWN = 20;
-/** What DECIMAL(24, 8) and DECIMAL(18, 6) hold before the point; more decimals than theirs are rounded. */
+/** The digits before the point of DECIMAL(24, 8) and DECIMAL(18, 6). Further decimals are rounded. */
 const QUANTITY_DIGITS = 16;
 const COST_DIGITS = 12;
 
@@ -38,8 +38,8 @@ type Line = { record: string[]; info: Info };
 
 /**
  * Reads a portfolio file in batches of `batchSize` positions. Its first line names the columns `user`, `symbol`, `quantity`, `cost` in any order, or their
- * `ALIASES`; other columns are passed over. With `user` all lines are that user's and the column may be missing. A quantity that is empty or 0 makes a symbol
- * only watched; an empty cost is unknown. Fields are parted by comma, semicolon or tab, numbers have a decimal point and nothing between the thousands.
+ * `ALIASES`; other columns are ignored. With `user` all lines are that user's and the column may be missing. A symbol with an empty quantity or 0 is
+ * only watched; an empty cost is unknown. Fields are separated by comma, semicolon or tab, numbers have a decimal point and nothing between the thousands.
  * `name` stands for the file in messages.
  * Errors, after the whole file was read: `InputError` `portfolio.bad_line` with every broken line (a symbol that a user has twice, too), `portfolio.bad_header`;
  * before: `portfolio.unreadable`.
@@ -67,7 +67,7 @@ export async function* readPortfolioCsv(
         record_delimiter: ['\r\n', '\n', '\r'],
         skip_records_with_error: true,
         on_skip(error) {
-          // Its message repeats the line.
+          // The parser's message repeats the line, which is already named.
           fault(
             Number(error?.lines),
             `${error?.message.replace(/ at line \d+/, '')}; write "" for a quote inside a quoted field, and close each one`,
@@ -125,7 +125,7 @@ function badHeader(name: string, fault: string): InputError {
   return new InputError('portfolio.bad_header', `${name}:1: the header ${fault}; it must be user,symbol,quantity,cost`);
 }
 
-/** Checks one line after the other; tells `fault` what is wrong. */
+/** Checks one line after the other and calls `fault` with each error. */
 function positionReader(onlyUser: string | undefined, fault: (line: number, text: string) => void) {
   const number = numbering();
   const users = new Map<string, string | undefined>();
@@ -184,7 +184,7 @@ function positionReader(onlyUser: string | undefined, fault: (line: number, text
     const key = number(user) * 2 ** 26 + number(symbol);
     const first = lines.get(key);
     if (first !== undefined) {
-      fault(line, `${symbol} of user ${quoted(user)} stands in line ${first} already; make one line of the two`);
+      fault(line, `${symbol} of user ${quoted(user)} is in line ${first} already; merge the two lines`);
       return undefined;
     }
     lines.set(key, line);

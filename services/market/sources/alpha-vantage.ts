@@ -32,16 +32,16 @@ const Series = z.object({
   }),
   'Time Series (Daily)': z.record(z.iso.date(), Day),
 });
-const Complaint = z.object({
+const Refusal = z.object({
   'Error Message': z.string().optional(),
   Note: z.string().optional(),
   Information: z.string().optional(),
 });
 
 /**
- * Daily bars of Alpha Vantage (`TIME_SERIES_DAILY_ADJUSTED`: raw prices with adjusted close, dividend and split). The key is in no message: it is blanked out wherever it
- * appears, also in texts of theirs, which quote it. Errors: `source.no_key`, `source.denied`, `source.unknown_symbol` (permanent); `source.rate_limited`, `source.timeout`,
- * `source.network`, `source.unavailable`, `source.malformed` (transient). They answer HTTP 200 for all of their own errors.
+ * Daily bars of Alpha Vantage (`TIME_SERIES_DAILY_ADJUSTED`: raw prices with adjusted close, dividend and split). No message contains the key: it is removed
+ * also from the service's own texts, which quote it. Errors: `source.no_key`, `source.denied`, `source.unknown_symbol` (permanent); `source.rate_limited`, `source.timeout`,
+ * `source.network`, `source.unavailable`, `source.malformed` (transient). The service answers its own errors with HTTP 200.
  */
 export function alphaVantageSource({
   apiKey,
@@ -62,7 +62,10 @@ export function alphaVantageSource({
       signal.throwIfAborted();
       const symbol = parseSymbol(text);
       if (apiKey === undefined || apiKey === '') {
-        throw new PermanentError('source.no_key', `${source}: no API key; set ALPHA_VANTAGE_API_KEY, or take ${source} out of the sources`);
+        throw new PermanentError(
+          'source.no_key',
+          `${source}: no API key; set ALPHA_VANTAGE_API_KEY, or remove ${source} from stock_jobs.data_fetch.sources`,
+        );
       }
       const now = clock.now();
       const blanked = (message: string) => message.replaceAll(apiKey, '***').replaceAll(encodeURIComponent(apiKey), '***');
@@ -77,9 +80,9 @@ export function alphaVantageSource({
       const { status, text: body } = await fetchText({ source, fetch, clock, timeoutMs, redact: blanked }, url, undefined, signal);
       if (status !== 200) throw new TransientError('source.unavailable', `${source}: HTTP ${status}`);
       const answer = parseJson(body, (reason) => malformed(symbol, blanked(reason)));
-      const complaint = Complaint.safeParse(answer);
-      if (complaint.success) {
-        const error = errorOf(complaint.data, symbol, blanked);
+      const refusal = Refusal.safeParse(answer);
+      if (refusal.success) {
+        const error = errorOf(refusal.data, symbol, blanked);
         if (error !== undefined) throw error;
       }
       const series = Series.safeParse(answer);
@@ -94,7 +97,7 @@ function outputSize({ from }: DateRange, now: Temporal.Instant): 'compact' | 'fu
   return from >= oldest.toString() ? 'compact' : 'full';
 }
 
-// The parser's own message quotes a few characters of the text, and so may hold a part of the key.
+// The parser's own message quotes a few characters of the text, which may be a part of the key.
 function parseJson(body: string, failure: (reason: string) => StockmeshError): unknown {
   try {
     return JSON.parse(body);
@@ -108,16 +111,16 @@ function malformed(symbol: string, reason: string): TransientError {
   return new TransientError('source.malformed', `${source}: the answer for ${symbol} is not a daily series: ${reason.slice(0, 300)}`);
 }
 
-/** What a text of theirs means. The order matters: the text about a used-up limit also advertises premium plans and quotes the key. */
-function errorOf(complaint: z.infer<typeof Complaint>, symbol: string, blanked: (message: string) => string): StockmeshError | undefined {
-  const said = complaint.Note ?? complaint.Information ?? complaint['Error Message'];
+/** The error that a text of the service means. The order matters: the text about a used-up limit also advertises premium plans and quotes the key. */
+function errorOf(refusal: z.infer<typeof Refusal>, symbol: string, blanked: (message: string) => string): StockmeshError | undefined {
+  const said = refusal.Note ?? refusal.Information ?? refusal['Error Message'];
   if (said === undefined) return undefined;
   const message = blanked(said).slice(0, 300);
   if (/rate limit|call frequency|requests? per (second|minute|day)|calls? per (minute|day)|sparingly/i.test(said)) {
     return new TransientError('source.rate_limited', `${source}: ${message}`);
   }
   if (/api ?key|premium/i.test(said)) return new PermanentError('source.denied', `${source}: ${message}`);
-  if (complaint['Error Message'] !== undefined) {
+  if (refusal['Error Message'] !== undefined) {
     return new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol} (${message})`);
   }
   return new TransientError('source.refused', `${source}: ${symbol}: ${message}`);
@@ -146,7 +149,7 @@ function answerOf(symbol: string, series: z.infer<typeof Series>, range: DateRan
   return { symbol, source, asOf: asOf(symbol, series['Meta Data']['3. Last Refreshed'], timeZone, now), bars, actions, timeZone };
 }
 
-/** "Last Refreshed" with a time is the moment of the data; a mere date says that the day is complete. */
+/** "Last Refreshed" with a time is the moment of the data; a date without a time means that the day is complete. */
 function asOf(symbol: string, lastRefreshed: string, timeZone: string, now: Temporal.Instant): Temporal.Instant {
   if (!lastRefreshed.includes(' ')) return now;
   try {

@@ -7,13 +7,13 @@ import type { Budget } from './failover-source.ts';
 
 /**
  * The rate budget that all workers share: `perMinute` requests a source and window, counted in one row a source. A source that is not named in `perMinute` (local ones)
- * has no limit and costs nothing, not even a question to the database.
+ * has no limit and needs no database query.
  *
- * When the window is used up a call waits for the next one if that begins within `maxWaitMs`, else throws `TransientError('source.rate_limited')` with the wait as
+ * When the window is used up, a call waits for the next window if that begins within `maxWaitMs`, else throws `TransientError('source.rate_limited')` with the wait as
  * `retryAfterMs`. Windows are fixed, so up to two budgets may be spent around a window's edge; machines' clocks must agree to a fraction of a window.
- * A database that cannot be asked: `TransientError('source.budget_unavailable')`.
+ * When the database cannot be reached: `TransientError('source.budget_unavailable')`.
  *
- * The table is ours to create; the library inserts three values in this order:
+ * The migrations create the table. The library inserts three values in this order:
  * CREATE TABLE source_budget (`key` VARCHAR(255) NOT NULL, points INT NOT NULL DEFAULT 0, expire BIGINT UNSIGNED NULL, PRIMARY KEY (`key`)) ENGINE = InnoDB
  */
 export function sourceBudget({
@@ -47,7 +47,7 @@ export function sourceBudget({
         keyPrefix: 'source',
         points,
         duration: windowSeconds,
-        // Once this process has seen the window used up, it asks the database no more until the next.
+        // Once this process has seen the window used up, it does not query the database again before the next window.
         inMemoryBlockOnConsumed: points,
       }),
     ]),

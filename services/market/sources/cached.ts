@@ -2,10 +2,10 @@ import { TransientError } from '../../platform/errors.ts';
 import type { BarsAnswer, DateRange } from '../bars/bars.ts';
 import type { MarketSource } from './source.ts';
 
-/** What is stored of a symbol: `asOf` is the moment it was true when it was fetched. */
+/** The stored bars of a symbol. `asOf`: the moment at which they were true. */
 export type StoredBars = Pick<BarsAnswer, 'bars' | 'actions' | 'asOf' | 'currency' | 'timeZone'>;
 
-/** The last resort of a chain: gives what is stored again, marked stale. Nothing stored: `TransientError('source.cache_empty')`. */
+/** The last source in the order: gives the stored bars again, marked stale. When nothing is stored: `TransientError('source.cache_empty')`. */
 export function cachedSource({ read }: { read: (symbol: string, range: DateRange) => Promise<StoredBars | undefined> }): MarketSource {
   return {
     name: 'cached',

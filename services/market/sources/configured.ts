@@ -17,8 +17,8 @@ import type { MarketSource } from './source.ts';
 import { yahooSource } from './yahoo.ts';
 
 /**
- * All configured sources, and the same without made-up data. Where data may be made up nothing is given again from the store: `all` is for symbols of which nothing
- * real is stored, and bars made up a while ago must not stand in the way of newer ones.
+ * All configured sources, and the same without simulated data. With simulated data the source `cached` is left out: `all` is for symbols without stored real data,
+ * and older simulated bars must not be given in place of newer ones.
  */
 export async function configuredSources({
   config,

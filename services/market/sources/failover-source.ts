@@ -12,10 +12,10 @@ export interface FailoverSource {
   bars(symbol: string, range: DateRange, signal: AbortSignal): Promise<FailoverAnswer>;
 }
 
-/** Takes one token for a request to `source`, waiting a little if need be; `TransientError('source.rate_limited')` when that would take too long. */
+/** Takes one token for a request to `source`, and waits for it up to a limit. Errors: `TransientError('source.rate_limited')` when the wait would be longer. */
 export type Budget = (source: SourceName, signal: AbortSignal) => Promise<void>;
 
-/** Bars of the first source that answers, by the rules of `askWithFailover`; an answer without bars is one. */
+/** Bars of the first source that answers, by the rules of `askWithFailover`; an answer without bars counts as an answer. */
 export function failoverSource({
   sources,
   ...options

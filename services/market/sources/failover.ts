@@ -12,18 +12,18 @@ export interface SourceAttemptOf<Name extends string> {
   code?: string;
 }
 
-/** A source as it is asked here; `Args` are its arguments after the symbol. */
+/** A source. `Args`: its arguments after the symbol. */
 export interface Link<Name extends string, Args extends readonly unknown[], Answer> {
   name: Name;
   ask(symbol: string, signal: AbortSignal, ...args: Args): Promise<Answer>;
 }
 
 export interface FailoverOptions<Name extends string> {
-  /** What is asked for, for messages: `bars`. */
+  /** The requested data, for messages: `bars`. */
   what: string;
   clock: Clock;
   log?: { warn(fields: object, message: string): void } | undefined;
-  /** Takes one token for a request to a source; its failure is not the source's. */
+  /** Takes one token for a request to a source. When it fails, the circuit breaker does not count it as a failure of the source. */
   budget?: ((source: Name, signal: AbortSignal) => Promise<void>) | undefined;
   timeoutMs: number;
   breaker: { failures: number; openMs: number };
@@ -34,8 +34,8 @@ export interface FailoverOptions<Name extends string> {
  * Asks the sources in order until one answers. Each has a circuit breaker that opens for `breaker.openMs` after `breaker.failures` failures in a row (then one call
  * probes it), and `timeoutMs` for an answer, after its token of the budget. An unknown symbol, an empty cache, a used-up budget and the caller's own abort are not
  * the source's failure.
- * Throws `PermanentError('source.unknown_symbol')` when every source that could be asked is sure; `source.all_failed` otherwise: permanent when no source may do
- * better later (missing key, denied), transient in every other case. An `InputError` and an abort end it at once; the latter rethrows the signal's reason.
+ * Throws `PermanentError('source.unknown_symbol')` when every source that could be asked certainly does not know the symbol; `source.all_failed` otherwise: permanent when no source
+ * can succeed later (missing key, denied), transient in every other case. An `InputError` and an abort end it at once; an abort rethrows the signal's reason.
  */
 export function askWithFailover<Name extends string, Args extends readonly unknown[], Answer>(
   sources: readonly Link<Name, Args, Answer>[],
@@ -71,7 +71,7 @@ export function askWithFailover<Name extends string, Args extends readonly unkno
   };
 }
 
-/** Errors that are answers: the source works, but has no such data. */
+/** Errors of a working source that has no such data. */
 const KNOWS_NOTHING = new Set(['source.unknown_symbol', 'source.cache_empty', 'chain.empty', 'chain.no_day']);
 
 function guarded<Name extends string, Args extends readonly unknown[], Answer>(
@@ -82,13 +82,13 @@ function guarded<Name extends string, Args extends readonly unknown[], Answer>(
   const excused = (error: unknown) =>
     error instanceof InputError || KNOWS_NOTHING.has(codeOf(error)) || (error instanceof Object && notItsFault.has(error));
   const circuit = circuitBreaker(
-    // A probe that ended without asking (aborted, no budget) proved nothing; cockatiel would close the circuit on an error that it does not handle.
+    // A probe that ended before the request (aborted, no budget) shows nothing about the source. Cockatiel would close the circuit on an error that it does not handle.
     handleWhen(
       (error) => !excused(error) || (circuit.state === CircuitState.HalfOpen && error instanceof Object && notItsFault.has(error)),
     ),
     { halfOpenAfter: breaker.openMs, breaker: new ConsecutiveBreaker(breaker.failures) },
   );
-  // Aggressive: a source that ignores its signal is left behind.
+  // Aggressive: does not wait for a source that ignores its signal.
   const limit = timeout(timeoutMs, { strategy: TimeoutStrategy.Aggressive, abortOnReturn: false });
   let lastFailure = '';
 

@@ -11,9 +11,9 @@ export interface HttpAnswer {
 }
 
 /**
- * One request and its whole body, within `timeoutMs`. Answers of any status under 500 except 429 come back; the rest throws `TransientError`:
+ * One request and its whole body, within `timeoutMs`. Returns answers of any status under 500 except 429. Otherwise throws `TransientError`:
  * `source.timeout`, `source.network`, `source.rate_limited` (with the server's own Retry-After), `source.unavailable`.
- * An abort by the caller rethrows the caller's reason. A URL may carry a key: no message of ours holds it, and `redact` goes over the network's own.
+ * An abort by the caller rethrows the caller's reason. A URL may carry a key: the messages here never contain it, and `redact` removes it from the network's messages.
  */
 export async function fetchText(
   {
@@ -58,7 +58,7 @@ function retryAfterMs(header: string | null, now: Temporal.Instant): number | un
   return Number.isNaN(at) ? undefined : Math.max(0, at - now.epochMilliseconds);
 }
 
-// fetch says "fetch failed"; the reason (ECONNREFUSED, ENOTFOUND, a broken TLS handshake) is its cause.
+// The message of fetch is only "fetch failed"; the reason (ECONNREFUSED, ENOTFOUND, a broken TLS handshake) is its cause.
 function networkReason(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
   return messageOf(cause ?? error);

@@ -1,7 +1,7 @@
 import type { CorporateAction } from '../bars/bars.ts';
 import { malformedLine } from './lean-files.ts';
 
-/** A row of a factor file: holds for every date up to and including its own, down to the row before. */
+/** A row of a factor file. It applies to the dates after the row before it, up to and including its own date. */
 export interface FactorRow {
   date: string;
   priceFactor: number;
@@ -12,7 +12,7 @@ export interface FactorRow {
 
 interface FactorFile {
   rows: FactorRow[];
-  /** The last date whose prices have no meaning any more (its factor has overflowed): history begins the day after. */
+  /** The last date whose prices are unusable because its factor has overflowed. History begins the day after. */
   worthlessUntil: string | undefined;
 }
 

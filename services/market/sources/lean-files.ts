@@ -3,10 +3,10 @@ import { crc32, inflateRawSync } from 'node:zlib';
 import yauzl from 'yauzl';
 import { codeOf, messageOf, StockmeshError, TransientError } from '../../platform/errors.ts';
 
-/** A day file of twenty years is 300 KiB; whatever unpacks to more than this is not one. */
+/** A day file of twenty years is 300 KiB. A larger file is refused. */
 const MAX_UNPACKED_BYTES = 64 * 1024 * 1024;
 
-/** `text` of line `line` of `file` is not what a Lean folder holds there. A file may be read while it is being written, so this may pass. */
+/** Line `line` of `file` has the unexpected `text`. The error is transient, since a file may be read while it is being written. */
 export function malformedLine(file: string, line: number, text: string, expected: string): TransientError {
   return new TransientError('source.malformed', `lean: ${file}:${line}: expected ${expected}, found ${JSON.stringify(text.slice(0, 80))}`);
 }
@@ -105,7 +105,7 @@ export function zippedFiles(file: string, signal: AbortSignal): AsyncGenerator<{
   );
 }
 
-/** Without a stream: opening one for each of 4,532 contracts took 1.5 s, this takes 0.3 s. */
+/** Reads without a stream: opening a stream for each of 4,532 contracts took 1.5 s, this takes 0.3 s. */
 function unpacked({ fileName, compressionMethod, uncompressedSize, crc32: expected }: yauzl.Entry, data: Buffer): string {
   const content = compressionMethod === 0 ? data : inflateRawSync(data, { maxOutputLength: Math.max(uncompressedSize, 1) });
   if (crc32(content) !== expected) throw new Error(`${fileName} is damaged`);

@@ -10,7 +10,7 @@ import type { MarketSource } from './source.ts';
 
 const timeZone = 'America/New_York';
 
-/** A stretch of a security's life under one ticker, both ends inclusive. */
+/** The days on which a security had one ticker, both ends inclusive. */
 interface Tenure {
   ticker: string;
   from: string;
@@ -21,7 +21,7 @@ interface Tenure {
  * The daily bars of US equities in a QuantConnect Lean data folder: `equity/usa/daily/{ticker}.zip`, `factor_files/{ticker}.csv`, `map_files/{ticker}.csv`.
  *
  * A day file holds the trades of its ticker, whichever company had the ticker on the day: `wm.zip` is Washington Mutual to 2008 and Waste Management from 2009-08-05,
- * `goog.zip` is today's GOOGL before 2014-04-03, `eem.zip` another company before 2003-04-11. (Seen in the files: the reference prices of `bac`'s and `wm`'s factor
+ * `goog.zip` is today's GOOGL before 2014-04-03, `eem.zip` another company before 2003-04-11. (Found in the files: the reference prices of `bac`'s and `wm`'s factor
  * files are the raw closes of the day files only from the day the map file names on, and `qqq.zip` has no bar while the fund was called QQQQ.) So a bar belongs to the
  * security only if the map file gives it that ticker on that day; days under an older ticker come from that ticker's file, and are missing where the folder has none.
  *
@@ -61,7 +61,7 @@ export function leanSource({ path, clock }: { path: string; clock: Clock }): Mar
       const newest = days.at(-1);
       if (newest === undefined) {
         if (!(await isFolder(daily))) throw new TransientError('source.unavailable', `lean: the folder ${daily} is gone`);
-        throw new PermanentError('source.unknown_symbol', `lean: unknown symbol ${symbol}: no bars of it under ${daily}`);
+        throw new PermanentError('source.unknown_symbol', `lean: unknown symbol ${symbol}: ${daily} has no bars of it`);
       }
 
       const factorOf = factorWalk(factors.rows);

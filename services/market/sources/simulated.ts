@@ -8,13 +8,13 @@ const timeZone = 'America/New_York';
 const OPENING = Temporal.PlainTime.from('09:30');
 const DAY_MS = 86_400_000;
 const FIRST_DAY = dayOf('1990-01-02');
-/** Waves of 1, 2, 4, … 2048 days, each higher by the root of its length: together they look like a random walk, and each day is computed on its own. */
+/** Waves of 1, 2, 4, … 2048 days, each higher by the root of its length: their sum looks like a random walk, and each day can be computed on its own. */
 const WAVES = Array.from({ length: 12 }, (_, octave) => ({
   days: 2 ** octave,
   height: 0.018 * Math.sqrt(2 ** octave),
   purpose: 100 + octave,
 }));
-/** A price under this is not split, in dollars: or a long history would end in pennies. */
+/** Dollars. A lower price is not split, so that a long history does not end at a few cents. */
 const SPLIT_ABOVE = 120;
 const YEARLY_DRIFT = 0.06;
 
@@ -36,8 +36,8 @@ interface Event {
 const PURPOSE = { level: 1, drift: 2, split: 3, dividend: 4, gap: 5, high: 6, low: 7, volume: 8 } as const;
 
 /**
- * An invented market for demos and measurements: a bar's raw values depend on the seed, the symbol and the date alone, whatever range is asked and whenever. Splits and
- * dividends happen now and then; the adjusted close takes in those that have happened by now, as a real source's does. No bar of a day whose session has not opened (09:30 New York).
+ * A simulated market for demos and measurements. A bar's raw values depend only on the seed, the symbol and the date, not on the requested range or the time. There are
+ * splits and dividends; the adjusted close includes those up to now, as a real source's does. No bar of a day whose session has not opened (09:30 New York).
  * Symbols that begin with XX are unknown (`source.unknown_symbol`); nothing else fails. Without `isTradingDay` every weekday is one.
  */
 export function simulatedSource({
@@ -69,7 +69,7 @@ export function simulatedSource({
       const to = Math.min(range.to === undefined ? last : dayOf(range.to), last);
       const events = [...splits, ...dividendsBetween(market, splits, from, last)].sort((a, b) => b.day - a.day);
 
-      // Newest first: what has happened since a day is what has been passed on the way to it.
+      // Newest first, so that the splits and dividends since a day are known when the day is reached.
       const bars: Bar[] = [];
       let adjustment = 1;
       let next = 0;
@@ -115,7 +115,7 @@ function level(day: number, { random, start, growth }: Market): number {
   return start * Math.exp(walk);
 }
 
-/** Value noise in [0, 1): random at whole `x`, and smooth between. */
+/** Value noise in [0, 1): random at whole `x`, smooth between. */
 export function smoothNoise(random: Market['random'], purpose: number, x: number): number {
   const cell = Math.floor(x);
   const left = random(purpose, cell);
@@ -139,7 +139,7 @@ function splitsUntil(market: Market, last: number): Event[] {
 function dividendsBetween(market: Market, splits: Event[], from: number, to: number): Event[] {
   if (market.random(PURPOSE.dividend, -1) > 0.6) return [];
   const dividends: Event[] = [];
-  // One quarter early: its ex-date may have been moved into the range by a closure.
+  // Begins one quarter early, because a closure may move that quarter's ex-date into the range.
   for (let quarter = Math.max(0, Math.floor((from - FIRST_DAY) / 91) - 1); FIRST_DAY + quarter * 91 <= to; quarter++) {
     const day = tradingDayFrom(FIRST_DAY + quarter * 91 + 1 + Math.floor(market.random(PURPOSE.dividend, quarter) * 60), market);
     if (day < from || day > to) continue;
@@ -167,7 +167,7 @@ function tradingDayBefore(day: number, market: Market): number {
   return nearestTradingDay(day - 1, -1, market);
 }
 
-/** No exchange has been closed for a month since 1914: where a calendar has no session in 30 days it has no data, and the day itself is taken. */
+/** No exchange has been closed for a month since 1914. A calendar without a session in 30 days has no data, so the day itself is used. */
 function nearestTradingDay(day: number, step: 1 | -1, market: Market): number {
   let near = day;
   for (let tries = 0; !market.isTradingDay(near); tries++) {
@@ -191,7 +191,7 @@ function dayOf(date: string): number {
   return Math.floor(Date.parse(`${date}T00:00:00Z`) / DAY_MS);
 }
 
-// Writing dates out was two thirds of the time; there are a few thousand of them, the same for every symbol.
+// Formatting dates took two thirds of the time. There are a few thousand dates, the same for every symbol, so they are cached.
 const dates: string[] = [];
 function dateOf(day: number): string {
   dates[day] ??= new Date(day * DAY_MS).toISOString().slice(0, 10);

@@ -1,8 +1,8 @@
 import type { BarsAnswer, DateRange, SourceName } from '../bars/bars.ts';
 
 /**
- * The port every market source implements. Errors: `PermanentError('source.unknown_symbol')` when the source is sure that it does not know the symbol,
- * `PermanentError('source.…')` for what will never work (a missing key), `TransientError('source.…')` for everything that may work later.
+ * The port every market source implements. Errors: `PermanentError('source.unknown_symbol')` when the source certainly does not know the symbol,
+ * `PermanentError('source.…')` for errors that no retry mends (a missing key), `TransientError('source.…')` for all others.
  */
 export interface MarketSource {
   readonly name: SourceName;

@@ -8,27 +8,27 @@ import { type Fetch, fetchText, type HttpAnswer } from './http.ts';
 const source = 'yahoo_finance';
 const SILENT = { info() {}, warn() {}, error() {}, debug() {}, dir() {} };
 
-/** Moments come as seconds, or as Date where the library has converted them. */
+/** Moments are seconds, or Date where the library has converted them. */
 export const EpochSeconds = z.union([z.number(), z.date().transform((date) => date.getTime() / 1000)]);
 
-/** What Yahoo says when it does not answer a question. */
+/** The error with which Yahoo refuses a request. */
 export interface Refusal {
   code: string;
   description: string;
 }
-/** `{"chart":{"result":null,"error":{…}}}`, or `optionChain`, or `finance` for what all its interfaces say. */
+/** `{"chart":{"result":null,"error":{…}}}`, or `optionChain`, or `finance` for errors of all its interfaces. */
 const RefusedAnswer = z.record(z.string(), z.object({ error: z.object({ code: z.string(), description: z.string() }) }));
 
 type YahooClient = InstanceType<typeof YahooFinance>;
 
-/** The library, silent and without its own queue and schema checks: pass `{ validateResult: false, fetch: yahooFetch(…) }` with each question. */
+/** The library, silent and without its own queue and schema checks: pass `{ validateResult: false, fetch: yahooFetch(…) }` with each request. */
 export function yahooClient(): YahooClient {
   const client = new YahooFinance({
     logger: SILENT,
     suppressNotices: ['yahooSurvey', 'ripHistorical'],
     versionCheck: false,
     validation: { logErrors: false, logOptionsErrors: false },
-    // The library's queue knows no abort and no time-out (`queue.timeout` is never read); how many may ask at once is the caller's budget.
+    // The library's queue has no abort and no time-out (`queue.timeout` is never read). The caller's budget limits the requests.
     queue: { concurrency: Number.POSITIVE_INFINITY },
   });
   forgetCrumb(client);
@@ -36,8 +36,8 @@ export function yahooClient(): YahooClient {
 }
 
 /**
- * Makes the client fetch a new cookie and crumb for its next question that needs them. By itself the library never does: it remembers the crumb by the jar, for as long as the
- * jar lives, whatever Yahoo or the cookie's expiry says. Its class of jars is exported as a type alone.
+ * Makes the client fetch a new cookie and crumb for its next request that needs them. The library never renews them: it keeps the crumb as long as the cookie jar exists,
+ * even after Yahoo has refused it or the cookie has expired. The class of the jar is exported as a type only.
  */
 export function forgetCrumb(client: YahooClient): void {
   const Jar = client._opts.cookieJar!.constructor as new () => NonNullable<typeof client._opts.cookieJar>;
@@ -45,9 +45,9 @@ export function forgetCrumb(client: YahooClient): void {
 }
 
 /**
- * The `fetch` for one question about `symbol`: throws `PermanentError('source.unknown_symbol')`, `TransientError('source.refused')` for Yahoo's other refusals and for a
- * status that is no answer, and what `fetchText` throws. `refused` is called first with each refusal. With a `budget`, each request takes one token of it.
- * Pages that only give cookies and crumb pass as they are, and an abort does not stop them: they are for everyone who asks.
+ * The `fetch` for one request about `symbol`: throws `PermanentError('source.unknown_symbol')`, `TransientError('source.refused')` for Yahoo's other refusals and for a
+ * status that is not an answer, and the errors of `fetchText`. `refused` is called first with each refusal. With a `budget`, each request takes one token of it.
+ * Requests for the cookie and crumb are not checked and not aborted: all concurrent requests share them.
  */
 export function yahooFetch(
   { fetch, clock, timeoutMs, budget }: { fetch: Fetch; clock: Clock; timeoutMs: number; budget?: Budget | undefined },
@@ -69,14 +69,14 @@ export function yahooFetch(
   };
 }
 
-/** The answer for `symbol` is not what was asked for, like "a chart". */
+/** The answer for `symbol` is not the `expected` one, such as "a chart". */
 export function malformed(symbol: string, expected: string, reason: string, cause?: unknown): TransientError {
   return new TransientError('source.malformed', `${source}: the answer for ${symbol} is not ${expected}: ${reason.slice(0, 300)}`, {
     cause,
   });
 }
 
-/** Yahoo's own refusal, or one made up for a status that is not an answer. */
+/** Yahoo's own refusal, or one made from a status that is not an answer. */
 function refusalOf({ status, text }: HttpAnswer): Refusal | undefined {
   if (status === 200 && !text.includes('"error":{')) return undefined;
   try {
@@ -89,7 +89,7 @@ function refusalOf({ status, text }: HttpAnswer): Refusal | undefined {
 }
 
 function errorOf({ code, description }: Refusal, symbol: string, status: number): StockmeshError {
-  // A 404 of a proxy says nothing about the symbol; Yahoo's own does.
+  // A 404 means an unknown symbol only when it comes from Yahoo and not from a proxy.
   if (code === 'Not Found') return new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol} (${description})`);
   return new TransientError('source.refused', `${source}: ${symbol} refused with HTTP ${status}: ${code}: ${description}`);
 }

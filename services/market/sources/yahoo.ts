@@ -9,10 +9,10 @@ import { EpochSeconds, malformed, yahooClient, yahooFetch } from './yahoo-client
 
 const source = 'yahoo_finance';
 const DAY_S = 86_400;
-/** Yahoo delays some exchanges by 15 minutes: so long after the close the last trade may still be on its way. */
+/** Yahoo delays some exchanges by 15 minutes, so the last trade may arrive this long after the close. */
 const FEED_DELAY_S = 20 * 60;
 
-// The library's own schema is off: it refuses an answer for one unknown or missing field that is not used. This one requires exactly the fields that are read here.
+// The library's own schema is off, because it refuses an answer for one unknown or missing field that is not used. This schema requires the fields that are read here.
 const Series = z.array(z.number().nullable());
 const Chart = z.object({
   meta: z.object({
@@ -39,7 +39,7 @@ type Chart = z.infer<typeof Chart>;
 
 /**
  * Daily bars of Yahoo Finance's chart API. Yahoo scales prices and volumes for every split up to today; they are given raw here (see `unadjusted`), which is why
- * the question always runs up to now, whatever `range.to` is: the later splits are needed. One request a call, no cookie, no crumb (the chart API asks for neither).
+ * the request always ends now, whatever `range.to` is: the later splits are needed. One request a call, without cookie and crumb (the chart API needs neither).
  * Errors: `source.unknown_symbol` (permanent); `source.timeout`, `source.network`, `source.rate_limited`, `source.unavailable`, `source.refused`, `source.malformed` (transient).
  */
 export function yahooSource({
@@ -84,7 +84,7 @@ export function yahooSource({
   };
 }
 
-/** One day early: a session east of Greenwich opens on the UTC day before. Never in the future, so that a symbol is always really asked for. */
+/** Begins one day early: a session east of Greenwich opens on the UTC day before. Never begins in the future, since Yahoo would then not check the symbol. */
 function period({ from }: DateRange, now: Temporal.Instant): { period1: number; period2: number } {
   const period2 = Math.floor(now.epochMilliseconds / 1000);
   return { period1: Math.min(Date.parse(`${from}T00:00:00Z`) / 1000, period2) - DAY_S, period2 };
@@ -121,7 +121,7 @@ function answerOf(symbol: string, chart: Chart, range: DateRange, now: Temporal.
   };
 }
 
-/** Yahoo stamps a daily bar with its session's opening: the date is that moment's day where the exchange stands. */
+/** Yahoo stamps a daily bar with its session's opening: the date is that moment's day in the time zone of the exchange. */
 function exchangeDate(symbol: string, timeZone: string): (seconds: number) => string {
   try {
     Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(timeZone);
@@ -135,7 +135,7 @@ function exchangeDate(symbol: string, timeZone: string): (seconds: number) => st
       .toString();
 }
 
-/** The rows as Yahoo scaled them, ascending, one a date: rows without a price are missing data, and of a repeated date (the live bar) the later row holds. */
+/** The rows as Yahoo scaled them, ascending, one a date: rows without a price are left out, and of a repeated date (the live bar) the later row is kept. */
 function adjustedBars(symbol: string, { timestamp = [], indicators }: Chart, dateOf: (seconds: number) => string): Bar[] {
   const quote = indicators.quote[0];
   const adjustedCloses = indicators.adjclose?.[0]?.adjclose ?? quote?.close;
@@ -186,8 +186,8 @@ function tidy(value: number): number {
 }
 
 /**
- * Between sessions the data is complete and true now. While the session runs, and a delayed feed's time beyond, it is true as of the last trade that Yahoo has.
- * (Not always the last trade: a share that is traded twice a week would never become fresh.)
+ * Between sessions the data is complete, so it is true now. While the session runs, and for the delay of the feed after it, it is true as of the last trade.
+ * (Using the last trade always would be wrong: a share that is traded twice a week would never become fresh.)
  */
 function asOf({ regularMarketTime, currentTradingPeriod }: Chart['meta'], now: Temporal.Instant): Temporal.Instant {
   const seconds = now.epochMilliseconds / 1000;

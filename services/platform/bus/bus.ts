@@ -35,7 +35,7 @@ export interface BusOptions extends BrokerAddress, PublishLimits {
   clock?: Clock | undefined;
 }
 
-/** The bus in figures, for `/readyz`, metrics and the log. */
+/** The metrics of the bus, for `/readyz`, metrics and the log. */
 export interface BusReport {
   state: BusState;
   since: Temporal.Instant;

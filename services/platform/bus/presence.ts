@@ -23,7 +23,7 @@ export interface Load {
 }
 
 export interface Presence {
-  /** New at each process start: it tells this life of the instance from its earlier ones. */
+  /** New at each process start: it distinguishes this process from earlier ones of the same instance. */
   readonly session: string;
   online(): Draft<'presence'>;
   /** Also the last will, which the broker must be given beforehand: its `at` is when it was made. */

@@ -27,8 +27,8 @@ export interface Publisher {
 
 interface Flight {
   message: Encoded;
-  settled: boolean;
-  settle(error?: Error): void;
+  finished: boolean;
+  finish(error?: Error): void;
   /** mqtt.js calls it with the acknowledgement; set once the message was handed over. */
   answered?: PacketCallback;
   leaveWindow?(): void;
@@ -45,11 +45,11 @@ export function createPublisher(client: MqttClient, isUp: () => boolean, limits:
   const counters = { published: 0, failed: 0, dropped: 0 };
   const flights = new Set<Flight>();
   const window = createBoundedQueue<Flight>({ concurrency: limits.maxInFlight ?? IN_FLIGHT, queueLimit: WAITING }, async (flight) => {
-    if (flight.settled) return;
+    if (flight.finished) return;
     const { topic, payload, qos, retain } = flight.message;
     await new Promise<void>((resolve) => {
       flight.leaveWindow = resolve;
-      flight.answered = (error) => flight.settle(error ? refusal(flight.message, error) : undefined);
+      flight.answered = (error) => flight.finish(error ? refusal(flight.message, error) : undefined);
       client.publish(topic, payload, { qos, retain }, flight.answered);
     });
   });
@@ -76,15 +76,15 @@ export function createPublisher(client: MqttClient, isUp: () => boolean, limits:
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const limit = setTimeout(
         () =>
-          flight.settle(new TransientError('bus.timeout', `${message.topic}: the broker did not acknowledge it within ${timeoutMs} ms`)),
+          flight.finish(new TransientError('bus.timeout', `${message.topic}: the broker did not acknowledge it within ${timeoutMs} ms`)),
         timeoutMs,
       );
       const flight: Flight = {
         message,
-        settled: false,
-        settle(error) {
-          if (flight.settled) return;
-          flight.settled = true;
+        finished: false,
+        finish(error) {
+          if (flight.finished) return;
+          flight.finished = true;
           clearTimeout(limit);
           flights.delete(flight);
           if (error === undefined) {
@@ -99,13 +99,13 @@ export function createPublisher(client: MqttClient, isUp: () => boolean, limits:
       };
       flights.add(flight);
       if (!window.offer(flight))
-        flight.settle(new TransientError('bus.busy', `${message.topic}: not published, ${WAITING} messages are waiting already`));
+        flight.finish(new TransientError('bus.busy', `${message.topic}: not published, ${WAITING} messages are waiting already`));
       return promise;
     },
     connectionLost(reason) {
-      // Settled in one go, before any of them leaves the window, so that none of the waiting ones is handed to a client without a connection.
+      // Finished in one go, before any of them leaves the window, so that none of the waiting ones is handed to a client without a connection.
       for (const flight of [...flights]) {
-        flight.settle(
+        flight.finish(
           new TransientError(
             'bus.offline',
             `${flight.message.topic}: the connection was lost before the broker acknowledged it (${reason})`,

@@ -5,10 +5,10 @@ import { type Problem, shown } from './problems.ts';
 import { ALIASES, RETIRED, retiredEntry } from './retired.ts';
 import { schema } from './schema.ts';
 
-/** A value that somebody gave to a key, before substitution and validation. */
+/** A value that a file or option gives to a key, before substitution and validation. */
 export interface Setting {
   value: unknown;
-  /** Where it stands, for messages: `config/production.yaml:14` or `option --set`. `below` is a path inside the value. */
+  /** Its file and line, for messages: `config/production.yaml:14` or `option --set`. `below` is a path inside the value. */
   place(below?: string): string;
   origin: Origin;
 }
@@ -16,16 +16,16 @@ export interface Setting {
 /** Where an effective value comes from. */
 export type Origin = { readonly file: string; readonly line: number } | 'default' | `environment ${string}` | `option ${string}`;
 
-/** What the settings of all layers come to: for each key its candidates, the weakest first. */
+/** The settings of all layers: for each key its values, the weakest first. */
 export interface Admitted {
   settings: Map<string, Setting[]>;
-  /** Retired keys that were met: key, place and reason. */
+  /** The retired keys in the files: key, file and line, and reason. */
   retired: { key: string; place: string; why: string }[];
 }
 
-/** Takes a layer's settings in, and finds its unknown and retired keys. */
+/** Adds a layer's settings, and reports its unknown and retired keys. */
 export function admit(layer: Layer, admitted: Admitted, problems: Problem[]): void {
-  /** What this layer set a key to, and under which spelling. */
+  /** The value and the spelling of each key that this layer has set. */
   const given = new Map<string, { value: unknown; spelling: string }>();
 
   const put = (path: string, value: unknown, spelling: string) => {
@@ -35,7 +35,7 @@ export function admit(layer: Layer, admitted: Admitted, problems: Problem[]): vo
       const other = `"${earlier.spelling}" (line ${layer.lineOf(earlier.spelling)})`;
       problems.push({
         code: 'config.conflicting_keys',
-        text: `${place()}: "${spelling}" and ${other} are one key with two values; keep one of them`,
+        text: `${place()}: "${spelling}" and ${other} are the same key with two values; keep one of them`,
       });
       return;
     }
@@ -78,12 +78,12 @@ export function admit(layer: Layer, admitted: Admitted, problems: Problem[]): vo
 
   if (isMap(layer.value)) walk(layer.value, schema.shape, '');
   else if (layer.value != null) {
-    const text = `${layer.file}:${layer.lineOf('')}: must hold sections such as "worker:", holds ${shown(layer.value)}`;
+    const text = `${layer.file}:${layer.lineOf('')}: must have sections such as "worker:", has ${shown(layer.value)}`;
     problems.push({ code: 'config.wrong_type', text });
   }
 }
 
-/** A section that holds nothing but other spellings or retired keys: it may be opened, and has no keys of its own. */
+/** A section that only has other spellings or retired keys is read, and has no keys of its own. */
 function foreignShape(path: string): Shape | undefined {
   return [...Object.keys(ALIASES), ...RETIRED.map(({ key }) => key)].some((key) => key.startsWith(`${path}.`)) ? {} : undefined;
 }

@@ -4,7 +4,7 @@ import { isSecret, leaves, nearest } from './keys.ts';
 import { type Problem, shown } from './problems.ts';
 import type { Resolved } from './resolve.ts';
 
-/** What the schema found wrong, in words: where the value stands, which key, what it must be, what it is, and the default. */
+/** A problem that the schema found, as text: file and line, key, the accepted values, the given value, and the default. */
 export function explain(
   issue: z.core.$ZodIssue,
   resolved: ReadonlyMap<string, Resolved>,
@@ -15,7 +15,7 @@ export function explain(
   return leaf === undefined ? sectionProblem(path, issue, resolved) : leafProblem(leaf, path, issue, resolved.get(leaf), standard(leaf));
 }
 
-/** A rule over several keys of a section: placed at the strongest of them. */
+/** A problem of several keys of a section is reported at the line of the strongest of them. */
 function sectionProblem(path: string, issue: z.core.$ZodIssue, resolved: ReadonlyMap<string, Resolved>): Problem {
   const inside = [...resolved].filter(([key]) => key.startsWith(`${path}.`)).map(([, { setting }]) => setting);
   const strongest = inside.findLast(({ origin }) => origin !== 'default') ?? inside.at(-1);

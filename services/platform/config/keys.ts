@@ -16,7 +16,7 @@ interface Definition {
 
 const definition = (node: z.ZodType) => node.def as unknown as Definition;
 
-/** A section's keys; undefined for a key that holds a value. */
+/** The keys of a section; undefined for a key with a value. */
 export function shapeOf(node: z.ZodType): Shape | undefined {
   return definition(node).shape;
 }
@@ -25,7 +25,7 @@ export function isNullable(node: z.ZodType): boolean {
   return definition(node).type === 'nullable';
 }
 
-/** What a value must become when it arrives as text (environment, command line). */
+/** The kind to which a text from the environment or the command line is converted. */
 export function kindOf(node: z.ZodType): Kind {
   const { type, innerType, in: input } = definition(node);
   if (type === 'nullable') return kindOf(innerType!);
@@ -39,7 +39,7 @@ export function kindOf(node: z.ZodType): Kind {
   return type === 'array' ? 'list' : type === 'object' ? 'map' : 'text';
 }
 
-/** The schema of a list's items; undefined for anything but a list. */
+/** The schema of a list's items; undefined where the schema is not a list. */
 export function elementOf(node: z.ZodType): z.ZodType | undefined {
   const { element, innerType, in: input } = definition(node);
   if (element !== undefined) return element;
@@ -73,8 +73,8 @@ export function usedKeys(): string[] {
 }
 
 /**
- * The known key that was most likely meant by `name` in section `section`: a sibling at most a third of its letters away, else the same name elsewhere.
- * Undefined when nothing is near.
+ * The known key most similar to `name` in section `section`: a sibling that differs in at most a third of its letters, else the same name in another section.
+ * Undefined when there is none.
  */
 export function nearestKey(section: string, name: string, siblings: Iterable<string>): string | undefined {
   const near = nearest(name, siblings);

@@ -12,10 +12,10 @@ export interface Layer {
   file: string;
   /** True for `config/default.yaml`, whose values are called defaults. */
   isDefault: boolean;
-  /** Whether it has a say; a section for another environment is only checked for wrong keys. */
+  /** Whether its values are used. A section for another environment is only checked for wrong keys. */
   applies: boolean;
   value: unknown;
-  /** The line of a key, or of the nearest section above it that stands in the file. */
+  /** The line of a key, or of the nearest section above it in the file. */
   lineOf(path: string): number;
 }
 
@@ -24,7 +24,7 @@ const ENVIRONMENTS = ['development', 'production', 'demo'];
 
 /**
  * Reads, from the weakest to the strongest: `default.yaml`, the environment's own file, and each of the user's files followed by its top-level section for the
- * environment. A file that is missing or no YAML becomes a problem.
+ * environment. A file that is missing or is not YAML becomes a problem.
  */
 export function readLayers(environment: string, files: readonly string[], problems: Problem[], folder = SHIPPED): Layer[] {
   const layers = readFile(join(folder, 'default.yaml'), environment, problems, true);
@@ -60,7 +60,7 @@ function readFile(path: string, environment: string, problems: Problem[], isDefa
   const { value, lines } = parseYaml(source, file, problems);
   const top = value ?? {};
   if (!isMap(top)) {
-    problems.push({ code: 'config.wrong_type', text: `${file}:1: must hold a map with the key "job_processor", holds ${shown(top)}` });
+    problems.push({ code: 'config.wrong_type', text: `${file}:1: must have a map with the key "job_processor", has ${shown(top)}` });
     return [];
   }
   const layer = (at: string, content: unknown, applies: boolean): Layer => ({
@@ -86,7 +86,7 @@ function readFile(path: string, environment: string, problems: Problem[], isDefa
 function advice(name: string): string {
   if (Object.hasOwn(schema.shape, name)) return `it belongs under "job_processor:"`;
   const near = nearest(name, ['job_processor', ...ENVIRONMENTS]);
-  return near === undefined ? `at the top stand "job_processor" and sections for environments` : `did you mean "${near}"?`;
+  return near === undefined ? `the top level has "job_processor" and sections for environments` : `did you mean "${near}"?`;
 }
 
 function nearestLine(lines: ReadonlyMap<string, number>, path: string): number {
@@ -97,7 +97,7 @@ function nearestLine(lines: ReadonlyMap<string, number>, path: string): number {
   return 1;
 }
 
-/** A path as people name it: relative to where they stand, unless that leads outside. */
+/** A path relative to the working folder, or absolute when it lies outside of it. */
 function displayed(path: string): string {
   const short = relative(process.cwd(), path);
   return short.startsWith('..') || isAbsolute(short) ? path : short;

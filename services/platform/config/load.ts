@@ -1,3 +1,4 @@
+import { COMMAND } from '../command-name.ts';
 import { type Admitted, admit, type Origin, type Setting } from './admit.ts';
 import { explain } from './explain.ts';
 import { leaves, nearest, nearestKey } from './keys.ts';
@@ -11,7 +12,7 @@ export type { Origin } from './admit.ts';
 export type { Config } from './schema.ts';
 export { leaseSeconds } from './schema.ts';
 
-/** A key's value from the command line. `option` is what the user typed, for messages; a value that is undefined counts as not given. */
+/** A key's value from the command line. `option` is the text that the user typed, for messages. An undefined value counts as not given. */
 export interface Override {
   value: unknown;
   option: string;
@@ -25,7 +26,7 @@ export interface LoadOptions {
   env?: Environment | undefined;
   /** By key: `worker.max_concurrent_jobs`. Text becomes a number, boolean or list (split at commas) where the key wants one. */
   overrides?: Readonly<Record<string, Override>> | undefined;
-  /** The job type by each name that `worker.supported_job_types` may use. A caller that leaves it out must not meet a file that sets the key. */
+  /** The job type by each name that `worker.supported_job_types` may use. Needed when a file sets that key. */
   jobTypes?: Readonly<Record<string, string>> | undefined;
   /** Where `default.yaml` and the overlays are; without it the ones shipped. */
   folder?: string | undefined;
@@ -34,9 +35,9 @@ export interface LoadOptions {
 export interface LoadedConfig {
   config: Config;
   environment: string;
-  /** Of every key that holds a value. */
+  /** The origin of every key with a value. */
   origins: ReadonlyMap<string, Origin>;
-  /** To be said once at the start. */
+  /** Logged once at the start. */
   warnings: readonly string[];
 }
 
@@ -72,7 +73,7 @@ function override(overrides: Readonly<Record<string, Override>>, { settings }: A
     const node = leaves.get(path);
     if (node === undefined) {
       const near = nearest(path, leaves.keys()) ?? nearestKey('', path.slice(path.lastIndexOf('.') + 1), []);
-      const wayOut = near === undefined ? '"stockmesh config show" lists all keys' : `did you mean "${near}"?`;
+      const wayOut = near === undefined ? `"${COMMAND} config show" lists all keys` : `did you mean "${near}"?`;
       problems.push({ code: 'config.unknown_key', text: `option ${option}: unknown key "${path}"; ${wayOut}` });
       continue;
     }
@@ -88,7 +89,7 @@ function override(overrides: Readonly<Record<string, Override>>, { settings }: A
 function validate(resolved: ReadonlyMap<string, Resolved>, { settings }: Admitted, environment: string, problems: Problem[]) {
   const tree: Record<string, unknown> = {};
   for (const [path, { value }] of resolved) plant(tree, path.split('.'), value);
-  // Once a process: compiling the schema (zod's default) takes 20 ms, walking it 5.
+  // Runs once in a process: compiling the schema (zod's default) takes 20 ms, interpreting it takes 5.
   const { data, error } = schema.safeParse(tree, { jitless: true });
   // A key without any value has been reported by now (its variable is unset, or default.yaml cannot be read), unless default.yaml lacks it.
   const known = problems.length > 0;
@@ -100,7 +101,7 @@ function validate(resolved: ReadonlyMap<string, Resolved>, { settings }: Admitte
   }
   const simulated = resolved.get('stock_jobs.data_fetch.simulated.enabled');
   if (environment === 'production' && simulated?.value === true) {
-    const text = 'made-up prices are never served in production; remove it, or set STOCKMESH_ENV=demo';
+    const text = 'simulated prices are not allowed in production; remove the key, or set STOCKMESH_ENV=demo';
     problems.push({
       code: 'config.simulated_in_production',
       text: `${simulated.setting.place()}: stock_jobs.data_fetch.simulated.enabled: ${text}`,

@@ -5,7 +5,7 @@ const score = () => z.number().min(0).max(100);
 const percent = () => z.number().min(0);
 const positive = () => z.number().positive();
 
-/** What contracts are ranked for. */
+/** The purposes of a ranking. */
 export const MODES = ['monitor', 'entry', 'exit'] as const;
 
 /** Weights by name. @throws (as an issue of the key) `config.weights_sum` unless they add up to 1 */
@@ -21,7 +21,7 @@ function weights<Name extends string>(...names: Name[]) {
   });
 }
 
-/** What is configurable about how contracts are ranked. Every key must be there. */
+/** The configurable rules of a ranking. Every key is required. */
 export const rankingRules = z.strictObject({
   /** Contracts kept of each run. */
   top_n: z.number().int().min(1).max(10_000),
@@ -51,9 +51,9 @@ export const rankingRules = z.strictObject({
   delta_targets: z.strictObject({ over_45: share(), over_21: share(), over_7: share(), rest: share() }),
   /** Factors of the delta score by the trend of the underlying. */
   trend_factors: z.strictObject({ with: share(), neutral: share(), against: share() }),
-  /** The most that theta takes off, by days to expiration. */
+  /** The largest theta penalty in points, by days to expiration. */
   theta_caps: z.strictObject({ over_45: score(), over_21: score(), rest: score() }),
-  /** What scores 100, or full confidence. */
+  /** The values that score 100, or give full confidence. */
   scales: z.strictObject({
     /** Volume divided by open interest. */
     volume_oi: positive(),

@@ -12,14 +12,14 @@ export interface Resolved {
   origin: Origin;
 }
 
-/** The strongest value of each key, its variables filled in. Null where a key knows no null means "not set here": the value below it holds. */
+/** The strongest value of each key, its variables filled in. Null for a key that does not accept null means "not set here": the next weaker value is used. */
 export function resolve({ settings }: Admitted, env: Environment, problems: Problem[]): Map<string, Resolved> {
   const resolved = new Map<string, Resolved>();
   for (const [path, node] of leaves) {
     for (const setting of settings.get(path)?.toReversed() ?? []) {
       const { value: filled, variables, faults } = substitute(setting.value, env);
       for (const { code, text } of faults) problems.push({ code, text: `${setting.place()}: ${path}: ${text}` });
-      // Its text would only be refused once more.
+      // Not resolved, since the schema would report it a second time.
       if (faults.length > 0) break;
       const value = fitted(filled, setting.value, node);
       if (value === null && !isNullable(node)) continue;
@@ -30,7 +30,7 @@ export function resolve({ settings }: Admitted, env: Environment, problems: Prob
   return resolved;
 }
 
-/** Gives text that came out of a variable the type its key wants. Text that was written as text stays text, except `yes`, `off` and the like for a boolean. */
+/** Converts text from a variable to the type of its key. Text written in the file stays text, except `yes`, `off` and similar words for a boolean. */
 function fitted(filled: unknown, written: unknown, node: z.ZodType): unknown {
   if (typeof filled === 'string') return filled !== written || kindOf(node) === 'boolean' ? typedFor(filled, node) : filled;
   const item = elementOf(node);

@@ -1,8 +1,10 @@
 /** Keys that files of earlier deployments hold and that have no effect here, each with the reason. `*` stands for one name or list position. */
+import { COMMAND } from '../command-name.ts';
+
 interface RetiredKey {
   key: string;
   why: string;
-  /** The one value that says what is true here anyway: no warning for it. */
+  /** The one value without a warning, because stockmesh behaves that way anyway. */
   unless?: unknown;
 }
 
@@ -18,20 +20,20 @@ export const RETIRED: readonly RetiredKey[] = [
   { key: 'queue.priority_queues.background_analysis.priority', why: BANDS, unless: 8 },
   { key: 'queue.mqtt.topics', why: 'topics are fixed, see asyncapi.yaml' },
   { key: 'stock_jobs.analysis.llm_timeout', why: 'reserved: no language model is called in this version' },
-  { key: 'stock_jobs.analysis.analysis_priority', why: 'the analysis is the technical one, always' },
-  { key: 'jobs.priority_rules.maintenance', why: 'no job is enqueued for maintenance: the scheduler does it itself' },
-  { key: 'jobs.timeouts.batch_analysis', why: 'an analysis is one job a symbol, under jobs.timeouts.stock_analysis' },
+  { key: 'stock_jobs.analysis.analysis_priority', why: 'the analysis is always the technical one' },
+  { key: 'jobs.priority_rules.maintenance', why: 'the scheduler does maintenance itself, without jobs' },
+  { key: 'jobs.timeouts.batch_analysis', why: 'each symbol has its own analysis job, with the time limit jobs.timeouts.stock_analysis' },
   {
     key: 'portfolio.sources.*.database_table',
-    why: 'holdings are kept per user in own tables; fill them with "stockmesh portfolio import"',
+    why: `holdings are stored per user in the database; import them with "${COMMAND} portfolio import"`,
   },
   { key: 'integration.web_ui', why: 'the pages of the earlier web application are not served' },
   { key: 'integration.python', why: 'no Python script is run; fetching and analysis are built in' },
   { key: 'integration.apis.openai', why: 'reserved: no language model is called in this version' },
   { key: 'integration.openai', why: 'reserved: no language model is called in this version' },
-  { key: 'integration.apis', why: 'the budget of all sources is stock_jobs.data_fetch.rate_limit, timeout and max_retries' },
+  { key: 'integration.apis', why: 'the limits of all sources are stock_jobs.data_fetch.rate_limit, timeout and max_retries' },
   { key: 'integration.cache', why: 'the database is the cache' },
-  { key: 'integration', why: 'nothing of the earlier application is called' },
+  { key: 'integration', why: 'stockmesh does not call the earlier application' },
 ];
 
 /** Other spellings of used keys. */
@@ -44,7 +46,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
 
 const PATTERNS = RETIRED.map((entry) => ({ entry, names: entry.key.split('.') }));
 
-/** The entry that retires a path or a section above it. A section that has entries of its own below it is opened first, for their sharper reasons. */
+/** The entry that retires a path or a section above it. A section with entries for its own keys is read first, since their reasons are more specific. */
 export function retiredEntry(path: string, value: unknown): RetiredKey | undefined {
   const given = path.split('.');
   const found = PATTERNS.find(

@@ -5,8 +5,8 @@ import { COMPONENTS, LEVELS, type Level } from '../log/log-levels.ts';
 import { MODES, rankingRules } from './ranking.ts';
 
 /**
- * The tree under `job_processor:`. What each key means, its unit and its default stand in `config/default.yaml`, which holds every key; here stands what is
- * accepted. All times are plain numbers in the unit that the default file names.
+ * The keys under `job_processor:` and their accepted values. `config/default.yaml` documents each key with its meaning, unit and default.
+ * All times are plain numbers in the unit that the default file names.
  */
 
 const count = (least = 0, most = Number.MAX_SAFE_INTEGER) => z.number().int().min(least).max(most);
@@ -17,12 +17,12 @@ const secret = () => z.string().nullable().meta({ secret: true });
 const port = (least = 1) => count(least, 65_535);
 const priority = () => count(1, 10);
 
-/** Refuses with a code of its own instead of the general one. */
+/** An error with its own code in place of the general one. */
 const because = (code: string, message: string) => ({ message, params: { code } });
 
 export const SOURCES = ['yahoo_finance', 'lean', 'alpha_vantage', 'cached', 'simulated'] as const;
 
-/** What a schedule can start. */
+/** The jobs that a schedule can start. */
 const SCHEDULED_JOBS = ['fetch_portfolios', 'rank_watchlist'] as const;
 
 export const CHAIN_SOURCES = ['yahoo_finance', 'lean', 'file', 'simulated'] as const;
@@ -33,7 +33,7 @@ const LEVEL_NAMES: Record<string, Level> = {
   critical: 'fatal',
 };
 
-/** `INFO`, `WARNING` and the like are the names of earlier deployments. */
+/** Earlier deployments write `INFO`, `WARNING` and so on. */
 const logLevel = z
   .string()
   .refine((name) => Object.hasOwn(LEVEL_NAMES, name.toLowerCase()), because('config.unknown_value', `must be one of ${LEVELS.join(', ')}`))
@@ -50,11 +50,11 @@ const size = z
   })
   .refine((bytes) => bytes >= 1024, because('config.out_of_range', 'must be a size of at least 1KB, such as 50MB'));
 
-/** Each at most once. */
+/** A list in which each value is at most once. */
 const listOf = <Item extends z.ZodType<string>>(item: Item) =>
   z.array(item).refine((names) => new Set(names).size === names.length, because('config.duplicate_value', 'names one twice'));
 
-/** Calendar days that hold the 20 sessions before today, whatever is closed. */
+/** Calendar days that always contain the 20 sessions before today. */
 const CHAIN_HISTORY_DAYS = 32;
 
 const queue = z.strictObject({ max_jobs: count(1), ttl: duration() });
@@ -63,7 +63,7 @@ const worker = z.strictObject({
   worker_id: text().nullable(),
   name: text(),
   max_concurrent_jobs: count(1, 1000),
-  // Which types there are is known in job-types/, above this folder: `loadConfig` is told.
+  // The list of types is in job-types/, above this folder. The caller of `loadConfig` passes it.
   supported_job_types: z.array(text()),
   capabilities: z.array(text()),
   poll_interval: duration(),
@@ -122,11 +122,11 @@ const stockJobs = z.strictObject({
     })
     .refine(
       ({ sources, lean }) => !sources.includes('lean') || lean.path !== null,
-      because('config.missing_value', 'sources names "lean": stock_jobs.data_fetch.lean.path must name its data folder'),
+      because('config.missing_value', 'sources names "lean", so stock_jobs.data_fetch.lean.path must name its data folder'),
     )
     .refine(
       ({ sources, simulated }) => !sources.includes('simulated') || simulated.enabled,
-      because('config.conflicting_keys', 'sources names "simulated": stock_jobs.data_fetch.simulated.enabled must be true for it'),
+      because('config.conflicting_keys', 'sources names "simulated", so stock_jobs.data_fetch.simulated.enabled must be true'),
     ),
   analysis: z.strictObject({ cache_ttl: duration(), warm_up_bars: count(250) }),
 });
@@ -342,7 +342,7 @@ type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonl
 /** The whole configuration, under the names that the files use. Frozen. */
 export type Config = DeepReadonly<z.output<typeof schema>>;
 
-/** Seconds a claim holds without a heartbeat: two missed heartbeats, by rule. */
+/** Seconds that a lease lasts without a heartbeat: two heartbeats. */
 export function leaseSeconds(config: Pick<Config, 'worker'>): number {
   return 2 * config.worker.heartbeat_interval;
 }
@@ -358,10 +358,10 @@ function isTimeZone(name: string): boolean {
   }
 }
 
-/** What is wrong with a cron expression; undefined when it will run some day. */
+/** The fault of a cron expression; undefined when the expression has a next run. */
 function cronFault(expression: string): string | undefined {
   try {
-    return new Cron(expression, { paused: true }).nextRun() === null ? 'no such day will ever come' : undefined;
+    return new Cron(expression, { paused: true }).nextRun() === null ? 'it has no next run' : undefined;
   } catch (error) {
     if (error instanceof TypeError || error instanceof RangeError) return error.message.replace(/^CronPattern: /, '');
     throw error;

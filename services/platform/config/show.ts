@@ -1,7 +1,7 @@
 import { isSecret, leaves } from './keys.ts';
 import type { LoadedConfig, Origin } from './load.ts';
 
-/** One key of `stockmesh config show`: its effective value and where that comes from. */
+/** One key of `stockmesh config show`: its effective value and its origin. */
 export interface ConfigRow {
   key: string;
   value: unknown;
@@ -20,7 +20,7 @@ export function describeConfig(
   });
 }
 
-/** What `stockmesh config show --json` prints. Stable for scripts. */
+/** The output of `stockmesh config show --json`. Stable for scripts. */
 export function configJson(loaded: LoadedConfig, options?: { secrets?: 'hidden' | 'shown' }) {
   return { environment: loaded.environment, warnings: loaded.warnings, keys: describeConfig(loaded, options) };
 }

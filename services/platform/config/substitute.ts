@@ -2,7 +2,7 @@ import type { Kind } from './keys.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A value with its variables filled in: which variables it came from, and what was wrong. */
+/** A value after substitution, the variables that it used, and the faults. */
 interface Substituted {
   value: unknown;
   variables: string[];
@@ -31,7 +31,7 @@ function fill(value: unknown, env: Environment, result: Substituted): unknown {
     if (name === undefined || !whole.endsWith('}')) {
       result.faults.push({
         code: 'config.bad_variable',
-        text: `"\${${content.split(':-')[0]}…" is no variable; write \${NAME} or \${NAME:-default}, and $\${ for a plain \${`,
+        text: `"\${${content.split(':-')[0]}…" is not a variable; write \${NAME} or \${NAME:-default}, and $\${ for a plain \${`,
       });
       return whole;
     }
@@ -46,13 +46,13 @@ function fill(value: unknown, env: Environment, result: Substituted): unknown {
   });
 }
 
-/** Text from the environment or the command line as the kind its key wants; text that does not fit stays text, for the schema to refuse. */
+/** Converts text from the environment or the command line to the kind of its key. Text that does not fit stays text, and the schema refuses it. */
 export function typed(text: string, kind: Kind, itemKind: Kind): unknown {
   const trimmed = text.trim();
   if (kind === 'list') return trimmed === '' ? [] : trimmed.split(',').map((item) => typed(item.trim(), itemKind, 'text'));
   if (trimmed === '') return null;
   if (kind === 'number' && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(trimmed)) return Number(trimmed);
-  // yes, on and the like are the booleans of YAML 1.1, for which earlier deployments were written.
+  // The files of earlier deployments use the booleans of YAML 1.1, such as yes and on.
   if (kind === 'boolean' && /^(true|yes|on)$/i.test(trimmed)) return true;
   if (kind === 'boolean' && /^(false|no|off)$/i.test(trimmed)) return false;
   return kind === 'text' ? text : trimmed;

@@ -1,7 +1,7 @@
 import { CORE_SCHEMA, constructFromEvents, EVENT_ID, type Event, getScalarValue, mergeTag, parseEvents, YAMLException } from 'js-yaml';
 import type { Problem } from './problems.ts';
 
-/** A YAML file's content, and the line on which each key of it stands, by dotted path (`job_processor.worker.name`, list items by number). */
+/** The content of a YAML file, and the line of each key, by dotted path (`job_processor.worker.name`, list items by number). */
 interface YamlFile {
   value: unknown;
   lines: ReadonlyMap<string, number>;
@@ -10,7 +10,7 @@ interface YamlFile {
 // Merge keys (`<<: *base`) belong to YAML 1.1, which earlier deployments were written for.
 const SCHEMA = CORE_SCHEMA.withTags(mergeTag);
 
-/** Parses one document. A syntax error or a key that stands twice in one map becomes a problem; the value is then undefined or has the later one. */
+/** Parses one document. A syntax error becomes a problem, and the value is then undefined. A key twice in one map becomes a problem, and the later value is used. */
 export function parseYaml(source: string, file: string, problems: Problem[]): YamlFile {
   try {
     const events = parseEvents(source, { filename: file });
@@ -60,13 +60,13 @@ function locate(events: Event[], source: string, file: string, problems: Problem
       if (first !== undefined && key !== '<<')
         problems.push({
           code: 'config.duplicate_key',
-          text: `${file}:${line}: key "${path}" stands twice, first on line ${first}; keep one`,
+          text: `${file}:${line}: key "${path}" is there twice, first on line ${first}; keep one`,
         });
       lines.set(path, line);
       frame!.next = key;
       continue;
     }
-    // A key that is itself a list, a map or an alias: no key of ours, named so that its value is not taken for the next key.
+    // A key that is itself a list, a map or an alias is never a known key. It gets a name so that its value is not read as the next key.
     const isKey = frame!.kind === 'map' && frame!.next === undefined;
     const path = isKey ? '?' : valuePath(frame!);
     if (frame!.kind === 'list') {

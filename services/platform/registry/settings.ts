@@ -10,7 +10,7 @@ export interface AutoFetch {
 
 const AUTO_FETCH = 'auto_fetch';
 
-/** Whether automatic fetching is on; it is until somebody switches it off. */
+/** Whether automatic fetching is on; it is on until a user switches it off. */
 export async function readAutoFetch(sql: Sql): Promise<AutoFetch> {
   const [row] = await sql.rows<{ value: unknown; changed_by: string; changed_at: Date }>(
     'SELECT value, changed_by, changed_at FROM settings WHERE name = ?',

@@ -128,6 +128,7 @@ export async function ledgerConsumer(address: LedgerAddress, { concurrency, star
   const { db, ledger, bus, announcer, close } = await openLedger(address, 'worker', config);
   const handler: Handler = {
     type: 'fetch',
+    logComponent: 'fetcher',
     async run(payload) {
       started(payload as Payload);
       return { rows: [], result: {}, dataMessages: [] };
@@ -154,10 +155,10 @@ export async function ledgerConsumer(address: LedgerAddress, { concurrency, star
     log: silent,
     handlers: [handler],
   });
-  const bells = bus?.onDoorbell('job', () => worker.wake());
+  const doorbell = bus?.onDoorbell('job', () => worker.wake());
   return {
     async stop() {
-      await bells?.close();
+      await doorbell?.close();
       await worker.drain(5_000);
       await close();
     },

@@ -24,7 +24,7 @@ import type { DatabaseOptions } from '../../../services/platform/database/databa
 import { findProgram } from '../../../services/platform/programs.ts';
 import { startDatabase } from '../../../sql/embedded.ts';
 import { migrateUp } from '../../../sql/migrate.ts';
-import { median } from '../report/figures.ts';
+import { median } from '../report/statistics.ts';
 
 export const silent = pino({ level: 'silent' });
 

@@ -1,6 +1,6 @@
 /** A process that works for one queue: told what to do by its first message, it reports the jobs that it started. */
 import type { Addresses, Consumer, ConsumerOptions, ContenderName, Payload } from '../contenders/contender.ts';
-import { monotonicMs } from '../report/figures.ts';
+import { monotonicMs } from '../report/statistics.ts';
 
 export interface Order {
   contender: ContenderName;

@@ -11,9 +11,9 @@ import { processorMs } from './cpu.ts';
 import { figure, print } from './report.ts';
 
 export interface Bench {
-  /** Small sizes: shows that everything runs, the figures mean little. */
+  /** Small sizes: shows that everything runs, the measurements mean little. */
   quick: boolean;
-  /** Each contender is measured so often, in turns: on a shared machine neighbours in time are alike, figures of different minutes are not. */
+  /** Each contender is measured so often, in turns: on a shared machine neighbours in time are alike, measurements of different minutes are not. */
   rounds: number;
   /** Of the main job. */
   workers: number;

@@ -1,8 +1,8 @@
-/** Tables for people; the same figures go to `--json`. */
+/** Tables for people; the same measurements go to `--json`. */
 
 export type Cell = string | number;
 
-/** Text columns to the left, figures to the right. */
+/** Text columns to the left, numbers to the right. */
 export function table(headings: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const cells = [headings, ...rows].map((row) => row.map((cell) => (typeof cell === 'number' ? figure(cell) : cell)));
   const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
@@ -16,7 +16,7 @@ export function table(headings: readonly string[], rows: readonly (readonly Cell
   return [lines[0], widths.map((width) => '─'.repeat(width)).join('──'), ...lines.slice(1)].map((line) => `  ${line}`).join('\n');
 }
 
-/** Three figures that count: 12,345 or 0.83. */
+/** Three significant digits: 12,345 or 0.83. */
 export function figure(value: number): string {
   if (!Number.isFinite(value)) return '–';
   const size = Math.abs(value);

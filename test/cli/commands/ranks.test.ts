@@ -16,7 +16,7 @@ test('before anything was asked for, it says so and how to ask, and fails', asyn
   expect(await mesh.run('ranks', 'SPY', '--mode', 'entry')).toEqual({
     code: 1,
     stdout: '',
-    stderr: 'stockmesh: the entry ranking of SPY was never asked for; "stockmesh rank SPY --mode entry --wait" makes one\n',
+    stderr: 'stockmesh: the entry ranking of SPY was never asked for; "npx stockmesh rank SPY --mode entry --wait" makes one\n',
   });
   const { code, json } = await document('ranks', 'SPY');
   expect(code).toBe(1);

@@ -77,7 +77,7 @@ test('when the broker goes away the end is read from the ledger, and the reader 
   await complete(ledger, 'worker-1', [{ job: mine, result: {} }]);
   const [followed] = await following;
   expect(followed).toMatchObject({ id, state: 'completed', worker: 'worker-1' });
-  expect(notes[0]).toMatch(/^the broker is away: reading the ledger every \d+ ms instead$/);
+  expect(notes[0]).toMatch(/^the broker cannot be reached: reading the database every \d+ ms instead$/);
   await follower.close();
 });
 

@@ -37,7 +37,7 @@ const stats: Draft<'stats'> = {
   utilisation: 0,
 };
 
-test('a client hears of jobs, their states, data, figures and alerts as they happen', async () => {
+test('a client hears of jobs, their states, data, metrics and alerts as they happen', async () => {
   const source = await events(mesh.operator);
   await mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'AAPL', analyse: false });
   await mesh.bus.publish('data', landed('AAPL'));
@@ -50,7 +50,7 @@ test('a client hears of jobs, their states, data, figures and alerts as they hap
   expect(source.of('status')).toMatchObject([{ symbol: 'AAPL', state: 'ready' }]);
 });
 
-test('a new stream begins with the present figures, alerts and instances', async () => {
+test('a new stream begins with the present metrics, alerts and instances', async () => {
   await mesh.bus.publish('alert', alert('job_age'));
   await mesh.bus.publish('stats', { ...stats, utilisation: 0.5 });
   const first = await events(mesh.operator);

@@ -231,12 +231,12 @@ test('a job is cancelled once, retried with new attempts, and a live one needs n
 
 test('the worker of a cancelled job is told', async () => {
   const worker = mesh.connect('worker');
-  const orders: unknown[] = [];
-  await worker.subscribe('control', { params: { instance: 'w9' } }, ({ body }) => void orders.push(body)).ready;
+  const controls: unknown[] = [];
+  await worker.subscribe('control', { params: { instance: 'w9' } }, ({ body }) => void controls.push(body)).ready;
   const { jobs } = await post(fetchOf('AAPL'));
   await claim(mesh.ledger, 'w9', 1);
   await mesh.operator.post(`/v1/jobs/${jobs[0].id}/cancel`);
-  await expect.poll(() => orders).toMatchObject([{ action: 'cancel', job_id: jobs[0].id }]);
+  await expect.poll(() => controls).toMatchObject([{ action: 'cancel', job_id: jobs[0].id }]);
 });
 
 test('failed jobs of a filter start again', async () => {

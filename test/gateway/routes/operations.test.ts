@@ -11,7 +11,7 @@ const alive = (instance: string, secondsAgo: number) =>
     heartbeat_at: new Date(Date.now() - secondsAgo * 1000),
   });
 
-test('the figures count what waits, runs and works', async () => {
+test('the metrics count what waits, runs and works', async () => {
   await mesh.operator.post('/v1/jobs', { jobs: ['A', 'B', 'C'].map((symbol) => ({ type: 'fetch', symbol, analyse: false })) });
   await claim(mesh.ledger, 'w1', 1);
   await alive('w1', 0);

@@ -79,6 +79,6 @@ test('without bars it fails at once, and says what gets them', async () => {
   expect(await shop.reaches(id!, 'failed')).toMatchObject({
     attempt: 1,
     code: 'analysis.no_bars',
-    reason: 'NONE has no stored bars to analyse; "stockmesh fetch NONE" gets them',
+    reason: 'NONE has no stored bars to analyse; "npx stockmesh fetch NONE" gets them',
   });
 });

@@ -257,7 +257,7 @@ describe('exit mode', () => {
     shop.worker([ranking(chainSource(quoted))]);
     expect((await shop.reaches(id!, 'completed')).result).toMatchObject({
       total: 0,
-      note: 'nobody holds an option of AAPL: there is nothing to rank',
+      note: 'no user holds an option of AAPL, so there is nothing to rank',
     });
     expect(await published('AAPL', 'exit')).toMatchObject({ run: { total: 0, eligible: 0 }, ranks: [] });
   });

@@ -71,7 +71,7 @@ describe('the list of jobs', () => {
   });
 });
 
-describe('the figures', () => {
+describe('the metrics', () => {
   test('of an empty ledger are all there, and nought', async () => {
     const none = { ready: 0, running: 0, scheduled: 0, blocked: 0, oldest_s: null };
     expect(await readStats(on.db, now())).toEqual({

@@ -12,7 +12,7 @@ import { fixture } from '../../scheduler/mesh.ts';
 
 const mesh = fixture();
 const now = () => new Date(mesh.clock.now().epochMilliseconds);
-const figures = () => readMeshMetrics(mesh.db, now(), 30);
+const metrics = () => readMeshMetrics(mesh.db, now(), { ...mesh.ledger(), leaseSeconds: 30 });
 
 async function online(instance: string, capacity: number, secondsAgo = 0, service = 'worker'): Promise<void> {
   const at = new Date(now().getTime() - secondsAgo * 1000);
@@ -31,7 +31,7 @@ test('workers without a sign of life within a lease do not count, nor do other s
   await online('w1', 5, 29);
   await online('w2', 5, 31);
   await online('s1', 5, 0, 'scheduler');
-  expect((await figures()).workers).toEqual({ online: 1, slots: 5, busy: 0 });
+  expect((await metrics()).workers).toEqual({ online: 1, slots: 5, busy: 0 });
 });
 
 test('utilisation is busy slots by slots, as the ledger knows them at the moment', async () => {
@@ -39,7 +39,7 @@ test('utilisation is busy slots by slots, as the ledger knows them at the moment
   await online('w1', 4);
   await mesh.add(ledger, {}, {}, {}, {});
   await mesh.run(ledger, 'w1', 3);
-  expect(await figures()).toMatchObject({ workers: { online: 1, slots: 4, busy: 3 }, utilisation: 0.75 });
+  expect(await metrics()).toMatchObject({ workers: { online: 1, slots: 4, busy: 3 }, utilisation: 0.75 });
 });
 
 test('jobs of a worker that is gone never make it more than full', async () => {
@@ -47,11 +47,11 @@ test('jobs of a worker that is gone never make it more than full', async () => {
   await online('w1', 1);
   await mesh.add(ledger, {}, {});
   await mesh.run(ledger, 'gone', 2);
-  expect(await figures()).toMatchObject({ utilisation: 1 });
+  expect(await metrics()).toMatchObject({ utilisation: 1 });
 });
 
 test('without workers the utilisation is 0', async () => {
-  expect(await figures()).toMatchObject({ workers: { online: 0, slots: 0, busy: 0 }, utilisation: 0 });
+  expect(await metrics()).toMatchObject({ workers: { online: 0, slots: 0, busy: 0 }, utilisation: 0 });
 });
 
 test('what mesh/stats carries is a valid message: depth by priority, rates a second, ages in seconds', async () => {
@@ -61,7 +61,7 @@ test('what mesh/stats carries is a valid message: depth by priority, rates a sec
   await complete(ledger, 'w1', [{ job: first! }]);
   await fail(ledger, 'w1', [{ job: second!, error: new PermanentError('test', 'never') }]);
   mesh.clock.advance({ seconds: 30 });
-  const stats = statsOf(await figures());
+  const stats = statsOf(await metrics());
   expect(JSON.parse(encodeMessage('stats', stats).payload)).toMatchObject({
     depth: { 5: 1, 8: 1 },
     rates: { enqueued_per_s: 0.067, completed_per_s: 0.017, failed_per_s: 0.017 },
@@ -89,7 +89,7 @@ test('latency is the 95th percentile of the fetches of five minutes, by source',
   mesh.clock.advance({ minutes: 6 });
   await fetched(ledger, 'yahoo_finance', ...Array.from({ length: 20 }, (_, i) => (i + 1) * 100));
   await fetched(ledger, 'cached', 4, 5);
-  const { latencies } = await figures();
+  const { latencies } = await metrics();
   expect(latencies.toSorted((a, b) => b.answers - a.answers)).toEqual([
     { source: 'yahoo_finance', p95: 1.9, answers: 20 },
     { source: 'cached', p95: 0.005, answers: 2 },

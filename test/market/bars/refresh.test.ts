@@ -248,7 +248,7 @@ describe('real and made-up bars', () => {
       },
     };
     const [late] = await shop.enqueue({ symbol: 'AAA' });
-    const worker = shop.worker([fetchHandler], { sources: [slow] });
+    const worker = shop.worker([fetchHandler], { sources: [slow], overrides: { 'worker.max_concurrent_jobs': 1 } });
     await asked.promise;
     await fetch([real]);
     answer.resolve();

@@ -264,7 +264,7 @@ describe('analysis', () => {
     expect(judgement).toMatchObject({
       state: 'stale',
       ageMinutes: 10,
-      reason: 'analysis of the bar of 2026-11-20; the newest stored is of 2026-11-23',
+      reason: 'the analysis is of the bar of 2026-11-20, and a bar of 2026-11-23 is stored',
     });
     expect(judgement.dueAtMs).toBe(ms(now));
   });

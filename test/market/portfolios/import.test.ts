@@ -163,7 +163,7 @@ describe('a broken line', () => {
 
   test('that repeats a symbol of a user names both lines', async () => {
     const { lines } = await refusal(importing([HEADER, 'alice,AAPL,1,2', 'bob,AAPL,1,2', 'alice,aapl,3,4']));
-    expect(lines[0]).toBe('p.csv:4: AAPL of user "alice" stands in line 2 already; make one line of the two');
+    expect(lines[0]).toBe('p.csv:4: AAPL of user "alice" is in line 2 already; merge the two lines');
     expect(lines).toHaveLength(2);
   });
 

@@ -323,13 +323,13 @@ onEachBroker(({ start, window }) => {
       await waitFor(() => expect(seen.toSorted()).toEqual(userIds(20).sort()));
     });
 
-    test('is kept while the service is away, an order to the service is not', async () => {
-      const orders: string[] = [];
+    test('is kept while the service is away, a control message to the service is not', async () => {
+      const controls: string[] = [];
       const logins: string[] = [];
       const start = () => {
         const bus = persistent('away');
         bus.subscribe('login', { acknowledge: 'handled' }, ({ body }) => void logins.push(body.userId));
-        bus.subscribe('control', { params: { instance: 'away' } }, ({ body }) => void orders.push(body.action));
+        bus.subscribe('control', { params: { instance: 'away' } }, ({ body }) => void controls.push(body.action));
         return bus;
       };
       const first = start();
@@ -341,8 +341,8 @@ onEachBroker(({ start, window }) => {
       await sender.publish('login', { userId: 'u1' });
       await start().online();
       await sender.publish('control', { instance: 'away', action: 'reload' });
-      await waitFor(() => expect([logins, orders.at(-1)]).toEqual([['u1'], 'reload']));
-      expect(orders).toEqual(['reload']);
+      await waitFor(() => expect([logins, controls.at(-1)]).toEqual([['u1'], 'reload']));
+      expect(controls).toEqual(['reload']);
     });
 
     test('that finds the queue full is asked for again when there is room', async () => {

@@ -90,8 +90,8 @@ test('an unknown source is named with its place in the list', () => {
 
 test('a section that holds a value, and a value where the file should hold sections', () => {
   expect(refusal(yaml('worker', '5')).lines).toEqual(['1.yaml:2: worker: is a section with keys of its own, got 5']);
-  expect(refusal('job_processor: 5\n').lines).toEqual(['1.yaml:1: must hold sections such as "worker:", holds 5']);
-  expect(refusal('- 1\n').lines).toEqual(['1.yaml:1: must hold a map with the key "job_processor", holds [1]']);
+  expect(refusal('job_processor: 5\n').lines).toEqual(['1.yaml:1: must have sections such as "worker:", has 5']);
+  expect(refusal('- 1\n').lines).toEqual(['1.yaml:1: must have a map with the key "job_processor", has [1]']);
 });
 
 test('weights that do not add up to 1 are shown with their sum', () => {
@@ -146,7 +146,7 @@ test('two spellings of one key with two values', () => {
   expect(refusal(text)).toEqual({
     code: 'config.conflicting_keys',
     lines: [
-      '1.yaml:6: "portfolio.freshness_schedule.weekend" and "freshness.weekend" (line 3) are one key with two values; keep one of them',
+      '1.yaml:6: "portfolio.freshness_schedule.weekend" and "freshness.weekend" (line 3) are the same key with two values; keep one of them',
     ],
   });
 });
@@ -172,8 +172,8 @@ test('a key that stands twice', () => {
   expect(refusal('job_processor:\n  worker:\n    name: a\n  queue:\n  worker:\n    name: b\n')).toEqual({
     code: 'config.duplicate_key',
     lines: [
-      '1.yaml:5: key "job_processor.worker" stands twice, first on line 2; keep one',
-      '1.yaml:6: key "job_processor.worker.name" stands twice, first on line 3; keep one',
+      '1.yaml:5: key "job_processor.worker" is there twice, first on line 2; keep one',
+      '1.yaml:6: key "job_processor.worker.name" is there twice, first on line 3; keep one',
     ],
   });
 });

@@ -66,7 +66,7 @@ test('its keys without a counterpart are named in one warning, each with line an
   for (const key of expected) expect(warnings[0]).toContain(key);
   expect(warnings[0]).toMatch(/^14 configured keys have no effect here: /);
   expect(warnings[0]).toContain(
-    'jobs.timeouts.batch_analysis (test/platform/config/fixtures/job_processor.yaml:73): an analysis is one job a symbol',
+    'jobs.timeouts.batch_analysis (test/platform/config/fixtures/job_processor.yaml:73): each symbol has its own analysis job',
   );
 });
 

@@ -31,7 +31,7 @@ export function propertyReads(text: string): PropertyReads {
   /** What the names of a pattern stand for when `chains` are assigned to it. */
   function bind(pattern: SyntaxNode | undefined, chains: Chain[]): void {
     if (pattern === undefined) return;
-    const all = [...chains, ...chainsOfType(pattern.typeAnnotation, types)];
+    const all = [...chains, ...accessesOfType(pattern.typeAnnotation, types)];
     if (pattern.type === 'Parameter') bind(pattern.pat as SyntaxNode, all);
     if (pattern.type === 'AssignmentPattern') bind(pattern.left as SyntaxNode, all);
     if (pattern.type === 'Identifier') {
@@ -112,20 +112,20 @@ function nameRead(property: SyntaxNode): string {
 type Types = Map<string, SyntaxNode>;
 
 /** `Config['queue']['mqtt']` is `queue.mqtt`, a list's item and `Pick`, `Omit` and `Readonly` of it the same; any other named type is its name. */
-function chainsOfType(type: unknown, types: Types): Chain[] {
+function accessesOfType(type: unknown, types: Types): Chain[] {
   const node = type as SyntaxNode | null | undefined;
   if (node === null || node === undefined) return [];
-  if (node.type === 'TsTypeAnnotation') return chainsOfType(node.typeAnnotation, types);
-  if (node.type === 'TsIntersectionType') return (node.types as SyntaxNode[]).flatMap((one) => chainsOfType(one, types));
+  if (node.type === 'TsTypeAnnotation') return accessesOfType(node.typeAnnotation, types);
+  if (node.type === 'TsIntersectionType') return (node.types as SyntaxNode[]).flatMap((one) => accessesOfType(one, types));
   if (node.type === 'TsTypeReference') {
     const name = (node.typeName as { value?: string }).value ?? '';
     const alias = types.get(name);
-    if (alias !== undefined) return chainsOfType(alias, types);
+    if (alias !== undefined) return accessesOfType(alias, types);
     const of = (node.typeParams as { params: SyntaxNode[] } | null)?.params[0];
-    return ['Pick', 'Omit', 'Readonly', 'Partial'].includes(name) ? chainsOfType(of, types) : name === 'Config' ? [] : [[name]];
+    return ['Pick', 'Omit', 'Readonly', 'Partial'].includes(name) ? accessesOfType(of, types) : name === 'Config' ? [] : [[name]];
   }
   if (node.type !== 'TsIndexedAccessType') return [];
-  const owners = chainsOfType(node.objectType, types);
+  const owners = accessesOfType(node.objectType, types);
   const name = (node.indexType as { literal?: { value?: unknown } }).literal?.value;
   return typeof name === 'string' ? (owners.length === 0 ? [[]] : owners).map((chain) => [...chain, name]) : owners;
 }

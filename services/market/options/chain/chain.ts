@@ -1,11 +1,11 @@
 import type { CHAIN_SOURCES } from '../../../platform/config/schema.ts';
 
-/** Which source a chain came from. */
+/** The sources that a chain can come from. */
 export type ChainSourceName = (typeof CHAIN_SOURCES)[number];
 
 /**
  * The option contracts of one underlying as they were quoted at one moment, by column: entry `i` of every column belongs to the contract `contracts[i]`. Numbers that
- * the source does not give are NaN, never 0. Contracts are unique; their order means nothing.
+ * the source does not give are NaN, never 0. Contracts are unique and in no particular order.
  */
 export interface Chain {
   readonly underlying: string;
@@ -38,11 +38,11 @@ export interface Chain {
   readonly vega: Float64Array;
   /** When each contract was quoted, in epoch milliseconds. */
   readonly quotedAt: Float64Array;
-  /** What is missing although the source has it, or should have it. Absent: nothing. */
+  /** The parts that the source should have given and did not. Absent: none. */
   readonly gaps?: readonly ChainGap[];
 }
 
-/** A part that a chain lacks. */
+/** A missing part of a chain. */
 export interface ChainGap {
   /** The expiration that is missing; absent: single contracts of any. */
   readonly expiry?: string;

@@ -2,7 +2,7 @@ import { InputError } from '../../../platform/errors.ts';
 
 /** The fields of an option contract's symbol. */
 export interface Contract {
-  /** Option root: 1 to 6 capital letters and digits. That of an adjusted contract has a digit (AAPL1), that of a class has no dot (BRKB). */
+  /** Option root: 1 to 6 capital letters and digits. The root of an adjusted contract has a digit (AAPL1), the root of a share class has no dot (BRKB). */
   underlying: string;
   /** `YYYY-MM-DD`. */
   expiry: string;

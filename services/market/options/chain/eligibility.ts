@@ -1,9 +1,9 @@
 import type { Chain } from './chain.ts';
 import type { ExpiryTimes } from './time.ts';
 
-/** Why a contract is not ranked, in the order in which they are looked for: the first that holds is the one that is stored. */
+/** Why a contract is not ranked. They are checked in this order, and the first that applies is stored. */
 export const CONTRACT_REASONS = ['expired', 'no_bid', 'no_price', 'crossed', 'stale_quote', 'no_iv'] as const;
-/** `not_quoted`: a position's contract that the chain does not have. `not_measured`: nothing was measured that the rules give weight to. */
+/** `not_quoted`: the chain has no such contract for a position. `not_measured`: no component with a weight could be measured. */
 export const REASONS = [...CONTRACT_REASONS, 'not_quoted', 'not_measured'] as const;
 export type Reason = (typeof REASONS)[number];
 
@@ -15,14 +15,14 @@ export interface EligibilityInput {
   iv: Float64Array;
   /** Of the chain's expirations. */
   times: Pick<ExpiryTimes, 'dte' | 'expired'>;
-  /** The moment that quotes are as old at, epoch milliseconds. While the market is closed: the newest close, or nothing would be young enough. */
+  /** The moment at which the age of quotes is measured, epoch milliseconds. While the market is closed: the newest close, since every quote would be too old now. */
   atMs: number;
   /** Seconds. */
   quoteAge: number;
 }
 
 /**
- * Each contract's reason not to be ranked: `ELIGIBLE`, or 1 + its place in `REASONS`. Every comparison is written so that NaN fails it. A contract without a moment of
+ * Each contract's reason not to be ranked: `ELIGIBLE`, or 1 + its index in `REASONS`. Every comparison is written so that NaN fails it. A contract without a moment of
  * its own was quoted when the chain was; an IV of 0 or less is none.
  */
 export function judgeContracts({ chain, iv, times, atMs, quoteAge }: EligibilityInput): Uint8Array {

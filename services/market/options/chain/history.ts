@@ -1,5 +1,5 @@
 /**
- * The past of a chain's contracts: what a day's chain is kept as, and what a ranking needs to know of the days before it.
+ * The past of a chain's contracts: the form in which a day's chain is stored, and the numbers that a ranking needs of the days before it.
  *
  * A chain has thousands of contracts and a ranking looks at twenty days. So a contract is a number here, days are sorted by it and joined by walking along them: measured
  * with 21 days of 4,500 contracts, comparing their symbols instead took five times as long.
@@ -25,9 +25,9 @@ export interface ChainDay {
   readonly openInterest: Float64Array;
 }
 
-/** Sessions that means are taken over. */
+/** The sessions of a mean. */
 export const HISTORY_SESSIONS = 20;
-/** A mean of fewer days says more about those days than about the contract. */
+/** A mean of fewer days is too uncertain to be used. */
 const LEAST_DAYS = 5;
 const COLUMNS = ['mid', 'iv', 'volume', 'openInterest'] as const;
 
@@ -35,7 +35,7 @@ const STRIKES = 1e8;
 const DAYS = 36_525;
 const DAY_MS = 86_400_000;
 const YEAR_2000 = Date.UTC(2000, 0, 1);
-/** Of a root that is the underlying's own and one character more (SPXW beside SPX). */
+/** A root that is the underlying's own and one more character (SPXW beside SPX). */
 const MORE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 
 /**
@@ -54,7 +54,7 @@ export function contractKeys({ underlying, contracts, expirations, expiry, isPut
   return keys;
 }
 
-/** What is kept of a chain. `iv`: by contract, as it was ranked with. A contract that is not quoted on both sides has no mid. */
+/** The stored form of a chain. `iv`: by contract, as used by the ranking. A contract that is not quoted on both sides has no mid. */
 export function chainDay(chain: Chain, iv: Float64Array, date: string): ChainDay {
   const { bid, ask, volume, openInterest } = chain;
   const keys = contractKeys(chain);
@@ -64,7 +64,7 @@ export function chainDay(chain: Chain, iv: Float64Array, date: string): ChainDay
   return { date, key: take(keys), mid, iv: take(iv), volume: take(volume), openInterest: take(openInterest) };
 }
 
-/** Places of the contracts that have a key, ascending by it. */
+/** Indexes of the contracts that have a key, ascending by it. */
 function orderOf(keys: Float64Array): Uint32Array {
   const order = new Uint32Array(keys.length);
   let count = 0;

@@ -1,6 +1,6 @@
 import { usCalendar } from '../../calendar/calendar.ts';
 
-/** Where each expiration stands at one moment; entry `i` belongs to `expirations[i]`. */
+/** The time left of each expiration at one moment; entry `i` belongs to `expirations[i]`. */
 export interface ExpiryTimes {
   /** Whole calendar days from the date in New York to the expiration date; negative once it is past. */
   readonly dte: Int32Array;

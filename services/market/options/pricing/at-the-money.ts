@@ -1,7 +1,7 @@
 import { DAYS_PER_YEAR } from '../chain/time.ts';
 import { type Grid, leadingContract } from './grid.ts';
 
-/** A strike further than this (log) from the forward says nothing about the money. */
+/** Log-moneyness. A strike further from the forward is not used for the at-the-money IV. */
 const WIDEST_STEP = 0.25;
 
 /**

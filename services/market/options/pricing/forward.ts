@@ -7,10 +7,10 @@ export interface Forwards {
   readonly fromParity: Uint8Array;
 }
 
-/** Parity is taken at this many strikes nearest to the money; their median survives two bad quotes. */
+/** Parity uses this many strikes nearest to the money. Their median is right even when two quotes are wrong. */
 const STRIKES = 5;
 const LEAST_STRIKES = 3;
-/** A parity forward further than this (log) from the model's, and as much again for each year, tells of bad quotes, not of dividends. */
+/** Log-moneyness, and as much again for each year. A parity forward further from the model's is not used: its quotes are wrong. */
 const WIDEST_GAP = 0.05;
 
 /**

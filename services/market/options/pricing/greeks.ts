@@ -2,12 +2,12 @@ import { type Grid, leadingContract } from './grid.ts';
 import { impliedVolatility } from './implied-volatility.ts';
 import { type Valuation, valueOption } from './pricing.ts';
 
-/** When the IV of a feed is not believed. */
+/** The limits within which the IV of a feed is used. */
 export interface IvLimits {
-  /** Annual. A feed's or a solved IV outside of these is none: feeds write 0 or 1e-5 for "not computed". */
+  /** Annual. An IV outside of these, from a feed or solved, counts as missing: feeds write 0 or 1e-5 for "not computed". */
   readonly lowest: number;
   readonly highest: number;
-  /** A feed's IV is absurd when the price it gives lies outside of bid and ask by more than this many spreads, or this many dollars if that is more. */
+  /** A feed's IV is not used when its price lies outside of bid and ask by more than this many spreads, or by more than this many dollars if that is more. */
   readonly outsideSpreads: number;
   readonly outsideDollars: number;
 }
@@ -34,7 +34,7 @@ export interface FilledGreeks {
  * IV and Greeks of the grid's contracts, with Black-Scholes-Merton.
  *
  * - IV: the feed's where it is within `limits` and explains the quote; else solved from the mid; else, in the money only, that of the out-of-the-money contract of the same
- *   strike and expiration: American contracts deep in the money trade at or below what the European formula calls their least.
+ *   strike and expiration: American contracts deep in the money trade at or below the lowest price of the European formula.
  * - Greeks: the feed's where its IV was taken and all four are sound, else computed from the IV.
  *
  * Everything is priced on the forward of the expiration: the spot is replaced by forward · exp((yield - rate) · years), which is the spot less the dividends expected

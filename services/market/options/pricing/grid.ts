@@ -1,10 +1,10 @@
 import type { Chain } from '../chain/chain.ts';
 import type { ExpiryTimes } from '../chain/time.ts';
 
-/** What pricing needs beside the chain. Both annual and continuously compounded, 0.05 = 5 %. */
+/** The inputs of pricing beside the chain. Both annual and continuously compounded, 0.05 = 5 %. */
 export interface Market {
   readonly rate: number;
-  /** Only for expirations whose forward the quotes do not tell. */
+  /** Used only for expirations whose forward cannot be computed from the quotes. */
   readonly dividendYield: number;
 }
 
@@ -16,7 +16,7 @@ export interface Grid {
   readonly chain: Chain;
   readonly times: ExpiryTimes;
   readonly market: Market;
-  /** 1 for contracts with a quote to rely on: all others have no part in the surface, and no row. */
+  /** 1 for contracts with a usable quote. All others are left out of the surface and have no row. */
   readonly usable: Uint8Array;
   /** (bid + ask) / 2, dollars a share. */
   readonly mid: Float64Array;
@@ -84,8 +84,8 @@ export function gridOf(chain: Chain, times: ExpiryTimes, market: Market, trusted
 }
 
 /**
- * The contract whose implied volatility stands for a strike: the out-of-the-money one (put below the forward, call from it upwards), because it is the more liquid
- * and has the least early-exercise premium; the other side where that one has no IV; -1 where neither has.
+ * The contract whose implied volatility is used for a strike: the out-of-the-money contract (put below the forward, call from it upwards), because it is more liquid
+ * and has the smaller early-exercise premium. The other side where it has no IV; -1 where neither has one.
  */
 export function leadingContract(grid: Grid, row: number, forward: number, iv: Float64Array): number {
   const call = grid.call[row]!;

@@ -1,14 +1,14 @@
 import { normalCdf, normalDensity } from './normal.ts';
 
-/** Annual; 10 = 1,000 %. What would need more is not taken for a price. */
+/** Annual; 10 = 1,000 %. A price that needs a higher volatility has none. */
 export const MAX_VOLATILITY = 10;
 
 /** The steps converge with the fourth order: after one this small (relative) the next would be below the precision of a double. */
 const LAST_STEP = 1e-5;
-/** Two or three steps for every price that a market makes; fifty where a value is within 1e-13 of its upper bound and the bracket has to be halved. */
+/** Prices of a market take two or three steps. A value within 1e-13 of its upper bound takes fifty, because the bracket has to be halved. */
 const MAX_STEPS = 200;
 const SQRT_2PI = 2.5066282746310002;
-/** Rounding errors that the difference of price and intrinsic value may hold, in units of the larger leg. */
+/** The rounding error of the difference between price and intrinsic value, in units of the larger leg. */
 const NOISE = 16 * Number.EPSILON;
 
 /**
@@ -16,7 +16,7 @@ const NOISE = 16 * Number.EPSILON;
  *
  * NaN where there is none: when the price is not strictly inside the bounds of no arbitrage for a European option, max(0, w (S e^(-qT) - K e^(-rT))) below and
  * S e^(-qT) for a call, K e^(-rT) for a put above (R. C. Merton, Theory of Rational Option Pricing, 1973; on the bound itself any small, or any large, volatility
- * would do); when its time value is less than the rounding error of an in-the-money price; when the answer is over `MAX_VOLATILITY`; for a time ≤ 0 or anything NaN.
+ * gives that price); when its time value is less than the rounding error of an in-the-money price; when the answer is over `MAX_VOLATILITY`; for a time ≤ 0 or anything NaN.
  *
  * An in-the-money price is turned into that of the out-of-the-money option of the same strike by put-call parity: the same volatility, and the tail
  * keeps its relative precision. American options in the money are worth more than that: solve for their out-of-the-money partners.
@@ -53,7 +53,7 @@ function deviationOf(value: number, x: number): number {
   const growth = Math.exp(-x);
   const distance = -x;
   // Value over deviation is convex up to the inflection, where d1 = 0, and concave after it. Near the money 1 / ln turns straight only further
-  // down, where |x|/s > 1, and from there up the value itself is straight enough.
+  // down, where |x|/s > 1. Above that point the value itself is nearly straight.
   const inflection = Math.sqrt(2 * distance);
   const pivot = Math.min(distance, inflection);
   const pivotD1 = x / pivot + 0.5 * pivot;

@@ -29,7 +29,7 @@ const POINTS_PER_UNIT = 100;
  *     vega  = S e^(-qT) n(d1) √T             theta = -S e^(-qT) n(d1) σ / (2 √T) + w (q S e^(-qT) N(w d1) - r K e^(-rT) N(w d2))
  *
  * Source: E. G. Haug, The Complete Guide to Option Pricing Formulas, 2nd edition (2007), the generalised formula (1.1.6) with cost of carry r - q and its Greeks in
- * chapter 2. Without time or volatility left the value is the discounted intrinsic value and its derivatives. Input that makes no sense (a price ≤ 0, negative time or
+ * chapter 2. Without time or volatility left the value is the discounted intrinsic value and its derivatives. Invalid input (a price ≤ 0, negative time or
  * volatility, NaN anywhere) gives NaN in all fields.
  */
 export function valueOption(

@@ -1,6 +1,6 @@
 /**
- * The fitted smile of one expiration: total variance w(k) = level + slope · k + curve · k² over log-moneyness k = ln(K / forward), with IV = √(w / years). It answers
- * only what was seen: k is held within [lowestK, highestK] and w within [leastVariance, mostVariance] of the fitted points, so it is never negative.
+ * The fitted smile of one expiration: total variance w(k) = level + slope · k + curve · k² over log-moneyness k = ln(K / forward), with IV = √(w / years). It does not
+ * extrapolate: k is clamped to [lowestK, highestK] and w to [leastVariance, mostVariance] of the fitted points, so w is never negative.
  */
 export interface Smile {
   readonly level: number;
@@ -14,14 +14,14 @@ export interface Smile {
   readonly points: number;
 }
 
-/** A parabola goes through any three points; five make it a fit. */
+/** A parabola goes through any three points, so a fit needs more. */
 const LEAST_SMILE_POINTS = 5;
 /** Below this share of the largest determinant possible, the weights rest on fewer than three points. */
 const SINGULAR = 1e-10;
 
 /**
  * Weighted least squares of total variance iv² · years on a parabola in `k`. `weight` is proportional to 1 / the squared error of a point's total variance. Undefined for fewer
- * than five points with a weight above 0, or when they do not settle three coefficients.
+ * than five points with a weight above 0, or when they do not determine three coefficients.
  */
 export function fitSmile(k: Float64Array, iv: Float64Array, weight: Float64Array, years: number): Smile | undefined {
   let points = 0;

@@ -6,7 +6,7 @@ import { type FilledGreeks, fillGreeks, type IvLimits } from './greeks.ts';
 import { type Grid, gridOf, leadingContract, type Market } from './grid.ts';
 import { fitSmile, type Smile, smileIv } from './smile.ts';
 
-/** What a chain says about volatility. Columns by contract or by expiration as in the chain; NaN = missing. */
+/** The volatilities of a chain. Columns by contract or by expiration as in the chain; NaN = missing. */
 export interface Surface {
   /** By expiration. */
   readonly forwards: Forwards;
@@ -14,7 +14,7 @@ export interface Surface {
   readonly greeks: FilledGreeks;
   /** By expiration, annual. */
   readonly atTheMoneyIv: Float64Array;
-  /** The underlying's 30-day at-the-money IV: what the IV history keeps. */
+  /** The underlying's 30-day at-the-money IV, which the IV history stores. */
   readonly iv30: number;
   /** By expiration; undefined where too few contracts have an IV. */
   readonly smiles: readonly (Smile | undefined)[];
@@ -24,11 +24,11 @@ export interface Surface {
 
 /** Wings further out than this many at-the-money standard deviations are left out of the fit: a parabola cannot follow both them and the body. */
 const WIDEST_DEVIATIONS = 4;
-/** A locked quote (bid = ask) is no more certain than one tick. */
+/** Dollars. A locked quote (bid = ask) counts as one tick wide. */
 const NARROWEST_SPREAD = 0.01;
 
 export interface SurfaceOptions {
-  /** By contract: 0 leaves one out, such as one with a stale quote. Those without two sides, crossed or expired are left out anyway. */
+  /** By contract: 0 leaves a contract out, such as one with a stale quote. Contracts that are one-sided, crossed or expired are always left out. */
   readonly trusted?: Uint8Array | undefined;
   readonly limits?: IvLimits | undefined;
 }
@@ -66,7 +66,7 @@ function smileOf(grid: Grid, e: number, forward: number, atTheMoneyIv: number, {
   for (let row = 0; row < rows; row++) {
     const i = leadingContract(grid, from + row, forward, iv);
     k[row] = Math.log(strike[from + row]! / forward);
-    // Without an at-the-money IV (NaN) there is no measure of far: all strikes count.
+    // Without an at-the-money IV (NaN) the distance of a strike cannot be measured, so all strikes count.
     if (i < 0 || Math.abs(k[row]!) > widest) continue;
     ivs[row] = iv[i]!;
     weight[row] = (vega[i]! / (iv[i]! * Math.max(chain.ask[i]! - chain.bid[i]!, NARROWEST_SPREAD))) ** 2;

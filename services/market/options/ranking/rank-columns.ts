@@ -1,4 +1,4 @@
-/** How a rank lies in `options_ranks`: a column for whatever readers filter or sort by, the other building blocks together in one. */
+/** The columns of a rank in `options_ranks`: one for each field by which readers filter or sort; the other building blocks share one column. */
 import { BLOCKS, type BlockName } from '../scoring/measure.ts';
 import { PARTS, RANK_COLUMN } from '../scoring/parts.ts';
 import type { Ranked } from './ranked.ts';
@@ -7,7 +7,7 @@ import type { Ranked } from './ranked.ts';
 const OWN_BLOCKS = ['spread_score', 'iv_rank', 'iv_percentile', 'iv_discount_score'] as const satisfies readonly BlockName[];
 const OTHER_BLOCKS = BLOCKS.filter((name) => !OWN_BLOCKS.some((own) => own === name));
 
-/** Four decimals; they come as text. */
+/** Columns with four decimals. The driver gives them as text. */
 const SCORES = [...Object.values(RANK_COLUMN), ...PARTS, ...OWN_BLOCKS] as const;
 const AS_IS = [
   'place',
@@ -34,7 +34,7 @@ const AS_IS = [
 ] as const satisfies readonly (keyof Ranked)[];
 const AS_JSON = ['signals', 'missing', 'weights'] as const satisfies readonly (keyof Ranked)[];
 
-/** A rank as it is read: with the moment of its run, and whose position it is. */
+/** A rank as it is read, with the moment of its run and the owner of its position. */
 export interface StoredRank extends Ranked {
   run_at: Date;
   user_id: string | null;
@@ -76,7 +76,7 @@ export function rankValues(rank: Ranked, symbol: string, userId: string | null, 
   ];
 }
 
-/** What the database gives for a row of `RANK_SELECT`. */
+/** A row of `RANK_SELECT`. */
 export type RankRow = Record<string, unknown> & { run_at: Date; quoted_at: Date; symbol: string; user_id: string | null };
 
 export function rankOf(row: RankRow, parse: (json: unknown) => unknown): StoredRank {
@@ -98,7 +98,7 @@ function pick(row: RankRow, names: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(names.map((name) => [name, row[name]]));
 }
 
-/** What a list can be sorted by, best first: most is best, but where it says otherwise. Unknown comes last. */
+/** The columns by which a list can be sorted, best first. The highest value is best except in columns marked ASC. Unknown values come last. */
 export const SORTS: Readonly<Record<string, 'DESC' | 'ASC'>> = {
   ...Object.fromEntries(SCORES.map((name) => [name, 'DESC'])),
   iv_rank: 'ASC',

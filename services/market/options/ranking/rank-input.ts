@@ -1,4 +1,4 @@
-/** What a ranking is made from, checked, and brought into rows: one for each contract, or each position, that can be ranked. */
+/** The input of a ranking: it is checked and turned into rows, one for each contract, or each position, that can be ranked. */
 
 import type { RankingRules } from '../../../platform/config/ranking.ts';
 import { InputError } from '../../../platform/errors.ts';
@@ -18,7 +18,7 @@ export interface ContractGreeks {
   readonly vega: Float64Array;
 }
 
-/** What is known of every contract's past, NaN = unknown. Days are trading days, the run's own not among them. */
+/** The past of every contract, NaN = unknown. Days are trading days before the run's own. */
 export interface ContractHistory {
   /** Mid price 3 and 5 days ago, dollars a share. */
   readonly mid3: Float64Array;
@@ -40,9 +40,9 @@ export interface Position {
   /** Annual IV of the contract and price of the underlying at the entry. */
   readonly entryIv?: number | undefined;
   readonly entrySpot?: number | undefined;
-  /** The price of the underlying that is hoped for. */
+  /** The target price of the underlying. */
   readonly target?: number | undefined;
-  /** Loss at which it is stopped, as a share of the entry price, above 0; the rules' `stop_loss` where there is none. */
+  /** Loss at which the position is stopped, as a share of the entry price, above 0; the rules' `stop_loss` where there is none. */
   readonly stop?: number | undefined;
 }
 
@@ -50,7 +50,7 @@ export interface Position {
 export interface RankInput {
   chain: Chain;
   mode: Mode;
-  /** The moment that quotes are as old at: now, or the newest close while the market is closed. */
+  /** The moment at which the age of quotes is measured: now, or the newest close while the market is closed. */
   at: Temporal.Instant;
   times: Pick<ExpiryTimes, 'dte' | 'expired'>;
   greeks: ContractGreeks;
@@ -59,42 +59,42 @@ export interface RankInput {
   ivRank: number;
   ivPercentile: number;
   history: ContractHistory;
-  /** What the smile of its expiration gives each contract. */
+  /** The IV of each contract on the smile of its expiration. */
   smileIv: Float64Array;
-  /** In exit mode only these are ranked; in the other modes they do not matter. */
+  /** Exit mode ranks only these. The other modes ignore them. */
   positions?: readonly Position[] | undefined;
   rules: RankingRules;
 }
 
 /** Some contracts of a chain, or positions in them. */
 export interface Selection {
-  /** Places in the chain. */
+  /** Indexes into the chain. */
   readonly contracts: Uint32Array;
-  /** In exit mode the position that each place stands for. */
+  /** In exit mode the position of each index. */
   readonly positions: readonly Position[] | undefined;
 }
 
 /**
- * What can be ranked, and of every contract, or in exit mode every position, why it can not: `ELIGIBLE` or 1 + a place in `REASONS`.
+ * The contracts that can be ranked, and a reason for every contract, or in exit mode for every position: `ELIGIBLE` or 1 + an index into `REASONS`.
  * @throws InputError `options.column_length`, `options.duplicate_contract`, `options.duplicate_position`, `options.bad_position`
  */
 export function candidatesOf(input: RankInput): { reasons: Uint8Array; selection: Selection } {
   const { chain, mode, times, greeks, at, rules } = input;
   requireColumns(input);
-  const places = placesOf(chain);
+  const indexes = indexesByContract(chain);
   const judged = judgeContracts({ chain, iv: greeks.iv, times, atMs: at.epochMilliseconds, quoteAge: rules.quote_age });
   if (mode !== 'exit') {
-    const contracts = placesWhere(judged, ELIGIBLE);
+    const contracts = indexesWhere(judged, ELIGIBLE);
     return { reasons: judged, selection: { contracts, positions: undefined } };
   }
   const all = input.positions ?? [];
   requirePositions(all);
   const reasons = Uint8Array.from(all, ({ contract }) => {
-    const place = places.get(contract);
-    return place === undefined ? NOT_QUOTED : judged[place]!;
+    const index = indexes.get(contract);
+    return index === undefined ? NOT_QUOTED : judged[index]!;
   });
   const positions = all.filter((_, i) => reasons[i] === ELIGIBLE);
-  const contracts = Uint32Array.from(positions, ({ contract }) => places.get(contract)!);
+  const contracts = Uint32Array.from(positions, ({ contract }) => indexes.get(contract)!);
   return { reasons, selection: { contracts, positions } };
 }
 
@@ -104,25 +104,25 @@ export function pick({ contracts, positions }: Selection, rows: Uint32Array): Se
 }
 
 /** Where `value` stands in a column. */
-function placesWhere(column: Uint8Array, value: number): Uint32Array {
-  const places = new Uint32Array(column.length);
+function indexesWhere(column: Uint8Array, value: number): Uint32Array {
+  const indexes = new Uint32Array(column.length);
   let count = 0;
-  for (let i = 0; i < column.length; i++) if (column[i] === value) places[count++] = i;
-  return places.subarray(0, count);
+  for (let i = 0; i < column.length; i++) if (column[i] === value) indexes[count++] = i;
+  return indexes.subarray(0, count);
 }
 
-/** A loop: `Float64Array.from` with a function walks an iterator and takes twenty times as long. */
-function taken(column: Float64Array, places: Uint32Array): Float64Array {
-  const values = new Float64Array(places.length);
-  for (let i = 0; i < places.length; i++) values[i] = finite(column[places[i]!]!);
+/** A plain loop: `Float64Array.from` with a function takes twenty times as long. */
+function taken(column: Float64Array, indexes: Uint32Array): Float64Array {
+  const values = new Float64Array(indexes.length);
+  for (let i = 0; i < indexes.length; i++) values[i] = finite(column[indexes[i]!]!);
   return values;
 }
 
-/** The numbers of a selection, a row each: what is not finite, and counts below 0, are unknown. */
+/** The numbers of a selection, a row each. Numbers that are not finite, and counts below 0, are unknown. */
 export function rowsOf(input: RankInput, { contracts, positions }: Selection): Rows {
   const { chain, times, greeks, history, smileIv, rules } = input;
   const take = (column: Float64Array) => taken(column, contracts);
-  // Counts below 0 are what some feeds write for unknown.
+  // Some feeds write a count below 0 for unknown.
   const takeCounts = (column: Float64Array) => take(column).map((count) => (count >= 0 ? count : Number.NaN));
   const unknown = new Float64Array(contracts.length).fill(Number.NaN);
   const held = (number: (position: Position) => number | undefined) =>
@@ -167,7 +167,7 @@ export function rowsOf(input: RankInput, { contracts, positions }: Selection): R
   };
 }
 
-/** A typed array answers undefined beyond its end, and NaN rounds to 0 in one of integers: a column that is too short would pass for data. */
+/** A typed array gives undefined beyond its end, which becomes NaN, or 0 in an array of integers: a column that is too short would look like data. */
 function requireColumns({ chain, times, greeks, history, smileIv }: RankInput): void {
   const { iv, delta, gamma, theta, vega } = greeks;
   const { mid3, mid5, meanIv20, meanVolume20, oi5 } = history;
@@ -178,9 +178,9 @@ function requireColumns({ chain, times, greeks, history, smileIv }: RankInput): 
   );
   requireLength({ mid3, mid5, meanIv20, meanVolume20, oi5 }, chain.contracts.length);
   requireLength({ 'times.dte': times.dte, 'times.expired': times.expired }, chain.expirations.length);
-  for (const place of chain.expiry) {
-    if (place < chain.expirations.length) continue;
-    throw new InputError('options.column_length', `chain.expiry points at expiration ${place} of ${chain.expirations.length}`);
+  for (const expiration of chain.expiry) {
+    if (expiration < chain.expirations.length) continue;
+    throw new InputError('options.column_length', `chain.expiry points at expiration ${expiration} of ${chain.expirations.length}`);
   }
 }
 
@@ -195,11 +195,11 @@ function requireLength(columns: Readonly<Record<string, { readonly length: numbe
 }
 
 /** Where each contract stands in the chain. */
-function placesOf({ contracts, underlying }: Chain): Map<string, number> {
-  const places = new Map<string, number>();
-  for (let i = 0; i < contracts.length; i++) places.set(contracts[i]!, i);
-  if (places.size === contracts.length) return places;
-  const twice = contracts.find((contract, i) => places.get(contract) !== i);
+function indexesByContract({ contracts, underlying }: Chain): Map<string, number> {
+  const indexes = new Map<string, number>();
+  for (let i = 0; i < contracts.length; i++) indexes.set(contracts[i]!, i);
+  if (indexes.size === contracts.length) return indexes;
+  const twice = contracts.find((contract, i) => indexes.get(contract) !== i);
   throw new InputError('options.duplicate_contract', `the chain of ${underlying} has ${twice} twice; a contract may be in it once`);
 }
 

@@ -23,8 +23,7 @@ export function rankChain(input: RankInput): RankedRun {
 }
 
 /**
- * Rows with a rank, best first, by nothing but the parts of the mode's own rank. The keys are compared as they are stored, so a reader who sorts the stored rows gets the
- * same order.
+ * Rows with a rank, best first. Only the parts of the mode's own rank count. The keys are compared as they are stored, so sorting the stored rows gives the same order.
  */
 function orderOf(input: RankInput, selection: Selection): { order: Uint32Array; rows: number } {
   const { chain, mode, rules } = input;
@@ -37,7 +36,7 @@ function orderOf(input: RankInput, selection: Selection): { order: Uint32Array; 
   const ranked = new Uint32Array(rows.count);
   let count = 0;
   for (let row = 0; row < rows.count; row++) if (!Number.isNaN(rank[row]!)) ranked[count++] = row;
-  // Unknown open interest comes last; as NaN it would tell the sort nothing.
+  // Unknown open interest comes last: NaN cannot be compared.
   const open = (row: number) => (Number.isNaN(openInterest[row]!) ? -1 : openInterest[row]!);
   const name = (row: number) => chain.contracts[contracts[row]!]!;
   const id = (row: number) => positions?.[row]?.id ?? '';

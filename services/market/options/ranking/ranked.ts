@@ -4,7 +4,7 @@ import { coverage, type Mode, PARTS, type Part, type PartName, type Parts, RANK_
 import { type Band, bandOf, type Signal, signalsOf } from '../scoring/signals.ts';
 import { type RankInput, rowsOf, type Selection } from './rank-input.ts';
 
-/** The rankable contracts of one underlying, or the held positions in them, at one moment. */
+/** The ranking of one underlying's contracts, or of the positions in them, at one moment. */
 export interface RankedRun {
   mode: Mode;
   /** Contracts of the chain; in exit mode positions. `eligible` plus all `reasons`. */
@@ -17,26 +17,26 @@ export interface RankedRun {
 }
 
 /**
- * One ranked contract, or position, as it is stored: all that its rank was made of. null = missing. Scores have four decimals and each is computed from the stored ones
+ * One ranked contract, or position, as it is stored, with everything from which its rank was computed. null = missing. Scores have four decimals and each is computed from the stored ones
  * below it, so `Σ weights[rank][part] × part`, rounded to four decimals, is the rank.
  */
 export interface Ranked extends Quoted, Readonly<Record<BlockName | PartName, number | null>> {
   /** From 1. */
   place: number;
   ranking_mode: Mode;
-  /** What is worth watching: in every mode. null only where the rules give weight to nothing that was measured. */
+  /** The monitor rank, in every mode. null only where no measured component has a weight. */
   composite_rank: number | null;
-  /** In entry mode only, and `exit_rank` in exit mode only: a run never holds the best of another mode than its own. */
+  /** In entry mode only; `exit_rank` in exit mode only: a run keeps the best contracts of its own mode, which are not the best of another. */
   entry_rank: number | null;
   exit_rank: number | null;
-  /** Of the mode's own rank. */
+  /** The band of the mode's own rank. */
   band: Band;
   signals: Signal[];
   /** Components and parts of the mode's own rank that were not measured, by column. */
   missing: string[];
-  /** The weights really used, by rank or part and then by column; absent for parts that are missing. */
+  /** The weights after renormalisation, by rank or part and then by column; absent for parts that are missing. */
   weights: Record<string, Readonly<Record<string, number>>>;
-  /** 0-1: what of the full weight of the mode's own rank was measured. */
+  /** 0-1: the measured share of the full weight of the mode's own rank. */
   data_quality: number;
 }
 
@@ -70,7 +70,7 @@ interface Quoted {
   stop_pct: number | null;
 }
 
-/** All that was computed of some rows. */
+/** Everything that was computed for some rows. */
 interface Scored {
   rows: Rows;
   blocks: Blocks;
@@ -80,7 +80,7 @@ interface Scored {
   rank: Part;
 }
 
-/** A selection as objects, with all parts and blocks, in its order. Only the rows that are kept come here. */
+/** A selection as objects, with all parts and blocks, in its order. Called only for the rows that are stored. */
 export function rankedRows(input: RankInput, selection: Selection): Ranked[] {
   const { mode, rules } = input;
   const rows = rowsOf(input, selection);
@@ -125,7 +125,7 @@ function rankedRow(input: RankInput, selection: Selection, scored: Scored, i: nu
   };
 }
 
-/** Written out: objects that are filled name by name become dictionaries, and take ten times as long. */
+/** Written as one literal: objects filled name by name take ten times as long. */
 function measuredOf({ blocks, parts }: Scored, i: number): Record<BlockName | PartName, number | null> {
   return {
     spread_pct: known(blocks.spread_pct[i]!),
@@ -167,15 +167,15 @@ function measuredOf({ blocks, parts }: Scored, i: number): Record<BlockName | Pa
 }
 
 function quotedOf({ chain, mode }: RankInput, { contracts, positions }: Selection, rows: Rows, i: number): Quoted {
-  const place = contracts[i]!;
+  const index = contracts[i]!;
   const { bid, ask, volume, openInterest, iv, delta, gamma, theta, vega, entryPrice, stop } = rows.numbers;
-  const quotedAt = chain.quotedAt[place]!;
+  const quotedAt = chain.quotedAt[index]!;
   return {
-    contract: chain.contracts[place]!,
+    contract: chain.contracts[index]!,
     underlying: chain.underlying,
-    expiration: chain.expirations[chain.expiry[place]!]!,
-    side: chain.isPut[place] === 1 ? 'put' : 'call',
-    strike: chain.strike[place]!,
+    expiration: chain.expirations[chain.expiry[index]!]!,
+    side: chain.isPut[index] === 1 ? 'put' : 'call',
+    strike: chain.strike[index]!,
     dte: rows.dte[i]!,
     spot: known(rows.spot),
     bid: bid[i]!,

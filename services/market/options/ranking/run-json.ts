@@ -1,4 +1,4 @@
-/** A ranking as programs get it, over HTTP and from the command line: the same document from both. */
+/** A ranking as JSON. HTTP and the command line give the same document. */
 import type { Mode } from '../scoring/parts.ts';
 import type { RankFilter, RunPage } from '../store/runs.ts';
 import type { StoredRank } from './rank-columns.ts';

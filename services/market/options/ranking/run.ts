@@ -1,4 +1,4 @@
-/** From a chain and what is stored of the days before to a ranking: everything but reading and writing. */
+/** Computes a ranking from a chain and the stored days before it. Reads and writes nothing. */
 
 import type { RankingRules } from '../../../platform/config/ranking.ts';
 import { usCalendar } from '../../calendar/calendar.ts';
@@ -29,22 +29,22 @@ export interface RunInput {
 
 export interface RunOutput {
   ranked: RankedRun;
-  /** Annual; null where the chain does not tell, or the history is too short. */
+  /** Annual; null where the chain gives no IV, or the history is too short. */
   atmIv: number | null;
   ivRank: number | null;
   ivPercentile: number | null;
-  /** What is to be kept of the chain. */
+  /** The form of the chain to be stored. */
   day: ChainDay;
 }
 
-/** The session that a chain belongs to: the newest that had started when it was quoted. */
+/** The session of a chain: the newest that had started when the chain was quoted. */
 export function sessionOf({ asOf }: Pick<Chain, 'asOf'>): string {
   return usCalendar.latestStarted(asOf).date;
 }
 
 /**
- * Ranks a chain. A folder of old data is ranked as of its own close; every other chain as of now, and while the market is closed its quotes are as old as they were at the
- * newest close. Volatilities are those of the moment of the quotes. Errors: those of `rankChain`, `contractHistory` and `ivRank`.
+ * Ranks a chain. A chain of a Lean folder is ranked as of its own close, every other chain as of now. While the market is closed the age of its quotes is measured at the
+ * newest close. Volatilities are computed for the moment of the quotes. Errors: those of `rankChain`, `contractHistory` and `ivRank`.
  */
 export function rankUnderlying({ chain, mode, now, trend, ivHistory, days, positions, rules, dividendYield }: RunInput): RunOutput {
   const date = sessionOf(chain);
@@ -79,7 +79,7 @@ export function rankUnderlying({ chain, mode, now, trend, ivHistory, days, posit
   };
 }
 
-/** 0 for contracts whose quote is older; one without a moment of its own was quoted when the chain was. */
+/** 0 for contracts whose quote is older. A contract without a time of its own has the time of the chain. */
 function trustedQuotes({ quotedAt, asOf }: Chain, oldestMs: number): Uint8Array {
   const trusted = new Uint8Array(quotedAt.length);
   for (let i = 0; i < trusted.length; i++) {

@@ -9,7 +9,7 @@ export interface WhyLine {
   /** 0-100, 100 minus the column where `inverted`. */
   score: number;
   inverted: boolean;
-  /** The weight really used. */
+  /** The weight after renormalisation. */
   weight: number;
   /** Four decimals. The points of a list add up to its total exactly; each may differ by 0.0001 from its own product. */
   points: number;
@@ -18,7 +18,7 @@ export interface WhyLine {
 }
 
 export interface WhyPart extends WhyLine {
-  /** What the part's mean is made of. */
+  /** The components of the part's mean. */
   components: WhyLine[];
   /** How the mean became the part's score, where it is not the score itself. */
   step: string | null;
@@ -35,7 +35,7 @@ export interface Explanation {
   data_quality: number;
 }
 
-/** Why a contract stands where it stands: made of nothing but what is stored with it. */
+/** Explains a contract's rank, from the stored numbers alone. */
 export function explain(ranked: Ranked): Explanation {
   const column = RANK_COLUMN[ranked.ranking_mode];
   const parts = pointsOf(ranked, column, ranked.weights[column] ?? {}).map((line): WhyPart => {
@@ -51,13 +51,13 @@ export function explain(ranked: Ranked): Explanation {
 export function explainLines(ranked: Ranked): string[] {
   const { name, rank, band, parts, missing, data_quality } = explain(ranked);
   return [
-    `${name} ${figure(rank)} (${band}) = ${parts.map(({ points }) => figure(points)).join(' + ')}`,
+    `${name} ${decimals(rank)} (${band}) = ${parts.map(({ points }) => decimals(points)).join(' + ')}`,
     ...parts.flatMap(({ text, components, step }) => [
       `  ${text}`,
       ...components.map((component) => `    ${component.text}`),
       ...(step === null ? [] : [`    ${step}`]),
     ]),
-    ...(missing.length === 0 ? [] : [`  not measured: ${missing.map(nameOf).join(', ')}; data quality ${figure(data_quality)}`]),
+    ...(missing.length === 0 ? [] : [`  not measured: ${missing.map(nameOf).join(', ')}; data quality ${decimals(data_quality)}`]),
   ];
 }
 
@@ -68,21 +68,21 @@ function pointsOf(ranked: Ranked, formula: string, weights: Readonly<Record<stri
     const value = ranked[column as keyof Ranked] as number;
     const inverted = isInverted(formula, column);
     const score = inverted ? (1e6 - Math.round(value * 1e4)) / 1e4 : value;
-    // Ten-thousandths, each the step of the rounded running total: what is shown adds up to what is stored.
+    // In ten-thousandths. Each is a step of the rounded running total, so the shown points add up to the stored total.
     exact += weight * score;
     const total = Math.round(exact * 1e4 + 1e-6);
     const points = (total - shown) / 1e4;
     shown = total;
     const name = nameOf(column);
-    const of = inverted ? `100 - ${name} ${figure(value)} = ${figure(score)}` : `${name} ${figure(score)}`;
-    return { column, name, score, inverted, weight, points, text: `${of} × ${Number(weight.toFixed(4))} = ${figure(points)}` };
+    const of = inverted ? `100 - ${name} ${decimals(value)} = ${decimals(score)}` : `${name} ${decimals(score)}`;
+    return { column, name, score, inverted, weight, points, text: `${of} × ${Number(weight.toFixed(4))} = ${decimals(points)}` };
   });
 }
 
 function stepAfter(ranked: Ranked, part: PartName): string | null {
   const { theta_penalty, liquidity_confidence, profit_protection_score: profit, loss_protection: loss } = ranked;
   if (part === 'momentum_score') return `momentum = 50 + (their sum - 50) × liquidity confidence ${liquidity_confidence}`;
-  if (part === 'greeks_score' && theta_penalty !== null) return `Greeks = their sum - theta penalty ${figure(theta_penalty)}, at least 0`;
+  if (part === 'greeks_score' && theta_penalty !== null) return `Greeks = their sum - theta penalty ${decimals(theta_penalty)}, at least 0`;
   if (part === 'protection_score')
     return `protection = the larger of profit protection ${shown(profit)} and loss protection ${shown(loss)}`;
   return null;
@@ -100,15 +100,15 @@ const NAMES: Readonly<Record<string, string>> = {
   pnl_score: 'profit and loss',
 };
 
-/** A column as people say it: `price_momentum_score` is price momentum. */
+/** A column as text: `price_momentum_score` is price momentum. */
 function nameOf(column: string): string {
   return NAMES[column] ?? column.replace(/_score$/, '').replaceAll('_', ' ');
 }
 
-function figure(value: number): string {
+function decimals(value: number): string {
   return value.toFixed(4);
 }
 
 function shown(value: number | null): string {
-  return value === null ? 'unknown' : figure(value);
+  return value === null ? 'unknown' : decimals(value);
 }

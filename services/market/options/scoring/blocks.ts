@@ -1,11 +1,11 @@
 /**
- * The formulas that every score is built of. Each is a pure function of numbers, where NaN is a missing input and a missing answer: what is missing stays missing and never
+ * The formulas that every score is built of. Each is a pure function of numbers, where NaN is a missing input or a missing result. A missing input never
  * becomes a score. Scores are 0-100. A ratio to something that is not positive (no open interest, no volume in 20 days) has no value and is missing.
  */
 import type { RankingRules } from '../../../platform/config/ranking.ts';
 import type { Trend } from './trend.ts';
 
-/** min(max(x, 0), 100); what is not finite is missing: an infinite one is no perfect score. */
+/** min(max(x, 0), 100). A number that is not finite is missing: an infinite input is not a perfect score. */
 export function clip(x: number): number {
   if (!Number.isFinite(x)) return Number.NaN;
   return Math.min(Math.max(x, 0), 100);
@@ -81,7 +81,7 @@ export function deltaTarget(dte: number, isPut: boolean, targets: RankingRules['
   return isPut ? -target : target;
 }
 
-/** Calls go with a bullish trend, puts with a bearish one. */
+/** Calls gain from a bullish trend, puts from a bearish one. */
 export function trendFactor(trend: Trend, isPut: boolean, factors: RankingRules['trend_factors']): number {
   if (trend === 'neutral') return factors.neutral;
   return (trend === 'bearish') === isPut ? factors.with : factors.against;
@@ -96,12 +96,12 @@ export function gammaPercent(gamma: number, spot: number): number {
   return (gamma * spot) / 100;
 }
 
-/** `g`: `gammaPercent`; `full`: what scores 100. */
+/** `g`: `gammaPercent`; `full`: the value that scores 100. */
 export function gammaScore(g: number, full: number): number {
   return clip((100 * g) / full);
 }
 
-/** Dollars a volatility point for 100 dollars of the underlying; `full`: what scores 100. */
+/** Dollars a volatility point for 100 dollars of the underlying; `full`: the value that scores 100. */
 export function vegaScore(vega: number, spot: number, full: number): number {
   return clip((100 * ((vega * 100) / spot)) / full);
 }
@@ -117,7 +117,7 @@ export function thetaPenalty(t: number, dte: number, caps: RankingRules['theta_c
   return Math.min(10 * t, dte > 45 ? caps.over_45 : dte > 21 ? caps.over_21 : caps.rest);
 }
 
-/** The mid's % change over 3 trading days against its share (3/5) of that over 5: below 50 a move is losing pace. */
+/** The mid's % change over 3 trading days against its share (3/5) of that over 5. Below 50 the move is slowing. */
 export function momentumDecayScore(p3: number, p5: number): number {
   return clip(50 + 2 * (p3 - 0.6 * p5));
 }

@@ -8,11 +8,11 @@ export interface DailyIv {
 
 /** A trading year. */
 const WINDOW_DAYS = 252;
-/** With fewer days, today among them, there is no history to stand in. */
+/** With fewer days, today included, there is no IV rank. */
 const LEAST_DAYS = 20;
 
 /**
- * Where today's IV stands between the lowest and the highest of the last 252 stored days, today being the last of them: 100 (iv - low) / (high - low), so 0-100; 50
+ * The position of today's IV between the lowest and the highest of the last 252 stored days, today being the last of them: 100 (iv - low) / (high - low), so 0-100; 50
  * when they are all the same. `history` is oldest first; of it only days before `today` count. NaN with fewer than 20 days, or without an IV today.
  * @throws InputError `options.iv_history`: dates that do not ascend, or an IV that is not above 0.
  */
@@ -25,7 +25,7 @@ export function ivRank(history: readonly DailyIv[], today: DailyIv): number {
     if (iv < low) low = iv;
     if (iv > high) high = iv;
   }
-  // The quotient of two equal differences times 100 may be a rounding above it.
+  // The quotient of two equal differences times 100 may be above 100 by a rounding error.
   return high === low ? 50 : Math.min((100 * (today.iv - low)) / (high - low), 100);
 }
 

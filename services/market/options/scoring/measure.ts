@@ -67,7 +67,7 @@ export const BLOCKS = [
 export type BlockName = (typeof BLOCKS)[number];
 export type Blocks = Readonly<Record<BlockName, Float64Array>>;
 
-/** What the blocks are measured on: entry `i` of every column belongs to row `i`. Numbers are finite, or NaN = missing; bid, ask and iv are there, and bid ≤ ask. */
+/** The input of the blocks: entry `i` of every column belongs to row `i`. Numbers are finite, or NaN = missing; bid, ask and iv are always known, and bid ≤ ask. */
 export interface Rows {
   count: number;
   spot: number;
@@ -122,7 +122,7 @@ function measureActivity({ count, numbers }: Rows, { scales }: RankingRules, blo
     volume_oi_ratio[i] = ratio(volume[i]!, openInterest[i]!);
     volume_oi_score[i] = stored(volumeOiScore(volume[i]!, openInterest[i]!, scales.volume_oi));
     oi_growth_score[i] = stored(oiGrowthScore(openInterest[i]!, oi5[i]!));
-    // Not a score, and multiplied by up to 50: four decimals would move the momentum's third.
+    // Six decimals: it is multiplied by up to 50, so four decimals would change the third decimal of the momentum.
     const confidence = liquidityConfidence(volume[i]!, openInterest[i]!, (bid[i]! + ask[i]!) / 2, scales);
     liquidity_confidence[i] = Math.round(confidence * 1e6) / 1e6;
   }

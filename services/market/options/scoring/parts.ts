@@ -1,4 +1,4 @@
-/** Blocks to parts to ranks: weighted means, and what is done to them. Scores are 0-100 and rounded as they are stored; NaN = no component was there. */
+/** From blocks to parts to ranks: weighted means and their adjustments. Scores are 0-100 and rounded as they are stored; NaN = no component was known. */
 
 import { MODES, type RankingRules } from '../../../platform/config/ranking.ts';
 import { clip, stored } from './blocks.ts';
@@ -24,7 +24,7 @@ export const PARTS = [
 ] as const;
 export type PartName = (typeof PARTS)[number];
 
-/** A score with what it was made of. */
+/** A score with its components. */
 export interface Part {
   readonly score: Float64Array;
   readonly weighed: Weighed;
@@ -33,7 +33,7 @@ export interface Part {
 }
 export type Parts = Readonly<Record<PartName, Part>>;
 
-/** Columns of which little is good, by the part that counts 100 minus them. */
+/** Columns where a low value is good, by the part that counts 100 minus them. */
 const INVERTED: { readonly [part: string]: readonly BlockName[] | undefined } = {
   value_score: ['iv_rank'],
   entry_value_score: ['iv_percentile'],
@@ -121,12 +121,12 @@ export function scorePart(name: PartName, blocks: Blocks, { parts: w }: Pick<Ran
   }
 }
 
-/** The parts that a mode's rank is made of. */
+/** The parts of a mode's rank. */
 export function partsOf(mode: Mode, blocks: Blocks, rules: RankingRules): Partial<Parts> {
   return Object.fromEntries(rankTerms(mode, rules).map(({ column }) => [column, scorePart(column as PartName, blocks, rules)]));
 }
 
-/** The rank of every row in one mode, renormalised over the parts that are there; NaN where none is. */
+/** The rank of every row in one mode, renormalised over the known parts; NaN where no part is known. */
 export function rankBy(mode: Mode, parts: Partial<Parts>, rules: RankingRules, count: number): Part {
   const scores = Object.fromEntries(Object.entries(parts).map(([name, { score }]) => [name, score]));
   return plain(weigh(weighting(rankTerms(mode, rules)), scores, count));
@@ -136,7 +136,7 @@ function rankTerms(mode: Mode, { modes }: RankingRules): Term[] {
   return Object.entries<number>(modes[mode]).map(([name, weight]) => ({ column: `${name}_score`, weight, inverted: false }));
 }
 
-/** What of a rank's full weight was measured in row `i`, 0-1 to four decimals, and which components and parts were not. 1 exactly when nothing is missing. */
+/** The measured share of a rank's full weight in row `i`, 0-1 to four decimals, and the components and parts that are missing. 1 exactly when nothing is missing. */
 export function coverage(rank: Part, parts: Parts, i: number): { quality: number; missing: string[] } {
   const missing = new Set<string>();
   let quality = 0;
@@ -159,7 +159,7 @@ function plain(weighed: Weighed): Part {
   return { score, weighed };
 }
 
-/** Towards 50, the less the volume, open interest and price are to be trusted. */
+/** Moves the score towards 50 as the confidence in volume, open interest and price falls. */
 function dampen(mean: Float64Array, confidence: Float64Array): Float64Array {
   const score = new Float64Array(mean.length);
   for (let i = 0; i < score.length; i++) score[i] = stored(clip(50 + (mean[i]! - 50) * confidence[i]!));
@@ -173,7 +173,7 @@ function penalise(mean: Float64Array, penalty: Float64Array): Float64Array {
   return score;
 }
 
-/** Of the two that are known. */
+/** The larger of the two that are known. */
 function larger(profit: Float64Array, loss: Float64Array): Float64Array {
   const score = new Float64Array(profit.length);
   for (let i = 0; i < score.length; i++) score[i] = loss[i]! > profit[i]! || Number.isNaN(profit[i]!) ? loss[i]! : profit[i]!;

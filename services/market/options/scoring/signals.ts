@@ -6,9 +6,9 @@ export type Signal = (typeof SIGNALS)[number];
 export const BANDS = ['strong', 'good', 'fair', 'weak'] as const;
 export type Band = (typeof BANDS)[number];
 
-/** What the signals of one contract are read from, as it is stored; NaN = missing. */
+/** The stored numbers of one contract from which its signals follow; NaN = missing. */
 export interface SignalInput {
-  /** Of the run's own mode. */
+  /** The rank in the run's own mode. */
   rank: number;
   iv_rank: number;
   momentum_score: number;

@@ -1,4 +1,4 @@
-/** Where the price of an underlying is going. */
+/** The direction of an underlying's price. */
 export type Trend = 'bullish' | 'bearish' | 'neutral';
 
 const SHORT_BARS = 10;

@@ -1,22 +1,22 @@
-/** One weighted component: the column of a score, or 100 minus it where little of it is good. */
+/** One weighted component: the column of a score, or 100 minus it where a low value is good. */
 export interface Term {
   readonly column: string;
   readonly weight: number;
   readonly inverted: boolean;
 }
 
-/** What a weighted mean does for one set of components that are there. */
+/** The weights of a weighted mean for one set of known components. */
 interface Case {
   /** A weight for each term, 0 for those that are missing. */
   readonly weights: Float64Array;
-  /** The same by column, of those that are there. */
+  /** The same by column, known components only. */
   readonly used: Readonly<Record<string, number>>;
-  /** 0-1: what those that are there have of the whole weight. */
+  /** 0-1: the known components' share of the whole weight. */
   readonly share: number;
   readonly missing: readonly string[];
 }
 
-/** A weighted mean whose components may be missing, with its cases worked out: `cases[mask]`, where bit `j` of the mask says that term `j` is there. */
+/** A weighted mean whose components may be missing, with its cases computed in advance: `cases[mask]`, where bit `j` of the mask is set when term `j` is known. */
 export interface Weighting {
   readonly terms: readonly Term[];
   readonly cases: readonly Case[];
@@ -29,7 +29,7 @@ export interface Weighed {
   readonly masks: Uint8Array;
 }
 
-/** Weights are divided by the sum of those that are there; where all are there and add up to 1 they stay as configured. A term without weight is none. */
+/** Weights are divided by the sum of the known ones. Where all are known and add up to 1 they stay as configured. A term without weight is left out. */
 export function weighting(all: readonly Term[]): Weighting {
   const terms = all.filter(({ weight }) => weight > 0);
   const cases = Array.from({ length: 2 ** terms.length }, (_, mask): Case => {

@@ -8,13 +8,13 @@ export type QuoteNumbers = Partial<Record<Exclude<(typeof CHAIN_NUMBERS)[number]
 const NEVER_NEGATIVE: ReadonlySet<string> = new Set(['bid', 'ask', 'volume', 'openInterest', 'iv', 'gamma', 'vega']);
 
 export interface ChainBuilder {
-  /** Adds a contract, given by its OCC symbol or its parts. The first of several rows of one contract is kept; one that cannot be read, or delivers something else since an adjustment, is dropped. */
+  /** Adds a contract, given by its OCC symbol or its parts. Of several rows of one contract the first is kept. A contract that cannot be read, or that an adjustment changed, is dropped. */
   add(contract: string | Contract, quote: QuoteNumbers): void;
-  /** A row that cannot be read: counted, by reason. */
+  /** Counts a row that cannot be read, by reason. */
   drop(reason: string): void;
-  /** Something that the source gives nothing for: an expiration, or a part of all of them. */
+  /** A missing part: an expiration, or a field of all contracts. */
   miss(expiry: string | undefined, reason: string): void;
-  /** Throws `PermanentError('chain.empty')`, or `TransientError('source.malformed')` where there were rows, but none could be read, or the price is none. */
+  /** Throws `PermanentError('chain.empty')`, or `TransientError('source.malformed')` where there were rows and none could be read, or the price is invalid. */
   build(at: { asOf: Temporal.Instant; spot: number }): Chain;
 }
 
@@ -36,12 +36,12 @@ export function chainBuilder({ underlying, source }: { underlying: string; sourc
       contract = formatContract(parts);
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
-      drop('the contract cannot be read: its root, date, side or strike is none');
+      drop('the contract cannot be read: its root, date, side or strike is invalid');
       return;
     }
     const { underlying: itsRoot, expiry, isPut, strike } = parts;
     if (itsRoot !== root && /^\d$/.test(itsRoot.slice(root.length)) && itsRoot.startsWith(root)) {
-      drop('the contract is adjusted: it delivers something else than shares of the underlying alone');
+      drop('the contract is adjusted: it does not deliver shares of the underlying alone');
       return;
     }
     if (!contracts.has(contract)) contracts.set(contract, { expiry, isPut, strike, quote });

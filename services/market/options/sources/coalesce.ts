@@ -35,7 +35,7 @@ export function coalesced<T>(work: (key: string, signal: AbortSignal) => Promise
       signal.removeEventListener('abort', stop);
       flight.waiting--;
       if (flight.waiting === 0) {
-        // A later request starts new work: this one is being aborted.
+        // A later request starts new work, because this work is being aborted.
         if (flights.get(key) === flight) flights.delete(key);
         flight.cancel.abort(signal.reason);
       }

@@ -25,7 +25,7 @@ export interface Chains {
   chain(underlying: string, signal: AbortSignal): Promise<ChainFound>;
 }
 
-/** `all` may make chains up: for symbols of which nothing real is stored. */
+/** `all` includes the simulated source: for symbols without stored real data. */
 export interface ChainsByKind {
   all: Chains;
   real: Chains;
@@ -37,7 +37,7 @@ interface Surroundings {
   log: Logger;
 }
 
-/** What the configuration names. */
+/** The sources that the configuration names. */
 export async function configuredChains({ db, ...around }: Surroundings & { db: Database }): Promise<ChainsByKind> {
   const { config, clock } = around;
   const { chains, rules } = config.ranking;
@@ -70,9 +70,9 @@ export async function configuredChains({ db, ...around }: Surroundings & { db: D
   );
 }
 
-/** Behind breaker and time limit, with and without made-up chains. */
+/** The sources behind circuit breakers and time limits, with and without simulated chains. */
 export function chainsOf(sources: readonly ChainSource[], around: Surroundings): ChainsByKind {
-  const made = (some: readonly ChainSource[]): Chains => reusing(inOrder(some, around), around.config.ranking.chains.reuse);
+  const made = (some: readonly ChainSource[]): Chains => reusing(withFailover(some, around), around.config.ranking.chains.reuse);
   const real = sources.filter(({ name }) => name !== 'simulated');
   return { all: made(sources), real: real.length === 0 ? onlySimulated : made(real) };
 }
@@ -81,12 +81,12 @@ const onlySimulated: Chains = {
   async chain(underlying) {
     throw new PermanentError(
       'chain.only_simulated',
-      `real prices of ${underlying} are stored, and ranking.chains.sources names no source of real option chains: made-up ones would not fit`,
+      `real prices of ${underlying} are stored, and ranking.chains.sources names no source of real option chains; simulated ones are not used with real prices`,
     );
   },
 };
 
-function inOrder(sources: readonly ChainSource[], { config, clock, log }: Surroundings): Chains {
+function withFailover(sources: readonly ChainSource[], { config, clock, log }: Surroundings): Chains {
   const { breaker } = config.stock_jobs.data_fetch;
   const ask = askWithFailover<ChainSourceName, [], Chain>(
     sources.map((source) => ({ name: source.name, ask: (symbol, signal) => source.chain(symbol, signal) })),
@@ -106,7 +106,7 @@ function inOrder(sources: readonly ChainSource[], { config, clock, log }: Surrou
   };
 }
 
-/** Three modes of a symbol are three jobs, usually at the same time: they get one chain. The newest few are remembered. */
+/** The three modes of a symbol are three jobs, usually at the same time, and use one chain. The newest few chains are cached. */
 function reusing(chains: Chains, seconds: number): Chains {
   const known = new Map<string, { found: ChainFound; at: number }>();
   const load = coalesced(async (underlying, signal) => {

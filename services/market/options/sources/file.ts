@@ -59,26 +59,26 @@ const ByContract = z.strictObject({ ...CONTRACT_SHAPE, ...QUOTE_SHAPE });
 const ByParts = z.strictObject({ ...PARTS_SHAPE, ...QUOTE_SHAPE });
 const REQUIRED = ['bid', 'ask', 'quoted_at', 'spot'];
 
-/** A row and where it stands: `:12` for a line, `[11]` for an element. */
-interface Placed {
-  place: string;
+/** A row and its location in the file: `:12` for a line, `[11]` for an array element. */
+interface LocatedRow {
+  location: string;
   fields: Record<string, unknown>;
 }
 type Row = Omit<z.infer<typeof ByContract>, 'contract'> & { contract: Contract };
 
-/** Broken rows that are named; the others are counted. */
+/** At most this many broken rows are named. The others are counted. */
 const SHOWN = 20;
 
 /**
- * Chains out of a CSV or JSON file (an array of objects with the columns as keys), by the file's ending; `path` may be a folder that holds `AAPL.csv` or `AAPL.json`. One row
+ * Chains from a CSV or JSON file (an array of objects with the columns as keys), by the file's ending; `path` may be a folder with `AAPL.csv` or `AAPL.json`. One row
  * a contract, any number of underlyings. Columns, in any order, and no others:
  *
  * - `contract` (an OCC symbol), or `underlying`, `expiry` (YYYY-MM-DD), `side` (C, P, call, put) and `strike`;
- * - `bid`, `ask`, `spot` (the underlying's price; that of the row quoted last counts), `quoted_at` (a moment with its zone: 2014-06-06T16:00:00-04:00);
- * - if there is any: `volume`, `open_interest`, `iv` (0.25 = 25 %), `delta`, `gamma`, `theta` (dollars a calendar day), `vega` (dollars a volatility point).
+ * - `bid`, `ask`, `spot` (the underlying's price; the row with the newest quote counts), `quoted_at` (a moment with its zone: 2014-06-06T16:00:00-04:00);
+ * - optional: `volume`, `open_interest`, `iv` (0.25 = 25 %), `delta`, `gamma`, `theta` (dollars a calendar day), `vega` (dollars a volatility point).
  *
- * Numbers may be empty; IV 0 is taken for empty. The file is read anew for each chain and refused as a whole for one bad row: `InputError` `chain.bad_header`,
- * `chain.bad_row` (names the file, the line and the column of each), `chain.unreadable`. Rows of other underlyings alone: `PermanentError('source.unknown_symbol')`.
+ * Numbers may be empty; IV 0 counts as empty. The file is read for each chain, and one bad row refuses the whole file: `InputError` `chain.bad_header`,
+ * `chain.bad_row` (names the file, the line and the column of each), `chain.unreadable`. Only rows of other underlyings: `PermanentError('source.unknown_symbol')`.
  */
 export function fileChains(path: string): ChainSource {
   return {
@@ -90,7 +90,7 @@ export function fileChains(path: string): ChainSource {
       const rows = (await readRows(path, symbol, signal)).filter(({ contract }) => contract.underlying === root);
       const newest = rows.toSorted((a, b) => Temporal.Instant.compare(b.quoted_at, a.quoted_at))[0];
       if (newest === undefined)
-        throw new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol}: no row of it in ${path}`);
+        throw new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol}: ${path} has no row of it`);
       const builder = chainBuilder({ underlying: symbol, source });
       for (const { contract, open_interest, iv, quoted_at, ...numbers } of rows) {
         builder.add(contract, {
@@ -125,23 +125,23 @@ async function readRows(path: string, symbol: string, signal: AbortSignal): Prom
   checkColumns(file, columns, schema);
 
   const faults: string[] = [];
-  const places = new Map<string, string>();
-  const read = rows.flatMap(({ place, fields }): Row[] => {
+  const locations = new Map<string, string>();
+  const read = rows.flatMap(({ location, fields }): Row[] => {
     const parsed = schema.safeParse(fields);
     const row = parsed.success ? withContract(parsed.data) : undefined;
     if (row !== undefined) {
       const contract = formatContract(row.contract);
-      const first = places.get(contract);
+      const first = locations.get(contract);
       if (first === undefined) {
-        places.set(contract, place);
+        locations.set(contract, location);
         return [row];
       }
-      faults.push(`${file}${place}: ${contract} stands in ${first} already; leave one of the two`);
+      faults.push(`${file}${location}: ${contract} is in ${first} already; remove one of the two`);
       return [];
     }
-    for (const { path: column, message } of parsed.error?.issues ?? []) faults.push(`${file}${place}: ${column.join('.')}: ${message}`);
+    for (const { path: column, message } of parsed.error?.issues ?? []) faults.push(`${file}${location}: ${column.join('.')}: ${message}`);
     if (parsed.success)
-      faults.push(`${file}${place}: strike: has no OCC symbol: it must be a multiple of 0.001, and the expiry in this century`);
+      faults.push(`${file}${location}: strike: has no OCC symbol: it must be a multiple of 0.001, and the expiry in this century`);
     return [];
   });
   if (faults.length > 0) {
@@ -157,7 +157,7 @@ async function fileOf(path: string, symbol: string): Promise<string> {
   return existsSync(csv) ? csv : join(path, `${symbol}.json`);
 }
 
-function csvRows(file: string, text: string): { columns: Set<string>; rows: Placed[] } {
+function csvRows(file: string, text: string): { columns: Set<string>; rows: LocatedRow[] } {
   let records: { record: string[]; info: { lines: number } }[];
   try {
     records = parse(text, {
@@ -174,17 +174,17 @@ function csvRows(file: string, text: string): { columns: Set<string>; rows: Plac
   const [header, ...lines] = records;
   const columns = (header?.record ?? []).map((name) => name.toLowerCase().replaceAll(/[ -]+/g, '_'));
   const twice = columns.find((name, index) => columns.indexOf(name) !== index);
-  if (twice !== undefined) throw new InputError('chain.bad_header', `${file}:1: the column "${twice}" stands there twice`);
+  if (twice !== undefined) throw new InputError('chain.bad_header', `${file}:1: the column "${twice}" is there twice; remove one`);
   return {
     columns: new Set(columns),
     rows: lines.map(({ record, info }) => ({
-      place: `:${info.lines}`,
+      location: `:${info.lines}`,
       fields: Object.fromEntries(columns.map((name, index) => [name, record[index]])),
     })),
   };
 }
 
-function jsonRows(file: string, text: string): { columns: Set<string>; rows: Placed[] } {
+function jsonRows(file: string, text: string): { columns: Set<string>; rows: LocatedRow[] } {
   let content: unknown;
   try {
     content = JSON.parse(text);
@@ -197,7 +197,7 @@ function jsonRows(file: string, text: string): { columns: Set<string>; rows: Pla
     throw new InputError('chain.bad_row', `${file}: it must be an array of objects, one a contract: ${z.prettifyError(elements.error)}`);
   return {
     columns: new Set(elements.data.flatMap((element) => Object.keys(element))),
-    rows: elements.data.map((fields, index) => ({ place: `[${index}]`, fields })),
+    rows: elements.data.map((fields, index) => ({ location: `[${index}]`, fields })),
   };
 }
 
@@ -224,7 +224,7 @@ function withContract(row: z.infer<typeof ByContract> | z.infer<typeof ByParts>)
   return attempt(() => formatContract(contract)) === undefined ? undefined : { ...quote, contract };
 }
 
-/** What `read` gives, or undefined where it refuses its input. */
+/** The result of `read`, or undefined where it refuses its input. */
 function attempt<Value>(read: () => Value): Value | undefined {
   try {
     return read();

@@ -1,4 +1,4 @@
-/** The files of a Lean data folder that say something about options, read for one day. Lean writes prices in day files × 10,000 and dates without hyphens. */
+/** Reads the option files of a Lean data folder for one day. Lean writes prices in day files × 10,000 and dates without hyphens. */
 import { join } from 'node:path';
 import { InputError } from '../../../platform/errors.ts';
 import { isMissing, malformedLine, textLines, zippedFiles } from '../../sources/lean-files.ts';
@@ -15,7 +15,7 @@ export interface Named {
 export interface UniverseRow extends Named {
   close: number;
   volume: number;
-  /** In the evening of the day itself: what is published the next morning. */
+  /** Of the evening of the same day, published the next morning. */
   openInterest: number;
   greeks: Pick<QuoteNumbers, 'iv' | 'delta' | 'gamma' | 'theta' | 'vega'>;
 }
@@ -36,7 +36,7 @@ const COLUMNS = [
 
 /**
  * A universe file: `#expiry,strike,right,open,…`, first the underlying's row (without expiry), then one a contract. Undefined where there is no such file. `unreadable` is called with
- * rows that are none. IV 0 is Lean's word for having found none; the Greeks beside it come from that 0 and are left out with it.
+ * rows that cannot be read. Lean writes IV 0 where it found none. The Greeks of that row come from the 0 and are left out too.
  *
  * Units, by recomputing 1,600 rows of June 2014 with Black-Scholes-Merton from their own IV (median deviation of vega and theta 3e-6): theta is dollars a calendar day (a year
  * / 365) and vega dollars a volatility point, as in `Chain`; time counts from the midnight after the day to that before the expiration date.
@@ -49,13 +49,13 @@ export async function readUniverse(
   const lines = await textLines(file);
   if (lines === undefined) return undefined;
   const header = (lines[0] ?? '').replace(/^#/, '').split(',');
-  const places = COLUMNS.map((column) => header.indexOf(column));
-  if (places.includes(-1)) throw malformedLine(file, 1, lines[0] ?? '', `the columns ${COLUMNS.join(',')}`);
+  const columnIndexes = COLUMNS.map((column) => header.indexOf(column));
+  if (columnIndexes.includes(-1)) throw malformedLine(file, 1, lines[0] ?? '', `the columns ${COLUMNS.join(',')}`);
   let underlyingClose = Number.NaN;
   const rows: UniverseRow[] = [];
   for (const line of lines.slice(1)) {
     const fields = line.split(',');
-    const [expiry = '', strike = '', right = '', ...numbers] = places.map((place) => fields[place] ?? '');
+    const [expiry = '', strike = '', right = '', ...numbers] = columnIndexes.map((index) => fields[index] ?? '');
     const [close = NaN, volume = NaN, openInterest = NaN, iv = NaN, delta, gamma, vega, theta] = numbers.map(decimal);
     const named = contractOf(root, expiry, right, decimal(strike));
     if (named !== undefined) {
@@ -72,7 +72,7 @@ export interface DailyRow extends Named {
 
 export type DailyKind = 'quote' | 'trade' | 'openinterest';
 
-/** The rows of one day in `{ticker}_{year}_{kind}_american.zip`, their numbers after the date; none where there is no such file. */
+/** The rows of one day in `{ticker}_{year}_{kind}_american.zip`, their numbers after the date; empty where there is no such file. */
 export async function readDaily(
   folder: string,
   { ticker, root, day, kind }: { ticker: string; root: string; day: string; kind: DailyKind },
@@ -94,7 +94,7 @@ export async function readDaily(
   return rows;
 }
 
-/** The days of `year` on which a contract has a row in the day file of that kind, `YYYY-MM-DD`; none where there is no such file. */
+/** The days of `year` on which a contract has a row in the day file of that kind, `YYYY-MM-DD`; empty where there is no such file. */
 export async function daysInFile(
   folder: string,
   { ticker, year, kind }: { ticker: string; year: string; kind: DailyKind },
@@ -125,7 +125,7 @@ function contractOf(root: string, expiry: string, side: string, strike: number):
   }
 }
 
-/** NaN for an empty field as for one that is no number. */
+/** NaN for an empty field and for text that is not a number. */
 function decimal(text: string): number {
   return /^-?\d+(\.\d+)?(e[-+]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
 }

@@ -17,23 +17,23 @@ import type { ChainSource } from './source.ts';
 const source = 'lean';
 
 export interface LeanChains extends ChainSource {
-  /** The days that the folder has a chain of, `YYYY-MM-DD`, ascending. */
+  /** The days of which the folder has a chain, `YYYY-MM-DD`, ascending. */
   days(underlying: string): string[];
-  /** The chain at the close of `day`; without one, of the newest day that has quotes, and where none has, of the newest day. A day that the folder does not have is `PermanentError('chain.no_day')`. */
+  /** The chain at the close of `day`. Without `day`: of the newest day with quotes, or of the newest day where no day has quotes. A day that the folder does not have is `PermanentError('chain.no_day')`. */
   chain(underlying: string, signal: AbortSignal, day?: string): Promise<Chain>;
 }
 
 /**
  * The option chains of a QuantConnect Lean data folder: `option/usa/universes/{ticker}/{yyyymmdd}.csv` (volume, open interest, IV, Greeks) joined with the day files
- * `option/usa/daily/{ticker}_{year}_{quote,trade,openinterest}_american.zip`; nothing is kept between calls. What the files of June 2014 taught:
+ * `option/usa/daily/{ticker}_{year}_{quote,trade,openinterest}_american.zip`; nothing is kept between calls. Found in the files of June 2014:
  *
  * - The contracts' rows in a universe file are that day's, the underlying's row is of the evening before (call less put plus strike at the money is the day's close in
- *   the equity's day file within 0.3 %, and 1.5 % off the row). So `spot` is the close of the equity's day file, and the row only stands in for it.
- * - Bid and ask are in the day files alone: without them a chain has none.
+ *   the equity's day file within 0.3 %, and 1.5 % off the row). So `spot` is the close of the equity's day file. The row is used only where that file is missing.
+ * - Bid and ask are only in the day files. Without these files a chain has no quotes.
  * - Open interest in a universe file is of the same evening. Here it is of the evening before: the day file's number, else the one of the session before's universe file.
- * - After a split the contracts of before stay listed, with their old prices: they are left out by what call and put say that the share costs. Before a split those
- *   of after it are listed, with zeros: rows that say nothing are left out.
- * - The IVs of that folder give 8 to 12 times its own prices back. Where they do such, a chain goes without IV and Greeks; `gaps` says so.
+ * - After a split the old contracts stay listed, with their old prices. They are recognised by the share price that call and put imply, and left out. Before a split
+ *   the new contracts are listed with zeros: such empty rows are left out.
+ * - The IVs of that folder give 8 to 12 times its own prices. A chain with such IVs is given without IV and Greeks, and `gaps` has the reason.
  */
 export function leanChains(folder: string, { clock = systemClock }: { clock?: Clock } = {}): LeanChains {
   const options = join(folder, 'option', 'usa');
@@ -91,7 +91,7 @@ export function leanChains(folder: string, { clock = systemClock }: { clock?: Cl
   return { name: source, days: (underlying) => daysOf(options, parseSymbol(underlying)), chain };
 }
 
-/** The days with a chain of the symbol, in order. */
+/** The days with a chain of the symbol, ascending. */
 function daysOf(options: string, symbol: string): string[] {
   try {
     return readdirSync(join(options, 'universes', symbol.toLowerCase()))
@@ -103,12 +103,12 @@ function daysOf(options: string, symbol: string): string[] {
   }
 }
 
-/** The day that is asked for, or else the newest one with quotes. Errors: `PermanentError` `source.unknown_symbol`, `chain.no_day`. */
+/** The requested day, else the newest one with quotes. Errors: `PermanentError` `source.unknown_symbol`, `chain.no_day`. */
 async function dayOf(options: string, symbol: string, wanted: string | undefined, signal: AbortSignal): Promise<string> {
   const days = daysOf(options, symbol);
   const day = wanted ?? (await newestQuotedDay(options, symbol.toLowerCase(), days, signal));
   if (day === undefined || days.length === 0)
-    throw new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol}: no option chain of it under ${options}`);
+    throw new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol}: ${options} has no option chain of it`);
   if (!days.includes(day))
     throw new PermanentError(
       'chain.no_day',
@@ -117,7 +117,7 @@ async function dayOf(options: string, symbol: string, wanted: string | undefined
   return day;
 }
 
-/** A day may have a chain and no quotes. Nothing of it can be ranked. */
+/** A day may have a chain without quotes. None of its contracts can be ranked. */
 async function newestQuotedDay(options: string, ticker: string, days: readonly string[], signal: AbortSignal): Promise<string | undefined> {
   for (const year of new Set(days.map((day) => day.slice(0, 4)).reverse())) {
     const quoted = await daysInFile(join(options, 'daily'), { ticker, year, kind: 'quote' }, signal);
@@ -141,8 +141,8 @@ function bySymbol<Row extends Named>(rows: readonly Row[]): Map<string, Row> {
 }
 
 /**
- * Contracts whose prices are of a share before its split (`ratio` new ones for one): strike + call − put is what the share costs there, and lies nearer, as a ratio, to the price
- * before than to today's.
+ * Contracts whose prices are of a share before its split (`ratio` new ones for one): strike + call − put is the share price that they imply. Its ratio to the price
+ * before the split is nearer to 1 than its ratio to today's price.
  */
 function contractsOfBefore(rows: ReadonlyMap<string, UniverseRow>, spot: number, ratio: number): string[] {
   if (ratio === 1) return [];
@@ -154,7 +154,7 @@ function contractsOfBefore(rows: ReadonlyMap<string, UniverseRow>, spot: number,
   });
 }
 
-/** How many times a row's own price its IV gives back, in the median of the rows out of the money by up to 10 %, with a week to four months left; NaN where there are none. */
+/** The price that a row's IV gives, divided by the row's own price: the median of the rows out of the money by up to 10 %, with a week to four months left; NaN where there are none. */
 function modelFactor(rows: readonly UniverseRow[], day: string, spot: number): number {
   const factors = rows
     .flatMap(({ contract: { strike, isPut, expiry }, close, greeks: { iv } }) => {

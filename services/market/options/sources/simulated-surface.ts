@@ -1,5 +1,5 @@
 /**
- * An invented implied volatility surface without static arbitrage: SSVI with a power-law curvature (Gatheral and Jacquier, Arbitrage-free SVI volatility surfaces, Quantitative
+ * A simulated implied volatility surface without static arbitrage: SSVI with a power-law curvature (Gatheral and Jacquier, Arbitrage-free SVI volatility surfaces, Quantitative
  * Finance 14:1, 2014).
  *
  *     w(k, T) = θ/2 (1 + ρ φ k + √((φ k + ρ)² + 1 − ρ²)),   φ = η / √(θ (1 + θ)),   k = ln(K / F)
@@ -7,10 +7,10 @@
  * is the total variance σ² T. With η (1 + |ρ|) ≤ 2 no smile has a butterfly arbitrage and, as θ grows with T, no two have a calendar arbitrage (remark 4.4 there, γ = 1/2).
  */
 export interface Surface {
-  /** Volatility a year of the coming days, and the one that it goes back to. */
+  /** Annual volatility of the coming days, and the long-run volatility to which it returns. */
   today: number;
   longRun: number;
-  /** ρ: negative where puts are dearer than calls as far out of the money. */
+  /** ρ: negative where puts cost more than calls that are equally far out of the money. */
   skew: number;
   /** η. */
   curvature: number;

@@ -14,20 +14,20 @@ const PURPOSE = { level: 1, skew: 2, curvature: 3, wave: 4, ripple: 5, popularit
 const WEEKS = 8;
 const MONTHS = 8;
 const YEARS = 2;
-/** Strikes reach so many standard deviations to each side; beyond, the bid is 0. */
+/** Strikes reach this many standard deviations to each side. Beyond that the bid is 0. */
 const REACH = 2.5;
 /** An option that is worth less than this has no bid, in dollars. */
 const LEAST_BID = 0.01;
 
 /**
- * Invented chains for demos and measurements: everything depends on the seed, the underlying and the moment alone. The underlying costs what the newest bar of
- * `simulatedSource` with the same seed closes at, an IV surface without arbitrage moves from day to day, and every mid price, Greek and IV comes from it by
+ * Simulated chains for demos and measurements. They depend only on the seed, the underlying and the moment. The price of the underlying is the close of the newest bar of
+ * `simulatedSource` with the same seed, an IV surface without arbitrage moves from day to day, and every mid price, Greek and IV comes from it by
  * Black-Scholes-Merton (European, `rate` and `dividendYield` continuous). Mid prices are exact, so without any vertical, butterfly or calendar arbitrage and in parity: bid and
- * ask lie as far to each side and are therefore not rounded to cents, which alone would be worth a cent of arbitrage. Spreads widen to the wings, open interest gathers at
+ * ask lie symmetrically around them and are not rounded to cents, since rounding alone would allow a cent of arbitrage. Spreads widen to the wings, open interest gathers at
  * round strikes near the money and at monthly expirations. Expirations are eight Fridays, the third Fridays of eight months, and of March, June, September, December to two
- * years; a Friday without session gives way to the session before.
+ * years; a Friday without a session is replaced by the session before it.
  *
- * About `contracts` contracts, spread evenly over the expirations. Symbols that begin with XX are unknown, as there.
+ * About `contracts` contracts, spread evenly over the expirations. Symbols that begin with XX are unknown, as in `simulatedSource`.
  */
 export function simulatedChains({
   seed,
@@ -49,7 +49,7 @@ export function simulatedChains({
       const symbol = parseSymbol(underlying);
       const now = clock.now();
       const today = now.toZonedDateTimeISO(usCalendar.timeZone).toPlainDate();
-      // Two weeks hold a session, whatever is closed.
+      // Two weeks always contain a session.
       const { bars } = await market.bars(symbol, { from: today.subtract({ days: 14 }).toString() }, signal);
       const spot = bars.at(-1)!.close;
       const random = hashed(`${seed}/${symbol}/options`);
@@ -98,7 +98,7 @@ export function simulatedChains({
 
 const DAY_MS = 86_400_000;
 
-/** Volatility wanders over months and days around the symbol's own level; skew and curvature stay. */
+/** Volatility moves over months and days around the symbol's own level. Skew and curvature are constant. */
 function surfaceOn(day: number, random: ReturnType<typeof hashed>): Surface {
   const longRun = 0.16 + 0.4 * random(PURPOSE.level, 0) ** 2;
   const wave = smoothNoise(random, PURPOSE.wave, day / 60) - 0.5;

@@ -14,7 +14,7 @@ import type { ChainSource } from './source.ts';
 const source = 'yahoo_finance';
 const EXPECTED = 'an option chain';
 
-// Rows are read one by one, so that a broken one costs no other.
+// Rows are parsed one by one, so a broken row does not affect the others.
 const Answer = z.object({
   expirationDates: z.array(EpochSeconds),
   quote: z.object({ regularMarketPrice: z.number().nullish(), regularMarketTime: EpochSeconds.nullish() }),
@@ -32,16 +32,16 @@ const Row = z.object({
   impliedVolatility: z.number().nullish(),
 });
 
-/** Yahoo's solver starts no lower: an IV of 0.00001 is its way of having none. */
+/** Yahoo writes an IV of 0.00001 where its solver found none. */
 const LEAST_IV = 1e-4;
 
 /**
- * Option chains of Yahoo Finance: one request for the expirations and the first of them, one for each of the others, at most `concurrency` at a time; who asks for the same
- * underlying meanwhile waits for the same answer. Each HTTP request takes one token of `budget`, also those for the cookie and crumb that Yahoo asks for here.
+ * Option chains of Yahoo Finance: one request for the expirations and the first of them, one for each of the others, at most `concurrency` at a time. Concurrent calls for the same
+ * underlying share one answer. Each HTTP request takes one token of `budget`, also the requests for Yahoo's cookie and crumb.
  *
- * All or nothing for errors that may pass: when one expiration fails, the chain fails and the rest is not asked for. An expiration that Yahoo lists and then answers
- * with nothing for is named in `gaps`. A contract with neither bid nor ask has no quote, and no IV: Yahoo fills in its solver's last step there (0.5, 0.25, …, 0.00001: in
- * recorded chains 557 of 557). A contract's own last trade says nothing about its quote's age; `quotedAt` is the time of the underlying's quote. No Greeks.
+ * One transient error fails the whole chain, and the remaining expirations are not requested. An expiration that Yahoo lists without giving its contracts
+ * is named in `gaps`. A contract with neither bid nor ask has no quote, and no IV: Yahoo writes its solver's last step there (0.5, 0.25, …, 0.00001: in
+ * recorded chains 557 of 557). The time of a contract's last trade is not the time of its quote, so `quotedAt` is the time of the underlying's quote. No Greeks.
  *
  * Errors: those of `yahooFetch`; `source.malformed` (transient) for anything but an option chain; `chain.empty`, `source.unknown_symbol` (permanent).
  */
@@ -61,7 +61,7 @@ export function yahooChains({
   const yahoo = yahooClient();
   const lane = bulkhead(concurrency, Number.POSITIVE_INFINITY);
 
-  /** One question. Without a date: the first expiration. */
+  /** One request. Without a date: the first expiration. */
   async function ask(symbol: string, date: number | undefined, signal: AbortSignal): Promise<Answer> {
     signal.throwIfAborted();
     let raw: unknown;
@@ -71,7 +71,7 @@ export function yahooChains({
     });
     const guarded: Fetch = async (url, init) => {
       const answer = await asking(url, init);
-      // Looked for here: given no result, the library prints its schema.
+      // Checked here, because the library prints its schema when there is no result.
       if (!(await answer.clone().text()).startsWith('{"optionChain":{"result":[]')) return answer;
       throw new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol} (an empty result)`);
     };
@@ -100,7 +100,7 @@ export function yahooChains({
       try {
         return await ask(symbol, date, until);
       } catch (error) {
-        // Here, before the lane lets the next question through.
+        // Checked here, before the next request starts.
         failed.abort(error);
         throw error;
       }
@@ -129,7 +129,7 @@ function chainOf(symbol: string, answers: readonly Answer[], now: Temporal.Insta
       for (const row of puts) addRow(builder, row, seconds * 1000);
     }
   }
-  for (const date of empty) builder.miss(dayOf(date), 'Yahoo lists this expiration and has no contracts of it');
+  for (const date of empty) builder.miss(dayOf(date), 'Yahoo lists this expiration without contracts');
   return builder.build({ asOf: Number.isFinite(newest) ? Temporal.Instant.fromEpochMilliseconds(newest * 1000) : now, spot });
 }
 
@@ -141,7 +141,7 @@ function addRow(builder: ReturnType<typeof chainBuilder>, raw: unknown, quotedAt
   }
   const { contractSymbol, contractSize, bid, ask, volume, openInterest, impliedVolatility } = parsed.data;
   if (contractSize != null && contractSize !== 'REGULAR') {
-    builder.drop(`the contract is not one of 100 shares: ${contractSize}`);
+    builder.drop(`the contract is not for 100 shares: ${contractSize}`);
     return;
   }
   const quoted = (bid ?? 0) > 0 || (ask ?? 0) > 0;

@@ -1,4 +1,4 @@
-/** The days before, as they are stored: an underlying's IV and its chains. Made-up and real ones never mix: a symbol has the past of the kind that is asked for. */
+/** The stored IVs and chains of an underlying's earlier days. Simulated and real days never mix: a reader gets one kind. */
 import type { Sql, Transaction } from '../../../platform/database/database.ts';
 import type { ChainSourceName } from '../chain/chain.ts';
 import { type ChainDay, decodeChainDay, HISTORY_SESSIONS, sessionBefore } from '../chain/history.ts';
@@ -11,7 +11,7 @@ export interface DayOrigin {
   asOf: Date;
 }
 
-/** More than the 251 days before today that an IV rank looks at, also where some are missing. */
+/** More than the 251 days before today that an IV rank needs, since some may be missing. */
 const IV_CALENDAR_DAYS = 400;
 
 /** The IVs of the days before `today`, oldest first. */
@@ -32,9 +32,9 @@ export async function readChainDays(sql: Sql, symbol: string, today: string, sim
   return rows.map(({ date, data }) => decodeChainDay(date, data));
 }
 
-/** As new, or newer, and never made up over real. */
+/** A row replaces one that is as old or older. A simulated row never replaces a real one. */
 const REPLACES = "(VALUES(as_of) >= as_of OR source = 'simulated') AND (VALUES(source) <> 'simulated' OR source = 'simulated')";
-/** `as_of` and `source` come last, in this order: assignments run from left to right, and each one before compares with what is stored. */
+/** `as_of` and `source` come last, in this order: assignments run from left to right, and the earlier ones compare with the stored values of both. */
 const replacing = (...columns: string[]) =>
   [...columns, 'as_of', 'source'].map((column) => `${column} = IF(${REPLACES}, VALUES(${column}), ${column})`).join(', ');
 
@@ -53,9 +53,9 @@ export interface StoredChainDay extends DayOrigin {
 }
 
 export async function storeChainDays(tx: Transaction, rows: readonly StoredChainDay[]): Promise<void> {
-  // The modes of a symbol, often in one batch, bring the same chain each.
+  // The modes of a symbol are often in one batch, each with the same chain.
   const newest = new Map(rows.toSorted((a, b) => a.asOf.getTime() - b.asOf.getTime()).map((row) => [`${row.symbol} ${row.date}`, row]));
-  // A statement each and a round trip each: together some hundred would be more than a packet may hold.
+  // One statement each: some hundred rows together would exceed the size of a packet.
   for (const { symbol, date, contracts, data, source, asOf } of newest.values())
     await tx.run(
       `INSERT INTO chain_days (symbol, date, contracts, data, source, as_of) VALUES (?) ON DUPLICATE KEY UPDATE ${replacing('contracts', 'data')}`,

@@ -1,5 +1,7 @@
-/** Option positions: what users hold, as exit mode looks at it. */
+/** The option positions of users, which exit mode ranks. */
+
 import { z } from 'zod';
+import { COMMAND } from '../../../platform/command-name.ts';
 import type { Sql, Transaction } from '../../../platform/database/database.ts';
 import { InputError } from '../../../platform/errors.ts';
 import { formatContract, parseContract } from '../chain/contract.ts';
@@ -23,13 +25,13 @@ export const PositionInput = z.strictObject({
   entry_price: dollars.describe('Dollars a share'),
   entry_iv: z.number().positive().max(100).optional().describe('Annual implied volatility at the entry, 0.25 is 25 %'),
   entry_spot: dollars.optional().describe('Price of the underlying at the entry, dollars a share'),
-  target: dollars.optional().describe('Price of the underlying that is hoped for; counts from entry_spot'),
+  target: dollars.optional().describe('Target price of the underlying; its progress counts from entry_spot'),
   stop: z
     .number()
     .positive()
     .max(1)
     .optional()
-    .describe('Loss at which it is stopped, as a share of the entry price; ranking.rules.stop_loss if not given'),
+    .describe('Loss at which the position is stopped, as a share of the entry price; ranking.rules.stop_loss if not given'),
   opened_at: z.iso.datetime({ offset: true }).optional().describe('Now if not given'),
 });
 export type PositionInput = z.output<typeof PositionInput>;
@@ -51,7 +53,7 @@ export interface StoredPosition {
 
 const COLUMNS = 'id, user_id, contract, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at';
 
-/** @throws InputError `position.invalid`, with what is wrong with which field */
+/** @throws InputError `position.invalid`, which names each wrong field and its fault */
 export function parsePosition(given: unknown): PositionInput {
   const parsed = PositionInput.safeParse(given);
   if (parsed.success) return parsed.data;
@@ -104,7 +106,7 @@ export async function removePosition(sql: Sql, id: string): Promise<void> {
   if (affectedRows === 0)
     throw new InputError(
       'position.unknown',
-      `there is no position ${JSON.stringify(id.slice(0, 40))}; "stockmesh position list" shows all`,
+      `there is no position ${JSON.stringify(id.slice(0, 40))}; "${COMMAND} position list" shows all`,
     );
 }
 

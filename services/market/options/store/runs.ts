@@ -1,5 +1,5 @@
 /**
- * What the database keeps of rankings. A run is written with all its rows and published (`option_current`) in one transaction: readers see all of a run or nothing of
+ * The stored rankings. A run is written with all its rows and published (`option_current`) in one transaction: readers see all of a run or nothing of
  * it, and its rows never change afterwards.
  */
 import { randomUUID } from 'node:crypto';
@@ -13,7 +13,7 @@ import { type Mode, RANK_COLUMN } from '../scoring/parts.ts';
 import { SIGNALS, type Signal } from '../scoring/signals.ts';
 import type { Trend } from '../scoring/trend.ts';
 
-/** What a run says of itself, beside its rows. */
+/** A run without its rows. */
 export interface RunSummary {
   run_id: string;
   symbol: string;
@@ -28,7 +28,7 @@ export interface RunSummary {
   total: number;
   eligible: number;
   reasons: Record<Reason, number>;
-  /** What the chain lacks although it should have it. */
+  /** The parts that the chain should have and lacks. */
   gaps: ChainGap[];
   /** 30-day at-the-money IV of the underlying, annual. */
   atm_iv: number | null;
@@ -40,7 +40,7 @@ export interface RunSummary {
 
 export interface NewRun extends Omit<RunSummary, 'run_id' | 'total' | 'eligible' | 'reasons' | 'mode'> {
   ranked: RankedRun;
-  /** Whose each position is. */
+  /** The owner of each position. */
   owners?: ReadonlyMap<string, string> | undefined;
 }
 
@@ -101,7 +101,7 @@ export interface RankFilter {
   /** `YYYY-MM-DD`. */
   expiry?: string | undefined;
   signal?: Signal | undefined;
-  /** Least rank of the run's own mode. */
+  /** Lowest rank of the run's own mode. */
   minRank?: number | undefined;
   contract?: string | undefined;
   /** Positions of this user only. */
@@ -109,13 +109,13 @@ export interface RankFilter {
   /** A key of `SORTS`; without it the run's own order. */
   sort?: string | undefined;
   limit: number;
-  /** `next` of the page before: goes on in the same run, also after a newer one was published. */
+  /** `next` of the page before. The page comes from the same run, also after a newer one was published. */
   cursor?: string | undefined;
 }
 
 export interface RunPage {
   run: RunSummary;
-  /** Rows of the run that the filters leave. */
+  /** Rows of the run that pass the filters. */
   matching: number;
   ranks: StoredRank[];
   next: string | null;
@@ -123,7 +123,7 @@ export interface RunPage {
 
 /**
  * The published run of a symbol in a mode, or undefined where there is none.
- * @throws InputError `ranks.unknown_sort` and `ranks.unknown_signal` name what there is; `ranks.bad_cursor`, `ranks.cursor_gone`
+ * @throws InputError `ranks.unknown_sort` and `ranks.unknown_signal`, which name the valid ones; `ranks.bad_cursor`, `ranks.cursor_gone`
  */
 export async function readRun(sql: Sql, symbol: string, mode: Mode, filter: RankFilter): Promise<RunPage | undefined> {
   const run = await findRun(sql, symbol, mode, filter);
@@ -139,14 +139,11 @@ export async function findRun(sql: Sql, symbol: string, mode: Mode, filter: Rank
   const from = filter.cursor === undefined ? undefined : parseCursor(filter.cursor);
   const run = await readSummary(sql, symbol, mode, from?.runId);
   if (run === undefined && from !== undefined)
-    throw new InputError(
-      'ranks.cursor_gone',
-      `the run that the cursor "${filter.cursor}" goes on in is gone; begin again without a cursor`,
-    );
+    throw new InputError('ranks.cursor_gone', `the run of the cursor "${filter.cursor}" is deleted; start again without a cursor`);
   return run;
 }
 
-/** Which ranks of a run stand on a page, in their order. */
+/** The ranks of a run on a page, in their order. */
 export async function readPlaces(
   sql: Sql,
   run: RunSummary,
@@ -209,7 +206,7 @@ function orderBy(mode: Mode, sort: string | undefined): string {
       `a ${mode} ranking cannot be sorted by ${JSON.stringify(sort)}; choose one of ${known.join(', ')}`,
     );
   }
-  // NULL is the least there is: last in a descending order, and the ascending ones have none beside a number.
+  // NULL is sorted as the lowest value: last in a descending order. The columns that are sorted ascending are never NULL.
   return `\`${sort}\` ${SORTS[sort]}, place`;
 }
 
@@ -234,7 +231,8 @@ function conditions(mode: Mode, { side, expiry, signal, minRank, contract, user 
 
 function parseCursor(cursor: string): { runId: string; offset: number } {
   const [, runId, offset] = /^([0-9a-f-]{36})\.(\d{1,5})$/.exec(cursor) ?? [];
-  if (runId === undefined) throw new InputError('ranks.bad_cursor', `"${cursor}" is not a cursor; use "next" of the page before as it is`);
+  if (runId === undefined)
+    throw new InputError('ranks.bad_cursor', `"${cursor}" is not a cursor; use the value of "next" from the page before`);
   return { runId, offset: Number(offset) };
 }
 

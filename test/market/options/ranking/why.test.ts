@@ -9,7 +9,7 @@ const whole = (value: number) => Math.round(value * 1e4);
 
 test('score × weight = points, part by part, down to the components', () => {
   const [ranked] = rankChain(invent([{}])).ranks;
-  // The figures are those worked out by hand in rank.test.ts.
+  // The numbers are those worked out by hand in rank.test.ts.
   expect(explainLines(ranked!)).toEqual([
     'composite rank 72.8712 (good) = 25.6575 + 30.2400 + 16.9737',
     '  momentum 64.1438 × 0.4 = 25.6575',

@@ -53,7 +53,7 @@ describe('what cannot be read', () => {
     const { contracts, gaps } = rows.build(at);
     expect(contracts).toEqual(['AAPL140621C00645000']);
     expect(gaps).toEqual([
-      { contracts: 3, reason: 'the contract cannot be read: its root, date, side or strike is none' },
+      { contracts: 3, reason: 'the contract cannot be read: its root, date, side or strike is invalid' },
       { contracts: 1, reason: 'of no interest' },
     ]);
   });

@@ -153,7 +153,7 @@ describe('a bad row is named by file, line and column, and refuses the file', ()
   test('a contract that stands there twice', async () => {
     await expect(chain(csv(HEADER, ROW, ROW))).rejects.toMatchObject({
       code: 'chain.bad_row',
-      message: expect.stringContaining('chain.csv:3: AAPL140621C00645000 stands in :2 already'),
+      message: expect.stringContaining('chain.csv:3: AAPL140621C00645000 is in :2 already'),
     });
   });
 
@@ -188,7 +188,7 @@ describe('the header', () => {
     ['lacks bid', HEADER.replace('bid,', ''), 'lacks bid'],
     ['has an unknown column', HEADER.replace('open_interest', 'open_intrest'), 'has "open_intrest"'],
     ['names neither a contract nor its parts', HEADER.replace('contract,', ''), 'lacks underlying, expiry, side, strike'],
-    ['has a column twice', `${HEADER},Bid`, '"bid" stands there twice'],
+    ['has a column twice', `${HEADER},Bid`, '"bid" is there twice'],
     ['is missing', '', 'lacks'],
   ])('that %s refuses the file', async (_, header, fault) => {
     await expect(chain(csv(header))).rejects.toMatchObject({

@@ -197,7 +197,7 @@ describe('a chain of several expirations', () => {
     });
     const chain = await source.chain('XYZ', signal);
     expect(chain.expirations).not.toContain('2025-03-14');
-    expect(chain.gaps).toEqual([{ expiry: '2025-03-14', reason: 'Yahoo lists this expiration and has no contracts of it' }]);
+    expect(chain.gaps).toEqual([{ expiry: '2025-03-14', reason: 'Yahoo lists this expiration without contracts' }]);
   });
 
   test('fails as a whole when one expiration fails, and asks no further', async () => {
@@ -222,8 +222,8 @@ describe('a chain of several expirations', () => {
     expect(chain.contracts).toEqual(['XYZ250228C00105000']);
     expect(chain.gaps?.map(({ contracts, reason }) => [contracts, reason.slice(0, 40)])).toEqual([
       [1, 'a field of the row cannot be read: bid'],
-      [1, 'the contract is not one of 100 shares: M'],
-      [1, 'the contract is adjusted: it delivers so'],
+      [1, 'the contract is not for 100 shares: MINI'],
+      [1, 'the contract is adjusted: it does not de'],
     ]);
   });
 

@@ -7,18 +7,18 @@ import { systemClock } from '../../platform/clock.ts';
 import { FAILURE } from '../output/failure.ts';
 import { print, printJson } from '../output/print.ts';
 import { type Column, plain, table } from '../output/table.ts';
-import { conclude, untilLanded, type WaitOptions, withWatch } from '../output/wait.ts';
+import { conclude, untilEnded, type WaitOptions, withWatch } from '../output/wait.ts';
 import { type GlobalOptions, reachable, type Session, withSession } from '../session.ts';
 
-export interface AskOptions extends GlobalOptions, WaitOptions {
+export interface RequestOptions extends GlobalOptions, WaitOptions {
   wait?: boolean | undefined;
 }
 
 /**
- * Submits what a command line asks for, and prints the jobs, or with `--wait` what landed. The exit code: 1 when a request was refused, or its job failed.
+ * Submits the requests of a command line, and prints the jobs, or with `--wait` their results. The exit code: 1 when a request was refused, or its job failed.
  * Errors: `InputError` of the form, before anything is connected; those of `withSession`.
  */
-export async function ask(form: CliForm, args: readonly string[], options: AskOptions): Promise<number> {
+export async function requestJobs(form: CliForm, args: readonly string[], options: RequestOptions): Promise<number> {
   const { user, make } = form.requests(args, options as never);
   return withSession(options, async (session) => {
     const { config } = session.loaded;
@@ -28,7 +28,7 @@ export async function ask(form: CliForm, args: readonly string[], options: AskOp
   });
 }
 
-async function submitOnly(session: Session, requests: readonly JobRequest[], { json }: AskOptions): Promise<number> {
+async function submitOnly(session: Session, requests: readonly JobRequest[], { json }: RequestOptions): Promise<number> {
   const bus = await session.bus();
   await reachable(bus);
   const { accepted, refused } = await submitFrom(session, requests);
@@ -44,10 +44,10 @@ async function submitOnly(session: Session, requests: readonly JobRequest[], { j
   return refused.length === 0 ? 0 : FAILURE;
 }
 
-function submitAndWait(session: Session, requests: readonly JobRequest[], options: AskOptions): Promise<number> {
+function submitAndWait(session: Session, requests: readonly JobRequest[], options: RequestOptions): Promise<number> {
   return withWatch(session, options, async (watch) => {
     const { accepted, refused } = await submitFrom(session, requests);
-    const jobs = await untilLanded(session, watch, [...new Set(accepted.map(({ answer }) => answer.id))]);
+    const jobs = await untilEnded(session, watch, [...new Set(accepted.map(({ answer }) => answer.id))]);
     const elapsedMs = Math.round(performance.now() - watch.startedAt);
     return conclude({ jobs, refused: refused.map(refusalOf), elapsedMs }, options, {});
   });

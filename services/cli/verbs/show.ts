@@ -1,41 +1,42 @@
-/** Commands that show what is stored. */
+/** Commands that show stored data. */
 import { type Command, Option } from 'commander';
+import { DEFAULT_MODE } from '../../job-types/rank/definition.ts';
 import { MODES } from '../../market/options/scoring/parts.ts';
 import { SIGNALS } from '../../market/options/scoring/signals.ts';
 import { day, number, type Program, score, upTo } from './arguments.ts';
 
-export function lookVerbs(program: Command, parts: Program): void {
-  program.commandsGroup('Look:');
+export function showVerbs(program: Command, parts: Program): void {
+  program.commandsGroup('Show data:');
   marketVerbs(program, parts);
   positionVerbs(program, parts);
   meshVerbs(program, parts);
 }
 
 function marketVerbs(program: Command, { all, finish }: Program): void {
-  const portfolio = program.command('portfolio').description('who holds and watches what');
+  const portfolio = program.command('portfolio').description('the holdings and watched symbols of users');
   portfolio
     .command('import')
     .argument('<csv>', 'file with the columns user,symbol,quantity,cost; - for standard input')
     .description('replace the portfolios of the users that a file names')
-    .option('--user <user>', 'all lines are of this user; the file needs no such column')
+    .option('--user <user>', 'all lines belong to this user; the file needs no user column')
     .action(async (file, options) => finish(await (await import('../commands/portfolio.ts')).importPortfolio(file, all(options))));
   portfolio
     .command('show')
     .argument('<user>')
-    .description('show what a user holds, what it is worth, and how fresh that is')
+    .description('show the holdings of a user, their value, and how fresh their data is')
     .action(async (user, options) => finish(await (await import('../commands/portfolio.ts')).showPortfolio(user, all(options))));
   program
     .command('symbol')
     .argument('<symbol>')
-    .description('show what is known of a symbol, where from, and how fresh it is')
+    .description('show the stored data of a symbol, its source, and how fresh it is')
     .option('--indicators', 'with the value of each indicator')
     .action(async (symbol, options) => finish(await (await import('../commands/symbol.ts')).symbol(symbol, all(options))));
   program
     .command('ranks')
     .argument('<symbol>')
     .description('show the newest ranking of the options of a symbol')
-    .addOption(new Option('--mode <mode>', 'monitor, entry or exit').choices(MODES).default('monitor'))
-    .addOption(new Option('--limit <n>', 'at most so many').argParser(upTo(1_000)).default(20))
+    .addOption(new Option('--mode <mode>', 'monitor, entry or exit').choices(MODES).default(DEFAULT_MODE))
+    .addOption(new Option('--limit <n>', 'at most this many').argParser(upTo(1_000)).default(20))
     .addOption(new Option('--side <side>', 'only calls or puts').choices(['call', 'put']))
     .option('--expiry <day>', 'only contracts that expire on this day, YYYY-MM-DD', day)
     .addOption(new Option('--signal <signal>', 'only contracts with this signal').choices(SIGNALS))
@@ -44,7 +45,7 @@ function marketVerbs(program: Command, { all, finish }: Program): void {
     .option('--user <user>', 'only positions of this user')
     .option('--sort <column>', 'by this column, best first, such as greeks_score or dte')
     .option('--cursor <cursor>', 'the next page of the same ranking')
-    .option('--why', 'with what each rank is made of')
+    .option('--why', 'with the parts of each rank')
     .action(async (symbol, options) => finish(await (await import('../commands/ranks.ts')).ranks(symbol, all(options))));
 }
 
@@ -54,14 +55,14 @@ function positionVerbs(program: Command, { all, finish }: Program): void {
     .command('add')
     .argument('<user>')
     .argument('<contract>', 'OCC symbol, such as AAPL270115C00250000')
-    .description('note a position')
-    .requiredOption('--price <dollars>', 'paid a share', number)
+    .description('add a position')
+    .requiredOption('--price <dollars>', 'price paid, a share', number)
     .option('--quantity <n>', 'contracts', number, 1)
-    .option('--target <dollars>', 'price of the underlying that is hoped for, with --entry-spot', number)
-    .option('--stop <share>', 'loss at which it is stopped, 0.5 is half of the price', number)
+    .option('--target <dollars>', 'target price of the underlying, with --entry-spot', number)
+    .option('--stop <share>', 'loss at which the position is stopped, 0.5 is half of the price', number)
     .option('--entry-spot <dollars>', 'price of the underlying at the entry', number)
     .option('--entry-iv <iv>', 'implied volatility at the entry, 0.25 is 25 %', number)
-    .option('--opened <moment>', 'when, such as 2026-01-02T14:30:00Z; now if not given')
+    .option('--opened <moment>', 'time of the purchase, such as 2026-01-02T14:30:00Z; now if not given')
     .action(async (user, contract, options) => finish(await (await import('../commands/position.ts')).add(user, contract, all(options))));
   position
     .command('list')
@@ -71,14 +72,14 @@ function positionVerbs(program: Command, { all, finish }: Program): void {
   position
     .command('remove')
     .argument('<id>')
-    .description('forget a position')
+    .description('remove a position')
     .action(async (id, options) => finish(await (await import('../commands/position.ts')).remove(id, all(options))));
 }
 
 function meshVerbs(program: Command, { all, finish }: Program): void {
   program
     .command('stats')
-    .description('show the mesh in figures: queues, rates, workers, alerts')
+    .description('show the metrics of the mesh: queues, rates, workers, alerts')
     .action(async (options) => finish(await (await import('../commands/stats.ts')).stats(all(options))));
   program
     .command('top')

@@ -1,28 +1,28 @@
-/** Commands that ask for work: a login, and one command for each job type that has one. */
+/** Commands that request jobs: a login, and the command of each job type that has one. */
 import { type Command, Option } from 'commander';
 import type { CliForm, CliOption, JobType } from '../../job-types/job-type.ts';
-import type { AskOptions } from '../commands/ask.ts';
+import type { RequestOptions } from '../commands/request.ts';
 import { collectChoice, type Program, upTo, valid } from './arguments.ts';
 
-export function askVerbs(program: Command, parts: Program, types: readonly JobType[]): void {
+export function requestVerbs(program: Command, parts: Program, types: readonly JobType[]): void {
   const { all, finish } = parts;
-  program.commandsGroup('Ask for work:');
-  waiting(program.command('login').argument('<user>').description('say that a user has signed in, as an application does')).action(
+  program.commandsGroup('Request jobs:');
+  waiting(program.command('login').argument('<user>').description('report that a user has signed in, as an application does')).action(
     async (user, options) => finish(await (await import('../commands/login.ts')).login(user, all(options))),
   );
   for (const { cli } of types) {
     if (cli === undefined) continue;
     const { verb, earlierVerb } = cli;
-    askVerb(program.command(verb), cli, parts);
-    if (earlierVerb !== undefined) askVerb(program.command(earlierVerb, { hidden: true }), cli, parts);
+    requestVerb(program.command(verb), cli, parts);
+    if (earlierVerb !== undefined) requestVerb(program.command(earlierVerb, { hidden: true }), cli, parts);
   }
 }
 
-function askVerb(command: Command, form: CliForm, { all, finish }: Program): void {
+function requestVerb(command: Command, form: CliForm, { all, finish }: Program): void {
   waiting(command.argument(form.argument).description(form.about));
   for (const option of form.options) command.addOption(optionOf(option));
   command.action(async (given: string | string[], options: object) =>
-    finish(await (await import('../commands/ask.ts')).ask(form, [given].flat(), all(options) as AskOptions)),
+    finish(await (await import('../commands/request.ts')).requestJobs(form, [given].flat(), all(options) as RequestOptions)),
   );
 }
 
@@ -35,6 +35,6 @@ function optionOf({ flags, about, required, schema, anyOf, standard = [] }: CliO
 
 function waiting(command: Command): Command {
   return command
-    .option('--wait', 'until it is done: show progress, then what landed')
-    .addOption(new Option('--timeout <seconds>', 'longest wait; the jobs go on').argParser(upTo(86_400)).default(120));
+    .option('--wait', 'wait until the jobs have ended: show progress, then the results')
+    .addOption(new Option('--timeout <seconds>', 'longest wait; the jobs continue').argParser(upTo(86_400)).default(120));
 }

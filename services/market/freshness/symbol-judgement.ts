@@ -16,7 +16,7 @@ export interface StoredSignal {
 }
 
 export interface SymbolJudgement {
-  /** Absent for a symbol that was never asked for. */
+  /** Absent for a symbol of which nothing was ever requested. */
   state: SymbolState | undefined;
   price: Judgement;
   analysis: Judgement;
