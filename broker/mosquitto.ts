@@ -7,8 +7,8 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ConfigError } from '../services/platform/errors.ts';
-import { freePort } from '../services/platform/ports.ts';
-import { findProgram } from '../services/platform/programs.ts';
+import { freePort } from '../services/platform/machine/ports.ts';
+import { findProgram } from '../services/platform/machine/programs.ts';
 import { type AccessRules, type Accounts, checkAccounts } from './access.ts';
 
 export interface MosquittoConfigOptions {

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream, WebSocketServer } from 'ws';
 import { ConfigError, codeOf, messageOf } from '../services/platform/errors.ts';
-import { freePort } from '../services/platform/ports.ts';
+import { freePort } from '../services/platform/machine/ports.ts';
 
 export interface ServerSocketOptions {
   host: string;

@@ -13,8 +13,8 @@ import { userFiles } from '../platform/config/layers.ts';
 import { type LoadedConfig, type LoadOptions, loadConfig, type Override } from '../platform/config/load.ts';
 import { brokerAddress, type DatabaseRole, databaseOptions, findRuntime, type Runtime, usesEmbedded } from '../platform/connections.ts';
 import { type Database, openDatabase } from '../platform/database/database.ts';
-import { dataFolderPath } from '../platform/datafolder.ts';
 import { InputError, TransientError } from '../platform/errors.ts';
+import { dataFolderPath } from '../platform/machine/datafolder.ts';
 
 /** Options that every command takes. */
 export interface GlobalOptions {

@@ -8,7 +8,7 @@ import { createAdmission } from '../logins/admission.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { componentLogger } from '../platform/log/log.ts';
-import { assertPortFree } from '../platform/ports.ts';
+import { assertPortFree } from '../platform/machine/ports.ts';
 import { buildServer } from './http/server.ts';
 import { createLive } from './live/live.ts';
 import { startCallbacks } from './webhooks/callback-sender.ts';

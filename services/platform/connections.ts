@@ -5,8 +5,8 @@ import { z } from 'zod';
 import type { BrokerAddress } from './bus/connection.ts';
 import type { Config } from './config/load.ts';
 import type { DatabaseOptions } from './database/database.ts';
-import { readSecrets } from './datafolder.ts';
 import { ConfigError, codeOf, messageOf } from './errors.ts';
+import { readSecrets } from './machine/datafolder.ts';
 
 /** What a running `stockmesh up` writes for services and commands over the same data folder. */
 const runtimeSchema = z.object({

@@ -8,7 +8,7 @@ import type { Config } from '../platform/config/load.ts';
 import type { Sql } from '../platform/database/database.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
-import { assertPortFree } from '../platform/ports.ts';
+import { assertPortFree } from '../platform/machine/ports.ts';
 import type { MetricsRenderer } from './metrics.ts';
 
 export interface Endpoint {

@@ -3,7 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { findProgram } from '../../services/platform/programs.ts';
+import { findProgram } from '../../services/platform/machine/programs.ts';
 import { onBothBrokers, payloadsOf, topicsOf, until } from './both-brokers.ts';
 import { accounts, happens, join, rawConnection, refusalOf } from './peers.ts';
 

@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
 import { loadAccess } from '../../broker/access.ts';
 import { type EmbeddedBroker, type EmbeddedBrokerOptions, startBroker } from '../../broker/embedded.ts';
-import { findProgram } from '../../services/platform/programs.ts';
+import { findProgram } from '../../services/platform/machine/programs.ts';
 import { accounts, connectPacket, happens, join, rawConnection, refusalOf, silent } from './peers.ts';
 
 const access = loadAccess();

@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 import { afterAll, expect, test } from 'vitest';
 import { loadAccess } from '../../broker/access.ts';
 import { findMosquitto, mosquittoConfig, startMosquitto } from '../../broker/mosquitto.ts';
-import { freePort } from '../../services/platform/ports.ts';
-import { findProgram } from '../../services/platform/programs.ts';
+import { freePort } from '../../services/platform/machine/ports.ts';
+import { findProgram } from '../../services/platform/machine/programs.ts';
 import { accounts, join, refusalOf } from './peers.ts';
 
 const access = loadAccess();

@@ -6,8 +6,8 @@ import { join as joinPath } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadAccess } from '../../broker/access.ts';
 import { natsConfig } from '../../broker/nats.ts';
-import { freePort } from '../../services/platform/ports.ts';
-import { findProgram } from '../../services/platform/programs.ts';
+import { freePort } from '../../services/platform/machine/ports.ts';
+import { findProgram } from '../../services/platform/machine/programs.ts';
 import { payloadsOf, until } from './both-brokers.ts';
 import { accounts, join, refusalOf } from './peers.ts';
 

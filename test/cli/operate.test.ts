@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { freePort } from '../../services/platform/ports.ts';
+import { freePort } from '../../services/platform/machine/ports.ts';
 import { databaseUrl } from '../../sql/embedded.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { stockmesh, stockmeshProcess } from './command-line.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import { databaseOptions } from '../../services/platform/connections.ts';
 import { type Database, openDatabase } from '../../services/platform/database/database.ts';
-import { freePort } from '../../services/platform/ports.ts';
+import { freePort } from '../../services/platform/machine/ports.ts';
 import { stockmesh } from '../e2e/command.ts';
 
 export interface DocumentedMesh {

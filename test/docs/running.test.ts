@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../services/platform/ports.ts';
+import { freePort } from '../../services/platform/machine/ports.ts';
 import { stockmesh } from '../cli/command-line.ts';
 import { type Block, documentNamed, documents } from './markdown.ts';
 import { type DocumentedMesh, startDocumentedMesh } from './mesh.ts';

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import { databaseOptions } from '../../services/platform/connections.ts';
 import { openDatabase } from '../../services/platform/database/database.ts';
-import { freePort } from '../../services/platform/ports.ts';
+import { freePort } from '../../services/platform/machine/ports.ts';
 import { findServer } from '../../sql/running-server.ts';
 import { type Command, stockmesh } from './command.ts';
 

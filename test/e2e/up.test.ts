@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
-import { freePort } from '../../services/platform/ports.ts';
+import { freePort } from '../../services/platform/machine/ports.ts';
 import { findServer } from '../../sql/running-server.ts';
 import { hasSharedData, sharedData } from '../support/shared-data.ts';
 import { type Command, processesNaming, stockmesh } from './command.ts';

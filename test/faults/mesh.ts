@@ -17,7 +17,7 @@ import { systemClock } from '../../services/platform/clock.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import { writeRuntime } from '../../services/platform/connections.ts';
 import { type Database, type DatabaseOptions, openDatabase } from '../../services/platform/database/database.ts';
-import { openDataFolder } from '../../services/platform/datafolder.ts';
+import { openDataFolder } from '../../services/platform/machine/datafolder.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
 import { MAIN, startProcess } from './processes.ts';

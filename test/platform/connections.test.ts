@@ -11,7 +11,7 @@ import {
   usesEmbedded,
   writeRuntime,
 } from '../../services/platform/connections.ts';
-import { openDataFolder, type Secrets } from '../../services/platform/datafolder.ts';
+import { openDataFolder, type Secrets } from '../../services/platform/machine/datafolder.ts';
 
 const config = (keys: Record<string, unknown> = {}) => {
   const overrides = Object.fromEntries(Object.entries(keys).map(([key, value]) => [key, { value, option: 'test' }]));

@@ -1,6 +1,6 @@
 /** A login that the broker has taken is committed, also when the service is stopped and started in between. */
 import { expect, test, vi } from 'vitest';
-import { freePort } from '../../services/platform/ports.ts';
+import { freePort } from '../../services/platform/machine/ports.ts';
 import { countRows, hold, ledgerFixture } from '../logins/ledger-fixture.ts';
 import { type Site, startInstance, startSite } from './service-fixture.ts';
 

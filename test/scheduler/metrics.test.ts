@@ -6,7 +6,7 @@ import { readMeshMetrics } from '../../services/ledger/read/metrics.ts';
 import type { Bus, BusState } from '../../services/platform/bus/bus.ts';
 import type { Config } from '../../services/platform/config/load.ts';
 import { TransientError } from '../../services/platform/errors.ts';
-import { freePort } from '../../services/platform/ports.ts';
+import { freePort } from '../../services/platform/machine/ports.ts';
 import { type Endpoint, serveMetrics } from '../../services/scheduler/endpoint.ts';
 import { createMetricsRenderer } from '../../services/scheduler/metrics.ts';
 import { silent } from '../broker/peers.ts';

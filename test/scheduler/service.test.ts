@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import type { EmbeddedBroker } from '../../broker/embedded.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import type { RunningService } from '../../services/platform/lifecycle.ts';
-import { freePort } from '../../services/platform/ports.ts';
+import { freePort } from '../../services/platform/machine/ports.ts';
 import { startSchedulerService } from '../../services/scheduler/service.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { accounts, join, type Peer, silent } from '../broker/peers.ts';

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '../../platform/ports.ts';
+import { freePort } from '../../platform/machine/ports.ts';
 import { signInAndWait } from '../commands/login.ts';
 import { withSession } from '../session.ts';
 import { stopWithParent } from './parent.ts';

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { COMMAND } from '../../platform/command-name.ts';
 import type { Config } from '../../platform/config/load.ts';
 import { usesEmbedded } from '../../platform/connections.ts';
-import { OPERATOR_KEY_FILE } from '../../platform/datafolder.ts';
+import { OPERATOR_KEY_FILE } from '../../platform/machine/datafolder.ts';
 
 /** The folder of package.json. npx finds the command `stockmesh` only there; elsewhere it asks the registry for a package of that name. */
 const PACKAGE_FOLDER = fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/, '');

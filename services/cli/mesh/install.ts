@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { ConfigError, InputError, messageOf } from '../../platform/errors.ts';
-import { findProgram } from '../../platform/programs.ts';
+import { findProgram } from '../../platform/machine/programs.ts';
 
 interface SystemPackage {
   /** One of these is enough. */

@@ -1,10 +1,10 @@
 /** Keys of the HTTP API and their scopes. A key is shown once, at its creation; only its SHA-256 is stored. */
 
 import { timingSafeEqual } from 'node:crypto';
-import { hashOfKey, newApiKey } from '../../platform/api-key.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
+import { hashOfKey, newApiKey } from '../../platform/machine/api-key.ts';
 
 export interface ApiKey {
   /** The first 8 bytes of the hash, in hexadecimal. */

@@ -21,7 +21,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { DatabaseOptions } from '../../../services/platform/database/database.ts';
-import { findProgram } from '../../../services/platform/programs.ts';
+import { findProgram } from '../../../services/platform/machine/programs.ts';
 import { startDatabase } from '../../../sql/embedded.ts';
 import { migrateUp } from '../../../sql/migrate.ts';
 import { median } from '../report/statistics.ts';

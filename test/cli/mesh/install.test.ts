@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { ensureInstalled, type InstallOptions, main, type Need, type System } from '../../../services/cli/mesh/install.ts';
-import { findProgram } from '../../../services/platform/programs.ts';
+import { findProgram } from '../../../services/platform/machine/programs.ts';
 
 const debian = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n';
 const ubuntu = 'NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\n';

@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import { loadAccess } from '../../../broker/access.ts';
 import { startBroker } from '../../../broker/embedded.ts';
-import { readSecrets } from '../../../services/platform/datafolder.ts';
+import { readSecrets } from '../../../services/platform/machine/datafolder.ts';
 
 const [, , dataFolder, port] = process.argv as string[];
 const { hook, monitor, service } = readSecrets(dataFolder as string).mqtt;

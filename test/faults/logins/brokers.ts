@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { loadAccess } from '../../../broker/access.ts';
 import { type RunningMosquitto, startMosquitto } from '../../../broker/mosquitto.ts';
-import type { Secrets } from '../../../services/platform/datafolder.ts';
+import type { Secrets } from '../../../services/platform/machine/datafolder.ts';
 import { endProcess, startProcess } from '../processes.ts';
 
 export type BrokerName = 'embedded' | 'mosquitto';

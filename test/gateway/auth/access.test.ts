@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { createKey, findKey, listKeys, revokeKey, storeKey } from '../../../services/gateway/auth/keys.ts';
-import { hashOfKey, newApiKey } from '../../../services/platform/api-key.ts';
+import { hashOfKey, newApiKey } from '../../../services/platform/machine/api-key.ts';
 import { callerWith, gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh();

@@ -4,9 +4,9 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { dataFolderPath, openDataFolder, readSecrets } from '../../services/platform/datafolder.ts';
+import { dataFolderPath, openDataFolder, readSecrets } from '../../../services/platform/machine/datafolder.ts';
 
-const source = new URL('../../services/platform/datafolder.ts', import.meta.url);
+const source = new URL('../../../services/platform/machine/datafolder.ts', import.meta.url);
 let parent: string;
 let path: string;
 

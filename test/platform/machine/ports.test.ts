@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
-import { assertPortFree, freePort } from '../../services/platform/ports.ts';
+import { assertPortFree, freePort } from '../../../services/platform/machine/ports.ts';
 
 test('a free port passes, and it is not kept', async () => {
   const port = await freePort();

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { ConfigError, codeOf, messageOf } from './errors.ts';
+import { ConfigError, codeOf, messageOf } from '../errors.ts';
 
 /** Listens on `port` (0: the system picks) and closes at once. Resolves to the port; rejects with the system's error where it cannot be had. */
 function tryPort(port: number, host: string): Promise<number> {

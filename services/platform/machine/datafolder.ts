@@ -15,9 +15,9 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { ConfigError, codeOf, messageOf } from '../errors.ts';
+import { type FileLock, type Holder, holderOf, tryFileLock } from '../registry/file-lock.ts';
 import { newApiKey } from './api-key.ts';
-import { ConfigError, codeOf, messageOf } from './errors.ts';
-import { type FileLock, type Holder, holderOf, tryFileLock } from './registry/file-lock.ts';
 
 /*
  * The data folder: everything that one installation keeps.
