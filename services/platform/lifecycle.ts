@@ -149,19 +149,30 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
   const heartbeat = await startHeartbeat(context);
   try {
     const running = await start(context);
-    const controlMessages = bus.subscribe('control', { params: { instance } }, ({ body }) => {
-      if (body.action === 'cancel') running.cancel?.(body.job_id);
-      else stopRequest.request({ code: body.action === 'reload' ? EXIT_RELOAD : 0, why: `${body.action} by control message` });
-    });
-    await heartbeat.beat();
-    log.info({ pid: process.pid }, `${service} is ready`);
-    // The event `disconnect` reports a channel that has closed meanwhile; without the callback it would end the process.
-    process.send?.({ ready: true }, undefined, undefined, () => undefined);
-    const { code, why } = await stopRequest.requested;
-    log.info({ why }, `${service} stops`);
-    await controlMessages.close();
-    await running.drain(() => heartbeat.retire());
-    return { code, left: await heartbeat.retire() };
+    let drained: Promise<void> | undefined;
+    const drain = (): Promise<void> => {
+      drained ??= running.drain(() => heartbeat.retire());
+      return drained;
+    };
+    try {
+      const controlMessages = bus.subscribe('control', { params: { instance } }, ({ body }) => {
+        if (body.action === 'cancel') running.cancel?.(body.job_id);
+        else stopRequest.request({ code: body.action === 'reload' ? EXIT_RELOAD : 0, why: `${body.action} by control message` });
+      });
+      await heartbeat.beat();
+      log.info({ pid: process.pid }, `${service} is ready`);
+      // The event `disconnect` reports a channel that has closed meanwhile; without the callback it would end the process.
+      process.send?.({ ready: true }, undefined, undefined, () => undefined);
+      const { code, why } = await stopRequest.requested;
+      log.info({ why }, `${service} stops`);
+      await controlMessages.close();
+      await drain();
+      return { code, left: await heartbeat.retire() };
+    } catch (error) {
+      // Its work would keep the process alive, and nobody would start it again.
+      await drain();
+      throw error;
+    }
   } finally {
     // After the drain: a service is alive until its last work has ended.
     await heartbeat.retire();

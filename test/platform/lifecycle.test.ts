@@ -31,7 +31,7 @@ afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
 });
 
-function run(keys: Record<string, unknown>, more: { failing?: boolean; orphaned?: boolean } = {}): Running {
+function run(keys: Record<string, unknown>, more: { failing?: boolean; orphaned?: boolean; losingDatabase?: boolean } = {}): Running {
   const child = fork(program, [JSON.stringify({ dataFolder, keys: { 'logging.format': 'json', ...keys }, ...more })], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
@@ -179,6 +179,13 @@ describe('the end of a service', () => {
     const service = run(here(), { failing: true });
     expect(await service.ended).toBe(2);
     expect(service.lines).toContain('refused internal: cannot start');
+  });
+
+  test('what loses its database between its start and its first heartbeat stops its work and ends', async () => {
+    const service = run(here(), { losingDatabase: true });
+    expect(await service.ended).toBe(2);
+    expect(service.lines).toContain('drained');
+    expect(service.lines).toContainEqual(expect.stringMatching(/^refused /));
   });
 });
 

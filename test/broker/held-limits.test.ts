@@ -1,0 +1,116 @@
+/** What the embedded broker does when it can take no more logins, and what it says of it. */
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { type Body, parseMessage } from '../../services/platform/messages.ts';
+import { payloadsOf } from './both-brokers.ts';
+import { LOGIN, login, ping, service, start } from './held-logins.ts';
+import { join } from './peers.ts';
+
+describe('limits', () => {
+  const limits = [
+    ['messages of one client', { perClient: 10 }],
+    ['messages in all', { messages: 10 }],
+    // Ten payloads of 200 bytes and the 1000 that each costs beside.
+    ['bytes', { bytes: 12_000 }],
+  ] as const;
+  test.each(limits)(
+    'beyond the limit of %s a login is not acknowledged, counted, told once, and sent again when there is room',
+    async (_, holdLimits) => {
+      const lines: { event: string }[] = [];
+      const log = pino({ level: 'warn' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+      const broker = await start({ holdLimits, log });
+      const hook = await join(broker.port, 'hook', { clientId: 'hook-1', clean: false, reconnectPeriod: 10 });
+      const payloads = Array.from({ length: 30 }, (_, i) => `login ${i}`.padEnd(200));
+      const sent = payloads.map((payload) => login(hook, payload));
+      await ping(hook);
+      expect(broker.stats()).toMatchObject({ held: 10, heldRefused: 20 });
+      const told = { event: 'broker.held_full', clientId: 'hook-1', topic: LOGIN };
+      expect(lines.filter(({ event }) => event === 'broker.held_full')).toMatchObject([told]);
+      const priority = await service(broker, 'priority');
+      priority.commit();
+      await Promise.all(sent.map(({ done }) => done));
+      expect(sent.every(({ acknowledged }) => acknowledged)).toBe(true);
+      expect(new Set(payloadsOf(priority))).toEqual(new Set(payloads));
+      await hook.client.endAsync(true);
+    },
+  );
+
+  test('logins for an absent service beyond 16 MB are not acknowledged before it has them, and none is dropped', async () => {
+    const broker = await start();
+    const first = await service(broker, 'priority');
+    await first.client.endAsync();
+    const hooks = await Promise.all(
+      Array.from({ length: 4 }, (_, i) => join(broker.port, 'hook', { clientId: `hook-${i}`, clean: false, reconnectPeriod: 10 })),
+    );
+    // 75 MB: more than a session may queue (16 MB) and more than is held (64 MB).
+    const payloads = Array.from({ length: 1250 }, (_, i) => `login ${i} `.padEnd(60_000, 'x'));
+    const sent = payloads.map((payload, i) => login(hooks[i % 4]!, payload));
+    await Promise.all(hooks.map(ping));
+    expect(sent.some(({ acknowledged }) => acknowledged)).toBe(false);
+    expect(broker.stats().heldBytes).toBeLessThanOrEqual(64 * 1024 * 1024);
+    expect(broker.stats().heldRefused).toBeGreaterThan(0);
+    const again = await join(broker.port, 'service', { clientId: 'priority', clean: false });
+    await Promise.all(sent.map(({ done }) => done));
+    expect(new Set(payloadsOf(again)).size).toBe(1250);
+    await Promise.all(hooks.map(({ client }) => client.endAsync(true)));
+  }, 30_000);
+});
+
+describe('alerts', () => {
+  const soon = { lookMs: 20 };
+
+  /** The alerts that a monitor hears, those retained before it came too. */
+  async function monitor(port: number) {
+    const peer = await join(port, 'monitor');
+    await peer.client.subscribeAsync('alerts/+', { qos: 1 });
+    const alerts = () => peer.heard.map(({ topic, payload }) => parseMessage(topic, Buffer.from(payload)).body as Body<'alert'>);
+    return { alerts, states: () => alerts().map(({ name, state }) => `${name} ${state}`) };
+  }
+
+  test.each([
+    ['of one client', { perClient: 10 }, { value: 10, threshold: 10 }],
+    ['in all', { messages: 10 }, { value: 10, threshold: 10 }],
+    ['in bytes', { bytes: 12_000 }, { value: 13_200, threshold: 12_000 }],
+  ])('a limit %s that is reached raises one, retained, which is cleared when there is room again', async (_, holdLimits, figures) => {
+    const broker = await start({ holdLimits, heldAlertTimes: soon });
+    const early = await monitor(broker.port);
+    const hook = await join(broker.port, 'hook', { clientId: 'hook-1', clean: false, reconnectPeriod: 10 });
+    const sent = Array.from({ length: 30 }, (_, i) => login(hook, `login ${i}`.padEnd(200)));
+    await ping(hook);
+    const late = await monitor(broker.port);
+    await expect.poll(early.states).toEqual(['held_logins raised']);
+    await expect
+      .poll(late.alerts)
+      .toMatchObject([{ name: 'held_logins', state: 'raised', ...figures, text: expect.stringContaining('not acknowledged') }]);
+    const priority = await service(broker, 'priority');
+    priority.commit();
+    await Promise.all(sent.map(({ done }) => done));
+    await expect.poll(early.states).toEqual(['held_logins raised', 'held_logins cleared']);
+    await hook.client.endAsync(true);
+  });
+
+  test('a login that waits too long for a service raises one with the number that waits, which is cleared after the commit', async () => {
+    const broker = await start({ heldAlertTimes: { ...soon, waitMs: 50 } });
+    const { alerts, states } = await monitor(broker.port);
+    const hook = await join(broker.port, 'hook');
+    const sent = [login(hook, 'ada'), login(hook, 'bob')];
+    await expect
+      .poll(alerts)
+      .toMatchObject([{ name: 'login_wait', state: 'raised', threshold: 0.05, text: expect.stringMatching(/^2 logins/) }]);
+    expect(broker.stats().heldOldestMs).toBeGreaterThan(50);
+    const priority = await service(broker, 'priority');
+    priority.commit();
+    await Promise.all(sent.map(({ done }) => done));
+    await expect.poll(states).toEqual(['login_wait raised', 'login_wait cleared']);
+  });
+
+  test('logins that are committed in time raise none', async () => {
+    const broker = await start({ heldAlertTimes: { lookMs: 5, waitMs: 60_000 } });
+    const { states } = await monitor(broker.port);
+    const priority = await service(broker, 'priority');
+    priority.commit();
+    const hook = await join(broker.port, 'hook');
+    for (let i = 0; i < 20; i++) await login(hook, `login ${i}`).done;
+    expect(states()).toEqual([]);
+  });
+});
