@@ -81,7 +81,7 @@ test.each([
 
 test.each([
   ['ftp://example.com/', 'must begin with https'],
-  ['https://user:secret@example.com/', 'must not hold a user'],
+  ['https://user:secret@example.com/', 'must not contain a user'],
   ['not a url', 'is not a URL'],
   ['file:///etc/passwd', 'must begin with https'],
 ])('%s is no callback', (text, why) => {
