@@ -1,10 +1,10 @@
 /** What the embedded broker does when it can take no more logins, and what it says of it. */
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { type Body, parseMessage } from '../../services/platform/messages.ts';
-import { payloadsOf } from './both-brokers.ts';
+import { type Body, parseMessage } from '../../../services/platform/messages.ts';
+import { payloadsOf } from '../both-brokers.ts';
+import { join } from '../peers.ts';
 import { LOGIN, login, ping, service, start } from './held-logins.ts';
-import { join } from './peers.ts';
 
 describe('limits', () => {
   const limits = [

@@ -1,9 +1,9 @@
 /** A login is acknowledged to its hook when the service has acknowledged its copy: the embedded broker only. */
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { payloadsOf, until } from './both-brokers.ts';
+import { payloadsOf, until } from '../both-brokers.ts';
+import { connectPacket, join, rawConnection } from '../peers.ts';
 import { LOGIN, login, ping, SHARED, service, start } from './held-logins.ts';
-import { connectPacket, join, rawConnection } from './peers.ts';
 
 describe('one service', () => {
   test.each([1, 2] as const)('a login of QoS %i is acknowledged after the service has acknowledged it, and not before', async (qos) => {

@@ -1,8 +1,8 @@
 /** Hooks whose logins are held, and services that acknowledge them when the test says so. */
 import { afterEach } from 'vitest';
-import { loadAccess } from '../../broker/access.ts';
-import { type EmbeddedBroker, type EmbeddedBrokerOptions, startBroker } from '../../broker/embedded.ts';
-import { accounts, join, type Peer, silent } from './peers.ts';
+import { loadAccess } from '../../../broker/access.ts';
+import { type EmbeddedBroker, type EmbeddedBrokerOptions, startBroker } from '../../../broker/embedded.ts';
+import { accounts, join, type Peer, silent } from '../peers.ts';
 
 export const LOGIN = 'events/login';
 export const SHARED = `$share/portfolio-priority/${LOGIN}`;
