@@ -35,7 +35,7 @@ export const TOPICS = {
     pattern: 'portfolio/{user}/priority',
     qos: 0,
     retain: false,
-    from: 'portfolio-priority',
+    from: 'whoever committed the login',
     to: 'gateway, monitors',
     about: 'What a login queued and skipped, with the reasons.',
   },
@@ -60,7 +60,7 @@ export const TOPICS = {
     qos: 1,
     retain: true,
     from: 'scheduler, embedded broker',
-    to: 'gateway, notifier, monitors',
+    to: 'scheduler, gateway, monitors',
     about: 'A value has crossed its threshold, or is back within it.',
   },
   control: {

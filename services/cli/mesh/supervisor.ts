@@ -38,9 +38,11 @@ export function supervise(
       child.once('message', () => firstReady.resolve());
       const how = await ended;
       children.delete(label);
-      firstReady.reject(
-        new ConfigError('mesh.service_failed', `${label} did not start (${how})${lastLine() === '' ? '' : `: ${shownText(lastLine())}`}`),
-      );
+      // A service that was killed while it started can start. One that ended by itself says why it cannot.
+      if (!how.startsWith('signal'))
+        firstReady.reject(
+          new ConfigError('mesh.service_failed', `${label} did not start (${how})${lastLine() === '' ? '' : `: ${shownText(lastLine())}`}`),
+        );
       if (stopping) return;
       const pause = how === `exit code ${EXIT_RELOAD}` ? 0 : restarts.pause();
       options.onNews(`${label} ended (${how}); it is started again${pause === 0 ? '' : ` in ${pause / 1000} s`}`);
