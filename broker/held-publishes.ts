@@ -7,7 +7,7 @@
  *   is connected, at least one.
  * - A receiver that goes away for good gives its copy back: the message is delivered to another, or waits for one.
  * - A client that sends the same again (packet identifier and payload) waits for the first one's acknowledgement.
- * - A client that goes away is no longer answered. Its messages that wait for a subscriber are forgotten: it sends them again.
+ * - A client that goes away is no longer answered. Its messages that no receiver was sent are forgotten: the client sends them again.
  * - Over the limits a message is neither kept nor acknowledged. When half of the room is free again, the connections of those clients are
  *   cut, since most clients send again only after a reconnect.
  *
@@ -281,6 +281,8 @@ function giveBack(state: State, held: Held, copy: Copy): void {
 
 const kindOf = ({ group }: Copy): 'group' | 'plain' => (group === undefined ? 'plain' : 'group');
 
+const isQueued = (copy: Copy | QueuedMessage): copy is QueuedMessage => 'packet' in copy;
+
 const isConnected = (state: State, { clientId }: Copy): boolean => clientId in clientsOf(state.parts!.broker);
 
 /** By client id; aedes' types leave it out. */
@@ -330,9 +332,11 @@ function forget(state: State, held: Held): void {
   if (waiting?.size === 0) state.waiting.delete(held.topic);
 }
 
-/** Nobody waits for the acknowledgement any more. A copy that is on its way still arrives. */
+/** Nobody waits for the acknowledgement any more. A copy that was never sent is taken back, since the client sends again; one on its way still arrives. */
 function abandon(state: State, held: Held): void {
   held.client = undefined;
+  for (const copy of [...held.copies])
+    if (isQueued(copy) && copy.sentOn === undefined && !isConnected(state, copy)) state.parts!.queues.remove(copy);
   if (isWaiting(state, held)) forget(state, held);
 }
 

@@ -44,6 +44,7 @@ export async function service(broker: EmbeddedBroker, clientId: string, filter =
     ...peer,
     commit() {
       committed = true;
+      // biome-ignore lint/complexity/useLiteralKeys: its types call it private
       for (const messageId of unacknowledged.splice(0)) peer.client['_sendPacket']({ cmd: 'puback', messageId });
     },
   };

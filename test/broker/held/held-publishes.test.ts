@@ -310,6 +310,24 @@ describe('the hook', () => {
     await expect.poll(() => broker.stats()).toMatchObject({ held: 0, heldBytes: 0 });
   });
 
+  test('that goes away while the service is absent takes its logins out of the kept session', async () => {
+    const broker = await start();
+    const priority = await service(broker, 'priority');
+    await priority.client.endAsync();
+    const hook = await join(broker.port, 'hook');
+    for (let i = 0; i < 3; i++) login(hook, `login ${i}`);
+    await ping(hook);
+    expect(broker.stats()).toMatchObject({ held: 3 });
+    await hook.client.endAsync(true);
+    await expect.poll(() => broker.stats()).toMatchObject({ held: 0, heldBytes: 0 });
+    const again = await service(broker, 'priority');
+    const other = await join(broker.port, 'hook');
+    const sent = login(other, 'the next one');
+    again.commit();
+    await sent.done;
+    expect(payloadsOf(again)).toEqual(['the next one']);
+  });
+
   test('that goes away while the service commits costs nothing more once that is done', async () => {
     const broker = await start();
     const priority = await service(broker, 'priority');
