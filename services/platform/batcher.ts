@@ -5,7 +5,7 @@ import { TransientError } from './errors.ts';
 export interface Batcher<Item, Result> {
   /**
    * Resolves with the item's own result. When a batch fails, its halves are tried separately, down to the item that causes the failure: only that one rejects. A
-   * `TransientError` is not caused by an item, and rejects the whole batch.
+   * transient error of the database (`database.…`) is not caused by an item, and rejects the whole batch.
    */
   add(item: Item): Promise<Result>;
   /** Items that wait or are under way. */
@@ -86,7 +86,7 @@ async function handle<Item, Result>(batch: readonly Entry<Item, Result>[], run: 
     const results = await run(batch.map(({ item }) => item));
     for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
   } catch (error) {
-    if (batch.length === 1 || error instanceof TransientError) {
+    if (batch.length === 1 || (error instanceof TransientError && error.code.startsWith('database.'))) {
       for (const { reject } of batch) reject(error);
       return;
     }

@@ -2,13 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { createBatcher } from '../../services/platform/batcher.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 
-/** Doubles numbers; what it was given, batch by batch. -1 is to blame for an error, -2 is a database that is away. */
+/** Doubles numbers; what it was given, batch by batch. -1 is to blame for an error, -2 is a database that is away, -3 is to be tried again alone. */
 function doubling(most: number, waitMs?: number) {
   const batches: number[][] = [];
   const run = async (items: readonly number[]) => {
     batches.push([...items]);
     await new Promise((resolve) => setImmediate(resolve));
     if (items.includes(-2)) throw new TransientError('database.unavailable', 'away');
+    if (items.includes(-3)) throw new TransientError('bars.mixed', 'try it again');
     if (items.includes(-1)) throw new Error('-1 is to blame');
     return items.map((item) => item * 2);
   };
@@ -88,4 +89,10 @@ describe('with a wait for more items', () => {
     expect(batcher.size).toBe(0);
     expect(await results).toEqual([2, 4, 6]);
   });
+});
+
+test('a transient error of one item rejects that item alone', async () => {
+  const { batcher } = doubling(10);
+  const results = await Promise.allSettled([1, -3, 2].map(batcher.add));
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
 });

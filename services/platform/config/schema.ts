@@ -88,6 +88,7 @@ const mqtt = z
     max_in_flight: count(1, 65_535),
     websocket_port: port().nullable(),
     max_payload: count(1024, 268_435_455),
+    share_logins: z.boolean().nullable(),
   })
   .refine(
     ({ url, host, protocol_version }) => url || host !== null || protocol_version === 4,

@@ -98,7 +98,9 @@ export async function startServicesMesh(ground: Ground, brokerName: BrokerName):
 
   async function startService(target: ServiceName | 'second priority'): Promise<void> {
     const name = target === 'second priority' ? 'portfolio-priority' : target;
-    const options = setOptions(['logging.level=silent', `gateway.port=${httpPort}`, ...SETTINGS]);
+    // The runtime file names the broker as the embedded one. What follows from a configured broker is set here.
+    const ofBroker = brokerName === 'mosquitto' ? ['queue.mqtt.share_logins=false'] : [];
+    const options = setOptions(['logging.level=silent', `gateway.port=${httpPort}`, ...ofBroker, ...SETTINGS]);
     const child = await startProcess(MAIN, ['service', name, '--data', ground.folder, '--env', 'demo', ...options]);
     children.set(target, child);
     if (stopped) await endProcess(child, 'SIGKILL');
