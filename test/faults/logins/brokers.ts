@@ -35,6 +35,8 @@ export function mosquittoBroker(folder: string, port: number, { mqtt }: Pick<Sec
       running = startMosquitto({
         folder,
         port,
+        // As shipped: a session that was never saved is a first start after a kill.
+        savesEachChange: true,
         access: loadAccess(),
         accounts: {
           hook: { password: mqtt.hook, role: 'hook' },
