@@ -16,8 +16,8 @@ const label = z.string().min(1).max(64);
 const sentence = z.string().min(1).max(500);
 const count = z.int().min(0);
 const jobId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);
-/** A ticker: `AAPL`, `BRK.B`, `^GSPC`, `EURUSD=X`. Upper case, so no symbol gives the topic `stock/fetch/batch`. */
-const symbol = z.string().regex(/^[A-Z0-9.=^_-]{1,32}$/);
+/** A ticker: `AAPL`, `BRK.B`, `^GSPC`, `EURUSD=X`, `M&M.NS`. Upper case, so no symbol gives the topic `stock/fetch/batch`. */
+const symbol = z.string().regex(/^[A-Z0-9.=^_&-]{1,32}$/);
 const priority = z.int().min(1).max(10);
 const score = z.number().min(0).max(1);
 /** `text` is a sentence for people. The other fields are its numbers (factors, weights, ages). */

@@ -235,7 +235,7 @@ export const usCalendar: ExchangeCalendar = exchangeCalendar({
 });
 
 /**
- * One to five letters; a share class after a dot or hyphen (`BRK.B`, `BRK-B`), a preferred share, unit or warrant after a hyphen (`BAC-PL`, `X-UN`).
+ * One to five letters; a share class after a dot, or after a hyphen where the dot is an exchange's (`BRK.B`, `MKC-V`), a preferred share, unit or warrant after a hyphen (`BAC-PL`, `X-UN`).
  * The dotted letters F, L, T and V are left out: they are Yahoo's suffixes for Frankfurt, London, Tokyo and the TSX Venture exchange.
  */
 const US_SYMBOL = /^[A-Z]{1,5}(\.[A-EG-KM-SUW-Z]|-[A-Z]{1,2})?$/;

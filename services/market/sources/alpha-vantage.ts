@@ -3,7 +3,7 @@ import type { Clock } from '../../platform/clock.ts';
 import { messageOf, PermanentError, type StockmeshError, TransientError } from '../../platform/errors.ts';
 import type { Bar, BarsAnswer, CorporateAction, DateRange } from '../bars/bars.ts';
 import { withoutSenseless } from '../bars/sense.ts';
-import { parseSymbol } from '../symbol.ts';
+import { parseSymbol, spellingsOf } from '../symbol.ts';
 import { type Fetch, fetchText } from './http.ts';
 import type { MarketSource } from './source.ts';
 
@@ -50,12 +50,14 @@ export function alphaVantageSource({
   baseUrl = 'https://www.alphavantage.co',
   clock,
   timeoutMs = 15_000,
+  spell = spellingsOf(source),
 }: {
   apiKey: string | undefined;
   fetch?: Fetch;
   baseUrl?: string;
   clock: Clock;
   timeoutMs?: number;
+  spell?: (symbol: string) => string;
 }): MarketSource {
   return {
     name: source,
@@ -73,7 +75,7 @@ export function alphaVantageSource({
       const url = new URL('/query', baseUrl);
       url.search = new URLSearchParams({
         function: 'TIME_SERIES_DAILY_ADJUSTED',
-        symbol,
+        symbol: spell(symbol),
         outputsize: outputSize(range, now),
         apikey: apiKey,
       }).toString();

@@ -9,7 +9,7 @@ import type { Budget } from './failover-source.ts';
  * The rate budget that all workers share: `perMinute` requests a source and window, counted in one row a source. A source that is not named in `perMinute` (local ones)
  * has no limit and needs no database query.
  *
- * When the window is used up, a call waits for the next window if that begins within `maxWaitMs`, else throws `TransientError('source.rate_limited')` with the wait as
+ * When the window is used up, a call waits for the next window if that begins within `maxWaitMs`, else throws `TransientError('source.budget_used_up')` with the wait as
  * `retryAfterMs`. Windows are fixed, so up to two budgets may be spent around a window's edge; machines' clocks must agree to a fraction of a window.
  * When the database cannot be reached: `TransientError('source.budget_unavailable')`.
  *
@@ -63,7 +63,7 @@ export function sourceBudget({
       if (waitMs === 0) return;
       if (performance.now() + waitMs > deadline) {
         throw new TransientError(
-          'source.rate_limited',
+          'source.budget_used_up',
           `${source}: the budget of ${limiter.points} requests per ${windowSeconds} s is used up; the next request is possible in ${Math.ceil(waitMs / 1000)} s (stock_jobs.data_fetch.rate_limit)`,
           { retryAfterMs: waitMs },
         );

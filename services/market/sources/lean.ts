@@ -4,7 +4,7 @@ import type { Clock } from '../../platform/clock.ts';
 import { ConfigError, PermanentError, TransientError } from '../../platform/errors.ts';
 import type { Bar, BarsAnswer, DateRange } from '../bars/bars.ts';
 import { barFault, withoutSenseless } from '../bars/sense.ts';
-import { parseSymbol } from '../symbol.ts';
+import { parseSymbol, spellingsOf } from '../symbol.ts';
 import { actionsOf, factorWalk, parseFactors } from './lean-factors.ts';
 import { isFolder, isMissing, malformedLine, textLines, zippedLines } from './lean-files.ts';
 import type { MarketSource } from './source.ts';
@@ -29,7 +29,15 @@ interface Tenure {
  * Adjusted close = raw × price factor × split factor. `asOf` is 16:00 in New York on the date of the newest bar that can be true. Nothing is kept between calls.
  * Errors: `ConfigError('source.lean_path')` at once for a path that is no such folder; `source.unknown_symbol` (permanent); `source.malformed`, `source.unavailable` (transient).
  */
-export function leanSource({ path, clock }: { path: string; clock: Clock }): MarketSource {
+export function leanSource({
+  path,
+  clock,
+  spell = spellingsOf('lean'),
+}: {
+  path: string;
+  clock: Clock;
+  spell?: (symbol: string) => string;
+}): MarketSource {
   const folder = join(path, 'equity', 'usa');
   const daily = join(folder, 'daily');
   if (!statSync(daily, { throwIfNoEntry: false })?.isDirectory()) {
@@ -44,7 +52,7 @@ export function leanSource({ path, clock }: { path: string; clock: Clock }): Mar
     async bars(text, range, signal): Promise<BarsAnswer> {
       signal.throwIfAborted();
       const symbol = parseSymbol(text);
-      const ticker = symbol.toLowerCase();
+      const ticker = spell(symbol).toLowerCase();
       const mapFile = join(folder, 'map_files', `${ticker}.csv`);
       const factorFile = join(folder, 'factor_files', `${ticker}.csv`);
       const tenures = tenuresOf(mapFile, await textLines(mapFile)) ?? [{ ticker, from: '0000-00-00', to: '9999-99-99' }];

@@ -3,10 +3,10 @@ import type { Clock } from '../../platform/clock.ts';
 import { messageOf, StockmeshError } from '../../platform/errors.ts';
 import type { Bar, BarsAnswer, CorporateAction, DateRange } from '../bars/bars.ts';
 import { actionFault, barFault, type LeftOut, withoutSenseless } from '../bars/sense.ts';
-import { parseSymbol } from '../symbol.ts';
+import { parseSymbol, spellingsOf } from '../symbol.ts';
 import type { Fetch } from './http.ts';
 import type { MarketSource } from './source.ts';
-import { EpochSeconds, malformed, yahooClient, yahooFetch } from './yahoo-client.ts';
+import { askedAs, EpochSeconds, malformed, yahooClient, yahooFetch } from './yahoo-client.ts';
 
 const source = 'yahoo_finance';
 const DAY_S = 86_400;
@@ -44,10 +44,12 @@ export function yahooSource({
   fetch = globalThis.fetch,
   clock,
   timeoutMs = 10_000,
+  spell = spellingsOf(source),
 }: {
   fetch?: Fetch;
   clock: Clock;
   timeoutMs?: number;
+  spell?: (symbol: string) => string;
 }): MarketSource {
   const yahoo = yahooClient();
 
@@ -56,16 +58,17 @@ export function yahooSource({
     async bars(text, range, signal): Promise<BarsAnswer> {
       signal.throwIfAborted();
       const symbol = parseSymbol(text);
+      const spelled = spell(symbol);
       const now = clock.now();
       let nothingInRange = false;
-      const guarded = yahooFetch({ fetch, clock, timeoutMs }, symbol, signal, ({ description }) => {
+      const guarded = yahooFetch({ fetch, clock, timeoutMs }, askedAs(symbol, spelled), signal, ({ description }) => {
         if (/^Data doesn't exist for startDate/.test(description)) nothingInRange = true;
       });
 
       let raw: unknown;
       try {
         raw = await yahoo.chart(
-          symbol,
+          spelled,
           { ...period(range, now), interval: '1d', events: 'div|split', return: 'object' },
           { validateResult: false, fetch: guarded },
         );

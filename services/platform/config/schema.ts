@@ -120,6 +120,7 @@ const stockJobs = z.strictObject({
       lean: z.strictObject({ path: text().nullable() }),
       simulated: z.strictObject({ enabled: z.boolean(), seed: count(0, 2 ** 32 - 1) }),
       alpha_vantage: z.strictObject({ api_key: secret() }),
+      spellings: z.array(z.strictObject({ source: z.enum(SOURCES), symbol: text(), spelling: text() })),
     })
     .refine(
       ({ sources, lean }) => !sources.includes('lean') || lean.path !== null,

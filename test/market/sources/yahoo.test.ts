@@ -291,7 +291,7 @@ describe('the question', () => {
   test('runs from a day before the range up to now, whatever its end', async () => {
     const { source, asked } = replay(() => answer(chartOf([])));
     await source.bars('brk.b', { from: '2024-05-02', to: '2024-05-03' }, signal);
-    expect(asked.map(({ host, pathname }) => host + pathname)).toEqual(['query2.finance.yahoo.com/v8/finance/chart/BRK.B']);
+    expect(asked.map(({ host, pathname }) => host + pathname)).toEqual(['query2.finance.yahoo.com/v8/finance/chart/BRK-B']);
     const question = asked[0]?.searchParams;
     expect(Number(question?.get('period1'))).toBe(Date.parse('2024-05-01T00:00:00Z') / 1000);
     expect(Number(question?.get('period2'))).toBe(Date.parse(NOW) / 1000);
