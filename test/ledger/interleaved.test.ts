@@ -48,6 +48,8 @@ interface World {
   claimed: string[];
   /** Attempts that somebody was told to have ended. */
   ended: string[];
+  /** Jobs that somebody was told to be cancelled. */
+  cancelled: string[];
 }
 
 async function buildWorld(): Promise<World> {
@@ -59,9 +61,11 @@ async function buildWorld(): Promise<World> {
   const idsOf = async (...requests: ReturnType<typeof request>[]): Promise<string[]> =>
     (await enqueue(ledger, requests)).map((answer) => (answer as Enqueued).id);
 
-  await enqueue(ledger, [fetchOf('FAILED')]);
-  const [failed] = await take();
+  await enqueue(ledger, [fetchOf('FAILED'), fetchOf('CSCO', 'bob')]);
+  const [failed, earlier] = await take();
   await fail(ledger, 'worker-1', [{ job: failed!, error: permanent() }]);
+  // So bob's slot is there, and free.
+  await complete(ledger, 'worker-1', [{ job: earlier! }], effects);
   await enqueue(ledger, [fetchOf('AAPL', 'ada'), fetchOf('SPY')]);
   const [running, other] = await take();
   const [analysis, scheduled, waiting] = await idsOf(
@@ -73,8 +77,8 @@ async function buildWorld(): Promise<World> {
   await enqueue(ledger, [fetchOf('IBM', 'bob'), fetchOf('ORCL', 'bob'), analysisOf('OLD')]);
   // The analysis that was to start later is due.
   on.clock.set(LATER);
-  const ended = [failed!].map(attemptOf);
-  const claimed = [failed!, running!, other!].map(attemptOf);
+  const ended = [failed!, earlier!].map(attemptOf);
+  const claimed = [failed!, earlier!, running!, other!].map(attemptOf);
   return {
     running: running!,
     other: other!,
@@ -84,6 +88,7 @@ async function buildWorld(): Promise<World> {
     waiting: waiting!,
     claimed,
     ended,
+    cancelled: [],
   };
 }
 
@@ -108,10 +113,17 @@ const byHand =
       // It has ended already, or is live: a person is told so.
       if (!(error instanceof InputError)) throw error;
     });
+const cancelling = (which: 'analysis' | 'waiting' | 'running'): Hand =>
+  byHand(async (ledger, here) => {
+    const job = here[which];
+    const id = typeof job === 'string' ? job : job.id;
+    await cancel(ledger, id, 'by hand');
+    here.cancelled.push(id);
+  });
 const claiming =
-  (worker: string): Hand =>
+  (worker: string, limit = 10): Hand =>
   async (ledger, { claimed }) => {
-    claimed.push(...(await claim(ledger, worker, 10)).jobs.map(attemptOf));
+    claimed.push(...(await claim(ledger, worker, limit)).jobs.map(attemptOf));
   };
 const loginOf =
   (user: string, level: number): Hand =>
@@ -136,12 +148,15 @@ const HANDS = {
   rescue: takenBackBy((ledger) => rescue(ledger, 'worker-1', 'gone')),
   claim: claiming('worker-2'),
   'another claim': claiming('worker-3'),
+  // One at a time, so that two workers take two jobs of one user.
+  'claim of one': claiming('worker-2', 1),
+  'another claim of one': claiming('worker-3', 1),
   login: loginOf('eve', 1),
   'another login': loginOf('dan', 4),
   promote: (ledger) => promote(ledger),
-  cancel: byHand((ledger, { running }) => cancel(ledger, running.id, 'by hand')),
-  'cancel the dependent': byHand((ledger, { analysis }) => cancel(ledger, analysis, 'by hand')),
-  'cancel the waiting one': byHand((ledger, { waiting }) => cancel(ledger, waiting, 'by hand')),
+  cancel: cancelling('running'),
+  'cancel the dependent': cancelling('analysis'),
+  'cancel the waiting one': cancelling('waiting'),
   'start the scheduled one': byHand((ledger, { scheduled }) => retry(ledger, scheduled)),
   retry: byHand((ledger, { failed }) => retry(ledger, failed)),
   redrive: (ledger) => redrive(ledger, {}),
@@ -160,6 +175,7 @@ const PAIRS: [Name, readonly Name[]][] = [
   ['promote', ['promote', 'start the scheduled one']],
   ['redrive', ['redrive', 'retry']],
   ['age', ['age', 'claim']],
+  ['claim of one', ['another claim of one', 'complete']],
 ];
 
 /** Facts that hold between any two commits, each as a query for what contradicts it. */
@@ -175,9 +191,11 @@ const SOUND = Object.entries(FACTS)
   .map(([fact, where]) => `SELECT CONCAT('${fact}, but not: ', type, ' ', symbol, ' ', state) AS text FROM jobs j WHERE ${where}`)
   .join(' UNION ALL ');
 
-async function expectSound({ claimed, ended }: World, where: string): Promise<void> {
+async function expectSound({ claimed, ended, cancelled }: Pick<World, 'claimed' | 'ended' | 'cancelled'>, where: string): Promise<void> {
   expect(new Set(claimed).size, `${where}: an attempt was given out twice`).toBe(claimed.length);
   expect(new Set(ended).size, `${where}: an attempt was ended twice`).toBe(ended.length);
+  const kept = await on.count("jobs WHERE id IN (?) AND state = 'cancelled'", [[null, ...cancelled.map(idToBytes)]]);
+  expect(kept, `${where}: what was cancelled stays so`).toBe(cancelled.length);
   const untrue = await on.db.rows<{ text: string }>(SOUND);
   expect(
     untrue.map(({ text }) => text),
@@ -194,7 +212,7 @@ const STANDING = `
 const drained = new Set<string>();
 
 /** Everything can run to its end on one worker: nothing was lost on the way. */
-async function expectDrains({ claimed }: World, where: string): Promise<void> {
+async function expectDrains({ claimed, cancelled }: World, where: string): Promise<void> {
   const standing = JSON.stringify(await on.db.rows(STANDING));
   if (drained.has(standing)) return;
   drained.add(standing);
@@ -211,7 +229,7 @@ async function expectDrains({ claimed }: World, where: string): Promise<void> {
     on.clock.advance({ seconds: 60 });
   }
   expect(await live(), `${where}: all jobs end`).toBe(0);
-  await expectSound({ claimed, ended: [] } as unknown as World, `${where}, after the drain`);
+  await expectSound({ claimed, ended: [], cancelled }, `${where}, after the drain`);
 }
 
 beforeAll(async () => {
@@ -248,7 +266,7 @@ test.each(both)('nothing is lost or doubled when, at any statement of "%s", a "%
   for (let at = 0; ; at++) {
     on.clock.set(LATER);
     await restore();
-    const here = { ...built, claimed: [...built.claimed], ended: [...built.ended] };
+    const here = { ...built, claimed: [...built.claimed], ended: [...built.ended], cancelled: [] };
     const where = `${second} at statement ${at} of ${first}`;
     const came = await interleave(
       on.db,
