@@ -6,7 +6,7 @@ import mysql from 'mysql2/promise';
 import { beforeAll, expect, test } from 'vitest';
 import { cancel, redrive, retry } from '../../services/ledger/control.ts';
 import { type Enqueued, enqueue } from '../../services/ledger/enqueue/enqueue.ts';
-import { idToBytes } from '../../services/ledger/id.ts';
+import { idFromBytes, idToBytes } from '../../services/ledger/id.ts';
 import { type Ledger, LIVE_STATES } from '../../services/ledger/job.ts';
 import { age } from '../../services/ledger/maintain/age.ts';
 import { promote } from '../../services/ledger/maintain/promote.ts';
@@ -61,9 +61,10 @@ async function buildWorld(): Promise<World> {
   const idsOf = async (...requests: ReturnType<typeof request>[]): Promise<string[]> =>
     (await enqueue(ledger, requests)).map((answer) => (answer as Enqueued).id);
 
-  await enqueue(ledger, [fetchOf('FAILED'), fetchOf('CSCO', 'bob')]);
-  const [failed, earlier] = await take();
+  await enqueue(ledger, [fetchOf('FAILED'), fetchOf('CSCO', 'bob'), fetchOf('RETRIED')]);
+  const [failed, earlier, retried] = await take();
   await fail(ledger, 'worker-1', [{ job: failed!, error: permanent() }]);
+  await fail(ledger, 'worker-1', [{ job: retried!, error: transient() }], () => 0.5);
   // So bob's slot is there, and free.
   await complete(ledger, 'worker-1', [{ job: earlier! }], effects);
   await enqueue(ledger, [fetchOf('AAPL', 'ada'), fetchOf('SPY')]);
@@ -75,10 +76,10 @@ async function buildWorld(): Promise<World> {
   );
   await take();
   await enqueue(ledger, [fetchOf('IBM', 'bob'), fetchOf('ORCL', 'bob'), analysisOf('OLD')]);
-  // The analysis that was to start later is due.
+  // The analysis that was to start later is due, and so is the fetch that failed once.
   on.clock.set(LATER);
-  const ended = [failed!, earlier!].map(attemptOf);
-  const claimed = [failed!, earlier!, running!, other!].map(attemptOf);
+  const ended = [failed!, earlier!, retried!].map(attemptOf);
+  const claimed = [failed!, earlier!, retried!, running!, other!].map(attemptOf);
   return {
     running: running!,
     other: other!,
@@ -125,6 +126,12 @@ const claiming =
   async (ledger, { claimed }) => {
     claimed.push(...(await claim(ledger, worker, limit)).jobs.map(attemptOf));
   };
+const then =
+  (one: Hand, next: Hand): Hand =>
+  async (ledger, here) => {
+    await one(ledger, here);
+    await next(ledger, here);
+  };
 const loginOf =
   (user: string, level: number): Hand =>
   (ledger) =>
@@ -151,6 +158,8 @@ const HANDS = {
   // One at a time, so that two workers take two jobs of one user.
   'claim of one': claiming('worker-2', 1),
   'another claim of one': claiming('worker-3', 1),
+  'promote, then claim': then((ledger) => promote(ledger), claiming('worker-2')),
+  'redrive, then claim': then((ledger) => redrive(ledger, {}), claiming('worker-2')),
   login: loginOf('eve', 1),
   'another login': loginOf('dan', 4),
   promote: (ledger) => promote(ledger),
@@ -172,8 +181,9 @@ const PAIRS: [Name, readonly Name[]][] = [
   ['reap', ['rescue', 'cancel', 'claim', 'login']],
   ['claim', ['another claim', 'login', 'cancel the waiting one', 'heal the slots', 'hand back']],
   ['login', ['another login', 'promote', 'age', 'redrive', 'cancel', 'cancel the dependent']],
-  ['promote', ['promote', 'start the scheduled one']],
-  ['redrive', ['redrive', 'retry']],
+  ['promote', ['promote', 'start the scheduled one', 'promote, then claim']],
+  ['redrive', ['redrive', 'retry', 'redrive, then claim']],
+  ['redrive, then claim', ['retry']],
   ['age', ['age', 'claim']],
   ['claim of one', ['another claim of one', 'complete']],
 ];
@@ -194,6 +204,12 @@ const SOUND = Object.entries(FACTS)
 async function expectSound({ claimed, ended, cancelled }: Pick<World, 'claimed' | 'ended' | 'cancelled'>, where: string): Promise<void> {
   expect(new Set(claimed).size, `${where}: an attempt was given out twice`).toBe(claimed.length);
   expect(new Set(ended).size, `${where}: an attempt was ended twice`).toBe(ended.length);
+  const running = await on.db.rows<{ id: Buffer; attempt: number }>("SELECT id, attempt FROM jobs WHERE state = 'running'");
+  const open = claimed.filter((attempt) => !ended.includes(attempt) && !cancelled.includes(attempt.split(' ')[0]!));
+  expect(
+    running.map(({ id, attempt }) => `${idFromBytes(id)} ${attempt}`).sort(),
+    `${where}: what was given out and not ended runs`,
+  ).toEqual(open.sort());
   const kept = await on.count("jobs WHERE id IN (?) AND state = 'cancelled'", [[null, ...cancelled.map(idToBytes)]]);
   expect(kept, `${where}: what was cancelled stays so`).toBe(cancelled.length);
   const untrue = await on.db.rows<{ text: string }>(SOUND);
@@ -229,7 +245,8 @@ async function expectDrains({ claimed, cancelled }: World, where: string): Promi
     on.clock.advance({ seconds: 60 });
   }
   expect(await live(), `${where}: all jobs end`).toBe(0);
-  await expectSound({ claimed, ended: [], cancelled }, `${where}, after the drain`);
+  expect(new Set(claimed).size, `${where}: an attempt was given out twice`).toBe(claimed.length);
+  await expectSound({ claimed: [], ended: [], cancelled }, `${where}, after the drain`);
 }
 
 beforeAll(async () => {
