@@ -6,7 +6,7 @@ import mysql from 'mysql2/promise';
 import { beforeAll, expect, test } from 'vitest';
 import { cancel, redrive, retry } from '../../services/ledger/control.ts';
 import { type Enqueued, enqueue } from '../../services/ledger/enqueue/enqueue.ts';
-import { idToBytes } from '../../services/ledger/id.ts';
+import { idFromBytes, idToBytes } from '../../services/ledger/id.ts';
 import { type Ledger, LIVE_STATES } from '../../services/ledger/job.ts';
 import { age } from '../../services/ledger/maintain/age.ts';
 import { promote } from '../../services/ledger/maintain/promote.ts';
@@ -48,6 +48,8 @@ interface World {
   claimed: string[];
   /** Attempts that somebody was told to have ended. */
   ended: string[];
+  /** Jobs that somebody was told to be cancelled. */
+  cancelled: string[];
 }
 
 async function buildWorld(): Promise<World> {
@@ -59,9 +61,12 @@ async function buildWorld(): Promise<World> {
   const idsOf = async (...requests: ReturnType<typeof request>[]): Promise<string[]> =>
     (await enqueue(ledger, requests)).map((answer) => (answer as Enqueued).id);
 
-  await enqueue(ledger, [fetchOf('FAILED')]);
-  const [failed] = await take();
+  await enqueue(ledger, [fetchOf('FAILED'), fetchOf('CSCO', 'bob'), fetchOf('RETRIED')]);
+  const [failed, earlier, retried] = await take();
   await fail(ledger, 'worker-1', [{ job: failed!, error: permanent() }]);
+  await fail(ledger, 'worker-1', [{ job: retried!, error: transient() }], () => 0.5);
+  // So bob's slot is there, and free.
+  await complete(ledger, 'worker-1', [{ job: earlier! }], effects);
   await enqueue(ledger, [fetchOf('AAPL', 'ada'), fetchOf('SPY')]);
   const [running, other] = await take();
   const [analysis, scheduled, waiting] = await idsOf(
@@ -71,10 +76,10 @@ async function buildWorld(): Promise<World> {
   );
   await take();
   await enqueue(ledger, [fetchOf('IBM', 'bob'), fetchOf('ORCL', 'bob'), analysisOf('OLD')]);
-  // The analysis that was to start later is due.
+  // The analysis that was to start later is due, and so is the fetch that failed once.
   on.clock.set(LATER);
-  const ended = [failed!].map(attemptOf);
-  const claimed = [failed!, running!, other!].map(attemptOf);
+  const ended = [failed!, earlier!, retried!].map(attemptOf);
+  const claimed = [failed!, earlier!, retried!, running!, other!].map(attemptOf);
   return {
     running: running!,
     other: other!,
@@ -84,6 +89,7 @@ async function buildWorld(): Promise<World> {
     waiting: waiting!,
     claimed,
     ended,
+    cancelled: [],
   };
 }
 
@@ -108,10 +114,23 @@ const byHand =
       // It has ended already, or is live: a person is told so.
       if (!(error instanceof InputError)) throw error;
     });
+const cancelling = (which: 'analysis' | 'waiting' | 'running'): Hand =>
+  byHand(async (ledger, here) => {
+    const job = here[which];
+    const id = typeof job === 'string' ? job : job.id;
+    await cancel(ledger, id, 'by hand');
+    here.cancelled.push(id);
+  });
 const claiming =
-  (worker: string): Hand =>
+  (worker: string, limit = 10): Hand =>
   async (ledger, { claimed }) => {
-    claimed.push(...(await claim(ledger, worker, 10)).jobs.map(attemptOf));
+    claimed.push(...(await claim(ledger, worker, limit)).jobs.map(attemptOf));
+  };
+const then =
+  (one: Hand, next: Hand): Hand =>
+  async (ledger, here) => {
+    await one(ledger, here);
+    await next(ledger, here);
   };
 const loginOf =
   (user: string, level: number): Hand =>
@@ -136,12 +155,17 @@ const HANDS = {
   rescue: takenBackBy((ledger) => rescue(ledger, 'worker-1', 'gone')),
   claim: claiming('worker-2'),
   'another claim': claiming('worker-3'),
+  // One at a time, so that two workers take two jobs of one user.
+  'claim of one': claiming('worker-2', 1),
+  'another claim of one': claiming('worker-3', 1),
+  'promote, then claim': then((ledger) => promote(ledger), claiming('worker-2')),
+  'redrive, then claim': then((ledger) => redrive(ledger, {}), claiming('worker-2')),
   login: loginOf('eve', 1),
   'another login': loginOf('dan', 4),
   promote: (ledger) => promote(ledger),
-  cancel: byHand((ledger, { running }) => cancel(ledger, running.id, 'by hand')),
-  'cancel the dependent': byHand((ledger, { analysis }) => cancel(ledger, analysis, 'by hand')),
-  'cancel the waiting one': byHand((ledger, { waiting }) => cancel(ledger, waiting, 'by hand')),
+  cancel: cancelling('running'),
+  'cancel the dependent': cancelling('analysis'),
+  'cancel the waiting one': cancelling('waiting'),
   'start the scheduled one': byHand((ledger, { scheduled }) => retry(ledger, scheduled)),
   retry: byHand((ledger, { failed }) => retry(ledger, failed)),
   redrive: (ledger) => redrive(ledger, {}),
@@ -157,9 +181,11 @@ const PAIRS: [Name, readonly Name[]][] = [
   ['reap', ['rescue', 'cancel', 'claim', 'login']],
   ['claim', ['another claim', 'login', 'cancel the waiting one', 'heal the slots', 'hand back']],
   ['login', ['another login', 'promote', 'age', 'redrive', 'cancel', 'cancel the dependent']],
-  ['promote', ['promote', 'start the scheduled one']],
-  ['redrive', ['redrive', 'retry']],
+  ['promote', ['promote', 'start the scheduled one', 'promote, then claim']],
+  ['redrive', ['redrive', 'retry', 'redrive, then claim']],
+  ['redrive, then claim', ['retry']],
   ['age', ['age', 'claim']],
+  ['claim of one', ['another claim of one', 'complete']],
 ];
 
 /** Facts that hold between any two commits, each as a query for what contradicts it. */
@@ -175,9 +201,17 @@ const SOUND = Object.entries(FACTS)
   .map(([fact, where]) => `SELECT CONCAT('${fact}, but not: ', type, ' ', symbol, ' ', state) AS text FROM jobs j WHERE ${where}`)
   .join(' UNION ALL ');
 
-async function expectSound({ claimed, ended }: World, where: string): Promise<void> {
+async function expectSound({ claimed, ended, cancelled }: Pick<World, 'claimed' | 'ended' | 'cancelled'>, where: string): Promise<void> {
   expect(new Set(claimed).size, `${where}: an attempt was given out twice`).toBe(claimed.length);
   expect(new Set(ended).size, `${where}: an attempt was ended twice`).toBe(ended.length);
+  const running = await on.db.rows<{ id: Buffer; attempt: number }>("SELECT id, attempt FROM jobs WHERE state = 'running'");
+  const open = claimed.filter((attempt) => !ended.includes(attempt) && !cancelled.includes(attempt.split(' ')[0]!));
+  expect(
+    running.map(({ id, attempt }) => `${idFromBytes(id)} ${attempt}`).sort(),
+    `${where}: what was given out and not ended runs`,
+  ).toEqual(open.sort());
+  const kept = await on.count("jobs WHERE id IN (?) AND state = 'cancelled'", [[null, ...cancelled.map(idToBytes)]]);
+  expect(kept, `${where}: what was cancelled stays so`).toBe(cancelled.length);
   const untrue = await on.db.rows<{ text: string }>(SOUND);
   expect(
     untrue.map(({ text }) => text),
@@ -194,7 +228,7 @@ const STANDING = `
 const drained = new Set<string>();
 
 /** Everything can run to its end on one worker: nothing was lost on the way. */
-async function expectDrains({ claimed }: World, where: string): Promise<void> {
+async function expectDrains({ claimed, cancelled }: World, where: string): Promise<void> {
   const standing = JSON.stringify(await on.db.rows(STANDING));
   if (drained.has(standing)) return;
   drained.add(standing);
@@ -211,7 +245,8 @@ async function expectDrains({ claimed }: World, where: string): Promise<void> {
     on.clock.advance({ seconds: 60 });
   }
   expect(await live(), `${where}: all jobs end`).toBe(0);
-  await expectSound({ claimed, ended: [] } as unknown as World, `${where}, after the drain`);
+  expect(new Set(claimed).size, `${where}: an attempt was given out twice`).toBe(claimed.length);
+  await expectSound({ claimed: [], ended: [], cancelled }, `${where}, after the drain`);
 }
 
 beforeAll(async () => {
@@ -248,7 +283,7 @@ test.each(both)('nothing is lost or doubled when, at any statement of "%s", a "%
   for (let at = 0; ; at++) {
     on.clock.set(LATER);
     await restore();
-    const here = { ...built, claimed: [...built.claimed], ended: [...built.ended] };
+    const here = { ...built, claimed: [...built.claimed], ended: [...built.ended], cancelled: [] };
     const where = `${second} at statement ${at} of ${first}`;
     const came = await interleave(
       on.db,

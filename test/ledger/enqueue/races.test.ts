@@ -103,6 +103,22 @@ test.each([
   expect(await on.row(id!)).toMatchObject({ state: 'scheduled', due_at: at('15:00:00') });
 });
 
+test.each([
+  [300, undefined],
+  [undefined, 300],
+  [60, 300],
+])('two dedupe windows in one call, %s and %s s: the longer one, 300 s, holds', async (first, second) => {
+  const job = await on.running(fetchOf('AAPL'));
+  await on.done(job);
+  const [id] = await on.add(
+    fetchOf('AAPL', { dedupeWindowSeconds: first, score: 0.1 }),
+    fetchOf('AAPL', { dedupeWindowSeconds: second, score: 0.2 }),
+  );
+  await on.done((await on.take())[0]!);
+  on.clock.advance({ seconds: 299 });
+  expect(await on.ask(fetchOf('AAPL', { dedupeWindowSeconds: 1 }))).toMatchObject([{ outcome: 'joined', id, state: 'completed' }]);
+});
+
 test('a request for a later start leaves a scheduled job where it is', async () => {
   const [id] = await on.add(fetchOf('AAPL', { runAt: at('15:00:00') }));
   await on.ask(fetchOf('AAPL', { runAt: at('16:00:00') }));
