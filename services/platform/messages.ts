@@ -101,6 +101,9 @@ export const SCHEMAS = {
     total: count,
     queued: count,
     fresh: count,
+    /** Of the symbols without a job: the sources were asked lately and have nothing newer, or nothing at all. 0 from a service that does not know them. */
+    outdated: count.default(0),
+    missing: count.default(0),
     joined: count,
     refused: count.optional(),
     text: sentence,
@@ -145,6 +148,8 @@ export const SCHEMAS = {
     workers: z.strictObject({ online: count, slots: count, busy: count }),
     /** Busy slots ÷ slots, 0 when there is no worker. */
     utilisation: z.number().min(0).max(1),
+    /** Held and watched symbols by the freshness of their price. */
+    freshness: z.strictObject({ fresh: count, outdated: count, stale: count, missing: count }).optional(),
   }),
   alert: z.strictObject({
     v,

@@ -148,6 +148,7 @@ const portfolio = z.strictObject({
   sources: z.array(z.strictObject({ csv_file: text() })),
   freshness_schedule: z.strictObject({ market_open: duration(), market_closed: duration(), weekend: duration() }),
   stale_alert_hours: duration(),
+  outdated_alert_share: share(),
   priority_factors: z
     .strictObject({ user_activity: share(), portfolio_value: share(), data_age: share(), market_volatility: share() })
     .check(({ value, issues }) => {
