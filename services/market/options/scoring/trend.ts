@@ -13,9 +13,16 @@ export function trendOf(close: Float64Array): Trend {
   const last = close.at(-1)!;
   const short = meanOfLast(close, SHORT_BARS);
   const long = meanOfLast(close, LONG_BARS);
-  if (last > short && short > long) return 'bullish';
-  if (last < short && short < long) return 'bearish';
+  if (isAbove(last, short) && isAbove(short, long)) return 'bullish';
+  if (isAbove(short, last) && isAbove(long, short)) return 'bearish';
   return 'neutral';
+}
+
+/** A mean of prices that are all the same may differ from them in its last digits, which is no trend. */
+const TOLERANCE = 1e-12;
+
+function isAbove(one: number, other: number): boolean {
+  return one - other > TOLERANCE * Math.abs(other);
 }
 
 function meanOfLast(values: Float64Array, count: number): number {
