@@ -4,7 +4,7 @@ import type { Ledger, TypeRules } from '../ledger/job.ts';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
 import { commitPart, type Finished, fail, handBack } from '../ledger/run/complete.ts';
 import { countItems, openItems, recordItems } from '../ledger/run/items.ts';
-import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
+import { codeOf, isDatabaseAway, messageOf, TransientError } from '../platform/errors.ts';
 import { componentLogger, type Logger } from '../platform/log/log.ts';
 import type { Committer } from './committer.ts';
 import type { Publisher } from './publisher.ts';
@@ -161,9 +161,7 @@ async function endFailed(options: JobRunnerOptions, job: ClaimedJob, error: unkn
 
 /** An outage of our own database is no failure of the job: it runs again at once and no attempt is used up. */
 function endAttempt({ ledger, workerId }: JobRunnerOptions, job: ClaimedJob, error: unknown): Promise<Finished> {
-  return codeOf(error) === 'database.unavailable'
-    ? handBack(ledger, workerId, [job], messageOf(error), 'database.unavailable')
-    : fail(ledger, workerId, [{ job, error }]);
+  return isDatabaseAway(error) ? handBack(ledger, workerId, [job], messageOf(error), error.code) : fail(ledger, workerId, [{ job, error }]);
 }
 
 /** The handler's output, or the signal's reason as soon as it aborts: a handler that ignores its signal cannot hold a slot. */

@@ -48,6 +48,8 @@ interface OwnWorker {
 }
 
 export interface Workshop {
+  /** How `db` reaches the database. */
+  options: DatabaseOptions;
   db: Database;
   ledger: Ledger;
   config: Config;
@@ -80,6 +82,7 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
   const announcer = createAnnouncer({ bus: offline, sql: db, clock, log: silent });
 
   const workshop: Workshop = {
+    options: database,
     db,
     ledger,
     config,
