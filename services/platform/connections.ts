@@ -3,7 +3,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { BrokerAddress } from './bus/connection.ts';
-import type { Config } from './config/load.ts';
+import { type Config, leaseSeconds } from './config/load.ts';
 import type { DatabaseOptions } from './database/database.ts';
 import { ConfigError, codeOf, messageOf } from './errors.ts';
 import { readSecrets } from './machine/datafolder.ts';
@@ -81,7 +81,14 @@ export function usesEmbedded(config: Config): { database: boolean; broker: boole
 /** How to reach the database with a role's account. Migrations of a configured database use its account too: it must be allowed to. Errors: `ConfigError('mesh.not_running' | 'mesh.runtime_invalid' | 'database.bad_url')`. */
 export function databaseOptions(config: Config, dataFolder: string, role: DatabaseRole): DatabaseOptions {
   const { url, host, port, socket, username, password, database, pool } = config.database;
-  const sizes = { maxConnections: pool.max_connections, minConnections: pool.min_connections, idleTimeoutMs: pool.idle_timeout * 1000 };
+  const sizes = {
+    maxConnections: pool.max_connections,
+    minConnections: pool.min_connections,
+    idleTimeoutMs: pool.idle_timeout * 1000,
+    // Half a lease, in the servers' whole seconds: the rows of a frozen process are free before its own leases end, and before a healthy worker whose heartbeat
+    // waits for one of them loses its leases.
+    idleTransactionSeconds: Math.max(Math.floor(leaseSeconds(config) / 2), 1),
+  };
   if (usesEmbedded(config).database) {
     const { database: running } = readRuntime(dataFolder);
     if (running === null)
