@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { BrokerAddress } from './bus/connection.ts';
-import type { Config } from './config/load.ts';
+import { type Config, leaseSeconds } from './config/load.ts';
 import { addressesIn } from './database/addresses.ts';
 import type { DatabaseOptions } from './database/database.ts';
 import { ConfigError, codeOf, messageOf } from './errors.ts';
@@ -87,6 +87,9 @@ export function databaseOptions(config: Config, dataFolder: string, role: Databa
     ...{ maxConnections: pool.max_connections, minConnections: pool.min_connections, idleTimeoutMs: pool.idle_timeout * 1000 },
     ...{ connectSeconds: limits.connect_timeout, acquireSeconds: limits.acquire_timeout },
     ...{ statementSeconds: limits.statement_timeout, longStatementSeconds: limits.long_statement_timeout },
+    // Half a lease, in the servers' whole seconds: the rows of a frozen process are free before its own leases end, and before a healthy worker whose heartbeat
+    // waits for one of them loses its leases.
+    idleTransactionSeconds: Math.max(Math.floor(leaseSeconds(config) / 2), 1),
   };
   if (usesEmbedded(config).database) {
     const { database: running } = readRuntime(dataFolder);

@@ -152,7 +152,7 @@ const HANDS = {
   'fail for now': endedBy('running', (ledger, job) => fail(ledger, 'worker-1', [{ job, error: transient() }])),
   'hand back': endedBy('running', (ledger, job) => handBack(ledger, 'worker-1', [job], 'shutdown')),
   reap: takenBackBy(reap),
-  rescue: takenBackBy((ledger) => rescue(ledger, 'worker-1', 'gone')),
+  rescue: takenBackBy(async (ledger) => (await rescue(ledger, 'worker-1', 'gone')).changes),
   claim: claiming('worker-2'),
   'another claim': claiming('worker-3'),
   // One at a time, so that two workers take two jobs of one user.

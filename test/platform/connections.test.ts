@@ -48,6 +48,16 @@ describe('over a data folder', () => {
     });
   });
 
+  test.each([
+    [15, 15],
+    [60, 60],
+    [0.4, 1],
+  ])('a transaction is left idle for half a lease, with a heartbeat of %s s for %s s', (heartbeat, seconds) => {
+    writeRuntime(folder, runtime);
+    // A lease is two heartbeats; the servers take whole seconds.
+    expect(databaseOptions(config({ 'worker.heartbeat_interval': heartbeat }), folder, 'service').idleTransactionSeconds).toBe(seconds);
+  });
+
   test('the mesh and a login hook reach the embedded broker with accounts of their own', () => {
     writeRuntime(folder, runtime);
     expect(brokerAddress(config(), folder)).toMatchObject({

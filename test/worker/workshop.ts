@@ -17,6 +17,7 @@ import type { Bus } from '../../services/platform/bus/bus.ts';
 import { type Clock, systemClock } from '../../services/platform/clock.ts';
 import { type Config, loadConfig } from '../../services/platform/config/load.ts';
 import { type Database, type DatabaseOptions, openDatabase, type Transaction } from '../../services/platform/database/database.ts';
+import type { Logger } from '../../services/platform/log/log.ts';
 import { startWorker, type Worker } from '../../services/worker/worker.ts';
 import { silent } from '../broker/peers.ts';
 import { testDatabase } from '../support/database.ts';
@@ -44,6 +45,7 @@ interface OwnWorker {
   sources?: readonly MarketSource[];
   bus?: Pick<Bus, 'publish' | 'state'>;
   onLoad?: (running: number) => void;
+  log?: Logger;
   overrides?: Overrides;
 }
 
@@ -87,7 +89,7 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
     ledger,
     config,
     announcer,
-    worker(handlers, { id = `worker-${drains.length + 1}`, sources = [], bus = offline, onLoad, overrides: own = {} } = {}) {
+    worker(handlers, { id = `worker-${drains.length + 1}`, sources = [], bus = offline, onLoad, log = silent, overrides: own = {} } = {}) {
       const ownConfig = configWith({ ...settings, ...own });
       const chain = failoverOf(sources, clock);
       const worker = startWorker({
@@ -102,7 +104,7 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
         ),
         reader: symbolReader(db),
         config: ownConfig,
-        log: silent,
+        log,
         handlers,
         onLoad: onLoad ?? (() => undefined),
       });
