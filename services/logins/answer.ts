@@ -29,6 +29,8 @@ export type KeptDecision = {
   fresh?: string;
   outdated?: string;
   missing?: string;
+  /** The answer of the sources was a failure, and the pause after it lasts. */
+  unknown?: string;
   refused?: string;
 };
 
@@ -59,7 +61,7 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
   const jobs: PortfolioJob[] = [];
   const skipped: PortfolioAnswer['skipped'] = [];
   const kept: KeptDecision[] = [];
-  const skippedIn = { fresh: 0, outdated: 0, missing: 0 };
+  const skippedIn = { fresh: 0, outdated: 0, missing: 0, unknown: 0 };
   let queued = 0;
   let joined = 0;
   const lower = new Map<string, number>();
@@ -104,8 +106,8 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
     kept.push(decision);
   }
   const total = decisions.length;
-  const { fresh, outdated, missing } = skippedIn;
-  const refused = total - queued - fresh - outdated - missing;
+  const { fresh, outdated, missing, unknown } = skippedIn;
+  const refused = total - queued - fresh - outdated - missing - unknown;
   return {
     answer: {
       total,
@@ -113,9 +115,10 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
       fresh,
       outdated,
       missing,
+      unknown,
       joined,
       ...(refused > 0 ? { refused } : {}),
-      text: textOf(user, { total, queued, fresh, outdated, missing, joined, refused }, lower, refusal),
+      text: textOf(user, { total, queued, fresh, outdated, missing, unknown, joined, refused }, lower, refusal),
       jobs,
       skipped,
     },
@@ -143,7 +146,7 @@ function jobOf(request: ScoredRequest, answer: Exclude<EnqueueAnswer, { outcome:
   };
 }
 
-type Counts = Record<'total' | 'queued' | 'fresh' | 'outdated' | 'missing' | 'joined' | 'refused', number>;
+type Counts = Record<'total' | 'queued' | 'fresh' | 'outdated' | 'missing' | 'unknown' | 'joined' | 'refused', number>;
 
 function textOf(
   user: string,

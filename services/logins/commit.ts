@@ -55,7 +55,7 @@ async function writeLogins(tx: Transaction, ledger: Ledger, rules: LoginRules, l
   const symbols = [...new Set([...holdings.values()].flat().map(({ symbol }) => symbol))];
   // Before the states are read: a fetch that ended between the two would be asked for again.
   const live = await readLive(tx, new Set(symbols.flatMap((symbol) => [fetchKey(symbol), analysisKey(symbol)])));
-  const states = await readSymbols(tx, symbols);
+  const states = await readSymbols(tx, symbols, rules.decision.sources);
   const viewers = users.map((user) => {
     const { logins: count, lastMs } = activities.get(user)!;
     const decayed = decay(count, lastMs, now.epochMilliseconds, rules.activity.halfLifeDays);
@@ -111,12 +111,16 @@ function keepOutcomes(tx: Transaction, logins: readonly Login[], outcomes: Reado
 
 /** What a login led to, as it was committed with its jobs: the same however often the login comes again. */
 export interface CommittedLogin {
-  /** Symbols held and watched; of these: with queued jobs, fresh already, outdated (the sources have nothing newer), missing (they have nothing at all). */
+  /**
+   * Symbols held and watched; of these: with queued jobs, fresh already, outdated (the sources have nothing newer), missing (they have nothing at all), unknown (their
+   * answer was a failure, and the pause after it lasts).
+   */
   total: number;
   queued: number;
   fresh: number;
   outdated: number;
   missing: number;
+  unknown: number;
   decisions: KeptDecision[];
 }
 
@@ -129,8 +133,8 @@ export async function readCommittedLogin(sql: Sql, { user_id, at }: { user_id: s
   if (row === undefined)
     throw new TransientError('login.unanswered', `the login of ${user_id} at ${at} is not in the database any more; send it again`);
   const decisions = fromJson(row.decisions) as KeptDecision[];
-  const count = (state: 'outdated' | 'missing'): number => decisions.filter((one) => one[state] !== undefined).length;
-  return { ...row, outdated: count('outdated'), missing: count('missing'), decisions };
+  const count = (state: 'outdated' | 'missing' | 'unknown'): number => decisions.filter((one) => one[state] !== undefined).length;
+  return { ...row, outdated: count('outdated'), missing: count('missing'), unknown: count('unknown'), decisions };
 }
 
 interface DatabaseFault {

@@ -160,10 +160,14 @@ async function endFailed(options: JobRunnerOptions, job: ClaimedJob, error: unkn
 }
 
 /** An outage of our own database is no failure of the job: it runs again at once and no attempt is used up. */
-function endAttempt({ ledger, workerId }: JobRunnerOptions, job: ClaimedJob, error: unknown): Promise<Finished> {
-  return codeOf(error) === 'database.unavailable'
-    ? handBack(ledger, workerId, [job], messageOf(error), 'database.unavailable')
-    : fail(ledger, workerId, [{ job, error }]);
+function endAttempt({ ledger, workerId, types, shared }: JobRunnerOptions, job: ClaimedJob, error: unknown): Promise<Finished> {
+  if (codeOf(error) === 'database.unavailable') return handBack(ledger, workerId, [job], messageOf(error), 'database.unavailable');
+  const { handler } = types.get(job.type) as RunnableType;
+  return fail(ledger, workerId, [{ job, error }], Math.random, async (tx, final) => {
+    if (final.length === 0) return;
+    const rows = handler.rowsOfFailure?.(job.payload, error, { config: shared.config, clock: ledger.clock }) ?? [];
+    if (rows.length > 0) await handler.store(tx, rows);
+  });
 }
 
 /** The handler's output, or the signal's reason as soon as it aborts: a handler that ignores its signal cannot hold a slot. */

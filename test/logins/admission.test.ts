@@ -85,7 +85,7 @@ test('a login counts as fresh only what is: outdated and missing symbols are tol
     expect.stringMatching(/^price outdated: newest bar 2021-03-31, [\d,]+ sessions behind, checked 1 min ago; analysis outdated: /),
   ]);
   const { decisions, ...counts } = await readCommittedLogin(fixture.db, answer);
-  expect(counts).toEqual({ total: 3, queued: 0, fresh: 1, outdated: 1, missing: 1 });
+  expect(counts).toEqual({ total: 3, queued: 0, fresh: 1, outdated: 1, unknown: 0, missing: 1 });
   expect(decisions.map((one) => Object.keys(one)[1])).toEqual(['fresh', 'missing', 'outdated']);
 });
 

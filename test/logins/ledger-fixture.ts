@@ -15,6 +15,7 @@ const TABLES = [
   'holdings',
   'logins',
   'symbols',
+  'symbol_failures',
   'user_portfolio_priority',
   'leases',
   'imports',

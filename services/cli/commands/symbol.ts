@@ -78,7 +78,8 @@ function* sections(
         `${paintSignal(signal.signal, signal.signal)}, confidence ${Math.round(signal.confidence * 100)} %, from ${plural(signal.barsUsed, 'bar')} through ${signal.date}`,
     ],
   ]);
-  if (price.state === 'outdated') yield `"${COMMAND} fetch ${name} --wait" asks the sources again\n`;
+  if (price.failure !== undefined) yield `"${COMMAND} fetch ${name} --wait" asks the sources at once; check the spelling first\n`;
+  else if (price.state === 'outdated') yield `"${COMMAND} fetch ${name} --wait" asks the sources again\n`;
   else if (price.state !== 'fresh' || analysis.state !== 'fresh') yield `"${COMMAND} fetch ${name} --wait" makes it fresh\n`;
   if (actions.length > 0)
     yield table(actions, [

@@ -6,9 +6,11 @@ export function money(value: number | null | undefined): string | null {
   return value !== 0 && Math.abs(value) < 1 ? value.toPrecision(4) : grouped(value.toFixed(2));
 }
 
-/** All its decimals, at most eight, with thousands separators. */
+const ALL_DIGITS = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 15 });
+
+/** All its decimals, with thousands separators: 15 significant digits, as many as a number holds for sure. */
 export function quantity(value: number): string {
-  return grouped(String(Number(value.toFixed(8))));
+  return ALL_DIGITS.format(value);
 }
 
 function grouped(text: string): string {

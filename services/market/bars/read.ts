@@ -1,5 +1,6 @@
 /** Reads of the stored market data: symbols, bars, corporate actions. */
 import type { Sql } from '../../platform/database/database.ts';
+import type { Failure } from '../freshness/freshness.ts';
 import type { PriceBar } from '../indicators/indicators.ts';
 import type { Bar, BarsAnswer, CorporateAction, DateRange, SourceName } from './bars.ts';
 
@@ -21,6 +22,8 @@ export interface SymbolState {
   analysedAsOf: Date | null;
   /** 20-day realised, annualised. */
   volatility: number | null;
+  /** The last answer of the sources, where that was a failure. */
+  failure?: Failure | undefined;
 }
 
 interface SymbolRow {
@@ -36,15 +39,23 @@ interface SymbolRow {
   analysed_bar: string | null;
   analysed_as_of: Date | null;
   volatility: number | null;
+  since: Date | null;
+  asked_at: Date;
+  again_at: Date;
+  times: number;
+  code: string;
+  reason: string;
 }
 
-/** The states of many symbols in one read; those never fetched are absent. */
-export async function readSymbols(sql: Sql, symbols: readonly string[]): Promise<Map<string, SymbolState>> {
+/** The states of many symbols in one read; those never asked for are absent. `sources`: the set of sources (`sourceSet`) whose failures count; without it none does. */
+export async function readSymbols(sql: Sql, symbols: readonly string[], sources = ''): Promise<Map<string, SymbolState>> {
   if (symbols.length === 0) return new Map();
   const rows = await sql.rows<SymbolRow>(
-    `SELECT symbol, newest_bar, as_of, checked_at, close, currency, time_zone, source, analysed_at, analysed_bar, analysed_as_of, volatility
-       FROM symbols WHERE symbol IN (?)`,
-    [symbols],
+    `SELECT s.symbol, s.newest_bar, s.as_of, s.checked_at, s.close, s.currency, s.time_zone, s.source, s.analysed_at, s.analysed_bar, s.analysed_as_of, s.volatility,
+            f.since, f.asked_at, f.again_at, f.times, f.code, f.reason
+       FROM symbols s LEFT JOIN symbol_failures f ON f.symbol = s.symbol AND f.what = 'bars' AND f.sources = ? AND (s.checked_at IS NULL OR s.checked_at <= f.asked_at)
+      WHERE s.symbol IN (?)`,
+    [sources, symbols],
   );
   return new Map(
     rows.map((row) => [
@@ -62,6 +73,10 @@ export async function readSymbols(sql: Sql, symbols: readonly string[]): Promise
         analysedBar: row.analysed_bar,
         analysedAsOf: row.analysed_as_of,
         volatility: row.volatility,
+        failure:
+          row.since === null
+            ? undefined
+            : { since: row.since, askedAt: row.asked_at, againAt: row.again_at, times: row.times, code: row.code, reason: row.reason },
       },
     ]),
   );

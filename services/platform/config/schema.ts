@@ -120,6 +120,9 @@ const stockJobs = z.strictObject({
       lean: z.strictObject({ path: text().nullable() }),
       simulated: z.strictObject({ enabled: z.boolean(), seed: count(0, 2 ** 32 - 1) }),
       alpha_vantage: z.strictObject({ api_key: secret() }),
+      failure_pauses: z
+        .strictObject({ first: duration(), longest: duration() })
+        .refine(({ first, longest }) => first <= longest, because('config.out_of_range', 'first must not be above longest')),
       spellings: z.array(z.strictObject({ source: z.enum(SOURCES), symbol: text(), spelling: text() })),
     })
     .refine(
