@@ -63,12 +63,11 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   leadership = leading;
 
   const rescuer = watchForDeaths({ bus, ledger: parts.ledger, log, announce: announcements.announce, schedulerEnded: leading.ended });
-  const always = startDuties([{ name: 'rescue', everySeconds: config.scheduler.reap_interval, run: () => rescuer.retry() }], log);
 
   return {
     async drain() {
       stopListening();
-      await Promise.all([endpoint?.close(), brokerAlerts.close(), rescuer.close(), always.stop(), leading.stop()]);
+      await Promise.all([endpoint?.close(), brokerAlerts.close(), rescuer.close(), leading.stop()]);
       await announcements.ended();
     },
   };

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Clock } from '../../platform/clock.ts';
 import { messageOf, PermanentError, type StockmeshError, TransientError } from '../../platform/errors.ts';
 import type { Bar, BarsAnswer, CorporateAction, DateRange } from '../bars/bars.ts';
+import { withoutSenseless } from '../bars/sense.ts';
 import { parseSymbol, spellingsOf } from '../symbol.ts';
 import { type Fetch, fetchText } from './http.ts';
 import type { MarketSource } from './source.ts';
@@ -146,9 +147,16 @@ function answerOf(symbol: string, series: z.infer<typeof Series>, range: DateRan
       volume: day['6. volume'],
     });
     if (day['8. split coefficient'] !== 1) actions.push({ date, kind: 'split', value: day['8. split coefficient'] });
-    if (day['7. dividend amount'] > 0) actions.push({ date, kind: 'dividend', value: day['7. dividend amount'] });
+    if (day['7. dividend amount'] !== 0) actions.push({ date, kind: 'dividend', value: day['7. dividend amount'] });
   }
-  return { symbol, source, asOf: asOf(symbol, series['Meta Data']['3. Last Refreshed'], timeZone, now), bars, actions, timeZone };
+  return withoutSenseless({
+    symbol,
+    source,
+    asOf: asOf(symbol, series['Meta Data']['3. Last Refreshed'], timeZone, now),
+    bars,
+    actions,
+    timeZone,
+  });
 }
 
 /** "Last Refreshed" with a time is the moment of the data; a date without a time means that the day is complete. */

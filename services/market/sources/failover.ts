@@ -1,7 +1,7 @@
 /** Failover over several sources of the same data (bars, option chains): asks one after the other, each behind a circuit breaker and a time limit. */
 import { CircuitState, circuitBreaker, handleWhen, TimeoutStrategy, timeout } from 'cockatiel';
 import type { Clock } from '../../platform/clock.ts';
-import { codeOf, InputError, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
+import { codeOf, InputError, isDatabaseAway, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 
 /** One source that was asked, or skipped because its circuit is open. `reason` and `code` say why it has no answer; `ms` includes the wait for the budget. */
 export interface SourceAttemptOf<Name extends string> {
@@ -63,7 +63,8 @@ export function askWithFailover<Name extends string, Args extends readonly unkno
         return { answer, attempts };
       } catch (error) {
         signal.throwIfAborted();
-        if (error instanceof InputError) throw error;
+        // A database that is away fails every source alike, and says nothing about any of them.
+        if (error instanceof InputError || isDatabaseAway(error)) throw error;
         errors.push(error);
         record({ ok: false, reason: messageOf(error), code: codeOf(error) });
       }
@@ -142,7 +143,8 @@ function guarded<Name extends string, Args extends readonly unknown[], Answer>(
 ): Link<Name, Args, Answer> {
   const notItsFault = new WeakSet<object>();
   const health: Health = { faults: 0, misread: new Set(), answeredBefore: new Set(), lastFailure: '', openUntilMs: 0 };
-  const unasked = (error: unknown) => UNASKED.has(codeOf(error)) || (error instanceof Object && notItsFault.has(error));
+  const unasked = (error: unknown) =>
+    isDatabaseAway(error) || UNASKED.has(codeOf(error)) || (error instanceof Object && notItsFault.has(error));
   const excused = (error: unknown) => error instanceof InputError || KNOWS_NOTHING.has(codeOf(error)) || unasked(error);
   const changed = () => health.misread.size >= breaker.failures;
   const circuit = circuitBreaker(

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../platform/clock.ts';
 import { ConfigError, PermanentError, TransientError } from '../../platform/errors.ts';
 import type { Bar, BarsAnswer, DateRange } from '../bars/bars.ts';
+import { barFault, withoutSenseless } from '../bars/sense.ts';
 import { parseSymbol, spellingsOf } from '../symbol.ts';
 import { actionsOf, factorWalk, parseFactors } from './lean-factors.ts';
 import { isFolder, isMissing, malformedLine, textLines, zippedLines } from './lean-files.ts';
@@ -25,7 +26,7 @@ interface Tenure {
  * files are the raw closes of the day files only from the day the map file names on, and `qqq.zip` has no bar while the fund was called QQQQ.) So a bar belongs to the
  * security only if the map file gives it that ticker on that day; days under an older ticker come from that ticker's file, and are missing where the folder has none.
  *
- * Adjusted close = raw × price factor × split factor. `asOf` is 16:00 in New York on the newest bar's date. Nothing is kept between calls.
+ * Adjusted close = raw × price factor × split factor. `asOf` is 16:00 in New York on the date of the newest bar that can be true. Nothing is kept between calls.
  * Errors: `ConfigError('source.lean_path')` at once for a path that is no such folder; `source.unknown_symbol` (permanent); `source.malformed`, `source.unavailable` (transient).
  */
 export function leanSource({
@@ -66,8 +67,7 @@ export function leanSource({
         }
       }
       days.sort((a, b) => (a.date < b.date ? -1 : 1));
-      const newest = days.at(-1);
-      if (newest === undefined) {
+      if (days.length === 0) {
         if (!(await isFolder(daily))) throw new TransientError('source.unavailable', `lean: the folder ${daily} is gone`);
         throw new PermanentError('source.unknown_symbol', `lean: unknown symbol ${symbol}: ${daily} has no bars of it`);
       }
@@ -75,17 +75,21 @@ export function leanSource({
       const factorOf = factorWalk(factors.rows);
       const adjusted = days.map((day): Bar => ({ ...day, adjustedClose: day.close * factorOf(day.date) }));
       const actions = actionsOf(factors.rows, (date) => sessionAfter(date, days));
+      const newest = adjusted.findLast((bar) => barFault(bar) === undefined) ?? adjusted.at(-1)!;
       const close = Temporal.PlainDate.from(newest.date).toZonedDateTime({ timeZone, plainTime: '16:00' }).toInstant();
       const now = clock.now();
-      return {
-        symbol,
-        source: 'lean',
-        asOf: Temporal.Instant.compare(close, now) < 0 ? close : now,
-        bars: within(adjusted, range),
-        actions: within(actions, range),
-        currency: 'USD',
-        timeZone,
-      };
+      return withoutSenseless(
+        {
+          symbol,
+          source: 'lean' as const,
+          asOf: Temporal.Instant.compare(close, now) < 0 ? close : now,
+          bars: within(adjusted, range),
+          actions: within(actions, range),
+          currency: 'USD',
+          timeZone,
+        },
+        within(factors.leftOut, range),
+      );
     },
   };
 }
@@ -93,7 +97,9 @@ export function leanSource({
 type RawDay = Omit<Bar, 'adjustedClose'>;
 
 const PRICE_SCALE = 10_000;
-const DAY = /^(\d{4})(\d\d)(\d\d) \d\d:\d\d,(\d+(?:\.\d+)?),(\d+(?:\.\d+)?),(\d+(?:\.\d+)?),(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)\r?$/;
+/** A number of any sign and size: one that cannot be a price costs its own bar and not the file. */
+const NUMBER = String.raw`(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)`;
+const DAY = new RegExp(String.raw`^(\d{4})(\d\d)(\d\d) \d\d:\d\d,${NUMBER},${NUMBER},${NUMBER},${NUMBER},${NUMBER}\r?$`);
 
 /** The days of one day file, ascending; none where there is no such file. */
 async function* dayFile(file: string, signal: AbortSignal): AsyncGenerator<RawDay> {

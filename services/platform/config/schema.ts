@@ -307,6 +307,10 @@ const database = z.strictObject({
       const message = `min_connections (${value.min_connections}) must not be above max_connections (${value.max_connections})`;
       issues.push({ code: 'custom', input: value, ...because('config.pool_size', message) });
     }),
+  connect_timeout: duration(),
+  acquire_timeout: duration(),
+  statement_timeout: duration(),
+  long_statement_timeout: duration(),
 });
 
 export const schema = z

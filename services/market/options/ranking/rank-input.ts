@@ -16,6 +16,9 @@ export interface ContractGreeks {
   readonly gamma: Float64Array;
   readonly theta: Float64Array;
   readonly vega: Float64Array;
+  readonly rho: Float64Array;
+  /** One of `IV_SOURCE`. */
+  readonly ivSource: Uint8Array;
 }
 
 /** The past of every contract, NaN = unknown. Days are trading days before the run's own. */
@@ -82,7 +85,16 @@ export function candidatesOf(input: RankInput): { reasons: Uint8Array; selection
   const { chain, mode, times, greeks, at, rules } = input;
   requireColumns(input);
   const indexes = indexesByContract(chain);
-  const judged = judgeContracts({ chain, iv: greeks.iv, times, atMs: at.epochMilliseconds, quoteAge: rules.quote_age });
+  // A position that nobody trades is still held, and its loss still counts.
+  const liquidity = mode === 'exit' ? ANY_LIQUIDITY : rules.eligibility;
+  const judged = judgeContracts({
+    chain,
+    iv: greeks.iv,
+    times,
+    atMs: at.epochMilliseconds,
+    quoteAge: rules.quote_age,
+    liquidity,
+  });
   if (mode !== 'exit') {
     const contracts = indexesWhere(judged, ELIGIBLE);
     return { reasons: judged, selection: { contracts, positions: undefined } };
@@ -97,6 +109,8 @@ export function candidatesOf(input: RankInput): { reasons: Uint8Array; selection
   const contracts = Uint32Array.from(positions, ({ contract }) => indexes.get(contract)!);
   return { reasons, selection: { contracts, positions } };
 }
+
+const ANY_LIQUIDITY: RankingRules['eligibility'] = { volume: 0, open_interest: 0 };
 
 /** A part of a selection, in the order of `rows`. */
 export function pick({ contracts, positions }: Selection, rows: Uint32Array): Selection {
@@ -137,6 +151,7 @@ export function rowsOf(input: RankInput, { contracts, positions }: Selection): R
     gamma: take(greeks.gamma),
     theta: take(greeks.theta),
     vega: take(greeks.vega),
+    rho: take(greeks.rho),
     smileIv: take(smileIv),
     mid3: take(history.mid3),
     mid5: take(history.mid5),
@@ -169,11 +184,11 @@ export function rowsOf(input: RankInput, { contracts, positions }: Selection): R
 
 /** A typed array gives undefined beyond its end, which becomes NaN, or 0 in an array of integers: a column that is too short would look like data. */
 function requireColumns({ chain, times, greeks, history, smileIv }: RankInput): void {
-  const { iv, delta, gamma, theta, vega } = greeks;
+  const { iv, delta, gamma, theta, vega, rho, ivSource } = greeks;
   const { mid3, mid5, meanIv20, meanVolume20, oi5 } = history;
   const chainNumbers = Object.fromEntries(CHAIN_NUMBERS.map((name) => [`chain.${name}`, chain[name]]));
   requireLength(
-    { ...chainNumbers, 'chain.expiry': chain.expiry, 'chain.isPut': chain.isPut, iv, delta, gamma, theta, vega, smileIv },
+    { ...chainNumbers, 'chain.expiry': chain.expiry, 'chain.isPut': chain.isPut, iv, delta, gamma, theta, vega, rho, ivSource, smileIv },
     chain.contracts.length,
   );
   requireLength({ mid3, mid5, meanIv20, meanVolume20, oi5 }, chain.contracts.length);

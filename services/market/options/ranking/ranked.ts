@@ -1,4 +1,6 @@
+import type { Chain } from '../chain/chain.ts';
 import type { Reason } from '../chain/eligibility.ts';
+import { IV_SOURCES, type IvSource } from '../pricing/greeks.ts';
 import { type BlockName, type Blocks, measure, type Rows } from '../scoring/measure.ts';
 import { coverage, type Mode, PARTS, type Part, type PartName, type Parts, RANK_COLUMN, rankBy, scorePart } from '../scoring/parts.ts';
 import { type Band, bandOf, type Signal, signalsOf } from '../scoring/signals.ts';
@@ -62,6 +64,10 @@ interface Quoted {
   gamma: number | null;
   theta: number | null;
   vega: number | null;
+  rho: number | null;
+  iv_source: IvSource;
+  /** What is doubtful about the quote. */
+  marks: QuoteMark[];
   /** The next three in exit mode only. Id of the position. */
   position: string | null;
   /** Dollars a share. */
@@ -69,6 +75,10 @@ interface Quoted {
   /** Loss in percent at which the position is stopped. */
   stop_pct: number | null;
 }
+
+/** `bid_below_intrinsic`: the bid is below what the contract is worth when it is exercised now, so quote or spot are not of the same moment, or nobody trades it. */
+export const QUOTE_MARKS = ['bid_below_intrinsic'] as const;
+export type QuoteMark = (typeof QUOTE_MARKS)[number];
 
 /** Everything that was computed for some rows. */
 interface Scored {
@@ -98,6 +108,7 @@ function rankedRow(input: RankInput, selection: Selection, scored: Scored, i: nu
   const own = rank.score[i]!;
   const { quality, missing } = coverage(rank, parts, i);
   const signalInput = {
+    mode,
     rank: own,
     iv_rank: blocks.iv_rank[i]!,
     momentum_score: parts.momentum_score.score[i]!,
@@ -166,9 +177,9 @@ function measuredOf({ blocks, parts }: Scored, i: number): Record<BlockName | Pa
   };
 }
 
-function quotedOf({ chain, mode }: RankInput, { contracts, positions }: Selection, rows: Rows, i: number): Quoted {
+function quotedOf({ chain, mode, greeks }: RankInput, { contracts, positions }: Selection, rows: Rows, i: number): Quoted {
   const index = contracts[i]!;
-  const { bid, ask, volume, openInterest, iv, delta, gamma, theta, vega, entryPrice, stop } = rows.numbers;
+  const { bid, ask, volume, openInterest, iv, delta, gamma, theta, vega, rho, entryPrice, stop } = rows.numbers;
   const quotedAt = chain.quotedAt[index]!;
   return {
     contract: chain.contracts[index]!,
@@ -189,10 +200,18 @@ function quotedOf({ chain, mode }: RankInput, { contracts, positions }: Selectio
     gamma: known(gamma[i]!),
     theta: known(theta[i]!),
     vega: known(vega[i]!),
+    rho: known(rho[i]!),
+    iv_source: IV_SOURCES[greeks.ivSource[index]! - 1] ?? 'own',
+    marks: marksOf(chain, index, bid[i]!),
     position: positions?.[i]?.id ?? null,
     entry_price: mode === 'exit' ? known(entryPrice[i]!) : null,
     stop_pct: mode === 'exit' ? known(stop[i]!) : null,
   };
+}
+
+function marksOf({ spot, strike, isPut }: Chain, index: number, bid: number): QuoteMark[] {
+  const intrinsic = isPut[index] === 1 ? strike[index]! - spot : spot - strike[index]!;
+  return bid < intrinsic ? ['bid_below_intrinsic'] : [];
 }
 
 function weightsOf({ parts, composite, rank }: Scored, own: string, i: number): Ranked['weights'] {

@@ -7,7 +7,8 @@ import { codeOf, InputError, messageOf, PermanentError } from '../../../platform
 import { isFolder } from '../../sources/lean-files.ts';
 import { parseSymbol } from '../../symbol.ts';
 import { type Contract, formatContract, parseContract } from '../chain/contract.ts';
-import { chainBuilder, optionRoot } from './chain-builder.ts';
+import { optionRoot } from '../chain/roots.ts';
+import { chainBuilder } from './chain-builder.ts';
 import type { ChainSource } from './source.ts';
 
 const source = 'file';

@@ -8,9 +8,10 @@ import { isMissing } from '../../sources/lean-files.ts';
 import { parseSymbol } from '../../symbol.ts';
 import type { Chain } from '../chain/chain.ts';
 import { formatContract } from '../chain/contract.ts';
+import { optionRoot } from '../chain/roots.ts';
 import { DAYS_PER_YEAR } from '../chain/time.ts';
 import { valueOption } from '../pricing/pricing.ts';
-import { chainBuilder, optionRoot } from './chain-builder.ts';
+import { chainBuilder } from './chain-builder.ts';
 import { type DailyKind, daysInFile, type Named, PRICE_SCALE, readDaily, readUniverse, type UniverseRow } from './lean-rows.ts';
 import type { ChainSource } from './source.ts';
 

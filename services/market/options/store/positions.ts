@@ -5,8 +5,8 @@ import { COMMAND } from '../../../platform/command-name.ts';
 import type { Sql, Transaction } from '../../../platform/database/database.ts';
 import { InputError } from '../../../platform/errors.ts';
 import { formatContract, parseContract } from '../chain/contract.ts';
+import { optionRoot } from '../chain/roots.ts';
 import type { Position } from '../ranking/rank-input.ts';
-import { optionRoot } from '../sources/chain-builder.ts';
 
 const dollars = z.number().positive().max(1e7);
 

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { fromJson, type Sql, type Transaction } from '../../../platform/database/database.ts';
 import { InputError } from '../../../platform/errors.ts';
 import type { ChainGap, ChainSourceName } from '../chain/chain.ts';
-import type { Reason } from '../chain/eligibility.ts';
+import { countReasons, type Reason } from '../chain/eligibility.ts';
 import { RANK_COLUMNS, RANK_SELECT, type RankRow, rankOf, rankValues, SORTS, type StoredRank } from '../ranking/rank-columns.ts';
 import type { RankedRun } from '../ranking/ranked.ts';
 import { type Mode, RANK_COLUMN } from '../scoring/parts.ts';
@@ -187,7 +187,8 @@ async function readSummary(sql: Sql, symbol: string, mode: Mode, runId: string |
     run_id: idOf(run_id as Buffer),
     job_id: idOf(job_id as Buffer),
     mode: ranking_mode,
-    reasons: fromJson(reasons),
+    // Runs of earlier versions lack the reasons that came later.
+    reasons: { ...countReasons(new Uint8Array()), ...(fromJson(reasons) as Record<Reason, number>) },
     gaps: fromJson(gaps),
     iv_rank: iv_rank === null ? null : Number(iv_rank),
     iv_percentile: iv_percentile === null ? null : Number(iv_percentile),
