@@ -12,6 +12,7 @@ import { type Ledger, nowOf } from '../ledger/job.ts';
 import { usCalendar } from '../market/calendar/calendar.ts';
 import { readPaused } from '../market/freshness/failures.ts';
 import { sourceSet } from '../market/freshness/freshness.ts';
+import { parseSymbol } from '../market/symbol.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database/database.ts';
 import type { Logger } from '../platform/log/log.ts';
@@ -138,6 +139,6 @@ const JOBS: Record<Schedule['job'], (ledger: Ledger, config: Config) => Promise<
   /** The options of the watchlist's symbols, in each of its modes. */
   rank_watchlist({ clock, db }, config) {
     const { watchlist, watchlist_modes } = config.ranking;
-    return rankingRequests(watchlist, watchlist_modes, { config, clock, db, origin: scheduled(config) });
+    return rankingRequests(watchlist.map(parseSymbol), watchlist_modes, { config, clock, db, origin: scheduled(config) });
   },
 };

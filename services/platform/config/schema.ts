@@ -222,7 +222,7 @@ const scheduler = z.strictObject({
 });
 
 const ranking = z.strictObject({
-  watchlist: listOf(z.string().regex(/^[A-Z0-9.=^_-]{1,32}$/, 'must be a symbol in capital letters, such as AAPL')),
+  watchlist: listOf(z.string().regex(/^([A-Z0-9.=^_&-]{1,32}|[A-Z]{1,5}\/[A-Z])$/, 'must be a symbol in capital letters, such as AAPL')),
   watchlist_modes: listOf(z.enum(MODES)),
   dedupe_window: z.number().min(0),
   timeout: duration(),
