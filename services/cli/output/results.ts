@@ -24,6 +24,8 @@ export interface JobResult {
   /** The stored data is given again, because no source had newer data. */
   stale: boolean;
   simulated: boolean;
+  /** What a person should know of the data, such as bars that were left out. */
+  warnings: string[];
   signal: string | null;
   confidence: number | null;
   /** Of a ranking: its mode, the contracts that could be ranked, and how many of them were kept. */
@@ -71,6 +73,7 @@ export async function readResults(sql: Sql, jobs: readonly FollowedJob[], starte
         ms = null,
         stale = false,
         simulated = false,
+        warnings = [],
       } = shownOf(result, type?.shownResult ?? []);
       const items = type?.hasItems ? await listItems(sql, job.id, { limit: MOST_ITEMS }) : null;
       return {
@@ -85,6 +88,7 @@ export async function readResults(sql: Sql, jobs: readonly FollowedJob[], starte
         through,
         stale,
         simulated,
+        warnings,
         signal,
         confidence,
         mode,
@@ -141,6 +145,8 @@ export function resultsTable(jobs: readonly JobResult[], skipped: readonly { sym
     for (const item of job.items ?? []) {
       const row = rowOf(item.symbol);
       Object.assign(row, { source: item.reason?.split(':')[0] ?? null, bars: item.rows, fresh: job.fresh_after_ms });
+      const warnings = item.reason?.split('; ').slice(1) ?? [];
+      if (item.state === 'done' && warnings.length > 0) row.note = warnings.join('; ');
       if (item.state !== 'done')
         Object.assign(row, { source: null, note: `${item.state.replaceAll('_', ' ')}${item.reason === null ? '' : `: ${item.reason}`}` });
     }
@@ -177,5 +183,6 @@ function noteOf(job: JobResult): string | null {
   if (!hasEnded(job.state)) return `${job.type} is still ${job.state}${reason}`;
   if (job.state !== 'completed') return `${job.type} ${job.state.replaceAll('_', ' ')}${reason}`;
   if (job.stale) return 'no source had newer data: the stored data is given again';
-  return job.simulated ? 'made-up prices' : null;
+  const notes = [...(job.simulated ? ['made-up prices'] : []), ...job.warnings];
+  return notes.length === 0 ? null : plain(notes.join('; '));
 }

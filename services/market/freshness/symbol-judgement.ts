@@ -127,6 +127,7 @@ export function symbolJson(
     simulated: state?.source === 'simulated',
     as_of: state?.asOf ?? null,
     checked_at: state?.checkedAt ?? null,
+    unrestated_split: state?.unrestatedSplit ?? null,
     bar:
       bar === undefined
         ? null

@@ -28,7 +28,7 @@ export const ALIASES: Readonly<Record<Column, readonly string[]>> = {
 
 /** At most this many invalid lines are named. The others are counted. */
 const SHOWN = 20;
-/** The digits before the point of DECIMAL(24, 8) and DECIMAL(18, 6). Further decimals are rounded. */
+/** The digits before the point: more are a mistake. The columns keep fifteen digits of a number, wherever its point is. */
 const QUANTITY_DIGITS = 16;
 const COST_DIGITS = 12;
 
