@@ -45,6 +45,10 @@ const head = {
   simulated: z.boolean().describe('true for made-up prices'),
   as_of: instant.nullable().describe('The moment the newest bar was true'),
   checked_at: instant.nullable().describe('The last time that a source answered'),
+  unrestated_split: z
+    .string()
+    .nullable()
+    .describe('Ex-date of a split for which the source has not restated the older prices; until it has, there is no signal'),
   price: judgement,
 };
 const values = z.record(z.string(), z.number().nullable());

@@ -59,7 +59,11 @@ async function fetchItem(symbol: string, context: JobContext<FetchRow>, retryRea
 }
 
 /** Stored data that is given again counts as skipped: it is no newer than before. */
-function itemOf({ source, bars, written, stale }: Refresh['result']): Omit<ItemResult, 'key'> {
+function itemOf({ source, bars, written, stale, warnings }: Refresh['result']): Omit<ItemResult, 'key'> {
   if (stale) return { state: 'skipped', reason: 'no source had anything newer than what is stored' };
-  return { state: bars === 0 ? 'no_data' : 'done', rows: written, reason: `${source}: ${bars} bars, ${written} written` };
+  return {
+    state: bars === 0 ? 'no_data' : 'done',
+    rows: written,
+    reason: [`${source}: ${bars} bars, ${written} written`, ...warnings].join('; '),
+  };
 }

@@ -133,6 +133,7 @@ export function symbolJson(
     simulated: isSimulated(state),
     as_of: state?.asOf ?? null,
     checked_at: state?.checkedAt ?? null,
+    unrestated_split: state?.unrestatedSplit ?? null,
     bar:
       bar === undefined
         ? null

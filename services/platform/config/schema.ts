@@ -116,6 +116,7 @@ const stockJobs = z.strictObject({
       retry_backoff: z.array(z.number().min(0)).min(1),
       timeout: duration(),
       history_days: count(1),
+      history_check: duration(),
       breaker: z.strictObject({ failures: count(1), reset_after: duration() }),
       lean: z.strictObject({ path: text().nullable() }),
       simulated: z.strictObject({ enabled: z.boolean(), seed: count(0, 2 ** 32 - 1) }),
