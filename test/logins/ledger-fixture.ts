@@ -16,6 +16,7 @@ const TABLES = [
   'logins',
   'symbols',
   'user_portfolio_priority',
+  'login_answers',
   'leases',
   'imports',
 ];
