@@ -17,6 +17,7 @@ const TABLES = [
   'symbols',
   'symbol_failures',
   'user_portfolio_priority',
+  'login_answers',
   'leases',
   'imports',
 ];

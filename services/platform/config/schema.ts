@@ -218,7 +218,7 @@ const scheduler = z.strictObject({
   promote_interval: duration(),
   reap_interval: duration(),
   announce_interval: duration(),
-  ageing: z.strictObject({ interval: duration(), levels: count(0, 9) }),
+  ageing: z.strictObject({ interval: duration(), levels: count(0, 9), foreground_interval: z.number().min(0) }),
   retention: z.strictObject({ interval: duration(), batch: count(1, 10_000) }),
 });
 
