@@ -1,7 +1,7 @@
 /** The leader's duties that move jobs as time passes, each a batch at a time until none is full. */
 
-import { bandStart, type Change, type Ledger } from '../ledger/job.ts';
-import { AGED_QUEUES, age } from '../ledger/maintain/age.ts';
+import { bandStart, type Change, type Ledger, type Queue } from '../ledger/job.ts';
+import { AGED_QUEUES, type Ageing, age } from '../ledger/maintain/age.ts';
 import { BATCH } from '../ledger/maintain/due.ts';
 import { expire } from '../ledger/maintain/expire.ts';
 import { promote } from '../ledger/maintain/promote.ts';
@@ -43,17 +43,31 @@ export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptio
     repeated('expire blocked jobs', reap_interval, () => expire(ledger, 'blocked')),
     repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction(async (tx) => changesOf(tx, await healSlots(tx, ledger)))),
   ];
-  if (ageing.levels > 0) duties.push(ageingDuty(ledger, ageing));
+  if (ageing.levels > 0)
+    duties.push(
+      ageingDuty(ledger, 'age', AGED_QUEUES, {
+        intervalSeconds: ageing.interval,
+        levels: ageing.levels,
+        highestLevel: bandStart('background_fetch'),
+      }),
+    );
+  if (ageing.foreground_interval > 0)
+    duties.push(
+      ageingDuty(ledger, 'age foreground', ['foreground'], {
+        intervalSeconds: ageing.foreground_interval,
+        highestLevel: bandStart('foreground'),
+        toHead: true,
+      }),
+    );
   return duties;
 }
 
-function ageingDuty(ledger: Ledger, { interval, levels }: Config['scheduler']['ageing']): Duty {
+function ageingDuty(ledger: Ledger, name: string, queues: readonly Queue[], ageing: Ageing): Duty {
   return {
-    name: 'age',
-    everySeconds: interval / LOOKS_PER_AGEING,
+    name,
+    everySeconds: ageing.intervalSeconds / LOOKS_PER_AGEING,
     async run(signal) {
-      const ageing = { intervalSeconds: interval, levels, highestLevel: bandStart('background_fetch') };
-      for (const queue of AGED_QUEUES) {
+      for (const queue of queues) {
         let from: Awaited<ReturnType<typeof age>>['next'];
         do from = (await age(ledger, ageing, queue, from)).next;
         while (from !== undefined && !signal.aborted);

@@ -171,10 +171,14 @@ function logFailure(jobs: RunningJobs, job: ClaimedJob, error: unknown, log: Log
 }
 
 /** An outage of our own database is no failure of the job: it runs again and no attempt is used up. */
-function endAttempt({ ledger, workerId }: JobRunnerOptions, job: ClaimedJob, error: unknown): Promise<Finished> {
-  return isDatabaseAway(error)
-    ? postpone(ledger, workerId, [job], { code: error.code, reason: messageOf(error) })
-    : fail(ledger, workerId, [{ job, error }]);
+function endAttempt({ ledger, workerId, types, shared }: JobRunnerOptions, job: ClaimedJob, error: unknown): Promise<Finished> {
+  if (isDatabaseAway(error)) return postpone(ledger, workerId, [job], { code: error.code, reason: messageOf(error) });
+  const { handler } = types.get(job.type) as RunnableType;
+  return fail(ledger, workerId, [{ job, error }], Math.random, async (tx, final) => {
+    if (final.length === 0) return;
+    const rows = handler.rowsOfFailure?.(job.payload, error, { config: shared.config, clock: ledger.clock }) ?? [];
+    if (rows.length > 0) await handler.store(tx, rows);
+  });
 }
 
 /** The handler's output, or the signal's reason as soon as it aborts: a handler that ignores its signal cannot hold a slot. */

@@ -103,6 +103,17 @@ test('without levels nothing ages', () => {
   expect(names).not.toContain('age');
 });
 
+test('foreground jobs age by default, in another interval, and not when it is 0', async () => {
+  const ledger = mesh.ledger();
+  await mesh.add(ledger, { level: 3 });
+  mesh.clock.advance({ seconds: 30 });
+  await run('age foreground', ledger);
+  expect(await levels()).toEqual([2]);
+  const config = configOf({ 'scheduler.ageing.foreground_interval': 0 });
+  const names = maintenanceDuties({ ledger: mesh.ledger(config), config, announce: () => {} }).map(({ name }) => name);
+  expect(names).not.toContain('age foreground');
+});
+
 const count = async (table: string) => (await mesh.db.rows<{ rows: number }>(`SELECT COUNT(*) AS \`rows\` FROM ${table}`))[0]!.rows;
 
 test('the clean-up deletes what is older than configured, in batches, and nothing else', async () => {
@@ -116,6 +127,9 @@ test('the clean-up deletes what is older than configured, in batches, and nothin
   await mesh.db.run("UPDATE jobs SET state = 'completed', due_at = ? WHERE id = ?", [ago(6.9), idToBytes(young[0]!)]);
   await mesh.db.run('INSERT INTO user_portfolio_priority (user_id, at, admitted_at, total, queued, fresh, decisions) VALUES ?', [
     [7.1, 7.2, 7.3, 6.9].map((days) => ['ada', ago(days), ago(days), 1, 1, 0, '[]']),
+  ]);
+  await mesh.db.run('INSERT INTO login_answers (id, instance, admitted_at, logins) VALUES ?', [
+    [59, 61].map((minutes) => [idToBytes(newJobId(now)), 'pp1', new Date(now - minutes * 60_000), '[]']),
   ]);
   await mesh.db.run('INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES ?', [
     [-1, 1].map((second) => [`k${second}`, idToBytes(newJobId(now)), new Date(now + second * 1000)]),

@@ -186,7 +186,8 @@ export async function sweep(db: Database): Promise<void> {
     'user_slots',
     'slot_waits',
   ];
-  for (const table of [...tables, 'bars', 'corporate_actions', 'symbols', 'analyses']) await db.run(`DELETE FROM ${table}`);
+  for (const table of [...tables, 'bars', 'corporate_actions', 'symbols', 'symbol_failures', 'analyses'])
+    await db.run(`DELETE FROM ${table}`);
 }
 
 export const nothing: JobOutput<never> = { rows: [], result: {}, dataMessages: [] };

@@ -6,7 +6,7 @@ import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../market/portfolios/import.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
-import { money, plural, quantity } from '../output/numbers.ts';
+import { money, plural, quantity, sharePrice, stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { showProgress } from '../output/progress.ts';
 import { type Column, plain, table } from '../output/table.ts';
@@ -72,8 +72,8 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
 const COLUMNS: Column<ValuedHolding>[] = [
   { title: 'SYMBOL', value: ({ symbol }) => symbol },
   { title: 'QUANTITY', value: (one) => (one.quantity === 0 ? 'watched' : quantity(one.quantity)), align: 'right', optional: 3 },
-  { title: 'COST', value: ({ cost }) => money(cost), align: 'right', optional: 5 },
-  { title: 'CLOSE', value: ({ state }) => money(state?.close), align: 'right' },
+  { title: 'COST', value: ({ cost }) => sharePrice(cost), align: 'right', optional: 5 },
+  { title: 'CLOSE', value: ({ state }) => sharePrice(state?.close), align: 'right' },
   { title: 'VALUE', value: (one) => (one.quantity === 0 ? null : money(one.value)), align: 'right', optional: 2 },
   { title: 'CURRENCY', value: ({ state }) => state?.currency, optional: 6 },
   { title: 'PRICE', value: ({ price }) => price.state, paint: (text, { price }) => paintFreshness(text, price.state) },
@@ -89,9 +89,15 @@ const COLUMNS: Column<ValuedHolding>[] = [
     paint: (text, { signal }) => paintSignal(text, signal?.signal ?? null),
     optional: 1,
   },
-  { title: 'NOTE', value: ({ state }) => (isSimulated(state) ? 'made-up prices' : null), paint: (text) => paint('yellow', text) },
+  { title: 'NOTE', value: noteOf, paint: (text) => paint('yellow', text) },
   { title: 'FRESHNESS', value: ({ price }) => price.reason, flexible: 40, optional: 9 },
 ];
+
+function noteOf({ state, price: { failure } }: ValuedHolding): string | null {
+  if (failure !== undefined)
+    return `${failure.code === 'source.unknown_symbol' ? 'unknown' : 'no usable answer'} since ${stamp(failure.since)}`;
+  return isSimulated(state) ? 'made-up prices' : null;
+}
 
 const countsOf = (positions: readonly ValuedHolding[]) => countStates(positions.map(({ price }) => price));
 

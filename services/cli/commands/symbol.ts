@@ -2,6 +2,7 @@
 
 import type { Bar, CorporateAction } from '../../market/bars/bars.ts';
 import { readActions, readBars } from '../../market/bars/read.ts';
+import { unrestatedReason } from '../../market/bars/splits.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
 import { isSimulated, judgeSymbols, type StoredSignal, type SymbolJudgement, symbolJson } from '../../market/freshness/symbol-judgement.ts';
 import { parseSymbol } from '../../market/symbol.ts';
@@ -9,7 +10,7 @@ import { systemClock } from '../../platform/clock.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { InputError } from '../../platform/errors.ts';
 import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
-import { ago, money, plural, quantity, stamp } from '../output/numbers.ts';
+import { ago, plural, quantity, sharePrice, stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { type Column, fields, table } from '../output/table.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
@@ -64,12 +65,16 @@ function* sections(
       'close',
       bar === undefined
         ? 'no bars'
-        : `${money(bar.close)}${currency} on ${bar.date}${bar.close === bar.adjustedClose ? '' : `, adjusted ${money(bar.adjustedClose)}`}${isSimulated(state) ? paint('yellow', ', made up') : ''}`,
+        : `${sharePrice(bar.close)}${currency} on ${bar.date}${bar.close === bar.adjustedClose ? '' : `, adjusted ${sharePrice(bar.adjustedClose)}`}${isSimulated(state) ? paint('yellow', ', made up') : ''}`,
     ],
-    ['bar', bar && `open ${money(bar.open)}, high ${money(bar.high)}, low ${money(bar.low)}, volume ${quantity(bar.volume)}`],
+    [
+      'bar',
+      bar && `open ${sharePrice(bar.open)}, high ${sharePrice(bar.high)}, low ${sharePrice(bar.low)}, volume ${quantity(bar.volume)}`,
+    ],
     ['source', isSimulated(state) ? paint('yellow', 'simulated: made-up prices') : state?.source],
     ['as of', state?.asOf && `${stamp(state.asOf)}, ${ago(state.asOf, now)}`],
     ['checked', state?.checkedAt && `${stamp(state.checkedAt)}, ${ago(state.checkedAt, now)}`],
+    ['warning', state?.unrestatedSplit && paint('yellow', unrestatedReason(state.unrestatedSplit))],
     ['price', `${paintFreshness(price.state, price.state)}: ${price.reason}`],
     ['analysis', `${paintFreshness(analysis.state, analysis.state)}: ${analysis.reason}`],
     [
@@ -78,7 +83,8 @@ function* sections(
         `${paintSignal(signal.signal, signal.signal)}, confidence ${Math.round(signal.confidence * 100)} %, from ${plural(signal.barsUsed, 'bar')} through ${signal.date}`,
     ],
   ]);
-  if (price.state === 'outdated') yield `"${COMMAND} fetch ${name} --wait" asks the sources again\n`;
+  if (price.failure !== undefined) yield `"${COMMAND} fetch ${name} --wait" asks the sources at once; check the spelling first\n`;
+  else if (price.state === 'outdated') yield `"${COMMAND} fetch ${name} --wait" asks the sources again\n`;
   else if (price.state !== 'fresh' || analysis.state !== 'fresh') yield `"${COMMAND} fetch ${name} --wait" makes it fresh\n`;
   if (actions.length > 0)
     yield table(actions, [
@@ -86,7 +92,7 @@ function* sections(
       { title: 'KIND', value: ({ kind }) => kind },
       {
         title: 'VALUE',
-        value: ({ kind, value }) => (kind === 'split' ? `${quantity(value)} for 1` : `${quantity(value)}${currency} a share`),
+        value: ({ kind, value }) => (kind === 'split' ? `${quantity(value)} for 1` : `${sharePrice(value)}${currency} a share`),
         align: 'right',
       },
     ]);
@@ -95,7 +101,7 @@ function* sections(
   if (indicators)
     yield table(Object.entries(signal.indicators), [
       { title: 'INDICATOR', value: ([indicator]) => indicator },
-      { title: `ON ${signal.date}`, value: ([, value]) => (value === null ? null : value.toFixed(4)), align: 'right' },
+      { title: `ON ${signal.date}`, value: ([, value]) => sharePrice(value), align: 'right' },
     ]);
 }
 

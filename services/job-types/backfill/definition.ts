@@ -15,7 +15,7 @@ export const backfillType = {
   timeLimit: ({ jobs }) => jobs.timeouts.stock_fetch,
   mayCompleteWithErrors: false,
   logComponent: 'fetcher',
-  shownResult: ['source', 'bars', 'written', 'through', 'stale', 'simulated', 'ms'],
+  shownResult: ['source', 'bars', 'written', 'through', 'stale', 'simulated', 'warnings', 'ms'],
   http: httpForm({
     fields: { symbol: SymbolSchema, from: day, to: day.optional().describe('Today when left out') },
     requests: ({ symbol, from, to }, { config, clock, origin }) => [

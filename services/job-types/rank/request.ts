@@ -27,7 +27,8 @@ export async function rankingRequests(
   const now = clock.now();
   const keys = symbols.flatMap((symbol) => modes.map((mode) => rankKey(symbol, mode)));
   const [stale, ranked] = await Promise.all([
-    readStale(db, symbols, now, freshnessRules(config)),
+    // Who asks by hand is not held up by the pause after a failure.
+    readStale(db, symbols, now, { ...freshnessRules(config), ...(origin.cause === 'user_request' && { sources: undefined }) }),
     readRanked(db, keys, new Date(now.epochMilliseconds)),
   ]);
   for (const symbol of symbols) if (modes.every((mode) => ranked.has(rankKey(symbol, mode)))) stale.delete(symbol);
