@@ -4,6 +4,7 @@ import { IV_SOURCES, type IvSource } from '../pricing/greeks.ts';
 import { type BlockName, type Blocks, measure, type Rows } from '../scoring/measure.ts';
 import { coverage, type Mode, PARTS, type Part, type PartName, type Parts, RANK_COLUMN, rankBy, scorePart } from '../scoring/parts.ts';
 import { type Band, bandOf, type Signal, signalsOf } from '../scoring/signals.ts';
+import type { LeftOut } from './left-out.ts';
 import { type RankInput, rowsOf, type Selection } from './rank-input.ts';
 
 /** The ranking of one underlying's contracts, or of the positions in them, at one moment. */
@@ -14,6 +15,8 @@ export interface RankedRun {
   eligible: number;
   /** How many were not ranked, by reason; every reason is there. */
   reasons: Record<Reason, number>;
+  /** In exit mode each position that has no rank, and why. */
+  leftOut: LeftOut[];
   /** Best first, at most `top_n`. */
   ranks: Ranked[];
 }
