@@ -27,7 +27,7 @@ export function rankingRoutes(app: App, parts: Parts, read: RankingReader): void
     schema: {
       summary: "Ask for the ranking of a symbol's options, or of many symbols'",
       description:
-        'Committed when this answers. 202: new work, 200: the same symbol and mode were asked for within `ranking.dedupe_window` (5 minutes) and this is their job, live or completed. Bars that are stale are fetched first. `symbols` are one transaction, and 202 when any of them is new; `refused` lists what a full queue refuses; when it refuses all, the answer is 503.',
+        'Committed when this answers. 202: new work, 200: the same symbol and mode were asked for within `ranking.dedupe_window` (5 minutes) and this is their job, live or completed. In mode exit a position that was added or removed since makes it new work. Bars that are stale are fetched first. `symbols` are one transaction, and 202 when any of them is new; `refused` lists what a full queue refuses; when it refuses all, the answer is 503.',
       tags: ['rankings'],
       body: z.strictObject({
         symbol: SymbolSchema.optional().describe('This or `symbols`'),

@@ -15,15 +15,28 @@ export interface LeftOut {
   why: string;
 }
 
-/** `reasons` of the positions as `candidatesOf` gives them, `indexes` of their contracts in the chain. */
-export function leftOutOf(input: RankInput, reasons: Uint8Array, indexes: ReadonlyMap<string, number>): LeftOut[] {
-  return (input.positions ?? []).flatMap((position, i): LeftOut[] => {
-    if (reasons[i] === ELIGIBLE) return [];
-    const reason = REASONS[reasons[i]! - 1]!;
-    return [
-      { position: position.id, contract: position.contract, reason, why: whyOf(reason, position, input, indexes.get(position.contract)) },
-    ];
+/**
+ * Sorted by contract and position. `reasons` of the positions as `candidatesOf` gives them, `indexes` of their contracts in the chain; `ranked`: the positions that have a
+ * rank.
+ */
+export function leftOutOf(
+  input: RankInput,
+  reasons: Uint8Array,
+  indexes: ReadonlyMap<string, number>,
+  ranked: ReadonlySet<Position>,
+): LeftOut[] {
+  const left = (input.positions ?? []).flatMap((position, i): LeftOut[] => {
+    if (ranked.has(position)) return [];
+    const reason = reasons[i] === ELIGIBLE ? 'not_measured' : REASONS[reasons[i]! - 1]!;
+    const { id, contract } = position;
+    return [{ position: id, contract, reason, why: whyOf(reason, position, input, indexes.get(contract)) }];
   });
+  return left.sort((one, other) => compareText(one.contract, other.contract) || compareText(one.position, other.position));
+}
+
+/** By code units, the same everywhere. */
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** `index` of the contract in the chain. */

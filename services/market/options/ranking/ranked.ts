@@ -214,7 +214,8 @@ function quotedOf({ chain, mode, greeks }: RankInput, { contracts, positions }: 
 
 function marksOf({ spot, strike, isPut }: Chain, index: number, bid: number): QuoteMark[] {
   const intrinsic = isPut[index] === 1 ? strike[index]! - spot : spot - strike[index]!;
-  return bid < intrinsic ? ['bid_below_intrinsic'] : [];
+  // A difference of two decimals is off in its last digit.
+  return intrinsic - bid > 1e-9 * spot ? ['bid_below_intrinsic'] : [];
 }
 
 function weightsOf({ parts, composite, rank }: Scored, own: string, i: number): Ranked['weights'] {
