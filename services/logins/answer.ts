@@ -2,6 +2,7 @@
 
 import type { EnqueueAnswer } from '../ledger/enqueue/enqueue.ts';
 import { queueOfLevel } from '../ledger/job.ts';
+import { countsText } from '../market/freshness/freshness.ts';
 import { COMMAND } from '../platform/command-name.ts';
 import type { Draft } from '../platform/messages.ts';
 import type { Decisions, ScoredRequest, SymbolDecision } from './decision.ts';
@@ -24,8 +25,10 @@ export type KeptDecision = {
   symbol: string;
   fetch?: KeptJob;
   analysis?: KeptJob;
-  /** Why nothing was queued. */
+  /** Why nothing was queued: all is fresh; the sources were asked and have nothing newer; or they have nothing at all. */
   fresh?: string;
+  outdated?: string;
+  missing?: string;
   refused?: string;
 };
 
@@ -56,16 +59,18 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
   const jobs: PortfolioJob[] = [];
   const skipped: PortfolioAnswer['skipped'] = [];
   const kept: KeptDecision[] = [];
+  const skippedIn = { fresh: 0, outdated: 0, missing: 0 };
   let queued = 0;
-  let fresh = 0;
   let joined = 0;
   const lower = new Map<string, number>();
   let refusal: string | undefined;
-  for (const { symbol, fetch, analysis, finding } of decisions) {
+  for (const { symbol, state, fetch, analysis, finding } of decisions) {
     if (analysis === undefined) {
-      fresh++;
+      // A stale price is always due.
+      const name = state as keyof typeof skippedIn;
+      skippedIn[name]++;
       skipped.push({ symbol, reason: finding.slice(0, SENTENCE) });
-      kept.push({ symbol, fresh: finding });
+      kept.push({ symbol, [name]: finding });
       continue;
     }
     const decision: KeptDecision = { symbol };
@@ -99,15 +104,18 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
     kept.push(decision);
   }
   const total = decisions.length;
-  const refused = total - queued - fresh;
+  const { fresh, outdated, missing } = skippedIn;
+  const refused = total - queued - fresh - outdated - missing;
   return {
     answer: {
       total,
       queued,
       fresh,
+      outdated,
+      missing,
       joined,
       ...(refused > 0 ? { refused } : {}),
-      text: textOf(user, { total, queued, fresh, joined, refused }, lower, refusal),
+      text: textOf(user, { total, queued, fresh, outdated, missing, joined, refused }, lower, refusal),
       jobs,
       skipped,
     },
@@ -135,16 +143,16 @@ function jobOf(request: ScoredRequest, answer: Exclude<EnqueueAnswer, { outcome:
   };
 }
 
-type Counts = Record<'total' | 'queued' | 'fresh' | 'joined' | 'refused', number>;
+type Counts = Record<'total' | 'queued' | 'fresh' | 'outdated' | 'missing' | 'joined' | 'refused', number>;
 
 function textOf(
   user: string,
-  { total, queued, fresh, joined, refused }: Counts,
+  { total, queued, joined, refused, ...skipped }: Counts,
   lower: ReadonlyMap<string, number>,
   refusal: string | undefined,
 ): string {
   if (total === 0) return `no holdings, so nothing to refresh; "${COMMAND} portfolio import FILE.csv --user ${user}" adds some`;
-  const parts = [`${queued} of ${total} symbols queued, ${fresh} fresh`];
+  const parts = [`${queued} of ${total} symbols queued, ${countsText(skipped)}`];
   if (joined > 0) parts.push(`${joined} share jobs that were requested before`);
   for (const [queue, count] of lower) parts.push(`the queue above is full: ${count} wait in ${queue}`);
   if (refused > 0) parts.push(`${refused} refused`);

@@ -111,22 +111,26 @@ function keepOutcomes(tx: Transaction, logins: readonly Login[], outcomes: Reado
 
 /** What a login led to, as it was committed with its jobs: the same however often the login comes again. */
 export interface CommittedLogin {
-  /** Symbols held and watched; of these: with queued jobs, and fresh already. */
+  /** Symbols held and watched; of these: with queued jobs, fresh already, outdated (the sources have nothing newer), missing (they have nothing at all). */
   total: number;
   queued: number;
   fresh: number;
+  outdated: number;
+  missing: number;
   decisions: KeptDecision[];
 }
 
 /** Reads what was committed for a login that `admitLogin` has answered. */
 export async function readCommittedLogin(sql: Sql, { user_id, at }: { user_id: string; at: string }): Promise<CommittedLogin> {
-  const [row] = await sql.rows<CommittedLogin>(
+  const [row] = await sql.rows<Pick<CommittedLogin, 'total' | 'queued' | 'fresh' | 'decisions'>>(
     'SELECT total, queued, fresh, decisions FROM user_portfolio_priority WHERE user_id = ? AND at = ?',
     [user_id, new Date(at)],
   );
   if (row === undefined)
     throw new TransientError('login.unanswered', `the login of ${user_id} at ${at} is not in the database any more; send it again`);
-  return { ...row, decisions: fromJson(row.decisions) as KeptDecision[] };
+  const decisions = fromJson(row.decisions) as KeptDecision[];
+  const count = (state: 'outdated' | 'missing'): number => decisions.filter((one) => one[state] !== undefined).length;
+  return { ...row, outdated: count('outdated'), missing: count('missing'), decisions };
 }
 
 interface DatabaseFault {

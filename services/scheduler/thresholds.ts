@@ -21,7 +21,8 @@ const FEWEST = 5;
 export function checkLimits(metrics: MeshMetrics, stale: StaleData, config: Pick<Config, 'monitoring' | 'portfolio'>): LimitCheck[] {
   const { ledger, workers, latencies } = metrics;
   const { max_queue_depth, max_job_age, min_worker_efficiency, max_fetch_latency } = config.monitoring.thresholds;
-  const { stale_alert_hours } = config.portfolio;
+  const { stale_alert_hours, outdated_alert_share } = config.portfolio;
+  const outdatedShare = stale.withBars === 0 ? 0 : stale.outdated.length / stale.withBars;
 
   const waiting = Object.values(ledger.depth).reduce((sum, jobs) => sum + jobs, 0);
   const oldest = Math.max(0, ...ledger.queues.map(({ oldest_s }) => oldest_s ?? 0));
@@ -51,6 +52,13 @@ export function checkLimits(metrics: MeshMetrics, stale: StaleData, config: Pick
       value: stale.oldestHours,
       threshold: stale_alert_hours,
       text: `${stale.symbols.length} held symbols have price data older than ${stale_alert_hours} h (portfolio.stale_alert_hours)${stale.symbols.length === 0 ? '' : `: ${listed(stale.symbols)}`}`,
+    },
+    {
+      name: 'outdated_data',
+      beyond: outdatedShare > outdated_alert_share,
+      value: outdatedShare,
+      threshold: outdated_alert_share,
+      text: `the sources have nothing newer than bars of two sessions ago or more for ${stale.outdated.length} of ${stale.withBars} held symbols; more than ${outdated_alert_share * 100} % (portfolio.outdated_alert_share) means that a source has fallen silent${stale.outdated.length === 0 ? '' : `: ${listed(stale.outdated)}`}`,
     },
     {
       name: 'no_worker',

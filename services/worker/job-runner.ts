@@ -2,9 +2,9 @@
 import type { Handler, JobContext, JobOutput } from '../job-types/handler.ts';
 import type { Ledger, TypeRules } from '../ledger/job.ts';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
-import { commitPart, type Finished, fail, handBack } from '../ledger/run/complete.ts';
+import { commitPart, type Finished, fail, postpone } from '../ledger/run/complete.ts';
 import { countItems, openItems, recordItems } from '../ledger/run/items.ts';
-import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
+import { codeOf, isDatabaseAway, messageOf, TransientError } from '../platform/errors.ts';
 import { componentLogger, type Logger } from '../platform/log/log.ts';
 import type { Committer } from './committer.ts';
 import type { Publisher } from './publisher.ts';
@@ -69,9 +69,10 @@ async function runJob(options: JobRunnerOptions, running: RunningJob): Promise<v
   const log = jobLogger(options.log, handler, job);
   try {
     const output = await runHandler(options, running, handler, rules, log);
-    if (await committer.commit({ ...output, job, handler }))
+    if (await committer.commit({ ...output, job, handler })) {
+      options.jobs.outageTold = false;
       log.info({ attempt: job.attempt, result: output.result }, `${job.type} completed`);
-    else log.warn({ attempt: job.attempt }, 'the lease was lost before the commit: nothing was kept');
+    } else log.warn({ attempt: job.attempt }, 'the lease was lost before the commit: nothing was kept');
   } catch (error) {
     await endFailed(options, job, abort.signal.aborted ? abort.signal.reason : error, log);
   }
@@ -147,7 +148,7 @@ async function endFailed(options: JobRunnerOptions, job: ClaimedJob, error: unkn
     log.info({ attempt: job.attempt, code: error.code }, `stopped: ${error.message}`);
     return;
   }
-  log.warn({ attempt: job.attempt, code: codeOf(error) }, `${job.type} failed: ${messageOf(error)}`);
+  logFailure(options.jobs, job, error, log);
   try {
     const { changes } = await retryWhileUnavailable(() => endAttempt(options, job, error), options.jobs.stopped.signal);
     void options.publisher.committed(changes);
@@ -159,10 +160,20 @@ async function endFailed(options: JobRunnerOptions, job: ClaimedJob, error: unkn
   }
 }
 
-/** An outage of our own database is no failure of the job: it runs again at once and no attempt is used up. */
+/** An outage is told once and not for each job that it stops, until a job completes again. */
+function logFailure(jobs: RunningJobs, job: ClaimedJob, error: unknown, log: Logger): void {
+  const isOutage = isDatabaseAway(error);
+  log[isOutage && jobs.outageTold ? 'debug' : 'warn'](
+    { attempt: job.attempt, code: codeOf(error) },
+    `${job.type} ${isOutage ? 'is handed back' : 'failed'}: ${messageOf(error)}`,
+  );
+  if (isOutage) jobs.outageTold = true;
+}
+
+/** An outage of our own database is no failure of the job: it runs again and no attempt is used up. */
 function endAttempt({ ledger, workerId }: JobRunnerOptions, job: ClaimedJob, error: unknown): Promise<Finished> {
-  return codeOf(error) === 'database.unavailable'
-    ? handBack(ledger, workerId, [job], messageOf(error), 'database.unavailable')
+  return isDatabaseAway(error)
+    ? postpone(ledger, workerId, [job], { code: error.code, reason: messageOf(error) })
     : fail(ledger, workerId, [{ job, error }]);
 }
 

@@ -19,6 +19,8 @@ export interface RunningJobs {
   readonly capacity: number;
   /** Most jobs whose handler has returned and whose commit is outstanding. */
   readonly maxUncommitted: number;
+  /** The log has said that the database is away, and no job has completed since. */
+  outageTold: boolean;
   /** True from the start of the shutdown: nothing more is claimed. */
   draining: boolean;
   /** Aborts when the worker no longer waits for a database that cannot be reached. */
@@ -32,6 +34,7 @@ export function createRunningJobs({ capacity, batchSize }: { capacity: number; b
     capacity,
     // One batch that is being committed and one that collects.
     maxUncommitted: 2 * batchSize,
+    outageTold: false,
     draining: false,
     stopped: new AbortController(),
   };

@@ -1,11 +1,15 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { loadHandlers } from '../job-types/index.ts';
 import { ledgerOf } from '../job-types/ledger.ts';
-import { createAnnouncer } from '../ledger/announce.ts';
+import { type Announcer, createAnnouncer } from '../ledger/announce.ts';
+import { type Ledger, nowOf } from '../ledger/job.ts';
 import { rescue } from '../ledger/maintain/rescue.ts';
 import { symbolReader } from '../market/bars/reader.ts';
 import { configuredChains } from '../market/options/sources/configured.ts';
 import { configuredSources } from '../market/sources/configured.ts';
+import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
+import type { Logger } from '../platform/log/log.ts';
 import { startWorker } from './worker.ts';
 
 /** The worker service: wakes its worker for new jobs, reports its load, cancels jobs on demand. `chooseSources`, `chooseChains`: by default those of the configuration. */
@@ -17,8 +21,7 @@ export async function startWorkerService(
   const { instance, config, log, clock, db, bus } = context;
   const ledger = ledgerOf(db, clock, config);
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
-  // This worker may have been killed and started again under its own name: its jobs go back to the queue at once.
-  await announcer.changed(await rescue(ledger, instance, `worker ${instance} was started again`));
+  const earlierJobs = await takeBackEarlierJobs(instance, ledger, announcer, log);
   const { all, real } = await chooseSources({ config, clock, db, log });
   const chains = await chooseChains({ config, clock, db, log });
   const capacity = config.worker.max_concurrent_jobs;
@@ -48,8 +51,50 @@ export async function startWorkerService(
     cancel: (jobId) => worker.abort(jobId, 'cancelled by hand'),
     async drain() {
       stopListening();
-      await doorbell.close();
+      await Promise.all([doorbell.close(), earlierJobs.stop()]);
       await worker.drain(config.worker.grace_period * 1000);
+    },
+  };
+}
+
+/** Pauses between looks for jobs of an earlier process, in milliseconds; the last one repeats. */
+const LOOK_AGAIN_MS = [50, 100, 200, 400, 800, 1_000];
+
+/**
+ * This worker may have been killed and started again under its own name: its jobs go back to the queue at once. Rows that are locked at this moment, and what the
+ * earlier process committed as it died, are looked for in the background for as long as a lease lasts. Errors of the first look: those of the database.
+ */
+async function takeBackEarlierJobs(
+  instance: string,
+  ledger: Ledger,
+  announcer: Announcer,
+  log: Logger,
+): Promise<{ stop(): Promise<void> }> {
+  const startedAt = nowOf(ledger);
+  const end = performance.now() + ledger.leaseSeconds * 1000;
+  const stopping = new AbortController();
+  async function look(): Promise<number> {
+    const { changes, left } = await rescue(ledger, instance, `worker ${instance} was started again`, startedAt);
+    await announcer.changed(changes);
+    return left;
+  }
+  async function lookAgain(left: number): Promise<void> {
+    for (let looks = 0; left > 0 || performance.now() < end; looks++) {
+      await delay(LOOK_AGAIN_MS[Math.min(looks, LOOK_AGAIN_MS.length - 1)], undefined, { signal: stopping.signal });
+      try {
+        left = await look();
+      } catch (error) {
+        log.warn({ code: codeOf(error) }, `could not look for jobs of an earlier ${instance}, trying again: ${messageOf(error)}`);
+      }
+    }
+  }
+  const looking = lookAgain(await look()).catch((error: unknown) => {
+    if (!stopping.signal.aborted) throw error;
+  });
+  return {
+    async stop() {
+      stopping.abort();
+      await looking;
     },
   };
 }

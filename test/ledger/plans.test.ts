@@ -11,7 +11,7 @@ import { expire } from '../../services/ledger/maintain/expire.ts';
 import { promote } from '../../services/ledger/maintain/promote.ts';
 import { reap, rescue } from '../../services/ledger/maintain/rescue.ts';
 import { claim } from '../../services/ledger/run/claim.ts';
-import { complete, fail, handBack } from '../../services/ledger/run/complete.ts';
+import { complete, fail, handBack, postpone } from '../../services/ledger/run/complete.ts';
 import { heartbeat } from '../../services/ledger/run/heartbeat.ts';
 import { ledgerFixture, request, watched } from './fixture.ts';
 
@@ -92,10 +92,11 @@ async function everything(ledger: Ledger): Promise<void> {
   await enqueue(ledger, [request({ dedupeKey: 'fetch:AAPL', user: 'bob' }), ...Array.from({ length: 5 }, () => request({ user: 'ada' }))]);
   const { jobs } = await claim(ledger, 'worker-1', 20);
   await heartbeat(ledger, 'worker-1', jobs);
-  const [first, second, third, ...rest] = jobs;
+  const [first, second, third, fourth, ...rest] = jobs;
   await complete(ledger, 'worker-1', [{ job: first!, result: {} }]);
   await fail(ledger, 'worker-1', [{ job: second!, error: new Error('x') }]);
   await handBack(ledger, 'worker-1', [third!], 'shutdown');
+  await postpone(ledger, 'worker-1', [fourth ?? third!], { code: 'database.unavailable', reason: 'away' });
   if (rest[0] !== undefined) await cancel(ledger, rest[0].id, 'by hand');
   if (rest[0] !== undefined) await retry(ledger, rest[0].id);
   on.clock.advance({ minutes: 20 });

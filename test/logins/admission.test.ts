@@ -5,6 +5,7 @@ import { createAnnouncer } from '../../services/ledger/announce.ts';
 import { listJobs } from '../../services/ledger/read/jobs.ts';
 import { createAdmission } from '../../services/logins/admission.ts';
 import type { KeptDecision } from '../../services/logins/answer.ts';
+import { readCommittedLogin } from '../../services/logins/commit.ts';
 import { type Config, loadConfig } from '../../services/platform/config/load.ts';
 import { type Database, fromJson, openDatabase } from '../../services/platform/database/database.ts';
 import { type Draft, encodeMessage } from '../../services/platform/messages.ts';
@@ -64,6 +65,28 @@ test('a login queues what is stale, skips what is fresh, and says so with the re
     reason:
       'price fresh: live bar 1 min old, threshold 5 min (market open); analysis fresh: analysis 1 min old, threshold 6 h (market open)',
   });
+});
+
+test('a login counts as fresh only what is: outdated and missing symbols are told apart, in the answer and in the row', async () => {
+  await hold(fixture.db, { alice: ['FRESH', 'NONE', 'OLD'] });
+  await makeFresh(fixture.db, ['FRESH', 'NONE', 'OLD']);
+  await fixture.db.run(
+    "UPDATE symbols SET newest_bar = '2021-03-31', as_of = '2021-03-31 20:00:00', analysed_bar = '2021-03-31' WHERE symbol = 'OLD'",
+  );
+  await fixture.db.run("UPDATE symbols SET newest_bar = NULL, as_of = NULL, analysed_at = NULL, analysed_bar = NULL WHERE symbol = 'NONE'");
+  const answer = await admission().admitLogin({ userId: 'alice', at: NOW });
+  expect(answer).toMatchObject({
+    ...{ total: 3, queued: 0, fresh: 1, outdated: 1, missing: 1 },
+    text: '0 of 3 symbols queued, 1 fresh, 1 outdated, 1 without data',
+  });
+  expect(answer.skipped.map(({ reason }) => reason)).toEqual([
+    expect.stringMatching(/^price fresh: /),
+    expect.stringMatching(/^price missing: no bar; checked 1 min ago/),
+    expect.stringMatching(/^price outdated: newest bar 2021-03-31, [\d,]+ sessions behind, checked 1 min ago; analysis outdated: /),
+  ]);
+  const { decisions, ...counts } = await readCommittedLogin(fixture.db, answer);
+  expect(counts).toEqual({ total: 3, queued: 0, fresh: 1, outdated: 1, missing: 1 });
+  expect(decisions.map((one) => Object.keys(one)[1])).toEqual(['fresh', 'missing', 'outdated']);
 });
 
 test('the jobs are those of the ledger, the analysis waiting for its fetch', async () => {

@@ -27,6 +27,8 @@ const examples: { [K in TopicKind]: [Draft<K>, string] } = {
       total: 2,
       queued: 1,
       fresh: 1,
+      outdated: 0,
+      missing: 0,
       joined: 0,
       text: '1 of 2 symbols queued, 1 fresh',
       jobs: [],

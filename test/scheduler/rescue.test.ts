@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { MqttClient } from 'mqtt';
-import { beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import type { EmbeddedBroker } from '../../broker/embedded.ts';
+import { idToBytes } from '../../services/ledger/id.ts';
 import type { Change } from '../../services/ledger/job.ts';
 import { complete } from '../../services/ledger/run/complete.ts';
 import { TransientError } from '../../services/platform/errors.ts';
@@ -10,6 +11,7 @@ import { listInstances, reportInstance } from '../../services/platform/registry/
 import { watchForDeaths } from '../../services/scheduler/rescue.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { join, silent } from '../broker/peers.ts';
+import { stoppingAtCommit } from '../ledger/fixture.ts';
 import { closing, openBus } from '../platform/bus/brokers.ts';
 import { fixture } from './mesh.ts';
 
@@ -57,7 +59,26 @@ async function watch(ledger = mesh.ledger()) {
     },
   });
   await bus.online();
-  return { told, ended, rescuer };
+  onTestFinished(() => rescuer.close());
+  return { told, ended };
+}
+
+/** Locks the rows of jobs in a transaction that stays open until `release`. */
+async function lockRows(...ids: readonly string[]): Promise<{ release(): Promise<void> }> {
+  const locked = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const holding = mesh.db.transaction(async (tx) => {
+    await tx.rows('SELECT id FROM jobs WHERE id IN (?) ORDER BY id FOR UPDATE', [ids.map(idToBytes)]);
+    locked.resolve();
+    await gate.promise;
+  });
+  await locked.promise;
+  return {
+    async release() {
+      gate.resolve();
+      await holding;
+    },
+  };
 }
 
 test("a killed worker's job is ready again within a second", async () => {
@@ -168,7 +189,7 @@ test('a death during an outage of the database is made up for afterwards', async
       },
     },
   };
-  const { told, rescuer } = await watch(failing);
+  const { told } = await watch(failing);
   const worker = await connectWorker('w9', randomUUID());
   const [id] = await mesh.add(ledger, {});
   await mesh.run(ledger, 'w9');
@@ -176,8 +197,78 @@ test('a death during an outage of the database is made up for afterwards', async
   await waitFor(() => expect(refused).toContain('w9'));
   expect(await mesh.state(id!)).toBe('running');
   away = false;
-  await waitFor(async () => {
-    await rescuer.retry();
-    expect(told).toMatchObject([{ id, state: 'ready' }]);
+  await waitFor(() => expect(told).toMatchObject([{ id, state: 'ready' }]));
+});
+
+test('a job whose row another transaction has locked at the moment of the death is taken back as soon as it is free', async () => {
+  const ledger = mesh.ledger();
+  const { told } = await watch(ledger);
+  const worker = await connectWorker('w10', randomUUID());
+  const [locked, free] = await mesh.add(ledger, {}, {});
+  await mesh.run(ledger, 'w10');
+  const lock = await lockRows(locked!);
+  worker.stream.destroy();
+  await waitFor(() => expect(told).toMatchObject([{ id: free, state: 'ready' }]));
+  expect(await mesh.state(locked!)).toBe('running');
+  await lock.release();
+  await waitFor(() => expect(told).toMatchObject([{ id: free }, { id: locked, state: 'ready', worker: 'w10' }]));
+});
+
+test('a claim that is committed after the death of its worker is taken back too', async () => {
+  const ledger = mesh.ledger();
+  const { told } = await watch(ledger);
+  const worker = await connectWorker('w11', randomUUID());
+  const [first, second] = await mesh.add(ledger, {}, { level: 2 });
+  await mesh.run(ledger, 'w11', 1);
+  // The claim has read the time and locked its row, and its commit is on its way when the worker dies.
+  const { db, arrived, open } = stoppingAtCommit(ledger.db);
+  const late = mesh.run({ ...ledger, db }, 'w11', 1);
+  await arrived;
+  worker.stream.destroy();
+  await waitFor(() => expect(told).toMatchObject([{ id: first, state: 'ready' }]));
+  open();
+  await late;
+  await waitFor(() => expect(told).toMatchObject([{ id: first }, { id: second, state: 'ready', worker: 'w11' }]));
+});
+
+test('while the rows of one dead worker are locked, the jobs of another are taken back', async () => {
+  const ledger = mesh.ledger();
+  const { told } = await watch(ledger);
+  const [one, two] = [await connectWorker('w12', randomUUID()), await connectWorker('w13', randomUUID())];
+  const [locked] = await mesh.add(ledger, {});
+  await mesh.run(ledger, 'w12');
+  const [other] = await mesh.add(ledger, {});
+  await mesh.run(ledger, 'w13');
+  const lock = await lockRows(locked!);
+  one.stream.destroy();
+  two.stream.destroy();
+  await waitFor(() => expect(told).toMatchObject([{ id: other, state: 'ready', worker: 'w13' }]));
+  await lock.release();
+});
+
+test('a worker that was started again under its name keeps its new jobs while those of its earlier life are locked', async () => {
+  const ledger = mesh.ledger();
+  const { told } = await watch(ledger);
+  const worker = await connectWorker('w14', randomUUID());
+  const [locked, free] = await mesh.add(ledger, {}, {});
+  await mesh.run(ledger, 'w14');
+  const lock = await lockRows(locked!);
+  worker.stream.destroy();
+  await waitFor(() => expect(told).toMatchObject([{ id: free }]));
+  // The next life: it registers, then it claims.
+  const now = new Date(mesh.clock.now().epochMilliseconds);
+  const session = randomUUID();
+  await reportInstance(mesh.db, {
+    ...{ instance: 'w14', service: 'worker', session, capacity: 5, running: 0 },
+    ...{ started_at: now, heartbeat_at: now },
   });
+  const [again] = await mesh.run(ledger, 'w14', 1);
+  await lock.release();
+  // A death that is handled after the looks for this one.
+  (await connectWorker('w15', randomUUID())).stream.destroy();
+  const [probe] = await mesh.add(ledger, { level: 3 });
+  await mesh.run(ledger, 'w15');
+  await waitFor(() => expect(told.map(({ id }) => id)).toContain(probe));
+  expect(again?.id).toBe(free);
+  expect(await mesh.state(free!)).toBe('running');
 });

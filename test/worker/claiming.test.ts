@@ -123,12 +123,17 @@ describe('claiming', () => {
   test('two workers share the jobs, and each job runs once', async () => {
     const ids = await shop.enqueue(...Array.from({ length: 60 }, () => ({})));
     const runs: string[] = [];
-    const handler = fetching(async (_, { job }) => {
-      runs.push(job.id);
-      return nothing;
-    });
-    shop.worker([handler], { id: 'one' });
-    shop.worker([handler], { id: 'two' });
+    // Neither worker finishes its first job before the other one has one too: a worker that starts late still finds work.
+    const arrived = new Set<string>();
+    const both = Promise.withResolvers<void>();
+    const handlerOf = (name: string) =>
+      fetching(async (_, { job }) => {
+        runs.push(job.id);
+        if (arrived.add(name).size === 2) both.resolve();
+        await both.promise;
+        return nothing;
+      });
+    for (const id of ['one', 'two']) shop.worker([handlerOf(id)], { id });
     for (const id of ids) await shop.reaches(id, 'completed');
     expect(runs.toSorted()).toEqual(ids.toSorted());
     expect(new Set((await shop.jobs()).map(({ worker }) => worker))).toEqual(new Set(['one', 'two']));

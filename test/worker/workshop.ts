@@ -17,6 +17,7 @@ import type { Bus } from '../../services/platform/bus/bus.ts';
 import { type Clock, systemClock } from '../../services/platform/clock.ts';
 import { type Config, loadConfig } from '../../services/platform/config/load.ts';
 import { type Database, type DatabaseOptions, openDatabase, type Transaction } from '../../services/platform/database/database.ts';
+import type { Logger } from '../../services/platform/log/log.ts';
 import { startWorker, type Worker } from '../../services/worker/worker.ts';
 import { silent } from '../broker/peers.ts';
 import { testDatabase } from '../support/database.ts';
@@ -44,10 +45,13 @@ interface OwnWorker {
   sources?: readonly MarketSource[];
   bus?: Pick<Bus, 'publish' | 'state'>;
   onLoad?: (running: number) => void;
+  log?: Logger;
   overrides?: Overrides;
 }
 
 export interface Workshop {
+  /** How `db` reaches the database. */
+  options: DatabaseOptions;
   db: Database;
   ledger: Ledger;
   config: Config;
@@ -80,11 +84,12 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
   const announcer = createAnnouncer({ bus: offline, sql: db, clock, log: silent });
 
   const workshop: Workshop = {
+    options: database,
     db,
     ledger,
     config,
     announcer,
-    worker(handlers, { id = `worker-${drains.length + 1}`, sources = [], bus = offline, onLoad, overrides: own = {} } = {}) {
+    worker(handlers, { id = `worker-${drains.length + 1}`, sources = [], bus = offline, onLoad, log = silent, overrides: own = {} } = {}) {
       const ownConfig = configWith({ ...settings, ...own });
       const chain = failoverOf(sources, clock);
       const worker = startWorker({
@@ -99,7 +104,7 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
         ),
         reader: symbolReader(db),
         config: ownConfig,
-        log: silent,
+        log,
         handlers,
         onLoad: onLoad ?? (() => undefined),
       });

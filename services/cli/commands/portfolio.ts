@@ -1,11 +1,11 @@
 /** `stockmesh portfolio`: imports holdings and shows them with their freshness. */
-import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
+import { countStates, countsText, freshnessRules } from '../../market/freshness/freshness.ts';
+import { isSimulated, judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
 import type { Holding } from '../../market/portfolios/holdings.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../market/portfolios/import.ts';
 import { systemClock } from '../../platform/clock.ts';
-import { paintFreshness, paintSignal } from '../output/colour.ts';
+import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
 import { money, plural, quantity } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { showProgress } from '../output/progress.ts';
@@ -53,7 +53,14 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
       const close = known.state?.close ?? null;
       return { ...holding, ...known, value: close === null ? null : holding.quantity * close };
     });
-    if (json) printJson({ user: user.trim(), at: new Date(), positions: positions.map(positionJson), value: totals(positions) });
+    if (json)
+      printJson({
+        user: user.trim(),
+        at: new Date(),
+        positions: positions.map(positionJson),
+        value: totals(positions),
+        freshness: countsOf(positions),
+      });
     else {
       print(table(positions, COLUMNS));
       print(`\n${footOf(positions)}`);
@@ -82,22 +89,31 @@ const COLUMNS: Column<ValuedHolding>[] = [
     paint: (text, { signal }) => paintSignal(text, signal?.signal ?? null),
     optional: 1,
   },
+  { title: 'NOTE', value: ({ state }) => (isSimulated(state) ? 'made-up prices' : null), paint: (text) => paint('yellow', text) },
   { title: 'FRESHNESS', value: ({ price }) => price.reason, flexible: 40, optional: 9 },
 ];
 
-/** Sums by currency, since there are no rates; null where the currency is unknown. */
-function totals(positions: readonly ValuedHolding[]): { currency: string | null; value: number }[] {
+const countsOf = (positions: readonly ValuedHolding[]) => countStates(positions.map(({ price }) => price));
+
+/** Sums by currency, since there are no rates; null where the currency is unknown. `simulated` is the part from made-up prices. */
+function totals(positions: readonly ValuedHolding[]): { currency: string | null; value: number; simulated: number }[] {
+  const sum = (group: readonly ValuedHolding[]): number =>
+    Number(group.reduce((total, { value }) => total + (value as number), 0).toFixed(6));
   const known = positions.filter(({ value, quantity: held }) => value !== null && held !== 0);
   return [...Map.groupBy(known, ({ state }) => state?.currency ?? null)].map(([currency, group]) => ({
     currency,
-    value: Number(group.reduce((sum, { value }) => sum + (value as number), 0).toFixed(6)),
+    value: sum(group),
+    simulated: sum(group.filter(({ state }) => isSimulated(state))),
   }));
 }
 
 function footOf(positions: readonly ValuedHolding[]): string {
-  const values = totals(positions).map(({ currency, value }) => `${money(value)}${currency === null ? '' : ` ${plain(currency)}`}`);
-  const fresh = positions.filter(({ price }) => price.state === 'fresh').length;
-  return `${plural(positions.length, 'symbol')}, prices of ${fresh} fresh${values.length === 0 ? '' : `; worth ${values.join(' + ')}`}`;
+  const values = totals(positions).map(({ currency, value, simulated }) => {
+    const made = simulated === 0 ? '' : paint('yellow', ` (${simulated === value ? 'all' : money(simulated)} from made-up prices)`);
+    return `${money(value)}${currency === null ? '' : ` ${plain(currency)}`}${made}`;
+  });
+  const worth = values.length === 0 ? '' : `; worth ${values.join(' + ')}`;
+  return `${plural(positions.length, 'symbol')}, prices: ${countsText(countsOf(positions))}${worth}`;
 }
 
 function positionJson({ symbol, quantity: held, cost, value, state, price, analysis, signal }: ValuedHolding) {
@@ -110,6 +126,7 @@ function positionJson({ symbol, quantity: held, cost, value, state, price, analy
     value,
     newest_bar: state?.newestBar ?? null,
     source: state?.source ?? null,
+    simulated: isSimulated(state),
     as_of: state?.asOf ?? null,
     price: judgementJson(price),
     analysis: judgementJson(analysis),

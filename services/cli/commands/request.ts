@@ -52,7 +52,7 @@ function submitAndWait(session: Session, requests: readonly JobRequest[], option
     const { accepted, refused } = await submitFrom(session, requests);
     const jobs = await untilEnded(session, watch, [...new Set(accepted.map(({ answer }) => answer.id))]);
     const elapsedMs = Math.round(performance.now() - watch.startedAt);
-    return conclude({ jobs, refused: refused.map(refusalOf), elapsedMs }, options, {});
+    return conclude(session, { jobs, refused: refused.map(refusalOf), elapsedMs }, options, {});
   });
 }
 

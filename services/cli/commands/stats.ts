@@ -1,4 +1,7 @@
 /** `stockmesh stats`: the metrics of the mesh. */
+import { countsText, freshnessRules } from '../../market/freshness/freshness.ts';
+import { type HeldFreshness, readHeldFreshness } from '../../market/freshness/held.ts';
+import { systemClock } from '../../platform/clock.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { paint } from '../output/colour.ts';
 import { ago, plural } from '../output/numbers.ts';
@@ -9,14 +12,15 @@ import { type GlobalOptions, withSession } from '../session.ts';
 
 export async function stats({ json, ...options }: GlobalOptions & { json?: boolean | undefined }): Promise<number> {
   return withSession(options, async (session) => {
-    const overview = await readOverview(session);
-    if (json) printJson(statsJson(overview));
-    else print([...sections(overview)].join('\n'));
+    const { thresholds } = freshnessRules(session.loaded.config);
+    const [overview, held] = await Promise.all([readOverview(session), readHeldFreshness(session.db, systemClock.now(), thresholds)]);
+    if (json) printJson({ ...statsJson(overview), freshness: { ...held.counts, simulated: held.simulated } });
+    else print([...sections(overview, held)].join('\n'));
     return 0;
   });
 }
 
-function* sections(overview: Overview): Generator<string> {
+function* sections(overview: Overview, { counts, simulated }: HeldFreshness): Generator<string> {
   const { metrics, alerts } = overview;
   const { ledger, workers, utilisation, latencies } = metrics;
   const now = metrics.at;
@@ -40,6 +44,7 @@ function* sections(overview: Overview): Generator<string> {
         ? paint('red', 'none is alive: nothing will be done')
         : `${plural(workers.online, 'worker')}, ${workers.busy} of ${workers.slots} slots busy (${Math.round(utilisation * 100)} %)`,
     ],
+    ['held symbols', `${countsText(counts)}${simulated === 0 ? '' : paint('yellow', `; ${simulated} with made-up prices`)}`],
     ...latencies.map(
       ({ source, p95, answers }) => [source, `95 % of ${plural(answers, 'answer')} within ${Math.round(p95 * 1000)} ms`] as const,
     ),

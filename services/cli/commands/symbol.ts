@@ -3,7 +3,7 @@
 import type { Bar, CorporateAction } from '../../market/bars/bars.ts';
 import { readActions, readBars } from '../../market/bars/read.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { judgeSymbols, type StoredSignal, type SymbolJudgement, symbolJson } from '../../market/freshness/symbol-judgement.ts';
+import { isSimulated, judgeSymbols, type StoredSignal, type SymbolJudgement, symbolJson } from '../../market/freshness/symbol-judgement.ts';
 import { parseSymbol } from '../../market/symbol.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { COMMAND } from '../../platform/command-name.ts';
@@ -64,10 +64,10 @@ function* sections(
       'close',
       bar === undefined
         ? 'no bars'
-        : `${money(bar.close)}${currency} on ${bar.date}${bar.close === bar.adjustedClose ? '' : `, adjusted ${money(bar.adjustedClose)}`}`,
+        : `${money(bar.close)}${currency} on ${bar.date}${bar.close === bar.adjustedClose ? '' : `, adjusted ${money(bar.adjustedClose)}`}${isSimulated(state) ? paint('yellow', ', made up') : ''}`,
     ],
     ['bar', bar && `open ${money(bar.open)}, high ${money(bar.high)}, low ${money(bar.low)}, volume ${quantity(bar.volume)}`],
-    ['source', state?.source === 'simulated' ? paint('yellow', 'simulated: made-up prices') : state?.source],
+    ['source', isSimulated(state) ? paint('yellow', 'simulated: made-up prices') : state?.source],
     ['as of', state?.asOf && `${stamp(state.asOf)}, ${ago(state.asOf, now)}`],
     ['checked', state?.checkedAt && `${stamp(state.checkedAt)}, ${ago(state.checkedAt, now)}`],
     ['price', `${paintFreshness(price.state, price.state)}: ${price.reason}`],
@@ -78,7 +78,8 @@ function* sections(
         `${paintSignal(signal.signal, signal.signal)}, confidence ${Math.round(signal.confidence * 100)} %, from ${plural(signal.barsUsed, 'bar')} through ${signal.date}`,
     ],
   ]);
-  if (price.state !== 'fresh' || analysis.state !== 'fresh') yield `"${COMMAND} fetch ${name} --wait" makes it fresh\n`;
+  if (price.state === 'outdated') yield `"${COMMAND} fetch ${name} --wait" asks the sources again\n`;
+  else if (price.state !== 'fresh' || analysis.state !== 'fresh') yield `"${COMMAND} fetch ${name} --wait" makes it fresh\n`;
   if (actions.length > 0)
     yield table(actions, [
       { title: 'EX-DATE', value: ({ date }) => date },

@@ -14,7 +14,7 @@ import { userFiles } from '../../platform/config/layers.ts';
 import type { Config, LoadedConfig, Override } from '../../platform/config/load.ts';
 import { type DatabaseRole, databaseOptions, removeRuntime, usesEmbedded, writeRuntime } from '../../platform/connections.ts';
 import { type Database, type DatabaseOptions, openDatabase } from '../../platform/database/database.ts';
-import { ConfigError, messageOf } from '../../platform/errors.ts';
+import { ConfigError, isDatabaseAway, messageOf } from '../../platform/errors.ts';
 import { createLogger, type Logger } from '../../platform/log/log.ts';
 import { rotatingFile } from '../../platform/log/log-file.ts';
 import { type DataFolder, openDataFolder, type Secrets } from '../../platform/machine/datafolder.ts';
@@ -178,7 +178,7 @@ async function startEmbeddedDatabase({ loaded, folder, steps, log, undo }: Start
 async function prepareDatabase({ loaded, folder, steps }: Start, database: (role: DatabaseRole) => DatabaseOptions): Promise<void> {
   await steps.run('migrations', async () => {
     const applied = await migrateUp(database('migrate')).catch((error: unknown) => {
-      if ((error as { syscall?: unknown } | null)?.syscall !== 'connect') throw error;
+      if (!isDatabaseAway(error)) throw error;
       throw new ConfigError(
         'mesh.database_unreachable',
         `the configured database cannot be reached (${messageOf(error)}): start it, or correct database.* ("${COMMAND} config show database" lists them)`,

@@ -7,6 +7,7 @@ import { listItems } from '../../ledger/run/items.ts';
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import { paint, paintSignal } from './colour.ts';
 import { type FollowedJob, hasEnded } from './follow.ts';
+import type { PriceState } from './prices.ts';
 import { type Column, plain, table } from './table.ts';
 
 /** One job as `--json` prints it. Times in milliseconds; fields that its type does not have are null. */
@@ -119,8 +120,18 @@ interface SymbolRow {
   note: string | null;
 }
 
-/** The table of results, a line a symbol; `skipped` are the symbols that were fresh already. */
-export function resultsTable(jobs: readonly JobResult[], skipped: readonly { symbol: string; reason: string }[] = []): string {
+/** The symbols of a job: its own, or those of a batch. */
+export const symbolsOf = ({ symbol, items }: JobResult): string[] => [
+  ...(symbol === null ? [] : [symbol]),
+  ...(items ?? []).map((item) => item.symbol),
+];
+
+/** The table of results, a line a symbol; `skipped` are the symbols that needed no job, `prices` the states after it. */
+export function resultsTable(
+  jobs: readonly JobResult[],
+  skipped: readonly { symbol: string; reason: string }[],
+  prices: readonly PriceState[],
+): string {
   const rows = new Map<string, SymbolRow>();
   const rowOf = (symbol: string): SymbolRow => {
     const row = rows.get(symbol) ?? {
@@ -156,7 +167,13 @@ export function resultsTable(jobs: readonly JobResult[], skipped: readonly { sym
     row.fresh = Math.max(row.fresh ?? 0, job.fresh_after_ms ?? 0) || null;
     row.note ??= noteOf(job);
   }
+  // The reason of a skipped symbol names the state of its price.
+  for (const { symbol, state, reason } of prices) if (state !== 'fresh' && rows.has(symbol)) rowOf(symbol).note ??= `${state}: ${reason}`;
   for (const { symbol, reason } of skipped) rowOf(symbol).note ??= reason;
+  for (const { symbol, simulated } of prices) {
+    const row = rows.get(symbol);
+    if (simulated && row !== undefined && row.note !== MADE_UP) row.note = row.note === null ? MADE_UP : `${MADE_UP}; ${row.note}`;
+  }
   return table([...rows.values()], COLUMNS);
 }
 
@@ -177,5 +194,7 @@ function noteOf(job: JobResult): string | null {
   if (!hasEnded(job.state)) return `${job.type} is still ${job.state}${reason}`;
   if (job.state !== 'completed') return `${job.type} ${job.state.replaceAll('_', ' ')}${reason}`;
   if (job.stale) return 'no source had newer data: the stored data is given again';
-  return job.simulated ? 'made-up prices' : null;
+  return job.simulated ? MADE_UP : null;
 }
+
+const MADE_UP = 'made-up prices';

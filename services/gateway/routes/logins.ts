@@ -15,6 +15,8 @@ const ANSWER = z.object({
   total: z.int().describe('Symbols held and watched'),
   queued: z.int().describe('Of these: symbols with queued jobs'),
   fresh: z.int().describe('Of these: fresh already'),
+  outdated: z.int().describe('Of these: the sources were asked lately and have nothing newer'),
+  missing: z.int().describe('Of these: the sources were asked lately and have nothing at all'),
   decisions: z
     .array(z.looseObject({ symbol: z.string() }))
     .describe('A symbol each, with the jobs that it caused or joined, or why it caused none'),

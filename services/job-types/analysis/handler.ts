@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { type StoredAnalysis, storeAnalyses } from '../../market/bars/store.ts';
+import { isSimulated } from '../../market/freshness/symbol-judgement.ts';
 import { analyse } from '../../market/indicators/analysis.ts';
 import { adjustPrices, computeIndicators } from '../../market/indicators/indicators.ts';
 import { COMMAND } from '../../platform/command-name.ts';
@@ -27,10 +28,11 @@ async function analyseSymbol(
     throw new PermanentError('analysis.no_bars', `${symbol} has no stored bars to analyse; "${COMMAND} fetch ${symbol}" gets them`);
   const columns = adjustPrices(bars);
   const analysis = analyse(symbol, columns, computeIndicators(columns));
+  const made = isSimulated(state) ? { simulated: true } : {};
   const now = new Date(clock.now().epochMilliseconds);
   return {
     rows: [{ ...analysis, computedAt: now, barsUsed: bars.length, asOf: state?.asOf ?? null }],
-    result: { symbol, date: analysis.date, signal: analysis.signal, confidence: analysis.confidence, bars: bars.length },
+    result: { symbol, date: analysis.date, signal: analysis.signal, confidence: analysis.confidence, bars: bars.length, ...made },
     dataMessages: [
       {
         symbol,
@@ -39,7 +41,7 @@ async function analyseSymbol(
         as_of: (state?.asOf ?? now).toISOString(),
         rows: bars.length,
         through: analysis.date,
-        ...(state?.source === 'simulated' ? { simulated: true } : {}),
+        ...made,
       },
     ],
   };

@@ -3,7 +3,7 @@ import type { ItemResult } from '../../ledger/run/items.ts';
 import { type Refresh, refreshSymbol } from '../../market/bars/refresh.ts';
 import { type RefreshRows, storeRefresh } from '../../market/bars/store.ts';
 import { COMMAND } from '../../platform/command-name.ts';
-import { codeOf, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
+import { isDatabaseAway, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 import { outputOf } from '../fetch/output.ts';
 import { handler, type JobContext } from '../handler.ts';
 
@@ -48,7 +48,7 @@ async function fetchItem(symbol: string, context: JobContext<RefreshRows>, retry
   } catch (error) {
     context.signal.throwIfAborted();
     // The item may have been committed although the answer was lost: the next attempt reads its state.
-    if (codeOf(error) === 'database.unavailable') throw error;
+    if (isDatabaseAway(error)) throw error;
     if (error instanceof PermanentError || isLastAttempt)
       await context.commitItems([{ key: symbol, state: 'failed', reason: messageOf(error) }], [], []);
     else retryReasons.push(`${symbol}: ${messageOf(error)}`);

@@ -32,20 +32,44 @@ export function reap(ledger: Ledger): Promise<Change[]> {
   });
 }
 
-/** Ends the leases of a worker that is known to be gone (its last will, or a new session under its name). Fencing makes a false alarm harmless. */
-export async function rescue(ledger: Ledger, workerId: string, reason: string): Promise<Change[]> {
+export interface Rescued {
+  changes: Change[];
+  /** Attempts that are still to be taken back: another transaction has locked their rows. Ask again. */
+  left: number;
+}
+
+/**
+ * Ends the leases of a worker that is known to be gone (its last will, or a new process under its name). Fencing makes a false alarm harmless. Takes back only
+ * attempts that began until `until`, since a later one belongs to a process that lives. A row that another transaction has locked is skipped and counted in `left`:
+ * the dead worker's own transaction may still hold it until the server notices that the connection is gone.
+ */
+export async function rescue(ledger: Ledger, workerId: string, reason: string, until = nowOf(ledger)): Promise<Rescued> {
+  const running = await attemptsOf(ledger, workerId, until);
+  if (running.length === 0) return { changes: [], left: 0 };
   const changes: Change[] = [];
-  for (;;) {
-    const { rows, taken } = await ledger.db.transaction(async (tx) => {
-      const rows = await tx.rows<Expired>(
-        `SELECT ${EXPIRED_COLUMNS} FROM jobs FORCE INDEX (ix_due) WHERE state = 'running' AND worker_id = ? ORDER BY due_at, id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
-        [workerId],
-      );
-      return { rows, taken: await takeBack(tx, ledger, rows, () => reason) };
-    });
-    changes.push(...taken);
-    if (rows.length < BATCH) return changes;
+  for (let start = 0; start < running.length; start += BATCH) {
+    const ids = running.slice(start, start + BATCH).sort(Buffer.compare);
+    changes.push(
+      ...(await ledger.db.transaction(async (tx) => {
+        const rows = await tx.rows<Expired>(
+          `SELECT ${EXPIRED_COLUMNS} FROM jobs FORCE INDEX (PRIMARY)
+            WHERE id IN (?) AND state = 'running' AND worker_id = ? AND COALESCE(started_at, enqueued_at) <= ? ORDER BY id FOR UPDATE SKIP LOCKED`,
+          [ids, workerId, until],
+        );
+        return takeBack(tx, ledger, rows, () => reason);
+      })),
+    );
   }
+  return { changes, left: (await attemptsOf(ledger, workerId, until)).length };
+}
+
+/** Running jobs of the worker whose attempt began until `until`. A plain read: a locking one would hold the rows of every other worker for a moment. */
+async function attemptsOf(ledger: Ledger, workerId: string, until: Date): Promise<Buffer[]> {
+  const rows = await ledger.db.rows<{ id: Buffer }>(
+    "SELECT id FROM jobs FORCE INDEX (ix_due) WHERE state = 'running' AND worker_id = ? AND COALESCE(started_at, enqueued_at) <= ? ORDER BY due_at, id",
+    [workerId, until],
+  );
+  return rows.map(({ id }) => id);
 }
 
 async function takeBack(tx: Transaction, ledger: Ledger, rows: readonly Expired[], reasonOf: (row: Expired) => string): Promise<Change[]> {

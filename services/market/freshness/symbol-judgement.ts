@@ -2,8 +2,8 @@
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import type { Bar, CorporateAction } from '../bars/bars.ts';
 import { readSymbols, type SymbolState } from '../bars/read.ts';
-import { type Moment, momentsAt } from '../calendar/calendar.ts';
-import { type FreshnessRules, type Judgement, judgeAnalysis, judgePrice, type PriceThresholds } from './freshness.ts';
+import { momentsAt } from '../calendar/calendar.ts';
+import { type FreshnessRules, type Judgement, judgeAnalysis, judgeState } from './freshness.ts';
 
 export interface StoredSignal {
   date: string;
@@ -37,9 +37,9 @@ export async function judgeSymbols(
       const state = states.get(symbol);
       const moment = momentOf(symbol);
       const newestBarDate = state?.newestBar ?? undefined;
-      const price = priceOf(state, moment, thresholds);
+      const price = judgeState(symbol, state, moment, thresholds);
       const analysis = judgeAnalysis(
-        { computedAtMs: state?.analysedAt?.getTime(), barDate: state?.analysedBar ?? undefined, newestBarDate },
+        { computedAtMs: state?.analysedAt?.getTime(), barDate: state?.analysedBar ?? undefined, newestBarDate, price },
         moment,
         analysisTtlHours,
       );
@@ -48,7 +48,7 @@ export async function judgeSymbols(
   );
 }
 
-/** The symbols whose bars are missing or stale. */
+/** The symbols whose bars are to be fetched before they are used: stale ones, and missing ones that were not asked for lately. */
 export async function readStale(
   sql: Sql,
   symbols: readonly string[],
@@ -57,17 +57,11 @@ export async function readStale(
 ): Promise<Set<string>> {
   const states = await readSymbols(sql, symbols);
   const momentOf = momentsAt(now);
-  return new Set(symbols.filter((symbol) => priceOf(states.get(symbol), momentOf(symbol), thresholds).state !== 'fresh'));
+  return new Set(symbols.filter((symbol) => judgeState(symbol, states.get(symbol), momentOf(symbol), thresholds).due));
 }
 
-function priceOf(state: SymbolState | undefined, moment: Moment, thresholds: PriceThresholds): Judgement {
-  const { newestBar, asOf, checkedAt } = state ?? {};
-  return judgePrice(
-    { newestBarDate: newestBar ?? undefined, asOfMs: asOf?.getTime(), checkedAtMs: checkedAt?.getTime() },
-    moment,
-    thresholds,
-  );
-}
+/** Whether the newest price of a symbol is made up. */
+export const isSimulated = (state: Pick<SymbolState, 'source'> | undefined): boolean => state?.source === 'simulated';
 
 /** The newest analysis of each symbol, by the primary key. */
 async function readSignals(sql: Sql, symbols: readonly string[]): Promise<Map<string, StoredSignal>> {
@@ -101,9 +95,10 @@ async function readSignals(sql: Sql, symbols: readonly string[]): Promise<Map<st
 }
 
 /** A judgement as `--json` and the HTTP API give it. */
-export function judgementJson({ state, ageMinutes, thresholdMinutes, session, dueAtMs, reason }: Judgement) {
+export function judgementJson({ state, sessionsBehind, ageMinutes, thresholdMinutes, session, dueAtMs, reason }: Judgement) {
   return {
     state,
+    sessions_behind: sessionsBehind ?? null,
     age_minutes: ageMinutes === null ? null : Number(ageMinutes.toFixed(2)),
     threshold_minutes: thresholdMinutes,
     session,
@@ -124,7 +119,7 @@ export function symbolJson(
     currency: state?.currency ?? null,
     time_zone: state?.timeZone ?? null,
     source: state?.source ?? null,
-    simulated: state?.source === 'simulated',
+    simulated: isSimulated(state),
     as_of: state?.asOf ?? null,
     checked_at: state?.checkedAt ?? null,
     bar:

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import type { Clock } from '../../platform/clock.ts';
 import { messageOf, PermanentError, type StockmeshError, TransientError } from '../../platform/errors.ts';
 import type { Bar, BarsAnswer, CorporateAction, DateRange } from '../bars/bars.ts';
-import { parseSymbol } from '../symbol.ts';
+import { withoutSenseless } from '../bars/sense.ts';
+import { parseSymbol, spellingsOf } from '../symbol.ts';
 import { type Fetch, fetchText } from './http.ts';
 import type { MarketSource } from './source.ts';
 
@@ -49,12 +50,14 @@ export function alphaVantageSource({
   baseUrl = 'https://www.alphavantage.co',
   clock,
   timeoutMs = 15_000,
+  spell = spellingsOf(source),
 }: {
   apiKey: string | undefined;
   fetch?: Fetch;
   baseUrl?: string;
   clock: Clock;
   timeoutMs?: number;
+  spell?: (symbol: string) => string;
 }): MarketSource {
   return {
     name: source,
@@ -72,7 +75,7 @@ export function alphaVantageSource({
       const url = new URL('/query', baseUrl);
       url.search = new URLSearchParams({
         function: 'TIME_SERIES_DAILY_ADJUSTED',
-        symbol,
+        symbol: spell(symbol),
         outputsize: outputSize(range, now),
         apikey: apiKey,
       }).toString();
@@ -144,9 +147,16 @@ function answerOf(symbol: string, series: z.infer<typeof Series>, range: DateRan
       volume: day['6. volume'],
     });
     if (day['8. split coefficient'] !== 1) actions.push({ date, kind: 'split', value: day['8. split coefficient'] });
-    if (day['7. dividend amount'] > 0) actions.push({ date, kind: 'dividend', value: day['7. dividend amount'] });
+    if (day['7. dividend amount'] !== 0) actions.push({ date, kind: 'dividend', value: day['7. dividend amount'] });
   }
-  return { symbol, source, asOf: asOf(symbol, series['Meta Data']['3. Last Refreshed'], timeZone, now), bars, actions, timeZone };
+  return withoutSenseless({
+    symbol,
+    source,
+    asOf: asOf(symbol, series['Meta Data']['3. Last Refreshed'], timeZone, now),
+    bars,
+    actions,
+    timeZone,
+  });
 }
 
 /** "Last Refreshed" with a time is the moment of the data; a date without a time means that the day is complete. */

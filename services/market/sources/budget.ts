@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pool } from 'mysql2/promise';
 import { RateLimiterMySQL, RateLimiterRes } from 'rate-limiter-flexible';
-import { messageOf, TransientError } from '../../platform/errors.ts';
+import type { LibraryPool } from '../../platform/database/database.ts';
+import { isDatabaseAway, messageOf, TransientError } from '../../platform/errors.ts';
 import type { SourceName } from '../bars/bars.ts';
 import type { Budget } from './failover-source.ts';
 
@@ -9,9 +9,9 @@ import type { Budget } from './failover-source.ts';
  * The rate budget that all workers share: `perMinute` requests a source and window, counted in one row a source. A source that is not named in `perMinute` (local ones)
  * has no limit and needs no database query.
  *
- * When the window is used up, a call waits for the next window if that begins within `maxWaitMs`, else throws `TransientError('source.rate_limited')` with the wait as
+ * When the window is used up, a call waits for the next window if that begins within `maxWaitMs`, else throws `TransientError('source.budget_used_up')` with the wait as
  * `retryAfterMs`. Windows are fixed, so up to two budgets may be spent around a window's edge; machines' clocks must agree to a fraction of a window.
- * When the database cannot be reached: `TransientError('source.budget_unavailable')`.
+ * When the database is away: its own error. When the limit cannot be read for another reason: `TransientError('source.budget_unavailable')`.
  *
  * The migrations create the table. The library inserts three values in this order:
  * CREATE TABLE source_budget (`key` VARCHAR(255) NOT NULL, points INT NOT NULL DEFAULT 0, expire BIGINT UNSIGNED NULL, PRIMARY KEY (`key`)) ENGINE = InnoDB
@@ -24,7 +24,7 @@ export function sourceBudget({
   windowSeconds = 60,
   maxWaitMs = 5_000,
 }: {
-  pool: Pool;
+  pool: LibraryPool;
   /** The schema that holds `table`: the library writes it into its statements. */
   database: string;
   perMinute: Partial<Record<SourceName, number>>;
@@ -63,7 +63,7 @@ export function sourceBudget({
       if (waitMs === 0) return;
       if (performance.now() + waitMs > deadline) {
         throw new TransientError(
-          'source.rate_limited',
+          'source.budget_used_up',
           `${source}: the budget of ${limiter.points} requests per ${windowSeconds} s is used up; the next request is possible in ${Math.ceil(waitMs / 1000)} s (stock_jobs.data_fetch.rate_limit)`,
           { retryAfterMs: waitMs },
         );
@@ -80,6 +80,7 @@ async function take(limiter: RateLimiterMySQL, source: SourceName): Promise<numb
     return 0;
   } catch (error) {
     if (error instanceof RateLimiterRes) return Math.max(1, Math.ceil(error.msBeforeNext));
+    if (isDatabaseAway(error)) throw error;
     throw new TransientError('source.budget_unavailable', `${source}: cannot read the rate limit: ${messageOf(error)}`, {
       cause: error,
     });

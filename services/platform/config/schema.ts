@@ -120,6 +120,7 @@ const stockJobs = z.strictObject({
       lean: z.strictObject({ path: text().nullable() }),
       simulated: z.strictObject({ enabled: z.boolean(), seed: count(0, 2 ** 32 - 1) }),
       alpha_vantage: z.strictObject({ api_key: secret() }),
+      spellings: z.array(z.strictObject({ source: z.enum(SOURCES), symbol: text(), spelling: text() })),
     })
     .refine(
       ({ sources, lean }) => !sources.includes('lean') || lean.path !== null,
@@ -147,6 +148,7 @@ const portfolio = z.strictObject({
   sources: z.array(z.strictObject({ csv_file: text() })),
   freshness_schedule: z.strictObject({ market_open: duration(), market_closed: duration(), weekend: duration() }),
   stale_alert_hours: duration(),
+  outdated_alert_share: share(),
   priority_factors: z
     .strictObject({ user_activity: share(), portfolio_value: share(), data_age: share(), market_volatility: share() })
     .check(({ value, issues }) => {
@@ -302,6 +304,10 @@ const database = z.strictObject({
       const message = `min_connections (${value.min_connections}) must not be above max_connections (${value.max_connections})`;
       issues.push({ code: 'custom', input: value, ...because('config.pool_size', message) });
     }),
+  connect_timeout: duration(),
+  acquire_timeout: duration(),
+  statement_timeout: duration(),
+  long_statement_timeout: duration(),
 });
 
 export const schema = z

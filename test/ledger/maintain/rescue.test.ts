@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { cancel } from '../../../services/ledger/control.ts';
+import { idToBytes } from '../../../services/ledger/id.ts';
 import { reap, rescue } from '../../../services/ledger/maintain/rescue.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
 import { heartbeat } from '../../../services/ledger/run/heartbeat.ts';
@@ -98,9 +99,10 @@ describe('the reaper', () => {
 describe('the rescue of a worker', () => {
   test('ends its leases at once, with the reason', async () => {
     const job = await on.running();
-    expect(await rescue(on.ledger(), 'worker-1', 'worker-1 went offline')).toMatchObject([
-      { id: job.id, state: 'ready', reason: 'worker-1 went offline' },
-    ]);
+    expect(await rescue(on.ledger(), 'worker-1', 'worker-1 went offline')).toMatchObject({
+      changes: [{ id: job.id, state: 'ready', reason: 'worker-1 went offline' }],
+      left: 0,
+    });
   });
 
   test('leaves the jobs of other workers', async () => {
@@ -112,7 +114,28 @@ describe('the rescue of a worker', () => {
   test('takes back all of them, however many', async () => {
     await on.add(...Array.from({ length: 501 }, () => ({})));
     await on.take('worker-1', 501);
-    expect(await rescue(on.ledger(), 'worker-1', 'offline')).toHaveLength(501);
+    expect((await rescue(on.ledger(), 'worker-1', 'offline')).changes).toHaveLength(501);
+  });
+
+  test('skips rows that another transaction has locked, says how many, and takes them when it is asked again', async () => {
+    await on.add({}, {}, {});
+    const [first, locked, last] = await on.take();
+    await on.db.transaction(async (tx) => {
+      await tx.rows('SELECT id FROM jobs WHERE id = ? FOR UPDATE', [idToBytes(locked!.id)]);
+      const { changes, left } = await rescue(on.ledger(), 'worker-1', 'offline');
+      expect({ ids: changes.map(({ id }) => id), left }).toEqual({ ids: [first!.id, last!.id], left: 1 });
+    });
+    expect(await rescue(on.ledger(), 'worker-1', 'offline')).toMatchObject({ changes: [{ id: locked!.id, state: 'ready' }], left: 0 });
+  });
+
+  test('takes what began until the death, not what the next process under the same name has claimed', async () => {
+    const earlier = await on.running();
+    const death = new Date(on.clock.now().epochMilliseconds);
+    on.clock.advance({ seconds: 1 });
+    const later = await on.running();
+    const { changes, left } = await rescue(on.ledger(), 'worker-1', 'offline', death);
+    expect({ ids: changes.map(({ id }) => id), left }).toEqual({ ids: [earlier.id], left: 0 });
+    expect(await on.state(later.id)).toBe('running');
   });
 
   test('of a worker that lives after all does no harm: its job is claimed anew, its own result refused', async () => {

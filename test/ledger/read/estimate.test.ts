@@ -1,73 +1,89 @@
-import { expect, test } from 'vitest';
-import { idToBytes } from '../../../services/ledger/id.ts';
-import { createEstimator, jobToEstimate } from '../../../services/ledger/read/estimate.ts';
+import { beforeEach, expect, test } from 'vitest';
+import { type Enqueued, enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
+import { createEstimator, type Estimate, jobToEstimate } from '../../../services/ledger/read/estimate.ts';
 import { reportInstance } from '../../../services/platform/registry/instances.ts';
-import { ledgerFixture } from '../fixture.ts';
+import { ledgerFixture, request } from '../fixture.ts';
 
 const on = ledgerFixture();
+beforeEach(async () => {
+  await on.db.run('DELETE FROM instances');
+});
 
-/** Completed jobs of each type that took so many seconds, and a live worker with two slots. */
-async function measured(seconds: Readonly<Record<string, number>>): Promise<void> {
-  const at = new Date(on.clock.now().epochMilliseconds);
-  for (const [type, took] of Object.entries(seconds)) {
-    const [id] = await on.add({ type, symbol: 'DONE', dedupeKey: `${type}:DONE` });
-    await on.db.run("UPDATE jobs SET state = 'completed', started_at = ?, ended_at = ?, due_at = ? WHERE id = ?", [
-      new Date(at.getTime() - took * 1000),
-      at,
-      at,
-      idToBytes(id!),
-    ]);
+async function online(instance: string, capacity: number, { service = 'worker', secondsAgo = 0 } = {}): Promise<void> {
+  const at = new Date(on.clock.now().epochMilliseconds - secondsAgo * 1000);
+  const session = crypto.randomUUID();
+  await reportInstance(on.db, { instance, service, session, capacity, running: 0, started_at: at, heartbeat_at: at });
+}
+
+/** Completed jobs that took so many seconds each. */
+async function measured(...seconds: number[]): Promise<void> {
+  for (const one of seconds) {
+    const job = await on.running();
+    on.clock.advance({ seconds: one });
+    await on.done(job);
   }
-  const one = { service: 'worker', session: crypto.randomUUID(), capacity: 2, running: 0, started_at: at, heartbeat_at: at } as const;
-  await reportInstance(on.db, { instance: 'w1', ...one });
 }
 
-const fetchOf = (symbol: string) => ({ symbol, dedupeKey: `fetch:${symbol}` });
-const analysisOf = (symbol: string, level = 1) => ({
-  type: 'analysis',
-  symbol,
-  level,
-  dedupeKey: `analysis:${symbol}`,
-  after: [`fetch:${symbol}`],
-});
-
-async function estimate(...requests: Parameters<typeof on.ask>) {
-  const answers = (await on.ask(...requests)).flatMap((answer) => (answer.outcome === 'refused' ? [] : [jobToEstimate(answer)]));
-  return createEstimator(on.ledger()).estimate(answers);
+/** Enqueues and estimates in one go, with an estimator that has read nothing before. */
+async function estimated(...requests: Partial<JobRequest>[]): Promise<Estimate[]> {
+  const ledger = on.ledger();
+  const answers = (await enqueue(ledger, requests.map(request))) as Enqueued[];
+  return await createEstimator(ledger).estimate(answers.map(jobToEstimate));
 }
 
-test('an analysis that waits for its fetch starts when that is done', async () => {
-  await measured({ fetch: 4, analysis: 1 });
-  const [fetch, analysis] = await estimate(fetchOf('AAPL'), analysisOf('AAPL'));
-  expect(fetch).toMatchObject({ startSeconds: 0, completionSeconds: 4 });
-  expect(analysis).toMatchObject({ startSeconds: 4, completionSeconds: 5 });
+test('a job starts after those before it in claim order, a median each, divided by the live slots', async () => {
+  await measured(2, 100, 6);
+  await online('w1', 3);
+  await online('w2', 1);
+  await on.add({ level: 1 }, { level: 4 }, { level: 4, score: 1 }, { level: 9 });
+  // The median of 2, 6 and 100 s is 6 s. Before a job of level 4: one of level 1, one of a better score, one of the same that came first.
+  expect(await estimated({ level: 4 })).toEqual([{ position: 3, startSeconds: (3 * 6) / 4, completionSeconds: (3 * 6) / 4 + 6 }]);
 });
 
-test('also when it was asked for alone and the fetch was asked for before, behind others', async () => {
-  await measured({ fetch: 4, analysis: 1 });
-  // Four fetches ahead of it, two at a time: by hand 8 s to its start and 12 s to its end.
-  await on.add(...['A', 'B', 'C', 'D'].map(fetchOf), fetchOf('AAPL'));
-  const [analysis] = await estimate(analysisOf('AAPL'));
-  expect(analysis).toMatchObject({ startSeconds: 12, completionSeconds: 13 });
+test.each([
+  [[2, 4], 2],
+  [[8, 2, 4, 6], 4],
+  [[3], 3],
+])('of jobs that took %j seconds half took at most %d', async (seconds, median) => {
+  await measured(...seconds);
+  await online('w1', 1);
+  expect(await estimated({})).toEqual([{ position: 0, startSeconds: 0, completionSeconds: median }]);
 });
 
-test('a chain of three adds up, and a fetch that runs counts its whole median', async () => {
-  await measured({ fetch: 4, analysis: 1, batch_fetch: 10 });
-  await on.running(fetchOf('AAPL'));
-  const [analysis, batch] = await estimate(analysisOf('AAPL'), { type: 'batch_fetch', dedupeKey: 'batch', after: ['analysis:AAPL'] });
-  expect(analysis).toMatchObject({ startSeconds: 4, completionSeconds: 5 });
-  expect(batch).toMatchObject({ startSeconds: 5, completionSeconds: 15 });
+test('jobs of one priority stand in the order of their arrival, also those of one call', async () => {
+  await measured(2);
+  await online('w1', 1);
+  await on.add({ level: 2 }, { level: 2 });
+  const positions = (await estimated({ level: 2 }, { level: 3 }, { level: 2 })).map(({ position }) => position);
+  expect(positions).toEqual([2, 4, 3]);
 });
 
-test('it is unknown while that of the fetch is unknown', async () => {
-  await measured({ analysis: 1 });
-  const [fetch, analysis] = await estimate(fetchOf('AAPL'), analysisOf('AAPL'));
-  expect([fetch?.completionSeconds, analysis?.completionSeconds]).toEqual([null, null]);
+test('only workers with a heartbeat within the lease have slots', async () => {
+  await measured(4);
+  await on.add({}, {});
+  await online('gateway-1', 50, { service: 'gateway' });
+  await online('dead', 50, { secondsAgo: 61 });
+  expect(await estimated({})).toEqual([{ position: 2, startSeconds: null, completionSeconds: null }]);
+  await online('late', 2, { secondsAgo: 60 });
+  expect(await estimated({})).toEqual([{ position: 3, startSeconds: 6, completionSeconds: 10 }]);
 });
 
-test('a job without a need is estimated as before, by its place', async () => {
-  await measured({ fetch: 4 });
-  const [first, , third] = await estimate(fetchOf('A'), fetchOf('B'), fetchOf('C'));
-  expect(first).toMatchObject({ position: 0, startSeconds: 0, completionSeconds: 4 });
-  expect(third).toMatchObject({ position: 2, startSeconds: 4, completionSeconds: 8 });
+test('a type that was never measured has a position and no time', async () => {
+  await measured(4);
+  await online('w1', 1);
+  expect(await estimated({ type: 'analysis' })).toEqual([{ position: 0, startSeconds: null, completionSeconds: null }]);
+});
+
+test('one that starts later has no position, one that runs or has ended waits for nobody', async () => {
+  await measured(4);
+  await online('w1', 1);
+  const later = new Date(on.clock.now().epochMilliseconds + 60_000);
+  const [fresh] = (await enqueue(on.ledger(), [request({ dedupeKey: 'fetch:AAPL' })])) as [Enqueued];
+  await on.add({});
+  expect(await estimated({ runAt: later })).toEqual([{ position: null, startSeconds: null, completionSeconds: null }]);
+  const states = (['running', 'completed'] as const).map((state) => ({ ...jobToEstimate(fresh), state }));
+  expect(await createEstimator(on.ledger()).estimate(states)).toEqual([
+    { position: 0, startSeconds: 0, completionSeconds: 4 },
+    { position: 0, startSeconds: 0, completionSeconds: 0 },
+  ]);
 });

@@ -4,7 +4,7 @@ import { promote } from '../../../services/ledger/maintain/promote.ts';
 import { reap } from '../../../services/ledger/maintain/rescue.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
 import type { ClaimedJob } from '../../../services/ledger/run/claim.ts';
-import { commitPart, complete, fail, handBack } from '../../../services/ledger/run/complete.ts';
+import { commitPart, complete, fail, handBack, postpone } from '../../../services/ledger/run/complete.ts';
 import type { Transaction } from '../../../services/platform/database/database.ts';
 import { ConfigError } from '../../../services/platform/errors.ts';
 import { ledgerFixture, permanent, START, transient } from '../fixture.ts';
@@ -283,6 +283,53 @@ describe('handing back', () => {
     const [job] = await on.take();
     await fail(on.ledger(), 'worker-1', [{ job: job!, error: transient() }], () => 0.5);
     expect((await on.row(job!.id)).due_at).toEqual(new Date('2026-06-02T14:00:30Z'));
+  });
+});
+
+describe('handing back after an outage', () => {
+  const outage = { code: 'database.unavailable', reason: 'the database cannot be reached' };
+
+  test('makes the job ready at once the first time', async () => {
+    const job = await on.running();
+    const { changes } = await postpone(on.ledger(), 'worker-1', [job], outage);
+    expect(changes).toMatchObject([{ id: job.id, state: 'ready', reason: outage.reason }]);
+    expect(await on.row(job.id)).toMatchObject({ state: 'ready', worker_id: null });
+  });
+
+  test('waits 1, 2, 4, … at most 60 s from the second time on, and uses up no attempt', async () => {
+    const waits: number[] = [];
+    let job = await on.running();
+    for (let times = 0; times < 9; times++) {
+      const before = on.clock.now().epochMilliseconds;
+      await postpone(on.ledger(), 'worker-1', [job], outage, () => 0.5);
+      const { state, due_at } = await on.row(job.id);
+      const seconds = state === 'ready' ? 0 : (due_at.getTime() - before) / 1000;
+      waits.push(seconds);
+      on.clock.advance({ milliseconds: seconds * 1000 });
+      await promote(on.ledger());
+      job = (await on.take())[0]!;
+    }
+    expect(waits).toEqual([0, 1, 2, 4, 8, 16, 32, 60, 60]);
+    expect(job.maxAttempts - job.attempt).toBe(3);
+  });
+
+  test('says when the job is tried again, and frees the slot of its user meanwhile', async () => {
+    await postpone(on.ledger(), 'worker-1', [await on.running({ user: 'ada' })], outage);
+    const [job] = await on.take();
+    const { changes } = await postpone(on.ledger(), 'worker-1', [job!], outage, () => 0.5);
+    expect(changes).toMatchObject([
+      { state: 'scheduled', reason: 'the database cannot be reached; tried again at 2026-06-02T14:00:01.000Z' },
+    ]);
+    expect(await on.count('user_slots WHERE job_id IS NOT NULL')).toBe(0);
+  });
+
+  test('counts neither shutdowns nor what was five minutes ago', async () => {
+    await handBack(on.ledger(), 'worker-1', [await on.running()], 'shutdown');
+    const [job] = await on.take();
+    await postpone(on.ledger(), 'worker-1', [job!], outage);
+    on.clock.advance({ seconds: 301 });
+    const [again] = await on.take();
+    expect((await postpone(on.ledger(), 'worker-1', [again!], outage)).changes).toMatchObject([{ state: 'ready' }]);
   });
 });
 

@@ -99,6 +99,18 @@ describe('a job that needs another', () => {
     },
   );
 
+  test('is ready when its need completed with errors: what the need could get is there', async () => {
+    await on.add({ ...fetchOf('AAPL'), type: 'batch_fetch' });
+    const [analysis] = await on.add(analysisOf('AAPL'));
+    const [job] = await on.take();
+    const { changes } = await complete(on.ledger(), 'worker-1', [{ job: job!, withErrors: '1 of 2 items failed' }]);
+    expect(changes.map(({ id, state }) => [id, state])).toEqual([
+      [job!.id, 'completed_with_errors'],
+      [analysis, 'ready'],
+    ]);
+    expect(await on.row(analysis!)).toMatchObject({ state: 'ready', blocked_on: null });
+  });
+
   test('waits on while its need rests between two attempts', async () => {
     const { job, analysis } = await fetchAndAnalysis();
     await fail(on.ledger(), 'worker-1', [{ job, error: transient() }]);

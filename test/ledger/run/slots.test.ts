@@ -335,12 +335,26 @@ test('under four concurrent workers no user ever runs more than the limit, and e
   const keys = Array.from({ length: 120 }, (_, index) => `job:${index}`);
   await on.add(...keys.map((dedupeKey, index) => ({ user: users[index % 5]!, dedupeKey, level: 1 + (index % 3) })));
   await on.ask(...keys.filter((_, index) => index % 3 === 0).map((dedupeKey, index) => ({ user: users[(index + 2) % 5]!, dedupeKey })));
+  const workers = ['worker-0', 'worker-1', 'worker-2', 'worker-3'];
+  const held = () => on.db.rows<{ n: number }>('SELECT COUNT(*) AS n FROM user_slots WHERE job_id IS NOT NULL GROUP BY user_id');
+  // Before anything ends, all four take what they can: exactly three jobs of each user.
+  const first = await Promise.all(
+    workers.map(async (worker) => {
+      const jobs: ClaimedJob[] = [];
+      for (;;) {
+        const taken = await claim(on.ledger(), worker, 3);
+        jobs.push(...taken.jobs);
+        if (taken.jobs.length === 0 && !taken.undecided) return jobs;
+      }
+    }),
+  );
+  expect((await held()).map(({ n }) => n)).toEqual([3, 3, 3, 3, 3]);
+
   let ended = 0;
   let most = 0;
   const watching = (async () => {
     while (ended < 120) {
-      const rows = await on.db.rows<{ n: number }>('SELECT COUNT(*) AS n FROM user_slots WHERE job_id IS NOT NULL GROUP BY user_id');
-      most = Math.max(most, ...rows.map(({ n }) => n));
+      most = Math.max(most, ...(await held()).map(({ n }) => n));
       // A running job of a user's holds a slot of one of its users.
       const [without] = await on.db.rows<{ n: number }>(
         "SELECT COUNT(*) AS n FROM jobs j LEFT JOIN user_slots s ON s.job_id = j.id WHERE j.state = 'running' AND s.slot IS NULL",
@@ -350,17 +364,15 @@ test('under four concurrent workers no user ever runs more than the limit, and e
   })();
   await Promise.all([
     watching,
-    ...Array.from({ length: 4 }, async (_, index) => {
-      const worker = `worker-${index}`;
-      while (ended < 120) {
-        for (const job of (await claim(on.ledger(), worker, 3)).jobs) {
+    ...workers.map(async (worker, index) => {
+      for (let jobs = first[index]!; ended < 120; { jobs } = await claim(on.ledger(), worker, 3))
+        for (const job of jobs) {
           await complete(on.ledger(), worker, [{ job }]);
           ended++;
         }
-      }
     }),
   ]);
-  expect(most).toBe(3);
+  expect(most).toBeLessThanOrEqual(3);
   expect(await on.count("jobs WHERE state = 'completed'")).toBe(120);
   expect(await on.count('user_slots WHERE job_id IS NOT NULL')).toBe(0);
   expect(await on.count('slot_waits')).toBe(0);

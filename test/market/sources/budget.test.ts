@@ -50,7 +50,7 @@ describe('the shared budget', () => {
     const error = await take('yahoo_finance', signal).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({
       name: 'TransientError',
-      code: 'source.rate_limited',
+      code: 'source.budget_used_up',
       message: expect.stringMatching(/^yahoo_finance: the budget of 3 requests per 60 s/),
     });
     const wait = (error as { retryAfterMs: number }).retryAfterMs;
@@ -61,12 +61,12 @@ describe('the shared budget', () => {
   test('is one for all workers, counted exactly under concurrency', async () => {
     const perMinute = { yahoo_finance: 20 };
     const outcomes = await Promise.all([spend(budget({ perMinute }), 25), spend(budget({ perMinute, pool: other }), 25)]);
-    expect(outcomes.flat().sort()).toEqual([...times(20, 'ok'), ...times(30, 'source.rate_limited')]);
+    expect(outcomes.flat().sort()).toEqual([...times(20, 'ok'), ...times(30, 'source.budget_used_up')]);
   });
 
   test('is another for each source', async () => {
     const take = budget();
-    expect(await spend(take, 4)).toEqual([...times(3, 'ok'), 'source.rate_limited']);
+    expect(await spend(take, 4)).toEqual([...times(3, 'ok'), 'source.budget_used_up']);
     expect(await spend(take, 3, 'alpha_vantage')).toEqual(times(3, 'ok'));
   });
 
@@ -101,7 +101,7 @@ describe('what it costs', () => {
     const take = budget();
     await spend(take, 3);
     const getConnection = vi.spyOn(pool.pool, 'getConnection');
-    expect(await spend(take, 1_000)).toEqual(times(1_000, 'source.rate_limited'));
+    expect(await spend(take, 1_000)).toEqual(times(1_000, 'source.budget_used_up'));
     expect(getConnection).not.toHaveBeenCalled();
     getConnection.mockRestore();
   });

