@@ -19,9 +19,12 @@ export interface RequestOptions extends GlobalOptions, WaitOptions {
  * Errors: `InputError` of the form, before anything is connected; those of `withSession`.
  */
 export async function requestJobs(form: CliForm, args: readonly string[], options: RequestOptions): Promise<number> {
-  const { user, make } = form.requests(args, options as never);
+  const { user, make, prepare } = form.requests(args, options as never);
   return withSession(options, async (session) => {
     const { config } = session.loaded;
+    const prepared = (await prepare?.({ config, db: session.db, signal: AbortSignal.timeout(options.timeout * 1000) })) ?? [];
+    // Beside the JSON document, which stands alone on standard output.
+    for (const line of prepared) options.json ? process.stderr.write(`${plain(line)}\n`) : print(plain(line));
     const origin: Origin = { cause: 'user_request', rules: config.jobs.priority_rules, user };
     const requests = await make({ config, clock: systemClock, db: session.db, origin });
     return options.wait ? submitAndWait(session, requests, options) : submitOnly(session, requests, options);
