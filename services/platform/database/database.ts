@@ -31,6 +31,8 @@ export interface Database extends Sql {
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** How often a transaction was run again, by the server's error number. */
   readonly retries: ReadonlyMap<number, number>;
+  /** What it was opened with: another process can open the same. */
+  readonly options: DatabaseOptions;
   /** The connections of single statements: autocommit. */
   readonly pool: mysql.Pool;
   close(): Promise<void>;
@@ -125,6 +127,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     ...statements(pool),
     retries,
+    options,
     pool,
     async transaction(work) {
       for (let tries = 1; ; tries++) {
