@@ -1,9 +1,17 @@
 /** Time is injected: every decision about time asks a clock, so a test can stand at any moment. */
 export interface Clock {
   now(): Temporal.Instant;
+  /** Milliseconds by which this machine's own clock is ahead of this one (behind: negative). Undefined where that was never measured. */
+  readonly offsetMs?: number | undefined;
 }
 
+/** This machine's time, for what concerns this machine alone. What another process compares is by `databaseClock`. */
 export const systemClock: Clock = { now: () => Temporal.Now.instant() };
+
+/** `offsetMs` in seconds, to the millisecond; null where it is not known. */
+export function offsetSeconds({ offsetMs }: Clock): number | null {
+  return offsetMs === undefined ? null : Math.round(offsetMs) / 1000;
+}
 
 /** A clock that stands still until it is moved. For tests and replays. */
 export class ManualClock implements Clock {

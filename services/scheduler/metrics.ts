@@ -87,7 +87,7 @@ function emptyRegistry() {
 }
 
 function meshRegistry(
-  { ledger, workers, utilisation, latencies, loginToJobsP95 }: SchedulerMetrics,
+  { ledger, workers, utilisation, latencies, clocks, loginToJobsP95 }: SchedulerMetrics,
   alerts: readonly { name: string; state: string }[],
   kept: Config['monitoring']['stock_metrics'],
 ): Registry {
@@ -132,6 +132,11 @@ function meshRegistry(
     );
   if (kept.portfolio_timing && loginToJobsP95 !== null)
     gauge('login_to_jobs_p95_seconds', '95th percentile of the time from a login to its jobs, last five minutes', [[{}, loginToJobsP95]]);
+  gauge(
+    'clock_offset_seconds',
+    "How far the clock of an instance's machine is ahead of the database's; negative: behind",
+    clocks.map(({ service, instance, offset_s }) => [{ service, instance }, offset_s]),
+  );
   gauge(
     'alert_raised',
     '1 while the alert is raised',

@@ -1,7 +1,7 @@
 /** `stockmesh position`: the option positions that exit mode ranks. */
 
+import { nowOf } from '../../ledger/job.ts';
 import { addPositions, listPositions, parsePosition, removePosition, type StoredPosition } from '../../market/options/store/positions.ts';
-import { systemClock } from '../../platform/clock.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { parseUser } from '../../platform/user-id.ts';
 import { money, quantity } from '../output/numbers.ts';
@@ -34,8 +34,8 @@ export async function add(user: string, contract: string, options: AddOptions): 
     stop: options.stop,
     opened_at: options.opened,
   });
-  return withSession(options, async ({ db }) => {
-    const now = new Date(systemClock.now().epochMilliseconds);
+  return withSession(options, async ({ db, clock }) => {
+    const now = nowOf({ clock });
     const added = await db.transaction(async (tx) => {
       await addPositions(tx, owner, [given], now);
       return (await listPositions(tx, owner)).at(-1) as StoredPosition;

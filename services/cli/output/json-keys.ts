@@ -145,8 +145,9 @@ const OWN_KEYS = {
     failed: 'jobs in the dead letter',
     workers: '{online, slots, busy, utilisation}',
     latencies: '[{source, p95_s, answers}]',
-    instances: '[{instance, service, capacity, running, started_at, heartbeat_at}]',
+    instances: '[{instance, service, capacity, running, started_at, heartbeat_at, clock_offset_s}]',
     alerts: '[{name, value, threshold, since, text}] that are raised',
+    clock_offset_s: "seconds by which this machine's clock is ahead of the database's",
   },
   'key create': {
     id: 'the id for key revoke',
