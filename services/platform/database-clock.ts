@@ -56,22 +56,32 @@ interface Anchor {
   monotonicMs: number;
 }
 
+interface State {
+  /** Undefined before the first answer. */
+  anchor: Anchor | undefined;
+  /** The wall clock minus the monotonic clock at the last measurement, and when that was, by the monotonic clock. */
+  apartMs: number;
+  measuredAtMs: number;
+  measuring: Promise<void> | undefined;
+  /** The machine's clock was beyond the limit; the last try to measure failed: each is logged once. */
+  tooFar: boolean;
+  failing: boolean;
+}
+
+/** A clock that goes by the machine's time until its first `measure`, and by the database's from then on. */
 export function databaseClock(options: DatabaseClockOptions): DatabaseClock {
   const { db, interval, log, maxOffset, onMeasured, machine = thisMachine } = options;
-  let anchor: Anchor | undefined;
-  /** The wall clock minus the monotonic clock at the last measurement, and when that was. */
-  let apart = 0;
-  let measuredAt = 0;
-  let measuring: Promise<void> | undefined;
-  let tooFar = false;
-  let failing = false;
+  const state: State = { anchor: undefined, apartMs: 0, measuredAtMs: 0, measuring: undefined, tooFar: false, failing: false };
 
-  const nowMs = (): number => (anchor === undefined ? machine.wall() : anchor.databaseMs + machine.monotonic() - anchor.monotonicMs);
-  const offsetMs = (): number | undefined => (anchor === undefined ? undefined : machine.wall() - nowMs());
-  const parted = (): boolean => Math.abs(machine.wall() - machine.monotonic() - apart) > PARTED_MS;
+  const apartMs = (): number => machine.wall() - machine.monotonic();
+  const parted = (): boolean => Math.abs(apartMs() - state.apartMs) > PARTED_MS;
+  const nowMs = (): number =>
+    state.anchor === undefined ? machine.wall() : state.anchor.databaseMs + machine.monotonic() - state.anchor.monotonicMs;
+  const offsetMs = (): number | undefined => (state.anchor === undefined ? undefined : machine.wall() - nowMs());
 
   async function measureOnce(): Promise<void> {
     const { errorMs, ...measured } = await askForTime(db, machine);
+    const { anchor } = state;
     const correctionMs = anchor === undefined ? 0 : measured.databaseMs - anchor.databaseMs - (measured.monotonicMs - anchor.monotonicMs);
     if (Math.abs(correctionMs) > PARTED_MS + errorMs && !parted())
       log?.warn(
@@ -79,9 +89,9 @@ export function databaseClock(options: DatabaseClockOptions): DatabaseClock {
         `the database's clock was set by ${signed(correctionMs)} s; all processes follow within ${interval} s`,
       );
     // An answer that took long says less than the clock knows: its noise must not set the time back and forth.
-    if (anchor === undefined || Math.abs(correctionMs) > errorMs) anchor = measured;
-    apart = machine.wall() - machine.monotonic();
-    measuredAt = machine.monotonic();
+    if (anchor === undefined || Math.abs(correctionMs) > errorMs) state.anchor = measured;
+    state.apartMs = apartMs();
+    state.measuredAtMs = machine.monotonic();
     warn();
     onMeasured?.(clock);
   }
@@ -89,32 +99,33 @@ export function databaseClock(options: DatabaseClockOptions): DatabaseClock {
   function warn(): void {
     const offset = offsetMs() as number;
     const beyond = Math.abs(offset) > maxOffset * 1000;
-    if (beyond && !tooFar)
+    if (beyond && !state.tooFar)
       log?.warn(
         { clockOffset: offset / 1000 },
         `this machine's clock is ${signed(offset)} s from the database's (limit ${maxOffset} s, monitoring.thresholds.max_clock_offset): the work goes by the database's, set this one right (NTP)`,
       );
-    else if (!beyond && tooFar) log?.info({ clockOffset: offset / 1000 }, "this machine's clock agrees with the database's again");
-    tooFar = beyond;
+    else if (!beyond && state.tooFar) log?.info({ clockOffset: offset / 1000 }, "this machine's clock agrees with the database's again");
+    state.tooFar = beyond;
   }
 
   function measure(): Promise<void> {
-    measuring ??= measureOnce().finally(() => {
-      measuring = undefined;
+    state.measuring ??= measureOnce().finally(() => {
+      state.measuring = undefined;
     });
-    return measuring;
+    return state.measuring;
   }
 
   const looking = setInterval(() => {
-    if (anchor === undefined || measuring !== undefined) return;
-    if (machine.monotonic() - measuredAt < interval * 1000 && !parted()) return;
+    if (state.anchor === undefined || state.measuring !== undefined) return;
+    if (machine.monotonic() - state.measuredAtMs < interval * 1000 && !parted()) return;
     measure().then(
       () => {
-        failing = false;
+        state.failing = false;
       },
       (error: unknown) => {
-        if (!failing) log?.warn({ code: codeOf(error) }, `could not ask the database for its time, trying again: ${messageOf(error)}`);
-        failing = true;
+        if (!state.failing)
+          log?.warn({ code: codeOf(error) }, `could not ask the database for its time, trying again: ${messageOf(error)}`);
+        state.failing = true;
       },
     );
   }, LOOK_MS).unref();
