@@ -7,8 +7,8 @@
  * sent as well (ids, expiries, announcements), a statement that waits for a lock would stamp another moment than the one that was decided upon, and a test can stand at
  * any moment. It costs a few statements a minute; the error is half of the shortest round trip, far below the lease.
  *
- * The time is the server's. When that server's own clock is stepped, or another server of a cluster takes over whose clock differs, each process follows at its next
- * measurement, so for up to a minute they disagree by the step. Servers need NTP that slews.
+ * The time is the server's. When that server's own clock is set, or another server of a cluster takes over whose clock differs, each process follows at its next
+ * measurement, so for up to a minute they disagree by the step. Until all have followed and renewed what they hold, no lease and no lead is judged (`isSettled`).
  */
 import type { Clock } from './clock.ts';
 import type { Sql } from './database/database.ts';
@@ -63,6 +63,8 @@ interface State {
   apartMs: number;
   measuredAtMs: number;
   measuring: Promise<void> | undefined;
+  /** `atMs` by the monotonic clock. */
+  jump: { byMs: number; atMs: number } | undefined;
   /** The machine's clock was beyond the limit; the last try to measure failed: each is logged once. */
   tooFar: boolean;
   failing: boolean;
@@ -71,7 +73,15 @@ interface State {
 /** A clock that goes by the machine's time until its first `measure`, and by the database's from then on. */
 export function databaseClock(options: DatabaseClockOptions): DatabaseClock {
   const { db, interval, log, maxOffset, onMeasured, machine = thisMachine } = options;
-  const state: State = { anchor: undefined, apartMs: 0, measuredAtMs: 0, measuring: undefined, tooFar: false, failing: false };
+  const state: State = {
+    anchor: undefined,
+    apartMs: 0,
+    measuredAtMs: 0,
+    measuring: undefined,
+    tooFar: false,
+    failing: false,
+    jump: undefined,
+  };
 
   const apartMs = (): number => machine.wall() - machine.monotonic();
   const parted = (): boolean => Math.abs(apartMs() - state.apartMs) > PARTED_MS;
@@ -83,7 +93,9 @@ export function databaseClock(options: DatabaseClockOptions): DatabaseClock {
     const { errorMs, ...measured } = await askForTime(db, machine);
     const { anchor } = state;
     const correctionMs = anchor === undefined ? 0 : measured.databaseMs - anchor.databaseMs - (measured.monotonicMs - anchor.monotonicMs);
-    if (Math.abs(correctionMs) > PARTED_MS + errorMs && !parted())
+    const jumped = Math.abs(correctionMs) > PARTED_MS + errorMs;
+    if (jumped) state.jump = { byMs: correctionMs, atMs: machine.monotonic() };
+    if (jumped && !parted())
       log?.warn(
         { seconds: correctionMs / 1000 },
         `the database's clock was set by ${signed(correctionMs)} s; all processes follow within ${interval} s`,
@@ -134,6 +146,9 @@ export function databaseClock(options: DatabaseClockOptions): DatabaseClock {
     now: () => Temporal.Instant.fromEpochMilliseconds(Math.floor(nowMs())),
     get offsetMs() {
       return offsetMs();
+    },
+    get lastJump() {
+      return state.jump && { byMs: state.jump.byMs, agoMs: machine.monotonic() - state.jump.atMs };
     },
     measure,
     close: () => clearInterval(looking),

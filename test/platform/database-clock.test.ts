@@ -87,6 +87,7 @@ describe('on a clock set by hand', () => {
     await pass(500);
     expect(errorMs()).toBe(before);
     expect(measured).toHaveLength(2);
+    expect(clock.lastJump).toBeUndefined();
     expect(Math.round(measured[1]! / 1000)).toBe(-600);
     await pass(500);
     expect(measured).toHaveLength(2);
@@ -100,6 +101,7 @@ describe('on a clock set by hand', () => {
     await pass(500);
     expect(Math.abs(errorMs())).toBeLessThan(10);
     expect(said).toEqual([]);
+    expect(Math.round(clock.lastJump!.byMs / 1000)).toBe(600);
   });
 
   test('it is measured every interval, and not before', async () => {
@@ -147,6 +149,8 @@ describe('on a clock set by hand', () => {
     await clock.measure();
     expect(Math.round(errorMs() / 1000)).toBe(30);
     expect(said[0]).toBe("the database's clock was set by +30.0 s; all processes follow within 60 s");
+    at.trueMs += 7_000;
+    expect(clock.lastJump).toEqual({ byMs: 30_000, agoMs: 7_000 });
   });
 
   test('while the database is away the time goes on, one line says why, and it is asked until it answers', async () => {
