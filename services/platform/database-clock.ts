@@ -72,7 +72,7 @@ interface State {
 
 /** A clock that goes by the machine's time until its first `measure`, and by the database's from then on. */
 export function databaseClock(options: DatabaseClockOptions): DatabaseClock {
-  const { db, interval, log, maxOffset, onMeasured, machine = thisMachine } = options;
+  const { db, interval, log, onMeasured, machine = thisMachine } = options;
   const state: State = {
     anchor: undefined,
     apartMs: 0,
@@ -104,20 +104,8 @@ export function databaseClock(options: DatabaseClockOptions): DatabaseClock {
     if (anchor === undefined || Math.abs(correctionMs) > errorMs) state.anchor = measured;
     state.apartMs = apartMs();
     state.measuredAtMs = machine.monotonic();
-    warn();
+    warnOfOffset(state, offsetMs() as number, options);
     onMeasured?.(clock);
-  }
-
-  function warn(): void {
-    const offset = offsetMs() as number;
-    const beyond = Math.abs(offset) > maxOffset * 1000;
-    if (beyond && !state.tooFar)
-      log?.warn(
-        { clockOffset: offset / 1000 },
-        `this machine's clock is ${signed(offset)} s from the database's (limit ${maxOffset} s, monitoring.thresholds.max_clock_offset): the work goes by the database's, set this one right (NTP)`,
-      );
-    else if (!beyond && state.tooFar) log?.info({ clockOffset: offset / 1000 }, "this machine's clock agrees with the database's again");
-    state.tooFar = beyond;
   }
 
   function measure(): Promise<void> {
@@ -148,12 +136,26 @@ export function databaseClock(options: DatabaseClockOptions): DatabaseClock {
       return offsetMs();
     },
     get lastJump() {
+      // Not measured yet, but on its way: where the database is on this machine, its clock was set with this one.
+      if (state.anchor !== undefined && parted()) return { byMs: 0, agoMs: 0 };
       return state.jump && { byMs: state.jump.byMs, agoMs: machine.monotonic() - state.jump.atMs };
     },
     measure,
     close: () => clearInterval(looking),
   };
   return clock;
+}
+
+/** Once when the machine's clock goes beyond the limit, and once when it is back. */
+function warnOfOffset(state: State, offsetMs: number, { log, maxOffset }: DatabaseClockOptions): void {
+  const beyond = Math.abs(offsetMs) > maxOffset * 1000;
+  if (beyond && !state.tooFar)
+    log?.warn(
+      { clockOffset: offsetMs / 1000 },
+      `this machine's clock is ${signed(offsetMs)} s from the database's (limit ${maxOffset} s, monitoring.thresholds.max_clock_offset): the work goes by the database's, set this one right (NTP)`,
+    );
+  else if (!beyond && state.tooFar) log?.info({ clockOffset: offsetMs / 1000 }, "this machine's clock agrees with the database's again");
+  state.tooFar = beyond;
 }
 
 /** The fastest of some answers. `errorMs`: the most by which it can be wrong. */
