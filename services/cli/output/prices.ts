@@ -13,7 +13,10 @@ export interface PriceState {
 }
 
 /** Each symbol once, in their order. */
-export async function readPrices({ db, loaded, clock }: Pick<Session, 'db' | 'loaded' | 'clock'>, symbols: readonly string[]): Promise<PriceState[]> {
+export async function readPrices(
+  { db, loaded, clock }: Pick<Session, 'db' | 'loaded' | 'clock'>,
+  symbols: readonly string[],
+): Promise<PriceState[]> {
   const judged = await judgeSymbols(db, [...new Set(symbols)], clock.now(), freshnessRules(loaded.config));
   return [...judged].map(([symbol, { state, price }]) => ({
     symbol,
