@@ -14,8 +14,9 @@ export function sharePrice(value: number | null | undefined): string | null {
   return value === null || value === undefined ? null : grouped(priceText(value));
 }
 
-/** All its decimals, at most eight, with thousands separators. */
+/** All its decimals, at most eight, with thousands separators; eight significant digits of less than a ten-thousandth. */
 export function quantity(value: number): string {
+  if (value !== 0 && Math.abs(value) < 1e-4) return priceText(value);
   return grouped(String(Number(value.toFixed(8))));
 }
 
