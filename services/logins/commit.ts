@@ -1,5 +1,6 @@
 /** The one transaction of a batch of logins: activity, decisions, jobs, and what was decided for each login. A constant number of statements, whatever the size of the batch. */
 
+import { deflateSync, inflateSync } from 'node:zlib';
 import { analysisKey } from '../job-types/analysis/request.ts';
 import { fetchKey } from '../job-types/fetch/request.ts';
 import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
@@ -10,6 +11,7 @@ import { readSymbols } from '../market/bars/read.ts';
 import { readHoldings } from '../market/portfolios/holdings.ts';
 import type { Config } from '../platform/config/load.ts';
 import { fromJson, type Sql, type Transaction, toJson } from '../platform/database/database.ts';
+import { fits } from '../platform/database/packets.ts';
 import { codeOf, messageOf, PermanentError, StockmeshError, TransientError } from '../platform/errors.ts';
 import { type Activity, type ActivityRules, countLogin, type Login, lockActivity, saveActivity } from './activity.ts';
 import { type KeptDecision, type LoginOutcome, outcomesOf } from './answer.ts';
@@ -37,7 +39,8 @@ export function loginRules(config: Config): LoginRules {
 
 /**
  * Commits logins and all that they cause. Errors: `InputError('symbol.invalid')`: the holdings of a user are broken; `PermanentError('login.unwritable')`: the database
- * refuses what one of the logins would write, and always will; `TransientError('database.unavailable' | 'database.refused')`: no login can be written at the moment.
+ * refuses what one of the logins would write, and always will; `PermanentError('database.too_large')`: the logins are more than the server takes in a packet, write less at
+ * once; `TransientError('database.…')`: no login can be written at the moment.
  */
 export async function commitLogins(ledger: Ledger, rules: LoginRules, logins: readonly Login[]): Promise<CommittedBatch> {
   try {
@@ -95,7 +98,7 @@ function countLogins(
 
 /** One row for each login; one that was kept before stays as it was. */
 function keepOutcomes(tx: Transaction, logins: readonly Login[], outcomes: ReadonlyMap<string, LoginOutcome>, now: Date): void {
-  const json = new Map([...outcomes].map(([user, { kept }]) => [user, toJson(kept)]));
+  const json = new Map([...outcomes].map(([user, { kept }]) => [user, keptJson(kept, tx.mostBytes / 2)]));
   const rows = new Map(
     logins.map(({ user, atMs }) => {
       const { total, queued, fresh } = outcomes.get(user)!.answer;
@@ -107,6 +110,17 @@ function keepOutcomes(tx: Transaction, logins: readonly Login[], outcomes: Reado
      ON DUPLICATE KEY UPDATE at = VALUES(at)`,
     [[...rows.values()]],
   );
+}
+
+/** The decisions as a JSON value of at most `mostBytes`. Those of 6,000 symbols are 2 MB, more than some servers take in a statement: compressed they are a sixth. */
+function keptJson(kept: readonly KeptDecision[], mostBytes: number): ReturnType<typeof toJson> {
+  const json = toJson(kept);
+  return fits(json.toSqlString(), mostBytes) ? json : toJson({ deflated: deflateSync(JSON.stringify(kept)).toString('base64') });
+}
+
+function keptOf(value: unknown): KeptDecision[] {
+  const json = fromJson(value) as KeptDecision[] | { deflated: string };
+  return Array.isArray(json) ? json : JSON.parse(inflateSync(Buffer.from(json.deflated, 'base64')).toString());
 }
 
 /** What a login led to, as it was committed with its jobs: the same however often the login comes again. */
@@ -126,7 +140,7 @@ export async function readCommittedLogin(sql: Sql, { user_id, at }: { user_id: s
   );
   if (row === undefined)
     throw new TransientError('login.unanswered', `the login of ${user_id} at ${at} is not in the database any more; send it again`);
-  return { ...row, decisions: fromJson(row.decisions) as KeptDecision[] };
+  return { ...row, decisions: keptOf(row.decisions) };
 }
 
 interface DatabaseFault {

@@ -9,6 +9,8 @@ import { reap } from '../ledger/maintain/rescue.ts';
 import { changesOf } from '../ledger/run/dependents.ts';
 import { healSlots } from '../ledger/run/slots.ts';
 import type { Config } from '../platform/config/load.ts';
+import type { Sql } from '../platform/database/database.ts';
+import { probeWrite } from '../platform/database/suitable.ts';
 import type { Duty } from './duties.ts';
 
 export interface MaintenanceOptions {
@@ -25,6 +27,7 @@ const LOOKS_PER_AGEING = 5;
 
 export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptions): Duty[] {
   const { promote_interval, reap_interval, ageing } = config.scheduler;
+  const mayReap = afterOutage(ledger.leaseSeconds);
   const repeated = (name: string, everySeconds: number, batch: () => Promise<Change[]>): Duty => ({
     name,
     everySeconds,
@@ -38,13 +41,30 @@ export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptio
   });
   const duties = [
     repeated('promote', promote_interval, () => promote(ledger)),
-    repeated('reap', reap_interval, () => reap(ledger)),
+    repeated('reap', reap_interval, async () => ((await mayReap(ledger.db)) ? reap(ledger) : [])),
     repeated('expire ready jobs', reap_interval, () => expire(ledger, 'ready')),
     repeated('expire blocked jobs', reap_interval, () => expire(ledger, 'blocked')),
     repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction(async (tx) => changesOf(tx, await healSlots(tx, ledger)))),
   ];
   if (ageing.levels > 0) duties.push(ageingDuty(ledger, ageing));
   return duties;
+}
+
+/**
+ * While the database is away no worker can renew its leases, and the jobs run on. So after an outage they get a third of a lease, in which they renew them twice, before
+ * anybody is judged. Gives a function that says whether leases may be judged now.
+ */
+function afterOutage(leaseSeconds: number): (sql: Sql) => Promise<boolean> {
+  const graceMs = (leaseSeconds * 1000) / 3;
+  let lastAnswer: number | undefined;
+  let judgedFrom = 0;
+  return async (sql) => {
+    await probeWrite(sql);
+    const now = performance.now();
+    if (lastAnswer !== undefined && now - lastAnswer > graceMs) judgedFrom = now + graceMs;
+    lastAnswer = now;
+    return now >= judgedFrom;
+  };
 }
 
 function ageingDuty(ledger: Ledger, { interval, levels }: Config['scheduler']['ageing']): Duty {

@@ -97,7 +97,7 @@ function cachedMetrics({ db, ledger, config }: SchedulerParts): {
 } {
   async function read(): Promise<SchedulerMetrics> {
     const now = nowOf(ledger);
-    const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db, now, ledger), readLoginToJobsP95(db, now)]);
+    const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db.long, now, ledger), readLoginToJobsP95(db.long, now)]);
     return { ...mesh, loginToJobsP95 };
   }
   let newest: { read: Promise<SchedulerMetrics>; at: number } | undefined;
@@ -147,7 +147,7 @@ function leaderDuties(
     async run() {
       const metrics = await freshMetrics();
       await bus.publish('stats', statsOf(metrics));
-      const checks = checkLimits(metrics, await findStaleData(db, clock, config), config);
+      const checks = checkLimits(metrics, await findStaleData(db.long, clock, config), config);
       await alerts?.look([...checks, ...brokerAlerts.checks()], metrics.at);
     },
   };

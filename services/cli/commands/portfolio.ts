@@ -21,7 +21,7 @@ export async function importPortfolio(
     const progress = showProgress({ quiet: true });
     progress.waiting(`importing ${file === '-' ? 'standard input' : file}`);
     const now = new Date(systemClock.now().epochMilliseconds);
-    const { users, held, watched } = await importPortfolioCsv(db, file === '-' ? process.stdin : file, { user, now }).finally(() =>
+    const { users, held, watched } = await importPortfolioCsv(db.long, file === '-' ? process.stdin : file, { user, now }).finally(() =>
       progress.end(),
     );
     if (json) printJson({ ok: true, users, held, watched });
