@@ -9,11 +9,12 @@ import type { Ledger } from '../ledger/job.ts';
 import { readSymbols } from '../market/bars/read.ts';
 import { readHoldings } from '../market/portfolios/holdings.ts';
 import type { Config } from '../platform/config/load.ts';
-import { fromJson, type Sql, type Transaction, toJson } from '../platform/database/database.ts';
+import type { Sql, Transaction } from '../platform/database/database.ts';
 import { codeOf, messageOf, PermanentError, StockmeshError, TransientError } from '../platform/errors.ts';
 import { type Activity, type ActivityRules, countLogin, type Login, lockActivity, saveActivity } from './activity.ts';
 import { countSkipped, type KeptDecision, type LoginOutcome, outcomesOf } from './answer.ts';
 import { type DecisionRules, decide, decisionRules } from './decision.ts';
+import { keptJson, keptOf } from './kept-decisions.ts';
 import { keepPending, type PendingBatch } from './pending-answers.ts';
 import { decay } from './score.ts';
 
@@ -37,8 +38,10 @@ export function loginRules(config: Config): LoginRules {
 }
 
 /**
- * Commits logins and all that they cause. The answers of the batch are pending until `forgetPending`. Errors: `InputError('symbol.invalid')`: the holdings of a user are broken; `PermanentError('login.unwritable')`: the database
- * refuses what one of the logins would write, and always will; `TransientError('database.unavailable' | 'database.refused')`: no login can be written at the moment.
+ * Commits logins and all that they cause. The answers of the batch are pending until `forgetPending`. Errors: `InputError('symbol.invalid')`: the holdings of a user are broken;
+ * `PermanentError('login.unwritable')`: the database
+ * refuses what one of the logins would write, and always will; `PermanentError('database.too_large')`: the logins are more than the server takes in a packet, write less at
+ * once; `TransientError('database.…')`: no login can be written at the moment.
  */
 export async function commitLogins(
   ledger: Ledger,
@@ -108,7 +111,7 @@ function countLogins(
 
 /** One row for each login; one that was kept before stays as it was. */
 function keepOutcomes(tx: Transaction, logins: readonly Login[], outcomes: ReadonlyMap<string, LoginOutcome>, now: Date): void {
-  const json = new Map([...outcomes].map(([user, { kept }]) => [user, toJson(kept)]));
+  const json = new Map([...outcomes].map(([user, { kept }]) => [user, keptJson(kept, tx.mostBytes / 2)]));
   const rows = new Map(
     logins.map(({ user, atMs }) => {
       const { total, queued, fresh } = outcomes.get(user)!.answer;
@@ -145,7 +148,7 @@ export async function readCommittedLogin(sql: Sql, { user_id, at }: { user_id: s
   );
   if (row === undefined)
     throw new TransientError('login.unanswered', `the login of ${user_id} at ${at} is not in the database any more; send it again`);
-  const decisions = fromJson(row.decisions) as KeptDecision[];
+  const decisions = keptOf(row.decisions);
   return { ...row, ...countSkipped(decisions), decisions };
 }
 

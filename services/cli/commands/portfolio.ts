@@ -21,7 +21,7 @@ export async function importPortfolio(
     const progress = showProgress({ quiet: true });
     progress.waiting(`importing ${file === '-' ? 'standard input' : file}`);
     const now = nowOf({ clock });
-    const { users, held, watched } = await importPortfolioCsv(db, file === '-' ? process.stdin : file, { user, now }).finally(() =>
+    const { users, held, watched } = await importPortfolioCsv(db.long, file === '-' ? process.stdin : file, { user, now }).finally(() =>
       progress.end(),
     );
     if (json) printJson({ ok: true, users, held, watched });
