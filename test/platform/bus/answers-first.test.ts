@@ -18,6 +18,7 @@ const answer = {
   fresh: 0,
   outdated: 0,
   missing: 0,
+  unknown: 0,
   joined: 0,
   text: 'none',
   jobs: [],
