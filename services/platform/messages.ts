@@ -128,6 +128,7 @@ export const SCHEMAS = {
     at: instant,
     pid: count.optional(),
     degraded: z.array(sentence).max(20).optional(),
+    clock_offset_s: z.number().optional(),
   }),
   stats: z.strictObject({
     v,

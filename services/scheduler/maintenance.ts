@@ -8,6 +8,7 @@ import { promote } from '../ledger/maintain/promote.ts';
 import { reap } from '../ledger/maintain/rescue.ts';
 import { changesOf } from '../ledger/run/dependents.ts';
 import { healSlots } from '../ledger/run/slots.ts';
+import { isSettled } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Duty } from './duties.ts';
 
@@ -25,6 +26,7 @@ const LOOKS_PER_AGEING = 5;
 
 export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptions): Duty[] {
   const { promote_interval, reap_interval, ageing } = config.scheduler;
+  const settleSeconds = Math.max(ledger.leaseSeconds, config.database.clock_interval);
   const repeated = (name: string, everySeconds: number, batch: () => Promise<Change[]>): Duty => ({
     name,
     everySeconds,
@@ -38,9 +40,9 @@ export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptio
   });
   const duties = [
     repeated('promote', promote_interval, () => promote(ledger)),
-    repeated('reap', reap_interval, () => reap(ledger)),
-    repeated('expire ready jobs', reap_interval, () => expire(ledger, 'ready')),
-    repeated('expire blocked jobs', reap_interval, () => expire(ledger, 'blocked')),
+    repeated('reap', reap_interval, async () => (isSettled(ledger.clock, settleSeconds) ? reap(ledger) : [])),
+    repeated('expire ready jobs', reap_interval, () => expire(ledgerWithoutJump(ledger), 'ready')),
+    repeated('expire blocked jobs', reap_interval, () => expire(ledgerWithoutJump(ledger), 'blocked')),
     repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction(async (tx) => changesOf(tx, await healSlots(tx, ledger)))),
   ];
   if (ageing.levels > 0)
@@ -60,6 +62,15 @@ export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptio
       }),
     );
   return duties;
+}
+
+/** After a jump forward: on the time as it was before, until no job waits any more that began to wait before it. Such a job has not waited for as long as the jump says. */
+function ledgerWithoutJump(ledger: Ledger): Ledger {
+  const { clock, queues } = ledger;
+  const { lastJump } = clock;
+  const longestWaitMs = Math.max(...Object.values(queues).map(({ ttlSeconds }) => ttlSeconds)) * 1000;
+  if (lastJump === undefined || lastJump.byMs < 0 || lastJump.agoMs > longestWaitMs) return ledger;
+  return { ...ledger, clock: { now: () => clock.now().subtract({ milliseconds: Math.round(lastJump.byMs) }) } };
 }
 
 function ageingDuty(ledger: Ledger, name: string, queues: readonly Queue[], ageing: Ageing): Duty {

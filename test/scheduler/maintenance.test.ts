@@ -42,6 +42,33 @@ test('a job whose lease ran out is ready again, with the worker named', async ()
   expect(await run('reap', ledger)).toMatchObject([{ id, state: 'ready', reason: 'worker w1 did not renew its lease' }]);
 });
 
+/** The database's clock has been set forward, and with it the time of every process: nobody's lease or wait has run out by it. */
+function jumped(byMs: number, agoMs: number): Ledger {
+  mesh.clock.advance({ milliseconds: byMs });
+  const clock = { now: () => mesh.clock.now(), lastJump: { byMs, agoMs } };
+  return mesh.ledger(configOf(), clock);
+}
+
+test('after a jump of the time no lease is taken until its worker had the time to renew it', async () => {
+  const [id] = await mesh.add(mesh.ledger(), {});
+  await mesh.run(mesh.ledger(), 'w1');
+  expect(await run('reap', jumped(600_000, 59_000))).toEqual([]);
+  expect(await run('reap', jumped(0, 60_000))).toMatchObject([{ id, reason: 'worker w1 did not renew its lease' }]);
+});
+
+test('the time by which the clock jumped forward does not count as waiting, for jobs from before and until all of them have ended', async () => {
+  await mesh.add(mesh.ledger(), {});
+  expect(await run('expire ready jobs', jumped(600_000, 0))).toEqual([]);
+  mesh.clock.advance({ seconds: 301 });
+  expect(
+    await run('expire ready jobs', mesh.ledger(configOf(), { now: () => mesh.clock.now(), lastJump: { byMs: 600_000, agoMs: 301_000 } })),
+  ).toMatchObject([{ state: 'expired', reason: expect.stringContaining('waited 301 s') }]);
+  await mesh.add(mesh.ledger(), {});
+  mesh.clock.advance({ seconds: 301 });
+  // The longest wait of a queue as shipped is 7,200 s.
+  expect(await run('expire ready jobs', jumped(0, 7_200_001))).toMatchObject([{ state: 'expired' }]);
+});
+
 test('a job that waited longer than its queue allows expires, and the one that needs it ends with it', async () => {
   const ledger = mesh.ledger();
   const [first, second] = await mesh.add(ledger, { dedupeKey: 'a' }, { dedupeKey: 'b', after: ['a'], level: 8 });

@@ -154,7 +154,8 @@ async function read(db: Database, where: string, params: unknown[] = []): Promis
 }
 
 export function failoverOf(sources: readonly MarketSource[], clock: Clock): FailoverSource {
-  return failoverSource({ sources: [...sources], clock, timeoutMs: 10_000, breaker: { failures: 1000, openMs: 1000 } });
+  // A source that a test holds back until another job has ended must not time out meanwhile: on a busy machine that took more than ten seconds.
+  return failoverSource({ sources: [...sources], clock, timeoutMs: 120_000, breaker: { failures: 1000, openMs: 1000 } });
 }
 
 let numbers = 0;

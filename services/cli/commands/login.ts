@@ -1,6 +1,7 @@
 /** `stockmesh login`: signs a user in and shows what comes of it. The login is committed by this process, as the gateway does it, so it needs the database and no broker. */
 
 import { once } from 'node:events';
+import { nowOf } from '../../ledger/job.ts';
 import type { Admission } from '../../logins/admission.ts';
 import type { CommittedLogin } from '../../logins/commit.ts';
 import { countsText } from '../../market/freshness/freshness.ts';
@@ -23,7 +24,7 @@ export async function login(name: string, options: GlobalOptions & WaitOptions &
 
 async function loginOnly(session: Session, user: string, { json }: WaitOptions): Promise<number> {
   const announced = await reachable(await session.bus());
-  const at = new Date();
+  const at = nowOf(session);
   const admission = await openAdmission(session);
   const { total, queued, fresh, outdated, missing, unknown, text } = await admission.admitLogin({ userId: user, at: at.toISOString() });
   await admission.idle();
@@ -51,7 +52,7 @@ async function openAdmission({ ledger, loaded, announcer, bus }: Session): Promi
 export async function signInAndWait(session: Session, users: readonly string[], options: WaitOptions): Promise<number> {
   const [admission, { readCommittedLogin }] = await Promise.all([openAdmission(session), import('../../logins/commit.ts')]);
   return withWatch(session, options, async (watch) => {
-    const at = new Date();
+    const at = nowOf(session);
     const startedAt = performance.now();
     watch.progress.waiting('committing the login');
     const signIn = async (user: string): Promise<CommittedLogin & { user: string }> => {

@@ -1,10 +1,10 @@
 /** `stockmesh portfolio`: imports holdings and shows them with their freshness. */
+import { nowOf } from '../../ledger/job.ts';
 import { countStates, countsText, freshnessRules } from '../../market/freshness/freshness.ts';
 import { isSimulated, judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
 import type { Holding } from '../../market/portfolios/holdings.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../market/portfolios/import.ts';
-import { systemClock } from '../../platform/clock.ts';
 import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
 import { money, plural, quantity, sharePrice, stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
@@ -17,10 +17,10 @@ export async function importPortfolio(
   file: string,
   { user, json, ...options }: GlobalOptions & { user?: string | undefined; json?: boolean | undefined },
 ): Promise<number> {
-  return withSession(options, async ({ db }) => {
+  return withSession(options, async ({ db, clock }) => {
     const progress = showProgress({ quiet: true });
     progress.waiting(`importing ${file === '-' ? 'standard input' : file}`);
-    const now = new Date(systemClock.now().epochMilliseconds);
+    const now = nowOf({ clock });
     const { users, held, watched } = await importPortfolioCsv(db, file === '-' ? process.stdin : file, { user, now }).finally(() =>
       progress.end(),
     );
@@ -45,7 +45,7 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
     const judged = await judgeSymbols(
       session.db,
       holdings.map(({ symbol }) => symbol),
-      systemClock.now(),
+      session.clock.now(),
       freshnessRules(session.loaded.config),
     );
     const positions = holdings.map((holding): ValuedHolding => {
@@ -56,7 +56,7 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
     if (json)
       printJson({
         user: user.trim(),
-        at: new Date(),
+        at: nowOf(session),
         positions: positions.map(positionJson),
         value: totals(positions),
         freshness: countsOf(positions),

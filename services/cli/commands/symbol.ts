@@ -1,12 +1,12 @@
 /** `stockmesh symbol`: the stored data of one symbol, its source and its freshness. */
 
+import { nowOf } from '../../ledger/job.ts';
 import type { Bar, CorporateAction } from '../../market/bars/bars.ts';
 import { readActions, readBars } from '../../market/bars/read.ts';
 import { unrestatedReason } from '../../market/bars/splits.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
 import { isSimulated, judgeSymbols, type StoredSignal, type SymbolJudgement, symbolJson } from '../../market/freshness/symbol-judgement.ts';
 import { parseSymbol } from '../../market/symbol.ts';
-import { systemClock } from '../../platform/clock.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { InputError } from '../../platform/errors.ts';
 import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
@@ -27,7 +27,7 @@ const ACTION_DAYS = 365;
 export async function symbol(text: string, options: SymbolOptions): Promise<number> {
   const name = parseSymbol(text);
   return withSession(options, async (session) => {
-    const judged = (await judgeSymbols(session.db, [name], systemClock.now(), freshnessRules(session.loaded.config))).get(
+    const judged = (await judgeSymbols(session.db, [name], session.clock.now(), freshnessRules(session.loaded.config))).get(
       name,
     ) as SymbolJudgement;
     const { state } = judged;
@@ -45,7 +45,7 @@ export async function symbol(text: string, options: SymbolOptions): Promise<numb
             readActions(session.db, name, { from: Temporal.PlainDate.from(newestBar).subtract({ days: ACTION_DAYS }).toString() }),
           ]);
     if (options.json) printJson(symbolJson(name, judged, bars[0], actions));
-    else print([...sections(name, judged, bars[0], actions, options.indicators === true)].join('\n'));
+    else print([...sections(name, judged, bars[0], actions, options.indicators === true, nowOf(session))].join('\n'));
     return 0;
   });
 }
@@ -56,8 +56,8 @@ function* sections(
   bar: Bar | undefined,
   actions: readonly CorporateAction[],
   indicators: boolean,
+  now: Date,
 ): Generator<string> {
-  const now = new Date();
   const currency = state?.currency === null ? '' : ` ${state?.currency}`;
   yield fields([
     ['symbol', paint('bold', name)],

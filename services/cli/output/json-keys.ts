@@ -157,8 +157,9 @@ const OWN_KEYS = {
     workers: '{online, slots, busy, utilisation}',
     latencies: '[{source, p95_s, answers}]',
     freshness: '{fresh, outdated, stale, missing, simulated}: held and watched symbols by the state of their price',
-    instances: '[{instance, service, capacity, running, started_at, heartbeat_at}]',
+    instances: '[{instance, service, capacity, running, started_at, heartbeat_at, clock_offset_s}]',
     alerts: '[{name, value, threshold, since, text}] that are raised',
+    clock_offset_s: "seconds by which this machine's clock is ahead of the database's",
   },
   'key create': {
     id: 'the id for key revoke',

@@ -209,6 +209,12 @@ export const ranking = z.strictObject({
   total: z.int().nullable().describe(`Contracts of the chain, in exit mode positions; ${KEPT_FROM_OTHERS}`),
   eligible: z.int().nullable().describe(`Of these: could be ranked; ${KEPT_FROM_OTHERS}`),
   reasons: z.record(z.enum(REASONS), z.int()).nullable().describe(`How many were not ranked, by reason; ${KEPT_FROM_OTHERS}`),
+  left_out: z
+    .array(
+      z.strictObject({ position: z.string(), contract: z.string(), reason: z.enum(REASONS), why: z.string(), user: z.string().nullable() }),
+    )
+    .nullable()
+    .describe('Exit mode: each position that is not ranked, and why'),
   gaps: z
     .array(z.strictObject({ expiry: z.string().optional(), contracts: z.int().optional(), reason: z.string() }))
     .nullable()

@@ -30,7 +30,7 @@ async function analyseSymbol(
   if (bars.length === 0)
     throw new PermanentError('analysis.no_bars', `${symbol} has no stored bars to analyse; "${COMMAND} fetch ${symbol}" gets them`);
   const columns = adjustPrices(bars);
-  const doubt = split === undefined ? undefined : unrestatedReason(split);
+  const doubt = split === undefined || bars.length === stored.length ? undefined : unrestatedReason(split);
   const analysis = analyse(symbol, columns, computeIndicators(columns), doubt);
   const made = isSimulated(state) ? { simulated: true } : {};
   const now = new Date(clock.now().epochMilliseconds);

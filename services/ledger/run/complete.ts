@@ -270,7 +270,7 @@ interface OwnedRow {
  * Locks the jobs that this worker runs, each with the given attempt. Their dependents are locked in the same statement, in the order of their ids, as an enqueuer
  * locks the fetches and analyses of a login: with a statement each, 1,000 transactions met 43 deadlocks.
  */
-async function lockOwned(
+export async function lockOwned(
   tx: Transaction,
   workerId: string,
   attempts: readonly Attempt[],

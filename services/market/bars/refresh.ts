@@ -6,7 +6,7 @@
  * whole history is requested again and replaced. The stored bars of a symbol therefore have no holes, one adjustment and one kind.
  *
  * A source also repairs bars that lie before the overlap, and restates prices days after a split. So once a day a fetch asks for the whole history instead, which is
- * one request too, and compares all of it; while a split is not restated, every fetch does.
+ * one request too, and compares all of it; while a recent split is not restated, every fetch does.
  */
 import type { Clock } from '../../platform/clock.ts';
 import type { Config } from '../../platform/config/load.ts';
@@ -22,6 +22,8 @@ import type { BarsPlan, RefreshRows, StoredBar, SymbolCheck } from './store.ts';
 
 /** Calendar days asked for again before the newest stored bar: two sessions even across a long weekend. */
 const OVERLAP_DAYS = 7;
+/** So many calendar days after a split every fetch looks whether the source has restated the prices before it; later the daily check is enough. */
+const RESTATED_WITHIN_DAYS = 60;
 /** Before every bar of every source. */
 const BEGINNING = '1900-01-01';
 
@@ -136,7 +138,9 @@ function resultOf(symbol: string, { answer, written, replaced, simulated, unrest
 type Known = SymbolState & { newestBar: string; source: SourceName };
 
 function isHistoryDue({ historyCheckedAt, unrestatedSplit: unrestated }: Known, { clock, config }: RefreshContext): boolean {
-  if (unrestated != null || historyCheckedAt == null) return true;
+  if (historyCheckedAt == null) return true;
+  const today = clock.now().toZonedDateTimeISO('UTC').toPlainDate();
+  if (unrestated != null && unrestated >= today.subtract({ days: RESTATED_WITHIN_DAYS }).toString()) return true;
   return clock.now().epochMilliseconds - historyCheckedAt.getTime() >= config.stock_jobs.data_fetch.history_check * 3_600_000;
 }
 

@@ -13,7 +13,10 @@ const NEAR_BEFORE = 0.1;
  * across a split as on any other day; prices that were not restated jump by its ratio: after one new share for ten old, from 10 to 100.
  */
 export function unrestatedSplit(bars: readonly Bar[], actions: readonly CorporateAction[]): string | undefined {
-  const splits = actions.filter(({ kind, value }) => kind === 'split' && sizeOf(value) >= Math.log(LEAST_RATIO)).reverse();
+  const newest = bars.at(-1)?.date ?? '';
+  const splits = actions
+    .filter(({ date, kind, value }) => date <= newest && kind === 'split' && sizeOf(value) >= Math.log(LEAST_RATIO))
+    .reverse();
   return splits.find((split) =>
     bars.some((bar, index) => {
       const before = bars[index - 1];

@@ -290,6 +290,7 @@ const monitoring = z.strictObject({
     max_fetch_latency: duration(),
     min_worker_efficiency: share(),
     max_job_age: duration(),
+    max_clock_offset: duration(),
   }),
 });
 
@@ -301,6 +302,7 @@ const database = z.strictObject({
   username: text(),
   password: secret(),
   database: z.string().regex(/^[A-Za-z0-9_$-]{1,64}$/, 'must be 1-64 letters, digits, "_", "$" or "-"'),
+  clock_interval: duration(),
   pool: z
     .strictObject({ min_connections: count(), max_connections: count(1, 10_000), idle_timeout: duration() })
     .check(({ value, issues }) => {

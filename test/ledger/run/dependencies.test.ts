@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { cancel, redrive, retry } from '../../../services/ledger/control.ts';
-import { enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
+import { type Enqueued, enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
 import { expire } from '../../../services/ledger/maintain/expire.ts';
 import { promote } from '../../../services/ledger/maintain/promote.ts';
 import { reap } from '../../../services/ledger/maintain/rescue.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
+import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete, fail } from '../../../services/ledger/run/complete.ts';
 import { ledgerFixture, permanent, request, stoppingAtCommit, transient } from '../fixture.ts';
 
@@ -132,6 +133,21 @@ describe('a need that will never be', () => {
     expect(await on.reason(analysis)).toEqual({ code: 'job.dependency', reason });
   });
 
+  test('does not stop a job of a type that can do without: it becomes ready', async () => {
+    const rank = { maxAttempts: 4, backoffSeconds: [30], timeoutSeconds: 60, mayCompleteWithErrors: true, needsMayFail: true } as const;
+    const ledger = on.ledger();
+    const able = { ...ledger, types: { ...ledger.types, rank } };
+    const fetching = request(fetchOf('TWX'));
+    const ranking = request({ type: 'rank', symbol: 'TWX', dedupeKey: 'rank:TWX:entry', after: [fetching.dedupeKey as string] });
+    const answers = await enqueue(able, [fetching, ranking]);
+    const [, waiting] = answers.map((answer) => (answer as Enqueued).id);
+    expect(await on.state(waiting!)).toBe('blocked');
+    const { jobs } = await claim(able, 'worker-1', 1);
+    await fail(able, 'worker-1', [{ job: jobs[0]!, error: permanent() }]);
+    expect(await on.state(waiting!)).toBe('ready');
+    expect(await on.reason(waiting!)).toBeUndefined();
+  });
+
   test('being cancelled, cancels what waits for it', async () => {
     const { job, analysis } = await fetchAndAnalysis();
     await cancel(on.ledger(), job.id, 'by hand');
@@ -147,7 +163,7 @@ describe('a need that will never be', () => {
 
   test('being lost with its last worker, fails what waits for it', async () => {
     const { analysis } = await fetchAndAnalysis();
-    await on.db.run("UPDATE jobs SET attempt = 4 WHERE state = 'running'");
+    await on.db.run("UPDATE jobs SET deaths = 9 WHERE state = 'running'");
     on.clock.advance({ seconds: 61 });
     await reap(on.ledger());
     expect(await on.state(analysis)).toBe('failed');

@@ -169,6 +169,17 @@ describe('a split that the source has not restated', () => {
     expect((await run('analysis', restated)).result).toMatchObject({ bars: 72, warnings: [] });
   });
 
+  test('a year ago does not touch a signal from this year, and is compared once a day', async () => {
+    const ofYears = weekdays('2024-03-11', 500);
+    source.has = ofYears.map((bar): Bar => (bar.date < '2024-06-03' ? { ...bar, adjustedClose: bar.close / 10 } : bar));
+    source.actions = [{ date: '2024-06-03', kind: 'split', value: 0.1 }];
+    await run('fetch');
+    expect(await state()).toMatchObject({ unrestatedSplit: '2024-06-03' });
+    expect((await run('analysis')).result).toMatchObject({ signal: 'buy', warnings: [] });
+    await run('fetch');
+    expect(asks()).toEqual(['2024-03-10', '2026-01-30']);
+  });
+
   test('while it is not restated every fetch compares the whole history', async () => {
     source.has = days.map((date): Bar => {
       const price = date < EX_DATE ? 10 : 100;

@@ -254,7 +254,7 @@ describe('real and made-up bars', () => {
     const [late] = await shop.enqueue({ symbol: 'AAA' });
     const worker = shop.worker([fetchHandler], { sources: [slow], overrides: { 'worker.max_concurrent_jobs': 1 } });
     await asked.promise;
-    await fetch([real]);
+    expect(await fetch([real])).toMatchObject({ state: 'completed', result: { source: 'yahoo_finance' } });
     answer.resolve();
     await shop.reaches(late!, 'scheduled');
     await worker.drain(0);

@@ -36,6 +36,7 @@ describe('a split is restated', () => {
     ['and the price falls by 20 % on a 2 for 1', 2, bars(100, 100, 100, 80, 80)],
     ['and the price doubles before a 2 for 1', 2, bars(50, 100, 100, 101, 100)],
     ['whatever a stock dividend of 0.27 % looks like', 1.0027, bars(100, 100, 100, 99.73, 100)],
+    ['while its day is still to come', 0.1, bars(10, 100, 100)],
     ['when all bars come after it', 0.1, bars(10, 10, 10, 100, 100).slice(3)],
   ])('%s', (_, value, prices) => {
     expect(unrestatedSplit(prices, [split(value)])).toBeUndefined();

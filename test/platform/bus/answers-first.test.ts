@@ -17,6 +17,7 @@ const answer = {
   queued: 0,
   fresh: 0,
   outdated: 0,
+  unknown: 0,
   missing: 0,
   unknown: 0,
   joined: 0,

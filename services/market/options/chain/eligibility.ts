@@ -61,7 +61,7 @@ export function countReasons(reasons: Uint8Array): Record<Reason, number> {
 }
 
 const code = (reason: Reason) => REASONS.indexOf(reason) + 1;
-const EXPIRED = code('expired');
+export const EXPIRED = code('expired');
 const NO_BID = code('no_bid');
 const NO_PRICE = code('no_price');
 const CROSSED = code('crossed');

@@ -23,3 +23,12 @@ export function isAdjusted(root: string, underlying: string): boolean {
   const own = optionRoot(underlying);
   return root.startsWith(own) && /^\d$/.test(root.slice(own.length));
 }
+
+/** Roots of indexes that stand beside the index's own. By a table and not by a rule: AA is no root of A. */
+const BESIDE: Readonly<Record<string, readonly string[]>> = { SPX: ['SPXW'], NDX: ['NDXP'], RUT: ['RUTW'], VIX: ['VIXW'] };
+
+/** All roots whose contracts are of the underlying: its own, those beside it, and those of adjusted contracts. */
+export function rootsOf(underlying: string): string[] {
+  const own = optionRoot(underlying);
+  return [own, ...(BESIDE[own] ?? []), ...Array.from({ length: 10 }, (_, digit) => `${own}${digit}`)];
+}

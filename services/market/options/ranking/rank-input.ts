@@ -3,8 +3,9 @@
 import type { RankingRules } from '../../../platform/config/ranking.ts';
 import { InputError } from '../../../platform/errors.ts';
 import { CHAIN_NUMBERS, type Chain } from '../chain/chain.ts';
-import { ELIGIBLE, judgeContracts, NOT_QUOTED } from '../chain/eligibility.ts';
-import type { ExpiryTimes } from '../chain/time.ts';
+import { parseContract } from '../chain/contract.ts';
+import { ELIGIBLE, EXPIRED, judgeContracts, NOT_QUOTED } from '../chain/eligibility.ts';
+import { type ExpiryTimes, expiryTimes } from '../chain/time.ts';
 import type { RowColumn, Rows } from '../scoring/measure.ts';
 import type { Mode } from '../scoring/parts.ts';
 import type { Trend } from '../scoring/trend.ts';
@@ -78,10 +79,11 @@ export interface Selection {
 }
 
 /**
- * The contracts that can be ranked, and a reason for every contract, or in exit mode for every position: `ELIGIBLE` or 1 + an index into `REASONS`.
- * @throws InputError `options.column_length`, `options.duplicate_contract`, `options.duplicate_position`, `options.bad_position`
+ * The contracts that can be ranked, and a reason for every contract, or in exit mode for every position: `ELIGIBLE` or 1 + an index into `REASONS`. `indexes`: where each
+ * contract stands in the chain.
+ * @throws InputError `options.column_length`, `options.duplicate_contract`, `options.duplicate_position`, `options.bad_position`; `contract.invalid` of a position
  */
-export function candidatesOf(input: RankInput): { reasons: Uint8Array; selection: Selection } {
+export function candidatesOf(input: RankInput): { reasons: Uint8Array; selection: Selection; indexes: ReadonlyMap<string, number> } {
   const { chain, mode, times, greeks, at, rules } = input;
   requireColumns(input);
   const indexes = indexesByContract(chain);
@@ -97,17 +99,23 @@ export function candidatesOf(input: RankInput): { reasons: Uint8Array; selection
   });
   if (mode !== 'exit') {
     const contracts = indexesWhere(judged, ELIGIBLE);
-    return { reasons: judged, selection: { contracts, positions: undefined } };
+    return { reasons: judged, selection: { contracts, positions: undefined }, indexes };
   }
   const all = input.positions ?? [];
   requirePositions(all);
   const reasons = Uint8Array.from(all, ({ contract }) => {
     const index = indexes.get(contract);
-    return index === undefined ? NOT_QUOTED : judged[index]!;
+    return index === undefined ? (isOver(contract, at) ? EXPIRED : NOT_QUOTED) : judged[index]!;
   });
   const positions = all.filter((_, i) => reasons[i] === ELIGIBLE);
   const contracts = Uint32Array.from(positions, ({ contract }) => indexes.get(contract)!);
-  return { reasons, selection: { contracts, positions } };
+  return { reasons, selection: { contracts, positions }, indexes };
+}
+
+/** Chains do not list contracts that have expired. */
+function isOver(contract: string, at: Temporal.Instant): boolean {
+  const { expiry, underlying } = parseContract(contract);
+  return expiryTimes([expiry], at, [underlying]).expired[0] === 1;
 }
 
 const ANY_LIQUIDITY: RankingRules['eligibility'] = { volume: 0, open_interest: 0 };

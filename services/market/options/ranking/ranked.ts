@@ -4,6 +4,7 @@ import { IV_SOURCES, type IvSource } from '../pricing/greeks.ts';
 import { type BlockName, type Blocks, measure, type Rows } from '../scoring/measure.ts';
 import { coverage, type Mode, PARTS, type Part, type PartName, type Parts, RANK_COLUMN, rankBy, scorePart } from '../scoring/parts.ts';
 import { type Band, bandOf, type Signal, signalsOf } from '../scoring/signals.ts';
+import type { LeftOut } from './left-out.ts';
 import { type RankInput, rowsOf, type Selection } from './rank-input.ts';
 
 /** The ranking of one underlying's contracts, or of the positions in them, at one moment. */
@@ -14,6 +15,8 @@ export interface RankedRun {
   eligible: number;
   /** How many were not ranked, by reason; every reason is there. */
   reasons: Record<Reason, number>;
+  /** In exit mode each position that has no rank, and why. */
+  leftOut: LeftOut[];
   /** Best first, at most `top_n`. */
   ranks: Ranked[];
 }
@@ -211,7 +214,8 @@ function quotedOf({ chain, mode, greeks }: RankInput, { contracts, positions }: 
 
 function marksOf({ spot, strike, isPut }: Chain, index: number, bid: number): QuoteMark[] {
   const intrinsic = isPut[index] === 1 ? strike[index]! - spot : spot - strike[index]!;
-  return bid < intrinsic ? ['bid_below_intrinsic'] : [];
+  // A difference of two decimals is off in its last digit.
+  return intrinsic - bid > 1e-9 * spot ? ['bid_below_intrinsic'] : [];
 }
 
 function weightsOf({ parts, composite, rank }: Scored, own: string, i: number): Ranked['weights'] {
