@@ -19,7 +19,6 @@ const answer = {
   outdated: 0,
   unknown: 0,
   missing: 0,
-  unknown: 0,
   joined: 0,
   text: 'none',
   jobs: [],
