@@ -85,6 +85,9 @@ test('the next login does not ask for a symbol that no source knows: it says sin
   const { prices, unknown, jobs } = json(await mesh.run('login', 'bob', '--wait', '--json'));
   expect({ unknown, jobs }).toEqual({ unknown: 1, jobs: [] });
   expect(prices.find(({ symbol }: { symbol: string }) => symbol === 'XXBAD').reason).toMatch(since);
+  expect((await mesh.run('login', 'bob', '--wait')).stdout).toContain(
+    'the sources were asked lately and have no usable answer for 1 symbol',
+  );
   expect((await mesh.run('portfolio', 'show', 'bob')).stdout).toMatch(/^XXBAD .*unknown since \d{4}-\d\d-\d\d/m);
   const { stdout } = await mesh.run('symbol', 'XXBAD');
   expect(stdout).toMatch(since);

@@ -12,7 +12,7 @@ const waited: Keys = {
   skipped: '[{symbol, reason}] that needed no job',
   refused: '[{symbol, reason}] whose queue was full',
   prices:
-    '[{symbol, state, sessions_behind, reason, simulated}] as they are in the end; state: fresh, outdated (the sources have nothing newer), stale or missing',
+    '[{symbol, state, sessions_behind, reason, unknown, simulated}] as they are in the end; state: fresh, outdated (the sources have nothing newer), stale or missing; unknown: their last answer was a failure',
 };
 const changed: Keys = {
   ok: 'true',

@@ -104,3 +104,16 @@ test('a portfolio of one user does not touch that of another', async () => {
   await mesh.operator.put(path, { positions: [] });
   expect((await mesh.operator.get('/v1/users/bob/portfolio')).body.positions).toHaveLength(1);
 });
+
+test('two spellings of a share class are the same position twice', async () => {
+  const answer = await mesh.operator.put(path, {
+    positions: [
+      { symbol: 'BRK-B', quantity: 1 },
+      { symbol: 'BRK/B', quantity: 2 },
+    ],
+  });
+  expect(answer).toMatchObject({
+    status: 400,
+    body: { code: 'portfolio.duplicate_symbol', detail: expect.stringContaining('BRK.B twice') },
+  });
+});
