@@ -46,7 +46,7 @@ export interface JobType {
 
 /** The fields of results that the command line knows. Each has its meaning in `JobResult`. */
 export type ResultField =
-  | ('source' | 'bars' | 'written' | 'through' | 'stale' | 'simulated' | 'ms')
+  | ('source' | 'bars' | 'written' | 'through' | 'stale' | 'simulated' | 'warnings' | 'ms')
   | ('signal' | 'confidence')
   | ('mode' | 'eligible' | 'kept');
 

@@ -7,6 +7,7 @@ import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
 import { type Change, expiryOf, isLive, type Ledger, nowOf, type Queue, rulesOf, type State } from './job.ts';
 import { BATCH } from './maintain/due.ts';
 import { recordAttempts } from './run/complete.ts';
+import { ALONE_FROM } from './run/deaths.ts';
 import { changesOf, type Ended, resolveDependents, withLiveNeeds, writeReasons } from './run/dependents.ts';
 import { stopWaiting } from './run/slots.ts';
 
@@ -147,8 +148,10 @@ async function restart(tx: Transaction, ledger: Ledger, rows: readonly Row[]): P
   for (const group of Map.groupBy(startable, (row) => `${row.queue} ${row.type}`).values()) {
     const { queue, type } = group[0] as Row;
     await tx.run(
-      "UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL, worker_id = NULL, started_at = NULL, ended_at = NULL, max_attempts = attempt + ?, due_at = ? WHERE id IN (?)",
-      [rulesOf(ledger, type).maxAttempts, expiryOf(ledger, queue, now), group.map(({ id }) => id).sort(Buffer.compare)],
+      `UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL, worker_id = NULL, started_at = NULL, ended_at = NULL, max_attempts = attempt + ?,
+        deaths = LEAST(deaths, ?), crashes = 0, due_at = ? WHERE id IN (?)`,
+      // A job that killed its worker has a full set of tries, and makes them in a process of its own.
+      [rulesOf(ledger, type).maxAttempts, ALONE_FROM, expiryOf(ledger, queue, now), group.map(({ id }) => id).sort(Buffer.compare)],
     );
   }
   if (startable.length === 0) return superseded;

@@ -29,6 +29,8 @@ export type KeptDecision = {
   fresh?: string;
   outdated?: string;
   missing?: string;
+  /** The answer of the sources was a failure, and the pause after it lasts. */
+  unknown?: string;
   refused?: string;
 };
 
@@ -59,7 +61,7 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
   const jobs: PortfolioJob[] = [];
   const skipped: PortfolioAnswer['skipped'] = [];
   const kept: KeptDecision[] = [];
-  const skippedIn = { fresh: 0, outdated: 0, missing: 0 };
+  const skippedIn = { fresh: 0, outdated: 0, missing: 0, unknown: 0 };
   let queued = 0;
   let joined = 0;
   const lower = new Map<string, number>();
@@ -104,8 +106,8 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
     kept.push(decision);
   }
   const total = decisions.length;
-  const { fresh, outdated, missing } = skippedIn;
-  const refused = total - queued - fresh - outdated - missing;
+  const { fresh, outdated, missing, unknown } = skippedIn;
+  const refused = total - queued - fresh - outdated - missing - unknown;
   return {
     answer: {
       total,
@@ -113,9 +115,10 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
       fresh,
       outdated,
       missing,
+      unknown,
       joined,
       ...(refused > 0 ? { refused } : {}),
-      text: textOf(user, { total, queued, fresh, outdated, missing, joined, refused }, lower, refusal),
+      text: textOf(user, { total, queued, fresh, outdated, missing, unknown, joined, refused }, lower, refusal),
       jobs,
       skipped,
     },
@@ -143,7 +146,59 @@ function jobOf(request: ScoredRequest, answer: Exclude<EnqueueAnswer, { outcome:
   };
 }
 
-type Counts = Record<'total' | 'queued' | 'fresh' | 'outdated' | 'missing' | 'joined' | 'refused', number>;
+/** A row of `user_portfolio_priority`. */
+export interface AnswerRow {
+  user_id: string;
+  at: Date;
+  total: number;
+  queued: number;
+  fresh: number;
+  decisions: readonly KeptDecision[];
+}
+
+const GONE = 'its job is not kept any more';
+
+/** The answer to a login again, from its row; `textOfJob` gives the reasons of a job. The queue of a job is that of the priority which the login was told. */
+export function answerOfRow(
+  { user_id, at, total, queued, fresh, decisions }: AnswerRow,
+  textOfJob: (id: string) => string | undefined,
+): PortfolioAnswer {
+  const jobs: PortfolioJob[] = [];
+  const skipped: PortfolioAnswer['skipped'] = [];
+  for (const decision of decisions) {
+    const { symbol } = decision;
+    for (const type of ['fetch', 'analysis'] as const) {
+      const job = decision[type];
+      if (job === undefined) continue;
+      const { id, priority, score, coalesced } = job;
+      jobs.push({ id, symbol, type, priority, queue: queueOfLevel(priority), score, why: { text: textOfJob(id) ?? GONE }, coalesced });
+    }
+    const reason =
+      decision.fresh ?? decision.outdated ?? decision.missing ?? decision.unknown ?? (decision.refused && `refused: ${decision.refused}`);
+    if (reason !== undefined) skipped.push({ symbol, reason: reason.slice(0, SENTENCE) });
+  }
+  const { outdated, missing, unknown } = countSkipped(decisions);
+  const joined = decisions.filter(
+    ({ fetch, analysis }) => (fetch ?? analysis) !== undefined && [fetch, analysis].every((job) => job?.coalesced !== false),
+  ).length;
+  const refused = total - queued - fresh - outdated - missing - unknown;
+  const refusal = decisions.find((one) => one.refused !== undefined)?.refused;
+  return {
+    ...{ user_id, at: at.toISOString(), total, queued, fresh, outdated, missing, unknown, joined },
+    ...(refused > 0 ? { refused } : {}),
+    text: textOf(user_id, { total, queued, fresh, outdated, missing, unknown, joined, refused }, new Map(), refusal),
+    jobs,
+    skipped,
+  };
+}
+
+/** The symbols without a job that are not fresh. */
+export function countSkipped(decisions: readonly KeptDecision[]): Record<'outdated' | 'missing' | 'unknown', number> {
+  const count = (state: 'outdated' | 'missing' | 'unknown'): number => decisions.filter((one) => one[state] !== undefined).length;
+  return { outdated: count('outdated'), missing: count('missing'), unknown: count('unknown') };
+}
+
+type Counts = Record<'total' | 'queued' | 'fresh' | 'outdated' | 'missing' | 'unknown' | 'joined' | 'refused', number>;
 
 function textOf(
   user: string,

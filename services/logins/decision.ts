@@ -57,8 +57,8 @@ export interface SymbolDecision {
   /** Indexes in `requests`; neither when nothing is due. */
   fetch?: number;
   analysis?: number;
-  /** The state of the price. */
-  state: FreshnessState;
+  /** The state of the price; `unknown` in the pause after a failure. */
+  state: FreshnessState | 'unknown';
   /** The state of price and analysis with the reasons, one line for people. */
   finding: string;
 }
@@ -124,7 +124,8 @@ export function decide(
         judged.set(symbol, known);
       }
       const { price, analysis, finding } = known;
-      const decision: SymbolDecision = { symbol, state: price.state, finding };
+      const state = price.failure !== undefined && !price.due ? 'unknown' : price.state;
+      const decision: SymbolDecision = { symbol, state, finding };
       if (price.due) decision.fetch = fetches.push(request('fetch', viewer, holding, known, rules.score, occasion)) - 1;
       if (price.due || analysis.due)
         decision.analysis = analyses.push(request('analysis', viewer, holding, known, rules.score, occasion)) - 1;

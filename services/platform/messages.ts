@@ -104,6 +104,8 @@ export const SCHEMAS = {
     /** Of the symbols without a job: the sources were asked lately and have nothing newer, or nothing at all. 0 from a service that does not know them. */
     outdated: count.default(0),
     missing: count.default(0),
+    /** Not asked for, since the answer of the sources was a failure lately. */
+    unknown: count.default(0),
     joined: count,
     refused: count.optional(),
     text: sentence,
@@ -126,6 +128,7 @@ export const SCHEMAS = {
     at: instant,
     pid: count.optional(),
     degraded: z.array(sentence).max(20).optional(),
+    clock_offset_s: z.number().optional(),
   }),
   stats: z.strictObject({
     v,

@@ -90,7 +90,7 @@ function emptyRegistry() {
 }
 
 function meshRegistry(
-  { ledger, workers, utilisation, latencies, loginToJobsP95, held }: SchedulerMetrics,
+  { ledger, workers, utilisation, latencies, clocks, loginToJobsP95, held }: SchedulerMetrics,
   alerts: readonly { name: string; state: string }[],
   kept: Config['monitoring']['stock_metrics'],
 ): Registry {
@@ -141,6 +141,11 @@ function meshRegistry(
     Object.entries(held.counts).map(([freshness, count]) => [{ freshness }, count]),
   );
   gauge('held_symbols_simulated', 'Held and watched symbols whose newest price is made up', [[{}, held.simulated]]);
+  gauge(
+    'clock_offset_seconds',
+    "How far the clock of an instance's machine is ahead of the database's; negative: behind",
+    clocks.map(({ service, instance, offset_s }) => [{ service, instance }, offset_s]),
+  );
   gauge(
     'alert_raised',
     '1 while the alert is raised',

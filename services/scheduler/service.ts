@@ -55,6 +55,7 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
     log,
     holder: instance,
     seconds: config.scheduler.lease,
+    settleSeconds: Math.max(config.scheduler.lease, config.database.clock_interval),
     lead() {
       alerts?.forget();
       return startDuties(duties, log);

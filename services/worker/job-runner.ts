@@ -1,12 +1,15 @@
 /** Runs the handlers of claimed jobs, outside of any transaction, and gives what they return to the committer. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Handler, JobContext, JobOutput } from '../job-types/handler.ts';
 import type { Ledger, TypeRules } from '../ledger/job.ts';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
 import { commitPart, type Finished, fail, postpone } from '../ledger/run/complete.ts';
+import { ALONE_FROM, crash } from '../ledger/run/deaths.ts';
 import { countItems, openItems, recordItems } from '../ledger/run/items.ts';
 import { codeOf, isDatabaseAway, messageOf, TransientError } from '../platform/errors.ts';
 import { componentLogger, type Logger } from '../platform/log/log.ts';
 import type { Committer } from './committer.ts';
+import type { Isolation } from './isolated.ts';
 import type { Publisher } from './publisher.ts';
 import { retryWhileUnavailable } from './retry-while-unavailable.ts';
 import { isBacklogFull, type RunningJob, type RunningJobs, Stopped, stopJob } from './running-jobs.ts';
@@ -21,6 +24,8 @@ export interface RunnableType {
 }
 
 export interface JobRunnerOptions {
+  /** Runs jobs whose worker has died before. Without it they run here. */
+  isolation?: Isolation | undefined;
   jobs: RunningJobs;
   ledger: Ledger;
   workerId: string;
@@ -47,7 +52,8 @@ export function startJobs(options: JobRunnerOptions, claimed: readonly ClaimedJo
   );
 }
 
-function startJob(options: JobRunnerOptions, job: ClaimedJob): void {
+/** Starts the handler of one job. */
+export function startJob(options: JobRunnerOptions, job: ClaimedJob): RunningJob {
   const { jobs, onLoad, onBacklogShorter } = options;
   // The same job may still run here as an earlier attempt, whose lease was lost: that one must not be taken for this one.
   stopJob(jobs, job.id, new Stopped('job.lease_lost', `the lease was lost: attempt ${job.attempt} runs here too`));
@@ -55,12 +61,55 @@ function startJob(options: JobRunnerOptions, job: ClaimedJob): void {
   jobs.claimed.add(running);
   jobs.handling++;
   onLoad(jobs.handling);
-  running.done = runJob(options, running).finally(() => {
+  const { isolation } = options;
+  running.done = (isolation && job.deaths >= ALONE_FROM ? runAlone(options, isolation, running) : runJob(options, running)).finally(() => {
     const wasFull = isBacklogFull(jobs);
     jobs.claimed.delete(running);
     if (wasFull) onBacklogShorter();
   });
+  return running;
 }
+
+/** How long a job in a process of its own may exceed its time limit before that process is ended. It has a timer of its own, which a job may block. */
+const OVERTIME_MS = 10_000;
+/** Pause before the death of that process is counted against its job: whoever kills the process together with this worker leaves no witness. */
+const WITNESS_MS = 250;
+
+async function runAlone(options: JobRunnerOptions, isolation: Isolation, running: RunningJob): Promise<void> {
+  const { ledger, workerId, jobs, onLoad, onSlotFree } = options;
+  const { job, abort } = running;
+  const { handler, rules } = options.types.get(job.type) as RunnableType;
+  const log = jobLogger(options.log, handler, job);
+  const timeOut = (): void => abort.abort(timeoutError(rules));
+  const timer = setTimeout(timeOut, Math.min(rules.timeoutSeconds * 1000 + OVERTIME_MS, LONGEST_TIMER_MS));
+  try {
+    const outcome = await untilAborted(isolation.run(running), abort.signal);
+    if (outcome.kind === 'ended') return;
+    if (outcome.kind === 'died') await delay(WITNESS_MS);
+    log.warn(
+      { attempt: job.attempt },
+      `${job.type} ${outcome.kind === 'died' ? 'ended its process' : 'could not be run alone'}: ${outcome.how}`,
+    );
+    await writeEnd(options, log, () =>
+      outcome.kind === 'died'
+        ? crash(ledger, workerId, job, outcome.how)
+        : postpone(ledger, workerId, [job], {
+            code: 'worker.no_process',
+            reason: `no process of its own could be started: ${outcome.how}`,
+          }),
+    );
+  } catch (error) {
+    await endFailed(options, job, error, log);
+  } finally {
+    clearTimeout(timer);
+    jobs.handling--;
+    onLoad(jobs.handling);
+    onSlotFree();
+  }
+}
+
+const timeoutError = ({ timeoutSeconds }: TypeRules): TransientError =>
+  new TransientError('job.timeout', `took longer than ${timeoutSeconds} s (jobs.timeouts)`);
 
 async function runJob(options: JobRunnerOptions, running: RunningJob): Promise<void> {
   const { committer } = options;
@@ -87,13 +136,13 @@ async function runHandler(
   options: JobRunnerOptions,
   running: RunningJob,
   handler: Handler,
-  { timeoutSeconds }: TypeRules,
+  rules: TypeRules,
   log: Logger,
 ): Promise<JobOutput<unknown>> {
   const { jobs, onLoad, onSlotFree } = options;
   const { job, abort } = running;
-  const timeOut = (): void => abort.abort(new TransientError('job.timeout', `took longer than ${timeoutSeconds} s (jobs.timeouts)`));
-  const timer = setTimeout(timeOut, Math.min(timeoutSeconds * 1000, LONGEST_TIMER_MS));
+  const timeOut = (): void => abort.abort(timeoutError(rules));
+  const timer = setTimeout(timeOut, Math.min(rules.timeoutSeconds * 1000, LONGEST_TIMER_MS));
   try {
     return await untilAborted(handler.run(job.payload, contextOf(options, running, handler, log)), abort.signal);
   } finally {
@@ -149,8 +198,12 @@ async function endFailed(options: JobRunnerOptions, job: ClaimedJob, error: unkn
     return;
   }
   logFailure(options.jobs, job, error, log);
+  await writeEnd(options, log, () => endAttempt(options, job, error));
+}
+
+async function writeEnd(options: JobRunnerOptions, log: Logger, write: () => Promise<Finished>): Promise<void> {
   try {
-    const { changes } = await retryWhileUnavailable(() => endAttempt(options, job, error), options.jobs.stopped.signal);
+    const { changes } = await retryWhileUnavailable(write, options.jobs.stopped.signal);
     void options.publisher.committed(changes);
   } catch (writing) {
     log.error(
@@ -171,10 +224,14 @@ function logFailure(jobs: RunningJobs, job: ClaimedJob, error: unknown, log: Log
 }
 
 /** An outage of our own database is no failure of the job: it runs again and no attempt is used up. */
-function endAttempt({ ledger, workerId }: JobRunnerOptions, job: ClaimedJob, error: unknown): Promise<Finished> {
-  return isDatabaseAway(error)
-    ? postpone(ledger, workerId, [job], { code: error.code, reason: messageOf(error) })
-    : fail(ledger, workerId, [{ job, error }]);
+function endAttempt({ ledger, workerId, types, shared }: JobRunnerOptions, job: ClaimedJob, error: unknown): Promise<Finished> {
+  if (isDatabaseAway(error)) return postpone(ledger, workerId, [job], { code: error.code, reason: messageOf(error) });
+  const { handler } = types.get(job.type) as RunnableType;
+  return fail(ledger, workerId, [{ job, error }], Math.random, async (tx, final) => {
+    if (final.length === 0) return;
+    const rows = handler.rowsOfFailure?.(job.payload, error, { config: shared.config, clock: ledger.clock }) ?? [];
+    if (rows.length > 0) await handler.store(tx, rows);
+  });
 }
 
 /** The handler's output, or the signal's reason as soon as it aborts: a handler that ignores its signal cannot hold a slot. */

@@ -12,11 +12,12 @@ import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import type { Logger } from '../platform/log/log.ts';
 import { startWorker } from './worker.ts';
 
-/** The worker service: wakes its worker for new jobs, reports its load, cancels jobs on demand. `chooseSources`, `chooseChains`: by default those of the configuration. */
+/** The worker service: wakes its worker for new jobs, reports its load, cancels jobs on demand. `chooseSources`, `chooseChains`: by default those of the configuration; `isolatedEntry`: the module of the process for isolated jobs, with the same sources. */
 export async function startWorkerService(
   context: ServiceContext,
   chooseSources = configuredSources,
   chooseChains = configuredChains,
+  isolatedEntry = new URL('./isolated-process.ts', import.meta.url),
 ): Promise<RunningService> {
   const { instance, config, log, clock, db, bus } = context;
   const ledger = ledgerOf(db, clock, config);
@@ -37,6 +38,7 @@ export async function startWorkerService(
     config,
     log,
     handlers: await loadHandlers({ sql: db, chains }),
+    isolatedEntry,
     onLoad(running) {
       bus.updatePresence({ capacity, running });
     },

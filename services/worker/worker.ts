@@ -8,8 +8,9 @@ import type { Logger } from '../platform/log/log.ts';
 import { createClaimLoop } from './claim-loop.ts';
 import { createCommitter } from './committer.ts';
 import { startHeartbeat } from './heartbeat.ts';
+import { createIsolation } from './isolated.ts';
 import { type JobRunnerOptions, LONGEST_TIMER_MS, type RunnableType, startJobs } from './job-runner.ts';
-import { createPublisher } from './publisher.ts';
+import { createPublisher, type Publisher } from './publisher.ts';
 import { createRunningJobs, Stopped, stopJob } from './running-jobs.ts';
 import { shutDown } from './shutdown.ts';
 
@@ -22,6 +23,8 @@ export interface WorkerOptions extends Pick<JobContext<unknown>, 'sources' | 're
   handlers: readonly Handler[];
   /** Called whenever the number of running handlers changes. */
   onLoad?: (running: number) => void;
+  /** The module of the process for jobs whose worker has died before (`isolated.ts`). Without it these jobs run here. */
+  isolatedEntry?: URL | undefined;
 }
 
 export interface Worker {
@@ -35,28 +38,32 @@ export interface Worker {
 }
 
 export function startWorker(options: WorkerOptions): Worker {
-  const { workerId, ledger, log, config, sources, realSources, reader, onLoad = () => {} } = options;
+  const { workerId, ledger, log, config, sources, realSources, reader, onLoad = () => {}, isolatedEntry } = options;
   const { batch, max_concurrent_jobs: capacity, poll_interval } = config.worker;
   const jobs = createRunningJobs({ capacity, batchSize: batch.size });
   const types = runnableTypes(options);
   const publisher = createPublisher(options);
+  const committed: Publisher['committed'] = (changes, dataMessages) => {
+    // A dependent, or a job that waited for a slot of its user, may be work for this worker.
+    if (changes.some(({ state }) => state === 'ready')) claimLoop.wake();
+    return publisher.committed(changes, dataMessages);
+  };
   const committer = createCommitter({
     ledger,
     workerId,
     size: batch.size,
     waitMs: batch.wait,
     signal: jobs.stopped.signal,
-    onCommitted(changes, kept) {
-      void publisher.committed(
+    onCommitted: (changes, kept) =>
+      void committed(
         changes,
         kept.flatMap(({ dataMessages }) => dataMessages),
-      );
-      // A dependent, or a job that waited for a slot of its user, may be work for this worker.
-      if (changes.some(({ state }) => state === 'ready')) claimLoop.wake();
-    },
+      ),
   });
+  const isolation =
+    isolatedEntry && createIsolation({ entry: isolatedEntry, config, ledger, workerId, log, committed, progress: publisher.progress });
   const runner: JobRunnerOptions = {
-    ...{ jobs, ledger, workerId, log, types, committer, publisher, onLoad },
+    ...{ jobs, ledger, workerId, log, types, committer, publisher, onLoad, isolation },
     shared: { sources, realSources, reader, config },
     onSlotFree: () => claimLoop.wakeSoon(),
     onBacklogShorter: () => claimLoop.wake(),
@@ -73,7 +80,10 @@ export function startWorker(options: WorkerOptions): Worker {
     wake: claimLoop.wake,
     abort: (id, reason) => stopJob(jobs, id, new Stopped('job.cancelled', reason)),
     running: () => [...jobs.claimed].map(({ job: { id, type, symbol, attempt, startedAt } }) => ({ id, type, symbol, attempt, startedAt })),
-    drain: (graceMs) => shutDown({ jobs, ledger, workerId, log, claimLoop, committer, publisher, stopHeartbeat }, graceMs),
+    async drain(graceMs) {
+      await shutDown({ jobs, ledger, workerId, log, claimLoop, committer, publisher, stopHeartbeat }, graceMs);
+      isolation?.close();
+    },
   };
 }
 

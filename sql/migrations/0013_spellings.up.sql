@@ -43,8 +43,3 @@ UPDATE option_runs SET symbol = REPLACE(symbol, '-', '.') WHERE symbol REGEXP '^
 
 -- Live jobs go on under the spelling of their payload, which each handler reads as BRK.B. Their dedupe keys stay: two live jobs must not get the same one.
 UPDATE jobs SET symbol = REPLACE(symbol, '-', '.') WHERE symbol REGEXP '^[A-Z]{1,5}-[A-EG-KM-SUW-Z]$';
-
--- A token may cost 0.0000003 dollars and be held in 18 decimals. Before, such a cost was stored as 0, and such a quantity made the symbol a watched one.
-ALTER TABLE holdings
-  MODIFY quantity DECIMAL(34, 18) NOT NULL COMMENT '0 = only watched',
-  MODIFY cost     DECIMAL(32, 20) NULL COMMENT 'a share, in the instrument''s currency';

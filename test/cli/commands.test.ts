@@ -79,6 +79,18 @@ test('a login whose job fails ends with 1, the reason, and the next step', async
   expect(ran.stderr).toMatch(/stockmesh: XXBAD: fetch failed: no source knows XXBAD.*"npx stockmesh retry [0-9a-f-]{36}" tries again/);
 });
 
+test('the next login does not ask for a symbol that no source knows: it says since when, as all views of the symbol do', async () => {
+  await mesh.run('login', 'bob', '--wait');
+  const since = /unknown since \d{4}-\d\d-\d\d \d\d:\d\d UTC, last asked \d+ min ago, asked again by the first login after/;
+  const { prices, unknown, jobs } = json(await mesh.run('login', 'bob', '--wait', '--json'));
+  expect({ unknown, jobs }).toEqual({ unknown: 1, jobs: [] });
+  expect(prices.find(({ symbol }: { symbol: string }) => symbol === 'XXBAD').reason).toMatch(since);
+  expect((await mesh.run('portfolio', 'show', 'bob')).stdout).toMatch(/^XXBAD .*unknown since \d{4}-\d\d-\d\d/m);
+  const { stdout } = await mesh.run('symbol', 'XXBAD');
+  expect(stdout).toMatch(since);
+  expect(stdout).toContain('"npx stockmesh fetch XXBAD --wait" asks the sources at once; check the spelling first');
+});
+
 test('a login without --wait says what is committed', async () => {
   expect(await mesh.run('login', 'alice')).toMatchObject({
     code: 0,

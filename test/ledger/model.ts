@@ -11,6 +11,7 @@ export const LIMITS: Record<Queue, { maxJobs: number; ttlSeconds: number }> = {
   background_analysis: { maxJobs: 100, ttlSeconds: 7200 },
 };
 export const MAX_ATTEMPTS = 3;
+const MOST_DEATHS = 10;
 export const BACKOFF_SECONDS = [30, 120];
 export const LEASE_SECONDS = 60;
 export const SLOTS = 2;
@@ -29,6 +30,7 @@ export interface ModelJob {
   owned: boolean;
   attempt: number;
   maxAttempts: number;
+  deaths: number;
   worker: string | undefined;
   due: number;
   needs: Set<string>;
@@ -100,7 +102,7 @@ export class Model {
     if (id === undefined) throw new Error(`the ledger refused a job for which ${queue} has room`);
     const state = start > this.now ? 'scheduled' : need === undefined ? 'waiting' : 'needing';
     this.jobs.set(id, {
-      ...{ id, state, queue, key, attempt: 0, maxAttempts: MAX_ATTEMPTS, worker: undefined },
+      ...{ id, state, queue, key, attempt: 0, maxAttempts: MAX_ATTEMPTS, deaths: 0, worker: undefined },
       ...{ level: queue === asked ? level : bandOf[queue], users: new Set(user === undefined ? [] : [user]), owned: user !== undefined },
       ...{ due: state === 'scheduled' ? start : this.expiry(queue), needs: new Set(need === undefined ? [] : [need.id]) },
     });
@@ -153,8 +155,11 @@ export class Model {
   }
 
   loseLease(job: ModelJob): void {
-    if (job.attempt >= job.maxAttempts) this.end(job, 'failed');
-    else Object.assign(job, { state: 'waiting', due: this.expiry(job.queue) });
+    job.deaths++;
+    job.maxAttempts++;
+    if (job.deaths >= MOST_DEATHS) this.end(job, 'failed');
+    else if (job.deaths <= 2) Object.assign(job, { state: 'waiting', due: this.expiry(job.queue) });
+    else Object.assign(job, { state: 'scheduled', due: this.now + Math.min(2 ** (job.deaths - 3), 60) });
   }
 
   promote(): void {
@@ -164,7 +169,8 @@ export class Model {
   }
 
   restart(job: ModelJob): void {
-    Object.assign(job, { state: 'waiting', maxAttempts: job.attempt + MAX_ATTEMPTS, due: this.expiry(job.queue) });
+    const deaths = Math.min(job.deaths, 2);
+    Object.assign(job, { state: 'waiting', maxAttempts: job.attempt + MAX_ATTEMPTS, deaths, due: this.expiry(job.queue) });
     if (this.hasLiveNeeds(job)) job.state = 'needing';
   }
 }

@@ -29,6 +29,7 @@ const examples: { [K in TopicKind]: [Draft<K>, string] } = {
       fresh: 1,
       outdated: 0,
       missing: 0,
+      unknown: 0,
       joined: 0,
       text: '1 of 2 symbols queued, 1 fresh',
       jobs: [],

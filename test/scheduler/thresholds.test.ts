@@ -20,6 +20,7 @@ const quiet: MeshMetrics = {
   workers: { online: 1, slots: 5, busy: 0 },
   utilisation: 0,
   latencies: [],
+  clocks: [],
 };
 const fresh: StaleData = { symbols: [], oldestHours: 0, outdated: [], withBars: 20 };
 
@@ -102,6 +103,33 @@ test('outdated data names the symbols and the limit', () => {
   expect(said!.text).toBe(
     'the sources have nothing newer than bars of two sessions ago or more for 2 of 4 held symbols; more than 10 % (portfolio.outdated_alert_share) means that a source has fallen silent: GONE, QUIET',
   );
+});
+
+const clock = (instance: string, offset_s: number) => ({ service: 'worker', instance, offset_s });
+
+test.each([
+  [2, []],
+  [-2, []],
+  [2.1, ['clock_offset']],
+  [-2.1, ['clock_offset']],
+])('with a clock %d s ahead of the database’s a limit of 2 s gives %o', (offset, names) => {
+  expect(beyond({ clocks: [clock('w1', 0), clock('w2', offset)] })).toEqual(names);
+});
+
+const clockCheck = (clocks: MeshMetrics['clocks']) =>
+  checkLimits({ ...quiet, clocks }, fresh, configOf()).find(({ name }) => name === 'clock_offset');
+
+test('wrong clocks are named with their offsets, the worst first', () => {
+  expect(clockCheck([clock('w1', 0.01), clock('w2', 3), clock('w3', -600)])).toMatchObject({
+    value: 600,
+    text: "2 of 3 instances have a clock more than 2 s from the database's (monitoring.thresholds.max_clock_offset); set the clocks of their machines right (NTP): w3 -600.0 s, w2 +3.0 s",
+  });
+});
+
+test('where all clocks are wrong by the same, the database’s is the wrong one', () => {
+  expect(clockCheck([clock('w1', -60), clock('w2', -60.2)])?.text).toContain("set the database's own clock right");
+  expect(clockCheck([clock('w1', -60), clock('w2', 60)])?.text).toContain('set the clocks of their machines right');
+  expect(clockCheck([clock('w1', -60)])?.text).toContain('set the clocks of their machines right');
 });
 
 test('every text names the key that sets the limit', () => {

@@ -154,7 +154,8 @@ async function read(db: Database, where: string, params: unknown[] = []): Promis
 }
 
 export function failoverOf(sources: readonly MarketSource[], clock: Clock): FailoverSource {
-  return failoverSource({ sources: [...sources], clock, timeoutMs: 10_000, breaker: { failures: 1000, openMs: 1000 } });
+  // A source that a test holds back until another job has ended must not time out meanwhile: on a busy machine that took more than ten seconds.
+  return failoverSource({ sources: [...sources], clock, timeoutMs: 120_000, breaker: { failures: 1000, openMs: 1000 } });
 }
 
 let numbers = 0;
@@ -186,7 +187,8 @@ export async function sweep(db: Database): Promise<void> {
     'user_slots',
     'slot_waits',
   ];
-  for (const table of [...tables, 'bars', 'corporate_actions', 'symbols', 'analyses']) await db.run(`DELETE FROM ${table}`);
+  for (const table of [...tables, 'bars', 'corporate_actions', 'symbols', 'symbol_failures', 'analyses'])
+    await db.run(`DELETE FROM ${table}`);
 }
 
 export const nothing: JobOutput<never> = { rows: [], result: {}, dataMessages: [] };

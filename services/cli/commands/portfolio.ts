@@ -1,12 +1,12 @@
 /** `stockmesh portfolio`: imports holdings and shows them with their freshness. */
+import { nowOf } from '../../ledger/job.ts';
 import { countStates, countsText, freshnessRules } from '../../market/freshness/freshness.ts';
 import { isSimulated, judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
 import type { Holding } from '../../market/portfolios/holdings.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../market/portfolios/import.ts';
-import { systemClock } from '../../platform/clock.ts';
 import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
-import { money, plural, quantity } from '../output/numbers.ts';
+import { money, plural, quantity, sharePrice, stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { showProgress } from '../output/progress.ts';
 import { type Column, plain, table } from '../output/table.ts';
@@ -17,10 +17,10 @@ export async function importPortfolio(
   file: string,
   { user, json, ...options }: GlobalOptions & { user?: string | undefined; json?: boolean | undefined },
 ): Promise<number> {
-  return withSession(options, async ({ db }) => {
+  return withSession(options, async ({ db, clock }) => {
     const progress = showProgress({ quiet: true });
     progress.waiting(`importing ${file === '-' ? 'standard input' : file}`);
-    const now = new Date(systemClock.now().epochMilliseconds);
+    const now = nowOf({ clock });
     const { users, held, watched } = await importPortfolioCsv(db, file === '-' ? process.stdin : file, { user, now }).finally(() =>
       progress.end(),
     );
@@ -45,7 +45,7 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
     const judged = await judgeSymbols(
       session.db,
       holdings.map(({ symbol }) => symbol),
-      systemClock.now(),
+      session.clock.now(),
       freshnessRules(session.loaded.config),
     );
     const positions = holdings.map((holding): ValuedHolding => {
@@ -56,7 +56,7 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
     if (json)
       printJson({
         user: user.trim(),
-        at: new Date(),
+        at: nowOf(session),
         positions: positions.map(positionJson),
         value: totals(positions),
         freshness: countsOf(positions),
@@ -72,8 +72,8 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
 const COLUMNS: Column<ValuedHolding>[] = [
   { title: 'SYMBOL', value: ({ symbol }) => symbol },
   { title: 'QUANTITY', value: (one) => (one.quantity === 0 ? 'watched' : quantity(one.quantity)), align: 'right', optional: 3 },
-  { title: 'COST', value: ({ cost }) => money(cost), align: 'right', optional: 5 },
-  { title: 'CLOSE', value: ({ state }) => money(state?.close), align: 'right' },
+  { title: 'COST', value: ({ cost }) => sharePrice(cost), align: 'right', optional: 5 },
+  { title: 'CLOSE', value: ({ state }) => sharePrice(state?.close), align: 'right' },
   { title: 'VALUE', value: (one) => (one.quantity === 0 ? null : money(one.value)), align: 'right', optional: 2 },
   { title: 'CURRENCY', value: ({ state }) => state?.currency, optional: 6 },
   { title: 'PRICE', value: ({ price }) => price.state, paint: (text, { price }) => paintFreshness(text, price.state) },
@@ -89,9 +89,15 @@ const COLUMNS: Column<ValuedHolding>[] = [
     paint: (text, { signal }) => paintSignal(text, signal?.signal ?? null),
     optional: 1,
   },
-  { title: 'NOTE', value: ({ state }) => (isSimulated(state) ? 'made-up prices' : null), paint: (text) => paint('yellow', text) },
+  { title: 'NOTE', value: noteOf, paint: (text) => paint('yellow', text) },
   { title: 'FRESHNESS', value: ({ price }) => price.reason, flexible: 40, optional: 9 },
 ];
+
+function noteOf({ state, price: { failure } }: ValuedHolding): string | null {
+  if (failure !== undefined)
+    return `${failure.code === 'source.unknown_symbol' ? 'unknown' : 'no usable answer'} since ${stamp(failure.since)}`;
+  return isSimulated(state) ? 'made-up prices' : null;
+}
 
 const countsOf = (positions: readonly ValuedHolding[]) => countStates(positions.map(({ price }) => price));
 

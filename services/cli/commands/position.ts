@@ -1,5 +1,6 @@
 /** `stockmesh position`: the option positions that exit mode ranks. */
 
+import { nowOf } from '../../ledger/job.ts';
 import {
   addPositions,
   listPositions,
@@ -9,7 +10,6 @@ import {
   requireKnown,
   type StoredPosition,
 } from '../../market/options/store/positions.ts';
-import { systemClock } from '../../platform/clock.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { parseUser } from '../../platform/user-id.ts';
 import { money, quantity } from '../output/numbers.ts';
@@ -42,9 +42,9 @@ export async function add(user: string, contract: string, options: AddOptions): 
     stop: options.stop,
     opened_at: options.opened,
   });
-  refuseExpired([given], systemClock.now());
-  return withSession(options, async ({ db }) => {
-    const now = new Date(systemClock.now().epochMilliseconds);
+  return withSession(options, async ({ db, clock }) => {
+    refuseExpired([given], clock.now());
+    const now = nowOf({ clock });
     const added = await db.transaction(async (tx) => {
       await requireKnown(tx, owner);
       await addPositions(tx, owner, [given], now);

@@ -1,6 +1,7 @@
 /** `stockmesh ranks`: the newest ranking of a symbol's options. */
 
 import { readRankState } from '../../job-types/rank/state.ts';
+import { nowOf } from '../../ledger/job.ts';
 import type { ChainGap } from '../../market/options/chain/chain.ts';
 import { parseContract } from '../../market/options/chain/contract.ts';
 import type { StoredRank } from '../../market/options/ranking/rank-columns.ts';
@@ -29,7 +30,7 @@ export async function ranks(text: string, options: RanksOptions): Promise<number
   const { mode, side, expiry, signal, minRank, contract, user, sort, limit, cursor } = options;
   if (contract !== undefined) parseContract(contract);
   const filter: RankFilter = { side, expiry, signal, minRank, contract, user, sort, limit, cursor };
-  return withSession(options, async ({ db }) => {
+  return withSession(options, async ({ db, clock }) => {
     const page = await readRun(db, symbol, mode, filter);
     const state = page === undefined ? await readRankState(db, symbol, mode) : null;
     if (options.json) printJson(runJson(symbol, mode, page, filter, state && { ...state }));
@@ -37,14 +38,13 @@ export async function ranks(text: string, options: RanksOptions): Promise<number
       process.stderr.write(
         `stockmesh: ${plain(state?.text ?? '')}${state?.state === 'pending' ? '' : `; "${COMMAND} rank ${symbol} --mode ${mode} --wait" makes one`}\n`,
       );
-    else print([...sections(page, options.why === true, user)].join('\n'));
+    else print([...sections(page, options.why === true, user, nowOf({ clock }))].join('\n'));
     return page === undefined ? FAILURE : 0;
   });
 }
 
 /** `owner`: whose positions are shown; all without one. */
-function* sections({ run, matching, ranks: rows, next }: RunPage, why: boolean, owner: string | undefined): Generator<string> {
-  const now = new Date();
+function* sections({ run, matching, ranks: rows, next }: RunPage, why: boolean, owner: string | undefined, now: Date): Generator<string> {
   yield fields([
     ['ranking', `${paint('bold', run.symbol)}, ${run.mode}, ${stamp(run.run_at)}, ${ago(run.run_at, now)}`],
     [

@@ -3,7 +3,6 @@ import type { CliForm } from '../../job-types/job-type.ts';
 import type { Origin } from '../../job-types/request.ts';
 import { enqueue, type JobRequest } from '../../ledger/enqueue/enqueue.ts';
 import { acceptedJson, type Refusal, submit } from '../../ledger/enqueue/submit.ts';
-import { systemClock } from '../../platform/clock.ts';
 import { FAILURE } from '../output/failure.ts';
 import { print, printJson } from '../output/print.ts';
 import { type Column, plain, table } from '../output/table.ts';
@@ -26,7 +25,7 @@ export async function requestJobs(form: CliForm, args: readonly string[], option
     // Beside the JSON document, which stands alone on standard output.
     for (const line of prepared) options.json ? process.stderr.write(`${plain(line)}\n`) : print(plain(line));
     const origin: Origin = { cause: 'user_request', rules: config.jobs.priority_rules, user };
-    const requests = await make({ config, clock: systemClock, db: session.db, origin });
+    const requests = await make({ config, clock: session.clock, db: session.db, origin });
     return options.wait ? submitAndWait(session, requests, options) : submitOnly(session, requests, options);
   });
 }

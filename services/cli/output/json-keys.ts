@@ -23,6 +23,7 @@ const changed: Keys = {
 const skippedToo: Keys = {
   outdated: 'of these: the sources were asked lately and have nothing newer',
   missing: 'of these: the sources were asked lately and have nothing at all',
+  unknown: 'of these: the answer of the sources was a failure, and they are not asked again yet',
 };
 const answered: Keys = {
   published_at: 'when',
@@ -99,7 +100,7 @@ const OWN_KEYS = {
     user: 'the owner',
     at: 'the moment of the freshness check',
     positions:
-      '[{symbol, quantity, cost, close, currency, value, newest_bar, source, simulated, as_of, price, analysis, signal, confidence}]; price and analysis: {state, sessions_behind, age_minutes, threshold_minutes, session, due_at, reason}',
+      '[{symbol, quantity, cost, close, currency, value, newest_bar, source, simulated, as_of, price, analysis, signal, confidence}]; price and analysis: {state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}',
     value: '[{currency, value, simulated}], simulated: the part from made-up prices',
     freshness: '{fresh, outdated, stale, missing}: positions by the state of their price',
   },
@@ -112,7 +113,8 @@ const OWN_KEYS = {
     as_of: 'the moment at which the newest bar was true',
     checked_at: 'the last time that a source answered',
     bar: '{date, open, high, low, close, adjusted_close, volume}',
-    price: '{state, sessions_behind, age_minutes, threshold_minutes, session, due_at, reason}',
+    price:
+      '{state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}; failure: null, or {since, last_asked, asked_again, times, code, reason}',
     analysis: '{the same, and date, computed_at, signal, confidence, bars_used, reasons, indicators}',
     actions: '[{date, kind, value}], splits and dividends of the last year',
   },
@@ -155,8 +157,9 @@ const OWN_KEYS = {
     workers: '{online, slots, busy, utilisation}',
     latencies: '[{source, p95_s, answers}]',
     freshness: '{fresh, outdated, stale, missing, simulated}: held and watched symbols by the state of their price',
-    instances: '[{instance, service, capacity, running, started_at, heartbeat_at}]',
+    instances: '[{instance, service, capacity, running, started_at, heartbeat_at, clock_offset_s}]',
     alerts: '[{name, value, threshold, since, text}] that are raised',
+    clock_offset_s: "seconds by which this machine's clock is ahead of the database's",
   },
   'key create': {
     id: 'the id for key revoke',

@@ -1,7 +1,6 @@
 /** The freshness of prices after a command: what its jobs have led to. */
 import { type FreshnessState, freshnessRules } from '../../market/freshness/freshness.ts';
 import { isSimulated, judgeSymbols } from '../../market/freshness/symbol-judgement.ts';
-import { systemClock } from '../../platform/clock.ts';
 import type { Session } from '../session.ts';
 
 /** The price of a symbol as `--json` prints it. */
@@ -14,8 +13,11 @@ export interface PriceState {
 }
 
 /** Each symbol once, in their order. */
-export async function readPrices({ db, loaded }: Pick<Session, 'db' | 'loaded'>, symbols: readonly string[]): Promise<PriceState[]> {
-  const judged = await judgeSymbols(db, [...new Set(symbols)], systemClock.now(), freshnessRules(loaded.config));
+export async function readPrices(
+  { db, loaded, clock }: Pick<Session, 'db' | 'loaded' | 'clock'>,
+  symbols: readonly string[],
+): Promise<PriceState[]> {
+  const judged = await judgeSymbols(db, [...new Set(symbols)], clock.now(), freshnessRules(loaded.config));
   return [...judged].map(([symbol, { state, price }]) => ({
     symbol,
     state: price.state,

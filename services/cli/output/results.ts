@@ -25,6 +25,8 @@ export interface JobResult {
   /** The stored data is given again, because no source had newer data. */
   stale: boolean;
   simulated: boolean;
+  /** What a person should know of the data, such as bars that were left out. */
+  warnings: string[];
   signal: string | null;
   confidence: number | null;
   /** Of a ranking: its mode, the contracts that could be ranked, and how many of them were kept. */
@@ -72,6 +74,7 @@ export async function readResults(sql: Sql, jobs: readonly FollowedJob[], starte
         ms = null,
         stale = false,
         simulated = false,
+        warnings = [],
       } = shownOf(result, type?.shownResult ?? []);
       const items = type?.hasItems ? await listItems(sql, job.id, { limit: MOST_ITEMS }) : null;
       return {
@@ -86,6 +89,7 @@ export async function readResults(sql: Sql, jobs: readonly FollowedJob[], starte
         through,
         stale,
         simulated,
+        warnings,
         signal,
         confidence,
         mode,
@@ -152,6 +156,8 @@ export function resultsTable(
     for (const item of job.items ?? []) {
       const row = rowOf(item.symbol);
       Object.assign(row, { source: item.reason?.split(':')[0] ?? null, bars: item.rows, fresh: job.fresh_after_ms });
+      const warnings = item.reason?.split('; ').slice(1) ?? [];
+      if (item.state === 'done' && warnings.length > 0) row.note = warnings.join('; ');
       if (item.state !== 'done')
         Object.assign(row, { source: null, note: `${item.state.replaceAll('_', ' ')}${item.reason === null ? '' : `: ${item.reason}`}` });
     }
@@ -194,7 +200,8 @@ function noteOf(job: JobResult): string | null {
   if (!hasEnded(job.state)) return `${job.type} is still ${job.state}${reason}`;
   if (job.state !== 'completed') return `${job.type} ${job.state.replaceAll('_', ' ')}${reason}`;
   if (job.stale) return 'no source had newer data: the stored data is given again';
-  return job.simulated ? MADE_UP : null;
+  const notes = [...(job.simulated ? [MADE_UP] : []), ...job.warnings];
+  return notes.length === 0 ? null : plain(notes.join('; '));
 }
 
 const MADE_UP = 'made-up prices';

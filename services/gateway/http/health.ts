@@ -1,5 +1,6 @@
 /** For supervisors and collectors: alive, ready, measured. Without a key. */
 import { z } from 'zod';
+import { offsetSeconds } from '../../platform/clock.ts';
 import { createReadiness } from '../../platform/database/suitable.ts';
 import type { App, Parts } from './app.ts';
 import type { HttpMetrics } from './metrics.ts';
@@ -10,9 +11,13 @@ const ready = z.object({
   broker: z.boolean(),
   subscriptions: z.boolean().describe('Whether the broker has granted all of them'),
   missing: z.array(z.string()).describe('Subscriptions that are not granted'),
+  clock_offset_s: z
+    .number()
+    .nullable()
+    .describe("Seconds by which this machine's clock is ahead of the database's; no fault, since the work goes by the database's"),
 });
 
-export function healthRoutes(app: App, { db, bus }: Parts, metrics: HttpMetrics): void {
+export function healthRoutes(app: App, { clock, db, bus }: Parts, metrics: HttpMetrics): void {
   const takesWrites = createReadiness(db);
   app.route({
     method: 'GET',
@@ -35,7 +40,14 @@ export function healthRoutes(app: App, { db, bus }: Parts, metrics: HttpMetrics)
       return reply
         .code(isReady ? 200 : 503)
         .header('cache-control', 'no-store')
-        .send({ status: isReady ? 'ok' : 'unavailable', database, broker, subscriptions: missing.length === 0, missing });
+        .send({
+          status: isReady ? 'ok' : 'unavailable',
+          database,
+          broker,
+          subscriptions: missing.length === 0,
+          missing,
+          clock_offset_s: offsetSeconds(clock),
+        });
     },
   });
 

@@ -17,6 +17,7 @@ const ANSWER = z.object({
   fresh: z.int().describe('Of these: fresh already'),
   outdated: z.int().describe('Of these: the sources were asked lately and have nothing newer'),
   missing: z.int().describe('Of these: the sources were asked lately and have nothing at all'),
+  unknown: z.int().describe('Of these: the answer of the sources was a failure, and they are not asked again yet'),
   decisions: z
     .array(z.looseObject({ symbol: z.string() }))
     .describe('A symbol each, with the jobs that it caused or joined, or why it caused none'),

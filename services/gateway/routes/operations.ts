@@ -115,6 +115,7 @@ function workersRoute(app: App, { db, ledger }: Parts): void {
               running: z.int(),
               started_at: instant,
               heartbeat_at: instant,
+              clock_offset_s: z.number().nullable().describe("Seconds by which its machine's clock is ahead of the database's"),
               jobs: z.array(jobSummary),
             }),
           ),

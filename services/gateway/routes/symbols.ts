@@ -20,6 +20,10 @@ export const judgement = z.object({
   threshold_minutes: z.number(),
   session: z.string().describe('open, closed, weekend; none for a symbol without a calendar'),
   due_at: instant.nullable().describe('When it becomes due to be asked for again, or became'),
+  failure: z
+    .object({ since: instant, last_asked: instant, asked_again: instant, times: z.int(), code: z.string(), reason: z.string() })
+    .nullable()
+    .describe('The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again'),
   reason: z.string(),
 });
 const bar = z.object({
@@ -41,6 +45,10 @@ const head = {
   simulated: z.boolean().describe('true for made-up prices'),
   as_of: instant.nullable().describe('The moment the newest bar was true'),
   checked_at: instant.nullable().describe('The last time that a source answered'),
+  unrestated_split: z
+    .string()
+    .nullable()
+    .describe('Ex-date of a split for which the source has not restated the older prices; until it has, there is no signal'),
   price: judgement,
 };
 const values = z.record(z.string(), z.number().nullable());

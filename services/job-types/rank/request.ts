@@ -33,7 +33,8 @@ export async function rankingRequests(
   const held = modes.includes('exit') ? await heldMarks(db, symbols) : new Map<string, string>();
   const keysOf = (symbol: string) => modes.map((mode) => rankKey(symbol, mode, held.get(symbol)));
   const [stale, ranked] = await Promise.all([
-    readStale(db, symbols, now, freshnessRules(config)),
+    // Who asks by hand is not held up by the pause after a failure.
+    readStale(db, symbols, now, { ...freshnessRules(config), ...(origin.cause === 'user_request' && { sources: undefined }) }),
     readRanked(db, symbols.flatMap(keysOf), new Date(now.epochMilliseconds)),
   ]);
   for (const symbol of symbols) if (keysOf(symbol).every((key) => ranked.has(key))) stale.delete(symbol);

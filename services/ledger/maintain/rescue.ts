@@ -1,34 +1,16 @@
-/** Jobs whose lease ended, or whose worker is gone, go back to the queue, or end as failed when their attempts are used up. */
-import type { Transaction } from '../../platform/database/database.ts';
-import { idFromBytes, sortedBytes } from '../id.ts';
-import { type Change, expiryOf, type Ledger, nowOf, type Queue } from '../job.ts';
-import { recordAttempts } from '../run/complete.ts';
-import { type Ended, resolveDependents, writeReasons } from '../run/dependents.ts';
+/** Jobs whose lease ended, or whose worker is gone, go back to the queue, or end as failed when that has happened too often (`run/deaths.ts`). */
+import { type Change, type Ledger, nowOf } from '../job.ts';
+import { DEAD_COLUMNS, type Dead, endByDeath } from '../run/deaths.ts';
 import { BATCH } from './due.ts';
 
-interface Expired {
-  id: Buffer;
-  type: string;
-  symbol: string | null;
-  queue: Queue;
-  attempt: number;
-  max_attempts: number;
-  worker_id: string;
-  started_at: Date;
-  user_id: string | null;
-  has_dependents: number;
-}
-
-const EXPIRED_COLUMNS = 'id, type, symbol, queue, attempt, max_attempts, worker_id, started_at, user_id, has_dependents';
-
-/** Takes back jobs whose lease has expired (ix_due), at most 500 a call: ready again, or failed with the reason when the attempts are used up. */
+/** Takes back jobs whose lease has expired (ix_due), at most 500 a call: ready again, or failed with the reason when it has died too often. */
 export function reap(ledger: Ledger): Promise<Change[]> {
   return ledger.db.transaction(async (tx) => {
-    const rows = await tx.rows<Expired>(
-      `SELECT ${EXPIRED_COLUMNS} FROM jobs FORCE INDEX (ix_due) WHERE state = 'running' AND due_at < ? ORDER BY due_at, id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
+    const rows = await tx.rows<Dead>(
+      `SELECT ${DEAD_COLUMNS} FROM jobs FORCE INDEX (ix_due) WHERE state = 'running' AND due_at < ? ORDER BY due_at, id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
       [nowOf(ledger)],
     );
-    return takeBack(tx, ledger, rows, (row) => `worker ${row.worker_id} did not renew its lease`);
+    return endByDeath(tx, ledger, rows, { reasonOf: (row) => `worker ${row.worker_id} did not renew its lease` });
   });
 }
 
@@ -51,12 +33,12 @@ export async function rescue(ledger: Ledger, workerId: string, reason: string, u
     const ids = running.slice(start, start + BATCH).sort(Buffer.compare);
     changes.push(
       ...(await ledger.db.transaction(async (tx) => {
-        const rows = await tx.rows<Expired>(
-          `SELECT ${EXPIRED_COLUMNS} FROM jobs FORCE INDEX (PRIMARY)
+        const rows = await tx.rows<Dead>(
+          `SELECT ${DEAD_COLUMNS} FROM jobs FORCE INDEX (PRIMARY)
             WHERE id IN (?) AND state = 'running' AND worker_id = ? AND COALESCE(started_at, enqueued_at) <= ? ORDER BY id FOR UPDATE SKIP LOCKED`,
           [ids, workerId, until],
         );
-        return takeBack(tx, ledger, rows, () => reason);
+        return endByDeath(tx, ledger, rows, { reasonOf: () => reason });
       })),
     );
   }
@@ -70,56 +52,4 @@ async function attemptsOf(ledger: Ledger, workerId: string, until: Date): Promis
     [workerId, until],
   );
   return rows.map(({ id }) => id);
-}
-
-async function takeBack(tx: Transaction, ledger: Ledger, rows: readonly Expired[], reasonOf: (row: Expired) => string): Promise<Change[]> {
-  if (rows.length === 0) return [];
-  const now = nowOf(ledger);
-  const changes: Change[] = [];
-  const ended: Ended[] = [];
-  const final: { id: string; code: string; reason: string }[] = [];
-  for (const row of rows) {
-    const id = idFromBytes(row.id);
-    const usedUp = row.attempt >= row.max_attempts;
-    const reason = usedUp ? `${reasonOf(row)} (attempt ${row.attempt} of ${row.max_attempts})` : reasonOf(row);
-    changes.push({
-      id,
-      type: row.type,
-      symbol: row.symbol,
-      state: usedUp ? 'failed' : 'ready',
-      attempt: row.attempt,
-      worker: row.worker_id,
-      reason,
-    });
-    if (!usedUp) continue;
-    ended.push({ id, state: 'failed', reason, hasDependents: row.has_dependents === 1 });
-    final.push({ id, code: 'job.lease_lost', reason });
-  }
-  const failed = new Set(final.map(({ id }) => id));
-  const back = rows.filter(({ id }) => !failed.has(idFromBytes(id)));
-  for (const [queue, group] of Map.groupBy(back, (row) => row.queue))
-    tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, due_at = ? WHERE id IN (?)", [
-      expiryOf(ledger, queue, now),
-      group.map(({ id }) => id).sort(Buffer.compare),
-    ]);
-  if (final.length > 0)
-    tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [
-      now,
-      now,
-      sortedBytes(failed),
-    ]);
-  await writeReasons(tx, final);
-  await recordAttempts(
-    tx,
-    rows.map((row) => [row.id, row.attempt, row.worker_id, row.started_at, now, 'lease_lost', 'job.lease_lost', reasonOf(row)]),
-  );
-  changes.push(
-    ...(await resolveDependents(
-      tx,
-      ledger,
-      ended,
-      rows.flatMap(({ id, user_id }) => (user_id === null ? [] : [idFromBytes(id)])),
-    )),
-  );
-  return changes;
 }

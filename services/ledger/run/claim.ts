@@ -18,6 +18,8 @@ export interface ClaimedJob {
   /** The fencing token: every later write names it. */
   attempt: number;
   maxAttempts: number;
+  /** Earlier attempts that the death of their process ended (`deaths.ts`). */
+  deaths: number;
   /** Whether other jobs waited for this one when it was claimed. */
   hasDependents: boolean;
   userId: string | null;
@@ -42,6 +44,7 @@ interface Candidate {
   priority: number;
   attempt: number;
   max_attempts: number;
+  deaths: number;
   has_dependents: number;
   user_id: string | null;
   blocked_on: 'slot' | null;
@@ -53,7 +56,7 @@ interface Candidate {
 // ix_claim, no filesort (a test EXPLAINs it). The details are read by primary key in the same walk: left to itself, the optimizer of a server whose statistics say
 // that job_details is small reads all ready jobs into a join buffer first, and locks them.
 const SELECT_READY = `
-  SELECT STRAIGHT_JOIN j.id, j.type, j.symbol, j.priority, j.attempt, j.max_attempts, j.has_dependents, j.user_id, j.blocked_on, d.payload, d.triggered_by, j.enqueued_at
+  SELECT STRAIGHT_JOIN j.id, j.type, j.symbol, j.priority, j.attempt, j.max_attempts, j.deaths, j.has_dependents, j.user_id, j.blocked_on, d.payload, d.triggered_by, j.enqueued_at
     FROM jobs j FORCE INDEX (ix_claim) JOIN job_details d FORCE INDEX (PRIMARY) ON d.job_id = j.id
    WHERE j.queue = ? AND j.state = 'ready'
    ORDER BY j.priority, j.id
@@ -162,6 +165,7 @@ async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, mos
     score: scoreOf(row.priority),
     attempt: row.attempt + 1,
     maxAttempts: row.max_attempts,
+    deaths: row.deaths,
     hasDependents: row.has_dependents === 1,
     userId: row.userId,
     payload: fromJson(row.payload),

@@ -35,11 +35,18 @@ export function countStates(judgements: Iterable<{ state: FreshnessState }>): Fr
 }
 
 /** `9 fresh, 2 outdated, 1 without data`; states without a symbol are left out, but for `fresh`. */
-export function countsText({ fresh, outdated = 0, stale = 0, missing = 0 }: { fresh: number } & Partial<FreshnessCounts>): string {
+export function countsText({
+  fresh,
+  outdated = 0,
+  stale = 0,
+  missing = 0,
+  unknown = 0,
+}: { fresh: number; unknown?: number } & Partial<FreshnessCounts>): string {
   const others = [
     [outdated, 'outdated'],
     [stale, 'stale'],
     [missing, 'without data'],
+    [unknown, 'unknown to the sources'],
   ] as const;
   return [`${fresh} fresh`, ...others.flatMap(([count, word]) => (count > 0 ? [`${count} ${word}`] : []))].join(', ');
 }
@@ -56,15 +63,37 @@ export interface PriceThresholds {
 export interface FreshnessRules {
   thresholds: PriceThresholds;
   analysisTtlHours: number;
+  /** The set of sources whose failures count (`sourceSet`). */
+  sources?: string | undefined;
 }
 
 /** The configured rules. */
-export function freshnessRules({ stock_jobs, portfolio }: Pick<Config, 'stock_jobs' | 'portfolio'>): FreshnessRules {
+export function freshnessRules(config: Pick<Config, 'stock_jobs' | 'portfolio'>): FreshnessRules {
+  const { stock_jobs, portfolio } = config;
   const { market_open, market_closed, weekend } = portfolio.freshness_schedule;
   return {
     thresholds: { market_open, market_closed, weekend, default: stock_jobs.portfolio_priority.data_staleness_threshold },
     analysisTtlHours: stock_jobs.analysis.cache_ttl,
+    sources: sourceSet(config),
   };
+}
+
+/** The sources that the configuration names and can ask, as one name. */
+export function sourceSet({ stock_jobs }: Pick<Config, 'stock_jobs'>): string {
+  const { sources, alpha_vantage } = stock_jobs.data_fetch;
+  return sources.filter((name) => name !== 'alpha_vantage' || alpha_vantage.api_key !== '').join(',');
+}
+
+/** What is known of a symbol whose last answer was a failure. */
+export interface Failure {
+  since: Date;
+  askedAt: Date;
+  /** Until then only requests by hand ask for it. */
+  againAt: Date;
+  /** Pauses since then. */
+  times: number;
+  code: string;
+  reason: string;
 }
 
 /** The stored state of a symbol's bars. Moments in epoch milliseconds. */
@@ -79,17 +108,35 @@ export interface PriceInput {
   everyDay?: boolean | undefined;
 }
 
-/** The judgement of a symbol's row; undefined for a symbol that was never fetched. */
+/** The judgement of a symbol's row; undefined for a symbol that was never fetched. In the pause after a failure it is not due. */
 export function judgeState(
   symbol: string,
-  state: { newestBar: string | null; asOf: Date | null; checkedAt: Date | null } | undefined,
+  state: { newestBar: string | null; asOf: Date | null; checkedAt: Date | null; failure?: Failure | undefined } | undefined,
   moment: Moment,
   thresholds: PriceThresholds,
 ): Judgement {
   const { newestBar, asOf, checkedAt } = state ?? {};
   const input = { newestBarDate: newestBar ?? undefined, asOfMs: asOf?.getTime(), checkedAtMs: checkedAt?.getTime() };
-  return judgePrice({ ...input, everyDay: tradesEveryDay(symbol) }, moment, thresholds);
+  const judged = judgePrice({ ...input, everyDay: tradesEveryDay(symbol) }, moment, thresholds);
+  return state?.failure === undefined || judged.state === 'fresh' ? judged : afterFailure(judged, state.failure, moment.nowMs);
 }
+
+function afterFailure(judged: Judgement, failure: Failure, nowMs: number): Judgement {
+  const { since, askedAt, againAt, code, reason } = failure;
+  const paused = nowMs < againAt.getTime();
+  const what = code === 'source.unknown_symbol' ? 'unknown' : 'no usable answer';
+  const again = paused ? `asked again by the first login after ${minuteOf(againAt)}` : 'asked again now';
+  return {
+    ...judged,
+    due: judged.due && !paused,
+    dueAtMs: Math.max(againAt.getTime(), judged.dueAtMs ?? 0),
+    failure,
+    reason: `${what} since ${minuteOf(since)}, last asked ${span(minutesSince(askedAt.getTime(), nowMs))} ago, ${again} (${reason})`,
+  };
+}
+
+/** `2026-01-02 14:30 UTC`. */
+const minuteOf = (at: Date): string => `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
 /** The stored state of a symbol's analysis. */
 export interface AnalysisInput {
@@ -116,6 +163,8 @@ export interface Judgement {
   session: Moment['session'];
   /** When it becomes or became due, epoch milliseconds. Uses the threshold of this moment, or for a final bar the threshold of the open market. Absent when it was never there. */
   dueAtMs?: number | undefined;
+  /** The last answer of the sources, where that was a failure. */
+  failure?: Failure | undefined;
   /** One line for people. */
   reason: string;
 }

@@ -28,9 +28,9 @@ export async function judgeSymbols(
   sql: Sql,
   symbols: readonly string[],
   now: Temporal.Instant,
-  { thresholds, analysisTtlHours }: FreshnessRules,
+  { thresholds, analysisTtlHours, sources }: FreshnessRules,
 ): Promise<Map<string, SymbolJudgement>> {
-  const [states, signals] = await Promise.all([readSymbols(sql, symbols), readSignals(sql, symbols)]);
+  const [states, signals] = await Promise.all([readSymbols(sql, symbols, sources), readSignals(sql, symbols)]);
   const momentOf = momentsAt(now);
   return new Map(
     symbols.map((symbol) => {
@@ -53,9 +53,9 @@ export async function readStale(
   sql: Sql,
   symbols: readonly string[],
   now: Temporal.Instant,
-  { thresholds }: Pick<FreshnessRules, 'thresholds'>,
+  { thresholds, sources }: Pick<FreshnessRules, 'thresholds' | 'sources'>,
 ): Promise<Set<string>> {
-  const states = await readSymbols(sql, symbols);
+  const states = await readSymbols(sql, symbols, sources);
   const momentOf = momentsAt(now);
   return new Set(symbols.filter((symbol) => judgeState(symbol, states.get(symbol), momentOf(symbol), thresholds).due));
 }
@@ -95,7 +95,7 @@ async function readSignals(sql: Sql, symbols: readonly string[]): Promise<Map<st
 }
 
 /** A judgement as `--json` and the HTTP API give it. */
-export function judgementJson({ state, sessionsBehind, ageMinutes, thresholdMinutes, session, dueAtMs, reason }: Judgement) {
+export function judgementJson({ state, sessionsBehind, ageMinutes, thresholdMinutes, session, dueAtMs, failure, reason }: Judgement) {
   return {
     state,
     sessions_behind: sessionsBehind ?? null,
@@ -103,6 +103,17 @@ export function judgementJson({ state, sessionsBehind, ageMinutes, thresholdMinu
     threshold_minutes: thresholdMinutes,
     session,
     due_at: dueAtMs === undefined ? null : new Date(dueAtMs),
+    failure:
+      failure === undefined
+        ? null
+        : {
+            since: failure.since,
+            last_asked: failure.askedAt,
+            asked_again: failure.againAt,
+            times: failure.times,
+            code: failure.code,
+            reason: failure.reason,
+          },
     reason,
   };
 }
@@ -122,6 +133,7 @@ export function symbolJson(
     simulated: isSimulated(state),
     as_of: state?.asOf ?? null,
     checked_at: state?.checkedAt ?? null,
+    unrestated_split: state?.unrestatedSplit ?? null,
     bar:
       bar === undefined
         ? null

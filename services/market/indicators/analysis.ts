@@ -20,6 +20,7 @@ import { compareNumbers, computeIndicators, type Indicators, type PriceColumns }
  *
  * score = Σ points / Σ weights of the rules that could be measured. At +0.3 or more: buy; at -0.3 or less: sell; else hold.
  * confidence = strength × (Σ measured weights / 100), where strength is |score| for buy and sell, and 1 - |score| / 0.3 for hold: the distance from buy and sell.
+ * Where the bars cannot be trusted (`doubt`) no rule is asked, and the signal is hold with confidence 0.
  * With less than half of the weight measurable (fewer than 34 bars) the signal is hold with confidence 0.
  */
 export interface Analysis {
@@ -31,7 +32,7 @@ export interface Analysis {
   confidence: number;
   /** -1 (all rules for sell) to 1 (all rules for buy), four decimals. */
   score: number;
-  /** One line per rule, in the order of the table. When the history is too short, a line before them says so. */
+  /** One line per rule, in the order of the table. When the history is too short, a line before them says so. With a doubt that is the only line. */
   reasons: Reason[];
   values: Indicators & { close: number };
 }
@@ -74,14 +75,23 @@ const RULES: readonly Rule[] = [
 const TOTAL_WEIGHT = RULES.reduce((sum, rule) => sum + rule.weight, 0);
 
 /**
- * The signal of the last bar. The same bars always give the same answer.
+ * The signal of the last bar. The same bars always give the same answer. `doubt`: why no signal can be given from them.
  * @throws PermanentError `analysis.no_bars`
  */
-export function analyse(symbol: string, columns: PriceColumns, indicators: Indicators = computeIndicators(columns)): Analysis {
+export function analyse(
+  symbol: string,
+  columns: PriceColumns,
+  indicators: Indicators = computeIndicators(columns),
+  doubt?: string,
+): Analysis {
   const bars = columns.date.length;
   const date = columns.date[bars - 1];
   if (date === undefined) throw new PermanentError('analysis.no_bars', `${symbol} has no bars to analyse; fetch it first`);
   const values = { ...indicators, close: columns.close[bars - 1]! };
+  if (doubt !== undefined) {
+    const reasons = [{ indicator: 'history', observation: doubt, points: 0, weight: 0 }];
+    return { symbol, date, signal: 'hold', confidence: 0, score: 0, reasons, values };
+  }
 
   const reasons = RULES.map((rule) => reasonOf(rule, rule.observe(values), bars));
   const points = reasons.reduce((sum, reason) => sum + reason.points, 0);

@@ -95,7 +95,7 @@ export function adjustPrices(bars: readonly PriceBar[]): PriceColumns {
     if (!isPrice(bar.close) || !isPrice(bar.adjustedClose)) {
       throw badBar(
         bar,
-        `has close ${bar.close} and adjusted close ${bar.adjustedClose}; both must be positive numbers. Fetch its range again`,
+        `has close ${bar.close} and adjusted close ${bar.adjustedClose}; both must be positive numbers. The next fetch of the symbol replaces it`,
       );
     }
     const factor = bar.adjustedClose / bar.close;

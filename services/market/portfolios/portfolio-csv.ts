@@ -20,7 +20,7 @@ export interface NewHolding {
 
 /** At most this many invalid lines are named. The others are counted. */
 const SHOWN = 20;
-/** The columns of `holdings`. Further decimals are rounded. */
+/** Digits before the point: more are a mistake. Decimals: fewer than a number that is not 0 has. The columns keep fifteen digits, wherever the point is. */
 const SIZES = {
   quantity: { digits: 16, decimals: 18, signed: true },
   cost: { digits: 12, decimals: 20, signed: false },

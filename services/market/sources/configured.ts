@@ -46,10 +46,9 @@ export async function configuredSources({
         : undefined,
   };
   const made = sources.flatMap((name) => make[name]() ?? []);
-  const [schema] = await db.rows<{ name: string }>('SELECT DATABASE() AS name');
   const budget = sourceBudget({
-    pool: db.pool,
-    database: schema?.name as string,
+    db,
+    clock,
     perMinute: { yahoo_finance: rate_limit, alpha_vantage: rate_limit },
   });
   const chain = (parts: MarketSource[]): FailoverSource =>

@@ -90,8 +90,26 @@ const ABOUT_SOURCE = new Set([
 /** At most this many answered symbols are remembered for each source. The oldest are forgotten first. */
 const REMEMBERED = 5000;
 
+/** Of these, what no wait mends. */
+const HOPELESS = new Set(['source.denied', 'source.no_key']);
+
 /** The source was not asked: the shared budget gave no token. */
 const UNASKED = new Set(['source.budget_used_up', 'source.budget_unavailable']);
+
+/** Where the blame for a failure lies: with the symbol, whatever source is asked (`symbol`); perhaps, since some sources could not be asked (`unsure`); or elsewhere (`none`). */
+export function blameOf(error: unknown): 'symbol' | 'unsure' | 'none' {
+  if (codeOf(error) === 'source.unknown_symbol') return 'symbol';
+  const cause = error instanceof Error ? error.cause : undefined;
+  return codeOf(error) === 'source.all_failed' && cause instanceof AggregateError ? blameOfCodes(cause.errors.map(codeOf)) : 'none';
+}
+
+/** The same from the codes of all sources that were asked or skipped. */
+export function blameOfCodes(codes: readonly string[]): ReturnType<typeof blameOf> {
+  const isSkipped = (code: string): boolean => UNASKED.has(code) || code === 'source.circuit_open';
+  const isOwn = (code: string): boolean => !ABOUT_SOURCE.has(code) && !isSkipped(code) && code !== 'source.cache_empty';
+  if (!codes.some(isOwn)) return 'none';
+  return codes.some((code) => isSkipped(code) || (ABOUT_SOURCE.has(code) && !HOPELESS.has(code))) ? 'unsure' : 'symbol';
+}
 
 /** What a source's last answers say about it. */
 interface Health {

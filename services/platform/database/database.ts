@@ -38,6 +38,8 @@ export interface Database extends Sql {
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** How often a transaction was run again, by the server's error number. */
   readonly retries: ReadonlyMap<number, number>;
+  /** What it was opened with: another process can open the same. */
+  readonly options: DatabaseOptions;
   /** Connections of single statements, with their limits, for a library that speaks the driver's language. */
   readonly pool: LibraryPool;
   /** The same database for statements that may take long: clean-up, statistics, imports. They have a limit and connections of their own. */
@@ -129,6 +131,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     ...statements(pool),
     retries,
+    options,
     pool: libraryPool(pool),
     get long() {
       long ??= openDatabase({ ...options, statementSeconds: options.longStatementSeconds ?? LONG_STATEMENT_SECONDS, maxConnections: 1 });

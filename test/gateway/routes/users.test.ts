@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { sourceSet } from '../../../services/market/freshness/freshness.ts';
 import { gatewayMesh } from '../mesh.ts';
 import { barsThrough, storeSymbol } from './market-rows.ts';
 
@@ -30,6 +31,26 @@ test('a portfolio is replaced as a whole and told with its value and how fresh e
     counts: { total: 2, fresh: 0, outdated: 0, stale: 1, missing: 1, simulated: 0 },
     holdings: [{ symbol: 'AAPL' }, { symbol: 'MSFT' }],
   });
+});
+
+test('a symbol that no source knows is shown with since when, and when it is asked for again', async () => {
+  await mesh.operator.put(path, { positions: [{ symbol: 'FB', quantity: 1 }] });
+  const [asked, again] = [new Date(Date.now() - 60_000), new Date(Date.now() + 240_000)];
+  await mesh.db.run("INSERT INTO symbols (symbol) VALUES ('FB')");
+  await mesh.db.run('INSERT INTO symbol_failures (symbol, what, sources, since, asked_at, again_at, times, code, reason) VALUES (?)', [
+    ['FB', 'bars', sourceSet(mesh.config), asked, asked, again, 1, 'source.unknown_symbol', 'no source knows FB'],
+  ]);
+  const failure = {
+    since: asked.toISOString(),
+    last_asked: asked.toISOString(),
+    asked_again: again.toISOString(),
+    times: 1,
+    code: 'source.unknown_symbol',
+    reason: 'no source knows FB',
+  };
+  const price = { state: 'missing', failure, reason: expect.stringContaining('unknown since') };
+  expect((await mesh.operator.get(`${path}/freshness`)).body.holdings).toMatchObject([{ symbol: 'FB', price }]);
+  expect((await mesh.operator.get('/v1/symbols/FB')).body).toMatchObject({ price });
 });
 
 test('bars of 2021 that were just checked are outdated and not fresh, and made-up prices are marked', async () => {

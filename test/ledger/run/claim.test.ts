@@ -57,6 +57,7 @@ describe('a claimed job', () => {
       score: 1,
       attempt: 1,
       maxAttempts: 4,
+      deaths: 0,
       hasDependents: false,
       userId: 'ada',
       payload: { symbol: 'MSFT', days: 3 },

@@ -163,7 +163,7 @@ describe('a need that will never be', () => {
 
   test('being lost with its last worker, fails what waits for it', async () => {
     const { analysis } = await fetchAndAnalysis();
-    await on.db.run("UPDATE jobs SET attempt = 4 WHERE state = 'running'");
+    await on.db.run("UPDATE jobs SET deaths = 9 WHERE state = 'running'");
     on.clock.advance({ seconds: 61 });
     await reap(on.ledger());
     expect(await on.state(analysis)).toBe('failed');

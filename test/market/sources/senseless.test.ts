@@ -211,6 +211,32 @@ describe('one unit of a dividend on the ex-date of a split: new shares', () => {
     ]);
   });
 
+  test.each([
+    ['old', '1.25'],
+    ['new', '0.25'],
+  ])('Alpha Vantage, which gives it per %s share: its adjusted closes tell', async (_, dividend) => {
+    const day = (close: string, adjusted: string, amount: string, split: string) => ({
+      '1. open': close,
+      '2. high': close,
+      '3. low': close,
+      '4. close': close,
+      '5. adjusted close': adjusted,
+      '6. volume': '1000',
+      '7. dividend amount': amount,
+      '8. split coefficient': split,
+    });
+    // By hand: 500 × 0.2 × (1 − 1.25 ÷ 500) = 99.75.
+    const answer = {
+      'Meta Data': { '3. Last Refreshed': '2026-10-16', '5. Time Zone': 'US/Eastern' },
+      'Time Series (Daily)': { '2026-10-14': day('500.0', '99.75', '0.0', '1.0'), '2026-10-15': day('100.0', '100.0', dividend, '5.0') },
+    };
+    const source = alphaVantageSource({ apiKey: 'k', clock, fetch: async () => Response.json(answer) });
+    expect((await source.bars('AAA', { from: '2026-10-15' }, signal)).actions).toEqual([
+      { date: '2026-10-15', kind: 'split', value: 5 },
+      { date: '2026-10-15', kind: 'dividend', value: 0.25 },
+    ]);
+  });
+
   test('two dividends of one day are their sum', async () => {
     const { actions } = await yahoo({ dividends: { a: { date: at(SPOILT), amount: 0.1 }, b: { date: at(SPOILT) + 1, amount: 0.2 } } });
     expect(actions).toEqual([{ date: SPOILT, kind: 'dividend', value: 0.3 }]);

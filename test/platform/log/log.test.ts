@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { loadConfig } from '../../../services/platform/config/load.ts';
 import { componentLogger, createLogger, type LogOptions } from '../../../services/platform/log/log.ts';
 
@@ -125,6 +125,34 @@ test('a file that is there is continued, and one that another process set aside 
   const numbers = paths.flatMap((path) => linesOf(path).map((line) => JSON.parse(line).number as number)).sort((a, b) => a - b);
   expect(numbers).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
   for (const path of paths) expect(statSync(path).size).toBeLessThanOrEqual(2000);
+});
+
+test('a file that cannot be written stops nothing: each time it is said once, and the lines still reach the terminal', () => {
+  const dir = join(folder(), 'logs');
+  const file = join(dir, 'app.log');
+  const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  onTestFinished(() => said.mockRestore());
+  const { lines, log } = logger({ file, max_size: 2000 });
+  log.info('before');
+  for (const outage of ['first', 'second']) {
+    // A file where its folder was: neither the file nor its folder can be made, whoever runs this.
+    renameSync(dir, `${dir}-${outage}`);
+    writeFileSync(dir, '');
+    for (let number = 1; number <= 3; number++) log.info(`${outage} ${number}`);
+    rmSync(dir);
+    log.info(`after the ${outage}`);
+  }
+  expect(said.mock.calls.map(([text]) => text)).toEqual(
+    Array.from({ length: 2 }, () =>
+      expect.stringMatching(/^log file .*app\.log cannot be written \(E\w+: .*\); lines are lost until it can\n$/),
+    ),
+  );
+  expect(lines.map((line) => JSON.parse(line).msg)).toEqual([
+    'before',
+    ...['first 1', 'first 2', 'first 3', 'after the first'],
+    ...['second 1', 'second 2', 'second 3', 'after the second'],
+  ]);
+  expect(linesOf(file).map((line) => JSON.parse(line).msg)).toEqual(['after the second']);
 });
 
 test('the last lines of a process that exits at once, or is killed, are on standard output and in the file', async () => {

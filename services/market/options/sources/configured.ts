@@ -43,12 +43,11 @@ export async function configuredChains({ db, ...around }: Surroundings & { db: D
   const { config, clock } = around;
   const { chains, rules } = config.ranking;
   const { rate_limit, lean, simulated, spellings } = config.stock_jobs.data_fetch;
-  const [schema] = await db.rows<{ name: string }>('SELECT DATABASE() AS name');
   const make: Record<ChainSourceName, () => ChainSource> = {
     yahoo_finance: () =>
       yahooChains({
         clock,
-        budget: sourceBudget({ pool: db.pool, database: schema?.name as string, perMinute: { yahoo_finance: rate_limit } }),
+        budget: sourceBudget({ db, clock, perMinute: { yahoo_finance: rate_limit } }),
         timeoutMs: config.stock_jobs.data_fetch.timeout * 1000,
         spell: spellingsOf('yahoo_finance', spellings),
       }),

@@ -1,0 +1,128 @@
+/** A mesh whose workers run the jobs of a test as fault-source.ts says, and what became of these jobs. */
+import type { ChildProcess } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
+import { startTestMesh, type TestMesh } from '../mesh.ts';
+import { endProcess, startProcess } from '../processes.ts';
+
+const WORKER = fileURLToPath(new URL('./fault-worker.ts', import.meta.url));
+
+export interface Job {
+  symbol: string;
+  state: string;
+  attempt: number;
+  deaths: number;
+  worker: string | null;
+  reason: string | null;
+}
+
+export interface Workers {
+  mesh: TestMesh;
+  /** Starts a worker that is ready when this resolves. */
+  start(instance: string, set?: readonly string[]): Promise<ChildProcess>;
+  /** Starts a worker, and starts it again whenever it dies, until `stop`. */
+  supervise(instance: string, set?: readonly string[]): Promise<Supervised>;
+  enqueue(symbols: readonly string[]): Promise<void>;
+  jobs(): Promise<Job[]>;
+  /** The process ids in which the handler of a symbol has begun, in their order. */
+  startsOf(symbol: string): number[];
+  openGate(): void;
+  /** Ends the workers, and removes the jobs and what they wrote. */
+  clear(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface Supervised {
+  /** The deaths that were not asked for. */
+  readonly deaths: number;
+  readonly child: ChildProcess;
+}
+
+const TABLES = [
+  ...['jobs', 'job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'],
+  ...['user_slots', 'slot_waits', 'bars', 'symbols', 'instances'],
+];
+
+export async function startWorkers(): Promise<Workers> {
+  const mesh = await startTestMesh();
+  const [starts, gate] = [join(mesh.dataFolder, 'fault-starts'), join(mesh.dataFolder, 'fault-gate')];
+  // The workers and the processes of their isolated jobs inherit these.
+  Object.assign(process.env, { STOCKMESH_FAULT_STARTS: starts, STOCKMESH_FAULT_GATE: gate });
+  const children = new Set<ChildProcess>();
+  let clearing = false;
+
+  async function start(instance: string, set: readonly string[] = []): Promise<ChildProcess> {
+    const child = await startProcess(WORKER, [mesh.dataFolder, instance, 'logging.level=silent', ...set]);
+    children.add(child);
+    child.once('exit', () => children.delete(child));
+    return child;
+  }
+
+  async function clear(): Promise<void> {
+    clearing = true;
+    await Promise.all(
+      [...children].map((child) => {
+        child.kill('SIGCONT');
+        return endProcess(child, 'SIGKILL');
+      }),
+    );
+    for (const file of [starts, gate]) rmSync(file, { force: true });
+    for (const table of TABLES) await mesh.db.run(`DELETE FROM ${table}`);
+    clearing = false;
+  }
+
+  return {
+    mesh,
+    start,
+    async supervise(instance, set) {
+      const supervised = { deaths: 0, child: await start(instance, set) };
+      const watch = (child: ChildProcess): void => {
+        supervised.child = child;
+        child.once('exit', async () => {
+          if (clearing) return;
+          supervised.deaths++;
+          watch(await start(instance, set));
+        });
+      };
+      watch(supervised.child);
+      return supervised;
+    },
+    async enqueue(symbols) {
+      const answers = await enqueue(mesh.ledger, symbols.map(fetchOf));
+      await mesh.announcer.enqueued(answers);
+    },
+    jobs: () =>
+      mesh.db.rows<Job>(
+        'SELECT j.symbol, j.state, j.attempt, j.deaths, j.worker_id AS worker, r.reason FROM jobs j LEFT JOIN job_results r ON r.job_id = j.id ORDER BY j.id',
+      ),
+    startsOf: (symbol) =>
+      readFileSync(starts, { encoding: 'utf8', flag: 'a+' })
+        .split('\n')
+        .flatMap((line) => (line.startsWith(`start ${symbol} `) ? [Number(line.split(' ')[2])] : [])),
+    openGate: () => writeFileSync(gate, ''),
+    clear,
+    async stop() {
+      await clear();
+      await mesh.stop();
+    },
+  };
+}
+
+function fetchOf(symbol: string): JobRequest {
+  return {
+    ...{ type: 'fetch', symbol, payload: { symbol }, level: 1, score: 0.5, why: { text: 'a test asks' } },
+    ...{ triggeredBy: 'user_request', dedupeKey: `fetch:${symbol}:bars`, whenFull: 'refuse' },
+  };
+}
+
+/** Waits until `holds` does. Errors: after `seconds`, what it waited for. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, seconds = 60): Promise<void> {
+  const end = performance.now() + seconds * 1000;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`after ${seconds} s: not yet ${what}`);
+    await delay(10);
+  }
+}
