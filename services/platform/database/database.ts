@@ -50,7 +50,7 @@ export interface DatabaseOptions {
   /** So many unused connections stay open; all by default. */
   minConnections?: number | undefined;
   idleTimeoutMs?: number | undefined;
-  /** Seconds after which the server ends a transaction whose process sends no statement, or stops in the middle of sending one or of reading its rows: a frozen process must not keep its rows locked. 15 by default. */
+  /** Seconds after which the server ends a transaction whose process sends no statement, or stops in the middle of sending one or of reading its rows, and a statement that waits for a lock: a frozen or dead process must not keep its rows locked. 15 by default. */
   idleTransactionSeconds?: number | undefined;
 }
 
@@ -163,7 +163,8 @@ function openPool(options: DatabaseOptions & { multipleStatements?: boolean }, c
     // The columns of a symbol's bars come as one text; the servers' own limits are 1 KB and 1 MB, and what is longer is cut.
     'SET SESSION group_concat_max_len = 16777216',
     // Each server executes the comment that is meant for it. MySQL knows only a limit for all idle connections; the pool opens new ones.
-    `SET SESSION time_zone = '+00:00', SESSION net_read_timeout = ${seconds}, SESSION net_write_timeout = ${seconds} /*M!100300 , SESSION idle_transaction_timeout = ${seconds} */ /*!80000 , SESSION wait_timeout = ${seconds} */`,
+    `SET SESSION time_zone = '+00:00', SESSION net_read_timeout = ${seconds}, SESSION net_write_timeout = ${seconds},
+      SESSION innodb_lock_wait_timeout = ${seconds} /*M!100300 , SESSION idle_transaction_timeout = ${seconds} */ /*!80000 , SESSION wait_timeout = ${seconds} */`,
     ...more,
   ];
   pool.pool.on('connection', (connection) => {
