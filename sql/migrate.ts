@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import mysql from 'mysql2/promise';
 import { COMMAND } from '../services/platform/command-name.ts';
-import { connectionOptions, type DatabaseOptions, SET_SQL_MODE, type Sql } from '../services/platform/database/database.ts';
+import { type DatabaseOptions, openDatabase, type Sql, type Transaction } from '../services/platform/database/database.ts';
 import { ConfigError } from '../services/platform/errors.ts';
 
 const FOLDER = new URL('./migrations/', import.meta.url);
@@ -48,12 +47,13 @@ export function migrateUp(options: DatabaseOptions): Promise<string[]> {
     refuseUnfit(applied, known);
     const names: string[] = [];
     for (const migration of known.filter(({ version }) => !applied.has(version))) {
-      await connection.query(migration.up);
-      await connection.query('INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, UTC_TIMESTAMP(3))', [
+      await connection.run(migration.up);
+      await connection.run('INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, UTC_TIMESTAMP(3))', [
         migration.version,
         migration.name,
         migration.checksum,
       ]);
+      await connection.run('COMMIT');
       names.push(migration.name);
     }
     return names;
@@ -70,8 +70,9 @@ export function migrateDown(options: DatabaseOptions, steps: number): Promise<st
       .filter(({ version }) => applied.has(version))
       .reverse()
       .slice(0, steps)) {
-      await connection.query(migration.down);
-      await connection.query('DELETE FROM schema_migrations WHERE version = ?', [migration.version]);
+      await connection.run(migration.down);
+      await connection.run('DELETE FROM schema_migrations WHERE version = ?', [migration.version]);
+      await connection.run('COMMIT');
       names.push(migration.name);
     }
     return names;
@@ -130,25 +131,25 @@ function refuseUnfit(applied: Applied, known: readonly Migration[]): void {
     );
 }
 
-/** One connection with several statements a query, for migration files only; a named lock keeps two from migrating at once. */
-async function exclusively<T>(options: DatabaseOptions, work: (connection: mysql.Connection, applied: Applied) => Promise<T>): Promise<T> {
-  const connection = await mysql.createConnection({ ...connectionOptions(options), multipleStatements: true });
+/** One connection, with the time limit of long statements; a named lock, which ends with it, keeps two from migrating at once. */
+async function exclusively<T>(options: DatabaseOptions, work: (connection: Transaction, applied: Applied) => Promise<T>): Promise<T> {
+  const db = openDatabase(options);
   try {
-    await connection.query(SET_SQL_MODE);
-    await connection.query("SET SESSION time_zone = '+00:00'");
-    const lock = `stockmesh.migrate.${options.database}`.slice(0, 64);
-    const [[got]] = await connection.query<mysql.RowDataPacket[]>('SELECT GET_LOCK(?, 60) AS got', [lock]);
-    if (got?.got !== 1)
-      throw new ConfigError(
-        'schema.locked',
-        `another migration of "${options.database}" has been running for a minute; wait for it, then try again`,
+    return await db.long.transaction(async (connection) => {
+      const lock = `stockmesh.migrate.${options.database}`.slice(0, 64);
+      const [got] = await connection.rows<{ got: number }>('SELECT GET_LOCK(?, 60) AS got', [lock]);
+      if (got?.got !== 1)
+        throw new ConfigError(
+          'schema.locked',
+          `another migration of "${options.database}" has been running for a minute; wait for it, then try again`,
+        );
+      await connection.run(
+        'CREATE TABLE IF NOT EXISTS schema_migrations (version INT NOT NULL PRIMARY KEY, name VARCHAR(64) NOT NULL, checksum CHAR(16) NOT NULL, applied_at DATETIME(3) NOT NULL)',
       );
-    await connection.query(
-      'CREATE TABLE IF NOT EXISTS schema_migrations (version INT NOT NULL PRIMARY KEY, name VARCHAR(64) NOT NULL, checksum CHAR(16) NOT NULL, applied_at DATETIME(3) NOT NULL)',
-    );
-    const [rows] = await connection.query<(Row & mysql.RowDataPacket)[]>('SELECT version, checksum, applied_at FROM schema_migrations');
-    return await work(connection, appliedOf(rows));
+      const rows = await connection.rows<Row>('SELECT version, checksum, applied_at FROM schema_migrations');
+      return work(connection, appliedOf(rows));
+    });
   } finally {
-    await connection.end();
+    await db.close();
   }
 }

@@ -8,11 +8,12 @@ import { ledgerOf } from '../job-types/ledger.ts';
 import type { Announcer } from '../ledger/announce.ts';
 import type { Ledger } from '../ledger/job.ts';
 import type { Bus } from '../platform/bus/bus.ts';
-import { systemClock } from '../platform/clock.ts';
+import type { Clock } from '../platform/clock.ts';
 import { userFiles } from '../platform/config/layers.ts';
 import { type LoadedConfig, type LoadOptions, loadConfig, type Override } from '../platform/config/load.ts';
 import { brokerAddress, type DatabaseRole, databaseOptions, findRuntime, type Runtime, usesEmbedded } from '../platform/connections.ts';
 import { type Database, openDatabase } from '../platform/database/database.ts';
+import { databaseClock } from '../platform/database-clock.ts';
 import { InputError, TransientError } from '../platform/errors.ts';
 import { dataFolderPath } from '../platform/machine/datafolder.ts';
 
@@ -88,6 +89,8 @@ function overridesFrom(set: readonly string[], where: string): Record<string, Ov
 export interface Session {
   loaded: LoadedConfig;
   dataFolder: string;
+  /** The database's time. */
+  clock: Clock;
   ledger: Ledger;
   db: Database;
   /** Connects to the broker. It need not be there: see `reachable`. */
@@ -106,6 +109,8 @@ export async function withSession<T>(
 ): Promise<T> {
   const { loaded, dataFolder } = loadJoining(options);
   const db = openDatabase({ ...databaseOptions(loaded.config, dataFolder, role), maxConnections: 4 });
+  const { database, monitoring } = loaded.config;
+  const clock = databaseClock({ db, interval: database.clock_interval, maxOffset: monitoring.thresholds.max_clock_offset });
   let opened: Promise<Bus> | undefined;
   const instance = `cli-${process.pid}-${randomUUID().slice(0, 4)}`;
 
@@ -117,6 +122,7 @@ export async function withSession<T>(
       service: 'cli',
       instance,
       log: pino({ level: 'silent' }),
+      clock,
       clientIdPrefix: loaded.config.queue.mqtt.client_id_prefix,
     });
   };
@@ -126,13 +132,14 @@ export async function withSession<T>(
   };
   const announcer = async (): Promise<Announcer> => {
     const [{ createAnnouncer }, { pino }, open] = await Promise.all([import('../ledger/announce.ts'), import('pino'), bus()]);
-    return createAnnouncer({ bus: open, sql: db, clock: systemClock, log: pino({ level: 'silent' }) });
+    return createAnnouncer({ bus: open, sql: db, clock, log: pino({ level: 'silent' }) });
   };
 
   try {
-    await Promise.race([assertSchemaCurrent(db), noAnswer()]);
-    return await work({ loaded, dataFolder, db, ledger: ledgerOf(db, systemClock, loaded.config), bus, announcer });
+    await Promise.race([assertSchemaCurrent(db).then(() => clock.measure()), noAnswer()]);
+    return await work({ loaded, dataFolder, db, clock, ledger: ledgerOf(db, clock, loaded.config), bus, announcer });
   } finally {
+    clock.close();
     const [connection] = await Promise.allSettled([opened]);
     if (connection.status === 'fulfilled') await connection.value?.close();
     // A server that does not answer does not close a connection either.

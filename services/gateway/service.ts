@@ -37,7 +37,7 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
     void ended.finally(() => announcements.delete(ended));
   }
 
-  const admission = createAdmission({ ledger, announcer, bus, config, log });
+  const admission = createAdmission({ ledger, announcer, bus, config, log, instance: context.instance });
   const live = createLive(bus);
   const callbacks = startCallbacks({ db, clock, config, log });
   live.onEnded(callbacks.ring);

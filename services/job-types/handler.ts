@@ -50,6 +50,8 @@ export interface Handler<Row = unknown> {
   run(payload: unknown, context: JobContext<Row>): Promise<JobOutput<Row>>;
   /** Writes the rows of many jobs of this type at once, in the transaction that completes these jobs. */
   store(tx: Transaction, rows: readonly Row[]): Promise<void>;
+  /** The rows that a job leaves when it has failed for good. They are written in the transaction that fails it. */
+  rowsOfFailure?(payload: unknown, error: unknown, context: Pick<JobContext<Row>, 'config' | 'clock'>): readonly Row[];
 }
 
 /**
@@ -60,11 +62,16 @@ export function handler<Schema extends z.ZodType, Row>(
   { name: type, payload: schema, logComponent }: Pick<JobType, 'name' | 'logComponent'> & { payload: Schema },
   run: (payload: z.output<Schema>, context: JobContext<Row>) => Promise<JobOutput<Row>>,
   store: (tx: Transaction, rows: readonly Row[]) => Promise<void>,
+  rowsOfFailure?: (payload: z.output<Schema>, error: unknown, context: Pick<JobContext<Row>, 'config' | 'clock'>) => readonly Row[],
 ): Handler<Row> {
   return {
     type,
     logComponent,
     store,
+    rowsOfFailure(payload, error, context) {
+      const parsed = schema.safeParse(payload);
+      return parsed.success ? (rowsOfFailure?.(parsed.data, error, context) ?? []) : [];
+    },
     run(payload, context) {
       const parsed = schema.safeParse(payload);
       if (parsed.success) return run(parsed.data, context);

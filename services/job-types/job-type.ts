@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { JobRequest } from '../ledger/enqueue/enqueue.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
-import type { Sql } from '../platform/database/database.ts';
+import type { Database, Sql } from '../platform/database/database.ts';
 import type { Component } from '../platform/log/log-levels.ts';
 import { userId as anyUserId } from '../platform/user-id.ts';
 import type { Origin } from './request.ts';
@@ -28,6 +28,8 @@ export interface JobType {
   timeLimit?: (config: Config) => number;
   /** Whether failed parts leave the job `completed_with_errors` instead of `failed`. */
   mayCompleteWithErrors: boolean;
+  /** Set where a job also runs when one that it waited for failed: it can do without. */
+  needsMayFail?: true;
   /** The component of `logging.component_logs` under which its jobs are logged. */
   logComponent: Component;
   /** Set where the `source` and `ms` of a result are the time in which a market source answered. These jobs give the latency of each source. */
@@ -44,7 +46,7 @@ export interface JobType {
 
 /** The fields of results that the command line knows. Each has its meaning in `JobResult`. */
 export type ResultField =
-  | ('source' | 'bars' | 'written' | 'through' | 'stale' | 'simulated' | 'ms')
+  | ('source' | 'bars' | 'written' | 'through' | 'stale' | 'simulated' | 'warnings' | 'ms')
   | ('signal' | 'confidence')
   | ('mode' | 'eligible' | 'kept');
 
@@ -90,6 +92,8 @@ export interface CliForm {
 export interface CliRequest {
   /** Who waits for the jobs. */
   user?: string | undefined;
+  /** Stores what the jobs need, before they are requested. The lines tell what was done. */
+  prepare?: ((parts: { config: Config; db: Database; signal: AbortSignal }) => Promise<string[]>) | undefined;
   make: (context: RequestContext) => Requests;
 }
 

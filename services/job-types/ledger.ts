@@ -23,7 +23,7 @@ export function ledgerOf(db: Database, clock: Clock, config: Config, types: read
   };
 }
 
-function rulesFor({ retries, timeLimit, mayCompleteWithErrors, measuresSource }: JobType, config: Config): TypeRules {
+function rulesFor({ retries, timeLimit, mayCompleteWithErrors, needsMayFail, measuresSource }: JobType, config: Config): TypeRules {
   const { jobs, stock_jobs, worker } = config;
   const { maxRetries, backoffSeconds } =
     retries === 'sources'
@@ -34,6 +34,7 @@ function rulesFor({ retries, timeLimit, mayCompleteWithErrors, measuresSource }:
     backoffSeconds,
     timeoutSeconds: Math.min(timeLimit?.(config) ?? Number.POSITIVE_INFINITY, worker.max_execution_time),
     mayCompleteWithErrors,
+    needsMayFail,
     measuresSource,
   };
 }

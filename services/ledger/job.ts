@@ -32,17 +32,22 @@ export function bandStart(queue: Queue): number {
   return BANDS[queue];
 }
 
-/** Level (1-10) and score (0-1) as the one number that the claim's index sorts: the smallest is the most urgent. */
+/** The largest score in ten-thousandths: 1, which shares its place with 0.9999. */
+const MOST_SCORE = 9_999;
+
+/** Level (1-10) and score (0-1, by four decimals) as the one number that the claim's index sorts: the smallest is the most urgent. */
 export function priorityOf(level: number, score: number): number {
-  return level * 10_000 + 9_999 - Math.round(Math.min(Math.max(score, 0), 1) * 9_999);
+  return level * 10_000 + MOST_SCORE - Math.min(Math.round(Math.max(score, 0) * 10_000), MOST_SCORE);
 }
 
 export function levelOf(priority: number): number {
   return Math.floor(priority / 10_000);
 }
 
+/** The four decimals that are shown everywhere: 0.5 comes back as 0.5. */
 export function scoreOf(priority: number): number {
-  return (9_999 - (priority % 10_000)) / 9_999;
+  const score = MOST_SCORE - (priority % 10_000);
+  return score === MOST_SCORE ? 1 : score / 10_000;
 }
 
 /** How a job type behaves, from the configuration. */
@@ -55,6 +60,8 @@ export interface TypeRules {
   timeoutSeconds: number;
   /** Whether failed items may leave the job `completed_with_errors` instead of `failed`. */
   mayCompleteWithErrors: boolean;
+  /** Whether it also runs when a job that it waited for failed. */
+  needsMayFail?: true | undefined;
   /** Whether the `source` and `ms` of a result are the time in which a market source answered. */
   measuresSource?: true | undefined;
 }

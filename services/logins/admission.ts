@@ -5,6 +5,7 @@
 
 import type { Announcer } from '../ledger/announce.ts';
 import type { EnqueueAnswer } from '../ledger/enqueue/enqueue.ts';
+import { newJobId } from '../ledger/id.ts';
 import type { Ledger } from '../ledger/job.ts';
 import { createBatcher } from '../platform/batcher.ts';
 import type { Bus } from '../platform/bus/bus.ts';
@@ -15,6 +16,7 @@ import type { Draft } from '../platform/messages.ts';
 import type { Login } from './activity.ts';
 import type { LoginOutcome, PortfolioAnswer } from './answer.ts';
 import { commitLogins, loginRules } from './commit.ts';
+import { forgetPending } from './pending-answers.ts';
 
 export interface AdmissionCounters {
   /** Logins committed. */
@@ -46,9 +48,11 @@ export interface Admission {
 interface AdmissionOptions {
   ledger: Ledger;
   announcer: Announcer;
-  bus: Pick<Bus, 'publish'>;
+  bus: Pick<Bus, 'publish' | 'state'>;
   config: Config;
   log: Logger;
+  /** Of the service that commits: at its next start it answers what it has left unanswered. Without one another process does, after some seconds. */
+  instance?: string;
 }
 
 /** Logins a transaction. With 1,000 logins of 20 symbols at once, 100 took half as long again; 400 were as fast in all, but their first jobs begin later. */
@@ -66,7 +70,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
 
   async function commitBatch(logins: readonly Login[]): Promise<PortfolioAnswer[]> {
     const started = performance.now();
-    const { outcomes, enqueued } = await commitLogins(ledger, rules, logins);
+    const pending = { id: newJobId(ledger.clock.now().epochMilliseconds), instance: options.instance ?? '' };
+    const { outcomes, enqueued } = await commitLogins(ledger, rules, logins, pending);
     const answers = logins.map((login) => answerTo(login, outcomes.get(login.user)!));
     const counts = count(enqueued);
     counters.admitted += logins.length;
@@ -76,7 +81,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       { logins: logins.length, ...counts, ms: Math.round(performance.now() - started) },
       `${logins.length === 1 ? 'login' : 'logins'} admitted`,
     );
-    const announced = announce(options, enqueued, answers);
+    const announced = announce(options, enqueued, answers, pending.id);
     announcing.add(announced);
     void announced.finally(() => announcing.delete(announced));
     return answers;
@@ -101,14 +106,21 @@ export function createAdmission(options: AdmissionOptions): Admission {
   };
 }
 
-/** Publishes what is committed. An error is logged: whoever misses the message finds the rows. */
+/** Publishes what is committed: the answers first, since a user waits for each. An error is logged: whoever misses the message finds the rows. */
 async function announce(
-  { announcer, bus, log }: AdmissionOptions,
+  { ledger, announcer, bus, log }: AdmissionOptions,
   enqueued: readonly EnqueueAnswer[],
   answers: readonly PortfolioAnswer[],
+  pending: string,
 ): Promise<void> {
+  async function answerAll(): Promise<void> {
+    const wasOnline = bus.state === 'online';
+    await Promise.all(answers.map((answer) => bus.publish('portfolio', answer)));
+    // A message of QoS 0 is dropped without an error while there is no connection: then the batch stays pending, and is answered when there is one.
+    if (wasOnline && bus.state === 'online') await forgetPending(ledger.db, [pending]);
+  }
   try {
-    await Promise.all([announcer.enqueued(enqueued), ...answers.map((answer) => bus.publish('portfolio', answer))]);
+    await Promise.all([answerAll(), announcer.enqueued(enqueued)]);
   } catch (error) {
     log.error({ code: codeOf(error), err: error }, `committed but not announced: ${messageOf(error)}`);
   }

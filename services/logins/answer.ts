@@ -2,6 +2,7 @@
 
 import type { EnqueueAnswer } from '../ledger/enqueue/enqueue.ts';
 import { queueOfLevel } from '../ledger/job.ts';
+import { countsText } from '../market/freshness/freshness.ts';
 import { COMMAND } from '../platform/command-name.ts';
 import type { Draft } from '../platform/messages.ts';
 import type { Decisions, ScoredRequest, SymbolDecision } from './decision.ts';
@@ -24,8 +25,12 @@ export type KeptDecision = {
   symbol: string;
   fetch?: KeptJob;
   analysis?: KeptJob;
-  /** Why nothing was queued. */
+  /** Why nothing was queued: all is fresh; the sources were asked and have nothing newer; or they have nothing at all. */
   fresh?: string;
+  outdated?: string;
+  missing?: string;
+  /** The answer of the sources was a failure, and the pause after it lasts. */
+  unknown?: string;
   refused?: string;
 };
 
@@ -56,16 +61,18 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
   const jobs: PortfolioJob[] = [];
   const skipped: PortfolioAnswer['skipped'] = [];
   const kept: KeptDecision[] = [];
+  const skippedIn = { fresh: 0, outdated: 0, missing: 0, unknown: 0 };
   let queued = 0;
-  let fresh = 0;
   let joined = 0;
   const lower = new Map<string, number>();
   let refusal: string | undefined;
-  for (const { symbol, fetch, analysis, finding } of decisions) {
+  for (const { symbol, state, fetch, analysis, finding } of decisions) {
     if (analysis === undefined) {
-      fresh++;
+      // A stale price is always due.
+      const name = state as keyof typeof skippedIn;
+      skippedIn[name]++;
       skipped.push({ symbol, reason: finding.slice(0, SENTENCE) });
-      kept.push({ symbol, fresh: finding });
+      kept.push({ symbol, [name]: finding });
       continue;
     }
     const decision: KeptDecision = { symbol };
@@ -99,15 +106,19 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
     kept.push(decision);
   }
   const total = decisions.length;
-  const refused = total - queued - fresh;
+  const { fresh, outdated, missing, unknown } = skippedIn;
+  const refused = total - queued - fresh - outdated - missing - unknown;
   return {
     answer: {
       total,
       queued,
       fresh,
+      outdated,
+      missing,
+      unknown,
       joined,
       ...(refused > 0 ? { refused } : {}),
-      text: textOf(user, { total, queued, fresh, joined, refused }, lower, refusal),
+      text: textOf(user, { total, queued, fresh, outdated, missing, unknown, joined, refused }, lower, refusal),
       jobs,
       skipped,
     },
@@ -135,16 +146,68 @@ function jobOf(request: ScoredRequest, answer: Exclude<EnqueueAnswer, { outcome:
   };
 }
 
-type Counts = Record<'total' | 'queued' | 'fresh' | 'joined' | 'refused', number>;
+/** A row of `user_portfolio_priority`. */
+export interface AnswerRow {
+  user_id: string;
+  at: Date;
+  total: number;
+  queued: number;
+  fresh: number;
+  decisions: readonly KeptDecision[];
+}
+
+const GONE = 'its job is not kept any more';
+
+/** The answer to a login again, from its row; `textOfJob` gives the reasons of a job. The queue of a job is that of the priority which the login was told. */
+export function answerOfRow(
+  { user_id, at, total, queued, fresh, decisions }: AnswerRow,
+  textOfJob: (id: string) => string | undefined,
+): PortfolioAnswer {
+  const jobs: PortfolioJob[] = [];
+  const skipped: PortfolioAnswer['skipped'] = [];
+  for (const decision of decisions) {
+    const { symbol } = decision;
+    for (const type of ['fetch', 'analysis'] as const) {
+      const job = decision[type];
+      if (job === undefined) continue;
+      const { id, priority, score, coalesced } = job;
+      jobs.push({ id, symbol, type, priority, queue: queueOfLevel(priority), score, why: { text: textOfJob(id) ?? GONE }, coalesced });
+    }
+    const reason =
+      decision.fresh ?? decision.outdated ?? decision.missing ?? decision.unknown ?? (decision.refused && `refused: ${decision.refused}`);
+    if (reason !== undefined) skipped.push({ symbol, reason: reason.slice(0, SENTENCE) });
+  }
+  const { outdated, missing, unknown } = countSkipped(decisions);
+  const joined = decisions.filter(
+    ({ fetch, analysis }) => (fetch ?? analysis) !== undefined && [fetch, analysis].every((job) => job?.coalesced !== false),
+  ).length;
+  const refused = total - queued - fresh - outdated - missing - unknown;
+  const refusal = decisions.find((one) => one.refused !== undefined)?.refused;
+  return {
+    ...{ user_id, at: at.toISOString(), total, queued, fresh, outdated, missing, unknown, joined },
+    ...(refused > 0 ? { refused } : {}),
+    text: textOf(user_id, { total, queued, fresh, outdated, missing, unknown, joined, refused }, new Map(), refusal),
+    jobs,
+    skipped,
+  };
+}
+
+/** The symbols without a job that are not fresh. */
+export function countSkipped(decisions: readonly KeptDecision[]): Record<'outdated' | 'missing' | 'unknown', number> {
+  const count = (state: 'outdated' | 'missing' | 'unknown'): number => decisions.filter((one) => one[state] !== undefined).length;
+  return { outdated: count('outdated'), missing: count('missing'), unknown: count('unknown') };
+}
+
+type Counts = Record<'total' | 'queued' | 'fresh' | 'outdated' | 'missing' | 'unknown' | 'joined' | 'refused', number>;
 
 function textOf(
   user: string,
-  { total, queued, fresh, joined, refused }: Counts,
+  { total, queued, joined, refused, ...skipped }: Counts,
   lower: ReadonlyMap<string, number>,
   refusal: string | undefined,
 ): string {
   if (total === 0) return `no holdings, so nothing to refresh; "${COMMAND} portfolio import FILE.csv --user ${user}" adds some`;
-  const parts = [`${queued} of ${total} symbols queued, ${fresh} fresh`];
+  const parts = [`${queued} of ${total} symbols queued, ${countsText(skipped)}`];
   if (joined > 0) parts.push(`${joined} share jobs that were requested before`);
   for (const [queue, count] of lower) parts.push(`the queue above is full: ${count} wait in ${queue}`);
   if (refused > 0) parts.push(`${refused} refused`);

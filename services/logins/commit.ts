@@ -12,8 +12,9 @@ import type { Config } from '../platform/config/load.ts';
 import { fromJson, type Sql, type Transaction, toJson } from '../platform/database/database.ts';
 import { codeOf, messageOf, PermanentError, StockmeshError, TransientError } from '../platform/errors.ts';
 import { type Activity, type ActivityRules, countLogin, type Login, lockActivity, saveActivity } from './activity.ts';
-import { type KeptDecision, type LoginOutcome, outcomesOf } from './answer.ts';
+import { countSkipped, type KeptDecision, type LoginOutcome, outcomesOf } from './answer.ts';
 import { type DecisionRules, decide, decisionRules } from './decision.ts';
+import { keepPending, type PendingBatch } from './pending-answers.ts';
 import { decay } from './score.ts';
 
 export interface LoginRules {
@@ -36,18 +37,29 @@ export function loginRules(config: Config): LoginRules {
 }
 
 /**
- * Commits logins and all that they cause. Errors: `InputError('symbol.invalid')`: the holdings of a user are broken; `PermanentError('login.unwritable')`: the database
+ * Commits logins and all that they cause. The answers of the batch are pending until `forgetPending`. Errors: `InputError('symbol.invalid')`: the holdings of a user are broken; `PermanentError('login.unwritable')`: the database
  * refuses what one of the logins would write, and always will; `TransientError('database.unavailable' | 'database.refused')`: no login can be written at the moment.
  */
-export async function commitLogins(ledger: Ledger, rules: LoginRules, logins: readonly Login[]): Promise<CommittedBatch> {
+export async function commitLogins(
+  ledger: Ledger,
+  rules: LoginRules,
+  logins: readonly Login[],
+  pending: PendingBatch,
+): Promise<CommittedBatch> {
   try {
-    return await ledger.db.transaction((tx) => writeLogins(tx, ledger, rules, logins));
+    return await ledger.db.transaction((tx) => writeLogins(tx, ledger, rules, logins, pending));
   } catch (error) {
     throw causeOf(error, logins);
   }
 }
 
-async function writeLogins(tx: Transaction, ledger: Ledger, rules: LoginRules, logins: readonly Login[]): Promise<CommittedBatch> {
+async function writeLogins(
+  tx: Transaction,
+  ledger: Ledger,
+  rules: LoginRules,
+  logins: readonly Login[],
+  pending: PendingBatch,
+): Promise<CommittedBatch> {
   const now = ledger.clock.now();
   const users = [...new Set(logins.map(({ user }) => user))].sort();
   const activities = await countLogins(tx, users, logins, rules.activity);
@@ -55,7 +67,7 @@ async function writeLogins(tx: Transaction, ledger: Ledger, rules: LoginRules, l
   const symbols = [...new Set([...holdings.values()].flat().map(({ symbol }) => symbol))];
   // Before the states are read: a fetch that ended between the two would be asked for again.
   const live = await readLive(tx, new Set(symbols.flatMap((symbol) => [fetchKey(symbol), analysisKey(symbol)])));
-  const states = await readSymbols(tx, symbols);
+  const states = await readSymbols(tx, symbols, rules.decision.sources);
   const viewers = users.map((user) => {
     const { logins: count, lastMs } = activities.get(user)!;
     const decayed = decay(count, lastMs, now.epochMilliseconds, rules.activity.halfLifeDays);
@@ -65,6 +77,7 @@ async function writeLogins(tx: Transaction, ledger: Ledger, rules: LoginRules, l
   const enqueued = await enqueueWith(tx, ledger, decisions.requests, live);
   const outcomes = outcomesOf(decisions, enqueued);
   keepOutcomes(tx, logins, outcomes, new Date(now.epochMilliseconds));
+  keepPending(tx, pending, logins, new Date(now.epochMilliseconds));
   return { outcomes, enqueued };
 }
 
@@ -111,22 +124,29 @@ function keepOutcomes(tx: Transaction, logins: readonly Login[], outcomes: Reado
 
 /** What a login led to, as it was committed with its jobs: the same however often the login comes again. */
 export interface CommittedLogin {
-  /** Symbols held and watched; of these: with queued jobs, and fresh already. */
+  /**
+   * Symbols held and watched; of these: with queued jobs, fresh already, outdated (the sources have nothing newer), missing (they have nothing at all), unknown (their
+   * answer was a failure, and the pause after it lasts).
+   */
   total: number;
   queued: number;
   fresh: number;
+  outdated: number;
+  missing: number;
+  unknown: number;
   decisions: KeptDecision[];
 }
 
 /** Reads what was committed for a login that `admitLogin` has answered. */
 export async function readCommittedLogin(sql: Sql, { user_id, at }: { user_id: string; at: string }): Promise<CommittedLogin> {
-  const [row] = await sql.rows<CommittedLogin>(
+  const [row] = await sql.rows<Pick<CommittedLogin, 'total' | 'queued' | 'fresh' | 'decisions'>>(
     'SELECT total, queued, fresh, decisions FROM user_portfolio_priority WHERE user_id = ? AND at = ?',
     [user_id, new Date(at)],
   );
   if (row === undefined)
     throw new TransientError('login.unanswered', `the login of ${user_id} at ${at} is not in the database any more; send it again`);
-  return { ...row, decisions: fromJson(row.decisions) as KeptDecision[] };
+  const decisions = fromJson(row.decisions) as KeptDecision[];
+  return { ...row, ...countSkipped(decisions), decisions };
 }
 
 interface DatabaseFault {

@@ -7,7 +7,14 @@ import type { JobRequest } from '../ledger/enqueue/enqueue.ts';
 import { priorityOf } from '../ledger/job.ts';
 import type { SymbolState } from '../market/bars/read.ts';
 import { type Moment, momentsAt } from '../market/calendar/calendar.ts';
-import { type FreshnessRules, freshnessRules, type Judgement, judgeAnalysis, judgePrice } from '../market/freshness/freshness.ts';
+import {
+  type FreshnessRules,
+  type FreshnessState,
+  freshnessRules,
+  type Judgement,
+  judgeAnalysis,
+  judgeState,
+} from '../market/freshness/freshness.ts';
 import type { Holding } from '../market/portfolios/holdings.ts';
 import { parseSymbol } from '../market/symbol.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -47,9 +54,11 @@ export interface ScoredRequest extends JobRequest {
 
 export interface SymbolDecision {
   symbol: string;
-  /** Indexes in `requests`; neither when all is fresh. */
+  /** Indexes in `requests`; neither when nothing is due. */
   fetch?: number;
   analysis?: number;
+  /** The state of the price; `unknown` in the pause after a failure. */
+  state: FreshnessState | 'unknown';
   /** The state of price and analysis with the reasons, one line for people. */
   finding: string;
 }
@@ -89,8 +98,8 @@ interface SymbolFreshness {
 }
 
 /**
- * Judges each symbol once and scores it for each viewer. A stale or missing price is fetched. An analysis is made when it is stale or missing, or when its prices are
- * fetched; then it waits for them. `states` are those of all symbols held, absent where nothing was ever fetched.
+ * Judges each symbol once and scores it for each viewer. A price that is due is fetched. An analysis is made when it is due, or when its prices are fetched; then it
+ * waits for them. `states` are those of all symbols held, absent where nothing was ever fetched.
  * Errors: `InputError('symbol.invalid')` for a holding that an import would refuse.
  */
 export function decide(
@@ -115,9 +124,10 @@ export function decide(
         judged.set(symbol, known);
       }
       const { price, analysis, finding } = known;
-      const decision: SymbolDecision = { symbol, finding };
-      if (price.state !== 'fresh') decision.fetch = fetches.push(request('fetch', viewer, holding, known, rules.score, occasion)) - 1;
-      if (price.state !== 'fresh' || analysis.state !== 'fresh')
+      const state = price.failure !== undefined && !price.due ? 'unknown' : price.state;
+      const decision: SymbolDecision = { symbol, state, finding };
+      if (price.due) decision.fetch = fetches.push(request('fetch', viewer, holding, known, rules.score, occasion)) - 1;
+      if (price.due || analysis.due)
         decision.analysis = analyses.push(request('analysis', viewer, holding, known, rules.score, occasion)) - 1;
       return decision;
     });
@@ -130,13 +140,9 @@ export function decide(
 
 function judge(symbol: string, state: SymbolState | undefined, moment: Moment, rules: DecisionRules): SymbolFreshness {
   const newestBarDate = state?.newestBar ?? undefined;
-  const price = judgePrice(
-    { newestBarDate, asOfMs: state?.asOf?.getTime(), checkedAtMs: state?.checkedAt?.getTime() },
-    moment,
-    rules.thresholds,
-  );
+  const price = judgeState(symbol, state, moment, rules.thresholds);
   const analysis = judgeAnalysis(
-    { computedAtMs: state?.analysedAt?.getTime(), barDate: state?.analysedBar ?? undefined, newestBarDate },
+    { computedAtMs: state?.analysedAt?.getTime(), barDate: state?.analysedBar ?? undefined, newestBarDate, price },
     moment,
     rules.analysisTtlHours,
   );

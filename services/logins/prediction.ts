@@ -79,7 +79,7 @@ async function prefetchTogether(
   const users = [...due.keys()];
   await tx.run('UPDATE logins SET prefetched_on = ? WHERE user_id IN (?)', [day, users]);
   const holdings = await readHoldings(tx, users);
-  const states = await readSymbols(tx, [...new Set([...holdings.values()].flat().map(({ symbol }) => symbol))]);
+  const states = await readSymbols(tx, [...new Set([...holdings.values()].flat().map(({ symbol }) => symbol))], rules.sources);
   const viewers = [...due].map(([user, { logins, lastMs }]) => ({
     user,
     logins: decay(logins, lastMs, now.epochMilliseconds, halfLifeDays),

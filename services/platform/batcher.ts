@@ -1,11 +1,11 @@
 /** Handles items in batches: while one batch is under way the next one collects, so a batch grows with the load. */
 import { setImmediate } from 'node:timers/promises';
-import { TransientError } from './errors.ts';
+import { codeOf, isDatabaseAway } from './errors.ts';
 
 export interface Batcher<Item, Result> {
   /**
    * Resolves with the item's own result. When a batch fails, its halves are tried separately, down to the item that causes the failure: only that one rejects. A
-   * transient error of the database (`database.…`) is not caused by an item, and rejects the whole batch.
+   * database that is away is not the fault of an item, and rejects the whole batch; unless the batch may have been too large for it (`database.packet_lost`).
    */
   add(item: Item): Promise<Result>;
   /** Items that wait or are under way. */
@@ -86,7 +86,7 @@ async function handle<Item, Result>(batch: readonly Entry<Item, Result>[], run: 
     const results = await run(batch.map(({ item }) => item));
     for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
   } catch (error) {
-    if (batch.length === 1 || (error instanceof TransientError && error.code.startsWith('database.'))) {
+    if (batch.length === 1 || (isDatabaseAway(error) && codeOf(error) !== 'database.packet_lost')) {
       for (const { reject } of batch) reject(error);
       return;
     }

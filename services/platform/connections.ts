@@ -1,9 +1,11 @@
 /** Where the database and the broker are: named in the configuration, or the embedded ones of a data folder in which stockmesh runs. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { BrokerAddress } from './bus/connection.ts';
 import { type Config, leaseSeconds } from './config/load.ts';
+import { addressesIn } from './database/addresses.ts';
 import type { DatabaseOptions } from './database/database.ts';
 import { ConfigError, codeOf, messageOf } from './errors.ts';
 import { readSecrets } from './machine/datafolder.ts';
@@ -78,13 +80,13 @@ export function usesEmbedded(config: Config): { database: boolean; broker: boole
   };
 }
 
-/** How to reach the database with a role's account. Migrations of a configured database use its account too: it must be allowed to. Errors: `ConfigError('mesh.not_running' | 'mesh.runtime_invalid' | 'database.bad_url')`. */
+/** How to reach the database with a role's account. Migrations of a configured database use its account too: it must be allowed to. Errors: `ConfigError('mesh.not_running' | 'mesh.runtime_invalid' | 'database.bad_url' | 'database.bad_host')`. */
 export function databaseOptions(config: Config, dataFolder: string, role: DatabaseRole): DatabaseOptions {
-  const { url, host, port, socket, username, password, database, pool } = config.database;
+  const { url, host, port, socket, username, password, database, pool, ...limits } = config.database;
   const sizes = {
-    maxConnections: pool.max_connections,
-    minConnections: pool.min_connections,
-    idleTimeoutMs: pool.idle_timeout * 1000,
+    ...{ maxConnections: pool.max_connections, minConnections: pool.min_connections, idleTimeoutMs: pool.idle_timeout * 1000 },
+    ...{ connectSeconds: limits.connect_timeout, acquireSeconds: limits.acquire_timeout },
+    ...{ statementSeconds: limits.statement_timeout, longStatementSeconds: limits.long_statement_timeout },
     // Half a lease, in the servers' whole seconds: the rows of a frozen process are free before its own leases end, and before a healthy worker whose heartbeat
     // waits for one of them loses its leases.
     idleTransactionSeconds: Math.max(Math.floor(leaseSeconds(config) / 2), 1),
@@ -107,7 +109,7 @@ export function databaseOptions(config: Config, dataFolder: string, role: Databa
   if (!url)
     return {
       ...sizes,
-      ...(socket === null ? { host: host ?? undefined, port } : { socketPath: socket }),
+      ...(socket === null ? placedAt(hostsOf(host ?? '', port)) : { socketPath: socket }),
       user: username,
       password: password ?? '',
       database,
@@ -115,25 +117,52 @@ export function databaseOptions(config: Config, dataFolder: string, role: Databa
   return { ...sizes, ...addressOf(url) };
 }
 
-/** No message contains the text: it may hold a password. */
-function addressOf(url: string): Pick<DatabaseOptions, 'host' | 'port' | 'socketPath' | 'user' | 'password' | 'database'> {
-  const address = URL.parse(url);
+type Hosts = NonNullable<ReturnType<typeof addressesIn>>;
+
+function placedAt(hosts: Hosts): Pick<DatabaseOptions, 'host' | 'port' | 'addresses'> {
+  return hosts.length === 1 ? hosts[0] : { addresses: hosts };
+}
+
+function hostsOf(text: string, port: number): Hosts {
+  const addresses = addressesIn(text, port);
+  if (addresses !== undefined) return addresses;
+  throw new ConfigError(
+    'database.bad_host',
+    `database.host is ${JSON.stringify(text)}; write a host, or several as host1,host2:3307, an IPv6 address with a port as [::1]:3307`,
+  );
+}
+
+/** One URL with one host or several, or several URLs that differ in nothing but the host. No message contains the text: it may hold a password. */
+function addressOf(url: string) {
+  const places = url.split(/,(?=(?:mysql|mariadb):\/\/)/).map(placeOf);
+  const [{ account }] = places as [(typeof places)[number]];
+  const [first, ...others] = places.flatMap(({ hosts }) => hosts);
+  if (places.every((place) => isDeepStrictEqual(place.account, account)))
+    return { ...account, ...(first !== undefined && placedAt([first, ...others])) };
+  throw new ConfigError('database.bad_url', 'the addresses in database.url differ in their account or database: only the hosts may differ');
+}
+
+function placeOf(url: string) {
+  // What stands between the account and the path may be a list, which no URL knows.
+  const [, start = '', hosts = '', rest = ''] = /^([^/]*\/\/(?:[^/@]*@)?)([^/?#]*)(.*)$/.exec(url) ?? [];
+  const address = URL.parse(`${start}host${rest}`);
   try {
-    if (address === null || !['mysql:', 'mariadb:'].includes(address.protocol) || address.pathname.length < 2)
+    const found = addressesIn(hosts, 3306);
+    if (address === null || !['mysql:', 'mariadb:'].includes(address.protocol) || address.pathname.length < 2 || found === undefined)
       throw new URIError('not the address of a database');
     const socketPath = address.searchParams.get('socketPath');
-    return {
-      // [::1] in a URL is ::1 to the system.
-      ...(socketPath === null ? { host: address.hostname.replace(/^\[|\]$/g, ''), port: Number(address.port || 3306) } : { socketPath }),
+    const account = {
+      ...(socketPath !== null && { socketPath }),
       user: decodeURIComponent(address.username),
       password: decodeURIComponent(address.password),
       database: decodeURIComponent(address.pathname.slice(1)),
     };
+    return { account, hosts: socketPath === null ? found : [] };
   } catch (error) {
     if (!(error instanceof URIError)) throw error;
     throw new ConfigError(
       'database.bad_url',
-      'database.url must look like mysql://user:password@host:3306/database, with each "%" in a name or password written %25',
+      'database.url must look like mysql://user:password@host:3306/database (several hosts: host1:3306,host2:3307), with each "%" in a name or password written %25',
     );
   }
 }

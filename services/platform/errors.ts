@@ -29,6 +29,11 @@ export class TransientError extends StockmeshError {
 /** Will never work (unknown symbol, invalid payload): a job that meets it fails at once. */
 export class PermanentError extends StockmeshError {}
 
+/** Whether the database is to blame, and not the work that met the error: it is away, read-only or too busy. The same work is done again later, and nothing counts as failed. */
+export function isDatabaseAway(error: unknown): error is TransientError {
+  return error instanceof TransientError && error.code.startsWith('database.');
+}
+
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');

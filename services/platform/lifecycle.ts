@@ -4,10 +4,12 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertSchemaCurrent } from '../../sql/migrate.ts';
 import { type Bus, connectBus } from './bus/bus.ts';
-import { type Clock, systemClock } from './clock.ts';
+import { type Clock, offsetSeconds } from './clock.ts';
 import type { Config, LoadedConfig } from './config/load.ts';
 import { brokerAddress, databaseOptions } from './connections.ts';
-import { assertSuitable, type Database, openDatabase } from './database/database.ts';
+import { type Database, openDatabase } from './database/database.ts';
+import { assertSuitable } from './database/suitable.ts';
+import { type DatabaseClock, databaseClock } from './database-clock.ts';
 import { codeOf, messageOf, TransientError } from './errors.ts';
 import { componentLogger, createLogger, type Logger } from './log/log.ts';
 import type { FileLock } from './registry/file-lock.ts';
@@ -26,6 +28,7 @@ export interface ServiceContext {
   instance: string;
   config: Config;
   log: Logger;
+  /** The database's time. */
   clock: Clock;
   db: Database;
   bus: Bus;
@@ -46,7 +49,6 @@ export interface ServiceOptions {
   dataFolder: string;
   /** By default a name that no other process has; for a `persistent` service that of a slot (`takeInstanceSlot`), which is the same after a restart. One that is given belongs to one process alone. */
   instance?: string | undefined;
-  clock?: Clock | undefined;
   /** The broker keeps the messages that this service acknowledges when they are handled, while the service is away. */
   persistent?: boolean | undefined;
   start(context: ServiceContext): Promise<RunningService>;
@@ -117,10 +119,17 @@ interface Ended {
 }
 
 async function runAs(instance: string, service: string, options: ServiceOptions, stopRequest: StopRequest): Promise<Ended> {
-  const { loaded, dataFolder, clock = systemClock } = options;
+  const { loaded, dataFolder } = options;
   const { config } = loaded;
   const log = createLogger({ ...config.logging, service, instance });
   const db = openDatabase(databaseOptions(config, dataFolder, 'service'));
+  const clock = databaseClock({
+    db,
+    log,
+    interval: config.database.clock_interval,
+    maxOffset: config.monitoring.thresholds.max_clock_offset,
+    onMeasured: (measured) => bus.updatePresence({ clock_offset_s: presentOffset(measured) }),
+  });
   const bus = connectBus({
     ...brokerAddress(config, dataFolder),
     service,
@@ -134,9 +143,10 @@ async function runAs(instance: string, service: string, options: ServiceOptions,
     maxInFlight: config.queue.mqtt.max_in_flight,
   });
   try {
-    if (!(await untilReachable(db, log, stopRequest.requested))) return { code: 0, left: false };
+    if (!(await untilReachable(db, clock, log, stopRequest.requested))) return { code: 0, left: false };
     return await serve({ service, instance, config, log, clock, db, bus }, options.start, stopRequest);
   } finally {
+    clock.close();
     await bus.close();
     await Promise.race([db.close(), delay(CLOSE_MS, undefined, { ref: false })]);
     log.info(`${service} has stopped`);
@@ -179,8 +189,13 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
   }
 }
 
-/** Waits for the database as long as it takes, then checks that it is suitable. False when the service was stopped meanwhile. */
-async function untilReachable(db: Database, log: Logger, stopped: Promise<unknown>): Promise<boolean> {
+/** To a tenth of a second: the presence is published again when it changes, and not for each measurement. */
+function presentOffset(clock: Clock): number {
+  return Math.round((offsetSeconds(clock) ?? 0) * 10) / 10;
+}
+
+/** Waits for the database as long as it takes, then checks that it is suitable and takes its time. False when the service was stopped meanwhile. */
+async function untilReachable(db: Database, clock: DatabaseClock, log: Logger, stopped: Promise<unknown>): Promise<boolean> {
   let over = false;
   void stopped.then(() => {
     over = true;
@@ -189,6 +204,7 @@ async function untilReachable(db: Database, log: Logger, stopped: Promise<unknow
     try {
       await assertSchemaCurrent(db);
       await assertSuitable(db);
+      await clock.measure();
       return true;
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;

@@ -16,8 +16,8 @@ const label = z.string().min(1).max(64);
 const sentence = z.string().min(1).max(500);
 const count = z.int().min(0);
 const jobId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);
-/** A ticker: `AAPL`, `BRK.B`, `^GSPC`, `EURUSD=X`. Upper case, so no symbol gives the topic `stock/fetch/batch`. */
-const symbol = z.string().regex(/^[A-Z0-9.=^_-]{1,32}$/);
+/** A ticker: `AAPL`, `BRK.B`, `^GSPC`, `EURUSD=X`, `M&M.NS`. Upper case, so no symbol gives the topic `stock/fetch/batch`. */
+const symbol = z.string().regex(/^[A-Z0-9.=^_&-]{1,32}$/);
 const priority = z.int().min(1).max(10);
 const score = z.number().min(0).max(1);
 /** `text` is a sentence for people. The other fields are its numbers (factors, weights, ages). */
@@ -101,6 +101,11 @@ export const SCHEMAS = {
     total: count,
     queued: count,
     fresh: count,
+    /** Of the symbols without a job: the sources were asked lately and have nothing newer, or nothing at all. 0 from a service that does not know them. */
+    outdated: count.default(0),
+    missing: count.default(0),
+    /** Not asked for, since the answer of the sources was a failure lately. */
+    unknown: count.default(0),
     joined: count,
     refused: count.optional(),
     text: sentence,
@@ -123,6 +128,7 @@ export const SCHEMAS = {
     at: instant,
     pid: count.optional(),
     degraded: z.array(sentence).max(20).optional(),
+    clock_offset_s: z.number().optional(),
   }),
   stats: z.strictObject({
     v,
@@ -145,6 +151,8 @@ export const SCHEMAS = {
     workers: z.strictObject({ online: count, slots: count, busy: count }),
     /** Busy slots ÷ slots, 0 when there is no worker. */
     utilisation: z.number().min(0).max(1),
+    /** Held and watched symbols by the freshness of their price. */
+    freshness: z.strictObject({ fresh: count, outdated: count, stale: count, missing: count }).optional(),
   }),
   alert: z.strictObject({
     v,

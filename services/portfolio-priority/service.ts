@@ -1,6 +1,7 @@
 import { ledgerOf } from '../job-types/ledger.ts';
 import { createAnnouncer } from '../ledger/announce.ts';
 import { type Admission, BATCH, createAdmission } from '../logins/admission.ts';
+import { startAnswering } from '../logins/pending-answers.ts';
 import { startPrefetching } from '../logins/prediction.ts';
 import { importOnce } from '../market/portfolios/import.ts';
 import { usesEmbedded } from '../platform/connections.ts';
@@ -19,19 +20,20 @@ const QUEUE_LIMIT = 100_000;
 /** Milliseconds between updates of the load in the presence. */
 const LOAD_INTERVAL_MS = 1_000;
 
-/** The portfolio-priority service: makes jobs of logins, fetches ahead of usual ones, imports the configured portfolios once. */
+/** The portfolio-priority service: makes jobs of logins, answers what a dead process has left unanswered, fetches ahead of usual ones, imports the configured portfolios once. */
 export async function startPortfolioPriorityService(context: ServiceContext): Promise<PortfolioPriorityService> {
   const { instance, config, clock, db, bus } = context;
   const log = componentLogger(context.log, 'portfolio');
   const ledger = ledgerOf(db, clock, config);
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
-  const admission = createAdmission({ ledger, announcer, bus, config, log });
+  const admission = createAdmission({ ledger, announcer, bus, config, log, instance });
   const { counters } = admission;
 
   const degraded = await importSources(context, log);
   const stopPrefetching = config.portfolio.predictive.enabled
     ? startPrefetching({ ledger, announcer, config, log, instance })
     : async () => {};
+  const stopAnswering = startAnswering({ ledger, bus, log, instance });
   const logins = bus.subscribe(
     'login',
     {
@@ -62,7 +64,7 @@ export async function startPortfolioPriorityService(context: ServiceContext): Pr
       // gives an absent member of a group its share all the same (10 of 20 logins), which would wait for its return.
       const others = (await retire?.()) ?? false;
       await (others ? logins.leave() : logins.stop());
-      await stopPrefetching();
+      await Promise.all([stopPrefetching(), stopAnswering()]);
       await admission.idle();
       log.info({ ...counters }, 'logins of this process');
     },

@@ -1,5 +1,5 @@
 /**
- * Alerts: raised once when a limit is crossed, cleared once when it is kept again. There is one limit and no second, lower one to clear at; instead a change must
+ * Alerts: raised once when a limit is crossed, cleared once when it is kept again; one that concerns others meanwhile (`subjects`) is told anew, with its old `since`. There is one limit and no second, lower one to clear at; instead a change must
  * be seen at two looks in a row, so a value that crosses its limit for a moment, or swings about it, raises nothing. The state is a row of `alerts` and outlives the
  * process; the topic `alerts/{name}` carries the same row, retained.
  */
@@ -34,6 +34,8 @@ export interface Alerts {
 
 export function createAlerts({ sql, bus, log }: { sql: Sql; bus: Pick<Bus, 'publish' | 'state'>; log: Logger }): Alerts {
   const confirmations = new Map<string, number>();
+  /** Whom each raised alert names. */
+  const named = new Map<string, string | undefined>();
   let known: Map<string, Alert> | undefined;
   const unpublished = new Set<string>();
 
@@ -48,17 +50,22 @@ export function createAlerts({ sql, bus, log }: { sql: Sql; bus: Pick<Bus, 'publ
     return new Map(rows.map((row) => [row.name, row]));
   }
 
-  async function change(alerts: Map<string, Alert>, { name, beyond, value, threshold, text }: LimitCheck, now: Date): Promise<void> {
-    const alert: Alert = { name, state: beyond ? 'raised' : 'cleared', value, threshold, since: now, text: text.slice(0, TEXT_LIMIT) };
+  async function change(alerts: Map<string, Alert>, check: LimitCheck, now: Date): Promise<void> {
+    const { name, beyond, value, threshold, text, subjects } = check;
+    const state = beyond ? 'raised' : 'cleared';
+    const before = alerts.get(name);
+    const since = before?.state === state ? before.since : now;
+    const alert: Alert = { name, state, value, threshold, since, text: text.slice(0, TEXT_LIMIT) };
     await sql.run(
       `INSERT INTO alerts (name, state, value, threshold, since, text) VALUES (?)
        ON DUPLICATE KEY UPDATE state = VALUES(state), value = VALUES(value), threshold = VALUES(threshold), since = VALUES(since), text = VALUES(text)`,
-      [[name, alert.state, value, threshold, now, alert.text]],
+      [[name, state, value, threshold, since, alert.text]],
     );
     alerts.set(name, alert);
+    named.set(name, beyond ? subjects : undefined);
     confirmations.delete(name);
     publishLater(name);
-    log[beyond ? 'warn' : 'info']({ alert: name, value, threshold }, `alert ${name} ${alert.state}: ${alert.text}`);
+    log[beyond ? 'warn' : 'info']({ alert: name, value, threshold }, `alert ${name} ${state}: ${alert.text}`);
   }
 
   async function publish(alerts: ReadonlyMap<string, Alert>): Promise<void> {
@@ -81,7 +88,8 @@ export function createAlerts({ sql, bus, log }: { sql: Sql; bus: Pick<Bus, 'publ
       known ??= await load();
       for (const one of judged) {
         const raised = known.get(one.name)?.state === 'raised';
-        if (one.beyond === raised) {
+        const sameSubjects = !raised || one.subjects === named.get(one.name);
+        if (one.beyond === raised && sameSubjects) {
           confirmations.delete(one.name);
           continue;
         }
@@ -98,6 +106,7 @@ export function createAlerts({ sql, bus, log }: { sql: Sql; bus: Pick<Bus, 'publ
       known = undefined;
       unpublished.clear();
       confirmations.clear();
+      named.clear();
     },
   };
 }

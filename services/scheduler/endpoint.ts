@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Sql } from '../platform/database/database.ts';
+import { createReadiness } from '../platform/database/suitable.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import { assertPortFree } from '../platform/machine/ports.ts';
@@ -15,9 +15,6 @@ export interface Endpoint {
   port: number;
   close(): Promise<void>;
 }
-
-/** A database that takes longer than this to say 1 is not healthy. */
-const HEALTH_TIMEOUT_MS = 2_000;
 
 /** Listens on `monitoring.host` and `.port`. Errors: `ConfigError('port.in_use' | 'port.not_permitted' | 'port.unusable')`, before anything has started. */
 export async function serveMetrics(options: {
@@ -31,13 +28,14 @@ export async function serveMetrics(options: {
   const { monitoring, metrics, sql, bus, leads, log } = options;
   const { host, port, health_check_enabled } = monitoring;
   await assertPortFree({ host, port, option: 'monitoring.port' });
+  const takesWrites = createReadiness(sql);
 
   async function answer(path: string, response: ServerResponse): Promise<void> {
     if (path === '/metrics') {
       const { contentType, body } = await metrics.render();
       send(response, 200, contentType, body);
     } else if (path === '/healthz' && health_check_enabled) {
-      const database = await answers(sql);
+      const database = await takesWrites();
       const broker = bus.state === 'online';
       const healthy = database && broker;
       send(
@@ -83,12 +81,4 @@ export async function serveMetrics(options: {
 
 function send(response: ServerResponse, status: number, contentType: string, body: string): void {
   response.writeHead(status, { 'Content-Type': contentType, 'Cache-Control': 'no-store' }).end(body);
-}
-
-async function answers(sql: Sql): Promise<boolean> {
-  const asked = sql.rows('SELECT 1').then(
-    () => true,
-    () => false,
-  );
-  return Promise.race([asked, delay(HEALTH_TIMEOUT_MS, false, { ref: false })]);
 }

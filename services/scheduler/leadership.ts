@@ -1,6 +1,6 @@
 /** One of the schedulers leads. The others take over when its lease ends, or at once when its last will says that it is offline. */
 import { after } from '../ledger/job.ts';
-import type { Clock } from '../platform/clock.ts';
+import { type Clock, isSettled } from '../platform/clock.ts';
 import type { Database } from '../platform/database/database.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
@@ -28,9 +28,11 @@ export function competeForLead(options: {
   log: Logger;
   holder: string;
   seconds: number;
+  /** Seconds after a jump of the clock for which a lease that has run out is left to its holder, who renews it. */
+  settleSeconds?: number;
   lead: () => Duties;
 }): Leadership {
-  const { db, clock, log, holder, seconds } = options;
+  const { db, clock, log, holder, seconds, settleSeconds = seconds } = options;
   const stopping = new AbortController();
   let duties: Duties | undefined;
   let until = new Date(0);
@@ -40,7 +42,7 @@ export function competeForLead(options: {
   async function lookOnce(): Promise<void> {
     const now = new Date(clock.now().epochMilliseconds);
     try {
-      const leads = await tryLead(db, LEASE, holder, seconds, now);
+      const leads = await tryLead(db, LEASE, holder, seconds, now, { mayTakeOver: isSettled(clock, settleSeconds) });
       unreachable = false;
       if (!leads) return await stepDown('another scheduler has the lease');
       until = after(now, seconds);

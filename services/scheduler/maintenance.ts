@@ -1,13 +1,14 @@
 /** The leader's duties that move jobs as time passes, each a batch at a time until none is full. */
 
-import { bandStart, type Change, type Ledger } from '../ledger/job.ts';
-import { AGED_QUEUES, age } from '../ledger/maintain/age.ts';
+import { bandStart, type Change, type Ledger, type Queue } from '../ledger/job.ts';
+import { AGED_QUEUES, type Ageing, age } from '../ledger/maintain/age.ts';
 import { BATCH } from '../ledger/maintain/due.ts';
 import { expire } from '../ledger/maintain/expire.ts';
 import { promote } from '../ledger/maintain/promote.ts';
 import { reap } from '../ledger/maintain/rescue.ts';
 import { changesOf } from '../ledger/run/dependents.ts';
 import { healSlots } from '../ledger/run/slots.ts';
+import { isSettled } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Duty } from './duties.ts';
 
@@ -25,6 +26,7 @@ const LOOKS_PER_AGEING = 5;
 
 export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptions): Duty[] {
   const { promote_interval, reap_interval, ageing } = config.scheduler;
+  const settleSeconds = Math.max(ledger.leaseSeconds, config.database.clock_interval);
   const repeated = (name: string, everySeconds: number, batch: () => Promise<Change[]>): Duty => ({
     name,
     everySeconds,
@@ -38,22 +40,45 @@ export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptio
   });
   const duties = [
     repeated('promote', promote_interval, () => promote(ledger)),
-    repeated('reap', reap_interval, () => reap(ledger)),
-    repeated('expire ready jobs', reap_interval, () => expire(ledger, 'ready')),
-    repeated('expire blocked jobs', reap_interval, () => expire(ledger, 'blocked')),
+    repeated('reap', reap_interval, async () => (isSettled(ledger.clock, settleSeconds) ? reap(ledger) : [])),
+    repeated('expire ready jobs', reap_interval, () => expire(ledgerWithoutJump(ledger), 'ready')),
+    repeated('expire blocked jobs', reap_interval, () => expire(ledgerWithoutJump(ledger), 'blocked')),
     repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction(async (tx) => changesOf(tx, await healSlots(tx, ledger)))),
   ];
-  if (ageing.levels > 0) duties.push(ageingDuty(ledger, ageing));
+  if (ageing.levels > 0)
+    duties.push(
+      ageingDuty(ledger, 'age', AGED_QUEUES, {
+        intervalSeconds: ageing.interval,
+        levels: ageing.levels,
+        highestLevel: bandStart('background_fetch'),
+      }),
+    );
+  if (ageing.foreground_interval > 0)
+    duties.push(
+      ageingDuty(ledger, 'age foreground', ['foreground'], {
+        intervalSeconds: ageing.foreground_interval,
+        highestLevel: bandStart('foreground'),
+        toHead: true,
+      }),
+    );
   return duties;
 }
 
-function ageingDuty(ledger: Ledger, { interval, levels }: Config['scheduler']['ageing']): Duty {
+/** After a jump forward: on the time as it was before, until no job waits any more that began to wait before it. Such a job has not waited for as long as the jump says. */
+function ledgerWithoutJump(ledger: Ledger): Ledger {
+  const { clock, queues } = ledger;
+  const { lastJump } = clock;
+  const longestWaitMs = Math.max(...Object.values(queues).map(({ ttlSeconds }) => ttlSeconds)) * 1000;
+  if (lastJump === undefined || lastJump.byMs < 0 || lastJump.agoMs > longestWaitMs) return ledger;
+  return { ...ledger, clock: { now: () => clock.now().subtract({ milliseconds: Math.round(lastJump.byMs) }) } };
+}
+
+function ageingDuty(ledger: Ledger, name: string, queues: readonly Queue[], ageing: Ageing): Duty {
   return {
-    name: 'age',
-    everySeconds: interval / LOOKS_PER_AGEING,
+    name,
+    everySeconds: ageing.intervalSeconds / LOOKS_PER_AGEING,
     async run(signal) {
-      const ageing = { intervalSeconds: interval, levels, highestLevel: bandStart('background_fetch') };
-      for (const queue of AGED_QUEUES) {
+      for (const queue of queues) {
         let from: Awaited<ReturnType<typeof age>>['next'];
         do from = (await age(ledger, ageing, queue, from)).next;
         while (from !== undefined && !signal.aborted);

@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Announcer } from '../ledger/announce.ts';
 import type { MeshMetrics } from '../ledger/read/metrics.ts';
+import type { HeldFreshness } from '../market/freshness/held.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Database } from '../platform/database/database.ts';
@@ -10,6 +11,8 @@ import { TransientError } from '../platform/errors.ts';
 export interface SchedulerMetrics extends MeshMetrics {
   /** Seconds; null while no user has signed in lately. */
   loginToJobsP95: number | null;
+  /** Of the held and watched symbols. */
+  held: HeldFreshness;
 }
 
 export interface MetricsRendererOptions {
@@ -87,7 +90,7 @@ function emptyRegistry() {
 }
 
 function meshRegistry(
-  { ledger, workers, utilisation, latencies, loginToJobsP95 }: SchedulerMetrics,
+  { ledger, workers, utilisation, latencies, clocks, loginToJobsP95, held }: SchedulerMetrics,
   alerts: readonly { name: string; state: string }[],
   kept: Config['monitoring']['stock_metrics'],
 ): Registry {
@@ -132,6 +135,17 @@ function meshRegistry(
     );
   if (kept.portfolio_timing && loginToJobsP95 !== null)
     gauge('login_to_jobs_p95_seconds', '95th percentile of the time from a login to its jobs, last five minutes', [[{}, loginToJobsP95]]);
+  gauge(
+    'held_symbols',
+    'Held and watched symbols by the freshness of their price; outdated: the sources have nothing newer',
+    Object.entries(held.counts).map(([freshness, count]) => [{ freshness }, count]),
+  );
+  gauge('held_symbols_simulated', 'Held and watched symbols whose newest price is made up', [[{}, held.simulated]]);
+  gauge(
+    'clock_offset_seconds',
+    "How far the clock of an instance's machine is ahead of the database's; negative: behind",
+    clocks.map(({ service, instance, offset_s }) => [{ service, instance }, offset_s]),
+  );
   gauge(
     'alert_raised',
     '1 while the alert is raised',

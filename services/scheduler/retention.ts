@@ -8,6 +8,7 @@ import type { Duty } from './duties.ts';
 /** An instance without a heartbeat for so long is deleted; one that was only cut off writes its row again. */
 const DEAD_INSTANCE_MS = 3_600_000;
 const DAY_MS = 86_400_000;
+const UNANSWERED_MS = 3_600_000;
 
 /** Ranks that are deleted with a run, about. */
 const ROWS_A_RUN = 100;
@@ -35,6 +36,8 @@ export function retentionDuty(ledger: Ledger, config: Config): Duty {
       await whileFull(() => ledger.db.transaction((tx) => deleteRuns(tx, ago(run_days * DAY_MS), runs)), runs);
       // ix_date
       await whileFull(removeOlder('DELETE FROM chain_days WHERE date < ? ORDER BY date LIMIT ?', ago(chain_days * DAY_MS)));
+      // What was not answered within ten minutes never is. The table holds what is being answered: a scan reads a page.
+      await whileFull(removeOlder('DELETE FROM login_answers WHERE admitted_at < ? LIMIT ?', ago(UNANSWERED_MS)));
       // A row for each process that runs: a scan of the whole table reads a page.
       await whileFull(removeOlder('DELETE FROM instances WHERE heartbeat_at < ? LIMIT ?', ago(DEAD_INSTANCE_MS)));
     },

@@ -10,6 +10,9 @@ import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith, type JobRequest } from '../ledger/enqueue/enqueue.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import { usCalendar } from '../market/calendar/calendar.ts';
+import { readPaused } from '../market/freshness/failures.ts';
+import { sourceSet } from '../market/freshness/freshness.ts';
+import { parseSymbol } from '../market/symbol.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database/database.ts';
 import type { Logger } from '../platform/log/log.ts';
@@ -123,11 +126,12 @@ const scheduled = ({ jobs }: Config): Origin => ({ cause: 'scheduled_update', ru
 
 /** What each job of a schedule asks for. */
 const JOBS: Record<Schedule['job'], (ledger: Ledger, config: Config) => Promise<JobRequest[]>> = {
-  /** All symbols that anybody holds or watches, by a walk of ix_symbol from symbol to symbol. */
-  async fetch_portfolios({ db }, config) {
-    const rows = await db.rows<{ symbol: string }>('SELECT symbol FROM holdings GROUP BY symbol');
+  /** All symbols that anybody holds or watches, by a walk of ix_symbol from symbol to symbol; without those that the sources had no answer for lately. */
+  async fetch_portfolios(ledger, config) {
+    const rows = await ledger.db.rows<{ symbol: string }>('SELECT symbol FROM holdings GROUP BY symbol');
+    const paused = await readPaused(ledger.db, sourceSet(config), nowOf(ledger));
     return portfolioBatches(
-      rows.map(({ symbol }) => symbol),
+      rows.flatMap(({ symbol }) => (paused.has(symbol) ? [] : [symbol])),
       config.stock_jobs.data_fetch.batch_size,
       scheduled(config),
     );
@@ -135,6 +139,6 @@ const JOBS: Record<Schedule['job'], (ledger: Ledger, config: Config) => Promise<
   /** The options of the watchlist's symbols, in each of its modes. */
   rank_watchlist({ clock, db }, config) {
     const { watchlist, watchlist_modes } = config.ranking;
-    return rankingRequests(watchlist, watchlist_modes, { config, clock, db, origin: scheduled(config) });
+    return rankingRequests(watchlist.map(parseSymbol), watchlist_modes, { config, clock, db, origin: scheduled(config) });
   },
 };

@@ -3,6 +3,8 @@ import { type Announcer, createAnnouncer } from '../ledger/announce.ts';
 import { type Change, type Ledger, nowOf } from '../ledger/job.ts';
 import { readMeshMetrics, statsOf } from '../ledger/read/metrics.ts';
 import { readLoginToJobsP95 } from '../logins/latency.ts';
+import { freshnessRules } from '../market/freshness/freshness.ts';
+import { readHeldFreshness } from '../market/freshness/held.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { componentLogger, type Logger } from '../platform/log/log.ts';
@@ -17,7 +19,7 @@ import { reannounceDuty } from './reannounce.ts';
 import { watchForDeaths } from './rescue.ts';
 import { retentionDuty } from './retention.ts';
 import { schedulesDuty } from './schedules.ts';
-import { findStaleData } from './stale.ts';
+import { staleData } from './stale.ts';
 import { checkLimits } from './thresholds.ts';
 
 /** What the scheduler's parts share. */
@@ -53,6 +55,7 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
     log,
     holder: instance,
     seconds: config.scheduler.lease,
+    settleSeconds: Math.max(config.scheduler.lease, config.database.clock_interval),
     lead() {
       alerts?.forget();
       return startDuties(duties, log);
@@ -96,8 +99,12 @@ function cachedMetrics({ db, ledger, config }: SchedulerParts): {
 } {
   async function read(): Promise<SchedulerMetrics> {
     const now = nowOf(ledger);
-    const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db, now, ledger), readLoginToJobsP95(db, now)]);
-    return { ...mesh, loginToJobsP95 };
+    const [mesh, loginToJobsP95, held] = await Promise.all([
+      readMeshMetrics(db, now, ledger),
+      readLoginToJobsP95(db, now),
+      readHeldFreshness(db, ledger.clock.now(), freshnessRules(config).thresholds),
+    ]);
+    return { ...mesh, loginToJobsP95, held };
   }
   let newest: { read: Promise<SchedulerMetrics>; at: number } | undefined;
   function fresh(): Promise<SchedulerMetrics> {
@@ -127,7 +134,7 @@ async function serveMetricsIfWanted(
 }
 
 function leaderDuties(
-  { db, bus, clock, config, log, ledger, announcer }: SchedulerParts,
+  { bus, config, log, ledger, announcer }: SchedulerParts,
   {
     announce,
     freshMetrics,
@@ -145,8 +152,8 @@ function leaderDuties(
     everySeconds: config.scheduler.stats_interval,
     async run() {
       const metrics = await freshMetrics();
-      await bus.publish('stats', statsOf(metrics));
-      const checks = checkLimits(metrics, await findStaleData(db, clock, config), config);
+      await bus.publish('stats', { ...statsOf(metrics), freshness: metrics.held.counts });
+      const checks = checkLimits(metrics, staleData(metrics.held, config.portfolio), config);
       await alerts?.look([...checks, ...brokerAlerts.checks()], metrics.at);
     },
   };

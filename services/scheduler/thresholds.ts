@@ -1,6 +1,6 @@
 /** Checks the metrics against the configured limits. */
 
-import type { MeshMetrics } from '../ledger/read/metrics.ts';
+import type { InstanceClock, MeshMetrics } from '../ledger/read/metrics.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { StaleData } from './stale.ts';
 
@@ -12,6 +12,8 @@ export interface LimitCheck {
   threshold: number;
   /** The value, the limit, and the key that sets it, as a sentence. */
   text: string;
+  /** What the text names, where an alert that is raised must be told anew when that changes. */
+  subjects?: string;
 }
 
 /** With fewer fetches or finished jobs than this a share or a percentile means nothing: the limit counts as kept. */
@@ -19,9 +21,10 @@ const FEWEST = 5;
 
 /** Checks every limit, in a fixed order. A limit without enough data counts as kept: an alert means that something is wrong now. */
 export function checkLimits(metrics: MeshMetrics, stale: StaleData, config: Pick<Config, 'monitoring' | 'portfolio'>): LimitCheck[] {
-  const { ledger, workers, latencies } = metrics;
-  const { max_queue_depth, max_job_age, min_worker_efficiency, max_fetch_latency } = config.monitoring.thresholds;
-  const { stale_alert_hours } = config.portfolio;
+  const { ledger, workers, latencies, clocks } = metrics;
+  const { max_queue_depth, max_job_age, min_worker_efficiency, max_fetch_latency, max_clock_offset } = config.monitoring.thresholds;
+  const { stale_alert_hours, outdated_alert_share } = config.portfolio;
+  const outdatedShare = stale.withBars === 0 ? 0 : stale.outdated.length / stale.withBars;
 
   const waiting = Object.values(ledger.depth).reduce((sum, jobs) => sum + jobs, 0);
   const oldest = Math.max(0, ...ledger.queues.map(({ oldest_s }) => oldest_s ?? 0));
@@ -52,6 +55,14 @@ export function checkLimits(metrics: MeshMetrics, stale: StaleData, config: Pick
       threshold: stale_alert_hours,
       text: `${stale.symbols.length} held symbols have price data older than ${stale_alert_hours} h (portfolio.stale_alert_hours)${stale.symbols.length === 0 ? '' : `: ${listed(stale.symbols)}`}`,
     },
+    clockOffset(clocks, max_clock_offset),
+    {
+      name: 'outdated_data',
+      beyond: outdatedShare > outdated_alert_share,
+      value: outdatedShare,
+      threshold: outdated_alert_share,
+      text: `the sources have nothing newer than bars of two sessions ago or more for ${stale.outdated.length} of ${stale.withBars} held symbols; more than ${outdated_alert_share * 100} % (portfolio.outdated_alert_share) means that a source has fallen silent${stale.outdated.length === 0 ? '' : `: ${listed(stale.outdated)}`}`,
+    },
     {
       name: 'no_worker',
       beyond: workers.online === 0,
@@ -66,9 +77,29 @@ function above(name: 'max_queue_depth' | 'max_job_age' | 'max_fetch_latency', va
   return { name, beyond: value > threshold, value, threshold, text: `${text}; the limit is ${threshold} (monitoring.thresholds.${name})` };
 }
 
+/** Machines whose clock is wrong, the worst first. Where all are wrong by about the same, the database's is. */
+function clockOffset(clocks: readonly InstanceClock[], threshold: number): LimitCheck {
+  const size = ({ offset_s }: InstanceClock): number => Math.abs(offset_s);
+  const wrong = clocks.filter((one) => size(one) > threshold).toSorted((a, b) => size(b) - size(a));
+  const offsets = wrong.map(({ offset_s }) => offset_s);
+  const alike = wrong.length > 1 && wrong.length === clocks.length && Math.max(...offsets) - Math.min(...offsets) <= threshold;
+  const named = listed(wrong.map(({ instance, offset_s }) => `${instance} ${offset_s > 0 ? '+' : ''}${offset_s.toFixed(1)} s`));
+  return {
+    name: 'clock_offset',
+    subjects: wrong
+      .map(({ instance }) => instance)
+      .sort()
+      .join(' '),
+    beyond: wrong.length > 0,
+    value: Math.max(0, ...clocks.map(size)),
+    threshold,
+    text: `${wrong.length} of ${clocks.length} instances have a clock more than ${threshold} s from the database's (monitoring.thresholds.max_clock_offset)${wrong.length === 0 ? '' : `; ${alike ? "all by the same, so set the database's own clock right (NTP)" : 'set the clocks of their machines right (NTP)'}: ${named}`}`,
+  };
+}
+
 const SHOWN = 10;
 
-function listed(symbols: readonly string[]): string {
-  const shown = symbols.slice(0, SHOWN).join(', ');
-  return symbols.length > SHOWN ? `${shown} and ${symbols.length - SHOWN} more` : shown;
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, SHOWN).join(', ');
+  return names.length > SHOWN ? `${shown} and ${names.length - SHOWN} more` : shown;
 }

@@ -61,7 +61,7 @@ function endWithWorker(): void {
 
 interface Runner {
   options: JobRunnerOptions;
-  /** Milliseconds by which the ledger's time is ahead of this machine's. */
+  /** Sets the clock: `now` is the ledger's time in milliseconds since the epoch, and goes on with the monotonic clock, which nobody sets. */
   follow(now: number): void;
 }
 
@@ -70,8 +70,8 @@ async function createRunner(
   chooseSources: typeof configuredSources,
   chooseChains: typeof configuredChains,
 ): Promise<Runner> {
-  let aheadMs = 0;
-  const clock: Clock = { now: () => Temporal.Instant.fromEpochMilliseconds(Date.now() + aheadMs) };
+  let startMs = Date.now() - performance.now();
+  const clock: Clock = { now: () => Temporal.Instant.fromEpochMilliseconds(Math.floor(startMs + performance.now())) };
   const log = createLogger({ ...withoutFiles(config.logging), service: 'worker', instance: workerId });
   const db = openDatabase({ ...database, maxConnections: 4 });
   const ledger = ledgerOf(db, clock, config);
@@ -99,7 +99,7 @@ async function createRunner(
       ...{ onLoad: nothing, onSlotFree: nothing, onBacklogShorter: nothing },
     },
     follow(now) {
-      aheadMs = now - Date.now();
+      startMs = now - performance.now();
     },
   };
 }

@@ -6,7 +6,7 @@ import type { ClaimedJob } from '../ledger/run/claim.ts';
 import { commitPart, type Finished, fail, postpone } from '../ledger/run/complete.ts';
 import { ALONE_FROM, crash } from '../ledger/run/deaths.ts';
 import { countItems, openItems, recordItems } from '../ledger/run/items.ts';
-import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
+import { codeOf, isDatabaseAway, messageOf, TransientError } from '../platform/errors.ts';
 import { componentLogger, type Logger } from '../platform/log/log.ts';
 import type { Committer } from './committer.ts';
 import type { Isolation } from './isolated.ts';
@@ -215,7 +215,7 @@ async function writeEnd(options: JobRunnerOptions, log: Logger, write: () => Pro
 
 /** An outage is told once and not for each job that it stops, until a job completes again. */
 function logFailure(jobs: RunningJobs, job: ClaimedJob, error: unknown, log: Logger): void {
-  const isOutage = codeOf(error) === OUTAGE;
+  const isOutage = isDatabaseAway(error);
   log[isOutage && jobs.outageTold ? 'debug' : 'warn'](
     { attempt: job.attempt, code: codeOf(error) },
     `${job.type} ${isOutage ? 'is handed back' : 'failed'}: ${messageOf(error)}`,
@@ -223,13 +223,15 @@ function logFailure(jobs: RunningJobs, job: ClaimedJob, error: unknown, log: Log
   if (isOutage) jobs.outageTold = true;
 }
 
-const OUTAGE = 'database.unavailable';
-
 /** An outage of our own database is no failure of the job: it runs again and no attempt is used up. */
-function endAttempt({ ledger, workerId }: JobRunnerOptions, job: ClaimedJob, error: unknown): Promise<Finished> {
-  return codeOf(error) === OUTAGE
-    ? postpone(ledger, workerId, [job], { code: OUTAGE, reason: messageOf(error) })
-    : fail(ledger, workerId, [{ job, error }]);
+function endAttempt({ ledger, workerId, types, shared }: JobRunnerOptions, job: ClaimedJob, error: unknown): Promise<Finished> {
+  if (isDatabaseAway(error)) return postpone(ledger, workerId, [job], { code: error.code, reason: messageOf(error) });
+  const { handler } = types.get(job.type) as RunnableType;
+  return fail(ledger, workerId, [{ job, error }], Math.random, async (tx, final) => {
+    if (final.length === 0) return;
+    const rows = handler.rowsOfFailure?.(job.payload, error, { config: shared.config, clock: ledger.clock }) ?? [];
+    if (rows.length > 0) await handler.store(tx, rows);
+  });
 }
 
 /** The handler's output, or the signal's reason as soon as it aborts: a handler that ignores its signal cannot hold a slot. */

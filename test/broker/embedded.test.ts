@@ -168,6 +168,22 @@ test("an account cannot take over another account's connection by its client id"
   await join(broker.port, 'hook', { clientId: 'portfolio-priority-1' });
 });
 
+test('the client id of a kept session stays that of its account while nobody is connected', async () => {
+  const broker = await start();
+  const service = await join(broker.port, 'service', { clientId: 'portfolio-priority-1', clean: false });
+  await service.client.subscribeAsync('events/login', { qos: 1 });
+  await service.client.endAsync();
+  await expect.poll(() => broker.stats().clients).toBe(0);
+  const { password } = accounts.hook!;
+  // 2: identifier rejected [MQTT-3.2.2.3]. A clean session of the hook would end the kept one, with the logins that wait in it.
+  expect(await refusalOf(broker.port, { clientId: 'portfolio-priority-1', username: 'hook', password })).toBe(2);
+  const hook = await join(broker.port, 'hook');
+  const sent = hook.client.publishAsync('events/login', 'for the kept session', { qos: 1 });
+  const back = await join(broker.port, 'service', { clientId: 'portfolio-priority-1', clean: false });
+  await expect.poll(() => back.heard).toMatchObject([{ payload: 'for the kept session' }]);
+  await sent;
+});
+
 test('an MQTT 5 client is told that its version is not supported, and the log names the way out', async () => {
   const { lines, log } = keptLog();
   const broker = await start({ log });
@@ -279,6 +295,27 @@ test('the queue of an absent session is bounded, and says once that it is full',
   await expect.poll(() => again.heard, { timeout: 10_000 }).toHaveLength(256);
   await publisher.client.publishAsync('data/AAPL/bars', 'room again', { qos: 1 });
   await expect.poll(() => again.heard.at(-1)?.payload).toBe('room again');
+  // A second absence that fills it is said again.
+  await again.client.endAsync();
+  await expect.poll(() => broker.stats().clients).toBe(1);
+  await Promise.all(Array.from({ length: 300 }, () => publisher.client.publishAsync('data/AAPL/bars', payload, { qos: 1 })));
+  expect(lines).toMatchObject([{ event: 'broker.queue_full' }, { event: 'broker.queue_full', clientId: 'never-back' }]);
+});
+
+test('a packet identifier is not used again by the next connection of a kept session: a late acknowledgement must not hit another message', async () => {
+  const broker = await start();
+  const publisher = await join(broker.port, 'service');
+  const ids: (number | undefined)[] = [];
+  for (const payload of ['first', 'second', 'third']) {
+    const kept = await join(broker.port, 'service', { clientId: 'kept', clean: false });
+    kept.client.on('packetreceive', (packet) => packet.cmd === 'publish' && ids.push(packet.messageId));
+    await kept.client.subscribeAsync('stock/fetch/+', { qos: 1 });
+    await publisher.client.publishAsync('stock/fetch/AAPL', payload, { qos: 1 });
+    await expect.poll(() => kept.heard.map((message) => message.payload)).toEqual([payload]);
+    await kept.client.endAsync();
+  }
+  expect(ids).toHaveLength(3);
+  expect(new Set(ids).size).toBe(3);
 });
 
 test('while a frozen subscriber is waited for, messages between others flow', async () => {

@@ -34,7 +34,7 @@ test('a login with --wait prints per symbol what landed, from which source and h
   expect(ran.stdout).toMatch(/^SYMBOL +SOURCE +NEW BARS +THROUGH +FETCH MS +SIGNAL +FRESH AFTER MS +NOTE\n/);
   expect(ran.stdout).toMatch(/^AAPL +simulated +\d{3} +\d{4}-\d\d-\d\d +\d+ +(buy|sell|hold) \d+ % +\d+ +made-up prices$/m);
   expect(ran.stdout).toMatch(/^MSFT +simulated/m);
-  expect(ran.stdout).toMatch(/\nall fresh after \d+ ms \(4 jobs\)\n$/);
+  expect(ran.stdout).toMatch(/\nall prices are made up\nall fresh after \d+ ms \(4 jobs\)\n$/);
   expect(ran.stderr).toContain('2 of 2 symbols queued, 0 fresh');
   expect(ran.stderr).toContain('AAPL fetch completed');
 });
@@ -45,6 +45,31 @@ test('a second login finds everything fresh and says why', async () => {
   expect(ran).toMatchObject({ code: 0, stderr: '' });
   expect(json(ran)).toMatchObject({ user: 'alice', ok: true, total: 2, queued: 0, fresh: 2, jobs: [], refused: [] });
   expect(json(ran).skipped.map(({ symbol }: { symbol: string }) => symbol)).toEqual(['AAPL', 'MSFT']);
+  expect(json(ran).prices).toMatchObject([
+    { symbol: 'AAPL', state: 'fresh', simulated: true },
+    { symbol: 'MSFT', state: 'fresh', simulated: true },
+  ]);
+});
+
+test('a login that finds bars of 2021, checked a moment ago, calls nothing fresh', async () => {
+  const csv = mesh.file('old.csv', 'user,symbol,quantity,cost\nolga,OLD,10,100\n');
+  await mesh.run('portfolio', 'import', csv);
+  await mesh.db.run(
+    `INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, close, currency, source, analysed_at, analysed_bar)
+     VALUES ('OLD', '2021-03-31', '2021-03-31 20:00:00', UTC_TIMESTAMP(3), 50, 'USD', 'lean', UTC_TIMESTAMP(3), '2021-03-31')`,
+  );
+  const outdated = /outdated: newest bar 2021-03-31, [\d,]+ sessions behind, checked 0 min ago/;
+  const waited = await mesh.run('login', 'olga', '--wait');
+  expect(waited.code).toBe(0);
+  expect(waited.stdout).toMatch(outdated);
+  expect(waited.stdout).toMatch(/\nnothing to do: 0 fresh, 1 outdated; the sources were asked lately and have nothing newer\n$/);
+  expect(json(await mesh.run('login', 'olga', '--json'))).toMatchObject({ total: 1, queued: 0, fresh: 0, outdated: 1, missing: 0 });
+  const shown = await mesh.run('portfolio', 'show', 'olga');
+  expect(shown.stdout).toMatch(/^OLD +10 +100\.00 +50\.00 +500\.00 +USD +outdated +outdated/m);
+  expect(shown.stdout).toMatch(/\n1 symbol, prices: 0 fresh, 1 outdated; worth 500\.00 USD\n$/);
+  expect((await mesh.run('symbol', 'OLD')).stdout).toMatch(outdated);
+  expect((await mesh.run('stats')).stdout).toMatch(/held symbols +\d+ fresh, 1 outdated/);
+  expect(json(await mesh.run('stats', '--json')).freshness).toMatchObject({ outdated: 1, simulated: expect.any(Number) });
 });
 
 test('a login whose job fails ends with 1, the reason, and the next step', async () => {
@@ -52,6 +77,18 @@ test('a login whose job fails ends with 1, the reason, and the next step', async
   expect(ran.code).toBe(1);
   expect(ran.stdout).toMatch(/^IBM +simulated/m);
   expect(ran.stderr).toMatch(/stockmesh: XXBAD: fetch failed: no source knows XXBAD.*"npx stockmesh retry [0-9a-f-]{36}" tries again/);
+});
+
+test('the next login does not ask for a symbol that no source knows: it says since when, as all views of the symbol do', async () => {
+  await mesh.run('login', 'bob', '--wait');
+  const since = /unknown since \d{4}-\d\d-\d\d \d\d:\d\d UTC, last asked \d+ min ago, asked again by the first login after/;
+  const { prices, unknown, jobs } = json(await mesh.run('login', 'bob', '--wait', '--json'));
+  expect({ unknown, jobs }).toEqual({ unknown: 1, jobs: [] });
+  expect(prices.find(({ symbol }: { symbol: string }) => symbol === 'XXBAD').reason).toMatch(since);
+  expect((await mesh.run('portfolio', 'show', 'bob')).stdout).toMatch(/^XXBAD .*unknown since \d{4}-\d\d-\d\d/m);
+  const { stdout } = await mesh.run('symbol', 'XXBAD');
+  expect(stdout).toMatch(since);
+  expect(stdout).toContain('"npx stockmesh fetch XXBAD --wait" asks the sources at once; check the spelling first');
 });
 
 test('a login without --wait says what is committed', async () => {
@@ -189,16 +226,19 @@ test('a portfolio shows quantity, close, value and freshness', async () => {
   expect(code).toBe(0);
   expect(stdout).toMatch(/^AAPL +10 +100\.00 +[\d,.]+ +[\d,.]+ +USD +fresh +fresh +(buy|sell|hold) \d+ %/m);
   expect(stdout).toMatch(/^MSFT +watched/m);
+  expect(stdout).toMatch(/^AAPL .* made-up prices +/m);
+  expect(stdout).toMatch(/worth [\d,.]+ USD \(all from made-up prices\)\n$/);
   const { positions, value } = json(await mesh.run('portfolio', 'show', 'alice', '--json'));
-  expect(positions[0]).toMatchObject({ symbol: 'AAPL', quantity: 10, cost: 100, price: { state: 'fresh' } });
+  expect(positions[0]).toMatchObject({ symbol: 'AAPL', quantity: 10, cost: 100, simulated: true, price: { state: 'fresh' } });
+  expect(value[0].simulated).toBe(value[0].value);
   expect(value[0].value).toBeCloseTo(10 * positions[0].close, 6);
 });
 
 test('a file with a broken line is refused with the line, and nothing of it is imported', async () => {
-  const csv = mesh.file('broken.csv', 'user,symbol,quantity,cost\nalice,TSLA,1,1\nalice,A/B,1,1\n');
+  const csv = mesh.file('broken.csv', 'user,symbol,quantity,cost\nalice,TSLA,1,1\nalice,AB/CD,1,1\n');
   const ran = await mesh.run('portfolio', 'import', csv);
   expect(ran).toMatchObject({ code: 2, stdout: '' });
-  expect(ran.stderr).toMatch(/^stockmesh: .*broken\.csv:3: symbol "A\/B" contains/);
+  expect(ran.stderr).toMatch(/^stockmesh: .*broken\.csv:3: symbol "AB\/CD" contains/);
   expect(json(await mesh.run('portfolio', 'show', 'alice', '--json')).positions.map(({ symbol }: { symbol: string }) => symbol)).toEqual([
     'AAPL',
     'MSFT',

@@ -14,9 +14,14 @@ export interface Command {
   exited: Promise<number | null>;
 }
 
-export function stockmesh(args: readonly string[], program: string = process.execPath, script: readonly string[] = [MAIN]): Command {
+export function stockmesh(
+  args: readonly string[],
+  program: string = process.execPath,
+  script: readonly string[] = [MAIN],
+  more: Record<string, string> = {},
+): Command {
   const { STOCKMESH_ENV: _, STOCKMESH_DATA: __, STOCKMESH_CONFIG: ___, ...env } = process.env;
-  const child = spawn(program, [...script, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env });
+  const child = spawn(program, [...script, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...env, ...more } });
   let output = '';
   const listeners = new Set<() => void>();
   for (const stream of [child.stdout, child.stderr])

@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 /** The command `stockmesh`. */
 export const MAIN = fileURLToPath(new URL('../../services/main.ts', import.meta.url));
 
-/** Resolves when the process has sent its first message: it is ready. Rejects with what it wrote to standard error when it ends before. */
-export async function startProcess(script: string, args: readonly string[]): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+/** Resolves when the process has sent its first message: it is ready. Rejects with what it wrote to standard error when it ends before. `env`: beside this process's own. */
+export async function startProcess(script: string, args: readonly string[], env: Record<string, string> = {}): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { ...process.env, ...env } });
   let errors = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     errors = (errors + chunk).slice(-4000);

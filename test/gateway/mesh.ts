@@ -9,7 +9,7 @@ import type { Ledger } from '../../services/ledger/job.ts';
 import { type Bus, connectBus } from '../../services/platform/bus/bus.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import type { Config } from '../../services/platform/config/load.ts';
-import { type Database, openDatabase } from '../../services/platform/database/database.ts';
+import { type Database, type DatabaseOptions, openDatabase } from '../../services/platform/database/database.ts';
 import type { RunningService, ServiceContext } from '../../services/platform/lifecycle.ts';
 import { accounts, silent } from '../broker/peers.ts';
 import { configOf } from '../scheduler/configuration.ts';
@@ -52,8 +52,11 @@ export const TABLES = [
   ...['corporate_actions', 'user_portfolio_priority', 'callbacks', 'settings'],
 ];
 
-/** One mesh a file; its tables are empty before each test, its keys stay. */
-export function gatewayMesh(changes: Record<string, unknown> = {}): GatewayMesh {
+/** One mesh a file; its tables are empty before each test, its keys stay. `reach`: how the gateway reaches the database, by default directly. */
+export function gatewayMesh(
+  changes: Record<string, unknown> = {},
+  reach: (direct: DatabaseOptions) => Promise<DatabaseOptions> = async (direct) => direct,
+): GatewayMesh {
   const config = configOf({ 'gateway.port': 0, 'gateway.callbacks.poll_interval': 0.2, ...changes });
   const mesh = { config } as { -readonly [K in keyof GatewayMesh]: GatewayMesh[K] };
   const buses: Bus[] = [];
@@ -81,7 +84,7 @@ export function gatewayMesh(changes: Record<string, unknown> = {}): GatewayMesh 
 
   beforeAll(async () => {
     mesh.database = await testDatabase();
-    mesh.db = openDatabase({ ...mesh.database.options, maxConnections: 16 });
+    mesh.db = openDatabase({ ...(await reach(mesh.database.options)), maxConnections: 16 });
     mesh.broker = await startBroker({ port: 0, accounts, access: loadAccess(), log: silent });
     mesh.ledger = ledgerOf(mesh.db, systemClock, config);
     const context = contextOf('gateway');

@@ -116,3 +116,14 @@ describe('a ranking', () => {
     expect(rank(bySchedule, ['SPY']).map(({ level }) => level)).toEqual([8, 8, 5, 8, 8]);
   });
 });
+
+test('an exit ranking depends on the positions: its key is another with others, those of the other modes are not', () => {
+  const held = new Map([['AAPL', 'aaaa']]);
+  const requests = rankRequests(['AAPL', 'SPY'], ['monitor', 'exit'], byHand, { windowSeconds: 300, stale: new Set(), held });
+  expect(requests.map(({ dedupeKey }) => dedupeKey)).toEqual([
+    'rank:AAPL:monitor',
+    'rank:AAPL:exit:aaaa',
+    'rank:SPY:monitor',
+    'rank:SPY:exit',
+  ]);
+});

@@ -221,6 +221,7 @@ export function watched(db: Database, seen: (statement: Statement, on: Sql) => P
     const result = await work({
       ...over(tx, showWaiting),
       open: true,
+      mostBytes: tx.mostBytes,
       later: (sql, params) => waiting.push({ sql, params }),
       last: (sql, params) => last.push({ sql, params }),
     });

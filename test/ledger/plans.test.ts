@@ -79,6 +79,12 @@ const walks: [string, RegExp, string, (ledger: Ledger) => Promise<unknown>][] = 
     'ix_claim',
     (ledger) => age(ledger, { intervalSeconds: 60, highestLevel: 4 }, 'background_analysis', { priority: 80_000, id: Buffer.alloc(16) }),
   ],
+  [
+    'ageing of the foreground',
+    /aged/,
+    'ix_claim',
+    (ledger) => age(ledger, { intervalSeconds: 60, highestLevel: 1, toHead: true }, 'foreground', undefined),
+  ],
   ['retention', /state = \? AND due_at/, 'ix_due', (ledger) => deleteEnded(ledger, 7)],
   ['redrive', /NOT EXISTS/, 'ix_due', (ledger) => redrive(ledger, {})],
 ];

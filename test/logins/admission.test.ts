@@ -1,47 +1,14 @@
-import { pino } from 'pino';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { ledgerOf } from '../../services/job-types/ledger.ts';
-import { createAnnouncer } from '../../services/ledger/announce.ts';
 import { listJobs } from '../../services/ledger/read/jobs.ts';
-import { createAdmission } from '../../services/logins/admission.ts';
 import type { KeptDecision } from '../../services/logins/answer.ts';
-import { type Config, loadConfig } from '../../services/platform/config/load.ts';
+import { readCommittedLogin } from '../../services/logins/commit.ts';
 import { type Database, fromJson, openDatabase } from '../../services/platform/database/database.ts';
-import { type Draft, encodeMessage } from '../../services/platform/messages.ts';
-import type { TopicKind } from '../../services/platform/topics.ts';
+import { type AdmissionOptions, admissionInto, withLimits } from './admission-fixture.ts';
 import { countRows, everything, hold, ledgerFixture, makeFresh, NOW, symbolsOf } from './ledger-fixture.ts';
 
 const fixture = ledgerFixture();
-const { config } = loadConfig({ env: {} });
 
-/** Admits into the test's ledger; what it publishes is checked as the bus does and kept. */
-function admission({ db = fixture.db, config: rules = config }: { db?: Database; config?: Config } = {}) {
-  const published: { kind: TopicKind; message: Draft<TopicKind> }[] = [];
-  const lines: { level: number; msg: string }[] = [];
-  const bus = {
-    state: 'online' as const,
-    publish: async <K extends TopicKind>(kind: K, message: Draft<K>) => {
-      encodeMessage(kind, message);
-      published.push({ kind, message });
-    },
-  };
-  const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
-  const ledger = ledgerOf(db, fixture.clock, rules);
-  const announcer = createAnnouncer({ bus, sql: db, clock: fixture.clock, log });
-  return { ...createAdmission({ ledger, announcer, bus, config: rules, log }), published, lines };
-}
-
-const withLimits = (limits: Record<'foreground' | 'background_fetch' | 'background_analysis', number>): Config => ({
-  ...config,
-  queue: {
-    ...config.queue,
-    priority_queues: {
-      foreground: { ...config.queue.priority_queues.foreground, max_jobs: limits.foreground },
-      background_fetch: { ...config.queue.priority_queues.background_fetch, max_jobs: limits.background_fetch },
-      background_analysis: { ...config.queue.priority_queues.background_analysis, max_jobs: limits.background_analysis },
-    },
-  },
-});
+const admission = (options: AdmissionOptions = {}) => admissionInto(fixture, options);
 
 test('a login queues what is stale, skips what is fresh, and says so with the reasons', async () => {
   const symbols = symbolsOf(12);
@@ -64,6 +31,28 @@ test('a login queues what is stale, skips what is fresh, and says so with the re
     reason:
       'price fresh: live bar 1 min old, threshold 5 min (market open); analysis fresh: analysis 1 min old, threshold 6 h (market open)',
   });
+});
+
+test('a login counts as fresh only what is: outdated and missing symbols are told apart, in the answer and in the row', async () => {
+  await hold(fixture.db, { alice: ['FRESH', 'NONE', 'OLD'] });
+  await makeFresh(fixture.db, ['FRESH', 'NONE', 'OLD']);
+  await fixture.db.run(
+    "UPDATE symbols SET newest_bar = '2021-03-31', as_of = '2021-03-31 20:00:00', analysed_bar = '2021-03-31' WHERE symbol = 'OLD'",
+  );
+  await fixture.db.run("UPDATE symbols SET newest_bar = NULL, as_of = NULL, analysed_at = NULL, analysed_bar = NULL WHERE symbol = 'NONE'");
+  const answer = await admission().admitLogin({ userId: 'alice', at: NOW });
+  expect(answer).toMatchObject({
+    ...{ total: 3, queued: 0, fresh: 1, outdated: 1, missing: 1 },
+    text: '0 of 3 symbols queued, 1 fresh, 1 outdated, 1 without data',
+  });
+  expect(answer.skipped.map(({ reason }) => reason)).toEqual([
+    expect.stringMatching(/^price fresh: /),
+    expect.stringMatching(/^price missing: no bar; checked 1 min ago/),
+    expect.stringMatching(/^price outdated: newest bar 2021-03-31, [\d,]+ sessions behind, checked 1 min ago; analysis outdated: /),
+  ]);
+  const { decisions, ...counts } = await readCommittedLogin(fixture.db, answer);
+  expect(counts).toEqual({ total: 3, queued: 0, fresh: 1, outdated: 1, unknown: 0, missing: 1 });
+  expect(decisions.map((one) => Object.keys(one)[1])).toEqual(['fresh', 'missing', 'outdated']);
 });
 
 test('the jobs are those of the ledger, the analysis waiting for its fetch', async () => {

@@ -40,10 +40,40 @@ test('what is fresh is not asked for, and the finding says how fresh', () => {
   expect(byUser.get('alice')).toEqual([
     {
       symbol: 'AAPL',
+      state: 'fresh',
       finding:
         'price fresh: live bar 1 min old, threshold 5 min (market open); analysis fresh: analysis 1 min old, threshold 6 h (market open)',
     },
   ]);
+});
+
+test('what the sources have nothing newer of is not asked for again, and is not called fresh', () => {
+  const old = state('AAPL', {
+    newestBar: '2021-03-31',
+    asOf: new Date('2021-03-31T20:00:00Z'),
+    checkedAt: ago(2),
+    analysedBar: '2021-03-31',
+  });
+  const { requests, byUser } = decideFor([viewer('alice', ['AAPL'])], old);
+  expect(requests).toEqual([]);
+  // Sessions of the NYSE: 191 from April to December 2021, then 251, 250, 252 and 250 a year, 41 of 2026 to 3 March.
+  expect(byUser.get('alice')).toEqual([
+    {
+      symbol: 'AAPL',
+      state: 'outdated',
+      finding:
+        'price outdated: newest bar 2021-03-31, 1,235 sessions behind, checked 2 min ago; analysis outdated: analysis 1 min old, of the bar of 2021-03-31, which is not of the newest session',
+    },
+  ]);
+});
+
+test('what the sources have nothing of at all is asked for again after the threshold, and not analysed meanwhile', () => {
+  const nothing = { newestBar: null, asOf: null, close: null, analysedAt: null, analysedBar: null, analysedAsOf: null, volatility: null };
+  const { requests, byUser } = decideFor([viewer('alice', ['AAPL'])], state('AAPL', { ...nothing, checkedAt: ago(2) }));
+  expect(requests).toEqual([]);
+  expect(byUser.get('alice')).toMatchObject([{ symbol: 'AAPL', state: 'missing' }]);
+  const later = decideFor([viewer('alice', ['AAPL'])], state('AAPL', { ...nothing, checkedAt: ago(6) }));
+  expect(later.requests.map(({ type }) => type)).toEqual(['fetch', 'analysis']);
 });
 
 test('what was never fetched is fetched in the foreground, then analysed in the background', () => {

@@ -10,7 +10,7 @@ import { createAnnouncer } from '../../services/ledger/announce.ts';
 import { createAdmission } from '../../services/logins/admission.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
-import { type Database, openDatabase, PACKET_BYTES } from '../../services/platform/database/database.ts';
+import { type Database, openDatabase } from '../../services/platform/database/database.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
 import { countRows, hold, NOW, symbolsOf } from './ledger-fixture.ts';
@@ -28,7 +28,7 @@ beforeAll(async () => {
   server = await startDatabase({ dataDir: join(folder, 'database'), passwords, log, durable: false });
   await migrateUp(server.options('migrate'));
   const root = await mysql.createConnection({ socketPath: server.socket, user: 'root', password: passwords.root });
-  await root.query(`SET GLOBAL max_allowed_packet = ${PACKET_BYTES}`);
+  await root.query(`SET GLOBAL max_allowed_packet = ${16 * 1024 * 1024}`);
   await root.end();
   db = openDatabase(server.options('service'));
 });

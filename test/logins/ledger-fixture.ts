@@ -15,7 +15,9 @@ const TABLES = [
   'holdings',
   'logins',
   'symbols',
+  'symbol_failures',
   'user_portfolio_priority',
+  'login_answers',
   'leases',
   'imports',
 ];

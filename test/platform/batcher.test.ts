@@ -39,6 +39,22 @@ test('what arrives while a batch is under way goes with the next one', async () 
 });
 
 describe('an error', () => {
+  test('is tried in halves, one after the other: no batch begins before both have ended, and idle waits for them', async () => {
+    const { batcher, batches } = doubling(4);
+    const results = Promise.allSettled([1, -1, 3, 4, 5, 6].map(batcher.add));
+    await batcher.idle();
+    expect(batcher.size).toBe(0);
+    expect(batches).toEqual([[1, -1, 3, 4], [1, -1], [1], [-1], [3, 4], [5, 6]]);
+    expect((await results).map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+      'fulfilled',
+      'fulfilled',
+    ]);
+  });
+
   test('rejects only the item that is to blame', async () => {
     const { batcher } = doubling(10);
     const results = await Promise.allSettled([1, 2, -1, 4, 5].map(batcher.add));

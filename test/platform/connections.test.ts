@@ -137,6 +137,45 @@ describe('a database by configuration', () => {
     expect(found).not.toHaveProperty('host');
   });
 
+  test.each(['mysql://u:p@db1,db2:3307,[::1]:3308/s', 'mysql://u:p@db1/s,mysql://u:p@db2:3307/s,mariadb://u:p@[::1]:3308/s'])(
+    'on several servers: %s',
+    (url) => {
+      expect(options(url)).toMatchObject({
+        addresses: [
+          { host: 'db1', port: 3306 },
+          { host: 'db2', port: 3307 },
+          { host: '::1', port: 3308 },
+        ],
+        user: 'u',
+        password: 'p',
+        database: 's',
+      });
+    },
+  );
+
+  test('on several servers with different accounts is refused, without a password in the message', () => {
+    expect(() => options('mysql://u:hunter2@db1/s,mysql://u:hunter3@db2/s')).toThrow(
+      expect.objectContaining({ code: 'database.bad_url', message: expect.not.stringContaining('hunter') }),
+    );
+  });
+
+  test('by a list of hosts; those without a port of their own have database.port', () => {
+    const keys = { 'database.host': 'db1,db2:3307, ::1', 'database.port': 3310 };
+    expect(databaseOptions(config(keys), folder, 'service')).toMatchObject({
+      addresses: [
+        { host: 'db1', port: 3310 },
+        { host: 'db2', port: 3307 },
+        { host: '::1', port: 3310 },
+      ],
+    });
+  });
+
+  test.each(['db1,', 'db1:port', 'db1:99999', '[db1]:3306', 'db 1'])('a list with something that is no host is refused: %j', (host) => {
+    expect(() => databaseOptions(config({ 'database.host': host }), folder, 'service')).toThrow(
+      expect.objectContaining({ name: 'ConfigError', code: 'database.bad_host', message: expect.stringContaining(JSON.stringify(host)) }),
+    );
+  });
+
   test.each(['postgres://u:hunter2@h/s', 'mysql://u:hunter2@h', 'mysql://u:hunter2@h/', 'hunter2', 'mysql://u:hunter2%@h/s'])(
     'an address that is not one is refused without repeating its password: %s',
     (url) => {

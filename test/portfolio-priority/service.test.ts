@@ -3,8 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { ledgerOf } from '../../services/job-types/ledger.ts';
+import { createAnnouncer } from '../../services/ledger/announce.ts';
+import { createAdmission } from '../../services/logins/admission.ts';
+import { ManualClock } from '../../services/platform/clock.ts';
 import { connectionOptions, openDatabase } from '../../services/platform/database/database.ts';
 import type { Body } from '../../services/platform/messages.ts';
+import { silent } from '../broker/peers.ts';
 import { countRows, everything, hold, ledgerFixture, symbolsOf } from '../logins/ledger-fixture.ts';
 import { closing, openBus, proxyTo } from '../platform/bus/brokers.ts';
 import { defaults, loginsWaiting, startInstance, startSite } from './service-fixture.ts';
@@ -50,6 +55,25 @@ test('a thousand logins at once are admitted, shared by symbol and committed wit
   expect(await countRows(fixture.db, 'user_portfolio_priority')).toBe(1_000);
   expect(service.counters).toMatchObject({ refused: 0, queued: 1_000, joined: 39_000, full: 0 });
   await vi.waitFor(() => expect(loginsWaiting(bus)).toBe(0), soon);
+});
+
+test.each([
+  ['an instance that died before it had answered are answered at its next start', 'pp1', 0],
+  ['another process that did not answer are answered after ten seconds', 'gateway-1', 10_001],
+])('the logins of %s', { timeout: 60_000 }, async (_, instance, msAgo) => {
+  await hold(fixture.db, { alice: ['AAPL'], bob: ['IBM'] });
+  const clock = new ManualClock(new Date(Date.now() - msAgo).toISOString());
+  const away = { state: 'offline' as const, publish: async () => undefined };
+  const ledger = ledgerOf(fixture.db, clock, defaults);
+  const announcer = createAnnouncer({ bus: away, sql: fixture.db, clock, log: silent });
+  const dead = createAdmission({ ledger, announcer, bus: away, config: defaults, log: silent, instance });
+  const lost = await Promise.all(['alice', 'bob'].map((userId) => dead.admitLogin({ userId })));
+  await dead.idle();
+  const site = await startSite();
+  await startInstance(site, fixture.database, { instance: 'pp1' });
+  await vi.waitFor(() => expect(site.answers.size).toBe(2), soon);
+  for (const { user_id, at, jobs } of lost) expect(site.answers.get(user_id)).toMatchObject({ at, total: 1, queued: 1, jobs });
+  await vi.waitFor(async () => expect(await countRows(fixture.db, 'login_answers')).toBe(0), soon);
 });
 
 describe('a malformed event', () => {

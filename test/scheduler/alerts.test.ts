@@ -63,6 +63,21 @@ test('a limit that was always kept says nothing', async () => {
   expect(states()).toEqual([]);
 });
 
+test('an alert that names others than before is told anew with its old beginning, and not at each look', async () => {
+  const { alerts, bus } = setUp();
+  const lookAt = async (subjects: string): Promise<void> => {
+    mesh.clock.advance({ seconds: 1 });
+    await alerts.look([{ ...judged(true), text: `${subjects} are wrong`, subjects }], new Date(mesh.clock.now().epochMilliseconds));
+  };
+  for (const subjects of ['w1', 'w1', 'w1', 'w1 w2', 'w1 w2', 'w1 w2', 'w1', 'w1 w2']) await lookAt(subjects);
+  const since = '2026-06-02T14:00:02.000Z';
+  expect(bus.said.map(({ message }) => message)).toMatchObject([
+    { state: 'raised', text: 'w1 are wrong', since },
+    { state: 'raised', text: 'w1 w2 are wrong', since },
+  ]);
+  expect(await mesh.db.rows('SELECT text, since FROM alerts')).toEqual([{ text: 'w1 w2 are wrong', since: new Date(since) }]);
+});
+
 test('a scheduler that takes over knows what is raised: it is not raised again, and can be cleared', async () => {
   await setUp().look(true, true);
   const next = setUp();

@@ -1,4 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
+import type { Clock } from '../../services/platform/clock.ts';
 import type { Database } from '../../services/platform/database/database.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { competeForLead, type Leadership } from '../../services/scheduler/leadership.ts';
@@ -12,11 +13,11 @@ const competing: Leadership[] = [];
 afterEach(() => Promise.all(competing.splice(0).map((one) => one.stop())));
 
 /** Competes with a lease of 0.3 s on the clock that only the test moves; `events` says when its duties were started and stopped. */
-function compete(holder: string, db: Database = mesh.db, seconds = 0.3) {
+function compete(holder: string, db: Database = mesh.db, seconds = 0.3, clock: Clock = mesh.clock) {
   const events: string[] = [];
   const leadership = competeForLead({
     db,
-    clock: mesh.clock,
+    clock,
     log: silent,
     holder,
     seconds,
@@ -66,6 +67,38 @@ test('a leader that is known to be gone is followed before its lease ends', asyn
   ]);
   const { leadership } = compete('b', mesh.db, 600);
   await leadership.ended('gone');
+  await waitFor(() => expect(leadership.leads).toBe(true));
+});
+
+test('after a jump of the time a lease that has run out by it is left to its holder, but not that of one who is gone', async () => {
+  const lastJump = { byMs: 600_000, agoMs: 0 };
+  const clock = { now: () => mesh.clock.now(), lastJump };
+  await mesh.db.run("INSERT INTO leases (name, holder, until) VALUES ('scheduler', 'leader', ?)", [
+    new Date(mesh.clock.now().epochMilliseconds - 590_000),
+  ]);
+  let asked = 0;
+  const db: Database = {
+    ...mesh.db,
+    run: async (sql, params) => {
+      asked++;
+      return await mesh.db.run(sql, params);
+    },
+  };
+  const { leadership } = compete('standby', db, 0.3, clock);
+  await waitFor(() => expect(asked).toBeGreaterThan(3));
+  expect(leadership.leads).toBe(false);
+  await leadership.ended('leader');
+  await waitFor(() => expect(leadership.leads).toBe(true));
+});
+
+test('when the time has settled a lease that has run out is taken', async () => {
+  const lastJump = { byMs: 600_000, agoMs: 0 };
+  const clock = { now: () => mesh.clock.now(), lastJump };
+  await mesh.db.run("INSERT INTO leases (name, holder, until) VALUES ('scheduler', 'leader', ?)", [
+    new Date(mesh.clock.now().epochMilliseconds),
+  ]);
+  const { leadership } = compete('standby', mesh.db, 0.3, clock);
+  lastJump.agoMs = 300;
   await waitFor(() => expect(leadership.leads).toBe(true));
 });
 

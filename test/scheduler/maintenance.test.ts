@@ -42,6 +42,33 @@ test('a job whose lease ran out is ready again, with the worker named', async ()
   expect(await run('reap', ledger)).toMatchObject([{ id, state: 'ready', reason: 'worker w1 did not renew its lease' }]);
 });
 
+/** The database's clock has been set forward, and with it the time of every process: nobody's lease or wait has run out by it. */
+function jumped(byMs: number, agoMs: number): Ledger {
+  mesh.clock.advance({ milliseconds: byMs });
+  const clock = { now: () => mesh.clock.now(), lastJump: { byMs, agoMs } };
+  return mesh.ledger(configOf(), clock);
+}
+
+test('after a jump of the time no lease is taken until its worker had the time to renew it', async () => {
+  const [id] = await mesh.add(mesh.ledger(), {});
+  await mesh.run(mesh.ledger(), 'w1');
+  expect(await run('reap', jumped(600_000, 59_000))).toEqual([]);
+  expect(await run('reap', jumped(0, 60_000))).toMatchObject([{ id, reason: 'worker w1 did not renew its lease' }]);
+});
+
+test('the time by which the clock jumped forward does not count as waiting, for jobs from before and until all of them have ended', async () => {
+  await mesh.add(mesh.ledger(), {});
+  expect(await run('expire ready jobs', jumped(600_000, 0))).toEqual([]);
+  mesh.clock.advance({ seconds: 301 });
+  expect(
+    await run('expire ready jobs', mesh.ledger(configOf(), { now: () => mesh.clock.now(), lastJump: { byMs: 600_000, agoMs: 301_000 } })),
+  ).toMatchObject([{ state: 'expired', reason: expect.stringContaining('waited 301 s') }]);
+  await mesh.add(mesh.ledger(), {});
+  mesh.clock.advance({ seconds: 301 });
+  // The longest wait of a queue as shipped is 7,200 s.
+  expect(await run('expire ready jobs', jumped(0, 7_200_001))).toMatchObject([{ state: 'expired' }]);
+});
+
 test('a job that waited longer than its queue allows expires, and the one that needs it ends with it', async () => {
   const ledger = mesh.ledger();
   const [first, second] = await mesh.add(ledger, { dedupeKey: 'a' }, { dedupeKey: 'b', after: ['a'], level: 8 });
@@ -103,6 +130,17 @@ test('without levels nothing ages', () => {
   expect(names).not.toContain('age');
 });
 
+test('foreground jobs age by default, in another interval, and not when it is 0', async () => {
+  const ledger = mesh.ledger();
+  await mesh.add(ledger, { level: 3 });
+  mesh.clock.advance({ seconds: 30 });
+  await run('age foreground', ledger);
+  expect(await levels()).toEqual([2]);
+  const config = configOf({ 'scheduler.ageing.foreground_interval': 0 });
+  const names = maintenanceDuties({ ledger: mesh.ledger(config), config, announce: () => {} }).map(({ name }) => name);
+  expect(names).not.toContain('age foreground');
+});
+
 const count = async (table: string) => (await mesh.db.rows<{ rows: number }>(`SELECT COUNT(*) AS \`rows\` FROM ${table}`))[0]!.rows;
 
 test('the clean-up deletes what is older than configured, in batches, and nothing else', async () => {
@@ -116,6 +154,9 @@ test('the clean-up deletes what is older than configured, in batches, and nothin
   await mesh.db.run("UPDATE jobs SET state = 'completed', due_at = ? WHERE id = ?", [ago(6.9), idToBytes(young[0]!)]);
   await mesh.db.run('INSERT INTO user_portfolio_priority (user_id, at, admitted_at, total, queued, fresh, decisions) VALUES ?', [
     [7.1, 7.2, 7.3, 6.9].map((days) => ['ada', ago(days), ago(days), 1, 1, 0, '[]']),
+  ]);
+  await mesh.db.run('INSERT INTO login_answers (id, instance, admitted_at, logins) VALUES ?', [
+    [59, 61].map((minutes) => [idToBytes(newJobId(now)), 'pp1', new Date(now - minutes * 60_000), '[]']),
   ]);
   await mesh.db.run('INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES ?', [
     [-1, 1].map((second) => [`k${second}`, idToBytes(newJobId(now)), new Date(now + second * 1000)]),

@@ -38,7 +38,7 @@ const TABLES = [
     'slot_waits',
     'dedupe_windows',
   ],
-  ...['instances', 'leases', 'alerts', 'schedule_runs', 'settings', 'holdings', 'symbols', 'user_portfolio_priority'],
+  ...['instances', 'leases', 'alerts', 'schedule_runs', 'settings', 'holdings', 'symbols', 'symbol_failures', 'user_portfolio_priority'],
 ];
 
 /** One database a file, emptied before each test. */

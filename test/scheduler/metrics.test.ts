@@ -30,6 +30,7 @@ async function serve(changes: Record<string, unknown> = {}, { state = 'online' a
   const readMetrics = async () => ({
     ...(await readMeshMetrics(db, new Date(mesh.clock.now().epochMilliseconds), { ...mesh.ledger(), leaseSeconds: 30 })),
     loginToJobsP95: null,
+    held: { counts: { fresh: 7, outdated: 2, stale: 1, missing: 0 }, simulated: 3, judged: [] },
   });
   const leads = () => true;
   const metrics = createMetricsRenderer({ db, bus, announcer: { missed: new Map([['bus.offline', 4]]) }, readMetrics, leads, monitoring });
@@ -48,8 +49,8 @@ test('/metrics shows depth, states, ages, rates, utilisation, retries, missed an
   const ledger = mesh.ledger();
   await mesh.add(ledger, { level: 1 }, { level: 5 }, { level: 5 });
   await mesh.run(ledger, 'w1', 1);
-  await mesh.db.run('INSERT INTO instances (instance, service, session, capacity, started_at, heartbeat_at) VALUES (?)', [
-    ['w1', 'worker', crypto.randomUUID(), 4, new Date(mesh.clock.now().epochMilliseconds), new Date(mesh.clock.now().epochMilliseconds)],
+  await mesh.db.run('INSERT INTO instances (instance, service, session, capacity, started_at, heartbeat_at, clock_offset_ms) VALUES (?)', [
+    ['w1', 'worker', crypto.randomUUID(), 4, ...[0, 0].map(() => new Date(mesh.clock.now().epochMilliseconds)), -600_250],
   ]);
   await mesh.db.run("INSERT INTO alerts (name, state, value, threshold, since, text) VALUES ('no_worker', 'raised', 0, 1, NOW(3), 'none')");
   mesh.clock.advance({ seconds: 12 });
@@ -66,6 +67,10 @@ test('/metrics shows depth, states, ages, rates, utilisation, retries, missed an
     'stockmesh_missed_bells_total{code="bus.offline"}': 4,
     'stockmesh_bus_messages_total{outcome="published"}': 7,
     'stockmesh_alert_raised{name="no_worker"}': 1,
+    'stockmesh_held_symbols{freshness="fresh"}': 7,
+    'stockmesh_held_symbols{freshness="outdated"}': 2,
+    stockmesh_held_symbols_simulated: 3,
+    'stockmesh_clock_offset_seconds{service="worker",instance="w1"}': -600.25,
     stockmesh_database_up: 1,
     stockmesh_broker_up: 1,
     stockmesh_scheduler_leads: 1,

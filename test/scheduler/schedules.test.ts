@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
+import { rowsOfFailure, storeFetched } from '../../services/job-types/fetch/output.ts';
 import type { EnqueueAnswer } from '../../services/ledger/enqueue/enqueue.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import type { Config } from '../../services/platform/config/load.ts';
+import { PermanentError } from '../../services/platform/errors.ts';
 import { switchAutoFetch } from '../../services/platform/registry/settings.ts';
 import { runDueSchedules } from '../../services/scheduler/schedules.ts';
 import { silent } from '../broker/peers.ts';
@@ -51,6 +53,21 @@ test('at its time every symbol that somebody holds or watches is queued once, in
     ['analysis', 'blocked', 8, 'SPY'],
   ]);
   expect(announced.map(({ outcome }) => outcome)).toEqual(Array(5).fill('queued'));
+});
+
+test('a symbol that no source knew lately is left out until its pause ends', async () => {
+  await hold(['ada', 'FB', 5], ['bob', 'AAPL', 1]);
+  const { clock, look, options } = scheduler('2026-06-02T12:59:00Z');
+  await look();
+  const error = new PermanentError('source.unknown_symbol', 'no source knows FB');
+  await mesh.db.transaction((tx) => storeFetched(tx, rowsOfFailure({ symbol: 'FB' }, error, { config: options.config, clock })));
+  clock.set('2026-06-02T13:00:00Z');
+  await look();
+  const batches = async () => (await jobs()).filter(({ type }) => type === 'batch_fetch').map(({ payload }) => payload);
+  expect(await batches()).toEqual([{ symbols: ['AAPL'] }]);
+  clock.set('2026-06-03T13:00:00Z');
+  await look();
+  expect(await batches()).toEqual([{ symbols: ['AAPL'] }, { symbols: ['AAPL', 'FB'] }]);
 });
 
 test('a schedule that is new does not run for the time before it was known', async () => {

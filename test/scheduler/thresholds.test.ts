@@ -20,8 +20,9 @@ const quiet: MeshMetrics = {
   workers: { online: 1, slots: 5, busy: 0 },
   utilisation: 0,
   latencies: [],
+  clocks: [],
 };
-const fresh: StaleData = { symbols: [], oldestHours: 0 };
+const fresh: StaleData = { symbols: [], oldestHours: 0, outdated: [], withBars: 20 };
 
 /** The names of the limits that are not kept. */
 const beyond = (metrics: Partial<MeshMetrics>, stale = fresh) =>
@@ -77,12 +78,58 @@ test('a mesh without workers is a fault of its own', () => {
 
 test('stale data names the symbols, and how many more there are', () => {
   const symbols = Array.from({ length: 12 }, (_, i) => `S${i}`);
-  expect(beyond({}, { symbols, oldestHours: 5 })).toEqual(['stale_data']);
-  const [said] = checkLimits(quiet, { symbols, oldestHours: 5 }, configOf()).filter(({ name }) => name === 'stale_data');
+  expect(beyond({}, { ...fresh, symbols, oldestHours: 5 })).toEqual(['stale_data']);
+  const [said] = checkLimits(quiet, { ...fresh, symbols, oldestHours: 5 }, configOf()).filter(({ name }) => name === 'stale_data');
   expect(said).toMatchObject({ value: 5, threshold: 2 });
   expect(said!.text).toBe(
     '12 held symbols have price data older than 2 h (portfolio.stale_alert_hours): S0, S1, S2, S3, S4, S5, S6, S7, S8, S9 and 2 more',
   );
+});
+
+test.each([
+  [0, 0, []],
+  [2, 20, []],
+  [3, 20, ['outdated_data']],
+  [5, 5, ['outdated_data']],
+])('with %d outdated symbols of %d a share of 0.1 gives %o', (count, withBars, names) => {
+  const outdated = Array.from({ length: count }, (_, i) => `S${i}`);
+  expect(beyond({}, { ...fresh, outdated, withBars })).toEqual(names);
+});
+
+test('outdated data names the symbols and the limit', () => {
+  const outdated = ['GONE', 'QUIET'];
+  const [said] = checkLimits(quiet, { ...fresh, outdated, withBars: 4 }, configOf()).filter(({ name }) => name === 'outdated_data');
+  expect(said).toMatchObject({ beyond: true, value: 0.5, threshold: 0.1 });
+  expect(said!.text).toBe(
+    'the sources have nothing newer than bars of two sessions ago or more for 2 of 4 held symbols; more than 10 % (portfolio.outdated_alert_share) means that a source has fallen silent: GONE, QUIET',
+  );
+});
+
+const clock = (instance: string, offset_s: number) => ({ service: 'worker', instance, offset_s });
+
+test.each([
+  [2, []],
+  [-2, []],
+  [2.1, ['clock_offset']],
+  [-2.1, ['clock_offset']],
+])('with a clock %d s ahead of the database’s a limit of 2 s gives %o', (offset, names) => {
+  expect(beyond({ clocks: [clock('w1', 0), clock('w2', offset)] })).toEqual(names);
+});
+
+const clockCheck = (clocks: MeshMetrics['clocks']) =>
+  checkLimits({ ...quiet, clocks }, fresh, configOf()).find(({ name }) => name === 'clock_offset');
+
+test('wrong clocks are named with their offsets, the worst first', () => {
+  expect(clockCheck([clock('w1', 0.01), clock('w2', 3), clock('w3', -600)])).toMatchObject({
+    value: 600,
+    text: "2 of 3 instances have a clock more than 2 s from the database's (monitoring.thresholds.max_clock_offset); set the clocks of their machines right (NTP): w3 -600.0 s, w2 +3.0 s",
+  });
+});
+
+test('where all clocks are wrong by the same, the database’s is the wrong one', () => {
+  expect(clockCheck([clock('w1', -60), clock('w2', -60.2)])?.text).toContain("set the database's own clock right");
+  expect(clockCheck([clock('w1', -60), clock('w2', 60)])?.text).toContain('set the clocks of their machines right');
+  expect(clockCheck([clock('w1', -60)])?.text).toContain('set the clocks of their machines right');
 });
 
 test('every text names the key that sets the limit', () => {

@@ -25,12 +25,12 @@ function canUnzip(): boolean {
 
 interface Row {
   date: string;
-  open: string;
-  high: string;
-  low: string;
-  close: string;
-  adjusted_close: string;
-  volume: string;
+  open: number;
+  high: number;
+  low: number;
+  close: number;
+  adjusted_close: number;
+  volume: number;
   source: string;
 }
 
@@ -40,8 +40,8 @@ const linesOf = (folder: string, ticker: string): string[][] =>
     .split(/\r?\n/)
     .map((line) => line.split(','));
 const dashed = (day: string): string => `${day.slice(0, 4)}-${day.slice(4, 6)}-${day.slice(6, 8)}`;
-/** A day file's price is dollars × 10,000: the text of the column's six decimals, without any arithmetic in floating point. */
-const dollars = (price: string): string => `${BigInt(price) / 10_000n}.${String(BigInt(price) % 10_000n).padStart(4, '0')}00`;
+/** A day file's price is dollars × 10,000: the decimal is put together as text, without any arithmetic in floating point. */
+const dollars = (price: string): number => Number(`${BigInt(price) / 10_000n}.${String(BigInt(price) % 10_000n).padStart(4, '0')}`);
 
 /** What the files say: rows of the map file give the ticker's first day and the last one under each name; today's folder holds no file of an older name. */
 function expectedRows(symbol: string): (Omit<Row, 'adjusted_close'> & { adjusted: number })[] {
@@ -61,7 +61,7 @@ function expectedRows(symbol: string): (Omit<Row, 'adjusted_close'> & { adjusted
       high: dollars(high),
       low: dollars(low),
       close: dollars(close),
-      volume: `${volume}.0000`,
+      volume: Number(volume),
       source: 'lean',
       adjusted: (Number(close) / 10_000) * factors.find((row) => row.day >= day)!.factor,
     }));
@@ -112,24 +112,24 @@ describeWithData('lean', 'a Lean folder', () => {
     );
     const expected = expectedRows(symbol);
     expect(rows.map(({ adjusted_close: _, ...row }) => row)).toEqual(expected.map(({ adjusted: _, ...row }) => row));
-    // The product of two factors has more digits than the 14 decimals of the column.
-    const off = rows.map(({ adjusted_close }, at) => Math.abs(Number(adjusted_close) - expected[at]!.adjusted));
-    expect(Math.max(...off)).toBeLessThan(1e-13);
+    // The driver's own parser may be off by one in the last digit of a double.
+    const off = rows.map(({ adjusted_close }, at) => Math.abs(adjusted_close / expected[at]!.adjusted - 1));
+    expect(Math.max(...off)).toBeLessThan(1e-15);
   });
 
   test('splits and dividends are stored beside them', async () => {
     const splits = await shop.db.rows("SELECT date, value FROM corporate_actions WHERE symbol = 'AAPL' AND kind = 'split' ORDER BY date");
     // Apple's own investor relations page: 2-for-1 in 2000 and 2005, 7-for-1 in 2014, 4-for-1 in 2020.
     expect(splits).toEqual([
-      { date: '2000-06-21', value: '2.0000000000' },
-      { date: '2005-02-28', value: '2.0000000000' },
-      { date: '2014-06-09', value: '7.0000000000' },
-      { date: '2020-08-31', value: '4.0000000000' },
+      { date: '2000-06-21', value: 2 },
+      { date: '2005-02-28', value: 2 },
+      { date: '2014-06-09', value: 7 },
+      { date: '2020-08-31', value: 4 },
     ]);
     expect(await shop.db.rows("SELECT value FROM corporate_actions WHERE symbol = 'AAPL' AND date = '2020-02-07'")).toEqual([
-      { value: '0.7700000000' },
+      { value: 0.77 },
     ]);
-    expect(await shop.db.rows("SELECT newest_bar, CAST(close AS CHAR) AS close FROM symbols WHERE symbol = 'AAPL'")).toEqual([
+    expect(await shop.db.rows("SELECT newest_bar, close FROM symbols WHERE symbol = 'AAPL'")).toEqual([
       { newest_bar: '2021-03-31', close: expectedRows('AAPL').at(-1)!.close },
     ]);
   });

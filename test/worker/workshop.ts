@@ -50,6 +50,8 @@ interface OwnWorker {
 }
 
 export interface Workshop {
+  /** How `db` reaches the database. */
+  options: DatabaseOptions;
   db: Database;
   ledger: Ledger;
   config: Config;
@@ -82,6 +84,7 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
   const announcer = createAnnouncer({ bus: offline, sql: db, clock, log: silent });
 
   const workshop: Workshop = {
+    options: database,
     db,
     ledger,
     config,
@@ -151,7 +154,8 @@ async function read(db: Database, where: string, params: unknown[] = []): Promis
 }
 
 export function failoverOf(sources: readonly MarketSource[], clock: Clock): FailoverSource {
-  return failoverSource({ sources: [...sources], clock, timeoutMs: 10_000, breaker: { failures: 1000, openMs: 1000 } });
+  // A source that a test holds back until another job has ended must not time out meanwhile: on a busy machine that took more than ten seconds.
+  return failoverSource({ sources: [...sources], clock, timeoutMs: 120_000, breaker: { failures: 1000, openMs: 1000 } });
 }
 
 let numbers = 0;
@@ -183,7 +187,8 @@ export async function sweep(db: Database): Promise<void> {
     'user_slots',
     'slot_waits',
   ];
-  for (const table of [...tables, 'bars', 'corporate_actions', 'symbols', 'analyses']) await db.run(`DELETE FROM ${table}`);
+  for (const table of [...tables, 'bars', 'corporate_actions', 'symbols', 'symbol_failures', 'analyses'])
+    await db.run(`DELETE FROM ${table}`);
 }
 
 export const nothing: JobOutput<never> = { rows: [], result: {}, dataMessages: [] };

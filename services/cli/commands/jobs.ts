@@ -1,7 +1,7 @@
 /** `stockmesh jobs` and `stockmesh job`: the jobs of the ledger. */
 
 import { parseJobId } from '../../ledger/id.ts';
-import type { Queue, State } from '../../ledger/job.ts';
+import { nowOf, type Queue, type State } from '../../ledger/job.ts';
 import { type JobDetail, type JobSummary, listJobs, readJob } from '../../ledger/read/jobs.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { parseSymbol } from '../../market/symbol.ts';
@@ -29,7 +29,7 @@ export interface JobsOptions extends GlobalOptions {
 export async function jobs({ json, limit, state, queue, type, user, ...options }: JobsOptions): Promise<number> {
   const before = options.before === undefined ? undefined : parseJobId(options.before);
   const symbol = options.symbol === undefined ? undefined : parseSymbol(options.symbol);
-  return withSession(options, async ({ db }) => {
+  return withSession(options, async ({ db, clock }) => {
     // Reads one row more than the limit, to know whether there is a next page.
     const found = await listJobs(db, { state, queue, type, symbol, user, before, limit: limit + 1 });
     const page = found.slice(0, limit);
@@ -37,7 +37,7 @@ export async function jobs({ json, limit, state, queue, type, user, ...options }
     if (json) printJson({ jobs: page.map(({ id, ...rest }) => ({ id, ...rest })), next });
     else if (page.length === 0) print(`no such jobs; "${COMMAND} login <user>" or "${COMMAND} fetch <symbol>" makes some`);
     else {
-      print(jobsTable(page, new Date()));
+      print(jobsTable(page, nowOf({ clock })));
       if (next !== null) print(`\nolder ones: --before ${next}`);
     }
     return 0;
@@ -80,7 +80,7 @@ const SHOWN_ITEMS = 50;
 /** One job with its priority, attempts, items and result. Errors: `InputError('job.invalid_id' | 'job.unknown')`. */
 export async function job(text: string, options: GlobalOptions & { json?: boolean | undefined }): Promise<number> {
   const id = parseJobId(text);
-  return withSession(options, async ({ db }) => {
+  return withSession(options, async ({ db, clock }) => {
     const found = await readJob(db, id);
     if (found === undefined)
       throw new InputError(
@@ -89,13 +89,12 @@ export async function job(text: string, options: GlobalOptions & { json?: boolea
       );
     const items = found.items.total === 0 ? [] : await listItems(db, id, { limit: options.json ? 1_000 : SHOWN_ITEMS });
     if (options.json) printJson({ ...found, item_list: items });
-    else print([...sections(found, items)].join('\n'));
+    else print([...sections(found, items, nowOf({ clock }))].join('\n'));
     return 0;
   });
 }
 
-function* sections(found: JobDetail, items: Awaited<ReturnType<typeof listItems>>): Generator<string> {
-  const now = new Date();
+function* sections(found: JobDetail, items: Awaited<ReturnType<typeof listItems>>, now: Date): Generator<string> {
   const time = (at: Date | null): string | null => (at === null ? null : `${stamp(at)}, ${ago(at, now)}`);
   yield fields([
     ['job', found.id],

@@ -1,7 +1,7 @@
 /** `stockmesh key`: creates, lists and revokes keys of the HTTP API. */
 
 import { type ApiKey, createKey, listKeys, revokeKey, signingSecretOf } from '../../gateway/auth/keys.ts';
-import { systemClock } from '../../platform/clock.ts';
+import { nowOf } from '../../ledger/job.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { ago } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
@@ -10,12 +10,10 @@ import { type GlobalOptions, withSession } from '../session.ts';
 
 type Options = GlobalOptions & { json?: boolean | undefined };
 
-const now = (): Date => new Date(systemClock.now().epochMilliseconds);
-
 /** Errors: `InputError('key.bad_scope' | 'key.bad_name')`. */
 export async function create({ name, scope, json, ...options }: Options & { name: string; scope: string[] }): Promise<number> {
-  return withSession(options, async ({ db }) => {
-    const { id, key } = await createKey(db, { name, scopes: scope }, now());
+  return withSession(options, async ({ db, clock }) => {
+    const { id, key } = await createKey(db, { name, scopes: scope }, nowOf({ clock }));
     const secret = signingSecretOf(key);
     if (json) printJson({ id, name, scopes: scope, key, signing_secret: secret });
     else
@@ -32,17 +30,16 @@ export async function create({ name, scope, json, ...options }: Options & { name
 }
 
 export async function list({ json, ...options }: Options): Promise<number> {
-  return withSession(options, async ({ db }) => {
+  return withSession(options, async ({ db, clock }) => {
     const keys = await listKeys(db);
     if (json) printJson({ keys });
     else if (keys.length === 0) print(`no keys; "${COMMAND} key create --name <name> --scope read" makes one`);
-    else print(keysTable(keys));
+    else print(keysTable(keys, nowOf({ clock })));
     return 0;
   });
 }
 
-function keysTable(keys: readonly ApiKey[]): string {
-  const at = now();
+function keysTable(keys: readonly ApiKey[], at: Date): string {
   return table(keys, [
     { title: 'ID', value: ({ id }) => id },
     { title: 'NAME', value: ({ name }) => name },
@@ -55,8 +52,8 @@ function keysTable(keys: readonly ApiKey[]): string {
 
 /** Errors: `InputError('key.unknown' | 'key.ambiguous')`. */
 export async function revoke(idOrName: string, { json, ...options }: Options): Promise<number> {
-  return withSession(options, async ({ db }) => {
-    const { id, name } = await revokeKey(db, idOrName, now());
+  return withSession(options, async ({ db, clock }) => {
+    const { id, name } = await revokeKey(db, idOrName, nowOf({ clock }));
     if (json) printJson({ ok: true, id, name });
     else print(`key ${id} (${plain(name)}) is revoked`);
     return 0;

@@ -1,8 +1,10 @@
 /** `stockmesh login`: signs a user in and shows what comes of it. The login is committed by this process, as the gateway does it, so it needs the database and no broker. */
 
 import { once } from 'node:events';
+import { nowOf } from '../../ledger/job.ts';
 import type { Admission } from '../../logins/admission.ts';
 import type { CommittedLogin } from '../../logins/commit.ts';
+import { countsText } from '../../market/freshness/freshness.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { TransientError } from '../../platform/errors.ts';
@@ -22,11 +24,11 @@ export async function login(name: string, options: GlobalOptions & WaitOptions &
 
 async function loginOnly(session: Session, user: string, { json }: WaitOptions): Promise<number> {
   const announced = await reachable(await session.bus());
-  const at = new Date();
+  const at = nowOf(session);
   const admission = await openAdmission(session);
-  const { total, queued, fresh, text } = await admission.admitLogin({ userId: user, at: at.toISOString() });
+  const { total, queued, fresh, outdated, missing, unknown, text } = await admission.admitLogin({ userId: user, at: at.toISOString() });
   await admission.idle();
-  if (json) printJson({ user, published_at: at, ok: true, announced, total, queued, fresh });
+  if (json) printJson({ user, published_at: at, ok: true, announced, total, queued, fresh, outdated, missing, unknown });
   else {
     print(`login of ${user} is committed: ${text}; "${COMMAND} jobs --user ${user}" shows the jobs`);
     if (!announced) print('the broker is away: the workers find these jobs when they next look into the ledger');
@@ -50,7 +52,7 @@ async function openAdmission({ ledger, loaded, announcer, bus }: Session): Promi
 export async function signInAndWait(session: Session, users: readonly string[], options: WaitOptions): Promise<number> {
   const [admission, { readCommittedLogin }] = await Promise.all([openAdmission(session), import('../../logins/commit.ts')]);
   return withWatch(session, options, async (watch) => {
-    const at = new Date();
+    const at = nowOf(session);
     const startedAt = performance.now();
     watch.progress.waiting('committing the login');
     const signIn = async (user: string): Promise<CommittedLogin & { user: string }> => {
@@ -75,27 +77,34 @@ async function followJobs(
   answers: readonly (CommittedLogin & { user: string })[],
   options: WaitOptions,
 ): Promise<number> {
-  const sum = (key: 'total' | 'queued' | 'fresh'): number => answers.reduce((total, answer) => total + answer[key], 0);
+  const sum = (key: 'total' | 'queued' | 'fresh' | 'outdated' | 'missing' | 'unknown'): number =>
+    answers.reduce((total, answer) => total + answer[key], 0);
   const decisions = answers.flatMap((answer) => answer.decisions);
   const ids = decisions.flatMap(({ fetch, analysis }) => [fetch?.id ?? [], analysis?.id ?? []].flat());
-  const skipped = decisions.flatMap(({ symbol, fresh: reason }) => (reason === undefined ? [] : [{ symbol, reason }]));
+  const skipped = decisions.flatMap(({ symbol, fresh, outdated, missing, unknown }) => {
+    const reason = fresh ?? outdated ?? missing ?? unknown;
+    return reason === undefined ? [] : [{ symbol, reason }];
+  });
   const refused = decisions.flatMap(({ symbol, refused: reason }) => (reason === undefined ? [] : [{ symbol, reason }]));
   const joined = decisions.filter(
     ({ fetch, analysis }) => [fetch, analysis].every((job) => job?.coalesced !== false) && (fetch ?? analysis) !== undefined,
   ).length;
   watch.progress.onNote(
-    `${sum('queued')} of ${sum('total')} symbols queued, ${sum('fresh')} fresh${joined > 0 ? `, ${joined} shared with earlier requests` : ''}`,
+    `${sum('queued')} of ${sum('total')} symbols queued, ${countsText({ fresh: sum('fresh'), outdated: sum('outdated'), missing: sum('missing'), unknown: sum('unknown') })}${joined > 0 ? `, ${joined} shared with earlier requests` : ''}`,
   );
   const jobs = await untilEnded(session, watch, [...new Set(ids)]);
   const ends = jobs.flatMap(({ fresh_after_ms }) => fresh_after_ms ?? []);
   const elapsedMs = jobs.length === 0 ? Math.round(performance.now() - watch.startedAt) : Math.max(0, ...ends);
   const users = answers.map(({ user }) => user);
-  return conclude({ jobs, skipped, refused, elapsedMs }, options, {
+  return conclude(session, { jobs, skipped, refused, elapsedMs }, options, {
     ...(users.length === 1 ? { user: users[0] } : { users }),
     published_at: at,
     total: sum('total'),
     queued: sum('queued'),
     fresh: sum('fresh'),
+    outdated: sum('outdated'),
+    missing: sum('missing'),
+    unknown: sum('unknown'),
     joined,
   });
 }

@@ -1,12 +1,12 @@
 /** `stockmesh portfolio`: imports holdings and shows them with their freshness. */
-import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
+import { nowOf } from '../../ledger/job.ts';
+import { countStates, countsText, freshnessRules } from '../../market/freshness/freshness.ts';
+import { isSimulated, judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
 import type { Holding } from '../../market/portfolios/holdings.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../market/portfolios/import.ts';
-import { systemClock } from '../../platform/clock.ts';
-import { paintFreshness, paintSignal } from '../output/colour.ts';
-import { money, plural, quantity } from '../output/numbers.ts';
+import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
+import { money, plural, quantity, sharePrice, stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { showProgress } from '../output/progress.ts';
 import { type Column, plain, table } from '../output/table.ts';
@@ -17,10 +17,10 @@ export async function importPortfolio(
   file: string,
   { user, json, ...options }: GlobalOptions & { user?: string | undefined; json?: boolean | undefined },
 ): Promise<number> {
-  return withSession(options, async ({ db }) => {
+  return withSession(options, async ({ db, clock }) => {
     const progress = showProgress({ quiet: true });
     progress.waiting(`importing ${file === '-' ? 'standard input' : file}`);
-    const now = new Date(systemClock.now().epochMilliseconds);
+    const now = nowOf({ clock });
     const { users, held, watched } = await importPortfolioCsv(db, file === '-' ? process.stdin : file, { user, now }).finally(() =>
       progress.end(),
     );
@@ -45,7 +45,7 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
     const judged = await judgeSymbols(
       session.db,
       holdings.map(({ symbol }) => symbol),
-      systemClock.now(),
+      session.clock.now(),
       freshnessRules(session.loaded.config),
     );
     const positions = holdings.map((holding): ValuedHolding => {
@@ -53,7 +53,14 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
       const close = known.state?.close ?? null;
       return { ...holding, ...known, value: close === null ? null : holding.quantity * close };
     });
-    if (json) printJson({ user: user.trim(), at: new Date(), positions: positions.map(positionJson), value: totals(positions) });
+    if (json)
+      printJson({
+        user: user.trim(),
+        at: nowOf(session),
+        positions: positions.map(positionJson),
+        value: totals(positions),
+        freshness: countsOf(positions),
+      });
     else {
       print(table(positions, COLUMNS));
       print(`\n${footOf(positions)}`);
@@ -65,8 +72,8 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
 const COLUMNS: Column<ValuedHolding>[] = [
   { title: 'SYMBOL', value: ({ symbol }) => symbol },
   { title: 'QUANTITY', value: (one) => (one.quantity === 0 ? 'watched' : quantity(one.quantity)), align: 'right', optional: 3 },
-  { title: 'COST', value: ({ cost }) => money(cost), align: 'right', optional: 5 },
-  { title: 'CLOSE', value: ({ state }) => money(state?.close), align: 'right' },
+  { title: 'COST', value: ({ cost }) => sharePrice(cost), align: 'right', optional: 5 },
+  { title: 'CLOSE', value: ({ state }) => sharePrice(state?.close), align: 'right' },
   { title: 'VALUE', value: (one) => (one.quantity === 0 ? null : money(one.value)), align: 'right', optional: 2 },
   { title: 'CURRENCY', value: ({ state }) => state?.currency, optional: 6 },
   { title: 'PRICE', value: ({ price }) => price.state, paint: (text, { price }) => paintFreshness(text, price.state) },
@@ -82,22 +89,37 @@ const COLUMNS: Column<ValuedHolding>[] = [
     paint: (text, { signal }) => paintSignal(text, signal?.signal ?? null),
     optional: 1,
   },
+  { title: 'NOTE', value: noteOf, paint: (text) => paint('yellow', text) },
   { title: 'FRESHNESS', value: ({ price }) => price.reason, flexible: 40, optional: 9 },
 ];
 
-/** Sums by currency, since there are no rates; null where the currency is unknown. */
-function totals(positions: readonly ValuedHolding[]): { currency: string | null; value: number }[] {
+function noteOf({ state, price: { failure } }: ValuedHolding): string | null {
+  if (failure !== undefined)
+    return `${failure.code === 'source.unknown_symbol' ? 'unknown' : 'no usable answer'} since ${stamp(failure.since)}`;
+  return isSimulated(state) ? 'made-up prices' : null;
+}
+
+const countsOf = (positions: readonly ValuedHolding[]) => countStates(positions.map(({ price }) => price));
+
+/** Sums by currency, since there are no rates; null where the currency is unknown. `simulated` is the part from made-up prices. */
+function totals(positions: readonly ValuedHolding[]): { currency: string | null; value: number; simulated: number }[] {
+  const sum = (group: readonly ValuedHolding[]): number =>
+    Number(group.reduce((total, { value }) => total + (value as number), 0).toFixed(6));
   const known = positions.filter(({ value, quantity: held }) => value !== null && held !== 0);
   return [...Map.groupBy(known, ({ state }) => state?.currency ?? null)].map(([currency, group]) => ({
     currency,
-    value: Number(group.reduce((sum, { value }) => sum + (value as number), 0).toFixed(6)),
+    value: sum(group),
+    simulated: sum(group.filter(({ state }) => isSimulated(state))),
   }));
 }
 
 function footOf(positions: readonly ValuedHolding[]): string {
-  const values = totals(positions).map(({ currency, value }) => `${money(value)}${currency === null ? '' : ` ${plain(currency)}`}`);
-  const fresh = positions.filter(({ price }) => price.state === 'fresh').length;
-  return `${plural(positions.length, 'symbol')}, prices of ${fresh} fresh${values.length === 0 ? '' : `; worth ${values.join(' + ')}`}`;
+  const values = totals(positions).map(({ currency, value, simulated }) => {
+    const made = simulated === 0 ? '' : paint('yellow', ` (${simulated === value ? 'all' : money(simulated)} from made-up prices)`);
+    return `${money(value)}${currency === null ? '' : ` ${plain(currency)}`}${made}`;
+  });
+  const worth = values.length === 0 ? '' : `; worth ${values.join(' + ')}`;
+  return `${plural(positions.length, 'symbol')}, prices: ${countsText(countsOf(positions))}${worth}`;
 }
 
 function positionJson({ symbol, quantity: held, cost, value, state, price, analysis, signal }: ValuedHolding) {
@@ -110,6 +132,7 @@ function positionJson({ symbol, quantity: held, cost, value, state, price, analy
     value,
     newest_bar: state?.newestBar ?? null,
     source: state?.source ?? null,
+    simulated: isSimulated(state),
     as_of: state?.asOf ?? null,
     price: judgementJson(price),
     analysis: judgementJson(analysis),

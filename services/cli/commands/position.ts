@@ -1,7 +1,15 @@
 /** `stockmesh position`: the option positions that exit mode ranks. */
 
-import { addPositions, listPositions, parsePosition, removePosition, type StoredPosition } from '../../market/options/store/positions.ts';
-import { systemClock } from '../../platform/clock.ts';
+import { nowOf } from '../../ledger/job.ts';
+import {
+  addPositions,
+  listPositions,
+  parsePosition,
+  refuseExpired,
+  removePosition,
+  requireKnown,
+  type StoredPosition,
+} from '../../market/options/store/positions.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { parseUser } from '../../platform/user-id.ts';
 import { money, quantity } from '../output/numbers.ts';
@@ -21,7 +29,7 @@ export interface AddOptions extends Options {
   opened?: string | undefined;
 }
 
-/** Errors: `InputError('position.invalid' | 'user.invalid')`. */
+/** Errors: `InputError('position.invalid' | 'position.expired' | 'user.invalid' | 'user.unknown')`. */
 export async function add(user: string, contract: string, options: AddOptions): Promise<number> {
   const owner = parseUser(user);
   const given = parsePosition({
@@ -34,9 +42,11 @@ export async function add(user: string, contract: string, options: AddOptions): 
     stop: options.stop,
     opened_at: options.opened,
   });
-  return withSession(options, async ({ db }) => {
-    const now = new Date(systemClock.now().epochMilliseconds);
+  return withSession(options, async ({ db, clock }) => {
+    refuseExpired([given], clock.now());
+    const now = nowOf({ clock });
     const added = await db.transaction(async (tx) => {
+      await requireKnown(tx, owner);
       await addPositions(tx, owner, [given], now);
       return (await listPositions(tx, owner)).at(-1) as StoredPosition;
     });

@@ -1,11 +1,12 @@
 /** `stockmesh ranks`: the newest ranking of a symbol's options. */
 
 import { readRankState } from '../../job-types/rank/state.ts';
+import { nowOf } from '../../ledger/job.ts';
 import type { ChainGap } from '../../market/options/chain/chain.ts';
 import { parseContract } from '../../market/options/chain/contract.ts';
 import type { StoredRank } from '../../market/options/ranking/rank-columns.ts';
 import { runJson } from '../../market/options/ranking/run-json.ts';
-import { explainLines } from '../../market/options/ranking/why.ts';
+import { explainLines, scoreText } from '../../market/options/ranking/why.ts';
 import { type Mode, RANK_COLUMN } from '../../market/options/scoring/parts.ts';
 import { type RankFilter, type RunPage, type RunSummary, readRun } from '../../market/options/store/runs.ts';
 import { parseSymbol } from '../../market/symbol.ts';
@@ -29,7 +30,7 @@ export async function ranks(text: string, options: RanksOptions): Promise<number
   const { mode, side, expiry, signal, minRank, contract, user, sort, limit, cursor } = options;
   if (contract !== undefined) parseContract(contract);
   const filter: RankFilter = { side, expiry, signal, minRank, contract, user, sort, limit, cursor };
-  return withSession(options, async ({ db }) => {
+  return withSession(options, async ({ db, clock }) => {
     const page = await readRun(db, symbol, mode, filter);
     const state = page === undefined ? await readRankState(db, symbol, mode) : null;
     if (options.json) printJson(runJson(symbol, mode, page, filter, state && { ...state }));
@@ -37,13 +38,13 @@ export async function ranks(text: string, options: RanksOptions): Promise<number
       process.stderr.write(
         `stockmesh: ${plain(state?.text ?? '')}${state?.state === 'pending' ? '' : `; "${COMMAND} rank ${symbol} --mode ${mode} --wait" makes one`}\n`,
       );
-    else print([...sections(page, options.why === true)].join('\n'));
+    else print([...sections(page, options.why === true, user, nowOf({ clock }))].join('\n'));
     return page === undefined ? FAILURE : 0;
   });
 }
 
-function* sections({ run, matching, ranks: rows, next }: RunPage, why: boolean): Generator<string> {
-  const now = new Date();
+/** `owner`: whose positions are shown; all without one. */
+function* sections({ run, matching, ranks: rows, next }: RunPage, why: boolean, owner: string | undefined, now: Date): Generator<string> {
   yield fields([
     ['ranking', `${paint('bold', run.symbol)}, ${run.mode}, ${stamp(run.run_at)}, ${ago(run.run_at, now)}`],
     [
@@ -54,6 +55,9 @@ function* sections({ run, matching, ranks: rows, next }: RunPage, why: boolean):
     ['ranked', `${run.eligible} of ${plural(run.total, run.mode === 'exit' ? 'position' : 'contract')}${leftOut(run)}`],
     ['gaps', run.gaps.length === 0 ? null : plain(run.gaps.map(gapText).join('; '))],
   ]);
+  for (const { position, contract, reason, why: text, user } of run.left_out)
+    if (owner === undefined || user === owner)
+      yield `not ranked: position ${position} of ${plain(user ?? '')} in ${contract}, ${reason.replaceAll('_', ' ')}: ${plain(text)}\n`;
   if (rows.length === 0) {
     yield run.mode === 'exit' && run.total === 0
       ? `no user held an option of ${run.symbol} at that time; "${COMMAND} position add" adds a position, "${COMMAND} rank ${run.symbol} --mode exit" ranks it\n`
@@ -69,7 +73,9 @@ function* sections({ run, matching, ranks: rows, next }: RunPage, why: boolean):
 function volatilityOf({ atm_iv, iv_rank, iv_percentile }: RunSummary): string | null {
   if (atm_iv === null) return null;
   const standing =
-    iv_rank === null ? 'less than 20 days of history' : `IV rank ${iv_rank.toFixed(1)}, percentile ${iv_percentile?.toFixed(1)}`;
+    iv_rank === null
+      ? 'less than 20 days of history'
+      : `IV rank ${scoreText(iv_rank)}, percentile ${iv_percentile === null ? 'unknown' : scoreText(iv_percentile)}`;
   return `${percent(atm_iv)} at the money in 30 days, ${standing}`;
 }
 
@@ -87,7 +93,8 @@ function titleOf({ place, contract, user_id, position }: StoredRank): string {
 }
 
 const percent = (value: number | null) => (value === null ? null : `${(100 * value).toFixed(1)} %`);
-const shown = (value: number | null, digits = 1) => (value === null ? null : value.toFixed(digits));
+/** A score as it is stored and as HTTP gives it. */
+const shown = (value: number | null) => (value === null ? null : scoreText(value));
 const BAND_STYLES = { strong: 'green', good: 'cyan', fair: 'yellow', weak: 'dim' } as const;
 
 const PARTS_OF: Record<Mode, readonly [title: string, value: (rank: StoredRank) => number | null][]> = {
@@ -120,17 +127,17 @@ function columnsOf(mode: Mode): Column<StoredRank>[] {
     { title: 'VOLUME', value: ({ volume }) => volume, align: 'right', optional: 9 },
     { title: 'OPEN', value: ({ open_interest }) => open_interest, align: 'right', optional: 10 },
     { title: 'IV', value: ({ iv }) => percent(iv), align: 'right', optional: 7 },
-    { title: 'DELTA', value: ({ delta }) => shown(delta, 2), align: 'right', optional: 8 },
+    { title: 'DELTA', value: ({ delta }) => (delta === null ? null : delta.toFixed(2)), align: 'right', optional: 8 },
     ...PARTS_OF[mode].map(
       ([title, value]): Column<StoredRank> => ({ title, value: (rank) => shown(value(rank)), align: 'right', optional: 4 }),
     ),
     {
       title: 'RANK',
-      value: (rank) => shown(rank[RANK_COLUMN[mode]], 2),
+      value: (rank) => shown(rank[RANK_COLUMN[mode]]),
       align: 'right',
       paint: (text, { band }) => paint(BAND_STYLES[band], text),
     },
-    { title: 'MEASURED', value: ({ data_quality }) => `${Math.floor(100 * data_quality)} %`, align: 'right', optional: 11 },
+    { title: 'MEASURED', value: ({ data_quality }) => `${(100 * data_quality).toFixed(2)} %`, align: 'right', optional: 11 },
     { title: 'SIGNALS', value: ({ signals }) => signals.join(', '), optional: 3 },
   ];
 }

@@ -3,7 +3,6 @@ import type { CliForm } from '../../job-types/job-type.ts';
 import type { Origin } from '../../job-types/request.ts';
 import { enqueue, type JobRequest } from '../../ledger/enqueue/enqueue.ts';
 import { acceptedJson, type Refusal, submit } from '../../ledger/enqueue/submit.ts';
-import { systemClock } from '../../platform/clock.ts';
 import { FAILURE } from '../output/failure.ts';
 import { print, printJson } from '../output/print.ts';
 import { type Column, plain, table } from '../output/table.ts';
@@ -19,11 +18,14 @@ export interface RequestOptions extends GlobalOptions, WaitOptions {
  * Errors: `InputError` of the form, before anything is connected; those of `withSession`.
  */
 export async function requestJobs(form: CliForm, args: readonly string[], options: RequestOptions): Promise<number> {
-  const { user, make } = form.requests(args, options as never);
+  const { user, make, prepare } = form.requests(args, options as never);
   return withSession(options, async (session) => {
     const { config } = session.loaded;
+    const prepared = (await prepare?.({ config, db: session.db, signal: AbortSignal.timeout(options.timeout * 1000) })) ?? [];
+    // Beside the JSON document, which stands alone on standard output.
+    for (const line of prepared) options.json ? process.stderr.write(`${plain(line)}\n`) : print(plain(line));
     const origin: Origin = { cause: 'user_request', rules: config.jobs.priority_rules, user };
-    const requests = await make({ config, clock: systemClock, db: session.db, origin });
+    const requests = await make({ config, clock: session.clock, db: session.db, origin });
     return options.wait ? submitAndWait(session, requests, options) : submitOnly(session, requests, options);
   });
 }
@@ -49,7 +51,7 @@ function submitAndWait(session: Session, requests: readonly JobRequest[], option
     const { accepted, refused } = await submitFrom(session, requests);
     const jobs = await untilEnded(session, watch, [...new Set(accepted.map(({ answer }) => answer.id))]);
     const elapsedMs = Math.round(performance.now() - watch.startedAt);
-    return conclude({ jobs, refused: refused.map(refusalOf), elapsedMs }, options, {});
+    return conclude(session, { jobs, refused: refused.map(refusalOf), elapsedMs }, options, {});
   });
 }
 

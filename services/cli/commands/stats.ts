@@ -1,22 +1,27 @@
 /** `stockmesh stats`: the metrics of the mesh. */
+import { countsText, freshnessRules } from '../../market/freshness/freshness.ts';
+import { type HeldFreshness, readHeldFreshness } from '../../market/freshness/held.ts';
+import { offsetSeconds } from '../../platform/clock.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { paint } from '../output/colour.ts';
 import { ago, plural } from '../output/numbers.ts';
-import { type Overview, QUEUE_COLUMNS, readOverview, workerLines, workerTable } from '../output/overview.ts';
+import { clockText, type Overview, QUEUE_COLUMNS, readOverview, workerLines, workerTable } from '../output/overview.ts';
 import { print, printJson } from '../output/print.ts';
 import { fields, plain, table } from '../output/table.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
 
 export async function stats({ json, ...options }: GlobalOptions & { json?: boolean | undefined }): Promise<number> {
   return withSession(options, async (session) => {
-    const overview = await readOverview(session);
-    if (json) printJson(statsJson(overview));
-    else print([...sections(overview)].join('\n'));
+    const { thresholds } = freshnessRules(session.loaded.config);
+    const [overview, held] = await Promise.all([readOverview(session), readHeldFreshness(session.db, session.clock.now(), thresholds)]);
+    const offset = offsetSeconds(session.clock);
+    if (json) printJson({ ...statsJson(overview), freshness: { ...held.counts, simulated: held.simulated }, clock_offset_s: offset });
+    else print([...sections(overview, held, offset)].join('\n'));
     return 0;
   });
 }
 
-function* sections(overview: Overview): Generator<string> {
+function* sections(overview: Overview, { counts, simulated }: HeldFreshness, clockOffset: number | null): Generator<string> {
   const { metrics, alerts } = overview;
   const { ledger, workers, utilisation, latencies } = metrics;
   const now = metrics.at;
@@ -40,6 +45,8 @@ function* sections(overview: Overview): Generator<string> {
         ? paint('red', 'none is alive: nothing will be done')
         : `${plural(workers.online, 'worker')}, ${workers.busy} of ${workers.slots} slots busy (${Math.round(utilisation * 100)} %)`,
     ],
+    ['held symbols', `${countsText(counts)}${simulated === 0 ? '' : paint('yellow', `; ${simulated} with made-up prices`)}`],
+    ["this machine's clock", clockOffset === null ? null : `${clockText(clockOffset)} from the database's`],
     ...latencies.map(
       ({ source, p95, answers }) => [source, `95 % of ${plural(answers, 'answer')} within ${Math.round(p95 * 1000)} ms`] as const,
     ),

@@ -1,15 +1,16 @@
 /** `stockmesh symbol`: the stored data of one symbol, its source and its freshness. */
 
+import { nowOf } from '../../ledger/job.ts';
 import type { Bar, CorporateAction } from '../../market/bars/bars.ts';
 import { readActions, readBars } from '../../market/bars/read.ts';
+import { unrestatedReason } from '../../market/bars/splits.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { judgeSymbols, type StoredSignal, type SymbolJudgement, symbolJson } from '../../market/freshness/symbol-judgement.ts';
+import { isSimulated, judgeSymbols, type StoredSignal, type SymbolJudgement, symbolJson } from '../../market/freshness/symbol-judgement.ts';
 import { parseSymbol } from '../../market/symbol.ts';
-import { systemClock } from '../../platform/clock.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { InputError } from '../../platform/errors.ts';
 import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
-import { ago, money, plural, quantity, stamp } from '../output/numbers.ts';
+import { ago, plural, quantity, sharePrice, stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { type Column, fields, table } from '../output/table.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
@@ -26,7 +27,7 @@ const ACTION_DAYS = 365;
 export async function symbol(text: string, options: SymbolOptions): Promise<number> {
   const name = parseSymbol(text);
   return withSession(options, async (session) => {
-    const judged = (await judgeSymbols(session.db, [name], systemClock.now(), freshnessRules(session.loaded.config))).get(
+    const judged = (await judgeSymbols(session.db, [name], session.clock.now(), freshnessRules(session.loaded.config))).get(
       name,
     ) as SymbolJudgement;
     const { state } = judged;
@@ -44,7 +45,7 @@ export async function symbol(text: string, options: SymbolOptions): Promise<numb
             readActions(session.db, name, { from: Temporal.PlainDate.from(newestBar).subtract({ days: ACTION_DAYS }).toString() }),
           ]);
     if (options.json) printJson(symbolJson(name, judged, bars[0], actions));
-    else print([...sections(name, judged, bars[0], actions, options.indicators === true)].join('\n'));
+    else print([...sections(name, judged, bars[0], actions, options.indicators === true, nowOf(session))].join('\n'));
     return 0;
   });
 }
@@ -55,8 +56,8 @@ function* sections(
   bar: Bar | undefined,
   actions: readonly CorporateAction[],
   indicators: boolean,
+  now: Date,
 ): Generator<string> {
-  const now = new Date();
   const currency = state?.currency === null ? '' : ` ${state?.currency}`;
   yield fields([
     ['symbol', paint('bold', name)],
@@ -64,12 +65,16 @@ function* sections(
       'close',
       bar === undefined
         ? 'no bars'
-        : `${money(bar.close)}${currency} on ${bar.date}${bar.close === bar.adjustedClose ? '' : `, adjusted ${money(bar.adjustedClose)}`}`,
+        : `${sharePrice(bar.close)}${currency} on ${bar.date}${bar.close === bar.adjustedClose ? '' : `, adjusted ${sharePrice(bar.adjustedClose)}`}${isSimulated(state) ? paint('yellow', ', made up') : ''}`,
     ],
-    ['bar', bar && `open ${money(bar.open)}, high ${money(bar.high)}, low ${money(bar.low)}, volume ${quantity(bar.volume)}`],
-    ['source', state?.source === 'simulated' ? paint('yellow', 'simulated: made-up prices') : state?.source],
+    [
+      'bar',
+      bar && `open ${sharePrice(bar.open)}, high ${sharePrice(bar.high)}, low ${sharePrice(bar.low)}, volume ${quantity(bar.volume)}`,
+    ],
+    ['source', isSimulated(state) ? paint('yellow', 'simulated: made-up prices') : state?.source],
     ['as of', state?.asOf && `${stamp(state.asOf)}, ${ago(state.asOf, now)}`],
     ['checked', state?.checkedAt && `${stamp(state.checkedAt)}, ${ago(state.checkedAt, now)}`],
+    ['warning', state?.unrestatedSplit && paint('yellow', unrestatedReason(state.unrestatedSplit))],
     ['price', `${paintFreshness(price.state, price.state)}: ${price.reason}`],
     ['analysis', `${paintFreshness(analysis.state, analysis.state)}: ${analysis.reason}`],
     [
@@ -78,14 +83,16 @@ function* sections(
         `${paintSignal(signal.signal, signal.signal)}, confidence ${Math.round(signal.confidence * 100)} %, from ${plural(signal.barsUsed, 'bar')} through ${signal.date}`,
     ],
   ]);
-  if (price.state !== 'fresh' || analysis.state !== 'fresh') yield `"${COMMAND} fetch ${name} --wait" makes it fresh\n`;
+  if (price.failure !== undefined) yield `"${COMMAND} fetch ${name} --wait" asks the sources at once; check the spelling first\n`;
+  else if (price.state === 'outdated') yield `"${COMMAND} fetch ${name} --wait" asks the sources again\n`;
+  else if (price.state !== 'fresh' || analysis.state !== 'fresh') yield `"${COMMAND} fetch ${name} --wait" makes it fresh\n`;
   if (actions.length > 0)
     yield table(actions, [
       { title: 'EX-DATE', value: ({ date }) => date },
       { title: 'KIND', value: ({ kind }) => kind },
       {
         title: 'VALUE',
-        value: ({ kind, value }) => (kind === 'split' ? `${quantity(value)} for 1` : `${quantity(value)}${currency} a share`),
+        value: ({ kind, value }) => (kind === 'split' ? `${quantity(value)} for 1` : `${sharePrice(value)}${currency} a share`),
         align: 'right',
       },
     ]);
@@ -94,7 +101,7 @@ function* sections(
   if (indicators)
     yield table(Object.entries(signal.indicators), [
       { title: 'INDICATOR', value: ([indicator]) => indicator },
-      { title: `ON ${signal.date}`, value: ([, value]) => (value === null ? null : value.toFixed(4)), align: 'right' },
+      { title: `ON ${signal.date}`, value: ([, value]) => sharePrice(value), align: 'right' },
     ]);
 }
 

@@ -1,6 +1,7 @@
 /** `stockmesh top`: the mesh live. The metrics are read from the database once a second, the events from the broker; without the broker the metrics go on. */
 
 import { setTimeout as delay } from 'node:timers/promises';
+import { nowOf } from '../../ledger/job.ts';
 import type { Bus } from '../../platform/bus/bus.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { messageOf, TransientError } from '../../platform/errors.ts';
@@ -50,7 +51,7 @@ async function lines(session: Session, bus: Bus, stop: AbortController): Promise
   while (!signal.aborted) {
     const seen = await look(session);
     const broker = bus.state === 'online' ? 'broker online' : 'broker away: by polling';
-    process.stdout.write(`${new Date().toISOString()}  ${typeof seen === 'string' ? plain(seen) : summaryLine(seen)}  ${broker}\n`);
+    process.stdout.write(`${nowOf(session).toISOString()}  ${typeof seen === 'string' ? plain(seen) : summaryLine(seen)}  ${broker}\n`);
     await delay(LINE_MS, undefined, { signal }).catch(() => undefined);
   }
 }
@@ -64,7 +65,7 @@ interface FeedLine {
 async function live(session: Session, bus: Bus, stop: AbortController): Promise<void> {
   const feed: FeedLine[] = [];
   const show = (text: string, state?: FeedLine['state']): void => {
-    feed.unshift({ at: new Date().toISOString().slice(11, 19), text: plain(text), ...(state === undefined ? {} : { state }) });
+    feed.unshift({ at: nowOf(session).toISOString().slice(11, 19), text: plain(text), ...(state === undefined ? {} : { state }) });
     feed.length = Math.min(feed.length, FEED);
   };
   bus.subscribe('job', { concurrency: 1 }, ({ body, params }) => {
@@ -81,7 +82,7 @@ async function live(session: Session, bus: Bus, stop: AbortController): Promise<
   const screen = openScreen({ onKey: (key) => (key === 'q' || key === 'Q' || key === '\x03') && stop.abort() });
   try {
     for (let seen = await look(session); !stop.signal.aborted; seen = await look(session)) {
-      const draw = (): void => screen.draw(frame(seen, bus, feed, screen.columns, screen.rows));
+      const draw = (): void => screen.draw(frame(seen, bus, feed, { now: nowOf(session), columns: screen.columns, rows: screen.rows }));
       draw();
       // New events and a changed terminal size are shown before the next read of the database.
       const redraw = setInterval(draw, REFRESH_MS / 4);
@@ -94,14 +95,18 @@ async function live(session: Session, bus: Bus, stop: AbortController): Promise<
 }
 
 /** The lines of one picture, exactly as many as there are rows at most. */
-function frame(seen: Overview | string, bus: Bus, feed: readonly FeedLine[], columns: number, rows: number): string[] {
+function frame(
+  seen: Overview | string,
+  bus: Bus,
+  feed: readonly FeedLine[],
+  { now, columns, rows }: { now: Date; columns: number; rows: number },
+): string[] {
   const away = bus.state === 'offline';
   const broker = away ? paint('yellow', 'broker away: by polling, no feed') : paint('green', 'broker online');
-  const head = `${paint('bold', 'stockmesh top')}  ${new Date().toISOString().slice(11, 19)} UTC  ${broker}`;
+  const head = `${paint('bold', 'stockmesh top')}  ${now.toISOString().slice(11, 19)} UTC  ${broker}`;
   const keys = paint('dim', 'q quits');
   if (typeof seen === 'string') return [head, '', paint('red', clip(plain(seen), columns)), '', keys];
 
-  const now = new Date();
   const { ledger, workers } = seen.metrics;
   const alerts = seen.alerts.map(({ name, text, since }) =>
     paint('red', clip(`alert ${name} for ${span(now.getTime() - since.getTime())}: ${plain(text)}`, columns)),

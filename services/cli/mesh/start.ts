@@ -8,13 +8,15 @@ import { startBroker } from '../../../broker/embedded.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../../sql/embedded.ts';
 import { migrateUp } from '../../../sql/migrate.ts';
 import { storeKey } from '../../gateway/auth/keys.ts';
+import { nowOf } from '../../ledger/job.ts';
 import { importOnce } from '../../market/portfolios/import.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { userFiles } from '../../platform/config/layers.ts';
 import type { Config, LoadedConfig, Override } from '../../platform/config/load.ts';
 import { type DatabaseRole, databaseOptions, removeRuntime, usesEmbedded, writeRuntime } from '../../platform/connections.ts';
 import { type Database, type DatabaseOptions, openDatabase } from '../../platform/database/database.ts';
-import { ConfigError, messageOf } from '../../platform/errors.ts';
+import { databaseClock } from '../../platform/database-clock.ts';
+import { ConfigError, isDatabaseAway, messageOf } from '../../platform/errors.ts';
 import { createLogger, type Logger } from '../../platform/log/log.ts';
 import { rotatingFile } from '../../platform/log/log-file.ts';
 import { type DataFolder, openDataFolder, type Secrets } from '../../platform/machine/datafolder.ts';
@@ -178,7 +180,7 @@ async function startEmbeddedDatabase({ loaded, folder, steps, log, undo }: Start
 async function prepareDatabase({ loaded, folder, steps }: Start, database: (role: DatabaseRole) => DatabaseOptions): Promise<void> {
   await steps.run('migrations', async () => {
     const applied = await migrateUp(database('migrate')).catch((error: unknown) => {
-      if ((error as { syscall?: unknown } | null)?.syscall !== 'connect') throw error;
+      if (!isDatabaseAway(error)) throw error;
       throw new ConfigError(
         'mesh.database_unreachable',
         `the configured database cannot be reached (${messageOf(error)}): start it, or correct database.* ("${COMMAND} config show database" lists them)`,
@@ -188,16 +190,23 @@ async function prepareDatabase({ loaded, folder, steps }: Start, database: (role
     return applied.length === 0 ? undefined : `applied ${applied.join(', ')}`;
   });
   const db = openDatabase({ ...database('service'), maxConnections: 2 });
+  const clock = databaseClock({
+    db,
+    interval: loaded.config.database.clock_interval,
+    maxOffset: loaded.config.monitoring.thresholds.max_clock_offset,
+  });
   try {
-    await storeKey(db, folder.secrets.gateway.operator, OPERATOR, new Date());
-    if (loaded.environment === 'demo') await steps.run('demo portfolios', () => importDemo(db));
+    await clock.measure();
+    await storeKey(db, folder.secrets.gateway.operator, OPERATOR, nowOf({ clock }));
+    if (loaded.environment === 'demo') await steps.run('demo portfolios', () => importDemo(db, nowOf({ clock })));
   } finally {
+    clock.close();
     await db.close();
   }
 }
 
-async function importDemo(db: Database): Promise<string | undefined> {
-  const imported = await importOnce(db, DEMO_PORTFOLIOS, new Date());
+async function importDemo(db: Database, now: Date): Promise<string | undefined> {
+  const imported = await importOnce(db, DEMO_PORTFOLIOS, now);
   return imported === undefined ? undefined : `${imported.users} users, ${imported.held} holdings, ${imported.watched} watched`;
 }
 

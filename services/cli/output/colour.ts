@@ -25,7 +25,7 @@ export function paintState(text: string, state: State, stream?: NodeJS.WritableS
   return style === undefined ? text : paint(style, text, stream);
 }
 
-const FRESHNESS_STYLES = { fresh: 'green', stale: 'yellow', missing: 'red' } as const;
+const FRESHNESS_STYLES = { fresh: 'green', outdated: 'magenta', stale: 'yellow', missing: 'red' } as const;
 
 export function paintFreshness(text: string, state: keyof typeof FRESHNESS_STYLES): string {
   return paint(FRESHNESS_STYLES[state], text);

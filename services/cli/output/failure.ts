@@ -2,7 +2,7 @@
 
 import { debuglog } from 'node:util';
 import { COMMAND } from '../../platform/command-name.ts';
-import { ConfigError, codeOf, InputError, messageOf } from '../../platform/errors.ts';
+import { ConfigError, codeOf, InputError, isDatabaseAway, messageOf } from '../../platform/errors.ts';
 import { plain } from './table.ts';
 
 export const FAILURE = 1;
@@ -41,8 +41,7 @@ export function report(error: unknown): void {
 
 function linesOf(error: unknown): string[] {
   const code = codeOf(error);
-  // The migrations use the driver directly, so the error has the driver's code.
-  if (code === 'database.unavailable' || (error as { syscall?: unknown } | null)?.syscall === 'connect') {
+  if (isDatabaseAway(error)) {
     const why = messageOf(error).replace(/; it is tried again$/, '');
     const what = why.startsWith('the database') ? why : `the database cannot be reached (${why})`;
     return [`${what}; is stockmesh running? Start it with "npm start", or check database.* ("${COMMAND} config show database")`];

@@ -9,8 +9,10 @@ const waited: Keys = {
   ok: 'true when all requested jobs are completed',
   elapsed_ms: 'from the start to the end of the last job',
   jobs: '[{id, type, symbol, state, attempt, source, bars, written, through, stale, simulated, signal, confidence, mode, eligible, kept, ms, fresh_after_ms, reason, items}]',
-  skipped: '[{symbol, reason}] that were fresh already',
+  skipped: '[{symbol, reason}] that needed no job',
   refused: '[{symbol, reason}] whose queue was full',
+  prices:
+    '[{symbol, state, sessions_behind, reason, simulated}] as they are in the end; state: fresh, outdated (the sources have nothing newer), stale or missing',
 };
 const changed: Keys = {
   ok: 'true',
@@ -18,11 +20,17 @@ const changed: Keys = {
   changes: '[{id, type, symbol, state, attempt, worker, reason}], the job itself first',
 };
 
+const skippedToo: Keys = {
+  outdated: 'of these: the sources were asked lately and have nothing newer',
+  missing: 'of these: the sources were asked lately and have nothing at all',
+  unknown: 'of these: the answer of the sources was a failure, and they are not asked again yet',
+};
 const answered: Keys = {
   published_at: 'when',
   total: 'symbols held and watched',
   queued: 'of these: symbols with queued jobs',
   fresh: 'of these: symbols that were fresh already',
+  ...skippedToo,
   joined: 'of the queued ones: requested before by another user',
   ...waited,
 };
@@ -54,6 +62,7 @@ const OWN_KEYS = {
     total: 'symbols held and watched',
     queued: 'of these: symbols with queued jobs',
     fresh: 'of these: symbols that were fresh already',
+    ...skippedToo,
   },
   'login --wait': { user: 'the user who signed in', ...answered },
   jobs: {
@@ -91,8 +100,9 @@ const OWN_KEYS = {
     user: 'the owner',
     at: 'the moment of the freshness check',
     positions:
-      '[{symbol, quantity, cost, close, currency, value, newest_bar, source, as_of, price, analysis, signal, confidence}]; price and analysis: {state, age_minutes, threshold_minutes, session, due_at, reason}',
-    value: '[{currency, value}]',
+      '[{symbol, quantity, cost, close, currency, value, newest_bar, source, simulated, as_of, price, analysis, signal, confidence}]; price and analysis: {state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}',
+    value: '[{currency, value, simulated}], simulated: the part from made-up prices',
+    freshness: '{fresh, outdated, stale, missing}: positions by the state of their price',
   },
   symbol: {
     symbol: 'in upper case',
@@ -103,7 +113,8 @@ const OWN_KEYS = {
     as_of: 'the moment at which the newest bar was true',
     checked_at: 'the last time that a source answered',
     bar: '{date, open, high, low, close, adjusted_close, volume}',
-    price: '{state, age_minutes, threshold_minutes, session, due_at, reason}',
+    price:
+      '{state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}; failure: null, or {since, last_asked, asked_again, times, code, reason}',
     analysis: '{the same, and date, computed_at, signal, confidence, bars_used, reasons, indicators}',
     actions: '[{date, kind, value}], splits and dividends of the last year',
   },
@@ -145,8 +156,10 @@ const OWN_KEYS = {
     failed: 'jobs in the dead letter',
     workers: '{online, slots, busy, utilisation}',
     latencies: '[{source, p95_s, answers}]',
-    instances: '[{instance, service, capacity, running, started_at, heartbeat_at}]',
+    freshness: '{fresh, outdated, stale, missing, simulated}: held and watched symbols by the state of their price',
+    instances: '[{instance, service, capacity, running, started_at, heartbeat_at, clock_offset_s}]',
     alerts: '[{name, value, threshold, since, text}] that are raised',
+    clock_offset_s: "seconds by which this machine's clock is ahead of the database's",
   },
   'key create': {
     id: 'the id for key revoke',

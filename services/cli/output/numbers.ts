@@ -1,14 +1,24 @@
 /** Numbers and times as text for people. */
+import { priceText } from '../../market/bars/price-text.ts';
 
 /** Two decimals with thousands separators; four significant digits below one dollar. */
 export function money(value: number | null | undefined): string | null {
   if (value === null || value === undefined) return null;
-  return value !== 0 && Math.abs(value) < 1 ? value.toPrecision(4) : grouped(value.toFixed(2));
+  if (value === 0 || Math.abs(value) >= 1) return grouped(value.toFixed(2));
+  const text = value.toPrecision(4);
+  return text.includes('e') ? priceText(Number(text)) : text;
 }
 
-/** All its decimals, at most eight, with thousands separators. */
+/** The price of one share or coin: eight significant digits, at least two decimals, with thousands separators. */
+export function sharePrice(value: number | null | undefined): string | null {
+  return value === null || value === undefined ? null : grouped(priceText(value));
+}
+
+const ALL_DIGITS = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 15 });
+
+/** All its decimals, with thousands separators: 15 significant digits, as many as a number holds for sure. */
 export function quantity(value: number): string {
-  return grouped(String(Number(value.toFixed(8))));
+  return ALL_DIGITS.format(value);
 }
 
 function grouped(text: string): string {

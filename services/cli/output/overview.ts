@@ -1,5 +1,6 @@
 /** The state of the mesh, from the database alone: `stats` prints it once, `top` shows it live. */
 
+import { nowOf } from '../../ledger/job.ts';
 import { type JobSummary, listJobs, type QueueStats } from '../../ledger/read/jobs.ts';
 import { type MeshMetrics, readMeshMetrics } from '../../ledger/read/metrics.ts';
 import { type Instance, listInstances } from '../../platform/registry/instances.ts';
@@ -27,7 +28,7 @@ export interface Overview {
 const MOST_RUNNING = 200;
 
 export async function readOverview({ db, ledger }: Pick<Session, 'db' | 'ledger'>): Promise<Overview> {
-  const now = new Date();
+  const now = nowOf(ledger);
   const [metrics, instances, running, alerts] = await Promise.all([
     readMeshMetrics(db, now, ledger),
     listInstances(db, new Date(now.getTime() - ledger.leaseSeconds * 1000)),
@@ -87,6 +88,12 @@ export function workerTable(lines: readonly WorkerLine[], now: Date, width?: num
         optional: 1,
       },
       {
+        title: 'CLOCK',
+        value: ({ instance, first }) => (first ? clockText(instance.clock_offset_s) : ''),
+        align: 'right',
+        optional: 4,
+      },
+      {
         title: 'SEEN',
         value: ({ instance, first }) => (first ? span(Math.max(0, now.getTime() - instance.heartbeat_at.getTime())) : ''),
         align: 'right',
@@ -95,6 +102,11 @@ export function workerTable(lines: readonly WorkerLine[], now: Date, width?: num
     ],
     width,
   );
+}
+
+/** How far a machine's clock is ahead of the database's (`-`: behind). */
+export function clockText(seconds: number | null): string | null {
+  return seconds === null ? null : `${seconds < 0 ? '-' : '+'}${span(Math.abs(seconds) * 1000)}`;
 }
 
 /** A summary of queues and workers in one line. */

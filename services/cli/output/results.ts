@@ -7,6 +7,7 @@ import { listItems } from '../../ledger/run/items.ts';
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import { paint, paintSignal } from './colour.ts';
 import { type FollowedJob, hasEnded } from './follow.ts';
+import type { PriceState } from './prices.ts';
 import { type Column, plain, table } from './table.ts';
 
 /** One job as `--json` prints it. Times in milliseconds; fields that its type does not have are null. */
@@ -24,6 +25,8 @@ export interface JobResult {
   /** The stored data is given again, because no source had newer data. */
   stale: boolean;
   simulated: boolean;
+  /** What a person should know of the data, such as bars that were left out. */
+  warnings: string[];
   signal: string | null;
   confidence: number | null;
   /** Of a ranking: its mode, the contracts that could be ranked, and how many of them were kept. */
@@ -71,6 +74,7 @@ export async function readResults(sql: Sql, jobs: readonly FollowedJob[], starte
         ms = null,
         stale = false,
         simulated = false,
+        warnings = [],
       } = shownOf(result, type?.shownResult ?? []);
       const items = type?.hasItems ? await listItems(sql, job.id, { limit: MOST_ITEMS }) : null;
       return {
@@ -85,6 +89,7 @@ export async function readResults(sql: Sql, jobs: readonly FollowedJob[], starte
         through,
         stale,
         simulated,
+        warnings,
         signal,
         confidence,
         mode,
@@ -119,8 +124,18 @@ interface SymbolRow {
   note: string | null;
 }
 
-/** The table of results, a line a symbol; `skipped` are the symbols that were fresh already. */
-export function resultsTable(jobs: readonly JobResult[], skipped: readonly { symbol: string; reason: string }[] = []): string {
+/** The symbols of a job: its own, or those of a batch. */
+export const symbolsOf = ({ symbol, items }: JobResult): string[] => [
+  ...(symbol === null ? [] : [symbol]),
+  ...(items ?? []).map((item) => item.symbol),
+];
+
+/** The table of results, a line a symbol; `skipped` are the symbols that needed no job, `prices` the states after it. */
+export function resultsTable(
+  jobs: readonly JobResult[],
+  skipped: readonly { symbol: string; reason: string }[],
+  prices: readonly PriceState[],
+): string {
   const rows = new Map<string, SymbolRow>();
   const rowOf = (symbol: string): SymbolRow => {
     const row = rows.get(symbol) ?? {
@@ -141,6 +156,8 @@ export function resultsTable(jobs: readonly JobResult[], skipped: readonly { sym
     for (const item of job.items ?? []) {
       const row = rowOf(item.symbol);
       Object.assign(row, { source: item.reason?.split(':')[0] ?? null, bars: item.rows, fresh: job.fresh_after_ms });
+      const warnings = item.reason?.split('; ').slice(1) ?? [];
+      if (item.state === 'done' && warnings.length > 0) row.note = warnings.join('; ');
       if (item.state !== 'done')
         Object.assign(row, { source: null, note: `${item.state.replaceAll('_', ' ')}${item.reason === null ? '' : `: ${item.reason}`}` });
     }
@@ -156,7 +173,13 @@ export function resultsTable(jobs: readonly JobResult[], skipped: readonly { sym
     row.fresh = Math.max(row.fresh ?? 0, job.fresh_after_ms ?? 0) || null;
     row.note ??= noteOf(job);
   }
+  // The reason of a skipped symbol names the state of its price.
+  for (const { symbol, state, reason } of prices) if (state !== 'fresh' && rows.has(symbol)) rowOf(symbol).note ??= `${state}: ${reason}`;
   for (const { symbol, reason } of skipped) rowOf(symbol).note ??= reason;
+  for (const { symbol, simulated } of prices) {
+    const row = rows.get(symbol);
+    if (simulated && row !== undefined && row.note !== MADE_UP) row.note = row.note === null ? MADE_UP : `${MADE_UP}; ${row.note}`;
+  }
   return table([...rows.values()], COLUMNS);
 }
 
@@ -177,5 +200,8 @@ function noteOf(job: JobResult): string | null {
   if (!hasEnded(job.state)) return `${job.type} is still ${job.state}${reason}`;
   if (job.state !== 'completed') return `${job.type} ${job.state.replaceAll('_', ' ')}${reason}`;
   if (job.stale) return 'no source had newer data: the stored data is given again';
-  return job.simulated ? 'made-up prices' : null;
+  const notes = [...(job.simulated ? [MADE_UP] : []), ...job.warnings];
+  return notes.length === 0 ? null : plain(notes.join('; '));
 }
+
+const MADE_UP = 'made-up prices';

@@ -1,12 +1,14 @@
 /** The end of every command with `--wait`: follows the jobs, prints their results, and reports failures with their reasons. */
 
+import { countStates, countsText } from '../../market/freshness/freshness.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { reachable, type Session } from '../session.ts';
 import { type FollowedJob, type Follower, followJobs } from './follow.ts';
 import { plural } from './numbers.ts';
+import { type PriceState, readPrices } from './prices.ts';
 import { print, printJson } from './print.ts';
 import { type Progress, showProgress } from './progress.ts';
-import { failures, type JobResult, readResults, resultsTable, unfinished } from './results.ts';
+import { failures, type JobResult, readResults, resultsTable, symbolsOf, unfinished } from './results.ts';
 import { plain } from './table.ts';
 
 export interface WaitOptions {
@@ -53,28 +55,28 @@ export async function untilEnded(
 
 export interface CommandResult {
   jobs: readonly JobResult[];
+  /** Symbols that needed no job. */
   skipped?: readonly { symbol: string; reason: string }[];
   refused?: readonly { symbol: string | null; reason: string }[];
   /** Milliseconds from the start to the end of the last job. */
   elapsedMs: number;
 }
 
-/** Prints the results. The exit code: 1 when a job failed, was refused or did not end in time. */
-export function conclude(
+/** Prints the results, with the freshness that the prices have now: a source that has nothing newer completes its jobs and makes nothing fresh. The exit code: 1 when a job failed, was refused or did not end in time. */
+export async function conclude(
+  session: Session,
   { jobs, skipped = [], refused = [], elapsedMs }: CommandResult,
   { timeout, json }: WaitOptions,
   head: Record<string, unknown>,
-): number {
+): Promise<number> {
+  const prices = await readPrices(session, [...jobs.flatMap(symbolsOf), ...skipped.map(({ symbol }) => symbol)]);
   const failed = failures(jobs);
   const late = unfinished(jobs);
   const ok = failed.length === 0 && late.length === 0 && refused.length === 0;
-  if (json) printJson({ ...head, ok, elapsed_ms: elapsedMs, jobs, skipped, refused });
+  if (json) printJson({ ...head, ok, elapsed_ms: elapsedMs, jobs, skipped, refused, prices });
   else {
-    if (jobs.length + skipped.length > 0) print(resultsTable(jobs, skipped));
-    if (ok)
-      print(
-        jobs.length === 0 ? '\nnothing to do: all is fresh already' : `\nall fresh after ${elapsedMs} ms (${plural(jobs.length, 'job')})`,
-      );
+    if (jobs.length + skipped.length > 0) print(resultsTable(jobs, skipped, prices));
+    if (ok) print(`\n${markOf(prices)}${endOf(prices, jobs.length, elapsedMs)}`);
   }
   for (const { symbol, reason } of refused) printError(`${symbol === null ? '' : `${symbol}: `}refused: ${reason}`);
   for (const job of failed)
@@ -86,6 +88,19 @@ export function conclude(
       `${plural(late.length, 'job has', 'jobs have')} not ended after ${timeout} s and ${late.length === 1 ? 'continues' : 'continue'}: ${late.map(({ id, state, reason }) => `${id} (${state}${reason === null ? '' : `: ${reason}`})`).join(', ')}; "${COMMAND} job <id>" shows them`,
     );
   return ok ? 0 : 1;
+}
+
+function endOf(prices: readonly PriceState[], jobs: number, elapsedMs: number): string {
+  const counts = countStates(prices);
+  const allFresh = counts.fresh === prices.length;
+  if (jobs > 0) return `${allFresh ? 'all fresh' : countsText(counts)} after ${elapsedMs} ms (${plural(jobs, 'job')})`;
+  return `nothing to do: ${allFresh ? 'all is fresh already' : `${countsText(counts)}; the sources were asked lately and have nothing newer`}`;
+}
+
+/** The mark of prices that are made up: a line of its own, empty when all are real. */
+function markOf(prices: readonly PriceState[]): string {
+  const simulated = prices.filter((one) => one.simulated).length;
+  return simulated === 0 ? '' : `${simulated === prices.length ? 'all' : `${simulated} of ${prices.length}`} prices are made up\n`;
 }
 
 function printError(text: string): void {

@@ -9,6 +9,7 @@ import type { Sql } from '../../platform/database/database.ts';
 import type { App } from '../http/app.ts';
 import { RefusedError } from '../http/problems.ts';
 import { type ApiKey, keyFinder } from './keys.ts';
+import { requestWindows } from './request-windows.ts';
 
 /** `open`: without a key. `key`: any key in force; what it may see, the handler decides by its user. */
 export type Access = 'open' | 'key' | 'read' | 'jobs' | 'admin';
@@ -35,6 +36,7 @@ export async function guard(app: App, { db, clock, config }: { db: Sql; clock: C
   });
   // Its hooks are the routes' own and run after the one above.
   await app.register(rateLimit, {
+    store: requestWindows(window * 1000),
     keyGenerator: (request) => (request.caller === undefined ? `address ${request.ip}` : `key ${request.caller.id}`),
     max: (request) => (request.caller === undefined ? anonymous_requests : requests),
     timeWindow: window * 1000,

@@ -3,7 +3,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { COMMAND } from '../../platform/command-name.ts';
 import { fromJson, type Sql } from '../../platform/database/database.ts';
-import { InputError } from '../../platform/errors.ts';
+import { InputError, isDatabaseAway } from '../../platform/errors.ts';
 import { hashOfKey, newApiKey } from '../../platform/machine/api-key.ts';
 
 export interface ApiKey {
@@ -79,8 +79,13 @@ export async function findKey(sql: Sql, key: string, now: Date): Promise<ApiKey 
   const [row] = await sql.rows<Row>(`SELECT ${COLUMNS} FROM api_keys WHERE id = ?`, [idOf(hash)]);
   if (row === undefined || !timingSafeEqual(row.hash, hash) || row.revoked_at !== null) return undefined;
   if (now.getTime() - (row.last_used_at?.getTime() ?? 0) >= USED_EVERY_MS)
-    await sql.run('UPDATE api_keys SET last_used_at = ? WHERE id = ?', [now, row.id]);
+    await sql.run('UPDATE api_keys SET last_used_at = ? WHERE id = ?', [now, row.id]).catch(ignoreOutage);
   return keyOf(row);
+}
+
+/** A database that only takes reads answers requests that only read. The next use of the key writes its time. */
+function ignoreOutage(error: unknown): void {
+  if (!isDatabaseAway(error)) throw error;
 }
 
 /** For so long a key that was found is not looked up again, so a key that is revoked is refused within a second. Half of the cost of a small request was that look-up. */

@@ -1,21 +1,24 @@
 /** For supervisors and collectors: alive, ready, measured. Without a key. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { offsetSeconds } from '../../platform/clock.ts';
+import { createReadiness } from '../../platform/database/suitable.ts';
 import type { App, Parts } from './app.ts';
 import type { HttpMetrics } from './metrics.ts';
 
-/** A database that takes longer than this to say 1 is not ready. */
-const DATABASE_MS = 2_000;
-
 const ready = z.object({
   status: z.enum(['ok', 'unavailable']),
-  database: z.boolean(),
+  database: z.boolean().describe('Whether it takes writes'),
   broker: z.boolean(),
   subscriptions: z.boolean().describe('Whether the broker has granted all of them'),
   missing: z.array(z.string()).describe('Subscriptions that are not granted'),
+  clock_offset_s: z
+    .number()
+    .nullable()
+    .describe("Seconds by which this machine's clock is ahead of the database's; no fault, since the work goes by the database's"),
 });
 
-export function healthRoutes(app: App, { db, bus }: Parts, metrics: HttpMetrics): void {
+export function healthRoutes(app: App, { clock, db, bus }: Parts, metrics: HttpMetrics): void {
+  const takesWrites = createReadiness(db);
   app.route({
     method: 'GET',
     url: '/healthz',
@@ -30,18 +33,21 @@ export function healthRoutes(app: App, { db, bus }: Parts, metrics: HttpMetrics)
     config: { access: 'open' },
     schema: { summary: 'Ready: database, broker, subscriptions', tags: ['health'], security: [], response: { 200: ready, 503: ready } },
     async handler(_, reply) {
-      const answered = db.rows('SELECT 1').then(
-        () => true,
-        () => false,
-      );
-      const database = await Promise.race([answered, delay(DATABASE_MS, false, { ref: false })]);
+      const database = await takesWrites();
       const broker = bus.state === 'online';
       const missing = bus.report().subscriptions.flatMap(({ filter, granted }) => (granted ? [] : [filter]));
       const isReady = database && broker && missing.length === 0;
       return reply
         .code(isReady ? 200 : 503)
         .header('cache-control', 'no-store')
-        .send({ status: isReady ? 'ok' : 'unavailable', database, broker, subscriptions: missing.length === 0, missing });
+        .send({
+          status: isReady ? 'ok' : 'unavailable',
+          database,
+          broker,
+          subscriptions: missing.length === 0,
+          missing,
+          clock_offset_s: offsetSeconds(clock),
+        });
     },
   });
 

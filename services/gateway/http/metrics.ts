@@ -1,6 +1,7 @@
 /** The gateway's measurements in Prometheus' terms. Those of the mesh are the scheduler's. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Bus } from '../../platform/bus/bus.ts';
+import { type Clock, offsetSeconds } from '../../platform/clock.ts';
 import type { Database } from '../../platform/database/database.ts';
 import type { Live } from '../live/live.ts';
 import type { CallbackSender } from '../webhooks/callback-sender.ts';
@@ -18,10 +19,17 @@ export function measure(
   app: App,
   {
     bus,
+    clock,
     db,
     live,
     callbacks,
-  }: { bus: Pick<Bus, 'state' | 'report'>; db: Pick<Database, 'retries'>; live: Live; callbacks: CallbackSender },
+  }: {
+    bus: Pick<Bus, 'state' | 'report'>;
+    clock: Clock;
+    db: Pick<Database, 'retries'>;
+    live: Live;
+    callbacks: CallbackSender;
+  },
 ): HttpMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -59,6 +67,11 @@ export function measure(
     });
   };
   gauge('broker_up', '1 when this process is connected to the broker', () => (bus.state === 'online' ? 1 : 0));
+  gauge(
+    'clock_offset_seconds',
+    "How far this machine's clock is ahead of the database's; negative: behind",
+    () => offsetSeconds(clock) ?? Number.NaN,
+  );
   gauge('event_streams', 'Clients of the live stream', () => live.clients);
   counter('callbacks_total', 'Tries of callbacks by what became of them', 'outcome', () => Object.entries(callbacks.counters));
   counter(

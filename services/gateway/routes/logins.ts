@@ -15,6 +15,9 @@ const ANSWER = z.object({
   total: z.int().describe('Symbols held and watched'),
   queued: z.int().describe('Of these: symbols with queued jobs'),
   fresh: z.int().describe('Of these: fresh already'),
+  outdated: z.int().describe('Of these: the sources were asked lately and have nothing newer'),
+  missing: z.int().describe('Of these: the sources were asked lately and have nothing at all'),
+  unknown: z.int().describe('Of these: the answer of the sources was a failure, and they are not asked again yet'),
   decisions: z
     .array(z.looseObject({ symbol: z.string() }))
     .describe('A symbol each, with the jobs that it caused or joined, or why it caused none'),

@@ -4,11 +4,14 @@ import { nowOf } from '../../ledger/job.ts';
 import { listJobs } from '../../ledger/read/jobs.ts';
 import { readMeshMetrics } from '../../ledger/read/metrics.ts';
 import { readLoginToJobsP95 } from '../../logins/latency.ts';
+import { freshnessRules } from '../../market/freshness/freshness.ts';
+import { readHeldFreshness } from '../../market/freshness/held.ts';
 import { listInstances } from '../../platform/registry/instances.ts';
 import { readAutoFetch, switchAutoFetch } from '../../platform/registry/settings.ts';
 import { callerOf } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { instant, jobSummary, problems, queue } from '../http/schemas.ts';
+import { freshnessCounts } from './symbols.ts';
 
 const MOST_RUNNING = 500;
 
@@ -47,6 +50,9 @@ const stats = z.object({
   workers: z.object({ online: z.int(), slots: z.int(), busy: z.int(), utilisation: z.number() }),
   latencies: z.array(z.object({ source: z.string(), p95_s: z.number(), answers: z.int() })),
   login_to_jobs_p95_s: z.number().nullable(),
+  freshness: freshnessCounts
+    .extend({ simulated: z.int().describe('Of all: with a made-up price') })
+    .describe('Held and watched symbols by the state of their price'),
 });
 
 export function operationRoutes(app: App, parts: Parts): void {
@@ -57,7 +63,7 @@ export function operationRoutes(app: App, parts: Parts): void {
   switchAutoFetchRoute(app, parts);
 }
 
-function statsRoute(app: App, { db, ledger }: Parts): void {
+function statsRoute(app: App, { db, ledger, config }: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/stats',
@@ -72,7 +78,11 @@ function statsRoute(app: App, { db, ledger }: Parts): void {
     },
     async handler() {
       const now = nowOf(ledger);
-      const [mesh, loginToJobsP95] = await Promise.all([readMeshMetrics(db, now, ledger), readLoginToJobsP95(db, now)]);
+      const [mesh, loginToJobsP95, held] = await Promise.all([
+        readMeshMetrics(db, now, ledger),
+        readLoginToJobsP95(db, now),
+        readHeldFreshness(db, ledger.clock.now(), freshnessRules(config).thresholds),
+      ]);
       const { at, ledger: jobs, workers, utilisation, latencies } = mesh;
       return {
         at,
@@ -81,6 +91,7 @@ function statsRoute(app: App, { db, ledger }: Parts): void {
         workers: { ...workers, utilisation },
         latencies: latencies.map(({ source, p95, answers }) => ({ source, p95_s: p95, answers })),
         login_to_jobs_p95_s: loginToJobsP95,
+        freshness: { ...held.counts, simulated: held.simulated },
       };
     },
   });
@@ -104,6 +115,7 @@ function workersRoute(app: App, { db, ledger }: Parts): void {
               running: z.int(),
               started_at: instant,
               heartbeat_at: instant,
+              clock_offset_s: z.number().nullable().describe("Seconds by which its machine's clock is ahead of the database's"),
               jobs: z.array(jobSummary),
             }),
           ),

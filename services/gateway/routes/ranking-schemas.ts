@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { modeField } from '../../job-types/rank/definition.ts';
 import { LIVE_STATES } from '../../ledger/job.ts';
 import { REASONS } from '../../market/options/chain/eligibility.ts';
+import { IV_SOURCES } from '../../market/options/pricing/greeks.ts';
 import { SORTS } from '../../market/options/ranking/rank-columns.ts';
+import { QUOTE_MARKS } from '../../market/options/ranking/ranked.ts';
 import { BLOCKS, type BlockName } from '../../market/options/scoring/measure.ts';
 import { MODES, PARTS, type PartName } from '../../market/options/scoring/parts.ts';
 import { BANDS, SIGNALS } from '../../market/options/scoring/signals.ts';
@@ -79,7 +81,8 @@ const MEASURED: Record<BlockName | PartName, string> = {
   spread_score: '0-100',
   iv_rank: "Of the underlying: today's 30-day at-the-money volatility between the lowest and the highest of 252 days, 0-100",
   iv_percentile: 'Of the underlying: share of 252 days whose volatility was lower, 0-100',
-  iv_discount_score: '0-100; 100: 20 % cheaper in volatility than its own mean, or than the smile of its expiration',
+  iv_discount_score:
+    '0-100; 100: 20 % cheaper in volatility than its own mean, or than the smile of its expiration; drawn to 50 by little liquidity',
   price_change_pct: 'Change of the mid price over 5 trading days, %',
   price_momentum_score: '0-100',
   momentum_decay_score: '0-100; the change over 3 days against its share of that over 5',
@@ -87,7 +90,8 @@ const MEASURED: Record<BlockName | PartName, string> = {
   volume_oi_ratio: 'Volume ÷ open interest',
   volume_oi_score: '0-100',
   oi_growth_score: '0-100; 50 at an open interest as 5 trading days ago',
-  liquidity_confidence: '0.1-1, how far volume, open interest and price are to be trusted; draws momentum_score to 50',
+  liquidity_confidence:
+    '0.1-1, how far volume, open interest and price are to be trusted; draws momentum_score and iv_discount_score to 50',
   delta_score: '0-100',
   gamma_1pct: 'Change of delta when the underlying moves by 1 %',
   gamma_score: '0-100',
@@ -161,10 +165,19 @@ const rank = z.strictObject({
   open_interest: nullableNumber('Contracts'),
   quoted_at: instant,
   iv: z.number().describe('Implied volatility, annual, 0.25 is 25 %'),
+  iv_source: z
+    .enum(IV_SOURCES)
+    .describe(
+      'own: from its own quote; partner: from the out-of-the-money contract of its strike and expiration; smile: from the fitted smile of its expiration',
+    ),
   delta: nullableNumber('Dollars for a dollar of the underlying, negative for puts'),
   gamma: nullableNumber('Change of delta for a dollar of the underlying'),
   theta: nullableNumber('Dollars a share and calendar day, negative when time costs'),
   vega: nullableNumber('Dollars a share for a volatility point (0.01)'),
+  rho: nullableNumber('Dollars a share for a percentage point (0.01) of the interest rate'),
+  marks: z
+    .array(z.enum(QUOTE_MARKS))
+    .describe('What is doubtful about the quote. bid_below_intrinsic: the bid is below the value of exercising the contract now'),
   position: z.string().nullable().describe('Exit mode: id of the position'),
   user_id: z.string().nullable().describe('Exit mode: whose position'),
   entry_price: nullableNumber('Exit mode: dollars a share'),
@@ -196,6 +209,12 @@ export const ranking = z.strictObject({
   total: z.int().nullable().describe(`Contracts of the chain, in exit mode positions; ${KEPT_FROM_OTHERS}`),
   eligible: z.int().nullable().describe(`Of these: could be ranked; ${KEPT_FROM_OTHERS}`),
   reasons: z.record(z.enum(REASONS), z.int()).nullable().describe(`How many were not ranked, by reason; ${KEPT_FROM_OTHERS}`),
+  left_out: z
+    .array(
+      z.strictObject({ position: z.string(), contract: z.string(), reason: z.enum(REASONS), why: z.string(), user: z.string().nullable() }),
+    )
+    .nullable()
+    .describe('Exit mode: each position that is not ranked, and why'),
   gaps: z
     .array(z.strictObject({ expiry: z.string().optional(), contracts: z.int().optional(), reason: z.string() }))
     .nullable()

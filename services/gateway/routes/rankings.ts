@@ -27,7 +27,7 @@ export function rankingRoutes(app: App, parts: Parts, read: RankingReader): void
     schema: {
       summary: "Ask for the ranking of a symbol's options, or of many symbols'",
       description:
-        'Committed when this answers. 202: new work, 200: the same symbol and mode were asked for within `ranking.dedupe_window` (5 minutes) and this is their job, live or completed. Bars that are stale are fetched first. `symbols` are one transaction, and 202 when any of them is new; `refused` lists what a full queue refuses; when it refuses all, the answer is 503.',
+        'Committed when this answers. 202: new work, 200: the same symbol and mode were asked for within `ranking.dedupe_window` (5 minutes) and this is their job, live or completed. In mode exit a position that was added or removed since makes it new work. Bars that are stale are fetched first. `symbols` are one transaction, and 202 when any of them is new; `refused` lists what a full queue refuses; when it refuses all, the answer is 503.',
       tags: ['rankings'],
       body: z.strictObject({
         symbol: SymbolSchema.optional().describe('This or `symbols`'),
@@ -98,14 +98,7 @@ async function submitRankings(parts: Parts, options: RankingOptions & { symbols:
   const requests = priority === undefined ? standard : standard.map((one) => withPriority(one, priority));
   const isRanking = ({ type }: JobRequest): boolean => type === rankType.name;
   const { accepted, refused } = await submitFor(parts, caller, requests, (one) => (isRanking(one) ? callback_url : undefined), isRanking);
-  const fetchOf = new Map(accepted.flatMap((one) => (isRanking(one.request) ? [] : [[one.answer.symbol, one.estimate]])));
-  const rankings = accepted
-    .filter(({ request: one }) => isRanking(one))
-    .map((ranking): SubmittedRanking => {
-      const { state, symbol } = ranking.answer;
-      const fetch = state === 'blocked' ? fetchOf.get(symbol) : undefined;
-      return submittedJson(ranking, mode, fetch === undefined ? 0 : fetch.completionSeconds);
-    });
+  const rankings = accepted.filter(({ request: one }) => isRanking(one)).map((ranking) => submittedJson(ranking, mode));
   return {
     rankings,
     refused: refused.flatMap(({ request: { type, symbol = '' }, code, reason }) =>
@@ -114,11 +107,8 @@ async function submitRankings(parts: Parts, options: RankingOptions & { symbols:
   };
 }
 
-/** `fetchSeconds`: until the fetch that it waits for is done, 0 without one, null when that is not known. */
-function submittedJson({ request, answer, outcome, estimate }: Estimated, mode: Mode, fetchSeconds: number | null): SubmittedRanking {
-  const { position, startSeconds, completionSeconds } = estimate;
+function submittedJson({ request, answer, outcome, estimate: { position, completionSeconds } }: Estimated, mode: Mode): SubmittedRanking {
   const symbol = request.symbol as string;
-  const known = startSeconds !== null && completionSeconds !== null && fetchSeconds !== null;
   return {
     message:
       outcome === 'queued'
@@ -133,7 +123,7 @@ function submittedJson({ request, answer, outcome, estimate }: Estimated, mode: 
     outcome,
     priority: answer.level,
     queuePosition: position,
-    estimatedCompletionSeconds: known ? Number((Math.max(startSeconds, fetchSeconds) + completionSeconds - startSeconds).toFixed(2)) : null,
+    estimatedCompletionSeconds: completionSeconds,
     statusUrl: `/v1/jobs/${answer.id}`,
     rankingUrl: `/v1/rankings?${new URLSearchParams({ symbol, mode })}`,
   };

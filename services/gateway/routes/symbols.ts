@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Bar } from '../../market/bars/bars.ts';
 import { readActions, readBars } from '../../market/bars/read.ts';
+import { FRESHNESS_STATES } from '../../market/freshness/freshness.ts';
 import { snakeCase, symbolJson } from '../../market/freshness/symbol-judgement.ts';
 import { adjust, type IndicatorSeries, indicatorSeries, WARM_UP_BARS } from '../../market/indicators/indicators.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
@@ -10,11 +11,19 @@ import { day, flag, instant, limit, problems } from '../http/schemas.ts';
 import { adjustedBars, daysBefore, type KnownSymbol, readBarRange, readKnownSymbol } from './symbol-reader.ts';
 
 export const judgement = z.object({
-  state: z.enum(['fresh', 'stale', 'missing']),
+  state: z.enum(FRESHNESS_STATES).describe('outdated: the sources were asked lately and have nothing newer'),
+  sessions_behind: z
+    .int()
+    .nullable()
+    .describe('Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days'),
   age_minutes: z.number().nullable(),
   threshold_minutes: z.number(),
   session: z.string().describe('open, closed, weekend; none for a symbol without a calendar'),
-  due_at: instant.nullable().describe('When it becomes stale, or became'),
+  due_at: instant.nullable().describe('When it becomes due to be asked for again, or became'),
+  failure: z
+    .object({ since: instant, last_asked: instant, asked_again: instant, times: z.int(), code: z.string(), reason: z.string() })
+    .nullable()
+    .describe('The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again'),
   reason: z.string(),
 });
 const bar = z.object({
@@ -26,6 +35,7 @@ const bar = z.object({
   adjusted_close: z.number(),
   volume: z.number(),
 });
+export const freshnessCounts = z.object({ fresh: z.int(), outdated: z.int(), stale: z.int(), missing: z.int() });
 /** The symbol, and the source and freshness of its data. */
 const head = {
   symbol: z.string(),
@@ -35,6 +45,10 @@ const head = {
   simulated: z.boolean().describe('true for made-up prices'),
   as_of: instant.nullable().describe('The moment the newest bar was true'),
   checked_at: instant.nullable().describe('The last time that a source answered'),
+  unrestated_split: z
+    .string()
+    .nullable()
+    .describe('Ex-date of a split for which the source has not restated the older prices; until it has, there is no signal'),
   price: judgement,
 };
 const values = z.record(z.string(), z.number().nullable());

@@ -1,16 +1,16 @@
 /** `/v1/users/{id}/portfolio`: the symbols that a user holds and watches, with their freshness. */
 import { z } from 'zod';
-import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
+import { countStates, freshnessRules } from '../../market/freshness/freshness.ts';
+import { isSimulated, judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
 import { addHoldings, clearHoldings, readHoldings } from '../../market/portfolios/holdings.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
 import { demand } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
-import { judgement } from './symbols.ts';
+import { freshnessCounts, judgement } from './symbols.ts';
 
-/** The largest values of DECIMAL(24, 8) and DECIMAL(18, 6). */
+/** Within what the columns of `holdings` take: 16 digits before the point, and 12. */
 const MOST_QUANTITY = 1e15;
 const MOST_COST = 1e12;
 const MOST_POSITIONS = 1000;
@@ -23,6 +23,7 @@ const held = z.object({
 const freshness = z.object({
   symbol: z.string(),
   source: z.string().nullable(),
+  simulated: z.boolean().describe('true for made-up prices'),
   newest_bar: z.string().nullable(),
   as_of: instant.nullable(),
   price: judgement,
@@ -135,7 +136,9 @@ function freshnessRoute(app: App, parts: Parts): void {
         200: z.object({
           user: z.string(),
           at: instant,
-          counts: z.object({ total: z.int(), fresh: z.int(), stale: z.int(), missing: z.int() }).describe('By the state of the price'),
+          counts: freshnessCounts
+            .extend({ total: z.int(), simulated: z.int().describe('Of all: with a made-up price') })
+            .describe('By the state of the price'),
           holdings: z.array(freshness),
         }),
         ...problems,
@@ -145,11 +148,14 @@ function freshnessRoute(app: App, parts: Parts): void {
       const user = request.params.id;
       demand(request, 'read', user);
       const holdings = (await holdingsOf(parts, user)).map(({ holding, judged }) => freshnessOf(holding.symbol, judged));
-      const count = (state: 'fresh' | 'stale' | 'missing') => holdings.filter(({ price }) => price.state === state).length;
       return {
         user,
         at: new Date(parts.clock.now().epochMilliseconds),
-        counts: { total: holdings.length, fresh: count('fresh'), stale: count('stale'), missing: count('missing') },
+        counts: {
+          total: holdings.length,
+          ...countStates(holdings.map(({ price }) => price)),
+          simulated: holdings.filter(({ simulated }) => simulated).length,
+        },
         holdings,
       };
     },
@@ -170,6 +176,7 @@ function freshnessOf(symbol: string, { state, price, analysis }: SymbolJudgement
   return {
     symbol,
     source: state?.source ?? null,
+    simulated: isSimulated(state),
     newest_bar: state?.newestBar ?? null,
     as_of: state?.asOf ?? null,
     price: judgementJson(price),

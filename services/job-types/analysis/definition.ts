@@ -16,7 +16,7 @@ export const analysisType = {
   mayCompleteWithErrors: false,
   logComponent: 'analyzer',
   // Its `bars` are those that it used, not new ones.
-  shownResult: ['signal', 'confidence'],
+  shownResult: ['signal', 'confidence', 'simulated', 'warnings'],
   http: httpForm({
     fields: { symbol: SymbolSchema },
     requests: ({ symbol }, { origin }) => [analysisRequest(symbol, origin)],

@@ -1,11 +1,12 @@
 import type { z } from 'zod';
+import { unrestatedReason } from '../../market/bars/splits.ts';
 import { type StoredAnalysis, storeAnalyses } from '../../market/bars/store.ts';
+import { isSimulated } from '../../market/freshness/symbol-judgement.ts';
 import { analyse } from '../../market/indicators/analysis.ts';
 import { adjustPrices, computeIndicators } from '../../market/indicators/indicators.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { PermanentError } from '../../platform/errors.ts';
 import { handler, type JobContext, type JobOutput } from '../handler.ts';
-
 import { type AnalysisPayload, analysisType } from './definition.ts';
 
 /** Calendar days for each trading day: 365 / 252, and a fortnight for holidays. */
@@ -22,15 +23,28 @@ async function analyseSymbol(
   const days = Math.ceil(config.stock_jobs.analysis.warm_up_bars * CALENDAR_SHARE) + HOLIDAY_DAYS;
   // The symbol's row is read before the bars: if a fetch commits in between, the analysis is marked as older than it is, and is computed again.
   const state = await reader.state(symbol);
-  const bars = await reader.newestPrices(symbol, days);
+  const stored = await reader.newestPrices(symbol, days);
+  // Prices before a split that the source has not restated are in other units: no indicator may span them.
+  const split = state?.unrestatedSplit ?? undefined;
+  const bars = split === undefined ? stored : stored.filter(({ date }) => date >= split);
   if (bars.length === 0)
     throw new PermanentError('analysis.no_bars', `${symbol} has no stored bars to analyse; "${COMMAND} fetch ${symbol}" gets them`);
   const columns = adjustPrices(bars);
-  const analysis = analyse(symbol, columns, computeIndicators(columns));
+  const doubt = split === undefined || bars.length === stored.length ? undefined : unrestatedReason(split);
+  const analysis = analyse(symbol, columns, computeIndicators(columns), doubt);
+  const made = isSimulated(state) ? { simulated: true } : {};
   const now = new Date(clock.now().epochMilliseconds);
   return {
     rows: [{ ...analysis, computedAt: now, barsUsed: bars.length, asOf: state?.asOf ?? null }],
-    result: { symbol, date: analysis.date, signal: analysis.signal, confidence: analysis.confidence, bars: bars.length },
+    result: {
+      symbol,
+      date: analysis.date,
+      signal: analysis.signal,
+      confidence: analysis.confidence,
+      bars: bars.length,
+      warnings: doubt === undefined ? [] : [doubt],
+      ...made,
+    },
     dataMessages: [
       {
         symbol,
@@ -39,7 +53,7 @@ async function analyseSymbol(
         as_of: (state?.asOf ?? now).toISOString(),
         rows: bars.length,
         through: analysis.date,
-        ...(state?.source === 'simulated' ? { simulated: true } : {}),
+        ...made,
       },
     ],
   };

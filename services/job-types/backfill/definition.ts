@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { parseSymbol, SymbolSchema } from '../../market/symbol.ts';
-import { systemClock } from '../../platform/clock.ts';
 import { day, dayOption, httpForm, type JobType, today } from '../job-type.ts';
 import { backfillRequest, checkRange } from './request.ts';
 
@@ -15,7 +14,7 @@ export const backfillType = {
   timeLimit: ({ jobs }) => jobs.timeouts.stock_fetch,
   mayCompleteWithErrors: false,
   logComponent: 'fetcher',
-  shownResult: ['source', 'bars', 'written', 'through', 'stale', 'simulated', 'ms'],
+  shownResult: ['source', 'bars', 'written', 'through', 'stale', 'simulated', 'warnings', 'ms'],
   http: httpForm({
     fields: { symbol: SymbolSchema, from: day, to: day.optional().describe('Today when left out') },
     requests: ({ symbol, from, to }, { config, clock, origin }) => [
@@ -33,9 +32,14 @@ export const backfillType = {
     ],
     requests([text = ''], options: { from: string; to?: string }) {
       const symbol = parseSymbol(text);
-      const range = { from: options.from, to: options.to ?? today(systemClock) };
-      checkRange(symbol, range);
-      return { make: ({ config, origin }) => [backfillRequest(symbol, range, origin, config.jobs.default_priority)] };
+      const { from, to } = options;
+      // Today is the database's, which is not asked yet.
+      checkRange(symbol, { from, to: to ?? from });
+      return {
+        make: ({ config, clock, origin }) => [
+          backfillRequest(symbol, { from, to: to ?? today(clock) }, origin, config.jobs.default_priority),
+        ],
+      };
     },
   },
 } as const satisfies JobType;

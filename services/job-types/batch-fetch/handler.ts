@@ -1,10 +1,9 @@
 import type { z } from 'zod';
 import type { ItemResult } from '../../ledger/run/items.ts';
 import { type Refresh, refreshSymbol } from '../../market/bars/refresh.ts';
-import { type RefreshRows, storeRefresh } from '../../market/bars/store.ts';
 import { COMMAND } from '../../platform/command-name.ts';
-import { codeOf, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
-import { outputOf } from '../fetch/output.ts';
+import { isDatabaseAway, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
+import { type FetchRow, outputOf, rowsOfFailure, storeFetched } from '../fetch/output.ts';
 import { handler, type JobContext } from '../handler.ts';
 
 import { type BatchFetchPayload, batchFetchType } from './definition.ts';
@@ -16,9 +15,9 @@ const CONCURRENCY = 4;
  * Commits each symbol on its own, so a retry after a crash resumes with those that are still pending. A symbol that can never be fetched fails as an item at once. One that may
  * work later stays pending and the job is retried; its last attempt fails the item with the reason.
  */
-export const batchFetchHandler = handler(batchFetchType, fetchAll, storeRefresh);
+export const batchFetchHandler = handler(batchFetchType, fetchAll, storeFetched);
 
-async function fetchAll({ symbols }: z.output<typeof BatchFetchPayload>, context: JobContext<RefreshRows>) {
+async function fetchAll({ symbols }: z.output<typeof BatchFetchPayload>, context: JobContext<FetchRow>) {
   const queue = (await context.openItems(symbols)).values();
   const retryReasons: string[] = [];
   await Promise.all(
@@ -40,23 +39,31 @@ async function fetchAll({ symbols }: z.output<typeof BatchFetchPayload>, context
   return { rows: [], dataMessages: [], result: { symbols: total, ...counts }, withErrors: failed };
 }
 
-async function fetchItem(symbol: string, context: JobContext<RefreshRows>, retryReasons: string[]): Promise<void> {
+async function fetchItem(symbol: string, context: JobContext<FetchRow>, retryReasons: string[]): Promise<void> {
   const isLastAttempt = context.job.attempt >= context.job.maxAttempts;
   try {
-    const { result, rows, dataMessages } = outputOf(await refreshSymbol(symbol, context));
+    const { result, rows, dataMessages } = outputOf(await refreshSymbol(symbol, context), context);
     await context.commitItems([{ key: symbol, ...itemOf(result) }], rows, dataMessages);
   } catch (error) {
     context.signal.throwIfAborted();
     // The item may have been committed although the answer was lost: the next attempt reads its state.
-    if (codeOf(error) === 'database.unavailable') throw error;
+    if (isDatabaseAway(error)) throw error;
     if (error instanceof PermanentError || isLastAttempt)
-      await context.commitItems([{ key: symbol, state: 'failed', reason: messageOf(error) }], [], []);
+      await context.commitItems(
+        [{ key: symbol, state: 'failed', reason: messageOf(error) }],
+        rowsOfFailure({ symbol }, error, context),
+        [],
+      );
     else retryReasons.push(`${symbol}: ${messageOf(error)}`);
   }
 }
 
 /** Stored data that is given again counts as skipped: it is no newer than before. */
-function itemOf({ source, bars, written, stale }: Refresh['result']): Omit<ItemResult, 'key'> {
+function itemOf({ source, bars, written, stale, warnings }: Refresh['result']): Omit<ItemResult, 'key'> {
   if (stale) return { state: 'skipped', reason: 'no source had anything newer than what is stored' };
-  return { state: bars === 0 ? 'no_data' : 'done', rows: written, reason: `${source}: ${bars} bars, ${written} written` };
+  return {
+    state: bars === 0 ? 'no_data' : 'done',
+    rows: written,
+    reason: [`${source}: ${bars} bars, ${written} written`, ...warnings].join('; '),
+  };
 }

@@ -23,7 +23,7 @@ export const fetchType = {
   mayCompleteWithErrors: false,
   logComponent: 'fetcher',
   measuresSource: true,
-  shownResult: ['source', 'bars', 'written', 'through', 'stale', 'simulated', 'ms'],
+  shownResult: ['source', 'bars', 'written', 'through', 'stale', 'simulated', 'warnings', 'ms'],
   http: httpForm({
     fields: {
       symbol: SymbolSchema,

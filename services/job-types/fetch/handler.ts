@@ -1,11 +1,11 @@
 import { refreshSymbol } from '../../market/bars/refresh.ts';
-import { storeRefresh } from '../../market/bars/store.ts';
 import { handler } from '../handler.ts';
 import { fetchType } from './definition.ts';
-import { outputOf } from './output.ts';
+import { outputOf, rowsOfFailure, storeFetched } from './output.ts';
 
 export const fetchHandler = handler(
   fetchType,
-  async ({ symbol, range }, context) => outputOf(await refreshSymbol(symbol, context, range)),
-  storeRefresh,
+  async ({ symbol, range }, context) => outputOf(await refreshSymbol(symbol, context, range), context),
+  storeFetched,
+  rowsOfFailure,
 );

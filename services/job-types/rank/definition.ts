@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { MODES, type Mode } from '../../market/options/scoring/parts.ts';
 import { parseSymbol, SymbolSchema } from '../../market/symbol.ts';
-import { httpForm, type JobType } from '../job-type.ts';
+import { type CliRequest, httpForm, type JobType } from '../job-type.ts';
 import { rankingRequests } from './request.ts';
 
 export const RankPayload = z.strictObject({ symbol: SymbolSchema, mode: z.enum(MODES) });
@@ -14,6 +14,20 @@ export const modeField = z
   .default(DEFAULT_MODE)
   .describe('monitor: what is worth watching; entry: what is worth buying now; exit: which held position to close');
 
+/** Stores the past of each symbol from a folder; undefined without one. Loaded when it is needed, since every command reads this definition. */
+function seeding(symbols: readonly string[], folder: string | undefined): CliRequest['prepare'] {
+  if (folder === undefined) return undefined;
+  return async ({ config, db, signal }) => {
+    const { seedPast } = await import('../../market/options/store/seed.ts');
+    const lines: string[] = [];
+    for (const symbol of new Set(symbols)) {
+      const { days, ivs, from, to } = await seedPast(db, config, symbol, folder, signal);
+      lines.push(`${symbol}: ${days} days of contracts and ${ivs} volatilities from ${from} to ${to}`);
+    }
+    return lines;
+  };
+}
+
 export const rankType = {
   name: 'rank',
   about: "The ranking of a symbol's options; its bars are fetched first when they are stale",
@@ -23,6 +37,8 @@ export const rankType = {
   timeLimit: ({ ranking }) => ranking.timeout,
   // A chain may lack a part that no retry brings.
   mayCompleteWithErrors: true,
+  // Bars give the trend alone. A symbol whose bars no source has is ranked with a neutral one.
+  needsMayFail: true,
   logComponent: 'analyzer',
   shownResult: ['source', 'mode', 'eligible', 'kept', 'simulated', 'ms'],
   http: httpForm({
@@ -40,10 +56,14 @@ export const rankType = {
         anyOf: MODES,
         standard: [DEFAULT_MODE],
       },
+      {
+        flags: '--backfill <folder>',
+        about: 'first store the volatilities and contracts of past days from a folder of chain files, or a Lean data folder',
+      },
     ],
-    requests(args, { mode }: { mode: readonly Mode[] }) {
+    requests(args, { mode, backfill }: { mode: readonly Mode[]; backfill?: string | undefined }) {
       const symbols = args.map(parseSymbol);
-      return { make: (context) => rankingRequests(symbols, mode, context) };
+      return { make: (context) => rankingRequests(symbols, mode, context), prepare: seeding(symbols, backfill) };
     },
   },
 } as const satisfies JobType;

@@ -197,5 +197,8 @@ async function readTrend(
   if (isReal(state) === simulated) return 'neutral';
   const from = Temporal.PlainDate.from(date).subtract({ days: TREND_DAYS }).toString();
   const bars = await reader.bars(symbol, { from, to: date });
-  return bars.length === 0 ? 'neutral' : trendOf(adjustPrices(bars).close);
+  // Prices before a split that the source has not restated are in other units.
+  const split = state?.unrestatedSplit ?? '';
+  const comparable = date < split ? bars : bars.filter((bar) => bar.date >= split);
+  return comparable.length === 0 ? 'neutral' : trendOf(adjustPrices(comparable).close);
 }

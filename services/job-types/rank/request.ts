@@ -6,8 +6,12 @@ import { fetchKey, fetchRequest } from '../fetch/request.ts';
 import type { RequestContext } from '../job-type.ts';
 import { computationFor, type Origin } from '../request.ts';
 
-/** The dedupe key of the job that ranks a symbol's options in a mode. */
-export const rankKey = (symbol: string, mode: Mode): string => `rank:${symbol}:${mode}`;
+/**
+ * The dedupe key of the job that ranks a symbol's options in a mode. `held`: the mark of the positions in them, which an exit ranking depends on (`heldMarks`): with other
+ * positions it is another job.
+ */
+export const rankKey = (symbol: string, mode: Mode, held?: string): string =>
+  mode === 'exit' && held !== undefined ? `rank:${symbol}:${mode}:${held}` : `rank:${symbol}:${mode}`;
 
 /**
  * Rankings of the symbols in each mode, preceded by fetches of stale bars. A ranking that completed within `ranking.dedupe_window` stands for the request, so no bars
@@ -20,29 +24,32 @@ export async function rankingRequests(
 ): Promise<JobRequest[]> {
   if (symbols.length === 0) return [];
   // Loaded here: the command line reads all definitions at every start, and these take longer to load than all the rest of them.
-  const [{ freshnessRules }, { readStale }] = await Promise.all([
+  const [{ freshnessRules }, { readStale }, { heldMarks }] = await Promise.all([
     import('../../market/freshness/freshness.ts'),
     import('../../market/freshness/symbol-judgement.ts'),
+    import('../../market/options/store/positions.ts'),
   ]);
   const now = clock.now();
-  const keys = symbols.flatMap((symbol) => modes.map((mode) => rankKey(symbol, mode)));
+  const held = modes.includes('exit') ? await heldMarks(db, symbols) : new Map<string, string>();
+  const keysOf = (symbol: string) => modes.map((mode) => rankKey(symbol, mode, held.get(symbol)));
   const [stale, ranked] = await Promise.all([
-    readStale(db, symbols, now, freshnessRules(config)),
-    readRanked(db, keys, new Date(now.epochMilliseconds)),
+    // Who asks by hand is not held up by the pause after a failure.
+    readStale(db, symbols, now, { ...freshnessRules(config), ...(origin.cause === 'user_request' && { sources: undefined }) }),
+    readRanked(db, symbols.flatMap(keysOf), new Date(now.epochMilliseconds)),
   ]);
-  for (const symbol of symbols) if (modes.every((mode) => ranked.has(rankKey(symbol, mode)))) stale.delete(symbol);
-  return rankRequests(symbols, modes, origin, { windowSeconds: config.ranking.dedupe_window, stale });
+  for (const symbol of symbols) if (keysOf(symbol).every((key) => ranked.has(key))) stale.delete(symbol);
+  return rankRequests(symbols, modes, origin, { windowSeconds: config.ranking.dedupe_window, stale, held });
 }
 
 /**
  * A job for each symbol and mode. Within `windowSeconds` a request for the same is answered with the same job. The bars of the `stale` symbols are fetched first; for
- * the others a ranking waits for a fetch that is under way.
+ * the others a ranking waits for a fetch that is under way. `held`: by symbol, see `rankKey`.
  */
 export function rankRequests(
   symbols: Iterable<string>,
   modes: readonly Mode[],
   origin: Origin,
-  { windowSeconds, stale }: { windowSeconds: number; stale: ReadonlySet<string> },
+  { windowSeconds, stale, held }: { windowSeconds: number; stale: ReadonlySet<string>; held?: ReadonlyMap<string, string> },
 ): JobRequest[] {
   return [...new Set(symbols)].flatMap((symbol) => [
     ...(stale.has(symbol) ? [fetchRequest(symbol, origin)] : []),
@@ -51,7 +58,7 @@ export function rankRequests(
         type: 'rank',
         symbol,
         payload: { symbol, mode },
-        dedupeKey: rankKey(symbol, mode),
+        dedupeKey: rankKey(symbol, mode, held?.get(symbol)),
         dedupeWindowSeconds: windowSeconds,
         after: [fetchKey(symbol)],
       }),

@@ -4,7 +4,7 @@
  * Not `createBatcher`, which has one transaction under way: this one has two, and splits the waiting requests over them.
  */
 import type { Transaction } from '../../platform/database/database.ts';
-import { TransientError } from '../../platform/errors.ts';
+import { codeOf, TransientError } from '../../platform/errors.ts';
 import type { Ledger } from '../job.ts';
 import { type EnqueueAnswer, enqueueWith, type JobRequest } from './enqueue.ts';
 
@@ -14,7 +14,7 @@ export type Alongside = (tx: Transaction, answers: readonly EnqueueAnswer[]) => 
 export interface Enqueuer {
   /**
    * Resolves when the request is committed, joined or refused. Errors: those of `enqueue`, for the requests that cause them alone: when a batch fails for another
-   * reason than an unreachable database, each of its calls is tried alone.
+   * reason than an unreachable database, its halves are tried separately, down to the call that causes the failure.
    */
   enqueue(request: JobRequest): Promise<EnqueueAnswer>;
   /** The same for requests that belong together: all in one transaction, with `alongside`. */
@@ -78,8 +78,11 @@ export function createEnqueuer(ledger: Ledger, options: { onCommitted?: (answers
     try {
       answers = await ledger.db.transaction((tx) => writeAll(tx, ledger, batch));
     } catch (error) {
-      if (batch.length > 1 && !(error instanceof TransientError)) for (const one of batch) await commit([one]);
-      else for (const { reject } of batch) reject(error);
+      if (batch.length > 1 && (!(error instanceof TransientError) || codeOf(error) === 'database.packet_lost')) {
+        const half = Math.ceil(batch.length / 2);
+        await commit(batch.slice(0, half));
+        await commit(batch.slice(half));
+      } else for (const { reject } of batch) reject(error);
       return;
     }
     for (const [index, { resolve }] of batch.entries()) resolve(answers[index] as EnqueueAnswer[]);

@@ -103,8 +103,10 @@ export async function lockChanging(
   const locked = rows.map((row) => ({ key: row.dedupe_key, job: liveJob(row) }));
   for (const { key, job } of locked) live.set(key, job);
   const alive = new Set(idsOf(live).values());
+  // One that was claimed meanwhile runs without them.
+  const waiting = new Set([...live.values()].filter(waits).map(({ id }) => id));
   return {
-    newNeeds: newNeeds.filter(({ jobId, needsId }) => alive.has(jobId) && alive.has(needsId)),
+    newNeeds: newNeeds.filter(({ jobId, needsId }) => waiting.has(jobId) && alive.has(needsId)),
     locked: locked.map(({ job }) => job),
   };
 }
@@ -277,14 +279,28 @@ function raise(tx: Transaction, rising: readonly LiveJob[]): void {
   }
 }
 
-/** The reason changes with the priority. A claim reads it with the job, so its row is locked as briefly as the job's. */
+/**
+ * The reason changes with the priority, and only where this call's priority stands: a more urgent join may have committed meanwhile, or a claim. Runs after `raise`.
+ * A claim reads the reason with the job, so its row is locked as briefly as the job's, and in the same order.
+ */
 function writeWhy(tx: Transaction, raised: readonly Joined[]): void {
-  if (raised.length === 0) return;
-  const ordered = raised.toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1));
-  tx.last(
-    'INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ? ON DUPLICATE KEY UPDATE why = VALUES(why), triggered_by = VALUES(triggered_by)',
-    [ordered.map(({ row, group: { best } }) => [idToBytes(row.id), toJson(best.payload), toJson(best.why), best.triggeredBy])],
-  );
+  const ordered = raised
+    .toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1))
+    .map(({ row, group: { best } }) => ({ row, best, id: idToBytes(row.id) }));
+  for (let start = 0; start < ordered.length; start += ROWS_A_STATEMENT) {
+    const some = ordered.slice(start, start + ROWS_A_STATEMENT);
+    const byId = `CASE j.id ${some.map(() => 'WHEN ? THEN ?').join(' ')} END`;
+    tx.last(
+      `UPDATE jobs j FORCE INDEX (PRIMARY) STRAIGHT_JOIN job_details d FORCE INDEX (PRIMARY) ON d.job_id = j.id
+          SET d.why = ${byId}, d.triggered_by = ${byId} WHERE j.id IN (?) AND j.priority = ${byId}`,
+      [
+        ...some.flatMap(({ id, best }) => [id, toJson(best.why)]),
+        ...some.flatMap(({ id, best }) => [id, best.triggeredBy]),
+        some.map(({ id }) => id),
+        ...some.flatMap(({ id, row }) => [id, row.priority]),
+      ],
+    );
+  }
 }
 
 function answerJoined(group: Group, row: LiveJob, demoted: boolean): void {

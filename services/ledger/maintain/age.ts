@@ -1,28 +1,30 @@
 import { idFromBytes } from '../id.ts';
-import { type Ledger, levelOf, nowOf, QUEUES, type Queue, queueOfLevel } from '../job.ts';
+import { type Ledger, LOWEST_LEVEL, levelOf, nowOf, QUEUES, type Queue, queueOfLevel } from '../job.ts';
 import { updateEach } from '../update-each.ts';
 import { BATCH } from './due.ts';
 
-/** The queues whose jobs rise with age. */
+/** The background queues. */
 export const AGED_QUEUES = QUEUES.filter((queue): queue is Exclude<Queue, 'foreground'> => queue !== 'foreground');
 
 export interface Ageing {
   /** Seconds of waiting for each level that a job rises. */
   intervalSeconds: number;
-  /** The most urgent level that ageing may reach: outside the foreground band. */
+  /** The most urgent level that ageing may reach: for background queues outside the foreground band. */
   highestLevel: number;
+  /** At the highest level a job also rises past the scores, to the head of the queue. Jobs at the head are done in the order of their age. */
+  toHead?: boolean | undefined;
   /** Levels that a job may rise in all; without it only `highestLevel` limits the rise. */
   levels?: number | undefined;
 }
 
 /**
- * Raises background jobs by one level for each whole interval that they have waited, counted from the level at which they were enqueued: by at most `levels`, and
- * never above `highestLevel`. Walks ix_claim of one background queue from `from` on. Returns how many were raised, and where to go on (undefined at the end).
+ * Raises waiting jobs by one level for each whole interval that they have waited, counted from the level at which they were enqueued: by at most `levels`, and
+ * never above `highestLevel`. Walks ix_claim of one queue from `from` on. Returns how many were raised, and where to go on (undefined at the end).
  */
 export async function age(
   ledger: Ledger,
   ageing: Ageing,
-  queue: Exclude<Queue, 'foreground'>,
+  queue: Queue,
   from: { priority: number; id: Buffer } | undefined,
 ): Promise<{ raised: number; next: { priority: number; id: Buffer } | undefined }> {
   const now = nowOf(ledger);
@@ -35,8 +37,11 @@ export async function age(
   );
   const risen = rows.flatMap(({ id, priority, enqueued_at, aged }) => {
     const deserved = Math.floor((now.getTime() - enqueued_at.getTime()) / 1000 / ageing.intervalSeconds);
-    const levels = Math.min(Math.min(deserved, ageing.levels ?? deserved) - aged, Math.floor((priority - floor) / 10_000));
-    return levels > 0 ? [{ id, before: priority, priority: priority - levels * 10_000, aged: aged + levels }] : [];
+    const open = Math.min(deserved, ageing.levels ?? deserved) - aged;
+    // More levels than there are change nothing, and `aged` counts to 255.
+    const levels = ageing.toHead ? Math.min(open, LOWEST_LEVEL) : Math.min(open, Math.floor((priority - floor) / 10_000));
+    const raised = Math.max(floor, priority - levels * 10_000);
+    return levels > 0 && raised < priority ? [{ id, before: priority, priority: raised, aged: aged + levels }] : [];
   });
   const last = rows.length === BATCH ? rows.at(-1) : undefined;
   return {

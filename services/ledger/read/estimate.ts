@@ -2,13 +2,13 @@
 import type { Sql } from '../../platform/database/database.ts';
 import { listInstances } from '../../platform/registry/instances.ts';
 import type { EnqueueAnswer } from '../enqueue/enqueue.ts';
-import { idFromBytes, idToBytes } from '../id.ts';
-import { isLive, type Ledger, nowOf, priorityOf, QUEUES, type Queue, type State } from '../job.ts';
+import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
+import { isLive, type Ledger, LIVE_STATES, nowOf, priorityOf, QUEUES, type Queue, type State } from '../job.ts';
 
 export interface Estimate {
   /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later. */
   position: number | null;
-  /** Position × median ÷ slots. Null when no duration was measured yet or no worker is alive. */
+  /** Position × median ÷ slots; for a job that waits for others, not before all of them have completed. Null when no duration was measured yet or no worker is alive. */
   startSeconds: number | null;
   /** The same plus one median for the job itself. */
   completionSeconds: number | null;
@@ -52,18 +52,71 @@ export function createEstimator(ledger: Ledger): Estimator {
   return {
     async estimate(jobs) {
       const [medianOf, live, ready] = await Promise.all([medians(), slots(), depths()]);
-      const rankOf = await readRanks(db, jobs.filter(isWaiting), ready);
-      return jobs.map((job) => {
+      const { needed, needsOf } = await readNeeds(db, jobs);
+      const all = new Map([...needed, ...jobs].map((job) => [job.id, job]));
+      const rankOf = await readRanks(db, [...all.values()].filter(isWaiting), ready);
+
+      /** Seconds until a job starts and completes; null when that is not known. */
+      const known = new Map<string, { start: number; end: number } | null>();
+      const timesOf = (job: JobToEstimate): { start: number; end: number } | null => {
+        if (!isLive(job.state)) return { start: 0, end: 0 };
+        const before = known.get(job.id);
+        if (before !== undefined) return before;
+        // Two jobs that wait for each other end here, as unknown.
+        known.set(job.id, null);
         const median = medianOf.get(job.type);
-        const position = isWaiting(job) ? before(ready, job) + (rankOf.get(job.id) ?? 0) : job.state === 'scheduled' ? null : 0;
-        if (!isLive(job.state)) return { position, startSeconds: 0, completionSeconds: 0 };
-        if (position === null || median === undefined || live === 0) return { position, startSeconds: null, completionSeconds: null };
-        const start = job.state === 'running' ? 0 : (position * median) / live;
-        return { position, startSeconds: rounded(start), completionSeconds: rounded(start + median) };
+        const position = positionOf(job);
+        if (position === null || median === undefined || live === 0) return null;
+        let start = job.state === 'running' ? 0 : (position * median) / live;
+        for (const id of needsOf.get(job.id) ?? []) {
+          const need = timesOf(all.get(id) as JobToEstimate);
+          if (need === null) return null;
+          start = Math.max(start, need.end);
+        }
+        const times = { start, end: start + median };
+        known.set(job.id, times);
+        return times;
+      };
+      const positionOf = (job: JobToEstimate): number | null =>
+        isWaiting(job) ? before(ready, job) + (rankOf.get(job.id) ?? 0) : job.state === 'scheduled' ? null : 0;
+
+      return jobs.map((job) => {
+        const times = timesOf(job);
+        const position = positionOf(job);
+        if (times === null) return { position, startSeconds: null, completionSeconds: null };
+        return { position, startSeconds: rounded(times.start), completionSeconds: rounded(times.end) };
       });
     },
   };
 }
+
+/**
+ * The live jobs that the blocked ones wait for, and those that these wait for. One read by primary keys for each link of the longest chain, which has two: a fetch, and
+ * the analysis or ranking after it.
+ */
+async function readNeeds(sql: Sql, jobs: readonly JobToEstimate[]): Promise<{ needed: JobToEstimate[]; needsOf: Map<string, string[]> }> {
+  const found = new Map<string, JobToEstimate>();
+  const needsOf = new Map<string, string[]>();
+  for (let waiting = jobs.filter(isBlocked); waiting.length > 0; ) {
+    const rows = await sql.rows<{ job_id: Buffer; id: Buffer; type: string; state: State; queue: Queue; priority: number }>(
+      `SELECT d.job_id, n.id, n.type, n.state, n.queue, n.priority FROM job_dependencies d JOIN jobs n FORCE INDEX (PRIMARY) ON n.id = d.needs_id
+        WHERE d.job_id IN (?) AND n.state IN (?)`,
+      [sortedBytes(waiting.map(({ id }) => id)), LIVE_STATES],
+    );
+    for (const { job_id, id, ...rest } of rows) {
+      const need = { ...rest, id: idFromBytes(id) };
+      found.set(need.id, need);
+      needsOf.getOrInsert(idFromBytes(job_id), []).push(need.id);
+    }
+    waiting = [...new Set(rows.map(({ id }) => idFromBytes(id)))].flatMap((id) => {
+      const need = found.get(id) as JobToEstimate;
+      return isBlocked(need) && !needsOf.has(id) ? [need] : [];
+    });
+  }
+  return { needed: [...found.values()], needsOf };
+}
+
+const isBlocked = ({ state }: JobToEstimate): boolean => state === 'blocked';
 
 const isWaiting = ({ state }: JobToEstimate): boolean => state === 'ready' || state === 'blocked';
 const rounded = (seconds: number): number => Number(seconds.toFixed(2));

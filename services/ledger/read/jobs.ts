@@ -123,8 +123,8 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
 export async function readNewestOf(sql: Sql, symbol: string, dedupeKey: string): Promise<JobSummary | undefined> {
   const [row] = await sql.rows<Row>(
     `SELECT ${SUMMARY} FROM jobs j FORCE INDEX (ix_symbol) LEFT JOIN job_results r ON r.job_id = j.id
-      WHERE j.symbol = ? AND j.dedupe_key = ? ORDER BY j.id DESC LIMIT 1`,
-    [symbol, dedupeKey],
+      WHERE j.symbol = ? AND (j.dedupe_key = ? OR LEFT(j.dedupe_key, ?) = ?) ORDER BY j.id DESC LIMIT 1`,
+    [symbol, dedupeKey, dedupeKey.length + 1, `${dedupeKey}:`],
   );
   return row === undefined ? undefined : summary(row);
 }

@@ -13,6 +13,13 @@ export interface Latency {
   answers: number;
 }
 
+export interface InstanceClock {
+  service: string;
+  instance: string;
+  /** Seconds by which the machine's clock is ahead of the database's; negative: behind. */
+  offset_s: number;
+}
+
 export interface MeshMetrics {
   at: Date;
   ledger: LedgerStats;
@@ -21,6 +28,8 @@ export interface MeshMetrics {
   utilisation: number;
   /** How fast each source answered recently, from the jobs whose type `measuresSource`. */
   latencies: Latency[];
+  /** The clocks of the instances that are alive and have measured theirs. */
+  clocks: InstanceClock[];
 }
 
 /** Milliseconds. Jobs that ended earlier do not count in the present latency. */
@@ -52,6 +61,9 @@ export async function readMeshMetrics(
     workers: { online: workers.length, slots, busy },
     utilisation: slots === 0 ? 0 : busy / slots,
     latencies,
+    clocks: instances.flatMap(({ service, instance, clock_offset_s }) =>
+      clock_offset_s === null ? [] : [{ service, instance, offset_s: clock_offset_s }],
+    ),
   };
 }
 

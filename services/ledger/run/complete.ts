@@ -107,19 +107,25 @@ export function commitPart(ledger: Ledger, workerId: string, job: Attempt, store
 
 /**
  * Ends attempts that threw. A `PermanentError` fails the job at once. Any other error is retried after the type's backoff with ±20 % jitter (or after the error's
- * `retryAfterMs`, when that is later) until the attempts are used up.
+ * `retryAfterMs`, when that is later) until the attempts are used up. `store` gets the failures whose jobs end with them and writes what these leave, in the same
+ * transaction.
  */
 export function fail(
   ledger: Ledger,
   workerId: string,
   failures: readonly Failure[],
   random: () => number = Math.random,
+  store?: (tx: Transaction, final: readonly Failure[]) => Promise<void>,
 ): Promise<Finished> {
   return ledger.db.transaction(async (tx) => {
     const { owned, lost } = await lockOwned(
       tx,
       workerId,
       failures.map(({ job }) => job),
+    );
+    await store?.(
+      tx,
+      failures.filter(({ job, error }) => owned.has(job) && isLast(job, error)),
     );
     const now = nowOf(ledger);
     const changes: Change[] = [];
@@ -130,7 +136,7 @@ export function fail(
     for (const { job, error } of failures) {
       if (!owned.has(job)) continue;
       const code = codeOf(error).slice(0, 64);
-      const last = error instanceof PermanentError || job.attempt >= job.maxAttempts;
+      const last = isLast(job, error);
       const reason = truncateReason(
         last && !(error instanceof PermanentError)
           ? `${messageOf(error)} (attempt ${job.attempt} of ${job.maxAttempts})`
@@ -164,6 +170,10 @@ export function fail(
     changes.push(...(await resolveDependents(tx, ledger, ended, holdingSlots(owned))));
     return { changes, lost };
   });
+}
+
+function isLast(job: Failure['job'], error: unknown): boolean {
+  return error instanceof PermanentError || job.attempt >= job.maxAttempts;
 }
 
 /** Makes running jobs ready again at once, without using up an attempt: the worker shuts down. */

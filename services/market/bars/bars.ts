@@ -1,6 +1,7 @@
 /** Bars and corporate actions, as market sources deliver them and the database stores them. Dates are the session's calendar date in the exchange's own zone, `YYYY-MM-DD`. */
 
 import type { SOURCES } from '../../platform/config/schema.ts';
+import type { LeftOut } from './sense.ts';
 
 /** One daily bar, raw: prices as they were traded that day, in the instrument's currency per share; volume in shares of that day. */
 export interface Bar {
@@ -14,7 +15,10 @@ export interface Bar {
   volume: number;
 }
 
-/** A split (`value` = new shares for one old) or a cash dividend (`value` = dollars per share of that day), on its ex-date. */
+/**
+ * A split (`value` = new shares for one old) or a cash dividend (`value` = currency per share of that day), on its ex-date. A dividend on the ex-date of a split is
+ * per new share: that is the share that is traded on its ex-date. At most one of each kind a day.
+ */
 export interface CorporateAction {
   date: string;
   kind: 'split' | 'dividend';
@@ -37,6 +41,8 @@ export interface BarsAnswer {
   asOf: Temporal.Instant;
   bars: Bar[];
   actions: CorporateAction[];
+  /** What the source gave and cannot be true; absent when that is nothing. */
+  leftOut?: LeftOut[];
   currency?: string | undefined;
   /** The exchange's zone, as the source names it. */
   timeZone?: string | undefined;

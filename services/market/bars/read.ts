@@ -1,5 +1,6 @@
 /** Reads of the stored market data: symbols, bars, corporate actions. */
 import type { Sql } from '../../platform/database/database.ts';
+import type { Failure } from '../freshness/freshness.ts';
 import type { PriceBar } from '../indicators/indicators.ts';
 import type { Bar, BarsAnswer, CorporateAction, DateRange, SourceName } from './bars.ts';
 
@@ -21,6 +22,12 @@ export interface SymbolState {
   analysedAsOf: Date | null;
   /** 20-day realised, annualised. */
   volatility: number | null;
+  /** The last answer of the sources, where that was a failure. */
+  failure?: Failure | undefined;
+  /** The last time that all stored bars were compared with a source. */
+  historyCheckedAt?: Date | null;
+  /** Ex-date of a split for which the source has not restated the older prices. */
+  unrestatedSplit?: string | null;
 }
 
 interface SymbolRow {
@@ -28,7 +35,7 @@ interface SymbolRow {
   newest_bar: string | null;
   as_of: Date | null;
   checked_at: Date | null;
-  close: string | null;
+  close: number | null;
   currency: string | null;
   time_zone: string | null;
   source: SourceName | null;
@@ -36,15 +43,25 @@ interface SymbolRow {
   analysed_bar: string | null;
   analysed_as_of: Date | null;
   volatility: number | null;
+  since: Date | null;
+  asked_at: Date;
+  again_at: Date;
+  times: number;
+  code: string;
+  reason: string;
+  history_checked_at: Date | null;
+  unrestated_split: string | null;
 }
 
-/** The states of many symbols in one read; those never fetched are absent. */
-export async function readSymbols(sql: Sql, symbols: readonly string[]): Promise<Map<string, SymbolState>> {
+/** The states of many symbols in one read; those never asked for are absent. `sources`: the set of sources (`sourceSet`) whose failures count; without it none does. */
+export async function readSymbols(sql: Sql, symbols: readonly string[], sources = ''): Promise<Map<string, SymbolState>> {
   if (symbols.length === 0) return new Map();
   const rows = await sql.rows<SymbolRow>(
-    `SELECT symbol, newest_bar, as_of, checked_at, close, currency, time_zone, source, analysed_at, analysed_bar, analysed_as_of, volatility
-       FROM symbols WHERE symbol IN (?)`,
-    [symbols],
+    `SELECT s.symbol, s.newest_bar, s.as_of, s.checked_at, s.close, s.currency, s.time_zone, s.source, s.analysed_at, s.analysed_bar, s.analysed_as_of, s.volatility,
+            s.history_checked_at, s.unrestated_split, f.since, f.asked_at, f.again_at, f.times, f.code, f.reason
+       FROM symbols s LEFT JOIN symbol_failures f ON f.symbol = s.symbol AND f.what = 'bars' AND f.sources = ? AND (s.checked_at IS NULL OR s.checked_at <= f.asked_at)
+      WHERE s.symbol IN (?)`,
+    [sources, symbols],
   );
   return new Map(
     rows.map((row) => [
@@ -54,7 +71,7 @@ export async function readSymbols(sql: Sql, symbols: readonly string[]): Promise
         newestBar: row.newest_bar,
         asOf: row.as_of,
         checkedAt: row.checked_at,
-        close: row.close === null ? null : Number(row.close),
+        close: row.close,
         currency: row.currency,
         timeZone: row.time_zone,
         source: row.source,
@@ -62,32 +79,21 @@ export async function readSymbols(sql: Sql, symbols: readonly string[]): Promise
         analysedBar: row.analysed_bar,
         analysedAsOf: row.analysed_as_of,
         volatility: row.volatility,
+        failure:
+          row.since === null
+            ? undefined
+            : { since: row.since, askedAt: row.asked_at, againAt: row.again_at, times: row.times, code: row.code, reason: row.reason },
+        historyCheckedAt: row.history_checked_at,
+        unrestatedSplit: row.unrestated_split,
       },
     ]),
   );
 }
 
-interface BarRow {
-  symbol: string;
-  date: string;
-  open: string;
-  high: string;
-  low: string;
-  close: string;
-  adjusted_close: string;
-  volume: string;
-}
+type BarRow = Omit<Bar, 'adjustedClose'> & { symbol: string; adjusted_close: number };
 
-function barOf(row: BarRow): Bar {
-  return {
-    date: row.date,
-    open: Number(row.open),
-    high: Number(row.high),
-    low: Number(row.low),
-    close: Number(row.close),
-    adjustedClose: Number(row.adjusted_close),
-    volume: Number(row.volume),
-  };
+function barOf({ date, open, high, low, close, adjusted_close, volume }: BarRow): Bar {
+  return { date, open, high, low, close, adjustedClose: adjusted_close, volume };
 }
 
 const BAR_COLUMNS = 'b.symbol, b.date, b.open, b.high, b.low, b.close, b.adjusted_close, b.volume';
@@ -175,9 +181,8 @@ export async function readStored(
 
 /** Splits and dividends of one symbol in a range, ascending. */
 export async function readActions(sql: Sql, symbol: string, range: DateRange): Promise<CorporateAction[]> {
-  const rows = await sql.rows<{ date: string; kind: CorporateAction['kind']; value: string }>(
+  return sql.rows<CorporateAction>(
     'SELECT date, kind, value FROM corporate_actions WHERE symbol = ? AND date BETWEEN ? AND ? ORDER BY date, kind',
     [symbol, range.from, range.to ?? '9999-12-31'],
   );
-  return rows.map(({ date, kind, value }) => ({ date, kind, value: Number(value) }));
 }

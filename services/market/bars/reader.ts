@@ -1,8 +1,8 @@
 /** Reads of many symbols at once for callers that ask for one: those of the same turn of the event loop become one statement. */
 import type { Sql } from '../../platform/database/database.ts';
 import type { PriceBar } from '../indicators/indicators.ts';
-import type { Bar, DateRange } from './bars.ts';
-import { readBars, readNewestBars, readNewestPrices, readSymbols, type SymbolState } from './read.ts';
+import type { Bar, CorporateAction, DateRange } from './bars.ts';
+import { readActions, readBars, readNewestBars, readNewestPrices, readSymbols, type SymbolState } from './read.ts';
 
 export interface SymbolReader {
   /** The symbol's row; undefined when it was never fetched. */
@@ -13,6 +13,8 @@ export interface SymbolReader {
   newestPrices(symbol: string, days: number): Promise<PriceBar[]>;
   /** Bars of a range, ascending. */
   bars(symbol: string, range: DateRange): Promise<Bar[]>;
+  /** Splits and dividends of a range, ascending. */
+  actions(symbol: string, range: DateRange): Promise<CorporateAction[]>;
   /** Date of the oldest stored bar. */
   oldestBar(symbol: string): Promise<string | undefined>;
 }
@@ -26,6 +28,7 @@ export function symbolReader(sql: Sql): SymbolReader {
     newestBars: byDays((symbols, days) => readNewestBars(sql, symbols, days)),
     newestPrices: byDays((symbols, days) => readNewestPrices(sql, symbols, days)),
     bars: (symbol, range) => readBars(sql, symbol, range),
+    actions: (symbol, range) => readActions(sql, symbol, range),
     async oldestBar(symbol) {
       const [row] = await sql.rows<{ date: string | null }>('SELECT MIN(date) AS date FROM bars WHERE symbol = ?', [symbol]);
       return row?.date ?? undefined;

@@ -124,7 +124,10 @@ async function clearBars(tx: Transaction, symbols: readonly string[]): Promise<v
   tx.later('DELETE FROM bars WHERE symbol IN (?)', [symbols]);
   tx.later('DELETE FROM corporate_actions WHERE symbol IN (?)', [symbols]);
   // Otherwise the new bars would count as older than a newest bar that is deleted.
-  tx.later('UPDATE symbols SET newest_bar = NULL, as_of = NULL, close = NULL, source = NULL WHERE symbol IN (?)', [symbols]);
+  // The analysis was made from other prices, so it is due again.
+  tx.later('UPDATE symbols SET newest_bar = NULL, as_of = NULL, close = NULL, source = NULL, analysed_at = NULL WHERE symbol IN (?)', [
+    symbols,
+  ]);
 }
 
 /** Deletes what was computed from simulated bars. */
@@ -166,6 +169,10 @@ export interface SymbolCheck {
   currency: string | null;
   timeZone: string | null;
   source: SourceName;
+  /** Set when all stored bars were compared with the answer. Such a check alone can end `unrestatedSplit`. */
+  historyCheckedAt?: Date | undefined;
+  /** Ex-date of a split for which the source has not restated the older prices. */
+  unrestatedSplit?: string | undefined;
 }
 
 export async function storeChecks(tx: Transaction, checks: readonly SymbolCheck[]): Promise<void> {
@@ -173,13 +180,28 @@ export async function storeChecks(tx: Transaction, checks: readonly SymbolCheck[
   const isNewer = '(newest_bar IS NULL OR VALUES(newest_bar) > newest_bar OR (VALUES(newest_bar) = newest_bar AND VALUES(as_of) >= as_of))';
   // as_of and newest_bar come last: assignments run from left to right, and each one before them compares with the stored values.
   tx.later(
-    `INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, close, currency, time_zone, source) VALUES ?
+    `INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, close, currency, time_zone, source, history_checked_at, unrestated_split) VALUES ?
      ON DUPLICATE KEY UPDATE
+       unrestated_split = IF(VALUES(history_checked_at) IS NOT NULL OR VALUES(unrestated_split) IS NOT NULL, VALUES(unrestated_split), unrestated_split),
+       history_checked_at = COALESCE(VALUES(history_checked_at), history_checked_at),
        close = IF(${isNewer}, VALUES(close), close), source = IF(${isNewer}, VALUES(source), source),
        as_of = IF(${isNewer}, VALUES(as_of), as_of), newest_bar = COALESCE(GREATEST(newest_bar, VALUES(newest_bar)), newest_bar, VALUES(newest_bar)),
        checked_at = GREATEST(COALESCE(checked_at, VALUES(checked_at)), VALUES(checked_at)),
        currency = COALESCE(VALUES(currency), currency), time_zone = COALESCE(VALUES(time_zone), time_zone)`,
-    [checks.map((row) => [row.symbol, row.newestBar, row.asOf, row.checkedAt, row.close, row.currency, row.timeZone, row.source])],
+    [
+      checks.map((row) => [
+        row.symbol,
+        row.newestBar,
+        row.asOf,
+        row.checkedAt,
+        row.close,
+        row.currency,
+        row.timeZone,
+        row.source,
+        row.historyCheckedAt ?? null,
+        row.unrestatedSplit ?? null,
+      ]),
+    ],
   );
 }
 

@@ -33,6 +33,8 @@ export interface ExchangeCalendar {
   previous(date: string): Session;
   /** The dates of all sessions between two dates, both inclusive. */
   tradingDays(from: string, to: string): string[];
+  /** The number of sessions after a date, up to another one inclusive. */
+  sessionsAfter(date: string, through: string): number;
   state(now: Temporal.Instant): MarketState;
   /** The newest session whose open is at or before `now`. */
   latestStarted(now: Temporal.Instant): Session;
@@ -131,6 +133,15 @@ function tradingDaysOf({ yearOf }: SessionTable, from: string, to: string): stri
   return days;
 }
 
+function sessionsAfter({ yearOf }: SessionTable, date: string, through: string): number {
+  let count = 0;
+  for (let year = yearIn(date); year <= yearIn(through); year++) {
+    const { dates } = yearOf(year);
+    count += Math.max(0, firstIndexAfter(dates, through) - firstIndexAfter(dates, date));
+  }
+  return count;
+}
+
 /** The moment, and the milliseconds since the epoch between which only its `nowMs` changes: `fromMs` inclusive, `untilMs` exclusive. */
 interface MomentSpan {
   moment: Moment;
@@ -180,6 +191,7 @@ function exchangeCalendar(rules: ExchangeRules): ExchangeCalendar {
     following: (date) => followingSession(table, date),
     previous: (date) => previousSession(table, date),
     tradingDays: (from, to) => tradingDaysOf(table, from, to),
+    sessionsAfter: (date, through) => sessionsAfter(table, date, through),
     state: (now) => at(now).session as MarketState,
     latestStarted: (now) => at(now).exchange!.latestStarted,
     latestClosed: (now) => at(now).exchange!.latestClosed,
@@ -235,7 +247,7 @@ export const usCalendar: ExchangeCalendar = exchangeCalendar({
 });
 
 /**
- * One to five letters; a share class after a dot or hyphen (`BRK.B`, `BRK-B`), a preferred share, unit or warrant after a hyphen (`BAC-PL`, `X-UN`).
+ * One to five letters; a share class after a dot, or after a hyphen where the dot is an exchange's (`BRK.B`, `MKC-V`), a preferred share, unit or warrant after a hyphen (`BAC-PL`, `X-UN`).
  * The dotted letters F, L, T and V are left out: they are Yahoo's suffixes for Frankfurt, London, Tokyo and the TSX Venture exchange.
  */
 const US_SYMBOL = /^[A-Z]{1,5}(\.[A-EG-KM-SUW-Z]|-[A-Z]{1,2})?$/;
@@ -252,6 +264,9 @@ export function calendarOf(symbol: string): ExchangeCalendar | undefined {
   if (symbol.startsWith('^')) return FOREIGN_INDICES.has(symbol) ? undefined : usCalendar;
   return US_SYMBOL.test(symbol) ? usCalendar : undefined;
 }
+
+/** Whether a symbol has a price of every day of the week: a crypto currency, written as Yahoo writes it (`BTC-USD`). */
+export const tradesEveryDay = (symbol: string): boolean => /^[A-Z0-9]+-[A-Z]{3,4}$/.test(symbol);
 
 /** For a batch: the moment of each symbol's own exchange at `now`, computed once per calendar. */
 export function momentsAt(now: Temporal.Instant): (symbol: string) => Moment {

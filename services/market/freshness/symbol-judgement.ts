@@ -2,8 +2,8 @@
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import type { Bar, CorporateAction } from '../bars/bars.ts';
 import { readSymbols, type SymbolState } from '../bars/read.ts';
-import { type Moment, momentsAt } from '../calendar/calendar.ts';
-import { type FreshnessRules, type Judgement, judgeAnalysis, judgePrice, type PriceThresholds } from './freshness.ts';
+import { momentsAt } from '../calendar/calendar.ts';
+import { type FreshnessRules, type Judgement, judgeAnalysis, judgeState } from './freshness.ts';
 
 export interface StoredSignal {
   date: string;
@@ -28,18 +28,18 @@ export async function judgeSymbols(
   sql: Sql,
   symbols: readonly string[],
   now: Temporal.Instant,
-  { thresholds, analysisTtlHours }: FreshnessRules,
+  { thresholds, analysisTtlHours, sources }: FreshnessRules,
 ): Promise<Map<string, SymbolJudgement>> {
-  const [states, signals] = await Promise.all([readSymbols(sql, symbols), readSignals(sql, symbols)]);
+  const [states, signals] = await Promise.all([readSymbols(sql, symbols, sources), readSignals(sql, symbols)]);
   const momentOf = momentsAt(now);
   return new Map(
     symbols.map((symbol) => {
       const state = states.get(symbol);
       const moment = momentOf(symbol);
       const newestBarDate = state?.newestBar ?? undefined;
-      const price = priceOf(state, moment, thresholds);
+      const price = judgeState(symbol, state, moment, thresholds);
       const analysis = judgeAnalysis(
-        { computedAtMs: state?.analysedAt?.getTime(), barDate: state?.analysedBar ?? undefined, newestBarDate },
+        { computedAtMs: state?.analysedAt?.getTime(), barDate: state?.analysedBar ?? undefined, newestBarDate, price },
         moment,
         analysisTtlHours,
       );
@@ -48,26 +48,20 @@ export async function judgeSymbols(
   );
 }
 
-/** The symbols whose bars are missing or stale. */
+/** The symbols whose bars are to be fetched before they are used: stale ones, and missing ones that were not asked for lately. */
 export async function readStale(
   sql: Sql,
   symbols: readonly string[],
   now: Temporal.Instant,
-  { thresholds }: Pick<FreshnessRules, 'thresholds'>,
+  { thresholds, sources }: Pick<FreshnessRules, 'thresholds' | 'sources'>,
 ): Promise<Set<string>> {
-  const states = await readSymbols(sql, symbols);
+  const states = await readSymbols(sql, symbols, sources);
   const momentOf = momentsAt(now);
-  return new Set(symbols.filter((symbol) => priceOf(states.get(symbol), momentOf(symbol), thresholds).state !== 'fresh'));
+  return new Set(symbols.filter((symbol) => judgeState(symbol, states.get(symbol), momentOf(symbol), thresholds).due));
 }
 
-function priceOf(state: SymbolState | undefined, moment: Moment, thresholds: PriceThresholds): Judgement {
-  const { newestBar, asOf, checkedAt } = state ?? {};
-  return judgePrice(
-    { newestBarDate: newestBar ?? undefined, asOfMs: asOf?.getTime(), checkedAtMs: checkedAt?.getTime() },
-    moment,
-    thresholds,
-  );
-}
+/** Whether the newest price of a symbol is made up. */
+export const isSimulated = (state: Pick<SymbolState, 'source'> | undefined): boolean => state?.source === 'simulated';
 
 /** The newest analysis of each symbol, by the primary key. */
 async function readSignals(sql: Sql, symbols: readonly string[]): Promise<Map<string, StoredSignal>> {
@@ -101,13 +95,25 @@ async function readSignals(sql: Sql, symbols: readonly string[]): Promise<Map<st
 }
 
 /** A judgement as `--json` and the HTTP API give it. */
-export function judgementJson({ state, ageMinutes, thresholdMinutes, session, dueAtMs, reason }: Judgement) {
+export function judgementJson({ state, sessionsBehind, ageMinutes, thresholdMinutes, session, dueAtMs, failure, reason }: Judgement) {
   return {
     state,
+    sessions_behind: sessionsBehind ?? null,
     age_minutes: ageMinutes === null ? null : Number(ageMinutes.toFixed(2)),
     threshold_minutes: thresholdMinutes,
     session,
     due_at: dueAtMs === undefined ? null : new Date(dueAtMs),
+    failure:
+      failure === undefined
+        ? null
+        : {
+            since: failure.since,
+            last_asked: failure.askedAt,
+            asked_again: failure.againAt,
+            times: failure.times,
+            code: failure.code,
+            reason: failure.reason,
+          },
     reason,
   };
 }
@@ -124,9 +130,10 @@ export function symbolJson(
     currency: state?.currency ?? null,
     time_zone: state?.timeZone ?? null,
     source: state?.source ?? null,
-    simulated: state?.source === 'simulated',
+    simulated: isSimulated(state),
     as_of: state?.asOf ?? null,
     checked_at: state?.checkedAt ?? null,
+    unrestated_split: state?.unrestatedSplit ?? null,
     bar:
       bar === undefined
         ? null

@@ -58,6 +58,15 @@ export type IndicatorSeries = Record<IndicatorName, (number | null)[]>;
  */
 export const WARM_UP_BARS = 250;
 
+/** Sums and averages of 250 doubles are off by some 1e-14 of their size. No move of a price is as small as this share of it. */
+const SAME = 1e-12;
+
+/** 1 or -1; 0 for two numbers of which one is none, or that differ by less than 1e-12 of the larger, or of `scale`: what they were computed from. */
+export function compareNumbers(a: number, b: number, scale = 0): -1 | 0 | 1 {
+  if (Math.abs(a - b) <= SAME * Math.max(Math.abs(a), Math.abs(b), Math.abs(scale))) return 0;
+  return a > b ? 1 : a < b ? -1 : 0;
+}
+
 const TRADING_DAYS_PER_YEAR = 252;
 const VOLATILITY_RETURNS = 20;
 const MACD_BARS = 26;
@@ -86,7 +95,7 @@ export function adjustPrices(bars: readonly PriceBar[]): PriceColumns {
     if (!isPrice(bar.close) || !isPrice(bar.adjustedClose)) {
       throw badBar(
         bar,
-        `has close ${bar.close} and adjusted close ${bar.adjustedClose}; both must be positive numbers. Fetch its range again`,
+        `has close ${bar.close} and adjusted close ${bar.adjustedClose}; both must be positive numbers. The next fetch of the symbol replaces it`,
       );
     }
     const factor = bar.adjustedClose / bar.close;
@@ -169,7 +178,7 @@ function recursive({ high, low, close }: PriceColumns): { add(index: number): vo
       ema20.add(price);
       rsi.add(price);
       atr.add({ high: high[index]!, low: low[index]!, close: price });
-      moved ||= price !== close[0];
+      moved ||= compareNumbers(price, close[0]!) !== 0;
       count++;
       if (count >= MACD_BARS) signal.add(macd);
     },

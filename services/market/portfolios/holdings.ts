@@ -16,12 +16,11 @@ export interface Holding {
 export async function readHoldings(sql: Sql, users: readonly string[]): Promise<Map<string, Holding[]>> {
   const holdings = new Map<string, Holding[]>();
   if (users.length === 0) return holdings;
-  const rows = await sql.rows<{ user_id: string; symbol: string; quantity: string; cost: string | null }>(
+  const rows = await sql.rows<Holding & { user_id: string }>(
     'SELECT user_id, symbol, quantity, cost FROM holdings WHERE user_id IN (?) ORDER BY user_id, symbol',
     [users],
   );
-  for (const { user_id, symbol, quantity, cost } of rows) {
-    const holding = { symbol, quantity: Number(quantity), cost: cost === null ? null : Number(cost) };
+  for (const { user_id, ...holding } of rows) {
     const own = holdings.get(user_id);
     if (own === undefined) holdings.set(user_id, [holding]);
     else own.push(holding);

@@ -1,9 +1,12 @@
 /** Reads a portfolio file, one position a line, as a stream. All invalid lines are reported together. */
-import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import { type Info, parse } from 'csv-parse';
 import { codeOf, InputError, messageOf } from '../../platform/errors.ts';
 import { userId } from '../../platform/user-id.ts';
 import { parseSymbol } from '../symbol.ts';
+import { readNumber, sizeFault } from './csv-number.ts';
+import { decodedText } from './decoded-text.ts';
+import { type Column, findHeader, type Header, quoted } from './portfolio-header.ts';
 
 /** One line. Numbers stay text, so that money is not rounded. */
 export interface NewHolding {
@@ -15,34 +18,30 @@ export interface NewHolding {
   cost: string | null;
 }
 
-const COLUMNS = ['user', 'symbol', 'quantity', 'cost'] as const;
-type Column = (typeof COLUMNS)[number];
-
-/** Other names for the columns, as brokers write them; in any case, with spaces or hyphens for `_`. Totals (`cost_basis`, `amount`) are not accepted: the cost is per share. */
-export const ALIASES: Readonly<Record<Column, readonly string[]>> = {
-  user: ['user_id', 'userid', 'username', 'account', 'owner'],
-  symbol: ['ticker', 'instrument'],
-  quantity: ['qty', 'shares', 'units'],
-  cost: ['cost_per_share', 'average_cost', 'avg_cost', 'average_price', 'avg_price', 'unit_cost', 'purchase_price'],
-};
-
 /** At most this many invalid lines are named. The others are counted. */
 const SHOWN = 20;
-/** The digits before the point of DECIMAL(24, 8) and DECIMAL(18, 6). Further decimals are rounded. */
-const QUANTITY_DIGITS = 16;
-const COST_DIGITS = 12;
+/** Digits before the point: more are a mistake. Decimals: fewer than a number that is not 0 has. The columns keep fifteen digits, wherever the point is. */
+const SIZES = {
+  quantity: { digits: 16, decimals: 18, signed: true },
+  cost: { digits: 12, decimals: 20, signed: false },
+} as const;
 
-const NAME_OF = new Map(COLUMNS.flatMap((column) => [column, ...ALIASES[column]].map((name) => [name, column] as const)));
+/** Names of cash in the files of brokers. Two of them are tickers as well: CASH, USD. */
+const CASH = /^(cash|usd|eur|gbp|chf|jpy|cad|aud|nzd|sek|dkk|hkd|sgd|cny)$/i;
+/** Lines that are no positions. */
+const NO_POSITION = /\b(cash|total|subtotal|pending activity)\b/i;
+/** Blanks that look like a space or like nothing: one name would be two users. */
+const ODD_BLANK = /[^\S \t\r\n]|[\u00ad\u200b\u2060\ufeff]/u;
 
-type Line = { record: string[]; info: Info };
+type Line = { record: string[]; raw: string; info: Info };
 
 /**
- * Reads a portfolio file in batches of `batchSize` positions. Its first line names the columns `user`, `symbol`, `quantity`, `cost` in any order, or their
- * `ALIASES`; other columns are ignored. With `user` all lines are that user's and the column may be missing. A symbol with an empty quantity or 0 is
- * only watched; an empty cost is unknown. Fields are separated by comma, semicolon or tab, numbers have a decimal point and nothing between the thousands.
- * `name` stands for the file in messages.
- * Errors, after the whole file was read: `InputError` `portfolio.bad_line` with every broken line (a symbol that a user has twice, too), `portfolio.bad_header`;
- * before: `portfolio.unreadable`.
+ * Reads a portfolio file in batches of `batchSize` positions: UTF-8, or UTF-16 with its byte order mark. Its header names the columns `user`, `symbol`, `quantity`, `cost`
+ * in any order, or their `ALIASES`; other columns are ignored. With `user` all lines are that user's and the column may be missing. A symbol with an empty quantity or 0
+ * is only watched; an empty cost is unknown. The header decides whether fields are separated by commas, semicolons or tabs; each line has as many as the header. Numbers
+ * as in `readNumber`. `name` stands for the file in messages.
+ * Errors, after the whole file was read: `InputError` `portfolio.bad_line` with every broken line (a symbol that a user has twice, too); before: `portfolio.bad_header`,
+ * `portfolio.unreadable`.
  */
 export async function* readPortfolioCsv(
   path: string,
@@ -53,39 +52,13 @@ export async function* readPortfolioCsv(
   const fault = (line: number, text: string): void => {
     if (++broken <= SHOWN) faults.push(`${name}:${line}: ${text}`);
   };
-  const file = createReadStream(path);
-  const parser = file
-    .on('error', (error) => parser.destroy(error))
-    .pipe(
-      parse({
-        bom: true,
-        trim: true,
-        skip_empty_lines: true,
-        relax_column_count: true,
-        info: true,
-        delimiter: [',', ';', '\t'],
-        record_delimiter: ['\r\n', '\n', '\r'],
-        skip_records_with_error: true,
-        on_skip(error) {
-          // The parser's message repeats the line, which is already named.
-          fault(
-            Number(error?.lines),
-            `${error?.message.replace(/ at line \d+/, '')}; write "" for a quote inside a quoted field, and close each one`,
-          );
-          return undefined;
-        },
-      }),
-    );
-  const read = positionReader(user, fault);
-  let columns: Map<Column, number> | undefined;
+  const text = decodedText(path, name);
   let batch: NewHolding[] = [];
   try {
-    for await (const { record, info } of parser as AsyncIterable<Line>) {
-      if (columns === undefined) {
-        columns = columnsOf(record, user, name);
-        continue;
-      }
-      const position = read(record, columns, info.lines);
+    const header = await findHeader(text, user, name);
+    const read = positionReader(user, header, fault);
+    for await (const { record, raw, info } of recordsOf(header, text, fault)) {
+      const position = read(record, header.line + info.lines, raw);
       if (position === undefined || broken > 0) continue;
       batch.push(position);
       if (batch.length < batchSize) continue;
@@ -96,37 +69,53 @@ export async function* readPortfolioCsv(
     if (error instanceof InputError || codeOf(error) === 'internal') throw error;
     throw new InputError('portfolio.unreadable', `${name} cannot be read: ${messageOf(error)}`, { cause: error });
   } finally {
-    file.destroy();
+    await text.return(undefined);
   }
   if (broken > 0) {
     const more = broken > SHOWN ? `\nand ${broken - SHOWN} more` : '';
     throw new InputError('portfolio.bad_line', `${faults.join('\n')}${more}\nNothing was imported.`);
   }
-  if (columns === undefined) throw badHeader(name, 'is empty');
   if (batch.length > 0) yield batch;
 }
 
-function columnsOf(header: readonly string[], user: string | undefined, name: string): Map<Column, number> {
-  const columns = new Map<Column, number>();
-  for (const [index, text] of header.entries()) {
-    const column = NAME_OF.get(text.toLowerCase().replaceAll(/[ -]+/g, '_'));
-    if (column === undefined) continue;
-    const other = columns.get(column);
-    if (other !== undefined) throw badHeader(name, `has the column ${column} twice, as ${quoted(header[other]!)} and ${quoted(text)}`);
-    columns.set(column, index);
+/** The records after the header; `info.lines` counts from there. */
+function recordsOf({ delimiter, line, rest }: Header, text: AsyncIterable<string>, fault: (line: number, text: string) => void) {
+  async function* body(): AsyncGenerator<string> {
+    if (rest !== '') yield rest;
+    yield* text;
   }
-  const missing = COLUMNS.filter((column) => !columns.has(column) && (column !== 'user' || user === undefined));
-  if (missing.length === 0) return columns;
-  const way = missing[0] === 'user' ? ', or name the user of all lines (--user)' : '';
-  throw badHeader(name, `lacks the column ${missing.join(', ')}${way}; found ${header.map(quoted).join(', ')}`);
-}
-
-function badHeader(name: string, fault: string): InputError {
-  return new InputError('portfolio.bad_header', `${name}:1: the header ${fault}; it must be user,symbol,quantity,cost`);
+  const source = Readable.from(body());
+  const parser = source
+    .on('error', (error) => parser.destroy(error))
+    .pipe(
+      parse({
+        trim: true,
+        skip_empty_lines: true,
+        relax_column_count: true,
+        info: true,
+        raw: true,
+        delimiter,
+        record_delimiter: ['\r\n', '\n'],
+        skip_records_with_error: true,
+        on_skip(error) {
+          // The parser's message repeats the line, which is already named.
+          fault(
+            line + Number(error?.lines),
+            `${error?.message.replace(/ at line \d+/, '')}; write "" for a quote inside a quoted field, and close each one`,
+          );
+          return undefined;
+        },
+      }),
+    );
+  return parser as AsyncIterable<Line>;
 }
 
 /** Checks one line after the other and calls `fault` with each error. */
-function positionReader(onlyUser: string | undefined, fault: (line: number, text: string) => void) {
+function positionReader(
+  onlyUser: string | undefined,
+  { columns, width, delimiter }: Header,
+  fault: (line: number, text: string) => void,
+): (record: readonly string[], line: number, raw: string) => NewHolding | undefined {
   const number = numbering();
   const users = new Map<string, string | undefined>();
   const symbols = new Map<string, string>();
@@ -134,7 +123,7 @@ function positionReader(onlyUser: string | undefined, fault: (line: number, text
   const lines = new Map<number, number>();
 
   function userOf(text: string): string | undefined {
-    if (!users.has(text)) users.set(text, userId.safeParse(text).success ? text : undefined);
+    if (!users.has(text)) users.set(text, userId.safeParse(text).success && !ODD_BLANK.test(text) ? text : undefined);
     return users.get(text);
   }
 
@@ -152,11 +141,22 @@ function positionReader(onlyUser: string | undefined, fault: (line: number, text
     }
   }
 
-  return (record: readonly string[], columns: ReadonlyMap<Column, number>, line: number): NewHolding | undefined => {
+  function numberOf(column: keyof typeof SIZES, text: string, line: number): string | undefined {
+    const read = readNumber(text, delimiter);
+    const wrong = 'fault' in read ? read.fault : sizeFault(read.value, SIZES[column]);
+    if (wrong !== undefined) fault(line, `${column} ${quoted(text)} ${wrong}`);
+    return 'fault' in read || wrong !== undefined ? undefined : read.value;
+  }
+
+  return (record, line, raw) => {
     const field = (column: Column): string => record[columns.get(column) ?? -1] ?? '';
-    const wanted = Math.max(...columns.values()) + 1;
-    if (record.length < wanted) {
-      fault(line, `has ${record.length} fields, ${quoted(record.join(','))}; the header names ${wanted} up to the last one that is needed`);
+    if (record.length !== width) {
+      fault(
+        line,
+        `has ${record.length} ${record.length === 1 ? 'field' : 'fields'}, ${quoted(record.join(delimiter))}, and the header ${width}; ${
+          record.length === 1 ? 'remove the line if it is a title or a footer' : `put a field that holds "${delimiter}" in quotes`
+        }`,
+      );
       return undefined;
     }
     const named = field('user');
@@ -164,23 +164,22 @@ function positionReader(onlyUser: string | undefined, fault: (line: number, text
       fault(line, `is of user ${quoted(named)}; the file is imported for ${quoted(onlyUser)}: leave --user out, or this line`);
       return undefined;
     }
+    // The parser takes every kind of blank off the ends of a field.
+    const trimmed = ODD_BLANK.test(raw) ? oddAround(raw, [named, field('symbol')]) : undefined;
+    if (trimmed !== undefined) {
+      fault(line, `${quoted(trimmed)} ${blankFault(trimmed)}`);
+      return undefined;
+    }
     const user = userOf(onlyUser ?? named);
     if (user === undefined) {
-      fault(
-        line,
-        named === '' ? 'names no user; fill in the column, or give --user' : `user ${quoted(named)} is not 1 to 64 printable characters`,
-      );
+      fault(line, named === '' ? 'names no user; fill in the column, or give --user' : `user ${quoted(named)} ${userFault(named)}`);
       return undefined;
     }
-    const symbol = symbolOf(field('symbol'), line);
-    if (symbol === undefined) return undefined;
-    const quantity = field('quantity');
-    const cost = field('cost');
-    const faultHere = numberFault('quantity', quantity, QUANTITY_DIGITS, true) ?? numberFault('cost', cost, COST_DIGITS, false);
-    if (faultHere !== undefined) {
-      fault(line, faultHere);
-      return undefined;
-    }
+    const [quantity, cost] = [numberOf('quantity', field('quantity'), line), numberOf('cost', field('cost'), line)];
+    const noPosition = whyNoPosition(field('symbol'), quantity, cost);
+    if (noPosition !== undefined) fault(line, noPosition);
+    const symbol = noPosition === undefined ? symbolOf(field('symbol'), line) : undefined;
+    if (symbol === undefined || quantity === undefined || cost === undefined) return undefined;
     const key = number(user) * 2 ** 26 + number(symbol);
     const first = lines.get(key);
     if (first !== undefined) {
@@ -203,17 +202,30 @@ function numbering(): (text: string) => number {
   };
 }
 
-function numberFault(column: string, text: string, digits: number, signed: boolean): string | undefined {
-  if (text === '') return undefined;
-  const [, sign, whole = '', part = ''] = /^([+-]?)(\d*)(?:\.(\d*))?$/.exec(text) ?? [];
-  if (sign === undefined || whole + part === '')
-    return `${column} ${quoted(text)} is not a number; write it like 1234.5, or leave it empty`;
-  if (sign === '-' && !signed) return `${column} ${quoted(text)} is negative; write what one share cost`;
-  if (whole.replace(/^0+/, '').length > digits) return `${column} ${quoted(text)} is too large; at most ${digits} digits before the point`;
+function userFault(user: string): string {
+  return ODD_BLANK.test(user) ? blankFault(user) : 'is not 1 to 64 printable characters';
+}
+
+function blankFault(text: string): string {
+  const blank = ODD_BLANK.exec(text)![0].codePointAt(0)!;
+  return `has the character U+${blank.toString(16).toUpperCase().padStart(4, '0')}, which looks like a blank or nothing; write a plain space or none`;
+}
+
+/** The first of these fields that stands beside an odd blank in its line, with that blank. */
+function oddAround(raw: string, fields: readonly string[]): string | undefined {
+  for (const field of fields) {
+    const at = field === '' ? -1 : raw.indexOf(field);
+    const around = at < 0 ? '' : raw.slice(Math.max(at - 1, 0), at + field.length + 1);
+    if (ODD_BLANK.test(around.slice(0, 1)) || ODD_BLANK.test(around.slice(-1))) return around.replace(/^[,;\t"\n]|[,;\t"\r\n]$/g, '');
+  }
   return undefined;
 }
 
-/** In quotes, at most 40 characters, printable. */
-function quoted(text: string): string {
-  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
+/** Why a line is no position: cash and totals have no price that could be fetched. CASH and USD are tickers as well, of shares that cost something else than 1. */
+function whyNoPosition(symbol: string, quantity: string | undefined, cost: string | undefined): string | undefined {
+  const isCash = CASH.test(symbol) && quantity !== '' && (cost === '' || Number(cost) === 1);
+  if (isCash) return `${quoted(symbol)} looks like cash, which is no symbol: remove the line; for shares of that name, write what one cost`;
+  if (/\s/.test(symbol) && NO_POSITION.test(symbol))
+    return `${quoted(symbol)} is no symbol: cash and totals are not imported; remove the line`;
+  return undefined;
 }

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import type { Clock } from '../../platform/clock.ts';
 import { messageOf, PermanentError, type StockmeshError, TransientError } from '../../platform/errors.ts';
 import type { Bar, BarsAnswer, CorporateAction, DateRange } from '../bars/bars.ts';
-import { parseSymbol } from '../symbol.ts';
+import { withoutSenseless } from '../bars/sense.ts';
+import { parseSymbol, spellingsOf } from '../symbol.ts';
 import { type Fetch, fetchText } from './http.ts';
 import type { MarketSource } from './source.ts';
 
@@ -49,12 +50,14 @@ export function alphaVantageSource({
   baseUrl = 'https://www.alphavantage.co',
   clock,
   timeoutMs = 15_000,
+  spell = spellingsOf(source),
 }: {
   apiKey: string | undefined;
   fetch?: Fetch;
   baseUrl?: string;
   clock: Clock;
   timeoutMs?: number;
+  spell?: (symbol: string) => string;
 }): MarketSource {
   return {
     name: source,
@@ -72,7 +75,7 @@ export function alphaVantageSource({
       const url = new URL('/query', baseUrl);
       url.search = new URLSearchParams({
         function: 'TIME_SERIES_DAILY_ADJUSTED',
-        symbol,
+        symbol: spell(symbol),
         outputsize: outputSize(range, now),
         apikey: apiKey,
       }).toString();
@@ -128,12 +131,11 @@ function errorOf(refusal: z.infer<typeof Refusal>, symbol: string, blanked: (mes
 
 function answerOf(symbol: string, series: z.infer<typeof Series>, range: DateRange, now: Temporal.Instant): BarsAnswer {
   const timeZone = series['Meta Data']['5. Time Zone'];
-  const days = Object.entries(series['Time Series (Daily)'])
-    .filter(([date]) => date >= range.from && (range.to === undefined || date <= range.to))
-    .sort(([a], [b]) => (a < b ? -1 : 1));
+  const all = Object.entries(series['Time Series (Daily)']).sort(([a], [b]) => (a < b ? -1 : 1));
   const bars: Bar[] = [];
   const actions: CorporateAction[] = [];
-  for (const [date, day] of days) {
+  for (const [index, [date, day]] of all.entries()) {
+    if (date < range.from || (range.to !== undefined && date > range.to)) continue;
     bars.push({
       date,
       open: day['1. open'],
@@ -144,9 +146,30 @@ function answerOf(symbol: string, series: z.infer<typeof Series>, range: DateRan
       volume: day['6. volume'],
     });
     if (day['8. split coefficient'] !== 1) actions.push({ date, kind: 'split', value: day['8. split coefficient'] });
-    if (day['7. dividend amount'] > 0) actions.push({ date, kind: 'dividend', value: day['7. dividend amount'] });
+    if (day['7. dividend amount'] !== 0) actions.push({ date, kind: 'dividend', value: perNewShare(day, all[index - 1]?.[1]) });
   }
-  return { symbol, source, asOf: asOf(symbol, series['Meta Data']['3. Last Refreshed'], timeZone, now), bars, actions, timeZone };
+  return withoutSenseless({
+    symbol,
+    source,
+    asOf: asOf(symbol, series['Meta Data']['3. Last Refreshed'], timeZone, now),
+    bars,
+    actions,
+    timeZone,
+  });
+}
+
+/**
+ * The dividend per share of its ex-date. The service does not say whether a dividend on the ex-date of a split is per old or per new share, but its own adjusted closes
+ * do: across the day they are scaled by 1 − dividend per old share ÷ the close before, beside the split.
+ */
+function perNewShare(day: z.infer<typeof Day>, before: z.infer<typeof Day> | undefined): number {
+  const { '7. dividend amount': dividend, '8. split coefficient': split } = day;
+  if (before === undefined || split === 1 || !(split > 0)) return dividend;
+  const scale = (one: z.infer<typeof Day>) => one['5. adjusted close'] / one['4. close'];
+  const perOldShare = before['4. close'] * (1 - (scale(before) / scale(day)) * split);
+  return Math.abs(perOldShare - dividend) < Math.abs(perOldShare - dividend * split)
+    ? Number((dividend / split).toPrecision(12))
+    : dividend;
 }
 
 /** "Last Refreshed" with a time is the moment of the data; a date without a time means that the day is complete. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pool } from 'mysql2/promise';
-import { RateLimiterMySQL, RateLimiterRes } from 'rate-limiter-flexible';
-import { messageOf, TransientError } from '../../platform/errors.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Database } from '../../platform/database/database.ts';
+import { isDatabaseAway, messageOf, TransientError } from '../../platform/errors.ts';
 import type { SourceName } from '../bars/bars.ts';
 import type { Budget } from './failover-source.ts';
 
@@ -9,81 +9,80 @@ import type { Budget } from './failover-source.ts';
  * The rate budget that all workers share: `perMinute` requests a source and window, counted in one row a source. A source that is not named in `perMinute` (local ones)
  * has no limit and needs no database query.
  *
- * When the window is used up, a call waits for the next window if that begins within `maxWaitMs`, else throws `TransientError('source.rate_limited')` with the wait as
- * `retryAfterMs`. Windows are fixed, so up to two budgets may be spent around a window's edge; machines' clocks must agree to a fraction of a window.
- * When the database cannot be reached: `TransientError('source.budget_unavailable')`.
- *
- * The migrations create the table. The library inserts three values in this order:
- * CREATE TABLE source_budget (`key` VARCHAR(255) NOT NULL, points INT NOT NULL DEFAULT 0, expire BIGINT UNSIGNED NULL, PRIMARY KEY (`key`)) ENGINE = InnoDB
+ * When the window is used up, a call waits for the next window if that begins within `maxWaitMs`, else throws `TransientError('source.budget_used_up')` with the wait as
+ * `retryAfterMs`. Windows are fixed, so up to two budgets may be spent around a window's edge. They begin and end by the shared clock. The library that did this before
+ * (rate-limiter-flexible) goes by each machine's own: a worker 600 s ahead closed a source to all others for 600 s.
+ * When the database is away: its own error. When the limit cannot be read for another reason: `TransientError('source.budget_unavailable')`.
  */
 export function sourceBudget({
-  pool,
-  database,
+  db,
+  clock,
   perMinute,
-  table = 'source_budget',
   windowSeconds = 60,
   maxWaitMs = 5_000,
 }: {
-  pool: Pool;
-  /** The schema that holds `table`: the library writes it into its statements. */
-  database: string;
+  db: Pick<Database, 'transaction'>;
+  clock: Clock;
   perMinute: Partial<Record<SourceName, number>>;
-  table?: string;
   /** For tests: how long a "minute" is. */
   windowSeconds?: number;
   maxWaitMs?: number;
 }): Budget {
-  const limiters = new Map(
-    Object.entries(perMinute).map(([source, points]) => [
-      source,
-      new RateLimiterMySQL({
-        storeClient: pool.pool,
-        storeType: 'pool',
-        dbName: database,
-        tableName: table,
-        tableCreated: true,
-        // One row a source: nothing to clear.
-        clearExpiredByTimeout: false,
-        keyPrefix: 'source',
-        points,
-        duration: windowSeconds,
-        // Once this process has seen the window used up, it does not query the database again before the next window.
-        inMemoryBlockOnConsumed: points,
-      }),
-    ]),
-  );
+  const windowMs = windowSeconds * 1000;
+  /** Sources whose window this process has seen used up, and until when, by `performance.now()`: the database is not asked again before. */
+  const usedUpUntil = new Map<SourceName, number>();
+
+  /** Takes a token: 0, or the milliseconds until there are tokens again. */
+  async function take(source: SourceName, limit: number): Promise<number> {
+    const known = (usedUpUntil.get(source) ?? 0) - performance.now();
+    if (known > 0) return known;
+    const { points, expire } = await count(source);
+    const waitMs = Math.max(1, expire - clock.now().epochMilliseconds);
+    if (points >= limit) usedUpUntil.set(source, performance.now() + waitMs);
+    return points <= limit ? 0 : waitMs;
+  }
+
+  /** Counts a request in the source's window, which begins with it when there is none. A window that ends later than a new one would is of a clock that was wrong. */
+  async function count(source: SourceName): Promise<{ points: number; expire: number }> {
+    const now = clock.now().epochMilliseconds;
+    const end = now + windowMs;
+    try {
+      return await db.transaction(async (tx) => {
+        // Assignments run from left to right: the count looks at the window that was there.
+        tx.later(
+          `INSERT INTO source_budget (\`key\`, points, expire) VALUES (?, 1, ?)
+           ON DUPLICATE KEY UPDATE points = IF(expire > ? AND expire <= ?, points + 1, 1), expire = IF(expire > ? AND expire <= ?, expire, VALUES(expire))`,
+          [`source:${source}`, end, now, end, now, end],
+        );
+        const [row] = await tx.rows<{ points: number; expire: number }>('SELECT points, expire FROM source_budget WHERE `key` = ?', [
+          `source:${source}`,
+        ]);
+        return row as { points: number; expire: number };
+      });
+    } catch (error) {
+      if (isDatabaseAway(error)) throw error;
+      throw new TransientError('source.budget_unavailable', `${source}: cannot read the rate limit: ${messageOf(error)}`, { cause: error });
+    }
+  }
 
   return async (source, signal) => {
     signal.throwIfAborted();
-    const limiter = limiters.get(source);
-    if (limiter === undefined) return;
+    const limit = perMinute[source];
+    if (limit === undefined) return;
     const deadline = performance.now() + maxWaitMs;
     for (;;) {
-      const waitMs = await take(limiter, source);
+      const waitMs = await take(source, limit);
       if (waitMs === 0) return;
       if (performance.now() + waitMs > deadline) {
         throw new TransientError(
-          'source.rate_limited',
-          `${source}: the budget of ${limiter.points} requests per ${windowSeconds} s is used up; the next request is possible in ${Math.ceil(waitMs / 1000)} s (stock_jobs.data_fetch.rate_limit)`,
-          { retryAfterMs: waitMs },
+          'source.budget_used_up',
+          `${source}: the budget of ${limit} requests per ${windowSeconds} s is used up; the next request is possible in ${Math.ceil(waitMs / 1000)} s (stock_jobs.data_fetch.rate_limit)`,
+          { retryAfterMs: Math.ceil(waitMs) },
         );
       }
       await pause(waitMs, signal);
     }
   };
-}
-
-/** Takes a token: 0, or the milliseconds until there are tokens again. */
-async function take(limiter: RateLimiterMySQL, source: SourceName): Promise<number> {
-  try {
-    await limiter.consume(source);
-    return 0;
-  } catch (error) {
-    if (error instanceof RateLimiterRes) return Math.max(1, Math.ceil(error.msBeforeNext));
-    throw new TransientError('source.budget_unavailable', `${source}: cannot read the rate limit: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -7,6 +7,7 @@ import { componentLogger, type Logger } from '../../platform/log/log.ts';
 import type { SourceName } from '../bars/bars.ts';
 import { readStored } from '../bars/read.ts';
 import { usCalendar } from '../calendar/calendar.ts';
+import { spellingsOf } from '../symbol.ts';
 import { alphaVantageSource } from './alpha-vantage.ts';
 import { sourceBudget } from './budget.ts';
 import { cachedSource } from './cached.ts';
@@ -31,11 +32,13 @@ export async function configuredSources({
   db: Database;
   log: Logger;
 }): Promise<{ all: FailoverSource; real: FailoverSource }> {
-  const { sources, timeout, breaker, rate_limit, lean, alpha_vantage, simulated } = config.stock_jobs.data_fetch;
+  const { sources, timeout, breaker, rate_limit, lean, alpha_vantage, simulated, spellings } = config.stock_jobs.data_fetch;
+  const spell = (source: SourceName) => spellingsOf(source, spellings);
   const make: Record<SourceName, () => MarketSource | undefined> = {
-    yahoo_finance: () => yahooSource({ clock }),
-    lean: () => leanSource({ path: lean.path as string, clock }),
-    alpha_vantage: () => (alpha_vantage.api_key ? alphaVantageSource({ apiKey: alpha_vantage.api_key, clock }) : undefined),
+    yahoo_finance: () => yahooSource({ clock, spell: spell('yahoo_finance') }),
+    lean: () => leanSource({ path: lean.path as string, clock, spell: spell('lean') }),
+    alpha_vantage: () =>
+      alpha_vantage.api_key ? alphaVantageSource({ apiKey: alpha_vantage.api_key, clock, spell: spell('alpha_vantage') }) : undefined,
     cached: () => cachedSource({ read: (symbol, range) => readStored(db, symbol, range) }),
     simulated: () =>
       simulated.enabled
@@ -43,10 +46,9 @@ export async function configuredSources({
         : undefined,
   };
   const made = sources.flatMap((name) => make[name]() ?? []);
-  const [schema] = await db.rows<{ name: string }>('SELECT DATABASE() AS name');
   const budget = sourceBudget({
-    pool: db.pool,
-    database: schema?.name as string,
+    db,
+    clock,
     perMinute: { yahoo_finance: rate_limit, alpha_vantage: rate_limit },
   });
   const chain = (parts: MarketSource[]): FailoverSource =>

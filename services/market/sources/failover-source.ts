@@ -12,7 +12,7 @@ export interface FailoverSource {
   bars(symbol: string, range: DateRange, signal: AbortSignal): Promise<FailoverAnswer>;
 }
 
-/** Takes one token for a request to `source`, and waits for it up to a limit. Errors: `TransientError('source.rate_limited')` when the wait would be longer. */
+/** Takes one token for a request to `source`, and waits for it up to a limit. Errors: `TransientError('source.budget_used_up')` when the wait would be longer. */
 export type Budget = (source: SourceName, signal: AbortSignal) => Promise<void>;
 
 /** Bars of the first source that answers, by the rules of `askWithFailover`; an answer without bars counts as an answer. */

@@ -1,7 +1,7 @@
 /** Failover over several sources of the same data (bars, option chains): asks one after the other, each behind a circuit breaker and a time limit. */
-import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen, TimeoutStrategy, timeout } from 'cockatiel';
+import { CircuitState, circuitBreaker, handleWhen, TimeoutStrategy, timeout } from 'cockatiel';
 import type { Clock } from '../../platform/clock.ts';
-import { codeOf, InputError, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
+import { codeOf, InputError, isDatabaseAway, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 
 /** One source that was asked, or skipped because its circuit is open. `reason` and `code` say why it has no answer; `ms` includes the wait for the budget. */
 export interface SourceAttemptOf<Name extends string> {
@@ -31,9 +31,10 @@ export interface FailoverOptions<Name extends string> {
 }
 
 /**
- * Asks the sources in order until one answers. Each has a circuit breaker that opens for `breaker.openMs` after `breaker.failures` failures in a row (then one call
- * probes it), and `timeoutMs` for an answer, after its token of the budget. An unknown symbol, an empty cache, a used-up budget and the caller's own abort are not
- * the source's failure.
+ * Asks the sources in order until one answers. Each has `timeoutMs` for an answer, after its token of the budget, and a circuit breaker that opens for
+ * `breaker.openMs` (then one call probes it). Only what says something about the source opens it: `breaker.failures` faults of the source in a row (`ABOUT_SOURCE`), or
+ * bad answers for as many different symbols in a row that this source had answered before. A symbol's own bad answer, an unknown symbol, an empty cache, a used-up
+ * budget and the caller's own abort do not.
  * Throws `PermanentError('source.unknown_symbol')` when every source that could be asked certainly does not know the symbol; `source.all_failed` otherwise: permanent when no source
  * can succeed later (missing key, denied), transient in every other case. An `InputError` and an abort end it at once; an abort rethrows the signal's reason.
  */
@@ -62,7 +63,8 @@ export function askWithFailover<Name extends string, Args extends readonly unkno
         return { answer, attempts };
       } catch (error) {
         signal.throwIfAborted();
-        if (error instanceof InputError) throw error;
+        // A database that is away fails every source alike, and says nothing about any of them.
+        if (error instanceof InputError || isDatabaseAway(error)) throw error;
         errors.push(error);
         record({ ok: false, reason: messageOf(error), code: codeOf(error) });
       }
@@ -74,23 +76,93 @@ export function askWithFailover<Name extends string, Args extends readonly unkno
 /** Errors of a working source that has no such data. */
 const KNOWS_NOTHING = new Set(['source.unknown_symbol', 'source.cache_empty', 'chain.empty', 'chain.no_day']);
 
+/** Errors that hold for each symbol that the source would be asked for: it cannot be reached, is down, overloaded, or refuses this caller. */
+const ABOUT_SOURCE = new Set([
+  'source.timeout',
+  'source.network',
+  'source.unavailable',
+  'source.rate_limited',
+  'source.blocked',
+  'source.denied',
+  'source.no_key',
+]);
+
+/** At most this many answered symbols are remembered for each source. The oldest are forgotten first. */
+const REMEMBERED = 5000;
+
+/** Of these, what no wait mends. */
+const HOPELESS = new Set(['source.denied', 'source.no_key']);
+
+/** The source was not asked: the shared budget gave no token. */
+const UNASKED = new Set(['source.budget_used_up', 'source.budget_unavailable']);
+
+/** Where the blame for a failure lies: with the symbol, whatever source is asked (`symbol`); perhaps, since some sources could not be asked (`unsure`); or elsewhere (`none`). */
+export function blameOf(error: unknown): 'symbol' | 'unsure' | 'none' {
+  if (codeOf(error) === 'source.unknown_symbol') return 'symbol';
+  const cause = error instanceof Error ? error.cause : undefined;
+  return codeOf(error) === 'source.all_failed' && cause instanceof AggregateError ? blameOfCodes(cause.errors.map(codeOf)) : 'none';
+}
+
+/** The same from the codes of all sources that were asked or skipped. */
+export function blameOfCodes(codes: readonly string[]): ReturnType<typeof blameOf> {
+  const isSkipped = (code: string): boolean => UNASKED.has(code) || code === 'source.circuit_open';
+  const isOwn = (code: string): boolean => !ABOUT_SOURCE.has(code) && !isSkipped(code) && code !== 'source.cache_empty';
+  if (!codes.some(isOwn)) return 'none';
+  return codes.some((code) => isSkipped(code) || (ABOUT_SOURCE.has(code) && !HOPELESS.has(code))) ? 'unsure' : 'symbol';
+}
+
+/** What a source's last answers say about it. */
+interface Health {
+  /** Faults of the source in a row. */
+  faults: number;
+  /** Different symbols with a bad answer (not readable, refused, a defect) since the last good answer, each of them answered before: most likely the source has changed. */
+  misread: Set<string>;
+  answeredBefore: Set<string>;
+  lastFailure: string;
+  openUntilMs: number;
+}
+
+function good(health: Health, symbol: string): void {
+  health.faults = 0;
+  health.misread.clear();
+  health.answeredBefore.delete(symbol);
+  health.answeredBefore.add(symbol);
+  if (health.answeredBefore.size > REMEMBERED) health.answeredBefore.delete(health.answeredBefore.values().next().value as string);
+}
+
+function bad(health: Health, symbol: string, failure: unknown): void {
+  if (ABOUT_SOURCE.has(codeOf(failure))) health.faults++;
+  else if (health.answeredBefore.has(symbol)) health.misread.add(symbol);
+  else return;
+  health.lastFailure = messageOf(failure);
+}
+
 function guarded<Name extends string, Args extends readonly unknown[], Answer>(
   source: Link<Name, Args, Answer>,
   { timeoutMs, breaker, budget }: FailoverOptions<Name>,
 ): Link<Name, Args, Answer> {
   const notItsFault = new WeakSet<object>();
-  const excused = (error: unknown) =>
-    error instanceof InputError || KNOWS_NOTHING.has(codeOf(error)) || (error instanceof Object && notItsFault.has(error));
+  const health: Health = { faults: 0, misread: new Set(), answeredBefore: new Set(), lastFailure: '', openUntilMs: 0 };
+  const unasked = (error: unknown) =>
+    isDatabaseAway(error) || UNASKED.has(codeOf(error)) || (error instanceof Object && notItsFault.has(error));
+  const excused = (error: unknown) => error instanceof InputError || KNOWS_NOTHING.has(codeOf(error)) || unasked(error);
+  const changed = () => health.misread.size >= breaker.failures;
   const circuit = circuitBreaker(
-    // A probe that ended before the request (aborted, no budget) shows nothing about the source. Cockatiel would close the circuit on an error that it does not handle.
-    handleWhen(
-      (error) => !excused(error) || (circuit.state === CircuitState.HalfOpen && error instanceof Object && notItsFault.has(error)),
-    ),
-    { halfOpenAfter: breaker.openMs, breaker: new ConsecutiveBreaker(breaker.failures) },
+    handleWhen((error) => {
+      // A probe that ended before the request (aborted, no budget) shows nothing about the source. Cockatiel would close the circuit on an error that it does not handle.
+      if (unasked(error)) return circuit.state === CircuitState.HalfOpen;
+      return !excused(error) && (ABOUT_SOURCE.has(codeOf(error)) || changed());
+    }),
+    {
+      halfOpenAfter: breaker.openMs,
+      breaker: { state: undefined, success: () => {}, failure: () => health.faults >= breaker.failures || changed() },
+    },
   );
+  circuit.onBreak(() => {
+    health.openUntilMs = performance.now() + breaker.openMs;
+  });
   // Aggressive: does not wait for a source that ignores its signal.
   const limit = timeout(timeoutMs, { strategy: TimeoutStrategy.Aggressive, abortOnReturn: false });
-  let lastFailure = '';
 
   async function ask(symbol: string, signal: AbortSignal, args: Args): Promise<Answer> {
     const excuse = (error: unknown) => {
@@ -105,15 +177,17 @@ function guarded<Name extends string, Args extends readonly unknown[], Answer>(
     }
     let inner: AbortSignal | undefined;
     try {
-      return await limit.execute((context) => {
+      const answer = await limit.execute((context) => {
         inner = context.signal;
         return source.ask(symbol, inner, ...args);
       }, signal);
+      good(health, symbol);
+      return answer;
     } catch (error) {
       if (signal.aborted) throw excuse(error);
       // After the time-out the source's own error may arrive first.
       const failure = inner?.aborted ? new TransientError('source.timeout', `${source.name}: no answer within ${timeoutMs} ms`) : error;
-      if (!excused(failure)) lastFailure = messageOf(failure);
+      if (!excused(failure)) bad(health, symbol, failure);
       throw failure;
     }
   }
@@ -122,7 +196,7 @@ function guarded<Name extends string, Args extends readonly unknown[], Answer>(
     name: source.name,
     async ask(symbol, signal, ...args) {
       // While one call probes, cockatiel would let the others wait for it and ignore their own abort.
-      if (circuit.state === CircuitState.HalfOpen) throw skipped(source.name, lastFailure);
+      if (circuit.state === CircuitState.HalfOpen) throw skipped(source.name, health);
       let asked = false;
       try {
         return await circuit.execute(() => {
@@ -130,14 +204,17 @@ function guarded<Name extends string, Args extends readonly unknown[], Answer>(
           return ask(symbol, signal, args);
         });
       } catch (error) {
-        throw asked ? error : skipped(source.name, lastFailure);
+        throw asked ? error : skipped(source.name, health);
       }
     },
   };
 }
 
-function skipped(source: string, lastFailure: string): TransientError {
-  return new TransientError('source.circuit_open', `${source}: not asked after repeated failures, the last: ${lastFailure}`);
+/** Names the wait until the next probe, so that a job does not use up its attempts on a source that is not asked. */
+function skipped(source: string, { lastFailure, openUntilMs }: Health): TransientError {
+  return new TransientError('source.circuit_open', `${source}: not asked after repeated failures, the last: ${lastFailure}`, {
+    retryAfterMs: Math.max(0, Math.ceil(openUntilMs - performance.now())),
+  });
 }
 
 function failureOf(what: string, symbol: string, attempts: readonly SourceAttemptOf<string>[], errors: unknown[]): Error {

@@ -10,6 +10,9 @@ export interface HttpAnswer {
   text: string;
 }
 
+/** Statuses with which a server or a proxy refuses this caller, whatever is asked for (RFC 9110: 401, 403, 407; RFC 7725: 451). */
+export const BLOCKING: ReadonlySet<number> = new Set([401, 403, 407, 451]);
+
 /**
  * One request and its whole body, within `timeoutMs`. Returns answers of any status under 500 except 429. Otherwise throws `TransientError`:
  * `source.timeout`, `source.network`, `source.rate_limited` (with the server's own Retry-After), `source.unavailable`.

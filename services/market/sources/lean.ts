@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { Clock } from '../../platform/clock.ts';
 import { ConfigError, PermanentError, TransientError } from '../../platform/errors.ts';
 import type { Bar, BarsAnswer, DateRange } from '../bars/bars.ts';
-import { parseSymbol } from '../symbol.ts';
+import { barFault, withoutSenseless } from '../bars/sense.ts';
+import { parseSymbol, spellingsOf } from '../symbol.ts';
 import { actionsOf, factorWalk, parseFactors } from './lean-factors.ts';
 import { isFolder, isMissing, malformedLine, textLines, zippedLines } from './lean-files.ts';
 import type { MarketSource } from './source.ts';
@@ -25,10 +26,18 @@ interface Tenure {
  * files are the raw closes of the day files only from the day the map file names on, and `qqq.zip` has no bar while the fund was called QQQQ.) So a bar belongs to the
  * security only if the map file gives it that ticker on that day; days under an older ticker come from that ticker's file, and are missing where the folder has none.
  *
- * Adjusted close = raw × price factor × split factor. `asOf` is 16:00 in New York on the newest bar's date. Nothing is kept between calls.
+ * Adjusted close = raw × price factor × split factor. `asOf` is 16:00 in New York on the date of the newest bar that can be true. Nothing is kept between calls.
  * Errors: `ConfigError('source.lean_path')` at once for a path that is no such folder; `source.unknown_symbol` (permanent); `source.malformed`, `source.unavailable` (transient).
  */
-export function leanSource({ path, clock }: { path: string; clock: Clock }): MarketSource {
+export function leanSource({
+  path,
+  clock,
+  spell = spellingsOf('lean'),
+}: {
+  path: string;
+  clock: Clock;
+  spell?: (symbol: string) => string;
+}): MarketSource {
   const folder = join(path, 'equity', 'usa');
   const daily = join(folder, 'daily');
   if (!statSync(daily, { throwIfNoEntry: false })?.isDirectory()) {
@@ -43,7 +52,7 @@ export function leanSource({ path, clock }: { path: string; clock: Clock }): Mar
     async bars(text, range, signal): Promise<BarsAnswer> {
       signal.throwIfAborted();
       const symbol = parseSymbol(text);
-      const ticker = symbol.toLowerCase();
+      const ticker = spell(symbol).toLowerCase();
       const mapFile = join(folder, 'map_files', `${ticker}.csv`);
       const factorFile = join(folder, 'factor_files', `${ticker}.csv`);
       const tenures = tenuresOf(mapFile, await textLines(mapFile)) ?? [{ ticker, from: '0000-00-00', to: '9999-99-99' }];
@@ -58,8 +67,7 @@ export function leanSource({ path, clock }: { path: string; clock: Clock }): Mar
         }
       }
       days.sort((a, b) => (a.date < b.date ? -1 : 1));
-      const newest = days.at(-1);
-      if (newest === undefined) {
+      if (days.length === 0) {
         if (!(await isFolder(daily))) throw new TransientError('source.unavailable', `lean: the folder ${daily} is gone`);
         throw new PermanentError('source.unknown_symbol', `lean: unknown symbol ${symbol}: ${daily} has no bars of it`);
       }
@@ -67,17 +75,21 @@ export function leanSource({ path, clock }: { path: string; clock: Clock }): Mar
       const factorOf = factorWalk(factors.rows);
       const adjusted = days.map((day): Bar => ({ ...day, adjustedClose: day.close * factorOf(day.date) }));
       const actions = actionsOf(factors.rows, (date) => sessionAfter(date, days));
+      const newest = adjusted.findLast((bar) => barFault(bar) === undefined) ?? adjusted.at(-1)!;
       const close = Temporal.PlainDate.from(newest.date).toZonedDateTime({ timeZone, plainTime: '16:00' }).toInstant();
       const now = clock.now();
-      return {
-        symbol,
-        source: 'lean',
-        asOf: Temporal.Instant.compare(close, now) < 0 ? close : now,
-        bars: within(adjusted, range),
-        actions: within(actions, range),
-        currency: 'USD',
-        timeZone,
-      };
+      return withoutSenseless(
+        {
+          symbol,
+          source: 'lean' as const,
+          asOf: Temporal.Instant.compare(close, now) < 0 ? close : now,
+          bars: within(adjusted, range),
+          actions: within(actions, range),
+          currency: 'USD',
+          timeZone,
+        },
+        within(factors.leftOut, range),
+      );
     },
   };
 }
@@ -85,7 +97,9 @@ export function leanSource({ path, clock }: { path: string; clock: Clock }): Mar
 type RawDay = Omit<Bar, 'adjustedClose'>;
 
 const PRICE_SCALE = 10_000;
-const DAY = /^(\d{4})(\d\d)(\d\d) \d\d:\d\d,(\d+(?:\.\d+)?),(\d+(?:\.\d+)?),(\d+(?:\.\d+)?),(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)\r?$/;
+/** A number of any sign and size: one that cannot be a price costs its own bar and not the file. */
+const NUMBER = String.raw`(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)`;
+const DAY = new RegExp(String.raw`^(\d{4})(\d\d)(\d\d) \d\d:\d\d,${NUMBER},${NUMBER},${NUMBER},${NUMBER},${NUMBER}\r?$`);
 
 /** The days of one day file, ascending; none where there is no such file. */
 async function* dayFile(file: string, signal: AbortSignal): AsyncGenerator<RawDay> {

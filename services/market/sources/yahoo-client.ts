@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Clock } from '../../platform/clock.ts';
 import { PermanentError, type StockmeshError, TransientError } from '../../platform/errors.ts';
 import type { Budget } from './failover-source.ts';
-import { type Fetch, fetchText, type HttpAnswer } from './http.ts';
+import { BLOCKING, type Fetch, fetchText, type HttpAnswer } from './http.ts';
 
 const source = 'yahoo_finance';
 const SILENT = { info() {}, warn() {}, error() {}, debug() {}, dir() {} };
@@ -45,8 +45,8 @@ export function forgetCrumb(client: YahooClient): void {
 }
 
 /**
- * The `fetch` for one request about `symbol`: throws `PermanentError('source.unknown_symbol')`, `TransientError('source.refused')` for Yahoo's other refusals and for a
- * status that is not an answer, and the errors of `fetchText`. `refused` is called first with each refusal. With a `budget`, each request takes one token of it.
+ * The `fetch` for one request about `symbol`: throws `PermanentError('source.unknown_symbol')`; `TransientError` `source.blocked` where Yahoo refuses this caller,
+ * `source.refused` for its other refusals and for a status that is not an answer; and the errors of `fetchText`. `refused` is called first with each refusal. With a `budget`, each request takes one token of it.
  * Requests for the cookie and crumb are not checked and not aborted: all concurrent requests share them.
  */
 export function yahooFetch(
@@ -56,11 +56,11 @@ export function yahooFetch(
   refused?: (refusal: Refusal) => void,
 ): Fetch {
   return async (url, init) => {
-    const isQuestion = /\/v\d+\/finance\//.test(String(url));
-    const until = isQuestion ? signal : new AbortController().signal;
+    const question = isQuestion(url);
+    const until = question ? signal : new AbortController().signal;
     await budget?.(source, until);
     const answer = await fetchText({ source, fetch, clock, timeoutMs }, url, init, until);
-    const refusal = isQuestion ? refusalOf(answer) : undefined;
+    const refusal = question ? refusalOf(answer) : undefined;
     if (refusal !== undefined) {
       refused?.(refusal);
       throw errorOf(refusal, symbol, answer.status);
@@ -68,6 +68,12 @@ export function yahooFetch(
     return new Response(answer.text === '' ? null : answer.text, { status: answer.status, headers: answer.headers });
   };
 }
+
+/** A symbol for messages, with the spelling that Yahoo was asked for where that is another one. */
+export const askedAs = (symbol: string, spelled: string): string => (spelled === symbol ? symbol : `${symbol}, asked for as ${spelled}`);
+
+/** Whether a request asks for data, and not for the cookie or crumb. */
+export const isQuestion = (url: string | URL | Request): boolean => /\/v\d+\/finance\//.test(String(url));
 
 /** The answer for `symbol` is not the `expected` one, such as "a chart". */
 export function malformed(symbol: string, expected: string, reason: string, cause?: unknown): TransientError {
@@ -91,5 +97,11 @@ function refusalOf({ status, text }: HttpAnswer): Refusal | undefined {
 function errorOf({ code, description }: Refusal, symbol: string, status: number): StockmeshError {
   // A 404 means an unknown symbol only when it comes from Yahoo and not from a proxy.
   if (code === 'Not Found') return new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol} (${description})`);
+  // Yahoo writes these also with HTTP 200.
+  if (code === 'Too Many Requests') return new TransientError('source.rate_limited', `${source}: too many requests (${description})`);
+  if (/^(Internal Server Error|Bad Gateway|Service Unavailable|Gateway Timeout)$/.test(code))
+    return new TransientError('source.unavailable', `${source}: ${code}: ${description}`);
+  if (BLOCKING.has(status) || code === 'Unauthorized' || code === 'Forbidden')
+    return new TransientError('source.blocked', `${source}: refuses requests from here with HTTP ${status}: ${code}: ${description}`);
   return new TransientError('source.refused', `${source}: ${symbol} refused with HTTP ${status}: ${code}: ${description}`);
 }

@@ -20,6 +20,8 @@ export interface Load {
   running?: number;
   /** Why the service does less than it should, a sentence each; empty when all is well. */
   degraded?: string[];
+  /** Seconds by which the machine's clock is ahead of the database's (behind: negative). */
+  clock_offset_s?: number;
 }
 
 export interface Presence {

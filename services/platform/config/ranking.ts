@@ -27,8 +27,16 @@ export const rankingRules = z.strictObject({
   top_n: z.number().int().min(1).max(10_000),
   /** Seconds after which a quote is too old to be ranked. */
   quote_age: positive(),
+  /** Contracts: one with both fewer traded today and fewer open is illiquid, and not ranked. */
+  eligibility: z.strictObject({ volume: percent(), open_interest: percent() }),
   /** A year, continuously compounded, 0.04 = 4 %. For implied volatilities and Greeks. */
-  risk_free_rate: z.number().min(-0.1).max(1),
+  risk_free_rate: z
+    .number()
+    .min(-0.1)
+    .refine((rate) => rate <= 0.5, {
+      error: ({ input }) => `${input} a year is ${Number((100 * Number(input)).toPrecision(12))} %; write a rate as a share, 0.04 for 4 %`,
+      params: { code: 'config.out_of_range' },
+    }),
   /** Loss at which a position is stopped, as a share of its entry price, for positions without a stop of their own. */
   stop_loss: positive().max(1),
   modes: z.strictObject({
@@ -71,6 +79,7 @@ export const rankingRules = z.strictObject({
     runner: z.strictObject({ momentum_over: score(), volume_over: percent(), volume_oi_over: percent(), spread_below: percent() }),
     greeks: z.strictObject({ delta_from: share(), delta_to: share(), gamma_over: percent(), spread_below: percent() }),
     buy: z.strictObject({ rank_over: score() }),
+    close: z.strictObject({ rank_over: score() }),
     take_profit: z.strictObject({ gain_over: percent() }),
   }),
   /** The lowest rank of each band; below `fair` is weak. */

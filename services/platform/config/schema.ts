@@ -116,10 +116,15 @@ const stockJobs = z.strictObject({
       retry_backoff: z.array(z.number().min(0)).min(1),
       timeout: duration(),
       history_days: count(1),
+      history_check: duration(),
       breaker: z.strictObject({ failures: count(1), reset_after: duration() }),
       lean: z.strictObject({ path: text().nullable() }),
       simulated: z.strictObject({ enabled: z.boolean(), seed: count(0, 2 ** 32 - 1) }),
       alpha_vantage: z.strictObject({ api_key: secret() }),
+      failure_pauses: z
+        .strictObject({ first: duration(), longest: duration() })
+        .refine(({ first, longest }) => first <= longest, because('config.out_of_range', 'first must not be above longest')),
+      spellings: z.array(z.strictObject({ source: z.enum(SOURCES), symbol: text(), spelling: text() })),
     })
     .refine(
       ({ sources, lean }) => !sources.includes('lean') || lean.path !== null,
@@ -147,6 +152,7 @@ const portfolio = z.strictObject({
   sources: z.array(z.strictObject({ csv_file: text() })),
   freshness_schedule: z.strictObject({ market_open: duration(), market_closed: duration(), weekend: duration() }),
   stale_alert_hours: duration(),
+  outdated_alert_share: share(),
   priority_factors: z
     .strictObject({ user_activity: share(), portfolio_value: share(), data_age: share(), market_volatility: share() })
     .check(({ value, issues }) => {
@@ -212,12 +218,12 @@ const scheduler = z.strictObject({
   promote_interval: duration(),
   reap_interval: duration(),
   announce_interval: duration(),
-  ageing: z.strictObject({ interval: duration(), levels: count(0, 9) }),
+  ageing: z.strictObject({ interval: duration(), levels: count(0, 9), foreground_interval: z.number().min(0) }),
   retention: z.strictObject({ interval: duration(), batch: count(1, 10_000) }),
 });
 
 const ranking = z.strictObject({
-  watchlist: listOf(z.string().regex(/^[A-Z0-9.=^_-]{1,32}$/, 'must be a symbol in capital letters, such as AAPL')),
+  watchlist: listOf(z.string().regex(/^([A-Z0-9.=^_&-]{1,32}|[A-Z]{1,5}\/[A-Z])$/, 'must be a symbol in capital letters, such as AAPL')),
   watchlist_modes: listOf(z.enum(MODES)),
   dedupe_window: z.number().min(0),
   timeout: duration(),
@@ -284,6 +290,7 @@ const monitoring = z.strictObject({
     max_fetch_latency: duration(),
     min_worker_efficiency: share(),
     max_job_age: duration(),
+    max_clock_offset: duration(),
   }),
 });
 
@@ -295,6 +302,7 @@ const database = z.strictObject({
   username: text(),
   password: secret(),
   database: z.string().regex(/^[A-Za-z0-9_$-]{1,64}$/, 'must be 1-64 letters, digits, "_", "$" or "-"'),
+  clock_interval: duration(),
   pool: z
     .strictObject({ min_connections: count(), max_connections: count(1, 10_000), idle_timeout: duration() })
     .check(({ value, issues }) => {
@@ -302,6 +310,10 @@ const database = z.strictObject({
       const message = `min_connections (${value.min_connections}) must not be above max_connections (${value.max_connections})`;
       issues.push({ code: 'custom', input: value, ...because('config.pool_size', message) });
     }),
+  connect_timeout: duration(),
+  acquire_timeout: duration(),
+  statement_timeout: duration(),
+  long_statement_timeout: duration(),
 });
 
 export const schema = z

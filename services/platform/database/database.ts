@@ -1,6 +1,9 @@
-import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
-import { ConfigError, codeOf, messageOf, PermanentError, TransientError } from '../errors.ts';
+import { TransientError } from '../errors.ts';
+import { type Address, type Addresses, addressList } from './addresses.ts';
+import { cutRows, joinWithin, mostBytes, refuseTooLarge } from './packets.ts';
+import { type Borrowed, limitedPool, type Pool } from './pool.ts';
 
 /** Anything a statement can be run on: the pool (autocommit) or one open transaction. */
 export interface Sql {
@@ -19,23 +22,36 @@ export interface Transaction extends Sql {
   later(sql: string, params?: readonly unknown[]): void;
   /** The same, but sent just before the COMMIT: for rows that many transactions need, which must be locked as briefly as possible. */
   last(sql: string, params?: readonly unknown[]): void;
+  /** The most bytes of a statement. An `INSERT … VALUES ?` with a list of rows is cut by itself; whoever writes rows into the text cuts them. */
+  readonly mostBytes: number;
 }
 
 export interface Database extends Sql {
   /**
    * Runs `work` in one READ COMMITTED transaction. The whole of it is run again on a deadlock (1213), a lock time-out (1205, after ROLLBACK) and a changed
    * record (1020), at most 5 times with 5-50 ms of jitter; on a Galera cluster 1213 arrives at COMMIT and the same rule covers it. So `work` must have no
-   * effect outside the transaction. Errors: `TransientError('database.unavailable')` when the server cannot be reached; whether a COMMIT under way took
-   * effect is then unknown, and the caller must be able to do it again. `PermanentError('database.too_large')` for a statement that is larger than the server takes.
+   * effect outside the transaction. Errors: `TransientError('database.unavailable')` when the server cannot be reached, takes no writes or does not answer in time;
+   * whether a COMMIT under way took effect is then unknown, and the caller must be able to do it again. `TransientError('database.busy')` when the fifth try met a conflict
+   * too. `PermanentError('database.too_large')` for a statement that is larger than the server takes. `TransientError('database.packet_lost')` when the connection was lost
+   * during a large one: write less at once.
    */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** How often a transaction was run again, by the server's error number. */
   readonly retries: ReadonlyMap<number, number>;
   /** What it was opened with: another process can open the same. */
   readonly options: DatabaseOptions;
-  /** The connections of single statements: autocommit. */
-  readonly pool: mysql.Pool;
+  /** Connections of single statements, with their limits, for a library that speaks the driver's language. */
+  readonly pool: LibraryPool;
+  /** The same database for statements that may take long: clean-up, statistics, imports. They have a limit and connections of their own. */
+  readonly long: Database;
+  /** For a process that stops while the database does not answer: what waits for it fails at once with `TransientError('database.closed')`, and so does all that comes. */
+  giveUp(): void;
   close(): Promise<void>;
+}
+
+/** What `rate-limiter-flexible` takes of a pool of the driver. */
+export interface LibraryPool {
+  pool: { getConnection(done: (error: unknown, connection?: unknown) => void): void };
 }
 
 export interface DatabaseOptions {
@@ -45,35 +61,25 @@ export interface DatabaseOptions {
   user: string;
   password: string;
   database: string;
+  /** In place of host, port and socketPath: several servers of one database, such as the nodes of a cluster. The first one that works is used until it fails. */
+  addresses?: readonly Address[] | undefined;
   /** 10 by default. A quarter of them is for single statements, the others for transactions; never fewer than one and two. */
   maxConnections?: number | undefined;
   /** So many unused connections stay open; all by default. */
   minConnections?: number | undefined;
   idleTimeoutMs?: number | undefined;
-  /** Seconds after which the server ends a transaction whose process sends no statement, or stops in the middle of sending one or of reading its rows, and a statement that waits for a lock: a frozen or dead process must not keep its rows locked. 15 by default. */
+  /** Seconds after which the server ends a transaction whose process sends no statement, or stops in the middle of sending one or of reading its rows: a frozen process must not keep its rows locked. 15 by default. */
   idleTransactionSeconds?: number | undefined;
+  /** Seconds to make a connection, 2 by default; to get one, 5; for the answer to a statement, 10; for the answer to one of `long`, 600. */
+  connectSeconds?: number | undefined;
+  acquireSeconds?: number | undefined;
+  statementSeconds?: number | undefined;
+  longStatementSeconds?: number | undefined;
 }
 
-const RETRIED = new Set([1213, 1205, 1020]);
+/** A conflict with another transaction: deadlock, lock time-out, changed record, and the same found by group replication at COMMIT. */
+const CONFLICTS = new Set([1213, 1205, 1020, 3101]);
 const MAX_TRIES = 5;
-
-const UNREACHABLE = new Set([
-  'PROTOCOL_CONNECTION_LOST',
-  'PROTOCOL_SEQUENCE_TIMEOUT',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ENOENT',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ER_SERVER_SHUTDOWN',
-  'ER_CON_COUNT_ERROR',
-  'ER_NORMAL_SHUTDOWN',
-  'ER_CONNECTION_KILLED',
-]);
 
 /**
  * The driver escapes text for a server that reads a backslash as an escape. With NO_BACKSLASH_ESCAPES a user id of `x'); DELETE FROM holdings; -- ` would end its
@@ -83,78 +89,102 @@ const UNREACHABLE = new Set([
 export const SET_SQL_MODE =
   "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'";
 
-/** Modes that change what a literal, a quote or a column's text means. Some of them arrive together: ORACLE brings PIPES_AS_CONCAT. */
-const UNSUITABLE_MODES = [
-  'NO_BACKSLASH_ESCAPES',
-  'ANSI_QUOTES',
-  'ANSI',
-  'ORACLE',
-  'MSSQL',
-  'PAD_CHAR_TO_FULL_LENGTH',
-  'PIPES_AS_CONCAT',
-  'IGNORE_SPACE',
-  'HIGH_NOT_PRECEDENCE',
-  'REAL_AS_FLOAT',
-  'NO_UNSIGNED_SUBTRACTION',
-  'NO_AUTO_VALUE_ON_ZERO',
-  'EMPTY_STRING_IS_NULL',
-];
-
 /** The driver's options that every connection to the ledger needs. */
 export function connectionOptions(options: DatabaseOptions): mysql.ConnectionOptions {
-  const { maxConnections: _, minConnections: __, idleTimeoutMs: ___, idleTransactionSeconds: ____, ...address } = options;
+  const { host, port, socketPath, user, password, database, connectSeconds = CONNECT_SECONDS } = options;
   return {
-    ...address,
+    ...{ user, password, database },
+    ...(socketPath === undefined ? { host, port } : { socketPath }),
     timezone: 'Z',
     charset: 'utf8mb4',
     dateStrings: ['DATE'],
     supportBigNumbers: true,
-    connectTimeout: 5_000,
+    connectTimeout: connectSeconds * 1000,
     // FOUND_ROWS (the driver's default) makes affectedRows count matches: fencing relies on it.
     flags: ['+FOUND_ROWS'],
   };
 }
 
+const CONNECT_SECONDS = 2;
+const ACQUIRE_SECONDS = 5;
+const STATEMENT_SECONDS = 10;
+const LONG_STATEMENT_SECONDS = 600;
+
 /** Opens the pools; nothing is connected before the first statement. */
 export function openDatabase(options: DatabaseOptions): Database {
+  const { host = 'localhost', port = 3306, socketPath } = options;
+  const [first = socketPath === undefined ? { host, port } : { socketPath }, ...others] = options.addresses ?? [];
+  const addresses = addressList([first, ...others]);
   const connections = options.maxConnections ?? 10;
   const forStatements = Math.max(Math.floor(connections / 4), 1);
-  const pool = openPool(options, forStatements);
+  const pool = openPool(options, addresses, forStatements);
   // Of their own: without autocommit a transaction begins with its first statement, which saves a round trip, a fifth of a small claim.
-  const transactions = openPool({ ...options, multipleStatements: true }, Math.max(connections - forStatements, 2), 'SET autocommit = 0');
+  const transactions = openPool(
+    { ...options, multipleStatements: true },
+    addresses,
+    Math.max(connections - forStatements, 2),
+    'SET autocommit = 0',
+  );
   const retries = new Map<number, number>();
+  let long: Database | undefined;
 
   return {
     ...statements(pool),
     retries,
     options,
-    pool,
+    pool: libraryPool(pool),
+    get long() {
+      long ??= openDatabase({ ...options, statementSeconds: options.longStatementSeconds ?? LONG_STATEMENT_SECONDS, maxConnections: 1 });
+      return long;
+    },
     async transaction(work) {
       for (let tries = 1; ; tries++) {
         try {
           return await runOnce(transactions, work);
         } catch (error) {
           const errno = (error as { errno?: number }).errno ?? 0;
-          if (!RETRIED.has(errno) || tries === MAX_TRIES) throw error;
+          if (!CONFLICTS.has(errno)) throw error;
+          if (tries === MAX_TRIES) throw busy(error);
           retries.set(errno, (retries.get(errno) ?? 0) + 1);
-          await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 45));
+          await delay(5 + Math.random() * 45);
         }
       }
     },
+    giveUp() {
+      for (const one of [pool, transactions, long]) one?.giveUp();
+    },
     async close() {
-      await Promise.all([pool.end(), transactions.end()]);
+      await Promise.all([pool.close(), transactions.close(), long?.close()]);
     },
   };
 }
 
-function openPool(options: DatabaseOptions & { multipleStatements?: boolean }, connectionLimit: number, ...more: string[]): mysql.Pool {
+/** With the number of the conflict, as the driver's own error has it. */
+function busy(cause: unknown): TransientError {
+  const { errno, message } = cause as { errno: number; message: string };
+  const error = new TransientError(
+    'database.busy',
+    `a transaction met a conflict with others ${MAX_TRIES} times (${errno}: ${message}); it is tried again`,
+    { cause },
+  );
+  return Object.assign(error, { errno });
+}
+
+function openPool(
+  options: DatabaseOptions & { multipleStatements?: boolean },
+  addresses: Addresses,
+  connectionLimit: number,
+  ...more: string[]
+): Pool {
   const pool = mysql.createPool({
     ...connectionOptions(options),
+    multipleStatements: options.multipleStatements ?? false,
+    stream: addresses.open,
     connectionLimit,
     maxIdle: Math.min(options.minConnections ?? connectionLimit, connectionLimit),
     idleTimeout: options.idleTimeoutMs ?? 60_000,
-    enableKeepAlive: true,
   });
+  const { acquireSeconds = ACQUIRE_SECONDS, statementSeconds = STATEMENT_SECONDS } = options;
   const seconds = options.idleTransactionSeconds ?? 15;
   const settings = [
     SET_SQL_MODE,
@@ -163,114 +193,96 @@ function openPool(options: DatabaseOptions & { multipleStatements?: boolean }, c
     // The columns of a symbol's bars come as one text; the servers' own limits are 1 KB and 1 MB, and what is longer is cut.
     'SET SESSION group_concat_max_len = 16777216',
     // Each server executes the comment that is meant for it. MySQL knows only a limit for all idle connections; the pool opens new ones.
-    `SET SESSION time_zone = '+00:00', SESSION net_read_timeout = ${seconds}, SESSION net_write_timeout = ${seconds},
-      SESSION innodb_lock_wait_timeout = ${seconds} /*M!100300 , SESSION idle_transaction_timeout = ${seconds} */ /*!80000 , SESSION wait_timeout = ${seconds} */`,
+    `SET SESSION time_zone = '+00:00', SESSION net_read_timeout = ${seconds}, SESSION net_write_timeout = ${seconds} /*M!100300 , SESSION idle_transaction_timeout = ${seconds} */ /*!80000 , SESSION wait_timeout = ${seconds} */`,
+    // A transaction that waits for a lock gives up before its connection is cut, so that it is run again and not taken for an outage.
+    `SET SESSION innodb_lock_wait_timeout = ${Math.max(Math.floor(statementSeconds / 2), 1)}`,
     ...more,
   ];
-  pool.pool.on('connection', (connection) => {
-    // Queued before the caller's first statement. A connection without its settings must not be used: it is cut, and that statement fails as on a lost connection.
-    for (const setting of settings)
-      connection.query(setting, (error) => {
-        if (error) (connection as unknown as { stream: Socket }).stream.destroy();
-      });
+  return limitedPool(pool, addresses, { acquireMs: acquireSeconds * 1000, statementMs: statementSeconds * 1000 }, settings);
+}
+
+function runOnce<T>(pool: Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  return pool.borrow(async (connection) => {
+    try {
+      const { tx, commit } = transactionOn(connection);
+      const result = await work(tx);
+      await commit();
+      return result;
+    } catch (error) {
+      // 1205 rolls back only the statement: without this the transaction would go on holding its locks.
+      if (!connection.broken) await connection.query('ROLLBACK').catch(() => connection.spoil());
+      throw error;
+    }
   });
-  return pool;
 }
 
-async function runOnce<T>(pool: mysql.Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  const connection = await pool.getConnection().catch(rethrow);
-  let usable = true;
-  try {
-    const { tx, commit } = transactionOn(connection);
-    const result = await work(tx);
-    await commit();
-    return result;
-  } catch (error) {
-    // 1205 rolls back only the statement: without this the transaction would go on holding its locks.
-    await connection.query('ROLLBACK').catch(() => {
-      usable = false;
-    });
-    throw error;
-  } finally {
-    if (usable) connection.release();
-    else connection.destroy();
-  }
-}
-
-/** The default `max_allowed_packet` of MariaDB. More is sent at once only as a single statement, and only to a server that takes it. */
-export const PACKET_BYTES = 16 * 1024 * 1024;
-/** What a packet holds beside the text of its statements. */
-const PACKET_HEADER_BYTES = 1024;
-
-/** Joins statements into as few packets as they fit into; one that is larger has a packet of its own. */
-function packetsOf(statements: readonly string[]): { texts: string[]; bytes: number }[] {
-  const packets: { texts: string[]; bytes: number }[] = [];
-  for (const text of statements) {
-    const bytes = Buffer.byteLength(text) + PACKET_HEADER_BYTES;
-    const last = packets.at(-1);
-    if (last !== undefined && last.bytes + bytes <= PACKET_BYTES) {
-      last.texts.push(text);
-      last.bytes += bytes;
-    } else packets.push({ texts: [text], bytes });
-  }
-  return packets;
-}
-
-/** A server closes the connection on more than its limit, which would look like an outage and be tried for ever. */
-async function refuseTooLarge(connection: mysql.PoolConnection, bytes: number): Promise<void> {
-  const [rows] = await connection.query('SELECT @@max_allowed_packet AS most').catch(rethrow);
-  const [{ most }] = rows as [{ most: number }];
-  if (bytes > most)
-    throw new PermanentError(
-      'database.too_large',
-      `a statement of ${bytes} bytes is not sent, since the database's max_allowed_packet is ${most}: write less at once, or raise it`,
-    );
-}
-
-function transactionOn(connection: mysql.PoolConnection): { tx: Transaction; commit: () => Promise<void> } {
+function transactionOn(connection: Borrowed): { tx: Transaction; commit: () => Promise<void> } {
   let waiting: string[] = [];
   const last: string[] = [];
-  const send = async (sql: string, params?: readonly unknown[]): Promise<unknown> => {
-    const packets = packetsOf([...waiting, connection.format(sql, params as unknown[])]);
+  const most = mostBytes(connection.pieceBytes);
+  const cut = (sql: string, params?: readonly unknown[]): string[] => cutRows(connection.format, sql, params, most);
+  /** Results of the last `count` statements. */
+  const send = async (texts: readonly string[], count: number): Promise<unknown[]> => {
+    const results: unknown[] = [];
+    const packets = joinWithin([...waiting, ...texts], most, ';\n');
     waiting = [];
-    let result: unknown;
-    for (const { texts, bytes } of packets) {
-      if (bytes > PACKET_BYTES) await refuseTooLarge(connection, bytes);
-      const [results] = await connection.query(texts.join(';\n')).catch(rethrow);
-      result = texts.length === 1 ? results : (results as unknown[]).at(-1);
+    for (const packet of packets) {
+      refuseTooLarge(packet.text, connection.packetBytes);
+      const result = await connection.query(packet.text);
+      results.push(...(packet.count === 1 ? [result] : (result as unknown[])));
     }
-    return result;
+    return results.slice(-count);
   };
   return {
     tx: {
       open: true,
-      rows: async <T>(sql: string, params?: readonly unknown[]) => (await send(sql, params)) as T[],
-      run: async (sql, params) => ({ affectedRows: ((await send(sql, params)) as mysql.ResultSetHeader).affectedRows }),
+      mostBytes: most,
+      rows: async <T>(sql: string, params?: readonly unknown[]) => (await send([connection.format(sql, params)], 1))[0] as T[],
+      async run(sql, params) {
+        const texts = cut(sql, params);
+        const results = (await send(texts, texts.length)) as mysql.ResultSetHeader[];
+        return { affectedRows: results.reduce((sum, { affectedRows }) => sum + affectedRows, 0) };
+      },
       later(sql, params) {
-        waiting.push(connection.format(sql, params as unknown[]));
+        waiting.push(...cut(sql, params));
       },
       last(sql, params) {
-        last.push(connection.format(sql, params as unknown[]));
+        last.push(...cut(sql, params));
       },
     },
     commit: async () => {
       waiting.push(...last);
-      await send('COMMIT');
+      await send(['COMMIT'], 1);
     },
   };
 }
 
-function statements(on: mysql.Pool | mysql.PoolConnection): Sql {
+function statements(pool: Pool): Sql {
+  const send = (sql: string, params?: readonly unknown[]): Promise<unknown> =>
+    pool.borrow(async (connection) => {
+      const text = connection.format(sql, params);
+      refuseTooLarge(text, connection.packetBytes);
+      return connection.query(text);
+    });
   return {
-    async rows<T>(sql: string, params?: readonly unknown[]) {
-      const [rows] = await on.query(sql, params as unknown[]).catch(rethrow);
-      return rows as T[];
-    },
-    async run(sql, params) {
-      const [result] = await on.query(sql, params as unknown[]).catch(rethrow);
-      return { affectedRows: (result as mysql.ResultSetHeader).affectedRows };
-    },
+    rows: async <T>(sql: string, params?: readonly unknown[]) => (await send(sql, params)) as T[],
+    run: async (sql, params) => ({ affectedRows: ((await send(sql, params)) as mysql.ResultSetHeader).affectedRows }),
   };
+}
+
+function libraryPool(pool: Pool): LibraryPool {
+  const open = async () => {
+    const { connection, giveBack } = await pool.lend();
+    return {
+      query(sql: string, ...more: unknown[]) {
+        const done = more.pop() as (error: unknown, rows?: unknown) => void;
+        connection.query(connection.format(sql, more[0] as unknown[] | undefined)).then((rows) => done(null, rows), done);
+      },
+      rollback: () => void connection.query('ROLLBACK').catch(() => connection.spoil()),
+      release: giveBack,
+    };
+  };
+  return { pool: { getConnection: (done) => void open().then((connection) => done(null, connection), done) } };
 }
 
 /**
@@ -284,67 +296,4 @@ export function toJson(value: unknown): { toSqlString(): string } {
 /** JSON columns come parsed from one server and as text from the other. */
 export function fromJson(value: unknown): unknown {
   return typeof value === 'string' ? JSON.parse(value) : (value ?? null);
-}
-
-function rethrow(error: unknown): never {
-  const code = codeOf(error);
-  const { fatal, errno } = error as { fatal?: boolean; errno?: number };
-  // The driver's own word for a connection that is over. An error of the server or the system has a number.
-  const isOver = fatal === true && errno === undefined;
-  if (UNREACHABLE.has(code) || isOver || (error instanceof Error && /closed state|Pool is closed|Connection lost/.test(error.message)))
-    throw new TransientError('database.unavailable', `the database cannot be reached (${code}: ${messageOf(error)}); it is tried again`, {
-      cause: error,
-    });
-  throw error;
-}
-
-/**
- * Checks at boot what the ledger stands on: READ COMMITTED, UTC, the SQL mode, the packet size, and that SKIP LOCKED really skips (some servers accept the words and lock nothing, or wait).
- * Errors: `ConfigError('database.unsuitable')` that names what was found.
- */
-export async function assertSuitable(db: Database): Promise<void> {
-  const settings = await db.rows<{ Variable_name: string; Value: string }>(
-    "SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation', 'time_zone', 'sql_mode', 'max_allowed_packet')",
-  );
-  for (const { Variable_name: name, Value: value } of settings) {
-    if (name.endsWith('isolation') && value !== 'READ-COMMITTED')
-      throw new ConfigError(
-        'database.unsuitable',
-        `the database connection runs at ${value}, the ledger needs READ-COMMITTED; a proxy or init_connect changes it`,
-      );
-    if (name === 'time_zone' && value !== '+00:00')
-      throw new ConfigError('database.unsuitable', `the database session's time_zone is "${value}", the ledger needs "+00:00"`);
-    if (name === 'sql_mode') refuseMode(value);
-    if (name === 'max_allowed_packet' && Number(value) < PACKET_BYTES)
-      throw new ConfigError(
-        'database.unsuitable',
-        `the database's max_allowed_packet is ${value} bytes, the ledger needs ${PACKET_BYTES}: set max_allowed_packet = 16M in its configuration`,
-      );
-  }
-  await probeSkipLocked(db);
-}
-
-function refuseMode(value: string): void {
-  const modes = value.split(',');
-  const wrong = modes.filter((mode) => UNSUITABLE_MODES.includes(mode));
-  const found = wrong.length > 0 ? `has ${wrong.join(', ')}` : 'is not strict';
-  if (wrong.length === 0 && modes.some((mode) => mode === 'STRICT_TRANS_TABLES' || mode === 'STRICT_ALL_TABLES')) return;
-  throw new ConfigError(
-    'database.unsuitable',
-    `the database session's sql_mode ${found} ("${value}") although stockmesh sets its own; a proxy or a pool between changes it: let each connection keep its settings`,
-  );
-}
-
-async function probeSkipLocked(db: Database): Promise<void> {
-  const one = 'SELECT queue FROM queues ORDER BY queue LIMIT 1 FOR UPDATE SKIP LOCKED';
-  await db.transaction(async (first) => {
-    const [held] = await first.rows<{ queue: string }>(one);
-    const [other] = await db.transaction((second) => second.rows<{ queue: string }>(one));
-    // Both empty: other services' probes hold every row at this moment, which shows that locks work.
-    if (held !== undefined && other?.queue === held.queue)
-      throw new ConfigError(
-        'database.unsuitable',
-        'the database accepts FOR UPDATE SKIP LOCKED but gives the same row twice; use MariaDB 10.6+ or MySQL 8.0+',
-      );
-  });
 }

@@ -1,7 +1,7 @@
 /** The heartbeat row of a running service: written at its start and at an interval, removed when it stops. */
 import { randomUUID } from 'node:crypto';
 import type { Bus } from '../bus/bus.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, offsetSeconds } from '../clock.ts';
 import type { Config } from '../config/load.ts';
 import type { Database } from '../database/database.ts';
 import { codeOf, messageOf } from '../errors.ts';
@@ -40,7 +40,7 @@ export async function startHeartbeat(context: {
     return reportInstance(db, {
       ...{ instance, service, session },
       ...{ capacity: Math.min(capacity, MOST), running: Math.min(running, MOST) },
-      ...{ started_at: startedAt, heartbeat_at: now() },
+      ...{ started_at: startedAt, heartbeat_at: now(), clock_offset_s: offsetSeconds(clock) },
     });
   };
   await beat();

@@ -11,12 +11,14 @@ export interface Instance {
   running: number;
   started_at: Date;
   heartbeat_at: Date;
+  /** Seconds by which the machine's clock was ahead of the database's (behind: negative); null where it was not measured. */
+  clock_offset_s: number | null;
 }
 
 /** Instances whose last heartbeat is not older than `since`. */
 export function listInstances(sql: Sql, since: Date): Promise<Instance[]> {
   return sql.rows<Instance>(
-    `SELECT instance, service, session, capacity, running, started_at, heartbeat_at
+    `SELECT instance, service, session, capacity, running, started_at, heartbeat_at, clock_offset_ms / 1000e0 AS clock_offset_s
        FROM instances
       WHERE heartbeat_at >= ?
       ORDER BY service, instance`,
@@ -24,16 +26,36 @@ export function listInstances(sql: Sql, since: Date): Promise<Instance[]> {
   );
 }
 
-/** Writes a heartbeat. */
+/** Writes a heartbeat. Without an offset its clock counts as not measured. */
 export async function reportInstance(
   sql: Sql,
-  { instance, service, session, capacity, running, started_at, heartbeat_at }: Instance,
+  {
+    instance,
+    service,
+    session,
+    capacity,
+    running,
+    started_at,
+    heartbeat_at,
+    clock_offset_s = null,
+  }: Omit<Instance, 'clock_offset_s'> & Partial<Pick<Instance, 'clock_offset_s'>>,
 ): Promise<void> {
   await sql.run(
-    `INSERT INTO instances (instance, service, session, capacity, running, started_at, heartbeat_at) VALUES (?)
+    `INSERT INTO instances (instance, service, session, capacity, running, started_at, heartbeat_at, clock_offset_ms) VALUES (?)
      ON DUPLICATE KEY UPDATE service = VALUES(service), session = VALUES(session), capacity = VALUES(capacity), running = VALUES(running),
-       started_at = VALUES(started_at), heartbeat_at = VALUES(heartbeat_at)`,
-    [[instance, service, session, capacity, running, started_at, heartbeat_at]],
+       started_at = VALUES(started_at), heartbeat_at = VALUES(heartbeat_at), clock_offset_ms = VALUES(clock_offset_ms)`,
+    [
+      [
+        instance,
+        service,
+        session,
+        capacity,
+        running,
+        started_at,
+        heartbeat_at,
+        clock_offset_s === null ? null : Math.round(clock_offset_s * 1000),
+      ],
+    ],
   );
 }
 

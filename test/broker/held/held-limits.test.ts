@@ -1,9 +1,10 @@
 /** What the embedded broker does when it can take no more logins, and what it says of it. */
 import { pino } from 'pino';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type HeldStats, startHeldAlerts } from '../../../broker/held-limits.ts';
 import { type Body, parseMessage } from '../../../services/platform/messages.ts';
 import { payloadsOf } from '../both-brokers.ts';
-import { join } from '../peers.ts';
+import { join, silent } from '../peers.ts';
 import { LOGIN, login, ping, service, start } from './held-logins.ts';
 
 describe('limits', () => {
@@ -87,6 +88,30 @@ describe('alerts', () => {
     await Promise.all(sent.map(({ done }) => done));
     await expect.poll(early.states).toEqual(['held_logins raised', 'held_logins cleared']);
     await hook.client.endAsync(true);
+  });
+
+  test('one is cleared by two looks in a row that find room again, and raised again by the next that does not', () => {
+    const heard: string[] = [];
+    let stats: HeldStats = { held: 0, heldBytes: 0, heldOldestMs: 0, heldRefused: 0, heldFull: undefined };
+    const alerts = startHeldAlerts({
+      stats: () => stats,
+      times: { lookMs: 3_600_000, waitMs: 60_000 },
+      publish: ({ name, state }) => heard.push(`${name} ${state}`),
+      log: silent,
+    });
+    onTestFinished(() => alerts.stop());
+    const look = (...seconds: number[]): string[] => {
+      for (const second of seconds) {
+        stats = { ...stats, held: second === 0 ? 0 : 1, heldOldestMs: second * 1000 };
+        alerts.look();
+      }
+      return heard.splice(0);
+    };
+    expect(look(59, 60)).toEqual([]);
+    expect(look(61, 62)).toEqual(['login_wait raised']);
+    expect(look(0, 61, 0)).toEqual([]);
+    expect(look(0)).toEqual(['login_wait cleared']);
+    expect(look(0, 0, 61)).toEqual(['login_wait raised']);
   });
 
   test('a login that waits too long for a service raises one with the number that waits, which is cleared after the commit', async () => {

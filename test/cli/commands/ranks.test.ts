@@ -115,7 +115,7 @@ test.each([
   [['position', 'add', 'alice', 'AAPL270115C00250000'], "required option '--price <dollars>'"],
   [['rank', 'AAPL', '--mode', 'both'], 'Allowed choices are monitor, entry, exit'],
   [['rank'], "missing required argument 'symbols'"],
-  [['ranks', 'A/B'], 'symbol "A/B" contains'],
+  [['ranks', 'AB/CD'], 'symbol "AB/CD" contains'],
   [['ranks', 'AAPL', '--min-rank', '200'], 'a number from 0 to 100'],
   [['ranks', 'AAPL', '--cursor', 'x'], '"x" is not a cursor'],
 ])('%j is refused with one line and 2', async (args, text) => {

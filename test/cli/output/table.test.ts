@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ago, money, quantity, span } from '../../../services/cli/output/numbers.ts';
+import { ago, money, quantity, sharePrice, span } from '../../../services/cli/output/numbers.ts';
 import { type Column, clip, fields, plain, table, textWidth } from '../../../services/cli/output/table.ts';
 
 interface Row {
@@ -82,4 +82,25 @@ test('money has cents and parted thousands, pennies four digits', () => {
 
 test('quantities keep their decimals', () => {
   expect([1200, 0.125, -3000.5].map(quantity)).toEqual(['1,200', '0.125', '-3,000.5']);
+});
+
+test('a price has eight digits, cents and no exponent', () => {
+  expect([1234567.5, 189.5, 1.0842, 5.16e-6, 3.1e-7, 1.2345678e-12, null].map(sharePrice)).toEqual([
+    '1,234,567.50',
+    '189.50',
+    '1.0842',
+    '0.00000516',
+    '0.00000031',
+    '0.0000000000012345678',
+    null,
+  ]);
+});
+
+test('a value of less than a millionth and a tiny quantity have no exponent', () => {
+  expect([money(3.1e-7), money(1.23456e-9), quantity(1e-7), quantity(1.5e-12)]).toEqual([
+    '0.00000031',
+    '0.000000001235',
+    '0.0000001',
+    '0.0000000000015',
+  ]);
 });

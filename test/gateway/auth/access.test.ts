@@ -10,7 +10,8 @@ test('the gateway is alive and ready without a key', async () => {
   expect(await mesh.anonymous.get('/healthz')).toMatchObject({ status: 200, body: { status: 'ok' } });
   expect(await mesh.anonymous.get('/readyz')).toMatchObject({
     status: 200,
-    body: { status: 'ok', database: true, broker: true, subscriptions: true },
+    // The gateway of these tests runs on a clock that nobody measured.
+    body: { status: 'ok', database: true, broker: true, subscriptions: true, clock_offset_s: null },
   });
 });
 

@@ -1,5 +1,8 @@
 import { request } from 'node:http';
-import { expect, test } from 'vitest';
+import fastify from 'fastify';
+import { pino } from 'pino';
+import { expect, onTestFinished, test } from 'vitest';
+import { answerProblem } from '../../../services/gateway/http/problems.ts';
 import { gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh();
@@ -78,6 +81,28 @@ test('what is no JSON, no JSON by its type, or too large has a code of its own',
     sent.on('error', reject).end('type=fetch');
   });
   expect(form).toBe(415);
+});
+
+test('an unexpected error is 500 and shows nothing of its text, which the log has', async () => {
+  const lines: string[] = [];
+  const app = fastify({ loggerInstance: pino({ level: 'error' }, { write: (line) => lines.push(line) }) });
+  onTestFinished(() => app.close());
+  app.setErrorHandler(answerProblem);
+  app.get('/broken', () => {
+    throw Object.assign(new Error("SELECT hash FROM api_keys: unknown column 'hash'"), { code: 'ER_BAD_FIELD_ERROR' });
+  });
+  const answer = await app.inject('/broken?user=ada');
+  expect(answer.statusCode).toBe(500);
+  expect(answer.json()).toEqual({
+    type: 'urn:stockmesh:problem:internal',
+    title: 'Internal Server Error',
+    status: 500,
+    detail: 'this is a defect of the gateway; its log says more',
+    instance: '/broken',
+    code: 'internal',
+  });
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ code: 'ER_BAD_FIELD_ERROR', method: 'GET', path: '/broken' }]);
+  expect(lines[0]).toContain('SELECT hash FROM api_keys');
 });
 
 test('a path that does not exist is a problem too', async () => {

@@ -31,6 +31,12 @@ test('a fetch is a committed row when its answer comes, and its analysis waits f
   });
 });
 
+test('BRK.B, BRK-B and BRK/B are one job', async () => {
+  const { jobs } = await post({ jobs: ['BRK.B', 'BRK-B', 'brk/b'].map((symbol) => fetchOf(symbol)) });
+  expect(new Set(jobs.map(({ id }: { id: string }) => id)).size).toBe(1);
+  expect(await rows()).toBe(1);
+});
+
 test('one job alone has its Location', async () => {
   const { headers, body } = await mesh.operator.post('/v1/jobs', fetchOf('AAPL'));
   expect(headers.get('location')).toBe(`/v1/jobs/${body.jobs[0].id}`);

@@ -3,7 +3,8 @@ import { ranking } from '../../../services/gateway/routes/ranking-schemas.ts';
 import { SORTS } from '../../../services/market/options/ranking/rank-columns.ts';
 import { explain } from '../../../services/market/options/ranking/why.ts';
 import { MODES, RANK_COLUMN } from '../../../services/market/options/scoring/parts.ts';
-import { readRun } from '../../../services/market/options/store/runs.ts';
+import { readRun, storeRuns } from '../../../services/market/options/store/runs.ts';
+import { inventRun } from '../../market/options/ranking/invented-run.ts';
 import { type Answer, gatewayMesh } from '../mesh.ts';
 import { publishRuns, withoutRankings } from './ranking-rows.ts';
 
@@ -150,6 +151,26 @@ test('in exit mode a user sees only positions of this user and no count of other
   expect((await alice.get(`${query}&user=bob`)).status).toBe(403);
   expect((await (await mesh.caller('jobs')).get(query)).status).toBe(403);
   expect((await alice.get(`${PATH}?symbol=ACME&mode=entry`)).body.ranks).toHaveLength(50);
+});
+
+test('in exit mode the positions that are not ranked are named with their reason, to a user only those of this user', async () => {
+  const run = inventRun('exit');
+  const of = (position: string) => ({
+    position,
+    contract: 'ACME1260320C00100000',
+    reason: 'not_quoted' as const,
+    why: 'it is an adjusted contract',
+  });
+  const owners = new Map([...(run.owners ?? []), ['a', 'alice'], ['b', 'bob']] as [string, string][]);
+  await mesh.db.transaction((tx) => storeRuns(tx, [{ ...run, ranked: { ...run.ranked, leftOut: [of('a'), of('b')] }, owners }]));
+  const query = `${PATH}?symbol=ACME&mode=exit`;
+  expect((await (await mesh.caller('user:alice')).get(query)).body.left_out).toEqual([{ ...of('a'), user: 'alice' }]);
+  const all = await (await mesh.caller('read')).get(query);
+  expect(all.body.left_out).toEqual([
+    { ...of('a'), user: 'alice' },
+    { ...of('b'), user: 'bob' },
+  ]);
+  expect(ranking.safeParse(all.body).error).toBeUndefined();
 });
 
 test('a user makes no sense where no positions are ranked', async () => {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { sourceSet } from '../../../services/market/freshness/freshness.ts';
 import { gatewayMesh } from '../mesh.ts';
 import { barsThrough, storeSymbol } from './market-rows.ts';
 
@@ -27,9 +28,57 @@ test('a portfolio is replaced as a whole and told with its value and how fresh e
   ]);
   const freshness = await mesh.operator.get(`${path}/freshness`);
   expect(freshness.body).toMatchObject({
-    counts: { total: 2, fresh: 0, stale: 1, missing: 1 },
+    counts: { total: 2, fresh: 0, outdated: 0, stale: 1, missing: 1, simulated: 0 },
     holdings: [{ symbol: 'AAPL' }, { symbol: 'MSFT' }],
   });
+});
+
+test('a symbol that no source knows is shown with since when, and when it is asked for again', async () => {
+  await mesh.operator.put(path, { positions: [{ symbol: 'FB', quantity: 1 }] });
+  const [asked, again] = [new Date(Date.now() - 60_000), new Date(Date.now() + 240_000)];
+  await mesh.db.run("INSERT INTO symbols (symbol) VALUES ('FB')");
+  await mesh.db.run('INSERT INTO symbol_failures (symbol, what, sources, since, asked_at, again_at, times, code, reason) VALUES (?)', [
+    ['FB', 'bars', sourceSet(mesh.config), asked, asked, again, 1, 'source.unknown_symbol', 'no source knows FB'],
+  ]);
+  const failure = {
+    since: asked.toISOString(),
+    last_asked: asked.toISOString(),
+    asked_again: again.toISOString(),
+    times: 1,
+    code: 'source.unknown_symbol',
+    reason: 'no source knows FB',
+  };
+  const price = { state: 'missing', failure, reason: expect.stringContaining('unknown since') };
+  expect((await mesh.operator.get(`${path}/freshness`)).body.holdings).toMatchObject([{ symbol: 'FB', price }]);
+  expect((await mesh.operator.get('/v1/symbols/FB')).body).toMatchObject({ price });
+});
+
+test('bars of 2021 that were just checked are outdated and not fresh, and made-up prices are marked', async () => {
+  const checked = new Date(Date.now() - 60_000);
+  await storeSymbol(mesh.db, 'OLD', barsThrough('2021-03-31', 60), checked);
+  await storeSymbol(mesh.db, 'MADE', barsThrough('2021-03-31', 60), checked);
+  await mesh.db.run("UPDATE symbols SET source = 'simulated' WHERE symbol = 'MADE'");
+  await mesh.operator.put(path, {
+    positions: [
+      { symbol: 'OLD', quantity: 1 },
+      { symbol: 'MADE', quantity: 2 },
+    ],
+  });
+  const { body } = await mesh.operator.get(`${path}/freshness`);
+  expect(body.counts).toEqual({ total: 2, fresh: 0, outdated: 2, stale: 0, missing: 0, simulated: 1 });
+  expect(body.holdings).toMatchObject([
+    {
+      symbol: 'MADE',
+      simulated: true,
+      price: { state: 'outdated', reason: expect.stringMatching(/^newest bar 2021-03-31, [\d,]+ sessions behind, checked 1 min ago$/) },
+    },
+    { symbol: 'OLD', simulated: false, price: { state: 'outdated' } },
+  ]);
+  expect(body.holdings[1].price.sessions_behind).toBeGreaterThan(1_200);
+  expect((await mesh.operator.get(path)).body.positions).toMatchObject([
+    { symbol: 'MADE', simulated: true },
+    { symbol: 'OLD', simulated: false },
+  ]);
 });
 
 test('an empty portfolio takes everything away: the user is unknown then', async () => {

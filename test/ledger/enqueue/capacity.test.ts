@@ -66,6 +66,33 @@ describe('a full queue', () => {
     expect(outcomes(await ask(limited(1), waiting, {}))).toEqual(['foreground', 'refused']);
   });
 
+  test.each([
+    ['scheduled', { runAt: new Date('2026-06-02T20:00:00Z') }],
+    ['ready', {}],
+    ['blocked', { after: ['fetch:SPY'] }],
+  ])('counts the %s jobs of earlier calls', async (_, waiting) => {
+    await on.add({ level: 5, dedupeKey: 'fetch:SPY' });
+    await ask(limited(1), waiting);
+    expect(outcomes(await ask(limited(1), {}))).toEqual(['refused']);
+  });
+
+  test('refuses what needs a refused job, and what needs that, each with the need named', async () => {
+    const answers = await ask(
+      limited(1),
+      {},
+      { dedupeKey: 'a' },
+      { dedupeKey: 'b', level: 4, after: ['a'] },
+      { dedupeKey: 'c', level: 7, after: ['b'] },
+    );
+    expect(answers).toMatchObject([
+      { outcome: 'queued' },
+      { reason: expect.stringMatching(/^the queue is full: foreground/) },
+      { reason: expect.stringMatching(/^needs a, which was refused: the queue is full: foreground/) },
+      { reason: expect.stringMatching(/^needs b, which was refused: needs a, which was refused/) },
+    ]);
+    expect(await on.count('jobs')).toBe(1);
+  });
+
   test('lets a request join a job that is in it', async () => {
     const ledger = limited(1);
     await ask(ledger, { dedupeKey: 'fetch:AAPL' });

@@ -145,6 +145,16 @@ describe('a request for live work', () => {
     expect((await on.row(id!)).due_at).toEqual(at('15:59:00'));
   });
 
+  test.each([
+    [29, '15:00:00'],
+    [31, '15:31:00'],
+  ])('after %i of its 60 minutes lets it wait until %s: as long again once half of the time is over', async (minutes, until) => {
+    const [id] = await on.add(fetchOf('AAPL', { level: 5 }));
+    on.clock.advance({ minutes });
+    await on.ask(fetchOf('AAPL', { level: 5 }));
+    expect((await on.row(id!)).due_at).toEqual(at(until));
+  });
+
   test('of a running job subscribes, and leaves lease and priority as they are', async () => {
     const job = await on.running(fetchOf('AAPL', { level: 5 }));
     const before = await on.row(job.id);

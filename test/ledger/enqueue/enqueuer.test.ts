@@ -95,6 +95,18 @@ describe('an enqueuer', () => {
     expect(await storedJobs()).toBe(1_801);
   });
 
+  test('commits one call of more than 500 requests in one transaction, and those beside it in another', async () => {
+    const { ledger, seen } = counting();
+    const enqueuer = createEnqueuer(ledger);
+    const [many, one] = await Promise.all([
+      enqueuer.enqueueTogether(symbols(600).map((symbol) => request(symbol))),
+      enqueuer.enqueue(request('AAPL')),
+    ]);
+    expect([many.length, one]).toMatchObject([600, { outcome: 'queued', symbol: 'AAPL' }]);
+    expect(seen.transactions).toBe(2);
+    expect(await storedJobs()).toBe(601);
+  });
+
   test('lets calls that come while two transactions are open wait for the next one, which takes them all', async () => {
     const gate = Promise.withResolvers<void>();
     const { ledger, seen } = counting(gate.promise);

@@ -146,6 +146,51 @@ describe('ageing', () => {
     expect(levelOf((await on.row(id!)).priority)).toBe(3);
   });
 
+  describe('inside the foreground', () => {
+    const foreground: Ageing = { intervalSeconds: 30, highestLevel: 1, toHead: true };
+    const ageForeground = () => age(on.ledger(), foreground, 'foreground', undefined);
+    const claimNext = async () => (await on.take('worker-1', 1))[0]?.id;
+
+    test('raises a level for each interval, its score as before, and from level 1 to the head of the queue', async () => {
+      const [id] = await on.add({ level: 3, score: 0.2 });
+      const priorities: number[] = [];
+      for (let looks = 0; looks < 4; looks++) {
+        on.clock.advance({ seconds: 30 });
+        await ageForeground();
+        priorities.push((await on.row(id!)).priority);
+      }
+      const head = priorityOf(1, 1);
+      expect(priorities).toEqual([priorityOf(2, 0.2), priorityOf(1, 0.2), head, head]);
+      expect(await on.row(id!)).toMatchObject({ queue: 'foreground' });
+    });
+
+    test('an old job is claimed before newer ones of users who hold more', async () => {
+      const [old] = await on.add({ level: 1, score: 0.1 });
+      on.clock.advance({ seconds: 30 });
+      const [rich] = await on.add({ level: 1, score: 0.9 });
+      expect(await claimNext()).toBe(rich);
+      await on.add({ level: 1, score: 0.9 });
+      await ageForeground();
+      expect(await claimNext()).toBe(old);
+    });
+
+    test('at the head the older job comes first', async () => {
+      const [first] = await on.add({ level: 2, score: 0.1 });
+      on.clock.advance({ seconds: 1 });
+      await on.add({ level: 1, score: 0.9 });
+      on.clock.advance({ seconds: 89 });
+      await ageForeground();
+      expect(await claimNext()).toBe(first);
+    });
+
+    test('raises nothing twice', async () => {
+      await on.add({ level: 1, score: 0.4 });
+      on.clock.advance({ seconds: 3_000 });
+      expect((await ageForeground()).raised).toBe(1);
+      expect((await ageForeground()).raised).toBe(0);
+    });
+  });
+
   test('walks a long queue to its end', async () => {
     await on.add(...Array.from({ length: 1201 }, (_, index) => ({ level: 8, score: (index % 7) / 7 })));
     on.clock.advance({ seconds: 600 });

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { newJobId } from '../../../services/ledger/id.ts';
+import { promote } from '../../../services/ledger/maintain/promote.ts';
 import { listJobs, readJob, readStats } from '../../../services/ledger/read/jobs.ts';
 import { complete, fail } from '../../../services/ledger/run/complete.ts';
+import { TransientError } from '../../../services/platform/errors.ts';
 import { ledgerFixture, transient } from '../fixture.ts';
 
 const on = ledgerFixture();
@@ -32,6 +34,22 @@ describe('one job', () => {
       state: 'scheduled',
       run_at: new Date('2026-06-02T14:00:30Z'),
       reason: 'the source answered 429',
+    });
+  });
+
+  test('that failed several times shows why it was not done at its last attempt', async () => {
+    const job = await on.running();
+    await fail(on.ledger(), 'worker-1', [{ job, error: new TransientError('source.busy', 'the first reason') }], () => 0.5);
+    on.clock.advance({ seconds: 30 });
+    await promote(on.ledger());
+    const [again] = await on.take();
+    await fail(on.ledger(), 'worker-1', [{ job: again!, error: new TransientError('source.busy', 'the last reason') }], () => 0.5);
+    expect(await readJob(on.db, job.id)).toMatchObject({
+      reason: 'the last reason',
+      attempts: [
+        { attempt: 1, reason: 'the first reason' },
+        { attempt: 2, reason: 'the last reason' },
+      ],
     });
   });
 

@@ -3,10 +3,12 @@ import type { Ledger } from '../../../services/ledger/job.ts';
 import { percentile, readMeshMetrics, statsOf } from '../../../services/ledger/read/metrics.ts';
 import type { ClaimedJob } from '../../../services/ledger/run/claim.ts';
 import { complete, fail } from '../../../services/ledger/run/complete.ts';
+import { freshnessRules } from '../../../services/market/freshness/freshness.ts';
+import { readHeldFreshness } from '../../../services/market/freshness/held.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
 import { encodeMessage } from '../../../services/platform/messages.ts';
 import { reportInstance } from '../../../services/platform/registry/instances.ts';
-import { findStaleData } from '../../../services/scheduler/stale.ts';
+import { staleData } from '../../../services/scheduler/stale.ts';
 import { configOf } from '../../scheduler/configuration.ts';
 import { fixture } from '../../scheduler/mesh.ts';
 
@@ -106,7 +108,9 @@ test.each([
   expect(percentile([50, 15, 40, 20, 35], share)).toBe(value);
 });
 
-const stale = () => findStaleData(mesh.db, mesh.clock, configOf());
+const held = () => readHeldFreshness(mesh.db, mesh.clock.now(), freshnessRules(configOf()).thresholds);
+const stale = async () => staleData(await held(), configOf().portfolio);
+const nothingOutdated = { outdated: [], withBars: 1 };
 
 async function symbol(name: string, bar: string, minutesOld: number, checkedMinutesAgo = minutesOld): Promise<void> {
   const ago = (minutes: number) => new Date(now().getTime() - minutes * 60_000);
@@ -122,18 +126,31 @@ test('held symbols whose live data is older than two hours are stale data, the o
   await symbol('MSFT', '2026-06-02', 180);
   await symbol('IBM', '2026-06-02', 115);
   await symbol('SPY', '2026-06-02', 180, 1);
-  expect(await stale()).toEqual({ symbols: ['MSFT', 'AAPL'], oldestHours: 3 });
+  expect(await stale()).toEqual({ symbols: ['MSFT', 'AAPL'], oldestHours: 3, outdated: [], withBars: 4 });
 });
 
 test('the final bar of the newest session is not stale data on a weekend, however old', async () => {
   mesh.clock.set('2026-06-07T17:00:00Z');
   await symbol('AAPL', '2026-06-05', 45 * 60);
-  expect(await stale()).toEqual({ symbols: [], oldestHours: 0 });
+  expect(await stale()).toEqual({ symbols: [], oldestHours: 0, ...nothingOutdated });
 });
 
 test('a symbol that nobody holds, and one that was never fetched, are not stale data', async () => {
   mesh.clock.set('2026-06-02T17:00:00Z');
   await symbol('AAPL', '2026-06-02', 500);
   await mesh.db.run("UPDATE holdings SET symbol = 'NEW'");
-  expect(await stale()).toEqual({ symbols: [], oldestHours: 0 });
+  expect(await stale()).toEqual({ symbols: [], oldestHours: 0, outdated: [], withBars: 0 });
+});
+
+// Tuesday 2 June 2026, 13:00 in New York: the sessions of 1 June and of the day have started since the bar of Friday 29 May.
+test('held symbols of which the sources have nothing newer are outdated, from two sessions on a sign of a silent source', async () => {
+  mesh.clock.set('2026-06-02T17:00:00Z');
+  await symbol('AAPL', '2026-06-02', 1);
+  await symbol('EOD', '2026-06-01', 20 * 60, 1);
+  await symbol('GONE', '2021-03-31', 1_000_000, 1);
+  await symbol('QUIET', '2026-05-29', 4 * 24 * 60, 1);
+  await mesh.db.run("UPDATE symbols SET source = 'simulated' WHERE symbol = 'AAPL'");
+  await mesh.db.run('INSERT INTO holdings (user_id, symbol, quantity, imported_at) VALUES (?)', [['ada', 'NEVER', 1, now()]]);
+  expect(await stale()).toEqual({ symbols: [], oldestHours: 0, outdated: ['GONE', 'QUIET'], withBars: 4 });
+  expect(await held()).toMatchObject({ counts: { fresh: 1, outdated: 3, stale: 0, missing: 1 }, simulated: 1 });
 });

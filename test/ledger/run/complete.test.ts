@@ -174,6 +174,55 @@ describe('fail', () => {
     expect(await on.row(job.id)).toMatchObject({ state: 'scheduled', worker_id: null, attempt: 1 });
   });
 
+  describe('what a failure leaves', () => {
+    const final = (failures: readonly { job: { id: string } }[]): string[] => failures.map(({ job }) => job.id);
+
+    test('is written with the end of the job, in one transaction', async () => {
+      const job = await on.running();
+      await fail(on.ledger(), 'worker-1', [{ job, error: permanent() }], Math.random, async (tx, ended) => {
+        expect(final(ended)).toEqual([job.id]);
+        await mark('unknown')(tx);
+      });
+      expect([await on.state(job.id), await isMarked('unknown')]).toEqual(['failed', true]);
+    });
+
+    test('that cannot be written leaves the job running: neither is there without the other', async () => {
+      const job = await on.running();
+      const store = async (tx: Transaction): Promise<void> => {
+        await mark('unknown')(tx);
+        throw new Error('the row does not fit');
+      };
+      await expect(fail(on.ledger(), 'worker-1', [{ job, error: permanent() }], Math.random, store)).rejects.toThrow('does not fit');
+      expect([await on.state(job.id), await isMarked('unknown')]).toEqual(['running', false]);
+    });
+
+    test('is not written while attempts are left', async () => {
+      const job = await on.running();
+      const ended: string[] = [];
+      await fail(
+        on.ledger(),
+        'worker-1',
+        [{ job, error: transient() }],
+        Math.random,
+        async (_, failures) => void ended.push(...final(failures)),
+      );
+      expect(ended).toEqual([]);
+    });
+
+    test('is not written by an attempt that has lost its lease', async () => {
+      const [old] = await lostAndReclaimed('worker-1');
+      const ended: string[] = [];
+      await fail(
+        on.ledger(),
+        'worker-1',
+        [{ job: old, error: permanent() }],
+        Math.random,
+        async (_, failures) => void ended.push(...final(failures)),
+      );
+      expect(ended).toEqual([]);
+    });
+  });
+
   // The configuration's backoff list for fetches, ± 20 %.
   test.each([
     [1, 0, 24],

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { cancel, redrive, retry } from '../../../services/ledger/control.ts';
-import { enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
+import { type Enqueued, enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
 import { expire } from '../../../services/ledger/maintain/expire.ts';
 import { promote } from '../../../services/ledger/maintain/promote.ts';
 import { reap } from '../../../services/ledger/maintain/rescue.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
+import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete, fail } from '../../../services/ledger/run/complete.ts';
 import { ledgerFixture, permanent, request, stoppingAtCommit, transient } from '../fixture.ts';
 
@@ -98,6 +99,18 @@ describe('a job that needs another', () => {
     },
   );
 
+  test('is ready when its need completed with errors: what the need could get is there', async () => {
+    await on.add({ ...fetchOf('AAPL'), type: 'batch_fetch' });
+    const [analysis] = await on.add(analysisOf('AAPL'));
+    const [job] = await on.take();
+    const { changes } = await complete(on.ledger(), 'worker-1', [{ job: job!, withErrors: '1 of 2 items failed' }]);
+    expect(changes.map(({ id, state }) => [id, state])).toEqual([
+      [job!.id, 'completed_with_errors'],
+      [analysis, 'ready'],
+    ]);
+    expect(await on.row(analysis!)).toMatchObject({ state: 'ready', blocked_on: null });
+  });
+
   test('waits on while its need rests between two attempts', async () => {
     const { job, analysis } = await fetchAndAnalysis();
     await fail(on.ledger(), 'worker-1', [{ job, error: transient() }]);
@@ -118,6 +131,21 @@ describe('a need that will never be', () => {
     expect(changes).toMatchObject([{ id: job.id }, { id: analysis, state: 'failed', reason }]);
     expect(await on.state(analysis)).toBe('failed');
     expect(await on.reason(analysis)).toEqual({ code: 'job.dependency', reason });
+  });
+
+  test('does not stop a job of a type that can do without: it becomes ready', async () => {
+    const rank = { maxAttempts: 4, backoffSeconds: [30], timeoutSeconds: 60, mayCompleteWithErrors: true, needsMayFail: true } as const;
+    const ledger = on.ledger();
+    const able = { ...ledger, types: { ...ledger.types, rank } };
+    const fetching = request(fetchOf('TWX'));
+    const ranking = request({ type: 'rank', symbol: 'TWX', dedupeKey: 'rank:TWX:entry', after: [fetching.dedupeKey as string] });
+    const answers = await enqueue(able, [fetching, ranking]);
+    const [, waiting] = answers.map((answer) => (answer as Enqueued).id);
+    expect(await on.state(waiting!)).toBe('blocked');
+    const { jobs } = await claim(able, 'worker-1', 1);
+    await fail(able, 'worker-1', [{ job: jobs[0]!, error: permanent() }]);
+    expect(await on.state(waiting!)).toBe('ready');
+    expect(await on.reason(waiting!)).toBeUndefined();
   });
 
   test('being cancelled, cancels what waits for it', async () => {

@@ -168,20 +168,24 @@ describe('another adjustment', () => {
     expect((await fetch([source])).result).toMatchObject({ replaced: false, written: 1 });
   });
 
-  test('prices with more digits than the columns keep are none', async () => {
-    // As JPYUSD=X or a small coin: six decimals leave four and two digits of these.
-    const source = stub(
-      'yahoo_finance',
-      weekdays('2026-02-02', 20).map((bar, day) => ({
-        ...bar,
-        close: day < 10 ? 0.0067123456 : 0.0000123456,
-        adjustedClose: day < 10 ? 0.0067123456 : 0.0000123456,
-      })),
-      clock,
-    );
-    await fetch([source]);
-    expect((await fetch([source])).result).toMatchObject({ replaced: false, written: 0 });
-  });
+  test.each([1e-12, 3.2e-7, 5.16e-6, 0.0067123456, 9.8765432e8])(
+    'none for a price of %d: the second fetch writes nothing',
+    async (price) => {
+      const source = stub(
+        'yahoo_finance',
+        weekdays('2026-02-02', 20).map((bar, day) => {
+          const close = price * (1 + day * 1.0000001e-7);
+          return { ...bar, open: close, high: close * 1.01, low: close * 0.99, close, adjustedClose: close * 0.9991 };
+        }),
+        clock,
+      );
+      await fetch([source]);
+      expect((await stored()).map(({ close }) => close.toPrecision(14))).toEqual(
+        (source.has as Bar[]).map(({ close }) => close.toPrecision(14)),
+      );
+      expect((await fetch([source])).result).toMatchObject({ replaced: false, written: 0 });
+    },
+  );
 
   test('without the history to replace it by leaves everything as it is, and is tried again', async () => {
     const source = stub('yahoo_finance', weekdays('2026-02-02', 20), clock);
@@ -250,7 +254,7 @@ describe('real and made-up bars', () => {
     const [late] = await shop.enqueue({ symbol: 'AAA' });
     const worker = shop.worker([fetchHandler], { sources: [slow], overrides: { 'worker.max_concurrent_jobs': 1 } });
     await asked.promise;
-    await fetch([real]);
+    expect(await fetch([real])).toMatchObject({ state: 'completed', result: { source: 'yahoo_finance' } });
     answer.resolve();
     await shop.reaches(late!, 'scheduled');
     await worker.drain(0);

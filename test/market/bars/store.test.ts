@@ -99,7 +99,7 @@ describe('bars', () => {
   test('an adjusted close keeps 14 decimals, a volume of ten billion its fraction', async () => {
     await write((tx) => storeBars(tx, [bar({ adjustedClose: 0.09876543210987, volume: 10_000_000_000.1234 })]));
     expect(await db.rows('SELECT adjusted_close, volume FROM bars')).toEqual([
-      { adjusted_close: '0.09876543210987', volume: '10000000000.1234' },
+      { adjusted_close: 0.09876543210987, volume: 10000000000.1234 },
     ]);
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { momentsAt } from '../../../services/market/calendar/calendar.ts';
+import { momentsAt, tradesEveryDay } from '../../../services/market/calendar/calendar.ts';
 import { type AnalysisInput, judgeAnalysis, judgePrice } from '../../../services/market/freshness/freshness.ts';
 
 /** Every expected age is counted by hand on the exchange's clock. 20 November 2026 is a Friday, the 26th Thanksgiving; New York is UTC-5, in summer UTC-4. */
@@ -18,6 +18,7 @@ function judge(now: string, { bar, asOf, checked, symbol = 'AAPL' }: Known) {
     newestBarDate: bar,
     asOfMs: asOf === undefined ? undefined : ms(asOf),
     checkedAtMs: checked === undefined ? undefined : ms(checked),
+    everyDay: tradesEveryDay(symbol),
   };
   return judgePrice(input, momentsAt(Temporal.Instant.from(now))(symbol), thresholds);
 }
@@ -28,6 +29,7 @@ describe('nothing stored', () => {
   test('never fetched and never checked is missing, without an age', () => {
     expect(judge('2026-11-23T10:00-05:00', {})).toEqual({
       state: 'missing',
+      due: true,
       ageMinutes: null,
       thresholdMinutes: 5,
       session: 'open',
@@ -43,10 +45,15 @@ describe('nothing stored', () => {
     });
   });
 
-  test('no bar, but checked a moment ago: fresh until the threshold', () => {
-    expect(judge('2026-11-23T10:04-05:00', { checked: '2026-11-23T10:00-05:00' })).toMatchObject({ state: 'fresh', ageMinutes: 4 });
+  test('no bar, but checked a moment ago: missing, and not asked for again before the threshold', () => {
+    expect(judge('2026-11-23T10:04-05:00', { checked: '2026-11-23T10:00-05:00' })).toMatchObject({
+      state: 'missing',
+      due: false,
+      ageMinutes: 4,
+    });
     expect(judge('2026-11-23T10:05-05:00', { checked: '2026-11-23T10:00-05:00' })).toMatchObject({
-      state: 'stale',
+      state: 'missing',
+      due: true,
       ageMinutes: 5,
       reason: 'no bar; checked 5 min ago, threshold 5 min (market open)',
     });
@@ -135,29 +142,52 @@ describe('a bar of an earlier session', () => {
     });
   });
 
+  test('is fresh for the first minutes after the open, also when the sources were asked in them', () => {
+    expect(judge('2026-11-23T09:34-05:00', { ...friday, checked: '2026-11-23T09:33-05:00' })).toMatchObject({ state: 'fresh', due: false });
+    expect(judge('2026-11-23T09:35-05:00', { ...friday, checked: '2026-11-23T09:33-05:00' })).toMatchObject({
+      state: 'outdated',
+      reason: 'newest bar 2026-11-20, 1 session behind, checked 2 min ago',
+    });
+  });
+
+  // Sessions of the NYSE: 191 from April to December 2021, then 251, 250, 252 and 250 a year, 227 of 2026 to Wednesday 25 November.
+  test('of 2021, checked two minutes ago, is outdated and says by how many sessions', () => {
+    const old = { bar: '2021-03-31', asOf: '2021-03-31T16:00-04:00', checked: '2026-11-25T12:58-05:00' };
+    expect(judge('2026-11-25T13:00-05:00', old)).toMatchObject({
+      state: 'outdated',
+      due: false,
+      sessionsBehind: 1421,
+      reason: 'newest bar 2021-03-31, 1,421 sessions behind, checked 2 min ago',
+    });
+    expect(judge('2026-11-25T13:03-05:00', old)).toMatchObject({ state: 'stale', due: true, sessionsBehind: 1421 });
+  });
+
   test('of a halted symbol is asked again only after the threshold since the last check', () => {
     const halted = { bar: '2026-11-19', asOf: '2026-11-19T16:00-05:00', checked: '2026-11-23T10:00-05:00' };
     expect(judge('2026-11-23T10:04-05:00', halted)).toMatchObject({
-      state: 'fresh',
+      state: 'outdated',
+      due: false,
       ageMinutes: 4,
-      reason: 'bar of 2026-11-19 checked 4 min ago, threshold 5 min (market open)',
+      reason: 'newest bar 2026-11-19, 2 sessions behind, checked 4 min ago',
     });
     expect(judge('2026-11-23T10:06-05:00', halted)).toMatchObject({ state: 'stale', ageMinutes: 6 });
     expect(judge('2026-11-23T16:30-05:00', { ...halted, checked: '2026-11-23T16:10-05:00' })).toMatchObject({
-      state: 'fresh',
+      state: 'outdated',
+      due: false,
       ageMinutes: 20,
     });
   });
 
   test('of a delisted symbol is asked again twice a day on a weekend', () => {
     const delisted = { bar: '2021-03-31', asOf: '2021-03-31T16:00-04:00', checked: '2026-11-21T08:00-05:00' };
-    expect(judge('2026-11-21T19:59-05:00', delisted)).toMatchObject({ state: 'fresh', ageMinutes: 719 });
-    expect(judge('2026-11-21T20:00-05:00', delisted)).toMatchObject({ state: 'stale', ageMinutes: 720 });
+    expect(judge('2026-11-21T19:59-05:00', delisted)).toMatchObject({ state: 'outdated', due: false, ageMinutes: 719 });
+    expect(judge('2026-11-21T20:00-05:00', delisted)).toMatchObject({ state: 'stale', due: true, ageMinutes: 720 });
   });
 
   test('that a live source confirmed today has thereby been checked', () => {
     expect(judge('2026-11-23T10:02-05:00', { bar: '2026-11-20', asOf: '2026-11-23T10:00-05:00' })).toMatchObject({
-      state: 'fresh',
+      state: 'outdated',
+      due: false,
       ageMinutes: 2,
     });
   });
@@ -243,6 +273,30 @@ describe('a symbol without a calendar', () => {
     });
     expect(judge('2026-11-22T12:40Z', { ...coin, checked: '2026-11-22T12:35Z' })).toMatchObject({ state: 'fresh', ageMinutes: 5 });
   });
+
+  // 20 November 2026 is a Friday.
+  test.each([
+    ['on Sunday', 'VOD.L', '2026-11-22T12:00Z', 'fresh', 0],
+    ['on Monday, whose day is not over', 'VOD.L', '2026-11-23T20:00Z', 'fresh', 0],
+    ['on Tuesday', 'VOD.L', '2026-11-24T09:00Z', 'outdated', 1],
+    ['on the Monday after', 'VOD.L', '2026-11-30T09:00Z', 'outdated', 5],
+    ['on Sunday, as a coin that trades every day', 'BTC-USD', '2026-11-22T12:00Z', 'outdated', 1],
+    ['on Sunday, as a currency', 'GBPUSD=X', '2026-11-22T12:00Z', 'fresh', 0],
+  ] as const)('with a bar of Friday that was just checked %s: %s', (_, symbol, now, state, sessionsBehind) => {
+    const checked = Temporal.Instant.from(now).subtract({ minutes: 1 }).toString();
+    expect(judge(now, { symbol, bar: '2026-11-20', asOf: '2026-11-20T16:30Z', checked })).toMatchObject({
+      state,
+      due: false,
+      sessionsBehind,
+    });
+  });
+
+  test('names the days that passed without a bar', () => {
+    const known = { bar: '2021-03-31', asOf: '2026-11-23T10:00Z', symbol: 'VOD.L' };
+    // April 2021 to 22 November 2026: 2,062 days in 294 weeks and 4 days (Thursday to Sunday), so 294 × 5 + 2 weekdays.
+    expect(judge('2026-11-23T10:03Z', known).reason).toBe('newest bar 2021-03-31, 1,472 weekdays behind, checked 3 min ago');
+    expect(judge('2026-11-23T10:30Z', known)).toMatchObject({ state: 'stale', sessionsBehind: 1472 });
+  });
 });
 
 describe('analysis', () => {
@@ -267,6 +321,28 @@ describe('analysis', () => {
       reason: 'the analysis is of the bar of 2026-11-20, and a bar of 2026-11-23 is stored',
     });
     expect(judgement.dueAtMs).toBe(ms(now));
+  });
+
+  test('of outdated bars is outdated, and not made again for that', () => {
+    const bars = { barDate: '2021-03-31', newestBarDate: '2021-03-31', computedAtMs: ms('2026-11-23T11:50-05:00') };
+    expect(judgeIt({ ...bars, price: { state: 'outdated', sessionsBehind: 1419 } })).toMatchObject({
+      state: 'outdated',
+      due: false,
+      sessionsBehind: 1419,
+      reason: 'analysis 10 min old, of the bar of 2021-03-31, which is not of the newest session',
+    });
+    expect(judgeIt({ ...bars, price: { state: 'fresh', sessionsBehind: 1 } })).toMatchObject({ state: 'fresh', due: false });
+    expect(
+      judgeIt({ ...bars, computedAtMs: ms('2026-11-23T05:50-05:00'), price: { state: 'outdated', sessionsBehind: 1419 } }),
+    ).toMatchObject({
+      state: 'stale',
+      due: true,
+    });
+  });
+
+  test('is not due where there is no bar to make it of', () => {
+    expect(judgeIt({})).toMatchObject({ state: 'missing', due: false });
+    expect(judgeIt({ newestBarDate: '2026-11-23' })).toMatchObject({ state: 'missing', due: true });
   });
 
   test('of an unknown bar is stale when any bar is stored, and by time alone when none is', () => {

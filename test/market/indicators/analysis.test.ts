@@ -45,7 +45,7 @@ describe('the rules', () => {
     ['medium-term price', { sma50: 105 }, -10, 'close 100.00 is below SMA 50 105.00'],
     ['short-term price', { sma20: 99.5 }, 10, 'close 100.00 is above SMA 20 99.50'],
     ['MACD histogram', { macd: 1.5, macdSignal: 2 }, -15, 'MACD 1.50 is below its signal line 2.00'],
-    ['MACD', { macd: 0.25 }, 5, 'MACD 0.2500 is above zero'],
+    ['MACD', { macd: 0.25 }, 5, 'MACD 0.25 is above zero'],
     ['RSI 14', { rsi14: 30 }, 15, 'RSI 30.0 is at or below 30: oversold'],
     ['RSI 14', { rsi14: 70 }, -15, 'RSI 70.0 is at or above 70: overbought'],
     ['RSI 14', { rsi14: 69.9 }, 0, 'RSI 69.9 is between 30 and 70: neutral'],
@@ -125,6 +125,43 @@ test('a price that never moved is a hold, and RSI says why it is not measured', 
   const analysis = analyse('FLAT', columnsOf(new Array(250).fill(10)));
   expect(analysis).toMatchObject({ signal: 'hold', score: 0, confidence: 0.85 });
   expect(analysis.reasons.find(({ indicator }) => indicator === 'RSI 14')?.observation).toBe('not measured: the price has never moved');
+});
+
+test('261 bars of 17.37: hold, and the close is equal to its mean', () => {
+  const { signal, score, reasons } = analyse('FLAT', columnsOf(new Array(261).fill(17.37)));
+  expect([signal, score]).toEqual(['hold', 0]);
+  expect(reasons[1]?.observation).toBe('close 17.37 is equal to SMA 200 17.37');
+  expect(reasons[5]?.observation).toBe('MACD 0.00 is equal to zero');
+});
+
+test('20,000 prices from 1e-12 to 1e9 that never moved are all holds, with and without an adjustment', () => {
+  // Mulberry32: the same prices in every run.
+  let state = 1;
+  const random = () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const date = columnsOf(new Array(261).fill(1)).date;
+  const moved: number[] = [];
+  for (let i = 0; i < 20_000; i++) {
+    const price = i % 2 === 0 ? Math.round(1 + random() * 1e6) / 100 : 10 ** (-12 + 21 * random());
+    const close = new Float64Array(261).fill(i % 4 < 2 ? price : price * (0.37 / 0.41));
+    const { signal, score } = analyse('FLAT', { date, high: close, low: close, close });
+    if (signal !== 'hold' || score !== 0) moved.push(price);
+  }
+  expect(moved).toEqual([]);
+}, 120_000);
+
+test.each([0.000000001, 1, 1e9])('a close of %d one billionth above all others is above its means', (price) => {
+  const { reasons } = analyse('UP', columnsOf([...new Array(260).fill(price), price * (1 + 1e-9)]));
+  expect(reasons.slice(0, 4).map(({ points }) => points)).toEqual([20, 15, 10, 10]);
+});
+
+test('a rest of rounding in RSI and in the score does not decide', () => {
+  expect(analysed({ rsi14: 30.000000000000004 }).reasons[6]).toMatchObject({ points: 15 });
+  expect(analysed({ bollingerLower: 100.00000000000001 }).reasons[7]).toMatchObject({ points: 0 });
 });
 
 test('for any prices: bounds hold, points add up to the score, and the answer is the same twice', () => {

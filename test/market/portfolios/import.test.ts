@@ -133,7 +133,7 @@ describe('a broken line', () => {
       importing([
         HEADER,
         'alice,AAPL,1,2',
-        'alice,A/B,1,2',
+        'alice,EUR/USD,1,2',
         'alice,SPY,"1,234.5",2',
         '',
         'alice,QQQ,1,-3',
@@ -144,11 +144,11 @@ describe('a broken line', () => {
     );
     expect(code).toBe('portfolio.bad_line');
     expect(lines).toEqual([
-      'p.csv:3: symbol "A/B" contains "/"; a symbol is 1 to 32 letters, digits or . - = ^ _ such as BRK.B or EURUSD=X',
-      'p.csv:4: quantity "1,234.5" is not a number; write it like 1234.5, or leave it empty',
+      'p.csv:3: symbol "EUR/USD" contains "/", which stands only before the letter of a share class (BRK/B); a symbol is 1 to 32 letters, digits or . - = ^ _ & such as BRK.B or EURUSD=X',
+      'p.csv:4: quantity "1,234.5" has a sign between the thousands; write 1234.5',
       'p.csv:6: cost "-3" is negative; write what one share cost',
       'p.csv:7: names no user; fill in the column, or give --user',
-      'p.csv:8: has 3 fields, "alice,WM,1"; the header names 4 up to the last one that is needed',
+      'p.csv:8: has 3 fields, "alice,WM,1", and the header 4; put a field that holds "," in quotes',
       'p.csv:9: quantity "99999999999999999" is too large; at most 16 digits before the point',
       'Nothing was imported.',
     ]);

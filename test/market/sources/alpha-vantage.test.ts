@@ -112,7 +112,7 @@ describe('answers', () => {
     await source().bars('BRK.B', { from }, signal);
     expect(Object.fromEntries(asked[0]?.searchParams ?? [])).toEqual({
       function: 'TIME_SERIES_DAILY_ADJUSTED',
-      symbol: 'BRK.B',
+      symbol: 'BRK-B',
       outputsize: size,
       apikey: KEY,
     });

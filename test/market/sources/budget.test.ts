@@ -1,35 +1,31 @@
-import mysql, { type Pool } from 'mysql2/promise';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { SourceName } from '../../../services/market/bars/bars.ts';
 import { sourceBudget } from '../../../services/market/sources/budget.ts';
+import { ManualClock, systemClock } from '../../../services/platform/clock.ts';
+import { type Database, openDatabase } from '../../../services/platform/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 
-// The statement in the docstring of sourceBudget.
-const TABLE =
-  'CREATE TABLE source_budget (`key` VARCHAR(255) NOT NULL, points INT NOT NULL DEFAULT 0, expire BIGINT UNSIGNED NULL, PRIMARY KEY (`key`)) ENGINE = InnoDB';
 const signal = new AbortController().signal;
 
 let database: TestDatabase;
-let pool: Pool;
-let other: Pool;
+let db: Database;
+let other: Database;
 
 beforeAll(async () => {
-  database = await testDatabase({ migrated: false });
-  const admin = await mysql.createConnection({ ...database.migrate });
-  await admin.query(TABLE);
-  await admin.end();
-  // The services' account, as two workers would have it.
-  pool = mysql.createPool({ ...database.options, connectionLimit: 4 });
-  other = mysql.createPool({ ...database.options, connectionLimit: 4 });
+  database = await testDatabase();
+  // As two workers would have it.
+  db = openDatabase(database.options);
+  other = openDatabase(database.options);
 });
 afterAll(async () => {
-  await Promise.all([pool.end(), other.end()]);
+  await Promise.all([db.close(), other.close()]);
   await database.drop();
 });
-beforeEach(() => pool.query('DELETE FROM source_budget'));
+beforeEach(() => db.run('DELETE FROM source_budget'));
+afterEach(() => vi.restoreAllMocks());
 
 const budget = (options: Partial<Parameters<typeof sourceBudget>[0]> = {}) =>
-  sourceBudget({ pool, database: database.name, perMinute: { yahoo_finance: 3, alpha_vantage: 3 }, maxWaitMs: 0, ...options });
+  sourceBudget({ db, clock: systemClock, perMinute: { yahoo_finance: 3, alpha_vantage: 3 }, maxWaitMs: 0, ...options });
 
 async function spend(take: ReturnType<typeof budget>, times: number, source: SourceName = 'yahoo_finance'): Promise<string[]> {
   const outcomes = Array.from({ length: times }, () =>
@@ -50,7 +46,7 @@ describe('the shared budget', () => {
     const error = await take('yahoo_finance', signal).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({
       name: 'TransientError',
-      code: 'source.rate_limited',
+      code: 'source.budget_used_up',
       message: expect.stringMatching(/^yahoo_finance: the budget of 3 requests per 60 s/),
     });
     const wait = (error as { retryAfterMs: number }).retryAfterMs;
@@ -60,13 +56,13 @@ describe('the shared budget', () => {
 
   test('is one for all workers, counted exactly under concurrency', async () => {
     const perMinute = { yahoo_finance: 20 };
-    const outcomes = await Promise.all([spend(budget({ perMinute }), 25), spend(budget({ perMinute, pool: other }), 25)]);
-    expect(outcomes.flat().sort()).toEqual([...times(20, 'ok'), ...times(30, 'source.rate_limited')]);
+    const outcomes = await Promise.all([spend(budget({ perMinute }), 25), spend(budget({ perMinute, db: other }), 25)]);
+    expect(outcomes.flat().sort()).toEqual([...times(20, 'ok'), ...times(30, 'source.budget_used_up')]);
   });
 
   test('is another for each source', async () => {
     const take = budget();
-    expect(await spend(take, 4)).toEqual([...times(3, 'ok'), 'source.rate_limited']);
+    expect(await spend(take, 4)).toEqual([...times(3, 'ok'), 'source.budget_used_up']);
     expect(await spend(take, 3, 'alpha_vantage')).toEqual(times(3, 'ok'));
   });
 
@@ -90,28 +86,47 @@ describe('the shared budget', () => {
 
 describe('what it costs', () => {
   test('a source without a limit never asks the database', async () => {
-    const getConnection = vi.spyOn(pool.pool, 'getConnection');
+    const asked = vi.spyOn(db, 'transaction');
     const take = budget();
     for (const source of ['lean', 'simulated', 'cached'] as const) expect(await spend(take, 1_000, source)).toEqual(times(1_000, 'ok'));
-    expect(getConnection).not.toHaveBeenCalled();
-    getConnection.mockRestore();
+    expect(asked).not.toHaveBeenCalled();
   });
 
   test('a window that is known to be used up is refused without the database', async () => {
     const take = budget();
     await spend(take, 3);
-    const getConnection = vi.spyOn(pool.pool, 'getConnection');
-    expect(await spend(take, 1_000)).toEqual(times(1_000, 'source.rate_limited'));
-    expect(getConnection).not.toHaveBeenCalled();
-    getConnection.mockRestore();
+    const asked = vi.spyOn(db, 'transaction');
+    expect(await spend(take, 1_000)).toEqual(times(1_000, 'source.budget_used_up'));
+    expect(asked).not.toHaveBeenCalled();
+  });
+});
+
+describe('the window is by the shared clock', () => {
+  const clock = () => new ManualClock('2026-06-02T14:00:00Z');
+
+  test('it ends for all at the same moment', async () => {
+    const [one, two] = [clock(), clock()];
+    await spend(budget({ clock: one }), 3);
+    two.advance({ seconds: 60 });
+    expect(await spend(budget({ clock: two, db: other }), 4)).toEqual([...times(3, 'ok'), 'source.budget_used_up']);
+  });
+
+  test('one that was begun by a clock far ahead does not close the source', async () => {
+    const ahead = clock();
+    ahead.advance({ seconds: 600 });
+    await spend(budget({ clock: ahead }), 4);
+    expect(await spend(budget({ clock: clock(), db: other }), 3)).toEqual(times(3, 'ok'));
   });
 });
 
 test('a database that cannot be asked is transient, and says so', async () => {
-  const take = budget({ table: 'no_such_table' });
-  await expect(take('yahoo_finance', signal)).rejects.toMatchObject({
+  const empty = await testDatabase({ migrated: false });
+  const bare = openDatabase(empty.options);
+  await expect(budget({ db: bare })('yahoo_finance', signal)).rejects.toMatchObject({
     name: 'TransientError',
     code: 'source.budget_unavailable',
-    message: expect.stringContaining('no_such_table'),
+    message: expect.stringContaining('source_budget'),
   });
+  await bare.close();
+  await empty.drop();
 });

@@ -40,12 +40,37 @@ test('a change of split factor is a split, a change of price factor a dividend, 
 });
 
 test('a split and a dividend of the same day are two actions', () => {
-  // By hand: 100 × (1 − 0.98 ÷ 1) = 2 dollars; 1 ÷ 0.5 = two for one.
+  // By hand: 1 ÷ 0.5 = two for one; 100 × (1 − 0.98 ÷ 1) = 2 dollars per old share, so 1 dollar per share of the ex-date.
   const both = rows(['20200101,0.98,0.5,100', '20501231,1,1,0']);
   expect(actionsOf(both, () => '2020-01-02')).toEqual([
     { date: '2020-01-02', kind: 'split', value: 2 },
-    { date: '2020-01-02', kind: 'dividend', value: 2 },
+    { date: '2020-01-02', kind: 'dividend', value: 1 },
   ]);
+});
+
+test('a dividend of 0.25 dollars on the day of a 5:1 split is 0.25 dollars, as Yahoo gives it', () => {
+  // By hand: 500 × (1 − 0.9975) = 1.25 dollars per old share, ÷ 5.
+  expect(actionsOf(rows(['20261014,0.9975,0.2,500', '20501231,1,1,0']), () => '2026-10-15')).toEqual([
+    { date: '2026-10-15', kind: 'split', value: 5 },
+    { date: '2026-10-15', kind: 'dividend', value: 0.25 },
+  ]);
+});
+
+test.each([
+  // goog.csv of a Lean folder: Google's class C stock dividend of 2015-04-27 was 0.27455 % (settlement); 1 ÷ 0.997307 = 1.0027003.
+  ['GOOG, April 2015', '20150424,1,0.997307,565.06', 1.0027],
+  ['a stock dividend of 0.027 %', '20150424,1,0.99973007,100', 1.00027],
+  ['5 % in shares', '20150424,1,0.952381,100', 1.05],
+  ['three for two', '20150424,1,0.666667,100', 1.5],
+  ['one for twenty, scaled', '20150424,1,20,100', 0.05],
+])('a stock dividend keeps its digits: %s', (_, row, value) => {
+  expect(actionsOf(rows([row, '20501231,1,1,0']), () => '2015-04-27')).toEqual([{ date: '2015-04-27', kind: 'split', value }]);
+});
+
+test('a dividend of a share that costs a fraction of a cent keeps its digits', () => {
+  // By hand: 0.0000512 × (1 − 0.98).
+  const [dividend] = actionsOf(rows(['20261014,0.98,1,0.0000512', '20501231,1,1,0']), () => '2026-10-15');
+  expect(dividend?.value).toBeCloseTo(1.024e-6, 10);
 });
 
 test('rows whose factor has overflowed end the usable history', () => {
@@ -57,7 +82,6 @@ test('rows whose factor has overflowed end the usable history', () => {
 test.each([
   ['a word for a factor', ['20200101,abc,1,1']],
   ['a missing column', ['20200101,1,1']],
-  ['a factor of zero', ['20200101,0,1,1']],
   ['a date out of order', ['20200102,1,1,1', '20200101,1,1,1']],
 ])('%s is malformed, by file and line', (_, lines) => {
   expect(() => parseFactors('folder/x.csv', lines)).toThrow(`folder/x.csv:${lines.length}: expected`);

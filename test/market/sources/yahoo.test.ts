@@ -123,6 +123,18 @@ describeWithData('yahoo', 'recorded answers of Yahoo', () => {
     expect(actions).toEqual([{ date: '2021-07-20', kind: 'split', value: 4 }]);
   });
 
+  test('NVDA, split 4:1 and 10:1 since: all its 1,008 prices are those that were traded, to the cent or its tenth', async () => {
+    const source = replayFile('historical-via-chart-NVDA-split-2021-02-01-to-2022-01-31.csv.json', (chart) => {
+      const at = Date.parse('2024-06-10T13:30:00Z') / 1000;
+      chart.events = { splits: { ...chart.events?.splits, [at]: { date: at, numerator: 10, denominator: 1 } } };
+    });
+    const { bars } = await source.bars('NVDA', EVER, signal);
+    const prices = bars.flatMap(({ open, high, low, close }) => [open, high, low, close]);
+    // Yahoo's own feed has tenths of a cent at most; a multiple of a rounded quotient has more decimals.
+    expect(prices).toHaveLength(1008);
+    expect(prices.filter((price) => price !== Number(price.toFixed(3)))).toEqual([]);
+  });
+
   test('MSFT: the four dividends of a year, on their ex-dates', async () => {
     const { actions, bars } = await replayFile('historical-via-chart-MSFT-dividends-2021-02-01-to-2022-01-31.csv.json').bars(
       'MSFT',
@@ -251,6 +263,23 @@ describe('bars', () => {
     expect(bars).toMatchObject([{ close: 588, adjustedClose: 18, volume: 43 }]);
   });
 
+  test.each([
+    ['5:1 and 3:1', 15],
+    ['7:1 and 4:1', 28],
+    ['one for ten', 0.1],
+    ['1.0027:1', 1.0027],
+  ])('a price that Yahoo gives as a float of its quotient by %s is the traded decimal', async (_, ratio) => {
+    const cents = Array.from({ length: 2000 }, (__, i) => 100 + i * 37);
+    const rows = cents.map((cent, i): [string, number, number] => {
+      const day = Temporal.PlainDate.from('2010-01-01').add({ days: i });
+      return [`${day}T14:30:00Z`, Math.fround(cent / 100 / ratio), Math.fround(cent / 100 / ratio)];
+    });
+    const chart = chartOf(rows);
+    chart.events = { splits: { a: { date: Date.parse('2020-08-31T13:30:00Z') / 1000, numerator: ratio, denominator: 1 } } };
+    const { bars } = await replay(() => answer(chart)).source.bars('TSLA', EVER, signal);
+    expect(bars.map(({ close }) => close)).toEqual(cents.map((cent) => cent / 100));
+  });
+
   test('columns of unequal length are malformed', async () => {
     const chart = chartOf([['2024-05-01T13:30:00Z', 10, 10]]);
     chart.indicators.quote[0]?.close?.push(11);
@@ -262,7 +291,7 @@ describe('the question', () => {
   test('runs from a day before the range up to now, whatever its end', async () => {
     const { source, asked } = replay(() => answer(chartOf([])));
     await source.bars('brk.b', { from: '2024-05-02', to: '2024-05-03' }, signal);
-    expect(asked.map(({ host, pathname }) => host + pathname)).toEqual(['query2.finance.yahoo.com/v8/finance/chart/BRK.B']);
+    expect(asked.map(({ host, pathname }) => host + pathname)).toEqual(['query2.finance.yahoo.com/v8/finance/chart/BRK-B']);
     const question = asked[0]?.searchParams;
     expect(Number(question?.get('period1'))).toBe(Date.parse('2024-05-01T00:00:00Z') / 1000);
     expect(Number(question?.get('period2'))).toBe(Date.parse(NOW) / 1000);

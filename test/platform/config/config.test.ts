@@ -200,6 +200,12 @@ test('anchors and merge keys of YAML work', () => {
   expect(load(text, { environment: 'production' }).config.worker).toMatchObject({ poll_interval: 9, heartbeat_interval: 8 });
 });
 
+test('several merge keys in one map are no key that stands twice', () => {
+  const text =
+    'job_processor:\n  worker: &a\n    poll_interval: 9\nproduction:\n  job_processor:\n    worker:\n      <<: *a\n      <<: *a\n      heartbeat_interval: 8\n';
+  expect(load(text, { environment: 'production' }).config.worker).toMatchObject({ poll_interval: 9, heartbeat_interval: 8 });
+});
+
 test('another queue backend is a retired value, mqtt is none', () => {
   expect(load('job_processor:\n  queue: {backend: mqtt}\n').warnings).toEqual([]);
   expect(load('job_processor:\n  queue: {backend: database}\n').warnings[0]).toContain('queue.backend (');

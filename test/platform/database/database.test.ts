@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { assertSuitable, type Database, openDatabase } from '../../../services/platform/database/database.ts';
+import { type Database, openDatabase } from '../../../services/platform/database/database.ts';
+import { assertSuitable } from '../../../services/platform/database/suitable.ts';
 import { startDatabase } from '../../../sql/embedded.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 
@@ -322,7 +323,7 @@ describe('what the ledger stands on', () => {
   });
 
   test.each([
-    [{ max_allowed_packet: '4194304' }, /max_allowed_packet is 4194304 bytes, the ledger needs 16777216: set max_allowed_packet = 16M/],
+    [{ max_allowed_packet: '524288' }, /max_allowed_packet is 524288 bytes, the ledger needs 1048576: set max_allowed_packet = 16M/],
     [{ tx_isolation: 'REPEATABLE-READ' }, /runs at REPEATABLE-READ, the ledger needs READ-COMMITTED/],
     [{ transaction_isolation: 'SERIALIZABLE' }, /runs at SERIALIZABLE/],
     [{ time_zone: 'SYSTEM' }, /time_zone is "SYSTEM", the ledger needs "\+00:00"/],
@@ -342,6 +343,7 @@ describe('what the ledger stands on', () => {
       transaction: (work) =>
         work({
           open: true,
+          mostBytes: 1_000_000,
           run: db.run,
           later: () => {},
           last: () => {},

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { assertSuitable, type Database, fromJson, openDatabase, toJson } from '../../../services/platform/database/database.ts';
+import { type Database, fromJson, openDatabase, toJson } from '../../../services/platform/database/database.ts';
+import { assertSuitable } from '../../../services/platform/database/suitable.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../../sql/embedded.ts';
 import { migrateUp } from '../../../sql/migrate.ts';
 

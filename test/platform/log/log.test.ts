@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { loadConfig } from '../../../services/platform/config/load.ts';
 import { componentLogger, createLogger, type LogOptions } from '../../../services/platform/log/log.ts';
 
@@ -127,6 +127,34 @@ test('a file that is there is continued, and one that another process set aside 
   for (const path of paths) expect(statSync(path).size).toBeLessThanOrEqual(2000);
 });
 
+test('a file that cannot be written stops nothing: each time it is said once, and the lines still reach the terminal', () => {
+  const dir = join(folder(), 'logs');
+  const file = join(dir, 'app.log');
+  const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  onTestFinished(() => said.mockRestore());
+  const { lines, log } = logger({ file, max_size: 2000 });
+  log.info('before');
+  for (const outage of ['first', 'second']) {
+    // A file where its folder was: neither the file nor its folder can be made, whoever runs this.
+    renameSync(dir, `${dir}-${outage}`);
+    writeFileSync(dir, '');
+    for (let number = 1; number <= 3; number++) log.info(`${outage} ${number}`);
+    rmSync(dir);
+    log.info(`after the ${outage}`);
+  }
+  expect(said.mock.calls.map(([text]) => text)).toEqual(
+    Array.from({ length: 2 }, () =>
+      expect.stringMatching(/^log file .*app\.log cannot be written \(E\w+: .*\); lines are lost until it can\n$/),
+    ),
+  );
+  expect(lines.map((line) => JSON.parse(line).msg)).toEqual([
+    'before',
+    ...['first 1', 'first 2', 'first 3', 'after the first'],
+    ...['second 1', 'second 2', 'second 3', 'after the second'],
+  ]);
+  expect(linesOf(file).map((line) => JSON.parse(line).msg)).toEqual(['after the second']);
+});
+
 test('the last lines of a process that exits at once, or is killed, are on standard output and in the file', async () => {
   const file = join(folder(), 'app.log');
   const script = `
@@ -170,6 +198,21 @@ test('nothing secret is logged, wherever it stands', () => {
   expect(parsed[4].body).toBe('{"user":"u","password":"•••","note":"kept"}');
   expect(parsed[5].msg).toBe('mysql://app:•••@db.example:3306/x and mqtts://app:•••@broker');
   expect(parsed[6].msg).toBe('GET https://example.test/query?function=DAILY&apikey=•••&symbol=AAPL');
+});
+
+test.each([
+  ['https://example.test/q?apikey=hunter2&symbol=AAPL', 'https://example.test/q?apikey=•••&symbol=AAPL'],
+  ['https://example.test/q?symbol=AAPL&api_key=hunter2', 'https://example.test/q?symbol=AAPL&api_key=•••'],
+  ['https://example.test/q?symbol=AAPL&api-key=hunter2 answered 401', 'https://example.test/q?symbol=AAPL&api-key=••• answered 401'],
+  ['https://example.test/q?APIKEY=hunter2#top', 'https://example.test/q?APIKEY=•••#top'],
+  ['https://example.test/q?x-access-token=hunter2&secret=hunter2', 'https://example.test/q?x-access-token=•••&secret=•••'],
+  ['https://hunter2:hunter2@example.test/q', 'https://hunter2:•••@example.test/q'],
+  ['https://example.test/q?key=rank%3AAAPL', 'https://example.test/q?key=rank%3AAAPL'],
+])('a key in an address is blanked, in the message and in a field: %s', (address, shown) => {
+  const { lines, log } = logger();
+  log.info({ url: address, body: JSON.stringify({ url: address }) }, address);
+  const { msg, url, body } = JSON.parse(lines[0]!);
+  expect({ msg, url, body: JSON.parse(body) }).toEqual({ msg: shown, url: shown, body: { url: shown } });
 });
 
 test('what only looks like a secret stays', () => {

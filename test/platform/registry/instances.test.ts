@@ -13,6 +13,7 @@ const worker = () => ({
   running: 1,
   started_at: START,
   heartbeat_at: START,
+  clock_offset_s: -600.25,
 });
 
 test('an instance is listed with its newest heartbeat until that is too old', async () => {

@@ -16,8 +16,13 @@ export interface Chain {
   readonly spot: number;
   /** OCC symbols without padding, like AAPL140621C00500000. */
   readonly contracts: readonly string[];
-  /** Expiration dates, `YYYY-MM-DD`, ascending and unique; `expiry` points into them. */
+  /**
+   * Expiration dates, `YYYY-MM-DD`, ascending; `expiry` points into them. A date stands once for each option root: SPX and SPXW of one day end at different hours, so they
+   * have different forwards and volatilities.
+   */
   readonly expirations: readonly string[];
+  /** The root of each expiration. Absent: all have the underlying's own. */
+  readonly roots?: readonly string[];
   readonly expiry: Uint16Array;
   /** 1 = put, 0 = call. */
   readonly isPut: Uint8Array;

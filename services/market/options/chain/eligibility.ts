@@ -1,8 +1,9 @@
+import type { RankingRules } from '../../../platform/config/ranking.ts';
 import type { Chain } from './chain.ts';
 import type { ExpiryTimes } from './time.ts';
 
 /** Why a contract is not ranked. They are checked in this order, and the first that applies is stored. */
-export const CONTRACT_REASONS = ['expired', 'no_bid', 'no_price', 'crossed', 'stale_quote', 'no_iv'] as const;
+export const CONTRACT_REASONS = ['expired', 'no_bid', 'no_price', 'crossed', 'illiquid', 'stale_quote', 'no_iv'] as const;
 /** `not_quoted`: the chain has no such contract for a position. `not_measured`: no component with a weight could be measured. */
 export const REASONS = [...CONTRACT_REASONS, 'not_quoted', 'not_measured'] as const;
 export type Reason = (typeof REASONS)[number];
@@ -19,14 +20,16 @@ export interface EligibilityInput {
   atMs: number;
   /** Seconds. */
   quoteAge: number;
+  /** Contracts: with both volume and open interest below these a contract is illiquid. An unknown one is not below. */
+  liquidity: RankingRules['eligibility'];
 }
 
 /**
  * Each contract's reason not to be ranked: `ELIGIBLE`, or 1 + its index in `REASONS`. Every comparison is written so that NaN fails it. A contract without a moment of
  * its own was quoted when the chain was; an IV of 0 or less is none.
  */
-export function judgeContracts({ chain, iv, times, atMs, quoteAge }: EligibilityInput): Uint8Array {
-  const { bid, ask, quotedAt, expiry } = chain;
+export function judgeContracts({ chain, iv, times, atMs, quoteAge, liquidity }: EligibilityInput): Uint8Array {
+  const { bid, ask, volume, openInterest, quotedAt, expiry } = chain;
   const { dte, expired } = times;
   const oldest = atMs - quoteAge * 1000;
   const chainQuotedAt = chain.asOf.epochMilliseconds;
@@ -38,10 +41,16 @@ export function judgeContracts({ chain, iv, times, atMs, quoteAge }: Eligibility
     else if (!(bid[i]! > 0)) reasons[i] = NO_BID;
     else if (!Number.isFinite(bid[i]! + ask[i]!)) reasons[i] = NO_PRICE;
     else if (!(bid[i]! <= ask[i]!)) reasons[i] = CROSSED;
+    else if (isBelow(volume[i]!, liquidity.volume) && isBelow(openInterest[i]!, liquidity.open_interest)) reasons[i] = ILLIQUID;
     else if (!((Number.isFinite(quoted) ? quoted : chainQuotedAt) >= oldest)) reasons[i] = STALE_QUOTE;
     else if (!(iv[i]! > 0 && iv[i]! < Number.POSITIVE_INFINITY)) reasons[i] = NO_IV;
   }
   return reasons;
+}
+
+/** Some feeds write a count below 0 for unknown. */
+function isBelow(count: number, least: number): boolean {
+  return count >= 0 && count < least;
 }
 
 /** How many entries have each reason; all reasons, 0 where none has it. */
@@ -52,10 +61,11 @@ export function countReasons(reasons: Uint8Array): Record<Reason, number> {
 }
 
 const code = (reason: Reason) => REASONS.indexOf(reason) + 1;
-const EXPIRED = code('expired');
+export const EXPIRED = code('expired');
 const NO_BID = code('no_bid');
 const NO_PRICE = code('no_price');
 const CROSSED = code('crossed');
+const ILLIQUID = code('illiquid');
 const STALE_QUOTE = code('stale_quote');
 const NO_IV = code('no_iv');
 export const NOT_QUOTED = code('not_quoted');

@@ -8,8 +8,8 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { InputError } from '../../../platform/errors.ts';
 import { usCalendar } from '../../calendar/calendar.ts';
 import type { ContractHistory } from '../ranking/rank-input.ts';
-import { optionRoot } from '../sources/chain-builder.ts';
 import type { Chain } from './chain.ts';
+import { optionRoot } from './roots.ts';
 
 /** The contracts of one underlying at the end of a day, ascending by key. NaN = unknown. */
 export interface ChainDay {

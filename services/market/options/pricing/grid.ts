@@ -30,7 +30,7 @@ export interface Grid {
 
 /**
  * Lays out the contracts that have not expired and are quoted on both sides, not crossed: 0 < bid ≤ ask. `trusted`, if given, leaves out those that are 0 in it, such as
- * stale ones. Of contracts that share expiration, strike and side (a root beside its adjusted one) the last stands for the strike.
+ * stale ones. Expirations are told apart by their roots, so a strike has one call and one put.
  */
 export function gridOf(chain: Chain, times: ExpiryTimes, market: Market, trusted?: Uint8Array): Grid {
   const contracts = chain.contracts.length;

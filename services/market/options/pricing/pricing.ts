@@ -12,7 +12,12 @@ export interface Valuation {
   theta: number;
   /** Dollars a volatility point (0.01). */
   vega: number;
+  /** Dollars a percentage point (0.01) of the interest rate. */
+  rho: number;
 }
+
+/** An object that `valueOption` fills, for many options one after the other. */
+export const noValuation = (): Valuation => ({ price: 0, delta: 0, gamma: 0, theta: 0, vega: 0, rho: 0 });
 
 const DAYS_PER_YEAR = 365;
 const POINTS_PER_UNIT = 100;
@@ -27,6 +32,7 @@ const POINTS_PER_UNIT = 100;
  *     price = w (S e^(-qT) N(w d1) - K e^(-rT) N(w d2))
  *     delta = w e^(-qT) N(w d1)              gamma = e^(-qT) n(d1) / (S σ √T)
  *     vega  = S e^(-qT) n(d1) √T             theta = -S e^(-qT) n(d1) σ / (2 √T) + w (q S e^(-qT) N(w d1) - r K e^(-rT) N(w d2))
+ *     rho   = w T K e^(-rT) N(w d2)
  *
  * Source: E. G. Haug, The Complete Guide to Option Pricing Formulas, 2nd edition (2007), the generalised formula (1.1.6) with cost of carry r - q and its Greeks in
  * chapter 2. Without time or volatility left the value is the discounted intrinsic value and its derivatives. Invalid input (a price ≤ 0, negative time or
@@ -40,7 +46,7 @@ export function valueOption(
   dividendYield: number,
   volatility: number,
   isPut: boolean,
-  into: Valuation = { price: 0, delta: 0, gamma: 0, theta: 0, vega: 0 },
+  into: Valuation = noValuation(),
 ): Valuation {
   const yieldDiscount = Math.exp(-dividendYield * years);
   const spotLeg = spot * yieldDiscount;
@@ -48,9 +54,9 @@ export function valueOption(
   const rootTime = Math.sqrt(years);
   const deviation = volatility * rootTime;
   const isSound = isPositive(spotLeg) && isPositive(strikeLeg) && years >= 0 && volatility >= 0 && deviation < Infinity;
-  if (!isSound) return fill(into, NaN, NaN, NaN, NaN, NaN);
+  if (!isSound) return fill(into, NaN, NaN, NaN, NaN, NaN, NaN);
   const side = isPut ? -1 : 1;
-  if (deviation === 0) return valueCertain(into, side, spotLeg, strikeLeg, yieldDiscount, rate, dividendYield, rootTime);
+  if (deviation === 0) return valueCertain(into, side, spotLeg, strikeLeg, yieldDiscount, rate, dividendYield, years);
 
   const d1 = Math.log(spotLeg / strikeLeg) / deviation + 0.5 * deviation;
   const d2 = d1 - deviation;
@@ -68,11 +74,12 @@ export function valueOption(
     (yieldDiscount * density) / (spot * deviation),
     (drift - (spotDensity * volatility) / (2 * rootTime)) / DAYS_PER_YEAR,
     (spotDensity * rootTime) / POINTS_PER_UNIT,
+    (side * years * strikeValue) / POINTS_PER_UNIT,
   );
 }
 
 /**
- * The limit of no deviation. Exactly at the money forward delta jumps: it is given as the half, and gamma and theta, which have no limit there, as NaN.
+ * The limit of no deviation. Exactly at the money forward delta and rho jump: they are given as the half, and gamma and theta, which have no limit there, as NaN.
  */
 function valueCertain(
   into: Valuation,
@@ -82,14 +89,17 @@ function valueCertain(
   yieldDiscount: number,
   rate: number,
   dividendYield: number,
-  rootTime: number,
+  years: number,
 ): Valuation {
   const intrinsic = side * (spotLeg - strikeLeg);
-  if (intrinsic === 0)
-    return fill(into, 0, (side * yieldDiscount) / 2, NaN, NaN, (spotLeg * normalDensity(0) * rootTime) / POINTS_PER_UNIT);
-  if (intrinsic < 0) return fill(into, 0, 0, 0, 0, 0);
+  const rho = (side * years * strikeLeg) / POINTS_PER_UNIT;
+  if (intrinsic === 0) {
+    const vega = (spotLeg * normalDensity(0) * Math.sqrt(years)) / POINTS_PER_UNIT;
+    return fill(into, 0, (side * yieldDiscount) / 2, NaN, NaN, vega, rho / 2);
+  }
+  if (intrinsic < 0) return fill(into, 0, 0, 0, 0, 0, 0);
   const drift = side * (dividendYield * spotLeg - rate * strikeLeg);
-  return fill(into, intrinsic, side * yieldDiscount, 0, drift / DAYS_PER_YEAR, 0);
+  return fill(into, intrinsic, side * yieldDiscount, 0, drift / DAYS_PER_YEAR, 0, rho);
 }
 
 /** And finite: no, too, for NaN. */
@@ -97,11 +107,12 @@ function isPositive(value: number): boolean {
   return value > 0 && value < Infinity;
 }
 
-function fill(into: Valuation, price: number, delta: number, gamma: number, theta: number, vega: number): Valuation {
+function fill(into: Valuation, price: number, delta: number, gamma: number, theta: number, vega: number, rho: number): Valuation {
   into.price = price;
   into.delta = delta;
   into.gamma = gamma;
   into.theta = theta;
   into.vega = vega;
+  into.rho = rho;
   return into;
 }

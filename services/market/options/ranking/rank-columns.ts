@@ -28,11 +28,13 @@ const AS_IS = [
   'gamma',
   'theta',
   'vega',
+  'rho',
+  'iv_source',
   'entry_price',
   'stop_pct',
   'band',
 ] as const satisfies readonly (keyof Ranked)[];
-const AS_JSON = ['signals', 'missing', 'weights'] as const satisfies readonly (keyof Ranked)[];
+const AS_JSON = ['signals', 'marks', 'missing', 'weights'] as const satisfies readonly (keyof Ranked)[];
 
 /** A rank as it is read, with the moment of its run and the owner of its position. */
 export interface StoredRank extends Ranked {
@@ -87,7 +89,8 @@ export function rankOf(row: RankRow, parse: (json: unknown) => unknown): StoredR
     position: row.position === '' ? null : row.position,
     ...Object.fromEntries(SCORES.map((name) => [name, row[name] === null ? null : Number(row[name])])),
     ...(parse(row.blocks) as object),
-    ...Object.fromEntries(AS_JSON.map((name) => [name, parse(row[name])])),
+    // Null in ranks of earlier versions.
+    ...Object.fromEntries(AS_JSON.map((name) => [name, parse(row[name]) ?? []])),
     data_quality: Number(row.data_quality),
     run_at: row.run_at,
     user_id: row.user_id,

@@ -3,8 +3,9 @@
 import type { RankingRules } from '../../../platform/config/ranking.ts';
 import { InputError } from '../../../platform/errors.ts';
 import { CHAIN_NUMBERS, type Chain } from '../chain/chain.ts';
-import { ELIGIBLE, judgeContracts, NOT_QUOTED } from '../chain/eligibility.ts';
-import type { ExpiryTimes } from '../chain/time.ts';
+import { parseContract } from '../chain/contract.ts';
+import { ELIGIBLE, EXPIRED, judgeContracts, NOT_QUOTED } from '../chain/eligibility.ts';
+import { type ExpiryTimes, expiryTimes } from '../chain/time.ts';
 import type { RowColumn, Rows } from '../scoring/measure.ts';
 import type { Mode } from '../scoring/parts.ts';
 import type { Trend } from '../scoring/trend.ts';
@@ -16,6 +17,9 @@ export interface ContractGreeks {
   readonly gamma: Float64Array;
   readonly theta: Float64Array;
   readonly vega: Float64Array;
+  readonly rho: Float64Array;
+  /** One of `IV_SOURCE`. */
+  readonly ivSource: Uint8Array;
 }
 
 /** The past of every contract, NaN = unknown. Days are trading days before the run's own. */
@@ -75,28 +79,46 @@ export interface Selection {
 }
 
 /**
- * The contracts that can be ranked, and a reason for every contract, or in exit mode for every position: `ELIGIBLE` or 1 + an index into `REASONS`.
- * @throws InputError `options.column_length`, `options.duplicate_contract`, `options.duplicate_position`, `options.bad_position`
+ * The contracts that can be ranked, and a reason for every contract, or in exit mode for every position: `ELIGIBLE` or 1 + an index into `REASONS`. `indexes`: where each
+ * contract stands in the chain.
+ * @throws InputError `options.column_length`, `options.duplicate_contract`, `options.duplicate_position`, `options.bad_position`; `contract.invalid` of a position
  */
-export function candidatesOf(input: RankInput): { reasons: Uint8Array; selection: Selection } {
+export function candidatesOf(input: RankInput): { reasons: Uint8Array; selection: Selection; indexes: ReadonlyMap<string, number> } {
   const { chain, mode, times, greeks, at, rules } = input;
   requireColumns(input);
   const indexes = indexesByContract(chain);
-  const judged = judgeContracts({ chain, iv: greeks.iv, times, atMs: at.epochMilliseconds, quoteAge: rules.quote_age });
+  // A position that nobody trades is still held, and its loss still counts.
+  const liquidity = mode === 'exit' ? ANY_LIQUIDITY : rules.eligibility;
+  const judged = judgeContracts({
+    chain,
+    iv: greeks.iv,
+    times,
+    atMs: at.epochMilliseconds,
+    quoteAge: rules.quote_age,
+    liquidity,
+  });
   if (mode !== 'exit') {
     const contracts = indexesWhere(judged, ELIGIBLE);
-    return { reasons: judged, selection: { contracts, positions: undefined } };
+    return { reasons: judged, selection: { contracts, positions: undefined }, indexes };
   }
   const all = input.positions ?? [];
   requirePositions(all);
   const reasons = Uint8Array.from(all, ({ contract }) => {
     const index = indexes.get(contract);
-    return index === undefined ? NOT_QUOTED : judged[index]!;
+    return index === undefined ? (isOver(contract, at) ? EXPIRED : NOT_QUOTED) : judged[index]!;
   });
   const positions = all.filter((_, i) => reasons[i] === ELIGIBLE);
   const contracts = Uint32Array.from(positions, ({ contract }) => indexes.get(contract)!);
-  return { reasons, selection: { contracts, positions } };
+  return { reasons, selection: { contracts, positions }, indexes };
 }
+
+/** Chains do not list contracts that have expired. */
+function isOver(contract: string, at: Temporal.Instant): boolean {
+  const { expiry, underlying } = parseContract(contract);
+  return expiryTimes([expiry], at, [underlying]).expired[0] === 1;
+}
+
+const ANY_LIQUIDITY: RankingRules['eligibility'] = { volume: 0, open_interest: 0 };
 
 /** A part of a selection, in the order of `rows`. */
 export function pick({ contracts, positions }: Selection, rows: Uint32Array): Selection {
@@ -137,6 +159,7 @@ export function rowsOf(input: RankInput, { contracts, positions }: Selection): R
     gamma: take(greeks.gamma),
     theta: take(greeks.theta),
     vega: take(greeks.vega),
+    rho: take(greeks.rho),
     smileIv: take(smileIv),
     mid3: take(history.mid3),
     mid5: take(history.mid5),
@@ -169,11 +192,11 @@ export function rowsOf(input: RankInput, { contracts, positions }: Selection): R
 
 /** A typed array gives undefined beyond its end, which becomes NaN, or 0 in an array of integers: a column that is too short would look like data. */
 function requireColumns({ chain, times, greeks, history, smileIv }: RankInput): void {
-  const { iv, delta, gamma, theta, vega } = greeks;
+  const { iv, delta, gamma, theta, vega, rho, ivSource } = greeks;
   const { mid3, mid5, meanIv20, meanVolume20, oi5 } = history;
   const chainNumbers = Object.fromEntries(CHAIN_NUMBERS.map((name) => [`chain.${name}`, chain[name]]));
   requireLength(
-    { ...chainNumbers, 'chain.expiry': chain.expiry, 'chain.isPut': chain.isPut, iv, delta, gamma, theta, vega, smileIv },
+    { ...chainNumbers, 'chain.expiry': chain.expiry, 'chain.isPut': chain.isPut, iv, delta, gamma, theta, vega, rho, ivSource, smileIv },
     chain.contracts.length,
   );
   requireLength({ mid3, mid5, meanIv20, meanVolume20, oi5 }, chain.contracts.length);

@@ -1,6 +1,7 @@
 import { countReasons } from '../chain/eligibility.ts';
 import { measure } from '../scoring/measure.ts';
 import { partsOf, rankBy } from '../scoring/parts.ts';
+import { compareText, leftOutOf } from './left-out.ts';
 import { candidatesOf, pick, type RankInput, rowsOf, type Selection } from './rank-input.ts';
 import { type RankedRun, rankedRows } from './ranked.ts';
 
@@ -11,13 +12,14 @@ import { type RankedRun, rankedRows } from './ranked.ts';
  */
 export function rankChain(input: RankInput): RankedRun {
   const { mode, rules } = input;
-  const { reasons, selection } = candidatesOf(input);
+  const { reasons, selection, indexes } = candidatesOf(input);
   const { order, rows } = orderOf(input, selection);
   return {
     mode,
     total: reasons.length,
     eligible: order.length,
     reasons: { ...countReasons(reasons), not_measured: rows - order.length },
+    leftOut: mode === 'exit' ? leftOutOf(input, reasons, indexes, new Set(pick(selection, order).positions)) : [],
     ranks: rankedRows(input, pick(selection, order.subarray(0, rules.top_n))),
   };
 }
@@ -47,8 +49,4 @@ function orderOf(input: RankInput, selection: Selection): { order: Uint32Array; 
         rank[b]! - rank[a]! || spread[a]! - spread[b]! || open(b) - open(a) || compareText(name(a), name(b)) || compareText(id(a), id(b)),
     );
   return { order, rows: rows.count };
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -1,7 +1,10 @@
+import type { Chain } from '../chain/chain.ts';
 import type { Reason } from '../chain/eligibility.ts';
+import { IV_SOURCES, type IvSource } from '../pricing/greeks.ts';
 import { type BlockName, type Blocks, measure, type Rows } from '../scoring/measure.ts';
 import { coverage, type Mode, PARTS, type Part, type PartName, type Parts, RANK_COLUMN, rankBy, scorePart } from '../scoring/parts.ts';
 import { type Band, bandOf, type Signal, signalsOf } from '../scoring/signals.ts';
+import type { LeftOut } from './left-out.ts';
 import { type RankInput, rowsOf, type Selection } from './rank-input.ts';
 
 /** The ranking of one underlying's contracts, or of the positions in them, at one moment. */
@@ -12,6 +15,8 @@ export interface RankedRun {
   eligible: number;
   /** How many were not ranked, by reason; every reason is there. */
   reasons: Record<Reason, number>;
+  /** In exit mode each position that has no rank, and why. */
+  leftOut: LeftOut[];
   /** Best first, at most `top_n`. */
   ranks: Ranked[];
 }
@@ -62,6 +67,10 @@ interface Quoted {
   gamma: number | null;
   theta: number | null;
   vega: number | null;
+  rho: number | null;
+  iv_source: IvSource;
+  /** What is doubtful about the quote. */
+  marks: QuoteMark[];
   /** The next three in exit mode only. Id of the position. */
   position: string | null;
   /** Dollars a share. */
@@ -69,6 +78,10 @@ interface Quoted {
   /** Loss in percent at which the position is stopped. */
   stop_pct: number | null;
 }
+
+/** `bid_below_intrinsic`: the bid is below what the contract is worth when it is exercised now, so quote or spot are not of the same moment, or nobody trades it. */
+export const QUOTE_MARKS = ['bid_below_intrinsic'] as const;
+export type QuoteMark = (typeof QUOTE_MARKS)[number];
 
 /** Everything that was computed for some rows. */
 interface Scored {
@@ -98,6 +111,7 @@ function rankedRow(input: RankInput, selection: Selection, scored: Scored, i: nu
   const own = rank.score[i]!;
   const { quality, missing } = coverage(rank, parts, i);
   const signalInput = {
+    mode,
     rank: own,
     iv_rank: blocks.iv_rank[i]!,
     momentum_score: parts.momentum_score.score[i]!,
@@ -166,9 +180,9 @@ function measuredOf({ blocks, parts }: Scored, i: number): Record<BlockName | Pa
   };
 }
 
-function quotedOf({ chain, mode }: RankInput, { contracts, positions }: Selection, rows: Rows, i: number): Quoted {
+function quotedOf({ chain, mode, greeks }: RankInput, { contracts, positions }: Selection, rows: Rows, i: number): Quoted {
   const index = contracts[i]!;
-  const { bid, ask, volume, openInterest, iv, delta, gamma, theta, vega, entryPrice, stop } = rows.numbers;
+  const { bid, ask, volume, openInterest, iv, delta, gamma, theta, vega, rho, entryPrice, stop } = rows.numbers;
   const quotedAt = chain.quotedAt[index]!;
   return {
     contract: chain.contracts[index]!,
@@ -189,10 +203,19 @@ function quotedOf({ chain, mode }: RankInput, { contracts, positions }: Selectio
     gamma: known(gamma[i]!),
     theta: known(theta[i]!),
     vega: known(vega[i]!),
+    rho: known(rho[i]!),
+    iv_source: IV_SOURCES[greeks.ivSource[index]! - 1] ?? 'own',
+    marks: marksOf(chain, index, bid[i]!),
     position: positions?.[i]?.id ?? null,
     entry_price: mode === 'exit' ? known(entryPrice[i]!) : null,
     stop_pct: mode === 'exit' ? known(stop[i]!) : null,
   };
+}
+
+function marksOf({ spot, strike, isPut }: Chain, index: number, bid: number): QuoteMark[] {
+  const intrinsic = isPut[index] === 1 ? strike[index]! - spot : spot - strike[index]!;
+  // A difference of two decimals is off in its last digit.
+  return intrinsic - bid > 1e-9 * spot ? ['bid_below_intrinsic'] : [];
 }
 
 function weightsOf({ parts, composite, rank }: Scored, own: string, i: number): Ranked['weights'] {

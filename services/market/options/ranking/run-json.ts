@@ -23,6 +23,8 @@ export function runJson(
     total: run?.total ?? null,
     eligible: run?.eligible ?? null,
     reasons: run?.reasons ?? null,
+    // Of the user that the answer is filtered by.
+    left_out: run?.left_out.filter(({ user }) => filters.user === undefined || user === filters.user) ?? null,
     gaps: run?.gaps ?? null,
     atm_iv: run?.atm_iv ?? null,
     iv_rank: run?.iv_rank ?? null,

@@ -6,6 +6,7 @@ import type { Chain } from '../chain/chain.ts';
 import { type ChainDay, chainDay, contractHistory } from '../chain/history.ts';
 import { expiryTimes } from '../chain/time.ts';
 import { surfaceOf } from '../pricing/surface.ts';
+import { stored } from '../scoring/blocks.ts';
 import { type DailyIv, ivPercentile, ivRank } from '../scoring/iv-history.ts';
 import type { Mode } from '../scoring/parts.ts';
 import type { Trend } from '../scoring/trend.ts';
@@ -53,14 +54,16 @@ export function rankUnderlying({ chain, mode, now, trend, ivHistory, days, posit
   const at = isPast || usCalendar.state(now) === 'open' ? moment : usCalendar.latestClosed(now).close;
   const market = { rate: rules.risk_free_rate, dividendYield };
   const trusted = trustedQuotes(chain, at.epochMilliseconds - rules.quote_age * 1000);
-  const surface = surfaceOf(chain, expiryTimes(chain.expirations, chain.asOf), market, { trusted });
+  // A quote may be stamped ahead of this machine's clock: its volatility is of the earlier moment of both.
+  const quoted = earlier(chain.asOf, moment);
+  const surface = surfaceOf(chain, expiryTimes(chain.expirations, quoted, chain.roots), market, { trusted });
   const today = { date, iv: surface.iv30 };
-  const standing = { ivRank: ivRank(ivHistory, today), ivPercentile: ivPercentile(ivHistory, today) };
+  const standing = { ivRank: stored(ivRank(ivHistory, today)), ivPercentile: stored(ivPercentile(ivHistory, today)) };
   const ranked = rankChain({
     chain,
     mode,
     at,
-    times: expiryTimes(chain.expirations, moment),
+    times: expiryTimes(chain.expirations, moment, chain.roots),
     greeks: surface.greeks,
     trend,
     ...standing,
@@ -87,6 +90,10 @@ function trustedQuotes({ quotedAt, asOf }: Chain, oldestMs: number): Uint8Array 
     trusted[i] = (Number.isNaN(quoted) ? asOf.epochMilliseconds : quoted) >= oldestMs ? 1 : 0;
   }
   return trusted;
+}
+
+function earlier(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
+  return Temporal.Instant.compare(one, other) <= 0 ? one : other;
 }
 
 function known(value: number): number | null {

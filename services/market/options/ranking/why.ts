@@ -1,5 +1,5 @@
 import { isInverted, type PartName, RANK_COLUMN } from '../scoring/parts.ts';
-import type { Ranked } from './ranked.ts';
+import type { QuoteMark, Ranked } from './ranked.ts';
 
 /** `score × weight = points`, of a part in a rank or of a component in a part. */
 export interface WhyLine {
@@ -51,15 +51,23 @@ export function explain(ranked: Ranked): Explanation {
 export function explainLines(ranked: Ranked): string[] {
   const { name, rank, band, parts, missing, data_quality } = explain(ranked);
   return [
-    `${name} ${decimals(rank)} (${band}) = ${parts.map(({ points }) => decimals(points)).join(' + ')}`,
+    `${name} ${scoreText(rank)} (${band}) = ${parts.map(({ points }) => scoreText(points)).join(' + ')}`,
     ...parts.flatMap(({ text, components, step }) => [
       `  ${text}`,
       ...components.map((component) => `    ${component.text}`),
       ...(step === null ? [] : [`    ${step}`]),
     ]),
-    ...(missing.length === 0 ? [] : [`  not measured: ${missing.map(nameOf).join(', ')}; data quality ${decimals(data_quality)}`]),
+    ...(ranked.iv_source === 'own' ? [] : [`  volatility ${(100 * ranked.iv).toFixed(1)} %: ${IV_FROM[ranked.iv_source]}`]),
+    ...ranked.marks.map((mark) => `  doubtful: ${MARKS[mark]}`),
+    ...(missing.length === 0 ? [] : [`  not measured: ${missing.map(nameOf).join(', ')}; data quality ${scoreText(data_quality)}`]),
   ];
 }
+
+const IV_FROM = {
+  partner: 'that of the out-of-the-money contract of its strike and expiration',
+  smile: 'that of the fitted smile of its expiration, since its out-of-the-money partner has no quote',
+} as const;
+const MARKS: Readonly<Record<QuoteMark, string>> = { bid_below_intrinsic: 'its bid is below the value of exercising it now' };
 
 function pointsOf(ranked: Ranked, formula: string, weights: Readonly<Record<string, number>>): WhyLine[] {
   let exact = 0;
@@ -74,15 +82,16 @@ function pointsOf(ranked: Ranked, formula: string, weights: Readonly<Record<stri
     const points = (total - shown) / 1e4;
     shown = total;
     const name = nameOf(column);
-    const of = inverted ? `100 - ${name} ${decimals(value)} = ${decimals(score)}` : `${name} ${decimals(score)}`;
-    return { column, name, score, inverted, weight, points, text: `${of} × ${Number(weight.toFixed(4))} = ${decimals(points)}` };
+    const of = inverted ? `100 - ${name} ${scoreText(value)} = ${scoreText(score)}` : `${name} ${scoreText(score)}`;
+    return { column, name, score, inverted, weight, points, text: `${of} × ${Number(weight.toFixed(4))} = ${scoreText(points)}` };
   });
 }
 
 function stepAfter(ranked: Ranked, part: PartName): string | null {
   const { theta_penalty, liquidity_confidence, profit_protection_score: profit, loss_protection: loss } = ranked;
   if (part === 'momentum_score') return `momentum = 50 + (their sum - 50) × liquidity confidence ${liquidity_confidence}`;
-  if (part === 'greeks_score' && theta_penalty !== null) return `Greeks = their sum - theta penalty ${decimals(theta_penalty)}, at least 0`;
+  if (part === 'greeks_score' && theta_penalty !== null)
+    return `Greeks = their sum - theta penalty ${scoreText(theta_penalty)}, at least 0`;
   if (part === 'protection_score')
     return `protection = the larger of profit protection ${shown(profit)} and loss protection ${shown(loss)}`;
   return null;
@@ -105,10 +114,11 @@ function nameOf(column: string): string {
   return NAMES[column] ?? column.replace(/_score$/, '').replaceAll('_', ' ');
 }
 
-function decimals(value: number): string {
+/** A score for people, with the four decimals that are stored. */
+export function scoreText(value: number): string {
   return value.toFixed(4);
 }
 
 function shown(value: number | null): string {
-  return value === null ? 'unknown' : decimals(value);
+  return value === null ? 'unknown' : scoreText(value);
 }

@@ -43,6 +43,11 @@ export function ivDiscountScore(iv: number, mean20: number, smile: number): numb
   return clip(-5 * percentChange(iv, mean20 > 0 ? mean20 : smile));
 }
 
+/** A score drawn to the middle, 50, as the confidence (0.1-1) in its contract's volume, open interest and price falls. */
+export function drawnToMiddle(score: number, confidence: number): number {
+  return clip(50 + (score - 50) * confidence);
+}
+
 /** `p`: % change of the mid over 5 trading days. */
 export function priceMomentumScore(p: number): number {
   return clip(50 + 2 * p);

@@ -5,6 +5,7 @@ import {
   clip,
   deltaScore,
   deltaTarget,
+  drawnToMiddle,
   dteUrgency,
   gammaPercent,
   gammaScore,
@@ -80,19 +81,19 @@ export interface Rows {
   numbers: Readonly<Record<RowColumn, Float64Array>>;
 }
 
-/** The first ten from the chain and its Greeks, the next from history, the last from the positions. `stop` is a loss in percent. */
+/** The first eleven from the chain and its Greeks, the next from history, the last from the positions. `stop` is a loss in percent. */
 export type RowColumn =
-  | ('bid' | 'ask' | 'volume' | 'openInterest' | 'iv' | 'delta' | 'gamma' | 'theta' | 'vega' | 'smileIv')
+  | ('bid' | 'ask' | 'volume' | 'openInterest' | 'iv' | 'delta' | 'gamma' | 'theta' | 'vega' | 'rho' | 'smileIv')
   | ('mid3' | 'mid5' | 'meanIv20' | 'meanVolume20' | 'oi5')
   | ('entryPrice' | 'entryIv' | 'entrySpot' | 'target' | 'stop');
 
-/** All blocks of all rows, rounded as they are stored, so that a reader can compute every part and rank again. */
+/** All blocks of all rows, rounded as they are stored, so that a reader can compute every part and rank again. The quotes' blocks use the liquidity of the activity's. */
 export function measure(rows: Rows, rules: RankingRules): Blocks {
   const blocks = Object.fromEntries(BLOCKS.map((name) => [name, new Float64Array(rows.count)])) as Record<BlockName, Float64Array>;
   blocks.iv_rank.fill(stored(clip(rows.ivRank)));
   blocks.iv_percentile.fill(stored(clip(rows.ivPercentile)));
-  measureQuotes(rows, blocks);
   measureActivity(rows, rules, blocks);
+  measureQuotes(rows, blocks);
   measureGreeks(rows, rules, blocks);
   measurePositions(rows, blocks);
   return blocks;
@@ -101,11 +102,12 @@ export function measure(rows: Rows, rules: RankingRules): Blocks {
 function measureQuotes({ count, numbers }: Rows, blocks: Blocks): void {
   const { bid, ask, iv, meanIv20, smileIv, mid3, mid5 } = numbers;
   const { spread_pct, spread_score, iv_discount_score, price_change_pct, price_momentum_score, momentum_decay_score } = blocks;
+  const { liquidity_confidence } = blocks;
   for (let i = 0; i < count; i++) {
     const spread = spreadPercent(bid[i]!, ask[i]!);
     spread_pct[i] = stored(spread);
     spread_score[i] = stored(spreadScore(spread));
-    iv_discount_score[i] = stored(ivDiscountScore(iv[i]!, meanIv20[i]!, smileIv[i]!));
+    iv_discount_score[i] = stored(drawnToMiddle(ivDiscountScore(iv[i]!, meanIv20[i]!, smileIv[i]!), liquidity_confidence[i]!));
     const mid = (bid[i]! + ask[i]!) / 2;
     const change = percentChange(mid, mid5[i]!);
     price_change_pct[i] = stored(change);

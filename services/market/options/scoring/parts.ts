@@ -1,7 +1,7 @@
 /** From blocks to parts to ranks: weighted means and their adjustments. Scores are 0-100 and rounded as they are stored; NaN = no component was known. */
 
 import { MODES, type RankingRules } from '../../../platform/config/ranking.ts';
-import { clip, stored } from './blocks.ts';
+import { clip, drawnToMiddle, stored } from './blocks.ts';
 import type { BlockName, Blocks } from './measure.ts';
 import { type Term, type Weighed, weigh, weighting } from './weighting.ts';
 
@@ -162,7 +162,7 @@ function plain(weighed: Weighed): Part {
 /** Moves the score towards 50 as the confidence in volume, open interest and price falls. */
 function dampen(mean: Float64Array, confidence: Float64Array): Float64Array {
   const score = new Float64Array(mean.length);
-  for (let i = 0; i < score.length; i++) score[i] = stored(clip(50 + (mean[i]! - 50) * confidence[i]!));
+  for (let i = 0; i < score.length; i++) score[i] = stored(drawnToMiddle(mean[i]!, confidence[i]!));
   return score;
 }
 

@@ -1,6 +1,7 @@
 import type { RankingRules } from '../../../platform/config/ranking.ts';
+import type { Mode } from './parts.ts';
 
-export const SIGNALS = ['discount', 'runner', 'greeks', 'take_profit', 'stop_loss', 'buy'] as const;
+export const SIGNALS = ['discount', 'runner', 'greeks', 'take_profit', 'stop_loss', 'buy', 'close'] as const;
 export type Signal = (typeof SIGNALS)[number];
 
 export const BANDS = ['strong', 'good', 'fair', 'weak'] as const;
@@ -8,6 +9,7 @@ export type Band = (typeof BANDS)[number];
 
 /** The stored numbers of one contract from which its signals follow; NaN = missing. */
 export interface SignalInput {
+  mode: Mode;
   /** The rank in the run's own mode. */
   rank: number;
   iv_rank: number;
@@ -23,11 +25,14 @@ export interface SignalInput {
   stop_pct: number;
 }
 
-/** The signals that are set. NaN fails every comparison, so none is set on a missing input. */
+/** Signals to buy, one of which `buy` needs beside a high rank. */
+const BUYING: readonly Signal[] = ['discount', 'runner', 'greeks'];
+
+/** The signals that are set. NaN fails every comparison, so none is set on a missing input. A high exit rank says `close` and never `buy`. */
 export function signalsOf(input: SignalInput, { signals }: RankingRules): Signal[] {
-  const { discount, runner, greeks, buy, take_profit } = signals;
+  const { discount, runner, greeks, buy, close, take_profit } = signals;
   const delta = Math.abs(input.delta);
-  const isSet: Record<Exclude<Signal, 'buy'>, boolean> = {
+  const isSet: Record<Exclude<Signal, 'buy' | 'close'>, boolean> = {
     discount:
       input.iv_rank < discount.iv_rank_below && input.momentum_score > discount.momentum_over && input.spread_pct < discount.spread_below,
     runner:
@@ -43,8 +48,9 @@ export function signalsOf(input: SignalInput, { signals }: RankingRules): Signal
     take_profit: input.pnl_pct > take_profit.gain_over,
     stop_loss: input.pnl_pct <= -input.stop_pct,
   };
-  const set = SIGNALS.filter((name) => name !== 'buy' && isSet[name]);
-  return set.length > 0 && input.rank > buy.rank_over ? [...set, 'buy'] : set;
+  const set = SIGNALS.filter((name) => name !== 'buy' && name !== 'close' && isSet[name]);
+  if (input.mode === 'exit') return input.rank > close.rank_over ? [...set, 'close'] : set;
+  return input.rank > buy.rank_over && set.some((name) => BUYING.includes(name)) ? [...set, 'buy'] : set;
 }
 
 export function bandOf(rank: number, { bands }: RankingRules): Band {

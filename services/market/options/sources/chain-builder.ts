@@ -1,6 +1,7 @@
 import { InputError, PermanentError, TransientError } from '../../../platform/errors.ts';
 import type { CHAIN_NUMBERS, Chain, ChainGap, ChainSourceName } from '../chain/chain.ts';
 import { type Contract, formatContract, parseContract } from '../chain/contract.ts';
+import { isAdjusted } from '../chain/roots.ts';
 
 /** A contract's numbers in the units of `Chain`; what is missing, not finite or impossible (a negative price, count or volatility) becomes NaN. */
 export type QuoteNumbers = Partial<Record<Exclude<(typeof CHAIN_NUMBERS)[number], 'strike'>, number | null | undefined>>;
@@ -20,8 +21,7 @@ export interface ChainBuilder {
 
 /** Collects the rows of one chain and turns them into columns. */
 export function chainBuilder({ underlying, source }: { underlying: string; source: ChainSourceName }): ChainBuilder {
-  const root = optionRoot(underlying);
-  const contracts = new Map<string, { expiry: string; isPut: boolean; strike: number; quote: QuoteNumbers }>();
+  const contracts = new Map<string, { series: string; isPut: boolean; strike: number; quote: QuoteNumbers }>();
   const missing: ChainGap[] = [];
   const dropped = new Map<string, number>();
   const drop = (reason: string): void => {
@@ -39,12 +39,12 @@ export function chainBuilder({ underlying, source }: { underlying: string; sourc
       drop('the contract cannot be read: its root, date, side or strike is invalid');
       return;
     }
-    const { underlying: itsRoot, expiry, isPut, strike } = parts;
-    if (itsRoot !== root && /^\d$/.test(itsRoot.slice(root.length)) && itsRoot.startsWith(root)) {
+    const { underlying: root, expiry, isPut, strike } = parts;
+    if (isAdjusted(root, underlying)) {
       drop('the contract is adjusted: it does not deliver shares of the underlying alone');
       return;
     }
-    if (!contracts.has(contract)) contracts.set(contract, { expiry, isPut, strike, quote });
+    if (!contracts.has(contract)) contracts.set(contract, { series: `${expiry} ${root}`, isPut, strike, quote });
   }
 
   return {
@@ -66,8 +66,8 @@ export function chainBuilder({ underlying, source }: { underlying: string; sourc
         throw new TransientError('source.malformed', `${source}: the price of ${underlying} is ${spot}, the chain needs one above 0`);
       }
       const rows = [...contracts.values()];
-      const expirations = [...new Set(rows.map(({ expiry }) => expiry))].sort();
-      const indexOf = new Map(expirations.map((expiry, index) => [expiry, index]));
+      const series = [...new Set(rows.map((row) => row.series))].sort();
+      const indexOf = new Map(series.map((name, index) => [name, index]));
       const column = (name: keyof QuoteNumbers) => Float64Array.from(rows, ({ quote }) => readable(name, quote[name]));
       return {
         underlying,
@@ -75,8 +75,9 @@ export function chainBuilder({ underlying, source }: { underlying: string; sourc
         asOf,
         spot,
         contracts: [...contracts.keys()],
-        expirations,
-        expiry: Uint16Array.from(rows, ({ expiry }) => indexOf.get(expiry)!),
+        expirations: series.map((name) => name.slice(0, DATE_LENGTH)),
+        roots: series.map((name) => name.slice(DATE_LENGTH + 1)),
+        expiry: Uint16Array.from(rows, (row) => indexOf.get(row.series)!),
         isPut: Uint8Array.from(rows, ({ isPut }) => Number(isPut)),
         strike: Float64Array.from(rows, ({ strike }) => strike),
         bid: column('bid'),
@@ -95,10 +96,8 @@ export function chainBuilder({ underlying, source }: { underlying: string; sourc
   };
 }
 
-/** The root of an underlying's contracts: BRK.B and BRK-B have BRKB, ^SPX has SPX. */
-export function optionRoot(underlying: string): string {
-  return underlying.replaceAll(/[^A-Z0-9]/g, '');
-}
+/** Of `YYYY-MM-DD`. */
+const DATE_LENGTH = 10;
 
 function readable(name: string, value: number | null | undefined): number {
   if (value === null || value === undefined || !Number.isFinite(value)) return Number.NaN;

@@ -7,6 +7,7 @@ import { PermanentError } from '../../../platform/errors.ts';
 import { componentLogger, type Logger } from '../../../platform/log/log.ts';
 import { sourceBudget } from '../../sources/budget.ts';
 import { askWithFailover, type SourceAttemptOf } from '../../sources/failover.ts';
+import { spellingsOf } from '../../symbol.ts';
 import type { Chain, ChainSourceName } from '../chain/chain.ts';
 import { coalesced } from './coalesce.ts';
 import { fileChains } from './file.ts';
@@ -41,14 +42,14 @@ interface Surroundings {
 export async function configuredChains({ db, ...around }: Surroundings & { db: Database }): Promise<ChainsByKind> {
   const { config, clock } = around;
   const { chains, rules } = config.ranking;
-  const { rate_limit, lean, simulated } = config.stock_jobs.data_fetch;
-  const [schema] = await db.rows<{ name: string }>('SELECT DATABASE() AS name');
+  const { rate_limit, lean, simulated, spellings } = config.stock_jobs.data_fetch;
   const make: Record<ChainSourceName, () => ChainSource> = {
     yahoo_finance: () =>
       yahooChains({
         clock,
-        budget: sourceBudget({ pool: db.pool, database: schema?.name as string, perMinute: { yahoo_finance: rate_limit } }),
+        budget: sourceBudget({ db, clock, perMinute: { yahoo_finance: rate_limit } }),
         timeoutMs: config.stock_jobs.data_fetch.timeout * 1000,
+        spell: spellingsOf('yahoo_finance', spellings),
       }),
     lean: () => {
       const source = leanChains(lean.path as string, { clock });

@@ -7,7 +7,8 @@ import { codeOf, InputError, messageOf, PermanentError } from '../../../platform
 import { isFolder } from '../../sources/lean-files.ts';
 import { parseSymbol } from '../../symbol.ts';
 import { type Contract, formatContract, parseContract } from '../chain/contract.ts';
-import { chainBuilder, optionRoot } from './chain-builder.ts';
+import { optionRoot, rootsOf } from '../chain/roots.ts';
+import { chainBuilder } from './chain-builder.ts';
 import type { ChainSource } from './source.ts';
 
 const source = 'file';
@@ -16,13 +17,28 @@ const source = 'file';
 const Field = z.union([z.string(), z.number(), z.null()]).optional();
 const empty = (field: z.infer<typeof Field>): boolean => field === undefined || field === null || field === '';
 
+/** NaN for what is no decimal number. */
+function decimalOf(field: string | number): number {
+  if (typeof field === 'number') return field;
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(field) ? Number(field) : Number.NaN;
+}
+
+/** A comma before exactly three digits: nobody can tell 1.2 from 1200 in it. */
+const AMBIGUOUS = /^[+-]?[1-9]\d{0,2},\d{3}$/;
+function mayBeThousands(field: string | number): string | undefined {
+  if (typeof field === 'number' || !AMBIGUOUS.test(field)) return undefined;
+  const [whole, rest] = field.split(',');
+  return `it may be ${whole}.${rest} or ${whole}${rest}: write the one that you mean`;
+}
+
 /** A number from `least` on, NaN when missing. */
 const number = (least: number, most: number, unit: string) =>
   Field.transform((field, context) => {
     if (empty(field)) return Number.NaN;
-    const value = typeof field === 'number' ? field : /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(field!) ? Number(field) : Number.NaN;
+    const value = decimalOf(field!);
     if (value >= least && value <= most) return value;
-    context.addIssue({ code: 'custom', message: `${JSON.stringify(field)} is not ${unit}; write it like 12.5, or leave it empty` });
+    const wayOut = mayBeThousands(field!) ?? 'write it like 12.5, or leave it empty';
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(field)} is not ${unit}; ${wayOut}` });
     return z.NEVER;
   });
 const price = () => number(0, 1e7, 'a price in dollars a share, 0 or more');
@@ -31,7 +47,13 @@ const needed = <Value>(what: string, read: (text: string) => Value | undefined) 
   Field.transform((field, context) => {
     const value = empty(field) ? undefined : read(String(field));
     if (value !== undefined) return value;
-    context.addIssue({ code: 'custom', message: empty(field) ? `is empty; it needs ${what}` : `${JSON.stringify(field)} is not ${what}` });
+    const wayOut = mayBeThousands(field ?? '');
+    context.addIssue({
+      code: 'custom',
+      message: empty(field)
+        ? `is empty; it needs ${what}`
+        : `${JSON.stringify(field)} is not ${what}${wayOut === undefined ? '' : `; ${wayOut}`}`,
+    });
     return z.NEVER;
   });
 
@@ -40,7 +62,9 @@ const PARTS_SHAPE = {
   underlying: needed('a symbol', (text) => attempt(() => parseSymbol(text))),
   expiry: needed('a date, YYYY-MM-DD', (text) => (z.iso.date().safeParse(text).success ? text : undefined)),
   side: needed('C, call, P or put', (text) => ({ c: 'C', call: 'C', p: 'P', put: 'P' })[text.toLowerCase()]),
-  strike: needed('a strike above 0, in dollars a share', (text) => (Number(text) > 0 && Number(text) < 1e5 ? Number(text) : undefined)),
+  strike: needed('a strike above 0, in dollars a share', (text) =>
+    decimalOf(text) > 0 && decimalOf(text) < 1e5 ? decimalOf(text) : undefined,
+  ),
 };
 const QUOTE_SHAPE = {
   bid: price(),
@@ -53,7 +77,7 @@ const QUOTE_SHAPE = {
   theta: number(-1e7, 1e7, 'a theta in dollars a calendar day'),
   vega: number(0, 1e7, 'a vega in dollars a volatility point, 0 or more'),
   quoted_at: needed('a moment such as 2014-06-06T16:00:00-04:00', (text) => attempt(() => Temporal.Instant.from(text))),
-  spot: needed("the underlying's price, above 0", (text) => (Number(text) > 0 && Number(text) < 1e7 ? Number(text) : undefined)),
+  spot: needed("the underlying's price, above 0", (text) => (decimalOf(text) > 0 && decimalOf(text) < 1e7 ? decimalOf(text) : undefined)),
 };
 const ByContract = z.strictObject({ ...CONTRACT_SHAPE, ...QUOTE_SHAPE });
 const ByParts = z.strictObject({ ...PARTS_SHAPE, ...QUOTE_SHAPE });
@@ -77,6 +101,9 @@ const SHOWN = 20;
  * - `bid`, `ask`, `spot` (the underlying's price; the row with the newest quote counts), `quoted_at` (a moment with its zone: 2014-06-06T16:00:00-04:00);
  * - optional: `volume`, `open_interest`, `iv` (0.25 = 25 %), `delta`, `gamma`, `theta` (dollars a calendar day), `vega` (dollars a volatility point).
  *
+ * A CSV file has one delimiter, the one of its header line: comma, semicolon or tab. With the last two a decimal comma is one (10,5 is 10.5), but 1,200 is refused: it may be
+ * 1.2 or 1200. Contracts of all roots of the underlying are read: SPXW of ^SPX, and adjusted ones, which the chain then names in `gaps`.
+ *
  * Numbers may be empty; IV 0 counts as empty. The file is read for each chain, and one bad row refuses the whole file: `InputError` `chain.bad_header`,
  * `chain.bad_row` (names the file, the line and the column of each), `chain.unreadable`. Only rows of other underlyings: `PermanentError('source.unknown_symbol')`.
  */
@@ -86,8 +113,8 @@ export function fileChains(path: string): ChainSource {
     async chain(underlying, signal) {
       signal.throwIfAborted();
       const symbol = parseSymbol(underlying);
-      const root = optionRoot(symbol);
-      const rows = (await readRows(path, symbol, signal)).filter(({ contract }) => contract.underlying === root);
+      const roots = new Set(rootsOf(symbol));
+      const rows = (await readRows(path, symbol, signal)).filter(({ contract }) => roots.has(contract.underlying));
       const newest = rows.toSorted((a, b) => Temporal.Instant.compare(b.quoted_at, a.quoted_at))[0];
       if (newest === undefined)
         throw new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol}: ${path} has no row of it`);
@@ -159,12 +186,14 @@ async function fileOf(path: string, symbol: string): Promise<string> {
 
 function csvRows(file: string, text: string): { columns: Set<string>; rows: LocatedRow[] } {
   let records: { record: string[]; info: { lines: number } }[];
+  const delimiter = delimiterOf(text);
   try {
     records = parse(text, {
       bom: true,
       trim: true,
       skip_empty_lines: true,
-      delimiter: [',', ';', '\t'],
+      relax_column_count: true,
+      delimiter,
       info: true,
     }) as unknown as typeof records;
   } catch (error) {
@@ -173,15 +202,41 @@ function csvRows(file: string, text: string): { columns: Set<string>; rows: Loca
   }
   const [header, ...lines] = records;
   const columns = (header?.record ?? []).map((name) => name.toLowerCase().replaceAll(/[ -]+/g, '_'));
+  requireFields(file, columns.length, lines);
   const twice = columns.find((name, index) => columns.indexOf(name) !== index);
   if (twice !== undefined) throw new InputError('chain.bad_header', `${file}:1: the column "${twice}" is there twice; remove one`);
   return {
     columns: new Set(columns),
     rows: lines.map(({ record, info }) => ({
       location: `:${info.lines}`,
-      fields: Object.fromEntries(columns.map((name, index) => [name, record[index]])),
+      fields: Object.fromEntries(columns.map((name, index) => [name, delimiter === ',' ? record[index] : withPoint(record[index] ?? '')])),
     })),
   };
+}
+
+/** The one that stands most often in the header line. */
+function delimiterOf(text: string): string {
+  const header = /^\s*(.*)/.exec(text.replace(/^\uFEFF/, ''))?.[1] ?? '';
+  const times = (one: string) => header.split(one).length;
+  return [',', ';', '\t'].reduce((best, one) => (times(one) > times(best) ? one : best));
+}
+
+/** A field too many or too few moves all that follow it into other columns. */
+function requireFields(file: string, columns: number, lines: readonly { record: string[]; info: { lines: number } }[]): void {
+  const faults = lines
+    .filter(({ record }) => record.length !== columns)
+    .map(({ record, info }) => `${file}:${info.lines}: ${record.length} fields, the header has ${columns}`);
+  if (faults.length === 0) return;
+  const more = faults.length > SHOWN ? `\nand ${faults.length - SHOWN} more` : '';
+  throw new InputError(
+    'chain.bad_row',
+    `${faults.slice(0, SHOWN).join('\n')}${more}\nWrite numbers like 1200.5, without separators of thousands, or separate the columns by semicolons where a comma is the decimal point`,
+  );
+}
+
+/** A decimal comma as a point. Text that is no such number stays as it is. */
+function withPoint(field: string): string {
+  return /^[+-]?\d+,\d+$/.test(field) && !AMBIGUOUS.test(field) ? field.replace(',', '.') : field;
 }
 
 function jsonRows(file: string, text: string): { columns: Set<string>; rows: LocatedRow[] } {

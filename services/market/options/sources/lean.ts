@@ -2,15 +2,17 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../../../platform/clock.ts';
 import { PermanentError } from '../../../platform/errors.ts';
+import type { BarsAnswer, CorporateAction, DateRange } from '../../bars/bars.ts';
 import { usCalendar } from '../../calendar/calendar.ts';
 import { leanSource } from '../../sources/lean.ts';
 import { isMissing } from '../../sources/lean-files.ts';
 import { parseSymbol } from '../../symbol.ts';
 import type { Chain } from '../chain/chain.ts';
 import { formatContract } from '../chain/contract.ts';
+import { optionRoot } from '../chain/roots.ts';
 import { DAYS_PER_YEAR } from '../chain/time.ts';
 import { valueOption } from '../pricing/pricing.ts';
-import { chainBuilder, optionRoot } from './chain-builder.ts';
+import { chainBuilder } from './chain-builder.ts';
 import { type DailyKind, daysInFile, type Named, PRICE_SCALE, readDaily, readUniverse, type UniverseRow } from './lean-rows.ts';
 import type { ChainSource } from './source.ts';
 
@@ -31,13 +33,23 @@ export interface LeanChains extends ChainSource {
  *   the equity's day file within 0.3 %, and 1.5 % off the row). So `spot` is the close of the equity's day file. The row is used only where that file is missing.
  * - Bid and ask are only in the day files. Without these files a chain has no quotes.
  * - Open interest in a universe file is of the same evening. Here it is of the evening before: the day file's number, else the one of the session before's universe file.
- * - After a split the old contracts stay listed, with their old prices. They are recognised by the share price that call and put imply, and left out. Before a split
+ * - After a split (of 6:5 or more) the old contracts stay listed, with their old prices. They are recognised by the share price that call and put imply, and left out. Before a split
  *   the new contracts are listed with zeros: such empty rows are left out.
  * - The IVs of that folder give 8 to 12 times its own prices. A chain with such IVs is given without IV and Greeks, and `gaps` has the reason.
  */
 export function leanChains(folder: string, { clock = systemClock }: { clock?: Clock } = {}): LeanChains {
   const options = join(folder, 'option', 'usa');
   const equity = leanSource({ path: folder, clock });
+
+  /** Nothing for a symbol of which the folder has no equity file: its options can be ranked all the same. */
+  async function equityBars(symbol: string, range: DateRange, signal: AbortSignal): Promise<Pick<BarsAnswer, 'bars' | 'actions'>> {
+    try {
+      return await equity.bars(symbol, range, signal);
+    } catch (error) {
+      if (error instanceof PermanentError && error.code === 'source.unknown_symbol') return { bars: [], actions: [] };
+      throw error;
+    }
+  }
 
   async function chain(underlying: string, signal: AbortSignal, day?: string): Promise<Chain> {
     signal.throwIfAborted();
@@ -53,15 +65,20 @@ export function leanChains(folder: string, { clock = systemClock }: { clock?: Cl
     const today = await universe(date, () => builder.drop('a row of the universe file cannot be read'));
     const before = bySymbol((await universe(usCalendar.previous(date).date, () => {}))?.rows ?? []);
     const [quotes, trades, interests] = [await daily('quote'), await daily('trade'), await daily('openinterest')];
-    const { bars, actions } = await equity.bars(symbol, { from: yearsBefore(date, SPLIT_MEMORY_YEARS), to: date }, signal);
-    const spot = bars.find((bar) => bar.date === date)?.close ?? today?.underlyingClose ?? Number.NaN;
+    const { bars, actions } = await equityBars(symbol, { from: yearsBefore(date, SPLIT_MEMORY_YEARS), to: date }, signal);
+    const closing = bars.find((bar) => bar.date === date)?.close;
+    const spot = closing ?? today?.underlyingClose ?? Number.NaN;
+    if (closing === undefined)
+      builder.miss(
+        undefined,
+        `no close of ${symbol} on ${date} in equity/usa/daily: its price is the universe file's, of the evening before`,
+      );
     const close = (usCalendar.session(date) ?? usCalendar.previous(date)).close;
 
     const rows = bySymbol(
       (today?.rows ?? []).filter(({ close: price, volume, openInterest }) => price > 0 || volume > 0 || openInterest > 0),
     );
-    const split = actions.filter(({ kind }) => kind === 'split').reduce((ratio, { value }) => ratio * value, 1);
-    for (const contract of contractsOfBefore(rows, spot, split)) {
+    for (const contract of contractsOfBefore(rows, spot, ratiosOf(actions))) {
       if (quotes.has(contract)) continue;
       rows.delete(contract);
       builder.drop('the contract is from before a split');
@@ -140,17 +157,29 @@ function bySymbol<Row extends Named>(rows: readonly Row[]): Map<string, Row> {
   return new Map(rows.map((row) => [row.symbol, row]));
 }
 
+/** A smaller change of the share count, such as a stock dividend, cannot be told from the spread of old prices: GOOG's of 2015, 1.0027, took 1,690 of 2,016 contracts. */
+const LEAST_SPLIT = 1.2;
+
+/** What a share was worth in today's shares before its newest split, before the two newest, and so on. */
+function ratiosOf(actions: readonly CorporateAction[]): number[] {
+  const splits = actions.filter(({ kind, value }) => kind === 'split' && Math.abs(Math.log(value)) >= Math.log(LEAST_SPLIT));
+  let ratio = 1;
+  return splits.toSorted((a, b) => (a.date < b.date ? 1 : -1)).map(({ value }) => (ratio *= value));
+}
+
 /**
- * Contracts whose prices are of a share before its split (`ratio` new ones for one): strike + call − put is the share price that they imply. Its ratio to the price
- * before the split is nearer to 1 than its ratio to today's price.
+ * Contracts whose prices are of a share before a split: strike + call − put is the share price that they imply, and it is nearer to the price before the split than to
+ * today's. A contract of which one side has no price implies nothing.
  */
-function contractsOfBefore(rows: ReadonlyMap<string, UniverseRow>, spot: number, ratio: number): string[] {
-  if (ratio === 1) return [];
+function contractsOfBefore(rows: ReadonlyMap<string, UniverseRow>, spot: number, ratios: readonly number[]): string[] {
+  if (ratios.length === 0) return [];
   return [...rows].flatMap(([symbol, { contract, close: call }]) => {
     if (contract.isPut) return [];
     const put = formatContract({ ...contract, isPut: true });
-    const implied = contract.strike + call - (rows.get(put)?.close ?? Number.NaN);
-    return Math.log(implied / spot) / Math.log(ratio) > 0.5 ? [symbol, put] : [];
+    const putClose = rows.get(put)?.close ?? 0;
+    if (!(call > 0 && putClose > 0)) return [];
+    const distance = (ratio: number) => Math.abs(Math.log((contract.strike + call - putClose) / (spot * ratio)));
+    return ratios.some((ratio) => distance(ratio) < distance(1)) ? [symbol, put] : [];
   });
 }
 

@@ -2,9 +2,10 @@ import type { Clock } from '../../../platform/clock.ts';
 import { usCalendar } from '../../calendar/calendar.ts';
 import { hashed, simulatedSource, smoothNoise } from '../../sources/simulated.ts';
 import { parseSymbol } from '../../symbol.ts';
+import { optionRoot } from '../chain/roots.ts';
 import { expiryTimes } from '../chain/time.ts';
-import { type Valuation, valueOption } from '../pricing/pricing.ts';
-import { chainBuilder, optionRoot } from './chain-builder.ts';
+import { noValuation, type Valuation, valueOption } from '../pricing/pricing.ts';
+import { chainBuilder } from './chain-builder.ts';
 import { type Surface, varianceAtTheMoney, volatilityAt } from './simulated-surface.ts';
 import type { ChainSource } from './source.ts';
 
@@ -62,7 +63,7 @@ export function simulatedChains({
       const { years, expired, dte } = expiryTimes(dates, now);
       const listed = dates.flatMap((expiry, i) => (expired[i] === 0 ? { expiry, years: years[i]!, dte: dte[i]! } : []));
       const perExpiry = Math.max(1, Math.round(contracts / 2 / listed.length));
-      const value: Valuation = { price: 0, delta: 0, gamma: 0, theta: 0, vega: 0 };
+      const value = noValuation();
       for (const { expiry, years: left, dte: daysLeft } of listed) {
         const forward = spot * Math.exp((rate - dividendYield) * left);
         const deviation = Math.sqrt(varianceAtTheMoney(surface, left));

@@ -1,11 +1,11 @@
 import { bulkhead } from 'cockatiel';
 import { z } from 'zod';
 import type { Clock } from '../../../platform/clock.ts';
-import { messageOf, PermanentError, StockmeshError } from '../../../platform/errors.ts';
+import { messageOf, PermanentError, StockmeshError, TransientError } from '../../../platform/errors.ts';
 import type { Budget } from '../../sources/failover-source.ts';
 import type { Fetch } from '../../sources/http.ts';
-import { EpochSeconds, forgetCrumb, malformed, yahooClient, yahooFetch } from '../../sources/yahoo-client.ts';
-import { parseSymbol } from '../../symbol.ts';
+import { askedAs, EpochSeconds, forgetCrumb, isQuestion, malformed, yahooClient, yahooFetch } from '../../sources/yahoo-client.ts';
+import { parseSymbol, spellingsOf } from '../../symbol.ts';
 import type { Chain } from '../chain/chain.ts';
 import { chainBuilder } from './chain-builder.ts';
 import { coalesced } from './coalesce.ts';
@@ -51,12 +51,14 @@ export function yahooChains({
   budget,
   timeoutMs = 10_000,
   concurrency = 4,
+  spell = spellingsOf(source),
 }: {
   fetch?: Fetch;
   clock: Clock;
   budget?: Budget | undefined;
   timeoutMs?: number;
   concurrency?: number;
+  spell?: (symbol: string) => string;
 }): ChainSource {
   const yahoo = yahooClient();
   const lane = bulkhead(concurrency, Number.POSITIVE_INFINITY);
@@ -66,17 +68,19 @@ export function yahooChains({
     signal.throwIfAborted();
     let raw: unknown;
     let staleCrumb = false;
-    const asking = yahooFetch({ fetch, clock, timeoutMs, budget }, symbol, signal, ({ code }) => {
+    let asked = false;
+    const asking = yahooFetch({ fetch, clock, timeoutMs, budget }, askedAs(symbol, spell(symbol)), signal, ({ code }) => {
       staleCrumb ||= code === 'Unauthorized';
     });
     const guarded: Fetch = async (url, init) => {
+      asked ||= isQuestion(url);
       const answer = await asking(url, init);
       // Checked here, because the library prints its schema when there is no result.
       if (!(await answer.clone().text()).startsWith('{"optionChain":{"result":[]')) return answer;
       throw new PermanentError('source.unknown_symbol', `${source}: unknown symbol ${symbol} (an empty result)`);
     };
     try {
-      raw = await yahoo.options(symbol, date === undefined ? {} : { date: new Date(date * 1000) }, {
+      raw = await yahoo.options(spell(symbol), date === undefined ? {} : { date: new Date(date * 1000) }, {
         validateResult: false,
         fetch: guarded,
       });
@@ -84,6 +88,7 @@ export function yahooChains({
       if (staleCrumb) forgetCrumb(yahoo);
       signal.throwIfAborted();
       if (error instanceof StockmeshError) throw error;
+      if (!asked) throw new TransientError('source.blocked', `${source}: gives no cookie and crumb: ${messageOf(error)}`, { cause: error });
       throw malformed(symbol, EXPECTED, messageOf(error), error);
     }
     const parsed = Answer.safeParse(raw);

@@ -1,12 +1,14 @@
 /** The option positions of users, which exit mode ranks. */
 
+import { createHash, type Hash } from 'node:crypto';
 import { z } from 'zod';
 import { COMMAND } from '../../../platform/command-name.ts';
 import type { Sql, Transaction } from '../../../platform/database/database.ts';
 import { InputError } from '../../../platform/errors.ts';
 import { formatContract, parseContract } from '../chain/contract.ts';
+import { rootsOf } from '../chain/roots.ts';
+import { expiryTimes } from '../chain/time.ts';
 import type { Position } from '../ranking/rank-input.ts';
-import { optionRoot } from '../sources/chain-builder.ts';
 
 const dollars = z.number().positive().max(1e7);
 
@@ -61,6 +63,18 @@ export function parsePosition(given: unknown): PositionInput {
   throw new InputError('position.invalid', issues.join('; '));
 }
 
+/**
+ * Refuses contracts whose last trading moment has come: no ranking would ever know their price.
+ * @throws InputError `position.expired`
+ */
+export function refuseExpired(positions: readonly PositionInput[], now: Temporal.Instant): void {
+  for (const { contract } of positions) {
+    const { expiry, underlying } = parseContract(contract);
+    if (expiryTimes([expiry], now, [underlying]).expired[0] === 0) continue;
+    throw new InputError('position.expired', `${contract} expired on ${expiry}; give a contract that still trades, or leave it out`);
+  }
+}
+
 /** Ids ascend with the order of the positions. */
 export async function addPositions(tx: Transaction, user: string, positions: readonly PositionInput[], now: Date): Promise<void> {
   if (positions.length === 0) return;
@@ -110,9 +124,9 @@ export async function removePosition(sql: Sql, id: string): Promise<void> {
     );
 }
 
-/** The positions of all users in options of `symbol`, and their owners. */
+/** The positions of all users in options of `symbol`, adjusted and weekly ones among them, and their owners. */
 export async function positionsIn(sql: Sql, symbol: string): Promise<{ positions: Position[]; owners: Map<string, string> }> {
-  const rows = await sql.rows<StoredRow>(`SELECT ${COLUMNS} FROM option_positions WHERE underlying = ? ORDER BY id`, [optionRoot(symbol)]);
+  const rows = await sql.rows<StoredRow>(`SELECT ${COLUMNS} FROM option_positions WHERE underlying IN (?) ORDER BY id`, [rootsOf(symbol)]);
   return {
     positions: rows.map((row) => ({
       id: String(row.id),
@@ -125,4 +139,45 @@ export async function positionsIn(sql: Sql, symbol: string): Promise<{ positions
     })),
     owners: new Map(rows.map(({ id, user_id }) => [String(id), user_id])),
   };
+}
+
+/**
+ * For each of the symbols in which somebody holds options: a text that is another as soon as one position was added or removed. Positions never change, so their ids tell
+ * that. Reads ix_underlying alone.
+ */
+export async function heldMarks(sql: Sql, symbols: readonly string[]): Promise<Map<string, string>> {
+  const symbolsOf = Map.groupBy(
+    [...new Set(symbols)].flatMap((symbol) => rootsOf(symbol).map((root) => ({ root, symbol }))),
+    ({ root }) => root,
+  );
+  if (symbolsOf.size === 0) return new Map();
+  const rows = await sql.rows<{ underlying: string; id: number | string }>(
+    'SELECT underlying, id FROM option_positions WHERE underlying IN (?) ORDER BY id',
+    [[...symbolsOf.keys()]],
+  );
+  const hashes = new Map<string, Hash>();
+  for (const { underlying, id } of rows)
+    for (const { symbol } of symbolsOf.get(underlying) ?? [])
+      hashes.getOrInsertComputed(symbol, () => createHash('sha256')).update(`${id} `);
+  return new Map([...hashes].map(([symbol, hash]) => [symbol, hash.digest('hex').slice(0, MARK_LENGTH)]));
+}
+
+/** Hexadecimal digits. */
+const MARK_LENGTH = 16;
+
+/**
+ * A user is known who holds or watches something, has signed in, or has option positions.
+ * @throws InputError `user.unknown`
+ */
+export async function requireKnown(sql: Sql, user: string): Promise<void> {
+  const [row] = await sql.rows<{ known: number }>(
+    `SELECT EXISTS (SELECT 1 FROM holdings WHERE user_id = ?) OR EXISTS (SELECT 1 FROM logins WHERE user_id = ?)
+         OR EXISTS (SELECT 1 FROM user_portfolio_priority WHERE user_id = ?) OR EXISTS (SELECT 1 FROM option_positions WHERE user_id = ?) AS known`,
+    [user, user, user, user],
+  );
+  if (row?.known === 1) return;
+  throw new InputError(
+    'user.unknown',
+    `nobody knows a user ${JSON.stringify(user)}: no holdings, no login and no position; check the spelling, or import the holdings first: "${COMMAND} portfolio import"`,
+  );
 }

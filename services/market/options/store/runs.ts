@@ -6,7 +6,8 @@ import { randomUUID } from 'node:crypto';
 import { fromJson, type Sql, type Transaction } from '../../../platform/database/database.ts';
 import { InputError } from '../../../platform/errors.ts';
 import type { ChainGap, ChainSourceName } from '../chain/chain.ts';
-import type { Reason } from '../chain/eligibility.ts';
+import { countReasons, type Reason } from '../chain/eligibility.ts';
+import type { LeftOut } from '../ranking/left-out.ts';
 import { RANK_COLUMNS, RANK_SELECT, type RankRow, rankOf, rankValues, SORTS, type StoredRank } from '../ranking/rank-columns.ts';
 import type { RankedRun } from '../ranking/ranked.ts';
 import { type Mode, RANK_COLUMN } from '../scoring/parts.ts';
@@ -28,6 +29,8 @@ export interface RunSummary {
   total: number;
   eligible: number;
   reasons: Record<Reason, number>;
+  /** In exit mode each position that is not ranked, with its owner. */
+  left_out: (LeftOut & { user: string | null })[];
   /** The parts that the chain should have and lacks. */
   gaps: ChainGap[];
   /** 30-day at-the-money IV of the underlying, annual. */
@@ -38,7 +41,7 @@ export interface RunSummary {
   job_id: string;
 }
 
-export interface NewRun extends Omit<RunSummary, 'run_id' | 'total' | 'eligible' | 'reasons' | 'mode'> {
+export interface NewRun extends Omit<RunSummary, 'run_id' | 'total' | 'eligible' | 'reasons' | 'left_out' | 'mode'> {
   ranked: RankedRun;
   /** The owner of each position. */
   owners?: ReadonlyMap<string, string> | undefined;
@@ -55,6 +58,7 @@ const RUN_COLUMNS = [
   'total',
   'eligible',
   'reasons',
+  'left_out',
   'gaps',
   'atm_iv',
   'iv_rank',
@@ -67,12 +71,17 @@ const RUN_COLUMNS = [
 const CHUNK = 200;
 const quoted = (columns: readonly string[]) => columns.map((name) => `\`${name}\``).join(', ');
 
-/** Writes runs and publishes them. */
+/** Assignments run from left to right, so `run_id` compares with the moment of the stored run. It is null for a run of an earlier version. */
+const PUBLISH = `INSERT INTO option_current (symbol, ranking_mode, run_id, run_at) VALUES (?) ON DUPLICATE KEY UPDATE
+  run_id = IF(COALESCE(run_at, VALUES(run_at)) <= VALUES(run_at), VALUES(run_id), run_id), run_at = GREATEST(COALESCE(run_at, VALUES(run_at)), VALUES(run_at))`;
+
+/** Writes runs and publishes them. Two exit rankings of one symbol, before and after a position was added, may end crosswise: the newer one stays published. */
 export async function storeRuns(tx: Transaction, runs: readonly NewRun[]): Promise<void> {
   for (const run of runs) {
     const id = bytesOf(randomUUID());
     const { ranked, symbol, run_at } = run;
-    const { mode, total, eligible, reasons, ranks } = ranked;
+    const { mode, total, eligible, reasons, leftOut, ranks } = ranked;
+    const ownerOf = (position: string | null) => run.owners?.get(position ?? '') ?? null;
     const values: Record<(typeof RUN_COLUMNS)[number], unknown> = {
       ...run,
       run_id: id,
@@ -80,19 +89,16 @@ export async function storeRuns(tx: Transaction, runs: readonly NewRun[]): Promi
       total,
       eligible,
       reasons: JSON.stringify(reasons),
+      left_out: JSON.stringify(leftOut.map((one) => ({ ...one, user: ownerOf(one.position) }))),
       gaps: JSON.stringify(run.gaps),
       job_id: bytesOf(run.job_id),
     };
     tx.later(`INSERT INTO option_runs (${quoted(RUN_COLUMNS)}) VALUES (?)`, [RUN_COLUMNS.map((name) => values[name])]);
     for (let start = 0; start < ranks.length; start += CHUNK)
       await tx.run(`INSERT INTO options_ranks (run_id, ${quoted(RANK_COLUMNS)}) VALUES ?`, [
-        ranks
-          .slice(start, start + CHUNK)
-          .map((rank) => [id, ...rankValues(rank, symbol, run.owners?.get(rank.position ?? '') ?? null, run_at)]),
+        ranks.slice(start, start + CHUNK).map((rank) => [id, ...rankValues(rank, symbol, ownerOf(rank.position), run_at)]),
       ]);
-    tx.later('INSERT INTO option_current (symbol, ranking_mode, run_id) VALUES (?) ON DUPLICATE KEY UPDATE run_id = VALUES(run_id)', [
-      [symbol, mode, id],
-    ]);
+    tx.later(PUBLISH, [[symbol, mode, id, run_at]]);
   }
 }
 
@@ -181,13 +187,16 @@ async function readSummary(sql: Sql, symbol: string, mode: Mode, runId: string |
     [symbol, mode, ...(runId === undefined ? [] : [bytesOf(runId)])],
   );
   if (row === undefined) return undefined;
-  const { run_id, job_id, ranking_mode, reasons, gaps, iv_rank, iv_percentile, ...rest } = row;
+  const { run_id, job_id, ranking_mode, reasons, left_out, gaps, iv_rank, iv_percentile, ...rest } = row;
   return {
     ...rest,
     run_id: idOf(run_id as Buffer),
     job_id: idOf(job_id as Buffer),
     mode: ranking_mode,
-    reasons: fromJson(reasons),
+    // Runs of earlier versions lack the reasons that came later.
+    reasons: { ...countReasons(new Uint8Array()), ...(fromJson(reasons) as Record<Reason, number>) },
+    // Null in runs of earlier versions.
+    left_out: fromJson(left_out) ?? [],
     gaps: fromJson(gaps),
     iv_rank: iv_rank === null ? null : Number(iv_rank),
     iv_percentile: iv_percentile === null ? null : Number(iv_percentile),

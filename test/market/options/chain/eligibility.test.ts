@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { CONTRACT_REASONS, countReasons, judgeContracts } from '../../../../services/market/options/chain/eligibility.ts';
-import { AT, type Invented, invent } from './invented-chain.ts';
+import { rankChain } from '../../../../services/market/options/ranking/rank.ts';
+import { AT, type Invented, invent, ORDINARY, symbolOf } from './invented-chain.ts';
 
 const AGE = 600;
+const LIQUIDITY = { volume: 10, open_interest: 10 };
 
 function reasonOf(contract: Partial<Invented>, afterClose = false) {
   const { chain, greeks, times } = invent([contract], { afterClose });
-  const [reason] = judgeContracts({ chain, iv: greeks.iv, times, atMs: AT.epochMilliseconds, quoteAge: AGE });
+  const [reason] = judgeContracts({ chain, iv: greeks.iv, times, atMs: AT.epochMilliseconds, quoteAge: AGE, liquidity: LIQUIDITY });
   return reason === 0 ? undefined : CONTRACT_REASONS[reason! - 1];
 }
 
@@ -38,6 +40,21 @@ describe('quote', () => {
   test('one without a moment was quoted when the chain was', () => expect(reasonOf({ quotedAt: Number.NaN })).toBeUndefined());
 });
 
+describe('liquidity', () => {
+  test('volume and open interest both under ten are illiquid, one of them at ten is not', () => {
+    expect(reasonOf({ volume: 9, openInterest: 9 })).toBe('illiquid');
+    expect(reasonOf({ volume: 0, openInterest: 0 })).toBe('illiquid');
+    expect(reasonOf({ volume: 10, openInterest: 0 })).toBeUndefined();
+    expect(reasonOf({ volume: 0, openInterest: 10 })).toBeUndefined();
+  });
+  test.each([Number.NaN, -1])('an unknown count (%d) is missing, not zero', (unknown) => {
+    expect(reasonOf({ volume: unknown, openInterest: 0 })).toBeUndefined();
+    expect(reasonOf({ volume: 0, openInterest: unknown })).toBeUndefined();
+    expect(reasonOf({ volume: unknown, openInterest: unknown })).toBeUndefined();
+  });
+  test('it comes before the age of the quote', () => expect(reasonOf({ volume: 0, openInterest: 0, quotedAt: 0 })).toBe('illiquid'));
+});
+
 test.each([0, -0.2, Number.NaN, Number.POSITIVE_INFINITY])('an IV of %d is none', (iv) => expect(reasonOf({ iv })).toBe('no_iv'));
 
 test('of several reasons the first is stored: an expired contract without a bid is expired', () => {
@@ -47,15 +64,24 @@ test('of several reasons the first is stored: an expired contract without a bid 
 
 test('reasons are counted, with 0 for those that nothing has', () => {
   const { chain, greeks, times } = invent([{ strike: 1, bid: 0 }, { strike: 2, bid: 0 }, { strike: 3, iv: 0 }, { strike: 4 }]);
-  const reasons = judgeContracts({ chain, iv: greeks.iv, times, atMs: AT.epochMilliseconds, quoteAge: AGE });
+  const reasons = judgeContracts({ chain, iv: greeks.iv, times, atMs: AT.epochMilliseconds, quoteAge: AGE, liquidity: LIQUIDITY });
   expect(countReasons(reasons)).toEqual({
     expired: 0,
     no_bid: 2,
     no_price: 0,
     crossed: 0,
+    illiquid: 0,
     stale_quote: 0,
     no_iv: 1,
     not_quoted: 0,
     not_measured: 0,
   });
+});
+
+test('a held contract is ranked for its exit though nobody trades it, and not for an entry', () => {
+  const untraded = { volume: 0, openInterest: 2 };
+  const contract = symbolOf(ORDINARY);
+  const exit = rankChain(invent([untraded], { mode: 'exit', positions: [{ id: '1', contract, entryPrice: 20 }] }));
+  expect(exit.ranks[0]).toMatchObject({ contract, signals: ['stop_loss', 'close'] });
+  expect(rankChain(invent([untraded], { mode: 'entry' }))).toMatchObject({ eligible: 0, reasons: { illiquid: 1 } });
 });

@@ -1,5 +1,6 @@
 /** Chains with everything that a ranking is made from, invented: for facts about ranking that do not depend on how prices come about. */
 import type { Chain } from '../../../../services/market/options/chain/chain.ts';
+import { IV_SOURCE } from '../../../../services/market/options/pricing/greeks.ts';
 import type { Position, RankInput } from '../../../../services/market/options/ranking/rank-input.ts';
 import type { Mode } from '../../../../services/market/options/scoring/parts.ts';
 import type { RankingRules } from '../../../../services/platform/config/ranking.ts';
@@ -23,6 +24,7 @@ export interface Invented {
   gamma: number;
   theta: number;
   vega: number;
+  rho: number;
   /** Epoch milliseconds. */
   quotedAt: number;
   mid3: number;
@@ -47,6 +49,7 @@ export const ORDINARY: Invented = {
   gamma: 0.03,
   theta: -0.04,
   vega: 0.15,
+  rho: 0.04,
   quotedAt: AT.epochMilliseconds,
   mid3: 3.8,
   mid5: 3.6,
@@ -101,7 +104,15 @@ export function invent(contracts: readonly Partial<Invented>[], around: Surround
       dte: Int32Array.from(days),
       expired: Uint8Array.from(days, (dte) => (dte < 0 || (dte === 0 && around.afterClose === true) ? 1 : 0)),
     },
-    greeks: { iv: chain.iv, delta: chain.delta, gamma: chain.gamma, theta: chain.theta, vega: chain.vega },
+    greeks: {
+      iv: chain.iv,
+      delta: chain.delta,
+      gamma: chain.gamma,
+      theta: chain.theta,
+      vega: chain.vega,
+      rho: column('rho'),
+      ivSource: new Uint8Array(all.length).fill(IV_SOURCE.own),
+    },
     trend: around.trend ?? 'neutral',
     ivRank: around.ivRank ?? 20,
     ivPercentile: around.ivPercentile ?? 25,
@@ -151,6 +162,7 @@ export function inventMany(count: number, around: Surroundings = {}): RankInput 
       gamma: sometimes(between(0, 0.05)),
       theta: sometimes(-between(0, 0.3)),
       vega: sometimes(between(0, 0.4)),
+      rho: 0.04,
       quotedAt: AT.epochMilliseconds - Math.floor(between(0, 1_850_000)),
       mid3: sometimes(mid * between(0.7, 1.3)),
       mid5: sometimes(mid * between(0.6, 1.4)),

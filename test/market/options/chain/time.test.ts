@@ -44,3 +44,15 @@ test('a Saturday expiration stops trading on Friday, and its days still count to
 test('text that is not a date is refused', () => {
   expect(() => at('2026-06-16T14:00:00Z', '20260717')).toThrow(/"20260717" is not a date/);
 });
+
+test('a contract that is settled in the morning ends at the opening of its day, its weekly sister at the close', () => {
+  // The third Friday of December 2026; the opening is 14:30 UTC.
+  const times = expiryTimes(['2026-12-18', '2026-12-18'], Temporal.Instant.from('2026-12-17T14:30:00Z'), ['SPX', 'SPXW']);
+  expect([...times.years].map((years) => years * 365 * 24)).toEqual([expect.closeTo(24, 9), expect.closeTo(30.5, 9)]);
+  const expired = (moment: string) => [
+    ...expiryTimes(['2026-12-18', '2026-12-18'], Temporal.Instant.from(moment), ['SPX', 'SPXW']).expired,
+  ];
+  expect(expired('2026-12-18T14:29:59Z')).toEqual([0, 0]);
+  expect(expired('2026-12-18T14:30:00Z')).toEqual([1, 0]);
+  expect(expired('2026-12-18T21:00:00Z')).toEqual([1, 1]);
+});

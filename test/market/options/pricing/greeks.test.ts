@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
 import { expiryTimes } from '../../../../services/market/options/chain/time.ts';
-import { forwardsOf } from '../../../../services/market/options/pricing/forward.ts';
-import { DEFAULT_IV_LIMITS, fillGreeks, IV_ORIGIN } from '../../../../services/market/options/pricing/greeks.ts';
-import { gridOf } from '../../../../services/market/options/pricing/grid.ts';
+import { DEFAULT_IV_LIMITS, IV_SOURCE } from '../../../../services/market/options/pricing/greeks.ts';
+import { surfaceOf } from '../../../../services/market/options/pricing/surface.ts';
 import { chainOf, type Quoted } from '../chain/quoted-chain.ts';
 
 const NOW = '2026-06-16T20:00:00Z';
@@ -11,8 +10,7 @@ const YEAR = '2027-06-16';
 
 function fill(spot: number, quotes: Quoted[], limits = DEFAULT_IV_LIMITS) {
   const chain = chainOf(NOW, spot, quotes);
-  const grid = gridOf(chain, expiryTimes(chain.expirations, chain.asOf), { rate: 0.05, dividendYield: 0 });
-  return fillGreeks(grid, forwardsOf(grid).price, limits);
+  return surfaceOf(chain, expiryTimes(chain.expirations, chain.asOf), { rate: 0.05, dividendYield: 0 }, { limits }).greeks;
 }
 
 // The example of every textbook: spot 100, strike 100, a year, rate 5 %, volatility 20 %. Call 10.4506 (Hull, Options, Futures and Other Derivatives, gives
@@ -29,7 +27,7 @@ test('an IV that the feed lacks is solved from the mid, and the Greeks follow fr
   for (const iv of [undefined, 0, 1e-5, 9]) {
     const filled = fill(100, [{ ...CALL, iv }]);
     expect(filled.iv[0], `feed's IV ${iv}`).toBeCloseTo(0.2, 5);
-    expect(filled.ivOrigin[0]).toBe(IV_ORIGIN.mid);
+    expect(filled.ivSource[0]).toBe(IV_SOURCE.own);
     expect(filled.delta[0]).toBeCloseTo(GREEKS.delta, 5);
     expect(filled.gamma[0]).toBeCloseTo(GREEKS.gamma, 6);
     expect(filled.theta[0]).toBeCloseTo(GREEKS.theta, 5);
@@ -42,7 +40,7 @@ test("the feed's IV is kept where it explains the quote", () => {
   // By hand: vega 0.375 a point, so 20.2 % prices 0.075 over the mid: 0.025 over the ask, less than the spread of 0.1.
   const filled = fill(100, [{ ...CALL, iv: 0.202 }]);
   expect(filled.iv[0]).toBe(0.202);
-  expect(filled.ivOrigin[0]).toBe(IV_ORIGIN.feed);
+  expect(filled.ivSource[0]).toBe(IV_SOURCE.own);
   expect(filled.computed[0]).toBe(1);
 });
 
@@ -60,6 +58,20 @@ test("the feed's Greeks are kept beside its IV", () => {
   const { delta, gamma, theta, vega, computed } = fill(100, [{ ...CALL, iv: 0.2, ...FEED }]);
   expect({ delta: delta[0], gamma: gamma[0], theta: theta[0], vega: vega[0] }).toEqual(FEED);
   expect(computed[0]).toBe(0);
+});
+
+// The put beside CALL: 10.4506 - 100 + 100 e^-0.05 = 5.5735; its delta is that of the call less 1, gamma and vega are the same (put-call parity).
+const PUT = { expiration: YEAR, strike: 100, isPut: true, bid: 5.5235, ask: 5.6235, iv: 0.2 };
+
+test("a put's Greeks of the feed are kept, its delta below 0", () => {
+  const { delta, computed } = fill(100, [{ ...PUT, ...FEED, delta: -0.37 }]);
+  expect([delta[0], computed[0]]).toEqual([-0.37, 0]);
+});
+
+test.each([0.37, -1.01])("a put's Greeks are computed anew with a delta of %d from the feed", (given) => {
+  const { delta, computed } = fill(100, [{ ...PUT, ...FEED, delta: given }]);
+  expect(delta[0]).toBeCloseTo(GREEKS.delta - 1, 5);
+  expect(computed[0]).toBe(1);
 });
 
 test.each([
@@ -84,7 +96,7 @@ const ITS_CALL = { expiration: YEAR, strike: 150, bid: 0.9, ask: 1.1 };
 
 test('in the money, where no IV explains the mid, it is that of the other side', () => {
   const filled = fill(100, [DEEP_PUT, ITS_CALL]);
-  expect(filled.ivOrigin).toEqual(Uint8Array.of(IV_ORIGIN.twin, IV_ORIGIN.mid));
+  expect(filled.ivSource).toEqual(Uint8Array.of(IV_SOURCE.partner, IV_SOURCE.own));
   expect(filled.iv[0]).toBe(filled.iv[1]);
   // Put-call parity of the Greeks without dividends: delta differs by 1, gamma and vega are the same.
   expect(filled.delta[0]! - filled.delta[1]!).toBeCloseTo(-1, 12);
@@ -100,7 +112,7 @@ test('without another side, or out of the money, a contract whose mid has no IV 
     { ...DEEP_PUT, bid: 55, ask: 56 },
   ]);
   for (const filled of [alone, dear]) {
-    expect(filled.ivOrigin[0]).toBe(IV_ORIGIN.missing);
+    expect(filled.ivSource[0]).toBe(IV_SOURCE.missing);
     for (const column of [filled.iv, filled.delta, filled.gamma, filled.theta, filled.vega]) expect(column[0]).toBeNaN();
     expect(filled.computed[0]).toBe(0);
   }
@@ -115,7 +127,7 @@ test('a contract that is crossed, has no bid or has expired gets nothing, and it
     { ...CALL, expiration: '2026-06-16', strike: 50, bid: 49.95, ask: 50.05, iv: 0.2 },
   ];
   const filled = fill(100, bad);
-  expect(filled.ivOrigin).toEqual(new Uint8Array(4));
+  expect(filled.ivSource).toEqual(new Uint8Array(4));
   expect([...filled.iv].every(Number.isNaN)).toBe(true);
 });
 

@@ -2,13 +2,15 @@ import { expect, test } from 'vitest';
 import { type Valuation, valueOption } from '../../../../services/market/options/pricing/pricing.ts';
 import { optionValues } from './reference/option-values.ts';
 
-const TOLERANCE: Valuation = { price: 1e-8, delta: 1e-6, gamma: 1e-6, theta: 1e-6, vega: 1e-6 };
+/** Rho is not in the reference: `pricing.test.ts` checks it. */
+type Field = keyof Omit<Valuation, 'rho'>;
+const TOLERANCE: Record<Field, number> = { price: 1e-8, delta: 1e-6, gamma: 1e-6, theta: 1e-6, vega: 1e-6 };
 
 test('the reference covers 1,320 options', () => {
   expect(optionValues).toHaveLength(1320);
 });
 
-test.each(Object.keys(TOLERANCE) as (keyof Valuation)[])('%s agrees with the integral of the payoff in every case', (field) => {
+test.each(Object.keys(TOLERANCE) as Field[])('%s agrees with the integral of the payoff in every case', (field) => {
   for (const option of optionValues) {
     const { spot, strike, years, rate, dividendYield, volatility, isPut } = option;
     const found = valueOption(spot, strike, years, rate, dividendYield, volatility, isPut)[field];

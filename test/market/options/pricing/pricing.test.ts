@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Valuation, valueOption } from '../../../../services/market/options/pricing/pricing.ts';
 import fc from '../../../support/fast-check.ts';
 
-const FIELDS = ['price', 'delta', 'gamma', 'theta', 'vega'] as const;
+const FIELDS = ['price', 'delta', 'gamma', 'theta', 'vega', 'rho'] as const;
 
 /** Spot, strike, years, rate, dividend yield, volatility. */
 type Terms = [number, number, number, number, number, number];
@@ -33,6 +33,10 @@ describe('the worked examples of Haug, The Complete Guide to Option Pricing Form
 
   test('vega: 18.5027 for a volatility of 1, here a hundredth of it for a point', () => {
     expect(valueOption(55, 60, 0.75, 0.105, 0.0355, 0.3, false).vega).toBeCloseTo(0.185027, 6);
+  });
+
+  test('rho: 38.7325 for a rate of 1, here a hundredth of it for a percentage point', () => {
+    expect(valueOption(72, 75, 1, 0.09, 0, 0.19, false).rho).toBeCloseTo(0.387325, 6);
   });
 
   test('theta: -31.1924 a year, here a 365th of it for a day', () => {
@@ -112,7 +116,14 @@ describe('for any terms', () => {
         // Below that the numbers are no normal doubles, of fewer digits.
         fc.pre(one.price > 1e-290 && one.gamma > 1e-290);
         const four = valueOption(4 * spot, 4 * strike, ...rest, isPut);
-        expect(four).toEqual({ price: 4 * one.price, delta: one.delta, gamma: one.gamma / 4, theta: 4 * one.theta, vega: 4 * one.vega });
+        expect(four).toEqual({
+          price: 4 * one.price,
+          delta: one.delta,
+          gamma: one.gamma / 4,
+          theta: 4 * one.theta,
+          vega: 4 * one.vega,
+          rho: 4 * one.rho,
+        });
       }),
     );
   });
@@ -121,7 +132,7 @@ describe('for any terms', () => {
 describe('without time or volatility', () => {
   test('at expiry the value is intrinsic, and so is delta', () => {
     expect(valueOption(110, 100, 0, 0.05, 0.02, 0.3, false)).toMatchObject({ price: 10, delta: 1, gamma: 0, vega: 0 });
-    expect(valueOption(110, 100, 0, 0.05, 0.02, 0.3, true)).toEqual({ price: 0, delta: 0, gamma: 0, theta: 0, vega: 0 });
+    expect(valueOption(110, 100, 0, 0.05, 0.02, 0.3, true)).toEqual({ price: 0, delta: 0, gamma: 0, theta: 0, vega: 0, rho: 0 });
     expect(valueOption(90, 100, 0, 0.05, 0.02, 0.3, true)).toMatchObject({ price: 10, delta: -1, gamma: 0, vega: 0 });
   });
 
@@ -151,7 +162,7 @@ describe('without time or volatility', () => {
   });
 
   test('exactly at the money gamma and theta have no limit: NaN, not a number that could be ranked', () => {
-    expect(valueOption(100, 100, 0, 0.05, 0, 0.3, false)).toEqual({ price: 0, delta: 0.5, gamma: NaN, theta: NaN, vega: 0 });
+    expect(valueOption(100, 100, 0, 0.05, 0, 0.3, false)).toEqual({ price: 0, delta: 0.5, gamma: NaN, theta: NaN, vega: 0, rho: 0 });
     expect(valueOption(100, 100, 0, 0.05, 0, 0.3, true).delta).toBe(-0.5);
   });
 });
@@ -182,11 +193,11 @@ test.each<[string, Terms]>([
   ['a missing rate', [100, 100, 1, NaN, 0, 0.2]],
   ['a missing rate at no volatility', [100, 100, 1, NaN, 0, 0]],
 ])('%s gives NaN in every field', (_, of) => {
-  expect(valueOption(...of, false)).toEqual({ price: NaN, delta: NaN, gamma: NaN, theta: NaN, vega: NaN });
+  expect(valueOption(...of, false)).toEqual({ price: NaN, delta: NaN, gamma: NaN, theta: NaN, vega: NaN, rho: NaN });
 });
 
 test('the result is written into the object that is passed', () => {
-  const into: Valuation = { price: 0, delta: 0, gamma: 0, theta: 0, vega: 0 };
+  const into: Valuation = { price: 0, delta: 0, gamma: 0, theta: 0, vega: 0, rho: 0 };
   expect(valueOption(100, 100, 1, 0.05, 0.02, 0.25, true, into)).toBe(into);
   expect(into).toEqual(valueOption(100, 100, 1, 0.05, 0.02, 0.25, true));
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Chain } from '../../../../services/market/options/chain/chain.ts';
 import { expiryTimes } from '../../../../services/market/options/chain/time.ts';
-import { IV_ORIGIN } from '../../../../services/market/options/pricing/greeks.ts';
+import { IV_SOURCE } from '../../../../services/market/options/pricing/greeks.ts';
 import { type Surface, surfaceOf } from '../../../../services/market/options/pricing/surface.ts';
 import { describeWithData } from '../../../support/shared-data.ts';
 import { lastQuotes, universe, universeDays } from '../june-2014.ts';
@@ -34,15 +34,15 @@ const VXAPL = 0.2433;
 const timesOf = (chain: Chain) => expiryTimes(chain.expirations, chain.asOf);
 const surface = (chain: Chain): Surface => surfaceOf(chain, timesOf(chain), MARKET);
 
-/** Contracts by the origin of their IV, of those that are alive and quoted on both sides. */
+/** Contracts by the source of their IV, of those that are alive and quoted on both sides. */
 function origins(chain: Chain, { greeks }: Surface) {
   const { expired } = timesOf(chain);
-  const counts = { quoted: 0, missing: 0, feed: 0, mid: 0, twin: 0 };
-  const names = ['missing', 'feed', 'mid', 'twin'] as const;
-  for (const [i, origin] of greeks.ivOrigin.entries()) {
+  const counts = { quoted: 0, missing: 0, own: 0, partner: 0, smile: 0 };
+  const names = ['missing', 'own', 'partner', 'smile'] as const;
+  for (const [i, source] of greeks.ivSource.entries()) {
     if (!(chain.bid[i]! > 0 && chain.ask[i]! >= chain.bid[i]!) || expired[chain.expiry[i]!] === 1) continue;
     counts.quoted++;
-    counts[names[origin]!]++;
+    counts[names[source]!]++;
   }
   return counts;
 }
@@ -50,7 +50,7 @@ function origins(chain: Chain, { greeks }: Surface) {
 /** Places of contracts that are alive and quoted, but have no IV. */
 function missing(chain: Chain, { greeks }: Surface): number[] {
   const { expired } = timesOf(chain);
-  const isMissing = (i: number) => chain.bid[i]! > 0 && expired[chain.expiry[i]!] === 0 && greeks.ivOrigin[i] === IV_ORIGIN.missing;
+  const isMissing = (i: number) => chain.bid[i]! > 0 && expired[chain.expiry[i]!] === 0 && greeks.ivSource[i] === IV_SOURCE.missing;
   return [...chain.contracts.keys()].filter(isMissing);
 }
 
@@ -67,7 +67,7 @@ function smileError(chain: Chain, { forwards, greeks, atTheMoneyIv, smileIv }: S
   for (const [i, strike] of chain.strike.entries()) {
     const k = Math.log(strike / forwards.price[e]!);
     const fits = chain.expiry[i] === e && (chain.isPut[i] === 1) === k < 0 && Math.abs(k) <= widest;
-    if (fits && greeks.ivOrigin[i] !== IV_ORIGIN.missing) errors.push(100 * (smileIv[i]! - greeks.iv[i]!));
+    if (fits && greeks.ivSource[i] !== IV_SOURCE.missing) errors.push(100 * (smileIv[i]! - greeks.iv[i]!));
   }
   return Math.hypot(...errors) / Math.sqrt(errors.length);
 }

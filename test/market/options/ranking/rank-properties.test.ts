@@ -23,6 +23,7 @@ const contract: fc.Arbitrary<Invented> = fc.record({
   gamma: number(0, 0.2),
   theta: number(-2, 0),
   vega: number(0, 2),
+  rho: number(-2, 2),
   quotedAt: fc.integer({ min: -2000, max: 0 }).map((seconds) => AT.epochMilliseconds + seconds * 1000),
   mid3: number(0, 50),
   mid5: number(0, 50),

@@ -20,7 +20,7 @@ describe('by hand, of the ordinary contract (mid 4, spread 2 %, 30 days, neutral
     expect(rankOne({}, 'exit')).toMatchObject({
       spread_pct: 2,
       spread_score: 96,
-      iv_discount_score: 37.037, // 5 × 100 × 0.02 / 0.27
+      iv_discount_score: 37.8668, // 5 × 100 × 0.02 / 0.27 = 37.037; 50 - 12.963 × 0.93599
       price_change_pct: 11.1111, // 0.4 / 3.6
       price_momentum_score: 72.2222,
       momentum_decay_score: 47.193, // 50 + 2 (5.263158 - 0.6 × 11.111111)
@@ -60,9 +60,9 @@ describe('by hand, of the ordinary contract (mid 4, spread 2 %, 30 days, neutral
 
   test('entry', () => {
     expect(rankOne({}, 'entry')).toMatchObject({
-      entry_value_score: 69.9111, // 30 + 11.1111 + 28.8
+      entry_value_score: 70.16, // 30 + 11.36 + 28.8
       catalyst_score: 68.2639, // 28.88888 + 21.875 + 17.5
-      entry_rank: 68.8305, // 27.96444 + 23.892365 + 16.973675
+      entry_rank: 68.93, // 28.064 + 23.892365 + 16.973675
       composite_rank: 72.8712,
       exit_rank: null,
       data_quality: 1,

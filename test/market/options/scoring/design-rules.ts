@@ -4,6 +4,7 @@ import type { RankingRules } from '../../../../services/platform/config/ranking.
 export const DEFAULT_RULES: RankingRules = {
   top_n: 100,
   quote_age: 1800,
+  eligibility: { volume: 10, open_interest: 10 },
   risk_free_rate: 0.04,
   stop_loss: 0.5,
   modes: {
@@ -30,6 +31,7 @@ export const DEFAULT_RULES: RankingRules = {
     runner: { momentum_over: 75, volume_over: 100, volume_oi_over: 0.1, spread_below: 3 },
     greeks: { delta_from: 0.4, delta_to: 0.7, gamma_over: 0.02, spread_below: 2 },
     buy: { rank_over: 65 },
+    close: { rank_over: 65 },
     take_profit: { gain_over: 50 },
   },
   bands: { strong: 75, good: 60, fair: 45 },

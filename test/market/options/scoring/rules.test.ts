@@ -39,3 +39,13 @@ test('an unknown key is refused at every depth', () => {
 test('bands that do not descend are refused', () => {
   expect(issueOf(({ bands }) => Object.assign(bands, { good: 80 }))).toMatchObject({ path: 'bands', code: 'config.out_of_range' });
 });
+
+test('an interest rate over 0.5 is refused as a percentage, with the way out', () => {
+  expect(issueOf((rules) => Object.assign(rules, { risk_free_rate: 4 }))).toEqual({
+    path: 'risk_free_rate',
+    code: 'config.out_of_range',
+    message: '4 a year is 400 %; write a rate as a share, 0.04 for 4 %',
+  });
+  expect(issueOf((rules) => Object.assign(rules, { risk_free_rate: 0.51 })).code).toBe('config.out_of_range');
+  expect(rankingRules.safeParse({ ...DEFAULT_RULES, risk_free_rate: 0.5 }).success).toBe(true);
+});

@@ -6,6 +6,7 @@ import { DEFAULT_RULES } from './design-rules.ts';
 
 /** Each signal's inputs just inside its limits; nothing else is known. */
 const nothing: SignalInput = {
+  mode: 'monitor',
   rank: 50,
   iv_rank: Number.NaN,
   momentum_score: Number.NaN,
@@ -69,6 +70,28 @@ describe('buy', () => {
     expect(all).toEqual(SIGNALS.filter((name) => all.includes(name)));
     expect(all.at(-1)).toBe('buy');
   });
+
+  test('needs a buying signal: a gain or a loss is none', () => {
+    expect(of({ ...takeProfit, rank: 90 })).toEqual(['take_profit']);
+    expect(of({ ...stopLoss, rank: 90 })).toEqual(['stop_loss']);
+  });
+
+  test('is set in entry mode too, and never in exit mode', () => {
+    expect(of({ ...greeks, mode: 'entry', rank: 90 })).toEqual(['greeks', 'buy']);
+    expect(of({ ...discount, ...runner, ...greeks, mode: 'exit', rank: 99 })).not.toContain('buy');
+  });
+});
+
+describe('close', () => {
+  test('needs an exit rank over 65, and nothing else', () => {
+    expect(of({ mode: 'exit', rank: 65.1 })).toEqual(['close']);
+    expect(of({ mode: 'exit', rank: 65 })).toEqual([]);
+    expect(of({ ...stopLoss, mode: 'exit', rank: 80 })).toEqual(['stop_loss', 'close']);
+  });
+
+  test.each(['monitor', 'entry'] as const)('is never set in %s mode', (mode) => {
+    expect(of({ ...greeks, mode, rank: 99 })).not.toContain('close');
+  });
 });
 
 test('bands begin at 75, 60 and 45', () => {
@@ -91,7 +114,7 @@ test('each position has its own stop and its own signals', () => {
     { id: 'held', contract, entryPrice: 5 }, // the default stop is -50 %
   ];
   const { ranks } = rankChain(invent([{ delta: 0.2 }], { mode: 'exit', positions }));
-  expect(Object.fromEntries(ranks.map(({ position, signals }) => [position, signals.filter((name) => name !== 'buy')]))).toEqual({
+  expect(Object.fromEntries(ranks.map(({ position, signals }) => [position, signals.filter((name) => name !== 'close')]))).toEqual({
     gain: ['take_profit'],
     loss: ['stop_loss'],
     held: [],

@@ -38,3 +38,8 @@ test('a mirrored price has the mirrored trend', () => {
     }),
   );
 });
+
+test('a price that never moved is neutral, whatever its means are rounded to', () => {
+  const directions = Array.from({ length: 2000 }, (_, cents) => trendOf(new Float64Array(20).fill((cents + 1) / 100)));
+  expect(new Set(directions)).toEqual(new Set(['neutral']));
+});

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { chainBuilder, optionRoot } from '../../../../services/market/options/sources/chain-builder.ts';
+import { optionRoot } from '../../../../services/market/options/chain/roots.ts';
+import { chainBuilder } from '../../../../services/market/options/sources/chain-builder.ts';
 
 const at = { asOf: Temporal.Instant.from('2014-06-06T20:00:00Z'), spot: 645.57 };
 const builder = (underlying = 'AAPL') => chainBuilder({ underlying, source: 'file' });

@@ -87,6 +87,74 @@ test('a file without the underlying does not know it', async () => {
   });
 });
 
+describe('one delimiter a file, that of its header', () => {
+  const CONTRACT = 'AAPL261218C00150000';
+  const AT = '2026-11-25T16:00:00-05:00';
+
+  test.each([
+    ['a comma inside the price of the underlying', 'contract,quoted_at,spot,volume,bid,ask', `${CONTRACT},${AT},1,560,50,8.4,8.5`, 7, 6],
+    ['commas in the last columns', 'contract,quoted_at,spot,bid,ask', `${CONTRACT},${AT},156.05,8,45,8,55`, 7, 5],
+    ['a field too few', 'contract,quoted_at,spot,bid,ask', `${CONTRACT},${AT},156.05,8`, 4, 5],
+  ])('%s is a bad line, named with its number', async (_, header, line, fields, columns) => {
+    const path = csv(header, line);
+    await expect(chain(path)).rejects.toMatchObject({
+      code: 'chain.bad_row',
+      message: expect.stringContaining(`${path}:2: ${fields} fields, the header has ${columns}\n`),
+    });
+  });
+
+  test.each([';', '\t'])('with %j a decimal comma is one', async (delimiter) => {
+    const path = csv(
+      ['contract', 'bid', 'ask', 'spot', 'delta', 'quoted_at'].join(delimiter),
+      [CONTRACT, '8,45', '8,55', '156,05', '-0,125', AT].join(delimiter),
+    );
+    const found = await chain(path);
+    expect([found.bid[0], found.ask[0], found.spot, found.delta[0]]).toEqual([8.45, 8.55, 156.05, -0.125]);
+  });
+
+  test.each([
+    ['volume', '1,200', '1.200 or 1200'],
+    ['bid', '8,450', '8.450 or 8450'],
+    ['spot', '156,050', '156.050 or 156050'],
+  ])('%s = "%s" is refused: it may be %s', async (column, value, either) => {
+    const fields = { contract: CONTRACT, spot: '156', volume: '12', bid: '8', ask: '9', quoted_at: AT };
+    const path = csv(Object.keys(fields).join(';'), Object.values({ ...fields, [column]: value }).join(';'));
+    await expect(chain(path)).rejects.toMatchObject({
+      code: 'chain.bad_row',
+      message: expect.stringMatching(new RegExp(`:2: ${column}: "${value}" is not .*; it may be ${RegExp.escape(either)}`)),
+    });
+  });
+
+  test.each(['1.234,56', '1,234.56', '1 234'])('"%s" is no number in any file', async (value) => {
+    const path = csv('contract;spot;bid;ask;quoted_at', `${CONTRACT};${value};8;9;${AT}`);
+    await expect(chain(path)).rejects.toMatchObject({ code: 'chain.bad_row', message: expect.stringContaining(`:2: spot: "${value}"`) });
+  });
+
+  test('in a file of commas a quoted decimal comma is refused', async () => {
+    const path = csv('contract,spot,bid,ask,quoted_at', `${CONTRACT},"156,05",8,9,${AT}`);
+    await expect(chain(path)).rejects.toMatchObject({ code: 'chain.bad_row', message: expect.stringContaining(':2: spot: "156,05"') });
+  });
+});
+
+test('the contracts of every root of the underlying are read, and adjusted ones are named', async () => {
+  const line = (contract: string) => `${contract},9,9.2,2026-11-25T16:00:00-05:00,156.05`;
+  const path = csv(
+    'contract,bid,ask,quoted_at,spot',
+    line('AAPL261218C00150000'),
+    line('AAPL1261218C00150000'),
+    line('SPX261218C06000000'),
+    line('SPXW261218C06000000'),
+  );
+  const apple = await chain(path);
+  expect(apple.contracts).toEqual(['AAPL261218C00150000']);
+  expect(apple.gaps).toEqual([{ contracts: 1, reason: 'the contract is adjusted: it does not deliver shares of the underlying alone' }]);
+  expect(await chain(path, '^SPX')).toMatchObject({
+    contracts: ['SPX261218C06000000', 'SPXW261218C06000000'],
+    expirations: ['2026-12-18', '2026-12-18'],
+    roots: ['SPX', 'SPXW'],
+  });
+});
+
 describe('a bad row is named by file, line and column, and refuses the file', () => {
   const cell = (column: string, value: string) => {
     const cells = ROW.split(',');

@@ -224,6 +224,48 @@ describe('a Lean folder', () => {
     expect(found.gaps).toEqual([{ contracts: 2, reason: 'the contract is from before a split' }]);
   });
 
+  test.each([
+    ['a stock dividend of 1.0027', 0.997307],
+    ['one of a tenth', 1 / 1.1],
+  ])('%s leaves every contract in: old prices scatter more than that', async (_, factor) => {
+    writeFileSync(join(path, 'equity/usa/factor_files/abc.csv'), `20200106,1,${factor},100\n20501231,1,1,0\n`);
+    equity(['2020-01-06', 100 / factor], [DAY, 100]);
+    const strikes = Array.from({ length: 21 }, (_, i) => 90 + i);
+    universe(DAY, ...strikes.flatMap((strike) => [row(strike, 'C'), row(strike, 'P')]));
+    const found = await chain();
+    expect(found.contracts).toHaveLength(42);
+    expect(found.gaps).toBeUndefined();
+  });
+
+  test('after a split a contract of which one side was never traded is not taken for an old one', async () => {
+    // Two for one; the strike of 200 is far out of the money, and its put has no price.
+    writeFileSync(join(path, 'equity/usa/factor_files/abc.csv'), '20200106,1,0.5,200\n20501231,1,1,0\n');
+    equity(['2020-01-06', 200], [DAY, 100]);
+    universe(DAY, row(100, 'C'), row(100, 'P'), '20200207,200,C,1,1,1,0.01,5,10,0,0,0,0,0,0', '20200207,200,P,0,0,0,0,0,10,0,0,0,0,0,0');
+    const found = await chain();
+    expect(found.contracts).toHaveLength(4);
+    expect(found.gaps).toBeUndefined();
+  });
+
+  test('after two splits the contracts from before each of them are left out', async () => {
+    // Two for one on 2020-01-06, and a reverse split of one for two on the day: both together are no change of the price.
+    writeFileSync(join(path, 'equity/usa/factor_files/abc.csv'), '20200103,1,1,100\n20200106,1,2,50\n20501231,1,1,0\n');
+    equity(['2020-01-03', 100], ['2020-01-06', 50], [DAY, 100]);
+    const between = (side: string, close: number) => `20200207,50,${side},1,1,1,${close},0,10,0,0,0,0,0,0`;
+    universe(DAY, row(100, 'C'), row(100, 'P'), between('C', 3), between('P', 2.9));
+    expect((await chain()).contracts).toEqual(['ABC200207C00100000', 'ABC200207P00100000']);
+  });
+
+  test('without an equity file the price is that of the universe file, and the chain says so', async () => {
+    rmSync(join(path, 'equity/usa/daily/abc.zip'));
+    universe(DAY, row(100, 'C'), row(100, 'P'));
+    const found = await chain();
+    expect(found).toMatchObject({ spot: 99, contracts: ['ABC200207C00100000', 'ABC200207P00100000'] });
+    expect(found.gaps).toEqual([
+      { reason: expect.stringMatching(/no close of ABC on 2020-01-07 .* universe file's, of the evening before/) },
+    ]);
+  });
+
   test('a row that cannot be read costs itself alone', async () => {
     universe(DAY, row(105, 'C'), '20200207,abc,C,1,1,1,1,1,1,0,0,0,0,0,0', '20200231,100,C,1,1,1,1,1,1,0,0,0,0,0,0', 'hello');
     const found = await chain();

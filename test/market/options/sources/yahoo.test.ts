@@ -290,10 +290,15 @@ describe('errors', () => {
       refused = true;
       return refusal(401, 'Unauthorized', 'Invalid Crumb', 'finance');
     });
-    await expect(source.chain('XYZ', signal)).rejects.toMatchObject({ name: 'TransientError', code: 'source.refused' });
+    await expect(source.chain('XYZ', signal)).rejects.toMatchObject({ name: 'TransientError', code: 'source.blocked' });
     const before = seen.crumbs;
     expect((await source.chain('XYZ', signal)).expirations).toHaveLength(DAYS.length);
     expect(seen.crumbs).toBe(before + 1);
+  });
+
+  test('a cookie page without a cookie is about the caller, not about the symbol', async () => {
+    const source = yahooChains({ clock: new ManualClock(NOW), fetch: async () => new Response('<html>consent</html>') });
+    await expect(source.chain('XYZ', signal)).rejects.toMatchObject({ name: 'TransientError', code: 'source.blocked' });
   });
 
   test("an abort rejects with the caller's reason and stops the request", async () => {

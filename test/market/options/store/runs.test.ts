@@ -5,11 +5,14 @@ import { MODES, type Mode } from '../../../../services/market/options/scoring/pa
 import { readIvHistory, storeIvs } from '../../../../services/market/options/store/past.ts';
 import {
   addPositions,
+  heldMarks,
   listPositions,
   parsePosition,
   positionsIn,
+  refuseExpired,
   removePosition,
   replacePositions,
+  requireKnown,
 } from '../../../../services/market/options/store/positions.ts';
 import { deleteRuns, type NewRun, type RankFilter, readRun, storeRuns } from '../../../../services/market/options/store/runs.ts';
 import { databaseOfFile } from '../../../support/database.ts';
@@ -46,6 +49,33 @@ test('a run takes the place of the one before at once, and other modes and symbo
   ]).toEqual([4, 2, 3]);
   expect((await read('entry'))!.matching).toBe(100);
   expect(await read('exit')).toBeUndefined();
+});
+
+test('an older run that ends later does not take the place of a newer one', async () => {
+  const older = new Date(RUN_AT.getTime() - 1);
+  await publish(inventRun('exit', { spot: 2 }));
+  await publish(inventRun('exit', { spot: 1, run_at: older }));
+  expect((await read('exit'))!.run.spot).toBe(2);
+  // Also where the published run is of a version that did not store its moment.
+  await db.run('UPDATE option_current SET run_at = NULL');
+  await publish(inventRun('exit', { spot: 3 }));
+  expect((await read('exit'))!.run.spot).toBe(3);
+});
+
+test('the positions that a run does not rank come back with their owners and reasons', async () => {
+  const run = inventRun('exit');
+  const leftOut = [{ position: '7', contract: 'ACME1260320C00100000', reason: 'not_quoted', why: 'an adjusted contract' }] as const;
+  await publish({ ...run, ranked: { ...run.ranked, leftOut: [...leftOut] }, owners: new Map([['7', 'alice']]) });
+  expect((await read('exit'))!.run.left_out).toEqual([{ ...leftOut[0], user: 'alice' }]);
+});
+
+test('a run of an earlier version has no such list, no marks, and 0 of the reasons that came later', async () => {
+  await publish(inventRun('entry'));
+  await db.run('UPDATE option_runs SET left_out = NULL, reasons = \'{"no_bid": 3}\'');
+  await db.run('UPDATE options_ranks SET marks = NULL, rho = NULL');
+  const { run, ranks } = (await read('entry'))!;
+  expect(run).toMatchObject({ left_out: [], reasons: { no_bid: 3, illiquid: 0 } });
+  expect(ranks[0]).toMatchObject({ marks: [], rho: null, iv_source: 'own' });
 });
 
 test('before its transaction commits nobody sees anything of a run', async () => {
@@ -208,6 +238,60 @@ describe('positions', () => {
       },
     ]);
     expect([...owners.values()]).toEqual(['alice', 'alice']);
+  });
+
+  test('are found by weekly and adjusted contracts too, and not by those of another company', async () => {
+    const roots = ['SPX', 'SPXW', 'SPX1', 'SPXU', 'SP'];
+    await db.transaction((tx) =>
+      addPositions(
+        tx,
+        'alice',
+        roots.map((root) => ({ ...call, contract: `${root}270115C00500000` })),
+        RUN_AT,
+      ),
+    );
+    const { positions } = await positionsIn(db, '^SPX');
+    expect(positions.map(({ contract }) => contract.slice(0, -15))).toEqual(['SPX', 'SPXW', 'SPX1']);
+  });
+
+  test('leave a mark of each symbol, that is another when one is added or removed, and the same again afterwards', async () => {
+    const markOf = async (symbol: string) => (await heldMarks(db, ['BRK.B', 'AAPL', '^SPX'])).get(symbol);
+    expect(await markOf('BRK.B')).toBeUndefined();
+    await db.transaction((tx) => addPositions(tx, 'alice', [call], RUN_AT));
+    const one = await markOf('BRK.B');
+    await db.transaction((tx) => addPositions(tx, 'bob', [call], RUN_AT));
+    const two = await markOf('BRK.B');
+    expect([one, two]).toEqual([expect.stringMatching(/^[0-9a-f]{16}$/), expect.stringMatching(/^[0-9a-f]{16}$/)]);
+    expect(two).not.toBe(one);
+    await removePosition(db, (await listPositions(db, 'bob'))[0]!.id);
+    expect(await markOf('BRK.B')).toBe(one);
+    expect(await markOf('AAPL')).toBeUndefined();
+  });
+
+  test('are refused once their contract has expired: after the close of its day, or the opening for SPX', () => {
+    const of = (contract: string) => [{ ...call, contract }];
+    const at = (moment: string) => Temporal.Instant.from(moment);
+    expect(() => refuseExpired(of('AAPL261218C00150000'), at('2026-12-18T20:59:59Z'))).not.toThrow();
+    for (const [contract, moment] of [
+      ['AAPL261218C00150000', '2026-12-18T21:00:00Z'],
+      ['SPX261218C06000000', '2026-12-18T14:30:00Z'],
+      ['AAPL140621C00500000', '2026-01-05T15:00:00Z'],
+    ] as const)
+      expect(() => refuseExpired(of(contract), at(moment))).toThrow(
+        expect.objectContaining({ code: 'position.expired', message: expect.stringContaining(contract) }),
+      );
+  });
+
+  test('are taken of a known user only: by a position, a holding or a login', async () => {
+    await expect(requireKnown(db, 'alcie')).rejects.toMatchObject({
+      code: 'user.unknown',
+      message: expect.stringMatching(/"alcie".*check the spelling, or import the holdings first/),
+    });
+    await db.transaction((tx) => addPositions(tx, 'alice', [call], RUN_AT));
+    await expect(requireKnown(db, 'alice')).resolves.toBeUndefined();
+    await db.run("INSERT INTO holdings (user_id, symbol, quantity, imported_at) VALUES ('carol', 'AAPL', 1, '2026-01-05')");
+    await expect(requireKnown(db, 'carol')).resolves.toBeUndefined();
+    await db.run('DELETE FROM holdings');
   });
 
   test('of a user are replaced as a whole, those of others stay', async () => {

@@ -1,0 +1,272 @@
+/**
+ * Connections whose every wait has a limit. A connection that misses it, or that the server has ended, is cut and never used again; neither are those that were opened
+ * before it failed to answer.
+ */
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { PoolConnection as DriverConnection } from 'mysql2';
+import type { Pool as DriverPool, PoolConnection } from 'mysql2/promise';
+import { messageOf, TransientError } from '../errors.ts';
+import type { Addresses } from './addresses.ts';
+import { isTooLarge, outageOf, translated, unavailable } from './outage.ts';
+import { type Format, SUSPICIOUS_BYTES } from './packets.ts';
+
+/** Milliseconds. */
+export interface Limits {
+  /** For a free connection, making one included. */
+  acquireMs: number;
+  /** For the answer to one packet. */
+  statementMs: number;
+}
+
+/** One connection, as long as its borrower has it. */
+export interface Borrowed {
+  /** Sends one packet. Errors: `database.unavailable`, `database.too_large`, those of the statement. */
+  query(text: string): Promise<unknown>;
+  format: Format;
+  /** `max_allowed_packet` of the server. */
+  readonly packetBytes: number;
+  /** The same, or less where a larger packet was followed by the loss of its connection. For what can be sent in smaller pieces. */
+  readonly pieceBytes: number;
+  /** The connection is lost, or must not be used again. */
+  readonly broken: boolean;
+  /** It must not be used again: nobody knows what state it is in. */
+  spoil(): void;
+}
+
+export interface Pool {
+  /** Runs `work` with a connection. Errors: those of `work`; `database.unavailable` when there is none in time. */
+  borrow<T>(work: (connection: Borrowed) => Promise<T>): Promise<T>;
+  /** For a library that speaks the driver's language: a connection until its `release`. */
+  lend(): Promise<{ connection: Borrowed; giveBack(): void }>;
+  /** Every statement under way and every later one fails at once with `database.closed`. */
+  giveUp(): void;
+  close(): Promise<void>;
+}
+
+interface Opened {
+  epoch: number;
+  /** Resolves with `max_allowed_packet` when the session is set up. */
+  ready: Promise<number>;
+  /** The same, once it is known. */
+  packetBytes: number | undefined;
+}
+
+interface State {
+  pool: DriverPool;
+  addresses: Addresses;
+  limits: Limits;
+  opened: WeakMap<DriverConnection, Opened>;
+  /** Of `Borrowed.pieceBytes`. */
+  pieceBytes: number;
+  /** A connection has been made since the start, so the account and the names are right. */
+  reached: boolean;
+  over: AbortController;
+}
+
+const SMALLEST_PIECE_BYTES = 128 * 1024;
+/** A server that does not answer does not answer the goodbye either. */
+const GOODBYE_MS = 1_000;
+
+/** `settings`: statements that each new connection runs first. */
+export function limitedPool(pool: DriverPool, addresses: Addresses, limits: Limits, settings: readonly string[]): Pool {
+  const state: State = {
+    ...{ pool, addresses, limits, opened: new WeakMap(), pieceBytes: Number.POSITIVE_INFINITY, reached: false },
+    over: new AbortController(),
+  };
+  pool.pool.on('connection', (connection) => {
+    const info: Opened = { epoch: addresses.epoch, ready: setUp(connection as DriverConnection, settings), packetBytes: undefined };
+    info.ready.then(
+      (bytes) => {
+        info.packetBytes = bytes;
+      },
+      // Whoever asked for the connection meets the error, unless it has stopped waiting.
+      () => undefined,
+    );
+    state.opened.set(connection as DriverConnection, info);
+  });
+
+  async function lend() {
+    const { driver, epoch, packetBytes } = await acquire(state);
+    const borrowed = borrowedOf(state, driver, epoch, packetBytes);
+    return {
+      connection: borrowed,
+      giveBack() {
+        if (borrowed.broken || epoch !== addresses.epoch) discard(driver);
+        else driver.release();
+      },
+    };
+  }
+  return {
+    lend,
+    async borrow(work) {
+      const { connection, giveBack } = await lend();
+      try {
+        return await work(connection);
+      } finally {
+        giveBack();
+      }
+    },
+    giveUp() {
+      state.over.abort();
+      addresses.cutAll();
+    },
+    async close() {
+      state.over.abort();
+      await Promise.race([pool.end(), delay(GOODBYE_MS, undefined, { ref: false })]);
+      addresses.cutAll();
+    },
+  };
+}
+
+/** Queued before the caller's first statement. A connection without its settings must not be used. */
+async function setUp(connection: DriverConnection, settings: readonly string[]): Promise<number> {
+  const ask = (text: string) =>
+    new Promise<unknown>((resolve, reject) => {
+      connection.query(text, (error, rows) => (error ? reject(error) : resolve(rows)));
+    });
+  const [rows] = await Promise.all([ask('SELECT @@SESSION.max_allowed_packet AS most'), ...settings.map(ask)]);
+  return (rows as [{ most: number }])[0].most;
+}
+
+/** A connection of the epoch in force, set up. Each address is tried once, within the time limit. */
+async function acquire(state: State): Promise<{ driver: PoolConnection; epoch: number; packetBytes: number }> {
+  const { addresses, limits, opened } = state;
+  const end = performance.now() + limits.acquireMs;
+  for (let tries = 1; ; ) {
+    const asked = addresses.epoch;
+    let driver: PoolConnection | undefined;
+    try {
+      driver = await freeConnection(state, end - performance.now());
+      const info = opened.get(coreOf(driver)) as Opened;
+      const { epoch } = info;
+      if (epoch !== addresses.epoch) {
+        // As many as the pool holds, at most: new ones are of this epoch.
+        discard(driver);
+        continue;
+      }
+      const packetBytes = info.packetBytes ?? (await within(info.ready, end - performance.now(), 'its session was not set up'));
+      state.reached = true;
+      return { driver, epoch, packetBytes };
+    } catch (error) {
+      if (driver !== undefined) discard(driver);
+      const failure = unreachable(state, error, driver !== undefined);
+      if (!(failure instanceof TransientError) || failure.code !== 'database.unavailable') throw failure;
+      // To the only address: connections that are open may still work, unless this one was open and did not.
+      if (driver !== undefined || (addresses.count > 1 && outageOf(error)?.scope === 'server')) addresses.moveOn(asked);
+      if (tries++ >= addresses.count || performance.now() >= end) throw failure;
+    }
+  }
+}
+
+/** Why there is no connection. Once one was made the account and the names are right: what refuses them later is a server in an unusual state. */
+function unreachable({ reached, over }: State, error: unknown, connected: boolean): unknown {
+  if (over.signal.aborted) return closed();
+  const failure = error instanceof Late ? unavailable(error.message) : translated(error);
+  return reached || connected ? (failure instanceof TransientError ? failure : unavailable(messageOf(error), error)) : failure;
+}
+
+/** A wait that missed its limit. */
+class Late extends Error {}
+
+async function freeConnection({ pool, over }: State, ms: number): Promise<PoolConnection> {
+  if (over.signal.aborted) throw closed();
+  const asked = pool.getConnection();
+  try {
+    return await within(asked, ms, 'no connection was free');
+  } catch (error) {
+    // The driver goes on looking for one.
+    if (error instanceof Late)
+      asked.then(
+        (late) => late.release(),
+        () => undefined,
+      );
+    throw error;
+  }
+}
+
+async function within<T>(work: Promise<T>, ms: number, what: string): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Late(`${what} in time`)), Math.max(ms, 0));
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The driver's connection below its promises. Its socket is not in the driver's types. */
+const coreOf = (connection: PoolConnection): DriverConnection & { stream: Socket } =>
+  connection.connection as unknown as DriverConnection & { stream: Socket };
+
+/** Takes the connection out of the pool and cuts it: a server that does not answer would keep a connection that is only ended half open for minutes. */
+function discard(connection: PoolConnection): void {
+  const core = coreOf(connection);
+  core.destroy();
+  core.stream.destroy();
+}
+
+function borrowedOf(state: State, driver: PoolConnection, epoch: number, packetBytes: number): Borrowed {
+  const { addresses, limits, over } = state;
+  const core = coreOf(driver);
+  let broken = false;
+  return {
+    packetBytes,
+    get pieceBytes() {
+      return Math.min(packetBytes, state.pieceBytes);
+    },
+    get broken() {
+      return broken;
+    },
+    spoil() {
+      broken = true;
+    },
+    format: (sql, params) => driver.format(sql, params as unknown[]),
+    async query(text) {
+      let late = false;
+      const cut = (): void => {
+        // An answer that has arrived while this process was busy is read before this.
+        setImmediate(() => {
+          if (!late) return;
+          addresses.moveOn(epoch);
+          core.stream.destroy();
+        });
+      };
+      const timer = setTimeout(() => {
+        late = true;
+        cut();
+      }, limits.statementMs);
+      try {
+        const [result] = await driver.query(text);
+        return result;
+      } catch (error) {
+        const outage = outageOf(error);
+        if (outage === undefined)
+          throw isTooLarge(error) && text.length <= state.pieceBytes ? packetLost(state, text.length, error) : translated(error);
+        broken = true;
+        if (over.signal.aborted) throw closed();
+        if (late) throw unavailable(`no answer within ${limits.statementMs / 1000} s`, error);
+        if (outage.scope === 'server') addresses.moveOn(epoch);
+        else if (text.length > SUSPICIOUS_BYTES) throw packetLost(state, text.length, error);
+        throw translated(error);
+      } finally {
+        late = false;
+        clearTimeout(timer);
+      }
+    },
+  };
+}
+
+/** An outage, or a packet that a proxy or the server did not take. Smaller packets are right in both cases. */
+function packetLost(state: State, bytes: number, cause: unknown): TransientError {
+  state.pieceBytes = Math.max(Math.min(state.pieceBytes, Math.ceil(bytes / 2)), SMALLEST_PIECE_BYTES);
+  return new TransientError(
+    'database.packet_lost',
+    `the connection to the database was lost while ${bytes} bytes were sent (${messageOf(cause)}); they are sent again in smaller packets`,
+    { cause },
+  );
+}
+
+function closed(): TransientError {
+  return new TransientError('database.closed', 'this process stops and no longer waits for the database');
+}

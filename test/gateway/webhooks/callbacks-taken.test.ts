@@ -1,0 +1,58 @@
+/** Two gateways that look for due callbacks at the same moment: each callback is called by one of them. */
+import { expect, test } from 'vitest';
+import { takeDue, writeResult } from '../../../services/gateway/webhooks/callbacks.ts';
+import { claim } from '../../../services/ledger/run/claim.ts';
+import { complete } from '../../../services/ledger/run/complete.ts';
+import type { Database } from '../../../services/platform/database/database.ts';
+import { stoppingAtCommit, watched } from '../../ledger/fixture.ts';
+import { gatewayMesh } from '../mesh.ts';
+
+// The gateway that runs beside the test must not take part: it looks once at its start.
+const mesh = gatewayMesh({ 'gateway.callbacks.allow_private': true, 'gateway.callbacks.poll_interval': 3600 });
+const LEASE_SECONDS = 40;
+
+/** A callback of a job that has ended, and a moment later than its due time. */
+async function dueCallback(): Promise<Date> {
+  const body = { type: 'fetch', symbol: 'AAPL', analyse: false, callback_url: 'http://127.0.0.1:1/' };
+  expect((await mesh.operator.post('/v1/jobs', body)).status).toBe(202);
+  const { jobs } = await claim(mesh.ledger, 'w1', 1);
+  await complete(mesh.ledger, 'w1', [{ job: jobs[0]! }]);
+  return new Date(Date.now() + 60_000);
+}
+const takenBy = async (db: Database, now: Date): Promise<number> => (await takeDue(db, now, LEASE_SECONDS)).length;
+
+test('a callback that another gateway took between the look and the lock is not taken again', async () => {
+  const now = await dueCallback();
+  let taken: number | undefined;
+  const slow = watched(mesh.db, async ({ sql }) => {
+    if (taken === undefined && sql.includes('FOR UPDATE')) taken = await takenBy(mesh.db, now);
+  });
+  expect([await takenBy(slow, now), taken]).toEqual([0, 1]);
+});
+
+test('a callback that another gateway is about to take is passed over, without waiting for that one', async () => {
+  const now = await dueCallback();
+  const stopping = stoppingAtCommit(mesh.db);
+  const first = takenBy(stopping.db, now);
+  await stopping.arrived;
+  expect(await takenBy(mesh.db, now)).toBe(0);
+  stopping.open();
+  expect(await first).toBe(1);
+});
+
+test('one whose attempt was never finished is taken again when its lease ends, and not before', async () => {
+  const now = await dueCallback();
+  const at = (seconds: number): Date => new Date(now.getTime() + seconds * 1000);
+  expect(await takeDue(mesh.db, now, LEASE_SECONDS)).toMatchObject([{ attempt: 1 }]);
+  expect(await takeDue(mesh.db, at(LEASE_SECONDS - 1), LEASE_SECONDS)).toEqual([]);
+  expect(await takeDue(mesh.db, at(LEASE_SECONDS), LEASE_SECONDS)).toMatchObject([{ attempt: 2 }]);
+});
+
+test('one that was delivered or given up is never taken again', async () => {
+  for (const state of ['delivered', 'failed'] as const) {
+    const now = await dueCallback();
+    const [due] = await takeDue(mesh.db, now, LEASE_SECONDS);
+    await writeResult(mesh.db, due!.id, { state, status: 200, error: null, at: now });
+    expect(await takeDue(mesh.db, new Date(now.getTime() + 3_600_000), LEASE_SECONDS)).toEqual([]);
+  }
+});

@@ -1,0 +1,104 @@
+/** Answers to logins: published first, and given again when they were lost. */
+import { describe, expect, test } from 'vitest';
+import type { PortfolioAnswer } from '../../services/logins/answer.ts';
+import { answerPending } from '../../services/logins/pending-answers.ts';
+import type { TopicKind } from '../../services/platform/topics.ts';
+import { type AdmissionOptions, admissionInto, withLimits } from './admission-fixture.ts';
+import { countRows, hold, ledgerFixture, makeFresh, NOW, symbolsOf } from './ledger-fixture.ts';
+
+const fixture = ledgerFixture();
+const admission = (options: AdmissionOptions = {}) => admissionInto(fixture, options);
+
+describe('answers', () => {
+  test('are published before the doorbells of their jobs, and do not wait for them', async () => {
+    await hold(fixture.db, { alice: ['AAPL', 'IBM'], bob: ['AAPL'] });
+    const kinds: TopicKind[] = [];
+    const publish = (kind: TopicKind): Promise<void> => {
+      kinds.push(kind);
+      return kind === 'job' ? new Promise<void>(() => {}) : Promise.resolve();
+    };
+    const { admitLogin } = admission({ bus: { publish } });
+    await Promise.all(['alice', 'bob'].map((userId) => admitLogin({ userId, at: NOW })));
+    expect(kinds.slice(0, 3)).toEqual(['portfolio', 'portfolio', 'job']);
+    await expect.poll(() => countRows(fixture.db, 'login_answers')).toBe(0);
+  });
+
+  test('that no broker has taken stay pending, and are given again from the rows as they were', async () => {
+    await hold(fixture.db, { alice: symbolsOf(4), bob: ['AAA'] });
+    await makeFresh(fixture.db, ['AAC', 'AAD']);
+    await fixture.db.run("UPDATE symbols SET newest_bar = '2021-03-31', as_of = '2021-03-31 20:00:00' WHERE symbol = 'AAD'");
+    const away = admission({ bus: { state: 'offline' } });
+    const answers = await Promise.all(['alice', 'bob'].map((userId) => away.admitLogin({ userId, at: NOW })));
+    await away.idle();
+    expect(await countRows(fixture.db, 'login_answers')).toBe(1);
+
+    const { published, bus } = admission();
+    const now = new Date(Date.parse(NOW) + 1_000);
+    expect(await answerPending(fixture, bus, { now, before: now })).toBe(2);
+    const given = new Map(published.map(({ message }) => [(message as PortfolioAnswer).user_id, message as PortfolioAnswer]));
+    expect(given.get('alice')).toEqual(answers[0]);
+    // A job that several users want keeps the reasons of one of them.
+    const withoutReasons = ({ jobs, ...answer }: PortfolioAnswer) => ({ ...answer, jobs: jobs.map(({ why: _, ...job }) => job) });
+    expect(withoutReasons(given.get('bob')!)).toEqual(withoutReasons(answers[1]!));
+    expect(await countRows(fixture.db, 'login_answers')).toBe(0);
+    expect(await answerPending(fixture, bus, { now, before: now })).toBe(0);
+  });
+
+  test('of a login that was refused for want of room are given again with the reason', async () => {
+    await hold(fixture.db, { alice: symbolsOf(4) });
+    const rules = withLimits({ foreground: 1, background_fetch: 1, background_analysis: 1 });
+    const away = admission({ bus: { state: 'offline' }, config: rules });
+    const answer = await away.admitLogin({ userId: 'alice', at: NOW });
+    await away.idle();
+    const { published, bus } = admission();
+    const now = new Date(Date.parse(NOW) + 1_000);
+    await answerPending(fixture, bus, { now, before: now });
+    const { total, queued, fresh, joined, refused } = answer;
+    expect(published[0]!.message).toMatchObject({
+      total,
+      queued,
+      fresh,
+      joined,
+      refused,
+      jobs: answer.jobs.map(({ id, queue }) => ({ id, queue })),
+    });
+    expect((published[0]!.message as PortfolioAnswer).skipped.at(-1)!.reason).toMatch(/^refused: .*full/);
+  });
+
+  test.each([
+    ['of this moment are left to the process that has committed them', 0, 0],
+    ['of nine minutes ago are given', 540, 1],
+    ['of eleven minutes ago help nobody any more', 660, 0],
+  ])('%s', async (_, seconds, given) => {
+    await hold(fixture.db, { alice: ['AAA'] });
+    const away = admission({ bus: { state: 'offline' } });
+    await away.admitLogin({ userId: 'alice', at: NOW });
+    await away.idle();
+    const now = new Date(Date.parse(NOW) + seconds * 1_000);
+    expect(await answerPending(fixture, admission().bus, { now, before: new Date(now.getTime() - 10_000) })).toBe(given);
+  });
+
+  test('of another instance are not those of an earlier life', async () => {
+    await hold(fixture.db, { alice: ['AAA'] });
+    const away = admission({ bus: { state: 'offline' } });
+    await away.admitLogin({ userId: 'alice', at: NOW });
+    await away.idle();
+    const now = new Date(Date.parse(NOW) + 1_000);
+    expect(await answerPending(fixture, admission().bus, { now, before: now, instance: 'pp2' })).toBe(0);
+    expect(await answerPending(fixture, admission().bus, { now, before: now, instance: 'pp1' })).toBe(1);
+  });
+
+  test('of a connection that is lost meanwhile stay pending', async () => {
+    await hold(fixture.db, { alice: ['AAA'] });
+    const { admitLogin, idle, bus } = admission({
+      bus: {
+        async publish() {
+          bus.state = 'offline';
+        },
+      },
+    });
+    await admitLogin({ userId: 'alice', at: NOW });
+    await idle();
+    expect(await countRows(fixture.db, 'login_answers')).toBe(1);
+  });
+});

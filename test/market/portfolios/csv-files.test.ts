@@ -1,0 +1,316 @@
+/** Portfolio files as spreadsheets and brokers write them: read right, or refused with the line and the way out; never a wrong number, never another user. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { readHoldings } from '../../../services/market/portfolios/holdings.ts';
+import { importPortfolioCsv } from '../../../services/market/portfolios/import.ts';
+import { readPortfolioCsv } from '../../../services/market/portfolios/portfolio-csv.ts';
+import { InputError } from '../../../services/platform/errors.ts';
+import { databaseOfFile } from '../../support/database.ts';
+
+const { db } = await databaseOfFile();
+const folder = mkdtempSync(join(tmpdir(), 'portfolio-files-'));
+const now = new Date('2026-03-02T10:00:00Z');
+const HEADER = 'user,symbol,quantity,cost';
+afterAll(() => rmSync(folder, { recursive: true }));
+beforeEach(() => db.run('DELETE FROM holdings'));
+
+function fileOf(content: string | Buffer): string {
+  const path = join(folder, `${crypto.randomUUID()}.csv`);
+  writeFileSync(path, content);
+  return path;
+}
+
+/** Imports a file; gives all holdings as [user, symbol, quantity, cost]. */
+async function held(content: string | Buffer): Promise<unknown[][]> {
+  await importPortfolioCsv(db, fileOf(content), { now, name: 'p.csv' });
+  const users = (await db.rows<{ user: string }>('SELECT DISTINCT user_id AS user FROM holdings')).map(({ user }) => user);
+  const holdings = await readHoldings(db, users);
+  return [...holdings].flatMap(([user, own]) => own.map(({ symbol, quantity, cost }) => [user, symbol, quantity, cost]));
+}
+
+/** The lines of the error with which a file is refused; nothing of it is stored then. */
+async function refused(content: string | Buffer): Promise<string[]> {
+  const error = await held(content).catch((thrown: unknown) => thrown);
+  if (!(error instanceof InputError)) throw new Error(`not refused: ${JSON.stringify(error)}`);
+  expect(await db.rows('SELECT user_id FROM holdings')).toEqual([]);
+  return error.message.split('\n').filter((line) => line !== 'Nothing was imported.');
+}
+
+describe('one delimiter a file, from its header', () => {
+  test('a semicolon inside a field of a comma file is no delimiter', async () => {
+    expect(await refused(`${HEADER}\nmarla,MSFT,7;3,61\n`)).toEqual([
+      'p.csv:2: quantity "7;3" is not a number; write it like 1234.5, or leave it empty',
+    ]);
+  });
+
+  test('a comma inside a field of a semicolon file is text', async () => {
+    expect(await held('user;symbol;note;quantity;cost\nmarla;AAPL;bought, then sold;7;150\n')).toEqual([['marla', 'AAPL', 7, 150]]);
+  });
+
+  test('tabs too', async () => {
+    expect(await held('user\tsymbol\tquantity\tcost\nmarla\tAAPL\t7,5\t150\n')).toEqual([['marla', 'AAPL', 7.5, 150]]);
+  });
+
+  test.each([
+    [
+      'too many',
+      'marla,AAPL,5,150,,,',
+      'p.csv:3: has 7 fields, "marla,AAPL,5,150,,,", and the header 4; put a field that holds "," in quotes',
+    ],
+    ['too few', 'marla,AAPL,5', 'p.csv:3: has 3 fields, "marla,AAPL,5", and the header 4; put a field that holds "," in quotes'],
+  ])('a field %s is a bad line with its number', async (_, line, message) => {
+    expect(await refused(`${HEADER}\nmarla,MSFT,1,1\n${line}\n`)).toEqual([message]);
+  });
+
+  test('a comma in a column that is not needed shifts no number', async () => {
+    expect(await refused('user,symbol,quantity,cost,note\nmarla,AAPL,5,150,bought, then sold\n')).toHaveLength(1);
+    expect(await refused('note,user,symbol,quantity,cost\nbought, then sold,marla,AAPL,5,150\n')).toHaveLength(1);
+  });
+
+  test('as spreadsheets name it in a first line', async () => {
+    expect(await held('sep=;\nuser;symbol;quantity;cost\npriya;AAPL;4;150\n')).toEqual([['priya', 'AAPL', 4, 150]]);
+  });
+
+  test('another one there is refused', async () => {
+    expect((await refused('sep=|\nuser|symbol|quantity|cost\n'))[0]).toMatch(
+      /^p\.csv:1: the header comes after "sep=\|", and fields are separated by/,
+    );
+  });
+});
+
+describe('a decimal comma', () => {
+  const number = async (quantity: string, cost = '1') =>
+    (await held(`user;symbol;quantity;cost\nmarla;MSFT;${quantity};${cost}\n`))[0]?.slice(2);
+
+  test.each([
+    ['12,75', 12.75],
+    ['10,5', 10.5],
+    ['0,123', 0.123],
+    ['1234,567', 1234.567],
+    ['1,2345', 1.2345],
+    [',5', 0.5],
+    ['-3,25', -3.25],
+    ['10.5', 10.5],
+    ['1.2345', 1.2345],
+    ['7', 7],
+  ])('%s in a semicolon file is %d', async (text, value) => {
+    expect(await number(text)).toEqual([value, 1]);
+  });
+
+  test('in both columns', async () => {
+    expect(await number('12,75', '88,40')).toEqual([12.75, 88.4]);
+  });
+
+  test('that may stand between thousands is refused, with both ways to write it', async () => {
+    expect(await refused('user;symbol;quantity;cost\nmarla;MSFT;1;2.500\nmarla;NVDA;3;1.234,50\nmarla;IBM;1,234;1\n')).toEqual([
+      'p.csv:2: cost "2.500" may be 2500 or 2.500; write 2500, or 2.5000',
+      'p.csv:3: cost "1.234,50" has a sign between the thousands; write 1234.50',
+      'p.csv:4: quantity "1,234" may be 1234 or 1.234; write 1234, or 1,2340',
+    ]);
+  });
+
+  test('in a comma file is refused with the number to write', async () => {
+    expect(await refused(`${HEADER}\nmarla,MSFT,"10,5",1\n`)).toEqual([
+      'p.csv:2: quantity "10,5" has a decimal comma in a file whose fields are separated by commas; write 10.5',
+    ]);
+  });
+});
+
+describe('a number with signs', () => {
+  test.each([
+    ['$', 'cost "$" has a currency sign ($); write the number alone, like 1234.5, or leave it empty'],
+    ['$150.25', 'cost "$150.25" has a currency sign ($); write 150.25, or leave it empty'],
+    ['150 €', 'cost "150 €" has a currency sign (€); write 150, or leave it empty'],
+    ['(150.25)', 'cost "(150.25)" is in parentheses; write a negative number with a minus sign: -150.25'],
+    ['1’000.50', 'cost "1’000.50" has a sign between the thousands; write 1000.50'],
+    ["1'000", 'cost "1\'000" has a sign between the thousands; write 1000'],
+    ['1,234.50', 'cost "1,234.50" has a sign between the thousands; write 1234.50'],
+    ['1 234.50', 'cost "1 234.50" has a sign between the thousands; write 1234.50'],
+    ['1\u00a0234', 'cost "1\u00a0234" has a sign between the thousands; write 1234'],
+    ['3e-7', 'cost "3e-7" has an exponent; write all its digits, like 0.00000051'],
+    ['NaN', 'cost "NaN" is not a number; write it like 1234.5, or leave it empty'],
+    ['12%', 'cost "12%" is not a number; write it like 1234.5, or leave it empty'],
+    ['.', 'cost "." is not a number; write it like 1234.5, or leave it empty'],
+  ])('%s is refused with the cure', async (cost, message) => {
+    expect(await refused(`${HEADER}\npriya,AAPL,4,"${cost}"\n`)).toEqual([`p.csv:2: ${message}`]);
+  });
+});
+
+describe('small numbers', () => {
+  test('a cost of a fraction of a cent keeps its digits', async () => {
+    expect(
+      await held(
+        `${HEADER}\nolaf,SHIBX,1000000,0.000004\nolaf,NANOX,9000000,0.0000003\nolaf,PICOX,1,0.0000000000012345678\nolaf,ZERG,100,90\n`,
+      ),
+    ).toEqual([
+      ['olaf', 'NANOX', 9_000_000, 3e-7],
+      ['olaf', 'PICOX', 1, 1.2345678e-12],
+      ['olaf', 'SHIBX', 1_000_000, 4e-6],
+      ['olaf', 'ZERG', 100, 90],
+    ]);
+  });
+
+  test('a quantity in 18 decimals is held and not only watched', async () => {
+    expect(await held(`${HEADER}\nolaf,ETH-USD,0.000000000000000001,\n`)).toEqual([['olaf', 'ETH-USD', 1e-18, null]]);
+  });
+
+  test('what would be rounded to nothing is refused', async () => {
+    expect(await refused(`${HEADER}\nolaf,ETH-USD,0.0000000000000000001,0.000000000000000000001\n`)).toEqual([
+      'p.csv:2: quantity "0.0000000000000000001" is too small; 18 decimals are kept',
+      'p.csv:2: cost "0.000000000000000000001" is too small; 20 decimals are kept',
+    ]);
+  });
+});
+
+describe('users', () => {
+  test("with quotes and backslashes are stored and read back as they are, whatever the server's sql_mode", async () => {
+    const content = `${HEADER}\no'brien\\,AAPL,4,150\nplain,MSFT,1,1\n"quo""te",AAPL,1,1\n`;
+    const expected = [
+      ["o'brien\\", 'AAPL', 4, 150],
+      ['plain', 'MSFT', 1, 1],
+      ['quo"te', 'AAPL', 1, 1],
+    ];
+    expect(await held(content)).toEqual(expected);
+  });
+
+  test('that would end a literal are text', async () => {
+    const user = "x'); DELETE FROM holdings; COMMIT; -- ";
+    await held(`${HEADER}\nplain,MSFT,1,1\n`);
+    await importPortfolioCsv(db, fileOf(`symbol,quantity,cost\nAAPL,4,150\n`), { now, user: user.trim() });
+    expect((await readHoldings(db, ['plain', user.trim()])).size).toBe(2);
+  });
+
+  test.each([
+    ['a no-break space', 'priya\u00a0', 'U+00A0'],
+    ['a zero-width space', 'pri\u200bya', 'U+200B'],
+    ['a soft hyphen', 'pri\u00adya', 'U+00AD'],
+  ])('%s is named: it would be another user', async (_, user, code) => {
+    expect((await refused(`${HEADER}\n${user},AAPL,4,150\npriya,AAPL,5,150\n`))[0]).toContain(
+      `has the character ${code}, which looks like a blank or nothing; write a plain space or none`,
+    );
+  });
+});
+
+describe('lines that are no positions', () => {
+  test('cash is no symbol', async () => {
+    expect(await refused(`${HEADER}\npriya,AAPL,4,150\npriya,CASH,1200.50,1\npriya,USD,300,1\n`)).toEqual([
+      'p.csv:3: "CASH" looks like cash, which is no symbol: remove the line; for shares of that name, write what one cost',
+      'p.csv:4: "USD" looks like cash, which is no symbol: remove the line; for shares of that name, write what one cost',
+    ]);
+  });
+
+  test('the tickers CASH and USD can be held with their cost, and watched', async () => {
+    expect(await held(`${HEADER}\npriya,CASH,10,71.20\npriya,USD,,\n`)).toEqual([
+      ['priya', 'CASH', 10, 71.2],
+      ['priya', 'USD', 0, null],
+    ]);
+  });
+
+  test('titles above the header are named, with the line where it stands', async () => {
+    const title = 'Positions for account ...417 as of 11/25/2026';
+    expect(await refused(`${title}\n\n${HEADER}\npriya,AAPL,4,150\n`)).toEqual([
+      `p.csv:1: the header was expected here, found "Positions for account ...417 as of 11/25…"; it stands in line 3: remove the lines above it; it must be ${HEADER}`,
+    ]);
+  });
+
+  test('totals are named', async () => {
+    expect(await refused(`${HEADER}\npriya,AAPL,4,150\npriya,Cash & Cash Investments,,\npriya,Account Total,,600\n`)).toEqual([
+      'p.csv:3: "Cash & Cash Investments" is no symbol: cash and totals are not imported; remove the line',
+      'p.csv:4: "Account Total" is no symbol: cash and totals are not imported; remove the line',
+    ]);
+  });
+
+  test('a footer is named', async () => {
+    expect(await refused(`${HEADER}\npriya,AAPL,4,150\n\n"Date downloaded 11/25/2026 4:01 PM"\n`)).toEqual([
+      'p.csv:4: has 1 field, "Date downloaded 11/25/2026 4:01 PM", and the header 4; remove the line if it is a title or a footer',
+    ]);
+  });
+
+  test('comments above the header are skipped, and the lines keep their numbers', async () => {
+    expect(await held(`# my holdings\n${HEADER}\npriya,AAPL,4,150\n`)).toEqual([['priya', 'AAPL', 4, 150]]);
+    await db.run('DELETE FROM holdings');
+    expect((await refused(`# my holdings\n\n${HEADER}\npriya,AAPL,x,150\n`))[0]).toMatch(/^p\.csv:4: quantity "x"/);
+  });
+
+  test('a stray quote keeps its line number below comments', async () => {
+    expect((await refused(`# my holdings\n${HEADER}\npriya,AA"PL,4,150\n`))[0]).toMatch(/^p\.csv:3: Invalid Opening Quote/);
+  });
+});
+
+describe('the encoding', () => {
+  const text = `${HEADER}\r\nJürgen,AAPL,4,150\r\n`;
+  const expected = [['Jürgen', 'AAPL', 4, 150]];
+  const swapped = (buffer: Buffer) => Buffer.from(buffer).swap16();
+
+  test.each<[string, Buffer]>([
+    ['UTF-8', Buffer.from(text)],
+    ['UTF-8 with its mark', Buffer.from(`\ufeff${text}`)],
+    ['UTF-8 with its mark twice', Buffer.from(`\ufeff\ufeff${text}`)],
+    ['UTF-8 with its mark and a quoted header', Buffer.from(`\ufeff"user","symbol","quantity","cost"\r\nJürgen,AAPL,4,150\r\n`)],
+    ['UTF-16 little-endian with its mark', Buffer.from(`\ufeff${text}`, 'utf16le')],
+    ['UTF-16 big-endian with its mark', swapped(Buffer.from(`\ufeff${text}`, 'utf16le'))],
+  ])('%s is read', async (_, bytes) => {
+    expect(await held(bytes)).toEqual(expected);
+  });
+
+  test.each<[string, Buffer, string]>([
+    // "user,symbol,quantity,cost\nJ" are 27 bytes.
+    [
+      'Latin-1',
+      Buffer.from(`${HEADER}\nJürgen,AAPL,4,150\n`, 'latin1'),
+      'p.csv:2: byte 28 is 0xFC, which is not UTF-8 there; save the file as UTF-8',
+    ],
+    [
+      'UTF-16 without its mark',
+      Buffer.from(text, 'utf16le'),
+      'p.csv:1: byte 2 is NUL, which is no text; save the file as UTF-8 (UTF-16 needs its byte order mark)',
+    ],
+    [
+      'NUL',
+      Buffer.from(`${HEADER}\npri\0ya,AAPL,4,150\n`),
+      'p.csv:2: byte 30 is NUL, which is no text; save the file as UTF-8 (UTF-16 needs its byte order mark)',
+    ],
+    [
+      'half a pair in UTF-16',
+      Buffer.concat([Buffer.from(`\ufeff${HEADER}\n`, 'utf16le'), Buffer.from([0x00, 0xd8, 0x61, 0x00])]),
+      'p.csv:2: byte 55 is 0x00, which is not UTF-16LE there; save the file as UTF-8',
+    ],
+    [
+      'half a character in UTF-16',
+      Buffer.concat([Buffer.from(`\ufeff${HEADER}\n`, 'utf16le'), Buffer.from([0x61])]),
+      'p.csv:2: byte 55 is 0x61, which is not UTF-16LE there; save the file as UTF-8',
+    ],
+    [
+      'a character that is cut off at the end',
+      Buffer.concat([Buffer.from(`${HEADER}\npriya,AAPL,4,150`), Buffer.from([0xe2, 0x82])]),
+      'p.csv:2: byte 43 is 0xE2, which is not UTF-8 there; save the file as UTF-8',
+    ],
+  ])('%s is refused with the place of the byte', async (_, bytes, message) => {
+    expect(await refused(bytes)).toEqual([message]);
+  });
+
+  test('a carriage return alone is named', async () => {
+    expect(await refused(`${HEADER}\rpriya,AAPL,4,150\rpriya,MSFT,1,1\r`)).toEqual([
+      'p.csv:1: byte 26 is a carriage return without a line feed; end each line with a line feed, or with both',
+    ]);
+    expect((await refused(`${HEADER}\r\npriya,AA\rPL,4,150\r\n`))[0]).toMatch(/^p\.csv:2: byte 36 is a carriage return/);
+  });
+
+  test('characters and line ends that a piece of the file cuts in two are whole', async () => {
+    // Pieces of a file have 64 KiB. Each length of the first line moves the cut by one byte.
+    for (let shift = 0; shift < 8; shift++) {
+      const lines = Array.from({ length: 6_000 }, (_, index) => `Jür€n📈${index},AAPL,1,1`);
+      const path = fileOf(`#${'x'.repeat(shift)}\r\n${HEADER}\r\n${lines.join('\r\n')}`);
+      const users: string[] = [];
+      for await (const batch of readPortfolioCsv(path, { name: 'p.csv', batchSize: 10_000 })) users.push(...batch.map(({ user }) => user));
+      expect(users).toEqual(lines.map((line) => line.split(',')[0]));
+    }
+  });
+});
+
+test('twenty holders of a ticker that was renamed are imported like any others', async () => {
+  const lines = Array.from({ length: 20 }, (_, index) => `holder${index},FB,10,200\nholder${index},AAPL,10,100`);
+  expect(await held(`${HEADER}\n${lines.join('\n')}\n`)).toHaveLength(40);
+});

@@ -1,0 +1,75 @@
+import { beforeEach, expect, test, vi } from 'vitest';
+import { createReceiver } from '../../../services/platform/bus/receiver.ts';
+import { InputError } from '../../../services/platform/errors.ts';
+import { encodeMessage } from '../../../services/platform/messages.ts';
+import { silent } from '../../broker/peers.ts';
+
+/** The pauses between the calls of a handler, in milliseconds; they are over at once. */
+const pauses: number[] = [];
+vi.mock('node:timers/promises', async (original) => ({
+  ...(await original<typeof import('node:timers/promises')>()),
+  setTimeout: async (ms: number) => void pauses.push(ms),
+}));
+beforeEach(() => {
+  pauses.length = 0;
+});
+
+const { topic, payload } = encodeMessage('login', { userId: 'ada' });
+
+/** Gives one login to a handler; resolves when it is done. */
+async function receive(acknowledge: 'received' | 'handled', handler: (call: number) => void, stopping = new AbortController()) {
+  const counters = { handled: 0, refused: 0, failed: 0, dropped: 0 };
+  let calls = 0;
+  let done = false;
+  const receiver = createReceiver('login', { acknowledge }, () => handler(++calls), {
+    ...{ log: silent, prefix: '', counters },
+    stopping: stopping.signal,
+  });
+  const arrival = { topic, payload: Buffer.from(payload), retained: false, redelivered: false };
+  receiver.offer({
+    ...arrival,
+    done() {
+      done = true;
+    },
+  });
+  await receiver.idle();
+  return { calls, counters, done };
+}
+const failing = (times: number) => (call: number) => {
+  if (call <= times) throw new Error('the database is away');
+};
+
+test('a handler that fails is called again after pauses that double up to 5 s, half of each random', async () => {
+  expect(await receive('handled', failing(12))).toEqual({
+    calls: 13,
+    counters: { handled: 1, refused: 0, failed: 12, dropped: 0 },
+    done: true,
+  });
+  const most = [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000, 5000, 5000, 5000];
+  expect(pauses).toHaveLength(most.length);
+  for (const [index, pause] of pauses.entries()) {
+    expect(pause).toBeLessThanOrEqual(most[index]!);
+    expect(pause).toBeGreaterThanOrEqual(most[index]! / 2);
+  }
+});
+
+test('one that was acknowledged at its arrival is called once, whatever comes of it', async () => {
+  expect(await receive('received', failing(1))).toMatchObject({ calls: 1, counters: { handled: 0, failed: 1 }, done: true });
+  expect(pauses).toEqual([]);
+});
+
+test('a message that the handler refuses is done, and not tried again', async () => {
+  const refuse = (): void => {
+    throw new InputError('login.invalid', 'no such user');
+  };
+  expect(await receive('handled', refuse)).toMatchObject({ calls: 1, counters: { refused: 1, failed: 0 }, done: true });
+});
+
+test('when the subscription stops the handler is not called again, and the message stays unacknowledged', async () => {
+  const stopping = new AbortController();
+  const stopThird = (call: number): void => {
+    if (call === 3) stopping.abort();
+    throw new Error('the database is away');
+  };
+  expect(await receive('handled', stopThird, stopping)).toMatchObject({ calls: 3, done: false });
+});

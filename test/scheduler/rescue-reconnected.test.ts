@@ -1,0 +1,96 @@
+/** A worker that only lost its connection, during an outage of the database that kept its jobs from being taken back. */
+import { randomUUID } from 'node:crypto';
+import type { MqttClient } from 'mqtt';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Change, Ledger } from '../../services/ledger/job.ts';
+import { TransientError } from '../../services/platform/errors.ts';
+import { encodeMessage } from '../../services/platform/messages.ts';
+import { watchForDeaths } from '../../services/scheduler/rescue.ts';
+import { startEmbedded } from '../broker/brokers.ts';
+import { join, silent } from '../broker/peers.ts';
+import { closing, openBus } from '../platform/bus/brokers.ts';
+import { fixture } from './mesh.ts';
+
+const mesh = fixture();
+
+/** A ledger whose database is away until `back()`; `refused` are the values of the statements that it did not run. */
+function awayLedger(): { ledger: Ledger; refused: unknown[]; back(): void } {
+  let away = true;
+  const refused: unknown[] = [];
+  const ledger = mesh.ledger();
+  const refuse = (params: readonly unknown[] = []): void => {
+    if (!away) return;
+    refused.push(...params);
+    throw new TransientError('database.unavailable', 'the database is away');
+  };
+  const db: Ledger['db'] = {
+    ...mesh.db,
+    async rows<T>(sql: string, params?: readonly unknown[]): Promise<T[]> {
+      refuse(params);
+      return await mesh.db.rows<T>(sql, params);
+    },
+    async transaction(work) {
+      refuse();
+      return await mesh.db.transaction(work);
+    },
+  };
+  return {
+    ledger: { ...ledger, db },
+    refused,
+    back() {
+      away = false;
+    },
+  };
+}
+
+test('a worker that reconnected under the same session keeps its jobs when the database is back', async () => {
+  const broker = closing(await startEmbedded());
+  const { ledger, refused, back } = awayLedger();
+  const told: Change[] = [];
+  const bus = openBus(broker.port);
+  const rescuer = watchForDeaths({
+    bus,
+    ledger,
+    log: silent,
+    announce: (changes) => told.push(...changes),
+    schedulerEnded: async () => {},
+  });
+  onTestFinished(() => rescuer.close());
+  await bus.online();
+
+  const states = (instance: string, session: string) => (state: 'online' | 'offline') => {
+    const at = mesh.clock.now().toString();
+    const { topic, payload, qos, retain } = encodeMessage('presence', {
+      ...{ service: 'worker', instance, state, session },
+      ...{ version: '0.1.0', at },
+    });
+    return { topic, payload: Buffer.from(payload), qos, retain };
+  };
+  const connect = async (instance: string, session: string): Promise<MqttClient> => {
+    const state = states(instance, session);
+    const { client } = await join(broker.port, 'service', { will: state('offline') });
+    const { topic, payload, ...options } = state('online');
+    await client.publishAsync(topic, payload, options);
+    return client;
+  };
+  const jobOf = async (instance: string): Promise<string> => {
+    const [id] = await mesh.add(mesh.ledger(), {});
+    await mesh.run(mesh.ledger(), instance, 1);
+    return id as string;
+  };
+
+  const session = randomUUID();
+  const blinking = await connect('blinking', session);
+  const kept = await jobOf('blinking');
+  blinking.stream.destroy();
+  await expect.poll(() => refused).toContain('blinking');
+  await connect('blinking', session);
+
+  back();
+  // The states of workers are heard in their order: this death is handled after the return of the other worker, and lets what was prevented be tried again.
+  const last = await connect('last', randomUUID());
+  const lastJob = await jobOf('last');
+  last.stream.destroy();
+  await expect.poll(() => told.map(({ id }) => id)).toEqual([lastJob]);
+  expect(await mesh.state(kept)).toBe('running');
+});
