@@ -10,6 +10,7 @@ import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith, type JobRequest } from '../ledger/enqueue/enqueue.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import { usCalendar } from '../market/calendar/calendar.ts';
+import { rateSymbols } from '../market/portfolios/base-currency.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database/database.ts';
 import type { Logger } from '../platform/log/log.ts';
@@ -123,11 +124,13 @@ const scheduled = ({ jobs }: Config): Origin => ({ cause: 'scheduled_update', ru
 
 /** What each job of a schedule asks for. */
 const JOBS: Record<Schedule['job'], (ledger: Ledger, config: Config) => Promise<JobRequest[]>> = {
-  /** All symbols that anybody holds or watches, by a walk of ix_symbol from symbol to symbol. */
+  /** All symbols that anybody holds or watches, by a walk of ix_symbol from symbol to symbol, and the rates of their currencies. */
   async fetch_portfolios({ db }, config) {
-    const rows = await db.rows<{ symbol: string }>('SELECT symbol FROM holdings GROUP BY symbol');
+    const rows = await db.rows<{ symbol: string; currency: string | null }>(
+      'SELECT h.symbol, s.currency FROM (SELECT symbol FROM holdings GROUP BY symbol) h LEFT JOIN symbols s ON s.symbol = h.symbol',
+    );
     return portfolioBatches(
-      rows.map(({ symbol }) => symbol),
+      [...rows.map(({ symbol }) => symbol), ...rateSymbols(rows, config.portfolio.base_currency)],
       config.stock_jobs.data_fetch.batch_size,
       scheduled(config),
     );
