@@ -1,12 +1,8 @@
 /** The one transaction of a batch of logins: activity, decisions, jobs, and what was decided for each login. A constant number of statements, whatever the size of the batch. */
 
-import { analysisKey } from '../job-types/analysis/request.ts';
-import { fetchKey } from '../job-types/fetch/request.ts';
 import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
-import { readLive } from '../ledger/enqueue/join.ts';
 import { retryOnDuplicateKey } from '../ledger/enqueue/retry-on-duplicate-key.ts';
 import type { Ledger } from '../ledger/job.ts';
-import { readSymbols } from '../market/bars/read.ts';
 import { readHoldings } from '../market/portfolios/holdings.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Sql, Transaction } from '../platform/database/database.ts';
@@ -16,6 +12,7 @@ import { countSkipped, type KeptDecision, type LoginOutcome, outcomesOf } from '
 import { type DecisionRules, decide, decisionRules } from './decision.ts';
 import { keptJson, keptOf } from './kept-decisions.ts';
 import { keepPending, type PendingBatch } from './pending-answers.ts';
+import { readStates } from './read-states.ts';
 import { decay } from './score.ts';
 
 export interface LoginRules {
@@ -67,10 +64,7 @@ async function writeLogins(
   const users = [...new Set(logins.map(({ user }) => user))].sort();
   const activities = await countLogins(tx, users, logins, rules.activity);
   const holdings = await readHoldings(tx, users);
-  const symbols = [...new Set([...holdings.values()].flat().map(({ symbol }) => symbol))];
-  // Before the states are read: a fetch that ended between the two would be asked for again.
-  const live = await readLive(tx, new Set(symbols.flatMap((symbol) => [fetchKey(symbol), analysisKey(symbol)])));
-  const states = await readSymbols(tx, symbols, rules.decision.sources);
+  const { states, live } = await readStates(tx, holdings.values(), rules.decision);
   const viewers = users.map((user) => {
     const { logins: count, lastMs } = activities.get(user)!;
     const decayed = decay(count, lastMs, now.epochMilliseconds, rules.activity.halfLifeDays);
