@@ -1,4 +1,4 @@
-/** The same promises with everybody at work at once: enqueuers, workers of which some freeze or die, reaper and promoter, on the real clock; counted exactly afterwards. */
+/** The same promises with everybody at work at once: enqueuers, workers of which some freeze or die, reaper and promoter, on the real clock; counted exactly afterwards. What a single missing lock does is made certain in interleaved.test.ts. */
 import { setTimeout as delay } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
 import { beforeAll, expect, test } from 'vitest';

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
+import { MOST_DUE } from '../../../services/gateway/webhooks/callbacks.ts';
 import { createAnnouncer } from '../../../services/ledger/announce.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete } from '../../../services/ledger/run/complete.ts';
@@ -25,4 +26,26 @@ test('the message that a job has ended is enough: nobody waits for the next look
   const { changes } = await complete(mesh.ledger, 'w1', [{ job: job! }]);
   await createAnnouncer({ bus: mesh.bus, sql: mesh.db, clock: systemClock, log: silent }).changed(changes);
   await expect.poll(() => calls).toBe(1);
+});
+
+test('more callbacks than one look takes are all called after one message', async () => {
+  const paths = new Set<string | undefined>();
+  const server = createServer((request, response) => {
+    paths.add(request.url);
+    response.end();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const many = MOST_DUE * 2 + 1;
+  for (let number = 0; number < many; number++) {
+    const callback_url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/${number}`;
+    await mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'AAPL', analyse: false, callback_url });
+  }
+  const [job] = (await claim(mesh.ledger, 'w1', 1)).jobs;
+  const { changes } = await complete(mesh.ledger, 'w1', [{ job: job! }]);
+  await createAnnouncer({ bus: mesh.bus, sql: mesh.db, clock: systemClock, log: silent }).changed(changes);
+  await expect.poll(() => paths.size).toBe(many);
 });

@@ -1,6 +1,7 @@
 /** Two gateways that look for due callbacks at the same moment: each callback is called by one of them. */
 import { expect, test } from 'vitest';
-import { takeDue, writeResult } from '../../../services/gateway/webhooks/callbacks.ts';
+import { deleteOldCallbacks, takeDue, writeResult } from '../../../services/gateway/webhooks/callbacks.ts';
+import { idToBytes } from '../../../services/ledger/id.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete } from '../../../services/ledger/run/complete.ts';
 import type { Database } from '../../../services/platform/database/database.ts';
@@ -54,5 +55,26 @@ test('one that was delivered or given up is never taken again', async () => {
     const [due] = await takeDue(mesh.db, now, LEASE_SECONDS);
     await writeResult(mesh.db, due!.id, { state, status: 200, error: null, at: now });
     expect(await takeDue(mesh.db, new Date(now.getTime() + 3_600_000), LEASE_SECONDS)).toEqual([]);
+  }
+});
+
+test('those that ended before a moment are deleted, delivered or given up; one that is still due stays', async () => {
+  const now = await dueCallback();
+  const before = new Date(now.getTime() + 1000);
+  const states = async () => (await mesh.db.rows<{ state: string }>('SELECT state FROM callbacks')).map(({ state }) => state);
+  await deleteOldCallbacks(mesh.db, before);
+  expect(await states()).toEqual(['pending']);
+  const [due] = await takeDue(mesh.db, now, LEASE_SECONDS);
+  for (const state of ['delivered', 'failed'] as const) {
+    await mesh.db.run('DELETE FROM callbacks');
+    await mesh.db.run(
+      'INSERT INTO callbacks (id, job_id, key_id, url, due_at, created_at) SELECT ?, id, (SELECT id FROM api_keys LIMIT 1), ?, ?, ? FROM jobs LIMIT 1',
+      [idToBytes(due!.id), due!.url, now, now],
+    );
+    await writeResult(mesh.db, due!.id, { state, status: 200, error: null, at: now });
+    await deleteOldCallbacks(mesh.db, now);
+    expect(await states()).toEqual([state]);
+    await deleteOldCallbacks(mesh.db, before);
+    expect(await states()).toEqual([]);
   }
 });
