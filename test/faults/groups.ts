@@ -1,0 +1,133 @@
+/** The faults of `npm run faults`, group by group: each group has a mesh of its own, which is there while its faults are run. */
+import { CLOCK_CASES } from './clocks/cases.ts';
+import { CASES as DATABASE_CASES } from './database/cases.ts';
+import { startDatabaseMesh } from './database/mesh.ts';
+import { LEASE_CASES } from './leases/cases.ts';
+import { startWorkers } from './leases/workers.ts';
+import { CASES as LOGIN_CASES } from './logins/cases.ts';
+import { openGround } from './logins/mesh.ts';
+import { brokenPromise, type Cleanup, LIMITS, runCase } from './logins/run-case.ts';
+
+/** What all rounds of a fault counted. */
+export interface FaultRow {
+  fault: string;
+  /** Whether it is promised that nothing is lost. */
+  promised: boolean;
+  rounds: number;
+  /** Logins or jobs. */
+  sent: number;
+  lost: number;
+  /** Jobs done twice. */
+  doubled: number;
+  /** Failed, expired or not done although nothing was wrong with them. */
+  failed: number;
+  slowestSeconds: number;
+  /** What the group counts besides. */
+  more?: object;
+  /** The promise that was broken. */
+  broken?: string | undefined;
+}
+
+export interface RunOptions {
+  rounds: number;
+  /** Logins a second. */
+  perSecond: number;
+  cleanup: Cleanup;
+}
+
+export interface Group {
+  names: readonly string[];
+  /** Starts the group's mesh. */
+  open(): Promise<{ run(name: string, options: RunOptions): Promise<FaultRow>; close(): Promise<void> }>;
+}
+
+interface Round {
+  sent: number;
+  lost: number;
+  doubled: number;
+  failed: number;
+  recoverySeconds: number;
+}
+
+async function repeat(fault: string, { rounds }: RunOptions, round: (number: number) => Promise<Round>): Promise<FaultRow> {
+  const row: FaultRow = { fault, promised: true, rounds: 0, sent: 0, lost: 0, doubled: 0, failed: 0, slowestSeconds: 0 };
+  while (row.rounds < rounds) {
+    const { sent, lost, doubled, failed, recoverySeconds } = await round(row.rounds);
+    row.rounds++;
+    row.sent += sent;
+    row.lost += lost;
+    row.doubled += doubled;
+    row.failed += failed;
+    row.slowestSeconds = Math.max(row.slowestSeconds, recoverySeconds);
+  }
+  if (row.lost + row.doubled + row.failed > 0) row.broken = `${row.lost} lost, ${row.doubled} doubled, ${row.failed} failed though healthy`;
+  return row;
+}
+
+/** The case that a group shows under this name. */
+function named<Case extends { name: string }>(cases: readonly Case[], name: string): Case {
+  return cases.find((one) => name.endsWith(one.name)) as Case;
+}
+
+const clocks: Group = {
+  names: CLOCK_CASES.map(({ name }) => name),
+  async open() {
+    const ground = await openGround();
+    let id = 0;
+    return {
+      run: (name, options) => repeat(name, options, () => named(CLOCK_CASES, name).round(`c${id++}`, ground)),
+      close: () => ground.stop(),
+    };
+  },
+};
+
+const leases: Group = {
+  names: LEASE_CASES.map(({ name }) => `leases: ${name}`),
+  async open() {
+    const workers = await startWorkers();
+    await workers.mesh.service('scheduler');
+    return {
+      run: (name, options) =>
+        repeat(name, options, async () => {
+          try {
+            return await named(LEASE_CASES, name).round(workers);
+          } finally {
+            await workers.clear();
+          }
+        }),
+      close: () => workers.stop(),
+    };
+  },
+};
+
+const database: Group = {
+  names: DATABASE_CASES.map(({ name }) => `database: ${name}`),
+  async open() {
+    const mesh = await startDatabaseMesh();
+    return {
+      run: (name, options) => repeat(name, options, (number) => named(DATABASE_CASES, name).run(mesh, number)),
+      close: () => mesh.stop(),
+    };
+  },
+};
+
+const logins: Group = {
+  names: LOGIN_CASES.map(({ name }) => name),
+  async open() {
+    const ground = await openGround();
+    let id = 0;
+    return {
+      async run(name, { rounds, perSecond, cleanup }) {
+        const result = await runCase(named(LOGIN_CASES, name), `f${id++}`, ground, { ...LIMITS, rounds, perSecond }, cleanup);
+        const { promised, sent, lost, jobsTwice: doubled, jobsUndone: failed, longestMs } = result;
+        return {
+          ...{ fault: name, promised, rounds: result.rounds, sent, lost, doubled, failed, slowestSeconds: longestMs / 1000 },
+          ...{ more: result, broken: brokenPromise(result) },
+        };
+      },
+      close: () => ground.stop(),
+    };
+  },
+};
+
+export const GROUPS: readonly Group[] = [clocks, leases, database, logins];
