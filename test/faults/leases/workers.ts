@@ -9,6 +9,7 @@ import { startTestMesh, type TestMesh } from '../mesh.ts';
 import { endProcess, startProcess } from '../processes.ts';
 
 const WORKER = fileURLToPath(new URL('./fault-worker.ts', import.meta.url));
+const HOLDER = fileURLToPath(new URL('./frozen-holder.ts', import.meta.url));
 
 export interface Job {
   symbol: string;
@@ -30,6 +31,10 @@ export interface Workers {
   /** The process ids in which the handler of a symbol has begun, in their order. */
   startsOf(symbol: string): number[];
   openGate(): void;
+  /** A worker freezes before its next commit. */
+  freezeOne(): void;
+  /** Starts a process that freezes with the rows of all running jobs locked; resolves when it has locked them. */
+  freezeHolder(set?: readonly string[]): Promise<void>;
   /** Ends the workers, and removes the jobs and what they wrote. */
   clear(): Promise<void>;
   stop(): Promise<void>;
@@ -48,14 +53,18 @@ const TABLES = [
 
 export async function startWorkers(): Promise<Workers> {
   const mesh = await startTestMesh();
-  const [starts, gate] = [join(mesh.dataFolder, 'fault-starts'), join(mesh.dataFolder, 'fault-gate')];
+  const fileOf = (name: string): string => join(mesh.dataFolder, `fault-${name}`);
+  const [starts, gate, freeze] = [fileOf('starts'), fileOf('gate'), fileOf('freeze')];
   // The workers and the processes of their isolated jobs inherit these.
-  Object.assign(process.env, { STOCKMESH_FAULT_STARTS: starts, STOCKMESH_FAULT_GATE: gate });
+  Object.assign(process.env, { STOCKMESH_FAULT_STARTS: starts, STOCKMESH_FAULT_GATE: gate, STOCKMESH_FAULT_FREEZE: freeze });
   const children = new Set<ChildProcess>();
   let clearing = false;
 
   async function start(instance: string, set: readonly string[] = []): Promise<ChildProcess> {
-    const child = await startProcess(WORKER, [mesh.dataFolder, instance, 'logging.level=silent', ...set]);
+    return track(await startProcess(WORKER, [mesh.dataFolder, instance, 'logging.level=silent', ...set]));
+  }
+
+  function track(child: ChildProcess): ChildProcess {
     children.add(child);
     child.once('exit', () => children.delete(child));
     return child;
@@ -69,7 +78,7 @@ export async function startWorkers(): Promise<Workers> {
         return endProcess(child, 'SIGKILL');
       }),
     );
-    for (const file of [starts, gate]) rmSync(file, { force: true });
+    for (const file of [starts, gate, freeze]) rmSync(file, { force: true });
     for (const table of TABLES) await mesh.db.run(`DELETE FROM ${table}`);
     clearing = false;
   }
@@ -103,6 +112,8 @@ export async function startWorkers(): Promise<Workers> {
         .split('\n')
         .flatMap((line) => (line.startsWith(`start ${symbol} `) ? [Number(line.split(' ')[2])] : [])),
     openGate: () => writeFileSync(gate, ''),
+    freezeOne: () => writeFileSync(freeze, ''),
+    freezeHolder: async (set = []) => void track(await startProcess(HOLDER, [mesh.dataFolder, ...set])),
     clear,
     async stop() {
       await clear();
