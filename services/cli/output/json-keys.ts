@@ -8,7 +8,7 @@ type Keys = Readonly<Record<string, string>>;
 const waited: Keys = {
   ok: 'true when all requested jobs are completed',
   elapsed_ms: 'from the start to the end of the last job',
-  jobs: '[{id, type, symbol, state, attempt, source, bars, written, through, stale, simulated, signal, confidence, mode, eligible, kept, ms, fresh_after_ms, reason, items}]',
+  jobs: '[{id, type, symbol, state, attempt, source, bars, written, through, stale, simulated, signal, confidence, warnings, mode, eligible, kept, ms, fresh_after_ms, reason, items}]',
   skipped: '[{symbol, reason}] that needed no job',
   refused: '[{symbol, reason}] whose queue was full',
   prices:
@@ -115,6 +115,7 @@ const OWN_KEYS = {
     as_of: 'the moment at which the newest bar was true',
     checked_at: 'the last time that a source answered',
     bar: '{date, open, high, low, close, adjusted_close, volume}',
+    unrestated_split: 'ex-date of a split for which the source has not restated the older prices, or null',
     price:
       '{state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}; failure: null, or {since, last_asked, asked_again, times, code, reason}',
     analysis: '{the same, and date, computed_at, signal, confidence, bars_used, reasons, indicators}',

@@ -42,17 +42,21 @@ export function sourceBudget({
     return points <= limit ? 0 : waitMs;
   }
 
-  /** Counts a request in the source's window, which begins with it when there is none. A window that ends later than a new one would is of a clock that was wrong. */
+  /**
+   * Counts a request in the source's window, which begins with it when there is none. A window that ends a whole window later than a new one would is of a clock that was
+   * wrong. Not one that ends a little later: of two requests at the same moment the second may have read its clock first, and must not begin a window anew.
+   */
   async function count(source: SourceName): Promise<{ points: number; expire: number }> {
     const now = clock.now().epochMilliseconds;
     const end = now + windowMs;
+    const latest = end + windowMs;
     try {
       return await db.transaction(async (tx) => {
         // Assignments run from left to right: the count looks at the window that was there.
         tx.later(
           `INSERT INTO source_budget (\`key\`, points, expire) VALUES (?, 1, ?)
            ON DUPLICATE KEY UPDATE points = IF(expire > ? AND expire <= ?, points + 1, 1), expire = IF(expire > ? AND expire <= ?, expire, VALUES(expire))`,
-          [`source:${source}`, end, now, end, now, end],
+          [`source:${source}`, end, now, latest, now, latest],
         );
         const [row] = await tx.rows<{ points: number; expire: number }>('SELECT points, expire FROM source_budget WHERE `key` = ?', [
           `source:${source}`,

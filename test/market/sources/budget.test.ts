@@ -111,6 +111,13 @@ describe('the window is by the shared clock', () => {
     expect(await spend(budget({ clock: two, db: other }), 4)).toEqual([...times(3, 'ok'), 'source.budget_used_up']);
   });
 
+  test('of two requests at the same moment the one that read its clock first begins no window anew', async () => {
+    const later = clock();
+    later.advance({ milliseconds: 5 });
+    expect(await spend(budget({ clock: later }), 3)).toEqual(times(3, 'ok'));
+    expect(await spend(budget({ clock: clock(), db: other }), 1)).toEqual(['source.budget_used_up']);
+  });
+
   test('one that was begun by a clock far ahead does not close the source', async () => {
     const ahead = clock();
     ahead.advance({ seconds: 600 });
