@@ -10,7 +10,7 @@ import type { App, Parts } from '../http/app.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
 import { judgement } from './symbols.ts';
 
-/** The largest values of DECIMAL(24, 8) and DECIMAL(18, 6). */
+/** Larger ones are a mistake. A double keeps fifteen digits of each. */
 const MOST_QUANTITY = 1e15;
 const MOST_COST = 1e12;
 const MOST_POSITIONS = 1000;
