@@ -8,7 +8,7 @@ type Keys = Readonly<Record<string, string>>;
 const waited: Keys = {
   ok: 'true when all requested jobs are completed',
   elapsed_ms: 'from the start to the end of the last job',
-  jobs: '[{id, type, symbol, state, attempt, source, bars, written, through, stale, simulated, signal, confidence, mode, eligible, kept, ms, fresh_after_ms, reason, items}]',
+  jobs: '[{id, type, symbol, state, attempt, source, bars, written, through, stale, simulated, warnings, signal, confidence, mode, eligible, kept, ms, fresh_after_ms, reason, items}]',
   skipped: '[{symbol, reason}] that were fresh already',
   refused: '[{symbol, reason}] whose queue was full',
 };
@@ -102,6 +102,7 @@ const OWN_KEYS = {
     simulated: 'true for made-up prices',
     as_of: 'the moment at which the newest bar was true',
     checked_at: 'the last time that a source answered',
+    unrestated_split: 'ex-date of a split for which the source has not restated the older prices; until it has, there is no signal',
     bar: '{date, open, high, low, close, adjusted_close, volume}',
     price: '{state, age_minutes, threshold_minutes, session, due_at, reason}',
     analysis: '{the same, and date, computed_at, signal, confidence, bars_used, reasons, indicators}',
