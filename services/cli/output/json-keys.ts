@@ -114,8 +114,8 @@ const OWN_KEYS = {
     simulated: 'true for made-up prices',
     as_of: 'the moment at which the newest bar was true',
     checked_at: 'the last time that a source answered',
+    unrestated_split: 'ex-date of a split for which the source has not restated the older prices; until it has, there is no signal',
     bar: '{date, open, high, low, close, adjusted_close, volume}',
-    unrestated_split: 'ex-date of a split for which the source has not restated the older prices, or null',
     price:
       '{state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}; failure: null, or {since, last_asked, asked_again, times, code, reason}',
     analysis: '{the same, and date, computed_at, signal, confidence, bars_used, reasons, indicators}',

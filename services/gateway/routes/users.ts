@@ -11,7 +11,7 @@ import type { App, Parts } from '../http/app.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
 import { freshnessCounts, judgement } from './symbols.ts';
 
-/** Within what the columns of `holdings` take: 16 digits before the point, and 12. */
+/** Larger ones are a mistake. A double keeps fifteen digits of each. */
 const MOST_QUANTITY = 1e15;
 const MOST_COST = 1e12;
 const MOST_POSITIONS = 1000;
