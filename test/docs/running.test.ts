@@ -146,6 +146,10 @@ describe('the command line', () => {
     await json('rank', 'AAPL', '--wait');
     const ranking = await json<{ ranks: { contract: string }[] }>('ranks', 'AAPL', '--limit', '1');
     variables.CONTRACT = ranking.ranks[0]!.contract;
+    variables.PAST = join(mesh.folder, 'past');
+    mkdirSync(variables.PAST);
+    const chain = ['contract,bid,ask,quoted_at,spot', `${variables.CONTRACT},4,4.2,2026-01-05T20:00:00Z,100`, ''];
+    writeFileSync(join(variables.PAST, 'aapl.csv'), chain.join('\n'));
   });
 
   test.each(shellLines.filter(isStockmesh).map((line) => [line.at, line.text, line] as const))('%s %s', async (_, __, { text }) => {

@@ -132,6 +132,7 @@ const OWN_KEYS = {
     total: 'contracts of the chain, in exit mode positions',
     eligible: 'of these: could be ranked',
     reasons: '{reason: how many were not ranked}',
+    left_out: '[{position, contract, reason, why, user}] positions that exit mode does not rank',
     gaps: '[{expiry, contracts, reason}] missing in the chain',
     atm_iv: '30-day at-the-money volatility, 0.25 is 25 %',
     iv_rank: 'of the underlying, 0-100',

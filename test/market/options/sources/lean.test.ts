@@ -231,7 +231,13 @@ describe('a Lean folder', () => {
     writeFileSync(join(path, 'equity/usa/factor_files/abc.csv'), `20200106,1,${factor},100\n20501231,1,1,0\n`);
     equity(['2020-01-06', 100 / factor], [DAY, 100]);
     const strikes = Array.from({ length: 21 }, (_, i) => 90 + i);
-    universe(DAY, ...strikes.flatMap((strike) => [row(strike, 'C'), row(strike, 'P')]));
+    // Every fourth call was last traded when the share cost 6 dollars more.
+    const stale = (line: string) =>
+      line
+        .split(',')
+        .with(6, String(Number(line.split(',')[6]) + 6))
+        .join(',');
+    universe(DAY, ...strikes.flatMap((strike) => [strike % 4 === 0 ? stale(row(strike, 'C')) : row(strike, 'C'), row(strike, 'P')]));
     const found = await chain();
     expect(found.contracts).toHaveLength(42);
     expect(found.gaps).toBeUndefined();
