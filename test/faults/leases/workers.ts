@@ -26,7 +26,7 @@ export interface Workers {
   start(instance: string, set?: readonly string[]): Promise<ChildProcess>;
   /** Starts a worker, and starts it again whenever it dies, until `stop`. */
   supervise(instance: string, set?: readonly string[]): Promise<Supervised>;
-  enqueue(symbols: readonly string[]): Promise<void>;
+  enqueue(symbols: readonly string[], ...others: readonly JobRequest[]): Promise<void>;
   jobs(): Promise<Job[]>;
   /** The process ids in which the handler of a symbol has begun, in their order. */
   startsOf(symbol: string): number[];
@@ -99,8 +99,8 @@ export async function startWorkers(): Promise<Workers> {
       watch(supervised.child);
       return supervised;
     },
-    async enqueue(symbols) {
-      const answers = await enqueue(mesh.ledger, symbols.map(fetchOf));
+    async enqueue(symbols, ...others) {
+      const answers = await enqueue(mesh.ledger, [...symbols.map(fetchOf), ...others]);
       await mesh.announcer.enqueued(answers);
     },
     jobs: () =>
@@ -122,7 +122,7 @@ export async function startWorkers(): Promise<Workers> {
   };
 }
 
-function fetchOf(symbol: string): JobRequest {
+export function fetchOf(symbol: string): JobRequest {
   return {
     ...{ type: 'fetch', symbol, payload: { symbol }, level: 1, score: 0.5, why: { text: 'a test asks' } },
     ...{ triggeredBy: 'user_request', dedupeKey: `fetch:${symbol}:bars`, whenFull: 'refuse' },
