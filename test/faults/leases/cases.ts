@@ -89,9 +89,10 @@ const frozenInTransaction =
     await workers.start('frozen', set);
     await workers.enqueue(symbols('COLD', 5));
     await until('they run', running(workers, 5));
-    workers.freezeOne();
+    await workers.freezeOne();
+    const since = performance.now();
     await workers.start('warm', set);
-    return count(workers, performance.now());
+    return count(workers, since);
   };
 
 const holderFrozen =

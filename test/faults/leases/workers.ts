@@ -1,6 +1,6 @@
 /** A mesh whose workers run the jobs of a test as fault-source.ts says, and what became of these jobs. */
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -31,8 +31,8 @@ export interface Workers {
   /** The process ids in which the handler of a symbol has begun, in their order. */
   startsOf(symbol: string): number[];
   openGate(): void;
-  /** A worker freezes before its next commit. */
-  freezeOne(): void;
+  /** Lets a worker freeze before its next commit; resolves when one has. */
+  freezeOne(): Promise<void>;
   /** Starts a process that freezes with the rows of all running jobs locked; resolves when it has locked them. */
   freezeHolder(set?: readonly string[]): Promise<void>;
   /** Ends the workers, and removes the jobs and what they wrote. */
@@ -112,7 +112,10 @@ export async function startWorkers(): Promise<Workers> {
         .split('\n')
         .flatMap((line) => (line.startsWith(`start ${symbol} `) ? [Number(line.split(' ')[2])] : [])),
     openGate: () => writeFileSync(gate, ''),
-    freezeOne: () => writeFileSync(freeze, ''),
+    async freezeOne() {
+      writeFileSync(freeze, '');
+      await until('a worker is frozen', () => !existsSync(freeze));
+    },
     freezeHolder: async (set = []) => void track(await startProcess(HOLDER, [mesh.dataFolder, ...set])),
     clear,
     async stop() {
