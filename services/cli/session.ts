@@ -142,8 +142,7 @@ export async function withSession<T>(
     clock.close();
     const [connection] = await Promise.allSettled([opened]);
     if (connection.status === 'fulfilled') await connection.value?.close();
-    // A server that does not answer does not close a connection either.
-    await Promise.race([db.close(), delay(1_000, undefined, { ref: false })]);
+    await db.close();
   }
 }
 

@@ -23,6 +23,8 @@ interface KeptJob {
 /** What `user_portfolio_priority.decisions` keeps of a symbol. A type and not an interface: it travels as JSON. */
 export type KeptDecision = {
   symbol: string;
+  /** Not a holding, and not counted: a rate that the value of one needs. */
+  rate?: true;
   fetch?: KeptJob;
   analysis?: KeptJob;
   /** Why nothing was queued: all is fresh; the sources were asked and have nothing newer; or they have nothing at all. */
@@ -66,8 +68,8 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
   let joined = 0;
   const lower = new Map<string, number>();
   let refusal: string | undefined;
-  for (const { symbol, state, fetch, analysis, finding } of decisions) {
-    if (analysis === undefined) {
+  for (const { symbol, rate, state, fetch, analysis, finding } of decisions) {
+    if (fetch === undefined && analysis === undefined) {
       // A stale price is always due.
       const name = state as keyof typeof skippedIn;
       skippedIn[name]++;
@@ -75,7 +77,7 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
       kept.push({ symbol, [name]: finding });
       continue;
     }
-    const decision: KeptDecision = { symbol };
+    const decision: KeptDecision = rate ? { symbol, rate } : { symbol };
     let own = false;
     let any = false;
     for (const type of ['fetch', 'analysis'] as const) {
@@ -101,11 +103,11 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
       };
       if (type === 'fetch' && job.queue !== queueOfLevel(request.level)) lower.set(job.queue, (lower.get(job.queue) ?? 0) + 1);
     }
-    if (any) queued++;
-    if (any && !own) joined++;
+    if (any && !rate) queued++;
+    if (any && !own && !rate) joined++;
     kept.push(decision);
   }
-  const total = decisions.length;
+  const total = decisions.filter(({ rate }) => !rate).length;
   const { fresh, outdated, missing, unknown } = skippedIn;
   const refused = total - queued - fresh - outdated - missing - unknown;
   return {
@@ -179,7 +181,7 @@ export function answerOfRow(
   }
   const { outdated, missing, unknown } = countSkipped(decisions);
   const joined = decisions.filter(
-    ({ fetch, analysis }) => (fetch ?? analysis) !== undefined && [fetch, analysis].every((job) => job?.coalesced !== false),
+    ({ rate, fetch, analysis }) => !rate && (fetch ?? analysis) !== undefined && [fetch, analysis].every((job) => job?.coalesced !== false),
   ).length;
   const refused = total - queued - fresh - outdated - missing - unknown;
   const refusal = decisions.find((one) => one.refused !== undefined)?.refused;

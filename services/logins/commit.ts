@@ -1,20 +1,18 @@
 /** The one transaction of a batch of logins: activity, decisions, jobs, and what was decided for each login. A constant number of statements, whatever the size of the batch. */
 
-import { analysisKey } from '../job-types/analysis/request.ts';
-import { fetchKey } from '../job-types/fetch/request.ts';
 import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
-import { readLive } from '../ledger/enqueue/join.ts';
 import { retryOnDuplicateKey } from '../ledger/enqueue/retry-on-duplicate-key.ts';
 import type { Ledger } from '../ledger/job.ts';
-import { readSymbols } from '../market/bars/read.ts';
 import { readHoldings } from '../market/portfolios/holdings.ts';
 import type { Config } from '../platform/config/load.ts';
-import { fromJson, type Sql, type Transaction, toJson } from '../platform/database/database.ts';
+import type { Sql, Transaction } from '../platform/database/database.ts';
 import { codeOf, messageOf, PermanentError, StockmeshError, TransientError } from '../platform/errors.ts';
 import { type Activity, type ActivityRules, countLogin, type Login, lockActivity, saveActivity } from './activity.ts';
 import { countSkipped, type KeptDecision, type LoginOutcome, outcomesOf } from './answer.ts';
 import { type DecisionRules, decide, decisionRules } from './decision.ts';
+import { keptJson, keptOf } from './kept-decisions.ts';
 import { keepPending, type PendingBatch } from './pending-answers.ts';
+import { readStates } from './read-states.ts';
 import { decay } from './score.ts';
 
 export interface LoginRules {
@@ -37,8 +35,10 @@ export function loginRules(config: Config): LoginRules {
 }
 
 /**
- * Commits logins and all that they cause. The answers of the batch are pending until `forgetPending`. Errors: `InputError('symbol.invalid')`: the holdings of a user are broken; `PermanentError('login.unwritable')`: the database
- * refuses what one of the logins would write, and always will; `TransientError('database.unavailable' | 'database.refused')`: no login can be written at the moment.
+ * Commits logins and all that they cause. The answers of the batch are pending until `forgetPending`. Errors: `InputError('symbol.invalid')`: the holdings of a user are broken;
+ * `PermanentError('login.unwritable')`: the database
+ * refuses what one of the logins would write, and always will; `PermanentError('database.too_large')`: the logins are more than the server takes in a packet, write less at
+ * once; `TransientError('database.…')`: no login can be written at the moment.
  */
 export async function commitLogins(
   ledger: Ledger,
@@ -64,10 +64,7 @@ async function writeLogins(
   const users = [...new Set(logins.map(({ user }) => user))].sort();
   const activities = await countLogins(tx, users, logins, rules.activity);
   const holdings = await readHoldings(tx, users);
-  const symbols = [...new Set([...holdings.values()].flat().map(({ symbol }) => symbol))];
-  // Before the states are read: a fetch that ended between the two would be asked for again.
-  const live = await readLive(tx, new Set(symbols.flatMap((symbol) => [fetchKey(symbol), analysisKey(symbol)])));
-  const states = await readSymbols(tx, symbols, rules.decision.sources);
+  const { states, live } = await readStates(tx, holdings.values(), rules.decision);
   const viewers = users.map((user) => {
     const { logins: count, lastMs } = activities.get(user)!;
     const decayed = decay(count, lastMs, now.epochMilliseconds, rules.activity.halfLifeDays);
@@ -108,7 +105,7 @@ function countLogins(
 
 /** One row for each login; one that was kept before stays as it was. */
 function keepOutcomes(tx: Transaction, logins: readonly Login[], outcomes: ReadonlyMap<string, LoginOutcome>, now: Date): void {
-  const json = new Map([...outcomes].map(([user, { kept }]) => [user, toJson(kept)]));
+  const json = new Map([...outcomes].map(([user, { kept }]) => [user, keptJson(kept, tx.mostBytes / 2)]));
   const rows = new Map(
     logins.map(({ user, atMs }) => {
       const { total, queued, fresh } = outcomes.get(user)!.answer;
@@ -145,7 +142,7 @@ export async function readCommittedLogin(sql: Sql, { user_id, at }: { user_id: s
   );
   if (row === undefined)
     throw new TransientError('login.unanswered', `the login of ${user_id} at ${at} is not in the database any more; send it again`);
-  const decisions = fromJson(row.decisions) as KeptDecision[];
+  const decisions = keptOf(row.decisions);
   return { ...row, ...countSkipped(decisions), decisions };
 }
 

@@ -15,6 +15,7 @@ import {
   judgeAnalysis,
   judgeState,
 } from '../market/freshness/freshness.ts';
+import { currencyOf, rateSymbols, toBase } from '../market/portfolios/base-currency.ts';
 import type { Holding } from '../market/portfolios/holdings.ts';
 import { parseSymbol } from '../market/symbol.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -42,6 +43,8 @@ export const LOGIN: Occasion = { fetch: 'user_login', analysis: 'background_anal
 
 export interface DecisionRules extends FreshnessRules {
   score: ScoreConfig;
+  /** Holdings count with their value in it. */
+  baseCurrency: string;
 }
 
 /** A request for one viewer. */
@@ -54,6 +57,8 @@ export interface ScoredRequest extends JobRequest {
 
 export interface SymbolDecision {
   symbol: string;
+  /** Not a holding: a rate that the value of one needs. It stands here only when it is fetched. */
+  rate?: true;
   /** Indexes in `requests`; neither when nothing is due. */
   fetch?: number;
   analysis?: number;
@@ -74,6 +79,7 @@ export interface Decisions {
 export function decisionRules(config: Config): DecisionRules {
   return {
     ...freshnessRules(config),
+    baseCurrency: config.portfolio.base_currency,
     score: {
       priority_factors: config.portfolio.priority_factors,
       factor_scales: config.portfolio.factor_scales,
@@ -99,7 +105,8 @@ interface SymbolFreshness {
 
 /**
  * Judges each symbol once and scores it for each viewer. A price that is due is fetched. An analysis is made when it is due, or when its prices are fetched; then it
- * waits for them. `states` are those of all symbols held, absent where nothing was ever fetched.
+ * waits for them. The rates that the values of the holdings need are fetched when they are due. `states` are those of all symbols held and of these rates, absent
+ * where nothing was ever fetched.
  * Errors: `InputError('symbol.invalid')` for a holding that an import would refuse.
  */
 export function decide(
@@ -114,28 +121,65 @@ export function decide(
   const fetches: ScoredRequest[] = [];
   const analyses: ScoredRequest[] = [];
   const byUser = new Map<string, SymbolDecision[]>();
+  const judgedOf = (symbol: string, user: string): SymbolFreshness => {
+    let known = judged.get(symbol);
+    if (known === undefined) {
+      requireSpelling(symbol, user);
+      known = judge(symbol, states.get(symbol), momentOf(symbol), rules);
+      judged.set(symbol, known);
+    }
+    return known;
+  };
+  const rateOf = (rate: string): number | null | undefined => states.get(rate)?.close;
   for (const viewer of viewers) {
+    const asked: Asking = { viewer, rules, occasion };
     const decisions = viewer.holdings.map((holding): SymbolDecision => {
       const { symbol } = holding;
-      let known = judged.get(symbol);
-      if (known === undefined) {
-        requireSpelling(symbol, viewer.user);
-        known = judge(symbol, states.get(symbol), momentOf(symbol), rules);
-        judged.set(symbol, known);
-      }
+      const known = judgedOf(symbol, viewer.user);
       const { price, analysis, finding } = known;
       const state = price.failure !== undefined && !price.due ? 'unknown' : price.state;
       const decision: SymbolDecision = { symbol, state, finding };
-      if (price.due) decision.fetch = fetches.push(request('fetch', viewer, holding, known, rules.score, occasion)) - 1;
-      if (price.due || analysis.due)
-        decision.analysis = analyses.push(request('analysis', viewer, holding, known, rules.score, occasion)) - 1;
+      if (!price.due && !analysis.due) return decision;
+      const value = marketValue(holding, known.state, rules.baseCurrency, rateOf);
+      if (price.due) decision.fetch = fetches.push(request('fetch', symbol, value, known, asked)) - 1;
+      decision.analysis = analyses.push(request('analysis', symbol, value, known, asked)) - 1;
       return decision;
     });
+    for (const rate of ratesOf(viewer, states, rules.baseCurrency)) {
+      const known = judgedOf(rate, viewer.user);
+      const { price, finding } = known;
+      // Its own value says nothing: what depends on it is unknown without it.
+      if (price.due)
+        decisions.push({
+          symbol: rate,
+          rate: true,
+          state: price.state,
+          finding,
+          fetch: fetches.push(request('fetch', rate, null, known, asked)) - 1,
+        });
+    }
     byUser.set(viewer.user, decisions);
   }
   for (const decisions of byUser.values())
     for (const decision of decisions) if (decision.analysis !== undefined) decision.analysis += fetches.length;
   return { requests: [...fetches, ...analyses], byUser };
+}
+
+/** The rates that the values of a user's holdings need, but for those that the user holds. */
+function ratesOf({ holdings }: Viewer, states: ReadonlyMap<string, SymbolState>, base: string): string[] {
+  const valued = holdings.filter(({ quantity }) => quantity !== 0);
+  const needed = rateSymbols(
+    valued.map(({ symbol }) => ({ symbol, currency: states.get(symbol)?.currency ?? null })),
+    base,
+  );
+  return needed.length === 0 ? needed : needed.filter((rate) => holdings.every(({ symbol }) => symbol !== rate));
+}
+
+/** The parts of a request that are the same for all symbols of a user. */
+interface Asking {
+  viewer: Viewer;
+  rules: DecisionRules;
+  occasion: Occasion;
 }
 
 function judge(symbol: string, state: SymbolState | undefined, moment: Moment, rules: DecisionRules): SymbolFreshness {
@@ -160,25 +204,25 @@ function judge(symbol: string, state: SymbolState | undefined, moment: Moment, r
   };
 }
 
+/** `marketValue`: of the holding, in the base currency; null when unknown. */
 function request(
   type: JobType,
-  viewer: Viewer,
-  holding: Holding,
+  symbol: string,
+  marketValue: number | null,
   judged: SymbolFreshness,
-  config: ScoreConfig,
-  occasion: Occasion,
+  { viewer, rules, occasion }: Asking,
 ): ScoredRequest {
   const { state } = judged;
   const freshness = type === 'fetch' ? judged.price : judged.analysis;
   const input: ScoreInput = {
     cause: occasion[type],
     decayedLogins: viewer.logins,
-    marketValue: marketValue(holding, state),
+    marketValue,
     freshness,
     volatility: state?.volatility ?? null,
     portfolioAnalysis: type === 'analysis',
   };
-  const { reason: text, ...why } = scoreFactors(input, config);
+  const { reason: text, ...why } = scoreFactors(input, rules.score);
   const { user_activity, portfolio_value, data_age, market_volatility } = why.factors;
   const { payload, dedupeKey, after } = judged.work[type];
   // A job keeps the reasons of the most urgent request for it. All the factors of all others, 40,000 in a burst, would be most of what the garbage collector moves.
@@ -187,7 +231,7 @@ function request(
   if (isMostUrgent) judged.mostUrgent[type] = urgency;
   return {
     type,
-    symbol: holding.symbol,
+    symbol,
     payload,
     level: why.priority,
     score: why.score,
@@ -202,14 +246,17 @@ function request(
 }
 
 /**
- * In dollars: the newest close, or what a share cost while there is none; null when neither is known. Other currencies are unknown too, since there are no rates.
- * A short position counts like a long one.
+ * In the base currency: the newest close, or what a share cost while there is none; null when neither is known, or the rate. A short position counts like a long one.
  */
-function marketValue({ quantity, cost }: Holding, state: SymbolState | undefined): number | null {
+function marketValue(
+  { symbol, quantity, cost }: Holding,
+  state: SymbolState | undefined,
+  base: string,
+  rateOf: (rateSymbol: string) => number | null | undefined,
+): number | null {
   if (quantity === 0) return 0;
-  if (state?.currency != null && state.currency !== 'USD') return null;
   const price = state?.close ?? cost;
-  return price === null ? null : Math.abs(quantity) * price;
+  return toBase(price === null ? null : Math.abs(quantity) * price, currencyOf(symbol, state?.currency), base, rateOf);
 }
 
 function requireSpelling(symbol: string, user: string): void {

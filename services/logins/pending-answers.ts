@@ -12,6 +12,7 @@ import { codeOf, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import { tryLead } from '../platform/registry/leases.ts';
 import { type AnswerRow, answerOfRow, type PortfolioAnswer } from './answer.ts';
+import { keptOf } from './kept-decisions.ts';
 
 /** A batch as the process knows it that has committed it. */
 export interface PendingBatch {
@@ -85,7 +86,7 @@ async function readAnswers(sql: Sql, logins: readonly [user: string, atMs: numbe
     `SELECT user_id, at, total, queued, fresh, decisions FROM user_portfolio_priority WHERE ${logins.map(() => '(user_id = ? AND at = ?)').join(' OR ')}`,
     logins.flatMap(([user, atMs]) => [user, new Date(atMs)]),
   );
-  const kept = rows.map((row) => ({ ...row, decisions: fromJson(row.decisions) as AnswerRow['decisions'] }));
+  const kept = rows.map((row) => ({ ...row, decisions: keptOf(row.decisions) }));
   const ids = [
     ...new Set(kept.flatMap(({ decisions }) => decisions.flatMap(({ fetch, analysis }) => [fetch?.id ?? [], analysis?.id ?? []].flat()))),
   ];

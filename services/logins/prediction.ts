@@ -2,7 +2,6 @@
 import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
-import { readSymbols } from '../market/bars/read.ts';
 import { readHoldings } from '../market/portfolios/holdings.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database/database.ts';
@@ -12,6 +11,7 @@ import { tryLead } from '../platform/registry/leases.ts';
 import { readAutoFetch } from '../platform/registry/settings.ts';
 import { type Activity, type ActivityRow, activityOf, usualHour } from './activity.ts';
 import { type DecisionRules, decide, decisionRules, type Occasion } from './decision.ts';
+import { readStates } from './read-states.ts';
 import { decay } from './score.ts';
 
 export interface Prefetched {
@@ -79,13 +79,13 @@ async function prefetchTogether(
   const users = [...due.keys()];
   await tx.run('UPDATE logins SET prefetched_on = ? WHERE user_id IN (?)', [day, users]);
   const holdings = await readHoldings(tx, users);
-  const states = await readSymbols(tx, [...new Set([...holdings.values()].flat().map(({ symbol }) => symbol))], rules.sources);
+  const { states, live } = await readStates(tx, holdings.values(), rules);
   const viewers = [...due].map(([user, { logins, lastMs }]) => ({
     user,
     logins: decay(logins, lastMs, now.epochMilliseconds, halfLifeDays),
     holdings: holdings.get(user) ?? [],
   }));
-  return enqueueWith(tx, ledger, decide(viewers, states, now, rules, BEFORE_LOGIN).requests);
+  return enqueueWith(tx, ledger, decide(viewers, states, now, rules, BEFORE_LOGIN).requests, live);
 }
 
 /** Looks every minute whether a new hour is near. Only the instance with the lease does it. Returns the function that ends it and waits for the work under way. */

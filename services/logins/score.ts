@@ -17,7 +17,7 @@ export interface ScoreConfig {
     activity_half_life_days: number;
     /** Decayed logins that count as fully active. */
     activity_saturation: number;
-    /** Market value of a holding, in dollars: 0 at the floor, 1 at the ceiling. */
+    /** Market value of a holding, in the base currency: 0 at the floor, 1 at the ceiling. */
     value_floor: number;
     value_ceiling: number;
     /** Annualised, 0.25 = 25 %: 0 at the floor, 1 at the ceiling. */
@@ -33,7 +33,7 @@ export interface ScoreInput {
   cause: Cause;
   /** The user's logins, decayed to this moment (`decay`). */
   decayedLogins: number;
-  /** Market value of the holding in dollars; null when unknown, 0 for a symbol that is only watched. */
+  /** Market value of the holding in the base currency; null when unknown, 0 for a symbol that is only watched. */
   marketValue: number | null;
   /** The judgement of what the job renews. */
   freshness: Pick<Judgement, 'state' | 'ageMinutes' | 'thresholdMinutes'>;
@@ -69,6 +69,8 @@ export type Why = {
 const DAY_MS = 86_400_000;
 const WEIGHT_TOLERANCE = 1e-9;
 const UNKNOWN_VOLATILITY = 0.5;
+/** An unknown price or rate makes nobody poor. */
+const UNKNOWN_VALUE = 0.5;
 
 /**
  * A count of events, kept as one number, as it stands at `nowMs`: count × 2^(-days since `lastMs` / half-life). An event updates it to
@@ -129,7 +131,8 @@ function requireWholeWeights(weights: Record<FactorName, number>): void {
 
 /** Logarithmic: a holding ten times as large is not ten times as urgent. */
 function valueFactor(value: number | null, { factor_scales: { value_floor, value_ceiling } }: ScoreConfig): number {
-  if (value === null || value <= value_floor) return 0;
+  if (value === null) return UNKNOWN_VALUE;
+  if (value <= value_floor) return 0;
   return share(Math.log(value / value_floor) / Math.log(value_ceiling / value_floor));
 }
 

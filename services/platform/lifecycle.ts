@@ -8,6 +8,7 @@ import { type Clock, offsetSeconds } from './clock.ts';
 import type { Config, LoadedConfig } from './config/load.ts';
 import { brokerAddress, databaseOptions } from './connections.ts';
 import { type Database, openDatabase } from './database/database.ts';
+import { GIVE_UP_MS, giveUpWhenSilent } from './database/give-up.ts';
 import { assertSuitable } from './database/suitable.ts';
 import { type DatabaseClock, databaseClock } from './database-clock.ts';
 import { codeOf, messageOf, TransientError } from './errors.ts';
@@ -40,6 +41,8 @@ export interface RunningService {
    * on (`Heartbeat.retire`); without it the service is the only one.
    */
   drain(retire?: () => Promise<boolean>): Promise<void>;
+  /** Milliseconds for which `drain` waits for a database that takes no writes; then it is given up. 3,000 by default: only a worker has results that are lost with it. */
+  patienceMs?: number;
   /** The message `cancel` on `control/{instance}`; `drain` and `reload` are the same for all services. */
   cancel?: (jobId: string) => void;
 }
@@ -57,8 +60,8 @@ export interface ServiceOptions {
 /** Pauses between tries to reach the database at the start, in milliseconds. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
-/** A database that does not answer does not answer the goodbye either. */
-const CLOSE_MS = 1_000;
+/** Of `RunningService.patienceMs`. */
+const PATIENCE_MS = 3_000;
 
 /**
  * Runs a service until SIGTERM, SIGINT, or a message on `control/{instance}`; resolves with the exit code. It waits for the database with back-off and goes on
@@ -148,7 +151,7 @@ async function runAs(instance: string, service: string, options: ServiceOptions,
   } finally {
     clock.close();
     await bus.close();
-    await Promise.race([db.close(), delay(CLOSE_MS, undefined, { ref: false })]);
+    await db.close();
     log.info(`${service} has stopped`);
   }
 }
@@ -157,10 +160,12 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
   const { service, instance, log, bus } = context;
   // Before the service takes work: a last will of an earlier process of this name must not be taken for its own.
   const heartbeat = await startHeartbeat(context);
+  let stopWatching: (() => void) | undefined;
   try {
     const running = await start(context);
     let drained: Promise<void> | undefined;
     const drain = (): Promise<void> => {
+      stopWatching ??= giveUpWhenSilent(context.db, (running.patienceMs ?? PATIENCE_MS) - GIVE_UP_MS);
       drained ??= running.drain(() => heartbeat.retire());
       return drained;
     };
@@ -186,6 +191,7 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
   } finally {
     // After the drain: a service is alive until its last work has ended.
     await heartbeat.retire();
+    stopWatching?.();
   }
 }
 

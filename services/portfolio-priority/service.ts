@@ -76,7 +76,7 @@ async function importSources({ config, clock, db }: ServiceContext, log: Service
   const failed: string[] = [];
   for (const { csv_file: file } of config.portfolio.sources) {
     try {
-      const imported = await importOnce(db, file, new Date(clock.now().epochMilliseconds));
+      const imported = await importOnce(db.long, file, new Date(clock.now().epochMilliseconds));
       if (imported !== undefined) log.info({ file, ...imported }, `portfolios of ${imported.users} users imported`);
     } catch (error) {
       if (!(error instanceof InputError)) throw error;

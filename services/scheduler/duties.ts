@@ -16,8 +16,8 @@ export interface Duties {
   stop(): Promise<void>;
 }
 
-/** While the database is away the pauses double up to this many seconds, or the duty's own interval where that is longer. */
-const LONGEST_BACKOFF_SECONDS = 30;
+/** While the database is away the pauses double up to this many seconds, or the duty's own interval where that is longer. Jobs wait for the first run after an outage. */
+const LONGEST_BACKOFF_SECONDS = 2;
 /** Node's timers end here and fire at once beyond. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 

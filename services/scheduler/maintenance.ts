@@ -10,6 +10,8 @@ import { changesOf } from '../ledger/run/dependents.ts';
 import { healSlots } from '../ledger/run/slots.ts';
 import { isSettled } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
+import type { Sql } from '../platform/database/database.ts';
+import { probeWrite } from '../platform/database/suitable.ts';
 import type { Duty } from './duties.ts';
 
 export interface MaintenanceOptions {
@@ -27,6 +29,7 @@ const LOOKS_PER_AGEING = 5;
 export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptions): Duty[] {
   const { promote_interval, reap_interval, ageing } = config.scheduler;
   const settleSeconds = Math.max(ledger.leaseSeconds, config.database.clock_interval);
+  const mayReap = afterOutage(ledger.leaseSeconds);
   const repeated = (name: string, everySeconds: number, batch: () => Promise<Change[]>): Duty => ({
     name,
     everySeconds,
@@ -40,7 +43,7 @@ export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptio
   });
   const duties = [
     repeated('promote', promote_interval, () => promote(ledger)),
-    repeated('reap', reap_interval, async () => (isSettled(ledger.clock, settleSeconds) ? reap(ledger) : [])),
+    repeated('reap', reap_interval, async () => (isSettled(ledger.clock, settleSeconds) && (await mayReap(ledger.db)) ? reap(ledger) : [])),
     repeated('expire ready jobs', reap_interval, () => expire(ledgerWithoutJump(ledger), 'ready')),
     repeated('expire blocked jobs', reap_interval, () => expire(ledgerWithoutJump(ledger), 'blocked')),
     repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction(async (tx) => changesOf(tx, await healSlots(tx, ledger)))),
@@ -62,6 +65,23 @@ export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptio
       }),
     );
   return duties;
+}
+
+/**
+ * While the database is away no worker can renew its leases, and the jobs run on. So after an outage they get a third of a lease, in which they renew them twice, before
+ * anybody is judged. Gives a function that says whether leases may be judged now.
+ */
+function afterOutage(leaseSeconds: number): (sql: Sql) => Promise<boolean> {
+  const graceMs = (leaseSeconds * 1000) / 3;
+  let lastAnswer: number | undefined;
+  let judgedFrom = 0;
+  return async (sql) => {
+    await probeWrite(sql);
+    const now = performance.now();
+    if (lastAnswer !== undefined && now - lastAnswer > graceMs) judgedFrom = now + graceMs;
+    lastAnswer = now;
+    return now >= judgedFrom;
+  };
 }
 
 /** After a jump forward: on the time as it was before, until no job waits any more that began to wait before it. Such a job has not waited for as long as the jump says. */

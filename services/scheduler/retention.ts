@@ -14,7 +14,8 @@ const UNANSWERED_MS = 3_600_000;
 const ROWS_A_RUN = 100;
 
 /** Ended jobs and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead, rankings and chains beyond their days. */
-export function retentionDuty(ledger: Ledger, config: Config): Duty {
+export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
+  const ledger = { ...anyLedger, db: anyLedger.db.long };
   const { interval, batch } = config.scheduler.retention;
   const days = config.jobs.cleanup_after_days;
   const { run_days, chain_days } = config.ranking.retention;

@@ -12,6 +12,7 @@ import { type Ledger, nowOf } from '../ledger/job.ts';
 import { usCalendar } from '../market/calendar/calendar.ts';
 import { readPaused } from '../market/freshness/failures.ts';
 import { sourceSet } from '../market/freshness/freshness.ts';
+import { rateSymbols } from '../market/portfolios/base-currency.ts';
 import { parseSymbol } from '../market/symbol.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database/database.ts';
@@ -126,12 +127,14 @@ const scheduled = ({ jobs }: Config): Origin => ({ cause: 'scheduled_update', ru
 
 /** What each job of a schedule asks for. */
 const JOBS: Record<Schedule['job'], (ledger: Ledger, config: Config) => Promise<JobRequest[]>> = {
-  /** All symbols that anybody holds or watches, by a walk of ix_symbol from symbol to symbol; without those that the sources had no answer for lately. */
+  /** All symbols that anybody holds or watches, by a walk of ix_symbol from symbol to symbol, and the rates of their currencies; without those that the sources had no answer for lately. */
   async fetch_portfolios(ledger, config) {
-    const rows = await ledger.db.rows<{ symbol: string }>('SELECT symbol FROM holdings GROUP BY symbol');
+    const rows = await ledger.db.rows<{ symbol: string; currency: string | null }>(
+      'SELECT h.symbol, s.currency FROM (SELECT symbol FROM holdings GROUP BY symbol) h LEFT JOIN symbols s ON s.symbol = h.symbol',
+    );
     const paused = await readPaused(ledger.db, sourceSet(config), nowOf(ledger));
     return portfolioBatches(
-      rows.flatMap(({ symbol }) => (paused.has(symbol) ? [] : [symbol])),
+      [...rows.map(({ symbol }) => symbol), ...rateSymbols(rows, config.portfolio.base_currency)].filter((symbol) => !paused.has(symbol)),
       config.stock_jobs.data_fetch.batch_size,
       scheduled(config),
     );

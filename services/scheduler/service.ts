@@ -100,9 +100,9 @@ function cachedMetrics({ db, ledger, config }: SchedulerParts): {
   async function read(): Promise<SchedulerMetrics> {
     const now = nowOf(ledger);
     const [mesh, loginToJobsP95, held] = await Promise.all([
-      readMeshMetrics(db, now, ledger),
-      readLoginToJobsP95(db, now),
-      readHeldFreshness(db, ledger.clock.now(), freshnessRules(config).thresholds),
+      readMeshMetrics(db.long, now, ledger),
+      readLoginToJobsP95(db.long, now),
+      readHeldFreshness(db.long, ledger.clock.now(), freshnessRules(config).thresholds),
     ]);
     return { ...mesh, loginToJobsP95, held };
   }

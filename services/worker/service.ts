@@ -50,6 +50,7 @@ export async function startWorkerService(
   });
 
   return {
+    patienceMs: config.worker.grace_period * 1000,
     cancel: (jobId) => worker.abort(jobId, 'cancelled by hand'),
     async drain() {
       stopListening();

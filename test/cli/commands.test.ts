@@ -85,6 +85,9 @@ test('the next login does not ask for a symbol that no source knows: it says sin
   const { prices, unknown, jobs } = json(await mesh.run('login', 'bob', '--wait', '--json'));
   expect({ unknown, jobs }).toEqual({ unknown: 1, jobs: [] });
   expect(prices.find(({ symbol }: { symbol: string }) => symbol === 'XXBAD').reason).toMatch(since);
+  expect((await mesh.run('login', 'bob', '--wait')).stdout).toContain(
+    'the sources were asked lately and have no usable answer for 1 symbol',
+  );
   expect((await mesh.run('portfolio', 'show', 'bob')).stdout).toMatch(/^XXBAD .*unknown since \d{4}-\d\d-\d\d/m);
   const { stdout } = await mesh.run('symbol', 'XXBAD');
   expect(stdout).toMatch(since);
@@ -232,6 +235,23 @@ test('a portfolio shows quantity, close, value and freshness', async () => {
   expect(positions[0]).toMatchObject({ symbol: 'AAPL', quantity: 10, cost: 100, simulated: true, price: { state: 'fresh' } });
   expect(value[0].simulated).toBe(value[0].value);
   expect(value[0].value).toBeCloseTo(10 * positions[0].close, 6);
+});
+
+test('a portfolio in pounds and dollars is added up in dollars, with the rate', async () => {
+  await mesh.run('portfolio', 'import', mesh.file('pounds.csv', 'user,symbol,quantity,cost\npia,BP.L,100,\npia,USA,3,\npia,NONE.L,1,\n'));
+  await mesh.db.run(
+    `INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, close, currency, source) VALUES
+     ('BP.L', '2021-03-31', UTC_TIMESTAMP(3), UTC_TIMESTAMP(3), 400, 'GBp', 'yahoo_finance'),
+     ('USA', '2021-03-31', UTC_TIMESTAMP(3), UTC_TIMESTAMP(3), 10, 'USD', 'yahoo_finance'),
+     ('GBPUSD=X', '2021-03-31', UTC_TIMESTAMP(3), UTC_TIMESTAMP(3), 1.25, 'USD', 'yahoo_finance')`,
+  );
+  const { stdout, code } = await mesh.run('portfolio', 'show', 'pia');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^BP\.L +100 +400\.00 +40,000\.00 +500\.00 +GBp /m);
+  expect(stdout).toContain('; worth 530.00 USD = 40,000.00 GBp + 30.00 USD\n');
+  expect(stdout).toMatch(/^rate GBPUSD=X: 1\.25 of 2021-03-31, outdated$/m);
+  expect(stdout).toMatch(/^not in the sum: NONE\.L \(no price is stored\)$/m);
+  expect(json(await mesh.run('portfolio', 'show', 'pia', '--json')).worth).toMatchObject({ currency: 'USD', value: 530, simulated: 0 });
 });
 
 test('a file with a broken line is refused with the line, and nothing of it is imported', async () => {

@@ -27,6 +27,9 @@ export interface TestMesh {
   db: Database;
   /** As root, who may lock tables. */
   asRoot(): DatabaseOptions;
+  /** The services' account, and the server's process. */
+  readonly reach: DatabaseOptions;
+  readonly databasePid: number;
   ledger: Ledger;
   /** As a service, for watching and ringing. */
   bus: Bus;
@@ -35,7 +38,7 @@ export interface TestMesh {
   gate: string;
   /** Lines `start <symbol> <pid>` that gated workers wrote. */
   starts(): { symbol: string; pid: number }[];
-  service(name: 'scheduler' | 'portfolio-priority' | 'worker', set?: readonly string[]): Promise<ChildProcess>;
+  service(name: 'scheduler' | 'portfolio-priority' | 'worker' | 'gateway', set?: readonly string[]): Promise<ChildProcess>;
   gatedWorker(instance: string, set?: readonly string[]): Promise<ChildProcess>;
   restartBroker(whileDown?: () => Promise<void>): Promise<void>;
   restartDatabase(whileDown?: () => Promise<void>): Promise<void>;
@@ -91,6 +94,10 @@ export async function startTestMesh(): Promise<TestMesh> {
     dataFolder: folder.path,
     db,
     asRoot: () => database.options('root'),
+    reach: database.options('service'),
+    get databasePid() {
+      return database.pid;
+    },
     ledger: ledgerOf(db, systemClock, loadConfig({ env: {} }).config),
     bus,
     announcer: createAnnouncer({ bus, sql: db, clock: systemClock, log }),

@@ -55,6 +55,21 @@ test('a login counts as fresh only what is: outdated and missing symbols are tol
   expect(decisions.map((one) => Object.keys(one)[1])).toEqual(['fresh', 'missing', 'outdated']);
 });
 
+test('a login fetches the rates that the values need, beside the symbols and once', async () => {
+  await hold(fixture.db, { alice: ['AAPL', 'VOD.L'] });
+  await makeFresh(fixture.db, ['AAPL', 'VOD.L']);
+  await fixture.db.run("UPDATE symbols SET currency = 'GBp' WHERE symbol = 'VOD.L'");
+  const { admitLogin } = admission();
+  const answer = await admitLogin({ userId: 'alice', at: NOW });
+  expect(answer).toMatchObject({ total: 2, queued: 0, fresh: 2, joined: 0, text: '0 of 2 symbols queued, 2 fresh' });
+  expect(answer.jobs.map(({ symbol, type }) => `${type} ${symbol}`)).toEqual(['fetch GBPUSD=X']);
+  expect((await readCommittedLogin(fixture.db, answer)).decisions.at(-1)).toMatchObject({ symbol: 'GBPUSD=X', rate: true });
+  const again = await admitLogin({ userId: 'alice', at: '2026-03-03T16:00:01Z' });
+  expect(again.jobs).toMatchObject([{ id: answer.jobs[0]!.id, coalesced: true }]);
+  await makeFresh(fixture.db, ['GBPUSD=X']);
+  expect((await admitLogin({ userId: 'alice', at: '2026-03-03T16:00:02Z' })).jobs).toEqual([]);
+});
+
 test('the jobs are those of the ledger, the analysis waiting for its fetch', async () => {
   await hold(fixture.db, { alice: ['AAPL'] });
   const { admitLogin } = admission();

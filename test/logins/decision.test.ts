@@ -161,9 +161,67 @@ describe('the value of a holding', () => {
     expect(pointsOf({ quantity: -100 }, { close: 100 })).toBeCloseTo(0.1, 9);
   });
 
-  test('counts nothing when the symbol is only watched, or its currency is another', () => {
+  test('counts nothing when the symbol is only watched', () => {
     expect(pointsOf({ quantity: 0 }, {})).toBe(0);
-    expect(pointsOf({}, { close: 100, currency: 'DKK' })).toBe(0);
+  });
+
+  test.each([
+    ['its rate', {}, { close: 100, currency: 'DKK' }],
+    ['its price', { cost: null }, { close: null }],
+    ['its currency', { symbol: 'VOD.L' }, { currency: null }],
+  ])('counts half as long as %s is unknown', (_, holding, more) => {
+    expect(pointsOf(holding, more)).toBeCloseTo(0.15, 9);
+  });
+
+  // 100 shares at 800 pence are 800 pounds; at 1.25 dollars a pound 1,000 dollars, a hundred times as much 100,000.
+  test.each([
+    [800, 0],
+    [80_000, 0.3 * (Math.log(100) / Math.log(1000))],
+  ])('in pence counts in dollars: 100 shares at %d', (close, points) => {
+    const { requests } = decideFor(
+      [viewer('alice', [], { holdings: [{ symbol: 'VOD.L', quantity: 100, cost: null }] })],
+      state('VOD.L', { close, currency: 'GBp', checkedAt: ago(40), asOf: ago(40) }),
+      state('GBPUSD=X', { close: 1.25 }),
+    );
+    expect(requests[0]).toMatchObject({ type: 'fetch', symbol: 'VOD.L' });
+    expect(requests[0]!.points[1]).toBeCloseTo(points, 9);
+  });
+});
+
+describe('the rate of another currency', () => {
+  const held = (quantity: number) => viewer('alice', [], { holdings: [{ symbol: 'VOD.L', quantity, cost: null }] });
+  const share = state('VOD.L', { currency: 'GBp' });
+  const asked = (viewers: Viewer[], ...states: [string, SymbolState][]) =>
+    decideFor(viewers, share, ...states).requests.map(({ type, symbol }) => `${type} ${symbol}`);
+
+  test('is fetched like any symbol, and not analysed; it stands beside the holdings', () => {
+    const { requests, byUser } = decideFor([held(10)], share);
+    expect(requests).toMatchObject([
+      { type: 'fetch', symbol: 'GBPUSD=X', dedupeKey: 'fetch:GBPUSD=X:bars', user: 'alice', triggeredBy: 'user_login' },
+    ]);
+    expect(byUser.get('alice')).toMatchObject([
+      { symbol: 'VOD.L', state: 'fresh' },
+      { symbol: 'GBPUSD=X', rate: true, fetch: 0 },
+    ]);
+  });
+
+  test('is asked for once for all users, and not while it is fresh', () => {
+    expect(asked([held(10), { ...held(5), user: 'bob' }])).toEqual(['fetch GBPUSD=X', 'fetch GBPUSD=X']);
+    expect(asked([held(10)], state('GBPUSD=X', { close: 1.25 }))).toEqual([]);
+  });
+
+  test('is not needed for a symbol that is only watched', () => {
+    expect(asked([held(0)])).toEqual([]);
+  });
+
+  test('that the user holds too is one symbol', () => {
+    const both = viewer('alice', [], {
+      holdings: [
+        { symbol: 'GBPUSD=X', quantity: 1, cost: 1 },
+        { symbol: 'VOD.L', quantity: 1, cost: 1 },
+      ],
+    });
+    expect(asked([both])).toEqual(['fetch GBPUSD=X', 'analysis GBPUSD=X']);
   });
 });
 

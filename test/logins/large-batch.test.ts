@@ -4,15 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { pino } from 'pino';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { createAnnouncer } from '../../services/ledger/announce.ts';
 import { createAdmission } from '../../services/logins/admission.ts';
+import { readCommittedLogin } from '../../services/logins/commit.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
-import { type Database, openDatabase } from '../../services/platform/database/database.ts';
+import { type Database, type DatabaseOptions, openDatabase } from '../../services/platform/database/database.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
+import { startDatabaseProxy } from '../support/database-proxy.ts';
 import { countRows, hold, NOW, symbolsOf } from './ledger-fixture.ts';
 
 const passwords = { root: 'root-secret', migrate: 'migrate-secret', service: 'service-secret', read: 'read-secret' };
@@ -27,27 +29,85 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'stockmesh-packets-'));
   server = await startDatabase({ dataDir: join(folder, 'database'), passwords, log, durable: false });
   await migrateUp(server.options('migrate'));
-  const root = await mysql.createConnection({ socketPath: server.socket, user: 'root', password: passwords.root });
-  await root.query(`SET GLOBAL max_allowed_packet = ${16 * 1024 * 1024}`);
-  await root.end();
-  db = openDatabase(server.options('service'));
 });
 afterAll(async () => {
-  await db.close();
   await server.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
+const MEGABYTE = 1024 * 1024;
+
+/** A database whose new connections take packets of so many megabytes, without logins and jobs. */
+async function takes(megabytes: number, reach: DatabaseOptions = server.options('service')): Promise<void> {
+  const root = await mysql.createConnection({ socketPath: server.socket, user: 'root', password: passwords.root });
+  await root.query(`SET GLOBAL max_allowed_packet = ${megabytes * MEGABYTE}`);
+  await root.end();
+  db = openDatabase(reach);
+  onTestFinished(() => db.close());
+  const tables = ['jobs', 'job_details', 'job_subscribers', 'job_dependencies', 'holdings', 'logins', 'user_portfolio_priority'];
+  for (const table of tables) await db.run(`DELETE FROM ${table}`);
+}
+
+function admission() {
+  const bus = { state: 'online' as const, publish: async () => undefined };
+  const ledger = ledgerOf(db, new ManualClock(NOW), config);
+  const announcer = createAnnouncer({ bus, sql: db, clock: ledger.clock, log });
+  return createAdmission({ ledger, announcer, bus, config, log });
+}
+
+const SYMBOLS = 6_000;
+
+test.each([16, 1])(
+  'a login of 6,000 symbols is committed by a server that takes %i MB, and all its decisions can be read',
+  async (megabytes) => {
+    await takes(megabytes);
+    await hold(db, { alice: symbolsOf(SYMBOLS) });
+    const { at } = await admission().admitLogin({ userId: 'alice' });
+    expect(await countRows(db, 'jobs')).toBe(2 * SYMBOLS);
+    expect(await countRows(db, 'job_subscribers')).toBe(2 * SYMBOLS);
+    const { total, decisions } = await readCommittedLogin(db, { user_id: 'alice', at });
+    expect([total, new Set(decisions.map(({ symbol }) => symbol)).size]).toEqual([SYMBOLS, SYMBOLS]);
+  },
+);
+
+test('a batch of logins that is more than a server of 1 MB takes is halved until each part fits', async () => {
+  await takes(1);
+  const users = Array.from({ length: 40 }, (_, index) => `user${index}`);
+  // Of their own, so that the keys to look for are 3 MB.
+  await hold(db, Object.fromEntries(users.map((user, index) => [user, symbolsOf(800).map((symbol) => `${symbol}.OF.${index}`)])));
+  const { admitLogin, counters } = admission();
+  await Promise.all(users.map((userId) => admitLogin({ userId })));
+  expect(counters).toMatchObject({ admitted: users.length, refused: 0 });
+  expect(await countRows(db, 'user_portfolio_priority')).toBe(users.length);
+  expect(await countRows(db, 'jobs')).toBe(users.length * 800 * 2);
+}, 120_000);
+
+test('a proxy that cuts connections at less than the server takes gets smaller packets, and the login is committed', async () => {
+  const proxy = await startDatabaseProxy({ socketPath: server.socket });
+  onTestFinished(() => proxy.close());
+  proxy.mostBytes = 0.75 * MEGABYTE;
+  await takes(16, { ...server.options('service'), socketPath: undefined, host: proxy.host, port: proxy.port });
+  await hold(db, { alice: symbolsOf(SYMBOLS).slice(0, 3_000) });
+  const { admitLogin } = admission();
+  // As the service does that gets it from the broker: again until it is committed.
+  await expect
+    .poll(() =>
+      admitLogin({ userId: 'alice' }).then(
+        () => 'committed',
+        ({ code }) => code,
+      ),
+    )
+    .toBe('committed');
+  expect(await countRows(db, 'jobs')).toBe(6_000);
+});
+
 test('a batch of users with 550 holdings and the longest ids is committed at once by a server with the smallest packet size', async () => {
+  await takes(16);
   // Some 11 MB of subscriptions and as much of decisions.
   const users = Array.from({ length: 60 }, (_, index) => String(index).padEnd(64, 'ж'));
   const symbols = symbolsOf(550).map((symbol) => symbol.repeat(10));
   await hold(db, Object.fromEntries(users.map((user) => [user, symbols])));
-  const bus = { state: 'online' as const, publish: async () => undefined };
-  const clock = new ManualClock(NOW);
-  const ledger = ledgerOf(db, clock, config);
-  const announcer = createAnnouncer({ bus, sql: db, clock, log });
-  const { admitLogin, counters } = createAdmission({ ledger, announcer, bus, config, log });
+  const { admitLogin, counters } = admission();
   const answers = await Promise.all(users.map((userId) => admitLogin({ userId })));
   expect(answers.every(({ total }) => total === 550)).toBe(true);
   expect(counters).toMatchObject({ admitted: users.length, refused: 0, batches: 1 });

@@ -33,7 +33,7 @@ const most: ScoreInput = {
 const least: ScoreInput = {
   ...middling,
   decayedLogins: 0,
-  marketValue: null,
+  marketValue: 0,
   freshness: { state: 'fresh', ageMinutes: 0, thresholdMinutes: 5 },
   volatility: 0.1,
 };
@@ -51,7 +51,7 @@ describe('the factors', () => {
     ['user_activity', { decayedLogins: 0 }, 0],
     ['user_activity', { decayedLogins: 2.5 }, 0.25],
     ['user_activity', { decayedLogins: 400 }, 1],
-    ['portfolio_value', { marketValue: null }, 0],
+    ['portfolio_value', { marketValue: null }, 0.5],
     ['portfolio_value', { marketValue: 0 }, 0],
     ['portfolio_value', { marketValue: 100 }, 0],
     ['portfolio_value', { marketValue: 1000 }, 0.25],
@@ -206,7 +206,8 @@ describe('for any input and weights', () => {
         const higher: ScoreInput = {
           ...input,
           decayedLogins: input.decayedLogins + step.logins,
-          marketValue: (input.marketValue ?? 0) + step.value,
+          // An unknown value counts half, so a known small one may count less.
+          marketValue: input.marketValue === null ? null : input.marketValue + step.value,
           freshness: { ...input.freshness, ageMinutes: ageMinutes === null ? null : ageMinutes + step.age },
           volatility: input.volatility === null ? null : input.volatility + step.volatility,
         };

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createBatcher } from '../../services/platform/batcher.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 
-/** Doubles numbers; what it was given, batch by batch. -1 is to blame for an error, -2 is a database that is away, -3 is to be tried again alone. */
+/** Doubles numbers; what it was given, batch by batch. -1 is to blame for an error, -2 is a database that is away, -3 is to be tried again alone, a batch of more than two with -4 is too large. */
 function doubling(most: number, waitMs?: number) {
   const batches: number[][] = [];
   const run = async (items: readonly number[]) => {
@@ -10,6 +10,7 @@ function doubling(most: number, waitMs?: number) {
     await new Promise((resolve) => setImmediate(resolve));
     if (items.includes(-2)) throw new TransientError('database.unavailable', 'away');
     if (items.includes(-3)) throw new TransientError('bars.mixed', 'try it again');
+    if (items.includes(-4) && items.length > 2) throw new TransientError('database.packet_lost', 'too large, perhaps');
     if (items.includes(-1)) throw new Error('-1 is to blame');
     return items.map((item) => item * 2);
   };
@@ -66,6 +67,12 @@ describe('an error', () => {
     const results = await Promise.allSettled([1, -2, 3].map(batcher.add));
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
     expect(batches).toHaveLength(1);
+  });
+
+  test('of a batch that may be too large for the database is no error of smaller ones', async () => {
+    const { batcher, batches } = doubling(10);
+    expect(await Promise.all([1, 2, -4, 4].map(batcher.add))).toEqual([2, 4, -8, 8]);
+    expect(batches.map(({ length }) => length)).toEqual([4, 2, 2]);
   });
 
   test('does not stop what comes after it', async () => {

@@ -13,6 +13,7 @@ import { migrateUp } from '../../sql/migrate.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { accounts, silent } from '../broker/peers.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { startDatabaseProxy } from '../support/database-proxy.ts';
 import { closing, openBus } from './bus/brokers.ts';
 
 const program = fileURLToPath(new URL('./fixtures/service.ts', import.meta.url));
@@ -242,6 +243,18 @@ describe('a database that is not there yet', () => {
     service.child.kill('SIGTERM');
     expect(await service.ended).toBe(0);
     expect(service.lines).not.toContain('started');
+  });
+
+  test('is waited for while it is read-only', async () => {
+    const proxy = await startDatabaseProxy({ socketPath: database.options.socketPath as string });
+    const { user, password, database: name } = database.options;
+    proxy.refuse(1290, /write_probes/, 2);
+    const service = run({ ...noBroker, 'database.url': `mysql://${user}:${encodeURIComponent(password)}@127.0.0.1:${proxy.port}/${name}` });
+    await service.says(/ER_OPTION_PREVENTS_STATEMENT.*read-only.*next try in 200 ms/);
+    await service.says('started');
+    service.child.kill('SIGTERM');
+    expect(await service.ended).toBe(0);
+    await proxy.close();
   });
 
   test('is waited for with longer and longer pauses, until it is', async () => {

@@ -1,10 +1,13 @@
-import { expect, test } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
 import { idToBytes, newJobId } from '../../services/ledger/id.ts';
 import type { Change, Ledger } from '../../services/ledger/job.ts';
 import { levelOf } from '../../services/ledger/job.ts';
 import type { Config } from '../../services/platform/config/load.ts';
+import { openDatabase } from '../../services/platform/database/database.ts';
 import { maintenanceDuties } from '../../services/scheduler/maintenance.ts';
 import { retentionDuty } from '../../services/scheduler/retention.ts';
+import { startDatabaseProxy } from '../support/database-proxy.ts';
 import { configOf } from './configuration.ts';
 import { fixture } from './mesh.ts';
 
@@ -67,6 +70,36 @@ test('the time by which the clock jumped forward does not count as waiting, for 
   mesh.clock.advance({ seconds: 301 });
   // The longest wait of a queue as shipped is 7,200 s.
   expect(await run('expire ready jobs', jumped(0, 7_200_001))).toMatchObject([{ state: 'expired' }]);
+});
+
+test('after an outage of the database workers get time to renew their leases before they are judged', async () => {
+  const proxy = await startDatabaseProxy({ socketPath: mesh.database.options.socketPath as string });
+  const db = openDatabase({ ...mesh.database.options, socketPath: undefined, host: proxy.host, port: proxy.port });
+  onTestFinished(async () => {
+    await db.close();
+    await proxy.close();
+  });
+  const ledger = { ...mesh.ledger(), db, leaseSeconds: 0.9 };
+  const told: Change[] = [];
+  const reap = maintenanceDuties({ ledger, config: configOf(), announce: (changes) => told.push(...changes) }).find(
+    ({ name }) => name === 'reap',
+  );
+  await reap?.run(signal);
+  const [id] = await mesh.add(ledger, {});
+  await mesh.run(ledger, 'w1');
+  // It takes no writes for a third of a lease and more, as a server that has become read-only.
+  proxy.refuse(1290, /INSERT|UPDATE|DELETE/, Number.POSITIVE_INFINITY);
+  await delay(400);
+  await expect(reap?.run(signal)).rejects.toMatchObject({ code: 'database.unavailable' });
+  mesh.clock.advance({ seconds: 31 });
+  proxy.clear();
+  await reap?.run(signal);
+  expect(told).toEqual([]);
+  const announced = async () => {
+    await reap?.run(signal);
+    return told.map((change) => change.id);
+  };
+  await expect.poll(announced).toEqual([id]);
 });
 
 test('a job that waited longer than its queue allows expires, and the one that needs it ends with it', async () => {

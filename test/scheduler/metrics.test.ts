@@ -26,7 +26,7 @@ async function serve(changes: Record<string, unknown> = {}, { state = 'online' a
   const away = async () => {
     throw new TransientError('database.unavailable', 'the database is away');
   };
-  const db = { ...mesh.db, retries: new Map([[1213, 3]]), ...(databaseAway ? { rows: away } : {}) };
+  const db = { ...mesh.db, retries: new Map([[1213, 3]]), ...(databaseAway ? { rows: away, run: away } : {}) };
   const readMetrics = async () => ({
     ...(await readMeshMetrics(db, new Date(mesh.clock.now().epochMilliseconds), { ...mesh.ledger(), leaseSeconds: 30 })),
     loginToJobsP95: null,

@@ -179,3 +179,18 @@ test('the watchlist is ranked in its modes, after the prices that are not fresh'
     ['fetch', 'SPY', 'ready', 5, { symbol: 'SPY' }],
   ]);
 });
+
+test('two spellings of a share class in the watchlist are one ranking', async () => {
+  const { clock, look } = scheduler('2026-06-02T12:00:00Z', {
+    'scheduler.schedules': [{ ...weekdays, name: NAME, job: 'rank_watchlist' }],
+    'ranking.watchlist': 'BRK-B,BRK/B,BRK.B',
+    'ranking.watchlist_modes': 'entry',
+  });
+  await look();
+  clock.set('2026-06-02T13:00:00Z');
+  await look();
+  expect((await jobs()).map(({ type, symbol }) => [type, symbol])).toEqual([
+    ['rank', 'BRK.B'],
+    ['fetch', 'BRK.B'],
+  ]);
+});

@@ -13,6 +13,8 @@ export interface DatabaseProxy {
   readonly met: number;
   /** The next statements that match get this error of the server, and are not sent. `times`: 1 by default. */
   refuse(errno: number, pattern: RegExp, times?: number): void;
+  /** Forgets what `refuse`, `loseAnswer` and `cutAt` were told. */
+  clear(): void;
   /** The next statement that matches is sent, and its connection cut when the server answers. */
   loseAnswer(pattern: RegExp): void;
   /** The next statement that matches cuts its connection, and is not sent. */
@@ -23,6 +25,8 @@ export interface DatabaseProxy {
   stall(): void;
   /** What comes from now on is forwarded again. `thaw`: what was swallowed, too, as after SIGCONT of a frozen server. */
   flow(options?: { thaw: boolean }): void;
+  /** The connections that are open are swallowed for ever, as by a firewall that forgot them; new ones work. */
+  strand(): void;
   /** Resets all connections and refuses new ones, as when the server's process dies, until `listen`. */
   die(): Promise<void>;
   listen(): Promise<void>;
@@ -42,8 +46,10 @@ export async function startDatabaseProxy(to: Server): Promise<DatabaseProxy> {
   let stalled = false;
   let port = 0;
 
-  const forward = (target: Socket, bytes: Buffer): void => {
+  const stranded = new WeakSet<Socket>();
+  const forward = (client: Socket, target: Socket, bytes: Buffer): void => {
     const write = (): void => void (target.destroyed || target.write(bytes));
+    if (stranded.has(client)) return;
     if (stalled) held.push(write);
     else write();
   };
@@ -71,6 +77,7 @@ export async function startDatabaseProxy(to: Server): Promise<DatabaseProxy> {
       return counts.met;
     },
     refuse: (errno, pattern, times = 1) => void rules.push({ kind: 'refuse', errno, pattern, times }),
+    clear: () => void rules.splice(0),
     loseAnswer: (pattern) => void rules.push({ kind: 'lose', pattern, times: 1 }),
     cutAt: (pattern) => void rules.push({ kind: 'cut', pattern, times: 1 }),
     mostBytes: Number.POSITIVE_INFINITY,
@@ -82,9 +89,10 @@ export async function startDatabaseProxy(to: Server): Promise<DatabaseProxy> {
       const waiting = held.splice(0);
       if (thaw) for (const write of waiting) write();
     },
-    async die() {
-      await close();
+    strand() {
+      for (const client of clients) stranded.add(client);
     },
+    die: close,
     async listen() {
       server.listen({ port, host: '127.0.0.1' });
       await once(server, 'listening');
@@ -113,7 +121,7 @@ export async function startDatabaseProxy(to: Server): Promise<DatabaseProxy> {
         return true;
       }
       const rule = ruleFor(packet.toString('utf8', 5));
-      if (rule?.kind === 'refuse') forward(client, errorPacket(rule.errno));
+      if (rule?.kind === 'refuse') forward(client, client, errorPacket(rule.errno));
       if (rule?.kind === 'cut') client.resetAndDestroy();
       if (rule?.kind === 'lose') losing = true;
       return rule !== undefined && rule.kind !== 'lose';
@@ -121,12 +129,12 @@ export async function startDatabaseProxy(to: Server): Promise<DatabaseProxy> {
     const assemble: (bytes: Buffer) => void = assembler((packet) => {
       // A query has the number 0 and the command 3.
       if (packet[3] === 0 && packet[4] === 3 && meet(packet)) return;
-      forward(upstream, packet);
+      forward(client, upstream, packet);
     });
     client.on('data', (bytes: Buffer) => assemble(bytes));
     upstream.on('data', (bytes: Buffer) => {
       if (losing) client.resetAndDestroy();
-      else forward(client, bytes);
+      else forward(client, client, bytes);
     });
     client.on('error', () => undefined);
     upstream.on('error', () => undefined);

@@ -2,12 +2,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import type { Transaction } from '../../services/platform/database/database.ts';
-import { PermanentError, TransientError } from '../../services/platform/errors.ts';
+import { PermanentError } from '../../services/platform/errors.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
 import { silent } from '../broker/peers.ts';
+import { startDatabaseProxy } from '../support/database-proxy.ts';
 import { fetching, held, nothing, openWorkshop, sweep, type Workshop } from './workshop.ts';
 
 const passwords = { root: 'root-secret', migrate: 'migrate-secret', service: 'service-secret', read: 'read-secret' };
@@ -98,30 +99,25 @@ test('a worker finds work again after the server was killed', async () => {
 });
 
 test('a commit whose answer was lost is not made twice, and is told as the completion that it is', async () => {
-  const transaction = shop.db.transaction;
+  // The network loses the answer to the completion, and to no other transaction that runs at the same time.
+  const proxy = await startDatabaseProxy({ socketPath: server.socket });
+  const through = openWorkshop({ ...server.options('service'), socketPath: undefined, host: proxy.host, port: proxy.port });
+  onTestFinished(async () => {
+    await through.db.close();
+    await proxy.close();
+  });
   const states: unknown[] = [];
   const bus = {
     state: 'online' as const,
     publish: async (_: string, message: object) => void states.push('state' in message ? message.state : message),
   };
-  const [id] = await shop.enqueue({ symbol: 'ONCE' });
-  let lost = 0;
-  vi.spyOn(shop.db, 'transaction').mockImplementation(async (work) => {
-    const result = await transaction(work);
-    const { state } = await shop.job(id!);
-    // Claims run at the same time: only one transaction loses its answer.
-    if (lost > 0 || state !== 'completed') return result;
-    lost++;
-    throw new TransientError('database.unavailable', 'the connection was lost during COMMIT');
-  });
-  const once = fetching(async () => ({ ...nothing, rows: ['ONCE'] }), writeNames);
-  const worker = shop.worker([once], { bus, overrides: { 'worker.poll_interval': 3600 } });
-  expect(await shop.reaches(id!, 'completed')).toMatchObject({ attempt: 1 });
+  const [id] = await through.enqueue({ symbol: 'ONCE' });
+  proxy.loseAnswer(/state = 'completed'.*COMMIT$/s);
+  through.worker([fetching(async () => ({ ...nothing, rows: ['ONCE'] }), writeNames)], { bus });
   await expect.poll(() => states).toEqual(['running', 'completed']);
-  await worker.drain(0);
-  vi.restoreAllMocks();
-  expect(lost).toBe(1);
-  expect(await shop.db.rows('SELECT symbol FROM symbols')).toEqual([{ symbol: 'ONCE' }]);
+  expect(proxy.met).toBe(1);
+  expect(await through.job(id!)).toMatchObject({ state: 'completed', attempt: 1 });
+  expect(await through.db.rows('SELECT symbol FROM symbols')).toEqual([{ symbol: 'ONCE' }]);
 });
 
 test('a worker shuts down in time though the database is down; its job keeps its lease and comes back when that ends', async () => {

@@ -127,5 +127,10 @@ test('an unknown symbol fails its job at once, and the reason names it', async (
     code: 'source.unknown_symbol',
     reason: 'no source knows NOPE (asked: yahoo_finance); check its spelling',
   });
-  expect(await shop.db.rows('SELECT * FROM symbols')).toEqual([]);
+  expect(await shop.db.rows('SELECT symbol, newest_bar, checked_at FROM symbols')).toEqual([
+    { symbol: 'NOPE', newest_bar: null, checked_at: null },
+  ]);
+  expect(await shop.db.rows('SELECT symbol, what, times, code FROM symbol_failures')).toEqual([
+    { symbol: 'NOPE', what: 'bars', times: 1, code: 'source.unknown_symbol' },
+  ]);
 });

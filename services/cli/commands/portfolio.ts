@@ -5,6 +5,7 @@ import { isSimulated, judgementJson, judgeSymbols, type SymbolJudgement } from '
 import type { Holding } from '../../market/portfolios/holdings.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../market/portfolios/import.ts';
+import { readWorth, type Worth, worthJson } from '../../market/portfolios/worth.ts';
 import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
 import { money, plural, quantity, sharePrice, stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
@@ -21,7 +22,7 @@ export async function importPortfolio(
     const progress = showProgress({ quiet: true });
     progress.waiting(`importing ${file === '-' ? 'standard input' : file}`);
     const now = nowOf({ clock });
-    const { users, held, watched } = await importPortfolioCsv(db, file === '-' ? process.stdin : file, { user, now }).finally(() =>
+    const { users, held, watched } = await importPortfolioCsv(db.long, file === '-' ? process.stdin : file, { user, now }).finally(() =>
       progress.end(),
     );
     if (json) printJson({ ok: true, users, held, watched });
@@ -36,22 +37,29 @@ export async function importPortfolio(
 interface ValuedHolding extends Holding, SymbolJudgement {
   /** Quantity × close; null while there is no close. */
   value: number | null;
+  /** The same in the base currency. */
+  baseValue: number | null;
 }
 
 /** Errors: `InputError('user.unknown')`. */
 export async function showPortfolio(user: string, { json, ...options }: GlobalOptions & { json?: boolean | undefined }): Promise<number> {
   return withSession(options, async (session) => {
     const holdings = await holdingsOf(session.db, user.trim());
+    const { config } = session.loaded;
+    const now = session.clock.now();
+    const rules = freshnessRules(config);
     const judged = await judgeSymbols(
       session.db,
       holdings.map(({ symbol }) => symbol),
-      session.clock.now(),
-      freshnessRules(session.loaded.config),
+      now,
+      rules,
     );
+    const worth = await readWorth(session.db, holdings, judged, { base: config.portfolio.base_currency, now, rules });
     const positions = holdings.map((holding): ValuedHolding => {
       const known = judged.get(holding.symbol) as SymbolJudgement;
       const close = known.state?.close ?? null;
-      return { ...holding, ...known, value: close === null ? null : holding.quantity * close };
+      const value = close === null ? null : holding.quantity * close;
+      return { ...holding, ...known, value, baseValue: worth.values.get(holding.symbol) ?? null };
     });
     if (json)
       printJson({
@@ -59,11 +67,12 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
         at: nowOf(session),
         positions: positions.map(positionJson),
         value: totals(positions),
+        worth: worthJson(worth),
         freshness: countsOf(positions),
       });
     else {
       print(table(positions, COLUMNS));
-      print(`\n${footOf(positions)}`);
+      print(`\n${[...footOf(positions, worth)].join('\n')}`);
     }
     return 0;
   });
@@ -75,6 +84,12 @@ const COLUMNS: Column<ValuedHolding>[] = [
   { title: 'COST', value: ({ cost }) => sharePrice(cost), align: 'right', optional: 5 },
   { title: 'CLOSE', value: ({ state }) => sharePrice(state?.close), align: 'right' },
   { title: 'VALUE', value: (one) => (one.quantity === 0 ? null : money(one.value)), align: 'right', optional: 2 },
+  {
+    title: 'IN BASE',
+    value: (one) => (one.value === one.baseValue || one.quantity === 0 ? null : money(one.baseValue)),
+    align: 'right',
+    optional: 7,
+  },
   { title: 'CURRENCY', value: ({ state }) => state?.currency, optional: 6 },
   { title: 'PRICE', value: ({ price }) => price.state, paint: (text, { price }) => paintFreshness(text, price.state) },
   {
@@ -101,7 +116,7 @@ function noteOf({ state, price: { failure } }: ValuedHolding): string | null {
 
 const countsOf = (positions: readonly ValuedHolding[]) => countStates(positions.map(({ price }) => price));
 
-/** Sums by currency, since there are no rates; null where the currency is unknown. `simulated` is the part from made-up prices. */
+/** Sums by the currency of the prices; null where the currency is unknown. `simulated` is the part from made-up prices. */
 function totals(positions: readonly ValuedHolding[]): { currency: string | null; value: number; simulated: number }[] {
   const sum = (group: readonly ValuedHolding[]): number =>
     Number(group.reduce((total, { value }) => total + (value as number), 0).toFixed(6));
@@ -113,16 +128,26 @@ function totals(positions: readonly ValuedHolding[]): { currency: string | null;
   }));
 }
 
-function footOf(positions: readonly ValuedHolding[]): string {
-  const values = totals(positions).map(({ currency, value, simulated }) => {
-    const made = simulated === 0 ? '' : paint('yellow', ` (${simulated === value ? 'all' : money(simulated)} from made-up prices)`);
-    return `${money(value)}${currency === null ? '' : ` ${plain(currency)}`}${made}`;
-  });
-  const worth = values.length === 0 ? '' : `; worth ${values.join(' + ')}`;
-  return `${plural(positions.length, 'symbol')}, prices: ${countsText(countsOf(positions))}${worth}`;
+function* footOf(positions: readonly ValuedHolding[], worth: Worth): Generator<string> {
+  const made =
+    worth.simulated === 0
+      ? ''
+      : paint('yellow', ` (${worth.simulated === worth.value ? 'all' : money(worth.simulated)} from made-up prices)`);
+  const sums = totals(positions);
+  const isOther = ({ currency }: { currency: string | null }): boolean => currency !== null && currency !== worth.currency;
+  const parts = sums.some(isOther)
+    ? ` = ${sums.map(({ currency, value }) => `${money(value)} ${plain(currency ?? 'of unknown currency')}`).join(' + ')}`
+    : '';
+  const known = sums.length === 0 ? '' : `; worth ${money(worth.value)} ${worth.currency}${made}${parts}`;
+  yield `${plural(positions.length, 'symbol')}, prices: ${countsText(countsOf(positions))}${known}`;
+  for (const { symbol, rate, newestBar, price, simulated } of worth.rates)
+    if (rate !== null)
+      yield `rate ${symbol}: ${rate} of ${newestBar}, ${paintFreshness(price.state, price.state)}${simulated ? paint('yellow', ', made up') : ''}`;
+  if (worth.unknown.length > 0)
+    yield paint('yellow', `not in the sum: ${worth.unknown.map(({ symbol, reason }) => `${symbol} (${plain(reason)})`).join(', ')}`);
 }
 
-function positionJson({ symbol, quantity: held, cost, value, state, price, analysis, signal }: ValuedHolding) {
+function positionJson({ symbol, quantity: held, cost, value, baseValue, state, price, analysis, signal }: ValuedHolding) {
   return {
     symbol,
     quantity: held,
@@ -130,6 +155,7 @@ function positionJson({ symbol, quantity: held, cost, value, state, price, analy
     close: state?.close ?? null,
     currency: state?.currency ?? null,
     value,
+    base_value: baseValue,
     newest_bar: state?.newestBar ?? null,
     source: state?.source ?? null,
     simulated: isSimulated(state),

@@ -12,7 +12,7 @@ const waited: Keys = {
   skipped: '[{symbol, reason}] that needed no job',
   refused: '[{symbol, reason}] whose queue was full',
   prices:
-    '[{symbol, state, sessions_behind, reason, simulated}] as they are in the end; state: fresh, outdated (the sources have nothing newer), stale or missing',
+    '[{symbol, state, sessions_behind, reason, unknown, simulated}] as they are in the end; state: fresh, outdated (the sources have nothing newer), stale or missing; unknown: their last answer was a failure',
 };
 const changed: Keys = {
   ok: 'true',
@@ -100,8 +100,10 @@ const OWN_KEYS = {
     user: 'the owner',
     at: 'the moment of the freshness check',
     positions:
-      '[{symbol, quantity, cost, close, currency, value, newest_bar, source, simulated, as_of, price, analysis, signal, confidence}]; price and analysis: {state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}',
-    value: '[{currency, value, simulated}], simulated: the part from made-up prices',
+      '[{symbol, quantity, cost, close, currency, value, base_value, newest_bar, source, simulated, as_of, price, analysis, signal, confidence}]; price and analysis: {state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}',
+    value: '[{currency, value, simulated}] by the currency of the prices; simulated: the part from made-up prices',
+    worth:
+      '{currency, value, simulated, rates, unknown} in portfolio.base_currency; rates: [{symbol, rate, newest_bar, state, reason, simulated}] used; unknown: [{symbol, reason}] not in the sum',
     freshness: '{fresh, outdated, stale, missing}: positions by the state of their price',
   },
   symbol: {

@@ -30,7 +30,7 @@ const MOST_RUNNING = 200;
 export async function readOverview({ db, ledger }: Pick<Session, 'db' | 'ledger'>): Promise<Overview> {
   const now = nowOf(ledger);
   const [metrics, instances, running, alerts] = await Promise.all([
-    readMeshMetrics(db, now, ledger),
+    readMeshMetrics(db.long, now, ledger),
     listInstances(db, new Date(now.getTime() - ledger.leaseSeconds * 1000)),
     listJobs(db, { state: 'running', limit: MOST_RUNNING }),
     db.rows<RaisedAlert>("SELECT name, value, threshold, since, text FROM alerts WHERE state = 'raised' ORDER BY since"),

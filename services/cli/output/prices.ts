@@ -9,6 +9,8 @@ export interface PriceState {
   state: FreshnessState;
   sessions_behind: number | null;
   reason: string;
+  /** The last answer of the sources was a failure. */
+  unknown: boolean;
   simulated: boolean;
 }
 
@@ -23,6 +25,7 @@ export async function readPrices(
     state: price.state,
     sessions_behind: price.sessionsBehind ?? null,
     reason: price.reason,
+    unknown: price.failure !== undefined,
     simulated: isSimulated(state),
   }));
 }

@@ -94,7 +94,10 @@ function endOf(prices: readonly PriceState[], jobs: number, elapsedMs: number): 
   const counts = countStates(prices);
   const allFresh = counts.fresh === prices.length;
   if (jobs > 0) return `${allFresh ? 'all fresh' : countsText(counts)} after ${elapsedMs} ms (${plural(jobs, 'job')})`;
-  return `nothing to do: ${allFresh ? 'all is fresh already' : `${countsText(counts)}; the sources were asked lately and have nothing newer`}`;
+  if (allFresh) return 'nothing to do: all is fresh already';
+  const unknown = prices.filter((one) => one.unknown).length;
+  const found = unknown === 0 ? 'nothing newer' : `no usable answer for ${unknown === prices.length ? 'them' : plural(unknown, 'symbol')}`;
+  return `nothing to do: ${countsText(counts)}; the sources were asked lately and have ${found}`;
 }
 
 /** The mark of prices that are made up: a line of its own, empty when all are real. */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { countStates, freshnessRules } from '../../market/freshness/freshness.ts';
 import { isSimulated, judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
 import { addHoldings, clearHoldings, readHoldings } from '../../market/portfolios/holdings.ts';
+import { readWorth, worthJson } from '../../market/portfolios/worth.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
 import { demand } from '../auth/access.ts';
@@ -35,9 +36,29 @@ const position = z.object({
   close: z.number().nullable(),
   currency: z.string().nullable(),
   value: z.number().nullable().describe('Quantity × close'),
+  base_value: z.number().nullable().describe('The same in portfolio.base_currency; null while price, currency or rate are unknown'),
   signal: z.enum(['buy', 'sell', 'hold']).nullable(),
   confidence: z.number().nullable(),
 });
+
+const worth = z
+  .object({
+    currency: z.string(),
+    value: z.number(),
+    simulated: z.number().describe('The part from made-up prices or rates'),
+    rates: z.array(
+      z.object({
+        symbol: z.string(),
+        rate: z.number().nullable(),
+        newest_bar: z.string().nullable(),
+        state: judgement.shape.state,
+        reason: z.string(),
+        simulated: z.boolean(),
+      }),
+    ),
+    unknown: z.array(z.object({ symbol: z.string(), reason: z.string() })).describe('Held, and not in the sum'),
+  })
+  .describe('All holdings in the base currency, with the rates used');
 
 const params = z.strictObject({ id: userId });
 
@@ -56,12 +77,20 @@ function portfolioRoute(app: App, parts: Parts): void {
       summary: 'What a user holds and watches',
       tags: ['users'],
       params,
-      response: { 200: z.object({ user: z.string(), at: instant, positions: z.array(position) }), ...problems },
+      response: { 200: z.object({ user: z.string(), at: instant, positions: z.array(position), worth }), ...problems },
     },
     async handler(request) {
       const user = request.params.id;
       demand(request, 'read', user);
-      const positions = (await holdingsOf(parts, user)).map(({ holding, judged }) => {
+      const holdings = await holdingsOf(parts, user);
+      const { clock, config, db } = parts;
+      const total = await readWorth(
+        db,
+        holdings.map(({ holding }) => holding),
+        new Map(holdings.map(({ holding, judged }) => [holding.symbol, judged])),
+        { base: config.portfolio.base_currency, now: clock.now(), rules: freshnessRules(config) },
+      );
+      const positions = holdings.map(({ holding, judged }) => {
         const close = judged.state?.close ?? null;
         return {
           ...holding,
@@ -69,11 +98,12 @@ function portfolioRoute(app: App, parts: Parts): void {
           close,
           currency: judged.state?.currency ?? null,
           value: close === null ? null : holding.quantity * close,
+          base_value: total.values.get(holding.symbol) ?? null,
           signal: judged.signal?.signal ?? null,
           confidence: judged.signal?.confidence ?? null,
         };
       });
-      return { user, at: new Date(parts.clock.now().epochMilliseconds), positions };
+      return { user, at: new Date(parts.clock.now().epochMilliseconds), positions, worth: worthJson(total) };
     },
   });
 }

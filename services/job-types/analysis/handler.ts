@@ -28,7 +28,12 @@ async function analyseSymbol(
   const split = state?.unrestatedSplit ?? undefined;
   const bars = split === undefined ? stored : stored.filter(({ date }) => date >= split);
   if (bars.length === 0)
-    throw new PermanentError('analysis.no_bars', `${symbol} has no stored bars to analyse; "${COMMAND} fetch ${symbol}" gets them`);
+    throw new PermanentError(
+      'analysis.no_bars',
+      state?.checkedAt == null
+        ? `${symbol} has no stored bars to analyse; "${COMMAND} fetch ${symbol}" gets them`
+        : `${symbol} has no bars to analyse: its source had none that can be true when it was asked at ${state.checkedAt.toISOString()}`,
+    );
   const columns = adjustPrices(bars);
   const doubt = split === undefined || bars.length === stored.length ? undefined : unrestatedReason(split);
   const analysis = analyse(symbol, columns, computeIndicators(columns), doubt);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { parseSymbol, SymbolSchema } from '../../market/symbol.ts';
 import { COMMAND } from '../../platform/command-name.ts';
+import type { Config } from '../../platform/config/load.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
 import { analysisRequest } from '../analysis/request.ts';
@@ -30,7 +31,7 @@ export const batchFetchType = {
     async requests({ symbols, portfolio, analyse }, { config, db, origin }) {
       if ((symbols === undefined) === (portfolio === undefined))
         throw new InputError('batch_fetch.nothing', 'give "symbols" or "portfolio" (a user), and not both');
-      const wanted = symbols ?? (await symbolsHeldBy(db, portfolio as string));
+      const wanted = symbols ?? (await symbolsHeldBy(db, portfolio as string, config));
       const requests = portfolioBatches(wanted, config.stock_jobs.data_fetch.batch_size, origin);
       return requests.filter(({ type }) => analyse !== false || type !== 'analysis');
     },
@@ -57,7 +58,7 @@ export const batchFetchType = {
           const requests =
             portfolio === undefined
               ? symbols.flatMap((symbol) => [fetchRequest(symbol, origin), analysisRequest(symbol, origin)])
-              : portfolioBatches(await symbolsHeldBy(db, portfolio), config.stock_jobs.data_fetch.batch_size, origin);
+              : portfolioBatches(await symbolsHeldBy(db, portfolio, config), config.stock_jobs.data_fetch.batch_size, origin);
           return requests.filter(({ type }) => analysis || type !== 'analysis');
         },
       };
@@ -65,6 +66,14 @@ export const batchFetchType = {
   },
 } as const satisfies JobType;
 
-async function symbolsHeldBy(db: Sql, user: string): Promise<string[]> {
-  return (await holdingsOf(db, user)).map(({ symbol }) => symbol);
+/** What a user holds and watches, and the rates of the currencies. */
+async function symbolsHeldBy(db: Sql, user: string, { portfolio }: Pick<Config, 'portfolio'>): Promise<string[]> {
+  const symbols = (await holdingsOf(db, user)).map(({ symbol }) => symbol);
+  // Loaded here, as for a ranking: the command line reads all definitions at every start.
+  const [{ readSymbols }, { rateSymbols }] = await Promise.all([
+    import('../../market/bars/read.ts'),
+    import('../../market/portfolios/base-currency.ts'),
+  ]);
+  const states = await readSymbols(db, symbols);
+  return [...symbols, ...rateSymbols(states.values(), portfolio.base_currency)];
 }

@@ -63,10 +63,11 @@ export function rankHandler({ sql, chains }: { sql: Sql; chains: ChainsByKind })
     const gap = incompleteness(chain);
     if (gap !== undefined && job.attempt < job.maxAttempts) throw new TransientError('chain.incomplete', `${chain.source}: ${gap}`);
 
+    // Before the positions are read: a run that lacks a position is older than one that was asked for after it was added.
+    const now = context.clock.now();
     const past = await readPast(sql, symbol, mode, chain, state, context);
     signal.throwIfAborted();
     const { rules, chains: settings } = config.ranking;
-    const now = context.clock.now();
     const ranking = rankUnderlying({ chain, mode, now, ...past, rules, dividendYield: settings.dividend_yield });
     return outputOf({ symbol, mode, chain, gap, past, ranking, now, jobId: job.id, attempts, ms: Math.round(performance.now() - started) });
   };

@@ -5,6 +5,7 @@
  */
 import { escape as quoted } from 'mysql2';
 import { type Transaction, toJson } from '../../platform/database/database.ts';
+import { joinWithin } from '../../platform/database/packets.ts';
 import { idToBytes, newJobId, sortedBytes } from '../id.ts';
 import {
   after,
@@ -359,5 +360,6 @@ function subscribe(tx: Transaction, groups: readonly Group[]): void {
       .map((user) => `${key}${quoted(user)})`)
       .join();
   });
-  tx.later(`INSERT IGNORE INTO job_subscribers (job_id, user_id) VALUES ${rows.join()}`);
+  const insert = 'INSERT IGNORE INTO job_subscribers (job_id, user_id) VALUES ';
+  for (const { text } of joinWithin(rows, tx.mostBytes - insert.length, ',')) tx.later(insert + text);
 }

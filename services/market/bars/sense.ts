@@ -94,5 +94,5 @@ export function leftOutWarning(source: string, leftOut: readonly LeftOut[] = [])
   ].join(' and ');
   const named = leftOut.slice(0, NAMED).map(({ date, reason }) => `${date === '' ? 'without a date' : date}: ${reason}`);
   const others = leftOut.length > NAMED ? `; and ${leftOut.length - NAMED} more` : '';
-  return `${counts} of ${source} left out, because they cannot be true (${named.join('; ')}${others})`;
+  return `${counts} of ${source} left out, because ${leftOut.length === 1 ? 'it' : 'they'} cannot be true (${named.join('; ')}${others})`;
 }

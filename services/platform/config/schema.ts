@@ -153,6 +153,9 @@ const portfolio = z.strictObject({
   freshness_schedule: z.strictObject({ market_open: duration(), market_closed: duration(), weekend: duration() }),
   stale_alert_hours: duration(),
   outdated_alert_share: share(),
+  base_currency: z
+    .string()
+    .regex(/^(?!GBX|ILA|ZAC|USX)[A-Z]{3}$/, 'must be the code of a currency, such as USD or EUR, and not of its hundredths'),
   priority_factors: z
     .strictObject({ user_activity: share(), portfolio_value: share(), data_age: share(), market_volatility: share() })
     .check(({ value, issues }) => {

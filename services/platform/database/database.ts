@@ -3,7 +3,7 @@ import mysql from 'mysql2/promise';
 import { TransientError } from '../errors.ts';
 import { type Address, type Addresses, addressList } from './addresses.ts';
 import { cutRows, joinWithin, mostBytes, refuseTooLarge } from './packets.ts';
-import { type Borrowed, limitedPool, type Pool } from './pool.ts';
+import { type Borrowed, type Limits, limitedPool, type Pool } from './pool.ts';
 
 /** Anything a statement can be run on: the pool (autocommit) or one open transaction. */
 export interface Sql {
@@ -42,7 +42,7 @@ export interface Database extends Sql {
   readonly options: DatabaseOptions;
   /** Connections of single statements, with their limits, for a library that speaks the driver's language. */
   readonly pool: LibraryPool;
-  /** The same database for statements that may take long: clean-up, statistics, imports. They have a limit and connections of their own. */
+  /** The same database for statements that may take long: migrations, clean-up, statistics, imports. They have connections and a limit of their own, as long as the server answers others. */
   readonly long: Database;
   /** For a process that stops while the database does not answer: what waits for it fails at once with `TransientError('database.closed')`, and so does all that comes. */
   giveUp(): void;
@@ -114,27 +114,36 @@ const LONG_STATEMENT_SECONDS = 600;
 export function openDatabase(options: DatabaseOptions): Database {
   const { host = 'localhost', port = 3306, socketPath } = options;
   const [first = socketPath === undefined ? { host, port } : { socketPath }, ...others] = options.addresses ?? [];
-  const addresses = addressList([first, ...others]);
+  return open(options, addressList([first, ...others]));
+}
+
+function open(options: DatabaseOptions, addresses: Addresses, alive?: () => Promise<boolean>): Database {
   const connections = options.maxConnections ?? 10;
   const forStatements = Math.max(Math.floor(connections / 4), 1);
-  const pool = openPool(options, addresses, forStatements);
+  const pool = openPool(options, { addresses, alive }, forStatements);
   // Of their own: without autocommit a transaction begins with its first statement, which saves a round trip, a fifth of a small claim.
   const transactions = openPool(
     { ...options, multipleStatements: true },
-    addresses,
+    { addresses, alive },
     Math.max(connections - forStatements, 2),
     'SET autocommit = 0',
   );
   const retries = new Map<number, number>();
   let long: Database | undefined;
+  const single = statements(pool);
 
   return {
-    ...statements(pool),
+    ...single,
     retries,
     options,
     pool: libraryPool(pool),
     get long() {
-      long ??= openDatabase({ ...options, statementSeconds: options.longStatementSeconds ?? LONG_STATEMENT_SECONDS, maxConnections: 1 });
+      long ??= open({ ...options, maxConnections: 1 }, addresses, () =>
+        single.rows('SELECT 1').then(
+          () => true,
+          () => false,
+        ),
+      );
       return long;
     },
     async transaction(work) {
@@ -172,7 +181,7 @@ function busy(cause: unknown): TransientError {
 
 function openPool(
   options: DatabaseOptions & { multipleStatements?: boolean },
-  addresses: Addresses,
+  { addresses, alive }: { addresses: Addresses; alive: (() => Promise<boolean>) | undefined },
   connectionLimit: number,
   ...more: string[]
 ): Pool {
@@ -184,7 +193,7 @@ function openPool(
     maxIdle: Math.min(options.minConnections ?? connectionLimit, connectionLimit),
     idleTimeout: options.idleTimeoutMs ?? 60_000,
   });
-  const { acquireSeconds = ACQUIRE_SECONDS, statementSeconds = STATEMENT_SECONDS } = options;
+  const { acquireSeconds = ACQUIRE_SECONDS, statementSeconds = STATEMENT_SECONDS, longStatementSeconds = LONG_STATEMENT_SECONDS } = options;
   const seconds = options.idleTransactionSeconds ?? 15;
   const settings = [
     SET_SQL_MODE,
@@ -198,7 +207,13 @@ function openPool(
     `SET SESSION innodb_lock_wait_timeout = ${Math.max(Math.floor(statementSeconds / 2), 1)}`,
     ...more,
   ];
-  return limitedPool(pool, addresses, { acquireMs: acquireSeconds * 1000, statementMs: statementSeconds * 1000 }, settings);
+  const limits: Limits = {
+    // Its statements wait for each other.
+    acquireMs: (alive === undefined ? acquireSeconds : longStatementSeconds) * 1000,
+    statementMs: statementSeconds * 1000,
+    long: alive && { ms: longStatementSeconds * 1000, alive },
+  };
+  return limitedPool(pool, addresses, limits, settings);
 }
 
 function runOnce<T>(pool: Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {

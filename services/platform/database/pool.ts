@@ -17,6 +17,8 @@ export interface Limits {
   acquireMs: number;
   /** For the answer to one packet. */
   statementMs: number;
+  /** An answer may take so long in all while the server answers `alive`. */
+  long?: { ms: number; alive: () => Promise<boolean> } | undefined;
 }
 
 /** One connection, as long as its borrower has it. */
@@ -113,7 +115,9 @@ export function limitedPool(pool: DriverPool, addresses: Addresses, limits: Limi
     },
     async close() {
       state.over.abort();
-      await Promise.race([pool.end(), delay(GOODBYE_MS, undefined, { ref: false })]);
+      // An error is that of a connection that was lost before it could say goodbye.
+      const ended = pool.end().catch(() => undefined);
+      await Promise.race([ended, delay(GOODBYE_MS, undefined, { ref: false })]);
       addresses.cutAll();
     },
   };
@@ -140,8 +144,8 @@ async function acquire(state: State): Promise<{ driver: PoolConnection; epoch: n
       driver = await freeConnection(state, end - performance.now());
       const info = opened.get(coreOf(driver)) as Opened;
       const { epoch } = info;
-      if (epoch !== addresses.epoch) {
-        // As many as the pool holds, at most: new ones are of this epoch.
+      if (epoch !== addresses.epoch || !coreOf(driver).stream.writable) {
+        // Of an earlier epoch, or ended by the server a moment ago. As many as the pool holds, at most.
         discard(driver);
         continue;
       }
@@ -224,18 +228,11 @@ function borrowedOf(state: State, driver: PoolConnection, epoch: number, packetB
     format: (sql, params) => driver.format(sql, params as unknown[]),
     async query(text) {
       let late = false;
-      const cut = (): void => {
-        // An answer that has arrived while this process was busy is read before this.
-        setImmediate(() => {
-          if (!late) return;
-          addresses.moveOn(epoch);
-          core.stream.destroy();
-        });
-      };
-      const timer = setTimeout(() => {
+      const timer = startTimer(limits, () => {
         late = true;
-        cut();
-      }, limits.statementMs);
+        addresses.moveOn(epoch);
+        core.stream.destroy();
+      });
       try {
         const [result] = await driver.query(text);
         return result;
@@ -245,14 +242,38 @@ function borrowedOf(state: State, driver: PoolConnection, epoch: number, packetB
           throw isTooLarge(error) && text.length <= state.pieceBytes ? packetLost(state, text.length, error) : translated(error);
         broken = true;
         if (over.signal.aborted) throw closed();
-        if (late) throw unavailable(`no answer within ${limits.statementMs / 1000} s`, error);
+        if (late) throw unavailable(`no answer within ${(limits.long?.ms ?? limits.statementMs) / 1000} s`, error);
         if (outage.scope === 'server') addresses.moveOn(epoch);
         else if (text.length > SUSPICIOUS_BYTES) throw packetLost(state, text.length, error);
         throw translated(error);
       } finally {
-        late = false;
-        clearTimeout(timer);
+        timer.stop();
       }
+    },
+  };
+}
+
+/** Calls `onLate` once, unless it is stopped before. */
+function startTimer({ statementMs, long }: Limits, onLate: () => void): { stop(): void } {
+  let stopped = false;
+  let waited = 0;
+  let timer: NodeJS.Timeout;
+  const look = async (): Promise<void> => {
+    waited += statementMs;
+    const goesOn = long !== undefined && waited < long.ms && (await long.alive());
+    if (stopped) return;
+    if (goesOn) wait();
+    else onLate();
+  };
+  // An answer that has arrived while this process was busy is read between the two.
+  const wait = (): void => {
+    timer = setTimeout(() => setImmediate(() => stopped || void look()), statementMs);
+  };
+  wait();
+  return {
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
     },
   };
 }

@@ -1,4 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type RunningMesh, startMesh } from '../running-mesh.ts';
 
 let mesh: RunningMesh;
@@ -91,6 +94,13 @@ test('a symbol that cannot be ranked fails with the reason, and "ranks" repeats 
 test('a position is added, listed, ranked in exit mode with its reasons, and removed', async () => {
   await mesh.run('rank', 'QQQ', '--wait');
   const [{ contract, mid }] = (await document('ranks', 'QQQ', '--limit', '1')).json.ranks;
+  const unknown = await mesh.run('position', 'add', 'alcie', contract, '--price', String(mid * 3));
+  expect(unknown).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/^stockmesh: nobody knows a user "alcie": .*check the spelling/),
+  });
+  await mesh.db.run("INSERT INTO holdings (user_id, symbol, quantity, imported_at) VALUES ('alice', 'QQQ', 1, '2026-01-05')");
   const added = await document('position', 'add', 'alice', contract, '--price', String(mid * 3), '--quantity', '2', '--stop', '0.4');
   expect(added.json.position).toMatchObject({ user_id: 'alice', contract, quantity: 2, stop: 0.4, target: null });
   const { id } = added.json.position;
@@ -108,9 +118,43 @@ test('a position is added, listed, ranked in exit mode with its reasons, and rem
   });
 });
 
+test('scores have the same four decimals on screen, in the document and in the database', async () => {
+  await mesh.run('rank', 'IWM', '--mode', 'entry', '--wait');
+  const { json } = await document('ranks', 'IWM', '--mode', 'entry', '--limit', '5');
+  const { stdout } = await mesh.run('ranks', 'IWM', '--mode', 'entry', '--limit', '5');
+  const lines = stdout.split('\n');
+  for (const { contract, entry_rank } of json.ranks) {
+    const line = lines.find((one) => one.includes(contract));
+    expect(line, contract).toContain(` ${entry_rank.toFixed(4)} `);
+  }
+});
+
+test('--backfill stores the days of a folder before the ranking, and names a folder without any', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'stockmesh-backfill-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const none = await mesh.run('rank', 'SPY', '--backfill', folder);
+  expect(none).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(`${folder} has no option chain of SPY`) });
+  const expiry = Temporal.Now.plainDateISO().add({ months: 2 }).toString().slice(2).replaceAll('-', '');
+  const day = (date: string) =>
+    [
+      'contract,bid,ask,quoted_at,spot',
+      ...[90, 95, 100, 105, 110].flatMap((strike) =>
+        ['C', 'P'].map((side) => `SPY${expiry}${side}00${String(strike * 1000).padStart(6, '0')},4,4.2,${date}T20:00:00Z,100`),
+      ),
+      '',
+    ].join('\n');
+  writeFileSync(join(folder, 'one.csv'), day('2026-01-05'));
+  writeFileSync(join(folder, 'two.csv'), day('2026-01-06'));
+  const { code, stdout } = await mesh.run('rank', 'SPY', '--backfill', folder);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^SPY: 2 days of contracts and 2 volatilities from 2026-01-05 to 2026-01-06\n/);
+  expect((await document('rank', 'SPY', '--backfill', folder)).json.jobs.length).toBeGreaterThan(0);
+});
+
 test.each([
   [['position', 'add', 'alice', 'NOPE', '--price', '2'], 'contract "NOPE" has another shape'],
   [['position', 'add', 'alice', 'AAPL270115C00250000', '--price', '0'], 'entry_price'],
+  [['position', 'add', 'alice', 'AAPL140621C00500000', '--price', '2'], 'AAPL140621C00500000 expired on 2014-06-21'],
   [['position', 'add', ' ', 'AAPL270115C00250000', '--price', '1'], 'printable characters'],
   [['position', 'add', 'alice', 'AAPL270115C00250000'], "required option '--price <dollars>'"],
   [['rank', 'AAPL', '--mode', 'both'], 'Allowed choices are monitor, entry, exit'],

@@ -81,6 +81,51 @@ test('bars of 2021 that were just checked are outdated and not fresh, and made-u
   ]);
 });
 
+test('holdings in other currencies are added up in the base currency, and what is unknown is named', async () => {
+  const now = new Date();
+  const row = (symbol: string, close: number | null, currency: string | null) => [
+    symbol,
+    '2026-03-03',
+    now,
+    now,
+    close,
+    currency,
+    'yahoo_finance',
+  ];
+  await mesh.db.run('INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, close, currency, source) VALUES ?', [
+    [row('BP.L', 400, 'GBp'), row('US', 10, 'USD'), row('NOVO.CO', 700, 'DKK'), row('GBPUSD=X', 1.25, 'USD')],
+  ]);
+  await mesh.operator.put(path, {
+    positions: [
+      { symbol: 'BP.L', quantity: 100 },
+      { symbol: 'US', quantity: 3 },
+      { symbol: 'NOVO.CO', quantity: 1 },
+      { symbol: 'NEVER', quantity: 1 },
+    ],
+  });
+  const { body } = await mesh.operator.get(path);
+  // 100 × 400 pence are 400 pounds, 500 dollars; with 30 dollars of US 530.
+  expect(body.worth).toMatchObject({
+    currency: 'USD',
+    value: 530,
+    simulated: 0,
+    rates: [
+      { symbol: 'DKKUSD=X', rate: null, state: 'missing' },
+      { symbol: 'GBPUSD=X', rate: 1.25, newest_bar: '2026-03-03', simulated: false },
+    ],
+    unknown: [
+      { symbol: 'NEVER', reason: 'no price is stored' },
+      { symbol: 'NOVO.CO', reason: 'no rate DKKUSD=X is stored; the next login fetches it' },
+    ],
+  });
+  expect(body.positions.map(({ symbol, value, base_value }: Record<string, unknown>) => [symbol, value, base_value])).toEqual([
+    ['BP.L', 40_000, 500],
+    ['NEVER', null, null],
+    ['NOVO.CO', 700, null],
+    ['US', 30, 30],
+  ]);
+});
+
 test('an empty portfolio takes everything away: the user is unknown then', async () => {
   await mesh.operator.put(path, { positions: [{ symbol: 'AAPL', quantity: 1 }] });
   expect((await mesh.operator.put(path, { positions: [] })).body).toEqual({ user: 'alice', held: 0, watched: 0 });
@@ -103,4 +148,17 @@ test('a portfolio of one user does not touch that of another', async () => {
   await mesh.operator.put('/v1/users/bob/portfolio', { positions: [{ symbol: 'IBM', quantity: 1 }] });
   await mesh.operator.put(path, { positions: [] });
   expect((await mesh.operator.get('/v1/users/bob/portfolio')).body.positions).toHaveLength(1);
+});
+
+test('two spellings of a share class are the same position twice', async () => {
+  const answer = await mesh.operator.put(path, {
+    positions: [
+      { symbol: 'BRK-B', quantity: 1 },
+      { symbol: 'BRK/B', quantity: 2 },
+    ],
+  });
+  expect(answer).toMatchObject({
+    status: 400,
+    body: { code: 'portfolio.duplicate_symbol', detail: expect.stringContaining('BRK.B twice') },
+  });
 });

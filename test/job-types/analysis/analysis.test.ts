@@ -82,3 +82,14 @@ test('without bars it fails at once, and says what gets them', async () => {
     reason: 'NONE has no stored bars to analyse; "npx stockmesh fetch NONE" gets them',
   });
 });
+
+test('of a symbol whose source has no bars it does not advise to ask the source again', async () => {
+  const [fetched] = await shop.enqueue({ symbol: 'EMPTY' });
+  shop.worker([fetchHandler, analysisHandler], { sources: [stub('yahoo_finance', [], clock)] });
+  await shop.reaches(fetched!, 'completed');
+  const [id] = await shop.enqueue({ type: 'analysis', symbol: 'EMPTY' });
+  expect(await shop.reaches(id!, 'failed')).toMatchObject({
+    code: 'analysis.no_bars',
+    reason: 'EMPTY has no bars to analyse: its source had none that can be true when it was asked at 2026-03-10T15:00:00.000Z',
+  });
+});

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Database, openDatabase, type Sql } from '../../../services/platform/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { type DatabaseProxy, startDatabaseProxy } from '../../support/database-proxy.ts';
 
 let server: TestDatabase;
 let db: Database;
@@ -28,6 +29,43 @@ describe('more than a server takes in one packet', () => {
   test('is sent as a statement of its own where the server takes it', async () => {
     const rows = await db.transaction((tx) => tx.rows<{ n: number }>('SELECT LENGTH(?) AS n', [filler(20)]));
     expect(rows).toEqual([{ n: 20 * 1024 * 1024 }]);
+  });
+
+  test('is refused as a statement outside of a transaction, too, and the connection stays', async () => {
+    const one = openDatabase({ ...server.options, maxConnections: 1 });
+    const [before] = await one.rows('SELECT CONNECTION_ID() AS id');
+    await expect(one.rows('SELECT LENGTH(?)', [filler(65)])).rejects.toMatchObject({ name: 'PermanentError', code: 'database.too_large' });
+    expect(await one.rows('SELECT CONNECTION_ID() AS id')).toEqual([before]);
+    await one.close();
+  });
+
+  test('is cut between its rows where it is an INSERT of many, and all its rows are counted', async () => {
+    await db.transaction(async (tx) => {
+      const rows = Array.from({ length: 70 }, (_, index) => [`setting ${index}`, JSON.stringify(filler(1)), 'test', new Date(0)]);
+      expect(await tx.run('INSERT INTO settings (name, value, changed_by, changed_at) VALUES ?', [rows])).toEqual({ affectedRows: 70 });
+    });
+    expect(await db.rows("SELECT COUNT(*) AS n, MIN(LENGTH(value)) AS bytes FROM settings WHERE changed_by = 'test'")).toEqual([
+      { n: 70, bytes: 1024 * 1024 + 2 },
+    ]);
+  });
+
+  test.each<[string, (proxy: DatabaseProxy) => void]>([
+    ['is cut off', (proxy) => proxy.cutAt(/xxxx/)],
+    ['is refused with 1153', (proxy) => proxy.refuse(1153, /xxxx/)],
+  ])('is sent in smaller packets after it %s', async (_, strike) => {
+    const proxy = await startDatabaseProxy({ socketPath: server.options.socketPath as string });
+    const through = openDatabase({ ...server.options, socketPath: undefined, host: proxy.host, port: proxy.port });
+    const write = () =>
+      through.transaction(async (tx) => {
+        for (let times = 0; times < 4; times++) tx.later('SET @all = LENGTH(?)', [filler(1)]);
+        return tx.mostBytes;
+      });
+    strike(proxy);
+    await expect(write()).rejects.toMatchObject({ name: 'TransientError', code: 'database.packet_lost' });
+    const most = await write();
+    expect(most).toBeLessThan(3 * 1024 * 1024);
+    await through.close();
+    await proxy.close();
   });
 
   test('is refused at once as a statement of its own, and the connection stays', async () => {

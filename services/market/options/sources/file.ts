@@ -4,6 +4,7 @@ import { extname, join } from 'node:path';
 import { CsvError, parse } from 'csv-parse/sync';
 import { z } from 'zod';
 import { codeOf, InputError, messageOf, PermanentError } from '../../../platform/errors.ts';
+import { type Delimiter, readNumber } from '../../portfolios/csv-number.ts';
 import { isFolder } from '../../sources/lean-files.ts';
 import { parseSymbol } from '../../symbol.ts';
 import { type Contract, formatContract, parseContract } from '../chain/contract.ts';
@@ -23,22 +24,13 @@ function decimalOf(field: string | number): number {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(field) ? Number(field) : Number.NaN;
 }
 
-/** A comma before exactly three digits: nobody can tell 1.2 from 1200 in it. */
-const AMBIGUOUS = /^[+-]?[1-9]\d{0,2},\d{3}$/;
-function mayBeThousands(field: string | number): string | undefined {
-  if (typeof field === 'number' || !AMBIGUOUS.test(field)) return undefined;
-  const [whole, rest] = field.split(',');
-  return `it may be ${whole}.${rest} or ${whole}${rest}: write the one that you mean`;
-}
-
 /** A number from `least` on, NaN when missing. */
 const number = (least: number, most: number, unit: string) =>
   Field.transform((field, context) => {
     if (empty(field)) return Number.NaN;
     const value = decimalOf(field!);
     if (value >= least && value <= most) return value;
-    const wayOut = mayBeThousands(field!) ?? 'write it like 12.5, or leave it empty';
-    context.addIssue({ code: 'custom', message: `${JSON.stringify(field)} is not ${unit}; ${wayOut}` });
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(field)} is not ${unit}; write it like 12.5, or leave it empty` });
     return z.NEVER;
   });
 const price = () => number(0, 1e7, 'a price in dollars a share, 0 or more');
@@ -47,13 +39,7 @@ const needed = <Value>(what: string, read: (text: string) => Value | undefined) 
   Field.transform((field, context) => {
     const value = empty(field) ? undefined : read(String(field));
     if (value !== undefined) return value;
-    const wayOut = mayBeThousands(field ?? '');
-    context.addIssue({
-      code: 'custom',
-      message: empty(field)
-        ? `is empty; it needs ${what}`
-        : `${JSON.stringify(field)} is not ${what}${wayOut === undefined ? '' : `; ${wayOut}`}`,
-    });
+    context.addIssue({ code: 'custom', message: empty(field) ? `is empty; it needs ${what}` : `${JSON.stringify(field)} is not ${what}` });
     return z.NEVER;
   });
 
@@ -87,6 +73,8 @@ const REQUIRED = ['bid', 'ask', 'quoted_at', 'spot'];
 interface LocatedRow {
   location: string;
   fields: Record<string, unknown>;
+  /** What cannot be read before the columns are checked. */
+  faults?: readonly string[];
 }
 type Row = Omit<z.infer<typeof ByContract>, 'contract'> & { contract: Contract };
 
@@ -101,8 +89,8 @@ const SHOWN = 20;
  * - `bid`, `ask`, `spot` (the underlying's price; the row with the newest quote counts), `quoted_at` (a moment with its zone: 2014-06-06T16:00:00-04:00);
  * - optional: `volume`, `open_interest`, `iv` (0.25 = 25 %), `delta`, `gamma`, `theta` (dollars a calendar day), `vega` (dollars a volatility point).
  *
- * A CSV file has one delimiter, the one of its header line: comma, semicolon or tab. With the last two a decimal comma is one (10,5 is 10.5), but 1,200 is refused: it may be
- * 1.2 or 1200. Contracts of all roots of the underlying are read: SPXW of ^SPX, and adjusted ones, which the chain then names in `gaps`.
+ * A CSV file has one delimiter, the one of its header line: comma, semicolon or tab. With the last two a decimal comma is one (10,5 is 10.5), but 1,200 and
+ * 1.200 are refused there: they may be 1.2 or 1200. Contracts of all roots of the underlying are read: SPXW of ^SPX, and adjusted ones, which the chain then names in `gaps`.
  *
  * Numbers may be empty; IV 0 counts as empty. The file is read for each chain, and one bad row refuses the whole file: `InputError` `chain.bad_header`,
  * `chain.bad_row` (names the file, the line and the column of each), `chain.unreadable`. Only rows of other underlyings: `PermanentError('source.unknown_symbol')`.
@@ -153,7 +141,9 @@ async function readRows(path: string, symbol: string, signal: AbortSignal): Prom
 
   const faults: string[] = [];
   const locations = new Map<string, string>();
-  const read = rows.flatMap(({ location, fields }): Row[] => {
+  const read = rows.flatMap(({ location, fields, faults: unread = [] }): Row[] => {
+    for (const fault of unread) faults.push(`${file}${location}: ${fault}`);
+    if (unread.length > 0) return [];
     const parsed = schema.safeParse(fields);
     const row = parsed.success ? withContract(parsed.data) : undefined;
     if (row !== undefined) {
@@ -209,16 +199,16 @@ function csvRows(file: string, text: string): { columns: Set<string>; rows: Loca
     columns: new Set(columns),
     rows: lines.map(({ record, info }) => ({
       location: `:${info.lines}`,
-      fields: Object.fromEntries(columns.map((name, index) => [name, delimiter === ',' ? record[index] : withPoint(record[index] ?? '')])),
+      ...fieldsOf(columns, record, delimiter),
     })),
   };
 }
 
 /** The one that stands most often in the header line. */
-function delimiterOf(text: string): string {
+function delimiterOf(text: string): Delimiter {
   const header = /^\s*(.*)/.exec(text.replace(/^\uFEFF/, ''))?.[1] ?? '';
   const times = (one: string) => header.split(one).length;
-  return [',', ';', '\t'].reduce((best, one) => (times(one) > times(best) ? one : best));
+  return ([',', ';', '\t'] as const).reduce<Delimiter>((best, one) => (times(one) > times(best) ? one : best), ',');
 }
 
 /** A field too many or too few moves all that follow it into other columns. */
@@ -234,9 +224,23 @@ function requireFields(file: string, columns: number, lines: readonly { record: 
   );
 }
 
-/** A decimal comma as a point. Text that is no such number stays as it is. */
-function withPoint(field: string): string {
-  return /^[+-]?\d+,\d+$/.test(field) && !AMBIGUOUS.test(field) ? field.replace(',', '.') : field;
+const TEXTS: ReadonlySet<string> = new Set(['contract', 'underlying', 'expiry', 'side', 'quoted_at']);
+
+/**
+ * The fields of a line by column. Where the comma is not the delimiter it may be the decimal point, and a number of thousands with a comma or a point may be two numbers: that
+ * is a fault, as in a portfolio file.
+ */
+function fieldsOf(columns: readonly string[], record: readonly string[], delimiter: Delimiter): Pick<LocatedRow, 'fields' | 'faults'> {
+  const faults: string[] = [];
+  const fields = columns.map((name, index) => {
+    const text = record[index] ?? '';
+    if (delimiter === ',' || TEXTS.has(name)) return [name, text];
+    const read = readNumber(text, delimiter);
+    if ('value' in read) return [name, read.value];
+    if (read.fault.startsWith('may be')) faults.push(`${name}: ${JSON.stringify(text)} ${read.fault}`);
+    return [name, text];
+  });
+  return { fields: Object.fromEntries(fields), faults };
 }
 
 function jsonRows(file: string, text: string): { columns: Set<string>; rows: LocatedRow[] } {

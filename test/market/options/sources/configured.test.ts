@@ -39,6 +39,26 @@ test('without a network the configured sources go on to made-up chains, but not 
   await expect(real.chain('AAPL', signal())).rejects.toMatchObject({ name: 'PermanentError', code: 'chain.only_simulated' });
 });
 
+test('chains that cannot be read of five underlyings cost twenty-four healthy ones nothing', async () => {
+  const made = simulatedChains({ seed: 1, clock, contracts: 50 });
+  const yahoo: ChainSource = {
+    name: 'yahoo_finance',
+    async chain(symbol, within) {
+      if (symbol.startsWith('BAD'))
+        throw new TransientError('source.malformed', `yahoo_finance: no option contract of ${symbol} can be read`);
+      return { ...(await made.chain(symbol, within)), source: 'yahoo_finance' };
+    },
+  };
+  const { real } = of([yahoo]);
+  const [bad, healthy] = [5, 24].map((count, at) =>
+    Array.from({ length: count }, (_, index) => `${at === 0 ? 'BAD' : 'GOOD'}${index}`),
+  ) as [string[], string[]];
+  for (let attempt = 0; attempt < 4; attempt++)
+    for (const symbol of bad) await expect(real.chain(symbol, signal())).rejects.toMatchObject({ code: 'source.all_failed' });
+  const answers = await Promise.allSettled(healthy.map((symbol) => real.chain(symbol, signal())));
+  expect(answers.filter(({ status }) => status === 'rejected')).toEqual([]);
+});
+
 describe('a chain', () => {
   test('asked for by three modes at once, or soon after one another, is one question', async () => {
     const yahoo = source('yahoo_finance');

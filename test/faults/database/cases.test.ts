@@ -1,0 +1,16 @@
+/** Each fault of the database once; `npm run faults` repeats them. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CASES } from './cases.ts';
+import { type DatabaseMesh, startDatabaseMesh } from './mesh.ts';
+
+let mesh: DatabaseMesh;
+beforeAll(async () => {
+  mesh = await startDatabaseMesh();
+});
+afterAll(() => mesh.stop());
+
+test.each(CASES)('$name: nothing is lost, nothing is done twice, nothing fails', { timeout: 120_000 }, async ({ run }) => {
+  const { sent, recoverySeconds, ...counts } = await run(mesh, 1);
+  expect(counts).toEqual({ done: sent, lost: 0, doubled: 0, failed: 0 });
+  console.log(`recovered after ${recoverySeconds.toFixed(2)} s`);
+});
