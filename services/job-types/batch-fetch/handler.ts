@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { ALONE_FROM } from '../../ledger/run/deaths.ts';
 import type { ItemResult } from '../../ledger/run/items.ts';
 import { type Refresh, refreshSymbol } from '../../market/bars/refresh.ts';
 import { COMMAND } from '../../platform/command-name.ts';
@@ -18,10 +19,14 @@ const CONCURRENCY = 4;
 export const batchFetchHandler = handler(batchFetchType, fetchAll, storeFetched);
 
 async function fetchAll({ symbols }: z.output<typeof BatchFetchPayload>, context: JobContext<FetchRow>) {
-  const queue = (await context.openItems(symbols)).values();
+  const pending = await context.openItems(symbols);
+  const { deaths } = context.job;
+  const isAlone = deaths >= ALONE_FROM;
+  // One of the symbols may be what ends the process. Asked for one by one, from the front and from the back in turns, all the others are done before the job fails.
+  const queue = (isAlone && deaths % 2 === 1 ? pending.toReversed() : pending).values();
   const retryReasons: string[] = [];
   await Promise.all(
-    Array.from({ length: CONCURRENCY }, async () => {
+    Array.from({ length: isAlone ? 1 : CONCURRENCY }, async () => {
       for (const symbol of queue) {
         context.signal.throwIfAborted();
         await fetchItem(symbol, context, retryReasons);
@@ -29,9 +34,9 @@ async function fetchAll({ symbols }: z.output<typeof BatchFetchPayload>, context
     }),
   );
   // Counts of all attempts: an item that failed in an earlier attempt has failed.
-  const { total, pending, ...counts } = await context.countItems();
-  if (pending > 0)
-    throw new TransientError('batch.items_pending', `${pending} of ${total} symbols are to be tried again: ${retryReasons.join('; ')}`);
+  const { total, pending: left, ...counts } = await context.countItems();
+  if (left > 0)
+    throw new TransientError('batch.items_pending', `${left} of ${total} symbols are to be tried again: ${retryReasons.join('; ')}`);
   const failed =
     counts.failed > 0
       ? `${counts.failed} of ${total} symbols failed ("${COMMAND} job ${context.job.id}" lists them, "${COMMAND} retry ${context.job.id}" tries them again)`

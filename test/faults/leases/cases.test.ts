@@ -11,9 +11,9 @@ afterEach(() => workers.clear());
 afterAll(() => workers.stop());
 
 /** One round; the time within which a round must recover holds on a machine with nothing else to do, so it is not judged here. */
-test.each(LEASE_CASES.filter(({ long }) => !long))(
-  '$name: nothing is lost or doubled, and no healthy job fails',
-  async ({ round }) => {
+test.each(LEASE_CASES.filter(({ long }) => !long).map(({ name, round }) => [name, round] as const))(
+  '%s: nothing is lost or doubled, and no healthy job fails',
+  async (_, round) => {
     const counts = await round(workers);
     expect(counts).toMatchObject({ lost: 0, doubled: 0, failed: 0 });
     expect(counts.done).toBeGreaterThanOrEqual(4);

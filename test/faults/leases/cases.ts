@@ -61,7 +61,9 @@ async function killedWhileLocked(workers: Workers): Promise<RoundCounts> {
   await workers.start('heir', ['worker.max_concurrent_jobs=20', ...LONG_LEASE]);
   const killedAt = performance.now();
   await workers.mesh.db.transaction(async (tx) => {
-    await tx.rows("SELECT id FROM jobs WHERE state = 'running' ORDER BY id LIMIT 7 FOR UPDATE");
+    // By their keys: a search by state would lock all running jobs.
+    const ids = await tx.rows<{ id: Buffer }>("SELECT id FROM jobs WHERE state = 'running' ORDER BY id LIMIT 7");
+    await tx.rows('SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY id FOR UPDATE', [ids.map(({ id }) => id)]);
     victim.kill('SIGKILL');
     await until('the others are taken back', async () => (await workers.jobs()).filter(({ deaths }) => deaths > 0).length === 13);
   });
@@ -87,9 +89,10 @@ const frozenInTransaction =
     await workers.start('frozen', set);
     await workers.enqueue(symbols('COLD', 5));
     await until('they run', running(workers, 5));
-    workers.freezeOne();
+    await workers.freezeOne();
+    const since = performance.now();
     await workers.start('warm', set);
-    return count(workers, performance.now());
+    return count(workers, since);
   };
 
 const holderFrozen =

@@ -4,7 +4,7 @@ import { cancel } from '../../../services/ledger/control.ts';
 import { idFromBytes } from '../../../services/ledger/id.ts';
 import { untilAllEnded } from '../mesh.ts';
 import { endProcess } from '../processes.ts';
-import { startWorkers, until, type Workers } from './workers.ts';
+import { fetchOf, startWorkers, until, type Workers } from './workers.ts';
 
 let workers: Workers;
 beforeAll(async () => {
@@ -139,6 +139,20 @@ test('a cancel stops an isolated job', async () => {
   expect(await untilAllEnded(workers.mesh.db)).toEqual({ cancelled: 1, completed: 1 });
   expect(workers.startsOf('GOOD')).toEqual(workers.startsOf('GATE'));
 });
+
+test('a symbol that ends the process of a batch keeps no other symbol of the batch from being fetched', async () => {
+  await workers.mesh.service('scheduler');
+  await workers.supervise('only');
+  const symbols = ['GOOD0', 'GOOD1', 'KILL', 'GOOD2', 'GOOD3'];
+  await workers.enqueue([], { ...fetchOf('GOOD0'), type: 'batch_fetch', symbol: undefined, payload: { symbols }, dedupeKey: undefined });
+  const { failed } = await outcome();
+  expect(failed).toMatchObject([{ reason: expect.stringMatching(/^its worker died 5 times while it ran/) }]);
+  const items = await workers.mesh.db.rows<{ item_key: string; state: string }>('SELECT item_key, state FROM job_items ORDER BY item_key');
+  expect(items.map(({ item_key, state }) => `${item_key} ${state}`)).toEqual([
+    ...['GOOD0 done', 'GOOD1 done', 'GOOD2 done', 'GOOD3 done'],
+    'KILL pending',
+  ]);
+}, 90_000);
 
 function isAlive(pid: number): boolean {
   try {

@@ -1,6 +1,6 @@
 /** A mesh whose workers run the jobs of a test as fault-source.ts says, and what became of these jobs. */
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -26,13 +26,13 @@ export interface Workers {
   start(instance: string, set?: readonly string[]): Promise<ChildProcess>;
   /** Starts a worker, and starts it again whenever it dies, until `stop`. */
   supervise(instance: string, set?: readonly string[]): Promise<Supervised>;
-  enqueue(symbols: readonly string[]): Promise<void>;
+  enqueue(symbols: readonly string[], ...others: readonly JobRequest[]): Promise<void>;
   jobs(): Promise<Job[]>;
   /** The process ids in which the handler of a symbol has begun, in their order. */
   startsOf(symbol: string): number[];
   openGate(): void;
-  /** A worker freezes before its next commit. */
-  freezeOne(): void;
+  /** Lets a worker freeze before its next commit; resolves when one has. */
+  freezeOne(): Promise<void>;
   /** Starts a process that freezes with the rows of all running jobs locked; resolves when it has locked them. */
   freezeHolder(set?: readonly string[]): Promise<void>;
   /** Ends the workers, and removes the jobs and what they wrote. */
@@ -99,8 +99,8 @@ export async function startWorkers(): Promise<Workers> {
       watch(supervised.child);
       return supervised;
     },
-    async enqueue(symbols) {
-      const answers = await enqueue(mesh.ledger, symbols.map(fetchOf));
+    async enqueue(symbols, ...others) {
+      const answers = await enqueue(mesh.ledger, [...symbols.map(fetchOf), ...others]);
       await mesh.announcer.enqueued(answers);
     },
     jobs: () =>
@@ -112,7 +112,10 @@ export async function startWorkers(): Promise<Workers> {
         .split('\n')
         .flatMap((line) => (line.startsWith(`start ${symbol} `) ? [Number(line.split(' ')[2])] : [])),
     openGate: () => writeFileSync(gate, ''),
-    freezeOne: () => writeFileSync(freeze, ''),
+    async freezeOne() {
+      writeFileSync(freeze, '');
+      await until('a worker is frozen', () => !existsSync(freeze));
+    },
     freezeHolder: async (set = []) => void track(await startProcess(HOLDER, [mesh.dataFolder, ...set])),
     clear,
     async stop() {
@@ -122,7 +125,7 @@ export async function startWorkers(): Promise<Workers> {
   };
 }
 
-function fetchOf(symbol: string): JobRequest {
+export function fetchOf(symbol: string): JobRequest {
   return {
     ...{ type: 'fetch', symbol, payload: { symbol }, level: 1, score: 0.5, why: { text: 'a test asks' } },
     ...{ triggeredBy: 'user_request', dedupeKey: `fetch:${symbol}:bars`, whenFull: 'refuse' },
