@@ -2,7 +2,9 @@ import mysql, { type Pool } from 'mysql2/promise';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { SourceName } from '../../../services/market/bars/bars.ts';
 import { sourceBudget } from '../../../services/market/sources/budget.ts';
+import { openDatabase } from '../../../services/platform/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { startDatabaseProxy } from '../../support/database-proxy.ts';
 
 // The statement in the docstring of sourceBudget.
 const TABLE =
@@ -105,6 +107,21 @@ describe('what it costs', () => {
     expect(getConnection).not.toHaveBeenCalled();
     getConnection.mockRestore();
   });
+});
+
+test('is taken over the connections of a service, whose limits and outages are theirs', async () => {
+  const proxy = await startDatabaseProxy({ socketPath: database.options.socketPath as string });
+  const db = openDatabase({ ...database.options, socketPath: undefined, host: proxy.host, port: proxy.port, statementSeconds: 0.5 });
+  const take = budget({ pool: db.pool });
+  expect(await spend(take, 4)).toEqual([...times(3, 'ok'), 'source.rate_limited']);
+  const another = budget({ pool: db.pool, perMinute: { yahoo_finance: 100 } });
+  proxy.refuse(1290, /INSERT INTO `.*source_budget/);
+  expect(await spend(another, 1)).toEqual(['database.unavailable']);
+  expect(await spend(another, 1)).toEqual(['ok']);
+  proxy.stall();
+  expect(await spend(another, 1)).toEqual(['database.unavailable']);
+  await db.close();
+  await proxy.close();
 });
 
 test('a database that cannot be asked is transient, and says so', async () => {
