@@ -73,12 +73,19 @@ export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptio
  */
 function afterOutage(leaseSeconds: number): (sql: Sql) => Promise<boolean> {
   const graceMs = (leaseSeconds * 1000) / 3;
-  let lastAnswer: number | undefined;
+  let lastAnswer = performance.now();
+  let away = false;
   let judgedFrom = 0;
   return async (sql) => {
-    await probeWrite(sql);
+    try {
+      await probeWrite(sql);
+    } catch (error) {
+      away = true;
+      throw error;
+    }
     const now = performance.now();
-    if (lastAnswer !== undefined && now - lastAnswer > graceMs) judgedFrom = now + graceMs;
+    if (away && now - lastAnswer > graceMs) judgedFrom = now + graceMs;
+    away = false;
     lastAnswer = now;
     return now >= judgedFrom;
   };

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf, isDatabaseAway } from '../platform/errors.ts';
 
 /** Pauses between tries, in milliseconds; the last one repeats. */
-const PAUSES_MS = [50, 100, 250, 500, 1_000, 2_000];
+const PAUSES_MS = [50, 100, 250, 500, 1_000];
 
 /**
  * Repeats a write until the database can be reached: the job's work is done, and its lease decides whether the write still counts, not a number of tries.

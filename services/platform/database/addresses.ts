@@ -11,8 +11,12 @@ export interface Addresses {
   /** Counts the moves. A connection that was opened in an earlier epoch is not used again: its server is another one, or did not answer. */
   readonly epoch: number;
   readonly count: number;
+  /** A connection has been made since the start, so the account and the names are right. */
+  reached: boolean;
   /** Opens a socket to the address in use, for the driver. */
   open(): Socket;
+  /** The epoch in which a socket was opened: it may have changed before the connection is made. */
+  epochOf(socket: Socket): number;
   /**
    * A connection of this epoch has shown that its server does not work, so the others of it are not to be trusted either: the next address is in use from now on, or
    * new connections to the only one.
@@ -26,7 +30,8 @@ export interface Addresses {
 const KEEP_ALIVE_MS = 10_000;
 
 export function addressList(addresses: readonly [Address, ...Address[]]): Addresses {
-  const sockets = new Set<Socket>();
+  /** Those that are open, with their epochs. */
+  const sockets = new Map<Socket, number>();
   let epoch = 0;
   let index = 0;
   return {
@@ -34,14 +39,16 @@ export function addressList(addresses: readonly [Address, ...Address[]]): Addres
       return epoch;
     },
     count: addresses.length,
+    reached: false,
     open() {
       const address = addresses[index] as Address;
       const socket = 'host' in address ? connect(address) : connect(address.socketPath);
       if ('host' in address) socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS);
-      sockets.add(socket);
+      sockets.set(socket, epoch);
       socket.once('close', () => sockets.delete(socket));
       return socket;
     },
+    epochOf: (socket) => sockets.get(socket) ?? -1,
     moveOn(seen) {
       // Ten connections that miss their limit together are one event.
       if (seen !== epoch) return;
@@ -49,7 +56,7 @@ export function addressList(addresses: readonly [Address, ...Address[]]): Addres
       index = (index + 1) % addresses.length;
     },
     cutAll() {
-      for (const socket of sockets) socket.destroy();
+      for (const socket of sockets.keys()) socket.destroy();
     },
   };
 }

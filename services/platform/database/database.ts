@@ -36,7 +36,7 @@ export interface Database extends Sql {
    * during a large one: write less at once.
    */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
-  /** How often a transaction was run again, by the server's error number. */
+  /** How often a transaction or a single statement was run again, by the server's error number. */
   readonly retries: ReadonlyMap<number, number>;
   /** What it was opened with: another process can open the same. */
   readonly options: DatabaseOptions;
@@ -130,7 +130,22 @@ function open(options: DatabaseOptions, addresses: Addresses, alive?: () => Prom
   );
   const retries = new Map<number, number>();
   let long: Database | undefined;
-  const single = statements(pool);
+  let givenUp = false;
+  /** Runs it again on a conflict. */
+  async function persist<T>(work: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await work();
+      } catch (error) {
+        const errno = (error as { errno?: number }).errno ?? 0;
+        if (!CONFLICTS.has(errno)) throw error;
+        if (tries === MAX_TRIES) throw busy(error);
+        retries.set(errno, (retries.get(errno) ?? 0) + 1);
+        await delay(5 + Math.random() * 45);
+      }
+    }
+  }
+  const single = statements(pool, persist);
 
   return {
     ...single,
@@ -144,26 +159,18 @@ function open(options: DatabaseOptions, addresses: Addresses, alive?: () => Prom
           () => false,
         ),
       );
+      if (givenUp) long.giveUp();
       return long;
     },
-    async transaction(work) {
-      for (let tries = 1; ; tries++) {
-        try {
-          return await runOnce(transactions, work);
-        } catch (error) {
-          const errno = (error as { errno?: number }).errno ?? 0;
-          if (!CONFLICTS.has(errno)) throw error;
-          if (tries === MAX_TRIES) throw busy(error);
-          retries.set(errno, (retries.get(errno) ?? 0) + 1);
-          await delay(5 + Math.random() * 45);
-        }
-      }
-    },
+    transaction: (work) => persist(() => runOnce(transactions, work)),
     giveUp() {
+      givenUp = true;
       for (const one of [pool, transactions, long]) one?.giveUp();
     },
     async close() {
       await Promise.all([pool.close(), transactions.close(), long?.close()]);
+      // The connections of `long` are among them.
+      if (alive === undefined) addresses.cutAll();
     },
   };
 }
@@ -272,13 +279,16 @@ function transactionOn(connection: Borrowed): { tx: Transaction; commit: () => P
   };
 }
 
-function statements(pool: Pool): Sql {
+/** Each is a transaction of its own, so it may be run again on a conflict, too. */
+function statements(pool: Pool, persist: (work: () => Promise<unknown>) => Promise<unknown>): Sql {
   const send = (sql: string, params?: readonly unknown[]): Promise<unknown> =>
-    pool.borrow(async (connection) => {
-      const text = connection.format(sql, params);
-      refuseTooLarge(text, connection.packetBytes);
-      return connection.query(text);
-    });
+    persist(() =>
+      pool.borrow(async (connection) => {
+        const text = connection.format(sql, params);
+        refuseTooLarge(text, connection.packetBytes);
+        return connection.query(text);
+      }),
+    );
   return {
     rows: async <T>(sql: string, params?: readonly unknown[]) => (await send(sql, params)) as T[],
     run: async (sql, params) => ({ affectedRows: ((await send(sql, params)) as mysql.ResultSetHeader).affectedRows }),

@@ -43,6 +43,7 @@ export interface Pool {
   lend(): Promise<{ connection: Borrowed; giveBack(): void }>;
   /** Every statement under way and every later one fails at once with `database.closed`. */
   giveUp(): void;
+  /** Takes no more work, and waits a second for what is under way. */
   close(): Promise<void>;
 }
 
@@ -61,8 +62,6 @@ interface State {
   opened: WeakMap<DriverConnection, Opened>;
   /** Of `Borrowed.pieceBytes`. */
   pieceBytes: number;
-  /** A connection has been made since the start, so the account and the names are right. */
-  reached: boolean;
   over: AbortController;
 }
 
@@ -73,11 +72,16 @@ const GOODBYE_MS = 1_000;
 /** `settings`: statements that each new connection runs first. */
 export function limitedPool(pool: DriverPool, addresses: Addresses, limits: Limits, settings: readonly string[]): Pool {
   const state: State = {
-    ...{ pool, addresses, limits, opened: new WeakMap(), pieceBytes: Number.POSITIVE_INFINITY, reached: false },
+    ...{ pool, addresses, limits, opened: new WeakMap(), pieceBytes: Number.POSITIVE_INFINITY },
     over: new AbortController(),
   };
   pool.pool.on('connection', (connection) => {
-    const info: Opened = { epoch: addresses.epoch, ready: setUp(connection as DriverConnection, settings), packetBytes: undefined };
+    const { stream } = connection as unknown as { stream: Socket };
+    const info: Opened = {
+      epoch: addresses.epochOf(stream),
+      ready: setUp(connection as DriverConnection, settings),
+      packetBytes: undefined,
+    };
     info.ready.then(
       (bytes) => {
         info.packetBytes = bytes;
@@ -118,7 +122,6 @@ export function limitedPool(pool: DriverPool, addresses: Addresses, limits: Limi
       // An error is that of a connection that was lost before it could say goodbye.
       const ended = pool.end().catch(() => undefined);
       await Promise.race([ended, delay(GOODBYE_MS, undefined, { ref: false })]);
-      addresses.cutAll();
     },
   };
 }
@@ -150,7 +153,7 @@ async function acquire(state: State): Promise<{ driver: PoolConnection; epoch: n
         continue;
       }
       const packetBytes = info.packetBytes ?? (await within(info.ready, end - performance.now(), 'its session was not set up'));
-      state.reached = true;
+      addresses.reached = true;
       return { driver, epoch, packetBytes };
     } catch (error) {
       if (driver !== undefined) discard(driver);
@@ -164,7 +167,7 @@ async function acquire(state: State): Promise<{ driver: PoolConnection; epoch: n
 }
 
 /** Why there is no connection. Once one was made the account and the names are right: what refuses them later is a server in an unusual state. */
-function unreachable({ reached, over }: State, error: unknown, connected: boolean): unknown {
+function unreachable({ addresses: { reached }, over }: State, error: unknown, connected: boolean): unknown {
   if (over.signal.aborted) return closed();
   const failure = error instanceof Late ? unavailable(error.message) : translated(error);
   return reached || connected ? (failure instanceof TransientError ? failure : unavailable(messageOf(error), error)) : failure;

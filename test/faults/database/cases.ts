@@ -22,12 +22,13 @@ export interface Round {
 
 export interface DatabaseCase {
   name: string;
-  run(mesh: DatabaseMesh, round: number): Promise<Round>;
+  /** `jobs`: 400 by default. */
+  run(mesh: DatabaseMesh, round: number, jobs?: number): Promise<Round>;
 }
 
 const JOBS = 400;
-/** Jobs that are completed before the fault. */
-const WARM = 40;
+/** One job in so many is completed before the fault. */
+const WARM = 10;
 const OUTAGE_MS = 3_000;
 /** `worker.grace_period`, within which every service ends. */
 const GRACE_SECONDS = 20;
@@ -37,10 +38,10 @@ const PATIENCE_MS = 60_000;
 /** `strike` makes the fault and resolves when the database can be reached again; what it returns is called at the end of the round. */
 const withJobs = (name: string, strike: (mesh: DatabaseMesh) => Promise<undefined | (() => unknown)>): DatabaseCase => ({
   name,
-  async run(target, round) {
+  async run(target, round, jobs = JOBS) {
     const { db, ledger, announcer } = target.mesh;
     const number = CASES.findIndex((one) => one.name === name);
-    const symbols = Array.from({ length: JOBS }, (_, index) => `C${number}R${round}N${index}`);
+    const symbols = Array.from({ length: jobs }, (_, index) => `C${number}R${round}N${index}`);
     const done = async (): Promise<number> => {
       const [row] = await db.rows<{ n: number }>("SELECT COUNT(*) AS n FROM jobs WHERE state = 'completed' AND symbol IN (?)", [symbols]);
       return row?.n ?? 0;
@@ -54,13 +55,13 @@ const withJobs = (name: string, strike: (mesh: DatabaseMesh) => Promise<undefine
       }
     };
     await announcer.enqueued(await enqueue(ledger, symbols.map(fetchOf)));
-    await until((count) => count >= WARM);
+    await until((count) => count >= jobs / WARM);
     const heal = await strike(target);
     const back = performance.now();
     const before = await until(() => true);
-    await until((count) => count > before || count === JOBS);
+    await until((count) => count > before || count === jobs);
     const recoverySeconds = (performance.now() - back) / 1000;
-    const completed = await until((count) => count === JOBS);
+    const completed = await until((count) => count === jobs);
     await heal?.();
     const [counts] = await db.rows<{ failed: number; doubled: number }>(
       `SELECT CAST(COALESCE(SUM(state = 'failed'), 0) AS SIGNED) AS failed,
@@ -70,9 +71,9 @@ const withJobs = (name: string, strike: (mesh: DatabaseMesh) => Promise<undefine
     );
     const { failed, doubled } = counts as { failed: number; doubled: number };
     return {
-      sent: JOBS,
+      sent: jobs,
       done: completed,
-      lost: JOBS - completed - Number(failed),
+      lost: jobs - completed - Number(failed),
       doubled: Number(doubled),
       failed: Number(failed),
       recoverySeconds,

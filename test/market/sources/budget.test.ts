@@ -4,6 +4,7 @@ import { sourceBudget } from '../../../services/market/sources/budget.ts';
 import { ManualClock, systemClock } from '../../../services/platform/clock.ts';
 import { type Database, openDatabase } from '../../../services/platform/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { startDatabaseProxy } from '../../support/database-proxy.ts';
 
 const signal = new AbortController().signal;
 
@@ -124,6 +125,21 @@ describe('the window is by the shared clock', () => {
     await spend(budget({ clock: ahead }), 4);
     expect(await spend(budget({ clock: clock(), db: other }), 3)).toEqual(times(3, 'ok'));
   });
+});
+
+test('is taken over the connections of a service, whose limits and outages are theirs', async () => {
+  const proxy = await startDatabaseProxy({ socketPath: database.options.socketPath as string });
+  const db = openDatabase({ ...database.options, socketPath: undefined, host: proxy.host, port: proxy.port, statementSeconds: 0.5 });
+  const take = budget({ db });
+  expect(await spend(take, 4)).toEqual([...times(3, 'ok'), 'source.budget_used_up']);
+  const another = budget({ db, perMinute: { yahoo_finance: 100 } });
+  proxy.refuse(1290, /INSERT INTO source_budget/);
+  expect(await spend(another, 1)).toEqual(['database.unavailable']);
+  expect(await spend(another, 1)).toEqual(['ok']);
+  proxy.stall();
+  expect(await spend(another, 1)).toEqual(['database.unavailable']);
+  await db.close();
+  await proxy.close();
 });
 
 test('a database that cannot be asked is transient, and says so', async () => {

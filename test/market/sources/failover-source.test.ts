@@ -58,6 +58,15 @@ describe('the order', () => {
     ]);
   });
 
+  test('a database that is away ends it: no other source is asked, and none is left alone for it', async () => {
+    const away = new TransientError('database.unavailable', 'away');
+    const second = answers('lean');
+    const sources = chain([throws('yahoo_finance', () => away), second]);
+    // More than the breaker takes.
+    for (let times = 0; times < 5; times++) await expect(sources.bars('X', range, signal)).rejects.toBe(away);
+    expect(second.asked).toBe(0);
+  });
+
   test('an answer without bars is an answer', async () => {
     const second = answers('lean');
     expect(await chain([answers('yahoo_finance', []), second]).bars('X', range, signal)).toMatchObject({

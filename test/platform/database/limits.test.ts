@@ -112,6 +112,23 @@ test('a transaction that waits too long for a lock is run again, and not taken f
   expect(await db.rows("SELECT holder FROM leases WHERE name = 'lock'")).toEqual([{ holder: 'second' }]);
 });
 
+test.each([1213, 1205, 1020])('a single statement that meets %i is run again, and counted', async (errno) => {
+  const db = open();
+  proxy.refuse(errno, /SELECT 1/);
+  expect(await outcome(db.rows('SELECT 1'))).toBe('answered');
+  expect(db.retries).toEqual(new Map([[errno, 1]]));
+});
+
+test('what refuses new connections after the first ones is an outage, and before it an error of its own', async () => {
+  const gone = await testDatabase();
+  const db = open({ ...gone.options, socketPath: undefined, host: proxy.host, port: proxy.port });
+  await db.rows('SELECT 1');
+  await gone.drop();
+  expect(await outcome(db.transaction((tx) => tx.rows('SELECT 1')))).toMatch(/^database\.unavailable/);
+  const never = open({ ...gone.options, socketPath: undefined, host: proxy.host, port: proxy.port });
+  expect(await outcome(never.rows('SELECT 1'))).toMatch(/^ER_(BAD_DB|DBACCESS_DENIED)_ERROR/);
+});
+
 test('a statement that may take long gets its own limit while the server answers others', async () => {
   const db = open({ statementSeconds: 0.2, longStatementSeconds: FOR_EVER });
   expect(await outcome(db.long.rows('SELECT SLEEP(1)'))).toBe('answered');
