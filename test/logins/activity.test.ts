@@ -56,6 +56,11 @@ describe('the usual hour', () => {
     expect(usualHour(hoursOf({ 13: ['16', '18'], 14: ['17', '19'] }), now, habit)).toBe(13);
   });
 
+  test('is 23 when the habit lies across midnight', () => {
+    expect(usualHour(hoursOf({ 23: ['16', '18'], 0: ['18', '20'] }), now, habit)).toBe(23);
+    expect(usualHour(hoursOf({ 0: ['16', '17', '18'] }), now, habit)).toBe(0);
+  });
+
   test('is not the hour before the habit', () => {
     expect(usualHour(hoursOf({ 14: ['16', '17', '18'] }), now, habit)).toBe(14);
   });

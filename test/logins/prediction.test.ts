@@ -88,6 +88,28 @@ test('the configured time before the hour decides when', async () => {
   expect(await prefetch(ledger(), withPredictive({ lead_minutes: 20 }))).toEqual({ users: 0, queued: 0 });
 });
 
+test('a habit just after midnight is fetched for in the evening before, once', async () => {
+  await hold(fixture.db, { alice: ['AAPL'] });
+  await signInAt('alice', '00:10', '02-27', '02-28', '03-01');
+  fixture.clock.set('2026-03-02T23:29:00Z');
+  expect(await prefetch(ledger(), defaults)).toEqual({ users: 0, queued: 0 });
+  fixture.clock.set('2026-03-02T23:31:00Z');
+  expect(await prefetch(ledger(), defaults)).toEqual({ users: 1, queued: 2 });
+  expect(await fixture.db.rows("SELECT DATE_FORMAT(prefetched_on, '%Y-%m-%d') AS day FROM logins")).toEqual([{ day: '2026-03-03' }]);
+  fixture.clock.set('2026-03-03T00:05:00Z');
+  expect(await prefetch(ledger(), defaults)).toEqual({ users: 0, queued: 0 });
+  fixture.clock.set('2026-03-03T23:31:00Z');
+  expect(await prefetch(ledger(), defaults)).toMatchObject({ users: 1 });
+});
+
+test('a habit across midnight is fetched for before 23:00', async () => {
+  await hold(fixture.db, { alice: ['AAPL'] });
+  await signInAt('alice', '23:55', '02-25', '02-27');
+  await signInAt('alice', '00:05', '03-01');
+  fixture.clock.set('2026-03-02T22:31:00Z');
+  expect(await prefetch(ledger(), defaults)).toMatchObject({ users: 1 });
+});
+
 test('users of more than one page are all found', async () => {
   const users = Array.from({ length: 450 }, (_, index) => `user${index}`);
   const symbols = symbolsOf(10);

@@ -70,6 +70,22 @@ test('a symbol that no source knew lately is left out until its pause ends', asy
   expect(await batches()).toEqual([{ symbols: ['AAPL'] }, { symbols: ['AAPL', 'FB'] }]);
 });
 
+test("the rates of the holdings' currencies are fetched with them", async () => {
+  await hold(['ada', 'BP.L', 5], ['bob', 'SPY', 1]);
+  await mesh.db.run('INSERT INTO symbols (symbol, currency) VALUES ?', [
+    [
+      ['BP.L', 'GBp'],
+      ['SPY', 'USD'],
+    ],
+  ]);
+  const { clock, look } = scheduler('2026-06-02T12:00:00Z');
+  await look();
+  clock.set('2026-06-02T13:00:00Z');
+  await look();
+  const fetched = (await jobs()).flatMap(({ type, payload }) => (type === 'batch_fetch' ? (payload as { symbols: string[] }).symbols : []));
+  expect(fetched.sort()).toEqual(['BP.L', 'GBPUSD=X', 'SPY']);
+});
+
 test('a schedule that is new does not run for the time before it was known', async () => {
   await hold(['ada', 'AAPL', 5]);
   await scheduler('2026-06-02T13:10:00Z').look();
