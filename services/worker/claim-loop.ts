@@ -5,7 +5,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ledger } from '../ledger/job.ts';
 import { type ClaimedJob, claim } from '../ledger/run/claim.ts';
-import { codeOf, messageOf } from '../platform/errors.ts';
+import { handBackUnknown } from '../ledger/run/complete.ts';
+import { codeOf, isDatabaseAway, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import { isBacklogFull, type RunningJobs } from './running-jobs.ts';
 
@@ -42,6 +43,8 @@ interface LoopState {
   claimAgain: boolean;
   /** Claims that failed in a row. */
   failures: number;
+  /** The answer to a claim was lost: it may have been committed, and nobody would run its jobs before their leases end. */
+  uncertain: boolean;
   /** The next poll. */
   poll: NodeJS.Timeout | undefined;
   /** The claim at the end of this turn of the event loop. */
@@ -50,7 +53,7 @@ interface LoopState {
 
 export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
   const { jobs, pollMs } = options;
-  const state: LoopState = { claiming: undefined, claimAgain: false, failures: 0, poll: undefined, soon: undefined };
+  const state: LoopState = { claiming: undefined, claimAgain: false, failures: 0, uncertain: false, poll: undefined, soon: undefined };
 
   function wake(): void {
     if (jobs.draining) return;
@@ -93,6 +96,8 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
 /** Claims until all slots are taken, no work is left or too many commits are outstanding. Never rejects. */
 async function claimUntilFull({ jobs, ledger, workerId, types, log, onClaimed }: ClaimLoopOptions, state: LoopState): Promise<void> {
   try {
+    if (state.uncertain) await handBackUnknown(ledger, workerId, new Set([...jobs.claimed].map(({ job }) => job.id)));
+    state.uncertain = false;
     while (!jobs.draining && jobs.handling < jobs.capacity && !isBacklogFull(jobs)) {
       const free = jobs.capacity - jobs.handling;
       const { jobs: claimed, blocked, undecided } = await claim(ledger, workerId, free, types, onClaimed);
@@ -103,6 +108,7 @@ async function claimUntilFull({ jobs, ledger, workerId, types, log, onClaimed }:
       else if (claimed.length < free) return;
     }
   } catch (error) {
+    state.uncertain ||= isDatabaseAway(error);
     if (state.failures++ === 0) log.warn({ code: codeOf(error) }, `could not claim jobs (${messageOf(error)}); retrying with back-off`);
   }
 }

@@ -120,6 +120,21 @@ test('a commit whose answer was lost is not made twice, and is told as the compl
   expect(await through.db.rows('SELECT symbol FROM symbols')).toEqual([{ symbol: 'ONCE' }]);
 });
 
+test('a job whose claim was committed although its answer was lost runs at once, and no attempt is used', async () => {
+  const proxy = await startDatabaseProxy({ socketPath: server.socket });
+  const through = openWorkshop({ ...server.options('service'), socketPath: undefined, host: proxy.host, port: proxy.port });
+  onTestFinished(async () => {
+    await through.db.close();
+    await proxy.close();
+  });
+  const [id] = await through.enqueue({});
+  proxy.loseAnswer(/state = 'running'.*COMMIT$/s);
+  through.worker([fetching(async () => nothing)]);
+  // Nobody takes leases back here, so it did not wait for the end of one.
+  const { attempt, maxAttempts } = await through.reaches(id!, 'completed');
+  expect([proxy.met, attempt, maxAttempts - attempt]).toEqual([1, 2, 3]);
+});
+
 test('a worker shuts down in time though the database is down; its job keeps its lease and comes back when that ends', async () => {
   const { id, worker } = await underWay('DOWN');
   await server.stop();

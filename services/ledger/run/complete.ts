@@ -257,6 +257,19 @@ async function giveBack(
   return { changes: [...changes, ...freed], lost };
 }
 
+/** Hands back the running jobs of a worker that it does not know: the answer to their claim was lost. `known`: the ids of those that it knows. */
+export async function handBackUnknown(ledger: Ledger, workerId: string, known: ReadonlySet<string>): Promise<void> {
+  // ix_due, as when the jobs of a dead worker are taken back.
+  const rows = await ledger.db.rows<Omit<Failure['job'], 'id'> & { id: Buffer }>(
+    `SELECT id, type, symbol, queue, attempt, max_attempts AS maxAttempts, started_at AS startedAt
+       FROM jobs FORCE INDEX (ix_due) WHERE state = 'running' AND worker_id = ?`,
+    [workerId],
+  );
+  const unknown = rows.map((row) => ({ ...row, id: idFromBytes(row.id) })).filter(({ id }) => !known.has(id));
+  if (unknown.length > 0)
+    await postpone(ledger, workerId, unknown, { code: 'database.unavailable', reason: 'the answer to its claim was lost' });
+}
+
 interface OwnedRow {
   id: Buffer;
   attempt: number;

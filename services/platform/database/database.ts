@@ -40,18 +40,11 @@ export interface Database extends Sql {
   readonly retries: ReadonlyMap<number, number>;
   /** What it was opened with: another process can open the same. */
   readonly options: DatabaseOptions;
-  /** Connections of single statements, with their limits, for a library that speaks the driver's language. */
-  readonly pool: LibraryPool;
   /** The same database for statements that may take long: migrations, clean-up, statistics, imports. They have connections and a limit of their own, as long as the server answers others. */
   readonly long: Database;
   /** For a process that stops while the database does not answer: what waits for it fails at once with `TransientError('database.closed')`, and so does all that comes. */
   giveUp(): void;
   close(): Promise<void>;
-}
-
-/** What `rate-limiter-flexible` takes of a pool of the driver. */
-export interface LibraryPool {
-  pool: { getConnection(done: (error: unknown, connection?: unknown) => void): void };
 }
 
 export interface DatabaseOptions {
@@ -151,7 +144,6 @@ function open(options: DatabaseOptions, addresses: Addresses, alive?: () => Prom
     ...single,
     retries,
     options,
-    pool: libraryPool(pool),
     get long() {
       long ??= open({ ...options, maxConnections: 1 }, addresses, () =>
         single.rows('SELECT 1').then(
@@ -293,21 +285,6 @@ function statements(pool: Pool, persist: (work: () => Promise<unknown>) => Promi
     rows: async <T>(sql: string, params?: readonly unknown[]) => (await send(sql, params)) as T[],
     run: async (sql, params) => ({ affectedRows: ((await send(sql, params)) as mysql.ResultSetHeader).affectedRows }),
   };
-}
-
-function libraryPool(pool: Pool): LibraryPool {
-  const open = async () => {
-    const { connection, giveBack } = await pool.lend();
-    return {
-      query(sql: string, ...more: unknown[]) {
-        const done = more.pop() as (error: unknown, rows?: unknown) => void;
-        connection.query(connection.format(sql, more[0] as unknown[] | undefined)).then((rows) => done(null, rows), done);
-      },
-      rollback: () => void connection.query('ROLLBACK').catch(() => connection.spoil()),
-      release: giveBack,
-    };
-  };
-  return { pool: { getConnection: (done) => void open().then((connection) => done(null, connection), done) } };
 }
 
 /**

@@ -39,8 +39,6 @@ export interface Borrowed {
 export interface Pool {
   /** Runs `work` with a connection. Errors: those of `work`; `database.unavailable` when there is none in time. */
   borrow<T>(work: (connection: Borrowed) => Promise<T>): Promise<T>;
-  /** For a library that speaks the driver's language: a connection until its `release`. */
-  lend(): Promise<{ connection: Borrowed; giveBack(): void }>;
   /** Every statement under way and every later one fails at once with `database.closed`. */
   giveUp(): void;
   /** Takes no more work, and waits a second for what is under way. */
@@ -92,25 +90,15 @@ export function limitedPool(pool: DriverPool, addresses: Addresses, limits: Limi
     state.opened.set(connection as DriverConnection, info);
   });
 
-  async function lend() {
-    const { driver, epoch, packetBytes } = await acquire(state);
-    const borrowed = borrowedOf(state, driver, epoch, packetBytes);
-    return {
-      connection: borrowed,
-      giveBack() {
-        if (borrowed.broken || epoch !== addresses.epoch) discard(driver);
-        else driver.release();
-      },
-    };
-  }
   return {
-    lend,
     async borrow(work) {
-      const { connection, giveBack } = await lend();
+      const { driver, epoch, packetBytes } = await acquire(state);
+      const connection = borrowedOf(state, driver, epoch, packetBytes);
       try {
         return await work(connection);
       } finally {
-        giveBack();
+        if (connection.broken || epoch !== addresses.epoch) discard(driver);
+        else driver.release();
       }
     },
     giveUp() {
