@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectBus } from '../../../services/platform/bus/bus.ts';
 import { watchPresence } from '../../../services/platform/bus/presence.ts';
 import { stockmesh } from '../../e2e/command.ts';
+import { longTest } from '../../support/long.ts';
 import type { Ground } from '../logins/mesh.ts';
 import { openGround } from '../logins/mesh.ts';
 import { MAIN } from '../processes.ts';
@@ -99,10 +100,10 @@ test('with another clock in every process nothing fails, expires, changes hands 
   expect(shown).toEqual({ workers: all, ready: ['ok', 60], metric: 60, stats: all, statsOwn: -3600, presence: all, alert: wrong });
 }, 120_000);
 
-/** One round of a few cases; the fault suite runs all of them, ten rounds each. */
-const SHORT = ['clocks: those of three services are set while they run'];
+/** Among the long trials; `npm run faults` runs all cases. */
+const SET_WHILE_THEY_RUN = 'clocks: those of three services are set while they run';
 
-test.each(CLOCK_CASES.filter(({ name }) => SHORT.includes(name)).map((one, index) => [one.name, one, `short${index}`] as const))(
+longTest.each(CLOCK_CASES.filter(({ name }) => name === SET_WHILE_THEY_RUN).map((one, index) => [one.name, one, `short${index}`] as const))(
   '%s: nothing fails, expires, changes hands or comes out of order',
   async (_, { round }, id) => {
     const counts = await round(id, ground);

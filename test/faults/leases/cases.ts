@@ -155,13 +155,13 @@ const SHORT = ['worker.heartbeat_interval=2'];
 
 export const LEASE_CASES: readonly LeaseCase[] = [
   { name: 'a worker is killed while rows of its jobs are locked', within: 2, round: killedWhileLocked },
-  { name: 'a worker is killed under load', within: 10, round: killedUnderLoad },
+  { name: 'a worker is killed under load', within: 10, long: true, round: killedUnderLoad },
   { name: 'a worker freezes inside a transaction, lease of 4 s', within: 6, round: frozenInTransaction(SHORT) },
   { name: 'a worker freezes inside a transaction, lease of 30 s', within: 32, long: true, round: frozenInTransaction([]) },
-  { name: 'another process freezes with the rows of running jobs locked, lease of 4 s', within: 4, round: holderFrozen(SHORT) },
+  { name: 'another process freezes with the rows of running jobs locked, lease of 4 s', within: 4, long: true, round: holderFrozen(SHORT) },
   { name: 'another process freezes with the rows of running jobs locked, lease of 30 s', within: 17, long: true, round: holderFrozen([]) },
-  { name: 'a job ends its process beside four others', within: 10, round: poison(['KILL']) },
-  { name: 'two jobs end their processes beside eight others', within: 15, round: poison(['KILL', 'ABORT']) },
-  { name: 'a worker is killed five times', within: 15, round: killedAgain },
+  { name: 'a job ends its process beside four others', within: 10, long: true, round: poison(['KILL']) },
+  { name: 'two jobs end their processes beside eight others', within: 15, long: true, round: poison(['KILL', 'ABORT']) },
+  { name: 'a worker is killed five times', within: 15, long: true, round: killedAgain },
   { name: 'the database drops its connections for three seconds', within: 10, round: connectionsDropped },
 ];

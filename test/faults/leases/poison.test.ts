@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { cancel } from '../../../services/ledger/control.ts';
 import { idFromBytes } from '../../../services/ledger/id.ts';
+import { longTest } from '../../support/long.ts';
 import { untilAllEnded } from '../mesh.ts';
 import { endProcess } from '../processes.ts';
 import { fetchOf, startWorkers, until, type Workers } from './workers.ts';
@@ -24,7 +25,7 @@ async function outcome(): Promise<{ completed: string[]; failed: { symbol: strin
   };
 }
 
-test.each([
+longTest.each([
   ['KILL', 'SIGKILL'],
   ['ABORT', 'SIGABRT'],
 ])(
@@ -77,23 +78,27 @@ test('while a suspect runs alone, its worker and the others run all other jobs',
   await untilAllEnded(workers.mesh.db);
 });
 
-test('an operator who kills a worker again and again while it runs a job alone fails no job', async () => {
-  await workers.mesh.service('scheduler');
-  const worker = await workers.supervise('killed');
-  await workers.enqueue(['GATE', 'GATE1']);
-  // Twice beside each other, then alone.
-  for (let kills = 1; kills <= 5; kills++) {
-    await until(`attempt ${kills} runs`, () => workers.startsOf('GATE').length + workers.startsOf('GATE1').length >= kills, 30);
-    worker.child.kill('SIGKILL');
-    await until(
-      `the worker is back ${kills} times`,
-      () => worker.deaths === kills && worker.child.exitCode === null && worker.child.signalCode === null,
-    );
-  }
-  workers.openGate();
-  expect(await untilAllEnded(workers.mesh.db, 60_000)).toEqual({ completed: 2 });
-  expect(await workers.mesh.db.rows('SELECT MAX(crashes) AS crashes FROM jobs')).toEqual([{ crashes: 0 }]);
-}, 90_000);
+longTest(
+  'an operator who kills a worker again and again while it runs a job alone fails no job',
+  async () => {
+    await workers.mesh.service('scheduler');
+    const worker = await workers.supervise('killed');
+    await workers.enqueue(['GATE', 'GATE1']);
+    // Twice beside each other, then alone.
+    for (let kills = 1; kills <= 5; kills++) {
+      await until(`attempt ${kills} runs`, () => workers.startsOf('GATE').length + workers.startsOf('GATE1').length >= kills, 30);
+      worker.child.kill('SIGKILL');
+      await until(
+        `the worker is back ${kills} times`,
+        () => worker.deaths === kills && worker.child.exitCode === null && worker.child.signalCode === null,
+      );
+    }
+    workers.openGate();
+    expect(await untilAllEnded(workers.mesh.db, 60_000)).toEqual({ completed: 2 });
+    expect(await workers.mesh.db.rows('SELECT MAX(crashes) AS crashes FROM jobs')).toEqual([{ crashes: 0 }]);
+  },
+  90_000,
+);
 
 test('the process of an isolated job ends with its worker, also when the job blocks it', async () => {
   await suspects(['HANG']);
@@ -105,16 +110,19 @@ test('the process of an isolated job ends with its worker, also when the job blo
   await until('its process is gone', () => !isAlive(pid));
 });
 
-test('a job that blocks its process is ended at its time limit and fails as one that took too long, beside jobs that go on', async () => {
-  await suspects(['HANG'], { maxAttempts: 1 });
-  await workers.start('one', ['jobs.timeouts.stock_fetch=1']);
-  await until('the suspect runs', () => workers.startsOf('HANG').length === 1);
-  await workers.enqueue(innocent);
-  const { completed, failed } = await outcome();
-  expect(completed).toEqual(innocent);
-  expect(failed).toMatchObject([{ symbol: 'HANG', reason: expect.stringContaining('took longer than 1 s') }]);
-  await until('its process is gone', () => !isAlive(workers.startsOf('HANG')[0] as number));
-});
+longTest(
+  'a job that blocks its process is ended at its time limit and fails as one that took too long, beside jobs that go on',
+  async () => {
+    await suspects(['HANG'], { maxAttempts: 1 });
+    await workers.start('one', ['jobs.timeouts.stock_fetch=1']);
+    await until('the suspect runs', () => workers.startsOf('HANG').length === 1);
+    await workers.enqueue(innocent);
+    const { completed, failed } = await outcome();
+    expect(completed).toEqual(innocent);
+    expect(failed).toMatchObject([{ symbol: 'HANG', reason: expect.stringContaining('took longer than 1 s') }]);
+    await until('its process is gone', () => !isAlive(workers.startsOf('HANG')[0] as number));
+  },
+);
 
 test('a worker that shuts down hands an isolated job back, and its process ends', async () => {
   await suspects(['GATE']);
