@@ -31,8 +31,10 @@ export function competeForLead(options: {
   /** Seconds after a jump of the clock for which a lease that has run out is left to its holder, who renews it. */
   settleSeconds?: number;
   lead: () => Duties;
+  /** Told after each look whether the database took it. */
+  onLook?: (written: boolean) => void;
 }): Leadership {
-  const { db, clock, log, holder, seconds, settleSeconds = seconds } = options;
+  const { db, clock, log, holder, seconds, settleSeconds = seconds, onLook = () => {} } = options;
   const stopping = new AbortController();
   let duties: Duties | undefined;
   let until = new Date(0);
@@ -44,6 +46,7 @@ export function competeForLead(options: {
     try {
       const leads = await tryLead(db, LEASE, holder, seconds, now, { mayTakeOver: isSettled(clock, settleSeconds) });
       unreachable = false;
+      onLook(true);
       if (!leads) return await stepDown('another scheduler has the lease');
       until = after(now, seconds);
       if (duties !== undefined) return;
@@ -52,6 +55,7 @@ export function competeForLead(options: {
     } catch (error) {
       if (!unreachable) log.warn({ code: codeOf(error) }, `could not renew the leader's lease: ${messageOf(error)}`);
       unreachable = true;
+      onLook(false);
       if (clock.now().epochMilliseconds >= until.getTime()) await stepDown('the lease has run out');
     }
   }

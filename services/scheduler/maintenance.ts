@@ -19,6 +19,8 @@ export interface MaintenanceOptions {
   config: Config;
   /** Announces what is committed. */
   announce: (changes: readonly Change[]) => void;
+  /** What else of this process has seen outages. */
+  outages?: Outages;
 }
 
 /** The ledger frees each slot itself: this is for rows changed by hand and for a lowered limit. */
@@ -26,10 +28,9 @@ const HEAL_SECONDS = 5;
 /** Looks within one ageing interval: a job rises at most a fifth of it late. */
 const LOOKS_PER_AGEING = 5;
 
-export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptions): Duty[] {
+export function maintenanceDuties({ ledger, config, announce, outages = watchOutages(ledger.leaseSeconds) }: MaintenanceOptions): Duty[] {
   const { promote_interval, reap_interval, ageing } = config.scheduler;
   const settleSeconds = Math.max(ledger.leaseSeconds, config.database.clock_interval);
-  const mayReap = afterOutage(ledger.leaseSeconds);
   const repeated = (name: string, everySeconds: number, batch: () => Promise<Change[]>): Duty => ({
     name,
     everySeconds,
@@ -43,7 +44,9 @@ export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptio
   });
   const duties = [
     repeated('promote', promote_interval, () => promote(ledger)),
-    repeated('reap', reap_interval, async () => (isSettled(ledger.clock, settleSeconds) && (await mayReap(ledger.db)) ? reap(ledger) : [])),
+    repeated('reap', reap_interval, async () =>
+      isSettled(ledger.clock, settleSeconds) && (await mayReap(ledger.db, outages)) ? reap(ledger) : [],
+    ),
     repeated('expire ready jobs', reap_interval, () => expire(ledgerWithoutJump(ledger), 'ready')),
     repeated('expire blocked jobs', reap_interval, () => expire(ledgerWithoutJump(ledger), 'blocked')),
     repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction(async (tx) => changesOf(tx, await healSlots(tx, ledger)))),
@@ -67,28 +70,44 @@ export function maintenanceDuties({ ledger, config, announce }: MaintenanceOptio
   return duties;
 }
 
+export interface Outages {
+  /** The database has taken a write, or did not. */
+  saw(written: boolean): void;
+  /** Whether leases that have run out may be judged now. */
+  mayJudge(): boolean;
+}
+
 /**
  * While the database is away no worker can renew its leases, and the jobs run on. So after an outage they get a third of a lease, in which they renew them twice, before
- * anybody is judged. Gives a function that says whether leases may be judged now.
+ * anybody is judged. A scheduler that does not lead watches too: after an outage in which the leader's lease has run out it may be the next leader.
  */
-function afterOutage(leaseSeconds: number): (sql: Sql) => Promise<boolean> {
+export function watchOutages(leaseSeconds: number): Outages {
   const graceMs = (leaseSeconds * 1000) / 3;
   let lastAnswer = performance.now();
   let away = false;
   let judgedFrom = 0;
-  return async (sql) => {
-    try {
-      await probeWrite(sql);
-    } catch (error) {
-      away = true;
-      throw error;
-    }
-    const now = performance.now();
-    if (away && now - lastAnswer > graceMs) judgedFrom = now + graceMs;
-    away = false;
-    lastAnswer = now;
-    return now >= judgedFrom;
+  return {
+    saw(written) {
+      if (written) {
+        const now = performance.now();
+        if (away && now - lastAnswer > graceMs) judgedFrom = now + graceMs;
+        lastAnswer = now;
+      }
+      away = !written;
+    },
+    mayJudge: () => performance.now() >= judgedFrom,
   };
+}
+
+async function mayReap(sql: Sql, outages: Outages): Promise<boolean> {
+  try {
+    await probeWrite(sql);
+  } catch (error) {
+    outages.saw(false);
+    throw error;
+  }
+  outages.saw(true);
+  return outages.mayJudge();
 }
 
 /** After a jump forward: on the time as it was before, until no job waits any more that began to wait before it. Such a job has not waited for as long as the jump says. */

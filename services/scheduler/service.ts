@@ -13,7 +13,7 @@ import { type BrokerAlerts, listenToBroker } from './broker-alerts.ts';
 import { type Duty, startDuties } from './duties.ts';
 import { type Endpoint, serveMetrics } from './endpoint.ts';
 import { competeForLead, type Leadership } from './leadership.ts';
-import { maintenanceDuties } from './maintenance.ts';
+import { maintenanceDuties, type Outages, watchOutages } from './maintenance.ts';
 import { createMetricsRenderer, type SchedulerMetrics } from './metrics.ts';
 import { reannounceDuty } from './reannounce.ts';
 import { watchForDeaths } from './rescue.ts';
@@ -48,7 +48,8 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
     if (state === 'online') alerts?.restate();
   });
   const brokerAlerts = listenToBroker(bus);
-  const duties = leaderDuties(parts, { announce: announcements.announce, freshMetrics: metrics.fresh, alerts, brokerAlerts });
+  const outages = watchOutages(parts.ledger.leaseSeconds);
+  const duties = leaderDuties(parts, { announce: announcements.announce, freshMetrics: metrics.fresh, alerts, brokerAlerts, outages });
   const leading = competeForLead({
     db,
     clock,
@@ -60,6 +61,7 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
       alerts?.forget();
       return startDuties(duties, log);
     },
+    onLook: outages.saw,
   });
   leadership = leading;
 
@@ -140,11 +142,13 @@ function leaderDuties(
     freshMetrics,
     alerts,
     brokerAlerts,
+    outages,
   }: {
     announce(changes: readonly Change[]): void;
     freshMetrics(): Promise<SchedulerMetrics>;
     alerts: Alerts | undefined;
     brokerAlerts: BrokerAlerts;
+    outages: Outages;
   },
 ): Duty[] {
   const statistics: Duty = {
@@ -158,7 +162,7 @@ function leaderDuties(
     },
   };
   return [
-    ...maintenanceDuties({ ledger, config, announce }),
+    ...maintenanceDuties({ ledger, config, announce, outages }),
     schedulesDuty({ ledger, config, announcer, log }),
     reannounceDuty(ledger, announcer, config),
     retentionDuty(ledger, config),

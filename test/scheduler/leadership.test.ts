@@ -3,6 +3,7 @@ import type { Clock } from '../../services/platform/clock.ts';
 import type { Database } from '../../services/platform/database/database.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { competeForLead, type Leadership } from '../../services/scheduler/leadership.ts';
+import { watchOutages } from '../../services/scheduler/maintenance.ts';
 import { silent } from '../broker/peers.ts';
 import { fixture } from './mesh.ts';
 
@@ -116,4 +117,40 @@ test('who stops, stops its duties before the lease is free', async () => {
   await leadership.stop();
   expect(events).toEqual(['leads', 'stopped']);
   expect(await mesh.db.rows('SELECT holder FROM leases')).toEqual([]);
+});
+
+test('who leads after an outage that it has seen as a standby gives the workers time to renew their leases', async () => {
+  await mesh.db.run("INSERT INTO leases (name, holder, until) VALUES ('scheduler', 'a', ?)", [
+    new Date(mesh.clock.now().epochMilliseconds + 300),
+  ]);
+  let away = false;
+  const db: Database = {
+    ...mesh.db,
+    run: async (sql, params) => {
+      if (away) throw new TransientError('database.unavailable', 'the database is away');
+      return await mesh.db.run(sql, params);
+    },
+  };
+  const outages = watchOutages(0.3);
+  const looks: boolean[] = [];
+  const saw = (written: boolean): void => {
+    looks.push(written);
+    outages.saw(written);
+  };
+  const mayJudge: boolean[] = [];
+  const leadership = competeForLead({
+    ...{ db, clock: mesh.clock, log: silent, holder: 'b', seconds: 0.3, onLook: saw },
+    lead() {
+      mayJudge.push(outages.mayJudge());
+      return { stop: async () => {} };
+    },
+  });
+  competing.push(leadership);
+  await waitFor(() => expect(looks).toContain(true));
+  away = true;
+  // Longer than a third of a lease: ten looks, of which each begins 30 ms after the one before.
+  await waitFor(() => expect(looks.filter((written) => !written).length).toBeGreaterThanOrEqual(10));
+  mesh.clock.advance({ seconds: 31 });
+  away = false;
+  await waitFor(() => expect(mayJudge).toEqual([false]));
 });
