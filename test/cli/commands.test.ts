@@ -4,6 +4,7 @@ import { JOB_TYPES } from '../../services/job-types/index.ts';
 import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { enqueue } from '../../services/ledger/enqueue/enqueue.ts';
 import { readJob } from '../../services/ledger/read/jobs.ts';
+import { sourceSet } from '../../services/market/freshness/freshness.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import type { Ran } from './command-line.ts';
@@ -235,6 +236,22 @@ test('a portfolio shows quantity, close, value and freshness', async () => {
   expect(positions[0]).toMatchObject({ symbol: 'AAPL', quantity: 10, cost: 100, simulated: true, price: { state: 'fresh' } });
   expect(value[0].simulated).toBe(value[0].value);
   expect(value[0].value).toBeCloseTo(10 * positions[0].close, 6);
+});
+
+test('a portfolio notes all that is wrong with a price: made up, a split that is not restated, unknown since', async () => {
+  await mesh.run('portfolio', 'import', mesh.file('notes.csv', 'user,symbol,quantity,cost\nnora,NOTED,1,\n'));
+  await mesh.db.run(
+    `INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, close, currency, source, unrestated_split)
+     VALUES ('NOTED', '2021-03-31', '2021-03-31 20:00:00', UTC_TIMESTAMP(3) - INTERVAL 1 DAY, 10, 'USD', 'simulated', '2021-03-01')`,
+  );
+  await mesh.db.run(
+    `INSERT INTO symbol_failures (symbol, what, sources, since, asked_at, again_at, times, code, reason)
+     VALUES ('NOTED', 'bars', ?, '2026-01-05 10:00:00', UTC_TIMESTAMP(3), UTC_TIMESTAMP(3) + INTERVAL 1 DAY, 1, 'source.unknown_symbol', 'no source knows NOTED')`,
+    [sourceSet(loadConfig({ files: [mesh.configFile], environment: 'development', env: {} }).config)],
+  );
+  const note = 'made-up prices; split of 2021-03-01 not restated: no signal; unknown since 2026-01-05';
+  expect((await mesh.run('portfolio', 'show', 'nora')).stdout.replaceAll(/\s+/g, ' ')).toContain(note);
+  expect(json(await mesh.run('portfolio', 'show', 'nora', '--json')).positions).toMatchObject([{ unrestated_split: '2021-03-01' }]);
 });
 
 test('a portfolio in pounds and dollars is added up in dollars, with the rate', async () => {

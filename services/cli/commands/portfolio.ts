@@ -109,9 +109,12 @@ const COLUMNS: Column<ValuedHolding>[] = [
 ];
 
 function noteOf({ state, price: { failure } }: ValuedHolding): string | null {
-  if (failure !== undefined)
-    return `${failure.code === 'source.unknown_symbol' ? 'unknown' : 'no usable answer'} since ${stamp(failure.since)}`;
-  return isSimulated(state) ? 'made-up prices' : null;
+  const notes = [
+    isSimulated(state) && 'made-up prices',
+    state?.unrestatedSplit && `split of ${state.unrestatedSplit} not restated: no signal`,
+    failure && `${failure.code === 'source.unknown_symbol' ? 'unknown' : 'no usable answer'} since ${stamp(failure.since)}`,
+  ].filter(Boolean);
+  return notes.length === 0 ? null : notes.join('; ');
 }
 
 const countsOf = (positions: readonly ValuedHolding[]) => countStates(positions.map(({ price }) => price));
@@ -159,6 +162,7 @@ function positionJson({ symbol, quantity: held, cost, value, baseValue, state, p
     newest_bar: state?.newestBar ?? null,
     source: state?.source ?? null,
     simulated: isSimulated(state),
+    unrestated_split: state?.unrestatedSplit ?? null,
     as_of: state?.asOf ?? null,
     price: judgementJson(price),
     analysis: judgementJson(analysis),

@@ -100,7 +100,7 @@ const OWN_KEYS = {
     user: 'the owner',
     at: 'the moment of the freshness check',
     positions:
-      '[{symbol, quantity, cost, close, currency, value, base_value, newest_bar, source, simulated, as_of, price, analysis, signal, confidence}]; price and analysis: {state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}',
+      '[{symbol, quantity, cost, close, currency, value, base_value, newest_bar, source, simulated, unrestated_split, as_of, price, analysis, signal, confidence}]; price and analysis: {state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}',
     value: '[{currency, value, simulated}] by the currency of the prices; simulated: the part from made-up prices',
     worth:
       '{currency, value, simulated, rates, unknown} in portfolio.base_currency; rates: [{symbol, rate, newest_bar, state, reason, simulated}] used; unknown: [{symbol, reason}] not in the sum',

@@ -174,7 +174,12 @@ export function resultsTable(
     row.note ??= noteOf(job);
   }
   // The reason of a skipped symbol names the state of its price.
-  for (const { symbol, state, reason } of prices) if (state !== 'fresh' && rows.has(symbol)) rowOf(symbol).note ??= `${state}: ${reason}`;
+  for (const { symbol, state, reason } of prices) {
+    const row = rows.get(symbol);
+    // Whatever else there is to say of it, old prices are called so.
+    if (row !== undefined && (state === 'outdated' || (state !== 'fresh' && row.note === null)))
+      row.note = [row.note, `${state}: ${reason}`].filter((note) => note !== null).join('; ');
+  }
   for (const { symbol, reason } of skipped) rowOf(symbol).note ??= reason;
   for (const { symbol, simulated } of prices) {
     const row = rows.get(symbol);

@@ -56,7 +56,7 @@ export function positionRoutes(app: App, { db, clock }: Parts): void {
     schema: {
       summary: "Replace a user's option positions",
       description:
-        'As a whole, in one transaction; they get new ids. An empty list takes everything away. A run of mode exit names the ones that have expired in `left_out`. The next run of mode exit ranks them.',
+        'As a whole, in one transaction; they get new ids. An empty list takes everything away. A contract that has expired is refused unless the user holds it already; a run of mode exit names it in `left_out`. The next run of mode exit ranks them.',
       tags: ['users'],
       params,
       body: z.strictObject({ positions: z.array(PositionInput).max(MOST_POSITIONS) }),

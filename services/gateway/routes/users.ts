@@ -25,6 +25,10 @@ const freshness = z.object({
   symbol: z.string(),
   source: z.string().nullable(),
   simulated: z.boolean().describe('true for made-up prices'),
+  unrestated_split: z
+    .string()
+    .nullable()
+    .describe('Ex-date of a split for which the source has not restated the older prices; until it has, there is no signal'),
   newest_bar: z.string().nullable(),
   as_of: instant.nullable(),
   price: judgement,
@@ -207,6 +211,7 @@ function freshnessOf(symbol: string, { state, price, analysis }: SymbolJudgement
     symbol,
     source: state?.source ?? null,
     simulated: isSimulated(state),
+    unrestated_split: state?.unrestatedSplit ?? null,
     newest_bar: state?.newestBar ?? null,
     as_of: state?.asOf ?? null,
     price: judgementJson(price),

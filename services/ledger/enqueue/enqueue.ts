@@ -54,6 +54,8 @@ export interface JobRequest {
   dedupeKey?: string | undefined;
   /** For so many seconds later requests of this key get this job, also after it completed. */
   dedupeWindowSeconds?: number | undefined;
+  /** The live job of the key as the caller read it (`readLive`) before it decided; when it has ended since, it answers the request. */
+  seen?: LiveJob | undefined;
   /** The earliest start. */
   runAt?: Date | undefined;
   /** Dedupe keys of the live jobs (of this call or earlier ones) that must complete first; a key without a live job is met already. */
@@ -122,6 +124,7 @@ export async function enqueueWith(
   // Nothing is written before the insert that may be refused.
   await retryOnDuplicateKey(async () => {
     const seen = new Map(known ?? (await readLive(tx, keysOf(groups))));
+    for (const { key, best } of groups) if (key !== undefined && best.seen !== undefined && !seen.has(key)) seen.set(key, best.seen);
     // Another try must see the job that this one lost its race to.
     known = undefined;
     await answer(tx, ledger, groups, seen);

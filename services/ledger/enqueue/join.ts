@@ -1,5 +1,5 @@
 /** Joins requests to the live jobs of their dedupe keys: finds and locks those jobs, subscribes to them and raises their priority. */
-import { type Transaction, toJson } from '../../platform/database/database.ts';
+import { type Sql, type Transaction, toJson } from '../../platform/database/database.ts';
 import { DONE_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import {
@@ -61,9 +61,9 @@ export function keysOf(groups: readonly Group[]): Set<string> {
  * The live job of each key, not locked: a request that joins a job just before its end has joined it. A caller that decides by the results of jobs reads the live
  * jobs first and the results afterwards, so that it sees the result of a job that ended in between.
  */
-export async function readLive(tx: Transaction, keys: ReadonlySet<string>): Promise<Map<string, LiveJob>> {
+export async function readLive(sql: Sql, keys: ReadonlySet<string>): Promise<Map<string, LiveJob>> {
   if (keys.size === 0) return new Map();
-  const rows = await tx.rows<Row>(`SELECT ${COLUMNS} FROM jobs FORCE INDEX (ux_active) WHERE active_key IN (?)`, [[...keys].sort()]);
+  const rows = await sql.rows<Row>(`SELECT ${COLUMNS} FROM jobs FORCE INDEX (ux_active) WHERE active_key IN (?)`, [[...keys].sort()]);
   return new Map(rows.map((row) => [row.dedupe_key, liveJob(row)]));
 }
 

@@ -7,12 +7,12 @@ export type NumberRead = { value: string } | { fault: string };
 
 /**
  * A number in a file with this delimiter. A decimal comma is read where the comma is not the delimiter and cannot stand between thousands: 10,5 is 10.5; 1,234 is refused,
- * because it may be 1234; so is 1.234 there.
+ * because it may be 1234; so is 1.234 there. `signed`: whether it may be negative.
  */
-export function readNumber(text: string, delimiter: Delimiter): NumberRead {
+export function readNumber(text: string, delimiter: Delimiter, { signed }: { signed: boolean }): NumberRead {
   if (text === '' || /^[+-]?(\d+\.?\d*|\.\d+)$/.test(text)) return delimiter === ',' ? { value: text } : unlessGrouped(text, '.');
   if (delimiter !== ',' && /^[+-]?(\d+,\d*|,\d+)$/.test(text)) return unlessGrouped(text, ',');
-  return { fault: `${faultOf(text, delimiter)}` };
+  return { fault: faultOf(text, delimiter, signed) };
 }
 
 /** `1.234` with thousands of 1 to 3 digits, the first not 0, may be a whole number of thousands. */
@@ -25,17 +25,20 @@ function unlessGrouped(text: string, point: '.' | ','): NumberRead {
   };
 }
 
+/** The cure for a cost below 0; a quantity may be. */
+const NOT_NEGATIVE = 'write what one share cost';
 const CURRENCY = /\p{Sc}/u;
 const BETWEEN_THOUSANDS = /(?<=\d)['’.,_\p{Z}](?=\d{3}(?!\d))/gu;
 
-function faultOf(text: string, delimiter: Delimiter): string {
+function faultOf(text: string, delimiter: Delimiter, signed: boolean): string {
   const sign = CURRENCY.exec(text)?.[0];
   if (sign !== undefined) {
     const rest = text.replace(CURRENCY, '').trim();
     return `has a currency sign (${sign}); write ${/^[+-]?\d+(\.\d+)?$/.test(rest) ? rest : 'the number alone, like 1234.5'}, or leave it empty`;
   }
   const inside = /^\((.*)\)$/.exec(text)?.[1];
-  if (inside !== undefined) return `is in parentheses; write a negative number with a minus sign: -${inside}`;
+  if (inside !== undefined)
+    return `is in parentheses, which make it negative; ${signed ? `write it with a minus sign: -${inside}` : NOT_NEGATIVE}`;
   const plain = text.replace(BETWEEN_THOUSANDS, '');
   if (plain !== text && /^[+-]?\d+([.,]\d+)?$/.test(plain)) return `has a sign between the thousands; write ${plain.replace(',', '.')}`;
   if (delimiter === ',' && /^[+-]?\d*,\d+$/.test(text))
@@ -52,7 +55,7 @@ export function sizeFault(
   if (value === '') return undefined;
   const [, sign = '', whole = '', part = ''] = /^([+-]?)(\d*)\.?(\d*)$/.exec(value) ?? [];
   const isZero = !/[1-9]/.test(whole + part);
-  if (sign === '-' && !signed && !isZero) return 'is negative; write what one share cost';
+  if (sign === '-' && !signed && !isZero) return `is negative; ${NOT_NEGATIVE}`;
   if (whole.replace(/^0+/, '').length > digits) return `is too large; at most ${digits} digits before the point`;
   if (!isZero && !/[1-9]/.test(whole + part.slice(0, decimals))) return `is too small; ${decimals} decimals are kept`;
   return undefined;

@@ -142,7 +142,7 @@ function positionReader(
   }
 
   function numberOf(column: keyof typeof SIZES, text: string, line: number): string | undefined {
-    const read = readNumber(text, delimiter);
+    const read = readNumber(text, delimiter, SIZES[column]);
     const wrong = 'fault' in read ? read.fault : sizeFault(read.value, SIZES[column]);
     if (wrong !== undefined) fault(line, `${column} ${quoted(text)} ${wrong}`);
     return 'fault' in read || wrong !== undefined ? undefined : read.value;
@@ -153,9 +153,7 @@ function positionReader(
     if (record.length !== width) {
       fault(
         line,
-        `has ${record.length} ${record.length === 1 ? 'field' : 'fields'}, ${quoted(record.join(delimiter))}, and the header ${width}; ${
-          record.length === 1 ? 'remove the line if it is a title or a footer' : `put a field that holds "${delimiter}" in quotes`
-        }`,
+        `has ${record.length} ${record.length === 1 ? 'field' : 'fields'}, ${quoted(record.join(delimiter))}, and the header ${width}; ${fieldsCure(record, width, delimiter)}`,
       );
       return undefined;
     }
@@ -189,6 +187,15 @@ function positionReader(
     lines.set(key, line);
     return { user, symbol, quantity: quantity === '' ? '0' : quantity, cost: cost === '' ? null : cost };
   };
+}
+
+/** What to do about a line with a field too many or too few. */
+function fieldsCure(record: readonly string[], width: number, delimiter: string): string {
+  if (record.length === 1) return 'remove the line if it is a title or a footer';
+  const areEmpty = record.length > width && record.slice(width).every((field) => field === '');
+  return areEmpty
+    ? `remove the last ${JSON.stringify(delimiter.repeat(record.length - width))}`
+    : `put a field that holds "${delimiter}" in quotes`;
 }
 
 /** A small number for each text. */

@@ -5,7 +5,7 @@ import { withoutRankings } from './ranking-rows.ts';
 const mesh = gatewayMesh();
 withoutRankings(mesh);
 const path = '/v1/users/alice/positions';
-const CALL = 'AAPL260320C00200000';
+const CALL = 'AAPL450317C00200000';
 const plain = { contract: CALL, quantity: 1, entry_price: 4.5 };
 const put = (...positions: object[]) => mesh.operator.put(path, { positions });
 const contracts = async (of = path) => (await mesh.operator.get(of)).body.positions.map(({ contract }: { contract: string }) => contract);
@@ -13,16 +13,16 @@ const remove = async (position: string, key = mesh.operator.key) =>
   fetch(`${mesh.gateway.url}${position}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } });
 
 test('positions are replaced as a whole and told in their order, with all that was given', async () => {
-  await put({ ...plain, contract: 'IBM260320P00100000' });
+  await put({ ...plain, contract: 'IBM450317P00100000' });
   const full = { entry_iv: 0.3, entry_spot: 195.5, target: 220, stop: 0.4, opened_at: '2026-01-05T15:00:00.000Z' };
-  const { status, body } = await put({ ...plain, ...full }, { ...plain, contract: 'AAPL  260320P00190000', quantity: 0.5 });
+  const { status, body } = await put({ ...plain, ...full }, { ...plain, contract: 'AAPL  450317P00190000', quantity: 0.5 });
   expect(status).toBe(200);
   const none = { entry_iv: null, entry_spot: null, target: null, stop: null, opened_at: expect.stringMatching(/Z$/) };
   expect(body).toEqual({
     user: 'alice',
     positions: [
       { id: expect.stringMatching(/^\d+$/), ...plain, ...full },
-      { id: expect.stringMatching(/^\d+$/), ...plain, ...none, contract: 'AAPL260320P00190000', quantity: 0.5 },
+      { id: expect.stringMatching(/^\d+$/), ...plain, ...none, contract: 'AAPL450317P00190000', quantity: 0.5 },
     ],
   });
   expect((await mesh.operator.get(path)).body).toEqual(body);
@@ -41,11 +41,11 @@ test('a user without positions has none, and an empty list takes all away', asyn
 });
 
 test('one position of a user is removed, that of another is not his', async () => {
-  const [first] = (await put(plain, { ...plain, contract: 'AAPL260320P00190000' })).body.positions;
+  const [first] = (await put(plain, { ...plain, contract: 'AAPL450317P00190000' })).body.positions;
   expect((await remove(`/v1/users/bob/positions/${first.id}`)).status).toBe(404);
   const removed = await remove(`${path}/${first.id}`);
   expect([removed.status, await removed.json()]).toEqual([200, { user: 'alice', removed: first.id }]);
-  expect(await contracts()).toEqual(['AAPL260320P00190000']);
+  expect(await contracts()).toEqual(['AAPL450317P00190000']);
   const again = await remove(`${path}/${first.id}`);
   expect([again.status, await again.json()]).toMatchObject([404, { code: 'position.unknown' }]);
   expect((await remove(`${path}/first`)).status).toBe(400);
@@ -63,6 +63,19 @@ test.each([
   await put(plain);
   expect(await put(plain, bad)).toMatchObject({ status: 400, body: { errors: [{ in: 'body', field: `positions.1.${field}` }] } });
   expect(await contracts()).toEqual([CALL]);
+});
+
+test('a contract that has expired is refused, unless it is held already', async () => {
+  const expired = { ...plain, contract: 'AAPL140606C00100000' };
+  await put(plain);
+  expect(await put(plain, expired)).toMatchObject({
+    status: 400,
+    body: { code: 'position.expired', detail: expect.stringMatching('AAPL140606C00100000 expired on 2014-06-06') },
+  });
+  expect(await contracts()).toEqual([CALL]);
+  await mesh.db.run('UPDATE option_positions SET contract = ?', [expired.contract]);
+  expect((await put(expired, plain)).status).toBe(200);
+  expect(await contracts()).toEqual([expired.contract, CALL]);
 });
 
 test('a user sees and changes his own positions, not those of others', async () => {

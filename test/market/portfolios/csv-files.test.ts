@@ -54,11 +54,7 @@ describe('one delimiter a file, from its header', () => {
   });
 
   test.each([
-    [
-      'too many',
-      'marla,AAPL,5,150,,,',
-      'p.csv:3: has 7 fields, "marla,AAPL,5,150,,,", and the header 4; put a field that holds "," in quotes',
-    ],
+    ['too many', 'marla,AAPL,5,150,,,', 'p.csv:3: has 7 fields, "marla,AAPL,5,150,,,", and the header 4; remove the last ",,,"'],
     ['too few', 'marla,AAPL,5', 'p.csv:3: has 3 fields, "marla,AAPL,5", and the header 4; put a field that holds "," in quotes'],
   ])('a field %s is a bad line with its number', async (_, line, message) => {
     expect(await refused(`${HEADER}\nmarla,MSFT,1,1\n${line}\n`)).toEqual([message]);
@@ -123,7 +119,7 @@ describe('a number with signs', () => {
     ['$', 'cost "$" has a currency sign ($); write the number alone, like 1234.5, or leave it empty'],
     ['$150.25', 'cost "$150.25" has a currency sign ($); write 150.25, or leave it empty'],
     ['150 €', 'cost "150 €" has a currency sign (€); write 150, or leave it empty'],
-    ['(150.25)', 'cost "(150.25)" is in parentheses; write a negative number with a minus sign: -150.25'],
+    ['(150.25)', 'cost "(150.25)" is in parentheses, which make it negative; write what one share cost'],
     ['1’000.50', 'cost "1’000.50" has a sign between the thousands; write 1000.50'],
     ["1'000", 'cost "1\'000" has a sign between the thousands; write 1000'],
     ['1,234.50', 'cost "1,234.50" has a sign between the thousands; write 1234.50'],
@@ -136,6 +132,12 @@ describe('a number with signs', () => {
   ])('%s is refused with the cure', async (cost, message) => {
     expect(await refused(`${HEADER}\npriya,AAPL,4,"${cost}"\n`)).toEqual([`p.csv:2: ${message}`]);
   });
+});
+
+test('a quantity in parentheses is refused with the minus sign to write', async () => {
+  expect(await refused(`${HEADER}\npriya,AAPL,(4),150\n`)).toEqual([
+    'p.csv:2: quantity "(4)" is in parentheses, which make it negative; write it with a minus sign: -4',
+  ]);
 });
 
 describe('small numbers', () => {

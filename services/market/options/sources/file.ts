@@ -235,7 +235,7 @@ function fieldsOf(columns: readonly string[], record: readonly string[], delimit
   const fields = columns.map((name, index) => {
     const text = record[index] ?? '';
     if (delimiter === ',' || TEXTS.has(name)) return [name, text];
-    const read = readNumber(text, delimiter);
+    const read = readNumber(text, delimiter, { signed: true });
     if ('value' in read) return [name, read.value];
     if (read.fault.startsWith('may be')) faults.push(`${name}: ${JSON.stringify(text)} ${read.fault}`);
     return [name, text];

@@ -97,8 +97,16 @@ export async function addPositions(tx: Transaction, user: string, positions: rea
   );
 }
 
-/** Replaces all option positions of the user. */
+/**
+ * Replaces all option positions of the user. One that is held already may have expired: who reads the list, adds one and writes it back is not refused.
+ * @throws InputError `position.expired`
+ */
 export async function replacePositions(tx: Transaction, user: string, positions: readonly PositionInput[], now: Date): Promise<void> {
+  const held = new Set((await listPositions(tx, user)).map(({ contract }) => contract));
+  refuseExpired(
+    positions.filter(({ contract }) => !held.has(contract)),
+    Temporal.Instant.fromEpochMilliseconds(now.getTime()),
+  );
   await tx.run('DELETE FROM option_positions WHERE user_id = ?', [user]);
   await addPositions(tx, user, positions, now);
 }
