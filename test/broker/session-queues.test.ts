@@ -35,9 +35,9 @@ async function keep(maxBytes = 10_000) {
       queues.enqueue('kept', numbered);
       return numbered;
     },
-    /** A connection after its redelivery. aedes begins its identifiers anywhere; here at 40,000. */
-    async connect(): Promise<Client> {
-      const client = { id: 'kept', clean: false, _nextId: 40_000 } as unknown as Client;
+    /** A connection after its redelivery. aedes begins its identifiers anywhere. */
+    async connect(firstId = 40_000): Promise<Client> {
+      const client = { id: 'kept', clean: false, _nextId: firstId } as unknown as Client;
       for await (const packet of persistence.outgoingStream(client)) await persistence.outgoingUpdate(client, packet);
       return client;
     },
@@ -60,10 +60,11 @@ test('what the redelivery has sent on a connection is not delivered on it again,
 });
 
 test('while messages wait, the identifiers of the next connection go on where those of the last one ended', async () => {
-  const { queue, connect, send } = await keep();
+  const { queue, connect, send, acknowledge } = await keep();
   const first = await connect();
   expect([await send(first, queue('one')), await send(first, queue('two'))]).toEqual([40_000, 40_001]);
-  const second = await connect();
+  await acknowledge(first, 40_001);
+  const second = await connect(7);
   expect(await send(second, queue('three'))).toBe(40_002);
 });
 
