@@ -63,3 +63,18 @@ test('a kept session that comes back and subscribes to its group again hears eac
   for (let i = 0; i < 4; i++) await publisher.client.publishAsync('stock/fetch/AAPL', `job ${i}`, { qos: 1 });
   await expect.poll(() => back.heard.map(({ payload }) => payload)).toEqual(['job 0', 'job 1', 'job 2', 'job 3']);
 });
+
+test('nothing waits for an absent member that asked for QoS 0', async () => {
+  const broker = await start();
+  const session = { clientId: 'worker', clean: false };
+  const first = await join(broker.port, 'service', session);
+  await first.client.subscribeAsync('$share/workers/stock/fetch/+', { qos: 0 });
+  await first.client.endAsync();
+  const publisher = await join(broker.port, 'service');
+  await publisher.client.publishAsync('stock/fetch/AAPL', 'while it was away', { qos: 1 });
+  const back = await join(broker.port, 'service', session);
+  await back.client.subscribeAsync('$share/workers/stock/fetch/+', { qos: 0 });
+  await publisher.client.publishAsync('stock/fetch/AAPL', 'now', { qos: 1 });
+  await expect.poll(() => back.heard.at(-1)?.payload).toBe('now');
+  expect(back.heard.map(({ payload }) => payload)).toEqual(['now']);
+});

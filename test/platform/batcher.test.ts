@@ -41,10 +41,21 @@ test('what arrives while a batch is under way goes with the next one', async () 
 
 describe('an error', () => {
   test('is tried in halves, one after the other: no batch begins before both have ended, and idle waits for them', async () => {
-    const { batcher, batches } = doubling(4);
+    const batches: number[][] = [];
+    let open = 0;
+    let atOnce = 0;
+    const run = async (items: readonly number[]) => {
+      batches.push([...items]);
+      atOnce = Math.max(atOnce, ++open);
+      await new Promise((resolve) => setImmediate(resolve));
+      open--;
+      if (items.includes(-1)) throw new Error('-1 is to blame');
+      return items;
+    };
+    const batcher = createBatcher({ most: 4, run });
     const results = Promise.allSettled([1, -1, 3, 4, 5, 6].map(batcher.add));
     await batcher.idle();
-    expect(batcher.size).toBe(0);
+    expect({ size: batcher.size, open, atOnce }).toEqual({ size: 0, open: 0, atOnce: 1 });
     expect(batches).toEqual([[1, -1, 3, 4], [1, -1], [1], [-1], [3, 4], [5, 6]]);
     expect((await results).map(({ status }) => status)).toEqual([
       'fulfilled',

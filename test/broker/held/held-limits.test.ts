@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { type HeldStats, startHeldAlerts } from '../../../broker/held-limits.ts';
 import { type Body, parseMessage } from '../../../services/platform/messages.ts';
 import { payloadsOf } from '../both-brokers.ts';
-import { join, silent } from '../peers.ts';
+import { happens, join, silent } from '../peers.ts';
 import { LOGIN, login, ping, service, start } from './held-logins.ts';
 
 describe('limits', () => {
@@ -35,6 +35,29 @@ describe('limits', () => {
       await hook.client.endAsync(true);
     },
   );
+
+  test('a client over its own limit is cut when half of its room is free again, and not before', async () => {
+    const broker = await start({ holdLimits: { perClient: 10 } });
+    const priority = await join(broker.port, 'service', { clientId: 'priority', clean: false });
+    const unacknowledged: (() => void)[] = [];
+    priority.client.handleMessage = (_packet, done) => void unacknowledged.push(done);
+    await priority.client.subscribeAsync(LOGIN, { qos: 1 });
+    const hook = await join(broker.port, 'hook');
+    for (let i = 0; i < 11; i++) login(hook, `login ${i}`);
+    await expect.poll(() => broker.stats()).toMatchObject({ held: 10, heldRefused: 1 });
+    const cut = happens(hook.client, 'close');
+    for (let left = 9; left >= 6; left--) {
+      await expect.poll(() => unacknowledged.length).toBe(1);
+      unacknowledged.pop()!();
+      await expect.poll(() => broker.stats().held).toBe(left);
+      await ping(hook);
+      expect(broker.stats()).toMatchObject({ held: left, heldFull: { value: 10, threshold: 10 } });
+    }
+    await expect.poll(() => unacknowledged.length).toBe(1);
+    unacknowledged.pop()!();
+    await cut;
+    expect(broker.stats().heldFull).toBeUndefined();
+  });
 
   test('logins for an absent service beyond 16 MB are not acknowledged before it has them, and none is dropped', async () => {
     const broker = await start();

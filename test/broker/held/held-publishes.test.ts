@@ -260,6 +260,29 @@ describe('several subscribers', () => {
     await sent.done;
     expect(payloadsOf(watching)).toEqual(['ada']);
   });
+
+  test.each([
+    [0, 1],
+    [1, 0],
+  ] as const)(
+    'a subscriber whose overlapping subscriptions have QoS %i and %i may get it by either, so it stands for no commit',
+    async (one, other) => {
+      const broker = await start();
+      const watching = await join(broker.port, 'service');
+      await watching.client.subscribeAsync(LOGIN, { qos: one });
+      await watching.client.subscribeAsync('events/+', { qos: other });
+      const hook = await join(broker.port, 'hook');
+      const sent = login(hook, 'ada');
+      await ping(hook);
+      const priority = await service(broker, 'priority');
+      await until(priority, 'ada');
+      expect(sent.acknowledged).toBe(false);
+      priority.commit();
+      await sent.done;
+      await ping(watching);
+      expect(payloadsOf(watching)).toEqual(['ada']);
+    },
+  );
 });
 
 describe('the hook', () => {

@@ -37,6 +37,14 @@ const stats: Draft<'stats'> = {
   utilisation: 0,
 };
 
+const portfolio = {
+  at: '2026-03-03T16:00:00Z',
+  ...{ total: 1, queued: 0, fresh: 1, outdated: 0, missing: 0, unknown: 0, joined: 0 },
+  text: 'all is fresh',
+  jobs: [],
+  skipped: [],
+};
+
 test('a client hears of jobs, their states, data, metrics and alerts as they happen', async () => {
   const source = await events(mesh.operator);
   await mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'AAPL', analyse: false });
@@ -114,6 +122,25 @@ test("a key of a user hears of his jobs, also of those that were there before, a
     .toEqual(['HERS ready', 'OLD cancelled']);
   expect(source.of('job').map(({ symbol }) => symbol)).toEqual(['HERS']);
   expect(source.heard.map(({ event }) => event)).not.toContain('stats');
+});
+
+test("a key of a user hears of that user's portfolio, and of nobody else's", async () => {
+  const source = await events(await mesh.caller('user:alice'), '?types=portfolio');
+  for (const user_id of ['bob', 'alice', 'carol', 'alice']) await mesh.bus.publish('portfolio', { ...portfolio, user_id });
+  await expect.poll(() => source.of('portfolio').length).toBeGreaterThanOrEqual(2);
+  expect(source.of('portfolio').map(({ user_id }) => user_id)).toEqual(['alice', 'alice']);
+});
+
+test('an instance that is offline is no part of the present state', async () => {
+  const instance = { service: 'worker', instance: 'gone', session: crypto.randomUUID(), version: '0.1.0', at: stats.at };
+  const first = await events(mesh.operator, '?types=presence');
+  const statesOfIt = () => first.of('presence').flatMap((told) => (told.instance === 'gone' ? [told.state] : []));
+  for (const state of ['online', 'offline'] as const) await mesh.bus.publish('presence', { ...instance, state });
+  await expect.poll(statesOfIt).toEqual(['online', 'offline']);
+  const second = await events(mesh.operator, '?types=presence,data');
+  await mesh.bus.publish('data', landed('AAPL'));
+  await expect.poll(() => second.of('data').length).toBe(1);
+  expect(second.of('presence').map((told) => told.instance)).not.toContain('gone');
 });
 
 test('more streams than are allowed are 503', async () => {

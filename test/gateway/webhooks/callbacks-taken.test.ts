@@ -1,7 +1,7 @@
 /** Two gateways that look for due callbacks at the same moment: each callback is called by one of them. */
 import { expect, test } from 'vitest';
-import { deleteOldCallbacks, takeDue, writeResult } from '../../../services/gateway/webhooks/callbacks.ts';
-import { idToBytes } from '../../../services/ledger/id.ts';
+import { deleteOldCallbacks, MOST_DUE, takeDue, writeResult } from '../../../services/gateway/webhooks/callbacks.ts';
+import { idToBytes, newJobId } from '../../../services/ledger/id.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete } from '../../../services/ledger/run/complete.ts';
 import type { Database } from '../../../services/platform/database/database.ts';
@@ -47,6 +47,19 @@ test('one whose attempt was never finished is taken again when its lease ends, a
   expect(await takeDue(mesh.db, now, LEASE_SECONDS)).toMatchObject([{ attempt: 1 }]);
   expect(await takeDue(mesh.db, at(LEASE_SECONDS - 1), LEASE_SECONDS)).toEqual([]);
   expect(await takeDue(mesh.db, at(LEASE_SECONDS), LEASE_SECONDS)).toMatchObject([{ attempt: 2 }]);
+});
+
+test('of more than are taken at once, those that have been due longest are', async () => {
+  const now = await dueCallback();
+  await mesh.db.run('DELETE FROM callbacks');
+  // The newest due time has the lowest id: the order is that of the times.
+  for (let younger = 0; younger <= MOST_DUE; younger++)
+    await mesh.db.run(
+      'INSERT INTO callbacks (id, job_id, key_id, url, due_at, created_at) SELECT ?, id, (SELECT id FROM api_keys LIMIT 1), ?, ?, ? FROM jobs LIMIT 1',
+      [idToBytes(newJobId(now.getTime())), `http://127.0.0.1:1/${younger}`, new Date(now.getTime() - younger * 1000), now],
+    );
+  expect(await takenBy(mesh.db, now)).toBe(MOST_DUE);
+  expect(await takeDue(mesh.db, now, LEASE_SECONDS)).toMatchObject([{ url: 'http://127.0.0.1:1/0' }]);
 });
 
 test('one that was delivered or given up is never taken again', async () => {

@@ -73,6 +73,43 @@ test('a refused password is the reason in the one warning, and the bus keeps try
   expect(lines.filter(({ level }) => level >= 40).map(({ msg }) => msg)).toEqual([expect.stringContaining('Not authorized')]);
 });
 
+test('the reason of an outage is its own, not that of the one before', async () => {
+  const port = await freePort();
+  const { lines, log } = recorded();
+  const bus = openBus(port, { log });
+  await waitFor(() => expect(bus.report().reason).toContain('ECONNREFUSED'));
+  const broker = await startEmbedded(port);
+  await bus.online();
+  await broker.close();
+  const warnings = () => lines.filter(({ level }) => level >= 40).map(({ msg }) => msg);
+  await waitFor(() => expect(warnings()).toHaveLength(2));
+  expect(warnings()).toEqual([expect.stringContaining('ECONNREFUSED'), expect.stringContaining('the broker closed the connection')]);
+});
+
+test('a login with two handlers is acknowledged when both are done', async () => {
+  const broker = closing(await startEmbedded());
+  const options = { instance: 'two', persistent: true };
+  const bus = openBus(broker.port, options);
+  const done: string[] = [];
+  bus.subscribe('login', { acknowledge: 'handled' }, ({ body }) => void done.push(body.userId));
+  bus.subscribe('login', { acknowledge: 'handled' }, () => {
+    throw new Error('database away');
+  });
+  await bus.online();
+  const sender = openBus(broker.port);
+  await sender.online();
+  await sender.publish('login', { userId: 'half done' });
+  await waitFor(() => expect(done).toEqual(['half done']));
+  await bus.close();
+
+  const next = openBus(broker.port, options);
+  const again: string[] = [];
+  next.subscribe('login', { acknowledge: 'handled' }, ({ body }) => void again.push(body.userId));
+  await next.online();
+  await sender.publish('login', { userId: 'last' });
+  await waitFor(() => expect(again).toEqual(['half done', 'last']));
+});
+
 test('a restarted broker finds its subscriptions and the presence again, without a restart of the service', async () => {
   const first = await startEmbedded();
   const bus = openBus(first.port, { service: 'worker', instance: 'w1', version: '1' });

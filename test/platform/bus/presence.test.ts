@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { watchPresence } from '../../../services/platform/bus/presence.ts';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { createPresence, publishOnline, watchPresence } from '../../../services/platform/bus/presence.ts';
+import { systemClock } from '../../../services/platform/clock.ts';
 import type { Body, Draft } from '../../../services/platform/messages.ts';
 import { encodeMessage } from '../../../services/platform/messages.ts';
 import { onEachBroker } from '../../broker/brokers.ts';
-import { join } from '../../broker/peers.ts';
+import { join, silent } from '../../broker/peers.ts';
 import { openBus, proxyTo } from './brokers.ts';
 
 const waitFor = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 });
@@ -112,4 +113,17 @@ onEachBroker(({ start }) => {
     const told = await watch('long dead');
     await waitFor(() => expect(states(told)).toEqual(['offline']));
   });
+});
+
+test('many requests at once publish once, and those of the next second once more', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  let published = 0;
+  const publish = async () => void published++;
+  const { request } = publishOnline(createPresence('worker', 'w1', '0.1.0', systemClock), { publish, isOnline: () => true, log: silent });
+  for (const expected of [1, 2]) {
+    for (let requests = 0; requests < 5; requests++) request();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(published).toBe(expected);
+  }
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../../services/platform/config/load.ts';
-import { filesOf, refusal } from './config-files.ts';
+import { filesOf, load, refusal } from './config-files.ts';
 
 /** A setting written under job_processor, one name a line; its value stands on the line that follows the sections. */
 function yaml(path: string, value: string): string {
@@ -54,6 +54,7 @@ test.each([
   ['jobs.priority_rules.user_login', '0', 'config.out_of_range', 'must be at least 1, got 0; the default is 1'],
   ['queue.priority_queues.foreground.max_jobs', '0', 'config.out_of_range', 'must be at least 1, got 0; the default is 10000'],
   ['queue.mqtt.protocol_version', '3', 'config.wrong_type', 'must be 4 or 5, got 3; the default is 4'],
+  ['queue.mqtt.client_id_prefix', 'x'.repeat(41), 'config.invalid_value', /must be 1-40 letters, digits, "_" or "-", got "x+"/],
   ['logging.level', 'loud', 'config.unknown_value', /must be one of trace, .*, silent, got "loud"; the default is "info"$/],
   ['logging.max_size', 'large', 'config.out_of_range', 'must be a size of at least 1KB, such as 50MB, got "large"; the default is "50MB"'],
   ['stock_jobs.analysis.cache_ttl', '[6]', 'config.wrong_type', 'must be a number, got [6]; the default is 6'],
@@ -68,6 +69,10 @@ test.each([
   expect(place).toBe(`1.yaml:${path.split('.').length + 1}`);
   expect(key).toMatch(new RegExp(`^${path.replaceAll('.', '\\.')}(\\.\\d+)?$`));
   expect(text.join(': ')).toMatch(message);
+});
+
+test('a client id may begin with as many as 40 letters', () => {
+  expect(load(yaml('queue.mqtt.client_id_prefix', 'x'.repeat(40))).config.queue.mqtt.client_id_prefix).toHaveLength(40);
 });
 
 test('MQTT 5 is refused with the embedded broker, which does not speak it, and accepted with a broker of the configuration', () => {

@@ -211,6 +211,12 @@ test('another queue backend is a retired value, mqtt is none', () => {
   expect(load('job_processor:\n  queue: {backend: database}\n').warnings[0]).toContain('queue.backend (');
 });
 
+test('a retired key is told of in the environment whose section has it, and in no other', () => {
+  const text = 'job_processor:\n  worker: {poll_interval: 9}\nproduction:\n  job_processor:\n    queue: {backend: database}\n';
+  expect(load(text, { environment: 'development' }).warnings).toEqual([]);
+  expect(load(text, { environment: 'production' }).warnings).toEqual([expect.stringContaining('queue.backend (')]);
+});
+
 test('the configuration is frozen throughout', () => {
   const { config } = loadConfig({ env: {} });
   expect(Object.isFrozen(config.worker)).toBe(true);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { nearest, nearestKey } from '../../../services/platform/config/keys.ts';
+import { typed } from '../../../services/platform/config/substitute.ts';
 
 // Distances by hand: letters to insert, delete or replace.
 test.each([
@@ -22,4 +23,24 @@ test('a key that stands in another section is found by its whole name', () => {
   expect(nearestKey('gateway', 'poll_interval', ['port', 'host'])).toMatch(/\.poll_interval$/);
   expect(nearestKey('gateway', 'prt', ['port', 'host'])).toBe('gateway.port');
   expect(nearestKey('gateway', 'no_such_key_anywhere', ['port', 'host'])).toBeUndefined();
+});
+
+test.each([
+  ['YES', 'boolean', true],
+  ['On', 'boolean', true],
+  [' false ', 'boolean', false],
+  ['NO', 'boolean', false],
+  ['1', 'boolean', '1'],
+  ['-1.5e3', 'number', -1500],
+  ['.5', 'number', 0.5],
+  ['0x10', 'number', '0x10'],
+  ['', 'number', null],
+  [' kept ', 'text', ' kept '],
+] as const)('the text "%s" for a %s is %j', (text, kind, expected) => {
+  expect(typed(text, kind, 'text')).toBe(expected);
+});
+
+test('the text for a list is its items, each of the kind of the list', () => {
+  expect(typed(' 1, 2,x ', 'list', 'number')).toEqual([1, 2, 'x']);
+  expect(typed(' ', 'list', 'number')).toEqual([]);
 });
