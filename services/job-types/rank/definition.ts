@@ -22,7 +22,8 @@ function seeding(symbols: readonly string[], folder: string | undefined): CliReq
     const lines: string[] = [];
     for (const symbol of new Set(symbols)) {
       const { days, ivs, from, to } = await seedPast(db, config, symbol, folder, signal);
-      lines.push(`${symbol}: ${days} days of contracts and ${ivs} volatilities from ${from} to ${to}`);
+      const counts = `${days} ${days === 1 ? 'day' : 'days'} of contracts and ${ivs} ${ivs === 1 ? 'volatility' : 'volatilities'}`;
+      lines.push(`${symbol}: ${counts}${days === 1 ? ` of ${from}` : ` from ${from} to ${to}`}`);
     }
     return lines;
   };

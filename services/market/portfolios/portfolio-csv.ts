@@ -28,8 +28,8 @@ const SIZES = {
 
 /** Names of cash in the files of brokers. Two of them are tickers as well: CASH, USD. */
 const CASH = /^(cash|usd|eur|gbp|chf|jpy|cad|aud|nzd|sek|dkk|hkd|sgd|cny)$/i;
-/** Lines that are no positions. */
-const NO_POSITION = /\b(cash|total|subtotal|pending activity)\b/i;
+/** Lines that are no positions, by what stands in the place of the symbol. `Cash` alone may be the ticker. */
+const NO_POSITION = /\b(sub)?totals?\b|\bcash\b.*\s|\s.*\bcash\b|\bpending activity\b/i;
 /** Blanks that look like a space or like nothing: one name would be two users. */
 const ODD_BLANK = /[^\S \t\r\n]|[\u00ad\u200b\u2060\ufeff]/u;
 
@@ -232,7 +232,7 @@ function oddAround(raw: string, fields: readonly string[]): string | undefined {
 function whyNoPosition(symbol: string, quantity: string | undefined, cost: string | undefined): string | undefined {
   const isCash = CASH.test(symbol) && quantity !== '' && (cost === '' || Number(cost) === 1);
   if (isCash) return `${quoted(symbol)} looks like cash, which is no symbol: remove the line; for shares of that name, write what one cost`;
-  if (/\s/.test(symbol) && NO_POSITION.test(symbol))
-    return `${quoted(symbol)} is no symbol: cash and totals are not imported; remove the line`;
+  if (symbol === '') return 'names no symbol; fill in the column, or remove the line if it is no position';
+  if (NO_POSITION.test(symbol)) return `${quoted(symbol)} is no symbol: cash and totals are not imported; remove the line`;
   return undefined;
 }

@@ -224,6 +224,21 @@ describe('lines that are no positions', () => {
     ]);
   });
 
+  test.each(['Total', 'TOTALS', 'total:', 'Sub-Total', 'Subtotal', 'Grand Total', 'Cash Balance', 'Net cash', 'Pending Activity'])(
+    '%s in the place of the symbol is no symbol',
+    async (name) => {
+      expect(await refused(`${HEADER}\npriya,AAPL,4,150\npriya,${name},5,600\n`)).toEqual([
+        `p.csv:3: "${name}" is no symbol: cash and totals are not imported; remove the line`,
+      ]);
+    },
+  );
+
+  test('a line without a symbol is named', async () => {
+    expect(await refused(`${HEADER}\npriya,AAPL,4,150\nTotal,,,600\n`)).toEqual([
+      'p.csv:3: names no symbol; fill in the column, or remove the line if it is no position',
+    ]);
+  });
+
   test('a footer is named', async () => {
     expect(await refused(`${HEADER}\npriya,AAPL,4,150\n\n"Date downloaded 11/25/2026 4:01 PM"\n`)).toEqual([
       'p.csv:4: has 1 field, "Date downloaded 11/25/2026 4:01 PM", and the header 4; remove the line if it is a title or a footer',
