@@ -56,11 +56,13 @@ export function isServerOf(pid: number, dataDir: string): boolean {
 /** Milliseconds for a clean end: InnoDB writes its dirty pages. After that the server is killed and recovers at its next start. */
 const STOP_TIMEOUT = 20_000;
 
-/** Ends the server `pid` of `dataDir`: SIGTERM, after 20 s SIGKILL. Resolves when the process is gone, at once if it already is. */
+/** Ends the server `pid` of `dataDir`, one that was frozen (SIGSTOP) too: SIGTERM, after 20 s SIGKILL. Resolves when the process is gone, at once if it already is. */
 export async function stopServer(pid: number, dataDir: string): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     if (!isServerOf(pid, dataDir)) return;
     process.kill(pid, signal);
+    // A stopped process gets the signal only when it goes on; to one that runs this does nothing.
+    if (isServerOf(pid, dataDir)) process.kill(pid, 'SIGCONT');
     const deadline = performance.now() + STOP_TIMEOUT;
     while (performance.now() < deadline) {
       await delay(20);

@@ -166,7 +166,13 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
     let drained: Promise<void> | undefined;
     const drain = (): Promise<void> => {
       stopWatching ??= giveUpWhenSilent(context.db, (running.patienceMs ?? PATIENCE_MS) - GIVE_UP_MS);
-      drained ??= running.drain(() => heartbeat.retire());
+      drained ??= running
+        .drain(() => heartbeat.retire())
+        .then(() => {
+          // What is left is its row of the list of instances: nothing is lost with it, so a silent database is not waited for.
+          stopWatching?.();
+          stopWatching = giveUpWhenSilent(context.db, 0);
+        });
       return drained;
     };
     try {

@@ -1,7 +1,7 @@
 /** Acts on the last wills of services: a dead worker's jobs become ready within milliseconds, and a dead leader is replaced at once. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { after, type Change, type Ledger, nowOf } from '../ledger/job.ts';
-import { rescue } from '../ledger/maintain/rescue.ts';
+import { after, type Change, type Ledger } from '../ledger/job.ts';
+import { latestStart, rescue } from '../ledger/maintain/rescue.ts';
 import type { Bus, Subscription } from '../platform/bus/bus.ts';
 import { watchPresence } from '../platform/bus/presence.ts';
 import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
@@ -95,7 +95,7 @@ export function watchForDeaths(options: RescueOptions): Rescuer {
       gone.delete(instance);
       return;
     }
-    const death = { session, until: after(nowOf(ledger), CLOCK_TOLERANCE_MS / 1000), removed: false };
+    const death = { session, until: after(latestStart(ledger), CLOCK_TOLERANCE_MS / 1000), removed: false };
     gone.set(instance, death);
     // Not awaited: the next death must not wait for the rows of this one.
     const look = lookForJobs(instance, death);

@@ -32,7 +32,10 @@ afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
 });
 
-function run(keys: Record<string, unknown>, more: { failing?: boolean; orphaned?: boolean; losingDatabase?: boolean } = {}): Running {
+function run(
+  keys: Record<string, unknown>,
+  more: { failing?: boolean; orphaned?: boolean; losingDatabase?: boolean; patienceMs?: number } = {},
+): Running {
   const child = fork(program, [JSON.stringify({ dataFolder, keys: { 'logging.format': 'json', ...keys }, ...more })], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
@@ -187,6 +190,28 @@ describe('the end of a service', () => {
     expect(await service.ended).toBe(2);
     expect(service.lines).toContain('drained');
     expect(service.lines).toContainEqual(expect.stringMatching(/^refused /));
+  });
+});
+
+describe('the end of a service without its database', () => {
+  test('one that has drained waits no longer for a database that does not answer', async () => {
+    const proxy = await startDatabaseProxy({ socketPath: database.options.socketPath as string });
+    const { user, password, database: name } = database.options;
+    const service = run(
+      {
+        ...noBroker,
+        'database.url': `mysql://${user}:${encodeURIComponent(password)}@127.0.0.1:${proxy.port}/${name}`,
+        // No limit of a statement ends the wait for it.
+        ...{ 'database.statement_timeout': 600, 'database.acquire_timeout': 600 },
+      },
+      { patienceMs: 600_000 },
+    );
+    await service.says(/test is ready/);
+    proxy.stall();
+    service.child.kill('SIGTERM');
+    expect(await service.ended).toBe(0);
+    expect(service.lines).toContainEqual(expect.stringMatching(/own heartbeat row not removed: this process stops/));
+    await proxy.close();
   });
 });
 

@@ -13,6 +13,7 @@ import { startEmbedded } from '../broker/brokers.ts';
 import { join, silent } from '../broker/peers.ts';
 import { stoppingAtCommit } from '../ledger/fixture.ts';
 import { closing, openBus } from '../platform/bus/brokers.ts';
+import { configOf } from './configuration.ts';
 import { fixture } from './mesh.ts';
 
 const mesh = fixture();
@@ -80,6 +81,17 @@ async function lockRows(...ids: readonly string[]): Promise<{ release(): Promise
     },
   };
 }
+
+test("a killed worker's job is taken back although the clock was set back since it began", async () => {
+  const [id] = await mesh.add(mesh.ledger(), {});
+  await mesh.run(mesh.ledger(), 'w1');
+  mesh.clock.advance({ seconds: -3_590 });
+  const clock = { now: () => mesh.clock.now(), lastJump: { byMs: -3_600_000, agoMs: 10_000 } };
+  const { told } = await watch(mesh.ledger(configOf(), clock));
+  const worker = await connectWorker('w1', randomUUID());
+  worker.stream.destroy();
+  await waitFor(() => expect(told).toMatchObject([{ id, state: 'ready', reason: 'worker w1 went offline' }]));
+});
 
 test("a killed worker's job is ready again within a second", async () => {
   const ledger = mesh.ledger();

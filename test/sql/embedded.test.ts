@@ -195,6 +195,13 @@ describe('what goes wrong', () => {
     await expect(query(again, 'read', 'SELECT COUNT(*) AS n FROM t')).resolves.toEqual([{ n: 2 }]);
   });
 
+  test('a frozen server is stopped as cleanly as any other', async () => {
+    const database = await start();
+    process.kill(database.pid, 'SIGSTOP');
+    await database.stop();
+    expect(readFileSync(join(folder, 'database', 'error.log'), 'utf8')).toMatch(/Shutdown complete/);
+  });
+
   test('the server of a killed process is adopted with its work, and stopped at the end', async () => {
     const parent = spawn(process.execPath, [starter, join(folder, 'database')], { stdio: ['ignore', 'pipe', 'inherit'] });
     const { pid } = await firstLine(parent);

@@ -1,5 +1,5 @@
 /** Jobs whose lease ended, or whose worker is gone, go back to the queue, or end as failed when that has happened too often (`run/deaths.ts`). */
-import { type Change, type Ledger, nowOf } from '../job.ts';
+import { after, type Change, type Ledger, nowOf } from '../job.ts';
 import { DEAD_COLUMNS, type Dead, endByDeath } from '../run/deaths.ts';
 import { BATCH } from './due.ts';
 
@@ -20,12 +20,18 @@ export interface Rescued {
   left: number;
 }
 
+/** The latest start that an attempt which runs now can have been given. Those from before the clock was set back began later than now. */
+export function latestStart(ledger: Ledger): Date {
+  const { byMs, agoMs } = ledger.clock.lastJump ?? { byMs: 0, agoMs: 0 };
+  return after(nowOf(ledger), Math.max(-byMs - agoMs, 0) / 1000);
+}
+
 /**
  * Ends the leases of a worker that is known to be gone (its last will, or a new process under its name). Fencing makes a false alarm harmless. Takes back only
  * attempts that began until `until`, since a later one belongs to a process that lives. A row that another transaction has locked is skipped and counted in `left`:
  * the dead worker's own transaction may still hold it until the server notices that the connection is gone.
  */
-export async function rescue(ledger: Ledger, workerId: string, reason: string, until = nowOf(ledger)): Promise<Rescued> {
+export async function rescue(ledger: Ledger, workerId: string, reason: string, until = latestStart(ledger)): Promise<Rescued> {
   const running = await attemptsOf(ledger, workerId, until);
   if (running.length === 0) return { changes: [], left: 0 };
   const changes: Change[] = [];
