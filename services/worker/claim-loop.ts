@@ -3,7 +3,7 @@
  * message costs at most one poll interval.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Ledger } from '../ledger/job.ts';
+import type { Change, Ledger } from '../ledger/job.ts';
 import { type ClaimedJob, claim } from '../ledger/run/claim.ts';
 import { handBackUnknown } from '../ledger/run/complete.ts';
 import { codeOf, isDatabaseAway, messageOf } from '../platform/errors.ts';
@@ -25,6 +25,8 @@ export interface ClaimLoopOptions {
   log: Logger;
   /** Gets the claimed jobs of each queue as soon as they are committed. */
   onClaimed: (jobs: readonly ClaimedJob[]) => void;
+  /** Gets what became of jobs whose claim was committed though its answer was lost. */
+  onHandedBack: (changes: readonly Change[]) => void;
 }
 
 export interface ClaimLoop {
@@ -94,9 +96,10 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
 }
 
 /** Claims until all slots are taken, no work is left or too many commits are outstanding. Never rejects. */
-async function claimUntilFull({ jobs, ledger, workerId, types, log, onClaimed }: ClaimLoopOptions, state: LoopState): Promise<void> {
+async function claimUntilFull(options: ClaimLoopOptions, state: LoopState): Promise<void> {
+  const { jobs, ledger, workerId, types, log, onClaimed, onHandedBack } = options;
   try {
-    if (state.uncertain) await handBackUnknown(ledger, workerId, new Set([...jobs.claimed].map(({ job }) => job.id)));
+    if (state.uncertain) onHandedBack(await handBackUnknown(ledger, workerId, new Set([...jobs.claimed].map(({ job }) => job.id))));
     state.uncertain = false;
     while (!jobs.draining && jobs.handling < jobs.capacity && !isBacklogFull(jobs)) {
       const free = jobs.capacity - jobs.handling;

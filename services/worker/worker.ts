@@ -73,6 +73,7 @@ export function startWorker(options: WorkerOptions): Worker {
     types: [...types.keys()],
     pollMs: Math.min(poll_interval * 1000, LONGEST_TIMER_MS / 2),
     onClaimed: (claimed) => startJobs(runner, claimed),
+    onHandedBack: (changes) => void publisher.committed(changes),
   });
   const stopHeartbeat = startHeartbeat({ jobs, ledger, workerId, log });
   claimLoop.wake();

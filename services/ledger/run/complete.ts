@@ -258,7 +258,7 @@ async function giveBack(
 }
 
 /** Hands back the running jobs of a worker that it does not know: the answer to their claim was lost. `known`: the ids of those that it knows. */
-export async function handBackUnknown(ledger: Ledger, workerId: string, known: ReadonlySet<string>): Promise<void> {
+export async function handBackUnknown(ledger: Ledger, workerId: string, known: ReadonlySet<string>): Promise<readonly Change[]> {
   // ix_due, as when the jobs of a dead worker are taken back.
   const rows = await ledger.db.rows<Omit<Failure['job'], 'id'> & { id: Buffer }>(
     `SELECT id, type, symbol, queue, attempt, max_attempts AS maxAttempts, started_at AS startedAt
@@ -266,8 +266,9 @@ export async function handBackUnknown(ledger: Ledger, workerId: string, known: R
     [workerId],
   );
   const unknown = rows.map((row) => ({ ...row, id: idFromBytes(row.id) })).filter(({ id }) => !known.has(id));
-  if (unknown.length > 0)
-    await postpone(ledger, workerId, unknown, { code: 'database.unavailable', reason: 'the answer to its claim was lost' });
+  if (unknown.length === 0) return [];
+  const outage = { code: 'database.unavailable', reason: 'the answer to its claim was lost' };
+  return (await postpone(ledger, workerId, unknown, outage)).changes;
 }
 
 interface OwnedRow {
