@@ -198,7 +198,7 @@ test('a failed job starts again with retry and with redrive, a live or ended one
   expect(cancelled.stderr).toMatch(oneLine('has ended already \\(failed\\)'));
 });
 
-test('a waiting job is cancelled', async () => {
+test('a waiting job is listed with the time until its next try, and cancelled', async () => {
   const { config } = loadConfig({ files: [mesh.configFile], environment: 'development', env: {} });
   const [answer] = await enqueue(ledgerOf(mesh.db, systemClock, config), [
     {
@@ -213,6 +213,8 @@ test('a waiting job is cancelled', async () => {
       runAt: new Date(Date.now() + 3_600_000),
     },
   ]);
+  // An hour, and what has gone by since.
+  expect((await mesh.run('jobs', '--state', 'scheduled')).stdout).toMatch(/LATER .*next try in 5\d min/);
   const { id } = answer as { id: string };
   expect(await mesh.run('cancel', id)).toMatchObject({ code: 0, stdout: `job ${id} is cancelled\n` });
   expect(json(await mesh.run('job', id, '--json'))).toMatchObject({ state: 'cancelled', code: 'job.cancelled' });

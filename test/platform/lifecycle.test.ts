@@ -14,7 +14,7 @@ import { startEmbedded } from '../broker/brokers.ts';
 import { accounts, silent } from '../broker/peers.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { startDatabaseProxy } from '../support/database-proxy.ts';
-import { closing, openBus } from './bus/brokers.ts';
+import { answerTo, closing, openBus, PACKET, scriptedBroker } from './bus/brokers.ts';
 
 const program = fileURLToPath(new URL('./fixtures/service.ts', import.meta.url));
 
@@ -220,6 +220,14 @@ describe('the start of a service', () => {
     const service = run(here());
     await service.says('started');
     await service.says(/broker not reachable/);
+  });
+
+  test('a broker that acknowledges nothing is waited for as long as is configured, in seconds', async () => {
+    const broker = await scriptedBroker((type, packet, socket) => {
+      if (type === PACKET.subscribe) socket.write(answerTo(packet, 1));
+    });
+    const service = run({ ...here(), 'queue.mqtt.url': `mqtt://127.0.0.1:${broker.port}`, 'queue.mqtt.publish_timeout': 0.2 });
+    await service.says(/mesh\/test\/test-1\S*: the broker did not acknowledge it within 200 ms/);
   });
 
   test('a schema without all migrations is refused with the way out', async () => {

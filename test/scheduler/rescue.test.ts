@@ -11,7 +11,7 @@ import { listInstances, reportInstance } from '../../services/platform/registry/
 import { watchForDeaths } from '../../services/scheduler/rescue.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { join, silent } from '../broker/peers.ts';
-import { stoppingAtCommit } from '../ledger/fixture.ts';
+import { stoppingAtCommit, watched } from '../ledger/fixture.ts';
 import { closing, openBus } from '../platform/bus/brokers.ts';
 import { configOf } from './configuration.ts';
 import { fixture } from './mesh.ts';
@@ -258,23 +258,41 @@ test('while the rows of one dead worker are locked, the jobs of another are take
   await lock.release();
 });
 
-test('a worker that was started again under its name keeps its new jobs while those of its earlier life are locked', async () => {
+test.each([
+  ['was started again under its name', randomUUID()],
+  ['is back under its session', undefined],
+])('a worker that %s keeps its new jobs while its earlier ones are locked', async (_, next) => {
   const ledger = mesh.ledger();
-  const { told } = await watch(ledger);
-  const worker = await connectWorker('w14', randomUUID());
+  // A look that comes while the new life begins goes on when that has claimed.
+  let begun: PromiseWithResolvers<void> | undefined;
+  const looked = Promise.withResolvers<void>();
+  const slow = watched(ledger.db, async ({ sql, params }) => {
+    if (!sql.includes('SELECT session FROM instances') || params?.[0] !== 'w14' || begun === undefined) return;
+    await begun.promise;
+    looked.resolve();
+  });
+  const { told } = await watch({ ...ledger, db: slow });
+  const earlier = randomUUID();
+  const now = new Date(mesh.clock.now().epochMilliseconds);
+  const register = (session: string) =>
+    reportInstance(mesh.db, {
+      ...{ instance: 'w14', service: 'worker', session, capacity: 5, running: 0 },
+      ...{ started_at: now, heartbeat_at: now },
+    });
+  await register(earlier);
+  const worker = await connectWorker('w14', earlier);
   const [locked, free] = await mesh.add(ledger, {}, {});
   await mesh.run(ledger, 'w14');
   const lock = await lockRows(locked!);
   worker.stream.destroy();
   await waitFor(() => expect(told).toMatchObject([{ id: free }]));
-  // The next life: it registers, then it claims.
-  const now = new Date(mesh.clock.now().epochMilliseconds);
-  const session = randomUUID();
-  await reportInstance(mesh.db, {
-    ...{ instance: 'w14', service: 'worker', session, capacity: 5, running: 0 },
-    ...{ started_at: now, heartbeat_at: now },
-  });
+  await waitFor(async () => expect(await mesh.db.rows("SELECT session FROM instances WHERE instance = 'w14'")).toEqual([]));
+  begun = Promise.withResolvers();
+  // It registers, then it claims.
+  await register(next ?? earlier);
   const [again] = await mesh.run(ledger, 'w14', 1);
+  begun.resolve();
+  await looked.promise;
   await lock.release();
   // A death that is handled after the looks for this one.
   (await connectWorker('w15', randomUUID())).stream.destroy();

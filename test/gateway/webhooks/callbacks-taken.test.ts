@@ -4,7 +4,7 @@ import { deleteOldCallbacks, MOST_DUE, takeDue, writeResult } from '../../../ser
 import { idToBytes, newJobId } from '../../../services/ledger/id.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete } from '../../../services/ledger/run/complete.ts';
-import type { Database } from '../../../services/platform/database/database.ts';
+import { type Database, openDatabase } from '../../../services/platform/database/database.ts';
 import { stoppingAtCommit, watched } from '../../ledger/fixture.ts';
 import { gatewayMesh } from '../mesh.ts';
 
@@ -69,6 +69,15 @@ test('one that was delivered or given up is never taken again', async () => {
     await writeResult(mesh.db, due!.id, { state, status: 200, error: null, at: now });
     expect(await takeDue(mesh.db, new Date(now.getTime() + 3_600_000), LEASE_SECONDS)).toEqual([]);
   }
+});
+
+test('an outcome that could not be written is told to the sender', async () => {
+  const now = await dueCallback();
+  const [due] = await takeDue(mesh.db, now, LEASE_SECONDS);
+  const closed = openDatabase(mesh.database.options);
+  await closed.close();
+  const outcome = { state: 'delivered', status: 200, error: null, at: now } as const;
+  await expect(writeResult(closed, due!.id, outcome)).rejects.toThrow();
 });
 
 test('those that ended before a moment are deleted, delivered or given up; one that is still due stays', async () => {

@@ -120,6 +120,16 @@ test('everybody who joined a job is called, and whoever asked twice once', async
     .toEqual(['delivered', 'delivered']);
 });
 
+test('the callback of a job that was deleted is given up at once with the reason, and nobody is called', async () => {
+  const { url, calls } = await receiver(200);
+  await ask(url);
+  await mesh.db.run('DELETE FROM jobs');
+  await expect
+    .poll(() => mesh.db.rows('SELECT state, attempts, last_error FROM callbacks'))
+    .toEqual([{ state: 'failed', attempts: 1, last_error: 'its job was deleted (jobs.cleanup_after_days) (job.unknown)' }]);
+  expect(calls).toEqual([]);
+});
+
 test('a request that is refused leaves no callback', async () => {
   await mesh.operator.post('/v1/jobs', { type: 'batch_fetch', portfolio: 'nobody', callback_url: 'https://example.com/' });
   expect(await mesh.db.rows('SELECT id FROM callbacks')).toEqual([]);

@@ -12,6 +12,7 @@ import type { ChainSource } from '../../../services/market/options/sources/sourc
 import { addPositions } from '../../../services/market/options/store/positions.ts';
 import { readRun } from '../../../services/market/options/store/runs.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
+import { openDatabase } from '../../../services/platform/database/database.ts';
 import { InputError, PermanentError, TransientError } from '../../../services/platform/errors.ts';
 import { silent } from '../../broker/peers.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
@@ -249,6 +250,20 @@ test('a run whose rows cannot be written is not published', async () => {
   expect(await Promise.all(['option_runs', 'options_ranks', 'option_current', 'chain_days', 'iv_history'].map(count))).toEqual([
     0, 0, 0, 0, 0,
   ]);
+});
+
+test.each(['iv_history', 'chain_days'])('a run whose rows of %s cannot be written is not published either', async (table) => {
+  const schema = openDatabase(database.migrate);
+  await schema.run(`ALTER TABLE ${table} ADD CONSTRAINT no_rows CHECK (symbol = 'NONE')`);
+  try {
+    const [id] = await idsOf(request('AAPL', 'entry'));
+    shop.worker([ranking(chainSource(quoted))]);
+    await shop.reaches(id!, 'scheduled');
+    expect(await Promise.all(['option_runs', 'option_current', table].map(count))).toEqual([0, 0, 0]);
+  } finally {
+    await schema.run(`ALTER TABLE ${table} DROP CONSTRAINT no_rows`);
+    await schema.close();
+  }
 });
 
 describe('exit mode', () => {

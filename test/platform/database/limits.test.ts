@@ -84,14 +84,17 @@ test('nobody waits longer than the limit for a connection that others have', asy
   expect(await outcome(db.transaction((tx) => tx.rows('SELECT 1')))).toBe('answered');
 });
 
-test('an answer that came while this process was busy is no missed one', async () => {
-  const db = open({ statementSeconds: 0.2 });
-  await db.rows('SELECT 1');
+test('an answer that came while this process was busy is no missed one, and its connection goes on', async () => {
+  const db = open({ statementSeconds: 0.2, maxConnections: 1 });
+  const connection = () => db.rows('SELECT CONNECTION_ID() AS id');
+  const before = await connection();
   const asked = outcome(db.rows('SELECT SLEEP(0.05)'));
   await new Promise((resolve) => setTimeout(resolve, 20));
   // The timer is due by then, and so is the answer.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
   expect(await asked).toBe('answered');
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(await connection()).toEqual(before);
 });
 
 test('a transaction that waits too long for a lock is run again, and not taken for an outage', async () => {

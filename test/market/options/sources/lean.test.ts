@@ -4,9 +4,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Chain } from '../../../../services/market/options/chain/chain.ts';
 import { valueOption } from '../../../../services/market/options/pricing/pricing.ts';
+import { configuredChains } from '../../../../services/market/options/sources/configured.ts';
 import { leanChains } from '../../../../services/market/options/sources/lean.ts';
 import { readUniverse } from '../../../../services/market/options/sources/lean-rows.ts';
+import { systemClock } from '../../../../services/platform/clock.ts';
+import { silent } from '../../../broker/peers.ts';
 import { describeWithData, sharedData } from '../../../support/shared-data.ts';
+import { configWith } from '../../../worker/workshop.ts';
 import { zipOf } from '../../sources/zip.ts';
 
 const real = sharedData('lean');
@@ -297,6 +301,23 @@ describe('a Lean folder', () => {
       code: 'chain.no_day',
       message: expect.stringContaining('2020-01-07'),
     });
+  });
+
+  test('the day that the configuration names is the one asked for, without one the newest', async () => {
+    universe('2020-01-06', row(105, 'C'));
+    universe(DAY, row(105, 'C'));
+    const daysOf = async (day: string | null) => {
+      const config = configWith({
+        'ranking.chains.sources': ['lean'],
+        'ranking.chains.lean_day': day,
+        'stock_jobs.data_fetch.lean.path': path,
+      });
+      // The database has the budget of sources with a rate limit, which this one is not.
+      const { real: chains } = await configuredChains({ config, clock: systemClock, log: silent, db: undefined as never });
+      return (await chains.chain('ABC', signal)).chain.asOf.toString().slice(0, 10);
+    };
+    expect(await daysOf('2020-01-06')).toBe('2020-01-06');
+    expect(await daysOf(null)).toBe(DAY);
   });
 
   test('an unknown symbol is permanent and has no days', async () => {
