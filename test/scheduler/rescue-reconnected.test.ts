@@ -85,6 +85,10 @@ test('a worker that reconnected under the same session keeps its jobs when the d
   blinking.stream.destroy();
   await expect.poll(() => refused).toContain('blinking');
   await connect('blinking', session);
+  // States are heard in their order: who has heard this death has heard of the return.
+  const marker = await connect('marker', randomUUID());
+  marker.stream.destroy();
+  await expect.poll(() => refused).toContain('marker');
 
   back();
   // The states of workers are heard in their order: this death is handled after the return of the other worker, and lets what was prevented be tried again.

@@ -1,5 +1,5 @@
 /** What the worker's tests have in common: a ledger in a database of their own, workers with the handlers of a test, and what became of the jobs. */
-import { afterAll, afterEach, expect } from 'vitest';
+import { afterAll, afterEach, expect, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { fetchType } from '../../services/job-types/fetch/definition.ts';
 import { type Handler, handler, type JobContext, type JobOutput } from '../../services/job-types/handler.ts';
@@ -66,10 +66,8 @@ export interface Workshop {
   jobs(): Promise<JobRow[]>;
 }
 
-const drains: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  await Promise.all(drains.splice(0).map((drain) => drain()));
-});
+/** For the names of the workers. */
+let started = 0;
 
 /** A bus that reaches nobody: polling finds the jobs. */
 export const offline = { publish: async () => {}, state: 'offline' as const };
@@ -89,7 +87,7 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
     ledger,
     config,
     announcer,
-    worker(handlers, { id = `worker-${drains.length + 1}`, sources = [], bus = offline, onLoad, log = silent, overrides: own = {} } = {}) {
+    worker(handlers, { id = `worker-${++started}`, sources = [], bus = offline, onLoad, log = silent, overrides: own = {} } = {}) {
       const ownConfig = configWith({ ...settings, ...own });
       const chain = failoverOf(sources, clock);
       const worker = startWorker({
@@ -108,7 +106,8 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
         handlers,
         onLoad: onLoad ?? (() => undefined),
       });
-      drains.push(() => worker.drain(0));
+      // Not by a hook of this module: where files share their modules it would be that of the first file alone, and a worker of one test would take the jobs of the next.
+      onTestFinished(() => worker.drain(0));
       return worker;
     },
     async enqueue(...requests) {
