@@ -1,4 +1,4 @@
-/** What the main job starts from: users with their holdings, and a year of bars of each symbol that ends a session ago. */
+/** What the main job starts from: users with their holdings, and two years of bars of each symbol that end a session ago. */
 
 import { storeActions, storeBars, storeChecks } from '../../services/market/bars/store.ts';
 import { usCalendar } from '../../services/market/calendar/calendar.ts';
@@ -42,7 +42,8 @@ export async function storeBefore(
   const { before, newest } = lastSessions();
   const clock = new ManualClock(before.close.add({ hours: 1 }));
   const source = simulatedSource({ seed, clock, isTradingDay: (date) => usCalendar.isTradingDay(date) });
-  const from = Temporal.PlainDate.from(before.date).subtract({ years: 1 }).toString();
+  // As far back as a fetch asks (`stock_jobs.data_fetch.history_days`): the day's comparison of the whole history, which is due, finds nothing to add before these bars.
+  const from = Temporal.PlainDate.from(before.date).subtract({ days: 735 }).toString();
   const asOf = new Date(before.close.epochMilliseconds);
   for (const symbol of new Set([...held.values()].flat())) {
     const answer = await source.bars(symbol, { from, to: before.date }, AbortSignal.timeout(10_000));

@@ -52,7 +52,7 @@ export async function mainJobSection(bench: Bench): Promise<unknown> {
     password: readSecrets(mesh.dataFolder).database.root,
     maxConnections: 1,
   });
-  progress('f. main job: storing a year of bars');
+  progress('f. main job: storing two years of bars');
   const { through, newest } = await storeBefore(db, root, held, SEED);
   const watch = await watchMesh(config, mesh.dataFolder);
 
@@ -80,7 +80,7 @@ export async function mainJobSection(bench: Bench): Promise<unknown> {
   for (const key of ['p50', 'p90', 'p99', 'max'] as const) medians[key] = median(counted.map(({ fresh }) => fresh[key]));
   const totalMs = median(counted.map((round) => round.totalMs));
   print(
-    `\nf. The main job: ${figure(users)} logins at once, ${HELD} symbols each over ${symbols}; a year of bars stored through ${through}, no analyses; ${bench.workers} workers; milliseconds from a login to all of its symbols fresh\n`,
+    `\nf. The main job: ${figure(users)} logins at once, ${HELD} symbols each over ${symbols}; two years of bars stored through ${through}, the day's comparison of the whole history due, no analyses; ${bench.workers} workers; milliseconds from a login to all of its symbols fresh\n`,
   );
   const row = (name: string, { p50, p90, p99, max }: Spread, ms: number) => [name, p50, p90, p99, max, ms, (symbols * 2 * 1000) / ms];
   print(
