@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { fetchHandler } from '../../../services/job-types/fetch/handler.ts';
 import { rankHandler } from '../../../services/job-types/rank/handler.ts';
 import { rankRequests } from '../../../services/job-types/rank/request.ts';
@@ -15,30 +15,11 @@ import { ManualClock } from '../../../services/platform/clock.ts';
 import { openDatabase } from '../../../services/platform/database/database.ts';
 import { InputError, PermanentError, TransientError } from '../../../services/platform/errors.ts';
 import { silent } from '../../broker/peers.ts';
-import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { hasSharedData, sharedData } from '../../support/shared-data.ts';
-import { openWorkshop, stub, sweep, type Workshop, weekdays } from '../../worker/workshop.ts';
+import { stub, weekdays } from '../../worker/workshop.ts';
+import { NOW, rankFixture } from './fixture.ts';
 
-/** A Tuesday, while the market is open. */
-const NOW = '2026-03-10T15:00:00Z';
-let clock: ManualClock;
-let database: TestDatabase;
-let shop: Workshop;
-beforeAll(async () => {
-  database = await testDatabase();
-});
-beforeEach(() => {
-  clock = new ManualClock(NOW);
-  // A failed attempt is tried again at once.
-  shop = openWorkshop(database.options, { 'stock_jobs.data_fetch.retry_backoff': '0', 'ranking.chains.reuse': 0 }, clock);
-});
-afterEach(async () => {
-  await sweep(shop.db);
-  for (const table of ['option_runs', 'option_current', 'options_ranks', 'iv_history', 'chain_days', 'option_positions', 'dedupe_windows'])
-    await shop.db.run(`DELETE FROM ${table}`);
-  await shop.db.close();
-});
-afterAll(() => database.drop());
+const fixture = rankFixture();
 
 /** A source that gives what the test says; made-up chains by default. */
 function chainSource(give: (symbol: string, signal: AbortSignal) => Promise<Chain> | Chain, name: ChainSource['name'] = 'yahoo_finance') {
@@ -52,7 +33,7 @@ function chainSource(give: (symbol: string, signal: AbortSignal) => Promise<Chai
   };
   return source;
 }
-const invented = (contracts = 200) => simulatedChains({ seed: 1, clock, contracts });
+const invented = (contracts = 200) => simulatedChains({ seed: 1, clock: fixture.clock, contracts });
 /** The same as if somebody had quoted it. */
 const quoted = async (symbol: string, signal: AbortSignal): Promise<Chain> => ({
   ...(await invented().chain(symbol, signal)),
@@ -60,22 +41,22 @@ const quoted = async (symbol: string, signal: AbortSignal): Promise<Chain> => ({
 });
 
 const ranking = (...sources: ChainSource[]) =>
-  rankHandler({ sql: shop.db, chains: chainsOf(sources, { config: shop.config, clock, log: silent }) });
+  rankHandler({ sql: fixture.shop.db, chains: chainsOf(sources, { config: fixture.shop.config, clock: fixture.clock, log: silent }) });
 const request = (symbol: string, ...modes: Mode[]) =>
   enqueue(
-    shop.ledger,
+    fixture.shop.ledger,
     rankRequests(
       [symbol],
       modes,
-      { cause: 'user_request', rules: shop.config.jobs.priority_rules },
+      { cause: 'user_request', rules: fixture.shop.config.jobs.priority_rules },
       { windowSeconds: 300, stale: new Set() },
     ),
   );
 async function idsOf(answers: ReturnType<typeof request>): Promise<string[]> {
   return (await answers).map((answer) => (answer.outcome === 'refused' ? answer.reason : answer.id));
 }
-const published = (symbol: string, mode: Mode) => readRun(shop.db, symbol, mode, { limit: 1000 });
-const count = async (table: string) => (await shop.db.rows<{ n: number }>(`SELECT COUNT(*) AS n FROM ${table}`))[0]!.n;
+const published = (symbol: string, mode: Mode) => readRun(fixture.shop.db, symbol, mode, { limit: 1000 });
+const count = async (table: string) => (await fixture.shop.db.rows<{ n: number }>(`SELECT COUNT(*) AS n FROM ${table}`))[0]!.n;
 const bus = () => {
   const told: Record<string, unknown>[] = [];
   return {
@@ -88,8 +69,8 @@ const bus = () => {
 test('a ranking is published with the end of its job: the best hundred, the day of the chain, its IV, and a message', async () => {
   const [id] = await idsOf(request('AAPL', 'entry'));
   const wire = bus();
-  shop.worker([ranking(chainSource(quoted))], { bus: wire });
-  const { result } = await shop.reaches(id!, 'completed');
+  fixture.shop.worker([ranking(chainSource(quoted))], { bus: wire });
+  const { result } = await fixture.shop.reaches(id!, 'completed');
   const page = (await published('AAPL', 'entry'))!;
   expect(page.run).toMatchObject({
     symbol: 'AAPL',
@@ -110,10 +91,10 @@ test('a ranking is published with the end of its job: the best hundred, the day 
     expect(Math.round(sum * 1e4 + 1e-6) / 1e4).toBe(rank.entry_rank);
   }
   expect(result).toMatchObject({ mode: 'entry', kept: 100, eligible: page.run.eligible, best: page.ranks[0]!.contract, simulated: false });
-  expect(await shop.db.rows('SELECT symbol, date, iv FROM iv_history')).toEqual([
+  expect(await fixture.shop.db.rows('SELECT symbol, date, iv FROM iv_history')).toEqual([
     { symbol: 'AAPL', date: '2026-03-10', iv: page.run.atm_iv },
   ]);
-  expect(await shop.db.rows('SELECT date, contracts FROM chain_days')).toEqual([{ date: '2026-03-10', contracts: page.run.total }]);
+  expect(await fixture.shop.db.rows('SELECT date, contracts FROM chain_days')).toEqual([{ date: '2026-03-10', contracts: page.run.total }]);
   await expect
     .poll(() => wire.told)
     .toEqual([{ symbol: 'AAPL', kind: 'ranks', source: 'yahoo_finance', as_of: '2026-03-10T15:00:00.000Z', rows: 100 }]);
@@ -122,32 +103,32 @@ test('a ranking is published with the end of its job: the best hundred, the day 
 test('a made-up chain is marked as such, and its past is never that of a real one', async () => {
   const [first] = await idsOf(request('AAPL', 'monitor'));
   const wire = bus();
-  shop.worker([ranking(invented())], { bus: wire });
-  expect((await shop.reaches(first!, 'completed')).result).toMatchObject({ source: 'simulated', simulated: true });
+  fixture.shop.worker([ranking(invented())], { bus: wire });
+  expect((await fixture.shop.reaches(first!, 'completed')).result).toMatchObject({ source: 'simulated', simulated: true });
   await expect.poll(() => wire.told).toEqual([expect.objectContaining({ kind: 'ranks', simulated: true })]);
-  expect(await shop.db.rows('SELECT source FROM chain_days')).toEqual([{ source: 'simulated' }]);
+  expect(await fixture.shop.db.rows('SELECT source FROM chain_days')).toEqual([{ source: 'simulated' }]);
 });
 
 test('an open request for the same symbol and mode is the same job, for five minutes also after it has ended', async () => {
   const [first] = await idsOf(request('AAPL', 'entry'));
   expect(await idsOf(request('AAPL', 'entry'))).toEqual([first]);
-  shop.worker([ranking(chainSource(quoted))]);
-  await shop.reaches(first!, 'completed');
-  clock.advance({ seconds: 299 });
+  fixture.shop.worker([ranking(chainSource(quoted))]);
+  await fixture.shop.reaches(first!, 'completed');
+  fixture.clock.advance({ seconds: 299 });
   expect(await idsOf(request('AAPL', 'entry', 'exit'))).toEqual([first, expect.not.stringMatching(first!)]);
-  clock.advance({ seconds: 2 });
+  fixture.clock.advance({ seconds: 2 });
   expect(await idsOf(request('AAPL', 'entry'))).not.toEqual([first]);
 });
 
 describe('a source that does not answer as it should', () => {
   const failing = async (error: Error, state: 'scheduled' | 'failed' = 'failed') => {
-    await shop.worker([ranking(chainSource(quoted))]).drain(0);
+    await fixture.shop.worker([ranking(chainSource(quoted))]).drain(0);
     const [id] = await idsOf(request('AAPL', 'entry'));
     const source = chainSource(() => {
       throw error;
     });
-    shop.worker([ranking(source)]);
-    const job = await shop.reaches(id!, state);
+    fixture.shop.worker([ranking(source)]);
+    const job = await fixture.shop.reaches(id!, state);
     expect(await count('options_ranks')).toBe(0);
     expect(await published('AAPL', 'entry')).toBeUndefined();
     return { job, source };
@@ -159,7 +140,7 @@ describe('a source that does not answer as it should', () => {
     ['garbage', new TransientError('source.malformed', 'yahoo_finance: no option contract of AAPL can be read')],
   ])('%s is tried again, with the reason, and nothing is published', async (_, error) => {
     const { job } = await failing(error, 'scheduled');
-    const [attempt] = await shop.db.rows<{ outcome: string; reason: string }>('SELECT outcome, reason FROM job_attempts');
+    const [attempt] = await fixture.shop.db.rows<{ outcome: string; reason: string }>('SELECT outcome, reason FROM job_attempts');
     expect(attempt).toEqual({ outcome: 'retried', reason: expect.stringContaining(error.message) });
     expect(job.attempt).toBe(1);
   });
@@ -176,14 +157,14 @@ describe('a source that does not answer as it should', () => {
 
   test('what was published before stays until a run succeeds', async () => {
     const [first] = await idsOf(request('AAPL', 'entry'));
-    const worker = shop.worker([ranking(chainSource(quoted))]);
-    await shop.reaches(first!, 'completed');
+    const worker = fixture.shop.worker([ranking(chainSource(quoted))]);
+    await fixture.shop.reaches(first!, 'completed');
     await worker.drain(0);
     const before = await published('AAPL', 'entry');
-    clock.advance({ seconds: 301 });
+    fixture.clock.advance({ seconds: 301 });
     const [second] = await idsOf(request('AAPL', 'entry'));
-    shop.worker([ranking(chainSource(() => Promise.reject(new PermanentError('source.unknown_symbol', 'gone'))))]);
-    await shop.reaches(second!, 'failed');
+    fixture.shop.worker([ranking(chainSource(() => Promise.reject(new PermanentError('source.unknown_symbol', 'gone'))))]);
+    await fixture.shop.reaches(second!, 'failed');
     expect(await published('AAPL', 'entry')).toEqual(before);
   });
 
@@ -192,8 +173,8 @@ describe('a source that does not answer as it should', () => {
     const down = chainSource(() => {
       throw new TransientError('source.unavailable', 'file: HTTP 503');
     }, 'file');
-    shop.worker([ranking(down, chainSource(quoted))]);
-    const { result } = await shop.reaches(id!, 'completed');
+    fixture.shop.worker([ranking(down, chainSource(quoted))]);
+    const { result } = await fixture.shop.reaches(id!, 'completed');
     expect(result).toMatchObject({
       source: 'yahoo_finance',
       attempts: [
@@ -207,12 +188,12 @@ describe('a source that does not answer as it should', () => {
     const gaps = [{ expiry: '2026-03-20', reason: 'listed without contracts' }];
     const source = chainSource(async (symbol, signal) => ({ ...(await quoted(symbol, signal)), gaps }));
     const [id] = await idsOf(request('AAPL', 'entry'));
-    await shop.db.run('UPDATE jobs SET max_attempts = 2');
-    shop.worker([ranking(source)]);
-    await shop.reaches(id!, 'scheduled');
+    await fixture.shop.db.run('UPDATE jobs SET max_attempts = 2');
+    fixture.shop.worker([ranking(source)]);
+    await fixture.shop.reaches(id!, 'scheduled');
     expect(await published('AAPL', 'entry')).toBeUndefined();
-    await shop.db.run("UPDATE jobs SET state = 'ready'");
-    const job = await shop.reaches(id!, 'completed_with_errors');
+    await fixture.shop.db.run("UPDATE jobs SET state = 'ready'");
+    const job = await fixture.shop.reaches(id!, 'completed_with_errors');
     expect(job.reason).toBe('the chain lacks 2026-03-20 (listed without contracts)');
     expect((await published('AAPL', 'entry'))!.run.gaps).toEqual(gaps);
     expect(source.asked).toBe(2);
@@ -228,14 +209,14 @@ test('a worker that goes away between the chain and its publication leaves nothi
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
     return chain;
   });
-  const first = shop.worker([ranking(stuck)], { id: 'first' });
+  const first = fixture.shop.worker([ranking(stuck)], { id: 'first' });
   await reached.promise;
   await first.drain(0);
   expect(await count('options_ranks')).toBe(0);
   expect(await count('chain_days')).toBe(0);
   expect(await published('AAPL', 'entry')).toBeUndefined();
-  shop.worker([ranking(chainSource(quoted))], { id: 'second' });
-  expect(await shop.reaches(id!, 'completed')).toMatchObject({ worker: 'second' });
+  fixture.shop.worker([ranking(chainSource(quoted))], { id: 'second' });
+  expect(await fixture.shop.reaches(id!, 'completed')).toMatchObject({ worker: 'second' });
   expect((await published('AAPL', 'entry'))!.ranks).toHaveLength(100);
 });
 
@@ -245,20 +226,20 @@ test('a run whose rows cannot be written is not published', async () => {
     const chain = await quoted(symbol, signal);
     return { ...chain, contracts: chain.contracts.map((contract) => `${contract}0123456789`) };
   });
-  shop.worker([ranking(tooLong)]);
-  await shop.reaches(id!, 'scheduled');
+  fixture.shop.worker([ranking(tooLong)]);
+  await fixture.shop.reaches(id!, 'scheduled');
   expect(await Promise.all(['option_runs', 'options_ranks', 'option_current', 'chain_days', 'iv_history'].map(count))).toEqual([
     0, 0, 0, 0, 0,
   ]);
 });
 
 test.each(['iv_history', 'chain_days'])('a run whose rows of %s cannot be written is not published either', async (table) => {
-  const schema = openDatabase(database.migrate);
+  const schema = openDatabase(fixture.database.migrate);
   await schema.run(`ALTER TABLE ${table} ADD CONSTRAINT no_rows CHECK (symbol = 'NONE')`);
   try {
     const [id] = await idsOf(request('AAPL', 'entry'));
-    shop.worker([ranking(chainSource(quoted))]);
-    await shop.reaches(id!, 'scheduled');
+    fixture.shop.worker([ranking(chainSource(quoted))]);
+    await fixture.shop.reaches(id!, 'scheduled');
     expect(await Promise.all(['option_runs', 'option_current', table].map(count))).toEqual([0, 0, 0]);
   } finally {
     await schema.run(`ALTER TABLE ${table} DROP CONSTRAINT no_rows`);
@@ -269,8 +250,8 @@ test.each(['iv_history', 'chain_days'])('a run whose rows of %s cannot be writte
 describe('exit mode', () => {
   test('without positions completes with an empty run that says so', async () => {
     const [id] = await idsOf(request('AAPL', 'exit'));
-    shop.worker([ranking(chainSource(quoted))]);
-    expect((await shop.reaches(id!, 'completed')).result).toMatchObject({
+    fixture.shop.worker([ranking(chainSource(quoted))]);
+    expect((await fixture.shop.reaches(id!, 'completed')).result).toMatchObject({
       total: 0,
       note: 'no user holds an option of AAPL, so there is nothing to rank',
     });
@@ -281,7 +262,7 @@ describe('exit mode', () => {
     const chain = await invented().chain('AAPL', AbortSignal.timeout(5000));
     const liquid = chain.contracts.filter((_, i) => chain.bid[i]! > 1);
     const held = (user: string) =>
-      shop.db.transaction((tx) =>
+      fixture.shop.db.transaction((tx) =>
         addPositions(
           tx,
           user,
@@ -292,21 +273,21 @@ describe('exit mode', () => {
     await held('alice');
     await held('bob');
     const [id] = await idsOf(request('AAPL', 'exit'));
-    shop.worker([ranking(chainSource(quoted))]);
-    await shop.reaches(id!, 'completed');
-    expect(await readRun(shop.db, 'AAPL', 'exit', { limit: 1000 })).toMatchObject({ matching: 120 });
-    const mine = (await readRun(shop.db, 'AAPL', 'exit', { limit: 1000, user: 'bob' }))!;
+    fixture.shop.worker([ranking(chainSource(quoted))]);
+    await fixture.shop.reaches(id!, 'completed');
+    expect(await readRun(fixture.shop.db, 'AAPL', 'exit', { limit: 1000 })).toMatchObject({ matching: 120 });
+    const mine = (await readRun(fixture.shop.db, 'AAPL', 'exit', { limit: 1000, user: 'bob' }))!;
     expect(mine.ranks.map(({ user_id }) => user_id)).toEqual(Array(60).fill('bob'));
   });
 });
 
 test('twenty days of history bring IV rank and percentile, and what a contract did before', async () => {
-  clock.advance({ hours: 24 * 7 });
-  shop.worker([ranking(chainSource(quoted))]);
+  fixture.clock.advance({ hours: 24 * 7 });
+  fixture.shop.worker([ranking(chainSource(quoted))]);
   for (let day = 0; day < 21; day++) {
     const [id] = await idsOf(request('AAPL', 'monitor'));
-    await shop.reaches(id!, 'completed');
-    clock.advance({ hours: 24 * (clock.now().toZonedDateTimeISO('America/New_York').dayOfWeek === 5 ? 3 : 1) });
+    await fixture.shop.reaches(id!, 'completed');
+    fixture.clock.advance({ hours: 24 * (fixture.clock.now().toZonedDateTimeISO('America/New_York').dayOfWeek === 5 ? 3 : 1) });
   }
   const { run, ranks } = (await published('AAPL', 'monitor'))!;
   // Of these 21 weekdays 3 April 2026, Good Friday, had no session: its chain is that of the day before.
@@ -319,12 +300,12 @@ test('twenty days of history bring IV rank and percentile, and what a contract d
 });
 
 test('real prices are never ranked with a made-up chain', async () => {
-  const bars = stub('yahoo_finance', weekdays('2025-12-01', 72), clock);
-  const [fetched] = await shop.enqueue({ symbol: 'AAPL', dedupeKey: 'fetch:AAPL:bars' });
+  const bars = stub('yahoo_finance', weekdays('2025-12-01', 72), fixture.clock);
+  const [fetched] = await fixture.shop.enqueue({ symbol: 'AAPL', dedupeKey: 'fetch:AAPL:bars' });
   const [id] = await idsOf(request('AAPL', 'entry'));
-  shop.worker([fetchHandler, ranking(invented())], { sources: [bars] });
-  await shop.reaches(fetched!, 'completed');
-  expect(await shop.reaches(id!, 'failed')).toMatchObject({ code: 'chain.only_simulated' });
+  fixture.shop.worker([fetchHandler, ranking(invented())], { sources: [bars] });
+  await fixture.shop.reaches(fetched!, 'completed');
+  expect(await fixture.shop.reaches(id!, 'failed')).toMatchObject({ code: 'chain.only_simulated' });
 });
 
 test('the trend is that of the bars up to the day of the chain, whatever came later', async () => {
@@ -337,15 +318,17 @@ test('the trend is that of the bars up to the day of the chain, whatever came la
     const then = new ManualClock('2026-02-02T20:00:00Z');
     return { ...(await simulatedChains({ seed: 1, clock: then, contracts: 50 }).chain(symbol, signal)), source: 'lean' };
   }, 'lean');
-  const [fetched] = await shop.enqueue({ symbol: 'AAPL', dedupeKey: 'fetch:AAPL:bars' });
-  const now = shop.worker([fetchHandler, ranking(chainSource(quoted))], { sources: [stub('yahoo_finance', closes, clock)] });
-  await shop.reaches(fetched!, 'completed');
+  const [fetched] = await fixture.shop.enqueue({ symbol: 'AAPL', dedupeKey: 'fetch:AAPL:bars' });
+  const now = fixture.shop.worker([fetchHandler, ranking(chainSource(quoted))], {
+    sources: [stub('yahoo_finance', closes, fixture.clock)],
+  });
+  await fixture.shop.reaches(fetched!, 'completed');
   const [today] = await idsOf(request('AAPL', 'entry'));
-  await shop.reaches(today!, 'completed');
+  await fixture.shop.reaches(today!, 'completed');
   await now.drain(0);
   const [then] = await idsOf(request('AAPL', 'monitor'));
-  shop.worker([ranking(past)]);
-  await shop.reaches(then!, 'completed');
+  fixture.shop.worker([ranking(past)]);
+  await fixture.shop.reaches(then!, 'completed');
   expect((await published('AAPL', 'entry'))!.run.trend).toBe('bullish');
   expect((await published('AAPL', 'monitor'))!.run).toMatchObject({ trend: 'bearish', as_of: new Date('2026-02-02T20:00:00Z') });
 });
@@ -357,12 +340,12 @@ test.skipIf(!hasSharedData('lean'))(
     // Quotes are there of this day alone, a Friday before a split; on that of the split nothing has a past.
     const lean: ChainSource = { name: 'lean', chain: (symbol, signal) => source.chain(symbol, signal, '2014-06-06') };
     const contract = 'AAPL140621C00640000';
-    await shop.db.transaction((tx) =>
+    await fixture.shop.db.transaction((tx) =>
       addPositions(tx, 'alice', [{ contract, quantity: 2, entry_price: 10, entry_spot: 640, target: 660 }], new Date(NOW)),
     );
     const ids = await idsOf(request('AAPL', ...MODES));
-    shop.worker([ranking(lean)]);
-    for (const id of ids) await shop.reaches(id, 'completed');
+    fixture.shop.worker([ranking(lean)]);
+    for (const id of ids) await fixture.shop.reaches(id, 'completed');
     const [monitor, entry, exit] = await Promise.all(MODES.map(async (mode) => (await published('AAPL', mode))!));
     // The close of AAPL on that day was 645.57 (its day file); the third Friday of June 2014 is 15 days away.
     expect(monitor!.run).toMatchObject({ source: 'lean', as_of: new Date('2014-06-06T20:00:00Z'), spot: 645.57 });

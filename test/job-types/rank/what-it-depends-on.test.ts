@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fetchHandler } from '../../../services/job-types/fetch/handler.ts';
 import { rankType } from '../../../services/job-types/rank/definition.ts';
 import { rankHandler } from '../../../services/job-types/rank/handler.ts';
@@ -19,28 +19,10 @@ import { readRun } from '../../../services/market/options/store/runs.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
 import { silent } from '../../broker/peers.ts';
-import { type TestDatabase, testDatabase } from '../../support/database.ts';
-import { openWorkshop, stub, sweep, type Workshop } from '../../worker/workshop.ts';
+import { stub } from '../../worker/workshop.ts';
+import { NOW, rankFixture } from './fixture.ts';
 
-/** A Tuesday, while the market is open. */
-const NOW = '2026-03-10T15:00:00Z';
-let clock: ManualClock;
-let database: TestDatabase;
-let shop: Workshop;
-beforeAll(async () => {
-  database = await testDatabase();
-});
-beforeEach(() => {
-  clock = new ManualClock(NOW);
-  shop = openWorkshop(database.options, { 'stock_jobs.data_fetch.retry_backoff': '0', 'ranking.chains.reuse': 0 }, clock);
-});
-afterEach(async () => {
-  await sweep(shop.db);
-  for (const table of ['option_runs', 'option_current', 'options_ranks', 'iv_history', 'chain_days', 'option_positions', 'dedupe_windows'])
-    await shop.db.run(`DELETE FROM ${table}`);
-  await shop.db.close();
-});
-afterAll(() => database.drop());
+const fixture = rankFixture();
 
 /** A chain as if a file had given it, at a moment. */
 async function chainAt(moment: string, symbol = 'AAPL'): Promise<Chain> {
@@ -48,45 +30,53 @@ async function chainAt(moment: string, symbol = 'AAPL'): Promise<Chain> {
   return { ...chain, source: 'file' };
 }
 const ranking = () => {
-  const source = { name: 'file', chain: (symbol: string) => chainAt(clock.now().toString(), symbol) } as const;
-  return rankHandler({ sql: shop.db, chains: chainsOf([source], { config: shop.config, clock, log: silent }) });
+  const source = { name: 'file', chain: (symbol: string) => chainAt(fixture.clock.now().toString(), symbol) } as const;
+  return rankHandler({
+    sql: fixture.shop.db,
+    chains: chainsOf([source], { config: fixture.shop.config, clock: fixture.clock, log: silent }),
+  });
 };
-const origin = () => ({ cause: 'user_request', rules: shop.config.jobs.priority_rules }) as const;
-const published = async (symbol: string, mode: Mode) => (await readRun(shop.db, symbol, mode, { limit: 1000 }))!;
+const origin = () => ({ cause: 'user_request', rules: fixture.shop.config.jobs.priority_rules }) as const;
+const published = async (symbol: string, mode: Mode) => (await readRun(fixture.shop.db, symbol, mode, { limit: 1000 }))!;
 
 async function asked(requests: readonly JobRequest[]) {
-  const answers = await enqueue(shop.ledger, requests);
+  const answers = await enqueue(fixture.shop.ledger, requests);
   return answers.map((answer) => ({ id: (answer as { id: string }).id, outcome: answer.outcome }));
 }
 /** Rankings as they are asked for everywhere; their bars are left out. */
 async function ask(...modes: Mode[]) {
-  const requests = await rankingRequests(['AAPL'], modes, { config: shop.config, clock, db: shop.db, origin: origin() });
+  const requests = await rankingRequests(['AAPL'], modes, {
+    config: fixture.shop.config,
+    clock: fixture.clock,
+    db: fixture.shop.db,
+    origin: origin(),
+  });
   return asked(requests.filter(({ type }) => type === 'rank'));
 }
 
 describe('two exit rankings within five minutes', () => {
   const hold = (contract: string) =>
-    shop.db.transaction((tx) => addPositions(tx, 'alice', [{ contract, quantity: 1, entry_price: 5 }], new Date(NOW)));
+    fixture.shop.db.transaction((tx) => addPositions(tx, 'alice', [{ contract, quantity: 1, entry_price: 5 }], new Date(NOW)));
 
   test('a position that is added or removed between them is in the second one, and other modes are joined', async () => {
     const [one, other] = (await chainAt(NOW)).contracts as [string, string];
-    shop.worker([ranking()]);
+    fixture.shop.worker([ranking()]);
     await hold(one);
-    for (const { id } of await ask('exit', 'monitor')) await shop.reaches(id, 'completed');
+    for (const { id } of await ask('exit', 'monitor')) await fixture.shop.reaches(id, 'completed');
     expect((await published('AAPL', 'exit')).run.total).toBe(1);
     expect((await ask('exit', 'monitor')).map(({ outcome }) => outcome)).toEqual(['joined', 'joined']);
 
     await hold(other);
     const added = await ask('exit', 'monitor');
     expect(added.map(({ outcome }) => outcome)).toEqual(['queued', 'joined']);
-    await shop.reaches(added[0]!.id, 'completed');
+    await fixture.shop.reaches(added[0]!.id, 'completed');
     expect((await published('AAPL', 'exit')).run.total).toBe(2);
-    expect(await readRankState(shop.db, 'AAPL', 'exit')).toMatchObject({ state: 'done', job: { id: added[0]!.id } });
+    expect(await readRankState(fixture.shop.db, 'AAPL', 'exit')).toMatchObject({ state: 'done', job: { id: added[0]!.id } });
 
-    await shop.db.run('DELETE FROM option_positions');
+    await fixture.shop.db.run('DELETE FROM option_positions');
     const removed = await ask('exit', 'monitor');
     expect(removed.map(({ outcome }) => outcome)).toEqual(['queued', 'joined']);
-    await shop.reaches(removed[0]!.id, 'completed');
+    await fixture.shop.reaches(removed[0]!.id, 'completed');
     expect((await published('AAPL', 'exit')).run.total).toBe(0);
   });
 });
@@ -94,10 +84,10 @@ describe('two exit rankings within five minutes', () => {
 test('a symbol whose bars no source has is ranked all the same, with a neutral trend', async () => {
   const requests = rankRequests(['TWX'], ['entry'], origin(), { windowSeconds: 300, stale: new Set(['TWX']) });
   const [fetch, rank] = await asked(requests);
-  const unknown = stub('lean', new PermanentError('source.unknown_symbol', 'lean: unknown symbol TWX'), clock);
-  shop.worker([fetchHandler, ranking()], { sources: [unknown] });
-  await shop.reaches(fetch!.id, 'failed');
-  await shop.reaches(rank!.id, 'completed');
+  const unknown = stub('lean', new PermanentError('source.unknown_symbol', 'lean: unknown symbol TWX'), fixture.clock);
+  fixture.shop.worker([fetchHandler, ranking()], { sources: [unknown] });
+  await fixture.shop.reaches(fetch!.id, 'failed');
+  await fixture.shop.reaches(rank!.id, 'completed');
   expect((await published('TWX', 'entry')).run.trend).toBe('neutral');
 });
 
@@ -110,7 +100,7 @@ describe('a folder of past chains', () => {
 
   const seed = (...symbols: string[]) => {
     const { prepare } = rankType.cli.requests(symbols, { mode: ['monitor'], backfill: folder });
-    return prepare!({ config: shop.config, db: shop.db, signal: AbortSignal.timeout(60_000) });
+    return prepare!({ config: fixture.shop.config, db: fixture.shop.db, signal: AbortSignal.timeout(60_000) });
   };
   /** Writes the chain of a moment as a file of the source `file`. */
   async function writeChain(path: string, moment: string): Promise<void> {
@@ -125,9 +115,9 @@ describe('a folder of past chains', () => {
     mkdirSync(join(folder, '2026'));
     for (const date of sessions(22)) await writeChain(`2026/${date}.csv`, `${date}T20:30:00Z`);
     expect(await seed('AAPL')).toEqual(['AAPL: 22 days of contracts and 22 volatilities from 2026-02-05 to 2026-03-09']);
-    shop.worker([ranking()]);
+    fixture.shop.worker([ranking()]);
     const [job] = await ask('monitor');
-    await shop.reaches(job!.id, 'completed');
+    await fixture.shop.reaches(job!.id, 'completed');
     const { run, ranks } = await published('AAPL', 'monitor');
     expect([run.iv_rank, run.iv_percentile]).toEqual([expect.any(Number), expect.any(Number)]);
     expect(
@@ -137,13 +127,13 @@ describe('a folder of past chains', () => {
   });
 
   test('is stored once, however often it is given, and ends the window of the rankings without it', async () => {
-    shop.worker([ranking()]);
+    fixture.shop.worker([ranking()]);
     const [before] = await ask('monitor');
-    await shop.reaches(before!.id, 'completed');
+    await fixture.shop.reaches(before!.id, 'completed');
     for (const date of sessions(2)) await writeChain(`${date}.csv`, `${date}T20:30:00Z`);
     await seed('AAPL');
     await seed('AAPL');
-    const rows = await shop.db.rows<{ date: string }>("SELECT date FROM chain_days WHERE source = 'file' ORDER BY date");
+    const rows = await fixture.shop.db.rows<{ date: string }>("SELECT date FROM chain_days WHERE source = 'file' ORDER BY date");
     expect(rows.map(({ date }) => date)).toEqual([...sessions(2), '2026-03-10']);
     expect((await ask('monitor')).map(({ outcome }) => outcome)).toEqual(['queued']);
   });
@@ -156,7 +146,7 @@ describe('a folder of past chains', () => {
       code: 'chain.bad_header',
       message: expect.stringContaining('z.csv'),
     });
-    expect(await shop.db.rows('SELECT 1 FROM chain_days')).toEqual([]);
+    expect(await fixture.shop.db.rows('SELECT 1 FROM chain_days')).toEqual([]);
   });
 
   test('without a chain of the symbol, or that is not there, is refused with the way out', async () => {
