@@ -7,6 +7,7 @@ import { startWorkers } from './leases/workers.ts';
 import { CASES as LOGIN_CASES } from './logins/cases.ts';
 import { openGround } from './logins/mesh.ts';
 import { brokenPromise, type Cleanup, LIMITS, runCase } from './logins/run-case.ts';
+import type { Round } from './round.ts';
 
 /** What all rounds of a fault counted. */
 export interface FaultRow {
@@ -39,14 +40,6 @@ export interface Group {
   names: readonly string[];
   /** Starts the group's mesh. */
   open(): Promise<{ run(name: string, options: RunOptions): Promise<FaultRow>; close(): Promise<void> }>;
-}
-
-interface Round {
-  sent: number;
-  lost: number;
-  doubled: number;
-  failed: number;
-  recoverySeconds: number;
 }
 
 async function repeat(fault: string, { rounds }: RunOptions, round: (number: number) => Promise<Round>): Promise<FaultRow> {

@@ -1,14 +1,11 @@
 /** A worker that only lost its connection, during an outage of the database that kept its jobs from being taken back. */
 import { randomUUID } from 'node:crypto';
-import type { MqttClient } from 'mqtt';
-import { expect, onTestFinished, test } from 'vitest';
-import type { Change, Ledger } from '../../services/ledger/job.ts';
+import { expect, test } from 'vitest';
+import type { Ledger } from '../../services/ledger/job.ts';
 import { TransientError } from '../../services/platform/errors.ts';
-import { encodeMessage } from '../../services/platform/messages.ts';
-import { watchForDeaths } from '../../services/scheduler/rescue.ts';
 import { startEmbedded } from '../broker/brokers.ts';
-import { join, silent } from '../broker/peers.ts';
-import { closing, openBus } from '../platform/bus/brokers.ts';
+import { closing } from '../platform/bus/brokers.ts';
+import { connectWorker, watchDeaths } from './deaths.ts';
 import { fixture } from './mesh.ts';
 
 const mesh = fixture();
@@ -46,33 +43,8 @@ function awayLedger(): { ledger: Ledger; refused: unknown[]; back(): void } {
 test('a worker that reconnected under the same session keeps its jobs when the database is back', async () => {
   const broker = closing(await startEmbedded());
   const { ledger, refused, back } = awayLedger();
-  const told: Change[] = [];
-  const bus = openBus(broker.port);
-  const rescuer = watchForDeaths({
-    bus,
-    ledger,
-    log: silent,
-    announce: (changes) => told.push(...changes),
-    schedulerEnded: async () => {},
-  });
-  onTestFinished(() => rescuer.close());
-  await bus.online();
-
-  const states = (instance: string, session: string) => (state: 'online' | 'offline') => {
-    const at = mesh.clock.now().toString();
-    const { topic, payload, qos, retain } = encodeMessage('presence', {
-      ...{ service: 'worker', instance, state, session },
-      ...{ version: '0.1.0', at },
-    });
-    return { topic, payload: Buffer.from(payload), qos, retain };
-  };
-  const connect = async (instance: string, session: string): Promise<MqttClient> => {
-    const state = states(instance, session);
-    const { client } = await join(broker.port, 'service', { will: state('offline') });
-    const { topic, payload, ...options } = state('online');
-    await client.publishAsync(topic, payload, options);
-    return client;
-  };
+  const { told } = await watchDeaths(broker.port, ledger);
+  const connect = (instance: string, session: string) => connectWorker(broker.port, instance, session, mesh.clock.now());
   const jobOf = async (instance: string): Promise<string> => {
     const [id] = await mesh.add(mesh.ledger(), {});
     await mesh.run(mesh.ledger(), instance, 1);

@@ -1,19 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { MqttClient } from 'mqtt';
-import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import type { EmbeddedBroker } from '../../broker/embedded.ts';
 import { idToBytes } from '../../services/ledger/id.ts';
-import type { Change } from '../../services/ledger/job.ts';
 import { complete } from '../../services/ledger/run/complete.ts';
 import { TransientError } from '../../services/platform/errors.ts';
-import { encodeMessage } from '../../services/platform/messages.ts';
 import { listInstances, reportInstance } from '../../services/platform/registry/instances.ts';
-import { watchForDeaths } from '../../services/scheduler/rescue.ts';
 import { startEmbedded } from '../broker/brokers.ts';
-import { join, silent } from '../broker/peers.ts';
+import { join } from '../broker/peers.ts';
 import { stoppingAtCommit, watched } from '../ledger/fixture.ts';
-import { closing, openBus } from '../platform/bus/brokers.ts';
+import { closing } from '../platform/bus/brokers.ts';
 import { configOf } from './configuration.ts';
+import { connectWorker, say, watchDeaths } from './deaths.ts';
 import { fixture } from './mesh.ts';
 
 const mesh = fixture();
@@ -25,44 +23,8 @@ beforeEach(async () => {
 
 const waitFor = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 15_000, interval: 5 });
 
-function presence(instance: string, session: string, state: 'online' | 'offline', service = 'worker') {
-  const said = encodeMessage('presence', { service, instance, state, session, version: '0.1.0', at: mesh.clock.now().toString() });
-  return { topic: said.topic, payload: Buffer.from(said.payload), qos: said.qos, retain: said.retain };
-}
-
-async function say(client: MqttClient, ...args: Parameters<typeof presence>): Promise<void> {
-  const { topic, payload, ...options } = presence(...args);
-  await client.publishAsync(topic, payload, options);
-}
-
-/** A worker as the broker sees it: connected, with its will, and online. */
-async function connectWorker(instance: string, session: string): Promise<MqttClient> {
-  const { client } = await join(broker.port, 'service', {
-    clientId: `raw-${instance}-${session}`,
-    will: presence(instance, session, 'offline'),
-  });
-  await say(client, instance, session, 'online');
-  return client;
-}
-
-/** Watches for deaths until the test ends; gives what it announced and which schedulers it reported as ended. */
-async function watch(ledger = mesh.ledger()) {
-  const told: Change[] = [];
-  const ended: string[] = [];
-  const bus = openBus(broker.port);
-  const rescuer = watchForDeaths({
-    bus,
-    ledger,
-    log: silent,
-    announce: (changes) => told.push(...changes),
-    schedulerEnded: async (instance) => {
-      ended.push(instance);
-    },
-  });
-  await bus.online();
-  onTestFinished(() => rescuer.close());
-  return { told, ended };
-}
+const connect = (instance: string, session: string): Promise<MqttClient> => connectWorker(broker.port, instance, session, mesh.clock.now());
+const watch = (ledger = mesh.ledger()) => watchDeaths(broker.port, ledger);
 
 /** Locks the rows of jobs in a transaction that stays open until `release`. */
 async function lockRows(...ids: readonly string[]): Promise<{ release(): Promise<void> }> {
@@ -88,7 +50,7 @@ test("a killed worker's job is taken back although the clock was set back since 
   mesh.clock.advance({ seconds: -3_590 });
   const clock = { now: () => mesh.clock.now(), lastJump: { byMs: -3_600_000, agoMs: 10_000 } };
   const { told } = await watch(mesh.ledger(configOf(), clock));
-  const worker = await connectWorker('w1', randomUUID());
+  const worker = await connect('w1', randomUUID());
   worker.stream.destroy();
   await waitFor(() => expect(told).toMatchObject([{ id, state: 'ready', reason: 'worker w1 went offline' }]));
 });
@@ -96,7 +58,7 @@ test("a killed worker's job is taken back although the clock was set back since 
 test("a killed worker's job is ready again within a second", async () => {
   const ledger = mesh.ledger();
   const { told } = await watch(ledger);
-  const worker = await connectWorker('w1', randomUUID());
+  const worker = await connect('w1', randomUUID());
   const [id] = await mesh.add(ledger, {});
   await mesh.run(ledger, 'w1');
 
@@ -112,7 +74,7 @@ test("a killed worker's job is ready again within a second", async () => {
 test('the jobs of other workers are left alone', async () => {
   const ledger = mesh.ledger();
   const { told } = await watch(ledger);
-  const worker = await connectWorker('w2', randomUUID());
+  const worker = await connect('w2', randomUUID());
   const [other] = await mesh.add(ledger, {});
   await mesh.run(ledger, 'w3');
   const [own] = await mesh.add(ledger, {});
@@ -126,7 +88,7 @@ test('the jobs of other workers are left alone', async () => {
 test('more jobs than one transaction takes are all given back', async () => {
   const ledger = mesh.ledger();
   const { told } = await watch(ledger);
-  const worker = await connectWorker('w4', randomUUID());
+  const worker = await connect('w4', randomUUID());
   await mesh.add(ledger, ...Array.from({ length: 700 }, () => ({})));
   await mesh.run(ledger, 'w4', 700);
   worker.stream.destroy();
@@ -137,11 +99,11 @@ test('after a false alarm the job runs elsewhere, and what the first worker made
   const ledger = mesh.ledger();
   const { told } = await watch(ledger);
   const session = randomUUID();
-  const worker = await connectWorker('w5', session);
+  const worker = await connect('w5', session);
   const [id] = await mesh.add(ledger, {});
   const [first] = await mesh.run(ledger, 'w5');
   worker.stream.destroy();
-  await connectWorker('w5', session);
+  await connect('w5', session);
   await waitFor(() => expect(told).toHaveLength(1));
   const [second] = await mesh.run(ledger, 'w6');
 
@@ -154,7 +116,7 @@ test('after a false alarm the job runs elsewhere, and what the first worker made
 test('the death of an earlier life of a worker, remembered by the broker, takes nothing from the present one', async () => {
   const ledger = mesh.ledger();
   const { client } = await join(broker.port, 'service');
-  await say(client, 'w7', randomUUID(), 'offline');
+  await say(client, { instance: 'w7', session: randomUUID(), state: 'offline' }, mesh.clock.now());
   const at = new Date(mesh.clock.now().epochMilliseconds);
   await reportInstance(mesh.db, {
     instance: 'w7',
@@ -169,7 +131,7 @@ test('the death of an earlier life of a worker, remembered by the broker, takes 
   await mesh.run(ledger, 'w7');
   const { ended } = await watch(ledger);
   // Presence is handled one at a time: what was said before this is done.
-  await say(client, 'after-w7', randomUUID(), 'offline', 'scheduler');
+  await say(client, { instance: 'after-w7', session: randomUUID(), state: 'offline', service: 'scheduler' }, mesh.clock.now());
   await waitFor(() => expect(ended).toContain('after-w7'));
   expect(await mesh.state(id!)).toBe('running');
 });
@@ -179,7 +141,7 @@ test('a dead worker counts no longer among the instances', async () => {
   const session = randomUUID();
   const at = new Date(mesh.clock.now().epochMilliseconds);
   await reportInstance(mesh.db, { instance: 'w8', service: 'worker', session, capacity: 5, running: 0, started_at: at, heartbeat_at: at });
-  (await connectWorker('w8', session)).stream.destroy();
+  (await connect('w8', session)).stream.destroy();
   await waitFor(async () => expect(await listInstances(mesh.db, new Date(0))).toEqual([]));
   expect(told).toEqual([]);
 });
@@ -202,7 +164,7 @@ test('a death during an outage of the database is made up for afterwards', async
     },
   };
   const { told } = await watch(failing);
-  const worker = await connectWorker('w9', randomUUID());
+  const worker = await connect('w9', randomUUID());
   const [id] = await mesh.add(ledger, {});
   await mesh.run(ledger, 'w9');
   worker.stream.destroy();
@@ -215,7 +177,7 @@ test('a death during an outage of the database is made up for afterwards', async
 test('a job whose row another transaction has locked at the moment of the death is taken back as soon as it is free', async () => {
   const ledger = mesh.ledger();
   const { told } = await watch(ledger);
-  const worker = await connectWorker('w10', randomUUID());
+  const worker = await connect('w10', randomUUID());
   const [locked, free] = await mesh.add(ledger, {}, {});
   await mesh.run(ledger, 'w10');
   const lock = await lockRows(locked!);
@@ -229,7 +191,7 @@ test('a job whose row another transaction has locked at the moment of the death 
 test('a claim that is committed after the death of its worker is taken back too', async () => {
   const ledger = mesh.ledger();
   const { told } = await watch(ledger);
-  const worker = await connectWorker('w11', randomUUID());
+  const worker = await connect('w11', randomUUID());
   const [first, second] = await mesh.add(ledger, {}, { level: 2 });
   await mesh.run(ledger, 'w11', 1);
   // The claim has read the time and locked its row, and its commit is on its way when the worker dies.
@@ -246,7 +208,7 @@ test('a claim that is committed after the death of its worker is taken back too'
 test('while the rows of one dead worker are locked, the jobs of another are taken back', async () => {
   const ledger = mesh.ledger();
   const { told } = await watch(ledger);
-  const [one, two] = [await connectWorker('w12', randomUUID()), await connectWorker('w13', randomUUID())];
+  const [one, two] = [await connect('w12', randomUUID()), await connect('w13', randomUUID())];
   const [locked] = await mesh.add(ledger, {});
   await mesh.run(ledger, 'w12');
   const [other] = await mesh.add(ledger, {});
@@ -280,7 +242,7 @@ test.each([
       ...{ started_at: now, heartbeat_at: now },
     });
   await register(earlier);
-  const worker = await connectWorker('w14', earlier);
+  const worker = await connect('w14', earlier);
   const [locked, free] = await mesh.add(ledger, {}, {});
   await mesh.run(ledger, 'w14');
   const lock = await lockRows(locked!);
@@ -295,7 +257,7 @@ test.each([
   await looked.promise;
   await lock.release();
   // A death that is handled after the looks for this one.
-  (await connectWorker('w15', randomUUID())).stream.destroy();
+  (await connect('w15', randomUUID())).stream.destroy();
   const [probe] = await mesh.add(ledger, { level: 3 });
   await mesh.run(ledger, 'w15');
   await waitFor(() => expect(told.map(({ id }) => id)).toContain(probe));

@@ -29,33 +29,15 @@ export function listInstances(sql: Sql, since: Date): Promise<Instance[]> {
 /** Writes a heartbeat. Without an offset its clock counts as not measured. */
 export async function reportInstance(
   sql: Sql,
-  {
-    instance,
-    service,
-    session,
-    capacity,
-    running,
-    started_at,
-    heartbeat_at,
-    clock_offset_s = null,
-  }: Omit<Instance, 'clock_offset_s'> & Partial<Pick<Instance, 'clock_offset_s'>>,
+  row: Omit<Instance, 'clock_offset_s'> & Partial<Pick<Instance, 'clock_offset_s'>>,
 ): Promise<void> {
+  const { clock_offset_s: offset = null } = row;
+  const clockOffsetMs = offset === null ? null : Math.round(offset * 1000);
   await sql.run(
     `INSERT INTO instances (instance, service, session, capacity, running, started_at, heartbeat_at, clock_offset_ms) VALUES (?)
      ON DUPLICATE KEY UPDATE service = VALUES(service), session = VALUES(session), capacity = VALUES(capacity), running = VALUES(running),
        started_at = VALUES(started_at), heartbeat_at = VALUES(heartbeat_at), clock_offset_ms = VALUES(clock_offset_ms)`,
-    [
-      [
-        instance,
-        service,
-        session,
-        capacity,
-        running,
-        started_at,
-        heartbeat_at,
-        clock_offset_s === null ? null : Math.round(clock_offset_s * 1000),
-      ],
-    ],
+    [[row.instance, row.service, row.session, row.capacity, row.running, row.started_at, row.heartbeat_at, clockOffsetMs]],
   );
 }
 

@@ -13,26 +13,16 @@ import { embeddedBroker } from '../logins/brokers.ts';
 import { httpHook, mqttHook, type SentLogin } from '../logins/load.ts';
 import type { Ground } from '../logins/mesh.ts';
 import { endProcess, MAIN, startProcess } from '../processes.ts';
+import type { Round } from '../round.ts';
 import { type WrongClock, wrongClock } from './processes.ts';
 
 /** Whose clock may be wrong. `standby` is the scheduler that does not lead; `cli` is the command `stockmesh login`. A second worker's clock is right. */
 export const PARTS = ['portfolio-priority', 'worker', 'scheduler', 'standby', 'gateway', 'cli'] as const;
 export type Part = (typeof PARTS)[number];
 
-export interface ClockCounts {
-  /** Logins. */
-  sent: number;
-  /** Their jobs that completed: a fetch and an analysis each. */
-  done: number;
-  /** Jobs that were not done. */
-  lost: number;
-  /** Jobs beyond those. */
-  doubled: number;
-  /** What went wrong though every part was healthy, counted in the database: the sum of `harm`. */
-  failed: number;
+/** `sent` are logins, `done` their jobs that completed, a fetch and an analysis each. `failed` is the sum of `harm`. Recovery is from the market's answer to the end of all jobs. */
+export interface ClockCounts extends Round {
   harm: Harm;
-  /** Seconds from the moment at which the market answered until all jobs had ended. */
-  recoverySeconds: number;
 }
 
 export interface Harm {

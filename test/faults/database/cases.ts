@@ -4,21 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
 import { enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
 import { connectionOptions } from '../../../services/platform/database/database.ts';
+import type { Round } from '../round.ts';
 import type { DatabaseMesh } from './mesh.ts';
-
-export interface Round {
-  /** Jobs enqueued, and of them completed. */
-  sent: number;
-  done: number;
-  /** Neither completed nor failed when the patience ended. */
-  lost: number;
-  /** Jobs of which an attempt more than one was completed or lost its lease. */
-  doubled: number;
-  /** Jobs that failed although nothing was wrong with them. */
-  failed: number;
-  /** From the moment the database (or its other address) was there to the next completion. */
-  recoverySeconds: number;
-}
 
 export interface DatabaseCase {
   name: string;

@@ -1,20 +1,8 @@
 /** The faults of leases and workers: each case runs one round on an empty ledger and counts. Run by a test once, and for as many rounds as wanted by whoever imports it. */
 import { setTimeout as delay } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
+import type { Round } from '../round.ts';
 import { until, type Workers } from './workers.ts';
-
-export interface RoundCounts {
-  sent: number;
-  done: number;
-  /** Neither done nor ended with a reason. */
-  lost: number;
-  /** Jobs beyond one of each symbol. */
-  doubled: number;
-  /** Failed although nothing was wrong with them. */
-  failed: number;
-  /** From the fault to the end of the last job, the ones that end their process left out. */
-  recoverySeconds: number;
-}
 
 export interface LeaseCase {
   name: string;
@@ -22,14 +10,14 @@ export interface LeaseCase {
   within: number;
   /** Takes so long that only a run of many rounds has it. */
   long?: boolean;
-  round(workers: Workers): Promise<RoundCounts>;
+  round(workers: Workers): Promise<Round>;
 }
 
 const symbols = (prefix: string, count: number): string[] => Array.from({ length: count }, (_, index) => `${prefix}${index}`);
 const isPoison = (symbol: string): boolean => /^(KILL|ABORT)/.test(symbol);
 
 /** Ends when no job is live but the ones that end their process, and counts when those have ended too. */
-async function count(workers: Workers, since: number): Promise<RoundCounts> {
+async function count(workers: Workers, since: number): Promise<Round> {
   const live = async (which: (symbol: string) => boolean): Promise<boolean> =>
     (await workers.jobs()).some(({ symbol, state }) => which(symbol) && ['scheduled', 'blocked', 'ready', 'running'].includes(state));
   await until('all jobs have ended', async () => !(await live((symbol) => !isPoison(symbol))), 120);
@@ -54,7 +42,7 @@ const running = (workers: Workers, many: number) => async (): Promise<boolean> =
 /** A lease of 60 s: what is rescued is not rescued because a lease has ended. */
 const LONG_LEASE = ['worker.heartbeat_interval=30'];
 
-async function killedWhileLocked(workers: Workers): Promise<RoundCounts> {
+async function killedWhileLocked(workers: Workers): Promise<Round> {
   const victim = await workers.start('victim', ['worker.max_concurrent_jobs=20', ...LONG_LEASE]);
   await workers.enqueue(symbols('GATE', 20));
   await until('all run', running(workers, 20));
@@ -71,7 +59,7 @@ async function killedWhileLocked(workers: Workers): Promise<RoundCounts> {
   return count(workers, killedAt);
 }
 
-async function killedUnderLoad(workers: Workers): Promise<RoundCounts> {
+async function killedUnderLoad(workers: Workers): Promise<Round> {
   const set = ['worker.max_concurrent_jobs=20', ...LONG_LEASE];
   const [victim] = await Promise.all([workers.start('victim', set), workers.start('heir', set)]);
   await workers.enqueue(symbols('LOAD', 400));
@@ -85,7 +73,7 @@ async function killedUnderLoad(workers: Workers): Promise<RoundCounts> {
 
 const frozenInTransaction =
   (set: readonly string[]) =>
-  async (workers: Workers): Promise<RoundCounts> => {
+  async (workers: Workers): Promise<Round> => {
     await workers.start('frozen', set);
     await workers.enqueue(symbols('COLD', 5));
     await until('they run', running(workers, 5));
@@ -97,7 +85,7 @@ const frozenInTransaction =
 
 const holderFrozen =
   (set: readonly string[]) =>
-  async (workers: Workers): Promise<RoundCounts> => {
+  async (workers: Workers): Promise<Round> => {
     await workers.start('healthy', set);
     await workers.enqueue(symbols('GATE', 5));
     await until('they run', running(workers, 5));
@@ -111,14 +99,14 @@ const holderFrozen =
 
 const poison =
   (poisons: readonly string[]) =>
-  async (workers: Workers): Promise<RoundCounts> => {
+  async (workers: Workers): Promise<Round> => {
     await Promise.all(poisons.map((_, index) => workers.supervise(`worker-${index}`)));
     const since = performance.now();
     await workers.enqueue([...poisons, ...symbols('GOOD', 4 * poisons.length)]);
     return count(workers, since);
   };
 
-async function killedAgain(workers: Workers): Promise<RoundCounts> {
+async function killedAgain(workers: Workers): Promise<Round> {
   const worker = await workers.supervise('killed');
   await workers.enqueue(symbols('GATE', 5));
   for (let kills = 1; kills <= 5; kills++) {
@@ -132,7 +120,7 @@ async function killedAgain(workers: Workers): Promise<RoundCounts> {
 }
 
 /** For three seconds the server ends every connection twenty times a second. */
-async function connectionsDropped(workers: Workers): Promise<RoundCounts> {
+async function connectionsDropped(workers: Workers): Promise<Round> {
   const { user, password, socketPath } = workers.mesh.asRoot();
   const root = await mysql.createConnection({ user, password, socketPath });
   await workers.start('worker');

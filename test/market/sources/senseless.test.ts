@@ -172,17 +172,23 @@ describe('a Lean folder', () => {
   });
 });
 
+interface AlphaDay {
+  close: string;
+  adjusted?: string;
+  /** The day's other prices. */
+  others?: string;
+  dividend: string;
+  split: string;
+}
+
+/** A day as Alpha Vantage gives it. */
+const alphaDay = ({ close, adjusted = close, others = close, dividend, split }: AlphaDay) => ({
+  ...{ '1. open': others, '2. high': others, '3. low': others, '4. close': close, '5. adjusted close': adjusted },
+  ...{ '6. volume': '1000', '7. dividend amount': dividend, '8. split coefficient': split },
+});
+
 test('Alpha Vantage: a senseless day and a negative dividend are left out and named', async () => {
-  const day = (close: string, dividend = '0.0000', split = '1.0') => ({
-    '1. open': '100.0',
-    '2. high': '101.0',
-    '3. low': '99.0',
-    '4. close': close,
-    '5. adjusted close': close,
-    '6. volume': '1000',
-    '7. dividend amount': dividend,
-    '8. split coefficient': split,
-  });
+  const day = (close: string, dividend = '0.0', split = '1.0') => alphaDay({ close, others: '100.0', dividend, split });
   const answer = {
     'Meta Data': { '3. Last Refreshed': '2026-10-16', '5. Time Zone': 'US/Eastern' },
     'Time Series (Daily)': { '2026-10-14': day('100.0', '-0.5'), '2026-10-15': day('0.0'), '2026-10-16': day('100.0', '0.0', '0.0') },
@@ -215,16 +221,7 @@ describe('one unit of a dividend on the ex-date of a split: new shares', () => {
     ['old', '1.25'],
     ['new', '0.25'],
   ])('Alpha Vantage, which gives it per %s share: its adjusted closes tell', async (_, dividend) => {
-    const day = (close: string, adjusted: string, amount: string, split: string) => ({
-      '1. open': close,
-      '2. high': close,
-      '3. low': close,
-      '4. close': close,
-      '5. adjusted close': adjusted,
-      '6. volume': '1000',
-      '7. dividend amount': amount,
-      '8. split coefficient': split,
-    });
+    const day = (close: string, adjusted: string, amount: string, split: string) => alphaDay({ close, adjusted, dividend: amount, split });
     // By hand: 500 × 0.2 × (1 − 1.25 ÷ 500) = 99.75.
     const answer = {
       'Meta Data': { '3. Last Refreshed': '2026-10-16', '5. Time Zone': 'US/Eastern' },
