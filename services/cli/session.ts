@@ -42,7 +42,11 @@ export function loadFor(options: GlobalOptions, more: Record<string, Override> =
   const loaded = load({
     environment: options.env,
     files: options.config,
-    overrides: { ...overridesFrom(options.set ?? [], ''), ...more },
+    // One that was not given has no value, and would take that of --set with it.
+    overrides: {
+      ...overridesFrom(options.set ?? [], ''),
+      ...Object.fromEntries(Object.entries(more).filter(([, { value }]) => value !== undefined)),
+    },
   });
   return {
     loaded,

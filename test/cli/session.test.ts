@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type GlobalOptions, loadJoining } from '../../services/cli/session.ts';
+import { type GlobalOptions, loadFor, loadJoining } from '../../services/cli/session.ts';
 import { type Runtime, writeRuntime } from '../../services/platform/connections.ts';
 
 let data: string;
@@ -82,4 +82,10 @@ test('a mesh on a configured database and broker is joined by a command in the s
 test('a mesh of an earlier version, which said nothing of its settings, is joined without them', () => {
   running({ settings: undefined });
   expect(joined().environment).toBe('development');
+});
+
+test('an option of its own that is not given leaves --set in force', () => {
+  const own = (value: number | undefined) => ({ 'gateway.port': { value, option: '--http-port' } });
+  const portOf = (value: number | undefined) => loadFor({ data, set: ['gateway.port=18787'] }, own(value)).loaded.config.gateway.port;
+  expect([portOf(undefined), portOf(18_788)]).toEqual([18_787, 18_788]);
 });

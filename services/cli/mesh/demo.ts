@@ -21,7 +21,10 @@ export async function demo(options: DemoOptions): Promise<number> {
   const stopped = new AbortController();
   const onSignal = (): void => stopped.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-  const [mqttPort, httpPort] = [options.mqttPort ?? (await freePort()), options.httpPort ?? (await freePort())];
+  // Beside a mesh that runs already, unless a port is named.
+  const portOf = async (given: number | undefined, key: string): Promise<number | undefined> =>
+    given ?? (options.set?.some((setting) => setting.startsWith(`${key}=`)) ? undefined : await freePort());
+  const [mqttPort, httpPort] = [await portOf(options.mqttPort, 'queue.mqtt.port'), await portOf(options.httpPort, 'gateway.port')];
   const mesh = await startMesh({ ...options, data, env: options.env ?? 'demo', mqttPort, httpPort });
   try {
     const done = withSession({ ...options, data, env: options.env ?? 'demo' }, async (session) => {
