@@ -45,6 +45,10 @@ test('one that is ranked is not among them, also where fewer are kept', () => {
   expect(run.leftOut.map(({ reason }) => reason)).toEqual(['no_bid']);
 });
 
+test('without a word of positions there is nothing to rank', () => {
+  expect(rankChain(invent([{}], { mode: 'exit' }))).toMatchObject({ total: 0, eligible: 0, leftOut: [], ranks: [] });
+});
+
 test('outside of exit mode nobody’s position is left out', () => {
   const contracts = [{ bid: 0 }];
   expect(rankChain(invent(contracts, { positions: [hold({ bid: 0 })] })).leftOut).toEqual([]);
