@@ -231,7 +231,7 @@ function requireFields(file: string, columns: number, lines: readonly { record: 
 function fieldsOf(columns: readonly string[], record: readonly string[], delimiter: Delimiter): Pick<LocatedRow, 'fields' | 'faults'> {
   const faults: string[] = [];
   const fields = columns.map((name, index) => {
-    const text = record[index] ?? '';
+    const text = record[index]!;
     const read = readNumber(text, delimiter, { signed: true });
     if ('value' in read) return [name, read.value];
     if (read.fault.startsWith('may be')) faults.push(`${name}: ${JSON.stringify(text)} ${read.fault}`);

@@ -89,6 +89,11 @@ describe('a number', () => {
   });
 });
 
+test('a strike and an underlying of cents are read', async () => {
+  const { strike, spot } = await chain(csv({ ...PARTS, strike: '0.5', spot: '0.45' }));
+  expect([strike[0], spot]).toEqual([0.5, 0.45]);
+});
+
 test.each([
   ['C', 0],
   ['Call', 0],

@@ -130,6 +130,13 @@ describe('after a split', () => {
     expect((await chain()).contracts).toEqual(['ABC200207C00100000', 'ABC200207P00100000']);
   });
 
+  test('a call whose put is not listed says nothing of its share, and stays', async () => {
+    split(0.5, 200);
+    universe(DAY, row(100, 'C'), row(100, 'P'), old(200, 'C', 0.01));
+    const { contracts, gaps } = await chain();
+    expect([contracts.length, gaps]).toEqual([3, undefined]);
+  });
+
   test('an old contract that is quoted on the day stays', async () => {
     split(0.5, 200);
     universe(DAY, row(100, 'C'), row(100, 'P'), old(200, 'C', 9), old(200, 'P', 8.8));

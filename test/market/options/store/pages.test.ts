@@ -85,6 +85,13 @@ describe('pages', () => {
     });
   });
 
+  test('lack what was deleted since they were found', async () => {
+    await publish(inventRun('entry'));
+    const { run } = (await read('entry', { limit: 1 }))!;
+    await db.run('DELETE FROM options_ranks WHERE place = 2');
+    expect((await readRanks(db, run, [3, 2, 1])).map(({ place }) => place)).toEqual([3, 1]);
+  });
+
   test('of no places are no question', async () => {
     expect(await readRanks(db, { run_id: '019b0000-0000-7000-8000-000000000009' }, [])).toEqual([]);
   });
