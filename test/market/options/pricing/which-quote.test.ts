@@ -92,6 +92,8 @@ describe('the volatility of a contract', () => {
       ivSource: Uint8Array.of(IV_SOURCE.own),
     });
     expect(surface(100, [call], market).greeks.ivSource[0]).toBe(IV_SOURCE.missing);
+    const { iv, ivSource } = surface(100, [{ ...call, bid: 24.5788, ask: 24.5988 }], market).greeks;
+    expect([iv[0], ivSource[0]]).toEqual([expect.closeTo(0.2, 4), IV_SOURCE.own]);
   });
 
   test('of one strike alone in each of two expirations is that of its own expiration', () => {
@@ -136,6 +138,13 @@ describe('the smile', () => {
     // One deviation is 0.25 √0.04 = 5 %: 121 is 3.81 of them away, 123 is 4.14.
     expect(bent(121)).toBeGreaterThan(1e-3);
     expect(bent(123)).toBeLessThan(1e-6);
+  });
+
+  test('needs five strikes, and takes each by its only contract', () => {
+    const out = flat.filter(({ strike, isPut }) => strike % 2 === 0 && strike >= 96 && strike <= 104 && isPut === strike < 100);
+    expect(out).toHaveLength(5);
+    expect(surface(100, out, NO_RATE, [0.04]).smiles[0]).toMatchObject({ points: 5, curve: expect.closeTo(0, 6) });
+    expect(surface(100, out.slice(1), NO_RATE, [0.04]).smiles[0]).toBeUndefined();
   });
 
   test('counts a quote without a spread as one that is a cent wide', () => {

@@ -126,6 +126,15 @@ describe('what is missing', () => {
     expect(rank!.weights.greeks_score).toEqual({ delta_score: 0.6, gamma_score: 0.4 });
   });
 
+  test('weights that add up to 1 but for a rounding stay as the rules have them', () => {
+    // In doubles 0.7 + 0.2 + 0.1 is 0.9999999999999999.
+    const momentum = { price_momentum: 0.7, volume_oi: 0.2, oi_growth: 0.1 };
+    const rules = { ...DEFAULT_RULES, parts: { ...DEFAULT_RULES.parts, momentum } };
+    const [rank] = rankChain(invent([{}], { rules })).ranks;
+    expect(rank!.weights.momentum_score).toEqual({ price_momentum_score: 0.7, volume_oi_score: 0.2, oi_growth_score: 0.1 });
+    expect(rank!.data_quality).toBe(1);
+  });
+
   test('an unknown delta is not one of 0: no limit of the rules makes it a signal', () => {
     const signals = { ...DEFAULT_RULES.signals, greeks: { ...DEFAULT_RULES.signals.greeks, delta_from: 0, spread_below: 3 } };
     const signalsOf = (delta: number) => rankChain(invent([{ delta }], { rules: { ...DEFAULT_RULES, signals } })).ranks[0]!.signals;

@@ -62,6 +62,11 @@ describe('of what is doubtful or unknown', () => {
     expect(linesOf({}).filter((line) => /doubtful|not measured/.test(line))).toEqual([]);
   });
 
+  test('a rank of an earlier version, stored without weights, has its number and no parts', () => {
+    const ranked = { ...rankChain(invent([{}])).ranks[0]!, weights: {} };
+    expect(explain(ranked)).toMatchObject({ rank: 72.8712, parts: [] });
+  });
+
   test('without theta nothing is said of a penalty', () => {
     const [ranked] = rankChain(invent([{ theta: Number.NaN }])).ranks;
     expect(explainLines(ranked!).filter((line) => line.includes('theta'))).toEqual(['  not measured: theta penalty; data quality 0.9875']);
