@@ -218,3 +218,25 @@ test('with too little history each rule says how many bars it needs, and the sco
     score: -1,
   });
 });
+
+describe('a price that never moved', () => {
+  const flat = (bars: number, price = 10) => analyse('FLAT', columnsOf(new Array(bars).fill(price)));
+
+  test('is judged by half of the rules from 50 bars on, which is enough', () => {
+    expect(flat(50)).toMatchObject({ signal: 'hold', score: 0, confidence: 0.5, reasons: [{ indicator: 'trend' }, ...Array(7).fill({})] });
+    expect(flat(49).reasons[0]).toMatchObject({ indicator: 'history', observation: expect.stringContaining('49 bars measure 40 of 100') });
+  });
+
+  test('has no RSI for that reason as soon as there are bars enough, and before for theirs', () => {
+    const rsi = (bars: number) => flat(bars).reasons.find(({ indicator }) => indicator === 'RSI 14')?.observation;
+    expect([rsi(14), rsi(15)]).toEqual(['not measured: needs 15 bars, has 14', 'not measured: the price has never moved']);
+  });
+
+  test('of 1 is shown as 1, as its means are', () => {
+    expect(
+      flat(200, 1)
+        .reasons.slice(0, 2)
+        .map(({ observation }) => observation),
+    ).toEqual(['SMA 50 1.00 is equal to SMA 200 1.00', 'close 1.00 is equal to SMA 200 1.00']);
+  });
+});

@@ -174,6 +174,11 @@ describe('what is wrong is told in full', () => {
     expect((await messageOf(22)).slice(19)).toEqual([expect.stringContaining('chain.csv:21: '), 'and 2 more']);
   });
 
+  test('a number that may be two is one fault, and not another of its column', async () => {
+    const path = written(`contract;bid;ask;quoted_at;spot\nAAPL140621C00645000;1,200;2;2014-06-06T20:00:00Z;645\n`);
+    expect((await refused(path)).message).toBe(`${path}:2: bid: "1,200" may be 1200 or 1.200; write 1200, or 1,2000`);
+  });
+
   test('so are lines of too few fields, with the way out', async () => {
     const messageOf = async (count: number) =>
       (await refused(written([HEADER, ...Array.from({ length: count }, () => 'AAPL140621C00645000,1')].join('\n')))).message.split('\n');

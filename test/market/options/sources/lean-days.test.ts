@@ -58,7 +58,7 @@ describe('a row of the universe file', () => {
     const none = { close: 0, volume: 0, openInterest: 0 };
     universe(
       DAY,
-      row(95, 'C', { ...none, close: 6 }),
+      row(95, 'C', { ...none, close: 0.5 }),
       row(100, 'C', { ...none, volume: 1 }),
       row(105, 'C', { ...none, openInterest: 1 }),
       row(110, 'C', none),

@@ -198,6 +198,35 @@ describe('a chain of several expirations', () => {
     ]);
   });
 
+  test('costs what the newest answer with a price says', async () => {
+    const { source } = replay((date) => {
+      const result = resultOf(DAYS.slice(0, 2), dayOf(date), date === undefined ? '2025-02-24T11:00:00Z' : '2025-02-24T11:00:09Z');
+      if (date !== undefined) result.quote.regularMarketPrice = null;
+      return chainAnswer(result);
+    });
+    const { spot, asOf } = await source.chain('XYZ', signal);
+    expect([spot, asOf.toString()]).toEqual([100, '2025-02-24T11:00:00Z']);
+  });
+
+  test('has quotes of cents, and no volatility where a row has no quote at all', async () => {
+    const { source } = replay(() => {
+      const result = resultOf(DAYS.slice(0, 1));
+      const [cheap, none] = result.options[0]!.calls as [Record<string, unknown>, Record<string, unknown>];
+      Object.assign(cheap, { bid: 0.5, ask: 0.8 });
+      Object.assign(none, { bid: undefined, ask: undefined });
+      Object.assign(result.options[0]!.puts[0]!, { bid: 0, ask: 0.05 });
+      Object.assign(result.options[0]!.puts[1]!, { contractSize: undefined });
+      return chainAnswer(result);
+    });
+    const { bid, ask, iv, contracts } = await source.chain('XYZ', signal);
+    expect(contracts).toHaveLength(4);
+    expect([[...bid], [...ask], [...iv]]).toEqual([
+      [0.5, Number.NaN, 0, 1],
+      [0.8, Number.NaN, 0.05, 1.2],
+      [0.3, Number.NaN, 0.3, 0.3],
+    ]);
+  });
+
   test('takes one token of the budget for each HTTP request', async () => {
     const { source, seen } = replay((date) => chainAnswer(resultOf(DAYS, dayOf(date))));
     await source.chain('XYZ', signal);

@@ -136,15 +136,24 @@ describe('filters', () => {
 });
 
 test('the oldest runs are deleted first, so many at a time, and those of the very moment stay', async () => {
-  const days = ['2026-01-03', '2026-01-01', '2026-01-02', '2026-01-04'];
+  const days = ['2026-01-03', '2026-01-01', '2026-01-04', '2026-01-02', '2026-01-05'];
   for (const [i, day] of days.entries()) await publish(inventRun('entry', { run_at: new Date(`${day}T00:00:00Z`), spot: i }));
-  const remove = (limit: number) => db.transaction((tx) => deleteRuns(tx, new Date('2026-01-03T00:00:00Z'), limit));
+  const remove = (limit: number) => db.transaction((tx) => deleteRuns(tx, new Date('2026-01-04T00:00:00Z'), limit));
   const left = async () =>
     (await db.rows<{ day: number }>('SELECT DAY(run_at) AS day FROM option_runs ORDER BY run_at')).map(({ day }) => day);
   expect(await remove(1)).toBe(1);
-  expect(await left()).toEqual([2, 3, 4]);
-  expect(await remove(5)).toBe(1);
-  expect(await left()).toEqual([3, 4]);
+  expect(await left()).toEqual([2, 3, 4, 5]);
+  expect(await remove(5)).toBe(2);
+  expect(await left()).toEqual([4, 5]);
   expect(await db.rows('SELECT COUNT(*) AS n FROM options_ranks')).toEqual([{ n: 200 }]);
   expect(await remove(5)).toBe(0);
+});
+
+test('a position that is not ranked and whose owner is unknown has none', async () => {
+  const run = inventRun('exit');
+  const one = { position: '7', contract: 'ACME260320C00100000', reason: 'no_bid', why: 'nobody bids for it' } as const;
+  await publish({ ...run, ranked: { ...run.ranked, leftOut: [one] }, owners: undefined });
+  const page = (await read('exit'))!;
+  expect(page.run.left_out).toEqual([{ ...one, user: null }]);
+  expect(new Set(page.ranks.map(({ user_id }) => user_id))).toEqual(new Set([null]));
 });

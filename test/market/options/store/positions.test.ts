@@ -62,6 +62,11 @@ test('one is removed alone, and the message names one that is not there, shorten
   });
 });
 
+test('a position that cannot be written is an error of who adds it, and none of those with it is there', async () => {
+  await expect(add('u'.repeat(65), call, call)).rejects.toThrow();
+  expect(await listPositions(db)).toEqual([]);
+});
+
 describe('an expired contract', () => {
   const expired = { ...call, contract: 'AAPL260306C00250000' };
 
@@ -87,6 +92,13 @@ describe('what is given', () => {
     expect(() => parsePosition({ ...call, quantity: 0, stop: 2 })).toThrow(/^quantity: .+; stop: .+$/);
     expect(() => parsePosition('AAPL')).toThrow(/^position: /);
     expect(() => parsePosition({ ...call, contract: 'AAPL' })).toThrow(/^contract: contract "AAPL" has another shape/);
+  });
+
+  test('may say when it was opened in any zone, and not without one', () => {
+    const at = (opened_at: string) => parsePosition({ ...call, opened_at });
+    expect(at('2026-01-05T10:00:00-05:00').opened_at).toBe('2026-01-05T10:00:00-05:00');
+    expect(at('2026-01-05T15:00:00Z').opened_at).toBe('2026-01-05T15:00:00Z');
+    expect(() => at('2026-01-05T15:00:00')).toThrow(/^opened_at: /);
   });
 
   test('has its contract in the compact spelling', () => {
