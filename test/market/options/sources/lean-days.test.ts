@@ -50,7 +50,8 @@ interface Row {
 function row(strike: number, side: string, { expiry = '2020-02-07', close, volume = 3, openInterest = 40, iv = 0.2 }: Row = {}): string {
   const years = Temporal.PlainDate.from(DAY).until(expiry).days / 365;
   const { price } = valueOption(100, strike, years, 0, 0, 0.2, side.toUpperCase() === 'P');
-  return [plain(expiry), strike, side, close ?? price, volume, openInterest, iv, 0.5, 0.01, 0.1, -0.02].join(',');
+  const delta = side.toUpperCase() === 'P' ? -0.5 : 0.5;
+  return [plain(expiry), strike, side, close ?? price, volume, openInterest, iv, delta, 0.01, 0.1, -0.02].join(',');
 }
 
 describe('a row of the universe file', () => {
@@ -67,6 +68,18 @@ describe('a row of the universe file', () => {
     expect([[...strike], [...volume]]).toEqual([
       [95, 100, 105],
       [0, 1, 0],
+    ]);
+  });
+
+  test('has the Greeks of its side: a put’s delta and every theta are below 0', async () => {
+    universe(DAY, row(100, 'C'), row(100, 'P'));
+    const { delta, gamma, vega, theta, isPut } = await chain();
+    expect([[...isPut], [...delta], [...gamma], [...vega], [...theta]]).toEqual([
+      [0, 1],
+      [0.5, -0.5],
+      [0.01, 0.01],
+      [0.1, 0.1],
+      [-0.02, -0.02],
     ]);
   });
 

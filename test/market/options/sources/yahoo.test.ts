@@ -166,7 +166,7 @@ describe('a chain of several expirations', () => {
     let most = 0;
     const { source } = replay(async (date) => {
       most = Math.max(most, ++running);
-      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+      for (let turn = 0; turn < 200; turn++) await new Promise(setImmediate);
       running--;
       return chainAnswer(resultOf(DAYS, dayOf(date)));
     });
