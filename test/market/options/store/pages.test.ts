@@ -48,6 +48,14 @@ test('what is said of a run comes back as it was said', async () => {
   expect(ranks[0]).toMatchObject({ run_at: RUN_AT, user_id: null, position: null, underlying: 'ACME' });
 });
 
+test('each number of a rank is stored once: by itself or among the other blocks', async () => {
+  await publish(inventRun('monitor'));
+  const rows = await db.rows<{ names: string }>('SELECT CAST(JSON_KEYS(blocks) AS CHAR) AS names FROM options_ranks LIMIT 1');
+  const names: string[] = JSON.parse(rows[0]!.names);
+  for (const own of ['spread_score', 'iv_rank', 'iv_percentile', 'iv_discount_score']) expect(names).not.toContain(own);
+  expect(names).toEqual(expect.arrayContaining(['spread_pct', 'gamma_score', 'liquidity_confidence', 'theta_penalty']));
+});
+
 describe('pages', () => {
   test('end where the rows end: a page that ends with the last row has no next one', async () => {
     await publish(inventRun('entry'));
