@@ -39,6 +39,36 @@ test('without a network the configured sources go on to made-up chains, but not 
   await expect(real.chain('AAPL', signal())).rejects.toMatchObject({ name: 'PermanentError', code: 'chain.only_simulated' });
 });
 
+test('Yahoo has the seconds of the configuration to answer', async () => {
+  const expirationDate = Date.parse('2026-03-20T00:00:00Z') / 1000;
+  const call = { contractSymbol: 'XYZ260320C00100000', strike: 100, bid: 1, ask: 1.2, contractSize: 'REGULAR' };
+  const result = {
+    expirationDates: [expirationDate],
+    quote: { regularMarketPrice: 100, regularMarketTime: Date.parse('2026-03-10T14:59:00Z') / 1000 },
+    options: [{ expirationDate, calls: [call], puts: [] }],
+  };
+  vi.stubGlobal('fetch', async (input: unknown, init?: RequestInit) => {
+    // Far from the seconds that are allowed, and longer than any time that is none.
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    init?.signal?.throwIfAborted();
+    const { pathname } = new URL(String(input));
+    if (pathname === '/v1/test/getcrumb') return new Response('crumb');
+    if (pathname.startsWith('/v7/finance/options/')) return Response.json({ optionChain: { result: [result], error: null } });
+    return new Response('<html>', { headers: { 'set-cookie': 'A3=x; Max-Age=31557600; Domain=.yahoo.com; Path=/; Secure' } });
+  });
+  try {
+    const config = configWith({ 'ranking.chains.sources': ['yahoo_finance'], 'stock_jobs.data_fetch.rate_limit': 100 });
+    const { real } = await configuredChains({ config, clock, db, log: silent });
+    expect((await real.chain('XYZ', signal())).chain).toMatchObject({
+      source: 'yahoo_finance',
+      contracts: ['XYZ260320C00100000'],
+      spot: 100,
+    });
+  } finally {
+    vi.unstubAllGlobals();
+  }
+});
+
 test('chains that cannot be read of five underlyings cost twenty-four healthy ones nothing', async () => {
   const made = simulatedChains({ seed: 1, clock, contracts: 50 });
   const yahoo: ChainSource = {
