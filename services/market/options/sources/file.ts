@@ -206,7 +206,7 @@ function csvRows(file: string, text: string): { columns: Set<string>; rows: Loca
 
 /** The one that stands most often in the header line. */
 function delimiterOf(text: string): Delimiter {
-  const header = /^\s*(.*)/.exec(text.replace(/^\uFEFF/, ''))?.[1] ?? '';
+  const header = /^\s*(.*)/.exec(text.replace(/^\uFEFF/, ''))![1]!;
   const times = (one: string) => header.split(one).length;
   return ([',', ';', '\t'] as const).reduce<Delimiter>((best, one) => (times(one) > times(best) ? one : best), ',');
 }
@@ -224,8 +224,6 @@ function requireFields(file: string, columns: number, lines: readonly { record: 
   );
 }
 
-const TEXTS: ReadonlySet<string> = new Set(['contract', 'underlying', 'expiry', 'side', 'quoted_at']);
-
 /**
  * The fields of a line by column. Where the comma is not the delimiter it may be the decimal point, and a number of thousands with a comma or a point may be two numbers: that
  * is a fault, as in a portfolio file.
@@ -233,8 +231,7 @@ const TEXTS: ReadonlySet<string> = new Set(['contract', 'underlying', 'expiry', 
 function fieldsOf(columns: readonly string[], record: readonly string[], delimiter: Delimiter): Pick<LocatedRow, 'fields' | 'faults'> {
   const faults: string[] = [];
   const fields = columns.map((name, index) => {
-    const text = record[index] ?? '';
-    if (delimiter === ',' || TEXTS.has(name)) return [name, text];
+    const text = record[index]!;
     const read = readNumber(text, delimiter, { signed: true });
     if ('value' in read) return [name, read.value];
     if (read.fault.startsWith('may be')) faults.push(`${name}: ${JSON.stringify(text)} ${read.fault}`);
