@@ -1,4 +1,4 @@
-/** The command over a database whose rows a test has written; there is no broker and no service. */
+/** The command over a database whose rows a test has written; there is no service. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,8 @@ import { idToBytes } from '../../services/ledger/id.ts';
 import { priorityOf, type Queue, type State } from '../../services/ledger/job.ts';
 import type { Database } from '../../services/platform/database/database.ts';
 import { freePort } from '../../services/platform/machine/ports.ts';
+import { startEmbedded } from '../broker/brokers.ts';
+import { accounts } from '../broker/peers.ts';
 import { databaseOfFile } from '../support/database.ts';
 import { type Ran, stockmesh } from './command-line.ts';
 import { configText } from './running-mesh.ts';
@@ -20,13 +22,18 @@ export interface OverDatabase {
   json(...args: string[]): Promise<ReturnType<typeof JSON.parse>>;
 }
 
-/** For a whole test file. */
-export async function overDatabase(): Promise<OverDatabase> {
+/** For a whole test file. `broker`: with one, else there is none. */
+export async function overDatabase({ broker = false } = {}): Promise<OverDatabase> {
   const { database, db } = await databaseOfFile();
+  const running = broker ? await startEmbedded() : undefined;
+  afterAll(() => running?.close());
   const folder = mkdtempSync(join(tmpdir(), 'stockmesh-rows-'));
   afterAll(() => rmSync(folder, { recursive: true }));
   const config = join(folder, 'stockmesh.yaml');
-  writeFileSync(config, configText(database.url, `mqtt://127.0.0.1:${await freePort()}`));
+  writeFileSync(
+    config,
+    configText(database.url, `mqtt://service:${accounts.service!.password}@127.0.0.1:${running?.port ?? (await freePort())}`),
+  );
   const here = ['--config', config, '--data', folder];
   const run = (...args: string[]) => stockmesh([...args, ...here]);
   return { db, here, run, json: async (...args) => JSON.parse((await run(...args, '--json')).stdout) };
