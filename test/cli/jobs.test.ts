@@ -171,6 +171,9 @@ describe('one job', () => {
     expect(lines.slice(-2)).toEqual(['… 3 more', '53 items: 51 done, 1 no data, 1 failed']);
     expect((await json('job', id)).item_list).toHaveLength(53);
     await db.run("DELETE FROM job_items WHERE item_key > 'S49'");
+    const one = await addJob(db, { type: 'batch_fetch', symbol: null, state: 'completed', ended: ago(1) });
+    await db.run("INSERT INTO job_items (job_id, item_key, state, updated_at) VALUES (?, 'ONLY', 'done', NOW())", [idToBytes(one)]);
+    expect((await run('job', one)).stdout).toMatch(/\nONLY +done\n1 items: 1 done\n$/);
     expect((await run('job', id)).stdout).toMatch(/\nS49 +done[^\n]*\n50 items: 48 done, 1 no data, 1 failed\n$/);
   });
 });

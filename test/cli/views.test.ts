@@ -203,7 +203,10 @@ describe('a portfolio', () => {
     expect(row(text, 'NONE')).toMatchObject({ CLOSE: '–', PRICE: 'missing' });
     expect(text).toContain('; worth 0.00 USD\n');
     expect(text).toMatch(/\nnot in the sum: NONE \(no price is stored\), VOD\.L \(the currency of its price is not known\)\n$/);
-    await db.run("DELETE FROM holdings WHERE symbol = 'VOD.L'");
+    await hold(['SAP.DE', 2, null]);
+    await store((tx) => storeChecks(tx, [check('SAP.DE', { currency: 'EUR', close: 10 })]));
+    expect(await shown()).toContain('; worth 0.00 USD = 20.00 EUR + 70.00 of unknown currency\n');
+    await db.run("DELETE FROM holdings WHERE symbol IN ('VOD.L', 'SAP.DE')");
     expect(await shown()).toMatch(/\n1 symbol, prices: 0 fresh, 1 without data\nnot in the sum/);
   });
 
@@ -269,8 +272,8 @@ describe('stats', () => {
     await heartbeat('g1', 'gateway');
     await heartbeat('dead', 'worker', { capacity: 5, seconds: 3_600 });
     await db.run(
-      "INSERT INTO alerts (name, state, value, threshold, since, text) VALUES ('depth', 'raised', 9, 5, ?, 'too\nmany'), ('old', 'cleared', 1, 2, ?, 'over')",
-      [ago(125), ago(9)],
+      "INSERT INTO alerts (name, state, value, threshold, since, text) VALUES ('depth', 'raised', 9, 5, ?, 'too\nmany'), ('old', 'cleared', 1, 2, ?, 'over'), ('slow', 'raised', 3, 2, ?, 'late')",
+      [ago(125), ago(9), ago(5)],
     );
     await db.run("INSERT INTO holdings (user_id, symbol, quantity, imported_at) VALUES ('a', 'AAA', 1, NOW()), ('a', 'NEVER', 1, NOW())");
     await store((tx) => storeChecks(tx, [check('AAA', { source: 'simulated' })]));
@@ -298,7 +301,7 @@ describe('stats', () => {
       expect.stringMatching(/^[23]\.\d s$/),
     ]);
     expect(lines[at + 3]).toEqual(['batch_fetch', expect.stringMatching(/^[89]\.\d s$/)]);
-    expect(stdout).toMatch(/\nalert depth for 2 min: too many\n$/);
+    expect(stdout).toMatch(/\nalert depth for 2 min: too many\nalert slow for \d+\.\d s: late\n$/);
     const document = await json('stats');
     expect(document).toMatchObject({
       ...{
@@ -307,7 +310,10 @@ describe('stats', () => {
         workers: { online: 1, slots: 5, busy: 2, utilisation: 0.4 },
         latencies: [{ source: 'lean', p95_s: 0.12, answers: 1 }],
       },
-      ...{ alerts: [{ name: 'depth', value: 9, threshold: 5 }], freshness: { fresh: 0, outdated: 1, stale: 0, missing: 1, simulated: 1 } },
+      ...{
+        alerts: [{ name: 'depth', value: 9, threshold: 5 }, { name: 'slow' }],
+        freshness: { fresh: 0, outdated: 1, stale: 0, missing: 1, simulated: 1 },
+      },
     });
     expect(document.instances.map(({ instance }: { instance: string }) => instance)).toEqual(['g1', 'w1']);
     expect(document.instances[1]).not.toHaveProperty('session');

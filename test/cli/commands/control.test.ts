@@ -18,6 +18,7 @@ afterEach(async () => {
     'holdings',
     'logins',
     'user_portfolio_priority',
+    'symbols',
   ])
     await db.run(`DELETE FROM ${table}`);
 });
@@ -113,6 +114,22 @@ test('a second login shares the jobs of the first, and says so', async () => {
   const document = await json('login', 'dave', '--wait', '--timeout', '1');
   expect(document).toMatchObject({ user: 'dave', ok: false, total: 2, queued: 2, joined: 2, skipped: [], refused: [] });
   expect(document.jobs).toHaveLength(4);
+});
+
+test('a login whose bars are fresh shares the analysis alone', async () => {
+  const today = new Date().toISOString().slice(0, 10);
+  await db.run("INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, close, source) VALUES ('BTC-USD', ?, ?, ?, 1, 'lean')", [
+    today,
+    new Date(),
+    new Date(),
+  ]);
+  await db.run(
+    "INSERT INTO holdings (user_id, symbol, quantity, imported_at) VALUES ('carol', 'BTC-USD', 1, NOW()), ('dave', 'BTC-USD', 1, NOW())",
+  );
+  expect(await json('login', 'carol')).toMatchObject({ queued: 1 });
+  const document = await json('login', 'dave', '--wait', '--timeout', '1');
+  expect(document).toMatchObject({ queued: 1, joined: 1 });
+  expect(document.jobs.map(({ type }: { type: string }) => type)).toEqual(['analysis']);
 });
 
 test('requests are listed with what became of them', async () => {

@@ -98,3 +98,21 @@ test('a small terminal gets no more lines than it has, and two workers', async (
   expect(lines.some((line) => line.includes('w2'))).toBe(false);
   for (const line of lines.slice(6)) expect(line.length).toBeLessThanOrEqual(40);
 });
+
+test.each<[string, () => void]>([
+  ['the reader of its lines has gone', () => void process.stdout.emit('error', Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))],
+  ['it is told to stop', () => void process.emit('SIGTERM')],
+  ['the terminal hangs up', () => void process.emit('SIGHUP')],
+])('without a terminal a line is written at once, and it ends with 0 when %s', async (_, end) => {
+  const listeners = () => ['SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => process.listenerCount(name));
+  const before = listeners();
+  await addJob(db);
+  const ended = run(['node', 'stockmesh', 'top', ...here]);
+  await expect.poll(() => written.length, { interval: 20 }).toBe(1);
+  expect(written[0]).toMatch(
+    /^\d{4}-\d\d-\d\dT\S+Z {2}ready 1 {2}running 0 {2}scheduled 0 {2}blocked 0 {2}oldest 5 min {2}last minute: 0 in, 0 done, 0 failed {2}workers 0 \(0 of 0 slots busy\) {2}broker away: by polling\n$/,
+  );
+  end();
+  expect(await ended).toBe(0);
+  expect(listeners()).toEqual(before);
+});

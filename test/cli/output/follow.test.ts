@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { followJobs } from '../../../services/cli/output/follow.ts';
 import { ledgerOf } from '../../../services/job-types/ledger.ts';
@@ -122,7 +123,10 @@ describe('what is told of jobs', () => {
       [id],
       {
         ...silent,
-        onChange: ({ state, attempt, items }) => told.push(`${state} ${attempt} ${items === null ? '' : `${items.done}/${items.total}`}`),
+        onChange: ({ state, symbol, attempt, worker, reason, items }) =>
+          told.push(
+            `${state} ${attempt} ${symbol ?? 'no symbol'} ${worker} ${reason} ${items === null ? '' : `${items.done}/${items.total}`}`,
+          ),
       },
       AbortSignal.timeout(20_000),
     );
@@ -138,11 +142,11 @@ describe('what is told of jobs', () => {
     const [followed] = await ended;
     // The ledger, which is read too, says ready: that is older, and told at most once at the beginning.
     expect(told.filter((line) => !line.startsWith('ready'))).toEqual([
-      'running 1 5/10',
-      'running 1 6/10',
-      'scheduled 1 6/10',
-      'running 2 6/10',
-      'completed_with_errors 2 6/10',
+      'running 1 no symbol null null 5/10',
+      'running 1 no symbol null null 6/10',
+      'scheduled 1 no symbol null HTTP 503 6/10',
+      'running 2 no symbol w1 null 6/10',
+      'completed_with_errors 2 no symbol w1 two failed 6/10',
     ]);
     expect(followed).toMatchObject({ state: 'completed_with_errors', worker: 'w1', reason: 'two failed', items: { done: 6, total: 10 } });
     expect(followed?.endedAt).toBeGreaterThan(0);
@@ -192,14 +196,16 @@ test('more jobs than one statement asks for are all found in the ledger, without
 test('a database that is away is said once, and again when it is back; another error ends the wait', async () => {
   const bus = openBus(await freePort());
   const id = await job('BACK');
-  let away = 3;
+  let reads = 0;
   const notes: string[] = [];
   const follower = followJobs(
     {
       run: db.run,
       rows: async (sql, params) => {
-        if (away-- > 0) throw new TransientError('database.unavailable', 'the database is away');
-        await db.run("UPDATE jobs SET state = 'failed' WHERE symbol = 'BACK'");
+        reads++;
+        if (reads <= 3) throw new TransientError('database.unavailable', 'the database is away');
+        // The job ends at the third good read.
+        if (reads === 6) await db.run("UPDATE jobs SET state = 'failed' WHERE symbol = 'BACK'");
         return db.rows(sql, params);
       },
     },
@@ -207,6 +213,9 @@ test('a database that is away is said once, and again when it is back; another e
   );
   const onNote = (text: string) => void notes.push(text);
   await follower.until([id], { onChange() {}, onNote }, AbortSignal.timeout(20_000));
+  // What has ended is asked for no more.
+  await delay(300);
+  expect(reads).toBe(6);
   expect(notes.filter((note) => /database (is|can)/.test(note))).toEqual(['the database is away', 'the database can be reached again']);
   const broken = followJobs({ run: db.run, rows: () => Promise.reject(new Error('a defect')) }, bus);
   await expect(broken.until([id], { onChange() {}, onNote() {} }, AbortSignal.timeout(20_000))).rejects.toThrow('a defect');

@@ -131,6 +131,7 @@ describe('without a terminal', () => {
     expect(written).toEqual(['second\n']);
     progress.waiting('third');
     progress.onNote('over');
+    vi.advanceTimersByTime(10_000);
     progress.waiting('fourth');
     progress.end();
     vi.advanceTimersByTime(10_000);

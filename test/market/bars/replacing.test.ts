@@ -11,6 +11,7 @@ import {
   storeAnalyses,
   storeBars,
   storeChecks,
+  storeRefresh,
 } from '../../../services/market/bars/store.ts';
 import type { Transaction } from '../../../services/platform/database/database.ts';
 import { databaseOfFile } from '../../support/database.ts';
@@ -195,8 +196,9 @@ describe('a replacement', () => {
     expect(await state('NEW')).toMatchObject({ newestBar: null });
   });
 
-  test('of nothing asks the database nothing', async () => {
-    await write((tx) => beginBars(tx, []));
+  test('of nothing writes nothing', async () => {
+    await write((tx) => storeRefresh(tx, []));
+    await write((tx) => storeAnalyses(tx, []));
     expect(await db.rows('SELECT * FROM symbols')).toEqual([]);
   });
 

@@ -6,6 +6,7 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { alphaVantageSource } from '../../../services/market/sources/alpha-vantage.ts';
 import { leanSource } from '../../../services/market/sources/lean.ts';
 import { yahooSource } from '../../../services/market/sources/yahoo.ts';
+import { EpochSeconds } from '../../../services/market/sources/yahoo-client.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import { zipOf } from './zip.ts';
 
@@ -215,6 +216,10 @@ describe('Yahoo', () => {
     expect((await source({ meta: { regularMarketTime: seconds('2024-05-09T20:00:00Z') } }).bars('X', EVER, signal)).asOf.toString()).toBe(
       '2024-05-09T20:00:00Z',
     );
+  });
+
+  test('a moment is seconds, or a date that the library has made of them', () => {
+    expect([EpochSeconds.parse(1_715_000_000), EpochSeconds.parse(new Date(1_715_000_000_000))]).toEqual([1_715_000_000, 1_715_000_000]);
   });
 
   test('no currency is none', async () => {
