@@ -89,6 +89,10 @@ describe('a symbol', () => {
       ['rsi', '+7.5', '15', 'low'],
       ['macd', '0', '10', 'flat'],
     ]);
+    expect(await json('symbol', 'AAA')).toMatchObject({
+      bar: { date: '2021-03-31', close: 1250.25 },
+      actions: [{ kind: 'dividend' }, { kind: 'split' }],
+    });
     const indicators = await symbol('--indicators');
     expect(indicators.slice(indicators.indexOf('INDICATOR')).trimEnd().split('\n').map(cells)).toEqual([
       ['INDICATOR', 'ON 2021-03-31'],
@@ -102,8 +106,10 @@ describe('a symbol', () => {
     const whole = { ...bar, adjustedClose: bar.close };
     await store(async (tx) => {
       await storeBars(tx, [{ ...whole, symbol: 'AAA', source: 'simulated', asOf }]);
+      await storeActions(tx, [{ symbol: 'AAA', date: '2021-03-01', kind: 'split', value: 2, source: 'simulated', asOf }]);
       await storeChecks(tx, [check('AAA', { source: 'simulated', currency: null, unrestatedSplit: '2021-03-01' })]);
     });
+    expect(await symbol()).toMatch(/\nEX-DATE +KIND +VALUE\n2021-03-01 +split +2 for 1\n$/);
     expect(fieldsOf(await symbol())).toMatchObject({
       close: '1,250.25 on 2021-03-31, made up',
       source: 'simulated: made-up prices',
@@ -201,6 +207,10 @@ describe('a portfolio', () => {
     await store((tx) => storeChecks(tx, [check('VOD.L', { currency: null, close: 70 })]));
     const text = await shown();
     expect(row(text, 'NONE')).toMatchObject({ CLOSE: '–', PRICE: 'missing' });
+    expect((await json('portfolio', 'show', 'alice')).positions[0]).toMatchObject({
+      ...{ symbol: 'NONE', quantity: 1, cost: null, close: null, currency: null, value: null, base_value: null, newest_bar: null },
+      ...{ source: null, simulated: false, unrestated_split: null, as_of: null, signal: null, confidence: null },
+    });
     expect(text).toContain('; worth 0.00 USD\n');
     expect(text).toMatch(/\nnot in the sum: NONE \(no price is stored\), VOD\.L \(the currency of its price is not known\)\n$/);
     await hold(['SAP.DE', 2, null]);

@@ -38,7 +38,9 @@ async function leavingOut(args: string[]): Promise<{ gone: string[]; stay: strin
 }
 
 test('of jobs the worker, the queue and the user go before what a job is and why it waits', async () => {
-  onTestFinished(() => void db.run('DELETE FROM jobs'));
+  onTestFinished(async () => {
+    await db.run('DELETE FROM jobs');
+  });
   await addJob(db, {
     ...{ state: 'failed', user: 'alice', worker: 'w1', started: ago(9), ended: ago(5) },
     result: { reason: 'no source answers this' },

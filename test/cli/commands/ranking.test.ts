@@ -20,7 +20,7 @@ const fieldsOf = (text: string): Record<string, string> =>
 
 test('the head has the moment, the chain, the volatility, what was left out and the gaps', async () => {
   const { ranked } = await publish('monitor', {
-    gaps: [{ expiry: '2026-03-20', reason: 'listed without contracts' }, { contracts: 'ACME1', reason: 'adjusted' }, { reason: 'cut off' }],
+    gaps: [{ expiry: '2026-03-20', reason: 'listed without contracts' }, { contracts: 12, reason: 'adjusted' }, { reason: 'cut off' }],
   });
   const text = await shown('--limit', '3');
   const reasons = Object.entries(ranked.reasons).filter(([, count]) => count > 0);
@@ -30,7 +30,7 @@ test('the head has the moment, the chain, the volatility, what was left out and 
     chain: 'file, quoted 3 min ago; underlying at 100.00, neutral',
     volatility: '25.0 % at the money in 30 days, IV rank 20.0000, percentile 25.0000',
     ranked: `${ranked.eligible} of 600 contracts; left out: ${reasons.map(([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`).join(', ')}`,
-    gaps: '2026-03-20 listed without contracts; ACME1: adjusted; cut off',
+    gaps: '2026-03-20 listed without contracts; 12: adjusted; cut off',
   });
   expect(text).toMatch(new RegExp(`\n3 of ${ranked.ranks.length}; "--cursor [0-9a-f-]+\\.3" shows more\n$`));
 });

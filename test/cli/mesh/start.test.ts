@@ -10,6 +10,7 @@ import { type Database, openDatabase } from '../../../services/platform/database
 import { openDataFolder } from '../../../services/platform/machine/datafolder.ts';
 import { assertPortFree, freePort } from '../../../services/platform/machine/ports.ts';
 import { findServer } from '../../../sql/running-server.ts';
+import { testDatabase } from '../../support/database.ts';
 import { stockmesh } from '../command-line.ts';
 
 let folder: string;
@@ -177,6 +178,16 @@ describe('a start that cannot be', () => {
     });
     expect((error as { seen: string }).seen).toMatch(/^failed migrations/m);
   }, 60_000);
+});
+
+test('a configured database that refuses the account is not called away', async () => {
+  const database = await testDatabase({ migrated: false });
+  onTestFinished(() => database.drop());
+  const set = [`database.url=${database.url.replace('service-secret', 'wrong-secret')}`];
+  const data = join(folder, 'refused');
+  await expect(starting({ data, set, mqttPort: await freePort(), httpPort: await freePort() })).rejects.toMatchObject({
+    code: 'ER_ACCESS_DENIED_ERROR',
+  });
 });
 
 test('one name for several workers is refused before anything begins', async () => {

@@ -218,6 +218,11 @@ describe('Yahoo', () => {
     );
   });
 
+  test('a page in place of an answer is quoted with its first 120 characters', async () => {
+    const page = yahooSource({ clock: new ManualClock(NOW), fetch: async () => new Response(`  ${'x'.repeat(500)}`, { status: 404 }) });
+    await expect(page.bars('X', EVER, signal)).rejects.toThrow(/^yahoo_finance: X refused with HTTP 404: HTTP 404: x{118}$/);
+  });
+
   test('a moment is seconds, or a date that the library has made of them', () => {
     expect([EpochSeconds.parse(1_715_000_000), EpochSeconds.parse(new Date(1_715_000_000_000))]).toEqual([1_715_000_000, 1_715_000_000]);
   });
