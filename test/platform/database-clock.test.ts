@@ -116,6 +116,15 @@ describe('on a clock set by hand', () => {
     expect(measured).toHaveLength(2);
   });
 
+  test('a clock that was closed measures no more, and its time goes on', async () => {
+    const { clock, errorMs, pass, measured } = world();
+    await clock.measure();
+    const before = errorMs();
+    clock.close();
+    await pass(61_000);
+    expect([measured.length, errorMs()]).toEqual([1, before]);
+  });
+
   test('answers that take long move the clock only by more than they can be wrong', async () => {
     const { at, clock, errorMs } = world();
     await clock.measure();

@@ -31,6 +31,9 @@ test('a section at the top of the file is told where it belongs', () => {
   expect(refusal('job_processor: {}\n\nworker:\n  poll_interval: 1\n').lines).toEqual([
     '1.yaml:3: unknown key "worker"; it belongs under "job_processor:"',
   ]);
+  expect(refusal('zzzzzzzz: 1\n').lines).toEqual([
+    '1.yaml:1: unknown key "zzzzzzzz"; the top level has "job_processor" and sections for environments',
+  ]);
   expect(refusal('job_procesor:\n  worker: {}\n').lines).toEqual(['1.yaml:1: unknown key "job_procesor"; did you mean "job_processor"?']);
 });
 
@@ -140,6 +143,18 @@ test('an unknown and a missing key inside a list item are named', () => {
   ]);
 });
 
+test('several unknown keys of a list item are one problem', () => {
+  const { lines } = refusal('job_processor:\n  portfolio:\n    sources:\n      - csv_file: a.csv\n        one: 1\n        two: 2\n');
+  expect(lines).toEqual([expect.stringMatching(/^1\.yaml:4: portfolio\.sources\.0: has unknown keys one, two, got /)]);
+});
+
+test.each([
+  ['x'.repeat(78), `"${'x'.repeat(78)}"`],
+  ['x'.repeat(79), `"${'x'.repeat(78)}…`],
+])('a value is shown up to 80 characters: %s', (value, shown) => {
+  expect(refusal(yaml('worker.poll_interval', value)).lines[0]).toContain(`must be a number, got ${shown}; the default is 2`);
+});
+
 test('fewer connections at most than at least', () => {
   const { code, lines } = refusal('job_processor:\n  database:\n    pool:\n      min_connections: 9\n      max_connections: 3\n');
   expect(code).toBe('config.pool_size');
@@ -200,6 +215,16 @@ test('a file that is not there', () => {
   expect(lines).toEqual(['/nowhere/at/all.yaml: cannot be read (no such file); check --config and STOCKMESH_CONFIG']);
 });
 
+test('a folder in the place of a file', () => {
+  const { code, lines } = refusal('', { files: ['/'] });
+  expect(code).toBe('config.missing_file');
+  expect(lines).toEqual([expect.stringMatching(/^\/: cannot be read \(EISDIR/)]);
+});
+
+test('an environment cannot name a file outside of the folder of the shipped ones', () => {
+  expect(refusal('', { environment: '../config/production' }).code).toBe('config.unknown_environment');
+});
+
 test('an environment that nobody knows', () => {
   const { code, lines } = refusal('', { env: { STOCKMESH_ENV: 'prod' } });
   expect(code).toBe('config.unknown_environment');
@@ -228,9 +253,11 @@ test('an option with an unknown key or a wrong value', () => {
     'worker.poll_intervall': { value: 1, option: '--poll' },
     'monitoring.port': { value: 'x', option: '--metrics-port' },
     'worker.name': { value: undefined, option: '--name' },
+    'zzzzzzzzzzzz.qqqqqqqqqqqq': { value: 1, option: '--set' },
   };
   expect(refusal('', { overrides }).lines).toEqual([
     'option --poll: unknown key "worker.poll_intervall"; did you mean "worker.poll_interval"?',
+    'option --set: unknown key "zzzzzzzzzzzz.qqqqqqqqqqqq"; "npx stockmesh config show" lists all keys',
     'option --metrics-port: monitoring.port: must be a number, got "x"; the default is 0',
   ]);
 });
