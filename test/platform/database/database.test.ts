@@ -338,6 +338,10 @@ describe('what the ledger stands on', () => {
     });
   });
 
+  test('takes packets of 1 MB, the smallest that the ledger works with', async () => {
+    await assertSuitable(answering({ max_allowed_packet: '1048576' }));
+  });
+
   test('is missed where SKIP LOCKED gives a locked row away', async () => {
     const generous: Database = {
       ...db,
