@@ -151,7 +151,8 @@ describe('a handler that is stopped', () => {
   test('by a cancel that no message told of is stopped at the next heartbeat', async () => {
     const [id] = await shop.enqueue({});
     const { handler, started } = held();
-    const worker = shop.worker([handler], { overrides: { 'worker.heartbeat_interval': 0.3 } });
+    // A lease is two intervals, and a beat comes each sixth of it.
+    const worker = shop.worker([handler], { overrides: { 'worker.heartbeat_interval': 3 } });
     const signal = await started;
     await cancel(shop.ledger, id!, 'not wanted any more');
     await expect.poll(() => signal.aborted).toBe(true);
