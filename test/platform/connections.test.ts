@@ -140,6 +140,7 @@ describe('a database by configuration', () => {
       password: 'p/a:ss',
       database: 'stock_mesh',
     });
+    expect(options('mysql://u:p@h/s')).not.toHaveProperty('socketPath');
   });
 
   test('on the usual port unless the URL says otherwise; mariadb: means the same', () => {

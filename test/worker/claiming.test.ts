@@ -176,6 +176,25 @@ describe('announcements and polling', () => {
     expect(lines.filter(({ level }) => level >= 40)).toHaveLength(1);
   });
 
+  test('however often it was woken, a worker polls at its interval, and asks for no lost claims', async () => {
+    const worker = shop.worker([fetching(async () => nothing)], { overrides: { 'worker.poll_interval': 0.2 } });
+    const claims = vi.spyOn(shop.db, 'transaction');
+    const looks = vi.spyOn(shop.db, 'rows');
+    for (let wakes = 1; wakes <= 30; wakes++) {
+      worker.wake();
+      await expect.poll(() => claims.mock.calls.length, { interval: 1 }).toBeGreaterThanOrEqual(wakes);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    claims.mockClear();
+    const started = performance.now();
+    await expect.poll(() => claims.mock.calls.length, { interval: 5 }).toBeGreaterThanOrEqual(3);
+    // ±10 %: three polls take at least 0.36 s after the first of them. With a timer for each wake they come together.
+    expect(performance.now() - started).toBeGreaterThan(300);
+    expect(looks.mock.calls.filter(([sql]) => sql.includes('worker_id = ?'))).toEqual([]);
+    claims.mockRestore();
+    looks.mockRestore();
+  });
+
   test('an announcement wakes a worker that polls once an hour', async () => {
     const broker = closing(await startEmbedded());
     const bus = openBus(broker.port, { service: 'worker' });

@@ -137,11 +137,15 @@ describe('a publish', () => {
     });
     const bus = openBus(broker.port);
     await bus.online();
+    const states: string[] = [];
+    bus.onState((state) => states.push(state));
     await expect(bus.publish('alert', alert)).rejects.toEqual(coded('bus.offline'));
     const connections = broker.count(PACKET.connect);
     await waitFor(() => expect(broker.count(PACKET.connect)).toBeGreaterThan(connections));
     await bus.online();
     expect(broker.count(PACKET.publish)).toBe(1);
+    // The other connection stayed.
+    expect(states).toEqual(['offline', 'online']);
     expect(bus.report().counters).toMatchObject({ published: 0, failed: 1 });
   });
 

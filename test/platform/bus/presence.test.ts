@@ -101,6 +101,26 @@ onEachBroker(({ start }) => {
     expect(told.length).toBeLessThanOrEqual(3);
   });
 
+  test('a state is told when the one before was handled', async () => {
+    const first = Promise.withResolvers<void>();
+    const told: string[] = [];
+    const watching = openBus(broker.port);
+    watchPresence(watching, async ({ instance, state }) => {
+      if (instance !== 'slow') return;
+      told.push(state);
+      await first.promise;
+    });
+    await watching.online();
+    const bus = worker('slow');
+    await waitFor(() => expect(told).toEqual(['online']));
+    await bus.close();
+    // The one that is being handled, and the one behind it.
+    await waitFor(() => expect(watching.report().subscriptions).toMatchObject([{ waiting: 2 }]));
+    expect(told).toEqual(['online']);
+    first.resolve();
+    await waitFor(() => expect(told).toEqual(['online', 'offline']));
+  });
+
   test('an offline without an earlier online is told: its service may have died while nobody watched', async () => {
     const peer = await join(broker.port, 'service');
     const { topic, payload } = encodeMessage('presence', {
@@ -115,6 +135,13 @@ onEachBroker(({ start }) => {
     const told = await watch('long dead');
     await waitFor(() => expect(states(told)).toEqual(['offline']));
   });
+});
+
+test('what changes nothing is no change, so nothing is published for it', () => {
+  const presence = createPresence('worker', 'w1', '0.1.0', systemClock);
+  expect([presence.update({ running: 1 }), presence.update({ running: 1 }), presence.update({ running: 2 })]).toEqual([true, false, true]);
+  expect(presence.update({ capacity: 5 })).toBe(true);
+  expect(presence.load).toEqual({ running: 2, capacity: 5 });
 });
 
 /** Publishes `online` on a clock of the test; `outcome` decides on each publish. */

@@ -110,6 +110,12 @@ test('weights that do not add up to 1 are shown with their sum', () => {
   ]);
 });
 
+test('a problem of a section is placed at the section, whatever else the file sets', () => {
+  const section = 'job_processor:\n  portfolio:\n    priority_factors: {user_activity: 0.5}\n';
+  const others = '  worker: {name: a}\n  monitoring: {port: 1}\n  logging: {level: info}\n';
+  expect(refusal(section + others).lines).toEqual([expect.stringMatching(/^1\.yaml:3: portfolio\.priority_factors: the weights/)]);
+});
+
 test('weights that add up to 1 only but for rounding are accepted', () => {
   // 0.1 + 0.2 + 0.3 + 0.4 is 1.0000000000000002 in some orders of IEEE 754 doubles.
   const [file] = filesOf(
