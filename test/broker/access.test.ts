@@ -85,6 +85,7 @@ test('decisions stay right after more topics than are remembered', () => {
 test('an unknown role may nothing', () => {
   const access = compileAccess(loadAccess());
   expect([access.mayPublish('constructor', 'events/login'), access.maySee('', 'mesh/stats')]).toEqual([false, false]);
+  expect([access.covers('nobody', 'stock/fetch/AAPL'), access.covers('monitor', 'stock/+/+')]).toEqual([false, true]);
 });
 
 test.each([

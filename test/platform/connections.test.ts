@@ -257,7 +257,10 @@ describe('a broker by configuration', () => {
 
   test('by host, encrypted', () => {
     const keys = { 'queue.mqtt.host': 'mq', 'queue.mqtt.tls.enabled': true };
-    expect(brokerAddress(config(keys), folder)).toMatchObject({ host: 'mq', tls: { ca: undefined, verify: true } });
+    expect(brokerAddress(config(keys), folder)).toEqual({
+      ...{ host: 'mq', port: 1883, tls: { ca: undefined, verify: true } },
+      ...{ username: undefined, password: undefined, keepalive: 60, protocolVersion: 4 },
+    });
   });
 
   test("by URL, whom to believe is still the configuration's", () => {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import type { ClaimedJob } from '../../services/ledger/run/claim.ts';
+import { type ClaimedJob, claim } from '../../services/ledger/run/claim.ts';
 import { createIsolation, type Outcome } from '../../services/worker/isolated.ts';
 import { type RunningJob, Stopped } from '../../services/worker/running-jobs.ts';
 import { silent } from '../broker/peers.ts';
@@ -84,6 +84,30 @@ test('a job that is stopped is told so, and its process goes on; one that does n
   await run('THIRD');
   const [first, second, third] = told.flatMap(({ pid }) => pid ?? []);
   expect([second === first, third === first]).toEqual([true, false]);
+});
+
+test('its time is that of the ledger, not that of its machine', async () => {
+  // An hour before the machine's.
+  const clock = { now: () => Temporal.Now.instant().subtract({ hours: 1 }) };
+  const ledger = { ...shop.ledger, clock };
+  await shop.enqueue({});
+  const {
+    jobs: [job],
+  } = await claim(ledger, 'w1', 1);
+  const { run, close } = createIsolation({
+    ...{ ledger, workerId: 'w1', log: silent, committed() {}, progress() {} },
+    config: { ...shop.config, logging: { ...shop.config.logging, level: 'silent' } },
+    entry: new URL('./isolated-clock.ts', import.meta.url),
+  });
+  onTestFinished(close);
+  expect(await run({ job: job!, abort: new AbortController(), done: Promise.resolve() })).toEqual({ kind: 'ended' });
+  const { state, reason } = await shop.job(job!.id);
+  expect(state).toBe('failed');
+  const time = Temporal.Instant.from(/\d{4}-\d\d-\d\dT\S+Z/.exec(reason!)![0]);
+  const startedAt = Temporal.Instant.fromEpochMilliseconds(job!.startedAt.getTime());
+  expect(Temporal.Instant.compare(time, startedAt)).toBeGreaterThanOrEqual(0);
+  // A process counts the milliseconds of two machines' seconds alike, up to a few.
+  expect(Temporal.Instant.compare(time, clock.now().add({ milliseconds: 100 }))).toBeLessThanOrEqual(0);
 });
 
 test('the process is the first that the system ends when memory runs out, and ends when its worker hangs up', async () => {

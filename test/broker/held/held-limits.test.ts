@@ -65,6 +65,20 @@ describe('limits', () => {
     expect(broker.stats().heldFull).toBeUndefined();
   });
 
+  test('the room that a client leaves is told to the others: those whose logins were not taken are cut', async () => {
+    const broker = await start({ holdLimits: { messages: 2 } });
+    const leaving = await join(broker.port, 'hook');
+    for (const user of ['ada', 'bob']) login(leaving, user);
+    await ping(leaving);
+    const waiting = await join(broker.port, 'hook');
+    login(waiting, 'eve');
+    await expect.poll(() => broker.stats()).toMatchObject({ held: 2, heldRefused: 1 });
+    const cut = happens(waiting.client, 'close');
+    leaving.client.stream.destroy();
+    await cut;
+    expect(broker.stats()).toMatchObject({ held: 0, heldFull: undefined });
+  });
+
   test('a full broker has room again when each of its clients has half of its room', async () => {
     const broker = await start({ holdLimits: { perClient: 2 } });
     const priority = await join(broker.port, 'service', { clientId: 'priority', clean: false });

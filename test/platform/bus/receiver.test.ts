@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { beforeEach, expect, test, vi } from 'vitest';
-import { createReceiver } from '../../../services/platform/bus/receiver.ts';
+import { createDoorbell, createReceiver } from '../../../services/platform/bus/receiver.ts';
 import { InputError } from '../../../services/platform/errors.ts';
 import { encodeMessage } from '../../../services/platform/messages.ts';
 import { silent } from '../../broker/peers.ts';
@@ -108,4 +108,18 @@ test.each([
   receiver.offer({ topic: emptied, payload: Buffer.alloc(0), retained: false, redelivered: false, done: done.resolve });
   await done.promise;
   expect(counters).toEqual({ handled: 0, refused, failed: 0, dropped: 0 });
+});
+
+test('a doorbell that cannot be read is counted and said only when somebody reads it', () => {
+  const counters = { handled: 0, refused: 0 };
+  const warnings: string[] = [];
+  const log = { warn: (_: object, text: string) => warnings.push(text) } as unknown as typeof silent;
+  const read: (() => unknown)[] = [];
+  const doorbell = createDoorbell<'login'>((message) => void read.push(message.read), { prefix: '', log, counters });
+  const arrival = { topic, retained: false, redelivered: false, done() {} };
+  expect(doorbell.offer({ ...arrival, payload: Buffer.from('no JSON') })).toBe(true);
+  doorbell.offer({ ...arrival, payload: Buffer.from(payload) });
+  expect([counters, warnings]).toEqual([{ handled: 2, refused: 0 }, []]);
+  expect(read.map((each) => each())).toEqual([undefined, { v: 1, userId: 'ada' }]);
+  expect([counters.refused, warnings]).toEqual([1, [expect.stringMatching(/^message refused: events\/login: payload .* is not JSON/)]]);
 });

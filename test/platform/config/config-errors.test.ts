@@ -23,6 +23,10 @@ test.each([
   });
 });
 
+test('the last line counts also where nothing ends it', () => {
+  expect(refusal('job_processor:\n  worker:\n    pol: 1').lines).toEqual([expect.stringMatching(/^1\.yaml:3: unknown key "worker\.pol"/)]);
+});
+
 test('a key named like a part of every object is unknown too', () => {
   for (const name of ['constructor', 'toString', '__proto__']) expect(refusal(yaml(`worker.${name}`, '1')).code).toBe('config.unknown_key');
 });

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { namesOf } from '../../../services/job-types/index.ts';
 import { usedKeys } from '../../../services/platform/config/keys.ts';
 import { leaseSeconds, loadConfig } from '../../../services/platform/config/load.ts';
@@ -120,6 +120,12 @@ test('STOCKMESH_CONFIG and STOCKMESH_ENV are the files and the environment when 
   expect(loadConfig({ env, files: [files[0]!] }).config.worker.poll_interval).toBe(3);
 });
 
+test('without other variables those of the process count', () => {
+  vi.stubEnv('STOCKMESH_ENV', 'demo');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  expect(loadConfig({ files: [] }).environment).toBe('demo');
+});
+
 test('empty variables name no file and no environment', () => {
   expect(loadConfig({ env: { STOCKMESH_CONFIG: '', STOCKMESH_ENV: '' } }).environment).toBe('development');
 });
@@ -162,11 +168,11 @@ job_processor:
         job: fetch_portfolios
         skip_holidays: \${SKIP}
 `;
-  const env = { JOBS: '7', TAGS: 'a, b', PORT: '', DB_PASSWORD: '0123', SKIP: 'false' };
+  const env = { JOBS: '7', TAGS: 'a, b', PORT: '', DB_PASSWORD: ' 0123 ', SKIP: 'false' };
   const { config, origins } = load(text, { env });
   expect(config.worker).toMatchObject({ max_concurrent_jobs: 7, name: `here worker, plain \${PLACE}`, capabilities: ['a', 'b'] });
   expect(config.monitoring).toMatchObject({ enabled: false, port: 9100 });
-  expect(config.database).toMatchObject({ host: null, password: '0123' });
+  expect(config.database).toMatchObject({ host: null, password: ' 0123 ' });
   expect(config.scheduler.schedules[0]).toMatchObject({ cron: '0 9 * * 1-5', skip_holidays: false });
   expect(origins.get('worker.max_concurrent_jobs')).toBe('environment JOBS');
   expect(origins.get('monitoring.port')).toMatchObject({ line: 9 });
