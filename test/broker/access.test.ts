@@ -56,6 +56,7 @@ test.each([
   ['+', '/finance', false],
   ['#', '$SYS/broker', false],
   ['#', 'sport/tennis', true],
+  ['$SYS/#', '$SYS/broker', true],
   ['sport/+', 'sport/$tennis', true],
   ['+/monitor/Clients', '$SYS/monitor/Clients', false],
   ['stock/+/+', 'stock/fetch/+', true],

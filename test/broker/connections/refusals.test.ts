@@ -83,3 +83,15 @@ test('a WebSocket speaks the protocol "mqtt", whatever else its client offers, a
   const [error] = await once(new WebSocket(url, ['chat']), 'error');
   expect((error as Error).message).toMatch(/subprotocol/);
 });
+
+test.each([
+  [true, 'sees only what its role may'],
+  [false, 'subscription refused'],
+])('the log says what became of a filter beyond a role, with a clean session (%s): %s', async (clean, msg) => {
+  const { lines, log } = keptLog();
+  const broker = await start({ log });
+  const monitor = await join(broker.port, 'monitor', { clientId: 'curious', clean });
+  await monitor.client.subscribeAsync('#', { qos: 1 }).catch(() => {});
+  const told = { event: 'broker.subscription_filtered', clientId: 'curious', account: 'monitor', topic: '#', msg };
+  expect(lines.filter(({ event }) => event === 'broker.subscription_filtered')).toMatchObject([told]);
+});

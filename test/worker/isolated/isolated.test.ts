@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { type ClaimedJob, claim } from '../../services/ledger/run/claim.ts';
-import { createIsolation, type Outcome } from '../../services/worker/isolated.ts';
-import { type RunningJob, Stopped } from '../../services/worker/running-jobs.ts';
-import { silent } from '../broker/peers.ts';
-import { workshopOfFile } from './workshop.ts';
+import { type ClaimedJob, claim } from '../../../services/ledger/run/claim.ts';
+import { createIsolation, type Outcome } from '../../../services/worker/isolated.ts';
+import { type RunningJob, Stopped } from '../../../services/worker/running-jobs.ts';
+import { silent } from '../../broker/peers.ts';
+import { workshopOfFile } from '../workshop.ts';
 
 const shop = await workshopOfFile();
 
@@ -111,7 +111,7 @@ test('its time is that of the ledger, not that of its machine', async () => {
 });
 
 test('the process is the first that the system ends when memory runs out, and ends when its worker hangs up', async () => {
-  const child: ChildProcess = fork(fileURLToPath(new URL('../../services/worker/isolated-process.ts', import.meta.url)), []);
+  const child: ChildProcess = fork(fileURLToPath(new URL('../../../services/worker/isolated-process.ts', import.meta.url)), []);
   onTestFinished(() => void child.kill('SIGKILL'));
   const ready = once(child, 'message');
   child.send({ kind: 'start', config: shop.config, database: shop.options, workerId: 'w1' });

@@ -1,8 +1,8 @@
 // The process for isolated jobs with a source that answers with the time by which it works.
 
-import { failoverSource } from '../../services/market/sources/failover-source.ts';
-import { PermanentError } from '../../services/platform/errors.ts';
-import { serveIsolatedJobs } from '../../services/worker/isolated-process.ts';
+import { failoverSource } from '../../../services/market/sources/failover-source.ts';
+import { PermanentError } from '../../../services/platform/errors.ts';
+import { serveIsolatedJobs } from '../../../services/worker/isolated-process.ts';
 
 await serveIsolatedJobs(async ({ clock }) => {
   const bars = async () => {

@@ -1,13 +1,13 @@
 /** A job whose worker has died before, as its present worker runs it. The process of its own is the test's: it only tells how it ended. */
 import { expect, test } from 'vitest';
-import { idToBytes } from '../../services/ledger/id.ts';
-import { rulesOf } from '../../services/ledger/job.ts';
-import { claim } from '../../services/ledger/run/claim.ts';
-import type { Isolation, Outcome } from '../../services/worker/isolated.ts';
-import { type JobRunnerOptions, startJob } from '../../services/worker/job-runner.ts';
-import { createRunningJobs } from '../../services/worker/running-jobs.ts';
-import { silent } from '../broker/peers.ts';
-import { fetching, nothing, workshopOfFile } from './workshop.ts';
+import { idToBytes } from '../../../services/ledger/id.ts';
+import { rulesOf } from '../../../services/ledger/job.ts';
+import { claim } from '../../../services/ledger/run/claim.ts';
+import type { Isolation, Outcome } from '../../../services/worker/isolated.ts';
+import { type JobRunnerOptions, startJob } from '../../../services/worker/job-runner.ts';
+import { createRunningJobs } from '../../../services/worker/running-jobs.ts';
+import { silent } from '../../broker/peers.ts';
+import { fetching, nothing, workshopOfFile } from '../workshop.ts';
 
 const shop = await workshopOfFile();
 

@@ -1,6 +1,6 @@
 // A process for isolated jobs that does what the symbol of its job says.
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FromProcess, ToProcess } from '../../services/worker/isolated-messages.ts';
+import type { FromProcess, ToProcess } from '../../../services/worker/isolated-messages.ts';
 
 const tell = (message: FromProcess): void => void process.send!(message);
 
