@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -103,6 +103,11 @@ describe('over a data folder', () => {
 
   test('that is a file is one in which nothing runs', () => {
     expect(() => brokerAddress(config(), join(folder, 'secrets.json'))).toThrow(expect.objectContaining({ code: 'mesh.not_running' }));
+  });
+
+  test('whose runtime.json cannot be read is not taken for one in which nothing runs', () => {
+    mkdirSync(join(folder, 'runtime.json'));
+    expect(() => brokerAddress(config(), folder)).toThrow(expect.objectContaining({ code: 'EISDIR' }));
   });
 
   test('whose stockmesh uses a database and a broker from elsewhere: give the same configuration', () => {

@@ -88,8 +88,22 @@ test('that was killed and comes back under its own name takes back at once what 
   expect(await shop.reaches(id!, 'completed')).toMatchObject({ attempt: 2, worker: 'worker-a' });
 });
 
+test('takes back what its earlier process committed as it died, also some time after the start', async () => {
+  const { service } = await start('worker-a');
+  services.push(service);
+  // Longer than the first look.
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  const [id] = await shop.enqueue({ symbol: 'AAA' });
+  await shop.db.run(
+    `UPDATE jobs SET state = 'running', attempt = 1, worker_id = 'worker-a', due_at = UTC_TIMESTAMP() + INTERVAL 1 HOUR,
+       started_at = UTC_TIMESTAMP() - INTERVAL 1 MINUTE WHERE id = ?`,
+    [idToBytes(id!)],
+  );
+  expect(await shop.reaches(id!, 'completed')).toMatchObject({ attempt: 2, worker: 'worker-a' });
+});
+
 /** The service with a bus that the test rings. */
-async function ringing() {
+async function ringing(graceSeconds = 0) {
   const at = { states: [] as ((state: 'online' | 'offline') => void)[], ring: () => {}, closed: [] as string[] };
   const bus = {
     state: 'offline',
@@ -104,10 +118,11 @@ async function ringing() {
       return () => void at.closed.push('state');
     },
   } as unknown as Bus;
+  const patient = { ...config, worker: { ...config.worker, grace_period: graceSeconds } };
   const service = await startWorkerService({
     service: 'worker',
     instance: 'w1',
-    config,
+    config: patient,
     log: silent,
     clock: systemClock,
     db: shop.db,
@@ -133,8 +148,8 @@ test('looks for work when the broker is back, since announcements were lost mean
 });
 
 test('has the patience that its grace period says, and hears nothing more once it ends', async () => {
-  const { at, service } = await ringing();
-  expect(service.patienceMs).toBe(0);
+  const { at, service } = await ringing(3);
+  expect(service.patienceMs).toBe(3_000);
   await service.drain();
   expect(at.closed.toSorted()).toEqual(['doorbell', 'state']);
 });

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { EmbeddedBroker } from '../../../broker/embedded.ts';
 import { payloadsOf, until } from '../both-brokers.ts';
 import { connectPacket, join, rawConnection } from '../peers.ts';
-import { LOGIN, ping, service, start } from './held-logins.ts';
+import { LOGIN, login, ping, service, start } from './held-logins.ts';
 
 /** A PUBLISH of a login with QoS 1 [MQTT-3.3]. */
 function publish(payload: string, messageId = 1): Buffer {
@@ -91,4 +91,21 @@ test('a login of QoS 0 is delivered, and nobody waits for its acknowledgement', 
   peer.client.publish(LOGIN, 'ada', { qos: 0 });
   await until(priority, 'ada');
   expect(broker.stats().held).toBe(0);
+});
+
+test('of two hooks with a waiting login, the one that leaves takes only its own with it', async () => {
+  const broker = await start();
+  const [leaving, staying] = [await join(broker.port, 'hook'), await join(broker.port, 'hook')];
+  for (const [peer, user] of [
+    [leaving, 'ada'],
+    [staying, 'bob'],
+  ] as const) {
+    login(peer, user);
+    await ping(peer);
+  }
+  leaving.client.stream.destroy();
+  await expect.poll(() => broker.stats()).toMatchObject({ held: 1, clients: 1 });
+  const priority = await service(broker, 'priority');
+  await until(priority, 'bob');
+  expect(payloadsOf(priority)).toEqual(['bob']);
 });

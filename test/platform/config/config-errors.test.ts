@@ -1,3 +1,5 @@
+import { copyFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../../services/platform/config/load.ts';
 import { filesOf, load, refusal } from './config-files.ts';
@@ -229,6 +231,15 @@ test('a folder in the place of a file', () => {
   const { code, lines } = refusal('', { files: ['/'] });
   expect(code).toBe('config.missing_file');
   expect(lines).toEqual([expect.stringMatching(/^\/: cannot be read \(EISDIR/)]);
+});
+
+test('a default file that leaves a key out', () => {
+  const [file] = filesOf('job_processor: {worker: {poll_interval: 2}}\n');
+  const folder = dirname(file!);
+  for (const name of ['default.yaml', 'development.yaml']) copyFileSync(file!, join(folder, name));
+  const { lines } = refusal('', { folder });
+  expect(lines).toContain('worker.heartbeat_interval: has no value; config/default.yaml must give one');
+  expect(lines.some((line) => line.startsWith('worker.poll_interval:'))).toBe(false);
 });
 
 test('an environment cannot name a file outside of the folder of the shipped ones', () => {

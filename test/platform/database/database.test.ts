@@ -361,7 +361,7 @@ describe('what the ledger stands on', () => {
     };
     await expect(assertSuitable(generous)).rejects.toMatchObject({
       code: 'database.unsuitable',
-      message: expect.stringContaining('gives the same row twice'),
+      message: expect.stringContaining('accepts FOR UPDATE SKIP LOCKED but gives the same row twice'),
     });
   });
 });

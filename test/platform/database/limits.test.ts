@@ -86,6 +86,34 @@ test('nobody waits longer than the limit for a connection that others have', asy
   expect(await outcome(db.transaction((tx) => tx.rows('SELECT 1')))).toBe('answered');
 });
 
+test('while no new connection can be made, the open ones are used', async () => {
+  const db = open({ maxConnections: 16 });
+  await db.rows('SELECT 1');
+  proxy.refuseConnections();
+  const both = [db.rows('SELECT SLEEP(0.2)'), db.rows('SELECT 1')];
+  expect(await Promise.all(both.map(outcome))).toEqual(['answered', expect.stringMatching(/^database\.unavailable: .*ECONNREFUSED/)]);
+  expect(await outcome(db.rows('SELECT 1'))).toBe('answered');
+});
+
+test('of eight connections two are for single statements and six for transactions', async () => {
+  const db = open({ maxConnections: 8, acquireSeconds: 10 });
+  const all = Promise.withResolvers<void>();
+  let inside = 0;
+  const enter = async (): Promise<void> => {
+    if (++inside === 6) all.resolve();
+    await all.promise;
+  };
+  const transactions = Array.from({ length: 6 }, () =>
+    db.transaction(async (tx) => {
+      await tx.rows('SELECT 1');
+      await enter();
+    }),
+  );
+  expect(await Promise.all(transactions.map(outcome))).toEqual(Array(6).fill('answered'));
+  await Promise.all(Array.from({ length: 6 }, () => db.rows('SELECT SLEEP(0.05)')));
+  expect(proxy.open).toBe(8);
+});
+
 test('an answer that came while this process was busy is no missed one, and its connection goes on', async () => {
   const db = open({ statementSeconds: 0.2, maxConnections: 1 });
   const connection = () => db.rows('SELECT CONNECTION_ID() AS id');

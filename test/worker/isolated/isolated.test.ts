@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { type ClaimedJob, claim } from '../../../services/ledger/run/claim.ts';
 import { createIsolation, type Outcome } from '../../../services/worker/isolated.ts';
+import { withoutFiles } from '../../../services/worker/isolated-process.ts';
 import { type RunningJob, Stopped } from '../../../services/worker/running-jobs.ts';
 import { silent } from '../../broker/peers.ts';
 import { workshopOfFile } from '../workshop.ts';
@@ -84,6 +85,12 @@ test('a job that is stopped is told so, and its process goes on; one that does n
   await run('THIRD');
   const [first, second, third] = told.flatMap(({ pid }) => pid ?? []);
   expect([second === first, third === first]).toEqual([true, false]);
+});
+
+test('it writes into no file, since two processes must not rotate one, and keeps the levels', () => {
+  const { component_logs: components } = shop.config.logging;
+  const logging = { ...shop.config.logging, file: 'app.log', component_logs: { ...components, mqtt: 'mqtt.log', fetcher: 'debug' } };
+  expect(withoutFiles(logging)).toEqual({ ...logging, file: null, component_logs: { ...components, mqtt: null, fetcher: 'debug' } });
 });
 
 test('its time is that of the ledger, not that of its machine', async () => {
