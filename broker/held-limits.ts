@@ -104,7 +104,6 @@ export function startHeldAlerts(options: {
     }
   }
   const timer = setInterval(look, times.lookMs);
-  timer.unref();
   return { look, stop: () => clearInterval(timer) };
 }
 

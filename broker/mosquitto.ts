@@ -1,7 +1,6 @@
 /** Mosquitto in the embedded broker's place: its configuration, generated from the same access rules, and a private instance for tests and trials. */
 import { spawn } from 'node:child_process';
 import { pbkdf2, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -163,7 +162,8 @@ export async function startMosquitto(options: MosquittoOptions): Promise<Running
   ]);
 
   const child = spawn(binary, ['-c', file('mosquitto.conf')], { stdio: ['ignore', 'ignore', 'pipe'] });
-  const exited = once(child, 'exit');
+  // Not by `once`, which rejects where the program cannot be started: nobody waits for its end then.
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   let said = '';
   await new Promise<void>((resolve, reject) => {
     const failed = () =>

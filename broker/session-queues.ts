@@ -140,7 +140,7 @@ function enqueue({ options, sessions }: Queues, clientId: string, packet: AedesP
   }
   session.bytes += bytes;
   // Not retained: only a message that answers a new subscription is marked so [MQTT-3.3.1-9].
-  const copy = { ...packet, retain: false, dup: false };
+  const copy = { ...packet, retain: false };
   const message = { clientId, packet: copy, group, messageId: undefined, sentOn: undefined, written: undefined, bytes };
   session.messages.set(packet.brokerCounter, message);
   options.onQueued(message);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { compileAccess, includes, loadAccess, parseAccess } from '../../broker/access.ts';
+import { checkAccounts, compileAccess, includes, loadAccess, parseAccess } from '../../broker/access.ts';
 import { ConfigError } from '../../services/platform/errors.ts';
 
 const problem = (yaml: string): ConfigError => {
@@ -55,6 +55,9 @@ test.each([
   ['+/+', '/finance', true],
   ['+', '/finance', false],
   ['#', '$SYS/broker', false],
+  ['#', 'sport/tennis', true],
+  ['$SYS/#', '$SYS/broker', true],
+  ['sport/+', 'sport/$tennis', true],
   ['+/monitor/Clients', '$SYS/monitor/Clients', false],
   ['stock/+/+', 'stock/fetch/+', true],
   ['stock/fetch/+', 'stock/+/+', false],
@@ -83,4 +86,40 @@ test('decisions stay right after more topics than are remembered', () => {
 test('an unknown role may nothing', () => {
   const access = compileAccess(loadAccess());
   expect([access.mayPublish('constructor', 'events/login'), access.maySee('', 'mesh/stats')]).toEqual([false, false]);
+  expect([access.covers('nobody', 'stock/fetch/AAPL'), access.covers('monitor', 'stock/+/+')]).toEqual([false, true]);
+});
+
+test.each([
+  [
+    'a name that a password file cannot hold',
+    { 'e:ve': { password: 'x', role: 'hook' } },
+    'access.bad_account',
+    '"e:ve": a name is letters',
+  ],
+  ['an unknown role', { eve: { password: 'x', role: 'admin' } }, 'access.unknown_role', 'the roles are hook, monitor, service'],
+  ['no password', { eve: { password: '', role: 'hook' } }, 'access.bad_account', '"eve" needs a password of one line'],
+  ['a password of two lines', { eve: { password: 'a\nb', role: 'hook' } }, 'access.bad_account', '"eve" needs a password of one line'],
+])('an account with %s is refused', (_, accounts, code, text) => {
+  expect(() => checkAccounts(accounts as unknown as Parameters<typeof checkAccounts>[0], loadAccess())).toThrow(
+    expect.objectContaining({ name: 'ConfigError', code, message: expect.stringContaining(text) }),
+  );
+});
+
+test('any other account is taken', () => {
+  checkAccounts({ 'web_1.hook-A': { password: ' ', role: 'hook' } }, loadAccess());
+});
+
+test('the acknowledgement of a publish is held only where the rules say so', () => {
+  const access = compileAccess(
+    parseAccess(
+      'roles: { hook: { publish: [a, b], subscribe: [], acknowledge_after_commit: [a] }, other: { publish: [a], subscribe: [] } }',
+      'x',
+    ),
+  );
+  expect([access.isHeld('hook', 'a'), access.isHeld('hook', 'b'), access.isHeld('other', 'a'), access.isHeld('nobody', 'a')]).toEqual([
+    true,
+    false,
+    false,
+    false,
+  ]);
 });

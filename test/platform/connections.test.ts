@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -58,6 +58,19 @@ describe('over a data folder', () => {
     expect(databaseOptions(config({ 'worker.heartbeat_interval': heartbeat }), folder, 'service').idleTransactionSeconds).toBe(seconds);
   });
 
+  test('the sizes and limits of the connections are those of the configuration, in the units of the pool', () => {
+    writeRuntime(folder, runtime);
+    const keys = {
+      ...{ 'database.pool.min_connections': 2, 'database.pool.max_connections': 9, 'database.pool.idle_timeout': 250 },
+      ...{ 'database.connect_timeout': 3, 'database.acquire_timeout': 4, 'database.statement_timeout': 6 },
+      'database.long_statement_timeout': 700,
+    };
+    expect(databaseOptions(config(keys), folder, 'service')).toMatchObject({
+      ...{ minConnections: 2, maxConnections: 9, idleTimeoutMs: 250_000 },
+      ...{ connectSeconds: 3, acquireSeconds: 4, statementSeconds: 6, longStatementSeconds: 700 },
+    });
+  });
+
   test('the mesh and a login hook reach the embedded broker with accounts of their own', () => {
     writeRuntime(folder, runtime);
     expect(brokerAddress(config(), folder)).toMatchObject({
@@ -65,6 +78,8 @@ describe('over a data folder', () => {
       port: 1884,
       username: 'service',
       password: secrets.mqtt.service,
+      keepalive: 60,
+      protocolVersion: 4,
     });
     expect(brokerAddress(config(), folder, 'hook')).toMatchObject({ username: 'hook', password: secrets.mqtt.hook });
   });
@@ -84,6 +99,15 @@ describe('over a data folder', () => {
     removeRuntime(folder);
     removeRuntime(folder);
     expect(() => brokerAddress(config(), folder)).toThrow(expect.objectContaining({ code: 'mesh.not_running' }));
+  });
+
+  test('that is a file is one in which nothing runs', () => {
+    expect(() => brokerAddress(config(), join(folder, 'secrets.json'))).toThrow(expect.objectContaining({ code: 'mesh.not_running' }));
+  });
+
+  test('whose runtime.json cannot be read is not taken for one in which nothing runs', () => {
+    mkdirSync(join(folder, 'runtime.json'));
+    expect(() => brokerAddress(config(), folder)).toThrow(expect.objectContaining({ code: 'EISDIR' }));
   });
 
   test('whose stockmesh uses a database and a broker from elsewhere: give the same configuration', () => {
@@ -121,6 +145,7 @@ describe('a database by configuration', () => {
       password: 'p/a:ss',
       database: 'stock_mesh',
     });
+    expect(options('mysql://u:p@h/s')).not.toHaveProperty('socketPath');
   });
 
   test('on the usual port unless the URL says otherwise; mariadb: means the same', () => {
@@ -170,20 +195,36 @@ describe('a database by configuration', () => {
     });
   });
 
-  test.each(['db1,', 'db1:port', 'db1:99999', '[db1]:3306', 'db 1'])('a list with something that is no host is refused: %j', (host) => {
-    expect(() => databaseOptions(config({ 'database.host': host }), folder, 'service')).toThrow(
-      expect.objectContaining({ name: 'ConfigError', code: 'database.bad_host', message: expect.stringContaining(JSON.stringify(host)) }),
-    );
+  test('on the first and the last port that there is', () => {
+    expect(databaseOptions(config({ 'database.host': 'db1:1,db2:65535' }), folder, 'service')).toMatchObject({
+      addresses: [
+        { host: 'db1', port: 1 },
+        { host: 'db2', port: 65_535 },
+      ],
+    });
   });
 
-  test.each(['postgres://u:hunter2@h/s', 'mysql://u:hunter2@h', 'mysql://u:hunter2@h/', 'hunter2', 'mysql://u:hunter2%@h/s'])(
-    'an address that is not one is refused without repeating its password: %s',
-    (url) => {
-      expect(() => options(url)).toThrow(
-        expect.objectContaining({ name: 'ConfigError', code: 'database.bad_url', message: expect.not.stringContaining('hunter2') }),
+  test.each(['db1,', 'db1:port', 'db1:0', 'db1:65536', 'db1:99999', '[db1]:3306', 'db 1'])(
+    'a list with something that is no host is refused: %j',
+    (host) => {
+      expect(() => databaseOptions(config({ 'database.host': host }), folder, 'service')).toThrow(
+        expect.objectContaining({ name: 'ConfigError', code: 'database.bad_host', message: expect.stringContaining(JSON.stringify(host)) }),
       );
     },
   );
+
+  test.each([
+    'postgres://u:hunter2@h/s',
+    'mysql://u:hunter2@h',
+    'mysql://u:hunter2@h/',
+    'hunter2',
+    'mysql://u:hunter2%@h/s',
+    'mysql://u:hunter2@h:99999/s',
+  ])('an address that is not one is refused without repeating its password: %s', (url) => {
+    expect(() => options(url)).toThrow(
+      expect.objectContaining({ name: 'ConfigError', code: 'database.bad_url', message: expect.not.stringContaining('hunter2') }),
+    );
+  });
 
   test('by host or by socket', () => {
     const account = { 'database.username': 'u', 'database.password': 'p', 'database.database': 's' };
@@ -221,7 +262,10 @@ describe('a broker by configuration', () => {
 
   test('by host, encrypted', () => {
     const keys = { 'queue.mqtt.host': 'mq', 'queue.mqtt.tls.enabled': true };
-    expect(brokerAddress(config(keys), folder)).toMatchObject({ host: 'mq', tls: { ca: undefined, verify: true } });
+    expect(brokerAddress(config(keys), folder)).toEqual({
+      ...{ host: 'mq', port: 1883, tls: { ca: undefined, verify: true } },
+      ...{ username: undefined, password: undefined, keepalive: 60, protocolVersion: 4 },
+    });
   });
 
   test("by URL, whom to believe is still the configuration's", () => {
@@ -235,7 +279,10 @@ describe('a broker by configuration', () => {
   test('with the certificate of its authority, read from its file', () => {
     writeFileSync(join(folder, 'ca.pem'), 'PEM');
     const keys = { 'queue.mqtt.url': 'mqtts://mq', 'queue.mqtt.tls.ca_file': join(folder, 'ca.pem') };
-    expect(brokerAddress(config(keys), folder)).toMatchObject({ tls: { ca: 'PEM' } });
+    expect(brokerAddress(config(keys), folder)).toMatchObject({ tls: { ca: 'PEM', verify: true } });
+    // Whoever names an authority wants encryption.
+    const byHost = { 'queue.mqtt.host': 'mq', 'queue.mqtt.tls.ca_file': join(folder, 'ca.pem') };
+    expect(brokerAddress(config(byHost), folder)).toMatchObject({ host: 'mq', tls: { ca: 'PEM' } });
   });
 
   test("whose authority's file cannot be read: the key and the file are named", () => {

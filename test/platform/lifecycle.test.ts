@@ -93,6 +93,8 @@ describe('the end of a service', () => {
     service.child.kill(signal);
     expect(await service.ended).toBe(0);
     expect(service.lines).toContain('drained');
+    const said = service.lines.filter((line) => /"msg":"test (stops|has stopped)"/.test(line)).map((line) => JSON.parse(line));
+    expect(said).toMatchObject([{ why: signal, msg: 'test stops' }, { msg: 'test has stopped' }]);
   });
 
   test('its supervisor is told when it is ready, and need not hang up before it can end', async () => {

@@ -134,6 +134,15 @@ describe('a login', () => {
     expect(() => parseMessage('events/login', bytes(payload))).toThrow(refusal(code, text));
   });
 
+  test('a refusal names the first three of many wrong fields', () => {
+    const payload = '{"userId":7,"at":1,"sessionId":2,"v":9}';
+    expect(() => parseMessage('events/login', bytes(payload))).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(/^events\/login: field "v" is 9: [^;]+; field "userId" is 7: [^;]+; field "at" is 1: [^;]+$/),
+      }),
+    );
+  });
+
   test('a refusal does not repeat a megabyte of what was sent', () => {
     try {
       parseMessage('events/login', bytes({ userId: 'u1', [`x${'y'.repeat(60_000)}`]: 1 }));
@@ -182,6 +191,23 @@ describe('the size of a payload', () => {
     expect(kept.jobs).toEqual(jobs.slice(0, kept.jobs.length));
     expect(parseMessage('portfolio/Zo_C3_AB_5F1/priority', bytes(payload))).toMatchObject({ kind: 'portfolio' });
   });
+});
+
+test('a portfolio that is too large loses skipped symbols before jobs', () => {
+  const [draft] = examples.portfolio;
+  const oneJob = {
+    ...{ id: 'j1', symbol: 'AAPL', type: 'fetch', priority: 1, queue: 'foreground' },
+    score: 1,
+    why: { text: 'x' },
+    coalesced: false,
+  };
+  const skipped = Array.from({ length: 3000 }, (_, n) => ({ symbol: `S${n}`, reason: 'its prices are fresh' }));
+  const { payload } = encodeMessage('portfolio', { ...draft, jobs: [oneJob], skipped });
+  const kept = JSON.parse(payload) as Body<'portfolio'>;
+  expect(kept).toMatchObject({ truncated: true, jobs: [oneJob] });
+  expect(kept.skipped.length).toBeGreaterThan(1000);
+  expect(kept.skipped).toEqual(skipped.slice(0, kept.skipped.length));
+  expect(JSON.parse(encodeMessage('portfolio', draft).payload)).not.toHaveProperty('truncated');
 });
 
 test('a payload that speaks for another topic is refused', () => {

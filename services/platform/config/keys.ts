@@ -27,9 +27,8 @@ export function isNullable(node: z.ZodType): boolean {
 
 /** The kind to which a text from the environment or the command line is converted. */
 export function kindOf(node: z.ZodType): Kind {
-  const { type, innerType, in: input } = definition(node);
+  const { type, innerType } = definition(node);
   if (type === 'nullable') return kindOf(innerType!);
-  if (type === 'pipe') return kindOf(input!);
   if (type === 'number' || type === 'boolean') return type;
   // The one union that is not of numbers takes text as well.
   if (type === 'union')

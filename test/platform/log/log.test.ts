@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,6 +70,17 @@ test('lines are pretty on a terminal only, unless the format says otherwise', ()
   expect(written('auto', false)).toMatch(/^\{"level":"info"/);
   expect(written('json', true)).toMatch(/^\{"level":"info"/);
   expect(written('pretty', false)).toMatch(/INFO.*hello/s);
+});
+
+test('a terminal has colours, unless its user wants none', () => {
+  const written = (isTTY: boolean, noColour: string) => {
+    vi.stubEnv('NO_COLOR', noColour);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const { lines, log } = logger({ format: 'pretty' }, isTTY);
+    log.info('hello');
+    return lines[0]!.includes('\u001b[');
+  };
+  expect([written(true, ''), written(true, '1'), written(false, '')]).toEqual([true, false, false]);
 });
 
 test('a component has its own level, and hands it to its children', () => {
@@ -171,6 +183,25 @@ test('the last lines of a process that exits at once, or is killed, are on stand
   expect(signal).toBe('SIGKILL');
   expect(JSON.parse(stdout.trimEnd().split('\n').at(-1)!).number).toBe(1000);
   expect(JSON.parse(linesOf(file).at(-1)!).number).toBe(1000);
+});
+
+test('a process whose reader has gone goes on and ends by itself', async () => {
+  const script = `
+    import { createLogger } from ${JSON.stringify(new URL('../../../services/platform/log/log.ts', import.meta.url).href)};
+    const log = createLogger({ ...${JSON.stringify(logging)}, service: 's', instance: 'i' });
+    process.once('message', () => {
+      for (let number = 1; number <= 100; number++) log.info({ number }, 'nobody reads it');
+      process.send('written', () => process.exit(7));
+    });
+    process.send('ready');
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  await once(child, 'message');
+  const gone = once(child.stdout!, 'close');
+  child.stdout!.destroy();
+  await gone;
+  child.send('go on');
+  expect(await once(child, 'exit')).toEqual([7, null]);
 });
 
 test('nothing secret is logged, wherever it stands', () => {

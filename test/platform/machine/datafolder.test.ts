@@ -83,6 +83,26 @@ test('a password that is too short is refused by the name of its variable', asyn
   });
 });
 
+test.each([
+  ['MQTT_HOOK', 8],
+  ['DATABASE_SERVICE', 8],
+  // Stored under a fast hash.
+  ['GATEWAY_OPERATOR', 32],
+])('the secret of %s from the environment needs %d characters', async (account, least) => {
+  const variable = `STOCKMESH_${account}_PASSWORD`;
+  (await openDataFolder(path, { [variable]: 'x'.repeat(least) })).release();
+  await expect(openDataFolder(path, { [variable]: 'x'.repeat(least - 1) })).rejects.toMatchObject({
+    code: 'data.secrets_invalid',
+    message: `${variable} is too short: it needs at least ${least} characters`,
+  });
+});
+
+test("an operator's key from the environment is in no file", async () => {
+  (await openDataFolder(path, {})).release();
+  (await openDataFolder(path, { STOCKMESH_GATEWAY_OPERATOR_PASSWORD: 'k'.repeat(32) })).release();
+  expect(existsSync(join(path, 'gateway-operator.key'))).toBe(false);
+});
+
 test('an account that is new in this version gets a password, the others keep theirs', async () => {
   const first = await openDataFolder(path, {});
   first.release();
@@ -99,6 +119,7 @@ test('damaged secrets are refused with the file and the way out, and the folder 
   writeFileSync(join(path, 'secrets.json'), '{"database": ');
   const refused = { code: 'data.secrets_invalid', message: expect.stringMatching(/secrets\.json[\s\S]*remove it/) };
   await expect(openDataFolder(path, {})).rejects.toMatchObject(refused);
+  writeFileSync(join(path, 'secrets.json'), '{"database": 5}');
   await expect(openDataFolder(path, {})).rejects.toMatchObject(refused);
 });
 
