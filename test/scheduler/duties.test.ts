@@ -74,10 +74,38 @@ test('while the database is away the pauses grow, the outage is said once, and s
     await waitFor(() => expect(starts.length).toBe(8));
     away = false;
     await waitFor(() => expect(said).toHaveLength(2));
+    // The end of the outage is said once, however often both run afterwards.
+    await waitFor(() => expect(starts.length).toBeGreaterThan(16));
   });
   expect(said).toEqual(['the database cannot be reached; all duties wait for it', 'the database is back']);
   // Each of the two: pauses of 40, 80 and 160 ms.
   expect(starts[7]! - starts[0]!).toBeGreaterThan(270);
+});
+
+test('an outage that comes again is said again, and a failure is said each time with the interval', async () => {
+  const said: string[] = [];
+  const say = (_: unknown, text: string) => void said.push(text);
+  const log = Object.assign(Object.create(silent), { warn: say, error: say, info: (text: string) => said.push(text) });
+  const away = new TransientError('database.unavailable', 'the database is away');
+  const failures = [away, undefined, away, undefined, new Error('a defect'), new Error('a defect')];
+  let runs = 0;
+  const run = async () => {
+    const failure = failures[runs++];
+    if (failure !== undefined) throw failure;
+  };
+  await during(startDuties([{ name: 'a', everySeconds: 0.001, run }], log), () => waitFor(() => expect(runs).toBeGreaterThan(8)));
+  const outage = ['the database is away; all duties wait for it', 'the database is back'];
+  const failed = 'a failed and is tried again in 0.001 s: a defect';
+  expect(said).toEqual([...outage, ...outage, failed, failed]);
+});
+
+test('a duty that is due in a month waits, and a stop does not', async () => {
+  let runs = 0;
+  const duties = startDuties([{ name: 'a', everySeconds: 31 * 86_400, run: async () => void runs++ }], silent);
+  await waitFor(() => expect(runs).toBe(1));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  await duties.stop();
+  expect(runs).toBe(1);
 });
 
 test('stopping waits for the run under way, tells it, and starts no other', async () => {
