@@ -1,7 +1,12 @@
 import { expect, test, vi } from 'vitest';
 import { TransientError } from '../../services/platform/errors.ts';
 import { type Duties, startDuties } from '../../services/scheduler/duties.ts';
+import { reannounceDuty } from '../../services/scheduler/reannounce.ts';
 import { silent } from '../broker/peers.ts';
+import { configOf } from './configuration.ts';
+import { fixture } from './mesh.ts';
+
+const mesh = fixture();
 
 const waitFor = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 2 });
 
@@ -129,4 +134,27 @@ test('stopping waits for the run under way, tells it, and starts no other', asyn
   release.resolve();
   await stopping;
   expect(runs).toBe(1);
+});
+
+test('a job is announced again from its second interval on, the most urgent first, and only while it is ready', async () => {
+  const config = configOf({ 'scheduler.announce_interval': 60 });
+  const ledger = mesh.ledger(config);
+  const rung: string[][] = [];
+  const duty = reannounceDuty(ledger, { ring: async (ids) => void rung.push([...ids]) }, config);
+  const { signal } = new AbortController();
+  const look = async (): Promise<string[][]> => {
+    rung.length = 0;
+    await duty.run(signal);
+    return rung;
+  };
+  expect(duty.everySeconds).toBe(60);
+  const [low, high] = await mesh.add(ledger, { score: 0.1 }, { score: 0.9 });
+  const [background] = await mesh.add(ledger, { level: 5 });
+  mesh.clock.advance({ milliseconds: 59_999 });
+  expect(await look()).toEqual([[], [], []]);
+  mesh.clock.advance({ milliseconds: 1 });
+  await mesh.add(ledger, {});
+  expect(await look()).toEqual([[high, low], [background], []]);
+  await mesh.run(ledger, 'w1', 1);
+  expect((await look())[0]).toEqual([low]);
 });

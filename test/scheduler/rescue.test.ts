@@ -57,7 +57,7 @@ test("a killed worker's job is taken back although the clock was set back since 
 
 test("a killed worker's job is ready again within a second", async () => {
   const ledger = mesh.ledger();
-  const { told } = await watch(ledger);
+  const { told, ended } = await watch(ledger);
   const worker = await connect('w1', randomUUID());
   const [id] = await mesh.add(ledger, {});
   await mesh.run(ledger, 'w1');
@@ -69,6 +69,24 @@ test("a killed worker's job is ready again within a second", async () => {
   expect(performance.now() - killed).toBeLessThan(1_000);
   // Told after the commit that was just seen.
   await expect.poll(() => told).toMatchObject([{ id, state: 'ready', worker: 'w1', reason: 'worker w1 went offline' }]);
+  expect(ended).toEqual([]);
+});
+
+test('the end of an earlier life of a scheduler that runs again ends no lead, and neither does one that is online', async () => {
+  const { ended } = await watch();
+  const { client } = await join(broker.port, 'service');
+  const at = new Date(mesh.clock.now().epochMilliseconds);
+  const [earlier, present] = [randomUUID(), randomUUID()];
+  const life = { service: 'scheduler', capacity: 0, running: 0, started_at: at, heartbeat_at: at };
+  await reportInstance(mesh.db, { ...life, instance: 's1', session: present });
+  await reportInstance(mesh.db, { ...life, instance: 's3', session: present });
+  const states = [
+    { instance: 's1', session: earlier, state: 'offline' },
+    { instance: 's2', session: earlier, state: 'online' },
+    { instance: 's3', session: present, state: 'offline' },
+  ] as const;
+  for (const one of states) await say(client, { ...one, service: 'scheduler' }, mesh.clock.now());
+  await waitFor(() => expect(ended).toEqual(['s3']));
 });
 
 test('the jobs of other workers are left alone', async () => {
