@@ -78,6 +78,80 @@ describe('answers', () => {
     expect(await answerPending(fixture, admission().bus, { now, before: new Date(now.getTime() - 10_000) })).toBe(given);
   });
 
+  test('that name a rate and a symbol of two jobs are given again as they were, and say so when a job is gone', async () => {
+    await hold(fixture.db, { alice: ['AAPL', 'VOD.L'], bob: ['AAPL', 'VOD.L'] });
+    await makeFresh(fixture.db, ['VOD.L']);
+    await fixture.db.run("UPDATE symbols SET currency = 'GBp' WHERE symbol = 'VOD.L'");
+    const away = admission({ bus: { state: 'offline' } });
+    const answers = [await away.admitLogin({ userId: 'alice', at: NOW }), await away.admitLogin({ userId: 'bob', at: NOW })];
+    await away.idle();
+    expect(answers.map(({ joined, jobs }) => [joined, jobs.map(({ symbol, type }) => `${type} ${symbol}`)])).toEqual([
+      [0, ['fetch AAPL', 'analysis AAPL', 'fetch GBPUSD=X']],
+      [1, ['fetch AAPL', 'analysis AAPL', 'fetch GBPUSD=X']],
+    ]);
+    await fixture.db.run('DELETE FROM job_details WHERE job_id IN (SELECT id FROM jobs WHERE symbol = ?)', ['GBPUSD=X']);
+    const { published, bus } = admission();
+    const now = new Date(Date.parse(NOW) + 1_000);
+    await answerPending(fixture, bus, { now, before: now });
+    const given = published.map(({ message }) => message as PortfolioAnswer).sort((a, b) => (a.user_id < b.user_id ? -1 : 1));
+    const withoutReasons = ({ jobs, ...answer }: PortfolioAnswer) => ({ ...answer, jobs: jobs.map(({ why: _, ...job }) => job) });
+    expect(given.map(withoutReasons)).toEqual(answers.map(withoutReasons));
+    expect(given[0]!.jobs.map(({ why }) => why.text)).toEqual([
+      answers[0]!.jobs[0]!.why.text,
+      answers[0]!.jobs[1]!.why.text,
+      'its job is not kept any more',
+    ]);
+  });
+
+  test('of many batches are all given, the oldest first, and none twice', async () => {
+    await hold(fixture.db, { alice: ['AAA'] });
+    const away = admission({ bus: { state: 'offline' } });
+    for (let batch = 0; batch < 41; batch++) {
+      await away.admitLogin({ userId: 'alice', at: NOW });
+      fixture.clock.advance({ milliseconds: 1 });
+    }
+    await away.idle();
+    expect(await countRows(fixture.db, 'login_answers')).toBe(41);
+    const now = new Date(Date.parse(NOW) + 1_000);
+    expect(await answerPending(fixture, admission().bus, { now, before: now })).toBe(41);
+    expect(await countRows(fixture.db, 'login_answers')).toBe(0);
+  });
+
+  test('are not given while the broker is away, nor those whose connection is lost meanwhile, which stay pending', async () => {
+    await hold(fixture.db, { alice: ['AAA'] });
+    const away = admission({ bus: { state: 'offline' } });
+    await away.admitLogin({ userId: 'alice', at: NOW });
+    await away.idle();
+    const now = new Date(Date.parse(NOW) + 1_000);
+    const { bus, published } = admission();
+    bus.state = 'offline';
+    expect(await answerPending(fixture, bus, { now, before: now })).toBe(0);
+    expect(published).toEqual([]);
+    const breaking = {
+      state: 'online' as 'online' | 'offline',
+      async publish() {
+        breaking.state = 'offline';
+      },
+    };
+    expect(await answerPending(fixture, breaking, { now, before: now })).toBe(0);
+    expect(await countRows(fixture.db, 'login_answers')).toBe(1);
+  });
+
+  test('that were published while there was no connection yet stay pending', async () => {
+    await hold(fixture.db, { alice: ['AAA'] });
+    const { admitLogin, idle, bus } = admission({
+      bus: {
+        state: 'offline',
+        async publish() {
+          bus.state = 'online';
+        },
+      },
+    });
+    await admitLogin({ userId: 'alice', at: NOW });
+    await idle();
+    expect(await countRows(fixture.db, 'login_answers')).toBe(1);
+  });
+
   test('of another instance are not those of an earlier life', async () => {
     await hold(fixture.db, { alice: ['AAA'] });
     const away = admission({ bus: { state: 'offline' } });
