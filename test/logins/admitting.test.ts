@@ -1,9 +1,13 @@
 /** The edges of admitting logins: what counts as the present, how large a batch is, what the end waits for, and whose fault a refusal is. */
 import { describe, expect, test } from 'vitest';
-import { isPlausible } from '../../services/logins/admission.ts';
+import { ledgerOf } from '../../services/job-types/ledger.ts';
+import { createAnnouncer } from '../../services/ledger/announce.ts';
+import { createAdmission, isPlausible } from '../../services/logins/admission.ts';
 import { readCommittedLogin } from '../../services/logins/commit.ts';
 import { readLoginToJobsP95 } from '../../services/logins/latency.ts';
 import type { Database } from '../../services/platform/database/database.ts';
+import { silent } from '../broker/peers.ts';
+import { defaults as config } from '../portfolio-priority/service-fixture.ts';
 import { admissionInto } from './admission-fixture.ts';
 import { countRows, hold, ledgerFixture, NOW } from './ledger-fixture.ts';
 
@@ -40,6 +44,20 @@ test('the end waits until the answers have been given', async () => {
   gate.resolve();
   await ended;
   expect(happened).toEqual(['answered', 'idle']);
+});
+
+test('the end waits for a commit under way, and it is told how many logins wait', async () => {
+  await hold(fixture.db, { alice: ['AAPL'] });
+  const bus = { state: 'online' as const, publish: async () => undefined };
+  const ledger = ledgerOf(fixture.db, fixture.clock, config);
+  const announcer = createAnnouncer({ bus, sql: fixture.db, clock: fixture.clock, log: silent });
+  const admission = createAdmission({ ledger, announcer, bus, config, log: silent });
+  expect(admission.waiting).toBe(0);
+  const admitted = Promise.all(['alice', 'bob'].map((userId) => admission.admitLogin({ userId, at: NOW })));
+  expect(admission.waiting).toBe(2);
+  await admission.idle();
+  expect([admission.waiting, await countRows(fixture.db, 'jobs')]).toEqual([0, 2]);
+  await admitted;
 });
 
 test('an answer that cannot be given is logged, and the login is committed', async () => {

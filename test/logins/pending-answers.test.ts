@@ -1,8 +1,13 @@
 /** Answers to logins: published first, and given again when they were lost. */
-import { describe, expect, test } from 'vitest';
+
+import { pino } from 'pino';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { ledgerOf } from '../../services/job-types/ledger.ts';
 import type { PortfolioAnswer } from '../../services/logins/answer.ts';
-import { answerPending } from '../../services/logins/pending-answers.ts';
+import { answerPending, startAnswering } from '../../services/logins/pending-answers.ts';
+import type { Bus } from '../../services/platform/bus/bus.ts';
 import type { TopicKind } from '../../services/platform/topics.ts';
+import { defaults } from '../portfolio-priority/service-fixture.ts';
 import { type AdmissionOptions, admissionInto, withLimits } from './admission-fixture.ts';
 import { countRows, hold, ledgerFixture, makeFresh, NOW, symbolsOf } from './ledger-fixture.ts';
 
@@ -150,6 +155,45 @@ describe('answers', () => {
     await admitLogin({ userId: 'alice', at: NOW });
     await idle();
     expect(await countRows(fixture.db, 'login_answers')).toBe(1);
+  });
+
+  test('are looked for at the start, when the broker comes back and every five seconds, and not after the end', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    await hold(fixture.db, { alice: ['AAA'] });
+    const away = admission({ bus: { state: 'offline' } });
+    const leave = async (seconds: number): Promise<void> => {
+      fixture.clock.set(new Date(Date.parse(NOW) - seconds * 1_000).toISOString());
+      await away.admitLogin({ userId: 'alice' });
+      await away.idle();
+      fixture.clock.set(NOW);
+    };
+    const { bus, published, lines } = admission({ bus: { state: 'offline' } });
+    const tell: ((state: Bus['state']) => void)[] = [];
+    const watched = Object.assign(bus, {
+      onState(listener: (state: Bus['state']) => void) {
+        tell.push(listener);
+        return () => void tell.pop();
+      },
+    });
+    const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    const ledger = ledgerOf(fixture.db, fixture.clock, defaults);
+    // Eleven seconds ago by this instance, in an earlier life; nothing is done while the broker is away.
+    await leave(11);
+    const stop = startAnswering({ ledger, bus: watched, log, instance: 'pp1' });
+    expect(await countRows(fixture.db, 'login_answers')).toBe(1);
+    bus.state = 'online';
+    tell[0]!('online');
+    await expect.poll(() => countRows(fixture.db, 'login_answers')).toBe(0);
+    expect(lines.at(-1)!.msg).toBe('answered 1 logins that were committed and not answered');
+    // A later one of this instance is its own business for ten seconds.
+    await leave(9);
+    await leave(12);
+    await vi.advanceTimersByTimeAsync(5_000);
+    await expect.poll(() => countRows(fixture.db, 'login_answers')).toBe(1);
+    expect(published).toHaveLength(2);
+    await stop();
+    expect([vi.getTimerCount(), tell]).toEqual([0, []]);
   });
 
   test('of another instance are not those of an earlier life', async () => {

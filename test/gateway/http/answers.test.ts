@@ -29,8 +29,22 @@ test('the document says of each operation how it succeeds: 200, and 202 where wo
     expect([name, Object.keys(operation.responses).filter((status) => status.startsWith('2'))]).toEqual([name, others[name] ?? ['200']]);
     expect([name, operation.summary, operation.tags?.length]).toEqual([name, expect.stringMatching(/\w/), 1]);
   }
+  expect(Object.keys(paths['/readyz']!.get!.responses)).toEqual(['200', '503']);
   // The document itself and its pages are no operations of it.
   expect(Object.keys(paths).filter((path) => path.startsWith('/docs') || path === '/openapi.json')).toEqual([]);
+});
+
+test('the document explains what a name alone does not say', async () => {
+  const { paths } = (await mesh.anonymous.get('/openapi.json')).body;
+  const parameter = (path: string, name: string): string => {
+    const { description, schema } = paths[path].get.parameters.find((one: { name: string }) => one.name === name);
+    return description ?? schema.description;
+  };
+  expect(parameter('/v1/rankings', 'mode')).toMatch(/^monitor: .*; entry: .*; exit: /);
+  expect(parameter('/v1/events', 'types')).toMatch(/separated by commas: job, status, data/);
+  expect(parameter('/v1/jobs', 'cursor')).toContain('`next` of the page before');
+  const portfolio = paths['/v1/users/{id}/portfolio'].get.responses['200'].content['application/json'].schema;
+  expect(portfolio.properties.worth.description).toBe('All holdings in the base currency, with the rates used');
 });
 
 // docs/http.md: `limit` of each list.
