@@ -126,6 +126,29 @@ describe('an estimate', () => {
     expect(estimate).toMatchObject({ position: 1_200 });
   });
 
+  test('shares what it reads with those that are made at the same time, and does not keep what could not be read', async () => {
+    const reads: string[] = [];
+    let away = true;
+    const db = {
+      ...on.db,
+      rows: (async (sql: string, params?: readonly unknown[]) => {
+        if (/GROUP BY queue, priority/.test(sql)) {
+          reads.push(sql);
+          if (away) throw new TransientError('database.unavailable', 'the database is away');
+        }
+        return on.db.rows(sql, params);
+      }) as typeof on.db.rows,
+    };
+    const { estimate } = createEstimator(on.ledger({ db }));
+    const [answer] = await on.ask({});
+    const ask = () => estimate([jobToEstimate(answer as Enqueued)]);
+    const refused = await Promise.allSettled([ask(), ask()]);
+    expect([refused.map(({ status }) => status), reads.length]).toEqual([['rejected', 'rejected'], 1]);
+    away = false;
+    expect(await Promise.all([ask(), ask(), ask()])).toMatchObject(Array(3).fill([{ position: 0 }]));
+    expect(reads).toHaveLength(2);
+  });
+
   test('takes no duration of a job that never began', async () => {
     const jobs = [await on.running(), await on.running()];
     on.clock.advance({ seconds: 6 });

@@ -16,7 +16,7 @@ export const problemSchema = z
     instance: z.string().describe('The path of the request'),
     code: z.string().describe('Never changes; for programs'),
     errors: z
-      .array(z.object({ in: z.enum(['body', 'query', 'path']), field: z.string(), message: z.string() }))
+      .array(z.object({ in: z.enum(['body', 'query', 'path', 'header']), field: z.string(), message: z.string() }))
       .optional()
       .describe('Every field of the request that is not right'),
   })
@@ -118,7 +118,7 @@ interface Issue {
   errors?: Issue[][];
 }
 
-const PLACES = { body: 'body', querystring: 'query', params: 'path', headers: 'path' } as const;
+const PLACES = { body: 'body', querystring: 'query', params: 'path', headers: 'header' } as const;
 
 function fieldErrors(
   found: readonly { keyword: string; instancePath: string; message?: string | undefined; params: Record<string, unknown> }[],
@@ -126,7 +126,7 @@ function fieldErrors(
   request: FastifyRequest,
 ): FieldError[] {
   const place = PLACES[context as keyof typeof PLACES] ?? 'body';
-  const given = { body: request.body, query: request.query, path: request.params }[place];
+  const given = { body: request.body, query: request.query, path: request.params, header: request.headers }[place];
   const issues = found.map(
     ({ keyword, instancePath, message = '', params }): Issue => ({
       ...params,

@@ -126,6 +126,14 @@ describe('a problem', () => {
     expect(await detailOf('/v1/events/login', undefined)).toMatch(/^body [^"]/);
   });
 
+  test('names a header that is not right as one, and shows it', async () => {
+    const { status, body } = await mesh.operator.get('/v1/events', { 'last-event-id': 'x'.repeat(101) });
+    expect([status, body.errors]).toEqual([
+      400,
+      [{ in: 'header', field: 'last-event-id', message: expect.stringMatching(/^is "x{79}…: /) }],
+    ]);
+  });
+
   test('of a path that is not there needs no key', async () => {
     expect(await mesh.anonymous.get('/v1/weather')).toMatchObject({ status: 404, body: { code: 'route.unknown' } });
   });

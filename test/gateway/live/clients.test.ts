@@ -1,6 +1,6 @@
 /** Clients of the streams as they come and go, with the configuration as shipped but for the number of clients. */
 import fastify from 'fastify';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { openStream } from '../../../services/gateway/live/sse.ts';
 import type { Draft } from '../../../services/platform/messages.ts';
 import { type Caller, gatewayMesh } from '../mesh.ts';
@@ -44,12 +44,16 @@ test('a stream shows a sign of life only now and then, and tells the reader when
   await expect.poll(() => job.of('state').length).toBe(1);
   expect(job.comments).toBe(0);
 
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
   const app = fastify();
   onTestFinished(() => app.close());
   app.get('/', async (_, reply) => openStream(reply, { heartbeatMs: 3_600_000, maxBehind: 1_000 }).end());
   const { payload, headers } = await app.inject('/');
   // HTML standard, 9.2.6: `retry` is in milliseconds.
   expect(payload).toBe('retry: 2000\n\n');
+  // A reader that has gone gets no signs of life.
+  await expect.poll(() => vi.getTimerCount()).toBe(0);
   expect(headers).toMatchObject({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' });
 });
 

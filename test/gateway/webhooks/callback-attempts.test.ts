@@ -150,6 +150,24 @@ describe('the sender', () => {
     await expect.poll(rows).toMatchObject([{ state: 'failed', due_at: young }]);
   });
 
+  test('looks at its interval until it is closed', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { url, calls } = await receiver(200);
+    const { start } = await callbacksTo(url, 1, { 'gateway.callbacks.poll_interval': 30 });
+    const due = (at: number) => mesh.db.run("UPDATE callbacks SET state = 'pending', due_at = ?", [new Date(at)]);
+    await due(Date.parse(START) + 1);
+    const sender = start();
+    await due(Date.parse(START));
+    await vi.advanceTimersByTimeAsync(30_000);
+    await expect.poll(() => calls.length).toBe(1);
+    await sender.close();
+    await due(Date.parse(START));
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(calls).toHaveLength(1);
+    expect(await rows()).toMatchObject([{ state: 'pending' }]);
+  });
+
   test('takes nothing more when it was closed, and waits for what is under way', async () => {
     const { url, calls } = await receiver(200);
     const { start } = await callbacksTo(url, 1);
