@@ -5,6 +5,7 @@ import { createAnnouncer } from '../../services/ledger/announce.ts';
 import { createAdmission, isPlausible } from '../../services/logins/admission.ts';
 import { readCommittedLogin } from '../../services/logins/commit.ts';
 import { readLoginToJobsP95 } from '../../services/logins/latency.ts';
+import { sourceSet } from '../../services/market/freshness/freshness.ts';
 import type { Database } from '../../services/platform/database/database.ts';
 import { silent } from '../broker/peers.ts';
 import { defaults as config } from '../portfolio-priority/service-fixture.ts';
@@ -103,6 +104,20 @@ test('a login that is not kept any more is to be sent again', async () => {
     code: 'login.unanswered',
     message: `the login of alice at ${NOW} is not in the database any more; send it again`,
   });
+});
+
+test('a reason that is longer than a message takes is cut, and the answer can be published', async () => {
+  await hold(fixture.db, { alice: ['FB'] });
+  await fixture.db.run("INSERT INTO symbols (symbol) VALUES ('FB')");
+  const again = new Date(Date.parse(NOW) + 60_000);
+  await fixture.db.run('INSERT INTO symbol_failures (symbol, what, sources, since, asked_at, again_at, times, code, reason) VALUES (?)', [
+    ['FB', 'bars', sourceSet(config), new Date(NOW), new Date(NOW), again, 1, 'source.unknown_symbol', 'x'.repeat(480)],
+  ]);
+  const { admitLogin, idle, published } = admissionInto(fixture);
+  const { skipped } = await admitLogin({ userId: 'alice', at: NOW });
+  await idle();
+  expect(skipped.map(({ reason }) => reason.length)).toEqual([500]);
+  expect(published.map(({ kind }) => kind)).toEqual(['portfolio']);
 });
 
 describe('an error of the database', () => {

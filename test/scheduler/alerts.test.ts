@@ -18,10 +18,14 @@ const judged = (beyond: boolean, value = beyond ? 2000 : 10): LimitCheck => ({
 });
 
 function setUp(bus = silentBus()) {
-  const alerts = createAlerts({ sql: mesh.db, bus: bus as Pick<Bus, 'publish' | 'state'>, log: silent });
+  const lines: string[] = [];
+  const say = (_: unknown, text: string) => void lines.push(text);
+  const log = Object.assign(Object.create(silent), { warn: say, info: say });
+  const alerts = createAlerts({ sql: mesh.db, bus: bus as Pick<Bus, 'publish' | 'state'>, log });
   return {
     alerts,
     bus,
+    lines,
     /** Looks once for each value, a second apart. */
     async look(...values: boolean[]): Promise<void> {
       for (const beyond of values) {
@@ -109,11 +113,12 @@ test('an alert that the broker did not acknowledge is published again', async ()
     if (failures-- > 0) throw new TransientError('bus.timeout', 'no answer');
     await publish(kind, message);
   };
-  const { look, states } = setUp(bus);
+  const { look, states, lines } = setUp(bus);
   await look(true, true);
   expect(states()).toEqual([]);
   await look(true, true);
   expect(states()).toEqual(['raised']);
+  expect(lines).toEqual(['alert max_queue_depth raised: 2000 jobs wait', 'alert max_queue_depth is published at the next look: no answer']);
 });
 
 test('after a reconnection the states are said again, with the time since which they are so', async () => {

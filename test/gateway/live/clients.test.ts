@@ -40,9 +40,12 @@ test('a stream shows a sign of life only now and then, and tells the reader when
   expect(source.comments).toBe(0);
   source.close();
 
-  const job = await listen(`${mesh.gateway.url}/v1/jobs/${await ask('AAPL')}/events`, mesh.operator);
+  const id = await ask('AAPL');
+  const job = await listen(`${mesh.gateway.url}/v1/jobs/${id}/events`, mesh.operator);
   await expect.poll(() => job.of('state').length).toBe(1);
-  expect(job.comments).toBe(0);
+  await mesh.operator.post(`/v1/jobs/${id}/cancel`);
+  await job.ended;
+  expect([job.of('end').length, job.comments]).toEqual([1, 0]);
 
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   onTestFinished(() => void vi.useRealTimers());
