@@ -200,6 +200,17 @@ describe('a source that does not answer as it should', () => {
   });
 });
 
+test('contracts that a chain lacks are told, and are no error: no retry brings them', async () => {
+  const gaps = [{ contracts: 3, reason: 'a quote that cannot be read' }];
+  const source = chainSource(async (symbol, signal) => ({ ...(await quoted(symbol, signal)), gaps }));
+  const [id] = await idsOf(request('AAPL', 'exit'));
+  fixture.shop.worker([ranking(source)]);
+  const { result } = await fixture.shop.reaches(id!, 'completed');
+  expect(result).toMatchObject({ gaps, as_of: '2026-03-10T15:00:00.000Z', total: 0, kept: 0, simulated: false });
+  expect(result).not.toHaveProperty('best');
+  expect(source.asked).toBe(1);
+});
+
 test('a worker that goes away between the chain and its publication leaves nothing, and the next one does the job', async () => {
   const [id] = await idsOf(request('AAPL', 'entry'));
   const reached = Promise.withResolvers<void>();
