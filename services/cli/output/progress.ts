@@ -1,4 +1,5 @@
 /** Shows jobs as they run, on standard error so that standard output has only the answer. A terminal gets a block that is redrawn, other outputs a line for each change. */
+import { forTerminal } from '../../platform/text/characters.ts';
 import { paint, paintState } from './colour.ts';
 import { type FollowEvents, type FollowedJob, hasEnded } from './follow.ts';
 import { span } from './numbers.ts';
@@ -67,7 +68,7 @@ function liveProgress(out: NodeJS.WriteStream): Progress {
         : waitingFor === undefined
           ? []
           : [`${frame} ${waitingFor.text}${timeOf(now - waitingFor.since)}`];
-    out.write(erase() + lines.map((line) => `${line}\n`).join(''));
+    out.write(erase() + lines.map((line) => `${forTerminal(line, true)}\n`).join(''));
     drawn = lines.length;
   };
   const timer = setInterval(draw, FRAME_MS);

@@ -2,7 +2,8 @@
 import { Readable } from 'node:stream';
 import { type Info, parse } from 'csv-parse';
 import { codeOf, InputError, messageOf } from '../../platform/errors.ts';
-import { userId } from '../../platform/user-id.ts';
+import { characterFault } from '../../platform/text/characters.ts';
+import { userFault } from '../../platform/user-id.ts';
 import { parseSymbol } from '../symbol.ts';
 import { readNumber, sizeFault } from './csv-number.ts';
 import { decodedText } from './decoded-text.ts';
@@ -30,8 +31,8 @@ const SIZES = {
 const CASH = /^(cash|usd|eur|gbp|chf|jpy|cad|aud|nzd|sek|dkk|hkd|sgd|cny)$/i;
 /** Lines that are no positions, by what stands in the place of the symbol. `Cash` alone may be the ticker. */
 const NO_POSITION = /\b(sub)?totals?\b|\bcash\b.*\s|\s.*\bcash\b|\bpending activity\b/i;
-/** Blanks that look like a space or like nothing: one name would be two users. */
-const ODD_BLANK = /[^\S \t\r\n]|[\u00ad\u200b\u2060\ufeff]/u;
+/** Of a line as it stands in the file: something else than what a keyboard of English writes. */
+const UNUSUAL = /[^\x20-\x7e\t\r\n]/;
 
 type Line = { record: string[]; raw: string; info: Info };
 
@@ -123,7 +124,7 @@ function positionReader(
   const lines = new Map<number, number>();
 
   function userOf(text: string): string | undefined {
-    if (!users.has(text)) users.set(text, userId.safeParse(text).success && !ODD_BLANK.test(text) ? text : undefined);
+    if (!users.has(text)) users.set(text, userFault(text) === undefined ? text : undefined);
     return users.get(text);
   }
 
@@ -163,14 +164,17 @@ function positionReader(
       return undefined;
     }
     // The parser takes every kind of blank off the ends of a field.
-    const trimmed = ODD_BLANK.test(raw) ? oddAround(raw, [named, field('symbol')]) : undefined;
+    const trimmed = UNUSUAL.test(raw) ? oddAround(raw, [named, field('symbol')]) : undefined;
     if (trimmed !== undefined) {
-      fault(line, `${quoted(trimmed)} ${blankFault(trimmed)}`);
+      fault(line, trimmed);
       return undefined;
     }
     const user = userOf(onlyUser ?? named);
     if (user === undefined) {
-      fault(line, named === '' ? 'names no user; fill in the column, or give --user' : `user ${quoted(named)} ${userFault(named)}`);
+      fault(
+        line,
+        named === '' ? 'names no user; fill in the column, or give --user' : `user ${quoted(named)} ${userFault(onlyUser ?? named)}`,
+      );
       return undefined;
     }
     const [quantity, cost] = [numberOf('quantity', field('quantity'), line), numberOf('cost', field('cost'), line)];
@@ -209,21 +213,15 @@ function numbering(): (text: string) => number {
   };
 }
 
-function userFault(user: string): string {
-  return ODD_BLANK.test(user) ? blankFault(user) : 'is not 1 to 64 printable characters';
-}
-
-function blankFault(text: string): string {
-  const blank = ODD_BLANK.exec(text)![0].codePointAt(0)!;
-  return `has the character U+${blank.toString(16).toUpperCase().padStart(4, '0')}, which looks like a blank or nothing; write a plain space or none`;
-}
-
-/** The first of these fields that stands beside an odd blank in its line, with that blank. */
+/** The first of these fields that stands beside a character that no name has, with what is wrong with it. */
 function oddAround(raw: string, fields: readonly string[]): string | undefined {
   for (const field of fields) {
     const at = field === '' ? -1 : raw.indexOf(field);
-    const around = at < 0 ? '' : raw.slice(Math.max(at - 1, 0), at + field.length + 1);
-    if (ODD_BLANK.test(around.slice(0, 1)) || ODD_BLANK.test(around.slice(-1))) return around.replace(/^[,;\t"\n]|[,;\t"\r\n]$/g, '');
+    const around = at < 0 ? '' : raw.slice(Math.max(at - 1, 0), at + field.length + 1).replace(/^[,;\t"\r\n]|[,;\t"\r\n]$/g, '');
+    const fault = around === field ? undefined : characterFault(around);
+    // The parser gives half of a blank that it took off the beginning.
+    if (around.startsWith('\ufffd')) return `${quoted(field)} has a blank before it that is no space; write a plain space or none`;
+    if (fault !== undefined) return `${quoted(around)} ${fault}`;
   }
   return undefined;
 }

@@ -185,13 +185,22 @@ describe('users', () => {
   });
 
   test.each([
-    ['a no-break space', 'priya\u00a0', 'U+00A0'],
-    ['a zero-width space', 'pri\u200bya', 'U+200B'],
-    ['a soft hyphen', 'pri\u00adya', 'U+00AD'],
-  ])('%s is named: it would be another user', async (_, user, code) => {
-    expect((await refused(`${HEADER}\n${user},AAPL,4,150\npriya,AAPL,5,150\n`))[0]).toContain(
-      `has the character ${code}, which looks like a blank or nothing; write a plain space or none`,
-    );
+    ['a no-break space after it', 'priya\u00a0', 'has the character U+00A0, which looks like a space; write a plain space or none'],
+    ['a no-break space before it', '\u00a0priya', '"priya" has a blank before it that is no space; write a plain space or none'],
+    ['a zero-width space', 'pri\u200bya', 'has the character U+200B, which cannot be seen; leave it out'],
+    ['a byte order mark after it', 'priya\ufeff', 'has the character U+FEFF, which cannot be seen; leave it out'],
+    ['a soft hyphen', 'pri\u00adya', 'has the character U+00AD, which cannot be seen; leave it out'],
+    ['an override of the direction', 'pri\u202eya', 'has the character U+202E, which cannot be seen; leave it out'],
+    ['letters in parts', 'priya\u0301', 'write it in the composed form of Unicode (NFC)'],
+  ])('%s is named: it would be another user', async (_, user, fault) => {
+    expect((await refused(`${HEADER}\n${user},AAPL,4,150\npriya,AAPL,5,150\n`))[0]).toContain(fault);
+  });
+
+  test('that differ by case are two', async () => {
+    expect(await held(`${HEADER}\nPriya,AAPL,4,150\npriya,AAPL,5,150\n`)).toEqual([
+      ['Priya', 'AAPL', 4, 150],
+      ['priya', 'AAPL', 5, 150],
+    ]);
   });
 });
 
