@@ -34,14 +34,16 @@ const WORTH_A_LINE_MS = 1_000;
 
 function plainProgress(out: NodeJS.WriteStream, quiet: boolean): Progress {
   let late: NodeJS.Timeout | undefined;
+  let waitingFor = '';
   const printLine = (text: string): void => {
     clearTimeout(late);
+    late = undefined;
     if (!quiet) out.write(`${plain(text)}\n`);
   };
   return {
     waiting(text) {
-      clearTimeout(late);
-      late = setTimeout(printLine, WORTH_A_LINE_MS, text);
+      waitingFor = text;
+      late ??= setTimeout(() => printLine(waitingFor), WORTH_A_LINE_MS);
     },
     onNote: printLine,
     // Waiting is not shown, since every job waits first.
@@ -75,7 +77,7 @@ function liveProgress(out: NodeJS.WriteStream): Progress {
 
   return {
     waiting(text) {
-      waitingFor = { text, since: performance.now() };
+      waitingFor = { text, since: waitingFor?.since ?? performance.now() };
       draw();
     },
     onChange(job) {

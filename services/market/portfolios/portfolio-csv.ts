@@ -3,11 +3,13 @@ import { Readable } from 'node:stream';
 import { type Info, parse } from 'csv-parse';
 import { codeOf, InputError, messageOf } from '../../platform/errors.ts';
 import { characterFault } from '../../platform/text/characters.ts';
+import { countOf } from '../../platform/text/encoding.ts';
 import { userFault } from '../../platform/user-id.ts';
 import { parseSymbol } from '../symbol.ts';
 import { readNumber, sizeFault } from './csv-number.ts';
 import { decodedText } from './decoded-text.ts';
-import { type Column, findHeader, type Header, quoted } from './portfolio-header.ts';
+import { MOST_POSITIONS } from './holdings.ts';
+import { type Column, columnOf, findHeader, type Header, LONGEST_LINE, quoted } from './portfolio-header.ts';
 
 /** One line. Numbers stay text, so that money is not rounded. */
 export interface NewHolding {
@@ -34,13 +36,16 @@ const NO_POSITION = /\b(sub)?totals?\b|\bcash\b.*\s|\s.*\bcash\b|\bpending activ
 /** Of a line as it stands in the file: something else than what a keyboard of English writes. */
 const UNUSUAL = /[^\x20-\x7e\t\r\n]/;
 
+/** After a field that does not end, no line can be told from text. Reported as a fault of its line. */
+const NOT_READ_ON = new InputError('portfolio.bad_line', 'the rest of the file was not read');
+
 type Line = { record: string[]; raw: string; info: Info };
 
 /**
  * Reads a portfolio file in batches of `batchSize` positions: UTF-8, or UTF-16 with its byte order mark. Its header names the columns `user`, `symbol`, `quantity`, `cost`
  * in any order, or their `ALIASES`; other columns are ignored. With `user` all lines are that user's and the column may be missing. A symbol with an empty quantity or 0
  * is only watched; an empty cost is unknown. The header decides whether fields are separated by commas, semicolons or tabs; each line has as many as the header. Numbers
- * as in `readNumber`. `name` stands for the file in messages.
+ * as in `readNumber`. A user has at most `MOST_POSITIONS`. `name` stands for the file in messages.
  * Errors, after the whole file was read: `InputError` `portfolio.bad_line` with every broken line (a symbol that a user has twice, too); before: `portfolio.bad_header`,
  * `portfolio.unreadable`.
  */
@@ -67,8 +72,9 @@ export async function* readPortfolioCsv(
       batch = [];
     }
   } catch (error) {
-    if (error instanceof InputError || codeOf(error) === 'internal') throw error;
-    throw new InputError('portfolio.unreadable', `${name} cannot be read: ${messageOf(error)}`, { cause: error });
+    if ((error instanceof InputError && error !== NOT_READ_ON) || codeOf(error) === 'internal') throw error;
+    if (error !== NOT_READ_ON)
+      throw new InputError('portfolio.unreadable', `${name} cannot be read: ${messageOf(error)}`, { cause: error });
   } finally {
     await text.return(undefined);
   }
@@ -97,13 +103,18 @@ function recordsOf({ delimiter, line, rest }: Header, text: AsyncIterable<string
         raw: true,
         delimiter,
         record_delimiter: ['\r\n', '\n'],
+        max_record_size: LONGEST_LINE,
         skip_records_with_error: true,
-        on_skip(error) {
+        on_skip(error, raw = '') {
+          // A field in quotes may have begun many lines above.
+          const begun = line + Number(error?.lines) - countOf(raw.trim(), '\n');
+          if (error?.code === 'CSV_MAX_RECORD_SIZE') {
+            const cure = 'if a quote opens there, close it; write "" for a quote inside a quoted field';
+            fault(begun, `is longer than ${LONGEST_LINE} characters; ${cure}. Nothing below it was read`);
+            throw NOT_READ_ON;
+          }
           // The parser's message repeats the line, which is already named.
-          fault(
-            line + Number(error?.lines),
-            `${error?.message.replace(/ at line \d+/, '')}; write "" for a quote inside a quoted field, and close each one`,
-          );
+          fault(begun, `${error?.message.replace(/ at line \d+/, '')}; write "" for a quote inside a quoted field, and close each one`);
           return undefined;
         },
       }),
@@ -119,6 +130,8 @@ function positionReader(
 ): (record: readonly string[], line: number, raw: string) => NewHolding | undefined {
   const number = numbering();
   const users = new Map<string, string | undefined>();
+  /** Lines of each user. */
+  const counts = new Map<string, number>();
   const symbols = new Map<string, string>();
   /** Line of each (user, symbol). Numbers, not text: a million lines take 50 MB. */
   const lines = new Map<number, number>();
@@ -158,6 +171,10 @@ function positionReader(
       );
       return undefined;
     }
+    if (columnOf(field('symbol')) === 'symbol' && columnOf(field('quantity')) === 'quantity') {
+      fault(line, 'is the header again; remove the line');
+      return undefined;
+    }
     const named = field('user');
     if (onlyUser !== undefined && named !== '' && named !== onlyUser) {
       fault(line, `is of user ${quoted(named)}; the file is imported for ${quoted(onlyUser)}: leave --user out, or this line`);
@@ -189,6 +206,16 @@ function positionReader(
       return undefined;
     }
     lines.set(key, line);
+    const count = (counts.get(user) ?? 0) + 1;
+    counts.set(user, count);
+    if (count > MOST_POSITIONS) {
+      if (count === MOST_POSITIONS + 1)
+        fault(
+          line,
+          `user ${quoted(user)} has more than ${MOST_POSITIONS} positions, and no user has more; leave some out, or spread them over several users`,
+        );
+      return undefined;
+    }
     return { user, symbol, quantity: quantity === '' ? '0' : quantity, cost: cost === '' ? null : cost };
   };
 }
@@ -203,7 +230,7 @@ function fieldsCure(record: readonly string[], width: number, delimiter: string)
 }
 
 /** A small number for each text. */
-function numbering(): (text: string) => number {
+export function numbering(): (text: string) => number {
   const numbers = new Map<string, number>();
   return (text) => {
     const known = numbers.get(text);
