@@ -17,6 +17,8 @@ export interface ImportOptions {
   /** The name of the file in messages; its path by default. */
   name?: string | undefined;
   now: Date;
+  /** Called now and then with the positions that were read so far. */
+  onRead?: ((positions: number) => void) | undefined;
 }
 
 export interface Imported {
@@ -36,11 +38,20 @@ const ER_DUP_ENTRY = 1062;
  * (nothing was imported then), those of `Database.transaction`.
  */
 export async function importPortfolioCsv(db: Database, source: string | Readable, options: ImportOptions): Promise<Imported> {
-  if (typeof source === 'string') return db.transaction((tx) => replaceHoldings(tx, source, options));
+  return withFile(source, options, (path, given) => db.transaction((tx) => replaceHoldings(tx, path, given)));
+}
+
+/** Works with the path of a file. A stream is copied to a temporary one, which is deleted afterwards. */
+export async function withFile<T, Options extends { name?: string | undefined }>(
+  source: string | Readable,
+  options: Options,
+  work: (path: string, options: Options) => Promise<T>,
+): Promise<T> {
+  if (typeof source === 'string') return work(source, options);
   const spool = join(tmpdir(), `stockmesh-import-${randomUUID()}.csv`);
   try {
     await pipeline(source, createWriteStream(spool, { mode: 0o600 }));
-    return await db.transaction((tx) => replaceHoldings(tx, spool, { ...options, name: options.name ?? 'standard input' }));
+    return await work(spool, { ...options, name: options.name ?? 'standard input' });
   } finally {
     await rm(spool, { force: true });
   }
@@ -84,7 +95,7 @@ async function digest(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-async function replaceHoldings(tx: Transaction, path: string, { user, name, now }: ImportOptions): Promise<Imported> {
+async function replaceHoldings(tx: Transaction, path: string, { user, name, now, onRead }: ImportOptions): Promise<Imported> {
   const users = new Set<string>();
   let held = 0;
   let watched = 0;
@@ -97,6 +108,7 @@ async function replaceHoldings(tx: Transaction, path: string, { user, name, now 
       if (Number(quantity) === 0) watched++;
       else held++;
     }
+    onRead?.(held + watched);
   }
   return { users: users.size, held, watched };
 }

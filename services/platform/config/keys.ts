@@ -90,6 +90,8 @@ function sections(): string[] {
 
 /** The candidate nearest to `word` by edit distance, at most a third of its letters (and at least two) away. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  // No known name is as long, and the distance to each takes the product of the lengths.
+  if (word.length > 100) return undefined;
   let best: string | undefined;
   let least = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {

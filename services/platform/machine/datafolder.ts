@@ -17,6 +17,7 @@ import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, codeOf, messageOf } from '../errors.ts';
 import { type FileLock, type Holder, holderOf, tryFileLock } from '../registry/file-lock.ts';
+import { decodeFile } from '../text/encoding.ts';
 import { newApiKey } from './api-key.ts';
 
 /*
@@ -185,8 +186,9 @@ function readStored(file: string): z.infer<typeof partialSchema> | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    throw invalidSecrets(file, messageOf(error));
+  } catch {
+    // The parser's own message quotes what stands around the error: a password.
+    throw invalidSecrets(file, 'it is not JSON');
   }
   const parsed = partialSchema.safeParse(value);
   if (!parsed.success) throw invalidSecrets(file, z.prettifyError(parsed.error));
@@ -239,7 +241,9 @@ async function lock(folder: string): Promise<() => void> {
 
 function readIfThere(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    const read = decodeFile(readFileSync(file));
+    if ('text' in read) return read.text;
+    throw invalidSecrets(file, `in line ${read.line} byte ${read.byte} ${read.fault}`);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;

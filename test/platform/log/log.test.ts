@@ -260,3 +260,12 @@ test('what only looks like a secret stays', () => {
   log.info(fields, 'the bearer of this');
   expect(JSON.parse(lines[0]!)).toMatchObject({ ...fields, msg: 'the bearer of this' });
 });
+
+test.each(['pretty', 'json'] as const)('in %s lines no text moves the cursor of a terminal or turns a line', (format) => {
+  const { lines, log } = logger({ format });
+  log.warn({ userId: 'a\u202eb\u009bc\u200bd' }, 'gone \x1b[2J and \x07');
+  log.error({ err: new Error('x\x1b]0;title\x07') }, 'failed');
+  expect(lines.join('')).toMatch(/^[\x20-\x7e\n]+$/);
+  expect(lines[0]).toContain('\\u001b[2J');
+  expect(lines.join('')).toContain('a\\u202eb\\u009bc\\u200bd');
+});

@@ -123,6 +123,20 @@ test('damaged secrets are refused with the file and the way out, and the folder 
   await expect(openDataFolder(path, {})).rejects.toMatchObject(refused);
 });
 
+test('the text of damaged secrets is not shown, and a byte that is no text is named', async () => {
+  (await openDataFolder(path, {})).release();
+  const file = join(path, 'secrets.json');
+  writeFileSync(file, '{"database": {"root": "correct-horse-battery" x}}');
+  const error: Error = await openDataFolder(path, {}).then(
+    () => expect.unreachable(),
+    (thrown) => thrown,
+  );
+  expect(error.message).toContain('it is not JSON');
+  expect(error.message).not.toContain('horse');
+  writeFileSync(file, Buffer.from('{\n"database": "caf\u00e9"}', 'latin1'));
+  await expect(openDataFolder(path, {})).rejects.toThrow('in line 2 byte 19 is 0xE9, which is not UTF-8 there');
+});
+
 test('secrets that others could read are closed again', async () => {
   (await openDataFolder(path, {})).release();
   chmodSync(join(path, 'secrets.json'), 0o644);
