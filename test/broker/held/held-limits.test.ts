@@ -1,7 +1,7 @@
 /** What the embedded broker does when it can take no more logins, and what it says of it. */
 import { pino } from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type HeldStats, startHeldAlerts } from '../../../broker/held-limits.ts';
+import { type HeldStats, startHeldAlerts } from '../../../broker/held/held-limits.ts';
 import { type Body, parseMessage } from '../../../services/platform/messages.ts';
 import { payloadsOf } from '../both-brokers.ts';
 import { happens, join, silent } from '../peers.ts';
