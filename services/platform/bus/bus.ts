@@ -11,6 +11,7 @@ import { type BrokerAddress, endConnection, openConnection } from './connection.
 import { createPresence, type Load, type Presence, publishOnline } from './presence.ts';
 import { createPublisher, type Publisher, type PublishLimits } from './publisher.ts';
 import type { ReceiverCounters } from './receiver.ts';
+import { secretName } from './secret-name.ts';
 import { sharedWorks } from './shared.ts';
 import { createSubscriptions, type OnDoorbell, type Subscribe, type SubscriptionReport, type Subscriptions } from './subscriptions.ts';
 
@@ -188,7 +189,8 @@ function openParts(options: BusOptions): Parts {
     },
   );
   const probeShared = () => probe(parts);
-  const subscriptions = createSubscriptions(listening, { prefix, persistent, log, counters: received, probeShared });
+  const groupName = (group: string) => secretName(options, group);
+  const subscriptions = createSubscriptions(listening, { prefix, persistent, log, counters: received, probeShared, groupName });
   const parts: Parts = {
     ...{ options, prefix, status, presence, publishing, publisher, listening, subscriptions, received, clientId },
     subscribed: false,
@@ -200,11 +202,16 @@ function openParts(options: BusOptions): Parts {
   return parts;
 }
 
-/** A kept session is found again by its client id. All other ids are new at each start, so that two processes of one name do not disconnect each other for ever. */
-function clientIds({ clientIdPrefix = 'stockmesh', service, instance, persistent }: BusOptions): Parts['clientId'] {
+/**
+ * A kept session is found again by its client id, which is secret, since many brokers give the session to every account that names it. All other
+ * ids are new at each start, so that two processes of one name do not disconnect each other for ever.
+ */
+function clientIds(options: BusOptions): Parts['clientId'] {
+  const { clientIdPrefix = 'stockmesh', service, instance, persistent } = options;
   const name = `${clientIdPrefix}-${encodeLevel(service)}-${encodeLevel(instance)}`;
   const uniqueName = `${name}-${randomUUID().slice(0, 8)}`;
-  return (role) => `${persistent && role === 'listen' ? name : uniqueName}-${role}`;
+  const keptName = persistent ? secretName(options, name) : uniqueName;
+  return (role) => `${role === 'listen' ? keptName : uniqueName}-${role}`;
 }
 
 function willOf(offline: Draft<'presence'>, prefix: string) {
