@@ -40,6 +40,11 @@ export type AccessRules = z.infer<typeof AccessRules>;
 /** Who may connect: the key is the user name. */
 export type Accounts = Readonly<Record<string, { password: string; role: string }>>;
 
+/** One account a role, named like it, with the password of its role. */
+export function accountsOf(passwords: Readonly<Record<string, string>>): Accounts {
+  return Object.fromEntries(Object.entries(passwords).map(([role, password]) => [role, { password, role }]));
+}
+
 const ACCESS_FILE = new URL('access.yaml', import.meta.url);
 
 /** Reads and checks the rules. Throws `ConfigError` `access.unreadable` or `access.invalid` that names file, place and what is allowed there. */

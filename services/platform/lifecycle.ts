@@ -17,6 +17,7 @@ import type { FileLock } from './registry/file-lock.ts';
 import { startHeartbeat } from './registry/heartbeat.ts';
 import { takeInstanceName } from './registry/instance-name.ts';
 import { type InstanceSlot, takeInstanceSlot } from './registry/instance-slot.ts';
+import { SERVICE_ACCOUNTS, type ServiceAccount } from './topics.ts';
 
 export const VERSION = '0.1.0';
 
@@ -88,6 +89,9 @@ export async function runService(service: string, options: ServiceOptions): Prom
   }
 }
 
+/** Each service has an account of its own at the broker; one that is none of ours takes that of all services. */
+const accountOf = (service: string): ServiceAccount | 'service' => SERVICE_ACCOUNTS.find((account) => account === service) ?? 'service';
+
 const uniqueInstance = (service: string): string =>
   `${service}-${hostname().slice(0, 20)}-${process.pid}-${randomUUID().slice(0, 4)}`.replace(/[^A-Za-z0-9_-]/g, '-');
 
@@ -134,7 +138,7 @@ async function runAs(instance: string, service: string, options: ServiceOptions,
     onMeasured: (measured) => bus.updatePresence({ clock_offset_s: presentOffset(measured) }),
   });
   const bus = connectBus({
-    ...brokerAddress(config, dataFolder),
+    ...brokerAddress(config, dataFolder, accountOf(service)),
     service,
     instance,
     version: VERSION,
