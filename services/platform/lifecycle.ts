@@ -61,6 +61,9 @@ export interface ServiceOptions {
 /** Pauses between tries to reach the database at the start, in milliseconds. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
+/** Milliseconds between looks at the subscriptions of a service that has just started, and until what is missing is said. */
+const LOOK_MS = 50;
+const REMIND_MS = 5_000;
 /** Of `RunningService.patienceMs`. */
 const PATIENCE_MS = 3_000;
 
@@ -188,6 +191,7 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
       log.info({ pid: process.pid }, `${service} is ready`);
       // The event `disconnect` reports a channel that has closed meanwhile; without the callback it would end the process.
       process.send?.({ ready: true }, undefined, undefined, () => undefined);
+      watchSubscriptions(context, stopRequest.requested);
       const { code, why } = await stopRequest.requested;
       log.info({ why }, `${service} stops`);
       await controlMessages.close();
@@ -203,6 +207,28 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
     await heartbeat.retire();
     stopWatching?.();
   }
+}
+
+/**
+ * Tells the supervisor when the broker delivers all that the service subscribes to. Work that comes by the database begins before; logins over MQTT do not. Says every
+ * `REMIND_MS` what is missing.
+ */
+function watchSubscriptions({ service, bus, log }: ServiceContext, stopped: Promise<unknown>): void {
+  let looks = 0;
+  const look = (): void => {
+    const { state, missing, reason } = bus.report();
+    if (state === 'online' && missing.length === 0) {
+      clearInterval(timer);
+      process.send?.({ subscribed: true }, undefined, undefined, () => undefined);
+    } else if (++looks % (REMIND_MS / LOOK_MS) === 0) {
+      const why = state === 'online' ? '' : ` (${reason})`;
+      log.warn({ missing, reason }, `${service} does not hear the broker yet${why}: nothing comes from ${missing.join(', ')}`);
+    }
+  };
+  const timer = setInterval(look, LOOK_MS);
+  timer.unref();
+  void stopped.then(() => clearInterval(timer));
+  look();
 }
 
 /** To a tenth of a second: the presence is published again when it changes, and not for each measurement. */

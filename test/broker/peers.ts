@@ -97,7 +97,7 @@ function text(value: string): Buffer {
   return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes]);
 }
 
-/** A CONNECT packet [MQTT-3.1] of fewer than 128 bytes: user, password, a clean session unless said otherwise, and a will of QoS 1 where one is given. */
+/** A CONNECT packet [MQTT-3.1] of fewer than 16,384 bytes: user, password, a clean session unless said otherwise, and a will of QoS 1 where one is given. */
 export function connectPacket(
   account: string,
   clientId: string,
@@ -113,5 +113,6 @@ export function connectPacket(
     text(account),
     text(accounts[account]!.password),
   ]);
-  return Buffer.concat([Buffer.from([0x10, body.length]), body]);
+  const length = body.length < 128 ? [body.length] : [(body.length & 0x7f) | 0x80, body.length >> 7];
+  return Buffer.concat([Buffer.from([0x10, ...length]), body]);
 }

@@ -45,6 +45,11 @@ export interface BusReport {
   /** Whether the broker delivers to shared subscriptions; undefined as long as none was wanted. */
   shared: boolean | undefined;
   subscriptions: SubscriptionReport[];
+  /**
+   * What this process should hear and does not: filters that the broker has not granted, and the topic of its own presence until it has come back from the broker, since some
+   * brokers grant a filter and deliver nothing. Empty: it hears everything.
+   */
+  missing: string[];
   counters: Record<'published' | 'failed' | 'dropped' | 'received' | 'refused' | 'handlerFailed' | 'queueFull', number>;
 }
 
@@ -87,6 +92,8 @@ interface Parts {
   subscriptions: Subscriptions;
   /** Every subscription was tried on the present connection. */
   subscribed: boolean;
+  /** The state of this process has come back on the present connection. */
+  heardItself: boolean;
   /** Whether the broker delivers to shared subscriptions; undefined as long as none was wanted. */
   shared: boolean | undefined;
   received: ReceiverCounters;
@@ -115,7 +122,9 @@ export function connectBus(options: BusOptions): Bus {
   if (presence !== undefined) {
     // The last will of a broken connection may be published after our return, and would show this process as offline: contradict it.
     subscriptions.subscribe('presence', { params: { service: options.service, instance: options.instance } }, ({ body }) => {
-      if (body.state === 'offline' && body.session === presence.session) online?.request();
+      if (body.session !== presence.session) return;
+      if (body.state === 'offline') online?.request();
+      else parts.heardItself = true;
     });
   }
   let closed: Promise<void> | undefined;
@@ -183,6 +192,7 @@ function openParts(options: BusOptions): Parts {
       },
       down: (why) => {
         parts.subscribed = false;
+        parts.heardItself = false;
         subscriptions.disconnected();
         lost(why);
       },
@@ -194,6 +204,7 @@ function openParts(options: BusOptions): Parts {
   const parts: Parts = {
     ...{ options, prefix, status, presence, publishing, publisher, listening, subscriptions, received, clientId },
     subscribed: false,
+    heardItself: false,
     shared: undefined,
     // Asynchronous, so that a message that is not valid rejects like one that cannot be sent.
     // The answers to a burst of logins waited behind its thousands of doorbells for 5 s, and 400 of 1,000 found no room.
@@ -228,13 +239,16 @@ async function probe(parts: Parts): Promise<boolean> {
   return parts.shared;
 }
 
-function reportOf({ status, shared, subscriptions, publisher, received }: Parts): BusReport {
+function reportOf({ status, shared, subscriptions, publisher, received, presence, heardItself, prefix }: Parts): BusReport {
+  const subscribed = subscriptions.report();
+  const itself = presence === undefined || heardItself ? [] : [encodeMessage('presence', presence.online(), prefix).topic];
   return {
     state: status.state,
     since: status.since,
     reason: status.reason,
     shared,
-    subscriptions: subscriptions.report(),
+    subscriptions: subscribed,
+    missing: [...new Set([...subscribed.flatMap(({ filter, granted }) => (granted ? [] : [filter])), ...itself])],
     counters: {
       ...publisher.counters,
       received: received.handled,
