@@ -31,6 +31,12 @@ export interface MosquittoConfigOptions {
 const GENERATED =
   '# Generated from broker/access.yaml by broker/mosquitto.ts. Change those, then: npx vitest run test/broker/mosquitto.test.ts --update\n';
 
+const ACL_HEAD = `
+# What is not listed is not allowed. Mosquitto asks these rules for each message, not for a subscription or a client id: it grants every
+# subscription, in a shared one gives each member its share whether it may see it or not, and lets an account take any client id. What keeps
+# others out of the sessions and groups of services is that their names are secret: see the README.
+`;
+
 /** The texts of `mosquitto.conf` and of its access file. For Mosquitto 2.0 and later. */
 export function mosquittoConfig(options: MosquittoConfigOptions): { conf: string; acl: string } {
   const {
@@ -84,7 +90,7 @@ ${optional.length === 0 ? '' : `\n${optional.join('\n')}\n`}`;
       ...subscribe.filter((topic) => !both.includes(topic)).map((topic) => `topic read ${topic}`),
     ].join('\n');
   });
-  return { conf, acl: `${GENERATED}\n# What is not listed is not allowed.\n\n${users.join('\n\n')}\n` };
+  return { conf, acl: `${GENERATED}${ACL_HEAD}\n${users.join('\n\n')}\n` };
 }
 
 const deriveKey = promisify(pbkdf2);

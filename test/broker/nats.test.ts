@@ -33,7 +33,7 @@ describe.skipIf(binary === undefined)(
         .replace('/var/lib/nats/stockmesh', folder);
       writeFileSync(joinPath(folder, 'nats-server.conf'), conf);
       const passwords = Object.entries(accounts).map(([name, { password }]) => [
-        `${name.toUpperCase()}_PASSWORD`,
+        `${name.toUpperCase().replaceAll('-', '_')}_PASSWORD`,
         JSON.stringify(password),
       ]);
       const server = spawn(binary!, ['-c', joinPath(folder, 'nats-server.conf')], {

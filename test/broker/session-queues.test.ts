@@ -18,6 +18,7 @@ async function keep(maxBytes = 10_000) {
   const queues = keepSessionQueues(broker, {
     maxBytes,
     isExempt: () => false,
+    maySee: () => true,
     onFull: (clientId) => full.push(clientId),
     onQueued() {},
     onAcknowledged() {},

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { clientOptions } from '../../services/platform/bus/connection.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import {
   brokerAddress,
@@ -71,21 +72,23 @@ describe('over a data folder', () => {
     });
   });
 
-  test('the mesh and a login hook reach the embedded broker with accounts of their own', () => {
-    writeRuntime(folder, runtime);
-    expect(brokerAddress(config(), folder)).toMatchObject({
-      host: '127.0.0.1',
-      port: 1884,
-      username: 'service',
-      password: secrets.mqtt.service,
-      keepalive: 60,
-      protocolVersion: 4,
-    });
-    expect(brokerAddress(config(), folder, 'hook')).toMatchObject({ username: 'hook', password: secrets.mqtt.hook });
-  });
+  test.each(['portfolio-priority', 'worker', 'scheduler', 'gateway', 'cli', 'hook'] as const)(
+    '%s reaches the embedded broker with an account of its own',
+    (account) => {
+      writeRuntime(folder, runtime);
+      expect(brokerAddress(config(), folder, account)).toMatchObject({
+        host: '127.0.0.1',
+        port: 1884,
+        username: account,
+        password: secrets.mqtt[account],
+        keepalive: 60,
+        protocolVersion: 4,
+      });
+    },
+  );
 
   test('in which nothing runs: the message names it and the ways out', () => {
-    for (const ask of [() => databaseOptions(config(), folder, 'read'), () => brokerAddress(config(), folder)])
+    for (const ask of [() => databaseOptions(config(), folder, 'read'), () => brokerAddress(config(), folder, 'worker')])
       expect(ask).toThrow(
         expect.objectContaining({
           code: 'mesh.not_running',
@@ -98,27 +101,29 @@ describe('over a data folder', () => {
     writeRuntime(folder, runtime);
     removeRuntime(folder);
     removeRuntime(folder);
-    expect(() => brokerAddress(config(), folder)).toThrow(expect.objectContaining({ code: 'mesh.not_running' }));
+    expect(() => brokerAddress(config(), folder, 'worker')).toThrow(expect.objectContaining({ code: 'mesh.not_running' }));
   });
 
   test('that is a file is one in which nothing runs', () => {
-    expect(() => brokerAddress(config(), join(folder, 'secrets.json'))).toThrow(expect.objectContaining({ code: 'mesh.not_running' }));
+    expect(() => brokerAddress(config(), join(folder, 'secrets.json'), 'worker')).toThrow(
+      expect.objectContaining({ code: 'mesh.not_running' }),
+    );
   });
 
   test('whose runtime.json cannot be read is not taken for one in which nothing runs', () => {
     mkdirSync(join(folder, 'runtime.json'));
-    expect(() => brokerAddress(config(), folder)).toThrow(expect.objectContaining({ code: 'EISDIR' }));
+    expect(() => brokerAddress(config(), folder, 'worker')).toThrow(expect.objectContaining({ code: 'EISDIR' }));
   });
 
   test('whose stockmesh uses a database and a broker from elsewhere: give the same configuration', () => {
     writeRuntime(folder, { ...runtime, database: null, broker: null });
-    for (const ask of [() => databaseOptions(config(), folder, 'read'), () => brokerAddress(config(), folder)])
+    for (const ask of [() => databaseOptions(config(), folder, 'read'), () => brokerAddress(config(), folder, 'worker')])
       expect(ask).toThrow(expect.objectContaining({ code: 'mesh.not_running', message: expect.stringContaining('--config') }));
   });
 
   test.each(['', '{"pid": 1', '{"pid":"one"}', '[]'])('whose runtime.json is %j: it is named, with the way out', (text) => {
     writeFileSync(join(folder, 'runtime.json'), text);
-    expect(() => brokerAddress(config(), folder)).toThrow(
+    expect(() => brokerAddress(config(), folder, 'worker')).toThrow(
       expect.objectContaining({
         name: 'ConfigError',
         code: 'mesh.runtime_invalid',
@@ -250,7 +255,7 @@ describe('a database by configuration', () => {
 describe('a broker by configuration', () => {
   test('by host, with its account', () => {
     const keys = { 'queue.mqtt.host': 'mq', 'queue.mqtt.port': 1885, 'queue.mqtt.username': 'u', 'queue.mqtt.password': 'p' };
-    expect(brokerAddress(config(keys), folder)).toEqual({
+    expect(brokerAddress(config(keys), folder, 'worker')).toEqual({
       host: 'mq',
       port: 1885,
       username: 'u',
@@ -260,9 +265,24 @@ describe('a broker by configuration', () => {
     });
   });
 
+  test.each([
+    ['by host', { 'queue.mqtt.host': 'mq', 'queue.mqtt.username': 'all', 'queue.mqtt.password': 'p' }],
+    ['by URL', { 'queue.mqtt.url': 'mqtt://all:p@mq' }],
+  ])('%s: a service with a password of its own has an account of its own, another one that of all', (_name, keys) => {
+    const withOwn = { ...keys, 'queue.mqtt.passwords.portfolio_priority': 'p%1' };
+    const accountAt = (service: 'portfolio-priority' | 'worker') => {
+      const { username, password } = clientOptions(brokerAddress(config(withOwn), folder, service));
+      return [username, password];
+    };
+    expect([accountAt('portfolio-priority'), accountAt('worker')]).toEqual([
+      ['portfolio-priority', 'p%1'],
+      ['all', 'p'],
+    ]);
+  });
+
   test('by host, encrypted', () => {
     const keys = { 'queue.mqtt.host': 'mq', 'queue.mqtt.tls.enabled': true };
-    expect(brokerAddress(config(keys), folder)).toEqual({
+    expect(brokerAddress(config(keys), folder, 'worker')).toEqual({
       ...{ host: 'mq', port: 1883, tls: { ca: undefined, verify: true } },
       ...{ username: undefined, password: undefined, keepalive: 60, protocolVersion: 4 },
     });
@@ -270,7 +290,7 @@ describe('a broker by configuration', () => {
 
   test("by URL, whom to believe is still the configuration's", () => {
     const url = 'mqtts://u:p@mq:8884';
-    expect(brokerAddress(config({ 'queue.mqtt.url': url, 'queue.mqtt.tls.verify': false }), folder)).toMatchObject({
+    expect(brokerAddress(config({ 'queue.mqtt.url': url, 'queue.mqtt.tls.verify': false }), folder, 'worker')).toMatchObject({
       url,
       tls: { verify: false },
     });
@@ -279,15 +299,15 @@ describe('a broker by configuration', () => {
   test('with the certificate of its authority, read from its file', () => {
     writeFileSync(join(folder, 'ca.pem'), 'PEM');
     const keys = { 'queue.mqtt.url': 'mqtts://mq', 'queue.mqtt.tls.ca_file': join(folder, 'ca.pem') };
-    expect(brokerAddress(config(keys), folder)).toMatchObject({ tls: { ca: 'PEM', verify: true } });
+    expect(brokerAddress(config(keys), folder, 'worker')).toMatchObject({ tls: { ca: 'PEM', verify: true } });
     // Whoever names an authority wants encryption.
     const byHost = { 'queue.mqtt.host': 'mq', 'queue.mqtt.tls.ca_file': join(folder, 'ca.pem') };
-    expect(brokerAddress(config(byHost), folder)).toMatchObject({ host: 'mq', tls: { ca: 'PEM' } });
+    expect(brokerAddress(config(byHost), folder, 'worker')).toMatchObject({ host: 'mq', tls: { ca: 'PEM' } });
   });
 
   test("whose authority's file cannot be read: the key and the file are named", () => {
     const keys = { 'queue.mqtt.host': 'mq', 'queue.mqtt.tls.ca_file': '/no/such/ca.pem' };
-    expect(() => brokerAddress(config(keys), folder)).toThrow(
+    expect(() => brokerAddress(config(keys), folder, 'worker')).toThrow(
       expect.objectContaining({
         name: 'ConfigError',
         code: 'bus.ca_file',

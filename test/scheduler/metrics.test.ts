@@ -28,10 +28,11 @@ async function serve(
     measured = {} as Partial<SchedulerMetrics>,
     defect = undefined as Error | undefined,
     leads: isLeader = true,
+    missing = [] as string[],
   } = {},
 ) {
   const monitoring: Config['monitoring'] = configOf({ 'monitoring.port': await freePort(), ...changes }).monitoring;
-  const bus = { state, report: () => ({ counters: { published: 7, dropped: 1 } }) } as unknown as Bus;
+  const bus = { state, report: () => ({ counters: { published: 7, dropped: 1 }, missing }) } as unknown as Bus;
   const away = async () => {
     throw new TransientError('database.unavailable', 'the database is away');
   };
@@ -186,6 +187,15 @@ test.each([
   [{ databaseAway: true }, 503, { status: 'unavailable', database: false, broker: true, leads: true }],
 ])('/healthz with %o is %d', async (state, status, body) => {
   const answer = await fetch(`${await serve({}, state)}/healthz`);
+  expect(answer.status).toBe(status);
+  expect(await answer.json()).toEqual(body);
+});
+
+test.each([
+  [{}, 200, { status: 'ok', database: true, broker: true, missing: [], leads: true }],
+  [{ missing: ['alerts/+'] }, 503, { status: 'unavailable', database: true, broker: true, missing: ['alerts/+'], leads: true }],
+])('/readyz with %o is %d', async (state, status, body) => {
+  const answer = await fetch(`${await serve({}, state)}/readyz`);
   expect(answer.status).toBe(status);
   expect(await answer.json()).toEqual(body);
 });

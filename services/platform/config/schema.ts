@@ -81,6 +81,13 @@ const mqtt = z
     port: port(),
     username: text().nullable(),
     password: secret(),
+    passwords: z.strictObject({
+      portfolio_priority: secret(),
+      worker: secret(),
+      scheduler: secret(),
+      gateway: secret(),
+      cli: secret(),
+    }),
     tls: z.strictObject({ enabled: z.boolean(), ca_file: text().nullable(), verify: z.boolean() }),
     protocol_version: z.union([z.literal(4), z.literal(5)]),
     keepalive: count(0, 65_535),

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type HeldStats, startHeldAlerts } from '../../../broker/held-limits.ts';
+import { type HeldStats, startHeldAlerts } from '../../../broker/held/held-limits.ts';
 import { type Body, parseMessage } from '../../../services/platform/messages.ts';
 import { payloadsOf } from '../both-brokers.ts';
 import { happens, join, silent } from '../peers.ts';

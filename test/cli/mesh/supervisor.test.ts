@@ -23,7 +23,7 @@ function start(firstLife: string): { news: string[] } {
     main,
     `import { existsSync, writeFileSync } from 'node:fs';
      setInterval(() => {}, 1000);
-     if (existsSync(${JSON.stringify(lived)})) process.send({ ready: true });
+     if (existsSync(${JSON.stringify(lived)})) process.send({ subscribed: true });
      else {
        writeFileSync(${JSON.stringify(lived)}, '');
        ${firstLife}

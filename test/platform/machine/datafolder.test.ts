@@ -46,7 +46,7 @@ test('passwords are random, all different, and the same at the next start', asyn
   const first = await openDataFolder(path, {});
   first.release();
   const all = [...Object.values(first.secrets.database), ...Object.values(first.secrets.mqtt)];
-  expect(new Set(all).size).toBe(7);
+  expect(new Set(all).size).toBe(12);
   for (const password of all) expect(password).toMatch(/^[\w-]{32}$/);
   const second = await openDataFolder(path, {});
   second.release();
@@ -74,6 +74,22 @@ test('an environment variable wins and is never written to the disk', async () =
   expect(readSecrets(path, environment).database.service).toBe('another-one');
   expect(readFileSync(join(path, 'secrets.json'), 'utf8')).not.toMatch(/from-outside|another-one/);
   expect(existsSync(join(path, 'mqtt-monitor.password'))).toBe(false);
+});
+
+test('the password of an account with a "-" is taken from a variable with a "_"', async () => {
+  const folder = await openDataFolder(path, { STOCKMESH_MQTT_PORTFOLIO_PRIORITY_PASSWORD: 'from-outside' });
+  folder.release();
+  expect(folder.secrets.mqtt['portfolio-priority']).toBe('from-outside');
+});
+
+test('reading the secrets that an earlier version made says what to do', async () => {
+  const first = await openDataFolder(path, {});
+  first.release();
+  const { hook, monitor, service } = first.secrets.mqtt;
+  writeFileSync(join(path, 'secrets.json'), JSON.stringify({ ...first.secrets, mqtt: { hook, monitor, service } }));
+  expect(() => readSecrets(path, {})).toThrow(
+    expect.objectContaining({ code: 'data.older', message: expect.stringMatching(/mqtt portfolio-priority.*stop.*start it again/) }),
+  );
 });
 
 test('a password that is too short is refused by the name of its variable', async () => {

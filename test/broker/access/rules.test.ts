@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { checkAccounts, compileAccess, includes, loadAccess, parseAccess } from '../../broker/access.ts';
-import { ConfigError } from '../../services/platform/errors.ts';
+import { checkAccounts, compileAccess, includes, loadAccess, parseAccess } from '../../../broker/access.ts';
+import { ConfigError } from '../../../services/platform/errors.ts';
 
 const problem = (yaml: string): ConfigError => {
   try {
@@ -12,8 +12,14 @@ const problem = (yaml: string): ConfigError => {
   throw new Error('the rules were accepted');
 };
 
-test('the shipped rules are valid and have the roles hook, monitor and service', () => {
-  expect(Object.keys(loadAccess().roles)).toEqual(['hook', 'monitor', 'service']);
+test('the shipped rules are valid and have a role for the hook, for people, for each service, and one for all services', () => {
+  const services = ['portfolio-priority', 'worker', 'scheduler', 'gateway', 'cli'];
+  expect(Object.keys(loadAccess().roles)).toEqual(['hook', 'monitor', ...services, 'service']);
+});
+
+test('only the account of portfolio-priority sees logins, and the one for all services', () => {
+  const { maySee } = compileAccess(loadAccess());
+  expect(Object.keys(loadAccess().roles).filter((role) => maySee(role, 'events/login'))).toEqual(['portfolio-priority', 'service']);
 });
 
 test('the hook may publish logins and nothing else, and sees nothing', () => {
@@ -33,6 +39,7 @@ test.each([
   ['a wildcard inside a level', 'roles: { hook: { publish: [stock/fetch+], subscribe: [] } }', 'not "stock/fetch+"'],
   ['an empty level', 'roles: { hook: { publish: [stock//fetch], subscribe: [] } }', 'not "stock//fetch"'],
   ["the broker's own topics", 'roles: { hook: { publish: [], subscribe: [$SYS/broker] } }', 'roles.hook.subscribe.0'],
+  ['a client id that may be any role', 'roles: { hook: { publish: [], subscribe: [], client_ids: [""] } }', 'roles.hook.client_ids'],
   ['no roles', 'roles: {}', 'at least one role'],
 ])('rules with %s are refused, naming the place', (_name, yaml, told) => {
   const error = problem(yaml);
@@ -119,6 +126,36 @@ test('the acknowledgement of a publish is held only where the rules say so', () 
   expect([access.isHeld('hook', 'a'), access.isHeld('hook', 'b'), access.isHeld('other', 'a'), access.isHeld('nobody', 'a')]).toEqual([
     true,
     false,
+    false,
+    false,
+  ]);
+});
+
+test.each([
+  ['hook', 'mosq-4fJ2', true],
+  ['hook', '', true],
+  ['hook', 'stockmesh', true],
+  ['hook', 'stockmesh-hooks-1', true],
+  ['hook', 'stockmesh-worker-1-listen', false],
+  ['hook', 'STOCKMESH-WORKER-1-LISTEN', false],
+  ['monitor', 'stockmesh-portfolio-priority-', false],
+  ['worker', 'stockmesh-worker-1-listen', true],
+  ['worker', 'STOCKMESH-WORKER-1-LISTEN', false],
+  ['worker', 'stockmesh-worker', false],
+  ['worker', 'stockmesh-gateway-1-listen', false],
+  ['worker', 'anything', false],
+  ['worker', '', false],
+  ['service', 'stockmesh-worker-1-listen', true],
+  ['service', 'anything', true],
+  ['nobody', 'anything', false],
+])('%s may call itself "%s": %s', (role, clientId, expected) => {
+  expect(compileAccess(loadAccess()).mayUse(role, clientId)).toBe(expected);
+});
+
+test('client ids begin with the configured prefix, and those of the default are free then', () => {
+  const { mayUse } = compileAccess(loadAccess(), 'desk');
+  expect([mayUse('worker', 'desk-worker-1'), mayUse('worker', 'stockmesh-worker-1'), mayUse('hook', 'desk-worker-1')]).toEqual([
+    true,
     false,
     false,
   ]);
