@@ -1,4 +1,5 @@
 /** When a message that the broker keeps is acknowledged, and what is read meanwhile. */
+import type { Socket } from 'node:net';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { startEmbedded } from '../../broker/brokers.ts';
 import { answerTo, openBus, PACKET, scriptedBroker } from './brokers.ts';
@@ -89,4 +90,20 @@ test('the bus is online when its subscriptions were answered, and not before', a
   expect(bus.state).toBe('offline');
   answers[0]!();
   await bus.online();
+});
+
+test('a bus that hears nothing any more is offline, though it could publish', async () => {
+  let listening: Socket | undefined;
+  const broker = await scriptedBroker((type, packet, socket) => {
+    if (type !== PACKET.subscribe) return;
+    listening = socket;
+    socket.write(answerTo(packet, 1));
+  });
+  const bus = openBus(broker.port);
+  bus.subscribe('job', {}, () => {});
+  await bus.online();
+  const states: string[] = [];
+  bus.onState((state) => states.push(state));
+  listening!.destroy();
+  await waitFor(() => expect(states).toEqual(['offline', 'online']));
 });
