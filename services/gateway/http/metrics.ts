@@ -3,9 +3,10 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Bus } from '../../platform/bus/bus.ts';
 import { type Clock, offsetSeconds } from '../../platform/clock.ts';
 import type { Database } from '../../platform/database/database.ts';
-import type { Live } from '../live/live.ts';
+import type { Streams } from '../live/streams.ts';
 import type { CallbackSender } from '../webhooks/callback-sender.ts';
 import type { App } from './app.ts';
+import type { ConnectionCounters } from './connections.ts';
 
 export interface HttpMetrics {
   render(): Promise<{ contentType: string; body: string }>;
@@ -14,6 +15,15 @@ export interface HttpMetrics {
 /** Seconds; 50 ms is what a list of 50 may take. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 
+/** With what node measures of its process. */
+function processRegistry(): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  // Gauges under names of counters. Their parts are in nodejs_active_resources, nodejs_active_handles and nodejs_active_requests.
+  for (const kind of ['resources', 'handles', 'requests']) registry.removeSingleMetric(`nodejs_active_${kind}_total`);
+  return registry;
+}
+
 /** Measures every answer of the server by its route, and shows the counters of its parts. */
 export function measure(
   app: App,
@@ -21,18 +31,19 @@ export function measure(
     bus,
     clock,
     db,
-    live,
     callbacks,
+    streams,
+    refusals,
   }: {
     bus: Pick<Bus, 'state' | 'report'>;
     clock: Clock;
     db: Pick<Database, 'retries'>;
-    live: Live;
     callbacks: CallbackSender;
+    streams: Streams;
+    refusals: ConnectionCounters;
   },
 ): HttpMetrics {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  const registry = processRegistry();
   const requests = new Histogram({
     name: 'stockmesh_http_request_duration_seconds',
     help: 'Time to answer, by route and status; event streams until they end',
@@ -54,15 +65,20 @@ export function measure(
       },
     });
   };
-  const counter = (name: string, help: string, label: string, read: () => Iterable<readonly [string | number, number]>): void => {
+  const counter = (
+    name: string,
+    help: string,
+    label: string | undefined,
+    read: () => Iterable<readonly [string | number, number]>,
+  ): void => {
     new Counter({
       name: `stockmesh_${name}`,
       help,
-      labelNames: [label],
+      labelNames: label === undefined ? [] : [label],
       registers: [registry],
       collect() {
         this.reset();
-        for (const [value, count] of read()) this.inc({ [label]: value }, count);
+        for (const [value, count] of read()) this.inc(label === undefined ? {} : { [label]: value }, count);
       },
     });
   };
@@ -72,7 +88,11 @@ export function measure(
     "How far this machine's clock is ahead of the database's; negative: behind",
     () => offsetSeconds(clock) ?? Number.NaN,
   );
-  gauge('event_streams', 'Clients of the live stream', () => live.clients);
+  gauge('event_streams', 'Open event streams, of the mesh and of single jobs', () => streams.size);
+  counter('event_streams_cut_total', 'Event streams that were cut because their reader was too slow', undefined, () => [['', streams.cut]]);
+  counter('http_connections_refused_total', 'Connections over gateway.connections, by the limit', 'limit', () =>
+    Object.entries(refusals.refused),
+  );
   counter('callbacks_total', 'Tries of callbacks by what became of them', 'outcome', () => Object.entries(callbacks.counters));
   counter(
     'transaction_retries_total',
