@@ -1,8 +1,9 @@
 /** The gateway's measurements in Prometheus' terms. Those of the mesh are the scheduler's. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Bus } from '../../platform/bus/bus.ts';
 import { type Clock, offsetSeconds } from '../../platform/clock.ts';
 import type { Database } from '../../platform/database/database.ts';
+import { processRegistry } from '../../platform/machine/process-metrics.ts';
 import type { Streams } from '../live/streams.ts';
 import type { CallbackSender } from '../webhooks/callback-sender.ts';
 import type { App } from './app.ts';
@@ -14,15 +15,6 @@ export interface HttpMetrics {
 
 /** Seconds; 50 ms is what a list of 50 may take. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
-
-/** With what node measures of its process. */
-function processRegistry(): Registry {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  // Gauges under names of counters. Their parts are in nodejs_active_resources, nodejs_active_handles and nodejs_active_requests.
-  for (const kind of ['resources', 'handles', 'requests']) registry.removeSingleMetric(`nodejs_active_${kind}_total`);
-  return registry;
-}
 
 /** Measures every answer of the server by its route, and shows the counters of its parts. */
 export function measure(
