@@ -22,7 +22,7 @@ export const problemSchema = z
     errors: z
       .array(z.object({ in: z.enum(['body', 'query', 'path']), field: z.string(), message: z.string() }))
       .optional()
-      .describe('Every field of the request that is not right'),
+      .describe('The fields of the request that are not right, of very many the first'),
   })
   .meta({ id: 'Problem' });
 type Problem = z.output<typeof problemSchema>;
@@ -168,6 +168,9 @@ interface Issue {
   errors?: Issue[][];
 }
 
+/** Fields that are named: an answer stays small, whatever was sent. */
+const MOST_ERRORS = 100;
+
 const PLACES = { body: 'body', querystring: 'query', params: 'path', headers: 'path' } as const;
 
 function fieldErrors(
@@ -188,7 +191,10 @@ function fieldErrors(
       message,
     }),
   );
-  return issues.flatMap(flatten).map((issue) => ({ in: place, ...described(issue, given) }));
+  return issues
+    .flatMap(flatten)
+    .slice(0, MOST_ERRORS)
+    .map((issue) => ({ in: place, ...described(issue, given) }));
 }
 
 /** Of a union the alternative that fits best: the one with the deepest first issue, then the one with the fewest issues. */

@@ -29,6 +29,8 @@ export function streamRoutes(app: App, { db, live, log, streams }: Parts): void 
     method: 'GET',
     url: '/v1/events',
     config: { access: 'key' },
+    // An answer to HEAD would never end.
+    exposeHeadRoute: false,
     schema: {
       operationId: 'streamEvents',
       summary: 'The live stream',

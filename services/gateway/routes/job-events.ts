@@ -20,6 +20,8 @@ export function jobEventRoutes(app: App, { db, live, bus, log, streams }: Parts)
     method: 'GET',
     url: '/v1/jobs/:id/events',
     config: { access: 'key' },
+    // An answer to HEAD would never end.
+    exposeHeadRoute: false,
     schema: {
       operationId: 'streamJob',
       summary: 'The states and the progress of one job, as server-sent events',

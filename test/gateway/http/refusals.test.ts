@@ -67,13 +67,13 @@ test.each<[what: string, headers: string[], body: string | Buffer, status: numbe
   ['a content type that is none', ['content-type: ;;'], '{}', 415, 'request.not_json'],
   ['an empty body where one is needed', ['content-type: application/json'], '', 400, 'request.invalid'],
   ['no body and no type where one is needed', [], '', 400, 'request.invalid'],
-  ['lists without end', ['content-type: application/json'], '['.repeat(100_000), 400, 'request.too_deep'],
+  ['lists without end', ['content-type: application/json'], '['.repeat(100_000), 400, 'request.too_complex'],
   [
     'a field of objects without end',
     ['content-type: application/json'],
     `{"type":${'{"a":'.repeat(50_000)}1${'}'.repeat(50_001)}`,
     400,
-    'request.too_deep',
+    'request.too_complex',
   ],
   [
     'a name that reaches into every object',
@@ -132,6 +132,19 @@ test.each([
   const bytes = request(`POST ${path} HTTP/1.1`, key(), ...headers) + (headers.includes('transfer-encoding: chunked') ? '0\r\n\r\n' : '');
   const [answer] = await sendRaw(mesh.gateway.url, bytes);
   expect(answer?.status, answer?.body).toBe(200);
+});
+
+test('of very many wrong fields the first are named', async () => {
+  const fields = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`a${index}`, 1]));
+  const { status, body } = await mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'AAPL', ...fields });
+  expect([status, body.code, body.errors.length]).toEqual([400, 'request.invalid', 100]);
+});
+
+test('a HEAD of an event stream is no stream', async () => {
+  for (const path of ['/v1/events', '/v1/jobs/01932c07-5f2a-7000-8a3b-0123456789ab/events']) {
+    const answer = await fetch(`${mesh.gateway.url}${path}`, { method: 'HEAD', headers: { authorization: `Bearer ${mesh.operator.key}` } });
+    expect(answer.status).toBe(404);
+  }
 });
 
 test('what is malformed behind a good request gets its own answer', async () => {
