@@ -2,11 +2,12 @@
 import { BlockList, isIP } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 
+/** An address is undefined when the caller has gone meanwhile. */
 export interface Addresses {
   /** Whether `X-Forwarded-For` of this neighbour is believed. */
-  isTrusted(address: string): boolean;
+  isTrusted(address: string | undefined): boolean;
   /** Who shares a limit with this address: of IPv4 the address, of IPv6 its /64, which is one customer's. */
-  groupOf(address: string): string;
+  groupOf(address: string | undefined): string;
   /** Whether the caller is on this machine. A request that another program passed on is not, unless the program is a trusted proxy and says so. */
   isLocal(request: FastifyRequest): boolean;
 }
@@ -15,7 +16,7 @@ export interface Addresses {
 export function createAddresses(trusted: readonly string[]): Addresses {
   const proxies = listOf(trusted);
   const loopback = listOf(['127.0.0.0/8', '::1']);
-  const isTrusted = (address: string): boolean => isIn(proxies, address);
+  const isTrusted: Addresses['isTrusted'] = (address) => isIn(proxies, address);
   return {
     isTrusted,
     groupOf(address) {
@@ -25,7 +26,7 @@ export function createAddresses(trusted: readonly string[]): Addresses {
     isLocal({ ip, headers, socket }) {
       if (!isIn(loopback, ip)) return false;
       const isPassedOn = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
-      return !isPassedOn || isTrusted(socket.remoteAddress ?? '');
+      return !isPassedOn || isTrusted(socket.remoteAddress);
     },
   };
 }
@@ -41,14 +42,14 @@ function listOf(networks: readonly string[]): BlockList {
   return list;
 }
 
-function isIn(list: BlockList, address: string): boolean {
+function isIn(list: BlockList, address: string | undefined): boolean {
   const plain = plainOf(address);
   const version = isIP(plain);
   return version !== 0 && list.check(plain, version === 4 ? 'ipv4' : 'ipv6');
 }
 
 /** Without the zone of a link (`fe80::1%eth0`); an IPv4 address that a server of both families sees (`::ffff:192.0.2.1`) as itself. */
-function plainOf(address: string): string {
+function plainOf(address = ''): string {
   const [plain = ''] = address.split('%');
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(plain)?.[1] ?? plain;
 }

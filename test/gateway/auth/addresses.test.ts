@@ -16,6 +16,8 @@ test.each([
   ['2001:db8:2::1', false],
   ['unknown', false],
   ['', false],
+  // Its caller has gone.
+  [undefined, false],
 ])('whether %j is a trusted proxy: %s', (address, is) => {
   expect(addresses.isTrusted(address)).toBe(is);
 });
@@ -34,6 +36,7 @@ test.each([
   ['64:ff9b::192.0.2.8', '64:ff9b:0:0::/64'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
   ['nonsense', 'nonsense'],
+  [undefined, ''],
 ])('%s counts as %s', (address, group) => {
   expect(addresses.groupOf(address)).toBe(group);
 });
