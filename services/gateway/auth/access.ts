@@ -1,6 +1,5 @@
 /** Who calls, and what the caller may do. A route that states no `access` is for `admin` only. */
 
-import rateLimit from '@fastify/rate-limit';
 import type { FastifyRequest } from 'fastify';
 import type { Clock } from '../../platform/clock.ts';
 import { COMMAND } from '../../platform/command-name.ts';
@@ -8,17 +7,20 @@ import type { Config } from '../../platform/config/load.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import type { App } from '../http/app.ts';
 import { RefusedError } from '../http/problems.ts';
+import type { Addresses } from './addresses.ts';
 import { type ApiKey, keyFinder } from './keys.ts';
-import { requestWindows } from './request-windows.ts';
+import { createRequestLimits } from './request-limits.ts';
 
-/** `open`: without a key. `key`: any key in force; what it may see, the handler decides by its user. */
-export type Access = 'open' | 'key' | 'read' | 'jobs' | 'admin';
+/** `open`: without a key. `local`: without a key from this machine, and where gateway.open_paths names it; else `read`. `key`: any key in force; what it may see, the handler decides by its user. */
+export type Access = 'open' | 'local' | 'key' | 'read' | 'jobs' | 'admin';
 
 export type Caller = Pick<ApiKey, 'id' | 'name' | 'scopes'>;
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access;
+    /** Not counted by the rate limit: its answer is a constant, and a supervisor must get it. */
+    uncounted?: true;
   }
   interface FastifyRequest {
     caller: Caller | undefined;
@@ -26,32 +28,32 @@ declare module 'fastify' {
 }
 
 /** Identifies the caller by key, limits the rate of requests, and refuses forbidden ones before their body is read. */
-export async function guard(app: App, { db, clock, config }: { db: Sql; clock: Clock; config: Config }): Promise<void> {
-  const { requests, anonymous_requests, window } = config.gateway.rate_limit;
+export function guard(app: App, { db, clock, config, addresses }: { db: Sql; clock: Clock; config: Config; addresses: Addresses }): void {
+  const { open_paths } = config.gateway;
+  const limits = createRequestLimits(config.gateway, addresses);
   const find = keyFinder(db, () => new Date(clock.now().epochMilliseconds));
   app.decorateRequest('caller', undefined);
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
+    const { access, uncounted } = request.routeOptions.config;
+    if (uncounted) return;
     const key = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-    if (key !== undefined) request.caller = await find(key);
+    if (access === 'open' || (access === 'local' && key === undefined)) limits.countOpen(request, reply);
+    else request.caller = await limits.identify(request, reply, key, find);
   });
-  // Its hooks are the routes' own and run after the one above.
-  await app.register(rateLimit, {
-    store: requestWindows(window * 1000),
-    keyGenerator: (request) => (request.caller === undefined ? `address ${request.ip}` : `key ${request.caller.id}`),
-    max: (request) => (request.caller === undefined ? anonymous_requests : requests),
-    timeWindow: window * 1000,
-    allowList: (request) => request.caller === undefined && request.routeOptions.config.access === 'open',
-    errorResponseBuilder: (_, { max, after }) =>
-      new RefusedError(429, 'request.too_many', `more than ${max} requests within ${window} s; try again in ${after}`),
-  });
+  const isOpenHere = (request: FastifyRequest): boolean =>
+    addresses.isLocal(request) || open_paths.some((path) => PATHS[path].test(request.routeOptions.url ?? ''));
   app.addHook('preParsing', async (request) => {
     if (request.is404) return;
     const access = request.routeOptions.config.access ?? 'admin';
-    if (access === 'open') return;
+    if (access === 'open' || (access === 'local' && isOpenHere(request))) return;
+    const needed = access === 'local' ? 'read' : access;
     const { scopes } = callerOf(request);
-    if (access !== 'key' && !scopes.includes(access) && !scopes.includes('admin')) throw lacking(request, access);
+    if (needed !== 'key' && !scopes.includes(needed) && !scopes.includes('admin')) throw lacking(request, needed);
   });
 }
+
+/** The routes of each entry of gateway.open_paths. */
+const PATHS = { '/metrics': /^\/metrics$/, '/docs': /^\/(?:docs(?:\/|$)|openapi\.json$)/ } as const;
 
 /** Errors: `RefusedError('access.no_key' | 'access.bad_key')`. */
 export function callerOf(request: FastifyRequest): Caller {

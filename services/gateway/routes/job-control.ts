@@ -39,7 +39,14 @@ function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void
     method: 'POST',
     url: '/v1/jobs/:id/cancel',
     config: { access: 'key' },
-    schema: { summary: 'Cancel a job that has not ended', tags: ['jobs'], params, body: nothing, response: { 200: changed, ...problems } },
+    schema: {
+      operationId: 'cancelJob',
+      summary: 'Cancel a job that has not ended',
+      tags: ['jobs'],
+      params,
+      body: nothing,
+      response: { 200: changed, ...problems },
+    },
     async handler(request) {
       const { id } = request.params;
       await demandControl(request, id);
@@ -62,6 +69,7 @@ function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void
     url: '/v1/jobs/:id/retry',
     config: { access: 'key' },
     schema: {
+      operationId: 'retryJob',
       summary: 'Start an ended job again, or a scheduled one now',
       description: 'With a full set of attempts. Items that failed become pending, those done stay done.',
       tags: ['jobs'],
@@ -84,6 +92,7 @@ function redriveRoute(app: App, { ledger, announce }: Parts): void {
     url: '/v1/jobs/redrive',
     config: { access: 'jobs' },
     schema: {
+      operationId: 'redriveJobs',
       summary: 'Start all ended jobs of a kind again',
       description: 'At most 500 a call, the oldest first; call again while `more`.',
       tags: ['jobs'],

@@ -57,6 +57,7 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
     url: '/v1/jobs',
     config: { access: 'key' },
     schema: {
+      operationId: 'requestJobs',
       summary: 'Ask for work',
       description:
         'One request, or up to 100 as `{"jobs": […]}`: all are committed together when this answers 202. Work that is live already is joined, not done twice. A queue without room refuses; when it refuses all, the answer is 503.',
@@ -101,6 +102,7 @@ function listRoute(app: App, { db, ledger }: Parts): void {
     url: '/v1/jobs',
     config: { access: 'key' },
     schema: {
+      operationId: 'listJobs',
       summary: 'Jobs, newest first',
       tags: ['jobs'],
       querystring: z.strictObject({
@@ -143,7 +145,13 @@ function detailRoutes(app: App, { db, estimator }: Parts): void {
     method: 'GET',
     url: '/v1/jobs/:id',
     config: { access: 'key' },
-    schema: { summary: 'One job with all that led to it', tags: ['jobs'], params, response: { 200: jobDetail, ...problems } },
+    schema: {
+      operationId: 'readJob',
+      summary: 'One job with all that led to it',
+      tags: ['jobs'],
+      params,
+      response: { 200: jobDetail, ...problems },
+    },
     async handler(request) {
       const job = await visibleJob(db, callerOf(request), request.params.id);
       const estimate = await estimateOf(job);
@@ -155,7 +163,13 @@ function detailRoutes(app: App, { db, estimator }: Parts): void {
     method: 'GET',
     url: '/jobs/:id',
     config: { access: 'key' },
-    schema: { summary: 'One job, for earlier clients', tags: ['earlier paths'], params, response: { 200: jobStatus, ...problems } },
+    schema: {
+      operationId: 'readJobStatus',
+      summary: 'One job, for earlier clients',
+      tags: ['earlier paths'],
+      params,
+      response: { 200: jobStatus, ...problems },
+    },
     async handler(request) {
       const job = await visibleJob(db, callerOf(request), request.params.id);
       return statusOf(job, await estimateOf(job));
@@ -169,6 +183,7 @@ function itemsRoute(app: App, { db }: Parts): void {
     url: '/v1/jobs/:id/items',
     config: { access: 'key' },
     schema: {
+      operationId: 'listJobItems',
       summary: 'The items of a job of many',
       tags: ['jobs'],
       params,
@@ -210,6 +225,7 @@ function callbacksRoute(app: App, { db }: Parts): void {
     url: '/v1/jobs/:id/callbacks',
     config: { access: 'key' },
     schema: {
+      operationId: 'listJobCallbacks',
       summary: 'The webhooks that are called when the job has ended, and the state of each delivery',
       tags: ['jobs'],
       params,

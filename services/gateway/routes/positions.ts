@@ -41,7 +41,13 @@ export function positionRoutes(app: App, { db, clock }: Parts): void {
     method: 'GET',
     url: '/v1/users/:id/positions',
     config: { access: 'key' },
-    schema: { summary: "A user's option positions", tags: ['users'], params, response: { 200: positions, ...problems } },
+    schema: {
+      operationId: 'listPositions',
+      summary: "A user's option positions",
+      tags: ['users'],
+      params,
+      response: { 200: positions, ...problems },
+    },
     async handler(request) {
       const user = request.params.id;
       demand(request, 'read', user);
@@ -54,6 +60,7 @@ export function positionRoutes(app: App, { db, clock }: Parts): void {
     url: '/v1/users/:id/positions',
     config: { access: 'key' },
     schema: {
+      operationId: 'replacePositions',
       summary: "Replace a user's option positions",
       description:
         'As a whole, in one transaction; they get new ids. An empty list takes everything away. A contract that has expired is refused unless the user holds it already; a run of mode exit names it in `left_out`. The next run of mode exit ranks them.',
@@ -79,6 +86,7 @@ export function positionRoutes(app: App, { db, clock }: Parts): void {
     url: '/v1/users/:id/positions/:position',
     config: { access: 'key' },
     schema: {
+      operationId: 'removePosition',
       summary: 'Remove one option position',
       tags: ['users'],
       params: params.extend({ position: z.string().regex(/^\d{1,18}$/, 'not the id of a position; it is a number') }),
