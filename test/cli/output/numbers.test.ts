@@ -36,7 +36,8 @@ test('a price has the digits of a price, and thousands apart before the point on
 });
 
 test('a quantity has fifteen digits at most', () => {
-  expect([0, 1234567.891, 0.1 + 0.2].map(quantity)).toEqual(['0', '1,234,567.891', '0.3']);
+  // The last two are 0.30000000000000004 and 0.7999999999999999 in doubles.
+  expect([0, 1234567.891, 0.1 + 0.2, 0.7 + 0.1].map(quantity)).toEqual(['0', '1,234,567.891', '0.3', '0.8']);
 });
 
 test('a moment is written in UTC to the second, and as the time since', () => {

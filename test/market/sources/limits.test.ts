@@ -2,9 +2,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { alphaVantageSource } from '../../../services/market/sources/alpha-vantage.ts';
 import { leanSource } from '../../../services/market/sources/lean.ts';
+import type { MarketSource } from '../../../services/market/sources/source.ts';
 import { yahooSource } from '../../../services/market/sources/yahoo.ts';
 import { EpochSeconds } from '../../../services/market/sources/yahoo-client.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
@@ -279,3 +280,22 @@ describe('a Lean folder', () => {
     rmSync(file('factor_files/abc.csv'));
   });
 });
+
+test.each<[string, () => MarketSource]>([
+  ['Alpha Vantage', () => alphaVantageSource({ apiKey: 'k', clock: new ManualClock('2026-01-05T12:00:00Z'), fetch: unasked })],
+  ['Yahoo', () => yahooSource({ clock: new ManualClock('2026-01-05T12:00:00Z'), fetch: unasked })],
+  ['a Lean folder', () => leanSource({ path: emptyFolder(), clock: new ManualClock('2026-01-05T12:00:00Z') })],
+])('%s is not asked for what was cancelled before', async (_, source) => {
+  await expect(source().bars('AAPL', EVER, AbortSignal.abort(new Error('cancelled')))).rejects.toThrow('cancelled');
+});
+
+async function unasked(): Promise<never> {
+  throw new Error('asked');
+}
+
+function emptyFolder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'stockmesh-limits-'));
+  onTestFinished(() => rmSync(path, { recursive: true }));
+  mkdirSync(join(path, 'equity/usa/daily'), { recursive: true });
+  return path;
+}
