@@ -291,10 +291,10 @@ test('a dry run of an import shows what would change, in aligned columns, and wr
   expect(ran).toMatchObject({ code: 0, stderr: '' });
   expect(ran.stdout).toBe(
     [
-      'USER   SYMBOL  CHANGE   QUANTITY         COST',
-      'carol  IBM     added     watched      unknown',
-      'carol  QQQ     removed         3         3.00',
-      'carol  SPY     changed  2 → 12.5         2.00',
+      'USER   SYMBOL  CHANGE   QUANTITY     COST',
+      'carol  IBM     added     watched  unknown',
+      'carol  QQQ     removed         3     3.00',
+      'carol  SPY     changed  2 → 12.5     2.00',
       '',
       'USER   ADDED  CHANGED  REMOVED  UNCHANGED',
       'carol      1        1        1          1',
