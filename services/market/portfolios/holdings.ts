@@ -18,13 +18,13 @@ export interface Holding {
   cost: number | null;
 }
 
-/** The holdings of many users, sorted by symbol; users without any are absent. Reads the primary key's ranges of these users. */
-export async function readHoldings(sql: Sql, users: readonly string[]): Promise<Map<string, Holding[]>> {
+/** The holdings of many users, sorted by symbol, the first `most` in all; users without any are absent. Reads the primary key's ranges of these users. */
+export async function readHoldings(sql: Sql, users: readonly string[], most?: number): Promise<Map<string, Holding[]>> {
   const holdings = new Map<string, Holding[]>();
   if (users.length === 0) return holdings;
   const rows = await sql.rows<Holding & { user_id: string }>(
-    'SELECT user_id, symbol, quantity, cost FROM holdings WHERE user_id IN (?) ORDER BY user_id, symbol',
-    [users],
+    `SELECT user_id, symbol, quantity, cost FROM holdings WHERE user_id IN (?) ORDER BY user_id, symbol${most === undefined ? '' : ' LIMIT ?'}`,
+    most === undefined ? [users] : [users, most],
   );
   for (const { user_id, ...holding } of rows) {
     const own = holdings.get(user_id);
