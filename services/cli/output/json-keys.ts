@@ -72,7 +72,7 @@ const OWN_KEYS = {
   job: {
     id: 'with the other keys of a job in "jobs --json"',
     payload: 'its parameters',
-    why: '{text, and if scored: factors {name: {value, weight, points}}, score, cause, base, band, boost, priority, freshness}',
+    why: '{text, user, and if scored: factors {name: {value, weight, points}}, score, cause, base, band, boost, priority, freshness}; user: the one whose request gave the priority',
     triggered_by: 'the cause: user_login, user_request, …',
     code: 'error code when it did not complete',
     result: 'its result',

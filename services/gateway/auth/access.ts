@@ -6,6 +6,7 @@ import type { Clock } from '../../platform/clock.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import type { Config } from '../../platform/config/load.ts';
 import type { Sql } from '../../platform/database/database.ts';
+import { InputError } from '../../platform/errors.ts';
 import type { App } from '../http/app.ts';
 import { RefusedError } from '../http/problems.ts';
 import { type ApiKey, keyFinder } from './keys.ts';
@@ -67,9 +68,23 @@ export function mayFor({ scopes }: Caller, scope: 'read' | 'jobs' | 'admin', use
 }
 
 /** The users whose key the caller has; undefined when the caller has `scope` for all users. */
-export function ownUsers({ scopes }: Caller, scope: 'read' | 'jobs' | 'admin'): string[] | undefined {
+export function ownUsers({ scopes }: Pick<Caller, 'scopes'>, scope: 'read' | 'jobs' | 'admin'): string[] | undefined {
   if (scopes.includes('admin') || scopes.includes(scope)) return undefined;
   return scopes.flatMap((one) => (one.startsWith('user:') ? [one.slice('user:'.length)] : []));
+}
+
+/**
+ * The one user whose key the caller has; undefined for a caller who has none or sees everything. Errors: `InputError('request.which_user')` for a key of several users,
+ * which must say whom it means.
+ */
+export function oneUser(caller: Caller): string | undefined {
+  const users = ownUsers(caller, 'read') ?? [];
+  if (users.length > 1)
+    throw new InputError(
+      'request.which_user',
+      `key "${caller.name}" is of the users ${users.map((user) => JSON.stringify(user)).join(', ')}: say with "user" whom you mean`,
+    );
+  return users[0];
 }
 
 /** Errors: `RefusedError('access.missing_scope')`. */

@@ -1,5 +1,6 @@
 /** `GET /v1/events`: the live stream, for dashboards and other programs. */
 import { z } from 'zod';
+import { rankType } from '../../job-types/rank/definition.ts';
 import { listJobs } from '../../ledger/read/jobs.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql } from '../../platform/database/database.ts';
@@ -7,7 +8,8 @@ import { TransientError } from '../../platform/errors.ts';
 import { type Caller, callerOf, ownUsers } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { problems } from '../http/schemas.ts';
-import { EVENT_TYPES, type EventType, type LiveEvent } from './recent-events.ts';
+import type { LiveClient } from './live.ts';
+import { EVENT_TYPES, type EventType, type LiveEvent, type SeenEvent } from './recent-events.ts';
 import { openStream, type Stream } from './sse.ts';
 
 const types = z
@@ -43,12 +45,12 @@ export function streamRoutes(app: App, { config, db, live, log }: Parts): void {
     async handler(request, reply) {
       if (open.size >= max_clients)
         throw new TransientError('events.too_many', `${max_clients} event streams are open (gateway.events.max_clients); close one`);
-      const wants = await visibleTo(callerOf(request), db);
+      const see = await visibleTo(callerOf(request), db);
       const { types: asked, symbol } = request.query;
       const stream = openStream(reply, { heartbeatMs: heartbeat * 1000, maxBehind: max_behind });
       open.add(stream);
       const detach = live.attach(
-        { send: stream.send, wants: (event) => isAsked(event, asked, symbol) && wants(event) },
+        { send: stream.send, view: (event) => (isAsked(event, asked, symbol) ? see(event) : undefined) },
         request.headers['last-event-id'],
       );
       await stream.closed;
@@ -64,10 +66,13 @@ function isAsked(event: LiveEvent, types: readonly EventType[] | undefined, symb
   return symbol === undefined || ('symbol' in event.body && event.body.symbol === symbol);
 }
 
-/** Which events a caller may see. A job's user stands in its announcement and in the answer to a login, not in its states, so the jobs of the caller's users are remembered. */
-async function visibleTo(caller: Caller, db: Sql): Promise<(event: LiveEvent) => boolean> {
+/**
+ * What a caller sees of each event. A job's user stands in its announcement and in the answer to a login, not in its states, so the jobs of the caller's users are
+ * remembered.
+ */
+async function visibleTo(caller: Caller, db: Sql): Promise<LiveClient['view']> {
   const users = ownUsers(caller, 'read');
-  if (users === undefined) return () => true;
+  if (users === undefined) return (event) => event;
   const known = await Promise.all(users.map((user) => listJobs(db, { user, limit: KNOWN_JOBS })));
   const mine = new Set(known.flat().map(({ id }) => id));
   const remember = (id: string): void => {
@@ -77,19 +82,34 @@ async function visibleTo(caller: Caller, db: Sql): Promise<(event: LiveEvent) =>
   return (event) => {
     switch (event.type) {
       case 'data':
-        return true;
+        return withoutCount(event);
       case 'status':
-        return mine.has(event.body.id);
+        return mine.has(event.body.id) ? event : undefined;
       case 'job':
-        if (event.body.user === undefined || !users.includes(event.body.user)) return false;
+        if (event.body.user === undefined || !users.includes(event.body.user)) return undefined;
         remember(event.body.id);
-        return true;
+        return withOwnReason(event, users);
       case 'portfolio':
-        if (!users.includes(event.body.user_id)) return false;
+        if (!users.includes(event.body.user_id)) return undefined;
         for (const { id } of event.body.jobs) remember(id);
-        return true;
+        return event;
       default:
-        return false;
+        return undefined;
     }
   };
+}
+
+/** The rows of an exit ranking are as many as the positions of all users. */
+function withoutCount(event: LiveEvent & { type: 'data' }): SeenEvent {
+  if (event.body.kind !== rankType.dataKinds[0]) return event;
+  const { rows: _, ...body } = event.body;
+  return { type: 'data', body };
+}
+
+/** A job that is announced again may have become more urgent through another user's request. */
+function withOwnReason(event: LiveEvent & { type: 'job' }, users: readonly string[]): SeenEvent {
+  const { why, user, score: _, triggered_by: __, ...body } = event.body;
+  const whose = typeof why.user === 'string' ? why.user : user;
+  if (whose !== undefined && users.includes(whose)) return event;
+  return { type: 'job', body: { ...body, user } };
 }

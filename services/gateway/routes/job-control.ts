@@ -3,17 +3,23 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { cancel, redrive, retry } from '../../ledger/control.ts';
 import type { Change } from '../../ledger/job.ts';
-import { readJob } from '../../ledger/read/jobs.ts';
+import { type Withdrawal, withdraw } from '../../ledger/withdraw.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
-import { InputError } from '../../platform/errors.ts';
 import { REDRIVABLE_STATES } from '../../platform/job-states.ts';
-import { callerOf, mayFor } from '../auth/access.ts';
+import { callerOf, ownUsers } from '../auth/access.ts';
+import { isWaitedForBy, unknownJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { change, jobId, problems } from '../http/schemas.ts';
+import { othersCalled, withdrawCallbacks } from '../webhooks/callbacks.ts';
 
 /** No body, or an empty one: no field of it would have an effect. */
 const nothing = z.strictObject({}).nullish();
 const changed = z.object({ changes: z.array(change).describe('The job itself first, then those that changed because of it') });
+const cancelled = changed.extend({
+  outcome: z
+    .enum(['cancelled', 'left'])
+    .describe('left: others want the job too, so it goes on for them; the user of the key does not wait for it any more'),
+});
 
 export function jobControlRoutes(app: App, parts: Parts): void {
   oneJobRoutes(app, parts);
@@ -23,27 +29,48 @@ export function jobControlRoutes(app: App, parts: Parts): void {
 function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void {
   const params = z.strictObject({ id: jobId });
 
-  /** A key of a user controls only jobs that no other user waits for. Errors: `InputError('job.unknown')`. */
-  async function demandControl(request: FastifyRequest, id: string): Promise<void> {
+  /**
+   * A key of a user withdraws that user: only a job that nobody else wants is cancelled. Every other key that may cancels it. Errors: `InputError('job.unknown')`, those
+   * of `cancel`.
+   */
+  async function cancelFor(request: FastifyRequest, id: string): Promise<Withdrawal> {
+    const users = await usersWaiting(request, id);
+    const reason = 'cancelled by hand';
+    if (users === undefined) return { outcome: 'cancelled', changes: await cancel(ledger, id, reason) };
+    const owner = { keyId: callerOf(request).id, users };
+    return withdraw(ledger, id, users, {
+      reason,
+      othersWant: (tx) => othersCalled(tx, id, owner),
+      alongside: async (tx, outcome) => {
+        if (outcome === 'left') await withdrawCallbacks(tx, id, owner);
+      },
+    });
+  }
+
+  /** The users of the key, who wait for the job; undefined for a key that may change every job. Errors: `InputError('job.unknown')` where none of them does. */
+  async function usersWaiting(request: FastifyRequest, id: string): Promise<readonly string[] | undefined> {
     const caller = callerOf(request);
-    if (mayFor(caller, 'jobs', undefined)) return;
-    const job = await readJob(db, id);
-    if (job !== undefined && job.subscribers.length > 0 && job.subscribers.every((user) => mayFor(caller, 'jobs', user))) return;
-    throw new InputError(
-      'job.unknown',
-      `there is no job ${id} that only your user waits for; ended jobs are deleted after jobs.cleanup_after_days`,
-    );
+    const users = ownUsers(caller, 'jobs');
+    if (users !== undefined && !(await isWaitedForBy(db, id, users))) throw unknownJob(id);
+    return users;
   }
 
   app.route({
     method: 'POST',
     url: '/v1/jobs/:id/cancel',
     config: { access: 'key' },
-    schema: { summary: 'Cancel a job that has not ended', tags: ['jobs'], params, body: nothing, response: { 200: changed, ...problems } },
+    schema: {
+      summary: 'Cancel a job that has not ended',
+      description:
+        'With the key of a user a job that others want too goes on for them: the user only leaves it, and callbacks that the user asked for are not made.',
+      tags: ['jobs'],
+      params,
+      body: nothing,
+      response: { 200: cancelled, ...problems },
+    },
     async handler(request) {
       const { id } = request.params;
-      await demandControl(request, id);
-      const changes = await cancel(ledger, id, `cancelled with key "${callerOf(request).name}"`);
+      const { outcome, changes } = await cancelFor(request, id);
       announce(changes);
       const worker = changes[0]?.worker;
       // Without the message the worker stops the job at its next heartbeat.
@@ -53,7 +80,7 @@ function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void
           .catch((error: Error) =>
             log.warn({ jobId: id }, `the cancellation was not sent to ${worker}, which sees it at its next heartbeat: ${error.message}`),
           );
-      return { changes: changes.map(changeJson) };
+      return { outcome, changes: changes.map(changeJson) };
     },
   });
 
@@ -70,7 +97,7 @@ function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void
       response: { 200: changed, ...problems },
     },
     async handler(request) {
-      await demandControl(request, request.params.id);
+      await usersWaiting(request, request.params.id);
       const changes = await retry(ledger, request.params.id);
       announce(changes);
       return { changes: changes.map(changeJson) };

@@ -1,9 +1,8 @@
 /** `GET /v1/jobs/{id}/events`: the states of one job, until it has ended. */
 import { z } from 'zod';
 import { isLive } from '../../ledger/job.ts';
-import type { JobDetail } from '../../ledger/read/jobs.ts';
 import { callerOf } from '../auth/access.ts';
-import { visibleJob } from '../auth/visible-job.ts';
+import { type SeenJob, visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { jobId, problems } from '../http/schemas.ts';
 import { frameOf, openStream } from '../live/sse.ts';
@@ -35,7 +34,7 @@ export function jobEventRoutes(app: App, { config, db, live, bus, log }: Parts):
       // Listens first: a change during the read triggers another read.
       const stopListening = live.onStatus(id, () => changed.resolve());
       try {
-        let job = await visibleJob(db, caller, id);
+        let { job } = await visibleJob(db, caller, id);
         const stream = openStream(reply, { heartbeatMs: heartbeat * 1000, maxBehind: max_behind });
         const closed = stream.closed.then(() => true as const);
         let sent = '';
@@ -46,7 +45,7 @@ export function jobEventRoutes(app: App, { config, db, live, bus, log }: Parts):
           if (!isLive(job.state) || ending.signal.aborted) break;
           if (await Promise.race([closed, wait(changed.promise)])) return;
           changed = Promise.withResolvers<void>();
-          job = await visibleJob(db, caller, id);
+          ({ job } = await visibleJob(db, caller, id));
         }
         if (!isLive(job.state)) stream.send(frameOf('end', { id, state: job.state }));
         stream.end();
@@ -74,11 +73,11 @@ export function jobEventRoutes(app: App, { config, db, live, bus, log }: Parts):
   }
 }
 
-function stateOf({ id, type, symbol, state, attempt, max_attempts, worker, reason, items, started_at, ended_at }: JobDetail) {
+function stateOf({ id, type, symbol, state, attempt, max_attempts, worker, reason, items, started_at, ended_at }: SeenJob) {
   return { id, type, symbol, state, attempt, max_attempts, worker, reason, items, started_at, ended_at };
 }
 
-function isSameState(sent: string, job: JobDetail): boolean {
+function isSameState(sent: string, job: SeenJob): boolean {
   const before = JSON.parse(sent) as { state: string; attempt: number };
   return before.state === job.state && before.attempt === job.attempt;
 }
