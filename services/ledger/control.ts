@@ -2,6 +2,7 @@
 import type { Transaction } from '../platform/database/database.ts';
 import { InputError } from '../platform/errors.ts';
 import type { REDRIVABLE_STATES } from '../platform/job-states.ts';
+import { type Actor, recordChange } from '../platform/registry/audit.ts';
 import { retryOnDuplicateKey } from './enqueue/retry-on-duplicate-key.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
 import { type Change, expiryOf, isLive, type Ledger, nowOf, type Queue, rulesOf, type State } from './job.ts';
@@ -137,6 +138,13 @@ export function redrive(
     const left = more ? [] : await oldest(tx, 'EXISTS');
     return { changes: await restarted(tx, ids), superseded: left.map(({ id }) => idFromBytes(id)), more };
   });
+}
+
+/** For `alongside` of `redrive`: one that starts nothing changes nothing. */
+export function recordRedrive(tx: Transaction, actor: Actor, { state = 'failed', type, symbol }: RedriveFilter, redriven: number): void {
+  if (redriven === 0) return;
+  const which = [state, type, symbol].filter((part) => part !== undefined).join(' ');
+  recordChange(tx, actor, { action: 'job.redrive', details: `${which}: ${redriven} started again` });
 }
 
 /** Makes ended or scheduled jobs ready, or blocked while a dependency is live. Returns the jobs that were left because another live job has their key. */

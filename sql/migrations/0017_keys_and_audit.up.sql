@@ -21,7 +21,7 @@ CREATE TABLE stream_tokens (
 
 CREATE TABLE audit_log (
   id      BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
-  at      DATETIME(3)  NOT NULL COMMENT 'by the clock of the database',
+  at      DATETIME(3)  NOT NULL DEFAULT CURRENT_TIMESTAMP(3) COMMENT 'by the clock of the database',
   source  ENUM('http', 'cli') NOT NULL,
   actor   VARCHAR(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL COMMENT 'http = id of the key, NULL without one; cli = account@host of the operating system',
   name    VARCHAR(64)  CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL COMMENT 'of the key',

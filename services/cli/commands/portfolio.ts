@@ -6,6 +6,8 @@ import type { Holding } from '../../market/portfolios/holdings.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../market/portfolios/import.ts';
 import { readWorth, type Worth, worthJson } from '../../market/portfolios/worth.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
+import { cliActor } from '../actor.ts';
 import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
 import { money, plural, quantity, sharePrice, stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
@@ -22,9 +24,16 @@ export async function importPortfolio(
     const progress = showProgress({ quiet: true });
     progress.waiting(`importing ${file === '-' ? 'standard input' : file}`);
     const now = nowOf({ clock });
-    const { users, held, watched } = await importPortfolioCsv(db.long, file === '-' ? process.stdin : file, { user, now }).finally(() =>
-      progress.end(),
-    );
+    const { users, held, watched } = await importPortfolioCsv(db.long, file === '-' ? process.stdin : file, {
+      user,
+      now,
+      alongside: (tx, imported) =>
+        recordChange(tx, cliActor(), {
+          action: 'portfolio.import',
+          target: user === undefined ? undefined : `user:${user}`,
+          details: `users: ${imported.users}; ${imported.held} held, ${imported.watched} watched`,
+        }),
+    }).finally(() => progress.end());
     if (json) printJson({ ok: true, users, held, watched });
     else
       print(

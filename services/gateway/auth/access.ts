@@ -7,15 +7,24 @@ import { COMMAND } from '../../platform/command-name.ts';
 import type { Config } from '../../platform/config/load.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
+import type { Logger } from '../../platform/log/log.ts';
 import type { App } from '../http/app.ts';
 import { RefusedError } from '../http/problems.ts';
-import { type ApiKey, keyFinder } from './keys.ts';
+import { auditRefusals } from './audit.ts';
+import type { ApiKey } from './keys.ts';
 import { requestWindows } from './request-windows.ts';
+import { credentialFinder, credentialOf } from './stream-tokens.ts';
 
-/** `open`: without a key. `key`: any key in force; what it may see, the handler decides by its user. */
-export type Access = 'open' | 'key' | 'read' | 'jobs' | 'admin';
+/** `open`: without a key. `key`: any key in force that may do more than sign users in; what it may see, the handler decides by its user. `login`: a key that may sign users in. */
+export type Access = 'open' | 'key' | 'login' | 'read' | 'jobs' | 'admin';
+
+/** Scopes that are of all users. */
+type Scope = 'read' | 'jobs' | 'login' | 'admin';
 
 export type Caller = Pick<ApiKey, 'id' | 'name' | 'scopes'>;
+
+/** What each scope of all users includes beside itself. */
+const INCLUDED_IN: Record<Scope, readonly string[]> = { read: ['admin'], jobs: ['admin'], login: ['jobs', 'admin'], admin: [] };
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -27,12 +36,12 @@ declare module 'fastify' {
 }
 
 /** Identifies the caller by key, limits the rate of requests, and refuses forbidden ones before their body is read. */
-export async function guard(app: App, { db, clock, config }: { db: Sql; clock: Clock; config: Config }): Promise<void> {
+export async function guard(app: App, { db, clock, config, log }: { db: Sql; clock: Clock; config: Config; log: Logger }): Promise<void> {
   const { requests, anonymous_requests, window } = config.gateway.rate_limit;
-  const find = keyFinder(db, () => new Date(clock.now().epochMilliseconds));
+  const find = credentialFinder(db, () => new Date(clock.now().epochMilliseconds));
   app.decorateRequest('caller', undefined);
   app.addHook('onRequest', async (request) => {
-    const key = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    const key = credentialOf(request);
     if (key !== undefined) request.caller = await find(key);
   });
   // Its hooks are the routes' own and run after the one above.
@@ -49,28 +58,39 @@ export async function guard(app: App, { db, clock, config }: { db: Sql; clock: C
     if (request.is404) return;
     const access = request.routeOptions.config.access ?? 'admin';
     if (access === 'open') return;
-    const { scopes } = callerOf(request);
-    if (access !== 'key' && !scopes.includes(access) && !scopes.includes('admin')) throw lacking(request, access);
+    const caller = callerOf(request);
+    if (access === 'key' ? !caller.scopes.every((scope) => scope === 'login') : hasScope(caller, access)) return;
+    if (access === 'login' && caller.scopes.some((scope) => scope.startsWith('user:'))) return;
+    throw lacking(request, access === 'key' ? 'read' : access);
   });
+  auditRefusals(app, { db, log });
 }
 
 /** Errors: `RefusedError('access.no_key' | 'access.bad_key')`. */
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller !== undefined) return request.caller;
-  throw request.headers.authorization === undefined
+  throw credentialOf(request) === undefined && request.headers.authorization === undefined
     ? new RefusedError(401, 'access.no_key', `send "Authorization: Bearer <key>"; "${COMMAND} key create" makes a key`)
-    : new RefusedError(401, 'access.bad_key', `this key is unknown or was revoked; "${COMMAND} key list" shows the valid ones`);
+    : new RefusedError(
+        401,
+        'access.bad_key',
+        `this key is unknown, was revoked or has expired; "${COMMAND} key list" shows the valid ones`,
+      );
 }
 
 /** Whether the caller has the scope for all users, or a key of this user. */
-export function mayFor({ scopes }: Caller, scope: 'read' | 'jobs' | 'admin', user: string | undefined): boolean {
-  return scopes.includes('admin') || scopes.includes(scope) || (user !== undefined && scopes.includes(`user:${user}`));
+export function mayFor(caller: Caller, scope: Scope, user: string | undefined): boolean {
+  return hasScope(caller, scope) || (user !== undefined && caller.scopes.includes(`user:${user}`));
+}
+
+function hasScope({ scopes }: Pick<Caller, 'scopes'>, scope: Scope): boolean {
+  return [scope, ...INCLUDED_IN[scope]].some((one) => scopes.includes(one));
 }
 
 /** The users whose key the caller has; undefined when the caller has `scope` for all users. */
-export function ownUsers({ scopes }: Pick<Caller, 'scopes'>, scope: 'read' | 'jobs' | 'admin'): string[] | undefined {
-  if (scopes.includes('admin') || scopes.includes(scope)) return undefined;
-  return scopes.flatMap((one) => (one.startsWith('user:') ? [one.slice('user:'.length)] : []));
+export function ownUsers(caller: Pick<Caller, 'scopes'>, scope: Scope): string[] | undefined {
+  if (hasScope(caller, scope)) return undefined;
+  return caller.scopes.flatMap((one) => (one.startsWith('user:') ? [one.slice('user:'.length)] : []));
 }
 
 /**
@@ -88,7 +108,7 @@ export function oneUser(caller: Caller): string | undefined {
 }
 
 /** Errors: `RefusedError('access.missing_scope')`. */
-export function demand(request: FastifyRequest, scope: 'read' | 'jobs' | 'admin', user?: string): Caller {
+export function demand(request: FastifyRequest, scope: Scope, user?: string): Caller {
   const caller = callerOf(request);
   if (!mayFor(caller, scope, user)) throw lacking(request, scope, user);
   return caller;

@@ -108,7 +108,8 @@ function send(
   void reply.code(status).header('cache-control', 'no-store').type(PROBLEM_TYPE).serializer(JSON.stringify).send(problem);
 }
 
-const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0] as string;
+/** Without the query, which may hold a token. */
+export const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0] as string;
 
 interface Issue {
   code: string;

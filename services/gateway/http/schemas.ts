@@ -26,6 +26,13 @@ export const flag = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'],
 const problem = { description: 'A problem', content: { [PROBLEM_TYPE]: { schema: problemSchema } } };
 export const problems = { '4xx': problem, '5xx': problem } as const;
 
+/** In the query of an event stream. */
+export const streamToken = z
+  .string()
+  .max(100)
+  .optional()
+  .describe('Of POST /v1/events/token, in place of a key: for an EventSource, which sends no header');
+
 export const jobSummary = z.object({
   id: z.string(),
   type: z.string(),

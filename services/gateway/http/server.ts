@@ -12,6 +12,7 @@ import {
 import { z } from 'zod';
 import { VERSION } from '../../platform/lifecycle.ts';
 import { guard } from '../auth/access.ts';
+import { keyRoutes } from '../auth/key-routes.ts';
 import { streamRoutes } from '../live/stream.ts';
 import { jobControlRoutes } from '../routes/job-control.ts';
 import { jobEventRoutes } from '../routes/job-events.ts';
@@ -83,6 +84,7 @@ export async function buildServer(parts: Parts): Promise<App> {
   positionRoutes(app, parts);
   olderPathRoutes(app, parts, readRanking);
   operationRoutes(app, parts);
+  keyRoutes(app, parts);
   streamRoutes(app, parts);
   await app.ready();
   return app;

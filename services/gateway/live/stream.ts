@@ -6,8 +6,9 @@ import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { TransientError } from '../../platform/errors.ts';
 import { type Caller, callerOf, ownUsers } from '../auth/access.ts';
+import { watchKeys } from '../auth/key-watch.ts';
 import type { App, Parts } from '../http/app.ts';
-import { problems } from '../http/schemas.ts';
+import { problems, streamToken } from '../http/schemas.ts';
 import type { LiveClient } from './live.ts';
 import { EVENT_TYPES, type EventType, type LiveEvent, type SeenEvent } from './recent-events.ts';
 import { openStream, type Stream } from './sse.ts';
@@ -22,7 +23,9 @@ const types = z
 const KNOWN_JOBS = 1_000;
 const MOST_JOBS = 10_000;
 
-export function streamRoutes(app: App, { config, db, live, log }: Parts): void {
+export function streamRoutes(app: App, parts: Parts): void {
+  const { config, db, live, log } = parts;
+  const watchKey = watchKeys(app, parts);
   const { max_clients, max_behind, heartbeat } = config.gateway.events;
   const open = new Set<Stream>();
   app.addHook('preClose', async () => {
@@ -32,28 +35,33 @@ export function streamRoutes(app: App, { config, db, live, log }: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/events',
-    config: { access: 'key' },
+    config: { access: 'key', takesToken: true },
+    // Without a body there is no stream.
+    exposeHeadRoute: false,
     schema: {
       summary: 'The live stream',
       description:
         'Server-sent events: the messages of the mesh, each with the content of its MQTT topic. A new stream begins with `hello`, the present statistics, alerts and instances. A stream that comes back with `Last-Event-ID` gets the events that it missed, or `reset` when they are not kept any more. With the key of a user you get the events of that user’s jobs and portfolio, and of the data of all symbols.',
       tags: ['live'],
-      querystring: z.strictObject({ types: types.optional(), symbol: SymbolSchema.optional() }),
+      querystring: z.strictObject({ types: types.optional(), symbol: SymbolSchema.optional(), token: streamToken }),
       headers: z.object({ 'last-event-id': z.string().max(100).optional() }),
       response: { 200: { content: { 'text/event-stream': { schema: z.string() } } }, ...problems },
     },
     async handler(request, reply) {
       if (open.size >= max_clients)
         throw new TransientError('events.too_many', `${max_clients} event streams are open (gateway.events.max_clients); close one`);
-      const see = await visibleTo(callerOf(request), db);
+      const caller = callerOf(request);
+      const see = await visibleTo(caller, db);
       const { types: asked, symbol } = request.query;
       const stream = openStream(reply, { heartbeatMs: heartbeat * 1000, maxBehind: max_behind });
       open.add(stream);
+      const unwatch = watchKey(caller, stream.end);
       const detach = live.attach(
         { send: stream.send, view: (event) => (isAsked(event, asked, symbol) ? see(event) : undefined) },
         request.headers['last-event-id'],
       );
       await stream.closed;
+      unwatch();
       detach();
       open.delete(stream);
       log.debug({ key: request.caller?.id }, 'event stream closed');

@@ -1,12 +1,15 @@
 /** Cancelling, retrying and redriving jobs by hand. */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { cancel, redrive, retry } from '../../ledger/control.ts';
+import { cancel, recordRedrive, redrive, retry } from '../../ledger/control.ts';
 import type { Change } from '../../ledger/job.ts';
 import { type Withdrawal, withdraw } from '../../ledger/withdraw.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
+import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { REDRIVABLE_STATES } from '../../platform/job-states.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
 import { callerOf, ownUsers } from '../auth/access.ts';
+import { actorOf } from '../auth/audit.ts';
 import { isWaitedForBy, unknownJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { change, jobId, problems } from '../http/schemas.ts';
@@ -22,39 +25,43 @@ const cancelled = changed.extend({
 });
 
 export function jobControlRoutes(app: App, parts: Parts): void {
-  oneJobRoutes(app, parts);
+  cancelRoute(app, parts);
+  retryRoute(app, parts);
   redriveRoute(app, parts);
 }
 
-function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void {
-  const params = z.strictObject({ id: jobId });
+const params = z.strictObject({ id: jobId });
 
-  /**
-   * A key of a user withdraws that user: only a job that nobody else wants is cancelled. Every other key that may cancels it. Errors: `InputError('job.unknown')`, those
-   * of `cancel`.
-   */
-  async function cancelFor(request: FastifyRequest, id: string): Promise<Withdrawal> {
-    const users = await usersWaiting(request, id);
-    const reason = 'cancelled by hand';
-    if (users === undefined) return { outcome: 'cancelled', changes: await cancel(ledger, id, reason) };
-    const owner = { keyId: callerOf(request).id, users };
-    return withdraw(ledger, id, users, {
-      reason,
-      othersWant: (tx) => othersCalled(tx, id, owner),
-      alongside: async (tx, outcome) => {
-        if (outcome === 'left') await withdrawCallbacks(tx, id, owner);
-      },
-    });
-  }
+/**
+ * A key of a user withdraws that user: only a job that nobody else wants is cancelled. Every other key that may cancels it. Errors: `InputError('job.unknown')`, those of
+ * `cancel`.
+ */
+async function cancelFor({ ledger, db }: Parts, request: FastifyRequest, id: string): Promise<Withdrawal> {
+  const users = await usersWaiting(db, request, id);
+  const reason = 'cancelled by hand';
+  const record = (tx: Transaction, action: 'job.cancel' | 'job.leave'): void =>
+    recordChange(tx, actorOf(request), { action, target: `job:${id}` });
+  if (users === undefined) return { outcome: 'cancelled', changes: await cancel(ledger, id, reason, (tx) => record(tx, 'job.cancel')) };
+  const owner = { keyId: callerOf(request).id, users };
+  return withdraw(ledger, id, users, {
+    reason,
+    othersWant: (tx) => othersCalled(tx, id, owner),
+    alongside: async (tx, outcome) => {
+      record(tx, outcome === 'left' ? 'job.leave' : 'job.cancel');
+      if (outcome === 'left') await withdrawCallbacks(tx, id, owner);
+    },
+  });
+}
 
-  /** The users of the key, who wait for the job; undefined for a key that may change every job. Errors: `InputError('job.unknown')` where none of them does. */
-  async function usersWaiting(request: FastifyRequest, id: string): Promise<readonly string[] | undefined> {
-    const caller = callerOf(request);
-    const users = ownUsers(caller, 'jobs');
-    if (users !== undefined && !(await isWaitedForBy(db, id, users))) throw unknownJob(id);
-    return users;
-  }
+/** The users of the key, one of whom waits for the job; undefined for a key that may change every job. Errors: `InputError('job.unknown')` where none of them does. */
+async function usersWaiting(db: Sql, request: FastifyRequest, id: string): Promise<readonly string[] | undefined> {
+  const users = ownUsers(callerOf(request), 'jobs');
+  if (users !== undefined && !(await isWaitedForBy(db, id, users))) throw unknownJob(id);
+  return users;
+}
 
+function cancelRoute(app: App, parts: Parts): void {
+  const { bus, announce, log } = parts;
   app.route({
     method: 'POST',
     url: '/v1/jobs/:id/cancel',
@@ -70,7 +77,7 @@ function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void
     },
     async handler(request) {
       const { id } = request.params;
-      const { outcome, changes } = await cancelFor(request, id);
+      const { outcome, changes } = await cancelFor(parts, request, id);
       announce(changes);
       const worker = changes[0]?.worker;
       // Without the message the worker stops the job at its next heartbeat.
@@ -83,7 +90,9 @@ function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void
       return { outcome, changes: changes.map(changeJson) };
     },
   });
+}
 
+function retryRoute(app: App, { ledger, db, announce }: Parts): void {
   app.route({
     method: 'POST',
     url: '/v1/jobs/:id/retry',
@@ -97,8 +106,9 @@ function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void
       response: { 200: changed, ...problems },
     },
     async handler(request) {
-      await usersWaiting(request, request.params.id);
-      const changes = await retry(ledger, request.params.id);
+      const { id } = request.params;
+      await usersWaiting(db, request, id);
+      const changes = await retry(ledger, id, (tx) => recordChange(tx, actorOf(request), { action: 'job.retry', target: `job:${id}` }));
       announce(changes);
       return { changes: changes.map(changeJson) };
     },
@@ -129,7 +139,9 @@ function redriveRoute(app: App, { ledger, announce }: Parts): void {
       },
     },
     async handler(request) {
-      const { changes, superseded, more } = await redrive(ledger, request.body);
+      const { changes, superseded, more } = await redrive(ledger, request.body, (tx, redriven) =>
+        recordRedrive(tx, actorOf(request), request.body, redriven),
+      );
       announce(changes);
       return { redriven: changes.map(({ id }) => id), superseded, more };
     },

@@ -2,16 +2,19 @@
 import { z } from 'zod';
 import { isLive } from '../../ledger/job.ts';
 import { callerOf } from '../auth/access.ts';
+import { watchKeys } from '../auth/key-watch.ts';
 import { type SeenJob, visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
-import { jobId, problems } from '../http/schemas.ts';
+import { jobId, problems, streamToken } from '../http/schemas.ts';
 import { frameOf, openStream } from '../live/sse.ts';
 
 /** Pauses between reads of the ledger. A message triggers a read at once; without messages the stream is only later. */
 const READ_ONLINE_MS = 2_000;
 const READ_OFFLINE_MS = 500;
 
-export function jobEventRoutes(app: App, { config, db, live, bus, log }: Parts): void {
+export function jobEventRoutes(app: App, parts: Parts): void {
+  const { config, db, live, bus, log } = parts;
+  const watchKey = watchKeys(app, parts);
   const { max_behind, heartbeat } = config.gateway.events;
   const ending = new AbortController();
   app.addHook('preClose', async () => ending.abort());
@@ -19,23 +22,27 @@ export function jobEventRoutes(app: App, { config, db, live, bus, log }: Parts):
   app.route({
     method: 'GET',
     url: '/v1/jobs/:id/events',
-    config: { access: 'key' },
+    config: { access: 'key', takesToken: true },
+    exposeHeadRoute: false,
     schema: {
       summary: 'The states and the progress of one job, as server-sent events',
       description: 'Begins with `state` as it is now; a `state` or `progress` follows at every change, `end` after the last one.',
       tags: ['live'],
       params: z.strictObject({ id: jobId }),
+      querystring: z.strictObject({ token: streamToken }),
       response: { 200: { content: { 'text/event-stream': { schema: z.string() } } }, ...problems },
     },
     async handler(request, reply) {
       const caller = callerOf(request);
       const { id } = request.params;
+      let unwatch = (): void => {};
       let changed = Promise.withResolvers<void>();
       // Listens first: a change during the read triggers another read.
       const stopListening = live.onStatus(id, () => changed.resolve());
       try {
         let { job } = await visibleJob(db, caller, id);
         const stream = openStream(reply, { heartbeatMs: heartbeat * 1000, maxBehind: max_behind });
+        unwatch = watchKey(caller, stream.end);
         const closed = stream.closed.then(() => true as const);
         let sent = '';
         for (;;) {
@@ -56,6 +63,7 @@ export function jobEventRoutes(app: App, { config, db, live, bus, log }: Parts):
         reply.raw.destroy();
       } finally {
         stopListening();
+        unwatch();
       }
     },
   });

@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import { listPositions, PositionInput, removePosition, replacePositions } from '../../market/options/store/positions.ts';
 import { InputError } from '../../platform/errors.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
 import { demand } from '../auth/access.ts';
+import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
 
@@ -68,6 +70,8 @@ export function positionRoutes(app: App, { db, clock }: Parts): void {
       const now = new Date(clock.now().epochMilliseconds);
       const stored = await db.transaction(async (tx) => {
         await replacePositions(tx, user, request.body.positions, now);
+        const details = `positions: ${request.body.positions.length}`;
+        recordChange(tx, actorOf(request), { action: 'positions.replace', target: `user:${user}`, details });
         return listPositions(tx, user);
       });
       return { user, positions: stored };
@@ -93,7 +97,14 @@ export function positionRoutes(app: App, { db, clock }: Parts): void {
           'position.unknown',
           `user ${JSON.stringify(user)} has no position ${id}; GET /v1/users/{id}/positions shows all`,
         );
-      await removePosition(db, id);
+      await db.transaction(async (tx) => {
+        await removePosition(tx, id);
+        recordChange(tx, actorOf(request), {
+          action: 'position.remove',
+          target: `position:${id}`,
+          details: `of user ${JSON.stringify(user)}`,
+        });
+      });
       return { user, removed: id };
     },
   });

@@ -6,7 +6,9 @@ import { addHoldings, clearHoldings, readHoldings } from '../../market/portfolio
 import { readWorth, worthJson } from '../../market/portfolios/worth.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
 import { demand } from '../auth/access.ts';
+import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
 import { freshnessCounts, judgement } from './symbols.ts';
@@ -142,6 +144,8 @@ function replacePortfolioRoute(app: App, parts: Parts): void {
       const twice = positions.find(({ symbol }, index) => positions.findIndex((other) => other.symbol === symbol) !== index);
       if (twice !== undefined)
         throw new InputError('portfolio.duplicate_symbol', `positions name ${twice.symbol} twice; add their quantities up`);
+      const watched = positions.filter(({ quantity }) => quantity === 0).length;
+      const held = positions.length - watched;
       const now = new Date(parts.clock.now().epochMilliseconds);
       await parts.db.transaction(async (tx) => {
         await clearHoldings(tx, [user]);
@@ -150,9 +154,13 @@ function replacePortfolioRoute(app: App, parts: Parts): void {
           positions.map((one) => ({ user, ...one })),
           now,
         );
+        recordChange(tx, actorOf(request), {
+          action: 'portfolio.replace',
+          target: `user:${user}`,
+          details: `${held} held, ${watched} watched`,
+        });
       });
-      const watched = positions.filter(({ quantity }) => quantity === 0).length;
-      return { user, held: positions.length - watched, watched };
+      return { user, held, watched };
     },
   });
 }

@@ -17,6 +17,8 @@ export interface ImportOptions {
   /** The name of the file in messages; its path by default. */
   name?: string | undefined;
   now: Date;
+  /** Writes that must be committed with the import, such as who made it. */
+  alongside?: ((tx: Transaction, imported: Imported) => void) | undefined;
 }
 
 export interface Imported {
@@ -84,7 +86,7 @@ async function digest(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-async function replaceHoldings(tx: Transaction, path: string, { user, name, now }: ImportOptions): Promise<Imported> {
+async function replaceHoldings(tx: Transaction, path: string, { user, name, now, alongside }: ImportOptions): Promise<Imported> {
   const users = new Set<string>();
   let held = 0;
   let watched = 0;
@@ -98,5 +100,7 @@ async function replaceHoldings(tx: Transaction, path: string, { user, name, now 
       else held++;
     }
   }
-  return { users: users.size, held, watched };
+  const imported = { users: users.size, held, watched };
+  alongside?.(tx, imported);
+  return imported;
 }

@@ -253,7 +253,8 @@ const gateway = z.strictObject({
   port: port(0),
   rate_limit: z.strictObject({ requests: count(1), anonymous_requests: count(1), window: duration() }),
   login_timeout: duration(),
-  events: z.strictObject({ max_clients: count(1, 100_000), max_behind: count(65_536), heartbeat: duration() }),
+  keys: z.strictObject({ rotation_overlap: z.number().min(0) }),
+  events: z.strictObject({ max_clients: count(1, 100_000), max_behind: count(65_536), heartbeat: duration(), token_seconds: duration() }),
   callbacks: z.strictObject({
     allow_private: z.boolean(),
     timeout: duration(),
@@ -261,6 +262,8 @@ const gateway = z.strictObject({
     poll_interval: duration(),
   }),
 });
+
+const audit = z.strictObject({ keep_days: duration() });
 
 const logging = z.strictObject({
   level: logLevel,
@@ -332,6 +335,7 @@ export const schema = z
     ranking,
     scheduler,
     gateway,
+    audit,
     storage: z.strictObject({ data_folder: text() }),
     logging,
     monitoring,
