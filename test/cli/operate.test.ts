@@ -108,6 +108,15 @@ test('migrations go up, say what is lost, and go down only when told so', async 
     expect(JSON.parse((await run('status', '--json')).stdout)).toMatchObject({ current: false });
     expect(await run('up')).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('applied ledger, market, portfolios') });
     expect(await run('status')).toMatchObject({ code: 0, stdout: expect.stringContaining('the schema is current') });
+    const audited = await stockmesh([
+      'audit',
+      '--action',
+      'schema.up',
+      '--json',
+      '--config',
+      file('current.yaml', configText(empty.url, broker())),
+    ]);
+    expect(JSON.parse(audited.stdout).rows).toMatchObject([{ source: 'cli', details: expect.stringContaining('ledger, market') }]);
     const unasked = await run('down', '--steps', '99');
     expect(unasked).toMatchObject({ code: 2, stdout: '' });
     expect(unasked.stderr).toMatch(oneLine('all rows of .*jobs.* are lost; confirm it with --yes'));

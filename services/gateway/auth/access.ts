@@ -61,7 +61,7 @@ export async function guard(app: App, { db, clock, config, log }: { db: Sql; clo
     const caller = callerOf(request);
     if (access === 'key' ? !caller.scopes.every((scope) => scope === 'login') : hasScope(caller, access)) return;
     if (access === 'login' && caller.scopes.some((scope) => scope.startsWith('user:'))) return;
-    throw lacking(request, access === 'key' ? 'read' : access);
+    throw lacking(caller, access === 'key' ? 'read' : access);
   });
   auditRefusals(app, { db, log });
 }
@@ -110,12 +110,21 @@ export function oneUser(caller: Caller): string | undefined {
 /** Errors: `RefusedError('access.missing_scope')`. */
 export function demand(request: FastifyRequest, scope: Scope, user?: string): Caller {
   const caller = callerOf(request);
-  if (!mayFor(caller, scope, user)) throw lacking(request, scope, user);
+  if (!mayFor(caller, scope, user)) throw lacking(caller, scope, user);
   return caller;
 }
 
-function lacking(request: FastifyRequest, scope: string, user?: string): RefusedError {
-  const { name, scopes } = callerOf(request);
+/**
+ * The same as `ownUsers` for what only its users may know of. Errors: `RefusedError('access.missing_scope')` for a caller who has neither the scope nor a user: nothing is
+ * hidden from it that it could have.
+ */
+export function usersFor(caller: Caller, scope: Scope): string[] | undefined {
+  const users = ownUsers(caller, scope);
+  if (users?.length === 0) throw lacking(caller, scope);
+  return users;
+}
+
+function lacking({ name, scopes }: Caller, scope: string, user?: string): RefusedError {
   const needed = user === undefined ? `"${scope}"` : `"${scope}" or "user:${user}"`;
   return new RefusedError(403, 'access.missing_scope', `key "${name}" has the scopes ${scopes.join(', ')}; this needs ${needed}`);
 }

@@ -9,7 +9,7 @@ import type { JobToEstimate } from '../../ledger/read/estimate.ts';
 import { type JobDetail, type JobSummary, readJob } from '../../ledger/read/jobs.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
-import { type Caller, ownUsers } from './access.ts';
+import { type Caller, usersFor } from './access.ts';
 
 /** The users whose keys the caller has; undefined for a caller who sees everything. */
 export type Viewers = readonly string[] | undefined;
@@ -27,12 +27,12 @@ export type SeenJob = Omit<JobDetail, 'score' | 'why' | 'triggered_by'> & {
 const SHARED_RESULTS = new Map(JOB_TYPES.map(({ name, sharedResult }) => [name, sharedResult]));
 
 /**
- * The job as this caller may see it. A key of a user sees the jobs that this user waits for. Errors: `InputError('job.unknown')`, also for a job that exists but that
+ * The job as this caller may see it. A key of a user sees the jobs that this user waits for. Errors: `RefusedError`, `InputError('job.unknown')`, also for a job that exists but that
  * the caller may not see. `toEstimate`: the place of a job is no secret, although its score may be.
  */
 export async function visibleJob(db: Sql, caller: Caller, id: string): Promise<{ job: SeenJob; toEstimate: JobToEstimate }> {
+  const viewers = usersFor(caller, 'read');
   const job = await readJob(db, id);
-  const viewers = ownUsers(caller, 'read');
   if (job === undefined || !(viewers === undefined || job.subscribers.some((user) => viewers.includes(user)))) throw unknownJob(id);
   const { type, state, queue, priority, score } = job;
   return { job: await jobAsSeen(db, job, viewers), toEstimate: { id, type, state, queue, priority: priorityOf(priority, score) } };

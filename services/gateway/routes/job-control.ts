@@ -8,7 +8,7 @@ import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { REDRIVABLE_STATES } from '../../platform/job-states.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
-import { callerOf, ownUsers } from '../auth/access.ts';
+import { callerOf, usersFor } from '../auth/access.ts';
 import { actorOf } from '../auth/audit.ts';
 import { isWaitedForBy, unknownJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
@@ -53,9 +53,9 @@ async function cancelFor({ ledger, db }: Parts, request: FastifyRequest, id: str
   });
 }
 
-/** The users of the key, one of whom waits for the job; undefined for a key that may change every job. Errors: `InputError('job.unknown')` where none of them does. */
+/** The users of the key, one of whom waits for the job; undefined for a key that may change every job. Errors: `RefusedError`, `InputError('job.unknown')` where none of them does. */
 async function usersWaiting(db: Sql, request: FastifyRequest, id: string): Promise<readonly string[] | undefined> {
-  const users = ownUsers(callerOf(request), 'jobs');
+  const users = usersFor(callerOf(request), 'jobs');
   if (users !== undefined && !(await isWaitedForBy(db, id, users))) throw unknownJob(id);
   return users;
 }

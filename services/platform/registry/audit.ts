@@ -19,6 +19,8 @@ export const AUDITED = {
   'key.create': 'a key was made',
   'key.rotate': 'a key got a new secret',
   'key.revoke': 'a key was revoked',
+  'schema.up': 'migrations were applied by hand',
+  'schema.down': 'migrations were taken back',
   'access.refused': 'a request had no key in force, or one without the scope',
 } as const;
 export type AuditedAction = keyof typeof AUDITED;
