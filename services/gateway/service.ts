@@ -11,6 +11,7 @@ import { componentLogger } from '../platform/log/log.ts';
 import { assertPortFree } from '../platform/machine/ports.ts';
 import { buildServer } from './http/server.ts';
 import { createLive } from './live/live.ts';
+import { createStreams } from './live/streams.ts';
 import { startCallbacks } from './webhooks/callback-sender.ts';
 
 export interface GatewayService extends RunningService {
@@ -21,7 +22,7 @@ export interface GatewayService extends RunningService {
 /** Milliseconds that running requests get when the service stops. */
 const CLOSE_MS = 5_000;
 
-/** Errors: `ConfigError('port.in_use' | 'port.not_permitted' | 'port.unusable')`, before anything has started. */
+/** Errors: `ConfigError('port.in_use' | 'port.not_permitted' | 'port.unusable' | 'tls.unreadable' | 'tls.unusable')`, before anything has started. */
 export async function startGatewayService(context: ServiceContext): Promise<GatewayService> {
   const { config, clock, db, bus } = context;
   const log = componentLogger(context.log, 'gateway');
@@ -43,13 +44,16 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
   live.onEnded(callbacks.ring);
   const app = await buildServer({
     ...{ config, clock, log, db, bus, ledger, announcer, admission, live, callbacks },
+    streams: createStreams(config.gateway.events, log),
     enqueuer: createEnqueuer(ledger, { onCommitted: (answers) => track(announcer.enqueued(answers)) }),
     estimator: createEstimator(ledger),
     announce: (changes) => track(announcer.changed(changes)),
   });
-  await app.listen({ host, port });
+  // By the name fastify would make two servers, and only the first would have the limits.
+  await app.listen({ host: host === 'localhost' ? '127.0.0.1' : host, port });
   const address = app.server.address() as AddressInfo;
-  const url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
+  const scheme = config.gateway.tls.cert_file === null ? 'http' : 'https';
+  const url = `${scheme}://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
   log.info({ url }, `HTTP API on ${url}, its documentation on ${url}/docs`);
 
   return {

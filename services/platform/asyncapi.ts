@@ -26,7 +26,7 @@ const LEVEL_MEANINGS: Record<string, string> = {
 export function asyncapi(listed: Listed): string {
   const each = <T>(make: (kind: TopicKind) => T) => Object.fromEntries(TOPIC_KINDS.map((kind) => [kind, make(kind)]));
   const document = {
-    asyncapi: '3.0.0',
+    asyncapi: '3.1.0',
     info: {
       title: 'stockmesh',
       version: '1',

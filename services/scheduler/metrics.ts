@@ -1,5 +1,5 @@
 /** The metrics endpoint's text. The mesh's metrics are read from the database at each request, so every scheduler answers the same. */
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import type { Announcer } from '../ledger/announce.ts';
 import type { MeshMetrics } from '../ledger/read/metrics.ts';
 import type { HeldFreshness } from '../market/freshness/held.ts';
@@ -7,6 +7,7 @@ import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Database } from '../platform/database/database.ts';
 import { TransientError } from '../platform/errors.ts';
+import { processRegistry } from '../platform/machine/process-metrics.ts';
 
 export interface SchedulerMetrics extends MeshMetrics {
   /** Seconds; null while no user has signed in lately. */
@@ -31,8 +32,7 @@ export interface MetricsRenderer {
 }
 
 export function createMetricsRenderer({ db, bus, announcer, readMetrics, leads, monitoring }: MetricsRendererOptions): MetricsRenderer {
-  const runtime = new Registry();
-  collectDefaultMetrics({ register: runtime });
+  const runtime = processRegistry();
 
   async function meshIfReachable(): Promise<Registry | undefined> {
     try {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { Parser } from '@asyncapi/parser';
 import { load } from 'js-yaml';
 import { expect, test } from 'vitest';
 import { listedNames } from '../../services/job-types/index.ts';
@@ -15,6 +16,12 @@ const at = (reference: string) =>
 
 test('the checked-in asyncapi.yaml is what the table and the schemas give now; write it anew with: stockmesh asyncapi > asyncapi.yaml', () => {
   expect(readFileSync(new URL('../../asyncapi.yaml', import.meta.url), 'utf8')).toBe(asyncapi());
+});
+
+test('the parser of AsyncAPI accepts the document, and has nothing to say against it', async () => {
+  const { document: parsed, diagnostics } = await new Parser().parse(asyncapi());
+  expect(diagnostics.map(({ code, message, path }) => `${code}: ${message} (${path.join('.')})`)).toEqual([]);
+  expect(parsed?.allChannels().length).toBe(TOPIC_KINDS.length);
 });
 
 test('every topic of the table is a channel with its address, and every level in it is described', () => {

@@ -10,6 +10,7 @@ import { freePort } from '../../services/platform/machine/ports.ts';
 import { type Endpoint, serveMetrics } from '../../services/scheduler/endpoint.ts';
 import { createMetricsRenderer } from '../../services/scheduler/metrics.ts';
 import { silent } from '../broker/peers.ts';
+import { faultsOf } from '../support/promtool.ts';
 import { configOf } from './configuration.ts';
 import { fixture } from './mesh.ts';
 
@@ -44,6 +45,10 @@ async function samples(url: string): Promise<Record<string, number>> {
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
 }
+
+test('the metrics are as Prometheus wants them', async () => {
+  expect(faultsOf(await (await fetch(`${await serve()}/metrics`)).text())).toEqual([]);
+});
 
 test('/metrics shows depth, states, ages, rates, utilisation, retries, missed announcements and alerts', async () => {
   const ledger = mesh.ledger();

@@ -20,7 +20,7 @@ export function hintsFor({ dataFolder, config, log }: { dataFolder: string; conf
   const { gateway, queue } = config;
   const secret = (file: string): string => `$(cat ${shellWord(join(dataFolder, file))})`;
   const stockmesh = `${COMMAND}${dataFolder === join(PACKAGE_FOLDER, 'data') ? '' : ` --data ${shellWord(dataFolder)}`}`;
-  const url = `http://${gateway.host}:${gateway.port}`;
+  const url = `http${gateway.tls.cert_file === null ? '' : 's'}://${gateway.host}:${gateway.port}`;
   const lines: [title: string, command: string][] = [
     ['in a terminal in', shellWord(PACKAGE_FOLDER)],
     ['sign a user in', `${stockmesh} login alice --wait`],

@@ -1,6 +1,5 @@
 /** Who calls, and what the caller may do. A route that states no `access` is for `admin` only. */
 
-import rateLimit from '@fastify/rate-limit';
 import type { FastifyRequest } from 'fastify';
 import type { Clock } from '../../platform/clock.ts';
 import { COMMAND } from '../../platform/command-name.ts';
@@ -10,13 +9,17 @@ import { InputError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log/log.ts';
 import type { App } from '../http/app.ts';
 import { RefusedError } from '../http/problems.ts';
+import type { Addresses } from './addresses.ts';
 import { auditRefusals } from './audit.ts';
 import type { ApiKey } from './keys.ts';
-import { requestWindows } from './request-windows.ts';
+import { createRequestLimits } from './request-limits.ts';
 import { credentialFinder, credentialOf } from './stream-tokens.ts';
 
-/** `open`: without a key. `key`: any key in force that may do more than sign users in; what it may see, the handler decides by its user. `login`: a key that may sign users in. */
-export type Access = 'open' | 'key' | 'login' | 'read' | 'jobs' | 'admin';
+/**
+ * `open`: without a key. `local`: without a key from this machine, and where gateway.open_paths names it; else `read`. `key`: any key in force that may do more than sign
+ * users in; what it may see, the handler decides by its user. `login`: a key that may sign users in.
+ */
+export type Access = 'open' | 'local' | 'key' | 'login' | 'read' | 'jobs' | 'admin';
 
 /** Scopes that are of all users. */
 type Scope = 'read' | 'jobs' | 'login' | 'admin';
@@ -29,6 +32,8 @@ const INCLUDED_IN: Record<Scope, readonly string[]> = { read: ['admin'], jobs: [
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access;
+    /** Not counted by the rate limit: its answer is a constant, and a supervisor must get it. */
+    uncounted?: true;
   }
   interface FastifyRequest {
     caller: Caller | undefined;
@@ -36,35 +41,38 @@ declare module 'fastify' {
 }
 
 /** Identifies the caller by key, limits the rate of requests, and refuses forbidden ones before their body is read. */
-export async function guard(app: App, { db, clock, config, log }: { db: Sql; clock: Clock; config: Config; log: Logger }): Promise<void> {
-  const { requests, anonymous_requests, window } = config.gateway.rate_limit;
+export function guard(
+  app: App,
+  { db, clock, config, addresses, log }: { db: Sql; clock: Clock; config: Config; addresses: Addresses; log: Logger },
+): void {
+  const { open_paths } = config.gateway;
+  const limits = createRequestLimits(config.gateway, addresses);
   const find = credentialFinder(db, () => new Date(clock.now().epochMilliseconds));
   app.decorateRequest('caller', undefined);
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
+    const { access, uncounted } = request.routeOptions.config;
+    if (uncounted) return;
     const key = credentialOf(request);
-    if (key !== undefined) request.caller = await find(key);
+    if (access === 'open' || (access === 'local' && key === undefined)) limits.countOpen(request, reply);
+    else request.caller = await limits.identify(request, reply, key, find);
   });
-  // Its hooks are the routes' own and run after the one above.
-  await app.register(rateLimit, {
-    store: requestWindows(window * 1000),
-    keyGenerator: (request) => (request.caller === undefined ? `address ${request.ip}` : `key ${request.caller.id}`),
-    max: (request) => (request.caller === undefined ? anonymous_requests : requests),
-    timeWindow: window * 1000,
-    allowList: (request) => request.caller === undefined && request.routeOptions.config.access === 'open',
-    errorResponseBuilder: (_, { max, after }) =>
-      new RefusedError(429, 'request.too_many', `more than ${max} requests within ${window} s; try again in ${after}`),
-  });
+  const isOpenHere = (request: FastifyRequest): boolean =>
+    addresses.isLocal(request) || open_paths.some((path) => PATHS[path].test(request.routeOptions.url ?? ''));
   app.addHook('preParsing', async (request) => {
     if (request.is404) return;
     const access = request.routeOptions.config.access ?? 'admin';
-    if (access === 'open') return;
+    if (access === 'open' || (access === 'local' && isOpenHere(request))) return;
+    const needed = access === 'local' ? 'read' : access;
     const caller = callerOf(request);
-    if (access === 'key' ? !caller.scopes.every((scope) => scope === 'login') : hasScope(caller, access)) return;
-    if (access === 'login' && caller.scopes.some((scope) => scope.startsWith('user:'))) return;
-    throw lacking(caller, access === 'key' ? 'read' : access);
+    if (needed === 'key' ? !caller.scopes.every((scope) => scope === 'login') : hasScope(caller, needed)) return;
+    if (needed === 'login' && caller.scopes.some((scope) => scope.startsWith('user:'))) return;
+    throw lacking(caller, needed === 'key' ? 'read' : needed);
   });
   auditRefusals(app, { db, log });
 }
+
+/** The routes of each entry of gateway.open_paths. */
+const PATHS = { '/metrics': /^\/metrics$/, '/docs': /^\/(?:docs(?:\/|$)|openapi\.json$)/ } as const;
 
 /** Errors: `RefusedError('access.no_key' | 'access.bad_key')`. */
 export function callerOf(request: FastifyRequest): Caller {

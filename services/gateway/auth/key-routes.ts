@@ -50,7 +50,12 @@ function listRoute(app: App, { db, clock }: Parts): void {
     method: 'GET',
     url: '/v1/keys',
     config: { access: 'admin' },
-    schema: { summary: 'All keys, the newest first', tags, response: { 200: z.object({ keys: z.array(key) }), ...problems } },
+    schema: {
+      operationId: 'listKeys',
+      summary: 'All keys, the newest first',
+      tags,
+      response: { 200: z.object({ keys: z.array(key) }), ...problems },
+    },
     async handler() {
       const now = nowOf({ clock });
       return { keys: (await listKeys(db)).map((one) => keyJson(one, now)) };
@@ -64,6 +69,7 @@ function createRoute(app: App, { db, clock }: Parts): void {
     url: '/v1/keys',
     config: { access: 'admin' },
     schema: {
+      operationId: 'createKey',
       summary: 'Make a key',
       tags,
       body: z.strictObject({
@@ -89,6 +95,7 @@ function changeRoutes(app: App, { db, clock, config }: Parts): void {
     url: '/v1/keys/:id/rotate',
     config: { access: 'admin' },
     schema: {
+      operationId: 'rotateKey',
       summary: 'Give a key a new secret',
       description:
         'The old secret goes on working for a while, so that programs can be told one after the other. Webhooks are signed with the new one at once.',
@@ -120,6 +127,7 @@ function changeRoutes(app: App, { db, clock, config }: Parts): void {
     url: '/v1/keys/:id/revoke',
     config: { access: 'admin' },
     schema: {
+      operationId: 'revokeKey',
       summary: 'Revoke a key',
       description: 'Every gateway refuses it within a second, and ends its event streams within two.',
       tags,
@@ -156,6 +164,7 @@ function auditRoute(app: App, { db }: Parts): void {
     url: '/v1/audit',
     config: { access: 'admin' },
     schema: {
+      operationId: 'listAudit',
       summary: 'Who changed what by hand, and who was refused, newest first',
       description: `Kept for \`audit.keep_days\`. ${Object.entries(AUDITED)
         .map(([action, meaning]) => `\`${action}\`: ${meaning}`)
@@ -189,6 +198,7 @@ function tokenRoute(app: App, { db, clock, config }: Parts): void {
     url: '/v1/events/token',
     config: { access: 'key' },
     schema: {
+      operationId: 'createStreamToken',
       summary: 'A token that opens event streams',
       description:
         'For an EventSource, which sends no header: `GET /v1/events?token=…` and `GET /v1/jobs/{id}/events?token=…`. It must be used within `gateway.events.token_seconds`, opens streams alone, and shows what this key may see. A stream ends within two seconds when the key is revoked or expires.',

@@ -13,6 +13,7 @@ import type { Config } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
 import type { Logger } from '../../platform/log/log.ts';
 import type { Live } from '../live/live.ts';
+import type { Streams } from '../live/streams.ts';
 import type { CallbackSender } from '../webhooks/callback-sender.ts';
 
 export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, Logger, ZodTypeProvider>;
@@ -31,6 +32,7 @@ export interface Parts {
   estimator: Estimator;
   live: Live;
   callbacks: CallbackSender;
+  streams: Streams;
   /** Announces committed changes without waiting for the broker: one that hangs must not delay an answer. */
   announce(changes: readonly Change[]): void;
 }

@@ -1,9 +1,10 @@
-/** For supervisors and collectors: alive, ready, measured. Without a key. */
+/** For supervisors and collectors: alive, ready, measured. */
 import { z } from 'zod';
 import { offsetSeconds } from '../../platform/clock.ts';
 import { createReadiness } from '../../platform/database/suitable.ts';
 import type { App, Parts } from './app.ts';
 import type { HttpMetrics } from './metrics.ts';
+import { problems } from './schemas.ts';
 
 const ready = z.object({
   status: z.enum(['ok', 'unavailable']),
@@ -22,8 +23,14 @@ export function healthRoutes(app: App, { clock, db, bus }: Parts, metrics: HttpM
   app.route({
     method: 'GET',
     url: '/healthz',
-    config: { access: 'open' },
-    schema: { summary: 'Alive', tags: ['health'], security: [], response: { 200: z.object({ status: z.literal('ok') }) } },
+    config: { access: 'open', uncounted: true },
+    schema: {
+      operationId: 'isAlive',
+      summary: 'Alive',
+      tags: ['health'],
+      security: [],
+      response: { 200: z.object({ status: z.literal('ok') }), ...problems },
+    },
     handler: async () => ({ status: 'ok' as const }),
   });
 
@@ -31,7 +38,13 @@ export function healthRoutes(app: App, { clock, db, bus }: Parts, metrics: HttpM
     method: 'GET',
     url: '/readyz',
     config: { access: 'open' },
-    schema: { summary: 'Ready: database, broker, subscriptions', tags: ['health'], security: [], response: { 200: ready, 503: ready } },
+    schema: {
+      operationId: 'isReady',
+      summary: 'Ready: database, broker, subscriptions',
+      tags: ['health'],
+      security: [],
+      response: { 200: ready, 503: ready, ...problems },
+    },
     async handler(_, reply) {
       const database = await takesWrites();
       const broker = bus.state === 'online';
@@ -54,12 +67,15 @@ export function healthRoutes(app: App, { clock, db, bus }: Parts, metrics: HttpM
   app.route({
     method: 'GET',
     url: '/metrics',
-    config: { access: 'open' },
+    config: { access: 'local' },
     schema: {
+      operationId: 'readMetrics',
       summary: 'Prometheus',
+      description:
+        'Without a key from the machine of the gateway, and from everywhere when `gateway.open_paths` names it; else with a key for `read`.',
       tags: ['health'],
-      security: [],
-      response: { 200: { content: { 'text/plain': { schema: z.string() } } } },
+      security: [{}, { key: [] }],
+      response: { 200: { content: { 'text/plain': { schema: z.string() } } }, ...problems },
     },
     async handler(_, reply) {
       const { contentType, body } = await metrics.render();

@@ -1,11 +1,13 @@
 /** The gateway's measurements in Prometheus' terms. Those of the mesh are the scheduler's. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Bus } from '../../platform/bus/bus.ts';
 import { type Clock, offsetSeconds } from '../../platform/clock.ts';
 import type { Database } from '../../platform/database/database.ts';
-import type { Live } from '../live/live.ts';
+import { processRegistry } from '../../platform/machine/process-metrics.ts';
+import type { Streams } from '../live/streams.ts';
 import type { CallbackSender } from '../webhooks/callback-sender.ts';
 import type { App } from './app.ts';
+import type { ConnectionCounters } from './connections.ts';
 
 export interface HttpMetrics {
   render(): Promise<{ contentType: string; body: string }>;
@@ -21,18 +23,19 @@ export function measure(
     bus,
     clock,
     db,
-    live,
     callbacks,
+    streams,
+    refusals,
   }: {
     bus: Pick<Bus, 'state' | 'report'>;
     clock: Clock;
     db: Pick<Database, 'retries'>;
-    live: Live;
     callbacks: CallbackSender;
+    streams: Streams;
+    refusals: ConnectionCounters;
   },
 ): HttpMetrics {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  const registry = processRegistry();
   const requests = new Histogram({
     name: 'stockmesh_http_request_duration_seconds',
     help: 'Time to answer, by route and status; event streams until they end',
@@ -54,15 +57,20 @@ export function measure(
       },
     });
   };
-  const counter = (name: string, help: string, label: string, read: () => Iterable<readonly [string | number, number]>): void => {
+  const counter = (
+    name: string,
+    help: string,
+    label: string | undefined,
+    read: () => Iterable<readonly [string | number, number]>,
+  ): void => {
     new Counter({
       name: `stockmesh_${name}`,
       help,
-      labelNames: [label],
+      labelNames: label === undefined ? [] : [label],
       registers: [registry],
       collect() {
         this.reset();
-        for (const [value, count] of read()) this.inc({ [label]: value }, count);
+        for (const [value, count] of read()) this.inc(label === undefined ? {} : { [label]: value }, count);
       },
     });
   };
@@ -72,7 +80,11 @@ export function measure(
     "How far this machine's clock is ahead of the database's; negative: behind",
     () => offsetSeconds(clock) ?? Number.NaN,
   );
-  gauge('event_streams', 'Clients of the live stream', () => live.clients);
+  gauge('event_streams', 'Open event streams, of the mesh and of single jobs', () => streams.size);
+  counter('event_streams_cut_total', 'Event streams that were cut because their reader was too slow', undefined, () => [['', streams.cut]]);
+  counter('http_connections_refused_total', 'Connections over gateway.connections, by the limit', 'limit', () =>
+    Object.entries(refusals.refused),
+  );
   counter('callbacks_total', 'Tries of callbacks by what became of them', 'outcome', () => Object.entries(callbacks.counters));
   counter(
     'transaction_retries_total',

@@ -4,8 +4,11 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { codeOf, InputError, messageOf, PermanentError, StockmeshError, TransientError } from '../../platform/errors.ts';
+import type { App } from './app.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
+/** A portfolio of a thousand positions is a tenth of it. */
+export const MOST_BODY_BYTES = 1024 * 1024;
 
 export const problemSchema = z
   .object({
@@ -13,23 +16,35 @@ export const problemSchema = z
     title: z.string(),
     status: z.int(),
     detail: z.string().describe('What happened, to which value, and the way out'),
-    instance: z.string().describe('The path of the request'),
+    instance: z.string().optional().describe('The path of the request, where the server could read it'),
     code: z.string().describe('Never changes; for programs'),
+    quota: z.string().optional().describe('The configuration key of the limit that is used up'),
     errors: z
       .array(z.object({ in: z.enum(['body', 'query', 'path']), field: z.string(), message: z.string() }))
       .optional()
-      .describe('Every field of the request that is not right'),
+      .describe('The fields of the request that are not right, of very many the first'),
   })
   .meta({ id: 'Problem' });
 type Problem = z.output<typeof problemSchema>;
 type FieldError = NonNullable<Problem['errors']>[number];
 
-/** A request that came too often or without the right to be made. `retryAfterSeconds`: when to come again. */
+/** A request that came too often or without the right to be made. */
 export class RefusedError extends StockmeshError {
   readonly status: 401 | 403 | 429;
-  constructor(status: 401 | 403 | 429, code: string, message: string) {
+  /** When to come again. */
+  readonly retryAfterSeconds: number | undefined;
+  /** The configuration key of the limit that is used up. */
+  readonly quota: string | undefined;
+  constructor(
+    status: 401 | 403 | 429,
+    code: string,
+    message: string,
+    { retryAfterSeconds, quota }: { retryAfterSeconds?: number; quota?: string } = {},
+  ) {
     super(code, message);
     this.status = status;
+    this.retryAfterSeconds = retryAfterSeconds;
+    this.quota = quota;
   }
 }
 
@@ -69,18 +84,43 @@ export function answerProblem(error: unknown, request: FastifyRequest, reply: Fa
     request.log.warn({ code: error.code, path: pathOf(request) }, messageOf(error));
     reply.header('retry-after', Math.ceil((error.retryAfterMs ?? RETRY_SECONDS * 1000) / 1000));
   }
+  const { retryAfterSeconds, quota } = error instanceof RefusedError ? error : {};
+  if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds);
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="stockmesh"');
-  const code = error instanceof StockmeshError ? error.code : (REQUEST_CODES[codeOf(error)] ?? 'request.refused');
-  send(request, reply, { status, code, detail: messageOf(error) });
+  if (error instanceof StockmeshError) {
+    send(request, reply, { status, code: error.code, detail: error.message, quota });
+    return;
+  }
+  const [code, detail] = SERVER_ERRORS[codeOf(error)] ?? ['request.refused'];
+  send(request, reply, { status, code, detail: detail ?? messageOf(error) });
 }
 
-/** Errors of the server itself, under stable codes of our own. */
-const REQUEST_CODES: Record<string, string> = {
-  FST_ERR_CTP_INVALID_JSON_BODY: 'request.invalid_json',
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'request.invalid_json',
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'request.not_json',
-  FST_ERR_CTP_BODY_TOO_LARGE: 'request.too_large',
+/** Errors of the server itself, under stable codes of our own, and in our own words where its words do not help. */
+const SERVER_ERRORS: Record<string, [code: string, detail?: string]> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['request.not_json', 'send the body as JSON, with the header "content-type: application/json"'],
+  FST_ERR_CTP_BODY_TOO_LARGE: ['request.too_large', `the body is larger than ${MOST_BODY_BYTES} bytes; send it in parts`],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['request.malformed', 'the body is not as long as its content-length says'],
+  FST_ERR_BAD_URL: ['request.bad_url', 'the path has a "%" without two hexadecimal digits of UTF-8 after it; write "%" itself as %25'],
+  FST_ERR_MAX_PARAM_LENGTH: ['request.parameter_too_long', 'a part of the path is longer than any name or id can be'],
 };
+
+/** Refuses requests that no route should see: those that come while the server stops, and those of HTTP/1.1 without a host. Answers while it stops end their connection. */
+export function refuseRequests(app: App): void {
+  let isStopping = false;
+  app.addHook('preClose', async () => {
+    isStopping = true;
+  });
+  app.addHook('onSend', (_, reply, payload, done) => {
+    if (isStopping) reply.header('connection', 'close');
+    done(null, payload);
+  });
+  app.addHook('onRequest', async ({ raw, headers }) => {
+    if (isStopping) throw new TransientError('gateway.stopping', 'the gateway is about to stop; ask again, it or another one answers');
+    // RFC 9112, 3.2
+    if (headers.host === undefined && raw.httpVersion === '1.1')
+      throw new InputError('request.no_host', 'a request of HTTP/1.1 has the header "host"');
+  });
+}
 
 export function answerNotFound(request: FastifyRequest, reply: FastifyReply): void {
   send(request, reply, {
@@ -90,22 +130,32 @@ export function answerNotFound(request: FastifyRequest, reply: FastifyReply): vo
   });
 }
 
-function send(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { status, code, detail, errors }: { status: number; code: string; detail: string; errors?: FieldError[] },
-): void {
-  const problem: Problem = {
+function send(request: FastifyRequest, reply: FastifyReply, facts: Omit<ProblemFacts, 'instance'>): void {
+  const problem = problemOf({ ...facts, instance: pathOf(request) });
+  // Serialized here: a route's own schemas are about its answers.
+  void reply.code(facts.status).header('cache-control', 'no-store').type(PROBLEM_TYPE).serializer(JSON.stringify).send(problem);
+}
+
+export interface ProblemFacts {
+  status: number;
+  code: string;
+  detail: string;
+  instance?: string;
+  quota?: string | undefined;
+  errors?: FieldError[];
+}
+
+export function problemOf({ status, code, detail, instance, quota, errors }: ProblemFacts): Problem {
+  return {
     type: `urn:stockmesh:problem:${code}`,
     title: STATUS_CODES[status] ?? 'Error',
     status,
     detail,
-    instance: pathOf(request),
+    ...(instance === undefined ? {} : { instance }),
     code,
+    ...(quota === undefined ? {} : { quota }),
     ...(errors === undefined ? {} : { errors }),
   };
-  // Serialized here: a route's own schemas are about its answers.
-  void reply.code(status).header('cache-control', 'no-store').type(PROBLEM_TYPE).serializer(JSON.stringify).send(problem);
 }
 
 /** Without the query, which may hold a token. */
@@ -118,6 +168,9 @@ interface Issue {
   keys?: string[];
   errors?: Issue[][];
 }
+
+/** Fields that are named: an answer stays small, whatever was sent. */
+const MOST_ERRORS = 100;
 
 const PLACES = { body: 'body', querystring: 'query', params: 'path', headers: 'path' } as const;
 
@@ -139,7 +192,10 @@ function fieldErrors(
       message,
     }),
   );
-  return issues.flatMap(flatten).map((issue) => ({ in: place, ...described(issue, given) }));
+  return issues
+    .flatMap(flatten)
+    .slice(0, MOST_ERRORS)
+    .map((issue) => ({ in: place, ...described(issue, given) }));
 }
 
 /** Of a union the alternative that fits best: the one with the deepest first issue, then the one with the fewest issues. */

@@ -1,17 +1,9 @@
 /** The HTTP server: its plugins in order, and every route. */
-import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
 import fastify, { LogController } from 'fastify';
-import {
-  jsonSchemaTransform,
-  jsonSchemaTransformObject,
-  serializerCompiler,
-  validatorCompiler,
-  type ZodTypeProvider,
-} from 'fastify-type-provider-zod';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { VERSION } from '../../platform/lifecycle.ts';
 import { guard } from '../auth/access.ts';
+import { createAddresses } from '../auth/addresses.ts';
 import { keyRoutes } from '../auth/key-routes.ts';
 import { streamRoutes } from '../live/stream.ts';
 import { jobControlRoutes } from '../routes/job-control.ts';
@@ -26,51 +18,51 @@ import { rankingRoutes } from '../routes/rankings.ts';
 import { symbolRoutes } from '../routes/symbols.ts';
 import { userRoutes } from '../routes/users.ts';
 import type { App, Parts } from './app.ts';
+import { readBodies } from './body.ts';
+import { answerClientError, limitConnections, serverOf } from './connections.ts';
+import { documentation } from './documentation.ts';
+import { addHeaders, allowOrigins } from './headers.ts';
 import { healthRoutes } from './health.ts';
 import { measure } from './metrics.ts';
-import { answerNotFound, answerProblem } from './problems.ts';
+import { answerNotFound, answerProblem, MOST_BODY_BYTES, refuseRequests } from './problems.ts';
+import { watchCertificate } from './tls.ts';
 
-/** A portfolio of a thousand positions is a tenth of it. */
-const MOST_BODY_BYTES = 1024 * 1024;
-
-/** Builds the server; the caller listens and closes. */
+/** Builds the server; the caller listens and closes. Errors: `ConfigError('tls.unreadable' | 'tls.unusable')`. */
 export async function buildServer(parts: Parts): Promise<App> {
+  const { connections, trust_proxy, tls, cors } = parts.config.gateway;
+  const addresses = createAddresses(trust_proxy);
+  const certificate = watchCertificate(tls, parts.log);
   const app: App = fastify({
     loggerInstance: parts.log,
     logController: new LogController({ disableRequestLogging: true }),
+    serverFactory: (handler) => serverOf(handler, connections, certificate),
     bodyLimit: MOST_BODY_BYTES,
+    trustProxy: addresses.isTrusted,
+    clientErrorHandler: answerClientError,
+    frameworkErrors: answerProblem,
+    // Refused with a problem, by `refuseRequests`.
+    return503OnClosing: false,
     // A client that holds its connection open must not keep a process that has to stop.
     forceCloseConnections: 'idle',
   }).withTypeProvider<ZodTypeProvider>();
+  const refusals = limitConnections(app.server, { limits: connections, addresses, log: parts.log });
+  addHeaders(app.server, { isEncrypted: certificate !== undefined });
+  app.addHook('onClose', async () => certificate?.close());
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(answerProblem);
   app.setNotFoundHandler(answerNotFound);
+  readBodies(app);
+  refuseRequests(app);
   // A query parameter that a route does not name is refused: it is most likely misspelt.
   app.addHook('onRoute', (route) => {
-    if (route.url.startsWith('/docs') || route.url === '/openapi.json') route.config = { ...route.config, access: 'open' };
+    if (route.url.startsWith('/docs') || route.url === '/openapi.json') route.config = { ...route.config, access: 'local' };
     else route.schema = { querystring: z.strictObject({}), ...route.schema };
   });
-  await guard(app, parts);
-  const metrics = measure(app, parts);
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'stockmesh',
-        version: VERSION,
-        description: 'Jobs, market data and the live stream of a mesh. Every error is a problem (RFC 9457) with a stable code.',
-      },
-      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
-      security: [{ key: [] }],
-    },
-    transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
-  });
-  await app.register(swaggerUi, { routePrefix: '/docs' });
-  app.get('/openapi.json', { schema: { hide: true } }, (_, reply) =>
-    reply.type('application/json').serializer(JSON.stringify).send(app.swagger()),
-  );
+  await allowOrigins(app, cors);
+  guard(app, { ...parts, addresses });
+  const metrics = measure(app, { ...parts, refusals });
+  await documentation(app);
 
   healthRoutes(app, parts, metrics);
   loginRoutes(app, parts);

@@ -26,7 +26,6 @@ export interface Live {
   onStatus(jobId: string, callback: (status: Body<'status'>) => void): () => void;
   /** Calls back when any job has ended. */
   onEnded(callback: () => void): () => void;
-  readonly clients: number;
   close(): Promise<void>;
 }
 
@@ -81,9 +80,6 @@ export function createLive(bus: LiveBus): Live {
     onEnded(callback) {
       waiting.ended.on('ended', callback);
       return () => waiting.ended.off('ended', callback);
-    },
-    get clients() {
-      return clients.size;
     },
     async close() {
       await Promise.all(subscriptions.map((subscription) => subscription.close()));

@@ -4,14 +4,13 @@ import { rankType } from '../../job-types/rank/definition.ts';
 import { listJobs } from '../../ledger/read/jobs.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql } from '../../platform/database/database.ts';
-import { TransientError } from '../../platform/errors.ts';
 import { type Caller, callerOf, ownUsers } from '../auth/access.ts';
 import { watchKeys } from '../auth/key-watch.ts';
 import type { App, Parts } from '../http/app.ts';
 import { problems, streamToken } from '../http/schemas.ts';
 import type { LiveClient } from './live.ts';
 import { EVENT_TYPES, type EventType, type LiveEvent, type SeenEvent } from './recent-events.ts';
-import { openStream, type Stream } from './sse.ts';
+import type { Stream } from './sse.ts';
 
 const types = z
   .string()
@@ -24,9 +23,8 @@ const KNOWN_JOBS = 1_000;
 const MOST_JOBS = 10_000;
 
 export function streamRoutes(app: App, parts: Parts): void {
-  const { config, db, live, log } = parts;
+  const { db, live, log, streams } = parts;
   const watchKey = watchKeys(app, parts);
-  const { max_clients, max_behind, heartbeat } = config.gateway.events;
   const open = new Set<Stream>();
   app.addHook('preClose', async () => {
     for (const stream of open) stream.end();
@@ -36,24 +34,23 @@ export function streamRoutes(app: App, parts: Parts): void {
     method: 'GET',
     url: '/v1/events',
     config: { access: 'key', takesToken: true },
-    // Without a body there is no stream.
+    // An answer to HEAD would never end.
     exposeHeadRoute: false,
     schema: {
+      operationId: 'streamEvents',
       summary: 'The live stream',
       description:
-        'Server-sent events: the messages of the mesh, each with the content of its MQTT topic. A new stream begins with `hello`, the present statistics, alerts and instances. A stream that comes back with `Last-Event-ID` gets the events that it missed, or `reset` when they are not kept any more. With the key of a user you get the events of that user’s jobs and portfolio, and of the data of all symbols.',
+        'Server-sent events: the messages of the mesh, each with the content of its MQTT topic. A new stream begins with `hello`, the present statistics, alerts and instances. A stream that comes back with `Last-Event-ID` gets the events that it missed, or `reset` when they are not kept any more. A reader that is too slow gets `cut` with the reason as its last event. With the key of a user you get the events of that user’s jobs and portfolio, and of the data of all symbols.',
       tags: ['live'],
       querystring: z.strictObject({ types: types.optional(), symbol: SymbolSchema.optional(), token: streamToken }),
       headers: z.object({ 'last-event-id': z.string().max(100).optional() }),
       response: { 200: { content: { 'text/event-stream': { schema: z.string() } } }, ...problems },
     },
     async handler(request, reply) {
-      if (open.size >= max_clients)
-        throw new TransientError('events.too_many', `${max_clients} event streams are open (gateway.events.max_clients); close one`);
       const caller = callerOf(request);
       const see = await visibleTo(caller, db);
       const { types: asked, symbol } = request.query;
-      const stream = openStream(reply, { heartbeatMs: heartbeat * 1000, maxBehind: max_behind });
+      const stream = streams.open(reply, caller);
       open.add(stream);
       const unwatch = watchKey(caller, stream.end);
       const detach = live.attach(

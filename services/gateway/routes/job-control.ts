@@ -67,6 +67,7 @@ function cancelRoute(app: App, parts: Parts): void {
     url: '/v1/jobs/:id/cancel',
     config: { access: 'key' },
     schema: {
+      operationId: 'cancelJob',
       summary: 'Cancel a job that has not ended',
       description:
         'With the key of a user a job that others want too goes on for them: the user only leaves it, and callbacks that the user asked for are not made.',
@@ -98,6 +99,7 @@ function retryRoute(app: App, { ledger, db, announce }: Parts): void {
     url: '/v1/jobs/:id/retry',
     config: { access: 'key' },
     schema: {
+      operationId: 'retryJob',
       summary: 'Start an ended job again, or a scheduled one now',
       description: 'With a full set of attempts. Items that failed become pending, those done stay done.',
       tags: ['jobs'],
@@ -121,6 +123,7 @@ function redriveRoute(app: App, { ledger, announce }: Parts): void {
     url: '/v1/jobs/redrive',
     config: { access: 'jobs' },
     schema: {
+      operationId: 'redriveJobs',
       summary: 'Start all ended jobs of a kind again',
       description: 'At most 500 a call, the oldest first; call again while `more`.',
       tags: ['jobs'],

@@ -6,16 +6,15 @@ import { watchKeys } from '../auth/key-watch.ts';
 import { type SeenJob, visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { jobId, problems, streamToken } from '../http/schemas.ts';
-import { frameOf, openStream } from '../live/sse.ts';
+import { frameOf } from '../live/sse.ts';
 
 /** Pauses between reads of the ledger. A message triggers a read at once; without messages the stream is only later. */
 const READ_ONLINE_MS = 2_000;
 const READ_OFFLINE_MS = 500;
 
 export function jobEventRoutes(app: App, parts: Parts): void {
-  const { config, db, live, bus, log } = parts;
+  const { db, live, bus, log, streams } = parts;
   const watchKey = watchKeys(app, parts);
-  const { max_behind, heartbeat } = config.gateway.events;
   const ending = new AbortController();
   app.addHook('preClose', async () => ending.abort());
 
@@ -23,8 +22,10 @@ export function jobEventRoutes(app: App, parts: Parts): void {
     method: 'GET',
     url: '/v1/jobs/:id/events',
     config: { access: 'key', takesToken: true },
+    // An answer to HEAD would never end.
     exposeHeadRoute: false,
     schema: {
+      operationId: 'streamJob',
       summary: 'The states and the progress of one job, as server-sent events',
       description: 'Begins with `state` as it is now; a `state` or `progress` follows at every change, `end` after the last one.',
       tags: ['live'],
@@ -41,7 +42,7 @@ export function jobEventRoutes(app: App, parts: Parts): void {
       const stopListening = live.onStatus(id, () => changed.resolve());
       try {
         let { job } = await visibleJob(db, caller, id);
-        const stream = openStream(reply, { heartbeatMs: heartbeat * 1000, maxBehind: max_behind });
+        const stream = streams.open(reply, caller);
         unwatch = watchKey(caller, stream.end);
         const closed = stream.closed.then(() => true as const);
         let sent = '';

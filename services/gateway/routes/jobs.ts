@@ -57,6 +57,7 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
     url: '/v1/jobs',
     config: { access: 'key' },
     schema: {
+      operationId: 'requestJobs',
       summary: 'Ask for work',
       description:
         'One request, or up to 100 as `{"jobs": […]}`: all are committed together when this answers 202. Work that is live already is joined, not done twice. A queue without room refuses; when it refuses all, the answer is 503.',
@@ -103,6 +104,7 @@ function listRoute(app: App, { db, ledger }: Parts): void {
     url: '/v1/jobs',
     config: { access: 'key' },
     schema: {
+      operationId: 'listJobs',
       summary: 'Jobs, newest first',
       tags: ['jobs'],
       querystring: z.strictObject({
@@ -147,7 +149,13 @@ function detailRoutes(app: App, { db, estimator }: Parts): void {
     method: 'GET',
     url: '/v1/jobs/:id',
     config: { access: 'key' },
-    schema: { summary: 'One job with all that led to it', tags: ['jobs'], params, response: { 200: jobDetail, ...problems } },
+    schema: {
+      operationId: 'readJob',
+      summary: 'One job with all that led to it',
+      tags: ['jobs'],
+      params,
+      response: { 200: jobDetail, ...problems },
+    },
     async handler(request) {
       const { job, estimate } = await read(request);
       return { ...job, ...statusOf(job, estimate), position: estimate.position };
@@ -158,7 +166,13 @@ function detailRoutes(app: App, { db, estimator }: Parts): void {
     method: 'GET',
     url: '/jobs/:id',
     config: { access: 'key' },
-    schema: { summary: 'One job, for earlier clients', tags: ['earlier paths'], params, response: { 200: jobStatus, ...problems } },
+    schema: {
+      operationId: 'readJobStatus',
+      summary: 'One job, for earlier clients',
+      tags: ['earlier paths'],
+      params,
+      response: { 200: jobStatus, ...problems },
+    },
     async handler(request) {
       const { job, estimate } = await read(request);
       return statusOf(job, estimate);
@@ -172,6 +186,7 @@ function itemsRoute(app: App, { db }: Parts): void {
     url: '/v1/jobs/:id/items',
     config: { access: 'key' },
     schema: {
+      operationId: 'listJobItems',
       summary: 'The items of a job of many',
       tags: ['jobs'],
       params,
@@ -213,6 +228,7 @@ function callbacksRoute(app: App, { db }: Parts): void {
     url: '/v1/jobs/:id/callbacks',
     config: { access: 'key' },
     schema: {
+      operationId: 'listJobCallbacks',
       summary: 'The webhooks that are called when the job has ended, and the state of each delivery',
       tags: ['jobs'],
       params,

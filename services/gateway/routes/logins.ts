@@ -34,6 +34,7 @@ export function loginRoutes(app: App, { config, clock, db, admission }: Parts): 
     url: '/v1/events/login',
     config: { access: 'login' },
     schema: {
+      operationId: 'signIn',
       summary: 'A user has signed in',
       description:
         'Answers 202 when the login and its jobs are committed, also while the broker is away. After a 503 send the same event again, with the same `at`: a login of the same user and moment counts once. A key with the scope `login` alone gets `userId` and `at`: what the user holds is not for it.',

@@ -14,6 +14,7 @@ export function olderPathRoutes(app: App, parts: Parts, read: RankingReader): vo
     url: '/functions/v1/trigger-ranking-job',
     config: { access: 'key' },
     schema: {
+      operationId: 'triggerRankingJob',
       summary: "Ask for the ranking of a symbol's options, for earlier clients",
       description: 'As POST /v1/rankings, for one symbol, without `symbols`, `user` and `callback_url`.',
       tags: ['earlier paths'],
@@ -28,6 +29,7 @@ export function olderPathRoutes(app: App, parts: Parts, read: RankingReader): vo
     url: '/functions/v1/options-rankings',
     config: { access: 'key' },
     schema: {
+      operationId: 'readOptionsRankings',
       summary: "The newest ranking of a symbol's options, for earlier clients",
       description: 'As GET /v1/rankings, without `min_rank`, `contract`, `user`, `cursor` and `why`.',
       tags: ['earlier paths'],

@@ -71,6 +71,7 @@ function statsRoute(app: App, { db, ledger, config }: Parts): void {
     url: '/v1/stats',
     config: { access: 'read' },
     schema: {
+      operationId: 'readStatistics',
       summary: 'Statistics of the mesh',
       tags: ['operations'],
       response: {
@@ -105,6 +106,7 @@ function workersRoute(app: App, { db, ledger }: Parts): void {
     url: '/v1/workers',
     config: { access: 'read' },
     schema: {
+      operationId: 'listWorkers',
       summary: 'Instances that are alive, with what each runs',
       tags: ['operations'],
       response: {
@@ -139,6 +141,7 @@ function alertsRoute(app: App, { db }: Parts): void {
     url: '/v1/alerts',
     config: { access: 'read' },
     schema: {
+      operationId: 'listAlerts',
       summary: 'Alerts, those that are raised first',
       tags: ['operations'],
       querystring: z.strictObject({ state: z.enum(['raised', 'cleared']).optional() }),
@@ -158,7 +161,12 @@ function autoFetchRoute(app: App, { db }: Parts): void {
     method: 'GET',
     url: '/v1/auto-fetch',
     config: { access: 'read' },
-    schema: { summary: 'Whether the mesh fetches by itself', tags: ['operations'], response: { 200: autoFetch, ...problems } },
+    schema: {
+      operationId: 'readAutoFetch',
+      summary: 'Whether the mesh fetches by itself',
+      tags: ['operations'],
+      response: { 200: autoFetch, ...problems },
+    },
     handler: () => readAutoFetch(db),
   });
 }
@@ -169,6 +177,7 @@ function switchAutoFetchRoute(app: App, { db, ledger, log }: Parts): void {
     url: '/v1/auto-fetch',
     config: { access: 'admin' },
     schema: {
+      operationId: 'switchAutoFetch',
       summary: 'Switch automatic fetching on or off',
       description: 'Schedules and pre-fetching. Logins and requests start work in any case.',
       tags: ['operations'],

@@ -36,14 +36,25 @@ const position = z.object({
 });
 const positions = z.object({ user: z.string(), positions: z.array(position).describe('In the order in which they were given') });
 
-export function positionRoutes(app: App, { db, clock }: Parts): void {
-  const params = z.strictObject({ id: userId });
+const params = z.strictObject({ id: userId });
 
+export function positionRoutes(app: App, parts: Parts): void {
+  wholeRoutes(app, parts);
+  removeRoute(app, parts);
+}
+
+function wholeRoutes(app: App, { db, clock }: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/users/:id/positions',
     config: { access: 'key' },
-    schema: { summary: "A user's option positions", tags: ['users'], params, response: { 200: positions, ...problems } },
+    schema: {
+      operationId: 'listPositions',
+      summary: "A user's option positions",
+      tags: ['users'],
+      params,
+      response: { 200: positions, ...problems },
+    },
     async handler(request) {
       const user = request.params.id;
       demand(request, 'read', user);
@@ -56,6 +67,7 @@ export function positionRoutes(app: App, { db, clock }: Parts): void {
     url: '/v1/users/:id/positions',
     config: { access: 'key' },
     schema: {
+      operationId: 'replacePositions',
       summary: "Replace a user's option positions",
       description:
         'As a whole, in one transaction; they get new ids. An empty list takes everything away. A contract that has expired is refused unless the user holds it already; a run of mode exit names it in `left_out`. The next run of mode exit ranks them.',
@@ -77,12 +89,15 @@ export function positionRoutes(app: App, { db, clock }: Parts): void {
       return { user, positions: stored };
     },
   });
+}
 
+function removeRoute(app: App, { db }: Parts): void {
   app.route({
     method: 'DELETE',
     url: '/v1/users/:id/positions/:position',
     config: { access: 'key' },
     schema: {
+      operationId: 'removePosition',
       summary: 'Remove one option position',
       tags: ['users'],
       params: params.extend({ position: z.string().regex(/^\d{1,18}$/, 'not the id of a position; it is a number') }),

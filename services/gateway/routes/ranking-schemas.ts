@@ -198,6 +198,9 @@ const rank = z.strictObject({
 
 const KEPT_FROM_OTHERS = 'null for a caller who may see only the positions of one user';
 
+/** How many for each reason. */
+const counts = z.object(Object.fromEntries(REASONS.map((reason) => [reason, z.int()])) as Record<(typeof REASONS)[number], z.ZodInt>);
+
 export const ranking = z.strictObject({
   symbol: z.string(),
   mode: z.enum(MODES),
@@ -208,7 +211,7 @@ export const ranking = z.strictObject({
   spot: nullableNumber('Price of the underlying, dollars a share'),
   total: z.int().nullable().describe(`Contracts of the chain, in exit mode positions; ${KEPT_FROM_OTHERS}`),
   eligible: z.int().nullable().describe(`Of these: could be ranked; ${KEPT_FROM_OTHERS}`),
-  reasons: z.record(z.enum(REASONS), z.int()).nullable().describe(`How many were not ranked, by reason; ${KEPT_FROM_OTHERS}`),
+  reasons: counts.nullable().describe(`How many were not ranked, by reason; ${KEPT_FROM_OTHERS}`),
   left_out: z
     .array(
       z.strictObject({ position: z.string(), contract: z.string(), reason: z.enum(REASONS), why: z.string(), user: z.string().nullable() }),

@@ -25,6 +25,7 @@ export function rankingRoutes(app: App, parts: Parts, read: RankingReader): void
     url: '/v1/rankings',
     config: { access: 'key' },
     schema: {
+      operationId: 'requestRankings',
       summary: "Ask for the ranking of a symbol's options, or of many symbols'",
       description:
         'Committed when this answers. 202: new work, 200: the same symbol and mode were asked for within `ranking.dedupe_window` (5 minutes) and this is their job, live or completed. In mode exit a position that was added or removed since makes it new work. Bars that are stale are fetched first. `symbols` are one transaction, and 202 when any of them is new; `refused` lists what a full queue refuses; when it refuses all, the answer is 503.',
@@ -52,6 +53,7 @@ export function rankingRoutes(app: App, parts: Parts, read: RankingReader): void
     url: '/v1/rankings',
     config: { access: 'key' },
     schema: {
+      operationId: 'readRanking',
       summary: "The newest ranking of a symbol's options",
       description:
         'One run, never two mixed. Of exit mode, a caller without the scope `read` sees only the positions of its own user. Where nothing is ranked yet, `ranks` is empty and `state` says why.',

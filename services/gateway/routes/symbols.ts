@@ -88,6 +88,7 @@ function symbolRoute(app: App, parts: Parts): void {
     url: '/v1/symbols/:symbol',
     config: { access: 'key' },
     schema: {
+      operationId: 'readSymbol',
       summary: 'All that is known of a symbol',
       tags: ['symbols'],
       params,
@@ -114,6 +115,7 @@ function barsRoute(app: App, parts: Parts): void {
     url: '/v1/symbols/:symbol/bars',
     config: { access: 'key' },
     schema: {
+      operationId: 'listBars',
       summary: 'Daily bars, ascending',
       description:
         'As they were traded; with `adjusted=true` open, high, low and close are scaled for all later splits and dividends, which charts want.',
@@ -143,6 +145,7 @@ function indicatorsRoute(app: App, parts: Parts): void {
     url: '/v1/symbols/:symbol/indicators',
     config: { access: 'key' },
     schema: {
+      operationId: 'listIndicators',
       summary: 'Indicators of each bar, as columns',
       description: 'Computed from the stored bars, adjusted for splits and dividends; null where history is too short.',
       tags: ['symbols'],
@@ -172,6 +175,7 @@ function analysisRoute(app: App, parts: Parts): void {
     url: '/v1/symbols/:symbol/analysis',
     config: { access: 'key' },
     schema: {
+      operationId: 'readAnalysis',
       summary: 'The signal and its reasons',
       tags: ['symbols'],
       params,

@@ -80,6 +80,7 @@ function portfolioRoute(app: App, parts: Parts): void {
     url: '/v1/users/:id/portfolio',
     config: { access: 'key' },
     schema: {
+      operationId: 'readPortfolio',
       summary: 'What a user holds and watches',
       tags: ['users'],
       params,
@@ -120,6 +121,7 @@ function replacePortfolioRoute(app: App, parts: Parts): void {
     url: '/v1/users/:id/portfolio',
     config: { access: 'key' },
     schema: {
+      operationId: 'replacePortfolio',
       summary: 'Replace what a user holds and watches',
       description: 'As a whole, in one transaction. An empty list takes everything away.',
       tags: ['users'],
@@ -171,6 +173,7 @@ function freshnessRoute(app: App, parts: Parts): void {
     url: '/v1/users/:id/portfolio/freshness',
     config: { access: 'key' },
     schema: {
+      operationId: 'readPortfolioFreshness',
       summary: 'How fresh each holding is',
       tags: ['users'],
       params,

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 import { InputError } from '../../platform/errors.ts';
+import { firstInvalidByte } from '../../platform/utf8.ts';
 
 type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be';
 
@@ -78,23 +79,13 @@ function encodingOf(bytes: Buffer): [Encoding, number] {
 function decode(bytes: Buffer, encoding: Encoding): { text: string; badAt?: number } {
   if (encoding === 'utf-8') {
     if (isUtf8(bytes)) return { text: bytes.toString('utf8') };
-    const badAt = firstInvalid(bytes);
+    const badAt = firstInvalidByte(bytes);
     return { text: bytes.toString('utf8', 0, badAt), badAt };
   }
   const even = bytes.subarray(0, bytes.length - (bytes.length % 2));
   const text = (encoding === 'utf-16be' ? Buffer.from(even).swap16() : even).toString('utf16le');
   const lone = text.isWellFormed() ? (even.length === bytes.length ? undefined : text.length) : text.search(/\p{Surrogate}/u);
   return lone === undefined ? { text } : { text: text.slice(0, lone), badAt: 2 * lone };
-}
-
-function firstInvalid(bytes: Buffer): number {
-  let at = 0;
-  while (at < bytes.length) {
-    const length = [1, 2, 3, 4].find((size) => at + size <= bytes.length && isUtf8(bytes.subarray(at, at + size)));
-    if (length === undefined) return at;
-    at += length;
-  }
-  return at;
 }
 
 /** Where the last whole character ends; a carriage return at the end waits for what follows it. */

@@ -2,6 +2,7 @@ import { Cron } from 'croner';
 import { z } from 'zod';
 import { CAUSES } from '../job-causes.ts';
 import { COMPONENTS, LEVELS, type Level } from '../log/log-levels.ts';
+import { gatewayEdge } from './gateway.ts';
 import { MODES, rankingRules } from './ranking.ts';
 
 /**
@@ -251,10 +252,17 @@ const ranking = z.strictObject({
 const gateway = z.strictObject({
   host: text(),
   port: port(0),
-  rate_limit: z.strictObject({ requests: count(1), anonymous_requests: count(1), window: duration() }),
+  ...gatewayEdge,
   login_timeout: duration(),
   keys: z.strictObject({ rotation_overlap: z.number().min(0) }),
-  events: z.strictObject({ max_clients: count(1, 100_000), max_behind: count(65_536), heartbeat: duration(), token_seconds: duration() }),
+  events: z.strictObject({
+    max_clients: count(1, 100_000),
+    max_per_key: count(1, 100_000),
+    max_per_user: count(1, 100_000),
+    max_behind: count(65_536),
+    heartbeat: duration(),
+    token_seconds: duration(),
+  }),
   callbacks: z.strictObject({
     allow_private: z.boolean(),
     timeout: duration(),

@@ -55,12 +55,12 @@ export async function probeWrite(sql: Sql): Promise<void> {
 
 /** Milliseconds for the probe. With them an answer that says "away" comes within two seconds. */
 const PROBE_MS = 1_500;
-/** The port is open to everybody, and each probe is a commit: many questions in this time get one answer. */
+/** The port is open to everybody, and each probe is a commit: many questions in this time after an answer, and all during a probe, get one answer. */
 const REMEMBERED_MS = 250;
 
 /** Whether the database takes writes, at most two seconds after the question. */
 export function createReadiness(sql: Sql): () => Promise<boolean> {
-  let last: { answer: Promise<boolean>; at: number } | undefined;
+  let last: { answer: Promise<boolean>; until: number } | undefined;
   const ask = (): Promise<boolean> => {
     const written = probeWrite(sql).then(
       () => true,
@@ -69,8 +69,13 @@ export function createReadiness(sql: Sql): () => Promise<boolean> {
     return Promise.race([written, delay(PROBE_MS, false, { ref: false })]);
   };
   return () => {
-    if (last === undefined || performance.now() - last.at > REMEMBERED_MS) last = { answer: ask(), at: performance.now() };
-    return last.answer;
+    if (last !== undefined && performance.now() < last.until) return last.answer;
+    const probe = { answer: ask(), until: Number.POSITIVE_INFINITY };
+    void probe.answer.then(() => {
+      probe.until = performance.now() + REMEMBERED_MS;
+    });
+    last = probe;
+    return probe.answer;
   };
 }
 

@@ -111,13 +111,16 @@ test('every route has a row', async () => {
   expect(Object.keys(ROWS).toSorted()).toEqual([...routes, 'GET /openapi.json'].toSorted());
 });
 
-test('every route of the source is in the OpenAPI document, so none is left out of these rows', async () => {
-  const { paths } = JSON.parse((await ask('GET', '/openapi.json', '')).text) as { paths: Record<string, unknown> };
+test('every route that the source writes has a row, also one that the document hides', () => {
+  const forms = [/\bmethod: '([A-Z]+)',\s+url: '([^']+)'/g, /\bapp\.(get|head|post|put|patch|delete)\('([^']+)'/g];
   const written = globSync('services/gateway/**/*.ts').flatMap((file) =>
-    [...readFileSync(file, 'utf8').matchAll(/\burl: '(\/[^']*)'/g)].map(([, url = '']) => url.replaceAll(/:(\w+)/g, '{$1}')),
+    forms.flatMap((form) =>
+      [...readFileSync(file, 'utf8').matchAll(form)].map(
+        ([, method = '', url = '']) => `${method.toUpperCase()} ${url.replaceAll(/:(\w+)/g, '{$1}')}`,
+      ),
+    ),
   );
-  expect(written.length).toBeGreaterThan(30);
-  expect(written.filter((url) => paths[url] === undefined)).toEqual([]);
+  expect(written.toSorted()).toEqual(Object.keys(ROWS).toSorted());
 });
 
 describe.each(Object.entries(ROWS))('%s', (route, row: Row) => {
