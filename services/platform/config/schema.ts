@@ -262,15 +262,6 @@ const gateway = z.strictObject({
   port: port(0),
   ...gatewayEdge,
   login_timeout: duration(),
-  keys: z.strictObject({ rotation_overlap: z.number().min(0) }),
-  events: z.strictObject({
-    max_clients: count(1, 100_000),
-    max_per_key: count(1, 100_000),
-    max_per_user: count(1, 100_000),
-    max_behind: count(65_536),
-    heartbeat: duration(),
-    token_seconds: duration(),
-  }),
   callbacks: z.strictObject({
     allow_private: z.boolean(),
     timeout: duration(),
