@@ -1,16 +1,16 @@
 /** `/v1/jobs`: asking for work, and reading jobs. */
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { JOB_TYPES } from '../../job-types/index.ts';
 import type { JobType } from '../../job-types/job-type.ts';
 import { acceptedJson, refusalJson } from '../../ledger/enqueue/submit.ts';
-import { priorityOf } from '../../ledger/job.ts';
 import type { Estimate } from '../../ledger/read/estimate.ts';
-import { type JobDetail, listJobs } from '../../ledger/read/jobs.ts';
+import { listJobs } from '../../ledger/read/jobs.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
-import { callerOf, demand, ownUsers } from '../auth/access.ts';
-import { visibleJob } from '../auth/visible-job.ts';
+import { callerOf, demand, oneUser, ownUsers } from '../auth/access.ts';
+import { type SeenJob, scoreAsSeen, summariesAsSeen, visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { instant, itemState, jobDetail, jobId, jobStatus, jobSummary, limit, problems, queue, state, userId } from '../http/schemas.ts';
@@ -30,7 +30,7 @@ const accepted = z.object({
   outcome: z.enum(['queued', 'joined']).describe('joined: the same work was asked for before; this is its job'),
   queue,
   priority: z.int(),
-  score: z.number(),
+  score: z.number().nullable().describe('null for a key of a user where another user is the reason of the priority'),
   position: z.int().nullable().describe('Jobs that are claimed before it; null for one that starts later'),
   estimated_start_seconds: z
     .number()
@@ -92,8 +92,10 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
         made.flat(),
         (_, index) => bodies[bodyOf[index] as number]?.callback_url,
       );
+      const viewers = ownUsers(callerOf(request), 'read');
       const jobs = accepted.map((one) => ({
         ...acceptedJson(one),
+        score: scoreAsSeen(one.answer, one.request, viewers),
         ...estimateJson(one.estimate),
         status_url: `/v1/jobs/${one.answer.id}`,
         request: bodyOf[one.index] as number,
@@ -134,21 +136,23 @@ function listRoute(app: App, { db, ledger }: Parts): void {
     },
     async handler(request) {
       const { limit: most, cursor: before, ...filter } = request.query;
-      const users = ownUsers(callerOf(request), 'read');
-      const user = filter.user ?? (users?.length === 1 ? users[0] : undefined);
-      if (users !== undefined) demand(request, 'read', user);
+      const caller = callerOf(request);
+      const viewers = ownUsers(caller, 'read');
+      const user = filter.user ?? oneUser(caller);
+      if (viewers !== undefined) demand(request, 'read', user);
       // Reads one row more than the limit, to know whether there is a next page.
       const found = await listJobs(db, { ...filter, user, before, limit: most + 1 });
-      const { rows: jobs, next } = pageOf(found, most, ({ id }) => id);
-      return { jobs, next };
+      const { rows, next } = pageOf(found, most, ({ id }) => id);
+      return { jobs: await summariesAsSeen(db, rows, viewers), next };
     },
   });
 }
 
 function detailRoutes(app: App, { db, estimator }: Parts): void {
-  async function estimateOf({ id, type, state, queue, priority, score }: JobDetail): Promise<Estimate> {
-    const [estimate] = await estimator.estimate([{ id, type, state, queue, priority: priorityOf(priority, score) }]);
-    return estimate as Estimate;
+  async function read(request: FastifyRequest<{ Params: { id: string } }>): Promise<{ job: SeenJob; estimate: Estimate }> {
+    const { job, toEstimate } = await visibleJob(db, callerOf(request), request.params.id);
+    const [estimate] = await estimator.estimate([toEstimate]);
+    return { job, estimate: estimate as Estimate };
   }
 
   app.route({
@@ -163,8 +167,7 @@ function detailRoutes(app: App, { db, estimator }: Parts): void {
       response: { 200: jobDetail, ...problems },
     },
     async handler(request) {
-      const job = await visibleJob(db, callerOf(request), request.params.id);
-      const estimate = await estimateOf(job);
+      const { job, estimate } = await read(request);
       return { ...job, ...statusOf(job, estimate), position: estimate.position };
     },
   });
@@ -181,8 +184,8 @@ function detailRoutes(app: App, { db, estimator }: Parts): void {
       response: { 200: jobStatus, ...problems },
     },
     async handler(request) {
-      const job = await visibleJob(db, callerOf(request), request.params.id);
-      return statusOf(job, await estimateOf(job));
+      const { job, estimate } = await read(request);
+      return statusOf(job, estimate);
     },
   });
 }
@@ -220,9 +223,9 @@ function itemsRoute(app: App, { db }: Parts): void {
       },
     },
     async handler(request) {
-      const { id } = await visibleJob(db, callerOf(request), request.params.id);
+      const { job } = await visibleJob(db, callerOf(request), request.params.id);
       const { limit: most, cursor, state: only } = request.query;
-      const found = await listItems(db, id, { state: only, after: cursor, limit: most + 1 });
+      const found = await listItems(db, job.id, { state: only, after: cursor, limit: most + 1 });
       const { rows: items, next } = pageOf(found, most, ({ key }) => key);
       return { items, next };
     },
@@ -256,8 +259,10 @@ function callbacksRoute(app: App, { db }: Parts): void {
       },
     },
     async handler(request) {
-      const { id } = await visibleJob(db, callerOf(request), request.params.id);
-      return { callbacks: await callbacksOf(db, id) };
+      const caller = callerOf(request);
+      const { job } = await visibleJob(db, caller, request.params.id);
+      const users = ownUsers(caller, 'read');
+      return { callbacks: await callbacksOf(db, job.id, users && { keyId: caller.id, users }) };
     },
   });
 }
@@ -267,7 +272,7 @@ function estimateJson({ position, startSeconds, completionSeconds }: Estimate) {
 }
 
 /** A job without items is one item. */
-function statusOf(job: JobDetail, { completionSeconds }: Estimate) {
+function statusOf(job: SeenJob, { completionSeconds }: Estimate) {
   const { done, skipped, no_data, failed, total } = job.items;
   const alone = job.items.total === 0;
   const ended = job.ended_at !== null;

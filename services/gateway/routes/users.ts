@@ -6,7 +6,9 @@ import { addHoldings, clearHoldings, MOST_POSITIONS, readHoldings } from '../../
 import { readWorth, worthJson } from '../../market/portfolios/worth.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
 import { demand } from '../auth/access.ts';
+import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { instant, limit, problems, userId } from '../http/schemas.ts';
@@ -157,6 +159,8 @@ function replacePortfolioRoute(app: App, parts: Parts): void {
       const twice = positions.find(({ symbol }, index) => positions.findIndex((other) => other.symbol === symbol) !== index);
       if (twice !== undefined)
         throw new InputError('portfolio.duplicate_symbol', `positions name ${twice.symbol} twice; add their quantities up`);
+      const watched = positions.filter(({ quantity }) => quantity === 0).length;
+      const held = positions.length - watched;
       const now = new Date(parts.clock.now().epochMilliseconds);
       await parts.db.transaction(async (tx) => {
         await clearHoldings(tx, [user]);
@@ -165,9 +169,13 @@ function replacePortfolioRoute(app: App, parts: Parts): void {
           positions.map((one) => ({ user, ...one })),
           now,
         );
+        recordChange(tx, actorOf(request), {
+          action: 'portfolio.replace',
+          target: `user:${user}`,
+          details: `${held} held, ${watched} watched`,
+        });
       });
-      const watched = positions.filter(({ quantity }) => quantity === 0).length;
-      return { user, held: positions.length - watched, watched };
+      return { user, held, watched };
     },
   });
 }
