@@ -57,7 +57,10 @@ test('a stream shows a sign of life only now and then, and tells the reader when
   expect(await answer.text()).toBe('retry: 2000\n\n');
   // A reader that has gone gets no signs of life.
   await expect.poll(() => vi.getTimerCount()).toBe(0);
-  expect(Object.fromEntries(answer.headers)).toMatchObject({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' });
+  expect(Object.fromEntries(answer.headers)).toMatchObject({
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+  });
 });
 
 test('who has heard nothing but the beginning of a stream misses nothing either when it comes back', async () => {
