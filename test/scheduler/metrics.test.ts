@@ -159,7 +159,7 @@ test('the path alone counts, HEAD is answered, and what is not there is answered
   expect((await fetch(`${url}/healthz?deep=1`)).status).toBe(200);
   const head = await fetch(`${url}/metrics`, { method: 'HEAD' });
   expect([head.status, head.headers.get('cache-control')]).toEqual([200, 'no-store']);
-  expect(await (await fetch(`${url}/`)).text()).toBe('/ is not here; there are /metrics and /healthz\n');
+  expect(await (await fetch(`${url}/`)).text()).toBe('/ is not here; there are /metrics, /healthz and /readyz\n');
   const post = await fetch(`${url}/metrics`, { method: 'POST' });
   expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
 });

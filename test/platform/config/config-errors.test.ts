@@ -230,7 +230,7 @@ test('a file that is not there', () => {
 test('a folder in the place of a file', () => {
   const { code, lines } = refusal('', { files: ['/'] });
   expect(code).toBe('config.missing_file');
-  expect(lines).toEqual([expect.stringMatching(/^\/: cannot be read \(EISDIR/)]);
+  expect(lines).toEqual([expect.stringMatching(/^\/: cannot be read \(it is a folder\)/)]);
 });
 
 test('a default file that leaves a key out', () => {
