@@ -48,7 +48,10 @@ const OPERATOR = { name: 'operator', scopes: ['read', 'jobs', 'admin'] };
 /** Milliseconds. More than the services' own grace period, so that they hand back their jobs themselves. */
 const STOP_MARGIN_MS = 5_000;
 /** Keys that hold a path. `up` makes those of the command line absolute: a command that joins the mesh may run in another folder. */
-const PATH_KEYS = ['stock_jobs.data_fetch.lean.path', 'ranking.chains.file.path', 'queue.mqtt.tls.ca_file', 'logging.file'];
+const PATH_KEYS = [
+  ...['stock_jobs.data_fetch.lean.path', 'ranking.chains.file.path', 'queue.mqtt.tls.ca_file', 'logging.file'],
+  ...['database.tls.ca_file', 'database.tls.cert_file', 'database.tls.key_file', 'gateway.tls.cert_file', 'gateway.tls.key_file'],
+];
 
 /** The options of `up` and `demo` as configuration keys. */
 function overridesOf({ mqttPort, httpPort, source, leanPath }: UpOptions): Record<string, Override> {
