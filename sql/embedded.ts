@@ -13,10 +13,13 @@ import type { Logger } from '../services/platform/log/log.ts';
 import { assertPortFree, freePort } from '../services/platform/machine/ports.ts';
 import { findProgram } from '../services/platform/machine/programs.ts';
 import { accountNames, createAccounts, type DatabasePasswords, type DatabaseRole } from './accounts.ts';
+import { grantReading } from './read-rights.ts';
 import { findServer, isServerOf, stopServer } from './running-server.ts';
 import { asRoot, createSystemTables, identify, type Server, temporaryFolder } from './system-tables.ts';
 
 const HOST = '127.0.0.1';
+/** The socket and TCP, which a server that resolves no names tells apart. */
+const HOSTS = ['localhost', HOST];
 
 export interface EmbeddedOptions {
   /** The server's own folder; created where it is missing. Its parent must exist. */
@@ -48,6 +51,8 @@ export interface EmbeddedDatabase {
   options(role: DatabaseRole): DatabaseOptions;
   /** For mysql2, which takes the socket in it; other clients read host and port. `root` is for the socket only. */
   url(role: DatabaseRole): string;
+  /** Gives `stockmesh_read` its rights, and takes those of earlier versions away. After the migrations. */
+  grantReading(): Promise<void>;
   /** Resolves, with how it ended, when the server is gone, whether by `stop` or by accident. Does not keep the process alive. */
   readonly exited: Promise<string>;
   /** Ends the server cleanly; resolves when its process is gone. May be called twice. */
@@ -293,7 +298,7 @@ async function connectAsRoot({ passwords, log }: EmbeddedOptions, socket: string
 
 async function prepare({ database = 'stockmesh', passwords }: EmbeddedOptions, root: Connection): Promise<void> {
   try {
-    await createAccounts(root, { database, passwords, hosts: ['localhost', HOST] });
+    await createAccounts(root, { database, passwords, hosts: HOSTS });
   } finally {
     await root.end();
   }
@@ -318,6 +323,14 @@ function describe(
     accounts: { root: account('root'), migrate: account('migrate'), service: account('service'), read: account('read') },
     options: (role) => ({ ...account(role), socketPath: socket, database }),
     url: (role) => databaseUrl({ ...account(role), socket, port, database }),
+    grantReading: async () => {
+      const root = await createConnection({ socketPath: socket, user: accountNames.root, password: passwords.root });
+      try {
+        await grantReading(root, { database, hosts: HOSTS });
+      } finally {
+        await root.end();
+      }
+    },
     exited: Promise.race([exited, stopped.promise]),
     stop: async () => {
       await stopServer(pid, dataDir);

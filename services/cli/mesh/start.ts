@@ -111,7 +111,7 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
     if (usesEmbedded(config).database) await ensureInstalled({ need: ['mariadb'], yes: options.yes, print: steps.note });
     const start: Start = { loaded, folder, steps, log: logOf(config, folder.path), undo };
     const database = await startEmbeddedDatabase(start);
-    await prepareDatabase(start, (role) => database?.options(role) ?? databaseOptions(config, folder.path, role));
+    await prepareDatabase(start, database);
     // After the migrations: nobody can send a login before the tables for it are there.
     const broker = await startEmbeddedBroker(start);
     const settings = settingsOf(options, loaded.environment);
@@ -180,7 +180,8 @@ async function startEmbeddedDatabase({ loaded, folder, steps, log, undo }: Start
 }
 
 /** Migrations, the operator's key and, in the demo environment, its portfolios. */
-async function prepareDatabase({ loaded, folder, steps }: Start, database: (role: DatabaseRole) => DatabaseOptions): Promise<void> {
+async function prepareDatabase({ loaded, folder, steps }: Start, embedded: EmbeddedDatabase | undefined): Promise<void> {
+  const database = (role: DatabaseRole): DatabaseOptions => embedded?.options(role) ?? databaseOptions(loaded.config, folder.path, role);
   await steps.run('migrations', async () => {
     const applied = await migrateUp(database('migrate')).catch((error: unknown) => {
       if (!isDatabaseAway(error)) throw error;
@@ -190,6 +191,7 @@ async function prepareDatabase({ loaded, folder, steps }: Start, database: (role
         { cause: error },
       );
     });
+    await embedded?.grantReading();
     return applied.length === 0 ? undefined : `applied ${applied.join(', ')}`;
   });
   const db = openDatabase({ ...database('service'), maxConnections: 2 });

@@ -1,10 +1,11 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
 import { readBrokerUrl } from '../bus/broker-url.ts';
+import { database } from '../database/section.ts';
 import { CAUSES } from '../job-causes.ts';
 import { COMPONENTS, LEVELS, type Level } from '../log/log-levels.ts';
 import { named } from '../text/name.ts';
-import { database, secretUrl } from './database.ts';
+import { secretUrl } from '../text/secret-url.ts';
 import { gatewayEdge } from './gateway.ts';
 import { MODES, rankingRules } from './ranking.ts';
 

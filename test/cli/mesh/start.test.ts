@@ -54,7 +54,7 @@ describe('a mesh of the demo environment', () => {
     const set = ['worker.poll_interval=0.5', 'ranking.chains.file.path=past'];
     const options = { data, env: 'demo', config: [file], set, workers: 2, ...ports, source: 'simulated', leanPath: 'lean' };
     ({ mesh, seen } = await starting(options));
-    db = openDatabase({ ...databaseOptions(mesh.config, data, 'read'), maxConnections: 1 });
+    db = openDatabase({ ...databaseOptions(mesh.config, data, 'service'), maxConnections: 1 });
   }, 120_000);
   afterAll(async () => {
     await db.close();
@@ -70,6 +70,13 @@ describe('a mesh of the demo environment', () => {
       'ok broker',
       'ok services',
     ]);
+  });
+
+  test('lets dashboards read what is listed for them, and nothing else', async () => {
+    const reader = openDatabase({ ...databaseOptions(mesh.config, data, 'read'), maxConnections: 1 });
+    onTestFinished(() => reader.close());
+    expect(await reader.rows('SELECT DISTINCT capacity FROM instances WHERE service = ?', ['worker'])).toEqual([{ capacity: 3 }]);
+    await expect(reader.rows('SELECT name FROM api_keys')).rejects.toMatchObject({ code: 'ER_TABLEACCESS_DENIED_ERROR' });
   });
 
   test('leaves for those who join it where its parts are, and its options with absolute paths', () => {

@@ -1,23 +1,13 @@
 import { z } from 'zod';
-import { readDatabaseUrl, TLS_MODES } from '../database/url.ts';
+import { secretUrl } from '../text/secret-url.ts';
+import { readDatabaseUrl, TLS_MODES } from './url.ts';
 
 const count = (least = 0, most = Number.MAX_SAFE_INTEGER) => z.number().int().min(least).max(most);
 const duration = () => z.number().positive();
 const text = () => z.string().min(1);
 const file = () => text().nullable();
 
-/** A URL that may hold a password. `read` answers with a fault, a text that begins with a verb, where it is not one. */
-export const secretUrl = (code: string, read: (url: string) => object | { fault: string }) =>
-  z
-    .string()
-    .check(({ value, issues }) => {
-      const url = value === '' ? {} : read(value);
-      if ('fault' in url) issues.push({ code: 'custom', input: value, message: String(url.fault), params: { code } });
-    })
-    .nullable()
-    .meta({ secret: true });
-
-/** Where the database is, and how it is reached. The keys are documented in `config/default.yaml`. */
+/** The section `database` of the configuration: where it is, and how it is reached. The keys are documented in `config/default.yaml`. */
 export const database = z.strictObject({
   url: secretUrl('database.bad_url', readDatabaseUrl),
   host: text().nullable(),
