@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { lstat, mkdir, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { type Connection, createConnection } from 'mysql2/promise';
 import { type DatabaseOptions, SET_SQL_MODE } from '../services/platform/database/database.ts';
 import { ConfigError, codeOf, messageOf } from '../services/platform/errors.ts';
 import type { Logger } from '../services/platform/log/log.ts';
+import { databaseServerEnvironment } from '../services/platform/machine/environment.ts';
 import { assertPortFree, freePort } from '../services/platform/machine/ports.ts';
 import { findProgram } from '../services/platform/machine/programs.ts';
 import { accountNames, createAccounts, type DatabasePasswords, type DatabaseRole } from './accounts.ts';
@@ -223,7 +224,7 @@ async function launch(options: EmbeddedOptions, server: Server, dataDir: string,
   const settings = settingsFor(server, { dataDir, socket, port, initFile }, options);
   const args = ['--no-defaults', ...asRoot, ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)];
   await mkdir(temporaryFolder(dataDir), { recursive: true, mode: 0o700 });
-  const child = spawn(server.binary, args, { detached: true, stdio: 'ignore', cwd: dataDir });
+  const child = spawn(server.binary, args, { detached: true, stdio: 'ignore', cwd: dataDir, env: databaseServerEnvironment() });
   await once(child, 'spawn');
   const exited = once(child, 'exit').then(([code, signal]) => (signal === null ? `exit code ${code}` : `signal ${signal}`));
   const isRunning = () => child.exitCode === null && child.signalCode === null;
@@ -250,6 +251,8 @@ async function launch(options: EmbeddedOptions, server: Server, dataDir: string,
     await rm(initFile, { force: true });
   }
   child.unref();
+  // The server makes its socket for everybody, whatever its umask.
+  await chmod(socket, 0o600);
   await writeFile(portFile(dataDir), `${port}\n`, { mode: 0o600 });
   options.log.debug({ pid: child.pid, port, socket, server: server.binary }, 'the database server is ready');
   return describe(options, dataDir, { pid: child.pid!, socket, port }, false, exited);

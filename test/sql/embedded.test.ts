@@ -60,9 +60,12 @@ describe('a server that runs', () => {
   let database: EmbeddedDatabase;
   beforeAll(async () => {
     home = mkdtempSync(join(tmpdir(), 'stockmesh-embedded-'));
+    const secrets = { STOCKMESH_DATABASE_ROOT_PASSWORD: 'secret', MYSQL_HOME: home, MYSQL_TCP_PORT: '1', LD_PRELOAD: '' };
+    for (const [name, value] of Object.entries(secrets)) vi.stubEnv(name, value);
     database = await startDatabase({ dataDir: join(home, 'database'), passwords, log: pino({ level: 'silent' }) });
   });
   afterAll(async () => {
+    vi.unstubAllEnvs();
     await database.stop();
     rmSync(home, { recursive: true, force: true });
   });
@@ -116,6 +119,22 @@ describe('a server that runs', () => {
     expect(rows).toEqual([
       { isolation: 'READ-COMMITTED', zone: '+00:00', letters: 'utf8mb4', address: '127.0.0.1', durable: 1, local_files: 0 },
     ]);
+  });
+
+  test('it has nothing of our environment that it would take for a setting, and no secret', () => {
+    const names = readFileSync(`/proc/${database.pid}/environ`, 'utf8')
+      .split('\0')
+      .map((one) => one.split('=')[0]!);
+    const allowed = /^(PATH|TZ|LANG|LC_\w+|LD_LIBRARY_PATH|UMASK|UMASK_DIR|)$/;
+    expect(names.filter((name) => !allowed.test(name))).toEqual([]);
+  });
+
+  test('all that it creates is for its owner only, its socket too', async () => {
+    await query(database, 'migrate', 'CREATE TABLE kept_private (id INT)');
+    const wide = readdirSync(join(home, 'database'), { recursive: true, withFileTypes: true })
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((path) => (statSync(path).mode & 0o077) !== 0);
+    expect(wide).toEqual([]);
   });
 
   test('nothing that it was started with is left for others to read', async () => {

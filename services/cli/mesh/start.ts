@@ -11,6 +11,7 @@ import { storeKey } from '../../gateway/auth/keys.ts';
 import { nowOf } from '../../ledger/job.ts';
 import { importOnce } from '../../market/portfolios/import.ts';
 import { COMMAND } from '../../platform/command-name.ts';
+import { isSecret } from '../../platform/config/keys.ts';
 import { userFiles } from '../../platform/config/layers.ts';
 import type { Config, LoadedConfig, Override } from '../../platform/config/load.ts';
 import { type DatabaseRole, databaseOptions, removeRuntime, usesEmbedded, writeRuntime } from '../../platform/connections.ts';
@@ -78,6 +79,24 @@ function settingsOf(options: UpOptions, environment: string): MeshSettings {
   };
 }
 
+/** The variables that the configuration is filled from. Those of `queue.mqtt.passwords` are not counted: each service has its own. */
+function usedVariables({ origins }: LoadedConfig): string[] {
+  return [...origins].flatMap(([key, origin]) =>
+    typeof origin === 'string' && origin.startsWith('environment ') && !key.startsWith('queue.mqtt.passwords.')
+      ? origin.slice('environment '.length).split(', ')
+      : [],
+  );
+}
+
+/** Every user of the machine can read the arguments of this process, and no later step of it can change that. */
+function warnOfSecrets(set: readonly string[], note: (text: string) => void): void {
+  for (const key of new Set(set.map((one) => one.slice(0, one.indexOf('=')))))
+    if (isSecret(key))
+      note(
+        `--set ${key}: other users of this machine can read it in the list of processes; write it into a file that only you may read and give that with --config, or use a variable`,
+      );
+}
+
 export function logFile(dataFolder: string): string {
   const folder = join(dataFolder, 'logs');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -101,6 +120,7 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
   requireNameForEach(config, options.workers ?? 1);
   const steps = createSteps();
   for (const warning of loaded.warnings) steps.note(warning);
+  warnOfSecrets(options.set ?? [], steps.note);
   const folder = await openDataFolder(path);
   const undo: Start['undo'] = [() => folder.release()];
   const stop = async (): Promise<void> => {
@@ -124,7 +144,14 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
     undo.push(() => removeRuntime(folder.path));
     const writeLog = rotatingFile(logFile(folder.path), config.logging.max_size, config.logging.backup_count);
     const services = await steps.run('services', () =>
-      startServices({ dataFolder: folder.path, settings, workers: options.workers ?? 1, writeLog, note: steps.note }),
+      startServices({
+        dataFolder: folder.path,
+        settings,
+        used: usedVariables(loaded),
+        workers: options.workers ?? 1,
+        writeLog,
+        note: steps.note,
+      }),
     );
     undo.push(() => services.stop(config.worker.grace_period * 1000 + STOP_MARGIN_MS));
     return { dataFolder: folder.path, config, stop };
