@@ -157,10 +157,10 @@ export function brokerAddress(config: Config, dataFolder: string, account: keyof
   const own = passwords[account.replaceAll('-', '_') as keyof typeof passwords];
   const ca = tls.ca_file === null ? undefined : certificate(tls.ca_file);
   // Who names an authority wants encryption, and a URL without it would win unseen.
-  if (url && ca !== undefined && !isEncryptedUrl(url))
+  if (url && (tls.enabled || ca !== undefined) && !isEncryptedUrl(url))
     throw new ConfigError(
       'config.conflicting_keys',
-      'queue.mqtt.tls.ca_file names an authority, but queue.mqtt.url does not encrypt: write mqtts:// (or wss://) there, or leave the authority out',
+      `queue.mqtt.tls.${tls.enabled ? 'enabled' : 'ca_file'} asks for encryption, but queue.mqtt.url does not encrypt: write mqtts:// (or wss://) there`,
     );
   return {
     ...(url ? { url } : { host: host ?? undefined, port }),

@@ -152,9 +152,9 @@ describe('a broker by configuration', () => {
     expect(() => clientOptions({ url })).toThrow(expect.objectContaining({ code: 'bus.invalid_url' }));
   });
 
-  test('an authority for a URL that does not encrypt is refused', () => {
+  test.each([['ca_file'], ['enabled']])('a URL that does not encrypt is refused where tls.%s asks for it', (key) => {
     writeFileSync(join(folder, 'ca.pem'), 'PEM');
-    const keys = { 'queue.mqtt.url': 'mqtt://u:p@mq', 'queue.mqtt.tls.ca_file': join(folder, 'ca.pem') };
+    const keys = { 'queue.mqtt.url': 'mqtt://u:p@mq', [`queue.mqtt.tls.${key}`]: key === 'enabled' || join(folder, 'ca.pem') };
     expect(() => brokerAddress(config(keys), folder, 'worker')).toThrow(
       expect.objectContaining({ code: 'config.conflicting_keys', message: expect.stringContaining('mqtts://') }),
     );
