@@ -1,7 +1,7 @@
 /** What dashboards may read with the account `stockmesh_read`: the columns listed here, and nothing that a later migration adds. */
 import { escapeId, escape as quote } from 'mysql2';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
-import type { Sql } from '../services/platform/database/database.ts';
+import { SET_SQL_MODE, type Sql } from '../services/platform/database/database.ts';
 import { accountNames } from './accounts.ts';
 
 /** Columns, separated by spaces. Each column of the table is in one of the two. */
@@ -116,6 +116,8 @@ export async function readGrants(db: Sql, database: string, account: string): Pr
  * right. After the migrations, since a table that is not there cannot be granted. `hosts`: as for `createAccounts`.
  */
 export async function grantReading(root: Connection, { database, hosts }: { database: string; hosts: readonly string[] }): Promise<void> {
+  // The server's own mode decides how the quoted names below are read.
+  await root.query(SET_SQL_MODE);
   const ask = async <T>(sql: string, params: unknown[]): Promise<T[]> => (await root.query<(T & RowDataPacket)[]>(sql, params))[0];
   const wanted = readable(await ask<ColumnRow>(COLUMNS, [database]));
   for (const host of hosts) {
