@@ -20,6 +20,11 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
     .command('status')
     .description('list all migrations and when each was applied')
     .action(async (options) => finish(await (await import('../commands/migrate.ts')).status(all(options))));
+  migrate
+    .command('grants')
+    .description('print the SQL that gives an account for dashboards its rights')
+    .option('--account <user@host>', 'the account', 'stockmesh_read@%')
+    .action(async (options) => finish(await (await import('../commands/migrate.ts')).grants(all(options))));
   const key = program.command('key').description('keys to the HTTP API');
   key
     .command('create')

@@ -1,8 +1,11 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
+import { readBrokerUrl } from '../bus/broker-url.ts';
+import { database } from '../database/section.ts';
 import { CAUSES } from '../job-causes.ts';
 import { COMPONENTS, LEVELS, type Level } from '../log/log-levels.ts';
 import { named } from '../text/name.ts';
+import { secretUrl } from '../text/secret-url.ts';
 import { gatewayEdge } from './gateway.ts';
 import { MODES, rankingRules } from './ranking.ts';
 
@@ -77,7 +80,7 @@ const worker = z.strictObject({
 
 const mqtt = z
   .strictObject({
-    url: secret(),
+    url: secretUrl('bus.invalid_url', readBrokerUrl),
     host: text().nullable(),
     port: port(),
     username: text().nullable(),
@@ -305,28 +308,6 @@ const monitoring = z.strictObject({
     max_job_age: duration(),
     max_clock_offset: duration(),
   }),
-});
-
-const database = z.strictObject({
-  url: secret(),
-  host: text().nullable(),
-  port: port(),
-  socket: text().nullable(),
-  username: text(),
-  password: secret(),
-  database: z.string().regex(/^[A-Za-z0-9_$-]{1,64}$/, 'must be 1-64 letters, digits, "_", "$" or "-"'),
-  clock_interval: duration(),
-  pool: z
-    .strictObject({ min_connections: count(), max_connections: count(1, 10_000), idle_timeout: duration() })
-    .check(({ value, issues }) => {
-      if (value.min_connections <= value.max_connections) return;
-      const message = `min_connections (${value.min_connections}) must not be above max_connections (${value.max_connections})`;
-      issues.push({ code: 'custom', input: value, ...because('config.pool_size', message) });
-    }),
-  connect_timeout: duration(),
-  acquire_timeout: duration(),
-  statement_timeout: duration(),
-  long_statement_timeout: duration(),
 });
 
 export const schema = z
