@@ -3,11 +3,11 @@
  * generated configuration does (`test/broker/conformance*.test.ts` run against both).
  *
  * It keeps everything in memory: after a restart retained states and sessions are gone and the clients, which reconnect, state theirs anew.
- * A login is safe nevertheless: the access rules hold its acknowledgement until the service has committed it (`held-publishes.ts`).
+ * A login is safe nevertheless: the access rules hold its acknowledgement until the service has committed it (`held/held-publishes.ts`).
  * It speaks MQTT 3.1 and 3.1.1.
  */
 import type { Duplex } from 'node:stream';
-import { Aedes, type AedesOptions, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
+import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
 import { gatherWrites } from '../services/platform/bus/gather-writes.ts';
 import type { Logger } from '../services/platform/log/log.ts';
 import { encodeMessage } from '../services/platform/messages.ts';
@@ -21,13 +21,14 @@ import {
   HOLD_LIMITS,
   type HoldLimits,
   startHeldAlerts,
-} from './held-limits.ts';
-import { createHeldPublishes, type HeldPublishes } from './held-publishes.ts';
+} from './held/held-limits.ts';
+import { createHeldPublishes, type HeldPublishes } from './held/held-publishes.ts';
 import { DROPPED_TOPIC, gateReads } from './packet-gate.ts';
 import { limitPublishes, limitSubscriptions } from './qos-limit.ts';
 import { listenTcp, listenWebSocket, type ServerSocket } from './server-sockets.ts';
 import { keepSessionQueues, type SessionQueues } from './session-queues.ts';
-import { emulateSharedSubscriptions, isShared, type SharedSubscriptions } from './shared-subscriptions.ts';
+import { emulateSharedSubscriptions, type SharedSubscriptions } from './shared-subscriptions.ts';
+import { createSubscriptionAccess } from './subscription-access.ts';
 
 export interface EmbeddedBrokerOptions {
   /** Default 127.0.0.1: reached from this machine only. */
@@ -38,6 +39,8 @@ export interface EmbeddedBrokerOptions {
   webSocketPort?: number;
   accounts: Accounts;
   access: AccessRules;
+  /** What the client ids of services begin with. Default `CLIENT_ID_PREFIX`. */
+  clientIdPrefix?: string;
   /** A publish with more is acknowledged and dropped. Default 64 KiB. */
   maxPayloadBytes?: number;
   /** How much may wait for the acknowledgement of a service. Default `HOLD_LIMITS`. */
@@ -61,7 +64,7 @@ interface BrokerStats extends HeldStats {
   oversize: number;
   /** Deliveries withheld because the role may not see the topic. */
   withheld: number;
-  /** Connections refused: unknown account, wrong password, a client id of another account or none, MQTT 5. */
+  /** Connections refused: unknown account, wrong password, a client id that is none, unreadable or another account's, MQTT 5. */
   refusedConnections: number;
 }
 
@@ -139,8 +142,8 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
 
 function createParts(options: EmbeddedBrokerOptions): BrokerParts {
   const { maxPayloadBytes = 65_536, log } = options;
-  const access = compileAccess(options.access);
-  const admission = createClientAdmission(options.accounts, log);
+  const access = compileAccess(options.access, options.clientIdPrefix);
+  const admission = createClientAdmission(options.accounts, access, log);
   const maySee = (client: Client, topic: string) => {
     const role = admission.identityOf(client)?.role;
     return role !== undefined && access.maySee(role, topic);
@@ -151,7 +154,7 @@ function createParts(options: EmbeddedBrokerOptions): BrokerParts {
   const limits = { ...HOLD_LIMITS, ...options.holdLimits };
   const held = createHeldPublishes({
     limits,
-    maySee,
+    commits: (clientId, topic) => access.commits(admission.roleOf(clientId) ?? '', topic),
     onFull(client, topic) {
       const text =
         `${limits.perClient} messages of one client, ${limits.messages} messages or ${limits.bytes} bytes wait for the acknowledgement of a ` +
@@ -179,7 +182,8 @@ function startAlerts({ held, log }: BrokerParts, broker: Aedes, times: HeldAlert
 }
 
 async function createAedes(parts: BrokerParts): Promise<Aedes> {
-  const { admission, held, log, maySee } = parts;
+  const { access, admission, held, log, logOnce, maySee } = parts;
+  const subscriptionAccess = createSubscriptionAccess({ access, admission, join: (...member) => parts.shared!.join(...member), logOnce });
   const broker = await Aedes.createBroker({
     drainTimeout: DRAIN_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
@@ -189,12 +193,13 @@ async function createAedes(parts: BrokerParts): Promise<Aedes> {
     preConnect: admission.preConnect,
     authenticate: admission.authenticate,
     authorizePublish: (client, packet, done) => authorizePublish(parts, client, packet, done),
-    authorizeSubscribe: (client, subscription, done) => authorizeSubscribe(parts, client, subscription, done),
+    authorizeSubscribe: (client, subscription, done) => subscriptionAccess.authorize(client, subscription, done),
     authorizeForward: (client, packet) => authorizeForward(parts, client, packet),
   });
   const queues = keepSessionQueues(broker, {
     maxBytes: MAX_QUEUED_BYTES_PER_SESSION,
-    isExempt: held.isHeld,
+    isExempt: (packet, clientId) => held.isHeldFor(clientId, packet),
+    maySee: (clientId, topic) => access.maySee(admission.roleOf(clientId) ?? '', topic),
     onFull(clientId) {
       log.warn({ event: 'broker.queue_full', clientId }, 'the queue of an absent client is full: message dropped for it');
     },
@@ -207,6 +212,7 @@ async function createAedes(parts: BrokerParts): Promise<Aedes> {
   held.attach({ broker, queues, shared });
   admission.attach(broker);
   limitPublishes(broker);
+  subscriptionAccess.attach(broker);
   Object.assign(parts, { queues, shared });
   // Each delivery that waited for a connection fails with it, thousands in a burst.
   const ended = new WeakSet<Client>();
@@ -255,29 +261,6 @@ function authorizePublish(parts: BrokerParts, client: Client | null, packet: Pub
   }
   if (isAcknowledgedByAedes) done(null);
   else setImmediate(done, null);
-}
-
-type AuthorizeSubscribe = Parameters<NonNullable<AedesOptions['authorizeSubscribe']>>;
-
-function authorizeSubscribe(
-  { access, admission, shared, logOnce }: BrokerParts,
-  client: AuthorizeSubscribe[0],
-  subscription: AuthorizeSubscribe[1],
-  done: AuthorizeSubscribe[2],
-): void {
-  if (isShared(subscription.topic)) {
-    done(null, shared!.join(client, subscription) ? subscription : null);
-    return;
-  }
-  const role = admission.identityOf(client)?.role;
-  if (role !== undefined && access.covers(role, subscription.topic)) {
-    done(null, subscription);
-    return;
-  }
-  // A message that is withheld from a kept session would stay in its queue for ever, so there the filter has to fit.
-  const granted = client.clean;
-  logOnce(client, subscription.topic, 'broker.subscription_filtered', granted ? 'sees only what its role may' : 'subscription refused');
-  done(null, granted ? subscription : null);
 }
 
 function authorizeForward(

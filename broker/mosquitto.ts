@@ -1,7 +1,6 @@
 /** Mosquitto in the embedded broker's place: its configuration, generated from the same access rules, and a private instance for tests and trials. */
 import { spawn } from 'node:child_process';
 import { pbkdf2, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -31,6 +30,12 @@ export interface MosquittoConfigOptions {
 
 const GENERATED =
   '# Generated from broker/access.yaml by broker/mosquitto.ts. Change those, then: npx vitest run test/broker/mosquitto.test.ts --update\n';
+
+const ACL_HEAD = `
+# What is not listed is not allowed. Mosquitto asks these rules for each message, not for a subscription or a client id: it grants every
+# subscription, in a shared one gives each member its share whether it may see it or not, and lets an account take any client id. What keeps
+# others out of the sessions and groups of services is that their names are secret: see the README.
+`;
 
 /** The texts of `mosquitto.conf` and of its access file. For Mosquitto 2.0 and later. */
 export function mosquittoConfig(options: MosquittoConfigOptions): { conf: string; acl: string } {
@@ -85,7 +90,7 @@ ${optional.length === 0 ? '' : `\n${optional.join('\n')}\n`}`;
       ...subscribe.filter((topic) => !both.includes(topic)).map((topic) => `topic read ${topic}`),
     ].join('\n');
   });
-  return { conf, acl: `${GENERATED}\n# What is not listed is not allowed.\n\n${users.join('\n\n')}\n` };
+  return { conf, acl: `${GENERATED}${ACL_HEAD}\n${users.join('\n\n')}\n` };
 }
 
 const deriveKey = promisify(pbkdf2);
@@ -163,7 +168,8 @@ export async function startMosquitto(options: MosquittoOptions): Promise<Running
   ]);
 
   const child = spawn(binary, ['-c', file('mosquitto.conf')], { stdio: ['ignore', 'ignore', 'pipe'] });
-  const exited = once(child, 'exit');
+  // Not by `once`, which rejects where the program cannot be started: nobody waits for its end then.
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   let said = '';
   await new Promise<void>((resolve, reject) => {
     const failed = () =>

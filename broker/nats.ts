@@ -39,7 +39,7 @@ mqtt {
 lame_duck_duration: "30s"
 lame_duck_grace_period: "1s"
 
-# What is not listed is not allowed.
+# What is not listed is not allowed. Leave out the accounts that you do not use: "service" is all services in one.
 authorization {
   users: [
 ${users.join('\n')}

@@ -1,5 +1,5 @@
 /** A RabbitMQ cluster in the embedded broker's place: its configuration and permissions, generated from the same access rules. */
-import type { AccessRules } from './access.ts';
+import { type AccessRules, CLIENT_ID_PREFIX, clientIdPrefixes } from './access.ts';
 
 const generated = (comment: string): string =>
   `${comment} Generated from broker/access.yaml by broker/rabbitmq.ts. Change those, then: npx vitest run test/broker/rabbitmq.test.ts --update\n`;
@@ -24,21 +24,30 @@ mqtt.subscription_ttl = infinity
 
 /** The text of a script that gives each role its account and its permissions. It reads the passwords from the environment. */
 export function rabbitmqPermissions({ roles }: AccessRules): string {
-  const accounts = Object.entries(roles).map(([role, { publish, subscribe }]) => {
+  const reserved = Object.values(roles).flatMap((role) => clientIdPrefixes(role, CLIENT_ID_PREFIX) ?? []);
+  const accounts = Object.entries(roles).map(([role, rules]) => {
+    const { publish, subscribe } = rules;
     const password = `${role.toUpperCase().replaceAll('-', '_')}_PASSWORD`;
-    // A subscription is a queue, bound to the exchange.
-    const queues = subscribe.length === 0 ? undefined : 'mqtt-subscription-.*';
+    // A subscription is a queue, named after the client id and bound to the exchange.
+    const own = clientIdPrefixes(rules, CLIENT_ID_PREFIX);
+    const ids = own !== undefined ? `(${own.join('|')})` : rules.client_ids === 'any' ? '' : `(?!${reserved.join('|')})`;
+    const queues = subscribe.length === 0 ? undefined : `mqtt-subscription-${ids}.*`;
     const both = queues === undefined ? '^amq\\.topic$' : `^(${queues}|amq\\.topic)$`;
     const configure = queues === undefined ? '^$' : `^${queues}$`;
     return `# ${role}
-printf '%s' "\${${password}:?is not set}" | rabbitmqctl add_user ${role}
-rabbitmqctl set_permissions ${role} '${configure}' '${both}' '${queues === undefined ? '^$' : both}'
-rabbitmqctl set_topic_permissions ${role} amq.topic '${routingKeys(publish)}' '${routingKeys(subscribe)}'
+if [ -n "\${${password}:-}" ]; then
+  printf '%s' "$${password}" | rabbitmqctl add_user ${role}
+  rabbitmqctl set_permissions ${role} '${configure}' '${both}' '${queues === undefined ? '^$' : both}'
+  rabbitmqctl set_topic_permissions ${role} amq.topic '${routingKeys(publish)}' '${routingKeys(subscribe)}'
+else
+  echo "${password} is not set: no account ${role}"
+fi
 `;
   });
   return `#!/bin/sh
 ${generated('#')}#
-# Creates the accounts with the passwords of HOOK_PASSWORD, MONITOR_PASSWORD and SERVICE_PASSWORD. What is not listed is not allowed.
+# Creates an account a role, with the password of HOOK_PASSWORD, PORTFOLIO_PRIORITY_PASSWORD and so on; one without a password is left out.
+# What is not listed is not allowed. Client ids of services begin with "${CLIENT_ID_PREFIX}-"; with another queue.mqtt.client_id_prefix replace it.
 set -eu
 
 ${accounts.join('\n')}`;

@@ -1,6 +1,7 @@
 /** Where connections come from: TCP, and WebSocket where it is asked for. */
+import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
-import { createServer, type Server } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream, WebSocketServer } from 'ws';
 import { ConfigError, codeOf, messageOf } from '../services/platform/errors.ts';
@@ -58,7 +59,6 @@ export async function listenWebSocket({ host, port, accept }: ServerSocketOption
     close: async () => {
       const closed = new Promise<void>((resolve) => http.close(() => resolve()));
       for (const socket of server.clients) socket.terminate();
-      server.close();
       http.closeAllConnections();
       await closed;
     },
@@ -67,13 +67,8 @@ export async function listenWebSocket({ host, port, accept }: ServerSocketOption
 
 async function listen(server: Server, host: string, port: number, option: string): Promise<number> {
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ host, port, exclusive: true }, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
+    server.listen({ host, port, exclusive: true });
+    await once(server, 'listening');
   } catch (error) {
     if (codeOf(error) === 'EADDRINUSE')
       throw new ConfigError(
@@ -89,6 +84,5 @@ async function listen(server: Server, host: string, port: number, option: string
       },
     );
   }
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : port;
+  return (server.address() as AddressInfo).port;
 }

@@ -48,7 +48,9 @@ export interface SessionQueuesOptions {
   /** Bytes that one session queues at most, apart from exempt messages. What comes later is dropped, as Mosquitto does by `max_queued_bytes`. */
   maxBytes: number;
   /** Messages that the bound does not apply to. */
-  isExempt: (packet: AedesPublishPacket) => boolean;
+  isExempt: (packet: AedesPublishPacket, clientId: string) => boolean;
+  /** Whether the session's account may see the topic. */
+  maySee: (clientId: string, topic: string) => boolean;
   /** Called once each time that a session begins to drop messages. */
   onFull: (clientId: string) => void;
   onQueued: (message: QueuedMessage) => void;
@@ -67,8 +69,8 @@ export interface SessionQueues {
   /** The messages that a session got by a shared subscription. */
   ofGroup(clientId: string, group: string): QueuedMessage[];
   remove(message: QueuedMessage): void;
-  /** Whether a kept session is subscribed to the topic by a plain subscription. */
-  hasSubscriber(topic: string): Promise<boolean>;
+  /** Whether the kept session of a client that `counts` is subscribed to the topic by a plain subscription. */
+  hasSubscriber(topic: string, counts: (clientId: string) => boolean): Promise<boolean>;
 }
 
 /** What a queued packet costs beside its payload, roughly. */
@@ -95,7 +97,7 @@ export function keepSessionQueues(broker: Aedes, options: SessionQueuesOptions):
     else void removeUnsubscribed(queues, client);
   });
   persistence.outgoingEnqueueCombi = async (receivers, packet) => {
-    for (const { clientId } of receivers) enqueue(queues, clientId, packet);
+    for (const { clientId } of receivers) if (options.maySee(clientId, packet.topic)) enqueue(queues, clientId, packet);
   };
   // aedes calls it directly before it writes the packet.
   persistence.outgoingUpdate = async (client, packet) => noteSent(queues, client, packet);
@@ -123,13 +125,13 @@ export function keepSessionQueues(broker: Aedes, options: SessionQueuesOptions):
       return message !== undefined && (!ready.has(client) || message.sentOn === client);
     },
     ofGroup: (clientId, group) => [...(sessions.get(clientId)?.messages.values() ?? [])].filter((message) => message.group === group),
-    hasSubscriber: async (topic) => (await persistence.subscriptionsByTopic(topic)).length > 0,
+    hasSubscriber: async (topic, counts) => (await persistence.subscriptionsByTopic(topic)).some(({ clientId }) => counts(clientId)),
   };
 }
 
 function enqueue({ options, sessions }: Queues, clientId: string, packet: AedesPublishPacket, group?: string): void {
   const session = sessions.getOrInsertComputed(clientId, newSession);
-  const exempt = options.isExempt(packet);
+  const exempt = options.isExempt(packet, clientId);
   const bytes = exempt ? 0 : packet.payload.length + PACKET_BYTES;
   // Overlapping subscriptions deliver a message once.
   if (session.messages.has(packet.brokerCounter)) return;
@@ -140,7 +142,7 @@ function enqueue({ options, sessions }: Queues, clientId: string, packet: AedesP
   }
   session.bytes += bytes;
   // Not retained: only a message that answers a new subscription is marked so [MQTT-3.3.1-9].
-  const copy = { ...packet, retain: false, dup: false };
+  const copy = { ...packet, retain: false };
   const message = { clientId, packet: copy, group, messageId: undefined, sentOn: undefined, written: undefined, bytes };
   session.messages.set(packet.brokerCounter, message);
   options.onQueued(message);
@@ -194,7 +196,7 @@ async function removeUnsubscribed(queues: Queues, { id }: Client): Promise<void>
   for (const message of [...(queues.sessions.get(id)?.messages.values() ?? [])]) {
     const { packet, group } = message;
     const subscribed = group === undefined ? filters.some((filter) => includes(filter, packet.topic)) : filters.includes(group);
-    if (!subscribed && queues.options.isExempt(packet)) remove(queues, message);
+    if (!subscribed && queues.options.isExempt(packet, id)) remove(queues, message);
   }
 }
 

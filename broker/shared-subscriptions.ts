@@ -3,7 +3,7 @@
  *
  * The client stays subscribed to the literal `$share/…`, where nothing is ever published, so that aedes does all the book-keeping. Each
  * group listens to its filter once, inside the broker, and hands each message to one member, in turn. A member that may not see the topic
- * or does not drain its socket is passed over. A group gets no retained messages, as MQTT 5 wants it (4.8.2); Mosquitto 2.0 sends them to
+ * is never chosen; one that does not drain its socket only where there is no other. A group gets no retained messages, as MQTT 5 wants it (4.8.2); Mosquitto 2.0 sends them to
  * each member.
  *
  * While no member is connected, QoS 1 messages wait in one of the kept sessions, if there is one. A connected member takes over what waits
@@ -36,8 +36,8 @@ export interface SharedDelivery extends AedesPublishPacket {
 export interface SharedSubscriptions {
   /** Makes the client a member of its group; false where the filter is malformed. */
   join(client: Client, subscription: { topic: string; qos: number }): boolean;
-  /** Whether a group would deliver a QoS 1 message of this topic, now or when a member is back. */
-  hasSubscriber(topic: string): boolean;
+  /** Whether a group would deliver a QoS 1 message of this topic to a client that `counts`, now or when it is back. */
+  hasSubscriber(topic: string, counts: (clientId: string) => boolean): boolean;
 }
 
 export interface SharedSubscriptionsOptions {
@@ -51,7 +51,7 @@ type Deliverer = { deliverQoS(packet: AedesPublishPacket, done: () => void): voi
 export const isShared = (filter: string): boolean => filter.startsWith('$share/');
 
 /** The filter inside `$share/<group>/<filter>`, or undefined where it is not well-formed. */
-function sharedFilter(shared: string): string | undefined {
+export function filterInside(shared: string): string | undefined {
   return /^\$share\/[^/+#]+\/(.+)$/s.exec(shared)?.[1];
 }
 
@@ -77,7 +77,7 @@ export function emulateSharedSubscriptions(broker: Aedes, { queues, maySee }: Sh
       (member.client as unknown as Deliverer).deliverQoS(copy, done);
       return;
     }
-    const absent = group.members.find(({ client, qos }) => client.closed && !client.clean && qos > 0);
+    const absent = group.members.find(({ client, qos }) => client.closed && !client.clean && qos > 0 && maySee(client, packet.topic));
     if (absent !== undefined && packet.qos > 0) queues.enqueue(absent.client.id, packet, group.name);
     done();
   }
@@ -108,7 +108,7 @@ export function emulateSharedSubscriptions(broker: Aedes, { queues, maySee }: Sh
 
   return {
     join(client, { topic: name, qos }) {
-      const filter = sharedFilter(name);
+      const filter = filterInside(name);
       if (filter === undefined) return false;
       const member: Member = { client, qos };
       const known = groups.get(name);
@@ -124,7 +124,10 @@ export function emulateSharedSubscriptions(broker: Aedes, { queues, maySee }: Sh
       return true;
     },
 
-    hasSubscriber: (topic) => groups.values().some(({ filter, members }) => includes(filter, topic) && members.some(({ qos }) => qos > 0)),
+    hasSubscriber: (topic, counts) =>
+      groups
+        .values()
+        .some(({ filter, members }) => includes(filter, topic) && members.some(({ client, qos }) => qos > 0 && counts(client.id))),
   };
 }
 

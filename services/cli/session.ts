@@ -122,7 +122,7 @@ export async function withSession<T>(
   const connect = async (): Promise<Bus> => {
     const [{ connectBus }, { pino }] = await Promise.all([import('../platform/bus/bus.ts'), import('pino')]);
     return connectBus({
-      ...brokerAddress(loaded.config, dataFolder),
+      ...brokerAddress(loaded.config, dataFolder, 'cli'),
       service: 'cli',
       instance,
       log: pino({ level: 'silent' }),

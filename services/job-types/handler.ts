@@ -62,7 +62,11 @@ export function handler<Schema extends z.ZodType, Row>(
   { name: type, payload: schema, logComponent }: Pick<JobType, 'name' | 'logComponent'> & { payload: Schema },
   run: (payload: z.output<Schema>, context: JobContext<Row>) => Promise<JobOutput<Row>>,
   store: (tx: Transaction, rows: readonly Row[]) => Promise<void>,
-  rowsOfFailure?: (payload: z.output<Schema>, error: unknown, context: Pick<JobContext<Row>, 'config' | 'clock'>) => readonly Row[],
+  rowsOfFailure: (
+    payload: z.output<Schema>,
+    error: unknown,
+    context: Pick<JobContext<Row>, 'config' | 'clock'>,
+  ) => readonly Row[] = () => [],
 ): Handler<Row> {
   return {
     type,
@@ -70,7 +74,7 @@ export function handler<Schema extends z.ZodType, Row>(
     store,
     rowsOfFailure(payload, error, context) {
       const parsed = schema.safeParse(payload);
-      return parsed.success ? (rowsOfFailure?.(parsed.data, error, context) ?? []) : [];
+      return parsed.success ? rowsOfFailure(parsed.data, error, context) : [];
     },
     run(payload, context) {
       const parsed = schema.safeParse(payload);

@@ -8,7 +8,7 @@ import { type Config, leaseSeconds } from './config/load.ts';
 import { addressesIn } from './database/addresses.ts';
 import type { DatabaseOptions } from './database/database.ts';
 import { ConfigError, codeOf, messageOf } from './errors.ts';
-import { readSecrets } from './machine/datafolder.ts';
+import { readSecrets, type Secrets } from './machine/datafolder.ts';
 
 /** What a running `stockmesh up` writes for services and commands over the same data folder. */
 const runtimeSchema = z.object({
@@ -169,9 +169,12 @@ function placeOf(url: string) {
 
 const ACCOUNTS: Record<DatabaseRole, string> = { migrate: 'stockmesh_migrate', service: 'stockmesh', read: 'stockmesh_read' };
 
-/** How to reach the broker with an account of the mesh's own, or of the login hook. Errors: `ConfigError('mesh.not_running' | 'mesh.runtime_invalid' | 'bus.ca_file')`. */
-export function brokerAddress(config: Config, dataFolder: string, account: 'service' | 'hook' = 'service'): BrokerAddress {
-  const { url, host, port, username, password, tls, keepalive, protocol_version: protocolVersion } = config.queue.mqtt;
+/**
+ * How to reach the broker with one of its accounts. At a broker of the configuration that is `queue.mqtt.passwords` of this service, and where there is none, the one account
+ * of `queue.mqtt.url` or `.username`. Errors: `ConfigError('mesh.not_running' | 'mesh.runtime_invalid' | 'bus.ca_file')`, those of `readSecrets`.
+ */
+export function brokerAddress(config: Config, dataFolder: string, account: keyof Secrets['mqtt']): BrokerAddress {
+  const { url, host, port, username, password, passwords, tls, keepalive, protocol_version: protocolVersion } = config.queue.mqtt;
   if (usesEmbedded(config).broker) {
     const { broker } = readRuntime(dataFolder);
     if (broker === null)
@@ -181,13 +184,13 @@ export function brokerAddress(config: Config, dataFolder: string, account: 'serv
       );
     return { ...broker, username: account, password: readSecrets(dataFolder).mqtt[account], keepalive, protocolVersion };
   }
+  const own = passwords[account.replaceAll('-', '_') as keyof typeof passwords];
   const ca = tls.ca_file === null ? undefined : certificate(tls.ca_file);
   return {
     ...(url ? { url } : { host: host ?? undefined, port }),
     // The protocol of a URL says whether to encrypt, but not which certificate to trust.
     ...(url || tls.enabled || ca !== undefined ? { tls: { ca, verify: tls.verify } } : {}),
-    username: username ?? undefined,
-    password: password || undefined,
+    ...(own ? { account: { username: account, password: own } } : { username: username ?? undefined, password: password || undefined }),
     keepalive,
     protocolVersion,
   };

@@ -17,6 +17,7 @@ import type { FileLock } from './registry/file-lock.ts';
 import { startHeartbeat } from './registry/heartbeat.ts';
 import { takeInstanceName } from './registry/instance-name.ts';
 import { type InstanceSlot, takeInstanceSlot } from './registry/instance-slot.ts';
+import { SERVICE_ACCOUNTS, type ServiceAccount } from './topics.ts';
 
 export const VERSION = '0.1.0';
 
@@ -60,6 +61,9 @@ export interface ServiceOptions {
 /** Pauses between tries to reach the database at the start, in milliseconds. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
+/** Milliseconds between looks at the subscriptions of a service that has just started, and until what is missing is said. */
+const LOOK_MS = 50;
+const REMIND_MS = 5_000;
 /** Of `RunningService.patienceMs`. */
 const PATIENCE_MS = 3_000;
 
@@ -87,6 +91,9 @@ export async function runService(service: string, options: ServiceOptions): Prom
     if (process.connected) process.disconnect?.();
   }
 }
+
+/** Each service has an account of its own at the broker; one that is none of ours takes that of all services. */
+const accountOf = (service: string): ServiceAccount | 'service' => SERVICE_ACCOUNTS.find((account) => account === service) ?? 'service';
 
 const uniqueInstance = (service: string): string =>
   `${service}-${hostname().slice(0, 20)}-${process.pid}-${randomUUID().slice(0, 4)}`.replace(/[^A-Za-z0-9_-]/g, '-');
@@ -134,7 +141,7 @@ async function runAs(instance: string, service: string, options: ServiceOptions,
     onMeasured: (measured) => bus.updatePresence({ clock_offset_s: presentOffset(measured) }),
   });
   const bus = connectBus({
-    ...brokerAddress(config, dataFolder),
+    ...brokerAddress(config, dataFolder, accountOf(service)),
     service,
     instance,
     version: VERSION,
@@ -184,6 +191,7 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
       log.info({ pid: process.pid }, `${service} is ready`);
       // The event `disconnect` reports a channel that has closed meanwhile; without the callback it would end the process.
       process.send?.({ ready: true }, undefined, undefined, () => undefined);
+      watchSubscriptions(context, stopRequest.requested);
       const { code, why } = await stopRequest.requested;
       log.info({ why }, `${service} stops`);
       await controlMessages.close();
@@ -199,6 +207,28 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
     await heartbeat.retire();
     stopWatching?.();
   }
+}
+
+/**
+ * Tells the supervisor when the broker delivers all that the service subscribes to. Work that comes by the database begins before; logins over MQTT do not. Says every
+ * `REMIND_MS` what is missing.
+ */
+function watchSubscriptions({ service, bus, log }: ServiceContext, stopped: Promise<unknown>): void {
+  let looks = 0;
+  const look = (): void => {
+    const { state, missing, reason } = bus.report();
+    if (state === 'online' && missing.length === 0) {
+      clearInterval(timer);
+      process.send?.({ subscribed: true }, undefined, undefined, () => undefined);
+    } else if (++looks % (REMIND_MS / LOOK_MS) === 0) {
+      const why = state === 'online' ? '' : ` (${reason})`;
+      log.warn({ missing, reason }, `${service} does not hear the broker yet${why}: nothing comes from ${missing.join(', ')}`);
+    }
+  };
+  const timer = setInterval(look, LOOK_MS);
+  timer.unref();
+  void stopped.then(() => clearInterval(timer));
+  look();
 }
 
 /** To a tenth of a second: the presence is published again when it changes, and not for each measurement. */

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { InputError } from './errors.ts';
 import { JOB_STATES } from './job-states.ts';
+import { firstInvalidUtf8, hex } from './text/encoding.ts';
+import { named } from './text/name.ts';
 import { jobTopic, matchTopic, TOPICS, type TopicKind, type TopicParams, topicFor } from './topics.ts';
 import { userId } from './user-id.ts';
 
@@ -12,7 +14,7 @@ export const MAX_PAYLOAD_BYTES = 64 * 1024;
 const v = z.literal(SCHEMA_VERSION);
 /** An instant with its offset, `2026-01-02T14:30:00Z`. */
 const instant = z.iso.datetime({ offset: true });
-const label = z.string().min(1).max(64);
+const label = named(64);
 const sentence = z.string().min(1).max(500);
 const count = z.int().min(0);
 const jobId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);
@@ -54,7 +56,7 @@ const portfolioJob = z.strictObject({
 /** The payload of each topic. All are strict: an unknown field is refused, not dropped. */
 export const SCHEMAS = {
   // A hook is code of another application, so the version is optional.
-  login: z.strictObject({ v: v.default(SCHEMA_VERSION), userId, at: instant.optional(), sessionId: z.string().min(1).max(128).optional() }),
+  login: z.strictObject({ v: v.default(SCHEMA_VERSION), userId, at: instant.optional(), sessionId: named(128).optional() }),
   job: z.strictObject({
     v,
     id: jobId,
@@ -205,7 +207,7 @@ export function encodeMessage<K extends TopicKind>(kind: K, draft: Draft<K>, pre
 }
 
 /**
- * Reads a message that a broker delivered. Errors: `InputError` `message.unknown_topic`, `message.too_large`, `message.invalid_json`, `message.invalid` (which field has which value),
+ * Reads a message that a broker delivered. Errors: `InputError` `message.unknown_topic`, `message.too_large`, `message.not_utf8` (which byte), `message.invalid_json`, `message.invalid` (which field has which value),
  * `topic.invalid_level`. A payload that belongs on another topic is refused too, because the access rules check the topic only.
  */
 export function parseMessage(topic: string, payload: Uint8Array, prefix = ''): Message {
@@ -251,7 +253,15 @@ function check<K extends TopicKind>(schema: z.ZodType, value: unknown, topic: st
 }
 
 function parseJson(topic: string, payload: Uint8Array): unknown {
-  const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString();
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const invalid = firstInvalidUtf8(bytes);
+  // Read with U+FFFD in its place, two users with different names would become one.
+  if (invalid !== undefined)
+    throw new InputError(
+      'message.not_utf8',
+      `${shorten(topic)}: byte ${invalid + 1} of the payload is 0x${hex(bytes[invalid]!)}, which is not UTF-8 there; send JSON in UTF-8`,
+    );
+  const text = bytes.toString();
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -1,4 +1,4 @@
-/** `/metrics` and `/healthz` over HTTP, for a collector and a supervisor on the same machine. */
+/** `/metrics`, `/healthz` and `/readyz` over HTTP, for a collector and a supervisor on the same machine. */
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -21,7 +21,7 @@ export async function serveMetrics(options: {
   monitoring: Config['monitoring'];
   metrics: MetricsRenderer;
   sql: Sql;
-  bus: Pick<Bus, 'state'>;
+  bus: Pick<Bus, 'state' | 'report'>;
   leads: () => boolean;
   log: Logger;
 }): Promise<Endpoint> {
@@ -34,22 +34,29 @@ export async function serveMetrics(options: {
     if (path === '/metrics') {
       const { contentType, body } = await metrics.render();
       send(response, 200, contentType, body);
-    } else if (path === '/healthz' && health_check_enabled) {
+    } else if ((path === '/healthz' || path === '/readyz') && health_check_enabled) {
       const database = await takesWrites();
       const broker = bus.state === 'online';
-      const healthy = database && broker;
+      const missing = path === '/readyz' ? bus.report().missing : [];
+      const healthy = database && broker && missing.length === 0;
       send(
         response,
         healthy ? 200 : 503,
         'application/json',
-        JSON.stringify({ status: healthy ? 'ok' : 'unavailable', database, broker, leads: leads() }),
+        JSON.stringify({
+          status: healthy ? 'ok' : 'unavailable',
+          database,
+          broker,
+          ...(path === '/readyz' && { missing }),
+          leads: leads(),
+        }),
       );
     } else
       send(
         response,
         404,
         'text/plain; charset=utf-8',
-        `${path} is not here; there are /metrics${health_check_enabled ? ' and /healthz' : ''}\n`,
+        `${path} is not here; there are /metrics${health_check_enabled ? ', /healthz and /readyz' : ''}\n`,
       );
   }
 

@@ -44,8 +44,8 @@ export async function serveIsolatedJobs(chooseSources = configuredSources, choos
 
 const tell = (message: FromProcess): void => void process.send?.(message);
 
-/** Two processes must not rotate one file. */
-function withoutFiles(logging: Config['logging']): Config['logging'] {
+/** The same without files: two processes must not rotate one file. */
+export function withoutFiles(logging: Config['logging']): Config['logging'] {
   const levels = Object.entries(logging.component_logs).map(([component, setting]) => [
     component,
     (LEVELS as readonly (string | null)[]).includes(setting) ? setting : null,

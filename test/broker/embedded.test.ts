@@ -73,7 +73,7 @@ test('after close the process ends by itself, though clients were connected and 
     const options = { username: 'service', password: 'p', protocolVersion: 4, reconnectPeriod: 0 };
     await mqtt.connectAsync({ ...options, port: broker.port, host: '127.0.0.1' });
     await mqtt.connectAsync('ws://127.0.0.1:' + broker.webSocketPort, options);
-    await new Promise((resolve) => connect(broker.port, '127.0.0.1', resolve));
+    for (const port of [broker.port, broker.webSocketPort]) await new Promise((resolve) => connect(port, '127.0.0.1', resolve));
     await broker.close();
     console.log('closed');
   `;

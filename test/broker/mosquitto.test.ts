@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { promisify } from 'node:util';
@@ -30,6 +30,36 @@ test('the shipped configuration is what the access rules give', async () => {
 test('an account with an unknown role is refused', () => {
   const options = { access, accounts: { eve: { role: 'admin' } }, port: 1, passwordFile: '/p', aclFile: '/a' };
   expect(() => mosquittoConfig(options)).toThrow('"eve" has the unknown role "admin"');
+});
+
+test('what the shipped configuration leaves to the machine can be given', () => {
+  const options = { access, accounts: {}, port: 1884, passwordFile: '/p', aclFile: '/a' };
+  const { conf } = mosquittoConfig({
+    ...{ ...options, host: '::1', user: 'ada', persistenceFolder: '/kept', maxPayloadBytes: 2_000_000, savesEachChange: false },
+  });
+  expect(conf).toContain('listener 1884 ::1\n');
+  expect(conf).toMatch(/\nuser ada\npersistence_location \/kept\/\n$/);
+  expect(conf).toContain('message_size_limit 2000000\nmax_packet_size 8000000\n');
+  expect(conf).toContain('persistence true\nautosave_interval 1800\n');
+  expect(conf).not.toContain('autosave_on_changes');
+});
+
+test.each([
+  ['/nowhere/mosquitto', /did not start on port \d+: spawn .*ENOENT/],
+  ['/bin/false', /did not start on port \d+: it said nothing$/],
+])('a program that does not start is refused with what is known of it: %s', async (binary, message) => {
+  await expect(startMosquitto({ access, accounts, folder: joinPath(folder, 'none'), binary })).rejects.toMatchObject({
+    code: 'broker.cannot_start',
+    message: expect.stringMatching(message),
+  });
+});
+
+test('an account that no password file can hold is refused before anything is written', async () => {
+  const two = { eve: { password: 'one\ntwo', role: 'hook' } };
+  await expect(startMosquitto({ access, accounts: two, folder: joinPath(folder, 'unused') })).rejects.toMatchObject({
+    code: 'access.bad_account',
+  });
+  expect(existsSync(joinPath(folder, 'unused'))).toBe(false);
 });
 
 const passwd = findProgram(['mosquitto_passwd']);

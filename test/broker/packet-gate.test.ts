@@ -83,3 +83,13 @@ test('a packet that is no publish and far beyond any use is told and held', () =
   expect(passed).toHaveLength(0);
   expect(abuse).toEqual([100_663_296 + 5]);
 });
+
+test('a packet that is no publish may be as large as a payload and the longest head [MQTT-1.5.3], and no larger', () => {
+  // SUBSCRIBE with three bytes of length: 65,535 bytes of a topic and 9 beside it.
+  const subscribeOf = (bytes: number): Buffer => {
+    const remaining = bytes - 4;
+    return Buffer.from([0x82, (remaining & 0x7f) | 0x80, ((remaining >> 7) & 0x7f) | 0x80, remaining >> 14]);
+  };
+  expect(pass([subscribeOf(LIMIT + 65_535 + 9)]).abuse).toEqual([]);
+  expect(pass([subscribeOf(LIMIT + 65_535 + 10)]).abuse).toEqual([LIMIT + 65_535 + 10]);
+});

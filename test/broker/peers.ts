@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
@@ -12,7 +13,15 @@ export const accounts: Accounts = {
   hook: { password: 'hook:one', role: 'hook' },
   monitor: { password: 'monitor two', role: 'monitor' },
   service: { password: 'service-3', role: 'service' },
+  'portfolio-priority': { password: 'priority%4', role: 'portfolio-priority' },
+  worker: { password: 'worker=5', role: 'worker' },
+  scheduler: { password: 'scheduler/6', role: 'scheduler' },
+  gateway: { password: 'gateway+7', role: 'gateway' },
+  cli: { password: 'cli$8', role: 'cli' },
 };
+
+/** A client id that the account may use at the embedded broker. */
+export const clientIdOf = (account: string): string => `${account in accounts ? 'stockmesh-' : ''}${account}-${randomUUID().slice(0, 8)}`;
 
 interface Heard {
   topic: string;
@@ -38,14 +47,15 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((client) => client.endAsync(true)));
 });
 
-/** A connected client of an account. It does not reconnect unless asked to, and ends with the test. `live`: retained states are not heard. */
+/** A connected client of an account, by an id of its own. It does not reconnect unless asked to, and ends with the test. `live`: retained states are not heard. */
 export async function join(port: number, account: string, options: IClientOptions = {}, { live = false } = {}): Promise<Peer> {
   const client = mqtt.connect({
     host: '127.0.0.1',
     port,
     protocolVersion: 4,
     username: account,
-    password: accounts[account]!.password,
+    password: accounts[account]?.password ?? '',
+    clientId: clientIdOf(account),
     reconnectPeriod: 0,
     ...options,
   });
@@ -87,7 +97,7 @@ function text(value: string): Buffer {
   return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes]);
 }
 
-/** A CONNECT packet [MQTT-3.1] of fewer than 128 bytes: user, password, a clean session unless said otherwise, and a will of QoS 1 where one is given. */
+/** A CONNECT packet [MQTT-3.1] of fewer than 16,384 bytes: user, password, a clean session unless said otherwise, and a will of QoS 1 where one is given. */
 export function connectPacket(
   account: string,
   clientId: string,
@@ -103,5 +113,6 @@ export function connectPacket(
     text(account),
     text(accounts[account]!.password),
   ]);
-  return Buffer.concat([Buffer.from([0x10, body.length]), body]);
+  const length = body.length < 128 ? [body.length] : [(body.length & 0x7f) | 0x80, body.length >> 7];
+  return Buffer.concat([Buffer.from([0x10, ...length]), body]);
 }

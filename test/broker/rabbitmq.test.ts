@@ -35,3 +35,20 @@ test.each([
 ] as const)('%s may %s %s: %s', (role, operation, routingKey, allowed) => {
   expect(topicPermissions(role)[operation].test(routingKey)).toBe(allowed);
 });
+
+/** The expression of `rabbitmqctl set_permissions` that names the queues that the role may make and read. JavaScript and Erlang read it alike. */
+function ownQueues(role: string): RegExp {
+  return new RegExp(new RegExp(`set_permissions ${role} '(.*?)' `).exec(rabbitmqPermissions(loadAccess()))![1]!);
+}
+
+// RabbitMQ names the queue of a subscription after the client id.
+test.each([
+  ['hook', 'mosq-1', false],
+  ['monitor', 'mosq-1', true],
+  ['monitor', 'stockmesh-portfolio-priority-one-listen', false],
+  ['worker', 'stockmesh-worker-one-listen', true],
+  ['worker', 'stockmesh-portfolio-priority-one-listen', false],
+  ['service', 'stockmesh-portfolio-priority-one-listen', true],
+])('%s may use the queue of the client id %s: %s', (role, clientId, allowed) => {
+  expect(ownQueues(role).test(`mqtt-subscription-${clientId}qos1`)).toBe(allowed);
+});

@@ -18,6 +18,7 @@ async function keep(maxBytes = 10_000) {
   const queues = keepSessionQueues(broker, {
     maxBytes,
     isExempt: () => false,
+    maySee: () => true,
     onFull: (clientId) => full.push(clientId),
     onQueued() {},
     onAcknowledged() {},
@@ -79,4 +80,22 @@ test('a queue that had room again and fills again says so again', async () => {
   expect(full).toEqual(['kept']);
   queue('six');
   expect(full).toEqual(['kept', 'kept']);
+});
+
+test('identifiers go on with 1 after 65,535 [MQTT-2.3.1-1], and one that is in flight is passed over', async () => {
+  const { queue, connect, send, acknowledge } = await keep();
+  const first = await connect(65_534);
+  const last = [await send(first, queue('one')), await send(first, queue('two'))];
+  expect([...last, await send(first, queue('three'))]).toEqual([65_534, 65_535, 1]);
+  await acknowledge(first, 65_535);
+  await acknowledge(first, 1);
+  (first as unknown as { _nextId: number })._nextId = 65_534;
+  expect(await send(first, queue('four'))).toBe(65_535);
+});
+
+test('the next connection goes on with 1 where the last identifier was 65,535', async () => {
+  const { queue, connect, send } = await keep();
+  const first = await connect(65_535);
+  expect(await send(first, queue('one'))).toBe(65_535);
+  expect(await send(await connect(7), queue('two'))).toBe(1);
 });

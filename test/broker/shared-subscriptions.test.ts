@@ -78,3 +78,18 @@ test('nothing waits for an absent member that asked for QoS 0', async () => {
   await expect.poll(() => back.heard.at(-1)?.payload).toBe('now');
   expect(back.heard.map(({ payload }) => payload)).toEqual(['now']);
 });
+
+test('a member that does not read is passed over as long as there is another', async () => {
+  const broker = await start();
+  const [frozen, reading] = [await join(broker.port, 'service'), await join(broker.port, 'service')];
+  for (const { client } of [frozen, reading]) await client.subscribeAsync('$share/workers/stock/fetch/+', { qos: 0 });
+  await frozen.client.subscribeAsync('data/+/+', { qos: 0 });
+  frozen.client.stream.unpipe();
+  frozen.client.stream.pause();
+  const publisher = await join(broker.port, 'service');
+  // More than the buffers of both sockets hold.
+  for (let i = 0; i < 10_000; i++) publisher.client.publish('data/AAPL/bars', Buffer.alloc(1000));
+  const jobs = Array.from({ length: 10 }, (_, i) => `job ${i}`);
+  for (const job of jobs) await publisher.client.publishAsync('stock/fetch/AAPL', job, { qos: 1 });
+  await expect.poll(() => reading.heard.map(({ payload }) => payload)).toEqual(jobs);
+});

@@ -284,6 +284,28 @@ test('a file with a broken line is refused with the line, and nothing of it is i
   ]);
 });
 
+test('a dry run of an import shows what would change, in aligned columns, and writes nothing', async () => {
+  const before = (await mesh.run('portfolio', 'show', 'carol', '--json')).stdout.replaceAll(/"at": .*/g, '');
+  const csv = mesh.file('dry.csv', 'user,symbol,quantity,cost\ncarol,AAPL,1,1\ncarol,SPY,12.5,2\ncarol,IBM,,\n');
+  const ran = await mesh.run('portfolio', 'import', csv, '--dry-run');
+  expect(ran).toMatchObject({ code: 0, stderr: '' });
+  expect(ran.stdout).toBe(
+    [
+      'USER   SYMBOL  CHANGE   QUANTITY         COST',
+      'carol  IBM     added     watched      unknown',
+      'carol  QQQ     removed         3         3.00',
+      'carol  SPY     changed  2 → 12.5         2.00',
+      '',
+      'USER   ADDED  CHANGED  REMOVED  UNCHANGED',
+      'carol      1        1        1          1',
+      '',
+      '1 user: 1 added, 1 changed, 1 removed, 1 unchanged; nothing was written',
+      '',
+    ].join('\n'),
+  );
+  expect((await mesh.run('portfolio', 'show', 'carol', '--json')).stdout.replaceAll(/"at": .*/g, '')).toBe(before);
+});
+
 test('a symbol shows its newest bar, source, freshness, signal with reasons, and with --indicators their values', async () => {
   await mesh.run('fetch', 'AAPL', '--wait');
   const { stdout, code } = await mesh.run('symbol', 'aapl', '--indicators');
@@ -336,6 +358,9 @@ test('what --json prints has exactly the keys that --help names', async () => {
     jobs: json(await mesh.run('jobs', '--json')),
     retry: json(await mesh.run('retry', id, '--json')),
     redrive: json(await mesh.run('redrive', '--symbol', 'NONE', '--json')),
+    'portfolio import --dry-run': json(
+      await mesh.run('portfolio', 'import', mesh.file('new.csv', 'user,symbol,quantity,cost\nbob,IBM,6,50\n'), '--dry-run', '--json'),
+    ),
     'portfolio show': json(await mesh.run('portfolio', 'show', 'bob', '--json')),
     symbol: json(await mesh.run('symbol', 'IBM', '--json')),
     stats: json(await mesh.run('stats', '--json')),

@@ -223,11 +223,30 @@ test('config check accepts a right file', async () => {
 test('config show gives the effective value and origin of each key, and hides secrets', async () => {
   const own = file('own.yaml', 'job_processor:\n  worker:\n    max_concurrent_jobs: 3\n');
   const table = await stockmesh(['config', 'show', 'worker', '--config', own, '--set', 'worker.poll_interval=7']);
+  expect(table).toMatchObject({ code: 0, stderr: 'environment development\n' });
   expect(table.stdout).toMatch(/^worker\.max_concurrent_jobs +3 +\S*own\.yaml:3$/m);
   expect(table.stdout).toMatch(/^worker\.poll_interval +7 +option --set worker\.poll_interval$/m);
   const json = await stockmeshProcess(['config', 'show', '--json'], { env: { STOCKMESH_DATABASE_URL: 'mysql://u:verysecret@h/d' } });
   expect(json.stdout).not.toContain('verysecret');
   expect(JSON.parse(json.stdout).keys).toContainEqual({ key: 'database.url', value: '•••', origin: 'environment STOCKMESH_DATABASE_URL' });
+});
+
+test('config show takes a section with or without its dot, a whole key, and no part of a name', async () => {
+  const keys = async (prefix: string) =>
+    JSON.parse((await stockmesh(['config', 'show', prefix, '--json'])).stdout || '{"keys": []}').keys.map(
+      ({ key }: { key: string }) => key,
+    );
+  const section = await keys('worker');
+  expect(section).toContain('worker.poll_interval');
+  expect(section.every((key: string) => key.startsWith('worker.'))).toBe(true);
+  expect(await keys('worker.')).toEqual(section);
+  expect(await keys('worker.poll_interval')).toEqual(['worker.poll_interval']);
+  expect(await keys('work')).toEqual([]);
+});
+
+test('config check counts the keys that are set beside the defaults', async () => {
+  const count = async (...set: string[]) => Number(/, (\d+) keys? set/.exec((await stockmesh(['config', 'check', ...set])).stdout)?.[1]);
+  expect((await count('--set', 'worker.poll_interval=7')) - (await count())).toBe(1);
 });
 
 test('several configuration files may stand before the command', async () => {

@@ -2,9 +2,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type GlobalOptions, loadFor, loadJoining } from '../../services/cli/session.ts';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { type GlobalOptions, loadFor, loadJoining, reachable, type Session, withSession } from '../../services/cli/session.ts';
 import { type Runtime, writeRuntime } from '../../services/platform/connections.ts';
+import { freePort } from '../../services/platform/machine/ports.ts';
+import { startEmbedded } from '../broker/brokers.ts';
+import { accounts } from '../broker/peers.ts';
+import { openBus } from '../platform/bus/brokers.ts';
+import { testDatabase } from '../support/database.ts';
+import { configText } from './running-mesh.ts';
 
 let data: string;
 beforeEach(() => {
@@ -77,6 +83,91 @@ test('a mesh on a configured database and broker is joined by a command in the s
   vi.stubEnv('STOCKMESH_MQTT_URL', 'mqtt://h');
   running({ database: null, broker: null });
   expect(joined()).toMatchObject({ environment: 'demo', jobs: 7 });
+});
+
+test.each<[string, () => GlobalOptions]>([
+  ['environment', () => ({ env: 'production' })],
+  ['file', () => ({ config: [file('own.yaml', 'job_processor: {worker: {max_concurrent_jobs: 8}}\n')] })],
+])('a command with an %s of its own has nothing of a mesh on a configured database and broker', (_, options) => {
+  vi.stubEnv('STOCKMESH_DATABASE_URL', 'mysql://u:p@h/d');
+  vi.stubEnv('STOCKMESH_MQTT_URL', 'mqtt://h');
+  running({ database: null, broker: null });
+  expect(joined(options()).poll).not.toBe(4);
+});
+
+test.each([
+  ['database', 'database.url=mysql://u:p@h/d'],
+  ['broker', 'queue.mqtt.url=mqtt://h'],
+])('a command that names another %s alone joins the mesh for the rest', (_, set) => {
+  running();
+  expect(joined({ set: [set] })).toMatchObject({ environment: 'demo', jobs: 7 });
+});
+
+test('a file of the mesh that is given again is read once, and in the place of the mesh', () => {
+  running();
+  const own = file('own.yaml', 'job_processor: {worker: {max_concurrent_jobs: 8}}\n');
+  expect(joined({ config: [own, join(data, 'site.yaml')] }).jobs).toBe(8);
+});
+
+test.each(['worker', '=3', ''])('--set "%s" is refused with the form', (set) => {
+  expect(() => loadFor({ data, set: [set] })).toThrow(
+    expect.objectContaining({ code: 'option.bad_set', message: expect.stringContaining(`--set "${set}": write it as KEY=VALUE`) }),
+  );
+});
+
+test('a value may hold the sign that divides it from its key', () => {
+  const { loaded } = loadFor({ data, set: ['database.url=mysql://u:p@h/d?a=b'] });
+  expect(loaded.config.database.url).toBe('mysql://u:p@h/d?a=b');
+  expect(loaded.origins.get('database.url')).toBe('option --set database.url');
+});
+
+test('the data folder is that of the option, else of the environment, else of the configuration', () => {
+  const set = ['storage.data_folder=/of/the/configuration'];
+  expect(loadFor({ data, set }).dataFolder).toBe(data);
+  expect(loadFor({ set }).dataFolder).toBe('/of/the/configuration');
+  vi.stubEnv('STOCKMESH_DATA', '/of/the/environment');
+  expect(loadFor({ set }).dataFolder).toBe('/of/the/environment');
+});
+
+describe('a session', () => {
+  const open = async (work: Parameters<typeof withSession>[1]) => {
+    const database = await testDatabase();
+    onTestFinished(() => database.drop());
+    const broker = await startEmbedded();
+    onTestFinished(() => broker.close());
+    const config = file('session.yaml', configText(database.url, `mqtt://service:${accounts.service!.password}@127.0.0.1:${broker.port}`));
+    return withSession({ data, config: [config] }, work);
+  };
+
+  test('is closed with whatever it opened, also after an error', async () => {
+    const opened: Session[] = [];
+    const failing = open(async (session) => {
+      opened.push(session);
+      await (await session.bus()).online();
+      expect(await reachable(await session.bus())).toBe(true);
+      expect(await session.bus()).toBe(await session.bus());
+      throw new Error('of the command');
+    });
+    await expect(failing).rejects.toThrow('of the command');
+    const [session] = opened;
+    await expect((await session!.bus()).online()).rejects.toThrow('closed');
+    await expect(session!.db.rows('SELECT 1')).rejects.toThrow();
+  });
+
+  test('has the time of the database', async () => {
+    await open(async ({ clock, db }) => {
+      const [row] = await db.rows<{ now: Date }>('SELECT UTC_TIMESTAMP(3) AS now');
+      expect(Math.abs(clock.now().epochMilliseconds - row!.now.getTime())).toBeLessThan(60_000);
+      expect(clock.offsetMs).toEqual(expect.any(Number));
+    });
+  });
+});
+
+test('a broker that does not answer is not reachable, and another error of it is none of the time', async () => {
+  const bus = openBus(await freePort());
+  expect(await reachable(bus)).toBe(false);
+  await bus.close();
+  await expect(reachable(bus)).rejects.toThrow('closed');
 });
 
 test('a mesh of an earlier version, which said nothing of its settings, is joined without them', () => {

@@ -4,6 +4,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { DEMO_FOLDER } from '../../services/cli/mesh/demo.ts';
+import { ALL_IS_READY } from '../../services/cli/mesh/up.ts';
 import { freePort } from '../../services/platform/machine/ports.ts';
 import { findServer } from '../../sql/running-server.ts';
 import { hasSharedData, sharedData } from '../support/shared-data.ts';
@@ -27,7 +29,7 @@ beforeAll(async () => {
   data = join(folder, 'data');
   [port, http] = [await freePort(), await freePort()];
   up = startMesh();
-  await up.until(/Ctrl-C stops everything/);
+  await up.until(new RegExp(ALL_IS_READY));
 });
 
 afterAll(async () => {
@@ -120,7 +122,7 @@ test('a database server that a killed supervisor left behind is taken over by th
   // The services end when their supervisor is gone.
   await expect.poll(() => processesNaming(data)).toEqual([expect.stringContaining('--datadir=')]);
   up = startMesh();
-  await up.until(/Ctrl-C stops everything/);
+  await up.until(new RegExp(ALL_IS_READY));
   expect(findServer(join(data, 'database'))?.pid).toBe(left);
 });
 
@@ -148,8 +150,8 @@ test('the demonstration exits with 1 and the reasons when jobs fail, and leaves 
   vi.stubEnv('TMPDIR', folder);
   onTestFinished(() => void vi.unstubAllEnvs());
   const demo = stockmesh(['demo', '--source', 'lean', '--lean-path', empty]);
-  await expect.poll(() => processesNaming(join(folder, 'stockmesh-demo-')).length).toBeGreaterThan(3);
+  await expect.poll(() => processesNaming(join(folder, DEMO_FOLDER)).length).toBeGreaterThan(3);
   expect(await demo.exited, demo.output()).toBe(1);
   expect(demo.output()).toMatch(/AAPL: fetch failed: .*no source knows AAPL/);
-  expect(processesNaming(join(folder, 'stockmesh-demo-'))).toEqual([]);
+  expect(processesNaming(join(folder, DEMO_FOLDER))).toEqual([]);
 });

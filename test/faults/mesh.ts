@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
-import { loadAccess } from '../../broker/access.ts';
+import { accountsOf, loadAccess } from '../../broker/access.ts';
 import { type EmbeddedBroker, startBroker } from '../../broker/embedded.ts';
 import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { type Announcer, createAnnouncer } from '../../services/ledger/announce.ts';
@@ -57,7 +57,7 @@ export async function startTestMesh(): Promise<TestMesh> {
     startBroker({
       port,
       access: loadAccess(),
-      accounts: { hook: { password: secrets.mqtt.hook, role: 'hook' }, service: { password: secrets.mqtt.service, role: 'service' } },
+      accounts: accountsOf(secrets.mqtt),
       log,
     });
   let broker = await listen(0);

@@ -31,6 +31,7 @@ describe('a login', () => {
 
   test('without a time of its own is the same login as one within a minute before it', () => {
     expect(signedIn({ at: '02T13:05:00' }, { at: '02T13:05:59', timed: false }).logins).toBe(1);
+    expect(signedIn({ at: '02T13:05:00' }, { at: '02T13:06:00', timed: false }).logins).toBe(1);
     expect(signedIn({ at: '02T13:05:00' }, { at: '02T13:06:01', timed: false }).logins).toBeCloseTo(2, 3);
   });
 
@@ -70,7 +71,13 @@ describe('the usual hour', () => {
     expect(usualHour(hoursOf({ 14: ['16', '17'] }), now, { ...habit, minLogins: 2 })).toBe(14);
   });
 
+  test('is none for a user without a login', () => {
+    expect(usualHour([], now, { ...habit, minLogins: 1 })).toBeUndefined();
+  });
+
   test('looks back no further than configured', () => {
+    expect(usualHour(hoursOf({ 14: ['13', '17', '18'] }), now, { ...habit, lookbackDays: 7 })).toBeUndefined();
+    expect(usualHour(hoursOf({ 14: ['14', '17', '18'] }), now, { ...habit, lookbackDays: 7 })).toBe(14);
     expect(usualHour(hoursOf({ 14: ['10', '17', '18'] }), now, { ...habit, lookbackDays: 7 })).toBeUndefined();
   });
 });

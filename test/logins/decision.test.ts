@@ -141,6 +141,29 @@ test('all fetches of a batch come before all analyses', () => {
   expect([decision!.fetch, decision!.analysis].map((place) => requests[place!]?.symbol)).toEqual(['IBM', 'IBM']);
 });
 
+test('a symbol of which nothing is known counts by what that means: oldest data, unknown price, middling volatility', () => {
+  const { requests } = decideFor([viewer('alice', [], { holdings: [{ symbol: 'NEVER', quantity: 1, cost: null }] })]);
+  // Weights 0.4, 0.3, 0.2, 0.1: one of ten logins, half, all, half.
+  for (const { points } of requests) expect(points).toEqual([0.04, 0.15, 0.2, 0.05]);
+});
+
+test('only the most urgent request for a job carries the reasons in full', () => {
+  const { requests } = decideFor([viewer('busy', ['AAPL'], { logins: 10 }), viewer('idle', ['AAPL'], { logins: 0 })]);
+  const [busy, idle] = requests.filter(({ type }) => type === 'fetch');
+  expect(busy!.why).toMatchObject({ factors: expect.anything(), freshness: expect.any(String) });
+  expect(Object.keys(idle!.why)).toEqual(['text']);
+  expect(idle!.why.text).toMatch(/^user_login, data missing: priority \d of 1-3; score 0\.\d\d = /);
+});
+
+test('work before a login that is expected is background work, and refused where there is no room', () => {
+  const occasion = { fetch: 'scheduled_update', analysis: 'background_analysis', triggeredBy: 'predictive', whenFull: 'refuse' } as const;
+  const { requests } = decide([viewer('alice', ['AAPL'])], new Map(), now, rules, occasion);
+  expect(requests.map(({ level, whenFull, triggeredBy }) => [queueOfLevel(level), whenFull, triggeredBy])).toEqual([
+    ['background_fetch', 'refuse', 'predictive'],
+    ['background_analysis', 'refuse', 'predictive'],
+  ]);
+});
+
 describe('the value of a holding', () => {
   // portfolio_value = ln(value / 1000) / ln(1,000,000 / 1000), weight 0.3.
   const pointsOf = (holding: Partial<Viewer['holdings'][number]>, more: Partial<SymbolState>) =>

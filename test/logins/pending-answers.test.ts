@@ -1,8 +1,13 @@
 /** Answers to logins: published first, and given again when they were lost. */
-import { describe, expect, test } from 'vitest';
+
+import { pino } from 'pino';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { ledgerOf } from '../../services/job-types/ledger.ts';
 import type { PortfolioAnswer } from '../../services/logins/answer.ts';
-import { answerPending } from '../../services/logins/pending-answers.ts';
+import { answerPending, startAnswering } from '../../services/logins/pending-answers.ts';
+import type { Bus } from '../../services/platform/bus/bus.ts';
 import type { TopicKind } from '../../services/platform/topics.ts';
+import { defaults } from '../portfolio-priority/service-fixture.ts';
 import { type AdmissionOptions, admissionInto, withLimits } from './admission-fixture.ts';
 import { countRows, hold, ledgerFixture, makeFresh, NOW, symbolsOf } from './ledger-fixture.ts';
 
@@ -76,6 +81,119 @@ describe('answers', () => {
     await away.idle();
     const now = new Date(Date.parse(NOW) + seconds * 1_000);
     expect(await answerPending(fixture, admission().bus, { now, before: new Date(now.getTime() - 10_000) })).toBe(given);
+  });
+
+  test('that name a rate and a symbol of two jobs are given again as they were, and say so when a job is gone', async () => {
+    await hold(fixture.db, { alice: ['AAPL', 'VOD.L'], bob: ['AAPL', 'VOD.L'] });
+    await makeFresh(fixture.db, ['VOD.L']);
+    await fixture.db.run("UPDATE symbols SET currency = 'GBp' WHERE symbol = 'VOD.L'");
+    const away = admission({ bus: { state: 'offline' } });
+    const answers = [await away.admitLogin({ userId: 'alice', at: NOW }), await away.admitLogin({ userId: 'bob', at: NOW })];
+    await away.idle();
+    expect(answers.map(({ joined, jobs }) => [joined, jobs.map(({ symbol, type }) => `${type} ${symbol}`)])).toEqual([
+      [0, ['fetch AAPL', 'analysis AAPL', 'fetch GBPUSD=X']],
+      [1, ['fetch AAPL', 'analysis AAPL', 'fetch GBPUSD=X']],
+    ]);
+    await fixture.db.run('DELETE FROM job_details WHERE job_id IN (SELECT id FROM jobs WHERE symbol = ?)', ['GBPUSD=X']);
+    const { published, bus } = admission();
+    const now = new Date(Date.parse(NOW) + 1_000);
+    await answerPending(fixture, bus, { now, before: now });
+    const given = published.map(({ message }) => message as PortfolioAnswer).sort((a, b) => (a.user_id < b.user_id ? -1 : 1));
+    const withoutReasons = ({ jobs, ...answer }: PortfolioAnswer) => ({ ...answer, jobs: jobs.map(({ why: _, ...job }) => job) });
+    expect(given.map(withoutReasons)).toEqual(answers.map(withoutReasons));
+    expect(given[0]!.jobs.map(({ why }) => why.text)).toEqual([
+      answers[0]!.jobs[0]!.why.text,
+      answers[0]!.jobs[1]!.why.text,
+      'its job is not kept any more',
+    ]);
+  });
+
+  test('of many batches are all given, the oldest first, and none twice', async () => {
+    await hold(fixture.db, { alice: ['AAA'] });
+    const away = admission({ bus: { state: 'offline' } });
+    for (let batch = 0; batch < 41; batch++) {
+      await away.admitLogin({ userId: 'alice', at: NOW });
+      fixture.clock.advance({ milliseconds: 1 });
+    }
+    await away.idle();
+    expect(await countRows(fixture.db, 'login_answers')).toBe(41);
+    const now = new Date(Date.parse(NOW) + 1_000);
+    expect(await answerPending(fixture, admission().bus, { now, before: now })).toBe(41);
+    expect(await countRows(fixture.db, 'login_answers')).toBe(0);
+  });
+
+  test('are not given while the broker is away, nor those whose connection is lost meanwhile, which stay pending', async () => {
+    await hold(fixture.db, { alice: ['AAA'] });
+    const away = admission({ bus: { state: 'offline' } });
+    await away.admitLogin({ userId: 'alice', at: NOW });
+    await away.idle();
+    const now = new Date(Date.parse(NOW) + 1_000);
+    const { bus, published } = admission();
+    bus.state = 'offline';
+    expect(await answerPending(fixture, bus, { now, before: now })).toBe(0);
+    expect(published).toEqual([]);
+    const breaking = {
+      state: 'online' as 'online' | 'offline',
+      async publish() {
+        breaking.state = 'offline';
+      },
+    };
+    expect(await answerPending(fixture, breaking, { now, before: now })).toBe(0);
+    expect(await countRows(fixture.db, 'login_answers')).toBe(1);
+  });
+
+  test('that were published while there was no connection yet stay pending', async () => {
+    await hold(fixture.db, { alice: ['AAA'] });
+    const { admitLogin, idle, bus } = admission({
+      bus: {
+        state: 'offline',
+        async publish() {
+          bus.state = 'online';
+        },
+      },
+    });
+    await admitLogin({ userId: 'alice', at: NOW });
+    await idle();
+    expect(await countRows(fixture.db, 'login_answers')).toBe(1);
+  });
+
+  test('are looked for at the start, when the broker comes back and every five seconds, and not after the end', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    await hold(fixture.db, { alice: ['AAA'] });
+    const away = admission({ bus: { state: 'offline' } });
+    const leave = async (seconds: number): Promise<void> => {
+      fixture.clock.set(new Date(Date.parse(NOW) - seconds * 1_000).toISOString());
+      await away.admitLogin({ userId: 'alice' });
+      await away.idle();
+      fixture.clock.set(NOW);
+    };
+    const { bus, published, lines } = admission({ bus: { state: 'offline' } });
+    const tell: ((state: Bus['state']) => void)[] = [];
+    const watched = Object.assign(bus, {
+      onState(listener: (state: Bus['state']) => void) {
+        tell.push(listener);
+        return () => void tell.pop();
+      },
+    });
+    const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    const ledger = ledgerOf(fixture.db, fixture.clock, defaults);
+    // Eleven seconds ago by this instance, in an earlier life; nothing is done while the broker is away.
+    await leave(11);
+    const stop = startAnswering({ ledger, bus: watched, log, instance: 'pp1' });
+    expect(await countRows(fixture.db, 'login_answers')).toBe(1);
+    bus.state = 'online';
+    tell[0]!('online');
+    await expect.poll(() => countRows(fixture.db, 'login_answers')).toBe(0);
+    expect(lines.at(-1)!.msg).toBe('answered 1 logins that were committed and not answered');
+    // A later one of this instance is its own business for ten seconds.
+    await leave(9);
+    await leave(12);
+    await vi.advanceTimersByTimeAsync(5_000);
+    await expect.poll(() => countRows(fixture.db, 'login_answers')).toBe(1);
+    expect(published).toHaveLength(2);
+    await stop();
+    expect([vi.getTimerCount(), tell]).toEqual([0, []]);
   });
 
   test('of another instance are not those of an earlier life', async () => {

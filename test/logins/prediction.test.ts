@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { createAnnouncer } from '../../services/ledger/announce.ts';
 import { listJobs } from '../../services/ledger/read/jobs.ts';
@@ -49,6 +49,34 @@ test('what a user usually looks at in the coming hour is queued as background wo
     ]),
   );
   expect(await fixture.db.rows('SELECT triggered_by FROM job_details')).toEqual(Array(2).fill({ triggered_by: 'predictive' }));
+});
+
+test('the answers of what was queued are given to be announced', async () => {
+  await hold(fixture.db, { alice: ['AAPL'] });
+  await signInAt('alice', '16:10', '02-26', '02-27', '03-02');
+  const committed: string[] = [];
+  await prefetch(ledger(), defaults, (answers) => committed.push(...answers.map(({ outcome }) => outcome)));
+  expect(committed).toEqual(['queued', 'queued']);
+});
+
+test('it looks every minute, once for an hour, and not after its end', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  await hold(fixture.db, { alice: ['AAPL'] });
+  const users = async () => (await fixture.db.rows<{ n: number }>('SELECT COUNT(*) AS n FROM jobs'))[0]!.n;
+  const stop = startPrefetching({ ledger: ledger(), announcer: announcer(), config: defaults, log: silent, instance: 'pp1' });
+  await expect.poll(() => fixture.db.rows('SELECT holder FROM leases')).toEqual([{ holder: 'pp1' }]);
+  await signInAt('alice', '16:10', '02-26', '02-27', '03-02');
+  fixture.clock.set(BEFORE);
+  expect(await users()).toBe(0);
+  fixture.clock.advance({ minutes: 60 });
+  await fixture.db.run('UPDATE logins SET hours = ?', [
+    JSON.stringify(Array.from({ length: 24 }, (_, hour) => (hour === 17 ? [20_513, 20_514, 20_515] : []))),
+  ]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  await expect.poll(users).toBe(2);
+  await stop();
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test('it is done once a day', async () => {

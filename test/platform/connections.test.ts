@@ -1,7 +1,8 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { clientOptions } from '../../services/platform/bus/connection.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import {
   brokerAddress,
@@ -58,19 +59,36 @@ describe('over a data folder', () => {
     expect(databaseOptions(config({ 'worker.heartbeat_interval': heartbeat }), folder, 'service').idleTransactionSeconds).toBe(seconds);
   });
 
-  test('the mesh and a login hook reach the embedded broker with accounts of their own', () => {
+  test('the sizes and limits of the connections are those of the configuration, in the units of the pool', () => {
     writeRuntime(folder, runtime);
-    expect(brokerAddress(config(), folder)).toMatchObject({
-      host: '127.0.0.1',
-      port: 1884,
-      username: 'service',
-      password: secrets.mqtt.service,
+    const keys = {
+      ...{ 'database.pool.min_connections': 2, 'database.pool.max_connections': 9, 'database.pool.idle_timeout': 250 },
+      ...{ 'database.connect_timeout': 3, 'database.acquire_timeout': 4, 'database.statement_timeout': 6 },
+      'database.long_statement_timeout': 700,
+    };
+    expect(databaseOptions(config(keys), folder, 'service')).toMatchObject({
+      ...{ minConnections: 2, maxConnections: 9, idleTimeoutMs: 250_000 },
+      ...{ connectSeconds: 3, acquireSeconds: 4, statementSeconds: 6, longStatementSeconds: 700 },
     });
-    expect(brokerAddress(config(), folder, 'hook')).toMatchObject({ username: 'hook', password: secrets.mqtt.hook });
   });
 
+  test.each(['portfolio-priority', 'worker', 'scheduler', 'gateway', 'cli', 'hook'] as const)(
+    '%s reaches the embedded broker with an account of its own',
+    (account) => {
+      writeRuntime(folder, runtime);
+      expect(brokerAddress(config(), folder, account)).toMatchObject({
+        host: '127.0.0.1',
+        port: 1884,
+        username: account,
+        password: secrets.mqtt[account],
+        keepalive: 60,
+        protocolVersion: 4,
+      });
+    },
+  );
+
   test('in which nothing runs: the message names it and the ways out', () => {
-    for (const ask of [() => databaseOptions(config(), folder, 'read'), () => brokerAddress(config(), folder)])
+    for (const ask of [() => databaseOptions(config(), folder, 'read'), () => brokerAddress(config(), folder, 'worker')])
       expect(ask).toThrow(
         expect.objectContaining({
           code: 'mesh.not_running',
@@ -83,18 +101,29 @@ describe('over a data folder', () => {
     writeRuntime(folder, runtime);
     removeRuntime(folder);
     removeRuntime(folder);
-    expect(() => brokerAddress(config(), folder)).toThrow(expect.objectContaining({ code: 'mesh.not_running' }));
+    expect(() => brokerAddress(config(), folder, 'worker')).toThrow(expect.objectContaining({ code: 'mesh.not_running' }));
+  });
+
+  test('that is a file is one in which nothing runs', () => {
+    expect(() => brokerAddress(config(), join(folder, 'secrets.json'), 'worker')).toThrow(
+      expect.objectContaining({ code: 'mesh.not_running' }),
+    );
+  });
+
+  test('whose runtime.json cannot be read is not taken for one in which nothing runs', () => {
+    mkdirSync(join(folder, 'runtime.json'));
+    expect(() => brokerAddress(config(), folder, 'worker')).toThrow(expect.objectContaining({ code: 'EISDIR' }));
   });
 
   test('whose stockmesh uses a database and a broker from elsewhere: give the same configuration', () => {
     writeRuntime(folder, { ...runtime, database: null, broker: null });
-    for (const ask of [() => databaseOptions(config(), folder, 'read'), () => brokerAddress(config(), folder)])
+    for (const ask of [() => databaseOptions(config(), folder, 'read'), () => brokerAddress(config(), folder, 'worker')])
       expect(ask).toThrow(expect.objectContaining({ code: 'mesh.not_running', message: expect.stringContaining('--config') }));
   });
 
   test.each(['', '{"pid": 1', '{"pid":"one"}', '[]'])('whose runtime.json is %j: it is named, with the way out', (text) => {
     writeFileSync(join(folder, 'runtime.json'), text);
-    expect(() => brokerAddress(config(), folder)).toThrow(
+    expect(() => brokerAddress(config(), folder, 'worker')).toThrow(
       expect.objectContaining({
         name: 'ConfigError',
         code: 'mesh.runtime_invalid',
@@ -121,6 +150,7 @@ describe('a database by configuration', () => {
       password: 'p/a:ss',
       database: 'stock_mesh',
     });
+    expect(options('mysql://u:p@h/s')).not.toHaveProperty('socketPath');
   });
 
   test('on the usual port unless the URL says otherwise; mariadb: means the same', () => {
@@ -170,20 +200,36 @@ describe('a database by configuration', () => {
     });
   });
 
-  test.each(['db1,', 'db1:port', 'db1:99999', '[db1]:3306', 'db 1'])('a list with something that is no host is refused: %j', (host) => {
-    expect(() => databaseOptions(config({ 'database.host': host }), folder, 'service')).toThrow(
-      expect.objectContaining({ name: 'ConfigError', code: 'database.bad_host', message: expect.stringContaining(JSON.stringify(host)) }),
-    );
+  test('on the first and the last port that there is', () => {
+    expect(databaseOptions(config({ 'database.host': 'db1:1,db2:65535' }), folder, 'service')).toMatchObject({
+      addresses: [
+        { host: 'db1', port: 1 },
+        { host: 'db2', port: 65_535 },
+      ],
+    });
   });
 
-  test.each(['postgres://u:hunter2@h/s', 'mysql://u:hunter2@h', 'mysql://u:hunter2@h/', 'hunter2', 'mysql://u:hunter2%@h/s'])(
-    'an address that is not one is refused without repeating its password: %s',
-    (url) => {
-      expect(() => options(url)).toThrow(
-        expect.objectContaining({ name: 'ConfigError', code: 'database.bad_url', message: expect.not.stringContaining('hunter2') }),
+  test.each(['db1,', 'db1:port', 'db1:0', 'db1:65536', 'db1:99999', '[db1]:3306', 'db 1'])(
+    'a list with something that is no host is refused: %j',
+    (host) => {
+      expect(() => databaseOptions(config({ 'database.host': host }), folder, 'service')).toThrow(
+        expect.objectContaining({ name: 'ConfigError', code: 'database.bad_host', message: expect.stringContaining(JSON.stringify(host)) }),
       );
     },
   );
+
+  test.each([
+    'postgres://u:hunter2@h/s',
+    'mysql://u:hunter2@h',
+    'mysql://u:hunter2@h/',
+    'hunter2',
+    'mysql://u:hunter2%@h/s',
+    'mysql://u:hunter2@h:99999/s',
+  ])('an address that is not one is refused without repeating its password: %s', (url) => {
+    expect(() => options(url)).toThrow(
+      expect.objectContaining({ name: 'ConfigError', code: 'database.bad_url', message: expect.not.stringContaining('hunter2') }),
+    );
+  });
 
   test('by host or by socket', () => {
     const account = { 'database.username': 'u', 'database.password': 'p', 'database.database': 's' };
@@ -209,7 +255,7 @@ describe('a database by configuration', () => {
 describe('a broker by configuration', () => {
   test('by host, with its account', () => {
     const keys = { 'queue.mqtt.host': 'mq', 'queue.mqtt.port': 1885, 'queue.mqtt.username': 'u', 'queue.mqtt.password': 'p' };
-    expect(brokerAddress(config(keys), folder)).toEqual({
+    expect(brokerAddress(config(keys), folder, 'worker')).toEqual({
       host: 'mq',
       port: 1885,
       username: 'u',
@@ -219,14 +265,32 @@ describe('a broker by configuration', () => {
     });
   });
 
+  test.each([
+    ['by host', { 'queue.mqtt.host': 'mq', 'queue.mqtt.username': 'all', 'queue.mqtt.password': 'p' }],
+    ['by URL', { 'queue.mqtt.url': 'mqtt://all:p@mq' }],
+  ])('%s: a service with a password of its own has an account of its own, another one that of all', (_name, keys) => {
+    const withOwn = { ...keys, 'queue.mqtt.passwords.portfolio_priority': 'p%1' };
+    const accountAt = (service: 'portfolio-priority' | 'worker') => {
+      const { username, password } = clientOptions(brokerAddress(config(withOwn), folder, service));
+      return [username, password];
+    };
+    expect([accountAt('portfolio-priority'), accountAt('worker')]).toEqual([
+      ['portfolio-priority', 'p%1'],
+      ['all', 'p'],
+    ]);
+  });
+
   test('by host, encrypted', () => {
     const keys = { 'queue.mqtt.host': 'mq', 'queue.mqtt.tls.enabled': true };
-    expect(brokerAddress(config(keys), folder)).toMatchObject({ host: 'mq', tls: { ca: undefined, verify: true } });
+    expect(brokerAddress(config(keys), folder, 'worker')).toEqual({
+      ...{ host: 'mq', port: 1883, tls: { ca: undefined, verify: true } },
+      ...{ username: undefined, password: undefined, keepalive: 60, protocolVersion: 4 },
+    });
   });
 
   test("by URL, whom to believe is still the configuration's", () => {
     const url = 'mqtts://u:p@mq:8884';
-    expect(brokerAddress(config({ 'queue.mqtt.url': url, 'queue.mqtt.tls.verify': false }), folder)).toMatchObject({
+    expect(brokerAddress(config({ 'queue.mqtt.url': url, 'queue.mqtt.tls.verify': false }), folder, 'worker')).toMatchObject({
       url,
       tls: { verify: false },
     });
@@ -235,12 +299,15 @@ describe('a broker by configuration', () => {
   test('with the certificate of its authority, read from its file', () => {
     writeFileSync(join(folder, 'ca.pem'), 'PEM');
     const keys = { 'queue.mqtt.url': 'mqtts://mq', 'queue.mqtt.tls.ca_file': join(folder, 'ca.pem') };
-    expect(brokerAddress(config(keys), folder)).toMatchObject({ tls: { ca: 'PEM' } });
+    expect(brokerAddress(config(keys), folder, 'worker')).toMatchObject({ tls: { ca: 'PEM', verify: true } });
+    // Whoever names an authority wants encryption.
+    const byHost = { 'queue.mqtt.host': 'mq', 'queue.mqtt.tls.ca_file': join(folder, 'ca.pem') };
+    expect(brokerAddress(config(byHost), folder, 'worker')).toMatchObject({ host: 'mq', tls: { ca: 'PEM' } });
   });
 
   test("whose authority's file cannot be read: the key and the file are named", () => {
     const keys = { 'queue.mqtt.host': 'mq', 'queue.mqtt.tls.ca_file': '/no/such/ca.pem' };
-    expect(() => brokerAddress(config(keys), folder)).toThrow(
+    expect(() => brokerAddress(config(keys), folder, 'worker')).toThrow(
       expect.objectContaining({
         name: 'ConfigError',
         code: 'bus.ca_file',

@@ -36,7 +36,13 @@ function world() {
   const at = { trueMs: 0, wallErrorMs: 0, suspendedMs: 0, serverErrorMs: 0, roundTrips: [10], asked: 0, away: false };
   const said: string[] = [];
   const measured: number[] = [];
-  const log = { warn: (_: object, text: string) => said.push(text), info: (_: object, text: string) => said.push(text) };
+  /** What stands beside the texts, for programs. */
+  const fields: object[] = [];
+  const say = (beside: object, text: string): void => {
+    fields.push(beside);
+    said.push(text);
+  };
+  const log = { warn: say, info: say };
   const options: DatabaseClockOptions = {
     db: {
       async rows<T>() {
@@ -61,7 +67,7 @@ function world() {
     at.trueMs += ms;
     await vi.advanceTimersByTimeAsync(1_000);
   };
-  return { at, clock, errorMs, pass, said, measured };
+  return { at, clock, errorMs, pass, said, fields, measured };
 }
 
 describe('on a clock set by hand', () => {
@@ -116,6 +122,15 @@ describe('on a clock set by hand', () => {
     expect(measured).toHaveLength(2);
   });
 
+  test('a clock that was closed measures no more, and its time goes on', async () => {
+    const { clock, errorMs, pass, measured } = world();
+    await clock.measure();
+    const before = errorMs();
+    clock.close();
+    await pass(61_000);
+    expect([measured.length, errorMs()]).toEqual([1, before]);
+  });
+
   test('answers that take long move the clock only by more than they can be wrong', async () => {
     const { at, clock, errorMs } = world();
     await clock.measure();
@@ -130,7 +145,7 @@ describe('on a clock set by hand', () => {
   });
 
   test('beyond the limit the machine is named wrong once, and right again once', async () => {
-    const { at, clock, said } = world();
+    const { at, clock, said, fields } = world();
     at.wallErrorMs = 2_500;
     await clock.measure();
     await clock.measure();
@@ -143,15 +158,18 @@ describe('on a clock set by hand', () => {
     await clock.measure();
     await clock.measure();
     expect(said.slice(1)).toEqual(["this machine's clock agrees with the database's again"]);
+    // To within half of a round trip of 10 ms.
+    expect(fields).toEqual([{ clockOffset: expect.closeTo(2.5, 1) }, { clockOffset: expect.closeTo(0, 1) }]);
   });
 
   test('a database whose clock was set is followed and named', async () => {
-    const { at, clock, errorMs, said } = world();
+    const { at, clock, errorMs, said, fields } = world();
     await clock.measure();
     at.serverErrorMs = 30_000;
     await clock.measure();
     expect(Math.round(errorMs() / 1000)).toBe(30);
     expect(said[0]).toBe("the database's clock was set by +30.0 s; all processes follow within 60 s");
+    expect(fields[0]).toEqual({ seconds: 30 });
     at.trueMs += 7_000;
     expect(clock.lastJump).toEqual({ byMs: 30_000, agoMs: 7_000 });
   });

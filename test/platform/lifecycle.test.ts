@@ -93,6 +93,8 @@ describe('the end of a service', () => {
     service.child.kill(signal);
     expect(await service.ended).toBe(0);
     expect(service.lines).toContain('drained');
+    const said = service.lines.filter((line) => /"msg":"test (stops|has stopped)"/.test(line)).map((line) => JSON.parse(line));
+    expect(said).toMatchObject([{ why: signal, msg: 'test stops' }, { msg: 'test has stopped' }]);
   });
 
   test('its supervisor is told when it is ready, and need not hang up before it can end', async () => {
@@ -102,6 +104,24 @@ describe('the end of a service', () => {
     await service.says(/broker connected/);
     await order(bus, service, 'drain');
     expect(await service.ended).toBe(0);
+  });
+
+  test('its supervisor is told when the broker delivers to it', async () => {
+    const { keys } = await withBroker();
+    const service = run(keys);
+    const messages: unknown[] = [];
+    service.child.on('message', (message) => messages.push(message));
+    await expect.poll(() => messages, { timeout: 20_000 }).toEqual([{ ready: true }, { subscribed: true }]);
+  });
+
+  test('a broker that grants what it does not deliver: its supervisor is not told, and the log names what does not come', async () => {
+    const { keys } = await withBroker();
+    // The account of the hook may subscribe to everything and gets nothing.
+    const service = run({ ...keys, 'queue.mqtt.url': keys['queue.mqtt.url'].replace(/\/\/.*@/, `//hook:${accounts.hook!.password}@`) });
+    const messages: unknown[] = [];
+    service.child.on('message', (message) => messages.push(message));
+    await service.says(/does not hear the broker yet: nothing comes from mesh\/test\/test-1\/state/);
+    expect(messages).toEqual([{ ready: true }]);
   });
 
   test('a reload is an exit with 75: the supervisor starts it anew', async () => {

@@ -134,6 +134,15 @@ describe('a login', () => {
     expect(() => parseMessage('events/login', bytes(payload))).toThrow(refusal(code, text));
   });
 
+  test('a refusal names the first three of many wrong fields', () => {
+    const payload = '{"userId":7,"at":1,"sessionId":2,"v":9}';
+    expect(() => parseMessage('events/login', bytes(payload))).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(/^events\/login: field "v" is 9: [^;]+; field "userId" is 7: [^;]+; field "at" is 1: [^;]+$/),
+      }),
+    );
+  });
+
   test('a refusal does not repeat a megabyte of what was sent', () => {
     try {
       parseMessage('events/login', bytes({ userId: 'u1', [`x${'y'.repeat(60_000)}`]: 1 }));
@@ -184,6 +193,23 @@ describe('the size of a payload', () => {
   });
 });
 
+test('a portfolio that is too large loses skipped symbols before jobs', () => {
+  const [draft] = examples.portfolio;
+  const oneJob = {
+    ...{ id: 'j1', symbol: 'AAPL', type: 'fetch', priority: 1, queue: 'foreground' },
+    score: 1,
+    why: { text: 'x' },
+    coalesced: false,
+  };
+  const skipped = Array.from({ length: 3000 }, (_, n) => ({ symbol: `S${n}`, reason: 'its prices are fresh' }));
+  const { payload } = encodeMessage('portfolio', { ...draft, jobs: [oneJob], skipped });
+  const kept = JSON.parse(payload) as Body<'portfolio'>;
+  expect(kept).toMatchObject({ truncated: true, jobs: [oneJob] });
+  expect(kept.skipped.length).toBeGreaterThan(1000);
+  expect(kept.skipped).toEqual(skipped.slice(0, kept.skipped.length));
+  expect(JSON.parse(encodeMessage('portfolio', draft).payload)).not.toHaveProperty('truncated');
+});
+
 test('a payload that speaks for another topic is refused', () => {
   const { payload } = encodeMessage('presence', examples.presence[0]);
   expect(() => parseMessage('mesh/worker/w2/state', bytes(payload))).toThrow(
@@ -200,4 +226,51 @@ test('a person reads a job as sentence and factors, in the order of the schema',
   expect(encodeMessage('job', shuffled).payload).toBe(
     '{"v":1,"id":"0190f3","type":"fetch","queue":"foreground","priority":1,"score":0.73,"why":{"text":"prices 31 minutes old","factors":{"data_age":0.5}},"symbol":"BRK.B","triggered_by":"user_login","enqueued_at":"2026-01-02T14:30:00Z"}',
   );
+});
+
+describe('what names somebody', () => {
+  const login =
+    (userId: string, sessionId = 's1') =>
+    () =>
+      parseMessage('events/login', Buffer.from(JSON.stringify({ userId, sessionId })));
+
+  test.each([
+    ['a control', 'al\u001b[2Jice', 'U+001B'],
+    ['a C1 control', 'al\u009bice', 'U+009B'],
+    ['an override of the direction', 'al\u202eice', 'U+202E'],
+    ['a zero-width space', 'al\u200bice', 'U+200B'],
+    ['a no-break space', 'alice\u00a0', 'U+00A0'],
+    ['a replacement character', 'al\ufffdice', 'U+FFFD'],
+  ])('has no %s: it would look like another', (_, text, code) => {
+    expect(login(text)).toThrow(`has the character ${code}`);
+    expect(login('alice', text)).toThrow(`has the character ${code}`);
+  });
+
+  test('is in the composed form of Unicode, in which each name is one text', () => {
+    expect(login('Ju\u0308rgen')).toThrow('composed form');
+    expect(login('J\u00fcrgen')().body).toMatchObject({ userId: 'J\u00fcrgen' });
+  });
+});
+
+describe('bytes that are not UTF-8', () => {
+  // '{"userId":"J' are 12 bytes.
+  const login = (...bytes: number[]) => Buffer.concat([Buffer.from('{"userId":"J'), Buffer.from(bytes), Buffer.from('rgen"}')]);
+
+  test.each([
+    ['Latin-1', [0xfc]],
+    ['half a character', [0xc3]],
+    ['a surrogate', [0xed, 0xa0, 0x80]],
+  ])('of %s are refused with their place: read as U+FFFD two users would be one', (_, bytes) => {
+    const byte = bytes[0]!.toString(16).toUpperCase();
+    expect(() => parseMessage('events/login', login(...bytes))).toThrow(
+      expect.objectContaining({
+        code: 'message.not_utf8',
+        message: `events/login: byte 13 of the payload is 0x${byte}, which is not UTF-8 there; send JSON in UTF-8`,
+      }),
+    );
+  });
+
+  test('are none in a name of two bytes a letter', () => {
+    expect(parseMessage('events/login', login(0xc3, 0xbc)).body).toMatchObject({ userId: 'Jürgen' });
+  });
 });

@@ -155,6 +155,22 @@ test('a login is not acknowledged before its jobs are committed: who dies in bet
   expect(await countRows(fixture.db, 'user_portfolio_priority')).toBe(1);
 });
 
+test('its presence says how many logins it takes at once and has under way, and its end how many it took', async () => {
+  await hold(fixture.db, { alice: ['AAPL'] });
+  const site = await startSite();
+  const states: Body<'presence'>[] = [];
+  const watcher = closing(openBus(site.broker.port, { instance: 'watcher' }));
+  await watcher.subscribe('presence', { params: { service: 'portfolio-priority' } }, ({ body }) => void states.push(body)).ready;
+  const { stop, lines } = await startInstance(site, fixture.database);
+  await vi.waitFor(() => expect(states.at(-1)).toMatchObject({ state: 'online', capacity: 1_000, running: 0, degraded: [] }), soon);
+  await site.signIn({ userId: 'alice' });
+  await vi.waitFor(() => expect(site.answers.get('alice')).toMatchObject({ queued: 1 }), soon);
+  await stop();
+  expect(lines).toContainEqual(
+    expect.objectContaining({ msg: 'logins of this process', admitted: 1, refused: 0, batches: 1, queued: 2, joined: 0, full: 0 }),
+  );
+});
+
 test('two instances deal the logins out between them', async () => {
   const users = Array.from({ length: 40 }, (_, index) => `user${index}`);
   await hold(fixture.db, Object.fromEntries(users.map((user) => [user, ['AAPL']])));

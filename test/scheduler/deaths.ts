@@ -2,6 +2,7 @@
 import type { MqttClient } from 'mqtt';
 import { onTestFinished } from 'vitest';
 import type { Change, Ledger } from '../../services/ledger/job.ts';
+import type { Logger } from '../../services/platform/log/log.ts';
 import { encodeMessage } from '../../services/platform/messages.ts';
 import { watchForDeaths } from '../../services/scheduler/rescue.ts';
 import { join, silent } from '../broker/peers.ts';
@@ -36,14 +37,14 @@ export async function connectWorker(port: number, instance: string, session: str
 }
 
 /** Watches for deaths until the test ends; gives what it announced and which schedulers it reported as ended. */
-export async function watchDeaths(port: number, ledger: Ledger): Promise<{ told: Change[]; ended: string[] }> {
+export async function watchDeaths(port: number, ledger: Ledger, log: Logger = silent): Promise<{ told: Change[]; ended: string[] }> {
   const told: Change[] = [];
   const ended: string[] = [];
   const bus = openBus(port);
   const rescuer = watchForDeaths({
     bus,
     ledger,
-    log: silent,
+    log,
     announce: (changes) => told.push(...changes),
     schedulerEnded: async (instance) => {
       ended.push(instance);

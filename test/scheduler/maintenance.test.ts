@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { idToBytes, newJobId } from '../../services/ledger/id.ts';
 import type { Change, Ledger } from '../../services/ledger/job.ts';
 import { levelOf } from '../../services/ledger/job.ts';
 import type { Config } from '../../services/platform/config/load.ts';
 import { openDatabase } from '../../services/platform/database/database.ts';
-import { maintenanceDuties } from '../../services/scheduler/maintenance.ts';
+import { maintenanceDuties, watchOutages } from '../../services/scheduler/maintenance.ts';
 import { retentionDuty } from '../../services/scheduler/retention.ts';
 import { startDatabaseProxy } from '../support/database-proxy.ts';
 import { configOf } from './configuration.ts';
@@ -68,8 +68,10 @@ test('the time by which the clock jumped forward does not count as waiting, for 
   ).toMatchObject([{ state: 'expired', reason: expect.stringContaining('waited 301 s') }]);
   await mesh.add(mesh.ledger(), {});
   mesh.clock.advance({ seconds: 301 });
-  // The longest wait of a queue as shipped is 7,200 s.
-  expect(await run('expire ready jobs', jumped(0, 7_200_001))).toMatchObject([{ state: 'expired' }]);
+  // The longest wait of a queue as shipped is 7,200 s. After that the jump is no matter any more.
+  const afterJump = (agoMs: number) => mesh.ledger(configOf(), { now: () => mesh.clock.now(), lastJump: { byMs: 600_000, agoMs } });
+  expect(await run('expire ready jobs', afterJump(7_200_000))).toEqual([]);
+  expect(await run('expire ready jobs', afterJump(7_200_001))).toMatchObject([{ state: 'expired' }]);
 });
 
 test('after an outage of the database workers get time to renew their leases before they are judged', async () => {
@@ -100,6 +102,80 @@ test('after an outage of the database workers get time to renew their leases bef
     return told.map((change) => change.id);
   };
   await expect.poll(announced).toEqual([id]);
+});
+
+test('only an outage that was longer than a third of a lease delays the judgement, by as much again', () => {
+  let monotonic = 100_000;
+  const spy = vi.spyOn(performance, 'now').mockImplementation(() => monotonic);
+  onTestFinished(() => spy.mockRestore());
+  const outages = watchOutages(30);
+  /** A database that is away from now on for so long. */
+  const away = (ms: number): void => {
+    outages.saw(true);
+    outages.saw(false);
+    monotonic += ms;
+    outages.saw(true);
+  };
+  expect(outages.mayJudge()).toBe(true);
+  away(10_000);
+  expect(outages.mayJudge()).toBe(true);
+  away(10_001);
+  expect(outages.mayJudge()).toBe(false);
+  monotonic += 9_999;
+  expect(outages.mayJudge()).toBe(false);
+  monotonic += 1;
+  expect(outages.mayJudge()).toBe(true);
+  // Nobody looked for an hour: that alone is no outage.
+  monotonic += 3_600_000;
+  outages.saw(true);
+  expect(outages.mayJudge()).toBe(true);
+});
+
+test('a clock that was set back lengthens no wait and shortens none', async () => {
+  await mesh.add(mesh.ledger(), {});
+  const back = mesh.ledger(configOf(), { now: () => mesh.clock.now(), lastJump: { byMs: -600_000, agoMs: 1_000 } });
+  mesh.clock.advance({ seconds: 299 });
+  expect(await run('expire ready jobs', back)).toEqual([]);
+  mesh.clock.advance({ seconds: 1 });
+  expect(await run('expire ready jobs', back)).toMatchObject([{ state: 'expired' }]);
+});
+
+test('each duty has its own interval: as configured, of ageing a fifth of a level', () => {
+  const config = configOf({
+    'scheduler.promote_interval': 0.3,
+    'scheduler.reap_interval': 7,
+    'scheduler.ageing.interval': 300,
+    'scheduler.ageing.foreground_interval': 40,
+  });
+  const duties = maintenanceDuties({ ledger: mesh.ledger(config), config, announce: () => {} });
+  expect(Object.fromEntries(duties.map(({ name, everySeconds }) => [name, everySeconds]))).toEqual({
+    promote: 0.3,
+    reap: 7,
+    'expire ready jobs': 7,
+    'expire blocked jobs': 7,
+    'heal slots': 5,
+    age: 60,
+    'age foreground': 8,
+  });
+});
+
+test('who is told to stop ends after the batch under way', async () => {
+  const ledger = mesh.ledger();
+  const runAt = new Date(mesh.clock.now().epochMilliseconds + 1_000);
+  await mesh.add(ledger, ...Array.from({ length: 600 }, () => ({ runAt, level: 8 })));
+  mesh.clock.advance({ seconds: 301 });
+  const stopped = AbortSignal.abort();
+  const duties = maintenanceDuties({ ledger, config: configOf(), announce: () => {} });
+  const ready = async () => (await mesh.db.rows<{ n: number }>("SELECT COUNT(*) AS n FROM jobs WHERE state = 'ready'"))[0]!.n;
+  await duties.find(({ name }) => name === 'promote')!.run(stopped);
+  expect(await ready()).toBe(500);
+  await run('promote', ledger);
+  await mesh.db.run('UPDATE jobs SET enqueued_at = ?', [new Date(mesh.clock.now().epochMilliseconds - 300_000)]);
+  await duties.find(({ name }) => name === 'age')!.run(stopped);
+  expect((await levels()).filter((level) => level === 7)).toHaveLength(500);
+  await mesh.db.run("UPDATE jobs SET state = 'completed', due_at = '2020-01-01'");
+  await retentionDuty(ledger, configOf({ 'scheduler.retention.batch': 100 })).run(stopped);
+  expect(await count('jobs')).toBe(600);
 });
 
 test('a job that waited longer than its queue allows expires, and the one that needs it ends with it', async () => {
@@ -203,6 +279,8 @@ test('the clean-up deletes what is older than configured, in batches, and nothin
   expect(await count('jobs')).toBe(2);
   expect(await count('job_details')).toBe(2);
   expect(await count('user_portfolio_priority')).toBe(1);
+  // What was admitted 59 minutes ago; the other one was too old to be answered.
+  expect(await count('login_answers')).toBe(1);
   expect(await mesh.db.rows('SELECT dedupe_key FROM dedupe_windows')).toEqual([{ dedupe_key: 'k1' }]);
   expect(await mesh.db.rows('SELECT instance FROM instances')).toEqual([{ instance: 'w59' }]);
 });

@@ -8,7 +8,7 @@ import type { Config } from '../../services/platform/config/load.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { freePort } from '../../services/platform/machine/ports.ts';
 import { type Endpoint, serveMetrics } from '../../services/scheduler/endpoint.ts';
-import { createMetricsRenderer } from '../../services/scheduler/metrics.ts';
+import { createMetricsRenderer, type SchedulerMetrics } from '../../services/scheduler/metrics.ts';
 import { silent } from '../broker/peers.ts';
 import { faultsOf } from '../support/promtool.ts';
 import { configOf } from './configuration.ts';
@@ -21,19 +21,33 @@ afterEach(async () => {
   endpoint = undefined;
 });
 
-async function serve(changes: Record<string, unknown> = {}, { state = 'online' as BusState, databaseAway = false } = {}) {
+async function serve(
+  changes: Record<string, unknown> = {},
+  {
+    state = 'online' as BusState,
+    databaseAway = false,
+    measured = {} as Partial<SchedulerMetrics>,
+    defect = undefined as Error | undefined,
+    leads: isLeader = true,
+    missing = [] as string[],
+  } = {},
+) {
   const monitoring: Config['monitoring'] = configOf({ 'monitoring.port': await freePort(), ...changes }).monitoring;
-  const bus = { state, report: () => ({ counters: { published: 7, dropped: 1 } }) } as unknown as Bus;
+  const bus = { state, report: () => ({ counters: { published: 7, dropped: 1 }, missing }) } as unknown as Bus;
   const away = async () => {
     throw new TransientError('database.unavailable', 'the database is away');
   };
   const db = { ...mesh.db, retries: new Map([[1213, 3]]), ...(databaseAway ? { rows: away, run: away } : {}) };
-  const readMetrics = async () => ({
+  const readMetrics = async (): Promise<SchedulerMetrics> => {
+    if (defect !== undefined) throw defect;
+    return { ...(await readAll()), ...measured };
+  };
+  const readAll = async () => ({
     ...(await readMeshMetrics(db, new Date(mesh.clock.now().epochMilliseconds), { ...mesh.ledger(), leaseSeconds: 30 })),
     loginToJobsP95: null,
     held: { counts: { fresh: 7, outdated: 2, stale: 1, missing: 0 }, simulated: 3, judged: [] },
   });
-  const leads = () => true;
+  const leads = () => isLeader;
   const metrics = createMetricsRenderer({ db, bus, announcer: { missed: new Map([['bus.offline', 4]]) }, readMetrics, leads, monitoring });
   endpoint = await serveMetrics({ monitoring, metrics, sql: db, bus, leads, log: silent });
   return `http://127.0.0.1:${monitoring.port}`;
@@ -88,6 +102,68 @@ test('counters that others count are not added up from one answer to the next', 
   expect((await samples(url))['stockmesh_transaction_retries_total{errno="1213"}']).toBe(3);
 });
 
+const source = (p95: number) => [{ source: 'yahoo_finance', p95, answers: 9 }];
+
+test('/metrics shows how fast sources answer and logins become jobs, how many workers there are and what failed', async () => {
+  const ledger = mesh.ledger();
+  await mesh.add(ledger, {});
+  await mesh.db.run("UPDATE jobs SET state = 'failed', due_at = ?", [new Date(mesh.clock.now().epochMilliseconds)]);
+  const shown = await samples(
+    await serve({}, { measured: { latencies: source(1.9), loginToJobsP95: 0.25, workers: { online: 3, slots: 9, busy: 2 } } }),
+  );
+  expect(shown).toMatchObject({
+    'stockmesh_fetch_latency_p95_seconds{source="yahoo_finance"}': 1.9,
+    stockmesh_login_to_jobs_p95_seconds: 0.25,
+    stockmesh_workers_online: 3,
+    'stockmesh_worker_slots{use="busy"}': 2,
+    'stockmesh_worker_slots{use="free"}': 7,
+    stockmesh_failed_jobs: 1,
+    'stockmesh_jobs_per_second{event="completed"}': 0,
+    'stockmesh_jobs_per_second{event="failed"}': 1 / 60,
+    'stockmesh_oldest_job_age_seconds{queue="foreground"}': 0,
+    'stockmesh_queue_depth{priority="10"}': 0,
+  });
+  expect(Object.keys(shown).filter((name) => name.startsWith('stockmesh_queue_depth'))).toHaveLength(10);
+});
+
+test('a metric that nobody has measured is not there, and neither is one that is switched off', async () => {
+  const names = async (...args: Parameters<typeof serve>) => {
+    const shown = Object.keys(await samples(await serve(...args))).join(' ');
+    await endpoint?.close();
+    return shown;
+  };
+  const measured = { latencies: source(1.9), loginToJobsP95: 0.25 };
+  expect(await names()).not.toMatch(/login_to_jobs|fetch_latency_p95_seconds\{/);
+  const off = { 'monitoring.stock_metrics.portfolio_timing': false, 'monitoring.stock_metrics.fetch_latency': false };
+  expect(await names(off, { measured })).not.toMatch(/login_to_jobs|fetch_latency/);
+});
+
+test('what the process is not is 0, and an alert that is over too', async () => {
+  await mesh.db.run(
+    "INSERT INTO alerts (name, state, value, threshold, since, text) VALUES ('stale_data', 'cleared', 0, 2, NOW(3), 'none')",
+  );
+  expect(await samples(await serve({}, { state: 'offline', leads: false }))).toMatchObject({
+    'stockmesh_alert_raised{name="stale_data"}': 0,
+    stockmesh_broker_up: 0,
+    stockmesh_scheduler_leads: 0,
+  });
+});
+
+test('a defect is no outage: the answer is 500, without its text', async () => {
+  const answer = await fetch(`${await serve({}, { defect: new TypeError('x is not a function') })}/metrics`);
+  expect([answer.status, await answer.text()]).toEqual([500, 'the log says why\n']);
+});
+
+test('the path alone counts, HEAD is answered, and what is not there is answered with what is', async () => {
+  const url = await serve();
+  expect((await fetch(`${url}/healthz?deep=1`)).status).toBe(200);
+  const head = await fetch(`${url}/metrics`, { method: 'HEAD' });
+  expect([head.status, head.headers.get('cache-control')]).toEqual([200, 'no-store']);
+  expect(await (await fetch(`${url}/`)).text()).toBe('/ is not here; there are /metrics and /healthz\n');
+  const post = await fetch(`${url}/metrics`, { method: 'POST' });
+  expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+});
+
 test('a measurement that is switched off is not shown', async () => {
   const names = Object.keys(
     await samples(await serve({ 'monitoring.stock_metrics.queue_depth': false, 'monitoring.stock_metrics.worker_efficiency': false })),
@@ -120,10 +196,20 @@ test.each([
   expect(await answer.json()).toEqual(body);
 });
 
+test.each([
+  [{}, 200, { status: 'ok', database: true, broker: true, missing: [], leads: true }],
+  [{ missing: ['alerts/+'] }, 503, { status: 'unavailable', database: true, broker: true, missing: ['alerts/+'], leads: true }],
+])('/readyz with %o is %d', async (state, status, body) => {
+  const answer = await fetch(`${await serve({}, state)}/readyz`);
+  expect(answer.status).toBe(status);
+  expect(await answer.json()).toEqual(body);
+});
+
 test('/healthz is not there when it is switched off, and other paths never are', async () => {
   const url = await serve({ 'monitoring.health_check_enabled': false });
   expect((await fetch(`${url}/healthz`)).status).toBe(404);
-  expect((await fetch(`${url}/etc/passwd`)).status).toBe(404);
+  const other = await fetch(`${url}/etc/passwd`);
+  expect([other.status, await other.text()]).toEqual([404, '/etc/passwd is not here; there are /metrics\n']);
   expect((await fetch(`${url}/metrics`, { method: 'POST' })).status).toBe(405);
 });
 

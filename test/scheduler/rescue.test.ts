@@ -7,7 +7,7 @@ import { complete } from '../../services/ledger/run/complete.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { listInstances, reportInstance } from '../../services/platform/registry/instances.ts';
 import { startEmbedded } from '../broker/brokers.ts';
-import { join } from '../broker/peers.ts';
+import { join, silent } from '../broker/peers.ts';
 import { stoppingAtCommit, watched } from '../ledger/fixture.ts';
 import { closing } from '../platform/bus/brokers.ts';
 import { configOf } from './configuration.ts';
@@ -24,7 +24,7 @@ beforeEach(async () => {
 const waitFor = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 15_000, interval: 5 });
 
 const connect = (instance: string, session: string): Promise<MqttClient> => connectWorker(broker.port, instance, session, mesh.clock.now());
-const watch = (ledger = mesh.ledger()) => watchDeaths(broker.port, ledger);
+const watch = (ledger = mesh.ledger(), log = silent) => watchDeaths(broker.port, ledger, log);
 
 /** Locks the rows of jobs in a transaction that stays open until `release`. */
 async function lockRows(...ids: readonly string[]): Promise<{ release(): Promise<void> }> {
@@ -57,7 +57,7 @@ test("a killed worker's job is taken back although the clock was set back since 
 
 test("a killed worker's job is ready again within a second", async () => {
   const ledger = mesh.ledger();
-  const { told } = await watch(ledger);
+  const { told, ended } = await watch(ledger);
   const worker = await connect('w1', randomUUID());
   const [id] = await mesh.add(ledger, {});
   await mesh.run(ledger, 'w1');
@@ -69,6 +69,24 @@ test("a killed worker's job is ready again within a second", async () => {
   expect(performance.now() - killed).toBeLessThan(1_000);
   // Told after the commit that was just seen.
   await expect.poll(() => told).toMatchObject([{ id, state: 'ready', worker: 'w1', reason: 'worker w1 went offline' }]);
+  expect(ended).toEqual([]);
+});
+
+test('the end of an earlier life of a scheduler that runs again ends no lead, and neither does one that is online', async () => {
+  const { ended } = await watch();
+  const { client } = await join(broker.port, 'service');
+  const at = new Date(mesh.clock.now().epochMilliseconds);
+  const [earlier, present] = [randomUUID(), randomUUID()];
+  const life = { service: 'scheduler', capacity: 0, running: 0, started_at: at, heartbeat_at: at };
+  await reportInstance(mesh.db, { ...life, instance: 's1', session: present });
+  await reportInstance(mesh.db, { ...life, instance: 's3', session: present });
+  const states = [
+    { instance: 's1', session: earlier, state: 'offline' },
+    { instance: 's2', session: earlier, state: 'online' },
+    { instance: 's3', session: present, state: 'offline' },
+  ] as const;
+  for (const one of states) await say(client, { ...one, service: 'scheduler' }, mesh.clock.now());
+  await waitFor(() => expect(ended).toEqual(['s3']));
 });
 
 test('the jobs of other workers are left alone', async () => {
@@ -174,9 +192,15 @@ test('a death during an outage of the database is made up for afterwards', async
   await waitFor(() => expect(told).toMatchObject([{ id, state: 'ready' }]));
 });
 
-test('a job whose row another transaction has locked at the moment of the death is taken back as soon as it is free', async () => {
+test('a job whose row another transaction has locked at the moment of the death is taken back as soon as it is free; that is said once', async () => {
   const ledger = mesh.ledger();
-  const { told } = await watch(ledger);
+  const said: string[] = [];
+  let looks = 0;
+  const seen = watched(ledger.db, async ({ sql }) => {
+    if (sql.includes('SELECT session FROM instances')) looks++;
+  });
+  const log = Object.assign(Object.create(silent), { warn: (_: unknown, text: string) => said.push(text) });
+  const { told } = await watch({ ...ledger, db: seen }, log);
   const worker = await connect('w10', randomUUID());
   const [locked, free] = await mesh.add(ledger, {}, {});
   await mesh.run(ledger, 'w10');
@@ -184,8 +208,14 @@ test('a job whose row another transaction has locked at the moment of the death 
   worker.stream.destroy();
   await waitFor(() => expect(told).toMatchObject([{ id: free, state: 'ready' }]));
   expect(await mesh.state(locked!)).toBe('running');
+  await waitFor(() => expect(looks).toBeGreaterThan(3));
   await lock.release();
   await waitFor(() => expect(told).toMatchObject([{ id: free }, { id: locked, state: 'ready', worker: 'w10' }]));
+  await waitFor(() => expect(said).toHaveLength(3));
+  expect(said.toSorted()).toEqual([
+    '1 jobs of the dead worker w10 are locked by other transactions; looking again',
+    ...Array(2).fill('worker w10 went offline: took back 1 jobs'),
+  ]);
 });
 
 test('a claim that is committed after the death of its worker is taken back too', async () => {

@@ -147,6 +147,55 @@ test("one schedule's failure does not keep another from running", async () => {
   expect(await jobs()).toHaveLength(2);
 });
 
+test('all failures are told when several schedules fail, and nothing is asked when there is no schedule', async () => {
+  const both = ['first', 'second'].map((name) => ({ ...weekdays, name, job: 'fetch_portfolios' }));
+  const { clock, look, options } = scheduler('2026-06-02T12:00:00Z', { 'scheduler.schedules': both });
+  await look();
+  clock.set('2026-06-02T13:00:00Z');
+  const db: typeof mesh.db = { ...mesh.db, transaction: () => Promise.reject(new Error('no room')) };
+  await expect(runDueSchedules({ ...options, ledger: { ...options.ledger, db } })).rejects.toMatchObject({
+    name: 'AggregateError',
+    errors: [{ message: 'no room' }, { message: 'no room' }],
+  });
+  await expect(scheduler('2026-06-02T13:00:00Z', { 'scheduler.schedules': [] }).look()).resolves.toBeUndefined();
+});
+
+test('the log says of a run what came of it, why jobs were refused, and why one is skipped', async () => {
+  await hold(['ada', 'AAPL', 5], ['ada', 'MSFT', 5], ['ada', 'SPY', 5]);
+  const said: [string, Record<string, unknown>, string][] = [];
+  const say = (level: string) => (about: Record<string, unknown>, text: string) => void said.push([level, about, text]);
+  const log = Object.assign(Object.create(silent), { info: say('info'), warn: say('warn') });
+  const { clock, options } = scheduler('2026-06-02T10:00:00Z', {
+    'queue.priority_queues.background_fetch.max_jobs': 1,
+    'scheduler.schedules': [{ ...weekdays, cron: '0 * * * *', name: NAME, job: 'fetch_portfolios' }],
+  });
+  const look = () => runDueSchedules({ ...options, log });
+  await look();
+  clock.set('2026-06-02T13:00:00Z');
+  await look();
+  // Two batches of two symbols: one has room, and of three analyses that of the refused one is refused with it.
+  const about = { schedule: NAME, at: '2026-06-02T13:00:00.000Z', missed: 'earlier runs too' };
+  expect(said).toEqual([
+    ['info', { ...about, queued: 3, joined: 0, refused: 2 }, `schedule "${NAME}" has started its run of 2026-06-02T13:00:00.000Z`],
+    [
+      'warn',
+      { ...about, code: 'queue.full' },
+      expect.stringMatching(new RegExp(`^2 jobs of schedule "${NAME}" were refused: the queue is full: background_fetch holds 1 jobs`)),
+    ],
+  ]);
+  said.length = 0;
+  await switchAutoFetch(mesh.db, false, 'ada', new Date());
+  clock.set('2026-06-02T14:00:00Z');
+  await look();
+  expect(said).toEqual([
+    [
+      'warn',
+      { schedule: NAME, at: '2026-06-02T14:00:00.000Z' },
+      `schedule "${NAME}" skips its run of 2026-06-02T14:00:00.000Z: automatic fetching is switched off (by ada)`,
+    ],
+  ]);
+});
+
 test('work that is under way is joined and not queued again', async () => {
   await hold(['ada', 'AAPL', 5]);
   const { clock, look, announced } = scheduler('2026-06-01T12:00:00Z');

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import type { EmbeddedBroker } from '../../broker/embedded.ts';
 import { systemClock } from '../../services/platform/clock.ts';
-import type { RunningService } from '../../services/platform/lifecycle.ts';
+import type { RunningService, ServiceContext } from '../../services/platform/lifecycle.ts';
 import { freePort } from '../../services/platform/machine/ports.ts';
 import { startSchedulerService } from '../../services/scheduler/service.ts';
 import { startEmbedded } from '../broker/brokers.ts';
@@ -40,7 +40,7 @@ afterEach(async () => {
 });
 
 /** A scheduler in this process. */
-async function start(instance: string, changes: Record<string, unknown> = {}) {
+async function start(instance: string, changes: Record<string, unknown> = {}, parts: Partial<Pick<ServiceContext, 'clock' | 'db'>> = {}) {
   const bus = openBus(broker.port, { service: 'scheduler', instance, version: '0.1.0' });
   const config = configOf({ ...QUICK, ...changes });
   const service = await startSchedulerService({
@@ -51,6 +51,7 @@ async function start(instance: string, changes: Record<string, unknown> = {}) {
     clock: systemClock,
     db: mesh.db,
     bus,
+    ...parts,
   });
   running.push(service);
   await bus.online();
@@ -218,6 +219,58 @@ test('it answers on the port of the configuration', async () => {
   await start('a', { 'monitoring.port': port });
   const answer = await fetch(`http://127.0.0.1:${port}/healthz`);
   expect(answer.status).toBe(200);
+});
+
+test.each([
+  ['is read again when it is older than the statistics', 0.05, 1],
+  ['is that of the statistics while these are young', 3600, 0],
+])('what /metrics shows of the mesh %s', async (_, interval, waiting) => {
+  const port = await freePort();
+  const statistics = await monitor('mesh/stats');
+  await start('a', { 'monitoring.port': port, 'scheduler.stats_interval': interval });
+  await waitFor(() => expect(statistics).not.toEqual([]));
+  const depth = async () =>
+    /stockmesh_queue_depth\{priority="9"\} (\d+)/.exec(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text())?.[1];
+  expect(await depth()).toBe('0');
+  await mesh.add(ledger(), { level: 9 });
+  await waitFor(async () => expect(await depth()).toBe(String(waiting)));
+});
+
+test('after a jump of the time a standby takes the lead only when the leader had a minute to renew it', async () => {
+  await mesh.db.run("INSERT INTO leases (name, holder, until) VALUES ('scheduler', 'gone', ?)", [new Date(Date.now() - 1)]);
+  const lastJump = { byMs: 600_000, agoMs: 30_000 };
+  let looks = 0;
+  const run: typeof mesh.db.run = (...args) => {
+    looks++;
+    return mesh.db.run(...args);
+  };
+  await start('b', {}, { clock: { now: () => systemClock.now(), lastJump }, db: { ...mesh.db, run } });
+  await waitFor(() => expect(looks).toBeGreaterThan(5));
+  expect(await holder()).toBe('gone');
+  lastJump.agoMs = 60_000;
+  await waitFor(async () => expect(await holder()).toBe('b'));
+});
+
+test('its end waits until what it has changed was announced', async () => {
+  const { bus, stop } = await start('a');
+  const publish = vi.spyOn(bus, 'publish');
+  const gate = Promise.withResolvers<void>();
+  const announcing = Promise.withResolvers<void>();
+  publish.mockImplementation((kind) => {
+    if (kind !== 'status') return Promise.resolve();
+    announcing.resolve();
+    return gate.promise;
+  });
+  await mesh.add(ledger(), { runAt: new Date(Date.now() + 3_600_000) });
+  await mesh.db.run("UPDATE jobs SET due_at = '2020-01-01'");
+  await announcing.promise;
+  const happened: string[] = [];
+  const stopped = stop().then(() => happened.push('stopped'));
+  await waitFor(async () => expect(await holder()).toBeUndefined());
+  happened.push('announced');
+  gate.resolve();
+  await stopped;
+  expect(happened).toEqual(['announced', 'stopped']);
 });
 
 test('while the broker is away jobs move on all the same', async () => {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import mysql from 'mysql2/promise';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { freePort } from '../../services/platform/machine/ports.ts';
 import type { DatabaseRole } from '../../sql/accounts.ts';
 import { type EmbeddedDatabase, type EmbeddedOptions, startDatabase } from '../../sql/embedded.ts';
 import { findServer, stopServer } from '../../sql/running-server.ts';
@@ -108,6 +110,12 @@ describe('a server that runs', () => {
     expect(rows).toEqual([
       { isolation: 'READ-COMMITTED', zone: '+00:00', letters: 'utf8mb4', address: '127.0.0.1', durable: 1, local_files: 0 },
     ]);
+  });
+
+  test('nothing that it was started with is left for others to read', async () => {
+    const readable = readdirSync(join(home, 'database')).filter((name) => /\.sql$/.test(name));
+    expect(readable).toEqual([]);
+    expect(statSync(join(home, 'database', 'server.port')).mode & 0o777).toBe(0o600);
   });
 
   test('temporary files lie beside the database, out of reach of other servers', async () => {
@@ -225,11 +233,40 @@ describe('what goes wrong', () => {
     await expect(query(second, 'service', 'SELECT 1 AS one')).resolves.toEqual([{ one: 1 }]);
   });
 
+  test('a server left running on a port that was not asked for is restarted on the one that was', async () => {
+    const first = await start();
+    const port = await freePort();
+    const second = await start({ port });
+    expect([second.adopted, second.port, second.pid === first.pid]).toEqual([false, port, false]);
+    const third = await start({ port });
+    expect([third.adopted, third.pid]).toEqual([true, second.pid]);
+  });
+
+  test('a temporary folder for the socket that others may enter is refused', async () => {
+    const deep = join(folder, 'a'.repeat(100));
+    mkdirSync(deep);
+    const dataDir = join(deep, 'database');
+    // The name follows from the data folder.
+    const name = `stockmesh-${createHash('sha256').update(dataDir).digest('hex').slice(0, 16)}`;
+    mkdirSync(join(tmpdir(), name), { mode: 0o700 });
+    onTestFinished(() => rmSync(join(tmpdir(), name), { recursive: true }));
+    chmodSync(join(tmpdir(), name), 0o750);
+    await expect(start({ dataDir })).rejects.toMatchObject({
+      code: 'database.socket_folder',
+      message: expect.stringContaining(`${name} must be a folder of this user with mode 0700`),
+    });
+  });
+
   test('a start that fails shows the end of the error log and the way out', async () => {
-    await expect(start({ settings: { 'no-such-setting': 1 } })).rejects.toMatchObject({
+    await expect(start({ settings: { 'another-setting': 1 } })).rejects.toMatchObject({ code: 'database.start_failed' });
+    const failed = await start({ settings: { 'no-such-setting': 1 } }).catch((error) => error);
+    expect(failed).toMatchObject({
       code: 'database.start_failed',
       message: expect.stringMatching(/unknown variable 'no-such-setting=1'[\s\S]*start again/),
     });
+    // The end of this start, and not of the one before.
+    expect(failed.message).not.toContain('another-setting');
+    expect(failed.message.split('\n').length).toBeLessThanOrEqual(17);
   });
 
   test('a creation that fails leaves nothing, and one that was interrupted is begun anew', async () => {

@@ -1,6 +1,7 @@
 import mysql from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connectionOptions, type Database, openDatabase } from '../../services/platform/database/database.ts';
+import { TransientError } from '../../services/platform/errors.ts';
 import { assertSchemaCurrent, migrateDown, migrateUp, migrationStatus, migrations } from '../../sql/migrate.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 
@@ -208,6 +209,11 @@ describe('a schema that does not fit', () => {
       code: 'schema.older',
       message: expect.stringContaining('run "npx stockmesh migrate up"'),
     });
+  });
+
+  test('is not assumed because the database is away', async () => {
+    const away = { ...db, rows: () => Promise.reject(new TransientError('database.unavailable', 'away')) };
+    await expect(assertSchemaCurrent(away)).rejects.toMatchObject({ code: 'database.unavailable' });
   });
 
   test('because it is older, is named with the next migration', async () => {

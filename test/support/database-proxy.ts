@@ -29,6 +29,8 @@ export interface DatabaseProxy {
   strand(): void;
   /** Resets all connections and refuses new ones, as when the server's process dies, until `listen`. */
   die(): Promise<void>;
+  /** Refuses new connections until `listen`; those that are open go on. */
+  refuseConnections(): void;
   listen(): Promise<void>;
   close(): Promise<void>;
 }
@@ -93,6 +95,7 @@ export async function startDatabaseProxy(to: Server): Promise<DatabaseProxy> {
       for (const client of clients) stranded.add(client);
     },
     die: close,
+    refuseConnections: () => void server.close(),
     async listen() {
       server.listen({ port, host: '127.0.0.1' });
       await once(server, 'listening');

@@ -1,3 +1,4 @@
+import { pino } from 'pino';
 import { describe, expect, test, vi } from 'vitest';
 import type { Handler, JobOutput } from '../../services/job-types/handler.ts';
 import { createAnnouncer } from '../../services/ledger/announce.ts';
@@ -149,6 +150,49 @@ describe('announcements and polling', () => {
     const done = fetching(async () => nothing);
     shop.worker([done, { ...done, type: 'analysis' }]);
     for (const id of ids) await shop.reaches(id, 'completed');
+  });
+
+  test('a job that waited for another one runs at once when that one has ended, and is told', async () => {
+    const ids = await shop.enqueue({ dedupeKey: 'fetch:first' }, { type: 'analysis', after: ['fetch:first'] });
+    const done = fetching(async () => nothing);
+    shop.worker([done, { ...done, type: 'analysis' }], { overrides: { 'worker.poll_interval': 3600 } });
+    for (const id of ids) await shop.reaches(id, 'completed');
+  });
+
+  test('claims that fail are tried again and told once, and so is that they succeed again', async () => {
+    const lines: { level: number; msg: string }[] = [];
+    const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    const failing = vi.spyOn(shop.db, 'transaction').mockRejectedValue(new Error('no such table'));
+    const worker = shop.worker([fetching(async () => nothing)], { log: log as never });
+    await expect.poll(() => failing.mock.calls.length).toBeGreaterThan(2);
+    failing.mockRestore();
+    const [id] = await shop.enqueue({});
+    await shop.reaches(id!, 'completed');
+    await worker.drain(1000);
+    expect(lines.map(({ level, msg }) => [level, msg]).slice(0, 2)).toEqual([
+      [40, 'could not claim jobs (no such table); retrying with back-off'],
+      [30, 'the ledger answers again'],
+    ]);
+    expect(lines.filter(({ level }) => level >= 40)).toHaveLength(1);
+  });
+
+  test('however often it was woken, a worker polls at its interval, and asks for no lost claims', async () => {
+    const worker = shop.worker([fetching(async () => nothing)], { overrides: { 'worker.poll_interval': 0.2 } });
+    const claims = vi.spyOn(shop.db, 'transaction');
+    const looks = vi.spyOn(shop.db, 'rows');
+    for (let wakes = 1; wakes <= 30; wakes++) {
+      worker.wake();
+      await expect.poll(() => claims.mock.calls.length, { interval: 1 }).toBeGreaterThanOrEqual(wakes);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    claims.mockClear();
+    const started = performance.now();
+    await expect.poll(() => claims.mock.calls.length, { interval: 5 }).toBeGreaterThanOrEqual(3);
+    // ±10 %: three polls take at least 0.36 s after the first of them. With a timer for each wake they come together.
+    expect(performance.now() - started).toBeGreaterThan(300);
+    expect(looks.mock.calls.filter(([sql]) => sql.includes('worker_id = ?'))).toEqual([]);
+    claims.mockRestore();
+    looks.mockRestore();
   });
 
   test('an announcement wakes a worker that polls once an hour', async () => {

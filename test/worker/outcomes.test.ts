@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { analysisType } from '../../services/job-types/analysis/definition.ts';
@@ -137,13 +138,16 @@ describe('a handler that is stopped', () => {
   test('by a cancel hears of it, and what it still makes is refused', async () => {
     const [id] = await shop.enqueue({ symbol: 'LATE' });
     const { handler, started, end } = held(writeNames);
-    const worker = shop.worker([handler]);
+    const said: string[] = [];
+    const log = pino({ level: 'info' }, { write: (line: string) => void said.push(JSON.parse(line).msg) });
+    const worker = shop.worker([handler], { log: log as never });
     const signal = await started;
     await cancel(shop.ledger, id!, 'not wanted any more');
     worker.abort(id!, 'cancelled by hand');
     expect(signal.reason).toMatchObject({ code: 'job.cancelled' });
     end.resolve({ ...nothing, rows: ['LATE'] });
     await worker.drain(1000);
+    expect(said).toContain('stopped: cancelled by hand');
     expect(await shop.job(id!)).toMatchObject({ state: 'cancelled', result: null });
     expect(await names()).toEqual([]);
   });
@@ -151,7 +155,8 @@ describe('a handler that is stopped', () => {
   test('by a cancel that no message told of is stopped at the next heartbeat', async () => {
     const [id] = await shop.enqueue({});
     const { handler, started } = held();
-    const worker = shop.worker([handler], { overrides: { 'worker.heartbeat_interval': 0.3 } });
+    // A lease is two intervals, and a beat comes each sixth of it.
+    const worker = shop.worker([handler], { overrides: { 'worker.heartbeat_interval': 3 } });
     const signal = await started;
     await cancel(shop.ledger, id!, 'not wanted any more');
     await expect.poll(() => signal.aborted).toBe(true);

@@ -1,6 +1,7 @@
 /** The worker service with a real broker: what `stockmesh service worker` runs. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { idToBytes } from '../../services/ledger/id.ts';
+import type { Bus } from '../../services/platform/bus/bus.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import type { RunningService } from '../../services/platform/lifecycle.ts';
 import { startWorkerService } from '../../services/worker/service.ts';
@@ -85,4 +86,70 @@ test('that was killed and comes back under its own name takes back at once what 
   const { service } = await start('worker-a');
   services.push(service);
   expect(await shop.reaches(id!, 'completed')).toMatchObject({ attempt: 2, worker: 'worker-a' });
+});
+
+test('takes back what its earlier process committed as it died, also some time after the start', async () => {
+  const { service } = await start('worker-a');
+  services.push(service);
+  // Longer than the first look.
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  const [id] = await shop.enqueue({ symbol: 'AAA' });
+  await shop.db.run(
+    `UPDATE jobs SET state = 'running', attempt = 1, worker_id = 'worker-a', due_at = UTC_TIMESTAMP() + INTERVAL 1 HOUR,
+       started_at = UTC_TIMESTAMP() - INTERVAL 1 MINUTE WHERE id = ?`,
+    [idToBytes(id!)],
+  );
+  expect(await shop.reaches(id!, 'completed')).toMatchObject({ attempt: 2, worker: 'worker-a' });
+});
+
+/** The service with a bus that the test rings. */
+async function ringing(graceSeconds = 0) {
+  const at = { states: [] as ((state: 'online' | 'offline') => void)[], ring: () => {}, closed: [] as string[] };
+  const bus = {
+    state: 'offline',
+    publish: async () => {},
+    updatePresence() {},
+    onDoorbell(_: string, ring: () => void) {
+      at.ring = ring;
+      return { close: async () => void at.closed.push('doorbell') };
+    },
+    onState(told: (state: 'online' | 'offline') => void) {
+      at.states.push(told);
+      return () => void at.closed.push('state');
+    },
+  } as unknown as Bus;
+  const patient = { ...config, worker: { ...config.worker, grace_period: graceSeconds } };
+  const service = await startWorkerService({
+    service: 'worker',
+    instance: 'w1',
+    config: patient,
+    log: silent,
+    clock: systemClock,
+    db: shop.db,
+    bus,
+  });
+  services.push(service);
+  // Its first claim has found nothing.
+  const [first] = await shop.enqueue({ symbol: 'AAA' });
+  at.ring();
+  await shop.reaches(first!, 'completed');
+  return { at, service };
+}
+
+test('looks for work when the broker is back, since announcements were lost meanwhile', async () => {
+  const { at } = await ringing();
+  const claims = vi.spyOn(shop.db, 'transaction');
+  onTestFinished(() => claims.mockRestore());
+  for (const told of at.states) told('offline');
+  expect(claims).not.toHaveBeenCalled();
+  const [id] = await shop.enqueue({ symbol: 'BBB' });
+  for (const told of at.states) told('online');
+  await shop.reaches(id!, 'completed');
+});
+
+test('has the patience that its grace period says, and hears nothing more once it ends', async () => {
+  const { at, service } = await ringing(3);
+  expect(service.patienceMs).toBe(3_000);
+  await service.drain();
+  expect(at.closed.toSorted()).toEqual(['doorbell', 'state']);
 });

@@ -6,7 +6,7 @@ import { paint } from '../output/colour.ts';
 import { exitCodeOf, FAILURE, report } from '../output/failure.ts';
 import { plural } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
-import { table } from '../output/table.ts';
+import { plain, table } from '../output/table.ts';
 import { type GlobalOptions, loadFor, loadJoining } from '../session.ts';
 
 /** Checks the files, or those that would be used: 1 when something is wrong with them. */
@@ -38,7 +38,7 @@ export async function show(
     throw new InputError('config.unknown_key', `no key is called "${prefix}" or lies below it; "${COMMAND} config show" lists all`);
   if (json) printJson({ ...configJson(loaded), keys: rows });
   else {
-    process.stderr.write(`environment ${loaded.environment}\n`);
+    process.stderr.write(`environment ${plain(loaded.environment)}\n`);
     print(
       table(rows, [
         { title: 'KEY', value: ({ key }) => key },

@@ -5,28 +5,45 @@ import { isSimulated, judgementJson, judgeSymbols, type SymbolJudgement } from '
 import type { Holding } from '../../market/portfolios/holdings.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../market/portfolios/import.ts';
+import { previewPortfolioCsv } from '../../market/portfolios/preview.ts';
 import { readWorth, type Worth, worthJson } from '../../market/portfolios/worth.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
+import { parseUser } from '../../platform/user-id.ts';
 import { cliActor } from '../actor.ts';
 import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
 import { money, plural, quantity, sharePrice, stamp } from '../output/numbers.ts';
+import { previewJson, previewText } from '../output/preview.ts';
 import { print, printJson } from '../output/print.ts';
 import { showProgress } from '../output/progress.ts';
 import { type Column, plain, table } from '../output/table.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
 
+interface ImportFileOptions extends GlobalOptions {
+  user?: string | undefined;
+  dryRun?: boolean | undefined;
+  json?: boolean | undefined;
+}
+
 /** A CSV file, or `-` for standard input. Errors: those of `importPortfolioCsv`; nothing is imported then. */
-export async function importPortfolio(
-  file: string,
-  { user, json, ...options }: GlobalOptions & { user?: string | undefined; json?: boolean | undefined },
-): Promise<number> {
+export async function importPortfolio(file: string, { user: owner, dryRun, json, ...options }: ImportFileOptions): Promise<number> {
+  const user = owner === undefined ? undefined : parseUser(owner);
   return withSession(options, async ({ db, clock }) => {
     const progress = showProgress({ quiet: true });
-    progress.waiting(`importing ${file === '-' ? 'standard input' : file}`);
+    const text = `${dryRun ? 'reading' : 'importing'} ${file === '-' ? 'standard input' : file}`;
+    progress.waiting(text);
+    const onRead = (positions: number): void => progress.waiting(`${text}: ${quantity(positions)} positions`);
+    const source = file === '-' ? process.stdin : file;
+    if (dryRun) {
+      const preview = await previewPortfolioCsv(db.long, source, { user, onRead }).finally(() => progress.end());
+      if (json) printJson(previewJson(preview));
+      else print(previewText(preview));
+      return 0;
+    }
     const now = nowOf({ clock });
-    const { users, held, watched } = await importPortfolioCsv(db.long, file === '-' ? process.stdin : file, {
+    const { users, held, watched } = await importPortfolioCsv(db.long, source, {
       user,
       now,
+      onRead,
       alongside: (tx, imported) =>
         recordChange(tx, cliActor(), {
           action: 'portfolio.import',

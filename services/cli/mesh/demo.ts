@@ -13,9 +13,12 @@ export interface DemoOptions extends UpOptions {
   json?: boolean | undefined;
 }
 
+/** The beginning of the name of the folder that it makes in the folder for temporary files. */
+export const DEMO_FOLDER = 'stockmesh-demo-';
+
 /** Exit code 0 when all is fresh, 1 with the reasons when a job failed. A data folder given with --data is kept. */
 export async function demo(options: DemoOptions): Promise<number> {
-  const own = options.data === undefined ? mkdtempSync(join(tmpdir(), 'stockmesh-demo-')) : undefined;
+  const own = options.data === undefined ? mkdtempSync(join(tmpdir(), DEMO_FOLDER)) : undefined;
   const data = options.data ?? join(own as string, 'data');
   stopWithParent();
   const stopped = new AbortController();

@@ -25,10 +25,12 @@ export interface ServicesOptions {
   writeLog(line: string): void;
   /** Takes what a person should read. */
   note(text: string): void;
+  /** The program whose command `service` runs one of them; for tests. */
+  main?: string;
 }
 
 /** Resolves when all services are ready. Errors: `ConfigError('mesh.service_failed')` when one ends before; the others are stopped then. */
-export async function startServices({ dataFolder, settings, workers, writeLog, note }: ServicesOptions): Promise<Supervisor> {
+export async function startServices({ dataFolder, settings, workers, writeLog, note, main = MAIN }: ServicesOptions): Promise<Supervisor> {
   const { environment, files, set } = settings;
   const common = [
     ...['--data', dataFolder, '--env', environment],
@@ -46,7 +48,7 @@ export async function startServices({ dataFolder, settings, workers, writeLog, n
       ...Array.from({ length: workers }, (_, index) => service('worker', workers === 1 ? 'worker' : `worker-${index + 1}`)),
     ],
     {
-      main: MAIN,
+      main,
       onNews: note,
       onLine(label, line) {
         writeLog(`${line}\n`);

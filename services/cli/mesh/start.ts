@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Accounts, loadAccess } from '../../../broker/access.ts';
+import { accountsOf, loadAccess } from '../../../broker/access.ts';
 import { startBroker } from '../../../broker/embedded.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../../sql/embedded.ts';
 import { migrateUp } from '../../../sql/migrate.ts';
@@ -19,7 +19,7 @@ import { databaseClock } from '../../platform/database-clock.ts';
 import { ConfigError, isDatabaseAway, messageOf } from '../../platform/errors.ts';
 import { createLogger, type Logger } from '../../platform/log/log.ts';
 import { rotatingFile } from '../../platform/log/log-file.ts';
-import { type DataFolder, openDataFolder, type Secrets } from '../../platform/machine/datafolder.ts';
+import { type DataFolder, openDataFolder } from '../../platform/machine/datafolder.ts';
 import { assertPortFree } from '../../platform/machine/ports.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
 import { cliActor } from '../actor.ts';
@@ -227,20 +227,12 @@ async function startEmbeddedBroker({ loaded: { config }, folder, steps, log, und
       port: config.queue.mqtt.port,
       webSocketPort: config.queue.mqtt.websocket_port ?? undefined,
       maxPayloadBytes: config.queue.mqtt.max_payload,
-      accounts: accountsOf(folder.secrets),
+      accounts: accountsOf(folder.secrets.mqtt),
       access: loadAccess(),
+      clientIdPrefix: config.queue.mqtt.client_id_prefix,
       log,
     }),
   );
   undo.push(() => broker.close());
   return { port: broker.port };
-}
-
-/** One account a role, named like it. */
-function accountsOf({ mqtt }: Secrets): Accounts {
-  return {
-    hook: { password: mqtt.hook, role: 'hook' },
-    monitor: { password: mqtt.monitor, role: 'monitor' },
-    service: { password: mqtt.service, role: 'service' },
-  };
 }

@@ -13,7 +13,7 @@ export interface Supervised {
 }
 
 export interface Supervisor {
-  /** Resolves when every service has said that it is ready. Rejects with the last line of a service that ended before. */
+  /** Resolves when every service has said that it hears the broker (`subscribed`). Rejects with the last line of a service that ended before. */
   ready: Promise<void>;
   /** SIGTERM to all, SIGKILL to those that are still there after `graceMs`. */
   stop(graceMs: number): Promise<void>;
@@ -35,7 +35,9 @@ export function supervise(
       restarts.born();
       const { child, ended, lastLine } = spawnService(label, args, options);
       children.set(label, child);
-      child.once('message', () => firstReady.resolve());
+      child.on('message', (message) => {
+        if (typeof message === 'object' && message !== null && 'subscribed' in message) firstReady.resolve();
+      });
       const how = await ended;
       children.delete(label);
       // A service that was killed while it started can start. One that ended by itself says why it cannot.

@@ -3,6 +3,9 @@ import { hintsFor } from './hints.ts';
 import { stopWithParent } from './parent.ts';
 import { logFile, startMesh, type UpOptions } from './start.ts';
 
+/** The last line that is printed when all is ready. */
+export const ALL_IS_READY = 'Ctrl-C stops everything.';
+
 /** Resolves with the exit code. */
 export async function up(options: UpOptions): Promise<number> {
   const interrupted = new Promise<void>((resolve) => {
@@ -19,7 +22,7 @@ export async function up(options: UpOptions): Promise<number> {
   }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const hints = hintsFor({ dataFolder: mesh.dataFolder, config: mesh.config, log: logFile(mesh.dataFolder) });
-  process.stdout.write([`ready in ${seconds} s`, '', ...hints, '', 'Ctrl-C stops everything.', '', ''].join('\n'));
+  process.stdout.write([`ready in ${seconds} s`, '', ...hints, '', ALL_IS_READY, '', ''].join('\n'));
   await interrupted;
   // A second Ctrl-C must not interrupt the stop that the first one began.
   process.on('SIGINT', () => process.stdout.write('stopping: waiting for running jobs\n'));

@@ -96,6 +96,17 @@ const OWN_KEYS = {
     held: 'positions',
     watched: 'symbols without a quantity',
   },
+  'portfolio import --dry-run': {
+    ok: 'true',
+    dry_run: 'true: nothing was written',
+    users: 'number of users that the file names',
+    added: 'positions that the users do not have yet',
+    changed: 'positions with another quantity or cost',
+    removed: 'positions of these users that the file does not have',
+    unchanged: 'positions that stay as they are',
+    by_user: '[{user, added, changed, removed, unchanged}] of the first 1,000 users',
+    changes: '[{user, symbol, change, from, to}], the first 1,000; from, to: {quantity, cost}, or null',
+  },
   'portfolio show': {
     user: 'the owner',
     at: 'the moment of the freshness check',

@@ -1,9 +1,17 @@
-/** Writes to standard output. With `--json` that is one document and nothing else. */
+/** Writes to standard output. With `--json` that is one document and nothing else. No text from outside moves the cursor, whatever the command has forgotten. */
+import { styleText } from 'node:util';
+import { forTerminal, visibleJson } from '../../platform/text/characters.ts';
 
 export function print(text: string): void {
-  process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+  const safe = forTerminal(text, isStyled(process.stdout));
+  process.stdout.write(safe.endsWith('\n') ? safe : `${safe}\n`);
 }
 
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  process.stdout.write(`${visibleJson(JSON.stringify(value, null, 2))}\n`);
+}
+
+/** Whether `paint` colours what is written to a stream. */
+export function isStyled(stream: NodeJS.WritableStream): boolean {
+  return styleText('bold', 'x', { stream }) !== 'x';
 }

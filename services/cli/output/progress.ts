@@ -1,4 +1,5 @@
 /** Shows jobs as they run, on standard error so that standard output has only the answer. A terminal gets a block that is redrawn, other outputs a line for each change. */
+import { forTerminal } from '../../platform/text/characters.ts';
 import { paint, paintState } from './colour.ts';
 import { type FollowEvents, type FollowedJob, hasEnded } from './follow.ts';
 import { span } from './numbers.ts';
@@ -33,14 +34,16 @@ const WORTH_A_LINE_MS = 1_000;
 
 function plainProgress(out: NodeJS.WriteStream, quiet: boolean): Progress {
   let late: NodeJS.Timeout | undefined;
+  let waitingFor = '';
   const printLine = (text: string): void => {
     clearTimeout(late);
+    late = undefined;
     if (!quiet) out.write(`${plain(text)}\n`);
   };
   return {
     waiting(text) {
-      clearTimeout(late);
-      late = setTimeout(printLine, WORTH_A_LINE_MS, text);
+      waitingFor = text;
+      late ??= setTimeout(() => printLine(waitingFor), WORTH_A_LINE_MS);
     },
     onNote: printLine,
     // Waiting is not shown, since every job waits first.
@@ -67,14 +70,14 @@ function liveProgress(out: NodeJS.WriteStream): Progress {
         : waitingFor === undefined
           ? []
           : [`${frame} ${waitingFor.text}${timeOf(now - waitingFor.since)}`];
-    out.write(erase() + lines.map((line) => `${line}\n`).join(''));
+    out.write(erase() + lines.map((line) => `${forTerminal(line, true)}\n`).join(''));
     drawn = lines.length;
   };
   const timer = setInterval(draw, FRAME_MS);
 
   return {
     waiting(text) {
-      waitingFor = { text, since: performance.now() };
+      waitingFor = { text, since: waitingFor?.since ?? performance.now() };
       draw();
     },
     onChange(job) {

@@ -1,4 +1,5 @@
 /** Uses the whole terminal: the alternate screen buffer and each key press. Restores the terminal at every end of the command. */
+import { forTerminal } from '../../platform/text/characters.ts';
 
 export interface Screen {
   readonly columns: number;
@@ -39,7 +40,7 @@ export function openScreen({ onKey }: { onKey: (key: string) => void }): Screen 
       return stdout.rows || 24;
     },
     draw(lines) {
-      if (open) stdout.write(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\r\n')}\x1b[J`);
+      if (open) stdout.write(`\x1b[H${lines.map((line) => `${forTerminal(line, true)}\x1b[K`).join('\r\n')}\x1b[J`);
     },
     close,
   };

@@ -1,6 +1,9 @@
 /** Aligned text for people: tables that fit the terminal, and lists of names and values. */
 import { stripVTControlCharacters } from 'node:util';
+import { plain } from '../../platform/text/characters.ts';
 import { paint } from './colour.ts';
+
+export { plain };
 
 export interface Column<Row> {
   title: string;
@@ -23,11 +26,6 @@ const WIDE =
 /** The largest width: the terminal's, or no limit for a file or a pipe. */
 export function widthOf(stream: NodeJS.WriteStream = process.stdout): number {
   return stream.isTTY ? stream.columns || 80 : Number.POSITIVE_INFINITY;
-}
-
-/** The text as one line without control characters: text from outside must not move the cursor. */
-export function plain(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, ' ');
 }
 
 /** The width of a text on a terminal, in cells. */

@@ -19,6 +19,7 @@ function marketVerbs(program: Command, { all, finish }: Program): void {
     .argument('<csv>', 'file with the columns user,symbol,quantity,cost; - for standard input')
     .description('replace the portfolios of the users that a file names')
     .option('--user <user>', 'all lines belong to this user; the file needs no user column')
+    .option('--dry-run', 'only show what would change')
     .action(async (file, options) => finish(await (await import('../commands/portfolio.ts')).importPortfolio(file, all(options))));
   portfolio
     .command('show')

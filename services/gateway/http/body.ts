@@ -1,8 +1,7 @@
 /** How bodies are read: JSON in UTF-8, neither nested without end nor of parts without number. A request without a body needs none, whatever content type it names. */
-import { isUtf8 } from 'node:buffer';
 import { errorCodes } from 'fastify';
 import { InputError } from '../../platform/errors.ts';
-import { firstInvalidByte } from '../../platform/utf8.ts';
+import { firstInvalidUtf8, hex } from '../../platform/text/encoding.ts';
 import type { App } from './app.ts';
 
 /** Ten times what any request needs. What walks a value by calling itself ends with the stack at some thousand. */
@@ -17,7 +16,8 @@ export function readBodies(app: App): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     if (body.length === 0 || request.is404) return done(null, undefined);
-    if (!isUtf8(body)) return done(notUtf8(body));
+    const invalid = firstInvalidUtf8(body);
+    if (invalid !== undefined) return done(notUtf8(body, invalid));
     const text = body.toString('utf8');
     const fault = faultOfShape(text);
     if (fault !== undefined) return done(new InputError('request.too_complex', `the body ${fault}; send it in parts`));
@@ -28,10 +28,11 @@ export function readBodies(app: App): void {
   );
 }
 
-function notUtf8(body: Buffer): InputError {
-  const place = firstInvalidByte(body);
-  const hex = (body[place] as number).toString(16).padStart(2, '0');
-  return new InputError('request.not_utf8', `byte ${place + 1} of the body is 0x${hex}, which is not UTF-8 there; send the JSON as UTF-8`);
+function notUtf8(body: Buffer, at: number): InputError {
+  return new InputError(
+    'request.not_utf8',
+    `byte ${at + 1} of the body is 0x${hex(body[at]!)}, which is not UTF-8 there; send the JSON as UTF-8`,
+  );
 }
 
 function notJson(text: string): InputError {

@@ -10,8 +10,8 @@ const ready = z.object({
   status: z.enum(['ok', 'unavailable']),
   database: z.boolean().describe('Whether it takes writes'),
   broker: z.boolean(),
-  subscriptions: z.boolean().describe('Whether the broker has granted all of them'),
-  missing: z.array(z.string()).describe('Subscriptions that are not granted'),
+  subscriptions: z.boolean().describe('Whether the broker has granted all of them and delivers'),
+  missing: z.array(z.string()).describe('Subscriptions that are not granted, or do not deliver what the gateway itself has published'),
   clock_offset_s: z
     .number()
     .nullable()
@@ -48,7 +48,7 @@ export function healthRoutes(app: App, { clock, db, bus }: Parts, metrics: HttpM
     async handler(_, reply) {
       const database = await takesWrites();
       const broker = bus.state === 'online';
-      const missing = bus.report().subscriptions.flatMap(({ filter, granted }) => (granted ? [] : [filter]));
+      const { missing } = bus.report();
       const isReady = database && broker && missing.length === 0;
       return reply
         .code(isReady ? 200 : 503)

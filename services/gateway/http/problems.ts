@@ -20,7 +20,7 @@ export const problemSchema = z
     code: z.string().describe('Never changes; for programs'),
     quota: z.string().optional().describe('The configuration key of the limit that is used up'),
     errors: z
-      .array(z.object({ in: z.enum(['body', 'query', 'path']), field: z.string(), message: z.string() }))
+      .array(z.object({ in: z.enum(['body', 'query', 'path', 'header']), field: z.string(), message: z.string() }))
       .optional()
       .describe('The fields of the request that are not right, of very many the first'),
   })
@@ -172,7 +172,7 @@ interface Issue {
 /** Fields that are named: an answer stays small, whatever was sent. */
 const MOST_ERRORS = 100;
 
-const PLACES = { body: 'body', querystring: 'query', params: 'path', headers: 'path' } as const;
+const PLACES = { body: 'body', querystring: 'query', params: 'path', headers: 'header' } as const;
 
 function fieldErrors(
   found: readonly { keyword: string; instancePath: string; message?: string | undefined; params: Record<string, unknown> }[],
@@ -180,7 +180,7 @@ function fieldErrors(
   request: FastifyRequest,
 ): FieldError[] {
   const place = PLACES[context as keyof typeof PLACES] ?? 'body';
-  const given = { body: request.body, query: request.query, path: request.params }[place];
+  const given = { body: request.body, query: request.query, path: request.params, header: request.headers }[place];
   const issues = found.map(
     ({ keyword, instancePath, message = '', params }): Issue => ({
       ...params,
@@ -193,25 +193,34 @@ function fieldErrors(
     }),
   );
   return issues
-    .flatMap(flatten)
+    .flatMap((issue) => flatten(issue, given))
     .slice(0, MOST_ERRORS)
     .map((issue) => ({ in: place, ...described(issue, given) }));
 }
 
-/** Of a union the alternative that fits best: the one with the deepest first issue, then the one with the fewest issues. */
-function flatten(issue: Issue): Issue[] {
+/**
+ * Of a union the alternative that fits best: the one with the deepest issue, then the one that misses the fewest fields (who gives too long a list of `jobs` does not
+ * mean the body with a `type`), then the one with the fewest issues.
+ */
+function flatten(issue: Issue, given: unknown): Issue[] {
   if (issue.code !== 'invalid_union' || issue.errors === undefined || issue.errors.length === 0) {
     return issue.code === 'unrecognized_keys'
       ? (issue.keys ?? []).map((key) => ({ ...issue, path: [...issue.path, key], message: 'is not known here' }))
       : [issue];
   }
   const depth = (branch: readonly Issue[]): number => Math.max(0, ...branch.map(({ path }) => path.length));
-  const [best = []] = issue.errors.toSorted((a, b) => depth(b) - depth(a) || a.length - b.length);
-  return best.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })).flatMap(flatten);
+  const missing = (branch: readonly Issue[]): number =>
+    branch.filter(({ path }) => valueAt([...issue.path, ...path], given) === undefined).length;
+  const [best = []] = issue.errors.toSorted((a, b) => depth(b) - depth(a) || missing(a) - missing(b) || a.length - b.length);
+  return best.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })).flatMap((inner) => flatten(inner, given));
+}
+
+function valueAt(path: readonly PropertyKey[], given: unknown): unknown {
+  return path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key], given);
 }
 
 function described({ path, message }: Issue, given: unknown): { field: string; message: string } {
-  const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key], given);
+  const value = valueAt(path, given);
   const field = path.map(String).join('.');
   if (value === undefined) return { field, message: path.length === 0 ? message : `is missing: ${message}` };
   const text = JSON.stringify(value);

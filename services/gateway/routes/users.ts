@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { countStates, freshnessRules } from '../../market/freshness/freshness.ts';
 import { isSimulated, judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
-import { addHoldings, clearHoldings, readHoldings } from '../../market/portfolios/holdings.ts';
+import { addHoldings, clearHoldings, MOST_POSITIONS, readHoldings } from '../../market/portfolios/holdings.ts';
 import { readWorth, worthJson } from '../../market/portfolios/worth.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
@@ -16,7 +16,6 @@ import { freshnessCounts, judgement } from './symbols.ts';
 /** Larger ones are a mistake. A double keeps fifteen digits of each. */
 const MOST_QUANTITY = 1e15;
 const MOST_COST = 1e12;
-const MOST_POSITIONS = 1000;
 
 const held = z.object({
   symbol: z.string(),

@@ -56,11 +56,11 @@ export async function deliver(
         response.destroy();
         resolve(response.statusCode ?? 0);
       });
-      request.once('error', reject);
+      // Also later: a connection that breaks after the answer must not end the process.
+      request.on('error', reject);
       request.end(delivery.body);
     });
   } finally {
     clearTimeout(late);
-    request.on('error', () => {});
   }
 }

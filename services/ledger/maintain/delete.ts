@@ -16,6 +16,5 @@ export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): 
       await tx.run('DELETE j FROM jobs j FORCE INDEX (PRIMARY) WHERE j.id IN (?)', [ids]);
       return ids.length;
     });
-  await ledger.db.run(`DELETE FROM dedupe_windows WHERE until < ? ORDER BY until LIMIT ${BATCH}`, [before]);
   return deleted;
 }

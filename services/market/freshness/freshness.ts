@@ -81,7 +81,7 @@ export function freshnessRules(config: Pick<Config, 'stock_jobs' | 'portfolio'>)
 /** The sources that the configuration names and can ask, as one name. */
 export function sourceSet({ stock_jobs }: Pick<Config, 'stock_jobs'>): string {
   const { sources, alpha_vantage } = stock_jobs.data_fetch;
-  return sources.filter((name) => name !== 'alpha_vantage' || alpha_vantage.api_key !== '').join(',');
+  return sources.filter((name) => name !== 'alpha_vantage' || alpha_vantage.api_key).join(',');
 }
 
 /** What is known of a symbol whose last answer was a failure. */

@@ -150,7 +150,7 @@ function bollinger({ close, bollingerLower: lower, bollingerUpper: upper }: Anal
   return { direction: 0, observation: `close ${text} is inside the bands ${priceText(lower)} to ${priceText(upper)}` };
 }
 
-/** Four decimals; `+ 0` turns -0 into 0. */
+/** Four decimals. */
 function rounded(value: number): number {
-  return Math.round(value * 10_000) / 10_000 + 0;
+  return Math.round(value * 10_000) / 10_000;
 }

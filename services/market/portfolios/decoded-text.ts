@@ -1,17 +1,7 @@
 /** Reads a file as text, piece by piece: UTF-8, or UTF-16 with its byte order mark. Anything else is refused with the byte's place. */
-import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 import { InputError } from '../../platform/errors.ts';
-import { firstInvalidByte } from '../../platform/utf8.ts';
-
-type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be';
-
-const MARKS: readonly [bytes: readonly number[], Encoding][] = [
-  [[0xef, 0xbb, 0xbf], 'utf-8'],
-  [[0xff, 0xfe], 'utf-16le'],
-  [[0xfe, 0xff], 'utf-16be'],
-];
-const SAVE = 'save the file as UTF-8';
+import { byteLength, countOf, decode, type Encoding, encodingOf } from '../../platform/text/encoding.ts';
 
 /**
  * The text of a file without byte order marks at its beginning. `name` stands for the file in messages. Errors: `InputError('portfolio.unreadable')` with line and byte,
@@ -23,23 +13,16 @@ export async function* decodedText(path: string, name: string): AsyncGenerator<s
   let passed = 0;
   let lines = 0;
   let pending = Buffer.alloc(0);
-  const refuse = (text: string, byte: number, fault: string): InputError =>
-    new InputError('portfolio.unreadable', `${name}:${lines + 1 + count(text, '\n')}: byte ${byte + 1} ${fault}`);
+  const refuse = (before: string, at: number, fault: string): InputError =>
+    new InputError('portfolio.unreadable', `${name}:${lines + 1 + countOf(before, '\n')}: byte ${passed + at + 1} ${fault}`);
 
   function decoded(bytes: Buffer, of: Encoding, isLast: boolean): string {
-    const { text, badAt } = decode(bytes, of);
+    const read = decode(bytes, of);
+    const text = 'text' in read ? read.text : read.before;
     // Without a line feed after it yet, a carriage return at the end may still be followed by one.
-    const bad = /\0|\r(?!\n)/.exec(isLast ? text : text.replace(/\r$/, ''));
-    if (bad !== null) {
-      const before = text.slice(0, bad.index);
-      const fault =
-        bad[0] === '\0'
-          ? `is NUL, which is no text; ${SAVE} (UTF-16 needs its byte order mark)`
-          : 'is a carriage return without a line feed; end each line with a line feed, or with both';
-      throw refuse(before, passed + Buffer.byteLength(before, of === 'utf-8' ? 'utf8' : 'utf16le'), fault);
-    }
-    if (badAt !== undefined)
-      throw refuse(text, passed + badAt, `is 0x${hex(bytes[badAt]!)}, which is not ${of.toUpperCase()} there; ${SAVE}`);
+    const lone = loneCarriageReturn(isLast ? text : text.replace(/\r$/, ''));
+    if (lone !== undefined) throw refuse(lone, byteLength(lone, of), LONE_CARRIAGE_RETURN);
+    if (!('text' in read)) throw refuse(read.before, read.at, read.fault);
     return text;
   }
 
@@ -54,7 +37,7 @@ export async function* decodedText(path: string, name: string): AsyncGenerator<s
     const bytes = pending.subarray(0, end);
     const text = decoded(bytes, encoding, false);
     passed += bytes.length;
-    lines += count(text, '\n');
+    lines += countOf(text, '\n');
     pending = pending.subarray(end);
     yield text;
   }
@@ -65,27 +48,12 @@ export async function* decodedText(path: string, name: string): AsyncGenerator<s
   yield decoded(pending, encoding, true);
 }
 
-/** The encoding, and the length of the marks. A mark that was written twice is skipped as well. */
-function encodingOf(bytes: Buffer): [Encoding, number] {
-  for (const [mark, encoding] of MARKS) {
-    let length = 0;
-    while (mark.every((byte, index) => bytes[length + index] === byte)) length += mark.length;
-    if (length > 0) return [encoding, length];
-  }
-  return ['utf-8', 0];
-}
+export const LONE_CARRIAGE_RETURN = 'is a carriage return without a line feed; end each line with a line feed, or with both';
 
-/** The text up to the first byte that cannot be read, and its place. */
-function decode(bytes: Buffer, encoding: Encoding): { text: string; badAt?: number } {
-  if (encoding === 'utf-8') {
-    if (isUtf8(bytes)) return { text: bytes.toString('utf8') };
-    const badAt = firstInvalidByte(bytes);
-    return { text: bytes.toString('utf8', 0, badAt), badAt };
-  }
-  const even = bytes.subarray(0, bytes.length - (bytes.length % 2));
-  const text = (encoding === 'utf-16be' ? Buffer.from(even).swap16() : even).toString('utf16le');
-  const lone = text.isWellFormed() ? (even.length === bytes.length ? undefined : text.length) : text.search(/\p{Surrogate}/u);
-  return lone === undefined ? { text } : { text: text.slice(0, lone), badAt: 2 * lone };
+/** The text before a carriage return without a line feed; undefined when there is none. */
+export function loneCarriageReturn(text: string): string | undefined {
+  const at = text.search(/\r(?!\n)/);
+  return at < 0 ? undefined : text.slice(0, at);
 }
 
 /** Where the last whole character ends; a carriage return at the end waits for what follows it. */
@@ -107,11 +75,3 @@ function wholeCharacters(bytes: Buffer, encoding: Encoding): number {
   const last = end >= 2 ? (encoding === 'utf-16le' ? bytes.readUInt16LE(end - 2) : bytes.readUInt16BE(end - 2)) : 0;
   return last === 0x0d || (last >= 0xd800 && last < 0xdc00) ? end - 2 : end;
 }
-
-function count(text: string, part: string): number {
-  let found = 0;
-  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + 1)) found++;
-  return found;
-}
-
-const hex = (byte: number): string => byte.toString(16).toUpperCase().padStart(2, '0');

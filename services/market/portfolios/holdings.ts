@@ -4,6 +4,12 @@ import { COMMAND } from '../../platform/command-name.ts';
 import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
 
+/**
+ * Positions of a user at most, by whatever way they come. One login judges and scores all of them in one transaction: a thousand keep the others waiting for less than
+ * 50 ms.
+ */
+export const MOST_POSITIONS = 1_000;
+
 export interface Holding {
   symbol: string;
   /** Shares; 0 for a symbol that is only watched, negative for a short position. */

@@ -19,6 +19,8 @@ export interface ImportOptions {
   now: Date;
   /** Writes that must be committed with the import, such as who made it. */
   alongside?: ((tx: Transaction, imported: Imported) => void) | undefined;
+  /** Called now and then with the positions that were read so far. */
+  onRead?: ((positions: number) => void) | undefined;
 }
 
 export interface Imported {
@@ -38,11 +40,20 @@ const ER_DUP_ENTRY = 1062;
  * (nothing was imported then), those of `Database.transaction`.
  */
 export async function importPortfolioCsv(db: Database, source: string | Readable, options: ImportOptions): Promise<Imported> {
-  if (typeof source === 'string') return db.transaction((tx) => replaceHoldings(tx, source, options));
+  return withFile(source, options, (path, given) => db.transaction((tx) => replaceHoldings(tx, path, given)));
+}
+
+/** Works with the path of a file. A stream is copied to a temporary one, which is deleted afterwards. */
+export async function withFile<T, Options extends { name?: string | undefined }>(
+  source: string | Readable,
+  options: Options,
+  work: (path: string, options: Options) => Promise<T>,
+): Promise<T> {
+  if (typeof source === 'string') return work(source, options);
   const spool = join(tmpdir(), `stockmesh-import-${randomUUID()}.csv`);
   try {
     await pipeline(source, createWriteStream(spool, { mode: 0o600 }));
-    return await db.transaction((tx) => replaceHoldings(tx, spool, { ...options, name: options.name ?? 'standard input' }));
+    return await work(spool, { ...options, name: options.name ?? 'standard input' });
   } finally {
     await rm(spool, { force: true });
   }
@@ -86,7 +97,7 @@ async function digest(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-async function replaceHoldings(tx: Transaction, path: string, { user, name, now, alongside }: ImportOptions): Promise<Imported> {
+async function replaceHoldings(tx: Transaction, path: string, { user, name, now, onRead, alongside }: ImportOptions): Promise<Imported> {
   const users = new Set<string>();
   let held = 0;
   let watched = 0;
@@ -99,6 +110,7 @@ async function replaceHoldings(tx: Transaction, path: string, { user, name, now,
       if (Number(quantity) === 0) watched++;
       else held++;
     }
+    onRead?.(held + watched);
   }
   const imported = { users: users.size, held, watched };
   alongside?.(tx, imported);

@@ -2,11 +2,14 @@
 import { Readable } from 'node:stream';
 import { type Info, parse } from 'csv-parse';
 import { codeOf, InputError, messageOf } from '../../platform/errors.ts';
-import { userId } from '../../platform/user-id.ts';
+import { characterFault } from '../../platform/text/characters.ts';
+import { countOf } from '../../platform/text/encoding.ts';
+import { userFault } from '../../platform/user-id.ts';
 import { parseSymbol } from '../symbol.ts';
 import { readNumber, sizeFault } from './csv-number.ts';
 import { decodedText } from './decoded-text.ts';
-import { type Column, findHeader, type Header, quoted } from './portfolio-header.ts';
+import { MOST_POSITIONS } from './holdings.ts';
+import { type Column, columnOf, findHeader, type Header, LONGEST_LINE, quoted } from './portfolio-header.ts';
 
 /** One line. Numbers stay text, so that money is not rounded. */
 export interface NewHolding {
@@ -30,8 +33,11 @@ const SIZES = {
 const CASH = /^(cash|usd|eur|gbp|chf|jpy|cad|aud|nzd|sek|dkk|hkd|sgd|cny)$/i;
 /** Lines that are no positions, by what stands in the place of the symbol. `Cash` alone may be the ticker. */
 const NO_POSITION = /\b(sub)?totals?\b|\bcash\b.*\s|\s.*\bcash\b|\bpending activity\b/i;
-/** Blanks that look like a space or like nothing: one name would be two users. */
-const ODD_BLANK = /[^\S \t\r\n]|[\u00ad\u200b\u2060\ufeff]/u;
+/** Of a line as it stands in the file: something else than what a keyboard of English writes. */
+const UNUSUAL = /[^\x20-\x7e\t\r\n]/;
+
+/** After a field that does not end, no line can be told from text. Reported as a fault of its line. */
+const NOT_READ_ON = new InputError('portfolio.bad_line', 'the rest of the file was not read');
 
 type Line = { record: string[]; raw: string; info: Info };
 
@@ -39,7 +45,7 @@ type Line = { record: string[]; raw: string; info: Info };
  * Reads a portfolio file in batches of `batchSize` positions: UTF-8, or UTF-16 with its byte order mark. Its header names the columns `user`, `symbol`, `quantity`, `cost`
  * in any order, or their `ALIASES`; other columns are ignored. With `user` all lines are that user's and the column may be missing. A symbol with an empty quantity or 0
  * is only watched; an empty cost is unknown. The header decides whether fields are separated by commas, semicolons or tabs; each line has as many as the header. Numbers
- * as in `readNumber`. `name` stands for the file in messages.
+ * as in `readNumber`. A user has at most `MOST_POSITIONS`. `name` stands for the file in messages.
  * Errors, after the whole file was read: `InputError` `portfolio.bad_line` with every broken line (a symbol that a user has twice, too); before: `portfolio.bad_header`,
  * `portfolio.unreadable`.
  */
@@ -66,8 +72,9 @@ export async function* readPortfolioCsv(
       batch = [];
     }
   } catch (error) {
-    if (error instanceof InputError || codeOf(error) === 'internal') throw error;
-    throw new InputError('portfolio.unreadable', `${name} cannot be read: ${messageOf(error)}`, { cause: error });
+    if ((error instanceof InputError && error !== NOT_READ_ON) || codeOf(error) === 'internal') throw error;
+    if (error !== NOT_READ_ON)
+      throw new InputError('portfolio.unreadable', `${name} cannot be read: ${messageOf(error)}`, { cause: error });
   } finally {
     await text.return(undefined);
   }
@@ -96,13 +103,18 @@ function recordsOf({ delimiter, line, rest }: Header, text: AsyncIterable<string
         raw: true,
         delimiter,
         record_delimiter: ['\r\n', '\n'],
+        max_record_size: LONGEST_LINE,
         skip_records_with_error: true,
-        on_skip(error) {
+        on_skip(error, raw = '') {
+          // A field in quotes may have begun many lines above.
+          const begun = line + Number(error?.lines) - countOf(raw.trim(), '\n');
+          if (error?.code === 'CSV_MAX_RECORD_SIZE') {
+            const cure = 'if a quote opens there, close it; write "" for a quote inside a quoted field';
+            fault(begun, `is longer than ${LONGEST_LINE} characters; ${cure}. Nothing below it was read`);
+            throw NOT_READ_ON;
+          }
           // The parser's message repeats the line, which is already named.
-          fault(
-            line + Number(error?.lines),
-            `${error?.message.replace(/ at line \d+/, '')}; write "" for a quote inside a quoted field, and close each one`,
-          );
+          fault(begun, `${error?.message.replace(/ at line \d+/, '')}; write "" for a quote inside a quoted field, and close each one`);
           return undefined;
         },
       }),
@@ -118,12 +130,14 @@ function positionReader(
 ): (record: readonly string[], line: number, raw: string) => NewHolding | undefined {
   const number = numbering();
   const users = new Map<string, string | undefined>();
+  /** Lines of each user. */
+  const counts = new Map<string, number>();
   const symbols = new Map<string, string>();
   /** Line of each (user, symbol). Numbers, not text: a million lines take 50 MB. */
   const lines = new Map<number, number>();
 
   function userOf(text: string): string | undefined {
-    if (!users.has(text)) users.set(text, userId.safeParse(text).success && !ODD_BLANK.test(text) ? text : undefined);
+    if (!users.has(text)) users.set(text, userFault(text) === undefined ? text : undefined);
     return users.get(text);
   }
 
@@ -157,20 +171,27 @@ function positionReader(
       );
       return undefined;
     }
+    if (columnOf(field('symbol')) === 'symbol' && columnOf(field('quantity')) === 'quantity') {
+      fault(line, 'is the header again; remove the line');
+      return undefined;
+    }
     const named = field('user');
     if (onlyUser !== undefined && named !== '' && named !== onlyUser) {
       fault(line, `is of user ${quoted(named)}; the file is imported for ${quoted(onlyUser)}: leave --user out, or this line`);
       return undefined;
     }
     // The parser takes every kind of blank off the ends of a field.
-    const trimmed = ODD_BLANK.test(raw) ? oddAround(raw, [named, field('symbol')]) : undefined;
+    const trimmed = UNUSUAL.test(raw) ? oddAround(raw, [named, field('symbol')]) : undefined;
     if (trimmed !== undefined) {
-      fault(line, `${quoted(trimmed)} ${blankFault(trimmed)}`);
+      fault(line, trimmed);
       return undefined;
     }
     const user = userOf(onlyUser ?? named);
     if (user === undefined) {
-      fault(line, named === '' ? 'names no user; fill in the column, or give --user' : `user ${quoted(named)} ${userFault(named)}`);
+      fault(
+        line,
+        named === '' ? 'names no user; fill in the column, or give --user' : `user ${quoted(named)} ${userFault(onlyUser ?? named)}`,
+      );
       return undefined;
     }
     const [quantity, cost] = [numberOf('quantity', field('quantity'), line), numberOf('cost', field('cost'), line)];
@@ -185,6 +206,16 @@ function positionReader(
       return undefined;
     }
     lines.set(key, line);
+    const count = (counts.get(user) ?? 0) + 1;
+    counts.set(user, count);
+    if (count > MOST_POSITIONS) {
+      if (count === MOST_POSITIONS + 1)
+        fault(
+          line,
+          `user ${quoted(user)} has more than ${MOST_POSITIONS} positions, and no user has more; leave some out, or spread them over several users`,
+        );
+      return undefined;
+    }
     return { user, symbol, quantity: quantity === '' ? '0' : quantity, cost: cost === '' ? null : cost };
   };
 }
@@ -199,7 +230,7 @@ function fieldsCure(record: readonly string[], width: number, delimiter: string)
 }
 
 /** A small number for each text. */
-function numbering(): (text: string) => number {
+export function numbering(): (text: string) => number {
   const numbers = new Map<string, number>();
   return (text) => {
     const known = numbers.get(text);
@@ -209,21 +240,15 @@ function numbering(): (text: string) => number {
   };
 }
 
-function userFault(user: string): string {
-  return ODD_BLANK.test(user) ? blankFault(user) : 'is not 1 to 64 printable characters';
-}
-
-function blankFault(text: string): string {
-  const blank = ODD_BLANK.exec(text)![0].codePointAt(0)!;
-  return `has the character U+${blank.toString(16).toUpperCase().padStart(4, '0')}, which looks like a blank or nothing; write a plain space or none`;
-}
-
-/** The first of these fields that stands beside an odd blank in its line, with that blank. */
+/** The first of these fields that stands beside a character that no name has, with what is wrong with it. */
 function oddAround(raw: string, fields: readonly string[]): string | undefined {
   for (const field of fields) {
     const at = field === '' ? -1 : raw.indexOf(field);
-    const around = at < 0 ? '' : raw.slice(Math.max(at - 1, 0), at + field.length + 1);
-    if (ODD_BLANK.test(around.slice(0, 1)) || ODD_BLANK.test(around.slice(-1))) return around.replace(/^[,;\t"\n]|[,;\t"\r\n]$/g, '');
+    const around = at < 0 ? '' : raw.slice(Math.max(at - 1, 0), at + field.length + 1).replace(/^[,;\t"\r\n]|[,;\t"\r\n]$/g, '');
+    const fault = around === field ? undefined : characterFault(around);
+    // The parser gives half of a blank that it took off the beginning.
+    if (around.startsWith('\ufffd')) return `${quoted(field)} has a blank before it that is no space; write a plain space or none`;
+    if (fault !== undefined) return `${quoted(around)} ${fault}`;
   }
   return undefined;
 }

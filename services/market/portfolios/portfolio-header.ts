@@ -18,8 +18,11 @@ const NAME_OF = new Map(COLUMNS.flatMap((column) => [column, ...ALIASES[column]]
 const DELIMITERS: readonly Delimiter[] = [',', ';', '\t'];
 /** A header is looked for in this many lines, to say where it is. */
 const LOOKED_AT = 20;
-/** Characters of a header's line at most. */
-const LONGEST_LINE = 65_536;
+/** Characters of a line at most. */
+export const LONGEST_LINE = 65_536;
+
+/** Fields of a header that are named in messages. */
+const MOST_NAMED = 20;
 
 export interface Header {
   /** The place of each column. */
@@ -51,6 +54,7 @@ export async function findHeader(text: AsyncGenerator<string>, user: string | un
       given = separator;
       continue;
     }
+    if (line.length >= LONGEST_LINE) throw badHeader(name, at, `was expected here, found a line of more than ${LONGEST_LINE} characters`);
     const fitting = headerIn(line, user, given);
     if (fitting !== undefined) return { ...fitting, line: at, rest: reader.rest() };
     throw await whyNoHeader(line, at, reader, { user, name, given });
@@ -77,7 +81,13 @@ async function whyNoHeader(
     return badHeader(name, at, `has the column ${columnOf(twice[0]!)} twice, as ${twice.slice(0, 2).map(quoted).join(' and ')}`);
   const missing = missingIn(fields, user);
   const way = missing[0] === 'user' ? ', or name the user of all lines (--user)' : '';
-  return badHeader(name, at, `lacks the column ${missing.join(', ')}${way}; found ${fields.map(quoted).join(', ')}`);
+  return badHeader(name, at, `lacks the column ${missing.join(', ')}${way}; found ${named(fields)}`);
+}
+
+/** The first twenty. */
+function named(fields: readonly string[]): string {
+  const more = fields.length > MOST_NAMED ? ` and ${fields.length - MOST_NAMED} more` : '';
+  return `${fields.slice(0, MOST_NAMED).map(quoted).join(', ')}${more}`;
 }
 
 function headerIn(line: string, user: string | undefined, given: Delimiter | undefined): Omit<Header, 'line' | 'rest'> | undefined {
@@ -98,7 +108,7 @@ function missingIn(fields: readonly string[], user: string | undefined): Column[
   return COLUMNS.filter((column) => !found.has(column) && (column !== 'user' || user === undefined));
 }
 
-function columnOf(field: string): Column | undefined {
+export function columnOf(field: string): Column | undefined {
   return NAME_OF.get(field.toLowerCase().replaceAll(/[ -]+/g, '_'));
 }
 

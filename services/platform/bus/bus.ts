@@ -11,6 +11,7 @@ import { type BrokerAddress, endConnection, openConnection } from './connection.
 import { createPresence, type Load, type Presence, publishOnline } from './presence.ts';
 import { createPublisher, type Publisher, type PublishLimits } from './publisher.ts';
 import type { ReceiverCounters } from './receiver.ts';
+import { secretName } from './secret-name.ts';
 import { sharedWorks } from './shared.ts';
 import { createSubscriptions, type OnDoorbell, type Subscribe, type SubscriptionReport, type Subscriptions } from './subscriptions.ts';
 
@@ -44,6 +45,11 @@ export interface BusReport {
   /** Whether the broker delivers to shared subscriptions; undefined as long as none was wanted. */
   shared: boolean | undefined;
   subscriptions: SubscriptionReport[];
+  /**
+   * What this process should hear and does not: filters that the broker has not granted, and the topic of its own presence until it has come back from the broker, since some
+   * brokers grant a filter and deliver nothing. Empty: it hears everything.
+   */
+  missing: string[];
   counters: Record<'published' | 'failed' | 'dropped' | 'received' | 'refused' | 'handlerFailed' | 'queueFull', number>;
 }
 
@@ -86,6 +92,8 @@ interface Parts {
   subscriptions: Subscriptions;
   /** Every subscription was tried on the present connection. */
   subscribed: boolean;
+  /** The state of this process has come back on the present connection. */
+  heardItself: boolean;
   /** Whether the broker delivers to shared subscriptions; undefined as long as none was wanted. */
   shared: boolean | undefined;
   received: ReceiverCounters;
@@ -114,7 +122,9 @@ export function connectBus(options: BusOptions): Bus {
   if (presence !== undefined) {
     // The last will of a broken connection may be published after our return, and would show this process as offline: contradict it.
     subscriptions.subscribe('presence', { params: { service: options.service, instance: options.instance } }, ({ body }) => {
-      if (body.state === 'offline' && body.session === presence.session) online?.request();
+      if (body.session !== presence.session) return;
+      if (body.state === 'offline') online?.request();
+      else parts.heardItself = true;
     });
   }
   let closed: Promise<void> | undefined;
@@ -182,16 +192,19 @@ function openParts(options: BusOptions): Parts {
       },
       down: (why) => {
         parts.subscribed = false;
+        parts.heardItself = false;
         subscriptions.disconnected();
         lost(why);
       },
     },
   );
   const probeShared = () => probe(parts);
-  const subscriptions = createSubscriptions(listening, { prefix, persistent, log, counters: received, probeShared });
+  const groupName = (group: string) => secretName(options, group);
+  const subscriptions = createSubscriptions(listening, { prefix, persistent, log, counters: received, probeShared, groupName });
   const parts: Parts = {
     ...{ options, prefix, status, presence, publishing, publisher, listening, subscriptions, received, clientId },
     subscribed: false,
+    heardItself: false,
     shared: undefined,
     // Asynchronous, so that a message that is not valid rejects like one that cannot be sent.
     // The answers to a burst of logins waited behind its thousands of doorbells for 5 s, and 400 of 1,000 found no room.
@@ -200,11 +213,16 @@ function openParts(options: BusOptions): Parts {
   return parts;
 }
 
-/** A kept session is found again by its client id. All other ids are new at each start, so that two processes of one name do not disconnect each other for ever. */
-function clientIds({ clientIdPrefix = 'stockmesh', service, instance, persistent }: BusOptions): Parts['clientId'] {
+/**
+ * A kept session is found again by its client id, which is secret, since many brokers give the session to every account that names it. All other
+ * ids are new at each start, so that two processes of one name do not disconnect each other for ever.
+ */
+function clientIds(options: BusOptions): Parts['clientId'] {
+  const { clientIdPrefix = 'stockmesh', service, instance, persistent } = options;
   const name = `${clientIdPrefix}-${encodeLevel(service)}-${encodeLevel(instance)}`;
   const uniqueName = `${name}-${randomUUID().slice(0, 8)}`;
-  return (role) => `${persistent && role === 'listen' ? name : uniqueName}-${role}`;
+  const keptName = persistent ? secretName(options, name) : uniqueName;
+  return (role) => `${role === 'listen' ? keptName : uniqueName}-${role}`;
 }
 
 function willOf(offline: Draft<'presence'>, prefix: string) {
@@ -221,13 +239,16 @@ async function probe(parts: Parts): Promise<boolean> {
   return parts.shared;
 }
 
-function reportOf({ status, shared, subscriptions, publisher, received }: Parts): BusReport {
+function reportOf({ status, shared, subscriptions, publisher, received, presence, heardItself, prefix }: Parts): BusReport {
+  const subscribed = subscriptions.report();
+  const itself = presence === undefined || heardItself ? [] : [encodeMessage('presence', presence.online(), prefix).topic];
   return {
     state: status.state,
     since: status.since,
     reason: status.reason,
     shared,
-    subscriptions: subscriptions.report(),
+    subscriptions: subscribed,
+    missing: [...new Set([...subscribed.flatMap(({ filter, granted }) => (granted ? [] : [filter])), ...itself])],
     counters: {
       ...publisher.counters,
       received: received.handled,

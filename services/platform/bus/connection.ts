@@ -11,6 +11,8 @@ export interface BrokerAddress {
   port?: number | undefined;
   username?: string | undefined;
   password?: string | undefined;
+  /** Wins over the account in `url`. */
+  account?: { username: string; password: string } | undefined;
   /** Encrypts the connection to `host`, and names the trusted authorities, also for an encrypted `url`: `ca` is PEM text, without it those of the system. `verify: false` for trials only. */
   tls?: { ca?: string | undefined; verify?: boolean | undefined } | undefined;
   /** Seconds; after one and a half of it without a packet the broker publishes the last will. */
@@ -45,6 +47,7 @@ export function clientOptions(address: BrokerAddress): IClientOptions {
           ...credentials(address.username, address.password),
         }
       : parseUrl(address.url, address)),
+    ...address.account,
     ...(address.tls?.ca !== undefined && { ca: address.tls.ca }),
     rejectUnauthorized: address.tls?.verify ?? true,
     keepalive: address.keepalive ?? 60,

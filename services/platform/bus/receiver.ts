@@ -29,7 +29,7 @@ export interface SubscribeOptions<K extends TopicKind> {
    * delivers the message again, and a failing handler is called again with growing pauses of up to 5 s. Messages are acknowledged in the order in which they are handled.
    */
   acknowledge?: 'received' | 'handled';
-  /** A group of subscribers of which one gets each message. Where the broker cannot do that, every member gets every message. */
+  /** A group of subscribers, all of one account, of which one gets each message. Where the broker cannot do that, every member gets every message. */
   shared?: string;
   /** Handlers that run at once; 16. A handler that waits for others to fill a batch needs as many as the batch. */
   concurrency?: number;

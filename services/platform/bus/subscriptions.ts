@@ -69,6 +69,8 @@ interface SubscriptionsOptions {
   log: Logger;
   counters: ReceiverCounters;
   probeShared(): Promise<boolean>;
+  /** What a group is called at the broker. */
+  groupName(group: string): string;
 }
 
 interface ActiveSubscription {
@@ -122,7 +124,7 @@ export function createSubscriptions(client: MqttClient, options: SubscriptionsOp
         filter: filterFor(kind, subscribeOptions.params, prefix),
         // A kept session keeps QoS 1 messages for the next start. Only those that wait for a handler may be kept: an order for this life must not reach the next one.
         qos: options.persistent && !handled ? 0 : TOPICS[kind].qos,
-        group: subscribeOptions.shared,
+        group: subscribeOptions.shared === undefined ? undefined : options.groupName(subscribeOptions.shared),
         handled,
         stopping,
         receiver: createReceiver(kind, subscribeOptions, handler, { log, prefix, counters, stopping: stopping.signal }),

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { elementOf, join, leaves, nearestKey, type Shape, shapeOf } from './keys.ts';
 import { isMap, type Layer } from './layers.ts';
-import { type Problem, shown } from './problems.ts';
+import { isNamed, type Problem, shorten, shown } from './problems.ts';
 import { ALIASES, RETIRED, retiredEntry } from './retired.ts';
 import { schema } from './schema.ts';
 
@@ -10,6 +10,8 @@ export interface Setting {
   value: unknown;
   /** Its file and line, for messages: `config/production.yaml:14` or `option --set`. `below` is a path inside the value. */
   place(below?: string): string;
+  /** How a value without quotes is written in the file. */
+  written?(below: string): string | undefined;
   origin: Origin;
 }
 
@@ -42,7 +44,8 @@ export function admit(layer: Layer, admitted: Admitted, problems: Problem[]): vo
     given.set(path, { value, spelling });
     if (!layer.applies) return;
     const origin = layer.isDefault ? 'default' : { file: layer.file, line: layer.lineOf(spelling) };
-    admitted.settings.set(path, [...(admitted.settings.get(path) ?? []), { value, place, origin }]);
+    const written = (below: string) => layer.writtenAt(below === '' ? spelling : join(spelling, below));
+    admitted.settings.set(path, [...(admitted.settings.get(path) ?? []), { value, place, written, origin }]);
   };
 
   const walk = (value: Record<string, unknown>, shape: Shape, section: string) => {
@@ -57,7 +60,7 @@ export function admit(layer: Layer, admitted: Admitted, problems: Problem[]): vo
         const wrong = `is a section with keys of its own, got ${shown(content)}`;
         problems.push({ code: 'config.wrong_type', text: `${layer.file}:${layer.lineOf(path)}: ${path}: ${wrong}` });
       } else if (below === undefined && node !== undefined) put(path, withoutRetiredItems(content, path), path);
-      else if (below === undefined) problems.push(unknownKey(layer, section, name, siblingsOf(shape, section)));
+      else if (below === undefined) problems.push(unknownKey(layer, section, name, isNamed(problems) ? siblingsOf(shape, section) : []));
     }
   };
 
@@ -94,8 +97,8 @@ function siblingsOf(shape: Shape, section: string): string[] {
 }
 
 function unknownKey(layer: Layer, section: string, name: string, siblings: readonly string[]): Problem {
-  const near = nearestKey(section, name, siblings);
+  const near = siblings.length === 0 ? undefined : nearestKey(section, name, siblings);
   const wayOut = near === undefined ? `known there: ${[...new Set(siblings)].join(', ')}` : `did you mean "${near}"?`;
   const path = join(section, name);
-  return { code: 'config.unknown_key', text: `${layer.file}:${layer.lineOf(path)}: unknown key "${path}"; ${wayOut}` };
+  return { code: 'config.unknown_key', text: `${layer.file}:${layer.lineOf(path)}: unknown key "${shorten(path)}"; ${wayOut}` };
 }

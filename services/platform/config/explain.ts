@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Setting } from './admit.ts';
 import { isSecret, leaves, nearest } from './keys.ts';
-import { type Problem, shown } from './problems.ts';
+import { type Problem, shorten, shown } from './problems.ts';
 import type { Resolved } from './resolve.ts';
 
 /** A problem that the schema found, as text: file and line, key, the accepted values, the given value, and the default. */
@@ -39,8 +39,18 @@ function leafProblem(
     below === '' && standard !== undefined && standard !== found.setting
       ? `; the default is ${shownUnlessSecret(leaf, standard.value)}`
       : '';
-  const text = `${found.setting.place(below)}: ${path}: ${wanted(issue, value)}, got ${shownUnlessSecret(leaf, value)}${by}${hint}`;
+  const given = givenText(leaf, value, wantsText(issue) ? found.setting.written?.(below) : undefined);
+  const text = `${found.setting.place(below)}: ${path}: ${wanted(issue, value)}, got ${given}${by}${hint}`;
   return { code: codeOf(issue), text };
+}
+
+const wantsText = (issue: z.core.$ZodIssue): boolean => issue.code === 'invalid_type' && issue.expected === 'string';
+
+/** `written`: as the file has it, where YAML made something else than text of it. */
+function givenText(leaf: string, value: unknown, written: string | undefined): string {
+  if (!written) return shownUnlessSecret(leaf, value);
+  if (isSecret(leaf)) return '•••, which YAML does not read as text; put it in quotes';
+  return `${shorten(written)}, which YAML reads as ${typeof value === 'number' ? 'the number ' : ''}${shown(value)}; put it in quotes: ${shown(written)}`;
 }
 
 function shownUnlessSecret(path: string, value: unknown): string {

@@ -27,9 +27,8 @@ export function isNullable(node: z.ZodType): boolean {
 
 /** The kind to which a text from the environment or the command line is converted. */
 export function kindOf(node: z.ZodType): Kind {
-  const { type, innerType, in: input } = definition(node);
+  const { type, innerType } = definition(node);
   if (type === 'nullable') return kindOf(innerType!);
-  if (type === 'pipe') return kindOf(input!);
   if (type === 'number' || type === 'boolean') return type;
   // The one union that is not of numbers takes text as well.
   if (type === 'union')
@@ -91,6 +90,8 @@ function sections(): string[] {
 
 /** The candidate nearest to `word` by edit distance, at most a third of its letters (and at least two) away. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  // No known name is as long, and the distance to each takes the product of the lengths.
+  if (word.length > 100) return undefined;
   let best: string | undefined;
   let least = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { delimiter, isAbsolute, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { codeOf, messageOf } from '../errors.ts';
+import { decodeFile } from '../text/encoding.ts';
 import { nearest } from './keys.ts';
-import { type Problem, shown } from './problems.ts';
+import { isNamed, type Problem, shorten, shown } from './problems.ts';
 import { schema } from './schema.ts';
 import { parseYaml } from './yaml.ts';
 
@@ -17,10 +18,14 @@ export interface Layer {
   value: unknown;
   /** The line of a key, or of the nearest section above it in the file. */
   lineOf(path: string): number;
+  /** How a value without quotes is written in the file; undefined for all others. */
+  writtenAt(path: string): string | undefined;
 }
 
 const SHIPPED = fileURLToPath(new URL('../../../config/', import.meta.url));
 const ENVIRONMENTS = ['development', 'production', 'demo'];
+/** Bytes of a configuration file: twenty times the largest that is shipped. */
+const LARGEST = 1 << 20;
 
 /**
  * Reads, from the weakest to the strongest: `default.yaml`, the environment's own file, and each of the user's files followed by its top-level section for the
@@ -49,15 +54,9 @@ export function userFiles(files: readonly string[] | undefined, env: Readonly<Re
 
 function readFile(path: string, environment: string, problems: Problem[], isDefault = false): Layer[] {
   const file = displayed(path);
-  let source: string;
-  try {
-    source = readFileSync(path, 'utf8');
-  } catch (error) {
-    const reason = codeOf(error) === 'ENOENT' ? 'no such file' : messageOf(error);
-    problems.push({ code: 'config.missing_file', text: `${file}: cannot be read (${reason}); check --config and STOCKMESH_CONFIG` });
-    return [];
-  }
-  const { value, lines } = parseYaml(source, file, problems);
+  const text = readText(path, file, problems);
+  if (text === undefined) return [];
+  const { value, lines, written } = parseYaml(text, file, problems);
   const top = value ?? {};
   if (!isMap(top)) {
     problems.push({ code: 'config.wrong_type', text: `${file}:1: must have a map with the key "job_processor", has ${shown(top)}` });
@@ -69,18 +68,61 @@ function readFile(path: string, environment: string, problems: Problem[], isDefa
     applies,
     value: content,
     lineOf: (path) => nearestLine(lines, path === '' ? at : `${at}.${path}`),
+    writtenAt: (path) => written.get(path === '' ? at : `${at}.${path}`),
   });
   const layers = [layer('job_processor', top.job_processor, true)];
   for (const [name, section] of Object.entries(top)) {
     if (name === 'job_processor') continue;
     if (name !== environment && !ENVIRONMENTS.includes(name) && !(isMap(section) && 'job_processor' in section)) {
-      problems.push({ code: 'config.unknown_key', text: `${file}:${lines.get(name)}: unknown key "${name}"; ${advice(name)}` });
+      problems.push({
+        code: 'config.unknown_key',
+        text: `${file}:${lines.get(name)}: unknown key "${shorten(name)}"; ${isNamed(problems) ? advice(name) : ''}`,
+      });
       continue;
     }
     const wrapped = isMap(section) && 'job_processor' in section;
     layers.push(layer(wrapped ? `${name}.job_processor` : name, wrapped ? section.job_processor : section, name === environment));
   }
   return layers;
+}
+
+/** The text of a file; undefined when it cannot be read, which is a problem then. */
+function readText(path: string, file: string, problems: Problem[]): string | undefined {
+  const refuse = (code: string, fault: string): undefined => {
+    problems.push({ code, text: `${file}${fault}` });
+  };
+  let bytes: Buffer;
+  try {
+    bytes = readStart(path, LARGEST + 1);
+  } catch (error) {
+    const reason = codeOf(error) === 'ENOENT' ? 'no such file' : codeOf(error) === 'EISDIR' ? 'it is a folder' : messageOf(error);
+    return refuse('config.missing_file', `: cannot be read (${reason}); check --config and STOCKMESH_CONFIG`);
+  }
+  if (bytes.length > LARGEST)
+    return refuse(
+      'config.too_large',
+      `: is larger than ${LARGEST} bytes, so it is hardly a configuration file; check --config and STOCKMESH_CONFIG`,
+    );
+  const read = decodeFile(bytes);
+  return 'text' in read ? read.text : refuse('config.encoding', `:${read.line}: byte ${read.byte} ${read.fault}`);
+}
+
+/** At most so many bytes: a device or a pipe may never end. */
+function readStart(path: string, most: number): Buffer {
+  const descriptor = openSync(path, 'r');
+  try {
+    const parts: Buffer[] = [];
+    for (let left = most; left > 0; ) {
+      const part = Buffer.alloc(Math.min(left, 65_536));
+      const size = readSync(descriptor, part);
+      if (size === 0) break;
+      parts.push(part.subarray(0, size));
+      left -= size;
+    }
+    return Buffer.concat(parts);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function advice(name: string): string {

@@ -3,10 +3,10 @@ import { type Admitted, admit, type Origin, type Setting } from './admit.ts';
 import { explain } from './explain.ts';
 import { leaves, nearest, nearestKey } from './keys.ts';
 import { readLayers, userFiles } from './layers.ts';
-import { type Problem, refuse } from './problems.ts';
+import { type Problem, refuse, shorten } from './problems.ts';
 import { type Resolved, resolve, typedFor } from './resolve.ts';
 import { type Config, schema } from './schema.ts';
-import type { Environment } from './substitute.ts';
+import { type Environment, NOT_UTF8 } from './substitute.ts';
 
 export type { Origin } from './admit.ts';
 export type { Config } from './schema.ts';
@@ -74,9 +74,14 @@ function override(overrides: Readonly<Record<string, Override>>, { settings }: A
     if (node === undefined) {
       const near = nearest(path, leaves.keys()) ?? nearestKey('', path.slice(path.lastIndexOf('.') + 1), []);
       const wayOut = near === undefined ? `"${COMMAND} config show" lists all keys` : `did you mean "${near}"?`;
-      problems.push({ code: 'config.unknown_key', text: `option ${option}: unknown key "${path}"; ${wayOut}` });
+      problems.push({ code: 'config.unknown_key', text: `option ${shorten(option)}: unknown key "${shorten(path)}"; ${wayOut}` });
       continue;
     }
+    if (typeof value === 'string' && value.includes(NOT_UTF8))
+      problems.push({
+        code: 'config.encoding',
+        text: `option ${option}: ${path}: the value holds bytes that are not UTF-8; write it in UTF-8`,
+      });
     const setting: Setting = {
       value: typeof value === 'string' ? typedFor(value, node) : value,
       place: () => `option ${option}`,

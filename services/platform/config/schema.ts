@@ -2,6 +2,7 @@ import { Cron } from 'croner';
 import { z } from 'zod';
 import { CAUSES } from '../job-causes.ts';
 import { COMPONENTS, LEVELS, type Level } from '../log/log-levels.ts';
+import { named } from '../text/name.ts';
 import { gatewayEdge } from './gateway.ts';
 import { MODES, rankingRules } from './ranking.ts';
 
@@ -61,12 +62,12 @@ const CHAIN_HISTORY_DAYS = 32;
 const queue = z.strictObject({ max_jobs: count(1), ttl: duration() });
 
 const worker = z.strictObject({
-  worker_id: text().nullable(),
-  name: text(),
+  worker_id: named().nullable(),
+  name: named(),
   max_concurrent_jobs: count(1, 1000),
   // The list of types is in job-types/, above this folder. The caller of `loadConfig` passes it.
   supported_job_types: z.array(text()),
-  capabilities: z.array(text()),
+  capabilities: z.array(named()),
   poll_interval: duration(),
   max_execution_time: duration(),
   heartbeat_interval: duration(),
@@ -81,6 +82,13 @@ const mqtt = z
     port: port(),
     username: text().nullable(),
     password: secret(),
+    passwords: z.strictObject({
+      portfolio_priority: secret(),
+      worker: secret(),
+      scheduler: secret(),
+      gateway: secret(),
+      cli: secret(),
+    }),
     tls: z.strictObject({ enabled: z.boolean(), ca_file: text().nullable(), verify: z.boolean() }),
     protocol_version: z.union([z.literal(4), z.literal(5)]),
     keepalive: count(0, 65_535),
@@ -207,7 +215,7 @@ const scheduler = z.strictObject({
   schedules: z
     .array(
       z.strictObject({
-        name: text(),
+        name: named(),
         cron,
         time_zone: timeZone,
         job: z.enum(SCHEDULED_JOBS),
@@ -254,15 +262,6 @@ const gateway = z.strictObject({
   port: port(0),
   ...gatewayEdge,
   login_timeout: duration(),
-  keys: z.strictObject({ rotation_overlap: z.number().min(0) }),
-  events: z.strictObject({
-    max_clients: count(1, 100_000),
-    max_per_key: count(1, 100_000),
-    max_per_user: count(1, 100_000),
-    max_behind: count(65_536),
-    heartbeat: duration(),
-    token_seconds: duration(),
-  }),
   callbacks: z.strictObject({
     allow_private: z.boolean(),
     timeout: duration(),

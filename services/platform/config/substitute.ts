@@ -13,6 +13,9 @@ interface Substituted {
 const VARIABLE = /\$(\$?)\{([^}]*)\}?/g;
 const REFERENCE = /^([A-Za-z_]\w*)(?::-((?:[^$]|\$(?!\{))*))?$/;
 
+/** What Node gives for bytes of the command line and of the environment that are not UTF-8. */
+export const NOT_UTF8 = '\ufffd';
+
 /** Fills `${NAME}` and `${NAME:-default}` in every string of a value. */
 export function substitute(value: unknown, env: Environment): Substituted {
   const result: Substituted = { value, variables: [], faults: [] };
@@ -38,6 +41,8 @@ function fill(value: unknown, env: Environment, result: Substituted): unknown {
     const given = env[name];
     if (given !== undefined && (given !== '' || fallback === undefined)) {
       result.variables.push(name);
+      if (given.includes(NOT_UTF8))
+        result.faults.push({ code: 'config.encoding', text: `variable ${name} holds bytes that are not UTF-8; set it in UTF-8` });
       return given;
     }
     if (fallback === undefined)

@@ -146,7 +146,6 @@ async function acquire(state: State): Promise<{ driver: PoolConnection; epoch: n
     } catch (error) {
       if (driver !== undefined) discard(driver);
       const failure = unreachable(state, error, driver !== undefined);
-      if (!(failure instanceof TransientError) || failure.code !== 'database.unavailable') throw failure;
       // To the only address: connections that are open may still work, unless this one was open and did not.
       if (driver !== undefined || (addresses.count > 1 && outageOf(error)?.scope === 'server')) addresses.moveOn(asked);
       if (tries++ >= addresses.count || performance.now() >= end) throw failure;

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import type { PrettyOptions } from 'pino-pretty';
+import { plainTexts, visibleJson } from '../text/characters.ts';
 import { rotatingFile } from './log-file.ts';
 import { type Component, LEVELS, type Level } from './log-levels.ts';
 import { withoutSecrets } from './secrets.ts';
@@ -72,18 +73,13 @@ function destination(options: LogOptions): DestinationStream {
   }
   return {
     write(raw) {
-      const line = withoutLineSeparators(withoutSecrets(raw));
+      const line = visibleJson(withoutSecrets(raw));
       print(line);
       const component = files.size === 0 ? undefined : /"component":"(\w+)"/.exec(line)?.[1];
       const file = (component === undefined ? undefined : files.get(component)) ?? common;
       file?.(line);
     },
   };
-}
-
-/** JSON may contain U+2028 and U+2029 as they are, and many readers of lines end a line there. They are escaped, which JSON reads as the same text. */
-function withoutLineSeparators(line: string): string {
-  return line.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029');
 }
 
 function terminal({ format, terminal }: LogOptions): (line: string) => void {
@@ -96,7 +92,7 @@ function terminal({ format, terminal }: LogOptions): (line: string) => void {
   };
   const colorize = (terminal ?? process.stdout).isTTY === true && !process.env.NO_COLOR;
   const prettify = prettyFactory({ colorize, ignore: 'instance', translateTime: 'SYS:HH:MM:ss.l' });
-  return (line) => void out.write(prettify(line));
+  return (line) => void out.write(prettify(plainTexts(line)));
 }
 
 /** The reader of our output may be gone (a supervisor that was killed). The service must still stop in order. */

@@ -17,6 +17,8 @@ import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, codeOf, messageOf } from '../errors.ts';
 import { type FileLock, type Holder, holderOf, tryFileLock } from '../registry/file-lock.ts';
+import { decodeFile } from '../text/encoding.ts';
+import { SERVICE_ACCOUNTS } from '../topics.ts';
 import { newApiKey } from './api-key.ts';
 
 /*
@@ -24,7 +26,7 @@ import { newApiKey } from './api-key.ts';
  *
  *   lock, lock.json        the process that works on it now
  *   secrets.json           passwords, 0600, made at random once
- *   mqtt-<role>.password   the same MQTT passwords one a file, for `mosquitto_sub -u monitor -P "$(cat data/mqtt-monitor.password)"`
+ *   mqtt-<role>.password   those of the MQTT accounts that people use, one a file: `mosquitto_sub -u monitor -P "$(cat data/mqtt-monitor.password)"`
  *   gateway-operator.key   the operator's key to the HTTP API, for `curl -H "Authorization: Bearer $(cat data/gateway-operator.key)"`
  *   database/              the private database server's own folder
  */
@@ -33,9 +35,14 @@ const PASSWORD_CHARACTERS = 8;
 /** A key is stored under a fast hash, so it must be too long to be guessed. */
 const KEY_CHARACTERS = 32;
 const password = z.string().min(PASSWORD_CHARACTERS, `a password needs at least ${PASSWORD_CHARACTERS} characters`);
+/** Those of people, each with a file of its own. `service` may do what all services may. */
+const FILED_ACCOUNTS = ['hook', 'monitor', 'service'] as const;
+const MQTT_ACCOUNTS = [...FILED_ACCOUNTS, ...SERVICE_ACCOUNTS] as const;
 const secretsSchema = z.object({
   database: z.object({ root: password, migrate: password, service: password, read: password }),
-  mqtt: z.object({ hook: password, monitor: password, service: password }),
+  mqtt: z.object(
+    Object.fromEntries(MQTT_ACCOUNTS.map((account) => [account, password])) as Record<(typeof MQTT_ACCOUNTS)[number], typeof password>,
+  ),
   gateway: z.object({ operator: z.string().min(KEY_CHARACTERS, `a key needs at least ${KEY_CHARACTERS} characters`) }),
 });
 
@@ -50,14 +57,12 @@ const accounts = [
   ['database', 'migrate'],
   ['database', 'service'],
   ['database', 'read'],
-  ['mqtt', 'hook'],
-  ['mqtt', 'monitor'],
-  ['mqtt', 'service'],
+  ...MQTT_ACCOUNTS.map((account) => ['mqtt', account] as const),
   ['gateway', 'operator'],
 ] as const;
 
 /** `STOCKMESH_MQTT_MONITOR_PASSWORD` and the like: an environment variable wins over `secrets.json` and is never written to the disk. */
-const variableOf = (system: string, account: string) => `STOCKMESH_${system}_${account}_PASSWORD`.toUpperCase();
+const variableOf = (system: string, account: string) => `STOCKMESH_${system}_${account}_PASSWORD`.toUpperCase().replaceAll('-', '_');
 
 export interface DataFolder {
   /** Absolute. */
@@ -91,7 +96,7 @@ export async function openDataFolder(path: string, environment: Environment = pr
   try {
     createSecrets(folder);
     const secrets = readSecrets(folder, environment);
-    for (const account of ['hook', 'monitor', 'service'] as const)
+    for (const account of FILED_ACCOUNTS)
       keep(join(folder, `mqtt-${account}.password`), secrets.mqtt[account], environment[variableOf('mqtt', account)]);
     keep(join(folder, OPERATOR_KEY_FILE), secrets.gateway.operator, environment[variableOf('gateway', 'operator')]);
     return { path: folder, database: join(folder, 'database'), secrets, release };
@@ -114,7 +119,7 @@ function makeFolder(folder: string): void {
 }
 
 /** What stockmesh, its services and its database write there, and what a new disk holds. A file that is being written ends with `.new`. */
-const OWN_FILES = /^(lock|lock\.json|secrets\.json|mqtt-[a-z]+\.password|gateway-operator\.key|runtime\.json|lost\+found)(\.new)?$/;
+const OWN_FILES = /^(lock|lock\.json|secrets\.json|mqtt-[a-z-]+\.password|gateway-operator\.key|runtime\.json|lost\+found)(\.new)?$/;
 const OWN_FOLDERS = new Set(['database', 'instances', 'logs']);
 
 /** Stops before the mode of a folder is changed that holds something else: with /tmp or a home folder, everybody else would be locked out. */
@@ -137,7 +142,7 @@ function keep(file: string, secret: string, fromOutside: string | undefined): vo
 
 /**
  * The passwords in force for a data folder, without taking it: for commands that connect to a running installation.
- * @throws ConfigError `data.not_started` where there are none yet, `data.secrets_invalid`
+ * @throws ConfigError `data.not_started` where there are none yet, `data.older` where an earlier version made them, `data.secrets_invalid`
  */
 export function readSecrets(path: string, environment: Environment = process.env): Secrets {
   const file = join(resolve(path), 'secrets.json');
@@ -148,6 +153,12 @@ export function readSecrets(path: string, environment: Environment = process.env
       `${resolve(path)} is not a data folder yet: start once with \`npm start\`, or name another folder with --data or STOCKMESH_DATA`,
     );
   const secrets = structuredClone(stored) as Record<string, Record<string, string>>;
+  const missing = accounts.find(([system, account]) => secrets[system]?.[account] === undefined);
+  if (missing !== undefined)
+    throw new ConfigError(
+      'data.older',
+      `${file} has no password yet for ${missing.join(' ')}, which an earlier version did not know: stop the stockmesh that runs over ${resolve(path)}, if one does, and start it again`,
+    );
   for (const [system, account] of accounts) {
     const value = environment[variableOf(system, account)];
     if (!value) continue;
@@ -185,8 +196,9 @@ function readStored(file: string): z.infer<typeof partialSchema> | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    throw invalidSecrets(file, messageOf(error));
+  } catch {
+    // The parser's own message quotes what stands around the error: a password.
+    throw invalidSecrets(file, 'it is not JSON');
   }
   const parsed = partialSchema.safeParse(value);
   if (!parsed.success) throw invalidSecrets(file, z.prettifyError(parsed.error));
@@ -239,7 +251,9 @@ async function lock(folder: string): Promise<() => void> {
 
 function readIfThere(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    const read = decodeFile(readFileSync(file));
+    if ('text' in read) return read.text;
+    throw invalidSecrets(file, `in line ${read.line} byte ${read.byte} ${read.fault}`);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;

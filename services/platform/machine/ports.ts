@@ -1,16 +1,15 @@
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { ConfigError, codeOf, messageOf } from '../errors.ts';
 
 /** Listens on `port` (0: the system picks) and closes at once. Resolves to the port; rejects with the system's error where it cannot be had. */
-function tryPort(port: number, host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen({ port, host, exclusive: true }, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : port));
-    });
-  });
+async function tryPort(port: number, host: string): Promise<number> {
+  const server = createServer().listen({ port, host, exclusive: true });
+  await once(server, 'listening');
+  const { port: found } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return found;
 }
 
 /** A TCP port of `host` that is free at this moment. Another process may take it before the caller does. */

@@ -1,7 +1,8 @@
 /** What the embedded broker does when it can take no more logins, and what it says of it. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type HeldStats, startHeldAlerts } from '../../../broker/held-limits.ts';
+import { type HeldStats, startHeldAlerts } from '../../../broker/held/held-limits.ts';
 import { type Body, parseMessage } from '../../../services/platform/messages.ts';
 import { payloadsOf } from '../both-brokers.ts';
 import { happens, join, silent } from '../peers.ts';
@@ -36,8 +37,13 @@ describe('limits', () => {
     },
   );
 
-  test('a client over its own limit is cut when half of its room is free again, and not before', async () => {
-    const broker = await start({ holdLimits: { perClient: 10 } });
+  test.each([
+    ['of its own', { perClient: 10 }, { value: 10, threshold: 10 }],
+    ['in all', { messages: 10 }, { value: 10, threshold: 10 }],
+    // "login 0" and the 1000 that each costs beside.
+    ['in bytes', { bytes: 10_070 }, { value: 11_078, threshold: 10_070 }],
+  ])('a client over the limit %s is cut when half of the room is free again, and not before', async (_, holdLimits, heldFull) => {
+    const broker = await start({ holdLimits });
     const priority = await join(broker.port, 'service', { clientId: 'priority', clean: false });
     const unacknowledged: (() => void)[] = [];
     priority.client.handleMessage = (_packet, done) => void unacknowledged.push(done);
@@ -51,12 +57,54 @@ describe('limits', () => {
       unacknowledged.pop()!();
       await expect.poll(() => broker.stats().held).toBe(left);
       await ping(hook);
-      expect(broker.stats()).toMatchObject({ held: left, heldFull: { value: 10, threshold: 10 } });
+      expect(broker.stats()).toMatchObject({ held: left, heldFull });
     }
     await expect.poll(() => unacknowledged.length).toBe(1);
     unacknowledged.pop()!();
     await cut;
     expect(broker.stats().heldFull).toBeUndefined();
+  });
+
+  test('the room that a client leaves is told to the others: those whose logins were not taken are cut', async () => {
+    const broker = await start({ holdLimits: { messages: 2 } });
+    const leaving = await join(broker.port, 'hook');
+    for (const user of ['ada', 'bob']) login(leaving, user);
+    await ping(leaving);
+    const waiting = await join(broker.port, 'hook');
+    login(waiting, 'eve');
+    await expect.poll(() => broker.stats()).toMatchObject({ held: 2, heldRefused: 1 });
+    const cut = happens(waiting.client, 'close');
+    leaving.client.stream.destroy();
+    await cut;
+    expect(broker.stats()).toMatchObject({ held: 0, heldFull: undefined });
+  });
+
+  test('a full broker has room again when each of its clients has half of its room', async () => {
+    const broker = await start({ holdLimits: { perClient: 2 } });
+    const priority = await join(broker.port, 'service', { clientId: 'priority', clean: false });
+    const unacknowledged = new Map<string, () => void>();
+    priority.client.handleMessage = ({ payload }, done) => {
+      unacknowledged.set(String(payload), done);
+    };
+    await priority.client.subscribeAsync(LOGIN, { qos: 1 });
+    const one = await join(broker.port, 'hook', { clientId: 'one' });
+    for (const payload of ['one 0', 'one 1']) login(one, payload);
+    await ping(one);
+    const two = await join(broker.port, 'hook', { clientId: 'two' });
+    for (const payload of ['two 0', 'two 1', 'two 2']) login(two, payload);
+    await expect.poll(() => broker.stats()).toMatchObject({ held: 4, heldRefused: 1 });
+    for (const [payload, left] of [
+      ['one 0', 3],
+      ['one 1', 2],
+    ] as const) {
+      await expect.poll(() => [...unacknowledged.keys()]).toContain(payload);
+      unacknowledged.get(payload)!();
+      await expect.poll(() => broker.stats().held).toBe(left);
+    }
+    expect(broker.stats().heldFull).toBeDefined();
+    await expect.poll(() => [...unacknowledged.keys()]).toContain('two 0');
+    unacknowledged.get('two 0')!();
+    await expect.poll(() => broker.stats().heldFull).toBeUndefined();
   });
 
   test('logins for an absent service beyond 16 MB are not acknowledged before it has them, and none is dropped', async () => {
@@ -111,6 +159,54 @@ describe('alerts', () => {
     await Promise.all(sent.map(({ done }) => done));
     await expect.poll(early.states).toEqual(['held_logins raised', 'held_logins cleared']);
     await hook.client.endAsync(true);
+  });
+
+  test('a limit that is reached is told at once, and not at the next look', async () => {
+    const broker = await start({ holdLimits: { perClient: 1 }, heldAlertTimes: { lookMs: 3_600_000 } });
+    const { states } = await monitor(broker.port);
+    const hook = await join(broker.port, 'hook');
+    for (const user of ['ada', 'bob']) login(hook, user);
+    await expect.poll(states).toEqual(['held_logins raised']);
+  });
+
+  test('a broker that has closed says nothing more of them', async () => {
+    const lines: string[] = [];
+    const log = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line).msg) });
+    const broker = await start({ log, heldAlertTimes: { lookMs: 10, waitMs: 10 } });
+    login(await join(broker.port, 'hook'), 'ada');
+    await expect.poll(() => lines).toContainEqual(expect.stringMatching(/^alert login_wait raised/));
+    // The login goes with the connection of its hook, so two more looks would clear the alert.
+    await broker.close();
+    await delay(100);
+    expect(lines).not.toContainEqual(expect.stringMatching(/^alert login_wait cleared/));
+  });
+
+  test('one says how long the oldest has waited, in seconds, and whether that is worse or better in the log', () => {
+    const alerts: unknown[] = [];
+    const levels: string[] = [];
+    const log = { warn: () => levels.push('warn'), info: () => levels.push('info') } as unknown as typeof silent;
+    let stats: HeldStats = { held: 3, heldBytes: 3_000, heldOldestMs: 61_400, heldRefused: 0, heldFull: undefined };
+    const { look, stop } = startHeldAlerts({
+      stats: () => stats,
+      times: { lookMs: 3_600_000, waitMs: 60_000 },
+      publish: ({ value, threshold, text }) => alerts.push({ value, threshold, text }),
+      log,
+    });
+    onTestFinished(stop);
+    look();
+    stats = { ...stats, held: 0, heldOldestMs: 0 };
+    for (let looks = 0; looks < 2; looks++) look();
+    expect(alerts).toEqual([
+      {
+        value: 61,
+        threshold: 60,
+        text: expect.stringMatching(
+          /^3 logins wait for the acknowledgement of a service, the oldest for 61 s; the limit is 60 s; is portfolio-priority running/,
+        ),
+      },
+      { value: 0, threshold: 60, text: 'no login waits for the acknowledgement of a service' },
+    ]);
+    expect(levels).toEqual(['warn', 'info']);
   });
 
   test('one is cleared by two looks in a row that find room again, and raised again by the next that does not', () => {

@@ -21,6 +21,9 @@ export async function start(options: Partial<EmbeddedBrokerOptions> = {}): Promi
 interface Service extends Peer {
   /** Acknowledges everything that has arrived, as after a commit, and from now on at once. */
   commit(): void;
+  /** The packet identifiers of what has arrived and is not acknowledged, in order. */
+  unacknowledged(): number[];
+  acknowledge(messageId: number): void;
 }
 
 /** A service that acknowledges nothing before `commit`. */
@@ -40,12 +43,18 @@ export async function service(broker: EmbeddedBroker, clientId: string, filter =
   });
   peer.client.removeAllListeners('message');
   await peer.client.subscribeAsync(filter, { qos: 1 });
+  const acknowledge = (messageId: number): void => {
+    unacknowledged.splice(unacknowledged.indexOf(messageId), 1);
+    // biome-ignore lint/complexity/useLiteralKeys: its types call it private
+    peer.client['_sendPacket']({ cmd: 'puback', messageId });
+  };
   return {
     ...peer,
+    acknowledge,
+    unacknowledged: () => [...unacknowledged],
     commit() {
       committed = true;
-      // biome-ignore lint/complexity/useLiteralKeys: its types call it private
-      for (const messageId of unacknowledged.splice(0)) peer.client['_sendPacket']({ cmd: 'puback', messageId });
+      for (const messageId of [...unacknowledged]) acknowledge(messageId);
     },
   };
 }

@@ -247,10 +247,15 @@ describe('several subscribers', () => {
     expect(payloadsOf(staying)).toEqual(['ada', 'bob']);
   });
 
-  test('a subscriber of QoS 0 hears a login and does not stand for its commit', async () => {
+  test.each([
+    ['a subscriber', LOGIN],
+    ['a group', '$share/watching/events/login'],
+  ])('%s of QoS 0 hears a login once and does not stand for its commit', async (_, filter) => {
     const broker = await start();
     const watching = await join(broker.port, 'service');
-    await watching.client.subscribeAsync(LOGIN, { qos: 0 });
+    await watching.client.subscribeAsync(filter, { qos: 0 });
+    // One that subscribes to nothing is no receiver either: the login would be delivered to the first one twice.
+    await join(broker.port, 'service');
     const hook = await join(broker.port, 'hook');
     const sent = login(hook, 'ada');
     await ping(hook);

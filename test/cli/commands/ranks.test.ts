@@ -155,7 +155,7 @@ test.each([
   [['position', 'add', 'alice', 'NOPE', '--price', '2'], 'contract "NOPE" has another shape'],
   [['position', 'add', 'alice', 'AAPL270115C00250000', '--price', '0'], 'entry_price'],
   [['position', 'add', 'alice', 'AAPL140621C00500000', '--price', '2'], 'AAPL140621C00500000 expired on 2014-06-21'],
-  [['position', 'add', ' ', 'AAPL270115C00250000', '--price', '1'], 'printable characters'],
+  [['position', 'add', ' ', 'AAPL270115C00250000', '--price', '1'], 'is empty'],
   [['position', 'add', 'alice', 'AAPL270115C00250000'], "required option '--price <dollars>'"],
   [['rank', 'AAPL', '--mode', 'both'], 'Allowed choices are monitor, entry, exit'],
   [['rank'], "missing required argument 'symbols'"],

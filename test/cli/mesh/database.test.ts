@@ -11,8 +11,8 @@ import { findServer } from '../../../sql/running-server.ts';
 
 const passwords = { root: 'root-secret', migrate: 'migrate-secret', service: 'service-secret', read: 'read-secret' };
 
-/** A kept server; `failures` starts after the first one fail. */
-async function kept({ failures = 0 } = {}) {
+/** A kept server; `failures` starts after the first one fail, and each of them waits for `before`. */
+async function kept({ failures = 0, before = async () => {} }: { failures?: number; before?: () => Promise<void> } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'stockmesh-kept-'));
   const dataDir = join(folder, 'database');
   const news: string[] = [];
@@ -22,6 +22,7 @@ async function kept({ failures = 0 } = {}) {
   const database = await keepDatabase(
     async (port) => {
       ports.push(port);
+      if (started.length === 1) await before();
       if (started.length === 1 && ports.length <= 1 + failures) throw new Error('no room on the disk');
       const one = await startDatabase({ dataDir, passwords, port, log: pino({ level: 'silent' }), durable: false });
       started.push(one);
@@ -62,6 +63,18 @@ test('a start that fails is tried again, and its reason is said', async () => {
   process.kill(started[0]!.pid, 'SIGKILL');
   await returned;
   expect(news[1]).toMatch(/did not start \(no room on the disk\); it is started again in 1 s/);
+});
+
+test('a stop waits for a start that is under way, and stops its server too', async () => {
+  const gate = Promise.withResolvers<void>();
+  const { database, dataDir, started, ports } = await kept({ before: () => gate.promise });
+  process.kill(started[0]!.pid, 'SIGKILL');
+  await expect.poll(() => ports).toEqual([undefined, started[0]!.port]);
+  const stopped = database.stop();
+  gate.resolve();
+  await stopped;
+  expect(started).toHaveLength(2);
+  expect(findServer(dataDir)).toBeUndefined();
 });
 
 test('a stop while it is being started again leaves no server', async () => {

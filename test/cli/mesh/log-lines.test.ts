@@ -56,6 +56,31 @@ test.each([
 });
 
 test('nothing that a line contains moves the cursor or fills the screen', () => {
-  expect(shownText(JSON.stringify({ msg: '\x1b[2Jgone\nnew\u2028line' }))).toBe(' [2Jgone new line');
+  expect(shownText(JSON.stringify({ msg: '\x1b[2Jgone\nnew\u2028line' }))).toBe('\\u001b[2Jgone new line');
   expect(shownText('y'.repeat(100_000)).length).toBeLessThan(600);
+});
+
+test('a line of exactly the most bytes is whole, one of a byte more is cut', async () => {
+  const most = 1 << 20;
+  const [whole, cut] = await linesOf(`${'x'.repeat(most)}\n`, `${'y'.repeat(most + 1)}\n`);
+  expect(whole).toBe('x'.repeat(most));
+  expect(cut).toBe(`${'y'.repeat(most)}… (cut: the line had ${most + 1} bytes)`);
+});
+
+test('a text of 500 characters is shown whole, a longer one is cut', () => {
+  expect(shownText('y'.repeat(500))).toBe('y'.repeat(500));
+  expect(shownText('y'.repeat(501))).toBe(`${'y'.repeat(500)}…`);
+});
+
+test.each([
+  ['{"level":"fatal","msg":"gone"}', 'gone'],
+  ['{"level":"debug","msg":"x"}', undefined],
+  ['{"msg":"x"}', undefined],
+  ['  ', undefined],
+])('of the line %j the terminal shows %j', (line, shown) => {
+  expect(warningIn(line)).toBe(shown);
+});
+
+test('the bytes after the last newline wait for their end, also over several pieces', async () => {
+  expect(await linesOf('a\nb', 'c', '\nd\n', 'e')).toEqual(['a', 'bc', 'd', 'e']);
 });

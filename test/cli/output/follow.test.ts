@@ -1,13 +1,16 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { followJobs } from '../../../services/cli/output/follow.ts';
 import { ledgerOf } from '../../../services/job-types/ledger.ts';
 import { enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
-import type { Ledger } from '../../../services/ledger/job.ts';
+import type { Ledger, State } from '../../../services/ledger/job.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete } from '../../../services/ledger/run/complete.ts';
 import { systemClock } from '../../../services/platform/clock.ts';
 import { loadConfig } from '../../../services/platform/config/load.ts';
 import { type Database, openDatabase } from '../../../services/platform/database/database.ts';
+import { TransientError } from '../../../services/platform/errors.ts';
+import { freePort } from '../../../services/platform/machine/ports.ts';
 import { startEmbedded } from '../../broker/brokers.ts';
 import { openBus, proxyTo } from '../../platform/bus/brokers.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
@@ -91,4 +94,153 @@ test('waiting ends with what is known when the time is up', async () => {
   await follower.close();
   await bus.close();
   await broker.close();
+});
+
+describe('what is told of jobs', () => {
+  const silent = { onChange() {}, onNote() {} };
+
+  async function following() {
+    const broker = await startEmbedded();
+    const bus = openBus(broker.port);
+    const follower = followJobs(db, bus);
+    await bus.online();
+    onTestFinished(async () => {
+      await follower.close();
+      await bus.close();
+      await broker.close();
+    });
+    const say = (id: string, state: State, more: object = {}) =>
+      bus.publish('status', { id, type: 'batch_fetch', state, attempt: 1, at: '2026-01-02T00:00:00Z', ...more });
+    return { follower, say };
+  }
+
+  test('each change once, with the items that are done in whatever way, and nothing after the end', async () => {
+    const { follower, say } = await following();
+    const id = await job('TOLD');
+    const told: string[] = [];
+    const progress = (done: number) => ({ progress: { total: 10, done, failed: 1, skipped: 1, no_data: 1 } });
+    const ended = follower.until(
+      [id],
+      {
+        ...silent,
+        onChange: ({ state, symbol, attempt, worker, reason, items }) =>
+          told.push(
+            `${state} ${attempt} ${symbol ?? 'no symbol'} ${worker} ${reason} ${items === null ? '' : `${items.done}/${items.total}`}`,
+          ),
+      },
+      AbortSignal.timeout(20_000),
+    );
+    await say(id, 'running', progress(2));
+    await say(id, 'running', progress(2));
+    await say(id, 'running', progress(3));
+    await say(id, 'running');
+    await say(id, 'scheduled', { reason: 'HTTP 503' });
+    await say(id, 'running', { attempt: 2, worker: 'w1' });
+    await say('01932c07-5f2a-7000-8a3b-0123456789ab', 'failed');
+    await say(id, 'completed_with_errors', { attempt: 2, worker: 'w1', reason: 'two failed' });
+    await say(id, 'running', { attempt: 2 });
+    const [followed] = await ended;
+    // The ledger, which is read too, says ready: that is older, and told at most once at the beginning.
+    expect(told.filter((line) => !line.startsWith('ready'))).toEqual([
+      'running 1 no symbol null null 5/10',
+      'running 1 no symbol null null 6/10',
+      'scheduled 1 no symbol null HTTP 503 6/10',
+      'running 2 no symbol w1 null 6/10',
+      'completed_with_errors 2 no symbol w1 two failed 6/10',
+    ]);
+    expect(followed).toMatchObject({ state: 'completed_with_errors', worker: 'w1', reason: 'two failed', items: { done: 6, total: 10 } });
+    expect(followed?.endedAt).toBeGreaterThan(0);
+  });
+
+  test('of several jobs the wait ends with the last, and they are in the order that was asked for', async () => {
+    const { follower, say } = await following();
+    const ids = [await job('ONE'), await job('TWO')].reverse();
+    let over = false;
+    const ended = follower.until(ids, silent, AbortSignal.timeout(20_000)).finally(() => {
+      over = true;
+    });
+    await say(ids[1]!, 'completed');
+    await say(ids[1]!, 'completed');
+    await expect.poll(async () => (await db.rows('SELECT 1')).length).toBe(1);
+    expect(over).toBe(false);
+    await say(ids[0]!, 'failed');
+    expect((await ended).map(({ id, state }) => [id, state])).toEqual([
+      [ids[0], 'failed'],
+      [ids[1], 'completed'],
+    ]);
+  });
+
+  test('of none the wait ends at once, as does one whose time is over', async () => {
+    const { follower } = await following();
+    expect(await follower.until([], silent, new AbortController().signal)).toEqual([]);
+    expect(await follower.until(['01932c07-5f2a-7000-8a3b-0123456789ab'], silent, AbortSignal.abort())).toMatchObject([
+      { type: '', symbol: null, state: 'ready', attempt: 0, worker: null, reason: null, items: null, endedAt: null },
+    ]);
+  });
+});
+
+test('more jobs than one statement asks for are all found in the ledger, without the broker', async () => {
+  const bus = openBus(await freePort());
+  const symbols = Array.from({ length: 501 }, (_, index) => `M${index}`);
+  const answers = await enqueue(ledger, symbols.map(request));
+  const ids = answers.map((answer) => (answer as { id: string }).id);
+  await db.run("UPDATE jobs SET state = 'completed' WHERE symbol LIKE 'M%'");
+  const follower = followJobs(db, bus);
+  const followed = await follower.until(ids, { onChange() {}, onNote() {} }, AbortSignal.timeout(20_000));
+  expect(followed.filter(({ state }) => state !== 'completed')).toEqual([]);
+  expect(followed.map(({ symbol }) => symbol)).toEqual(symbols);
+  await follower.close();
+  await bus.close();
+});
+
+test('a wait that ends with its time asks the ledger no more', async () => {
+  const bus = openBus(await freePort());
+  const id = await job('OVER');
+  let reads = 0;
+  const follower = followJobs(
+    {
+      run: db.run,
+      rows: (sql, params) => {
+        reads++;
+        return db.rows(sql, params);
+      },
+    },
+    bus,
+  );
+  const time = new AbortController();
+  const ended = follower.until([id], { onChange() {}, onNote() {} }, time.signal);
+  await expect.poll(() => reads).toBeGreaterThan(1);
+  time.abort();
+  expect(await ended).toMatchObject([{ id, state: 'ready' }]);
+  const before = reads;
+  // Three times the pause between two reads without the broker.
+  await delay(300);
+  expect(reads).toBeLessThanOrEqual(before + 1);
+  await bus.close();
+});
+
+test('a database that is away is said once, and again when it is back; another error ends the wait', async () => {
+  const bus = openBus(await freePort());
+  const id = await job('BACK');
+  let reads = 0;
+  const notes: string[] = [];
+  const follower = followJobs(
+    {
+      run: db.run,
+      rows: async (sql, params) => {
+        reads++;
+        if (reads <= 3) throw new TransientError('database.unavailable', 'the database is away');
+        // The job ends at the third good read.
+        if (reads === 6) await db.run("UPDATE jobs SET state = 'failed' WHERE symbol = 'BACK'");
+        return db.rows(sql, params);
+      },
+    },
+    bus,
+  );
+  const onNote = (text: string) => void notes.push(text);
+  await follower.until([id], { onChange() {}, onNote }, AbortSignal.timeout(20_000));
+  expect(notes.filter((note) => /database (is|can)/.test(note))).toEqual(['the database is away', 'the database can be reached again']);
+  const broken = followJobs({ run: db.run, rows: () => Promise.reject(new Error('a defect')) }, bus);
+  await expect(broken.until([id], { onChange() {}, onNote() {} }, AbortSignal.timeout(20_000))).rejects.toThrow('a defect');
+  await bus.close();
 });

@@ -39,8 +39,8 @@ test('an optional column with nothing in it is left out', () => {
 });
 
 test('text from elsewhere cannot move the cursor or turn the line', () => {
-  expect(table([{ name: 'a\u001b[2Jb\nc\u202e', size: 1, note: '' }], columns, 80)).toContain('a [2Jb c ');
-  expect(plain('a\r\n\tb\u009b')).toBe('a b ');
+  expect(table([{ name: 'a\u001b[2Jb\nc\u202e', size: 1, note: '' }], columns, 80)).toContain('a\\u001b[2Jb c\\u202e ');
+  expect(plain('a\r\n\tb\u009b')).toBe('a b\\u009b');
 });
 
 test('wide and combining characters count as what a terminal shows', () => {

@@ -1,11 +1,11 @@
-/** The cases of the clock faults, a round of which `npm run faults` and the tests run. */
+/** The cases of the clock faults, rounds of which `npm run faults` and the tests run. */
 import type { Ground } from '../logins/mesh.ts';
-import { type ClockCounts, PARTS, runClockRound } from './trial.ts';
+import { type ClockCounts, PARTS, runClockRounds } from './trial.ts';
 
 export interface ClockCase {
   name: string;
-  /** `id`: letters and digits, unlike that of any other round in the same database. */
-  round(id: string, ground: Ground): Promise<ClockCounts>;
+  /** Rounds in one mesh. `id`: letters and digits, unlike that of any other run in the same database. */
+  run(id: string, ground: Ground, rounds: number): Promise<ClockCounts[]>;
 }
 
 /** Seconds. */
@@ -29,7 +29,7 @@ export const CLOCK_CASES: readonly ClockCase[] = [
     SHIFTS.map(
       (shift): ClockCase => ({
         name: `clocks: ${part} ${signed(shift)}`,
-        round: (id, ground) => runClockRound({ [part]: { shift } }, id, ground),
+        run: (...rest) => runClockRounds({ [part]: { shift } }, ...rest),
       }),
     ),
   ),
@@ -38,10 +38,10 @@ export const CLOCK_CASES: readonly ClockCase[] = [
     SHIFTS.map(
       (step): ClockCase => ({
         name: `clocks: ${part} is set by ${signed(step)} while it runs`,
-        round: (id, ground) => runClockRound({ [part]: { step } }, id, ground),
+        run: (...rest) => runClockRounds({ [part]: { step } }, ...rest),
       }),
     ),
   ),
-  { name: 'clocks: every machine another clock', round: (id, ground) => runClockRound(ALL_WRONG, id, ground) },
-  { name: 'clocks: those of three services are set while they run', round: (id, ground) => runClockRound(THREE_SET, id, ground) },
+  { name: 'clocks: every machine another clock', run: (...rest) => runClockRounds(ALL_WRONG, ...rest) },
+  { name: 'clocks: those of three services are set while they run', run: (...rest) => runClockRounds(THREE_SET, ...rest) },
 ];

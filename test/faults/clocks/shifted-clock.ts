@@ -1,10 +1,10 @@
 // Loaded before a program (`node --import`): shifts the wall clock that it sees, `Date` and `Temporal.Now`, and not the monotonic clock, as a machine with a wrong clock
-// has it. CLOCK_SHIFT_MS: from the start on. CLOCK_STEP_MS: so much more once SIGUSR2 has come, as a step by NTP or by an operator.
+// has it. CLOCK_SHIFT_MS: from the start on. CLOCK_STEP_MS: so much more at each SIGUSR2, as a step by NTP or by an operator.
 
 let shiftMs = Number(process.env.CLOCK_SHIFT_MS ?? 0);
 const stepMs = Number(process.env.CLOCK_STEP_MS ?? 0);
 if (stepMs !== 0)
-  process.once('SIGUSR2', () => {
+  process.on('SIGUSR2', () => {
     shiftMs += stepMs;
   });
 

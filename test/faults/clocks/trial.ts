@@ -1,4 +1,4 @@
-/** One round under wrong clocks: a whole mesh in processes of its own, logins on all ways, and what became of their jobs. */
+/** Rounds under wrong clocks: a whole mesh in processes of its own, logins on all ways in each round, and what became of their jobs. */
 import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -46,8 +46,8 @@ export interface ClockMesh {
 }
 
 const JOBS_A_LOGIN = 2;
-/** More jobs than the workers have slots, so that some wait in the queue all the while. */
-const LOGINS_A_WAY = 4;
+/** More jobs than the workers have slots, so that some wait in the queue all the while. A command is a process of its own, so there are fewer. */
+const LOGINS_A_WAY = { mqtt: 4, http: 4, cli: 1 } as const;
 const WAYS = ['mqtt', 'http', 'cli'] as const;
 const SLOTS = 3;
 /** The leader renews once a second while jobs run and wait. In each of these seconds it looks several times for leases and waits that have ended. */
@@ -70,19 +70,21 @@ const SETTINGS = [
 const GATED = fileURLToPath(new URL('../gated-worker.ts', import.meta.url));
 
 /**
- * Runs one round with the clocks of some parts wrong. `id`: letters and digits, unlike that of any other round in the same database. `look` is called while jobs run
- * and wait. Errors: those of a service that cannot start.
+ * Starts a mesh with the clocks of some parts wrong and runs rounds in it. `id`: letters and digits, unlike that of any other run in the same database. `look` is called
+ * while jobs run and wait. Returns the counts of each round. Errors: those of a service that cannot start.
  */
-export async function runClockRound(
+export async function runClockRounds(
   clocks: Partial<Record<Part, WrongClock>>,
   id: string,
   ground: Ground,
+  rounds: number,
   look: (mesh: ClockMesh) => Promise<void> = async () => {},
-): Promise<ClockCounts> {
+): Promise<ClockCounts[]> {
   const home = mkdtempSync(join(tmpdir(), 'stockmesh-clocks-'));
   const [mqttPort, httpPort] = [await freePort(), await freePort()];
   const broker = embeddedBroker(ground.folder, mqttPort);
   const children: ChildProcess[] = [];
+  const stepped: ChildProcess[] = [];
   const gate = join(home, 'gate');
   const options = [...SETTINGS, `gateway.port=${httpPort}`];
   const mesh: ClockMesh = { ground, httpPort, mqttPort, instanceOf: (part) => `${id}-${part}` };
@@ -90,7 +92,7 @@ export async function runClockRound(
   async function start(clock: WrongClock | undefined, script: string, args: readonly string[]): Promise<void> {
     const child = await startProcess(script, args, clock && wrongClock(clock));
     children.push(child);
-    if (clock?.step !== undefined) child.kill('SIGUSR2');
+    if (clock?.step !== undefined) stepped.push(child);
   }
   const service = (part: Part, name: string): Promise<void> =>
     start(clocks[part], MAIN, [
@@ -99,8 +101,13 @@ export async function runClockRound(
     ]);
   const worker = (clock: WrongClock | undefined, instance: string): Promise<void> =>
     start(clock, GATED, [ground.folder, instance, join(home, 'starts'), gate, ...options]);
+  /** The clocks that are set while their processes run: in every other round before its logins, else while its jobs run. */
+  const step = (): void => {
+    for (const child of stepped) child.kill('SIGUSR2');
+  };
 
   const lead = watchLead(ground.db);
+  const counts: ClockCounts[] = [];
   try {
     await broker.start();
     ground.point(mqttPort);
@@ -113,14 +120,22 @@ export async function runClockRound(
       worker(clocks.worker, mesh.instanceOf('worker')),
       worker(undefined, `${id}-true`),
     ]);
-    await signIn(id, mesh, clocks.cli && wrongClock(clocks.cli));
-    await lead.renewals(RENEWALS);
-    await look(mesh);
-    writeFileSync(gate, '');
-    const openedAt = performance.now();
-    await untilEnded(ground.db, id);
-    const recoverySeconds = (performance.now() - openedAt) / 1000;
-    return { ...(await countJobs(ground.db, id, lead.stolen())), recoverySeconds };
+    while (counts.length < rounds) {
+      const round = `${id}r${counts.length}`;
+      rmSync(gate, { force: true });
+      const stolenBefore = lead.stolen();
+      if (counts.length % 2 === 0) step();
+      await signIn(round, mesh, clocks.cli && wrongClock(clocks.cli));
+      if (counts.length % 2 === 1) step();
+      await lead.renewals(RENEWALS);
+      await look(mesh);
+      writeFileSync(gate, '');
+      const openedAt = performance.now();
+      await untilEnded(ground.db, round);
+      const recoverySeconds = (performance.now() - openedAt) / 1000;
+      counts.push({ ...(await countJobs(ground.db, round, lead.stolen() - stolenBefore)), recoverySeconds });
+    }
+    return counts;
   } finally {
     await lead.stop();
     await Promise.all(children.map((child) => endProcess(child, 'SIGKILL')));
@@ -169,7 +184,7 @@ function watchLead(db: Database): LeadWatch {
 
 const userOf = (id: string, way: (typeof WAYS)[number], index: number): string => `${id}-${way}-${index}`;
 const usersOf = (id: string, way: (typeof WAYS)[number]): string[] =>
-  Array.from({ length: LOGINS_A_WAY }, (_, index) => userOf(id, way, index));
+  Array.from({ length: LOGINS_A_WAY[way] }, (_, index) => userOf(id, way, index));
 
 /** Users with a symbol each sign in: first on the broker, then over HTTP, then on the command line. Each way begins when the logins of the one before are committed. */
 async function signIn(
@@ -198,7 +213,7 @@ async function signIn(
   }
 }
 
-const LOGINS = WAYS.length * LOGINS_A_WAY;
+const LOGINS = WAYS.reduce((sum, way) => sum + LOGINS_A_WAY[way], 0);
 const JOBS = LOGINS * JOBS_A_LOGIN;
 const symbolsOf = (id: string): string => `${id.toUpperCase()}-%`;
 

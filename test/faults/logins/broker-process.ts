@@ -1,19 +1,14 @@
 // The embedded broker as a process of its own that a test may kill, with the accounts of a data folder. Arguments: data folder, port.
 import { pino } from 'pino';
-import { loadAccess } from '../../../broker/access.ts';
+import { accountsOf, loadAccess } from '../../../broker/access.ts';
 import { startBroker } from '../../../broker/embedded.ts';
 import { readSecrets } from '../../../services/platform/machine/datafolder.ts';
 
 const [, , dataFolder, port] = process.argv as string[];
-const { hook, monitor, service } = readSecrets(dataFolder as string).mqtt;
 const broker = await startBroker({
   port: Number(port),
   access: loadAccess(),
-  accounts: {
-    hook: { password: hook, role: 'hook' },
-    monitor: { password: monitor, role: 'monitor' },
-    service: { password: service, role: 'service' },
-  },
+  accounts: accountsOf(readSecrets(dataFolder as string).mqtt),
   log: pino({ level: 'silent' }),
 });
 // As `stockmesh up` ends it.

@@ -1,7 +1,7 @@
 /** The brokers of the fault suite, each a process that can be killed and started again on its port. */
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { loadAccess } from '../../../broker/access.ts';
+import { accountsOf, loadAccess } from '../../../broker/access.ts';
 import { type RunningMosquitto, startMosquitto } from '../../../broker/mosquitto.ts';
 import type { Secrets } from '../../../services/platform/machine/datafolder.ts';
 import { endProcess, startProcess } from '../processes.ts';
@@ -38,11 +38,7 @@ export function mosquittoBroker(folder: string, port: number, { mqtt }: Pick<Sec
         // As shipped: a session that was never saved is a first start after a kill.
         savesEachChange: true,
         access: loadAccess(),
-        accounts: {
-          hook: { password: mqtt.hook, role: 'hook' },
-          monitor: { password: mqtt.monitor, role: 'monitor' },
-          service: { password: mqtt.service, role: 'service' },
-        },
+        accounts: accountsOf(mqtt),
       });
       await running;
     },

@@ -1,104 +1,121 @@
-import { expect, test } from 'vitest';
-import { createKey, findKey, keyFinder, rotateKey } from '../../../services/gateway/auth/keys.ts';
-import { hashOfKey } from '../../../services/platform/machine/api-key.ts';
-import { type Answer, callerWith, gatewayMesh } from '../mesh.ts';
+/** Keys in the database and in the memory of a gateway, and what a key of a user may do. */
+import { describe, expect, test } from 'vitest';
+import { createKey, findKey, keyFinder, listKeys, revokeKey, storeKey } from '../../../services/gateway/auth/keys.ts';
+import type { Sql } from '../../../services/platform/database/database.ts';
+import { hashOfKey, newApiKey } from '../../../services/platform/machine/api-key.ts';
+import { gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh();
-const START = new Date('2026-03-03T10:00:00Z');
-const later = (seconds: number) => new Date(START.getTime() + seconds * 1000);
-const withKey = (key: string) => callerWith(() => mesh.gateway.url, key);
+const at = (time: string): Date => new Date(`2026-03-03T${time}Z`);
+const idOf = (key: string): string => hashOfKey(key).subarray(0, 8).toString('hex');
 
-async function make(body: object): Promise<Answer['body']> {
-  const answer = await mesh.operator.post('/v1/keys', body);
-  expect(answer.status, JSON.stringify(answer.body)).toBe(201);
-  return answer.body;
+test.each(['', '   ', 'x'.repeat(65)])('a key with the name "%s" is refused', async (name) => {
+  await expect(createKey(mesh.db, { name, scopes: ['read'] }, new Date())).rejects.toMatchObject({
+    code: 'key.bad_name',
+    message: expect.stringContaining('1 to 64 characters'),
+  });
+});
+
+test('a key without a scope, or with one that does not exist, is refused with what is wrong', async () => {
+  const refusal = (scopes: string[]) => createKey(mesh.db, { name: 'x', scopes }, new Date()).catch(({ message }: Error) => message);
+  expect(await refusal([])).toMatch(/^a key needs a scope; choose from/);
+  expect(await refusal(['read', 'write'])).toMatch(/^there is no scope "write"; choose from/);
+  expect((await createKey(mesh.db, { name: 'x'.repeat(64), scopes: ['read'] }, new Date())).key).toMatch(/^smk_/);
+});
+
+test('keys are listed with the newest first, each scope once, and a key that is stored again stays as it was', async () => {
+  const old = newApiKey();
+  await storeKey(mesh.db, old, { name: 'old', scopes: ['read', 'read', 'jobs'] }, at('10:00:00'));
+  const { id } = await createKey(mesh.db, { name: 'new', scopes: ['read'] }, at('11:00:00'));
+  expect(await storeKey(mesh.db, old, { name: 'again', scopes: ['admin'] }, at('12:00:00'))).toEqual({ id: idOf(old), isNew: false });
+  const listed = (await listKeys(mesh.db)).filter((key) => [id, idOf(old)].includes(key.id));
+  expect(listed.map(({ name, scopes }) => [name, scopes])).toEqual([
+    ['new', ['read']],
+    ['old', ['read', 'jobs']],
+  ]);
+});
+
+test('a key that was revoked has no name any more: the other one of that name is meant', async () => {
+  const [first, second] = [
+    await createKey(mesh.db, { name: 'pair', scopes: ['read'] }, new Date()),
+    await createKey(mesh.db, { name: 'pair', scopes: ['read'] }, new Date()),
+  ];
+  expect(await revokeKey(mesh.db, first.id, at('10:00:00'))).toMatchObject({ id: first.id, revoked_at: at('10:00:00') });
+  expect(await revokeKey(mesh.db, 'pair', at('11:00:00'))).toMatchObject({ id: second.id });
+  expect(await findKey(mesh.db, second.key, new Date())).toBeUndefined();
+});
+
+/** A table of so many keys in memory; `asked` are the ids that were looked up. */
+function tableOf(keys: readonly string[]): { sql: Sql; asked: string[] } {
+  const asked: string[] = [];
+  const rows = new Map(keys.map((key) => [idOf(key), { id: idOf(key), hash: hashOfKey(key), name: 'x', scopes: '["read"]' }]));
+  const sql = {
+    rows: async (_: string, [hash]: readonly Buffer[]) => {
+      const id = hash!.subarray(0, 8).toString('hex');
+      asked.push(id);
+      const row = rows.get(id);
+      const times = { created_at: at('10:00:00'), last_used_at: at('10:00:00'), expires_at: null, revoked_at: null };
+      return row === undefined ? [] : [{ ...row, ...times, old: 0 }];
+    },
+    run: async () => {
+      throw new TypeError('x is not a function');
+    },
+  };
+  return { sql: sql as unknown as Sql, asked };
 }
 
-const listed = async (id: string) => (await mesh.operator.get('/v1/keys')).body.keys.find((one: { id: string }) => one.id === id);
-
-test('a key works until it expires, and not from that moment on, also where it is remembered', async () => {
-  let now = START;
-  const find = keyFinder(mesh.db, () => now);
-  const { key } = await createKey(mesh.db, { name: 'short', scopes: ['read'], expires_at: later(60) }, START);
-  now = later(59.999);
-  expect(await find(key)).toMatchObject({ name: 'short' });
-  now = later(60);
-  expect(await find(key)).toBeUndefined();
+test('a key in use is looked up once, an unknown one each time, and no more than a thousand are remembered', async () => {
+  const keys = Array.from({ length: 1_001 }, () => newApiKey());
+  const { sql, asked } = tableOf(keys);
+  const find = keyFinder(sql, () => at('10:00:01'));
+  for (const key of ['smk_unknown', 'smk_unknown', keys[0], keys[0]]) await find(key as string);
+  expect(asked).toEqual([idOf('smk_unknown'), idOf('smk_unknown'), idOf(keys[0]!)]);
+  for (const key of keys) await find(key);
+  const before = asked.length;
+  await find(keys[0]!);
+  expect(asked.length).toBe(before + 1);
 });
 
-test('an end that is over is refused', async () => {
-  const answer = await mesh.operator.post('/v1/keys', { name: 'x', scopes: ['read'], expires_at: '2020-01-01T00:00:00Z' });
-  expect(answer).toMatchObject({ status: 400, body: { code: 'key.bad_expiry' } });
+test('an error that is no outage is not taken for one: the key that is used is not answered', async () => {
+  const key = newApiKey();
+  await expect(findKey(tableOf([key]).sql, key, at('10:01:00'))).rejects.toThrow('x is not a function');
 });
 
-test('a rotated key has a new secret, and the old one for the overlap', async () => {
-  const { id, key: old } = await createKey(mesh.db, { name: 'rotated', scopes: ['read'] }, START);
-  const { key } = await rotateKey(mesh.db, id, { overlapSeconds: 60 }, START);
-  expect(key).not.toBe(old);
-  expect(await findKey(mesh.db, key, later(3600))).toMatchObject({ id });
-  expect(await findKey(mesh.db, old, later(59))).toMatchObject({ id });
-  expect(await findKey(mesh.db, old, later(60))).toBeUndefined();
-});
+describe('a key of a user', () => {
+  const ask = async (symbol: string, user?: string): Promise<string> => {
+    const body = { type: 'fetch', symbol, analyse: false, ...(user === undefined ? {} : { user }) };
+    return (await mesh.operator.post('/v1/jobs', body)).body.jobs[0].id;
+  };
 
-test('at the second rotation the first secret ends', async () => {
-  const { id, key: first } = await createKey(mesh.db, { name: 'twice', scopes: ['read'] }, START);
-  const { key: second } = await rotateKey(mesh.db, id, { overlapSeconds: 600 }, START);
-  await rotateKey(mesh.db, id, { overlapSeconds: 600 }, later(1));
-  expect(await findKey(mesh.db, first, later(2))).toBeUndefined();
-  expect(await findKey(mesh.db, second, later(2))).toMatchObject({ id });
-});
-
-test('an expired key is neither found by its old secret nor rotated', async () => {
-  const { id, key } = await createKey(mesh.db, { name: 'over', scopes: ['read'], expires_at: later(10) }, START);
-  await rotateKey(mesh.db, id, { overlapSeconds: 600 }, START);
-  expect(await findKey(mesh.db, key, later(10))).toBeUndefined();
-  await expect(rotateKey(mesh.db, id, { overlapSeconds: 0 }, later(10))).rejects.toMatchObject({ code: 'key.unknown' });
-});
-
-test('over HTTP a key is made, shown once, and listed without its secret', async () => {
-  const { id, key, signing_secret } = await make({ name: 'program', scopes: ['read', 'user:alice '], expires_at: '2099-01-01T00:00:00Z' });
-  expect((await withKey(key).get('/v1/stats')).status).toBe(200);
-  expect(await listed(id)).toMatchObject({
-    ...{ name: 'program', scopes: ['read', 'user:alice'], state: 'in force', expires_at: '2099-01-01T00:00:00.000Z' },
-    last_used_at: expect.stringMatching(/Z$/),
+  test('cancels and starts again the jobs that this user waits for, and no others', async () => {
+    const alice = await mesh.caller('user:alice');
+    const own = await ask('OWN', 'alice');
+    const nobodys = await ask('NOBODYS');
+    for (const verb of ['cancel', 'retry']) {
+      expect((await alice.post(`/v1/jobs/${own}/${verb}`)).status).toBe(200);
+      if (verb === 'retry') await mesh.operator.post(`/v1/jobs/${nobodys}/cancel`);
+      expect(await alice.post(`/v1/jobs/${nobodys}/${verb}`)).toMatchObject({ status: 404, body: { code: 'job.unknown' } });
+    }
   });
-  const all = JSON.stringify(await mesh.operator.get('/v1/keys'));
-  for (const secret of [key, signing_secret, hashOfKey(key).toString('hex'), hashOfKey(key).toString('base64')])
-    expect(all).not.toContain(secret);
-});
 
-test('over HTTP both secrets of a rotated key work, and without an overlap the old one is refused within a second', async () => {
-  const { id, key: first } = await make({ name: 'rotated', scopes: ['read'] });
-  const { body, headers } = await mesh.operator.post(`/v1/keys/${id}/rotate`);
-  // The default of gateway.keys.rotation_overlap: a day.
-  expect(Date.parse(body.old_until) - Date.parse(body.rotated_at)).toBe(86_400_000);
-  expect(headers.get('cache-control')).toBe('no-store');
-  for (const key of [first, body.key]) expect((await withKey(key).get('/v1/stats')).status).toBe(200);
-  await mesh.operator.post(`/v1/keys/${id}/rotate`, { overlap_seconds: 0 });
-  await expect.poll(async () => (await withKey(body.key).get('/v1/stats')).status).toBe(401);
-});
+  test('may not ask for another user, nor for what another user holds, and is told what that takes', async () => {
+    const alice = await mesh.caller('user:alice');
+    await mesh.operator.put('/v1/users/bob/portfolio', { positions: [{ symbol: 'AAPL' }] });
+    for (const body of [
+      { type: 'fetch', symbol: 'AAPL', user: 'bob' },
+      { type: 'batch_fetch', portfolio: 'bob', user: 'alice' },
+    ])
+      expect(await alice.post('/v1/jobs', body)).toMatchObject({
+        status: 403,
+        body: { detail: 'key "user:alice" has the scopes user:alice; this needs "jobs" or "user:bob"' },
+      });
+  });
 
-test('over HTTP a key is revoked, and then neither revoked nor rotated', async () => {
-  const { id, key } = await make({ name: 'ended', scopes: ['read'] });
-  expect((await mesh.operator.post(`/v1/keys/${id}/revoke`)).body).toMatchObject({ id, state: 'revoked' });
-  await expect.poll(async () => (await withKey(key).get('/v1/stats')).status).toBe(401);
-  for (const change of ['revoke', 'rotate'])
-    expect(await mesh.operator.post(`/v1/keys/${id}/${change}`)).toMatchObject({ status: 404, body: { code: 'key.unknown' } });
-});
-
-test('a key keeps its id when it is rotated, so what it asked for stays its own', async () => {
-  const { id, key } = await make({ name: 'asker', scopes: ['user:alice'] });
-  const callback_url = 'https://example.com/hook';
-  const { body } = await withKey(key).post('/v1/jobs', { type: 'fetch', symbol: 'AAPL', user: 'alice', callback_url });
-  const renewed = withKey((await mesh.operator.post(`/v1/keys/${id}/rotate`)).body.key);
-  expect((await renewed.get(`/v1/jobs/${body.jobs[0].id}/callbacks`)).body.callbacks).toMatchObject([{ url: callback_url }]);
-});
-
-test('a key that only signs users in gets no answer that it could read from', async () => {
-  await mesh.operator.put('/v1/users/alice/portfolio', { positions: [{ symbol: 'AAPL', quantity: 1 }] });
-  const hook = await mesh.caller('login');
-  const answer = await hook.post('/v1/events/login', { userId: 'alice' });
-  expect([answer.status, Object.keys(answer.body)]).toEqual([202, ['userId', 'at']]);
-  expect((await mesh.operator.get('/v1/jobs?user=alice')).body.jobs).toHaveLength(2);
-  expect(await hook.get('/v1/symbols/AAPL')).toMatchObject({ status: 403, body: { code: 'access.missing_scope' } });
+  test('of two users names one of them', async () => {
+    const both = await mesh.caller('user:alice', 'user:bob');
+    const id = await ask('BOBS', 'bob');
+    expect(await both.get('/v1/jobs')).toMatchObject({ status: 400, body: { code: 'request.which_user' } });
+    expect((await both.get('/v1/jobs?user=bob')).body.jobs).toMatchObject([{ id }]);
+    expect((await both.get(`/v1/jobs/${id}`)).status).toBe(200);
+  });
 });

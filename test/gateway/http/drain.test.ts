@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { expect, test } from 'vitest';
+import { listen } from '../live/event-source.ts';
 import { gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh();
@@ -13,6 +14,12 @@ test('a request that had begun is answered before the gateway has ended, and no 
   slow.flushHeaders();
   // The gateway has the header and waits for the body.
   await once(slow, 'continue');
+  // Streams are ended by the gateway, however long their readers would stay.
+  const job = await mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'MSFT', analyse: false });
+  const streams = await Promise.all(
+    ['/v1/events', `/v1/jobs/${job.body.jobs[0].id}/events`].map((path) => listen(`${mesh.gateway.url}${path}`, mesh.operator)),
+  );
+  await expect.poll(() => streams.map(({ heard }) => heard.length > 0)).toEqual([true, true]);
   const happened: string[] = [];
   const drained = mesh.gateway.drain().then(() => happened.push('drained'));
   await expect
@@ -26,6 +33,8 @@ test('a request that had begun is answered before the gateway has ended, and no 
   // Round trips to the broker, as its own end takes some: what does not wait for the request has ended by now.
   const ping = mesh.connect('ping');
   await ping.online();
+  await Promise.all(streams.map(({ ended }) => ended));
+  expect(streams[1]!.of('end')).toEqual([]);
   slow.end(body);
   const [answer] = (await once(slow, 'response')) as [IncomingMessage];
   happened.push(`answered ${answer.statusCode}`);

@@ -222,6 +222,90 @@ test('the path of earlier clients gives the job in their terms', async () => {
   });
 });
 
+test('a job was changed last when it ended, began or was asked for, and what completed with errors is broken', async () => {
+  const { jobs } = await post({ jobs: [fetchOf('WAITS'), fetchOf('RUNS'), fetchOf('ENDED'), fetchOf('PARTLY')] });
+  const times = [new Date('2026-03-03T16:00:00Z'), new Date('2026-03-03T16:01:00Z'), new Date('2026-03-03T16:02:00Z')] as const;
+  await mesh.db.run('UPDATE jobs SET enqueued_at = ?', [times[0]]);
+  await mesh.db.run("UPDATE jobs SET state = 'running', started_at = ? WHERE symbol <> 'WAITS'", [times[1]]);
+  await mesh.db.run("UPDATE jobs SET state = 'completed', ended_at = ? WHERE symbol = 'ENDED'", [times[2]]);
+  await mesh.db.run("UPDATE jobs SET state = 'completed_with_errors', ended_at = ? WHERE symbol = 'PARTLY'", [times[2]]);
+  const seen = [];
+  for (const { id } of jobs) {
+    const { body } = await mesh.operator.get(`/jobs/${id}`);
+    const { completed, failed, percentage } = body.progress;
+    seen.push([
+      body.created_at === times[0].toISOString(),
+      times.findIndex((at) => at.toISOString() === body.updated_at),
+      completed,
+      failed,
+      percentage,
+    ]);
+  }
+  expect(seen).toEqual([
+    [true, 0, 0, 0, 0],
+    [true, 1, 0, 0, 0],
+    [true, 2, 1, 0, 100],
+    [true, 2, 0, 1, 100],
+  ]);
+});
+
+test('a backfill without a last day ends today', async () => {
+  const before = new Date().toISOString().slice(0, 10);
+  const { jobs } = await post({
+    jobs: [
+      { type: 'backfill', symbol: 'IBM', from: '2026-01-02' },
+      { type: 'fetch', symbol: 'SPY', from: '2026-01-02' },
+    ],
+  });
+  const after = new Date().toISOString().slice(0, 10);
+  for (const [index, { id }] of jobs.entries()) {
+    const { type, payload } = (await mesh.operator.get(`/v1/jobs/${id}`)).body;
+    expect([type, payload]).toEqual([
+      'backfill',
+      { symbol: ['IBM', 'SPY'][index], from: '2026-01-02', to: expect.toBeOneOf([before, after]) },
+    ]);
+  }
+  expect(await mesh.operator.post('/v1/jobs', fetchOf('SPY', { to: '2026-01-02' }))).toMatchObject({
+    status: 400,
+    body: { code: 'backfill.bad_range', detail: 'a range that ends on 2026-01-02 needs "from", its first day' },
+  });
+});
+
+test('symbols or a portfolio are fetched in a batch, not both; without analyses where these are not wanted', async () => {
+  await mesh.operator.put('/v1/users/alice/portfolio', { positions: [{ symbol: 'BP.L', quantity: 1 }] });
+  await mesh.db.run("INSERT INTO symbols (symbol, currency) VALUES ('BP.L', 'GBp')");
+  expect(await mesh.operator.post('/v1/jobs', { type: 'batch_fetch', symbols: ['A'], portfolio: 'alice' })).toMatchObject({ status: 400 });
+  const { jobs } = await post({ type: 'batch_fetch', portfolio: 'alice' });
+  // The rate of the currency is fetched and analysed with what needs it.
+  expect((await mesh.operator.get(`/v1/jobs/${jobs[0].id}`)).body.payload).toEqual({ symbols: ['BP.L', 'GBPUSD=X'] });
+  expect(jobs.map(({ type, symbol }: Record<string, unknown>) => `${type} ${symbol}`)).toEqual([
+    'batch_fetch null',
+    'analysis BP.L',
+    'analysis GBPUSD=X',
+  ]);
+});
+
+test('of requests that a full queue refuses no callback is kept', async () => {
+  const full = mesh.ledger.queues.background_analysis.maxJobs;
+  await mesh.db.run(
+    `INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, enqueued_at)
+       SELECT UNHEX(LPAD(HEX(seq), 32, '0')), 'background_analysis', 'ready', 75000, 1, NOW() + INTERVAL 1 HOUR, 'fetch', NOW() FROM seq_1_to_${full}`,
+  );
+  const callback_url = 'https://example.com/hook';
+  const answer = await vi.waitFor(
+    async () => {
+      await mesh.db.run('DELETE FROM jobs WHERE symbol IS NOT NULL');
+      await mesh.db.run('DELETE FROM callbacks');
+      const asked = await post({ jobs: [fetchOf('A', { callback_url }), fetchOf('B', { callback_url, priority: 8 })] });
+      expect(asked.refused).toHaveLength(1);
+      return asked;
+    },
+    { timeout: 15_000 },
+  );
+  expect(answer.refused).toMatchObject([{ request: 1, symbol: 'B', code: 'queue.full' }]);
+  expect(await mesh.db.rows('SELECT job_id FROM callbacks')).toEqual([{ job_id: idToBytes(answer.jobs[0].id) }]);
+});
+
 test('a job is cancelled once, retried with new attempts, and a live one needs no retry', async () => {
   const { jobs } = await post({ type: 'fetch', symbol: 'AAPL' });
   const [fetching, analysis] = jobs.map(({ id }: { id: string }) => id);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { idToBytes } from '../../../services/ledger/id.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { reportInstance } from '../../../services/platform/registry/instances.ts';
 import { gatewayMesh } from '../mesh.ts';
@@ -42,6 +43,68 @@ test('alerts are told, those that are raised first', async () => {
   expect((await mesh.operator.get('/v1/alerts?state=raised')).body.alerts).toEqual([
     { name: 'b', state: 'raised', value: 2, threshold: 1, since: '2026-03-03T16:00:00.000Z', text: 'b is beyond' },
   ]);
+});
+
+test('of alerts in the same state the newest is first, and of the same moment they are in the order of their names', async () => {
+  const row = (name: string, state: string, minute: number) => [name, state, 2, 1, new Date(Date.UTC(2026, 2, 3, 16, minute)), 'beyond'];
+  await mesh.db.run('INSERT INTO alerts (name, state, value, threshold, since, text) VALUES ?', [
+    [row('a', 'raised', 1), row('d', 'raised', 3), row('c', 'raised', 3), row('b', 'cleared', 9)],
+  ]);
+  expect((await mesh.operator.get('/v1/alerts')).body.alerts.map(({ name }: { name: string }) => name)).toEqual(['c', 'd', 'a', 'b']);
+  expect((await mesh.operator.get('/v1/alerts?state=cleared')).body.alerts).toHaveLength(1);
+});
+
+test('the metrics tell how fast sources answer and logins become jobs, what failed, and how fresh what is held is', async () => {
+  const { jobs } = (await mesh.operator.post('/v1/jobs', { jobs: ['A', 'B'].map((symbol) => ({ type: 'fetch', symbol, analyse: false })) }))
+    .body;
+  await claim(mesh.ledger, 'w1', 2);
+  await mesh.db.run("UPDATE jobs SET state = 'completed', due_at = NOW(3), ended_at = NOW(3) WHERE symbol = 'A'");
+  await mesh.db.run("UPDATE jobs SET state = 'failed', due_at = NOW(3), ended_at = NOW(3) WHERE symbol = 'B'");
+  await mesh.db.run('INSERT INTO job_results (job_id, result) VALUES (?)', [
+    [idToBytes(jobs[0].id), JSON.stringify({ source: 'yahoo_finance', ms: 1_500 })],
+  ]);
+  const at = new Date(Date.now() - 60_000);
+  await mesh.db.run('INSERT INTO user_portfolio_priority (user_id, at, admitted_at, total, queued, fresh, decisions) VALUES (?)', [
+    ['ada', at, new Date(at.getTime() + 250), 1, 1, 0, '[]'],
+  ]);
+  await mesh.db.run(
+    "INSERT INTO holdings (user_id, symbol, quantity, imported_at) VALUES ('ada', 'MADE', 1, NOW()), ('ada', 'NEVER', 1, NOW())",
+  );
+  await mesh.db.run(
+    "INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, source) VALUES ('MADE', '2021-03-31', '2021-03-31 20:00', NOW(3), 'simulated')",
+  );
+  expect((await mesh.operator.get('/v1/stats')).body).toMatchObject({
+    latencies: [{ source: 'yahoo_finance', p95_s: 1.5, answers: 1 }],
+    login_to_jobs_p95_s: 0.25,
+    ...{ completed_last_minute: 1, failed_last_minute: 1, failed: 1, states: { completed: 1, failed: 1 } },
+    workers: { online: 0, slots: 0, busy: 0, utilisation: 0 },
+    freshness: { fresh: 0, outdated: 1, stale: 0, missing: 1, simulated: 1 },
+  });
+});
+
+test('an instance is alive for a lease after its last heartbeat, and shows its own jobs and its clock', async () => {
+  const lease = mesh.ledger.leaseSeconds;
+  await mesh.operator.post('/v1/jobs', { jobs: ['A', 'B'].map((symbol) => ({ type: 'fetch', symbol, analyse: false })) });
+  await claim(mesh.ledger, 'w1', 1);
+  await claim(mesh.ledger, 'w2', 1);
+  await alive('w1', lease - 15);
+  await alive('w2', 0);
+  await alive('late', lease + 15);
+  await mesh.db.run("UPDATE instances SET clock_offset_ms = -1500 WHERE instance = 'w1'");
+  const { instances } = (await mesh.operator.get('/v1/workers')).body;
+  expect(
+    instances.map(({ instance, clock_offset_s, jobs }: { instance: string; clock_offset_s: number | null; jobs: { symbol: string }[] }) => [
+      instance,
+      clock_offset_s,
+      jobs.map(({ symbol }) => symbol),
+    ]),
+  ).toEqual(
+    expect.arrayContaining([
+      ['w1', -1.5, ['A']],
+      ['w2', null, ['B']],
+    ]),
+  );
+  expect(instances).toHaveLength(2);
 });
 
 test('automatic fetching is on until it is switched off, and it is told by whom', async () => {

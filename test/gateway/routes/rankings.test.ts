@@ -43,6 +43,20 @@ test('with why=true each rank is explained, by what is stored with it', async ()
   expect(ranking.safeParse(body).error).toBeUndefined();
 });
 
+test('a ranking that is read again is the same, with and without the reasons, in whatever order', async () => {
+  await publishRuns(mesh.db, ['entry']);
+  const query = 'symbol=ACME&mode=entry&limit=5';
+  const first = await get(query);
+  const explained = await get(`${query}&why=true`);
+  expect((await get(query)).body).toEqual(first.body);
+  expect((await get(`${query}&why=true`)).body).toEqual(explained.body);
+  expect(explained.body.ranks.map(({ why: _, ...rank }: { why: unknown }) => rank)).toEqual(first.body.ranks);
+  expect(first.body.ranks[0]).not.toHaveProperty('why');
+  const sorted = await get(`${query}&sort=strike`);
+  expect(sorted.body.ranks.map(({ place }: { place: number }) => place)).not.toEqual([1, 2, 3, 4, 5]);
+  expect(rankedBy(sorted, 'strike')).toEqual(rankedBy(await get(`${query}&sort=strike`), 'strike'));
+});
+
 test('every filter holds, and the answer repeats it', async () => {
   await publishRuns(mesh.db, ['entry']);
   const all = (await readRun(mesh.db, 'ACME', 'entry', { limit: 500 }))!.ranks;

@@ -89,6 +89,54 @@ test('indicators of a window are those of the whole history', async () => {
     for (const [index, value] of column.slice(-5).entries()) expect(indicators[name][index], `${name} ${index}`).toBeCloseTo(value!, 4);
 });
 
+test('a single day is a range, and of its bars alone the splits are told', async () => {
+  const split = all.at(-10)!.date;
+  for (const [day, told] of [
+    [split, 1],
+    [all.at(-11)!.date, 0],
+    [all.at(-9)!.date, 0],
+  ] as const) {
+    const { bars, actions } = await get(`BRK.B/bars?from=${day}&to=${day}`);
+    expect([bars.map(({ date }: { date: string }) => date), actions.length]).toEqual([[day], told]);
+  }
+});
+
+test('all prices of an adjusted bar are, and the volume is as it was traded', async () => {
+  const before = all.at(-11)!;
+  const { bars } = await get(`BRK.B/bars?from=${before.date}&to=${before.date}&adjusted=true`);
+  const [{ open, high, low, close, volume }] = bars;
+  // Two shares for one: half of each price.
+  for (const [shown, raw] of [
+    [open, before.open],
+    [high, before.high],
+    [low, before.low],
+    [close, before.close],
+  ])
+    expect(shown).toBeCloseTo(raw / 2, 5);
+  expect(volume).toBe(1000);
+});
+
+test.each([
+  ['a range', 300, 310, ''],
+  ['the newest of a range', 300, 310, '&limit=4'],
+])('indicators of %s in the middle are those of the whole history', async (_, first, last, limit) => {
+  const { dates, indicators } = await get(`BRK.B/indicators?from=${all[first]!.date}&to=${all[last]!.date}${limit}`);
+  const asked = all.slice(limit === '' ? first : last - 3, last + 1);
+  expect(dates).toEqual(asked.map(({ date }) => date));
+  // Computed from all bars up to the day: later ones adjust those before them by the same factor.
+  const whole = indicatorSeries(adjustPrices(all.slice(0, last + 1)));
+  const sma200 = whole.sma200.slice(-asked.length);
+  for (const [index, value] of sma200.entries()) expect(indicators.sma200[index]).toBeCloseTo(value!, 4);
+});
+
+test('a symbol of which the sources have no bar is known, without one', async () => {
+  await mesh.db.run("INSERT INTO symbols (symbol, checked_at, source) VALUES ('EMPTY', NOW(3), 'yahoo_finance')");
+  expect(await get('EMPTY')).toMatchObject({ symbol: 'EMPTY', bar: null, as_of: null, actions: [], price: { state: 'missing' } });
+  expect(await get('EMPTY/bars')).toMatchObject({ bars: [], actions: [], adjusted: false });
+  expect(await get('EMPTY/indicators')).toMatchObject({ dates: [], indicators: {} });
+  expect((await get('EMPTY/analysis')).analysis).toMatchObject({ signal: null, reasons: [], bars_used: null });
+});
+
 test('indicators of the first bars are null where history is too short', async () => {
   const { dates, indicators } = await get(`BRK.B/indicators?from=${all[0]!.date}&to=${all[24]!.date}`);
   expect(dates).toHaveLength(25);

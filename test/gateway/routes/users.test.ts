@@ -150,6 +150,36 @@ test('a portfolio of one user does not touch that of another', async () => {
   expect((await mesh.operator.get('/v1/users/bob/portfolio')).body.positions).toHaveLength(1);
 });
 
+test('what was given costs nothing or was bought for something, never for less; and no number is out of all reason', async () => {
+  const put = (position: object) => mesh.operator.put(path, { positions: [{ symbol: 'AAPL', ...position }] });
+  for (const position of [{ quantity: 1, cost: 0 }, { quantity: -2.5, cost: 3 }, { quantity: 0.000001 }])
+    expect((await put(position)).body, JSON.stringify(position)).toMatchObject({ held: 1, watched: 0 });
+  for (const [position, field] of [
+    [{ quantity: 1, cost: -0.01 }, 'cost'],
+    [{ quantity: 1, cost: 1e12 }, 'cost'],
+    [{ quantity: 1e15 }, 'quantity'],
+    [{ quantity: -1e15 }, 'quantity'],
+  ] as const)
+    expect(await put(position), JSON.stringify(position)).toMatchObject({
+      status: 400,
+      body: { errors: [{ field: `positions.0.${field}` }] },
+    });
+  expect((await put({})).body).toMatchObject({ held: 0, watched: 1 });
+});
+
+test('the newest signal of each holding is shown, with how sure it is', async () => {
+  await storeSymbol(mesh.db, 'AAPL', barsThrough('2026-03-03', 60), new Date('2026-03-03T21:00:00Z'));
+  await mesh.db.run("UPDATE symbols SET unrestated_split = '2026-02-17' WHERE symbol = 'AAPL'");
+  await mesh.operator.put(path, { positions: [{ symbol: 'AAPL', quantity: 1 }, { symbol: 'MSFT' }] });
+  const [analysis] = await mesh.db.rows<{ signal: string; confidence: number }>('SELECT * FROM analyses');
+  const { body } = await mesh.operator.get(path);
+  expect(body.positions).toMatchObject([
+    { source: 'yahoo_finance', signal: analysis!.signal, confidence: Number(analysis!.confidence), unrestated_split: '2026-02-17' },
+    { source: null, signal: null, confidence: null, unrestated_split: null, base_value: 0 },
+  ]);
+  expect(Math.abs(Date.parse(body.at) - Date.now())).toBeLessThan(60_000);
+});
+
 test('two spellings of a share class are the same position twice', async () => {
   const answer = await mesh.operator.put(path, {
     positions: [

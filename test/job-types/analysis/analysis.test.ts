@@ -93,3 +93,19 @@ test('of a symbol whose source has no bars it does not advise to ask the source 
     reason: 'EMPTY has no bars to analyse: its source had none that can be true when it was asked at 2026-03-10T15:00:00.000Z',
   });
 });
+
+test.each([
+  ['prices before a split that was not restated are left out, and the result says so', '2026-02-02', 26, true],
+  ['a split before all the prices is no matter', '2025-01-02', 71, false],
+])('%s', async (_, split, used, isDoubted) => {
+  const source = stub('yahoo_finance', weekdays('2025-12-01', 71), clock);
+  const [fetched] = await shop.enqueue({ symbol: 'SPLIT' });
+  shop.worker([fetchHandler, analysisHandler], { sources: [source] });
+  await shop.reaches(fetched!, 'completed');
+  await shop.db.run("UPDATE symbols SET unrestated_split = ? WHERE symbol = 'SPLIT'", [split]);
+  const [id] = await shop.enqueue({ type: 'analysis', symbol: 'SPLIT' });
+  const { result } = await shop.reaches(id!, 'completed');
+  // weekdays() gives all weekdays: from Monday 2 February to Monday 9 March 2026 there are 26.
+  expect(result).toMatchObject({ bars: used, warnings: isDoubted ? [expect.stringContaining(split)] : [] });
+  if (isDoubted) expect(result).toMatchObject({ signal: 'hold' });
+});

@@ -164,3 +164,43 @@ test('a worker that has lost the job stops at its next item and leaves the other
   expect(await readSymbols(shop.db, ['AAA'])).toEqual(new Map());
   expect(await shop.job(id!)).toMatchObject({ state: 'running', worker: 'other' });
 });
+
+test.each([
+  ['was never the last of a worker asks for four symbols at once', 1, ['AAA', 'BBB', 'CCC', 'DDD'], 4],
+  ['may have ended two workers asks for one at a time, from the front', 2, ['AAA'], 1],
+  ['may have ended three asks from the back, so that all but the culprit are done', 3, ['FFF'], 1],
+])('a job that %s', async (_, deaths, first, most) => {
+  const asked: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  let under = 0;
+  let atOnce = 0;
+  const slow: MarketSource = {
+    name: 'yahoo_finance',
+    async bars(symbol, range, signal) {
+      asked.push(symbol);
+      atOnce = Math.max(atOnce, ++under);
+      await gate.promise;
+      under--;
+      return market.bars(symbol, range, signal);
+    },
+  };
+  const [id] = await shop.enqueue(batch('AAA', 'BBB', 'CCC', 'DDD', 'EEE', 'FFF'));
+  await shop.db.run('UPDATE jobs SET deaths = ? WHERE id = ?', [deaths, idToBytes(id!)]);
+  shop.worker([batchFetchHandler], { sources: [slow] });
+  await expect.poll(() => asked.length).toBe(most);
+  expect(asked).toEqual(first);
+  gate.resolve();
+  expect((await shop.reaches(id!, 'completed')).result).toMatchObject({ done: 6 });
+  expect(atOnce).toBe(most);
+  if (most === 1) expect(asked).toEqual(deaths === 2 ? asked.toSorted() : asked.toSorted().toReversed());
+});
+
+test('symbols that are to be tried again are counted and named with their reasons', async () => {
+  const [id] = await shop.enqueue(batch('AAA', 'LATER', 'WORSE'));
+  shop.worker([batchFetchHandler], { sources: [except({ LATER: away, WORSE: away })] });
+  await shop.reaches(id!, 'scheduled');
+  const [attempt] = await shop.db.rows<{ reason: string }>('SELECT reason FROM job_attempts WHERE job_id = ?', [idToBytes(id!)]);
+  expect(attempt!.reason).toMatch(
+    /^2 of 3 symbols are to be tried again: .*LATER: no source has bars of LATER.*WORSE: no source has bars of WORSE/,
+  );
+});

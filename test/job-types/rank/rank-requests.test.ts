@@ -1,12 +1,15 @@
 import { expect, test } from 'vitest';
+import { rowsOfFailure, storeFetched } from '../../../services/job-types/fetch/output.ts';
 import { fetchRequest } from '../../../services/job-types/fetch/request.ts';
 import { rankingRequests, rankRequests } from '../../../services/job-types/rank/request.ts';
+import { readRankState } from '../../../services/job-types/rank/state.ts';
 import type { Origin } from '../../../services/job-types/request.ts';
 import { enqueue } from '../../../services/ledger/enqueue/enqueue.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
-import { complete } from '../../../services/ledger/run/complete.ts';
+import { complete, fail } from '../../../services/ledger/run/complete.ts';
 import { MODES, type Mode } from '../../../services/market/options/scoring/parts.ts';
 import type { Sql } from '../../../services/platform/database/database.ts';
+import { PermanentError, TransientError } from '../../../services/platform/errors.ts';
 import { workshopOfFile } from '../../worker/workshop.ts';
 
 const shop = await workshopOfFile();
@@ -69,4 +72,46 @@ test.each([
     { type: 'fetch', jobs: 1 },
     { type: 'rank', jobs: 1 },
   ]);
+});
+
+test('who asks by hand is not held up by the pause after a failure, and a schedule is', async () => {
+  const { config, ledger, db } = shop;
+  const error = new PermanentError('source.unknown_symbol', 'no source knows FB');
+  await db.transaction((tx) => storeFetched(tx, rowsOfFailure({ symbol: 'FB' }, error, { config, clock: ledger.clock })));
+  const types = async (cause: Origin['cause']): Promise<string[]> => {
+    const origin: Origin = { cause, rules: config.jobs.priority_rules };
+    return (await rankingRequests(['FB'], ['entry'], { config, clock: ledger.clock, db, origin })).map(({ type }) => type);
+  };
+  expect(await types('user_request')).toEqual(['fetch', 'rank']);
+  expect(await types('scheduled_update')).toEqual(['rank']);
+});
+
+test('no symbols are no ranking, and nothing is asked of the database', async () => {
+  const origin: Origin = { cause: 'user_request', rules: shop.config.jobs.priority_rules };
+  expect(await rankingRequests([], ['entry'], { config: shop.config, clock: shop.ledger.clock, db: undefined as never, origin })).toEqual(
+    [],
+  );
+});
+
+test('the state of a ranking is told with the reason of its newest job', async () => {
+  const { config, ledger, db } = shop;
+  const origin: Origin = { cause: 'user_request', rules: config.jobs.priority_rules };
+  const state = async () => {
+    const { state: one, job, text } = await readRankState(db, 'ORCL', 'monitor');
+    return [one, text.replace(job?.id ?? 'nobody', 'J')];
+  };
+  const the = 'the monitor ranking of ORCL';
+  expect(await state()).toEqual(['never', `${the} was never asked for`]);
+  const ask = () => enqueue(ledger, rankRequests(['ORCL'], ['monitor'], origin, { windowSeconds: 300, stale: new Set() }));
+  await ask();
+  expect(await state()).toEqual(['pending', `${the} is being made: job J is ready`]);
+  const take = async () => (await claim(ledger, 'w1', 1)).jobs[0]!;
+  await fail(ledger, 'w1', [{ job: await take(), error: new TransientError('source.busy', 'the source is busy') }]);
+  expect(await state()).toEqual(['pending', `${the} is being made: job J is scheduled: the source is busy`]);
+  await db.run("UPDATE jobs SET state = 'ready' WHERE symbol = 'ORCL'");
+  await fail(ledger, 'w1', [{ job: await take(), error: new PermanentError('chain.empty', 'no contracts') }]);
+  expect(await state()).toEqual(['failed', `${the} could not be made: job J ended as failed: no contracts`]);
+  await ask();
+  await complete(ledger, 'w1', [{ job: await take() }]);
+  expect(await state()).toEqual(['done', `${the} was made by job J`]);
 });

@@ -50,6 +50,13 @@ test.each([
   expect(await estimated({})).toEqual([{ position: 0, startSeconds: 0, completionSeconds: median }]);
 });
 
+test('an estimate is told with two decimals', async () => {
+  await measured(2);
+  await online('w1', 3);
+  await on.add({});
+  expect(await estimated({})).toEqual([{ position: 1, startSeconds: 0.67, completionSeconds: 2.67 }]);
+});
+
 test('jobs of one priority stand in the order of their arrival, also those of one call', async () => {
   await measured(2);
   await online('w1', 1);

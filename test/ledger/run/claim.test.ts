@@ -89,6 +89,16 @@ test('only the types that the worker supports are claimed', async () => {
   expect(jobs.map(({ id }) => id)).toEqual([analysis]);
 });
 
+test('the jobs of each queue are handed over as soon as they are claimed, and nothing where there is none', async () => {
+  const handed: string[][] = [];
+  const take = () => claim(on.ledger(), 'worker-1', 10, undefined, (jobs) => void handed.push(jobs.map(({ id }) => id)));
+  await take();
+  expect(handed).toEqual([]);
+  const [background, foreground, other] = await on.add({ level: 5 }, {}, { level: 2 });
+  expect((await take()).jobs).toHaveLength(3);
+  expect(handed).toEqual([[foreground, other], [background]]);
+});
+
 test('two workers that claim at the same moment each get rows at once', async () => {
   const ids = await on.add({}, {}, {}, {});
   const stopping = stoppingAtCommit(on.db);

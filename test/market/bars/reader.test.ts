@@ -69,6 +69,14 @@ test('states and bars are a read each, and so are different spans', async () => 
   expect(statements).toHaveLength(1 + 2 * STATEMENTS_FOR_BARS);
 });
 
+test.each([
+  [100, 1],
+  [101, 2],
+])('%i symbols are read by %i statements', async (count, reads) => {
+  await Promise.all(SYMBOLS.slice(0, count).map((symbol) => reader.state(symbol)));
+  expect(statements).toHaveLength(reads);
+});
+
 test('one statement asks for a hundred symbols at most', async () => {
   const states = await Promise.all(SYMBOLS.map((symbol) => reader.state(symbol)));
   expect(statements).toHaveLength(2);

@@ -115,7 +115,7 @@ describe('what is written', () => {
   test('an answer without bars is a check, and no bar', async () => {
     const source = stub('yahoo_finance', [], clock);
     expect(await fetch([source])).toMatchObject({ state: 'completed', result: { bars: 0, written: 0, through: null } });
-    expect(await state()).toMatchObject({ newestBar: null, asOf: null, checkedAt: new Date(NOW), close: null });
+    expect(await state()).toMatchObject({ newestBar: null, asOf: null, checkedAt: new Date(NOW), close: null, source: 'yahoo_finance' });
   });
 
   test('an answer without bars leaves the bars of a known symbol alone', async () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { calendarOf, momentsAt, usCalendar } from '../../../services/market/calendar/calendar.ts';
+import { calendarOf, momentsAt, tradesEveryDay, usCalendar } from '../../../services/market/calendar/calendar.ts';
 import { leanFolder, leanIsAbsent, leanIsThere, wholeDayFile } from '../reference/lean-bars.ts';
 
 const at = (text: string) => Temporal.Instant.from(text);
@@ -89,6 +89,95 @@ describe('sessions', () => {
   });
 });
 
+describe('the ends of the calendar and of a year', () => {
+  test('the first and the last year are known, those beside them are refused', () => {
+    expect(usCalendar.isTradingDay('1885-06-01')).toBe(true);
+    expect(usCalendar.isTradingDay('2199-12-31')).toBe(true);
+    expect(usCalendar.session('1884-06-02')).toBeUndefined();
+    expect(usCalendar.session('2200-01-02')).toBeUndefined();
+    expect(usCalendar.previous('1886-01-01').date).toBe('1885-12-31');
+    expect(usCalendar.following('2198-12-31').date).toBe('2199-01-02');
+    for (const ask of [
+      () => usCalendar.previous('1885-01-01'),
+      () => usCalendar.following('2199-12-31'),
+      () => usCalendar.following('1884-12-31'),
+    ])
+      expect(ask).toThrow(expect.objectContaining({ code: 'market.bad_date', message: expect.stringContaining('1885 to 2199') }));
+  });
+
+  test('a session has those before and after it as its neighbours, not itself', () => {
+    expect(usCalendar.previous('2026-11-24').date).toBe('2026-11-23');
+    expect(usCalendar.following('2026-11-24').date).toBe('2026-11-25');
+    expect(usCalendar.previous('2026-01-02').date).toBe('2025-12-31');
+    expect(usCalendar.following('2026-12-31').date).toBe('2027-01-04');
+  });
+
+  // The NYSE had 250 sessions in 2025.
+  test.each([
+    ['2026-11-23', '2026-11-23', 0],
+    ['2026-11-23', '2026-11-24', 1],
+    ['2026-11-22', '2026-11-23', 1],
+    ['2026-11-23', '2026-11-30', 4],
+    ['2026-11-24', '2026-11-23', 0],
+    ['2024-12-31', '2025-12-31', 250],
+    ['2024-12-30', '2026-01-02', 252],
+  ])('after %s up to %s there are %i sessions', (date, through, count) => {
+    expect(usCalendar.sessionsAfter(date, through)).toBe(count);
+  });
+
+  test('trading days across New Year are in order, both ends included', () => {
+    expect(usCalendar.tradingDays('2026-12-30', '2027-01-05')).toEqual(['2026-12-30', '2026-12-31', '2027-01-04', '2027-01-05']);
+    expect(usCalendar.tradingDays('2026-11-24', '2026-11-23')).toEqual([]);
+  });
+});
+
+describe('short days and closings before the database of market hours', () => {
+  // NYSE, Special Closings and Holidays: 13:00 on the day after Thanksgiving since 1993, on the eve of Independence Day since 1995.
+  test.each([
+    ['1993-11-26', true],
+    ['1993-12-24', undefined],
+    ['1994-12-24', undefined],
+    ['1996-12-24', true],
+    ['1995-07-03', true],
+    ['1994-07-01', false],
+    ['1992-11-27', false],
+    ['1992-12-24', false],
+    ['1997-12-26', true],
+    ['1998-12-28', false],
+    ['1999-12-31', true],
+    ['2003-12-26', true],
+    ['2004-12-27', false],
+    ['2002-11-29', true],
+    ['2018-11-23', true],
+    ['2019-11-29', true],
+  ])('%s ends early: %s', (date, early) => {
+    expect(usCalendar.session(date)?.early).toBe(early);
+  });
+
+  test.each(['1972-12-28', '1973-01-25', '1977-07-14', '1985-09-27', '1994-04-27'])(
+    '%s had no session, the same day a year later had one or a weekend',
+    (date) => {
+      expect(usCalendar.isTradingDay(date)).toBe(false);
+      const week = Temporal.PlainDate.from(date).add({ weeks: 53 }).toString();
+      expect(usCalendar.isTradingDay(week)).toBe(true);
+    },
+  );
+});
+
+test.each([
+  ['BTC-USD', true],
+  ['ETH-EUR', true],
+  ['1INCH-USDT', true],
+  ['BTC-US', false],
+  ['BTC-USDCX', false],
+  ['BRK-B', false],
+  ['AAPL', false],
+  ['EURUSD=X', false],
+  ['BT-A.L', false],
+])('%s trades every day: %s', (symbol, every) => {
+  expect(tradesEveryDay(symbol)).toBe(every);
+});
+
 describe('the moment', () => {
   // 20 November 2026 is a Friday; 26 November Thanksgiving; 27 November closes at 13:00.
   test.each([
@@ -116,6 +205,18 @@ describe('the moment', () => {
       usCalendar.at(other);
       expect(reused).toEqual(usCalendar.at(now));
     }
+  });
+
+  test.each([
+    ['midnight', '2026-11-23T23:59:59.999-05:00', '2026-11-24T00:00-05:00', 'closed', 'closed', '2026-11-24'],
+    ['the open', '2026-11-23T09:29:59.999-05:00', '2026-11-23T09:30-05:00', 'closed', 'open', '2026-11-24'],
+    ['the close', '2026-11-23T15:59:59.999-05:00', '2026-11-23T16:00-05:00', 'open', 'closed', '2026-11-24'],
+    ['the end of a Friday', '2026-11-20T23:59:59.999-05:00', '2026-11-21T00:00-05:00', 'closed', 'weekend', '2026-11-23'],
+  ])('over %s is not that of the moment before', (_, before, after, first, then, next) => {
+    expect(usCalendar.at(at(before)).session).toBe(first);
+    const moment = usCalendar.at(at(after));
+    expect([moment.session, moment.exchange?.next.date, moment.nowMs]).toEqual([then, next, at(after).epochMilliseconds]);
+    expect(usCalendar.at(at(before)).session).toBe(first);
   });
 
   test('of a batch is computed for each symbol by its own exchange', () => {

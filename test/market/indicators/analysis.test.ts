@@ -183,3 +183,60 @@ test('for any prices: bounds hold, points add up to the score, and the answer is
     { numRuns: 200 },
   );
 });
+
+test('bars that cannot be trusted give no signal: the doubt is the only reason, and the values stay', () => {
+  const columns = columnsOf(Array.from({ length: 250 }, (_, i) => 100 + i));
+  const doubted = analyse('ODD', columns, undefined, 'a split on 2026-03-02 is not in the prices');
+  expect(doubted).toEqual({
+    ...analyse('ODD', columns),
+    signal: 'hold',
+    confidence: 0,
+    score: 0,
+    reasons: [{ indicator: 'history', observation: 'a split on 2026-03-02 is not in the prices', points: 0, weight: 0 }],
+  });
+});
+
+test('with too little history each rule says how many bars it needs, and the score is that of the rules that could be asked', () => {
+  const { reasons, score, signal, values } = analyse('NEW', columnsOf(Array.from({ length: 14 }, (_, i) => 100 + i)));
+  expect(reasons.map(({ indicator, observation }) => [indicator, observation])).toEqual([
+    ['history', 'too little history: 14 bars measure 0 of 100 points of the rules, 50 are needed'],
+    ['trend', 'not measured: needs 200 bars, has 14'],
+    ['long-term price', 'not measured: needs 200 bars, has 14'],
+    ['medium-term price', 'not measured: needs 50 bars, has 14'],
+    ['short-term price', 'not measured: needs 20 bars, has 14'],
+    ['MACD histogram', 'not measured: needs 34 bars, has 14'],
+    ['MACD', 'not measured: needs 26 bars, has 14'],
+    ['RSI 14', 'not measured: needs 15 bars, has 14'],
+    ['Bollinger bands', 'not measured: needs 20 bars, has 14'],
+  ]);
+  expect(reasons[0]).toMatchObject({ points: 0, weight: 0 });
+  expect([score, signal, values.close]).toEqual([0, 'hold', 113]);
+  // Fifteen rising bars: RSI 100 alone, overbought.
+  expect(analyse('NEW', columnsOf(Array.from({ length: 15 }, (_, i) => 100 + i)))).toMatchObject({
+    signal: 'hold',
+    confidence: 0,
+    score: -1,
+  });
+});
+
+describe('a price that never moved', () => {
+  const flat = (bars: number, price = 10) => analyse('FLAT', columnsOf(new Array(bars).fill(price)));
+
+  test('is judged by half of the rules from 50 bars on, which is enough', () => {
+    expect(flat(50)).toMatchObject({ signal: 'hold', score: 0, confidence: 0.5, reasons: [{ indicator: 'trend' }, ...Array(7).fill({})] });
+    expect(flat(49).reasons[0]).toMatchObject({ indicator: 'history', observation: expect.stringContaining('49 bars measure 40 of 100') });
+  });
+
+  test('has no RSI for that reason as soon as there are bars enough, and before for theirs', () => {
+    const rsi = (bars: number) => flat(bars).reasons.find(({ indicator }) => indicator === 'RSI 14')?.observation;
+    expect([rsi(14), rsi(15)]).toEqual(['not measured: needs 15 bars, has 14', 'not measured: the price has never moved']);
+  });
+
+  test('of 1 is shown as 1, as its means are', () => {
+    expect(
+      flat(200, 1)
+        .reasons.slice(0, 2)
+        .map(({ observation }) => observation),
+    ).toEqual(['SMA 50 1.00 is equal to SMA 200 1.00', 'close 1.00 is equal to SMA 200 1.00']);
+  });
+});

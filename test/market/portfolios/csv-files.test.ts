@@ -1,42 +1,11 @@
 /** Portfolio files as spreadsheets and brokers write them: read right, or refused with the line and the way out; never a wrong number, never another user. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { readHoldings } from '../../../services/market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../../services/market/portfolios/import.ts';
 import { readPortfolioCsv } from '../../../services/market/portfolios/portfolio-csv.ts';
-import { InputError } from '../../../services/platform/errors.ts';
-import { databaseOfFile } from '../../support/database.ts';
+import { HEADER, now, portfolioFiles } from './csv-fixture.ts';
 
-const { db } = await databaseOfFile();
-const folder = mkdtempSync(join(tmpdir(), 'portfolio-files-'));
-const now = new Date('2026-03-02T10:00:00Z');
-const HEADER = 'user,symbol,quantity,cost';
-afterAll(() => rmSync(folder, { recursive: true }));
-beforeEach(() => db.run('DELETE FROM holdings'));
-
-function fileOf(content: string | Buffer): string {
-  const path = join(folder, `${crypto.randomUUID()}.csv`);
-  writeFileSync(path, content);
-  return path;
-}
-
-/** Imports a file; gives all holdings as [user, symbol, quantity, cost]. */
-async function held(content: string | Buffer): Promise<unknown[][]> {
-  await importPortfolioCsv(db, fileOf(content), { now, name: 'p.csv' });
-  const users = (await db.rows<{ user: string }>('SELECT DISTINCT user_id AS user FROM holdings')).map(({ user }) => user);
-  const holdings = await readHoldings(db, users);
-  return [...holdings].flatMap(([user, own]) => own.map(({ symbol, quantity, cost }) => [user, symbol, quantity, cost]));
-}
-
-/** The lines of the error with which a file is refused; nothing of it is stored then. */
-async function refused(content: string | Buffer): Promise<string[]> {
-  const error = await held(content).catch((thrown: unknown) => thrown);
-  if (!(error instanceof InputError)) throw new Error(`not refused: ${JSON.stringify(error)}`);
-  expect(await db.rows('SELECT user_id FROM holdings')).toEqual([]);
-  return error.message.split('\n').filter((line) => line !== 'Nothing was imported.');
-}
+const { db, fileOf, held, refused } = await portfolioFiles();
 
 describe('one delimiter a file, from its header', () => {
   test('a semicolon inside a field of a comma file is no delimiter', async () => {
@@ -185,13 +154,22 @@ describe('users', () => {
   });
 
   test.each([
-    ['a no-break space', 'priya\u00a0', 'U+00A0'],
-    ['a zero-width space', 'pri\u200bya', 'U+200B'],
-    ['a soft hyphen', 'pri\u00adya', 'U+00AD'],
-  ])('%s is named: it would be another user', async (_, user, code) => {
-    expect((await refused(`${HEADER}\n${user},AAPL,4,150\npriya,AAPL,5,150\n`))[0]).toContain(
-      `has the character ${code}, which looks like a blank or nothing; write a plain space or none`,
-    );
+    ['a no-break space after it', 'priya\u00a0', 'has the character U+00A0, which looks like a space; write a plain space or none'],
+    ['a no-break space before it', '\u00a0priya', '"priya" has a blank before it that is no space; write a plain space or none'],
+    ['a zero-width space', 'pri\u200bya', 'has the character U+200B, which cannot be seen; leave it out'],
+    ['a byte order mark after it', 'priya\ufeff', 'has the character U+FEFF, which cannot be seen; leave it out'],
+    ['a soft hyphen', 'pri\u00adya', 'has the character U+00AD, which cannot be seen; leave it out'],
+    ['an override of the direction', 'pri\u202eya', 'has the character U+202E, which cannot be seen; leave it out'],
+    ['letters in parts', 'priya\u0301', 'write it in the composed form of Unicode (NFC)'],
+  ])('%s is named: it would be another user', async (_, user, fault) => {
+    expect((await refused(`${HEADER}\n${user},AAPL,4,150\npriya,AAPL,5,150\n`))[0]).toContain(fault);
+  });
+
+  test('that differ by case are two', async () => {
+    expect(await held(`${HEADER}\nPriya,AAPL,4,150\npriya,AAPL,5,150\n`)).toEqual([
+      ['Priya', 'AAPL', 4, 150],
+      ['priya', 'AAPL', 5, 150],
+    ]);
   });
 });
 
@@ -325,6 +303,24 @@ describe('the encoding', () => {
       expect(users).toEqual(lines.map((line) => line.split(',')[0]));
     }
   });
+});
+
+test('a symbol of a user stands once, in whatever case and spelling', async () => {
+  expect(await refused(`${HEADER}\npriya,BRK.B,4,150\npriya,brk-b,1,1\npriya,BRK/B,1,1\n`)).toEqual([
+    'p.csv:3: BRK.B of user "priya" is in line 2 already; merge the two lines',
+    'p.csv:4: BRK.B of user "priya" is in line 2 already; merge the two lines',
+  ]);
+});
+
+test('indices, classes of shares and markets are spelled as they are, and a name with a space is named', async () => {
+  expect(await refused(`${HEADER}\npriya,M&M.NS,4,3000\npriya,NIFTY 50,1,1\npriya,RDS/A,1,1\npriya,ES=F,1,1\n`)).toEqual([
+    expect.stringMatching(/^p\.csv:3: symbol "NIFTY 50" contains a space; a symbol is 1 to 32 letters/),
+  ]);
+  expect((await held(`${HEADER}\npriya,M&M.NS,4,3000\npriya,RDS/A,1,1\npriya,ES=F,1,1\n`)).map(([, symbol]) => symbol)).toEqual([
+    'ES=F',
+    'M&M.NS',
+    'RDS.A',
+  ]);
 });
 
 test('twenty holders of a ticker that was renamed are imported like any others', async () => {

@@ -126,6 +126,19 @@ describe('an import', () => {
   });
 });
 
+test('a user has at most a thousand positions, whatever else the file holds', async () => {
+  const lines = (user: string, count: number) =>
+    Array.from({ length: count }, (_, index) => `${user},S${String(index).padStart(6, '0')},1,2`);
+  expect(await importing([HEADER, ...lines('alice', 1_000), ...lines('bob', 3)])).toEqual({ users: 2, held: 1_003, watched: 0 });
+  expect(await refusal(importing([HEADER, ...lines('bob', 1), ...lines('alice', 100_000)]))).toEqual({
+    code: 'portfolio.bad_line',
+    lines: [
+      'p.csv:1003: user "alice" has more than 1000 positions, and no user has more; leave some out, or spread them over several users',
+      'Nothing was imported.',
+    ],
+  });
+});
+
 describe('a broken line', () => {
   test('is named with file, line, value and the way out, with all others, and nothing is imported', async () => {
     await importing([HEADER, 'alice,IBM,1,1']);
@@ -156,7 +169,7 @@ describe('a broken line', () => {
   });
 
   test('after more lines than a batch holds takes back the batches before it', async () => {
-    const lines = Array.from({ length: 1_500 }, (_, index) => `alice,S${String(index).padStart(4, '0')},1,2`);
+    const lines = Array.from({ length: 1_500 }, (_, index) => `user${index % 2},S${String(index).padStart(4, '0')},1,2`);
     await refusal(importing([HEADER, ...lines, 'alice,SPY,x,1']));
     expect(await all()).toEqual([]);
   });

@@ -4,7 +4,7 @@ import type { BarsAnswer } from '../../../services/market/bars/bars.ts';
 import { failoverSource } from '../../../services/market/sources/failover-source.ts';
 import { yahooSource } from '../../../services/market/sources/yahoo.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
-import { PermanentError, TransientError } from '../../../services/platform/errors.ts';
+import { InputError, PermanentError, TransientError } from '../../../services/platform/errors.ts';
 
 const NOW = '2024-05-10T12:00:00Z';
 const range = { from: '2024-05-01' };
@@ -149,6 +149,45 @@ test("a budget that is used up inside a source's own requests is not the source'
   const { ask } = source(() => (empty ? new TransientError('source.budget_used_up', 'yahoo_finance: the budget is used up') : undefined));
   for (let call = 0; call < 2 * FAILURES; call++) await ask('AAPL');
   empty = false;
+  expect(await ask('AAPL')).toBe('answered');
+});
+
+describe('of symbols that were answered before, no answer is the fault of the source where it was not asked, or has no such data', () => {
+  test.each<[string, (name: string) => unknown]>([
+    ['the budget is used up', () => new TransientError('source.budget_used_up', 'used up')],
+    ['the budget cannot be read', () => new TransientError('source.budget_unavailable', 'not readable')],
+    ['the symbol has become unknown', () => new PermanentError('source.unknown_symbol', 'unknown')],
+    ['nothing is stored any more', () => new TransientError('source.cache_empty', 'empty')],
+    ['the request was wrong', () => new InputError('symbol.invalid', 'wrong')],
+    ['the database is away', () => new TransientError('database.unavailable', 'away')],
+  ])('%s', async (_, error) => {
+    let failing = false;
+    const { ask } = source((symbol) => (failing ? error(symbol) : undefined));
+    for (const symbol of HEALTHY) await ask(symbol);
+    failing = true;
+    for (const symbol of HEALTHY) expect(await ask(symbol)).toBe('failed');
+    failing = false;
+    expect(await ask('AAPL')).toBe('answered');
+  });
+});
+
+test('one failure less than the breaker takes leaves the source open, and a good answer begins the count anew', async () => {
+  let down = true;
+  const { ask } = source(() => (down ? new TransientError('source.network', 'yahoo_finance: down') : undefined));
+  for (let round = 0; round < 3; round++) {
+    down = true;
+    for (let call = 0; call < FAILURES - 1; call++) expect(await ask('AAPL')).toBe('failed');
+    down = false;
+    expect(await ask('AAPL')).toBe('answered');
+  }
+});
+
+test('a bad answer for the same symbol again and again counts once', async () => {
+  let bad = '';
+  const { ask } = source((symbol) => (bad.split(' ').includes(symbol) ? malformed() : undefined));
+  for (const symbol of HEALTHY) await ask(symbol);
+  bad = HEALTHY.slice(0, FAILURES - 1).join(' ');
+  for (let round = 0; round < 3; round++) for (const symbol of HEALTHY.slice(0, FAILURES - 1)) expect(await ask(symbol)).toBe('failed');
   expect(await ask('AAPL')).toBe('answered');
 });
 

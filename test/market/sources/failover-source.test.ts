@@ -125,6 +125,31 @@ describe('when none answers', () => {
     });
   });
 
+  test('the wait is the shortest of all that were named, and none where none was', async () => {
+    const limited = (name: SourceName, retryAfterMs?: number) =>
+      throws(name, () => new TransientError('source.rate_limited', 'too many', retryAfterMs === undefined ? {} : { retryAfterMs }));
+    expect(await failure([limited('lean', 30_000), limited('yahoo_finance', 4_000), limited('alpha_vantage')])).toMatchObject({
+      retryAfterMs: 4_000,
+      // A reason that does not name its source gets the name.
+      message: 'no source has bars of X: lean: too many; yahoo_finance: too many; alpha_vantage: too many',
+    });
+    expect(await failure([limited('lean')])).toMatchObject({ retryAfterMs: undefined });
+  });
+
+  test('its causes are the errors of all sources', async () => {
+    const { cause } = (await failure([unknown('yahoo_finance'), broken('lean')])) as Error;
+    expect((cause as AggregateError).errors.map(({ code }) => code)).toEqual(['source.unknown_symbol', 'source.unavailable']);
+  });
+
+  test('without any source says so, and may pass', async () => {
+    expect(await failure([])).toMatchObject({ name: 'TransientError', message: 'no source has bars of X: no source is configured' });
+  });
+
+  test('an empty cache alone may pass', async () => {
+    const cached = throws('cached', () => new TransientError('source.cache_empty', 'cached: nothing is stored for X'));
+    expect(await failure([cached])).toMatchObject({ name: 'TransientError', code: 'source.all_failed' });
+  });
+
   test('sources that can never answer make it permanent', async () => {
     const keyless = throws('alpha_vantage', () => new PermanentError('source.no_key', 'alpha_vantage: no API key'));
     expect(await failure([keyless])).toMatchObject({ name: 'PermanentError', code: 'source.all_failed' });
@@ -143,6 +168,16 @@ describe('when none answers', () => {
     expect(await failure([refused, second])).toMatchObject({ name: 'InputError' });
     expect(second.asked).toBe(0);
   });
+});
+
+test('an attempt has the time that it took', async () => {
+  const clock = new ManualClock(NOW);
+  const slow = fake('yahoo_finance', () => {
+    clock.advance({ milliseconds: 250 });
+    throw new TransientError('source.unavailable', 'yahoo_finance: HTTP 503');
+  });
+  const { attempts } = await chain([slow, answers('lean')], { clock }).bars('X', range, signal);
+  expect(attempts.map(({ ms }) => ms)).toEqual([250, 0]);
 });
 
 describe('the time-out', () => {

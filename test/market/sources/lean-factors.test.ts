@@ -67,6 +67,38 @@ test.each([
   expect(actionsOf(rows([row, '20501231,1,1,0']), () => '2015-04-27')).toEqual([{ date: '2015-04-27', kind: 'split', value }]);
 });
 
+test.each([
+  // 0.0625 ÷ 7 is 0.00892857, and half of the sixth decimal is 5e-7.
+  ['seven for one of a share that was split 16 for one later, in six decimals', '0.008929', '0.0625', 7],
+  // 0.5 ÷ 1.5 is 0.333333.
+  ['three for two, in six decimals', '0.333333', '0.5', 1.5],
+  // AIG: products of several roundings are off by up to 6e-6 of their value.
+  ['one for twenty, of a product of roundings', '19.9999', '1', 0.05],
+  ['a factor further off is no shorter ratio', '0.3334', '0.5', 1.4997],
+])('a split is the shortest ratio that gives the rounded factor: %s', (_, factor, next, value) => {
+  expect(actionsOf(rows([`20150424,1,${factor},100`, `20501231,1,${next},0`]), () => '2015-04-27')).toEqual([
+    { date: '2015-04-27', kind: 'split', value },
+  ]);
+});
+
+test.each([
+  // By hand: price × (1 − 0.999).
+  ['100', 0.1],
+  ['12.3456', 0.0123],
+  ['0.5', 0.0005],
+  ['0.05', 0.00005],
+  ['0.01234', 0.0000123],
+])('a dividend of a share of %s dollars has four decimals, or six digits of the price', (price, value) => {
+  const [dividend] = actionsOf(rows([`20261014,0.999,1,${price}`, '20501231,1,1,0']), () => '2026-10-15');
+  expect(dividend?.value).toBeCloseTo(value, 12);
+});
+
+test('a factor of 0 costs its row, and rows that change nothing are no events', () => {
+  const file = parseFactors('x.csv', ['20200101,0,1,10', '20200102,1,1,10', '20200103,1,1,10', '20501231,1,1,0']);
+  expect(file.leftOut).toEqual([{ date: '2020-01-01', kind: 'dividend', reason: 'a price factor of 0 is none' }]);
+  expect(actionsOf(file.rows, (date) => date)).toEqual([]);
+});
+
 test('a dividend of a share that costs a fraction of a cent keeps its digits', () => {
   // By hand: 0.0000512 × (1 − 0.98).
   const [dividend] = actionsOf(rows(['20261014,0.98,1,0.0000512', '20501231,1,1,0']), () => '2026-10-15');
@@ -83,6 +115,7 @@ test.each([
   ['a word for a factor', ['20200101,abc,1,1']],
   ['a missing column', ['20200101,1,1']],
   ['a date out of order', ['20200102,1,1,1', '20200101,1,1,1']],
+  ['a date given twice', ['20200101,1,1,1', '20200101,1,1,1']],
 ])('%s is malformed, by file and line', (_, lines) => {
   expect(() => parseFactors('folder/x.csv', lines)).toThrow(`folder/x.csv:${lines.length}: expected`);
 });

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { Bar, BarsAnswer } from '../../../services/market/bars/bars.ts';
-import { simulatedSource } from '../../../services/market/sources/simulated.ts';
+import { hashed, simulatedSource, smoothNoise } from '../../../services/market/sources/simulated.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import fc from '../../support/fast-check.ts';
 
@@ -122,6 +123,47 @@ describe('days', () => {
   test('a range in the future is an answer without bars', async () => {
     expect(await ask('AAPL', '2030-01-01')).toMatchObject({ bars: [], actions: [] });
   });
+});
+
+describe('the market of a seed is the same in every version: what was stored yesterday goes on today', () => {
+  // As version 0.1.0 made them. Raw values are cents and whole shares, so the digest is the same on every machine.
+  test.each([
+    ['AAPL', 2, 'e87abae8c6500aa0', { open: 90.66, high: 91.17, low: 89.26, close: 89.64, volume: 1_623_932 }],
+    ['MSFT', 139, '4636a3b96aa7e346', { open: 43.3, high: 43.97, low: 42.88, close: 43.76, volume: 1_421_888 }],
+    ['BRK.B', 140, 'f0e8d4009734a043', { open: 38.93, high: 39.17, low: 38.58, close: 38.77, volume: 262_977 }],
+  ])('%s since 1990', async (symbol, events, digest, last) => {
+    const { bars, actions } = await ask(symbol, '1990-01-01');
+    expect(bars.at(-1)).toMatchObject({ date: '2024-05-10', ...last });
+    expect([bars.length, actions.length]).toEqual([8964, events]);
+    const raw = JSON.stringify([bars.map(({ adjustedClose: _, ...rest }) => rest), actions]);
+    expect(createHash('sha256').update(raw).digest('hex').slice(0, 16)).toBe(digest);
+  });
+
+  test('its splits and dividends, on their days', async () => {
+    expect((await ask('AAPL', '1990-01-01')).actions).toEqual([
+      { date: '1993-09-29', kind: 'split', value: 4 },
+      { date: '2014-09-08', kind: 'split', value: 3 },
+    ]);
+    expect((await ask('MSFT', '2024-01-01')).actions).toEqual([{ date: '2024-03-22', kind: 'dividend', value: 0.2 }]);
+  });
+});
+
+test('a calendar without sessions has no bars, and ends', async () => {
+  expect(await ask('MSFT', '2024-05-01', '2024-05-10', { isTradingDay: () => false })).toMatchObject({ bars: [] });
+});
+
+test('noise is smooth between whole numbers, and random at them', () => {
+  const random = hashed('text');
+  const values = Array.from({ length: 1_000 }, (_, index) => random(1, index));
+  expect(Math.min(...values)).toBeGreaterThanOrEqual(0);
+  expect(Math.max(...values)).toBeLessThan(1);
+  expect(values.reduce((sum, value) => sum + value, 0) / values.length).toBeCloseTo(0.5, 1);
+  expect(smoothNoise(random, 1, 7)).toBe(random(1, 7));
+  // Halfway between two values, and level at both.
+  expect(smoothNoise(random, 1, 7.5)).toBeCloseTo((random(1, 7) + random(1, 8)) / 2, 12);
+  expect(smoothNoise(random, 1, 7.001)).toBeCloseTo(random(1, 7), 4);
+  expect(smoothNoise(random, 1, -0.5)).toBeCloseTo((random(1, -1) + random(1, 0)) / 2, 12);
+  expect(hashed('other')(1, 0)).not.toBe(random(1, 0));
 });
 
 test('symbols that begin with XX are unknown', async () => {

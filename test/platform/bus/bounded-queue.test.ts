@@ -58,3 +58,28 @@ test('what waits can be forgotten: the running one ends, the others never begin'
   await idle;
   expect(started).toEqual(['a']);
 });
+
+test('urgent ones go first, in their order, and have as much room again', async () => {
+  const { queue, started, end } = held(1, 2);
+  for (const item of ['a', 'b', 'c']) queue.offer(item);
+  expect(['d', 'e', 'f'].map((item) => queue.offer(item, true))).toEqual([true, true, false]);
+  expect(queue.size).toBe(5);
+  for (const item of ['a', 'd', 'e', 'b']) await end(item);
+  expect(started).toEqual(['a', 'd', 'e', 'b', 'c']);
+});
+
+test('urgent ones that wait can be forgotten too, and are waited for', async () => {
+  const { queue, started, end } = held(1, 2);
+  queue.offer('a');
+  queue.offer('b', true);
+  let isIdle = false;
+  void queue.idle().then(() => {
+    isIdle = true;
+  });
+  await end('a');
+  expect([started, isIdle]).toEqual([['a', 'b'], false]);
+  queue.offer('c', true);
+  queue.discardWaiting();
+  await end('b');
+  expect([started, isIdle, queue.size]).toEqual([['a', 'b'], true, 0]);
+});

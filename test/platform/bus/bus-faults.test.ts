@@ -137,11 +137,15 @@ describe('a publish', () => {
     });
     const bus = openBus(broker.port);
     await bus.online();
+    const states: string[] = [];
+    bus.onState((state) => states.push(state));
     await expect(bus.publish('alert', alert)).rejects.toEqual(coded('bus.offline'));
     const connections = broker.count(PACKET.connect);
     await waitFor(() => expect(broker.count(PACKET.connect)).toBeGreaterThan(connections));
     await bus.online();
     expect(broker.count(PACKET.publish)).toBe(1);
+    // The other connection stayed.
+    expect(states).toEqual(['offline', 'online']);
     expect(bus.report().counters).toMatchObject({ published: 0, failed: 1 });
   });
 
@@ -158,6 +162,7 @@ describe('a publish', () => {
       expect(outcome).toEqual({ status: 'rejected', reason: coded('bus.timeout') });
     await expect(bus.publish('alert', { ...alert, name: 'last' })).rejects.toEqual(coded('bus.timeout'));
     await arrived.promise;
+    expect(bus.report().counters).toMatchObject({ published: 0, failed: 101 });
   });
 
   test('waits for its turn while 64 are in flight', async () => {
@@ -264,11 +269,13 @@ test('where shared subscriptions are granted but never delivered to, every membe
   });
   await bus.publish('alert', alert);
   await waitFor(() => expect(heard).toEqual(['queue']));
+  // One that publishes and one that listens: the one that asked has gone.
+  await waitFor(() => expect(aedes.connectedClients).toBe(2));
 });
 
 test('a shared subscription that is refused, though sharing works, is made without sharing', async () => {
   const broker = await scriptedBroker((type, packet, socket) => {
-    if (type === PACKET.subscribe) socket.write(answerTo(packet, packet.includes('$share/logins/') ? 0x80 : 1));
+    if (type === PACKET.subscribe) socket.write(answerTo(packet, packet.includes('$share/logins-') ? 0x80 : 1));
     // Everybody hears himself: the probe finds that sharing works.
     if (type === PACKET.publish) socket.write(Buffer.concat([answerTo(packet), asQos0(packet)]));
   });

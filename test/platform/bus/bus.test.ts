@@ -292,8 +292,12 @@ onEachBroker(({ start, window }) => {
       await waitFor(() => expect(seen).toEqual(['u1']));
       await sender.publish('login', { userId: 'u2' });
       await waitFor(() => expect(first.report().subscriptions.find(({ filter }) => filter === 'events/login')?.waiting).toBe(2));
-      const stopped = logins.stop();
+      let hasStopped = false;
+      const stopped = logins.stop().then(() => {
+        hasStopped = true;
+      });
       await sender.publish('login', { userId: 'u3' });
+      expect(hasStopped).toBe(false);
       running.resolve();
       await stopped;
       await first.close();

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { createPresence, publishOnline, watchPresence } from '../../../services/platform/bus/presence.ts';
 import { systemClock } from '../../../services/platform/clock.ts';
+import { TransientError } from '../../../services/platform/errors.ts';
 import type { Body, Draft } from '../../../services/platform/messages.ts';
 import { encodeMessage } from '../../../services/platform/messages.ts';
-import { onEachBroker } from '../../broker/brokers.ts';
+import { onEachBroker, startEmbedded } from '../../broker/brokers.ts';
 import { join, silent } from '../../broker/peers.ts';
 import { openBus, proxyTo } from './brokers.ts';
 
@@ -99,6 +101,26 @@ onEachBroker(({ start }) => {
     expect(told.length).toBeLessThanOrEqual(3);
   });
 
+  test('a state is told when the one before was handled', async () => {
+    const first = Promise.withResolvers<void>();
+    const told: string[] = [];
+    const watching = openBus(broker.port);
+    watchPresence(watching, async ({ instance, state }) => {
+      if (instance !== 'slow') return;
+      told.push(state);
+      await first.promise;
+    });
+    await watching.online();
+    const bus = worker('slow');
+    await waitFor(() => expect(told).toEqual(['online']));
+    await bus.close();
+    // The one that is being handled, and the one behind it.
+    await waitFor(() => expect(watching.report().subscriptions).toMatchObject([{ waiting: 2 }]));
+    expect(told).toEqual(['online']);
+    first.resolve();
+    await waitFor(() => expect(told).toEqual(['online', 'offline']));
+  });
+
   test('an offline without an earlier online is told: its service may have died while nobody watched', async () => {
     const peer = await join(broker.port, 'service');
     const { topic, payload } = encodeMessage('presence', {
@@ -113,6 +135,84 @@ onEachBroker(({ start }) => {
     const told = await watch('long dead');
     await waitFor(() => expect(states(told)).toEqual(['offline']));
   });
+});
+
+test('what changes nothing is no change, so nothing is published for it', () => {
+  const presence = createPresence('worker', 'w1', '0.1.0', systemClock);
+  expect([presence.update({ running: 1 }), presence.update({ running: 1 }), presence.update({ running: 2 })]).toEqual([true, false, true]);
+  expect(presence.update({ capacity: 5 })).toBe(true);
+  expect(presence.load).toEqual({ running: 2, capacity: 5 });
+});
+
+/** Publishes `online` on a clock of the test; `outcome` decides on each publish. */
+function publishing(outcome: (publish: number) => void = () => {}) {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const at = { published: 0, isOnline: true };
+  const warnings: string[] = [];
+  const log = { ...silent, warn: (_: object, text: string) => void warnings.push(text) };
+  const { request, stop } = publishOnline(createPresence('worker', 'w1', '0.1.0', systemClock), {
+    publish: async () => outcome(++at.published),
+    isOnline: () => at.isOnline,
+    log: log as unknown as typeof silent,
+  });
+  const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+  return { at, warnings, request, stop, pass };
+}
+
+test('the second one is not published within a second of the first', async () => {
+  const { at, request, pass } = publishing();
+  await pass(5_000);
+  request();
+  await pass(0);
+  expect(at.published).toBe(1);
+  request();
+  await pass(999);
+  expect(at.published).toBe(1);
+  await pass(1);
+  expect(at.published).toBe(2);
+});
+
+test('one that fails is published again after a second, and said', async () => {
+  const { at, warnings, request, pass } = publishing((publish) => {
+    if (publish === 1) throw new TransientError('bus.timeout', 'no acknowledgement');
+  });
+  await pass(5_000);
+  request();
+  await pass(0);
+  expect([at.published, warnings]).toEqual([1, ['presence not published, trying again: no acknowledgement']]);
+  await pass(1_000);
+  expect([at.published, warnings.length]).toEqual([2, 1]);
+});
+
+test('without a broker nothing is published or said, and nothing after the end', async () => {
+  const { at, warnings, request, stop, pass } = publishing(() => {
+    at.isOnline = false;
+    throw new TransientError('bus.offline', 'the connection was lost');
+  });
+  await pass(5_000);
+  request();
+  await pass(5_000);
+  expect([at.published, warnings]).toEqual([1, []]);
+  request();
+  at.isOnline = true;
+  await pass(5_000);
+  expect(at.published).toBe(1);
+  request();
+  stop();
+  await pass(5_000);
+  expect(at.published).toBe(1);
+});
+
+test('a service whose state the broker repeats does not publish it again', async () => {
+  const broker = await startEmbedded();
+  onTestFinished(() => broker.close());
+  const bus = openBus(broker.port, { service: 'worker', instance: 'calm', version: '1' });
+  await bus.online();
+  await waitFor(() => expect(bus.report().counters).toMatchObject({ published: 1, received: 1 }));
+  // Longer than the pause between two of them: a second one would be here.
+  await delay(1_300);
+  expect(bus.report().counters.published).toBe(1);
 });
 
 test('many requests at once publish once, and those of the next second once more', async () => {

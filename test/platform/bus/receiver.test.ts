@@ -1,5 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { beforeEach, expect, test, vi } from 'vitest';
-import { createReceiver } from '../../../services/platform/bus/receiver.ts';
+import { createDoorbell, createReceiver } from '../../../services/platform/bus/receiver.ts';
 import { InputError } from '../../../services/platform/errors.ts';
 import { encodeMessage } from '../../../services/platform/messages.ts';
 import { silent } from '../../broker/peers.ts';
@@ -72,4 +73,53 @@ test('when the subscription stops the handler is not called again, and the messa
     throw new Error('the database is away');
   };
   expect(await receive('handled', stopThird, stopping)).toMatchObject({ calls: 3, done: false });
+});
+
+test('without a number of their own sixteen handlers run at once', async () => {
+  const counters = { handled: 0, refused: 0, failed: 0, dropped: 0 };
+  let running = 0;
+  const gate = Promise.withResolvers<void>();
+  const receiver = createReceiver(
+    'login',
+    {},
+    () => {
+      running++;
+      return gate.promise;
+    },
+    { log: silent, prefix: '', counters, stopping: new AbortController().signal },
+  );
+  const arrival = { topic, payload: Buffer.from(payload), retained: false, redelivered: false, done() {} };
+  for (let i = 0; i < 20; i++) receiver.offer(arrival);
+  await turn();
+  expect(running).toBe(16);
+  gate.resolve();
+  await receiver.idle();
+  expect(counters.handled).toBe(20);
+});
+
+test.each([
+  // [MQTT-3.3.1-10]: it removes a retained message.
+  ['alert', 'alerts/depth', 0],
+  ['login', 'events/login', 1],
+] as const)('an empty %s is refused only where it is no removal of a state', async (kind, emptied, refused) => {
+  const counters = { handled: 0, refused: 0, failed: 0, dropped: 0 };
+  const receiver = createReceiver(kind, {}, () => {}, { log: silent, prefix: '', counters, stopping: new AbortController().signal });
+  const done = Promise.withResolvers<void>();
+  receiver.offer({ topic: emptied, payload: Buffer.alloc(0), retained: false, redelivered: false, done: done.resolve });
+  await done.promise;
+  expect(counters).toEqual({ handled: 0, refused, failed: 0, dropped: 0 });
+});
+
+test('a doorbell that cannot be read is counted and said only when somebody reads it', () => {
+  const counters = { handled: 0, refused: 0 };
+  const warnings: string[] = [];
+  const log = { warn: (_: object, text: string) => warnings.push(text) } as unknown as typeof silent;
+  const read: (() => unknown)[] = [];
+  const doorbell = createDoorbell<'login'>((message) => void read.push(message.read), { prefix: '', log, counters });
+  const arrival = { topic, retained: false, redelivered: false, done() {} };
+  expect(doorbell.offer({ ...arrival, payload: Buffer.from('no JSON') })).toBe(true);
+  doorbell.offer({ ...arrival, payload: Buffer.from(payload) });
+  expect([counters, warnings]).toEqual([{ handled: 2, refused: 0 }, []]);
+  expect(read.map((each) => each())).toEqual([undefined, { v: 1, userId: 'ada' }]);
+  expect([counters.refused, warnings]).toEqual([1, [expect.stringMatching(/^message refused: events\/login: payload .* is not JSON/)]]);
 });

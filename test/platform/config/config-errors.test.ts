@@ -1,3 +1,5 @@
+import { copyFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../../services/platform/config/load.ts';
 import { filesOf, load, refusal } from './config-files.ts';
@@ -23,6 +25,10 @@ test.each([
   });
 });
 
+test('the last line counts also where nothing ends it', () => {
+  expect(refusal('job_processor:\n  worker:\n    pol: 1').lines).toEqual([expect.stringMatching(/^1\.yaml:3: unknown key "worker\.pol"/)]);
+});
+
 test('a key named like a part of every object is unknown too', () => {
   for (const name of ['constructor', 'toString', '__proto__']) expect(refusal(yaml(`worker.${name}`, '1')).code).toBe('config.unknown_key');
 });
@@ -30,6 +36,9 @@ test('a key named like a part of every object is unknown too', () => {
 test('a section at the top of the file is told where it belongs', () => {
   expect(refusal('job_processor: {}\n\nworker:\n  poll_interval: 1\n').lines).toEqual([
     '1.yaml:3: unknown key "worker"; it belongs under "job_processor:"',
+  ]);
+  expect(refusal('zzzzzzzz: 1\n').lines).toEqual([
+    '1.yaml:1: unknown key "zzzzzzzz"; the top level has "job_processor" and sections for environments',
   ]);
   expect(refusal('job_procesor:\n  worker: {}\n').lines).toEqual(['1.yaml:1: unknown key "job_procesor"; did you mean "job_processor"?']);
 });
@@ -107,6 +116,12 @@ test('weights that do not add up to 1 are shown with their sum', () => {
   ]);
 });
 
+test('a problem of a section is placed at the section, whatever else the file sets', () => {
+  const section = 'job_processor:\n  portfolio:\n    priority_factors: {user_activity: 0.5}\n';
+  const others = '  worker: {name: a}\n  monitoring: {port: 1}\n  logging: {level: info}\n';
+  expect(refusal(section + others).lines).toEqual([expect.stringMatching(/^1\.yaml:3: portfolio\.priority_factors: the weights/)]);
+});
+
 test('weights that add up to 1 only but for rounding are accepted', () => {
   // 0.1 + 0.2 + 0.3 + 0.4 is 1.0000000000000002 in some orders of IEEE 754 doubles.
   const [file] = filesOf(
@@ -138,6 +153,18 @@ test('an unknown and a missing key inside a list item are named', () => {
     '1.yaml:4: portfolio.sources.0.csv_file: must be text, got nothing',
     '1.yaml:4: portfolio.sources.0: has unknown key csv_fil, got {"csv_fil":"a.csv"}',
   ]);
+});
+
+test('several unknown keys of a list item are one problem', () => {
+  const { lines } = refusal('job_processor:\n  portfolio:\n    sources:\n      - csv_file: a.csv\n        one: 1\n        two: 2\n');
+  expect(lines).toEqual([expect.stringMatching(/^1\.yaml:4: portfolio\.sources\.0: has unknown keys one, two, got /)]);
+});
+
+test.each([
+  ['x'.repeat(78), `"${'x'.repeat(78)}"`],
+  ['x'.repeat(79), `"${'x'.repeat(78)}…`],
+])('a value is shown up to 80 characters: %s', (value, shown) => {
+  expect(refusal(yaml('worker.poll_interval', value)).lines[0]).toContain(`must be a number, got ${shown}; the default is 2`);
 });
 
 test('fewer connections at most than at least', () => {
@@ -200,6 +227,25 @@ test('a file that is not there', () => {
   expect(lines).toEqual(['/nowhere/at/all.yaml: cannot be read (no such file); check --config and STOCKMESH_CONFIG']);
 });
 
+test('a folder in the place of a file', () => {
+  const { code, lines } = refusal('', { files: ['/'] });
+  expect(code).toBe('config.missing_file');
+  expect(lines).toEqual([expect.stringMatching(/^\/: cannot be read \(EISDIR/)]);
+});
+
+test('a default file that leaves a key out', () => {
+  const [file] = filesOf('job_processor: {worker: {poll_interval: 2}}\n');
+  const folder = dirname(file!);
+  for (const name of ['default.yaml', 'development.yaml']) copyFileSync(file!, join(folder, name));
+  const { lines } = refusal('', { folder });
+  expect(lines).toContain('worker.heartbeat_interval: has no value; config/default.yaml must give one');
+  expect(lines.some((line) => line.startsWith('worker.poll_interval:'))).toBe(false);
+});
+
+test('an environment cannot name a file outside of the folder of the shipped ones', () => {
+  expect(refusal('', { environment: '../config/production' }).code).toBe('config.unknown_environment');
+});
+
 test('an environment that nobody knows', () => {
   const { code, lines } = refusal('', { env: { STOCKMESH_ENV: 'prod' } });
   expect(code).toBe('config.unknown_environment');
@@ -228,9 +274,11 @@ test('an option with an unknown key or a wrong value', () => {
     'worker.poll_intervall': { value: 1, option: '--poll' },
     'monitoring.port': { value: 'x', option: '--metrics-port' },
     'worker.name': { value: undefined, option: '--name' },
+    'zzzzzzzzzzzz.qqqqqqqqqqqq': { value: 1, option: '--set' },
   };
   expect(refusal('', { overrides }).lines).toEqual([
     'option --poll: unknown key "worker.poll_intervall"; did you mean "worker.poll_interval"?',
+    'option --set: unknown key "zzzzzzzzzzzz.qqqqqqqqqqqq"; "npx stockmesh config show" lists all keys',
     'option --metrics-port: monitoring.port: must be a number, got "x"; the default is 0',
   ]);
 });

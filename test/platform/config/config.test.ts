@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { namesOf } from '../../../services/job-types/index.ts';
 import { usedKeys } from '../../../services/platform/config/keys.ts';
 import { leaseSeconds, loadConfig } from '../../../services/platform/config/load.ts';
@@ -120,6 +120,16 @@ test('STOCKMESH_CONFIG and STOCKMESH_ENV are the files and the environment when 
   expect(loadConfig({ env, files: [files[0]!] }).config.worker.poll_interval).toBe(3);
 });
 
+test('without other variables those of the process count', () => {
+  vi.stubEnv('STOCKMESH_ENV', 'demo');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  expect(loadConfig({ files: [] }).environment).toBe('demo');
+});
+
+test('empty variables name no file and no environment', () => {
+  expect(loadConfig({ env: { STOCKMESH_CONFIG: '', STOCKMESH_ENV: '' } }).environment).toBe('development');
+});
+
 test('maps are merged key by key and lists are replaced whole', () => {
   const { config } = load('job_processor:\n  stock_jobs:\n    data_fetch:\n      sources: [cached]\n      retry_backoff: [1]\n');
   expect(config.stock_jobs.data_fetch).toMatchObject({ sources: ['cached'], retry_backoff: [1], batch_size: 10 });
@@ -158,14 +168,18 @@ job_processor:
         job: fetch_portfolios
         skip_holidays: \${SKIP}
 `;
-  const env = { JOBS: '7', TAGS: 'a, b', PORT: '', DB_PASSWORD: '0123', SKIP: 'false' };
+  const env = { JOBS: '7', TAGS: 'a, b', PORT: '', DB_PASSWORD: ' 0123 ', SKIP: 'false' };
   const { config, origins } = load(text, { env });
   expect(config.worker).toMatchObject({ max_concurrent_jobs: 7, name: `here worker, plain \${PLACE}`, capabilities: ['a', 'b'] });
   expect(config.monitoring).toMatchObject({ enabled: false, port: 9100 });
-  expect(config.database).toMatchObject({ host: null, password: '0123' });
+  expect(config.database).toMatchObject({ host: null, password: ' 0123 ' });
   expect(config.scheduler.schedules[0]).toMatchObject({ cron: '0 9 * * 1-5', skip_holidays: false });
   expect(origins.get('worker.max_concurrent_jobs')).toBe('environment JOBS');
   expect(origins.get('monitoring.port')).toMatchObject({ line: 9 });
+});
+
+test('a variable that is set and empty leaves the default', () => {
+  expect(load(`job_processor:\n  worker: {poll_interval: "\${EMPTY}"}\n`, { env: { EMPTY: '' } }).config.worker.poll_interval).toBe(2);
 });
 
 test('a variable of a value that another layer overrides need not be set', () => {
@@ -208,7 +222,19 @@ test('several merge keys in one map are no key that stands twice', () => {
 
 test('another queue backend is a retired value, mqtt is none', () => {
   expect(load('job_processor:\n  queue: {backend: mqtt}\n').warnings).toEqual([]);
-  expect(load('job_processor:\n  queue: {backend: database}\n').warnings[0]).toContain('queue.backend (');
+  expect(load('job_processor:\n  queue: {backend: database}\n').warnings[0]).toMatch(
+    /^1 configured key has no effect here: queue\.backend \(\S+1\.yaml:2\): MQTT is the only message bus$/,
+  );
+});
+
+test.each([
+  ['foreground', 1],
+  ['background_fetch', 5],
+  ['background_analysis', 8],
+])('the fixed priority of the queue %s is %d, and another one has no effect', (queue, fixed) => {
+  const warnings = (priority: number) => load(`job_processor:\n  queue: {priority_queues: {${queue}: {priority: ${priority}}}}\n`).warnings;
+  expect(warnings(fixed)).toEqual([]);
+  expect(warnings(fixed + 1)).toEqual([expect.stringContaining(`queue.priority_queues.${queue}.priority (`)]);
 });
 
 test('a retired key is told of in the environment whose section has it, and in no other', () => {

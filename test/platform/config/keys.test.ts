@@ -14,6 +14,9 @@ test.each([
   ['abcdefghi', ['abcdewxyz'], undefined],
   ['ab', ['xy'], 'xy'],
   ['abc', ['xyz'], undefined],
+  ['abc', ['abcde'], 'abcde'],
+  ['abcde', ['abc'], 'abc'],
+  ['abc', ['abcdef'], undefined],
   ['name', [], undefined],
 ])('the candidate nearest to "%s" among %j is %s: at most a third of its letters away, or two', (word, candidates, expected) => {
   expect(nearest(word, candidates)).toBe(expected);
@@ -22,6 +25,7 @@ test.each([
 test('a key that stands in another section is found by its whole name', () => {
   expect(nearestKey('gateway', 'poll_interval', ['port', 'host'])).toMatch(/\.poll_interval$/);
   expect(nearestKey('gateway', 'prt', ['port', 'host'])).toBe('gateway.port');
+  expect(nearestKey('worker', 'pool', ['name'])).toBe('database.pool');
   expect(nearestKey('gateway', 'no_such_key_anywhere', ['port', 'host'])).toBeUndefined();
 });
 

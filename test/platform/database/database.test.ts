@@ -33,13 +33,17 @@ const values = async (): Promise<number[]> => (await db.rows<{ n: number }>('SEL
 const failing = (errno: number): Error => Object.assign(new Error(`error ${errno}`), { errno });
 
 describe('every connection', () => {
-  const SETTINGS = { tx_isolation: 'READ-COMMITTED', time_zone: '+00:00', group_concat_max_len: '16777216' };
+  const SETTINGS = {
+    ...{ tx_isolation: 'READ-COMMITTED', time_zone: '+00:00', group_concat_max_len: '16777216' },
+    // Seconds: half of the default lease, and half of the default limit of a statement.
+    ...{ idle_transaction_timeout: '15', innodb_lock_wait_timeout: '5' },
+  };
   const settings =
-    "SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation', 'time_zone', 'group_concat_max_len')";
+    "SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation', 'time_zone', 'group_concat_max_len', 'idle_transaction_timeout', 'innodb_lock_wait_timeout')";
   const settingsOf = async (on: Pick<Database, 'rows'>) =>
     Object.fromEntries(
       (await on.rows<{ Variable_name: string; Value: string }>(settings)).map(({ Variable_name, Value }) => [
-        Variable_name.replace('transaction', 'tx'),
+        Variable_name.replace('transaction_isolation', 'tx_isolation'),
         Value,
       ]),
     );
@@ -338,6 +342,10 @@ describe('what the ledger stands on', () => {
     });
   });
 
+  test('takes packets of 1 MB, the smallest that the ledger works with', async () => {
+    await assertSuitable(answering({ max_allowed_packet: '1048576' }));
+  });
+
   test('is missed where SKIP LOCKED gives a locked row away', async () => {
     const generous: Database = {
       ...db,
@@ -353,7 +361,7 @@ describe('what the ledger stands on', () => {
     };
     await expect(assertSuitable(generous)).rejects.toMatchObject({
       code: 'database.unsuitable',
-      message: expect.stringContaining('gives the same row twice'),
+      message: expect.stringContaining('accepts FOR UPDATE SKIP LOCKED but gives the same row twice'),
     });
   });
 });

@@ -76,12 +76,42 @@ test('nobody waits longer than the limit for a connection that others have', asy
       await done;
     }),
   );
-  expect(await outcome(db.transaction((tx) => tx.rows('SELECT 1')))).toBe(
-    'database.unavailable: the database cannot be reached (no connection was free in time); it is tried again',
+  // More than there are connections: each would be lost if the one that comes too late were kept.
+  const late = await Promise.all([1, 2, 3].map(() => outcome(db.transaction((tx) => tx.rows('SELECT 1')))));
+  expect(new Set(late)).toEqual(
+    new Set(['database.unavailable: the database cannot be reached (no connection was free in time); it is tried again']),
   );
   resolve();
   await Promise.all(holders);
   expect(await outcome(db.transaction((tx) => tx.rows('SELECT 1')))).toBe('answered');
+});
+
+test('while no new connection can be made, the open ones are used', async () => {
+  const db = open({ maxConnections: 16 });
+  await db.rows('SELECT 1');
+  proxy.refuseConnections();
+  const both = [db.rows('SELECT SLEEP(0.2)'), db.rows('SELECT 1')];
+  expect(await Promise.all(both.map(outcome))).toEqual(['answered', expect.stringMatching(/^database\.unavailable: .*ECONNREFUSED/)]);
+  expect(await outcome(db.rows('SELECT 1'))).toBe('answered');
+});
+
+test('of eight connections two are for single statements and six for transactions', async () => {
+  const db = open({ maxConnections: 8, acquireSeconds: 10 });
+  const all = Promise.withResolvers<void>();
+  let inside = 0;
+  const enter = async (): Promise<void> => {
+    if (++inside === 6) all.resolve();
+    await all.promise;
+  };
+  const transactions = Array.from({ length: 6 }, () =>
+    db.transaction(async (tx) => {
+      await tx.rows('SELECT 1');
+      await enter();
+    }),
+  );
+  expect(await Promise.all(transactions.map(outcome))).toEqual(Array(6).fill('answered'));
+  await Promise.all(Array.from({ length: 6 }, () => db.rows('SELECT SLEEP(0.05)')));
+  expect(proxy.open).toBe(8);
 });
 
 test('an answer that came while this process was busy is no missed one, and its connection goes on', async () => {
@@ -137,6 +167,12 @@ test('a statement that may take long gets its own limit while the server answers
   expect(await outcome(db.long.rows('SELECT SLEEP(1)'))).toBe('answered');
 });
 
+test('statements that may take long wait for each other longer than others wait for a connection', async () => {
+  const db = open({ statementSeconds: 5, acquireSeconds: 0.2, longStatementSeconds: FOR_EVER });
+  const both = [db.long.rows('SELECT SLEEP(0.8)'), db.long.rows('SELECT 1')];
+  expect(await Promise.all(both.map(outcome))).toEqual(['answered', 'answered']);
+});
+
 test('a statement that may take long ends with the short limit when the server answers nobody', async () => {
   const db = open({ statementSeconds: 0.3, acquireSeconds: 0.3, longStatementSeconds: FOR_EVER });
   await db.long.rows('SELECT 1');
@@ -157,6 +193,23 @@ test('a process that gives the database up waits for nothing any more', async ()
   db.giveUp();
   const later = outcome(db.rows('SELECT 1'));
   for (const one of [...waiting, later]) expect(await one).toMatch(/^database\.closed/);
+});
+
+test('after that it asks nothing, though the database would answer', async () => {
+  const db = open();
+  await db.rows('SELECT 1');
+  db.giveUp();
+  const asked = [db.rows('SELECT 1'), db.transaction((tx) => tx.rows('SELECT 1')), db.long.rows('SELECT 1')];
+  for (const one of await Promise.all(asked.map(outcome))) expect(one).toMatch(/^database\.closed/);
+});
+
+test('the end does not wait for the goodbye of a server that answers nothing', async () => {
+  const db = open();
+  await db.rows('SELECT 1');
+  proxy.stall();
+  const asked = outcome(db.rows('SELECT 1'));
+  await db.close();
+  expect(await asked).toMatch(/^database\./);
 });
 
 test('a service that stops gives up a database that takes no writes, and not one that does', async () => {

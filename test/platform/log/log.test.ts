@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,6 +70,17 @@ test('lines are pretty on a terminal only, unless the format says otherwise', ()
   expect(written('auto', false)).toMatch(/^\{"level":"info"/);
   expect(written('json', true)).toMatch(/^\{"level":"info"/);
   expect(written('pretty', false)).toMatch(/INFO.*hello/s);
+});
+
+test('a terminal has colours, unless its user wants none', () => {
+  const written = (isTTY: boolean, noColour: string) => {
+    vi.stubEnv('NO_COLOR', noColour);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const { lines, log } = logger({ format: 'pretty' }, isTTY);
+    log.info('hello');
+    return lines[0]!.includes('\u001b[');
+  };
+  expect([written(true, ''), written(true, '1'), written(false, '')]).toEqual([true, false, false]);
 });
 
 test('a component has its own level, and hands it to its children', () => {
@@ -173,6 +185,25 @@ test('the last lines of a process that exits at once, or is killed, are on stand
   expect(JSON.parse(linesOf(file).at(-1)!).number).toBe(1000);
 });
 
+test('a process whose reader has gone goes on and ends by itself', async () => {
+  const script = `
+    import { createLogger } from ${JSON.stringify(new URL('../../../services/platform/log/log.ts', import.meta.url).href)};
+    const log = createLogger({ ...${JSON.stringify(logging)}, service: 's', instance: 'i' });
+    process.once('message', () => {
+      for (let number = 1; number <= 100; number++) log.info({ number }, 'nobody reads it');
+      process.send('written', () => process.exit(7));
+    });
+    process.send('ready');
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  await once(child, 'message');
+  const gone = once(child.stdout!, 'close');
+  child.stdout!.destroy();
+  await gone;
+  child.send('go on');
+  expect(await once(child, 'exit')).toEqual([7, null]);
+});
+
 test('nothing secret is logged, wherever it stands', () => {
   const dir = folder();
   const { lines, log } = logger({ file: join(dir, 'app.log') });
@@ -228,4 +259,13 @@ test('what only looks like a secret stays', () => {
   };
   log.info(fields, 'the bearer of this');
   expect(JSON.parse(lines[0]!)).toMatchObject({ ...fields, msg: 'the bearer of this' });
+});
+
+test.each(['pretty', 'json'] as const)('in %s lines no text moves the cursor of a terminal or turns a line', (format) => {
+  const { lines, log } = logger({ format });
+  log.warn({ userId: 'a\u202eb\u009bc\u200bd' }, 'gone \x1b[2J and \x07');
+  log.error({ err: new Error('x\x1b]0;title\x07') }, 'failed');
+  expect(lines.join('')).toMatch(/^[\x20-\x7e\n]+$/);
+  expect(lines[0]).toContain('\\u001b[2J');
+  expect(lines.join('')).toContain('a\\u202eb\\u009bc\\u200bd');
 });

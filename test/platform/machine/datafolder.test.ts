@@ -46,7 +46,7 @@ test('passwords are random, all different, and the same at the next start', asyn
   const first = await openDataFolder(path, {});
   first.release();
   const all = [...Object.values(first.secrets.database), ...Object.values(first.secrets.mqtt)];
-  expect(new Set(all).size).toBe(7);
+  expect(new Set(all).size).toBe(12);
   for (const password of all) expect(password).toMatch(/^[\w-]{32}$/);
   const second = await openDataFolder(path, {});
   second.release();
@@ -76,11 +76,47 @@ test('an environment variable wins and is never written to the disk', async () =
   expect(existsSync(join(path, 'mqtt-monitor.password'))).toBe(false);
 });
 
+test('the password of an account with a "-" is taken from a variable with a "_"', async () => {
+  const folder = await openDataFolder(path, { STOCKMESH_MQTT_PORTFOLIO_PRIORITY_PASSWORD: 'from-outside' });
+  folder.release();
+  expect(folder.secrets.mqtt['portfolio-priority']).toBe('from-outside');
+});
+
+test('reading the secrets that an earlier version made says what to do', async () => {
+  const first = await openDataFolder(path, {});
+  first.release();
+  const { hook, monitor, service } = first.secrets.mqtt;
+  writeFileSync(join(path, 'secrets.json'), JSON.stringify({ ...first.secrets, mqtt: { hook, monitor, service } }));
+  expect(() => readSecrets(path, {})).toThrow(
+    expect.objectContaining({ code: 'data.older', message: expect.stringMatching(/mqtt portfolio-priority.*stop.*start it again/) }),
+  );
+});
+
 test('a password that is too short is refused by the name of its variable', async () => {
   await expect(openDataFolder(path, { STOCKMESH_MQTT_HOOK_PASSWORD: 'short' })).rejects.toMatchObject({
     code: 'data.secrets_invalid',
     message: expect.stringContaining('STOCKMESH_MQTT_HOOK_PASSWORD'),
   });
+});
+
+test.each([
+  ['MQTT_HOOK', 8],
+  ['DATABASE_SERVICE', 8],
+  // Stored under a fast hash.
+  ['GATEWAY_OPERATOR', 32],
+])('the secret of %s from the environment needs %d characters', async (account, least) => {
+  const variable = `STOCKMESH_${account}_PASSWORD`;
+  (await openDataFolder(path, { [variable]: 'x'.repeat(least) })).release();
+  await expect(openDataFolder(path, { [variable]: 'x'.repeat(least - 1) })).rejects.toMatchObject({
+    code: 'data.secrets_invalid',
+    message: `${variable} is too short: it needs at least ${least} characters`,
+  });
+});
+
+test("an operator's key from the environment is in no file", async () => {
+  (await openDataFolder(path, {})).release();
+  (await openDataFolder(path, { STOCKMESH_GATEWAY_OPERATOR_PASSWORD: 'k'.repeat(32) })).release();
+  expect(existsSync(join(path, 'gateway-operator.key'))).toBe(false);
 });
 
 test('an account that is new in this version gets a password, the others keep theirs', async () => {
@@ -99,7 +135,22 @@ test('damaged secrets are refused with the file and the way out, and the folder 
   writeFileSync(join(path, 'secrets.json'), '{"database": ');
   const refused = { code: 'data.secrets_invalid', message: expect.stringMatching(/secrets\.json[\s\S]*remove it/) };
   await expect(openDataFolder(path, {})).rejects.toMatchObject(refused);
+  writeFileSync(join(path, 'secrets.json'), '{"database": 5}');
   await expect(openDataFolder(path, {})).rejects.toMatchObject(refused);
+});
+
+test('the text of damaged secrets is not shown, and a byte that is no text is named', async () => {
+  (await openDataFolder(path, {})).release();
+  const file = join(path, 'secrets.json');
+  writeFileSync(file, '{"database": {"root": "correct-horse-battery" x}}');
+  const error: Error = await openDataFolder(path, {}).then(
+    () => expect.unreachable(),
+    (thrown) => thrown,
+  );
+  expect(error.message).toContain('it is not JSON');
+  expect(error.message).not.toContain('horse');
+  writeFileSync(file, Buffer.from('{\n"database": "caf\u00e9"}', 'latin1'));
+  await expect(openDataFolder(path, {})).rejects.toThrow('in line 2 byte 19 is 0xE9, which is not UTF-8 there');
 });
 
 test('secrets that others could read are closed again', async () => {

@@ -51,3 +51,13 @@ test('of twenty who ask at once for a lease that ran out, one leads', async () =
   const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => lead(`s${i}`, 20)));
   expect(answers.filter(Boolean)).toHaveLength(1);
 });
+
+test('who may not take over leaves a lease that ran out to its holder, and renews its own', async () => {
+  await lead('a', 0);
+  const leave = (holder: string, second: number) => tryLead(mesh.db, 'scheduler', holder, 15, at(second), { mayTakeOver: false });
+  expect(await leave('b', 20)).toBe(false);
+  expect(await leave('a', 20)).toBe(true);
+  // Renewed until second 35.
+  expect(await lead('b', 34)).toBe(false);
+  expect(await lead('b', 35)).toBe(true);
+});

@@ -106,8 +106,8 @@ export function rankedRows(input: RankInput, selection: Selection): Ranked[] {
 
 function rankedRow(input: RankInput, selection: Selection, scored: Scored, i: number): Ranked {
   const { mode, rules } = input;
-  const { blocks, parts, composite, rank } = scored;
-  const quoted = quotedOf(input, selection, scored.rows, i);
+  const { rows, blocks, parts, composite, rank } = scored;
+  const quoted = quotedOf(input, selection, rows, i);
   const own = rank.score[i]!;
   const { quality, missing } = coverage(rank, parts, i);
   const signalInput = {
@@ -116,12 +116,12 @@ function rankedRow(input: RankInput, selection: Selection, scored: Scored, i: nu
     iv_rank: blocks.iv_rank[i]!,
     momentum_score: parts.momentum_score.score[i]!,
     spread_pct: blocks.spread_pct[i]!,
-    volume: quoted.volume ?? Number.NaN,
+    volume: rows.numbers.volume[i]!,
     volume_oi_ratio: blocks.volume_oi_ratio[i]!,
-    delta: quoted.delta ?? Number.NaN,
+    delta: rows.numbers.delta[i]!,
     gamma_1pct: blocks.gamma_1pct[i]!,
     pnl_pct: blocks.pnl_pct[i]!,
-    stop_pct: quoted.stop_pct ?? Number.NaN,
+    stop_pct: rows.numbers.stop[i]!,
   };
   return {
     place: i + 1,
@@ -204,7 +204,7 @@ function quotedOf({ chain, mode, greeks }: RankInput, { contracts, positions }: 
     theta: known(theta[i]!),
     vega: known(vega[i]!),
     rho: known(rho[i]!),
-    iv_source: IV_SOURCES[greeks.ivSource[index]! - 1] ?? 'own',
+    iv_source: IV_SOURCES[greeks.ivSource[index]! - 1]!,
     marks: marksOf(chain, index, bid[i]!),
     position: positions?.[i]?.id ?? null,
     entry_price: mode === 'exit' ? known(entryPrice[i]!) : null,

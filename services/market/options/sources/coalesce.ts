@@ -14,10 +14,6 @@ export function coalesced<T>(work: (key: string, signal: AbortSignal) => Promise
   function launch(key: string): Flight<T> {
     const cancel = new AbortController();
     const flight: Flight<T> = { answer: work(key, cancel.signal), cancel, waiting: 0 };
-    const land = () => {
-      if (flights.get(key) === flight) flights.delete(key);
-    };
-    flight.answer.then(land, land);
     flights.set(key, flight);
     return flight;
   }
@@ -35,8 +31,8 @@ export function coalesced<T>(work: (key: string, signal: AbortSignal) => Promise
       signal.removeEventListener('abort', stop);
       flight.waiting--;
       if (flight.waiting === 0) {
-        // A later request starts new work, because this work is being aborted.
-        if (flights.get(key) === flight) flights.delete(key);
+        // A later request starts new work, because this work has ended or is being aborted.
+        flights.delete(key);
         flight.cancel.abort(signal.reason);
       }
     }

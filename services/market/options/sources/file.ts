@@ -4,7 +4,10 @@ import { extname, join } from 'node:path';
 import { CsvError, parse } from 'csv-parse/sync';
 import { z } from 'zod';
 import { codeOf, InputError, messageOf, PermanentError } from '../../../platform/errors.ts';
+import { countOf, decodeFile } from '../../../platform/text/encoding.ts';
 import { type Delimiter, readNumber } from '../../portfolios/csv-number.ts';
+import { LONE_CARRIAGE_RETURN, loneCarriageReturn } from '../../portfolios/decoded-text.ts';
+import { LONGEST_LINE } from '../../portfolios/portfolio-header.ts';
 import { isFolder } from '../../sources/lean-files.ts';
 import { parseSymbol } from '../../symbol.ts';
 import { type Contract, formatContract, parseContract } from '../chain/contract.ts';
@@ -92,7 +95,7 @@ const SHOWN = 20;
  * A CSV file has one delimiter, the one of its header line: comma, semicolon or tab. With the last two a decimal comma is one (10,5 is 10.5), but 1,200 and
  * 1.200 are refused there: they may be 1.2 or 1200. Contracts of all roots of the underlying are read: SPXW of ^SPX, and adjusted ones, which the chain then names in `gaps`.
  *
- * Numbers may be empty; IV 0 counts as empty. The file is read for each chain, and one bad row refuses the whole file: `InputError` `chain.bad_header`,
+ * Numbers may be empty; IV 0 counts as empty. Lines above the header may be empty, comments (`#`) or `sep=;`; the text is UTF-8, or UTF-16 with its byte order mark. The file is read for each chain, and one bad row refuses the whole file: `InputError` `chain.bad_header`,
  * `chain.bad_row` (names the file, the line and the column of each), `chain.unreadable`. Only rows of other underlyings: `PermanentError('source.unknown_symbol')`.
  */
 export function fileChains(path: string): ChainSource {
@@ -122,9 +125,9 @@ export function fileChains(path: string): ChainSource {
 
 async function readRows(path: string, symbol: string, signal: AbortSignal): Promise<Row[]> {
   const file = await fileOf(path, symbol);
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = await readFile(file, { encoding: 'utf8', signal });
+    bytes = await readFile(file, { signal });
   } catch (error) {
     signal.throwIfAborted();
     if (codeOf(error) === 'ENOENT' && file !== path) {
@@ -135,9 +138,10 @@ async function readRows(path: string, symbol: string, signal: AbortSignal): Prom
     }
     throw new InputError('chain.unreadable', `${file} cannot be read: ${messageOf(error)}`, { cause: error });
   }
-  const { columns, rows } = extname(file).toLowerCase() === '.json' ? jsonRows(file, text) : csvRows(file, text);
+  const isJson = extname(file).toLowerCase() === '.json';
+  const { columns, rows, header = 1 } = (isJson ? jsonRows : csvRows)(file, textOf(file, bytes, isJson));
   const schema = columns.has('contract') ? ByContract : ByParts;
-  checkColumns(file, columns, schema);
+  checkColumns(`${file}:${header}`, columns, schema);
 
   const faults: string[] = [];
   const locations = new Map<string, string>();
@@ -168,34 +172,67 @@ async function readRows(path: string, symbol: string, signal: AbortSignal): Prom
   return read;
 }
 
+/** A JSON file may end its lines as it likes. */
+function textOf(file: string, bytes: Buffer, isJson: boolean): string {
+  const read = decodeFile(bytes);
+  if (!('text' in read)) throw new InputError('chain.unreadable', `${file}:${read.line}: byte ${read.byte} ${read.fault}`);
+  const lone = isJson ? undefined : loneCarriageReturn(read.text);
+  if (lone === undefined) return read.text;
+  const byte = Buffer.byteLength(lone) + 1;
+  throw new InputError('chain.unreadable', `${file}:${1 + countOf(lone, '\n')}: byte ${byte} of the text ${LONE_CARRIAGE_RETURN}`);
+}
+
 async function fileOf(path: string, symbol: string): Promise<string> {
   if (!(await isFolder(path))) return path;
   const csv = join(path, `${symbol}.csv`);
   return existsSync(csv) ? csv : join(path, `${symbol}.json`);
 }
 
-function csvRows(file: string, text: string): { columns: Set<string>; rows: LocatedRow[] } {
+interface Rows {
+  columns: Set<string>;
+  rows: LocatedRow[];
+  /** The line of the header. */
+  header?: number;
+}
+
+/** What spreadsheets and people write above a header. */
+const ABOVE_HEADER = /^(?:[^\S\n]*(?:#.*)?\r?\n)*(?:"?sep=([,;\t])"?\r?\n)?(?:[^\S\n]*(?:#.*)?\r?\n)*/i;
+
+function csvRows(file: string, whole: string): Rows {
   let records: { record: string[]; info: { lines: number } }[];
-  const delimiter = delimiterOf(text);
+  const { 0: above, 1: given } = ABOVE_HEADER.exec(whole)!;
+  const text = whole.slice(above.length);
+  const skipped = countOf(above, '\n');
+  const delimiter = (given as Delimiter | undefined) ?? delimiterOf(text);
   try {
     records = parse(text, {
-      bom: true,
       trim: true,
       skip_empty_lines: true,
       relax_column_count: true,
+      max_record_size: LONGEST_LINE,
       delimiter,
       info: true,
     }) as unknown as typeof records;
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    throw new InputError('chain.bad_row', `${file}:${error.lines ?? 1}: ${error.message}`, { cause: error });
+    const cure = 'close each quote, and write "" for a quote inside a quoted field';
+    throw new InputError(
+      'chain.bad_row',
+      `${file}:${skipped + Number(error.lines ?? 1)}: ${error.message.replace(/ at line \d+/, '')}; ${cure}`,
+      {
+        cause: error,
+      },
+    );
   }
+  for (const { info } of records) info.lines += skipped;
   const [header, ...lines] = records;
   const columns = (header?.record ?? []).map((name) => name.toLowerCase().replaceAll(/[ -]+/g, '_'));
   requireFields(file, columns.length, lines);
   const twice = columns.find((name, index) => columns.indexOf(name) !== index);
-  if (twice !== undefined) throw new InputError('chain.bad_header', `${file}:1: the column "${twice}" is there twice; remove one`);
+  if (twice !== undefined)
+    throw new InputError('chain.bad_header', `${file}:${header!.info.lines}: the column "${twice}" is there twice; remove one`);
   return {
+    header: header?.info.lines ?? 1,
     columns: new Set(columns),
     rows: lines.map(({ record, info }) => ({
       location: `:${info.lines}`,
@@ -206,7 +243,7 @@ function csvRows(file: string, text: string): { columns: Set<string>; rows: Loca
 
 /** The one that stands most often in the header line. */
 function delimiterOf(text: string): Delimiter {
-  const header = /^\s*(.*)/.exec(text.replace(/^\uFEFF/, ''))?.[1] ?? '';
+  const header = /^.*/.exec(text)?.[0] ?? '';
   const times = (one: string) => header.split(one).length;
   return ([',', ';', '\t'] as const).reduce<Delimiter>((best, one) => (times(one) > times(best) ? one : best), ',');
 }
@@ -224,8 +261,6 @@ function requireFields(file: string, columns: number, lines: readonly { record: 
   );
 }
 
-const TEXTS: ReadonlySet<string> = new Set(['contract', 'underlying', 'expiry', 'side', 'quoted_at']);
-
 /**
  * The fields of a line by column. Where the comma is not the delimiter it may be the decimal point, and a number of thousands with a comma or a point may be two numbers: that
  * is a fault, as in a portfolio file.
@@ -233,8 +268,7 @@ const TEXTS: ReadonlySet<string> = new Set(['contract', 'underlying', 'expiry', 
 function fieldsOf(columns: readonly string[], record: readonly string[], delimiter: Delimiter): Pick<LocatedRow, 'fields' | 'faults'> {
   const faults: string[] = [];
   const fields = columns.map((name, index) => {
-    const text = record[index] ?? '';
-    if (delimiter === ',' || TEXTS.has(name)) return [name, text];
+    const text = record[index]!;
     const read = readNumber(text, delimiter, { signed: true });
     if ('value' in read) return [name, read.value];
     if (read.fault.startsWith('may be')) faults.push(`${name}: ${JSON.stringify(text)} ${read.fault}`);
@@ -243,7 +277,7 @@ function fieldsOf(columns: readonly string[], record: readonly string[], delimit
   return { fields: Object.fromEntries(fields), faults };
 }
 
-function jsonRows(file: string, text: string): { columns: Set<string>; rows: LocatedRow[] } {
+function jsonRows(file: string, text: string): Rows {
   let content: unknown;
   try {
     content = JSON.parse(text);
@@ -260,7 +294,7 @@ function jsonRows(file: string, text: string): { columns: Set<string>; rows: Loc
   };
 }
 
-function checkColumns(file: string, columns: ReadonlySet<string>, schema: typeof ByContract | typeof ByParts): void {
+function checkColumns(place: string, columns: ReadonlySet<string>, schema: typeof ByContract | typeof ByParts): void {
   const known = Object.keys(schema.shape);
   const unknown = [...columns].filter((column) => !known.includes(column));
   const identity = 'contract' in schema.shape ? [] : Object.keys(PARTS_SHAPE);
@@ -272,7 +306,7 @@ function checkColumns(file: string, columns: ReadonlySet<string>, schema: typeof
   ];
   throw new InputError(
     'chain.bad_header',
-    `${file}:1: the header ${faults.filter(Boolean).join(' and ')}; the columns are contract (or ${Object.keys(PARTS_SHAPE).join(', ')}), ${Object.keys(QUOTE_SHAPE).join(', ')}`,
+    `${place}: the header ${faults.filter(Boolean).join(' and ')}; the columns are contract (or ${Object.keys(PARTS_SHAPE).join(', ')}), ${Object.keys(QUOTE_SHAPE).join(', ')}`,
   );
 }
 

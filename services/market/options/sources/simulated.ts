@@ -118,7 +118,7 @@ function expirationsFrom(today: Temporal.PlainDate): string[] {
   const months = Array.from({ length: YEARS * 12 }, (_, month) => today.with({ day: 1 }).add({ months: month }));
   const monthly = months.filter(({ month }, index) => index < MONTHS || month % 3 === 0).map(thirdFriday);
   const dates = [...weekly, ...monthly].map((date) => sessionUpTo(date.toString()));
-  return [...new Set(dates)].filter((date) => date >= today.toString()).sort();
+  return [...new Set(dates)].sort();
 }
 
 function thirdFriday(month: Temporal.PlainDate): Temporal.PlainDate {

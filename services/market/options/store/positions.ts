@@ -165,8 +165,7 @@ export async function heldMarks(sql: Sql, symbols: readonly string[]): Promise<M
   );
   const hashes = new Map<string, Hash>();
   for (const { underlying, id } of rows)
-    for (const { symbol } of symbolsOf.get(underlying) ?? [])
-      hashes.getOrInsertComputed(symbol, () => createHash('sha256')).update(`${id} `);
+    for (const { symbol } of symbolsOf.get(underlying)!) hashes.getOrInsertComputed(symbol, () => createHash('sha256')).update(`${id} `);
   return new Map([...hashes].map(([symbol, hash]) => [symbol, hash.digest('hex').slice(0, MARK_LENGTH)]));
 }
 

@@ -89,6 +89,39 @@ test('a root and the same root with one more letter are two contracts; any other
   expect(Number.isSafeInteger(keys[1])).toBe(true);
 });
 
+test('the number of a contract is the one that stored days have', () => {
+  // 2026-04-01 is 9,587 days after 2000-01-01: 26 × 365, 7 leap days and 90 days of the year. ((root · 36,525 + days) · 2 + put) · 10^8 + thousandths of the strike.
+  const chain = chainOf({ strike: 100.5, isPut: true });
+  const tail = chain.contracts[0]!.slice(-15);
+  const numbers = ['ACME', 'ACMEA', 'ACMEZ', 'ACME9'].map((root) => contractKeys({ ...chain, contracts: [root + tail] })[0]);
+  const of = (root: number) => ((root * 36_525 + 9587) * 2 + 1) * 1e8 + 100_500;
+  expect(numbers).toEqual([of(0), of(1), of(26), of(36)]);
+});
+
+test('a day that an earlier version stored is read', () => {
+  // Made with Python: zlib.compressobj(4, zlib.DEFLATED, -15) of struct.pack('<10d', …): steps of the numbers, mids, volatilities, volumes, open interest.
+  const data = Buffer.from('Y3D4OcPuebUTAwhkcTimgcEHezCf4Uc9hL5gbwwGl6HiGg4QGgoKlkP5P+oB', 'base64');
+  expect(decodeChainDay('2026-02-27', data)).toEqual({
+    date: '2026-02-27',
+    key: Float64Array.of(1_917_500_100_500, 1_917_500_300_500),
+    mid: Float64Array.of(1.025, Number.NaN),
+    iv: Float64Array.of(0.25, 0.3),
+    volume: Float64Array.of(12, 0),
+    openInterest: Float64Array.of(3000, Number.NaN),
+  });
+});
+
+test('a contract without a number stands in no day, and the others do', () => {
+  const chain = chainOf({ strike: 100, volume: 1 }, { strike: 101, volume: 2 });
+  const [other, own] = chain.contracts as [string, string];
+  const day = chainDay({ ...chain, contracts: [other.replace('ACME', 'OTHER'), own] }, chain.iv, '2026-02-27');
+  expect([[...day.volume], day.key.length]).toEqual([[2], 1]);
+});
+
+test('a quote whose sides are equal has that price', () => {
+  expect([...dayOf('2026-02-27', { bid: 4, ask: 4 }, { strike: 101, bid: 4.02, ask: 4 }).mid]).toEqual([4, Number.NaN]);
+});
+
 test.each([
   ['newest first', [2, 3]],
   ['with a day twice', [2, 2]],

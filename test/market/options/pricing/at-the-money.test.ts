@@ -58,6 +58,8 @@ test('a strike without an out-of-the-money IV is stood for by its other side, an
     { strike: 102, iv: 0.2 },
   ];
   expect(atTheMoney(inside)).toBeCloseTo(0.25, 12);
+  const [, , call] = inside;
+  expect(atTheMoney([call!, ...inside.filter((one) => one !== call)])).toBeCloseTo(0.25, 12);
 });
 
 test('one side of the forward alone, or strikes over 25 % away, give none', () => {

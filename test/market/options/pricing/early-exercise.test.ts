@@ -78,6 +78,15 @@ describe('an American put deep in the money, priced by a tree at 25 %', () => {
     expect(put.source).toBe(IV_SOURCE.smile);
   });
 
+  test("has its delta by the smile's volatility, whatever Greeks the feed gives", () => {
+    const given = quotes(90, STRIKES)
+      .filter(({ strike, isPut }) => !(strike === 120 && !isPut))
+      .map((one) => (one.strike === 120 ? { ...one, iv: 0.322, delta: -0.84, gamma: 0.01, theta: -0.01, vega: 0.1 } : one));
+    const put = surface(given).at(120, true);
+    expect(Math.abs(put.delta + 0.908)).toBeLessThan(0.005);
+    expect(put.source).toBe(IV_SOURCE.smile);
+  });
+
   test('without a call and without a smile has its own only for extrinsic value over half its spread', () => {
     const own = american(120, 90 / 365, true);
     const extrinsic = own - 20;

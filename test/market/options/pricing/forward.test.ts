@@ -61,7 +61,11 @@ test('crossed, one-sided and untrusted quotes are no pairs', () => {
     { bid: 9, ask: Number.NaN },
     { bid: 9, ask: Number.POSITIVE_INFINITY },
   ]) {
-    expect(forwards(98, [...quotes, put, { ...call, ...bad }]).fromParity[0], JSON.stringify(bad)).toBe(0);
+    for (const order of [
+      [...quotes, put, { ...call, ...bad }],
+      [{ ...call, ...bad }, put, ...quotes],
+    ])
+      expect(forwards(98, order).fromParity[0], JSON.stringify(order)).toBe(0);
   }
   const chain = chainOf(NOW, 98, [...quotes, call, put]);
   const times = expiryTimes(chain.expirations, chain.asOf);

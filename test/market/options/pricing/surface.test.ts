@@ -57,6 +57,7 @@ test('a contract counts the less in its smile the wider it is quoted', () => {
   expect(bentBy(0.01)).toBeGreaterThan(0);
   // By hand: ten times the spread counts a hundredth.
   expect(bentBy(0.1)).toBeLessThan(bentBy(0.01) / 50);
+  expect(bentBy(0.1)).toBeGreaterThan(bentBy(0.01) / 200);
 });
 
 test('a contract that is left out of the trusted has no IV and no smile, and does not bend those of others', () => {

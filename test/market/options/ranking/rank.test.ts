@@ -111,6 +111,37 @@ describe('what is missing', () => {
     expect(weights.composite_rank).toEqual({ momentum_score: 0.4, value_score: 0.35, greeks_score: 0.25 });
   });
 
+  test('an entry has the weights of the rank for watching too', () => {
+    const { weights } = rankOne({}, 'entry');
+    expect(weights.entry_rank).toEqual({ entry_value_score: 0.4, catalyst_score: 0.35, greeks_score: 0.25 });
+    expect(weights.composite_rank).toEqual({ momentum_score: 0.4, value_score: 0.35, greeks_score: 0.25 });
+  });
+
+  test('what the rules give no weight is not missing when it is unknown', () => {
+    const greeks = { delta: 0.6, gamma: 0.4, vega: 0, theta: 0 };
+    const rules = { ...DEFAULT_RULES, parts: { ...DEFAULT_RULES.parts, greeks } };
+    const [rank] = rankChain(invent([{ vega: unknown, theta: unknown }], { rules })).ranks;
+    // 0.6 × 85.5 + 0.4 × 75
+    expect(rank).toMatchObject({ greeks_score: 81.3, missing: [], data_quality: 1 });
+    expect(rank!.weights.greeks_score).toEqual({ delta_score: 0.6, gamma_score: 0.4 });
+  });
+
+  test('weights that add up to 1 but for a rounding stay as the rules have them', () => {
+    // In doubles 0.7 + 0.2 + 0.1 is 0.9999999999999999.
+    const momentum = { price_momentum: 0.7, volume_oi: 0.2, oi_growth: 0.1 };
+    const rules = { ...DEFAULT_RULES, parts: { ...DEFAULT_RULES.parts, momentum } };
+    const [rank] = rankChain(invent([{}], { rules })).ranks;
+    expect(rank!.weights.momentum_score).toEqual({ price_momentum_score: 0.7, volume_oi_score: 0.2, oi_growth_score: 0.1 });
+    expect(rank!.data_quality).toBe(1);
+  });
+
+  test('an unknown delta is not one of 0: no limit of the rules makes it a signal', () => {
+    const signals = { ...DEFAULT_RULES.signals, greeks: { ...DEFAULT_RULES.signals.greeks, delta_from: 0, spread_below: 3 } };
+    const signalsOf = (delta: number) => rankChain(invent([{ delta }], { rules: { ...DEFAULT_RULES, signals } })).ranks[0]!.signals;
+    expect(signalsOf(0)).toContain('greeks');
+    expect(signalsOf(unknown)).not.toContain('greeks');
+  });
+
   test('theta is a penalty: without it nothing is taken off, and 0.05 of the Greeks counts as not measured', () => {
     expect(rankOne({ theta: unknown })).toMatchObject({ greeks_score: 77.8947, missing: ['theta_penalty'], data_quality: 0.9875 });
   });

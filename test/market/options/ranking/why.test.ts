@@ -3,6 +3,7 @@ import { rankChain } from '../../../../services/market/options/ranking/rank.ts';
 import { explain, explainLines } from '../../../../services/market/options/ranking/why.ts';
 import { MODES } from '../../../../services/market/options/scoring/parts.ts';
 import { holdings, invent, inventMany, ORDINARY, symbolOf } from '../chain/invented-chain.ts';
+import { DEFAULT_RULES } from '../scoring/design-rules.ts';
 
 /** Decimals as whole ten-thousandths: sums of them are exact. */
 const whole = (value: number) => Math.round(value * 1e4);
@@ -43,6 +44,52 @@ test('protection says which of its two it is', () => {
     step: 'protection = the larger of profit protection 0.0000 and loss protection 40.0000',
   });
   expect(protection!.components.map(({ column }) => column)).toEqual(['pnl_score']);
+});
+
+describe('of what is doubtful or unknown', () => {
+  const linesOf = (change: object) => explainLines({ ...rankChain(invent([{}])).ranks[0]!, ...change });
+
+  test('the source of a volatility that is not the contract’s own is named, with the volatility', () => {
+    expect(linesOf({ iv_source: 'partner' }).at(-1)).toBe(
+      '  volatility 25.0 %: that of the out-of-the-money contract of its strike and expiration',
+    );
+    expect(linesOf({ iv_source: 'smile' }).at(-1)).toMatch(/^ {2}volatility 25\.0 %: that of the fitted smile of its expiration/);
+    expect(linesOf({ iv_source: 'own' }).filter((line) => line.includes('volatility'))).toEqual([]);
+  });
+
+  test('each mark has a line, and what is complete has none of what is missing', () => {
+    expect(linesOf({ marks: ['bid_below_intrinsic'] }).at(-1)).toBe('  doubtful: its bid is below the value of exercising it now');
+    expect(linesOf({}).filter((line) => /doubtful|not measured/.test(line))).toEqual([]);
+  });
+
+  test('a rank of an earlier version, stored without weights, has its number and no parts', () => {
+    const ranked = { ...rankChain(invent([{}])).ranks[0]!, weights: {} };
+    expect(explain(ranked)).toMatchObject({ rank: 72.8712, parts: [] });
+  });
+
+  test('without theta nothing is said of a penalty', () => {
+    const [ranked] = rankChain(invent([{ theta: Number.NaN }])).ranks;
+    expect(explainLines(ranked!).filter((line) => line.includes('theta'))).toEqual(['  not measured: theta penalty; data quality 0.9875']);
+  });
+
+  test('a protection of which one half is unknown says so', () => {
+    const positions = [{ id: 'a', contract: symbolOf(ORDINARY), entryPrice: 5 }];
+    const parts = { ...DEFAULT_RULES.parts, profit_protection: { pnl: 0, iv_expansion: 0.6, target: 0.4 } };
+    const [ranked] = rankChain(invent([{}], { mode: 'exit', positions, rules: { ...DEFAULT_RULES, parts } })).ranks;
+    // Neither target nor IV of the entry is known: the loss of 20 % against a stop of 50 % alone.
+    expect(ranked).toMatchObject({ profit_protection_score: null, protection_score: 40 });
+    expect(explain(ranked!).parts[0]!.step).toBe('protection = the larger of profit protection unknown and loss protection 40.0000');
+  });
+
+  test('columns have the names that people use', () => {
+    const positions = [{ id: 'a', contract: symbolOf(ORDINARY), entryPrice: 3.2, entryIv: 0.2, entrySpot: 90, target: 110 }];
+    const [ranked] = rankChain(invent([{}], { mode: 'exit', positions })).ranks;
+    expect(explain(ranked!).parts.map(({ name, components }) => [name, ...components.map((component) => component.name)])).toEqual([
+      ['protection', 'profit and loss', 'IV expansion', 'target'],
+      ['deterioration', 'momentum decay', 'volume surge', 'open interest growth'],
+      ['time urgency', 'days to expiration', 'theta'],
+    ]);
+  });
 });
 
 describe.each(MODES)('in %s mode', (mode) => {

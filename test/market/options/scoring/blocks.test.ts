@@ -292,6 +292,12 @@ describe('positions', () => {
   ])('theta of %d %% a day is %d urgent', (t, expected) => expect(thetaUrgency(t)).toBeCloseTo(expected, 12));
 });
 
+test('a theta without bound, of a price of nearly nothing, is neither the most urgent nor the largest penalty: it is missing', () => {
+  expect(thetaUrgency(Number.POSITIVE_INFINITY)).toBeNaN();
+  expect(thetaUrgency(unknown)).toBeNaN();
+  expect(thetaPenalty(Number.POSITIVE_INFINITY, 30, theta_caps)).toBeNaN();
+});
+
 /** A function never rises. */
 function neverHigher(score: (x: number) => number, { min, max }: { min: number; max: number }): void {
   const number = fc.double({ min, max, noNaN: true });

@@ -106,6 +106,27 @@ test('a ranked row carries the signals of its own stored values', () => {
   expect(rankChain(invent([tight], { ivRank: Number.NaN })).ranks[0]!.signals).not.toContain('discount');
 });
 
+test('a ranked row is a runner by its own momentum, volume, volume to open interest and spread', () => {
+  // Up 25 % in five days, 300 traded of 1,000 open, twice as many open as before: momentum 50 + (100 - 50) × cbrt(0.82) = 96.8; spread 2 %.
+  const runner = { mid5: 3.2, volume: 300, openInterest: 1000, oi5: 500 };
+  const isRunner = (change: object) => rankChain(invent([{ ...runner, ...change }])).ranks[0]!.signals.includes('runner');
+  expect(isRunner({})).toBe(true);
+  expect(isRunner({ volume: 100, openInterest: 500, oi5: 250 })).toBe(false);
+  expect(isRunner({ openInterest: 3000, oi5: 1500 })).toBe(false);
+  expect(isRunner({ mid5: 4.4 })).toBe(false);
+  expect(isRunner({ bid: 3.9, ask: 4.1 })).toBe(false);
+  expect(isRunner({ volume: Number.NaN })).toBe(false);
+});
+
+test('a ranked row has good Greeks by its own delta, gamma and spread', () => {
+  const tight = { bid: 3.97, ask: 4.03 };
+  const isGood = (change: object) => rankChain(invent([{ ...tight, ...change }])).ranks[0]!.signals.includes('greeks');
+  expect([isGood({}), isGood({ isPut: true, delta: -0.5 })]).toEqual([true, true]);
+  expect([isGood({ delta: 0.3 }), isGood({ delta: 0.75 }), isGood({ gamma: 0.02 }), isGood({ bid: 3.96, ask: 4.04 })]).toEqual(
+    Array(4).fill(false),
+  );
+});
+
 test('each position has its own stop and its own signals', () => {
   const contract = symbolOf(ORDINARY);
   const positions = [

@@ -43,6 +43,45 @@ test('impossible numbers are missing; a theta may be negative', () => {
   expect(theta[0]).toBe(-0.4);
 });
 
+test('nothing is a number: no bid, no volume and a delta of 0 are 0', () => {
+  const rows = builder();
+  rows.add('AAPL140621C00645000', {
+    bid: 0,
+    ask: 0,
+    volume: 0,
+    openInterest: 0,
+    iv: 0,
+    delta: 0,
+    gamma: 0,
+    vega: 0,
+    theta: 0,
+    quotedAt: 0,
+  });
+  const { bid, ask, volume, openInterest, iv, delta, gamma, vega, theta, quotedAt } = rows.build(at);
+  expect([bid, ask, volume, openInterest, iv, delta, gamma, vega, theta, quotedAt].map(([value]) => value)).toEqual(Array(10).fill(0));
+});
+
+test('a delta below 0 is that of a put', () => {
+  const rows = builder();
+  rows.add('AAPL140621P00645000', { delta: -0.4, gamma: -0.1, vega: -0.1, ask: -1, openInterest: -1 });
+  const { delta, gamma, vega, ask, openInterest } = rows.build(at);
+  expect(delta[0]).toBe(-0.4);
+  expect([gamma, vega, ask, openInterest].map(([value]) => value)).toEqual(Array(4).fill(Number.NaN));
+});
+
+test('two roots of one day are two expirations, in the order of their names', () => {
+  const rows = builder('^SPX');
+  rows.add('SPXW240119C04800000', {});
+  rows.add('SPX240119C04800000', {});
+  rows.add('SPX240216C04800000', {});
+  const { expirations, roots, expiry } = rows.build(at);
+  expect([expirations, roots, [...expiry]]).toEqual([
+    ['2024-01-19', '2024-01-19', '2024-02-16'],
+    ['SPX', 'SPXW', 'SPX'],
+    [1, 0, 2],
+  ]);
+});
+
 describe('what cannot be read', () => {
   test('a broken symbol, a day that is none and a strike of 0 cost their rows alone, counted by reason', () => {
     const rows = builder();
@@ -72,6 +111,31 @@ describe('what cannot be read', () => {
     expect(() => builder().build(at)).toThrow(
       expect.objectContaining({ name: 'PermanentError', code: 'chain.empty', message: 'file: AAPL has no option contracts' }),
     );
+  });
+
+  test('what is missing of an empty chain is said with it', () => {
+    const rows = builder();
+    rows.miss('2014-06-21', 'listed without contracts');
+    rows.miss(undefined, 'no close of the day');
+    expect(() => rows.build(at)).toThrow(
+      expect.objectContaining({
+        code: 'chain.empty',
+        message: 'file: AAPL has no option contracts (2014-06-21: listed without contracts; all rows: no close of the day)',
+      }),
+    );
+  });
+
+  test('an expiration, a field of all contracts and counted rows stand in the gaps, in this order', () => {
+    const rows = builder();
+    rows.add('AAPL140621C00645000', {});
+    rows.drop('broken');
+    rows.miss('2014-07-19', 'listed without contracts');
+    rows.miss(undefined, 'no Greeks');
+    expect(rows.build(at).gaps).toEqual([
+      { expiry: '2014-07-19', reason: 'listed without contracts' },
+      { reason: 'no Greeks' },
+      { contracts: 1, reason: 'broken' },
+    ]);
   });
 
   test('rows of which none can be read are transient: the source talks nonsense, the symbol may have options', () => {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { coalesced } from '../../../../services/market/options/sources/coalesce.ts';
 
@@ -56,4 +57,39 @@ test('work that is being aborted is nobody else’s: who asks next gets his own'
   expect(runs).toHaveLength(2);
   runs[1]?.end.resolve('a');
   expect(await second).toBe('a');
+});
+
+test('who has gone before asking starts nothing', async () => {
+  const { runs, ask } = slowWork();
+  const gone = new AbortController();
+  gone.abort(new Error('gone'));
+  await expect(ask('A', gone.signal)).rejects.toThrow('gone');
+  expect(runs).toEqual([]);
+});
+
+test('who asks while an answer is on its way shares it, also after another has gone; who asks after it gets a new one', async () => {
+  const { runs, ask } = slowWork();
+  const one = new AbortController();
+  const first = ask('A', one.signal);
+  const second = ask('A', never);
+  one.abort(new Error('gone'));
+  await expect(first).rejects.toThrow('gone');
+  const third = ask('A', never);
+  expect(runs).toHaveLength(1);
+  runs[0]?.end.resolve('a');
+  expect(await Promise.all([second, third])).toEqual(['a', 'a']);
+  const fourth = ask('A', never);
+  expect(runs).toHaveLength(2);
+  runs[1]?.end.resolve('b');
+  expect(await fourth).toBe('b');
+});
+
+test('nothing of an answered question stays with the signal of who asked', async () => {
+  const { runs, ask } = slowWork();
+  const { signal } = new AbortController();
+  const answer = ask('A', signal);
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+  runs[0]?.end.resolve('a');
+  await answer;
+  expect(getEventListeners(signal, 'abort')).toHaveLength(0);
 });

@@ -267,6 +267,51 @@ describe('the header', () => {
   });
 });
 
+describe('the text of a file', () => {
+  const TEXT = `${HEADER}\r\n${ROW}\r\n`;
+  const bytes = (content: Buffer) => {
+    const path = join(folder, 'chain.csv');
+    writeFileSync(path, content);
+    return path;
+  };
+
+  test.each<[string, Buffer]>([
+    ['UTF-8 with its mark', Buffer.from(`\ufeff${TEXT}`)],
+    ['UTF-16 with its mark', Buffer.from(`\ufeff${TEXT}`, 'utf16le')],
+    ['comments above the header', Buffer.from(`# of Friday\n\n${TEXT}`)],
+    ['a delimiter above the header', Buffer.from(`sep=;\n${TEXT.replaceAll(',', ';')}`)],
+  ])('%s is read', async (_, content) => {
+    expect((await chain(bytes(content))).contracts).toEqual(['AAPL140621C00645000']);
+  });
+
+  test.each<[string, Buffer, string]>([
+    ['Latin-1', Buffer.from(`# caf\u00e9\n${TEXT}`, 'latin1'), ':1: byte 6 is 0xE9, which is not UTF-8 there; save the file as UTF-8'],
+    ['UTF-16 without its mark', Buffer.from(TEXT, 'utf16le'), ':1: byte 2 is NUL, which is no text'],
+    ['line ends of an old Mac', Buffer.from(TEXT.replaceAll('\r\n', '\r')), ' is a carriage return without a line feed'],
+  ])('%s is refused with the place', async (_, content, fault) => {
+    const path = bytes(content);
+    await expect(chain(path)).rejects.toMatchObject({ code: 'chain.unreadable', message: expect.stringContaining(fault) });
+  });
+
+  test('below comments the lines keep their numbers', async () => {
+    const path = csv('# of Friday', '', HEADER, ROW.replace('9.8', 'cheap'));
+    await expect(chain(path)).rejects.toThrow(`${path}:4: bid: "cheap" is not a price`);
+    const lacking = csv('# of Friday', HEADER.replace('bid,', ''));
+    await expect(chain(lacking)).rejects.toThrow(`${lacking}:2: `);
+  });
+
+  test('a quote that is never closed is refused', async () => {
+    const path = csv(HEADER, `"${ROW}`, ...Array.from({ length: 2_000 }, () => ROW));
+    await expect(chain(path)).rejects.toMatchObject({ code: 'chain.bad_row', message: expect.stringContaining('close each quote') });
+  });
+
+  test('JSON in another encoding is refused with the place', async () => {
+    const path = join(folder, 'a.json');
+    writeFileSync(path, Buffer.from('[\n"caf\u00e9"]', 'latin1'));
+    await expect(chain(path)).rejects.toThrow(`${path}:2: byte 7 is 0xE9, which is not UTF-8 there`);
+  });
+});
+
 test('a file that is not there is named', async () => {
   await expect(chain(join(folder, 'none.csv'))).rejects.toMatchObject({
     name: 'InputError',

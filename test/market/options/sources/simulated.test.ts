@@ -37,6 +37,9 @@ function mids(chain: Chain): Quote[][] {
   );
 }
 
+/** See the test that uses it. */
+const SSVI = 0.28755392483762093;
+
 /** Rounding of doubles, in dollars. */
 const DUST = 1e-9;
 
@@ -131,8 +134,28 @@ describe('no arbitrage on mid prices, over all contracts', () => {
     );
   });
 
-  test('a surface with arbitrage is refused', () => {
-    expect(() => volatilityAt({ today: 0.2, longRun: 0.2, skew: -0.5, curvature: 1.4 }, 0, 1)).toThrow(RangeError);
+  test.each([
+    { skew: -0.5, curvature: 1.4 },
+    { skew: -0.5, curvature: 0 },
+    { skew: 1, curvature: 0.5 },
+    { skew: -1, curvature: 0.5 },
+  ])('a surface with arbitrage is refused: %o', (shape) => {
+    expect(() => volatilityAt({ today: 0.2, longRun: 0.2, ...shape }, 0, 1)).toThrow(RangeError);
+    expect(volatilityAt({ today: 0.2, longRun: 0.2, skew: -0.5, curvature: 2 / 1.5 }, 0, 1)).toBeCloseTo(0.2, 12);
+  });
+
+  test('half of a deviation from the long run is gone after a quarter of a year', () => {
+    // The variance a moment from then, by a central difference of its integral: half-way between 0.3² and 0.2².
+    const surface: Surface = { today: 0.3, longRun: 0.2, skew: -0.3, curvature: 0.8 };
+    const h = 1e-5;
+    const at = (years: number) => (varianceAtTheMoney(surface, years + h) - varianceAtTheMoney(surface, years - h)) / (2 * h);
+    expect(at(0.25)).toBeCloseTo((0.09 + 0.04) / 2, 7);
+    expect(at(h)).toBeCloseTo(0.09, 4);
+  });
+
+  test('is the SSVI of Gatheral and Jacquier', () => {
+    // Computed with Python from the formula in the paper: θ of 0.3² to 0.2² after half a year, ρ -0.4, η 0.9, k -0.1.
+    expect(volatilityAt({ today: 0.3, longRun: 0.2, skew: -0.4, curvature: 0.9 }, -0.1, 0.5)).toBeCloseTo(SSVI, 10);
   });
 });
 
@@ -142,6 +165,111 @@ describe('the same question has the same answer', () => {
     expect(await chainOf('AAPL')).toEqual(chain);
     expect((await chainOf('AAPL', { seed: 2 })).iv).not.toEqual(chain.iv);
     expect((await chainOf('MSFT')).iv).not.toEqual(chain.iv);
+  });
+
+  test('and the same as in every version before: stored days of a seed go on with the next one', async () => {
+    // Recorded when the past of contracts began to be stored.
+    const { spot, contracts, iv, bid, ask, delta, volume, openInterest } = await chainOf('AAPL', { contracts: 300 });
+    const shown = [0, 7, 40, 101, 152, 200, 251, 299].map((i) => ({
+      contract: contracts[i],
+      numbers: [iv[i], bid[i], ask[i], delta[i], volume[i], openInterest[i]].map((value) => Number(value!.toPrecision(8))),
+    }));
+    expect([spot, contracts.length, shown]).toMatchInlineSnapshot(`
+      [
+        52.64,
+        304,
+        [
+          {
+            "contract": "AAPL261120C00052200",
+            "numbers": [
+              0.25790613,
+              0.37754264,
+              0.50566999,
+              0.9845451,
+              0,
+              3,
+            ],
+          },
+          {
+            "contract": "AAPL261120P00052500",
+            "numbers": [
+              0.19369308,
+              0.0079724256,
+              0.022198487,
+              -0.18022058,
+              16,
+              4757,
+            ],
+          },
+          {
+            "contract": "AAPL261204C00052500",
+            "numbers": [
+              0.16415005,
+              0.78558011,
+              0.79823013,
+              0.5582685,
+              103,
+              1508,
+            ],
+          },
+          {
+            "contract": "AAPL261231P00047500",
+            "numbers": [
+              0.21942827,
+              0.080402966,
+              0.15684504,
+              -0.067632943,
+              0,
+              249,
+            ],
+          },
+          {
+            "contract": "AAPL270219C00055000",
+            "numbers": [
+              0.14850872,
+              0.8218873,
+              0.85775749,
+              0.33741504,
+              217,
+              6893,
+            ],
+          },
+          {
+            "contract": "AAPL270521C00055000",
+            "numbers": [
+              0.15420729,
+              1.7090314,
+              1.7553507,
+              0.43444336,
+              319,
+              5470,
+            ],
+          },
+          {
+            "contract": "AAPL271217P00060000",
+            "numbers": [
+              0.14607838,
+              6.2456036,
+              6.3221318,
+              -0.69317793,
+              3,
+              695,
+            ],
+          },
+          {
+            "contract": "AAPL280915P00070000",
+            "numbers": [
+              0.13730031,
+              13.065805,
+              13.171841,
+              -0.85359393,
+              0,
+              115,
+            ],
+          },
+        ],
+      ]
+    `);
   });
 
   test('the underlying costs what the newest bar of the market with that seed closes at, and the quotes are of now', async () => {
@@ -180,6 +308,44 @@ describe('expirations', () => {
 });
 
 describe('a plausible market', () => {
+  test('what is worth less than a cent has no bid, everything else has one and a spread of a cent at least', async () => {
+    for (const symbol of SYMBOLS) {
+      const { bid, ask, contracts } = await chainOf(symbol, { contracts: 4500 });
+      const wrong = contracts.filter((_, i) => {
+        const mid = (bid[i]! + ask[i]!) / 2;
+        return mid < 0.01 ? Math.abs(bid[i]!) > 1e-12 : !(bid[i]! > 0 && ask[i]! - bid[i]! >= Math.min(0.01, 1.8 * mid) - 1e-12);
+      });
+      expect(wrong, symbol).toEqual([]);
+    }
+  });
+
+  test('strikes are round steps around the forward, as many to each side', async () => {
+    const { strike, expiry, expirations, spot } = await chainOf('AAPL');
+    for (const [e] of expirations.entries()) {
+      const own = [...new Set([...strike].filter((_, i) => expiry[i] === e))].sort((a, b) => a - b);
+      const steps = new Set(own.slice(1).map((one, i) => Number((one - own[i]!).toFixed(6))));
+      expect(steps.size).toBe(1);
+      const [step] = steps as unknown as Iterable<number>;
+      const digits = step! / 10 ** Math.floor(Math.log10(step!) + 1e-9);
+      expect([1, 2.5, 5]).toContain(Number(digits.toFixed(6)));
+      const below = own.filter((one) => one < spot).length;
+      // A forward of two years at 4 % is up to 9 % above the spot.
+      expect(Math.abs(below - own.length / 2)).toBeLessThanOrEqual(Math.max(2, own.length / 4));
+    }
+  });
+
+  test('more is open out of the money than in it, at round strikes, and at monthly expirations', async () => {
+    const { strike, expiry, expirations, isPut, openInterest, spot } = await chainOf('SPY', { contracts: 4500 });
+    const open = (of: (i: number) => boolean) => openInterest.reduce((sum, count, i) => (of(i) ? sum + count : sum), 0);
+    const isOut = (i: number) => (isPut[i] === 1) === strike[i]! < spot;
+    expect(open(isOut)).toBeGreaterThan(1.2 * open((i) => !isOut(i)));
+    const mean = (of: (i: number) => boolean) => open(of) / strike.filter((_, i) => of(i)).length;
+    expect(mean((i) => strike[i]! % 10 === 0)).toBeGreaterThan(mean((i) => strike[i]! % 5 === 0 && strike[i]! % 10 !== 0));
+    const on = (date: string) => (i: number) => expirations[expiry[i]!] === date;
+    // 2026-12-18 is the third Friday; a week before it the same distance counts for less than the 2.5 of a month.
+    expect(mean(on('2026-12-18'))).toBeGreaterThan(1.5 * mean(on('2026-12-11')));
+  });
+
   test.each([200, 1000, 4500])('about as many contracts as are asked for: %i', async (contracts) => {
     for (const symbol of SYMBOLS) {
       const { length } = (await chainOf(symbol, { contracts })).contracts;

@@ -161,6 +161,72 @@ describe('a chain of several expirations', () => {
     expect(chain.gaps).toBeUndefined();
   });
 
+  test('is asked for four expirations at a time unless told otherwise', async () => {
+    let running = 0;
+    let most = 0;
+    const { source } = replay(async (date) => {
+      most = Math.max(most, ++running);
+      for (let turn = 0; turn < 200; turn++) await new Promise(setImmediate);
+      running--;
+      return chainAnswer(resultOf(DAYS, dayOf(date)));
+    });
+    await source.chain('XYZ', signal);
+    expect(most).toBe(4);
+  });
+
+  test('is of now where Yahoo stamps it ahead of this clock', async () => {
+    const { source } = replay((date) => chainAnswer(resultOf(DAYS.slice(0, 1), dayOf(date), '2025-02-24T12:00:05Z')));
+    const { asOf, quotedAt } = await source.chain('XYZ', signal);
+    expect([asOf.toString(), new Date(quotedAt[0]!).toISOString()]).toEqual([NOW, '2025-02-24T12:00:00.000Z']);
+  });
+
+  test('has an expiration of puts alone, and a quote of one side alone', async () => {
+    const { source } = replay((date) => {
+      const result = resultOf(DAYS.slice(0, 1), dayOf(date));
+      result.options[0]!.calls = [];
+      Object.assign(result.options[0]!.puts[0]!, { bid: 0, ask: 1.2 });
+      Object.assign(result.options[0]!.puts[1]!, { bid: 1, ask: undefined });
+      return chainAnswer(result);
+    });
+    const { contracts, bid, ask, iv, gaps } = await source.chain('XYZ', signal);
+    expect(gaps).toBeUndefined();
+    expect(contracts).toEqual(['XYZ250228P00095000', 'XYZ250228P00105000']);
+    expect([[...bid], [...ask], [...iv]]).toEqual([
+      [0, 1],
+      [1.2, Number.NaN],
+      [0.3, 0.3],
+    ]);
+  });
+
+  test('costs what the newest answer with a price says', async () => {
+    const { source } = replay((date) => {
+      const result = resultOf(DAYS.slice(0, 2), dayOf(date), date === undefined ? '2025-02-24T11:00:00Z' : '2025-02-24T11:00:09Z');
+      if (date !== undefined) result.quote.regularMarketPrice = null;
+      return chainAnswer(result);
+    });
+    const { spot, asOf } = await source.chain('XYZ', signal);
+    expect([spot, asOf.toString()]).toEqual([100, '2025-02-24T11:00:00Z']);
+  });
+
+  test('has quotes of cents, and no volatility where a row has no quote at all', async () => {
+    const { source } = replay(() => {
+      const result = resultOf(DAYS.slice(0, 1));
+      const [cheap, none] = result.options[0]!.calls as [Record<string, unknown>, Record<string, unknown>];
+      Object.assign(cheap, { bid: 0.5, ask: 0.8 });
+      Object.assign(none, { bid: undefined, ask: undefined });
+      Object.assign(result.options[0]!.puts[0]!, { bid: 0, ask: 0.05 });
+      Object.assign(result.options[0]!.puts[1]!, { contractSize: undefined });
+      return chainAnswer(result);
+    });
+    const { bid, ask, iv, contracts } = await source.chain('XYZ', signal);
+    expect(contracts).toHaveLength(4);
+    expect([[...bid], [...ask], [...iv]]).toEqual([
+      [0.5, Number.NaN, 0, 1],
+      [0.8, Number.NaN, 0.05, 1.2],
+      [0.3, Number.NaN, 0.3, 0.3],
+    ]);
+  });
+
   test('takes one token of the budget for each HTTP request', async () => {
     const { source, seen } = replay((date) => chainAnswer(resultOf(DAYS, dayOf(date))));
     await source.chain('XYZ', signal);
@@ -294,6 +360,16 @@ describe('errors', () => {
     const before = seen.crumbs;
     expect((await source.chain('XYZ', signal)).expirations).toHaveLength(DAYS.length);
     expect(seen.crumbs).toBe(before + 1);
+  });
+
+  test('any other error keeps the crumb', async () => {
+    let down = true;
+    const { source, seen } = replay((date) => (down ? new Response('', { status: 503 }) : chainAnswer(resultOf(DAYS, dayOf(date)))));
+    await expect(source.chain('XYZ', signal)).rejects.toMatchObject({ code: 'source.unavailable' });
+    const before = seen.crumbs;
+    down = false;
+    await source.chain('XYZ', signal);
+    expect(seen.crumbs).toBe(before);
   });
 
   test('a cookie page without a cookie is about the caller, not about the symbol', async () => {

@@ -4,9 +4,9 @@
  * - `held_logins`: a limit is reached, so logins are neither taken nor acknowledged. Cleared when half of the room is free again.
  * - `login_wait`: a login has waited too long: no service subscribes, or none commits.
  */
-import type { Logger } from '../services/platform/log/log.ts';
-import type { Draft } from '../services/platform/messages.ts';
-import type { BROKER_ALERTS } from '../services/platform/topics.ts';
+import type { Logger } from '../../services/platform/log/log.ts';
+import type { Draft } from '../../services/platform/messages.ts';
+import type { BROKER_ALERTS } from '../../services/platform/topics.ts';
 
 export interface HoldLimits {
   /** Messages held for one client id. */
@@ -104,7 +104,6 @@ export function startHeldAlerts(options: {
     }
   }
   const timer = setInterval(look, times.lookMs);
-  timer.unref();
   return { look, stop: () => clearInterval(timer) };
 }
 

@@ -3,8 +3,8 @@
  * copies, and a service does that after its commit. aedes itself acknowledges before it delivers, so a login would be lost with the process.
  *
  * - No subscriber of QoS 1 yet: the message waits and is delivered at the first subscription.
- * - Who has to acknowledge: one member of each shared subscription of the topic; where there is none, every plain subscriber of QoS 1 that
- *   is connected, at least one.
+ * - Who has to acknowledge: of the clients whose role commits the topic (`commits` in access.yaml) one member of each shared subscription;
+ *   where there is none, every plain subscriber of QoS 1 that is connected, at least one. Any other client that may see it is a spectator.
  * - A receiver that goes away for good gives its copy back: the message is delivered to another, or waits for one.
  * - A client that sends the same again (packet identifier and payload) waits for the first one's acknowledgement.
  * - A client that goes away is no longer answered. Its messages that no receiver was sent are forgotten: the client sends them again.
@@ -13,14 +13,13 @@
  *
  * The payload object is a message's identity in here: aedes passes it on as it is, while it copies packets and renumbers those that are moved.
  */
-import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes';
-import { includes } from './access.ts';
-import { writeAcknowledgement } from './acknowledgement.ts';
+import { includes } from '../access.ts';
+import { freeMessageId, type QueuedMessage, type SessionQueues } from '../session-queues.ts';
+import type { SharedDelivery, SharedSubscriptions } from '../shared-subscriptions.ts';
+import { digestOf, incomingOf, writeAcknowledgement } from './acknowledgement.ts';
 import { type HeldStats, type HoldLimits, type LimitReached, limitReached } from './held-limits.ts';
-import { freeMessageId, type QueuedMessage, type SessionQueues } from './session-queues.ts';
-import type { SharedDelivery, SharedSubscriptions } from './shared-subscriptions.ts';
 
 /** A message in the hands of one receiver. */
 interface Copy {
@@ -54,7 +53,7 @@ interface Held extends Omit<Publish, 'client'> {
 
 interface State {
   limits: HoldLimits;
-  maySee: (client: Client, topic: string) => boolean;
+  commits: (clientId: string, topic: string) => boolean;
   byPayload: Map<Buffer, Held>;
   /** By client id and packet identifier. */
   bySender: Map<string, Map<number, Held>>;
@@ -77,7 +76,8 @@ interface State {
 export interface HeldPublishes {
   /** Takes over a publish of QoS 1 or 2 from aedes: its delivery and its acknowledgement. */
   take(client: Client, packet: PublishPacket): void;
-  isHeld(packet: AedesPublishPacket): boolean;
+  /** Whether the message is held until this client, perhaps with others, has acknowledged it. */
+  isHeldFor(clientId: string, packet: AedesPublishPacket): boolean;
   /** Notes that a connection of a clean session gets a copy, and gives the packet the identifier that the connection will acknowledge. */
   noteCleanDelivery(client: Client, packet: AedesPublishPacket | SharedDelivery): void;
   queued(message: QueuedMessage): void;
@@ -91,15 +91,10 @@ export interface HeldPublishes {
 
 export interface HeldPublishesOptions {
   limits: HoldLimits;
-  maySee: (client: Client, topic: string) => boolean;
+  /** Whether the acknowledgement of this client says that a message of the topic is committed. */
+  commits: (clientId: string, topic: string) => boolean;
   /** Called once each time that messages begin not to be taken. */
   onFull: (client: Client, topic: string) => void;
-}
-
-/** The incoming QoS 2 messages that the sender has not released; aedes' types leave them out. */
-interface IncomingStore {
-  incomingGetPacket(client: Client, packet: { messageId: number }): Promise<{ payload: Buffer }>;
-  incomingStorePacket(client: Client, packet: object): Promise<void>;
 }
 
 /** What a held message costs beside its payload, roughly. */
@@ -107,10 +102,10 @@ const MESSAGE_BYTES = 1000;
 /** Delivered in one turn of the event loop, so that a backlog does not stop everything else. */
 const DELIVERED_AT_ONCE = 500;
 
-export function createHeldPublishes({ limits, maySee, onFull }: HeldPublishesOptions): HeldPublishes {
+export function createHeldPublishes({ limits, commits, onFull }: HeldPublishesOptions): HeldPublishes {
   const state: State = {
     limits,
-    maySee,
+    commits,
     byPayload: new Map(),
     bySender: new Map(),
     waiting: new Map(),
@@ -148,23 +143,25 @@ export function createHeldPublishes({ limits, maySee, onFull }: HeldPublishesOpt
       // Found: it was acknowledged with PUBREC and not released yet, so this is a double [MQTT-4.3.3-2]. Another content is another login, of a
       // client that lost its own state (mosquitto_pub begins with 1 at each start).
       else
-        incoming(state)
+        incomingOf(state.parts!.broker)
           .incomingGetPacket(client, publish)
           .then(
             ({ payload }) => (digestOf(publish).equals(payload) ? writeAcknowledgement(client, 'pubrec', publish.messageId) : take()),
             take,
           );
     },
-    isHeld: ({ payload }) => state.byPayload.has(payload as Buffer),
+    isHeldFor: (clientId, { topic, payload }) => state.byPayload.has(payload as Buffer) && commits(clientId, topic),
     noteCleanDelivery: (client, packet) => noteCleanDelivery(state, client, packet),
-    queued: (message) => heldBy(state, message)?.copies.add(message),
+    queued(message) {
+      if (commits(message.clientId, message.packet.topic)) heldBy(state, message)?.copies.add(message);
+    },
     acknowledged(message) {
       const held = heldBy(state, message);
-      if (held !== undefined) acknowledged(state, held, message);
+      if (held?.copies.has(message)) acknowledged(state, held, message);
     },
     removed(message) {
       const held = heldBy(state, message);
-      if (held !== undefined) giveBack(state, held, message);
+      if (held?.copies.has(message)) giveBack(state, held, message);
     },
     acknowledgedByClean(client, messageId) {
       const copies = state.cleanCopies.get(client);
@@ -247,11 +244,12 @@ async function deliverWaiting(state: State, topic: string): Promise<void> {
 }
 
 async function hasReceiver(state: State, topic: string): Promise<boolean> {
-  const { broker, queues, shared } = state.parts!;
+  const { broker, queues } = state.parts!;
+  const counts = (clientId: string) => state.commits(clientId, topic);
   return (
-    shared.hasSubscriber(topic) ||
-    (await queues.hasSubscriber(topic)) ||
-    Object.values(clientsOf(broker)).some((client) => client.clean && state.maySee(client, topic) && acknowledges(client, topic))
+    groupCommits(state, topic) ||
+    (await queues.hasSubscriber(topic, counts)) ||
+    Object.values(clientsOf(broker)).some((client) => client.clean && counts(client.id) && acknowledges(client, topic))
   );
 }
 
@@ -316,10 +314,13 @@ function decide(state: State, held: Held): void {
 
 /** A message that only plain subscribers have goes to a group that has begun since. A plain one may be absent for good. */
 function offerToGroups(state: State, held: Held): void {
-  if (isWaiting(state, held) || held.copies.size === 0 || !state.parts!.shared.hasSubscriber(held.topic)) return;
+  if (isWaiting(state, held) || held.copies.size === 0 || !groupCommits(state, held.topic)) return;
   if (held.copies.values().some((copy) => kindOf(copy) === 'group')) return;
   wait(state, held);
 }
+
+const groupCommits = (state: State, topic: string): boolean =>
+  state.parts!.shared.hasSubscriber(topic, (clientId) => state.commits(clientId, topic));
 
 function forget(state: State, held: Held): void {
   if (!state.byPayload.delete(held.payload)) return;
@@ -371,19 +372,14 @@ function answer(state: State, held: Held): void {
   }
   // Remembered until the sender releases it, so that a double is not delivered again. aedes answers the release.
   const seen = { cmd: 'publish', messageId, topic, qos, payload: digestOf(held) };
-  void incoming(state)
+  void incomingOf(state.parts!.broker)
     .incomingStorePacket(client, seen)
     .then(() => writeAcknowledgement(client, 'pubrec', messageId));
 }
 
-const digestOf = ({ topic, payload }: Pick<Publish, 'topic' | 'payload'>): Buffer =>
-  createHash('sha256').update(`${topic}\n`).update(payload).digest();
-
-const incoming = (state: State) => (state.parts!.broker as unknown as { persistence: IncomingStore }).persistence;
-
 function noteCleanDelivery(state: State, client: Client, packet: AedesPublishPacket & { group?: string }): void {
   const held = state.byPayload.get(packet.payload as Buffer);
-  if (held === undefined || packet.qos === 0) return;
+  if (held === undefined || packet.qos === 0 || !state.commits(client.id, packet.topic)) return;
   if (packet.group === undefined && !acknowledges(client, packet.topic)) return;
   const copies = state.cleanCopies.getOrInsertComputed(client, () => new Map());
   const copy = { clientId: client.id, group: packet.group };

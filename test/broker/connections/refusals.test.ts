@@ -1,0 +1,97 @@
+/** What the embedded broker refuses, and what it says of it. */
+import { once } from 'node:events';
+import { pino } from 'pino';
+import { afterEach, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { loadAccess } from '../../../broker/access.ts';
+import { type EmbeddedBroker, type EmbeddedBrokerOptions, startBroker } from '../../../broker/embedded.ts';
+import { accounts, connectPacket, join, rawConnection, refusalOf, silent } from '../peers.ts';
+
+const running: EmbeddedBroker[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((broker) => broker.close()));
+});
+
+async function start(options: Partial<EmbeddedBrokerOptions> = {}): Promise<EmbeddedBroker> {
+  const broker = await startBroker({ port: 0, accounts, access: loadAccess(), log: silent, ...options });
+  running.push(broker);
+  return broker;
+}
+
+function keptLog() {
+  const lines: { event: string; [field: string]: unknown }[] = [];
+  return { lines, log: pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) }) };
+}
+
+test.each([
+  [{}, undefined, 'no user name'],
+  [{ username: 'eve', password: 'x' }, 'eve', 'unknown user or wrong password'],
+  [{ username: 'hook', password: 'x' }, 'hook', 'unknown user or wrong password'],
+  [{ username: 'hook' }, 'hook', 'unknown user or wrong password'],
+])('the log says why %j was refused', async (account, name, reason) => {
+  const { lines, log } = keptLog();
+  const broker = await start({ log });
+  await refusalOf(broker.port, { clientId: 'c1', ...account });
+  const refused = lines.filter(({ event }) => event === 'broker.connection_refused');
+  expect(refused).toMatchObject([{ clientId: 'c1', reason, msg: `connection refused: ${reason}` }]);
+  expect(refused[0]!.account).toBe(name);
+});
+
+test('what is no MQTT ends its connection, and the log says why', async () => {
+  const { lines, log } = keptLog();
+  const broker = await start({ log });
+  const socket = await rawConnection(broker.port);
+  const closed = once(socket, 'close');
+  // SUBSCRIBE, remaining length 0x80 0x80 0x80 0x30 = 100,663,296, before any CONNECT
+  socket.write(Buffer.from([0x82, 0x80, 0x80, 0x80, 0x30]));
+  await closed;
+  await expect
+    .poll(() => lines)
+    .toMatchObject([{ event: 'broker.connection_error', reason: 'a packet of 100663301 bytes that is no publish' }]);
+});
+
+test.each([
+  ['as large as a payload may be is published', 'x'.repeat(10), ['x'.repeat(10)], 0],
+  ['larger than that is dropped and counted', 'x'.repeat(11), [], 1],
+])('a will %s', async (_, payload, heard, oversize) => {
+  const broker = await start({ maxPayloadBytes: 10 });
+  const monitor = await join(broker.port, 'monitor');
+  await monitor.client.subscribeAsync('mesh/#', { qos: 1 });
+  const socket = await rawConnection(broker.port);
+  socket.write(connectPacket('service', 'dying', 60, { will: { topic: 'mesh/worker/w1/state', payload } }));
+  await once(socket, 'data');
+  socket.destroy();
+  await expect.poll(() => broker.stats().clients).toBe(1);
+  const service = await join(broker.port, 'service');
+  await service.client.publishAsync('mesh/stats', 'after', { qos: 1 });
+  await expect.poll(() => monitor.heard.map((message) => message.payload)).toEqual([...heard, 'after']);
+  expect(broker.stats().oversize).toBe(oversize);
+});
+
+test('a plain request to the WebSocket port is told to upgrade', async () => {
+  const broker = await start({ webSocketPort: 0 });
+  const answer = await fetch(`http://127.0.0.1:${broker.webSocketPort}/`);
+  expect([answer.status, answer.headers.get('upgrade')]).toEqual([426, 'websocket']);
+});
+
+test('a WebSocket speaks the protocol "mqtt", whatever else its client offers, and no other [MQTT-6.0.0-3]', async () => {
+  const broker = await start({ webSocketPort: 0 });
+  const url = `ws://127.0.0.1:${broker.webSocketPort}`;
+  const both = new WebSocket(url, ['chat', 'mqtt']);
+  await once(both, 'open');
+  expect(both.protocol).toBe('mqtt');
+  const [error] = await once(new WebSocket(url, ['chat']), 'error');
+  expect((error as Error).message).toMatch(/subprotocol/);
+});
+
+test.each([
+  [true, 'sees only what its role may'],
+  [false, 'subscription refused'],
+])('the log says what became of a filter beyond a role, with a clean session (%s): %s', async (clean, msg) => {
+  const { lines, log } = keptLog();
+  const broker = await start({ log });
+  const monitor = await join(broker.port, 'monitor', { clientId: 'curious', clean });
+  await monitor.client.subscribeAsync('#', { qos: 1 }).catch(() => {});
+  const told = { event: 'broker.subscription_filtered', clientId: 'curious', account: 'monitor', topic: '#', msg };
+  expect(lines.filter(({ event }) => event === 'broker.subscription_filtered')).toMatchObject([told]);
+});

@@ -1,0 +1,93 @@
+/** Migrations on the command line: what is applied, what is lost, and that a person is asked before. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { databaseUrl } from '../../../sql/embedded.ts';
+import { migrations } from '../../../sql/migrate.ts';
+import { testDatabase } from '../../support/database.ts';
+import { stockmesh } from '../command-line.ts';
+import { configText } from '../running-mesh.ts';
+
+const database = await testDatabase({ migrated: false });
+const folder = mkdtempSync(join(tmpdir(), 'stockmesh-migrate-'));
+const config = join(folder, 'migrate.yaml');
+const names = (await migrations()).map(({ name }) => name);
+const newest = names.at(-1)!;
+beforeAll(() => {
+  const { user, password, socketPath, database: name } = database.migrate;
+  const url = databaseUrl({ user, password, database: name, socket: socketPath as string, port: 3306 });
+  writeFileSync(config, configText(url, 'mqtt://127.0.0.1:1'));
+});
+afterAll(async () => {
+  await database.drop();
+  rmSync(folder, { recursive: true });
+});
+const migrate = (...args: string[]) => stockmesh(['migrate', ...args, '--config', config]);
+const json = async (...args: string[]) => JSON.parse((await migrate(...args, '--json')).stdout);
+
+/** Runs a command at a terminal at which a person answers. */
+async function asked(answer: string, ...args: string[]) {
+  const stdin = Object.assign(new PassThrough(), { isTTY: true });
+  const input = vi.spyOn(process, 'stdin', 'get').mockReturnValue(stdin as unknown as typeof process.stdin);
+  const { isTTY } = process.stderr;
+  Object.assign(process.stderr, { isTTY: true });
+  onTestFinished(() => {
+    input.mockRestore();
+    Object.assign(process.stderr, { isTTY });
+  });
+  stdin.write(`${answer}\n`);
+  return migrate(...args);
+}
+
+test('of an empty database nothing is taken back, and all are missing', async () => {
+  expect(await migrate('down', '--yes')).toEqual({ code: 0, stdout: 'no migration is applied: nothing to take back\n', stderr: '' });
+  expect(await json('down', '--yes')).toEqual({ ok: true, taken_back: [] });
+  const { stdout } = await migrate('status');
+  expect(stdout).toMatch(/^VERSION +NAME +APPLIED\n +1 +ledger +missing\n/);
+  expect(stdout).toMatch(new RegExp(`\n\n${names.length} migrations are missing; "npx stockmesh migrate up" applies them\n$`));
+});
+
+test('they are applied once', async () => {
+  expect((await migrate('up')).stdout).toBe(`applied ${names.join(', ')}\n`);
+  expect((await migrate('up')).stdout).toBe('the schema is current: nothing to apply\n');
+  expect(await json('up')).toEqual({ ok: true, applied: [] });
+  const { stdout } = await migrate('status');
+  expect(stdout).toMatch(/\n +1 +ledger +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n/);
+  expect(stdout).toMatch(/\n\nthe schema is current\n$/);
+  const { current, migrations: all } = await json('status');
+  expect([current, all.map(({ name }: { name: string }) => name)]).toEqual([true, names]);
+});
+
+test('without a terminal and --yes nothing is taken back; what would be lost is named', async () => {
+  const ran = await migrate('down', '--steps', '3');
+  expect(ran).toMatchObject({ code: 2, stdout: '' });
+  const back = names.slice(-3).reverse();
+  expect(ran.stderr).toMatch(new RegExp(`^stockmesh: takes back 3 migrations \\(${back.join(', ')}\\): .*; confirm it with --yes\n$`));
+  expect(ran.stderr).toContain('all rows of symbol_failures are lost');
+  const many = await migrate('down', '--steps', '99');
+  expect(many.stderr).toMatch(/all rows of [^;]*\bjobs\b[^;]* are lost, all values of [^;]* are lost; confirm it with --yes\n$/);
+  expect((await json('status')).current).toBe(true);
+});
+
+test('a person who does not agree changes nothing', async () => {
+  for (const answer of ['', 'n', 'yesterday']) {
+    const ran = await asked(answer, 'down');
+    expect(ran.code).toBe(1);
+    expect(stripVTControlCharacters(ran.stderr)).toMatch(
+      /^This takes back 1 migration \(\w+\): [^\n]*\. Go on\? \[y\/N\] [^\n]*\nnothing was changed\n$/,
+    );
+  }
+  expect((await json('status')).current).toBe(true);
+});
+
+test('a person who agrees takes the newest back, and can apply it again', async () => {
+  const ran = await asked(' YES ', 'down');
+  expect(ran).toMatchObject({ code: 0, stdout: `took back ${newest}; "npx stockmesh migrate up" applies them again, without the data\n` });
+  const { stdout } = await migrate('status');
+  expect(stdout).toMatch(/\n\n1 migration is missing; "npx stockmesh migrate up" applies them\n$/);
+  expect(await json('up')).toEqual({ ok: true, applied: [newest] });
+  expect(await json('down', '--yes', '--steps', '2')).toEqual({ ok: true, taken_back: names.slice(-2).reverse() });
+});

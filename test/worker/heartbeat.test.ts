@@ -1,0 +1,69 @@
+/** How a worker renews its leases. */
+import { expect, onTestFinished, test } from 'vitest';
+import type { ClaimedJob } from '../../services/ledger/run/claim.ts';
+import { TransientError } from '../../services/platform/errors.ts';
+import { startHeartbeat } from '../../services/worker/heartbeat.ts';
+import { createRunningJobs, type RunningJob } from '../../services/worker/running-jobs.ts';
+import type { silent } from '../broker/peers.ts';
+import { workshopOfFile } from './workshop.ts';
+
+const shop = await workshopOfFile();
+
+/** The heartbeat of a worker with one job, over a ledger whose transactions are the test's. */
+function beating(transaction: () => Promise<unknown>) {
+  const warnings: string[] = [];
+  const jobs = createRunningJobs({ capacity: 1, batchSize: 1 });
+  const job = { id: '00000000-0000-7000-8000-000000000001', attempt: 1 } as ClaimedJob;
+  const running: RunningJob = { job, abort: new AbortController(), done: Promise.resolve() };
+  jobs.claimed.add(running);
+  const stop = startHeartbeat({
+    jobs,
+    ledger: { ...shop.ledger, leaseSeconds: 0.06, db: { ...shop.db, transaction: transaction as typeof shop.db.transaction } },
+    workerId: 'w1',
+    log: { warn: (_: object, text: string) => warnings.push(text) } as unknown as typeof silent,
+  });
+  onTestFinished(stop);
+  return { warnings, running, stop };
+}
+
+test('an outage is told once, and again after a beat that succeeded', async () => {
+  let beats = 0;
+  const { warnings } = beating(async () => {
+    if (++beats !== 4) throw new TransientError('database.unavailable', 'away');
+    return { affectedRows: 1 };
+  });
+  await expect.poll(() => beats).toBeGreaterThan(3);
+  await expect.poll(() => warnings.length).toBe(2);
+  await expect.poll(() => beats).toBeGreaterThan(8);
+  expect(warnings).toEqual(Array(2).fill('could not renew the leases, trying again: away'));
+});
+
+test('a database that is slow to answer gets one request at a time', async () => {
+  let open = 0;
+  let most = 0;
+  let beats = 0;
+  beating(async () => {
+    most = Math.max(most, ++open);
+    // Several beats would be due meanwhile.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    open--;
+    beats++;
+    return { affectedRows: 1 };
+  });
+  await expect.poll(() => beats).toBeGreaterThan(2);
+  expect(most).toBe(1);
+});
+
+test('a job whose lease was kept goes on', async () => {
+  let beats = 0;
+  const { running, stop } = beating(async () => {
+    beats++;
+    return { affectedRows: 1 };
+  });
+  await expect.poll(() => beats).toBeGreaterThan(2);
+  expect(running.abort.signal.aborted).toBe(false);
+  stop();
+  const before = beats;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(beats).toBe(before);
+});
