@@ -262,12 +262,6 @@ const gateway = z.strictObject({
   port: port(0),
   ...gatewayEdge,
   login_timeout: duration(),
-  callbacks: z.strictObject({
-    allow_private: z.boolean(),
-    timeout: duration(),
-    backoff: z.array(z.number().min(0)),
-    poll_interval: duration(),
-  }),
 });
 
 const audit = z.strictObject({ keep_days: duration() });
