@@ -8,15 +8,19 @@ import type { Estimate } from '../../ledger/read/estimate.ts';
 import { listJobs } from '../../ledger/read/jobs.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
+import { InputError } from '../../platform/errors.ts';
 import { callerOf, demand, oneUser, ownUsers } from '../auth/access.ts';
 import { type SeenJob, scoreAsSeen, summariesAsSeen, visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
+import { pageOf } from '../http/page.ts';
 import { instant, itemState, jobDetail, jobId, jobStatus, jobSummary, limit, problems, queue, state, userId } from '../http/schemas.ts';
 import { callbacksOf } from '../webhooks/callbacks.ts';
 import { jobBodies } from './job-bodies.ts';
 import { checkCallback, submitFor } from './submission.ts';
 
 const MOST_REQUESTS = 100;
+/** Of all requests together: a portfolio of 1,000 symbols in batches, with the analysis of each, are less. The answer names each and stays below a megabyte. */
+const MOST_JOBS = 2_000;
 
 const accepted = z.object({
   id: z.string(),
@@ -60,7 +64,7 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
       operationId: 'requestJobs',
       summary: 'Ask for work',
       description:
-        'One request, or up to 100 as `{"jobs": […]}`: all are committed together when this answers 202. Work that is live already is joined, not done twice. A queue without room refuses; when it refuses all, the answer is 503.',
+        'One request, or up to 100 as `{"jobs": […]}`, of at most 2,000 jobs: all are committed together when this answers 202. Work that is live already is joined, not done twice. A queue without room refuses; when it refuses all, the answer is 503.',
       tags: ['jobs'],
       body: z.union([schema, z.strictObject({ jobs: z.array(schema).min(1).max(MOST_REQUESTS) })]),
       response: { 202: z.object({ jobs: z.array(accepted), refused: z.array(refusal) }), ...problems },
@@ -74,6 +78,12 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
         checkCallback(parts, body.callback_url);
       }
       const made = await Promise.all(bodies.map((body) => requestsOf(body, { config, clock, db })));
+      const total = made.reduce((sum, requests) => sum + requests.length, 0);
+      if (total > MOST_JOBS)
+        throw new InputError(
+          'jobs.too_many',
+          `these requests are ${total} jobs; at most ${MOST_JOBS} are taken at once: send them in parts`,
+        );
       /** For each request the position of its body. */
       const bodyOf = made.flatMap((requests, index) => requests.map(() => index));
       const { accepted, refused } = await submitFor(
@@ -132,8 +142,8 @@ function listRoute(app: App, { db, ledger }: Parts): void {
       if (viewers !== undefined) demand(request, 'read', user);
       // Reads one row more than the limit, to know whether there is a next page.
       const found = await listJobs(db, { ...filter, user, before, limit: most + 1 });
-      const jobs = await summariesAsSeen(db, found.slice(0, most), viewers);
-      return { jobs, next: found.length > most ? (jobs.at(-1)?.id ?? null) : null };
+      const { rows, next } = pageOf(found, most, ({ id }) => id);
+      return { jobs: await summariesAsSeen(db, rows, viewers), next };
     },
   });
 }
@@ -216,8 +226,8 @@ function itemsRoute(app: App, { db }: Parts): void {
       const { job } = await visibleJob(db, callerOf(request), request.params.id);
       const { limit: most, cursor, state: only } = request.query;
       const found = await listItems(db, job.id, { state: only, after: cursor, limit: most + 1 });
-      const items = found.slice(0, most);
-      return { items, next: found.length > most ? (items.at(-1)?.key ?? null) : null };
+      const { rows: items, next } = pageOf(found, most, ({ key }) => key);
+      return { items, next };
     },
   });
 }

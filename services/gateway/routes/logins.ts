@@ -7,6 +7,7 @@ import { InputError, TransientError } from '../../platform/errors.ts';
 import { SCHEMAS } from '../../platform/messages.ts';
 import { demand, mayFor } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
+import { pageOf } from '../http/page.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
 
 const ANSWER = z.object({
@@ -23,6 +24,7 @@ const ANSWER = z.object({
       decisions: z
         .array(z.looseObject({ symbol: z.string() }))
         .describe('A symbol each, with the jobs that it caused or joined, or why it caused none'),
+      truncated: z.boolean().describe('true when there are more decisions than fit into a megabyte: the first ones are here'),
     })
     .partial().shape,
 });
@@ -66,7 +68,9 @@ export function loginRoutes(app: App, { config, clock, db, admission }: Parts): 
           'login.unanswered',
           `the login was not committed within ${login_timeout} s: the database is slow or does not answer. Send it again with "at": "${at.toISOString()}"`,
         );
-      return reply.code(202).send({ userId: user, at, ...(mayFor(caller, 'jobs', user) ? committed : {}) });
+      if (!mayFor(caller, 'jobs', user)) return reply.code(202).send({ userId: user, at });
+      const { rows: decisions, next } = pageOf(committed.decisions, committed.decisions.length, ({ symbol }) => symbol);
+      return reply.code(202).send({ userId: user, at, ...committed, decisions, truncated: next !== null });
     },
   });
 }
