@@ -52,7 +52,7 @@ export interface GatewayMesh {
 export const TABLES = [
   ...['jobs', 'job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'],
   ...['user_slots', 'slot_waits', 'dedupe_windows', 'instances', 'alerts', 'holdings', 'logins', 'symbols', 'bars', 'analyses'],
-  ...['corporate_actions', 'user_portfolio_priority', 'callbacks', 'settings'],
+  ...['corporate_actions', 'user_portfolio_priority', 'callbacks', 'settings', 'job_askers'],
 ];
 
 /** One mesh a file; its tables are empty before each test, its keys stay. `reach`: how the gateway reaches the database, by default directly. */

@@ -1,16 +1,30 @@
 /** Webhooks in the database: committed with the request, due when the job has ended, tried again until they are delivered or given up. */
 import type { EnqueueAnswer } from '../../ledger/enqueue/enqueue.ts';
-import { idToBytes, newJobId } from '../../ledger/id.ts';
+import { idFromBytes, idToBytes, newJobId, sortedBytes } from '../../ledger/id.ts';
 import { isLive } from '../../ledger/job.ts';
 import type { Sql, Transaction } from '../../platform/database/database.ts';
+import { RefusedError } from '../http/problems.ts';
 
-/** Stores the address that is called when each job has ended, and for which user. The same job, key and address twice is stored once. */
+/** The job may have ended by then, so that the next request is for another one. */
+const FULL_RETRY_SECONDS = 10;
+
+/** The key that asks, and how many callbacks of one job it may ask for. */
+export interface CallbackAsker {
+  keyId: string;
+  most: number;
+}
+
+/**
+ * Stores the address that is called when each job has ended, and for which user. The same job, key and address twice is stored once. Errors:
+ * `RefusedError('quota.callbacks')`.
+ */
 export async function insertCallbacks(
   tx: Transaction,
   wanted: readonly { answer: EnqueueAnswer; url: string; user: string | undefined }[],
-  keyId: string,
+  { keyId, most }: CallbackAsker,
   now: Date,
 ): Promise<void> {
+  await refuseTooMany(tx, wanted, { keyId, most });
   const rows = wanted.flatMap(({ answer, url, user }) => {
     if (answer.outcome === 'refused') return [];
     // One that joined a completed job is due at once.
@@ -19,6 +33,40 @@ export async function insertCallbacks(
   });
   if (rows.length > 0)
     await tx.run('INSERT IGNORE INTO callbacks (id, job_id, key_id, url, user_id, state, due_at, created_at) VALUES ?', [rows]);
+}
+
+async function refuseTooMany(
+  tx: Transaction,
+  wanted: readonly { answer: EnqueueAnswer; url: string }[],
+  { keyId, most }: CallbackAsker,
+): Promise<void> {
+  const urls = new Map<string, Set<string>>();
+  const joined = new Set<string>();
+  for (const { answer, url } of wanted) {
+    if (answer.outcome === 'refused') continue;
+    urls.getOrInsertComputed(answer.id, () => new Set()).add(url);
+    if (answer.outcome === 'joined') joined.add(answer.id);
+  }
+  // A new job has none yet.
+  if (joined.size > 0) {
+    const rows = await tx.rows<{ job_id: Buffer; url: string }>(
+      'SELECT job_id, url FROM callbacks FORCE INDEX (ux_job) WHERE job_id IN (?) AND key_id = ?',
+      [sortedBytes(joined), keyId],
+    );
+    for (const { job_id, url } of rows) urls.get(idFromBytes(job_id))?.add(url);
+  }
+  const [full] = [...urls].find(([, known]) => known.size > most) ?? [];
+  if (full === undefined) return;
+  const quota = 'gateway.quotas.callbacks_per_job';
+  throw new RefusedError(
+    429,
+    'quota.callbacks',
+    `job ${full} has ${most} callbacks of this key already (${quota}); none of this request was taken`,
+    {
+      retryAfterSeconds: FULL_RETRY_SECONDS,
+      quota,
+    },
+  );
 }
 
 export interface CallbackResult {

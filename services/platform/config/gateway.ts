@@ -65,6 +65,12 @@ export const gatewayEdge = {
     heartbeat: seconds(),
     token_seconds: seconds(),
   }),
+  quotas: z.strictObject({
+    jobs_per_key: count(Number.MAX_SAFE_INTEGER),
+    jobs_per_user: count(Number.MAX_SAFE_INTEGER),
+    callbacks_per_job: count(),
+    callbacks_per_hour: count(Number.MAX_SAFE_INTEGER),
+  }),
   callbacks: z.strictObject({
     allow_private: z.boolean(),
     timeout: seconds(),

@@ -328,6 +328,7 @@ export const schema = z
     worker,
     queue: z.strictObject({
       priority_queues: z.strictObject({ foreground: queue, background_fetch: queue, background_analysis: queue }),
+      login_reserve: share(),
       mqtt,
     }),
     stock_jobs: stockJobs,
