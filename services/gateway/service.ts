@@ -9,6 +9,7 @@ import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { componentLogger } from '../platform/log/log.ts';
 import { assertPortFree } from '../platform/machine/ports.ts';
+import { createQuotas } from './auth/quotas.ts';
 import { buildServer } from './http/server.ts';
 import { createLive } from './live/live.ts';
 import { createStreams } from './live/streams.ts';
@@ -47,6 +48,7 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
     streams: createStreams(config.gateway.events, log),
     enqueuer: createEnqueuer(ledger, { onCommitted: (answers) => track(announcer.enqueued(answers)) }),
     estimator: createEstimator(ledger),
+    quotas: createQuotas(db, config),
     announce: (changes) => track(announcer.changed(changes)),
   });
   // By the name fastify would make two servers, and only the first would have the limits.

@@ -17,6 +17,7 @@ export function ledgerOf(db: Database, clock: Clock, config: Config, types: read
       background_fetch: limitsOf(background_fetch),
       background_analysis: limitsOf(background_analysis),
     },
+    loginReserve: config.queue.login_reserve,
     types: Object.fromEntries(types.map((type) => [type.name, rulesFor(type, config)])),
     slotsPerUser: config.stock_jobs.portfolio_priority.max_concurrent_per_user,
     leaseSeconds: leaseSeconds(config),

@@ -78,6 +78,8 @@ export interface Ledger {
   db: Database;
   clock: Clock;
   queues: Record<Queue, QueueLimits>;
+  /** Room of the foreground queue that only jobs of logins may fill, beyond its `maxJobs` and as a share of it. None if not given. */
+  loginReserve?: number | undefined;
   types: Record<string, TypeRules>;
   slotsPerUser: number;
   /** Seconds a claim holds without a heartbeat: 2 x `heartbeat_interval`. */

@@ -187,8 +187,13 @@ test('a key is made, listed without its secret, and revoked', async () => {
   const made = await run('create', '--name', 'dashboard', '--scope', 'read', '--scope', 'user:ada', '--json');
   const { id, key, signing_secret } = JSON.parse(made.stdout);
   expect(key).toMatch(/^smk_[\w-]{43}$/);
-  // The secret of Standard Webhooks: base64 of the 32 bytes that the gateway stores.
-  expect(Buffer.from(signing_secret.slice('whsec_'.length), 'base64')).toEqual(createHash('sha256').update(key).digest());
+  // The secret of Standard Webhooks: base64 of 32 bytes, which are not those of the key's hash that is stored beside them.
+  const secretOf = (text: string) => Buffer.from(text.slice('whsec_'.length), 'base64');
+  expect(secretOf(signing_secret)).toHaveLength(32);
+  expect(secretOf(signing_secret)).not.toEqual(createHash('sha256').update(key).digest());
+  const renewed = JSON.parse((await run('webhook-secret', 'dashboard', '--overlap', '1h', '--json')).stdout);
+  expect(renewed).toMatchObject({ id, name: 'dashboard', signing_secret: expect.stringMatching(/^whsec_/) });
+  expect(renewed.signing_secret).not.toBe(signing_secret);
   const listed = await run('list');
   expect(listed.stdout).toMatch(new RegExp(`^${id} +dashboard +read, user:ada +.*never +in force`, 'm'));
   expect(listed.stdout).not.toContain(key);

@@ -24,7 +24,10 @@ export interface Answer {
 }
 
 export interface Caller {
+  id: string;
   key: string;
+  /** Signs its webhooks. */
+  signingSecret: string;
   get(path: string, headers?: Record<string, string>): Promise<Answer>;
   post(path: string, body?: unknown): Promise<Answer>;
   put(path: string, body?: unknown): Promise<Answer>;
@@ -49,7 +52,7 @@ export interface GatewayMesh {
 export const TABLES = [
   ...['jobs', 'job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'],
   ...['user_slots', 'slot_waits', 'dedupe_windows', 'instances', 'alerts', 'holdings', 'logins', 'symbols', 'bars', 'analyses'],
-  ...['corporate_actions', 'user_portfolio_priority', 'callbacks', 'settings'],
+  ...['corporate_actions', 'user_portfolio_priority', 'callbacks', 'settings', 'job_askers'],
 ];
 
 /** One mesh a file; its tables are empty before each test, its keys stay. `reach`: how the gateway reaches the database, by default directly. */
@@ -78,8 +81,10 @@ export function gatewayMesh(
     ...{ service, instance: `${service}-1`, config, log: silent, clock: systemClock, db: mesh.db },
     bus: mesh.connect(service),
   });
-  mesh.caller = async (...scopes) =>
-    callerWith(() => mesh.gateway.url, (await createKey(mesh.db, { name: scopes.join(' '), scopes }, new Date())).key);
+  mesh.caller = async (...scopes) => {
+    const { key, ...made } = await createKey(mesh.db, { name: scopes.join(' '), scopes }, new Date());
+    return callerWith(() => mesh.gateway.url, key, made);
+  };
   mesh.anonymous = callerWith(() => mesh.gateway.url, '');
 
   beforeAll(async () => {
@@ -108,7 +113,11 @@ export function gatewayMesh(
   return mesh;
 }
 
-export function callerWith(url: () => string, key: string): Caller {
+export function callerWith(
+  url: () => string,
+  key: string,
+  { id, signingSecret }: Pick<Caller, 'id' | 'signingSecret'> = { id: '', signingSecret: '' },
+): Caller {
   const ask = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> => {
     const response = await fetch(`${url()}${path}`, {
       method,
@@ -124,7 +133,7 @@ export function callerWith(url: () => string, key: string): Caller {
     return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
   };
   return {
-    key,
+    ...{ id, key, signingSecret },
     get: (path, headers) => ask('GET', path, undefined, headers),
     post: (path, body) => ask('POST', path, body),
     put: (path, body) => ask('PUT', path, body),

@@ -51,7 +51,7 @@ export interface Fixture {
 }
 
 export const TABLES = [
-  ...['jobs', 'job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'],
+  ...['jobs', 'job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items', 'job_askers'],
   ...['user_slots', 'slot_waits', 'dedupe_windows'],
 ] as const;
 

@@ -1,7 +1,7 @@
-/** `stockmesh key`: creates, lists, rotates and revokes keys of the HTTP API. */
+/** `stockmesh key`: creates, lists, rotates and revokes keys of the HTTP API, and the secrets of their webhooks. */
 
-import { endKey, makeKey, renewKey } from '../../gateway/auth/key-changes.ts';
-import { type ApiKey, listKeys, signingSecretOf, stateOf } from '../../gateway/auth/keys.ts';
+import { endKey, makeKey, renewKey, renewWebhookSecret } from '../../gateway/auth/key-changes.ts';
+import { type ApiKey, listKeys, stateOf } from '../../gateway/auth/keys.ts';
 import { after, nowOf } from '../../ledger/job.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { cliActor } from '../actor.ts';
@@ -26,11 +26,11 @@ export async function create({
   return withSession(options, async ({ db, clock }) => {
     const now = nowOf({ clock });
     const expires_at = endOf(expires, now);
-    const { id, key } = await makeKey(db, cliActor(), { name, scopes: scope, expires_at }, now);
-    if (json) printJson({ id, name, scopes: scope, key, signing_secret: signingSecretOf(key), expires_at: expires_at ?? null });
+    const { id, key, signingSecret } = await makeKey(db, cliActor(), { name, scopes: scope, expires_at }, now);
+    if (json) printJson({ id, name, scopes: scope, key, signing_secret: signingSecret, expires_at: expires_at ?? null });
     else
       print(
-        `${secretFields(id, key, [
+        `${secretFields({ id, key, signingSecret }, [
           ['scopes', scope.map(plain).join(', ')],
           ['expires', expires_at === undefined ? 'never' : stamp(expires_at)],
         ])}\nIt is shown this once; what is stored does not give it back. "${COMMAND} key revoke ${id}" ends it.`,
@@ -39,8 +39,8 @@ export async function create({
   });
 }
 
-function secretFields(id: string, key: string, more: [string, string][]): string {
-  return fields([['key', key], ['id', id], ...more, ['webhook secret', signingSecretOf(key)]]);
+function secretFields({ id, key, signingSecret }: { id: string; key: string; signingSecret: string }, more: [string, string][]): string {
+  return fields([['key', key], ['id', id], ...more, ['webhook secret', signingSecret]]);
 }
 
 /** Errors: `InputError('key.unknown' | 'key.ambiguous' | 'key.bad_expiry')`. */
@@ -51,20 +51,41 @@ export async function rotate(
   return withSession(options, async ({ db, clock, loaded }) => {
     const now = nowOf({ clock });
     const overlapSeconds = overlap ?? loaded.config.gateway.keys.rotation_overlap;
-    const { id, name, key, old_until, expires_at } = await renewKey(
+    const { id, name, key, signingSecret, old_until, expires_at } = await renewKey(
       db,
       cliActor(),
       idOrName,
       { overlapSeconds, expires_at: endOf(expires, now) },
       now,
     );
-    if (json) printJson({ id, name, key, signing_secret: signingSecretOf(key), old_until, expires_at });
+    if (json) printJson({ id, name, key, signing_secret: signingSecret, old_until, expires_at });
     else
       print(
-        `${secretFields(id, key, [
+        `${secretFields({ id, key, signingSecret }, [
           ['old secret', overlapSeconds === 0 ? 'does not work any more' : `works until ${stamp(old_until as Date)}`],
           ['expires', expires_at === null ? 'never' : stamp(expires_at)],
-        ])}\nThe new secret is shown this once. Webhooks are signed with it from now on.`,
+        ])}\nThe new secret is shown this once. Webhooks are signed with the new webhook secret, and until the end of the old one with both.`,
+      );
+    return 0;
+  });
+}
+
+/** Errors: `InputError('key.unknown' | 'key.ambiguous')`. */
+export async function webhookSecret(
+  idOrName: string,
+  { overlap, json, ...options }: Options & { overlap?: number | undefined },
+): Promise<number> {
+  return withSession(options, async ({ db, clock, loaded }) => {
+    const overlapSeconds = overlap ?? loaded.config.gateway.keys.rotation_overlap;
+    const { id, name, signingSecret, old_until } = await renewWebhookSecret(db, cliActor(), idOrName, overlapSeconds, nowOf({ clock }));
+    if (json) printJson({ id, name, signing_secret: signingSecret, old_until });
+    else
+      print(
+        `${fields([
+          ['id', id],
+          ['webhook secret', signingSecret],
+          ['old secret', overlapSeconds === 0 ? 'does not sign any more' : `signs too until ${stamp(old_until)}`],
+        ])}\nIt is shown this once. The key itself is as it was.`,
       );
     return 0;
   });

@@ -1,7 +1,8 @@
 /** The commands that ask for jobs. Each job type defines its own; here its requests are submitted and the answer is printed. */
 import type { CliForm } from '../../job-types/job-type.ts';
 import type { Origin } from '../../job-types/request.ts';
-import { enqueue, type JobRequest } from '../../ledger/enqueue/enqueue.ts';
+import { enqueueWith, type JobRequest } from '../../ledger/enqueue/enqueue.ts';
+import { createJobQuotas, userAsker } from '../../ledger/enqueue/quotas.ts';
 import { acceptedJson, type Refusal, submit } from '../../ledger/enqueue/submit.ts';
 import { FAILURE } from '../output/failure.ts';
 import { print, printJson } from '../output/print.ts';
@@ -55,12 +56,26 @@ function submitAndWait(session: Session, requests: readonly JobRequest[], option
   });
 }
 
-function submitFrom({ ledger, announcer }: Session, requests: readonly JobRequest[]) {
-  return submit(requests, async (all) => {
-    const answers = await enqueue(ledger, all);
-    await (await announcer()).enqueued(answers);
-    return answers;
-  });
+/** A user has the same quota as over HTTP; a request without one has none. */
+async function submitFrom({ ledger, announcer, loaded }: Session, requests: readonly JobRequest[]) {
+  const within = await createJobQuotas(ledger.db).admit(
+    requests,
+    ({ user }) => (user === undefined ? [] : [userAsker(user, loaded.config.gateway.quotas)]),
+    (index) => requests[index]?.symbol,
+  );
+  const { accepted, refused } = await submit(
+    within.admitted.map((index) => requests[index] as JobRequest),
+    async (all) => {
+      const answers = await ledger.db.transaction(async (tx) => {
+        const enqueued = await enqueueWith(tx, ledger, all);
+        within.record(tx, enqueued);
+        return enqueued;
+      });
+      await (await announcer()).enqueued(answers);
+      return answers;
+    },
+  );
+  return { accepted, refused: [...within.refused, ...refused] };
 }
 
 const refusalOf = ({ request, reason }: Refusal) => ({ symbol: request.symbol ?? null, reason });

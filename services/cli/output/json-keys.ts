@@ -181,7 +181,7 @@ const OWN_KEYS = {
     name: 'the user or application of the key',
     scopes: '[scope]',
     key: 'shown this once: for "Authorization: Bearer"',
-    signing_secret: 'verifies the signatures of its webhooks',
+    signing_secret: 'verifies the signatures of its webhooks, shown this once',
     expires_at: 'when it ends by itself, or null',
   },
   'key rotate': {
@@ -191,6 +191,12 @@ const OWN_KEYS = {
     signing_secret: 'verifies the signatures of its webhooks from now on',
     old_until: 'until then the old secret works too',
     expires_at: 'when the key ends by itself, or null',
+  },
+  'key webhook-secret': {
+    id: 'of the key',
+    name: 'its user or application',
+    signing_secret: 'verifies the signatures of its webhooks, shown this once',
+    old_until: 'until then the old secret signs too',
   },
   'key list': {
     keys: '[{id, name, scopes, state, created_at, expires_at, last_used_at, rotated_at, old_until, revoked_at}]; state: in force, expired or revoked',

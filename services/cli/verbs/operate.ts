@@ -49,6 +49,12 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
     .option('--expires <when>', 'a new end of the key; the end stays if not given', expiry)
     .action(async (idOrName, options) => finish(await (await import('../commands/key.ts')).rotate(idOrName, all(options))));
   key
+    .command('webhook-secret')
+    .argument('<id-or-name>')
+    .description('give the webhooks of a key a new secret and show it once; the old one signs too for a while')
+    .option('--overlap <time>', 'how long the old secret signs too, such as 12h or 0s; gateway.keys.rotation_overlap if not given', span)
+    .action(async (idOrName, options) => finish(await (await import('../commands/key.ts')).webhookSecret(idOrName, all(options))));
+  key
     .command('revoke')
     .argument('<id-or-name>')
     .description('revoke a key at once')

@@ -1,12 +1,12 @@
 /** Changes of keys by hand, over HTTP and on the command line: each commits with who made it. */
 import type { Database } from '../../platform/database/database.ts';
 import { type Actor, recordChange } from '../../platform/registry/audit.ts';
-import { type ApiKey, createKey, type NewKey, revokeKey, rotateKey } from './keys.ts';
+import { type ApiKey, createKey, type NewKey, renewSigningSecret, revokeKey, rotateKey } from './keys.ts';
 
 const endOf = (expires: Date | null | undefined): string => (expires == null ? '' : `; expires at ${expires.toISOString()}`);
 
 /** Errors: those of `createKey`. */
-export function makeKey(db: Database, actor: Actor, given: NewKey, now: Date): Promise<{ id: string; key: string }> {
+export function makeKey(db: Database, actor: Actor, given: NewKey, now: Date): ReturnType<typeof createKey> {
   return db.transaction(async (tx) => {
     const made = await createKey(tx, given, now);
     const details = `${given.name}: ${given.scopes.join(', ')}${endOf(given.expires_at)}`;
@@ -22,11 +22,27 @@ export function renewKey(
   idOrName: string,
   options: Parameters<typeof rotateKey>[2],
   now: Date,
-): Promise<ApiKey & { key: string }> {
+): ReturnType<typeof rotateKey> {
   return db.transaction(async (tx) => {
     const renewed = await rotateKey(tx, idOrName, options, now);
     const details = `${renewed.name}: the old secret works for ${options.overlapSeconds} s${endOf(renewed.expires_at)}`;
     recordChange(tx, actor, { action: 'key.rotate', target: `key:${renewed.id}`, details });
+    return renewed;
+  });
+}
+
+/** Errors: those of `renewSigningSecret`. */
+export function renewWebhookSecret(
+  db: Database,
+  actor: Actor,
+  idOrName: string,
+  overlapSeconds: number,
+  now: Date,
+): ReturnType<typeof renewSigningSecret> {
+  return db.transaction(async (tx) => {
+    const renewed = await renewSigningSecret(tx, idOrName, overlapSeconds, now);
+    const details = `${renewed.name}: the old secret signs too for ${overlapSeconds} s`;
+    recordChange(tx, actor, { action: 'key.webhook_secret', target: `key:${renewed.id}`, details });
     return renewed;
   });
 }

@@ -6,8 +6,8 @@ import type { App, Parts } from '../http/app.ts';
 import { instant, limit, problems } from '../http/schemas.ts';
 import { callerOf } from './access.ts';
 import { actorOf } from './audit.ts';
-import { endKey, makeKey, renewKey } from './key-changes.ts';
-import { type ApiKey, listKeys, SCOPES, signingSecretOf, stateOf } from './keys.ts';
+import { endKey, makeKey, renewKey, renewWebhookSecret } from './key-changes.ts';
+import { type ApiKey, listKeys, SCOPES, stateOf } from './keys.ts';
 import { createStreamToken } from './stream-tokens.ts';
 
 const LONGEST_OVERLAP = 30 * 86_400;
@@ -26,8 +26,14 @@ const key = z.object({
 });
 const secret = {
   key: z.string().describe('The secret, shown this once: for "Authorization: Bearer"'),
-  signing_secret: z.string().describe('Verifies the signatures of its webhooks'),
+  signing_secret: z.string().describe('Verifies the signatures of its webhooks; shown this once'),
 };
+const overlap = z
+  .int()
+  .min(0)
+  .max(LONGEST_OVERLAP)
+  .optional()
+  .describe('How long the old secret works; gateway.keys.rotation_overlap if not given, 0: not at all');
 const expiry = instant.optional().describe('When it ends by itself');
 
 const params = z.strictObject({ id: z.string().regex(/^[0-9a-f]{16}$/, 'not the id of a key; GET /v1/keys lists them') });
@@ -80,11 +86,11 @@ function createRoute(app: App, { db, clock }: Parts): void {
       response: { 201: z.object({ id: z.string(), ...secret }), ...problems },
     },
     async handler(request, reply) {
-      const { id, key: made } = await makeKey(db, actorOf(request), request.body, nowOf({ clock }));
+      const { id, key: made, signingSecret } = await makeKey(db, actorOf(request), request.body, nowOf({ clock }));
       return reply
         .code(201)
         .header(...UNSTORED)
-        .send({ id, key: made, signing_secret: signingSecretOf(made) });
+        .send({ id, key: made, signing_secret: signingSecret });
     },
   });
 }
@@ -98,17 +104,12 @@ function changeRoutes(app: App, { db, clock, config }: Parts): void {
       operationId: 'rotateKey',
       summary: 'Give a key a new secret',
       description:
-        'The old secret goes on working for a while, so that programs can be told one after the other. Webhooks are signed with the new one at once.',
+        'The old secret goes on working for a while, so that programs can be told one after the other. Webhooks get a new secret as well, and are signed with both for that time.',
       tags,
       params,
       body: z
         .strictObject({
-          overlap_seconds: z
-            .int()
-            .min(0)
-            .max(LONGEST_OVERLAP)
-            .optional()
-            .describe('How long the old secret works; gateway.keys.rotation_overlap if not given, 0: not at all'),
+          overlap_seconds: overlap,
           expires_at: expiry.describe('A new end of the key; without it the end stays'),
         })
         .nullish(),
@@ -117,8 +118,38 @@ function changeRoutes(app: App, { db, clock, config }: Parts): void {
     async handler(request, reply) {
       const now = nowOf({ clock });
       const { overlap_seconds: overlapSeconds = config.gateway.keys.rotation_overlap, expires_at } = request.body ?? {};
-      const { key: made, ...renewed } = await renewKey(db, actorOf(request), request.params.id, { overlapSeconds, expires_at }, now);
-      return reply.header(...UNSTORED).send({ ...keyJson(renewed, now), key: made, signing_secret: signingSecretOf(made) });
+      const {
+        key: made,
+        signingSecret,
+        ...renewed
+      } = await renewKey(db, actorOf(request), request.params.id, { overlapSeconds, expires_at }, now);
+      return reply.header(...UNSTORED).send({ ...keyJson(renewed, now), key: made, signing_secret: signingSecret });
+    },
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/v1/keys/:id/webhook-secret',
+    config: { access: 'admin' },
+    schema: {
+      operationId: 'rotateWebhookSecret',
+      summary: 'Give the webhooks of a key a new secret',
+      description: 'The key itself stays. Until `old_until` the old secret signs too: `webhook-signature` has a signature by each.',
+      tags,
+      params,
+      body: z.strictObject({ overlap_seconds: overlap }).nullish(),
+      response: { 200: z.object({ id: z.string(), signing_secret: secret.signing_secret, old_until: instant }), ...problems },
+    },
+    async handler(request, reply) {
+      const { overlap_seconds = config.gateway.keys.rotation_overlap } = request.body ?? {};
+      const { id, signingSecret, old_until } = await renewWebhookSecret(
+        db,
+        actorOf(request),
+        request.params.id,
+        overlap_seconds,
+        nowOf({ clock }),
+      );
+      return reply.header(...UNSTORED).send({ id, signing_secret: signingSecret, old_until });
     },
   });
 

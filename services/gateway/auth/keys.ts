@@ -5,6 +5,7 @@ import { COMMAND } from '../../platform/command-name.ts';
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import { InputError, isDatabaseAway } from '../../platform/errors.ts';
 import { hashOfKey, newApiKey } from '../../platform/machine/api-key.ts';
+import { createWebhookSecret, rotateWebhookSecret } from '../webhooks/webhook-secrets.ts';
 
 export interface ApiKey {
   /** The first 8 bytes of the hash of its first secret, in hexadecimal. It stays when the secret is renewed. */
@@ -46,11 +47,6 @@ const COLUMNS = 'id, hash, name, scopes, created_at, expires_at, last_used_at, r
 const keyOf = ({ hash: _, scopes, ...row }: Row): ApiKey => ({ ...row, scopes: fromJson(scopes) as string[] });
 const idOf = (hash: Buffer): string => hash.subarray(0, 8).toString('hex');
 
-/** The secret that verifies the signatures of a key's webhooks, in the form of Standard Webhooks: the key's SHA-256. */
-export function signingSecretOf(key: string): string {
-  return `whsec_${hashOfKey(key).toString('base64')}`;
-}
-
 export interface NewKey {
   name: string;
   scopes: readonly string[];
@@ -58,18 +54,19 @@ export interface NewKey {
 }
 
 /** Makes a key and stores its hash. Errors: `InputError('key.bad_scope' | 'key.bad_name' | 'key.bad_expiry')`. */
-export async function createKey(sql: Sql, given: NewKey, now: Date): Promise<{ id: string; key: string }> {
+export async function createKey(sql: Sql, given: NewKey, now: Date): Promise<{ id: string; key: string; signingSecret: string }> {
   const key = newApiKey();
-  return { id: (await storeKey(sql, key, given, now)).id, key };
+  const { id, signingSecret } = await storeKey(sql, key, given, now);
+  return { id, key, signingSecret: signingSecret as string };
 }
 
-/** Stores a key that was made elsewhere; one that is stored already stays as it is, also when it was revoked. Errors: as above. */
+/** Stores a key that was made elsewhere, and gives it a secret for its webhooks; one that is stored already stays as it is, also when it was revoked. Errors: as above. */
 export async function storeKey(
   sql: Sql,
   key: string,
   { name, scopes, expires_at }: NewKey,
   now: Date,
-): Promise<{ id: string; isNew: boolean }> {
+): Promise<{ id: string; isNew: boolean; signingSecret?: string }> {
   // The database compares users without the blanks behind them.
   const wanted = [...new Set(scopes.map((scope) => scope.trim()))];
   const wrong = wanted.find((scope) => !SCOPE.test(scope));
@@ -87,7 +84,8 @@ export async function storeKey(
   const { affectedRows } = await sql.run('INSERT IGNORE INTO api_keys (id, hash, name, scopes, created_at, expires_at) VALUES (?)', [
     [idOf(hash), hash, name, JSON.stringify(wanted), now, expires_at ?? null],
   ]);
-  return { id: idOf(hash), isNew: affectedRows > 0 };
+  const id = idOf(hash);
+  return affectedRows > 0 ? { id, isNew: true, signingSecret: await createWebhookSecret(sql, id, now) } : { id, isNew: false };
 }
 
 function requireFuture(expires_at: Date | undefined, now: Date): void {
@@ -184,7 +182,8 @@ export async function revokeKey(sql: Sql, idOrName: string, now: Date): Promise<
 }
 
 /**
- * Gives a key in force a new secret. The one that it had works for `overlapSeconds` beside it; an older one ends now. `expires_at` replaces the end of the key, if given.
+ * Gives a key in force a new secret, and another for its webhooks. Those that it had work for `overlapSeconds` beside them; older ones end now. `expires_at` replaces the
+ * end of the key, if given.
  * Errors: those of `revokeKey`, `InputError('key.bad_expiry')`.
  */
 export async function rotateKey(
@@ -192,7 +191,7 @@ export async function rotateKey(
   idOrName: string,
   { overlapSeconds, expires_at }: { overlapSeconds: number; expires_at?: Date | undefined },
   now: Date,
-): Promise<ApiKey & { key: string }> {
+): Promise<ApiKey & { key: string; signingSecret: string }> {
   requireFuture(expires_at, now);
   const found = await oneKey(sql, idOrName, (key) => stateOf(key, now) === 'in force');
   const key = newApiKey();
@@ -201,6 +200,7 @@ export async function rotateKey(
     rotated_at: now,
     old_until: new Date(now.getTime() + overlapSeconds * 1000),
   };
+  const signingSecret = await rotateWebhookSecret(sql, found.id, changed.old_until, now);
   // Assignments run from left to right: the old hash is taken before the new one stands there.
   await sql.run('UPDATE api_keys SET old_hash = hash, hash = ?, rotated_at = ?, old_until = ?, expires_at = ? WHERE id = ?', [
     hashOfKey(key),
@@ -209,7 +209,19 @@ export async function rotateKey(
     changed.expires_at,
     found.id,
   ]);
-  return { ...found, ...changed, key };
+  return { ...found, ...changed, key, signingSecret };
+}
+
+/** Gives a key in force another secret for its webhooks, and leaves the key as it is. Until the end of the overlap both sign. Errors: those of `revokeKey`. */
+export async function renewSigningSecret(
+  sql: Sql,
+  idOrName: string,
+  overlapSeconds: number,
+  now: Date,
+): Promise<Pick<ApiKey, 'id' | 'name'> & { signingSecret: string; old_until: Date }> {
+  const { id, name } = await oneKey(sql, idOrName, (key) => stateOf(key, now) === 'in force');
+  const old_until = new Date(now.getTime() + overlapSeconds * 1000);
+  return { id, name, old_until, signingSecret: await rotateWebhookSecret(sql, id, old_until, now) };
 }
 
 async function oneKey(sql: Sql, idOrName: string, isMeant: (key: ApiKey) => boolean): Promise<ApiKey> {

@@ -2,10 +2,10 @@
 const MOST = 5_000;
 
 export interface RequestWindows {
-  /** Counts a request. `requests`: those of this caller in its present window, with this one. `endsInMs`: until the window ends. */
-  count(caller: string): { requests: number; endsInMs: number };
-  /** Takes a counted request back. */
-  uncount(caller: string): void;
+  /** Counts a request, or several. `requests`: those of this caller in its present window, with this one. `endsInMs`: until the window ends. */
+  count(caller: string, times?: number): { requests: number; endsInMs: number };
+  /** Takes counted requests back. */
+  uncount(caller: string, times?: number): void;
 }
 
 /**
@@ -15,7 +15,7 @@ export interface RequestWindows {
 export function requestWindows(windowMs: number): RequestWindows {
   const windows = new Map<string, { requests: number; endsAt: number }>();
   return {
-    count(caller) {
+    count(caller, times = 1) {
       const now = performance.now();
       let window = windows.get(caller);
       if (window === undefined || window.endsAt <= now) {
@@ -25,12 +25,12 @@ export function requestWindows(windowMs: number): RequestWindows {
         windows.set(caller, window);
         if (windows.size > MOST) windows.delete(windows.keys().next().value as string);
       }
-      window.requests++;
+      window.requests += times;
       return { requests: window.requests, endsInMs: Math.ceil(window.endsAt - now) };
     },
-    uncount(caller) {
+    uncount(caller, times = 1) {
       const window = windows.get(caller);
-      if (window !== undefined) window.requests--;
+      if (window !== undefined) window.requests -= times;
     },
   };
 }

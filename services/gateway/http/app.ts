@@ -12,6 +12,7 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Config } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
 import type { Logger } from '../../platform/log/log.ts';
+import type { Quotas } from '../auth/quotas.ts';
 import type { Live } from '../live/live.ts';
 import type { Streams } from '../live/streams.ts';
 import type { CallbackSender } from '../webhooks/callback-sender.ts';
@@ -30,6 +31,7 @@ export interface Parts {
   /** Commits logins that come over HTTP. */
   admission: Pick<Admission, 'admitLogin'>;
   estimator: Estimator;
+  quotas: Quotas;
   live: Live;
   callbacks: CallbackSender;
   streams: Streams;

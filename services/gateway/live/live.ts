@@ -24,21 +24,22 @@ export interface Live {
   attach(client: LiveClient, lastEventId: string | undefined): () => void;
   /** Calls back with every status of one job. */
   onStatus(jobId: string, callback: (status: Body<'status'>) => void): () => void;
-  /** Calls back when any job has ended. */
-  onEnded(callback: () => void): () => void;
+  /** Calls back when any job has ended, with its id. */
+  onEnded(callback: (jobId: string) => void): () => void;
   close(): Promise<void>;
 }
 
 /** Messages that wait for this process. */
 const QUEUE_LIMIT = 50_000;
-/** This match only wakes the sender of callbacks. The sender reads the job itself from the database. */
+/** These matches only tell the sender of callbacks where to look. The sender reads the job itself from the database. */
 const ENDED = new RegExp(`"state":"(${END_STATES.join('|')})"`);
+const ID = /"id":"([0-9a-f-]{36})"/;
 
 type LiveBus = Pick<Bus, 'subscribe' | 'onDoorbell'>;
 
 /** Requests of this process that wait for a message. */
 interface Waiting {
-  ended: EventEmitter<{ ended: [] }>;
+  ended: EventEmitter<{ ended: [string] }>;
   /** By job id. */
   status: EventEmitter<Record<string, [Body<'status'>]>>;
 }
@@ -53,7 +54,7 @@ export function createLive(bus: LiveBus): Live {
   const clients = new Set<LiveClient>();
   const recent = createRecentEvents();
   const waiting: Waiting = {
-    ended: new EventEmitter<{ ended: [] }>().setMaxListeners(0),
+    ended: new EventEmitter<{ ended: [string] }>().setMaxListeners(0),
     status: new EventEmitter<Record<string, [Body<'status'>]>>().setMaxListeners(0),
   };
   const spread = spreadTo(clients, recent.add);
@@ -150,7 +151,9 @@ function passOn(bus: LiveBus, spread: Spread, waiting: Waiting): Subscription[] 
         const body = message.read();
         if (body !== undefined) waiting.status.emit(body.id, body);
       }
-      if (ENDED.test(message.payload.toString())) waiting.ended.emit('ended');
+      const text = message.payload.toString();
+      const id = ENDED.test(text) ? ID.exec(text)?.[1] : undefined;
+      if (id !== undefined) waiting.ended.emit('ended', id);
     }),
     bus.onDoorbell('portfolio', (message) => spread.unread('portfolio', message)),
   ];

@@ -64,7 +64,7 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
       operationId: 'requestJobs',
       summary: 'Ask for work',
       description:
-        'One request, or up to 100 as `{"jobs": […]}`, of at most 2,000 jobs: all are committed together when this answers 202. Work that is live already is joined, not done twice. A queue without room refuses; when it refuses all, the answer is 503.',
+        'One request, or up to 100 as `{"jobs": […]}`, of at most 2,000 jobs: all are committed together when this answers 202. Work that is live already is joined, not done twice. A queue without room, and a quota that is used up, refuse what does not fit; when all is refused, the answer is 503 or 429.',
       tags: ['jobs'],
       body: z.union([schema, z.strictObject({ jobs: z.array(schema).min(1).max(MOST_REQUESTS) })]),
       response: { 202: z.object({ jobs: z.array(accepted), refused: z.array(refusal) }), ...problems },
@@ -86,12 +86,11 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
         );
       /** For each request the position of its body. */
       const bodyOf = made.flatMap((requests, index) => requests.map(() => index));
-      const { accepted, refused } = await submitFor(
-        parts,
-        callerOf(request),
-        made.flat(),
-        (_, index) => bodies[bodyOf[index] as number]?.callback_url,
-      );
+      const { accepted, refused } = await submitFor(parts, callerOf(request), made.flat(), {
+        callbackOf: (_, index) => bodies[bodyOf[index] as number]?.callback_url,
+        // A fetch and the analysis that needs it.
+        unitOf: ({ symbol }, index) => `${bodyOf[index]} ${symbol}`,
+      });
       const viewers = ownUsers(callerOf(request), 'read');
       const jobs = accepted.map((one) => ({
         ...acceptedJson(one),

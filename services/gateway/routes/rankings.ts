@@ -28,7 +28,7 @@ export function rankingRoutes(app: App, parts: Parts, read: RankingReader): void
       operationId: 'requestRankings',
       summary: "Ask for the ranking of a symbol's options, or of many symbols'",
       description:
-        'Committed when this answers. 202: new work, 200: the same symbol and mode were asked for within `ranking.dedupe_window` (5 minutes) and this is their job, live or completed. In mode exit a position that was added or removed since makes it new work. Bars that are stale are fetched first. `symbols` are one transaction, and 202 when any of them is new; `refused` lists what a full queue refuses; when it refuses all, the answer is 503.',
+        'Committed when this answers. 202: new work, 200: the same symbol and mode were asked for within `ranking.dedupe_window` (5 minutes) and this is their job, live or completed. In mode exit a position that was added or removed since makes it new work. Bars that are stale are fetched first. `symbols` are one transaction, and 202 when any of them is new; `refused` lists what a full queue or a quota refuses; when all is refused, the answer is 503 or 429.',
       tags: ['rankings'],
       body: z.strictObject({
         symbol: SymbolSchema.optional().describe('This or `symbols`'),
@@ -89,7 +89,7 @@ export async function submitRanking(
 
 const statusFor = (rankings: readonly SubmittedRanking[]): 200 | 202 => (rankings.some(({ outcome }) => outcome === 'queued') ? 202 : 200);
 
-/** Commits all in one transaction. Errors: `TransientError('queue.full')` when every ranking is refused, `RefusedError`, `PermanentError('callback.private_address')`. */
+/** Commits all in one transaction. Errors: `TransientError('queue.full')` or `RefusedError('quota.jobs')` when every ranking is refused, other `RefusedError`s, `PermanentError('callback.private_address')`. */
 async function submitRankings(parts: Parts, options: RankingOptions & { symbols: readonly string[] }, request: FastifyRequest) {
   const { config, clock, db } = parts;
   const { symbols, mode, priority, callback_url, user } = options;
@@ -99,7 +99,11 @@ async function submitRankings(parts: Parts, options: RankingOptions & { symbols:
   const standard = await rankingRequests(symbols, [mode], { config, clock, db, origin });
   const requests = priority === undefined ? standard : standard.map((one) => withPriority(one, priority));
   const isRanking = ({ type }: JobRequest): boolean => type === rankType.name;
-  const { accepted, refused } = await submitFor(parts, caller, requests, (one) => (isRanking(one) ? callback_url : undefined), isRanking);
+  const { accepted, refused } = await submitFor(parts, caller, requests, {
+    callbackOf: (one) => (isRanking(one) ? callback_url : undefined),
+    unitOf: (one) => one.symbol as string,
+    isMain: isRanking,
+  });
   const rankings = accepted.filter(({ request: one }) => isRanking(one)).map((ranking) => submittedJson(ranking, mode));
   return {
     rankings,

@@ -6,6 +6,7 @@ import type { Estimate } from '../../ledger/read/estimate.ts';
 import { TransientError } from '../../platform/errors.ts';
 import type { Caller } from '../auth/access.ts';
 import type { Parts } from '../http/app.ts';
+import { RefusedError } from '../http/problems.ts';
 import { refusePrivate } from '../webhooks/callback-address.ts';
 import { insertCallbacks } from '../webhooks/callbacks.ts';
 
@@ -14,33 +15,68 @@ const FULL_RETRY_MS = 10_000;
 
 export type Estimated = Accepted & { estimate: Estimate };
 
+export interface SubmitOptions {
+  /** The webhook of a request. */
+  callbackOf(request: JobRequest, index: number): string | undefined;
+  /** Requests of the same unit are within the caller's quotas together, or not at all. */
+  unitOf(request: JobRequest, index: number): string;
+  /** The requests that the caller named, by default all; others only prepare them. */
+  isMain?: (request: JobRequest) => boolean;
+}
+
 /**
- * `callbackOf`: the webhook of a request. `isMain`: the requests that the caller named; others only prepare them. Errors: `TransientError('queue.full')` when every main
- * request is refused, those of `Enqueuer.enqueueTogether`.
+ * Submits what is within the quotas; the rest is refused as by a full queue. Errors: when every main request is refused `TransientError('queue.full')` or
+ * `RefusedError('quota.jobs')`; `RefusedError('quota.callbacks')`, those of `Enqueuer.enqueueTogether`.
  */
 export async function submitFor(
-  { enqueuer, estimator, ledger }: Pick<Parts, 'enqueuer' | 'estimator' | 'ledger'>,
+  parts: Pick<Parts, 'config' | 'enqueuer' | 'estimator' | 'ledger' | 'quotas'>,
   caller: Caller,
   requests: readonly JobRequest[],
-  callbackOf: (request: JobRequest, index: number) => string | undefined,
-  isMain: (request: JobRequest) => boolean = () => true,
+  { callbackOf, unitOf, isMain = () => true }: SubmitOptions,
 ): Promise<{ accepted: Estimated[]; refused: Refusal[] }> {
-  const urls = requests.map(callbackOf);
-  const { accepted, refused } = await submit(requests, (all) =>
-    enqueuer.enqueueTogether(all, async (tx, answers) => {
-      const wanted = answers.flatMap((answer, index) => {
-        const url = urls[index];
-        return url === undefined ? [] : [{ answer, url, user: requests[index]?.user }];
-      });
-      await insertCallbacks(tx, wanted, caller.id, nowOf(ledger));
-    }),
+  const { enqueuer, estimator, ledger, quotas } = parts;
+  const { callbacks_per_job } = parts.config.gateway.quotas;
+  const within = await quotas.jobs.admit(
+    requests,
+    (request) => quotas.askersOf(caller, request),
+    (index) => unitOf(requests[index] as JobRequest, index),
   );
-  const refusedMain = refused.filter(({ request }) => isMain(request));
-  const [first] = refusedMain;
-  if (first !== undefined && refusedMain.length === requests.filter(isMain).length)
-    throw new TransientError(first.code, first.reason, { retryAfterMs: FULL_RETRY_MS });
-  const estimates = await estimateAll(estimator, accepted);
-  return { accepted: accepted.map((one, index) => ({ ...one, estimate: estimates[index] as Estimate })), refused };
+  const here = within.admitted.map((index) => requests[index] as JobRequest);
+  const urls = within.admitted.map((index) => callbackOf(requests[index] as JobRequest, index));
+  try {
+    quotas.countCallbacks(caller, urls.filter((url) => url !== undefined).length);
+    const submitted = await submit(here, (all) =>
+      all.length === 0
+        ? Promise.resolve([])
+        : enqueuer.enqueueTogether(all, async (tx, answers) => {
+            within.record(tx, answers);
+            const wanted = answers.flatMap((answer, index) => {
+              const url = urls[index];
+              return url === undefined ? [] : [{ answer, url, user: here[index]?.user }];
+            });
+            await insertCallbacks(tx, wanted, { keyId: caller.id, most: callbacks_per_job }, nowOf(ledger));
+          }),
+    );
+    const indexOf = <One extends { index: number }>(one: One): One => ({ ...one, index: within.admitted[one.index] as number });
+    const refused = [...within.refused, ...submitted.refused.map(indexOf)].sort((a, b) => a.index - b.index);
+    refuseAll(
+      refused.filter(({ request }) => isMain(request)),
+      requests.filter(isMain).length,
+    );
+    const estimates = await estimateAll(estimator, submitted.accepted);
+    return { accepted: submitted.accepted.map((one, index) => ({ ...indexOf(one), estimate: estimates[index] as Estimate })), refused };
+  } finally {
+    within.done();
+  }
+}
+
+/** Errors: the first refusal, where all were refused. */
+function refuseAll(refused: readonly (Refusal & { quota?: string })[], asked: number): void {
+  const [first] = refused;
+  if (first === undefined || refused.length < asked) return;
+  const { code, reason, quota } = first;
+  if (quota === undefined) throw new TransientError(code, reason, { retryAfterMs: FULL_RETRY_MS });
+  throw new RefusedError(429, code, reason, { retryAfterSeconds: FULL_RETRY_MS / 1000, quota });
 }
 
 /** Errors: `PermanentError('callback.private_address')` for an address inside a private network, unless the configuration allows it. */

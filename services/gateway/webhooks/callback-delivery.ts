@@ -9,15 +9,16 @@ export interface Delivery {
   /** The same for every attempt. */
   id: string;
   url: string;
-  secret: Buffer;
+  /** The present one first. */
+  secrets: readonly Buffer[];
   body: string;
   /** Seconds since the epoch. */
   timestamp: number;
 }
 
-/** `v1,` and the HMAC-SHA256 of id, timestamp and body, in base64. */
-export function signatureOf({ id, timestamp, body, secret }: Omit<Delivery, 'url'>): string {
-  return `v1,${createHmac('sha256', secret).update(`${id}.${timestamp}.${body}`).digest('base64')}`;
+/** For each secret `v1,` and the HMAC-SHA256 of id, timestamp and body in base64, with a blank between them. A receiver takes the call when any of them is right. */
+export function signatureOf({ id, timestamp, body, secrets }: Omit<Delivery, 'url'>): string {
+  return secrets.map((secret) => `v1,${createHmac('sha256', secret).update(`${id}.${timestamp}.${body}`).digest('base64')}`).join(' ');
 }
 
 /**
@@ -26,7 +27,7 @@ export function signatureOf({ id, timestamp, body, secret }: Omit<Delivery, 'url
  */
 export async function deliver(
   delivery: Delivery,
-  { timeoutMs, allowPrivate }: { timeoutMs: number; allowPrivate: boolean },
+  { timeoutMs, connectMs = timeoutMs, allowPrivate }: { timeoutMs: number; connectMs?: number; allowPrivate: boolean },
 ): Promise<number> {
   const url = new URL(delivery.url);
   if (!allowPrivate) refusePrivate(url);
@@ -44,11 +45,22 @@ export async function deliver(
       'webhook-signature': signatureOf(delivery),
     },
   });
+  const stop = (ms: number, what: string): NodeJS.Timeout =>
+    setTimeout(
+      () =>
+        request.destroy(
+          new TransientError(
+            'callback.timeout',
+            `no ${what} within ${ms / 1000} s (gateway.callbacks.${what === 'answer' ? 'timeout' : 'connect_timeout'})`,
+          ),
+        ),
+      ms,
+    );
   // From the start of the connection to the status, however slowly the receiver sends.
-  const late = setTimeout(
-    () => request.destroy(new TransientError('callback.timeout', `no answer within ${timeoutMs / 1000} s (gateway.callbacks.timeout)`)),
-    timeoutMs,
-  );
+  const late = stop(timeoutMs, 'answer');
+  // The name is resolved and encryption agreed on in it, too.
+  const unconnected = connectMs < timeoutMs ? stop(connectMs, 'connection') : undefined;
+  request.once('socket', (socket) => socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => clearTimeout(unconnected)));
   try {
     return await new Promise<number>((resolve, reject) => {
       request.once('response', (response) => {
@@ -62,5 +74,6 @@ export async function deliver(
     });
   } finally {
     clearTimeout(late);
+    clearTimeout(unconnected);
   }
 }

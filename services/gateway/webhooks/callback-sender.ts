@@ -1,4 +1,7 @@
-/** Delivers webhooks: looks for due callbacks when a job has ended, and at an interval in case that message was lost. Every gateway looks; each callback is taken by one. */
+/**
+ * Delivers webhooks: looks for due callbacks when a job has ended or a call is over, and at an interval in case that message was lost. Every gateway looks; each callback
+ * is taken by one. No look waits for a call, so a slow receiver delays its own callbacks only (`lanes.ts`).
+ */
 import { randomInt } from 'node:crypto';
 import { after, nowOf } from '../../ledger/job.ts';
 import { readJob } from '../../ledger/read/jobs.ts';
@@ -10,11 +13,13 @@ import type { Logger } from '../../platform/log/log.ts';
 import { ownUsers } from '../auth/access.ts';
 import { jobAsSeen } from '../auth/visible-job.ts';
 import { deliver } from './callback-delivery.ts';
-import { type CallbackResult, type DueCallback, deleteOldCallbacks, MOST_DUE, takeDue, writeResult } from './callbacks.ts';
+import { type CallbackResult, deleteOldCallbacks, writeResult } from './callbacks.ts';
+import { type DueCallback, dueLanes, explainWaiting, MOST_LANES, makeDue, type Place, sweepWaiting, takeDue } from './due-callbacks.ts';
+import { createLanes, type Lanes, type Outcome } from './lanes.ts';
 
 export interface CallbackSender {
   /** A job has ended: looks for its callbacks soon. */
-  ring(): void;
+  ring(jobId: string): void;
   /** Attempts by their result. */
   readonly counters: Record<CallbackResult['state'], number>;
   /** Starts no more attempts and waits for those under way. An unfinished one is made again when its lease ends. */
@@ -30,6 +35,8 @@ const LEASE_MARGIN_SECONDS = 30;
 const JITTER = 0.2;
 /** "Gone": the receiver wants no more callbacks (RFC 9110, 15.5.11). */
 const GONE = 410;
+/** "Too Many Requests": of all its callbacks (RFC 6585, 4). */
+const TOO_MANY = 429;
 
 interface SenderParts {
   db: Database;
@@ -40,26 +47,28 @@ interface SenderParts {
 
 export function startCallbacks(parts: SenderParts): CallbackSender {
   const { db, config, log } = parts;
-  const { timeout, poll_interval } = config.gateway.callbacks;
-  const counters: CallbackSender['counters'] = { pending: 0, delivered: 0, failed: 0 };
+  const lanes = createLanes(config.gateway.callbacks);
+  const calls = createCalls(parts, lanes, look);
+  const upkeep = createUpkeep(parts, () => lanes.open(nowOf(parts)));
+  let ended = new Set<string>();
   let rung: NodeJS.Timeout | undefined;
   let looking: Promise<void> | undefined;
   let again = false;
   let closed = false;
-  let cleanedAt = Number.NEGATIVE_INFINITY;
 
   async function lookUntilNoneIsDue(): Promise<void> {
     do {
       again = false;
+      const told = ended;
+      ended = new Set();
       try {
-        if (performance.now() - cleanedAt > CLEAN_EVERY_MS) {
-          cleanedAt = performance.now();
-          await deleteOldCallbacks(db, after(nowOf(parts), -config.jobs.cleanup_after_days * 86_400));
-        }
-        const due = await takeDue(db, nowOf(parts), timeout + LEASE_MARGIN_SECONDS);
-        await Promise.all(due.map(attempt));
-        again ||= due.length === MOST_DUE;
+        if (told.size > 0) await makeDue(db, [...told], nowOf(parts));
+        const goesOn = await upkeep.next();
+        const hasMore = lanes.free() > 0 && (await calls.start());
+        again ||= goesOn || hasMore;
       } catch (error) {
+        again = false;
+        // Those whose jobs have ended are found by the sweep.
         log.warn({ code: codeOf(error) }, `callbacks are delayed until the next look: ${messageOf(error)}`);
       }
     } while (again && !closed);
@@ -73,21 +82,15 @@ export function startCallbacks(parts: SenderParts): CallbackSender {
     });
   }
 
-  async function attempt(due: DueCallback): Promise<void> {
-    const result = await send(parts, due);
-    counters[result.state]++;
-    const about = { callback: due.id, jobId: due.jobId, attempt: due.attempt, status: result.status };
-    if (result.state === 'delivered') log.debug(about, 'callback delivered');
-    else
-      log.warn(about, `callback ${result.state === 'failed' ? 'given up' : `tried again at ${result.at.toISOString()}`}: ${result.error}`);
-    await writeResult(db, due.id, result);
-  }
-
-  const polling = setInterval(look, poll_interval * 1000);
+  const polling = setInterval(() => {
+    upkeep.due();
+    look();
+  }, config.gateway.callbacks.poll_interval * 1000);
   look();
   return {
-    counters,
-    ring() {
+    counters: calls.counters,
+    ring(jobId) {
+      ended.add(jobId);
       rung ??= setTimeout(() => {
         rung = undefined;
         look();
@@ -98,32 +101,134 @@ export function startCallbacks(parts: SenderParts): CallbackSender {
       clearInterval(polling);
       clearTimeout(rung);
       await looking;
+      await calls.idle();
+    },
+  };
+}
+
+interface Calls {
+  readonly counters: CallbackSender['counters'];
+  /** Starts the calls that may begin; true when there may be more. */
+  start(): Promise<boolean>;
+  /** Waits for those under way. */
+  idle(): Promise<void>;
+}
+
+/** `onOver`: a call has ended, so that another one may begin. */
+function createCalls(parts: SenderParts, lanes: Lanes, onOver: () => void): Calls {
+  const { db, log } = parts;
+  const leaseSeconds = parts.config.gateway.callbacks.timeout + LEASE_MARGIN_SECONDS;
+  const counters: Calls['counters'] = { pending: 0, delivered: 0, failed: 0 };
+  const running = new Set<Promise<void>>();
+
+  async function attempt(due: DueCallback): Promise<void> {
+    let outcome: Outcome = 'answered';
+    try {
+      const { outcome: seen, ...result } = await send(parts, due);
+      outcome = seen;
+      counters[result.state]++;
+      const about = { callback: due.id, jobId: due.jobId, attempt: due.attempt, status: result.status };
+      if (result.state === 'delivered') log.debug(about, 'callback delivered');
+      else
+        log.warn(
+          about,
+          `callback ${result.state === 'failed' ? 'given up' : `tried again at ${result.at.toISOString()}`}: ${result.error}`,
+        );
+      await writeResult(db, due.id, result);
+    } finally {
+      const pause = lanes.end(due, outcome, nowOf(parts));
+      if (pause !== undefined)
+        log.warn(
+          { receiver: due.host },
+          `${due.host} has failed several times in a row: its callbacks wait, and it is tried again in ${pause} s`,
+        );
+    }
+  }
+
+  return {
+    counters,
+    async start() {
+      const now = nowOf(parts);
+      const found = await dueLanes(db, now, lanes.full(now));
+      const due = await takeDue(db, now, leaseSeconds, lanes.share(found, now));
+      for (const one of due) {
+        lanes.begin(one);
+        const call = attempt(one)
+          .catch((error: unknown) =>
+            log.warn({ callback: one.id, code: codeOf(error) }, `callback made again after its lease: ${messageOf(error)}`),
+          )
+          .finally(() => {
+            running.delete(call);
+            onOver();
+          });
+        running.add(call);
+      }
+      return found.length === MOST_LANES && due.length > 0;
+    },
+    async idle() {
+      await Promise.all(running);
+    },
+  };
+}
+
+/** What a look does beside calling, once an interval: callbacks whose jobs have ended unheard, those of receivers that are away, and old ones. */
+function createUpkeep(parts: SenderParts, openHosts: () => string[]): { due(): void; next(): Promise<boolean> } {
+  const { db, config } = parts;
+  const { backoff, circuit } = config.gateway.callbacks;
+  const longestWait = circuit.longest_pause + backoff.reduce((sum, pause) => sum + pause, 0);
+  let isDue = true;
+  /** After a start all are looked at without a pause: many may have ended meanwhile. */
+  let caughtUp = false;
+  let place: Place | undefined;
+  let cleanedAt = Number.NEGATIVE_INFINITY;
+  return {
+    due() {
+      isDue = true;
+    },
+    /** True when it goes on at once. */
+    async next() {
+      if (!isDue) return false;
+      const now = nowOf(parts);
+      if (performance.now() - cleanedAt > CLEAN_EVERY_MS) {
+        cleanedAt = performance.now();
+        await deleteOldCallbacks(db, after(now, -config.jobs.cleanup_after_days * 86_400));
+      }
+      await explainWaiting(db, openHosts(), now, longestWait);
+      place = await sweepWaiting(db, place, now);
+      caughtUp ||= place === undefined;
+      isDue = !caughtUp;
+      return isDue;
     },
   };
 }
 
 /** Delivers a callback once and says what follows: delivered, given up, or when it is tried again. */
-async function send(parts: SenderParts, due: DueCallback): Promise<CallbackResult> {
-  const { id, url, attempt, secret } = due;
-  const { allow_private: allowPrivate, timeout, backoff } = parts.config.gateway.callbacks;
+async function send(parts: SenderParts, due: DueCallback): Promise<CallbackResult & { outcome: Outcome }> {
+  const { id, url, attempt, secrets } = due;
+  const { allow_private: allowPrivate, timeout, connect_timeout, backoff } = parts.config.gateway.callbacks;
   let status: number | null = null;
   let error: string;
   let final = false;
+  let outcome: Outcome = 'answered';
   try {
     const body = await bodyOf(parts, due);
     if (body === undefined) throw new PermanentError('job.unknown', 'its job was deleted (jobs.cleanup_after_days)');
     const timestamp = Math.floor(nowOf(parts).getTime() / 1000);
-    status = await deliver({ id, url, secret, body, timestamp }, { timeoutMs: timeout * 1000, allowPrivate });
-    if (status >= 200 && status < 300) return { state: 'delivered', status, error: null, at: nowOf(parts) };
+    const limits = { timeoutMs: timeout * 1000, connectMs: connect_timeout * 1000, allowPrivate };
+    status = await deliver({ id, url, secrets, body, timestamp }, limits);
+    if (status >= 200 && status < 300) return { state: 'delivered', status, error: null, at: nowOf(parts), outcome };
     error = `the receiver answered ${status}`;
     final = status === GONE;
+    // One path that is wrong says nothing about the others of the receiver.
+    if (status >= 500 || status === TOO_MANY) outcome = 'failed';
   } catch (thrown) {
     error = `${messageOf(thrown)} (${codeOf(thrown)})`;
     final = thrown instanceof PermanentError;
+    if (!final) outcome = 'failed';
   }
   const pause = backoff[attempt - 1];
-  if (final || pause === undefined) return { state: 'failed', status, error, at: nowOf(parts) };
-  return { state: 'pending', status, error, at: after(nowOf(parts), pause * (1 + (randomInt(-1000, 1001) / 1000) * JITTER)) };
+  if (final || pause === undefined) return { state: 'failed', status, error, at: nowOf(parts), outcome };
+  return { state: 'pending', status, error, at: after(nowOf(parts), pause * (1 + (randomInt(-1000, 1001) / 1000) * JITTER)), outcome };
 }
 
 /** The body of a delivery, with what the key that asked may see; undefined when the job was deleted. */

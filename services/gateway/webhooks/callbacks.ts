@@ -1,78 +1,72 @@
 /** Webhooks in the database: committed with the request, due when the job has ended, tried again until they are delivered or given up. */
 import type { EnqueueAnswer } from '../../ledger/enqueue/enqueue.ts';
-import { idFromBytes, idToBytes, newJobId } from '../../ledger/id.ts';
-import { after } from '../../ledger/job.ts';
-import { type Database, fromJson, type Sql, type Transaction } from '../../platform/database/database.ts';
-import { END_STATES } from '../../platform/job-states.ts';
+import { idFromBytes, idToBytes, newJobId, sortedBytes } from '../../ledger/id.ts';
+import { isLive } from '../../ledger/job.ts';
+import type { Sql, Transaction } from '../../platform/database/database.ts';
+import { RefusedError } from '../http/problems.ts';
 
-export interface DueCallback {
-  id: string;
-  jobId: string;
-  url: string;
-  /** The number of this attempt, from 1. */
-  attempt: number;
-  /** The SHA-256 of the caller's key: it signs the delivery. */
-  secret: Buffer;
-  /** The scopes of that key, and the user that the request named. They say what may be sent. */
-  scopes: string[];
-  user: string | null;
+/** The job may have ended by then, so that the next request is for another one. */
+const FULL_RETRY_SECONDS = 10;
+
+/** The key that asks, and how many callbacks of one job it may ask for. */
+export interface CallbackAsker {
+  keyId: string;
+  most: number;
 }
 
-/** Most rows of one look. */
-export const MOST_DUE = 50;
-
-/** Stores the address that is called when each job has ended, and for which user. The same job, key and address twice is stored once. */
+/**
+ * Stores the address that is called when each job has ended, and for which user. The same job, key and address twice is stored once. Errors:
+ * `RefusedError('quota.callbacks')`.
+ */
 export async function insertCallbacks(
   tx: Transaction,
   wanted: readonly { answer: EnqueueAnswer; url: string; user: string | undefined }[],
-  keyId: string,
+  { keyId, most }: CallbackAsker,
   now: Date,
 ): Promise<void> {
-  const rows = wanted.flatMap(({ answer, url, user }) =>
-    answer.outcome === 'refused' ? [] : [[idToBytes(newJobId(now.getTime())), idToBytes(answer.id), keyId, url, user ?? null, now, now]],
-  );
-  if (rows.length > 0) await tx.run('INSERT IGNORE INTO callbacks (id, job_id, key_id, url, user_id, due_at, created_at) VALUES ?', [rows]);
+  await refuseTooMany(tx, wanted, { keyId, most });
+  const rows = wanted.flatMap(({ answer, url, user }) => {
+    if (answer.outcome === 'refused') return [];
+    // One that joined a completed job is due at once.
+    const state = isLive(answer.state) ? 'waiting' : 'pending';
+    return [[idToBytes(newJobId(now.getTime())), idToBytes(answer.id), keyId, url, user ?? null, state, now, now]];
+  });
+  if (rows.length > 0)
+    await tx.run('INSERT IGNORE INTO callbacks (id, job_id, key_id, url, user_id, state, due_at, created_at) VALUES ?', [rows]);
 }
 
-/** Takes due callbacks whose jobs have ended (or were deleted). No other gateway gets them within `leaseSeconds`. Walks ix_due. */
-export async function takeDue(db: Database, now: Date, leaseSeconds: number): Promise<DueCallback[]> {
-  // Found without locks, since a locking read would lock the jobs too; then locked by primary key.
-  const found = await db.rows<{ id: Buffer }>(
-    `SELECT c.id FROM callbacks c FORCE INDEX (ix_due) LEFT JOIN jobs j ON j.id = c.job_id
-      WHERE c.state = 'pending' AND c.due_at <= ? AND (j.id IS NULL OR j.state IN (?))
-      ORDER BY c.due_at, c.id LIMIT ${MOST_DUE}`,
-    [now, END_STATES],
+async function refuseTooMany(
+  tx: Transaction,
+  wanted: readonly { answer: EnqueueAnswer; url: string }[],
+  { keyId, most }: CallbackAsker,
+): Promise<void> {
+  const urls = new Map<string, Set<string>>();
+  const joined = new Set<string>();
+  for (const { answer, url } of wanted) {
+    if (answer.outcome === 'refused') continue;
+    urls.getOrInsertComputed(answer.id, () => new Set()).add(url);
+    if (answer.outcome === 'joined') joined.add(answer.id);
+  }
+  // A new job has none yet.
+  if (joined.size > 0) {
+    const rows = await tx.rows<{ job_id: Buffer; url: string }>(
+      'SELECT job_id, url FROM callbacks FORCE INDEX (ux_job) WHERE job_id IN (?) AND key_id = ?',
+      [sortedBytes(joined), keyId],
+    );
+    for (const { job_id, url } of rows) urls.get(idFromBytes(job_id))?.add(url);
+  }
+  const [full] = [...urls].find(([, known]) => known.size > most) ?? [];
+  if (full === undefined) return;
+  const quota = 'gateway.quotas.callbacks_per_job';
+  throw new RefusedError(
+    429,
+    'quota.callbacks',
+    `job ${full} has ${most} callbacks of this key already (${quota}); none of this request was taken`,
+    {
+      retryAfterSeconds: FULL_RETRY_SECONDS,
+      quota,
+    },
   );
-  if (found.length === 0) return [];
-  return db.transaction(async (tx) => {
-    const rows = await tx.rows<{ id: Buffer; job_id: Buffer; url: string; user_id: string | null; attempts: number }>(
-      `SELECT id, job_id, url, user_id, attempts FROM callbacks FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'pending' AND due_at <= ? ORDER BY id FOR UPDATE SKIP LOCKED`,
-      [found.map(({ id }) => id).sort(Buffer.compare), now],
-    );
-    if (rows.length === 0) return [];
-    const ids = rows.map(({ id }) => id);
-    await tx.run('UPDATE callbacks FORCE INDEX (PRIMARY) SET attempts = attempts + 1, due_at = ? WHERE id IN (?)', [
-      after(now, leaseSeconds),
-      ids,
-    ]);
-    const keys = await tx.rows<{ id: Buffer; hash: Buffer; scopes: unknown }>(
-      'SELECT c.id, k.hash, k.scopes FROM callbacks c JOIN api_keys k ON k.id = c.key_id WHERE c.id IN (?)',
-      [ids],
-    );
-    const keyOf = new Map(keys.map((key) => [key.id.toString('hex'), key]));
-    return rows.map(({ id, job_id, url, user_id, attempts }) => {
-      const { hash, scopes } = keyOf.get(id.toString('hex')) as (typeof keys)[number];
-      return {
-        id: idFromBytes(id),
-        jobId: idFromBytes(job_id),
-        url,
-        attempt: attempts + 1,
-        secret: hash,
-        scopes: fromJson(scopes) as string[],
-        user: user_id,
-      };
-    });
-  });
 }
 
 export interface CallbackResult {
@@ -111,10 +105,10 @@ export interface CallbackState {
 /** The callbacks of one job, by ux_job. `of`: only those of this key or of these users, as `withdrawCallbacks` says. */
 export function callbacksOf(sql: Sql, jobId: string, of?: CallbackOwner): Promise<CallbackState[]> {
   const [limits, params] = of === undefined ? ['', []] : [`AND ${OWN}`, [of.keyId, usersOf(of)]];
-  return sql.rows(`SELECT url, state, attempts, due_at, last_status, last_error FROM callbacks WHERE job_id = ? ${limits} ORDER BY id`, [
-    idToBytes(jobId),
-    ...params,
-  ]);
+  return sql.rows(
+    `SELECT url, IF(state = 'waiting', 'pending', state) AS state, attempts, due_at, last_status, last_error FROM callbacks WHERE job_id = ? ${limits} ORDER BY id`,
+    [idToBytes(jobId), ...params],
+  );
 }
 
 /** Whose callbacks are meant: those that the key asked for, and those that any key asked for in the name of these users. */
@@ -129,13 +123,17 @@ const usersOf = ({ users }: CallbackOwner): readonly (string | null)[] => (users
 
 /** Deletes the pending callbacks of an owner who does not want the job any more. */
 export async function withdrawCallbacks(tx: Transaction, jobId: string, of: CallbackOwner): Promise<void> {
-  await tx.run(`DELETE FROM callbacks WHERE job_id = ? AND state = 'pending' AND ${OWN}`, [idToBytes(jobId), of.keyId, usersOf(of)]);
+  await tx.run(`DELETE FROM callbacks WHERE job_id = ? AND state IN ('waiting', 'pending') AND ${OWN}`, [
+    idToBytes(jobId),
+    of.keyId,
+    usersOf(of),
+  ]);
 }
 
 /** Whether anybody else is to be called when the job has ended. */
 export async function othersCalled(tx: Transaction, jobId: string, of: CallbackOwner): Promise<boolean> {
   const [other] = await tx.rows(
-    "SELECT 1 FROM callbacks WHERE job_id = ? AND state = 'pending' AND key_id <> ? AND (user_id IS NULL OR user_id NOT IN (?)) LIMIT 1",
+    "SELECT 1 FROM callbacks WHERE job_id = ? AND state IN ('waiting', 'pending') AND key_id <> ? AND (user_id IS NULL OR user_id NOT IN (?)) LIMIT 1",
     [idToBytes(jobId), of.keyId, usersOf(of)],
   );
   return other !== undefined;

@@ -26,23 +26,40 @@ const counts = new WeakMap<object, Map<Queue, Count>>();
 
 export type QueueChoice = { queue: Queue } | { reason: string };
 
+/** Where a request may go. */
+export interface Wanted {
+  /** In the order of QUEUES. */
+  queues: readonly Queue[];
+  /** Logins have room of their own in foreground beyond `maxJobs` (`loginReserve`), which no other request takes. */
+  isLogin: boolean;
+}
+
 /**
- * For each request the first of its queues that has room, or why there is none. The queues of a request stand in the order of QUEUES.
+ * For each request the first of its queues that has room, or why there is none.
  * While a queue is far from its limit the count may be a moment old (a walk of the whole queue in every call would cost more than the insert); near the limit
  * enqueuers take turns on the queue's row until their commit, and the count is exact.
  */
-export async function chooseQueues(tx: Transaction, ledger: Ledger, wanted: readonly (readonly Queue[])[]): Promise<QueueChoice[]> {
+export async function chooseQueues(tx: Transaction, ledger: Ledger, wanted: readonly Wanted[]): Promise<QueueChoice[]> {
   const choices = new Map<number, QueueChoice>();
   // From the top down, so that all take their turns on the queues' rows in the same order.
   for (const queue of QUEUES) {
-    const here = wanted.flatMap((queues, index) => (choices.has(index) || !queues.includes(queue) ? [] : [index]));
+    const here = wanted.flatMap(({ queues }, index) => (choices.has(index) || !queues.includes(queue) ? [] : [index]));
     if (here.length === 0) continue;
     const count = await countFor(tx, ledger, queue, here.length);
-    const fitting = here.slice(0, Math.max(ledger.queues[queue].maxJobs - count.waiting, 0));
-    for (const index of fitting) choices.set(index, { queue });
-    count.waiting += fitting.length;
+    for (const isLogin of [true, false]) {
+      const alike = here.filter((index) => wanted[index]?.isLogin === isLogin);
+      const fitting = alike.slice(0, Math.max(roomIn(ledger, queue, isLogin) - count.waiting, 0));
+      for (const index of fitting) choices.set(index, { queue });
+      count.waiting += fitting.length;
+    }
   }
-  return wanted.map((queues, index) => choices.get(index) ?? { reason: refusal(ledger, queues) });
+  return wanted.map((one, index) => choices.get(index) ?? { reason: refusal(ledger, one) });
+}
+
+/** The most jobs that may wait in a queue when this one comes. */
+function roomIn({ queues, loginReserve = 0 }: Ledger, queue: Queue, isLogin: boolean): number {
+  const { maxJobs } = queues[queue];
+  return isLogin && queue === 'foreground' ? maxJobs + Math.floor(maxJobs * loginReserve) : maxJobs;
 }
 
 async function countFor(tx: Transaction, ledger: Ledger, queue: Queue, adding: number): Promise<Count> {
@@ -57,10 +74,13 @@ async function countFor(tx: Transaction, ledger: Ledger, queue: Queue, adding: n
   // Never so old that others could have filled the other half of the queue unseen.
   const oldest = Math.min(Math.max(OLDEST_COUNT_MS, (count?.cost ?? 0) * AGE_OF_COST), (maxJobs * NEAR) / FASTEST_PER_MS);
   if (count === undefined || performance.now() - count.at >= oldest)
-    count = maxJobs >= ALWAYS_EXACT_BELOW ? await countWaiting(tx, queue, maxJobs) : { waiting: maxJobs, at: performance.now(), cost: 0 };
+    count =
+      maxJobs >= ALWAYS_EXACT_BELOW
+        ? await countWaiting(tx, queue, roomIn(ledger, queue, true))
+        : { waiting: maxJobs, at: performance.now(), cost: 0 };
   if (!isFar(count.waiting)) {
     await tx.rows('SELECT queue FROM queues WHERE queue = ? FOR UPDATE', [queue]);
-    count = await countWaiting(tx, queue, maxJobs);
+    count = await countWaiting(tx, queue, roomIn(ledger, queue, true));
   }
   known.set(queue, count);
   return count;
@@ -77,9 +97,13 @@ async function countWaiting(tx: Transaction, queue: Queue, limit: number): Promi
   return { waiting: row?.waiting ?? 0, at, cost: at - started };
 }
 
-function refusal(ledger: Ledger, queues: readonly Queue[]): string {
+function refusal(ledger: Ledger, { queues, isLogin }: Wanted): string {
   const full = queues
-    .map((queue) => `${queue} holds ${ledger.queues[queue].maxJobs} jobs (queue.priority_queues.${queue}.max_jobs)`)
+    .map((queue) => {
+      const room = roomIn(ledger, queue, isLogin);
+      const more = room === ledger.queues[queue].maxJobs ? '' : ' and queue.login_reserve';
+      return `${queue} holds ${room} jobs (queue.priority_queues.${queue}.max_jobs${more})`;
+    })
     .join(', ');
   return `the queue is full: ${full}; try again later, or raise the limit`;
 }

@@ -6,6 +6,7 @@
 import { escape as quoted } from 'mysql2';
 import { type Transaction, toJson } from '../../platform/database/database.ts';
 import { joinWithin } from '../../platform/database/packets.ts';
+import type { Cause } from '../../platform/job-causes.ts';
 import { idToBytes, newJobId, sortedBytes } from '../id.ts';
 import {
   after,
@@ -147,7 +148,10 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
   const rising = joined.filter((one) => queuesAbove(one).length > 0);
   const fresh = groups.filter((group) => group.answer === undefined && liveOf(group) === undefined);
 
-  const choices = await chooseQueues(tx, ledger, [...fresh.map(queuesFor), ...rising.map(queuesAbove)]);
+  const choices = await chooseQueues(tx, ledger, [
+    ...fresh.map((group) => ({ queues: queuesFor(group), isLogin: isLogin(group) })),
+    ...rising.map((one) => ({ queues: queuesAbove(one), isLogin: isLogin(one.group) })),
+  ]);
   const accepted = withoutNeedsRefused(accept(fresh, choices, now), fresh);
   const idOfKey = idsOf(live);
   const newIds = new Map(accepted.flatMap(({ group: { key }, id }) => (key === undefined ? [] : [[key, id]])));
@@ -195,6 +199,11 @@ function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Gro
     return group;
   });
   return { groups, groupOf };
+}
+
+/** Whether the most urgent of the requests comes from a login. */
+function isLogin({ best }: Group): boolean {
+  return best.triggeredBy === ('user_login' satisfies Cause);
 }
 
 /** Where a new job may go: the queue of its level, and those below it if it wants. */

@@ -2,7 +2,15 @@ import { END_STATES } from '../../platform/job-states.ts';
 import { type Ledger, nowOf } from '../job.ts';
 import { BATCH, idsOf, selectDue } from './due.ts';
 
-const TABLES_BY_JOB = ['job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'] as const;
+const TABLES_BY_JOB = [
+  'job_details',
+  'job_results',
+  'job_attempts',
+  'job_subscribers',
+  'job_dependencies',
+  'job_items',
+  'job_askers',
+] as const;
 
 /** Deletes jobs that ended more than `days` ago, with their rows in other tables, at most `batch` jobs of each end state. Returns how many jobs. */
 export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): Promise<number> {

@@ -27,7 +27,7 @@ const origin = z
 const unique = <Item extends z.ZodType<string>>(item: Item) =>
   z.array(item).refine((items) => new Set(items).size === items.length, of('config.duplicate_value', 'names one twice'));
 
-/** Who may reach the gateway, how, and how often. The keys are documented in `config/default.yaml`. */
+/** Who may reach the gateway, how, and how often, and whom it calls. The keys are documented in `config/default.yaml`. */
 export const gatewayEdge = {
   tls: z.strictObject({ cert_file: file(), key_file: file() }).check(({ value, issues }) => {
     if ((value.cert_file === null) === (value.key_file === null)) return;
@@ -64,5 +64,22 @@ export const gatewayEdge = {
     max_behind: z.number().int().min(65_536),
     heartbeat: seconds(),
     token_seconds: seconds(),
+  }),
+  quotas: z.strictObject({
+    jobs_per_key: count(Number.MAX_SAFE_INTEGER),
+    jobs_per_user: count(Number.MAX_SAFE_INTEGER),
+    callbacks_per_job: count(),
+    callbacks_per_hour: count(Number.MAX_SAFE_INTEGER),
+  }),
+  callbacks: z.strictObject({
+    allow_private: z.boolean(),
+    timeout: seconds(),
+    connect_timeout: seconds(),
+    max_concurrent: count(10_000),
+    max_per_key: count(10_000),
+    max_per_host: count(1_000),
+    circuit: z.strictObject({ failures: count(), first_pause: seconds(), longest_pause: seconds() }),
+    backoff: z.array(z.number().min(0)),
+    poll_interval: seconds(),
   }),
 };

@@ -265,12 +265,6 @@ const gateway = z.strictObject({
   port: port(0),
   ...gatewayEdge,
   login_timeout: duration(),
-  callbacks: z.strictObject({
-    allow_private: z.boolean(),
-    timeout: duration(),
-    backoff: z.array(z.number().min(0)),
-    poll_interval: duration(),
-  }),
 });
 
 const audit = z.strictObject({ keep_days: duration() });
@@ -315,6 +309,7 @@ export const schema = z
     worker,
     queue: z.strictObject({
       priority_queues: z.strictObject({ foreground: queue, background_fetch: queue, background_analysis: queue }),
+      login_reserve: share(),
       mqtt,
     }),
     stock_jobs: stockJobs,

@@ -18,6 +18,7 @@ export const AUDITED = {
   'auto_fetch.switch': 'automatic fetching was switched on or off',
   'key.create': 'a key was made',
   'key.rotate': 'a key got a new secret',
+  'key.webhook_secret': 'the webhooks of a key got a new secret',
   'key.revoke': 'a key was revoked',
   'schema.up': 'migrations were applied by hand',
   'schema.down': 'migrations were taken back',

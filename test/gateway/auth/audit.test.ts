@@ -82,6 +82,15 @@ test.each<[action: string, target: RegExp | null, details: RegExp | null, change
     () => mesh.operator.post('/v1/keys', { name: 'app', scopes: ['read', 'user:alice'] }),
   ],
   [
+    'key.webhook_secret',
+    /^key:[0-9a-f]{16}$/,
+    /^app: the old secret signs too for 5 s$/,
+    async () => {
+      const { body } = await mesh.operator.post('/v1/keys', { name: 'app', scopes: ['read'] });
+      await mesh.operator.post(`/v1/keys/${body.id}/webhook-secret`, { overlap_seconds: 5 });
+    },
+  ],
+  [
     'key.rotate',
     /^key:[0-9a-f]{16}$/,
     /^app: the old secret works for 5 s$/,

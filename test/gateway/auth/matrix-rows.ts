@@ -163,6 +163,11 @@ export const ROWS: Record<string, Row> = {
     audited: 'key.rotate',
     request: async (things) => [`/v1/keys/${await things.key()}/rotate`],
   },
+  'POST /v1/keys/{id}/webhook-secret': {
+    class: 'admin',
+    audited: 'key.webhook_secret',
+    request: async (things) => [`/v1/keys/${await things.key()}/webhook-secret`],
+  },
   'POST /v1/keys/{id}/revoke': {
     class: 'admin',
     audited: 'key.revoke',

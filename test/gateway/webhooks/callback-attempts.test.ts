@@ -2,7 +2,7 @@
 import dns from 'node:dns';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { callbackUrl, publicLookup } from '../../../services/gateway/webhooks/callback-address.ts';
 import { deliver } from '../../../services/gateway/webhooks/callback-delivery.ts';
@@ -35,7 +35,18 @@ async function receiver(status: number): Promise<{ url: string; calls: string[];
   const { port } = server.address() as AddressInfo;
   return { url: `http://127.0.0.1:${port}/hook`, calls, hangUp: () => server.closeAllConnections() };
 }
-const deliveryTo = (url: string) => ({ id: 'i', url, secret: Buffer.from('x'), body: '{"a":"ж"}', timestamp: 1 });
+const deliveryTo = (url: string) => ({ id: 'i', url, secrets: [Buffer.from('x')], body: '{"a":"ж"}', timestamp: 1 });
+
+test('a receiver with which no encrypted connection comes about is given up sooner than one that does not answer', async () => {
+  const server = createTcpServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  await expect(deliver(deliveryTo(url), { timeoutMs: 60_000, connectMs: 50, allowPrivate: true })).rejects.toMatchObject({
+    code: 'callback.timeout',
+    message: 'no connection within 0.05 s (gateway.callbacks.connect_timeout)',
+  });
+});
 
 test('an address that is private is not called although it was accepted once: the configuration may have changed', async () => {
   const { url, calls } = await receiver(200);
@@ -119,7 +130,10 @@ describe('the sender', () => {
 
   test('tries again after the configured pause, a fifth more or less, so that not all come at once', async () => {
     const { url } = await receiver(503);
-    const { start, lines } = await callbacksTo(url, 20, { 'gateway.callbacks.backoff': [1000, 5000] });
+    const { start, lines } = await callbacksTo(url, 20, {
+      'gateway.callbacks.backoff': [1000, 5000],
+      'gateway.callbacks.circuit.failures': 100,
+    });
     const sender = start();
     await expect.poll(async () => (await rows()).filter(({ last_status }) => last_status === 503)).toHaveLength(20);
     const pauses = (await rows()).map(({ due_at }) => secondsUntil(due_at));
@@ -176,7 +190,7 @@ describe('the sender', () => {
     expect(calls).toHaveLength(1);
     expect(await rows()).toMatchObject([{ state: 'delivered' }]);
     await mesh.db.run("UPDATE callbacks SET state = 'pending', due_at = ?", [new Date(START)]);
-    sender.ring();
+    sender.ring(newJobId(0));
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(calls).toHaveLength(1);
   });

@@ -28,7 +28,7 @@ test('a name that leads to a private address is not connected to', async () => {
   const delivery = {
     id: '1',
     url: `http://${name}:${(server.address() as AddressInfo).port}/`,
-    secret: Buffer.from('x'),
+    secrets: [Buffer.from('x')],
     body: '{}',
     timestamp: 1,
   };

@@ -68,17 +68,55 @@ test('a callback is called when its job has ended and not before, with what came
   expect(calls).toHaveLength(1);
 });
 
-test('its signature is that of Standard Webhooks, with the SHA-256 of the key as the secret', async () => {
+/** https://www.standardwebhooks.com, "signature scheme": HMAC-SHA256 of id.timestamp.payload with the bytes of the secret. */
+function signatureBy(secret: Buffer, { headers, text }: Call): string {
+  return `v1,${createHmac('sha256', secret).update(`${headers['webhook-id']}.${headers['webhook-timestamp']}.${text}`).digest('base64')}`;
+}
+const bytesOf = (secret: string): Buffer => Buffer.from(secret.slice('whsec_'.length), 'base64');
+
+test('its signature is that of Standard Webhooks, with the secret that was shown with the key', async () => {
   const { url, calls } = await receiver(200);
   await ask(url);
   await finish();
   await expect.poll(() => calls.length).toBe(1);
-  const { headers, text } = calls[0]!;
-  // https://www.standardwebhooks.com, "signature scheme": HMAC-SHA256 of id.timestamp.payload.
-  const secret = createHash('sha256').update(mesh.operator.key).digest();
-  const expected = createHmac('sha256', secret).update(`${headers['webhook-id']}.${headers['webhook-timestamp']}.${text}`).digest('base64');
-  expect(headers['webhook-signature']).toBe(`v1,${expected}`);
+  const { headers } = calls[0]!;
+  expect(headers['webhook-signature']).toBe(signatureBy(bytesOf(mesh.operator.signingSecret), calls[0]!));
   expect(Math.abs(Number(headers['webhook-timestamp']) - Date.now() / 1000)).toBeLessThan(5);
+});
+
+test('after a rotation the new secret and the old one sign, and without an overlap the new one alone', async () => {
+  const { url, calls } = await receiver(200);
+  const app = await mesh.caller('jobs');
+  const rotate = async (overlap_seconds: number): Promise<Buffer> =>
+    bytesOf((await mesh.operator.post(`/v1/keys/${app.id}/webhook-secret`, { overlap_seconds })).body.signing_secret);
+  await app.post('/v1/jobs', { type: 'fetch', symbol: 'AAPL', analyse: false, callback_url: url });
+  const second = await rotate(600);
+  await finish();
+  await expect.poll(() => calls.length).toBe(1);
+  expect(calls[0]!.headers['webhook-signature']).toBe(
+    `${signatureBy(second, calls[0]!)} ${signatureBy(bytesOf(app.signingSecret), calls[0]!)}`,
+  );
+  const third = await rotate(0);
+  await app.post('/v1/jobs', { type: 'fetch', symbol: 'MSFT', analyse: false, callback_url: url });
+  await finish();
+  await expect.poll(() => calls.length).toBe(2);
+  expect(calls[1]!.headers['webhook-signature']).toBe(signatureBy(third, calls[1]!));
+});
+
+test('a key from before there were such secrets signs with its hash, and beside its first secret for the overlap', async () => {
+  const { url, calls } = await receiver(200);
+  const old = await mesh.caller('jobs');
+  await mesh.db.run('DELETE FROM webhook_secrets WHERE key_id = ?', [old.id]);
+  const hash = createHash('sha256').update(old.key).digest();
+  await old.post('/v1/jobs', { type: 'fetch', symbol: 'AAPL', analyse: false, callback_url: url });
+  await finish();
+  await expect.poll(() => calls.length).toBe(1);
+  expect(calls[0]!.headers['webhook-signature']).toBe(signatureBy(hash, calls[0]!));
+  const { signing_secret } = (await mesh.operator.post(`/v1/keys/${old.id}/webhook-secret`)).body;
+  await old.post('/v1/jobs', { type: 'fetch', symbol: 'MSFT', analyse: false, callback_url: url });
+  await finish();
+  await expect.poll(() => calls.length).toBe(2);
+  expect(calls[1]!.headers['webhook-signature']).toBe(`${signatureBy(bytesOf(signing_secret), calls[1]!)} ${signatureBy(hash, calls[1]!)}`);
 });
 
 test('a receiver that fails or does not answer is tried again, with the same id and a new signature', async () => {

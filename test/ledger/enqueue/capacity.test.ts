@@ -50,6 +50,26 @@ describe('a full queue', () => {
     ]);
   });
 
+  test("keeps room for logins in foreground, whose jobs are neither refused nor sent down while others' are", async () => {
+    const ledger = { ...limited(10), loginReserve: 0.2 };
+    const login = { triggeredBy: 'user_login', whenFull: 'next_queue' } as const;
+    const asked = await ask(ledger, ...Array.from({ length: 11 }, () => ({})));
+    expect(outcomes(asked)).toEqual([...Array.from({ length: 10 }, () => 'foreground'), 'refused']);
+    expect(outcomes(await ask(ledger, {}, login, {}, login, login))).toEqual([
+      'refused',
+      'foreground',
+      'refused',
+      'foreground',
+      'background_fetch',
+    ]);
+  });
+
+  test('keeps room in foreground alone', async () => {
+    const ledger = { ...limited(10, 2), loginReserve: 0.5 };
+    const login = { level: 4, triggeredBy: 'user_login' };
+    expect(outcomes(await ask(ledger, login, login, login))).toEqual(['background_fetch', 'background_fetch', 'refused']);
+  });
+
   test('has room again when a job was claimed', async () => {
     const ledger = limited(1);
     await ask(ledger, {});

@@ -1,0 +1,205 @@
+/**
+ * How many jobs one key, and one user, may have waiting: those that were asked for over HTTP or on the command line, by whom they were asked for. A job that several asked
+ * for counts for each. Logins and schedules are not counted. The numbers are read at most a few times a second for each asker and reckoned up in between, so a request costs
+ * no query, and the limit may be passed by what other processes take within a second.
+ */
+import type { Database, Sql, Transaction } from '../../platform/database/database.ts';
+import { END_STATES } from '../../platform/job-states.ts';
+import { idToBytes } from '../id.ts';
+import type { EnqueueAnswer, JobRequest } from './enqueue.ts';
+import type { Refusal } from './submit.ts';
+
+/** Somebody whose waiting jobs are limited. */
+export interface Asker {
+  /** `key:{id}` or `user:{id}`. */
+  id: string;
+  most: number;
+  /** The configuration key of the limit. */
+  quota: string;
+}
+
+/** The quota of a user, over HTTP and on the command line. */
+export function userAsker(user: string, { jobs_per_user }: { jobs_per_user: number }): Asker {
+  return { id: `user:${user}`, most: jobs_per_user, quota: 'gateway.quotas.jobs_per_user' };
+}
+
+export interface Admitted {
+  /** Positions of the requests that are within the quotas. */
+  admitted: number[];
+  refused: (Refusal & { quota: string })[];
+  /** Records who asked, in the transaction of the jobs. `answers`: those of the admitted requests. */
+  record(tx: Transaction, answers: readonly EnqueueAnswer[]): void;
+  /** The requests are committed, or have failed. Must be called. */
+  done(): void;
+}
+
+export interface JobQuotas {
+  /**
+   * Which requests are within the quotas, in their order. `askersOf`: whose quotas a request uses. `unitOf`: requests of the same unit, such as a fetch and its analysis,
+   * are admitted or refused together.
+   */
+  admit(
+    requests: readonly JobRequest[],
+    askersOf: (request: JobRequest) => readonly Asker[],
+    unitOf: (index: number) => unknown,
+  ): Promise<Admitted>;
+}
+
+interface Count {
+  /** Waiting jobs at the last look, and those that were committed since. */
+  waiting: number;
+  /** Jobs of calls that are under way. */
+  reserved: number;
+  /** `performance.now()` of the last look. */
+  at: number;
+  looking: Promise<void> | undefined;
+}
+
+/** A number is used for so long. */
+const OLD_MS = 1_000;
+/** One that refuses is looked at again sooner, and not with every request. */
+const OLD_REFUSAL_MS = 200;
+/** Askers that are remembered: more than any process meets in a second. */
+const MOST_ASKERS = 5_000;
+/** So many rows of ended jobs are worth a statement that deletes them. */
+const WORTH_DELETING = 1_000;
+
+export function createJobQuotas(db: Database): JobQuotas {
+  const counts = new Map<string, Count>();
+
+  async function countOf({ id, most }: Asker, adding: number): Promise<Count> {
+    const count = counts.getOrInsertComputed(id, () => ({ waiting: 0, reserved: 0, at: Number.NEGATIVE_INFINITY, looking: undefined }));
+    const age = performance.now() - count.at;
+    if (age >= OLD_MS || (age >= OLD_REFUSAL_MS && count.waiting + count.reserved + adding > most)) {
+      count.looking ??= look(db, id, most)
+        .then((waiting) => {
+          count.waiting = waiting;
+          count.at = performance.now();
+        })
+        .finally(() => {
+          count.looking = undefined;
+        });
+      await count.looking;
+    }
+    if (counts.size > MOST_ASKERS) for (const [other, { reserved }] of counts) if (reserved === 0 && other !== id) counts.delete(other);
+    return count;
+  }
+
+  return {
+    async admit(requests, askersOf, unitOf) {
+      const askers = requests.map(askersOf);
+      const byId = new Map(askers.flat().map((asker) => [asker.id, asker]));
+      const found = new Map(
+        await Promise.all(
+          [...byId].map(async ([id, asker]) => [id, await countOf(asker, askers.flat().filter((one) => one.id === id).length)] as const),
+        ),
+      );
+      const plan = (held: ReadonlySet<string>): Plan => planOf({ requests, askers, unitOf }, (id) => found.get(id) as Count, held);
+      const first = plan(new Set());
+      // Who asks again for what waits already, such as after an answer that was lost, takes no further place.
+      const { admitted, refused, taken } = first.refused.length === 0 ? first : plan(await heldAlready(db, requests, [...byId.keys()]));
+      for (const [id, jobs] of taken) (found.get(id) as Count).reserved += jobs;
+      let committed = false;
+      return {
+        ...{ admitted, refused },
+        record(tx, answers) {
+          const rows = answers.flatMap((answer, position) =>
+            answer.outcome === 'refused'
+              ? []
+              : (askers[admitted[position] as number] as readonly Asker[]).map(({ id }) => [idToBytes(answer.id), id]),
+          );
+          committed = true;
+          if (rows.length > 0) tx.later('INSERT IGNORE INTO job_askers (job_id, asker) VALUES ?', [rows]);
+        },
+        done() {
+          for (const [id, jobs] of taken) {
+            const count = found.get(id) as Count;
+            count.reserved -= jobs;
+            if (committed) count.waiting += jobs;
+          }
+        },
+      };
+    },
+  };
+}
+
+interface Plan {
+  admitted: number[];
+  refused: Admitted['refused'];
+  /** Places by asker. */
+  taken: Map<string, number>;
+}
+
+function planOf(
+  {
+    requests,
+    askers,
+    unitOf,
+  }: { requests: readonly JobRequest[]; askers: readonly (readonly Asker[])[]; unitOf: (index: number) => unknown },
+  countOf: (id: string) => Pick<Count, 'waiting' | 'reserved'>,
+  held: ReadonlySet<string>,
+): Plan {
+  const plan: Plan = { admitted: [], refused: [], taken: new Map() };
+  for (const unit of Map.groupBy(requests.keys(), unitOf).values()) {
+    const wanted = unit.flatMap((index) => {
+      const { dedupeKey } = requests[index] as JobRequest;
+      return (askers[index] as readonly Asker[]).filter(({ id }) => dedupeKey === undefined || !held.has(`${id} ${dedupeKey}`));
+    });
+    const over = [...Map.groupBy(wanted, ({ id }) => id).values()].find((jobs) => {
+      const [{ id, most }] = jobs as [Asker];
+      const { waiting, reserved } = countOf(id);
+      return waiting + reserved + (plan.taken.get(id) ?? 0) + jobs.length > most;
+    });
+    if (over === undefined) {
+      plan.admitted.push(...unit);
+      for (const { id } of wanted) plan.taken.set(id, (plan.taken.get(id) ?? 0) + 1);
+    } else plan.refused.push(...unit.map((index) => refusalOf(requests[index] as JobRequest, index, over[0] as Asker)));
+  }
+  plan.admitted.sort((a, b) => a - b);
+  return plan;
+}
+
+/** Which of the requests mean live jobs that an asker has asked for before: `asker dedupeKey`. By ux_active and the primary key. */
+async function heldAlready(sql: Sql, requests: readonly JobRequest[], askers: readonly string[]): Promise<Set<string>> {
+  const keys = new Set(requests.flatMap(({ dedupeKey }) => (dedupeKey === undefined ? [] : [dedupeKey])));
+  if (keys.size === 0) return new Set();
+  const rows = await sql.rows<{ asker: string; dedupe_key: string }>(
+    `SELECT a.asker, j.dedupe_key FROM jobs j FORCE INDEX (ux_active) JOIN job_askers a FORCE INDEX (PRIMARY) ON a.job_id = j.id
+      WHERE j.active_key IN (?) AND a.asker IN (?)`,
+    [[...keys].sort(), askers],
+  );
+  return new Set(rows.map(({ asker, dedupe_key }) => `${asker} ${dedupe_key}`));
+}
+
+function refusalOf(request: JobRequest, index: number, { id, most, quota }: Asker): Admitted['refused'][number] {
+  const reason = `${id.replace(':', ' ')} has ${most} jobs waiting, or would have (${quota}); ask again when some have run, or raise the limit`;
+  return { request, index, code: 'quota.jobs', reason, quota };
+}
+
+interface Found {
+  waiting: number;
+  ended: number;
+  found: number;
+}
+
+/** The waiting jobs of an asker, at most `most`. Walks ix_asker, and deletes the rows of ended jobs where there are many, so that the walk stays short. */
+async function look(sql: Sql, asker: string, most: number): Promise<number> {
+  const longest = most + 2 * WORTH_DELETING;
+  for (;;) {
+    const [row] = await sql.rows<Found>(
+      `SELECT COUNT(*) AS found, COALESCE(SUM(j.state IN ('scheduled', 'blocked', 'ready')), 0) AS waiting, COALESCE(SUM(j.id IS NULL OR j.state IN (?)), 0) AS ended
+         FROM (SELECT job_id FROM job_askers FORCE INDEX (ix_asker) WHERE asker = ? ORDER BY job_id LIMIT ?) a
+         LEFT JOIN jobs j ON j.id = a.job_id`,
+      [END_STATES, asker, longest],
+    );
+    const { found, waiting, ended } = row as Found;
+    if (Number(ended) < WORTH_DELETING) return Number(waiting);
+    const rows = await sql.rows<{ job_id: Buffer }>(
+      `SELECT a.job_id FROM (SELECT job_id FROM job_askers FORCE INDEX (ix_asker) WHERE asker = ? ORDER BY job_id LIMIT ?) a
+         LEFT JOIN jobs j ON j.id = a.job_id WHERE j.id IS NULL OR j.state IN (?)`,
+      [asker, longest, END_STATES],
+    );
+    await sql.run('DELETE FROM job_askers WHERE job_id IN (?) AND asker = ?', [rows.map(({ job_id }) => job_id), asker]);
+    if (found < longest) return Number(waiting);
+  }
+}
