@@ -68,7 +68,7 @@ function parseUrl(text: string, { username, password }: BrokerAddress): IClientO
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const protocol = url?.protocol.slice(0, -1) as keyof typeof PORTS;
   // The text itself is not repeated: it may hold a password.
-  if (url === undefined || url.hostname === '' || !(protocol in PORTS)) {
+  if (url === undefined || url.hostname === '' || !Object.hasOwn(PORTS, protocol)) {
     throw new ConfigError(
       'bus.invalid_url',
       "the broker's url is not one: write it like mqtt://user:password@host:1883, with mqtt, mqtts, ws or wss",
@@ -80,10 +80,20 @@ function parseUrl(text: string, { username, password }: BrokerAddress): IClientO
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: Number(url.port) || PORTS[protocol],
     path: url.pathname + url.search,
-    ...(url.username === ''
-      ? credentials(username, password)
-      : credentials(decodeURIComponent(url.username), decodeURIComponent(url.password))),
+    ...(url.username === '' ? credentials(username, password) : credentials(decoded(url.username), decoded(url.password))),
   };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    throw new ConfigError(
+      'bus.invalid_url',
+      'the user or the password in the broker\'s url has a "%" without two hexadecimal digits of UTF-8 after it; write "%" itself as %25',
+    );
+  }
 }
 
 /** Opens a connection that comes back by itself, after 100 ms at first and never later than 2 s, for as long as it takes. */
