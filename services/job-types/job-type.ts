@@ -36,6 +36,11 @@ export interface JobType {
   measuresSource?: true;
   /** The fields of a result that the command line shows. */
   shownResult: readonly ResultField[];
+  /**
+   * What of a result every user may see who asked for the same work, since it says nothing of other users. Without it a user sees the result of a job only if nobody
+   * else waits for it.
+   */
+  sharedResult?: (result: Record<string, unknown>) => Record<string, unknown>;
   /** Set where a job has items (`job_items`), one for each of its parts. */
   hasItems?: true;
   /** The form of `POST /v1/jobs` for it. */
@@ -109,6 +114,9 @@ export interface CliOption {
   /** The value when `anyOf` is not given. */
   standard?: readonly string[];
 }
+
+/** A result that is about the market alone. */
+export const marketResult = (result: Record<string, unknown>): Record<string, unknown> => result;
 
 /** Fields that several types take over HTTP. */
 export const day = z.iso.date('not a day; write it like 2026-01-31');

@@ -1,4 +1,5 @@
 /** Publishes committed changes. A lost, late or doubled message costs latency, never a job, so a message that cannot be published is only counted. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Bus } from '../platform/bus/bus.ts';
 import type { Clock } from '../platform/clock.ts';
 import { fromJson, type Sql } from '../platform/database/database.ts';
@@ -67,25 +68,23 @@ export function createAnnouncer({
          FROM jobs j JOIN job_details d ON d.job_id = j.id WHERE j.id IN (?) ORDER BY j.priority, j.id`,
       [sortedBytes(ids)],
     );
-    await Promise.all(rows.map((row) => quietly(bus.publish('job', announcement(fromRow(row))))));
+    await inSlices(rows, (row) => quietly(bus.publish('job', announcement(fromRow(row)))));
   }
 
   async function publishStates(changes: readonly Change[]): Promise<void> {
     const at = clock.now().toString({ smallestUnit: 'millisecond' });
-    await Promise.all(
-      changes.map(({ id, type, symbol, state, attempt, worker, reason }) =>
-        quietly(
-          bus.publish('status', {
-            id,
-            type: type as JobType,
-            state,
-            attempt,
-            at,
-            ...(symbol === null ? {} : { symbol }),
-            ...(worker === undefined ? {} : { worker }),
-            ...(reason === undefined ? {} : { reason: reason.slice(0, 2000) }),
-          }),
-        ),
+    await inSlices(changes, ({ id, type, symbol, state, attempt, worker, reason }) =>
+      quietly(
+        bus.publish('status', {
+          id,
+          type: type as JobType,
+          state,
+          attempt,
+          at,
+          ...(symbol === null ? {} : { symbol }),
+          ...(worker === undefined ? {} : { worker }),
+          ...(reason === undefined ? {} : { reason: reason.slice(0, 2000) }),
+        }),
       ),
     );
   }
@@ -98,7 +97,7 @@ export function createAnnouncer({
       const unique = [...new Map(fresh.map((answer) => [answer.id, answer])).values()];
       // From memory and not from the row: a read would delay the worker.
       await Promise.all([
-        ...unique.map((answer) => quietly(bus.publish('job', announcement(answer)))),
+        inSlices(unique, (answer) => quietly(bus.publish('job', announcement(answer)))),
         publishStates(unique.map(({ id, type, symbol, state }) => ({ id, type, symbol, state, attempt: 0 }))),
       ]);
     },
@@ -108,6 +107,20 @@ export function createAnnouncer({
     },
   };
 }
+
+/** Publishes a few hundred in a turn of the event loop: a login of a thousand symbols has four thousand messages, which would keep others waiting for 70 ms. */
+async function inSlices<One>(all: readonly One[], publish: (one: One) => Promise<void>): Promise<void> {
+  let published: Promise<unknown> = Promise.resolve();
+  for (let start = 0; start < all.length; start += SLICE) {
+    if (start > 0) await nextTurn();
+    published = Promise.all([published, ...all.slice(start, start + SLICE).map(publish)]);
+    // An error is thrown below, once all are on their way.
+    published.catch(() => undefined);
+  }
+  await published;
+}
+
+const SLICE = 250;
 
 type Announced = Pick<Enqueued, 'id' | 'type' | 'symbol' | 'queue' | 'level' | 'score' | 'enqueuedAt'> & {
   request: Pick<JobRequest, 'why' | 'payload' | 'triggeredBy' | 'user'>;

@@ -2,6 +2,7 @@
 import type { Transaction } from '../platform/database/database.ts';
 import { InputError } from '../platform/errors.ts';
 import type { REDRIVABLE_STATES } from '../platform/job-states.ts';
+import { type Actor, recordChange } from '../platform/registry/audit.ts';
 import { retryOnDuplicateKey } from './enqueue/retry-on-duplicate-key.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
 import { type Change, expiryOf, isLive, type Ledger, nowOf, type Queue, rulesOf, type State } from './job.ts';
@@ -11,7 +12,8 @@ import { ALONE_FROM } from './run/deaths.ts';
 import { changesOf, type Ended, resolveDependents, withLiveNeeds, writeReasons } from './run/dependents.ts';
 import { stopWaiting } from './run/slots.ts';
 
-interface Row {
+/** What a change by hand must know of a job. */
+export interface Row {
   id: Buffer;
   type: string;
   symbol: string | null;
@@ -28,50 +30,61 @@ interface Row {
 
 const COLUMNS = 'id, type, symbol, queue, state, attempt, max_attempts, worker_id, started_at, has_dependents, blocked_on, dedupe_key';
 
-async function lockOne(tx: Transaction, id: string): Promise<Row> {
+/** Locks a job. Errors: `InputError('job.unknown')`. */
+export async function lockOne(tx: Transaction, id: string): Promise<Row> {
   const [row] = await tx.rows<Row>(`SELECT ${COLUMNS} FROM jobs WHERE id = ? FOR UPDATE`, [idToBytes(id)]);
   if (row === undefined) throw new InputError('job.unknown', `there is no job ${id}; ended jobs are deleted after jobs.cleanup_after_days`);
   return row;
 }
 
+/** Writes that must be committed with a change, such as who made it. */
+type Alongside = (tx: Transaction) => void;
+
 /**
- * Cancels a live job. From the commit on, nothing of a running attempt is kept. The worker (the returned change names it) learns of the cancel from the control
- * message or at its next heartbeat, and stops the handler. Errors: `InputError('job.unknown' | 'job.ended')`.
+ * Cancels a live job, whoever wants it. From the commit on, nothing of a running attempt is kept. The worker (the returned change names it) learns of the cancel from
+ * the control message or at its next heartbeat, and stops the handler. Errors: `InputError('job.unknown' | 'job.ended')`.
  */
-export function cancel(ledger: Ledger, id: string, reason: string): Promise<Change[]> {
+export function cancel(ledger: Ledger, id: string, reason: string, alongside?: Alongside): Promise<Change[]> {
   return ledger.db.transaction(async (tx) => {
-    const row = await lockOne(tx, id);
-    if (!isLive(row.state)) throw new InputError('job.ended', `job ${id} has ended already (${row.state}); there is nothing to cancel`);
-    const now = nowOf(ledger);
-    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'cancelled', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id = ?", [
-      now,
-      now,
-      row.id,
-    ]);
-    await stopWaiting(tx, [row.id]);
-    await writeReasons(tx, [{ id, code: 'job.cancelled', reason }]);
-    if (row.state === 'running')
-      await recordAttempts(tx, [[row.id, row.attempt, row.worker_id, row.started_at, now, 'cancelled', 'job.cancelled', reason]]);
-    const leavesSlot = row.state === 'ready' && row.blocked_on === 'slot';
-    const ended: Ended = { id, state: 'cancelled', reason, hasDependents: row.has_dependents === 1, leavesSlot };
-    const change: Change = {
-      id,
-      type: row.type,
-      symbol: row.symbol,
-      state: 'cancelled',
-      attempt: row.attempt,
-      worker: row.worker_id ?? undefined,
-      reason,
-    };
-    return [change, ...(await resolveDependents(tx, ledger, [ended], row.state === 'running' ? [id] : []))];
+    const changes = await cancelWith(tx, ledger, await lockOne(tx, id), reason);
+    alongside?.(tx);
+    return changes;
   });
+}
+
+/** The same in a transaction that has locked the job. Errors: `InputError('job.ended')`. */
+export async function cancelWith(tx: Transaction, ledger: Ledger, row: Row, reason: string): Promise<Change[]> {
+  const id = idFromBytes(row.id);
+  if (!isLive(row.state)) throw new InputError('job.ended', `job ${id} has ended already (${row.state}); there is nothing to cancel`);
+  const now = nowOf(ledger);
+  await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'cancelled', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id = ?", [
+    now,
+    now,
+    row.id,
+  ]);
+  await stopWaiting(tx, [row.id]);
+  await writeReasons(tx, [{ id, code: 'job.cancelled', reason }]);
+  if (row.state === 'running')
+    await recordAttempts(tx, [[row.id, row.attempt, row.worker_id, row.started_at, now, 'cancelled', 'job.cancelled', reason]]);
+  const leavesSlot = row.state === 'ready' && row.blocked_on === 'slot';
+  const ended: Ended = { id, state: 'cancelled', reason, hasDependents: row.has_dependents === 1, leavesSlot };
+  const change: Change = {
+    id,
+    type: row.type,
+    symbol: row.symbol,
+    state: 'cancelled',
+    attempt: row.attempt,
+    worker: row.worker_id ?? undefined,
+    reason,
+  };
+  return [change, ...(await resolveDependents(tx, ledger, [ended], row.state === 'running' ? [id] : []))];
 }
 
 /**
  * Starts one job again: a scheduled one now, an ended one with a full set of new attempts. Its failed items become pending, its completed items stay done.
  * Errors: `InputError('job.unknown' | 'job.live' | 'job.superseded')`.
  */
-export function retry(ledger: Ledger, id: string): Promise<Change[]> {
+export function retry(ledger: Ledger, id: string, alongside?: Alongside): Promise<Change[]> {
   return ledger.db.transaction(async (tx) => {
     const row = await lockOne(tx, id);
     if (row.state === 'ready' || row.state === 'running' || row.state === 'blocked')
@@ -79,6 +92,7 @@ export function retry(ledger: Ledger, id: string): Promise<Change[]> {
     const superseded = await retryOnDuplicateKey(() => restart(tx, ledger, [row]));
     if (superseded.length > 0)
       throw new InputError('job.superseded', `job ${id} cannot start again: another live job does the same work (${row.dedupe_key})`);
+    alongside?.(tx);
     return restarted(tx, [id]);
   });
 }
@@ -94,7 +108,11 @@ export interface RedriveFilter {
  * Starts failed jobs again, at most 500 a call, the earliest ended first. Repeat while `more`. The last call names up to 500 jobs that were left as they are
  * because another live job does the same work.
  */
-export function redrive(ledger: Ledger, filter: RedriveFilter): Promise<{ changes: Change[]; superseded: string[]; more: boolean }> {
+export function redrive(
+  ledger: Ledger,
+  filter: RedriveFilter,
+  alongside?: (tx: Transaction, redriven: number) => void,
+): Promise<{ changes: Change[]; superseded: string[]; more: boolean }> {
   const state = filter.state ?? 'failed';
   const limits = [filter.type === undefined ? '' : 'AND j.type = ?', filter.symbol === undefined ? '' : 'AND j.symbol = ?'].join(' ');
   const params = [state, ...[filter.type, filter.symbol].filter((value) => value !== undefined)];
@@ -115,10 +133,18 @@ export function redrive(ledger: Ledger, filter: RedriveFilter): Promise<{ change
           );
     const superseded = new Set(await retryOnDuplicateKey(() => restart(tx, ledger, rows)));
     const ids = rows.map(({ id }) => idFromBytes(id)).filter((id) => !superseded.has(id));
+    alongside?.(tx, ids.length);
     const more = found.length === BATCH && ids.length > 0;
     const left = more ? [] : await oldest(tx, 'EXISTS');
     return { changes: await restarted(tx, ids), superseded: left.map(({ id }) => idFromBytes(id)), more };
   });
+}
+
+/** For `alongside` of `redrive`: one that starts nothing changes nothing. */
+export function recordRedrive(tx: Transaction, actor: Actor, { state = 'failed', type, symbol }: RedriveFilter, redriven: number): void {
+  if (redriven === 0) return;
+  const which = [state, type, symbol].filter((part) => part !== undefined).join(' ');
+  recordChange(tx, actor, { action: 'job.redrive', details: `${which}: ${redriven} started again` });
 }
 
 /** Makes ended or scheduled jobs ready, or blocked while a dependency is live. Returns the jobs that were left because another live job has their key. */

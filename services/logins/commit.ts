@@ -1,5 +1,6 @@
 /** The one transaction of a batch of logins: activity, decisions, jobs, and what was decided for each login. A constant number of statements, whatever the size of the batch. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
 import { retryOnDuplicateKey } from '../ledger/enqueue/retry-on-duplicate-key.ts';
 import type { Ledger } from '../ledger/job.ts';
@@ -14,6 +15,9 @@ import { keptJson, keptOf } from './kept-decisions.ts';
 import { keepPending, type PendingBatch } from './pending-answers.ts';
 import { readStates } from './read-states.ts';
 import { decay } from './score.ts';
+
+/** Symbols of a batch from which on it pauses between its steps. */
+const LARGE = 500;
 
 export interface LoginRules {
   decision: DecisionRules;
@@ -70,9 +74,16 @@ async function writeLogins(
     const decayed = decay(count, lastMs, now.epochMilliseconds, rules.activity.halfLifeDays);
     return { user, logins: decayed, holdings: holdings.get(user) ?? [] };
   });
+  const isLarge = states.size > LARGE || viewers.reduce((sum, { holdings: own }) => sum + own.length, 0) > LARGE;
+  // Each of these steps takes up to 30 ms for a thousand symbols: others are served between them.
+  const pause = async (): Promise<void> => void (isLarge && (await nextTurn()));
+  await pause();
   const decisions = decide(viewers, states, now, rules.decision);
+  await pause();
   const enqueued = await enqueueWith(tx, ledger, decisions.requests, live);
+  await pause();
   const outcomes = outcomesOf(decisions, enqueued);
+  await pause();
   keepOutcomes(tx, logins, outcomes, new Date(now.epochMilliseconds));
   keepPending(tx, pending, logins, new Date(now.epochMilliseconds));
   return { outcomes, enqueued };

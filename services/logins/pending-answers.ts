@@ -26,6 +26,7 @@ const ANSWERED_FOR_MS = 10 * 60_000;
 const GRACE_MS = 10_000;
 const LOOK_MS = 5_000;
 const LEASE_SECONDS = 30;
+const SHARED = 'shared with a request that is more urgent';
 /** Batches read at once, and job ids in one statement. */
 const PAGE = 20;
 const IDS = 5_000;
@@ -90,14 +91,20 @@ async function readAnswers(sql: Sql, logins: readonly [user: string, atMs: numbe
   const ids = [
     ...new Set(kept.flatMap(({ decisions }) => decisions.flatMap(({ fetch, analysis }) => [fetch?.id ?? [], analysis?.id ?? []].flat()))),
   ];
-  const texts = new Map<string, string>();
+  const reasons = new Map<string, { text: string; user?: string }>();
   for (let start = 0; start < ids.length; start += IDS) {
     const details = await sql.rows<{ job_id: Buffer; why: unknown }>('SELECT job_id, why FROM job_details WHERE job_id IN (?)', [
       sortedBytes(ids.slice(start, start + IDS)),
     ]);
-    for (const { job_id, why } of details) texts.set(idFromBytes(job_id), (fromJson(why) as { text: string }).text);
+    for (const { job_id, why } of details) reasons.set(idFromBytes(job_id), fromJson(why) as { text: string; user?: string });
   }
-  return kept.map((row) => answerOfRow(row, (id) => texts.get(id)));
+  return kept.map((row) =>
+    answerOfRow(row, (id) => {
+      const reason = reasons.get(id);
+      // A job keeps the reason of its most urgent request: another user's is not told.
+      return reason === undefined || reason.user === row.user_id ? reason?.text : SHARED;
+    }),
+  );
 }
 
 /**

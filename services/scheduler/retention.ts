@@ -13,7 +13,7 @@ const UNANSWERED_MS = 3_600_000;
 /** Ranks that are deleted with a run, about. */
 const ROWS_A_RUN = 100;
 
-/** Ended jobs and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead, rankings and chains beyond their days. */
+/** Ended jobs and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead, rankings, chains and audit rows beyond their days. */
 export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
   const ledger = { ...anyLedger, db: anyLedger.db.long };
   const { interval, batch } = config.scheduler.retention;
@@ -39,6 +39,9 @@ export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
       await whileFull(removeOlder('DELETE FROM chain_days WHERE date < ? ORDER BY date LIMIT ?', ago(chain_days * DAY_MS)));
       // What was not answered within ten minutes never is. The table holds what is being answered: a scan reads a page.
       await whileFull(removeOlder('DELETE FROM login_answers WHERE admitted_at < ? LIMIT ?', ago(UNANSWERED_MS)));
+      // ix_at, ix_expires
+      await whileFull(removeOlder('DELETE FROM audit_log WHERE at < ? ORDER BY at LIMIT ?', ago(config.audit.keep_days * DAY_MS)));
+      await whileFull(removeOlder('DELETE FROM stream_tokens WHERE expires_at < ? ORDER BY expires_at LIMIT ?', now));
       // A row for each process that runs: a scan of the whole table reads a page.
       await whileFull(removeOlder('DELETE FROM instances WHERE heartbeat_at < ? LIMIT ?', ago(DEAD_INSTANCE_MS)));
     },

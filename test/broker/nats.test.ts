@@ -8,6 +8,7 @@ import { loadAccess } from '../../broker/access.ts';
 import { natsConfig } from '../../broker/nats.ts';
 import { freePort } from '../../services/platform/machine/ports.ts';
 import { findProgram } from '../../services/platform/machine/programs.ts';
+import { openBus } from '../platform/bus/brokers.ts';
 import { payloadsOf, until } from './both-brokers.ts';
 import { accounts, join, refusalOf } from './peers.ts';
 
@@ -82,6 +83,16 @@ describe.skipIf(binary === undefined)(
       await until(monitor, 'the parent of mesh/#');
       await until(service, 'job');
       expect(payloadsOf(service)).not.toContain('forged');
+    });
+
+    test.each(['portfolio-priority', 'worker', 'scheduler', 'gateway'])('%s hears what it needs with its own account', async (service) => {
+      const account = { username: service, password: accounts[service]!.password };
+      const bus = openBus(port, { ...account, service, instance: 'one', version: '1', persistent: service === 'portfolio-priority' });
+      bus.subscribe('control', { params: { instance: 'one' } }, () => {});
+      if (service === 'portfolio-priority') bus.subscribe('login', { acknowledge: 'handled' }, () => {});
+      else if (service === 'worker') bus.onDoorbell('job', () => {});
+      else for (const kind of ['presence', 'alert'] as const) bus.subscribe(kind, {}, () => {});
+      await expect.poll(() => [bus.state, bus.report().missing], { timeout: 10_000 }).toEqual(['online', []]);
     });
 
     test('a wrong password is refused', async () => {

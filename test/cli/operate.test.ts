@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../services/platform/machine/ports.ts';
@@ -108,6 +108,15 @@ test('migrations go up, say what is lost, and go down only when told so', async 
     expect(JSON.parse((await run('status', '--json')).stdout)).toMatchObject({ current: false });
     expect(await run('up')).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('applied ledger, market, portfolios') });
     expect(await run('status')).toMatchObject({ code: 0, stdout: expect.stringContaining('the schema is current') });
+    const audited = await stockmesh([
+      'audit',
+      '--action',
+      'schema.up',
+      '--json',
+      '--config',
+      file('current.yaml', configText(empty.url, broker())),
+    ]);
+    expect(JSON.parse(audited.stdout).rows).toMatchObject([{ source: 'cli', details: expect.stringContaining('ledger, market') }]);
     const unasked = await run('down', '--steps', '99');
     expect(unasked).toMatchObject({ code: 2, stdout: '' });
     expect(unasked.stderr).toMatch(oneLine('all rows of .*jobs.* are lost; confirm it with --yes'));
@@ -118,6 +127,58 @@ test('migrations go up, say what is lost, and go down only when told so', async 
   } finally {
     await empty.drop();
   }
+});
+
+test('a key gets an end and a new secret, and the audit log says who did it', async () => {
+  const config = file('rotated.yaml', configText(database.url, broker()));
+  const run = (...args: string[]) => stockmesh([...args, '--config', config]);
+  const made = JSON.parse((await run('key', 'create', '--name', 'hook', '--scope', 'login', '--expires', '90d', '--json')).stdout);
+  expect((Date.parse(made.expires_at) - Date.now()) / 86_400_000).toBeCloseTo(90, 1);
+  const rotated = JSON.parse((await run('key', 'rotate', 'hook', '--overlap', '12h', '--json')).stdout);
+  expect(rotated).toMatchObject({ id: made.id, name: 'hook', expires_at: made.expires_at });
+  expect(rotated.key).toMatch(/^smk_[\w-]{43}$/);
+  expect((Date.parse(rotated.old_until) - Date.now()) / 3_600_000).toBeCloseTo(12, 0);
+  expect((await run('key', 'list')).stdout).toMatch(new RegExp(`^${made.id} +hook +login .*in force, old secret until`, 'm'));
+  const { rows } = JSON.parse((await run('audit', '--target', `key:${made.id}`, '--since', '1h', '--json')).stdout);
+  expect(rows.map(({ action, source }: Record<string, string>) => [action, source])).toEqual([
+    ['key.rotate', 'cli'],
+    ['key.create', 'cli'],
+  ]);
+  expect(rows[0].actor).toBe(`${userInfo().username}@${hostname()}`);
+  expect((await run('audit', '--action', 'key.rotate')).stdout).toMatch(/key\.rotate +key:/);
+  for (const secret of [made.key, rotated.key]) expect(JSON.stringify(rows)).not.toContain(secret);
+});
+
+test.each([
+  ['--expires', 'soon'],
+  ['--expires', '90'],
+  ['--expires', '2020-01-01T00:00:00Z'],
+])('%s %s is no end of a key', async (option, value) => {
+  const config = file('ends.yaml', configText(database.url, broker()));
+  expect(await stockmesh(['key', 'create', '--name', 'x', '--scope', 'read', option, value, '--config', config])).toMatchObject({
+    code: 2,
+  });
+});
+
+test('a portfolio, a position and a job that are changed on the command line are in the audit log', async () => {
+  const config = file('audited.yaml', configText(database.url, broker()));
+  const run = (...args: string[]) => stockmesh([...args, '--config', config]);
+  await run('portfolio', 'import', file('grace.csv', 'symbol,quantity,cost\nAAPL,1,1\nMSFT,,\n'), '--user', 'grace');
+  const { position } = JSON.parse((await run('position', 'add', 'grace', 'AAPL450317C00200000', '--price', '4.5', '--json')).stdout);
+  await run('position', 'remove', position.id);
+  const { jobs } = JSON.parse((await run('fetch', 'NVDA', '--no-analysis', '--json')).stdout);
+  for (const verb of ['cancel', 'retry', 'cancel']) await run(verb, jobs[0].id);
+  await run('redrive', '--state', 'cancelled', '--symbol', 'NVDA');
+  const { rows } = JSON.parse((await run('audit', '--limit', '7', '--json')).stdout);
+  expect(rows.map(({ action, target, details }: Record<string, string>) => [action, target, details])).toEqual([
+    ['job.redrive', null, 'cancelled NVDA: 1 started again'],
+    ['job.cancel', `job:${jobs[0].id}`, null],
+    ['job.retry', `job:${jobs[0].id}`, null],
+    ['job.cancel', `job:${jobs[0].id}`, null],
+    ['position.remove', `position:${position.id}`, null],
+    ['position.add', `position:${position.id}`, 'AAPL450317C00200000 of user "grace"'],
+    ['portfolio.import', 'user:grace', 'users: 1; 1 held, 1 watched'],
+  ]);
 });
 
 test('a key is made, listed without its secret, and revoked', async () => {
@@ -230,6 +291,7 @@ test('--help names every command', async () => {
     'migrate',
     'config',
     'key',
+    'audit',
     'asyncapi',
   ])
     expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));

@@ -34,7 +34,7 @@ describe('login hooks', () => {
   );
   let key: string;
   beforeAll(async () => {
-    ({ key } = await json<{ key: string }>('key', 'create', '--name', 'login-hook', '--scope', 'jobs'));
+    ({ key } = await json<{ key: string }>('key', 'create', '--name', 'login-hook', '--scope', 'login'));
   });
 
   const needsOf = ({ language, text }: Block): string[] => [

@@ -1,5 +1,5 @@
 /** A gateway as it runs: real database, real broker, and callers with keys. */
-import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, vi } from 'vitest';
 import { loadAccess } from '../../broker/access.ts';
 import { type EmbeddedBroker, startBroker } from '../../broker/embedded.ts';
 import { createKey } from '../../services/gateway/auth/keys.ts';
@@ -93,7 +93,7 @@ export function gatewayMesh(
     services.push(mesh.gateway);
     mesh.operator = await mesh.caller('admin');
     await Promise.all(buses.map((bus) => bus.online()));
-    await expect.poll(() => mesh.bus.report().missing).toEqual([]);
+    await vi.waitFor(() => expect(mesh.bus.report().missing).toEqual([]), { timeout: 10_000 });
   });
   beforeEach(async () => {
     for (const table of TABLES) await mesh.db.run(`DELETE FROM ${table}`);

@@ -285,6 +285,21 @@ test('the clean-up deletes what is older than configured, in batches, and nothin
   expect(await mesh.db.rows('SELECT instance FROM instances')).toEqual([{ instance: 'w59' }]);
 });
 
+test('the clean-up deletes audit rows beyond their days and tokens of streams that are over, in batches', async () => {
+  const config = configOf({ 'scheduler.retention.batch': 2, 'audit.keep_days': 30 });
+  const now = mesh.clock.now().epochMilliseconds;
+  const days = [30.1, 30.2, 30.3, 29.9];
+  await mesh.db.run('INSERT INTO audit_log (at, source, action, outcome) VALUES ?', [
+    days.map((ago) => [new Date(now - ago * 86_400_000), 'cli', `${ago}`, 'done']),
+  ]);
+  await mesh.db.run('INSERT INTO stream_tokens (hash, key_id, expires_at) VALUES ?', [
+    [-1, 1].map((second) => [Buffer.alloc(32, second), `${second}`, new Date(now + second * 1000)]),
+  ]);
+  await retentionDuty(mesh.ledger(config), config).run(signal);
+  expect(await mesh.db.rows('SELECT action FROM audit_log')).toEqual([{ action: '29.9' }]);
+  expect(await mesh.db.rows('SELECT key_id FROM stream_tokens')).toEqual([{ key_id: '1' }]);
+});
+
 test('the clean-up deletes replaced rankings and chains beyond their days', async () => {
   const config = configOf({ 'scheduler.retention.batch': 200, 'ranking.retention.run_days': 3, 'ranking.retention.chain_days': 40 });
   const ledger = mesh.ledger(config);

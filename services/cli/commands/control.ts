@@ -1,11 +1,13 @@
 /** `stockmesh cancel`, `retry`, `redrive`: changes jobs by hand and announces the changes. */
 
-import { cancel as cancelJob, type RedriveFilter, redrive as redriveJobs, retry as retryJob } from '../../ledger/control.ts';
+import { cancel as cancelJob, type RedriveFilter, recordRedrive, redrive as redriveJobs, retry as retryJob } from '../../ledger/control.ts';
 import { parseJobId } from '../../ledger/id.ts';
 import type { Change } from '../../ledger/job.ts';
 import { parseSymbol } from '../../market/symbol.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { TransientError } from '../../platform/errors.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
+import { cliActor } from '../actor.ts';
 import { plural } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { type GlobalOptions, reachable, type Session, withSession } from '../session.ts';
@@ -16,7 +18,9 @@ type Options = GlobalOptions & { json?: boolean | undefined };
 export async function cancel(text: string, options: Options): Promise<number> {
   const id = parseJobId(text);
   return withSession(options, async (session) => {
-    const changes = await cancelJob(session.ledger, id, 'cancelled by hand');
+    const changes = await cancelJob(session.ledger, id, 'cancelled by hand', (tx) =>
+      recordChange(tx, cliActor(), { action: 'job.cancel', target: `job:${id}` }),
+    );
     const worker = changes[0]?.worker;
     const announced = await announce(session, changes, async () => {
       if (worker !== undefined) await (await session.bus()).publish('control', { instance: worker, action: 'cancel', job_id: id });
@@ -36,7 +40,7 @@ export async function cancel(text: string, options: Options): Promise<number> {
 export async function retry(text: string, options: Options): Promise<number> {
   const id = parseJobId(text);
   return withSession(options, async (session) => {
-    const changes = await retryJob(session.ledger, id);
+    const changes = await retryJob(session.ledger, id, (tx) => recordChange(tx, cliActor(), { action: 'job.retry', target: `job:${id}` }));
     const announced = await announce(session, changes);
     if (options.json) printJson({ ok: true, announced: announced, changes: changes.map(changeOf) });
     else print(`job ${id} is ${changes[0]?.state ?? 'ready'} again${announced ? '' : notAnnounced}; "${COMMAND} job ${id}" shows it`);
@@ -57,7 +61,7 @@ export async function redrive({
     const superseded: string[] = [];
     let announced = true;
     for (let more = true; more; ) {
-      const part = await redriveJobs(session.ledger, filter);
+      const part = await redriveJobs(session.ledger, filter, (tx, redriven) => recordRedrive(tx, cliActor(), filter, redriven));
       announced = (await announce(session, part.changes)) && announced;
       changes.push(...part.changes);
       superseded.push(...part.superseded);

@@ -4,8 +4,10 @@ import { createInterface } from 'node:readline/promises';
 import { migrateDown, migrateUp, migrationStatus, migrations } from '../../../sql/migrate.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { databaseOptions } from '../../platform/connections.ts';
-import type { DatabaseOptions } from '../../platform/database/database.ts';
+import { type DatabaseOptions, openDatabase } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
+import { cliActor } from '../actor.ts';
 import { paint } from '../output/colour.ts';
 import { FAILURE } from '../output/failure.ts';
 import { plural, stamp } from '../output/numbers.ts';
@@ -21,7 +23,9 @@ function target(options: GlobalOptions): DatabaseOptions {
 }
 
 export async function up(options: Options): Promise<number> {
-  const applied = await migrateUp(target(options));
+  const database = target(options);
+  const applied = await migrateUp(database);
+  await record(database, 'schema.up', applied);
   if (options.json) printJson({ ok: true, applied });
   else print(applied.length === 0 ? 'the schema is current: nothing to apply' : `applied ${applied.join(', ')}`);
   return 0;
@@ -42,9 +46,22 @@ export async function down({ steps, yes, ...options }: Options & { steps: number
   }
   if (!yes && !(await agreed(await lossOf(names)))) return FAILURE;
   const takenBack = await migrateDown(database, steps);
+  await record(database, 'schema.down', takenBack);
   if (options.json) printJson({ ok: true, taken_back: takenBack });
   else print(`took back ${takenBack.join(', ')}; "${COMMAND} migrate up" applies them again, without the data`);
   return 0;
+}
+
+/** After the change, since a server commits each statement of a schema by itself; not where the audit log itself was taken back. */
+async function record(options: DatabaseOptions, action: 'schema.up' | 'schema.down', names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  const db = openDatabase({ ...options, maxConnections: 1 });
+  try {
+    const [known] = await db.rows("SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'audit_log'");
+    if (known !== undefined) await db.transaction(async (tx) => recordChange(tx, cliActor(), { action, details: names.join(', ') }));
+  } finally {
+    await db.close();
+  }
 }
 
 /** What taking migrations back drops, read from their SQL. */

@@ -7,7 +7,9 @@ import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../market/portfolios/import.ts';
 import { previewPortfolioCsv } from '../../market/portfolios/preview.ts';
 import { readWorth, type Worth, worthJson } from '../../market/portfolios/worth.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
 import { parseUser } from '../../platform/user-id.ts';
+import { cliActor } from '../actor.ts';
 import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
 import { money, plural, quantity, sharePrice, stamp } from '../output/numbers.ts';
 import { previewJson, previewText } from '../output/preview.ts';
@@ -38,7 +40,17 @@ export async function importPortfolio(file: string, { user: owner, dryRun, json,
       return 0;
     }
     const now = nowOf({ clock });
-    const { users, held, watched } = await importPortfolioCsv(db.long, source, { user, now, onRead }).finally(() => progress.end());
+    const { users, held, watched } = await importPortfolioCsv(db.long, source, {
+      user,
+      now,
+      onRead,
+      alongside: (tx, imported) =>
+        recordChange(tx, cliActor(), {
+          action: 'portfolio.import',
+          target: user === undefined ? undefined : `user:${user}`,
+          details: `users: ${imported.users}; ${imported.held} held, ${imported.watched} watched`,
+        }),
+    }).finally(() => progress.end());
     if (json) printJson({ ok: true, users, held, watched });
     else
       print(

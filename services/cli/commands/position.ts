@@ -11,7 +11,9 @@ import {
   type StoredPosition,
 } from '../../market/options/store/positions.ts';
 import { COMMAND } from '../../platform/command-name.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
 import { parseUser } from '../../platform/user-id.ts';
+import { cliActor } from '../actor.ts';
 import { money, quantity } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { type Column, plain, table } from '../output/table.ts';
@@ -48,7 +50,10 @@ export async function add(user: string, contract: string, options: AddOptions): 
     const added = await db.transaction(async (tx) => {
       await requireKnown(tx, owner);
       await addPositions(tx, owner, [given], now);
-      return (await listPositions(tx, owner)).at(-1) as StoredPosition;
+      const one = (await listPositions(tx, owner)).at(-1) as StoredPosition;
+      const details = `${one.contract} of user ${JSON.stringify(owner)}`;
+      recordChange(tx, cliActor(), { action: 'position.add', target: `position:${one.id}`, details });
+      return one;
     });
     if (options.json) printJson({ ok: true, position: added });
     else
@@ -72,7 +77,10 @@ export async function list(user: string | undefined, options: Options): Promise<
 /** Errors: `InputError('position.unknown')`. */
 export async function remove(id: string, options: Options): Promise<number> {
   return withSession(options, async ({ db }) => {
-    await removePosition(db, id);
+    await db.transaction(async (tx) => {
+      await removePosition(tx, id);
+      recordChange(tx, cliActor(), { action: 'position.remove', target: `position:${id}` });
+    });
     if (options.json) printJson({ ok: true, id });
     else print(`position ${id} is removed`);
     return 0;

@@ -21,6 +21,8 @@ import { createLogger, type Logger } from '../../platform/log/log.ts';
 import { rotatingFile } from '../../platform/log/log-file.ts';
 import { type DataFolder, openDataFolder } from '../../platform/machine/datafolder.ts';
 import { assertPortFree } from '../../platform/machine/ports.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
+import { cliActor } from '../actor.ts';
 import { type GlobalOptions, loadFor } from '../session.ts';
 import { keepDatabase } from './database.ts';
 import { ensureInstalled } from './install.ts';
@@ -197,7 +199,15 @@ async function prepareDatabase({ loaded, folder, steps }: Start, database: (role
   });
   try {
     await clock.measure();
-    await storeKey(db, folder.secrets.gateway.operator, OPERATOR, nowOf({ clock }));
+    await db.transaction(async (tx) => {
+      const { id, isNew } = await storeKey(tx, folder.secrets.gateway.operator, OPERATOR, nowOf({ clock }));
+      if (isNew)
+        recordChange(tx, cliActor(), {
+          action: 'key.create',
+          target: `key:${id}`,
+          details: `${OPERATOR.name}: ${OPERATOR.scopes.join(', ')}`,
+        });
+    });
     if (loaded.environment === 'demo') await steps.run('demo portfolios', () => importDemo(db, nowOf({ clock })));
   } finally {
     clock.close();

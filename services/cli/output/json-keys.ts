@@ -72,7 +72,7 @@ const OWN_KEYS = {
   job: {
     id: 'with the other keys of a job in "jobs --json"',
     payload: 'its parameters',
-    why: '{text, and if scored: factors {name: {value, weight, points}}, score, cause, base, band, boost, priority, freshness}',
+    why: '{text, user, and if scored: factors {name: {value, weight, points}}, score, cause, base, band, boost, priority, freshness}; user: the one whose request gave the priority',
     triggered_by: 'the cause: user_login, user_request, …',
     code: 'error code when it did not complete',
     result: 'its result',
@@ -182,8 +182,23 @@ const OWN_KEYS = {
     scopes: '[scope]',
     key: 'shown this once: for "Authorization: Bearer"',
     signing_secret: 'verifies the signatures of its webhooks',
+    expires_at: 'when it ends by itself, or null',
   },
-  'key list': { keys: '[{id, name, scopes, created_at, last_used_at, revoked_at}]' },
+  'key rotate': {
+    id: 'of the key; it stays',
+    name: 'its user or application',
+    key: 'the new secret, shown this once',
+    signing_secret: 'verifies the signatures of its webhooks from now on',
+    old_until: 'until then the old secret works too',
+    expires_at: 'when the key ends by itself, or null',
+  },
+  'key list': {
+    keys: '[{id, name, scopes, state, created_at, expires_at, last_used_at, rotated_at, old_until, revoked_at}]; state: in force, expired or revoked',
+  },
+  audit: {
+    rows: '[{id, at, source, actor, name, address, action, target, outcome, code, times, details}]',
+    next: 'the value of --before for the next page, or null',
+  },
   'key revoke': { ok: 'true', id: 'of the key', name: 'its user or application' },
   'migrate up': { ok: 'true', applied: '[name]' },
   'migrate down': { ok: 'true', taken_back: '[name]' },

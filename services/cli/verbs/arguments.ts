@@ -1,6 +1,6 @@
 /** Shared by the definitions of all commands: reads values, and runs a command. */
 import { InvalidArgumentError } from 'commander';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { dayOption } from '../../job-types/job-type.ts';
 import type { GlobalOptions } from '../session.ts';
 
@@ -35,6 +35,28 @@ export function upTo(most: number): (text: string) => number {
       most === Number.MAX_SAFE_INTEGER ? 'It must be a whole number of at least 1.' : `It must be a whole number from 1 to ${most}.`,
     );
   };
+}
+
+const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** A time such as `30m`, `12h` or `90d`, in seconds. */
+export function span(text: string): number {
+  const [, digits, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  if (digits === undefined) throw new InvalidArgumentError('Write a number and s, m, h or d, such as 90d.');
+  return Number(digits) * (SECONDS[unit] as number);
+}
+
+/** Seconds from now, or a moment. */
+export type Expiry = number | Date;
+
+/** A time from now such as `90d`, or a moment such as `2027-01-01T00:00:00Z`. */
+export function expiry(text: string): Expiry {
+  if (z.iso.datetime({ offset: true }).safeParse(text).success) return new Date(text);
+  try {
+    return span(text);
+  } catch {
+    throw new InvalidArgumentError('Write a time from now, such as 90d, or a moment, such as 2027-01-01T00:00:00Z.');
+  }
 }
 
 export function number(text: string): number {

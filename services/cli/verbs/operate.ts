@@ -1,6 +1,7 @@
 /** Commands for the operator: schema, keys, configuration. */
-import type { Command } from 'commander';
-import { collect, count, type Program } from './arguments.ts';
+import { type Command, Option } from 'commander';
+import { AUDITED } from '../../platform/registry/audit.ts';
+import { collect, count, expiry, type Program, span, upTo } from './arguments.ts';
 
 export function operateVerbs(program: Command, { all, finish }: Program): void {
   program.commandsGroup('Operate:');
@@ -24,17 +25,40 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
     .command('create')
     .description('create a key and show it once')
     .requiredOption('--name <name>', 'name of the user or application')
-    .requiredOption('--scope <scope>', 'read, jobs, admin or user:<id>; may be given several times', collect)
+    .requiredOption('--scope <scope>', 'read, jobs, login, admin or user:<id>; may be given several times', collect)
+    .option(
+      '--expires <when>',
+      'end of the key: from now, such as 90d, or a moment, such as 2027-01-01T00:00:00Z; none if not given',
+      expiry,
+    )
     .action(async (options) => finish(await (await import('../commands/key.ts')).create(all(options))));
   key
     .command('list')
     .description('list all keys, the newest first')
     .action(async (options) => finish(await (await import('../commands/key.ts')).list(all(options))));
   key
+    .command('rotate')
+    .argument('<id-or-name>')
+    .description('give a key a new secret and show it once; the old one goes on working for a while')
+    .option('--overlap <time>', 'how long the old secret works, such as 12h or 0s; gateway.keys.rotation_overlap if not given', span)
+    .option('--expires <when>', 'a new end of the key; the end stays if not given', expiry)
+    .action(async (idOrName, options) => finish(await (await import('../commands/key.ts')).rotate(idOrName, all(options))));
+  key
     .command('revoke')
     .argument('<id-or-name>')
     .description('revoke a key at once')
     .action(async (idOrName, options) => finish(await (await import('../commands/key.ts')).revoke(idOrName, all(options))));
+  program
+    .command('audit')
+    .description('list who changed what by hand, and who was refused, newest first')
+    .addOption(new Option('--action <action>', 'only this kind').choices(Object.keys(AUDITED)))
+    .option('--actor <actor>', 'only this key (by id) or account (account@host)')
+    .option('--target <target>', 'only changes of this: job:<id>, user:<id>, key:<id> or position:<id>')
+    .addOption(new Option('--outcome <outcome>', 'only changes, or only refusals').choices(['done', 'refused']))
+    .addOption(new Option('--since <time>', 'only the last minutes, hours or days, such as 12h').argParser(span))
+    .addOption(new Option('--limit <n>', 'at most this many').argParser(upTo(1_000)).default(50))
+    .addOption(new Option('--before <id>', 'only rows older than this one: the next page').argParser(count))
+    .action(async (options) => finish(await (await import('../commands/audit.ts')).audit(all(options))));
   const config = program.command('config').description('the configuration');
   config
     .command('check')

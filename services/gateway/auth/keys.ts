@@ -1,4 +1,4 @@
-/** Keys of the HTTP API and their scopes. A key is shown once, at its creation; only its SHA-256 is stored. */
+/** Keys of the HTTP API and their scopes. A secret is shown once, when it is made; only its SHA-256 is stored. */
 
 import { timingSafeEqual } from 'node:crypto';
 import { COMMAND } from '../../platform/command-name.ts';
@@ -7,13 +7,19 @@ import { InputError, isDatabaseAway } from '../../platform/errors.ts';
 import { hashOfKey, newApiKey } from '../../platform/machine/api-key.ts';
 
 export interface ApiKey {
-  /** The first 8 bytes of the hash, in hexadecimal. */
+  /** The first 8 bytes of the hash of its first secret, in hexadecimal. It stays when the secret is renewed. */
   id: string;
   name: string;
   scopes: string[];
   created_at: Date;
+  /** Not in force from then on; null: until it is revoked. */
+  expires_at: Date | null;
   /** To the minute. */
   last_used_at: Date | null;
+  /** When it got its present secret, unless that is its first one. */
+  rotated_at: Date | null;
+  /** Until then the secret before that is in force as well. */
+  old_until: Date | null;
   revoked_at: Date | null;
 }
 
@@ -21,11 +27,12 @@ export interface ApiKey {
 export const SCOPES = {
   read: 'see everything',
   jobs: 'enqueue, cancel and retry jobs, and sign users in',
+  login: 'sign users in, and nothing else',
   admin: 'everything',
   'user:<id>': "one user's portfolio, logins and jobs, and the data of any symbol",
 } as const;
 
-const SCOPE = /^(?:read|jobs|admin|user:(?=.*\S)[^\p{Cc}]{1,64})$/u;
+const SCOPE = /^(?:read|jobs|login|admin|user:(?=.*\S)[^\p{Cc}]{1,64})$/u;
 const LONGEST_NAME = 64;
 const USED_EVERY_MS = 60_000;
 
@@ -34,7 +41,7 @@ interface Row extends Omit<ApiKey, 'scopes'> {
   scopes: unknown;
 }
 
-const COLUMNS = 'id, hash, name, scopes, created_at, last_used_at, revoked_at';
+const COLUMNS = 'id, hash, name, scopes, created_at, expires_at, last_used_at, rotated_at, old_until, revoked_at';
 
 const keyOf = ({ hash: _, scopes, ...row }: Row): ApiKey => ({ ...row, scopes: fromJson(scopes) as string[] });
 const idOf = (hash: Buffer): string => hash.subarray(0, 8).toString('hex');
@@ -44,20 +51,29 @@ export function signingSecretOf(key: string): string {
   return `whsec_${hashOfKey(key).toString('base64')}`;
 }
 
-/** Makes a key and stores its hash. Errors: `InputError('key.bad_scope' | 'key.bad_name')`. */
-export async function createKey(
-  sql: Sql,
-  { name, scopes }: Pick<ApiKey, 'name' | 'scopes'>,
-  now: Date,
-): Promise<{ id: string; key: string }> {
-  const key = newApiKey();
-  return { id: await storeKey(sql, key, { name, scopes }, now), key };
+export interface NewKey {
+  name: string;
+  scopes: readonly string[];
+  expires_at?: Date | undefined;
 }
 
-/** Stores a key that was made elsewhere; one that is stored already stays as it is, also when it was revoked. Gives its id. Errors: as above. */
-export async function storeKey(sql: Sql, key: string, { name, scopes }: Pick<ApiKey, 'name' | 'scopes'>, now: Date): Promise<string> {
-  const wrong = scopes.find((scope) => !SCOPE.test(scope));
-  if (wrong !== undefined || scopes.length === 0)
+/** Makes a key and stores its hash. Errors: `InputError('key.bad_scope' | 'key.bad_name' | 'key.bad_expiry')`. */
+export async function createKey(sql: Sql, given: NewKey, now: Date): Promise<{ id: string; key: string }> {
+  const key = newApiKey();
+  return { id: (await storeKey(sql, key, given, now)).id, key };
+}
+
+/** Stores a key that was made elsewhere; one that is stored already stays as it is, also when it was revoked. Errors: as above. */
+export async function storeKey(
+  sql: Sql,
+  key: string,
+  { name, scopes, expires_at }: NewKey,
+  now: Date,
+): Promise<{ id: string; isNew: boolean }> {
+  // The database compares users without the blanks behind them.
+  const wanted = [...new Set(scopes.map((scope) => scope.trim()))];
+  const wrong = wanted.find((scope) => !SCOPE.test(scope));
+  if (wrong !== undefined || wanted.length === 0)
     throw new InputError(
       'key.bad_scope',
       `${wrong === undefined ? 'a key needs a scope' : `there is no scope ${JSON.stringify(wrong)}`}; choose from ${Object.entries(SCOPES)
@@ -66,21 +82,55 @@ export async function storeKey(sql: Sql, key: string, { name, scopes }: Pick<Api
     );
   if (name.trim() === '' || name.length > LONGEST_NAME)
     throw new InputError('key.bad_name', `a key needs a name of 1 to ${LONGEST_NAME} characters, such as the program that uses it`);
+  requireFuture(expires_at, now);
   const hash = hashOfKey(key);
-  await sql.run('INSERT IGNORE INTO api_keys (id, hash, name, scopes, created_at) VALUES (?)', [
-    [idOf(hash), hash, name, JSON.stringify([...new Set(scopes)]), now],
+  const { affectedRows } = await sql.run('INSERT IGNORE INTO api_keys (id, hash, name, scopes, created_at, expires_at) VALUES (?)', [
+    [idOf(hash), hash, name, JSON.stringify(wanted), now, expires_at ?? null],
   ]);
-  return idOf(hash);
+  return { id: idOf(hash), isNew: affectedRows > 0 };
 }
 
-/** The key that was shown, unless it is unknown or revoked. By primary key; the whole hash is compared in constant time. */
-export async function findKey(sql: Sql, key: string, now: Date): Promise<ApiKey | undefined> {
+function requireFuture(expires_at: Date | undefined, now: Date): void {
+  if (expires_at !== undefined && expires_at <= now)
+    throw new InputError('key.bad_expiry', `a key cannot expire at ${expires_at.toISOString()}: it is ${now.toISOString()} already`);
+}
+
+/** Whether a key is in force at a moment. */
+export function stateOf(
+  { revoked_at, expires_at }: Pick<ApiKey, 'revoked_at' | 'expires_at'>,
+  now: Date,
+): 'in force' | 'expired' | 'revoked' {
+  return revoked_at !== null ? 'revoked' : expires_at !== null && expires_at <= now ? 'expired' : 'in force';
+}
+
+/** A key that was found by one of its secrets. */
+export interface FoundKey extends ApiKey {
+  /** The end of the secret that was shown; null: none. */
+  valid_until: Date | null;
+}
+
+/** The key that was shown, unless it is unknown or not in force. By ux_hash and ux_old_hash; the whole hash is compared in constant time. */
+export async function findKey(sql: Sql, key: string, now: Date): Promise<FoundKey | undefined> {
   const hash = hashOfKey(key);
-  const [row] = await sql.rows<Row>(`SELECT ${COLUMNS} FROM api_keys WHERE id = ?`, [idOf(hash)]);
-  if (row === undefined || !timingSafeEqual(row.hash, hash) || row.revoked_at !== null) return undefined;
-  if (now.getTime() - (row.last_used_at?.getTime() ?? 0) >= USED_EVERY_MS)
-    await sql.run('UPDATE api_keys SET last_used_at = ? WHERE id = ?', [now, row.id]).catch(ignoreOutage);
-  return keyOf(row);
+  const [row] = await sql.rows<Row & { old: number }>(
+    `SELECT ${COLUMNS}, 0 AS old FROM api_keys WHERE hash = ?
+      UNION ALL SELECT ${COLUMNS.replace('hash', 'old_hash')}, 1 AS old FROM api_keys WHERE old_hash = ?`,
+    [hash, hash],
+  );
+  if (row === undefined || !timingSafeEqual(row.hash, hash)) return undefined;
+  const { old, ...found } = row;
+  const valid_until = old === 1 ? earlier(found.old_until, found.expires_at) : found.expires_at;
+  if (stateOf(found, now) !== 'in force' || isOver(valid_until, now)) return undefined;
+  if (now.getTime() - (found.last_used_at?.getTime() ?? 0) >= USED_EVERY_MS)
+    await sql.run('UPDATE api_keys SET last_used_at = ? WHERE id = ?', [now, found.id]).catch(ignoreOutage);
+  return { ...keyOf(found), valid_until };
+}
+
+const isOver = (until: Date | null, now: Date): boolean => until !== null && until <= now;
+
+function earlier(one: Date | null, other: Date | null): Date | null {
+  if (one === null || other === null) return one ?? other;
+  return one < other ? one : other;
 }
 
 /** A database that only takes reads answers requests that only read. The next use of the key writes its time. */
@@ -92,15 +142,18 @@ function ignoreOutage(error: unknown): void {
 const REMEMBERED_MS = 1_000;
 const MOST_REMEMBERED = 1_000;
 
-/** `findKey` for a server, which asks it with every request. */
+/** `findKey` for a server, which asks it with every request. A key that expires is refused at once, a revoked one within a second. */
 export function keyFinder(sql: Sql, now: () => Date): (key: string) => Promise<ApiKey | undefined> {
-  const known = new Map<string, { found: Promise<ApiKey | undefined>; until: number }>();
-  return (key) => {
+  const known = new Map<string, { found: Promise<FoundKey | undefined>; until: number }>();
+  return async (key) => {
     // By hash: which of two keys is meant must not show in the time it takes to compare them.
     const id = hashOfKey(key).toString('base64');
     const at = performance.now();
     const remembered = known.get(id);
-    if (remembered !== undefined && at < remembered.until) return remembered.found;
+    if (remembered !== undefined && at < remembered.until) {
+      const found = await remembered.found;
+      return found === undefined || isOver(found.valid_until, now()) ? undefined : found;
+    }
     if (known.size >= MOST_REMEMBERED) known.clear();
     const found = findKey(sql, key, now());
     known.set(id, { found, until: at + REMEMBERED_MS });
@@ -116,9 +169,51 @@ export async function listKeys(sql: Sql): Promise<ApiKey[]> {
   return (await sql.rows<Row>(`SELECT ${COLUMNS} FROM api_keys ORDER BY created_at DESC, id`)).map(keyOf);
 }
 
-/** Revokes a key at once, by its id or by a name that only one valid key has. Errors: `InputError('key.unknown' | 'key.ambiguous')`. */
+/** Those of the keys with these ids that are in force. By primary key. */
+export async function keysInForce(sql: Sql, ids: readonly string[], now: Date): Promise<ApiKey[]> {
+  if (ids.length === 0) return [];
+  const rows = await sql.rows<Row>(`SELECT ${COLUMNS} FROM api_keys WHERE id IN (?)`, [ids]);
+  return rows.map(keyOf).filter((key) => stateOf(key, now) === 'in force');
+}
+
+/** Revokes a key, by its id or by a name that only one valid key has. Errors: `InputError('key.unknown' | 'key.ambiguous')`. */
 export async function revokeKey(sql: Sql, idOrName: string, now: Date): Promise<ApiKey> {
-  const found = (await listKeys(sql)).filter((key) => key.revoked_at === null && (key.id === idOrName || key.name === idOrName));
+  const key = await oneKey(sql, idOrName, ({ revoked_at }) => revoked_at === null);
+  await sql.run('UPDATE api_keys SET revoked_at = ? WHERE id = ?', [now, key.id]);
+  return { ...key, revoked_at: now };
+}
+
+/**
+ * Gives a key in force a new secret. The one that it had works for `overlapSeconds` beside it; an older one ends now. `expires_at` replaces the end of the key, if given.
+ * Errors: those of `revokeKey`, `InputError('key.bad_expiry')`.
+ */
+export async function rotateKey(
+  sql: Sql,
+  idOrName: string,
+  { overlapSeconds, expires_at }: { overlapSeconds: number; expires_at?: Date | undefined },
+  now: Date,
+): Promise<ApiKey & { key: string }> {
+  requireFuture(expires_at, now);
+  const found = await oneKey(sql, idOrName, (key) => stateOf(key, now) === 'in force');
+  const key = newApiKey();
+  const changed = {
+    expires_at: expires_at ?? found.expires_at,
+    rotated_at: now,
+    old_until: new Date(now.getTime() + overlapSeconds * 1000),
+  };
+  // Assignments run from left to right: the old hash is taken before the new one stands there.
+  await sql.run('UPDATE api_keys SET old_hash = hash, hash = ?, rotated_at = ?, old_until = ?, expires_at = ? WHERE id = ?', [
+    hashOfKey(key),
+    changed.rotated_at,
+    changed.old_until,
+    changed.expires_at,
+    found.id,
+  ]);
+  return { ...found, ...changed, key };
+}
+
+async function oneKey(sql: Sql, idOrName: string, isMeant: (key: ApiKey) => boolean): Promise<ApiKey> {
+  const found = (await listKeys(sql)).filter((key) => isMeant(key) && (key.id === idOrName || key.name === idOrName));
   const [key] = found;
   if (key === undefined)
     throw new InputError('key.unknown', `no valid key has the id or name ${JSON.stringify(idOrName)}; "${COMMAND} key list" shows all`);
@@ -127,6 +222,5 @@ export async function revokeKey(sql: Sql, idOrName: string, now: Date): Promise<
       'key.ambiguous',
       `${found.length} keys are named ${JSON.stringify(idOrName)}: name one by its id (${found.map(({ id }) => id).join(', ')})`,
     );
-  await sql.run('UPDATE api_keys SET revoked_at = ? WHERE id = ?', [now, key.id]);
-  return { ...key, revoked_at: now };
+  return key;
 }

@@ -158,7 +158,8 @@ export function problemOf({ status, code, detail, instance, quota, errors }: Pro
   };
 }
 
-const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0] as string;
+/** Without the query, which may hold a token. */
+export const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0] as string;
 
 interface Issue {
   code: string;

@@ -26,6 +26,13 @@ export const flag = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'],
 const problem = { description: 'A problem', content: { [PROBLEM_TYPE]: { schema: problemSchema } } };
 export const problems = { '4xx': problem, '5xx': problem } as const;
 
+/** In the query of an event stream. */
+export const streamToken = z
+  .string()
+  .max(100)
+  .optional()
+  .describe('Of POST /v1/events/token, in place of a key: for an EventSource, which sends no header');
+
 export const jobSummary = z.object({
   id: z.string(),
   type: z.string(),
@@ -33,10 +40,13 @@ export const jobSummary = z.object({
   state,
   queue,
   priority: z.int().describe('1 (most urgent) to 10'),
-  score: z.number().describe('0-1, orders jobs of one priority'),
+  score: z
+    .number()
+    .nullable()
+    .describe('0-1, orders jobs of one priority; null for a key of a user where another user is the reason of the priority'),
   attempt: z.int(),
   max_attempts: z.int(),
-  user: z.string().nullable().describe('Who asked first'),
+  user: z.string().nullable().describe('Who asked first; a key of a user sees that user'),
   worker: z.string().nullable(),
   blocked_on: z.enum(['slot', 'dependency']).nullable(),
   run_at: instant.nullable().describe('Of a scheduled job: when it starts'),
@@ -75,10 +85,15 @@ export const jobStatus = z.object({
 
 export const jobDetail = jobSummary.extend({
   payload: z.unknown(),
-  why: z.record(z.string(), z.unknown()).describe('How it came to its priority: `text`, and if it was scored its factors'),
-  triggered_by: z.string(),
+  why: z
+    .record(z.string(), z.unknown())
+    .nullable()
+    .describe(
+      'How it came to its priority: `text`, the `user` whose request gave it, and if it was scored its factors. null: as for `score`',
+    ),
+  triggered_by: z.string().nullable().describe('null: as for `score`'),
   code: z.string().nullable().describe('Why it ended other than completed, for programs'),
-  result: z.unknown(),
+  result: z.unknown().describe('A key of a user sees what says nothing of other users'),
   attempts: z
     .array(
       z.object({

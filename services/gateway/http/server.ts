@@ -4,6 +4,7 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 import { z } from 'zod';
 import { guard } from '../auth/access.ts';
 import { createAddresses } from '../auth/addresses.ts';
+import { keyRoutes } from '../auth/key-routes.ts';
 import { streamRoutes } from '../live/stream.ts';
 import { jobControlRoutes } from '../routes/job-control.ts';
 import { jobEventRoutes } from '../routes/job-events.ts';
@@ -75,6 +76,7 @@ export async function buildServer(parts: Parts): Promise<App> {
   positionRoutes(app, parts);
   olderPathRoutes(app, parts, readRanking);
   operationRoutes(app, parts);
+  keyRoutes(app, parts);
   streamRoutes(app, parts);
   await app.ready();
   return app;

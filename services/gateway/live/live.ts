@@ -7,12 +7,12 @@ import type { Bus, Subscription, Unread } from '../../platform/bus/bus.ts';
 import { watchPresence } from '../../platform/bus/presence.ts';
 import { END_STATES } from '../../platform/job-states.ts';
 import type { Body } from '../../platform/messages.ts';
-import { createRecentEvents, type LiveEvent, type RecentEvent } from './recent-events.ts';
+import { createRecentEvents, type LiveEvent, type RecentEvent, type SeenEvent } from './recent-events.ts';
 import { frameOf } from './sse.ts';
 
 export interface LiveClient {
-  /** Whether this client asked for the event and may see it. */
-  wants(event: LiveEvent): boolean;
+  /** What this client gets of an event; undefined when it did not ask for it or may not see it. */
+  view(event: LiveEvent): SeenEvent | undefined;
   send(frame: string): void;
 }
 
@@ -68,7 +68,7 @@ export function createLive(bus: LiveBus): Live {
         const here = recent.newestId;
         // The id is where this client stands: if it comes back at once, it has missed nothing.
         client.send(frameOf(lastEventId === undefined ? 'hello' : 'reset', { at: here }, here));
-        for (const event of state.present()) if (client.wants(event)) client.send(frameOf(event.type, event.body));
+        for (const event of state.present().flatMap((one) => client.view(one) ?? [])) client.send(frameOf(event.type, event.body));
       }
       clients.add(client);
       return () => clients.delete(client);
@@ -88,8 +88,11 @@ export function createLive(bus: LiveBus): Live {
 }
 
 function show(event: RecentEvent, client: LiveClient): void {
-  const seen = event.open();
-  if (seen !== undefined && client.wants(seen.event)) client.send(seen.frame);
+  const opened = event.open();
+  const seen = opened && client.view(opened.event);
+  if (opened === undefined || seen === undefined) return;
+  // The frame of the whole event is made once for all clients.
+  client.send(seen === opened.event ? opened.frame : frameOf(seen.type, seen.body, opened.id));
 }
 
 function spreadTo(clients: ReadonlySet<LiveClient>, add: (bytes: number, read: () => LiveEvent | undefined) => RecentEvent): Spread {

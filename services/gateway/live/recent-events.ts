@@ -6,6 +6,12 @@ import { frameOf } from './sse.ts';
 /** Event types, named like the topics whose content they carry. */
 export const EVENT_TYPES = ['job', 'status', 'data', 'portfolio', 'presence', 'stats', 'alert'] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
+/** An event as one client sees it: what belongs to others is left out. */
+export interface SeenEvent {
+  type: EventType;
+  body: object;
+}
+
 export type LiveEvent = { [K in EventType]: { type: K; body: Body<K> } }[EventType];
 
 /** An event is parsed when the first client wants to see it: a burst of logins is thousands of messages, and mostly no client is connected. */
@@ -13,7 +19,7 @@ export interface RecentEvent {
   number: number;
   bytes: number;
   /** undefined for a message that is not a valid one of this mesh. */
-  open(): { event: LiveEvent; frame: string } | undefined;
+  open(): { id: string; event: LiveEvent; frame: string } | undefined;
 }
 
 export interface RecentEvents {
@@ -63,7 +69,7 @@ function openOnce(read: () => LiveEvent | undefined, id: string): RecentEvent['o
     if (isOpen) return opened;
     isOpen = true;
     const event = read();
-    opened = event && { event, frame: frameOf(event.type, event.body, id) };
+    opened = event && { id, event, frame: frameOf(event.type, event.body, id) };
     return opened;
   };
 }

@@ -1,40 +1,67 @@
 /** Cancelling, retrying and redriving jobs by hand. */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { cancel, redrive, retry } from '../../ledger/control.ts';
+import { cancel, recordRedrive, redrive, retry } from '../../ledger/control.ts';
 import type { Change } from '../../ledger/job.ts';
-import { readJob } from '../../ledger/read/jobs.ts';
+import { type Withdrawal, withdraw } from '../../ledger/withdraw.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
-import { InputError } from '../../platform/errors.ts';
+import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { REDRIVABLE_STATES } from '../../platform/job-states.ts';
-import { callerOf, mayFor } from '../auth/access.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
+import { callerOf, usersFor } from '../auth/access.ts';
+import { actorOf } from '../auth/audit.ts';
+import { isWaitedForBy, unknownJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { change, jobId, problems } from '../http/schemas.ts';
+import { othersCalled, withdrawCallbacks } from '../webhooks/callbacks.ts';
 
 /** No body, or an empty one: no field of it would have an effect. */
 const nothing = z.strictObject({}).nullish();
 const changed = z.object({ changes: z.array(change).describe('The job itself first, then those that changed because of it') });
+const cancelled = changed.extend({
+  outcome: z
+    .enum(['cancelled', 'left'])
+    .describe('left: others want the job too, so it goes on for them; the user of the key does not wait for it any more'),
+});
 
 export function jobControlRoutes(app: App, parts: Parts): void {
-  oneJobRoutes(app, parts);
+  cancelRoute(app, parts);
+  retryRoute(app, parts);
   redriveRoute(app, parts);
 }
 
-function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void {
-  const params = z.strictObject({ id: jobId });
+const params = z.strictObject({ id: jobId });
 
-  /** A key of a user controls only jobs that no other user waits for. Errors: `InputError('job.unknown')`. */
-  async function demandControl(request: FastifyRequest, id: string): Promise<void> {
-    const caller = callerOf(request);
-    if (mayFor(caller, 'jobs', undefined)) return;
-    const job = await readJob(db, id);
-    if (job !== undefined && job.subscribers.length > 0 && job.subscribers.every((user) => mayFor(caller, 'jobs', user))) return;
-    throw new InputError(
-      'job.unknown',
-      `there is no job ${id} that only your user waits for; ended jobs are deleted after jobs.cleanup_after_days`,
-    );
-  }
+/**
+ * A key of a user withdraws that user: only a job that nobody else wants is cancelled. Every other key that may cancels it. Errors: `InputError('job.unknown')`, those of
+ * `cancel`.
+ */
+async function cancelFor({ ledger, db }: Parts, request: FastifyRequest, id: string): Promise<Withdrawal> {
+  const users = await usersWaiting(db, request, id);
+  const reason = 'cancelled by hand';
+  const record = (tx: Transaction, action: 'job.cancel' | 'job.leave'): void =>
+    recordChange(tx, actorOf(request), { action, target: `job:${id}` });
+  if (users === undefined) return { outcome: 'cancelled', changes: await cancel(ledger, id, reason, (tx) => record(tx, 'job.cancel')) };
+  const owner = { keyId: callerOf(request).id, users };
+  return withdraw(ledger, id, users, {
+    reason,
+    othersWant: (tx) => othersCalled(tx, id, owner),
+    alongside: async (tx, outcome) => {
+      record(tx, outcome === 'left' ? 'job.leave' : 'job.cancel');
+      if (outcome === 'left') await withdrawCallbacks(tx, id, owner);
+    },
+  });
+}
 
+/** The users of the key, one of whom waits for the job; undefined for a key that may change every job. Errors: `RefusedError`, `InputError('job.unknown')` where none of them does. */
+async function usersWaiting(db: Sql, request: FastifyRequest, id: string): Promise<readonly string[] | undefined> {
+  const users = usersFor(callerOf(request), 'jobs');
+  if (users !== undefined && !(await isWaitedForBy(db, id, users))) throw unknownJob(id);
+  return users;
+}
+
+function cancelRoute(app: App, parts: Parts): void {
+  const { bus, announce, log } = parts;
   app.route({
     method: 'POST',
     url: '/v1/jobs/:id/cancel',
@@ -42,15 +69,16 @@ function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void
     schema: {
       operationId: 'cancelJob',
       summary: 'Cancel a job that has not ended',
+      description:
+        'With the key of a user a job that others want too goes on for them: the user only leaves it, and callbacks that the user asked for are not made.',
       tags: ['jobs'],
       params,
       body: nothing,
-      response: { 200: changed, ...problems },
+      response: { 200: cancelled, ...problems },
     },
     async handler(request) {
       const { id } = request.params;
-      await demandControl(request, id);
-      const changes = await cancel(ledger, id, `cancelled with key "${callerOf(request).name}"`);
+      const { outcome, changes } = await cancelFor(parts, request, id);
       announce(changes);
       const worker = changes[0]?.worker;
       // Without the message the worker stops the job at its next heartbeat.
@@ -60,10 +88,12 @@ function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void
           .catch((error: Error) =>
             log.warn({ jobId: id }, `the cancellation was not sent to ${worker}, which sees it at its next heartbeat: ${error.message}`),
           );
-      return { changes: changes.map(changeJson) };
+      return { outcome, changes: changes.map(changeJson) };
     },
   });
+}
 
+function retryRoute(app: App, { ledger, db, announce }: Parts): void {
   app.route({
     method: 'POST',
     url: '/v1/jobs/:id/retry',
@@ -78,8 +108,9 @@ function oneJobRoutes(app: App, { ledger, db, bus, announce, log }: Parts): void
       response: { 200: changed, ...problems },
     },
     async handler(request) {
-      await demandControl(request, request.params.id);
-      const changes = await retry(ledger, request.params.id);
+      const { id } = request.params;
+      await usersWaiting(db, request, id);
+      const changes = await retry(ledger, id, (tx) => recordChange(tx, actorOf(request), { action: 'job.retry', target: `job:${id}` }));
       announce(changes);
       return { changes: changes.map(changeJson) };
     },
@@ -111,7 +142,9 @@ function redriveRoute(app: App, { ledger, announce }: Parts): void {
       },
     },
     async handler(request) {
-      const { changes, superseded, more } = await redrive(ledger, request.body);
+      const { changes, superseded, more } = await redrive(ledger, request.body, (tx, redriven) =>
+        recordRedrive(tx, actorOf(request), request.body, redriven),
+      );
       announce(changes);
       return { redriven: changes.map(({ id }) => id), superseded, more };
     },

@@ -1,25 +1,27 @@
 /** `GET /v1/jobs/{id}/events`: the states of one job, until it has ended. */
 import { z } from 'zod';
 import { isLive } from '../../ledger/job.ts';
-import type { JobDetail } from '../../ledger/read/jobs.ts';
 import { callerOf } from '../auth/access.ts';
-import { visibleJob } from '../auth/visible-job.ts';
+import { watchKeys } from '../auth/key-watch.ts';
+import { type SeenJob, visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
-import { jobId, problems } from '../http/schemas.ts';
+import { jobId, problems, streamToken } from '../http/schemas.ts';
 import { frameOf } from '../live/sse.ts';
 
 /** Pauses between reads of the ledger. A message triggers a read at once; without messages the stream is only later. */
 const READ_ONLINE_MS = 2_000;
 const READ_OFFLINE_MS = 500;
 
-export function jobEventRoutes(app: App, { db, live, bus, log, streams }: Parts): void {
+export function jobEventRoutes(app: App, parts: Parts): void {
+  const { db, live, bus, log, streams } = parts;
+  const watchKey = watchKeys(app, parts);
   const ending = new AbortController();
   app.addHook('preClose', async () => ending.abort());
 
   app.route({
     method: 'GET',
     url: '/v1/jobs/:id/events',
-    config: { access: 'key' },
+    config: { access: 'key', takesToken: true },
     // An answer to HEAD would never end.
     exposeHeadRoute: false,
     schema: {
@@ -28,17 +30,20 @@ export function jobEventRoutes(app: App, { db, live, bus, log, streams }: Parts)
       description: 'Begins with `state` as it is now; a `state` or `progress` follows at every change, `end` after the last one.',
       tags: ['live'],
       params: z.strictObject({ id: jobId }),
+      querystring: z.strictObject({ token: streamToken }),
       response: { 200: { content: { 'text/event-stream': { schema: z.string() } } }, ...problems },
     },
     async handler(request, reply) {
       const caller = callerOf(request);
       const { id } = request.params;
+      let unwatch = (): void => {};
       let changed = Promise.withResolvers<void>();
       // Listens first: a change during the read triggers another read.
       const stopListening = live.onStatus(id, () => changed.resolve());
       try {
-        let job = await visibleJob(db, caller, id);
+        let { job } = await visibleJob(db, caller, id);
         const stream = streams.open(reply, caller);
+        unwatch = watchKey(caller, stream.end);
         const closed = stream.closed.then(() => true as const);
         let sent = '';
         for (;;) {
@@ -48,7 +53,7 @@ export function jobEventRoutes(app: App, { db, live, bus, log, streams }: Parts)
           if (!isLive(job.state) || ending.signal.aborted) break;
           if (await Promise.race([closed, wait(changed.promise)])) return;
           changed = Promise.withResolvers<void>();
-          job = await visibleJob(db, caller, id);
+          ({ job } = await visibleJob(db, caller, id));
         }
         if (!isLive(job.state)) stream.send(frameOf('end', { id, state: job.state }));
         stream.end();
@@ -59,6 +64,7 @@ export function jobEventRoutes(app: App, { db, live, bus, log, streams }: Parts)
         reply.raw.destroy();
       } finally {
         stopListening();
+        unwatch();
       }
     },
   });
@@ -76,11 +82,11 @@ export function jobEventRoutes(app: App, { db, live, bus, log, streams }: Parts)
   }
 }
 
-function stateOf({ id, type, symbol, state, attempt, max_attempts, worker, reason, items, started_at, ended_at }: JobDetail) {
+function stateOf({ id, type, symbol, state, attempt, max_attempts, worker, reason, items, started_at, ended_at }: SeenJob) {
   return { id, type, symbol, state, attempt, max_attempts, worker, reason, items, started_at, ended_at };
 }
 
-function isSameState(sent: string, job: JobDetail): boolean {
+function isSameState(sent: string, job: SeenJob): boolean {
   const before = JSON.parse(sent) as { state: string; attempt: number };
   return before.state === job.state && before.attempt === job.attempt;
 }

@@ -1,22 +1,26 @@
 /** `/v1/jobs`: asking for work, and reading jobs. */
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { JOB_TYPES } from '../../job-types/index.ts';
 import type { JobType } from '../../job-types/job-type.ts';
 import { acceptedJson, refusalJson } from '../../ledger/enqueue/submit.ts';
-import { priorityOf } from '../../ledger/job.ts';
 import type { Estimate } from '../../ledger/read/estimate.ts';
-import { type JobDetail, listJobs } from '../../ledger/read/jobs.ts';
+import { listJobs } from '../../ledger/read/jobs.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
-import { callerOf, demand, ownUsers } from '../auth/access.ts';
-import { visibleJob } from '../auth/visible-job.ts';
+import { InputError } from '../../platform/errors.ts';
+import { callerOf, demand, oneUser, ownUsers } from '../auth/access.ts';
+import { type SeenJob, scoreAsSeen, summariesAsSeen, visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
+import { pageOf } from '../http/page.ts';
 import { instant, itemState, jobDetail, jobId, jobStatus, jobSummary, limit, problems, queue, state, userId } from '../http/schemas.ts';
 import { callbacksOf } from '../webhooks/callbacks.ts';
 import { jobBodies } from './job-bodies.ts';
 import { checkCallback, submitFor } from './submission.ts';
 
 const MOST_REQUESTS = 100;
+/** Of all requests together: a portfolio of 1,000 symbols in batches, with the analysis of each, are less. The answer names each and stays below a megabyte. */
+const MOST_JOBS = 2_000;
 
 const accepted = z.object({
   id: z.string(),
@@ -26,7 +30,7 @@ const accepted = z.object({
   outcome: z.enum(['queued', 'joined']).describe('joined: the same work was asked for before; this is its job'),
   queue,
   priority: z.int(),
-  score: z.number(),
+  score: z.number().nullable().describe('null for a key of a user where another user is the reason of the priority'),
   position: z.int().nullable().describe('Jobs that are claimed before it; null for one that starts later'),
   estimated_start_seconds: z
     .number()
@@ -60,7 +64,7 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
       operationId: 'requestJobs',
       summary: 'Ask for work',
       description:
-        'One request, or up to 100 as `{"jobs": […]}`: all are committed together when this answers 202. Work that is live already is joined, not done twice. A queue without room refuses; when it refuses all, the answer is 503.',
+        'One request, or up to 100 as `{"jobs": […]}`, of at most 2,000 jobs: all are committed together when this answers 202. Work that is live already is joined, not done twice. A queue without room refuses; when it refuses all, the answer is 503.',
       tags: ['jobs'],
       body: z.union([schema, z.strictObject({ jobs: z.array(schema).min(1).max(MOST_REQUESTS) })]),
       response: { 202: z.object({ jobs: z.array(accepted), refused: z.array(refusal) }), ...problems },
@@ -74,6 +78,12 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
         checkCallback(parts, body.callback_url);
       }
       const made = await Promise.all(bodies.map((body) => requestsOf(body, { config, clock, db })));
+      const total = made.reduce((sum, requests) => sum + requests.length, 0);
+      if (total > MOST_JOBS)
+        throw new InputError(
+          'jobs.too_many',
+          `these requests are ${total} jobs; at most ${MOST_JOBS} are taken at once: send them in parts`,
+        );
       /** For each request the position of its body. */
       const bodyOf = made.flatMap((requests, index) => requests.map(() => index));
       const { accepted, refused } = await submitFor(
@@ -82,8 +92,10 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
         made.flat(),
         (_, index) => bodies[bodyOf[index] as number]?.callback_url,
       );
+      const viewers = ownUsers(callerOf(request), 'read');
       const jobs = accepted.map((one) => ({
         ...acceptedJson(one),
+        score: scoreAsSeen(one.answer, one.request, viewers),
         ...estimateJson(one.estimate),
         status_url: `/v1/jobs/${one.answer.id}`,
         request: bodyOf[one.index] as number,
@@ -124,21 +136,23 @@ function listRoute(app: App, { db, ledger }: Parts): void {
     },
     async handler(request) {
       const { limit: most, cursor: before, ...filter } = request.query;
-      const users = ownUsers(callerOf(request), 'read');
-      const user = filter.user ?? (users?.length === 1 ? users[0] : undefined);
-      if (users !== undefined) demand(request, 'read', user);
+      const caller = callerOf(request);
+      const viewers = ownUsers(caller, 'read');
+      const user = filter.user ?? oneUser(caller);
+      if (viewers !== undefined) demand(request, 'read', user);
       // Reads one row more than the limit, to know whether there is a next page.
       const found = await listJobs(db, { ...filter, user, before, limit: most + 1 });
-      const jobs = found.slice(0, most);
-      return { jobs, next: found.length > most ? (jobs.at(-1)?.id ?? null) : null };
+      const { rows, next } = pageOf(found, most, ({ id }) => id);
+      return { jobs: await summariesAsSeen(db, rows, viewers), next };
     },
   });
 }
 
 function detailRoutes(app: App, { db, estimator }: Parts): void {
-  async function estimateOf({ id, type, state, queue, priority, score }: JobDetail): Promise<Estimate> {
-    const [estimate] = await estimator.estimate([{ id, type, state, queue, priority: priorityOf(priority, score) }]);
-    return estimate as Estimate;
+  async function read(request: FastifyRequest<{ Params: { id: string } }>): Promise<{ job: SeenJob; estimate: Estimate }> {
+    const { job, toEstimate } = await visibleJob(db, callerOf(request), request.params.id);
+    const [estimate] = await estimator.estimate([toEstimate]);
+    return { job, estimate: estimate as Estimate };
   }
 
   app.route({
@@ -153,8 +167,7 @@ function detailRoutes(app: App, { db, estimator }: Parts): void {
       response: { 200: jobDetail, ...problems },
     },
     async handler(request) {
-      const job = await visibleJob(db, callerOf(request), request.params.id);
-      const estimate = await estimateOf(job);
+      const { job, estimate } = await read(request);
       return { ...job, ...statusOf(job, estimate), position: estimate.position };
     },
   });
@@ -171,8 +184,8 @@ function detailRoutes(app: App, { db, estimator }: Parts): void {
       response: { 200: jobStatus, ...problems },
     },
     async handler(request) {
-      const job = await visibleJob(db, callerOf(request), request.params.id);
-      return statusOf(job, await estimateOf(job));
+      const { job, estimate } = await read(request);
+      return statusOf(job, estimate);
     },
   });
 }
@@ -210,11 +223,11 @@ function itemsRoute(app: App, { db }: Parts): void {
       },
     },
     async handler(request) {
-      const { id } = await visibleJob(db, callerOf(request), request.params.id);
+      const { job } = await visibleJob(db, callerOf(request), request.params.id);
       const { limit: most, cursor, state: only } = request.query;
-      const found = await listItems(db, id, { state: only, after: cursor, limit: most + 1 });
-      const items = found.slice(0, most);
-      return { items, next: found.length > most ? (items.at(-1)?.key ?? null) : null };
+      const found = await listItems(db, job.id, { state: only, after: cursor, limit: most + 1 });
+      const { rows: items, next } = pageOf(found, most, ({ key }) => key);
+      return { items, next };
     },
   });
 }
@@ -246,8 +259,10 @@ function callbacksRoute(app: App, { db }: Parts): void {
       },
     },
     async handler(request) {
-      const { id } = await visibleJob(db, callerOf(request), request.params.id);
-      return { callbacks: await callbacksOf(db, id) };
+      const caller = callerOf(request);
+      const { job } = await visibleJob(db, caller, request.params.id);
+      const users = ownUsers(caller, 'read');
+      return { callbacks: await callbacksOf(db, job.id, users && { keyId: caller.id, users }) };
     },
   });
 }
@@ -257,7 +272,7 @@ function estimateJson({ position, startSeconds, completionSeconds }: Estimate) {
 }
 
 /** A job without items is one item. */
-function statusOf(job: JobDetail, { completionSeconds }: Estimate) {
+function statusOf(job: SeenJob, { completionSeconds }: Estimate) {
   const { done, skipped, no_data, failed, total } = job.items;
   const alone = job.items.total === 0;
   const ended = job.ended_at !== null;

@@ -5,22 +5,28 @@ import { isPlausible } from '../../logins/admission.ts';
 import { readCommittedLogin } from '../../logins/commit.ts';
 import { InputError, TransientError } from '../../platform/errors.ts';
 import { SCHEMAS } from '../../platform/messages.ts';
-import { demand } from '../auth/access.ts';
+import { demand, mayFor } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
+import { pageOf } from '../http/page.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
 
 const ANSWER = z.object({
   userId: z.string(),
   at: instant,
-  total: z.int().describe('Symbols held and watched'),
-  queued: z.int().describe('Of these: symbols with queued jobs'),
-  fresh: z.int().describe('Of these: fresh already'),
-  outdated: z.int().describe('Of these: the sources were asked lately and have nothing newer'),
-  missing: z.int().describe('Of these: the sources were asked lately and have nothing at all'),
-  unknown: z.int().describe('Of these: the answer of the sources was a failure, and they are not asked again yet'),
-  decisions: z
-    .array(z.looseObject({ symbol: z.string() }))
-    .describe('A symbol each, with the jobs that it caused or joined, or why it caused none'),
+  ...z
+    .object({
+      total: z.int().describe('Symbols held and watched'),
+      queued: z.int().describe('Of these: symbols with queued jobs'),
+      fresh: z.int().describe('Of these: fresh already'),
+      outdated: z.int().describe('Of these: the sources were asked lately and have nothing newer'),
+      missing: z.int().describe('Of these: the sources were asked lately and have nothing at all'),
+      unknown: z.int().describe('Of these: the answer of the sources was a failure, and they are not asked again yet'),
+      decisions: z
+        .array(z.looseObject({ symbol: z.string() }))
+        .describe('A symbol each, with the jobs that it caused or joined, or why it caused none'),
+      truncated: z.boolean().describe('true when there are more decisions than fit into a megabyte: the first ones are here'),
+    })
+    .partial().shape,
 });
 
 export function loginRoutes(app: App, { config, clock, db, admission }: Parts): void {
@@ -28,19 +34,19 @@ export function loginRoutes(app: App, { config, clock, db, admission }: Parts): 
   app.route({
     method: 'POST',
     url: '/v1/events/login',
-    config: { access: 'key' },
+    config: { access: 'login' },
     schema: {
       operationId: 'signIn',
       summary: 'A user has signed in',
       description:
-        'Answers 202 when the login and its jobs are committed, also while the broker is away. After a 503 send the same event again, with the same `at`: a login of the same user and moment counts once.',
+        'Answers 202 when the login and its jobs are committed, also while the broker is away. After a 503 send the same event again, with the same `at`: a login of the same user and moment counts once. A key with the scope `login` alone gets `userId` and `at`: what the user holds is not for it.',
       tags: ['events'],
       body: SCHEMAS.login.omit({ v: true }).extend({ userId }).strict(),
       response: { 202: ANSWER, ...problems },
     },
     async handler(request, reply) {
       const { userId: user, at: given, sessionId } = request.body;
-      demand(request, 'jobs', user);
+      const caller = demand(request, 'login', user);
       const now = clock.now().epochMilliseconds;
       const at = new Date(given ?? now);
       if (!isPlausible(at.getTime(), now))
@@ -62,7 +68,9 @@ export function loginRoutes(app: App, { config, clock, db, admission }: Parts): 
           'login.unanswered',
           `the login was not committed within ${login_timeout} s: the database is slow or does not answer. Send it again with "at": "${at.toISOString()}"`,
         );
-      return reply.code(202).send({ userId: user, at, ...committed });
+      if (!mayFor(caller, 'jobs', user)) return reply.code(202).send({ userId: user, at });
+      const { rows: decisions, next } = pageOf(committed.decisions, committed.decisions.length, ({ symbol }) => symbol);
+      return reply.code(202).send({ userId: user, at, ...committed, decisions, truncated: next !== null });
     },
   });
 }

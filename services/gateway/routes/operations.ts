@@ -6,9 +6,11 @@ import { readMeshMetrics } from '../../ledger/read/metrics.ts';
 import { readLoginToJobsP95 } from '../../logins/latency.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
 import { readHeldFreshness } from '../../market/freshness/held.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
 import { listInstances } from '../../platform/registry/instances.ts';
 import { readAutoFetch, switchAutoFetch } from '../../platform/registry/settings.ts';
 import { callerOf } from '../auth/access.ts';
+import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
 import { instant, jobSummary, problems, queue } from '../http/schemas.ts';
 import { freshnessCounts } from './symbols.ts';
@@ -184,8 +186,12 @@ function switchAutoFetchRoute(app: App, { db, ledger, log }: Parts): void {
     },
     async handler(request) {
       const { name } = callerOf(request);
-      await switchAutoFetch(db, request.body.enabled, name, nowOf(ledger));
-      log.info({ key: name, enabled: request.body.enabled }, `automatic fetching switched ${request.body.enabled ? 'on' : 'off'}`);
+      const { enabled } = request.body;
+      await db.transaction(async (tx) => {
+        await switchAutoFetch(tx, enabled, name, nowOf(ledger));
+        recordChange(tx, actorOf(request), { action: 'auto_fetch.switch', details: enabled ? 'on' : 'off' });
+      });
+      log.info({ key: name, enabled }, `automatic fetching switched ${enabled ? 'on' : 'off'}`);
       return readAutoFetch(db);
     },
   });

@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import { listPositions, PositionInput, removePosition, replacePositions } from '../../market/options/store/positions.ts';
 import { InputError } from '../../platform/errors.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
 import { demand } from '../auth/access.ts';
+import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
 
@@ -34,9 +36,14 @@ const position = z.object({
 });
 const positions = z.object({ user: z.string(), positions: z.array(position).describe('In the order in which they were given') });
 
-export function positionRoutes(app: App, { db, clock }: Parts): void {
-  const params = z.strictObject({ id: userId });
+const params = z.strictObject({ id: userId });
 
+export function positionRoutes(app: App, parts: Parts): void {
+  wholeRoutes(app, parts);
+  removeRoute(app, parts);
+}
+
+function wholeRoutes(app: App, { db, clock }: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/users/:id/positions',
@@ -75,12 +82,16 @@ export function positionRoutes(app: App, { db, clock }: Parts): void {
       const now = new Date(clock.now().epochMilliseconds);
       const stored = await db.transaction(async (tx) => {
         await replacePositions(tx, user, request.body.positions, now);
+        const details = `positions: ${request.body.positions.length}`;
+        recordChange(tx, actorOf(request), { action: 'positions.replace', target: `user:${user}`, details });
         return listPositions(tx, user);
       });
       return { user, positions: stored };
     },
   });
+}
 
+function removeRoute(app: App, { db }: Parts): void {
   app.route({
     method: 'DELETE',
     url: '/v1/users/:id/positions/:position',
@@ -101,7 +112,14 @@ export function positionRoutes(app: App, { db, clock }: Parts): void {
           'position.unknown',
           `user ${JSON.stringify(user)} has no position ${id}; GET /v1/users/{id}/positions shows all`,
         );
-      await removePosition(db, id);
+      await db.transaction(async (tx) => {
+        await removePosition(tx, id);
+        recordChange(tx, actorOf(request), {
+          action: 'position.remove',
+          target: `position:${id}`,
+          details: `of user ${JSON.stringify(user)}`,
+        });
+      });
       return { user, removed: id };
     },
   });

@@ -3,10 +3,11 @@ import type { FastifyRequest } from 'fastify';
 import { readRankState } from '../../job-types/rank/state.ts';
 import { rankJson, runJson } from '../../market/options/ranking/run-json.ts';
 import { explain } from '../../market/options/ranking/why.ts';
-import { findRun, type RankFilter, type RunSummary, readPlaces, readRanks } from '../../market/options/store/runs.ts';
+import { findRun, type RankFilter, type RunSummary, readOwnPlaces, readPlaces, readRanks } from '../../market/options/store/runs.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
-import { type Caller, callerOf, demand, mayFor, ownUsers } from '../auth/access.ts';
+import { type Caller, callerOf, demand, oneUser, ownUsers } from '../auth/access.ts';
+import { summariesAsSeen } from '../auth/visible-job.ts';
 import type { Parts } from '../http/app.ts';
 import type { RankingQuery } from './ranking-schemas.ts';
 
@@ -33,9 +34,13 @@ export function rankingReader({ db }: Pick<Parts, 'db'>): RankingReader {
     if (run === undefined) return JSON.stringify(runJson(symbol, mode, undefined, filter, state));
     const { places, ...page } = await readPlaces(db, run, filter);
     const answer = runJson(symbol, mode, { run, ...page, ranks: [] }, filter, null);
-    // The counts of an exit run are those of the positions of all users.
-    if (mode === 'exit' && !mayFor(caller, 'read', undefined)) Object.assign(answer, { total: null, eligible: null, reasons: null });
-    const ranks = await ranksJson(run, places, why);
+    let ranks = await ranksJson(run, places, why);
+    if (mode === 'exit' && ownUsers(caller, 'read') !== undefined) {
+      // The counts of an exit run are those of the positions of all users, and so are its places.
+      Object.assign(answer, { total: null, eligible: null, reasons: null });
+      const own = await readOwnPlaces(db, run, filter.user as string);
+      ranks = ranks.map((text) => placedAmong(own, text));
+    }
     // This text cannot stand inside a JSON string: its quotes would be escaped there.
     return JSON.stringify(answer).replace('"ranks":[]', () => `"ranks":[${ranks.join(',')}]`);
   };
@@ -92,9 +97,9 @@ function ownerOf(request: FastifyRequest, { mode, user: asked }: RankingQuery): 
       `query parameter "user": a ${mode} ranking is the same for all users; only mode=exit ranks the positions of a user`,
     );
   }
-  const users = ownUsers(callerOf(request), 'read');
-  const user = asked ?? (users?.length === 1 ? users[0] : undefined);
-  if (users !== undefined) demand(request, 'read', user);
+  const caller = callerOf(request);
+  const user = asked ?? oneUser(caller);
+  if (ownUsers(caller, 'read') !== undefined) demand(request, 'read', user);
   return user;
 }
 
@@ -102,8 +107,14 @@ async function stateOf(db: Sql, { symbol, mode }: RankingQuery, caller: Caller) 
   const { state, job, text } = await readRankState(db, symbol, mode);
   if (state === 'never' && !(await isKnown(db, symbol)))
     throw new InputError('symbol.unknown', `${symbol} was never asked for; POST /v1/rankings {"symbol": "${symbol}"} ranks its options`);
-  const user = job === null || job.user === null || !mayFor(caller, 'read', job.user) ? null : job.user;
-  return { state, job: job === null ? null : { ...job, user }, text };
+  const [seen = null] = await summariesAsSeen(db, job === null ? [] : [job], ownUsers(caller, 'read'));
+  return { state, job: seen, text };
+}
+
+/** The same rank with its place among these places alone. */
+function placedAmong(places: readonly number[], rank: string): string {
+  const { place, ...rest } = JSON.parse(rank) as { place: number };
+  return JSON.stringify({ place: places.indexOf(place) + 1, ...rest });
 }
 
 /** Whether anything was ever done for the symbol. Each by its index. */

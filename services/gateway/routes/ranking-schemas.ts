@@ -148,7 +148,7 @@ const why = z.strictObject({
 });
 
 const rank = z.strictObject({
-  place: z.int().describe('In its run, from 1'),
+  place: z.int().describe('In its run, from 1; in exit mode a key of a user sees the place among the positions of that user'),
   ranking_mode: z.enum(MODES),
   run_at: instant,
   contract: z.string().describe('OCC symbol'),

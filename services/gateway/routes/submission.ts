@@ -30,7 +30,7 @@ export async function submitFor(
     enqueuer.enqueueTogether(all, async (tx, answers) => {
       const wanted = answers.flatMap((answer, index) => {
         const url = urls[index];
-        return url === undefined ? [] : [{ answer, url }];
+        return url === undefined ? [] : [{ answer, url, user: requests[index]?.user }];
       });
       await insertCallbacks(tx, wanted, caller.id, nowOf(ledger));
     }),

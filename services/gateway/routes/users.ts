@@ -6,9 +6,12 @@ import { addHoldings, clearHoldings, MOST_POSITIONS, readHoldings } from '../../
 import { readWorth, worthJson } from '../../market/portfolios/worth.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
+import { recordChange } from '../../platform/registry/audit.ts';
 import { demand } from '../auth/access.ts';
+import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
-import { instant, problems, userId } from '../http/schemas.ts';
+import { pageOf } from '../http/page.ts';
+import { instant, limit, problems, userId } from '../http/schemas.ts';
 import { freshnessCounts, judgement } from './symbols.ts';
 
 /** Larger ones are a mistake. A double keeps fifteen digits of each. */
@@ -64,6 +67,17 @@ const worth = z
   .describe('All holdings in the base currency, with the rates used');
 
 const params = z.strictObject({ id: userId });
+const querystring = z.strictObject({
+  limit: limit(MOST_POSITIONS, MOST_POSITIONS),
+  cursor: z.string().max(32).optional().describe('`next` of the page before'),
+});
+const paging = {
+  next: z
+    .string()
+    .nullable()
+    .describe('`cursor` of the next page; null on the last one. A page is shorter than `limit` where its texts are long'),
+  truncated: z.boolean().describe('true for a portfolio of more than 1,000 positions, as a file may give it: the first ones count alone'),
+};
 
 export function userRoutes(app: App, parts: Parts): void {
   portfolioRoute(app, parts);
@@ -81,12 +95,13 @@ function portfolioRoute(app: App, parts: Parts): void {
       summary: 'What a user holds and watches',
       tags: ['users'],
       params,
-      response: { 200: z.object({ user: z.string(), at: instant, positions: z.array(position), worth }), ...problems },
+      querystring,
+      response: { 200: z.object({ user: z.string(), at: instant, positions: z.array(position), ...paging, worth }), ...problems },
     },
     async handler(request) {
       const user = request.params.id;
       demand(request, 'read', user);
-      const holdings = await holdingsOf(parts, user);
+      const { holdings, truncated } = await holdingsOf(parts, user);
       const { clock, config, db } = parts;
       const total = await readWorth(
         db,
@@ -94,7 +109,7 @@ function portfolioRoute(app: App, parts: Parts): void {
         new Map(holdings.map(({ holding, judged }) => [holding.symbol, judged])),
         { base: config.portfolio.base_currency, now: clock.now(), rules: freshnessRules(config) },
       );
-      const positions = holdings.map(({ holding, judged }) => {
+      const all = after(holdings, request.query.cursor).map(({ holding, judged }) => {
         const close = judged.state?.close ?? null;
         return {
           ...holding,
@@ -107,7 +122,8 @@ function portfolioRoute(app: App, parts: Parts): void {
           confidence: judged.signal?.confidence ?? null,
         };
       });
-      return { user, at: new Date(parts.clock.now().epochMilliseconds), positions, worth: worthJson(total) };
+      const { rows: positions, next } = pageOf(all, request.query.limit, ({ symbol }) => symbol);
+      return { user, at: new Date(parts.clock.now().epochMilliseconds), positions, next, truncated, worth: worthJson(total) };
     },
   });
 }
@@ -143,6 +159,8 @@ function replacePortfolioRoute(app: App, parts: Parts): void {
       const twice = positions.find(({ symbol }, index) => positions.findIndex((other) => other.symbol === symbol) !== index);
       if (twice !== undefined)
         throw new InputError('portfolio.duplicate_symbol', `positions name ${twice.symbol} twice; add their quantities up`);
+      const watched = positions.filter(({ quantity }) => quantity === 0).length;
+      const held = positions.length - watched;
       const now = new Date(parts.clock.now().epochMilliseconds);
       await parts.db.transaction(async (tx) => {
         await clearHoldings(tx, [user]);
@@ -151,9 +169,13 @@ function replacePortfolioRoute(app: App, parts: Parts): void {
           positions.map((one) => ({ user, ...one })),
           now,
         );
+        recordChange(tx, actorOf(request), {
+          action: 'portfolio.replace',
+          target: `user:${user}`,
+          details: `${held} held, ${watched} watched`,
+        });
       });
-      const watched = positions.filter(({ quantity }) => quantity === 0).length;
-      return { user, held: positions.length - watched, watched };
+      return { user, held, watched };
     },
   });
 }
@@ -168,10 +190,12 @@ function freshnessRoute(app: App, parts: Parts): void {
       summary: 'How fresh each holding is',
       tags: ['users'],
       params,
+      querystring,
       response: {
         200: z.object({
           user: z.string(),
           at: instant,
+          ...paging,
           counts: freshnessCounts
             .extend({ total: z.int(), simulated: z.int().describe('Of all: with a made-up price') })
             .describe('By the state of the price'),
@@ -183,14 +207,19 @@ function freshnessRoute(app: App, parts: Parts): void {
     async handler(request) {
       const user = request.params.id;
       demand(request, 'read', user);
-      const holdings = (await holdingsOf(parts, user)).map(({ holding, judged }) => freshnessOf(holding.symbol, judged));
+      const { holdings: all, truncated } = await holdingsOf(parts, user);
+      const prices = all.map(({ judged }) => judged.price);
+      const found = after(all, request.query.cursor).map(({ holding, judged }) => freshnessOf(holding.symbol, judged));
+      const { rows: holdings, next } = pageOf(found, request.query.limit, ({ symbol }) => symbol);
       return {
         user,
         at: new Date(parts.clock.now().epochMilliseconds),
+        next,
+        truncated,
         counts: {
-          total: holdings.length,
-          ...countStates(holdings.map(({ price }) => price)),
-          simulated: holdings.filter(({ simulated }) => simulated).length,
+          total: all.length,
+          ...countStates(prices),
+          simulated: all.filter(({ judged }) => isSimulated(judged.state)).length,
         },
         holdings,
       };
@@ -198,14 +227,21 @@ function freshnessRoute(app: App, parts: Parts): void {
   });
 }
 
-/** The holdings and watched symbols of a user, each with its freshness. Errors: `InputError('user.unknown')` for a user without any holdings. */
+/** The holdings and watched symbols of a user, at most `MOST_POSITIONS`, each with its freshness. Errors: `InputError('user.unknown')` for a user without any holdings. */
 async function holdingsOf({ db, clock, config }: Parts, user: string) {
-  const holdings = (await readHoldings(db, [user])).get(user);
-  if (holdings === undefined)
+  const found = (await readHoldings(db, [user], MOST_POSITIONS + 1)).get(user);
+  if (found === undefined)
     throw new InputError('user.unknown', `user ${JSON.stringify(user)} has no holdings; add some with PUT /v1/users/{id}/portfolio`);
-  const symbols = holdings.map(({ symbol }) => symbol);
+  const used = found.slice(0, MOST_POSITIONS);
+  const symbols = used.map(({ symbol }) => symbol);
   const judged = await judgeSymbols(db, symbols, clock.now(), freshnessRules(config));
-  return holdings.map((holding) => ({ holding, judged: judged.get(holding.symbol) as SymbolJudgement }));
+  const holdings = used.map((holding) => ({ holding, judged: judged.get(holding.symbol) as SymbolJudgement }));
+  return { holdings, truncated: found.length > MOST_POSITIONS };
+}
+
+/** The holdings after the symbol of a cursor; both are sorted as the database sorts ASCII. */
+function after<One extends { holding: { symbol: string } }>(holdings: readonly One[], cursor: string | undefined): readonly One[] {
+  return cursor === undefined ? holdings : holdings.filter(({ holding }) => holding.symbol > cursor);
 }
 
 function freshnessOf(symbol: string, { state, price, analysis }: SymbolJudgement) {

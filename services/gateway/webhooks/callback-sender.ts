@@ -7,6 +7,8 @@ import type { Config } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
 import { codeOf, messageOf, PermanentError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log/log.ts';
+import { ownUsers } from '../auth/access.ts';
+import { jobAsSeen } from '../auth/visible-job.ts';
 import { deliver } from './callback-delivery.ts';
 import { type CallbackResult, type DueCallback, deleteOldCallbacks, MOST_DUE, takeDue, writeResult } from './callbacks.ts';
 
@@ -101,13 +103,14 @@ export function startCallbacks(parts: SenderParts): CallbackSender {
 }
 
 /** Delivers a callback once and says what follows: delivered, given up, or when it is tried again. */
-async function send(parts: SenderParts, { id, jobId, url, attempt, secret }: DueCallback): Promise<CallbackResult> {
+async function send(parts: SenderParts, due: DueCallback): Promise<CallbackResult> {
+  const { id, url, attempt, secret } = due;
   const { allow_private: allowPrivate, timeout, backoff } = parts.config.gateway.callbacks;
   let status: number | null = null;
   let error: string;
   let final = false;
   try {
-    const body = await bodyOf(parts, id, jobId);
+    const body = await bodyOf(parts, due);
     if (body === undefined) throw new PermanentError('job.unknown', 'its job was deleted (jobs.cleanup_after_days)');
     const timestamp = Math.floor(nowOf(parts).getTime() / 1000);
     status = await deliver({ id, url, secret, body, timestamp }, { timeoutMs: timeout * 1000, allowPrivate });
@@ -123,10 +126,12 @@ async function send(parts: SenderParts, { id, jobId, url, attempt, secret }: Due
   return { state: 'pending', status, error, at: after(nowOf(parts), pause * (1 + (randomInt(-1000, 1001) / 1000) * JITTER)) };
 }
 
-/** The body of a delivery; undefined when the job was deleted. */
-async function bodyOf(parts: SenderParts, id: string, jobId: string): Promise<string | undefined> {
-  const job = await readJob(parts.db, jobId);
-  if (job === undefined) return undefined;
+/** The body of a delivery, with what the key that asked may see; undefined when the job was deleted. */
+async function bodyOf(parts: SenderParts, { id, jobId, scopes, user: named }: DueCallback): Promise<string | undefined> {
+  const found = await readJob(parts.db, jobId);
+  if (found === undefined) return undefined;
+  const viewers = ownUsers({ scopes }, 'read');
+  const job = await jobAsSeen(parts.db, found, viewers === undefined || named === null ? viewers : [...viewers, named]);
   const { type, symbol, state, attempt, user, enqueued_at, started_at, ended_at, reason, code, result, items } = job;
   const about = { id: jobId, type, symbol, state, attempt, user, enqueued_at, started_at, ended_at, reason, code, result, items };
   return JSON.stringify({ id, type: `job.${state}`, at: nowOf(parts), job: about });

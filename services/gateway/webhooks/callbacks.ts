@@ -2,7 +2,7 @@
 import type { EnqueueAnswer } from '../../ledger/enqueue/enqueue.ts';
 import { idFromBytes, idToBytes, newJobId } from '../../ledger/id.ts';
 import { after } from '../../ledger/job.ts';
-import type { Database, Sql, Transaction } from '../../platform/database/database.ts';
+import { type Database, fromJson, type Sql, type Transaction } from '../../platform/database/database.ts';
 import { END_STATES } from '../../platform/job-states.ts';
 
 export interface DueCallback {
@@ -13,22 +13,25 @@ export interface DueCallback {
   attempt: number;
   /** The SHA-256 of the caller's key: it signs the delivery. */
   secret: Buffer;
+  /** The scopes of that key, and the user that the request named. They say what may be sent. */
+  scopes: string[];
+  user: string | null;
 }
 
 /** Most rows of one look. */
 export const MOST_DUE = 50;
 
-/** Stores the address that is called when each job has ended. The same job, key and address twice is stored once. */
+/** Stores the address that is called when each job has ended, and for which user. The same job, key and address twice is stored once. */
 export async function insertCallbacks(
   tx: Transaction,
-  wanted: readonly { answer: EnqueueAnswer; url: string }[],
+  wanted: readonly { answer: EnqueueAnswer; url: string; user: string | undefined }[],
   keyId: string,
   now: Date,
 ): Promise<void> {
-  const rows = wanted.flatMap(({ answer, url }) =>
-    answer.outcome === 'refused' ? [] : [[idToBytes(newJobId(now.getTime())), idToBytes(answer.id), keyId, url, now, now]],
+  const rows = wanted.flatMap(({ answer, url, user }) =>
+    answer.outcome === 'refused' ? [] : [[idToBytes(newJobId(now.getTime())), idToBytes(answer.id), keyId, url, user ?? null, now, now]],
   );
-  if (rows.length > 0) await tx.run('INSERT IGNORE INTO callbacks (id, job_id, key_id, url, due_at, created_at) VALUES ?', [rows]);
+  if (rows.length > 0) await tx.run('INSERT IGNORE INTO callbacks (id, job_id, key_id, url, user_id, due_at, created_at) VALUES ?', [rows]);
 }
 
 /** Takes due callbacks whose jobs have ended (or were deleted). No other gateway gets them within `leaseSeconds`. Walks ix_due. */
@@ -42,8 +45,8 @@ export async function takeDue(db: Database, now: Date, leaseSeconds: number): Pr
   );
   if (found.length === 0) return [];
   return db.transaction(async (tx) => {
-    const rows = await tx.rows<{ id: Buffer; job_id: Buffer; url: string; attempts: number }>(
-      `SELECT id, job_id, url, attempts FROM callbacks FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'pending' AND due_at <= ? ORDER BY id FOR UPDATE SKIP LOCKED`,
+    const rows = await tx.rows<{ id: Buffer; job_id: Buffer; url: string; user_id: string | null; attempts: number }>(
+      `SELECT id, job_id, url, user_id, attempts FROM callbacks FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'pending' AND due_at <= ? ORDER BY id FOR UPDATE SKIP LOCKED`,
       [found.map(({ id }) => id).sort(Buffer.compare), now],
     );
     if (rows.length === 0) return [];
@@ -52,18 +55,23 @@ export async function takeDue(db: Database, now: Date, leaseSeconds: number): Pr
       after(now, leaseSeconds),
       ids,
     ]);
-    const secrets = await tx.rows<{ id: Buffer; hash: Buffer }>(
-      'SELECT c.id, k.hash FROM callbacks c JOIN api_keys k ON k.id = c.key_id WHERE c.id IN (?)',
+    const keys = await tx.rows<{ id: Buffer; hash: Buffer; scopes: unknown }>(
+      'SELECT c.id, k.hash, k.scopes FROM callbacks c JOIN api_keys k ON k.id = c.key_id WHERE c.id IN (?)',
       [ids],
     );
-    const secretOf = new Map(secrets.map(({ id, hash }) => [id.toString('hex'), hash]));
-    return rows.map(({ id, job_id, url, attempts }) => ({
-      id: idFromBytes(id),
-      jobId: idFromBytes(job_id),
-      url,
-      attempt: attempts + 1,
-      secret: secretOf.get(id.toString('hex')) as Buffer,
-    }));
+    const keyOf = new Map(keys.map((key) => [key.id.toString('hex'), key]));
+    return rows.map(({ id, job_id, url, user_id, attempts }) => {
+      const { hash, scopes } = keyOf.get(id.toString('hex')) as (typeof keys)[number];
+      return {
+        id: idFromBytes(id),
+        jobId: idFromBytes(job_id),
+        url,
+        attempt: attempts + 1,
+        secret: hash,
+        scopes: fromJson(scopes) as string[],
+        user: user_id,
+      };
+    });
   });
 }
 
@@ -100,9 +108,35 @@ export interface CallbackState {
   last_error: string | null;
 }
 
-/** The callbacks of one job, by ux_job. */
-export function callbacksOf(sql: Sql, jobId: string): Promise<CallbackState[]> {
-  return sql.rows('SELECT url, state, attempts, due_at, last_status, last_error FROM callbacks WHERE job_id = ? ORDER BY id', [
+/** The callbacks of one job, by ux_job. `of`: only those of this key or of these users, as `withdrawCallbacks` says. */
+export function callbacksOf(sql: Sql, jobId: string, of?: CallbackOwner): Promise<CallbackState[]> {
+  const [limits, params] = of === undefined ? ['', []] : [`AND ${OWN}`, [of.keyId, usersOf(of)]];
+  return sql.rows(`SELECT url, state, attempts, due_at, last_status, last_error FROM callbacks WHERE job_id = ? ${limits} ORDER BY id`, [
     idToBytes(jobId),
+    ...params,
   ]);
+}
+
+/** Whose callbacks are meant: those that the key asked for, and those that any key asked for in the name of these users. */
+export interface CallbackOwner {
+  keyId: string;
+  users: readonly string[];
+}
+
+const OWN = '(key_id = ? OR user_id IN (?))';
+/** An empty list is no SQL. */
+const usersOf = ({ users }: CallbackOwner): readonly (string | null)[] => (users.length === 0 ? [null] : users);
+
+/** Deletes the pending callbacks of an owner who does not want the job any more. */
+export async function withdrawCallbacks(tx: Transaction, jobId: string, of: CallbackOwner): Promise<void> {
+  await tx.run(`DELETE FROM callbacks WHERE job_id = ? AND state = 'pending' AND ${OWN}`, [idToBytes(jobId), of.keyId, usersOf(of)]);
+}
+
+/** Whether anybody else is to be called when the job has ended. */
+export async function othersCalled(tx: Transaction, jobId: string, of: CallbackOwner): Promise<boolean> {
+  const [other] = await tx.rows(
+    "SELECT 1 FROM callbacks WHERE job_id = ? AND state = 'pending' AND key_id <> ? AND (user_id IS NULL OR user_id NOT IN (?)) LIMIT 1",
+    [idToBytes(jobId), of.keyId, usersOf(of)],
+  );
+  return other !== undefined;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SymbolSchema } from '../../market/symbol.ts';
-import { httpForm, type JobType } from '../job-type.ts';
+import { httpForm, type JobType, marketResult } from '../job-type.ts';
 import { analysisRequest } from './request.ts';
 
 export const AnalysisPayload = z.strictObject({ symbol: SymbolSchema });
@@ -17,6 +17,7 @@ export const analysisType = {
   logComponent: 'analyzer',
   // Its `bars` are those that it used, not new ones.
   shownResult: ['signal', 'confidence', 'simulated', 'warnings'],
+  sharedResult: marketResult,
   http: httpForm({
     fields: { symbol: SymbolSchema },
     requests: ({ symbol }, { origin }) => [analysisRequest(symbol, origin)],

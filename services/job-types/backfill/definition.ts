@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseSymbol, SymbolSchema } from '../../market/symbol.ts';
-import { day, dayOption, httpForm, type JobType, today } from '../job-type.ts';
+import { day, dayOption, httpForm, type JobType, marketResult, today } from '../job-type.ts';
 import { backfillRequest, checkRange } from './request.ts';
 
 export const BackfillPayload = z.strictObject({ symbol: SymbolSchema, from: z.iso.date(), to: z.iso.date() });
@@ -15,6 +15,7 @@ export const backfillType = {
   mayCompleteWithErrors: false,
   logComponent: 'fetcher',
   shownResult: ['source', 'bars', 'written', 'through', 'stale', 'simulated', 'warnings', 'ms'],
+  sharedResult: marketResult,
   http: httpForm({
     fields: { symbol: SymbolSchema, from: day, to: day.optional().describe('Today when left out') },
     requests: ({ symbol, from, to }, { config, clock, origin }) => [

@@ -7,7 +7,7 @@ import type { Sql } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
 import { analysisRequest } from '../analysis/request.ts';
 import { fetchRequest } from '../fetch/request.ts';
-import { analyseField, httpForm, type JobType, userId } from '../job-type.ts';
+import { analyseField, httpForm, type JobType, marketResult, userId } from '../job-type.ts';
 import { portfolioBatches } from './request.ts';
 
 /** One item a symbol. */
@@ -24,6 +24,7 @@ export const batchFetchType = {
   mayCompleteWithErrors: true,
   logComponent: 'fetcher',
   shownResult: [],
+  sharedResult: marketResult,
   hasItems: true,
   http: httpForm({
     fields: { symbols: z.array(SymbolSchema).min(1).max(500).optional(), portfolio: userId.optional(), analyse: analyseField },

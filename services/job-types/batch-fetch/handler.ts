@@ -36,12 +36,20 @@ async function fetchAll({ symbols }: z.output<typeof BatchFetchPayload>, context
   // Counts of all attempts: an item that failed in an earlier attempt has failed.
   const { total, pending: left, ...counts } = await context.countItems();
   if (left > 0)
-    throw new TransientError('batch.items_pending', `${left} of ${total} symbols are to be tried again: ${retryReasons.join('; ')}`);
+    throw new TransientError('batch.items_pending', `${left} of ${total} symbols are to be tried again: ${firstOf(retryReasons)}`);
   const failed =
     counts.failed > 0
       ? `${counts.failed} of ${total} symbols failed ("${COMMAND} job ${context.job.id}" lists them, "${COMMAND} retry ${context.job.id}" tries them again)`
       : undefined;
   return { rows: [], dataMessages: [], result: { symbols: total, ...counts }, withErrors: failed };
+}
+
+/** Reasons that are told. All of them would be a quarter of a megabyte in a log line; the items have their own in the end. */
+const TOLD = 5;
+
+function firstOf(reasons: readonly string[]): string {
+  const more = reasons.length > TOLD ? `; and ${reasons.length - TOLD} more` : '';
+  return `${reasons.slice(0, TOLD).join('; ')}${more}`;
 }
 
 async function fetchItem(symbol: string, context: JobContext<FetchRow>, retryReasons: string[]): Promise<void> {

@@ -3,7 +3,7 @@ import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
 import { analysisRequest } from '../analysis/request.ts';
 import { backfillRequest } from '../backfill/request.ts';
-import { analyseField, day, httpForm, type JobType, today } from '../job-type.ts';
+import { analyseField, day, httpForm, type JobType, marketResult, today } from '../job-type.ts';
 import { fetchRequest } from './request.ts';
 
 /** `range` is found in jobs that an earlier version enqueued; new ones are of the type `backfill`. */
@@ -24,6 +24,7 @@ export const fetchType = {
   logComponent: 'fetcher',
   measuresSource: true,
   shownResult: ['source', 'bars', 'written', 'through', 'stale', 'simulated', 'warnings', 'ms'],
+  sharedResult: marketResult,
   http: httpForm({
     fields: {
       symbol: SymbolSchema,

@@ -29,6 +29,20 @@ function seeding(symbols: readonly string[], folder: string | undefined): CliReq
   };
 }
 
+/** An exit ranking counts the positions of all users, and its best contract is one that somebody holds. */
+function withoutPositions({
+  symbol,
+  mode,
+  source,
+  as_of,
+  gaps,
+  simulated,
+  attempts,
+  ms,
+}: Record<string, unknown>): Record<string, unknown> {
+  return { symbol, mode, source, as_of, ...(gaps === undefined ? {} : { gaps }), simulated, attempts, ms };
+}
+
 export const rankType = {
   name: 'rank',
   about: "The ranking of a symbol's options; its bars are fetched first when they are stale",
@@ -42,6 +56,7 @@ export const rankType = {
   needsMayFail: true,
   logComponent: 'analyzer',
   shownResult: ['source', 'mode', 'eligible', 'kept', 'simulated', 'ms'],
+  sharedResult: (result) => (result.mode === 'exit' ? withoutPositions(result) : result),
   http: httpForm({
     fields: { symbol: SymbolSchema, mode: modeField },
     requests: ({ symbol, mode }, context) => rankingRequests([symbol], [mode], context),

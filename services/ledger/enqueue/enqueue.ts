@@ -35,6 +35,7 @@ import {
   queuesAbove,
   readLive,
   requeueSlotWaiters,
+  whyOf,
 } from './join.ts';
 import { retryOnDuplicateKey } from './retry-on-duplicate-key.ts';
 
@@ -323,7 +324,7 @@ async function insertJobs(
   if (accepted.some(({ group }) => group.key !== undefined)) await tx.run(...insert);
   else tx.later(...insert);
   tx.later('INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ?', [
-    accepted.map(({ group: { best }, id }) => [idToBytes(id), toJson(best.payload), toJson(best.why), best.triggeredBy]),
+    accepted.map(({ group: { best }, id }) => [idToBytes(id), toJson(best.payload), toJson(whyOf(best)), best.triggeredBy]),
   ]);
   const windows = ordered.filter(({ group }) => group.windowSeconds > 0 && group.key !== undefined);
   if (windows.length > 0)

@@ -19,7 +19,7 @@ import { withLiveNeeds } from '../run/dependents.ts';
 import { offerFreeSlots, stopWaiting } from '../run/slots.ts';
 import { ROWS_A_STATEMENT, updateEach } from '../update-each.ts';
 import type { QueueChoice } from './capacity.ts';
-import type { Group, Need } from './enqueue.ts';
+import type { Group, JobRequest, Need } from './enqueue.ts';
 
 export interface LiveJob {
   id: string;
@@ -279,6 +279,11 @@ function raise(tx: Transaction, rising: readonly LiveJob[]): void {
   }
 }
 
+/** The reason as it is stored: with the user of the request that gave the priority, who alone may see it. It may be another than the one who asked first. */
+export function whyOf({ why, user }: Pick<JobRequest, 'why' | 'user'>): Record<string, unknown> {
+  return user === undefined ? why : { ...why, user };
+}
+
 /**
  * The reason changes with the priority, and only where this call's priority stands: a more urgent join may have committed meanwhile, or a claim. Runs after `raise`.
  * A claim reads the reason with the job, so its row is locked as briefly as the job's, and in the same order.
@@ -294,7 +299,7 @@ function writeWhy(tx: Transaction, raised: readonly Joined[]): void {
       `UPDATE jobs j FORCE INDEX (PRIMARY) STRAIGHT_JOIN job_details d FORCE INDEX (PRIMARY) ON d.job_id = j.id
           SET d.why = ${byId}, d.triggered_by = ${byId} WHERE j.id IN (?) AND j.priority = ${byId}`,
       [
-        ...some.flatMap(({ id, best }) => [id, toJson(best.why)]),
+        ...some.flatMap(({ id, best }) => [id, toJson(whyOf(best))]),
         ...some.flatMap(({ id, best }) => [id, best.triggeredBy]),
         some.map(({ id }) => id),
         ...some.flatMap(({ id, row }) => [id, row.priority]),

@@ -4,11 +4,11 @@ import { COMMAND } from '../../platform/command-name.ts';
 import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
 
-/**
- * Positions of a user at most, by whatever way they come. One login judges and scores all of them in one transaction: a thousand keep the others waiting for less than
- * 50 ms.
- */
+/** Positions of a user that one request gives or one answer shows. */
 export const MOST_POSITIONS = 1_000;
+
+/** Positions of a user at most. One login judges and scores all of them in one transaction. */
+export const MOST_OF_A_USER = 10_000;
 
 export interface Holding {
   symbol: string;
@@ -18,13 +18,13 @@ export interface Holding {
   cost: number | null;
 }
 
-/** The holdings of many users, sorted by symbol; users without any are absent. Reads the primary key's ranges of these users. */
-export async function readHoldings(sql: Sql, users: readonly string[]): Promise<Map<string, Holding[]>> {
+/** The holdings of many users, sorted by symbol, the first `most` in all; users without any are absent. Reads the primary key's ranges of these users. */
+export async function readHoldings(sql: Sql, users: readonly string[], most?: number): Promise<Map<string, Holding[]>> {
   const holdings = new Map<string, Holding[]>();
   if (users.length === 0) return holdings;
   const rows = await sql.rows<Holding & { user_id: string }>(
-    'SELECT user_id, symbol, quantity, cost FROM holdings WHERE user_id IN (?) ORDER BY user_id, symbol',
-    [users],
+    `SELECT user_id, symbol, quantity, cost FROM holdings WHERE user_id IN (?) ORDER BY user_id, symbol${most === undefined ? '' : ' LIMIT ?'}`,
+    most === undefined ? [users] : [users, most],
   );
   for (const { user_id, ...holding } of rows) {
     const own = holdings.get(user_id);

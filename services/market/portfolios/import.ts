@@ -17,6 +17,8 @@ export interface ImportOptions {
   /** The name of the file in messages; its path by default. */
   name?: string | undefined;
   now: Date;
+  /** Writes that must be committed with the import, such as who made it. */
+  alongside?: ((tx: Transaction, imported: Imported) => void) | undefined;
   /** Called now and then with the positions that were read so far. */
   onRead?: ((positions: number) => void) | undefined;
 }
@@ -95,7 +97,7 @@ async function digest(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-async function replaceHoldings(tx: Transaction, path: string, { user, name, now, onRead }: ImportOptions): Promise<Imported> {
+async function replaceHoldings(tx: Transaction, path: string, { user, name, now, onRead, alongside }: ImportOptions): Promise<Imported> {
   const users = new Set<string>();
   let held = 0;
   let watched = 0;
@@ -110,5 +112,7 @@ async function replaceHoldings(tx: Transaction, path: string, { user, name, now,
     }
     onRead?.(held + watched);
   }
-  return { users: users.size, held, watched };
+  const imported = { users: users.size, held, watched };
+  alongside?.(tx, imported);
+  return imported;
 }

@@ -8,7 +8,7 @@ import { userFault } from '../../platform/user-id.ts';
 import { parseSymbol } from '../symbol.ts';
 import { readNumber, sizeFault } from './csv-number.ts';
 import { decodedText } from './decoded-text.ts';
-import { MOST_POSITIONS } from './holdings.ts';
+import { MOST_OF_A_USER } from './holdings.ts';
 import { type Column, columnOf, findHeader, type Header, LONGEST_LINE, quoted } from './portfolio-header.ts';
 
 /** One line. Numbers stay text, so that money is not rounded. */
@@ -45,7 +45,7 @@ type Line = { record: string[]; raw: string; info: Info };
  * Reads a portfolio file in batches of `batchSize` positions: UTF-8, or UTF-16 with its byte order mark. Its header names the columns `user`, `symbol`, `quantity`, `cost`
  * in any order, or their `ALIASES`; other columns are ignored. With `user` all lines are that user's and the column may be missing. A symbol with an empty quantity or 0
  * is only watched; an empty cost is unknown. The header decides whether fields are separated by commas, semicolons or tabs; each line has as many as the header. Numbers
- * as in `readNumber`. A user has at most `MOST_POSITIONS`. `name` stands for the file in messages.
+ * as in `readNumber`. A user has at most `MOST_OF_A_USER`. `name` stands for the file in messages.
  * Errors, after the whole file was read: `InputError` `portfolio.bad_line` with every broken line (a symbol that a user has twice, too); before: `portfolio.bad_header`,
  * `portfolio.unreadable`.
  */
@@ -125,7 +125,7 @@ function recordsOf({ delimiter, line, rest }: Header, text: AsyncIterable<string
 /** Checks one line after the other and calls `fault` with each error. */
 function positionReader(
   onlyUser: string | undefined,
-  { columns, width, delimiter }: Header,
+  header: Header,
   fault: (line: number, text: string) => void,
 ): (record: readonly string[], line: number, raw: string) => NewHolding | undefined {
   const number = numbering();
@@ -156,34 +156,18 @@ function positionReader(
   }
 
   function numberOf(column: keyof typeof SIZES, text: string, line: number): string | undefined {
-    const read = readNumber(text, delimiter, SIZES[column]);
+    const read = readNumber(text, header.delimiter, SIZES[column]);
     const wrong = 'fault' in read ? read.fault : sizeFault(read.value, SIZES[column]);
     if (wrong !== undefined) fault(line, `${column} ${quoted(text)} ${wrong}`);
     return 'fault' in read || wrong !== undefined ? undefined : read.value;
   }
 
   return (record, line, raw) => {
-    const field = (column: Column): string => record[columns.get(column) ?? -1] ?? '';
-    if (record.length !== width) {
-      fault(
-        line,
-        `has ${record.length} ${record.length === 1 ? 'field' : 'fields'}, ${quoted(record.join(delimiter))}, and the header ${width}; ${fieldsCure(record, width, delimiter)}`,
-      );
-      return undefined;
-    }
-    if (columnOf(field('symbol')) === 'symbol' && columnOf(field('quantity')) === 'quantity') {
-      fault(line, 'is the header again; remove the line');
-      return undefined;
-    }
+    const field = (column: Column): string => record[header.columns.get(column) ?? -1] ?? '';
     const named = field('user');
-    if (onlyUser !== undefined && named !== '' && named !== onlyUser) {
-      fault(line, `is of user ${quoted(named)}; the file is imported for ${quoted(onlyUser)}: leave --user out, or this line`);
-      return undefined;
-    }
-    // The parser takes every kind of blank off the ends of a field.
-    const trimmed = UNUSUAL.test(raw) ? oddAround(raw, [named, field('symbol')]) : undefined;
-    if (trimmed !== undefined) {
-      fault(line, trimmed);
+    const wrong = whyNotRead(record, raw, header, field) ?? whyOtherUser(named, onlyUser);
+    if (wrong !== undefined) {
+      fault(line, wrong);
       return undefined;
     }
     const user = userOf(onlyUser ?? named);
@@ -208,16 +192,30 @@ function positionReader(
     lines.set(key, line);
     const count = (counts.get(user) ?? 0) + 1;
     counts.set(user, count);
-    if (count > MOST_POSITIONS) {
-      if (count === MOST_POSITIONS + 1)
+    if (count > MOST_OF_A_USER) {
+      if (count === MOST_OF_A_USER + 1)
         fault(
           line,
-          `user ${quoted(user)} has more than ${MOST_POSITIONS} positions, and no user has more; leave some out, or spread them over several users`,
+          `user ${quoted(user)} has more than ${MOST_OF_A_USER} positions, and no user has more; leave some out, or spread them over several users`,
         );
       return undefined;
     }
     return { user, symbol, quantity: quantity === '' ? '0' : quantity, cost: cost === '' ? null : cost };
   };
+}
+
+/** Why a line as a whole is not read: its fields would be in the wrong columns, or it is the header once more, or the parser took a blank off a name. */
+function whyNotRead(record: readonly string[], raw: string, header: Header, field: (column: Column) => string): string | undefined {
+  const { width, delimiter } = header;
+  if (record.length !== width)
+    return `has ${record.length} ${record.length === 1 ? 'field' : 'fields'}, ${quoted(record.join(delimiter))}, and the header ${width}; ${fieldsCure(record, width, delimiter)}`;
+  if (columnOf(field('symbol')) === 'symbol' && columnOf(field('quantity')) === 'quantity') return 'is the header again; remove the line';
+  return UNUSUAL.test(raw) ? oddAround(raw, [field('user'), field('symbol')]) : undefined;
+}
+
+function whyOtherUser(named: string, onlyUser: string | undefined): string | undefined {
+  if (onlyUser === undefined || named === '' || named === onlyUser) return undefined;
+  return `is of user ${quoted(named)}; the file is imported for ${quoted(onlyUser)}: leave --user out, or this line`;
 }
 
 /** What to do about a line with a field too many or too few. */

@@ -56,4 +56,13 @@ export const gatewayEdge = {
     anonymous_requests: count(Number.MAX_SAFE_INTEGER),
     window: seconds(),
   }),
+  keys: z.strictObject({ rotation_overlap: z.number().min(0) }),
+  events: z.strictObject({
+    max_clients: count(100_000),
+    max_per_key: count(100_000),
+    max_per_user: count(100_000),
+    max_behind: z.number().int().min(65_536),
+    heartbeat: seconds(),
+    token_seconds: seconds(),
+  }),
 };

@@ -262,13 +262,6 @@ const gateway = z.strictObject({
   port: port(0),
   ...gatewayEdge,
   login_timeout: duration(),
-  events: z.strictObject({
-    max_clients: count(1, 100_000),
-    max_per_key: count(1, 100_000),
-    max_per_user: count(1, 100_000),
-    max_behind: count(65_536),
-    heartbeat: duration(),
-  }),
   callbacks: z.strictObject({
     allow_private: z.boolean(),
     timeout: duration(),
@@ -276,6 +269,8 @@ const gateway = z.strictObject({
     poll_interval: duration(),
   }),
 });
+
+const audit = z.strictObject({ keep_days: duration() });
 
 const logging = z.strictObject({
   level: logLevel,
@@ -347,6 +342,7 @@ export const schema = z
     ranking,
     scheduler,
     gateway,
+    audit,
     storage: z.strictObject({ data_folder: text() }),
     logging,
     monitoring,

@@ -62,11 +62,13 @@ test('they are applied once', async () => {
 });
 
 test('without a terminal and --yes nothing is taken back; what would be lost is named', async () => {
-  const ran = await migrate('down', '--steps', '3');
+  const back = names.slice(names.findIndex((name) => name.includes('symbol_failures'))).reverse();
+  const ran = await migrate('down', '--steps', String(back.length));
   expect(ran).toMatchObject({ code: 2, stdout: '' });
-  const back = names.slice(-3).reverse();
-  expect(ran.stderr).toMatch(new RegExp(`^stockmesh: takes back 3 migrations \\(${back.join(', ')}\\): .*; confirm it with --yes\n$`));
-  expect(ran.stderr).toContain('all rows of symbol_failures are lost');
+  expect(ran.stderr).toMatch(
+    new RegExp(`^stockmesh: takes back ${back.length} migrations \\(${back.join(', ')}\\): .*; confirm it with --yes\n$`),
+  );
+  expect(ran.stderr).toMatch(/all rows of [^;]*symbol_failures[^;]* are lost/);
   const many = await migrate('down', '--steps', '99');
   expect(many.stderr).toMatch(/all rows of [^;]*\bjobs\b[^;]* are lost, all values of [^;]* are lost; confirm it with --yes\n$/);
   expect((await json('status')).current).toBe(true);

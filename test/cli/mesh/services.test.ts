@@ -22,7 +22,7 @@ async function start(source: string, { workers = 1 } = {}) {
   onTestFinished(() => services.stop(5_000));
   return { log, notes };
 }
-const READY = 'process.send({ ready: true });';
+const READY = 'process.send({ subscribed: true });';
 
 test('each is called with the data folder and the settings of the mesh, and logs in JSON', async () => {
   const { log } = await start(`console.log(JSON.stringify({ level: 'info', msg: args.join(' ') })); ${READY}`);

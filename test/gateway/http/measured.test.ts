@@ -24,11 +24,13 @@ function serverOf({ state = 'online', granted = true, offsetMs = undefined as nu
           { filter: 'jobs/+/status', granted: true },
           { filter: 'data/+/+', granted },
         ],
+        missing: granted ? [] : ['data/+/+'],
       }),
     },
     clock: { now: () => Temporal.Now.instant(), offsetMs },
     db: { retries: new Map([[1213, 3]]), run: isAway ? away : async () => ({ affectedRows: 1 }), rows: isAway ? away : async () => [] },
-    live: { clients: 4 },
+    streams: { size: 4, cut: 3 },
+    refusals: { refused: { all: 1, address: 2 } },
     callbacks: { counters: { pending: 2, delivered: 5, failed: 1 } },
   };
   const metrics = measure(app, parts as unknown as Measured);
@@ -48,6 +50,8 @@ test('the metrics show the connections, clients, deliveries, retries and message
     stockmesh_broker_up: 1,
     stockmesh_clock_offset_seconds: -1.25,
     stockmesh_event_streams: 4,
+    stockmesh_event_streams_cut_total: 3,
+    'stockmesh_http_connections_refused_total{limit="address"}': 2,
     'stockmesh_callbacks_total{outcome="delivered"}': 5,
     'stockmesh_callbacks_total{outcome="pending"}': 2,
     'stockmesh_transaction_retries_total{errno="1213"}': 3,

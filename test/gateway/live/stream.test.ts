@@ -131,6 +131,20 @@ test("a key of a user hears of that user's portfolio, and of nobody else's", asy
   expect(source.of('portfolio').map(({ user_id }) => user_id)).toEqual(['alice', 'alice']);
 });
 
+test('a key of a user hears neither how many positions are ranked nor why another user made a job urgent', async () => {
+  const announcer = createAnnouncer({ bus: mesh.bus, sql: mesh.db, clock: systemClock, log: silent });
+  const asked = (user: string, priority: number) =>
+    mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'AAPL', user, priority, analyse: false });
+  const { id } = (await asked('alice', 5)).body.jobs[0];
+  await asked('bob', 1);
+  const source = await events(await mesh.caller('user:alice'), '?types=job,data');
+  await announcer.ring([id]);
+  await mesh.bus.publish('data', { ...landed('AAPL', 12), kind: 'ranks' });
+  await expect.poll(() => [source.of('job').length, source.of('data').length]).toEqual([1, 1]);
+  expect(source.of('job')).toEqual([expect.not.objectContaining({ why: expect.anything() })]);
+  expect(JSON.stringify(source.heard)).not.toMatch(/bob|triggered_by|score|rows/);
+});
+
 test('an instance that is offline is no part of the present state', async () => {
   const instance = { service: 'worker', instance: 'gone', session: crypto.randomUUID(), version: '0.1.0', at: stats.at };
   const first = await events(mesh.operator, '?types=presence');

@@ -167,6 +167,20 @@ test('in exit mode a user sees only positions of this user and no count of other
   expect((await alice.get(`${PATH}?symbol=ACME&mode=entry`)).body.ranks).toHaveLength(50);
 });
 
+test('in exit mode a user sees the places among the own positions, on every page and in every order', async () => {
+  await publishRuns(mesh.db);
+  const query = `${PATH}?symbol=ACME&mode=exit`;
+  const alice = await mesh.caller('user:alice');
+  const whole = await alice.get(`${query}&limit=500`);
+  const count = whole.body.ranks.length;
+  expect(rankedBy(whole, 'place')).toEqual(Array.from({ length: count }, (_, index) => index + 1));
+  expect(rankedBy(await alice.get(`${query}&limit=500&sort=dte`), 'place').toSorted((a, b) => Number(a) - Number(b))).toEqual(
+    rankedBy(whole, 'place'),
+  );
+  const { next } = (await alice.get(`${query}&limit=1`)).body;
+  expect(rankedBy(await alice.get(`${query}&limit=1&cursor=${next}`), 'place')).toEqual([2]);
+});
+
 test('in exit mode the positions that are not ranked are named with their reason, to a user only those of this user', async () => {
   const run = inventRun('exit');
   const of = (position: string) => ({

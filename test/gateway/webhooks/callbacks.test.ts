@@ -120,6 +120,18 @@ test('everybody who joined a job is called, and whoever asked twice once', async
     .toEqual(['delivered', 'delivered']);
 });
 
+test('the body for the key of a user says nothing of others who wait for the job', async () => {
+  const hook = await receiver(200);
+  const asked = async (user: string, callback_url?: string) =>
+    (await mesh.caller(`user:${user}`)).post('/v1/jobs', { type: 'fetch', symbol: 'AAPL', user, analyse: false, callback_url });
+  await asked('bob');
+  await asked('alice', hook.url);
+  await finish();
+  await expect.poll(() => hook.calls.length).toBe(1);
+  expect(JSON.parse(hook.calls[0]!.text).job).toMatchObject({ user: 'alice', result: { bars: 7 } });
+  expect(hook.calls[0]!.text).not.toContain('bob');
+});
+
 test('the callback of a job that was deleted is given up at once with the reason, and nobody is called', async () => {
   const { url, calls } = await receiver(200);
   await ask(url);

@@ -275,7 +275,7 @@ test('where shared subscriptions are granted but never delivered to, every membe
 
 test('a shared subscription that is refused, though sharing works, is made without sharing', async () => {
   const broker = await scriptedBroker((type, packet, socket) => {
-    if (type === PACKET.subscribe) socket.write(answerTo(packet, packet.includes('$share/logins/') ? 0x80 : 1));
+    if (type === PACKET.subscribe) socket.write(answerTo(packet, packet.includes('$share/logins-') ? 0x80 : 1));
     // Everybody hears himself: the probe finds that sharing works.
     if (type === PACKET.publish) socket.write(Buffer.concat([answerTo(packet), asQos0(packet)]));
   });

@@ -167,6 +167,15 @@ export async function readPlaces(
   return { places, matching: matching.length, next: end < matching.length ? `${run.run_id}.${end}` : null };
 }
 
+/** The places of a user's positions in a run, best first. */
+export async function readOwnPlaces(sql: Sql, run: Pick<RunSummary, 'run_id'>, user: string): Promise<number[]> {
+  const rows = await sql.rows<{ place: number }>('SELECT place FROM options_ranks WHERE run_id = ? AND user_id = ? ORDER BY place', [
+    bytesOf(run.run_id),
+    user,
+  ]);
+  return rows.map(({ place }) => place);
+}
+
 /** The ranks of a run at these places, in their order. A run never changes. */
 export async function readRanks(sql: Sql, run: Pick<RunSummary, 'run_id'>, places: readonly number[]): Promise<StoredRank[]> {
   if (places.length === 0) return [];

@@ -1,0 +1,76 @@
+/** A user does not want a job any more. The job is cancelled if nobody else wants it; otherwise it goes on for the others. */
+import type { Transaction } from '../platform/database/database.ts';
+import { cancelWith, lockOne } from './control.ts';
+import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
+import { type Change, isLive, type Ledger, LIVE_STATES } from './job.ts';
+
+export interface Withdrawal {
+  /** `left`: others want the job, so it is as it was, without these users. */
+  outcome: 'cancelled' | 'left';
+  /** Those of `cancel`; none when the users only left. */
+  changes: Change[];
+}
+
+export interface WithdrawOptions {
+  /** Why a cancelled job did not complete. */
+  reason: string;
+  /** Whether somebody wants the job who is no user of it, such as the receiver of a webhook. */
+  othersWant?: (tx: Transaction) => Promise<boolean>;
+  /** Writes that must be committed with the withdrawal. */
+  alongside?: (tx: Transaction, outcome: Withdrawal['outcome']) => Promise<void> | void;
+}
+
+/**
+ * Withdraws users from a live job that they wait for. It is cancelled unless others want it or a job that needs it: another user, or whoever asked without naming a
+ * user, such as a schedule. Errors: `InputError('job.unknown' | 'job.ended')`; the caller has checked that the users wait for it.
+ */
+export function withdraw(
+  ledger: Ledger,
+  id: string,
+  users: readonly string[],
+  { reason, othersWant = async () => false, alongside }: WithdrawOptions,
+): Promise<Withdrawal> {
+  return ledger.db.transaction(async (tx) => {
+    const job = await lockOne(tx, id);
+    const wanted = isLive(job.state) && ((await isWantedByOthers(tx, id, users)) || (await othersWant(tx)));
+    const outcome = wanted ? 'left' : 'cancelled';
+    const changes = wanted ? [] : await cancelWith(tx, ledger, job, reason);
+    if (wanted) await leave(tx, id, users);
+    await alongside?.(tx, outcome);
+    return { outcome, changes };
+  });
+}
+
+/** Looks at the job and at the live jobs that need it, which would be cancelled with it. Each read is by primary key or ix_needs; the longest chain has three jobs. */
+async function isWantedByOthers(tx: Transaction, id: string, users: readonly string[]): Promise<boolean> {
+  const seen = new Set<string>();
+  for (let wave = [id]; wave.length > 0; ) {
+    for (const one of wave) seen.add(one);
+    const keys = sortedBytes(wave);
+    const [other] = await tx.rows(
+      `SELECT 1 FROM jobs WHERE id IN (?) AND (user_id IS NULL OR user_id NOT IN (?))
+        UNION ALL SELECT 1 FROM job_subscribers WHERE job_id IN (?) AND user_id NOT IN (?) LIMIT 1`,
+      [keys, users, keys, users],
+    );
+    if (other !== undefined) return true;
+    const dependents = await tx.rows<{ job_id: Buffer }>(
+      `SELECT d.job_id FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
+        WHERE d.needs_id IN (?) AND j.state IN (?)`,
+      [keys, LIVE_STATES],
+    );
+    wave = [...new Set(dependents.map(({ job_id }) => idFromBytes(job_id)))].filter((one) => !seen.has(one));
+  }
+  return false;
+}
+
+/** Where one of the users asked first, another who waits for the job takes that place: the job counts against the slots of those who want it. */
+async function leave(tx: Transaction, id: string, users: readonly string[]): Promise<void> {
+  const key = idToBytes(id);
+  await tx.run('DELETE FROM job_subscribers WHERE job_id = ? AND user_id IN (?)', [key, users]);
+  await tx.run('DELETE w FROM slot_waits w FORCE INDEX (ix_job) WHERE w.job_id = ? AND w.user_id IN (?)', [key, users]);
+  await tx.run(`UPDATE jobs SET user_id = (SELECT MIN(user_id) FROM job_subscribers WHERE job_id = ?) WHERE id = ? AND user_id IN (?)`, [
+    key,
+    key,
+    users,
+  ]);
+}

@@ -1,0 +1,188 @@
+/**
+ * Who may do what over HTTP: for every route the class of its rule, and the request that tries it. The rules of a class say what each caller gets; the test asks every
+ * route as every caller for the own thing, one of another user, and one that both users asked for.
+ */
+
+import type { AuditedAction } from '../../../services/platform/registry/audit.ts';
+
+/** What a caller gets. `hidden`: 404, as if the thing did not exist. */
+export type Verdict = 'allowed' | 'no key' | 'forbidden' | 'hidden';
+
+/** Alice's key is of the user alice. */
+export const CALLERS = ['anonymous', 'revoked', 'expired', 'login', 'read', 'jobs', 'admin', 'alice'] as const;
+export type CallerName = (typeof CALLERS)[number];
+
+/** Whose thing is meant: of alice alone, of bob alone, or of both. */
+export const OWNERS = ['own', 'foreign', 'joined'] as const;
+export type Owner = (typeof OWNERS)[number];
+
+type Rules = Record<Exclude<CallerName, 'anonymous' | 'revoked' | 'expired'>, Verdict | Record<Owner, Verdict>>;
+
+const ofAlice = (foreign: Verdict): Record<Owner, Verdict> => ({ own: 'allowed', foreign, joined: 'allowed' });
+
+/** What each class of routes grants. Without a key in force it is `no key`, except where `open`. */
+export const CLASSES = {
+  open: { login: 'allowed', read: 'allowed', jobs: 'allowed', admin: 'allowed', alice: 'allowed' },
+  /** Data of the market, and what every key may ask for itself. */
+  market: { login: 'forbidden', read: 'allowed', jobs: 'allowed', admin: 'allowed', alice: 'allowed' },
+  /** The state of the whole mesh. */
+  mesh: { login: 'forbidden', read: 'allowed', jobs: 'forbidden', admin: 'allowed', alice: 'forbidden' },
+  work: { login: 'forbidden', read: 'forbidden', jobs: 'allowed', admin: 'allowed', alice: 'forbidden' },
+  admin: { login: 'forbidden', read: 'forbidden', jobs: 'forbidden', admin: 'allowed', alice: 'forbidden' },
+  job: { login: 'forbidden', read: 'allowed', jobs: 'forbidden', admin: 'allowed', alice: ofAlice('hidden') },
+  control: { login: 'forbidden', read: 'forbidden', jobs: 'allowed', admin: 'allowed', alice: ofAlice('hidden') },
+  /** Work in the name of a user. */
+  ask: { login: 'forbidden', read: 'forbidden', jobs: 'allowed', admin: 'allowed', alice: ofAlice('forbidden') },
+  login: { login: 'allowed', read: 'forbidden', jobs: 'allowed', admin: 'allowed', alice: ofAlice('forbidden') },
+  /** What belongs to one user, to be read and to be written. */
+  holder: { login: 'forbidden', read: 'allowed', jobs: 'forbidden', admin: 'allowed', alice: ofAlice('forbidden') },
+  owner: { login: 'forbidden', read: 'forbidden', jobs: 'forbidden', admin: 'allowed', alice: ofAlice('forbidden') },
+} satisfies Record<string, Rules>;
+
+export function verdictOf(row: Row, caller: CallerName, owner: Owner): Verdict {
+  if (caller === 'anonymous' || caller === 'revoked' || caller === 'expired') return row.class === 'open' ? 'allowed' : 'no key';
+  const rule: Verdict | Record<Owner, Verdict> = CLASSES[row.class][caller];
+  return typeof rule === 'string' ? rule : rule[owner];
+}
+
+/** The things that a request names. Those of one try are of nobody else's try. */
+export interface Things {
+  user: string;
+  symbol: string;
+  /** Live, and of `user`, or of both users. */
+  job(): Promise<string>;
+  endedJob(): Promise<string>;
+  position(): Promise<string>;
+  key(): Promise<string>;
+}
+
+export interface Row {
+  class: keyof typeof CLASSES;
+  /** The path, and the body where there is one. */
+  request(things: Things): Promise<[path: string, body?: unknown]> | [path: string, body?: unknown];
+  /** An answer that an allowed request may get beside 2xx. */
+  mayAnswer?: string;
+  /** What the audit log says of it; nothing of requests for work. Every route that is not read from has one or the other. */
+  audited?: AuditedAction | 'not a change by hand';
+}
+
+const job =
+  (suffix = ''): Row['request'] =>
+  async (things) => [`/v1/jobs/${await things.job()}${suffix}`];
+const user =
+  (suffix: string, body?: unknown): Row['request'] =>
+  (things) =>
+    [`/v1/users/${things.user}${suffix}`, ...(body === undefined ? [] : [body])] as [string, unknown?];
+const market = (suffix = ''): Row => ({
+  class: 'market',
+  mayAnswer: 'symbol.unknown',
+  request: ({ symbol }) => [`/v1/symbols/${symbol}${suffix}`],
+});
+const at =
+  (path: string, body?: unknown): Row['request'] =>
+  () =>
+    [path, ...(body === undefined ? [] : [body])] as [string, unknown?];
+
+const HOLDINGS = { positions: [{ symbol: 'AAPL', quantity: 1 }] };
+const NEW_KEY = { name: 'made', scopes: ['read'] };
+
+export const ROWS: Record<string, Row> = {
+  'GET /healthz': { class: 'open', request: at('/healthz') },
+  'GET /readyz': { class: 'open', request: at('/readyz') },
+  'GET /metrics': { class: 'open', request: at('/metrics') },
+  'GET /openapi.json': { class: 'open', request: at('/openapi.json') },
+
+  'POST /v1/events/login': {
+    class: 'login',
+    audited: 'not a change by hand',
+    request: ({ user: userId }) => ['/v1/events/login', { userId }],
+  },
+
+  'POST /v1/jobs': {
+    class: 'ask',
+    audited: 'not a change by hand',
+    request: ({ user: of, symbol }) => ['/v1/jobs', { type: 'fetch', symbol, user: of }],
+  },
+  'GET /v1/jobs': { class: 'holder', request: ({ user: of }) => [`/v1/jobs?user=${of}`] },
+  'GET /v1/jobs/{id}': { class: 'job', request: job() },
+  'GET /v1/jobs/{id}/items': { class: 'job', request: job('/items') },
+  'GET /v1/jobs/{id}/events': { class: 'job', request: job('/events') },
+  'GET /v1/jobs/{id}/callbacks': { class: 'job', request: job('/callbacks') },
+  'POST /v1/jobs/{id}/cancel': { class: 'control', audited: 'job.cancel', request: job('/cancel') },
+  'POST /v1/jobs/{id}/retry': {
+    class: 'control',
+    audited: 'job.retry',
+    request: async (things) => [`/v1/jobs/${await things.endedJob()}/retry`],
+  },
+  'POST /v1/jobs/redrive': {
+    class: 'work',
+    audited: 'job.redrive',
+    request: async (things) => {
+      await things.endedJob();
+      return ['/v1/jobs/redrive', { symbol: things.symbol, state: 'cancelled' }];
+    },
+  },
+
+  'GET /v1/symbols/{symbol}': market(),
+  'GET /v1/symbols/{symbol}/bars': market('/bars'),
+  'GET /v1/symbols/{symbol}/indicators': market('/indicators'),
+  'GET /v1/symbols/{symbol}/analysis': market('/analysis'),
+
+  'GET /v1/users/{id}/portfolio': { class: 'holder', request: user('/portfolio') },
+  'GET /v1/users/{id}/portfolio/freshness': { class: 'holder', request: user('/portfolio/freshness') },
+  'PUT /v1/users/{id}/portfolio': { class: 'owner', audited: 'portfolio.replace', request: user('/portfolio', HOLDINGS) },
+  'GET /v1/users/{id}/positions': { class: 'holder', request: user('/positions') },
+  'PUT /v1/users/{id}/positions': { class: 'owner', audited: 'positions.replace', request: user('/positions', { positions: [] }) },
+  'DELETE /v1/users/{id}/positions/{position}': {
+    class: 'owner',
+    audited: 'position.remove',
+    request: async (things) => [`/v1/users/${things.user}/positions/${await things.position()}`],
+  },
+
+  'POST /v1/rankings': {
+    class: 'ask',
+    audited: 'not a change by hand',
+    request: ({ user: of, symbol }) => ['/v1/rankings', { symbol, mode: 'exit', user: of }],
+  },
+  'GET /v1/rankings': {
+    class: 'holder',
+    mayAnswer: 'symbol.unknown',
+    request: ({ user: of, symbol }) => [`/v1/rankings?symbol=${symbol}&mode=exit&user=${of}`],
+  },
+
+  'GET /v1/stats': { class: 'mesh', request: at('/v1/stats') },
+  'GET /v1/workers': { class: 'mesh', request: at('/v1/workers') },
+  'GET /v1/alerts': { class: 'mesh', request: at('/v1/alerts') },
+  'GET /v1/auto-fetch': { class: 'mesh', request: at('/v1/auto-fetch') },
+  'POST /v1/auto-fetch': { class: 'admin', audited: 'auto_fetch.switch', request: at('/v1/auto-fetch', { enabled: true }) },
+
+  'GET /v1/keys': { class: 'admin', request: at('/v1/keys') },
+  'POST /v1/keys': { class: 'admin', audited: 'key.create', request: at('/v1/keys', NEW_KEY) },
+  'POST /v1/keys/{id}/rotate': {
+    class: 'admin',
+    audited: 'key.rotate',
+    request: async (things) => [`/v1/keys/${await things.key()}/rotate`],
+  },
+  'POST /v1/keys/{id}/revoke': {
+    class: 'admin',
+    audited: 'key.revoke',
+    request: async (things) => [`/v1/keys/${await things.key()}/revoke`],
+  },
+  'GET /v1/audit': { class: 'admin', request: at('/v1/audit') },
+
+  'GET /v1/events': { class: 'market', request: at('/v1/events') },
+  'POST /v1/events/token': { class: 'market', audited: 'not a change by hand', request: at('/v1/events/token') },
+
+  // The paths of earlier clients name no user, so a key of a user may not ask there.
+  'POST /functions/v1/trigger-ranking-job': {
+    class: 'work',
+    audited: 'not a change by hand',
+    request: ({ symbol }) => ['/functions/v1/trigger-ranking-job', { symbol, mode: 'entry' }],
+  },
+  'GET /functions/v1/options-rankings': {
+    class: 'market',
+    mayAnswer: 'symbol.unknown',
+    request: ({ symbol }) => [`/functions/v1/options-rankings?symbol=${symbol}&mode=entry`],
+  },
+  'GET /jobs/{id}': { class: 'job', request: async (things) => [`/jobs/${await things.job()}`] },
+};
