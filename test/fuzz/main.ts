@@ -1,6 +1,6 @@
 /**
  * `npm run fuzz`: gives every edge inputs that are right, nearly right and wrong, and judges each answer. `--only TEXT` targets whose name contains it (several separated
- * by commas), `--seconds N` for all together (900), `--inputs N` in all (1,000,000), `--seed N` (1), `--from N` the first input of the seed, `--json` a JSON document in
+ * by commas), `--seconds N` for all together (900), `--inputs N` in all (more than a million), `--seed N` (1), `--from N` the first input of the seed, `--json` a JSON document in
  * place of the table. A fault is printed with its seed, its number and the smallest input that fails: `--only TARGET --seed S --from N --inputs 1` repeats it. Exit code 1
  * when there is one, 2 when it was called wrongly.
  */
@@ -9,7 +9,7 @@ import { type Column, table } from '../../services/cli/output/table.ts';
 import { messageOf } from '../../services/platform/errors.ts';
 import { type Fault, type Row, runTarget } from './run.ts';
 import { createServers } from './servers.ts';
-import { TARGETS } from './targets.ts';
+import { TARGETS } from './targets/all.ts';
 
 const COLUMNS: readonly Column<Row>[] = [
   { title: 'target', value: (row) => row.target },
@@ -26,7 +26,7 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
     seconds: { type: 'string', default: '900' },
-    inputs: { type: 'string', default: '1000000' },
+    inputs: { type: 'string', default: String(TARGETS.reduce((sum, { inputs }) => sum + inputs, 0)) },
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '0' },
     json: { type: 'boolean', default: false },

@@ -48,6 +48,8 @@ const LOOP_RESOLUTION_MS = 5;
 /** An input that is not judged by then hangs. */
 const HANGS_MS = 20_000;
 const AT_A_TIME = 128;
+/** Of those that wait for a server: a busy machine needs seconds for more. */
+const WAITING_AT_A_TIME = 32;
 const MOST_SHRUNK = 2_000;
 const MOST_FAULTS = 10;
 /** What may stay after the first tenth: caches that fill. A leak of 100 bytes an input is larger from 200,000 inputs on, one of 1 KiB from 16,000. */
@@ -83,7 +85,7 @@ export async function runTarget<Input>(target: Target<Input>, options: RunOption
   const heap: number[] = [];
   let done = 0;
   while (done < inputs && counts.faults < MOST_FAULTS && (done === 0 || elapsed() < seconds)) {
-    const size = Math.min(AT_A_TIME, inputs - done);
+    const size = Math.min(target.together === undefined ? AT_A_TIME : WAITING_AT_A_TIME, inputs - done);
     loop.reset();
     const batch = Array.from({ length: size }, (_, at) => ({
       index: from + done + at,

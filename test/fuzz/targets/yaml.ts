@@ -2,12 +2,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { loadConfig } from '../../services/platform/config/load.ts';
-import type { Problem } from '../../services/platform/config/problems.ts';
-import { parseYaml } from '../../services/platform/config/yaml.ts';
-import { ConfigError } from '../../services/platform/errors.ts';
-import { mutated, type Random, shorterBytes } from './random.ts';
-import { shownBytes, type Target, type Verdict, Wrong } from './target.ts';
+import { loadConfig } from '../../../services/platform/config/load.ts';
+import type { Problem } from '../../../services/platform/config/problems.ts';
+import { parseYaml } from '../../../services/platform/config/yaml.ts';
+import { ConfigError } from '../../../services/platform/errors.ts';
+import { mutated, type Random, shorterBytes } from '../random.ts';
+import { shownBytes, type Target, type Verdict, Wrong } from '../target.ts';
 
 interface Document {
   text: string;
@@ -132,7 +132,7 @@ function assertQuick(begun: number): void {
 export const yaml: Target<Document> = {
   name: 'YAML documents',
   inputs: 150_000,
-  seconds: 30,
+  seconds: 60,
   mostMs: MOST_MS,
   open: () => ({
     make: document,
@@ -162,7 +162,7 @@ export const yaml: Target<Document> = {
 };
 
 const SHIPPED = ['default', 'demo', 'production'].map((name) =>
-  readFileSync(new URL(`../../config/${name}.yaml`, import.meta.url), 'utf8'),
+  readFileSync(new URL(`../../../config/${name}.yaml`, import.meta.url), 'utf8'),
 );
 /** Sections and keys with their values, as a user copies them. */
 const PARTS = SHIPPED.flatMap((text) =>

@@ -6,10 +6,10 @@ import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import mqtt, { type MqttClient } from 'mqtt';
 import { generate, type Packet } from 'mqtt-packet';
-import { packetGate } from '../../broker/packet-gate.ts';
-import { mutated, type Random, shorterBytes, shorterLists } from './random.ts';
-import type { RunningBroker } from './servers.ts';
-import { shownBytes, type Target, type Trial, Wrong } from './target.ts';
+import { packetGate } from '../../../broker/packet-gate.ts';
+import { mutated, type Random, shorterBytes, shorterLists } from '../random.ts';
+import type { RunningBroker } from '../servers.ts';
+import { shownBytes, type Target, type Trial, Wrong } from '../target.ts';
 
 /** How long the broker may take for what it neither answers nor cuts. */
 const PATIENCE_MS = 15_000;

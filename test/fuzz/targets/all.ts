@@ -1,11 +1,12 @@
 /** All targets of `npm run fuzz`. */
+
+import type { Target } from '../target.ts';
 import { portfolios } from './csv.ts';
 import { requests } from './http.ts';
 import { rawRequests } from './http-raw.ts';
 import { kept } from './kept.ts';
 import { logins } from './logins.ts';
 import { brokerStreams, gate } from './mqtt.ts';
-import type { Target } from './target.ts';
 import { brokerUrls, callbacks, databaseUrls } from './urls.ts';
 import { configurations, yaml } from './yaml.ts';
 

@@ -1,8 +1,8 @@
 /** Payloads of logins over MQTT. Judged by a second reading of the rules: what is accepted is what they allow, with the same values, and nothing else is. */
-import { InputError } from '../../services/platform/errors.ts';
-import { parseMessage } from '../../services/platform/messages.ts';
-import { mutated, type Random, shorterBytes } from './random.ts';
-import { shownBytes, type Target, Wrong } from './target.ts';
+import { InputError } from '../../../services/platform/errors.ts';
+import { parseMessage } from '../../../services/platform/messages.ts';
+import { mutated, type Random, shorterBytes } from '../random.ts';
+import { shownBytes, type Target, Wrong } from '../target.ts';
 
 export interface Login {
   userId: string;
@@ -90,8 +90,8 @@ export function loginText(random: Random): string {
 
 export const logins: Target<Buffer> = {
   name: 'login payloads',
-  inputs: 320_000,
-  seconds: 20,
+  inputs: 340_000,
+  seconds: 50,
   open: () => ({
     make(random) {
       const bytes = Buffer.from(loginText(random));

@@ -1,12 +1,12 @@
 /** Addresses: of callbacks, of databases and of brokers. Judged without any traffic: from an address that is known, in every notation that reaches it. */
 
-import { callbackUrl, refusePrivate } from '../../services/gateway/webhooks/callback-address.ts';
-import { clientOptions } from '../../services/platform/bus/connection.ts';
-import { type Config, loadConfig } from '../../services/platform/config/load.ts';
-import { databaseOptions } from '../../services/platform/connections.ts';
-import { ConfigError, PermanentError } from '../../services/platform/errors.ts';
-import { mutated, type Random, shorterBytes } from './random.ts';
-import { shownBytes, type Target, Wrong } from './target.ts';
+import { callbackUrl, refusePrivate } from '../../../services/gateway/webhooks/callback-address.ts';
+import { clientOptions } from '../../../services/platform/bus/connection.ts';
+import { type Config, loadConfig } from '../../../services/platform/config/load.ts';
+import { databaseOptions } from '../../../services/platform/connections.ts';
+import { ConfigError, PermanentError } from '../../../services/platform/errors.ts';
+import { mutated, type Random, shorterBytes } from '../random.ts';
+import { shownBytes, type Target, Wrong } from '../target.ts';
 
 interface Callback {
   url: string;
@@ -137,7 +137,7 @@ function callbackInput(random: Random): Callback {
 export const callbacks: Target<Callback> = {
   name: 'callback addresses',
   inputs: 260_000,
-  seconds: 14,
+  seconds: 25,
   open: () => ({
     make: callbackInput,
     judge({ url, isPrivate }) {
@@ -202,7 +202,7 @@ function serverTarget(
   return {
     name,
     inputs: 60_000,
-    seconds: 5,
+    seconds: 10,
     open: () => ({
       make: (random) => serverInput(random, schemes, withDatabase),
       judge({ url, means }) {

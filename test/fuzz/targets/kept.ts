@@ -1,8 +1,9 @@
 /** What is accepted is kept as it was sent, but for blanks around a user id: logins and portfolios over HTTP, read back from the database and from the API. */
+
+import type { Random } from '../random.ts';
+import { type Target, Wrong } from '../target.ts';
 import { clientOf } from './http-client.ts';
 import { isName, loginIn, loginText } from './logins.ts';
-import type { Random } from './random.ts';
-import { type Target, Wrong } from './target.ts';
 
 const NEAR = ['alice', 'Alice', 'alice ', ' alice', 'al ice', 'alicé', 'alíce', 'ALICE', 'alice.', 'alice\u0000', 'ａlice', 'аlice'];
 const DAY_MS = 86_400_000;

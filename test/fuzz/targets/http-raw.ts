@@ -1,8 +1,8 @@
 /** Bytes that are no requests, or nearly: the gateway answers with a problem or cuts the connection, within its time limits, and the next request is answered. */
 import { connect } from 'node:net';
+import { mutated, type Random, shorterBytes } from '../random.ts';
+import { shownBytes, type Target, Wrong } from '../target.ts';
 import { clientOf } from './http-client.ts';
-import { mutated, type Random, shorterBytes } from './random.ts';
-import { shownBytes, type Target, Wrong } from './target.ts';
 
 /** Longer than the gateway's own limit for a whole request (4 s here). */
 const PATIENCE_MS = 15_000;

@@ -2,11 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
-import { readPortfolioCsv } from '../../services/market/portfolios/portfolio-csv.ts';
-import { InputError } from '../../services/platform/errors.ts';
+import { readPortfolioCsv } from '../../../services/market/portfolios/portfolio-csv.ts';
+import { InputError } from '../../../services/platform/errors.ts';
+import { mutated, type Random, shorterBytes } from '../random.ts';
+import { shownBytes, type Target, Wrong } from '../target.ts';
 import { isName } from './logins.ts';
-import { mutated, type Random, shorterBytes } from './random.ts';
-import { shownBytes, type Target, Wrong } from './target.ts';
 
 /** User, symbol, quantity, cost; the numbers in their shortest form, with a point. */
 type Position = readonly [user: string, symbol: string, quantity: string, cost: string];
@@ -169,8 +169,8 @@ let files = 0;
 
 export const portfolios: Target<PortfolioFile> = {
   name: 'portfolio files',
-  inputs: 60_000,
-  seconds: 60,
+  inputs: 40_000,
+  seconds: 90,
   together: 2,
   open: ({ folder }) => ({
     make: portfolioFile,

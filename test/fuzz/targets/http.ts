@@ -1,7 +1,8 @@
 /** Requests by the gateway's own OpenAPI document: as it describes them, or with one thing wrong. */
+
+import type { Random } from '../random.ts';
+import { type Target, type Verdict, Wrong } from '../target.ts';
 import { type Answer, clientOf } from './http-client.ts';
-import type { Random } from './random.ts';
-import { type Target, type Verdict, Wrong } from './target.ts';
 
 interface Schema {
   type?: string;
@@ -49,6 +50,13 @@ const USERS = ['alice', 'bob', 'Zoë', 'a b', '%', '李', "o'neil", 'x/y', '..',
 /** Text for a field, by its name where the schema says less than the field is. */
 function textFor(random: Random, name: string, schema: Schema): string {
   if (schema.pattern?.startsWith('^[0-9a-f]{8}-')) return `01932c07-5f2a-7000-8a3b-${String(random.below(1e9)).padStart(12, '0')}`;
+  if (schema.pattern === '^[0-9a-f]{16}$')
+    return random
+      .below(2 ** 32)
+      .toString(16)
+      .padStart(16, '0');
+  if (name === 'scopes') return random.pick(['read', 'jobs', 'login', 'user:alice', 'user:李']);
+  if (name === 'expires_at') return new Date(Date.now() + 86_400_000).toISOString();
   if (schema.format === 'date') return `2026-0${1 + random.below(9)}-1${random.below(10)}`;
   if (schema.format === 'date-time') return new Date(Date.now() - random.below(3_600_000)).toISOString();
   if (schema.pattern === '^\\d{1,18}$') return String(random.below(1_000));
@@ -176,7 +184,7 @@ function judgeAnswer({ path, wrong }: Request, { status, type, body }: Answer): 
 
 export const requests: Target<Request> = {
   name: 'HTTP requests',
-  inputs: 60_000,
+  inputs: 40_000,
   seconds: 120,
   together: 8,
   async open(servers) {
