@@ -10,6 +10,7 @@ interface Schema {
   anyOf?: Schema[];
   oneOf?: Schema[];
   properties?: Record<string, Schema>;
+  additionalProperties?: unknown;
   required?: string[];
   items?: Schema;
   pattern?: string;
@@ -96,6 +97,12 @@ function sample(random: Random, name: string, schema: Schema): unknown {
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
+/** Whether no body has a field that the schema does not name. */
+function refusesUnknown(schema: Schema): boolean {
+  const choice = schema.anyOf ?? schema.oneOf;
+  return choice === undefined ? schema.type === 'null' || schema.additionalProperties === false : choice.every(refusesUnknown);
+}
+
 /** Changes one thing for the worse; gives the name of the field. Undefined where the request has nothing of the kind. */
 function spoil(random: Random, operation: Operation, query: Map<string, string>, body: unknown): string | undefined {
   const kind = random.below(4);
@@ -111,8 +118,9 @@ function spoil(random: Random, operation: Operation, query: Map<string, string>,
     query.set(name, schema.type === 'integer' ? random.pick(['0.5', '-1', '1e99', 'x', '99999999', 'NaN']) : '\u0000no such');
     return name;
   }
-  if (!isObject(body)) return undefined;
+  if (!isObject(body) || operation.body === undefined) return undefined;
   if (kind === 2) {
+    if (!refusesUnknown(operation.body)) return undefined;
     const name = random.pick(['surprise', 'constructor_', 'Symbol', 'users']);
     body[name] = random.pick([1, null, 'x', {}]);
     return name;

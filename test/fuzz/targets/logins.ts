@@ -1,4 +1,6 @@
 /** Payloads of logins over MQTT. Judged by a second reading of the rules: what is accepted is what they allow, with the same values, and nothing else is. */
+import { readFileSync } from 'node:fs';
+import { load } from 'js-yaml';
 import { InputError } from '../../../services/platform/errors.ts';
 import { parseMessage } from '../../../services/platform/messages.ts';
 import { mutated, type Random, shorterBytes } from '../random.ts';
@@ -11,6 +13,11 @@ export interface Login {
 }
 
 const MOST_BYTES = 65_536;
+const contract = load(readFileSync(new URL('../../../asyncapi.yaml', import.meta.url), 'utf8')) as {
+  components: { messages: { login: { payload: { additionalProperties?: unknown } } } };
+};
+/** Whether fields that the contract does not name make a login wrong; else they are left out. */
+export const isStrict = contract.components.messages.login.payload.additionalProperties === false;
 
 /** A login by the rules of docs/mqtt.md, read one by one; undefined when it breaks one. */
 export function loginIn(bytes: Uint8Array, most = MOST_BYTES): Login | undefined {
@@ -24,7 +31,7 @@ export function loginIn(bytes: Uint8Array, most = MOST_BYTES): Login | undefined
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   const { userId, at, sessionId, ...others } = value as Record<string, unknown>;
   const isRight =
-    Object.entries(others).every(([name, other]) => name === 'v' && other === 1) &&
+    Object.entries(others).every(([name, other]) => (name === 'v' ? other === 1 : !isStrict)) &&
     isName(userId, 64) &&
     (at === undefined || isInstant(at)) &&
     (sessionId === undefined || isName(sessionId, 128));
