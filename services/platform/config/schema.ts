@@ -363,6 +363,8 @@ function isTimeZone(name: string): boolean {
 
 /** The fault of a cron expression; undefined when the expression has a next run. */
 function cronFault(expression: string): string | undefined {
+  // The parser would take it for a date, which a schedule has reached once or never.
+  if (expression.includes(':')) return 'it has a ":"; write minutes and hours as two fields, such as "30 16 * * 1-5" for 16:30 on weekdays';
   try {
     return new Cron(expression, { paused: true }).nextRun() === null ? 'it has no next run' : undefined;
   } catch (error) {
