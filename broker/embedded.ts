@@ -10,7 +10,8 @@ import type { Duplex } from 'node:stream';
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
 import { gatherWrites } from '../services/platform/bus/gather-writes.ts';
 import type { Logger } from '../services/platform/log/log.ts';
-import { encodeMessage } from '../services/platform/messages.ts';
+import { type Draft, encodeMessage } from '../services/platform/messages.ts';
+import { createRefusals, type Refusal, type Refusals } from '../services/platform/refusals.ts';
 import { type Access, type AccessRules, type Accounts, checkAccounts, compileAccess } from './access.ts';
 import { type ClientAdmission, createClientAdmission } from './client-admission.ts';
 import {
@@ -94,6 +95,7 @@ interface BrokerParts {
   queues: SessionQueues | undefined;
   shared: SharedSubscriptions | undefined;
   alerts: HeldAlerts | undefined;
+  refusals: Refusals | undefined;
   counts: { messagesIn: number; messagesOut: number; denied: number; oversize: number; withheld: number };
   maxPayloadBytes: number;
   log: Logger;
@@ -109,10 +111,16 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
   checkAccounts(options.accounts, options.access);
   const parts = createParts(options);
   const broker = await createAedes(parts);
-  parts.alerts = startAlerts(parts, broker, { ...HELD_ALERT_TIMES, ...options.heldAlertTimes });
+  const say: Say = (kind, message) => {
+    const { topic, payload, qos, retain } = encodeMessage(kind, message);
+    broker.publish({ cmd: 'publish', topic, payload: Buffer.from(payload), qos, retain, dup: false }, () => undefined);
+  };
+  parts.alerts = startAlerts(parts, say, { ...HELD_ALERT_TIMES, ...options.heldAlertTimes });
+  parts.refusals = createRefusals({ source: 'broker', now: () => new Date(), publish: (message) => say('refused', message) });
   const sockets: ServerSocket[] = [];
   async function close(): Promise<void> {
     parts.alerts?.stop();
+    parts.refusals?.stop();
     await Promise.all(sockets.map((socket) => socket.close()));
     await new Promise<void>((resolve) => broker.close(() => resolve()));
   }
@@ -155,6 +163,13 @@ function createParts(options: EmbeddedBrokerOptions): BrokerParts {
   const held = createHeldPublishes({
     limits,
     commits: (clientId, topic) => access.commits(admission.roleOf(clientId) ?? '', topic),
+    onRefused: (client, { topic, payload }) =>
+      refused(parts, client, {
+        code: 'broker.held_full',
+        text: 'too much waits for the acknowledgement of a service: neither kept nor acknowledged',
+        topic,
+        bytes: payload.length,
+      }),
     onFull(client, topic) {
       const text =
         `${limits.perClient} messages of one client, ${limits.messages} messages or ${limits.bytes} bytes wait for the acknowledgement of a ` +
@@ -164,21 +179,22 @@ function createParts(options: EmbeddedBrokerOptions): BrokerParts {
     },
   });
   const counts = { messagesIn: 0, messagesOut: 0, denied: 0, oversize: 0, withheld: 0 };
-  const unset = { queues: undefined, shared: undefined, alerts: undefined };
+  const unset = { queues: undefined, shared: undefined, alerts: undefined, refusals: undefined };
   const parts: BrokerParts = { access, admission, held, ...unset, counts, maxPayloadBytes, log, logOnce, maySee };
   return parts;
 }
 
-function startAlerts({ held, log }: BrokerParts, broker: Aedes, times: HeldAlertTimes): HeldAlerts {
-  return startHeldAlerts({
-    stats: held.stats,
-    times,
-    log,
-    publish(alert) {
-      const { topic, payload, qos, retain } = encodeMessage('alert', alert);
-      broker.publish({ cmd: 'publish', topic, payload: Buffer.from(payload), qos, retain, dup: false }, () => undefined);
-    },
-  });
+/** Publishes a message of the broker itself. */
+type Say = <K extends 'alert' | 'refused'>(kind: K, message: Draft<K>) => void;
+
+function startAlerts({ held, log }: BrokerParts, say: Say, times: HeldAlertTimes): HeldAlerts {
+  return startHeldAlerts({ stats: held.stats, times, log, publish: (alert) => say('alert', alert) });
+}
+
+/** Counts and publishes that a publish was refused: its sender is not told over MQTT 3.1.1. */
+function refused({ admission, refusals }: BrokerParts, client: Client | null, refusal: Omit<Refusal, 'clientId' | 'account'>): void {
+  const account = client === null ? undefined : admission.identityOf(client)?.account;
+  refusals?.add({ ...refusal, clientId: client?.id, account });
 }
 
 async function createAedes(parts: BrokerParts): Promise<Aedes> {
@@ -244,10 +260,14 @@ function authorizePublish(parts: BrokerParts, client: Client | null, packet: Pub
     empty(packet);
   } else if (role === undefined || !access.mayPublish(role, packet.topic)) {
     counts.denied++;
-    logOnce(client, packet.topic, 'broker.publish_denied', 'publish not allowed: acknowledged and dropped');
+    const denied = { code: 'broker.publish_denied', text: 'publish not allowed: acknowledged and dropped' };
+    logOnce(client, packet.topic, denied.code, denied.text);
+    refused(parts, client, { ...denied, topic: packet.topic, bytes: packet.payload.length });
     empty(packet);
   } else {
     counts.messagesIn++;
+    // It counts now, and not again at each subscription.
+    if (access.isEvent(packet.topic)) packet.retain = false;
     // A will has no packet identifier: nobody waits for its acknowledgement.
     if (client !== null && packet.qos > 0 && packet.messageId !== undefined && access.isHeld(role, packet.topic)) {
       held.take(client, packet);
@@ -283,9 +303,12 @@ function authorizeForward(
   return packet;
 }
 
-function countOversize({ counts, logOnce, maxPayloadBytes }: BrokerParts, client: Client | null, topic: string, bytes: number): void {
+function countOversize(parts: BrokerParts, client: Client | null, topic: string, bytes: number): void {
+  const { counts, logOnce, maxPayloadBytes } = parts;
   counts.oversize++;
-  logOnce(client, topic, 'broker.oversize', `payload of ${bytes} bytes, the limit is ${maxPayloadBytes}: acknowledged and dropped`);
+  const text = `payload of ${bytes} bytes, the limit is ${maxPayloadBytes}: acknowledged and dropped`;
+  logOnce(client, topic, 'broker.oversize', text);
+  refused(parts, client, { code: 'broker.oversize', text, topic, bytes });
 }
 
 function acceptConnection(parts: BrokerParts, broker: Aedes, connection: Duplex): void {

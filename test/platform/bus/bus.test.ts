@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Received } from '../../../services/platform/bus/bus.ts';
-import { InputError } from '../../../services/platform/errors.ts';
+import { InputError, type PermanentError } from '../../../services/platform/errors.ts';
 import type { Draft } from '../../../services/platform/messages.ts';
 import { onEachBroker } from '../../broker/brokers.ts';
 import { join } from '../../broker/peers.ts';
@@ -180,7 +180,7 @@ onEachBroker(({ start, window }) => {
     test('that is malformed or refused is told to the caller, acknowledged, and never comes again', async () => {
       const first = persistent('refuse');
       const refused: string[] = [];
-      const options = { acknowledge: 'handled', onRefused: (error: InputError) => void refused.push(error.code) } as const;
+      const options = { acknowledge: 'handled', onRefused: (error: InputError | PermanentError) => void refused.push(error.code) } as const;
       first.subscribe('login', options, ({ body }) => {
         if (body.userId === 'nobody') throw new InputError('user.unknown', 'unknown user "nobody"');
       });
