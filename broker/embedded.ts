@@ -9,6 +9,7 @@
 import type { Duplex } from 'node:stream';
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
 import { gatherWrites } from '../services/platform/bus/gather-writes.ts';
+import type { InputError } from '../services/platform/errors.ts';
 import type { Logger } from '../services/platform/log/log.ts';
 import { type Draft, encodeMessage } from '../services/platform/messages.ts';
 import { createRefusals, type Refusal, type Refusals } from '../services/platform/refusals.ts';
@@ -44,6 +45,10 @@ export interface EmbeddedBrokerOptions {
   clientIdPrefix?: string;
   /** A publish with more is acknowledged and dropped. Default 64 KiB. */
   maxPayloadBytes?: number;
+  /** What is wrong with an event (a topic that some role has acknowledged after a commit): it is acknowledged and dropped. By default the service says it, which does not know whose it is. */
+  faultOf?: (topic: string, payload: Buffer) => InputError | undefined;
+  /** Gets what is published on `events/refused`: of many refusals the first, then their number. */
+  onRefused?: (message: Draft<'refused'>) => void;
   /** How much may wait for the acknowledgement of a service. Default `HOLD_LIMITS`. */
   holdLimits?: Partial<HoldLimits>;
   /** When the alerts about it are raised and cleared. Default `HELD_ALERT_TIMES`. */
@@ -98,6 +103,7 @@ interface BrokerParts {
   refusals: Refusals | undefined;
   counts: { messagesIn: number; messagesOut: number; denied: number; oversize: number; withheld: number };
   maxPayloadBytes: number;
+  faultOf: NonNullable<EmbeddedBrokerOptions['faultOf']>;
   log: Logger;
   logOnce: Once;
   maySee: (client: Client, topic: string) => boolean;
@@ -116,7 +122,11 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
     broker.publish({ cmd: 'publish', topic, payload: Buffer.from(payload), qos, retain, dup: false }, () => undefined);
   };
   parts.alerts = startAlerts(parts, say, { ...HELD_ALERT_TIMES, ...options.heldAlertTimes });
-  parts.refusals = createRefusals({ source: 'broker', now: () => new Date(), publish: (message) => say('refused', message) });
+  const publish = (message: Draft<'refused'>): void => {
+    say('refused', message);
+    options.onRefused?.(message);
+  };
+  parts.refusals = createRefusals({ source: 'broker', now: () => new Date(), publish });
   const sockets: ServerSocket[] = [];
   async function close(): Promise<void> {
     parts.alerts?.stop();
@@ -149,7 +159,7 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
 }
 
 function createParts(options: EmbeddedBrokerOptions): BrokerParts {
-  const { maxPayloadBytes = 65_536, log } = options;
+  const { maxPayloadBytes = 65_536, faultOf = () => undefined, log } = options;
   const access = compileAccess(options.access, options.clientIdPrefix);
   const admission = createClientAdmission(options.accounts, access, log);
   const maySee = (client: Client, topic: string) => {
@@ -180,7 +190,7 @@ function createParts(options: EmbeddedBrokerOptions): BrokerParts {
   });
   const counts = { messagesIn: 0, messagesOut: 0, denied: 0, oversize: 0, withheld: 0 };
   const unset = { queues: undefined, shared: undefined, alerts: undefined, refusals: undefined };
-  const parts: BrokerParts = { access, admission, held, ...unset, counts, maxPayloadBytes, log, logOnce, maySee };
+  const parts: BrokerParts = { access, admission, held, ...unset, counts, maxPayloadBytes, faultOf, log, logOnce, maySee };
   return parts;
 }
 
@@ -264,10 +274,10 @@ function authorizePublish(parts: BrokerParts, client: Client | null, packet: Pub
     logOnce(client, packet.topic, denied.code, denied.text);
     refused(parts, client, { ...denied, topic: packet.topic, bytes: packet.payload.length });
     empty(packet);
+  } else if (access.isEvent(packet.topic) && refuseEvent(parts, client, packet)) {
+    empty(packet);
   } else {
     counts.messagesIn++;
-    // It counts now, and not again at each subscription.
-    if (access.isEvent(packet.topic)) packet.retain = false;
     // A will has no packet identifier: nobody waits for its acknowledgement.
     if (client !== null && packet.qos > 0 && packet.messageId !== undefined && access.isHeld(role, packet.topic)) {
       held.take(client, packet);
@@ -301,6 +311,18 @@ function authorizeForward(
   }
   counts.messagesOut++;
   return packet;
+}
+
+/** Whether an event is refused. One that is not has no retain flag any more: it counts now, and not again at each subscription. */
+function refuseEvent(parts: BrokerParts, client: Client | null, packet: PublishPacket): boolean {
+  packet.retain = false;
+  const { topic } = packet;
+  const payload = Buffer.from(packet.payload);
+  const fault = parts.faultOf(topic, payload);
+  if (fault === undefined) return false;
+  parts.logOnce(client, topic, 'broker.event_refused', `acknowledged and dropped (${fault.code}): ${fault.message}`);
+  refused(parts, client, { code: fault.code, text: fault.summary, topic, bytes: payload.length });
+  return true;
 }
 
 function countOversize(parts: BrokerParts, client: Client | null, topic: string, bytes: number): void {

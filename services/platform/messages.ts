@@ -267,6 +267,17 @@ export function parseMessage(topic: string, payload: Uint8Array, prefix = ''): M
   return { ...match, body, unknownFields: match.kind === 'login' ? countUnknownFields(content as object) : 0 } as Message;
 }
 
+/** What is wrong with a message, as `parseMessage` says it; undefined when nothing is. */
+export function faultOf(topic: string, payload: Uint8Array): InputError | undefined {
+  try {
+    parseMessage(topic, payload);
+    return undefined;
+  } catch (error) {
+    if (error instanceof InputError) return error;
+    throw error;
+  }
+}
+
 /** The raw levels of a payload's topic. The payload contains them, so the topic follows from it. */
 const levelsOf: { [K in TopicKind]: (body: Body<K>) => TopicParams<K> } = {
   login: () => ({}),

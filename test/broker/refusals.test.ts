@@ -1,7 +1,7 @@
 /** What the embedded broker says of publishes that it refuses: over MQTT 3.1.1 their sender is not told. */
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { type Body, parseMessage } from '../../services/platform/messages.ts';
+import { type Body, faultOf, parseMessage } from '../../services/platform/messages.ts';
 import { LOGIN, login, ping, start } from './held/held-logins.ts';
 import { join, type Peer } from './peers.ts';
 
@@ -44,6 +44,18 @@ test('a login for which there is no room is told', async () => {
   login(hook, 'two');
   await ping(hook);
   await expect.poll(told).toMatchObject([{ ...known, code: 'broker.held_full', topic: LOGIN, bytes: 3 }]);
+});
+
+test.each([0, 1, 2] as const)('a malformed login of QoS %d is told with its client, acknowledged, and given to nobody', async (qos) => {
+  const { broker, told } = await startHeard({ faultOf });
+  const priority = await join(broker.port, 'service');
+  await priority.client.subscribeAsync(LOGIN, { qos: 1 });
+  const hook = await hookOf(broker.port);
+  await hook.client.publishAsync(LOGIN, 'secret, not JSON', { qos });
+  await hook.client.publishAsync(LOGIN, '{"userId":"ada","colour":"red"}', { qos });
+  await expect.poll(told).toMatchObject([{ ...known, code: 'message.invalid_json', topic: LOGIN, bytes: 16 }]);
+  expect(JSON.stringify(told())).not.toContain('secret');
+  await expect.poll(() => priority.heard.map(({ payload }) => payload)).toEqual(['{"userId":"ada","colour":"red"}']);
 });
 
 test('nobody but services may say that something was refused', async () => {

@@ -2,9 +2,9 @@ import { Cron } from 'croner';
 import { z } from 'zod';
 import { CAUSES } from '../job-causes.ts';
 import { COMPONENTS, LEVELS, type Level } from '../log/log-levels.ts';
+import { monitoring } from '../monitoring/configuration.ts';
 import { named } from '../text/name.ts';
 import { gatewayEdge } from './gateway.ts';
-import { monitoring } from './monitoring.ts';
 import { MODES, rankingRules } from './ranking.ts';
 
 /**
