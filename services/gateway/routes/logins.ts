@@ -43,7 +43,7 @@ export function loginRoutes(app: App, { config, clock, db, admission, loginRefus
     errorHandler(error, request, reply) {
       const refusal = refusalOf(error);
       if (refusal !== undefined)
-        loginRefusals.add({ ...refusal, account: request.caller?.name, bytes: Number(request.headers['content-length'] ?? 0) });
+        loginRefusals.add({ ...refusal, account: request.caller?.name, bytes: Number(request.headers['content-length']) || undefined });
       answerProblem(error, request, reply);
     },
     async handler(request, reply) {
