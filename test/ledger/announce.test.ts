@@ -66,7 +66,9 @@ test('one that is announced again says the same as at first, and whose request g
   await announcer.ring(answers.map((answer) => (answer as { id: string }).id));
   const again = of('job').slice(first.length);
   // The most urgent one first.
-  expect(again).toEqual(first.toReversed().map((job) => (job.user === undefined ? job : { ...job, why: { ...job.why, user: 'ada' } })));
+  expect(again).toEqual(
+    first.toReversed().map((job) => (job.user === undefined ? job : { ...job, why: { ...(job.why as object), user: 'ada' } })),
+  );
   expect(first[0]).not.toHaveProperty('symbol');
   expect(first[0]).not.toHaveProperty('user');
   expect(first[0]?.symbols).toEqual(many.slice(0, 500));

@@ -22,6 +22,7 @@ import { createLogger, type Logger } from '../../platform/log/log.ts';
 import { rotatingFile } from '../../platform/log/log-file.ts';
 import { type DataFolder, openDataFolder } from '../../platform/machine/datafolder.ts';
 import { assertPortFree } from '../../platform/machine/ports.ts';
+import { faultOf } from '../../platform/messages.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
 import { cliActor } from '../actor.ts';
 import { type GlobalOptions, loadFor } from '../session.ts';
@@ -262,6 +263,9 @@ async function startEmbeddedBroker({ loaded: { config }, folder, steps, log, und
       accounts: accountsOf(folder.secrets.mqtt),
       access: loadAccess(),
       clientIdPrefix: config.queue.mqtt.client_id_prefix,
+      faultOf,
+      onRefused: ({ text, count, topic, client_id: client }) =>
+        steps.note(`broker: ${count === 1 ? 'a publish' : `${count} publishes`} on ${topic} refused, client ${client}: ${text}`),
       log,
     }),
   );

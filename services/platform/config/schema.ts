@@ -4,6 +4,7 @@ import { readBrokerUrl } from '../bus/broker-url.ts';
 import { database } from '../database/section.ts';
 import { CAUSES } from '../job-causes.ts';
 import { COMPONENTS, LEVELS, type Level } from '../log/log-levels.ts';
+import { monitoring } from '../monitoring/configuration.ts';
 import { named } from '../text/name.ts';
 import { secretUrl } from '../text/secret-url.ts';
 import { gatewayEdge } from './gateway.ts';
@@ -163,6 +164,7 @@ const jobs = z.strictObject({
 const portfolio = z.strictObject({
   sources: z.array(z.strictObject({ csv_file: text() })),
   freshness_schedule: z.strictObject({ market_open: duration(), market_closed: duration(), weekend: duration() }),
+  login_max_age: duration(),
   stale_alert_hours: duration(),
   outdated_alert_share: share(),
   base_currency: z
@@ -281,27 +283,6 @@ const logging = z.strictObject({
       z.ZodNullable<z.ZodString>
     >,
   ),
-});
-
-const monitoring = z.strictObject({
-  enabled: z.boolean(),
-  format: z.enum(['prometheus', 'json']),
-  host: text(),
-  port: port(0),
-  health_check_enabled: z.boolean(),
-  stock_metrics: z.strictObject({
-    fetch_latency: z.boolean(),
-    portfolio_timing: z.boolean(),
-    queue_depth: z.boolean(),
-    worker_efficiency: z.boolean(),
-  }),
-  thresholds: z.strictObject({
-    max_queue_depth: count(1),
-    max_fetch_latency: duration(),
-    min_worker_efficiency: share(),
-    max_job_age: duration(),
-    max_clock_offset: duration(),
-  }),
 });
 
 export const schema = z
