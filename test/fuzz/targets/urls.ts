@@ -115,7 +115,7 @@ const PUBLIC_NAMES = [
 ];
 
 function callbackInput(random: Random): Callback {
-  const rest = `${random.pick(['', ':80', ':8443', ':1'])}${random.pick(['', '/', '/hook?a=1', '/#x', '/../../x', '\\x'])}`;
+  const rest = `${random.pick(['', ':80', ':8443', ':65535'])}${random.pick(['', '/', '/hook?a=1', '/#x', '/../../x', '\\x'])}`;
   const scheme = random.pick(['http://', 'https://', 'HTTP://', 'http:\\\\', 'http:', 'https:///']);
   const at = (host: string, isPrivate: boolean): Callback => ({ url: `${scheme}${host}${rest}`, isPrivate });
   const kind = random.below(10);
