@@ -116,8 +116,8 @@ test.each(['worker', '=3', ''])('--set "%s" is refused with the form', (set) => 
 });
 
 test('a value may hold the sign that divides it from its key', () => {
-  const { loaded } = loadFor({ data, set: ['database.url=mysql://u:p@h/d?a=b'] });
-  expect(loaded.config.database.url).toBe('mysql://u:p@h/d?a=b');
+  const { loaded } = loadFor({ data, set: ['database.url=mysql://u:p@h/d?ssl-mode=REQUIRED'] });
+  expect(loaded.config.database.url).toBe('mysql://u:p@h/d?ssl-mode=REQUIRED');
   expect(loaded.origins.get('database.url')).toBe('option --set database.url');
 });
 
