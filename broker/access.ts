@@ -94,6 +94,8 @@ export function checkAccounts(accounts: Accounts, { roles }: AccessRules): void 
 
 export interface Access {
   mayPublish(role: string, topic: string): boolean;
+  /** Whether some role's acknowledgements of the topic are held: its messages are events, and kept (retained) they would come again. */
+  isEvent(topic: string): boolean;
   /** Whether its acknowledgement is held until a role that commits the topic has acknowledged it. */
   isHeld(role: string, topic: string): boolean;
   /** Whether the acknowledgement of this role says that a message of the topic is committed. */
@@ -136,6 +138,7 @@ export function compileAccess({ roles }: AccessRules, clientIdPrefix = CLIENT_ID
   const reserved = [...compiled.values()].flatMap(({ prefixes = [] }) => prefixes.map((prefix) => prefix.toLowerCase()));
   return {
     mayPublish: (role, topic) => compiled.get(role)?.publish(topic) ?? false,
+    isEvent: remembering(Object.values(roles).flatMap((role) => role.acknowledge_after_commit)),
     isHeld: (role, topic) => compiled.get(role)?.held(topic) ?? false,
     commits: (role, topic) => compiled.get(role)?.commits(topic) ?? false,
     maySee: (role, topic) => compiled.get(role)?.see(topic) ?? false,

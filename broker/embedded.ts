@@ -9,8 +9,10 @@
 import type { Duplex } from 'node:stream';
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
 import { gatherWrites } from '../services/platform/bus/gather-writes.ts';
+import type { InputError } from '../services/platform/errors.ts';
 import type { Logger } from '../services/platform/log/log.ts';
-import { encodeMessage } from '../services/platform/messages.ts';
+import { type Draft, encodeMessage } from '../services/platform/messages.ts';
+import { createRefusals, type Refusal, type Refusals } from '../services/platform/refusals.ts';
 import { type Access, type AccessRules, type Accounts, checkAccounts, compileAccess } from './access.ts';
 import { type ClientAdmission, createClientAdmission } from './client-admission.ts';
 import {
@@ -43,6 +45,10 @@ export interface EmbeddedBrokerOptions {
   clientIdPrefix?: string;
   /** A publish with more is acknowledged and dropped. Default 64 KiB. */
   maxPayloadBytes?: number;
+  /** What is wrong with an event (a topic that some role has acknowledged after a commit): it is acknowledged and dropped. By default the service says it, which does not know whose it is. */
+  faultOf?: (topic: string, payload: Buffer) => InputError | undefined;
+  /** Gets what is published on `events/refused`: of many refusals the first, then their number. */
+  onRefused?: (message: Draft<'refused'>) => void;
   /** How much may wait for the acknowledgement of a service. Default `HOLD_LIMITS`. */
   holdLimits?: Partial<HoldLimits>;
   /** When the alerts about it are raised and cleared. Default `HELD_ALERT_TIMES`. */
@@ -94,8 +100,10 @@ interface BrokerParts {
   queues: SessionQueues | undefined;
   shared: SharedSubscriptions | undefined;
   alerts: HeldAlerts | undefined;
+  refusals: Refusals | undefined;
   counts: { messagesIn: number; messagesOut: number; denied: number; oversize: number; withheld: number };
   maxPayloadBytes: number;
+  faultOf: NonNullable<EmbeddedBrokerOptions['faultOf']>;
   log: Logger;
   logOnce: Once;
   maySee: (client: Client, topic: string) => boolean;
@@ -109,10 +117,20 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
   checkAccounts(options.accounts, options.access);
   const parts = createParts(options);
   const broker = await createAedes(parts);
-  parts.alerts = startAlerts(parts, broker, { ...HELD_ALERT_TIMES, ...options.heldAlertTimes });
+  const say: Say = (kind, message) => {
+    const { topic, payload, qos, retain } = encodeMessage(kind, message);
+    broker.publish({ cmd: 'publish', topic, payload: Buffer.from(payload), qos, retain, dup: false }, () => undefined);
+  };
+  parts.alerts = startAlerts(parts, say, { ...HELD_ALERT_TIMES, ...options.heldAlertTimes });
+  const publish = (message: Draft<'refused'>): void => {
+    say('refused', message);
+    options.onRefused?.(message);
+  };
+  parts.refusals = createRefusals({ source: 'broker', now: () => new Date(), publish });
   const sockets: ServerSocket[] = [];
   async function close(): Promise<void> {
     parts.alerts?.stop();
+    parts.refusals?.stop();
     await Promise.all(sockets.map((socket) => socket.close()));
     await new Promise<void>((resolve) => broker.close(() => resolve()));
   }
@@ -141,7 +159,7 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
 }
 
 function createParts(options: EmbeddedBrokerOptions): BrokerParts {
-  const { maxPayloadBytes = 65_536, log } = options;
+  const { maxPayloadBytes = 65_536, faultOf = () => undefined, log } = options;
   const access = compileAccess(options.access, options.clientIdPrefix);
   const admission = createClientAdmission(options.accounts, access, log);
   const maySee = (client: Client, topic: string) => {
@@ -155,6 +173,13 @@ function createParts(options: EmbeddedBrokerOptions): BrokerParts {
   const held = createHeldPublishes({
     limits,
     commits: (clientId, topic) => access.commits(admission.roleOf(clientId) ?? '', topic),
+    onRefused: (client, { topic, payload }) =>
+      refused(parts, client, {
+        code: 'broker.held_full',
+        text: 'too much waits for the acknowledgement of a service: neither kept nor acknowledged',
+        topic,
+        bytes: payload.length,
+      }),
     onFull(client, topic) {
       const text =
         `${limits.perClient} messages of one client, ${limits.messages} messages or ${limits.bytes} bytes wait for the acknowledgement of a ` +
@@ -164,21 +189,22 @@ function createParts(options: EmbeddedBrokerOptions): BrokerParts {
     },
   });
   const counts = { messagesIn: 0, messagesOut: 0, denied: 0, oversize: 0, withheld: 0 };
-  const unset = { queues: undefined, shared: undefined, alerts: undefined };
-  const parts: BrokerParts = { access, admission, held, ...unset, counts, maxPayloadBytes, log, logOnce, maySee };
+  const unset = { queues: undefined, shared: undefined, alerts: undefined, refusals: undefined };
+  const parts: BrokerParts = { access, admission, held, ...unset, counts, maxPayloadBytes, faultOf, log, logOnce, maySee };
   return parts;
 }
 
-function startAlerts({ held, log }: BrokerParts, broker: Aedes, times: HeldAlertTimes): HeldAlerts {
-  return startHeldAlerts({
-    stats: held.stats,
-    times,
-    log,
-    publish(alert) {
-      const { topic, payload, qos, retain } = encodeMessage('alert', alert);
-      broker.publish({ cmd: 'publish', topic, payload: Buffer.from(payload), qos, retain, dup: false }, () => undefined);
-    },
-  });
+/** Publishes a message of the broker itself. */
+type Say = <K extends 'alert' | 'refused'>(kind: K, message: Draft<K>) => void;
+
+function startAlerts({ held, log }: BrokerParts, say: Say, times: HeldAlertTimes): HeldAlerts {
+  return startHeldAlerts({ stats: held.stats, times, log, publish: (alert) => say('alert', alert) });
+}
+
+/** Counts and publishes that a publish was refused: its sender is not told over MQTT 3.1.1. */
+function refused({ admission, refusals }: BrokerParts, client: Client | null, refusal: Omit<Refusal, 'clientId' | 'account'>): void {
+  const account = client === null ? undefined : admission.identityOf(client)?.account;
+  refusals?.add({ ...refusal, clientId: client?.id, account });
 }
 
 async function createAedes(parts: BrokerParts): Promise<Aedes> {
@@ -244,7 +270,11 @@ function authorizePublish(parts: BrokerParts, client: Client | null, packet: Pub
     empty(packet);
   } else if (role === undefined || !access.mayPublish(role, packet.topic)) {
     counts.denied++;
-    logOnce(client, packet.topic, 'broker.publish_denied', 'publish not allowed: acknowledged and dropped');
+    const denied = { code: 'broker.publish_denied', text: 'publish not allowed: acknowledged and dropped' };
+    logOnce(client, packet.topic, denied.code, denied.text);
+    refused(parts, client, { ...denied, topic: packet.topic, bytes: packet.payload.length });
+    empty(packet);
+  } else if (access.isEvent(packet.topic) && refuseEvent(parts, client, packet)) {
     empty(packet);
   } else {
     counts.messagesIn++;
@@ -283,9 +313,24 @@ function authorizeForward(
   return packet;
 }
 
-function countOversize({ counts, logOnce, maxPayloadBytes }: BrokerParts, client: Client | null, topic: string, bytes: number): void {
+/** Whether an event is refused. One that is not has no retain flag any more: it counts now, and not again at each subscription. */
+function refuseEvent(parts: BrokerParts, client: Client | null, packet: PublishPacket): boolean {
+  packet.retain = false;
+  const { topic } = packet;
+  const payload = Buffer.from(packet.payload);
+  const fault = parts.faultOf(topic, payload);
+  if (fault === undefined) return false;
+  parts.logOnce(client, topic, 'broker.event_refused', `acknowledged and dropped (${fault.code}): ${fault.message}`);
+  refused(parts, client, { code: fault.code, text: fault.summary, topic, bytes: payload.length });
+  return true;
+}
+
+function countOversize(parts: BrokerParts, client: Client | null, topic: string, bytes: number): void {
+  const { counts, logOnce, maxPayloadBytes } = parts;
   counts.oversize++;
-  logOnce(client, topic, 'broker.oversize', `payload of ${bytes} bytes, the limit is ${maxPayloadBytes}: acknowledged and dropped`);
+  const text = `payload of ${bytes} bytes, the limit is ${maxPayloadBytes}: acknowledged and dropped`;
+  logOnce(client, topic, 'broker.oversize', text);
+  refused(parts, client, { code: 'broker.oversize', text, topic, bytes });
 }
 
 function acceptConnection(parts: BrokerParts, broker: Aedes, connection: Duplex): void {

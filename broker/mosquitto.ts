@@ -6,6 +6,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ConfigError } from '../services/platform/errors.ts';
+import { programEnvironment } from '../services/platform/machine/environment.ts';
 import { freePort } from '../services/platform/machine/ports.ts';
 import { findProgram } from '../services/platform/machine/programs.ts';
 import { type AccessRules, type Accounts, checkAccounts } from './access.ts';
@@ -167,7 +168,7 @@ export async function startMosquitto(options: MosquittoOptions): Promise<Running
     writeFile(file('passwords'), await passwordFile(accounts), { mode: 0o600 }),
   ]);
 
-  const child = spawn(binary, ['-c', file('mosquitto.conf')], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(binary, ['-c', file('mosquitto.conf')], { stdio: ['ignore', 'ignore', 'pipe'], env: programEnvironment() });
   // Not by `once`, which rejects where the program cannot be started: nobody waits for its end then.
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   let said = '';

@@ -13,11 +13,11 @@ export const accountNames: Readonly<Record<DatabaseRole, string>> = {
   read: 'stockmesh_read',
 };
 
-/** All that each account may do, and only inside the one schema. */
-const rights: Readonly<Record<Exclude<DatabaseRole, 'root'>, string>> = {
+/** All that each account may do, and only inside the one schema. What `read` may see is listed by column: `grantReading`. */
+const rights: Readonly<Record<Exclude<DatabaseRole, 'root'>, string | undefined>> = {
   migrate: 'SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, TRIGGER, CREATE VIEW, SHOW VIEW',
   service: 'SELECT, INSERT, UPDATE, DELETE',
-  read: 'SELECT, SHOW VIEW',
+  read: undefined,
 };
 
 export interface AccountOptions {
@@ -34,7 +34,8 @@ export interface AccountOptions {
 /**
  * Creates the schema and the accounts `stockmesh_migrate`, `stockmesh` and `stockmesh_read` with exactly the rights that they need, and sets
  * their passwords. May be repeated at any time. For a server of your own (MariaDB 10.6+, MySQL 8.0+) call it once with a connection of an
- * account that may CREATE USER and GRANT; nothing else in the project needs that account again.
+ * account that may CREATE USER and GRANT. After the migrations `grantReading` gives `stockmesh_read` its rights with the same connection; nothing else in the project needs
+ * that account again.
  */
 export async function createAccounts(root: Connection, { database, passwords, hosts = ['%'] }: AccountOptions): Promise<void> {
   // The server's own mode decides how the quoted names and passwords below are read.
@@ -49,7 +50,7 @@ export async function createAccounts(root: Connection, { database, passwords, ho
       const identified = `IDENTIFIED BY ${quote(passwords[role])}`;
       await root.query(`CREATE USER IF NOT EXISTS ${account} ${identified}`);
       await root.query(`ALTER USER ${account} ${identified}`);
-      await root.query(`GRANT ${rights[role]} ON ${schema}.* TO ${account}`);
+      if (rights[role] !== undefined) await root.query(`GRANT ${rights[role]} ON ${schema}.* TO ${account}`);
     }
   }
 }

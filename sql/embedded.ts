@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { lstat, mkdir, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,13 +10,17 @@ import { type Connection, createConnection } from 'mysql2/promise';
 import { type DatabaseOptions, SET_SQL_MODE } from '../services/platform/database/database.ts';
 import { ConfigError, codeOf, messageOf } from '../services/platform/errors.ts';
 import type { Logger } from '../services/platform/log/log.ts';
+import { databaseServerEnvironment } from '../services/platform/machine/environment.ts';
 import { assertPortFree, freePort } from '../services/platform/machine/ports.ts';
 import { findProgram } from '../services/platform/machine/programs.ts';
 import { accountNames, createAccounts, type DatabasePasswords, type DatabaseRole } from './accounts.ts';
+import { grantReading } from './read-rights.ts';
 import { findServer, isServerOf, stopServer } from './running-server.ts';
 import { asRoot, createSystemTables, identify, type Server, temporaryFolder } from './system-tables.ts';
 
 const HOST = '127.0.0.1';
+/** The socket and TCP, which a server that resolves no names tells apart. */
+const HOSTS = ['localhost', HOST];
 
 export interface EmbeddedOptions {
   /** The server's own folder; created where it is missing. Its parent must exist. */
@@ -48,6 +52,8 @@ export interface EmbeddedDatabase {
   options(role: DatabaseRole): DatabaseOptions;
   /** For mysql2, which takes the socket in it; other clients read host and port. `root` is for the socket only. */
   url(role: DatabaseRole): string;
+  /** Gives `stockmesh_read` its rights, and takes those of earlier versions away. After the migrations. */
+  grantReading(): Promise<void>;
   /** Resolves, with how it ended, when the server is gone, whether by `stop` or by accident. Does not keep the process alive. */
   readonly exited: Promise<string>;
   /** Ends the server cleanly; resolves when its process is gone. May be called twice. */
@@ -218,7 +224,7 @@ async function launch(options: EmbeddedOptions, server: Server, dataDir: string,
   const settings = settingsFor(server, { dataDir, socket, port, initFile }, options);
   const args = ['--no-defaults', ...asRoot, ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)];
   await mkdir(temporaryFolder(dataDir), { recursive: true, mode: 0o700 });
-  const child = spawn(server.binary, args, { detached: true, stdio: 'ignore', cwd: dataDir });
+  const child = spawn(server.binary, args, { detached: true, stdio: 'ignore', cwd: dataDir, env: databaseServerEnvironment() });
   await once(child, 'spawn');
   const exited = once(child, 'exit').then(([code, signal]) => (signal === null ? `exit code ${code}` : `signal ${signal}`));
   const isRunning = () => child.exitCode === null && child.signalCode === null;
@@ -245,6 +251,8 @@ async function launch(options: EmbeddedOptions, server: Server, dataDir: string,
     await rm(initFile, { force: true });
   }
   child.unref();
+  // The server makes its socket for everybody, whatever its umask.
+  await chmod(socket, 0o600);
   await writeFile(portFile(dataDir), `${port}\n`, { mode: 0o600 });
   options.log.debug({ pid: child.pid, port, socket, server: server.binary }, 'the database server is ready');
   return describe(options, dataDir, { pid: child.pid!, socket, port }, false, exited);
@@ -293,7 +301,7 @@ async function connectAsRoot({ passwords, log }: EmbeddedOptions, socket: string
 
 async function prepare({ database = 'stockmesh', passwords }: EmbeddedOptions, root: Connection): Promise<void> {
   try {
-    await createAccounts(root, { database, passwords, hosts: ['localhost', HOST] });
+    await createAccounts(root, { database, passwords, hosts: HOSTS });
   } finally {
     await root.end();
   }
@@ -318,6 +326,14 @@ function describe(
     accounts: { root: account('root'), migrate: account('migrate'), service: account('service'), read: account('read') },
     options: (role) => ({ ...account(role), socketPath: socket, database }),
     url: (role) => databaseUrl({ ...account(role), socket, port, database }),
+    grantReading: async () => {
+      const root = await createConnection({ socketPath: socket, user: accountNames.root, password: passwords.root });
+      try {
+        await grantReading(root, { database, hosts: HOSTS });
+      } finally {
+        await root.end();
+      }
+    },
     exited: Promise.race([exited, stopped.promise]),
     stop: async () => {
       await stopServer(pid, dataDir);

@@ -5,8 +5,11 @@ import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { ConfigError } from '../services/platform/errors.ts';
+import { databaseServerEnvironment } from '../services/platform/machine/environment.ts';
 
-const run = promisify(execFile);
+const execute = promisify(execFile);
+const run = (binary: string, args: readonly string[], maxBuffer = 1 << 20) =>
+  execute(binary, args, { maxBuffer, env: databaseServerEnvironment() });
 
 type Flavour = 'mariadb' | 'mysql';
 
@@ -32,7 +35,7 @@ export const asRoot: readonly string[] = process.getuid?.() === 0 ? ['--user=roo
 export const temporaryFolder = (dataDir: string): string => `${dataDir}.tmp`;
 
 async function runServer({ binary }: Server, args: readonly string[], input: string): Promise<void> {
-  const child = spawn(binary, [...args, ...asRoot], { stdio: ['pipe', 'ignore', 'pipe'] });
+  const child = spawn(binary, [...args, ...asRoot], { stdio: ['pipe', 'ignore', 'pipe'], env: databaseServerEnvironment() });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-4000);
@@ -53,7 +56,7 @@ async function runServer({ binary }: Server, args: readonly string[], input: str
  * `mariadb-server-core` ships it without `my_print_defaults`, so it ends with an error, and run by root it changes the owner of system files.
  */
 async function mariadbScripts({ binary }: Server): Promise<string> {
-  const { stdout } = await run(binary, ['--no-defaults', ...asRoot, '--verbose', '--help'], { maxBuffer: 8 << 20 });
+  const { stdout } = await run(binary, ['--no-defaults', ...asRoot, '--verbose', '--help'], 8 << 20);
   // The folder of the scripts has no name of its own in this list; the character sets lie in it.
   const charsets = /^character-sets-dir\s+(\S.*)$/m.exec(stdout)?.[1]?.trim() ?? '/usr/share/mysql/charsets';
   const share = dirname(charsets);

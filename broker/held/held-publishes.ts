@@ -93,6 +93,8 @@ export interface HeldPublishesOptions {
   limits: HoldLimits;
   /** Whether the acknowledgement of this client says that a message of the topic is committed. */
   commits: (clientId: string, topic: string) => boolean;
+  /** Called for each message that is not taken. */
+  onRefused: (client: Client, message: { topic: string; payload: Buffer }) => void;
   /** Called once each time that messages begin not to be taken. */
   onFull: (client: Client, topic: string) => void;
 }
@@ -102,7 +104,7 @@ const MESSAGE_BYTES = 1000;
 /** Delivered in one turn of the event loop, so that a backlog does not stop everything else. */
 const DELIVERED_AT_ONCE = 500;
 
-export function createHeldPublishes({ limits, commits, onFull }: HeldPublishesOptions): HeldPublishes {
+export function createHeldPublishes({ limits, commits, onRefused, onFull }: HeldPublishesOptions): HeldPublishes {
   const state: State = {
     limits,
     commits,
@@ -135,6 +137,7 @@ export function createHeldPublishes({ limits, commits, onFull }: HeldPublishesOp
         if (reached === undefined) return;
         state.refused++;
         state.refusedClients.add(client);
+        onRefused(client, publish);
         if (state.full !== undefined) return;
         state.full = reached;
         onFull(client, publish.topic);

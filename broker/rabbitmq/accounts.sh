@@ -18,7 +18,7 @@ fi
 if [ -n "${MONITOR_PASSWORD:-}" ]; then
   printf '%s' "$MONITOR_PASSWORD" | rabbitmqctl add_user monitor
   rabbitmqctl set_permissions monitor '^mqtt-subscription-(?!stockmesh-portfolio-priority-|stockmesh-worker-|stockmesh-scheduler-|stockmesh-gateway-|stockmesh-cli-).*$' '^(mqtt-subscription-(?!stockmesh-portfolio-priority-|stockmesh-worker-|stockmesh-scheduler-|stockmesh-gateway-|stockmesh-cli-).*|amq\.topic)$' '^(mqtt-subscription-(?!stockmesh-portfolio-priority-|stockmesh-worker-|stockmesh-scheduler-|stockmesh-gateway-|stockmesh-cli-).*|amq\.topic)$'
-  rabbitmqctl set_topic_permissions monitor amq.topic '^$' '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|data\.[^.#]+\.[^.#]+|portfolio\.[^.#]+\.priority|mesh(\..+)?|alerts\.[^.#]+)$'
+  rabbitmqctl set_topic_permissions monitor amq.topic '^$' '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|data\.[^.#]+\.[^.#]+|portfolio\.[^.#]+\.priority|mesh(\..+)?|alerts\.[^.#]+|events\.refused)$'
 else
   echo "MONITOR_PASSWORD is not set: no account monitor"
 fi
@@ -27,7 +27,7 @@ fi
 if [ -n "${PORTFOLIO_PRIORITY_PASSWORD:-}" ]; then
   printf '%s' "$PORTFOLIO_PRIORITY_PASSWORD" | rabbitmqctl add_user portfolio-priority
   rabbitmqctl set_permissions portfolio-priority '^mqtt-subscription-(stockmesh-portfolio-priority-).*$' '^(mqtt-subscription-(stockmesh-portfolio-priority-).*|amq\.topic)$' '^(mqtt-subscription-(stockmesh-portfolio-priority-).*|amq\.topic)$'
-  rabbitmqctl set_topic_permissions portfolio-priority amq.topic '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|portfolio\.[^.#]+\.priority|mesh\.portfolio-priority\.[^.#]+\.state)$' '^(events\.login|mesh\.portfolio-priority\.[^.#]+\.state|control\.[^.#]+)$'
+  rabbitmqctl set_topic_permissions portfolio-priority amq.topic '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|portfolio\.[^.#]+\.priority|events\.refused|mesh\.portfolio-priority\.[^.#]+\.state)$' '^(events\.login|mesh\.portfolio-priority\.[^.#]+\.state|control\.[^.#]+)$'
 else
   echo "PORTFOLIO_PRIORITY_PASSWORD is not set: no account portfolio-priority"
 fi
@@ -45,7 +45,7 @@ fi
 if [ -n "${SCHEDULER_PASSWORD:-}" ]; then
   printf '%s' "$SCHEDULER_PASSWORD" | rabbitmqctl add_user scheduler
   rabbitmqctl set_permissions scheduler '^mqtt-subscription-(stockmesh-scheduler-).*$' '^(mqtt-subscription-(stockmesh-scheduler-).*|amq\.topic)$' '^(mqtt-subscription-(stockmesh-scheduler-).*|amq\.topic)$'
-  rabbitmqctl set_topic_permissions scheduler amq.topic '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|mesh\.stats|alerts\.[^.#]+|mesh\.scheduler\.[^.#]+\.state)$' '^(mesh\.[^.#]+\.[^.#]+\.state|alerts\.[^.#]+|control\.[^.#]+)$'
+  rabbitmqctl set_topic_permissions scheduler amq.topic '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|mesh\.stats|alerts\.[^.#]+|mesh\.scheduler\.[^.#]+\.state)$' '^(mesh\.[^.#]+\.[^.#]+\.state|alerts\.[^.#]+|events\.refused|control\.[^.#]+)$'
 else
   echo "SCHEDULER_PASSWORD is not set: no account scheduler"
 fi
@@ -54,7 +54,7 @@ fi
 if [ -n "${GATEWAY_PASSWORD:-}" ]; then
   printf '%s' "$GATEWAY_PASSWORD" | rabbitmqctl add_user gateway
   rabbitmqctl set_permissions gateway '^mqtt-subscription-(stockmesh-gateway-).*$' '^(mqtt-subscription-(stockmesh-gateway-).*|amq\.topic)$' '^(mqtt-subscription-(stockmesh-gateway-).*|amq\.topic)$'
-  rabbitmqctl set_topic_permissions gateway amq.topic '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|portfolio\.[^.#]+\.priority|control\.[^.#]+|mesh\.gateway\.[^.#]+\.state)$' '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|data\.[^.#]+\.[^.#]+|portfolio\.[^.#]+\.priority|mesh\.stats|mesh\.[^.#]+\.[^.#]+\.state|alerts\.[^.#]+|control\.[^.#]+)$'
+  rabbitmqctl set_topic_permissions gateway amq.topic '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|portfolio\.[^.#]+\.priority|events\.refused|control\.[^.#]+|mesh\.gateway\.[^.#]+\.state)$' '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|data\.[^.#]+\.[^.#]+|portfolio\.[^.#]+\.priority|mesh\.stats|mesh\.[^.#]+\.[^.#]+\.state|alerts\.[^.#]+|control\.[^.#]+)$'
 else
   echo "GATEWAY_PASSWORD is not set: no account gateway"
 fi
@@ -72,7 +72,7 @@ fi
 if [ -n "${SERVICE_PASSWORD:-}" ]; then
   printf '%s' "$SERVICE_PASSWORD" | rabbitmqctl add_user service
   rabbitmqctl set_permissions service '^mqtt-subscription-.*$' '^(mqtt-subscription-.*|amq\.topic)$' '^(mqtt-subscription-.*|amq\.topic)$'
-  rabbitmqctl set_topic_permissions service amq.topic '^(events\.login|stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|data\.[^.#]+\.[^.#]+|portfolio\.[^.#]+\.priority|mesh(\..+)?|alerts\.[^.#]+|control\.[^.#]+)$' '^(events\.login|stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|data\.[^.#]+\.[^.#]+|portfolio\.[^.#]+\.priority|mesh(\..+)?|alerts\.[^.#]+|control\.[^.#]+)$'
+  rabbitmqctl set_topic_permissions service amq.topic '^(events\.login|events\.refused|stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|data\.[^.#]+\.[^.#]+|portfolio\.[^.#]+\.priority|mesh(\..+)?|alerts\.[^.#]+|control\.[^.#]+)$' '^(events\.login|events\.refused|stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|data\.[^.#]+\.[^.#]+|portfolio\.[^.#]+\.priority|mesh(\..+)?|alerts\.[^.#]+|control\.[^.#]+)$'
 else
   echo "SERVICE_PASSWORD is not set: no account service"
 fi

@@ -83,7 +83,10 @@ function overridesFrom(set: readonly string[], where: string): Record<string, Ov
   for (const text of set) {
     const at = text.indexOf('=');
     if (at < 1)
-      throw new InputError('option.bad_set', `--set "${text}": write it as KEY=VALUE, such as --set worker.max_concurrent_jobs=10`);
+      throw new InputError(
+        'option.bad_set',
+        `--set "${text.split('=')[0]?.slice(0, 40)}": write it as KEY=VALUE, such as --set worker.max_concurrent_jobs=10`,
+      );
     overrides[text.slice(0, at)] = { value: text.slice(at + 1), option: `--set ${text.slice(0, at)}${where}` };
   }
   return overrides;

@@ -3,12 +3,14 @@ import type { AddressInfo } from 'node:net';
 import { ledgerOf } from '../job-types/ledger.ts';
 import { createAnnouncer } from '../ledger/announce.ts';
 import { createEnqueuer } from '../ledger/enqueue/enqueuer.ts';
+import { nowOf } from '../ledger/job.ts';
 import { createEstimator } from '../ledger/read/estimate.ts';
 import { createAdmission } from '../logins/admission.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { componentLogger } from '../platform/log/log.ts';
 import { assertPortFree } from '../platform/machine/ports.ts';
+import { createRefusals } from '../platform/refusals.ts';
 import { createQuotas } from './auth/quotas.ts';
 import { buildServer } from './http/server.ts';
 import { createLive } from './live/live.ts';
@@ -40,11 +42,16 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
   }
 
   const admission = createAdmission({ ledger, announcer, bus, config, log, instance: context.instance });
+  const loginRefusals = createRefusals({
+    source: 'gateway',
+    now: () => nowOf(ledger),
+    publish: (message) => track(bus.publish('refused', message)),
+  });
   const live = createLive(bus);
   const callbacks = startCallbacks({ db, clock, config, log });
   live.onEnded(callbacks.ring);
   const app = await buildServer({
-    ...{ config, clock, log, db, bus, ledger, announcer, admission, live, callbacks },
+    ...{ config, clock, log, db, bus, ledger, announcer, admission, loginRefusals, live, callbacks },
     streams: createStreams(config.gateway.events, log),
     enqueuer: createEnqueuer(ledger, { onCommitted: (answers) => track(announcer.enqueued(answers)) }),
     estimator: createEstimator(ledger),
@@ -64,6 +71,7 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
       const late = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
       await app.close();
       clearTimeout(late);
+      loginRefusals.stop();
       await Promise.all([live.close(), callbacks.close()]);
       await Promise.all([...announcements, admission.idle()]);
     },

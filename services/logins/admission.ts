@@ -10,7 +10,7 @@ import type { Ledger } from '../ledger/job.ts';
 import { createBatcher } from '../platform/batcher.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
-import { codeOf, messageOf } from '../platform/errors.ts';
+import { codeOf, InputError, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import type { Draft } from '../platform/messages.ts';
 import type { Login } from './activity.ts';
@@ -23,6 +23,8 @@ export interface AdmissionCounters {
   admitted: number;
   /** Events that were not valid or can never be committed. */
   refused: number;
+  /** Fields of events that this version does not know and left out. */
+  unknownFields: number;
   /** Transactions committed. */
   batches: number;
   /** New jobs, and requests that found their job in the ledger or in the same batch. */
@@ -34,7 +36,7 @@ export interface AdmissionCounters {
 
 export interface Admission {
   /**
-   * Resolves with the answer when the login is committed. Errors: those of `commitLogins`. After a `TransientError` nothing is known to be committed, and the same
+   * Resolves with the answer when the login is committed. Errors: `InputError('login.expired')` and those of `commitLogins`. After a `TransientError` nothing is known to be committed, and the same
    * event may be given again; after any other error the event is refused for good.
    */
   admitLogin(event: Draft<'login'>): Promise<PortfolioAnswer>;
@@ -57,14 +59,13 @@ interface AdmissionOptions {
 
 /** Logins a transaction. With 1,000 logins of 20 symbols at once, 100 took half as long again; 400 were as fast in all, but their first jobs begin later. */
 export const BATCH = 200;
-const DAY_MS = 86_400_000;
 /** The clock of a login hook may be so much ahead of ours. */
 const AHEAD_MS = 60_000;
 
 export function createAdmission(options: AdmissionOptions): Admission {
   const { ledger, config, log } = options;
   const rules = loginRules(config);
-  const counters: AdmissionCounters = { admitted: 0, refused: 0, batches: 0, queued: 0, joined: 0, full: 0 };
+  const counters: AdmissionCounters = { admitted: 0, refused: 0, unknownFields: 0, batches: 0, queued: 0, joined: 0, full: 0 };
   /** Announcements under way. */
   const announcing = new Set<Promise<void>>();
 
@@ -90,10 +91,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
 
   return {
     counters,
-    admitLogin(event) {
-      const login = loginOf(event, ledger.clock.now().epochMilliseconds);
+    async admitLogin(event) {
+      const login = loginOf(event, ledger.clock.now().epochMilliseconds, config.portfolio.login_max_age);
       if (event.at !== undefined && !login.timed)
-        log.warn({ userId: login.user, at: event.at }, `login at ${event.at} lies in the future or more than a day back: counted as now`);
+        log.warn({ userId: login.user, at: event.at }, `login at ${event.at} lies in the future: counted as now`);
       return batcher.add(login);
     },
     get waiting() {
@@ -126,16 +127,22 @@ async function announce(
   }
 }
 
-/** Whether a login may have been at `atMs`: at most a day back and a minute ahead. Otherwise it is counted as now. */
-export function isPlausible(atMs: number, nowMs: number): boolean {
-  return atMs <= nowMs + AHEAD_MS && atMs >= nowMs - DAY_MS;
-}
+/** Whether a login is at most a minute ahead of our clock. Otherwise the clock of its hook is wrong. */
+export const isPast = (atMs: number, nowMs: number): boolean => atMs <= nowMs + AHEAD_MS;
 
-/** A login by our clock. The database pads user ids with blanks, so `bob` and `bob ` are one user there and here. */
-function loginOf({ userId, at }: Draft<'login'>, nowMs: number): Login {
+/**
+ * A login by our clock. The database pads user ids with blanks, so `bob` and `bob ` are one user there and here. One that lies ahead has just been, by a clock that is wrong.
+ * Errors: `InputError('login.expired')`: whoever signed in so long ago waits for nothing any more.
+ */
+function loginOf({ userId, at }: Draft<'login'>, nowMs: number, maxAgeSeconds: number): Login {
   const user = userId.trim();
   const atMs = at === undefined ? nowMs : Date.parse(at);
-  const timed = at !== undefined && isPlausible(atMs, nowMs);
+  if (atMs < nowMs - maxAgeSeconds * 1000)
+    throw new InputError(
+      'login.expired',
+      `the login of "${user}" at ${at} is more than ${maxAgeSeconds} s old (portfolio.login_max_age), so it is no event any more; do not send it again`,
+    );
+  const timed = at !== undefined && isPast(atMs, nowMs);
   return { user, atMs: timed ? atMs : nowMs, timed };
 }
 

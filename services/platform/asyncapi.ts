@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { type Listed, MAX_PAYLOAD_BYTES, SCHEMAS } from './messages.ts';
 import { areaOf, TOPIC_KINDS, TOPICS, type TopicKind } from './topics.ts';
 
-const ABOUT = `The messages of the services of stockmesh over MQTT. Payloads are JSON of at most ${MAX_PAYLOAD_BYTES} bytes, and fields that are not listed are refused.
+const ABOUT = `The messages of the services of stockmesh over MQTT. Payloads are JSON of at most ${MAX_PAYLOAD_BYTES} bytes, and fields that are not listed are refused,
+but for those of a login, which are left out and counted.
 A configured topic_prefix stands before every topic. In a variable level every character outside A-Z a-z 0-9 - is written as "_" and two
 upper-case hexadecimal digits for each of its bytes in UTF-8 (BRK.B is BRK_2EB); the payload has the raw value.
 `;

@@ -1,12 +1,14 @@
 /** Where the database and the broker are: named in the configuration, or the embedded ones of a data folder in which stockmesh runs. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { isEncryptedUrl } from './bus/broker-url.ts';
 import type { BrokerAddress } from './bus/connection.ts';
 import { type Config, leaseSeconds } from './config/load.ts';
-import { addressesIn } from './database/addresses.ts';
+import { addressesIn, type HostAddress } from './database/addresses.ts';
 import type { DatabaseOptions } from './database/database.ts';
+import { databaseTls } from './database/tls.ts';
+import { readDatabaseUrl } from './database/url.ts';
 import { ConfigError, codeOf, messageOf } from './errors.ts';
 import { readSecrets, type Secrets } from './machine/datafolder.ts';
 
@@ -80,9 +82,9 @@ export function usesEmbedded(config: Config): { database: boolean; broker: boole
   };
 }
 
-/** How to reach the database with a role's account. Migrations of a configured database use its account too: it must be allowed to. Errors: `ConfigError('mesh.not_running' | 'mesh.runtime_invalid' | 'database.bad_url' | 'database.bad_host')`. */
+/** How to reach the database with a role's account. Migrations of a configured database use its account too: it must be allowed to. Errors: `ConfigError('mesh.not_running' | 'mesh.runtime_invalid' | 'database.bad_url' | 'database.bad_host' | 'database.bad_tls')`. */
 export function databaseOptions(config: Config, dataFolder: string, role: DatabaseRole): DatabaseOptions {
-  const { url, host, port, socket, username, password, database, pool, ...limits } = config.database;
+  const { url, host, port, socket, username, password, database, tls, pool, ...limits } = config.database;
   const sizes = {
     ...{ maxConnections: pool.max_connections, minConnections: pool.min_connections, idleTimeoutMs: pool.idle_timeout * 1000 },
     ...{ connectSeconds: limits.connect_timeout, acquireSeconds: limits.acquire_timeout },
@@ -113,58 +115,26 @@ export function databaseOptions(config: Config, dataFolder: string, role: Databa
       user: username,
       password: password ?? '',
       database,
+      tls: databaseTls(tls, { socket: socket !== null }),
     };
-  return { ...sizes, ...addressOf(url) };
+  const found = readDatabaseUrl(url);
+  if ('fault' in found) throw new ConfigError('database.bad_url', `database.url ${found.fault}`);
+  const isSocket = found.account.socketPath !== undefined;
+  return { ...sizes, ...found.account, ...placedAt(found.hosts), tls: databaseTls({ ...tls, ...found.tls }, { socket: isSocket }) };
 }
 
-type Hosts = NonNullable<ReturnType<typeof addressesIn>>;
-
-function placedAt(hosts: Hosts): Pick<DatabaseOptions, 'host' | 'port' | 'addresses'> {
-  return hosts.length === 1 ? hosts[0] : { addresses: hosts };
+/** Nothing for a socket, which has no hosts. */
+function placedAt(hosts: readonly HostAddress[]): Pick<DatabaseOptions, 'host' | 'port' | 'addresses'> {
+  return hosts.length <= 1 ? { ...hosts[0] } : { addresses: hosts };
 }
 
-function hostsOf(text: string, port: number): Hosts {
+function hostsOf(text: string, port: number): HostAddress[] {
   const addresses = addressesIn(text, port);
   if (addresses !== undefined) return addresses;
   throw new ConfigError(
     'database.bad_host',
     `database.host is ${JSON.stringify(text)}; write a host, or several as host1,host2:3307, an IPv6 address with a port as [::1]:3307`,
   );
-}
-
-/** One URL with one host or several, or several URLs that differ in nothing but the host. No message contains the text: it may hold a password. */
-function addressOf(url: string) {
-  const places = url.split(/,(?=(?:mysql|mariadb):\/\/)/).map(placeOf);
-  const [{ account }] = places as [(typeof places)[number]];
-  const [first, ...others] = places.flatMap(({ hosts }) => hosts);
-  if (places.every((place) => isDeepStrictEqual(place.account, account)))
-    return { ...account, ...(first !== undefined && placedAt([first, ...others])) };
-  throw new ConfigError('database.bad_url', 'the addresses in database.url differ in their account or database: only the hosts may differ');
-}
-
-function placeOf(url: string) {
-  // What stands between the account and the path may be a list, which no URL knows.
-  const [, start = '', hosts = '', rest = ''] = /^([^/]*\/\/(?:[^/@]*@)?)([^/?#]*)(.*)$/.exec(url) ?? [];
-  const address = URL.parse(`${start}host${rest}`);
-  try {
-    const found = addressesIn(hosts, 3306);
-    if (address === null || !['mysql:', 'mariadb:'].includes(address.protocol) || address.pathname.length < 2 || found === undefined)
-      throw new URIError('not the address of a database');
-    const socketPath = address.searchParams.get('socketPath');
-    const account = {
-      ...(socketPath !== null && { socketPath }),
-      user: decodeURIComponent(address.username),
-      password: decodeURIComponent(address.password),
-      database: decodeURIComponent(address.pathname.slice(1)),
-    };
-    return { account, hosts: socketPath === null ? found : [] };
-  } catch (error) {
-    if (!(error instanceof URIError)) throw error;
-    throw new ConfigError(
-      'database.bad_url',
-      'database.url must look like mysql://user:password@host:3306/database (several hosts: host1:3306,host2:3307), with each "%" in a name or password written %25',
-    );
-  }
 }
 
 const ACCOUNTS: Record<DatabaseRole, string> = { migrate: 'stockmesh_migrate', service: 'stockmesh', read: 'stockmesh_read' };
@@ -186,6 +156,12 @@ export function brokerAddress(config: Config, dataFolder: string, account: keyof
   }
   const own = passwords[account.replaceAll('-', '_') as keyof typeof passwords];
   const ca = tls.ca_file === null ? undefined : certificate(tls.ca_file);
+  // Who names an authority wants encryption, and a URL without it would win unseen.
+  if (url && (tls.enabled || ca !== undefined) && !isEncryptedUrl(url))
+    throw new ConfigError(
+      'config.conflicting_keys',
+      `queue.mqtt.tls.${tls.enabled ? 'enabled' : 'ca_file'} asks for encryption, but queue.mqtt.url does not encrypt: write mqtts:// (or wss://) there`,
+    );
   return {
     ...(url ? { url } : { host: host ?? undefined, port }),
     // The protocol of a URL says whether to encrypt, but not which certificate to trust.

@@ -11,8 +11,17 @@ export class StockmeshError extends Error {
   }
 }
 
-/** Something a caller gave is wrong: refused at the edge, nothing was changed. The command line exits with 2. */
-export class InputError extends StockmeshError {}
+/**
+ * Something a caller gave is wrong: refused at the edge, nothing was changed. The command line exits with 2. `summary`: the message without what was given, for people
+ * who may not see that; by default the message itself.
+ */
+export class InputError extends StockmeshError {
+  readonly summary: string;
+  constructor(code: string, message: string, options?: ErrorOptions & { summary?: string }) {
+    super(code, message, options);
+    this.summary = options?.summary ?? message;
+  }
+}
 
 /** The configuration is wrong. Raised before anything starts. */
 export class ConfigError extends StockmeshError {}

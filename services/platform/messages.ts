@@ -16,6 +16,8 @@ const v = z.literal(SCHEMA_VERSION);
 const instant = z.iso.datetime({ offset: true });
 const label = named(64);
 const sentence = z.string().min(1).max(500);
+/** Text of a stranger, with the codes of what cannot be seen in place of it. */
+const shown = z.string().max(200);
 const count = z.int().min(0);
 const jobId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);
 /** A ticker: `AAPL`, `BRK.B`, `^GSPC`, `EURUSD=X`, `M&M.NS`. Upper case, so no symbol gives the topic `stock/fetch/batch`. */
@@ -53,10 +55,32 @@ const portfolioJob = z.strictObject({
   coalesced: z.boolean(),
 });
 
-/** The payload of each topic. All are strict: an unknown field is refused, not dropped. */
+/** The parts that refuse logins. */
+export const REFUSAL_SOURCES = ['broker', 'portfolio-priority', 'gateway'] as const;
+
+/** The payload of each topic. All but logins are strict: an unknown field is refused, not dropped. */
 export const SCHEMAS = {
-  // A hook is code of another application, so the version is optional.
-  login: z.strictObject({ v: v.default(SCHEMA_VERSION), userId, at: instant.optional(), sessionId: named(128).optional() }),
+  // A hook is code of another application, so the version is optional, and what else its events have is left out: refused for it, a login would be lost.
+  login: z
+    .object({ v: v.default(SCHEMA_VERSION), userId, at: instant.optional(), sessionId: named(128).optional() })
+    .meta({ additionalProperties: true }),
+  refused: z.strictObject({
+    v,
+    /** Who refused. */
+    source: z.enum(REFUSAL_SOURCES),
+    /** Why, for programs; never changes. */
+    code: z.string().regex(/^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$/),
+    /** Why, for people. Nothing of what was sent but names of known fields, and users whose name is valid. */
+    text: sentence,
+    /** Refusals with this code that this source tells by this message; the other fields are about the newest of them. */
+    count: z.int().min(1),
+    client_id: shown.optional(),
+    account: shown.optional(),
+    topic: shown.optional(),
+    /** Of the payload. */
+    bytes: count.optional(),
+    at: instant,
+  }),
   job: z.strictObject({
     v,
     id: jobId,
@@ -174,15 +198,21 @@ export const SCHEMAS = {
 
 const ownList = z.custom<unknown[]>(Array.isArray, 'must be a list');
 /** For messages that this process sends. Their lists come from checked rows, and checking forty entries again took ten times as long as encoding them (0.45 ms to 0.05). */
-const SENT: Record<TopicKind, z.ZodType> = { ...SCHEMAS, portfolio: SCHEMAS.portfolio.extend({ jobs: ownList, skipped: ownList }) };
+const SENT: Record<TopicKind, z.ZodType> = {
+  ...SCHEMAS,
+  login: SCHEMAS.login.strict(),
+  portfolio: SCHEMAS.portfolio.extend({ jobs: ownList, skipped: ownList }),
+};
 
 /** A valid payload of a kind. */
 export type Body<K extends TopicKind> = z.output<(typeof SCHEMAS)[K]>;
 type WithoutVersion<T> = T extends unknown ? Omit<T, 'v'> : never;
 /** A payload to be sent: `v` is added. */
 export type Draft<K extends TopicKind> = WithoutVersion<Body<K>>;
-/** A message that was read: its kind, the raw levels of its topic, its payload. */
-export type Message<K extends TopicKind = TopicKind> = { [Kind in K]: { kind: Kind; params: TopicParams<Kind>; body: Body<Kind> } }[K];
+/** A message that was read: its kind, the raw levels of its topic, its payload, and how many fields of a login were left out since they are unknown. */
+export type Message<K extends TopicKind = TopicKind> = {
+  [Kind in K]: { kind: Kind; params: TopicParams<Kind>; body: Body<Kind>; unknownFields: number };
+}[K];
 
 /** An encoded message. */
 export interface Encoded {
@@ -206,8 +236,23 @@ export function encodeMessage<K extends TopicKind>(kind: K, draft: Draft<K>, pre
   return { topic, payload, qos: TOPICS[kind].qos, retain: TOPICS[kind].retain };
 }
 
+/** Whether a message that the broker has kept is none: it says what happened then, not what is so now. */
+export const isPastEvent = (kind: TopicKind, retained: boolean): boolean => retained && !TOPICS[kind].retain;
+
+export function pastEvent(topic: string): InputError {
+  return new InputError(
+    'message.retained',
+    `${shorten(topic)}: the broker has kept this message (retain flag) and gives it to each new subscriber, so it is no event; publish an empty retained message there to delete it`,
+  );
+}
+
+/** The number of fields that a login has beside those of its schema. */
+export function countUnknownFields(login: object): number {
+  return Object.keys(login).filter((key) => !Object.hasOwn(SCHEMAS.login.shape, key)).length;
+}
+
 /**
- * Reads a message that a broker delivered. Errors: `InputError` `message.unknown_topic`, `message.too_large`, `message.not_utf8` (which byte), `message.invalid_json`, `message.invalid` (which field has which value),
+ * Reads a message that a broker delivered. Errors: `InputError` `message.unknown_topic`, `message.too_large`, `message.empty`, `message.not_utf8` (which byte), `message.invalid_json`, `message.invalid` (which field has which value),
  * `topic.invalid_level`. A payload that belongs on another topic is refused too, because the access rules check the topic only.
  */
 export function parseMessage(topic: string, payload: Uint8Array, prefix = ''): Message {
@@ -215,15 +260,28 @@ export function parseMessage(topic: string, payload: Uint8Array, prefix = ''): M
   if (match === undefined)
     throw new InputError('message.unknown_topic', `topic "${shorten(topic)}" is not one of this mesh: see asyncapi.yaml`);
   refuseTooLarge(topic, payload.byteLength);
-  const body = check(SCHEMAS[match.kind], parseJson(topic, payload), topic);
+  const content = parseJson(topic, payload);
+  const body = check(SCHEMAS[match.kind], content, topic);
   const proper = topicOfBody(match.kind, body, prefix);
   if (proper !== topic) throw new InputError('message.invalid', `${shorten(topic)}: the payload belongs on "${shorten(proper)}"`);
-  return { ...match, body } as Message;
+  return { ...match, body, unknownFields: match.kind === 'login' ? countUnknownFields(content as object) : 0 } as Message;
+}
+
+/** What is wrong with a message, as `parseMessage` says it; undefined when nothing is. */
+export function faultOf(topic: string, payload: Uint8Array): InputError | undefined {
+  try {
+    parseMessage(topic, payload);
+    return undefined;
+  } catch (error) {
+    if (error instanceof InputError) return error;
+    throw error;
+  }
 }
 
 /** The raw levels of a payload's topic. The payload contains them, so the topic follows from it. */
 const levelsOf: { [K in TopicKind]: (body: Body<K>) => TopicParams<K> } = {
   login: () => ({}),
+  refused: () => ({}),
   job: jobTopic,
   status: ({ id }) => ({ id }),
   data: ({ symbol, kind }) => ({ symbol, kind }),
@@ -249,10 +307,14 @@ function check<K extends TopicKind>(schema: z.ZodType, value: unknown, topic: st
       ? `${where} is missing: ${issue.message}`
       : `${where} is ${shorten(JSON.stringify(found))}: ${issue.message}`;
   });
-  throw new InputError('message.invalid', `${shorten(topic)}: ${reasons.join('; ')}`);
+  const fields = [...new Set(result.error.issues.map(({ path }) => (path[0] === undefined ? 'payload' : `field "${String(path[0])}"`)))];
+  throw new InputError('message.invalid', `${shorten(topic)}: ${reasons.join('; ')}`, {
+    summary: `not what the schema of ${shorten(topic)} asks for: ${shorten(fields.join(', '))} (asyncapi.yaml)`,
+  });
 }
 
 function parseJson(topic: string, payload: Uint8Array): unknown {
+  if (payload.byteLength === 0) throw new InputError('message.empty', `${shorten(topic)}: the payload is empty`);
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   const invalid = firstInvalidUtf8(bytes);
   // Read with U+FFFD in its place, two users with different names would become one.
@@ -265,7 +327,10 @@ function parseJson(topic: string, payload: Uint8Array): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new InputError('message.invalid_json', `${shorten(topic)}: payload ${shorten(JSON.stringify(text))} is not JSON`, { cause });
+    throw new InputError('message.invalid_json', `${shorten(topic)}: payload ${shorten(JSON.stringify(text))} is not JSON`, {
+      cause,
+      summary: `${shorten(topic)}: the payload is not JSON`,
+    });
   }
 }
 

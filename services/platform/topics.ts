@@ -7,6 +7,15 @@ import { InputError } from './errors.ts';
  */
 export const TOPICS = {
   login: { pattern: 'events/login', qos: 1, retain: false, from: 'login hook', to: 'portfolio-priority', about: 'A user has signed in.' },
+  refused: {
+    pattern: 'events/refused',
+    qos: 0,
+    retain: false,
+    from: 'embedded broker, portfolio-priority, gateway',
+    to: 'scheduler, monitors',
+    about:
+      'A login, or a publish that the access rules do not allow, was refused. Of many with one reason the first is told at once, the others together.',
+  },
   job: {
     pattern: 'stock/{area}/{key}',
     qos: 1,

@@ -1,13 +1,18 @@
 import { ledgerOf } from '../job-types/ledger.ts';
 import { createAnnouncer } from '../ledger/announce.ts';
+import { nowOf } from '../ledger/job.ts';
 import { type Admission, BATCH, createAdmission } from '../logins/admission.ts';
 import { startAnswering } from '../logins/pending-answers.ts';
 import { startPrefetching } from '../logins/prediction.ts';
 import { importOnce } from '../market/portfolios/import.ts';
 import { usesEmbedded } from '../platform/connections.ts';
-import { InputError } from '../platform/errors.ts';
+import { codeOf, InputError, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { componentLogger } from '../platform/log/log.ts';
+import { serveProcessMetrics } from '../platform/monitoring/endpoint.ts';
+import { renderMetrics } from '../platform/monitoring/metrics.ts';
+import { createRefusals, refusalText } from '../platform/refusals.ts';
+import { loginMetrics } from './metrics.ts';
 
 export interface PortfolioPriorityService extends RunningService {
   counters: Admission['counters'];
@@ -28,12 +33,22 @@ export async function startPortfolioPriorityService(context: ServiceContext): Pr
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
   const admission = createAdmission({ ledger, announcer, bus, config, log, instance });
   const { counters } = admission;
+  const refusals = createRefusals({
+    source: 'portfolio-priority',
+    now: () => nowOf(ledger),
+    publish: (message) =>
+      void bus.publish('refused', message).catch((error: unknown) => log.warn({ code: codeOf(error) }, messageOf(error))),
+  });
 
   const degraded = await importSources(context, log);
   const stopPrefetching = config.portfolio.predictive.enabled
     ? startPrefetching({ ledger, announcer, config, log, instance })
     : async () => {};
   const stopAnswering = startAnswering({ ledger, bus, log, instance });
+  const { metrics, commits } = loginMetrics(context, admission, refusals);
+  const { monitoring } = config;
+  const render = () => renderMetrics(metrics.registry, monitoring);
+  const endpoint = await serveProcessMetrics('portfolio_priority', { monitoring, render, sql: db, bus, log });
   const logins = bus.subscribe(
     'login',
     {
@@ -43,13 +58,19 @@ export async function startPortfolioPriorityService(context: ServiceContext): Pr
       ...((config.queue.mqtt.share_logins ?? usesEmbedded(config).broker) && { shared: 'portfolio-priority' }),
       concurrency: AT_ONCE,
       queueLimit: QUEUE_LIMIT,
-      onRefused({ code, message, cause }, topic) {
+      onRefused(error, { topic, payload }) {
+        const { code, message, cause } = error;
         counters.refused++;
+        // MQTT 3.1.1 does not say whose message it is.
+        refusals.add({ code, text: refusalText(error), topic, bytes: payload.length });
         log.warn({ topic, code, ...(cause === undefined ? {} : { err: cause }) }, `login refused: ${message}`);
       },
     },
-    async ({ body }) => {
+    async ({ body, unknownFields }) => {
+      const started = performance.now();
       await admission.admitLogin(body);
+      counters.unknownFields += unknownFields;
+      commits.observe((performance.now() - started) / 1000);
     },
   );
   const reportLoad = (): void => bus.updatePresence({ capacity: AT_ONCE, running: admission.waiting, degraded });
@@ -66,6 +87,8 @@ export async function startPortfolioPriorityService(context: ServiceContext): Pr
       await (others ? logins.leave() : logins.stop());
       await Promise.all([stopPrefetching(), stopAnswering()]);
       await admission.idle();
+      refusals.stop();
+      await endpoint?.close();
       log.info({ ...counters }, 'logins of this process');
     },
   };

@@ -7,7 +7,9 @@ import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Database } from '../platform/database/database.ts';
 import { TransientError } from '../platform/errors.ts';
-import { processRegistry } from '../platform/machine/process-metrics.ts';
+import { labelled, type MetricsText, renderMetrics } from '../platform/monitoring/metrics.ts';
+import { processRegistry } from '../platform/monitoring/process-metrics.ts';
+import type { RefusedLogins } from './refused-logins.ts';
 
 export interface SchedulerMetrics extends MeshMetrics {
   /** Seconds; null while no user has signed in lately. */
@@ -22,16 +24,26 @@ export interface MetricsRendererOptions {
   announcer: Pick<Announcer, 'missed'>;
   /** Not older than `scheduler.stats_interval`. */
   readMetrics: () => Promise<SchedulerMetrics>;
+  /** What `events/refused` has told. */
+  refusals: RefusedLogins['counts'];
   leads: () => boolean;
   monitoring: Config['monitoring'];
 }
 
 export interface MetricsRenderer {
   /** Everything as it is now, in the configured format. While the database is away the metrics of the mesh are left out and `stockmesh_database_up` is 0. */
-  render(): Promise<{ contentType: string; body: string }>;
+  render(): Promise<MetricsText>;
 }
 
-export function createMetricsRenderer({ db, bus, announcer, readMetrics, leads, monitoring }: MetricsRendererOptions): MetricsRenderer {
+export function createMetricsRenderer({
+  db,
+  bus,
+  announcer,
+  readMetrics,
+  refusals,
+  leads,
+  monitoring,
+}: MetricsRendererOptions): MetricsRenderer {
   const runtime = processRegistry();
 
   async function meshIfReachable(): Promise<Registry | undefined> {
@@ -45,7 +57,7 @@ export function createMetricsRenderer({ db, bus, announcer, readMetrics, leads, 
   }
 
   function ownRegistry(databaseUp: boolean): Registry {
-    const { registry, gauge, counter } = emptyRegistry();
+    const { registry, gauge, counter, counters } = emptyRegistry();
     gauge('database_up', '1 when the database answers this process', [[{}, databaseUp ? 1 : 0]]);
     gauge('broker_up', '1 when this process is connected to the broker', [[{}, bus.state === 'online' ? 1 : 0]]);
     gauge('scheduler_leads', '1 when this scheduler is the leader', [[{}, leads() ? 1 : 0]]);
@@ -57,6 +69,12 @@ export function createMetricsRenderer({ db, bus, announcer, readMetrics, leads, 
     );
     counter('missed_bells_total', 'Announcements of this process that the broker did not take, by code', 'code', announcer.missed);
     counter('bus_messages_total', 'Messages of this process by what became of them', 'outcome', Object.entries(bus.report().counters));
+    counters(
+      'refusals_told_total',
+      'Refused logins and publishes of which this process was told (events/refused), by who refused and the code of the reason',
+      ['source', 'code'],
+      refusals().map(({ count, ...labels }) => [labels, count]),
+    );
     return registry;
   }
 
@@ -64,9 +82,7 @@ export function createMetricsRenderer({ db, bus, announcer, readMetrics, leads, 
     async render() {
       const mesh = await meshIfReachable();
       const all = Registry.merge([...(mesh === undefined ? [] : [mesh]), ownRegistry(mesh !== undefined), runtime]);
-      return monitoring.format === 'json'
-        ? { contentType: 'application/json; charset=utf-8', body: JSON.stringify(await all.getMetricsAsJSON()) }
-        : { contentType: all.contentType, body: await all.metrics() };
+      return renderMetrics(all, monitoring);
     },
   };
 }
@@ -76,15 +92,19 @@ type Samples = readonly (readonly [labels: Record<string, string | number>, valu
 /** A registry for one answer: what is not there any more (a source, an alert) leaves nothing behind. */
 function emptyRegistry() {
   const registry = new Registry();
+  function counters(name: string, help: string, labelNames: string[], samples: Samples): void {
+    const one = new Counter({ name: `stockmesh_${name}`, help, labelNames, registers: [registry] });
+    for (const [labels, count] of samples) one.inc(labels, count);
+  }
   return {
     registry,
+    counters,
     gauge(name: string, help: string, samples: Samples): void {
       const one = new Gauge({ name: `stockmesh_${name}`, help, labelNames: Object.keys(samples[0]?.[0] ?? {}), registers: [registry] });
       for (const [labels, value] of samples) one.set(labels, value);
     },
     counter(name: string, help: string, label: string, counts: Iterable<readonly [string | number, number]>): void {
-      const one = new Counter({ name: `stockmesh_${name}`, help, labelNames: [label], registers: [registry] });
-      for (const [value, count] of counts) one.inc({ [label]: value }, count);
+      counters(name, help, [label], labelled(label, counts));
     },
   };
 }

@@ -8,14 +8,15 @@ import { readHeldFreshness } from '../market/freshness/held.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { componentLogger, type Logger } from '../platform/log/log.ts';
+import { type Endpoint, serveMetrics } from '../platform/monitoring/endpoint.ts';
 import { type Alerts, createAlerts } from './alerts.ts';
 import { type BrokerAlerts, listenToBroker } from './broker-alerts.ts';
 import { type Duty, startDuties } from './duties.ts';
-import { type Endpoint, serveMetrics } from './endpoint.ts';
 import { competeForLead, type Leadership } from './leadership.ts';
 import { maintenanceDuties, type Outages, watchOutages } from './maintenance.ts';
 import { createMetricsRenderer, type SchedulerMetrics } from './metrics.ts';
 import { reannounceDuty } from './reannounce.ts';
+import { listenToRefusals, type RefusedLogins } from './refused-logins.ts';
 import { watchForDeaths } from './rescue.ts';
 import { retentionDuty } from './retention.ts';
 import { schedulesDuty } from './schedules.ts';
@@ -42,14 +43,22 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   const metrics = cachedMetrics(parts);
 
   let leadership: Leadership | undefined;
-  const endpoint = await serveMetricsIfWanted(parts, metrics.recent, () => leadership?.leads ?? false);
+  const refusedLogins = listenToRefusals(bus, config.monitoring.thresholds.max_refused_logins);
+  const endpoint = await serveMetricsIfWanted(parts, { recent: metrics.recent, refusedLogins, leads: () => leadership?.leads ?? false });
   const alerts = config.monitoring.enabled ? createAlerts({ sql: db, bus, log }) : undefined;
   const stopListening = bus.onState((state) => {
     if (state === 'online') alerts?.restate();
   });
   const brokerAlerts = listenToBroker(bus);
   const outages = watchOutages(parts.ledger.leaseSeconds);
-  const duties = leaderDuties(parts, { announce: announcements.announce, freshMetrics: metrics.fresh, alerts, brokerAlerts, outages });
+  const duties = leaderDuties(parts, {
+    announce: announcements.announce,
+    freshMetrics: metrics.fresh,
+    alerts,
+    brokerAlerts,
+    refusedLogins,
+    outages,
+  });
   const leading = competeForLead({
     db,
     clock,
@@ -70,7 +79,7 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   return {
     async drain() {
       stopListening();
-      await Promise.all([endpoint?.close(), brokerAlerts.close(), rescuer.close(), leading.stop()]);
+      await Promise.all([endpoint?.close(), brokerAlerts.close(), refusedLogins.close(), rescuer.close(), leading.stop()]);
       await announcements.ended();
     },
   };
@@ -121,17 +130,16 @@ function cachedMetrics({ db, ledger, config }: SchedulerParts): {
 
 async function serveMetricsIfWanted(
   { db, bus, log, announcer, config: { monitoring } }: SchedulerParts,
-  readMetrics: () => Promise<SchedulerMetrics>,
-  leads: () => boolean,
+  { recent, refusedLogins, leads }: { recent: () => Promise<SchedulerMetrics>; refusedLogins: RefusedLogins; leads: () => boolean },
 ): Promise<Endpoint | undefined> {
   if (!monitoring.enabled || monitoring.port === 0) return undefined;
   return serveMetrics({
     monitoring,
     sql: db,
     bus,
-    leads,
+    facts: () => ({ leads: leads() }),
     log,
-    metrics: createMetricsRenderer({ db, bus, announcer, readMetrics, leads, monitoring }),
+    render: createMetricsRenderer({ db, bus, announcer, readMetrics: recent, refusals: refusedLogins.counts, leads, monitoring }).render,
   });
 }
 
@@ -142,12 +150,14 @@ function leaderDuties(
     freshMetrics,
     alerts,
     brokerAlerts,
+    refusedLogins,
     outages,
   }: {
     announce(changes: readonly Change[]): void;
     freshMetrics(): Promise<SchedulerMetrics>;
     alerts: Alerts | undefined;
     brokerAlerts: BrokerAlerts;
+    refusedLogins: RefusedLogins;
     outages: Outages;
   },
 ): Duty[] {
@@ -158,7 +168,7 @@ function leaderDuties(
       const metrics = await freshMetrics();
       await bus.publish('stats', { ...statsOf(metrics), freshness: metrics.held.counts });
       const checks = checkLimits(metrics, staleData(metrics.held, config.portfolio), config);
-      await alerts?.look([...checks, ...brokerAlerts.checks()], metrics.at);
+      await alerts?.look([...checks, refusedLogins.check(), ...brokerAlerts.checks()], metrics.at);
     },
   };
   return [

@@ -106,12 +106,14 @@ async function claimUntilFull(options: ClaimLoopOptions, state: LoopState): Prom
       const { jobs: claimed, blocked, undecided } = await claim(ledger, workerId, free, types, onClaimed);
       if (state.failures > 0) log.info('the ledger answers again');
       state.failures = 0;
+      jobs.tally.claims[claimed.length > 0 ? 'found' : 'empty']++;
       if (blocked.length > 0) log.debug({ jobs: blocked }, 'blocked: their users have no free slot');
       if (undecided) await delay(UNDECIDED_MS);
       else if (claimed.length < free) return;
     }
   } catch (error) {
     state.uncertain ||= isDatabaseAway(error);
+    jobs.tally.claims.failed++;
     if (state.failures++ === 0) log.warn({ code: codeOf(error) }, `could not claim jobs (${messageOf(error)}); retrying with back-off`);
   }
 }

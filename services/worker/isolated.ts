@@ -9,6 +9,7 @@ import type { ClaimedJob } from '../ledger/run/claim.ts';
 import type { Config } from '../platform/config/load.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
+import { workEnvironment } from '../platform/machine/environment.ts';
 import type { Draft } from '../platform/messages.ts';
 import { type FromProcess, sentJob, type ToProcess } from './isolated-messages.ts';
 import type { RunningJob } from './running-jobs.ts';
@@ -54,7 +55,8 @@ export function createIsolation(options: IsolationOptions): Isolation {
 
   function start(): { child: ChildProcess; ready: Promise<void> } {
     const { ledger, config, workerId, entry } = options;
-    const child = fork(fileURLToPath(entry), [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    // The configuration comes as a message, so that nothing secret of the environment is needed.
+    const child = fork(fileURLToPath(entry), [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: workEnvironment() });
     const ready = Promise.withResolvers<void>();
     child.once('message', () => ready.resolve());
     const gone = (how: string): void => {

@@ -84,6 +84,7 @@ async function runAlone(options: JobRunnerOptions, isolation: Isolation, running
   const timer = setTimeout(timeOut, Math.min(rules.timeoutSeconds * 1000 + OVERTIME_MS, LONGEST_TIMER_MS));
   try {
     const outcome = await untilAborted(isolation.run(running), abort.signal);
+    jobs.tally.ended(job.type, outcome.kind === 'ended' ? 'alone' : outcome.kind === 'died' ? 'died' : 'postponed');
     if (outcome.kind === 'ended') return;
     if (outcome.kind === 'died') await delay(WITNESS_MS);
     log.warn(
@@ -118,7 +119,9 @@ async function runJob(options: JobRunnerOptions, running: RunningJob): Promise<v
   const log = jobLogger(options.log, handler, job);
   try {
     const output = await runHandler(options, running, handler, rules, log);
-    if (await committer.commit({ ...output, job, handler })) {
+    const isKept = await committer.commit({ ...output, job, handler });
+    options.jobs.tally.ended(job.type, isKept ? 'completed' : 'lost');
+    if (isKept) {
       options.jobs.outageTold = false;
       log.info({ attempt: job.attempt, result: output.result }, `${job.type} completed`);
     } else log.warn({ attempt: job.attempt }, 'the lease was lost before the commit: nothing was kept');
@@ -143,10 +146,12 @@ async function runHandler(
   const { job, abort } = running;
   const timeOut = (): void => abort.abort(timeoutError(rules));
   const timer = setTimeout(timeOut, Math.min(rules.timeoutSeconds * 1000, LONGEST_TIMER_MS));
+  const started = performance.now();
   try {
     return await untilAborted(handler.run(job.payload, contextOf(options, running, handler, log)), abort.signal);
   } finally {
     clearTimeout(timer);
+    jobs.tally.ran(job.type, (performance.now() - started) / 1000);
     jobs.handling--;
     onLoad(jobs.handling);
     onSlotFree();
@@ -193,10 +198,13 @@ async function commitItems(
 
 /** Writes how a failed attempt ends, unless the attempt was stopped by a cancel, a lost lease or the shutdown, which write it themselves. */
 async function endFailed(options: JobRunnerOptions, job: ClaimedJob, error: unknown, log: Logger): Promise<void> {
+  const { tally } = options.jobs;
   if (error instanceof Stopped) {
+    tally.ended(job.type, 'stopped');
     log.info({ attempt: job.attempt, code: error.code }, `stopped: ${error.message}`);
     return;
   }
+  tally.ended(job.type, isDatabaseAway(error) ? 'postponed' : 'failed');
   logFailure(options.jobs, job, error, log);
   await writeEnd(options, log, () => endAttempt(options, job, error));
 }

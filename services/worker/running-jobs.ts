@@ -1,6 +1,7 @@
 /** The jobs of one worker. The claim loop, the job runner, the heartbeat and the shutdown share this one object. */
 import type { ClaimedJob } from '../ledger/run/claim.ts';
 import { StockmeshError } from '../platform/errors.ts';
+import { createTally, type Tally } from './tally.ts';
 
 export interface RunningJob {
   readonly job: ClaimedJob;
@@ -23,11 +24,20 @@ export interface RunningJobs {
   outageTold: boolean;
   /** True from the start of the shutdown: nothing more is claimed. */
   draining: boolean;
+  readonly tally: Tally;
   /** Aborts when the worker no longer waits for a database that cannot be reached. */
   readonly stopped: AbortController;
 }
 
-export function createRunningJobs({ capacity, batchSize }: { capacity: number; batchSize: number }): RunningJobs {
+export function createRunningJobs({
+  capacity,
+  batchSize,
+  tally = createTally(),
+}: {
+  capacity: number;
+  batchSize: number;
+  tally?: Tally | undefined;
+}): RunningJobs {
   return {
     claimed: new Set(),
     handling: 0,
@@ -36,6 +46,7 @@ export function createRunningJobs({ capacity, batchSize }: { capacity: number; b
     maxUncommitted: 2 * batchSize,
     outageTold: false,
     draining: false,
+    tally,
     stopped: new AbortController(),
   };
 }

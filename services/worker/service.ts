@@ -10,6 +10,9 @@ import { configuredSources } from '../market/sources/configured.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import type { Logger } from '../platform/log/log.ts';
+import { serveProcessMetrics } from '../platform/monitoring/endpoint.ts';
+import { createProcessMetrics, renderMetrics } from '../platform/monitoring/metrics.ts';
+import { createTally } from './tally.ts';
 import { startWorker } from './worker.ts';
 
 /** The worker service: wakes its worker for new jobs, reports its load, cancels jobs on demand. `chooseSources`, `chooseChains`: by default those of the configuration; `isolatedEntry`: the module of the process for isolated jobs, with the same sources. */
@@ -23,8 +26,9 @@ export async function startWorkerService(
   const ledger = ledgerOf(db, clock, config);
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
   const earlierJobs = await takeBackEarlierJobs(instance, ledger, announcer, log);
-  const { all, real } = await chooseSources({ config, clock, db, log });
-  const chains = await chooseChains({ config, clock, db, log });
+  const tally = createTally();
+  const { all, real } = await chooseSources({ config, clock, db, log, onAttempt: tally.asked });
+  const chains = await chooseChains({ config, clock, db, log, onAttempt: tally.asked });
   const capacity = config.worker.max_concurrent_jobs;
   bus.updatePresence({ name: config.worker.name, capabilities: config.worker.capabilities.slice(), capacity, running: 0 });
   const worker = startWorker({
@@ -39,10 +43,19 @@ export async function startWorkerService(
     log,
     handlers: await loadHandlers({ sql: db, chains }),
     isolatedEntry,
+    tally,
     onLoad(running) {
       bus.updatePresence({ capacity, running });
     },
   });
+  const metrics = createProcessMetrics({ bus, clock, db });
+  tally.show(metrics);
+  metrics.gauge('worker_jobs_running', 'Jobs whose handler runs in this process', () => worker.load().running);
+  metrics.gauge('worker_jobs_uncommitted', 'Jobs of this process that wait for their commit', () => worker.load().uncommitted);
+  metrics.gauge('worker_capacity', 'Jobs that this process runs at once', () => capacity);
+  const { monitoring } = config;
+  const render = () => renderMetrics(metrics.registry, monitoring);
+  const endpoint = await serveProcessMetrics('worker', { monitoring, render, sql: db, bus, log });
   // The message only wakes the worker. The claim decides which worker gets the job.
   const doorbell = bus.onDoorbell('job', () => worker.wake());
   const stopListening = bus.onState((state) => {
@@ -56,6 +69,7 @@ export async function startWorkerService(
       stopListening();
       await Promise.all([doorbell.close(), earlierJobs.stop()]);
       await worker.drain(config.worker.grace_period * 1000);
+      await endpoint?.close();
     },
   };
 }

@@ -13,6 +13,7 @@ import { type JobRunnerOptions, LONGEST_TIMER_MS, type RunnableType, startJobs }
 import { createPublisher, type Publisher } from './publisher.ts';
 import { createRunningJobs, Stopped, stopJob } from './running-jobs.ts';
 import { shutDown } from './shutdown.ts';
+import type { Tally } from './tally.ts';
 
 export interface WorkerOptions extends Pick<JobContext<unknown>, 'sources' | 'realSources' | 'reader' | 'config'> {
   workerId: string;
@@ -23,6 +24,8 @@ export interface WorkerOptions extends Pick<JobContext<unknown>, 'sources' | 're
   handlers: readonly Handler[];
   /** Called whenever the number of running handlers changes. */
   onLoad?: (running: number) => void;
+  /** Counts what it does; by default for nobody. */
+  tally?: Tally | undefined;
   /** The module of the process for jobs whose worker has died before (`isolated.ts`). Without it these jobs run here. */
   isolatedEntry?: URL | undefined;
 }
@@ -33,14 +36,16 @@ export interface Worker {
   /** Stops a job if it runs here. */
   abort(jobId: string, reason: string): void;
   running(): Pick<ClaimedJob, 'id' | 'type' | 'symbol' | 'attempt' | 'startedAt'>[];
+  /** Handlers that run, and jobs whose handler has returned and that are not committed yet. */
+  load(): { running: number; uncommitted: number };
   /** Stops claiming, lets running jobs finish within the grace period and hands the others back. */
   drain(graceMs: number): Promise<void>;
 }
 
 export function startWorker(options: WorkerOptions): Worker {
-  const { workerId, ledger, log, config, sources, realSources, reader, onLoad = () => {}, isolatedEntry } = options;
+  const { workerId, ledger, log, config, sources, realSources, reader, onLoad = () => {}, tally, isolatedEntry } = options;
   const { batch, max_concurrent_jobs: capacity, poll_interval } = config.worker;
-  const jobs = createRunningJobs({ capacity, batchSize: batch.size });
+  const jobs = createRunningJobs({ capacity, batchSize: batch.size, tally });
   const types = runnableTypes(options);
   const publisher = createPublisher(options);
   const committed: Publisher['committed'] = (changes, dataMessages) => {
@@ -81,6 +86,7 @@ export function startWorker(options: WorkerOptions): Worker {
     wake: claimLoop.wake,
     abort: (id, reason) => stopJob(jobs, id, new Stopped('job.cancelled', reason)),
     running: () => [...jobs.claimed].map(({ job: { id, type, symbol, attempt, startedAt } }) => ({ id, type, symbol, attempt, startedAt })),
+    load: () => ({ running: jobs.handling, uncommitted: jobs.claimed.size - jobs.handling }),
     async drain(graceMs) {
       await shutDown({ jobs, ledger, workerId, log, claimLoop, committer, publisher, stopHeartbeat }, graceMs);
       isolation?.close();

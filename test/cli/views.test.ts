@@ -379,10 +379,10 @@ describe('keys', () => {
       ago(130),
     ]);
     const [head, ...rows] = (await run('key', 'list')).stdout.trimEnd().split('\n').map(cells);
-    expect(head).toEqual(['ID', 'NAME', 'SCOPES', 'CREATED', 'USED', 'STATE']);
+    expect(head).toEqual(['ID', 'NAME', 'SCOPES', 'CREATED', 'USED', 'EXPIRES', 'STATE']);
     expect(rows.map((row) => row.slice(1))).toEqual([
-      ['two', 'admin', expect.stringMatching(/s ago$/), 'never', 'in force'],
-      ['one', 'read', '2 h ago', '61 min ago', 'revoked 2 min ago'],
+      ['two', 'admin', expect.stringMatching(/s ago$/), 'never', 'never', 'in force'],
+      ['one', 'read', '2 h ago', '61 min ago', 'never', 'revoked 2 min ago'],
     ]);
     expect((await json('key', 'list')).keys).toHaveLength(2);
   });

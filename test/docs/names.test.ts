@@ -172,7 +172,7 @@ test('the rights in docs/operate.md are those of the embedded database', () => {
     /^GRANT (.+) ON /gm,
     blocks.filter(({ language }) => language === 'sql').map(({ file, line, text }) => ({ at: `${file}:${line}`, text })),
   );
-  expect(grants).toHaveLength(3);
+  expect(grants).toHaveLength(2);
   const accounts = readFileSync(join(ROOT, 'sql/accounts.ts'), 'utf8');
   expect(grants.filter(({ text }) => !accounts.includes(`'${text}'`))).toEqual([]);
 });

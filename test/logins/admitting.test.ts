@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { createAnnouncer } from '../../services/ledger/announce.ts';
-import { createAdmission, isPlausible } from '../../services/logins/admission.ts';
+import { createAdmission, isPast } from '../../services/logins/admission.ts';
 import { readCommittedLogin } from '../../services/logins/commit.ts';
 import { readLoginToJobsP95 } from '../../services/logins/latency.ts';
 import { sourceSet } from '../../services/market/freshness/freshness.ts';
@@ -18,10 +18,23 @@ const DAY_MS = 86_400_000;
 test.each([
   [60_000, true],
   [60_001, false],
-  [-DAY_MS, true],
-  [-DAY_MS - 1, false],
-])('a login %d ms from now may have been then: %s', (ms, plausible) => {
-  expect(isPlausible(1_000_000_000 + ms, 1_000_000_000)).toBe(plausible);
+])('a login %d ms ahead may have been by now: %s', (ms, past) => {
+  expect(isPast(1_000_000_000 + ms, 1_000_000_000)).toBe(past);
+});
+
+test.each([
+  [DAY_MS, 'is an event'],
+  [DAY_MS + 1, 'is none'],
+])('a login %d ms old %s', async (ms, verdict) => {
+  const { admitLogin } = admissionInto(fixture);
+  const admitted = admitLogin({ userId: 'alice', at: new Date(Date.parse(NOW) - ms).toISOString() });
+  if (verdict === 'is an event') await expect(admitted).resolves.toMatchObject({ user_id: 'alice' });
+  else
+    await expect(admitted).rejects.toMatchObject({
+      name: 'InputError',
+      code: 'login.expired',
+      message: expect.stringContaining('portfolio.login_max_age'),
+    });
 });
 
 test('a transaction takes two hundred logins', async () => {

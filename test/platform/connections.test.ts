@@ -4,14 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { clientOptions } from '../../services/platform/bus/connection.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
-import {
-  brokerAddress,
-  databaseOptions,
-  type Runtime,
-  removeRuntime,
-  usesEmbedded,
-  writeRuntime,
-} from '../../services/platform/connections.ts';
+import { brokerAddress, databaseOptions, type Runtime, removeRuntime, writeRuntime } from '../../services/platform/connections.ts';
 import { openDataFolder, type Secrets } from '../../services/platform/machine/datafolder.ts';
 
 const config = (keys: Record<string, unknown> = {}) => {
@@ -139,120 +132,34 @@ describe('over a data folder', () => {
   });
 });
 
-describe('a database by configuration', () => {
-  const options = (url: string) => databaseOptions(config({ 'database.url': url }), folder, 'service');
-
-  test('by its URL, names and passwords decoded', () => {
-    expect(options('mysql://us%40er:p%2Fa%3Ass@db.example:3310/stock_mesh')).toMatchObject({
-      host: 'db.example',
-      port: 3310,
-      user: 'us@er',
-      password: 'p/a:ss',
-      database: 'stock_mesh',
-    });
-    expect(options('mysql://u:p@h/s')).not.toHaveProperty('socketPath');
-  });
-
-  test('on the usual port unless the URL says otherwise; mariadb: means the same', () => {
-    expect(options('mariadb://u:p@db.example/s')).toMatchObject({ host: 'db.example', port: 3306 });
-  });
-
-  test('at an IPv6 address, without the brackets of the URL', () => {
-    expect(options('mysql://u:p@[::1]:3310/s')).toMatchObject({ host: '::1', port: 3310 });
-  });
-
-  test('by the socket in its URL', () => {
-    const found = options('mysql://u:p@localhost/s?socketPath=%2Frun%2Fdb.sock');
-    expect(found).toMatchObject({ socketPath: '/run/db.sock', database: 's' });
-    expect(found).not.toHaveProperty('host');
-  });
-
-  test.each(['mysql://u:p@db1,db2:3307,[::1]:3308/s', 'mysql://u:p@db1/s,mysql://u:p@db2:3307/s,mariadb://u:p@[::1]:3308/s'])(
-    'on several servers: %s',
-    (url) => {
-      expect(options(url)).toMatchObject({
-        addresses: [
-          { host: 'db1', port: 3306 },
-          { host: 'db2', port: 3307 },
-          { host: '::1', port: 3308 },
-        ],
-        user: 'u',
-        password: 'p',
-        database: 's',
-      });
-    },
-  );
-
-  test('on several servers with different accounts is refused, without a password in the message', () => {
-    expect(() => options('mysql://u:hunter2@db1/s,mysql://u:hunter3@db2/s')).toThrow(
-      expect.objectContaining({ code: 'database.bad_url', message: expect.not.stringContaining('hunter') }),
-    );
-  });
-
-  test('by a list of hosts; those without a port of their own have database.port', () => {
-    const keys = { 'database.host': 'db1,db2:3307, ::1', 'database.port': 3310 };
-    expect(databaseOptions(config(keys), folder, 'service')).toMatchObject({
-      addresses: [
-        { host: 'db1', port: 3310 },
-        { host: 'db2', port: 3307 },
-        { host: '::1', port: 3310 },
-      ],
-    });
-  });
-
-  test('on the first and the last port that there is', () => {
-    expect(databaseOptions(config({ 'database.host': 'db1:1,db2:65535' }), folder, 'service')).toMatchObject({
-      addresses: [
-        { host: 'db1', port: 1 },
-        { host: 'db2', port: 65_535 },
-      ],
-    });
-  });
-
-  test.each(['db1,', 'db1:port', 'db1:0', 'db1:65536', 'db1:99999', '[db1]:3306', 'db 1'])(
-    'a list with something that is no host is refused: %j',
-    (host) => {
-      expect(() => databaseOptions(config({ 'database.host': host }), folder, 'service')).toThrow(
-        expect.objectContaining({ name: 'ConfigError', code: 'database.bad_host', message: expect.stringContaining(JSON.stringify(host)) }),
-      );
-    },
-  );
-
-  test.each([
-    'postgres://u:hunter2@h/s',
-    'mysql://u:hunter2@h',
-    'mysql://u:hunter2@h/',
-    'hunter2',
-    'mysql://u:hunter2%@h/s',
-    'mysql://u:hunter2@h:99999/s',
-  ])('an address that is not one is refused without repeating its password: %s', (url) => {
-    expect(() => options(url)).toThrow(
-      expect.objectContaining({ name: 'ConfigError', code: 'database.bad_url', message: expect.not.stringContaining('hunter2') }),
-    );
-  });
-
-  test('by host or by socket', () => {
-    const account = { 'database.username': 'u', 'database.password': 'p', 'database.database': 's' };
-    expect(databaseOptions(config({ ...account, 'database.host': 'h', 'database.port': 3310 }), folder, 'read')).toMatchObject({
-      host: 'h',
-      port: 3310,
-      user: 'u',
-      password: 'p',
-      database: 's',
-    });
-    const bySocket = databaseOptions(config({ ...account, 'database.socket': '/run/db.sock' }), folder, 'read');
-    expect(bySocket).toMatchObject({ socketPath: '/run/db.sock' });
-    expect(bySocket).not.toHaveProperty('host');
-  });
-
-  test('is no embedded one; a broker still may be', () => {
-    expect(usesEmbedded(config({ 'database.url': 'mysql://u:p@h/s' }))).toEqual({ database: false, broker: true });
-    expect(usesEmbedded(config())).toEqual({ database: true, broker: true });
-    expect(usesEmbedded(config({ 'queue.mqtt.host': 'h', 'database.socket': '/s' }))).toEqual({ database: false, broker: false });
-  });
-});
-
 describe('a broker by configuration', () => {
+  test.each([
+    ['mqtt://u:p@mq?clientId=other', 'parameters'],
+    ['mqtts://u:p@mq/path', 'paths'],
+    ['mqtt://u:p@mq#x', 'ws://'],
+    ['wss://u:p@mq/bus#x', 'wss://'],
+    ['mqtt://u:1/2@mq', '%2F'],
+    ['mqtt://u:1?2@mq', '%3F'],
+    ['mqtt://u:1#2@mq', '%23'],
+    ['mqtt://u:1@2@mq', '%40'],
+    ['mqtt://u:1%@mq', '%25'],
+    ['mqtt://u:p@mq:0', 'must look like'],
+    ['http://mq', 'must look like'],
+  ])('a URL that would not do what it says is refused: %s', (url, says) => {
+    expect(() => config({ 'queue.mqtt.url': url })).toThrow(
+      expect.objectContaining({ code: 'bus.invalid_url', message: expect.stringContaining(says) }),
+    );
+    expect(() => clientOptions({ url })).toThrow(expect.objectContaining({ code: 'bus.invalid_url' }));
+  });
+
+  test.each([['ca_file'], ['enabled']])('a URL that does not encrypt is refused where tls.%s asks for it', (key) => {
+    writeFileSync(join(folder, 'ca.pem'), 'PEM');
+    const keys = { 'queue.mqtt.url': 'mqtt://u:p@mq', [`queue.mqtt.tls.${key}`]: key === 'enabled' || join(folder, 'ca.pem') };
+    expect(() => brokerAddress(config(keys), folder, 'worker')).toThrow(
+      expect.objectContaining({ code: 'config.conflicting_keys', message: expect.stringContaining('mqtts://') }),
+    );
+  });
+
   test('by host, with its account', () => {
     const keys = { 'queue.mqtt.host': 'mq', 'queue.mqtt.port': 1885, 'queue.mqtt.username': 'u', 'queue.mqtt.password': 'p' };
     expect(brokerAddress(config(keys), folder, 'worker')).toEqual({

@@ -9,23 +9,30 @@ import { type Config, loadConfig } from '../../services/platform/config/load.ts'
 import { type Database, openDatabase } from '../../services/platform/database/database.ts';
 import type { Body } from '../../services/platform/messages.ts';
 import { type PortfolioPriorityService, startPortfolioPriorityService } from '../../services/portfolio-priority/service.ts';
-import { startEmbedded } from '../broker/brokers.ts';
+import { type RunningBroker, startEmbedded } from '../broker/brokers.ts';
 import { accounts, silent } from '../broker/peers.ts';
 import type { TestDatabase } from '../support/database.ts';
 
 export const { config: defaults } = loadConfig({ env: {} });
 
-export interface Site {
-  broker: EmbeddedBroker;
+export interface Site<Broker extends RunningBroker = EmbeddedBroker> {
+  broker: Broker;
   /** Publishes a login as a hook does; resolves when the broker has it. */
   signIn(event: object | string): Promise<void>;
+  /** Publishes anything on `events/login`. */
+  publish(payload: string | Buffer, options?: { retain?: boolean; qos?: 0 | 1 }): Promise<void>;
   /** The answers that a monitor has seen, by user. */
   answers: Map<string, Body<'portfolio'>>;
+  /** The refusals that a monitor has seen. */
+  refusals: Body<'refused'>[];
 }
 
 /** A broker with a login hook and a monitor on it, until the test ends. */
-export async function startSite(): Promise<Site> {
-  const broker = await startEmbedded();
+export const startSite = (): Promise<Site> => startSiteOn(startEmbedded);
+
+/** The same with another broker. */
+export async function startSiteOn<Broker extends RunningBroker>(start: () => Promise<Broker>): Promise<Site<Broker>> {
+  const broker = await start();
   onTestFinished(() => broker.close());
   const hook: MqttClient = await mqtt.connectAsync(`mqtt://127.0.0.1:${broker.port}`, {
     username: 'hook',
@@ -43,12 +50,14 @@ export async function startSite(): Promise<Site> {
   onTestFinished(() => monitor.close());
   const answers = new Map<string, Body<'portfolio'>>();
   await monitor.subscribe('portfolio', { queueLimit: 100_000 }, ({ body }) => void answers.set(body.user_id, body)).ready;
+  const refusals: Body<'refused'>[] = [];
+  await monitor.subscribe('refused', {}, ({ body }) => void refusals.push(body)).ready;
+  const publish: Site<Broker>['publish'] = async (payload, options) => {
+    await hook.publishAsync('events/login', payload, { qos: 1, ...options });
+  };
   return {
-    broker,
-    answers,
-    async signIn(event) {
-      await hook.publishAsync('events/login', typeof event === 'string' ? event : JSON.stringify(event), { qos: 1 });
-    },
+    ...{ broker, answers, refusals, publish },
+    signIn: (event) => publish(typeof event === 'string' ? event : JSON.stringify(event)),
   };
 }
 
@@ -62,7 +71,7 @@ export interface Running {
 
 /** Starts an instance of the service, ready to hear logins; it is stopped with the test unless it is stopped before. */
 export async function startInstance(
-  site: Site,
+  site: Site<RunningBroker>,
   database: Pick<TestDatabase, 'options'>,
   { instance = 'pp1', config = defaults, persistent = false }: { instance?: string; config?: Config; persistent?: boolean } = {},
 ): Promise<Running & { stop(): Promise<void> }> {

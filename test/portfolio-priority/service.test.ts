@@ -82,7 +82,6 @@ describe('a malformed event', () => {
     [{ user: 'alice' }, 'message.invalid', 'userId'],
     [{ userId: '' }, 'message.invalid', 'userId'],
     [{ userId: 'alice', at: 'yesterday' }, 'message.invalid', '"yesterday"'],
-    [{ userId: 'alice', password: 'x' }, 'message.invalid', '"password"'],
   ] as const)('%o is refused, counted and logged with the reason', async ([event, code, named]) => {
     await hold(fixture.db, { alice: ['AAPL'] });
     const site = await startSite();

@@ -7,10 +7,11 @@ import type { Bus, BusState } from '../../services/platform/bus/bus.ts';
 import type { Config } from '../../services/platform/config/load.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { freePort } from '../../services/platform/machine/ports.ts';
-import { type Endpoint, serveMetrics } from '../../services/scheduler/endpoint.ts';
+import { type Endpoint, serveMetrics } from '../../services/platform/monitoring/endpoint.ts';
 import { createMetricsRenderer, type SchedulerMetrics } from '../../services/scheduler/metrics.ts';
 import { silent } from '../broker/peers.ts';
 import { faultsOf } from '../support/promtool.ts';
+import { samplesOf } from '../support/samples.ts';
 import { configOf } from './configuration.ts';
 import { fixture } from './mesh.ts';
 
@@ -48,16 +49,11 @@ async function serve(
     held: { counts: { fresh: 7, outdated: 2, stale: 1, missing: 0 }, simulated: 3, judged: [] },
   });
   const leads = () => isLeader;
-  const metrics = createMetricsRenderer({ db, bus, announcer: { missed: new Map([['bus.offline', 4]]) }, readMetrics, leads, monitoring });
-  endpoint = await serveMetrics({ monitoring, metrics, sql: db, bus, leads, log: silent });
+  const refusals = () => [{ source: 'broker', code: 'broker.oversize', count: 5 }];
+  const announcer = { missed: new Map([['bus.offline', 4]]) };
+  const { render } = createMetricsRenderer({ db, bus, announcer, readMetrics, refusals, leads, monitoring });
+  endpoint = await serveMetrics({ monitoring, render, sql: db, bus, facts: () => ({ leads: leads() }), log: silent });
   return `http://127.0.0.1:${monitoring.port}`;
-}
-
-/** The samples of an answer in Prometheus' text format: name and labels → value. */
-async function samples(url: string): Promise<Record<string, number>> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
 }
 
 test('the metrics are as Prometheus wants them', async () => {
@@ -73,7 +69,7 @@ test('/metrics shows depth, states, ages, rates, utilisation, retries, missed an
   ]);
   await mesh.db.run("INSERT INTO alerts (name, state, value, threshold, since, text) VALUES ('no_worker', 'raised', 0, 1, NOW(3), 'none')");
   mesh.clock.advance({ seconds: 12 });
-  expect(await samples(await serve())).toMatchObject({
+  expect(await samplesOf(await serve())).toMatchObject({
     'stockmesh_queue_depth{priority="1"}': 0,
     'stockmesh_queue_depth{priority="5"}': 2,
     'stockmesh_jobs{queue="foreground",state="running"}': 1,
@@ -85,6 +81,7 @@ test('/metrics shows depth, states, ages, rates, utilisation, retries, missed an
     'stockmesh_transaction_retries_total{errno="1213"}': 3,
     'stockmesh_missed_bells_total{code="bus.offline"}': 4,
     'stockmesh_bus_messages_total{outcome="published"}': 7,
+    'stockmesh_refusals_told_total{source="broker",code="broker.oversize"}': 5,
     'stockmesh_alert_raised{name="no_worker"}': 1,
     'stockmesh_held_symbols{freshness="fresh"}': 7,
     'stockmesh_held_symbols{freshness="outdated"}': 2,
@@ -98,8 +95,8 @@ test('/metrics shows depth, states, ages, rates, utilisation, retries, missed an
 
 test('counters that others count are not added up from one answer to the next', async () => {
   const url = await serve();
-  await samples(url);
-  expect((await samples(url))['stockmesh_transaction_retries_total{errno="1213"}']).toBe(3);
+  await samplesOf(url);
+  expect((await samplesOf(url))['stockmesh_transaction_retries_total{errno="1213"}']).toBe(3);
 });
 
 const source = (p95: number) => [{ source: 'yahoo_finance', p95, answers: 9 }];
@@ -108,7 +105,7 @@ test('/metrics shows how fast sources answer and logins become jobs, how many wo
   const ledger = mesh.ledger();
   await mesh.add(ledger, {});
   await mesh.db.run("UPDATE jobs SET state = 'failed', due_at = ?", [new Date(mesh.clock.now().epochMilliseconds)]);
-  const shown = await samples(
+  const shown = await samplesOf(
     await serve({}, { measured: { latencies: source(1.9), loginToJobsP95: 0.25, workers: { online: 3, slots: 9, busy: 2 } } }),
   );
   expect(shown).toMatchObject({
@@ -128,7 +125,7 @@ test('/metrics shows how fast sources answer and logins become jobs, how many wo
 
 test('a metric that nobody has measured is not there, and neither is one that is switched off', async () => {
   const names = async (...args: Parameters<typeof serve>) => {
-    const shown = Object.keys(await samples(await serve(...args))).join(' ');
+    const shown = Object.keys(await samplesOf(await serve(...args))).join(' ');
     await endpoint?.close();
     return shown;
   };
@@ -142,7 +139,7 @@ test('what the process is not is 0, and an alert that is over too', async () => 
   await mesh.db.run(
     "INSERT INTO alerts (name, state, value, threshold, since, text) VALUES ('stale_data', 'cleared', 0, 2, NOW(3), 'none')",
   );
-  expect(await samples(await serve({}, { state: 'offline', leads: false }))).toMatchObject({
+  expect(await samplesOf(await serve({}, { state: 'offline', leads: false }))).toMatchObject({
     'stockmesh_alert_raised{name="stale_data"}': 0,
     stockmesh_broker_up: 0,
     stockmesh_scheduler_leads: 0,
@@ -159,14 +156,14 @@ test('the path alone counts, HEAD is answered, and what is not there is answered
   expect((await fetch(`${url}/healthz?deep=1`)).status).toBe(200);
   const head = await fetch(`${url}/metrics`, { method: 'HEAD' });
   expect([head.status, head.headers.get('cache-control')]).toEqual([200, 'no-store']);
-  expect(await (await fetch(`${url}/`)).text()).toBe('/ is not here; there are /metrics and /healthz\n');
+  expect(await (await fetch(`${url}/`)).text()).toBe('/ is not here; there are /metrics, /healthz and /readyz\n');
   const post = await fetch(`${url}/metrics`, { method: 'POST' });
   expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
 });
 
 test('a measurement that is switched off is not shown', async () => {
   const names = Object.keys(
-    await samples(await serve({ 'monitoring.stock_metrics.queue_depth': false, 'monitoring.stock_metrics.worker_efficiency': false })),
+    await samplesOf(await serve({ 'monitoring.stock_metrics.queue_depth': false, 'monitoring.stock_metrics.worker_efficiency': false })),
   ).join(' ');
   expect(names).toContain('stockmesh_jobs{');
   expect(names).not.toMatch(/queue_depth|worker_slots|utilisation/);
@@ -181,7 +178,7 @@ test('as JSON the same metrics are a list', async () => {
 });
 
 test('while the database is away /metrics says so and leaves out what it cannot know', async () => {
-  const shown = await samples(await serve({}, { databaseAway: true }));
+  const shown = await samplesOf(await serve({}, { databaseAway: true }));
   expect(shown).toMatchObject({ stockmesh_database_up: 0 });
   expect(Object.keys(shown).join(' ')).not.toContain('stockmesh_queue_depth');
 });

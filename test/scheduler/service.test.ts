@@ -104,6 +104,20 @@ test('of two schedulers one leads', async () => {
   expect(await holder()).toBe('a');
 });
 
+test('a refused login raises an alert that says whose it was and why', async () => {
+  const alerts = await monitor('alerts/refused_5Flogins');
+  const { bus } = await start('a');
+  await waitFor(() => expect(bus.report().missing).toEqual([]));
+  const gateway = openBus(broker.port, { service: 'gateway', instance: 'g1' });
+  await gateway.online();
+  const refused = { source: 'gateway', code: 'request.invalid', text: 'not valid: "at"', count: 1, account: 'hook' } as const;
+  await gateway.publish('refused', { ...refused, at: new Date().toISOString() });
+  await waitFor(() =>
+    expect(alerts.map(({ payload }) => JSON.parse(payload))).toMatchObject([{ state: 'raised', value: 1, threshold: 0 }]),
+  );
+  expect(alerts[0]!.payload).toContain('account hook: not valid: \\"at\\" (request.invalid, gateway)');
+});
+
 test('when the leader shuts down, another leads at once', async () => {
   const first = await start('a', { 'scheduler.lease': 600 });
   await waitFor(async () => expect(await holder()).toBe('a'));

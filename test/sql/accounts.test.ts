@@ -30,9 +30,8 @@ test('each account is made for each host with its password, and may do its own w
       }),
     ),
   );
-  expect(sent.filter((text) => /^GRANT .*TO 'stockmesh_read'/.test(text))[0]).toBe(
-    "GRANT SELECT, SHOW VIEW ON `s`.* TO 'stockmesh_read'@'localhost'",
-  );
+  // Its rights are given by column, after the migrations.
+  expect(sent.filter((text) => /^GRANT .*TO 'stockmesh_read'/.test(text))).toEqual([]);
 });
 
 test('without hosts the accounts connect from anywhere', async () => {

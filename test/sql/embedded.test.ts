@@ -60,9 +60,12 @@ describe('a server that runs', () => {
   let database: EmbeddedDatabase;
   beforeAll(async () => {
     home = mkdtempSync(join(tmpdir(), 'stockmesh-embedded-'));
+    const secrets = { STOCKMESH_DATABASE_ROOT_PASSWORD: 'secret', MYSQL_HOME: home, MYSQL_TCP_PORT: '1', LD_PRELOAD: '' };
+    for (const [name, value] of Object.entries(secrets)) vi.stubEnv(name, value);
     database = await startDatabase({ dataDir: join(home, 'database'), passwords, log: pino({ level: 'silent' }) });
   });
   afterAll(async () => {
+    vi.unstubAllEnvs();
     await database.stop();
     rmSync(home, { recursive: true, force: true });
   });
@@ -70,13 +73,19 @@ describe('a server that runs', () => {
   test('each account may do its own work and nothing more', async () => {
     await query(database, 'migrate', 'CREATE TABLE t (id INT PRIMARY KEY)', 'ALTER TABLE t ADD n INT');
     await query(database, 'service', 'INSERT INTO t VALUES (1, 1)', 'UPDATE t SET n = 2', 'DELETE FROM t WHERE id = 9');
-    await expect(query(database, 'read', 'SELECT n FROM t')).resolves.toEqual([{ n: 2 }]);
+    await expect(query(database, 'service', 'SELECT n FROM t')).resolves.toEqual([{ n: 2 }]);
 
     const denied = { code: 'ER_TABLEACCESS_DENIED_ERROR' };
     await expect(query(database, 'service', 'DROP TABLE t')).rejects.toMatchObject(denied);
     await expect(query(database, 'service', 'CREATE TABLE u (id INT)')).rejects.toMatchObject(denied);
-    await expect(query(database, 'read', 'DELETE FROM t')).rejects.toMatchObject(denied);
-    for (const role of ['migrate', 'service', 'read'] as const)
+    // Its rights are given by column after the migrations, of which there are none here.
+    await expect(query(database, 'read', 'SELECT n FROM t')).rejects.toMatchObject({ code: 'ER_DBACCESS_DENIED_ERROR' });
+    for (const statement of ['ALTER TABLE t ADD m INT', 'CREATE INDEX i ON t (n)', 'TRUNCATE t'])
+      await expect(query(database, 'service', statement)).rejects.toMatchObject(denied);
+    for (const name of ['other', 'test', 'test_other'])
+      await expect(query(database, 'service', `CREATE DATABASE ${name}`)).rejects.toMatchObject({ code: 'ER_DBACCESS_DENIED_ERROR' });
+    await expect(query(database, 'service', "SELECT LOAD_FILE('/etc/hostname') AS text")).resolves.toEqual([{ text: null }]);
+    for (const role of ['migrate', 'service'] as const)
       await expect(query(database, role, 'SELECT * FROM mysql.user')).rejects.toMatchObject(denied);
     await expect(query(database, 'migrate', 'CREATE DATABASE other')).rejects.toMatchObject({ code: 'ER_DBACCESS_DENIED_ERROR' });
     await expect(query(database, 'service', "SELECT 1 INTO OUTFILE '/tmp/stolen'")).rejects.toMatchObject({
@@ -91,7 +100,7 @@ describe('a server that runs', () => {
     await expect(mysql.createConnection({ socketPath, user: '' })).rejects.toMatchObject(denied);
     await expect(mysql.createConnection({ host, port, user: 'stockmesh' })).rejects.toMatchObject(denied);
     await expect(mysql.createConnection({ host, port, ...database.accounts.root })).rejects.toMatchObject(denied);
-    const tcp = await mysql.createConnection({ host, port, database: database.database, ...database.accounts.read });
+    const tcp = await mysql.createConnection({ host, port, ...database.accounts.read });
     await tcp.end();
     await expect(
       query(database, 'root', "SELECT User, Host FROM mysql.user WHERE User NOT LIKE 'stockmesh%' ORDER BY User"),
@@ -110,6 +119,22 @@ describe('a server that runs', () => {
     expect(rows).toEqual([
       { isolation: 'READ-COMMITTED', zone: '+00:00', letters: 'utf8mb4', address: '127.0.0.1', durable: 1, local_files: 0 },
     ]);
+  });
+
+  test('it has nothing of our environment that it would take for a setting, and no secret', () => {
+    const names = readFileSync(`/proc/${database.pid}/environ`, 'utf8')
+      .split('\0')
+      .map((one) => one.split('=')[0]!);
+    const allowed = /^(PATH|TZ|LANG|LC_\w+|LD_LIBRARY_PATH|UMASK|UMASK_DIR|)$/;
+    expect(names.filter((name) => !allowed.test(name))).toEqual([]);
+  });
+
+  test('all that it creates is for its owner only, its socket too', async () => {
+    await query(database, 'migrate', 'CREATE TABLE kept_private (id INT)');
+    const wide = readdirSync(join(home, 'database'), { recursive: true, withFileTypes: true })
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((path) => (statSync(path).mode & 0o077) !== 0);
+    expect(wide).toEqual([]);
   });
 
   test('nothing that it was started with is left for others to read', async () => {
@@ -200,7 +225,7 @@ describe('what goes wrong', () => {
     const again = await start({ durable: true });
     expect(again.adopted).toBe(false);
     expect(again.socket).toBe(database.socket);
-    await expect(query(again, 'read', 'SELECT COUNT(*) AS n FROM t')).resolves.toEqual([{ n: 2 }]);
+    await expect(query(again, 'service', 'SELECT COUNT(*) AS n FROM t')).resolves.toEqual([{ n: 2 }]);
   });
 
   test('a frozen server is stopped as cleanly as any other', async () => {

@@ -18,6 +18,7 @@ import { type Clock, systemClock } from '../../services/platform/clock.ts';
 import { type Config, loadConfig } from '../../services/platform/config/load.ts';
 import { type Database, type DatabaseOptions, openDatabase, type Transaction } from '../../services/platform/database/database.ts';
 import type { Logger } from '../../services/platform/log/log.ts';
+import type { Tally } from '../../services/worker/tally.ts';
 import { startWorker, type Worker } from '../../services/worker/worker.ts';
 import { silent } from '../broker/peers.ts';
 import { testDatabase } from '../support/database.ts';
@@ -47,6 +48,7 @@ interface OwnWorker {
   onLoad?: (running: number) => void;
   log?: Logger;
   overrides?: Overrides;
+  tally?: Tally;
 }
 
 export interface Workshop {
@@ -87,7 +89,7 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
     ledger,
     config,
     announcer,
-    worker(handlers, { id = `worker-${++started}`, sources = [], bus = offline, onLoad, log = silent, overrides: own = {} } = {}) {
+    worker(handlers, { id = `worker-${++started}`, sources = [], bus = offline, onLoad, log = silent, overrides: own = {}, tally } = {}) {
       const ownConfig = configWith({ ...settings, ...own });
       const chain = failoverOf(sources, clock);
       const worker = startWorker({
@@ -105,6 +107,7 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
         log,
         handlers,
         onLoad: onLoad ?? (() => undefined),
+        tally,
       });
       // Not by a hook of this module: where files share their modules it would be that of the first file alone, and a worker of one test would take the jobs of the next.
       onTestFinished(() => worker.drain(0));

@@ -1,7 +1,9 @@
 /** `stockmesh migrate`: applies migrations and takes them back. */
 
 import { createInterface } from 'node:readline/promises';
-import { migrateDown, migrateUp, migrationStatus, migrations } from '../../../sql/migrate.ts';
+import { escape as quote } from 'mysql2';
+import { assertSchemaCurrent, migrateDown, migrateUp, migrationStatus, migrations } from '../../../sql/migrate.ts';
+import { readGrants } from '../../../sql/read-rights.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { databaseOptions } from '../../platform/connections.ts';
 import { type DatabaseOptions, openDatabase } from '../../platform/database/database.ts';
@@ -90,6 +92,27 @@ async function agreed(loss: string): Promise<boolean> {
     return false;
   } finally {
     ask.close();
+  }
+}
+
+/** Prints the statements that give an account of a server of your own the rights of `stockmesh_read`. They name the columns of the schema as it is now. */
+export async function grants({ account, ...options }: Options & { account: string }): Promise<number> {
+  const database = target(options);
+  const [, user, host = '%'] = /^([^@]+)(?:@([^@]+))?$/.exec(account) ?? [];
+  if (user === undefined)
+    throw new InputError(
+      'option.bad_account',
+      `--account ${JSON.stringify(account)}: write it as USER or USER@HOST, such as stockmesh_read@%`,
+    );
+  const db = openDatabase({ ...database, maxConnections: 2 });
+  try {
+    await assertSchemaCurrent(db);
+    const statements = await readGrants(db, database.database, `${quote(user)}@${quote(host)}`);
+    if (options.json) printJson({ statements });
+    else print(statements.map((statement) => `${statement};`).join('\n'));
+    return 0;
+  } finally {
+    await db.close();
   }
 }
 

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PRIVATE_UMASK } from '../../platform/machine/environment.ts';
 import { freePort } from '../../platform/machine/ports.ts';
 import { signInAndWait } from '../commands/login.ts';
 import { withSession } from '../session.ts';
@@ -21,6 +22,7 @@ export async function demo(options: DemoOptions): Promise<number> {
   const own = options.data === undefined ? mkdtempSync(join(tmpdir(), DEMO_FOLDER)) : undefined;
   const data = options.data ?? join(own as string, 'data');
   stopWithParent();
+  process.umask(PRIVATE_UMASK);
   const stopped = new AbortController();
   const onSignal = (): void => stopped.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);

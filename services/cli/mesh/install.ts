@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { ConfigError, InputError, messageOf } from '../../platform/errors.ts';
+import { programEnvironment } from '../../platform/machine/environment.ts';
 import { findProgram } from '../../platform/machine/programs.ts';
 
 interface SystemPackage {
@@ -285,8 +286,8 @@ export function thisSystem(): System {
 
 function runLogged(program: string, args: readonly string[], terminal: boolean, logFile: string): Promise<Finished> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: terminal ? 'inherit' : ['ignore', 'pipe', 'pipe'] });
-    const log = createWriteStream(logFile, { flags: 'a' });
+    const child = spawn(program, args, { stdio: terminal ? 'inherit' : ['ignore', 'pipe', 'pipe'], env: programEnvironment() });
+    const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream?.setEncoding('utf8').on('data', (text: string) => {

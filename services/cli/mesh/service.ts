@@ -1,7 +1,9 @@
 /** `stockmesh service <name>`: one service in this process. */
 import { InputError } from '../../platform/errors.ts';
 import { type RunningService, runService, type ServiceContext } from '../../platform/lifecycle.ts';
+import { PRIVATE_UMASK } from '../../platform/machine/environment.ts';
 import { type GlobalOptions, loadJoining } from '../session.ts';
+import { takeHandedOn } from './handed-on.ts';
 import { stopWithParent } from './parent.ts';
 
 interface ServiceDefinition {
@@ -29,7 +31,8 @@ export async function service(name: string, options: GlobalOptions & { instance?
   if (definition === undefined)
     throw new InputError('service.unknown', `there is no service "${name}"; choose one of ${Object.keys(SERVICES).join(', ')}`);
   stopWithParent();
-  const { loaded, dataFolder } = loadJoining(options);
+  process.umask(PRIVATE_UMASK);
+  const { loaded, dataFolder } = loadJoining({ ...options, set: [...takeHandedOn(), ...(options.set ?? [])] });
   const instance = options.instance ?? (name === 'worker' ? (loaded.config.worker.worker_id ?? undefined) : undefined);
   const code = await runService(name, { loaded, dataFolder, instance, persistent: definition.persistent, start: await definition.load() });
   // A job handler that ignores its abort signal must not keep a process whose service has stopped.

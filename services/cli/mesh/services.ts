@@ -1,5 +1,7 @@
 /** The services of a mesh as child processes of `stockmesh up`. */
 import { fileURLToPath } from 'node:url';
+import { foreignVariables } from '../../platform/machine/datafolder.ts';
+import { handedOn } from './handed-on.ts';
 import { warningIn } from './log-lines.ts';
 import { type Supervised, type Supervisor, supervise } from './supervisor.ts';
 
@@ -17,9 +19,17 @@ export interface MeshSettings {
   set: string[];
 }
 
+/** The environment of a service: without the passwords of others, unless the configuration has use for such a variable. */
+function serviceEnvironment(service: string, used: readonly string[]): NodeJS.ProcessEnv {
+  const foreign = foreignVariables(service).filter((name) => !used.includes(name));
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.includes(name)));
+}
+
 export interface ServicesOptions {
   dataFolder: string;
   settings: MeshSettings;
+  /** Variables that keys of the configuration are filled from. */
+  used?: readonly string[];
   workers: number;
   /** Takes every line that a service writes, with its newline. */
   writeLog(line: string): void;
@@ -30,15 +40,26 @@ export interface ServicesOptions {
 }
 
 /** Resolves when all services are ready. Errors: `ConfigError('mesh.service_failed')` when one ends before; the others are stopped then. */
-export async function startServices({ dataFolder, settings, workers, writeLog, note, main = MAIN }: ServicesOptions): Promise<Supervisor> {
+export async function startServices({
+  dataFolder,
+  settings,
+  used = [],
+  workers,
+  writeLog,
+  note,
+  main = MAIN,
+}: ServicesOptions): Promise<Supervisor> {
   const { environment, files, set } = settings;
   const common = [
     ...['--data', dataFolder, '--env', environment],
     ...files.flatMap((file) => ['--config', file]),
-    ...set.flatMap((one) => ['--set', one]),
     ...['--set', 'logging.format=json'],
   ];
-  const service = (name: string, label = name): Supervised => ({ label, args: ['service', name, ...common] });
+  const service = (name: string, label = name): Supervised => ({
+    label,
+    args: ['service', name, ...common],
+    env: { ...serviceEnvironment(name, used), ...handedOn(set) },
+  });
   const isNews = onceIn(REPEATED_MS);
   const supervisor = supervise(
     [

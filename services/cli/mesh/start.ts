@@ -11,6 +11,7 @@ import { storeKey } from '../../gateway/auth/keys.ts';
 import { nowOf } from '../../ledger/job.ts';
 import { importOnce } from '../../market/portfolios/import.ts';
 import { COMMAND } from '../../platform/command-name.ts';
+import { isSecret } from '../../platform/config/keys.ts';
 import { userFiles } from '../../platform/config/layers.ts';
 import type { Config, LoadedConfig, Override } from '../../platform/config/load.ts';
 import { type DatabaseRole, databaseOptions, removeRuntime, usesEmbedded, writeRuntime } from '../../platform/connections.ts';
@@ -21,6 +22,7 @@ import { createLogger, type Logger } from '../../platform/log/log.ts';
 import { rotatingFile } from '../../platform/log/log-file.ts';
 import { type DataFolder, openDataFolder } from '../../platform/machine/datafolder.ts';
 import { assertPortFree } from '../../platform/machine/ports.ts';
+import { faultOf } from '../../platform/messages.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
 import { cliActor } from '../actor.ts';
 import { type GlobalOptions, loadFor } from '../session.ts';
@@ -50,7 +52,10 @@ const OPERATOR = { name: 'operator', scopes: ['read', 'jobs', 'admin'] };
 /** Milliseconds. More than the services' own grace period, so that they hand back their jobs themselves. */
 const STOP_MARGIN_MS = 5_000;
 /** Keys that hold a path. `up` makes those of the command line absolute: a command that joins the mesh may run in another folder. */
-const PATH_KEYS = ['stock_jobs.data_fetch.lean.path', 'ranking.chains.file.path', 'queue.mqtt.tls.ca_file', 'logging.file'];
+const PATH_KEYS = [
+  ...['stock_jobs.data_fetch.lean.path', 'ranking.chains.file.path', 'queue.mqtt.tls.ca_file', 'logging.file'],
+  ...['database.tls.ca_file', 'database.tls.cert_file', 'database.tls.key_file', 'gateway.tls.cert_file', 'gateway.tls.key_file'],
+];
 
 /** The options of `up` and `demo` as configuration keys. */
 function overridesOf({ mqttPort, httpPort, source, leanPath }: UpOptions): Record<string, Override> {
@@ -77,6 +82,24 @@ function settingsOf(options: UpOptions, environment: string): MeshSettings {
   };
 }
 
+/** The variables that the configuration is filled from. Those of `queue.mqtt.passwords` are not counted: each service has its own. */
+function usedVariables({ origins }: LoadedConfig): string[] {
+  return [...origins].flatMap(([key, origin]) =>
+    typeof origin === 'string' && origin.startsWith('environment ') && !key.startsWith('queue.mqtt.passwords.')
+      ? origin.slice('environment '.length).split(', ')
+      : [],
+  );
+}
+
+/** Every user of the machine can read the arguments of this process, and no later step of it can change that. */
+function warnOfSecrets(set: readonly string[], note: (text: string) => void): void {
+  for (const key of new Set(set.map((one) => one.slice(0, one.indexOf('=')))))
+    if (isSecret(key))
+      note(
+        `--set ${key}: other users of this machine can read it in the list of processes; write it into a file that only you may read and give that with --config, or use a variable`,
+      );
+}
+
 export function logFile(dataFolder: string): string {
   const folder = join(dataFolder, 'logs');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -100,6 +123,7 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
   requireNameForEach(config, options.workers ?? 1);
   const steps = createSteps();
   for (const warning of loaded.warnings) steps.note(warning);
+  warnOfSecrets(options.set ?? [], steps.note);
   const folder = await openDataFolder(path);
   const undo: Start['undo'] = [() => folder.release()];
   const stop = async (): Promise<void> => {
@@ -110,7 +134,7 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
     if (usesEmbedded(config).database) await ensureInstalled({ need: ['mariadb'], yes: options.yes, print: steps.note });
     const start: Start = { loaded, folder, steps, log: logOf(config, folder.path), undo };
     const database = await startEmbeddedDatabase(start);
-    await prepareDatabase(start, (role) => database?.options(role) ?? databaseOptions(config, folder.path, role));
+    await prepareDatabase(start, database);
     // After the migrations: nobody can send a login before the tables for it are there.
     const broker = await startEmbeddedBroker(start);
     const settings = settingsOf(options, loaded.environment);
@@ -123,7 +147,14 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
     undo.push(() => removeRuntime(folder.path));
     const writeLog = rotatingFile(logFile(folder.path), config.logging.max_size, config.logging.backup_count);
     const services = await steps.run('services', () =>
-      startServices({ dataFolder: folder.path, settings, workers: options.workers ?? 1, writeLog, note: steps.note }),
+      startServices({
+        dataFolder: folder.path,
+        settings,
+        used: usedVariables(loaded),
+        workers: options.workers ?? 1,
+        writeLog,
+        note: steps.note,
+      }),
     );
     undo.push(() => services.stop(config.worker.grace_period * 1000 + STOP_MARGIN_MS));
     return { dataFolder: folder.path, config, stop };
@@ -179,7 +210,8 @@ async function startEmbeddedDatabase({ loaded, folder, steps, log, undo }: Start
 }
 
 /** Migrations, the operator's key and, in the demo environment, its portfolios. */
-async function prepareDatabase({ loaded, folder, steps }: Start, database: (role: DatabaseRole) => DatabaseOptions): Promise<void> {
+async function prepareDatabase({ loaded, folder, steps }: Start, embedded: EmbeddedDatabase | undefined): Promise<void> {
+  const database = (role: DatabaseRole): DatabaseOptions => embedded?.options(role) ?? databaseOptions(loaded.config, folder.path, role);
   await steps.run('migrations', async () => {
     const applied = await migrateUp(database('migrate')).catch((error: unknown) => {
       if (!isDatabaseAway(error)) throw error;
@@ -189,6 +221,7 @@ async function prepareDatabase({ loaded, folder, steps }: Start, database: (role
         { cause: error },
       );
     });
+    await embedded?.grantReading();
     return applied.length === 0 ? undefined : `applied ${applied.join(', ')}`;
   });
   const db = openDatabase({ ...database('service'), maxConnections: 2 });
@@ -230,6 +263,9 @@ async function startEmbeddedBroker({ loaded: { config }, folder, steps, log, und
       accounts: accountsOf(folder.secrets.mqtt),
       access: loadAccess(),
       clientIdPrefix: config.queue.mqtt.client_id_prefix,
+      faultOf,
+      onRefused: ({ text, count, topic, client_id: client }) =>
+        steps.note(`broker: ${count === 1 ? 'a publish' : `${count} publishes`} on ${topic} refused, client ${client}: ${text}`),
       log,
     }),
   );

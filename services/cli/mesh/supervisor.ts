@@ -10,6 +10,8 @@ export interface Supervised {
   /** `worker` or, of several, `worker-2`: for people. */
   label: string;
   args: readonly string[];
+  /** By default that of this process. */
+  env?: NodeJS.ProcessEnv | undefined;
 }
 
 export interface Supervisor {
@@ -29,11 +31,11 @@ export function supervise(
   const children = new Map<string, ChildProcess>();
   let stopping = false;
 
-  const keep = async ({ label, args }: Supervised, firstReady: PromiseWithResolvers<void>): Promise<void> => {
+  const keep = async ({ label, args, env }: Supervised, firstReady: PromiseWithResolvers<void>): Promise<void> => {
     const restarts = createRestarts();
     while (!stopping) {
       restarts.born();
-      const { child, ended, lastLine } = spawnService(label, args, options);
+      const { child, ended, lastLine } = spawnService(label, args, { ...options, env });
       children.set(label, child);
       child.on('message', (message) => {
         if (typeof message === 'object' && message !== null && 'subscribed' in message) firstReady.resolve();
@@ -81,9 +83,9 @@ export function supervise(
 function spawnService(
   label: string,
   args: readonly string[],
-  { main, onLine }: { main: string; onLine: (label: string, line: string) => void },
+  { main, onLine, env }: { main: string; onLine: (label: string, line: string) => void; env: NodeJS.ProcessEnv | undefined },
 ) {
-  const child = spawn(process.execPath, [YOUNG_SPACE, main, ...args], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  const child = spawn(process.execPath, [YOUNG_SPACE, main, ...args], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env });
   let last = '';
   for (const stream of [child.stdout, child.stderr])
     if (stream !== null)

@@ -1,4 +1,5 @@
 /** `stockmesh up`: runs a whole mesh until Ctrl-C, and says where to look. */
+import { PRIVATE_UMASK } from '../../platform/machine/environment.ts';
 import { hintsFor } from './hints.ts';
 import { stopWithParent } from './parent.ts';
 import { logFile, startMesh, type UpOptions } from './start.ts';
@@ -12,6 +13,7 @@ export async function up(options: UpOptions): Promise<number> {
     process.once('SIGINT', () => resolve()).once('SIGTERM', () => resolve());
   });
   stopWithParent();
+  process.umask(PRIVATE_UMASK);
   const started = performance.now();
   const starting = startMesh(options);
   const mesh = await Promise.race([starting, interrupted.then(() => undefined)]);

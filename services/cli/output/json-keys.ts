@@ -208,6 +208,7 @@ const OWN_KEYS = {
   'key revoke': { ok: 'true', id: 'of the key', name: 'its user or application' },
   'migrate up': { ok: 'true', applied: '[name]' },
   'migrate down': { ok: 'true', taken_back: '[name]' },
+  'migrate grants': { statements: 'the SQL statements, in the order in which they are run' },
   'migrate status': { current: 'true when none is missing', migrations: '[{version, name, applied_at}]' },
   'config show': { environment: 'the environment whose file applies', warnings: '[text]', keys: '[{key, value, origin}]' },
 } as const satisfies Record<string, Keys>;

@@ -20,6 +20,41 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
     .command('status')
     .description('list all migrations and when each was applied')
     .action(async (options) => finish(await (await import('../commands/migrate.ts')).status(all(options))));
+  migrate
+    .command('grants')
+    .description('print the SQL that gives an account for dashboards its rights')
+    .option('--account <user@host>', 'the account', 'stockmesh_read@%')
+    .action(async (options) => finish(await (await import('../commands/migrate.ts')).grants(all(options))));
+  keyVerbs(program, { all, finish });
+  program
+    .command('audit')
+    .description('list who changed what by hand, and who was refused, newest first')
+    .addOption(new Option('--action <action>', 'only this kind').choices(Object.keys(AUDITED)))
+    .option('--actor <actor>', 'only this key (by id) or account (account@host)')
+    .option('--target <target>', 'only changes of this: job:<id>, user:<id>, key:<id> or position:<id>')
+    .addOption(new Option('--outcome <outcome>', 'only changes, or only refusals').choices(['done', 'refused']))
+    .addOption(new Option('--since <time>', 'only the last minutes, hours or days, such as 12h').argParser(span))
+    .addOption(new Option('--limit <n>', 'at most this many').argParser(upTo(1_000)).default(50))
+    .addOption(new Option('--before <id>', 'only rows older than this one: the next page').argParser(count))
+    .action(async (options) => finish(await (await import('../commands/audit.ts')).audit(all(options))));
+  const config = program.command('config').description('the configuration');
+  config
+    .command('check')
+    .argument('[files...]', 'the files to check; if not given, the files in use')
+    .description('check configuration files')
+    .action(async (files, options) => finish(await (await import('../commands/config.ts')).check(files, all(options))));
+  config
+    .command('show')
+    .argument('[key]', 'a key or a section')
+    .description('show the effective value of each key and its origin')
+    .action(async (key, options) => finish(await (await import('../commands/config.ts')).show(key, all(options))));
+  program
+    .command('asyncapi')
+    .description('print the AsyncAPI document of the messages over MQTT')
+    .action(async () => finish(await (await import('../commands/asyncapi.ts')).asyncapi()));
+}
+
+function keyVerbs(program: Command, { all, finish }: Program): void {
   const key = program.command('key').description('keys to the HTTP API');
   key
     .command('create')
@@ -54,30 +89,4 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
     .argument('<id-or-name>')
     .description('revoke a key at once')
     .action(async (idOrName, options) => finish(await (await import('../commands/key.ts')).revoke(idOrName, all(options))));
-  program
-    .command('audit')
-    .description('list who changed what by hand, and who was refused, newest first')
-    .addOption(new Option('--action <action>', 'only this kind').choices(Object.keys(AUDITED)))
-    .option('--actor <actor>', 'only this key (by id) or account (account@host)')
-    .option('--target <target>', 'only changes of this: job:<id>, user:<id>, key:<id> or position:<id>')
-    .addOption(new Option('--outcome <outcome>', 'only changes, or only refusals').choices(['done', 'refused']))
-    .addOption(new Option('--since <time>', 'only the last minutes, hours or days, such as 12h').argParser(span))
-    .addOption(new Option('--limit <n>', 'at most this many').argParser(upTo(1_000)).default(50))
-    .addOption(new Option('--before <id>', 'only rows older than this one: the next page').argParser(count))
-    .action(async (options) => finish(await (await import('../commands/audit.ts')).audit(all(options))));
-  const config = program.command('config').description('the configuration');
-  config
-    .command('check')
-    .argument('[files...]', 'the files to check; if not given, the files in use')
-    .description('check configuration files')
-    .action(async (files, options) => finish(await (await import('../commands/config.ts')).check(files, all(options))));
-  config
-    .command('show')
-    .argument('[key]', 'a key or a section')
-    .description('show the effective value of each key and its origin')
-    .action(async (key, options) => finish(await (await import('../commands/config.ts')).show(key, all(options))));
-  program
-    .command('asyncapi')
-    .description('print the AsyncAPI document of the messages over MQTT')
-    .action(async () => finish(await (await import('../commands/asyncapi.ts')).asyncapi()));
 }

@@ -12,6 +12,7 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Config } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
 import type { Logger } from '../../platform/log/log.ts';
+import type { Refusals } from '../../platform/refusals.ts';
 import type { Quotas } from '../auth/quotas.ts';
 import type { Live } from '../live/live.ts';
 import type { Streams } from '../live/streams.ts';
@@ -29,7 +30,8 @@ export interface Parts {
   announcer: Announcer;
   enqueuer: Enqueuer;
   /** Commits logins that come over HTTP. */
-  admission: Pick<Admission, 'admitLogin'>;
+  admission: Pick<Admission, 'admitLogin' | 'counters'>;
+  loginRefusals: Refusals;
   estimator: Estimator;
   quotas: Quotas;
   live: Live;

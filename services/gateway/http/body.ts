@@ -39,7 +39,9 @@ function notJson(text: string): InputError {
   try {
     JSON.parse(text);
   } catch (error) {
-    return new InputError('request.invalid_json', `the body is not JSON: ${(error as SyntaxError).message}`);
+    return new InputError('request.invalid_json', `the body is not JSON: ${(error as SyntaxError).message}`, {
+      summary: 'the body is not JSON',
+    });
   }
   return new InputError('request.invalid_json', 'the body names a field "__proto__" or "constructor.prototype", which no request has');
 }

@@ -1,9 +1,11 @@
 /** The gateway's measurements in Prometheus' terms. Those of the mesh are the scheduler's. */
-import { Counter, Gauge, Histogram } from 'prom-client';
+import { Histogram } from 'prom-client';
+import type { Admission } from '../../logins/admission.ts';
 import type { Bus } from '../../platform/bus/bus.ts';
-import { type Clock, offsetSeconds } from '../../platform/clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 import type { Database } from '../../platform/database/database.ts';
-import { processRegistry } from '../../platform/machine/process-metrics.ts';
+import { createProcessMetrics, labelled } from '../../platform/monitoring/metrics.ts';
+import type { Refusals } from '../../platform/refusals.ts';
 import type { Streams } from '../live/streams.ts';
 import type { CallbackSender } from '../webhooks/callback-sender.ts';
 import type { App } from './app.ts';
@@ -26,6 +28,8 @@ export function measure(
     callbacks,
     streams,
     refusals,
+    admission,
+    loginRefusals,
   }: {
     bus: Pick<Bus, 'state' | 'report'>;
     clock: Clock;
@@ -33,9 +37,11 @@ export function measure(
     callbacks: CallbackSender;
     streams: Streams;
     refusals: ConnectionCounters;
+    admission: Pick<Admission, 'counters'>;
+    loginRefusals: Refusals;
   },
 ): HttpMetrics {
-  const registry = processRegistry();
+  const { registry, gauge, counter, counters } = createProcessMetrics({ bus, clock, db });
   const requests = new Histogram({
     name: 'stockmesh_http_request_duration_seconds',
     help: 'Time to answer, by route and status; event streams until they end',
@@ -47,51 +53,21 @@ export function measure(
     const labels = { method: request.method, route: request.routeOptions.url ?? 'unknown', status: reply.statusCode };
     requests.observe(labels, reply.elapsedTime / 1000);
   });
-  const gauge = (name: string, help: string, read: () => number): void => {
-    new Gauge({
-      name: `stockmesh_${name}`,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(read());
-      },
-    });
-  };
-  const counter = (
-    name: string,
-    help: string,
-    label: string | undefined,
-    read: () => Iterable<readonly [string | number, number]>,
-  ): void => {
-    new Counter({
-      name: `stockmesh_${name}`,
-      help,
-      labelNames: label === undefined ? [] : [label],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [value, count] of read()) this.inc(label === undefined ? {} : { [label]: value }, count);
-      },
-    });
-  };
-  gauge('broker_up', '1 when this process is connected to the broker', () => (bus.state === 'online' ? 1 : 0));
-  gauge(
-    'clock_offset_seconds',
-    "How far this machine's clock is ahead of the database's; negative: behind",
-    () => offsetSeconds(clock) ?? Number.NaN,
-  );
   gauge('event_streams', 'Open event streams, of the mesh and of single jobs', () => streams.size);
-  counter('event_streams_cut_total', 'Event streams that were cut because their reader was too slow', undefined, () => [['', streams.cut]]);
-  counter('http_connections_refused_total', 'Connections over gateway.connections, by the limit', 'limit', () =>
-    Object.entries(refusals.refused),
+  counter('event_streams_cut_total', 'Event streams that were cut because their reader was too slow', () => streams.cut);
+  counters('http_connections_refused_total', 'Connections over gateway.connections, by the limit', ['limit'], () =>
+    labelled('limit', Object.entries(refusals.refused)),
   );
-  counter('callbacks_total', 'Tries of callbacks by what became of them', 'outcome', () => Object.entries(callbacks.counters));
+  counters('logins_refused_total', 'Logins refused by this process, by the code of the reason', ['reason'], () =>
+    labelled('reason', loginRefusals.counts),
+  );
   counter(
-    'transaction_retries_total',
-    "Transactions of this process that were run again, by the server's error number",
-    'errno',
-    () => db.retries,
+    'login_unknown_fields_total',
+    'Fields of logins that this process does not know and left out',
+    () => admission.counters.unknownFields,
   );
-  counter('bus_messages_total', 'Messages of this process by what became of them', 'outcome', () => Object.entries(bus.report().counters));
+  counters('callbacks_total', 'Tries of callbacks by what became of them', ['outcome'], () =>
+    labelled('outcome', Object.entries(callbacks.counters)),
+  );
   return { render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }) };
 }

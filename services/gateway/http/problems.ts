@@ -4,6 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { codeOf, InputError, messageOf, PermanentError, StockmeshError, TransientError } from '../../platform/errors.ts';
+import { type Refusal, refusalText } from '../../platform/refusals.ts';
 import type { App } from './app.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
@@ -93,6 +94,22 @@ export function answerProblem(error: unknown, request: FastifyRequest, reply: Fa
   }
   const [code, detail] = SERVER_ERRORS[codeOf(error)] ?? ['request.refused'];
   send(request, reply, { status, code, detail: detail ?? messageOf(error) });
+}
+
+/** Why a request is refused for good, without what was sent; undefined for one that may come again as it is. */
+export function refusalOf(error: unknown): Pick<Refusal, 'code' | 'text'> | undefined {
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const fields = [...new Set(error.validation.map(({ instancePath }) => `"${instancePath.split('/')[1] ?? ''}"`))];
+    return {
+      code: 'request.invalid',
+      text: `${PLACES[error.validationContext as keyof typeof PLACES] ?? 'body'}: not valid: ${fields.join(', ')}`,
+    };
+  }
+  const status = statusOf(error);
+  if (status >= 500 || status === 429) return undefined;
+  if (error instanceof StockmeshError) return { code: error.code, text: refusalText(error) };
+  const [code, text] = SERVER_ERRORS[codeOf(error)] ?? ['request.refused'];
+  return { code, text: text ?? STATUS_CODES[status] ?? code };
 }
 
 /** Errors of the server itself, under stable codes of our own, and in our own words where its words do not help. */

@@ -1,13 +1,14 @@
 /** `POST /v1/events/login`: a login for hooks that speak HTTP, committed by this process. It needs the database and no broker. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { isPlausible } from '../../logins/admission.ts';
+import { isPast } from '../../logins/admission.ts';
 import { readCommittedLogin } from '../../logins/commit.ts';
 import { InputError, TransientError } from '../../platform/errors.ts';
-import { SCHEMAS } from '../../platform/messages.ts';
+import { countUnknownFields, SCHEMAS } from '../../platform/messages.ts';
 import { demand, mayFor } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
+import { answerProblem, refusalOf } from '../http/problems.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
 
 const ANSWER = z.object({
@@ -29,7 +30,7 @@ const ANSWER = z.object({
     .partial().shape,
 });
 
-export function loginRoutes(app: App, { config, clock, db, admission }: Parts): void {
+export function loginRoutes(app: App, { config, clock, db, admission, loginRefusals }: Parts): void {
   const { login_timeout } = config.gateway;
   app.route({
     method: 'POST',
@@ -39,21 +40,26 @@ export function loginRoutes(app: App, { config, clock, db, admission }: Parts): 
       operationId: 'signIn',
       summary: 'A user has signed in',
       description:
-        'Answers 202 when the login and its jobs are committed, also while the broker is away. After a 503 send the same event again, with the same `at`: a login of the same user and moment counts once. A key with the scope `login` alone gets `userId` and `at`: what the user holds is not for it.',
+        'Answers 202 when the login and its jobs are committed, also while the broker is away. After a 503 send the same event again, with the same `at`: a login of the same user and moment counts once. Fields that are not known are left out. A key with the scope `login` alone gets `userId` and `at`: what the user holds is not for it.',
       tags: ['events'],
-      body: SCHEMAS.login.omit({ v: true }).extend({ userId }).strict(),
+      // Loose: the unknown fields are counted.
+      body: SCHEMAS.login.extend({ userId }).loose(),
       response: { 202: ANSWER, ...problems },
+    },
+    errorHandler(error, request, reply) {
+      const refusal = refusalOf(error);
+      if (refusal !== undefined)
+        loginRefusals.add({ ...refusal, account: request.caller?.name, bytes: Number(request.headers['content-length']) || undefined });
+      answerProblem(error, request, reply);
     },
     async handler(request, reply) {
       const { userId: user, at: given, sessionId } = request.body;
       const caller = demand(request, 'login', user);
+      admission.counters.unknownFields += countUnknownFields(request.body);
       const now = clock.now().epochMilliseconds;
       const at = new Date(given ?? now);
-      if (!isPlausible(at.getTime(), now))
-        throw new InputError(
-          'login.bad_time',
-          `body "at" is ${given}: a login lies at most a day back and a minute ahead; leave it out for now`,
-        );
+      if (!isPast(at.getTime(), now))
+        throw new InputError('login.bad_time', `body "at" is ${given}: a login lies at most a minute ahead; leave it out for now`);
       const over = new AbortController();
       const late = delay(login_timeout * 1000, undefined, { signal: over.signal }).then(
         () => undefined,

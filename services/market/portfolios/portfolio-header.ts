@@ -1,6 +1,6 @@
 /** The header of a portfolio file: where it is, its columns, and the delimiter of the whole file. */
 import { parse } from 'csv-parse/sync';
-import { InputError } from '../../platform/errors.ts';
+import { codeOf, InputError } from '../../platform/errors.ts';
 import type { Delimiter } from './csv-number.ts';
 
 const COLUMNS = ['user', 'symbol', 'quantity', 'cost'] as const;
@@ -75,10 +75,11 @@ async function whyNoHeader(
   }
   const fields = (given === undefined ? DELIMITERS : [given])
     .map((delimiter) => fieldsOf(line, delimiter))
-    .sort((a, b) => b.length - a.length)[0]!;
+    .sort((a, b) => (a.length === 0 || b.length === 0 ? a.length - b.length : b.length - a.length))[0]!;
   const twice = COLUMNS.map((column) => fields.filter((field) => columnOf(field) === column)).find((named) => named.length > 1);
   if (twice !== undefined)
     return badHeader(name, at, `has the column ${columnOf(twice[0]!)} twice, as ${twice.slice(0, 2).map(quoted).join(' and ')}`);
+  if (fields.length === 0) return badHeader(name, at, `has a quote that does not enclose a whole name: ${quoted(line)}`);
   const missing = missingIn(fields, user);
   const way = missing[0] === 'user' ? ', or name the user of all lines (--user)' : '';
   return badHeader(name, at, `lacks the column ${missing.join(', ')}${way}; found ${named(fields)}`);
@@ -112,9 +113,15 @@ export function columnOf(field: string): Column | undefined {
   return NAME_OF.get(field.toLowerCase().replaceAll(/[ -]+/g, '_'));
 }
 
+/** None when the line cannot be told into fields, because of its quotes. */
 function fieldsOf(line: string, delimiter: Delimiter): string[] {
-  // Quotes may stand anywhere here: a line that is no header is shown as it is.
-  return (parse(line, { delimiter, trim: true, relax_quotes: true, relax_column_count: true }) as string[][])[0] ?? [''];
+  try {
+    // Quotes may stand anywhere here: a line that is no header is shown as it is.
+    return (parse(line, { delimiter, trim: true, relax_quotes: true, relax_column_count: true }) as string[][])[0] ?? [''];
+  } catch (error) {
+    if (!codeOf(error).startsWith('CSV_')) throw error;
+    return [];
+  }
 }
 
 /** The lines of a text that comes in pieces, without their ends. */

@@ -11,7 +11,7 @@ import { spellingsOf } from '../symbol.ts';
 import { alphaVantageSource } from './alpha-vantage.ts';
 import { sourceBudget } from './budget.ts';
 import { cachedSource } from './cached.ts';
-import { type FailoverSource, failoverSource } from './failover-source.ts';
+import { type FailoverSource, failoverSource, type SourceAttempt } from './failover-source.ts';
 import { leanSource } from './lean.ts';
 import { simulatedSource } from './simulated.ts';
 import type { MarketSource } from './source.ts';
@@ -26,11 +26,13 @@ export async function configuredSources({
   clock,
   db,
   log,
+  onAttempt,
 }: {
   config: Config;
   clock: Clock;
   db: Database;
   log: Logger;
+  onAttempt?: (attempt: SourceAttempt) => void;
 }): Promise<{ all: FailoverSource; real: FailoverSource }> {
   const { sources, timeout, breaker, rate_limit, lean, alpha_vantage, simulated, spellings } = config.stock_jobs.data_fetch;
   const spell = (source: SourceName) => spellingsOf(source, spellings);
@@ -59,6 +61,7 @@ export async function configuredSources({
       budget,
       timeoutMs: timeout * 1000,
       breaker: { failures: breaker.failures, openMs: breaker.reset_after * 1000 },
+      ...(onAttempt && { onAttempt }),
     });
   const mayMakeUp = sources.includes('simulated');
   return {

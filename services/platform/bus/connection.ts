@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { ConfigError, messageOf } from '../errors.ts';
+import { PORTS, readBrokerUrl } from './broker-url.ts';
 import { gatherWrites } from './gather-writes.ts';
 
 /** The address of the broker and the account to use. */
@@ -34,8 +35,6 @@ const END_TIMEOUT_MS = 1000;
 /** MQTT 5 ends a session with its connection unless told otherwise; 3.1.1 brokers keep it as long as they are configured to. */
 const SESSION_EXPIRY_SECONDS = 7 * 24 * 3600;
 
-const PORTS = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443 } as const;
-
 /** The options that all our clients share. Throws `ConfigError('bus.invalid_url')`. */
 export function clientOptions(address: BrokerAddress): IClientOptions {
   return {
@@ -63,27 +62,12 @@ function credentials(username: string | undefined, password: string | undefined)
   return { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
 }
 
-// Not left to mqtt.js: its parser breaks a password with "%" or "@" and lets a query set the client id.
 function parseUrl(text: string, { username, password }: BrokerAddress): IClientOptions {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const protocol = url?.protocol.slice(0, -1) as keyof typeof PORTS;
+  const url = readBrokerUrl(text);
   // The text itself is not repeated: it may hold a password.
-  if (url === undefined || url.hostname === '' || !(protocol in PORTS)) {
-    throw new ConfigError(
-      'bus.invalid_url',
-      "the broker's url is not one: write it like mqtt://user:password@host:1883, with mqtt, mqtts, ws or wss",
-    );
-  }
-  return {
-    protocol,
-    // [::1] in a URL is ::1 to the system.
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port) || PORTS[protocol],
-    path: url.pathname + url.search,
-    ...(url.username === ''
-      ? credentials(username, password)
-      : credentials(decodeURIComponent(url.username), decodeURIComponent(url.password))),
-  };
+  if ('fault' in url) throw new ConfigError('bus.invalid_url', `the broker's url ${url.fault}`);
+  const { username: name, password: secret, ...place } = url;
+  return { ...place, ...(name ? credentials(name, secret ?? '') : credentials(username, password)) };
 }
 
 /** Opens a connection that comes back by itself, after 100 ms at first and never later than 2 s, for as long as it takes. */

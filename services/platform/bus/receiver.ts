@@ -1,7 +1,7 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { codeOf, InputError, messageOf, PermanentError } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
-import { type Body, type Message, parseMessage } from '../messages.ts';
+import { type Body, isPastEvent, type Message, parseMessage, pastEvent } from '../messages.ts';
 import { TOPICS, type TopicKind, type TopicParams } from '../topics.ts';
 import { type BoundedQueue, createBoundedQueue } from './bounded-queue.ts';
 
@@ -36,7 +36,7 @@ export interface SubscribeOptions<K extends TopicKind> {
   /** Messages that wait for a handler; 10,000. More are dropped and counted; with `handled` and a persistent session the broker is asked for them again once the queue is empty. */
   queueLimit?: number;
   /** Called for each message that is not valid or was refused. Without it the bus logs a warning. */
-  onRefused?: (error: InputError | PermanentError, topic: string) => void;
+  onRefused?: (error: InputError | PermanentError, message: Pick<Arrival, 'topic' | 'payload'>) => void;
 }
 
 export interface ReceiverCounters {
@@ -70,14 +70,15 @@ export function createReceiver<K extends TopicKind>(
 ): BoundedQueue<Arrival> {
   const { counters, log } = bus;
 
-  function refuse(error: InputError | PermanentError, topic: string): void {
+  function refuse(error: InputError | PermanentError, { topic, payload }: Arrival): void {
     counters.refused++;
-    if (options.onRefused !== undefined) options.onRefused(error, topic);
+    if (options.onRefused !== undefined) options.onRefused(error, { topic, payload });
     else log.warn({ topic, code: error.code }, `message refused: ${error.message}`);
   }
 
   /** Calls the handler until the message is handled or refused; false when the subscription stopped before. */
-  async function handle(message: Received<K>, topic: string): Promise<boolean> {
+  async function handle(message: Received<K>, arrival: Arrival): Promise<boolean> {
+    const { topic } = arrival;
     for (let pause = FIRST_RETRY_MS; ; pause = Math.min(2 * pause, LONGEST_RETRY_MS)) {
       try {
         await handler(message);
@@ -85,7 +86,7 @@ export function createReceiver<K extends TopicKind>(
         return true;
       } catch (error) {
         if (error instanceof InputError || error instanceof PermanentError) {
-          refuse(error, topic);
+          refuse(error, arrival);
           return true;
         }
         counters.failed++;
@@ -105,24 +106,27 @@ export function createReceiver<K extends TopicKind>(
     return !bus.stopping.aborted;
   }
 
-  function understand(topic: string, payload: Buffer): Message | undefined {
+  function understand(arrival: Arrival): Message | undefined {
+    const { topic, payload, retained } = arrival;
     // [MQTT-3.3.1-10]: an empty payload removes a retained message. There is nothing to handle.
     if (payload.length === 0 && TOPICS[kind].retain) return undefined;
     try {
+      if (isPastEvent(kind, retained)) throw pastEvent(topic);
       return parseMessage(topic, payload, bus.prefix);
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
-      refuse(error, topic);
+      refuse(error, arrival);
       return undefined;
     }
   }
 
   return createBoundedQueue<Arrival>(
     { concurrency: options.concurrency ?? CONCURRENCY, queueLimit: options.queueLimit ?? QUEUE_LIMIT },
-    async ({ topic, payload, retained, redelivered, done }) => {
+    async (arrival) => {
       await nextTurn();
-      const message = understand(topic, payload);
-      if (message === undefined || (await handle({ ...message, retained, redelivered } as Received<K>, topic))) done();
+      const message = understand(arrival);
+      const { retained, redelivered, done } = arrival;
+      if (message === undefined || (await handle({ ...message, retained, redelivered } as Received<K>, arrival))) done();
     },
   );
 }
@@ -136,23 +140,30 @@ export interface Unread<K extends TopicKind> {
 
 /** Notices that messages come, and parses none of them by itself: parsing the doorbells of a burst took a worker a tenth of its time. */
 export function createDoorbell<K extends TopicKind>(
+  kind: K,
   onMessage: (message: Unread<K>) => void,
   { prefix, log, counters }: { prefix: string; log: Logger; counters: Pick<ReceiverCounters, 'handled' | 'refused'> },
 ): BoundedQueue<Arrival> {
+  function refuse({ code, message }: InputError, topic: string): void {
+    counters.refused++;
+    log.warn({ topic, code }, `message refused: ${message}`);
+  }
   function understood(topic: string, payload: Buffer): Body<K> | undefined {
     try {
       return parseMessage(topic, payload, prefix).body as Body<K>;
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
-      counters.refused++;
-      log.warn({ topic, code: error.code }, `message refused: ${error.message}`);
+      refuse(error, topic);
       return undefined;
     }
   }
   return {
-    offer({ topic, payload, done }) {
-      counters.handled++;
-      onMessage({ payload, read: () => understood(topic, payload) });
+    offer({ topic, payload, retained, done }) {
+      if (isPastEvent(kind, retained)) refuse(pastEvent(topic), topic);
+      else {
+        counters.handled++;
+        onMessage({ payload, read: () => understood(topic, payload) });
+      }
       done();
       return true;
     },

@@ -138,7 +138,7 @@ export function createSubscriptions(client: MqttClient, options: SubscriptionsOp
         group: undefined,
         handled: false,
         stopping: new AbortController(),
-        receiver: createDoorbell(onMessage, { prefix, log, counters }),
+        receiver: createDoorbell(kind, onMessage, { prefix, log, counters }),
       }),
     async connected() {
       const connection = { lost: new AbortController() };

@@ -76,7 +76,7 @@ function readFile(path: string, environment: string, problems: Problem[], isDefa
     if (name !== environment && !ENVIRONMENTS.includes(name) && !(isMap(section) && 'job_processor' in section)) {
       problems.push({
         code: 'config.unknown_key',
-        text: `${file}:${lines.get(name)}: unknown key "${shorten(name)}"; ${isNamed(problems) ? advice(name) : ''}`,
+        text: `${file}:${nearestLine(lines, name)}: unknown key "${shorten(name)}"; ${isNamed(problems) ? advice(name) : ''}`,
       });
       continue;
     }

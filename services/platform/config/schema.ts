@@ -1,8 +1,12 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
+import { readBrokerUrl } from '../bus/broker-url.ts';
+import { database } from '../database/section.ts';
 import { CAUSES } from '../job-causes.ts';
 import { COMPONENTS, LEVELS, type Level } from '../log/log-levels.ts';
+import { monitoring } from '../monitoring/configuration.ts';
 import { named } from '../text/name.ts';
+import { secretUrl } from '../text/secret-url.ts';
 import { gatewayEdge } from './gateway.ts';
 import { MODES, rankingRules } from './ranking.ts';
 
@@ -77,7 +81,7 @@ const worker = z.strictObject({
 
 const mqtt = z
   .strictObject({
-    url: secret(),
+    url: secretUrl('bus.invalid_url', readBrokerUrl),
     host: text().nullable(),
     port: port(),
     username: text().nullable(),
@@ -160,6 +164,7 @@ const jobs = z.strictObject({
 const portfolio = z.strictObject({
   sources: z.array(z.strictObject({ csv_file: text() })),
   freshness_schedule: z.strictObject({ market_open: duration(), market_closed: duration(), weekend: duration() }),
+  login_max_age: duration(),
   stale_alert_hours: duration(),
   outdated_alert_share: share(),
   base_currency: z
@@ -280,49 +285,6 @@ const logging = z.strictObject({
   ),
 });
 
-const monitoring = z.strictObject({
-  enabled: z.boolean(),
-  format: z.enum(['prometheus', 'json']),
-  host: text(),
-  port: port(0),
-  health_check_enabled: z.boolean(),
-  stock_metrics: z.strictObject({
-    fetch_latency: z.boolean(),
-    portfolio_timing: z.boolean(),
-    queue_depth: z.boolean(),
-    worker_efficiency: z.boolean(),
-  }),
-  thresholds: z.strictObject({
-    max_queue_depth: count(1),
-    max_fetch_latency: duration(),
-    min_worker_efficiency: share(),
-    max_job_age: duration(),
-    max_clock_offset: duration(),
-  }),
-});
-
-const database = z.strictObject({
-  url: secret(),
-  host: text().nullable(),
-  port: port(),
-  socket: text().nullable(),
-  username: text(),
-  password: secret(),
-  database: z.string().regex(/^[A-Za-z0-9_$-]{1,64}$/, 'must be 1-64 letters, digits, "_", "$" or "-"'),
-  clock_interval: duration(),
-  pool: z
-    .strictObject({ min_connections: count(), max_connections: count(1, 10_000), idle_timeout: duration() })
-    .check(({ value, issues }) => {
-      if (value.min_connections <= value.max_connections) return;
-      const message = `min_connections (${value.min_connections}) must not be above max_connections (${value.max_connections})`;
-      issues.push({ code: 'custom', input: value, ...because('config.pool_size', message) });
-    }),
-  connect_timeout: duration(),
-  acquire_timeout: duration(),
-  statement_timeout: duration(),
-  long_statement_timeout: duration(),
-});
-
 export const schema = z
   .strictObject({
     worker,
@@ -382,6 +344,8 @@ function isTimeZone(name: string): boolean {
 
 /** The fault of a cron expression; undefined when the expression has a next run. */
 function cronFault(expression: string): string | undefined {
+  // The parser would take it for a date, which a schedule has reached once or never.
+  if (expression.includes(':')) return 'it has a ":"; write minutes and hours as two fields, such as "30 16 * * 1-5" for 16:30 on weekdays';
   try {
     return new Cron(expression, { paused: true }).nextRun() === null ? 'it has no next run' : undefined;
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Where the database is. Of several addresses one is in use, until it shows that it does not work. */
-import { connect, isIPv6, type Socket } from 'node:net';
+import { connect, isIP, isIPv6, type Socket } from 'node:net';
 
 export interface HostAddress {
   host: string;
@@ -7,16 +7,22 @@ export interface HostAddress {
 }
 export type Address = HostAddress | { socketPath: string };
 
+/** Of the driver's settings of one connection. */
+export interface ConnectionPlace {
+  host?: string | undefined;
+  port?: number | undefined;
+}
+
 export interface Addresses {
   /** Counts the moves. A connection that was opened in an earlier epoch is not used again: its server is another one, or did not answer. */
   readonly epoch: number;
   readonly count: number;
   /** A connection has been made since the start, so the account and the names are right. */
   reached: boolean;
-  /** Opens a socket to the address in use, for the driver. */
-  open(): Socket;
-  /** The epoch in which a socket was opened: it may have changed before the connection is made. */
-  epochOf(socket: Socket): number;
+  /** Opens a socket to the address in use, for the driver: the connection's own settings get the host, by which its certificate is checked. */
+  open(connection: { config: ConnectionPlace }): Socket;
+  /** The epoch in which the connection with these settings was opened: it may have changed before the connection is made. */
+  epochOf(config: ConnectionPlace): number;
   /**
    * A connection of this epoch has shown that its server does not work, so the others of it are not to be trusted either: the next address is in use from now on, or
    * new connections to the only one.
@@ -30,8 +36,9 @@ export interface Addresses {
 const KEEP_ALIVE_MS = 10_000;
 
 export function addressList(addresses: readonly [Address, ...Address[]]): Addresses {
-  /** Those that are open, with their epochs. */
-  const sockets = new Map<Socket, number>();
+  /** Those that are open. */
+  const sockets = new Set<Socket>();
+  const epochs = new WeakMap<ConnectionPlace, number>();
   let epoch = 0;
   let index = 0;
   return {
@@ -40,15 +47,19 @@ export function addressList(addresses: readonly [Address, ...Address[]]): Addres
     },
     count: addresses.length,
     reached: false,
-    open() {
+    open({ config }) {
       const address = addresses[index] as Address;
       const socket = 'host' in address ? connect(address) : connect(address.socketPath);
       if ('host' in address) socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS);
-      sockets.set(socket, epoch);
+      // Without the dot the driver would not hand an IP address on, and the certificate would be compared with "localhost". Node takes the dot away again.
+      if ('host' in address)
+        Object.assign(config, { host: isIP(address.host) === 0 ? address.host : `${address.host}.`, port: address.port });
+      epochs.set(config, epoch);
+      sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
       return socket;
     },
-    epochOf: (socket) => sockets.get(socket) ?? -1,
+    epochOf: (config) => epochs.get(config) ?? -1,
     moveOn(seen) {
       // Ten connections that miss their limit together are one event.
       if (seen !== epoch) return;
@@ -56,7 +67,7 @@ export function addressList(addresses: readonly [Address, ...Address[]]): Addres
       index = (index + 1) % addresses.length;
     },
     cutAll() {
-      for (const socket of sockets.keys()) socket.destroy();
+      for (const socket of sockets) socket.destroy();
     },
   };
 }

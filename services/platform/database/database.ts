@@ -4,6 +4,7 @@ import { TransientError } from '../errors.ts';
 import { type Address, type Addresses, addressList } from './addresses.ts';
 import { cutRows, joinWithin, mostBytes, refuseTooLarge } from './packets.ts';
 import { type Borrowed, type Limits, limitedPool, type Pool } from './pool.ts';
+import { type DatabaseTls, sslOptions } from './tls.ts';
 
 /** Anything a statement can be run on: the pool (autocommit) or one open transaction. */
 export interface Sql {
@@ -56,6 +57,8 @@ export interface DatabaseOptions {
   database: string;
   /** In place of host, port and socketPath: several servers of one database, such as the nodes of a cluster. The first one that works is used until it fails. */
   addresses?: readonly Address[] | undefined;
+  /** Without it nothing is encrypted. */
+  tls?: DatabaseTls | undefined;
   /** 10 by default. A quarter of them is for single statements, the others for transactions; never fewer than one and two. */
   maxConnections?: number | undefined;
   /** So many unused connections stay open; all by default. */
@@ -84,10 +87,11 @@ export const SET_SQL_MODE =
 
 /** The driver's options that every connection to the ledger needs. */
 export function connectionOptions(options: DatabaseOptions): mysql.ConnectionOptions {
-  const { host, port, socketPath, user, password, database, connectSeconds = CONNECT_SECONDS } = options;
+  const { host, port, socketPath, user, password, database, tls, connectSeconds = CONNECT_SECONDS } = options;
   return {
     ...{ user, password, database },
     ...(socketPath === undefined ? { host, port } : { socketPath }),
+    ...(tls && { ssl: sslOptions(tls) }),
     timezone: 'Z',
     charset: 'utf8mb4',
     dateStrings: ['DATE'],

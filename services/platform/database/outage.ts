@@ -2,7 +2,8 @@
  * Which errors mean that the database is away: the server cannot be reached, takes no writes, or ended this connection. They say nothing about the statement, so nothing
  * is acknowledged, no attempt of a job is used, the connection is thrown away, and the same work is done again later.
  */
-import { codeOf, messageOf, PermanentError, StockmeshError, TransientError } from '../errors.ts';
+import { ConfigError, codeOf, messageOf, PermanentError, StockmeshError, TransientError } from '../errors.ts';
+import { tlsRefusal } from './tls.ts';
 
 const MYSQL = 'https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html';
 const MARIADB = 'https://mariadb.com/docs/server/reference/error-codes';
@@ -104,13 +105,19 @@ export const OUTAGES_BY_CODE: ReadonlyMap<string, Outage> = new Map([
       'PROTOCOL_ERROR',
     ] as const
   ).map((code): [string, Outage] => [code, connection(code, DRIVER, 'the connection was cut, or is out of step with the server')]),
+  // Of a handshake that was refused, and not cut: `tlsRefusal`.
+  ['HANDSHAKE_SSL_ERROR', server('HANDSHAKE_SSL_ERROR', DRIVER, 'the connection was cut while its encryption was agreed on')],
 ]);
+
+/** Another server of a list may have what this one lacks. */
+const TLS_REFUSED = server('HANDSHAKE_SSL_ERROR', DRIVER, 'encryption or certificate are not what database.tls asks for');
 
 /** The driver's errors without a code, for a connection that is over. */
 const OVER = /closed state|Connection lost/;
 
 /** What an error of the driver or the server says about the database; undefined when it says something about the statement. */
 export function outageOf(error: unknown): Outage | undefined {
+  if (tlsRefusal(error) !== undefined) return TLS_REFUSED;
   const { errno, fatal } = (error ?? {}) as { errno?: number; fatal?: boolean };
   const known = (errno === undefined ? undefined : OUTAGES_BY_NUMBER.get(errno)) ?? OUTAGES_BY_CODE.get(codeOf(error));
   if (known !== undefined) return known;
@@ -127,8 +134,8 @@ export function isTooLarge(error: unknown): boolean {
 }
 
 /**
- * What the caller gets in place of an error of the driver: `TransientError('database.unavailable')` for an outage, `PermanentError('database.too_large')` for a
- * packet that the server refused, everything else as it is.
+ * What the caller gets in place of an error of the driver: `TransientError('database.unavailable')` for an outage, `ConfigError('database.tls_refused')` for a server that is
+ * not trusted, `PermanentError('database.too_large')` for a packet that the server refused, everything else as it is.
  */
 export function translated(error: unknown): unknown {
   if (error instanceof StockmeshError) return error;
@@ -139,6 +146,13 @@ export function translated(error: unknown): unknown {
       {
         cause: error,
       },
+    );
+  const refusal = tlsRefusal(error);
+  if (refusal !== undefined)
+    return new ConfigError(
+      'database.tls_refused',
+      `the database is not trusted (${refusal}): correct its certificate, or database.tls (ssl-mode, ssl-ca in database.url)`,
+      { cause: error },
     );
   const outage = outageOf(error);
   return outage === undefined ? error : unavailable(`${codeOf(error)}: ${messageOf(error)}: ${outage.means}`, error);

@@ -74,9 +74,8 @@ export function limitedPool(pool: DriverPool, addresses: Addresses, limits: Limi
     over: new AbortController(),
   };
   pool.pool.on('connection', (connection) => {
-    const { stream } = connection as unknown as { stream: Socket };
     const info: Opened = {
-      epoch: addresses.epochOf(stream),
+      epoch: addresses.epochOf((connection as DriverConnection).config),
       ready: setUp(connection as DriverConnection, settings),
       packetBytes: undefined,
     };

@@ -20,6 +20,8 @@ import { type FileLock, type Holder, holderOf, tryFileLock } from '../registry/f
 import { decodeFile } from '../text/encoding.ts';
 import { SERVICE_ACCOUNTS } from '../topics.ts';
 import { newApiKey } from './api-key.ts';
+import type { Environment } from './environment.ts';
+import { closeToOthers } from './private-files.ts';
 
 /*
  * The data folder: everything that one installation keeps.
@@ -50,7 +52,6 @@ const secretsSchema = z.object({
 export type Secrets = z.infer<typeof secretsSchema>;
 /** Of a data folder: the file with the operator's key to the HTTP API. */
 export const OPERATOR_KEY_FILE = 'gateway-operator.key';
-type Environment = Readonly<Record<string, string | undefined>>;
 
 const accounts = [
   ['database', 'root'],
@@ -63,6 +64,12 @@ const accounts = [
 
 /** `STOCKMESH_MQTT_MONITOR_PASSWORD` and the like: an environment variable wins over `secrets.json` and is never written to the disk. */
 const variableOf = (system: string, account: string) => `STOCKMESH_${system}_${account}_PASSWORD`.toUpperCase().replaceAll('-', '_');
+
+/** The variables with passwords that a service does not need: those of every account but its own at the broker, and the services' one at the database. */
+export function foreignVariables(service: string): string[] {
+  const own = [variableOf('database', 'service'), variableOf('mqtt', service)];
+  return accounts.map(([system, account]) => variableOf(system, account)).filter((name) => !own.includes(name));
+}
 
 export interface DataFolder {
   /** Absolute. */
@@ -81,7 +88,8 @@ export function dataFolderPath(option: string | undefined, environment: Environm
 
 /**
  * Takes the data folder for this process alone, creating it and its passwords where they are missing.
- * @throws ConfigError `data.in_use`, `data.unusable`, `data.foreign`, `data.secrets_invalid`
+ * Whatever is in it already is closed to others.
+ * @throws ConfigError `data.in_use`, `data.unusable`, `data.foreign`, `data.secrets_invalid`, `data.not_private`
  */
 export async function openDataFolder(path: string, environment: Environment = process.env): Promise<DataFolder> {
   const folder = resolve(path);
@@ -94,6 +102,7 @@ export async function openDataFolder(path: string, environment: Environment = pr
   }
   const release = await lock(folder);
   try {
+    closeToOthers(folder);
     createSecrets(folder);
     const secrets = readSecrets(folder, environment);
     for (const account of FILED_ACCOUNTS)

@@ -110,11 +110,13 @@ describe.each(Object.keys(kinds) as (keyof typeof kinds)[])('at %s', (kind) => {
       await settled(there);
       const comes = await observer(false);
       await settled(comes);
+      // The embedded broker keeps no login: one that is given to each new subscriber would count again and again.
+      const kept = expected('publish', role).filter((topic) => !(kind === 'embedded' && topic === 'events/login'));
       // Retained messages answer the subscription, beside what is published meanwhile.
-      await expect.poll(() => heardTopics(comes, payload).length).toBeGreaterThanOrEqual(expected('publish', role).length);
+      await expect.poll(() => heardTopics(comes, payload).length).toBeGreaterThanOrEqual(kept.length);
       await pinged(comes);
       await Promise.all(TOPICS.map((topic) => there.client.publishAsync(topic, '', { qos: 1, retain: true })));
-      expect([heardTopics(there, payload), heardTopics(comes, payload)]).toEqual([expected('publish', role), expected('publish', role)]);
+      expect([heardTopics(there, payload), heardTopics(comes, payload)]).toEqual([expected('publish', role), kept]);
     });
 
     test('last will: only one that it may publish is delivered', async () => {

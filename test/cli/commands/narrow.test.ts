@@ -100,5 +100,5 @@ test('of positions the owner, the contract and its price stay', async () => {
 
 test('of keys what they may do and whether they are in force stay', async () => {
   await run('key', 'create', '--name', 'one', '--scope', 'read');
-  expect(await leavingOut(['key', 'list'])).toEqual({ gone: ['CREATED', 'USED'], stay: ['ID', 'NAME', 'SCOPES', 'STATE'] });
+  expect(await leavingOut(['key', 'list'])).toEqual({ gone: ['EXPIRES', 'CREATED', 'USED'], stay: ['ID', 'NAME', 'SCOPES', 'STATE'] });
 });

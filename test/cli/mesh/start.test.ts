@@ -1,5 +1,5 @@
 /** A whole mesh, started in this process with its services beside it: what it says, what it leaves for those who join it, and what is left when it has stopped. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -39,6 +39,33 @@ async function starting(options: UpOptions): Promise<{ mesh: Mesh; seen: string 
   }
 }
 
+const SECRETS = ['database.password=hunter2-database', 'stock_jobs.data_fetch.alpha_vantage.api_key=hunter2-key'];
+
+/** The processes that this one has started, and those that they have. */
+function descendants(): number[] {
+  const parents = new Map<number, number>();
+  for (const pid of readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)) {
+    const stat = readIfThere(`/proc/${pid}/stat`);
+    parents.set(pid, Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+  }
+  const isOurs = (pid: number): boolean => {
+    const parent = parents.get(pid);
+    return parent === process.pid || (parent !== undefined && parent > 1 && isOurs(parent));
+  };
+  return [...parents.keys()].filter(isOurs);
+}
+
+/** A process may end at any time. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
 describe('a mesh of the demo environment', () => {
   let mesh: Mesh;
   let seen: string;
@@ -51,18 +78,43 @@ describe('a mesh of the demo environment', () => {
     ports = { mqttPort: await freePort(), httpPort: await freePort() };
     file = join(folder, 'site.yaml');
     writeFileSync(file, 'job_processor: {worker: {max_concurrent_jobs: 3}}\n');
-    const set = ['worker.poll_interval=0.5', 'ranking.chains.file.path=past'];
+    const set = ['worker.poll_interval=0.5', 'ranking.chains.file.path=past', ...SECRETS];
+    vi.stubEnv('STOCKMESH_DATABASE_ROOT_PASSWORD', 'hunter2-root-of-database');
     const options = { data, env: 'demo', config: [file], set, workers: 2, ...ports, source: 'simulated', leanPath: 'lean' };
     ({ mesh, seen } = await starting(options));
-    db = openDatabase({ ...databaseOptions(mesh.config, data, 'read'), maxConnections: 1 });
+    db = openDatabase({ ...databaseOptions(mesh.config, data, 'service'), maxConnections: 1 });
   }, 120_000);
   afterAll(async () => {
     await db.close();
     await mesh.stop();
   });
 
+  test('no secret stands in the arguments of a process, nor one of the database server in any environment', () => {
+    const children = descendants();
+    expect(children.length).toBeGreaterThanOrEqual(6);
+    const commands = children.map((pid) => readIfThere(`/proc/${pid}/cmdline`).replaceAll('\0', ' '));
+    expect(commands.filter((command) => command.includes(' service '))).toHaveLength(5);
+    expect(commands.filter((command) => command.includes('hunter2'))).toEqual([]);
+    const environments = children.map((pid) => readIfThere(`/proc/${pid}/environ`));
+    expect(environments.filter((environment) => environment.includes('hunter2-root'))).toEqual([]);
+  });
+
+  test('what --set gives reaches the services all the same', async () => {
+    const { stdout } = await stockmesh(['config', 'show', 'database.password', '--json', '--data', data]);
+    expect(JSON.parse(stdout).keys).toEqual([{ key: 'database.password', value: '•••', origin: expect.stringContaining('--set') }]);
+    expect(JSON.stringify(readFileSync(logFile(data), 'utf8'))).not.toContain('hunter2');
+  });
+
+  test('says which secret can be read in the list of processes, and how to give it better', () => {
+    expect(seen).toMatch(/--set database\.password: other users .* --config/);
+    expect(seen).not.toContain('hunter2');
+  });
+
   test('says each step, and what it did', () => {
-    const lines = seen.trimEnd().split('\n');
+    const lines = seen
+      .trimEnd()
+      .split('\n')
+      .filter((line) => !line.startsWith('--set '));
     expect(lines.map((line) => line.replace(/ +\d+\.\d s/, ''))).toEqual([
       'ok database',
       expect.stringMatching(/^ok migrations {2}applied ledger, /),
@@ -70,6 +122,13 @@ describe('a mesh of the demo environment', () => {
       'ok broker',
       'ok services',
     ]);
+  });
+
+  test('lets dashboards read what is listed for them, and nothing else', async () => {
+    const reader = openDatabase({ ...databaseOptions(mesh.config, data, 'read'), maxConnections: 1 });
+    onTestFinished(() => reader.close());
+    expect(await reader.rows('SELECT DISTINCT capacity FROM instances WHERE service = ?', ['worker'])).toEqual([{ capacity: 3 }]);
+    await expect(reader.rows('SELECT name FROM api_keys')).rejects.toMatchObject({ code: 'ER_TABLEACCESS_DENIED_ERROR' });
   });
 
   test('leaves for those who join it where its parts are, and its options with absolute paths', () => {
@@ -85,6 +144,7 @@ describe('a mesh of the demo environment', () => {
       set: [
         'worker.poll_interval=0.5',
         `ranking.chains.file.path=${resolve('past')}`,
+        ...SECRETS,
         `queue.mqtt.port=${ports.mqttPort}`,
         `gateway.port=${ports.httpPort}`,
         'stock_jobs.data_fetch.sources=simulated',

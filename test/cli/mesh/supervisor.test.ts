@@ -69,15 +69,15 @@ test('a service that ends by itself before it is ready fails the start with its 
 });
 
 test('a service that exits with the code of a reload is started again at once', async () => {
-  const { news } = start(`process.send({ ready: true }); process.exitCode = ${EXIT_RELOAD}; process.exit();`);
+  const { news } = start(`process.send({ subscribed: true }); process.exitCode = ${EXIT_RELOAD}; process.exit();`);
   await supervisor.ready;
   await expect.poll(() => news).toEqual([`worker ended (exit code ${EXIT_RELOAD}); it is started again`]);
 });
 
 test('the mesh is ready when every service is, and each gets its arguments; what they write comes line by line with their name', async () => {
   const { lines } = startAll({
-    one: `${LIVES} console.log('of', process.argv[3]); console.error('two'); process.send({ ready: true });`,
-    other: `${LIVES} process.once('message', () => undefined); setTimeout(() => process.send({ ready: true }), 50);`,
+    one: `${LIVES} console.log('of', process.argv[3]); console.error('two'); process.send({ subscribed: true });`,
+    other: `${LIVES} process.once('message', () => undefined); setTimeout(() => process.send({ subscribed: true }), 50);`,
   });
   await supervisor.ready;
   await expect.poll(() => lines.toSorted()).toEqual(['one: of argument', 'one: two']);
@@ -85,8 +85,8 @@ test('the mesh is ready when every service is, and each gets its arguments; what
 
 test('a service that does not stop within its grace is killed, and the others are not waited for longer', async () => {
   const { news } = startAll({
-    stubborn: `${LIVES} process.on('SIGTERM', () => undefined); process.send({ ready: true });`,
-    polite: `${LIVES} process.send({ ready: true });`,
+    stubborn: `${LIVES} process.on('SIGTERM', () => undefined); process.send({ subscribed: true });`,
+    polite: `${LIVES} process.send({ subscribed: true });`,
   });
   await supervisor.ready;
   await supervisor.stop(500);
@@ -94,7 +94,7 @@ test('a service that does not stop within its grace is killed, and the others ar
 });
 
 test('a stop starts nothing again and leaves nothing that keeps the process alive', async () => {
-  const { news } = startAll({ polite: `${LIVES} process.send({ ready: true });` });
+  const { news } = startAll({ polite: `${LIVES} process.send({ subscribed: true });` });
   await supervisor.ready;
   const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
   await supervisor.stop(60_000);

@@ -46,7 +46,7 @@ const CHECK = '("npx stockmesh config show database")';
 
 test.each<[unknown, string[]]>([
   [new InputError('x.y', 'one\ntwo'), ['one', 'two']],
-  [new Error('a\x1b[2Jb'), ['a [2Jb']],
+  [new Error('a\x1b[2Jb'), ['a\\u001b[2Jb']],
   ['text', ['text']],
   [
     new TransientError('database.unavailable', 'ECONNREFUSED; it is tried again'),

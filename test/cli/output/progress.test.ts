@@ -125,7 +125,7 @@ describe('without a terminal', () => {
     progress.waiting('first');
     vi.advanceTimersByTime(600);
     progress.waiting('second');
-    vi.advanceTimersByTime(999);
+    vi.advanceTimersByTime(399);
     expect(written).toEqual([]);
     vi.advanceTimersByTime(1);
     expect(written).toEqual(['second\n']);

@@ -1,11 +1,11 @@
 /**
- * A market source whose symbols say what becomes of the process that asks for them. Each request is written to the file STOCKMESH_FAULT_STARTS as
+ * A market source whose symbols say what becomes of the process that asks for them. Each request is written to the file NODE_FAULT_STARTS as
  * `start <symbol> <pid>`.
  *
  *   KILL…   the process is killed by SIGKILL, as the kernel does when memory runs out
  *   ABORT…  the process aborts, as Node does when its heap is full
  *   HANG…   the process blocks for ever
- *   GATE…   the answer comes when the file STOCKMESH_FAULT_GATE exists
+ *   GATE…   the answer comes when the file NODE_FAULT_GATE exists
  *   others  the answer comes after 200 ms: long enough to be hit by what a neighbour does
  */
 import { appendFileSync, existsSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { simulatedSource } from '../../../services/market/sources/simulated.ts';
 import type { MarketSource } from '../../../services/market/sources/source.ts';
 import type { Clock } from '../../../services/platform/clock.ts';
 
-const [starts, gate] = [process.env.STOCKMESH_FAULT_STARTS as string, process.env.STOCKMESH_FAULT_GATE as string];
+const [starts, gate] = [process.env.NODE_FAULT_STARTS as string, process.env.NODE_FAULT_GATE as string];
 const ANSWER_MS = 200;
 /** Its neighbours have begun, and none has ended. */
 const FAULT_MS = 100;

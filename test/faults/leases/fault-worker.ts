@@ -1,4 +1,4 @@
-// The real worker service over the source of fault-source.ts. When the file STOCKMESH_FAULT_FREEZE exists, the process stops itself (SIGSTOP) before the next commit,
+// The real worker service over the source of fault-source.ts. When the file NODE_FAULT_FREEZE exists, the process stops itself (SIGSTOP) before the next commit,
 // with the rows of its jobs locked. Arguments: data folder, instance, then --set texts.
 import { existsSync, rmSync } from 'node:fs';
 import { loadFor } from '../../../services/cli/session.ts';
@@ -8,7 +8,7 @@ import { startWorkerService } from '../../../services/worker/service.ts';
 import { faultSources } from './fault-source.ts';
 
 const [, , dataFolder, instance, ...set] = process.argv as string[];
-const freeze = process.env.STOCKMESH_FAULT_FREEZE as string;
+const freeze = process.env.NODE_FAULT_FREEZE as string;
 
 const freezing = (db: Database): Database => ({
   ...db,

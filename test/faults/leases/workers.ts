@@ -55,8 +55,8 @@ export async function startWorkers(): Promise<Workers> {
   const mesh = await startTestMesh();
   const fileOf = (name: string): string => join(mesh.dataFolder, `fault-${name}`);
   const [starts, gate, freeze] = [fileOf('starts'), fileOf('gate'), fileOf('freeze')];
-  // The workers and the processes of their isolated jobs inherit these.
-  Object.assign(process.env, { STOCKMESH_FAULT_STARTS: starts, STOCKMESH_FAULT_GATE: gate, STOCKMESH_FAULT_FREEZE: freeze });
+  // The workers inherit these, and so do the processes of their isolated jobs, which get nothing that could be a secret: hence the names.
+  Object.assign(process.env, { NODE_FAULT_STARTS: starts, NODE_FAULT_GATE: gate, NODE_FAULT_FREEZE: freeze });
   const children = new Set<ChildProcess>();
   let clearing = false;
 

@@ -20,15 +20,15 @@ function serverOf({ state = 'online', granted = true, offsetMs = undefined as nu
       state,
       report: () => ({
         counters: { published: 7, dropped: 1 },
-        subscriptions: [
-          { filter: 'jobs/+/status', granted: true },
-          { filter: 'data/+/+', granted },
-        ],
+        missing: granted ? [] : ['data/+/+'],
       }),
     },
     clock: { now: () => Temporal.Now.instant(), offsetMs },
     db: { retries: new Map([[1213, 3]]), run: isAway ? away : async () => ({ affectedRows: 1 }), rows: isAway ? away : async () => [] },
-    live: { clients: 4 },
+    streams: { size: 4, cut: 2 },
+    refusals: { refused: { all: 0, address: 9 } },
+    admission: { counters: { unknownFields: 8 } },
+    loginRefusals: { counts: new Map([['request.invalid', 6]]) },
     callbacks: { counters: { pending: 2, delivered: 5, failed: 1 } },
   };
   const metrics = measure(app, parts as unknown as Measured);
@@ -48,6 +48,10 @@ test('the metrics show the connections, clients, deliveries, retries and message
     stockmesh_broker_up: 1,
     stockmesh_clock_offset_seconds: -1.25,
     stockmesh_event_streams: 4,
+    stockmesh_event_streams_cut_total: 2,
+    'stockmesh_http_connections_refused_total{limit="address"}': 9,
+    'stockmesh_logins_refused_total{reason="request.invalid"}': 6,
+    stockmesh_login_unknown_fields_total: 8,
     'stockmesh_callbacks_total{outcome="delivered"}': 5,
     'stockmesh_callbacks_total{outcome="pending"}': 2,
     'stockmesh_transaction_retries_total{errno="1213"}': 3,

@@ -103,8 +103,8 @@ test.each([
 });
 
 test.each([
-  ['a byte that begins nothing', Buffer.from('{"type":"fetch","symbol":"A\xff"}', 'latin1'), 28, 'ff'],
-  ['a character of which the end is missing', Buffer.from('{"type":"fetch","symbol":"\xe2\x82"}', 'latin1'), 27, 'e2'],
+  ['a byte that begins nothing', Buffer.from('{"type":"fetch","symbol":"A\xff"}', 'latin1'), 28, 'FF'],
+  ['a character of which the end is missing', Buffer.from('{"type":"fetch","symbol":"\xe2\x82"}', 'latin1'), 27, 'E2'],
   [
     'a wrong byte behind a character that means "unknown"',
     Buffer.concat([Buffer.from('{"a":"\ufffd'), Buffer.from([0x80]), Buffer.from('"}')]),

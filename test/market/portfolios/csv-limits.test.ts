@@ -33,6 +33,21 @@ describe('a header', () => {
     expect(await held(`${HEADER}${blanks}\npriya,AAPL,4,150${blanks}\n`)).toEqual([['priya', 'AAPL', 4, 150]]);
   });
 
+  test.each(['user,"symbol,quantity,cost', '"user,symbol,quantity,cost', 'user;symbol;quantity;"cost', 'user,"symbol"x,quantity,cost'])(
+    'with a quote that encloses no whole name, %s, is named with its line',
+    async (line) => {
+      expect(await refused(`\n${line}\npriya,AAPL,4,150\n`)).toEqual([
+        `p.csv:2: the header has a quote that does not enclose a whole name: ${JSON.stringify(line)}; it must be user,symbol,quantity,cost`,
+      ]);
+    },
+  );
+
+  test('under a title with a quote that is not closed is named where it stands', async () => {
+    expect(await refused(`"Positions\n${HEADER}\npriya,AAPL,4,150\n`)).toEqual([
+      expect.stringMatching(/^p\.csv:1: .*it stands in line 2: /),
+    ]);
+  });
+
   test('that stands twice is named where it stands the second time', async () => {
     expect(await refused(`${HEADER}\npriya,AAPL,4,150\n${HEADER}\npriya,MSFT,4,150\n`)).toEqual([
       'p.csv:3: is the header again; remove the line',

@@ -321,14 +321,20 @@ describe("the broker's address", () => {
     await bus.online();
   });
 
-  test.each(['localhost:1883', 'http://localhost', 'mqtt://', '', 'amqp://u:secret@h'])(
-    'is refused when it is none, without repeating its password: %j',
-    (url) => {
-      expect(() => openBus(1, { url })).toThrow(
-        expect.objectContaining({ name: 'ConfigError', code: 'bus.invalid_url', message: expect.not.stringContaining('secret') }),
-      );
-    },
-  );
+  test.each([
+    'localhost:1883',
+    'http://localhost',
+    'mqtt://',
+    '',
+    'amqp://u:secret@h',
+    'mqtt://u:secret%@h',
+    'mqtt://%ff:secret@h',
+    'toString://u:secret@h',
+  ])('is refused when it is none, without repeating its password: %j', (url) => {
+    expect(() => openBus(1, { url })).toThrow(
+      expect.objectContaining({ name: 'ConfigError', code: 'bus.invalid_url', message: expect.not.stringContaining('secret') }),
+    );
+  });
 
   const openssl = findProgram(['openssl']);
   test.skipIf(openssl === undefined)(

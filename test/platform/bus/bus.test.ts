@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Received } from '../../../services/platform/bus/bus.ts';
-import { InputError } from '../../../services/platform/errors.ts';
+import { InputError, type PermanentError } from '../../../services/platform/errors.ts';
 import type { Draft } from '../../../services/platform/messages.ts';
 import { onEachBroker } from '../../broker/brokers.ts';
 import { join } from '../../broker/peers.ts';
@@ -47,6 +47,7 @@ onEachBroker(({ start, window }) => {
       kind: 'job',
       params: { area: 'fetch', key: 'BRK.B' },
       body: { v: 1, ...job('j1', 'BRK.B') },
+      unknownFields: 0,
       retained: false,
       redelivered: false,
     });
@@ -180,13 +181,13 @@ onEachBroker(({ start, window }) => {
     test('that is malformed or refused is told to the caller, acknowledged, and never comes again', async () => {
       const first = persistent('refuse');
       const refused: string[] = [];
-      const options = { acknowledge: 'handled', onRefused: (error: InputError) => void refused.push(error.code) } as const;
+      const options = { acknowledge: 'handled', onRefused: (error: InputError | PermanentError) => void refused.push(error.code) } as const;
       first.subscribe('login', options, ({ body }) => {
         if (body.userId === 'nobody') throw new InputError('user.unknown', 'unknown user "nobody"');
       });
       await first.online();
       const hook = await join(broker.port, 'hook');
-      for (const payload of ['not json', '{"userId":"u1","colour":"red"}', '{"userId":"nobody"}', '{"userId":"u1"}']) {
+      for (const payload of ['not json', '{"userId":7}', '{"userId":"nobody"}', '{"userId":"u1"}']) {
         await hook.client.publishAsync('events/login', payload, { qos: 1 });
       }
       await waitFor(() => expect(first.report().counters.received).toBe(1));

@@ -110,12 +110,45 @@ test.each([
   expect(counters).toEqual({ handled: 0, refused, failed: 0, dropped: 0 });
 });
 
+test.each([
+  ['a login', 'login', topic, payload, 0],
+  ['a control message', 'control', 'control/w1', '{"v":1,"instance":"w1","action":"drain"}', 0],
+  [
+    'an alert',
+    'alert',
+    'alerts/a',
+    '{"v":1,"name":"a","state":"raised","value":1,"threshold":0,"since":"2026-01-02T14:30:00Z","text":"x"}',
+    1,
+  ],
+] as const)('%s that the broker has kept is an event only where it is a state', async (_, kind, on, content, handled) => {
+  const counters = { handled: 0, refused: 0, failed: 0, dropped: 0 };
+  const codes: string[] = [];
+  const receiver = createReceiver(kind, { onRefused: ({ code }) => void codes.push(code) }, () => {}, {
+    log: silent,
+    prefix: '',
+    counters,
+    stopping: new AbortController().signal,
+  });
+  const done = Promise.withResolvers<void>();
+  receiver.offer({ topic: on, payload: Buffer.from(content), retained: true, redelivered: false, done: done.resolve });
+  await done.promise;
+  expect(counters).toMatchObject({ handled, refused: 1 - handled });
+  expect(codes).toEqual(handled === 1 ? [] : ['message.retained']);
+});
+
+test('a doorbell that the broker has kept rings for nobody', () => {
+  const counters = { handled: 0, refused: 0 };
+  const doorbell = createDoorbell('status', () => expect.unreachable(), { prefix: '', log: silent, counters });
+  expect(doorbell.offer({ topic: 'jobs/1/status', payload: Buffer.from('{}'), retained: true, redelivered: false, done() {} })).toBe(true);
+  expect(counters).toEqual({ handled: 0, refused: 1 });
+});
+
 test('a doorbell that cannot be read is counted and said only when somebody reads it', () => {
   const counters = { handled: 0, refused: 0 };
   const warnings: string[] = [];
   const log = { warn: (_: object, text: string) => warnings.push(text) } as unknown as typeof silent;
   const read: (() => unknown)[] = [];
-  const doorbell = createDoorbell<'login'>((message) => void read.push(message.read), { prefix: '', log, counters });
+  const doorbell = createDoorbell('login', (message) => void read.push(message.read), { prefix: '', log, counters });
   const arrival = { topic, retained: false, redelivered: false, done() {} };
   expect(doorbell.offer({ ...arrival, payload: Buffer.from('no JSON') })).toBe(true);
   doorbell.offer({ ...arrival, payload: Buffer.from(payload) });

@@ -135,11 +135,15 @@ function schedule(cron: string, zone = 'UTC'): string {
   return `job_processor:\n  scheduler:\n    schedules:\n      - name: a\n        cron: "${cron}"\n        time_zone: ${zone}\n        job: fetch_portfolios\n        skip_holidays: no\n`;
 }
 
-test.each(['0 25 * * *', 'every day', '* * *', '0 0 30 2 *'])('the cron expression "%s" is refused', (cron) => {
-  const { code, lines } = refusal(schedule(cron));
-  expect(code).toBe('config.bad_cron');
-  expect(lines[0]).toMatch(/^1\.yaml:5: scheduler\.schedules\.0\.cron: is not a cron expression: .+, got "/);
-});
+// The last three are times and dates, which a parser of schedules may take for a moment.
+test.each(['0 25 * * *', 'every day', '* * *', '0 0 30 2 *', '5 :61', '16:30', '2099-01-01T00:00:00'])(
+  'the cron expression "%s" is refused',
+  (cron) => {
+    const { code, lines } = refusal(schedule(cron));
+    expect(code).toBe('config.bad_cron');
+    expect(lines[0]).toMatch(/^1\.yaml:5: scheduler\.schedules\.0\.cron: is not a cron expression: .+, got "/);
+  },
+);
 
 test.each(['Mars/Olympus', '+05:00'])('the time zone %s is refused', (zone) => {
   const { code, lines } = refusal(schedule('0 9 * * *', zone));
@@ -230,7 +234,7 @@ test('a file that is not there', () => {
 test('a folder in the place of a file', () => {
   const { code, lines } = refusal('', { files: ['/'] });
   expect(code).toBe('config.missing_file');
-  expect(lines).toEqual([expect.stringMatching(/^\/: cannot be read \(EISDIR/)]);
+  expect(lines).toEqual([expect.stringMatching(/^\/: cannot be read \(it is a folder\)/)]);
 });
 
 test('a default file that leaves a key out', () => {

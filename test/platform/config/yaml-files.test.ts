@@ -76,6 +76,10 @@ describe('aliases', () => {
   });
 });
 
+test.each([': x', '~: x', '0x10: x', 'TRUE: x'])('an unknown key that YAML turns into another text, %s, is named with a line', (yaml) => {
+  expect(refusal(`${yaml}\n`)).toEqual({ code: 'config.unknown_key', lines: [expect.stringMatching(/^1\.yaml:1: unknown key "/)] });
+});
+
 describe('a text that YAML turns into something else is to be put in quotes', () => {
   test.each([
     ['TRUE', 'true'],

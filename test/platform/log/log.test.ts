@@ -1,12 +1,14 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import mysql from 'mysql2';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { loadConfig } from '../../../services/platform/config/load.ts';
 import { componentLogger, createLogger, type LogOptions } from '../../../services/platform/log/log.ts';
+import { rotatingFile } from '../../../services/platform/log/log-file.ts';
 
 const { logging } = loadConfig({ env: {} }).config;
 
@@ -204,6 +206,22 @@ test('a process whose reader has gone goes on and ends by itself', async () => {
   expect(await once(child, 'exit')).toEqual([7, null]);
 });
 
+test('a log file is for its owner only, when it is new, was wider before, and when it is set aside', () => {
+  const before = process.umask(0);
+  onTestFinished(() => void process.umask(before));
+  const home = folder();
+  const path = join(home, 'logs', 'private.log');
+  mkdirSync(dirname(path), { mode: 0o700 });
+  for (const name of [path, `${path}.1`]) writeFileSync(name, 'earlier\n', { mode: 0o644 });
+  const write = rotatingFile(path, 30, 2);
+  for (const name of [path, `${path}.1`]) expect([name, statSync(name).mode & 0o777]).toEqual([name, 0o600]);
+  for (let line = 0; line < 4; line++) write('a line of some twenty bytes\n');
+  for (const name of [path, `${path}.1`, `${path}.2`]) expect([name, statSync(name).mode & 0o777]).toEqual([name, 0o600]);
+  const fresh = join(home, 'fresh', 'new.log');
+  rotatingFile(fresh, 30, 1)('first\n');
+  expect([statSync(fresh).mode & 0o777, statSync(dirname(fresh)).mode & 0o777]).toEqual([0o600, 0o700]);
+});
+
 test('nothing secret is logged, wherever it stands', () => {
   const dir = folder();
   const { lines, log } = logger({ file: join(dir, 'app.log') });
@@ -230,6 +248,21 @@ test('nothing secret is logged, wherever it stands', () => {
   expect(parsed[5].msg).toBe('mysql://app:•••@db.example:3306/x and mqtts://app:•••@broker');
   expect(parsed[6].msg).toBe('GET https://example.test/query?function=DAILY&apikey=•••&symbol=AAPL');
 });
+
+test.each(["ALTER USER 'u'@'%' IDENTIFIED BY ?", "ALTER USER 'u' IDENTIFIED WITH mysql_native_password AS ? REQUIRE SSL"])(
+  'a password in a statement that the database refused is blanked: %s',
+  (text) => {
+    for (const password of ['hunter2', "hunter2'hunter2", 'hunter2\\', 'hun"ter2\\\'x']) {
+      const { lines, log } = logger();
+      log.error(
+        { error: Object.assign(new Error(`near ${mysql.format(text, [password])}`), { sql: mysql.format(text, [password]) }) },
+        'x',
+      );
+      expect(JSON.parse(lines[0]!).error.sql).toBe(text.replace('?', "'•••'"));
+      expect(lines[0]).not.toMatch(/hunter|ter2/);
+    }
+  },
+);
 
 test.each([
   ['https://example.test/q?apikey=hunter2&symbol=AAPL', 'https://example.test/q?apikey=•••&symbol=AAPL'],

@@ -1,6 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
@@ -158,6 +169,27 @@ test('secrets that others could read are closed again', async () => {
   chmodSync(join(path, 'secrets.json'), 0o644);
   (await openDataFolder(path, {})).release();
   expect(modeOf(join(path, 'secrets.json'))).toBe(0o600);
+});
+
+test('whatever is in the folder with wider rights is closed again, links are not followed, and a mask of 0 opens nothing', async () => {
+  const before = process.umask(0);
+  onTestFinished(() => void process.umask(before));
+  (await openDataFolder(path, {})).release();
+  for (const name of ['logs', 'instances', 'database', 'database/stockmesh']) mkdirSync(join(path, name), { mode: 0o777 });
+  const files = ['logs/stockmesh.log', 'logs/stockmesh.log.1', 'instances/worker.json', 'runtime.json', 'database/stockmesh/jobs.ibd'];
+  for (const name of files) writeFileSync(join(path, name), '', { mode: 0o666 });
+  const outside = `${path}-outside`;
+  writeFileSync(outside, '', { mode: 0o644 });
+  symlinkSync(outside, join(path, 'logs', 'link'));
+
+  (await openDataFolder(path, {})).release();
+  const wide = readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isSymbolicLink())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((one) => (statSync(one).mode & 0o077) !== 0);
+  expect(wide).toEqual([]);
+  expect(statSync(join(path, 'database/stockmesh/jobs.ibd')).mode & 0o777).toBe(0o600);
+  expect(statSync(outside).mode & 0o777).toBe(0o644);
 });
 
 test('reading the secrets of a folder that was never started says how to start', () => {

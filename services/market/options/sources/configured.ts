@@ -36,6 +36,7 @@ interface Surroundings {
   config: Config;
   clock: Clock;
   log: Logger;
+  onAttempt?: (attempt: SourceAttemptOf<ChainSourceName>) => void;
 }
 
 /** The sources that the configuration names. */
@@ -87,7 +88,7 @@ const onlySimulated: Chains = {
   },
 };
 
-function withFailover(sources: readonly ChainSource[], { config, clock, log }: Surroundings): Chains {
+function withFailover(sources: readonly ChainSource[], { config, clock, log, onAttempt }: Surroundings): Chains {
   const { breaker } = config.stock_jobs.data_fetch;
   const ask = askWithFailover<ChainSourceName, [], Chain>(
     sources.map((source) => ({ name: source.name, ask: (symbol, signal) => source.chain(symbol, signal) })),
@@ -97,6 +98,7 @@ function withFailover(sources: readonly ChainSource[], { config, clock, log }: S
       log: componentLogger(log, 'fetcher'),
       timeoutMs: config.ranking.chains.timeout * 1000,
       breaker: { failures: breaker.failures, openMs: breaker.reset_after * 1000 },
+      onAttempt,
     },
   );
   return {

@@ -1,0 +1,46 @@
+/** `queue.mqtt.url`, apart from the MQTT client: reading a configuration must not load it. */
+import { splitUrl } from '../text/url-account.ts';
+
+/** The port of each protocol where the URL names none. */
+export const PORTS = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443 } as const;
+type Protocol = keyof typeof PORTS;
+
+export interface BrokerUrl {
+  protocol: Protocol;
+  host: string;
+  port: number;
+  /** Of a WebSocket, with its parameters; "/" otherwise. */
+  path: string;
+  username: string | undefined;
+  password: string | undefined;
+}
+
+const LOOK = 'must look like mqtt://user:password@host:1883, with mqtt, mqtts, ws or wss';
+
+export const isEncryptedUrl = (url: string): boolean => /^\s*(mqtts|wss):/i.test(url);
+
+/** A fault is a text that begins with a verb. It never contains a password. Not left to mqtt.js: its parser breaks a password with "%" or "@" and lets a query set the client id. */
+export function readBrokerUrl(text: string): BrokerUrl | { fault: string } {
+  const split = splitUrl(text);
+  if (split === undefined) return { fault: LOOK };
+  if ('fault' in split) return split;
+  if (!Object.hasOwn(PORTS, split.protocol)) return { fault: LOOK };
+  const protocol = split.protocol as Protocol;
+  const url = URL.parse(`${protocol}://${split.rest}`);
+  if (url === null || url.hostname === '' || url.port === '0') return { fault: LOOK };
+  const isSocket = protocol === 'ws' || protocol === 'wss';
+  const more = isSocket ? url.hash : `${url.pathname === '/' ? '' : url.pathname}${url.search}${url.hash}`;
+  if (more !== '')
+    return {
+      fault: `has more after its host and port, which ${protocol}:// has no use for: parameters and paths are for ws:// and wss:// only; everything else is a key of queue.mqtt`,
+    };
+  return {
+    protocol,
+    // [::1] in a URL is ::1 to the system.
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port) || PORTS[protocol],
+    path: url.pathname + url.search,
+    username: split.username,
+    password: split.password,
+  };
+}

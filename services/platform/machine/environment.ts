@@ -1,0 +1,32 @@
+/** What a child process gets of this one's environment, in which passwords may stand. */
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What programs need to be found, to speak the user's language and to reach the network. */
+const OF_PROGRAMS =
+  /^(PATH|HOME|USER|LOGNAME|SHELL|TERM|DISPLAY|TZ|LANG|LANGUAGE|LC_\w+|TMPDIR|TMP|TEMP|SYSTEMROOT|NO_COLOR|FORCE_COLOR|(DY)?LD_LIBRARY_PATH|SSL_CERT_(FILE|DIR)|(HTTPS?|ALL|NO)_PROXY|SUDO_ASKPASS|DEBIAN_FRONTEND)$/i;
+/** How Node itself runs. The token of an npm registry begins like it. */
+const OF_NODE = /^NODE_(?!AUTH_TOKEN$)\w+$/;
+
+const only = (env: Environment, isKept: (name: string) => boolean): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => isKept(name)));
+
+/** For a program that is not ours, such as a package manager or a broker. */
+export const programEnvironment = (env: Environment = process.env): NodeJS.ProcessEnv => only(env, (name) => OF_PROGRAMS.test(name));
+
+/** For a process of ours that is handed its configuration. */
+export const workEnvironment = (env: Environment = process.env): NodeJS.ProcessEnv =>
+  only(env, (name) => OF_PROGRAMS.test(name) || OF_NODE.test(name));
+
+/**
+ * For a database server. Nothing that it would take for a setting of its own (`MYSQL_…`, `MARIADB_…`, a `HOME` with a `.my.cnf`) or load (`LD_PRELOAD`); what it creates is its
+ * owner's alone.
+ */
+export const databaseServerEnvironment = (env: Environment = process.env): NodeJS.ProcessEnv => ({
+  ...only(env, (name) => /^(PATH|TZ|LANG|LC_\w+|(DY)?LD_LIBRARY_PATH)$/.test(name)),
+  UMASK: '0600',
+  UMASK_DIR: '0700',
+});
+
+/** The umask with which our processes create their files. */
+export const PRIVATE_UMASK = 0o077;

@@ -1,0 +1,154 @@
+/** What dashboards may read with the account `stockmesh_read`: the columns listed here, and nothing that a later migration adds. */
+import { escapeId, escape as quote } from 'mysql2';
+import type { Connection, RowDataPacket } from 'mysql2/promise';
+import { SET_SQL_MODE, type Sql } from '../services/platform/database/database.ts';
+import { accountNames } from './accounts.ts';
+
+/** Columns, separated by spaces. Each column of the table is in one of the two. */
+interface TableRights {
+  read: string;
+  /** Not for dashboards: secrets, addresses of receivers, and what a person holds, does or asked for. */
+  hidden?: string;
+}
+
+/** A table is not readable until it is here. `hidden`: none of its columns, those of later migrations included. */
+export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
+  alerts: { read: 'name state value threshold since text' },
+  analyses: { read: 'symbol date computed_at bars_used indicators signal confidence reasons' },
+  api_keys: 'hidden',
+  audit_log: 'hidden',
+  bars: { read: 'symbol date open high low close adjusted_close volume source as_of' },
+  callbacks: { read: 'job_id state attempts due_at last_status created_at', hidden: 'id key_id url host user_id last_error' },
+  chain_days: { read: 'symbol date source as_of contracts data' },
+  corporate_actions: { read: 'symbol date kind value source as_of' },
+  dedupe_windows: 'hidden',
+  holdings: 'hidden',
+  imports: { read: 'users positions imported_at', hidden: 'sha256 source' },
+  instances: { read: 'instance service capacity running started_at heartbeat_at clock_offset_ms', hidden: 'session' },
+  iv_history: { read: 'symbol date iv source as_of' },
+  jobs: {
+    read: 'id queue state priority attempt max_attempts due_at type symbol user_id worker_id blocked_on aged has_dependents enqueued_at started_at ended_at deaths crashes',
+    hidden: 'dedupe_key active_key',
+  },
+  job_attempts: { read: 'job_id attempt worker_id started_at ended_at outcome code reason' },
+  job_dependencies: { read: 'job_id needs_id' },
+  job_details: { read: 'job_id triggered_by', hidden: 'payload why' },
+  job_items: { read: 'job_id item_key state attempts row_count byte_count reason updated_at' },
+  job_results: { read: 'job_id code reason progress', hidden: 'result' },
+  job_subscribers: 'hidden',
+  leases: { read: 'name holder until' },
+  login_answers: { read: 'id instance admitted_at', hidden: 'logins' },
+  logins: 'hidden',
+  option_current: { read: 'symbol ranking_mode run_id run_at' },
+  option_positions: 'hidden',
+  option_runs: {
+    read: 'run_id symbol ranking_mode run_at as_of source spot total eligible reasons gaps atm_iv iv_rank iv_percentile trend job_id',
+    hidden: 'left_out',
+  },
+  options_ranks: {
+    read:
+      'run_id place symbol ranking_mode run_at contract side expiration strike dte spot bid ask mid volume open_interest quoted_at iv iv_source delta gamma theta vega rho ' +
+      'composite_rank entry_rank exit_rank momentum_score value_score greeks_score entry_value_score catalyst_score profit_protection_score protection_score ' +
+      'deterioration_score time_urgency_score spread_score iv_rank iv_percentile iv_discount_score band data_quality signals missing weights blocks marks',
+    hidden: 'position user_id entry_price stop_pct',
+  },
+  queues: { read: 'queue' },
+  schedule_runs: { read: 'name last_run_at' },
+  schema_migrations: { read: 'version name checksum applied_at' },
+  settings: { read: 'name value changed_at', hidden: 'changed_by' },
+  slot_waits: { read: 'user_id priority job_id' },
+  source_budget: { read: 'key points expire' },
+  stream_tokens: 'hidden',
+  symbol_failures: { read: 'symbol what sources since asked_at again_at times code reason' },
+  symbols: {
+    read: 'symbol newest_bar as_of checked_at close currency time_zone source analysed_at analysed_bar analysed_as_of volatility history_checked_at unrestated_split',
+  },
+  user_portfolio_priority: { read: 'at admitted_at total queued fresh', hidden: 'user_id decisions' },
+  user_slots: { read: 'user_id slot job_id' },
+  webhook_secrets: 'hidden',
+  write_probes: { read: 'id at' },
+};
+
+const words = (text = ''): string[] => text.split(' ').filter((word) => word !== '');
+
+/** Whether dashboards may read a column; undefined where nobody has decided it. */
+export function mayRead(table: string, column: string): boolean | undefined {
+  const rights = READ_RIGHTS[table];
+  if (rights === undefined) return undefined;
+  if (rights === 'hidden' || words(rights.hidden).includes(column)) return false;
+  return words(rights.read).includes(column) ? true : undefined;
+}
+
+type Columns = ReadonlyMap<string, readonly string[]>;
+
+const COLUMNS = `SELECT table_name AS \`table\`, column_name AS \`column\`
+  FROM information_schema.columns
+  WHERE table_schema = ?
+  ORDER BY table_name, ordinal_position`;
+
+interface ColumnRow {
+  table: string;
+  column: string;
+}
+
+function byTable(rows: readonly ColumnRow[]): Columns {
+  const groups = Map.groupBy(rows, ({ table }) => table);
+  return new Map([...groups].map(([table, group]) => [table, group.map(({ column }) => column)]));
+}
+
+const readable = (rows: readonly ColumnRow[]): Columns => byTable(rows.filter(({ table, column }) => mayRead(table, column) === true));
+
+/** `SELECT (…) ON …` for a GRANT or REVOKE. With a table it names one schema: there "_" and "%" stand for themselves. */
+const onColumns = (database: string, table: string, columns: readonly string[], right = 'SELECT'): string =>
+  `${right} (${columns.map((column) => escapeId(column, true)).join(', ')}) ON ${escapeId(database, true)}.${escapeId(table, true)}`;
+
+/** The statements that give `account` (as SQL writes it) these rights and no others, for the columns that the schema has now. For a server of your own. */
+export async function readGrants(db: Sql, database: string, account: string): Promise<string[]> {
+  const rows = await db.rows<ColumnRow>(COLUMNS, [database]);
+  return [
+    `REVOKE ALL PRIVILEGES, GRANT OPTION FROM ${account}`,
+    ...[...readable(rows)].map(([table, columns]) => `GRANT ${onColumns(database, table, columns)} TO ${account}`),
+  ];
+}
+
+/**
+ * Gives `stockmesh_read` these rights in the schema and takes all others there away, such as those of earlier versions, which could read everything. Sends nothing where they are
+ * right. After the migrations, since a table that is not there cannot be granted. `hosts`: as for `createAccounts`.
+ */
+export async function grantReading(root: Connection, { database, hosts }: { database: string; hosts: readonly string[] }): Promise<void> {
+  // The server's own mode decides how the quoted names below are read.
+  await root.query(SET_SQL_MODE);
+  const ask = async <T>(sql: string, params: unknown[]): Promise<T[]> => (await root.query<(T & RowDataPacket)[]>(sql, params))[0];
+  const wanted = readable(await ask<ColumnRow>(COLUMNS, [database]));
+  for (const host of hosts) {
+    const account = `${quote(accountNames.read)}@${quote(host)}`;
+    const broad = await ask<{ place: string; table: string | null }>(
+      `SELECT DISTINCT table_schema AS place, NULL AS \`table\`
+         FROM information_schema.schema_privileges
+         WHERE grantee = ? AND REPLACE(table_schema, '\\\\', '') = ?
+       UNION ALL
+       SELECT DISTINCT table_schema, table_name
+         FROM information_schema.table_privileges
+         WHERE grantee = ? AND table_schema = ?`,
+      [account, database, account, database],
+    );
+    for (const { place, table } of broad)
+      await root.query(`REVOKE ALL PRIVILEGES ON ${escapeId(place, true)}.${table === null ? '*' : escapeId(table, true)} FROM ${account}`);
+    const held = await ask<ColumnRow & { right: string }>(
+      `SELECT table_name AS \`table\`, column_name AS \`column\`, privilege_type AS \`right\`
+         FROM information_schema.column_privileges
+         WHERE grantee = ? AND table_schema = ?`,
+      [account, database],
+    );
+    for (const { table, column, right } of held.filter((one) => one.right !== 'SELECT' || !wanted.get(one.table)?.includes(one.column)))
+      await root.query(`REVOKE ${onColumns(database, table, [column], right)} FROM ${account}`);
+    const has = byTable(held.filter(({ right }) => right === 'SELECT'));
+    for (const [table, columns] of lacking(wanted, has)) await root.query(`GRANT ${onColumns(database, table, columns)} TO ${account}`);
+  }
+}
+
+/** Those of `all` that `some` lacks. */
+function lacking(all: Columns, some: Columns): Columns {
+  const rows = [...all].flatMap(([table, columns]) => columns.map((column) => ({ table, column })));
+  return byTable(rows.filter(({ table, column }) => !some.get(table)?.includes(column)));
+}
