@@ -149,6 +149,22 @@ test('a key gets an end and a new secret, and the audit log says who did it', as
   for (const secret of [made.key, rotated.key]) expect(JSON.stringify(rows)).not.toContain(secret);
 });
 
+test('a user has the quota of waiting jobs on the command line too', async () => {
+  const config = file('quota.yaml', configText(database.url, broker()));
+  const run = (...args: string[]) => stockmesh([...args, '--config', config]);
+  await run('portfolio', 'import', file('quinn.csv', 'symbol,quantity,cost\nAAPL,1,1\nMSFT,1,1\n'), '--user', 'quinn');
+  const fetch = (most: number) =>
+    run(
+      ...['fetch', '--portfolio', 'quinn', '--no-analysis', '--set', 'stock_jobs.data_fetch.batch_size=1'],
+      ...['--set', `gateway.quotas.jobs_per_user=${most}`],
+    );
+  expect(await fetch(1)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('user quinn has 1 jobs waiting, or would have (gateway.quotas.jobs_per_user)'),
+  });
+  expect(await fetch(2)).toMatchObject({ code: 0, stderr: '' });
+});
+
 test.each([
   ['--expires', 'soon'],
   ['--expires', '90'],
