@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
 import { gatherWrites } from '../services/platform/bus/gather-writes.ts';
 import type { Logger } from '../services/platform/log/log.ts';
+import type { Certificate } from '../services/platform/machine/certificate.ts';
 import { encodeMessage } from '../services/platform/messages.ts';
 import { type Access, type AccessRules, type Accounts, checkAccounts, compileAccess } from './access.ts';
 import { type ClientAdmission, createClientAdmission } from './client-admission.ts';
@@ -37,6 +38,8 @@ export interface EmbeddedBrokerOptions {
   port: number;
   /** MQTT over WebSocket, for browsers. Off by default. */
   webSocketPort?: number;
+  /** Encrypted ports beside these. Off by default. */
+  tls?: BrokerTls;
   accounts: Accounts;
   access: AccessRules;
   /** What the client ids of services begin with. Default `CLIENT_ID_PREFIX`. */
@@ -48,6 +51,14 @@ export interface EmbeddedBrokerOptions {
   /** When the alerts about it are raised and cleared. Default `HELD_ALERT_TIMES`. */
   heldAlertTimes?: Partial<HeldAlertTimes>;
   log: Logger;
+}
+
+export interface BrokerTls {
+  host: string;
+  /** 0: the system picks one. */
+  port: number;
+  webSocketPort?: number;
+  certificate: Certificate;
 }
 
 /** Counted since the start. */
@@ -71,6 +82,8 @@ interface BrokerStats extends HeldStats {
 export interface EmbeddedBroker {
   port: number;
   webSocketPort: number | undefined;
+  tlsPort: number | undefined;
+  tlsWebSocketPort: number | undefined;
   stats(): BrokerStats;
   /** Cuts every connection, without their wills, and resolves when no handle is left. */
   close(): Promise<void>;
@@ -116,16 +129,21 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
     await Promise.all(sockets.map((socket) => socket.close()));
     await new Promise<void>((resolve) => broker.close(() => resolve()));
   }
-  const accept = (connection: Duplex) => acceptConnection(parts, broker, connection);
-  const { host = '127.0.0.1', port, webSocketPort } = options;
+  const listen = listenersOf(parts, broker, sockets);
+  const { host = '127.0.0.1', port, webSocketPort, tls } = options;
   try {
-    const tcp = await listenTcp({ host, port, accept });
-    sockets.push(tcp);
-    const webSocket = webSocketPort === undefined ? undefined : await listenWebSocket({ host, port: webSocketPort, accept });
-    if (webSocket !== undefined) sockets.push(webSocket);
+    const ports = {
+      port: await listen(listenTcp, 'queue.mqtt.port (--mqtt-port)', host, port),
+      webSocketPort:
+        webSocketPort === undefined ? undefined : await listen(listenWebSocket, 'queue.mqtt.websocket_port', host, webSocketPort),
+      tlsPort: tls && (await listen(listenTcp, 'queue.mqtt.tls.listen_port', tls.host, tls.port, tls.certificate)),
+      tlsWebSocketPort:
+        tls?.webSocketPort === undefined
+          ? undefined
+          : await listen(listenWebSocket, 'queue.mqtt.tls.listen_websocket_port', tls.host, tls.webSocketPort, tls.certificate),
+    };
     return {
-      port: tcp.port,
-      webSocketPort: webSocket?.port,
+      ...ports,
       stats: () => ({
         clients: broker.connectedClients,
         ...parts.counts,
@@ -138,6 +156,24 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
     await close();
     throw error;
   }
+}
+
+type Listen = (listener: typeof listenTcp, option: string, host: string, port: number, certificate?: Certificate) => Promise<number>;
+
+/** Opens ports, adds them to `sockets`, and resolves to the number of each. */
+function listenersOf(parts: BrokerParts, broker: Aedes, sockets: ServerSocket[]): Listen {
+  return async (listener, option, host, port, certificate) => {
+    const socket = await listener({
+      ...{ option, host, port, certificate },
+      enter: () => {},
+      accept: (connection) => acceptConnection(parts, broker, connection),
+      onRefusedHandshake({ remoteAddress }, reason) {
+        parts.log.info({ event: 'broker.handshake_refused', address: remoteAddress, reason }, 'connection refused in the handshake of TLS');
+      },
+    });
+    sockets.push(socket);
+    return socket.port;
+  };
 }
 
 function createParts(options: EmbeddedBrokerOptions): BrokerParts {

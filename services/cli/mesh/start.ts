@@ -19,6 +19,7 @@ import { databaseClock } from '../../platform/database-clock.ts';
 import { ConfigError, isDatabaseAway, messageOf } from '../../platform/errors.ts';
 import { createLogger, type Logger } from '../../platform/log/log.ts';
 import { rotatingFile } from '../../platform/log/log-file.ts';
+import { watchCertificate } from '../../platform/machine/certificate.ts';
 import { type DataFolder, openDataFolder } from '../../platform/machine/datafolder.ts';
 import { assertPortFree } from '../../platform/machine/ports.ts';
 import { type GlobalOptions, loadFor } from '../session.ts';
@@ -146,6 +147,10 @@ async function assertPortsFree(config: Config): Promise<void> {
   if (usesEmbedded(config).broker) {
     await assertPortFree({ port: mqtt.port, option: '--mqtt-port (queue.mqtt.port)' });
     if (mqtt.websocket_port !== null) await assertPortFree({ port: mqtt.websocket_port, option: 'queue.mqtt.websocket_port' });
+    const { cert_file, listen_host: host, listen_port, listen_websocket_port } = mqtt.tls;
+    if (cert_file !== null) await assertPortFree({ host, port: listen_port, option: 'queue.mqtt.tls.listen_port' });
+    if (listen_websocket_port !== null)
+      await assertPortFree({ host, port: listen_websocket_port, option: 'queue.mqtt.tls.listen_websocket_port' });
   }
   if (gateway.port !== 0) await assertPortFree({ host: gateway.host, port: gateway.port, option: '--http-port (gateway.port)' });
 }
@@ -212,14 +217,22 @@ async function importDemo(db: Database, now: Date): Promise<string | undefined> 
 
 async function startEmbeddedBroker({ loaded: { config }, folder, steps, log, undo }: Start): Promise<{ port: number } | undefined> {
   if (!usesEmbedded(config).broker) return undefined;
+  const { port, websocket_port, max_payload, client_id_prefix, tls } = config.queue.mqtt;
+  const { cert_file, key_file, client_ca_file, listen_host, listen_port, listen_websocket_port } = tls;
+  const certificate = watchCertificate('queue.mqtt.tls', { cert_file, key_file, client_ca_file }, log);
+  undo.push(() => certificate?.close());
   const broker = await steps.run('broker', () =>
     startBroker({
-      port: config.queue.mqtt.port,
-      webSocketPort: config.queue.mqtt.websocket_port ?? undefined,
-      maxPayloadBytes: config.queue.mqtt.max_payload,
+      port,
+      webSocketPort: websocket_port ?? undefined,
+      tls: certificate && {
+        ...{ host: listen_host, port: listen_port, certificate },
+        webSocketPort: listen_websocket_port ?? undefined,
+      },
+      maxPayloadBytes: max_payload,
       accounts: accountsOf(folder.secrets.mqtt),
       access: loadAccess(),
-      clientIdPrefix: config.queue.mqtt.client_id_prefix,
+      clientIdPrefix: client_id_prefix,
       log,
     }),
   );
