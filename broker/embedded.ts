@@ -6,14 +6,30 @@
  * A login is safe nevertheless: the access rules hold its acknowledgement until the service has committed it (`held/held-publishes.ts`).
  * It speaks MQTT 3.1 and 3.1.1.
  */
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
 import { gatherWrites } from '../services/platform/bus/gather-writes.ts';
 import type { Logger } from '../services/platform/log/log.ts';
-import type { Certificate } from '../services/platform/machine/certificate.ts';
 import { encodeMessage } from '../services/platform/messages.ts';
 import { type Access, type AccessRules, type Accounts, checkAccounts, compileAccess } from './access.ts';
 import { type ClientAdmission, createClientAdmission } from './client-admission.ts';
+import {
+  BROKER_LIMITS,
+  type BrokerLimits,
+  type LimitReports,
+  LONGEST_TOPIC,
+  MOST_UNREAD_BYTES,
+  type Once,
+  onceATopic,
+  reportLimits,
+  type SparingLog,
+  sparingLog,
+} from './edge/limits.ts';
+import { sharedPaces } from './edge/pace.ts';
+import { type BrokerPorts, type OpenPorts, openPorts } from './edge/ports.ts';
+import { limitSubscriptionCount, type SubscriptionLimit } from './edge/subscription-limit.ts';
+import { keepVisitors, type Visitors } from './edge/visitors.ts';
 import {
   HELD_ALERT_TIMES,
   type HeldAlerts,
@@ -26,20 +42,12 @@ import {
 import { createHeldPublishes, type HeldPublishes } from './held/held-publishes.ts';
 import { DROPPED_TOPIC, gateReads } from './packet-gate.ts';
 import { limitPublishes, limitSubscriptions } from './qos-limit.ts';
-import { listenTcp, listenWebSocket, type ServerSocket } from './server-sockets.ts';
+import type { ServerSocket } from './server-sockets.ts';
 import { keepSessionQueues, type SessionQueues } from './session-queues.ts';
 import { emulateSharedSubscriptions, type SharedSubscriptions } from './shared-subscriptions.ts';
 import { createSubscriptionAccess } from './subscription-access.ts';
 
-export interface EmbeddedBrokerOptions {
-  /** Default 127.0.0.1: reached from this machine only. */
-  host?: string;
-  /** 0: the system picks one. */
-  port: number;
-  /** MQTT over WebSocket, for browsers. Off by default. */
-  webSocketPort?: number;
-  /** Encrypted ports beside these. Off by default. */
-  tls?: BrokerTls;
+export interface EmbeddedBrokerOptions extends BrokerPorts {
   accounts: Accounts;
   access: AccessRules;
   /** What the client ids of services begin with. Default `CLIENT_ID_PREFIX`. */
@@ -48,17 +56,11 @@ export interface EmbeddedBrokerOptions {
   maxPayloadBytes?: number;
   /** How much may wait for the acknowledgement of a service. Default `HOLD_LIMITS`. */
   holdLimits?: Partial<HoldLimits>;
+  /** How much one client, account or address may ask. Default `BROKER_LIMITS`. */
+  limits?: Partial<BrokerLimits>;
   /** When the alerts about it are raised and cleared. Default `HELD_ALERT_TIMES`. */
   heldAlertTimes?: Partial<HeldAlertTimes>;
   log: Logger;
-}
-
-export interface BrokerTls {
-  host: string;
-  /** 0: the system picks one. */
-  port: number;
-  webSocketPort?: number;
-  certificate: Certificate;
 }
 
 /** Counted since the start. */
@@ -75,15 +77,15 @@ interface BrokerStats extends HeldStats {
   oversize: number;
   /** Deliveries withheld because the role may not see the topic. */
   withheld: number;
+  /** Connections that have not named their account, now. */
+  unauthenticated: number;
+  /** How often each limit was met. */
+  limitsMet: ReturnType<LimitReports['counts']>;
   /** Connections refused: unknown account, wrong password, a client id that is none, unreadable or another account's, MQTT 5. */
   refusedConnections: number;
 }
 
-export interface EmbeddedBroker {
-  port: number;
-  webSocketPort: number | undefined;
-  tlsPort: number | undefined;
-  tlsWebSocketPort: number | undefined;
+export interface EmbeddedBroker extends OpenPorts {
   stats(): BrokerStats;
   /** Cuts every connection, without their wills, and resolves when no handle is left. */
   close(): Promise<void>;
@@ -91,12 +93,9 @@ export interface EmbeddedBroker {
 
 /** A subscriber that reads nothing holds up its publishers until its socket's buffer drains or this has passed. */
 const DRAIN_TIMEOUT_MS = 1000;
-const CONNECT_TIMEOUT_MS = 10_000;
-const MAX_QUEUED_BYTES_PER_SESSION = 16 * 1024 * 1024;
 // aedes takes a client whose broker missed three heartbeats for dead and publishes its will: a laptop that slept would announce every service
 // as offline. Meant for clusters; here as rare as a timer can be (its sweep waits four times as long, and Node's timers end at 24.8 days).
 const HEARTBEAT_MS = 6 * 86_400_000;
-const LOGGED_TOPICS_PER_CLIENT = 10;
 
 /** What the broker's callbacks share. */
 interface BrokerParts {
@@ -109,7 +108,13 @@ interface BrokerParts {
   alerts: HeldAlerts | undefined;
   counts: { messagesIn: number; messagesOut: number; denied: number; oversize: number; withheld: number };
   maxPayloadBytes: number;
+  limits: BrokerLimits;
+  reports: LimitReports;
+  visitors: Visitors;
+  subscriptions: SubscriptionLimit;
+  paceOf: ReturnType<typeof sharedPaces>;
   log: Logger;
+  say: SparingLog;
   logOnce: Once;
   maySee: (client: Client, topic: string) => boolean;
 }
@@ -129,25 +134,23 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
     await Promise.all(sockets.map((socket) => socket.close()));
     await new Promise<void>((resolve) => broker.close(() => resolve()));
   }
-  const listen = listenersOf(parts, broker, sockets);
-  const { host = '127.0.0.1', port, webSocketPort, tls } = options;
   try {
-    const ports = {
-      port: await listen(listenTcp, 'queue.mqtt.port (--mqtt-port)', host, port),
-      webSocketPort:
-        webSocketPort === undefined ? undefined : await listen(listenWebSocket, 'queue.mqtt.websocket_port', host, webSocketPort),
-      tlsPort: tls && (await listen(listenTcp, 'queue.mqtt.tls.listen_port', tls.host, tls.port, tls.certificate)),
-      tlsWebSocketPort:
-        tls?.webSocketPort === undefined
-          ? undefined
-          : await listen(listenWebSocket, 'queue.mqtt.tls.listen_websocket_port', tls.host, tls.webSocketPort, tls.certificate),
-    };
+    const ports = await openPorts(options, sockets, {
+      enter: parts.visitors.enter,
+      accept: (connection, carrier) => acceptConnection(parts, broker, connection, carrier),
+      onRefusedHandshake({ remoteAddress }, reason) {
+        const fields = { event: 'broker.handshake_refused', address: remoteAddress, reason };
+        parts.say(`handshake ${reason}`, 'info', fields, 'connection refused in the handshake of TLS');
+      },
+    });
     return {
       ...ports,
       stats: () => ({
         clients: broker.connectedClients,
         ...parts.counts,
         ...parts.held.stats(),
+        unauthenticated: parts.visitors.counts().unauthenticated,
+        limitsMet: parts.reports.counts(),
         refusedConnections: parts.admission.refused(),
       }),
       close,
@@ -158,28 +161,14 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
   }
 }
 
-type Listen = (listener: typeof listenTcp, option: string, host: string, port: number, certificate?: Certificate) => Promise<number>;
-
-/** Opens ports, adds them to `sockets`, and resolves to the number of each. */
-function listenersOf(parts: BrokerParts, broker: Aedes, sockets: ServerSocket[]): Listen {
-  return async (listener, option, host, port, certificate) => {
-    const socket = await listener({
-      ...{ option, host, port, certificate },
-      enter: () => {},
-      accept: (connection) => acceptConnection(parts, broker, connection),
-      onRefusedHandshake({ remoteAddress }, reason) {
-        parts.log.info({ event: 'broker.handshake_refused', address: remoteAddress, reason }, 'connection refused in the handshake of TLS');
-      },
-    });
-    sockets.push(socket);
-    return socket.port;
-  };
-}
-
 function createParts(options: EmbeddedBrokerOptions): BrokerParts {
   const { maxPayloadBytes = 65_536, log } = options;
   const access = compileAccess(options.access, options.clientIdPrefix);
-  const admission = createClientAdmission(options.accounts, access, log);
+  const limits = { ...BROKER_LIMITS, ...options.limits };
+  const say = sparingLog(log);
+  const reports = reportLimits(say);
+  const edge = { limits, reports, say, visitors: keepVisitors(limits, reports), paceOf: sharedPaces(limits) };
+  const admission = createClientAdmission({ accounts: options.accounts, access, limits, reports, say });
   const maySee = (client: Client, topic: string) => {
     const role = admission.identityOf(client)?.role;
     return role !== undefined && access.maySee(role, topic);
@@ -187,13 +176,13 @@ function createParts(options: EmbeddedBrokerOptions): BrokerParts {
   const logOnce = onceATopic((client, topic, event, text) => {
     log.warn({ event, clientId: client?.id, account: client && admission.identityOf(client)?.account, topic }, text);
   });
-  const limits = { ...HOLD_LIMITS, ...options.holdLimits };
+  const holdLimits = { ...HOLD_LIMITS, ...options.holdLimits };
   const held = createHeldPublishes({
-    limits,
+    limits: holdLimits,
     commits: (clientId, topic) => access.commits(admission.roleOf(clientId) ?? '', topic),
     onFull(client, topic) {
       const text =
-        `${limits.perClient} messages of one client, ${limits.messages} messages or ${limits.bytes} bytes wait for the acknowledgement of a ` +
+        `${holdLimits.perClient} messages of one client, ${holdLimits.messages} messages or ${holdLimits.bytes} bytes wait for the acknowledgement of a ` +
         'service: more are not taken and not acknowledged; is portfolio-priority running?';
       log.warn({ event: 'broker.held_full', clientId: client.id, topic }, text);
       parts.alerts?.look();
@@ -201,7 +190,8 @@ function createParts(options: EmbeddedBrokerOptions): BrokerParts {
   });
   const counts = { messagesIn: 0, messagesOut: 0, denied: 0, oversize: 0, withheld: 0 };
   const unset = { queues: undefined, shared: undefined, alerts: undefined };
-  const parts: BrokerParts = { access, admission, held, ...unset, counts, maxPayloadBytes, log, logOnce, maySee };
+  const subscriptions = limitSubscriptionCount(limits, reports);
+  const parts: BrokerParts = { access, admission, held, ...unset, ...edge, subscriptions, counts, maxPayloadBytes, log, logOnce, maySee };
   return parts;
 }
 
@@ -218,11 +208,15 @@ function startAlerts({ held, log }: BrokerParts, broker: Aedes, times: HeldAlert
 }
 
 async function createAedes(parts: BrokerParts): Promise<Aedes> {
-  const { access, admission, held, log, logOnce, maySee } = parts;
-  const subscriptionAccess = createSubscriptionAccess({ access, admission, join: (...member) => parts.shared!.join(...member), logOnce });
+  const { access, admission, held, limits, reports, say, logOnce, maySee } = parts;
+  const subscriptionAccess = createSubscriptionAccess({
+    ...{ access, admission, logOnce, isBeyond: parts.subscriptions.isBeyond },
+    join: (...member) => parts.shared!.join(...member),
+  });
   const broker = await Aedes.createBroker({
     drainTimeout: DRAIN_TIMEOUT_MS,
-    connectTimeout: CONNECT_TIMEOUT_MS,
+    // The visitors' own is first, since it begins with the connection.
+    connectTimeout: limits.connectSeconds * 1000 + 1000,
     heartbeatInterval: HEARTBEAT_MS,
     // No common limit on deliveries under way: with one, those that wait for a single frozen subscriber stop all the others too.
     concurrency: 0,
@@ -233,11 +227,19 @@ async function createAedes(parts: BrokerParts): Promise<Aedes> {
     authorizeForward: (client, packet) => authorizeForward(parts, client, packet),
   });
   const queues = keepSessionQueues(broker, {
-    maxBytes: MAX_QUEUED_BYTES_PER_SESSION,
+    maxBytes: limits.queuedBytesPerSession,
+    maxBytesPerAccount: limits.queuedBytesPerAccount,
+    accountOf: admission.accountOf,
     isExempt: (packet, clientId) => held.isHeldFor(clientId, packet),
     maySee: (clientId, topic) => access.maySee(admission.roleOf(clientId) ?? '', topic),
     onFull(clientId) {
-      log.warn({ event: 'broker.queue_full', clientId }, 'the queue of an absent client is full: message dropped for it');
+      reports.met('queued_bytes', clientId);
+      say(
+        `queue ${clientId}`,
+        'warn',
+        { event: 'broker.queue_full', clientId },
+        'the queue of an absent client is full: message dropped for it',
+      );
     },
     onQueued: held.queued,
     onAcknowledged: held.acknowledged,
@@ -255,10 +257,12 @@ async function createAedes(parts: BrokerParts): Promise<Aedes> {
   broker.on('clientError', (client, error) => {
     if (ended.has(client)) return;
     ended.add(client);
-    log.info({ event: 'broker.client_error', clientId: client.id, reason: error.message }, 'connection ended by an error');
+    const fields = { event: 'broker.client_error', clientId: client.id, reason: error.message };
+    say(`ended ${error.message}`, 'info', fields, 'connection ended by an error');
   });
   broker.on('connectionError', (_client, error) => {
-    log.info({ event: 'broker.connection_error', reason: error.message }, 'connection ended before it named itself');
+    const fields = { event: 'broker.connection_error', reason: error.message };
+    say(`before ${error.message.slice(0, 10)}`, 'info', fields, 'connection ended before it named itself');
   });
   return broker;
 }
@@ -278,7 +282,7 @@ function authorizePublish(parts: BrokerParts, client: Client | null, packet: Pub
   } else if (packet.payload.length > maxPayloadBytes) {
     countOversize(parts, client, packet.topic, packet.payload.length);
     empty(packet);
-  } else if (role === undefined || !access.mayPublish(role, packet.topic)) {
+  } else if (role === undefined || packet.topic.length > LONGEST_TOPIC || !access.mayPublish(role, packet.topic)) {
     counts.denied++;
     logOnce(client, packet.topic, 'broker.publish_denied', 'publish not allowed: acknowledged and dropped');
     empty(packet);
@@ -300,7 +304,7 @@ function authorizePublish(parts: BrokerParts, client: Client | null, packet: Pub
 }
 
 function authorizeForward(
-  { counts, held, maySee, queues }: BrokerParts,
+  { admission, counts, held, maySee, queues, reports }: BrokerParts,
   client: Client,
   packet: AedesPublishPacket,
 ): AedesPublishPacket | null {
@@ -315,6 +319,13 @@ function authorizeForward(
     packet.dup = false;
     if (client.clean) held.noteCleanDelivery(client, packet);
   }
+  const { writableLength } = client.conn as Duplex;
+  if (writableLength > MOST_UNREAD_BYTES) {
+    const account = admission.identityOf(client)?.account ?? '';
+    reports.met('unread_bytes', account, `a subscriber left ${writableLength} bytes unread: its connection is cut`);
+    (client.conn as Duplex).destroy();
+    return null;
+  }
   counts.messagesOut++;
   return packet;
 }
@@ -324,33 +335,28 @@ function countOversize({ counts, logOnce, maxPayloadBytes }: BrokerParts, client
   logOnce(client, topic, 'broker.oversize', `payload of ${bytes} bytes, the limit is ${maxPayloadBytes}: acknowledged and dropped`);
 }
 
-function acceptConnection(parts: BrokerParts, broker: Aedes, connection: Duplex): void {
+function acceptConnection(parts: BrokerParts, broker: Aedes, connection: Duplex, carrier: Socket): void {
+  const visitor = parts.visitors.of(carrier);
+  // Gone, or sent away, while it shook hands.
+  if (visitor === undefined) {
+    connection.destroy();
+    return;
+  }
+  const accountOf = () => parts.admission.identityOf(client)?.account;
   const gated = gateReads(gatherWrites(connection), {
     maxPayloadBytes: parts.maxPayloadBytes,
+    pace: parts.paceOf(accountOf),
     onOversize: (topic, bytes) => countOversize(parts, client, topic, bytes),
     onAbuse: (packetBytes) => connection.destroy(new Error(`a packet of ${packetBytes} bytes that is no publish`)),
   });
   const client: Client = broker.handle(gated);
+  parts.admission.welcome(client, visitor);
   limitSubscriptions(client);
+  parts.subscriptions.count(client, accountOf);
 }
 
 /** Leaves of a message only what its acknowledgement needs. */
 function empty(packet: PublishPacket): void {
   packet.topic = DROPPED_TOPIC;
   packet.payload = Buffer.alloc(0);
-}
-
-type Once = (client: Client | null, topic: string, event: string, text: string) => void;
-
-/** Says a thing of a client and topic once, and of a client that goes through many topics only of the first ones. */
-function onceATopic(say: Once): Once {
-  const said = new WeakMap<Client, Set<string>>();
-  return (client, topic, event, text) => {
-    if (client === null) return say(client, topic, event, text);
-    const of = said.getOrInsertComputed(client, () => new Set());
-    const key = `${event} ${topic}`;
-    if (of.has(key) || of.size >= LOGGED_TOPICS_PER_CLIENT) return;
-    of.add(key);
-    say(client, topic, event, text);
-  };
 }

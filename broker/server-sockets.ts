@@ -50,11 +50,12 @@ function tlsOptions(certificate: Certificate): TlsOptions {
 
 export async function listenTcp(options: ServerSocketOptions): Promise<ServerSocket> {
   const { certificate, accept } = options;
-  const server =
-    certificate === undefined
-      ? createServer(TCP_OPTIONS, (socket) => accept(socket, socket))
-      : createTlsServer({ ...TCP_OPTIONS, ...tlsOptions(certificate) }, (socket) => accept(socket, socket));
-  return await open(server, options);
+  const server = certificate === undefined ? createServer(TCP_OPTIONS) : createTlsServer({ ...TCP_OPTIONS, ...tlsOptions(certificate) });
+  return await open(server, options, () => {
+    server.on(certificate === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+      if (!socket.destroyed) accept(socket, socket);
+    });
+  });
 }
 
 /** A larger WebSocket message ends its connection. Above every payload limit, since what is merely too large for us is to be acknowledged and dropped. */
@@ -74,13 +75,14 @@ export async function listenWebSocket(options: ServerSocketOptions): Promise<Ser
   http.on('upgrade', (request, socket, head) => {
     server.handleUpgrade(request, socket, head, (webSocket) => accept(createWebSocketStream(webSocket), request.socket));
   });
-  return await open(http, options);
+  return await open(http, options, () => {});
 }
 
-/** Listens, and from then on keeps every connection in sight, those in a handshake too. */
+/** Listens, and from then on keeps every connection in sight, those in a handshake too. `attach` adds what comes after that. */
 async function open(
   server: Server,
   { host, port, option, certificate, enter, onRefusedHandshake }: ServerSocketOptions,
+  attach: () => void,
 ): Promise<ServerSocket> {
   const connections = new Set<Socket>();
   const keep = (socket: Socket): void => {
@@ -101,6 +103,7 @@ async function open(
     });
     certificate.onChange((changed) => (server as ReturnType<typeof createTlsServer>).setSecureContext(changed));
   }
+  attach();
   const listeningPort = await listen(server, host, port, option);
   return {
     port: listeningPort,

@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { accountsOf, loadAccess } from '../../../broker/access.ts';
+import type { BrokerLimits } from '../../../broker/edge/limits.ts';
 import { startBroker } from '../../../broker/embedded.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../../sql/embedded.ts';
 import { migrateUp } from '../../../sql/migrate.ts';
@@ -217,7 +218,7 @@ async function importDemo(db: Database, now: Date): Promise<string | undefined> 
 
 async function startEmbeddedBroker({ loaded: { config }, folder, steps, log, undo }: Start): Promise<{ port: number } | undefined> {
   if (!usesEmbedded(config).broker) return undefined;
-  const { port, websocket_port, max_payload, client_id_prefix, tls } = config.queue.mqtt;
+  const { port, websocket_port, max_payload, client_id_prefix, tls, limits } = config.queue.mqtt;
   const { cert_file, key_file, client_ca_file, listen_host, listen_port, listen_websocket_port } = tls;
   const certificate = watchCertificate('queue.mqtt.tls', { cert_file, key_file, client_ca_file }, log);
   undo.push(() => certificate?.close());
@@ -230,6 +231,7 @@ async function startEmbeddedBroker({ loaded: { config }, folder, steps, log, und
         webSocketPort: listen_websocket_port ?? undefined,
       },
       maxPayloadBytes: max_payload,
+      limits: brokerLimits(limits),
       accounts: accountsOf(folder.secrets.mqtt),
       access: loadAccess(),
       clientIdPrefix: client_id_prefix,
@@ -238,4 +240,20 @@ async function startEmbeddedBroker({ loaded: { config }, folder, steps, log, und
   );
   undo.push(() => broker.close());
   return { port: broker.port };
+}
+
+function brokerLimits(limits: Config['queue']['mqtt']['limits']): BrokerLimits {
+  return {
+    connections: limits.connections,
+    connectionsPerAccount: limits.connections_per_account,
+    unauthenticated: limits.unauthenticated,
+    connectSeconds: limits.connect_timeout,
+    wrongPasswords: limits.wrong_passwords,
+    messagesPerSecond: limits.messages_per_second,
+    bytesPerSecond: limits.bytes_per_second,
+    subscriptions: limits.subscriptions,
+    sessionsPerAccount: limits.sessions_per_account,
+    queuedBytesPerSession: limits.queued_bytes_per_session,
+    queuedBytesPerAccount: limits.queued_bytes_per_account,
+  };
 }

@@ -30,6 +30,20 @@ const tls = z
     if (listen_websocket_port !== null) report('cert_file', 'listen_websocket_port is encrypted, so the broker needs a certificate');
   });
 
+const limits = z.strictObject({
+  connections: count(1),
+  connections_per_account: count(1),
+  unauthenticated: count(1),
+  connect_timeout: seconds(),
+  wrong_passwords: count(1),
+  messages_per_second: count(1),
+  bytes_per_second: count(1024),
+  subscriptions: count(1),
+  sessions_per_account: count(0),
+  queued_bytes_per_session: count(1024),
+  queued_bytes_per_account: count(1024),
+});
+
 /** The broker: where it is, how it is reached, and what the embedded one takes. The keys are documented in `config/default.yaml`. */
 export const mqtt = z
   .strictObject({
@@ -54,6 +68,7 @@ export const mqtt = z
     websocket_port: port().nullable(),
     max_payload: count(1024, 268_435_455),
     share_logins: z.boolean().nullable(),
+    limits,
   })
   .refine(
     ({ url, host, protocol_version }) => url || host !== null || protocol_version === 4,
