@@ -76,7 +76,7 @@ export function createClientAdmission({ accounts, access, limits, reports, say }
   const visitors = new WeakMap<Client, Visitor>();
   /** Whose a client id is while it is connected or its session is kept. */
   const owners = new Map<string, Identity>();
-  const guesses = countGuesses(limits.wrongPasswords);
+  const checkPassword = passwordCheck(credentials, limits, reports);
   const room = accountRoom(limits, reports);
   let refused = 0;
 
@@ -107,38 +107,28 @@ export function createClientAdmission({ accounts, access, limits, reports, say }
     },
 
     authenticate(client, username, password, done) {
-      const account = credentials.get(username ?? '');
-      const address = visitors.get(client)?.address ?? '';
-      // Compared for an unknown name too, so that both take the same time.
-      const matches = timingSafeEqual(digestOf(password ?? ''), account?.digest ?? digestOf(''));
       const refuse = (returnCode: number, reason: string) => {
         logRefusal(client.id, username, reason);
         done(Object.assign(new Error(reason), { returnCode }), null);
       };
-      // Names that are no account share one limit, since they can be made up without end.
-      const guessed = account === undefined ? '' : username!;
-      if (!guesses.isHeard(address, guessed)) {
-        const text = `${limits.wrongPasswords} wrong passwords within a minute (queue.mqtt.limits.wrong_passwords): not heard until it is over`;
-        reports.met('wrong_passwords', address, text);
-        return refuse(refusal.serverUnavailable, `too many wrong passwords from ${address}`);
-      }
-      if (username === undefined || account === undefined || !matches) {
-        const late = guesses.failed(address, guessed);
-        const answer = () => refuse(refusal.notAuthorized, username === undefined ? 'no user name' : 'unknown user or wrong password');
-        if (late > 0) setTimeout(answer, late).unref();
-        else answer();
+      const login = checkPassword(username, password, visitors.get(client)?.address ?? '');
+      if ('reason' in login) {
+        const { returnCode, reason, lateMs } = login;
+        if (lateMs > 0) setTimeout(refuse, lateMs, returnCode, reason).unref();
+        else refuse(returnCode, reason);
         return;
       }
+      const { account: name, role } = login;
       // Before the connection of that id is cut: otherwise the hook's account could take over a service's connection by naming its client id.
-      if (!access.mayUse(account.role, client.id))
-        return refuse(refusal.identifierRejected, `account "${username}" may not use this client id (client_ids in broker/access.yaml)`);
+      if (!access.mayUse(role, client.id))
+        return refuse(refusal.identifierRejected, `account "${name}" may not use this client id (client_ids in broker/access.yaml)`);
       const owner = owners.get(client.id)?.account;
-      if (owner !== undefined && owner !== username) return refuse(refusal.identifierRejected, `client id in use by account "${owner}"`);
-      const full = room.problem(client, username);
+      if (owner !== undefined && owner !== name) return refuse(refusal.identifierRejected, `client id in use by account "${owner}"`);
+      const full = room.problem(client, name);
       if (full !== undefined) return refuse(refusal.serverUnavailable, full);
-      room.take(client, username);
+      room.take(client, name);
       visitors.get(client)?.admitted();
-      identities.set(client, { account: username, role: account.role });
+      identities.set(client, login);
       done(null, true);
     },
 
@@ -158,6 +148,32 @@ export function createClientAdmission({ accounts, access, limits, reports, say }
     },
 
     refused: () => refused,
+  };
+}
+
+type Credentials = ReadonlyMap<string, { role: string; digest: Buffer }>;
+
+/** Whose a name and a password are; or with which return code, why and how late to refuse them. */
+function passwordCheck(credentials: Credentials, { wrongPasswords }: AdmissionOptions['limits'], { met }: LimitReports) {
+  const guesses = countGuesses(wrongPasswords);
+  return (
+    username: string | undefined,
+    password: Buffer | undefined,
+    address: string,
+  ): Identity | { returnCode: number; reason: string; lateMs: number } => {
+    const account = credentials.get(username ?? '');
+    // Names that are no account share one limit, since they can be made up without end.
+    const guessed = account === undefined ? '' : username!;
+    if (!guesses.isHeard(address, guessed)) {
+      const text = `${wrongPasswords} wrong passwords within a minute (queue.mqtt.limits.wrong_passwords): not heard until it is over`;
+      met('wrong_passwords', address, text);
+      return { returnCode: refusal.serverUnavailable, reason: `too many wrong passwords from ${address}`, lateMs: 0 };
+    }
+    // Compared for an unknown name too, so that both take the same time.
+    const matches = timingSafeEqual(digestOf(password ?? ''), account?.digest ?? digestOf(''));
+    if (username !== undefined && account !== undefined && matches) return { account: username, role: account.role };
+    const reason = username === undefined ? 'no user name' : 'unknown user or wrong password';
+    return { returnCode: refusal.notAuthorized, reason, lateMs: guesses.failed(address, guessed) };
   };
 }
 
