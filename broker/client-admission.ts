@@ -2,8 +2,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Aedes, AedesOptions, Client, ConnectPacket } from 'aedes';
-import type { Logger } from '../services/platform/log/log.ts';
 import type { Access, Accounts } from './access.ts';
+import { countGuesses } from './edge/guesses.ts';
+import type { BrokerLimits, LimitReports, SparingLog } from './edge/limits.ts';
+import type { Visitor } from './edge/visitors.ts';
 
 interface Identity {
   account: string;
@@ -15,6 +17,10 @@ export interface ClientAdmission {
   authenticate: NonNullable<AedesOptions['authenticate']>;
   /** Undefined before the client has named itself. */
   identityOf(client: Client): Identity | undefined;
+  /** Notes where a client comes from, before it names itself. */
+  welcome(client: Client, visitor: Visitor): void;
+  /** The account of the client that is connected, or whose session is kept, by this id. */
+  accountOf(clientId: string): string | undefined;
   /** The role of the client that is connected, or whose session is kept, by this id. */
   roleOf(clientId: string): string | undefined;
   /** Starts to note which client id belongs to which account. */
@@ -27,6 +33,7 @@ export interface ClientAdmission {
 const refusal = {
   notAuthorized: 5,
   identifierRejected: 2,
+  serverUnavailable: 3,
   /** Return code 2, identifier rejected [MQTT-3.1.3-8]. */
   badClientId: Buffer.from([0x20, 2, 0, 2]),
   /** In the format of MQTT 5: reason 0x84, unsupported protocol version, no properties. A client of MQTT 5 waits for ever on the format of 3.1.1. */
@@ -55,16 +62,29 @@ function shown(clientId: string): string {
   return clientId.length > LONGEST_SHOWN ? `${text}…` : text;
 }
 
-export function createClientAdmission(accounts: Accounts, access: Access, log: Logger): ClientAdmission {
+export interface AdmissionOptions {
+  accounts: Accounts;
+  access: Access;
+  limits: Pick<BrokerLimits, 'connectionsPerAccount' | 'sessionsPerAccount' | 'wrongPasswords'>;
+  reports: LimitReports;
+  say: SparingLog;
+}
+
+export function createClientAdmission({ accounts, access, limits, reports, say }: AdmissionOptions): ClientAdmission {
   const credentials = new Map(Object.entries(accounts).map(([name, { password, role }]) => [name, { role, digest: digestOf(password) }]));
   const identities = new WeakMap<Client, Identity>();
+  const visitors = new WeakMap<Client, Visitor>();
   /** Whose a client id is while it is connected or its session is kept. */
   const owners = new Map<string, Identity>();
+  const checkPassword = passwordCheck(credentials, limits, reports);
+  const room = accountRoom(limits, reports);
   let refused = 0;
 
   function logRefusal(clientId: string, account: string | undefined, reason: string): void {
     refused++;
-    log.warn({ event: 'broker.connection_refused', clientId: shown(clientId), account, reason }, `connection refused: ${reason}`);
+    // A name that is no account, and a number in a reason, can be made up without end.
+    const key = `refused ${credentials.has(account ?? '') ? account : ''} ${reason.slice(0, 20)}`;
+    say(key, 'warn', { event: 'broker.connection_refused', clientId: shown(clientId), account, reason }, `connection refused: ${reason}`);
   }
 
   return {
@@ -87,25 +107,37 @@ export function createClientAdmission(accounts: Accounts, access: Access, log: L
     },
 
     authenticate(client, username, password, done) {
-      const account = credentials.get(username ?? '');
-      // Compared for an unknown name too, so that both take the same time.
-      const matches = timingSafeEqual(digestOf(password ?? ''), account?.digest ?? digestOf(''));
       const refuse = (returnCode: number, reason: string) => {
         logRefusal(client.id, username, reason);
         done(Object.assign(new Error(reason), { returnCode }), null);
       };
-      if (username === undefined || account === undefined || !matches)
-        return refuse(refusal.notAuthorized, username === undefined ? 'no user name' : 'unknown user or wrong password');
+      const login = checkPassword(username, password, visitors.get(client)?.address ?? '');
+      if ('reason' in login) {
+        const { returnCode, reason, lateMs } = login;
+        if (lateMs > 0) setTimeout(refuse, lateMs, returnCode, reason).unref();
+        else refuse(returnCode, reason);
+        return;
+      }
+      const { account: name, role } = login;
       // Before the connection of that id is cut: otherwise the hook's account could take over a service's connection by naming its client id.
-      if (!access.mayUse(account.role, client.id))
-        return refuse(refusal.identifierRejected, `account "${username}" may not use this client id (client_ids in broker/access.yaml)`);
+      if (!access.mayUse(role, client.id))
+        return refuse(refusal.identifierRejected, `account "${name}" may not use this client id (client_ids in broker/access.yaml)`);
       const owner = owners.get(client.id)?.account;
-      if (owner !== undefined && owner !== username) return refuse(refusal.identifierRejected, `client id in use by account "${owner}"`);
-      identities.set(client, { account: username, role: account.role });
+      if (owner !== undefined && owner !== name) return refuse(refusal.identifierRejected, `client id in use by account "${owner}"`);
+      const full = room.problem(client, name);
+      if (full !== undefined) return refuse(refusal.serverUnavailable, full);
+      room.take(client, name);
+      visitors.get(client)?.admitted();
+      identities.set(client, login);
       done(null, true);
     },
 
+    welcome(client, visitor) {
+      visitors.set(client, visitor);
+    },
+
     identityOf: (client) => identities.get(client),
+    accountOf: (clientId) => owners.get(clientId)?.account,
     roleOf: (clientId) => owners.get(clientId)?.role,
 
     attach(broker) {
@@ -116,6 +148,75 @@ export function createClientAdmission(accounts: Accounts, access: Access, log: L
     },
 
     refused: () => refused,
+  };
+}
+
+type Credentials = ReadonlyMap<string, { role: string; digest: Buffer }>;
+
+/** Whose a name and a password are; or with which return code, why and how late to refuse them. */
+function passwordCheck(credentials: Credentials, { wrongPasswords }: AdmissionOptions['limits'], { met }: LimitReports) {
+  const guesses = countGuesses(wrongPasswords);
+  return (
+    username: string | undefined,
+    password: Buffer | undefined,
+    address: string,
+  ): Identity | { returnCode: number; reason: string; lateMs: number } => {
+    const account = credentials.get(username ?? '');
+    // Names that are no account share one limit, since they can be made up without end.
+    const guessed = account === undefined ? '' : username!;
+    if (!guesses.isHeard(address, guessed)) {
+      const text = `${wrongPasswords} wrong passwords within a minute (queue.mqtt.limits.wrong_passwords): not heard until it is over`;
+      met('wrong_passwords', address, text);
+      return { returnCode: refusal.serverUnavailable, reason: `too many wrong passwords from ${address}`, lateMs: 0 };
+    }
+    // Compared for an unknown name too, so that both take the same time.
+    const matches = timingSafeEqual(digestOf(password ?? ''), account?.digest ?? digestOf(''));
+    if (username !== undefined && account !== undefined && matches) return { account: username, role: account.role };
+    const reason = username === undefined ? 'no user name' : 'unknown user or wrong password';
+    return { returnCode: refusal.notAuthorized, reason, lateMs: guesses.failed(address, guessed) };
+  };
+}
+
+interface AccountRoom {
+  /** Why the account has no room for this client. */
+  problem(client: Client, account: string): string | undefined;
+  take(client: Client, account: string): void;
+}
+
+/** Connections and kept sessions of each account. */
+function accountRoom({ connectionsPerAccount, sessionsPerAccount }: AdmissionOptions['limits'], { met }: LimitReports): AccountRoom {
+  const connected = new Map<string, Set<Client>>();
+  const kept = new Map<string, Set<string>>();
+  return {
+    problem(client, account) {
+      const others = connected.get(account) ?? new Set();
+      // Whoever comes again by an id that is connected takes that connection's place.
+      if (others.size >= connectionsPerAccount && ![...others].some(({ id }) => id === client.id)) {
+        const text = `account "${account}" has ${others.size} connections`;
+        met('connections_per_account', account, `${text} (queue.mqtt.limits.connections_per_account): more are refused`);
+        return text;
+      }
+      const sessions = kept.get(account) ?? new Set();
+      if (!client.clean && sessions.size >= sessionsPerAccount && !sessions.has(client.id)) {
+        const text = `account "${account}" has ${sessions.size} kept sessions`;
+        met(
+          'sessions_per_account',
+          account,
+          `${text} (queue.mqtt.limits.sessions_per_account): no more are kept; let clients use the same id again`,
+        );
+        return text;
+      }
+      return undefined;
+    },
+    take(client, account) {
+      const others = connected.getOrInsertComputed(account, () => new Set());
+      others.add(client);
+      client.conn.once('close', () => others.delete(client));
+      const sessions = kept.getOrInsertComputed(account, () => new Set());
+      // [MQTT-3.1.2-6]
+      if (client.clean) sessions.delete(client.id);
+      else sessions.add(client.id);
+    },
   };
 }
 

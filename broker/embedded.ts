@@ -6,6 +6,7 @@
  * A login is safe nevertheless: the access rules hold its acknowledgement until the service has committed it (`held/held-publishes.ts`).
  * It speaks MQTT 3.1 and 3.1.1.
  */
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
 import { gatherWrites } from '../services/platform/bus/gather-writes.ts';
@@ -15,6 +16,22 @@ import { type Draft, encodeMessage } from '../services/platform/messages.ts';
 import { createRefusals, type Refusal, type Refusals } from '../services/platform/refusals.ts';
 import { type Access, type AccessRules, type Accounts, checkAccounts, compileAccess } from './access.ts';
 import { type ClientAdmission, createClientAdmission } from './client-admission.ts';
+import {
+  BROKER_LIMITS,
+  type BrokerLimits,
+  type LimitReports,
+  LONGEST_TOPIC,
+  MOST_UNREAD_BYTES,
+  type Once,
+  onceATopic,
+  reportLimits,
+  type SparingLog,
+  sparingLog,
+} from './edge/limits.ts';
+import { sharedPaces } from './edge/pace.ts';
+import { type BrokerPorts, type OpenPorts, openPorts } from './edge/ports.ts';
+import { limitSubscriptionCount, type SubscriptionLimit } from './edge/subscription-limit.ts';
+import { keepVisitors, type Visitors } from './edge/visitors.ts';
 import {
   HELD_ALERT_TIMES,
   type HeldAlerts,
@@ -27,18 +44,12 @@ import {
 import { createHeldPublishes, type HeldPublishes } from './held/held-publishes.ts';
 import { DROPPED_TOPIC, gateReads } from './packet-gate.ts';
 import { limitPublishes, limitSubscriptions } from './qos-limit.ts';
-import { listenTcp, listenWebSocket, type ServerSocket } from './server-sockets.ts';
+import type { ServerSocket } from './server-sockets.ts';
 import { keepSessionQueues, type SessionQueues } from './session-queues.ts';
 import { emulateSharedSubscriptions, type SharedSubscriptions } from './shared-subscriptions.ts';
 import { createSubscriptionAccess } from './subscription-access.ts';
 
-export interface EmbeddedBrokerOptions {
-  /** Default 127.0.0.1: reached from this machine only. */
-  host?: string;
-  /** 0: the system picks one. */
-  port: number;
-  /** MQTT over WebSocket, for browsers. Off by default. */
-  webSocketPort?: number;
+export interface EmbeddedBrokerOptions extends BrokerPorts {
   accounts: Accounts;
   access: AccessRules;
   /** What the client ids of services begin with. Default `CLIENT_ID_PREFIX`. */
@@ -51,6 +62,8 @@ export interface EmbeddedBrokerOptions {
   onRefused?: (message: Draft<'refused'>) => void;
   /** How much may wait for the acknowledgement of a service. Default `HOLD_LIMITS`. */
   holdLimits?: Partial<HoldLimits>;
+  /** How much one client, account or address may ask. Default `BROKER_LIMITS`. */
+  limits?: Partial<BrokerLimits>;
   /** When the alerts about it are raised and cleared. Default `HELD_ALERT_TIMES`. */
   heldAlertTimes?: Partial<HeldAlertTimes>;
   log: Logger;
@@ -70,13 +83,15 @@ interface BrokerStats extends HeldStats {
   oversize: number;
   /** Deliveries withheld because the role may not see the topic. */
   withheld: number;
+  /** Connections that have not named their account, now. */
+  unauthenticated: number;
+  /** How often each limit was met. */
+  limitsMet: ReturnType<LimitReports['counts']>;
   /** Connections refused: unknown account, wrong password, a client id that is none, unreadable or another account's, MQTT 5. */
   refusedConnections: number;
 }
 
-export interface EmbeddedBroker {
-  port: number;
-  webSocketPort: number | undefined;
+export interface EmbeddedBroker extends OpenPorts {
   stats(): BrokerStats;
   /** Cuts every connection, without their wills, and resolves when no handle is left. */
   close(): Promise<void>;
@@ -84,12 +99,9 @@ export interface EmbeddedBroker {
 
 /** A subscriber that reads nothing holds up its publishers until its socket's buffer drains or this has passed. */
 const DRAIN_TIMEOUT_MS = 1000;
-const CONNECT_TIMEOUT_MS = 10_000;
-const MAX_QUEUED_BYTES_PER_SESSION = 16 * 1024 * 1024;
 // aedes takes a client whose broker missed three heartbeats for dead and publishes its will: a laptop that slept would announce every service
 // as offline. Meant for clusters; here as rare as a timer can be (its sweep waits four times as long, and Node's timers end at 24.8 days).
 const HEARTBEAT_MS = 6 * 86_400_000;
-const LOGGED_TOPICS_PER_CLIENT = 10;
 
 /** What the broker's callbacks share. */
 interface BrokerParts {
@@ -104,7 +116,13 @@ interface BrokerParts {
   counts: { messagesIn: number; messagesOut: number; denied: number; oversize: number; withheld: number };
   maxPayloadBytes: number;
   faultOf: NonNullable<EmbeddedBrokerOptions['faultOf']>;
+  limits: BrokerLimits;
+  reports: LimitReports;
+  visitors: Visitors;
+  subscriptions: SubscriptionLimit;
+  paceOf: ReturnType<typeof sharedPaces>;
   log: Logger;
+  say: SparingLog;
   logOnce: Once;
   maySee: (client: Client, topic: string) => boolean;
 }
@@ -134,20 +152,23 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
     await Promise.all(sockets.map((socket) => socket.close()));
     await new Promise<void>((resolve) => broker.close(() => resolve()));
   }
-  const accept = (connection: Duplex) => acceptConnection(parts, broker, connection);
-  const { host = '127.0.0.1', port, webSocketPort } = options;
   try {
-    const tcp = await listenTcp({ host, port, accept });
-    sockets.push(tcp);
-    const webSocket = webSocketPort === undefined ? undefined : await listenWebSocket({ host, port: webSocketPort, accept });
-    if (webSocket !== undefined) sockets.push(webSocket);
+    const ports = await openPorts(options, sockets, {
+      enter: parts.visitors.enter,
+      accept: (connection, carrier) => acceptConnection(parts, broker, connection, carrier),
+      onRefusedHandshake({ remoteAddress }, reason) {
+        const fields = { event: 'broker.handshake_refused', address: remoteAddress, reason };
+        parts.say(`handshake ${reason}`, 'info', fields, 'connection refused in the handshake of TLS');
+      },
+    });
     return {
-      port: tcp.port,
-      webSocketPort: webSocket?.port,
+      ...ports,
       stats: () => ({
         clients: broker.connectedClients,
         ...parts.counts,
         ...parts.held.stats(),
+        unauthenticated: parts.visitors.counts().unauthenticated,
+        limitsMet: parts.reports.counts(),
         refusedConnections: parts.admission.refused(),
       }),
       close,
@@ -161,7 +182,11 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
 function createParts(options: EmbeddedBrokerOptions): BrokerParts {
   const { maxPayloadBytes = 65_536, faultOf = () => undefined, log } = options;
   const access = compileAccess(options.access, options.clientIdPrefix);
-  const admission = createClientAdmission(options.accounts, access, log);
+  const limits = { ...BROKER_LIMITS, ...options.limits };
+  const say = sparingLog(log);
+  const reports = reportLimits(say);
+  const edge = { limits, reports, say, visitors: keepVisitors(limits, reports), paceOf: sharedPaces(limits) };
+  const admission = createClientAdmission({ accounts: options.accounts, access, limits, reports, say });
   const maySee = (client: Client, topic: string) => {
     const role = admission.identityOf(client)?.role;
     return role !== undefined && access.maySee(role, topic);
@@ -169,9 +194,9 @@ function createParts(options: EmbeddedBrokerOptions): BrokerParts {
   const logOnce = onceATopic((client, topic, event, text) => {
     log.warn({ event, clientId: client?.id, account: client && admission.identityOf(client)?.account, topic }, text);
   });
-  const limits = { ...HOLD_LIMITS, ...options.holdLimits };
+  const holdLimits = { ...HOLD_LIMITS, ...options.holdLimits };
   const held = createHeldPublishes({
-    limits,
+    limits: holdLimits,
     commits: (clientId, topic) => access.commits(admission.roleOf(clientId) ?? '', topic),
     onRefused: (client, { topic, payload }) =>
       refused(parts, client, {
@@ -182,7 +207,7 @@ function createParts(options: EmbeddedBrokerOptions): BrokerParts {
       }),
     onFull(client, topic) {
       const text =
-        `${limits.perClient} messages of one client, ${limits.messages} messages or ${limits.bytes} bytes wait for the acknowledgement of a ` +
+        `${holdLimits.perClient} messages of one client, ${holdLimits.messages} messages or ${holdLimits.bytes} bytes wait for the acknowledgement of a ` +
         'service: more are not taken and not acknowledged; is portfolio-priority running?';
       log.warn({ event: 'broker.held_full', clientId: client.id, topic }, text);
       parts.alerts?.look();
@@ -190,7 +215,9 @@ function createParts(options: EmbeddedBrokerOptions): BrokerParts {
   });
   const counts = { messagesIn: 0, messagesOut: 0, denied: 0, oversize: 0, withheld: 0 };
   const unset = { queues: undefined, shared: undefined, alerts: undefined, refusals: undefined };
-  const parts: BrokerParts = { access, admission, held, ...unset, counts, maxPayloadBytes, faultOf, log, logOnce, maySee };
+  const subscriptions = limitSubscriptionCount(limits, reports);
+  const given = { maxPayloadBytes, faultOf, log, logOnce, maySee };
+  const parts: BrokerParts = { access, admission, held, ...unset, ...edge, subscriptions, counts, ...given };
   return parts;
 }
 
@@ -208,11 +235,15 @@ function refused({ admission, refusals }: BrokerParts, client: Client | null, re
 }
 
 async function createAedes(parts: BrokerParts): Promise<Aedes> {
-  const { access, admission, held, log, logOnce, maySee } = parts;
-  const subscriptionAccess = createSubscriptionAccess({ access, admission, join: (...member) => parts.shared!.join(...member), logOnce });
+  const { access, admission, held, limits, reports, say, logOnce, maySee } = parts;
+  const subscriptionAccess = createSubscriptionAccess({
+    ...{ access, admission, logOnce, isBeyond: parts.subscriptions.isBeyond },
+    join: (...member) => parts.shared!.join(...member),
+  });
   const broker = await Aedes.createBroker({
     drainTimeout: DRAIN_TIMEOUT_MS,
-    connectTimeout: CONNECT_TIMEOUT_MS,
+    // The visitors' own is first, since it begins with the connection.
+    connectTimeout: limits.connectSeconds * 1000 + 1000,
     heartbeatInterval: HEARTBEAT_MS,
     // No common limit on deliveries under way: with one, those that wait for a single frozen subscriber stop all the others too.
     concurrency: 0,
@@ -223,11 +254,19 @@ async function createAedes(parts: BrokerParts): Promise<Aedes> {
     authorizeForward: (client, packet) => authorizeForward(parts, client, packet),
   });
   const queues = keepSessionQueues(broker, {
-    maxBytes: MAX_QUEUED_BYTES_PER_SESSION,
+    maxBytes: limits.queuedBytesPerSession,
+    maxBytesPerAccount: limits.queuedBytesPerAccount,
+    accountOf: admission.accountOf,
     isExempt: (packet, clientId) => held.isHeldFor(clientId, packet),
     maySee: (clientId, topic) => access.maySee(admission.roleOf(clientId) ?? '', topic),
     onFull(clientId) {
-      log.warn({ event: 'broker.queue_full', clientId }, 'the queue of an absent client is full: message dropped for it');
+      reports.met('queued_bytes', clientId);
+      say(
+        `queue ${clientId}`,
+        'warn',
+        { event: 'broker.queue_full', clientId },
+        'the queue of an absent client is full: message dropped for it',
+      );
     },
     onQueued: held.queued,
     onAcknowledged: held.acknowledged,
@@ -245,10 +284,12 @@ async function createAedes(parts: BrokerParts): Promise<Aedes> {
   broker.on('clientError', (client, error) => {
     if (ended.has(client)) return;
     ended.add(client);
-    log.info({ event: 'broker.client_error', clientId: client.id, reason: error.message }, 'connection ended by an error');
+    const fields = { event: 'broker.client_error', clientId: client.id, reason: error.message };
+    say(`ended ${error.message}`, 'info', fields, 'connection ended by an error');
   });
   broker.on('connectionError', (_client, error) => {
-    log.info({ event: 'broker.connection_error', reason: error.message }, 'connection ended before it named itself');
+    const fields = { event: 'broker.connection_error', reason: error.message };
+    say(`before ${error.message.slice(0, 10)}`, 'info', fields, 'connection ended before it named itself');
   });
   return broker;
 }
@@ -268,7 +309,7 @@ function authorizePublish(parts: BrokerParts, client: Client | null, packet: Pub
   } else if (packet.payload.length > maxPayloadBytes) {
     countOversize(parts, client, packet.topic, packet.payload.length);
     empty(packet);
-  } else if (role === undefined || !access.mayPublish(role, packet.topic)) {
+  } else if (role === undefined || packet.topic.length > LONGEST_TOPIC || !access.mayPublish(role, packet.topic)) {
     counts.denied++;
     const denied = { code: 'broker.publish_denied', text: 'publish not allowed: acknowledged and dropped' };
     logOnce(client, packet.topic, denied.code, denied.text);
@@ -294,7 +335,7 @@ function authorizePublish(parts: BrokerParts, client: Client | null, packet: Pub
 }
 
 function authorizeForward(
-  { counts, held, maySee, queues }: BrokerParts,
+  { admission, counts, held, maySee, queues, reports }: BrokerParts,
   client: Client,
   packet: AedesPublishPacket,
 ): AedesPublishPacket | null {
@@ -308,6 +349,13 @@ function authorizeForward(
     // Whether its sender sent it again is not for the receiver [MQTT-3.3.1-3].
     packet.dup = false;
     if (client.clean) held.noteCleanDelivery(client, packet);
+  }
+  const { writableLength } = client.conn as Duplex;
+  if (writableLength > MOST_UNREAD_BYTES) {
+    const account = admission.identityOf(client)?.account ?? '';
+    reports.met('unread_bytes', account, `a subscriber left ${writableLength} bytes unread: its connection is cut`);
+    (client.conn as Duplex).destroy();
+    return null;
   }
   counts.messagesOut++;
   return packet;
@@ -333,33 +381,28 @@ function countOversize(parts: BrokerParts, client: Client | null, topic: string,
   refused(parts, client, { code: 'broker.oversize', text, topic, bytes });
 }
 
-function acceptConnection(parts: BrokerParts, broker: Aedes, connection: Duplex): void {
+function acceptConnection(parts: BrokerParts, broker: Aedes, connection: Duplex, carrier: Socket): void {
+  const visitor = parts.visitors.of(carrier);
+  // Gone, or sent away, while it shook hands.
+  if (visitor === undefined) {
+    connection.destroy();
+    return;
+  }
+  const accountOf = () => parts.admission.identityOf(client)?.account;
   const gated = gateReads(gatherWrites(connection), {
     maxPayloadBytes: parts.maxPayloadBytes,
+    pace: parts.paceOf(accountOf),
     onOversize: (topic, bytes) => countOversize(parts, client, topic, bytes),
     onAbuse: (packetBytes) => connection.destroy(new Error(`a packet of ${packetBytes} bytes that is no publish`)),
   });
   const client: Client = broker.handle(gated);
+  parts.admission.welcome(client, visitor);
   limitSubscriptions(client);
+  parts.subscriptions.count(client, accountOf);
 }
 
 /** Leaves of a message only what its acknowledgement needs. */
 function empty(packet: PublishPacket): void {
   packet.topic = DROPPED_TOPIC;
   packet.payload = Buffer.alloc(0);
-}
-
-type Once = (client: Client | null, topic: string, event: string, text: string) => void;
-
-/** Says a thing of a client and topic once, and of a client that goes through many topics only of the first ones. */
-function onceATopic(say: Once): Once {
-  const said = new WeakMap<Client, Set<string>>();
-  return (client, topic, event, text) => {
-    if (client === null) return say(client, topic, event, text);
-    const of = said.getOrInsertComputed(client, () => new Set());
-    const key = `${event} ${topic}`;
-    if (of.has(key) || of.size >= LOGGED_TOPICS_PER_CLIENT) return;
-    of.add(key);
-    say(client, topic, event, text);
-  };
 }

@@ -25,8 +25,20 @@ export interface MosquittoConfigOptions {
   /** The user to run as when started by root. Left out: `mosquitto`. */
   user?: string;
   maxPayloadBytes?: number;
+  tls?: MosquittoTls;
   /** Save sessions and their queues after each change, in place of every half hour. Default true. */
   savesEachChange?: boolean;
+}
+
+/** A second listener, encrypted: TLS 1.2 or newer. */
+export interface MosquittoTls {
+  host: string;
+  port: number;
+  /** Files in PEM, readable by the user that Mosquitto runs as. */
+  certFile: string;
+  keyFile: string;
+  /** Clients must show a certificate of this authority, beside their user name and password. */
+  clientCaFile?: string | undefined;
 }
 
 const GENERATED =
@@ -37,6 +49,26 @@ const ACL_HEAD = `
 # subscription, in a shared one gives each member its share whether it may see it or not, and lets an account take any client id. What keeps
 # others out of the sessions and groups of services is that their names are secret: see the README.
 `;
+
+/** As the embedded broker's `connections`; Mosquitto counts them by listener and knows no limit by account. */
+const MOST_CONNECTIONS = 5000;
+
+const TLS_TEMPLATE = `
+# For other machines, with your certificate. With the last two lines clients must show a certificate of that authority as well.
+#listener 8883 0.0.0.0
+#max_connections ${MOST_CONNECTIONS}
+#certfile /etc/mosquitto/stockmesh/fullchain.pem
+#keyfile /etc/mosquitto/stockmesh/privkey.pem
+#cafile /etc/mosquitto/stockmesh/clients.pem
+#require_certificate true
+`;
+
+const tlsListener = ({ host, port, certFile, keyFile, clientCaFile }: MosquittoTls): string => `
+listener ${port} ${host}
+max_connections ${MOST_CONNECTIONS}
+certfile ${certFile}
+keyfile ${keyFile}
+${clientCaFile === undefined ? '' : `cafile ${clientCaFile}\nrequire_certificate true\n`}`;
 
 /** The texts of `mosquitto.conf` and of its access file. For Mosquitto 2.0 and later. */
 export function mosquittoConfig(options: MosquittoConfigOptions): { conf: string; acl: string } {
@@ -50,6 +82,7 @@ export function mosquittoConfig(options: MosquittoConfigOptions): { conf: string
     persistenceFolder,
     user,
     maxPayloadBytes = 65_536,
+    tls,
     savesEachChange = true,
   } = options;
   const optional = [
@@ -57,8 +90,10 @@ export function mosquittoConfig(options: MosquittoConfigOptions): { conf: string
     ...(persistenceFolder === undefined ? [] : [`persistence_location ${persistenceFolder}/`]),
   ];
   const conf = `${GENERATED}
-# Reached from this machine only. For others give the address to listen on, and TLS (certfile, keyfile) before passwords cross a network.
+# Reached from this machine only, since nothing is encrypted here.
 listener ${port} ${host}
+max_connections ${MOST_CONNECTIONS}
+${tls === undefined ? TLS_TEMPLATE : tlsListener(tls)}
 allow_anonymous false
 password_file ${passwordFile}
 acl_file ${aclFile}
@@ -123,6 +158,7 @@ export interface MosquittoOptions {
   /** Default: one that is free. */
   port?: number;
   maxPayloadBytes?: number;
+  tls?: MosquittoTls | undefined;
   /** As in `MosquittoConfigOptions`. Default false: a private instance is faster than safe. */
   savesEachChange?: boolean;
   /** Default: the one that is installed. */
@@ -143,7 +179,7 @@ export const findMosquitto = (): string | undefined => findProgram(['mosquitto']
  * @throws ConfigError `broker.not_installed`, `broker.cannot_start` (with what Mosquitto said), `access.unknown_role`, `access.bad_account`.
  */
 export async function startMosquitto(options: MosquittoOptions): Promise<RunningMosquitto> {
-  const { access, accounts, folder, maxPayloadBytes, savesEachChange = false } = options;
+  const { access, accounts, folder, maxPayloadBytes, tls, savesEachChange = false } = options;
   checkAccounts(accounts, access);
   const binary = options.binary ?? findMosquitto();
   if (binary === undefined) throw new ConfigError('broker.not_installed', 'Mosquitto is not installed: apt-get install mosquitto');
@@ -161,6 +197,7 @@ export async function startMosquitto(options: MosquittoOptions): Promise<Running
     user: userInfo().username,
     savesEachChange,
     ...(maxPayloadBytes === undefined ? {} : { maxPayloadBytes }),
+    ...(tls === undefined ? {} : { tls }),
   });
   await Promise.all([
     writeFile(file('mosquitto.conf'), conf, { mode: 0o600 }),

@@ -4,6 +4,7 @@
  * sends the same again after every reconnection. Its payload is discarded as it comes in.
  */
 import type { Duplex } from 'node:stream';
+import type { Pace } from './edge/pace.ts';
 
 /** Where refused messages go: the broker delivers nothing of `$SYS`. */
 export const DROPPED_TOPIC = '$SYS/dropped';
@@ -15,6 +16,8 @@ export interface GateOptions {
   onOversize: (topic: string, payloadBytes: number) => void;
   /** Told of a packet of another kind that cannot be meant well. The connection should end. */
   onAbuse: (packetBytes: number) => void;
+  /** Told of each packet whose last byte has come; `type` as in its first byte [MQTT-2.2.1]. */
+  onEnd?: (type: number) => void;
 }
 
 const PUBLISH = 3;
@@ -22,25 +25,80 @@ const PUBLISH = 3;
 const LARGEST_HEAD = 65_535 + 9;
 const NOTHING = Buffer.alloc(0);
 
-/** Puts a gate before `connection`: from now on `read()` gives only bytes that it let through. */
-export function gateReads<Connection extends Duplex>(connection: Connection, options: GateOptions): Connection {
-  const admit = packetGate(options);
+/** From PUBACK to PUBCOMP: their number follows from what the broker itself sends. */
+const isAcknowledgement = (type: number): boolean => type >= 4 && type <= 7;
+
+/**
+ * Puts a gate before `connection`: from now on `read()` gives only bytes that it let through, a slice at a time, and none before its pace allows. What is not read stays in
+ * the stream, and beyond that with the client.
+ */
+export function gateReads<Connection extends Duplex>(connection: Connection, options: GateOptions & { pace: Pace }): Connection {
+  const { pace } = options;
+  let ended = 0;
+  let messages = 0;
+  const admit = packetGate({
+    ...options,
+    onEnd(type) {
+      ended++;
+      if (!isAcknowledgement(type)) messages++;
+    },
+  });
   const read = connection.read;
-  connection.read = (size) => {
-    // Since Node 26 one call gives one chunk, even where more wait; aedes asks once and, if that completes no packet, not again.
+  let waiting: NodeJS.Timeout | undefined;
+  let resting = false;
+  let asked = false;
+  connection.once('close', () => {
+    clearTimeout(waiting);
+    pace.end();
+  });
+  /** One slice a turn of the event loop. aedes may also ask in the middle of parsing the slice before, and would take the next one in front of its rest. */
+  function rest(): void {
+    resting = true;
+    asked = false;
+    setImmediate(() => {
+      resting = false;
+      if (asked) connection.emit('readable');
+    });
+  }
+  /** Whether there is nothing to be had now; the stream says when there is. */
+  function isClosed(): boolean {
+    if (resting) asked = true;
+    if (resting || waiting !== undefined) return true;
+    const ms = pace.wait();
+    if (ms === 0) return false;
+    waiting = setTimeout(() => {
+      waiting = undefined;
+      connection.emit('readable');
+    }, ms);
+    return true;
+  }
+  connection.read = () => {
+    if (isClosed()) return null;
     const admitted: Buffer[] = [];
-    for (let chunk = read.call(connection, size); chunk !== null; chunk = read.call(connection, size)) admitted.push(admit(chunk));
-    const bytes = admitted.length === 1 ? admitted[0]! : Buffer.concat(admitted);
-    return bytes.length === 0 ? null : bytes;
+    let bytes = 0;
+    [ended, messages] = [0, 0];
+    // aedes reads again when it has handled what it got, so there has to be a whole packet in it. The size is never more than there is: only then the rest stays.
+    while (ended === 0) {
+      const chunk: Buffer | null = read.call(connection, Math.min(pace.slice(), connection.readableLength) || undefined);
+      if (chunk === null) break;
+      bytes += chunk.length;
+      admitted.push(admit(chunk));
+    }
+    if (bytes === 0) return null;
+    pace.charge(messages, bytes);
+    rest();
+    const all = admitted.length === 1 ? admitted[0]! : Buffer.concat(admitted);
+    return all.length === 0 ? null : all;
   };
   return connection;
 }
 
 /** A function that is given a stream of MQTT bytes chunk by chunk and gives back what may pass. */
-export function packetGate({ maxPayloadBytes, onOversize, onAbuse }: GateOptions): (chunk: Buffer) => Buffer {
+export function packetGate({ maxPayloadBytes, onOversize, onAbuse, onEnd }: GateOptions): (chunk: Buffer) => Buffer {
   let undecided: Buffer = NOTHING;
   let bytesLeft = 0;
   let discarding = false;
+  let type = 0;
 
   return (chunk) => {
     const bytes = undecided.length === 0 ? chunk : Buffer.concat([undecided, chunk]);
@@ -56,6 +114,7 @@ export function packetGate({ maxPayloadBytes, onOversize, onAbuse }: GateOptions
           break;
         }
         bytesLeft = packet.bytes;
+        type = bytes[at]! >> 4;
         discarding = packet.substitute !== undefined;
         if (packet.substitute !== undefined) {
           passed.push(bytes.subarray(passFrom, at), packet.substitute);
@@ -69,6 +128,7 @@ export function packetGate({ maxPayloadBytes, onOversize, onAbuse }: GateOptions
       bytesLeft -= step;
       at += step;
       if (discarding) passFrom = at;
+      if (bytesLeft === 0) onEnd?.(type);
     }
     const rest = bytes.subarray(passFrom, bytes.length - undecided.length);
     return passed.length === 0 ? rest : Buffer.concat([...passed, rest]);

@@ -29,6 +29,7 @@ interface Session {
   messages: Map<number, QueuedMessage>;
   byMessageId: Map<number, QueuedMessage>;
   lastMessageId: number;
+  account: string | undefined;
   /** Of the messages that the bound applies to. */
   bytes: number;
   full: boolean;
@@ -47,6 +48,9 @@ interface OutgoingQueues {
 export interface SessionQueuesOptions {
   /** Bytes that one session queues at most, apart from exempt messages. What comes later is dropped, as Mosquitto does by `max_queued_bytes`. */
   maxBytes: number;
+  /** The same for all sessions of one account. */
+  maxBytesPerAccount: number;
+  accountOf: (clientId: string) => string | undefined;
   /** Messages that the bound does not apply to. */
   isExempt: (packet: AedesPublishPacket, clientId: string) => boolean;
   /** Whether the session's account may see the topic. */
@@ -82,6 +86,8 @@ interface Queues {
   options: SessionQueuesOptions;
   persistence: OutgoingQueues;
   sessions: Map<string, Session>;
+  /** Bytes that the sessions of an account queue. */
+  accounts: Map<string | undefined, number>;
   /** Connections whose redelivery is complete. */
   ready: WeakSet<Client>;
 }
@@ -89,7 +95,7 @@ interface Queues {
 /** Replaces the queues of the broker's memory. */
 export function keepSessionQueues(broker: Aedes, options: SessionQueuesOptions): SessionQueues {
   const { persistence } = broker as unknown as { persistence: OutgoingQueues };
-  const queues: Queues = { options, persistence, sessions: new Map(), ready: new WeakSet() };
+  const queues: Queues = { options, persistence, sessions: new Map(), accounts: new Map(), ready: new WeakSet() };
   const { sessions, ready } = queues;
 
   broker.on('clientDisconnect', (client) => {
@@ -110,7 +116,7 @@ export function keepSessionQueues(broker: Aedes, options: SessionQueuesOptions):
       sessions.delete(client.id);
       return Readable.from([]);
     }
-    const session = sessions.getOrInsertComputed(client.id, newSession);
+    const session = sessionOf(queues, client.id);
     // One sequence over all connections, so that an identifier is used again only after 65,535 others.
     if (session.lastMessageId > 0) counterOf(client)._nextId = (session.lastMessageId % LARGEST_MESSAGE_ID) + 1;
     return Readable.from(redeliver(queues, client, session));
@@ -129,18 +135,21 @@ export function keepSessionQueues(broker: Aedes, options: SessionQueuesOptions):
   };
 }
 
-function enqueue({ options, sessions }: Queues, clientId: string, packet: AedesPublishPacket, group?: string): void {
-  const session = sessions.getOrInsertComputed(clientId, newSession);
+function enqueue(queues: Queues, clientId: string, packet: AedesPublishPacket, group?: string): void {
+  const { options, accounts } = queues;
+  const session = sessionOf(queues, clientId);
   const exempt = options.isExempt(packet, clientId);
   const bytes = exempt ? 0 : packet.payload.length + PACKET_BYTES;
   // Overlapping subscriptions deliver a message once.
   if (session.messages.has(packet.brokerCounter)) return;
-  if (!exempt && session.bytes + bytes > options.maxBytes) {
+  const ofAccount = (accounts.get(session.account) ?? 0) + bytes;
+  if (!exempt && (session.bytes + bytes > options.maxBytes || ofAccount > options.maxBytesPerAccount)) {
     if (!session.full) options.onFull(clientId);
     session.full = true;
     return;
   }
   session.bytes += bytes;
+  accounts.set(session.account, ofAccount);
   // Not retained: only a message that answers a new subscription is marked so [MQTT-3.3.1-9].
   const copy = { ...packet, retain: false };
   const message = { clientId, packet: copy, group, messageId: undefined, sentOn: undefined, written: undefined, bytes };
@@ -148,8 +157,8 @@ function enqueue({ options, sessions }: Queues, clientId: string, packet: AedesP
   options.onQueued(message);
 }
 
-function noteSent({ sessions }: Queues, client: Client, packet: Partial<AedesPublishPacket>): void {
-  const session = sessions.getOrInsertComputed(client.id, newSession);
+function noteSent(queues: Queues, client: Client, packet: Partial<AedesPublishPacket>): void {
+  const session = sessionOf(queues, client.id);
   const message = packet.brokerCounter === undefined ? undefined : session.messages.get(packet.brokerCounter);
   if (message === undefined) {
     // Dropped by the bound or moved to another session: it is sent, but not kept.
@@ -200,11 +209,14 @@ async function removeUnsubscribed(queues: Queues, { id }: Client): Promise<void>
   }
 }
 
-function forget({ sessions }: Queues, message: QueuedMessage): void {
+function forget({ sessions, accounts }: Queues, message: QueuedMessage): void {
   const session = sessions.get(message.clientId);
   if (!session?.messages.delete(message.packet.brokerCounter)) return;
   if (message.messageId !== undefined) session.byMessageId.delete(message.messageId);
   session.bytes -= message.bytes;
+  const ofAccount = (accounts.get(session.account) ?? 0) - message.bytes;
+  if (ofAccount > 0) accounts.set(session.account, ofAccount);
+  else accounts.delete(session.account);
   if (message.bytes > 0) session.full = false;
 }
 
@@ -213,7 +225,12 @@ function remove(queues: Queues, message: QueuedMessage): void {
   queues.options.onRemoved(message);
 }
 
-const newSession = (): Session => ({ messages: new Map(), byMessageId: new Map(), lastMessageId: 0, bytes: 0, full: false });
+function sessionOf({ sessions, options }: Queues, clientId: string): Session {
+  return sessions.getOrInsertComputed(clientId, () => {
+    const account = options.accountOf(clientId);
+    return { account, messages: new Map(), byMessageId: new Map(), lastMessageId: 0, bytes: 0, full: false };
+  });
+}
 
 /** aedes takes the packet identifiers of a connection from here. */
 const counterOf = (client: Client) => client as unknown as { _nextId: number };

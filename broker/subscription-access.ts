@@ -23,11 +23,14 @@ export function createSubscriptionAccess({
   access,
   admission,
   join,
+  isBeyond,
   logOnce,
 }: {
   access: Access;
   admission: ClientAdmission;
   join: SharedSubscriptions['join'];
+  /** Whether the client has no room for this subscription. */
+  isBeyond: (subscription: object) => boolean;
   logOnce: (client: Client, topic: string, event: string, text: string) => void;
 }): SubscriptionAccess {
   function covers(client: Client, topic: string): boolean {
@@ -39,6 +42,7 @@ export function createSubscriptionAccess({
   return {
     authorize(client, subscription, done) {
       const { topic } = subscription;
+      if (isBeyond(subscription)) return done(null, null);
       const covered = covers(client, topic);
       const allowed = covered || client.clean;
       if (!covered)
@@ -54,7 +58,7 @@ export function createSubscriptionAccess({
       persistence.addSubscriptions = (client, subscriptions) =>
         store(
           client,
-          subscriptions.filter(({ topic }) => covers(client, topic)),
+          subscriptions.filter((subscription) => covers(client, subscription.topic) && !isBeyond(subscription)),
         );
     },
   };

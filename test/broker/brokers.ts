@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { describe } from 'vitest';
 import { loadAccess } from '../../broker/access.ts';
 import { startBroker } from '../../broker/embedded.ts';
-import { findMosquitto, startMosquitto } from '../../broker/mosquitto.ts';
+import { findMosquitto, type MosquittoTls, startMosquitto } from '../../broker/mosquitto.ts';
+import { watchCertificate } from '../../services/platform/machine/certificate.ts';
+import { freePort } from '../../services/platform/machine/ports.ts';
 import { accounts, silent } from './peers.ts';
 
 export interface RunningBroker {
@@ -20,24 +22,47 @@ export interface BrokerKind {
   /** The largest QoS that it delivers. */
   maxQos: 1 | 2;
   start(port?: number): Promise<RunningBroker>;
+  /** With a second, encrypted port. */
+  startTls(files: TlsFiles): Promise<RunningBroker & { tlsPort: number }>;
+}
+
+export interface TlsFiles {
+  cert_file: string;
+  key_file: string;
+  client_ca_file?: string;
 }
 
 export const startEmbedded = (port = 0) => startBroker({ port, accounts, access: loadAccess(), log: silent });
 
 // aedes has no limit of its own.
-const embedded: BrokerKind = { name: 'embedded', window: 1000, maxQos: 1, start: startEmbedded };
+const embedded: BrokerKind = {
+  ...{ name: 'embedded', window: 1000, maxQos: 1 },
+  start: startEmbedded,
+  async startTls(files) {
+    const certificate = watchCertificate('queue.mqtt.tls', files, silent)!;
+    const tls = { host: '127.0.0.1', port: 0, certificate };
+    const broker = await startBroker({ port: 0, tls, accounts, access: loadAccess(), log: silent });
+    return { ...broker, tlsPort: broker.tlsPort!, close: () => broker.close().then(certificate.close) };
+  },
+};
 
 const mosquitto: BrokerKind = {
   name: 'Mosquitto',
   // broker/mosquitto.ts sets it.
   window: 64,
   maxQos: 2,
-  async start(port) {
-    const folder = mkdtempSync(join(tmpdir(), 'stockmesh-mosquitto-'));
-    const broker = await startMosquitto({ accounts, access: loadAccess(), folder, ...(port === undefined ? {} : { port }) });
-    return { port: broker.port, close: () => broker.close().then(() => rmSync(folder, { recursive: true, force: true })) };
+  start: (port) => runMosquitto(port),
+  async startTls({ cert_file, key_file, client_ca_file }) {
+    const tls = { host: '127.0.0.1', port: await freePort(), certFile: cert_file, keyFile: key_file, clientCaFile: client_ca_file };
+    return { ...(await runMosquitto(undefined, tls)), tlsPort: tls.port };
   },
 };
+
+async function runMosquitto(port?: number, tls?: MosquittoTls): Promise<RunningBroker> {
+  const folder = mkdtempSync(join(tmpdir(), 'stockmesh-mosquitto-'));
+  const broker = await startMosquitto({ accounts, access: loadAccess(), folder, tls, ...(port === undefined ? {} : { port }) });
+  return { port: broker.port, close: () => broker.close().then(() => rmSync(folder, { recursive: true, force: true })) };
+}
 
 /**
  * Declares the suite once for each broker. Where Mosquitto is not installed and may not be, its half is skipped and says so; in CI that is a failure, since the

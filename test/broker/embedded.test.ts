@@ -141,6 +141,8 @@ test('it counts what came in, went out, and was refused', async () => {
       heldOldestMs: 0,
       heldFull: undefined,
       heldRefused: 0,
+      unauthenticated: 0,
+      limitsMet: {},
     });
 });
 

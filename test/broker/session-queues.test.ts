@@ -17,6 +17,8 @@ async function keep(maxBytes = 10_000) {
   const full: string[] = [];
   const queues = keepSessionQueues(broker, {
     maxBytes,
+    maxBytesPerAccount: 10_000,
+    accountOf: () => 'monitor',
     isExempt: () => false,
     maySee: () => true,
     onFull: (clientId) => full.push(clientId),

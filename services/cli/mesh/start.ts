@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { accountsOf, loadAccess } from '../../../broker/access.ts';
+import type { BrokerLimits } from '../../../broker/edge/limits.ts';
 import { startBroker } from '../../../broker/embedded.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../../sql/embedded.ts';
 import { migrateUp } from '../../../sql/migrate.ts';
@@ -20,6 +21,7 @@ import { databaseClock } from '../../platform/database-clock.ts';
 import { ConfigError, isDatabaseAway, messageOf } from '../../platform/errors.ts';
 import { createLogger, type Logger } from '../../platform/log/log.ts';
 import { rotatingFile } from '../../platform/log/log-file.ts';
+import { watchCertificate } from '../../platform/machine/certificate.ts';
 import { type DataFolder, openDataFolder } from '../../platform/machine/datafolder.ts';
 import { assertPortFree } from '../../platform/machine/ports.ts';
 import { faultOf } from '../../platform/messages.ts';
@@ -179,6 +181,10 @@ async function assertPortsFree(config: Config): Promise<void> {
   if (usesEmbedded(config).broker) {
     await assertPortFree({ port: mqtt.port, option: '--mqtt-port (queue.mqtt.port)' });
     if (mqtt.websocket_port !== null) await assertPortFree({ port: mqtt.websocket_port, option: 'queue.mqtt.websocket_port' });
+    const { cert_file, listen_host: host, listen_port, listen_websocket_port } = mqtt.tls;
+    if (cert_file !== null) await assertPortFree({ host, port: listen_port, option: 'queue.mqtt.tls.listen_port' });
+    if (listen_websocket_port !== null)
+      await assertPortFree({ host, port: listen_websocket_port, option: 'queue.mqtt.tls.listen_websocket_port' });
   }
   if (gateway.port !== 0) await assertPortFree({ host: gateway.host, port: gateway.port, option: '--http-port (gateway.port)' });
 }
@@ -255,14 +261,23 @@ async function importDemo(db: Database, now: Date): Promise<string | undefined> 
 
 async function startEmbeddedBroker({ loaded: { config }, folder, steps, log, undo }: Start): Promise<{ port: number } | undefined> {
   if (!usesEmbedded(config).broker) return undefined;
+  const { port, websocket_port, max_payload, client_id_prefix, tls, limits } = config.queue.mqtt;
+  const { cert_file, key_file, client_ca_file, listen_host, listen_port, listen_websocket_port } = tls;
+  const certificate = watchCertificate('queue.mqtt.tls', { cert_file, key_file, client_ca_file }, log);
+  undo.push(() => certificate?.close());
   const broker = await steps.run('broker', () =>
     startBroker({
-      port: config.queue.mqtt.port,
-      webSocketPort: config.queue.mqtt.websocket_port ?? undefined,
-      maxPayloadBytes: config.queue.mqtt.max_payload,
+      port,
+      webSocketPort: websocket_port ?? undefined,
+      tls: certificate && {
+        ...{ host: listen_host, port: listen_port, certificate },
+        webSocketPort: listen_websocket_port ?? undefined,
+      },
+      maxPayloadBytes: max_payload,
+      limits: brokerLimits(limits),
       accounts: accountsOf(folder.secrets.mqtt),
       access: loadAccess(),
-      clientIdPrefix: config.queue.mqtt.client_id_prefix,
+      clientIdPrefix: client_id_prefix,
       faultOf,
       onRefused: ({ text, count, topic, client_id: client }) =>
         steps.note(`broker: ${count === 1 ? 'a publish' : `${count} publishes`} on ${topic} refused, client ${client}: ${text}`),
@@ -271,4 +286,20 @@ async function startEmbeddedBroker({ loaded: { config }, folder, steps, log, und
   );
   undo.push(() => broker.close());
   return { port: broker.port };
+}
+
+function brokerLimits(limits: Config['queue']['mqtt']['limits']): BrokerLimits {
+  return {
+    connections: limits.connections,
+    connectionsPerAccount: limits.connections_per_account,
+    unauthenticated: limits.unauthenticated,
+    connectSeconds: limits.connect_timeout,
+    wrongPasswords: limits.wrong_passwords,
+    messagesPerSecond: limits.messages_per_second,
+    bytesPerSecond: limits.bytes_per_second,
+    subscriptions: limits.subscriptions,
+    sessionsPerAccount: limits.sessions_per_account,
+    queuedBytesPerSession: limits.queued_bytes_per_session,
+    queuedBytesPerAccount: limits.queued_bytes_per_account,
+  };
 }

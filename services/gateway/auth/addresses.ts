@@ -1,6 +1,7 @@
 /** Where a request comes from, as far as the configured proxies can be believed. */
 import { BlockList, isIP } from 'node:net';
 import type { FastifyRequest } from 'fastify';
+import { addressGroup, plainAddress } from '../../platform/machine/address-group.ts';
 
 /** An address is undefined when the caller has gone meanwhile. */
 export interface Addresses {
@@ -19,10 +20,7 @@ export function createAddresses(trusted: readonly string[]): Addresses {
   const isTrusted: Addresses['isTrusted'] = (address) => isIn(proxies, address);
   return {
     isTrusted,
-    groupOf(address) {
-      const plain = plainOf(address);
-      return isIP(plain) === 6 ? `${networkOf(plain)}::/64` : plain;
-    },
+    groupOf: addressGroup,
     isLocal({ ip, headers, socket }) {
       if (!isIn(loopback, ip)) return false;
       const isPassedOn = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
@@ -43,27 +41,7 @@ function listOf(networks: readonly string[]): BlockList {
 }
 
 function isIn(list: BlockList, address: string | undefined): boolean {
-  const plain = plainOf(address);
+  const plain = plainAddress(address);
   const version = isIP(plain);
   return version !== 0 && list.check(plain, version === 4 ? 'ipv4' : 'ipv6');
-}
-
-/** Without the zone of a link (`fe80::1%eth0`); an IPv4 address that a server of both families sees (`::ffff:192.0.2.1`) as itself. */
-function plainOf(address = ''): string {
-  const [plain = ''] = address.split('%');
-  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(plain)?.[1] ?? plain;
-}
-
-/** The first four groups of an IPv6 address. */
-function networkOf(address: string): string {
-  const [before = '', after] = address.split('::');
-  const groups = (part: string | undefined): string[] => (part === undefined || part === '' ? [] : part.split(':'));
-  const [left, right] = [groups(before), groups(after)];
-  // An IPv4 address at the end stands for two groups.
-  const length = left.length + right.length + (address.includes('.') ? 1 : 0);
-  const all = after === undefined ? left : [...left, ...Array<string>(8 - length).fill('0'), ...right];
-  return all
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':');
 }

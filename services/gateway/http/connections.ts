@@ -12,9 +12,9 @@ import { createServer as createSecureServer, type Server as HttpsServer } from '
 import type { Socket } from 'node:net';
 import type { Config } from '../../platform/config/load.ts';
 import type { Logger } from '../../platform/log/log.ts';
+import type { Certificate } from '../../platform/machine/certificate.ts';
 import type { Addresses } from '../auth/addresses.ts';
 import { PROBLEM_TYPE, type ProblemFacts, problemOf } from './problems.ts';
-import type { Certificate } from './tls.ts';
 
 /** Headers and the first line of a request. */
 const MOST_HEADER_BYTES = 16_384;

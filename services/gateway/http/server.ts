@@ -2,6 +2,7 @@
 import fastify, { LogController } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { watchCertificate } from '../../platform/machine/certificate.ts';
 import { guard } from '../auth/access.ts';
 import { createAddresses } from '../auth/addresses.ts';
 import { keyRoutes } from '../auth/key-routes.ts';
@@ -25,13 +26,13 @@ import { addHeaders, allowOrigins } from './headers.ts';
 import { healthRoutes } from './health.ts';
 import { measure } from './metrics.ts';
 import { answerNotFound, answerProblem, MOST_BODY_BYTES, refuseRequests } from './problems.ts';
-import { watchCertificate } from './tls.ts';
 
 /** Builds the server; the caller listens and closes. Errors: `ConfigError('tls.unreadable' | 'tls.unusable')`. */
 export async function buildServer(parts: Parts): Promise<App> {
   const { connections, trust_proxy, tls, cors } = parts.config.gateway;
+  const { cert_file, key_file } = tls;
   const addresses = createAddresses(trust_proxy);
-  const certificate = watchCertificate(tls, parts.log);
+  const certificate = watchCertificate('gateway.tls', { cert_file, key_file }, parts.log);
   const app: App = fastify({
     loggerInstance: parts.log,
     logController: new LogController({ disableRequestLogging: true }),

@@ -1,14 +1,13 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
-import { readBrokerUrl } from '../bus/broker-url.ts';
 import { database } from '../database/section.ts';
 import { CAUSES } from '../job-causes.ts';
 import { COMPONENTS, LEVELS, type Level } from '../log/log-levels.ts';
 import { monitoring } from '../monitoring/configuration.ts';
 import { named } from '../text/name.ts';
-import { secretUrl } from '../text/secret-url.ts';
 import { gatewayEdge } from './gateway.ts';
 import { MODES, rankingRules } from './ranking.ts';
+import { mqtt } from './sections/mqtt.ts';
 
 /**
  * The keys under `job_processor:` and their accepted values. `config/default.yaml` documents each key with its meaning, unit and default.
@@ -78,38 +77,6 @@ const worker = z.strictObject({
   grace_period: z.number().min(0),
   batch: z.strictObject({ size: count(1, 1000), wait: z.number().min(0).max(1000) }),
 });
-
-const mqtt = z
-  .strictObject({
-    url: secretUrl('bus.invalid_url', readBrokerUrl),
-    host: text().nullable(),
-    port: port(),
-    username: text().nullable(),
-    password: secret(),
-    passwords: z.strictObject({
-      portfolio_priority: secret(),
-      worker: secret(),
-      scheduler: secret(),
-      gateway: secret(),
-      cli: secret(),
-    }),
-    tls: z.strictObject({ enabled: z.boolean(), ca_file: text().nullable(), verify: z.boolean() }),
-    protocol_version: z.union([z.literal(4), z.literal(5)]),
-    keepalive: count(0, 65_535),
-    client_id_prefix: z.string().regex(/^[A-Za-z0-9_-]{1,40}$/, 'must be 1-40 letters, digits, "_" or "-"'),
-    publish_timeout: duration(),
-    max_in_flight: count(1, 65_535),
-    websocket_port: port().nullable(),
-    max_payload: count(1024, 268_435_455),
-    share_logins: z.boolean().nullable(),
-  })
-  .refine(
-    ({ url, host, protocol_version }) => url || host !== null || protocol_version === 4,
-    because(
-      'config.out_of_range',
-      'the embedded broker speaks MQTT 3.1.1: protocol_version must be 4, or url or host must name a broker that speaks MQTT 5',
-    ),
-  );
 
 const stockJobs = z.strictObject({
   portfolio_priority: z.strictObject({

@@ -1,11 +1,16 @@
 /** What the embedded broker refuses, and what it says of it. */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect as connectTls } from 'node:tls';
+import mqtt from 'mqtt';
 import { pino } from 'pino';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { loadAccess } from '../../../broker/access.ts';
 import { type EmbeddedBroker, type EmbeddedBrokerOptions, startBroker } from '../../../broker/embedded.ts';
+import { watchCertificate } from '../../../services/platform/machine/certificate.ts';
 import { accounts, connectPacket, join, rawConnection, refusalOf, silent } from '../peers.ts';
+import { shown, testCertificates } from './certificates.ts';
 
 const running: EmbeddedBroker[] = [];
 afterEach(async () => {
@@ -66,6 +71,34 @@ test.each([
   await service.client.publishAsync('mesh/stats', 'after', { qos: 1 });
   await expect.poll(() => monitor.heard.map((message) => message.payload)).toEqual([...heard, 'after']);
   expect(broker.stats().oversize).toBe(oversize);
+});
+
+test('the log says why a client certificate was refused', async () => {
+  const certificates = testCertificates();
+  onTestFinished(() => certificates.remove());
+  const authority = certificates.authority('authority');
+  const certificate = watchCertificate('queue.mqtt.tls', { ...certificates.issue('server'), client_ca_file: authority.cert_file }, silent)!;
+  onTestFinished(() => certificate.close());
+  const { lines, log } = keptLog();
+  const broker = await start({ tls: { host: '127.0.0.1', port: 0, certificate }, log });
+  const socket = connectTls({ port: broker.tlsPort!, rejectUnauthorized: false, ...shown(certificates.issue('self-made')) });
+  await once(socket.resume(), 'close');
+  await expect
+    .poll(() => lines.find(({ event }) => event === 'broker.handshake_refused'))
+    .toMatchObject({ reason: 'client certificate: DEPTH_ZERO_SELF_SIGNED_CERT' });
+});
+
+test('a WebSocket with TLS speaks MQTT', async () => {
+  const certificates = testCertificates();
+  onTestFinished(() => certificates.remove());
+  const files = certificates.issue('server');
+  const certificate = watchCertificate('queue.mqtt.tls', files, silent)!;
+  onTestFinished(() => certificate.close());
+  const broker = await start({ tls: { host: '127.0.0.1', port: 0, webSocketPort: 0, certificate } });
+  const account = { username: 'service', password: accounts.service!.password, protocolVersion: 4 as const, reconnectPeriod: 0 };
+  const client = await mqtt.connectAsync(`wss://127.0.0.1:${broker.tlsWebSocketPort}`, { ...account, ca: readFileSync(files.cert_file) });
+  expect(client.connected).toBe(true);
+  await client.endAsync();
 });
 
 test('a plain request to the WebSocket port is told to upgrade', async () => {

@@ -10,7 +10,7 @@ import { connect, type PeerCertificate, type SecureVersion } from 'node:tls';
 import { pino } from 'pino';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { serverOf } from '../../../services/gateway/http/connections.ts';
-import { watchCertificate } from '../../../services/gateway/http/tls.ts';
+import { watchCertificate } from '../../../services/platform/machine/certificate.ts';
 import { silent } from '../../broker/peers.ts';
 import { configOf } from '../../scheduler/configuration.ts';
 import { gatewayMesh } from '../mesh.ts';
@@ -80,7 +80,7 @@ test('a request without encryption gets no answer, and the next one with it does
 
 test('a certificate that is renewed is used without a restart, and half of one is not', async () => {
   const warnings: string[] = [];
-  const watched = watchCertificate(used, pino({ level: 'warn' }, { write: (line) => warnings.push(line) }), 20);
+  const watched = watchCertificate('gateway.tls', used, pino({ level: 'warn' }, { write: (line) => warnings.push(line) }), 20);
   onTestFinished(() => watched?.close());
   const server = serverOf((_, response) => response.end(), configOf().gateway.connections, watched).listen(0, '127.0.0.1');
   onTestFinished(() => void server.close());
@@ -117,7 +117,9 @@ test.each<[what: string, code: string, files: () => typeof used, named: string]>
     'text.pem',
   ],
 ])('%s is refused at the start, by its name', (_, code, files, named) => {
-  expect(() => watchCertificate(files(), silent)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(named) }));
+  expect(() => watchCertificate('gateway.tls', files(), silent)).toThrow(
+    expect.objectContaining({ code, message: expect.stringContaining(named) }),
+  );
 });
 
 test('a certificate without a key is refused by the configuration', () => {

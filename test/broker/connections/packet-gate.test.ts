@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { DROPPED_TOPIC, packetGate } from '../../broker/packet-gate.ts';
-import fc from '../support/fast-check.ts';
+import { DROPPED_TOPIC, packetGate } from '../../../broker/packet-gate.ts';
+import fc from '../../support/fast-check.ts';
 
 const LIMIT = 200;
 

@@ -1,0 +1,66 @@
+/**
+ * How fast the broker reads from its clients. Nothing is dropped: a client that sends faster than its account may is read later, until its system, and with it the client,
+ * waits as well. The clients of an account that are over their pace share it equally, so one that sends little does not wait for one that sends without pause.
+ */
+import type { BrokerLimits } from './limits.ts';
+
+/** Of one connection. */
+export interface Pace {
+  /** Milliseconds to wait before the next read. */
+  wait(): number;
+  /** Bytes to read at once: the other connections have their turn in between. */
+  slice(): number;
+  charge(messages: number, bytes: number): void;
+  end(): void;
+}
+
+const LARGEST_SLICE = 16_384;
+const SMALLEST_SLICE = 1024;
+/** Seconds at full pace that a client may make up for. */
+const MOST_SAVED = 0.1;
+/** Milliseconds; timers do no better. A shorter wait is made up for by the next. */
+const LEAST_WAIT = 1;
+
+/** `now` in milliseconds. The function makes the pace of a connection, whose account is known later. */
+export function sharedPaces(
+  { messagesPerSecond, bytesPerSecond }: Pick<BrokerLimits, 'messagesPerSecond' | 'bytesPerSecond'>,
+  now: () => number = () => performance.now(),
+): (accountOf: () => string | undefined) => Pace {
+  /** The connections of each account that are over their pace. */
+  const slowed = new Map<string, Set<Pace>>();
+
+  return (accountOf) => {
+    let account: string | undefined;
+    /** Seconds at full pace: saved, or below 0 owed. */
+    let saved = 0;
+    let at = now();
+    const sharers = () => (account === undefined ? 0 : (slowed.get(account)?.size ?? 0));
+    function settle(): void {
+      saved = Math.min(MOST_SAVED, saved + (now() - at) / 1000 / Math.max(1, sharers()));
+      at = now();
+      if (saved >= 0 && account !== undefined) leave(account);
+    }
+    function leave(of: string): void {
+      const others = slowed.get(of);
+      if (others?.delete(pace) && others.size === 0) slowed.delete(of);
+    }
+    const pace: Pace = {
+      wait() {
+        settle();
+        const ms = -saved * Math.max(1, sharers()) * 1000;
+        return ms < LEAST_WAIT ? 0 : Math.ceil(ms);
+      },
+      slice: () => Math.max(SMALLEST_SLICE, Math.floor(LARGEST_SLICE / Math.max(1, sharers()))),
+      charge(messages, bytes) {
+        account ??= accountOf();
+        settle();
+        saved -= Math.max(messages / messagesPerSecond, bytes / bytesPerSecond);
+        if (saved < 0 && account !== undefined) slowed.getOrInsertComputed(account, () => new Set()).add(pace);
+      },
+      end() {
+        if (account !== undefined) leave(account);
+      },
+    };
+    return pace;
+  };
+}
