@@ -36,7 +36,6 @@ import {
   HELD_ALERT_TIMES,
   type HeldAlerts,
   type HeldAlertTimes,
-  type HeldStats,
   HOLD_LIMITS,
   type HoldLimits,
   startHeldAlerts,
@@ -47,6 +46,7 @@ import { limitPublishes, limitSubscriptions } from './qos-limit.ts';
 import type { ServerSocket } from './server-sockets.ts';
 import { keepSessionQueues, type SessionQueues } from './session-queues.ts';
 import { emulateSharedSubscriptions, type SharedSubscriptions } from './shared-subscriptions.ts';
+import type { BrokerStats } from './stats.ts';
 import { createSubscriptionAccess } from './subscription-access.ts';
 
 export interface EmbeddedBrokerOptions extends BrokerPorts {
@@ -67,28 +67,6 @@ export interface EmbeddedBrokerOptions extends BrokerPorts {
   /** When the alerts about it are raised and cleared. Default `HELD_ALERT_TIMES`. */
   heldAlertTimes?: Partial<HeldAlertTimes>;
   log: Logger;
-}
-
-/** Counted since the start. */
-interface BrokerStats extends HeldStats {
-  /** Connected now. */
-  clients: number;
-  /** Publishes accepted. */
-  messagesIn: number;
-  /** Deliveries, one a receiver. */
-  messagesOut: number;
-  /** Publishes dropped because the role may not. */
-  denied: number;
-  /** Publishes and wills dropped because of their size. */
-  oversize: number;
-  /** Deliveries withheld because the role may not see the topic. */
-  withheld: number;
-  /** Connections that have not named their account, now. */
-  unauthenticated: number;
-  /** How often each limit was met. */
-  limitsMet: ReturnType<LimitReports['counts']>;
-  /** Connections refused: unknown account, wrong password, a client id that is none, unreadable or another account's, MQTT 5. */
-  refusedConnections: number;
 }
 
 export interface EmbeddedBroker extends OpenPorts {

@@ -1,9 +1,9 @@
 /** What the embedded broker says of publishes that it refuses: over MQTT 3.1.1 their sender is not told. */
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { type Body, faultOf, parseMessage } from '../../services/platform/messages.ts';
-import { LOGIN, login, ping, start } from './held/held-logins.ts';
-import { join, type Peer } from './peers.ts';
+import { type Body, faultOf, parseMessage } from '../../../services/platform/messages.ts';
+import { LOGIN, login, ping, start } from '../held/held-logins.ts';
+import { join, type Peer } from '../peers.ts';
 
 const silent = pino({ level: 'silent' });
 
