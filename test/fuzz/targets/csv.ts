@@ -78,11 +78,7 @@ function portfolioFile(random: Random): PortfolioFile {
       symbol,
       quantity: decimal(quantity),
       cost: decimal(cost),
-      note: random
-        .text(10)
-        .replaceAll(/[\0-\x1f]/g, '')
-        .toWellFormed()
-        .replaceAll('\ufffd', ''),
+      note: random.text(10).replaceAll(/[^ -~]/g, ''),
     };
     return columns.map((column) => field(column === 'symbol' && random.once(4) ? symbol.toLowerCase() : texts[column])).join(delimiter);
   };
@@ -132,13 +128,18 @@ function strictly(bytes: Buffer): Position[] | undefined {
     rest = rest.slice(rest.indexOf('\n') + 1);
   }
   for (const delimiter of given === undefined ? [',', ';', '\t'] : [given]) {
+    const end = rest.includes('\n') ? rest.indexOf('\n') : rest.length;
+    let names: string[][];
     let records: string[][];
     try {
-      records = parse(rest, { delimiter, trim: true, skip_empty_lines: true, record_delimiter: ['\r\n', '\n'] });
+      // Names of other columns may be anything.
+      names = parse(rest.slice(0, end).replace(/\r$/, ''), { delimiter, trim: true, relax_quotes: true });
+      records = parse(rest.slice(end + 1), { delimiter, trim: true, skip_empty_lines: true, record_delimiter: ['\r\n', '\n'] });
     } catch {
       continue;
     }
-    const header = records[0]!.map((name) => name.toLowerCase().replaceAll(/[ -]+/g, '_'));
+    if (records.some((record) => record.length !== names[0]!.length)) continue;
+    const header = names[0]!.map((name) => name.toLowerCase().replaceAll(/[ -]+/g, '_'));
     const place = (column: Name): number[] => header.flatMap((name, at) => (ALL_NAMES[column].includes(name) ? [at] : []));
     const places = (['user', 'symbol', 'quantity', 'cost'] as const).map(place);
     if (places.some((found) => found.length !== 1)) continue;
@@ -147,9 +148,12 @@ function strictly(bytes: Buffer): Position[] | undefined {
       const written = record[at]!;
       return shortest(delimiter === ',' ? written : written.replace(',', '.'));
     };
-    return records
-      .slice(1)
-      .map((record) => [record[user]!, record[symbol]!.toUpperCase(), numberAt(record, quantity) || '0', numberAt(record, cost)]);
+    return records.map((record) => [
+      record[user]!,
+      record[symbol]!.trim().toUpperCase(),
+      numberAt(record, quantity) || '0',
+      numberAt(record, cost),
+    ]);
   }
   return undefined;
 }
