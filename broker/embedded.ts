@@ -209,7 +209,8 @@ function startAlerts({ held, log }: BrokerParts, say: Say, times: HeldAlertTimes
 /** Counts and publishes that a publish was refused: its sender is not told over MQTT 3.1.1. */
 function refused({ admission, refusals }: BrokerParts, client: Client | null, refusal: Omit<Refusal, 'clientId' | 'account'>): void {
   const account = client === null ? undefined : admission.identityOf(client)?.account;
-  refusals?.add({ ...refusal, clientId: client?.id, account });
+  // Before its CONNECT a client has no id yet.
+  refusals?.add({ ...refusal, clientId: client?.id || undefined, account });
 }
 
 async function createAedes(parts: BrokerParts): Promise<Aedes> {

@@ -1,6 +1,8 @@
 /** What the embedded broker says of publishes that it refuses: over MQTT 3.1.1 their sender is not told. */
+import { once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
 import { pino } from 'pino';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type Body, faultOf, parseMessage } from '../../../services/platform/messages.ts';
 import { LOGIN, login, ping, start } from '../held/held-logins.ts';
 import { join, type Peer } from '../peers.ts';
@@ -76,4 +78,16 @@ test.each([0, 1] as const)('a retained login of QoS %d is not kept for those who
   await later.client.subscribeAsync(LOGIN, { qos: 1 });
   await hook.client.publishAsync(LOGIN, 'bob', { qos });
   await expect.poll(() => later.heard).toMatchObject([{ payload: 'bob', retain: false }]);
+});
+
+test('a publish that is too large ends the connection of a client without a name, and nobody else', async () => {
+  const { broker, told } = await startHeard({ maxPayloadBytes: 1000 });
+  const nameless = connectTcp(broker.port, '127.0.0.1');
+  onTestFinished(() => void nameless.destroy());
+  nameless.on('error', () => undefined);
+  // PUBLISH of QoS 0 with a topic of one byte, before any CONNECT (MQTT 3.1.1, 3.3).
+  nameless.write(Buffer.concat([Buffer.from([0x30, 0xd4, 0x0f, 0, 1, 0x61]), Buffer.alloc(2001)]));
+  await once(nameless, 'close');
+  await expect.poll(told).toMatchObject([{ source: 'broker', code: 'broker.oversize', topic: 'a', bytes: 2001 }]);
+  expect(told()[0]).not.toHaveProperty('client_id');
 });
