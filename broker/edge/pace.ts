@@ -47,15 +47,16 @@ export function sharedPaces(
     const pace: Pace = {
       wait() {
         settle();
-        const ms = -saved * Math.max(1, sharers()) * 1000;
-        return ms < LEAST_WAIT ? 0 : Math.ceil(ms);
+        if (saved * 1000 > -LEAST_WAIT) return 0;
+        // Only those that wait: whoever has fallen silent takes no share.
+        if (account !== undefined) slowed.getOrInsertComputed(account, () => new Set()).add(pace);
+        return Math.ceil(-saved * Math.max(1, sharers()) * 1000);
       },
       slice: () => Math.max(SMALLEST_SLICE, Math.floor(LARGEST_SLICE / Math.max(1, sharers()))),
       charge(messages, bytes) {
         account ??= accountOf();
         settle();
         saved -= Math.max(messages / messagesPerSecond, bytes / bytesPerSecond);
-        if (saved < 0 && account !== undefined) slowed.getOrInsertComputed(account, () => new Set()).add(pace);
       },
       end() {
         if (account !== undefined) leave(account);

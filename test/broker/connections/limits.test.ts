@@ -65,6 +65,9 @@ test('the connections of one account that are too fast share its pace; the other
   const other = paceOf(() => 'monitor');
   one.charge(500, 0);
   two.charge(500, 0);
+  // Only who asks to be read, and must wait, takes a share.
+  expect(one.wait()).toBe(500);
+  two.wait();
   expect([one, two, quiet, other].map((pace) => pace.wait())).toEqual([1000, 1000, 0, 0]);
   two.end();
   expect(one.wait()).toBe(500);
