@@ -76,7 +76,7 @@ const paging = {
     .string()
     .nullable()
     .describe('`cursor` of the next page; null on the last one. A page is shorter than `limit` where its texts are long'),
-  truncated: z.boolean().describe('true for a portfolio of more than 1,000 positions, as a file may give it: the first ones count alone'),
+  truncated: z.boolean().describe('true for a portfolio of more than 1,000 positions, from before that limit: the first ones count alone'),
 };
 
 export function userRoutes(app: App, parts: Parts): void {

@@ -4,11 +4,11 @@ import { COMMAND } from '../../platform/command-name.ts';
 import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
 
-/** Positions of a user that one request gives or one answer shows. */
+/**
+ * Positions of a user at most, by whatever way they come. One login judges and scores all of them in one transaction: a thousand keep the others waiting for less than
+ * 50 ms.
+ */
 export const MOST_POSITIONS = 1_000;
-
-/** Positions of a user at most. One login judges and scores all of them in one transaction. */
-export const MOST_OF_A_USER = 10_000;
 
 export interface Holding {
   symbol: string;

@@ -8,7 +8,7 @@ import { userFault } from '../../platform/user-id.ts';
 import { parseSymbol } from '../symbol.ts';
 import { readNumber, sizeFault } from './csv-number.ts';
 import { decodedText } from './decoded-text.ts';
-import { MOST_OF_A_USER } from './holdings.ts';
+import { MOST_POSITIONS } from './holdings.ts';
 import { type Column, columnOf, findHeader, type Header, LONGEST_LINE, quoted } from './portfolio-header.ts';
 
 /** One line. Numbers stay text, so that money is not rounded. */
@@ -45,7 +45,7 @@ type Line = { record: string[]; raw: string; info: Info };
  * Reads a portfolio file in batches of `batchSize` positions: UTF-8, or UTF-16 with its byte order mark. Its header names the columns `user`, `symbol`, `quantity`, `cost`
  * in any order, or their `ALIASES`; other columns are ignored. With `user` all lines are that user's and the column may be missing. A symbol with an empty quantity or 0
  * is only watched; an empty cost is unknown. The header decides whether fields are separated by commas, semicolons or tabs; each line has as many as the header. Numbers
- * as in `readNumber`. A user has at most `MOST_OF_A_USER`. `name` stands for the file in messages.
+ * as in `readNumber`. A user has at most `MOST_POSITIONS`. `name` stands for the file in messages.
  * Errors, after the whole file was read: `InputError` `portfolio.bad_line` with every broken line (a symbol that a user has twice, too); before: `portfolio.bad_header`,
  * `portfolio.unreadable`.
  */
@@ -192,11 +192,11 @@ function positionReader(
     lines.set(key, line);
     const count = (counts.get(user) ?? 0) + 1;
     counts.set(user, count);
-    if (count > MOST_OF_A_USER) {
-      if (count === MOST_OF_A_USER + 1)
+    if (count > MOST_POSITIONS) {
+      if (count === MOST_POSITIONS + 1)
         fault(
           line,
-          `user ${quoted(user)} has more than ${MOST_OF_A_USER} positions, and no user has more; leave some out, or spread them over several users`,
+          `user ${quoted(user)} has more than ${MOST_POSITIONS} positions, and no user has more; leave some out, or spread them over several users`,
         );
       return undefined;
     }

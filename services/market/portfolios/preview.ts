@@ -37,7 +37,7 @@ export interface Preview extends Counts {
 
 /** Users and changes that are listed one by one. All are counted. */
 export const MOST_LISTED = 1_000;
-/** Positions, and users, a statement. */
+/** Positions, and users, a statement. A user has at most 1,000 positions. */
 const BATCH = 1_000;
 const USERS_A_READ = 100;
 

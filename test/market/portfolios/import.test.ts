@@ -126,14 +126,14 @@ describe('an import', () => {
   });
 });
 
-test('a user has at most ten thousand positions, whatever else the file holds', async () => {
+test('a user has at most a thousand positions, whatever else the file holds', async () => {
   const lines = (user: string, count: number) =>
     Array.from({ length: count }, (_, index) => `${user},S${String(index).padStart(6, '0')},1,2`);
-  expect(await importing([HEADER, ...lines('alice', 10_000), ...lines('bob', 3)])).toEqual({ users: 2, held: 10_003, watched: 0 });
+  expect(await importing([HEADER, ...lines('alice', 1_000), ...lines('bob', 3)])).toEqual({ users: 2, held: 1_003, watched: 0 });
   expect(await refusal(importing([HEADER, ...lines('bob', 1), ...lines('alice', 100_000)]))).toEqual({
     code: 'portfolio.bad_line',
     lines: [
-      'p.csv:10003: user "alice" has more than 10000 positions, and no user has more; leave some out, or spread them over several users',
+      'p.csv:1003: user "alice" has more than 1000 positions, and no user has more; leave some out, or spread them over several users',
       'Nothing was imported.',
     ],
   });
