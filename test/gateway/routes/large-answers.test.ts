@@ -6,7 +6,7 @@ import { MOST_POSITIONS } from '../../../services/market/portfolios/holdings.ts'
 import { measureTurns } from '../../support/longest-turn.ts';
 import { type Answer, gatewayMesh } from '../mesh.ts';
 
-const mesh = gatewayMesh();
+const mesh = gatewayMesh({ 'gateway.quotas.jobs_per_key': 10_000 });
 const MEGABYTE = 1_000_000;
 /** Milliseconds of processor time that one turn may take. */
 const LONGEST_TURN = 50;
