@@ -30,6 +30,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
     read: 'id queue state priority attempt max_attempts due_at type symbol user_id worker_id blocked_on aged has_dependents enqueued_at started_at ended_at deaths crashes',
     hidden: 'dedupe_key active_key',
   },
+  job_askers: 'hidden',
   job_attempts: { read: 'job_id attempt worker_id started_at ended_at outcome code reason' },
   job_dependencies: { read: 'job_id needs_id' },
   job_details: { read: 'job_id triggered_by', hidden: 'payload why' },
@@ -63,7 +64,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   symbols: {
     read: 'symbol newest_bar as_of checked_at close currency time_zone source analysed_at analysed_bar analysed_as_of volatility history_checked_at unrestated_split',
   },
-  user_portfolio_priority: { read: 'at admitted_at total queued fresh', hidden: 'user_id decisions' },
+  user_portfolio_priority: { read: 'user_id at admitted_at total queued fresh', hidden: 'decisions' },
   user_slots: { read: 'user_id slot job_id' },
   webhook_secrets: 'hidden',
   write_probes: { read: 'id at' },

@@ -213,7 +213,9 @@ describe('other programs', () => {
   });
 
   const ran = lines.filter(
-    ({ text, block }) => isRun(text) && !/^[A-Z_]+=\S+"?$|^[A-Z_]+="[^"]*"$/.test(text) && !block.file.startsWith('broker/'),
+    // Nobody has a certificate for the reader's own host: test/broker/conformance-tls runs mosquitto_pub with one.
+    ({ text, block }) =>
+      isRun(text) && !/^[A-Z_]+=\S+"?$|^[A-Z_]+="[^"]*"$/.test(text) && !block.file.startsWith('broker/') && !text.includes(' --cafile '),
   );
   const needed = [...new Set(ran.map(({ text }) => programOf(text)))].filter((program) => !isInstalled(program));
   if (needed.length > 0) console.warn(`skipped: commands of ${needed.join(', ')}, which are not installed`);

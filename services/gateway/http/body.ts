@@ -19,6 +19,9 @@ export function readBodies(app: App): void {
     const invalid = firstInvalidUtf8(body);
     if (invalid !== undefined) return done(notUtf8(body, invalid));
     const text = body.toString('utf8');
+    // Over MQTT it is no JSON either (RFC 8259, 8.1); the parser here would skip it.
+    if (text.startsWith('\ufeff'))
+      return done(new InputError('request.invalid_json', 'the body begins with a byte order mark; send the JSON without it'));
     const fault = faultOfShape(text);
     if (fault !== undefined) return done(new InputError('request.too_complex', `the body ${fault}; send it in parts`));
     void parse(request, text, (error, value) => (error === null ? done(null, value) : done(notJson(text))));

@@ -23,7 +23,9 @@ function login(random: Random): Sent {
   const right = loginIn(Buffer.from(text), 2 ** 20);
   const age = Date.now() - Date.parse(right?.at ?? '');
   // Where the contract is strict a body over HTTP has no version. A login lies at most a day back and a minute ahead.
-  const isRight = right !== undefined && !(isStrict && /"v"/.test(text)) && !(age > DAY_MS || age < -60_000);
+  // A name that is none in an object is refused over HTTP.
+  const hasForbiddenName = /"__proto__"\s*:/.test(text);
+  const isRight = right !== undefined && !hasForbiddenName && !(isStrict && /"v"/.test(text)) && !(age > DAY_MS || age < -60_000);
   return { user: (right?.userId ?? '').trim(), path: '/v1/events/login', method: 'POST', body: text, isRight };
 }
 

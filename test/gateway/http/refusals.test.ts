@@ -173,3 +173,10 @@ test('many requests on one connection, sent without waiting, are answered in the
   expect((await answers).map(({ status }) => status)).toEqual(Array.from({ length: 200 }, (_, index) => (index % 2 === 0 ? 200 : 404)));
   socket.destroy();
 });
+
+test('a body that begins with a byte order mark is refused, as it is over MQTT', async () => {
+  const body = Buffer.from('\ufeff{"userId":"alice"}');
+  const head = request('POST /v1/events/login HTTP/1.1', key(), 'content-type: application/json', `content-length: ${body.length}`);
+  const [answer] = await sendRaw(mesh.gateway.url, Buffer.concat([Buffer.from(head), body]));
+  expect([answer?.status, JSON.parse(answer?.body ?? '').code]).toEqual([400, 'request.invalid_json']);
+});
