@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { enqueue, type JobRequest } from '../../services/ledger/enqueue/enqueue.ts';
+import { TABLES_BY_JOB } from '../../services/ledger/maintain/delete.ts';
 import { listJobs, readJob } from '../../services/ledger/read/jobs.ts';
 import { startTestMesh, type TestMesh, untilAllEnded } from './mesh.ts';
 
@@ -19,19 +20,7 @@ afterAll(() => mesh.stop());
 
 beforeEach(async () => {
   rmSync(mesh.gate, { force: true });
-  for (const table of [
-    'jobs',
-    'job_details',
-    'job_results',
-    'job_attempts',
-    'job_subscribers',
-    'job_dependencies',
-    'user_slots',
-    'slot_waits',
-    'bars',
-    'symbols',
-    'analyses',
-  ])
+  for (const table of ['jobs', ...TABLES_BY_JOB, 'user_slots', 'slot_waits', 'bars', 'symbols', 'analyses'])
     await mesh.db.run(`DELETE FROM ${table}`);
 });
 afterEach(async () => {

@@ -6,6 +6,7 @@ import { createKey } from '../../services/gateway/auth/keys.ts';
 import { type GatewayService, startGatewayService } from '../../services/gateway/service.ts';
 import { ledgerOf } from '../../services/job-types/ledger.ts';
 import type { Ledger } from '../../services/ledger/job.ts';
+import { TABLES_BY_JOB } from '../../services/ledger/maintain/delete.ts';
 import { type Bus, connectBus } from '../../services/platform/bus/bus.ts';
 import { systemClock } from '../../services/platform/clock.ts';
 import type { Config } from '../../services/platform/config/load.ts';
@@ -50,9 +51,9 @@ export interface GatewayMesh {
 }
 
 export const TABLES = [
-  ...['jobs', 'job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'],
+  ...['jobs', ...TABLES_BY_JOB],
   ...['user_slots', 'slot_waits', 'dedupe_windows', 'instances', 'alerts', 'holdings', 'logins', 'symbols', 'bars', 'analyses'],
-  ...['corporate_actions', 'user_portfolio_priority', 'callbacks', 'settings', 'job_askers'],
+  ...['corporate_actions', 'user_portfolio_priority', 'callbacks', 'settings'],
 ];
 
 /** One mesh a file; its tables are empty before each test, its keys stay. `reach`: how the gateway reaches the database, by default directly. */

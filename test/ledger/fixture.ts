@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFinished } from 'vitest'
 import { type EnqueueAnswer, type Enqueued, enqueue, type JobRequest } from '../../services/ledger/enqueue/enqueue.ts';
 import { idToBytes } from '../../services/ledger/id.ts';
 import type { Ledger, Queue, State } from '../../services/ledger/job.ts';
+import { TABLES_BY_JOB } from '../../services/ledger/maintain/delete.ts';
 import { type ClaimedJob, claim } from '../../services/ledger/run/claim.ts';
 import { type Completion, complete, fail } from '../../services/ledger/run/complete.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
@@ -50,10 +51,7 @@ export interface Fixture {
   untilWaiting(transactions?: number): Promise<void>;
 }
 
-export const TABLES = [
-  ...['jobs', 'job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items', 'job_askers'],
-  ...['user_slots', 'slot_waits', 'dedupe_windows'],
-] as const;
+export const TABLES = [...['jobs', ...TABLES_BY_JOB], ...['user_slots', 'slot_waits', 'dedupe_windows']] as const;
 
 export function request(changes: Partial<JobRequest> = {}): JobRequest {
   return {

@@ -4,6 +4,7 @@ import { ledgerOf } from '../../services/job-types/ledger.ts';
 import { type Enqueued, enqueue, type JobRequest } from '../../services/ledger/enqueue/enqueue.ts';
 import { idToBytes } from '../../services/ledger/id.ts';
 import type { Ledger, State } from '../../services/ledger/job.ts';
+import { TABLES_BY_JOB } from '../../services/ledger/maintain/delete.ts';
 import type { ClaimedJob } from '../../services/ledger/run/claim.ts';
 import { claim } from '../../services/ledger/run/claim.ts';
 import { type Clock, ManualClock } from '../../services/platform/clock.ts';
@@ -26,18 +27,7 @@ export interface Fixture {
 }
 
 const TABLES = [
-  ...[
-    'jobs',
-    'job_details',
-    'job_results',
-    'job_attempts',
-    'job_subscribers',
-    'job_dependencies',
-    'job_items',
-    'user_slots',
-    'slot_waits',
-    'dedupe_windows',
-  ],
+  ...['jobs', ...TABLES_BY_JOB, 'user_slots', 'slot_waits', 'dedupe_windows'],
   ...['instances', 'leases', 'alerts', 'schedule_runs', 'settings', 'holdings', 'symbols', 'symbol_failures', 'user_portfolio_priority'],
 ];
 

@@ -34,7 +34,7 @@ test.each<[string, (node: DatabaseProxy) => unknown]>([
   const [used, other] = (nodes[0]?.open === 0 ? nodes.toReversed() : nodes) as [DatabaseProxy, DatabaseProxy];
   await strike(used);
   end.resolve(nothing);
-  // Through the other one, as any reader would.
+  // Read through whichever node answers.
   await expect
     .poll(() =>
       shop.job(id!).then(

@@ -1,5 +1,5 @@
 /** How a worker renews its leases. */
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { ClaimedJob } from '../../services/ledger/run/claim.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { startHeartbeat } from '../../services/worker/heartbeat.ts';
@@ -8,6 +8,7 @@ import type { silent } from '../broker/peers.ts';
 import { workshopOfFile } from './workshop.ts';
 
 const shop = await workshopOfFile();
+const LEASE_SECONDS = 0.06;
 
 /** The heartbeat of a worker with one job, over a ledger whose transactions are the test's. */
 function beating(transaction: () => Promise<unknown>) {
@@ -18,12 +19,19 @@ function beating(transaction: () => Promise<unknown>) {
   jobs.claimed.add(running);
   const stop = startHeartbeat({
     jobs,
-    ledger: { ...shop.ledger, leaseSeconds: 0.06, db: { ...shop.db, transaction: transaction as typeof shop.db.transaction } },
+    ledger: { ...shop.ledger, leaseSeconds: LEASE_SECONDS, db: { ...shop.db, transaction: transaction as typeof shop.db.transaction } },
     workerId: 'w1',
     log: { warn: (_: object, text: string) => warnings.push(text) } as unknown as typeof silent,
   });
   onTestFinished(stop);
   return { warnings, running, stop };
+}
+
+/** The interval stands still; the function returned lets so many beats pass. */
+function fakeInterval() {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  return (beats: number) => vi.advanceTimersByTimeAsync((beats * LEASE_SECONDS * 1000) / 6);
 }
 
 test('an outage is told once, and again after a beat that succeeded', async () => {
@@ -39,31 +47,30 @@ test('an outage is told once, and again after a beat that succeeded', async () =
 });
 
 test('a database that is slow to answer gets one request at a time', async () => {
-  let open = 0;
-  let most = 0;
-  let beats = 0;
-  beating(async () => {
-    most = Math.max(most, ++open);
-    // Several beats would be due meanwhile.
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    open--;
-    beats++;
-    return { affectedRows: 1 };
+  const passBeats = fakeInterval();
+  const answers: PromiseWithResolvers<{ affectedRows: number }>[] = [];
+  beating(() => {
+    const answer = Promise.withResolvers<{ affectedRows: number }>();
+    answers.push(answer);
+    return answer.promise;
   });
-  await expect.poll(() => beats).toBeGreaterThan(2);
-  expect(most).toBe(1);
+  await passBeats(5);
+  expect(answers).toHaveLength(1);
+  answers[0]!.resolve({ affectedRows: 1 });
+  await passBeats(5);
+  expect(answers).toHaveLength(2);
 });
 
 test('a job whose lease was kept goes on', async () => {
+  const passBeats = fakeInterval();
   let beats = 0;
   const { running, stop } = beating(async () => {
     beats++;
     return { affectedRows: 1 };
   });
-  await expect.poll(() => beats).toBeGreaterThan(2);
-  expect(running.abort.signal.aborted).toBe(false);
+  await passBeats(3);
+  expect([beats, running.abort.signal.aborted]).toEqual([3, false]);
   stop();
-  const before = beats;
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(beats).toBe(before);
+  await passBeats(3);
+  expect(beats).toBe(3);
 });

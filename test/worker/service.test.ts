@@ -89,10 +89,13 @@ test('that was killed and comes back under its own name takes back at once what 
 });
 
 test('takes back what its earlier process committed as it died, also some time after the start', async () => {
+  const asked = vi.spyOn(shop.db, 'rows');
+  onTestFinished(() => void asked.mockRestore());
+  const looks = () => asked.mock.calls.filter(([sql]) => sql.includes("state = 'running' AND worker_id = ?")).length;
   const { service } = await start('worker-a');
   services.push(service);
-  // Longer than the first look.
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  // The one of the start, and the first of those that follow it.
+  await expect.poll(looks).toBeGreaterThan(1);
   const [id] = await shop.enqueue({ symbol: 'AAA' });
   await shop.db.run(
     `UPDATE jobs SET state = 'running', attempt = 1, worker_id = 'worker-a', due_at = UTC_TIMESTAMP() + INTERVAL 1 HOUR,

@@ -9,6 +9,7 @@ import { type Announcer, createAnnouncer } from '../../services/ledger/announce.
 import { enqueue, type JobRequest } from '../../services/ledger/enqueue/enqueue.ts';
 import { idFromBytes, idToBytes } from '../../services/ledger/id.ts';
 import type { Ledger, State } from '../../services/ledger/job.ts';
+import { TABLES_BY_JOB } from '../../services/ledger/maintain/delete.ts';
 import type { Bar, CorporateAction, DateRange, SourceName } from '../../services/market/bars/bars.ts';
 import { symbolReader } from '../../services/market/bars/reader.ts';
 import { type FailoverSource, failoverSource } from '../../services/market/sources/failover-source.ts';
@@ -178,17 +179,7 @@ function request(changes: Partial<JobRequest>): JobRequest {
 
 /** Empties the tables that jobs and bars are in. */
 export async function sweep(db: Database): Promise<void> {
-  const tables = [
-    'jobs',
-    'job_details',
-    'job_results',
-    'job_attempts',
-    'job_subscribers',
-    'job_dependencies',
-    'job_items',
-    'user_slots',
-    'slot_waits',
-  ];
+  const tables = ['jobs', ...TABLES_BY_JOB, 'user_slots', 'slot_waits'];
   for (const table of [...tables, 'bars', 'corporate_actions', 'symbols', 'symbol_failures', 'analyses'])
     await db.run(`DELETE FROM ${table}`);
 }

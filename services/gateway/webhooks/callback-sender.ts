@@ -90,6 +90,7 @@ export function startCallbacks(parts: SenderParts): CallbackSender {
   return {
     counters: calls.counters,
     ring(jobId) {
+      if (closed) return;
       ended.add(jobId);
       rung ??= setTimeout(() => {
         rung = undefined;

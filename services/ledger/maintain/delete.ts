@@ -2,7 +2,8 @@ import { END_STATES } from '../../platform/job-states.ts';
 import { type Ledger, nowOf } from '../job.ts';
 import { BATCH, idsOf, selectDue } from './due.ts';
 
-const TABLES_BY_JOB = [
+/** The tables with rows of a job beside `jobs`. */
+export const TABLES_BY_JOB = [
   'job_details',
   'job_results',
   'job_attempts',

@@ -8,22 +8,22 @@ const OF_PROGRAMS =
 /** How Node itself runs. The token of an npm registry begins like it. */
 const OF_NODE = /^NODE_(?!AUTH_TOKEN$)\w+$/;
 
-const only = (env: Environment, isKept: (name: string) => boolean): NodeJS.ProcessEnv =>
+const keeping = (env: Environment, isKept: (name: string) => boolean): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(env).filter(([name]) => isKept(name)));
 
 /** For a program that is not ours, such as a package manager or a broker. */
-export const programEnvironment = (env: Environment = process.env): NodeJS.ProcessEnv => only(env, (name) => OF_PROGRAMS.test(name));
+export const programEnvironment = (env: Environment = process.env): NodeJS.ProcessEnv => keeping(env, (name) => OF_PROGRAMS.test(name));
 
 /** For a process of ours that is handed its configuration. */
 export const workEnvironment = (env: Environment = process.env): NodeJS.ProcessEnv =>
-  only(env, (name) => OF_PROGRAMS.test(name) || OF_NODE.test(name));
+  keeping(env, (name) => OF_PROGRAMS.test(name) || OF_NODE.test(name));
 
 /**
- * For a database server. Nothing that it would take for a setting of its own (`MYSQL_…`, `MARIADB_…`, a `HOME` with a `.my.cnf`) or load (`LD_PRELOAD`); what it creates is its
- * owner's alone.
+ * For a database server. Nothing that it would take for a setting of its own (`MYSQL_…`, `MARIADB_…`, a `HOME` with a `.my.cnf`), and no library to load first
+ * (`LD_PRELOAD`); a path on which it finds its own libraries stays, since one that was unpacked by hand needs it. What it creates is its owner's alone.
  */
 export const databaseServerEnvironment = (env: Environment = process.env): NodeJS.ProcessEnv => ({
-  ...only(env, (name) => /^(PATH|TZ|LANG|LC_\w+|(DY)?LD_LIBRARY_PATH)$/.test(name)),
+  ...keeping(env, (name) => /^(PATH|TZ|LANG|LC_\w+|(DY)?LD_LIBRARY_PATH)$/.test(name)),
   UMASK: '0600',
   UMASK_DIR: '0700',
 });

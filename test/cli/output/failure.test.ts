@@ -6,17 +6,9 @@ import { ConfigError, InputError, PermanentError, TransientError } from '../../.
 test.each<[unknown, number]>([
   [new InputError('symbol.invalid', 'x'), 2],
   [new InputError('job.invalid_id', 'x'), 2],
-  ...[
-    'job.unknown',
-    'job.ended',
-    'job.live',
-    'job.superseded',
-    'user.unknown',
-    'symbol.unknown',
-    'key.unknown',
-    'position.unknown',
-    'ranks.cursor_gone',
-  ].map((code): [unknown, number] => [new InputError(code, 'x'), 1]),
+  // Valid, but there is no such thing.
+  [new InputError('user.unknown', 'x'), 1],
+  [new InputError('job.ended', 'x'), 1],
   [new ConfigError('config.unknown_key', 'x'), 2],
   [new ConfigError('source.lean_path', 'x'), 2],
   ...['mesh.not_running', 'schema.older', 'database.bad_url', 'data.in_use', 'broker.down', 'install.failed', 'port.in_use'].map(

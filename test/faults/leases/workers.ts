@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
+import { TABLES_BY_JOB } from '../../../services/ledger/maintain/delete.ts';
 import { startTestMesh, type TestMesh } from '../mesh.ts';
 import { endProcess, startProcess } from '../processes.ts';
 
@@ -46,10 +47,7 @@ export interface Supervised {
   readonly child: ChildProcess;
 }
 
-const TABLES = [
-  ...['jobs', 'job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'],
-  ...['user_slots', 'slot_waits', 'bars', 'symbols', 'instances'],
-];
+const TABLES = [...['jobs', ...TABLES_BY_JOB], ...['user_slots', 'slot_waits', 'bars', 'symbols', 'instances']];
 
 export async function startWorkers(): Promise<Workers> {
   const mesh = await startTestMesh();

@@ -190,8 +190,9 @@ describe('the sender', () => {
     expect(calls).toHaveLength(1);
     expect(await rows()).toMatchObject([{ state: 'delivered' }]);
     await mesh.db.run("UPDATE callbacks SET state = 'pending', due_at = ?", [new Date(START)]);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
     sender.ring(newJobId(0));
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(calls).toHaveLength(1);
+    expect([vi.getTimerCount(), calls.length]).toEqual([0, 1]);
   });
 });

@@ -1,42 +1,18 @@
 /** Which of two writes of the same rows stands, column by column, and what a replacement takes with it. */
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { readActions, readBars, readSymbols } from '../../../services/market/bars/read.ts';
 import {
   type BarsPlan,
   beginBars,
-  type StoredAction,
-  type StoredBar,
-  type SymbolCheck,
   storeActions,
   storeAnalyses,
   storeBars,
   storeChecks,
   storeRefresh,
 } from '../../../services/market/bars/store.ts';
-import type { Transaction } from '../../../services/platform/database/database.ts';
-import { databaseOfFile } from '../../support/database.ts';
+import { action, bar, check, EVER, emptyBars, MORNING, NOON } from './rows.ts';
 
-const EVER = { from: '0000-01-01' };
-const MORNING = new Date('2026-03-10T14:00:00.000Z');
-const NOON = new Date('2026-03-10T17:00:00.000Z');
-
-const { db } = await databaseOfFile();
-beforeEach(async () => {
-  for (const table of ['bars', 'corporate_actions', 'symbols', 'analyses']) await db.run(`DELETE FROM ${table}`);
-});
-
-const write = (work: (tx: Transaction) => Promise<void>) => db.transaction(work);
-const bar = (changes: Partial<StoredBar> = {}): StoredBar => ({
-  ...{ symbol: 'AAA', date: '2026-03-10', open: 10, high: 12, low: 9, close: 11, adjustedClose: 10.5, volume: 100 },
-  ...{ source: 'yahoo_finance', asOf: MORNING, ...changes },
-});
-const action = (changes: Partial<StoredAction> = {}): StoredAction => ({
-  ...{ symbol: 'AAA', date: '2026-03-10', kind: 'split', value: 2, source: 'yahoo_finance', asOf: MORNING, ...changes },
-});
-const check = (changes: Partial<SymbolCheck> = {}): SymbolCheck => ({
-  ...{ symbol: 'AAA', newestBar: '2026-03-10', asOf: MORNING, checkedAt: MORNING, close: 11, currency: 'USD' },
-  ...{ timeZone: 'America/New_York', source: 'yahoo_finance', ...changes },
-});
+const { db, write } = await emptyBars();
 const state = async (symbol = 'AAA') => (await readSymbols(db, [symbol])).get(symbol);
 
 describe('data of the same moment replaces what is stored', () => {

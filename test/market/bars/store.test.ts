@@ -1,53 +1,17 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Bar } from '../../../services/market/bars/bars.ts';
 import { readActions, readBars, readNewestBars, readNewestPrices, readStored, readSymbols } from '../../../services/market/bars/read.ts';
 import {
   beginBars,
   type StoredAnalysis,
-  type StoredBar,
-  type SymbolCheck,
   storeActions,
   storeAnalyses,
   storeBars,
   storeChecks,
 } from '../../../services/market/bars/store.ts';
-import type { Transaction } from '../../../services/platform/database/database.ts';
-import { databaseOfFile } from '../../support/database.ts';
+import { bar, check, EVER, emptyBars, MORNING, NOON } from './rows.ts';
 
-const EVER = { from: '0000-01-01' };
-const MORNING = new Date('2026-03-10T14:00:00.000Z');
-const NOON = new Date('2026-03-10T17:00:00.000Z');
-
-const { db } = await databaseOfFile();
-afterEach(async () => {
-  for (const table of ['bars', 'corporate_actions', 'symbols', 'analyses']) await db.run(`DELETE FROM ${table}`);
-});
-
-const write = (work: (tx: Transaction) => Promise<void>) => db.transaction(work);
-const bar = (changes: Partial<StoredBar> = {}): StoredBar => ({
-  symbol: 'AAA',
-  date: '2026-03-10',
-  open: 10,
-  high: 12,
-  low: 9,
-  close: 11,
-  adjustedClose: 11,
-  volume: 100,
-  source: 'yahoo_finance',
-  asOf: MORNING,
-  ...changes,
-});
-const check = (changes: Partial<SymbolCheck> = {}): SymbolCheck => ({
-  symbol: 'AAA',
-  newestBar: '2026-03-10',
-  asOf: MORNING,
-  checkedAt: MORNING,
-  close: 11,
-  currency: 'USD',
-  timeZone: 'America/New_York',
-  source: 'yahoo_finance',
-  ...changes,
-});
+const { db, write } = await emptyBars();
 const state = async (symbol = 'AAA') => (await readSymbols(db, [symbol])).get(symbol);
 const bars = (symbol = 'AAA') => readBars(db, symbol, EVER);
 

@@ -1,43 +1,12 @@
 /** Which days, rows and numbers of a Lean folder are believed. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { valueOption } from '../../../../services/market/options/pricing/pricing.ts';
 import { leanChains } from '../../../../services/market/options/sources/lean.ts';
-import { zipOf } from '../../sources/zip.ts';
+import { DAY, leanFolder, plain } from './lean-folder.ts';
 
-const DAY = '2020-01-07';
 const HEADER = '#expiry,strike,right,close,volume,open_interest,implied_volatility,delta,gamma,vega,theta';
-let path: string;
-beforeEach(() => {
-  path = mkdtempSync(join(tmpdir(), 'stockmesh-lean-days-'));
-  for (const folder of [
-    'equity/usa/daily',
-    'equity/usa/factor_files',
-    'equity/usa/map_files',
-    'option/usa/universes/abc',
-    'option/usa/daily',
-  ])
-    mkdirSync(join(path, folder), { recursive: true });
-  equity([DAY, 100]);
-});
-afterEach(() => rmSync(path, { recursive: true, force: true }));
-
-const plain = (day: string) => day.replaceAll('-', '');
-const universe = (day: string, ...rows: string[]) =>
-  writeFileSync(join(path, `option/usa/universes/abc/${plain(day)}.csv`), [HEADER, ',,,99,5,,,,,,', ...rows, ''].join('\n'));
-/** A day file of a year: the lines of one contract. */
-const daily = (year: number, kind: string, name: string, ...lines: string[]) =>
-  writeFileSync(
-    join(path, `option/usa/daily/abc_${year}_${kind}_american.zip`),
-    zipOf(`abc_${kind}_american_${name}.csv`, `${lines.join('\n')}\n`),
-  );
-function equity(...days: [string, number][]): void {
-  const lines = days.map(([day, close]) => `${plain(day)} 00:00${`,${close * 10_000}`.repeat(4)},100`);
-  writeFileSync(join(path, 'equity/usa/daily/abc.zip'), zipOf('abc.csv', lines.join('\n')));
-}
-const chain = (day?: string) => leanChains(path).chain('ABC', new AbortController().signal, day);
+const folder = leanFolder(HEADER, ',,,99,5,,,,,,');
+const { universe, daily, equity, chain, write } = folder;
 
 interface Row {
   expiry?: string;
@@ -86,7 +55,7 @@ describe('a row of the universe file', () => {
   test('of a put may be written p, and the underlying’s row has to have a price', async () => {
     universe(DAY, row(100, 'p'), row(100, 'c'));
     expect((await chain()).contracts).toEqual(['ABC200207P00100000', 'ABC200207C00100000']);
-    writeFileSync(join(path, `option/usa/universes/abc/${plain(DAY)}.csv`), [HEADER, ',,,0,5,,,,,,', row(100, 'C'), ''].join('\n'));
+    write(`option/usa/universes/abc/${plain(DAY)}.csv`, [HEADER, ',,,0,5,,,,,,', row(100, 'C'), ''].join('\n'));
     expect((await chain()).gaps).toEqual([{ contracts: 1, reason: 'a row of the universe file cannot be read' }]);
   });
 });
@@ -133,7 +102,7 @@ describe('IV and Greeks of the file', () => {
 describe('after a split', () => {
   const old = (strike: number, side: string, close: number) => row(strike, side, { close, iv: 0 });
   const split = (factor: number, before: number) => {
-    writeFileSync(join(path, 'equity/usa/factor_files/abc.csv'), `20200106,1,${factor},${before}\n20501231,1,1,0\n`);
+    write('equity/usa/factor_files/abc.csv', `20200106,1,${factor},${before}\n20501231,1,1,0\n`);
     equity(['2020-01-06', before], [DAY, 100]);
   };
 
@@ -182,7 +151,7 @@ describe('the day', () => {
 
   test('that is not there is named with how many there are, from the first to the last', async () => {
     for (const day of ['2020-01-06', DAY, '2020-01-03']) universe(day, row(100, 'C'));
-    expect(leanChains(path).days('abc')).toEqual(['2020-01-03', '2020-01-06', DAY]);
+    expect(leanChains(folder.path).days('abc')).toEqual(['2020-01-03', '2020-01-06', DAY]);
     await expect(chain('2020-01-08')).rejects.toThrow(
       'no option chain of ABC on 2020-01-08; there are 3 days from 2020-01-03 to 2020-01-07',
     );

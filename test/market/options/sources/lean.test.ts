@@ -1,7 +1,6 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Chain } from '../../../../services/market/options/chain/chain.ts';
 import { valueOption } from '../../../../services/market/options/pricing/pricing.ts';
 import { configuredChains } from '../../../../services/market/options/sources/configured.ts';
@@ -12,6 +11,7 @@ import { silent } from '../../../broker/peers.ts';
 import { describeWithData, sharedData } from '../../../support/shared-data.ts';
 import { configWith } from '../../../worker/workshop.ts';
 import { zipOf } from '../../sources/zip.ts';
+import { DAY, leanFolder } from './lean-folder.ts';
 
 const real = sharedData('lean');
 const signal = new AbortController().signal;
@@ -126,44 +126,14 @@ describeWithData('lean', 'AAPL in June 2014', () => {
 
 describe('a Lean folder', () => {
   const HEADER = '#expiry,strike,right,open,high,low,close,volume,open_interest,implied_volatility,delta,gamma,vega,theta,rho';
-  const DAY = '2020-01-07';
-  let path: string;
-  const universe = (day: string, ...rows: string[]) =>
-    writeFileSync(
-      join(path, `option/usa/universes/abc/${day.replaceAll('-', '')}.csv`),
-      [HEADER, ',,,1,1,1,99,5,,,,,,,', ...rows, ''].join('\n'),
-    );
-  const daily = (kind: string, name: string, ...lines: string[]) =>
-    writeFileSync(
-      join(path, `option/usa/daily/abc_2020_${kind}_american.zip`),
-      zipOf(`abc_${kind}_american_${name}.csv`, `${lines.join('\n')}\n`),
-    );
-  const equity = (...days: [string, number][]) =>
-    writeFileSync(
-      join(path, 'equity/usa/daily/abc.zip'),
-      zipOf('abc.csv', days.map(([day, close]) => `${day.replaceAll('-', '')} 00:00${`,${close * 10_000}`.repeat(4)},100`).join('\n')),
-    );
+  const folder = leanFolder(HEADER, ',,,1,1,1,99,5,,,,,,,');
+  const { universe, equity, chain, write } = folder;
+  const daily = (kind: string, name: string, ...lines: string[]) => folder.daily(2020, kind, name, ...lines);
   /** A row whose IV of 20 % gives its own price back, with the Greeks of Black-Scholes-Merton. */
   const row = (strike: number, side: 'C' | 'P', volume = 3, openInterest = 40, iv = 0.2) => {
     const { price, delta, gamma, vega, theta } = valueOption(100, strike, 31 / 365, 0, 0, 0.2, side === 'P');
     return `20200207,${strike},${side},1,1,1,${price},${volume},${openInterest},${iv},${delta},${gamma},${vega},${theta},0`;
   };
-  const chain = (day?: string) => leanChains(path).chain('ABC', signal, day);
-
-  beforeEach(() => {
-    path = mkdtempSync(join(tmpdir(), 'stockmesh-lean-options-'));
-    for (const folder of [
-      'equity/usa/daily',
-      'equity/usa/factor_files',
-      'equity/usa/map_files',
-      'option/usa/universes/abc',
-      'option/usa/daily',
-    ]) {
-      mkdirSync(join(path, folder), { recursive: true });
-    }
-    equity([DAY, 100]);
-  });
-  afterEach(() => rmSync(path, { recursive: true, force: true }));
 
   test('a universe file alone is a chain without bids, with its own IV and Greeks', async () => {
     universe(DAY, row(100, 'C'), row(100, 'P'), row(105, 'C'));
@@ -219,7 +189,7 @@ describe('a Lean folder', () => {
 
   test('a split leaves out what is priced in old shares, and a strike that both have stays', async () => {
     // Two new shares for one on 2020-01-07.
-    writeFileSync(join(path, 'equity/usa/factor_files/abc.csv'), '20200106,1,0.5,200\n20501231,1,1,0\n');
+    write('equity/usa/factor_files/abc.csv', '20200106,1,0.5,200\n20501231,1,1,0\n');
     equity(['2020-01-06', 200], [DAY, 100]);
     const old = (strike: number, side: string, close: number) => `20200207,${strike},${side},1,1,1,${close},0,10,0,0,0,0,0,0`;
     universe(DAY, row(100, 'C'), row(100, 'P'), old(200, 'C', 9), old(200, 'P', 8.8));
@@ -232,7 +202,7 @@ describe('a Lean folder', () => {
     ['a stock dividend of 1.0027', 0.997307],
     ['one of a tenth', 1 / 1.1],
   ])('%s leaves every contract in: old prices scatter more than that', async (_, factor) => {
-    writeFileSync(join(path, 'equity/usa/factor_files/abc.csv'), `20200106,1,${factor},100\n20501231,1,1,0\n`);
+    write('equity/usa/factor_files/abc.csv', `20200106,1,${factor},100\n20501231,1,1,0\n`);
     equity(['2020-01-06', 100 / factor], [DAY, 100]);
     const strikes = Array.from({ length: 21 }, (_, i) => 90 + i);
     // Every fourth call was last traded when the share cost 6 dollars more.
@@ -249,7 +219,7 @@ describe('a Lean folder', () => {
 
   test('after a split a contract of which one side was never traded is not taken for an old one', async () => {
     // Two for one; the strike of 200 is far out of the money, and its put has no price.
-    writeFileSync(join(path, 'equity/usa/factor_files/abc.csv'), '20200106,1,0.5,200\n20501231,1,1,0\n');
+    write('equity/usa/factor_files/abc.csv', '20200106,1,0.5,200\n20501231,1,1,0\n');
     equity(['2020-01-06', 200], [DAY, 100]);
     universe(DAY, row(100, 'C'), row(100, 'P'), '20200207,200,C,1,1,1,0.01,5,10,0,0,0,0,0,0', '20200207,200,P,0,0,0,0,0,10,0,0,0,0,0,0');
     const found = await chain();
@@ -259,7 +229,7 @@ describe('a Lean folder', () => {
 
   test('after two splits the contracts from before each of them are left out', async () => {
     // Two for one on 2020-01-06, and a reverse split of one for two on the day: both together are no change of the price.
-    writeFileSync(join(path, 'equity/usa/factor_files/abc.csv'), '20200103,1,1,100\n20200106,1,2,50\n20501231,1,1,0\n');
+    write('equity/usa/factor_files/abc.csv', '20200103,1,1,100\n20200106,1,2,50\n20501231,1,1,0\n');
     equity(['2020-01-03', 100], ['2020-01-06', 50], [DAY, 100]);
     const between = (side: string, close: number) => `20200207,50,${side},1,1,1,${close},0,10,0,0,0,0,0,0`;
     universe(DAY, row(100, 'C'), row(100, 'P'), between('C', 3), between('P', 2.9));
@@ -267,7 +237,7 @@ describe('a Lean folder', () => {
   });
 
   test('without an equity file the price is that of the universe file, and the chain says so', async () => {
-    rmSync(join(path, 'equity/usa/daily/abc.zip'));
+    rmSync(join(folder.path, 'equity/usa/daily/abc.zip'));
     universe(DAY, row(100, 'C'), row(100, 'P'));
     const found = await chain();
     expect(found).toMatchObject({ spot: 99, contracts: ['ABC200207C00100000', 'ABC200207P00100000'] });
@@ -310,7 +280,7 @@ describe('a Lean folder', () => {
       const config = configWith({
         'ranking.chains.sources': ['lean'],
         'ranking.chains.lean_day': day,
-        'stock_jobs.data_fetch.lean.path': path,
+        'stock_jobs.data_fetch.lean.path': folder.path,
       });
       // The database has the budget of sources with a rate limit, which this one is not.
       const { real: chains } = await configuredChains({ config, clock: systemClock, log: silent, db: undefined as never });
@@ -321,16 +291,16 @@ describe('a Lean folder', () => {
   });
 
   test('an unknown symbol is permanent and has no days', async () => {
-    expect(leanChains(path).days('NOSUCH')).toEqual([]);
+    expect(leanChains(folder.path).days('NOSUCH')).toEqual([]);
     for (const day of [undefined, DAY])
-      await expect(leanChains(path).chain('NOSUCH', signal, day)).rejects.toMatchObject({
+      await expect(leanChains(folder.path).chain('NOSUCH', signal, day)).rejects.toMatchObject({
         name: 'PermanentError',
         code: 'source.unknown_symbol',
       });
   });
 
   test('a file of other columns is malformed, by file and line', async () => {
-    writeFileSync(join(path, 'option/usa/universes/abc/20200107.csv'), '#expiry,strike\n20200207,100\n');
+    write('option/usa/universes/abc/20200107.csv', '#expiry,strike\n20200207,100\n');
     await expect(chain()).rejects.toMatchObject({
       name: 'TransientError',
       code: 'source.malformed',
@@ -343,7 +313,7 @@ describe('a Lean folder', () => {
     ['damaged', zipOf('abc_quote_american_call_1050000_20200207.csv', '20200107 00:00,9').fill(0x39, 75, 80)],
   ])('a day file that is %s is malformed and named', async (_, content) => {
     universe(DAY, row(105, 'C'));
-    writeFileSync(join(path, 'option/usa/daily/abc_2020_quote_american.zip'), content);
+    write('option/usa/daily/abc_2020_quote_american.zip', content);
     await expect(chain()).rejects.toMatchObject({
       code: 'source.malformed',
       message: expect.stringContaining('abc_2020_quote_american.zip'),
@@ -354,6 +324,6 @@ describe('a Lean folder', () => {
     universe(DAY, row(105, 'C'));
     const controller = new AbortController();
     controller.abort(new Error('cancelled by hand'));
-    await expect(leanChains(path).chain('ABC', controller.signal)).rejects.toThrow('cancelled by hand');
+    await expect(leanChains(folder.path).chain('ABC', controller.signal)).rejects.toThrow('cancelled by hand');
   });
 });

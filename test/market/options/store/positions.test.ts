@@ -11,6 +11,7 @@ import {
   requireKnown,
 } from '../../../../services/market/options/store/positions.ts';
 import { databaseOfFile } from '../../../support/database.ts';
+import { RUN_AT } from '../ranking/invented-run.ts';
 
 const { db } = await databaseOfFile();
 afterEach(async () => {
@@ -161,4 +162,112 @@ test.each([
   await db.run(statement);
   await expect(requireKnown(db, 'carol')).resolves.toBeUndefined();
   await expect(requireKnown(db, 'dave')).rejects.toMatchObject({ code: 'user.unknown' });
+});
+
+describe('positions', () => {
+  const call = { contract: 'BRKB270115C00500000', quantity: 2, entry_price: 12.5 };
+
+  test('are found by their underlying, with their owners; what is not given is unknown', async () => {
+    await db.transaction((tx) => addPositions(tx, 'alice', [{ ...call, target: 550, entry_spot: 500, stop: 0.3 }, call], RUN_AT));
+    await db.transaction((tx) => addPositions(tx, 'bob', [{ ...call, contract: 'AAPL270115C00250000' }], RUN_AT));
+    const { positions, owners } = await positionsIn(db, 'BRK.B');
+    const [first, second] = await listPositions(db, 'alice');
+    expect(positions).toEqual([
+      { id: first!.id, contract: call.contract, entryPrice: 12.5, entrySpot: 500, target: 550, stop: 0.3, entryIv: undefined },
+      {
+        id: second!.id,
+        contract: call.contract,
+        entryPrice: 12.5,
+        entrySpot: undefined,
+        target: undefined,
+        stop: undefined,
+        entryIv: undefined,
+      },
+    ]);
+    expect([...owners.values()]).toEqual(['alice', 'alice']);
+  });
+
+  test('are found by weekly and adjusted contracts too, and not by those of another company', async () => {
+    const roots = ['SPX', 'SPXW', 'SPX1', 'SPXU', 'SP'];
+    await db.transaction((tx) =>
+      addPositions(
+        tx,
+        'alice',
+        roots.map((root) => ({ ...call, contract: `${root}270115C00500000` })),
+        RUN_AT,
+      ),
+    );
+    const { positions } = await positionsIn(db, '^SPX');
+    expect(positions.map(({ contract }) => contract.slice(0, -15))).toEqual(['SPX', 'SPXW', 'SPX1']);
+  });
+
+  test('leave a mark of each symbol, that is another when one is added or removed, and the same again afterwards', async () => {
+    const markOf = async (symbol: string) => (await heldMarks(db, ['BRK.B', 'AAPL', '^SPX'])).get(symbol);
+    expect(await markOf('BRK.B')).toBeUndefined();
+    await db.transaction((tx) => addPositions(tx, 'alice', [call], RUN_AT));
+    const one = await markOf('BRK.B');
+    await db.transaction((tx) => addPositions(tx, 'bob', [call], RUN_AT));
+    const two = await markOf('BRK.B');
+    expect([one, two]).toEqual([expect.stringMatching(/^[0-9a-f]{16}$/), expect.stringMatching(/^[0-9a-f]{16}$/)]);
+    expect(two).not.toBe(one);
+    await removePosition(db, (await listPositions(db, 'bob'))[0]!.id);
+    expect(await markOf('BRK.B')).toBe(one);
+    expect(await markOf('AAPL')).toBeUndefined();
+  });
+
+  test('are refused once their contract has expired: after the close of its day, or the opening for SPX', () => {
+    const of = (contract: string) => [{ ...call, contract }];
+    const at = (moment: string) => Temporal.Instant.from(moment);
+    expect(() => refuseExpired(of('AAPL261218C00150000'), at('2026-12-18T20:59:59Z'))).not.toThrow();
+    for (const [contract, moment] of [
+      ['AAPL261218C00150000', '2026-12-18T21:00:00Z'],
+      ['SPX261218C06000000', '2026-12-18T14:30:00Z'],
+      ['AAPL140621C00500000', '2026-01-05T15:00:00Z'],
+    ] as const)
+      expect(() => refuseExpired(of(contract), at(moment))).toThrow(
+        expect.objectContaining({ code: 'position.expired', message: expect.stringContaining(contract) }),
+      );
+  });
+
+  test('are taken of a known user only: by a position, a holding or a login', async () => {
+    await expect(requireKnown(db, 'alcie')).rejects.toMatchObject({
+      code: 'user.unknown',
+      message: expect.stringMatching(/"alcie".*check the spelling, or import the holdings first/),
+    });
+    await db.transaction((tx) => addPositions(tx, 'alice', [call], RUN_AT));
+    await expect(requireKnown(db, 'alice')).resolves.toBeUndefined();
+    await db.run("INSERT INTO holdings (user_id, symbol, quantity, imported_at) VALUES ('carol', 'AAPL', 1, '2026-01-05')");
+    await expect(requireKnown(db, 'carol')).resolves.toBeUndefined();
+    await db.run('DELETE FROM holdings');
+  });
+
+  test('of a user are replaced as a whole, those of others stay', async () => {
+    await db.transaction((tx) => addPositions(tx, 'alice', [call], RUN_AT));
+    await db.transaction((tx) => addPositions(tx, 'bob', [call], RUN_AT));
+    await db.transaction((tx) => replacePositions(tx, 'alice', [{ ...call, quantity: 7 }], RUN_AT));
+    expect((await listPositions(db)).map(({ user_id, quantity }) => [user_id, quantity])).toEqual([
+      ['alice', 7],
+      ['bob', 2],
+    ]);
+  });
+
+  test('are removed by their id, once', async () => {
+    await db.transaction((tx) => addPositions(tx, 'alice', [call], RUN_AT));
+    const id = (await listPositions(db))[0]!.id;
+    await removePosition(db, id);
+    for (const gone of [id, 'x', '1 OR 1=1']) await expect(removePosition(db, gone)).rejects.toMatchObject({ code: 'position.unknown' });
+  });
+
+  test.each([
+    [{ ...call, contract: 'NOPE' }, 'contract'],
+    [{ ...call, entry_price: 0 }, 'entry_price'],
+    [{ ...call, entry_price: Number.NaN }, 'entry_price'],
+    [{ ...call, quantity: -1 }, 'quantity'],
+    [{ ...call, stop: 1.5 }, 'stop'],
+    [{ ...call, stopp: 0.5 }, 'stopp'],
+  ])('%j is refused with the field', (given, field) => {
+    expect(() => parsePosition(given)).toThrow(
+      expect.objectContaining({ code: 'position.invalid', message: expect.stringContaining(field) }),
+    );
+  });
 });
