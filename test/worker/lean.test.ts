@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fetchHandler } from '../../services/job-types/fetch/handler.ts';
 import { leanSource } from '../../services/market/sources/lean.ts';
 import { systemClock } from '../../services/platform/clock.ts';
+import { findProgram } from '../../services/platform/machine/programs.ts';
 import { leanFolder } from '../market/reference/lean-bars.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { describeWithData } from '../support/shared-data.ts';
@@ -13,15 +14,6 @@ import { openWorkshop, type Workshop } from './workshop.ts';
 
 const SYMBOLS = ['AAPL', 'SPY', 'IBM', 'BAC', 'GOOG', 'QQQ', 'AIG', 'EEM', 'IWM', 'WM'];
 const range = { from: '1990-01-01' };
-
-function canUnzip(): boolean {
-  try {
-    execFileSync('unzip', ['-v']);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 interface Row {
   date: string;
@@ -74,7 +66,7 @@ function lower(spans: string[][], row: number): string {
 }
 
 describeWithData('lean', 'a Lean folder', () => {
-  if (!canUnzip()) return test.skip('needs unzip', () => undefined);
+  if (findProgram(['unzip']) === undefined) return test.skip('needs unzip', () => undefined);
 
   let database: TestDatabase;
   let shop: Workshop;

@@ -1,7 +1,6 @@
 /** What the embedded broker does when it can take no more logins, and what it says of it. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type HeldStats, startHeldAlerts } from '../../../broker/held/held-limits.ts';
 import { type Body, parseMessage } from '../../../services/platform/messages.ts';
 import { payloadsOf } from '../both-brokers.ts';
@@ -170,14 +169,20 @@ describe('alerts', () => {
   });
 
   test('a broker that has closed says nothing more of them', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
     const lines: string[] = [];
     const log = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line).msg) });
     const broker = await start({ log, heldAlertTimes: { lookMs: 10, waitMs: 10 } });
     login(await join(broker.port, 'hook'), 'ada');
-    await expect.poll(() => lines).toContainEqual(expect.stringMatching(/^alert login_wait raised/));
+    const look = async () => {
+      await vi.advanceTimersByTimeAsync(10);
+      return lines;
+    };
+    await expect.poll(look).toContainEqual(expect.stringMatching(/^alert login_wait raised/));
     // The login goes with the connection of its hook, so two more looks would clear the alert.
     await broker.close();
-    await delay(100);
+    for (let looks = 0; looks < 5; looks++) await look();
     expect(lines).not.toContainEqual(expect.stringMatching(/^alert login_wait cleared/));
   });
 
