@@ -206,3 +206,16 @@ describe('what is wrong is told in full', () => {
     );
   });
 });
+
+test.each([
+  ['expiry', '2014-02-30', 'is not a date'],
+  ['side', 'long', 'is not C, call, P or put'],
+  ['strike', '-5', 'is not a strike'],
+  ['strike', '10.00005', 'multiple of 0.001'],
+  ['underlying', '../x', 'is not a symbol'],
+])('a row by its parts with the %s "%s" is named with file, line and column', async (column, value, fault) => {
+  const path = csv({ ...PARTS, [column]: value });
+  const { code, message } = await refused(path);
+  expect([code, message]).toEqual(['chain.bad_row', expect.stringContaining(fault)]);
+  expect(message).toContain(`${path}:2: ${column}`);
+});

@@ -185,29 +185,6 @@ describe('a bad row is named by file, line and column, and refuses the file', ()
     });
   });
 
-  test.each([
-    ['expiry', '2014-02-30', 'is not a date'],
-    ['side', 'long', 'is not C, call, P or put'],
-    ['strike', '-5', 'is not a strike'],
-    ['strike', '10.00005', 'multiple of 0.001'],
-    ['underlying', '../x', 'is not a symbol'],
-  ])('%s = "%s"', async (column, value, fault) => {
-    const fields = {
-      underlying: 'AAPL',
-      expiry: '2014-06-21',
-      side: 'C',
-      strike: '645',
-      bid: '1',
-      ask: '2',
-      quoted_at: '2014-06-06T20:00:00Z',
-      spot: '600',
-    };
-    const row = { ...fields, [column]: value };
-    const path = csv(Object.keys(row).join(','), Object.values(row).join(','));
-    await expect(chain(path)).rejects.toMatchObject({ code: 'chain.bad_row', message: expect.stringContaining(fault) });
-    await expect(chain(path)).rejects.toThrow(`${path}:2: ${column}`);
-  });
-
   test('every bad row is named, twenty at most', async () => {
     const path = csv(HEADER, ...Array.from({ length: 25 }, () => cell('bid', 'x')));
     const error: Error = await chain(path).then(
