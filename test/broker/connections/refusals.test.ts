@@ -42,6 +42,18 @@ test.each([
   expect(refused[0]!.account).toBe(name);
 });
 
+test('of what the clients of one account may not publish the log says five lines a minute, and no long topic whole', async () => {
+  const { lines, log } = keptLog();
+  const broker = await start({ log });
+  for (let i = 0; i < 7; i++) {
+    const { client } = await join(broker.port, 'hook');
+    await client.publishAsync(`stock/fetch/${'x'.repeat(5000)}`, '{}', { qos: 1 });
+  }
+  const denied = lines.filter(({ event }) => event === 'broker.publish_denied');
+  expect(denied.map(({ topic }) => String(topic).length)).toEqual([200, 200, 200, 200, 200]);
+  expect(broker.stats().denied).toBe(7);
+});
+
 test('what is no MQTT ends its connection, and the log says why', async () => {
   const { lines, log } = keptLog();
   const broker = await start({ log });
