@@ -147,7 +147,7 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
         clients: broker.connectedClients,
         ...parts.counts,
         ...parts.held.stats(),
-        unauthenticated: parts.visitors.counts().unauthenticated,
+        unauthenticated: parts.visitors.unauthenticated(),
         limitsMet: parts.reports.counts(),
         refusedConnections: parts.admission.refused(),
       }),
