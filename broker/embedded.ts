@@ -81,6 +81,8 @@ const DRAIN_TIMEOUT_MS = 1000;
 // as offline. Meant for clusters; here as rare as a timer can be (its sweep waits four times as long, and Node's timers end at 24.8 days).
 const HEARTBEAT_MS = 6 * 86_400_000;
 
+const LONGEST_LOGGED_TOPIC = 200;
+
 /** What the broker's callbacks share. */
 interface BrokerParts {
   access: Access;
@@ -145,7 +147,7 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
         clients: broker.connectedClients,
         ...parts.counts,
         ...parts.held.stats(),
-        unauthenticated: parts.visitors.counts().unauthenticated,
+        unauthenticated: parts.visitors.unauthenticated(),
         limitsMet: parts.reports.counts(),
         refusedConnections: parts.admission.refused(),
       }),
@@ -170,7 +172,10 @@ function createParts(options: EmbeddedBrokerOptions): BrokerParts {
     return role !== undefined && access.maySee(role, topic);
   };
   const logOnce = onceATopic((client, topic, event, text) => {
-    log.warn({ event, clientId: client?.id, account: client && admission.identityOf(client)?.account, topic }, text);
+    const account = client === null ? undefined : admission.identityOf(client)?.account;
+    const fields = { event, clientId: client?.id, account, topic: topic.slice(0, LONGEST_LOGGED_TOPIC) };
+    // Whoever connects again and again is a new client each time.
+    say(`${event} ${account ?? ''}`, 'warn', fields, text);
   });
   const holdLimits = { ...HOLD_LIMITS, ...options.holdLimits };
   const held = createHeldPublishes({

@@ -16,7 +16,7 @@ export interface GateOptions {
   onOversize: (topic: string, payloadBytes: number) => void;
   /** Told of a packet of another kind that cannot be meant well. The connection should end. */
   onAbuse: (packetBytes: number) => void;
-  /** Told of each packet whose last byte has come; `type` as in its first byte [MQTT-2.2.1]. */
+  /** Told of each packet that has passed whole, perhaps emptied; `type` as in its first byte [MQTT-2.2.1]. */
   onEnd?: (type: number) => void;
 }
 
@@ -120,6 +120,7 @@ export function packetGate({ maxPayloadBytes, onOversize, onAbuse, onEnd }: Gate
         discarding = packet.substitute !== undefined;
         if (packet.substitute !== undefined) {
           passed.push(bytes.subarray(passFrom, at), packet.substitute);
+          onEnd?.(type);
           onOversize(packet.topic, packet.payloadBytes);
         } else if (packet.bytes > maxPayloadBytes + LARGEST_HEAD) {
           onAbuse(packet.bytes);
@@ -130,7 +131,7 @@ export function packetGate({ maxPayloadBytes, onOversize, onAbuse, onEnd }: Gate
       bytesLeft -= step;
       at += step;
       if (discarding) passFrom = at;
-      if (bytesLeft === 0) onEnd?.(type);
+      else if (bytesLeft === 0) onEnd?.(type);
     }
     const rest = bytes.subarray(passFrom, bytes.length - undecided.length);
     return passed.length === 0 ? rest : Buffer.concat([...passed, rest]);

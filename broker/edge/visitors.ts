@@ -21,12 +21,13 @@ export interface Visitors {
   enter(socket: Socket): void;
   /** Whose connection this is; the socket may be the encrypted one over the one that entered. */
   of(socket: Socket): Visitor | undefined;
-  /** Connections now. */
-  counts(): { open: number; unauthenticated: number };
+  /** Connections now that have not named their account. */
+  unauthenticated(): number;
 }
 
-const keyOf = ({ remoteAddress, remotePort, localPort }: Socket): string | undefined =>
-  remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort} ${localPort}`;
+/** All four: a system may use one of its ports towards each address of ours at the same time. */
+const keyOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string | undefined =>
+  remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 
 export function keepVisitors(
   limits: Pick<BrokerLimits, 'connections' | 'unauthenticated' | 'connectSeconds'>,
@@ -97,6 +98,6 @@ export function keepVisitors(
       const key = keyOf(socket);
       return key === undefined ? undefined : open.get(key);
     },
-    counts: () => ({ open: open.size, unauthenticated }),
+    unauthenticated: () => unauthenticated,
   };
 }

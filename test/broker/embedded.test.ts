@@ -146,14 +146,14 @@ test('it counts what came in, went out, and was refused', async () => {
     });
 });
 
-test('a denied publish is logged once a topic, and for many topics not at all any more', async () => {
+test('a denied publish is logged once a topic, and of many topics the first five', async () => {
   const { lines, log } = keptLog();
   const broker = await start({ log });
   const monitor = await join(broker.port, 'monitor', { clientId: 'curious' });
   for (let i = 0; i < 5; i++) await monitor.client.publishAsync('stock/fetch/AAPL', 'forged', { qos: 1 });
   expect(lines).toMatchObject([{ event: 'broker.publish_denied', clientId: 'curious', account: 'monitor', topic: 'stock/fetch/AAPL' }]);
   for (let i = 0; i < 50; i++) await monitor.client.publishAsync(`stock/fetch/S${i}`, 'forged', { qos: 1 });
-  expect(lines).toHaveLength(10);
+  expect(lines).toHaveLength(5);
   expect(broker.stats().denied).toBe(55);
 });
 

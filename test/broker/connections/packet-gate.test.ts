@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest';
+import { once } from 'node:events';
+import { expect, onTestFinished, test } from 'vitest';
 import { DROPPED_TOPIC, packetGate } from '../../../broker/packet-gate.ts';
 import fc from '../../support/fast-check.ts';
+import { startEmbedded } from '../brokers.ts';
+import { connectPacket, rawConnection } from '../peers.ts';
 
 const LIMIT = 200;
 
@@ -92,4 +95,19 @@ test('a packet that is no publish may be as large as a payload and the longest h
   };
   expect(pass([subscribeOf(LIMIT + 65_535 + 9)]).abuse).toEqual([]);
   expect(pass([subscribeOf(LIMIT + 65_535 + 10)]).abuse).toEqual([LIMIT + 65_535 + 10]);
+});
+
+test('what comes right behind a too large publish is acknowledged, though the client sends nothing more', async () => {
+  const broker = await startEmbedded();
+  onTestFinished(() => broker.close());
+  const socket = await rawConnection(broker.port);
+  const answer = async () => ((await once(socket, 'data', { signal: AbortSignal.timeout(5000) })) as [Buffer])[0].toString('hex');
+  socket.write(connectPacket('service', 'one', 60));
+  await answer();
+  const large = publish('stock/fetch/AAPL', 100_000, 1);
+  socket.write(large.subarray(0, 60_000));
+  // PUBACK [MQTT-3.4] of the packet identifier 0xabcd
+  expect(await answer()).toBe('4002abcd');
+  socket.write(Buffer.concat([large.subarray(60_000), publish('stock/fetch/AAPL', 20_000, 1)]));
+  expect(await answer()).toBe('4002abcd');
 });

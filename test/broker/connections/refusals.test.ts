@@ -1,6 +1,7 @@
 /** What the embedded broker refuses, and what it says of it. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import mqtt from 'mqtt';
 import { pino } from 'pino';
@@ -42,6 +43,18 @@ test.each([
   expect(refused[0]!.account).toBe(name);
 });
 
+test('of what the clients of one account may not publish the log says five lines a minute, and no long topic whole', async () => {
+  const { lines, log } = keptLog();
+  const broker = await start({ log });
+  for (let i = 0; i < 7; i++) {
+    const { client } = await join(broker.port, 'hook');
+    await client.publishAsync(`stock/fetch/${'x'.repeat(5000)}`, '{}', { qos: 1 });
+  }
+  const denied = lines.filter(({ event }) => event === 'broker.publish_denied');
+  expect(denied.map(({ topic }) => String(topic).length)).toEqual([200, 200, 200, 200, 200]);
+  expect(broker.stats().denied).toBe(7);
+});
+
 test('what is no MQTT ends its connection, and the log says why', async () => {
   const { lines, log } = keptLog();
   const broker = await start({ log });
@@ -71,6 +84,21 @@ test.each([
   await service.client.publishAsync('mesh/stats', 'after', { qos: 1 });
   await expect.poll(() => monitor.heard.map((message) => message.payload)).toEqual([...heard, 'after']);
   expect(broker.stats().oversize).toBe(oversize);
+});
+
+test('two connections from one port, to two addresses of the broker, count as two', async () => {
+  const broker = await start({ host: '0.0.0.0', limits: { connections: 2 } });
+  const from = async (localPort: number | undefined, host: string) => {
+    const socket = connectTcp({ host, port: broker.port, localAddress: '127.0.0.1', ...(localPort === undefined ? {} : { localPort }) });
+    onTestFinished(() => void socket.destroy());
+    await once(socket, 'connect');
+    return socket;
+  };
+  const { localPort } = await from(undefined, '127.0.0.1');
+  await from(localPort, '127.0.0.2');
+  const third = await from(undefined, '127.0.0.1');
+  await once(third.resume(), 'close', { signal: AbortSignal.timeout(10_000) });
+  expect(broker.stats().limitsMet).toEqual({ connections: 1 });
 });
 
 test('the log says why a client certificate was refused', async () => {
