@@ -10,6 +10,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
 import { gatherWrites } from '../services/platform/bus/gather-writes.ts';
+import { encodePacketLengths } from '../services/platform/bus/packet-lengths.ts';
 import type { InputError } from '../services/platform/errors.ts';
 import type { Logger } from '../services/platform/log/log.ts';
 import { type Draft, encodeMessage } from '../services/platform/messages.ts';
@@ -113,6 +114,7 @@ interface BrokerParts {
  */
 export async function startBroker(options: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
   checkAccounts(options.accounts, options.access);
+  encodePacketLengths();
   const parts = createParts(options);
   const broker = await createAedes(parts);
   const say: Say = (kind, message) => {

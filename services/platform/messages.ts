@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { InputError } from './errors.ts';
 import { JOB_STATES } from './job-states.ts';
 import { firstInvalidUtf8, hex } from './text/encoding.ts';
+import { twiceFault } from './text/json-names.ts';
 import { named } from './text/name.ts';
 import { jobTopic, matchTopic, TOPICS, type TopicKind, type TopicParams, topicFor } from './topics.ts';
 import { userId } from './user-id.ts';
@@ -252,7 +253,7 @@ export function countUnknownFields(login: object): number {
 }
 
 /**
- * Reads a message that a broker delivered. Errors: `InputError` `message.unknown_topic`, `message.too_large`, `message.empty`, `message.not_utf8` (which byte), `message.invalid_json`, `message.invalid` (which field has which value),
+ * Reads a message that a broker delivered. Errors: `InputError` `message.unknown_topic`, `message.too_large`, `message.empty`, `message.not_utf8` (which byte), `message.invalid_json`, `message.name_twice` (a login), `message.invalid` (which field has which value),
  * `topic.invalid_level`. A payload that belongs on another topic is refused too, because the access rules check the topic only.
  */
 export function parseMessage(topic: string, payload: Uint8Array, prefix = ''): Message {
@@ -260,7 +261,7 @@ export function parseMessage(topic: string, payload: Uint8Array, prefix = ''): M
   if (match === undefined)
     throw new InputError('message.unknown_topic', `topic "${shorten(topic)}" is not one of this mesh: see asyncapi.yaml`);
   refuseTooLarge(topic, payload.byteLength);
-  const content = parseJson(topic, payload);
+  const content = parseJson(topic, payload, match.kind);
   const body = check(SCHEMAS[match.kind], content, topic);
   const proper = topicOfBody(match.kind, body, prefix);
   if (proper !== topic) throw new InputError('message.invalid', `${shorten(topic)}: the payload belongs on "${shorten(proper)}"`);
@@ -313,7 +314,7 @@ function check<K extends TopicKind>(schema: z.ZodType, value: unknown, topic: st
   });
 }
 
-function parseJson(topic: string, payload: Uint8Array): unknown {
+function parseJson(topic: string, payload: Uint8Array, kind: TopicKind): unknown {
   if (payload.byteLength === 0) throw new InputError('message.empty', `${shorten(topic)}: the payload is empty`);
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   const invalid = firstInvalidUtf8(bytes);
@@ -324,14 +325,19 @@ function parseJson(topic: string, payload: Uint8Array): unknown {
       `${shorten(topic)}: byte ${invalid + 1} of the payload is 0x${hex(bytes[invalid]!)}, which is not UTF-8 there; send JSON in UTF-8`,
     );
   const text = bytes.toString();
+  let content: unknown;
   try {
-    return JSON.parse(text);
+    content = JSON.parse(text);
   } catch (cause) {
     throw new InputError('message.invalid_json', `${shorten(topic)}: payload ${shorten(JSON.stringify(text))} is not JSON`, {
       cause,
       summary: `${shorten(topic)}: the payload is not JSON`,
     });
   }
+  // All other messages are made by these services.
+  const twice = kind === 'login' ? twiceFault(text, 'message.name_twice', `${shorten(topic)}: the payload`) : undefined;
+  if (twice !== undefined) throw twice;
+  return content;
 }
 
 function refuseTooLarge(topic: string, bytes: number): void {

@@ -18,7 +18,10 @@ export interface Refusal {
 }
 
 export interface Refusals {
+  /** Counts a refusal and tells it. */
   add(refusal: Refusal): void;
+  /** Counts one that is not told: who was refused is nobody that this mesh knows, and could raise the alert at will. */
+  count(code: string): void;
   /** By code, since the start. */
   readonly counts: ReadonlyMap<string, number>;
   /** Tells what is untold, and no more after that. */
@@ -67,12 +70,19 @@ export function createRefusals({
     collecting.set(code, { untold: 0, newest, timer });
   }
 
+  /** The code by which it is counted. */
+  function count(given: string): string {
+    const code = counts.has(given) || counts.size < MOST_CODES ? given : 'refusal.other';
+    counts.set(code, (counts.get(code) ?? 0) + 1);
+    return code;
+  }
+
   return {
     counts,
+    count,
     add(given) {
-      const code = counts.has(given.code) || counts.size < MOST_CODES ? given.code : 'refusal.other';
+      const code = count(given.code);
       const refusal = { ...given, code };
-      counts.set(code, (counts.get(code) ?? 0) + 1);
       if (stopped) return;
       const open = collecting.get(code);
       if (open === undefined) {

@@ -148,11 +148,12 @@ describe('a login', () => {
     ['{"userId":"u1","at":"yesterday"}', 'message.invalid', 'field "at" is "yesterday"'],
     ['{"userId":"u1","at":"2026-02-30T00:00:00Z"}', 'message.invalid', 'field "at"'],
     ['{"userId":"u1","v":2}', 'message.invalid', 'field "v" is 2'],
+    ['{"userId":"u1","userId":"u2"}', 'message.name_twice', 'gives "userId" twice in one object, again at character 16'],
   ])('is refused with the reason: %s', (payload, code, text) => {
     expect(() => parseMessage('events/login', bytes(payload))).toThrow(refusal(code, text));
   });
 
-  test.each(['not json: secret', '{"userId":7,"at":"secret"}', '"secret"', '{"userId":{"secret":1}}'])(
+  test.each(['not json: secret', '{"userId":7,"at":"secret"}', '"secret"', '{"userId":{"secret":1}}', '{"secret":1,"secret":1}'])(
     'is refused with a summary that repeats nothing of it: %s',
     (payload) => {
       try {

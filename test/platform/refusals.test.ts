@@ -46,6 +46,16 @@ test('another reason is told at once too, and one that comes again after a pause
   expect(counted()).toEqual(['message.invalid 1', 'message.empty 1', 'message.invalid 1']);
 });
 
+test('one that is only counted is not told, not even together with others', () => {
+  const { refusals, counted } = refusing();
+  refusals.count(wrong.code);
+  refusals.add(wrong);
+  refusals.count(wrong.code);
+  vi.advanceTimersByTime(60_000);
+  expect(counted()).toEqual(['message.invalid 1']);
+  expect(refusals.counts).toEqual(new Map([['message.invalid', 3]]));
+});
+
 test('the end tells what is untold', () => {
   const { refusals, counted } = refusing();
   for (let each = 0; each < 3; each++) refusals.add(wrong);

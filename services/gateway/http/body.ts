@@ -2,6 +2,7 @@
 import { errorCodes } from 'fastify';
 import { InputError } from '../../platform/errors.ts';
 import { firstInvalidUtf8, hex } from '../../platform/text/encoding.ts';
+import { twiceFault } from '../../platform/text/json-names.ts';
 import type { App } from './app.ts';
 
 /** Ten times what any request needs. What walks a value by calling itself ends with the stack at some thousand. */
@@ -9,7 +10,7 @@ const DEEPEST = 64;
 /** Names, lists and objects; a thousand positions have 8,000. A body of 90,000 names, which is still within its size, took 0.6 s to be refused, and nobody else was answered. */
 const MOST_PARTS = 20_000;
 
-/** Reads bodies so from here on. They are refused with `InputError('request.not_utf8' | 'request.too_complex' | 'request.invalid_json')`. */
+/** Reads bodies so from here on. They are refused with `InputError('request.not_utf8' | 'request.too_complex' | 'request.invalid_json' | 'request.name_twice')`. */
 export function readBodies(app: App): void {
   // It refuses "__proto__" and "constructor.prototype" as names.
   const parse = app.getDefaultJsonParser('error', 'error');
@@ -24,7 +25,11 @@ export function readBodies(app: App): void {
       return done(new InputError('request.invalid_json', 'the body begins with a byte order mark; send the JSON without it'));
     const fault = faultOfShape(text);
     if (fault !== undefined) return done(new InputError('request.too_complex', `the body ${fault}; send it in parts`));
-    void parse(request, text, (error, value) => (error === null ? done(null, value) : done(notJson(text))));
+    void parse(request, text, (error, value) => {
+      if (error !== null) return done(notJson(text));
+      const twice = twiceFault(text, 'request.name_twice', 'the body');
+      return twice === undefined ? done(null, value) : done(twice);
+    });
   });
   app.addContentTypeParser('*', { parseAs: 'buffer' }, ({ is404 }, body: Buffer, done) =>
     body.length === 0 || is404 ? done(null, undefined) : done(new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE()),

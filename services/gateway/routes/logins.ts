@@ -48,8 +48,11 @@ export function loginRoutes(app: App, { config, clock, db, admission, loginRefus
     },
     errorHandler(error, request, reply) {
       const refusal = refusalOf(error);
-      if (refusal !== undefined)
-        loginRefusals.add({ ...refusal, account: request.caller?.name, bytes: Number(request.headers['content-length']) || undefined });
+      const { caller, headers } = request;
+      if (refusal !== undefined) {
+        if (caller === undefined) loginRefusals.count(refusal.code);
+        else loginRefusals.add({ ...refusal, account: caller.name, bytes: Number(headers['content-length']) || undefined });
+      }
       answerProblem(error, request, reply);
     },
     async handler(request, reply) {

@@ -8,6 +8,7 @@ import { type Draft, encodeMessage } from '../messages.ts';
 import { encodeLevel, type TopicKind, topicPrefix } from '../topics.ts';
 import { type BusState, type BusStateKeeper, keepBusState } from './bus-state.ts';
 import { type BrokerAddress, endConnection, openConnection } from './connection.ts';
+import { encodePacketLengths } from './packet-lengths.ts';
 import { createPresence, type Load, type Presence, publishOnline } from './presence.ts';
 import { createPublisher, type Publisher, type PublishLimits } from './publisher.ts';
 import type { ReceiverCounters } from './receiver.ts';
@@ -106,6 +107,7 @@ interface Parts {
  * publish waits for ever. Throws `ConfigError('bus.invalid_url')` and `InputError('topic.invalid_prefix')`.
  */
 export function connectBus(options: BusOptions): Bus {
+  if (options.version !== undefined) encodePacketLengths();
   const parts = openParts(options);
   const { status, presence, publish, subscriptions } = parts;
   const online =

@@ -22,13 +22,15 @@ export const isStrict = contract.components.messages.login.payload.additionalPro
 /** A login by the rules of docs/mqtt.md, read one by one; undefined when it breaks one. */
 export function loginIn(bytes: Uint8Array, most = MOST_BYTES): Login | undefined {
   if (bytes.length > most) return undefined;
+  let text: string;
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    value = JSON.parse(text);
   } catch {
     return undefined;
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || namesTwice(text)) return undefined;
   const { userId, at, sessionId, ...others } = value as Record<string, unknown>;
   const isRight =
     Object.entries(others).every(([name, other]) => (name === 'v' ? other === 1 : !isStrict)) &&
@@ -36,6 +38,22 @@ export function loginIn(bytes: Uint8Array, most = MOST_BYTES): Login | undefined
     (at === undefined || isInstant(at)) &&
     (sessionId === undefined || isName(sessionId, 128));
   return isRight ? ({ userId, ...(at !== undefined && { at }), ...(sessionId !== undefined && { sessionId }) } as Login) : undefined;
+}
+
+/** Whether an object of the JSON has a name twice: objects are looked at from the innermost on, and taken out. */
+function namesTwice(json: string): boolean {
+  const texts: string[] = [];
+  let rest = json.replace(/"(?:\\.|[^"\\])*"/g, (text) => `#${texts.push(JSON.parse(text) as string) - 1}`);
+  let twice = false;
+  for (let before = ''; before !== rest; ) {
+    before = rest;
+    rest = rest.replace(/\{[^{}]*\}/g, (object) => {
+      const names = [...object.matchAll(/#(\d+)\s*:/g)].map(([, index]) => texts[Number(index)]);
+      twice ||= new Set(names).size < names.length;
+      return '0';
+    });
+  }
+  return twice;
 }
 
 /** A name that a person can read and tell from others. */

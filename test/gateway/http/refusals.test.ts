@@ -83,6 +83,7 @@ test.each<[what: string, headers: string[], body: string | Buffer, status: numbe
     'request.invalid_json',
   ],
   ['the same, escaped', ['content-type: application/json'], '{"type":"fetch","\\u005f_proto__":{}}', 400, 'request.invalid_json'],
+  ['a name twice', ['content-type: application/json'], '{"type":"fetch","symbol":"AAPL","symbol":"MSFT"}', 400, 'request.name_twice'],
   ['a number beyond all', ['content-type: application/json'], '{"type":"fetch","symbol":"AAPL","priority":1e400}', 400, 'request.invalid'],
   ['NUL in a name', ['content-type: application/json'], '{"type":"fetch","symbol":"AAPL","user":"a\\u0000b"}', 400, 'request.invalid'],
 ])('a body: %s', async (_, headers, body, status, code) => {
