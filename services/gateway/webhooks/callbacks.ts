@@ -130,11 +130,11 @@ export async function withdrawCallbacks(tx: Transaction, jobId: string, of: Call
   ]);
 }
 
-/** Whether anybody else is to be called when the job has ended. */
-export async function othersCalled(tx: Transaction, jobId: string, of: CallbackOwner): Promise<boolean> {
+/** Whether anybody else is to be called when one of the jobs has ended. By ux_job. */
+export async function othersCalled(tx: Transaction, jobIds: readonly Buffer[], of: CallbackOwner): Promise<boolean> {
   const [other] = await tx.rows(
-    "SELECT 1 FROM callbacks WHERE job_id = ? AND state IN ('waiting', 'pending') AND key_id <> ? AND (user_id IS NULL OR user_id NOT IN (?)) LIMIT 1",
-    [idToBytes(jobId), of.keyId, usersOf(of)],
+    "SELECT 1 FROM callbacks WHERE job_id IN (?) AND state IN ('waiting', 'pending') AND key_id <> ? AND (user_id IS NULL OR user_id NOT IN (?)) LIMIT 1",
+    [jobIds, of.keyId, usersOf(of)],
   );
   return other !== undefined;
 }
