@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { cancel, recordRedrive, redrive, retry } from '../../ledger/control.ts';
+import { forgetAskers } from '../../ledger/enqueue/quotas.ts';
 import type { Change } from '../../ledger/job.ts';
 import { type Withdrawal, withdraw } from '../../ledger/withdraw.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
@@ -48,7 +49,9 @@ async function cancelFor({ ledger, db }: Parts, request: FastifyRequest, id: str
     othersWant: (tx, ids) => othersCalled(tx, ids, owner),
     alongside: async (tx, outcome) => {
       record(tx, outcome === 'left' ? 'job.leave' : 'job.cancel');
-      if (outcome === 'left') await withdrawCallbacks(tx, id, owner);
+      if (outcome === 'cancelled') return;
+      forgetAskers(tx, id, owner);
+      await withdrawCallbacks(tx, id, owner);
     },
   });
 }

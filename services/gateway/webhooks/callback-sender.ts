@@ -13,7 +13,7 @@ import type { Logger } from '../../platform/log/log.ts';
 import { ownUsers } from '../auth/access.ts';
 import { jobAsSeen } from '../auth/visible-job.ts';
 import { deliver } from './callback-delivery.ts';
-import { type CallbackResult, deleteOldCallbacks, writeResult } from './callbacks.ts';
+import { type CallbackResult, writeResult } from './callbacks.ts';
 import { type DueCallback, dueLanes, explainWaiting, MOST_LANES, makeDue, type Place, sweepWaiting, takeDue } from './due-callbacks.ts';
 import { createLanes, type Lane, type Lanes, type Outcome } from './lanes.ts';
 
@@ -28,7 +28,6 @@ export interface CallbackSender {
 
 /** Jobs end in bursts: one look for all that end within this time. */
 const GATHER_MS = 50;
-const CLEAN_EVERY_MS = 600_000;
 /** An attempt that was not finished is made again after its time-out and this. */
 const LEASE_MARGIN_SECONDS = 30;
 /** ±20 %, so that a receiver that was away does not get all callbacks at once. */
@@ -213,7 +212,7 @@ function createDueLanes(db: Database, lanes: Lanes, again: () => void): DueLanes
   };
 }
 
-/** What a look does beside calling, once an interval: callbacks whose jobs have ended unheard, those of receivers that are away, and old ones. */
+/** What a look does beside calling, once an interval: callbacks whose jobs have ended unheard, and those of receivers that are away. */
 function createUpkeep(parts: SenderParts, openHosts: () => string[]): { due(): void; next(): Promise<boolean> } {
   const { db, config } = parts;
   const { backoff, circuit } = config.gateway.callbacks;
@@ -222,7 +221,6 @@ function createUpkeep(parts: SenderParts, openHosts: () => string[]): { due(): v
   /** After a start all are looked at without a pause: many may have ended meanwhile. */
   let caughtUp = false;
   let place: Place | undefined;
-  let cleanedAt = Number.NEGATIVE_INFINITY;
   return {
     due() {
       isDue = true;
@@ -231,10 +229,6 @@ function createUpkeep(parts: SenderParts, openHosts: () => string[]): { due(): v
     async next() {
       if (!isDue) return false;
       const now = nowOf(parts);
-      if (performance.now() - cleanedAt > CLEAN_EVERY_MS) {
-        cleanedAt = performance.now();
-        await deleteOldCallbacks(db, after(now, -config.jobs.cleanup_after_days * 86_400));
-      }
       await explainWaiting(db, openHosts(), now, longestWait);
       place = await sweepWaiting(db, place, now);
       caughtUp ||= place === undefined;

@@ -87,12 +87,6 @@ export async function writeResult(sql: Sql, id: string, { state, status, error, 
   ]);
 }
 
-/** Deletes ended callbacks that ended before `before`, some hundreds a call. */
-export async function deleteOldCallbacks(sql: Sql, before: Date): Promise<void> {
-  for (const state of ['delivered', 'failed'])
-    await sql.run('DELETE FROM callbacks WHERE state = ? AND due_at < ? ORDER BY due_at, id LIMIT 500', [state, before]);
-}
-
 export interface CallbackState {
   url: string;
   state: CallbackResult['state'];

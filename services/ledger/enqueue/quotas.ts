@@ -18,9 +18,22 @@ export interface Asker {
   quota: string;
 }
 
+const idOfKey = (keyId: string): string => `key:${keyId}`;
+const idOfUser = (user: string): string => `user:${user}`;
+
+/** The quota of a key. */
+export function keyAsker(keyId: string, { jobs_per_key }: { jobs_per_key: number }): Asker {
+  return { id: idOfKey(keyId), most: jobs_per_key, quota: 'gateway.quotas.jobs_per_key' };
+}
+
 /** The quota of a user, over HTTP and on the command line. */
 export function userAsker(user: string, { jobs_per_user }: { jobs_per_user: number }): Asker {
-  return { id: `user:${user}`, most: jobs_per_user, quota: 'gateway.quotas.jobs_per_user' };
+  return { id: idOfUser(user), most: jobs_per_user, quota: 'gateway.quotas.jobs_per_user' };
+}
+
+/** Those who do not want a job any more have its places free. */
+export function forgetAskers(tx: Transaction, jobId: string, { keyId, users }: { keyId: string; users: readonly string[] }): void {
+  tx.later('DELETE FROM job_askers WHERE job_id = ? AND asker IN (?)', [idToBytes(jobId), [idOfKey(keyId), ...users.map(idOfUser)]]);
 }
 
 export interface Admitted {
@@ -88,11 +101,9 @@ export function createJobQuotas(db: Database): JobQuotas {
   return {
     async admit(requests, askersOf, unitOf) {
       const askers = requests.map(askersOf);
-      const byId = new Map(askers.flat().map((asker) => [asker.id, asker]));
+      const byId = Map.groupBy(askers.flat(), ({ id }) => id);
       const found = new Map(
-        await Promise.all(
-          [...byId].map(async ([id, asker]) => [id, await countOf(asker, askers.flat().filter((one) => one.id === id).length)] as const),
-        ),
+        await Promise.all([...byId].map(async ([id, all]) => [id, await countOf(all[0] as Asker, all.length)] as const)),
       );
       const plan = (held: ReadonlySet<string>): Plan => planOf({ requests, askers, unitOf }, (id) => found.get(id) as Count, held);
       const first = plan(new Set());
@@ -103,13 +114,14 @@ export function createJobQuotas(db: Database): JobQuotas {
       return {
         ...{ admitted, refused },
         record(tx, answers) {
-          const rows = answers.flatMap((answer, position) =>
-            answer.outcome === 'refused'
-              ? []
-              : (askers[admitted[position] as number] as readonly Asker[]).map(({ id }) => [idToBytes(answer.id), id]),
+          const rows = answers.flatMap((answer, position): [id: string, asker: string][] =>
+            answer.outcome === 'refused' ? [] : (askers[admitted[position] as number] as readonly Asker[]).map(({ id }) => [answer.id, id]),
           );
           committed = true;
-          if (rows.length > 0) tx.later('INSERT IGNORE INTO job_askers (job_id, asker) VALUES ?', [rows]);
+          // In the order of the primary key: two requests for the same jobs must not wait for each other crosswise.
+          rows.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+          if (rows.length > 0)
+            tx.later('INSERT IGNORE INTO job_askers (job_id, asker) VALUES ?', [rows.map(([id, asker]) => [idToBytes(id), asker])]);
         },
         done() {
           for (const [id, jobs] of taken) {
