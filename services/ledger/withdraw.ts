@@ -1,6 +1,7 @@
 /** A user does not want a job any more. The job is cancelled if nobody else wants it; otherwise it goes on for the others. */
 import type { Transaction } from '../platform/database/database.ts';
 import { cancelWith, lockOne, type Row } from './control.ts';
+import { UNNAMED } from './enqueue/enqueue.ts';
 import { idFromBytes, sortedBytes } from './id.ts';
 import { type Change, isLive, type Ledger, LIVE_STATES } from './job.ts';
 import { changesOf } from './run/dependents.ts';
@@ -55,8 +56,9 @@ async function isWantedByOthers(
     const keys = sortedBytes(wave);
     const [other] = await tx.rows(
       `SELECT 1 FROM jobs WHERE id IN (?) AND (user_id IS NULL OR user_id NOT IN (?))
-        UNION ALL SELECT 1 FROM job_subscribers WHERE job_id IN (?) AND user_id NOT IN (?) LIMIT 1`,
-      [keys, users, keys, users],
+        UNION ALL SELECT 1 FROM job_subscribers WHERE job_id IN (?) AND user_id NOT IN (?)
+        UNION ALL SELECT 1 FROM job_askers WHERE job_id IN (?) AND asker = ? LIMIT 1`,
+      [keys, users, keys, users, keys, UNNAMED],
     );
     if (other !== undefined || (await othersWant(tx, keys))) return true;
     const dependents = await tx.rows<{ job_id: Buffer }>(

@@ -46,6 +46,16 @@ test('the slot for which a job was made ready goes to the next job of the user w
   expect((await take()).jobs).toMatchObject([{ id: next }]);
 });
 
+test.each([
+  ['in a call of its own', () => [[ada], [shared]]],
+  ['in the same call', () => [[ada, { ...shared, level: 5 }]]],
+])('a job that a user asked for first and a schedule %s is not cancelled for the user', async (_, calls) => {
+  let id: string | undefined;
+  for (const requests of calls()) [id] = await on.add(...requests);
+  expect((await withdraw(on.ledger(), id!, ['ada'], { reason: 'by hand' })).outcome).toBe('left');
+  expect(await on.row(id!)).toMatchObject({ state: 'ready', user_id: null });
+});
+
 test('a job is not cancelled for a user while a receiver wants one that needs it', async () => {
   const [id, dependent] = await on.add(ada, { type: 'analysis', user: 'ada', after: ['fetch:MSFT'] });
   const wanted = async (_: unknown, ids: readonly Buffer[]) => ids.some((one) => one.equals(idToBytes(dependent!)));
