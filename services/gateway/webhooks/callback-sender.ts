@@ -8,7 +8,7 @@ import { readJob } from '../../ledger/read/jobs.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Config } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
-import { codeOf, messageOf, PermanentError } from '../../platform/errors.ts';
+import { codeOf, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log/log.ts';
 import { ownUsers } from '../auth/access.ts';
 import { jobAsSeen } from '../auth/visible-job.ts';
@@ -122,7 +122,7 @@ function createCalls(parts: SenderParts, lanes: Lanes, onOver: () => void): Call
   const due = createDueLanes(db, lanes, onOver);
 
   async function attempt(due: DueCallback): Promise<void> {
-    let outcome: Outcome = 'answered';
+    let outcome: Outcome | undefined;
     try {
       const { outcome: seen, ...result } = await send(parts, due);
       outcome = seen;
@@ -238,7 +238,10 @@ function createUpkeep(parts: SenderParts, openHosts: () => string[]): { due(): v
   };
 }
 
-/** Delivers a callback once and says what follows: delivered, given up, or when it is tried again. */
+/**
+ * Delivers a callback once and says what follows: delivered, given up, or when it is tried again. Errors: those of the database, where what is to be sent could not be
+ * read, so that the receiver was not called.
+ */
 async function send(parts: SenderParts, due: DueCallback): Promise<CallbackResult & { outcome: Outcome }> {
   const { id, url, attempt, secrets } = due;
   const { allow_private: allowPrivate, timeout, connect_timeout, backoff } = parts.config.gateway.callbacks;
@@ -246,8 +249,9 @@ async function send(parts: SenderParts, due: DueCallback): Promise<CallbackResul
   let error: string;
   let final = false;
   let outcome: Outcome = 'answered';
+  let body: string | undefined;
   try {
-    const body = await bodyOf(parts, due);
+    body = await bodyOf(parts, due);
     if (body === undefined) throw new PermanentError('job.unknown', 'its job was deleted (jobs.cleanup_after_days)');
     const timestamp = Math.floor(nowOf(parts).getTime() / 1000);
     const limits = { timeoutMs: timeout * 1000, connectMs: connect_timeout * 1000, allowPrivate };
@@ -258,6 +262,7 @@ async function send(parts: SenderParts, due: DueCallback): Promise<CallbackResul
     // One path that is wrong says nothing about the others of the receiver.
     if (status >= 500 || status === TOO_MANY) outcome = 'failed';
   } catch (thrown) {
+    if (body === undefined && thrown instanceof TransientError) throw thrown;
     error = `${messageOf(thrown)} (${codeOf(thrown)})`;
     final = thrown instanceof PermanentError;
     if (!final) outcome = 'failed';
