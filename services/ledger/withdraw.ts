@@ -1,21 +1,24 @@
 /** A user does not want a job any more. The job is cancelled if nobody else wants it; otherwise it goes on for the others. */
 import type { Transaction } from '../platform/database/database.ts';
-import { cancelWith, lockOne } from './control.ts';
-import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
+import { cancelWith, lockOne, type Row } from './control.ts';
+import { UNNAMED } from './enqueue/enqueue.ts';
+import { idFromBytes, sortedBytes } from './id.ts';
 import { type Change, isLive, type Ledger, LIVE_STATES } from './job.ts';
+import { changesOf } from './run/dependents.ts';
+import { offerFreeSlots, stopWaiting } from './run/slots.ts';
 
 export interface Withdrawal {
   /** `left`: others want the job, so it is as it was, without these users. */
   outcome: 'cancelled' | 'left';
-  /** Those of `cancel`; none when the users only left. */
+  /** Those of `cancel`; when the users only left, the jobs that may try for a slot now. */
   changes: Change[];
 }
 
 export interface WithdrawOptions {
   /** Why a cancelled job did not complete. */
   reason: string;
-  /** Whether somebody wants the job who is no user of it, such as the receiver of a webhook. */
-  othersWant?: (tx: Transaction) => Promise<boolean>;
+  /** Whether somebody wants one of these jobs (this one and those that need it) who is no user of it, such as the receiver of a webhook. */
+  othersWant?: (tx: Transaction, ids: readonly Buffer[]) => Promise<boolean>;
   /** Writes that must be committed with the withdrawal. */
   alongside?: (tx: Transaction, outcome: Withdrawal['outcome']) => Promise<void> | void;
 }
@@ -32,27 +35,32 @@ export function withdraw(
 ): Promise<Withdrawal> {
   return ledger.db.transaction(async (tx) => {
     const job = await lockOne(tx, id);
-    const wanted = isLive(job.state) && ((await isWantedByOthers(tx, id, users)) || (await othersWant(tx)));
+    const wanted = isLive(job.state) && (await isWantedByOthers(tx, id, users, othersWant));
     const outcome = wanted ? 'left' : 'cancelled';
-    const changes = wanted ? [] : await cancelWith(tx, ledger, job, reason);
-    if (wanted) await leave(tx, id, users);
+    const changes = wanted ? await leave(tx, ledger, job, users) : await cancelWith(tx, ledger, job, reason);
     await alongside?.(tx, outcome);
     return { outcome, changes };
   });
 }
 
 /** Looks at the job and at the live jobs that need it, which would be cancelled with it. Each read is by primary key or ix_needs; the longest chain has three jobs. */
-async function isWantedByOthers(tx: Transaction, id: string, users: readonly string[]): Promise<boolean> {
+async function isWantedByOthers(
+  tx: Transaction,
+  id: string,
+  users: readonly string[],
+  othersWant: NonNullable<WithdrawOptions['othersWant']>,
+): Promise<boolean> {
   const seen = new Set<string>();
   for (let wave = [id]; wave.length > 0; ) {
     for (const one of wave) seen.add(one);
     const keys = sortedBytes(wave);
     const [other] = await tx.rows(
       `SELECT 1 FROM jobs WHERE id IN (?) AND (user_id IS NULL OR user_id NOT IN (?))
-        UNION ALL SELECT 1 FROM job_subscribers WHERE job_id IN (?) AND user_id NOT IN (?) LIMIT 1`,
-      [keys, users, keys, users],
+        UNION ALL SELECT 1 FROM job_subscribers WHERE job_id IN (?) AND user_id NOT IN (?)
+        UNION ALL SELECT 1 FROM job_askers WHERE job_id IN (?) AND asker = ? LIMIT 1`,
+      [keys, users, keys, users, keys, UNNAMED],
     );
-    if (other !== undefined) return true;
+    if (other !== undefined || (await othersWant(tx, keys))) return true;
     const dependents = await tx.rows<{ job_id: Buffer }>(
       `SELECT d.job_id FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
         WHERE d.needs_id IN (?) AND j.state IN (?)`,
@@ -63,14 +71,25 @@ async function isWantedByOthers(tx: Transaction, id: string, users: readonly str
   return false;
 }
 
-/** Where one of the users asked first, another who waits for the job takes that place: the job counts against the slots of those who want it. */
-async function leave(tx: Transaction, id: string, users: readonly string[]): Promise<void> {
-  const key = idToBytes(id);
+/**
+ * Where one of the users asked first, another who waits for the job takes that place: the job counts against the slots of those who want it. One that waits for a slot, or
+ * was made ready for one, is left to the next claim: it may have been the slot of a user who leaves, and there may be nobody left whose slots could hold it up.
+ */
+async function leave(tx: Transaction, ledger: Ledger, { id: key, state, blocked_on }: Row, users: readonly string[]): Promise<Change[]> {
+  const id = idFromBytes(key);
+  const readied: string[] = [];
+  if (blocked_on === 'slot') {
+    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id = ?", [key]);
+    if (state === 'blocked') {
+      await stopWaiting(tx, [key]);
+      readied.push(id);
+    } else readied.push(...(await offerFreeSlots(tx, ledger, [id], { claimed: false })));
+  }
   await tx.run('DELETE FROM job_subscribers WHERE job_id = ? AND user_id IN (?)', [key, users]);
-  await tx.run('DELETE w FROM slot_waits w FORCE INDEX (ix_job) WHERE w.job_id = ? AND w.user_id IN (?)', [key, users]);
   await tx.run(`UPDATE jobs SET user_id = (SELECT MIN(user_id) FROM job_subscribers WHERE job_id = ?) WHERE id = ? AND user_id IN (?)`, [
     key,
     key,
     users,
   ]);
+  return changesOf(tx, readied);
 }

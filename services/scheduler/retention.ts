@@ -13,7 +13,7 @@ const UNANSWERED_MS = 3_600_000;
 /** Ranks that are deleted with a run, about. */
 const ROWS_A_RUN = 100;
 
-/** Ended jobs and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead, rankings, chains and audit rows beyond their days. */
+/** Ended jobs, ended callbacks and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead, rankings, chains and audit rows beyond their days. */
 export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
   const ledger = { ...anyLedger, db: anyLedger.db.long };
   const { interval, batch } = config.scheduler.retention;
@@ -33,6 +33,11 @@ export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
       // ix_at, ix_until
       await whileFull(removeOlder('DELETE FROM user_portfolio_priority WHERE at < ? ORDER BY at LIMIT ?', ago(days * DAY_MS)));
       await whileFull(removeOlder('DELETE FROM dedupe_windows WHERE until < ? ORDER BY until LIMIT ?', now));
+      // ix_due
+      for (const state of ['delivered', 'failed'])
+        await whileFull(
+          removeOlder(`DELETE FROM callbacks WHERE state = '${state}' AND due_at < ? ORDER BY due_at, id LIMIT ?`, ago(days * DAY_MS)),
+        );
       const runs = Math.max(1, Math.floor(batch / ROWS_A_RUN));
       await whileFull(() => ledger.db.transaction((tx) => deleteRuns(tx, ago(run_days * DAY_MS), runs)), runs);
       // ix_date

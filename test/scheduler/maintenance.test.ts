@@ -267,6 +267,7 @@ test('the clean-up deletes what is older than configured, in batches, and nothin
   await mesh.db.run('INSERT INTO login_answers (id, instance, admitted_at, logins) VALUES ?', [
     [59, 61].map((minutes) => [idToBytes(newJobId(now)), 'pp1', new Date(now - minutes * 60_000), '[]']),
   ]);
+  await mesh.db.run("INSERT INTO job_askers (job_id, asker) SELECT id, 'key:a' FROM jobs");
   await mesh.db.run('INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES ?', [
     [-1, 1].map((second) => [`k${second}`, idToBytes(newJobId(now)), new Date(now + second * 1000)]),
   ]);
@@ -278,11 +279,31 @@ test('the clean-up deletes what is older than configured, in batches, and nothin
 
   expect(await count('jobs')).toBe(2);
   expect(await count('job_details')).toBe(2);
+  expect(await count('job_askers')).toBe(2);
   expect(await count('user_portfolio_priority')).toBe(1);
   // What was admitted 59 minutes ago; the other one was too old to be answered.
   expect(await count('login_answers')).toBe(1);
   expect(await mesh.db.rows('SELECT dedupe_key FROM dedupe_windows')).toEqual([{ dedupe_key: 'k1' }]);
   expect(await mesh.db.rows('SELECT instance FROM instances')).toEqual([{ instance: 'w59' }]);
+});
+
+test('the clean-up deletes callbacks that were delivered or given up when their jobs go, in batches, and none that is still to be made', async () => {
+  const config = configOf({ 'scheduler.retention.batch': 2, 'jobs.cleanup_after_days': 7 });
+  const now = mesh.clock.now().epochMilliseconds;
+  const rows = ['delivered', 'failed', 'pending', 'waiting'].flatMap((state) =>
+    [7.1, 7.2, 7.3, 6.9].map((days) => {
+      const at = new Date(now - days * 86_400_000);
+      return [idToBytes(newJobId(now)), idToBytes(newJobId(now)), 'a', 'https://a.example/', state, at, at];
+    }),
+  );
+  await mesh.db.run('INSERT INTO callbacks (id, job_id, key_id, url, state, due_at, created_at) VALUES ?', [rows]);
+  await retentionDuty(mesh.ledger(config), config).run(signal);
+  expect(await mesh.db.rows('SELECT state, COUNT(*) AS n FROM callbacks GROUP BY state ORDER BY state + 0')).toEqual([
+    { state: 'pending', n: 4 },
+    { state: 'delivered', n: 1 },
+    { state: 'failed', n: 1 },
+    { state: 'waiting', n: 4 },
+  ]);
 });
 
 test('the clean-up deletes audit rows beyond their days and tokens of streams that are over, in batches', async () => {

@@ -1,6 +1,6 @@
 /** What a key, and a user, may have at once or within an hour over HTTP. Over a quota the answer is 429, with the configuration key of the limit. */
 import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
-import { type Asker, createJobQuotas, type JobQuotas, userAsker } from '../../ledger/enqueue/quotas.ts';
+import { type Asker, createJobQuotas, type JobQuotas, keyAsker, userAsker } from '../../ledger/enqueue/quotas.ts';
 import type { Config } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
 import { RefusedError } from '../http/problems.ts';
@@ -21,10 +21,7 @@ export function createQuotas(db: Database, { gateway: { quotas } }: Pick<Config,
   const windows = requestWindows(HOUR_MS);
   return {
     jobs: createJobQuotas(db),
-    askersOf: ({ id }, { user }) => [
-      { id: `key:${id}`, most: quotas.jobs_per_key, quota: 'gateway.quotas.jobs_per_key' },
-      ...(user === undefined ? [] : [userAsker(user, quotas)]),
-    ],
+    askersOf: ({ id }, { user }) => [keyAsker(id, quotas), ...(user === undefined ? [] : [userAsker(user, quotas)])],
     countCallbacks({ id, name }, callbacks) {
       if (callbacks === 0) return;
       const { requests: counted, endsInMs } = windows.count(id, callbacks);

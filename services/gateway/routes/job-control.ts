@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { cancel, recordRedrive, redrive, retry } from '../../ledger/control.ts';
+import { forgetAskers } from '../../ledger/enqueue/quotas.ts';
 import type { Change } from '../../ledger/job.ts';
 import { type Withdrawal, withdraw } from '../../ledger/withdraw.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
@@ -45,10 +46,12 @@ async function cancelFor({ ledger, db }: Parts, request: FastifyRequest, id: str
   const owner = { keyId: callerOf(request).id, users };
   return withdraw(ledger, id, users, {
     reason,
-    othersWant: (tx) => othersCalled(tx, id, owner),
+    othersWant: (tx, ids) => othersCalled(tx, ids, owner),
     alongside: async (tx, outcome) => {
       record(tx, outcome === 'left' ? 'job.leave' : 'job.cancel');
-      if (outcome === 'left') await withdrawCallbacks(tx, id, owner);
+      if (outcome === 'cancelled') return;
+      forgetAskers(tx, id, owner);
+      await withdrawCallbacks(tx, id, owner);
     },
   });
 }
@@ -88,7 +91,8 @@ function cancelRoute(app: App, parts: Parts): void {
           .catch((error: Error) =>
             log.warn({ jobId: id }, `the cancellation was not sent to ${worker}, which sees it at its next heartbeat: ${error.message}`),
           );
-      return { outcome, changes: changes.map(changeJson) };
+      // Jobs that may run because a user left this one are of others.
+      return { outcome, changes: outcome === 'left' ? [] : changes.map(changeJson) };
     },
   });
 }

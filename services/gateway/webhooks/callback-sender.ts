@@ -8,12 +8,12 @@ import { readJob } from '../../ledger/read/jobs.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Config } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
-import { codeOf, messageOf, PermanentError } from '../../platform/errors.ts';
+import { codeOf, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log/log.ts';
 import { ownUsers } from '../auth/access.ts';
 import { jobAsSeen } from '../auth/visible-job.ts';
 import { deliver } from './callback-delivery.ts';
-import { type CallbackResult, deleteOldCallbacks, writeResult } from './callbacks.ts';
+import { type CallbackResult, writeResult } from './callbacks.ts';
 import { type DueCallback, dueLanes, explainWaiting, MOST_LANES, makeDue, type Place, sweepWaiting, takeDue } from './due-callbacks.ts';
 import { createLanes, type Lane, type Lanes, type Outcome } from './lanes.ts';
 
@@ -28,7 +28,6 @@ export interface CallbackSender {
 
 /** Jobs end in bursts: one look for all that end within this time. */
 const GATHER_MS = 50;
-const CLEAN_EVERY_MS = 600_000;
 /** An attempt that was not finished is made again after its time-out and this. */
 const LEASE_MARGIN_SECONDS = 30;
 /** ±20 %, so that a receiver that was away does not get all callbacks at once. */
@@ -124,7 +123,7 @@ function createCalls(parts: SenderParts, lanes: Lanes, onOver: () => void): Call
   const due = createDueLanes(db, lanes, onOver);
 
   async function attempt(due: DueCallback): Promise<void> {
-    let outcome: Outcome = 'answered';
+    let outcome: Outcome | undefined;
     try {
       const { outcome: seen, ...result } = await send(parts, due);
       outcome = seen;
@@ -214,7 +213,7 @@ function createDueLanes(db: Database, lanes: Lanes, again: () => void): DueLanes
   };
 }
 
-/** What a look does beside calling, once an interval: callbacks whose jobs have ended unheard, those of receivers that are away, and old ones. */
+/** What a look does beside calling, once an interval: callbacks whose jobs have ended unheard, and those of receivers that are away. */
 function createUpkeep(parts: SenderParts, openHosts: () => string[]): { due(): void; next(): Promise<boolean> } {
   const { db, config } = parts;
   const { backoff, circuit } = config.gateway.callbacks;
@@ -223,7 +222,6 @@ function createUpkeep(parts: SenderParts, openHosts: () => string[]): { due(): v
   /** After a start all are looked at without a pause: many may have ended meanwhile. */
   let caughtUp = false;
   let place: Place | undefined;
-  let cleanedAt = Number.NEGATIVE_INFINITY;
   return {
     due() {
       isDue = true;
@@ -232,10 +230,6 @@ function createUpkeep(parts: SenderParts, openHosts: () => string[]): { due(): v
     async next() {
       if (!isDue) return false;
       const now = nowOf(parts);
-      if (performance.now() - cleanedAt > CLEAN_EVERY_MS) {
-        cleanedAt = performance.now();
-        await deleteOldCallbacks(db, after(now, -config.jobs.cleanup_after_days * 86_400));
-      }
       await explainWaiting(db, openHosts(), now, longestWait);
       place = await sweepWaiting(db, place, now);
       caughtUp ||= place === undefined;
@@ -245,7 +239,10 @@ function createUpkeep(parts: SenderParts, openHosts: () => string[]): { due(): v
   };
 }
 
-/** Delivers a callback once and says what follows: delivered, given up, or when it is tried again. */
+/**
+ * Delivers a callback once and says what follows: delivered, given up, or when it is tried again. Errors: those of the database, where what is to be sent could not be
+ * read, so that the receiver was not called.
+ */
 async function send(parts: SenderParts, due: DueCallback): Promise<CallbackResult & { outcome: Outcome }> {
   const { id, url, attempt, secrets } = due;
   const { allow_private: allowPrivate, timeout, connect_timeout, backoff } = parts.config.gateway.callbacks;
@@ -253,8 +250,9 @@ async function send(parts: SenderParts, due: DueCallback): Promise<CallbackResul
   let error: string;
   let final = false;
   let outcome: Outcome = 'answered';
+  let body: string | undefined;
   try {
-    const body = await bodyOf(parts, due);
+    body = await bodyOf(parts, due);
     if (body === undefined) throw new PermanentError('job.unknown', 'its job was deleted (jobs.cleanup_after_days)');
     const timestamp = Math.floor(nowOf(parts).getTime() / 1000);
     const limits = { timeoutMs: timeout * 1000, connectMs: connect_timeout * 1000, allowPrivate };
@@ -265,6 +263,7 @@ async function send(parts: SenderParts, due: DueCallback): Promise<CallbackResul
     // One path that is wrong says nothing about the others of the receiver.
     if (status >= 500 || status === TOO_MANY) outcome = 'failed';
   } catch (thrown) {
+    if (body === undefined && thrown instanceof TransientError) throw thrown;
     error = `${messageOf(thrown)} (${codeOf(thrown)})`;
     final = thrown instanceof PermanentError;
     if (!final) outcome = 'failed';

@@ -87,12 +87,6 @@ export async function writeResult(sql: Sql, id: string, { state, status, error, 
   ]);
 }
 
-/** Deletes ended callbacks that ended before `before`, some hundreds a call. */
-export async function deleteOldCallbacks(sql: Sql, before: Date): Promise<void> {
-  for (const state of ['delivered', 'failed'])
-    await sql.run('DELETE FROM callbacks WHERE state = ? AND due_at < ? ORDER BY due_at, id LIMIT 500', [state, before]);
-}
-
 export interface CallbackState {
   url: string;
   state: CallbackResult['state'];
@@ -130,11 +124,11 @@ export async function withdrawCallbacks(tx: Transaction, jobId: string, of: Call
   ]);
 }
 
-/** Whether anybody else is to be called when the job has ended. */
-export async function othersCalled(tx: Transaction, jobId: string, of: CallbackOwner): Promise<boolean> {
+/** Whether anybody else is to be called when one of the jobs has ended. By ux_job. */
+export async function othersCalled(tx: Transaction, jobIds: readonly Buffer[], of: CallbackOwner): Promise<boolean> {
   const [other] = await tx.rows(
-    "SELECT 1 FROM callbacks WHERE job_id = ? AND state IN ('waiting', 'pending') AND key_id <> ? AND (user_id IS NULL OR user_id NOT IN (?)) LIMIT 1",
-    [idToBytes(jobId), of.keyId, usersOf(of)],
+    "SELECT 1 FROM callbacks WHERE job_id IN (?) AND state IN ('waiting', 'pending') AND key_id <> ? AND (user_id IS NULL OR user_id NOT IN (?)) LIMIT 1",
+    [jobIds, of.keyId, usersOf(of)],
   );
   return other !== undefined;
 }

@@ -21,8 +21,8 @@ export interface Lanes {
   /** Of lanes in the order of their turn, those that may be called, each with the number of its calls. */
   share(lanes: readonly Lane[], now: Date): (Lane & { most: number })[];
   begin(lane: Lane): void;
-  /** Gives the seconds for which the circuit opened with this call, if it did. */
-  end(lane: Lane, outcome: Outcome, now: Date): number | undefined;
+  /** Gives the seconds for which the circuit opened with this call, if it did. `outcome`: undefined for one that was not made after all. */
+  end(lane: Lane, outcome: Outcome | undefined, now: Date): number | undefined;
   /** Receivers whose circuit is open. */
   open(now: Date): string[];
 }
@@ -99,9 +99,9 @@ export function createLanes({ max_concurrent, max_per_key, max_per_host, circuit
       else keys.set(keyId, calls);
       const receiver = receivers.get(host) as Receiver;
       receiver.running--;
-      if (outcome === 'answered') {
-        Object.assign(receiver, { failures: 0, pause: 0, openUntil: 0 });
-        if (receiver.running === 0) receivers.delete(host);
+      if (outcome === 'answered') Object.assign(receiver, { failures: 0, pause: 0, openUntil: 0 });
+      if (outcome !== 'failed') {
+        if (receiver.running === 0 && receiver.failures === 0) receivers.delete(host);
         return undefined;
       }
       receiver.failures++;

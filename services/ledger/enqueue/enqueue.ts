@@ -96,6 +96,8 @@ export interface Group {
   best: JobRequest;
   priority: number;
   users: Set<string>;
+  /** Whether one of the requests names no user, such as that of a schedule. */
+  unnamed: boolean;
   after: Set<string>;
   /** The earliest start asked for; undefined = now. */
   startAt: Date | undefined;
@@ -167,6 +169,7 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
   );
   await insertDependencies(tx, needs, live.values());
   subscribe(tx, groups);
+  recordUnnamed(tx, groups);
 }
 
 function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Group[] } {
@@ -181,6 +184,7 @@ function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Gro
         best: request,
         priority,
         users: new Set(),
+        unnamed: false,
         after: new Set(),
         startAt: request.runAt,
         windowSeconds: 0,
@@ -194,7 +198,8 @@ function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Gro
     }
     if (request.runAt === undefined || (group.startAt !== undefined && request.runAt < group.startAt)) group.startAt = request.runAt;
     group.windowSeconds = Math.max(group.windowSeconds, request.dedupeWindowSeconds ?? 0);
-    if (request.user !== undefined) group.users.add(request.user);
+    if (request.user === undefined) group.unnamed = true;
+    else group.users.add(request.user);
     for (const key of request.after ?? []) group.after.add(key);
     return group;
   });
@@ -375,4 +380,17 @@ function subscribe(tx: Transaction, groups: readonly Group[]): void {
   });
   const insert = 'INSERT IGNORE INTO job_subscribers (job_id, user_id) VALUES ';
   for (const { text } of joinWithin(rows, tx.mostBytes - insert.length, ',')) tx.later(insert + text);
+}
+
+/** The asker in `job_askers` of jobs of users that somebody wants too who named no user: they are not cancelled for a user. */
+export const UNNAMED = 'unnamed';
+
+/** A job that was made without a user shows it itself. */
+function recordUnnamed(tx: Transaction, groups: readonly Group[]): void {
+  const ids = groups.flatMap(({ answer, unnamed, best }) =>
+    unnamed && answer !== undefined && answer.outcome !== 'refused' && (answer.outcome === 'joined' || best.user !== undefined)
+      ? [answer.id]
+      : [],
+  );
+  if (ids.length > 0) tx.later('INSERT IGNORE INTO job_askers (job_id, asker) VALUES ?', [sortedBytes(ids).map((id) => [id, UNNAMED])]);
 }

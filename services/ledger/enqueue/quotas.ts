@@ -18,9 +18,22 @@ export interface Asker {
   quota: string;
 }
 
+const idOfKey = (keyId: string): string => `key:${keyId}`;
+const idOfUser = (user: string): string => `user:${user}`;
+
+/** The quota of a key. */
+export function keyAsker(keyId: string, { jobs_per_key }: { jobs_per_key: number }): Asker {
+  return { id: idOfKey(keyId), most: jobs_per_key, quota: 'gateway.quotas.jobs_per_key' };
+}
+
 /** The quota of a user, over HTTP and on the command line. */
 export function userAsker(user: string, { jobs_per_user }: { jobs_per_user: number }): Asker {
-  return { id: `user:${user}`, most: jobs_per_user, quota: 'gateway.quotas.jobs_per_user' };
+  return { id: idOfUser(user), most: jobs_per_user, quota: 'gateway.quotas.jobs_per_user' };
+}
+
+/** Those who do not want a job any more have its places free. */
+export function forgetAskers(tx: Transaction, jobId: string, { keyId, users }: { keyId: string; users: readonly string[] }): void {
+  tx.later('DELETE FROM job_askers WHERE job_id = ? AND asker IN (?)', [idToBytes(jobId), [idOfKey(keyId), ...users.map(idOfUser)]]);
 }
 
 export interface Admitted {
@@ -67,33 +80,48 @@ const WORTH_DELETING = 1_000;
 export function createJobQuotas(db: Database): JobQuotas {
   const counts = new Map<string, Count>();
 
-  async function countOf({ id, most }: Asker, adding: number): Promise<Count> {
-    const count = counts.getOrInsertComputed(id, () => ({ waiting: 0, reserved: 0, at: Number.NEGATIVE_INFINITY, looking: undefined }));
-    const age = performance.now() - count.at;
-    if (age >= OLD_MS || (age >= OLD_REFUSAL_MS && count.waiting + count.reserved + adding > most)) {
-      count.looking ??= look(db, id, most)
-        .then((waiting) => {
-          count.waiting = waiting;
-          count.at = performance.now();
-        })
-        .finally(() => {
-          count.looking = undefined;
-        });
-      await count.looking;
+  /** The numbers of these askers, those that are too old after one look for all of them. `adding`: jobs of each. */
+  async function countsOf(askers: readonly (Asker & { adding: number })[]): Promise<Map<string, Count>> {
+    const found = new Map(
+      askers.map(({ id }) => [
+        id,
+        counts.getOrInsertComputed(id, () => ({ waiting: 0, reserved: 0, at: Number.NEGATIVE_INFINITY, looking: undefined })),
+      ]),
+    );
+    const old = askers.filter(({ id, most, adding }) => {
+      const { at, waiting, reserved, looking } = found.get(id) as Count;
+      const age = performance.now() - at;
+      return looking === undefined && (age >= OLD_MS || (age >= OLD_REFUSAL_MS && waiting + reserved + adding > most));
+    });
+    if (old.length > 0) {
+      const looking = lookFor(old.map((asker) => [asker, found.get(asker.id) as Count]));
+      for (const { id } of old) (found.get(id) as Count).looking = looking;
     }
-    if (counts.size > MOST_ASKERS) for (const [other, { reserved }] of counts) if (reserved === 0 && other !== id) counts.delete(other);
-    return count;
+    await Promise.all(new Set([...found.values()].map(({ looking }) => looking)));
+    if (counts.size > MOST_ASKERS) for (const [id, { reserved }] of counts) if (reserved === 0 && !found.has(id)) counts.delete(id);
+    return found;
+  }
+
+  async function lookFor(old: readonly [Asker, Count][]): Promise<void> {
+    try {
+      const waiting = await look(
+        db,
+        old.map(([asker]) => asker),
+      );
+      for (const [{ id }, count] of old) {
+        count.waiting = waiting.get(id) ?? 0;
+        count.at = performance.now();
+      }
+    } finally {
+      for (const [, count] of old) count.looking = undefined;
+    }
   }
 
   return {
     async admit(requests, askersOf, unitOf) {
       const askers = requests.map(askersOf);
-      const byId = new Map(askers.flat().map((asker) => [asker.id, asker]));
-      const found = new Map(
-        await Promise.all(
-          [...byId].map(async ([id, asker]) => [id, await countOf(asker, askers.flat().filter((one) => one.id === id).length)] as const),
-        ),
-      );
+      const byId = Map.groupBy(askers.flat(), ({ id }) => id);
+      const found = await countsOf([...byId.values()].map((all) => ({ ...(all[0] as Asker), adding: all.length })));
       const plan = (held: ReadonlySet<string>): Plan => planOf({ requests, askers, unitOf }, (id) => found.get(id) as Count, held);
       const first = plan(new Set());
       // Who asks again for what waits already, such as after an answer that was lost, takes no further place.
@@ -103,13 +131,14 @@ export function createJobQuotas(db: Database): JobQuotas {
       return {
         ...{ admitted, refused },
         record(tx, answers) {
-          const rows = answers.flatMap((answer, position) =>
-            answer.outcome === 'refused'
-              ? []
-              : (askers[admitted[position] as number] as readonly Asker[]).map(({ id }) => [idToBytes(answer.id), id]),
+          const rows = answers.flatMap((answer, position): [id: string, asker: string][] =>
+            answer.outcome === 'refused' ? [] : (askers[admitted[position] as number] as readonly Asker[]).map(({ id }) => [answer.id, id]),
           );
           committed = true;
-          if (rows.length > 0) tx.later('INSERT IGNORE INTO job_askers (job_id, asker) VALUES ?', [rows]);
+          // In the order of the primary key: two requests for the same jobs must not wait for each other crosswise.
+          rows.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+          if (rows.length > 0)
+            tx.later('INSERT IGNORE INTO job_askers (job_id, asker) VALUES ?', [rows.map(([id, asker]) => [idToBytes(id), asker])]);
         },
         done() {
           for (const [id, jobs] of taken) {
@@ -177,29 +206,39 @@ function refusalOf(request: JobRequest, index: number, { id, most, quota }: Aske
 }
 
 interface Found {
+  asker: string;
   waiting: number;
   ended: number;
   found: number;
 }
 
-/** The waiting jobs of an asker, at most `most`. Walks ix_asker, and deletes the rows of ended jobs where there are many, so that the walk stays short. */
-async function look(sql: Sql, asker: string, most: number): Promise<number> {
-  const longest = most + 2 * WORTH_DELETING;
-  for (;;) {
-    const [row] = await sql.rows<Found>(
-      `SELECT COUNT(*) AS found, COALESCE(SUM(j.state IN ('scheduled', 'blocked', 'ready')), 0) AS waiting, COALESCE(SUM(j.id IS NULL OR j.state IN (?)), 0) AS ended
-         FROM (SELECT job_id FROM job_askers FORCE INDEX (ix_asker) WHERE asker = ? ORDER BY job_id LIMIT ?) a
-         LEFT JOIN jobs j ON j.id = a.job_id`,
-      [END_STATES, asker, longest],
+/** The first jobs of an asker: all that may wait, and enough to see whether many have ended. */
+const JOBS_OF = '(SELECT asker, job_id FROM job_askers FORCE INDEX (ix_asker) WHERE asker = ? ORDER BY job_id LIMIT ?)';
+const longest = ({ most }: Asker): number => most + 2 * WORTH_DELETING;
+
+/** The waiting jobs of each asker. Walks ix_asker, and deletes the rows of ended jobs where there are many, so that the walk stays short. */
+async function look(sql: Sql, askers: readonly Asker[]): Promise<Map<string, number>> {
+  const counted = new Map<string, number>();
+  for (let left = askers; left.length > 0; ) {
+    const rows = await sql.rows<Found>(
+      `SELECT a.asker, COUNT(*) AS found, COALESCE(SUM(j.state IN ('scheduled', 'blocked', 'ready')), 0) AS waiting, SUM(j.id IS NULL OR j.state IN (?)) AS ended
+         FROM (${left.map(() => JOBS_OF).join(' UNION ALL ')}) a LEFT JOIN jobs j ON j.id = a.job_id GROUP BY a.asker`,
+      [END_STATES, ...left.flatMap((asker) => [asker.id, longest(asker)])],
     );
-    const { found, waiting, ended } = row as Found;
-    if (Number(ended) < WORTH_DELETING) return Number(waiting);
-    const rows = await sql.rows<{ job_id: Buffer }>(
-      `SELECT a.job_id FROM (SELECT job_id FROM job_askers FORCE INDEX (ix_asker) WHERE asker = ? ORDER BY job_id LIMIT ?) a
-         LEFT JOIN jobs j ON j.id = a.job_id WHERE j.id IS NULL OR j.state IN (?)`,
-      [asker, longest, END_STATES],
-    );
-    await sql.run('DELETE FROM job_askers WHERE job_id IN (?) AND asker = ?', [rows.map(({ job_id }) => job_id), asker]);
-    if (found < longest) return Number(waiting);
+    const byId = new Map(rows.map((row) => [row.asker, row]));
+    const many = left.filter(({ id }) => Number(byId.get(id)?.ended ?? 0) >= WORTH_DELETING);
+    for (const { id } of left) counted.set(id, Number(byId.get(id)?.waiting ?? 0));
+    for (const asker of many) await deleteEndedOf(sql, asker);
+    // Behind those that are deleted now others may wait.
+    left = many.filter((asker) => byId.get(asker.id)?.found === longest(asker));
   }
+  return counted;
+}
+
+async function deleteEndedOf(sql: Sql, asker: Asker): Promise<void> {
+  const rows = await sql.rows<{ job_id: Buffer }>(
+    `SELECT a.job_id FROM ${JOBS_OF} a LEFT JOIN jobs j ON j.id = a.job_id WHERE j.id IS NULL OR j.state IN (?)`,
+    [asker.id, longest(asker), END_STATES],
+  );
+  await sql.run('DELETE FROM job_askers WHERE job_id IN (?) AND asker = ?', [rows.map(({ job_id }) => job_id), asker.id]);
 }

@@ -1,6 +1,7 @@
 /** The quotas of a key and of a user over HTTP. */
 import { beforeEach, expect, test, vi } from 'vitest';
 import { createEnqueuer } from '../../../services/ledger/enqueue/enqueuer.ts';
+import { idToBytes } from '../../../services/ledger/id.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { type Answer, type Caller, gatewayMesh } from '../mesh.ts';
 
@@ -55,6 +56,19 @@ test('a claimed and a cancelled job free their places', async () => {
     interval: 100,
   });
   expect(body.jobs).toHaveLength(4);
+});
+
+test('a job that a user has left for others takes no place of that user and of the key', async () => {
+  const [quinn, rosa] = await Promise.all([mesh.caller('user:quinn'), mesh.caller('user:rosa')]);
+  for (const [caller, user] of [[quinn, 'quinn'] as const, [rosa, 'rosa'] as const])
+    await post(
+      caller,
+      numbered('A', 2).map((job) => ({ ...job, user })),
+    );
+  const [{ id }] = (await quinn.get('/v1/jobs')).body.jobs;
+  expect((await quinn.post(`/v1/jobs/${id}/cancel`)).body.outcome).toBe('left');
+  const left = await mesh.db.rows('SELECT asker FROM job_askers WHERE job_id = ? ORDER BY asker', [idToBytes(id)]);
+  expect(left).toEqual([{ asker: `key:${rosa.id}` }, { asker: 'user:rosa' }]);
 });
 
 test('an admin key has quotas too', async () => {

@@ -154,16 +154,6 @@ describe('the sender', () => {
     hangUp();
   });
 
-  test('deletes what ended before jobs are deleted, and nothing younger', async () => {
-    const { url } = await receiver(200);
-    const { start } = await callbacksTo(url, 2, { 'jobs.cleanup_after_days': 7 });
-    const [old, young] = [7.1, 6.9].map((days) => new Date(Date.parse(START) - days * 86_400_000));
-    await mesh.db.run("UPDATE callbacks SET state = 'delivered', due_at = ? ORDER BY id LIMIT 1", [old]);
-    await mesh.db.run("UPDATE callbacks SET state = 'failed', due_at = ? WHERE state = 'pending'", [young]);
-    start();
-    await expect.poll(rows).toMatchObject([{ state: 'failed', due_at: young }]);
-  });
-
   test('looks at its interval until it is closed', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     onTestFinished(() => void vi.useRealTimers());

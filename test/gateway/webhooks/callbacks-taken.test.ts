@@ -1,6 +1,6 @@
 /** Two gateways that look for due callbacks at the same moment: each callback is called by one of them. */
 import { expect, test } from 'vitest';
-import { deleteOldCallbacks, writeResult } from '../../../services/gateway/webhooks/callbacks.ts';
+import { writeResult } from '../../../services/gateway/webhooks/callbacks.ts';
 import { dueLanes, sweepWaiting, takeDue } from '../../../services/gateway/webhooks/due-callbacks.ts';
 import { idToBytes, newJobId } from '../../../services/ledger/id.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
@@ -90,25 +90,4 @@ test('an outcome that could not be written is told to the sender', async () => {
   await closed.close();
   const outcome = { state: 'delivered', status: 200, error: null, at: now } as const;
   await expect(writeResult(closed, due!.id, outcome)).rejects.toThrow();
-});
-
-test('those that ended before a moment are deleted, delivered or given up; one that is still due stays', async () => {
-  const now = await dueCallback();
-  const before = new Date(now.getTime() + 1000);
-  const states = async () => (await mesh.db.rows<{ state: string }>('SELECT state FROM callbacks')).map(({ state }) => state);
-  await deleteOldCallbacks(mesh.db, before);
-  expect(await states()).toEqual(['pending']);
-  const [due] = await take(mesh.db, now);
-  for (const state of ['delivered', 'failed'] as const) {
-    await mesh.db.run('DELETE FROM callbacks');
-    await mesh.db.run(
-      'INSERT INTO callbacks (id, job_id, key_id, url, due_at, created_at) SELECT ?, id, (SELECT id FROM api_keys LIMIT 1), ?, ?, ? FROM jobs LIMIT 1',
-      [idToBytes(due!.id), due!.url, now, now],
-    );
-    await writeResult(mesh.db, due!.id, { state, status: 200, error: null, at: now });
-    await deleteOldCallbacks(mesh.db, now);
-    expect(await states()).toEqual([state]);
-    await deleteOldCallbacks(mesh.db, before);
-    expect(await states()).toEqual([]);
-  }
 });

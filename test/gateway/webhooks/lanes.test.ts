@@ -59,6 +59,18 @@ test('calls that were under way when a receiver was given up are no further reas
   expect([0, 0, 0, 1, 1].map((when) => lanes.end(x, 'failed', at(when)))).toEqual([undefined, undefined, 10, undefined, undefined]);
 });
 
+test('a call that was not made after all says nothing about the receiver', () => {
+  const lanes = createLanes(limits);
+  const x = lane('a', 'x');
+  for (const outcome of ['failed', 'failed', undefined] as const) {
+    lanes.begin(x);
+    lanes.end(x, outcome, at(0));
+  }
+  expect(mostOf(lanes.share([x], at(0)))).toEqual(['x:2']);
+  lanes.begin(x);
+  expect(lanes.end(x, 'failed', at(0))).toBe(10);
+});
+
 test('a clock that was set back does not keep a receiver from being called', () => {
   const lanes = createLanes(limits);
   const x = lane('a', 'x');

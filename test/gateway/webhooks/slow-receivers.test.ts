@@ -7,6 +7,7 @@ import { startCallbacks } from '../../../services/gateway/webhooks/callback-send
 import { dueLanes, MOST_SWEPT, sweepWaiting } from '../../../services/gateway/webhooks/due-callbacks.ts';
 import { idToBytes, newJobId } from '../../../services/ledger/id.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
+import { TransientError } from '../../../services/platform/errors.ts';
 import { silent } from '../../broker/peers.ts';
 import { configOf } from '../../scheduler/configuration.ts';
 import { type Caller, gatewayMesh } from '../mesh.ts';
@@ -45,10 +46,10 @@ async function store(urls: readonly string[], { state = 'pending', key = mesh.op
 }
 const many = (url: string, count: number): string[] => Array.from({ length: count }, (_, number) => `${url}/${number}`);
 
-function sender(changes: Record<string, unknown> = {}) {
+function sender(changes: Record<string, unknown> = {}, db = mesh.db) {
   const clock = new ManualClock('2026-03-03T16:00:00Z');
   const config = configOf({ 'gateway.callbacks.allow_private': true, 'gateway.callbacks.poll_interval': 0.05, ...changes });
-  const running = startCallbacks({ db: mesh.db, clock, config, log: silent });
+  const running = startCallbacks({ db, clock, config, log: silent });
   onTestFinished(() => running.close());
   return { clock, counters: running.counters };
 }
@@ -119,6 +120,21 @@ test('one path that is unknown there says nothing about the receiver', async () 
   await expect
     .poll(async () => (await rows()).map(({ state, attempts }) => [state, attempts]))
     .toEqual(Array.from({ length: 5 }, () => ['failed', 1]));
+});
+
+test('while what is to be sent cannot be read no receiver is held to have failed, and the callback is made after its lease', async () => {
+  const good = await receiver(200);
+  await store([`${good.url}/`]);
+  let unread = 0;
+  const rowsOf: typeof mesh.db.rows = (sql, params) => {
+    if (unread > 0 || !sql.includes('job_results')) return mesh.db.rows(sql, params);
+    unread++;
+    return Promise.reject(new TransientError('database.unavailable', 'the server is away'));
+  };
+  const { clock } = sender({ 'gateway.callbacks.circuit.failures': 1, 'gateway.callbacks.backoff': [] }, { ...mesh.db, rows: rowsOf });
+  await expect.poll(() => unread).toBe(1);
+  clock.advance({ seconds: 100 });
+  await expect.poll(() => good.calls).toEqual(['/']);
 });
 
 test('a callback that has waited for longer than all its tries would have taken is given up with the reason', async () => {

@@ -105,6 +105,22 @@ test('rows of jobs that have ended or were deleted are no part of the count, and
   expect(await on.count('job_askers')).toBe(3);
 });
 
+test('one request in the name of many users costs one look', async () => {
+  const { db } = on.ledger();
+  const users = Array.from({ length: 300 }, (_, number) => `user:${number}`);
+  await ask(fresh(), ['A', 'B'], [asker(9, users[7])]);
+  const quotas = createJobQuotas(db);
+  const rows = vi.spyOn(db, 'rows');
+  const requests = users.map((user) => request({ symbol: 'C', user }));
+  const { refused } = await quotas.admit(
+    requests,
+    ({ user }) => [asker(2, user)],
+    (index) => index,
+  );
+  expect(rows).toHaveBeenCalledTimes(1);
+  expect(refused.map(({ index }) => index)).toEqual([7]);
+});
+
 test('within a second the numbers are read once, and while all is refused a few times', async () => {
   const { db } = on.ledger();
   const quotas = createJobQuotas(db);
