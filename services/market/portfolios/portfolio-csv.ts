@@ -246,9 +246,11 @@ function oddAround(raw: string, record: readonly string[], { delimiter, columns 
     const written = field.replaceAll('"', '""');
     const at = raw.indexOf(written, from);
     const end = raw.indexOf(delimiter, at < 0 ? from : at + written.length);
-    const around = raw.slice(from, end < 0 ? undefined : end).replace(/^[ \t"\r\n]+|[ \t"\r\n]+$/g, '');
+    const place = raw.slice(from, end < 0 ? undefined : end);
     from = end < 0 ? raw.length : end + 1;
-    if (field === '' || !names.includes(index) || around === written) continue;
+    if (field === '' || !names.includes(index)) continue;
+    const around = place.replace(/^[ \t"\r\n]+|[ \t"\r\n]+$/g, '');
+    if (around === written) continue;
     // The parser gives half of a blank that it took off the beginning.
     if (around.startsWith('\ufffd')) return `${quoted(field)} has a blank before it that is no space; write a plain space or none`;
     const fault = characterFault(around);
