@@ -12,13 +12,15 @@ export interface Column<Row> {
   align?: 'right';
   /** Colours the cell, padding excluded. */
   paint?: (text: string, row: Row) => string;
-  /** Gets the remaining width, at least this many cells. Longer text is cut with `…`. */
+  /** Gets the remaining width, at least this many cells. Longer text is cut with `…`; without a limit it is whole, and stands out of its column where it is very long. */
   flexible?: number;
   /** On a narrow terminal the column with the largest number is left out first; one without a number stays. An empty column is always left out. */
   optional?: number;
 }
 
 const GAP = '  ';
+/** Cells of a flexible column where the width has no limit: one long text would fill all the other lines with blanks. */
+const PADDED = 40;
 /** Columns that a terminal shows two cells wide: the East Asian wide ranges and pictures. */
 const WIDE =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}|[\u{20000}-\u{3fffd}]/u;
@@ -74,7 +76,8 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
   const laid = shown.map((one) => {
     const given = Math.min(excess, one.natural - least(one));
     excess -= given;
-    return { ...one, width: one.natural - given };
+    const padded = width === Number.POSITIVE_INFINITY && one.column.flexible !== undefined ? PADDED : one.natural;
+    return { ...one, width: Math.min(one.natural, padded) - given };
   });
 
   const line = (parts: string[]): string => `${parts.join(GAP).trimEnd()}\n`;
@@ -87,8 +90,9 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
   const body = rows.map((row, index) =>
     line(
       laid.map(({ column, cells, width: room }) => {
-        const text = clip(cells[index] as string, room);
-        const blanks = ' '.repeat(room - textWidth(text));
+        const whole = cells[index] as string;
+        const text = width === Number.POSITIVE_INFINITY ? whole : clip(whole, room);
+        const blanks = ' '.repeat(Math.max(0, room - textWidth(text)));
         const painted = text === '–' ? paint('dim', text) : (column.paint?.(text, row) ?? text);
         return column.align === 'right' ? blanks + painted : painted + blanks;
       }),

@@ -210,7 +210,7 @@ function whyNotRead(record: readonly string[], raw: string, header: Header, fiel
   if (record.length !== width)
     return `has ${record.length} ${record.length === 1 ? 'field' : 'fields'}, ${quoted(record.join(delimiter))}, and the header ${width}; ${fieldsCure(record, width, delimiter)}`;
   if (columnOf(field('symbol')) === 'symbol' && columnOf(field('quantity')) === 'quantity') return 'is the header again; remove the line';
-  return UNUSUAL.test(raw) ? oddAround(raw, [field('user'), field('symbol')]) : undefined;
+  return UNUSUAL.test(raw) ? oddAround(raw, record, header) : undefined;
 }
 
 function whyOtherUser(named: string, onlyUser: string | undefined): string | undefined {
@@ -238,14 +238,22 @@ export function numbering(): (text: string) => number {
   };
 }
 
-/** The first of these fields that stands beside a character that no name has, with what is wrong with it. */
-function oddAround(raw: string, fields: readonly string[]): string | undefined {
-  for (const field of fields) {
-    const at = field === '' ? -1 : raw.indexOf(field);
-    const around = at < 0 ? '' : raw.slice(Math.max(at - 1, 0), at + field.length + 1).replace(/^[,;\t"\r\n]|[,;\t"\r\n]$/g, '');
-    const fault = around === field ? undefined : characterFault(around);
+/** The first of these fields beside which, in its place in the line, stands a character that no name has, with what is wrong with it. */
+function oddAround(raw: string, record: readonly string[], { delimiter, columns }: Header): string | undefined {
+  const names = [columns.get('user'), columns.get('symbol')];
+  let from = 0;
+  for (const [index, field] of record.entries()) {
+    const written = field.replaceAll('"', '""');
+    const at = raw.indexOf(written, from);
+    const end = raw.indexOf(delimiter, at < 0 ? from : at + written.length);
+    const place = raw.slice(from, end < 0 ? undefined : end);
+    from = end < 0 ? raw.length : end + 1;
+    if (field === '' || !names.includes(index)) continue;
+    const around = place.replace(/^[ \t"\r\n]+|[ \t"\r\n]+$/g, '');
+    if (around === written) continue;
     // The parser gives half of a blank that it took off the beginning.
     if (around.startsWith('\ufffd')) return `${quoted(field)} has a blank before it that is no space; write a plain space or none`;
+    const fault = characterFault(around);
     if (fault !== undefined) return `${quoted(around)} ${fault}`;
   }
   return undefined;

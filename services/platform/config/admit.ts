@@ -1,15 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import { elementOf, join, leaves, nearestKey, type Shape, shapeOf } from './keys.ts';
 import { isMap, type Layer } from './layers.ts';
-import { isNamed, type Problem, shorten, shown } from './problems.ts';
+import { isNamed, type Place, type Problem, placeText, shorten, shown } from './problems.ts';
 import { ALIASES, RETIRED, retiredEntry } from './retired.ts';
 import { schema } from './schema.ts';
 
 /** A value that a file or option gives to a key, before substitution and validation. */
 export interface Setting {
   value: unknown;
-  /** Its file and line, for messages: `config/production.yaml:14` or `option --set`. `below` is a path inside the value. */
-  place(below?: string): string;
+  /** Its file and line, or `option --set`, for messages. `below` is a path inside the value. */
+  place(below?: string): Place;
   /** How a value without quotes is written in the file. */
   written?(below: string): string | undefined;
   origin: Origin;
@@ -31,20 +31,22 @@ export function admit(layer: Layer, admitted: Admitted, problems: Problem[]): vo
   const given = new Map<string, { value: unknown; spelling: string }>();
 
   const put = (path: string, value: unknown, spelling: string) => {
-    const place = (below = '') => `${layer.file}:${layer.lineOf(below === '' ? spelling : join(spelling, below))}`;
+    const inside = (below: string) => (below === '' ? spelling : `${spelling}.${below}`);
+    const place = (below = '') => ({ file: layer.file, line: layer.lineOf(inside(below)) });
     const earlier = given.get(path);
     if (earlier !== undefined && !isDeepStrictEqual(value, earlier.value)) {
       const other = `"${earlier.spelling}" (line ${layer.lineOf(earlier.spelling)})`;
       problems.push({
         code: 'config.conflicting_keys',
-        text: `${place()}: "${spelling}" and ${other} are the same key with two values; keep one of them`,
+        place: place(),
+        text: `"${spelling}" and ${other} are the same key with two values; keep one of them`,
       });
       return;
     }
     given.set(path, { value, spelling });
     if (!layer.applies) return;
-    const origin = layer.isDefault ? 'default' : { file: layer.file, line: layer.lineOf(spelling) };
-    const written = (below: string) => layer.writtenAt(below === '' ? spelling : join(spelling, below));
+    const origin = layer.isDefault ? 'default' : place();
+    const written = (below: string) => layer.writtenAt(inside(below));
     admitted.settings.set(path, [...(admitted.settings.get(path) ?? []), { value, place, written, origin }]);
   };
 
@@ -58,7 +60,7 @@ export function admit(layer: Layer, admitted: Admitted, problems: Problem[]): vo
       else if (below !== undefined && isMap(content)) walk(content, below, path);
       else if (below !== undefined && content !== null) {
         const wrong = `is a section with keys of its own, got ${shown(content)}`;
-        problems.push({ code: 'config.wrong_type', text: `${layer.file}:${layer.lineOf(path)}: ${path}: ${wrong}` });
+        problems.push({ code: 'config.wrong_type', place: { file: layer.file, line: layer.lineOf(path) }, text: `${path}: ${wrong}` });
       } else if (below === undefined && node !== undefined) put(path, withoutRetiredItems(content, path), path);
       else if (below === undefined) problems.push(unknownKey(layer, section, name, isNamed(problems) ? siblingsOf(shape, section) : []));
     }
@@ -68,7 +70,7 @@ export function admit(layer: Layer, admitted: Admitted, problems: Problem[]): vo
     const entry = retiredEntry(path, value);
     if (entry === undefined) return false;
     if (layer.applies && (entry.unless === undefined || value !== entry.unless))
-      admitted.retired.push({ key: path, place: `${layer.file}:${layer.lineOf(path)}`, why: entry.why });
+      admitted.retired.push({ key: path, place: placeText({ file: layer.file, line: layer.lineOf(path) }), why: entry.why });
     return true;
   };
 
@@ -81,8 +83,8 @@ export function admit(layer: Layer, admitted: Admitted, problems: Problem[]): vo
 
   if (isMap(layer.value)) walk(layer.value, schema.shape, '');
   else if (layer.value != null) {
-    const text = `${layer.file}:${layer.lineOf('')}: must have sections such as "worker:", has ${shown(layer.value)}`;
-    problems.push({ code: 'config.wrong_type', text });
+    const text = `must have sections such as "worker:", has ${shown(layer.value)}`;
+    problems.push({ code: 'config.wrong_type', place: { file: layer.file, line: layer.lineOf('') }, text });
   }
 }
 
@@ -100,5 +102,6 @@ function unknownKey(layer: Layer, section: string, name: string, siblings: reado
   const near = siblings.length === 0 ? undefined : nearestKey(section, name, siblings);
   const wayOut = near === undefined ? `known there: ${[...new Set(siblings)].join(', ')}` : `did you mean "${near}"?`;
   const path = join(section, name);
-  return { code: 'config.unknown_key', text: `${layer.file}:${layer.lineOf(path)}: unknown key "${shorten(path)}"; ${wayOut}` };
+  const place = { file: layer.file, line: layer.lineOf(path) };
+  return { code: 'config.unknown_key', place, text: `unknown key "${shorten(path)}"; ${wayOut}` };
 }

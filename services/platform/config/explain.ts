@@ -17,9 +17,9 @@ export function explain(
 
 /** A problem of several keys of a section is reported at the line of the strongest of them. */
 function sectionProblem(path: string, issue: z.core.$ZodIssue, resolved: ReadonlyMap<string, Resolved>): Problem {
-  const inside = [...resolved].filter(([key]) => key.startsWith(`${path}.`)).map(([, { setting }]) => setting);
+  const inside = [...resolved].filter(([key]) => key.startsWith(`${path}.`)).map(([, found]) => found);
   const strongest = inside.findLast(({ origin }) => origin !== 'default') ?? inside.at(-1);
-  return { code: codeOf(issue), text: `${strongest?.place() ?? 'config/default.yaml'}: ${path}: ${issue.message}` };
+  return { code: codeOf(issue), place: strongest?.place() ?? 'config/default.yaml', text: `${path}: ${issue.message}` };
 }
 
 function leafProblem(
@@ -34,14 +34,15 @@ function leafProblem(
   const value = below
     .split('.')
     .reduce<unknown>((part, name) => (name === '' ? part : (part as Record<string, unknown> | undefined)?.[name]), found.value);
-  const by = typeof found.origin === 'string' && found.origin.startsWith('environment') ? ` (from ${found.origin})` : '';
+  const place = found.place(below);
+  const by =
+    typeof found.origin === 'string' && found.origin.startsWith('environment') && place !== found.origin ? ` (from ${found.origin})` : '';
   const hint =
     below === '' && standard !== undefined && standard !== found.setting
       ? `; the default is ${shownUnlessSecret(leaf, standard.value)}`
       : '';
   const given = givenText(leaf, value, wantsText(issue) ? found.setting.written?.(below) : undefined);
-  const text = `${found.setting.place(below)}: ${path}: ${wanted(issue, value)}, got ${given}${by}${hint}`;
-  return { code: codeOf(issue), text };
+  return { code: codeOf(issue), place, text: `${path}: ${wanted(issue, value)}, got ${given}${by}${hint}` };
 }
 
 const wantsText = (issue: z.core.$ZodIssue): boolean => issue.code === 'invalid_type' && issue.expected === 'string';

@@ -55,8 +55,10 @@ function* walk(node: z.ZodType, path: string): Generator<[string, z.ZodType]> {
   else for (const [name, child] of Object.entries(shape)) yield* walk(child, join(path, name));
 }
 
+/** A path and a name in it. A name that could be taken for a path is in quotes as YAML writes them, so no two names have one path: `worker.'poll.interval'`. */
 export function join(path: string, name: string | number): string {
-  return path === '' ? String(name) : `${path}.${name}`;
+  const part = typeof name === 'string' && (name === '' || /[.'?]/.test(name)) ? `'${name.replaceAll("'", "''")}'` : name;
+  return path === '' ? String(part) : `${path}.${part}`;
 }
 
 export function isSecret(path: string): boolean {

@@ -3,7 +3,7 @@ import { delimiter, isAbsolute, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { codeOf, messageOf } from '../errors.ts';
 import { decodeFile } from '../text/encoding.ts';
-import { nearest } from './keys.ts';
+import { join as joinPath, nearest } from './keys.ts';
 import { isNamed, type Problem, shorten, shown } from './problems.ts';
 import { schema } from './schema.ts';
 import { parseYaml } from './yaml.ts';
@@ -59,7 +59,11 @@ function readFile(path: string, environment: string, problems: Problem[], isDefa
   const { value, lines, written } = parseYaml(text, file, problems);
   const top = value ?? {};
   if (!isMap(top)) {
-    problems.push({ code: 'config.wrong_type', text: `${file}:1: must have a map with the key "job_processor", has ${shown(top)}` });
+    problems.push({
+      code: 'config.wrong_type',
+      place: { file, line: 1 },
+      text: `must have a map with the key "job_processor", has ${shown(top)}`,
+    });
     return [];
   }
   const layer = (at: string, content: unknown, applies: boolean): Layer => ({
@@ -76,35 +80,37 @@ function readFile(path: string, environment: string, problems: Problem[], isDefa
     if (name !== environment && !ENVIRONMENTS.includes(name) && !(isMap(section) && 'job_processor' in section)) {
       problems.push({
         code: 'config.unknown_key',
-        text: `${file}:${nearestLine(lines, name)}: unknown key "${shorten(name)}"; ${isNamed(problems) ? advice(name) : ''}`,
+        place: { file, line: nearestLine(lines, joinPath('', name)) },
+        text: `unknown key "${shorten(name)}"; ${isNamed(problems) ? advice(name) : ''}`,
       });
       continue;
     }
     const wrapped = isMap(section) && 'job_processor' in section;
-    layers.push(layer(wrapped ? `${name}.job_processor` : name, wrapped ? section.job_processor : section, name === environment));
+    const at = joinPath('', name);
+    layers.push(layer(wrapped ? joinPath(at, 'job_processor') : at, wrapped ? section.job_processor : section, name === environment));
   }
   return layers;
 }
 
 /** The text of a file; undefined when it cannot be read, which is a problem then. */
 function readText(path: string, file: string, problems: Problem[]): string | undefined {
-  const refuse = (code: string, fault: string): undefined => {
-    problems.push({ code, text: `${file}${fault}` });
+  const refuse = (code: string, text: string, line?: number): undefined => {
+    problems.push({ code, place: line === undefined ? file : { file, line }, text });
   };
   let bytes: Buffer;
   try {
     bytes = readStart(path, LARGEST + 1);
   } catch (error) {
     const reason = codeOf(error) === 'ENOENT' ? 'no such file' : codeOf(error) === 'EISDIR' ? 'it is a folder' : messageOf(error);
-    return refuse('config.missing_file', `: cannot be read (${reason}); check --config and STOCKMESH_CONFIG`);
+    return refuse('config.missing_file', `cannot be read (${reason}); check --config and STOCKMESH_CONFIG`);
   }
   if (bytes.length > LARGEST)
     return refuse(
       'config.too_large',
-      `: is larger than ${LARGEST} bytes, so it is hardly a configuration file; check --config and STOCKMESH_CONFIG`,
+      `is larger than ${LARGEST} bytes, so it is hardly a configuration file; check --config and STOCKMESH_CONFIG`,
     );
   const read = decodeFile(bytes);
-  return 'text' in read ? read.text : refuse('config.encoding', `:${read.line}: byte ${read.byte} ${read.fault}`);
+  return 'text' in read ? read.text : refuse('config.encoding', `byte ${read.byte} ${read.fault}`, read.line);
 }
 
 /** At most so many bytes: a device or a pipe may never end. */

@@ -74,13 +74,14 @@ function override(overrides: Readonly<Record<string, Override>>, { settings }: A
     if (node === undefined) {
       const near = nearest(path, leaves.keys()) ?? nearestKey('', path.slice(path.lastIndexOf('.') + 1), []);
       const wayOut = near === undefined ? `"${COMMAND} config show" lists all keys` : `did you mean "${near}"?`;
-      problems.push({ code: 'config.unknown_key', text: `option ${shorten(option)}: unknown key "${shorten(path)}"; ${wayOut}` });
+      problems.push({ code: 'config.unknown_key', place: `option ${shorten(option)}`, text: `unknown key "${shorten(path)}"; ${wayOut}` });
       continue;
     }
     if (typeof value === 'string' && value.includes(NOT_UTF8))
       problems.push({
         code: 'config.encoding',
-        text: `option ${option}: ${path}: the value holds bytes that are not UTF-8; write it in UTF-8`,
+        place: `option ${option}`,
+        text: `${path}: the value holds bytes that are not UTF-8; write it in UTF-8`,
       });
     const setting: Setting = {
       value: typeof value === 'string' ? typedFor(value, node) : value,
@@ -109,7 +110,8 @@ function validate(resolved: ReadonlyMap<string, Resolved>, { settings }: Admitte
     const text = 'simulated prices are not allowed in production; remove the key, or set STOCKMESH_ENV=demo';
     problems.push({
       code: 'config.simulated_in_production',
-      text: `${simulated.setting.place()}: stock_jobs.data_fetch.simulated.enabled: ${text}`,
+      place: simulated.place(),
+      text: `stock_jobs.data_fetch.simulated.enabled: ${text}`,
     });
   }
   return data;

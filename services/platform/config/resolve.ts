@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Admitted, Origin, Setting } from './admit.ts';
 import { elementOf, isNullable, kindOf, leaves, shapeOf } from './keys.ts';
 import { isMap } from './layers.ts';
-import type { Problem } from './problems.ts';
+import type { Place, Problem } from './problems.ts';
 import { type Environment, substitute, typed } from './substitute.ts';
 
 /** The effective value of a key, with the setting it came from. */
@@ -10,6 +10,8 @@ export interface Resolved {
   value: unknown;
   setting: Setting;
   origin: Origin;
+  /** Where a person corrects it: the variable, where the line that names it is one of the defaults. `below` is a path inside the value. */
+  place(below?: string): Place;
 }
 
 /** The strongest value of each key, its variables filled in. Null for a key that does not accept null means "not set here": the next weaker value is used. */
@@ -18,12 +20,14 @@ export function resolve({ settings }: Admitted, env: Environment, problems: Prob
   for (const [path, node] of leaves) {
     for (const setting of settings.get(path)?.toReversed() ?? []) {
       const { value: filled, variables, faults } = substitute(setting.value, env);
-      for (const { code, text } of faults) problems.push({ code, text: `${setting.place()}: ${path}: ${text}` });
+      const origin: Origin = variables.length > 0 ? `environment ${variables.join(', ')}` : setting.origin;
+      const place = (below?: string) => (origin !== 'default' && setting.origin === 'default' ? origin : setting.place(below));
+      for (const { code, text } of faults) problems.push({ code, place: place(), text: `${path}: ${text}` });
       // Not resolved, since the schema would report it a second time.
       if (faults.length > 0) break;
       const value = fitted(filled, setting.value, node);
       if (value === null && !isNullable(node)) continue;
-      resolved.set(path, { value, setting, origin: variables.length > 0 ? `environment ${variables.join(', ')}` : setting.origin });
+      resolved.set(path, { value, setting, origin, place });
       break;
     }
   }

@@ -5,8 +5,9 @@ import { CAUSES } from '../job-causes.ts';
 import { COMPONENTS, LEVELS, type Level } from '../log/log-levels.ts';
 import { monitoring } from '../monitoring/configuration.ts';
 import { named } from '../text/name.ts';
-import { gatewayEdge } from './gateway.ts';
+import { because, count, duration, listOf, port, secret, share, text } from './fields.ts';
 import { MODES, rankingRules } from './ranking.ts';
+import { gatewayEdge } from './sections/gateway.ts';
 import { mqtt } from './sections/mqtt.ts';
 
 /**
@@ -14,16 +15,7 @@ import { mqtt } from './sections/mqtt.ts';
  * All times are plain numbers in the unit that the default file names.
  */
 
-const count = (least = 0, most = Number.MAX_SAFE_INTEGER) => z.number().int().min(least).max(most);
-const duration = () => z.number().positive();
-const share = () => z.number().min(0).max(1);
-const text = () => z.string().min(1);
-const secret = () => z.string().nullable().meta({ secret: true });
-const port = (least = 1) => count(least, 65_535);
 const priority = () => count(1, 10);
-
-/** An error with its own code in place of the general one. */
-const because = (code: string, message: string) => ({ message, params: { code } });
 
 export const SOURCES = ['yahoo_finance', 'lean', 'alpha_vantage', 'cached', 'simulated'] as const;
 
@@ -54,10 +46,6 @@ const size = z
     return digits === undefined ? Number.NaN : Math.round(Number(digits) * BYTES[unit!.toLowerCase()]!);
   })
   .refine((bytes) => bytes >= 1024, because('config.out_of_range', 'must be a size of at least 1KB, such as 50MB'));
-
-/** A list in which each value is at most once. */
-const listOf = <Item extends z.ZodType<string>>(item: Item) =>
-  z.array(item).refine((names) => new Set(names).size === names.length, because('config.duplicate_value', 'names one twice'));
 
 /** Calendar days that always contain the 20 sessions before today. */
 const CHAIN_HISTORY_DAYS = 32;

@@ -1,5 +1,6 @@
 import { isSecret, leaves } from './keys.ts';
-import type { LoadedConfig, Origin } from './load.ts';
+import type { LoadedConfig } from './load.ts';
+import { placeText } from './problems.ts';
 
 /** One key of `stockmesh config show`: its effective value and its origin. */
 export interface ConfigRow {
@@ -16,15 +17,11 @@ export function describeConfig(
   return [...leaves.keys()].map((key) => {
     const value = key.split('.').reduce<unknown>((section, name) => (section as Record<string, unknown>)[name], config);
     const hidden = secrets === 'hidden' && isSecret(key) && value !== null;
-    return { key, value: hidden ? '•••' : value, origin: originText(origins.get(key)!) };
+    return { key, value: hidden ? '•••' : value, origin: placeText(origins.get(key)!) };
   });
 }
 
 /** The output of `stockmesh config show --json`. Stable for scripts. */
 export function configJson(loaded: LoadedConfig, options?: { secrets?: 'hidden' | 'shown' }) {
   return { environment: loaded.environment, warnings: loaded.warnings, keys: describeConfig(loaded, options) };
-}
-
-function originText(origin: Origin): string {
-  return typeof origin === 'string' ? origin : `${origin.file}:${origin.line}`;
 }

@@ -1,5 +1,6 @@
 /** Where each value of a YAML file stands and how it is written there; and a limit to what its aliases stand for. */
 import { EVENT_ID, type Event, getScalarValue, SCALAR_STYLE } from 'js-yaml';
+import { join } from './keys.ts';
 
 export interface Located {
   lines: ReadonlyMap<string, number>;
@@ -27,7 +28,7 @@ const DEEPEST = 100;
 
 interface Frame {
   path: string;
-  /** Maps: the key whose value comes next. Lists: the number of the next item. */
+  /** Maps: the path of the value that comes next. Lists: the number of the next item. */
   next: string | number | undefined;
   kind: 'document' | 'map' | 'list';
   content: Content;
@@ -54,6 +55,7 @@ export function locate(events: readonly Event[], source: string): (Located & { t
   const lineAt = lineCounter(source);
   const frames: Frame[] = [];
   let aliased = 0;
+  let unnamed = 0;
 
   const within = (frame: Frame, { size, height }: Content): void => {
     frame.content.size += size;
@@ -83,20 +85,20 @@ export function locate(events: readonly Event[], source: string): (Located & { t
     const isKey = frame!.kind === 'map' && frame!.next === undefined;
     if (isKey && event.type === EVENT_ID.SCALAR) {
       const key = getScalarValue(source, event);
-      const path = joined(frame!.path, key);
+      const path = join(frame!.path, key);
       const line = lineAt(event.valueStart);
       const first = lines.get(path);
       if (first !== undefined && key !== '<<') twice.push({ path, line, first });
       lines.set(path, line);
-      frame!.next = key;
+      frame!.next = path;
       continue;
     }
-    // A key that is itself a list, a map or an alias is never a known key. It gets a name so that its value is not read as the next key.
-    const path = isKey ? '?' : valuePath(frame!);
+    // A key that is itself a list, a map or an alias is never a known key. It gets a path of its own, so that its value is not read as the next key.
+    const path = isKey ? `${frame!.path}?${++unnamed}` : valuePath(frame!);
     if (frame!.kind === 'list') {
       lines.set(path, lineAt(startOf(event)));
       frame!.next = Number(frame!.next) + 1;
-    } else frame!.next = isKey ? '?' : undefined;
+    } else frame!.next = isKey ? path : undefined;
     if (event.type === EVENT_ID.ALIAS && content !== undefined) {
       aliased += content.size;
       const refused = aliasFault(content, aliased, frames.length);
@@ -129,12 +131,8 @@ function aliasFault({ height, whole }: Content, aliased: number, depth: number):
   return undefined;
 }
 
-function joined(path: string, key: string | number): string {
-  return path === '' ? String(key) : `${path}.${key}`;
-}
-
-function valuePath({ path, next }: Frame): string {
-  return next === undefined ? path : joined(path, next);
+function valuePath({ kind, path, next }: Frame): string {
+  return kind === 'list' ? join(path, next!) : kind === 'map' ? String(next) : path;
 }
 
 function startOf(event: Event): number {

@@ -17,26 +17,27 @@ const SCHEMA = CORE_SCHEMA.withTags(mergeTag);
 export function parseYaml(text: string, file: string, problems: Problem[]): YamlFile {
   // YAML reads each line end as a line feed. So does whoever counts lines.
   const source = text.replace(/\r\n?/g, '\n');
-  const nothing = (code: string, fault: string): YamlFile => {
-    problems.push({ code, text: `${file}${fault}` });
+  const nothing = (code: string, text: string, line?: number): YamlFile => {
+    problems.push({ code, place: line === undefined ? file : { file, line }, text });
     return { value: undefined, lines: new Map(), written: new Map() };
   };
   try {
     const events: Event[] = parseEvents(source, { filename: file });
     const documents = events.filter(({ type }) => type === EVENT_ID.DOCUMENT).length;
-    if (documents > 1) return nothing('config.syntax', `: holds ${documents} YAML documents; keep one, without "---" lines`);
+    if (documents > 1) return nothing('config.syntax', `holds ${documents} YAML documents; keep one, without "---" lines`);
     const found = locate(events, source);
-    if ('fault' in found) return nothing(found.code, `:${found.line}: ${found.fault}`);
+    if ('fault' in found) return nothing(found.code, found.fault, found.line);
     for (const { path, line, first } of found.twice)
       problems.push({
         code: 'config.duplicate_key',
-        text: `${file}:${line}: key "${shorten(path)}" is there twice, first on line ${first}; keep one`,
+        place: { file, line },
+        text: `key "${shorten(path)}" is there twice, first on line ${first}; keep one`,
       });
     const [value] = constructFromEvents(events, { source, filename: file, schema: SCHEMA, json: true });
     return { value, ...found };
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
     // The parser's own message quotes the lines around the error, which may hold a password.
-    return nothing('config.syntax', `:${(error.mark?.line ?? 0) + 1}: not valid YAML: ${error.reason}`);
+    return nothing('config.syntax', `not valid YAML: ${error.reason}`, (error.mark?.line ?? 0) + 1);
   }
 }

@@ -9,8 +9,10 @@ const ADDRESS = /(:\/\/[^\s:/?#"@]*:)[^\s/?#"]*@/g;
 const QUERY = new RegExp(String.raw`([?&]${NAME}=)[^\s&"\\#]+`, 'gi');
 const HEADER = /(\bauthorization\s*[:=]\s*|\bbearer\s+)(?:(?:bearer|basic)\s+)?[\w.~+/-]{8,}=*/gi;
 
-// A password in an SQL statement that failed, as the driver hands it on: a quote in it has a backslash, which JSON doubles.
-const IDENTIFIED = /(\bidentified\s+(?:with\s+[\w'"]+\s+)?(?:by|as)\s+(?:password\s*\(?\s*)?)'(?:[^'\\]|\\\\(?:\\.|[^\\])|\\.|'')*'/gi;
+// A password in an SQL statement that failed, as the driver hands it on: a quote in it has a backslash, which JSON doubles. A statement that was cut ends with its text. No two
+// of the alternatives begin alike: a user's name may be the beginning of such a statement with many backslashes, and a choice at each takes hours.
+const IDENTIFIED =
+  /(\bidentified\s+(?:with\s+[\w'"]+\s+)?(?:by|as)\s+(?:password\s*(?:\(\s*)?)?)'(?:[^'"\\]|\\\\(?:\\.|[^"\\]|(?="))|\\[^\\]|'')*(?:'|(?=")|$)/gi;
 
 const MASK = '•••';
 

@@ -23,6 +23,18 @@ test('columns are aligned, numbers to the right, and no line ends with blanks', 
   );
 });
 
+test('without a limit a long text is whole, and does not widen the other lines', () => {
+  const long = 'x'.repeat(300);
+  const of = (name: string, note: string) => ({ name, size: 7, note });
+  const order = [columns[0]!, columns[2]!, columns[1]!];
+  expect(table([of('a', 'short'), of('b', long)], order, Number.POSITIVE_INFINITY).split('\n')).toEqual([
+    `NAME  NOTE${' '.repeat(38)}SIZE`,
+    `a     short${' '.repeat(40)}7`,
+    `b     ${long}     7`,
+    '',
+  ]);
+});
+
 test('a flexible column is cut to the width', () => {
   const lines = table(rows, columns, 40).trimEnd().split('\n');
   expect(lines[2]).toBe('longer  1234  a note of quite some leng…');

@@ -78,7 +78,7 @@ function portfolioFile(random: Random): PortfolioFile {
       symbol,
       quantity: decimal(quantity),
       cost: decimal(cost),
-      note: random.text(10).replaceAll(/[^ -~]/g, ''),
+      note: `${random.once(4) ? `${user}\u00a0${symbol}` : random.text(10)}`.toWellFormed().replaceAll(/[\0\r]/g, ''),
     };
     return columns.map((column) => field(column === 'symbol' && random.once(4) ? symbol.toLowerCase() : texts[column])).join(delimiter);
   };

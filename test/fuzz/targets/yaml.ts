@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { loadConfig } from '../../../services/platform/config/load.ts';
-import type { Problem } from '../../../services/platform/config/problems.ts';
+import { type Problem, placeText } from '../../../services/platform/config/problems.ts';
 import { parseYaml } from '../../../services/platform/config/yaml.ts';
 import { ConfigError } from '../../../services/platform/errors.ts';
 import { mutated, type Random, shorterBytes } from '../random.ts';
@@ -17,10 +17,27 @@ interface Document {
 
 /** Configurations are read when a process starts, so nothing else waits. The largest file of these has some 10 KB. */
 const MOST_MS = 200;
-const NAMES = ['worker', 'a', 'b-c', 'x1', 'poll_interval', '__proto__', 'constructor', 'prototype', 'toString', '0', 'yes', '~', 'null'];
+const NAMES = [
+  'worker',
+  'a',
+  'b-c',
+  'x1',
+  'poll_interval',
+  '__proto__',
+  'constructor',
+  'prototype',
+  'toString',
+  '0',
+  'yes',
+  '~',
+  'null',
+  '',
+  'a.b',
+  "'a'",
+  '?',
+];
 
 /** Names twice in one map are a problem, so each stands once. */
-// The place of a value is named with dots between; no key of a configuration has one, or is empty.
 function value(random: Random, depth: number): unknown {
   const kind = random.below(depth > 3 ? 5 : 8);
   if (kind === 0) return random.pick([0, 1, -7, 3.25, 1e21, 858]);
@@ -31,10 +48,7 @@ function value(random: Random, depth: number): unknown {
       : random.text(8).toWellFormed();
   if (kind === 5) return random.list(4, () => value(random, depth + 1));
   return Object.fromEntries(
-    random.list(5, () => [
-      random.once(3) ? random.pick(NAMES) : `k${random.text(6).toWellFormed().replaceAll('.', '')}`,
-      value(random, depth + 1),
-    ]),
+    random.list(5, () => [random.once(3) ? random.pick(NAMES) : `k${random.text(6).toWellFormed()}`, value(random, depth + 1)]),
   );
 }
 
@@ -131,7 +145,7 @@ export const yaml: Target<Document> = {
       const { value: read, lines } = parseYaml(text, 'f.yaml', problems);
       assertQuick(begun);
       assertUnchanged();
-      const placeless = problems.find((one) => !/^f\.yaml(:\d+)?: /.test(one.text) || !one.code.startsWith('config.'));
+      const placeless = problems.find(({ code, place }) => !/^f\.yaml(:\d+)?$/.test(placeText(place ?? '')) || !code.startsWith('config.'));
       if (placeless !== undefined) throw new Wrong(`a problem without a place: ${placeless.text}`);
       if (isMap(read) && ![Object.prototype, null].includes(Object.getPrototypeOf(read)))
         throw new Wrong('the document has another prototype');

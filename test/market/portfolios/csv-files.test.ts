@@ -165,6 +165,18 @@ describe('users', () => {
     expect((await refused(`${HEADER}\n${user},AAPL,4,150\npriya,AAPL,5,150\n`))[0]).toContain(fault);
   });
 
+  const noted = 'note,symbol,quantity,cost,user';
+
+  test('whose letters stand beside another kind of blank elsewhere in the line are taken', async () => {
+    expect(await held(`${noted}\n"say ""priya\u00a0"" AAPL\u00a0Inc",AAPL,4,150,priya\n`)).toEqual([['priya', 'AAPL', 4, 150]]);
+  });
+
+  test('behind a space, a blank of another kind is named where the name stands', async () => {
+    expect(await refused(`${noted}\npriya AAPL,AAPL,4,150,priya \u00a0\n`)).toEqual([
+      'p.csv:2: "priya \u00a0" has the character U+00A0, which looks like a space; write a plain space or none',
+    ]);
+  });
+
   test('that differ by case are two', async () => {
     expect(await held(`${HEADER}\nPriya,AAPL,4,150\npriya,AAPL,5,150\n`)).toEqual([
       ['Priya', 'AAPL', 4, 150],

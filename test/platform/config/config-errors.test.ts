@@ -214,6 +214,23 @@ test('a key that stands twice', () => {
   });
 });
 
+test.each([
+  ['an empty key', '"":\n  worker: {}\nworker: {}\n'],
+  ['a key with a dot', 'job_processor:\n  worker.name: {}\n  worker:\n    name: a\n'],
+  ['a key with a dot and quotes', `"a.b":\n  c: {}\n"'a.b'":\n  c: {}\n`],
+  ['keys that are lists', '? [a]\n: b: 1\n? [c]\n: b: 2\n'],
+])('%s does not stand for another key', (_, text) => {
+  expect(refusal(text).lines.join('\n')).not.toContain('twice');
+});
+
+test('a key with a dot is placed at its own line, and is no other spelling', () => {
+  expect(refusal('job_processor:\n  worker:\n    pol: 1\n  worker.pol: 1\n  freshness.weekend: 8\n').lines).toEqual([
+    expect.stringMatching(/^1\.yaml:3: unknown key "worker\.pol"/),
+    expect.stringMatching(/^1\.yaml:4: unknown key "'worker\.pol'"/),
+    expect.stringMatching(/^1\.yaml:5: unknown key "'freshness\.weekend'"/),
+  ]);
+});
+
 test('text that is not YAML is refused with its line, and no line of the file is quoted', () => {
   const { code, lines } = refusal('job_processor:\n  database:\n    password: hunter2\n   host: here\n');
   expect(code).toBe('config.syntax');
@@ -269,6 +286,19 @@ test('a variable of the wrong type is named with its value', () => {
   ]);
 });
 
+test('a wrong variable that the defaults name is placed at the variable, not at a file that nobody touched', () => {
+  const { lines } = refusal('', { env: { STOCKMESH_DATABASE_URL: 'postgres://u:hunter2@h/d', STOCKMESH_DATABASE_PASSWORD: 'caf\ufffd' } });
+  expect(lines).toEqual([
+    expect.stringMatching(/^environment STOCKMESH_DATABASE_PASSWORD: database\.password: variable \w+ holds bytes that are not UTF-8/),
+    expect.stringMatching(/^environment STOCKMESH_DATABASE_URL: database\.url: .*, got •••$/),
+  ]);
+});
+
+test('problems of one file are in the order of its lines, whatever kind they are', () => {
+  const text = `job_processor:\n  monitoring: {port: x}\n  wrker: {}\n  jobs: {default_priority: 0}\n  worker: {name: "\${NOBODY}"}\n  jobz: {}\n`;
+  expect(refusal(text).lines.map((line) => line.split(':')[1])).toEqual(['2', '3', '4', '5', '6']);
+});
+
 test.each([`\${9LIVES}`, `\${A:-\${B}}`, `\${open`])('%s is no variable', (text) => {
   expect(refusal(yaml('worker.name', `"${text}"`)).code).toBe('config.bad_variable');
 });
@@ -301,8 +331,8 @@ test('all problems of all files are reported at once', () => {
   expect(code).toBe('config.invalid');
   expect(lines).toEqual([
     expect.stringMatching(/^1\.yaml:2: unknown key "wrker"/),
-    expect.stringMatching(/^2\.yaml:3: worker\.name: variable NOBODY/),
-    expect.stringMatching(/^2\.yaml:2: jobs\.default_priority: must be at least 1/),
     expect.stringMatching(/^1\.yaml:3: monitoring\.port: must be at least 0/),
+    expect.stringMatching(/^2\.yaml:2: jobs\.default_priority: must be at least 1/),
+    expect.stringMatching(/^2\.yaml:3: worker\.name: variable NOBODY/),
   ]);
 });

@@ -117,8 +117,8 @@ describe('a text that YAML turns into something else is to be put in quotes', ()
     expect(refusal(yaml).lines).toEqual([
       '1.yaml:3: worker.worker_id: must be text, got 007, which YAML reads as the number 7; put it in quotes: "007"; the default is null',
       '1.yaml:4: worker.name: must be text, got 1E3, which YAML reads as the number 1000; put it in quotes: "1E3"; the default is "stockmesh worker"',
-      '1.yaml:8: queue.mqtt.client_id_prefix: must be text, got 42, which YAML reads as the number 42; put it in quotes: "42"; the default is "stockmesh"',
       '1.yaml:6: database.password: must be text, got •••, which YAML does not read as text; put it in quotes; the default is •••',
+      '1.yaml:8: queue.mqtt.client_id_prefix: must be text, got 42, which YAML reads as the number 42; put it in quotes: "42"; the default is "stockmesh"',
     ]);
   });
 

@@ -264,6 +264,23 @@ test.each(["ALTER USER 'u'@'%' IDENTIFIED BY ?", "ALTER USER 'u' IDENTIFIED WITH
   },
 );
 
+test('a password in a statement that was cut is blanked to its end', () => {
+  const { lines, log } = logger();
+  log.error({ sql: "ALTER USER 'u' IDENTIFIED BY 'hunter2 hun", end: 1 }, "CREATE USER 'u' IDENTIFIED BY 'hunter2\\");
+  expect(JSON.parse(lines[0]!)).toMatchObject({
+    sql: "ALTER USER 'u' IDENTIFIED BY '•••'",
+    end: 1,
+    msg: "CREATE USER 'u' IDENTIFIED BY '•••'",
+  });
+});
+
+// With a choice at each backslash these would take longer than the universe is old.
+test('a text that begins like such a statement costs no time', () => {
+  const { lines, log } = logger();
+  for (const text of [`identified by '${'\\'.repeat(2_001)}`, `identified by password${' '.repeat(2_000)}`]) log.warn({ text }, 'refused');
+  expect(lines).toHaveLength(2);
+});
+
 test.each([
   ['https://example.test/q?apikey=hunter2&symbol=AAPL', 'https://example.test/q?apikey=•••&symbol=AAPL'],
   ['https://example.test/q?symbol=AAPL&api_key=hunter2', 'https://example.test/q?symbol=AAPL&api_key=•••'],

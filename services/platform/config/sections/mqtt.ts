@@ -1,23 +1,16 @@
 import { z } from 'zod';
 import { readBrokerUrl } from '../../bus/broker-url.ts';
 import { secretUrl } from '../../text/secret-url.ts';
-
-const count = (least: number, most = Number.MAX_SAFE_INTEGER) => z.number().int().min(least).max(most);
-const seconds = () => z.number().positive();
-const text = () => z.string().min(1);
-const secret = () => z.string().nullable().meta({ secret: true });
-const port = () => count(1, 65_535);
-
-const because = (code: string, message: string) => ({ message, params: { code } });
+import { because, count, duration, file, missingOfPair, port, secret, text } from '../fields.ts';
 
 const tls = z
   .strictObject({
     enabled: z.boolean(),
-    ca_file: text().nullable(),
+    ca_file: file(),
     verify: z.boolean(),
-    cert_file: text().nullable(),
-    key_file: text().nullable(),
-    client_ca_file: text().nullable(),
+    cert_file: file(),
+    key_file: file(),
+    client_ca_file: file(),
     listen_host: text(),
     listen_port: port(),
     listen_websocket_port: port().nullable(),
@@ -25,8 +18,8 @@ const tls = z
   .check(({ value: { cert_file, key_file, client_ca_file, listen_websocket_port }, issues }) => {
     const report = (key: string, message: string) =>
       issues.push({ code: 'custom', input: null, path: [key], ...because('config.missing_value', message) });
-    if ((cert_file === null) !== (key_file === null))
-      report(cert_file === null ? 'cert_file' : 'key_file', 'a certificate needs its key, and a key its certificate');
+    const missing = missingOfPair({ cert_file, key_file });
+    if (missing !== undefined) issues.push({ code: 'custom', input: null, ...missing });
     if (cert_file !== null || key_file !== null) return;
     if (client_ca_file !== null) report('cert_file', 'client_ca_file asks clients for certificates, so the broker needs one too');
     if (listen_websocket_port !== null) report('cert_file', 'listen_websocket_port is encrypted, so the broker needs a certificate');
@@ -36,7 +29,7 @@ const limits = z.strictObject({
   connections: count(1),
   connections_per_account: count(1),
   unauthenticated: count(1),
-  connect_timeout: seconds(),
+  connect_timeout: duration(),
   wrong_passwords: count(1),
   messages_per_second: count(1),
   bytes_per_second: count(1024),
@@ -65,7 +58,7 @@ export const mqtt = z
     protocol_version: z.union([z.literal(4), z.literal(5)]),
     keepalive: count(0, 65_535),
     client_id_prefix: z.string().regex(/^[A-Za-z0-9_-]{1,40}$/, 'must be 1-40 letters, digits, "_" or "-"'),
-    publish_timeout: seconds(),
+    publish_timeout: duration(),
     max_in_flight: count(1, 65_535),
     websocket_port: port().nullable(),
     max_payload: count(1024, 268_435_455),
