@@ -6,6 +6,7 @@ import { watchCertificate } from '../../platform/machine/certificate.ts';
 import { guard } from '../auth/access.ts';
 import { createAddresses } from '../auth/addresses.ts';
 import { keyRoutes } from '../auth/key-routes.ts';
+import { watchKeys } from '../auth/key-watch.ts';
 import { streamRoutes } from '../live/stream.ts';
 import { jobControlRoutes } from '../routes/job-control.ts';
 import { jobEventRoutes } from '../routes/job-events.ts';
@@ -69,7 +70,8 @@ export async function buildServer(parts: Parts): Promise<App> {
   loginRoutes(app, parts);
   jobRoutes(app, parts);
   jobControlRoutes(app, parts);
-  jobEventRoutes(app, parts);
+  const watchKey = watchKeys(app, parts);
+  jobEventRoutes(app, parts, watchKey);
   symbolRoutes(app, parts);
   userRoutes(app, parts);
   const readRanking = rankingReader(parts);
@@ -78,7 +80,7 @@ export async function buildServer(parts: Parts): Promise<App> {
   olderPathRoutes(app, parts, readRanking);
   operationRoutes(app, parts);
   keyRoutes(app, parts);
-  streamRoutes(app, parts);
+  streamRoutes(app, parts, watchKey);
   await app.ready();
   return app;
 }

@@ -5,7 +5,7 @@ import { listJobs } from '../../ledger/read/jobs.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { type Caller, callerOf, ownUsers } from '../auth/access.ts';
-import { watchKeys } from '../auth/key-watch.ts';
+import type { WatchKey } from '../auth/key-watch.ts';
 import type { App, Parts } from '../http/app.ts';
 import { problems, streamToken } from '../http/schemas.ts';
 import type { LiveClient } from './live.ts';
@@ -22,9 +22,7 @@ const types = z
 const KNOWN_JOBS = 1_000;
 const MOST_JOBS = 10_000;
 
-export function streamRoutes(app: App, parts: Parts): void {
-  const { db, live, log, streams } = parts;
-  const watchKey = watchKeys(app, parts);
+export function streamRoutes(app: App, { db, live, log, streams }: Parts, watchKey: WatchKey): void {
   const open = new Set<Stream>();
   app.addHook('preClose', async () => {
     for (const stream of open) stream.end();

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { isLive } from '../../ledger/job.ts';
 import { callerOf } from '../auth/access.ts';
-import { watchKeys } from '../auth/key-watch.ts';
+import type { WatchKey } from '../auth/key-watch.ts';
 import { type SeenJob, visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { jobId, problems, streamToken } from '../http/schemas.ts';
@@ -12,11 +12,13 @@ import { frameOf } from '../live/sse.ts';
 const READ_ONLINE_MS = 2_000;
 const READ_OFFLINE_MS = 500;
 
-export function jobEventRoutes(app: App, parts: Parts): void {
-  const { db, live, bus, log, streams } = parts;
-  const watchKey = watchKeys(app, parts);
-  const ending = new AbortController();
-  app.addHook('preClose', async () => ending.abort());
+export function jobEventRoutes(app: App, { db, live, bus, log, streams }: Parts, watchKey: WatchKey): void {
+  const open = new Set<() => void>();
+  let isEnding = false;
+  app.addHook('preClose', async () => {
+    isEnding = true;
+    for (const wake of open) wake();
+  });
 
   app.route({
     method: 'GET',
@@ -37,21 +39,28 @@ export function jobEventRoutes(app: App, parts: Parts): void {
       const caller = callerOf(request);
       const { id } = request.params;
       let unwatch = (): void => {};
+      let isClosed = false;
       let changed = Promise.withResolvers<void>();
+      const wake = (): void => changed.resolve();
+      open.add(wake);
       // Listens first: a change during the read triggers another read.
-      const stopListening = live.onStatus(id, () => changed.resolve());
+      const stopListening = live.onStatus(id, wake);
       try {
         let { job } = await visibleJob(db, caller, id);
         const stream = streams.open(reply, caller);
         unwatch = watchKey(caller, stream.end);
-        const closed = stream.closed.then(() => true as const);
+        void stream.closed.then(() => {
+          isClosed = true;
+          wake();
+        });
         let sent = '';
         for (;;) {
           const now = JSON.stringify(stateOf(job));
           if (now !== sent) stream.send(frameOf(sent === '' || !isSameState(sent, job) ? 'state' : 'progress', stateOf(job)));
           sent = now;
-          if (!isLive(job.state) || ending.signal.aborted) break;
-          if (await Promise.race([closed, wait(changed.promise)])) return;
+          if (!isLive(job.state) || isEnding) break;
+          await wait(changed.promise);
+          if (isClosed) return;
           changed = Promise.withResolvers<void>();
           ({ job } = await visibleJob(db, caller, id));
         }
@@ -64,21 +73,17 @@ export function jobEventRoutes(app: App, parts: Parts): void {
         reply.raw.destroy();
       } finally {
         stopListening();
+        open.delete(wake);
         unwatch();
       }
     },
   });
 
-  async function wait(change: Promise<void>): Promise<false> {
+  async function wait(change: Promise<void>): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, bus.state === 'online' ? READ_ONLINE_MS : READ_OFFLINE_MS);
-    const stop = (): void => resolve();
-    ending.signal.addEventListener('abort', stop);
     await Promise.race([change, promise]);
-    // The signal lives as long as the gateway, and a stream waits thousands of times.
-    ending.signal.removeEventListener('abort', stop);
     clearTimeout(timer);
-    return false;
   }
 }
 

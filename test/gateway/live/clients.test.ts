@@ -119,3 +119,16 @@ test('jobs that were started again are announced as new ones are', async () => {
   expect((await mesh.operator.post('/v1/jobs/redrive', { state: 'cancelled' })).body.redriven).toEqual([id]);
   await expect.poll(() => heard).toEqual(['ONE', 'ONE', 'ONE']);
 });
+
+test('a status of a job that is named like an event of its own harms no stream', async () => {
+  const id = await ask('MSFT');
+  const job = await listen(`${mesh.gateway.url}/v1/jobs/${id}/events`, mesh.operator);
+  const all = await events(mesh.operator, '?types=status');
+  await expect.poll(() => job.of('state').length).toBe(1);
+  await mesh.bus.publish('status', { id: 'error', type: 'fetch', state: 'running', attempt: 1, at: '2026-03-03T16:00:00Z' });
+  await expect.poll(() => all.of('status').length).toBe(1);
+  await mesh.operator.post(`/v1/jobs/${id}/cancel`);
+  await job.ended;
+  expect(job.of('end').length).toBe(1);
+  all.close();
+});

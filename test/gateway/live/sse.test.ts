@@ -101,3 +101,18 @@ test('a reader that reads is not cut, however long the stream is quiet', async (
   }
   expect(cuts).toEqual([]);
 });
+
+test('a stream for a reader that has gone before it is opened is closed at once', async () => {
+  const app = fastify();
+  onTestFinished(() => app.close());
+  const { promise: opened, resolve } = Promise.withResolvers<Stream>();
+  app.get('/', async (_, reply) => {
+    client.destroy();
+    await once(reply.raw, 'close');
+    resolve(openStream(reply, { heartbeatMs: 60_000, maxBehind: 65_536 }));
+    return reply;
+  });
+  await app.listen({ port: 0 });
+  const client = get(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}/`).on('error', () => {});
+  await (await opened).closed;
+});
