@@ -65,6 +65,8 @@ interface Count {
   reserved: number;
   /** `performance.now()` of the last look. */
   at: number;
+  /** Milliseconds that it took. */
+  cost: number;
   looking: Promise<void> | undefined;
 }
 
@@ -72,6 +74,8 @@ interface Count {
 const OLD_MS = 1_000;
 /** One that refuses is looked at again sooner, and not with every request. */
 const OLD_REFUSAL_MS = 200;
+/** But not sooner than after so many times as long as the look took: some 30 ms for 6,000 jobs. */
+const AGE_OF_COST = 20;
 /** Askers that are remembered: more than any process meets in a second. */
 const MOST_ASKERS = 5_000;
 /** So many rows of ended jobs are worth a statement that deletes them. */
@@ -85,13 +89,13 @@ export function createJobQuotas(db: Database): JobQuotas {
     const found = new Map(
       askers.map(({ id }) => [
         id,
-        counts.getOrInsertComputed(id, () => ({ waiting: 0, reserved: 0, at: Number.NEGATIVE_INFINITY, looking: undefined })),
+        counts.getOrInsertComputed(id, () => ({ waiting: 0, reserved: 0, at: Number.NEGATIVE_INFINITY, cost: 0, looking: undefined })),
       ]),
     );
     const old = askers.filter(({ id, most, adding }) => {
-      const { at, waiting, reserved, looking } = found.get(id) as Count;
-      const age = performance.now() - at;
-      return looking === undefined && (age >= OLD_MS || (age >= OLD_REFUSAL_MS && waiting + reserved + adding > most));
+      const { at, cost, waiting, reserved, looking } = found.get(id) as Count;
+      const oldest = waiting + reserved + adding > most ? OLD_REFUSAL_MS : OLD_MS;
+      return looking === undefined && performance.now() - at >= Math.max(oldest, cost * AGE_OF_COST);
     });
     if (old.length > 0) {
       const looking = lookFor(old.map((asker) => [asker, found.get(asker.id) as Count]));
@@ -103,6 +107,7 @@ export function createJobQuotas(db: Database): JobQuotas {
   }
 
   async function lookFor(old: readonly [Asker, Count][]): Promise<void> {
+    const started = performance.now();
     try {
       const waiting = await look(
         db,
@@ -111,6 +116,7 @@ export function createJobQuotas(db: Database): JobQuotas {
       for (const [{ id }, count] of old) {
         count.waiting = waiting.get(id) ?? 0;
         count.at = performance.now();
+        count.cost = count.at - started;
       }
     } finally {
       for (const [, count] of old) count.looking = undefined;
