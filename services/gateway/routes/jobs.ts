@@ -272,7 +272,7 @@ function estimateJson({ position, startSeconds, completionSeconds }: Estimate) {
 
 /** A job without items is one item. */
 function statusOf(job: SeenJob, { completionSeconds }: Estimate) {
-  const { done, skipped, no_data, failed, total } = job.items;
+  const { done, skipped, no_data, failed, not_entitled, not_yet, total } = job.items;
   const alone = job.items.total === 0;
   const ended = job.ended_at !== null;
   const completed = alone ? Number(job.state === 'completed') : done;
@@ -286,8 +286,10 @@ function statusOf(job: SeenJob, { completionSeconds }: Estimate) {
       skipped,
       no_data,
       failed: broken,
+      not_entitled,
+      not_yet,
       total: all,
-      percentage: Number(((100 * (completed + skipped + no_data + broken)) / all).toFixed(1)),
+      percentage: Number(((100 * (completed + skipped + no_data + broken + not_entitled + not_yet)) / all).toFixed(1)),
     },
     eta_seconds: completionSeconds,
     created_at: job.enqueued_at,
