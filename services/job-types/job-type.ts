@@ -26,6 +26,8 @@ export interface JobType {
   retries: 'sources' | 'general';
   /** Seconds that a job may take; `worker.max_execution_time` holds for every type. */
   timeLimit?: (config: Config) => number;
+  /** Seconds that its jobs may wait in their queue, in place of the `ttl` of the queue. */
+  waitsSeconds?: number;
   /** Whether failed parts leave the job `completed_with_errors` instead of `failed`. */
   mayCompleteWithErrors: boolean;
   /** Set where a job also runs when one that it waited for failed: it can do without. */

@@ -62,6 +62,13 @@ export interface JobRequest {
   runAt?: Date | undefined;
   /** Dedupe keys of the live jobs (of this call or earlier ones) that must complete first; a key without a live job is met already. */
   after?: readonly string[] | undefined;
+  /**
+   * Dedupe keys of the jobs (of this call or live ones) that do the work of this one, which sums them up when all have ended, however they ended. They are cancelled
+   * and started again with it, and their items count as items of it. A request that joins a live job starts none of its parts again.
+   */
+  parts?: readonly string[] | undefined;
+  /** The keys of its items, where they are known beforehand: they count as pending from the beginning. */
+  items?: readonly string[] | undefined;
   /** What happens when the queue of `level` holds `max_jobs`: go to the next queue down, or be refused. */
   whenFull: 'next_queue' | 'refuse';
 }
