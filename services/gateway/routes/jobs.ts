@@ -271,7 +271,7 @@ function estimateJson({ position, startSeconds, completionSeconds }: Estimate) {
 }
 
 /** A job without items is one item. */
-function statusOf(job: SeenJob, { completionSeconds }: Estimate) {
+export function statusOf(job: SeenJob, { completionSeconds }: Estimate) {
   const { done, skipped, no_data, failed, total } = job.items;
   const alone = job.items.total === 0;
   const ended = job.ended_at !== null;
