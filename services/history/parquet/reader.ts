@@ -1,10 +1,15 @@
 /** Reads stored objects: local Parquet files, in the process that runs DuckDB. Answers are plain JSON: days `YYYY-MM-DD`, times ISO in UTC with milliseconds, numbers as numbers. */
 import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { usCalendar } from '../../market/calendar/calendar.ts';
 import type { ContractFilter } from '../dataset.ts';
 import { createParquetChild, type ParquetChildOptions } from './child.ts';
 import type { StoredColumn } from './columns.ts';
+import { dayStart, dayWindows, microseconds, tradingDayOf } from './days.ts';
+import { ownFolder, removeFolder } from './folder.ts';
+import { QUARTER_US, type SentSelection } from './messages.ts';
 
 /** A row by the names of `storedColumns`. */
 export type PlainRow = Readonly<Record<string, string | number | null>>;
@@ -68,15 +73,62 @@ export function createReader(options: ParquetChildOptions): ParquetReader {
     firstRows: (path, limit, signal) => child.call({ kind: 'firstRows', path, limit }, signal),
     schemaOf: (path, signal) => child.call({ kind: 'schema', path }, signal),
     async exportCsv(paths, selection, out, signal) {
-      if (typeof out === 'string') return child.call({ kind: 'export', paths, selection, out }, signal);
-      return child.withFile('export.csv', async (file) => {
-        const rows = await child.call({ kind: 'export', paths, selection, out: file }, signal);
+      const question = { kind: 'export' as const, paths, selection: sent(selection) };
+      if (typeof out === 'string') return child.call({ ...question, out }, signal);
+      const folder = await ownFolder(options.tempFolder);
+      try {
+        const file = join(folder, 'export.csv');
+        const rows = await child.call({ ...question, out: file }, signal);
         await pipeline(createReadStream(file), out, { signal });
         return rows;
-      });
+      } finally {
+        await removeFolder(folder);
+      }
     },
-    chainAt: (paths, at, filter, signal) => child.call({ kind: 'chain', paths, at: at.toString(), filter }, signal),
-    verify: (path, signal) => child.call({ kind: 'verify', path }, signal),
+    chainAt: (paths, at, filter, signal) =>
+      child.call({ kind: 'chain', paths, selection: { ...sent({ filter }), ...untilMoment(at) } }, signal),
+    async verify(path, signal) {
+      const { quarters, ...found } = await child.call({ kind: 'verify', path }, signal);
+      return { ...found, days: daysOf(quarters) };
+    },
     close: () => child.close(),
   };
+}
+
+function sent({ from, to, filter }: Selection): SentSelection {
+  return {
+    fromUs: from === undefined ? null : microseconds(dayStart(from)),
+    untilUs: to === undefined ? null : microseconds(dayStart(dayAfter(to))),
+    fromDay: from ?? null,
+    toDay: to ?? null,
+    filter:
+      filter === undefined
+        ? null
+        : {
+            ...{ maxDte: filter.maxDte, basePct: filter.basePct },
+            days: dayWindows(Object.keys(filter.underlying), 'option').map((window) => ({
+              ...window,
+              underlying: filter.underlying[window.day]!,
+            })),
+          },
+  };
+}
+
+function untilMoment(at: Temporal.Instant): Pick<SentSelection, 'untilUs' | 'fromDay' | 'toDay'> {
+  const day = at.toZonedDateTimeISO(usCalendar.timeZone).toPlainDate().toString();
+  return { untilUs: Number(at.epochNanoseconds / 1000n) + 1, fromDay: day, toDay: day };
+}
+
+const dayAfter = (day: string): string => Temporal.PlainDate.from(day).add({ days: 1 }).toString();
+
+/** Rows by trading day, of rows by day or by quarter of an hour since the epoch. */
+function daysOf(quarters: Readonly<Record<string, number>>): Record<string, number> {
+  const days: Record<string, number> = {};
+  for (const [quarter, rows] of Object.entries(quarters)) {
+    const day = quarter.includes('-')
+      ? quarter
+      : tradingDayOf(Temporal.Instant.fromEpochMilliseconds((Number(quarter) * QUARTER_US) / 1000));
+    days[day] = (days[day] ?? 0) + rows;
+  }
+  return Object.fromEntries(Object.entries(days).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
