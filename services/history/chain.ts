@@ -61,7 +61,9 @@ function bestOf(objects: readonly ManifestRow[], { schema, interval, filter }: C
   return objects
     .filter(({ object, days }) => {
       const fits = object.filter === undefined || (filter !== undefined && filterName(object.filter) === filterName(filter));
-      return fits && days[day] !== undefined && (schema ?? object.schema) === object.schema && (interval ?? object.interval) === object.interval;
+      return (
+        fits && days[day] !== undefined && (schema ?? object.schema) === object.schema && (interval ?? object.interval) === object.interval
+      );
     })
     .toSorted((a, b) => rank(a) - rank(b))[0];
 }

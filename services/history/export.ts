@@ -20,12 +20,7 @@ export interface Export {
  * Prepares the export of the days of a download that are stored. Errors: `InputError('history.incomplete')` where days are missing and `allowGaps` is not set,
  * `InputError('history.nothing_stored' | 'history.no_underlying')`.
  */
-export async function prepareExport(
-  history: StoredHistory,
-  download: Download,
-  { days }: Coverage,
-  allowGaps: boolean,
-): Promise<Export> {
+export async function prepareExport(history: StoredHistory, download: Download, { days }: Coverage, allowGaps: boolean): Promise<Export> {
   const { sql } = history;
   const missing = days.filter(({ state }) => state !== 'complete' && state !== 'degraded' && state !== 'empty' && state !== 'closed');
   if (missing.length > 0 && !allowGaps) throw incomplete(download, missing);
@@ -52,7 +47,9 @@ export async function prepareExport(
       try {
         for (let start = 0; start < objects.length; start += AT_ONCE) {
           const chunk = objects.slice(start, start + AT_ONCE);
-          rows += await withFiles(history, chunk, signal, (paths) => writeRows(history, paths, { from, to, filter }, start === 0, body, signal));
+          rows += await withFiles(history, chunk, signal, (paths) =>
+            writeRows(history, paths, { from, to, filter }, start === 0, body, signal),
+          );
         }
         body.end();
       } catch (error) {

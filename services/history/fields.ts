@@ -58,20 +58,25 @@ const filterFields = (number: z.ZodNumber) => ({
 /** Of a query. */
 export const filterQuery = filterFields(z.coerce.number() as unknown as z.ZodNumber);
 
-/** The dataset of a root. Callers of stocks have no filter. */
-export const datasetFields = (asset: Asset) => ({
-  root: SymbolSchema.describe(asset === 'option' ? 'Root of the options, such as AAPL or SPXW' : 'Symbol of the stock, such as AAPL'),
+const rootField = SymbolSchema.describe('Such as AAPL; of options their root, such as SPXW');
+
+const days = { start_date: dayField, end_date: dayField };
+
+/** The body of a download of options: the dataset of a root, and its days. */
+export const optionFields = {
+  root: rootField,
   schema: schemaField,
   interval: intervalField,
-  ...(asset === 'option' ? filterFields(z.number()) : {}),
-});
+  ...filterFields(z.number()),
+  ...days,
+};
 
-/** A root with its days: the body of a download. */
-export const downloadFields = (asset: Asset) => ({ ...datasetFields(asset), start_date: dayField, end_date: dayField });
+/** That of a stock has no filter. */
+export const stockFields = { root: rootField, schema: schemaField, interval: intervalField, ...days };
 
 /** The same as parameters of a query, for both kinds of assets. */
 export const rangeFields = {
-  root: SymbolSchema,
+  root: rootField,
   dataset: z.enum(['option', 'stock']),
   schema: schemaField,
   interval: intervalField,

@@ -4,7 +4,7 @@ import { type Coverage, type DayState, readCoverage } from './coverage.ts';
 import { type Download, filterName, type ObjectSpec } from './dataset.ts';
 import { planOf } from './plan.ts';
 
-/** What the preview needs of a source. */
+/** What the preview needs of a source; without one it says nothing of calls. */
 export interface PreviewedSource {
   name: string;
   calls(object: ObjectSpec): number;
@@ -26,13 +26,13 @@ export interface Preview {
   counts: Partial<Record<DayState, number>>;
   /** Objects that would be downloaded, and the requests to the source that they take. */
   fetched: number;
-  calls: number;
+  calls: number | null;
   /** By the average of like objects that are stored; null where there are none. */
   rows: number | null;
   bytes: number | null;
   /** Seconds, by the pace of the newest objects of the dataset; null where nothing was measured. */
   seconds: number | null;
-  source: string;
+  source: string | null;
 }
 
 /** The worst first. */
@@ -43,7 +43,7 @@ const FETCHED: ReadonlySet<DayState> = new Set(['missing', 'failed', 'partial', 
 export async function previewOf(
   sql: Sql,
   download: Download,
-  { source, now, force = false }: { source: PreviewedSource; now: Temporal.Instant; force?: boolean },
+  { source, now, force = false }: { source: PreviewedSource | undefined; now: Temporal.Instant; force?: boolean },
 ): Promise<Preview> {
   const [coverage, size, pace] = await Promise.all([
     readCoverage(sql, download, now),
@@ -59,9 +59,10 @@ export async function previewOf(
   const counts: Preview['counts'] = {};
   for (const { state } of objects) counts[state] = (counts[state] ?? 0) + 1;
   const fetched = objects.filter((one) => one.fetched).length;
-  const calls = plan.reduce((sum, { object }, index) => sum + (objects[index]?.fetched ? source.calls(object) : 0), 0);
+  const calls =
+    source === undefined ? null : plan.reduce((sum, { object }, index) => sum + (objects[index]?.fetched ? source.calls(object) : 0), 0);
   return {
-    ...{ objects, counts, fetched, calls, source: source.name },
+    ...{ objects, counts, fetched, calls, source: source?.name ?? null },
     rows: size === undefined ? null : Math.round(size.rows * fetched),
     bytes: size === undefined ? null : Math.round(size.bytes * fetched),
     seconds: pace === undefined ? null : Math.round(pace * fetched),

@@ -40,7 +40,7 @@ function turns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
       throw new TransientError('history.busy', `${most} questions wait for the stored files already; ask again in a moment`);
     waiting++;
     const before = last;
-    const own = before.then(work, work);
+    const own = before.then(work);
     last = own.catch(() => undefined);
     try {
       return await own;

@@ -170,10 +170,15 @@ async function sendFile(request: FastifyRequest, reply: FastifyReply, row: Manif
   }
   const { start, end } = range ?? { start: 0, end: row.bytes - 1 };
   if (range !== undefined) reply.code(206).header('content-range', `bytes ${start}-${end}/${row.bytes}`);
-  reply.type(PARQUET).header('content-length', end - start + 1).header('content-disposition', `attachment; filename="${nameOf(row)}"`);
+  reply
+    .type(PARQUET)
+    .header('content-length', end - start + 1)
+    .header('content-disposition', `attachment; filename="${nameOf(row)}"`);
   if (request.method === 'HEAD') return reply.send(null);
   const signal = closing(reply);
-  return reply.send(await (range === undefined ? files.store.read(row.object.key, signal) : files.store.read(row.object.key, signal, range)));
+  return reply.send(
+    await (range === undefined ? files.store.read(row.object.key, signal) : files.store.read(row.object.key, signal, range)),
+  );
 }
 
 /** `AAPL-option-quote-15m-2024-01-02.parquet`. */

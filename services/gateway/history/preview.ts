@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { DAY_STATES } from '../../history/coverage.ts';
 import type { Download } from '../../history/dataset.ts';
-import { previewOf } from '../../history/preview.ts';
+import { type PreviewedSource, previewOf } from '../../history/preview.ts';
 import type { Parts } from '../http/app.ts';
 
 const state = z.enum(DAY_STATES);
@@ -20,6 +20,9 @@ export const previewJson = z.object({
   warnings: z.array(z.string()),
   objects: z.array(z.object({ key: z.string(), days: z.int(), state, download: z.boolean() })),
 });
+
+/** The source that would be asked for a download, and what a person should know before. */
+export type HistorySources = (download: Download) => { source: PreviewedSource | undefined; warnings: string[] };
 
 export async function preview(parts: Parts, download: Download, force: boolean): Promise<z.output<typeof previewJson>> {
   const { source, warnings } = parts.historySources(download);

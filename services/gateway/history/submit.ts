@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { readCoverage } from '../../history/coverage.ts';
 import type { Asset, Download } from '../../history/dataset.ts';
-import { checkFields, downloadFields, downloadOf, issuesTo } from '../../history/fields.ts';
+import { checkFields, downloadOf, issuesTo, optionFields, stockFields } from '../../history/fields.ts';
 import { gapsOf } from '../../history/gaps.ts';
 import { planOf } from '../../history/plan.ts';
 import { historyRequests } from '../../job-types/history/request.ts';
@@ -38,7 +38,9 @@ const optionsOf = {
 
 /** The body of a download. `clock`: which days are in the future. */
 function bodyOf(asset: Asset, { clock }: Pick<Parts, 'clock'>) {
-  return z.strictObject({ ...downloadFields(asset), ...optionsOf }).superRefine((body, context) => {
+  // As a type the one with more fields, which are left out at run time.
+  const fields = asset === 'option' ? optionFields : (stockFields as typeof optionFields);
+  return z.strictObject({ ...fields, ...optionsOf }).superRefine((body, context) => {
     const range = { from: body.start_date, to: body.end_date };
     checkFields(body, range, { from: 'start_date', to: 'end_date' }, clock, issuesTo(context));
   });
@@ -57,8 +59,6 @@ const accepted = z.object({
   total_items: z.int().describe('Objects of the download'),
   outcome: z.enum(['queued', 'joined']).describe('joined: the same download was asked for before; this is its job'),
 });
-
-type Body = z.output<ReturnType<typeof bodyOf>>;
 
 export function historySubmitRoutes(app: App, parts: Parts): void {
   submitRoute(app, parts, 'option', { url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' });
@@ -85,7 +85,7 @@ function submitRoute(app: App, parts: Parts, asset: Asset, route: { url: string;
       response: { 200: z.union([previewJson, jobStatus]), 202: accepted, ...problems },
     },
     async handler(request, reply) {
-      const body = request.body as Body;
+      const { body } = request;
       const { start_date: from, end_date: to } = body;
       const download = downloadOf(asset, body, { from, to });
       const { dry_run: isDryRun, mode } = request.query;
@@ -131,7 +131,7 @@ async function submit(parts: Parts, request: FastifyRequest, download: Download,
   const [main] = requests;
   const { accepted: taken } = await submitFor(parts, callerOf(request), requests, {
     callbackOf: (_, index) => (index === 0 ? callback_url : undefined),
-    unitOf: () => main,
+    unitOf: () => '',
     isMain: (one) => one === main,
     isCounted: (one) => one === main,
     alongside: async (tx, answers) => {
@@ -189,7 +189,7 @@ const gapsBody = (parts: Pick<Parts, 'clock'>) =>
   z
     .strictObject({
       dataset: z.enum(['option', 'stock']),
-      ...downloadFields('option'),
+      ...optionFields,
       priority: common.priority,
       user: common.user,
       callback_url: common.callback_url,
