@@ -86,8 +86,6 @@ export function httpForm<Fields extends z.ZodRawShape>(form: {
 
 export interface CliForm {
   verb: string;
-  /** An earlier name of the command. It works and is not listed. */
-  earlierVerb?: string;
   /** As in the help: `<symbol>`, `[symbols...]`. */
   argument: string;
   about: string;

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Handler, JobContext, JobOutput } from '../job-types/handler.ts';
 import type { Ledger, TypeRules } from '../ledger/job.ts';
+import { partsOf } from '../ledger/parts.ts';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
 import { commitPart, type Finished, fail, postpone } from '../ledger/run/complete.ts';
 import { ALONE_FROM, crash } from '../ledger/run/deaths.ts';
@@ -168,7 +169,7 @@ function contextOf(options: JobRunnerOptions, running: RunningJob, handler: Hand
     clock: ledger.clock,
     log,
     openItems: (keys) => openItems(ledger, job.id, keys),
-    countItems: () => countItems(ledger.db, job.id),
+    countItems: async () => countItems(ledger.db, job.id, ...(await partsOf(ledger.db, job.id))),
     commitItems: (items, rows, dataMessages) => commitItems(options, running, handler, { items, rows, dataMessages }),
   };
 }

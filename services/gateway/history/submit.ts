@@ -9,13 +9,13 @@ import { gapsOf } from '../../history/gaps.ts';
 import { planOf } from '../../history/plan.ts';
 import { historyRequests } from '../../job-types/history/request.ts';
 import { isLive, nowOf } from '../../ledger/job.ts';
+import { jobStatus as statusOf } from '../../ledger/read/status.ts';
 import { TransientError } from '../../platform/errors.ts';
 import { callerOf, demand, usersFor } from '../auth/access.ts';
 import { visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { flag, jobStatus, problems } from '../http/schemas.ts';
 import { common } from '../routes/job-bodies.ts';
-import { statusOf } from '../routes/jobs.ts';
 import { checkCallback, submitFor } from '../routes/submission.ts';
 import { type IdempotentRequest, idempotentRequest, jobOfKey, keepKey } from './idempotency.ts';
 import { preview, previewJson } from './preview.ts';
@@ -174,7 +174,7 @@ async function answerAtEnd(parts: Parts, request: FastifyRequest, reply: Fastify
       const { job, toEstimate } = await visibleJob(db, callerOf(request), answer.job_id);
       if (!isLive(job.state)) {
         const [estimate] = await estimator.estimate([toEstimate]);
-        return reply.code(200).send(statusOf(job, estimate!));
+        return reply.code(200).send(statusOf(job, estimate?.completionSeconds ?? null));
       }
       if (isClosed || performance.now() > until) return send(reply, answer);
       await Promise.race([changed.promise, delay(READ_MS)]);

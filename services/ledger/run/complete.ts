@@ -231,10 +231,10 @@ async function giveBack(
   const [atOnce, later] = [mine.filter(({ id }) => pauses.get(id) === 0), mine.filter(({ id }) => pauses.get(id) !== 0)];
   const dueOf = ({ id }: { id: string }): Date => after(now, pauses.get(id) as number);
   // `attempt` is the fencing token and never goes down, so `max_attempts` goes up with it.
-  for (const [queue, group] of Map.groupBy(atOnce, (job) => job.queue))
+  for (const group of Map.groupBy(atOnce, ({ queue, type }) => `${queue} ${type}`).values())
     tx.later(
       "UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, max_attempts = max_attempts + 1, due_at = ? WHERE id IN (?)",
-      [expiryOf(ledger, queue, now), sortedBytes(group.map(({ id }) => id))],
+      [expiryOf(ledger, group[0] as Failure['job'], now), sortedBytes(group.map(({ id }) => id))],
     );
   if (later.length > 0)
     tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET max_attempts = max_attempts + 1 WHERE id IN (?)', [
