@@ -1,9 +1,9 @@
 /** The stored files as the gateway reads them: in processes of their own, few at a time, so that no question of one caller delays the others. */
 import type { FastifyReply } from 'fastify';
-import { type Chain, type ChainQuestion, chainAt } from '../../history/chain.ts';
 import type { ManifestRow } from '../../history/manifest.ts';
 import type { ObjectStore } from '../../history/objects/store.ts';
-import { lookInto, type StoredHistory } from '../../history/stored.ts';
+import { type Chain, type ChainQuestion, chainAt } from '../../history/stored/chain.ts';
+import { lookInto, type StoredHistory } from '../../history/stored/files.ts';
 import { TransientError } from '../../platform/errors.ts';
 
 export interface HistoryFiles {

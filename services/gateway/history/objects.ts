@@ -5,7 +5,7 @@ import { SCHEMAS } from '../../history/dataset.ts';
 import { dayField } from '../../history/fields.ts';
 import { listObjects, type ManifestRow, readObjects } from '../../history/manifest.ts';
 import type { StoredObject } from '../../history/objects/store.ts';
-import { manifestJson, objectJson } from '../../history/objects-json.ts';
+import { manifestJson, objectJson } from '../../history/stored/json.ts';
 import { idFromBytes } from '../../ledger/id.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql } from '../../platform/database/database.ts';

@@ -2,9 +2,9 @@
 import { z } from 'zod';
 import { readCoverage } from '../../history/coverage.ts';
 import { type Interval, SCHEMAS } from '../../history/dataset.ts';
-import { prepareExport } from '../../history/export.ts';
 import { checkFields, downloadOf, filterOf, filterQuery, issuesTo, rangeFields } from '../../history/fields.ts';
 import type { PlainRow } from '../../history/parquet/reader.ts';
+import { prepareExport } from '../../history/stored/export.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { codeOf, messageOf } from '../../platform/errors.ts';
 import type { App, Parts } from '../http/app.ts';

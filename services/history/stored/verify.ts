@@ -1,10 +1,10 @@
 /** Compares the stored objects with their rows in the manifest, and finds what has no row. */
 import { createHash } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
-import type { Sql } from '../platform/database/database.ts';
-import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
-import { listObjects, type ManifestRow } from './manifest.ts';
-import type { ObjectStore } from './objects/store.ts';
+import type { Sql } from '../../platform/database/database.ts';
+import { codeOf, messageOf, TransientError } from '../../platform/errors.ts';
+import { listObjects, type ManifestRow } from '../manifest.ts';
+import type { ObjectStore } from '../objects/store.ts';
 
 /** What is wrong with an object. */
 export interface Fault {

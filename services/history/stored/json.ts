@@ -1,5 +1,5 @@
 /** A stored object as it is given to callers, over HTTP and on the command line. */
-import type { ManifestRow } from './manifest.ts';
+import type { ManifestRow } from '../manifest.ts';
 
 export function objectJson({ object, ...row }: ManifestRow) {
   const { key, root, asset, schema, interval, filter, period } = object;

@@ -1,11 +1,11 @@
 /** What reads stored objects: the manifest, the files, and the process that knows Parquet. */
-import { readBars } from '../market/bars/read.ts';
-import type { Sql } from '../platform/database/database.ts';
-import { InputError } from '../platform/errors.ts';
-import type { ContractFilter } from './dataset.ts';
-import type { ManifestRow } from './manifest.ts';
-import type { ObjectStore } from './objects/store.ts';
-import type { FileColumn, ParquetReader, PlainRow, PricedFilter } from './parquet/reader.ts';
+import { readBars } from '../../market/bars/read.ts';
+import type { Sql } from '../../platform/database/database.ts';
+import { InputError } from '../../platform/errors.ts';
+import type { ContractFilter } from '../dataset.ts';
+import type { ManifestRow } from '../manifest.ts';
+import type { ObjectStore } from '../objects/store.ts';
+import type { FileColumn, ParquetReader, PlainRow, PricedFilter } from '../parquet/reader.ts';
 
 export interface StoredHistory {
   sql: Sql;

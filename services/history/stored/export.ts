@@ -1,11 +1,11 @@
 /** The rows of a range as CSV, in the order of days. */
 import { PassThrough, Transform, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { InputError } from '../platform/errors.ts';
-import type { Coverage } from './coverage.ts';
-import type { Download } from './dataset.ts';
-import { type ManifestRow, readObjects } from './manifest.ts';
-import { pricedFilter, type StoredHistory, withFiles } from './stored.ts';
+import { InputError } from '../../platform/errors.ts';
+import type { Coverage } from '../coverage.ts';
+import type { Download } from '../dataset.ts';
+import { type ManifestRow, readObjects } from '../manifest.ts';
+import { pricedFilter, type StoredHistory, withFiles } from './files.ts';
 
 /** Objects that are read at once: the CSV of a day may be a gigabyte on the disk, and nothing is sent before it is whole. */
 const AT_ONCE = 1;

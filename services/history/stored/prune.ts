@@ -1,6 +1,6 @@
 /** Deletes what interrupted downloads have left in the object store. */
-import type { Sql } from '../platform/database/database.ts';
-import type { ObjectStore } from './objects/store.ts';
+import type { Sql } from '../../platform/database/database.ts';
+import type { ObjectStore } from '../objects/store.ts';
 
 /** An object is put before its row is committed: a younger one may belong to a download that is under way. */
 const YOUNGEST_MS = 3_600_000;

@@ -1,11 +1,11 @@
 /** The chain of a root at a moment, from the stored files. */
-import { usCalendar } from '../market/calendar/calendar.ts';
-import { InputError } from '../platform/errors.ts';
-import type { ContractFilter, Interval, Schema } from './dataset.ts';
-import { filterName, INTERVALS, SCHEMAS } from './dataset.ts';
-import { listObjects, type ManifestRow } from './manifest.ts';
-import type { PlainRow } from './parquet/reader.ts';
-import { closesOf, pricedFilter, type StoredHistory, withFiles } from './stored.ts';
+import { usCalendar } from '../../market/calendar/calendar.ts';
+import { InputError } from '../../platform/errors.ts';
+import type { ContractFilter, Interval, Schema } from '../dataset.ts';
+import { filterName, INTERVALS, SCHEMAS } from '../dataset.ts';
+import { listObjects, type ManifestRow } from '../manifest.ts';
+import type { PlainRow } from '../parquet/reader.ts';
+import { closesOf, pricedFilter, type StoredHistory, withFiles } from './files.ts';
 
 export interface ChainQuestion {
   root: string;
