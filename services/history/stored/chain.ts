@@ -29,7 +29,7 @@ export interface Chain {
 /** Objects of one day of a root. */
 const MOST_OBJECTS = 1_000;
 
-/** Errors: `InputError('history.nothing_stored' | 'history.no_underlying')`, those of the store and of `ParquetReader.chainAt`. */
+/** Errors: `InputError('history.unknown' | 'history.no_underlying')`, those of the store and of `ParquetReader.chainAt`. */
 export async function chainAt(history: StoredHistory, question: ChainQuestion, signal: AbortSignal): Promise<Chain> {
   const { sql, reader } = history;
   const { root, at, filter } = question;
@@ -38,7 +38,7 @@ export async function chainAt(history: StoredHistory, question: ChainQuestion, s
   const object = bestOf(objects, question, day);
   if (object === undefined)
     throw new InputError(
-      'history.nothing_stored',
+      'history.unknown',
       `no ${question.schema ?? 'chain'} of ${root} is stored of ${day}; "history option ${root} --from ${day} --to ${day}" downloads it`,
     );
   const priced = await pricedFilter(sql, root, [day], filter);

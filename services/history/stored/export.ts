@@ -18,7 +18,7 @@ export interface Export {
 
 /**
  * Prepares the export of the days of a download that are stored. Errors: `InputError('history.incomplete')` where days are missing and `allowGaps` is not set,
- * `InputError('history.nothing_stored' | 'history.no_underlying')`.
+ * `InputError('history.unknown' | 'history.no_underlying')`.
  */
 export async function prepareExport(history: StoredHistory, download: Download, { days }: Coverage, allowGaps: boolean): Promise<Export> {
   const { sql } = history;
@@ -26,7 +26,7 @@ export async function prepareExport(history: StoredHistory, download: Download, 
   if (missing.length > 0 && !allowGaps) throw incomplete(download, missing);
   const keys = [...new Set(days.flatMap(({ key, rows }) => (key !== null && rows !== null ? [key] : [])))];
   if (keys.length === 0)
-    throw new InputError('history.nothing_stored', `nothing of ${download.root} is stored from ${download.from} to ${download.to}`);
+    throw new InputError('history.unknown', `nothing of ${download.root} is stored from ${download.from} to ${download.to}`);
   const stored = await readObjects(sql, keys);
   const objects = keys.flatMap((key) => stored.get(key) ?? []);
   const filter = await pricedFilter(
