@@ -48,9 +48,11 @@ export interface Digest {
 
 /** Reads a file once, and hands its bytes on to `write`. The memory for it does not grow with the file. Errors: those of the file system. */
 export async function digestOf(file: string, signal: AbortSignal, write?: (chunk: Buffer) => Promise<void>): Promise<Digest> {
+  signal.throwIfAborted();
   const hash = createHash('sha256');
   let bytes = 0;
-  for await (const chunk of createReadStream(file, { highWaterMark: 512 * 1024, signal }) as AsyncIterable<Buffer>) {
+  for await (const chunk of createReadStream(file, { highWaterMark: 512 * 1024 }) as AsyncIterable<Buffer>) {
+    signal.throwIfAborted();
     hash.update(chunk);
     bytes += chunk.length;
     await write?.(chunk);

@@ -33,6 +33,9 @@ export const PATIENCE: Patience = { attempts: 5, backoffMs: 500, silenceMs: 60_0
 /** For keys of the store's own, which no object has. */
 export const OWN = '.stockmesh-';
 
+/** The SDK writes to the console what it throws as well, past the log. */
+const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
 export interface Connected {
   sdk: typeof Sdk;
   client: Sdk.S3Client;
@@ -120,7 +123,8 @@ export class S3Connection {
       // The SDK's own checksums come as trailers of chunked bodies, which servers of other makers store as part of the object. Every put here has its sha256 in the signature.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
-      requestHandler: { connectionTimeout: 10_000, socketTimeout: this.#patience.silenceMs },
+      logger: SILENT,
+      requestHandler: { connectionTimeout: 10_000, socketTimeout: this.#patience.silenceMs, logger: SILENT },
     });
     const connected = { sdk, client };
     const signal = AbortSignal.timeout(this.#patience.attempts * this.#patience.silenceMs);

@@ -111,7 +111,8 @@ export function s3Store({ copies, log, patience = PATIENCE, ...bucket }: S3Optio
       let expected = replaces;
       const isConditional = replaces !== undefined && (await connection.honoursConditions(signal));
       if (replaces !== undefined && !isConditional && (await head(key, signal))?.etag !== replaces) throw changed(key, where);
-      return connection.attempt(what, signal, async ({ sdk, client }, attempt) => {
+      let mayBeStored = false;
+      return connection.attempt(what, signal, async ({ sdk, client }) => {
         const command = new sdk.PutObjectCommand({
           ...place,
           ContentLength: given.bytes,
@@ -125,8 +126,9 @@ export function s3Store({ copies, log, patience = PATIENCE, ...bucket }: S3Optio
           expected = (await send(client, command, file, signal)).ETag ?? expected;
         } catch (error) {
           // The answer to an earlier attempt may be lost although the object was stored.
-          const isStored = attempt > 1 && statusOf(error) === 412 && (await head(key, signal))?.sha256 === given.sha256;
+          const isStored = mayBeStored && statusOf(error) === 412 && (await head(key, signal))?.sha256 === given.sha256;
           if (statusOf(error) === 404 && nameOf(error) === 'NoSuchKey') throw changed(key, where);
+          mayBeStored ||= (statusOf(error) ?? 500) >= 500;
           if (!isStored) throw error;
         }
         const stored = await head(key, signal);

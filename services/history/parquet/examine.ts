@@ -38,7 +38,8 @@ export async function examine(db: Database, file: string, conversion: Conversion
   const rows = await db.rows<Record<keyof Quality | 'n' | 'bad', string> & { day_of_row: string | null }>(`
     SELECT day_of_row, count(*) AS n, count(*) FILTER (WHERE ${anyOf(faults)}) AS bad, count(*) FILTER (WHERE ${crossed}) AS crossed,
       count(*) FILTER (WHERE ${zeroBids}) AS "zeroBids", count(*) FILTER (WHERE ${outsideSession}) AS "outsideSession",
-      count(*) FILTER (WHERE ${oddBids}) AS "oddBids"
+      count(*) FILTER (WHERE ${oddBids}) AS "oddBids",
+      ${readAll(storedColumns(conversion))}
     FROM (${source}) GROUP BY day_of_row ORDER BY day_of_row`);
   const sum = (name: keyof Quality | 'n' | 'bad'): number => rows.reduce((total, row) => total + Number(row[name]), 0);
   const bad = sum('bad');
@@ -49,6 +50,10 @@ export async function examine(db: Database, file: string, conversion: Conversion
     quality: { crossed: sum('crossed'), zeroBids: sum('zeroBids'), outsideSession: sum('outsideSession'), oddBids: sum('oddBids') },
   };
 }
+
+/** Aggregates that need each column, so that none is passed over: what cannot be unpacked is an error. */
+export const readAll = (columns: readonly { name: string }[]): string =>
+  list(columns.map(({ name }, index) => `count(${quoted(name)}) AS count_${index}`));
 
 /** The key of the row before, as columns `before_…`. The window without an order is a stream: it takes no memory and follows the file. */
 export function withRowBefore(file: string, key: readonly string[], more = ''): string {

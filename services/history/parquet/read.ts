@@ -1,8 +1,8 @@
 /** What is read from stored files in the process of DuckDB. */
-import { rename, rm } from 'node:fs/promises';
-import { messageOf, PermanentError } from '../../platform/errors.ts';
+import { access, rename, rm } from 'node:fs/promises';
+import { messageOf, PermanentError, StockmeshError } from '../../platform/errors.ts';
 import { type Database, firstLine, linkTo, list, literal, quoted, translate, withDatabase } from './duckdb.ts';
-import { date, dayExpression, duplicated, plainExpression, stampUs, timeText, unordered, withRowBefore } from './examine.ts';
+import { date, dayExpression, duplicated, plainExpression, readAll, stampUs, timeText, unordered, withRowBefore } from './examine.ts';
 import { type Answer, type ProcessSettings, QUARTER_US, type Question, type SentSelection } from './messages.ts';
 import type { FileColumn, PlainRow } from './reader.ts';
 import { checksum, keeps } from './write.ts';
@@ -66,7 +66,7 @@ export async function verify({ path }: Question<'verify'>, settings: ProcessSett
     const isDay = time === 'trade_date';
     const quarter = isDay ? 'CAST(trade_date AS VARCHAR)' : `CAST(${stampUs} // ${QUARTER_US} AS VARCHAR)`;
     return db.rows<{ quarter: string; n: string; unsorted: string; twice: string; first: string; last: string }>(`
-      SELECT ${quarter} AS quarter, count(*) AS n, count(*) FILTER (WHERE ${unordered(key)}) AS unsorted, count(*) FILTER (WHERE ${duplicated(key)}) AS twice,
+      SELECT ${quarter} AS quarter, count(*) AS n, count(*) FILTER (WHERE ${unordered(key)}) AS unsorted, count(*) FILTER (WHERE ${duplicated(key)}) AS twice, ${readAll(columns)},
         ${isDay ? 'CAST(min(trade_date) AS VARCHAR)' : timeOfUs('min')} AS first, ${isDay ? 'CAST(max(trade_date) AS VARCHAR)' : timeOfUs('max')} AS last
       FROM (${withRowBefore(link!, key)}) GROUP BY quarter`);
   });
@@ -95,7 +95,12 @@ async function withFiles<T>(
   work: (files: OpenFiles, links: readonly string[]) => Promise<T>,
 ): Promise<T> {
   const links: string[] = [];
-  for (const [index, path] of paths.entries()) links.push(await linkTo(path, `${index}.parquet`));
+  for (const [index, path] of paths.entries()) {
+    await access(path).catch((error: unknown) => {
+      throw new PermanentError('history.unreadable', `${path} cannot be read: ${messageOf(error)}`, { cause: error });
+    });
+    links.push(await linkTo(path, `${index}.parquet`));
+  }
   const source = `read_parquet([${list(links.map(literal))}], hive_partitioning = false)`;
   try {
     return await withDatabase(settings, [...links, ...out], async (db) =>
@@ -106,19 +111,14 @@ async function withFiles<T>(
   }
 }
 
-/** Reading anything but a file of ours, or a part of one, is an error of the file. */
+/** What DuckDB cannot read is an error of the file, but for what lies in this machine. */
 function readable(error: unknown, paths: readonly string[], links: readonly string[]): Error {
   const message = messageOf(error);
-  const broken = (text: string): Error => {
-    const index = links.findIndex((link) => text.includes(link));
-    const name = index === -1 ? paths.join(', ') : paths[index];
-    return new PermanentError('history.unreadable', `${name} is no Parquet file that can be read: ${firstLine(text)}`);
-  };
-  const translated = translate(error, broken);
-  if (translated instanceof PermanentError && translated.code === 'history.layout') return broken(message);
-  return /^(IO Error|TProtocolException|Serialization Error)/.test(message) && !/No space left/.test(message)
-    ? broken(message)
-    : translated;
+  if (error instanceof StockmeshError || !/^\w[\w ]* Error: /.test(message)) return error as Error;
+  if (/^(Out of Memory|Permission) Error|No space left/.test(message)) return translate(error, () => error as Error);
+  const index = links.findIndex((link) => message.includes(link));
+  const name = index === -1 ? paths.join(', ') : paths[index];
+  return new PermanentError('history.unreadable', `${name} is no Parquet file that can be read: ${firstLine(message)}`);
 }
 
 async function columnsOf(db: Database, source: string): Promise<FileColumn[]> {

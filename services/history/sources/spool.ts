@@ -1,10 +1,14 @@
 /** The files that a source writes for the converter. */
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
+import { setImmediate as otherWork } from 'node:timers/promises';
 import { codeOf, messageOf, StockmeshError, TransientError } from '../../platform/errors.ts';
 
 /** Errors of the disk for which a person can do something. */
 const DISK = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO', 'EMFILE']);
+
+/** Milliseconds of computing lines after which the process does its other work. */
+const TURN_MS = 10;
 
 /**
  * Writes whole lines to a new file, no faster than the disk takes them; the number of characters. Errors: those of `lines`; `TransientError('history.spool')` when it cannot
@@ -16,9 +20,13 @@ export async function spool(path: string, lines: AsyncIterable<string> | Iterabl
     await pipeline(
       lines,
       async function* counted(chunks: AsyncIterable<string>) {
+        let begun = performance.now();
         for await (const chunk of chunks) {
           length += chunk.length;
           yield chunk;
+          if (performance.now() - begun < TURN_MS) continue;
+          await otherWork();
+          begun = performance.now();
         }
       },
       createWriteStream(path),

@@ -1,4 +1,5 @@
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
+import { setImmediate as otherWork } from 'node:timers/promises';
 import { crc32, inflateRawSync } from 'node:zlib';
 import yauzl from 'yauzl';
 import { codeOf, messageOf, StockmeshError, TransientError } from '../../platform/errors.ts';
@@ -142,6 +143,8 @@ export async function openZip(file: string, signal: AbortSignal): Promise<OpenZi
       for await (const entry of zip.eachEntry()) {
         signal.throwIfAborted();
         if (entry.fileName.endsWith('.csv')) entries.set(entry.fileName, entry);
+        // What is read from one block takes no turn of the event loop.
+        if (entries.size % NAMES_A_TURN === 0) await otherWork();
       }
       const text = async (name: string) => {
         signal.throwIfAborted();
@@ -197,6 +200,7 @@ class BlockReader extends yauzl.RandomAccessReader {
 }
 
 const BLOCK_BYTES = 1024 * 1024;
+const NAMES_A_TURN = 200;
 
 /** Reads without a stream: opening a stream for each of 4,532 contracts took 1.5 s, this takes 0.3 s. */
 function unpacked({ fileName, compressionMethod, uncompressedSize, crc32: expected }: yauzl.Entry, data: Buffer): string {

@@ -4,7 +4,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Layout } from '../../../services/history/parquet/layout.ts';
 
-export const QUOTE_HEADER = 'symbol,expiration,strike,right,timestamp,bid_size,bid_exchange,bid,bid_condition,ask_size,ask_exchange,ask,ask_condition';
+export const QUOTE_HEADER =
+  'symbol,expiration,strike,right,timestamp,bid_size,bid_exchange,bid,bid_condition,ask_size,ask_exchange,ask,ask_condition';
 
 export const QUOTE_LAYOUT: Layout = {
   name: 'test option quote',

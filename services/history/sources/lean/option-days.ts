@@ -1,5 +1,6 @@
 /** A month of options at the end of the day, from the three zips of its year. */
 import { join } from 'node:path';
+import { setImmediate as otherWork } from 'node:timers/promises';
 import { optionRoot } from '../../../market/options/chain/roots.ts';
 import { contractInName } from '../../../market/options/sources/lean-rows.ts';
 import { malformedLine, type OpenZip } from '../../../market/sources/lean-files.ts';
@@ -50,7 +51,7 @@ export async function fetchOptionDays(
 export const tickerOf = (root: string): string => root.replace(/^\^/, '').toLowerCase();
 
 async function* rowsOf(root: string, days: ReadonlySet<string>, zips: readonly (Zip | undefined)[]): AsyncGenerator<string> {
-  for (const [contract, names] of contractsOf(root, zips)) {
+  for (const [contract, names] of await contractsOf(root, zips)) {
     const rows = new Map<string, (string | undefined)[]>();
     for (const [index, { fields }] of KINDS.entries()) {
       const [zip, name] = [zips[index], names[index]];
@@ -76,8 +77,10 @@ async function* rowsOf(root: string, days: ReadonlySet<string>, zips: readonly (
 
 const NOTHING = { 1: '', 5: ','.repeat(4), 10: ','.repeat(9) } as const;
 
+const NAMES_A_TURN = 500;
+
 /** `expiration,strike,right` of every contract, and the names of its files in each zip. */
-function contractsOf(root: string, zips: readonly (Zip | undefined)[]): Map<string, (string | undefined)[]> {
+async function contractsOf(root: string, zips: readonly (Zip | undefined)[]): Promise<Map<string, (string | undefined)[]>> {
   const contracts = new Map<string, (string | undefined)[]>();
   for (const [index, zip] of zips.entries()) {
     for (const name of zip?.names ?? []) {
@@ -85,6 +88,7 @@ function contractsOf(root: string, zips: readonly (Zip | undefined)[]): Map<stri
       const names = contracts.get(key) ?? [];
       names[index] = name;
       contracts.set(key, names);
+      if (contracts.size % NAMES_A_TURN === 0) await otherWork();
     }
   }
   return contracts;
