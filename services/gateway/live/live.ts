@@ -40,8 +40,8 @@ type LiveBus = Pick<Bus, 'subscribe' | 'onDoorbell'>;
 /** Requests of this process that wait for a message. */
 interface Waiting {
   ended: EventEmitter<{ ended: [string] }>;
-  /** By job id. */
-  status: EventEmitter<Record<string, [Body<'status'>]>>;
+  /** By job id. No emitter: an id is what a message says, and an event called "error" ends the process. */
+  status: Map<string, Set<(status: Body<'status'>) => void>>;
 }
 
 /** Passes an event on to all clients: `unread` parses the message only if a client wants it. */
@@ -55,7 +55,7 @@ export function createLive(bus: LiveBus): Live {
   const recent = createRecentEvents();
   const waiting: Waiting = {
     ended: new EventEmitter<{ ended: [string] }>().setMaxListeners(0),
-    status: new EventEmitter<Record<string, [Body<'status'>]>>().setMaxListeners(0),
+    status: new Map(),
   };
   const spread = spreadTo(clients, recent.add);
   const state = keepState(bus, spread);
@@ -75,8 +75,12 @@ export function createLive(bus: LiveBus): Live {
       return () => clients.delete(client);
     },
     onStatus(jobId, callback) {
-      waiting.status.on(jobId, callback);
-      return () => waiting.status.off(jobId, callback);
+      const callbacks = waiting.status.getOrInsertComputed(jobId, () => new Set());
+      callbacks.add(callback);
+      return () => {
+        callbacks.delete(callback);
+        if (callbacks.size === 0 && waiting.status.get(jobId) === callbacks) waiting.status.delete(jobId);
+      };
     },
     onEnded(callback) {
       waiting.ended.on('ended', callback);
@@ -147,9 +151,9 @@ function passOn(bus: LiveBus, spread: Spread, waiting: Waiting): Subscription[] 
     bus.onDoorbell('data', (message) => spread.unread('data', message)),
     bus.onDoorbell('status', (message) => {
       spread.unread('status', message);
-      if (waiting.status.eventNames().length > 0) {
+      if (waiting.status.size > 0) {
         const body = message.read();
-        if (body !== undefined) waiting.status.emit(body.id, body);
+        if (body !== undefined) for (const callback of waiting.status.get(body.id) ?? []) callback(body);
       }
       const text = message.payload.toString();
       const id = ENDED.test(text) ? ID.exec(text)?.[1] : undefined;

@@ -56,6 +56,8 @@ export function openStream(reply: FastifyReply, { heartbeatMs, maxBehind, onCut 
     resolve();
   };
   raw.once('close', end);
+  // A reader that has gone already: `close` is over.
+  if (raw.destroyed) end();
   // A reader that went away in the middle of a write: `close` follows.
   raw.on('error', () => {});
 
