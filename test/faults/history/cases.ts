@@ -1,0 +1,87 @@
+/** Downloads of a year while its parts are killed at random moments. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Round } from '../round.ts';
+import { type Checksums, type HistoryGround, VICTIMS, type Victim } from './ground.ts';
+
+export interface HistoryCase {
+  name: string;
+  /** The first round has the number 0. */
+  round(ground: HistoryGround, number: number): Promise<Round>;
+}
+
+/** A year: 252 trading days. */
+const YEAR = { from: '2024-01-01', to: '2024-12-31' };
+const KILLS = 4;
+/** Seconds. */
+const PATIENCE = 300;
+/** Objects of one job at once, and tries of a request that was cut (`history.concurrency`, sources/theta). */
+const UNDER_WAY = 4;
+
+let undisturbed: { range: string; stored: Checksums; seconds: number; requests: number } | undefined;
+
+/** What the same download gives when nothing happens. */
+async function undisturbedRun(ground: HistoryGround, range: typeof YEAR): Promise<NonNullable<typeof undisturbed>> {
+  const name = `${range.from} ${range.to}`;
+  if (undisturbed?.range === name) return undisturbed;
+  const started = performance.now();
+  const { state, stored, requests } = await ground.result(await ground.begin(range), PATIENCE);
+  if (state !== 'completed') throw new Error(`undisturbed, the download ended as ${state}`);
+  undisturbed = { range: name, stored, seconds: (performance.now() - started) / 1000, requests };
+  await ground.clear();
+  return undisturbed;
+}
+
+/** The kills of a round come at moments of the time that the whole takes, from a seed. */
+export async function killedRound(
+  ground: HistoryGround,
+  victims: readonly Victim[],
+  seed: number,
+  range = YEAR,
+): Promise<Round & { again: number }> {
+  const calm = await undisturbedRun(ground, range);
+  const random = randomFrom(seed);
+  const id = await ground.begin(range);
+  const started = performance.now();
+  for (let kill = 0; kill < KILLS; kill++) {
+    await delay(((random() * 1000 * calm.seconds) / KILLS) * 1.5);
+    await ground.kill(victims[Math.floor(random() * victims.length)] as Victim);
+  }
+  const { state, items, doubled, stored, manifest, requests } = await ground.result(id, PATIENCE);
+  const sent = calm.stored.size;
+  const same = [...calm.stored].filter(([key, sha256]) => stored.get(key) === sha256 && manifest.get(key) === sha256).length;
+  await ground.clear();
+  return {
+    sent,
+    done: same,
+    lost: sent - same,
+    // Objects that nobody asked for count too.
+    doubled: doubled + (stored.size - same),
+    failed: (items.failed ?? 0) + Number(state !== 'completed'),
+    recoverySeconds: (performance.now() - started) / 1000,
+    again: requests - calm.requests,
+  };
+}
+
+/** Numbers from 0 to 1, the same for a seed (mulberry32, public domain). */
+function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export const HISTORY_CASES: readonly HistoryCase[] = [
+  ...VICTIMS.map((victim) => ({
+    name: `the ${victim} is killed while a year is downloaded`,
+    round: (ground: HistoryGround, number: number) => killedRound(ground, [victim], number + 1),
+  })),
+  {
+    name: 'worker, database, broker and store are killed while a year is downloaded',
+    round: (ground, number) => killedRound(ground, VICTIMS, number + 1_000),
+  },
+];
+
+export const MOST_AGAIN = UNDER_WAY * KILLS;
