@@ -1,6 +1,6 @@
 /** What downloads stand on, by the configuration. */
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Database } from '../platform/database/database.ts';
@@ -60,7 +60,7 @@ async function makeParts({ config, clock, db, log, dataFolder }: Parameters<type
   const spool = await ownFolder(base);
   const { memory, threads } = config.history.converter;
   return {
-    sources: configuredHistorySources({ config, clock, db, log }),
+    sources: configuredHistorySources({ config, clock, db, log, holder: basename(spool) }),
     converter: createConverter({ memory, threads, tempFolder: join(base, 'parquet'), log }),
     store: configuredStore({ config, dataFolder, log }),
     spool,
