@@ -1,6 +1,7 @@
 /** What downloads stand on, by the configuration. */
+import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Database } from '../platform/database/database.ts';
@@ -60,7 +61,7 @@ async function makeParts({ config, clock, db, log, dataFolder }: Parameters<type
   const spool = await ownFolder(base);
   const { memory, threads } = config.history.converter;
   return {
-    sources: configuredHistorySources({ config, clock, db, log, holder: basename(spool) }),
+    sources: configuredHistorySources({ config, clock, db, log, holder: `${process.pid}-${randomUUID()}` }),
     converter: createConverter({ memory, threads, tempFolder: join(base, 'parquet'), log }),
     store: configuredStore({ config, dataFolder, log }),
     spool,

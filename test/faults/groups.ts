@@ -2,6 +2,8 @@
 import { CLOCK_CASES } from './clocks/cases.ts';
 import { CASES as DATABASE_CASES } from './database/cases.ts';
 import { startDatabaseMesh } from './database/mesh.ts';
+import { HISTORY_CASES } from './history/cases.ts';
+import { openHistoryGround } from './history/ground.ts';
 import { LEASE_CASES } from './leases/cases.ts';
 import { startWorkers } from './leases/workers.ts';
 import { CASES as LOGIN_CASES } from './logins/cases.ts';
@@ -127,4 +129,24 @@ const logins: Group = {
   },
 };
 
-export const GROUPS: readonly Group[] = [clocks, leases, database, logins];
+const history: Group = {
+  names: HISTORY_CASES.map(({ name }) => `history: ${name}`),
+  async open() {
+    const ground = await openHistoryGround();
+    let again = 0;
+    return {
+      async run(name, options) {
+        again = 0;
+        const row = await repeat(name, options, async (number) => {
+          const round = await named(HISTORY_CASES, name).round(ground, number);
+          again = Math.max(again, round.again);
+          return round;
+        });
+        return { ...row, more: { mostRequestsAgain: again } };
+      },
+      close: () => ground.stop(),
+    };
+  },
+};
+
+export const GROUPS: readonly Group[] = [clocks, leases, database, logins, history];

@@ -3,20 +3,22 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Round } from '../round.ts';
 import { type Checksums, type HistoryGround, VICTIMS, type Victim } from './ground.ts';
 
+export interface KilledRound extends Round {
+  /** Requests beyond those of an undisturbed run: what was under way at a kill is asked for again. */
+  again: number;
+}
+
 export interface HistoryCase {
   name: string;
   /** The first round has the number 0. */
-  round(ground: HistoryGround, number: number): Promise<Round>;
+  round(ground: HistoryGround, number: number): Promise<KilledRound>;
 }
 
 /** A year: 252 trading days. */
 const YEAR = { from: '2024-01-01', to: '2024-12-31' };
-const KILLS = 4;
+export const KILLS = 4;
 /** Seconds. */
 const PATIENCE = 300;
-/** Objects of one job at once, and tries of a request that was cut (`history.concurrency`, sources/theta). */
-const UNDER_WAY = 4;
-
 let undisturbed: { range: string; stored: Checksums; seconds: number; requests: number } | undefined;
 
 /** What the same download gives when nothing happens. */
@@ -32,12 +34,7 @@ async function undisturbedRun(ground: HistoryGround, range: typeof YEAR): Promis
 }
 
 /** The kills of a round come at moments of the time that the whole takes, from a seed. */
-export async function killedRound(
-  ground: HistoryGround,
-  victims: readonly Victim[],
-  seed: number,
-  range = YEAR,
-): Promise<Round & { again: number }> {
+export async function killedRound(ground: HistoryGround, victims: readonly Victim[], seed: number, range = YEAR): Promise<KilledRound> {
   const calm = await undisturbedRun(ground, range);
   const random = randomFrom(seed);
   const id = await ground.begin(range);
@@ -83,5 +80,3 @@ export const HISTORY_CASES: readonly HistoryCase[] = [
     round: (ground, number) => killedRound(ground, VICTIMS, number + 1_000),
   },
 ];
-
-export const MOST_AGAIN = UNDER_WAY * KILLS;
