@@ -22,13 +22,23 @@ const MOST_SAVED = 0.1;
 /** Milliseconds; timers do no better. A shorter wait is made up for by the next. */
 const LEAST_WAIT = 1;
 
-/** `now` in milliseconds. The function makes the pace of a connection, whose account is known later. */
+/** Milliseconds between two reports of one account. */
+const REPORT_MS = 1000;
+
+/** `onSlowed` is told of an account whose clients are read later, once a second; `now` in milliseconds. The function makes the pace of a connection, whose account is known later. */
 export function sharedPaces(
   { messagesPerSecond, bytesPerSecond }: Pick<BrokerLimits, 'messagesPerSecond' | 'bytesPerSecond'>,
+  onSlowed: (account: string) => void,
   now: () => number = () => performance.now(),
 ): (accountOf: () => string | undefined) => Pace {
   /** The connections of each account that are over their pace or have more to read: that one of them is read later for another reason gives the account no more. */
   const slowed = new Map<string, Set<Pace>>();
+  const reportedAt = new Map<string, number>();
+  function report(account: string): void {
+    if (now() - (reportedAt.get(account) ?? Number.NEGATIVE_INFINITY) < REPORT_MS) return;
+    reportedAt.set(account, now());
+    onSlowed(account);
+  }
 
   return (accountOf) => {
     let account: string | undefined;
@@ -55,6 +65,7 @@ export function sharedPaces(
         if (saved * 1000 > -LEAST_WAIT) return 0;
         // Only those that wait: whoever has fallen silent takes no share.
         share();
+        if (account !== undefined) report(account);
         return Math.ceil(-saved * Math.max(1, sharers()) * 1000);
       },
       slice: () => Math.max(SMALLEST_SLICE, Math.floor(LARGEST_SLICE / Math.max(1, sharers()))),

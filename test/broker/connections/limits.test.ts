@@ -50,7 +50,7 @@ test.each(['127.0.0.1', '::1', '::ffff:127.0.0.1'])('%s is of this machine: alwa
 
 test('a connection waits as long as what it sent takes at full pace, messages or bytes, whichever takes longer', () => {
   const { now, pass } = clock();
-  const pace = sharedPaces({ messagesPerSecond: 1000, bytesPerSecond: 1_000_000 }, now)(() => 'hook');
+  const pace = sharedPaces({ messagesPerSecond: 1000, bytesPerSecond: 1_000_000 }, () => undefined, now)(() => 'hook');
   pace.charge(500, 1000, false);
   expect(pace.wait()).toBe(500);
   pass(500);
@@ -60,7 +60,7 @@ test('a connection waits as long as what it sent takes at full pace, messages or
 });
 
 test('the connections of one account that are too fast share its pace; the others, and other accounts, do not wait', () => {
-  const paceOf = sharedPaces({ messagesPerSecond: 1000, bytesPerSecond: 1_000_000 }, clock().now);
+  const paceOf = sharedPaces({ messagesPerSecond: 1000, bytesPerSecond: 1_000_000 }, () => undefined, clock().now);
   const [one, two, quiet] = [paceOf(() => 'hook'), paceOf(() => 'hook'), paceOf(() => 'hook')];
   const other = paceOf(() => 'monitor');
   one.charge(500, 0, false);
@@ -75,7 +75,7 @@ test('the connections of one account that are too fast share its pace; the other
 
 test('a connection that has more to read takes its share, also while it is read later for another reason than its pace', () => {
   const { now, pass } = clock();
-  const paceOf = sharedPaces({ messagesPerSecond: 1000, bytesPerSecond: 1_000_000 }, now);
+  const paceOf = sharedPaces({ messagesPerSecond: 1000, bytesPerSecond: 1_000_000 }, () => undefined, now);
   const [one, two] = [paceOf(() => 'hook'), paceOf(() => 'hook')];
   two.charge(1, 0, true);
   one.charge(50, 0, true);
