@@ -13,8 +13,9 @@ import { gatherWrites } from '../services/platform/bus/gather-writes.ts';
 import { encodePacketLengths } from '../services/platform/bus/packet-lengths.ts';
 import type { InputError } from '../services/platform/errors.ts';
 import type { Logger } from '../services/platform/log/log.ts';
+import { connectionsWithin } from '../services/platform/machine/descriptors.ts';
 import { type Draft, encodeMessage } from '../services/platform/messages.ts';
-import { createRefusals, type Refusal, type Refusals } from '../services/platform/refusals.ts';
+import { createRefusals, LIMIT_CODE, type Refusal, type Refusals } from '../services/platform/refusals.ts';
 import { type Access, type AccessRules, type Accounts, checkAccounts, compileAccess } from './access.ts';
 import { type ClientAdmission, createClientAdmission } from './client-admission.ts';
 import {
@@ -164,10 +165,15 @@ export async function startBroker(options: EmbeddedBrokerOptions): Promise<Embed
 function createParts(options: EmbeddedBrokerOptions): BrokerParts {
   const { maxPayloadBytes = 65_536, faultOf = () => undefined, log } = options;
   const access = compileAccess(options.access, options.clientIdPrefix);
-  const limits = { ...BROKER_LIMITS, ...options.limits };
+  const wanted = { ...BROKER_LIMITS, ...options.limits };
+  const limits = { ...wanted, connections: connectionsWithin(wanted.connections, 'queue.mqtt.limits.connections', log) };
   const say = sparingLog(log);
-  const reports = reportLimits(say);
-  const edge = { limits, reports, say, visitors: keepVisitors(limits, reports), paceOf: sharedPaces(limits) };
+  const reports = reportLimits(say, (limit, text) => parts.refusals?.add({ code: `${LIMIT_CODE}${limit}`, text }));
+  const onSlowed = (account: string): void => {
+    const text = `an account sends faster than queue.mqtt.limits.messages_per_second or bytes_per_second: its clients are read later`;
+    reports.met('messages_per_second', account, text);
+  };
+  const edge = { limits, reports, say, visitors: keepVisitors(limits, reports), paceOf: sharedPaces(limits, onSlowed) };
   const admission = createClientAdmission({ accounts: options.accounts, access, limits, reports, say });
   const maySee = (client: Client, topic: string) => {
     const role = admission.identityOf(client)?.role;
@@ -246,13 +252,7 @@ async function createAedes(parts: BrokerParts): Promise<Aedes> {
     isExempt: (packet, clientId) => held.isHeldFor(clientId, packet),
     maySee: (clientId, topic) => access.maySee(admission.roleOf(clientId) ?? '', topic),
     onFull(clientId) {
-      reports.met('queued_bytes', clientId);
-      say(
-        `queue ${clientId}`,
-        'warn',
-        { event: 'broker.queue_full', clientId },
-        'the queue of an absent client is full: message dropped for it',
-      );
+      reports.met('queued_bytes', clientId, 'the queue of an absent client is full: message dropped for it');
     },
     onQueued: held.queued,
     onAcknowledged: held.acknowledged,

@@ -4,7 +4,8 @@
  * sends the same again after every reconnection. Its payload is discarded as it comes in.
  */
 import type { Duplex } from 'node:stream';
-import type { Pace } from './edge/pace.ts';
+import { LARGEST_SLICE, type Pace, SMALLEST_SLICE } from './edge/pace.ts';
+import { inTurn, LONGEST_TURN } from './edge/turns.ts';
 
 /** Where refused messages go: the broker delivers nothing of `$SYS`. */
 export const DROPPED_TOPIC = '$SYS/dropped';
@@ -47,6 +48,11 @@ export function gateReads<Connection extends Duplex>(connection: Connection, opt
   let waiting: NodeJS.Timeout | undefined;
   let resting = false;
   let asked = false;
+  /** Whether the last slice left something. */
+  let hasMore = false;
+  let turn: 'none' | 'awaited' | 'here' = 'none';
+  /** Bytes of a slice that is handled within a turn. */
+  let slice = LARGEST_SLICE;
   connection.once('close', () => {
     clearTimeout(waiting);
     pace.end();
@@ -60,16 +66,28 @@ export function gateReads<Connection extends Duplex>(connection: Connection, opt
       if (asked) connection.emit('readable');
     });
   }
+  function takeTurn(): void {
+    const start = performance.now();
+    turn = 'here';
+    connection.emit('readable');
+    turn = 'none';
+    slice = performance.now() - start > LONGEST_TURN ? Math.max(SMALLEST_SLICE, slice / 2) : Math.min(LARGEST_SLICE, slice * 2);
+  }
   /** Whether there is nothing to be had now; the stream says when there is. */
   function isClosed(): boolean {
     if (resting) asked = true;
-    if (resting || waiting !== undefined) return true;
+    if (resting || waiting !== undefined || turn === 'awaited') return true;
     const ms = pace.wait();
-    if (ms === 0) return false;
-    waiting = setTimeout(() => {
-      waiting = undefined;
-      connection.emit('readable');
-    }, ms);
+    if (ms > 0) {
+      waiting = setTimeout(() => {
+        waiting = undefined;
+        connection.emit('readable');
+      }, ms);
+      return true;
+    }
+    if (!hasMore || turn === 'here') return false;
+    turn = 'awaited';
+    inTurn(takeTurn);
     return true;
   }
   connection.read = (size) => {
@@ -81,13 +99,14 @@ export function gateReads<Connection extends Duplex>(connection: Connection, opt
     [ended, messages] = [0, 0];
     // aedes reads again when it has handled what it got, so there has to be a whole packet in it. The size is never more than there is: only then the rest stays.
     while (ended === 0) {
-      const chunk: Buffer | null = read.call(connection, Math.min(pace.slice(), connection.readableLength) || undefined);
+      const chunk: Buffer | null = read.call(connection, Math.min(pace.slice(), slice, connection.readableLength) || undefined);
       if (chunk === null) break;
       bytes += chunk.length;
       admitted.push(admit(chunk));
     }
     if (bytes === 0) return null;
-    pace.charge(messages, bytes);
+    hasMore = connection.readableLength > 0;
+    pace.charge(messages, bytes, hasMore);
     rest();
     const all = admitted.length === 1 ? admitted[0]! : Buffer.concat(admitted);
     return all.length === 0 ? null : all;

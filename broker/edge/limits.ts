@@ -55,18 +55,19 @@ export type LimitName =
   | 'unread_bytes';
 
 export interface LimitReports {
-  /** Counts it, and logs the text unless it was said often within the minute. `subject`: whom it met, an account or an address. */
-  met(limit: LimitName, subject: string, text?: string): void;
+  /** Counts and tells it, and logs the text unless it was said often within the minute. `subject`: whom it met, an account, a client or an address. */
+  met(limit: LimitName, subject: string, text: string): void;
   /** How often each limit was met since the start. */
   counts(): Readonly<Partial<Record<LimitName, number>>>;
 }
 
-export function reportLimits(say: SparingLog): LimitReports {
+export function reportLimits(say: SparingLog, tell: (limit: LimitName, text: string) => void): LimitReports {
   const counts: Partial<Record<LimitName, number>> = {};
   return {
     met(limit, subject, text) {
       counts[limit] = (counts[limit] ?? 0) + 1;
-      if (text !== undefined) say(`${limit} ${subject}`, 'warn', { event: 'broker.limit', limit, subject, times: counts[limit] }, text);
+      say(`${limit} ${subject}`, 'warn', { event: 'broker.limit', limit, subject, times: counts[limit] }, text);
+      tell(limit, `${text} (${subject})`);
     },
     counts: () => ({ ...counts }),
   };

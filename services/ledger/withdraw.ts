@@ -34,6 +34,8 @@ export function withdraw(
   { reason, othersWant = async () => false, alongside }: WithdrawOptions,
 ): Promise<Withdrawal> {
   return ledger.db.transaction(async (tx) => {
+    // Locks what is read, and where more could stand: nobody joins between the look for others and the cancellation. Who joins later finds a cancelled job and makes a new one.
+    await tx.run('SET TRANSACTION ISOLATION LEVEL SERIALIZABLE');
     const job = await lockOne(tx, id);
     const wanted = isLive(job.state) && (await isWantedByOthers(tx, id, users, othersWant));
     const outcome = wanted ? 'left' : 'cancelled';

@@ -6,6 +6,9 @@ import { InputError, messageOf } from './errors.ts';
 import type { Draft } from './messages.ts';
 import { plain } from './text/characters.ts';
 
+/** What the codes of the embedded broker's limits begin with; behind it stands the limit. */
+export const LIMIT_CODE = 'broker.limit.';
+
 export interface Refusal {
   code: string;
   /** For people; nothing of what was sent. */

@@ -168,7 +168,7 @@ function leaderDuties(
       const metrics = await freshMetrics();
       await bus.publish('stats', { ...statsOf(metrics), freshness: metrics.held.counts });
       const checks = checkLimits(metrics, staleData(metrics.held, config.portfolio), config);
-      await alerts?.look([...checks, refusedLogins.check(), ...brokerAlerts.checks()], metrics.at);
+      await alerts?.look([...checks, ...refusedLogins.checks(), ...brokerAlerts.checks()], metrics.at);
     },
   };
   return [

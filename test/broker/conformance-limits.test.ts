@@ -51,9 +51,33 @@ describe('the embedded broker with low limits', () => {
     const log = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) });
     const broker = await startBroker({ port: 0, webSocketPort: 0, accounts, access: loadAccess(), log, limits });
     onTestFinished(() => broker.close());
-    return { broker, said: (limit: string) => lines.filter((line) => line.limit === limit) };
+    return { broker, lines, said: (limit: string) => lines.filter((line) => line.limit === limit) };
   }
   const account = (name: string) => ({ username: name, password: accounts[name]!.password });
+
+  test('a limit that is met is told, with the limit as its code', async () => {
+    const { broker } = await start({ connectionsPerAccount: 1 });
+    const { heard, client } = await join(broker.port, 'monitor');
+    await client.subscribeAsync('events/refused', { qos: 1 });
+    await join(broker.port, 'hook');
+    await refusalOf(broker.port, account('hook'));
+    await expect
+      .poll(() => heard.map(({ payload }) => JSON.parse(payload)))
+      .toMatchObject([{ code: 'broker.limit.connections_per_account', count: 1, text: expect.stringContaining('(hook)') }]);
+  });
+
+  test('an account that sends too fast is told of', async () => {
+    const { broker } = await start({ messagesPerSecond: 10 });
+    const { client } = await join(broker.port, 'hook');
+    for (let i = 0; i < 20; i++) client.publish('events/none', 'x', { qos: 0 });
+    await expect.poll(() => broker.stats().limitsMet.messages_per_second, { timeout: 10_000 }).toBeGreaterThan(0);
+  });
+
+  test('never more connections are taken than the process may open files', async () => {
+    const { said, lines } = await start({ connections: 1_000_000_000 });
+    expect(said('connections')).toEqual([]);
+    expect(lines[0]).toMatchObject({ msg: expect.stringMatching(/queue\.mqtt\.limits\.connections.*LimitNOFILE/) });
+  });
 
   test('connections of one account: more get the return code 3, those of others and a known id get in', async () => {
     const { broker, said } = await start({ connectionsPerAccount: 2 });

@@ -1,9 +1,13 @@
 /** Users leave jobs that others want. Which slots are free follows from the limit of each test. */
 import { expect, test } from 'vitest';
+import { type Enqueued, enqueue } from '../../services/ledger/enqueue/enqueue.ts';
+import { readLive } from '../../services/ledger/enqueue/join.ts';
 import { idToBytes } from '../../services/ledger/id.ts';
 import { claim } from '../../services/ledger/run/claim.ts';
 import { withdraw } from '../../services/ledger/withdraw.ts';
-import { ledgerFixture } from './fixture.ts';
+import type { Database } from '../../services/platform/database/database.ts';
+import { ledgerFixture, request } from './fixture.ts';
+import { interleave } from './interleaving.ts';
 
 const on = ledgerFixture();
 const oneSlot = () => on.ledger({ slotsPerUser: 1 });
@@ -61,4 +65,45 @@ test('a job is not cancelled for a user while a receiver wants one that needs it
   const wanted = async (_: unknown, ids: readonly Buffer[]) => ids.some((one) => one.equals(idToBytes(dependent!)));
   expect((await withdraw(on.ledger(), id!, ['ada'], { reason: 'by hand', othersWant: wanted })).outcome).toBe('left');
   expect(await on.state(dependent!)).toBe('blocked');
+});
+
+type Step = (db: Database) => Promise<unknown>;
+
+/** Ada, who alone wants a job that waits or runs, leaves it while another asks for it: `order` says which of the two is stopped before each of its statements. */
+async function leaveWhileJoined(state: 'ready' | 'running', asked: { user?: string }, order: (leave: Step, join: Step) => [Step, Step]) {
+  for (let at = 0; ; at++) {
+    const same = { symbol: 'MSFT', dedupeKey: `fetch:MSFT ${state} ${at}` };
+    const [id] = await on.add({ ...same, user: 'ada' });
+    if (state === 'running') await claim(on.ledger(), 'worker-1', 10);
+    let answer: Enqueued | undefined;
+    const [first, second] = order(
+      (db) => withdraw(on.ledger({ db }), id!, ['ada'], { reason: 'by hand' }),
+      async (db) => {
+        [answer] = (await enqueue(on.ledger({ db }), [request({ ...same, ...asked })])) as Enqueued[];
+      },
+    );
+    if (!(await interleave(on.db, at, first, second))) return;
+    // What they were told about: live, and theirs.
+    const { state: now, user_id } = await on.row(answer!.id);
+    expect([at, now]).toEqual([at, expect.stringMatching(/^(ready|running)$/)]);
+    if (asked.user === undefined)
+      expect(user_id === null || (await on.count(`job_askers WHERE job_id = x'${answer!.id.replaceAll('-', '')}'`)) > 0).toBe(true);
+    else expect(await on.count(`job_subscribers WHERE user_id = 'bob' AND job_id = x'${answer!.id.replaceAll('-', '')}'`)).toBe(1);
+  }
+}
+
+test.each([
+  ['waits', 'ready', 'a user', { user: 'bob' }],
+  ['waits', 'ready', 'a schedule', {}],
+  ['runs', 'running', 'a user', { user: 'bob' }],
+] as const)('whoever asks for a job that %s while its only user leaves it has a live job: %s, %s', async (_, state, __, asked) => {
+  await leaveWhileJoined(state, asked, (leave, join) => [leave, join]);
+  await leaveWhileJoined(state, asked, (leave, join) => [join, leave]);
+});
+
+test('a caller that saw the job before its only user left it gets a new one', async () => {
+  const [id] = await on.add(ada);
+  const seen = (await readLive(on.db, new Set([ada.dedupeKey]))).get(ada.dedupeKey);
+  await withdraw(on.ledger(), id!, ['ada'], { reason: 'by hand' });
+  expect(await on.ask(request({ ...bob, seen }))).toMatchObject([{ outcome: 'queued', state: 'ready' }]);
 });

@@ -25,6 +25,7 @@ import { watchCertificate } from '../../platform/machine/certificate.ts';
 import { type DataFolder, openDataFolder } from '../../platform/machine/datafolder.ts';
 import { assertPortFree } from '../../platform/machine/ports.ts';
 import { faultOf } from '../../platform/messages.ts';
+import { LIMIT_CODE } from '../../platform/refusals.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
 import { cliActor } from '../actor.ts';
 import { type GlobalOptions, loadFor } from '../session.ts';
@@ -279,8 +280,12 @@ async function startEmbeddedBroker({ loaded: { config }, folder, steps, log, und
       access: loadAccess(),
       clientIdPrefix: client_id_prefix,
       faultOf,
-      onRefused: ({ text, count, topic, client_id: client }) =>
-        steps.note(`broker: ${count === 1 ? 'a publish' : `${count} publishes`} on ${topic} refused, client ${client}: ${text}`),
+      onRefused: ({ code, text, count, topic, client_id: client }) =>
+        steps.note(
+          code.startsWith(LIMIT_CODE)
+            ? `broker: a limit is met${count === 1 ? '' : ` ${count} times`}: ${text}`
+            : `broker: ${count === 1 ? 'a publish' : `${count} publishes`} on ${topic} refused, client ${client}: ${text}`,
+        ),
       log,
     }),
   );

@@ -122,6 +122,15 @@ export function demand(request: FastifyRequest, scope: Scope, user?: string): Ca
   return caller;
 }
 
+/** The same for a body that may name a user: the error tells a key of users to name one. */
+export function demandForBody(request: FastifyRequest, scope: Scope, user: string | undefined): Caller {
+  const caller = callerOf(request);
+  const [own, ...others] = user === undefined ? (ownUsers(caller, scope) ?? []) : [];
+  if (own === undefined) return demand(request, scope, user);
+  const which = others.length === 0 ? 'for whom it asks' : `for which of its ${others.length + 1} users it asks`;
+  throw lacking(caller, scope, undefined, `; a key of users says ${which}: "user": ${JSON.stringify(own)}`);
+}
+
 /**
  * The same as `ownUsers` for what only its users may know of. Errors: `RefusedError('access.missing_scope')` for a caller who has neither the scope nor a user: nothing is
  * hidden from it that it could have.
@@ -132,7 +141,7 @@ export function usersFor(caller: Caller, scope: Scope): string[] | undefined {
   return users;
 }
 
-function lacking({ name, scopes }: Caller, scope: string, user?: string): RefusedError {
+function lacking({ name, scopes }: Caller, scope: string, user?: string, way = ''): RefusedError {
   const needed = user === undefined ? `"${scope}"` : `"${scope}" or "user:${user}"`;
-  return new RefusedError(403, 'access.missing_scope', `key "${name}" has the scopes ${scopes.join(', ')}; this needs ${needed}`);
+  return new RefusedError(403, 'access.missing_scope', `key "${name}" has the scopes ${scopes.join(', ')}; this needs ${needed}${way}`);
 }

@@ -3,11 +3,12 @@ import { z } from 'zod';
 import { after, nowOf } from '../../ledger/job.ts';
 import { AUDITED, type AuditedAction, listAudit } from '../../platform/registry/audit.ts';
 import type { App, Parts } from '../http/app.ts';
+import { pageOf } from '../http/page.ts';
 import { instant, limit, problems } from '../http/schemas.ts';
 import { callerOf } from './access.ts';
 import { actorOf } from './audit.ts';
 import { endKey, makeKey, renewKey, renewWebhookSecret } from './key-changes.ts';
-import { type ApiKey, listKeys, SCOPES, stateOf } from './keys.ts';
+import { type ApiKey, listKeysAfter, SCOPES, stateOf } from './keys.ts';
 import { createStreamToken } from './stream-tokens.ts';
 
 const LONGEST_OVERLAP = 30 * 86_400;
@@ -60,11 +61,24 @@ function listRoute(app: App, { db, clock }: Parts): void {
       operationId: 'listKeys',
       summary: 'All keys, the newest first',
       tags,
-      response: { 200: z.object({ keys: z.array(key) }), ...problems },
+      querystring: z.strictObject({
+        limit: limit(100, 500),
+        cursor: params.shape.id.optional().describe('`next` of the page before'),
+      }),
+      response: {
+        200: z.object({ keys: z.array(key), next: z.string().nullable().describe('`cursor` of the next page; null on the last one') }),
+        ...problems,
+      },
     },
-    async handler() {
+    async handler({ query: { limit: most, cursor } }) {
       const now = nowOf({ clock });
-      return { keys: (await listKeys(db)).map((one) => keyJson(one, now)) };
+      const found = await listKeysAfter(db, cursor, most + 1);
+      const { rows, next } = pageOf(
+        found.map((one) => keyJson(one, now)),
+        most,
+        ({ id }) => id,
+      );
+      return { keys: rows, next };
     },
   });
 }

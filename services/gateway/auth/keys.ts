@@ -167,6 +167,14 @@ export async function listKeys(sql: Sql): Promise<ApiKey[]> {
   return (await sql.rows<Row>(`SELECT ${COLUMNS} FROM api_keys ORDER BY created_at DESC, id`)).map(keyOf);
 }
 
+/** The same from behind the key `after` on, at most `limit`; none for a key that is not there. */
+export async function listKeysAfter(sql: Sql, after: string | undefined, limit: number): Promise<ApiKey[]> {
+  const made = '(SELECT created_at FROM api_keys WHERE id = ?)';
+  const behind = after === undefined ? '' : `WHERE created_at < ${made} OR (created_at = ${made} AND id > ?)`;
+  const params = after === undefined ? [limit] : [after, after, after, limit];
+  return (await sql.rows<Row>(`SELECT ${COLUMNS} FROM api_keys ${behind} ORDER BY created_at DESC, id LIMIT ?`, params)).map(keyOf);
+}
+
 /** Those of the keys with these ids that are in force. By primary key. */
 export async function keysInForce(sql: Sql, ids: readonly string[], now: Date): Promise<ApiKey[]> {
   if (ids.length === 0) return [];

@@ -13,6 +13,7 @@ import type { Socket } from 'node:net';
 import type { Config } from '../../platform/config/load.ts';
 import type { Logger } from '../../platform/log/log.ts';
 import type { Certificate } from '../../platform/machine/certificate.ts';
+import { connectionsWithin } from '../../platform/machine/descriptors.ts';
 import type { Addresses } from '../auth/addresses.ts';
 import { PROBLEM_TYPE, type ProblemFacts, problemOf } from './problems.ts';
 
@@ -20,8 +21,6 @@ import { PROBLEM_TYPE, type ProblemFacts, problemOf } from './problems.ts';
 const MOST_HEADER_BYTES = 16_384;
 /** Milliseconds between looks for requests that are overdue. */
 const LOOK_MS = 1_000;
-/** Descriptors that the database, the broker, callbacks and files need beside the clients. */
-const OWN_DESCRIPTORS = 256;
 /** Milliseconds between two lines of the log about refused connections. */
 const LOG_MS = 60_000;
 
@@ -68,11 +67,7 @@ export function limitConnections(
     log.warn({ refused }, `connections are refused: gateway.connections.${key} is reached, the last one came from ${from}`);
   }
 
-  server.maxConnections = Math.min(limits.max, Math.max(1, descriptors() - OWN_DESCRIPTORS));
-  if (server.maxConnections < limits.max)
-    log.warn(
-      `at most ${server.maxConnections} connections instead of ${limits.max} (gateway.connections.max): this process may open ${descriptors()} files; raise its limit ("ulimit -n", LimitNOFILE)`,
-    );
+  server.maxConnections = connectionsWithin(limits.max, 'gateway.connections.max', log);
   server.on('drop', (dropped) => refuse('all', dropped?.remoteAddress ?? 'an unknown address'));
   server.on('connection', (socket: Socket) => {
     const { remoteAddress } = socket;
@@ -100,15 +95,6 @@ export function limitConnections(
     response.writeHead(417, { 'content-type': PROBLEM_TYPE, 'content-length': Buffer.byteLength(body), connection: 'close' }).end(body);
   });
   return { refused };
-}
-
-/** Files that this process may open. */
-function descriptors(): number {
-  // Else it asks for the name of every peer.
-  Object.assign(process.report, { excludeNetwork: true });
-  const { userLimits } = process.report.getReport() as { userLimits?: { open_files?: { soft: number | string } } };
-  const soft = Number(userLimits?.open_files?.soft);
-  return Number.isNaN(soft) ? Number.MAX_SAFE_INTEGER : soft;
 }
 
 const CLIENT_ERRORS: Record<string, Omit<ProblemFacts, 'detail'> & { detail?: string }> = {

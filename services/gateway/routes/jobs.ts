@@ -10,7 +10,7 @@ import { jobStatus as statusOf } from '../../ledger/read/status.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
-import { callerOf, demand, oneUser, ownUsers } from '../auth/access.ts';
+import { callerOf, demand, demandForBody, oneUser, ownUsers } from '../auth/access.ts';
 import { type SeenJob, scoreAsSeen, summariesAsSeen, visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
@@ -73,7 +73,7 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
     async handler(request, reply) {
       const bodies = 'jobs' in request.body ? request.body.jobs : [request.body];
       for (const body of bodies) {
-        demand(request, 'jobs', body.user);
+        demandForBody(request, 'jobs', body.user);
         const holder = holderOf(body);
         if (holder !== undefined) demand(request, 'jobs', holder);
         checkCallback(parts, body.callback_url);

@@ -9,7 +9,7 @@ import { isLive } from '../../ledger/job.ts';
 import type { Mode } from '../../market/options/scoring/parts.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
-import { demand } from '../auth/access.ts';
+import { demandForBody } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { problems } from '../http/schemas.ts';
 import { common } from './job-bodies.ts';
@@ -93,7 +93,7 @@ const statusFor = (rankings: readonly SubmittedRanking[]): 200 | 202 => (ranking
 async function submitRankings(parts: Parts, options: RankingOptions & { symbols: readonly string[] }, request: FastifyRequest) {
   const { config, clock, db } = parts;
   const { symbols, mode, priority, callback_url, user } = options;
-  const caller = demand(request, 'jobs', user);
+  const caller = demandForBody(request, 'jobs', user);
   checkCallback(parts, callback_url);
   const origin: Origin = { cause: 'user_request', rules: config.jobs.priority_rules, user };
   const standard = await rankingRequests(symbols, [mode], { config, clock, db, origin });

@@ -25,6 +25,7 @@ import {
 } from '../job.ts';
 import { chooseQueues, type QueueChoice } from './capacity.ts';
 import {
+  endedSince,
   idsOf,
   type Joined,
   joinCompleted,
@@ -36,6 +37,7 @@ import {
   queuesAbove,
   readLive,
   requeueSlotWaiters,
+  startAgainIfCancelled,
   whyOf,
 } from './join.ts';
 import { endedPartsOf, insertDependencies, insertItems, type Need, needsOfNew, withoutNeedsRefused } from './needs.ts';
@@ -57,7 +59,7 @@ export interface JobRequest {
   dedupeKey?: string | undefined;
   /** For so many seconds later requests of this key get this job, also after it completed. */
   dedupeWindowSeconds?: number | undefined;
-  /** The live job of the key as the caller read it (`readLive`) before it decided; when it has ended since, it answers the request. */
+  /** The live job of the key as the caller read it (`readLive`) before it decided; when it has ended since, it answers the request, unless it was cancelled. */
   seen?: LiveJob | undefined;
   /** The earliest start. */
   runAt?: Date | undefined;
@@ -138,7 +140,7 @@ export async function enqueueWith(
   // Nothing is written before the insert that may be refused.
   await retryOnDuplicateKey(async () => {
     const seen = new Map(known ?? (await readLive(tx, keysOf(groups))));
-    for (const { key, best } of groups) if (key !== undefined && best.seen !== undefined && !seen.has(key)) seen.set(key, best.seen);
+    for (const [key, job] of await endedSince(tx, groups, seen)) seen.set(key, job);
     // Another try must see the job that this one lost its race to.
     known = undefined;
     await answer(tx, ledger, groups, seen);
@@ -188,6 +190,7 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
   recordUnnamed(tx, groups);
   for (const [part, { answer }] of endedParts)
     if (answer !== undefined) part.answer = { ...answer, ...('id' in answer && { request: part.best }) };
+  startAgainIfCancelled(tx, joinedIds);
 }
 
 function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Group[] } {

@@ -68,6 +68,24 @@ export async function readLive(sql: Sql, keys: ReadonlySet<string>): Promise<Map
   return new Map(rows.map((row) => [row.dedupe_key, liveJob(row)]));
 }
 
+/** The jobs of keys that are not `live` any more, as their callers saw them. Not those that were cancelled: nobody may wait for the result of such a job. */
+export async function endedSince(
+  sql: Sql,
+  groups: readonly Group[],
+  live: ReadonlyMap<string, LiveJob>,
+): Promise<ReadonlyMap<string, LiveJob>> {
+  const seen = new Map(
+    groups.flatMap(({ key, best }) => (key !== undefined && best.seen !== undefined && !live.has(key) ? [[key, best.seen]] : [])),
+  );
+  if (seen.size === 0) return seen;
+  const ids = sortedBytes([...seen.values()].map(({ id }) => id));
+  const cancelled = await sql.rows<{ id: Buffer }>("SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'cancelled'", [
+    ids,
+  ]);
+  const gone = new Set(cancelled.map(({ id }) => idFromBytes(id)));
+  return new Map([...seen].filter(([, { id }]) => !gone.has(id)));
+}
+
 /**
  * Locks the live jobs that joining will change, and those that new jobs will depend on. All others are joined without a lock, since a login of thousands
  * would delay every claim and completion until its commit. Returns the live needs that the joined jobs did not have before. In `live` the locked ones stand as they are
@@ -266,6 +284,17 @@ export async function requeueSlotWaiters(tx: Transaction, locked: readonly LiveJ
   if (ids.length === 0) return;
   tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [ids]);
   await stopWaiting(tx, ids);
+}
+
+/**
+ * Runs the transaction again when one of the jobs that it joined was cancelled meanwhile: the next run makes a new job. Behind the inserts of those who join, which wait for a
+ * withdrawal under way. A scalar subquery of two rows is error 1242, a conflict to `Database.transaction`; that costs no round trip, and as a plain read no lock.
+ */
+export function startAgainIfCancelled(tx: Transaction, joined: ReadonlySet<string>): void {
+  if (joined.size === 0) return;
+  tx.last("SELECT (SELECT 1 UNION ALL SELECT 1 FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'cancelled')", [
+    sortedBytes(joined),
+  ]);
 }
 
 /** Makes jobs that were not locked more urgent, if they still wait: their rows are locked for the moment of the commit and not for the whole of a burst of logins. */

@@ -30,7 +30,7 @@ export interface Transaction extends Sql {
 export interface Database extends Sql {
   /**
    * Runs `work` in one READ COMMITTED transaction. The whole of it is run again on a deadlock (1213), a lock time-out (1205, after ROLLBACK) and a changed
-   * record (1020), at most 5 times with 5-50 ms of jitter; on a Galera cluster 1213 arrives at COMMIT and the same rule covers it. So `work` must have no
+   * record (1020, or 1242 that a statement provokes), at most 5 times with 5-50 ms of jitter; on a Galera cluster 1213 arrives at COMMIT and the same rule covers it. So `work` must have no
    * effect outside the transaction. Errors: `TransientError('database.unavailable')` when the server cannot be reached, takes no writes or does not answer in time;
    * whether a COMMIT under way took effect is then unknown, and the caller must be able to do it again. `TransientError('database.busy')` when the fifth try met a conflict
    * too. `PermanentError('database.too_large')` for a statement that is larger than the server takes. `TransientError('database.packet_lost')` when the connection was lost
@@ -73,8 +73,11 @@ export interface DatabaseOptions {
   longStatementSeconds?: number | undefined;
 }
 
-/** A conflict with another transaction: deadlock, lock time-out, changed record, and the same found by group replication at COMMIT. */
-const CONFLICTS = new Set([1213, 1205, 1020, 3101]);
+/**
+ * A conflict with another transaction: deadlock, lock time-out, changed record, and the same found by group replication at COMMIT; and a subquery of more than one row, by which
+ * a transaction finds a conflict itself (`startAgainIfCancelled`).
+ */
+const CONFLICTS = new Set([1213, 1205, 1020, 3101, 1242]);
 const MAX_TRIES = 5;
 
 /**

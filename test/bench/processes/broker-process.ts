@@ -3,9 +3,12 @@ import { loadAccess } from '../../../broker/access.ts';
 import { startBroker } from '../../../broker/embedded.ts';
 import { silent } from './servers.ts';
 
+const password = 'bench-broker';
+const ownAccounts = ['hook', 'monitor', 'portfolio-priority', 'worker'].map((role) => [role, { password, role }]);
+
 const broker = await startBroker({
   port: 0,
-  accounts: { bench: { password: 'bench-broker', role: 'service' } },
+  accounts: { bench: { password, role: 'service' }, ...Object.fromEntries(ownAccounts) },
   access: loadAccess(),
   log: silent,
 });

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { LedgerAddress } from '../contenders/ledger.ts';
 import type { Sample } from '../memory.ts';
+import type { FloodOrder } from './flood-process.ts';
 import type { MemoryOrder } from './memory-process.ts';
 import { atEnd } from './servers.ts';
 import type { Order, Report } from './worker-process.ts';
@@ -43,6 +44,22 @@ export async function startBrokerProcess(): Promise<NonNullable<LedgerAddress['b
   const { child } = start('broker-process.ts');
   const { port } = await message(child, (text): text is { port: number } => typeof (text as { port?: unknown }).port === 'number');
   return { host: '127.0.0.1', port, username: 'bench', password: 'bench-broker' };
+}
+
+const hasAlive = (text: unknown): text is { alive: number } => typeof (text as { alive?: unknown }).alive === 'number';
+
+/** Resolves when its clients are connected. `stop` resolves with how many still are. */
+export async function startFloodProcess(order: FloodOrder): Promise<{ stop: () => Promise<number> }> {
+  const { child, stop } = start('flood-process.ts');
+  child.send(order);
+  await message(child, (text): text is { ready: true } => (text as { ready?: unknown }).ready === true);
+  return {
+    async stop() {
+      const answer = message(child, hasAlive);
+      await stop();
+      return (await answer).alive;
+    },
+  };
 }
 
 export interface WorkerProcess {

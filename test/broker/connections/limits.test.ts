@@ -50,27 +50,41 @@ test.each(['127.0.0.1', '::1', '::ffff:127.0.0.1'])('%s is of this machine: alwa
 
 test('a connection waits as long as what it sent takes at full pace, messages or bytes, whichever takes longer', () => {
   const { now, pass } = clock();
-  const pace = sharedPaces({ messagesPerSecond: 1000, bytesPerSecond: 1_000_000 }, now)(() => 'hook');
-  pace.charge(500, 1000);
+  const pace = sharedPaces({ messagesPerSecond: 1000, bytesPerSecond: 1_000_000 }, () => undefined, now)(() => 'hook');
+  pace.charge(500, 1000, false);
   expect(pace.wait()).toBe(500);
   pass(500);
   expect(pace.wait()).toBe(0);
-  pace.charge(1, 250_000);
+  pace.charge(1, 250_000, false);
   expect(pace.wait()).toBe(250);
 });
 
 test('the connections of one account that are too fast share its pace; the others, and other accounts, do not wait', () => {
-  const paceOf = sharedPaces({ messagesPerSecond: 1000, bytesPerSecond: 1_000_000 }, clock().now);
+  const paceOf = sharedPaces({ messagesPerSecond: 1000, bytesPerSecond: 1_000_000 }, () => undefined, clock().now);
   const [one, two, quiet] = [paceOf(() => 'hook'), paceOf(() => 'hook'), paceOf(() => 'hook')];
   const other = paceOf(() => 'monitor');
-  one.charge(500, 0);
-  two.charge(500, 0);
+  one.charge(500, 0, false);
+  two.charge(500, 0, false);
   // Only who asks to be read, and must wait, takes a share.
   expect(one.wait()).toBe(500);
   two.wait();
   expect([one, two, quiet, other].map((pace) => pace.wait())).toEqual([1000, 1000, 0, 0]);
   two.end();
   expect(one.wait()).toBe(500);
+});
+
+test('a connection that has more to read takes its share, also while it is read later for another reason than its pace', () => {
+  const { now, pass } = clock();
+  const paceOf = sharedPaces({ messagesPerSecond: 1000, bytesPerSecond: 1_000_000 }, () => undefined, now);
+  const [one, two] = [paceOf(() => 'hook'), paceOf(() => 'hook')];
+  two.charge(1, 0, true);
+  one.charge(50, 0, true);
+  pass(50);
+  expect(two.wait()).toBe(0);
+  expect(one.wait()).toBe(50);
+  two.charge(1, 0, false);
+  pass(25);
+  expect(one.wait()).toBe(0);
 });
 
 test('of one thing a log says five lines a minute, and how many it left out', () => {

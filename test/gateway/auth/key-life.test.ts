@@ -67,6 +67,35 @@ test('over HTTP a key is made, shown once, and listed without its secret', async
     expect(all).not.toContain(secret);
 });
 
+test('keys come in pages, each key once, the newest first, also those of one moment', async () => {
+  for (let i = 0; i < 5; i++) await createKey(mesh.db, { name: `paged ${i}`, scopes: ['read'] }, i < 3 ? START : later(60));
+  const all = (await mesh.operator.get('/v1/keys?limit=500')).body;
+  const paged: unknown[] = [];
+  for (let cursor = ''; ; ) {
+    const { keys, next } = (await mesh.operator.get(`/v1/keys?limit=2${cursor}`)).body;
+    expect(keys.length).toBeLessThanOrEqual(2);
+    paged.push(...keys);
+    if (next === null) break;
+    cursor = `&cursor=${next}`;
+  }
+  const ids = (keys: unknown[]) => keys.map((key) => (key as { id: string }).id);
+  expect([all.next, ids(paged)]).toEqual([null, ids(all.keys)]);
+  const moments = all.keys.map(({ created_at }: { created_at: string }) => created_at);
+  expect(moments).toEqual(moments.toSorted().reverse());
+});
+
+test.each([
+  ['one user', ['user:alice'], /needs "jobs"; a key of users says for whom it asks: "user": "alice"$/],
+  ['two users', ['user:alice', 'user:bob'], /a key of users says for which of its 2 users it asks: "user": "alice"$/],
+])('a key of %s that names no user is told to name one', async (_, scopes, way) => {
+  const caller = withKey((await make({ name: 'of users', scopes })).key);
+  for (const [path, body] of [
+    ['/v1/jobs', { type: 'fetch', symbol: 'AAPL' }],
+    ['/v1/rankings', { symbols: ['AAPL'] }],
+  ] as const)
+    expect((await caller.post(path, body)).body).toMatchObject({ status: 403, detail: expect.stringMatching(way) });
+});
+
 test('over HTTP both secrets of a rotated key work, and without an overlap the old one is refused within a second', async () => {
   const { id, key: first } = await make({ name: 'rotated', scopes: ['read'] });
   const { body, headers } = await mesh.operator.post(`/v1/keys/${id}/rotate`);

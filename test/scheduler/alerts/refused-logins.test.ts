@@ -16,7 +16,7 @@ function listening(max = 0) {
   const heard = listenToRefusals(bus, max, () => at.now);
   const refused = (fields: Partial<Body<'refused'>> = {}): void =>
     tell({ body: { v: 1, source: 'broker', code: 'broker.oversize', text: 'too large', count: 1, at: '2026-03-03T16:00:00Z', ...fields } });
-  return { ...heard, at, refused };
+  return { ...heard, check: () => heard.checks()[0]!, limits: () => heard.checks()[1]!, at, refused };
 }
 
 test('without a refusal there is no alert', () => {
@@ -66,4 +66,20 @@ test('counts are by who refused and why', () => {
     { source: 'broker', code: 'broker.oversize', count: 5 },
     { source: 'gateway', code: 'request.invalid', count: 1 },
   ]);
+});
+
+test('limits of the broker have an alert of their own, with the newest', () => {
+  const { check, limits, refused } = listening();
+  refused({ code: 'broker.limit.connections', count: 7 });
+  refused({ code: 'broker.limit.queued_bytes', text: 'the queue is full (hook)' });
+  expect(limits()).toMatchObject({ name: 'broker_limits', beyond: true, value: 8 });
+  expect(limits().text).toMatch(/met 8 times.*the newest: the queue is full \(hook\) \(broker\.limit\.queued_bytes, broker\)$/);
+  expect(check()).toMatchObject({ beyond: false, value: 0 });
+});
+
+test('a connection that says nothing is counted, and no alert', () => {
+  const { limits, counts, refused } = listening();
+  refused({ code: 'broker.limit.connect_timeout' });
+  expect(limits().beyond).toBe(false);
+  expect(counts()).toMatchObject([{ code: 'broker.limit.connect_timeout', count: 1 }]);
 });
