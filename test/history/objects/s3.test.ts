@@ -1,6 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import type { S3Options } from '../../../services/history/objects/s3.ts';
 import { startS3Server, TEST_ACCOUNT } from '../../support/s3/server.ts';
@@ -9,6 +13,7 @@ import { QUICK, serverOfTest, storeAt } from './support/stores.ts';
 
 // What happens between the store and a server that fails, refuses or lies.
 
+const SERVER = fileURLToPath(new URL('../../support/s3/main.ts', import.meta.url));
 const { signal } = new AbortController();
 const folder = folderOfTest();
 const file = sampleFile(folder, 'file', 2_000_000);
@@ -28,6 +33,11 @@ afterEach(async () => {
 const put = () => store.put(key, file.path, file.digest, signal);
 const copies = () => (existsSync(join(folder, 'copies')) ? readdirSync(join(folder, 'copies')) : []);
 const operations = () => server.requests.map(({ operation }) => operation);
+/** The etag of an object that was seen. Whether the server heeds conditions is tried out by then, and not by the next put. */
+const seen = async () => {
+  const { etag } = await store.put(key, other.path, other.digest, signal);
+  return (await store.put(key, other.path, { ...other.digest, replaces: etag }, signal)).etag;
+};
 const expectWhole = async () => expect(hashOf(await buffer(await store.read(key, signal)))).toBe(file.digest.sha256);
 
 test.each(['PUT', 'GET', 'HEAD', 'LIST', 'DELETE'] as const)('a server that is too busy is asked again: %s', async (operation) => {
@@ -79,31 +89,34 @@ test('an upload whose answer is lost counts once', async () => {
 });
 
 test('a replacement whose answer is lost is not taken for that of another process', async () => {
-  const { etag } = await store.put(key, other.path, other.digest, signal);
-  // Whether the server heeds conditions is tried out before.
-  await store.put(key, other.path, { ...other.digest, replaces: etag }, signal);
+  const etag = await seen();
   server.faults.next('PUT', { kind: 'cut-answer' });
   expect(await store.put(key, file.path, { ...file.digest, replaces: etag }, signal)).toMatchObject(file.digest);
   await expectWhole();
 });
 
 test('a replacement that met another one is tried again', async () => {
-  const { etag } = await store.put(key, other.path, other.digest, signal);
+  const etag = await seen();
   server.faults.next('PUT', CONFLICT, 2);
   await store.put(key, file.path, { ...file.digest, replaces: etag }, signal);
   await expectWhole();
 });
 
-test.each([
-  { fault: { kind: 'cut', after: 300_000 } as const, name: 'cut' },
-  { fault: { kind: 'silent', after: 300_000 } as const, name: 'silent' },
-])('a download whose connection is $name goes on from its next byte', async ({ fault }) => {
-  const impatient = storeAt(server, { patience: { ...QUICK, silenceMs: 300 } });
+const rangesRead = () => server.requests.filter(({ operation }) => operation === 'GET').map(({ headers }) => headers.range);
+
+test('a download whose connection is cut goes on from its next byte', async () => {
   await put();
-  server.faults.next('GET', fault, 2);
+  server.faults.next('GET', { kind: 'cut', after: 300_000 }, 2);
+  await expectWhole();
+  expect(rangesRead()).toEqual([undefined, 'bytes=300000-1999999', 'bytes=600000-1999999']);
+});
+
+test('a download whose connection falls silent goes on from its next byte', async () => {
+  const impatient = storeAt(server, { patience: { ...QUICK, silenceMs: 2_000 } });
+  await put();
+  server.faults.next('GET', { kind: 'silent', after: 300_000 });
   expect(hashOf(await buffer(await impatient.read(key, signal)))).toBe(file.digest.sha256);
-  const ranges = server.requests.filter(({ operation }) => operation === 'GET').map(({ headers }) => headers.range);
-  expect(ranges).toEqual([undefined, 'bytes=300000-1999999', 'bytes=600000-1999999']);
+  expect(rangesRead()).toEqual([undefined, 'bytes=300000-1999999']);
 });
 
 test('a range whose connection is cut goes on within the range', async () => {
@@ -130,7 +143,7 @@ test('a download that is always cut is an error, and leaves no copy', async () =
 });
 
 test('a server that never answers is given up', async () => {
-  const impatient = storeAt(server, { patience: { attempts: 2, backoffMs: 5, silenceMs: 100 } });
+  const impatient = storeAt(server, { patience: { attempts: 2, backoffMs: 5, silenceMs: 1_000 } });
   server.faults.next('HEAD', { kind: 'silent', after: 0 }, 2);
   await expect(impatient.head(key, signal)).rejects.toMatchObject({ name: 'TransientError', code: 'objects.unavailable' });
 });
@@ -150,8 +163,14 @@ test('a reader that goes away ends its download', async () => {
   await put();
   server.faults.next('GET', { kind: 'silent', after: 300_000 });
   const stream = await store.read(key, signal);
-  for await (const _ of stream) break;
-  expect(stream.destroyed).toBe(true);
+  server.abandoned.length = 0;
+  let bytes = 0;
+  // It waits for the next byte then.
+  for await (const chunk of stream) {
+    bytes += chunk.length;
+    if (bytes === 300_000) break;
+  }
+  await expect.poll(() => server.abandoned).toEqual([`stockmesh/${key}`]);
 });
 
 test('a server that keeps fewer bytes than it confirms is found out', async () => {
@@ -164,7 +183,7 @@ test('a server that keeps fewer bytes than it confirms is found out', async () =
 });
 
 test('a server that kept fewer bytes once is given the whole object, also in place of one that was seen', async () => {
-  const { etag } = await store.put(key, other.path, other.digest, signal);
+  const etag = await seen();
   server.faults.next('PUT', { kind: 'short', keep: 7 });
   await store.put(key, file.path, { ...file.digest, replaces: etag }, signal);
   await expectWhole();
@@ -264,6 +283,35 @@ test('objects outlive a server that is started again', async () => {
     await again.close();
   }
 });
+
+test('kill -9 of the server in the middle of an upload leaves the old object or the new one, and the upload goes on when it is back', async () => {
+  const place = join(folder, 'killed');
+  let running = await serverProcess(place, '0');
+  const there = storeAt(server, { endpoint: running.url, patience: { ...QUICK, attempts: 11, silenceMs: 2_000 } });
+  const versions = [file, sampleFile(folder, 'longer', 3_000_000)];
+  await there.put(key, other.path, other.digest, signal);
+  for (let round = 0; round < 5; round++) {
+    const { path, digest } = versions[round % 2]!;
+    const stored = there.put(key, path, digest, signal);
+    await setTimeout(round * 4);
+    running.process.kill('SIGKILL');
+    await once(running.process, 'close');
+    running = await serverProcess(place, new URL(running.url).port);
+    // The attempts of the put may be used up before the server is back.
+    await stored.catch((error: unknown) => expect(error).toMatchObject({ code: 'objects.unavailable' }));
+    const left = hashOf(await buffer(await there.read(key, signal)));
+    expect([other, ...versions].map(({ digest: { sha256 } }) => sha256)).toContain(left);
+    await there.put(key, path, digest, signal);
+    expect(hashOf(await buffer(await there.read(key, signal)))).toBe(digest.sha256);
+  }
+  running.process.kill('SIGKILL');
+});
+
+async function serverProcess(place: string, port: string) {
+  const child = spawn(process.execPath, [SERVER, place, port], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [url] = await once(child.stdout, 'data');
+  return { process: child, url: String(url).trim() };
+}
 
 test.each(['ignored', 'refused'] as const)('an object is compared before it is replaced where conditions are %s', async (conditions) => {
   const lenient = await startS3Server({ folder: join(folder, conditions), conditions });

@@ -34,6 +34,8 @@ export interface S3Server {
   faults: Faults;
   /** In the order in which they began. */
   requests: { operation: Operation; key: string; headers: IncomingMessage['headers'] }[];
+  /** Keys of the downloads that a client has left before their end. */
+  abandoned: string[];
   objects: ObjectsOnDisk;
   uploads: { key: string; id: string; initiated: string }[];
   close(): Promise<void>;
@@ -54,6 +56,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
   const faults = new Faults();
   const requests: S3Server['requests'] = [];
   const uploads: S3Server['uploads'] = [];
+  const abandoned: string[] = [];
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams: query } = new URL(request.url!, 'http://server');
@@ -80,6 +83,8 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
   async function put({ request, response, key, fault }: Exchange): Promise<void> {
     const before = objects.get(key);
     checkConditions(request, before);
+    // Only now: a client that asks so sends no body that is refused anyway.
+    if (request.headers.expect !== undefined) response.writeContinue();
     const file = objects.newBody();
     const body = await open(file, 'wx');
     let received = 0;
@@ -142,6 +147,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     const fd = openSync(object.file, 'r');
     if (fault?.kind !== 'cut' && fault?.kind !== 'silent') return pipeline(createReadStream('', { fd, start, end }), response);
     const part = createReadStream('', { fd, start, end: start + fault.after - 1 });
+    response.once('close', () => abandoned.push(key));
     await pipeline(part, response, { end: false });
     if (fault.kind === 'cut') response.destroy();
   }
@@ -198,7 +204,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     response.writeHead(204).end();
   }
 
-  const server = createServer((request, response) => {
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
     answer(request, response).catch((error: unknown) => {
       if (!(error instanceof S3Refusal) || response.headersSent) {
         response.destroy();
@@ -208,13 +214,15 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
       request.resume();
       sendXml(response, error.status, `<Error><Code>${error.code}</Code><Message>${xml(error.message)}</Message></Error>`);
     });
-  });
+  };
+  const server = createServer(serve).on('checkContinue', serve);
   await new Promise<void>((listening) => server.listen(options.port ?? 0, '127.0.0.1', listening));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     bucket,
     faults,
     requests,
+    abandoned,
     objects,
     uploads,
     async close() {
