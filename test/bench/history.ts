@@ -13,6 +13,7 @@ import { QUOTE_LAYOUT, writeQuotes } from '../history/parquet/quotes.ts';
 import { measureTurns } from '../support/longest-turn.ts';
 import type { BareCopy } from './processes/bare-copy-process.ts';
 import { runBareCopy } from './processes/processes.ts';
+import { atEnd } from './processes/servers.ts';
 import type { Bench } from './report/bench.ts';
 import { processorMs } from './report/cpu.ts';
 import { figure, print, progress, ratio, table, verdicts } from './report/report.ts';
@@ -41,6 +42,8 @@ interface Measured {
 
 export async function historySection(bench: Pick<Bench, 'quick' | 'rounds'>): Promise<unknown> {
   const folder = await mkdtemp(join(tmpdir(), 'stockmesh-bench-history-'));
+  // When the bench is interrupted.
+  atEnd(() => rm(folder, { recursive: true, force: true }));
   try {
     const speed = await compare(folder, bench);
     const large = await convertLarge(folder, bench);
