@@ -4,14 +4,17 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import type { Converter } from '../../../services/history/parquet/convert.ts';
 import { createConverter } from '../../../services/history/parquet/converter.ts';
 import { createReader } from '../../../services/history/parquet/reader.ts';
 import { TransientError } from '../../../services/platform/errors.ts';
+import { processesIn } from './processes.ts';
 import { quotesText, randomNumbers } from './quotes.ts';
 import { DAY, openWorkshop } from './workshop.ts';
 
+// The process gives way to all others, so a busy machine keeps it waiting.
+vi.setConfig({ testTimeout: 120_000 });
 const shop = openWorkshop();
 const never = new AbortController().signal;
 const csv = shop.file(quotesText({ day: DAY, contracts: 200, rows: 200 }));
@@ -28,20 +31,6 @@ function open(overrides: Partial<Parameters<typeof createConverter>[0]> = {}) {
 afterEach(async () => {
   for (const converter of converters.splice(0)) await converter.close();
 });
-
-/** The processes that work in a temporary folder. */
-function processesIn(tempFolder: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`"${tempFolder}/`);
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
 
 /** Waits for the process to be at work. */
 async function working(tempFolder: string): Promise<number> {
