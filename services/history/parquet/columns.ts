@@ -1,7 +1,7 @@
 /** The columns of the stored files. Prices and strikes are dollars, times are UTC. */
 import type { Asset, Schema } from '../dataset.ts';
 
-interface StoredColumn {
+export interface StoredColumn {
   name: string;
   type: 'VARCHAR' | 'DATE' | 'DOUBLE' | 'INTEGER' | 'BIGINT' | 'SMALLINT' | 'TIMESTAMPTZ';
   /** May be NULL, where a source has no such number. */
