@@ -39,3 +39,9 @@ function periodOf(dataset: Pick<Dataset, 'asset' | 'schema'>, name: string): Per
   const month = Temporal.PlainYearMonth.from(name);
   return { unit, name, from: `${name}-01`, to: `${name}-${month.daysInMonth}` };
 }
+
+/** The objects before and after one, as far as there are trading days: where they have rows, it should have some too. */
+export function neighboursOf({ key: _, period, ...rest }: ObjectSpec): ObjectSpec[] {
+  const days = [usCalendar.previous(period.from).date, usCalendar.following(period.to).date];
+  return days.flatMap((day) => planOf({ ...rest, from: day, to: day }).map(({ object }) => object));
+}

@@ -181,6 +181,16 @@ export function handBack(ledger: Ledger, workerId: string, jobs: readonly Failur
   return ledger.db.transaction((tx) => giveBack(tx, ledger, workerId, jobs, { reason, code: 'worker.shutdown', pauseOf: () => 0 }));
 }
 
+/** The same for jobs that have done a part of their work and go on later. */
+export function continueLater(
+  ledger: Ledger,
+  workerId: string,
+  jobs: readonly Failure['job'][],
+  { code, reason, pauseSeconds }: { code: string; reason: string; pauseSeconds: number },
+): Promise<Finished> {
+  return ledger.db.transaction((tx) => giveBack(tx, ledger, workerId, jobs, { reason, code, pauseOf: () => pauseSeconds }));
+}
+
 /** Hand-backs are counted for so many seconds. */
 const HAND_BACKS_COUNTED_SECONDS = 300;
 /** The longest pause after a hand-back, in seconds. */
