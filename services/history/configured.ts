@@ -60,7 +60,7 @@ async function makeParts({ config, clock, db, log, dataFolder }: Parameters<type
   const spool = await ownFolder(base);
   const { memory, threads } = config.history.converter;
   return {
-    sources: configuredHistorySources({ config, clock, db, log }),
+    sources: configuredHistorySources({ config, clock, db, log, holder: spool }),
     converter: createConverter({ memory, threads, tempFolder: join(base, 'parquet'), log }),
     store: configuredStore({ config, dataFolder, log }),
     spool,

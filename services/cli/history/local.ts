@@ -10,7 +10,8 @@ import { listObjects, readObjects } from '../../history/manifest.ts';
 import { configuredStore } from '../../history/objects/configured.ts';
 import { createReader } from '../../history/parquet/reader.ts';
 import { planOf } from '../../history/plan.ts';
-import { previewOf } from '../../history/preview.ts';
+import { plannedSource, previewOf } from '../../history/preview.ts';
+import { configuredHistorySources } from '../../history/sources/configured.ts';
 import { chainAt } from '../../history/stored/chain.ts';
 import { prepareExport } from '../../history/stored/export.ts';
 import { lookInto, type StoredHistory } from '../../history/stored/files.ts';
@@ -159,12 +160,16 @@ async function submit(
   };
 }
 
-async function previewAnswer({ db, clock }: Session, download: Download, force: boolean): Promise<Api.Preview> {
-  const made = await previewOf(db, download, { source: undefined, now: clock.now(), force });
-  const { objects, counts, fetched, calls, rows, bytes, seconds, source } = made;
+async function previewAnswer({ db, clock, loaded, dataFolder }: Session, download: Download, force: boolean): Promise<Api.Preview> {
+  const { config } = loaded;
+  const now = clock.now();
+  const sources = configuredHistorySources({ config, clock, db, log: pino({ level: 'silent' }), holder: dataFolder });
+  const { source, warnings } = plannedSource(sources, download, { tier: config.history.theta.tier, now });
+  const made = await previewOf(db, download, { source, now, force });
+  const { objects, counts, fetched, calls, rows, bytes, seconds } = made;
   return {
-    ...{ dry_run: true, total_items: objects.length, counts, to_download: fetched, source, calls },
-    ...{ estimated_rows: rows, estimated_bytes: bytes, estimated_seconds: seconds, warnings: [] },
+    ...{ dry_run: true, total_items: objects.length, counts, to_download: fetched, source: made.source, calls },
+    ...{ estimated_rows: rows, estimated_bytes: bytes, estimated_seconds: seconds, warnings },
     objects: objects.map(({ fetched: isFetched, ...object }) => ({ ...object, download: isFetched })),
   };
 }
