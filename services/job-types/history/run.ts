@@ -8,7 +8,7 @@ import { availableDays, completeAt } from '../../history/availability.ts';
 import { chooseSource } from '../../history/configured.ts';
 import { type DownloadParts, downloadObject } from '../../history/download.ts';
 import { type Absence, type ManifestRow, readAbsences, readObjects } from '../../history/manifest.ts';
-import { type PlannedObject, planOf } from '../../history/plan.ts';
+import { daysOf, type PlannedObject, planOf } from '../../history/plan.ts';
 import { type HistorySource, NotEntitledError, StopError } from '../../history/sources/source.ts';
 import { closesOf } from '../../history/underlying.ts';
 import { idToBytes } from '../../ledger/id.ts';
@@ -130,7 +130,7 @@ function known(
   if (isRecent && (!row.isPartial || days.every((day) => row.days[day] !== undefined))) return { kind: 'item', item: skippedItem(row) };
   const [first] = days;
   if (first === undefined) {
-    const at = completeAt(object, object.period.from) ?? completeAt(object, planOf({ ...object, ...object.period })[0]?.days[0] ?? '');
+    const at = completeAt(object, daysOf(object)[0] as string);
     return item(
       'not_yet',
       `its data is not there yet${at === undefined ? '' : `; it is complete from ${at.toString({ smallestUnit: 'minute' })} on`}`,
