@@ -62,7 +62,7 @@ describe('the simulated market', () => {
       if (files.length > 0)
         found.push(
           await converter.convert(
-            { ...object, files, days: daysOf(object), out: join(folder, 'earnings.parquet') },
+            { ...object, filter: undefined, files, days: daysOf(object), out: join(folder, 'earnings.parquet') },
             new AbortController().signal,
           ),
         );
