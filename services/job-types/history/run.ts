@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import { availableDays, completeAt } from '../../history/availability.ts';
-import { chooseSource } from '../../history/configured.ts';
+import { chooseSource, type HistoryParts } from '../../history/configured.ts';
 import { type DownloadParts, downloadObject } from '../../history/download.ts';
 import { type Absence, type ManifestRow, readAbsences, readObjects } from '../../history/manifest.ts';
 import { daysOf, type PlannedObject, planOf } from '../../history/plan.ts';
@@ -20,8 +20,7 @@ import { Continued, type JobContext, type JobOutput } from '../handler.ts';
 import { giveBack, heldByOthers, takeClaim } from './claims.ts';
 import type { HistoryPayload } from './definition.ts';
 import { createEmpties, type Empties } from './empties.ts';
-import type { HistoryHandlerParts, HistoryRow } from './handler.ts';
-import { dataMessage, doneItem, skippedItem } from './items.ts';
+import { dataMessage, doneItem, type HistoryRow, skippedItem } from './items.ts';
 import { endOf } from './sum.ts';
 
 type Payload = z.output<typeof HistoryPayload>;
@@ -36,8 +35,14 @@ const WAIT_MS = 20_000;
 /** Seconds until it looks again. */
 const LOOK_AGAIN_SECONDS = 5;
 
+export interface HistoryHandlerParts {
+  sql: Sql;
+  /** Made when the first download needs them. */
+  history: () => Promise<HistoryParts>;
+}
+
 /** An attempt at a job. */
-export interface Run {
+interface Run {
   download: Payload;
   context: JobContext<HistoryRow>;
   sql: Sql;
