@@ -58,5 +58,6 @@ CREATE TABLE history_budgets (
   slot         SMALLINT UNSIGNED NOT NULL,
   holder       VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'NULL: free',
   until        DATETIME(3) NULL COMMENT 'a holder that does not renew it by then has lost it',
+  rests_until  DATETIME(3) NULL COMMENT 'until then nobody gets it: the account asked too much, or has a limit of requests a minute',
   PRIMARY KEY (account, slot)
 ) ENGINE = InnoDB COMMENT = 'the requests that an account of a source may have under way, one row each';
