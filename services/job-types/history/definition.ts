@@ -34,6 +34,9 @@ export const historyType = {
   retries: 'sources',
   timeLimit: ({ history }) => history.job_timeout,
   waitsSeconds: WAITS_SECONDS,
+  // One place is left to other work where there is more than one.
+  mostPerWorker: ({ history, worker }) => Math.min(history.jobs_per_worker, Math.max(worker.max_concurrent_jobs - 1, 1)),
+  takesNoSlot: true,
   mayCompleteWithErrors: true,
   logComponent: 'fetcher',
   shownResult: [],

@@ -9,7 +9,7 @@ import { type Item, listItems } from '../../../services/ledger/run/items.ts';
 import type { Clock } from '../../../services/platform/clock.ts';
 import type { Worker } from '../../../services/worker/worker.ts';
 import { type Overrides, type Workshop, workshopOfFile } from '../../worker/workshop.ts';
-import { type HistoryDoubles, historyDoubles } from './doubles.ts';
+import type { HistoryDoubles } from './doubles.ts';
 
 export const DAY: Download = { asset: 'option', schema: 'quote', interval: '15m', root: 'AAPL', from: '2024-01-02', to: '2024-01-05' };
 
@@ -48,5 +48,3 @@ export async function downloadsOfFile(overrides: Overrides = {}, clock?: Clock):
     },
   };
 }
-
-export { historyDoubles };
