@@ -142,9 +142,12 @@ export class S3Connection {
     const place = { Bucket: this.bucket.bucket, Key };
     const honoured = await this.attempt('try out If-Match', signal, async ({ sdk, client }) => {
       try {
-        await client.send(new sdk.PutObjectCommand({ ...place, Body: '', IfMatch: '"00000000000000000000000000000000"' }), {
-          abortSignal: signal,
-        });
+        await client.send(
+          new sdk.PutObjectCommand({ ...place, Body: 'This file tries out If-Match.', IfMatch: '"00000000000000000000000000000000"' }),
+          {
+            abortSignal: signal,
+          },
+        );
       } catch (error) {
         if (statusOf(error) === 412 || statusOf(error) === 404) return true;
         if (statusOf(error) !== 501) throw error;
