@@ -1,5 +1,6 @@
 /** What downloads stand on, by the configuration. */
 import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -29,6 +30,8 @@ export interface History {
 
 /** Of the data folder. */
 const SPOOL = 'history-spool';
+/** Of `history_budgets`. */
+const HOLDER_LENGTH = 64;
 
 export function configuredHistory(around: { config: Config; clock: Clock; db: Database; log: Logger; dataFolder: string }): History {
   let made: Promise<HistoryParts> | undefined;
@@ -60,7 +63,7 @@ async function makeParts({ config, clock, db, log, dataFolder }: Parameters<type
   const spool = await ownFolder(base);
   const { memory, threads } = config.history.converter;
   return {
-    sources: configuredHistorySources({ config, clock, db, log, holder: spool }),
+    sources: configuredHistorySources({ config, clock, db, log, holder: `${hostname()}:${process.pid}`.slice(-HOLDER_LENGTH) }),
     converter: createConverter({ memory, threads, tempFolder: join(base, 'parquet'), log }),
     store: configuredStore({ config, dataFolder, log }),
     spool,

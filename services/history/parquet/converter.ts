@@ -11,7 +11,7 @@ export function createConverter(options: ParquetChildOptions): Converter {
   return {
     async convert(conversion, signal) {
       requireUnderlying(conversion);
-      const days = dayWindows(conversion.days, conversion.asset);
+      const days = dayWindows(conversion.days, conversion.asset, conversion.root);
       // Where the rows stand until they are checked.
       const part = `${conversion.out}.part`;
       try {

@@ -5,10 +5,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import { availableDays, completeAt } from '../../history/availability.ts';
-import { chooseSource } from '../../history/configured.ts';
+import { chooseSource, type HistoryParts } from '../../history/configured.ts';
 import { type DownloadParts, downloadObject } from '../../history/download.ts';
 import { type Absence, type ManifestRow, readAbsences, readObjects } from '../../history/manifest.ts';
-import { type PlannedObject, planOf } from '../../history/plan.ts';
+import { daysOf, type PlannedObject, planOf } from '../../history/plan.ts';
 import { type HistorySource, NotEntitledError, StopError } from '../../history/sources/source.ts';
 import { closesOf } from '../../history/underlying.ts';
 import { idToBytes } from '../../ledger/id.ts';
@@ -20,8 +20,7 @@ import { Continued, type JobContext, type JobOutput } from '../handler.ts';
 import { giveBack, heldByOthers, takeClaim } from './claims.ts';
 import type { HistoryPayload } from './definition.ts';
 import { createEmpties, type Empties } from './empties.ts';
-import type { HistoryHandlerParts, HistoryRow } from './handler.ts';
-import { dataMessage, doneItem, skippedItem } from './items.ts';
+import { dataMessage, doneItem, type HistoryRow, skippedItem } from './items.ts';
 import { endOf } from './sum.ts';
 
 type Payload = z.output<typeof HistoryPayload>;
@@ -36,8 +35,14 @@ const WAIT_MS = 20_000;
 /** Seconds until it looks again. */
 const LOOK_AGAIN_SECONDS = 5;
 
+export interface HistoryHandlerParts {
+  sql: Sql;
+  /** Made when the first download needs them. */
+  history: () => Promise<HistoryParts>;
+}
+
 /** An attempt at a job. */
-export interface Run {
+interface Run {
   download: Payload;
   context: JobContext<HistoryRow>;
   sql: Sql;
@@ -130,7 +135,7 @@ function known(
   if (isRecent && (!row.isPartial || days.every((day) => row.days[day] !== undefined))) return { kind: 'item', item: skippedItem(row) };
   const [first] = days;
   if (first === undefined) {
-    const at = completeAt(object, object.period.from) ?? completeAt(object, planOf({ ...object, ...object.period })[0]?.days[0] ?? '');
+    const at = completeAt(object, daysOf(object)[0] as string);
     return item(
       'not_yet',
       `its data is not there yet${at === undefined ? '' : `; it is complete from ${at.toString({ smallestUnit: 'minute' })} on`}`,

@@ -53,7 +53,6 @@ export function simulatedHistory(market: SimulatedMarket): HistorySource {
         files: written === 0 ? [] : [{ path, layout: simulatedLayout(object, object.root) }],
         requests: [{ url: `simulated:${object.asset}/${object.schema}/${object.root}`, status: 200, bytes: written }],
         version: `simulated, seed ${seed}`,
-        degraded: 'simulated: no real prices',
       };
     },
   };

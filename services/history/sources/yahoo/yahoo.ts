@@ -1,6 +1,7 @@
 /** History from Yahoo Finance. */
 import { join } from 'node:path';
 import type { BarsAnswer } from '../../../market/bars/bars.ts';
+import { usCalendar } from '../../../market/calendar/calendar.ts';
 import type { Budget } from '../../../market/sources/failover-source.ts';
 import type { Fetch } from '../../../market/sources/http.ts';
 import { yahooSource } from '../../../market/sources/yahoo.ts';
@@ -53,8 +54,8 @@ export function yahooHistory({
       return {
         files: written === 0 ? [] : [{ path, layout: layoutOf(object) }],
         requests: record.requests,
-        version: 'yahoo chart v8, prices as traded: splits undone',
-        degraded: faultsOf(answer, answer.bars.length - rows.length),
+        version: `yahoo chart v8, prices as traded (splits undone) in ${answer.currency ?? 'USD'}`,
+        degraded: faultsOf(answer),
       };
     },
   };
@@ -77,11 +78,10 @@ function layoutOf({ root }: ObjectSpec) {
   };
 }
 
-/** `otherDays`: bars of days that were not asked for. */
-function faultsOf({ leftOut = [], currency }: BarsAnswer, otherDays: number): string | undefined {
+function faultsOf({ bars, leftOut = [] }: BarsAnswer): string | undefined {
+  const otherDays = bars.filter(({ date }) => !usCalendar.isTradingDay(date)).length;
   const faults = [
-    ...(currency === undefined || currency === 'USD' ? [] : [`prices are in ${currency}`]),
-    ...(otherDays === 0 ? [] : [`${otherDays} bars of days without a session in New York, or not complete yet, are left out`]),
+    ...(otherDays === 0 ? [] : [`${otherDays} bars of days without a session in New York are left out`]),
     ...leftOut
       .slice(0, FAULTS_NAMED)
       .map(({ date, kind, reason }) => `the ${kind} of ${date === '' ? 'no date' : date} is left out: ${reason}`),
