@@ -13,6 +13,7 @@ export interface Bar {
 
 const WIDTH = 24;
 const LINES = 10;
+const LONGEST_REASON = 300;
 
 /** `quiet`: on a terminal only. `now`: milliseconds of a clock that never goes back. */
 export function showBar(
@@ -67,7 +68,7 @@ function barText(percentage: number): string {
 /** The state in words, with the rate since the first look and the time left by it. */
 function paceOf(now: () => number): (status: Status) => string {
   let first: { at: number; ended: number } | undefined;
-  return ({ status, progress }) => {
+  return ({ status, progress, error_message }) => {
     const { total, percentage, ...outcomes } = progress;
     const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
     first ??= { at: now(), ended };
@@ -81,6 +82,8 @@ function paceOf(now: () => number): (status: Status) => string {
       ...other,
       ...(rate > 0 ? [`${rate < 10 ? rate.toFixed(1) : Math.round(rate)} a second`] : []),
       ...(rate > 0 && ended < total ? [`${span(((total - ended) / rate) * 1000)} left`] : []),
+      // Why it waits for its next attempt.
+      ...(status === 'scheduled' && error_message !== null ? [clip(error_message, LONGEST_REASON)] : []),
     ].join(', ');
   };
 }
