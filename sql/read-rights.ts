@@ -23,7 +23,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   corporate_actions: { read: 'symbol date kind value source as_of' },
   dedupe_windows: 'hidden',
   history_absences: { read: 'object_key state reason source asked_at until job_id' },
-  history_budgets: { read: 'account slot holder until' },
+  history_budgets: { read: 'account slot holder until rests_until' },
   history_fetches: { read: 'object_key job_id attempt' },
   history_objects: {
     read:

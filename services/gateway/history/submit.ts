@@ -61,15 +61,20 @@ const accepted = z.object({
 });
 
 export function historySubmitRoutes(app: App, parts: Parts): void {
-  submitRoute(app, parts, 'option', { url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' });
-  submitRoute(app, parts, 'stock', { url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' });
-  submitRoute(app, parts, 'option', { url: '/historical/option', operationId: 'requestHistoricalOption', tag: 'earlier paths' });
+  submitRoute(app, parts, 'option', { method: 'POST', url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' });
+  submitRoute(app, parts, 'stock', { method: 'POST', url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' });
+  submitRoute(app, parts, 'option', {
+    method: 'POST',
+    url: '/historical/option',
+    operationId: 'requestHistoricalOption',
+    tag: 'earlier paths',
+  });
   gapsRoute(app, parts);
 }
 
-function submitRoute(app: App, parts: Parts, asset: Asset, route: { url: string; operationId: string; tag: string }): void {
+function submitRoute(app: App, parts: Parts, asset: Asset, route: { method: 'POST'; url: string; operationId: string; tag: string }): void {
   app.route({
-    method: 'POST',
+    method: route.method,
     url: route.url,
     config: { access: 'key' },
     schema: {

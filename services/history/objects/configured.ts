@@ -2,8 +2,8 @@
 import { join, resolve } from 'node:path';
 import type { Config } from '../../platform/config/load.ts';
 import type { Logger } from '../../platform/log/log.ts';
-import { folderStore } from './folder.ts';
-import { s3Store } from './s3.ts';
+import { FolderStore } from './folder.ts';
+import { S3Store } from './s3.ts';
 import type { ObjectStore } from './store.ts';
 
 /** Of the data folder, with the files of the folder store. */
@@ -27,8 +27,8 @@ export function configuredStore({
 }): ObjectStore {
   const { kind, folder, s3 } = config.history.store;
   // Whoever named a folder chose its readers, such as a group that analyses the files.
-  if (kind === 'folder') return folderStore({ folder: resolve(folder ?? join(dataFolder, FOLDER)), isPrivate: folder === null });
-  return s3Store({
+  if (kind === 'folder') return new FolderStore({ folder: resolve(folder ?? join(dataFolder, FOLDER)), isPrivate: folder === null });
+  return new S3Store({
     bucket: s3.bucket!,
     prefix: s3.prefix.replace(/^\/+|\/+$/g, '').replace(/.$/, '$&/'),
     region: s3.region,

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { type BigIntStats, type Dirent, renameSync, statSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf, messageOf, PermanentError, StockmeshError, TransientError } from '../../platform/errors.ts';
 import { type FileLock, tryFileLock } from '../../platform/registry/file-lock.ts';
@@ -23,116 +24,124 @@ export interface FolderOptions {
  * Each object is the file of its key. A folder has no place for a checksum: `head` never knows the sha256, which the manifest has. The etag is made of the time at which the file was
  * written and its size, so a copy that keeps times (`cp -a`, `rsync -a`) keeps etags.
  */
-export function folderStore({ folder, isPrivate }: FolderOptions): ObjectStore {
-  const where = `the folder ${folder}`;
-  const modes = isPrivate ? { folder: 0o700, file: 0o600 } : { folder: 0o777, file: 0o666 };
+export class FolderStore implements ObjectStore {
+  readonly where: string;
+  readonly #folder: string;
+  readonly #modes: { folder: number; file: number };
 
-  /** Runs `work`, and puts the system's errors in the words of the port. */
-  async function explained<T>(signal: AbortSignal, key: string, work: (path: string) => Promise<T>): Promise<T> {
-    signal.throwIfAborted();
-    checkKey(key);
-    try {
-      return await work(join(folder, key));
-    } catch (error) {
-      signal.throwIfAborted();
-      throw failureOf(error, where, key);
+  constructor({ folder, isPrivate }: FolderOptions) {
+    this.where = `the folder ${folder}`;
+    this.#folder = folder;
+    this.#modes = isPrivate ? { folder: 0o700, file: 0o600 } : { folder: 0o777, file: 0o666 };
+  }
+
+  put(
+    key: string,
+    file: string,
+    { replaces, ...given }: { sha256: string; bytes: number; replaces?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<StoredObject> {
+    return this.#explained(signal, key, async (path) => {
+      await makeFolders(dirname(path), this.#modes.folder);
+      const part = `${path}.${randomBytes(6).toString('hex')}${UNFINISHED}`;
+      try {
+        await writePart(part, this.#modes.file, (target) => copyChecked(key, file, target, given, signal));
+        const etag = await etagFor(part, path);
+        if (replaces === undefined) await rename(part, path);
+        else await this.#replace(part, path, key, replaces, signal);
+        await syncFolders(dirname(path), this.#folder);
+        return { bytes: given.bytes, sha256: given.sha256, etag };
+      } finally {
+        await rm(part, { force: true });
+      }
+    });
+  }
+
+  head(key: string, signal: AbortSignal): Promise<StoredObject | undefined> {
+    return this.#explained(signal, key, async (path) => {
+      const found = await statOf(path);
+      return found?.isFile() ? storedAs(found) : undefined;
+    });
+  }
+
+  read(key: string, signal: AbortSignal, range?: { start: number; end: number }): Promise<Readable> {
+    return this.#explained(signal, key, async (path) => {
+      if (range !== undefined) checkRange(key, range);
+      const handle = await this.#open(path, key);
+      try {
+        if (range !== undefined) checkRange(key, range, (await handle.stat()).size);
+        return handle.createReadStream({ ...range, signal });
+      } catch (error) {
+        await handle.close();
+        throw error;
+      }
+    });
+  }
+
+  local(key: string, signal: AbortSignal): Promise<{ path: string; release(): Promise<void> }> {
+    return this.#explained(signal, key, async (path) => {
+      await (await this.#open(path, key)).close();
+      return { path, release: async () => {} };
+    });
+  }
+
+  delete(key: string, signal: AbortSignal): Promise<void> {
+    return this.#explained(signal, key, async (path) => {
+      if ((await statOf(path))?.isFile() !== true) return;
+      await missingAsUndefined(unlink(path));
+      await syncFolders(dirname(path), dirname(path));
+    });
+  }
+
+  async *list(prefix: string, signal: AbortSignal): ReturnType<ObjectStore['list']> {
+    for await (const page of pagesOf(namesUnder(this.#folder, '', prefix, isKey), signal, this.where)) {
+      const found = await Promise.all(page.map(async (key) => ({ key, stats: await statOf(join(this.#folder, key)) })));
+      // An object that was deleted since the folder was read is not there any more.
+      yield found.flatMap(({ key, stats }) =>
+        stats === undefined ? [] : [{ key, bytes: Number(stats.size), modified: Temporal.Instant.fromEpochNanoseconds(stats.mtimeNs) }],
+      );
     }
   }
 
-  async function openObject(path: string, key: string): Promise<FileHandle> {
+  async prune(before: Temporal.Instant, signal: AbortSignal): Promise<number> {
+    let pruned = 0;
+    for await (const page of pagesOf(namesUnder(this.#folder, '', '', isUnfinished), signal, this.where)) {
+      for (const name of page) {
+        const path = join(this.#folder, name);
+        const stats = await statOf(path);
+        if (stats === undefined || stats.mtimeNs >= before.epochNanoseconds) continue;
+        await rm(path, { force: true });
+        pruned++;
+      }
+    }
+    return pruned;
+  }
+
+  /** Runs `work`, and puts the system's errors in the words of the port. */
+  async #explained<T>(signal: AbortSignal, key: string, work: (path: string) => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    checkKey(key);
+    try {
+      return await work(join(this.#folder, key));
+    } catch (error) {
+      signal.throwIfAborted();
+      throw failureOf(error, this.where, key);
+    }
+  }
+
+  async #open(path: string, key: string): Promise<FileHandle> {
     const handle = await missingAsUndefined(open(path, 'r'));
     if (handle !== undefined && (await handle.stat()).isFile()) return handle;
     await handle?.close();
-    throw new PermanentError('objects.missing', `there is no object ${key} in ${where}`);
+    throw new PermanentError('objects.missing', `there is no object ${key} in ${this.where}`);
   }
 
-  return {
-    where,
-
-    put(key, file, { replaces, ...given }, signal) {
-      return explained(signal, key, async (path) => {
-        await makeFolders(dirname(path), modes.folder);
-        const part = `${path}.${randomBytes(6).toString('hex')}${UNFINISHED}`;
-        try {
-          await writePart(part, modes.file, (target) => copyChecked(key, file, target, given, signal));
-          const etag = await etagFor(part, path);
-          if (replaces === undefined) await rename(part, path);
-          else await replace(part, path, key, replaces, signal);
-          await syncFolders(dirname(path), folder);
-          return { bytes: given.bytes, sha256: given.sha256, etag };
-        } finally {
-          await rm(part, { force: true });
-        }
-      });
-    },
-
-    head(key, signal) {
-      return explained(signal, key, async (path) => {
-        const found = await statOf(path);
-        return found?.isFile() ? storedAs(found) : undefined;
-      });
-    },
-
-    read(key, signal, range) {
-      return explained(signal, key, async (path) => {
-        if (range !== undefined) checkRange(key, range);
-        const handle = await openObject(path, key);
-        try {
-          if (range !== undefined) checkRange(key, range, (await handle.stat()).size);
-          return handle.createReadStream({ ...range, signal });
-        } catch (error) {
-          await handle.close();
-          throw error;
-        }
-      });
-    },
-
-    local(key, signal) {
-      return explained(signal, key, async (path) => {
-        await (await openObject(path, key)).close();
-        return { path, release: async () => {} };
-      });
-    },
-
-    delete(key, signal) {
-      return explained(signal, key, async (path) => {
-        if ((await statOf(path))?.isFile() !== true) return;
-        await missingAsUndefined(unlink(path));
-        await syncFolders(dirname(path), dirname(path));
-      });
-    },
-
-    async *list(prefix, signal) {
-      for await (const page of pagesOf(namesUnder(folder, '', prefix, isKey), signal, where)) {
-        const found = await Promise.all(page.map(async (key) => ({ key, stats: await statOf(join(folder, key)) })));
-        // An object that was deleted since the folder was read is not there any more.
-        yield found.flatMap(({ key, stats }) =>
-          stats === undefined ? [] : [{ key, bytes: Number(stats.size), modified: Temporal.Instant.fromEpochNanoseconds(stats.mtimeNs) }],
-        );
-      }
-    },
-
-    async prune(before, signal) {
-      let pruned = 0;
-      for await (const page of pagesOf(namesUnder(folder, '', '', isUnfinished), signal, where)) {
-        for (const name of page) {
-          const path = join(folder, name);
-          const stats = await statOf(path);
-          if (stats === undefined || stats.mtimeNs >= before.epochNanoseconds) continue;
-          await rm(path, { force: true });
-          pruned++;
-        }
-      }
-      return pruned;
-    },
-  };
-
   /** Renames a part if the object there still has this etag. The comparison and the renaming are one step among all processes that replace so. */
-  async function replace(part: string, path: string, key: string, replaces: string, signal: AbortSignal): Promise<void> {
-    const lock = await takeLock(join(folder, '.lock'), signal);
+  async #replace(part: string, path: string, key: string, replaces: string, signal: AbortSignal): Promise<void> {
+    const lock = await takeLock(join(this.#folder, '.lock'), signal);
     try {
       const there = statSync(path, { bigint: true, throwIfNoEntry: false });
-      if (there === undefined || etagOf(there) !== replaces) throw changed(key, where);
+      if (there === undefined || etagOf(there) !== replaces) throw changed(key, this.where);
       renameSync(part, path);
     } finally {
       lock.release();

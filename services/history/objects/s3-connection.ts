@@ -27,8 +27,10 @@ export interface Patience {
   silenceMs: number;
 }
 
-/** Eight seconds in all: what lasts longer is left to the retries of the job. */
+/** Some six seconds of pauses: what lasts longer is left to the retries of the job. */
 export const PATIENCE: Patience = { attempts: 5, backoffMs: 500, silenceMs: 60_000 };
+
+const LONGEST_PAUSE_MS = 30_000;
 
 /** For keys of the store's own, which no object has. */
 export const OWN = '.stockmesh-';
@@ -85,7 +87,7 @@ export class S3Connection {
 
   /** The pause before an attempt, from the second on. */
   async pause(attempt: number, signal: AbortSignal, atLeastMs = 0): Promise<void> {
-    const longest = this.#patience.backoffMs * 2 ** (attempt - 2);
+    const longest = Math.min(this.#patience.backoffMs * 2 ** (attempt - 2), LONGEST_PAUSE_MS);
     await delay(Math.max(atLeastMs, longest * (0.5 + Math.random() / 2)), undefined, { signal });
   }
 
@@ -142,9 +144,12 @@ export class S3Connection {
     const place = { Bucket: this.bucket.bucket, Key };
     const honoured = await this.attempt('try out If-Match', signal, async ({ sdk, client }) => {
       try {
-        await client.send(new sdk.PutObjectCommand({ ...place, Body: '', IfMatch: '"00000000000000000000000000000000"' }), {
-          abortSignal: signal,
-        });
+        await client.send(
+          new sdk.PutObjectCommand({ ...place, Body: 'This file tries out If-Match.', IfMatch: '"00000000000000000000000000000000"' }),
+          {
+            abortSignal: signal,
+          },
+        );
       } catch (error) {
         if (statusOf(error) === 412 || statusOf(error) === 404) return true;
         if (statusOf(error) !== 501) throw error;

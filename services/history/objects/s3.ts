@@ -33,17 +33,60 @@ interface Answer {
  * One PutObject an object, to its final key: S3 shows it when it is whole and never before. The sha256 is in its signature, so the server refuses a body that was damaged on
  * the way, also one that does not know checksums; and in its metadata, where `head` finds it.
  */
-export function s3Store({ copies, log, patience = PATIENCE, ...bucket }: S3Options): ObjectStore {
-  const connection = new S3Connection(bucket, patience, log);
-  const { where } = connection;
-  const placeOf = (key: string) => {
-    checkKey(key);
-    return { Bucket: bucket.bucket, Key: bucket.prefix + key };
-  };
+export class S3Store implements ObjectStore {
+  readonly where: string;
+  readonly #connection: S3Connection;
+  readonly #copies: string;
 
-  const head = async (key: string, signal: AbortSignal): Promise<StoredObject | undefined> => {
-    const place = placeOf(key);
-    return connection.attempt(`look at ${key}`, signal, async ({ sdk, client }) => {
+  constructor({ copies, log, patience = PATIENCE, ...bucket }: S3Options) {
+    this.#connection = new S3Connection(bucket, patience, log);
+    this.where = this.#connection.where;
+    this.#copies = copies;
+  }
+
+  async put(
+    key: string,
+    file: string,
+    { replaces, ...given }: { sha256: string; bytes: number; replaces?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<StoredObject> {
+    const place = this.#placeOf(key);
+    checkDigest(key, file, await digestOf(file, signal), given);
+    const isConditional = replaces !== undefined && (await this.#connection.honoursConditions(signal));
+    if (replaces !== undefined && !isConditional && (await this.head(key, signal))?.etag !== replaces) throw changed(key, this.where);
+    let expected = replaces;
+    let mayBeStored = false;
+    return this.#connection.attempt(`put ${key}`, signal, async ({ sdk, client }) => {
+      const command = new sdk.PutObjectCommand({
+        ...place,
+        ContentLength: given.bytes,
+        ContentType: 'application/vnd.apache.parquet',
+        Metadata: { sha256: given.sha256 },
+        ChecksumSHA256: Buffer.from(given.sha256, 'hex').toString('base64'),
+        IfMatch: isConditional ? expected : undefined,
+      });
+      signPayload(command, given.sha256);
+      try {
+        expected = (await send(client, command, file, signal)).ETag ?? expected;
+      } catch (error) {
+        if (nameOf(error) === 'NoSuchKey') throw changed(key, this.where);
+        // The answer to an earlier attempt may be lost although the object was stored.
+        const isStored = mayBeStored && statusOf(error) === 412 && (await this.head(key, signal))?.sha256 === given.sha256;
+        mayBeStored ||= (statusOf(error) ?? 500) >= 500;
+        if (!isStored) throw error;
+      }
+      const stored = await this.head(key, signal);
+      if (stored?.bytes === given.bytes) return { ...stored, sha256: given.sha256 };
+      throw new TransientError(
+        'objects.unavailable',
+        `put ${key} in ${this.where}: the server has confirmed ${given.bytes} bytes and keeps ${stored === undefined ? 'no object' : stored.bytes}: if that is so again, no object is safe with it`,
+      );
+    });
+  }
+
+  async head(key: string, signal: AbortSignal): Promise<StoredObject | undefined> {
+    const place = this.#placeOf(key);
+    return this.#connection.attempt(`look at ${key}`, signal, async ({ sdk, client }) => {
       try {
         return storedAs(await client.send(new sdk.HeadObjectCommand(place), { abortSignal: signal }));
       } catch (error) {
@@ -51,25 +94,93 @@ export function s3Store({ copies, log, patience = PATIENCE, ...bucket }: S3Optio
         throw error;
       }
     });
-  };
+  }
 
-  const open = async (key: string, signal: AbortSignal, range?: { start: number; end: number }, etag?: string): Promise<Answer> => {
-    const place = placeOf(key);
+  async read(key: string, signal: AbortSignal, range?: { start: number; end: number }): Promise<Readable> {
+    return (await this.#read(key, signal, range)).stream;
+  }
+
+  async local(key: string, signal: AbortSignal): Promise<{ path: string; release(): Promise<void> }> {
+    const { stored, stream } = await this.#read(key, signal);
+    const path = join(this.#copies, `object-${randomUUID()}.parquet`);
+    const release = () => rm(path, { force: true });
+    try {
+      await mkdir(this.#copies, { recursive: true, mode: 0o700 });
+      await pipeline(stream, createWriteStream(path, { mode: 0o600 }), { signal });
+      const found = await digestOf(path, signal);
+      if (found.bytes !== stored.bytes || (stored.sha256 ?? found.sha256) !== found.sha256)
+        throw new PermanentError(
+          'objects.damaged',
+          `${key} in ${this.where} is damaged: it was put with ${stored.bytes} bytes and the sha256 ${stored.sha256}, and has ${found.bytes} bytes and ${found.sha256}; download it again with force_refresh`,
+        );
+    } catch (error) {
+      stream.destroy();
+      await release();
+      signal.throwIfAborted();
+      throw copyFailure(error, key, this.#copies);
+    }
+    return { path, release };
+  }
+
+  async delete(key: string, signal: AbortSignal): Promise<void> {
+    const place = this.#placeOf(key);
+    await this.#connection.attempt(`delete ${key}`, signal, async ({ sdk, client }) => {
+      try {
+        await client.send(new sdk.DeleteObjectCommand(place), { abortSignal: signal });
+      } catch (error) {
+        if (nameOf(error) !== 'NoSuchKey') throw error;
+      }
+    });
+  }
+
+  async *list(prefix: string, signal: AbortSignal): ReturnType<ObjectStore['list']> {
+    for await (const page of pagesOf(this.#connection, prefix, signal)) yield page.filter(({ key }) => isKey(key));
+  }
+
+  async prune(before: Temporal.Instant, signal: AbortSignal): Promise<number> {
+    const uploads = await abortUploads(this.#connection, before, signal);
+    const tries = await deleteTries(this.#connection, before, signal);
+    return uploads + tries + (await deleteCopies(this.#copies, before));
+  }
+
+  #placeOf(key: string): { Bucket: string; Key: string } {
+    checkKey(key);
+    const { bucket, prefix } = this.#connection.bucket;
+    return { Bucket: bucket, Key: prefix + key };
+  }
+
+  async #read(
+    key: string,
+    signal: AbortSignal,
+    range?: { start: number; end: number },
+  ): Promise<{ stored: StoredObject; stream: Readable }> {
+    const ended = new AbortController();
+    const either = AbortSignal.any([signal, ended.signal]);
+    const first = await this.#open(key, either, range);
+    const stream = Readable.from(this.#bytesOf(key, first, either), { objectMode: false });
+    // A reader that goes away leaves no connection behind.
+    stream.once('close', () => ended.abort());
+    return { stored: first.stored, stream };
+  }
+
+  async #open(key: string, signal: AbortSignal, range?: { start: number; end: number }, etag?: string): Promise<Answer> {
+    const place = this.#placeOf(key);
     if (range !== undefined) checkRange(key, range);
     const Range = range === undefined ? undefined : `bytes=${range.start}-${range.end}`;
-    return connection.attempt(`read ${key}`, signal, async ({ sdk, client }) => {
+    return this.#connection.attempt(`read ${key}`, signal, async ({ sdk, client }) => {
       const answer = await client.send(new sdk.GetObjectCommand({ ...place, Range, IfMatch: etag }), { abortSignal: signal });
       const start = range?.start ?? 0;
       // A range that was not heeded would pass for the bytes that were asked for.
-      if (range !== undefined && answer.$metadata.httpStatusCode !== 206) throw notS3(`read bytes of ${key}`, where);
+      if (range !== undefined && answer.$metadata.httpStatusCode !== 206) throw notS3(`read bytes of ${key}`, this.where);
       const stored = storedAs(answer);
       return { stored, body: answer.Body as Readable, start, end: start + stored.bytes - 1 };
     });
-  };
+  }
 
   /** The bytes of an answer. A connection that is cut or falls silent is replaced by a new one from the next byte on. */
-  async function* bytesOf(key: string, first: Answer, signal: AbortSignal): AsyncGenerator<Buffer> {
-    let { body, start: next } = first;
+  async *#bytesOf(key: string, { stored, body: first, start, end }: Answer, signal: AbortSignal): AsyncGenerator<Buffer> {
+    let body = first;
+    let next = start;
     for (let attempt = 1; ; ) {
       try {
         for await (const chunk of addAbortSignal(signal, body) as AsyncIterable<Buffer>) {
@@ -77,115 +188,17 @@ export function s3Store({ copies, log, patience = PATIENCE, ...bucket }: S3Optio
           attempt = 1;
           yield chunk;
         }
-        if (next > first.end) return;
+        if (next > end) return;
         throw new Error('the connection was cut');
       } catch (error) {
         signal.throwIfAborted();
-        const failure = s3Failure(error, `read ${key}`, where);
-        if (attempt++ === connection.attempts) throw failure;
-        await connection.pause(attempt, signal);
+        if (next > end) return;
+        if (attempt++ === this.#connection.attempts) throw s3Failure(error, `read ${key}`, this.where);
+        await this.#connection.pause(attempt, signal);
       }
-      if (next > first.end) return;
-      ({ body } = await open(key, signal, { start: next, end: first.end }, first.stored.etag));
+      ({ body } = await this.#open(key, signal, { start: next, end }, stored.etag));
     }
   }
-
-  const read = async (key: string, signal: AbortSignal, range?: { start: number; end: number }) => {
-    const ended = new AbortController();
-    const either = AbortSignal.any([signal, ended.signal]);
-    const first = await open(key, either, range);
-    const stream = Readable.from(bytesOf(key, first, either), { objectMode: false });
-    // A reader that goes away leaves no connection behind.
-    stream.once('close', () => ended.abort());
-    return { stored: first.stored, stream };
-  };
-
-  return {
-    where,
-    head,
-
-    async put(key, file, { replaces, ...given }, signal) {
-      const place = placeOf(key);
-      checkDigest(key, file, await digestOf(file, signal), given);
-      const what = `put ${key}`;
-      let expected = replaces;
-      const isConditional = replaces !== undefined && (await connection.honoursConditions(signal));
-      if (replaces !== undefined && !isConditional && (await head(key, signal))?.etag !== replaces) throw changed(key, where);
-      let mayBeStored = false;
-      return connection.attempt(what, signal, async ({ sdk, client }) => {
-        const command = new sdk.PutObjectCommand({
-          ...place,
-          ContentLength: given.bytes,
-          ContentType: 'application/vnd.apache.parquet',
-          Metadata: { sha256: given.sha256 },
-          ChecksumSHA256: Buffer.from(given.sha256, 'hex').toString('base64'),
-          IfMatch: isConditional ? expected : undefined,
-        });
-        signPayload(command, given.sha256);
-        try {
-          expected = (await send(client, command, file, signal)).ETag ?? expected;
-        } catch (error) {
-          // The answer to an earlier attempt may be lost although the object was stored.
-          const isStored = mayBeStored && statusOf(error) === 412 && (await head(key, signal))?.sha256 === given.sha256;
-          if (statusOf(error) === 404 && nameOf(error) === 'NoSuchKey') throw changed(key, where);
-          mayBeStored ||= (statusOf(error) ?? 500) >= 500;
-          if (!isStored) throw error;
-        }
-        const stored = await head(key, signal);
-        if (stored?.bytes === given.bytes) return { ...stored, sha256: given.sha256 };
-        throw new TransientError(
-          'objects.unavailable',
-          `${what} in ${where}: the server has confirmed ${given.bytes} bytes and keeps ${stored === undefined ? 'no object' : stored.bytes}: if that is so again, no object is safe with it`,
-        );
-      });
-    },
-
-    async read(key, signal, range) {
-      return (await read(key, signal, range)).stream;
-    },
-
-    async local(key, signal) {
-      const { stored, stream } = await read(key, signal);
-      const path = join(copies, `object-${randomUUID()}.parquet`);
-      const release = () => rm(path, { force: true });
-      try {
-        await mkdir(copies, { recursive: true, mode: 0o700 });
-        await pipeline(stream, createWriteStream(path, { mode: 0o600 }), { signal });
-        const found = await digestOf(path, signal);
-        if (found.bytes !== stored.bytes || (stored.sha256 ?? found.sha256) !== found.sha256)
-          throw new PermanentError(
-            'objects.damaged',
-            `${key} in ${where} is damaged: it was put with ${stored.bytes} bytes and the sha256 ${stored.sha256}, and has ${found.bytes} bytes and ${found.sha256}; download it again with force_refresh`,
-          );
-      } catch (error) {
-        stream.destroy();
-        await release();
-        signal.throwIfAborted();
-        throw copyFailure(error, key, copies);
-      }
-      return { path, release };
-    },
-
-    async delete(key, signal) {
-      const place = placeOf(key);
-      await connection.attempt(`delete ${key}`, signal, async ({ sdk, client }) => {
-        try {
-          await client.send(new sdk.DeleteObjectCommand(place), { abortSignal: signal });
-        } catch (error) {
-          if (nameOf(error) !== 'NoSuchKey') throw error;
-        }
-      });
-    },
-
-    async *list(prefix, signal) {
-      for await (const page of pagesOf(connection, prefix, signal)) yield page.filter(({ key }) => isKey(key));
-    },
-
-    async prune(before, signal) {
-      const left = [await abortUploads(connection, before, signal), await deleteTries(connection, before, signal)];
-      return left[0]! + left[1]! + (await deleteCopies(copies, before));
-    },
-  };
 }
 
 /** Bytes of a part of a file that is being sent. */

@@ -19,8 +19,13 @@ process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 await writeFile('/proc/self/oom_score_adj', OOM_SCORE).catch(() => {});
 
 const settings = JSON.parse(process.argv[2]!) as ProcessSettings;
-const { convert } = await import('./write.ts');
-const { chain, exportCsv, firstRows, schema, verify } = await import('./read.ts');
+const [{ convert }, { chain, exportCsv, firstRows, schema, verify }] = await Promise.all([import('./write.ts'), import('./read.ts')]).catch(
+  (error: unknown) => {
+    // DuckDB's part for this system was not installed. The end of this text is what the worker shows.
+    process.stderr.write(messageOf(error));
+    process.exit(1);
+  },
+);
 
 const WORK: { [K in Kind]: (question: Question<K>, settings: ProcessSettings) => Promise<Answer<K>> } = {
   ...{ convert, firstRows, schema, chain, verify },

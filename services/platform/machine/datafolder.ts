@@ -31,6 +31,7 @@ import { closeToOthers } from './private-files.ts';
  *   mqtt-<role>.password   those of the MQTT accounts that people use, one a file: `mosquitto_sub -u monitor -P "$(cat data/mqtt-monitor.password)"`
  *   gateway-operator.key   the operator's key to the HTTP API, for `curl -H "Authorization: Bearer $(cat data/gateway-operator.key)"`
  *   database/              the private database server's own folder
+ *   history/               the Parquet files of historical downloads, unless they are elsewhere
  */
 
 const PASSWORD_CHARACTERS = 8;
@@ -129,7 +130,7 @@ function makeFolder(folder: string): void {
 
 /** What stockmesh, its services and its database write there, and what a new disk holds. A file that is being written ends with `.new`. */
 const OWN_FILES = /^(lock|lock\.json|secrets\.json|mqtt-[a-z-]+\.password|gateway-operator\.key|runtime\.json|lost\+found)(\.new)?$/;
-const OWN_FOLDERS = new Set(['database', 'instances', 'logs']);
+const OWN_FOLDERS = new Set(['database', 'instances', 'logs', 'history', 'history-copies']);
 
 /** Stops before the mode of a folder is changed that holds something else: with /tmp or a home folder, everybody else would be locked out. */
 function refuseForeign(folder: string): void {

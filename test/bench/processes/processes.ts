@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { LedgerAddress } from '../contenders/ledger.ts';
 import type { Sample } from '../memory.ts';
+import type { BareCopy, BareOrder } from './bare-copy-process.ts';
 import type { MemoryOrder } from './memory-process.ts';
 import { atEnd } from './servers.ts';
 import type { Order, Report } from './worker-process.ts';
@@ -77,4 +78,11 @@ export async function startMemoryProcess(order: MemoryOrder): Promise<Sample[]> 
   const answer = message(child, hasSamples);
   child.send(order);
   return (await answer).samples;
+}
+
+/** Runs a bare conversion of DuckDB in a process of its own. */
+export async function runBareCopy(order: BareOrder): Promise<BareCopy> {
+  const { child } = start('bare-copy-process.ts');
+  child.send(order);
+  return message(child, (text): text is BareCopy => typeof (text as BareCopy).seconds === 'number');
 }

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { folderStore } from '../../../services/history/objects/folder.ts';
+import { FolderStore } from '../../../services/history/objects/folder.ts';
 import { filesIn, folderOfTest, hashOf, sampleFile } from './support/files.ts';
 
 const PUT = fileURLToPath(new URL('support/put.ts', import.meta.url));
@@ -20,7 +20,7 @@ test('kill -9 in the middle of a put leaves the old object or the new one, and w
   const place = join(folder, 'killed');
   const versions = [sampleFile(folder, 'version-1', 20_000_000), sampleFile(folder, 'version-2', 30_000_000)];
   const hashes = versions.map(({ digest }) => digest.sha256);
-  const store = folderStore({ folder: place, isPrivate: true });
+  const store = new FolderStore({ folder: place, isPrivate: true });
   for (let round = 0; round < 20; round++) {
     const child = spawn(process.execPath, [PUT, place, key, '1000', ...versions.map(({ path }) => path)], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -51,7 +51,7 @@ async function putsBegun(child: ChildProcess, count: number): Promise<void> {
 
 test('what is being written is not pruned', async () => {
   const place = join(folder, 'pruned');
-  const store = folderStore({ folder: place, isPrivate: true });
+  const store = new FolderStore({ folder: place, isPrivate: true });
   await store.put(key, small.path, small.digest, signal);
   const [old, young] = ['old', 'young'].map((name) => join(place, `${key}.${name}.part`)) as [string, string];
   for (const path of [old, young]) writeFileSync(path, 'half');
@@ -62,7 +62,7 @@ test('what is being written is not pruned', async () => {
 
 test('a put that fails leaves nothing', async () => {
   const place = join(folder, 'failed');
-  const store = folderStore({ folder: place, isPrivate: true });
+  const store = new FolderStore({ folder: place, isPrivate: true });
   await expect(store.put(key, small.path, { ...small.digest, bytes: 999 }, signal)).rejects.toMatchObject({ code: 'objects.checksum' });
   const cancel = new AbortController();
   const stored = store.put(key, sampleFile(folder, 'long', 50_000_000).path, { bytes: 50_000_000, sha256: 'never' }, cancel.signal);
@@ -77,7 +77,7 @@ test('the objects of the data folder are open to their owner only, those of a fo
     const place = join(folder, `modes-${isPrivate}`);
     const umask = process.umask(0o027);
     try {
-      await folderStore({ folder: place, isPrivate }).put(key, small.path, small.digest, signal);
+      await new FolderStore({ folder: place, isPrivate }).put(key, small.path, small.digest, signal);
     } finally {
       process.umask(umask);
     }
@@ -89,7 +89,7 @@ test('the objects of the data folder are open to their owner only, those of a fo
 
 test('nothing of the store but objects matches a pattern of the data', async () => {
   const place = join(folder, 'pattern');
-  const store = folderStore({ folder: place, isPrivate: true });
+  const store = new FolderStore({ folder: place, isPrivate: true });
   const { etag } = await store.put(key, small.path, small.digest, signal);
   await store.put(key, small.path, { ...small.digest, replaces: etag }, signal);
   expect(filesIn(place).filter((name) => name.endsWith('.parquet'))).toEqual([key]);
@@ -98,13 +98,13 @@ test('nothing of the store but objects matches a pattern of the data', async () 
 
 test('a copy that keeps the times keeps the etags', async () => {
   const [place, copy] = [join(folder, 'original'), join(folder, 'copy')];
-  const { etag } = await folderStore({ folder: place, isPrivate: true }).put(key, small.path, small.digest, signal);
+  const { etag } = await new FolderStore({ folder: place, isPrivate: true }).put(key, small.path, small.digest, signal);
   expect(spawnSync('cp', ['-a', place, copy]).status).toBe(0);
-  expect(await folderStore({ folder: copy, isPrivate: true }).head(key, signal)).toMatchObject({ etag });
+  expect(await new FolderStore({ folder: copy, isPrivate: true }).head(key, signal)).toMatchObject({ etag });
 });
 
 test('a folder that does not exist has no objects', async () => {
-  const store = folderStore({ folder: join(folder, 'absent'), isPrivate: true });
+  const store = new FolderStore({ folder: join(folder, 'absent'), isPrivate: true });
   expect(await store.head(key, signal)).toBeUndefined();
   expect(await Array.fromAsync(store.list('', signal))).toEqual([]);
   expect(await store.prune(later(), signal)).toBe(0);
@@ -133,9 +133,7 @@ test('a folder without the right to write is refused with the way out', async ()
   mkdirSync(place);
   chmodSync(place, 0o555);
   const error = await asOrdinaryUser(() =>
-    folderStore({ folder: place, isPrivate: true })
-      .put(key, small.path, small.digest, signal)
-      .catch((error: unknown) => error),
+    new FolderStore({ folder: place, isPrivate: true }).put(key, small.path, small.digest, signal).catch((error: unknown) => error),
   );
   expect(error).toMatchObject({
     name: 'PermanentError',
@@ -160,7 +158,7 @@ async function asOrdinaryUser<T>(work: () => Promise<T>): Promise<T> {
 test('a file in place of a folder is refused with the way out', async () => {
   const place = join(folder, 'a-file');
   writeFileSync(place, '');
-  await expect(folderStore({ folder: place, isPrivate: true }).put(key, small.path, small.digest, signal)).rejects.toMatchObject({
+  await expect(new FolderStore({ folder: place, isPrivate: true }).put(key, small.path, small.digest, signal)).rejects.toMatchObject({
     name: 'PermanentError',
     code: 'objects.refused',
     message: expect.stringContaining('a file stands where a folder is needed'),
@@ -170,7 +168,7 @@ test('a file in place of a folder is refused with the way out', async () => {
 test('a link to a disk that is not mounted may work later, and is not followed for ever', async () => {
   const place = join(folder, 'link');
   symlinkSync(join(folder, 'not-mounted'), place);
-  const store = folderStore({ folder: place, isPrivate: true });
+  const store = new FolderStore({ folder: place, isPrivate: true });
   await expect(store.put(key, small.path, small.digest, signal)).rejects.toMatchObject({
     name: 'TransientError',
     code: 'objects.unavailable',

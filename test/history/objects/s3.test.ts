@@ -1,6 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import type { S3Options } from '../../../services/history/objects/s3.ts';
 import { startS3Server, TEST_ACCOUNT } from '../../support/s3/server.ts';
@@ -9,6 +13,7 @@ import { QUICK, serverOfTest, storeAt } from './support/stores.ts';
 
 // What happens between the store and a server that fails, refuses or lies.
 
+const SERVER = fileURLToPath(new URL('../../support/s3/main.ts', import.meta.url));
 const { signal } = new AbortController();
 const folder = folderOfTest();
 const file = sampleFile(folder, 'file', 2_000_000);
@@ -264,6 +269,35 @@ test('objects outlive a server that is started again', async () => {
     await again.close();
   }
 });
+
+test('kill -9 of the server in the middle of an upload leaves the old object or the new one, and the upload goes on when it is back', async () => {
+  const place = join(folder, 'killed');
+  let running = await serverProcess(place, '0');
+  const there = storeAt(server, { endpoint: running.url, patience: { ...QUICK, attempts: 11, silenceMs: 2_000 } });
+  const versions = [file, sampleFile(folder, 'longer', 3_000_000)];
+  await there.put(key, other.path, other.digest, signal);
+  for (let round = 0; round < 5; round++) {
+    const { path, digest } = versions[round % 2]!;
+    const stored = there.put(key, path, digest, signal);
+    await setTimeout(round * 4);
+    running.process.kill('SIGKILL');
+    await once(running.process, 'close');
+    running = await serverProcess(place, new URL(running.url).port);
+    // The attempts of the put may be used up before the server is back.
+    await stored.catch((error: unknown) => expect(error).toMatchObject({ code: 'objects.unavailable' }));
+    const left = hashOf(await buffer(await there.read(key, signal)));
+    expect([other, ...versions].map(({ digest: { sha256 } }) => sha256)).toContain(left);
+    await there.put(key, path, digest, signal);
+    expect(hashOf(await buffer(await there.read(key, signal)))).toBe(digest.sha256);
+  }
+  running.process.kill('SIGKILL');
+});
+
+async function serverProcess(place: string, port: string) {
+  const child = spawn(process.execPath, [SERVER, place, port], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [url] = await once(child.stdout, 'data');
+  return { process: child, url: String(url).trim() };
+}
 
 test.each(['ignored', 'refused'] as const)('an object is compared before it is replaced where conditions are %s', async (conditions) => {
   const lenient = await startS3Server({ folder: join(folder, conditions), conditions });

@@ -9,6 +9,7 @@ import type { Converter } from '../../../services/history/parquet/convert.ts';
 import { createConverter } from '../../../services/history/parquet/converter.ts';
 import { createReader } from '../../../services/history/parquet/reader.ts';
 import { TransientError } from '../../../services/platform/errors.ts';
+import { processesIn } from './processes.ts';
 import { quotesText, randomNumbers } from './quotes.ts';
 import { DAY, openWorkshop } from './workshop.ts';
 
@@ -28,20 +29,6 @@ function open(overrides: Partial<Parameters<typeof createConverter>[0]> = {}) {
 afterEach(async () => {
   for (const converter of converters.splice(0)) await converter.close();
 });
-
-/** The processes that work in a temporary folder. */
-function processesIn(tempFolder: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`"${tempFolder}/`);
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
 
 /** Waits for the process to be at work. */
 async function working(tempFolder: string): Promise<number> {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { HistoryParts } from '../../../services/history/configured.ts';
 import type { Dataset, ObjectSpec } from '../../../services/history/dataset.ts';
-import { folderStore } from '../../../services/history/objects/folder.ts';
+import { FolderStore } from '../../../services/history/objects/folder.ts';
 import type { ObjectStore } from '../../../services/history/objects/store.ts';
 import type { Converter } from '../../../services/history/parquet/convert.ts';
 import type { HistorySource } from '../../../services/history/sources/source.ts';
@@ -75,6 +75,6 @@ export async function historyDoubles(source = scriptedSource()): Promise<History
   const folder = await mkdtemp(join(tmpdir(), 'history-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const spool = await mkdtemp(join(folder, 'spool-'));
-  const store = folderStore({ folder: join(folder, 'store'), isPrivate: true });
+  const store = new FolderStore({ folder: join(folder, 'store'), isPrivate: true });
   return { source, store, spool, history: async () => ({ sources: [source], converter: countingConverter, store, spool }) };
 }

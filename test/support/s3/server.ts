@@ -80,6 +80,8 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
   async function put({ request, response, key, fault }: Exchange): Promise<void> {
     const before = objects.get(key);
     checkConditions(request, before);
+    // Only now: a client that asks so sends no body that is refused anyway.
+    if (request.headers.expect !== undefined) response.writeContinue();
     const file = objects.newBody();
     const body = await open(file, 'wx');
     let received = 0;
@@ -198,7 +200,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     response.writeHead(204).end();
   }
 
-  const server = createServer((request, response) => {
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
     answer(request, response).catch((error: unknown) => {
       if (!(error instanceof S3Refusal) || response.headersSent) {
         response.destroy();
@@ -208,7 +210,8 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
       request.resume();
       sendXml(response, error.status, `<Error><Code>${error.code}</Code><Message>${xml(error.message)}</Message></Error>`);
     });
-  });
+  };
+  const server = createServer(serve).on('checkContinue', serve);
   await new Promise<void>((listening) => server.listen(options.port ?? 0, '127.0.0.1', listening));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -55,6 +55,8 @@ const LONGEST_WAIT_MS = 30 * 60_000;
 
 interface Held {
   slot: number;
+  /** In the row's `holder`. */
+  token: string;
   since: Temporal.Instant;
   lost: AbortController;
   /** When the lease was last renewed, by `performance.now()`. */
@@ -69,7 +71,6 @@ interface Waiting {
 }
 
 export function accountBudget(options: BudgetOptions): AccountBudget {
-  const { db, clock, account } = options;
   const leases = slotLeases(options);
   const waiting: Waiting[] = [];
   let looking = false;
@@ -96,8 +97,8 @@ export function accountBudget(options: BudgetOptions): AccountBudget {
   async function look(): Promise<void> {
     for (let pauseMs = FIRST_PAUSE_MS; waiting.length > 0; dropGivenUp()) {
       woken = false;
-      const slot = await leases.take();
-      if (slot === undefined) {
+      const slots = await leases.take(waiting.length);
+      if (slots.length === 0) {
         pause = new AbortController();
         // Rejects when it is woken, and only then.
         if (!woken) await sleep(pauseMs * (0.75 + Math.random() / 2), undefined, { signal: pause.signal }).catch(() => undefined);
@@ -106,10 +107,27 @@ export function accountBudget(options: BudgetOptions): AccountBudget {
       }
       pauseMs = FIRST_PAUSE_MS;
       dropGivenUp();
-      const first = waiting.shift();
-      if (first === undefined) await slot.release(0);
-      else first.resolve({ ...slot, release: (requests) => slot.release(requests).then(wake) });
+      for (const slot of slots) {
+        const release = (requests: number): Promise<void> => slot.release(requests).then(wake);
+        const first = waiting.shift();
+        if (first === undefined) await release(0);
+        else first.resolve({ ...slot, release });
+      }
     }
+  }
+
+  function start(): void {
+    if (looking || waiting.length === 0) return;
+    looking = true;
+    look()
+      .catch((error: unknown) => {
+        for (const one of waiting.splice(0)) one.reject(error);
+      })
+      .finally(() => {
+        looking = false;
+        // Of one that came after the last look.
+        start();
+      });
   }
 
   return {
@@ -118,44 +136,37 @@ export function accountBudget(options: BudgetOptions): AccountBudget {
       const slot = Promise.withResolvers<Slot>();
       waiting.push({ signal, sinceMs: performance.now(), resolve: slot.resolve, reject: slot.reject });
       signal.addEventListener('abort', wake);
-      if (!looking) {
-        looking = true;
-        look()
-          .catch((error: unknown) => {
-            for (const one of waiting.splice(0)) one.reject(error);
-          })
-          .finally(() => {
-            looking = false;
-          });
-      }
+      start();
       return slot.promise.finally(() => signal.removeEventListener('abort', wake));
     },
 
-    async halve(began) {
-      const now = clock.now();
-      const resting = await db.transaction(async (tx) => {
-        const rows = await tx.rows<{ slot: number; rests_until: Date | null }>(
-          'SELECT slot, rests_until FROM history_budgets WHERE account = ? AND slot < ? ORDER BY slot FOR UPDATE',
-          [account, options.slots()],
-        );
-        const ends = rows.map(({ rests_until }) => rests_until?.getTime() ?? 0);
-        if (Math.max(...ends) - REST_MS >= began.epochMilliseconds) return [];
-        const usable = rows.filter((_row, index) => ends[index]! <= now.epochMilliseconds).map(({ slot }) => slot);
-        const rest = usable.slice(Math.ceil(usable.length / 2));
-        if (rest.length > 0) {
-          await tx.run('UPDATE history_budgets SET rests_until = ? WHERE account = ? AND slot IN (?)', [
-            dateOf(now.add({ milliseconds: REST_MS })),
-            account,
-            rest,
-          ]);
-        }
-        return rest;
-      });
-      if (resting.length > 0) {
-        options.log.warn({ account, slots: resting.length }, `${account}: too many requests; ${resting.length} of its slots rest for 60 s`);
-      }
-    },
+    halve: (began) => halve(options, began),
   };
+}
+
+async function halve({ db, clock, log, account, slots }: BudgetOptions, began: Temporal.Instant): Promise<void> {
+  const now = clock.now();
+  const resting = await db.transaction(async (tx) => {
+    const rows = await tx.rows<{ slot: number; rests_until: Date | null }>(
+      'SELECT slot, rests_until FROM history_budgets WHERE account = ? AND slot < ? ORDER BY slot FOR UPDATE',
+      [account, slots()],
+    );
+    const ends = rows.map(({ rests_until }) => rests_until?.getTime() ?? 0);
+    if (Math.max(...ends) - REST_MS >= began.epochMilliseconds) return [];
+    const usable = rows.filter((_row, index) => ends[index]! <= now.epochMilliseconds).map(({ slot }) => slot);
+    const rest = usable.slice(Math.ceil(usable.length / 2));
+    if (rest.length > 0) {
+      await tx.run('UPDATE history_budgets SET rests_until = ? WHERE account = ? AND slot IN (?)', [
+        dateOf(now.add({ milliseconds: REST_MS })),
+        account,
+        rest,
+      ]);
+    }
+    return rest;
+  });
+  if (resting.length > 0) {
+    log.warn({ account, slots: resting.length }, `${account}: too many requests; ${resting.length} of its slots rest for 60 s`);
+  }
 }
 
 function inUse(slots: number): TransientError {
@@ -166,8 +177,10 @@ function inUse(slots: number): TransientError {
 }
 
 /** The leases of this process: they are renewed as long as there are some. */
-function slotLeases({ db, clock, log, account, slots, perMinute, holder, leaseMs = LEASE_MS }: BudgetOptions) {
-  const held = new Map<string, Held>();
+function slotLeases(options: BudgetOptions) {
+  const { db, clock, log, account, slots, holder, leaseMs = LEASE_MS } = options;
+  /** By the slot. */
+  const held = new Map<number, Held>();
   const name = holder.replaceAll(/[^ -~]/g, '?').slice(0, 47);
   let renewals: NodeJS.Timeout | undefined;
   let rowsThere = 0;
@@ -181,91 +194,107 @@ function slotLeases({ db, clock, log, account, slots, perMinute, holder, leaseMs
     rowsThere = count;
   }
 
-  /** A free slot; undefined when there is none. */
-  async function take(): Promise<Slot | undefined> {
+  /** At most `most` free slots. */
+  async function take(most: number): Promise<Slot[]> {
     await createRows();
     const token = `${name}/${randomBytes(8).toString('hex')}`;
     const since = clock.now();
-    const now = dateOf(since);
-    const slot = await db.transaction(async (tx) => {
-      // After a jump of the clock a lease cannot be judged: its holder may live and renew it.
-      const [free] = await tx.rows<{ slot: number }>(
-        `SELECT slot
-         FROM history_budgets
-         WHERE account = ? AND slot < ? AND (holder IS NULL OR until <= ?) AND (rests_until IS NULL OR rests_until <= ?)
-         ORDER BY slot
-         LIMIT 1
-         FOR UPDATE SKIP LOCKED`,
-        [account, slots(), isSettled(clock, leaseMs / 1000) ? now : new Date(0), now],
-      );
-      if (free === undefined) return undefined;
-      await tx.run('UPDATE history_budgets SET holder = ?, until = ? WHERE account = ? AND slot = ?', [
-        token,
-        dateOf(since.add({ milliseconds: leaseMs })),
-        account,
-        free.slot,
-      ]);
-      return free.slot;
+    const taken = await lockFree(options, { token, since, leaseMs, most });
+    if (taken.length > 0) renewals ??= setInterval(() => void renew(), leaseMs / 3).unref();
+    return taken.map((slot) => {
+      const lease: Held = { slot, token, since, lost: new AbortController(), renewedMs: performance.now() };
+      // A slot of ours that ran out unnoticed, and that we have taken again.
+      held.get(slot)?.lost.abort(lostError(slot));
+      held.set(slot, lease);
+      return { lost: lease.lost.signal, since, release: (requests) => release(lease, requests) };
     });
-    if (slot === undefined) return undefined;
-    const lost = new AbortController();
-    held.set(token, { slot, since, lost, renewedMs: performance.now() });
-    renewals ??= setInterval(() => void renew(), leaseMs / 3).unref();
-    return { lost: lost.signal, since, release: (requests) => release(token, requests) };
   }
 
   async function renew(): Promise<void> {
-    const tokens = [...held.keys()];
-    if (tokens.length === 0) return;
+    const leases = [...held.values()];
+    if (leases.length === 0) return;
     const beganMs = performance.now();
+    const tokens = [...new Set(leases.map((lease) => lease.token))];
     try {
       const until = dateOf(clock.now().add({ milliseconds: leaseMs }));
       await db.run('UPDATE history_budgets SET until = ? WHERE account = ? AND holder IN (?)', [until, account, tokens]);
-      const rows = await db.rows<{ holder: string }>('SELECT holder FROM history_budgets WHERE account = ? AND holder IN (?)', [
-        account,
-        tokens,
-      ]);
-      const ours = new Set(rows.map((row) => row.holder));
-      for (const token of tokens) {
-        const lease = held.get(token);
-        if (lease === undefined) continue;
-        if (ours.has(token)) lease.renewedMs = beganMs;
-        else lose(token, lease);
+      const rows = await db.rows<{ slot: number; holder: string }>(
+        'SELECT slot, holder FROM history_budgets WHERE account = ? AND holder IN (?)',
+        [account, tokens],
+      );
+      for (const lease of leases) {
+        if (rows.some(({ slot, holder }) => slot === lease.slot && holder === lease.token)) lease.renewedMs = beganMs;
+        else lose(lease);
       }
     } catch (error) {
       log.warn({ error }, `${account}: cannot renew the leases of its requests: ${messageOf(error)}; tried again`);
-      for (const [token, lease] of held) if (performance.now() - lease.renewedMs > leaseMs) lose(token, lease);
+      for (const lease of leases) if (performance.now() - lease.renewedMs > leaseMs) lose(lease);
     }
   }
 
-  function lose(token: string, lease: Held): void {
-    held.delete(token);
-    lease.lost.abort(
-      new TransientError('theta.slot_lost', `the lease of slot ${lease.slot} of ${account} was lost; the request is sent again`),
-    );
+  /** Nothing happens to one that was given back meanwhile. */
+  function lose(lease: Held): void {
+    if (held.get(lease.slot) !== lease) return;
+    held.delete(lease.slot);
+    lease.lost.abort(lostError(lease.slot));
   }
 
-  async function release(token: string, requests: number): Promise<void> {
-    const lease = held.get(token);
-    held.delete(token);
+  async function release(lease: Held, requests: number): Promise<void> {
+    if (held.get(lease.slot) !== lease) return;
+    held.delete(lease.slot);
     if (held.size === 0) {
       clearInterval(renewals);
       renewals = undefined;
     }
-    if (lease === undefined) return;
-    const restMs = perMinute === undefined ? 0 : (requests * 60_000) / perMinute;
-    const rest = dateOf(lease.since.add({ milliseconds: Math.ceil(restMs) }));
     try {
-      await db.run(
-        'UPDATE history_budgets SET holder = NULL, until = NULL, rests_until = GREATEST(COALESCE(rests_until, ?), ?) WHERE account = ? AND slot = ? AND holder = ?',
-        [rest, rest, account, lease.slot, token],
-      );
+      await free(options, lease, requests);
     } catch (error) {
       log.warn({ error }, `${account}: cannot give slot ${lease.slot} back: ${messageOf(error)}; it is free in ${leaseMs / 1000} s`);
     }
   }
 
   return { take };
+}
+
+function lostError(slot: number): TransientError {
+  return new TransientError('theta.slot_lost', `the lease of slot ${slot} of the account was lost; the request is sent again`);
+}
+
+/** Takes at most `most` free slots. Two workers never wait for each other: each skips the rows that the other one looks at. */
+function lockFree(
+  { db, clock, account, slots }: BudgetOptions,
+  { token, since, leaseMs, most }: { token: string; since: Temporal.Instant; leaseMs: number; most: number },
+): Promise<number[]> {
+  const now = dateOf(since);
+  // After a jump of the clock a lease cannot be judged: its holder may live and renew it.
+  const ranOut = isSettled(clock, leaseMs / 1000) ? now : new Date(0);
+  return db.transaction(async (tx) => {
+    const free = await tx.rows<{ slot: number }>(
+      `SELECT slot
+       FROM history_budgets
+       WHERE account = ? AND slot < ? AND (holder IS NULL OR until <= ?) AND (rests_until IS NULL OR rests_until <= ?)
+       ORDER BY slot
+       LIMIT ?
+       FOR UPDATE SKIP LOCKED`,
+      [account, slots(), ranOut, now, most],
+    );
+    const found = free.map(({ slot }) => slot);
+    if (found.length > 0) {
+      const until = dateOf(since.add({ milliseconds: leaseMs }));
+      await tx.run('UPDATE history_budgets SET holder = ?, until = ? WHERE account = ? AND slot IN (?)', [token, until, account, found]);
+    }
+    return found;
+  });
+}
+
+/** Frees the row of a slot. A free account's slot rests until its next request may be sent. */
+async function free({ db, account, perMinute }: BudgetOptions, { slot, token, since }: Held, requests: number): Promise<void> {
+  const restMs = perMinute === undefined ? 0 : (requests * 60_000) / perMinute;
+  const rest = dateOf(since.add({ milliseconds: Math.ceil(restMs) }));
+  await db.run(
+    'UPDATE history_budgets SET holder = NULL, until = NULL, rests_until = GREATEST(COALESCE(rests_until, ?), ?) WHERE account = ? AND slot = ? AND holder = ?',
+    [rest, rest, account, slot, token],
+  );
 }
 
 function dateOf(instant: Temporal.Instant): Date {

@@ -97,7 +97,7 @@ export function download(options: ClientOptions, target: Target): Download {
       if (seen.has(url.href))
         throw new TransientError('theta.page_repeats', `${shownUrl(url)}: page ${seen.size} leads back to an earlier one`);
       seen.add(url.href);
-      const file = `${folder}/${String(files++).padStart(5, '0')}.csv.gz`;
+      const file = `${folder}/${String(files++).padStart(5, '0')}.csv`;
       const answer = await send(url, file, slot, sieveOf);
       if (answer.kind === 'text') return pages.length === 0 ? [] : brokenOff(url, pages.length);
       if (answer.hasRows && contents.has(answer.digest))

@@ -36,6 +36,10 @@ export const history = z.strictObject({
     .refine(
       ({ kind, s3 }) => kind !== 's3' || s3.bucket !== null,
       because('config.missing_value', 'kind is s3, so s3.bucket must name the bucket'),
+    )
+    .refine(
+      ({ s3 }) => !s3.access_key_id === !s3.secret_access_key,
+      because('config.missing_value', 's3.access_key_id and s3.secret_access_key belong together: give both, or neither'),
     ),
   items_per_job: count(1, 500),
   job_timeout: duration(),

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import { folderStore } from '../../../../services/history/objects/folder.ts';
-import { type S3Options, s3Store } from '../../../../services/history/objects/s3.ts';
+import { FolderStore } from '../../../../services/history/objects/folder.ts';
+import { type S3Options, S3Store } from '../../../../services/history/objects/s3.ts';
 import type { ObjectStore } from '../../../../services/history/objects/store.ts';
 import { silent } from '../../../broker/peers.ts';
 import { type S3Server, type S3ServerOptions, startS3Server, TEST_ACCOUNT } from '../../../support/s3/server.ts';
@@ -22,7 +22,7 @@ export async function serverOfTest(options: S3ServerOptions): Promise<S3Server> 
 }
 
 export function storeAt(server: S3Server, options: Partial<S3Options> = {}): ObjectStore {
-  return s3Store({
+  return new S3Store({
     bucket: server.bucket,
     prefix: 'stockmesh/',
     region: 'us-east-1',
@@ -46,7 +46,7 @@ interface NamedStore {
 export async function allStores(folder: string): Promise<NamedStore[]> {
   const server = await serverOfTest({ folder: join(folder, 'server'), pageSize: 7 });
   return [
-    { name: 'a folder', store: folderStore({ folder: join(folder, 'store'), isPrivate: true }), keepsChecksum: false },
+    { name: 'a folder', store: new FolderStore({ folder: join(folder, 'store'), isPrivate: true }), keepsChecksum: false },
     { name: 'S3 (test server)', store: storeAt(server), keepsChecksum: true },
     ...(REAL_SERVER ? [{ name: 'S3 (STOCKMESH_TEST_S3_URL)', store: realStore(new URL(REAL_SERVER), folder), keepsChecksum: true }] : []),
   ];
@@ -55,7 +55,7 @@ export async function allStores(folder: string): Promise<NamedStore[]> {
 export const hasRealServer = Boolean(REAL_SERVER);
 
 function realStore(url: URL, folder: string): ObjectStore {
-  return s3Store({
+  return new S3Store({
     bucket: url.pathname.slice(1),
     prefix: `stockmesh-test-${randomUUID()}/`,
     region: url.searchParams.get('region') ?? 'us-east-1',
