@@ -21,6 +21,8 @@ export const HistoryPayload = z.strictObject({
   source: z.enum(HISTORY_SOURCES).optional(),
   /** Jobs that do the work; this one sums them up. */
   parts: z.int().min(2).optional(),
+  /** A part of another download, which announces the end for all of them. */
+  part: z.literal(true).optional(),
 });
 
 /** Days that a download may wait, in seconds: it is asked for once, and an account of a source may have weeks of work. */
