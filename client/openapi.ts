@@ -936,7 +936,7 @@ export interface operations {
       query?: {
         state?: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
         queue?: "foreground" | "background_fetch" | "background_analysis";
-        type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank";
+        type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "history";
         symbol?: string;
         /** Only jobs that this user waits for */
         user?: string;
@@ -1353,7 +1353,7 @@ export interface operations {
       content: {
         'application/json': {
           state?: "failed" | "expired" | "cancelled" | "completed_with_errors";
-          type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank";
+          type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "history";
           symbol?: string;
         };
       };
@@ -3552,7 +3552,15 @@ export interface operations {
             to: string;
             /** Days by state */
             counts: {
-              [name: string]: number;
+              complete: number;
+              degraded: number;
+              partial: number;
+              empty: number;
+              failed: number;
+              not_entitled: number;
+              pending: number;
+              missing: number;
+              closed: number;
             };
             days: {
               date: string;
