@@ -1,6 +1,5 @@
 /** `stockmesh history coverage`, `objects`, `show`, `chain` and `export`: what is stored. */
-import { createWriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { InputError } from '../../platform/errors.ts';
 import { paint } from '../output/colour.ts';
@@ -186,20 +185,26 @@ export interface ExportOptions extends DatasetOptions {
   allowGaps?: boolean | undefined;
 }
 
-/** To a file, or to standard output. Errors: `InputError('export.no_file')`, those of the export. */
+/** To a file, or to standard output. Errors: those of `newFile` and of the export. */
 export async function exportCsv(root: string, options: ExportOptions): Promise<number> {
   const { out, allowGaps } = options;
   return withHistory(options, async (history) => {
-    const target = out === undefined ? toStandardOutput() : createWriteStream(out, { flags: 'wx' });
+    const target = out === undefined ? toStandardOutput() : (await newFile(out)).createWriteStream();
     const query = { ...queryOf(root, options), ...(allowGaps ? { allow_gaps: 'true' as never } : {}) };
-    await history.exportTo(query, target).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EEXIST') throw new InputError('export.file_exists', `${out} exists already; name another file`);
+    await history.exportTo(query, target).catch(async (error: unknown) => {
       // A part of the rows is no export.
       target.destroy();
       if (out !== undefined) await rm(out, { force: true });
       throw error;
     });
     return 0;
+  });
+}
+
+/** Errors: `InputError('export.file_exists')`, and those of the file system. */
+function newFile(path: string): Promise<FileHandle> {
+  return open(path, 'wx').catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'EEXIST' ? new InputError('export.file_exists', `${path} exists already; name another file`) : error;
   });
 }
 
