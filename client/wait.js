@@ -51,6 +51,8 @@ const STANDARD_PAUSE = {
     }
 }
 /** Ends early when the job may have changed. Errors: the reason of the signal. */ async function pauseFor(ms, signal, changed) {
+    // It may have aborted since the last look, such as by `onProgress`, and tells that once.
+    signal.throwIfAborted();
     const early = new AbortController();
     const stop = ()=>early.abort(signal.reason);
     signal.addEventListener('abort', stop, {

@@ -71,6 +71,8 @@ export async function waitForJob<Job extends WaitedJob>(
 
 /** Ends early when the job may have changed. Errors: the reason of the signal. */
 async function pauseFor(ms: number, signal: AbortSignal, changed: WaitOptions['changed']): Promise<void> {
+  // It may have aborted since the last look, such as by `onProgress`, and tells that once.
+  signal.throwIfAborted();
   const early = new AbortController();
   const stop = (): void => early.abort(signal.reason);
   signal.addEventListener('abort', stop, { once: true });

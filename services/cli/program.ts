@@ -9,6 +9,7 @@ import { exitCodeOf, report, WRONG_USE } from './output/failure.ts';
 import { offerJson } from './output/json-keys.ts';
 import type { GlobalOptions } from './session.ts';
 import { collect, type Program } from './verbs/arguments.ts';
+import { historyVerbs } from './verbs/history.ts';
 import { jobVerbs } from './verbs/jobs.ts';
 import { operateVerbs } from './verbs/operate.ts';
 import { requestVerbs } from './verbs/request.ts';
@@ -50,6 +51,7 @@ export function commandLine(finish: (code: number) => void, types: readonly JobT
   requestVerbs(program, parts, types);
   jobVerbs(program, parts, types);
   showVerbs(program, parts);
+  historyVerbs(program, parts);
   operateVerbs(program, parts);
   offerJson(program, types);
   return program;

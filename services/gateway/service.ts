@@ -12,7 +12,7 @@ import { componentLogger } from '../platform/log/log.ts';
 import { assertPortFree } from '../platform/machine/ports.ts';
 import { createRefusals } from '../platform/refusals.ts';
 import { createQuotas } from './auth/quotas.ts';
-import { configuredHistory } from './history/configured.ts';
+import { configuredHistory, previewedSources } from './history/configured.ts';
 import { buildServer } from './http/server.ts';
 import { createLive } from './live/live.ts';
 import { createStreams } from './live/streams.ts';
@@ -54,7 +54,7 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
   const history = configuredHistory(context, log);
   const app = await buildServer({
     ...{ config, clock, log, db, bus, ledger, announcer, admission, loginRefusals, live, callbacks, history },
-    historySources: () => ({ source: undefined, warnings: [] }),
+    historySources: previewedSources(context, log),
     streams: createStreams(config.gateway.events, log),
     enqueuer: createEnqueuer(ledger, { onCommitted: (answers) => track(announcer.enqueued(answers)) }),
     estimator: createEstimator(ledger),

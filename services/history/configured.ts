@@ -69,13 +69,14 @@ async function makeParts({ config, clock, db, log, dataFolder }: Parameters<type
 }
 
 /**
- * The first of the sources that can give a dataset, or the one that is asked for by name. Errors: `PermanentError('history.no_source')`, with the reason of each.
+ * The sources that can give a dataset, in their order, or the one that is asked for by name: at least one. Errors: `PermanentError('history.no_source')`, with the reason of
+ * each.
  */
-export function chooseSource(sources: readonly HistorySource[], dataset: Dataset, only?: HistorySourceName): HistorySource {
+export function sourcesFor(sources: readonly HistorySource[], dataset: Dataset, only?: HistorySourceName): HistorySource[] {
   const asked = only === undefined ? sources : sources.filter(({ name }) => name === only);
-  const found = asked.find((source) => source.refuses(dataset) === undefined);
-  if (found !== undefined) return found;
-  const what = `${dataset.asset} ${dataset.schema}${dataset.schema === 'eod' ? '' : ` of ${dataset.interval}`}`;
+  const able = asked.filter((source) => source.refuses(dataset) === undefined);
+  if (able.length > 0) return able;
+  const what = `${dataset.asset} ${dataset.schema}${dataset.interval === '1d' ? '' : ` of ${dataset.interval}`}`;
   if (asked.length === 0)
     throw new PermanentError(
       'history.no_source',

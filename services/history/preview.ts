@@ -3,6 +3,7 @@ import type { Sql } from '../platform/database/database.ts';
 import { type Coverage, type DayState, readCoverage } from './coverage.ts';
 import { type Download, filterName, type ObjectSpec } from './dataset.ts';
 import { planOf } from './plan.ts';
+import type { HistorySource } from './sources/source.ts';
 
 /** What the preview needs of a source; without one it says nothing of calls. */
 export interface PreviewedSource {
@@ -108,4 +109,30 @@ async function paceOfLike(sql: Sql, { asset, schema, interval, filter }: Downloa
   );
   const steps = rows.reduce((sum, { objects }) => sum + objects - 1, 0);
   return steps === 0 ? undefined : rows.reduce((sum, { seconds }) => sum + Number(seconds), 0) / steps;
+}
+
+/** How far back each subscription of ThetaData reaches, in years. Source: its table of subscriptions of option data. */
+const YEARS_OF_TIER = { free: 1, value: 4, standard: 8, pro: 12 } as const;
+
+/** The source that would be asked, and what a person should know before. */
+export function plannedSource(
+  sources: readonly HistorySource[],
+  download: Download,
+  { tier, now }: { tier: keyof typeof YEARS_OF_TIER; now: Temporal.Instant },
+): { source: PreviewedSource | undefined; warnings: string[] } {
+  const source = sources.find((one) => one.refuses(download) === undefined);
+  if (source === undefined) {
+    const reasons = sources.map((one) => `${one.name}: ${one.refuses(download)}`).join('; ');
+    return { source, warnings: [`no source can give it (${reasons}); add one to history.sources`] };
+  }
+  if (source.name === 'simulated') return { source, warnings: ['the data are made up: no other source of history.sources can give them'] };
+  return { source, warnings: source.name === 'theta' ? tierWarnings(download, tier, now) : [] };
+}
+
+function tierWarnings({ schema, from }: Download, tier: keyof typeof YEARS_OF_TIER, now: Temporal.Instant): string[] {
+  const where = `the subscription "${tier}" (history.theta.tier)`;
+  if (tier === 'free' && schema !== 'eod') return [`${where} has reports of the end of the day only`];
+  const years = YEARS_OF_TIER[tier];
+  const oldest = now.toZonedDateTimeISO('America/New_York').toPlainDate().subtract({ years }).toString();
+  return from < oldest ? [`${where} reaches back ${years} years: days before ${oldest} will be not entitled`] : [];
 }

@@ -12,7 +12,7 @@ export interface DaySessions {
   close: number;
   /** When contracts that expire on this day stop trading; as `close` where that is the same. Those settled at the opening have stopped the day before. */
   expiringClose: number;
-  /** The end of the last session, extended ones included: later there are no more data of the day. */
+  /** The end of the last session of which the sources give data: of stocks the regular one, of some index options the curb session. */
   lastClose: number;
   /** No row of this trade date can be before or after: from 20:15 of the evening before. */
   windowStart: number;
@@ -69,7 +69,7 @@ const LATE_MINUTES = 15;
  * The sessions of a trading day, as UTC instants; undefined for a day without a session.
  *
  * Stocks and most of their options: 09:30 to 16:00 New York time, 13:00 on short days. Index options and those of some funds: 15 minutes longer. Stocks also have extended
- * hours to 20:00. The SEC approved a morning session and 15 more minutes for up to 100 classes of stock options on 2026-05-28 (release 34-105569); they are not here, as
+ * hours to 20:00, which only widen the window. The SEC approved a morning session and 15 more minutes for up to 100 classes of stock options on 2026-05-28 (release 34-105569); they are not here, as
  * their first day was not announced.
  */
 export function sessionsOf(root: string, asset: Asset, day: string): DaySessions | undefined {
@@ -88,7 +88,7 @@ export function sessionsOf(root: string, asset: Asset, day: string): DaySessions
     open,
     close,
     expiringClose: late?.expiresEarly === true ? marketClose : close,
-    lastClose: asset === 'stock' ? evening : hasCurb ? curbEnd : close,
+    lastClose: hasCurb ? curbEnd : close,
     windowStart: newYork(date.subtract({ days: 1 }), '20:15'),
     windowEnd: asset === 'stock' ? evening : curbEnd,
   };

@@ -159,7 +159,7 @@ describe('the command line', () => {
       for (const option of args.filter((word) => word.startsWith('--'))) expect(help).toContain(option.split('=')[0]);
       const verb = verbOf(args);
       if (ONLY_READ[verb] !== undefined || namesServer(text)) continue;
-      const files = args.map((word) => (/^(site\.yaml)$/.test(word) ? join(mesh.folder, word) : word));
+      const files = args.map((word) => (/^(site\.yaml|aapl\.csv)$/.test(word) ? join(mesh.folder, word) : word));
       const { code, stderr } = await stockmesh([...files, '--data', mesh.data]);
       expect(code, `${args.join(' ')}: ${stderr}`).toBe(0);
     }
@@ -190,7 +190,7 @@ function verbOf(args: readonly string[]): string {
   const words = args.filter(
     (word, index) => !word.startsWith('-') && !['--config', '--env', '--set', '--data'].includes(args[index - 1] ?? ''),
   );
-  return ['portfolio', 'position', 'migrate', 'key', 'config'].includes(words[0]!) ? words.slice(0, 2).join(' ') : words[0]!;
+  return ['portfolio', 'position', 'migrate', 'key', 'config', 'history'].includes(words[0]!) ? words.slice(0, 2).join(' ') : words[0]!;
 }
 
 /** The help of a command line's verb and that of the program, whose options stand before it. */

@@ -21,7 +21,7 @@ describe('complete', () => {
     ['quotes of a stock’s options at 16:15', OPTION_QUOTE, '2024-11-01', '2024-11-01T20:15:00Z'],
     ['… on a short day at 13:15', OPTION_QUOTE, '2023-11-24', '2023-11-24T18:15:00Z'],
     ['… of SPX after the curb session, at 17:15', { ...OPTION_QUOTE, root: '^SPX' }, '2024-11-04', '2024-11-04T22:15:00Z'],
-    ['bars of a stock after its extended hours, at 20:15', STOCK_OHLC, '2024-11-04', '2024-11-05T01:15:00Z'],
+    ['bars of a stock at 16:15', STOCK_OHLC, '2024-11-04', '2024-11-04T21:15:00Z'],
   ])('%s', (_, dataset, day, expected) => {
     expect(completeAt(objectOf(dataset, day), day)?.toString()).toBe(expected);
   });

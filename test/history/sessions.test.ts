@@ -27,12 +27,16 @@ describe('a day’s sessions in UTC', () => {
   });
 });
 
+test('the window of stocks ends with their extended hours, at 20:00', () => {
+  expect(utc(sessionsOf('AAPL', 'stock', '2024-03-08')!.windowEnd)).toBe('2024-03-09T01:00');
+});
+
 describe('by product, on a winter day (UTC is New York and five hours)', () => {
   test.each([
-    ['a stock, with its extended hours to 20:00', 'AAPL', 'stock', '2024-01-10', ['14:30', '21:00', '21:00', '01:00']],
+    ['a stock', 'AAPL', 'stock', '2024-01-10', ['14:30', '21:00', '21:00', '21:00']],
     ['an option of a stock', 'AAPL', 'option', '2024-01-10', ['14:30', '21:00', '21:00', '21:00']],
     ['an option of a late fund', 'SPY', 'option', '2024-01-10', ['14:30', '21:15', '21:15', '21:15']],
-    ['the late fund itself', 'SPY', 'stock', '2024-01-10', ['14:30', '21:00', '21:00', '01:00']],
+    ['the late fund itself', 'SPY', 'stock', '2024-01-10', ['14:30', '21:00', '21:00', '21:00']],
     ['an index option without a curb session', 'NDX', 'option', '2024-01-10', ['14:30', '21:15', '21:15', '21:15']],
     [
       'SPXW: expiring contracts stop at 16:00; a curb session to 17:00',

@@ -19,6 +19,11 @@ const NOT_TO_BE_HAD = new Set([
   'key.unknown',
   'position.unknown',
   'ranks.cursor_gone',
+  'object.unknown',
+  'history.unknown',
+  'history.incomplete',
+  'history.no_source',
+  'export.file_exists',
 ]);
 /** Codes of errors outside of the command: stockmesh does not run, or the database has the wrong version or settings. */
 const OUTSIDE = ['mesh.', 'schema.', 'database.', 'data.', 'broker.', 'install.', 'port.'];

@@ -52,6 +52,98 @@ function requestKeys(types: readonly JobType[]): Record<string, Keys> {
   );
 }
 
+const accepted = '{status, job_id, message, status_url, total_items, outcome}, outcome: queued or joined';
+const downloads: Keys = {
+  ok: 'true',
+  job_id: 'the job that stands for the download',
+  total_items: 'objects of the download',
+  outcome: 'queued, or joined when the same download was asked for before',
+  message: 'the download in words',
+  status: 'accepted',
+  status_url: 'the path of the job at the gateway',
+};
+const watched: Keys = {
+  ok: 'true when all objects are there, empty or skipped',
+  jobs: `[${accepted}, and job: {job_id, status, progress: {completed, skipped, no_data, failed, not_entitled, not_yet, total, percentage}, eta_seconds, created_at, updated_at, error_message}, failures: [{key, state, attempts, rows, bytes, reason}], the first ten]`,
+};
+const previewed: Keys = {
+  dry_run: 'true: nothing was asked for',
+  total_items: 'objects of the download',
+  counts: '{state: objects}, by the worst state of their days',
+  to_download: 'objects that would be downloaded',
+  source: 'the source that would be asked, or null',
+  calls: 'requests to it',
+  estimated_rows: 'by like objects that are stored, or null',
+  estimated_bytes: 'the same',
+  estimated_seconds: 'by the pace of the newest like objects, or null',
+  warnings: '[text]',
+  objects: '[{key, days, state, download}]',
+};
+const coveredDay =
+  '{date, state, key, rows, reason}; state: complete, degraded, partial, empty, failed, not_entitled, pending, missing or closed';
+const storedObject =
+  'key, root, dataset, schema, interval, max_dte, base_pct, from, to, rows, bytes, sha256, is_partial, degraded, source, as_of, stored_at';
+
+const HISTORY_KEYS = {
+  'history option': downloads,
+  'history option --wait': watched,
+  'history option --dry-run': previewed,
+  'history stock': downloads,
+  'history stock --wait': watched,
+  'history stock --dry-run': previewed,
+  'history coverage': {
+    root: 'in upper case',
+    dataset: 'option or stock',
+    schema: 'quote, ohlc or eod',
+    interval: 'such as 15m; 1d of eod',
+    from: 'first day',
+    to: 'last day',
+    counts: '{state: days}',
+    days: `[${coveredDay}]`,
+  },
+  'history gaps': { ok: 'true when nothing is missing', days: `[${coveredDay}] that are missing, failed or partial` },
+  'history gaps --fill': { ok: 'true', days: 'number of days that are asked for', jobs: `[${accepted}]` },
+  'history gaps --wait': watched,
+  'history objects': { objects: `[{${storedObject}}]`, next: 'the value of --cursor for the next page, or null' },
+  'history show': {
+    key: `with the other keys of an object in "history objects --json"`,
+    schema_version: 'of its columns',
+    modified_at: 'when the source says that the data last changed, or null',
+    days: '{day: rows}',
+    quality: '{crossed, zero_bids, outside_session, odd_bids}: rows that are stored as they came and are odd',
+    requests: '[{url, status, bytes}] to the source',
+    source_version: 'of the source',
+    writer: 'of the file',
+    job_id: 'the job that stored it',
+    columns: '[{name, type}]',
+    first_rows: '[{column: value}]',
+  },
+  'history chain': {
+    root: 'in upper case',
+    at: 'the moment',
+    day: 'the trading day',
+    key: 'of the object that the rows are from',
+    source: 'of the object',
+    underlying: 'its close on that day, or null',
+    contracts: 'of the whole chain',
+    rows: '[{column: value}], the first --limit',
+    next: 'null, or the position of the next row',
+  },
+  'history verify': {
+    ok: 'true when all objects are as the manifest says',
+    objects: 'number that were read',
+    bytes: 'of all of them',
+    faults: '[{key, fault, text}]; fault: missing, bytes, sha256, rows or unreadable',
+  },
+  'history prune': {
+    ok: 'true when no object of the manifest is lost',
+    dry_run: 'true: nothing was deleted',
+    deleted: '[{key, bytes}] without a row in the manifest',
+    leftovers: 'of interrupted downloads, deleted',
+    lost: '[key] in the manifest whose file is gone',
+  },
+} as const satisfies Record<string, Keys>;
+
 const OWN_KEYS = {
   demo: { users: 'the users who signed in', ...answered },
   login: {
@@ -215,7 +307,7 @@ const OWN_KEYS = {
 
 /** The keys of every document that a command prints. */
 export function jsonKeys(types: readonly JobType[]): Record<string, Keys> {
-  return { ...OWN_KEYS, ...requestKeys(types) };
+  return { ...OWN_KEYS, ...HISTORY_KEYS, ...requestKeys(types) };
 }
 
 /** Adds `--json` to each of these commands, and the keys to its help. */

@@ -1,11 +1,12 @@
 /** `GET /v1/history/coverage`: which days of a dataset are stored, and why the others are not. */
 import { z } from 'zod';
-import { DAY_STATES, readCoverage } from '../../history/coverage.ts';
+import { DAY_STATES, type DayState, readCoverage } from '../../history/coverage.ts';
 import { checkFields, downloadOf, issuesTo, rangeFields } from '../../history/fields.ts';
 import type { App, Parts } from '../http/app.ts';
 import { problems } from '../http/schemas.ts';
 
 const dayState = z.enum(DAY_STATES);
+const counts = z.object(Object.fromEntries(DAY_STATES.map((state) => [state, z.int()])) as Record<DayState, z.ZodInt>);
 
 /** The parameters of a range of days of a dataset. */
 export const rangeQuery = ({ clock }: Pick<Parts, 'clock'>) =>
@@ -33,7 +34,7 @@ export function historyCoverageRoute(app: App, parts: Parts): void {
           interval: z.string(),
           from: z.string(),
           to: z.string(),
-          counts: z.record(dayState, z.int()).describe('Days by state'),
+          counts: counts.describe('Days by state'),
           days: z.array(
             z.object({
               date: z.string(),

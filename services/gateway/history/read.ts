@@ -79,7 +79,6 @@ function exportRoute(app: App, parts: Parts, files: HistoryFiles): void {
     method: 'GET',
     url: '/v1/history/export',
     config: { access: 'key' },
-    exposeHeadRoute: false,
     schema: {
       operationId: 'exportHistory',
       summary: 'The rows of a range as CSV',
@@ -91,7 +90,7 @@ function exportRoute(app: App, parts: Parts, files: HistoryFiles): void {
         .superRefine((given, context) => checkFields(given, given, { from: 'from', to: 'to' }, clock, issuesTo(context))),
       response: { 200: { description: 'The rows', content: { 'text/csv': { schema: z.string() } } }, ...problems },
     },
-    async handler({ query }, reply) {
+    async handler({ query, method }, reply) {
       const { dataset, from, to, allow_gaps } = query;
       const download = downloadOf(dataset, query, { from, to });
       const coverage = await readCoverage(db, download, clock.now());
@@ -100,6 +99,7 @@ function exportRoute(app: App, parts: Parts, files: HistoryFiles): void {
         const { write } = await prepareExport(history, download, coverage, allow_gaps);
         signal.throwIfAborted();
         const name = [download.root, dataset, download.schema, from, `${to}.csv`].join('-');
+        if (method === 'HEAD') return reply.type('text/csv; charset=utf-8').send('');
         reply.hijack();
         for (const [header, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(header, value);
         reply.raw.setHeader('content-type', 'text/csv; charset=utf-8');

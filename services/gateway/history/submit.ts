@@ -61,15 +61,20 @@ const accepted = z.object({
 });
 
 export function historySubmitRoutes(app: App, parts: Parts): void {
-  submitRoute(app, parts, 'option', { url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' });
-  submitRoute(app, parts, 'stock', { url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' });
-  submitRoute(app, parts, 'option', { url: '/historical/option', operationId: 'requestHistoricalOption', tag: 'earlier paths' });
+  submitRoute(app, parts, 'option', { method: 'POST', url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' });
+  submitRoute(app, parts, 'stock', { method: 'POST', url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' });
+  submitRoute(app, parts, 'option', {
+    method: 'POST',
+    url: '/historical/option',
+    operationId: 'requestHistoricalOption',
+    tag: 'earlier paths',
+  });
   gapsRoute(app, parts);
 }
 
-function submitRoute(app: App, parts: Parts, asset: Asset, route: { url: string; operationId: string; tag: string }): void {
+function submitRoute(app: App, parts: Parts, asset: Asset, route: { method: 'POST'; url: string; operationId: string; tag: string }): void {
   app.route({
-    method: 'POST',
+    method: route.method,
     url: route.url,
     config: { access: 'key' },
     schema: {
@@ -147,7 +152,7 @@ async function submit(parts: Parts, request: FastifyRequest, download: Download,
 
 function acceptedJson(id: string, download: Download, outcome: Accepted['outcome'], items = planOf(download).length): Accepted {
   const { asset, schema, interval, root, from, to } = download;
-  const what = `${root} ${asset} ${schema}${schema === 'eod' ? '' : ` ${interval}`} from ${from} to ${to}`;
+  const what = `${root} ${asset} ${schema}${interval === '1d' ? '' : ` ${interval}`} from ${from} to ${to}`;
   return {
     status: 'accepted',
     job_id: id,

@@ -15,7 +15,7 @@ export function createConverter(options: ParquetChildOptions): Converter {
       // The process stands in another folder.
       const files = asked.files.map((file) => ({ ...file, path: resolve(file.path) }));
       const conversion = { ...asked, files, out: resolve(asked.out) };
-      const days = dayWindows(conversion.days, conversion.asset);
+      const days = dayWindows(conversion.days, conversion.asset, conversion.root);
       // Where the rows stand until they are checked.
       const part = `${conversion.out}.part`;
       try {

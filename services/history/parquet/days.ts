@@ -1,6 +1,6 @@
 /** When the trading days of New York begin and end, for a process that knows no calendar. */
-import { usCalendar } from '../../market/calendar/calendar.ts';
 import type { Asset } from '../dataset.ts';
+import { sessionsOf } from '../sessions.ts';
 
 const ZONE = 'America/New_York';
 /** The overnight session of index options begins on the evening before its trading day. */
@@ -29,17 +29,20 @@ export const microseconds = (instant: Temporal.Instant): number => instant.epoch
 const at = (day: Temporal.PlainDate, plainTime: Temporal.PlainTime): Temporal.Instant =>
   day.toZonedDateTime({ timeZone: ZONE, plainTime }).toInstant();
 
-/** The times that rows of trading days may have: from 20:15 of the evening before, to 17:00 for options and 20:00 for stocks. */
-export function dayWindows(days: readonly string[], asset: Asset): DayWindow[] {
+/**
+ * The times that rows of trading days may have: from 20:15 of the evening before, to 17:00 for options and 20:00 for stocks. The regular session is that of the root; without one
+ * that of most stocks and their options.
+ */
+export function dayWindows(days: readonly string[], asset: Asset, root = ''): DayWindow[] {
   return days.map((day) => {
     const date = Temporal.PlainDate.from(day);
-    const session = usCalendar.session(day);
+    const session = sessionsOf(root, asset, day);
     return {
       day,
       fromUs: microseconds(dayStart(day)),
       lastUs: microseconds(at(date, LAST[asset])),
-      openUs: session === undefined ? null : microseconds(session.open),
-      closeUs: session === undefined ? null : microseconds(session.close),
+      openUs: session === undefined ? null : session.open * 1000,
+      closeUs: session === undefined ? null : session.close * 1000,
     };
   });
 }

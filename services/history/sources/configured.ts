@@ -4,9 +4,8 @@ import { spellingsOf } from '../../market/symbol.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Config } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
-import { InputError, PermanentError } from '../../platform/errors.ts';
+import { PermanentError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log/log.ts';
-import type { Dataset } from '../dataset.ts';
 import { leanHistory } from './lean/lean.ts';
 import { simulatedHistory } from './simulated/simulated.ts';
 import type { HistorySource, HistorySourceName } from './source.ts';
@@ -18,7 +17,7 @@ export interface HistorySurroundings {
   db: Database;
   clock: Clock;
   log: Logger;
-  /** Who holds the requests of an account's budget: the worker's name. */
+  /** Who holds the requests of an account's budget: this process. */
   holder: string;
 }
 
@@ -50,24 +49,6 @@ const MAKE: Readonly<Record<HistorySourceName, (around: HistorySurroundings) => 
 /** In the order of `history.sources`. A source that lacks a setting is there and refuses everything, so that a person can read which one. */
 export function configuredHistorySources(around: HistorySurroundings): HistorySource[] {
   return around.config.history.sources.map((name) => MAKE[name](around));
-}
-
-/**
- * The first source that can give a dataset.
- * Errors: `InputError('history.no_source')` with the reason of each source.
- */
-export function pickSource(sources: readonly HistorySource[], dataset: Dataset): HistorySource {
-  const refusals: string[] = [];
-  for (const source of sources) {
-    const reason = source.refuses(dataset);
-    if (reason === undefined) return source;
-    refusals.push(`${source.name}: ${reason}`);
-  }
-  const { asset, schema, interval } = dataset;
-  throw new InputError(
-    'history.no_source',
-    `no source of history.sources has the ${schema} of ${asset}s${schema === 'eod' ? '' : ` at ${interval}`}: ${refusals.join('; ')}; set what is missing, or name another source in history.sources`,
-  );
 }
 
 function refusing(name: HistorySourceName, reason: string): HistorySource {

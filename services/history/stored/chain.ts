@@ -1,11 +1,12 @@
 /** The chain of a root at a moment, from the stored files. */
+import { readBars } from '../../market/bars/read.ts';
 import { usCalendar } from '../../market/calendar/calendar.ts';
 import { InputError } from '../../platform/errors.ts';
 import type { ContractFilter, Interval, Schema } from '../dataset.ts';
 import { filterName, INTERVALS, SCHEMAS } from '../dataset.ts';
 import { listObjects, type ManifestRow } from '../manifest.ts';
 import type { PlainRow } from '../parquet/reader.ts';
-import { closesOf, pricedFilter, type StoredHistory, withFiles } from './files.ts';
+import { pricedFilter, type StoredHistory, withFiles } from './files.ts';
 
 export interface ChainQuestion {
   root: string;
@@ -42,11 +43,11 @@ export async function chainAt(history: StoredHistory, question: ChainQuestion, s
       `no ${question.schema ?? 'chain'} of ${root} is stored of ${day}; "history option ${root} --from ${day} --to ${day}" downloads it`,
     );
   const priced = await pricedFilter(sql, root, [day], filter);
-  const [closes, rows] = await Promise.all([
-    closesOf(sql, root, [day]),
+  const [[bar], rows] = await Promise.all([
+    readBars(sql, root, { from: day, to: day }),
     withFiles(history, [object], signal, (paths) => reader.chainAt(paths, at, priced, signal)),
   ]);
-  return { day, object, underlying: closes[day] ?? null, rows };
+  return { day, object, underlying: bar?.close ?? null, rows };
 }
 
 /** The trading day whose data a moment sees: the newest one that has opened by then. */

@@ -1,14 +1,11 @@
 /** The rows of a range as CSV, in the order of days. */
-import { PassThrough, Transform, type Writable } from 'node:stream';
+import { PassThrough, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { InputError } from '../../platform/errors.ts';
 import type { Coverage } from '../coverage.ts';
 import type { Download } from '../dataset.ts';
 import { type ManifestRow, readObjects } from '../manifest.ts';
-import { pricedFilter, type StoredHistory, withFiles } from './files.ts';
-
-/** Objects that are read at once: the CSV of a day may be a gigabyte on the disk, and nothing is sent before it is whole. */
-const AT_ONCE = 1;
+import { pricedFilter, type StoredHistory } from './files.ts';
 
 export interface Export {
   objects: ManifestRow[];
@@ -39,52 +36,47 @@ export async function prepareExport(history: StoredHistory, download: Download, 
   return {
     objects,
     async write(out, signal) {
-      let rows = 0;
-      const body = new PassThrough();
-      const sent = pipeline(body, out, { signal });
-      // Its error is that of the loop below, which the failed pipeline ends.
-      sent.catch(() => undefined);
-      try {
-        for (let start = 0; start < objects.length; start += AT_ONCE) {
-          const chunk = objects.slice(start, start + AT_ONCE);
-          rows += await withFiles(history, chunk, signal, (paths) =>
-            writeRows(history, paths, { from, to, filter }, start === 0, body, signal),
-          );
-        }
-        body.end();
-      } catch (error) {
-        body.destroy(error as Error);
-        throw error;
-      }
-      await sent;
-      return rows;
+      const counted = { rows: 0 };
+      await pipeline(() => csvOf(history, objects, { from, to, filter }, counted, signal), out, { signal });
+      return counted.rows;
     },
   };
 }
 
-async function writeRows(
-  { reader }: StoredHistory,
-  paths: readonly string[],
-  selection: Parameters<StoredHistory['reader']['exportCsv']>[1],
-  withHeader: boolean,
-  body: PassThrough,
+type Selection = Parameters<StoredHistory['reader']['exportCsv']>[1];
+
+/** Pieces of the text: the header of the first object, and the rows of all, one object after the other. The CSV of one may be a gigabyte on the disk. */
+async function* csvOf(
+  history: StoredHistory,
+  objects: readonly ManifestRow[],
+  selection: Selection,
+  counted: { rows: number },
   signal: AbortSignal,
-): Promise<number> {
-  const csv = withHeader ? new PassThrough() : withoutFirstLine();
-  const [rows] = await Promise.all([reader.exportCsv(paths, selection, csv, signal), pipeline(csv, body, { end: false, signal })]);
-  return rows;
+): AsyncGenerator<Buffer> {
+  for (const [index, object] of objects.entries()) {
+    const file = await history.store.local(object.object.key, signal);
+    try {
+      const csv = new PassThrough();
+      const reading = history.reader.exportCsv([file.path], selection, csv, signal);
+      reading.catch((error: Error) => csv.destroy(error));
+      yield* index === 0 ? csv : withoutFirstLine(csv);
+      counted.rows += await reading;
+    } finally {
+      await file.release();
+    }
+  }
 }
 
-function withoutFirstLine(): Transform {
+async function* withoutFirstLine(csv: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let isCut = false;
-  return new Transform({
-    transform(chunk: Buffer, _, done) {
-      if (isCut) return done(null, chunk);
-      const end = chunk.indexOf('\n');
-      isCut = end !== -1;
-      done(null, isCut ? chunk.subarray(end + 1) : undefined);
-    },
-  });
+  for await (const chunk of csv) {
+    const end = isCut ? -1 : chunk.indexOf('\n');
+    if (isCut) yield chunk;
+    else if (end !== -1) {
+      isCut = true;
+      yield chunk.subarray(end + 1);
+    }
+  }
 }
 
 function incomplete({ root }: Download, missing: Coverage['days']): InputError {

@@ -1,11 +1,10 @@
 /** What reads stored objects: the manifest, the files, and the process that knows Parquet. */
-import { readBars } from '../../market/bars/read.ts';
 import type { Sql } from '../../platform/database/database.ts';
-import { InputError } from '../../platform/errors.ts';
 import type { ContractFilter } from '../dataset.ts';
 import type { ManifestRow } from '../manifest.ts';
 import type { ObjectStore } from '../objects/store.ts';
 import type { FileColumn, ParquetReader, PlainRow, PricedFilter } from '../parquet/reader.ts';
+import { closesOf } from '../underlying.ts';
 
 export interface StoredHistory {
   sql: Sql;
@@ -43,29 +42,12 @@ export function lookInto(
   }));
 }
 
-/** A filter with the closes of the underlying, which are the stored daily bars. Errors: `InputError('history.no_underlying')` that says how to get them. */
+/** A filter with the closes of the underlying. Errors: `PermanentError('history.no_underlying')` that says how to get them. */
 export async function pricedFilter(
   sql: Sql,
   root: string,
   days: readonly string[],
   filter: ContractFilter | undefined,
 ): Promise<PricedFilter | undefined> {
-  if (filter === undefined) return undefined;
-  const underlying = await closesOf(sql, root, days);
-  const without = days.find((day) => underlying[day] === undefined);
-  if (without !== undefined)
-    throw new InputError(
-      'history.no_underlying',
-      `the filter needs the close of ${root} on ${without}, and there is none; "backfill ${root} --from ${days[0]}" gets the daily bars`,
-    );
-  return { ...filter, underlying };
-}
-
-/** The unadjusted closes of the underlying on these days, those that are stored. */
-export async function closesOf(sql: Sql, root: string, days: readonly string[]): Promise<Record<string, number>> {
-  const [first] = days;
-  if (first === undefined) return {};
-  const wanted = new Set(days);
-  const bars = await readBars(sql, root, { from: first, to: days.at(-1) });
-  return Object.fromEntries(bars.flatMap(({ date, close }) => (wanted.has(date) ? [[date, close]] : [])));
+  return filter === undefined ? undefined : { ...filter, underlying: await closesOf(sql, root, days) };
 }

@@ -1,24 +1,11 @@
-import type { HistoryParts } from '../../history/configured.ts';
-import { type Absence, type ManifestRow, storeAbsences, storeObjects } from '../../history/manifest.ts';
-import type { Sql, Transaction } from '../../platform/database/database.ts';
+import { storeAbsences, storeObjects } from '../../history/manifest.ts';
+import type { Transaction } from '../../platform/database/database.ts';
 import { type Handler, handler } from '../handler.ts';
-import { type Claim, giveBack } from './claims.ts';
+import { giveBack } from './claims.ts';
 import { historyType } from './definition.ts';
-import { downloadAll } from './run.ts';
+import type { HistoryRow } from './items.ts';
+import { downloadAll, type HistoryHandlerParts } from './run.ts';
 import { sumUp } from './sum.ts';
-
-/** What an item leaves: an object or why there is none, and the claim that it had. */
-export interface HistoryRow {
-  stored?: ManifestRow | undefined;
-  absence?: Absence | undefined;
-  claim?: Claim | undefined;
-}
-
-export interface HistoryHandlerParts {
-  sql: Sql;
-  /** Made when the first download needs them. */
-  history: () => Promise<HistoryParts>;
-}
 
 /** Downloads the objects of a job, the newest days first; or sums up its parts, which have. */
 export function historyHandler(parts: HistoryHandlerParts): Handler<HistoryRow> {

@@ -2,9 +2,17 @@
 
 import { daysText } from '../../history/absence.ts';
 import type { Downloaded } from '../../history/download.ts';
-import type { ManifestRow } from '../../history/manifest.ts';
+import type { Absence, ManifestRow } from '../../history/manifest.ts';
 import type { ItemResult } from '../../ledger/run/items.ts';
 import type { Draft } from '../../platform/messages.ts';
+import type { Claim } from './claims.ts';
+
+/** What an item leaves: an object or why there is none, and the claim that it had. */
+export interface HistoryRow {
+  stored?: ManifestRow | undefined;
+  absence?: Absence | undefined;
+  claim?: Claim | undefined;
+}
 
 const count = new Intl.NumberFormat('en-US');
 

@@ -83,6 +83,16 @@ const at =
   () =>
     [path, ...(body === undefined ? [] : [body])] as [string, unknown?];
 
+const download = (path: string, more: object = {}): Row => ({
+  class: 'ask',
+  audited: 'not a change by hand',
+  request: ({ user: of, symbol }) => [
+    path,
+    { root: symbol, start_date: '2024-01-02', end_date: '2024-01-03', schema: 'eod', user: of, ...more },
+  ],
+});
+const stored = (path: string): Row => ({ class: 'market', request: ({ symbol }) => [`/v1/history/${path}&root=${symbol}`] });
+
 const HOLDINGS = { positions: [{ symbol: 'AAPL', quantity: 1 }] };
 const NEW_KEY = { name: 'made', scopes: ['read'] };
 
@@ -150,6 +160,19 @@ export const ROWS: Record<string, Row> = {
     request: ({ user: of, symbol }) => [`/v1/rankings?symbol=${symbol}&mode=exit&user=${of}`],
   },
 
+  'POST /v1/historical/option': download('/v1/historical/option'),
+  'POST /v1/historical/stock': download('/v1/historical/stock'),
+  'POST /v1/history/gaps': download('/v1/history/gaps', { dataset: 'stock' }),
+  'GET /v1/history/coverage': stored('coverage?dataset=option&schema=eod&from=2024-01-02&to=2024-01-03'),
+  'GET /v1/history/objects': stored('objects?limit=1'),
+  'GET /v1/history/objects/{key}': { class: 'market', mayAnswer: 'object.unknown', request: at('/v1/history/objects/none') },
+  'GET /v1/history/objects/{key}/data': { class: 'market', mayAnswer: 'object.unknown', request: at('/v1/history/objects/none/data') },
+  'GET /v1/history/chain': { ...stored('chain?at=2024-01-02T20:00:00Z'), mayAnswer: 'history.unknown' },
+  'GET /v1/history/export': {
+    ...stored('export?dataset=option&schema=eod&from=2024-01-02&to=2024-01-03&allow_gaps=true'),
+    mayAnswer: 'history.unknown',
+  },
+
   'GET /v1/stats': { class: 'mesh', request: at('/v1/stats') },
   'GET /v1/workers': { class: 'mesh', request: at('/v1/workers') },
   'GET /v1/alerts': { class: 'mesh', request: at('/v1/alerts') },
@@ -189,5 +212,6 @@ export const ROWS: Record<string, Row> = {
     mayAnswer: 'symbol.unknown',
     request: ({ symbol }) => [`/functions/v1/options-rankings?symbol=${symbol}&mode=entry`],
   },
+  'POST /historical/option': download('/historical/option'),
   'GET /jobs/{id}': { class: 'job', request: async (things) => [`/jobs/${await things.job()}`] },
 };

@@ -143,7 +143,7 @@ describe('the chain at a moment', () => {
   test('is filtered by the close of the underlying, and says how to get that', async () => {
     const asked = `/v1/history/chain?root=AAPL&at=${DAY}T20:00:00Z&max_dte=15&base_pct=0.5`;
     const without = await mesh.operator.get(asked);
-    expect([without.status, without.body.code]).toEqual([400, 'history.no_underlying']);
+    expect([without.status, without.body.code]).toEqual([422, 'history.no_underlying']);
     await mesh.db.run(
       "INSERT INTO bars (symbol, date, open, high, low, close, adjusted_close, volume, source, as_of) VALUES ('AAPL', ?, 100, 100, 100, 100, 100, 1, 'simulated', NOW())",
       [DAY],

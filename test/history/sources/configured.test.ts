@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { configuredHistorySources, pickSource } from '../../../services/history/sources/configured.ts';
+import { sourcesFor } from '../../../services/history/configured.ts';
+import { configuredHistorySources } from '../../../services/history/sources/configured.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import { silent } from '../../broker/peers.ts';
 import { databaseOfFile } from '../../support/database.ts';
@@ -11,7 +12,7 @@ const clock = new ManualClock('2026-03-10T22:00:00Z');
 const { db } = await databaseOfFile();
 const sources = (overrides: Record<string, unknown>) =>
   configuredHistorySources({ config: configWith(overrides), db, clock, log: silent, holder: 'worker-1' });
-const picked = (overrides: Record<string, unknown>, data = dataset('stock', 'eod')) => pickSource(sources(overrides), data).name;
+const picked = (overrides: Record<string, unknown>, data = dataset('stock', 'eod')) => sourcesFor(sources(overrides), data)[0]?.name;
 const SIMULATED = { 'stock_jobs.data_fetch.simulated.enabled': true };
 
 test('they are in the order of the configuration, and the first that can give a dataset is picked', () => {
@@ -22,6 +23,10 @@ test('they are in the order of the configuration, and the first that can give a 
   expect(picked({ ...SIMULATED, 'history.sources': ['simulated', 'yahoo'] })).toBe('simulated');
 });
 
+test('a Theta Terminal is one of them', () => {
+  expect(picked({ 'history.sources': ['theta'], 'history.theta.tier': 'value' }, dataset('option', 'quote', '15m'))).toBe('theta');
+});
+
 test('a source that lacks its setting is passed over', () => {
   expect(picked({ 'history.sources': ['lean', 'simulated', 'yahoo'] })).toBe('yahoo');
 });
@@ -30,10 +35,9 @@ test('where none can, the error names the reason of each and the way out', () =>
   const none = () => picked({ 'history.sources': ['lean', 'yahoo', 'simulated'] }, dataset('option', 'quote', '15m'));
   expect(none).toThrow(
     expect.objectContaining({
-      name: 'InputError',
       code: 'history.no_source',
       message:
-        'no source of history.sources has the quote of options at 15m: lean: stock_jobs.data_fetch.lean.path names no folder; yahoo: it has stocks only; simulated: stock_jobs.data_fetch.simulated.enabled is off; set what is missing, or name another source in history.sources',
+        'no source can give option quote of 15m (lean: stock_jobs.data_fetch.lean.path names no folder; yahoo: it has stocks only; simulated: stock_jobs.data_fetch.simulated.enabled is off); add one to history.sources',
     }),
   );
 });
@@ -42,7 +46,7 @@ test('the simulated market is that of the configuration', async () => {
   const overrides = { ...SIMULATED, 'history.sources': ['simulated'], 'stock_jobs.data_fetch.simulated.seed': 7 };
   const data = dataset('stock', 'eod');
   const [object] = objectsOf(data, 'AAPL', '2026-03-02');
-  expect((await fetched(pickSource(sources(overrides), data), object!, { days: ['2026-03-02'] })).version).toBe('simulated, seed 7');
+  expect((await fetched(sourcesFor(sources(overrides), data)[0]!, object!, { days: ['2026-03-02'] })).version).toBe('simulated, seed 7');
 });
 
 test.skipIf(!hasSharedData('lean'))('the Lean folder is that of the configuration (needs ../shared/data/lean)', async () => {

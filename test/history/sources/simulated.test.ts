@@ -162,7 +162,7 @@ describe('the same market every time', () => {
 
 test('it says that it is simulated, and knows no symbol that begins with XX', async () => {
   const [object] = objectsOf(dataset('stock', 'ohlc'), 'AAPL', WEDNESDAY);
-  expect(await fetched(source(), object!)).toMatchObject({ version: 'simulated, seed 1', degraded: 'simulated: no real prices' });
+  expect(await fetched(source(), object!)).toMatchObject({ version: 'simulated, seed 1' });
   await expect(fetched(source(), objectsOf(dataset('option', 'eod'), 'XXNO', WEDNESDAY)[0]!)).rejects.toMatchObject({
     code: 'source.unknown_symbol',
   });

@@ -71,7 +71,7 @@ describeWithData('yahoo', 'recorded answers', () => {
 });
 
 describe('what is worth less than usual', () => {
-  test('another currency, a bar that cannot be true, a day without a session in New York', async () => {
+  test('a bar that cannot be true, a day without a session in New York', async () => {
     const { source } = answering(() =>
       chart(
         days(
@@ -84,11 +84,25 @@ describe('what is worth less than usual', () => {
         ),
       ),
     );
-    const { files, degraded } = await fetched(source, yearOf('ABC', '2024-01-02'));
+    const { files, degraded, version } = await fetched(source, yearOf('ABC', '2024-01-02'));
     expect((await rowsOf(files)).map(({ close }) => close)).toEqual([5]);
     expect(degraded).toBe(
-      'prices are in DKK; 1 bars of days without a session in New York, or not complete yet, are left out; the bar of 2024-01-03 is left out: open -1 is not a price',
+      '1 bars of days without a session in New York are left out; the bar of 2024-01-03 is left out: open -1 is not a price',
     );
+    expect(version).toMatch(/in DKK$/);
+  });
+
+  test('a day that was not asked for, as the running one, is left out and no fault', async () => {
+    const { source } = answering(() =>
+      chart(
+        days([
+          ['2024-01-02', 5, 10],
+          ['2024-01-03', 6, 10],
+        ]),
+      ),
+    );
+    const { files, degraded } = await fetched(source, yearOf('ABC', '2024-01-02'), { days: ['2024-01-02'] });
+    expect([await rowsOf(files), degraded]).toMatchObject([[{ close: 5 }], undefined]);
   });
 
   test('a year without bars is no data', async () => {
@@ -116,5 +130,5 @@ test('it refuses all but the end of the day of stocks', () => {
   const { source } = answering(() => new Response());
   expect(source.refuses(EOD)).toBeUndefined();
   expect(source.refuses(dataset('option', 'eod'))).toBe('it has stocks only');
-  expect(source.refuses(dataset('stock', 'ohlc'))).toBe('it has prices at the end of the day only');
+  expect(source.refuses(dataset('stock', 'ohlc'))).toBe('it has prices at the end of the day and earnings only');
 });

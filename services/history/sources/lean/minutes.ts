@@ -94,8 +94,9 @@ function gathering({ root, asset, interval }: ObjectSpec, day: string, kind: 'qu
   const fields = kind === 'quote' ? 10 : 5;
   const length = INTERVALS[interval as keyof typeof INTERVALS];
   const midnight = Temporal.PlainDate.from(day).toZonedDateTime('America/New_York').epochMilliseconds;
-  const { open, lastClose } = sessionsOf(root, asset, day)!;
-  const [opening, closing] = [open - midnight, lastClose - midnight];
+  const { open, lastClose, windowEnd } = sessionsOf(root, asset, day)!;
+  // Lean has the extended hours of stocks.
+  const [opening, closing] = [open - midnight, (asset === 'stock' ? windowEnd : lastClose) - midnight];
   let number = 0;
   let stamp = 0;
   let numbers = '';

@@ -62,6 +62,7 @@ export function thetaSource(options: ThetaOptions): HistorySource {
   return {
     name: 'theta',
     refuses({ schema }: Dataset) {
+      if (schema === 'earnings') return 'it has no earnings';
       if (tier === 'free' && schema !== 'eod') return 'its free subscription has prices at the end of the day only (history.theta.tier)';
       return undefined;
     },

@@ -1,14 +1,16 @@
 /** History from Yahoo Finance. */
 import { join } from 'node:path';
 import type { BarsAnswer } from '../../../market/bars/bars.ts';
+import { usCalendar } from '../../../market/calendar/calendar.ts';
 import type { Budget } from '../../../market/sources/failover-source.ts';
 import type { Fetch } from '../../../market/sources/http.ts';
 import { yahooSource } from '../../../market/sources/yahoo.ts';
 import { spellingsOf } from '../../../market/symbol.ts';
 import type { Clock } from '../../../platform/clock.ts';
-import type { ObjectSpec } from '../../dataset.ts';
+import { isDaily, type ObjectSpec } from '../../dataset.ts';
 import type { HistorySource } from '../source.ts';
 import { spool, sqlText } from '../spool.ts';
+import { yahooEarnings } from './earnings.ts';
 import { recorded } from './recorded.ts';
 
 export interface YahooHistory {
@@ -21,7 +23,7 @@ export interface YahooHistory {
 }
 
 /**
- * Stocks at the end of the day, a request a year. Yahoo scales prices for all splits up to today; stored is what was traded on the day, computed back from the splits that Yahoo
+ * Stocks at the end of the day, a request a year, and earnings (`yahooEarnings`). Yahoo scales prices for all splits up to today; stored is what was traded on the day, computed back from the splits that Yahoo
  * names (`yahooSource`). Dividends are not taken off. Bars that cannot be true and days that are no trading days of New York are left out, and named.
  * Errors: those of `yahooSource` and of the budget.
  */
@@ -32,15 +34,17 @@ export function yahooHistory({
   fetch = globalThis.fetch,
   spell = spellingsOf('yahoo_finance'),
 }: YahooHistory): HistorySource {
+  const earnings = yahooEarnings({ clock, budget, timeoutMs, fetch, spell });
   return {
     name: 'yahoo',
     refuses({ asset, schema }) {
       if (asset !== 'stock') return 'it has stocks only';
-      return schema === 'eod' ? undefined : 'it has prices at the end of the day only';
+      return isDaily(schema) ? undefined : 'it has prices at the end of the day and earnings only';
     },
     calls: () => 1,
     async fetch(object, days, folder, signal) {
       signal.throwIfAborted();
+      if (object.schema === 'earnings') return earnings.fetch(object, folder, signal);
       const record = recorded(fetch);
       const source = yahooSource({ clock, timeoutMs, spell, fetch: record.fetch });
       await budget('yahoo_finance', signal);
@@ -53,8 +57,8 @@ export function yahooHistory({
       return {
         files: written === 0 ? [] : [{ path, layout: layoutOf(object) }],
         requests: record.requests,
-        version: 'yahoo chart v8, prices as traded: splits undone',
-        degraded: faultsOf(answer, answer.bars.length - rows.length),
+        version: `yahoo chart v8, prices as traded (splits undone) in ${answer.currency ?? 'USD'}`,
+        degraded: faultsOf(answer),
       };
     },
   };
@@ -77,11 +81,10 @@ function layoutOf({ root }: ObjectSpec) {
   };
 }
 
-/** `otherDays`: bars of days that were not asked for. */
-function faultsOf({ leftOut = [], currency }: BarsAnswer, otherDays: number): string | undefined {
+function faultsOf({ bars, leftOut = [] }: BarsAnswer): string | undefined {
+  const otherDays = bars.filter(({ date }) => !usCalendar.isTradingDay(date)).length;
   const faults = [
-    ...(currency === undefined || currency === 'USD' ? [] : [`prices are in ${currency}`]),
-    ...(otherDays === 0 ? [] : [`${otherDays} bars of days without a session in New York, or not complete yet, are left out`]),
+    ...(otherDays === 0 ? [] : [`${otherDays} bars of days without a session in New York are left out`]),
     ...leftOut
       .slice(0, FAULTS_NAMED)
       .map(({ date, kind, reason }) => `the ${kind} of ${date === '' ? 'no date' : date} is left out: ${reason}`),
