@@ -1,7 +1,7 @@
 /** Objects as files of a folder. */
 import { randomBytes } from 'node:crypto';
 import { type BigIntStats, type Dirent, renameSync, statSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink, utimes } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -45,12 +45,11 @@ export class FolderStore implements ObjectStore {
       await makeFolders(dirname(path), this.#modes.folder);
       const part = `${path}.${randomBytes(6).toString('hex')}${UNFINISHED}`;
       try {
-        await writePart(part, this.#modes.file, (target) => copyChecked(key, file, target, given, signal));
-        const etag = await etagFor(part, path);
+        const written = await writePart(part, this.#modes.file, (target) => copyChecked(key, file, target, given, signal));
         if (replaces === undefined) await rename(part, path);
         else await this.#replace(part, path, key, replaces, signal);
         await syncFolders(dirname(path), this.#folder);
-        return { bytes: given.bytes, sha256: given.sha256, etag };
+        return { ...storedAs(written), sha256: given.sha256 };
       } finally {
         await rm(part, { force: true });
       }
@@ -159,22 +158,18 @@ function storedAs(stats: BigIntStats): StoredObject {
   return { bytes: Number(stats.size), sha256: undefined, etag: etagOf(stats) };
 }
 
-/** The etag of a part, which differs from that of the object that it replaces: two files of one size can be written within one tick of the file system's clock. */
-async function etagFor(part: string, path: string): Promise<string> {
-  const [written, there] = [await stat(part, { bigint: true }), await statOf(path)];
-  if (there === undefined || etagOf(written) !== etagOf(there)) return etagOf(written);
-  // No file system counts in steps of more than two seconds.
-  const later = new Date(Number(written.mtimeNs / 1_000_000n) + 2_000);
-  await utimes(part, later, later);
-  return etagOf(await stat(part, { bigint: true }));
-}
-
-/** Writes a new file to the disk, also against a power cut. */
-async function writePart(part: string, mode: number, write: (target: FileHandle) => Promise<void>): Promise<void> {
+/**
+ * Writes a new file to the disk, also against a power cut. Files that are written within one tick of the file system's clock would have one etag, so a random part of a second
+ * stands in their time.
+ */
+async function writePart(part: string, mode: number, write: (target: FileHandle) => Promise<void>): Promise<BigIntStats> {
   const target = await open(part, 'wx', mode);
   try {
     await write(target);
+    const seconds = Math.floor(Date.now() / 1_000) + Math.random();
+    await target.utimes(seconds, seconds);
     await target.sync();
+    return await target.stat({ bigint: true });
   } finally {
     await target.close();
   }

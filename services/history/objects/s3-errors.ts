@@ -7,7 +7,7 @@ const NO_ACCESS_KEY =
 const WRONG_KEY =
   'check history.store.s3.access_key_id and secret_access_key (STOCKMESH_S3_ACCESS_KEY_ID and STOCKMESH_S3_SECRET_ACCESS_KEY)';
 const NO_RIGHT =
-  'the access key must be allowed s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on its objects';
+  'the access key must be allowed s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on its objects (to prune, s3:ListBucketMultipartUploads and s3:AbortMultipartUpload too)';
 const NO_BUCKET = 'there is no such bucket: create it, or name another one with history.store.s3.bucket';
 const OTHER_REGION = 'the bucket is in another region: name it with history.store.s3.region';
 const BAD_CERTIFICATE = 'its certificate is not trusted: name the file of its authority in the variable NODE_EXTRA_CA_CERTS';

@@ -157,9 +157,20 @@ export class S3Store implements ObjectStore {
     const ended = new AbortController();
     const either = AbortSignal.any([signal, ended.signal]);
     const first = await this.#open(key, either, range);
-    const stream = Readable.from(this.#bytesOf(key, first, either), { objectMode: false });
-    // A reader that goes away leaves no connection behind.
-    stream.once('close', () => ended.abort());
+    const bytes = this.#bytesOf(key, first, either);
+    const stream = new Readable({
+      read() {
+        bytes.next().then(
+          ({ done, value }) => stream.push(done ? null : value),
+          (error) => stream.destroy(error),
+        );
+      },
+      // A reader that goes away leaves no connection behind. `Readable.from` would wait for the next byte first, and so for a server that is silent.
+      destroy(error, callback) {
+        ended.abort();
+        callback(error);
+      },
+    });
     return { stored: first.stored, stream };
   }
 
@@ -178,7 +189,7 @@ export class S3Store implements ObjectStore {
   }
 
   /** The bytes of an answer. A connection that is cut or falls silent is replaced by a new one from the next byte on. */
-  async *#bytesOf(key: string, { stored, body: first, start, end }: Answer, signal: AbortSignal): AsyncGenerator<Buffer> {
+  async *#bytesOf(key: string, { stored, body: first, start, end }: Answer, signal: AbortSignal): AsyncGenerator<Buffer, void> {
     let body = first;
     let next = start;
     for (let attempt = 1; ; ) {

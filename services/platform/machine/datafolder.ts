@@ -89,7 +89,7 @@ export function dataFolderPath(option: string | undefined, environment: Environm
 
 /**
  * Takes the data folder for this process alone, creating it and its passwords where they are missing.
- * Whatever is in it already is closed to others.
+ * Whatever is in it already is closed to others; the files of historical downloads by their folder alone.
  * @throws ConfigError `data.in_use`, `data.unusable`, `data.foreign`, `data.secrets_invalid`, `data.not_private`
  */
 export async function openDataFolder(path: string, environment: Environment = process.env): Promise<DataFolder> {
@@ -103,7 +103,7 @@ export async function openDataFolder(path: string, environment: Environment = pr
   }
   const release = await lock(folder);
   try {
-    closeToOthers(folder);
+    closeToOthers(folder, join(folder, 'history'));
     createSecrets(folder);
     const secrets = readSecrets(folder, environment);
     for (const account of FILED_ACCOUNTS)

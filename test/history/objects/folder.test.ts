@@ -96,6 +96,13 @@ test('nothing of the store but objects matches a pattern of the data', async () 
   expect((await Array.fromAsync(store.list('', signal))).flat().map((object) => object.key)).toEqual([key]);
 });
 
+test('files of one size that are written at the same moment have etags of their own', async () => {
+  const store = new FolderStore({ folder: join(folder, 'moment'), isPrivate: true });
+  const puts = Array.from({ length: 40 }, () => store.put(key, small.path, small.digest, signal));
+  const etags = (await Promise.all(puts)).map(({ etag }) => etag);
+  expect(new Set(etags).size).toBe(40);
+});
+
 test('a copy that keeps the times keeps the etags', async () => {
   const [place, copy] = [join(folder, 'original'), join(folder, 'copy')];
   const { etag } = await new FolderStore({ folder: place, isPrivate: true }).put(key, small.path, small.digest, signal);

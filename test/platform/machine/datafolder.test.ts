@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { dataFolderPath, openDataFolder, readSecrets } from '../../../services/platform/machine/datafolder.ts';
 
@@ -190,6 +190,21 @@ test('whatever is in the folder with wider rights is closed again, links are not
   expect(wide).toEqual([]);
   expect(statSync(join(path, 'database/stockmesh/jobs.ibd')).mode & 0o777).toBe(0o600);
   expect(statSync(outside).mode & 0o777).toBe(0o644);
+});
+
+test('the files of historical downloads are closed by their folder alone, which may hold very many', async () => {
+  (await openDataFolder(path, {})).release();
+  const object = join(path, 'history', 'root=AAPL', 'data.parquet');
+  mkdirSync(dirname(object), { recursive: true });
+  writeFileSync(object, '', { mode: 0o644 });
+  chmodSync(join(path, 'history'), 0o755);
+  (await openDataFolder(path, {})).release();
+  expect([modeOf(join(path, 'history')), modeOf(object)]).toEqual([0o700, 0o644]);
+});
+
+test('a folder that holds nothing but the files of historical downloads is a data folder', async () => {
+  mkdirSync(join(path, 'history'), { recursive: true });
+  (await openDataFolder(path, {})).release();
 });
 
 test('reading the secrets of a folder that was never started says how to start', () => {

@@ -34,6 +34,8 @@ export interface S3Server {
   faults: Faults;
   /** In the order in which they began. */
   requests: { operation: Operation; key: string; headers: IncomingMessage['headers'] }[];
+  /** Keys of the downloads that a client has left before their end. */
+  abandoned: string[];
   objects: ObjectsOnDisk;
   uploads: { key: string; id: string; initiated: string }[];
   close(): Promise<void>;
@@ -54,6 +56,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
   const faults = new Faults();
   const requests: S3Server['requests'] = [];
   const uploads: S3Server['uploads'] = [];
+  const abandoned: string[] = [];
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams: query } = new URL(request.url!, 'http://server');
@@ -144,6 +147,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     const fd = openSync(object.file, 'r');
     if (fault?.kind !== 'cut' && fault?.kind !== 'silent') return pipeline(createReadStream('', { fd, start, end }), response);
     const part = createReadStream('', { fd, start, end: start + fault.after - 1 });
+    response.once('close', () => abandoned.push(key));
     await pipeline(part, response, { end: false });
     if (fault.kind === 'cut') response.destroy();
   }
@@ -218,6 +222,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     bucket,
     faults,
     requests,
+    abandoned,
     objects,
     uploads,
     async close() {
