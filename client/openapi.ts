@@ -3112,9 +3112,9 @@ export interface operations {
         'application/json': {
           /** Such as AAPL; of options their root, such as SPXW */
           root: string;
-          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
-          schema: "quote" | "ohlc" | "eod";
-          /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod 1d. Without it 15m, of eod 1d */
+          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day; earnings: the days on which a company reports */
+          schema: "quote" | "ohlc" | "eod" | "earnings";
+          /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod and earnings 1d. Without it 15m, of eod and earnings 1d */
           interval?: number | string;
           /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
           max_dte?: number;
@@ -3232,9 +3232,9 @@ export interface operations {
         'application/json': {
           /** Such as AAPL; of options their root, such as SPXW */
           root: string;
-          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
-          schema: "quote" | "ohlc" | "eod";
-          /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod 1d. Without it 15m, of eod 1d */
+          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day; earnings: the days on which a company reports */
+          schema: "quote" | "ohlc" | "eod" | "earnings";
+          /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod and earnings 1d. Without it 15m, of eod and earnings 1d */
           interval?: number | string;
           start_date: string;
           end_date: string;
@@ -3348,9 +3348,9 @@ export interface operations {
         'application/json': {
           /** Such as AAPL; of options their root, such as SPXW */
           root: string;
-          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
-          schema: "quote" | "ohlc" | "eod";
-          /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod 1d. Without it 15m, of eod 1d */
+          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day; earnings: the days on which a company reports */
+          schema: "quote" | "ohlc" | "eod" | "earnings";
+          /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod and earnings 1d. Without it 15m, of eod and earnings 1d */
           interval?: number | string;
           /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
           max_dte?: number;
@@ -3464,9 +3464,9 @@ export interface operations {
           dataset: "option" | "stock";
           /** Such as AAPL; of options their root, such as SPXW */
           root: string;
-          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
-          schema: "quote" | "ohlc" | "eod";
-          /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod 1d. Without it 15m, of eod 1d */
+          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day; earnings: the days on which a company reports */
+          schema: "quote" | "ohlc" | "eod" | "earnings";
+          /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod and earnings 1d. Without it 15m, of eod and earnings 1d */
           interval?: number | string;
           /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
           max_dte?: number;
@@ -3523,9 +3523,9 @@ export interface operations {
         /** Such as AAPL; of options their root, such as SPXW */
         root: string;
         dataset: "option" | "stock";
-        /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
-        schema: "quote" | "ohlc" | "eod";
-        /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod 1d. Without it 15m, of eod 1d */
+        /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day; earnings: the days on which a company reports */
+        schema: "quote" | "ohlc" | "eod" | "earnings";
+        /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod and earnings 1d. Without it 15m, of eod and earnings 1d */
         interval?: number | string;
         from: string;
         to: string;
@@ -3592,7 +3592,7 @@ export interface operations {
       query?: {
         root?: string;
         dataset?: "option" | "stock";
-        schema?: "quote" | "ohlc" | "eod";
+        schema?: "quote" | "ohlc" | "eod" | "earnings";
         /** As in the key: 15m */
         interval?: string;
         /** Only objects with days from here on */
@@ -3616,7 +3616,7 @@ export interface operations {
               key: string;
               root: string;
               dataset: "option" | "stock";
-              schema: "quote" | "ohlc" | "eod";
+              schema: "quote" | "ohlc" | "eod" | "earnings";
               interval: string;
               /** Of a filtered object; null for the whole chain */
               max_dte: number | null;
@@ -3674,7 +3674,7 @@ export interface operations {
             key: string;
             root: string;
             dataset: "option" | "stock";
-            schema: "quote" | "ohlc" | "eod";
+            schema: "quote" | "ohlc" | "eod" | "earnings";
             interval: string;
             /** Of a filtered object; null for the whole chain */
             max_dte: number | null;
@@ -3785,7 +3785,7 @@ export interface operations {
       query: {
         root: string;
         at: string;
-        schema?: "quote" | "ohlc" | "eod";
+        schema?: "quote" | "ohlc" | "eod" | "earnings";
         /** As in the key: 15m */
         interval?: string;
         /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
@@ -3844,9 +3844,9 @@ export interface operations {
         /** Such as AAPL; of options their root, such as SPXW */
         root: string;
         dataset: "option" | "stock";
-        /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
-        schema: "quote" | "ohlc" | "eod";
-        /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod 1d. Without it 15m, of eod 1d */
+        /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day; earnings: the days on which a company reports */
+        schema: "quote" | "ohlc" | "eod" | "earnings";
+        /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod and earnings 1d. Without it 15m, of eod and earnings 1d */
         interval?: number | string;
         from: string;
         to: string;

@@ -1,6 +1,6 @@
 /** From when on the data of a day can be had, and count. All times are of New York. */
 import { usCalendar } from '../market/calendar/calendar.ts';
-import type { Dataset, ObjectSpec } from './dataset.ts';
+import { type Dataset, isDaily, type ObjectSpec } from './dataset.ts';
 import { daysOf } from './plan.ts';
 import { sessionsOf } from './sessions.ts';
 
@@ -11,11 +11,11 @@ const FEED_DELAY_MS = 15 * 60_000;
 /** By then the sources have loaded the day before. */
 const SETTLED = '06:00';
 
-/** When the data of a trading day are complete: at the end of the day 17:30; quotes and bars 15 minutes after the last session of the product. Undefined for a day without a session. */
+/** When the data of a trading day are complete: at the end of the day 17:30, earnings too; quotes and bars 15 minutes after the last session of the product. Undefined for a day without a session. */
 export function completeAt({ asset, schema, root }: Pick<ObjectSpec, keyof Dataset | 'root'>, day: string): Temporal.Instant | undefined {
   const sessions = sessionsOf(root, asset, day);
   if (sessions === undefined) return undefined;
-  return schema === 'eod' ? newYork(day, END_OF_DAY_REPORT) : Temporal.Instant.fromEpochMilliseconds(sessions.lastClose + FEED_DELAY_MS);
+  return isDaily(schema) ? newYork(day, END_OF_DAY_REPORT) : Temporal.Instant.fromEpochMilliseconds(sessions.lastClose + FEED_DELAY_MS);
 }
 
 /** The trading days of an object's period of which complete data can be had now, ascending. */

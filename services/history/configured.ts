@@ -30,8 +30,6 @@ export interface History {
 
 /** Of the data folder. */
 const SPOOL = 'history-spool';
-/** Of `history_budgets`. */
-const HOLDER_LENGTH = 64;
 
 export function configuredHistory(around: { config: Config; clock: Clock; db: Database; log: Logger; dataFolder: string }): History {
   let made: Promise<HistoryParts> | undefined;
@@ -63,7 +61,7 @@ async function makeParts({ config, clock, db, log, dataFolder }: Parameters<type
   const spool = await ownFolder(base);
   const { memory, threads } = config.history.converter;
   return {
-    sources: configuredHistorySources({ config, clock, db, log, holder: `${hostname()}:${process.pid}`.slice(-HOLDER_LENGTH) }),
+    sources: configuredHistorySources({ config, clock, db, log, holder: `${hostname()}:${process.pid}` }),
     converter: createConverter({ memory, threads, tempFolder: join(base, 'parquet'), log }),
     store: configuredStore({ config, dataFolder, log }),
     spool,
@@ -71,13 +69,14 @@ async function makeParts({ config, clock, db, log, dataFolder }: Parameters<type
 }
 
 /**
- * The first of the sources that can give a dataset, or the one that is asked for by name. Errors: `PermanentError('history.no_source')`, with the reason of each.
+ * The sources that can give a dataset, in their order, or the one that is asked for by name: at least one. Errors: `PermanentError('history.no_source')`, with the reason of
+ * each.
  */
-export function chooseSource(sources: readonly HistorySource[], dataset: Dataset, only?: HistorySourceName): HistorySource {
+export function sourcesFor(sources: readonly HistorySource[], dataset: Dataset, only?: HistorySourceName): HistorySource[] {
   const asked = only === undefined ? sources : sources.filter(({ name }) => name === only);
-  const found = asked.find((source) => source.refuses(dataset) === undefined);
-  if (found !== undefined) return found;
-  const what = `${dataset.asset} ${dataset.schema}${dataset.schema === 'eod' ? '' : ` of ${dataset.interval}`}`;
+  const able = asked.filter((source) => source.refuses(dataset) === undefined);
+  if (able.length > 0) return able;
+  const what = `${dataset.asset} ${dataset.schema}${dataset.interval === '1d' ? '' : ` of ${dataset.interval}`}`;
   if (asked.length === 0)
     throw new PermanentError(
       'history.no_source',

@@ -1,7 +1,7 @@
 /** Which days of a dataset are stored, which are not and why: from the manifest, the absences and the calendar. */
 import { fromJson, type Sql } from '../platform/database/database.ts';
 import { completeAt, emptyCountsFrom } from './availability.ts';
-import { type Download, filterName } from './dataset.ts';
+import { type Download, filterName, isDaily } from './dataset.ts';
 import { type Absence, readAbsences } from './manifest.ts';
 import { type PlannedObject, planOf } from './plan.ts';
 
@@ -101,10 +101,13 @@ function stateOfStored(download: Download, date: string, object: Stored, now: Te
   if (days[date] !== undefined) {
     if (degraded !== null) return { state: 'degraded', reason: degraded };
     // Of a longer period only single days may be missing; this one is there.
-    const isDay = schema !== 'eod';
+    const isDay = !isDaily(schema);
     return isDay && isPartial ? { state: 'partial', reason: 'it was downloaded before the day was over' } : { state: 'complete' };
   }
   if (isBefore(now, availableAt)) return { state: 'pending', reason: notYet(availableAt) };
+  // On most days nobody reports.
+  if (schema === 'earnings' && !isBefore(asOf, availableAt))
+    return degraded === null ? { state: 'complete' } : { state: 'degraded', reason: degraded };
   if (isBefore(asOf, availableAt))
     return { state: 'missing', reason: `the object was downloaded at ${text(asOf)}, before this day could be had` };
   if (isBefore(asOf, finalAt))

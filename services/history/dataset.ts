@@ -3,14 +3,15 @@
 export const ASSETS = ['option', 'stock'] as const;
 export type Asset = (typeof ASSETS)[number];
 
-export const SCHEMAS = ['quote', 'ohlc', 'eod'] as const;
+/** `earnings`: when a company reports, and what; of stocks only. */
+export const SCHEMAS = ['quote', 'ohlc', 'eod', 'earnings'] as const;
 export type Schema = (typeof SCHEMAS)[number];
 
 /** The intervals of quotes and bars, in milliseconds: the words that ThetaData v3 knows, from a minute on. */
 export const INTERVALS = { '1m': 60_000, '5m': 300_000, '10m': 600_000, '15m': 900_000, '30m': 1_800_000, '1h': 3_600_000 } as const;
 export type Interval = keyof typeof INTERVALS | '1d';
 
-/** `interval` is `1d` for `eod`, and never for the others. */
+/** `interval` is `1d` for `eod` and `earnings`, and never for the others. */
 export interface Dataset {
   asset: Asset;
   schema: Schema;
@@ -56,10 +57,13 @@ export interface ObjectSpec extends Dataset {
   filter?: ContractFilter | undefined;
 }
 
-/** Objects are a day for quotes and bars, a calendar month for options at the end of the day, a year for stocks at the end of the day. */
+/** Whether rows are of days, with the interval `1d`; the others are of moments. */
+export const isDaily = (schema: Schema): boolean => schema === 'eod' || schema === 'earnings';
+
+/** Objects are a day for quotes and bars, a calendar month for options at the end of the day and for earnings, a year for stocks at the end of the day. */
 export function unitOf({ asset, schema }: Pick<Dataset, 'asset' | 'schema'>): Period['unit'] {
-  if (schema !== 'eod') return 'day';
-  return asset === 'option' ? 'month' : 'year';
+  if (!isDaily(schema)) return 'day';
+  return asset === 'stock' && schema === 'eod' ? 'year' : 'month';
 }
 
 /** A filter as it stands in keys; empty for none. */
@@ -76,6 +80,6 @@ const KEY_OF_UNIT = { day: 'date', month: 'month', year: 'year' } as const;
 export function objectKey({ asset, schema, interval, root, filter }: Omit<ObjectSpec, 'key' | 'period'>, { unit, name }: Period): string {
   const tree = asset === 'option' ? 'historical-options' : 'historical-stock';
   const kept = filter === undefined ? '' : `filtered-${filterName(filter)}/`;
-  const folder = `${tree}/${kept}${schema}${schema === 'eod' ? '' : `/${interval}`}`;
+  const folder = `${tree}/${kept}${schema}${isDaily(schema) ? '' : `/${interval}`}`;
   return `${folder}/root=${encodeURIComponent(root)}/${KEY_OF_UNIT[unit]}=${name}/data.parquet`;
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { usCalendar } from '../market/calendar/calendar.ts';
 import { SymbolSchema } from '../market/symbol.ts';
 import type { Clock } from '../platform/clock.ts';
-import { type Asset, type ContractFilter, type Download, INTERVALS, type Interval, SCHEMAS, type Schema } from './dataset.ts';
+import { type Asset, type ContractFilter, type Download, INTERVALS, type Interval, isDaily, SCHEMAS, type Schema } from './dataset.ts';
 
 /** Either of the two turns the filter on, and the other takes its value here. */
 const STANDARD_FILTER: ContractFilter = { maxDte: 30, basePct: 0.1 };
@@ -22,7 +22,7 @@ export const dayField = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const INTERVAL_WORDS = `${WORDS.join(', ')}, or in milliseconds ${[...BY_MS.keys()].join(', ')}; of eod 1d`;
+const INTERVAL_WORDS = `${WORDS.join(', ')}, or in milliseconds ${[...BY_MS.keys()].join(', ')}; of eod and earnings 1d`;
 
 /** A word such as `15m`, or milliseconds as a number or as text; gives the word. */
 const intervalField = z
@@ -36,9 +36,11 @@ const intervalField = z
     return z.NEVER;
   })
   .optional()
-  .describe(`${INTERVAL_WORDS}. Without it ${STANDARD_INTERVAL}, of eod 1d`);
+  .describe(`${INTERVAL_WORDS}. Without it ${STANDARD_INTERVAL}, of eod and earnings 1d`);
 
-const schemaField = z.enum(SCHEMAS).describe('quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day');
+const schemaField = z
+  .enum(SCHEMAS)
+  .describe('quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day; earnings: the days on which a company reports');
 
 /** `number`: as JSON has it, or read from the text of a query. */
 const filterFields = (number: z.ZodNumber) => ({
@@ -62,10 +64,12 @@ const rootField = SymbolSchema.describe('Such as AAPL; of options their root, su
 
 const days = { start_date: dayField, end_date: dayField };
 
+const NO_EARNINGS = 'options have no earnings; ask for those of the stock';
+
 /** The body of a download of options: the dataset of a root, and its days. */
 export const optionFields = {
   root: rootField,
-  schema: schemaField,
+  schema: schemaField.refine((schema) => schema !== 'earnings', NO_EARNINGS),
   interval: intervalField,
   ...filterFields(z.number()),
   ...days,
@@ -111,10 +115,12 @@ export function checkFields(
     if (range[name] > today) refuse(names[name], `it is in the future: today is ${today} in New York`, range[name]);
   if (Temporal.PlainDate.compare(Temporal.PlainDate.from(from).add({ years: MOST_YEARS }), Temporal.PlainDate.from(to)) < 0)
     refuse(names.from, `it is more than ${MOST_YEARS} years before ${names.to} (${to}); ask for shorter ranges`, from);
-  if (schema === 'eod' && interval !== undefined && interval !== '1d')
-    refuse('interval', 'reports of the end of the day have no other interval than 1d; leave it out', interval);
-  if (schema !== 'eod' && interval === '1d')
-    refuse('interval', `only eod has the interval 1d; choose one of ${WORDS.join(', ')}`, interval);
+  const daily = schema !== undefined && isDaily(schema);
+  if (daily && interval !== undefined && interval !== '1d')
+    refuse('interval', `${schema} has no other interval than 1d; leave it out`, interval);
+  if (!daily && interval === '1d')
+    refuse('interval', `only eod and earnings have the interval 1d; choose one of ${WORDS.join(', ')}`, interval);
+  if (dataset === 'option' && schema === 'earnings') refuse('schema', NO_EARNINGS, schema);
   if (dataset === 'stock')
     for (const [name, value] of [
       ['max_dte', max_dte],
@@ -144,7 +150,7 @@ export function downloadOf(
   const { root, schema, interval } = given;
   const filter = filterOf(given);
   return {
-    ...{ asset, schema, root, from, to, interval: schema === 'eod' ? '1d' : (interval ?? STANDARD_INTERVAL) },
+    ...{ asset, schema, root, from, to, interval: isDaily(schema) ? '1d' : (interval ?? STANDARD_INTERVAL) },
     ...(filter === undefined ? {} : { filter }),
   };
 }

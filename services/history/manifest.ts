@@ -109,6 +109,14 @@ export async function readAbsences(sql: Sql, keys: readonly string[]): Promise<M
   return found;
 }
 
+/** Whether anything is stored of a root that is not made up. Walks ix_root. */
+export async function hasRealObjects(sql: Sql, root: string): Promise<boolean> {
+  const [row] = await sql.rows("SELECT 1 FROM history_objects FORCE INDEX (ix_root) WHERE root = ? AND source <> 'simulated' LIMIT 1", [
+    root,
+  ]);
+  return row !== undefined;
+}
+
 export interface ObjectFilter extends Partial<Dataset> {
   root?: string | undefined;
   /** Only unfiltered ones: `null`. */

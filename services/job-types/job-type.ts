@@ -28,6 +28,10 @@ export interface JobType {
   timeLimit?: (config: Config) => number;
   /** Seconds that its jobs may wait in their queue, in place of the `ttl` of the queue. */
   waitsSeconds?: number;
+  /** Most of its jobs that one worker runs at once, so that long ones leave places to others. */
+  mostPerWorker?: (config: Config) => number;
+  /** Set where its jobs run for so long that they must not take the slots of a user's other jobs. */
+  takesNoSlot?: true;
   /** Whether failed parts leave the job `completed_with_errors` instead of `failed`. */
   mayCompleteWithErrors: boolean;
   /** Set where a job also runs when one that it waited for failed: it can do without. */

@@ -25,7 +25,7 @@ export function ledgerOf(db: Database, clock: Clock, config: Config, types: read
 }
 
 function rulesFor(
-  { retries, timeLimit, waitsSeconds, mayCompleteWithErrors, needsMayFail, measuresSource }: JobType,
+  { retries, timeLimit, waitsSeconds, mostPerWorker, takesNoSlot, mayCompleteWithErrors, needsMayFail, measuresSource }: JobType,
   config: Config,
 ): TypeRules {
   const { jobs, stock_jobs, worker } = config;
@@ -38,6 +38,8 @@ function rulesFor(
     backoffSeconds,
     timeoutSeconds: Math.min(timeLimit?.(config) ?? Number.POSITIVE_INFINITY, worker.max_execution_time),
     ttlSeconds: waitsSeconds,
+    mostPerWorker: mostPerWorker?.(config),
+    takesNoSlot,
     mayCompleteWithErrors,
     needsMayFail,
     measuresSource,

@@ -62,6 +62,10 @@ export interface TypeRules {
   ttlSeconds?: number | undefined;
   /** Whether failed items may leave the job `completed_with_errors` instead of `failed`. */
   mayCompleteWithErrors: boolean;
+  /** Whether its jobs run without a slot of their users. */
+  takesNoSlot?: true | undefined;
+  /** Most of its jobs that one worker runs at once; as many as it has places without it. */
+  mostPerWorker?: number | undefined;
   /** Whether it also runs when a job that it waited for failed. */
   needsMayFail?: true | undefined;
   /** Whether the `source` and `ms` of a result are the time in which a market source answered. */

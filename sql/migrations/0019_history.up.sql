@@ -9,7 +9,7 @@ ALTER TABLE job_items
 CREATE TABLE history_objects (
   object_key     VARCHAR(190) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   asset          ENUM('option', 'stock') NOT NULL,
-  data_schema    ENUM('quote', 'ohlc', 'eod') NOT NULL,
+  data_schema    ENUM('quote', 'ohlc', 'eod', 'earnings') NOT NULL,
   data_interval  VARCHAR(4)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   contract_filter VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '' COMMENT 'as in the key; empty: the whole chain',
   root           VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

@@ -3,6 +3,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { pipeline } from 'node:stream/promises';
 import { pino } from 'pino';
 import { rowKey } from '../../services/history/parquet/columns.ts';
@@ -10,9 +11,9 @@ import type { Converted, Converter } from '../../services/history/parquet/conver
 import { createConverter } from '../../services/history/parquet/converter.ts';
 import { peakMemory, processesIn } from '../history/parquet/processes.ts';
 import { QUOTE_LAYOUT, writeQuotes } from '../history/parquet/quotes.ts';
-import { measureTurns } from '../support/longest-turn.ts';
 import type { BareCopy } from './processes/bare-copy-process.ts';
 import { runBareCopy } from './processes/processes.ts';
+import { atEnd } from './processes/servers.ts';
 import type { Bench } from './report/bench.ts';
 import { processorMs } from './report/cpu.ts';
 import { figure, print, progress, ratio, table, verdicts } from './report/report.ts';
@@ -24,6 +25,8 @@ const ROWS = 390;
 /** As config/default.yaml has them. */
 const SETTINGS = { memory: '250MB', threads: 1 };
 const MB = 1024 * 1024;
+/** Milliseconds between two looks at this process. */
+const LOOK_MS = 5;
 const AIM = { share: 0.7, peakMb: 600, turnMs: 50, parentMb: 100 };
 
 interface Measured {
@@ -34,13 +37,15 @@ interface Measured {
   /** Megabytes of the converting process at most, and of this one more than before. */
   peakMb: number;
   grownMb: number;
-  /** Of this process, in milliseconds: the most processor time of one turn of the event loop, and its longest delay by the clock. */
+  /** Of this process, in milliseconds: the most processor time between two looks of its event loop, and its longest delay by the clock. */
   turnMs: number;
   delayMs: number;
 }
 
 export async function historySection(bench: Pick<Bench, 'quick' | 'rounds'>): Promise<unknown> {
   const folder = await mkdtemp(join(tmpdir(), 'stockmesh-bench-history-'));
+  // When the bench is interrupted.
+  atEnd(() => rm(folder, { recursive: true, force: true }));
   try {
     const speed = await compare(folder, bench);
     const large = await convertLarge(folder, bench);
@@ -112,25 +117,48 @@ function convert(converter: Converter, csv: string, folder: string): Promise<Con
 async function measure(folder: string, work: (converter: Converter) => Promise<Converted>): Promise<Measured> {
   const tempFolder = join(folder, 'temporary');
   const converter = createConverter({ ...SETTINGS, tempFolder, log: pino({ level: 'warn' }) });
-  const before = process.memoryUsage().rss;
-  let most = before;
-  const sampling = setInterval(() => {
-    most = Math.max(most, process.memoryUsage().rss);
-  }, 100);
+  const looking = watchThisProcess();
   const began = performance.now();
   const used = process.cpuUsage();
   try {
-    const { result, longestMs, delayMs } = await measureTurns(() => work(converter));
+    const result = await work(converter);
     const seconds = (performance.now() - began) / 1000;
     const { user, system } = process.cpuUsage(used);
     const [pid] = processesIn(tempFolder);
     const processor = (user + system) / 1e6 + processorMs(pid!) / 1000;
     const peakMb = peakMemory(pid!) / MB;
-    return { rows: result.rows, seconds, processor, peakMb, grownMb: (most - before) / MB, turnMs: longestMs, delayMs };
+    return { rows: result.rows, seconds, processor, peakMb, ...looking() };
   } finally {
-    clearInterval(sampling);
+    looking();
     await converter.close();
   }
+}
+
+/** Looks every few milliseconds, and so takes nothing from the other process. The function that it gives ends it. */
+function watchThisProcess(): () => Pick<Measured, 'grownMb' | 'turnMs' | 'delayMs'> {
+  const used = (): number => {
+    const { user, system } = process.threadCpuUsage();
+    return (user + system) / 1000;
+  };
+  const before = process.memoryUsage.rss();
+  const delays = monitorEventLoopDelay({ resolution: LOOK_MS });
+  let most = before;
+  let last = used();
+  let turnMs = 0;
+  const look = (): void => {
+    const now = used();
+    // Of all turns since the last look, so at least that of the longest one.
+    turnMs = Math.max(turnMs, now - last);
+    last = now;
+    most = Math.max(most, process.memoryUsage.rss());
+  };
+  delays.enable();
+  const timer = setInterval(look, LOOK_MS);
+  return () => {
+    clearInterval(timer);
+    delays.disable();
+    return { grownMb: (most - before) / MB, turnMs, delayMs: delays.max / 1e6 };
+  };
 }
 
 function report({ rows, bare, ours }: Awaited<ReturnType<typeof compare>>, large: Measured): void {

@@ -38,7 +38,7 @@ test('the types have the attempts, pauses and time limits of the configuration',
     batch_fetch: { ...sources, timeoutSeconds: 500, mayCompleteWithErrors: true },
     analysis: { maxAttempts: 5, backoffSeconds: [7], timeoutSeconds: 12, mayCompleteWithErrors: false },
     rank: { ...sources, timeoutSeconds: 13, mayCompleteWithErrors: true, needsMayFail: true },
-    history: { ...sources, timeoutSeconds: 500, ttlSeconds: 30 * 86_400, mayCompleteWithErrors: true },
+    history: { ...sources, timeoutSeconds: 500, ttlSeconds: 30 * 86_400, mostPerWorker: 2, takesNoSlot: true, mayCompleteWithErrors: true },
   });
 });
 

@@ -2,7 +2,7 @@
 import mysql from 'mysql2/promise';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { cancel, redrive, retry } from '../../services/ledger/control.ts';
-import { enqueue } from '../../services/ledger/enqueue/enqueue.ts';
+import { type Enqueued, enqueue } from '../../services/ledger/enqueue/enqueue.ts';
 import { idFromBytes } from '../../services/ledger/id.ts';
 import type { Ledger } from '../../services/ledger/job.ts';
 import { age } from '../../services/ledger/maintain/age.ts';
@@ -96,6 +96,14 @@ async function everything(ledger: Ledger): Promise<void> {
     request({ type: 'analysis', dedupeKey: 'analysis:AAPL', after: ['fetch:AAPL'], user: 'ada' }),
   ]);
   await enqueue(ledger, [request({ dedupeKey: 'fetch:AAPL', user: 'bob' }), ...Array.from({ length: 5 }, () => request({ user: 'ada' }))]);
+  const whole = request({ type: 'batch_fetch', dedupeKey: 'whole', parts: ['part:1', 'part:2'] });
+  const [parent] = await enqueue(ledger, [
+    whole,
+    request({ type: 'batch_fetch', dedupeKey: 'part:1', items: ['a'] }),
+    request({ type: 'batch_fetch', dedupeKey: 'part:2' }),
+  ]);
+  await cancel(ledger, (parent as Enqueued).id, 'by hand');
+  await retry(ledger, (parent as Enqueued).id);
   const { jobs } = await claim(ledger, 'worker-1', 20);
   await heartbeat(ledger, 'worker-1', jobs);
   const [first, second, third, fourth, ...rest] = jobs;

@@ -1,7 +1,7 @@
 /** `/v1/history/objects`: the stored files, what is known of each, and their bytes. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { SCHEMAS } from '../../history/dataset.ts';
+import { isDaily, SCHEMAS } from '../../history/dataset.ts';
 import { dayField } from '../../history/fields.ts';
 import { listObjects, type ManifestRow, readObjects } from '../../history/manifest.ts';
 import type { StoredObject } from '../../history/objects/store.ts';
@@ -183,7 +183,7 @@ async function sendFile(request: FastifyRequest, reply: FastifyReply, row: Manif
 
 /** `AAPL-option-quote-15m-2024-01-02.parquet`. */
 function nameOf({ object: { root, asset, schema, interval, period } }: ManifestRow): string {
-  return [root, asset, schema, ...(schema === 'eod' ? [] : [interval]), `${period.name}.parquet`].join('-');
+  return [root, asset, schema, ...(isDaily(schema) ? [] : [interval]), `${period.name}.parquet`].join('-');
 }
 
 /** Errors: `InputError('object.unknown')`. */

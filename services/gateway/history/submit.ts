@@ -152,7 +152,7 @@ async function submit(parts: Parts, request: FastifyRequest, download: Download,
 
 function acceptedJson(id: string, download: Download, outcome: Accepted['outcome'], items = planOf(download).length): Accepted {
   const { asset, schema, interval, root, from, to } = download;
-  const what = `${root} ${asset} ${schema}${schema === 'eod' ? '' : ` ${interval}`} from ${from} to ${to}`;
+  const what = `${root} ${asset} ${schema}${interval === '1d' ? '' : ` ${interval}`} from ${from} to ${to}`;
   return {
     status: 'accepted',
     job_id: id,

@@ -50,6 +50,16 @@ const OF_SCHEMA: Readonly<Record<Schema, readonly StoredColumn[]>> = {
     ...QUOTE.map((column): StoredColumn => ({ ...column, optional: true })),
     { name: 'open_interest', type: 'BIGINT', optional: true },
   ],
+  earnings: [
+    /** The day in New York on which the company reports; of a day to come possibly an estimate. */
+    { name: 'earnings_date', type: 'DATE' },
+    /** `before` the opening, `after` the close, `unknown`. */
+    { name: 'session', type: 'VARCHAR' },
+    /** Dollars a share, or the currency of the report. */
+    { name: 'eps_estimate', type: 'DOUBLE', optional: true },
+    { name: 'eps_actual', type: 'DOUBLE', optional: true },
+    { name: 'source', type: 'VARCHAR' },
+  ],
 };
 
 /** In the order of the file. The rows are in the order of contract (expiration, strike, right) and time, or of time. */
@@ -57,9 +67,17 @@ export function storedColumns({ asset, schema }: { asset: Asset; schema: Schema 
   return [...(asset === 'option' ? CONTRACT : SYMBOL), ...OF_SCHEMA[schema]];
 }
 
+/** When a row is of. */
+const TIME_COLUMN: Readonly<Record<Schema, string>> = {
+  quote: 'timestamp',
+  ohlc: 'timestamp',
+  eod: 'trade_date',
+  earnings: 'earnings_date',
+};
+
 /** The columns that no two rows of a file have in common, in the order of the rows. */
 export function rowKey({ asset, schema }: { asset: Asset; schema: Schema }): readonly string[] {
-  return [...(asset === 'option' ? ['expiration', 'strike', 'right'] : []), schema === 'eod' ? 'trade_date' : 'timestamp'];
+  return [...(asset === 'option' ? ['expiration', 'strike', 'right'] : []), TIME_COLUMN[schema]];
 }
 
 /** Goes up when the columns or their meaning change. */

@@ -1,5 +1,6 @@
 /** What a Parquet file must be: rows in order, none twice, each of its day, numbers that can be. One pass, in the order of the file. */
 import { PermanentError } from '../../platform/errors.ts';
+import { isDaily } from '../dataset.ts';
 import { rowKey, storedColumns } from './columns.ts';
 import type { Conversion, Quality } from './convert.ts';
 import type { DayWindow } from './days.ts';
@@ -24,8 +25,16 @@ export const stampUs = 'epoch_us("timestamp")';
 export function dayExpression(schema: Conversion['schema'], days: readonly DayWindow[]): string {
   if (days.length === 0) return 'CAST(NULL AS DATE)';
   if (schema === 'eod') return `CASE WHEN trade_date IN (${list(days.map(({ day }) => date(day)))}) THEN trade_date END`;
+  if (schema === 'earnings') return lastDayUntil('earnings_date', days);
   const cases = days.map(({ day, fromUs, lastUs }) => `WHEN ${stampUs} BETWEEN ${fromUs} AND ${lastUs} THEN ${date(day)}`);
   return `CASE ${cases.join(' ')} END`;
+}
+
+/** Companies report on weekends too, and on days to come: such a day belongs to the trading day before it, or to the first one. NULL for another month. */
+function lastDayUntil(name: string, days: readonly DayWindow[]): string {
+  const first = date(days[0]!.day);
+  const dates = list(days.map(({ day }) => date(day)));
+  return `CASE WHEN date_trunc('month', ${name}) = date_trunc('month', ${first}) THEN coalesce(list_max(list_filter([${dates}], lambda d: d <= ${name})), ${first}) END`;
 }
 
 export const date = (day: string): string => `DATE ${literal(day)}`;
@@ -91,14 +100,17 @@ function faultsOf(conversion: Conversion, days: readonly DayWindow[]): Fault[] {
       if (type === 'DOUBLE')
         return [
           { sql: `NOT isfinite(${quoted(name)})`, words: `${name} is no number` },
-          { sql: `${quoted(name)} < 0`, words: `${name} is negative` },
+          // A loss is negative.
+          ...(conversion.schema === 'earnings' ? [] : [{ sql: `${quoted(name)} < 0`, words: `${name} is negative` }]),
         ];
       if (name === 'expiration') return [{ sql: `NOT isfinite(${quoted(name)})`, words: `${name} is no day` }];
+      if (name === 'session')
+        return [{ sql: `${quoted(name)} NOT IN ('before', 'after', 'unknown')`, words: 'session is neither before nor after nor unknown' }];
       if (name === 'right') return [{ sql: `${quoted(name)} NOT IN ('C', 'P')`, words: 'right is neither C nor P' }];
       return [];
     }),
-    conversion.schema === 'eod'
-      ? { sql: 'day_of_row IS NULL', words: `trade_date is none of the days that were asked for (${asked})` }
+    isDaily(conversion.schema)
+      ? { sql: 'day_of_row IS NULL', words: `${key.at(-1)} is none of the days that were asked for (${asked})` }
       : { sql: 'day_of_row IS NULL', words: `the time is outside of the days that were asked for (${asked}; a day is ${hours})` },
     // The last trade of a contract may be days ago, and `created` is hours after the close.
     ...(conversion.schema === 'eod' ? days.map(lateTrade) : []),
@@ -113,7 +125,7 @@ function lateTrade({ day, lastUs }: DayWindow): Fault {
 
 /** The counted conditions as SQL. */
 function qualityOf({ asset, schema }: Conversion, days: readonly DayWindow[]): Record<keyof Quality, string> {
-  const hasQuote = schema !== 'ohlc';
+  const hasQuote = schema === 'quote' || schema === 'eod';
   // A bar's stamp is its opening time, so one that opens at the close is after it.
   const sessions = days.flatMap(({ openUs, closeUs }) =>
     openUs === null || closeUs === null ? [] : [`${stampUs} BETWEEN ${openUs} AND ${schema === 'ohlc' ? closeUs - 1 : closeUs}`],
@@ -121,7 +133,7 @@ function qualityOf({ asset, schema }: Conversion, days: readonly DayWindow[]): R
   return {
     crossed: hasQuote ? 'bid > ask AND ask > 0' : 'false',
     zeroBids: hasQuote ? 'bid = 0' : 'false',
-    outsideSession: schema === 'eod' ? 'false' : sessions.length === 0 ? 'true' : `NOT (${sessions.join(' OR ')})`,
+    outsideSession: isDaily(schema) ? 'false' : sessions.length === 0 ? 'true' : `NOT (${sessions.join(' OR ')})`,
     oddBids: schema === 'eod' && asset !== undefined ? '"close" > 0 AND bid > 0 AND (bid > 2 * "close" OR bid < "close" / 2)' : 'false',
   };
 }

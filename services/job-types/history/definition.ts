@@ -21,6 +21,8 @@ export const HistoryPayload = z.strictObject({
   source: z.enum(HISTORY_SOURCES).optional(),
   /** Jobs that do the work; this one sums them up. */
   parts: z.int().min(2).optional(),
+  /** A part of another download, which announces the end for all of them. */
+  part: z.literal(true).optional(),
 });
 
 /** Days that a download may wait, in seconds: it is asked for once, and an account of a source may have weeks of work. */
@@ -34,6 +36,9 @@ export const historyType = {
   retries: 'sources',
   timeLimit: ({ history }) => history.job_timeout,
   waitsSeconds: WAITS_SECONDS,
+  // One place is left to other work where there is more than one.
+  mostPerWorker: ({ history, worker }) => Math.min(history.jobs_per_worker, Math.max(worker.max_concurrent_jobs - 1, 1)),
+  takesNoSlot: true,
   mayCompleteWithErrors: true,
   logComponent: 'fetcher',
   shownResult: [],

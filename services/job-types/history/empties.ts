@@ -21,6 +21,9 @@ export interface Empties {
   settle(sql: Sql, now: Temporal.Instant, rules: AbsenceRules, all: boolean): Promise<{ key: string; verdict: Verdict }[]>;
 }
 
+/** Whether an object without rows is odd beside one with rows. In most months nobody reports. */
+const expectsRows = ({ schema }: ObjectSpec): boolean => schema !== 'earnings';
+
 /** `keys`: the objects that the job has still to decide. */
 export function createEmpties(keys: Iterable<string>): Empties {
   const open = new Set(keys);
@@ -42,7 +45,7 @@ export function createEmpties(keys: Iterable<string>): Empties {
       );
       return ripe.map(({ object, days, earlier, beside }) => ({
         key: object.key,
-        verdict: verdictOf({ days, now, earlier, beside: beside.some((key) => stored.has(key)) }, rules),
+        verdict: verdictOf({ days, now, earlier, beside: expectsRows(object) && beside.some((key) => stored.has(key)) }, rules),
       }));
     },
   };

@@ -52,7 +52,7 @@ export function historyRequests(
     request(
       { ...origin, user: undefined },
       {
-        payload: { ...payload, from: chunk[0]?.days[0], to: chunk.at(-1)?.days.at(-1) },
+        payload: { ...payload, from: chunk[0]?.days[0], to: chunk.at(-1)?.days.at(-1), part: true },
         dedupeKey: keyOf('history_part', chunk, options),
         items: keysOf(chunk),
       },

@@ -5,9 +5,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import { availableDays, completeAt } from '../../history/availability.ts';
-import { chooseSource, type HistoryParts } from '../../history/configured.ts';
-import { type DownloadParts, downloadObject } from '../../history/download.ts';
-import { type Absence, type ManifestRow, readAbsences, readObjects } from '../../history/manifest.ts';
+import { type HistoryParts, sourcesFor } from '../../history/configured.ts';
+import { type Downloaded, type DownloadParts, downloadObject, type Wanted } from '../../history/download.ts';
+import { type Absence, hasRealObjects, type ManifestRow, readAbsences, readObjects } from '../../history/manifest.ts';
 import { daysOf, type PlannedObject, planOf } from '../../history/plan.ts';
 import { type HistorySource, NotEntitledError, StopError } from '../../history/sources/source.ts';
 import { closesOf } from '../../history/underlying.ts';
@@ -15,7 +15,7 @@ import { idToBytes } from '../../ledger/id.ts';
 import { ALONE_FROM } from '../../ledger/run/deaths.ts';
 import type { ItemResult } from '../../ledger/run/items.ts';
 import type { Sql } from '../../platform/database/database.ts';
-import { isDatabaseAway, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
+import { codeOf, isDatabaseAway, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 import { Continued, type JobContext, type JobOutput } from '../handler.ts';
 import { giveBack, heldByOthers, takeClaim } from './claims.ts';
 import type { HistoryPayload } from './definition.ts';
@@ -47,6 +47,8 @@ interface Run {
   context: JobContext<HistoryRow>;
   sql: Sql;
   source: HistorySource;
+  /** Those that are asked when it is not there at all. */
+  others: HistorySource[];
   parts: DownloadParts;
   /** Aborts with that of the job, and when one of its objects shows that the job cannot go on. */
   signal: AbortSignal;
@@ -75,7 +77,7 @@ export async function downloadAll(
   const stop = new AbortController();
   const run: Run = {
     ...{ download, context, sql, stop, signal: AbortSignal.any([context.signal, stop.signal]) },
-    source: chooseSource(sources, download, download.source),
+    ...(await chosen(sources, download, context, sql)),
     parts: {
       ...{ converter, store, clock, spool, askAgainAfter: config.history.ask_again_after },
       closes: (root, days) => closesOf(sql, root, days),
@@ -96,6 +98,44 @@ export async function downloadAll(
   const counts = await context.countItems();
   if (counts.pending > 0) throw goOn(run, counts);
   return endOf(download, context, sql, counts);
+}
+
+/**
+ * The source of a job. A Theta Terminal that nobody has named is looked for on this machine: where none runs, the next source is asked. Simulated data never stands beside
+ * real data of a root.
+ */
+async function chosen(
+  sources: readonly HistorySource[],
+  download: Payload,
+  { config }: JobContext<HistoryRow>,
+  sql: Sql,
+): Promise<Pick<Run, 'source' | 'others'>> {
+  const [source, ...others] = sourcesFor(sources, download, download.source) as [HistorySource, ...HistorySource[]];
+  if (source.name !== 'theta' || config.history.theta.url !== null || others.length === 0) return { source, others: [] };
+  const isReal = others.some(({ name }) => name === 'simulated') && (await hasRealObjects(sql, download.root));
+  return { source, others: others.filter(({ name }) => !(isReal && name === 'simulated')) };
+}
+
+async function ask(run: Run, wanted: Wanted): Promise<Downloaded> {
+  for (;;) {
+    const { source } = run;
+    try {
+      return await downloadObject(run.parts, source, wanted, run.signal);
+    } catch (error) {
+      if (codeOf(error) !== 'theta.no_terminal' || !askNext(run, source, messageOf(error))) throw error;
+    }
+  }
+}
+
+/** Whether there is another source than `source` to ask now. */
+function askNext(run: Run, source: HistorySource, reason: string): boolean {
+  // Another object of the job has found it out.
+  if (run.source !== source) return true;
+  const next = run.others.shift();
+  if (next === undefined) return false;
+  run.context.log.warn({ source: next.name }, `${next.name} is asked in place of ${source.name}: ${reason}`);
+  run.source = next;
+  return true;
 }
 
 /** Why the job is not at its end. */
@@ -204,7 +244,7 @@ async function work(run: Run, objects: readonly PlannedObject[]): Promise<void> 
 }
 
 async function workOn(run: Run, planned: PlannedObject, queue: Iterable<PlannedObject>): Promise<void> {
-  const { sql, context, source, signal } = run;
+  const { sql, context, signal } = run;
   const { object } = planned;
   const claim = { key: object.key, job: context.job };
   if (!(await takeClaim(sql, claim))) {
@@ -218,11 +258,11 @@ async function workOn(run: Run, planned: PlannedObject, queue: Iterable<PlannedO
     if (found?.kind === 'later') return askAgain(run, found.at);
     if (found?.kind === 'item') return await commit(run, [found.item], { claim });
     const days = availableDays(object, context.clock.now());
-    const got = await downloadObject(run.parts, source, { object, days, earlier: row, jobId: idToBytes(context.job.id) }, signal);
+    const got = await ask(run, { object, days, earlier: row, jobId: idToBytes(context.job.id) });
     run.failuresInARow = 0;
     if (got.kind === 'stored') await commit(run, [doneItem(got)], { stored: got.row, claim });
     else if (got.kind === 'empty') run.empties.add({ object, days, earlier: absence });
-    else await commit(run, [{ key: object.key, state: 'no_data', reason: `${source.name}: the filter leaves none of its contracts` }]);
+    else await commit(run, [{ key: object.key, state: 'no_data', reason: `${run.source.name}: the filter leaves none of its contracts` }]);
   } catch (error) {
     await failed(run, planned, error, queue);
   } finally {

@@ -19,11 +19,11 @@ export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): 
   let deleted = 0;
   for (const state of END_STATES)
     deleted += await ledger.db.transaction(async (tx) => {
-      // A part is kept as long as its job, whose items are those of its parts.
+      // A part is kept as long as its job, whose items are those of its parts. Counted and not `EXISTS`, for which the server reads the whole table of dependencies.
       const rows = await tx.rows<{ id: Buffer }>(
         `SELECT id FROM jobs FORCE INDEX (ix_due)
           WHERE state = ? AND due_at <= ?
-            AND (has_dependents = 0 OR NOT EXISTS (SELECT 1 FROM job_dependencies d FORCE INDEX (ix_needs) WHERE d.needs_id = jobs.id AND d.is_part = 1))
+            AND (has_dependents = 0 OR (SELECT COUNT(*) FROM job_dependencies d FORCE INDEX (ix_needs) WHERE d.needs_id = jobs.id AND d.is_part = 1) = 0)
           ORDER BY due_at, id LIMIT ? FOR UPDATE SKIP LOCKED`,
         [state, before, batch],
       );

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chooseSource } from '../../../services/history/configured.ts';
+import { sourcesFor } from '../../../services/history/configured.ts';
 import { configuredHistorySources } from '../../../services/history/sources/configured.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import { silent } from '../../broker/peers.ts';
@@ -12,7 +12,7 @@ const clock = new ManualClock('2026-03-10T22:00:00Z');
 const { db } = await databaseOfFile();
 const sources = (overrides: Record<string, unknown>) =>
   configuredHistorySources({ config: configWith(overrides), db, clock, log: silent, holder: 'worker-1' });
-const picked = (overrides: Record<string, unknown>, data = dataset('stock', 'eod')) => chooseSource(sources(overrides), data).name;
+const picked = (overrides: Record<string, unknown>, data = dataset('stock', 'eod')) => sourcesFor(sources(overrides), data)[0]?.name;
 const SIMULATED = { 'stock_jobs.data_fetch.simulated.enabled': true };
 
 test('they are in the order of the configuration, and the first that can give a dataset is picked', () => {
@@ -46,7 +46,7 @@ test('the simulated market is that of the configuration', async () => {
   const overrides = { ...SIMULATED, 'history.sources': ['simulated'], 'stock_jobs.data_fetch.simulated.seed': 7 };
   const data = dataset('stock', 'eod');
   const [object] = objectsOf(data, 'AAPL', '2026-03-02');
-  expect((await fetched(chooseSource(sources(overrides), data), object!, { days: ['2026-03-02'] })).version).toBe('simulated, seed 7');
+  expect((await fetched(sourcesFor(sources(overrides), data)[0]!, object!, { days: ['2026-03-02'] })).version).toBe('simulated, seed 7');
 });
 
 test.skipIf(!hasSharedData('lean'))('the Lean folder is that of the configuration (needs ../shared/data/lean)', async () => {

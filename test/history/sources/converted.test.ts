@@ -1,5 +1,5 @@
 /** What the sources write, through the real converter: its checks of order, duplicates, ranges and sessions hold for all of them. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,6 +8,7 @@ import type { Converter } from '../../../services/history/parquet/convert.ts';
 import { createConverter } from '../../../services/history/parquet/converter.ts';
 import { daysOf } from '../../../services/history/plan.ts';
 import { leanHistory } from '../../../services/history/sources/lean/lean.ts';
+import { simulatedLayout } from '../../../services/history/sources/simulated/layouts.ts';
 import { simulatedHistory } from '../../../services/history/sources/simulated/simulated.ts';
 import type { HistorySource } from '../../../services/history/sources/source.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
@@ -51,6 +52,39 @@ describe('the simulated market', () => {
     expect(rows).toBeGreaterThan(100);
     expect(Object.keys(days)).toContain('2025-11-28');
     expect(quality).toMatchObject({ crossed: 0, outsideSession: 0 });
+  });
+
+  test('earnings: one row in the month of a report, on a day of it', async () => {
+    const months = objectsOf(dataset('stock', 'earnings', '1d'), 'AAPL', '2025-01-02', '2025-03-31');
+    const found = [];
+    for (const object of months) {
+      const { files } = await fetched(source, object);
+      if (files.length > 0)
+        found.push(
+          await converter.convert(
+            { ...object, filter: undefined, files, days: daysOf(object), out: join(folder, 'earnings.parquet') },
+            new AbortController().signal,
+          ),
+        );
+    }
+    expect(found).toMatchObject([{ rows: 1, quality: { crossed: 0, zeroBids: 0, outsideSession: 0, oddBids: 0 } }]);
+  });
+
+  test('earnings on a weekend belong to the trading day before, a loss is a number, another month is refused', async () => {
+    const [object] = objectsOf(dataset('stock', 'earnings', '1d'), 'BRK.B', '2024-02-01');
+    const write = async (line: string) => {
+      const path = join(folder, 'reports.csv');
+      await writeFile(path, line);
+      const layout = simulatedLayout(object!, 'BRK.B');
+      return converter.convert(
+        { ...object!, filter: undefined, files: [{ path, layout }], days: daysOf(object!), out: join(folder, 'weekend.parquet') },
+        new AbortController().signal,
+      );
+    };
+    // Berkshire reported on Saturday 2024-02-24.
+    expect((await write('2024-02-24,unknown,3,-1.5,yahoo\n')).days).toEqual({ '2024-02-23': 1 });
+    await expect(write('2024-03-02,unknown,3,1,yahoo\n')).rejects.toMatchObject({ code: 'history.bad_rows' });
+    await expect(write('2024-02-24,noon,3,1,yahoo\n')).rejects.toThrow(/session is neither before nor after nor unknown/);
   });
 
   test('quotes of index options up to 16:15 are within their session', async () => {

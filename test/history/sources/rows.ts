@@ -1,6 +1,5 @@
 /** Reads what a source has written as its layout says, with DuckDB and nothing of the converter. */
 import { DuckDBInstance } from '@duckdb/node-api';
-import type { Layout } from '../../../services/history/parquet/layout.ts';
 import type { SourceFile } from '../../../services/history/sources/source.ts';
 
 export type Row = Record<string, string | number | null>;
@@ -32,6 +31,3 @@ function plain(value: unknown): string | number | null {
   if (value instanceof Date) return value.toISOString();
   throw new TypeError(`a ${typeof value} in a row`);
 }
-
-/** The columns that a layout gives. */
-export const columnsOf = ({ select }: Layout): string[] => Object.keys(select);

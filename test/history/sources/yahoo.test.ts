@@ -130,5 +130,5 @@ test('it refuses all but the end of the day of stocks', () => {
   const { source } = answering(() => new Response());
   expect(source.refuses(EOD)).toBeUndefined();
   expect(source.refuses(dataset('option', 'eod'))).toBe('it has stocks only');
-  expect(source.refuses(dataset('stock', 'ohlc'))).toBe('it has prices at the end of the day only');
+  expect(source.refuses(dataset('stock', 'ohlc'))).toBe('it has prices at the end of the day and earnings only');
 });

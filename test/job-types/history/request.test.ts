@@ -29,7 +29,7 @@ test('ten years of quotes are one job over ten parts of at most 260 days, the ne
   expect(parts).toHaveLength(10);
   expect(parts.reduce((sum, { items = [] }) => sum + items.length, 0)).toBe(2516);
   for (const { items = [], user } of parts) expect([items.length <= 260, user]).toEqual([true, undefined]);
-  expect(parts.at(0)?.payload).toMatchObject({ to: '2023-12-29' });
+  expect(parts.at(0)?.payload).toMatchObject({ to: '2023-12-29', part: true });
   expect(parts.at(-1)?.payload).toMatchObject({ from: '2014-01-02' });
   for (const { payload } of [job!, ...parts]) expect(() => HistoryPayload.parse(payload)).not.toThrow();
 });

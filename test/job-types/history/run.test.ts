@@ -2,11 +2,13 @@
 import { readdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { NotEntitledError, StopError } from '../../../services/history/sources/source.ts';
+import { historyHandler } from '../../../services/job-types/history/handler.ts';
 import { cancel, retry } from '../../../services/ledger/control.ts';
 import { idToBytes } from '../../../services/ledger/id.ts';
 import { rescue } from '../../../services/ledger/maintain/rescue.ts';
 import { PermanentError, TransientError } from '../../../services/platform/errors.ts';
-import { historyDoubles, scriptedSource } from './doubles.ts';
+import { fetching, nothing } from '../../worker/workshop.ts';
+import { historyDoubles, type ScriptedSource, scriptedSource } from './doubles.ts';
 import { downloadsOfFile } from './downloads.ts';
 
 const on = await downloadsOfFile({ 'history.concurrency': 1, 'history.items_per_job': 10 });
@@ -221,6 +223,54 @@ test('a source that is away is not asked for every object: the rest waits, and i
     state: 'failed',
     reason: 'not asked for, since 8 others failed one after the other: no terminal answers at 127.0.0.1:25503',
   });
+});
+
+test('a terminal that nobody has named and that is not there leaves the download to the next source', async () => {
+  const absent = scriptedSource(() => {
+    throw new TransientError('theta.no_terminal', 'no Theta Terminal was found');
+  });
+  const next: ScriptedSource = { ...scriptedSource(), name: 'yahoo' };
+  const { store, spool, history } = await historyDoubles(absent);
+  const both = async () => ({ ...(await history()), sources: [absent, next] });
+  const [id] = await on.request({ to: '2024-01-03' });
+  on.downloader({ source: absent, store, spool, history: both });
+  await on.reaches(id!, 'completed');
+  expect(absent.asked).toEqual(['2024-01-03']);
+  expect((await on.manifest({ to: '2024-01-03' })).map(({ source }) => source)).toEqual(['yahoo', 'yahoo']);
+});
+
+test('simulated data does not stand in for a terminal where real data of the root is stored', async () => {
+  const real = await historyDoubles();
+  const [stored] = await on.request({ to: '2024-01-02' });
+  const first = on.downloader(real);
+  await on.reaches(stored!, 'completed');
+  await first.drain(5_000);
+  real.source.answer = () => {
+    throw new TransientError('theta.no_terminal', 'no Theta Terminal was found');
+  };
+  const simulated: ScriptedSource = { ...scriptedSource(), name: 'simulated' };
+  const [id] = await on.request({ from: '2024-01-03', to: '2024-01-03' });
+  on.downloader({ ...real, history: async () => ({ ...(await real.history()), sources: [real.source, simulated] }) });
+  await on.reaches(id!, 'scheduled');
+  expect(simulated.asked).toEqual([]);
+});
+
+test('a worker keeps places free of downloads for other work', async () => {
+  const begun = Promise.withResolvers<void>();
+  const doubles = await historyDoubles(
+    scriptedSource(async () => {
+      begun.resolve();
+      return new Promise(() => {});
+    }),
+  );
+  const downloads = [await on.request({ root: 'AAPL' }), await on.request({ root: 'SPY' }), await on.request({ root: 'QQQ' })];
+  on.worker([historyHandler({ sql: on.db, history: doubles.history }), fetching(async () => nothing)], {
+    overrides: { 'worker.max_concurrent_jobs': 2 },
+  });
+  await begun.promise;
+  const [fetch] = await on.enqueue({ level: 10 });
+  await on.reaches(fetch!, 'completed');
+  expect((await Promise.all(downloads.map(([id]) => on.job(id!)))).map(({ state }) => state)).toEqual(['running', 'ready', 'ready']);
 });
 
 /** The end of the pause between two attempts. */

@@ -19,6 +19,7 @@ export function leanHistory({ path, spell = spellingsOf('lean') }: { path: strin
   return {
     name: 'lean',
     refuses({ asset, schema }) {
+      if (schema === 'earnings') return 'it has no earnings';
       const folder = FOLDERS[asset][schema === 'eod' ? 'day' : 'minute'];
       return existsSync(join(path, folder)) ? undefined : `there is no folder ${join(path, folder)}`;
     },

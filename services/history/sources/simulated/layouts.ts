@@ -12,6 +12,7 @@ const COLUMNS: Readonly<Record<Dataset['schema'], Layout['columns']>> = {
   quote: { ...STAMP, ...QUOTE },
   ohlc: { ...STAMP, ...BAR, vwap: 'DOUBLE' },
   eod: { trade_date: 'DATE', ...BAR, ...QUOTE },
+  earnings: { earnings_date: 'DATE', session: 'VARCHAR', eps_estimate: 'DOUBLE', eps_actual: 'DOUBLE', source: 'VARCHAR' },
 };
 
 /** The columns in the order of the file, under the names that they are stored with; `timestamp` is a wall time of New York. */

@@ -23,7 +23,7 @@ export interface OptionsDay {
 export function* optionRows({ schema }: ObjectSpec, day: OptionsDay): Generator<string> {
   const { options, course, sessions } = day;
   const spot = course.edges[course.minutes]!;
-  const rows = { quote: quoteRows, ohlc: barRows, eod: endOfDayRow }[schema];
+  const rows = schema === 'quote' ? quoteRows : schema === 'ohlc' ? barRows : endOfDayRow;
   for (const at of [sessions.close, sessions.open]) {
     for (const contract of options.listed(Temporal.Instant.fromEpochMilliseconds(at), spot)) {
       if (at === sessions.open && contract.expiry !== sessions.day) continue;

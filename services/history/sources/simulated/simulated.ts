@@ -9,6 +9,7 @@ import { INTERVALS, type ObjectSpec } from '../../dataset.ts';
 import { sessionsOf } from '../../sessions.ts';
 import type { HistorySource } from '../source.ts';
 import { spool } from '../spool.ts';
+import { earningsRows } from './earnings.ts';
 import { intraday } from './intraday.ts';
 import { simulatedLayout } from './layouts.ts';
 import { optionRows } from './options.ts';
@@ -26,29 +27,23 @@ interface SimulatedMarket {
 /**
  * Every dataset, of the same market as the simulated bars and chains, and of the seed, the root and the day alone: quotes at each interval of the regular session, bars that add
  * up to the day's bar, quotes at the end of the day that are those of the simulated chain at the close, outwards to whole cents. Contracts and stocks have a bar only where
- * something was traded. Errors: `source.unknown_symbol` for symbols that begin with XX.
+ * something was traded. Companies report once a quarter. Errors: `source.unknown_symbol` for symbols that begin with XX.
  */
 export function simulatedHistory(market: SimulatedMarket): HistorySource {
   const { seed, clock } = market;
   const stocks = simulatedSource({ seed, clock, isTradingDay: (date) => usCalendar.isTradingDay(date) });
   return {
     name: 'simulated',
-    refuses: () => undefined,
+    refuses: ({ asset, schema }) => (asset === 'option' && schema === 'earnings' ? 'options have no earnings' : undefined),
     calls: () => 1,
     async fetch(object, days, folder, signal) {
       signal.throwIfAborted();
       const path = join(folder, 'rows.csv');
       const { bars } = await stocks.bars(object.root, { from: days[0]!, to: days.at(-1)! }, signal);
       const wanted = new Set(days);
-      const written = await spool(
-        path,
-        rowsOf(
-          object,
-          bars.filter(({ date }) => wanted.has(date)),
-          market,
-        ),
-        signal,
-      );
+      const own = bars.filter(({ date }) => wanted.has(date));
+      const rows = object.schema === 'earnings' ? earningsRows(object, days, `${seed}`) : rowsOf(object, own, market);
+      const written = await spool(path, rows, signal);
       return {
         files: written === 0 ? [] : [{ path, layout: simulatedLayout(object, object.root) }],
         requests: [{ url: `simulated:${object.asset}/${object.schema}/${object.root}`, status: 200, bytes: written }],

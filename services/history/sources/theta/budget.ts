@@ -64,7 +64,6 @@ interface Held {
 }
 
 interface Waiting {
-  signal: AbortSignal;
   sinceMs: number;
   resolve(slot: Slot): void;
   reject(error: unknown): void;
@@ -74,7 +73,7 @@ export function accountBudget(options: BudgetOptions): AccountBudget {
   const leases = slotLeases(options);
   const waiting: Waiting[] = [];
   let looking = false;
-  /** A slot was given back, or somebody gave up, since the last look. */
+  /** A slot was given back since the last look. */
   let woken = false;
   let pause = new AbortController();
   const wake = (): void => {
@@ -82,20 +81,15 @@ export function accountBudget(options: BudgetOptions): AccountBudget {
     pause.abort();
   };
 
-  /** Rejects those that need not wait any more. */
-  function dropGivenUp(): void {
+  /** Rejects those that have waited too long: they are in the order of their calls. */
+  function rejectLate(): void {
     const now = performance.now();
-    for (const one of [...waiting]) {
-      const isLate = now - one.sinceMs > LONGEST_WAIT_MS;
-      if (!isLate && !one.signal.aborted) continue;
-      waiting.splice(waiting.indexOf(one), 1);
-      one.reject(one.signal.aborted ? one.signal.reason : inUse(options.slots()));
-    }
+    while (waiting.length > 0 && now - waiting[0]!.sinceMs > LONGEST_WAIT_MS) waiting.shift()!.reject(inUse(options.slots()));
   }
 
   /** Looks for slots as long as somebody waits: one query at a time, however many wait. */
   async function look(): Promise<void> {
-    for (let pauseMs = FIRST_PAUSE_MS; waiting.length > 0; dropGivenUp()) {
+    for (let pauseMs = FIRST_PAUSE_MS; waiting.length > 0; rejectLate()) {
       woken = false;
       const slots = await leases.take(waiting.length);
       if (slots.length === 0) {
@@ -106,7 +100,6 @@ export function accountBudget(options: BudgetOptions): AccountBudget {
         continue;
       }
       pauseMs = FIRST_PAUSE_MS;
-      dropGivenUp();
       for (const slot of slots) {
         const release = (requests: number): Promise<void> => slot.release(requests).then(wake);
         const first = waiting.shift();
@@ -134,10 +127,16 @@ export function accountBudget(options: BudgetOptions): AccountBudget {
     acquire(signal) {
       if (signal.aborted) return Promise.reject(signal.reason);
       const slot = Promise.withResolvers<Slot>();
-      waiting.push({ signal, sinceMs: performance.now(), resolve: slot.resolve, reject: slot.reject });
-      signal.addEventListener('abort', wake);
+      const one: Waiting = { sinceMs: performance.now(), resolve: slot.resolve, reject: slot.reject };
+      waiting.push(one);
+      const giveUp = (): void => {
+        const place = waiting.indexOf(one);
+        if (place >= 0) waiting.splice(place, 1);
+        one.reject(signal.reason);
+      };
+      signal.addEventListener('abort', giveUp);
       start();
-      return slot.promise.finally(() => signal.removeEventListener('abort', wake));
+      return slot.promise.finally(() => signal.removeEventListener('abort', giveUp));
     },
 
     halve: (began) => halve(options, began),

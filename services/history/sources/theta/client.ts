@@ -5,7 +5,7 @@ import type { Clock } from '../../../platform/clock.ts';
 import { isDatabaseAway, messageOf, type StockmeshError, TransientError } from '../../../platform/errors.ts';
 import type { Logger } from '../../../platform/log/log.ts';
 import type { Layout } from '../../parquet/layout.ts';
-import type { SourceFile, SourceRequest } from '../source.ts';
+import type { Fetched, SourceFile, SourceRequest } from '../source.ts';
 import type { AccountBudget, Slot } from './budget.ts';
 import { BusyError, errorOfStatus, NO_DATA, TooLargeError } from './codes.ts';
 import { type Answer, getFile, shownUrl } from './http.ts';
@@ -37,6 +37,8 @@ export interface Download {
   get(path: string, sieveOf?: SieveOf): Promise<Page[]>;
   readonly requests: readonly SourceRequest[];
 }
+
+export type Downloaded = Pick<Fetched, 'files' | 'degraded'>;
 
 const TRIES = 3;
 const TRIES_WHEN_BUSY = 6;

@@ -23,7 +23,7 @@ const CONTRACT: Readonly<Record<Version, Columns>> = {
   v3: { symbol: 'VARCHAR', expiration: 'DATE', strike: 'DOUBLE', right: 'VARCHAR' },
   v2: { root: 'VARCHAR', expiration: 'INTEGER', strike: 'INTEGER', right: 'VARCHAR' },
 };
-const VALUES: Readonly<Record<Version, Readonly<Record<ObjectSpec['schema'], Columns>>>> = {
+const VALUES: Readonly<Record<Version, Readonly<Partial<Record<ObjectSpec['schema'], Columns>>>>> = {
   v3: {
     quote: { timestamp: 'TIMESTAMP', ...QUOTE },
     ohlc: { timestamp: 'TIMESTAMP', ...BAR, vwap: 'DOUBLE' },

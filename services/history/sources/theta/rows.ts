@@ -2,6 +2,7 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import { PermanentError, TransientError } from '../../../platform/errors.ts';
+import type { Dataset } from '../../dataset.ts';
 import { said } from './codes.ts';
 
 /** Decides about the rows of one answer. Rows have no line end. */
@@ -126,6 +127,14 @@ function placeOf(columns: readonly string[], name: string): number {
   return place;
 }
 
+/** A field of a row without quotes. Reads no further than it must. */
+function fieldAt(row: string, place: number): string {
+  let start = 0;
+  for (let field = 0; field < place; field++) start = row.indexOf(',', start) + 1;
+  const end = row.indexOf(',', start);
+  return row.slice(start, end < 0 ? undefined : end);
+}
+
 /**
  * Keeps the rows of every `intervalMs`, counted from `fromMs`: v2 has quotes of all expirations for every minute only. Both are of the milliseconds since midnight in
  * column `ms_of_day`. A quote of an interval is the last one at its stamp, so the quote of a minute is that of the longer interval with the same stamp.
@@ -135,10 +144,7 @@ export function thinned(fromMs: number, intervalMs: number): SieveOf {
     const place = placeOf(columns, 'ms_of_day');
     return {
       keeps(row) {
-        let start = 0;
-        for (let field = 0; field < place; field++) start = row.indexOf(',', start) + 1;
-        const end = row.indexOf(',', start);
-        const text = row.slice(start, end < 0 ? undefined : end);
+        const text = fieldAt(row, place);
         if (!/^\d{1,8}$/.test(text))
           throw new PermanentError('history.malformed', `ms_of_day is no number of milliseconds in the row${said(row)}`);
         return (Number(text) - fromMs) % intervalMs === 0;
@@ -171,6 +177,32 @@ export function latestReport(names: readonly string[], stamp: string, keyOf = (.
         for (const { rows } of latest.values()) yield* rows;
       },
     };
+  };
+}
+
+export interface VolumeWatch {
+  /** Keeps all rows. Undefined where nothing is looked for. */
+  sieve: SieveOf | undefined;
+  /** Why these files are worth less than usual. */
+  degraded(files: readonly unknown[]): string | undefined;
+}
+
+/** Bars of a stock without any trade all day are a gap of the vendor: SPY on 2016-01-04 had 390 bars of zeros. Of an option they are usual. */
+export function volumeWatch({ asset, schema }: Pick<Dataset, 'asset' | 'schema'>): VolumeWatch {
+  if (asset !== 'stock' || schema !== 'ohlc') return { sieve: undefined, degraded: () => undefined };
+  let isTraded = false;
+  return {
+    sieve(columns) {
+      const place = placeOf(columns, 'volume');
+      return {
+        keeps(row) {
+          isTraded ||= Number(fieldAt(row, place)) > 0;
+          return true;
+        },
+      };
+    },
+    degraded: (files) =>
+      files.length > 0 && !isTraded ? 'no bar of the day has a trade: the vendor may have none of this day' : undefined,
   };
 }
 

@@ -62,6 +62,7 @@ export function thetaSource(options: ThetaOptions): HistorySource {
   return {
     name: 'theta',
     refuses({ schema }: Dataset) {
+      if (schema === 'earnings') return 'it has no earnings';
       if (tier === 'free' && schema !== 'eod') return 'its free subscription has prices at the end of the day only (history.theta.tier)';
       return undefined;
     },
@@ -70,8 +71,8 @@ export function thetaSource(options: ThetaOptions): HistorySource {
       const terminal = await terminals.find(signal);
       const asked = download(client, { base: terminal.base, folder, signal });
       try {
-        const files = await (terminal.version === 'v3' ? downloadV3 : downloadV2)(object, days, asked);
-        return { files, requests: asked.requests, version: `theta ${terminal.version}` };
+        const downloaded = await (terminal.version === 'v3' ? downloadV3 : downloadV2)(object, days, asked);
+        return { ...downloaded, requests: asked.requests, version: `theta ${terminal.version}` };
       } catch (error) {
         signal.throwIfAborted();
         throw await explained(error, terminal, signal);

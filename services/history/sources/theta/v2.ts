@@ -1,9 +1,9 @@
 /** Version 2 of the terminal: CSV in pages, numbers for days, times and strikes, all expirations of one day at a time. */
 import { INTERVALS, type ObjectSpec } from '../../dataset.ts';
 import type { SourceFile } from '../source.ts';
-import { type Download, filesOf, inParts } from './client.ts';
+import { type Download, type Downloaded, filesOf, inParts } from './client.ts';
 import { layoutOf } from './layouts.ts';
-import { latestReport, type SieveOf, thinned } from './rows.ts';
+import { latestReport, type SieveOf, thinned, type VolumeWatch, volumeWatch } from './rows.ts';
 import { compact, type Hours, halvesOf, hoursOf, monthsOf, OPEN_MS, thetaSymbol } from './session.ts';
 
 interface Piece extends Hours {
@@ -12,7 +12,8 @@ interface Piece extends Hours {
 }
 
 /** Downloads the days of an object. */
-export async function downloadV2(object: ObjectSpec, days: readonly string[], download: Download): Promise<SourceFile[]> {
+export async function downloadV2(object: ObjectSpec, days: readonly string[], download: Download): Promise<Downloaded> {
+  const volume = volumeWatch(object);
   const isStockDay = object.asset === 'stock' && object.schema === 'eod';
   const ranges = isStockDay ? monthsOf(days) : days.map((day): [string, string] => [day, day]);
   const files: SourceFile[] = [];
@@ -21,18 +22,18 @@ export async function downloadV2(object: ObjectSpec, days: readonly string[], do
     files.push(
       ...(await inParts(
         piece,
-        (part) => ask(object, part, download),
+        (part) => ask(object, part, download, volume),
         async (part) => partsOf(object, part),
       )),
     );
   }
-  return files;
+  return { files, degraded: volume.degraded(files) };
 }
 
-async function ask(object: ObjectSpec, piece: Piece, download: Download): Promise<SourceFile[]> {
+async function ask(object: ObjectSpec, piece: Piece, download: Download, volume: VolumeWatch): Promise<SourceFile[]> {
   const asked = thetaSymbol(object);
   const endpoint = object.asset === 'option' ? 'bulk_hist/option' : 'hist/stock';
-  const pages = await download.get(`/${endpoint}/${object.schema}?${queryOf(object, asked, piece)}`, sieveOf(object));
+  const pages = await download.get(`/${endpoint}/${object.schema}?${queryOf(object, asked, piece)}`, sieveOf(object) ?? volume.sieve);
   return filesOf(pages, (columns) => layoutOf('v2', { object, asked }, columns));
 }
 

@@ -3,9 +3,9 @@ import { rm } from 'node:fs/promises';
 import { PermanentError } from '../../../platform/errors.ts';
 import type { ObjectSpec } from '../../dataset.ts';
 import type { SourceFile } from '../source.ts';
-import { type Download, filesOf, inParts } from './client.ts';
+import { type Download, type Downloaded, filesOf, inParts } from './client.ts';
 import { layoutOf } from './layouts.ts';
-import { distinct, latestReport } from './rows.ts';
+import { distinct, latestReport, type VolumeWatch, volumeWatch } from './rows.ts';
 import { clockTime, type Hours, halvesOf, hoursOf, monthsOf, thetaSymbol } from './session.ts';
 
 /** What one request asks for. */
@@ -18,7 +18,8 @@ interface Piece extends Hours {
 }
 
 /** Downloads the days of an object. */
-export async function downloadV3(object: ObjectSpec, days: readonly string[], download: Download): Promise<SourceFile[]> {
+export async function downloadV3(object: ObjectSpec, days: readonly string[], download: Download): Promise<Downloaded> {
+  const volume = volumeWatch(object);
   const files: SourceFile[] = [];
   for (const piece of piecesOf(object, days)) {
     // One expiration after another: the terminal refuses `*` for the bars of options.
@@ -27,13 +28,13 @@ export async function downloadV3(object: ObjectSpec, days: readonly string[], do
       files.push(
         ...(await inParts(
           each,
-          (part) => ask(object, part, download),
+          (part) => ask(object, part, download, volume),
           (part) => partsOf(object, part, download),
         )),
       );
     }
   }
-  return files;
+  return { files, degraded: volume.degraded(files) };
 }
 
 /** Stocks at the end of the day: a month at once. All else a day at once, and the end of the day of options too, since its rows do not say for certain which day they are of. */
@@ -44,7 +45,7 @@ function piecesOf(object: ObjectSpec, days: readonly string[]): Piece[] {
   return days.map((day) => ({ first: day, last: day, expiration, ...hoursOf(object, day) }));
 }
 
-async function ask(object: ObjectSpec, piece: Piece, download: Download): Promise<SourceFile[]> {
+async function ask(object: ObjectSpec, piece: Piece, download: Download, volume: VolumeWatch): Promise<SourceFile[]> {
   const { asset, schema } = object;
   const asked = thetaSymbol(object);
   const day = asset === 'option' ? piece.first : undefined;
@@ -52,7 +53,7 @@ async function ask(object: ObjectSpec, piece: Piece, download: Download): Promis
     asset === 'option'
       ? latestReport(['expiration', 'strike', 'right'], 'created')
       : latestReport(['last_trade', 'created'], 'created', dayOf);
-  const pages = await download.get(`/${asset}/history/${schema}?${queryOf(object, asked, piece)}`, schema === 'eod' ? sieve : undefined);
+  const pages = await download.get(`/${asset}/history/${schema}?${queryOf(object, asked, piece)}`, schema === 'eod' ? sieve : volume.sieve);
   return filesOf(pages, (columns) => layoutOf('v3', { object, asked, day }, columns));
 }
 
@@ -74,13 +75,14 @@ function queryOf({ asset, schema, interval, filter }: ObjectSpec, symbol: string
   });
 }
 
-/** The parts of a piece that is too large: its expirations, then halves of its time, at the end of the day calls and puts, for stocks halves of its days. */
+/** The parts of a piece that is too large: its expirations, then halves of its time; at the end of the day calls and puts, then expirations; for stocks halves of its days. */
 async function partsOf(object: ObjectSpec, piece: Piece, download: Download): Promise<Piece[]> {
+  const isEod = object.schema === 'eod';
+  if (isEod && piece.expiration !== undefined && piece.right === undefined)
+    return (['call', 'put'] as const).map((right) => ({ ...piece, right }));
   if (piece.expiration === '*') return byExpiration(object, piece, download);
-  if (object.schema !== 'eod') return halvesOf(piece, object.interval).map((hours) => ({ ...piece, ...hours }));
-  if (piece.expiration !== undefined)
-    return piece.right === undefined ? (['call', 'put'] as const).map((right) => ({ ...piece, right })) : [];
-  return halvesOfDays(piece);
+  if (!isEod) return halvesOf(piece, object.interval).map((hours) => ({ ...piece, ...hours }));
+  return piece.expiration === undefined ? halvesOfDays(piece) : [];
 }
 
 function halvesOfDays(piece: Piece): Piece[] {

@@ -7,9 +7,10 @@ import type { Fetch } from '../../../market/sources/http.ts';
 import { yahooSource } from '../../../market/sources/yahoo.ts';
 import { spellingsOf } from '../../../market/symbol.ts';
 import type { Clock } from '../../../platform/clock.ts';
-import type { ObjectSpec } from '../../dataset.ts';
+import { isDaily, type ObjectSpec } from '../../dataset.ts';
 import type { HistorySource } from '../source.ts';
 import { spool, sqlText } from '../spool.ts';
+import { yahooEarnings } from './earnings.ts';
 import { recorded } from './recorded.ts';
 
 export interface YahooHistory {
@@ -22,7 +23,7 @@ export interface YahooHistory {
 }
 
 /**
- * Stocks at the end of the day, a request a year. Yahoo scales prices for all splits up to today; stored is what was traded on the day, computed back from the splits that Yahoo
+ * Stocks at the end of the day, a request a year, and earnings (`yahooEarnings`). Yahoo scales prices for all splits up to today; stored is what was traded on the day, computed back from the splits that Yahoo
  * names (`yahooSource`). Dividends are not taken off. Bars that cannot be true and days that are no trading days of New York are left out, and named.
  * Errors: those of `yahooSource` and of the budget.
  */
@@ -33,15 +34,17 @@ export function yahooHistory({
   fetch = globalThis.fetch,
   spell = spellingsOf('yahoo_finance'),
 }: YahooHistory): HistorySource {
+  const earnings = yahooEarnings({ clock, budget, timeoutMs, fetch, spell });
   return {
     name: 'yahoo',
     refuses({ asset, schema }) {
       if (asset !== 'stock') return 'it has stocks only';
-      return schema === 'eod' ? undefined : 'it has prices at the end of the day only';
+      return isDaily(schema) ? undefined : 'it has prices at the end of the day and earnings only';
     },
     calls: () => 1,
     async fetch(object, days, folder, signal) {
       signal.throwIfAborted();
+      if (object.schema === 'earnings') return earnings.fetch(object, folder, signal);
       const record = recorded(fetch);
       const source = yahooSource({ clock, timeoutMs, spell, fetch: record.fetch });
       await budget('yahoo_finance', signal);

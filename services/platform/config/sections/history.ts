@@ -43,6 +43,7 @@ export const history = z.strictObject({
     ),
   items_per_job: count(1, 500),
   job_timeout: duration(),
+  jobs_per_worker: count(1, 64),
   concurrency: count(1, 16),
   empty_ttl: duration(),
   ask_again_after: duration(),

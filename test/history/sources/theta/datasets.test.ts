@@ -112,6 +112,20 @@ describe.each<Version>(['v3', 'v2'])('%s', (version) => {
     expect(fetched.files).toEqual([]);
   });
 
+  test('bars of a stock without a trade all day are stored and called degraded', async () => {
+    const object = objectOf({ asset: 'stock', schema: 'ohlc', interval: '1h' }, DAY);
+    const header = version === 'v3' ? 'timestamp,open,high,low,close,volume,count,vwap' : 'ms_of_day,open,high,low,close,volume,count,date';
+    const row = (hour: number): string =>
+      version === 'v3' ? `${DAY}T${hour}:30:00,0,0,0,0,0,0,0` : `${hour * 3_600_000},0,0,0,0,0,0,20240103`;
+    const body = `${[header, row(10), row(11)].join('\n')}\n`;
+    const terminal = await terminalOf(version, { faults: [{ body }] });
+    const source = sourceOf({ db, url: terminal.url });
+    const { files, degraded } = await fetchObject(source, object);
+    expect(await readRows(files, object)).toHaveLength(2);
+    expect(degraded).toMatch(/no bar of the day has a trade/);
+    expect((await fetchObject(source, object)).degraded).toBeUndefined();
+  });
+
   test.each([
     ['^SPX', 'SPX', '17:00'],
     ['AAPL', 'AAPL', '16:15'],

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { type Dataset, type ObjectSpec, objectKey, type Period, unitOf } from '../../../../../services/history/dataset.ts';
 import { daysOf } from '../../../../../services/history/plan.ts';
@@ -10,7 +11,6 @@ import { thetaSource } from '../../../../../services/history/sources/theta/theta
 import { type Clock, systemClock } from '../../../../../services/platform/clock.ts';
 import type { TIERS } from '../../../../../services/platform/config/sections/history.ts';
 import type { Database } from '../../../../../services/platform/database/database.ts';
-import { createLogger } from '../../../../../services/platform/log/log.ts';
 import { testChain } from './chain.ts';
 import type { TestServer } from './server.ts';
 import { startThetaV2 } from './theta-v2-server.ts';
@@ -18,19 +18,14 @@ import { startThetaV3, type ThetaServerOptions } from './theta-v3-server.ts';
 
 export type Version = 'v3' | 'v2';
 
-const log = createLogger({
-  ...{
-    level: 'error',
-    format: 'json',
-    file: null,
-    max_size: 1,
-    backup_count: 0,
-    service: 'test',
-    instance: 'test',
-    terminal: { write: () => undefined },
-  },
-  component_logs: {} as never,
-});
+export const silent = pino({ level: 'silent' });
+
+/** A folder that ends with the test, or as `atEnd` says. */
+export async function temporaryFolder(atEnd: (remove: () => Promise<void>) => void = onTestFinished): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'theta-'));
+  atEnd(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
 
 /** A terminal that ends with the test. */
 export async function terminalOf(
@@ -63,7 +58,7 @@ export function sourceOf({
   holder = 'test',
   ...more
 }: SourceOptions): HistorySource {
-  return thetaSource({ config: { history: { theta: { url, tier, timeout } } }, db, clock, log, holder, backoffMs: 1, ...more });
+  return thetaSource({ config: { history: { theta: { url, tier, timeout } } }, db, clock, log: silent, holder, backoffMs: 1, ...more });
 }
 
 /** An object of AAPL that contains the day. */
@@ -87,7 +82,5 @@ export async function fetchObject(
   object: ObjectSpec,
   { days = daysOf(object), signal = AbortSignal.timeout(60_000) } = {},
 ): Promise<Fetched> {
-  const folder = await mkdtemp(join(tmpdir(), 'theta-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  return source.fetch(object, days, folder, signal);
+  return source.fetch(object, days, await temporaryFolder(), signal);
 }

@@ -26,25 +26,23 @@ export async function readRows(files: readonly SourceFile[], object: ObjectSpec)
       object.schema === 'eod' ? 'trade_date' : '"timestamp"',
     ];
     const result = await connection.runAndReadAll(`${parts.join(' UNION ALL BY NAME ')} ORDER BY ${order.join(', ')}`);
-    const times = storedColumns(object).filter(({ type }) => type === 'TIMESTAMPTZ');
-    const wide = new Set(
-      storedColumns(object)
-        .filter(({ type }) => type === 'BIGINT')
-        .map(({ name }) => name),
-    );
-    return result.getRowObjectsJson().map((row) =>
-      Object.fromEntries(
-        Object.entries(row).map(([name, value]) => {
-          if (wide.has(name)) return [name, Number(value)];
-          if (value === null || !times.some((time) => time.name === name)) return [name, value];
-          return [name, Temporal.Instant.from(String(value).replace(' ', 'T').replace(/\+00$/, 'Z')).toString()];
-        }),
-      ),
-    );
+    return plainRows(result.getRowObjectsJson(), object);
   } finally {
     connection.closeSync();
     instance.closeSync();
   }
+}
+
+/** Rows of DuckDB with numbers as numbers, and times as `2024-01-02T14:30:00Z`. */
+export function plainRows(rows: readonly Record<string, unknown>[], object: ObjectSpec): Record<string, unknown>[] {
+  const types = new Map(storedColumns(object).map(({ name, type }) => [name, type]));
+  const plain = (name: string, value: unknown): unknown => {
+    if (value === null) return null;
+    if (types.get(name) === 'BIGINT') return Number(value);
+    if (types.get(name) !== 'TIMESTAMPTZ') return value;
+    return Temporal.Instant.from(String(value).replace(' ', 'T').replace(/\+00$/, 'Z')).toString();
+  };
+  return rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(name, value)])));
 }
 
 /** The first row that differs, since to show all differences of 10,000 rows takes long; undefined when the rows are equal. */
