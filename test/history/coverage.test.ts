@@ -136,3 +136,15 @@ test('nothing is asked for where nothing is missing', async () => {
   const asked = download(QUOTES, '2024-05-25', '2024-05-27');
   expect(gapsOf(asked, await readCoverage(db, asked, NOW))).toEqual({ days: [], downloads: [] });
 });
+
+test('a month of earnings is complete on the days without a report too', async () => {
+  const earnings: Dataset = { asset: 'stock', schema: 'earnings', interval: '1d' };
+  const object = objectOf({ ...earnings, root: 'AAPL', filter: undefined }, '2024-05-02');
+  await db.transaction((tx) => storeObjects(tx, [storedRow(object, ['2024-05-02'])]));
+  expect(await statesOf(download(earnings, '2024-05-01', '2024-05-04'))).toEqual({
+    '05-01': 'complete',
+    '05-02': 'complete',
+    '05-03': 'complete',
+    '05-04': 'closed',
+  });
+});

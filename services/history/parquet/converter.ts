@@ -1,5 +1,6 @@
 /** Turns the files of a source into a Parquet file, in a process of its own. */
 import { rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { PermanentError } from '../../platform/errors.ts';
 import { createParquetChild, type ParquetChildOptions } from './child.ts';
 import type { Conversion, Converter } from './convert.ts';
@@ -9,8 +10,11 @@ import { dayWindows, offsetPeriods } from './days.ts';
 export function createConverter(options: ParquetChildOptions): Converter {
   const child = createParquetChild(options);
   return {
-    async convert(conversion, signal) {
-      requireUnderlying(conversion);
+    async convert(asked, signal) {
+      requireUnderlying(asked);
+      // The process stands in another folder.
+      const files = asked.files.map((file) => ({ ...file, path: resolve(file.path) }));
+      const conversion = { ...asked, files, out: resolve(asked.out) };
       const days = dayWindows(conversion.days, conversion.asset, conversion.root);
       // Where the rows stand until they are checked.
       const part = `${conversion.out}.part`;

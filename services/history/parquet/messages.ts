@@ -28,7 +28,7 @@ export interface Calls {
   ];
   firstRows: [question: { path: string; limit: number }, answer: PlainRow[]];
   schema: [question: { path: string }, answer: FileColumn[]];
-  export: [question: { paths: readonly string[]; selection: SentSelection; out: string }, answer: number];
+  export: [question: { paths: readonly string[]; selection: SentSelection; part: string; out: string }, answer: number];
   chain: [question: { paths: readonly string[]; selection: SentSelection }, answer: PlainRow[]];
   verify: [
     question: { path: string } /** Rows by trading day where the file names it, else by quarter of an hour since the epoch. */,

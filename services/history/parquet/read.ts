@@ -27,8 +27,7 @@ export function schema({ path }: Question<'schema'>, settings: ProcessSettings):
   return withFiles([path], settings, [], async ({ columns }) => columns);
 }
 
-export async function exportCsv({ paths, selection, out }: Question<'export'>, settings: ProcessSettings): Promise<number> {
-  const part = `${out}.part`;
+export async function exportCsv({ paths, selection, part, out }: Question<'export'>, settings: ProcessSettings): Promise<number> {
   try {
     const rows = await withFiles(paths, settings, [part], async ({ db, source, columns }) => {
       await requireUnderlying(db, source, columns, selection);

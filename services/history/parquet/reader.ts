@@ -1,6 +1,7 @@
 /** Reads stored objects: local Parquet files, in the process that runs DuckDB. Answers are plain JSON: days `YYYY-MM-DD`, times ISO in UTC with milliseconds, numbers as numbers. */
 import { createReadStream } from 'node:fs';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { usCalendar } from '../../market/calendar/calendar.ts';
@@ -69,16 +70,28 @@ export interface ParquetReader {
 /** Starts its process when it is first asked. */
 export function createReader(options: ParquetChildOptions): ParquetReader {
   const child = createParquetChild(options);
+
+  async function exportTo(paths: readonly string[], selection: Selection, file: string, signal: AbortSignal | undefined): Promise<number> {
+    const out = resolve(file);
+    const part = `${out}.part`;
+    try {
+      return await child.call({ kind: 'export', paths: whole(paths), selection: sent(selection), part, out }, signal);
+    } catch (error) {
+      // Of a process that was killed.
+      await rm(part, { force: true });
+      throw error;
+    }
+  }
+
   return {
-    firstRows: (path, limit, signal) => child.call({ kind: 'firstRows', path, limit }, signal),
-    schemaOf: (path, signal) => child.call({ kind: 'schema', path }, signal),
+    firstRows: (path, limit, signal) => child.call({ kind: 'firstRows', path: resolve(path), limit }, signal),
+    schemaOf: (path, signal) => child.call({ kind: 'schema', path: resolve(path) }, signal),
     async exportCsv(paths, selection, out, signal) {
-      const question = { kind: 'export' as const, paths, selection: sent(selection) };
-      if (typeof out === 'string') return child.call({ ...question, out }, signal);
+      if (typeof out === 'string') return exportTo(paths, selection, out, signal);
       const folder = await ownFolder(options.tempFolder);
       try {
         const file = join(folder, 'export.csv');
-        const rows = await child.call({ ...question, out: file }, signal);
+        const rows = await exportTo(paths, selection, file, signal);
         await pipeline(createReadStream(file), out, { signal });
         return rows;
       } finally {
@@ -86,14 +99,17 @@ export function createReader(options: ParquetChildOptions): ParquetReader {
       }
     },
     chainAt: (paths, at, filter, signal) =>
-      child.call({ kind: 'chain', paths, selection: { ...sent({ filter }), ...untilMoment(at) } }, signal),
+      child.call({ kind: 'chain', paths: whole(paths), selection: { ...sent({ filter }), ...untilMoment(at) } }, signal),
     async verify(path, signal) {
-      const { quarters, ...found } = await child.call({ kind: 'verify', path }, signal);
+      const { quarters, ...found } = await child.call({ kind: 'verify', path: resolve(path) }, signal);
       return { ...found, days: daysOf(quarters) };
     },
     close: () => child.close(),
   };
 }
+
+/** The process stands in another folder. */
+const whole = (paths: readonly string[]): string[] => paths.map((path) => resolve(path));
 
 function sent({ from, to, filter }: Selection): SentSelection {
   return {

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createConverter } from '../../../services/history/parquet/converter.ts';
 import { QUOTE_LAYOUT, quotesText } from './quotes.ts';
 import { ask, DAY, openWorkshop, quoteCsv, text } from './workshop.ts';
 
+// The process gives way to all others, so a busy machine keeps it waiting.
+vi.setConfig({ testTimeout: 120_000 });
 const shop = openWorkshop();
 const signal = new AbortController().signal;
 const answer = quotesText({ day: DAY, contracts: 200, rows: 30 });
@@ -227,23 +229,30 @@ describe('the filter', () => {
 });
 
 describe('names', () => {
-  const ODD = ["it's", '"double"', 'a b', 'é世界', '*', '?', '[x]', 'root=AAPL', "'); DROP TABLE x; --", '$HOME', '%2F', '{a,b}'];
+  const ODD = `it's "double" é世界 * ? [x] root=AAPL '); DROP TABLE x; -- $HOME %2F {a,b}`;
 
   test('of folders and files may have any character', async () => {
-    for (const name of ODD) {
-      const folder = join(shop.folder, name);
-      mkdirSync(folder, { recursive: true });
-      const csv = join(folder, `${name}.csv`);
-      writeFileSync(csv, answer);
-      const { out } = await shop.converted([csv], { out: join(folder, `${name}.parquet`) });
-      expect(await shop.reader.verify(out)).toMatchObject({ rows: 6000, isSorted: true });
-    }
+    const folder = join(shop.folder, ODD);
+    mkdirSync(folder);
+    const csv = join(folder, `${ODD}.csv`);
+    writeFileSync(csv, answer);
+    const converter = createConverter({ ...shop.options, tempFolder: join(folder, ODD) });
+    const out = join(folder, `${ODD}.parquet`);
+    await expect(converter.convert(shop.conversion([csv], { out }), signal)).resolves.toMatchObject({ rows: 6000 });
+    await converter.close();
+    expect(await shop.reader.verify(out)).toMatchObject({ rows: 6000, isSorted: true });
   });
 
-  test('of the folder for temporary files may have any character', async () => {
-    const converter = createConverter({ ...shop.options, tempFolder: join(shop.folder, ODD.join(' ').replaceAll('/', '')) });
-    await expect(converter.convert(shop.conversion(answer), signal)).resolves.toMatchObject({ rows: 6000 });
+  test('of files may be relative to the folder of this process', async () => {
+    const here = (path: string): string => relative(process.cwd(), path);
+    const converter = createConverter({ ...shop.options, tempFolder: here(join(shop.folder, 'relative')) });
+    const out = shop.path('relative.parquet');
+    await expect(converter.convert(shop.conversion([here(shop.file(answer))], { out: here(out) }), signal)).resolves.toMatchObject({
+      rows: 6000,
+    });
     await converter.close();
+    expect(await shop.reader.verify(here(out))).toMatchObject({ rows: 6000 });
+    expect(await shop.reader.exportCsv([here(out)], {}, here(shop.path('relative.csv')))).toBe(6000);
   });
 
   test('of folders may be links', async () => {
@@ -261,17 +270,13 @@ describe('names', () => {
   });
 
   test('of roots may have any character', async () => {
-    for (const root of [...ODD, '^SPX', 'BRK.B']) {
-      const { out } = await shop.converted(quoteCsv([{}]), { root });
-      expect(await shop.reader.firstRows(out, 1)).toMatchObject([{ symbol: root }]);
-    }
+    const { out } = await shop.converted(quoteCsv([{}]), { root: ODD });
+    expect(await shop.reader.firstRows(out, 1)).toMatchObject([{ symbol: ODD }]);
   });
 
   test('of columns may have any character', async () => {
-    for (const name of ODD) {
-      const layout = { name: 'odd', header: true, columns: { day: 'DATE', [name]: 'DOUBLE' }, select: { trade_date: 'day' } };
-      const csv = `day,"${name.replaceAll('"', '""')}"\n${DAY},1\n`;
-      await expect(shop.convert(csv, { layout, asset: 'stock', schema: 'eod', interval: '1d' })).resolves.toMatchObject({ rows: 1 });
-    }
+    const layout = { name: 'odd', header: true, columns: { day: 'DATE', [ODD]: 'DOUBLE' }, select: { trade_date: 'day' } };
+    const csv = `day,"${ODD.replaceAll('"', '""')}"\n${DAY},1\n`;
+    await expect(shop.convert(csv, { layout, asset: 'stock', schema: 'eod', interval: '1d' })).resolves.toMatchObject({ rows: 1 });
   });
 });

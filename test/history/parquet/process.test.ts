@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import type { Converter } from '../../../services/history/parquet/convert.ts';
 import { createConverter } from '../../../services/history/parquet/converter.ts';
 import { createReader } from '../../../services/history/parquet/reader.ts';
@@ -13,6 +13,8 @@ import { processesIn } from './processes.ts';
 import { quotesText, randomNumbers } from './quotes.ts';
 import { DAY, openWorkshop } from './workshop.ts';
 
+// The process gives way to all others, so a busy machine keeps it waiting.
+vi.setConfig({ testTimeout: 120_000 });
 const shop = openWorkshop();
 const never = new AbortController().signal;
 const csv = shop.file(quotesText({ day: DAY, contracts: 200, rows: 200 }));

@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { PassThrough, Writable } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { storedColumns } from '../../../services/history/parquet/columns.ts';
 import { ask, DAY, openWorkshop, quoteCsv, text } from './workshop.ts';
 
+// The process gives way to all others, so a busy machine keeps it waiting.
+vi.setConfig({ testTimeout: 120_000 });
 const shop = openWorkshop();
 const { reader } = shop;
 

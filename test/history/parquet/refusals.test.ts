@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Conversion } from '../../../services/history/parquet/convert.ts';
 import type { Layout } from '../../../services/history/parquet/layout.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
 import { QUOTE_HEADER, QUOTE_LAYOUT } from './quotes.ts';
 import { DAY, openWorkshop, quoteCsv } from './workshop.ts';
 
+// The process gives way to all others, so a busy machine keeps it waiting.
+vi.setConfig({ testTimeout: 120_000 });
 const shop = openWorkshop();
 const signal = new AbortController().signal;
 const good = quoteCsv([{}, { right: 'PUT' }, { strike: 195 }]);

@@ -36,3 +36,17 @@ test('two days of quotes are files that read back with the rows and the checksum
   }
   expect(await readdir(spool)).toEqual([]);
 });
+
+test('a year of earnings: the months with a report are stored, the others are known to have none, at the first answer', {
+  timeout: 60_000,
+}, async () => {
+  const dataFolder = await mkdtemp(join(tmpdir(), 'history-'));
+  onTestFinished(() => rm(dataFolder, { recursive: true, force: true }));
+  const history = configuredHistory({ config: configWith(SIMULATED), clock: systemClock, db: on.db, log: silent, dataFolder });
+  onTestFinished(() => history.close());
+  const [id] = await on.request({ asset: 'stock', schema: 'earnings', interval: '1d', from: '2024-01-01', to: '2024-12-31' });
+  on.worker([historyHandler({ sql: on.db, history: history.parts })]);
+  const { result } = await on.reaches(id!, 'completed');
+  // A report a quarter.
+  expect(result).toMatchObject({ done: 4, no_data: 8 });
+});

@@ -71,6 +71,17 @@ describe('two workers on one account', () => {
     expect((await rows()).filter(({ holder }) => holder !== null)).toEqual([]);
   });
 
+  test('one that is configured with a lower tier takes no more slots than that', async () => {
+    const high = budgetOf({ slots: () => 8 });
+    await giveBack(await take(high, 8));
+    const low = budgetOf({ slots: () => 2 });
+    const slots = await take(low, 2);
+    const third = low.acquire(signal);
+    expect(await isWaiting(low, third)).toBe(true);
+    await giveBack(slots);
+    await giveBack([await third]);
+  });
+
   test('each gets its turn: a slot is not handed on within a worker', async () => {
     const [one, two] = [budgetOf({ slots: () => 1 }), budgetOf({ slots: () => 1 })];
     const served: string[] = [];

@@ -1,6 +1,9 @@
 /** What each answer and each interruption of a terminal leads to. The codes are those of the vendor's table. */
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Dataset } from '../../../../services/history/dataset.ts';
 import { NotEntitledError, StopError } from '../../../../services/history/sources/source.ts';
 import { PermanentError, TransientError } from '../../../../services/platform/errors.ts';
@@ -182,6 +185,19 @@ describe('pages of v2', () => {
     const { error } = await fetchWith('v2', [{ on: /page/, status: 477, ...ALWAYS }]);
     expect(await error).toMatchObject({ name: 'TransientError', code: 'theta.page_gone' });
   });
+});
+
+test('an answer whose end is that of its connection is refused: it reads as whole when it is cut', async () => {
+  const server = createServer((request, response) => {
+    if (request.url === '/v3/terminal/mdds/status') return void response.end('CONNECTED');
+    response.useChunkedEncodingByDefault = false;
+    response.write('timestamp,open\r\n');
+    response.end();
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => void server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v3`;
+  await expect(fetchObject(sourceOf({ db, url }), OBJECT)).rejects.toMatchObject({ name: 'StopError', code: 'theta.no_length' });
 });
 
 describe('the terminal', () => {
