@@ -58,7 +58,7 @@ test('progress is told after each symbol, by the counts of the item rows', async
   shop.worker([batchFetchHandler], { sources: [except({ NOPE: unknown('NOPE') })], bus });
   await shop.reaches(id!, 'completed_with_errors');
   expect(told).toHaveLength(3);
-  expect(told).toContainEqual({ done: 2, total: 3, failed: 1, skipped: 0, no_data: 0 });
+  expect(told).toContainEqual({ done: 2, total: 3, failed: 1, skipped: 0, no_data: 0, not_entitled: 0, not_yet: 0 });
 });
 
 test('a symbol that can never be fetched fails as an item, named, and is not counted as done', async () => {
