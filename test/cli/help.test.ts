@@ -22,6 +22,7 @@ test('the commands are listed by what they are for, those of an earlier name are
     'Request jobs': ['login', 'fetch', 'backfill', 'rank'],
     Jobs: ['jobs', 'job', 'cancel', 'retry', 'redrive'],
     'Show data': ['portfolio', 'symbol', 'ranks', 'position', 'stats', 'top'],
+    'Historical data': ['history'],
     Operate: ['migrate', 'key', 'audit', 'config', 'asyncapi'],
     Commands: ['help'],
   });

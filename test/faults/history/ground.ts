@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import type { Download } from '../../../services/history/dataset.ts';
-import { s3Store } from '../../../services/history/objects/s3.ts';
+import { S3Store } from '../../../services/history/objects/s3.ts';
 import type { ObjectStore } from '../../../services/history/objects/store.ts';
 import { historyRequests } from '../../../services/job-types/history/request.ts';
 import { enqueue } from '../../../services/ledger/enqueue/enqueue.ts';
@@ -97,7 +97,7 @@ export async function openHistoryGround(): Promise<HistoryGround> {
   const startWorker = (): Promise<ChildProcess> => mesh.service('worker', set);
   let worker = await startWorker();
   await mesh.service('scheduler', ['worker.heartbeat_interval=2']);
-  const store = s3Store({
+  const store = new S3Store({
     ...{ bucket: 'quotes', prefix: '', region: 'us-east-1', pathStyle: true, credentials: TEST_ACCOUNT, copies: join(folder, 'copies') },
     ...{ endpoint: `http://127.0.0.1:${s3.port}`, log: pino({ level: 'silent' }) },
   });
