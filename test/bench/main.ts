@@ -19,6 +19,7 @@ const SECTIONS: Record<string, { about: string; load: () => Promise<(bench: Benc
   g: { about: 'ranking a chain', load: async () => (await import('./ranking.ts')).rankingSection },
   h: { about: 'rankings over HTTP', load: async () => (await import('./gateway.ts')).gatewaySection },
   i: { about: 'logins beside a flood', load: async () => (await import('./flood.ts')).floodSection },
+  'history-year': { about: 'a year of quotes as a job', load: async () => (await import('./history-year.ts')).historyYearSection },
   history: { about: 'historical files', load: async () => (await import('./history.ts')).historySection },
 };
 
