@@ -180,7 +180,7 @@ function manifestRow(row: ObjectRow): ManifestRow {
 }
 
 /** Writes what a job has stored, and forgets what was missing of it. In the transaction that completes the items. */
-export async function storeObjects(tx: Transaction, rows: readonly ManifestRow[]): Promise<void> {
+export async function storeObjects(tx: Pick<Transaction, 'run'>, rows: readonly ManifestRow[]): Promise<void> {
   if (rows.length === 0) return;
   await tx.run(
     `REPLACE INTO history_objects (object_key, asset, data_schema, data_interval, contract_filter, root, from_day, to_day, row_count, byte_count, sha256, etag, schema_version, source,

@@ -7,7 +7,7 @@ import type { z } from 'zod';
 import { availableDays, completeAt } from '../../history/availability.ts';
 import { type HistoryParts, sourcesFor } from '../../history/configured.ts';
 import { type Downloaded, type DownloadParts, downloadObject, type Wanted } from '../../history/download.ts';
-import { type Absence, hasRealObjects, type ManifestRow, readAbsences, readObjects } from '../../history/manifest.ts';
+import { type Absence, hasRealObjects, type ManifestRow, readAbsences, readObjects, storeObjects } from '../../history/manifest.ts';
 import { daysOf, type PlannedObject, planOf } from '../../history/plan.ts';
 import { type HistorySource, NotEntitledError, StopError } from '../../history/sources/source.ts';
 import { closesOf } from '../../history/underlying.ts';
@@ -17,7 +17,7 @@ import type { ItemResult } from '../../ledger/run/items.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { codeOf, isDatabaseAway, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 import { Continued, type JobContext, type JobOutput } from '../handler.ts';
-import { giveBack, heldByOthers, takeClaim } from './claims.ts';
+import { type Claim, giveBack, heldByOthers, takeClaim } from './claims.ts';
 import type { HistoryPayload } from './definition.ts';
 import { createEmpties, type Empties } from './empties.ts';
 import { dataMessage, doneItem, type HistoryRow, skippedItem } from './items.ts';
@@ -34,6 +34,8 @@ const LOOK_MS = 250;
 const WAIT_MS = 20_000;
 /** Seconds until it looks again. */
 const LOOK_AGAIN_SECONDS = 5;
+/** Milliseconds for the store to say what it has after the job was stopped. */
+const KEEP_MS = 5_000;
 
 export interface HistoryHandlerParts {
   sql: Sql;
@@ -260,7 +262,7 @@ async function workOn(run: Run, planned: PlannedObject, queue: Iterable<PlannedO
     const days = availableDays(object, context.clock.now());
     const got = await ask(run, { object, days, earlier: row, jobId: idToBytes(context.job.id) });
     run.failuresInARow = 0;
-    if (got.kind === 'stored') await commit(run, [doneItem(got)], { stored: got.row, claim });
+    if (got.kind === 'stored') await commitStored(run, got, row, claim);
     else if (got.kind === 'empty') run.empties.add({ object, days, earlier: absence });
     else await commit(run, [{ key: object.key, state: 'no_data', reason: `${run.source.name}: the filter leaves none of its contracts` }]);
   } catch (error) {
@@ -269,6 +271,29 @@ async function workOn(run: Run, planned: PlannedObject, queue: Iterable<PlannedO
     // Of a job that does not run any more it does not count.
     if (!signal.aborted) await giveBack(sql, [claim]);
   }
+}
+
+/** Errors: as `commit`. */
+async function commitStored(
+  run: Run,
+  got: Extract<Downloaded, { kind: 'stored' }>,
+  earlier: ManifestRow | undefined,
+  claim: Claim,
+): Promise<void> {
+  try {
+    await commit(run, [doneItem(got)], { stored: got.row, claim });
+  } catch (error) {
+    // The job was cancelled after a refresh was put: the manifest would have the checksum of what was replaced. What nobody had before is no loss.
+    if (earlier !== undefined && run.signal.aborted) await keepRefresh(run, got.row, earlier);
+    throw error;
+  }
+}
+
+/** Writes the row of an object that stands in the store, unless another job has replaced it meanwhile. */
+async function keepRefresh({ sql, parts }: Run, row: ManifestRow, earlier: ManifestRow): Promise<void> {
+  const { key } = row.object;
+  const [rows, there] = await Promise.all([readObjects(sql, [key]), parts.store.head(key, AbortSignal.timeout(KEEP_MS))]);
+  if (rows.get(key)?.etag === earlier.etag && there?.etag === row.etag) await storeObjects(sql, [row]);
 }
 
 /** Errors: those that end the attempt. */

@@ -1,7 +1,9 @@
 /** Empty answers, days that are not over and objects that lack days. New York is five hours behind UTC in January. */
 import { expect, test } from 'vitest';
 import { readAbsences } from '../../../services/history/manifest.ts';
+import type { ObjectStore } from '../../../services/history/objects/store.ts';
 import { planOf } from '../../../services/history/plan.ts';
+import { cancel } from '../../../services/ledger/control.ts';
 import { promote } from '../../../services/ledger/maintain/promote.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
@@ -135,4 +137,29 @@ test('a filter without the closing prices of the underlying fails the item befor
   expect((await on.itemsOf(id!))[0]?.reason).toContain(
     'the filter needs the closing price of AAPL on 2024-01-02, and there is none: get the bars',
   );
+});
+
+test('a job that is cancelled just after a refresh was put leaves a manifest that says what the store has', async () => {
+  clock.set('2024-01-10T12:00:00Z');
+  const doubles = await historyDoubles();
+  const worker = on.downloader(doubles);
+  const [first] = await on.request(EOD);
+  await on.reaches(first!, 'completed');
+  await worker.drain(5_000);
+  clock.set('2024-02-01T12:00:00Z');
+  const [second] = await on.request(EOD);
+  const store = {
+    head: (...args: Parameters<ObjectStore['head']>) => doubles.store.head(...args),
+    async put(...args: Parameters<ObjectStore['put']>) {
+      const stored = await doubles.store.put(...args);
+      await cancel(on.ledger, second!, 'by hand');
+      return stored;
+    },
+  } as ObjectStore;
+  on.downloader({ ...doubles, history: async () => ({ ...(await doubles.history()), store }) });
+  await on.reaches(second!, 'cancelled');
+  const key = planOf(EOD)[0]!.object.key;
+  const etag = async () => (await doubles.store.head(key, AbortSignal.timeout(5_000)))?.etag;
+  await expect.poll(async () => (await on.manifest(EOD))[0]?.days['2024-01-31'], { interval: 5 }).toBe(3);
+  expect((await on.manifest(EOD))[0]?.etag).toBe(await etag());
 });
