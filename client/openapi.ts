@@ -4134,7 +4134,11 @@ export interface operations {
   };
   listKeys: {
     parameters: {
-      query?: never;
+      query?: {
+        limit?: number;
+        /** `next` of the page before */
+        cursor?: string;
+      };
       header?: never;
       path?: never;
       cookie?: never;
@@ -4160,6 +4164,8 @@ export interface operations {
               old_until: string | null;
               revoked_at: string | null;
             }[];
+            /** `cursor` of the next page; null on the last one */
+            next: string | null;
           };
         };
       };
