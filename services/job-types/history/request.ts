@@ -48,16 +48,18 @@ export function historyRequests(
   const size = config.history.items_per_job;
   if (plan.length <= size) return [request(origin, { payload, dedupeKey, items: keysOf(plan) })];
   const chunks = chunksOf(plan, size);
-  const parts = chunks.map((chunk) =>
-    request(
+  const parts = chunks.map((chunk) => {
+    const range = { ...payload, from: chunk[0]?.days[0], to: chunk.at(-1)?.days.at(-1), part: true };
+    const part = request(
       { ...origin, user: undefined },
-      {
-        payload: { ...payload, from: chunk[0]?.days[0], to: chunk.at(-1)?.days.at(-1), part: true },
-        dedupeKey: keyOf('history_part', chunk, options),
-        items: keysOf(chunk),
-      },
-    ),
-  );
+      { payload: range, dedupeKey: keyOf('history_part', chunk, options), items: keysOf(chunk) },
+    );
+    return {
+      ...part,
+      score: part.score / 2,
+      why: { ...part.why, text: `${part.why.text}; a part of a long download, which short ones overtake` },
+    };
+  });
   return [
     request(origin, {
       payload: { ...payload, parts: parts.length },

@@ -62,8 +62,8 @@ interface Run {
   empties: Empties;
   /** When the first of the objects that are to be asked for once more is. */
   askAgainAt: Temporal.Instant | undefined;
-  /** Why objects are tried again by another attempt. */
-  retryReasons: string[];
+  /** Why objects are tried again by another attempt: the names of their periods, by the reason. */
+  retryReasons: Map<string, string[]>;
   failuresInARow: number;
 }
 
@@ -85,7 +85,7 @@ export async function downloadAll(
       closes: (root, days) => closesOf(sql, root, days),
     },
     turnEnds: performance.now() + context.timeLimitSeconds * 1000 * TURN,
-    ...{ held: [], askAgainAt: undefined, retryReasons: [], failuresInARow: 0 },
+    ...{ held: [], askAgainAt: undefined, retryReasons: new Map(), failuresInARow: 0 },
     empties: createEmpties(pending),
   };
   await work(
@@ -144,7 +144,7 @@ function askNext(run: Run, source: HistorySource, reason: string): boolean {
 function goOn(run: Run, { pending, total }: { pending: number; total: number }): Error {
   const { retryReasons, askAgainAt, context } = run;
   const left = `${pending} of ${total} objects are left`;
-  if (retryReasons.length > 0) return new TransientError('history.items_pending', `${left}: ${firstOf(retryReasons)}`);
+  if (retryReasons.size > 0) return new TransientError('history.items_pending', `${left}: ${firstOf(retryReasons)}`);
   if (isTurnOver(run)) return new Continued(`${left}; its turn is over`);
   if (run.held.length > 0) return new Continued(`${left}; other jobs download them at this moment`, LOOK_AGAIN_SECONDS);
   const seconds = askAgainAt === undefined ? 0 : Math.max((askAgainAt.epochMilliseconds - context.clock.now().epochMilliseconds) / 1000, 1);
@@ -155,8 +155,13 @@ function goOn(run: Run, { pending, total }: { pending: number; total: number }):
 }
 
 const TOLD = 3;
-const firstOf = (reasons: readonly string[]): string =>
-  `${reasons.slice(0, TOLD).join('; ')}${reasons.length > TOLD ? `; and ${reasons.length - TOLD} more` : ''}`;
+function firstOf(reasons: ReadonlyMap<string, readonly string[]>): string {
+  const texts = Array.from(
+    reasons,
+    ([reason, [name, ...more]]) => `${name}${more.length === 0 ? '' : ` and ${more.length} more`}: ${reason}`,
+  );
+  return `${texts.slice(0, TOLD).join('; ')}${texts.length > TOLD ? `; and ${texts.length - TOLD} other reasons` : ''}`;
+}
 
 const isTurnOver = ({ turnEnds }: Run): boolean => performance.now() >= turnEnds;
 
@@ -313,7 +318,7 @@ async function failed(run: Run, { object }: PlannedObject, error: unknown, queue
   run.failuresInARow++;
   const skipped = run.failuresInARow < MOST_FAILURES ? [] : Array.from(queue, (one) => one.object.key);
   if (!isLast) {
-    run.retryReasons.push(`${object.period.name}: ${reason}`);
+    run.retryReasons.getOrInsertComputed(reason, () => []).push(object.period.name);
     return;
   }
   const because = `not asked for, since ${run.failuresInARow} others failed one after the other: ${reason}`;

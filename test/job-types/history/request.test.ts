@@ -62,3 +62,11 @@ test('a range without a trading day is refused', () => {
 test('a priority that was chosen is that of the parts too', () => {
   for (const { level } of made({}, { priority: 9 })) expect(level).toBe(9);
 });
+
+test('the parts of a long download are less urgent than a short one, which waits behind none of them', () => {
+  const [whole, ...parts] = made({});
+  const [short] = made({ from: '2023-12-01' });
+  expect(parts.length).toBeGreaterThan(1);
+  for (const part of parts) expect([part.level, part.score < (short?.score ?? 0)]).toEqual([short?.level, true]);
+  expect(whole?.score).toBe(short?.score);
+});
