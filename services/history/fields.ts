@@ -25,7 +25,7 @@ export const dayField = z.string().transform((text, context) => {
 const INTERVAL_WORDS = `${WORDS.join(', ')}, or in milliseconds ${[...BY_MS.keys()].join(', ')}; of eod and earnings 1d`;
 
 /** A word such as `15m`, or milliseconds as a number or as text; gives the word. */
-const intervalField = z
+export const intervalField = z
   .union([z.number(), z.string().max(20)])
   .transform((value, context): Interval => {
     const ms = typeof value === 'number' || /^\d+$/.test(value) ? Number(value) : undefined;
@@ -64,12 +64,15 @@ const rootField = SymbolSchema.describe('Such as AAPL; of options their root, su
 
 const days = { start_date: dayField, end_date: dayField };
 
+const OPTION_SCHEMAS = SCHEMAS.filter((schema) => schema !== 'earnings') as Exclude<Schema, 'earnings'>[];
 const NO_EARNINGS = 'options have no earnings; ask for those of the stock';
 
 /** The body of a download of options: the dataset of a root, and its days. */
 export const optionFields = {
   root: rootField,
-  schema: schemaField.refine((schema) => schema !== 'earnings', NO_EARNINGS),
+  schema: z
+    .enum(OPTION_SCHEMAS, { error: ({ input }) => (input === 'earnings' ? NO_EARNINGS : undefined) })
+    .describe('quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day') as unknown as typeof schemaField,
   interval: intervalField,
   ...filterFields(z.number()),
   ...days,

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { isDaily, SCHEMAS } from '../../history/dataset.ts';
-import { dayField } from '../../history/fields.ts';
+import { dayField, intervalField } from '../../history/fields.ts';
 import { listObjects, type ManifestRow, readObjects } from '../../history/manifest.ts';
 import type { StoredObject } from '../../history/objects/store.ts';
 import { manifestJson, objectJson } from '../../history/stored/json.ts';
@@ -78,7 +78,7 @@ function listRoute(app: App, { db }: Parts): void {
         root: SymbolSchema.optional(),
         dataset: z.enum(['option', 'stock']).optional(),
         schema: z.enum(SCHEMAS).optional(),
-        interval: z.string().max(4).optional().describe('As in the key: 15m'),
+        interval: intervalField,
         from: dayField.optional().describe('Only objects with days from here on'),
         to: dayField.optional(),
         limit: limit(100, 1000),
@@ -90,7 +90,7 @@ function listRoute(app: App, { db }: Parts): void {
       const found = await listObjects(db, {
         ...filter,
         asset: dataset,
-        interval: interval as ManifestRow['object']['interval'] | undefined,
+        interval,
         after: cursor,
         limit: most + 1,
       });

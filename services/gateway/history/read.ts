@@ -1,8 +1,8 @@
 /** `GET /v1/history/chain` and `/v1/history/export`: what stands in the stored files. */
 import { z } from 'zod';
 import { readCoverage } from '../../history/coverage.ts';
-import { type Interval, SCHEMAS } from '../../history/dataset.ts';
-import { checkFields, downloadOf, filterOf, filterQuery, issuesTo, rangeFields } from '../../history/fields.ts';
+import { SCHEMAS } from '../../history/dataset.ts';
+import { checkFields, downloadOf, filterOf, filterQuery, intervalField, issuesTo, rangeFields } from '../../history/fields.ts';
 import type { PlainRow } from '../../history/parquet/reader.ts';
 import { prepareExport } from '../../history/stored/export.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
@@ -38,7 +38,7 @@ function chainRoute(app: App, _: Parts, files: HistoryFiles): void {
         root: SymbolSchema,
         at: moment,
         schema: z.enum(SCHEMAS).optional(),
-        interval: z.string().max(4).optional().describe('As in the key: 15m'),
+        interval: intervalField,
         ...filterQuery,
         limit: limit(1_000, 5_000),
         cursor: z.coerce.number().int().min(1).optional().describe('`next` of the page before'),
@@ -60,7 +60,7 @@ function chainRoute(app: App, _: Parts, files: HistoryFiles): void {
     },
     async handler({ query }, reply) {
       const { root, at, schema, limit: most, cursor = 0 } = query;
-      const interval = query.interval as Interval | undefined;
+      const { interval } = query;
       const chain = await files.chain({ root, at, schema, interval, filter: filterOf(query) }, closing(reply));
       const { rows: all, object, day, underlying } = chain;
       const numbered = all.slice(cursor, cursor + most + 1).map((row, index): [PlainRow, number] => [row, cursor + index + 1]);

@@ -61,13 +61,13 @@ function textFor(random: Random, name: string, schema: Schema): string {
   if (schema.format === 'date') return `2026-0${1 + random.below(9)}-1${random.below(10)}`;
   if (schema.format === 'date-time') return new Date(Date.now() - random.below(3_600_000)).toISOString();
   if (schema.pattern === '^\\d{1,18}$') return String(random.below(1_000));
-  if (/^symbols?$/.test(name)) return random.once(3) ? `S${random.below(500)}` : random.pick(SYMBOLS);
+  if (/^(symbols?|root)$/.test(name)) return random.once(3) ? `S${random.below(500)}` : random.pick(SYMBOLS);
   if (/^(id|user|userId)$/.test(name)) return random.pick(USERS);
   if (name === 'types') return random.list(3, () => random.pick(['job', 'status', 'data', 'stats', 'alert'])).join(',') || 'job';
   if (name === 'callback_url') return 'https://hooks.example.com/stockmesh';
   if (name === 'min_rank') return String(random.below(101));
   if (name === 'contract') return `AAPL27011${random.below(10)}C00150000`;
-  if (/^(adjusted|why|all)$/.test(name)) return random.pick(['true', 'false', '1', '0']);
+  if (/^(adjusted|why|all|dry_run|allow_gaps)$/.test(name)) return random.pick(['true', 'false', '1', '0']);
   return `x${random.text(8).replaceAll(/[^\x21-\x7e]/g, '')}`;
 }
 
@@ -93,6 +93,32 @@ function sample(random: Random, name: string, schema: Schema): unknown {
     return most < least ? (least + (schema.maximum ?? 1)) / 2 : least + random.below(most - least + 1);
   }
   return textFor(random, name, schema);
+}
+
+/**
+ * Makes the fields of a download go together, of which the document says only what each of them is: the days, and the interval of the schema. A caller that waits for the end
+ * of a download, for which there is no worker here, waits for a minute.
+ */
+function fitDownload(random: Random, fields: Record<string, unknown>): void {
+  if (fields.mode === 'sync') fields.mode = 'async';
+  if (typeof fields.root !== 'string') return;
+  if (fields.dataset === 'option' || 'max_dte' in fields || 'base_pct' in fields) {
+    if ('dataset' in fields) fields.dataset = 'option';
+    if (fields.schema === 'earnings') fields.schema = 'eod';
+  }
+  if ('interval' in fields)
+    fields.interval = random.pick<unknown>(['1m', '15m', '1h', '60000', ...(typeof fields.interval === 'number' ? [900_000] : [])]);
+  if (fields.schema === undefined && 'interval' in fields) fields.interval = '15m';
+  if (fields.schema === 'eod' || fields.schema === 'earnings') delete fields.interval;
+  for (const [first, last] of [
+    ['start_date', 'end_date'],
+    ['from', 'to'],
+  ] as const)
+    for (const [name, days] of [
+      [first, ['2025-11-03', '20251103', '2016-12-30']],
+      [last, ['2025-11-03', '20251128', '2026-01-02']],
+    ] as const)
+      if (name in fields) fields[name] = random.pick(days);
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -147,6 +173,11 @@ function makeRequest(random: Random, operations: readonly Operation[], known: re
     }
   }
   const body = operation.body === undefined ? undefined : sample(random, '', operation.body);
+  const asked = Object.fromEntries(query);
+  for (const fields of [asked, body]) if (isObject(fields)) fitDownload(random, fields);
+  for (const name of [...query.keys()])
+    if (asked[name] === undefined) query.delete(name);
+    else query.set(name, asked[name]);
   const wrong = random.once(2) ? spoil(random, operation, query, body) : undefined;
   const search = [...query].map(([name, text]) => `${encodeURIComponent(name)}=${encodeURIComponent(text)}`).join('&');
   let bytes = body === undefined || body === null ? undefined : Buffer.from(JSON.stringify(body));
