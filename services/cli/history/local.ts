@@ -20,6 +20,7 @@ import { historyRequests } from '../../job-types/history/request.ts';
 import { enqueueWith } from '../../ledger/enqueue/enqueue.ts';
 import { idFromBytes } from '../../ledger/id.ts';
 import { readJob } from '../../ledger/read/jobs.ts';
+import { secondsLeft } from '../../ledger/read/pace.ts';
 import { jobStatus } from '../../ledger/read/status.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { parseSymbol } from '../../market/symbol.ts';
@@ -72,7 +73,7 @@ function localHistory(stored: StoredHistory, session: Session): HistoryAccess {
     async status(id) {
       const job = await readJob(db, id);
       if (job === undefined) throw new InputError('job.unknown', `there is no job ${id} any more`);
-      return textual(jobStatus(job, null)) as Api.Status;
+      return textual(jobStatus(job, await secondsLeft(session.ledger, job, null))) as Api.Status;
     },
     items: async (id, state, limit) => listItems(db, id, { state, limit }),
     async coverage(query) {

@@ -1,4 +1,5 @@
 /** `/v1/history/objects`: the stored files, what is known of each, and their bytes. */
+import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { isDaily, SCHEMAS } from '../../history/dataset.ts';
@@ -174,7 +175,8 @@ async function sendFile(request: FastifyRequest, reply: FastifyReply, row: Manif
     .type(PARQUET)
     .header('content-length', end - start + 1)
     .header('content-disposition', `attachment; filename="${nameOf(row)}"`);
-  if (request.method === 'HEAD') return reply.send(null);
+  // Fastify drops the body of an answer to HEAD. Of a stream it keeps the length that is set.
+  if (request.method === 'HEAD') return reply.send(Readable.from([]));
   const signal = closing(reply);
   return reply.send(
     await (range === undefined ? files.store.read(row.object.key, signal) : files.store.read(row.object.key, signal, range)),

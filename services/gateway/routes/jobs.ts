@@ -6,6 +6,7 @@ import type { JobType } from '../../job-types/job-type.ts';
 import { acceptedJson, refusalJson } from '../../ledger/enqueue/submit.ts';
 import type { Estimate } from '../../ledger/read/estimate.ts';
 import { listJobs } from '../../ledger/read/jobs.ts';
+import { secondsLeft } from '../../ledger/read/pace.ts';
 import { jobStatus as statusOf } from '../../ledger/read/status.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
@@ -148,7 +149,7 @@ function listRoute(app: App, { db, ledger }: Parts): void {
   });
 }
 
-function detailRoutes(app: App, { db, estimator }: Parts): void {
+function detailRoutes(app: App, { db, ledger, estimator }: Parts): void {
   async function read(request: FastifyRequest<{ Params: { id: string } }>): Promise<{ job: SeenJob; estimate: Estimate }> {
     const { job, toEstimate } = await visibleJob(db, callerOf(request), request.params.id);
     const [estimate] = await estimator.estimate([toEstimate]);
@@ -168,7 +169,7 @@ function detailRoutes(app: App, { db, estimator }: Parts): void {
     },
     async handler(request) {
       const { job, estimate } = await read(request);
-      return { ...job, ...statusOf(job, estimate.completionSeconds), position: estimate.position };
+      return { ...job, ...statusOf(job, await secondsLeft(ledger, job, estimate.completionSeconds)), position: estimate.position };
     },
   });
 
@@ -185,7 +186,7 @@ function detailRoutes(app: App, { db, estimator }: Parts): void {
     },
     async handler(request) {
       const { job, estimate } = await read(request);
-      return statusOf(job, estimate.completionSeconds);
+      return statusOf(job, await secondsLeft(ledger, job, estimate.completionSeconds));
     },
   });
 }

@@ -22,11 +22,10 @@ import type { HistoryPayload } from './definition.ts';
 import { createEmpties, type Empties } from './empties.ts';
 import { dataMessage, doneItem, type HistoryRow, skippedItem } from './items.ts';
 import { endOf } from './sum.ts';
+import { beginTurn, type Turn } from './turn.ts';
 
 type Payload = z.output<typeof HistoryPayload>;
 
-/** The share of its time limit after which a job takes no more objects and goes on in another attempt: the ones under way have the rest. */
-const TURN = 0.75;
 /** Objects that failed one after the other, for reasons that may pass, before the others are not asked for: the source is away. */
 const MOST_FAILURES = 8;
 /** Milliseconds between looks at objects that other jobs download, and for which a job looks before it frees its place in the worker. */
@@ -55,8 +54,7 @@ interface Run {
   /** Aborts with that of the job, and when one of its objects shows that the job cannot go on. */
   signal: AbortSignal;
   stop: AbortController;
-  /** `performance.now()` from which on no object is begun. */
-  turnEnds: number;
+  turn: Turn;
   /** Objects that another job downloads. */
   held: PlannedObject[];
   empties: Empties;
@@ -84,7 +82,7 @@ export async function downloadAll(
       ...{ converter, store, clock, spool, askAgainAfter: config.history.ask_again_after },
       closes: (root, days) => closesOf(sql, root, days),
     },
-    turnEnds: performance.now() + context.timeLimitSeconds * 1000 * TURN,
+    turn: beginTurn(sql, context.job, context.timeLimitSeconds),
     ...{ held: [], askAgainAt: undefined, retryReasons: new Map(), failuresInARow: 0 },
     empties: createEmpties(pending),
   };
@@ -145,7 +143,7 @@ function goOn(run: Run, { pending, total }: { pending: number; total: number }):
   const { retryReasons, askAgainAt, context } = run;
   const left = `${pending} of ${total} objects are left`;
   if (retryReasons.size > 0) return new TransientError('history.items_pending', `${left}: ${firstOf(retryReasons)}`);
-  if (isTurnOver(run)) return new Continued(`${left}; its turn is over`);
+  if (run.turn.isOver()) return new Continued(`${left}; its turn is over`);
   if (run.held.length > 0) return new Continued(`${left}; other jobs download them at this moment`, LOOK_AGAIN_SECONDS);
   const seconds = askAgainAt === undefined ? 0 : Math.max((askAgainAt.epochMilliseconds - context.clock.now().epochMilliseconds) / 1000, 1);
   return new Continued(
@@ -162,8 +160,6 @@ function firstOf(reasons: ReadonlyMap<string, readonly string[]>): string {
   );
   return `${texts.slice(0, TOLD).join('; ')}${texts.length > TOLD ? `; and ${texts.length - TOLD} other reasons` : ''}`;
 }
-
-const isTurnOver = ({ turnEnds }: Run): boolean => performance.now() >= turnEnds;
 
 /** What is known of an object without asking for it. */
 type Known = { kind: 'item'; item: ItemResult } | { kind: 'later'; at: Temporal.Instant };
@@ -237,7 +233,8 @@ async function work(run: Run, objects: readonly PlannedObject[]): Promise<void> 
       try {
         for (const planned of queue) {
           run.signal.throwIfAborted();
-          if (isTurnOver(run)) return;
+          await run.turn.look();
+          if (run.turn.isOver()) return;
           await workOn(run, planned, queue);
           await settleEmpties(run);
         }
@@ -375,7 +372,7 @@ async function settleEmpties(run: Run, all?: 'all'): Promise<void> {
 
 /** Takes the objects that other jobs have downloaded meanwhile, or have given up. */
 async function waitForOthers(run: Run): Promise<void> {
-  const until = Math.min(performance.now() + WAIT_MS, run.turnEnds);
+  const until = Math.min(performance.now() + WAIT_MS, run.turn.ends);
   while (run.held.length > 0) {
     const keys = run.held.map(({ object }) => object.key);
     const held = await heldByOthers(run.sql, keys, run.context.job);

@@ -28,6 +28,17 @@ const bytes = async (key: string, headers: Record<string, string> = {}) => {
   return { status: response.status, headers: response.headers, body: Buffer.from(await response.arrayBuffer()) };
 };
 
+test('HEAD of a file says its length and its checksum, and sends nothing', async () => {
+  const answer = await fetch(`${mesh.gateway.url}${pathOf(row.object.key, '/data')}`, {
+    method: 'HEAD',
+    headers: { authorization: `Bearer ${mesh.operator.key}` },
+  });
+  expect(answer.status).toBe(200);
+  expect(answer.headers.get('content-length')).toBe(String(fileOf(row).length));
+  expect(answer.headers.get('etag')).toBe(`"${row.sha256}"`);
+  expect((await answer.arrayBuffer()).byteLength).toBe(0);
+});
+
 test('objects are listed in pages in the order of their keys, and filtered', async () => {
   const first = await mesh.operator.get('/v1/history/objects?root=AAPL&limit=2');
   expect(first.body.objects.map(({ key }: { key: string }) => key)).toEqual([rows[0]!.object.key, row.object.key]);

@@ -120,3 +120,24 @@ test('a job near its time limit goes on in another attempt, which counts as none
     { outcome: 'handed_back', code: 'job.continued', reason: '1 of 2 objects are left; its turn is over' },
   ]);
 });
+
+test('a long download gives its place to a more urgent one, and goes on after it', async () => {
+  const now = performance.now.bind(performance);
+  let passed = 0;
+  const watch = vi.spyOn(performance, 'now').mockImplementation(() => now() + passed);
+  onTestFinished(() => watch.mockRestore());
+  let short: string | undefined;
+  const doubles = await historyDoubles(
+    scriptedSource(async (_, days) => {
+      // The short one is asked for while the first object of the long one is under way, which takes ten seconds.
+      [short] = short === undefined ? await on.request({ root: 'MSFT', from: '2024-02-01', to: '2024-02-01' }) : [short];
+      passed += 10_000;
+      return days;
+    }),
+  );
+  const [long] = await on.request();
+  on.downloader(doubles, { overrides: { 'worker.max_concurrent_jobs': 1 } });
+  await on.reaches(long!, 'completed');
+  expect(doubles.source.asked).toEqual(['2024-01-05', '2024-02-01', '2024-01-04', '2024-01-03', '2024-01-02']);
+  expect((await on.job(short!)).attempt).toBe(1);
+});

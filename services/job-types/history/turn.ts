@@ -1,0 +1,46 @@
+/** How long a job of downloads has its place in the worker. */
+
+import { priorityOf, QUEUES } from '../../ledger/job.ts';
+import type { ClaimedJob } from '../../ledger/run/claim.ts';
+import type { Sql } from '../../platform/database/database.ts';
+import { historyType } from './definition.ts';
+
+/** The share of its time limit after which a job takes no more objects and goes on in another attempt: the ones under way have the rest. */
+const SHARE = 0.75;
+/** Milliseconds between looks for more urgent downloads. */
+const LOOK_MS = 2_000;
+/** Ready jobs before this one that a look reads, of each queue. Behind so many no download begins soon. */
+const LOOKED_AT = 1_000;
+
+export interface Turn {
+  /** `performance.now()` from which on no object is begun. */
+  ends: number;
+  /** Whether it is over: by its time, or since a more urgent download waits for a place. */
+  isOver(): boolean;
+  /** Looks, now and then, for more urgent downloads. They wait for seconds and not for the hours that this one may take. */
+  look(): Promise<void>;
+}
+
+export function beginTurn(sql: Sql, job: Pick<ClaimedJob, 'queue' | 'level' | 'score'>, limitSeconds: number): Turn {
+  let next = performance.now() + LOOK_MS;
+  const turn: Turn = {
+    ends: performance.now() + limitSeconds * 1000 * SHARE,
+    isOver: () => performance.now() >= turn.ends,
+    async look() {
+      if (performance.now() < next) return;
+      next = performance.now() + LOOK_MS;
+      if (await hasMoreUrgent(sql, job)) turn.ends = 0;
+    },
+  };
+  return turn;
+}
+
+async function hasMoreUrgent(sql: Sql, { queue, level, score }: Pick<ClaimedJob, 'queue' | 'level' | 'score'>): Promise<boolean> {
+  const queues = QUEUES.slice(0, QUEUES.indexOf(queue) + 1);
+  const ahead = `(SELECT type FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' AND priority < ? ORDER BY priority, id LIMIT ${LOOKED_AT})`;
+  const found = await sql.rows(`SELECT 1 FROM (${queues.map(() => ahead).join(' UNION ALL ')}) AS ahead WHERE type = ? LIMIT 1`, [
+    ...queues.flatMap((one) => [one, priorityOf(level, score)]),
+    historyType.name,
+  ]);
+  return found.length > 0;
+}
