@@ -3112,8 +3112,8 @@ export interface operations {
         'application/json': {
           /** Such as AAPL; of options their root, such as SPXW */
           root: string;
-          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day; earnings: the days on which a company reports */
-          schema: "quote" | "ohlc" | "eod" | "earnings";
+          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
+          schema: "quote" | "ohlc" | "eod";
           /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod and earnings 1d. Without it 15m, of eod and earnings 1d */
           interval?: number | string;
           /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
@@ -3348,8 +3348,8 @@ export interface operations {
         'application/json': {
           /** Such as AAPL; of options their root, such as SPXW */
           root: string;
-          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day; earnings: the days on which a company reports */
-          schema: "quote" | "ohlc" | "eod" | "earnings";
+          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
+          schema: "quote" | "ohlc" | "eod";
           /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod and earnings 1d. Without it 15m, of eod and earnings 1d */
           interval?: number | string;
           /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
@@ -3464,8 +3464,8 @@ export interface operations {
           dataset: "option" | "stock";
           /** Such as AAPL; of options their root, such as SPXW */
           root: string;
-          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day; earnings: the days on which a company reports */
-          schema: "quote" | "ohlc" | "eod" | "earnings";
+          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
+          schema: "quote" | "ohlc" | "eod";
           /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod and earnings 1d. Without it 15m, of eod and earnings 1d */
           interval?: number | string;
           /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
@@ -3593,8 +3593,8 @@ export interface operations {
         root?: string;
         dataset?: "option" | "stock";
         schema?: "quote" | "ohlc" | "eod" | "earnings";
-        /** As in the key: 15m */
-        interval?: string;
+        /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod and earnings 1d. Without it 15m, of eod and earnings 1d */
+        interval?: number | string;
         /** Only objects with days from here on */
         from?: string;
         to?: string;
@@ -3786,8 +3786,8 @@ export interface operations {
         root: string;
         at: string;
         schema?: "quote" | "ohlc" | "eod" | "earnings";
-        /** As in the key: 15m */
-        interval?: string;
+        /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod and earnings 1d. Without it 15m, of eod and earnings 1d */
+        interval?: number | string;
         /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
         max_dte?: number;
         /** Only strikes with |strike − underlying| ≤ underlying × base_pct × √days. With max_dte alone 0.1 */

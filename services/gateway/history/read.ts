@@ -41,7 +41,7 @@ function chainRoute(app: App, _: Parts, files: HistoryFiles): void {
         interval: intervalField,
         ...filterQuery,
         limit: limit(1_000, 5_000),
-        cursor: z.coerce.number().int().min(1).optional().describe('`next` of the page before'),
+        cursor: z.coerce.number().int().min(1).max(1_000_000).optional().describe('`next` of the page before'),
       }),
       response: {
         200: z.object({

@@ -101,7 +101,6 @@ function sample(random: Random, name: string, schema: Schema): unknown {
  */
 function fitDownload(random: Random, fields: Record<string, unknown>): void {
   if (fields.mode === 'sync') fields.mode = 'async';
-  if (typeof fields.root !== 'string') return;
   if (fields.dataset === 'option' || 'max_dte' in fields || 'base_pct' in fields) {
     if ('dataset' in fields) fields.dataset = 'option';
     if (fields.schema === 'earnings') fields.schema = 'eod';
@@ -174,7 +173,7 @@ function makeRequest(random: Random, operations: readonly Operation[], known: re
   }
   const body = operation.body === undefined ? undefined : sample(random, '', operation.body);
   const asked = Object.fromEntries(query);
-  for (const fields of [asked, body]) if (isObject(fields)) fitDownload(random, fields);
+  if (/histor/.test(path)) for (const fields of [asked, body]) if (isObject(fields)) fitDownload(random, fields);
   for (const name of [...query.keys()])
     if (asked[name] === undefined) query.delete(name);
     else query.set(name, asked[name]);
