@@ -135,7 +135,7 @@ function localHistory(stored: StoredHistory, session: Session): HistoryAccess {
 /** Dates as JSON has them. */
 const textual = (value: object): object => JSON.parse(JSON.stringify(value));
 
-function downloadFrom(asset: Asset, body: Api.DownloadBody | Omit<Api.GapsBody, 'dataset'>, { clock }: Session): Download {
+function downloadFrom(asset: Asset, body: object, { clock }: Session): Download {
   const fields = checked(asset, body, clock);
   return downloadOf(asset, fields, { from: fields.start_date, to: fields.end_date });
 }
