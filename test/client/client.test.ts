@@ -1,6 +1,6 @@
 /** The client as a program imports it: by the name of the package, against a gateway. */
 import { expect, test } from 'vitest';
-import { createClient, ProblemError } from '../../client/client.ts';
+import { createClient, ProblemError } from '../../services/client/client.ts';
 import { gatewayMesh } from '../gateway/mesh.ts';
 
 const mesh = gatewayMesh();
@@ -29,9 +29,9 @@ test('an unknown job ends the waiting with its problem', async () => {
   await expect(client().wait('01932c07-5f2a-7000-8a3b-0123456789ab')).rejects.toMatchObject({ status: 404, code: 'job.unknown' });
 });
 
-test('is found under the name of the package, as JavaScript without types', async () => {
+test('is found under the name of the package', async () => {
   const name = 'stockmesh/client';
-  const imported = (await import(name)) as typeof import('../../client/client.ts');
+  const imported = (await import(name)) as typeof import('../../services/client/client.ts');
   const submitted = await imported.createClient({ url: mesh.gateway.url, key: mesh.operator.key }).submit('option', YEAR);
   expect(submitted.status).toBe('accepted');
 });

@@ -35,24 +35,25 @@ export interface OpenApi {
   components: { schemas?: Record<string, Schema> };
 }
 
+const MOST_CHARACTERS = 120;
 const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'];
 const HEAD = `/** The types of the HTTP API, made of its OpenAPI document: \`npx vitest run test/client/generated.test.ts -u\`. */
 /* eslint-disable */
 `;
 
+/** Only what is there: openapi-fetch takes an absent method, body or parameter for none. */
 export function openapiTypes({ paths, components }: OpenApi): string {
   const lines = Object.entries(paths).map(([path, methods]) => {
-    const all = METHODS.map((method) => {
+    const all = METHODS.flatMap((method) => {
       const operation = methods[method];
-      return operation === undefined
-        ? `    ${method}?: never;`
-        : `${comment(operation.summary, 4)}    ${method}: operations['${operation.operationId}'];`;
+      return operation === undefined ? [] : `${comment(operation.summary, 4)}    ${method}: operations['${operation.operationId}'];`;
     });
-    return `  ${JSON.stringify(path)}: {\n    parameters: { query?: never; header?: never; path?: never; cookie?: never };\n${all.join('\n')}\n  };`;
+    return `  ${JSON.stringify(path)}: {\n${all.join('\n')}\n  };`;
   });
+  const first = new Map<string, string>();
   const operations = Object.values(paths)
     .flatMap((methods) => Object.values(methods))
-    .map((operation) => `  ${operation.operationId}: ${operationType(operation)};`);
+    .map((operation) => `  ${operation.operationId}: ${operationType(operation, first)};`);
   const schemas = Object.entries(components.schemas ?? {}).map(([name, schema]) => `    ${name}: ${typeOf(schema, 4)};`);
   return `${HEAD}
 export interface paths {
@@ -71,26 +72,40 @@ ${operations.join('\n')}
 `;
 }
 
-function operationType({ parameters = [], requestBody, responses }: Operation): string {
-  const groups = ['query', 'header', 'path', 'cookie'].map((place) => {
+/** `first`: where each part of an operation stands that is longer than a line. Another operation with the same part refers to it. */
+function operationType({ operationId, parameters = [], requestBody, responses }: Operation, first: Map<string, string>): string {
+  const once = (part: string, type: string): string => {
+    if (!type.includes('\n')) return type;
+    const known = first.get(type);
+    if (known === undefined) first.set(type, `operations['${operationId}']['${part}']`);
+    return known ?? type;
+  };
+  const groups = ['query', 'header', 'path', 'cookie'].flatMap((place) => {
     const own = parameters.filter((one) => one.in === place);
-    if (own.length === 0) return `      ${place}?: never;`;
+    if (own.length === 0) return [];
     const fields = own.map(
       ({ name, required, schema, description }) =>
         `${comment(description ?? schema.description, 8)}        ${key(name)}${required ? '' : '?'}: ${typeOf(schema, 8)};`,
     );
-    return `      ${place}${own.some(({ required }) => required) ? '' : '?'}: {\n${fields.join('\n')}\n      };`;
+    return `      ${place}${own.some(({ required }) => required) ? '' : '?'}: ${inLine(`{\n${fields.join('\n')}\n      }`)};`;
   });
+  const given = groups.length === 0 ? '{}' : once('parameters', `{\n${groups.join('\n')}\n    }`);
   const body =
     requestBody?.content === undefined
-      ? '    requestBody?: never;'
-      : `    requestBody${requestBody.required === true ? '' : '?'}: {\n${contentType(requestBody)}\n    };`;
+      ? ''
+      : `    requestBody${requestBody.required === true ? '' : '?'}: ${once('requestBody', inLine(`{\n${contentType(requestBody)}\n    }`))};\n`;
   const answers = Object.entries(responses).map(([status, response]) => {
     const name = /^\d+$/.test(status) ? status : `'${status}'`;
-    const content = response.content === undefined ? '        content?: never;' : contentType(response, 8);
-    return `      ${name}: {\n        headers: { [name: string]: unknown };\n${content}\n      };`;
+    return `      ${name}: ${response.content === undefined ? '{}' : inLine(`{\n${contentType(response, 8)}\n      }`)};`;
   });
-  return `{\n    parameters: {\n${groups.join('\n')}\n    };\n${body}\n    responses: {\n${answers.join('\n')}\n    };\n  }`;
+  const answered = once('responses', `{\n${answers.join('\n')}\n    }`);
+  return `{\n    parameters: ${given};\n${body}    responses: ${answered};\n  }`;
+}
+
+/** In one line where it has room: most answers are a named schema. */
+function inLine(type: string): string {
+  const line = type.replaceAll(/;?\n\s*\}/g, ' }').replaceAll(/\n\s*/g, ' ');
+  return line.length <= MOST_CHARACTERS && !type.includes('/**') ? line : type;
 }
 
 function contentType({ content = {} }: Content, indent = 6): string {

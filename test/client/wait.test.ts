@@ -1,6 +1,6 @@
 /** Waiting for a job: what is read is scripted, and the pauses are short. */
 import { expect, test } from 'vitest';
-import { type WaitedJob, WaitTimeoutError, waitForJob } from '../../client/wait.ts';
+import { type WaitedJob, WaitTimeoutError, waitForJob } from '../../services/client/wait.ts';
 
 const job = (status: string, completed: number): WaitedJob => ({
   status,

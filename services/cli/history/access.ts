@@ -1,6 +1,6 @@
 /** What the commands of history need of a mesh, in the shapes of the HTTP API: of the mesh of this data folder, or of a gateway anywhere. */
 import type { Writable } from 'node:stream';
-import type { paths } from '../../../client/openapi.ts';
+import type { paths } from '../../client/openapi.ts';
 import type { GlobalOptions } from '../session.ts';
 
 type Answer<Path extends keyof paths, Method extends 'get' | 'post', Status extends number> = paths[Path] extends {

@@ -1,5 +1,5 @@
 /** `stockmesh history option`, `stock` and `gaps`: asking for downloads, and watching them. */
-import { WaitTimeoutError, waitForJob } from '../../../client/wait.ts';
+import { WaitTimeoutError, waitForJob } from '../../client/wait.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { FAILURE } from '../output/failure.ts';
 import { plural, span } from '../output/numbers.ts';

@@ -1,7 +1,7 @@
 /** History over the HTTP API of a gateway, with the client that programs use too. */
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type Client, createClient, ProblemError } from '../../../client/client.ts';
+import { type Client, createClient, ProblemError } from '../../client/client.ts';
 import { InputError, messageOf, StockmeshError, TransientError } from '../../platform/errors.ts';
 import type { Accepted, HistoryAccess, Preview } from './access.ts';
 

@@ -22,25 +22,27 @@ import { closing, type HistoryFiles } from './files.ts';
 const objectKey = z.string().min(1).max(190).describe('Percent-encoded, slashes too: `encodeURIComponent(key)`');
 const params = z.strictObject({ key: objectKey });
 
-const object = z.object({
-  key: z.string(),
-  root: z.string(),
-  dataset: z.enum(['option', 'stock']),
-  schema: z.enum(SCHEMAS),
-  interval: z.string(),
-  max_dte: z.int().nullable().describe('Of a filtered object; null for the whole chain'),
-  base_pct: z.number().nullable(),
-  from: z.string().describe('First calendar day of its period'),
-  to: z.string(),
-  rows: z.int(),
-  bytes: z.number(),
-  sha256: z.string(),
-  is_partial: z.boolean().describe('Its period was not over, or trading days of it are missing'),
-  degraded: z.string().nullable(),
-  source: z.string(),
-  as_of: instant.describe('When the source was asked'),
-  stored_at: instant,
-});
+const object = z
+  .object({
+    key: z.string(),
+    root: z.string(),
+    dataset: z.enum(['option', 'stock']),
+    schema: z.enum(SCHEMAS),
+    interval: z.string(),
+    max_dte: z.int().nullable().describe('Of a filtered object; null for the whole chain'),
+    base_pct: z.number().nullable(),
+    from: z.string().describe('First calendar day of its period'),
+    to: z.string(),
+    rows: z.int(),
+    bytes: z.number(),
+    sha256: z.string(),
+    is_partial: z.boolean().describe('Its period was not over, or trading days of it are missing'),
+    degraded: z.string().nullable(),
+    source: z.string(),
+    as_of: instant.describe('When the source was asked'),
+    stored_at: instant,
+  })
+  .meta({ id: 'HistoryObject' });
 
 /** Rows of its file that an answer shows. */
 const MOST_ROWS = 1_000;

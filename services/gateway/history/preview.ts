@@ -7,19 +7,21 @@ import type { Parts } from '../http/app.ts';
 
 const state = z.enum(DAY_STATES);
 
-export const previewJson = z.object({
-  dry_run: z.literal(true),
-  total_items: z.int().describe('Objects of the download'),
-  counts: z.partialRecord(state, z.int()).describe('Objects by the worst state of their days'),
-  to_download: z.int(),
-  source: z.string().nullable().describe('null: no source of history.sources can give it; `warnings` say why'),
-  calls: z.int().nullable().describe('Requests to the source'),
-  estimated_rows: z.int().nullable().describe('By like objects that are stored; null where there are none'),
-  estimated_bytes: z.int().nullable(),
-  estimated_seconds: z.int().nullable().describe('By the pace of the newest like objects; null where nothing was measured'),
-  warnings: z.array(z.string()),
-  objects: z.array(z.object({ key: z.string(), days: z.int(), state, download: z.boolean() })),
-});
+export const previewJson = z
+  .object({
+    dry_run: z.literal(true),
+    total_items: z.int().describe('Objects of the download'),
+    counts: z.partialRecord(state, z.int()).describe('Objects by the worst state of their days'),
+    to_download: z.int(),
+    source: z.string().nullable().describe('null: no source of history.sources can give it; `warnings` say why'),
+    calls: z.int().nullable().describe('Requests to the source'),
+    estimated_rows: z.int().nullable().describe('By like objects that are stored; null where there are none'),
+    estimated_bytes: z.int().nullable(),
+    estimated_seconds: z.int().nullable().describe('By the pace of the newest like objects; null where nothing was measured'),
+    warnings: z.array(z.string()),
+    objects: z.array(z.object({ key: z.string(), days: z.int(), state, download: z.boolean() })),
+  })
+  .meta({ id: 'DownloadPreview' });
 
 /** The source that would be asked for a download, and what a person should know before. */
 export type HistorySources = (download: Download) => { source: PreviewedSource | undefined; warnings: string[] };

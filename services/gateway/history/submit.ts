@@ -51,14 +51,16 @@ const query = z.strictObject({
   mode: z.enum(['async', 'sync']).default('async').describe('sync: waits up to a minute for the end of the job'),
 });
 
-const accepted = z.object({
-  status: z.literal('accepted'),
-  job_id: z.string(),
-  message: z.string(),
-  status_url: z.string(),
-  total_items: z.int().describe('Objects of the download'),
-  outcome: z.enum(['queued', 'joined']).describe('joined: the same download was asked for before; this is its job'),
-});
+const accepted = z
+  .object({
+    status: z.literal('accepted'),
+    job_id: z.string(),
+    message: z.string(),
+    status_url: z.string(),
+    total_items: z.int().describe('Objects of the download'),
+    outcome: z.enum(['queued', 'joined']).describe('joined: the same download was asked for before; this is its job'),
+  })
+  .meta({ id: 'AcceptedDownload' });
 
 export function historySubmitRoutes(app: App, parts: Parts): void {
   submitRoute(app, parts, 'option', { method: 'POST', url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' });

@@ -6,12 +6,15 @@ import { VERSION } from '../../platform/lifecycle.ts';
 import type { App } from './app.ts';
 import { DOCS_POLICY } from './headers.ts';
 
-/** A named schema is there twice, as requests and as answers have it, whether or not it is used as both. */
+/** A named schema is there twice, as requests and as answers have it, whether or not it is used as both. One that only such a schema uses is not used either. */
 const transformObject: SwaggerTransformObject = (input) => {
   const document = jsonSchemaTransformObject(input) as { components: { schemas: Record<string, unknown> } };
-  const text = JSON.stringify(document);
   const { schemas } = document.components;
-  for (const name of Object.keys(schemas)) if (!text.includes(`"#/components/schemas/${name}"`)) delete schemas[name];
+  for (let unused = Object.keys(schemas); unused.length > 0; ) {
+    const text = JSON.stringify(document);
+    unused = Object.keys(schemas).filter((name) => !text.includes(`"#/components/schemas/${name}"`));
+    for (const name of unused) delete schemas[name];
+  }
   return document as ReturnType<SwaggerTransformObject>;
 };
 

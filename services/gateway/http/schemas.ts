@@ -33,97 +33,107 @@ export const streamToken = z
   .optional()
   .describe('Of POST /v1/events/token, in place of a key: for an EventSource, which sends no header');
 
-export const jobSummary = z.object({
-  id: z.string(),
-  type: z.string(),
-  symbol: z.string().nullable(),
-  state,
-  queue,
-  priority: z.int().describe('1 (most urgent) to 10'),
-  score: z
-    .number()
-    .nullable()
-    .describe('0-1, orders jobs of one priority; null for a key of a user where another user is the reason of the priority'),
-  attempt: z.int(),
-  max_attempts: z.int(),
-  user: z.string().nullable().describe('Who asked first; a key of a user sees that user'),
-  worker: z.string().nullable(),
-  blocked_on: z.enum(['slot', 'dependency']).nullable(),
-  run_at: instant.nullable().describe('Of a scheduled job: when it starts'),
-  enqueued_at: instant,
-  started_at: instant.nullable(),
-  ended_at: instant.nullable(),
-  reason: z.string().nullable().describe('Why it ended other than completed, or waits for its next attempt'),
-});
+export const jobSummary = z
+  .object({
+    id: z.string(),
+    type: z.string(),
+    symbol: z.string().nullable(),
+    state,
+    queue,
+    priority: z.int().describe('1 (most urgent) to 10'),
+    score: z
+      .number()
+      .nullable()
+      .describe('0-1, orders jobs of one priority; null for a key of a user where another user is the reason of the priority'),
+    attempt: z.int(),
+    max_attempts: z.int(),
+    user: z.string().nullable().describe('Who asked first; a key of a user sees that user'),
+    worker: z.string().nullable(),
+    blocked_on: z.enum(['slot', 'dependency']).nullable(),
+    run_at: instant.nullable().describe('Of a scheduled job: when it starts'),
+    enqueued_at: instant,
+    started_at: instant.nullable(),
+    ended_at: instant.nullable(),
+    reason: z.string().nullable().describe('Why it ended other than completed, or waits for its next attempt'),
+  })
+  .meta({ id: 'JobSummary' });
 
-const itemCounts = z.object({
-  pending: z.int(),
-  done: z.int(),
-  skipped: z.int(),
-  no_data: z.int(),
-  failed: z.int(),
-  not_entitled: z.int().describe('The account of the source may not read them'),
-  not_yet: z.int().describe('Their data is not there yet'),
-  total: z.int(),
-});
-
-/** The same job in the terms of earlier clients. */
-export const jobStatus = z.object({
-  job_id: z.string(),
-  status: state,
-  progress: z.object({
-    completed: z.int(),
+const itemCounts = z
+  .object({
+    pending: z.int(),
+    done: z.int(),
     skipped: z.int(),
     no_data: z.int(),
     failed: z.int(),
-    not_entitled: z.int(),
-    not_yet: z.int(),
+    not_entitled: z.int().describe('The account of the source may not read them'),
+    not_yet: z.int().describe('Their data is not there yet'),
     total: z.int(),
-    percentage: z.number().describe('0-100'),
-  }),
-  eta_seconds: z.number().nullable().describe('Until it is done, by what was measured; null when nothing was'),
-  created_at: instant,
-  updated_at: instant,
-  error_message: z.string().nullable(),
-});
+  })
+  .meta({ id: 'ItemCounts' });
 
-export const jobDetail = jobSummary.extend({
-  payload: z.unknown(),
-  why: z
-    .record(z.string(), z.unknown())
-    .nullable()
-    .describe(
-      'How it came to its priority: `text`, the `user` whose request gave it, and if it was scored its factors. null: as for `score`',
-    ),
-  triggered_by: z.string().nullable().describe('null: as for `score`'),
-  code: z.string().nullable().describe('Why it ended other than completed, for programs'),
-  result: z.unknown().describe('A key of a user sees what says nothing of other users'),
-  attempts: z
-    .array(
-      z.object({
-        attempt: z.int(),
-        worker: z.string().nullable(),
-        started_at: instant.nullable(),
-        ended_at: instant,
-        outcome: z.string(),
-        code: z.string().nullable(),
-        reason: z.string().nullable(),
-      }),
-    )
-    .describe('Those that did not complete'),
-  subscribers: z.array(z.string()),
-  needs: z.array(z.object({ id: z.string(), state, is_part: z.boolean().describe('Its items count as items of this job') })),
-  items: itemCounts,
-  position: z.int().nullable().describe('Jobs that are claimed before it'),
-  ...jobStatus.shape,
-});
+/** The same job in the terms of earlier clients. */
+export const jobStatus = z
+  .object({
+    job_id: z.string(),
+    status: state,
+    progress: z.object({
+      completed: z.int(),
+      skipped: z.int(),
+      no_data: z.int(),
+      failed: z.int(),
+      not_entitled: z.int(),
+      not_yet: z.int(),
+      total: z.int(),
+      percentage: z.number().describe('0-100'),
+    }),
+    eta_seconds: z.number().nullable().describe('Until it is done, by what was measured; null when nothing was'),
+    created_at: instant,
+    updated_at: instant,
+    error_message: z.string().nullable(),
+  })
+  .meta({ id: 'JobStatus' });
 
-export const change = z.object({
-  id: z.string(),
-  type: z.string(),
-  symbol: z.string().nullable(),
-  state,
-  attempt: z.int(),
-  worker: z.string().nullable(),
-  reason: z.string().nullable(),
-});
+export const jobDetail = jobSummary
+  .extend({
+    payload: z.unknown(),
+    why: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .describe(
+        'How it came to its priority: `text`, the `user` whose request gave it, and if it was scored its factors. null: as for `score`',
+      ),
+    triggered_by: z.string().nullable().describe('null: as for `score`'),
+    code: z.string().nullable().describe('Why it ended other than completed, for programs'),
+    result: z.unknown().describe('A key of a user sees what says nothing of other users'),
+    attempts: z
+      .array(
+        z.object({
+          attempt: z.int(),
+          worker: z.string().nullable(),
+          started_at: instant.nullable(),
+          ended_at: instant,
+          outcome: z.string(),
+          code: z.string().nullable(),
+          reason: z.string().nullable(),
+        }),
+      )
+      .describe('Those that did not complete'),
+    subscribers: z.array(z.string()),
+    needs: z.array(z.object({ id: z.string(), state, is_part: z.boolean().describe('Its items count as items of this job') })),
+    items: itemCounts,
+    position: z.int().nullable().describe('Jobs that are claimed before it'),
+    ...jobStatus.shape,
+  })
+  .meta({ id: 'JobDetail' });
+
+export const change = z
+  .object({
+    id: z.string(),
+    type: z.string(),
+    symbol: z.string().nullable(),
+    state,
+    attempt: z.int(),
+    worker: z.string().nullable(),
+    reason: z.string().nullable(),
+  })
+  .meta({ id: 'JobChange' });

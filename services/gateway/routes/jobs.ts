@@ -24,25 +24,29 @@ const MOST_REQUESTS = 100;
 /** Of all requests together: a portfolio of 1,000 symbols in batches, with the analysis of each, are less. The answer names each and stays below a megabyte. */
 const MOST_JOBS = 2_000;
 
-const accepted = z.object({
-  id: z.string(),
-  type: z.string(),
-  symbol: z.string().nullable(),
-  state,
-  outcome: z.enum(['queued', 'joined']).describe('joined: the same work was asked for before; this is its job'),
-  queue,
-  priority: z.int(),
-  score: z.number().nullable().describe('null for a key of a user where another user is the reason of the priority'),
-  position: z.int().nullable().describe('Jobs that are claimed before it; null for one that starts later'),
-  estimated_start_seconds: z
-    .number()
-    .nullable()
-    .describe('Position × median duration of the type ÷ live worker slots; null when nothing was measured yet or no worker is alive'),
-  estimated_completion_seconds: z.number().nullable(),
-  status_url: z.string(),
-  request: z.int().describe('Which of the requests it is for, from 0'),
-});
-const refusal = z.object({ request: z.int(), type: z.string(), symbol: z.string().nullable(), code: z.string(), reason: z.string() });
+const accepted = z
+  .object({
+    id: z.string(),
+    type: z.string(),
+    symbol: z.string().nullable(),
+    state,
+    outcome: z.enum(['queued', 'joined']).describe('joined: the same work was asked for before; this is its job'),
+    queue,
+    priority: z.int(),
+    score: z.number().nullable().describe('null for a key of a user where another user is the reason of the priority'),
+    position: z.int().nullable().describe('Jobs that are claimed before it; null for one that starts later'),
+    estimated_start_seconds: z
+      .number()
+      .nullable()
+      .describe('Position × median duration of the type ÷ live worker slots; null when nothing was measured yet or no worker is alive'),
+    estimated_completion_seconds: z.number().nullable(),
+    status_url: z.string(),
+    request: z.int().describe('Which of the requests it is for, from 0'),
+  })
+  .meta({ id: 'AcceptedJob' });
+const refusal = z
+  .object({ request: z.int(), type: z.string(), symbol: z.string().nullable(), code: z.string(), reason: z.string() })
+  .meta({ id: 'RefusedJob' });
 
 const params = z.strictObject({ id: jobId });
 

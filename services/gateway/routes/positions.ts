@@ -11,29 +11,31 @@ import { instant, problems, userId } from '../http/schemas.ts';
 const MOST_POSITIONS = 1000;
 
 const given = PositionInput.shape;
-const position = z.object({
-  id: z.string(),
-  contract: z.string().describe('OCC symbol'),
-  quantity: z.number().describe('Contracts'),
-  entry_price: z.number().describe('Dollars a share'),
-  entry_iv: z
-    .number()
-    .nullable()
-    .describe(given.entry_iv.description ?? ''),
-  entry_spot: z
-    .number()
-    .nullable()
-    .describe(given.entry_spot.description ?? ''),
-  target: z
-    .number()
-    .nullable()
-    .describe(given.target.description ?? ''),
-  stop: z
-    .number()
-    .nullable()
-    .describe(given.stop.description ?? ''),
-  opened_at: instant,
-});
+const position = z
+  .object({
+    id: z.string(),
+    contract: z.string().describe('OCC symbol'),
+    quantity: z.number().describe('Contracts'),
+    entry_price: z.number().describe('Dollars a share'),
+    entry_iv: z
+      .number()
+      .nullable()
+      .describe(given.entry_iv.description ?? ''),
+    entry_spot: z
+      .number()
+      .nullable()
+      .describe(given.entry_spot.description ?? ''),
+    target: z
+      .number()
+      .nullable()
+      .describe(given.target.description ?? ''),
+    stop: z
+      .number()
+      .nullable()
+      .describe(given.stop.description ?? ''),
+    opened_at: instant,
+  })
+  .meta({ id: 'OptionPosition' });
 const positions = z.object({ user: z.string(), positions: z.array(position).describe('In the order in which they were given') });
 
 const params = z.strictObject({ id: userId });

@@ -10,31 +10,35 @@ import type { App, Parts } from '../http/app.ts';
 import { day, flag, instant, limit, problems } from '../http/schemas.ts';
 import { adjustedBars, daysBefore, type KnownSymbol, readBarRange, readKnownSymbol } from './symbol-reader.ts';
 
-export const judgement = z.object({
-  state: z.enum(FRESHNESS_STATES).describe('outdated: the sources were asked lately and have nothing newer'),
-  sessions_behind: z
-    .int()
-    .nullable()
-    .describe('Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days'),
-  age_minutes: z.number().nullable(),
-  threshold_minutes: z.number(),
-  session: z.string().describe('open, closed, weekend; none for a symbol without a calendar'),
-  due_at: instant.nullable().describe('When it becomes due to be asked for again, or became'),
-  failure: z
-    .object({ since: instant, last_asked: instant, asked_again: instant, times: z.int(), code: z.string(), reason: z.string() })
-    .nullable()
-    .describe('The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again'),
-  reason: z.string(),
-});
-const bar = z.object({
-  date: z.string(),
-  open: z.number(),
-  high: z.number(),
-  low: z.number(),
-  close: z.number(),
-  adjusted_close: z.number(),
-  volume: z.number(),
-});
+export const judgement = z
+  .object({
+    state: z.enum(FRESHNESS_STATES).describe('outdated: the sources were asked lately and have nothing newer'),
+    sessions_behind: z
+      .int()
+      .nullable()
+      .describe('Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days'),
+    age_minutes: z.number().nullable(),
+    threshold_minutes: z.number(),
+    session: z.string().describe('open, closed, weekend; none for a symbol without a calendar'),
+    due_at: instant.nullable().describe('When it becomes due to be asked for again, or became'),
+    failure: z
+      .object({ since: instant, last_asked: instant, asked_again: instant, times: z.int(), code: z.string(), reason: z.string() })
+      .nullable()
+      .describe('The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again'),
+    reason: z.string(),
+  })
+  .meta({ id: 'Freshness' });
+const bar = z
+  .object({
+    date: z.string(),
+    open: z.number(),
+    high: z.number(),
+    low: z.number(),
+    close: z.number(),
+    adjusted_close: z.number(),
+    volume: z.number(),
+  })
+  .meta({ id: 'Bar' });
 export const freshnessCounts = z.object({ fresh: z.int(), outdated: z.int(), stale: z.int(), missing: z.int() });
 /** The symbol, and the source and freshness of its data. */
 const head = {
@@ -52,16 +56,20 @@ const head = {
   price: judgement,
 };
 const values = z.record(z.string(), z.number().nullable());
-const analysis = judgement.extend({
-  date: z.string().nullable().describe('Of the newest bar used'),
-  computed_at: instant.nullable(),
-  signal: z.enum(['buy', 'sell', 'hold']).nullable(),
-  confidence: z.number().nullable().describe('0-1'),
-  bars_used: z.int().nullable(),
-  reasons: z.array(z.object({ indicator: z.string(), observation: z.string(), points: z.number(), weight: z.number() })),
-  indicators: values.nullable(),
-});
-const actions = z.array(z.object({ date: z.string(), kind: z.enum(['split', 'dividend']), value: z.number() }));
+const analysis = judgement
+  .extend({
+    date: z.string().nullable().describe('Of the newest bar used'),
+    computed_at: instant.nullable(),
+    signal: z.enum(['buy', 'sell', 'hold']).nullable(),
+    confidence: z.number().nullable().describe('0-1'),
+    bars_used: z.int().nullable(),
+    reasons: z.array(z.object({ indicator: z.string(), observation: z.string(), points: z.number(), weight: z.number() })),
+    indicators: values.nullable(),
+  })
+  .meta({ id: 'Analysis' });
+const actions = z
+  .array(z.object({ date: z.string(), kind: z.enum(['split', 'dividend']), value: z.number() }))
+  .meta({ id: 'CorporateActions' });
 
 const range = {
   from: day.optional().describe('First day; without it the newest bars'),

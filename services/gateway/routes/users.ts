@@ -36,16 +36,18 @@ const freshness = z.object({
   price: judgement,
   analysis: judgement,
 });
-const position = z.object({
-  ...held.shape,
-  ...freshness.shape,
-  close: z.number().nullable(),
-  currency: z.string().nullable(),
-  value: z.number().nullable().describe('Quantity × close'),
-  base_value: z.number().nullable().describe('The same in portfolio.base_currency; null while price, currency or rate are unknown'),
-  signal: z.enum(['buy', 'sell', 'hold']).nullable(),
-  confidence: z.number().nullable(),
-});
+const position = z
+  .object({
+    ...held.shape,
+    ...freshness.shape,
+    close: z.number().nullable(),
+    currency: z.string().nullable(),
+    value: z.number().nullable().describe('Quantity × close'),
+    base_value: z.number().nullable().describe('The same in portfolio.base_currency; null while price, currency or rate are unknown'),
+    signal: z.enum(['buy', 'sell', 'hold']).nullable(),
+    confidence: z.number().nullable(),
+  })
+  .meta({ id: 'Position' });
 
 const worth = z
   .object({

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createClient, type Job } from '../../../client/client.ts';
+import { createClient, type Job } from '../../../services/client/client.ts';
 import { systemClock } from '../../../services/platform/clock.ts';
 import type { RunningService } from '../../../services/platform/lifecycle.ts';
 import { startWorkerService } from '../../../services/worker/service.ts';

@@ -1,6 +1,6 @@
 /**
- * The typed client of the HTTP API: `import { createClient } from 'stockmesh/client'`. It needs `fetch` and nothing of Node, so it runs in Node 20 or newer and in browsers.
- * `client.js` is made of this file: `npx vitest run test/client/generated.test.ts -u`.
+ * The typed client of the HTTP API: `import { createClient } from 'stockmesh/client'`. It needs `fetch` and nothing of Node. Node reads the TypeScript
+ * as it is (22.18 or newer, in a project that links this folder), and so do the bundlers of browsers.
  */
 import createFetchClient, { type Client as FetchClient } from 'openapi-fetch';
 import type { paths } from './openapi.ts';
