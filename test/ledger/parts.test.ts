@@ -128,6 +128,20 @@ describe('a job with parts', () => {
     expect(await waited()).toBe(35);
   });
 
+  test('is not started again while one of them runs; a part that failed is, and the job waits for both', async () => {
+    const { job, a, b } = await download();
+    const [first, second] = await claimed(a, b);
+    await on.broken(first!);
+    await expect(retry(on.ledger(), job)).rejects.toMatchObject({ code: 'job.live' });
+    expect([await on.state(a), await on.state(b)]).toEqual(['failed', 'running']);
+    await retry(on.ledger(), a);
+    await on.done(second!);
+    expect([await on.state(a), await on.state(job)]).toEqual(['ready', 'blocked']);
+    const [again] = await claimed(a);
+    await on.done(again!);
+    expect(await on.state(job)).toBe('ready');
+  });
+
   test('may wait longer than its queue allows, where its type says so', async () => {
     const { types } = on.ledger();
     const ledger = on.ledger({ types: { ...types, batch_fetch: { ...types.batch_fetch!, ttlSeconds: 86_400 } } });

@@ -80,6 +80,26 @@ test('two jobs over overlapping ranges fetch each object once, at the same time'
   expect(states.filter((state) => state === 'skipped')).toHaveLength(6);
 });
 
+test('a refresh that is asked for while another one runs takes what that one gets from then on, and fetches the rest again', async () => {
+  const doubles = await historyDoubles();
+  const [stored] = await on.request({ from: '2024-01-03' });
+  on.downloader(doubles);
+  await on.reaches(stored!, 'completed');
+  doubles.source.asked.length = 0;
+  let second: string | undefined;
+  doubles.source.answer = async ({ period }, days) => {
+    // The first refresh has stored the 5th and is at the 4th.
+    if (period.name === '2024-01-04') [second] = second === undefined ? await on.request({}, { force: true }) : [second];
+    return days;
+  };
+  const [first] = await on.request({ from: '2024-01-03' }, { force: true });
+  await on.reaches(first!, 'completed');
+  await on.reaches(second!, 'completed');
+  expect(doubles.source.asked.toSorted()).toEqual(['2024-01-02', '2024-01-03', '2024-01-04', '2024-01-05', '2024-01-05']);
+  const states = [...(await on.items(first!)), ...(await on.items(second!))].map(([, state]) => state);
+  expect(states.toSorted()).toEqual(['done', 'done', 'done', 'done', 'done', 'skipped', 'skipped']);
+});
+
 test('a worker that dies costs the objects that were under way, and no other one', async () => {
   const stuck = Promise.withResolvers<void>();
   const doubles = await historyDoubles(
