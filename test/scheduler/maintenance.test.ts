@@ -351,7 +351,6 @@ test('the clean-up gives back the claims of downloads that do not run any more, 
   await mesh.add(ledger, {});
   const [running] = await mesh.run(ledger, 'w1');
   const { id, attempt } = running!;
-  onTestFinished(async () => void (await mesh.db.run('DELETE FROM history_fetches')));
   await mesh.db.run('INSERT INTO history_fetches (object_key, job_id, attempt) VALUES ?', [
     [
       ['an earlier attempt', idToBytes(id), attempt - 1],
