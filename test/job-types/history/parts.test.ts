@@ -5,7 +5,7 @@ import { cancel, retry } from '../../../services/ledger/control.ts';
 import { idToBytes } from '../../../services/ledger/id.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
-import { historyDoubles, scriptedSource } from './doubles.ts';
+import { historyDoubles, scriptedSource, stuckSource } from './doubles.ts';
 import { downloadsOfFile } from './downloads.ts';
 
 const on = await downloadsOfFile({ 'history.concurrency': 1, 'history.items_per_job': 2 });
@@ -89,26 +89,15 @@ test('failed items of parts are counted at the job, and its retry runs these alo
 });
 
 test('cancelling the job stops the part that runs', async () => {
-  const stopped = Promise.withResolvers<unknown>();
-  const begun = Promise.withResolvers<void>();
-  const doubles = await historyDoubles(
-    scriptedSource((_, __, signal) => {
-      begun.resolve();
-      return new Promise((_, reject) => {
-        signal.addEventListener('abort', () => {
-          stopped.resolve(signal.reason);
-          reject(signal.reason);
-        });
-      });
-    }),
-  );
+  const { source, begun, stopped } = stuckSource();
+  const doubles = await historyDoubles(source);
   const [id] = await on.request();
   const worker = on.downloader(doubles, { overrides: { 'worker.max_concurrent_jobs': 1 } });
-  await begun.promise;
+  await begun;
   const changes = await cancel(on.ledger, id!, 'by hand');
   expect(changes.map(({ state }) => state)).toEqual(['cancelled', 'cancelled', 'cancelled']);
   for (const { id: changed, worker: name } of changes) if (name !== undefined) worker.abort(changed, 'cancelled by hand');
-  expect(await stopped.promise).toMatchObject({ code: 'job.cancelled' });
+  expect(await stopped).toMatchObject({ code: 'job.cancelled' });
 });
 
 test('a job near its time limit goes on in another attempt, which counts as none', async () => {
