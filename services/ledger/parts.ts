@@ -20,6 +20,16 @@ async function partKeys(sql: Sql, ids: readonly Buffer[]): Promise<Buffer[]> {
   return rows.map(({ needs_id }) => needs_id);
 }
 
+/** Those of the jobs that are parts of another. Walks ix_needs. */
+export async function partsAmong(sql: Sql, ids: readonly Buffer[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set();
+  const rows = await sql.rows<{ needs_id: Buffer }>(
+    'SELECT DISTINCT needs_id FROM job_dependencies FORCE INDEX (ix_needs) WHERE needs_id IN (?) AND is_part = 1',
+    [ids],
+  );
+  return new Set(rows.map(({ needs_id }) => idFromBytes(needs_id)));
+}
+
 /** A job that waits for its parts. */
 export interface Parent {
   id: string;

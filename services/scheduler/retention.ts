@@ -1,4 +1,5 @@
 /** Deletes old rows, in batches. */
+import { giveBackLeft } from '../job-types/history/claims.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import { deleteEnded } from '../ledger/maintain/delete.ts';
 import { deleteRuns } from '../market/options/store/runs.ts';
@@ -13,7 +14,7 @@ const UNANSWERED_MS = 3_600_000;
 /** Ranks that are deleted with a run, about. */
 const ROWS_A_RUN = 100;
 
-/** Ended jobs, ended callbacks and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead, rankings, chains and audit rows beyond their days. */
+/** Ended jobs, ended callbacks and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead, claims of downloads that have ended, rankings, chains and audit rows beyond their days. */
 export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
   const ledger = { ...anyLedger, db: anyLedger.db.long };
   const { interval, batch } = config.scheduler.retention;
@@ -44,6 +45,8 @@ export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
       await whileFull(removeOlder('DELETE FROM chain_days WHERE date < ? ORDER BY date LIMIT ?', ago(chain_days * DAY_MS)));
       // What was not answered within ten minutes never is. The table holds what is being answered: a scan reads a page.
       await whileFull(removeOlder('DELETE FROM login_answers WHERE admitted_at < ? LIMIT ?', ago(UNANSWERED_MS)));
+      // The table holds what is downloaded at this moment, and what was left.
+      await whileFull(() => giveBackLeft(ledger.db, batch));
       // ix_at, ix_expires
       await whileFull(removeOlder('DELETE FROM audit_log WHERE at < ? ORDER BY at LIMIT ?', ago(config.audit.keep_days * DAY_MS)));
       await whileFull(removeOlder('DELETE FROM stream_tokens WHERE expires_at < ? ORDER BY expires_at LIMIT ?', now));

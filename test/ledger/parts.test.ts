@@ -2,10 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import { cancel, redrive, retry } from '../../services/ledger/control.ts';
 import { enqueue, type JobRequest } from '../../services/ledger/enqueue/enqueue.ts';
+import { age } from '../../services/ledger/maintain/age.ts';
 import { deleteEnded } from '../../services/ledger/maintain/delete.ts';
 import { expire } from '../../services/ledger/maintain/expire.ts';
 import { partsOf, readParts } from '../../services/ledger/parts.ts';
-import { readJob } from '../../services/ledger/read/jobs.ts';
+import { readJob, readStats } from '../../services/ledger/read/jobs.ts';
 import type { ClaimedJob } from '../../services/ledger/run/claim.ts';
 import { commitPart, complete } from '../../services/ledger/run/complete.ts';
 import { countItems, type ItemResult, listItems, recordItems } from '../../services/ledger/run/items.ts';
@@ -104,6 +105,41 @@ describe('a job with parts', () => {
     await on.done(first!);
     await on.ask({ ...whole('a'), user: 'ada' }, part('a'));
     expect(await withdraw(on.ledger(), job!, ['ada'], { reason: 'by hand' })).toMatchObject({ outcome: 'cancelled' });
+  });
+
+  test('has parts that do not rise by waiting, whatever else does', async () => {
+    const [, a, other] = await on.add({ ...whole('a'), level: 8 }, { ...part('a'), level: 8 }, { symbol: 'SPY', level: 8 });
+    on.clock.advance({ seconds: 1_300 });
+    expect((await age(on.ledger(), { intervalSeconds: 600, highestLevel: 4 }, 'background_analysis', undefined)).raised).toBe(1);
+    expect([(await on.row(a!)).aged, (await on.row(other!)).aged]).toEqual([0, 2]);
+  });
+
+  test('has parts that do not count in how long the oldest ready job has waited', async () => {
+    const waited = async () => (await readStats(on.db, new Date(on.clock.now().epochMilliseconds))).queues[0]?.oldest_s;
+    // Ids of one process ascend even where the clock of another test was ahead.
+    on.clock.advance({ hours: 48 });
+    await on.add(whole('a', 'b'), part('a'), part('b'));
+    expect(await waited()).toBeNull();
+    on.clock.advance({ seconds: 60 });
+    await on.add({});
+    on.clock.advance({ seconds: 5 });
+    await on.add({}, { level: 2 });
+    on.clock.advance({ seconds: 30 });
+    expect(await waited()).toBe(35);
+  });
+
+  test('is not started again while one of them runs; a part that failed is, and the job waits for both', async () => {
+    const { job, a, b } = await download();
+    const [first, second] = await claimed(a, b);
+    await on.broken(first!);
+    await expect(retry(on.ledger(), job)).rejects.toMatchObject({ code: 'job.live' });
+    expect([await on.state(a), await on.state(b)]).toEqual(['failed', 'running']);
+    await retry(on.ledger(), a);
+    await on.done(second!);
+    expect([await on.state(a), await on.state(job)]).toEqual(['ready', 'blocked']);
+    const [again] = await claimed(a);
+    await on.done(again!);
+    expect(await on.state(job)).toBe('ready');
   });
 
   test('may wait longer than its queue allows, where its type says so', async () => {

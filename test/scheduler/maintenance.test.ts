@@ -344,3 +344,21 @@ test('the clean-up deletes replaced rankings and chains beyond their days', asyn
   );
   expect(await count('chain_days')).toBe(1);
 });
+
+test('the clean-up gives back the claims of downloads that do not run any more, in batches, and leaves those of one that runs', async () => {
+  const config = configOf({ 'scheduler.retention.batch': 2 });
+  const ledger = mesh.ledger(config);
+  await mesh.add(ledger, {});
+  const [running] = await mesh.run(ledger, 'w1');
+  const { id, attempt } = running!;
+  await mesh.db.run('INSERT INTO history_fetches (object_key, job_id, attempt) VALUES ?', [
+    [
+      ['an earlier attempt', idToBytes(id), attempt - 1],
+      ['held', idToBytes(id), attempt],
+      ['deleted 1', idToBytes(newJobId(mesh.clock.now().epochMilliseconds)), 1],
+      ['deleted 2', idToBytes(newJobId(mesh.clock.now().epochMilliseconds)), 1],
+    ],
+  ]);
+  await retentionDuty(ledger, config).run(signal);
+  expect(await mesh.db.rows('SELECT object_key FROM history_fetches')).toEqual([{ object_key: 'held' }]);
+});

@@ -1,5 +1,5 @@
 /** Who downloads an object at this moment (`history_fetches`): one job at a time. A claim counts while its attempt of its job runs, so nothing must be given back when a worker dies. */
-import { idToBytes } from '../../ledger/id.ts';
+import { idFromBytes, idToBytes } from '../../ledger/id.ts';
 import type { Attempt } from '../../ledger/run/complete.ts';
 import type { Sql, Transaction } from '../../platform/database/database.ts';
 
@@ -52,4 +52,19 @@ export async function heldByOthers(sql: Sql, keys: readonly string[], job: Attem
     [keys, idToBytes(job.id)],
   );
   return new Set(rows.map(({ object_key }) => object_key));
+}
+
+/** Gives back up to `most` claims of attempts that have ended without it, by a cancel or a death: the files of such objects are never pruned. Returns how many there were. */
+export async function giveBackLeft(sql: Sql, most: number): Promise<number> {
+  const left = await sql.rows<{ object_key: string; job_id: Buffer; attempt: number }>(
+    `SELECT f.object_key, f.job_id, f.attempt FROM history_fetches f LEFT JOIN jobs j ON j.id = f.job_id AND j.state = 'running' AND j.attempt = f.attempt
+      WHERE j.id IS NULL LIMIT ?`,
+    [most],
+  );
+  // An attempt that has ended never runs again: a row that another job has taken over meanwhile names that job, and stays.
+  await giveBack(
+    sql,
+    left.map(({ object_key, job_id, attempt }) => ({ key: object_key, job: { id: idFromBytes(job_id), attempt } })),
+  );
+  return left.length;
 }

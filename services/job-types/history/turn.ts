@@ -35,12 +35,14 @@ export function beginTurn(sql: Sql, job: Pick<ClaimedJob, 'queue' | 'level' | 's
   return turn;
 }
 
+/** What has become more urgent by waiting has its turn when a place is free: of two alike each would else take the place of the other with every level that it rises. */
 async function hasMoreUrgent(sql: Sql, { queue, level, score }: Pick<ClaimedJob, 'queue' | 'level' | 'score'>): Promise<boolean> {
+  const mine = priorityOf(level, score);
   const queues = QUEUES.slice(0, QUEUES.indexOf(queue) + 1);
-  const ahead = `(SELECT type FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' AND priority < ? ORDER BY priority, id LIMIT ${LOOKED_AT})`;
-  const found = await sql.rows(`SELECT 1 FROM (${queues.map(() => ahead).join(' UNION ALL ')}) AS ahead WHERE type = ? LIMIT 1`, [
-    ...queues.flatMap((one) => [one, priorityOf(level, score)]),
-    historyType.name,
-  ]);
+  const ahead = `(SELECT type, priority + aged * 10000 AS asked FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' AND priority < ? ORDER BY priority, id LIMIT ${LOOKED_AT})`;
+  const found = await sql.rows(
+    `SELECT 1 FROM (${queues.map(() => ahead).join(' UNION ALL ')}) AS ahead WHERE type = ? AND asked < ? LIMIT 1`,
+    [...queues.flatMap((one) => [one, mine]), historyType.name, mine],
+  );
   return found.length > 0;
 }

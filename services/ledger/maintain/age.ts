@@ -1,5 +1,6 @@
 import { idFromBytes } from '../id.ts';
 import { type Ledger, LOWEST_LEVEL, levelOf, nowOf, QUEUES, type Queue, queueOfLevel } from '../job.ts';
+import { partsAmong } from '../parts.ts';
 import { updateEach } from '../update-each.ts';
 import { BATCH } from './due.ts';
 
@@ -19,7 +20,7 @@ export interface Ageing {
 
 /**
  * Raises waiting jobs by one level for each whole interval that they have waited, counted from the level at which they were enqueued: by at most `levels`, and
- * never above `highestLevel`. Walks ix_claim of one queue from `from` on. Returns how many were raised, and where to go on (undefined at the end).
+ * never above `highestLevel`. Parts of other jobs never rise: they wait by design, so that later jobs overtake them. Walks ix_claim of one queue from `from` on. Returns how many were raised, and where to go on (undefined at the end).
  */
 export async function age(
   ledger: Ledger,
@@ -30,19 +31,24 @@ export async function age(
   const now = nowOf(ledger);
   const floor = ageing.highestLevel * 10_000;
   // A plain read: locks would hide these rows from claims, and in most calls no job rises.
-  const rows = await ledger.db.rows<{ id: Buffer; priority: number; enqueued_at: Date; aged: number }>(
-    `SELECT id, priority, enqueued_at, aged FROM jobs FORCE INDEX (ix_claim)
+  const rows = await ledger.db.rows<{ id: Buffer; priority: number; enqueued_at: Date; aged: number; has_dependents: number }>(
+    `SELECT id, priority, enqueued_at, aged, has_dependents FROM jobs FORCE INDEX (ix_claim)
       WHERE queue = ? AND state = 'ready' AND (priority > ? OR (priority = ? AND id > ?)) ORDER BY priority, id LIMIT ${BATCH}`,
     [queue, from?.priority ?? 0, from?.priority ?? 0, from?.id ?? Buffer.alloc(16)],
   );
-  const risen = rows.flatMap(({ id, priority, enqueued_at, aged }) => {
+  const deserving = rows.flatMap(({ id, priority, enqueued_at, aged, has_dependents }) => {
     const deserved = Math.floor((now.getTime() - enqueued_at.getTime()) / 1000 / ageing.intervalSeconds);
     const open = Math.min(deserved, ageing.levels ?? deserved) - aged;
     // More levels than there are change nothing, and `aged` counts to 255.
     const levels = ageing.toHead ? Math.min(open, LOWEST_LEVEL) : Math.min(open, Math.floor((priority - floor) / 10_000));
     const raised = Math.max(floor, priority - levels * 10_000);
-    return levels > 0 && raised < priority ? [{ id, before: priority, priority: raised, aged: aged + levels }] : [];
+    return levels > 0 && raised < priority ? [{ id, before: priority, priority: raised, aged: aged + levels, has_dependents }] : [];
   });
+  const parts = await partsAmong(
+    ledger.db,
+    deserving.flatMap(({ id, has_dependents }) => (has_dependents === 1 ? [id] : [])),
+  );
+  const risen = deserving.filter(({ id }) => !parts.has(idFromBytes(id)));
   const last = rows.length === BATCH ? rows.at(-1) : undefined;
   return {
     raised: risen.length === 0 ? 0 : await raise(ledger, risen),

@@ -3,6 +3,7 @@ import { fromJson, type Sql } from '../../platform/database/database.ts';
 import { END_STATES, LIVE_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
 import { levelOf, QUEUES, type Queue, type State, scoreOf } from '../job.ts';
+import { partsAmong } from '../parts.ts';
 import { countItems, type ItemCounts } from '../run/items.ts';
 
 export interface JobSummary {
@@ -174,7 +175,7 @@ export interface QueueStats {
   running: number;
   scheduled: number;
   blocked: number;
-  /** Seconds that the oldest ready job has waited; null when none waits. */
+  /** Seconds that the oldest ready job has waited; null when none waits. Parts of other jobs do not count: they wait by design. */
   oldest_s: number | null;
 }
 
@@ -213,13 +214,17 @@ export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
   const queues = new Map(
     QUEUES.map((queue) => [queue, { queue, ready: 0, running: 0, scheduled: 0, blocked: 0, oldest_s: null as number | null }]),
   );
-  for (const { queue, state, level, jobs, first } of live) {
+  for (const [queue, id] of await oldestReady(
+    sql,
+    live.filter(({ state }) => state === 'ready'),
+  ))
+    (queues.get(queue) as QueueStats).oldest_s = (now.getTime() - id.readUIntBE(0, 6)) / 1000;
+  for (const { queue, state, level, jobs } of live) {
     const stats = queues.get(queue) as QueueStats;
     stats[state as 'ready'] += jobs;
     states[state] = (states[state] ?? 0) + jobs;
     if (state !== 'ready' && state !== 'blocked') continue;
     depth[level] = (depth[level] ?? 0) + jobs;
-    if (state === 'ready') stats.oldest_s = Math.max(stats.oldest_s ?? 0, (now.getTime() - first.readUIntBE(0, 6)) / 1000);
   }
   for (const { state, jobs } of ended) states[state] = jobs;
   return {
@@ -231,6 +236,38 @@ export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
     enqueued_last_minute: enqueued[0]?.jobs ?? 0,
     failed: dead[0]?.jobs ?? 0,
   };
+}
+
+/**
+ * The oldest ready job of each queue that is no part of another job. `firsts`: the oldest of all, by queue and level. Only where that is a part the other ready jobs of its
+ * level are read as well, by ix_claim: who has dependents is no column of that index.
+ */
+async function oldestReady(sql: Sql, firsts: readonly { queue: Queue; level: number; first: Buffer }[]): Promise<Map<Queue, Buffer>> {
+  const parts = await partsAmong(
+    sql,
+    firsts.map(({ first }) => first),
+  );
+  const [behindParts, plain] = [
+    firsts.filter(({ first }) => parts.has(idFromBytes(first))),
+    firsts.filter(({ first }) => !parts.has(idFromBytes(first))),
+  ];
+  const ofLevel = `SELECT queue, MIN(id) AS first FROM jobs FORCE INDEX (ix_claim)
+    WHERE queue = ? AND state = 'ready' AND priority >= ? AND priority < ?
+      AND (has_dependents = 0 OR (SELECT COUNT(*) FROM job_dependencies d FORCE INDEX (ix_needs) WHERE d.needs_id = jobs.id AND d.is_part = 1) = 0)
+    GROUP BY queue`;
+  const others =
+    behindParts.length === 0
+      ? []
+      : await sql.rows<{ queue: Queue; first: Buffer }>(
+          behindParts.map(() => ofLevel).join(' UNION ALL '),
+          behindParts.flatMap(({ queue, level }) => [queue, level * 10_000, (level + 1) * 10_000]),
+        );
+  const oldest = new Map<Queue, Buffer>();
+  for (const { queue, first } of [...plain, ...others]) {
+    const before = oldest.get(queue);
+    if (before === undefined || Buffer.compare(first, before) < 0) oldest.set(queue, first);
+  }
+  return oldest;
 }
 
 /** The smallest id of a moment: UUIDv7 begins with the time. */

@@ -43,6 +43,29 @@ export function scriptedSource(answer: Answer = (_, days) => days): ScriptedSour
   return source;
 }
 
+/** A source that has everything but the objects of `isStuck`, whose requests last until they are stopped. */
+export function stuckSource(isStuck: (object: ObjectSpec) => boolean = () => true): {
+  source: ScriptedSource;
+  /** The first such request is under way. */
+  begun: Promise<void>;
+  /** Why it was stopped. */
+  stopped: Promise<unknown>;
+} {
+  const begun = Promise.withResolvers<void>();
+  const stopped = Promise.withResolvers<unknown>();
+  const source = scriptedSource((object, days, signal) => {
+    if (!isStuck(object)) return days;
+    begun.resolve();
+    return new Promise((_, reject) => {
+      signal.addEventListener('abort', () => {
+        stopped.resolve(signal.reason);
+        reject(signal.reason);
+      });
+    });
+  });
+  return { source, begun: begun.promise, stopped: stopped.promise };
+}
+
 /** Makes of each line, which is a day, three rows. */
 export const countingConverter: Converter = {
   async convert({ files, out }, signal) {

@@ -2,12 +2,24 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { StopError } from '../../../services/history/sources/source.ts';
 import { cancel, retry } from '../../../services/ledger/control.ts';
+import { idToBytes } from '../../../services/ledger/id.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
-import { historyDoubles, scriptedSource } from './doubles.ts';
+import { historyDoubles, scriptedSource, stuckSource } from './doubles.ts';
 import { downloadsOfFile } from './downloads.ts';
 
 const on = await downloadsOfFile({ 'history.concurrency': 1, 'history.items_per_job': 2 });
+
+/** Lets milliseconds pass for the test's process. */
+function passingTime(): (ms: number) => void {
+  const now = performance.now.bind(performance);
+  let passed = 0;
+  const watch = vi.spyOn(performance, 'now').mockImplementation(() => now() + passed);
+  onTestFinished(() => watch.mockRestore());
+  return (ms) => {
+    passed += ms;
+  };
+}
 
 test('a job of parts shows the sum of their items from its beginning, and says at its end what they have', async () => {
   const seen: { id: string; progress?: object }[] = [];
@@ -77,37 +89,23 @@ test('failed items of parts are counted at the job, and its retry runs these alo
 });
 
 test('cancelling the job stops the part that runs', async () => {
-  const stopped = Promise.withResolvers<unknown>();
-  const begun = Promise.withResolvers<void>();
-  const doubles = await historyDoubles(
-    scriptedSource((_, __, signal) => {
-      begun.resolve();
-      return new Promise((_, reject) => {
-        signal.addEventListener('abort', () => {
-          stopped.resolve(signal.reason);
-          reject(signal.reason);
-        });
-      });
-    }),
-  );
+  const { source, begun, stopped } = stuckSource();
+  const doubles = await historyDoubles(source);
   const [id] = await on.request();
   const worker = on.downloader(doubles, { overrides: { 'worker.max_concurrent_jobs': 1 } });
-  await begun.promise;
+  await begun;
   const changes = await cancel(on.ledger, id!, 'by hand');
   expect(changes.map(({ state }) => state)).toEqual(['cancelled', 'cancelled', 'cancelled']);
   for (const { id: changed, worker: name } of changes) if (name !== undefined) worker.abort(changed, 'cancelled by hand');
-  expect(await stopped.promise).toMatchObject({ code: 'job.cancelled' });
+  expect(await stopped).toMatchObject({ code: 'job.cancelled' });
 });
 
 test('a job near its time limit goes on in another attempt, which counts as none', async () => {
-  const now = performance.now.bind(performance);
-  let passed = 0;
-  const watch = vi.spyOn(performance, 'now').mockImplementation(() => now() + passed);
-  onTestFinished(() => watch.mockRestore());
+  const passes = passingTime();
   const doubles = await historyDoubles(
     scriptedSource((_, days) => {
       // The first object takes 80 of the 100 seconds.
-      passed = 80_000;
+      passes(80_000);
       return days;
     }),
   );
@@ -122,16 +120,13 @@ test('a job near its time limit goes on in another attempt, which counts as none
 });
 
 test('a long download gives its place to a more urgent one, and goes on after it', async () => {
-  const now = performance.now.bind(performance);
-  let passed = 0;
-  const watch = vi.spyOn(performance, 'now').mockImplementation(() => now() + passed);
-  onTestFinished(() => watch.mockRestore());
+  const passes = passingTime();
   let short: string | undefined;
   const doubles = await historyDoubles(
     scriptedSource(async (_, days) => {
       // The short one is asked for while the first object of the long one is under way, which takes ten seconds.
       [short] = short === undefined ? await on.request({ root: 'MSFT', from: '2024-02-01', to: '2024-02-01' }) : [short];
-      passed += 10_000;
+      passes(10_000);
       return days;
     }),
   );
@@ -140,4 +135,24 @@ test('a long download gives its place to a more urgent one, and goes on after it
   await on.reaches(long!, 'completed');
   expect(doubles.source.asked).toEqual(['2024-01-05', '2024-02-01', '2024-01-04', '2024-01-03', '2024-01-02']);
   expect((await on.job(short!)).attempt).toBe(1);
+});
+
+test('a download does not give its place to one that is more urgent by its waiting alone', async () => {
+  const passes = passingTime();
+  let other: string | undefined;
+  const doubles = await historyDoubles(
+    scriptedSource(async (_, days) => {
+      if (other === undefined) {
+        [other] = await on.request({ root: 'MSFT', to: '2024-01-02' });
+        // As ageing does it.
+        await on.db.run('UPDATE jobs SET priority = priority - 10000, aged = 1 WHERE id = ?', [idToBytes(other!)]);
+      }
+      passes(10_000);
+      return days;
+    }),
+  );
+  const [first] = await on.request({ to: '2024-01-03' });
+  on.downloader(doubles, { overrides: { 'worker.max_concurrent_jobs': 1 } });
+  await on.reaches(first!, 'completed');
+  expect((await on.job(first!)).attempt).toBe(1);
 });

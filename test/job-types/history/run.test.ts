@@ -8,7 +8,7 @@ import { idToBytes } from '../../../services/ledger/id.ts';
 import { rescue } from '../../../services/ledger/maintain/rescue.ts';
 import { PermanentError, TransientError } from '../../../services/platform/errors.ts';
 import { fetching, nothing } from '../../worker/workshop.ts';
-import { historyDoubles, type ScriptedSource, scriptedSource } from './doubles.ts';
+import { historyDoubles, type ScriptedSource, scriptedSource, stuckSource } from './doubles.ts';
 import { downloadsOfFile } from './downloads.ts';
 
 const on = await downloadsOfFile({ 'history.concurrency': 1, 'history.items_per_job': 10 });
@@ -80,6 +80,26 @@ test('two jobs over overlapping ranges fetch each object once, at the same time'
   expect(states.filter((state) => state === 'skipped')).toHaveLength(6);
 });
 
+test('a refresh that is asked for while another one runs takes what that one gets from then on, and fetches the rest again', async () => {
+  const doubles = await historyDoubles();
+  const [stored] = await on.request({ from: '2024-01-03' });
+  on.downloader(doubles);
+  await on.reaches(stored!, 'completed');
+  doubles.source.asked.length = 0;
+  let second: string | undefined;
+  doubles.source.answer = async ({ period }, days) => {
+    // The first refresh has stored the 5th and is at the 4th.
+    if (period.name === '2024-01-04') [second] = second === undefined ? await on.request({}, { force: true }) : [second];
+    return days;
+  };
+  const [first] = await on.request({ from: '2024-01-03' }, { force: true });
+  await on.reaches(first!, 'completed');
+  await on.reaches(second!, 'completed');
+  expect(doubles.source.asked.toSorted()).toEqual(['2024-01-02', '2024-01-03', '2024-01-04', '2024-01-05', '2024-01-05']);
+  const states = [...(await on.items(first!)), ...(await on.items(second!))].map(([, state]) => state);
+  expect(states.toSorted()).toEqual(['done', 'done', 'done', 'done', 'done', 'skipped', 'skipped']);
+});
+
 test('a worker that dies costs the objects that were under way, and no other one', async () => {
   const stuck = Promise.withResolvers<void>();
   const doubles = await historyDoubles(
@@ -101,26 +121,14 @@ test('a worker that dies costs the objects that were under way, and no other one
 });
 
 test('cancel stops the request to the source, and keeps what is whole', async () => {
-  const begun = Promise.withResolvers<void>();
-  const stopped = Promise.withResolvers<unknown>();
-  const doubles = await historyDoubles(
-    scriptedSource(({ period }, days, signal) => {
-      if (period.name !== '2024-01-04') return days;
-      begun.resolve();
-      return new Promise((_, reject) => {
-        signal.addEventListener('abort', () => {
-          stopped.resolve(signal.reason);
-          reject(signal.reason);
-        });
-      });
-    }),
-  );
+  const { source, begun, stopped } = stuckSource(({ period }) => period.name === '2024-01-04');
+  const doubles = await historyDoubles(source);
   const [id] = await on.request();
   const worker = on.downloader(doubles);
-  await begun.promise;
+  await begun;
   await cancel(on.ledger, id!, 'by hand');
   worker.abort(id!, 'cancelled by hand');
-  expect(await stopped.promise).toMatchObject({ code: 'job.cancelled' });
+  expect(await stopped).toMatchObject({ code: 'job.cancelled' });
   expect((await on.job(id!)).state).toBe('cancelled');
   expect((await on.items(id!)).map(([, state]) => state)).toEqual(['pending', 'pending', 'pending', 'done']);
   expect(await on.manifest()).toMatchObject([{ object: { period: { name: '2024-01-05' } } }]);

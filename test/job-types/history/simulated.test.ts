@@ -14,13 +14,18 @@ import { downloadsOfFile } from './downloads.ts';
 const SIMULATED = { 'stock_jobs.data_fetch.simulated.enabled': true, 'history.sources': ['simulated'] };
 const on = await downloadsOfFile(SIMULATED);
 
-test('two days of quotes are files that read back with the rows and the checksum of the manifest, and nothing else is left', {
-  timeout: 60_000,
-}, async () => {
+async function realHistory() {
   const dataFolder = await mkdtemp(join(tmpdir(), 'history-'));
   onTestFinished(() => rm(dataFolder, { recursive: true, force: true }));
   const history = configuredHistory({ config: configWith(SIMULATED), clock: systemClock, db: on.db, log: silent, dataFolder });
   onTestFinished(() => history.close());
+  return { history, dataFolder };
+}
+
+test('two days of quotes are files that read back with the rows and the checksum of the manifest, and nothing else is left', {
+  timeout: 60_000,
+}, async () => {
+  const { history, dataFolder } = await realHistory();
   const [id] = await on.request({ interval: '1h', to: '2024-01-03' });
   on.worker([historyHandler({ sql: on.db, history: history.parts })]);
   await on.reaches(id!, 'completed');
@@ -40,10 +45,7 @@ test('two days of quotes are files that read back with the rows and the checksum
 test('a year of earnings: the months with a report are stored, the others are known to have none, at the first answer', {
   timeout: 60_000,
 }, async () => {
-  const dataFolder = await mkdtemp(join(tmpdir(), 'history-'));
-  onTestFinished(() => rm(dataFolder, { recursive: true, force: true }));
-  const history = configuredHistory({ config: configWith(SIMULATED), clock: systemClock, db: on.db, log: silent, dataFolder });
-  onTestFinished(() => history.close());
+  const { history } = await realHistory();
   const [id] = await on.request({ asset: 'stock', schema: 'earnings', interval: '1d', from: '2024-01-01', to: '2024-12-31' });
   on.worker([historyHandler({ sql: on.db, history: history.parts })]);
   const { result } = await on.reaches(id!, 'completed');
