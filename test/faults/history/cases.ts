@@ -16,10 +16,10 @@ export interface HistoryCase {
 
 /** 252 trading days, and 61. */
 const YEAR = { from: '2024-01-01', to: '2024-12-31' };
-const QUARTER = { from: '2024-01-01', to: '2024-03-31' };
+export const QUARTER = { from: '2024-01-01', to: '2024-03-31' };
 export const KILLS = 4;
 /** Seconds. */
-const PATIENCE = 300;
+export const PATIENCE = 300;
 interface Calm {
   stored: Checksums;
   seconds: number;
@@ -30,7 +30,7 @@ interface Calm {
 const calmRuns = new Map<string, Calm>();
 
 /** What the same download gives when nothing happens. */
-async function undisturbedRun(ground: HistoryGround, range: typeof YEAR): Promise<Calm> {
+export async function undisturbedRun(ground: HistoryGround, range: typeof YEAR): Promise<Calm> {
   const name = `${range.from} ${range.to}`;
   const known = calmRuns.get(name);
   if (known !== undefined) return known;

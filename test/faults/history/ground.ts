@@ -59,6 +59,8 @@ export interface HistoryGround {
   begin(range: { from: string; to: string }): Promise<string>;
   /** Kills one with SIGKILL, and starts it again at once. */
   kill(victim: Victim): Promise<void>;
+  /** Stops the worker with SIGTERM; resolves when its process has ended. `kill('worker')` starts the next one. */
+  stopWorker(): Promise<void>;
   /** Items that are done, of all jobs. */
   done(): Promise<number>;
   /** When the job has ended. Errors: it has not within `patience` seconds. */
@@ -92,6 +94,8 @@ export async function openHistoryGround(): Promise<HistoryGround> {
       `history.store.s3.secret_access_key=${TEST_ACCOUNT.secretAccessKey}`,
       'worker.heartbeat_interval=2',
       'worker.max_concurrent_jobs=2',
+      // So that a stop finds objects under way.
+      'worker.grace_period=0.05',
     ],
   ];
   const startWorker = (): Promise<ChildProcess> => mesh.service('worker', set);
@@ -132,6 +136,7 @@ export async function openHistoryGround(): Promise<HistoryGround> {
       return answer.id;
     },
     kill: (victim) => KILLS[victim](),
+    stopWorker: () => endProcess(worker, 'SIGTERM'),
     async done() {
       const [row] = await mesh.db.rows<{ items: number }>("SELECT COUNT(*) AS items FROM job_items WHERE state = 'done'");
       return row?.items ?? 0;
