@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../services/platform/machine/ports.ts';
@@ -159,7 +159,8 @@ describe('the command line', () => {
       for (const option of args.filter((word) => word.startsWith('--'))) expect(help).toContain(option.split('=')[0]);
       const verb = verbOf(args);
       if (ONLY_READ[verb] !== undefined || namesServer(text)) continue;
-      const files = args.map((word) => (/^(site\.yaml|aapl\.csv)$/.test(word) ? join(mesh.folder, word) : word));
+      // A file that a line writes or reads stands in the folder of the test, so that it can run again and beside another.
+      const files = args.map((word) => (/^(site\.yaml|(\/tmp\/)?aapl\.csv)$/.test(word) ? join(mesh.folder, basename(word)) : word));
       const { code, stderr } = await stockmesh([...files, '--data', mesh.data]);
       expect(code, `${args.join(' ')}: ${stderr}`).toBe(0);
     }
