@@ -1,4 +1,6 @@
 /** `GET /v1/history/chain` and `/v1/history/export`: what stands in the stored files. */
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { readCoverage } from '../../history/coverage.ts';
 import { SCHEMAS } from '../../history/dataset.ts';
@@ -99,11 +101,11 @@ function exportRoute(app: App, parts: Parts, files: HistoryFiles): void {
         const { write } = await prepareExport(history, download, coverage, allow_gaps);
         signal.throwIfAborted();
         const name = [download.root, dataset, download.schema, from, `${to}.csv`].join('-');
-        if (method === 'HEAD') return reply.type('text/csv; charset=utf-8').send('');
+        reply.type('text/csv; charset=utf-8').header('content-disposition', `attachment; filename="${name}"`);
+        // Of a text Fastify would tell the length, which nobody knows before the rows are read.
+        if (method === 'HEAD') return (reply as FastifyReply).send(Readable.from([]));
         reply.hijack();
         for (const [header, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(header, value);
-        reply.raw.setHeader('content-type', 'text/csv; charset=utf-8');
-        reply.raw.setHeader('content-disposition', `attachment; filename="${name}"`);
         try {
           await write(reply.raw, signal);
         } catch (error) {

@@ -17,7 +17,7 @@ import type { ItemResult } from '../../ledger/run/items.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { codeOf, isDatabaseAway, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 import { Continued, type JobContext, type JobOutput } from '../handler.ts';
-import { type Claim, giveBack, heldByOthers, takeClaim } from './claims.ts';
+import { type Claim, giveBack, heldNow, takeClaim } from './claims.ts';
 import type { HistoryPayload } from './definition.ts';
 import { createEmpties, type Empties } from './empties.ts';
 import { dataMessage, doneItem, type HistoryRow, skippedItem } from './items.ts';
@@ -375,7 +375,7 @@ async function waitForOthers(run: Run): Promise<void> {
   const until = Math.min(performance.now() + WAIT_MS, run.turn.ends);
   while (run.held.length > 0) {
     const keys = run.held.map(({ object }) => object.key);
-    const held = await heldByOthers(run.sql, keys, run.context.job);
+    const held = await heldNow(run.sql, keys, run.context.job);
     const free = run.held.filter(({ object }) => !held.has(object.key));
     if (free.length > 0) {
       run.held = run.held.filter(({ object }) => held.has(object.key));
