@@ -388,6 +388,10 @@ export interface components {
         [name: string]: number;
       };
       to_download: number;
+      /** Objects by what the job would make of them. skipped, no_data, not_yet: it ends with that, and asks no source */
+      expected: {
+        [name: string]: number;
+      };
       /** null: no source of history.sources can give it; `warnings` say why */
       source: string | null;
       /** Requests to the source */
@@ -400,9 +404,13 @@ export interface components {
       warnings: string[];
       objects: {
         key: string;
+        /** Trading days of the range */
         days: number;
         state: "complete" | "degraded" | "partial" | "empty" | "failed" | "not_entitled" | "pending" | "missing" | "closed";
+        expected: "download" | "skipped" | "no_data" | "not_yet";
         download: boolean;
+        /** Of one that is not there yet, or that is asked for once more: not before */
+        from: string | null;
       }[];
     };
     AcceptedDownload: {

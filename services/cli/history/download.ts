@@ -102,8 +102,7 @@ function printJobs(jobs: readonly Accepted[]): void {
 }
 
 function showPreview(preview: Preview, { json }: DownloadOptions): number {
-  const { objects, counts, to_download, source, calls, estimated_rows, estimated_bytes, estimated_seconds, warnings, total_items } =
-    preview;
+  const { objects, counts, expected, source, calls, estimated_rows, estimated_bytes, estimated_seconds, warnings, total_items } = preview;
   if (json) {
     printJson(preview);
     return 0;
@@ -113,7 +112,11 @@ function showPreview(preview: Preview, { json }: DownloadOptions): number {
       { title: 'OBJECT', value: ({ key }) => key },
       { title: 'DAYS', value: ({ days }) => days, align: 'right' },
       { title: 'STATE', value: ({ state }) => state },
-      { title: 'DOWNLOAD', value: ({ download: isAsked }) => (isAsked ? 'yes' : 'no') },
+      {
+        title: 'DOWNLOAD',
+        value: ({ expected, from }) =>
+          (expected === 'download' ? 'yes' : expected.replaceAll('_', ' ')) + (from === null ? '' : `, from ${from} on`),
+      },
     ]),
   );
   if (objects.length > SHOWN) print(`… ${objects.length - SHOWN} more`);
@@ -121,9 +124,10 @@ function showPreview(preview: Preview, { json }: DownloadOptions): number {
   print(`${plural(total_items, 'object')}: ${states.join(', ')}`);
   const size = estimated_bytes === null ? '' : `, about ${estimated_rows?.toLocaleString('en-US')} rows and ${bytesText(estimated_bytes)}`;
   const time = estimated_seconds === null ? '' : `, about ${span(estimated_seconds * 1000)}`;
-  print(
-    `${to_download} to download${calls === null ? '' : `, ${plural(calls, 'request')} to ${source}`}${size}${time}; nothing was asked for`,
-  );
+  const { download: asked, ...others } = expected;
+  const atOnce = Object.entries(others).flatMap(([name, count]) => (count === 0 ? [] : [`, ${count} ${name.replaceAll('_', ' ')}`]));
+  const requests = calls === null ? '' : `, ${plural(calls, 'request')} to ${source}`;
+  print(`${asked} to download${atOnce.join('')}${requests}${asked === 0 ? '' : `${size}${time}`}; nothing was asked for`);
   for (const warning of warnings) process.stderr.write(`stockmesh: ${plain(warning)}\n`);
   return 0;
 }

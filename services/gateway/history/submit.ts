@@ -18,7 +18,7 @@ import { flag, jobStatus, problems } from '../http/schemas.ts';
 import { common } from '../routes/job-bodies.ts';
 import { checkCallback, submitFor } from '../routes/submission.ts';
 import { type IdempotentRequest, idempotentRequest, jobOfKey, keepKey } from './idempotency.ts';
-import { preview, previewJson } from './preview.ts';
+import { preview, previewSchema } from './preview.ts';
 
 /** A caller that waits longer asks again. */
 const SYNC_MS = 60_000;
@@ -101,7 +101,7 @@ function submitRoute(app: App, parts: Parts, asset: Asset, route: { method: 'POS
       body: bodyOf(asset, parts).meta({
         examples: [{ root: 'AAPL', start_date: '2024-01-02', end_date: '2024-12-31', schema: 'quote', interval: '15m' }],
       }),
-      response: { 200: z.union([previewJson, jobStatus]), 202: accepted, ...problems },
+      response: { 200: z.union([previewSchema, jobStatus]), 202: accepted, ...problems },
     },
     async handler(request, reply) {
       const { body } = request;

@@ -90,9 +90,11 @@ describe('what is refused names its field', () => {
     expect([status, body.errors[0].field]).toEqual([400, 'max_dte']);
   });
 
-  test('a range without a trading day', async () => {
-    const { status, body } = await post({ ...YEAR, start_date: '2023-12-30', end_date: '2023-12-31' });
-    expect([status, body.code]).toEqual([400, 'history.no_trading_day']);
+  test('a range without a trading day, by a dry run too', async () => {
+    for (const path of ['/v1/historical/option', '/v1/historical/option?dry_run=true']) {
+      const { status, body } = await post({ ...YEAR, start_date: '2023-12-30', end_date: '2023-12-31' }, path);
+      expect([status, body.code]).toEqual([400, 'history.no_trading_day']);
+    }
   });
 });
 
@@ -136,7 +138,9 @@ test('a dry run answers what would be done, and asks for nothing', async () => {
     key: 'historical-options/quote/15m/root=AAPL/date=2014-01-02/data.parquet',
     days: 1,
     state: 'missing',
+    expected: 'download',
     download: true,
+    from: null,
   });
   expect(await jobs()).toEqual([]);
 });
