@@ -390,7 +390,10 @@ export interface components {
       to_download: number;
       /** Objects by what the job would make of them. skipped, no_data, not_yet: it ends with that, and asks no source */
       expected: {
-        [name: string]: number;
+        download: number;
+        skipped: number;
+        no_data: number;
+        not_yet: number;
       };
       /** null: no source of history.sources can give it; `warnings` say why */
       source: string | null;
@@ -1739,7 +1742,6 @@ export interface operations {
     requestBody: {
       content: {
         'application/json': {
-          dataset: "option" | "stock";
           /** Such as AAPL; of options their root, such as SPXW */
           root: string;
           /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
@@ -1752,6 +1754,7 @@ export interface operations {
           base_pct?: number;
           start_date: string;
           end_date: string;
+          dataset: "option" | "stock";
           /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
           priority?: number;
           /** The user who waits for it: it counts against the slots of this user, who is notified */

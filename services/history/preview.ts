@@ -71,7 +71,7 @@ export async function previewOf(
     ...{ objects, counts, expected, calls: source === undefined ? null : calls, source: source?.name ?? null },
     rows: size === undefined ? null : Math.round(size.rows * expected.download),
     bytes: size === undefined ? null : Math.round(size.bytes * expected.download),
-    seconds: pace === undefined ? null : Math.round(pace * expected.download),
+    seconds: pace === undefined ? null : Math.ceil(pace * expected.download),
   };
 }
 

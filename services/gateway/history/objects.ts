@@ -20,6 +20,7 @@ import { PROBLEM_TYPE, pathOf, problemOf } from '../http/problems.ts';
 import { instant, limit, problems } from '../http/schemas.ts';
 import { byteRange } from './byte-range.ts';
 import { closing, type HistoryFiles } from './files.ts';
+import { assetField, plainRow } from './shapes.ts';
 
 /** Of a key; a percent-encoded one, with its slashes, is up to three times as long. */
 const objectKey = z.string().min(1).max(190).describe('Percent-encoded, slashes too: `encodeURIComponent(key)`');
@@ -29,7 +30,7 @@ const object = z
   .object({
     key: z.string(),
     root: z.string(),
-    dataset: z.enum(['option', 'stock']),
+    dataset: assetField,
     schema: z.enum(SCHEMAS),
     interval: z.string(),
     max_dte: z.int().nullable().describe('Of a filtered object; null for the whole chain'),
@@ -62,7 +63,7 @@ const detail = object.extend({
   writer: z.string(),
   job_id: z.string(),
   columns: z.array(z.object({ name: z.string(), type: z.string() })),
-  first_rows: z.array(z.record(z.string(), z.union([z.string(), z.number(), z.null()]))),
+  first_rows: z.array(plainRow),
 });
 
 export function historyObjectRoutes(app: App, parts: Parts, files: HistoryFiles): void {
@@ -82,7 +83,7 @@ function listRoute(app: App, { db }: Parts): void {
       tags: ['history'],
       querystring: z.strictObject({
         root: SymbolSchema.optional(),
-        dataset: z.enum(['option', 'stock']).optional(),
+        dataset: assetField.optional(),
         schema: z.enum(SCHEMAS).optional(),
         interval: intervalField,
         from: dayField.optional().describe('Only objects with days from here on'),

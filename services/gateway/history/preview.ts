@@ -1,20 +1,18 @@
 /** The answer of `?dry_run=true`. */
 import { z } from 'zod';
-import { DAY_STATES } from '../../history/coverage.ts';
 import type { Download } from '../../history/dataset.ts';
-import { EXPECTED, type PreviewedSource, previewJson, previewOf } from '../../history/preview.ts';
+import { EXPECTED, type Expected, type PreviewedSource, previewJson, previewOf } from '../../history/preview.ts';
 import type { Parts } from '../http/app.ts';
-
-const state = z.enum(DAY_STATES);
+import { dayState } from './shapes.ts';
 
 export const previewSchema = z
   .object({
     dry_run: z.literal(true),
     total_items: z.int().describe('Objects of the download'),
-    counts: z.partialRecord(state, z.int()).describe('Objects by the worst state of their days'),
+    counts: z.partialRecord(dayState, z.int()).describe('Objects by the worst state of their days'),
     to_download: z.int(),
     expected: z
-      .record(z.enum(EXPECTED), z.int())
+      .object(Object.fromEntries(EXPECTED.map((kind) => [kind, z.int()])) as Record<Expected, z.ZodInt>)
       .describe('Objects by what the job would make of them. skipped, no_data, not_yet: it ends with that, and asks no source'),
     source: z.string().nullable().describe('null: no source of history.sources can give it; `warnings` say why'),
     calls: z.int().nullable().describe('Requests to the source'),
@@ -26,7 +24,7 @@ export const previewSchema = z
       z.object({
         key: z.string(),
         days: z.int().describe('Trading days of the range'),
-        state,
+        state: dayState,
         expected: z.enum(EXPECTED),
         download: z.boolean(),
         from: z.string().nullable().describe('Of one that is not there yet, or that is asked for once more: not before'),

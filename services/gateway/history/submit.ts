@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { readCoverage } from '../../history/coverage.ts';
 import type { Asset, Download } from '../../history/dataset.ts';
-import { checkFields, downloadOf, issuesTo, optionFields, stockFields } from '../../history/fields.ts';
+import { downloadOf, optionFields, stockFields } from '../../history/fields.ts';
 import { gapsOf } from '../../history/gaps.ts';
 import { planOf } from '../../history/plan.ts';
 import { historyRequests } from '../../job-types/history/request.ts';
@@ -19,6 +19,7 @@ import { common } from '../routes/job-bodies.ts';
 import { checkCallback, submitFor } from '../routes/submission.ts';
 import { type IdempotentRequest, idempotentRequest, jobOfKey, keepKey } from './idempotency.ts';
 import { preview, previewSchema } from './preview.ts';
+import { assetField, downloadBody } from './shapes.ts';
 
 /** A caller that waits longer asks again. */
 const SYNC_MS = 60_000;
@@ -37,13 +38,10 @@ const optionsOf = {
 };
 
 /** The body of a download. `clock`: which days are in the future. */
-function bodyOf(asset: Asset, { clock }: Pick<Parts, 'clock'>) {
+function bodyOf(asset: Asset, parts: Pick<Parts, 'clock'>) {
   // As a type the one with more fields, which are left out at run time.
   const fields = asset === 'option' ? optionFields : (stockFields as typeof optionFields);
-  return z.strictObject({ ...fields, ...optionsOf }).superRefine((body, context) => {
-    const range = { from: body.start_date, to: body.end_date };
-    checkFields(body, range, { from: 'start_date', to: 'end_date' }, clock, issuesTo(context));
-  });
+  return downloadBody(parts, fields, optionsOf);
 }
 
 const query = z.strictObject({
@@ -63,10 +61,9 @@ const accepted = z
   .meta({ id: 'AcceptedDownload' });
 
 export function historySubmitRoutes(app: App, parts: Parts): void {
-  submitRoute(app, parts, 'option', { method: 'POST', url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' });
-  submitRoute(app, parts, 'stock', { method: 'POST', url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' });
+  submitRoute(app, parts, 'option', { url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' });
+  submitRoute(app, parts, 'stock', { url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' });
   submitRoute(app, parts, 'option', {
-    method: 'POST',
     url: '/historical/option',
     operationId: 'requestHistoricalOption',
     tag: 'earlier paths',
@@ -89,9 +86,9 @@ function warmUp({ clock, config }: Pick<Parts, 'clock' | 'config'>): void {
 /** Times after which the code is compiled, as measured. */
 const WARMED = 3;
 
-function submitRoute(app: App, parts: Parts, asset: Asset, route: { method: 'POST'; url: string; operationId: string; tag: string }): void {
+function submitRoute(app: App, parts: Parts, asset: Asset, route: { url: string; operationId: string; tag: string }): void {
   app.route({
-    method: route.method,
+    method: 'POST',
     url: route.url,
     config: { access: 'key' },
     schema: {
@@ -207,19 +204,7 @@ async function answerAtEnd(parts: Parts, request: FastifyRequest, reply: Fastify
   }
 }
 
-const gapsBody = (parts: Pick<Parts, 'clock'>) =>
-  z
-    .strictObject({
-      dataset: z.enum(['option', 'stock']),
-      ...optionFields,
-      priority: common.priority,
-      user: common.user,
-      callback_url: common.callback_url,
-    })
-    .superRefine((body, context) => {
-      const range = { from: body.start_date, to: body.end_date };
-      checkFields(body, range, { from: 'start_date', to: 'end_date' }, parts.clock, issuesTo(context));
-    });
+const gapsBody = (parts: Pick<Parts, 'clock'>) => downloadBody(parts, optionFields, { dataset: assetField, ...common });
 
 function gapsRoute(app: App, parts: Parts): void {
   app.route({

@@ -76,6 +76,8 @@ describe('what is refused names its field', () => {
     ['no width of strikes', { base_pct: 0 }, 'base_pct', />0/],
     ['a priority that is none', { priority: 11 }, 'priority', /<=10/],
     ['a field that is not known', { intervall: 1 }, 'intervall', /not known/],
+    ['a field that is missing', { root: undefined }, 'root', /^is missing: it must be string$/],
+    ['a choice that is missing', { schema: undefined }, 'schema', /^is missing: it must be one of "quote"/],
     ['an empty key', { idempotency_key: '' }, 'idempotency_key', />=1/],
   ])('%s', async (_, change, field, text) => {
     const { status, body } = await post({ ...YEAR, ...change });
