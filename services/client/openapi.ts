@@ -388,6 +388,13 @@ export interface components {
         [name: string]: number;
       };
       to_download: number;
+      /** Objects by what the job would make of them. skipped, no_data, not_yet: it ends with that, and asks no source */
+      expected: {
+        download: number;
+        skipped: number;
+        no_data: number;
+        not_yet: number;
+      };
       /** null: no source of history.sources can give it; `warnings` say why */
       source: string | null;
       /** Requests to the source */
@@ -400,9 +407,13 @@ export interface components {
       warnings: string[];
       objects: {
         key: string;
+        /** Trading days of the range */
         days: number;
         state: "complete" | "degraded" | "partial" | "empty" | "failed" | "not_entitled" | "pending" | "missing" | "closed";
+        expected: "download" | "skipped" | "no_data" | "not_yet";
         download: boolean;
+        /** Of one that is not there yet, or that is asked for once more: not before */
+        from: string | null;
       }[];
     };
     AcceptedDownload: {
@@ -1731,7 +1742,6 @@ export interface operations {
     requestBody: {
       content: {
         'application/json': {
-          dataset: "option" | "stock";
           /** Such as AAPL; of options their root, such as SPXW */
           root: string;
           /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
@@ -1744,6 +1754,7 @@ export interface operations {
           base_pct?: number;
           start_date: string;
           end_date: string;
+          dataset: "option" | "stock";
           /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
           priority?: number;
           /** The user who waits for it: it counts against the slots of this user, who is notified */

@@ -34,7 +34,11 @@ export function emptyCountsFrom(day: string): Temporal.Instant {
   return newYork(Temporal.PlainDate.from(day).add({ days: 1 }).toString(), SETTLED);
 }
 
+/** Longer after a trading day than any of its sessions and reports. */
+const SURELY_MS = 2 * 86_400_000;
+
 function isComplete(object: ObjectSpec, day: string, now: Temporal.Instant): boolean {
+  if (Date.parse(day) < now.epochMilliseconds - SURELY_MS) return true;
   const at = completeAt(object, day);
   return at !== undefined && Temporal.Instant.compare(at, now) <= 0;
 }

@@ -37,15 +37,35 @@ interface Stored {
   isPartial: boolean;
   degraded: string | null;
   asOf: Temporal.Instant;
+  storedAt: Date;
   days: Readonly<Record<string, number>>;
 }
 
+/** What is known of the objects of a download, by key. */
+export interface Known {
+  stored: ReadonlyMap<string, Stored>;
+  /** Of those that are not stored. */
+  absences: ReadonlyMap<string, Absence>;
+}
+
 /** Walks ix_root, and looks the objects that are not stored up by their keys. */
-export async function readCoverage(sql: Sql, download: Download, now: Temporal.Instant): Promise<Coverage> {
-  const plan = planOf(download);
+export async function readKnown(sql: Sql, download: Download, plan: readonly PlannedObject[]): Promise<Known> {
   const stored = await readStored(sql, download, plan);
   const missing = plan.flatMap(({ object: { key } }) => (stored.has(key) ? [] : [key]));
-  const absences = await readAbsences(sql, missing);
+  return { stored, absences: await readAbsences(sql, missing) };
+}
+
+export async function readCoverage(sql: Sql, download: Download, now: Temporal.Instant): Promise<Coverage> {
+  const plan = planOf(download);
+  return coverageOf(download, plan, await readKnown(sql, download, plan), now);
+}
+
+export function coverageOf(
+  download: Download,
+  plan: readonly PlannedObject[],
+  { stored, absences }: Known,
+  now: Temporal.Instant,
+): Coverage {
   const known = new Map(
     plan.flatMap((planned) => {
       const { key } = planned.object;
@@ -73,18 +93,26 @@ async function readStored(
 ): Promise<Map<string, Stored>> {
   const [first] = plan;
   if (first === undefined) return new Map();
-  const rows = await sql.rows<{ object_key: string; is_partial: number; degraded: string | null; as_of: Date; days: unknown }>(
-    `SELECT object_key, is_partial, degraded, as_of, days FROM history_objects FORCE INDEX (ix_root)
+  const rows = await sql.rows<{
+    object_key: string;
+    is_partial: number;
+    degraded: string | null;
+    as_of: Date;
+    stored_at: Date;
+    days: unknown;
+  }>(
+    `SELECT object_key, is_partial, degraded, as_of, stored_at, days FROM history_objects FORCE INDEX (ix_root)
       WHERE root = ? AND asset = ? AND data_schema = ? AND data_interval = ? AND contract_filter = ? AND from_day BETWEEN ? AND ?`,
     [root, asset, schema, interval, filterName(filter), first.object.period.from, to],
   );
   return new Map(
-    rows.map(({ object_key, is_partial, degraded, as_of, days }) => [
+    rows.map(({ object_key, is_partial, degraded, as_of, stored_at, days }) => [
       object_key,
       {
         isPartial: is_partial === 1,
         degraded,
         asOf: Temporal.Instant.fromEpochMilliseconds(as_of.getTime()),
+        storedAt: stored_at,
         days: fromJson(days) as Stored['days'],
       },
     ]),

@@ -84,7 +84,7 @@ test('the progress of a part is that of the waiting job too, which is looked for
   expect(sent).toMatchObject([
     ...[
       { id: first, progress: { done: 1, total: 2 } },
-      { id: whole, symbol: 'SPY', state: 'blocked', attempt: 0, progress: { done: 1, total: 3 } },
+      { id: whole, symbol: 'SPY', state: 'running', attempt: 0, progress: { done: 1, total: 3 } },
     ],
     ...[
       { id: first, progress: { done: 2, total: 2 } },

@@ -10,7 +10,7 @@ import { listObjects, readObjects } from '../../history/manifest.ts';
 import { configuredStore } from '../../history/objects/configured.ts';
 import { createReader } from '../../history/parquet/reader.ts';
 import { planOf } from '../../history/plan.ts';
-import { plannedSource, previewOf } from '../../history/preview.ts';
+import { plannedSource, previewJson, previewOf } from '../../history/preview.ts';
 import { configuredHistorySources } from '../../history/sources/configured.ts';
 import { chainAt } from '../../history/stored/chain.ts';
 import { prepareExport } from '../../history/stored/export.ts';
@@ -166,11 +166,5 @@ async function previewAnswer({ db, clock, loaded, dataFolder }: Session, downloa
   const now = clock.now();
   const sources = configuredHistorySources({ config, clock, db, log: pino({ level: 'silent' }), holder: dataFolder });
   const { source, warnings } = plannedSource(sources, download, { tier: config.history.theta.tier, now });
-  const made = await previewOf(db, download, { source, now, force });
-  const { objects, counts, fetched, calls, rows, bytes, seconds } = made;
-  return {
-    ...{ dry_run: true, total_items: objects.length, counts, to_download: fetched, source: made.source, calls },
-    ...{ estimated_rows: rows, estimated_bytes: bytes, estimated_seconds: seconds, warnings },
-    objects: objects.map(({ fetched: isFetched, ...object }) => ({ ...object, download: isFetched })),
-  };
+  return previewJson(await previewOf(db, download, { source, now, force }), warnings);
 }

@@ -71,13 +71,14 @@ const previewed: Keys = {
   total_items: 'objects of the download',
   counts: '{state: objects}, by the worst state of their days',
   to_download: 'objects that would be downloaded',
+  expected: '{download, skipped, no_data, not_yet}: objects by what would become of them; only those of download take requests',
   source: 'the source that would be asked, or null',
   calls: 'requests to it',
   estimated_rows: 'by like objects that are stored, or null',
   estimated_bytes: 'the same',
   estimated_seconds: 'by the pace of the newest like objects, or null',
   warnings: '[text]',
-  objects: '[{key, days, state, download}]',
+  objects: '[{key, days, state, expected, download, from}]; from: before that it is not downloaded, or null',
 };
 const coveredDay =
   '{date, state, key, rows, reason}; state: complete, degraded, partial, empty, failed, not_entitled, pending, missing or closed';

@@ -1,18 +1,12 @@
 /** `GET /v1/history/coverage`: which days of a dataset are stored, and why the others are not. */
 import { z } from 'zod';
 import { DAY_STATES, type DayState, readCoverage } from '../../history/coverage.ts';
-import { checkFields, downloadOf, issuesTo, rangeFields } from '../../history/fields.ts';
+import { downloadOf } from '../../history/fields.ts';
 import type { App, Parts } from '../http/app.ts';
 import { problems } from '../http/schemas.ts';
+import { assetField, dayState, rangeQuery } from './shapes.ts';
 
-const dayState = z.enum(DAY_STATES);
 const counts = z.object(Object.fromEntries(DAY_STATES.map((state) => [state, z.int()])) as Record<DayState, z.ZodInt>);
-
-/** The parameters of a range of days of a dataset. */
-export const rangeQuery = ({ clock }: Pick<Parts, 'clock'>) =>
-  z
-    .strictObject(rangeFields)
-    .superRefine((given, context) => checkFields(given, given, { from: 'from', to: 'to' }, clock, issuesTo(context)));
 
 export function historyCoverageRoute(app: App, parts: Parts): void {
   app.route({
@@ -25,11 +19,11 @@ export function historyCoverageRoute(app: App, parts: Parts): void {
       description:
         'Every calendar day of the range. complete: stored. degraded: stored, and the source says it is worth less. partial: the stored object lacks it. empty: the source has nothing. failed, not_entitled: as its last download ended. pending: it cannot be had yet. missing: never downloaded. closed: no trading day.',
       tags: ['history'],
-      querystring: rangeQuery(parts),
+      querystring: rangeQuery(parts, {}),
       response: {
         200: z.object({
           root: z.string(),
-          dataset: z.enum(['option', 'stock']),
+          dataset: assetField,
           schema: z.string(),
           interval: z.string(),
           from: z.string(),

@@ -1,22 +1,26 @@
 /** `/v1/history/objects`: the stored files, what is known of each, and their bytes. */
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { isDaily, SCHEMAS } from '../../history/dataset.ts';
 import { dayField, intervalField } from '../../history/fields.ts';
 import { listObjects, type ManifestRow, readObjects } from '../../history/manifest.ts';
-import type { StoredObject } from '../../history/objects/store.ts';
+import type { ObjectStore, StoredObject } from '../../history/objects/store.ts';
 import { manifestJson, objectJson } from '../../history/stored/json.ts';
+import { heldNow } from '../../job-types/history/claims.ts';
 import { idFromBytes } from '../../ledger/id.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql } from '../../platform/database/database.ts';
-import { InputError, TransientError } from '../../platform/errors.ts';
+import { InputError, PermanentError, TransientError } from '../../platform/errors.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { PROBLEM_TYPE, pathOf, problemOf } from '../http/problems.ts';
 import { instant, limit, problems } from '../http/schemas.ts';
 import { byteRange } from './byte-range.ts';
 import { closing, type HistoryFiles } from './files.ts';
+import { assetField, plainRow } from './shapes.ts';
 
 /** Of a key; a percent-encoded one, with its slashes, is up to three times as long. */
 const objectKey = z.string().min(1).max(190).describe('Percent-encoded, slashes too: `encodeURIComponent(key)`');
@@ -26,7 +30,7 @@ const object = z
   .object({
     key: z.string(),
     root: z.string(),
-    dataset: z.enum(['option', 'stock']),
+    dataset: assetField,
     schema: z.enum(SCHEMAS),
     interval: z.string(),
     max_dte: z.int().nullable().describe('Of a filtered object; null for the whole chain'),
@@ -59,7 +63,7 @@ const detail = object.extend({
   writer: z.string(),
   job_id: z.string(),
   columns: z.array(z.object({ name: z.string(), type: z.string() })),
-  first_rows: z.array(z.record(z.string(), z.union([z.string(), z.number(), z.null()]))),
+  first_rows: z.array(plainRow),
 });
 
 export function historyObjectRoutes(app: App, parts: Parts, files: HistoryFiles): void {
@@ -79,7 +83,7 @@ function listRoute(app: App, { db }: Parts): void {
       tags: ['history'],
       querystring: z.strictObject({
         root: SymbolSchema.optional(),
-        dataset: z.enum(['option', 'stock']).optional(),
+        dataset: assetField.optional(),
         schema: z.enum(SCHEMAS).optional(),
         interval: intervalField,
         from: dayField.optional().describe('Only objects with days from here on'),
@@ -145,7 +149,7 @@ function dataRoute(app: App, { db }: Parts, files: HistoryFiles): void {
       },
     },
     async handler(request, reply) {
-      const { row } = await currentRow(db, files, request.params.key, closing(reply));
+      const row = await currentRow(db, files, request.params.key, closing(reply));
       return sendFile(request, reply, row, files);
     },
   });
@@ -197,22 +201,40 @@ export async function storedRow(sql: Sql, key: string): Promise<ManifestRow> {
   return row;
 }
 
-/** The row with the object in the store that it describes: a refresh may replace both between two reads. Errors: as `storedRow`, `TransientError('objects.changed')`, those of the store. */
-async function currentRow(
-  sql: Sql,
-  { store }: Pick<HistoryFiles, 'store'>,
-  key: string,
-  signal: AbortSignal,
-): Promise<{ row: ManifestRow; object: StoredObject }> {
-  for (let tries = 0; tries < 3; tries++) {
+/**
+ * The row of an object whose file is the one that it describes: a refresh may replace both between two reads. Errors: as `storedRow`; `PermanentError('objects.missing' |
+ * 'objects.damaged')`, `TransientError('objects.changed')` while a job replaces it, those of the store.
+ */
+async function currentRow(sql: Sql, { store }: Pick<HistoryFiles, 'store'>, key: string, signal: AbortSignal): Promise<ManifestRow> {
+  let object: StoredObject | undefined;
+  for (let tries = 0; tries < 2; tries++) {
     const row = await storedRow(sql, key);
-    const object = await store.head(key, signal);
-    if (object !== undefined && object.bytes === row.bytes && (object.sha256 ?? row.sha256) === row.sha256) return { row, object };
+    object = await store.head(key, signal);
+    if (object !== undefined && (await isThatOf(row, object, store, signal))) return row;
   }
-  throw new TransientError(
-    'objects.changed',
-    `the file of ${key} is not the one of the manifest: it is being replaced, or was lost; "history verify" says more`,
-  );
+  if ((await heldNow(sql, [key])).size > 0)
+    throw new TransientError('objects.changed', `the file of ${key} is being replaced at this moment; ask again`);
+  const wayOut = 'download it again with force_refresh ("history verify" names all such files)';
+  throw object === undefined
+    ? new PermanentError('objects.missing', `the manifest has ${key}, and ${store.where} does not: the file was lost; ${wayOut}`)
+    : new PermanentError(
+        'objects.damaged',
+        `the file of ${key} in ${store.where} is not the one that was stored: it was cut or changed; ${wayOut}`,
+      );
+}
+
+/** Without a checksum in the store the bytes are read where the file is not the one that was written: it may be a copy. */
+async function isThatOf(
+  row: ManifestRow,
+  { bytes, sha256, etag }: StoredObject,
+  store: ObjectStore,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (bytes !== row.bytes) return false;
+  if (sha256 !== undefined || etag === row.etag) return (sha256 ?? row.sha256) === row.sha256;
+  const hash = createHash('sha256');
+  await pipeline(await store.read(row.object.key, signal), hash, { signal });
+  return hash.digest('hex') === row.sha256;
 }
 
 function unknownObject(key: string): InputError {

@@ -1,8 +1,10 @@
 /** `GET /v1/history/chain` and `/v1/history/export`: what stands in the stored files. */
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { readCoverage } from '../../history/coverage.ts';
 import { SCHEMAS } from '../../history/dataset.ts';
-import { checkFields, downloadOf, filterOf, filterQuery, intervalField, issuesTo, rangeFields } from '../../history/fields.ts';
+import { downloadOf, filterOf, filterQuery, intervalField } from '../../history/fields.ts';
 import type { PlainRow } from '../../history/parquet/reader.ts';
 import { prepareExport } from '../../history/stored/export.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
@@ -11,12 +13,11 @@ import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { flag, limit, problems } from '../http/schemas.ts';
 import { closing, type HistoryFiles } from './files.ts';
+import { plainRow, rangeQuery } from './shapes.ts';
 
 const moment = z.iso
   .datetime({ offset: true, error: 'not a moment; write it like 2024-01-02T15:45:00Z or 2024-01-02T10:45:00-05:00' })
   .transform((text) => Temporal.Instant.from(text));
-
-const plainRow = z.record(z.string(), z.union([z.string(), z.number(), z.null()]));
 
 export function historyReadRoutes(app: App, parts: Parts, files: HistoryFiles): void {
   chainRoute(app, parts, files);
@@ -59,8 +60,7 @@ function chainRoute(app: App, _: Parts, files: HistoryFiles): void {
       },
     },
     async handler({ query }, reply) {
-      const { root, at, schema, limit: most, cursor = 0 } = query;
-      const { interval } = query;
+      const { root, at, schema, interval, limit: most, cursor = 0 } = query;
       const chain = await files.chain({ root, at, schema, interval, filter: filterOf(query) }, closing(reply));
       const { rows: all, object, day, underlying } = chain;
       const numbered = all.slice(cursor, cursor + most + 1).map((row, index): [PlainRow, number] => [row, cursor + index + 1]);
@@ -85,9 +85,7 @@ function exportRoute(app: App, parts: Parts, files: HistoryFiles): void {
       description:
         'A header line, then the rows of one object after the other. 409 where days of the range are not stored, unless `allow_gaps`. An answer that fails in the middle ends with a cut connection, never as if it were whole.',
       tags: ['history'],
-      querystring: z
-        .strictObject({ ...rangeFields, allow_gaps: flag.default(false) })
-        .superRefine((given, context) => checkFields(given, given, { from: 'from', to: 'to' }, clock, issuesTo(context))),
+      querystring: rangeQuery(parts, { allow_gaps: flag.default(false) }),
       response: { 200: { description: 'The rows', content: { 'text/csv': { schema: z.string() } } }, ...problems },
     },
     async handler({ query, method }, reply) {
@@ -99,11 +97,11 @@ function exportRoute(app: App, parts: Parts, files: HistoryFiles): void {
         const { write } = await prepareExport(history, download, coverage, allow_gaps);
         signal.throwIfAborted();
         const name = [download.root, dataset, download.schema, from, `${to}.csv`].join('-');
-        if (method === 'HEAD') return reply.type('text/csv; charset=utf-8').send('');
+        reply.type('text/csv; charset=utf-8').header('content-disposition', `attachment; filename="${name}"`);
+        // Of a text Fastify would tell the length, which nobody knows before the rows are read.
+        if (method === 'HEAD') return (reply as FastifyReply).send(Readable.from([]));
         reply.hijack();
         for (const [header, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(header, value);
-        reply.raw.setHeader('content-type', 'text/csv; charset=utf-8');
-        reply.raw.setHeader('content-disposition', `attachment; filename="${name}"`);
         try {
           await write(reply.raw, signal);
         } catch (error) {

@@ -239,7 +239,9 @@ function valueAt(path: readonly PropertyKey[], given: unknown): unknown {
 function described({ path, message }: Issue, given: unknown): { field: string; message: string } {
   const value = valueAt(path, given);
   const field = path.map(String).join('.');
-  if (value === undefined) return { field, message: path.length === 0 ? message : `is missing: ${message}` };
+  // Of what is missing zod says that it is "undefined", and no valid option.
+  const needed = message.replace(/^Invalid (input|option): expected (.*?)(, received undefined)?$/, 'it must be $2');
+  if (value === undefined) return { field, message: path.length === 0 ? message : `is missing: ${needed}` };
   const text = JSON.stringify(value);
   return { field, message: `is ${text.length > 80 ? `${text.slice(0, 80)}…` : text}: ${message}` };
 }

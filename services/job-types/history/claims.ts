@@ -44,12 +44,12 @@ export async function giveBack(sql: Pick<Sql | Transaction, 'run'>, claims: read
   }
 }
 
-/** Those of the objects that other jobs download now. */
-export async function heldByOthers(sql: Sql, keys: readonly string[], job: Attempt): Promise<Set<string>> {
+/** Those of the objects that jobs download now: `job` itself is none of them. */
+export async function heldNow(sql: Sql, keys: readonly string[], job?: Pick<Attempt, 'id'>): Promise<Set<string>> {
   const rows = await sql.rows<{ object_key: string }>(
     `SELECT f.object_key FROM history_fetches f JOIN jobs j ON j.id = f.job_id AND j.state = 'running' AND j.attempt = f.attempt
-      WHERE f.object_key IN (?) AND f.job_id <> ?`,
-    [keys, idToBytes(job.id)],
+      WHERE f.object_key IN (?) ${job === undefined ? '' : 'AND f.job_id <> ?'}`,
+    [keys, ...(job === undefined ? [] : [idToBytes(job.id)])],
   );
   return new Set(rows.map(({ object_key }) => object_key));
 }

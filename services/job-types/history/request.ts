@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Download } from '../../history/dataset.ts';
-import { type PlannedObject, planOf } from '../../history/plan.ts';
+import { noTradingDay, type PlannedObject, planOf } from '../../history/plan.ts';
 import type { HistorySourceName } from '../../history/sources/source.ts';
 import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
 import type { Config } from '../../platform/config/load.ts';
-import { InputError } from '../../platform/errors.ts';
 import { type Origin, requestFor, type Work, withPriority } from '../request.ts';
 
 export interface HistoryOptions {
@@ -31,9 +30,8 @@ export function historyRequests(
   download: Download,
   { force = false, source, priority, origin, config, plan = planOf(download) }: HistoryOptions,
 ): JobRequest[] {
-  const { root, from, to } = download;
-  if (plan.length === 0)
-    throw new InputError('history.no_trading_day', `there is no trading day from ${from} to ${to}; choose a range with one`);
+  const { root } = download;
+  if (plan.length === 0) throw noTradingDay(download);
   const options = { force, ...(source !== undefined && { source }) };
   const request = (who: Origin, work: Omit<Work, 'type' | 'symbol'>): JobRequest => {
     const made = requestFor(

@@ -4,11 +4,12 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
-import { availableDays, completeAt } from '../../history/availability.ts';
+import { availableDays } from '../../history/availability.ts';
 import { type HistoryParts, sourcesFor } from '../../history/configured.ts';
 import { type Downloaded, type DownloadParts, downloadObject, type Wanted } from '../../history/download.ts';
+import { foresee } from '../../history/foreseen.ts';
 import { type Absence, hasRealObjects, type ManifestRow, readAbsences, readObjects, storeObjects } from '../../history/manifest.ts';
-import { daysOf, type PlannedObject, planOf } from '../../history/plan.ts';
+import { type PlannedObject, planOf } from '../../history/plan.ts';
 import { type HistorySource, NotEntitledError, StopError } from '../../history/sources/source.ts';
 import { closesOf } from '../../history/underlying.ts';
 import { idToBytes } from '../../ledger/id.ts';
@@ -17,7 +18,7 @@ import type { ItemResult } from '../../ledger/run/items.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { codeOf, isDatabaseAway, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 import { Continued, type JobContext, type JobOutput } from '../handler.ts';
-import { type Claim, giveBack, heldByOthers, takeClaim } from './claims.ts';
+import { type Claim, giveBack, heldNow, takeClaim } from './claims.ts';
 import type { HistoryPayload } from './definition.ts';
 import { createEmpties, type Empties } from './empties.ts';
 import { dataMessage, doneItem, type HistoryRow, skippedItem } from './items.ts';
@@ -170,25 +171,24 @@ function known(
   row: ManifestRow | undefined,
   absence: Absence | undefined,
 ): Known | undefined {
-  const now = context.clock.now();
-  const item = (state: ItemResult['state'], reason: string): Known => ({ kind: 'item', item: { key: object.key, state, reason } });
+  const { key } = object;
   // With `force` an object counts that was stored since the job was asked for: by another job, or by an attempt that could not say so any more.
-  const isRecent = row !== undefined && (!download.force || row.storedAt >= context.job.enqueuedAt);
-  const days = availableDays(object, now);
-  if (isRecent && (!row.isPartial || days.every((day) => row.days[day] !== undefined))) return { kind: 'item', item: skippedItem(row) };
-  const [first] = days;
-  if (first === undefined) {
-    const at = completeAt(object, daysOf(object)[0] as string);
-    return item(
-      'not_yet',
-      `its data is not there yet${at === undefined ? '' : `; it is complete from ${at.toString({ smallestUnit: 'minute' })} on`}`,
-    );
+  const since = download.force ? context.job.enqueuedAt : undefined;
+  const foreseen = foresee(object, row, absence, { now: context.clock.now(), since });
+  if (foreseen.kind === 'ask') return foreseen.from && { kind: 'later', at: foreseen.from };
+  return { kind: 'item', item: itemOf() };
+
+  function itemOf(): ItemResult {
+    if (foreseen.kind === 'skipped') return skippedItem(row as ManifestRow);
+    if (foreseen.kind === 'not_yet')
+      return {
+        key,
+        state: 'not_yet',
+        reason: `its data is not there yet; it is complete from ${foreseen.from.toString({ smallestUnit: 'minute' })} on`,
+      };
+    const { reason, askedAt } = absence as Absence;
+    return { key, state: 'no_data', reason: `${reason} (known since ${askedAt.toISOString()}, from ${source.name})` };
   }
-  if (absence?.until == null || absence.until.getTime() <= now.epochMilliseconds || download.force) return undefined;
-  if (absence.state === 'asked_once') return { kind: 'later', at: Temporal.Instant.fromEpochMilliseconds(absence.until.getTime()) };
-  return absence.state === 'empty'
-    ? item('no_data', `${absence.reason} (known since ${absence.askedAt.toISOString()}, from ${source.name})`)
-    : undefined;
 }
 
 /** Commits at once what is known already; returns the other objects. */
@@ -375,7 +375,7 @@ async function waitForOthers(run: Run): Promise<void> {
   const until = Math.min(performance.now() + WAIT_MS, run.turn.ends);
   while (run.held.length > 0) {
     const keys = run.held.map(({ object }) => object.key);
-    const held = await heldByOthers(run.sql, keys, run.context.job);
+    const held = await heldNow(run.sql, keys, run.context.job);
     const free = run.held.filter(({ object }) => !held.has(object.key));
     if (free.length > 0) {
       run.held = run.held.filter(({ object }) => held.has(object.key));

@@ -4,7 +4,7 @@ import { END_STATES, LIVE_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
 import { levelOf, QUEUES, type Queue, type State, scoreOf } from '../job.ts';
 import { partsAmong } from '../parts.ts';
-import { countItems, type ItemCounts } from '../run/items.ts';
+import { countItems, type ItemCounts, itemsChangedAt } from '../run/items.ts';
 
 export interface JobSummary {
   id: string;
@@ -29,7 +29,10 @@ export interface JobSummary {
   reason: string | null;
 }
 
+/** The `state` of a job that waits for its parts is theirs here: `running` while one runs. It has started with the first of them. */
 export interface JobDetail extends JobSummary {
+  /** When its state or one of its items last changed. */
+  updated_at: Date;
   payload: unknown;
   why: Record<string, unknown>;
   triggered_by: string;
@@ -95,12 +98,12 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
   );
   if (row === undefined) return undefined;
   const { payload, why, triggered_by, code, result, ...base } = row;
-  const needing = sql.rows<{ id: Buffer; state: State; is_part: number }>(
-    'SELECT n.id, n.state, d.is_part FROM job_dependencies d JOIN jobs n ON n.id = d.needs_id WHERE d.job_id = ? ORDER BY n.id',
+  const needing = sql.rows<Need>(
+    'SELECT n.id, n.state, n.started_at, n.ended_at, d.is_part FROM job_dependencies d JOIN jobs n ON n.id = d.needs_id WHERE d.job_id = ? ORDER BY n.id',
     [key],
   );
   const partIds = needing.then((needs) => needs.flatMap((need) => (need.is_part === 1 ? [idFromBytes(need.id)] : [])));
-  const [attempts, subscribers, needs, items] = await Promise.all([
+  const [attempts, subscribers, needs, items, itemsChanged] = await Promise.all([
     sql.rows<JobDetail['attempts'][number]>(
       'SELECT attempt, worker_id AS worker, started_at, ended_at, outcome, code, reason FROM job_attempts WHERE job_id = ? ORDER BY attempt',
       [key],
@@ -108,9 +111,14 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
     sql.rows<{ user_id: string }>('SELECT user_id FROM job_subscribers WHERE job_id = ? ORDER BY user_id', [key]),
     needing,
     partIds.then((parts) => countItems(sql, id, ...parts)),
+    partIds.then((parts) => itemsChangedAt(sql, id, ...parts)),
   ]);
   return {
-    ...summary(base),
+    ...withParts(
+      summary(base),
+      needs.filter(({ is_part }) => is_part === 1),
+      itemsChanged,
+    ),
     payload: fromJson(payload),
     why: fromJson(why) as Record<string, unknown>,
     triggered_by,
@@ -120,6 +128,33 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
     subscribers: subscribers.map(({ user_id }) => user_id),
     needs: needs.map((need) => ({ id: idFromBytes(need.id), state: need.state, is_part: need.is_part === 1 })),
     items,
+  };
+}
+
+interface Need {
+  id: Buffer;
+  state: State;
+  started_at: Date | null;
+  ended_at: Date | null;
+  is_part: number;
+}
+
+/** The states of live parts that a job is shown in, the first that one of them has. */
+const STATES_OF_PARTS = ['running', 'ready', 'scheduled'] as const;
+
+/** A job as whoever watches it sees it: what its parts do it does. */
+function withParts(job: JobSummary, parts: readonly Need[], itemsChanged: Date | null): JobSummary & { updated_at: Date } {
+  const ofParts = job.state === 'blocked' ? STATES_OF_PARTS.find((state) => parts.some((part) => part.state === state)) : undefined;
+  // A part may be that of an earlier request too.
+  const times = (of: (number | undefined)[]): number[] =>
+    of.flatMap((time) => (time === undefined ? [] : [Math.max(time, job.enqueued_at.getTime())]));
+  const starts = times([job, ...parts].map(({ started_at }) => started_at?.getTime()));
+  const changes = times([job.ended_at, itemsChanged, ...parts.map(({ ended_at }) => ended_at)].map((at) => at?.getTime()));
+  return {
+    ...job,
+    ...(ofParts !== undefined && { state: ofParts, blocked_on: null }),
+    started_at: starts.length === 0 ? null : new Date(Math.min(...starts)),
+    updated_at: job.ended_at ?? new Date(Math.max(job.enqueued_at.getTime(), ...starts, ...changes)),
   };
 }
 

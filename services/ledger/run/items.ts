@@ -82,6 +82,15 @@ export async function countItems(sql: Sql, ...jobIds: readonly string[]): Promis
   return counts;
 }
 
+/** When one of the items of jobs last changed; null without any. Walks the primary key of these jobs. */
+export async function itemsChangedAt(sql: Sql, ...jobIds: readonly string[]): Promise<Date | null> {
+  const [row] = await sql.rows<{ changed: Date | null }>(
+    'SELECT MAX(updated_at) AS changed FROM job_items FORCE INDEX (PRIMARY) WHERE job_id IN (?)',
+    [sortedBytes(jobIds)],
+  );
+  return row?.changed ?? null;
+}
+
 /** What the finished items of jobs hold together. */
 export async function sumItems(sql: Sql, ...jobIds: readonly string[]): Promise<{ rows: number; bytes: number }> {
   const [sum] = await sql.rows<{ row_sum: string | number | null; byte_sum: string | number | null }>(

@@ -52,6 +52,13 @@ test('a dry run shows the objects and asks for nothing', async () => {
   expect(await db.rows('SELECT id FROM jobs')).toEqual(before);
 });
 
+test('a dry run says what is skipped, and that a range without a trading day is none', async () => {
+  const { stdout } = await run('history', 'option', 'AAPL', ...DATASET, ...WEEK, '--dry-run');
+  expect(stdout).toMatch(/2 complete, 3 missing\n3 to download, 2 skipped, .*nothing was asked for/);
+  const { code, stderr } = await run('history', 'option', 'AAPL', ...DATASET, '--from', '2024-01-06', '--to', '2024-01-07', '--dry-run');
+  expect([code, stderr]).toEqual([2, expect.stringContaining('no trading day')]);
+});
+
 test.each([
   [['--from', '2024-01-08', '--to', '2024-01-02'], /--to: it is before --from/],
   [['--from', '2024-02-30'], /--from.*not a day/],

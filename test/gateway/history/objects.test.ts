@@ -1,9 +1,11 @@
 /** What is stored, over HTTP: the manifest, the rows and the bytes of a file. Its bytes are compared with those in the folder of the store. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ManifestRow, storeObjects } from '../../../services/history/manifest.ts';
+import { takeClaim } from '../../../services/job-types/history/claims.ts';
+import { claim } from '../../../services/ledger/run/claim.ts';
 import { storeQuotes } from '../../history/stored-quotes.ts';
 import { gatewayMesh } from '../mesh.ts';
 
@@ -76,6 +78,65 @@ test('an object that is not stored is 404', async () => {
     const { status, body } = await mesh.operator.get(pathOf('historical-options/none', suffix));
     expect([status, body.code]).toEqual([404, 'object.unknown']);
   }
+});
+
+describe('a file that is not the one that was stored', () => {
+  const path = (): string => join(mesh.folder, 'history', row.object.key);
+  let whole: Buffer;
+  let times: { atime: Date; mtime: Date };
+  beforeEach(() => {
+    whole = fileOf(row);
+    times = statSync(path());
+  });
+  // The times of the file belong to what the store knows it by.
+  afterEach(() => {
+    writeFileSync(path(), whole);
+    utimesSync(path(), times.atime, times.mtime);
+  });
+  const flipped = (): Buffer => Buffer.from(whole.map((byte, index) => (index === 100 ? byte ^ 1 : byte)));
+  const problem = async (headers?: Record<string, string>) => {
+    const { status, body } = await bytes(row.object.key, headers);
+    const { code, detail } = JSON.parse(body.toString()) as { code: string; detail: string };
+    return { status, code, detail };
+  };
+
+  test('is refused for good where it was lost, with the way out', async () => {
+    rmSync(path());
+    const { status, code, detail } = await problem();
+    expect([status, code]).toEqual([422, 'objects.missing']);
+    expect(detail).toMatch(/lost; download it again with force_refresh \("history verify"/);
+  });
+
+  test.each([
+    ['was cut', () => whole.subarray(0, -1)],
+    ['is as long and has another byte', flipped],
+  ])('is refused for good where it %s, also a part of it', async (_, content) => {
+    writeFileSync(path(), content());
+    for (const headers of [undefined, { range: 'bytes=0-3' }])
+      expect(await problem(headers)).toMatchObject({
+        status: 422,
+        code: 'objects.damaged',
+        detail: expect.stringMatching(/force_refresh/),
+      });
+  });
+
+  test('comes where it is a copy with the same bytes', async () => {
+    utimesSync(path(), new Date(), new Date());
+    expect((await bytes(row.object.key)).status).toBe(200);
+  });
+
+  test('may come later while a job replaces it', async () => {
+    const id = await mesh.operator.post('/v1/historical/option', {
+      ...{ root: 'AAPL', start_date: DAY, end_date: DAY, schema: 'quote', force_refresh: true },
+    });
+    const {
+      jobs: [job],
+    } = await claim(mesh.ledger, 'worker-7', 1);
+    expect(job!.id).toBe(id.body.job_id);
+    await takeClaim(mesh.db, { key: row.object.key, job: job! });
+    writeFileSync(path(), whole.subarray(1));
+    expect(await problem()).toMatchObject({ status: 503, code: 'objects.changed' });
+  });
 });
 
 describe('the file', () => {
@@ -182,6 +243,15 @@ describe('an export', () => {
     const lines = (body as string).trimEnd().split('\n');
     expect(lines).toHaveLength(1 + 3 * 32);
     expect(lines.filter((line) => line.startsWith('symbol,'))).toHaveLength(1);
+  });
+
+  test('answers HEAD with its name and its kind, and with no length that it has not', async () => {
+    const { status, headers } = await fetch(`${mesh.gateway.url}${asked}&from=2024-01-02&to=2024-01-04`, {
+      method: 'HEAD',
+      headers: { authorization: `Bearer ${mesh.operator.key}` },
+    });
+    expect([status, headers.get('content-type'), headers.get('content-length')]).toEqual([200, 'text/csv; charset=utf-8', null]);
+    expect(headers.get('content-disposition')).toContain('AAPL-option-quote-2024-01-02-2024-01-04.csv');
   });
 
   test('of a range with days that are missing is refused, unless gaps are allowed', async () => {

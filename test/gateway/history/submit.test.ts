@@ -76,6 +76,8 @@ describe('what is refused names its field', () => {
     ['no width of strikes', { base_pct: 0 }, 'base_pct', />0/],
     ['a priority that is none', { priority: 11 }, 'priority', /<=10/],
     ['a field that is not known', { intervall: 1 }, 'intervall', /not known/],
+    ['a field that is missing', { root: undefined }, 'root', /^is missing: it must be string$/],
+    ['a choice that is missing', { schema: undefined }, 'schema', /^is missing: it must be one of "quote"/],
     ['an empty key', { idempotency_key: '' }, 'idempotency_key', />=1/],
   ])('%s', async (_, change, field, text) => {
     const { status, body } = await post({ ...YEAR, ...change });
@@ -90,9 +92,11 @@ describe('what is refused names its field', () => {
     expect([status, body.errors[0].field]).toEqual([400, 'max_dte']);
   });
 
-  test('a range without a trading day', async () => {
-    const { status, body } = await post({ ...YEAR, start_date: '2023-12-30', end_date: '2023-12-31' });
-    expect([status, body.code]).toEqual([400, 'history.no_trading_day']);
+  test('a range without a trading day, by a dry run too', async () => {
+    for (const path of ['/v1/historical/option', '/v1/historical/option?dry_run=true']) {
+      const { status, body } = await post({ ...YEAR, start_date: '2023-12-30', end_date: '2023-12-31' }, path);
+      expect([status, body.code]).toEqual([400, 'history.no_trading_day']);
+    }
   });
 });
 
@@ -136,7 +140,9 @@ test('a dry run answers what would be done, and asks for nothing', async () => {
     key: 'historical-options/quote/15m/root=AAPL/date=2014-01-02/data.parquet',
     days: 1,
     state: 'missing',
+    expected: 'download',
     download: true,
+    from: null,
   });
   expect(await jobs()).toEqual([]);
 });
