@@ -5,12 +5,12 @@ import { z } from 'zod';
 import { isDaily, SCHEMAS } from '../../history/dataset.ts';
 import { dayField, intervalField } from '../../history/fields.ts';
 import { listObjects, type ManifestRow, readObjects } from '../../history/manifest.ts';
-import type { StoredObject } from '../../history/objects/store.ts';
+import { currentRow } from '../../history/stored/current.ts';
 import { manifestJson, objectJson } from '../../history/stored/json.ts';
 import { idFromBytes } from '../../ledger/id.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql } from '../../platform/database/database.ts';
-import { InputError, TransientError } from '../../platform/errors.ts';
+import { InputError } from '../../platform/errors.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { PROBLEM_TYPE, pathOf, problemOf } from '../http/problems.ts';
@@ -145,7 +145,7 @@ function dataRoute(app: App, { db }: Parts, files: HistoryFiles): void {
       },
     },
     async handler(request, reply) {
-      const { row } = await currentRow(db, files, request.params.key, closing(reply));
+      const row = await currentRow({ sql: db, store: files.store }, await storedRow(db, request.params.key), closing(reply));
       return sendFile(request, reply, row, files);
     },
   });
@@ -195,24 +195,6 @@ export async function storedRow(sql: Sql, key: string): Promise<ManifestRow> {
   const row = (await readObjects(sql, [key])).get(key);
   if (row === undefined) throw unknownObject(key);
   return row;
-}
-
-/** The row with the object in the store that it describes: a refresh may replace both between two reads. Errors: as `storedRow`, `TransientError('objects.changed')`, those of the store. */
-async function currentRow(
-  sql: Sql,
-  { store }: Pick<HistoryFiles, 'store'>,
-  key: string,
-  signal: AbortSignal,
-): Promise<{ row: ManifestRow; object: StoredObject }> {
-  for (let tries = 0; tries < 3; tries++) {
-    const row = await storedRow(sql, key);
-    const object = await store.head(key, signal);
-    if (object !== undefined && object.bytes === row.bytes && (object.sha256 ?? row.sha256) === row.sha256) return { row, object };
-  }
-  throw new TransientError(
-    'objects.changed',
-    `the file of ${key} is not the one of the manifest: it is being replaced, or was lost; "history verify" says more`,
-  );
 }
 
 function unknownObject(key: string): InputError {

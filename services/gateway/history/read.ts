@@ -96,7 +96,7 @@ function exportRoute(app: App, parts: Parts, files: HistoryFiles): void {
       const coverage = await readCoverage(db, download, clock.now());
       const signal = closing(reply);
       return files.exporting(async (history) => {
-        const { write } = await prepareExport(history, download, coverage, allow_gaps);
+        const { write } = await prepareExport(history, download, coverage, { allowGaps: allow_gaps, signal });
         signal.throwIfAborted();
         const name = [download.root, dataset, download.schema, from, `${to}.csv`].join('-');
         if (method === 'HEAD') return reply.type('text/csv; charset=utf-8').send('');

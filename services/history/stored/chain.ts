@@ -6,7 +6,7 @@ import type { ContractFilter, Interval, Schema } from '../dataset.ts';
 import { filterName, INTERVALS, SCHEMAS } from '../dataset.ts';
 import { listObjects, type ManifestRow } from '../manifest.ts';
 import type { PlainRow } from '../parquet/reader.ts';
-import { pricedFilter, type StoredHistory, withFiles } from './files.ts';
+import { pricedFilter, type StoredHistory, withFile } from './files.ts';
 
 export interface ChainQuestion {
   root: string;
@@ -45,7 +45,7 @@ export async function chainAt(history: StoredHistory, question: ChainQuestion, s
   const priced = await pricedFilter(sql, root, [day], filter);
   const [[bar], rows] = await Promise.all([
     readBars(sql, root, { from: day, to: day }),
-    withFiles(history, [object], signal, (paths) => reader.chainAt(paths, at, priced, signal)),
+    withFile(history, object, signal, (path) => reader.chainAt([path], at, priced, signal)),
   ]);
   return { day, object, underlying: bar?.close ?? null, rows };
 }

@@ -1,6 +1,6 @@
 /** What is stored, over HTTP: the manifest, the rows and the bytes of a file. Its bytes are compared with those in the folder of the store. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ManifestRow, storeObjects } from '../../../services/history/manifest.ts';
@@ -190,5 +190,48 @@ describe('an export', () => {
     expect(body.detail).toContain('2024-01-05');
     const allowed = await mesh.operator.get(`${asked}&from=2024-01-02&to=2024-01-05&allow_gaps=true`);
     expect((allowed.body as string).trimEnd().split('\n')).toHaveLength(1 + 3 * 32);
+  });
+});
+
+describe('a file that is not the one of the manifest is shown by no answer', () => {
+  const fileName = (): string => join(mesh.folder, 'history', row.object.key);
+  const kept = (): string => `${fileName()}.kept`;
+  beforeEach(() => {
+    copyFileSync(fileName(), kept());
+    return () => {
+      copyFileSync(kept(), fileName());
+      rmSync(kept());
+    };
+  });
+  const reads = {
+    'its columns': pathOf('KEY'),
+    'its bytes': pathOf('KEY', '/data'),
+    'the chain': `/v1/history/chain?root=AAPL&at=${DAY}T20:00:00Z`,
+    'the export': `/v1/history/export?root=AAPL&dataset=option&schema=quote&interval=15m&from=${DAY}&to=${DAY}`,
+  };
+  const damages: Record<string, () => void> = {
+    cut: () => truncateSync(fileName(), row.bytes - 100),
+    gone: () => rmSync(fileName()),
+    // Whole, and readable, but of another day.
+    foreign: () => copyFileSync(join(mesh.folder, 'history', rows[2]!.object.key), fileName()),
+    'changed within': () => {
+      const bytes = fileOf(row);
+      bytes[100]! ^= 1;
+      writeFileSync(fileName(), bytes);
+    },
+  };
+  for (const [damage, doIt] of Object.entries(damages))
+    test.each(Object.entries(reads))(`${damage}: %s`, async (_, path) => {
+      doIt();
+      const { status, body } = await mesh.operator.get(path.replace('KEY', encodeURIComponent(row.object.key)));
+      expect([status, body.code]).toEqual([422, 'objects.damaged']);
+      expect(body.detail).toContain(row.object.key);
+      expect(body.detail).toContain('history verify AAPL');
+      expect(body.detail).toContain(`history option AAPL --from ${DAY} --to ${DAY} --schema quote --interval 15m --force`);
+    });
+
+  test.each(Object.entries(reads))('a copy without its times is the same file: %s', async (_, path) => {
+    utimesSync(fileName(), 1_000, 1_000);
+    expect((await mesh.operator.get(path.replace('KEY', encodeURIComponent(row.object.key)))).status).toBe(200);
   });
 });
