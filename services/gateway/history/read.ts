@@ -50,7 +50,10 @@ function chainRoute(app: App, _: Parts, files: HistoryFiles): void {
           day: z.string().describe('The trading day'),
           key: z.string().describe('Of the object that the rows are from'),
           source: z.string(),
-          underlying: z.number().nullable().describe('Its close on that day; null where no daily bar is stored'),
+          underlying: z
+            .number()
+            .nullable()
+            .describe('Its close on that day; null where neither a daily bar nor an end-of-day object has it'),
           contracts: z.int().describe('Of the whole chain'),
           rows: z.array(plainRow),
           next: z.int().nullable(),

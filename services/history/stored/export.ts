@@ -5,8 +5,9 @@ import { InputError } from '../../platform/errors.ts';
 import type { Coverage } from '../coverage.ts';
 import type { Download } from '../dataset.ts';
 import { type ManifestRow, readObjects } from '../manifest.ts';
+import { pricedFilter } from '../underlying.ts';
 import { currentRow } from './current.ts';
-import { pricedFilter, type StoredHistory, withFile } from './files.ts';
+import { type StoredHistory, withFile } from './files.ts';
 
 export interface Export {
   objects: ManifestRow[];
@@ -37,10 +38,10 @@ export async function prepareExport(
     signal,
   );
   const filter = await pricedFilter(
-    sql,
+    history,
     download.root,
     days.flatMap(({ date, rows }) => (rows === null ? [] : [date])),
-    download.filter,
+    { filter: download.filter, signal },
   );
   const { from, to } = download;
   return {

@@ -1,10 +1,8 @@
 /** What reads stored objects: the manifest, the files, and the process that knows Parquet. */
 import type { Sql } from '../../platform/database/database.ts';
-import type { ContractFilter } from '../dataset.ts';
 import type { ManifestRow } from '../manifest.ts';
 import type { ObjectStore } from '../objects/store.ts';
-import type { FileColumn, ParquetReader, PlainRow, PricedFilter } from '../parquet/reader.ts';
-import { closesOf } from '../underlying.ts';
+import type { FileColumn, ParquetReader, PlainRow } from '../parquet/reader.ts';
 import { currentRow } from './current.ts';
 
 export interface StoredHistory {
@@ -41,14 +39,4 @@ export function lookInto(
     columns: (await reader.schemaOf(path, signal)).map(({ name, type }) => ({ name, type })),
     rows: limit === 0 ? [] : await reader.firstRows(path, limit, signal),
   }));
-}
-
-/** A filter with the closes of the underlying. Errors: `PermanentError('history.no_underlying')` that says how to get them. */
-export async function pricedFilter(
-  sql: Sql,
-  root: string,
-  days: readonly string[],
-  filter: ContractFilter | undefined,
-): Promise<PricedFilter | undefined> {
-  return filter === undefined ? undefined : { ...filter, underlying: await closesOf(sql, root, days) };
 }
