@@ -56,9 +56,9 @@ export async function verify(root: string | undefined, options: Options): Promis
 
 export async function prune(options: Options & { dryRun?: boolean | undefined }): Promise<number> {
   const { dryRun = false, json } = options;
-  return withStored(options, async (stored, { clock }) => {
+  return withStored(options, async ({ store }, { clock, db }) => {
     const now = Temporal.Instant.fromEpochMilliseconds(nowOf({ clock }).getTime());
-    const { objects, leftovers, lost } = await pruneObjects(stored, { now, dryRun }, AbortSignal.any([]));
+    const { objects, leftovers, lost } = await pruneObjects({ db, store }, { now, dryRun }, AbortSignal.any([]));
     if (json) printJson({ ok: lost.length === 0, dry_run: dryRun, deleted: objects, leftovers, lost });
     else {
       for (const { key, bytes } of objects) print(`${dryRun ? 'would delete' : 'deleted'} ${plain(key)} (${bytesText(bytes)})`);
