@@ -1967,7 +1967,7 @@ export interface operations {
             /** Of the object that the rows are from */
             key: string;
             source: string;
-            /** Its close on that day; null where no daily bar is stored */
+            /** Its close on that day; null where neither a daily bar nor an end-of-day object has it */
             underlying: number | null;
             /** Of the whole chain */
             contracts: number;

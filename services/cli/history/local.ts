@@ -125,7 +125,7 @@ function localHistory(stored: StoredHistory, session: Session): HistoryAccess {
     async exportTo({ allow_gaps, ...query }, out: Writable) {
       const download = rangeOf(query);
       const coverage = await readCoverage(db, download, clock.now());
-      const { write } = await prepareExport(stored, download, coverage, String(allow_gaps) === 'true');
+      const { write } = await prepareExport(stored, download, coverage, { allowGaps: String(allow_gaps) === 'true', signal: never });
       await write(out, never);
     },
     isTemporary: (error) => error instanceof TransientError,

@@ -1,19 +1,17 @@
 /** `/v1/history/objects`: the stored files, what is known of each, and their bytes. */
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { isDaily, SCHEMAS } from '../../history/dataset.ts';
 import { dayField, intervalField } from '../../history/fields.ts';
 import { listObjects, type ManifestRow, readObjects } from '../../history/manifest.ts';
-import type { ObjectStore, StoredObject } from '../../history/objects/store.ts';
+import { currentRow } from '../../history/stored/current.ts';
 import { manifestJson, objectJson } from '../../history/stored/json.ts';
 import { heldNow } from '../../job-types/history/claims.ts';
 import { idFromBytes } from '../../ledger/id.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql } from '../../platform/database/database.ts';
-import { InputError, PermanentError, TransientError } from '../../platform/errors.ts';
+import { codeOf, InputError, TransientError } from '../../platform/errors.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { PROBLEM_TYPE, pathOf, problemOf } from '../http/problems.ts';
@@ -149,7 +147,7 @@ function dataRoute(app: App, { db }: Parts, files: HistoryFiles): void {
       },
     },
     async handler(request, reply) {
-      const row = await currentRow(db, files, request.params.key, closing(reply));
+      const row = await unlessReplaced(db, await storedRow(db, request.params.key), files, closing(reply));
       return sendFile(request, reply, row, files);
     },
   });
@@ -201,40 +199,20 @@ export async function storedRow(sql: Sql, key: string): Promise<ManifestRow> {
   return row;
 }
 
-/**
- * The row of an object whose file is the one that it describes: a refresh may replace both between two reads. Errors: as `storedRow`; `PermanentError('objects.missing' |
- * 'objects.damaged')`, `TransientError('objects.changed')` while a job replaces it, those of the store.
- */
-async function currentRow(sql: Sql, { store }: Pick<HistoryFiles, 'store'>, key: string, signal: AbortSignal): Promise<ManifestRow> {
-  let object: StoredObject | undefined;
-  for (let tries = 0; tries < 2; tries++) {
-    const row = await storedRow(sql, key);
-    object = await store.head(key, signal);
-    if (object !== undefined && (await isThatOf(row, object, store, signal))) return row;
-  }
-  if ((await heldNow(sql, [key])).size > 0)
-    throw new TransientError('objects.changed', `the file of ${key} is being replaced at this moment; ask again`);
-  const wayOut = 'download it again with force_refresh ("history verify" names all such files)';
-  throw object === undefined
-    ? new PermanentError('objects.missing', `the manifest has ${key}, and ${store.where} does not: the file was lost; ${wayOut}`)
-    : new PermanentError(
-        'objects.damaged',
-        `the file of ${key} in ${store.where} is not the one that was stored: it was cut or changed; ${wayOut}`,
-      );
-}
-
-/** Without a checksum in the store the bytes are read where the file is not the one that was written: it may be a copy. */
-async function isThatOf(
+/** `currentRow`. Errors: also `TransientError('objects.changed')` for a file that is not that of its row while a job downloads it again. */
+async function unlessReplaced(
+  sql: Sql,
   row: ManifestRow,
-  { bytes, sha256, etag }: StoredObject,
-  store: ObjectStore,
+  { store }: Pick<HistoryFiles, 'store'>,
   signal: AbortSignal,
-): Promise<boolean> {
-  if (bytes !== row.bytes) return false;
-  if (sha256 !== undefined || etag === row.etag) return (sha256 ?? row.sha256) === row.sha256;
-  const hash = createHash('sha256');
-  await pipeline(await store.read(row.object.key, signal), hash, { signal });
-  return hash.digest('hex') === row.sha256;
+): Promise<ManifestRow> {
+  const { key } = row.object;
+  try {
+    return await currentRow({ sql, store }, row, signal);
+  } catch (error) {
+    if (codeOf(error) !== 'objects.damaged' || (await heldNow(sql, [key])).size === 0) throw error;
+    throw new TransientError('objects.changed', `the file of ${key} is being replaced at this moment; ask again`);
+  }
 }
 
 function unknownObject(key: string): InputError {

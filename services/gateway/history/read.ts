@@ -51,7 +51,10 @@ function chainRoute(app: App, _: Parts, files: HistoryFiles): void {
           day: z.string().describe('The trading day'),
           key: z.string().describe('Of the object that the rows are from'),
           source: z.string(),
-          underlying: z.number().nullable().describe('Its close on that day; null where no daily bar is stored'),
+          underlying: z
+            .number()
+            .nullable()
+            .describe('Its close on that day; null where neither a daily bar nor an end-of-day object has it'),
           contracts: z.int().describe('Of the whole chain'),
           rows: z.array(plainRow),
           next: z.int().nullable(),
@@ -94,7 +97,7 @@ function exportRoute(app: App, parts: Parts, files: HistoryFiles): void {
       const coverage = await readCoverage(db, download, clock.now());
       const signal = closing(reply);
       return files.exporting(async (history) => {
-        const { write } = await prepareExport(history, download, coverage, allow_gaps);
+        const { write } = await prepareExport(history, download, coverage, { allowGaps: allow_gaps, signal });
         signal.throwIfAborted();
         const name = [download.root, dataset, download.schema, from, `${to}.csv`].join('-');
         reply.type('text/csv; charset=utf-8').header('content-disposition', `attachment; filename="${name}"`);

@@ -73,7 +73,7 @@ export async function downloadAll(
 ): Promise<JobOutput<HistoryRow>> {
   const plan = planOf(download).reverse();
   const pending = new Set(await context.openItems(plan.map(({ object }) => object.key)));
-  const { sources, converter, store, spool } = await history();
+  const { sources, converter, store, reader, spool } = await history();
   const { clock, config } = context;
   const stop = new AbortController();
   const run: Run = {
@@ -81,7 +81,7 @@ export async function downloadAll(
     ...(await chosen(sources, download, context, sql)),
     parts: {
       ...{ converter, store, clock, spool, askAgainAfter: config.history.ask_again_after },
-      closes: (root, days) => closesOf(sql, root, days),
+      closes: (root, days) => closesOf({ sql, store, reader }, root, days, context.signal),
     },
     turn: beginTurn(sql, context.job, context.timeLimitSeconds),
     ...{ held: [], askAgainAt: undefined, retryReasons: new Map(), failuresInARow: 0 },
@@ -302,7 +302,8 @@ async function keepRefresh({ sql, parts }: Run, row: ManifestRow, earlier: Manif
 async function failed(run: Run, { object }: PlannedObject, error: unknown, queue: Iterable<PlannedObject>): Promise<void> {
   const { signal, context } = run;
   signal.throwIfAborted();
-  if (isDatabaseAway(error) || error instanceof StopError) throw error;
+  // A store that takes no object takes none of the others either.
+  if (isDatabaseAway(error) || error instanceof StopError || codeOf(error) === 'objects.refused') throw error;
   const reason = messageOf(error);
   if (error instanceof NotEntitledError) {
     // All that are still to come are older.

@@ -1,8 +1,8 @@
 /** What is stored, over HTTP: the manifest, the rows and the bytes of a file. Its bytes are compared with those in the folder of the store. */
 import { createHash } from 'node:crypto';
-import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ManifestRow, storeObjects } from '../../../services/history/manifest.ts';
 import { takeClaim } from '../../../services/job-types/history/claims.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
@@ -78,65 +78,6 @@ test('an object that is not stored is 404', async () => {
     const { status, body } = await mesh.operator.get(pathOf('historical-options/none', suffix));
     expect([status, body.code]).toEqual([404, 'object.unknown']);
   }
-});
-
-describe('a file that is not the one that was stored', () => {
-  const path = (): string => join(mesh.folder, 'history', row.object.key);
-  let whole: Buffer;
-  let times: { atime: Date; mtime: Date };
-  beforeEach(() => {
-    whole = fileOf(row);
-    times = statSync(path());
-  });
-  // The times of the file belong to what the store knows it by.
-  afterEach(() => {
-    writeFileSync(path(), whole);
-    utimesSync(path(), times.atime, times.mtime);
-  });
-  const flipped = (): Buffer => Buffer.from(whole.map((byte, index) => (index === 100 ? byte ^ 1 : byte)));
-  const problem = async (headers?: Record<string, string>) => {
-    const { status, body } = await bytes(row.object.key, headers);
-    const { code, detail } = JSON.parse(body.toString()) as { code: string; detail: string };
-    return { status, code, detail };
-  };
-
-  test('is refused for good where it was lost, with the way out', async () => {
-    rmSync(path());
-    const { status, code, detail } = await problem();
-    expect([status, code]).toEqual([422, 'objects.missing']);
-    expect(detail).toMatch(/lost; download it again with force_refresh \("history verify"/);
-  });
-
-  test.each([
-    ['was cut', () => whole.subarray(0, -1)],
-    ['is as long and has another byte', flipped],
-  ])('is refused for good where it %s, also a part of it', async (_, content) => {
-    writeFileSync(path(), content());
-    for (const headers of [undefined, { range: 'bytes=0-3' }])
-      expect(await problem(headers)).toMatchObject({
-        status: 422,
-        code: 'objects.damaged',
-        detail: expect.stringMatching(/force_refresh/),
-      });
-  });
-
-  test('comes where it is a copy with the same bytes', async () => {
-    utimesSync(path(), new Date(), new Date());
-    expect((await bytes(row.object.key)).status).toBe(200);
-  });
-
-  test('may come later while a job replaces it', async () => {
-    const id = await mesh.operator.post('/v1/historical/option', {
-      ...{ root: 'AAPL', start_date: DAY, end_date: DAY, schema: 'quote', force_refresh: true },
-    });
-    const {
-      jobs: [job],
-    } = await claim(mesh.ledger, 'worker-7', 1);
-    expect(job!.id).toBe(id.body.job_id);
-    await takeClaim(mesh.db, { key: row.object.key, job: job! });
-    writeFileSync(path(), whole.subarray(1));
-    expect(await problem()).toMatchObject({ status: 503, code: 'objects.changed' });
-  });
 });
 
 describe('the file', () => {
@@ -260,5 +201,68 @@ describe('an export', () => {
     expect(body.detail).toContain('2024-01-05');
     const allowed = await mesh.operator.get(`${asked}&from=2024-01-02&to=2024-01-05&allow_gaps=true`);
     expect((allowed.body as string).trimEnd().split('\n')).toHaveLength(1 + 3 * 32);
+  });
+});
+
+describe('a file that is not the one of the manifest is shown by no answer', () => {
+  const fileName = (): string => join(mesh.folder, 'history', row.object.key);
+  const kept = (): string => `${fileName()}.kept`;
+  beforeEach(() => {
+    copyFileSync(fileName(), kept());
+    return () => {
+      copyFileSync(kept(), fileName());
+      rmSync(kept());
+    };
+  });
+  const reads = {
+    'its columns': pathOf('KEY'),
+    'its bytes': pathOf('KEY', '/data'),
+    'the chain': `/v1/history/chain?root=AAPL&at=${DAY}T20:00:00Z`,
+    'the export': `/v1/history/export?root=AAPL&dataset=option&schema=quote&interval=15m&from=${DAY}&to=${DAY}`,
+  };
+  const damages: Record<string, () => void> = {
+    cut: () => truncateSync(fileName(), row.bytes - 100),
+    gone: () => rmSync(fileName()),
+    // Whole, and readable, but of another day.
+    foreign: () => copyFileSync(join(mesh.folder, 'history', rows[2]!.object.key), fileName()),
+    'changed within': () => {
+      const bytes = fileOf(row);
+      bytes[100]! ^= 1;
+      writeFileSync(fileName(), bytes);
+    },
+  };
+  for (const [damage, doIt] of Object.entries(damages))
+    test.each(Object.entries(reads))(`${damage}: %s`, async (_, path) => {
+      doIt();
+      const { status, body } = await mesh.operator.get(path.replace('KEY', encodeURIComponent(row.object.key)));
+      expect([status, body.code]).toEqual([422, 'objects.damaged']);
+      expect(body.detail).toContain(row.object.key);
+      expect(body.detail).toContain('history verify AAPL');
+      expect(body.detail).toContain(`history option AAPL --from ${DAY} --to ${DAY} --schema quote --interval 15m --force`);
+    });
+
+  test('no part of it comes either', async () => {
+    truncateSync(fileName(), row.bytes - 1);
+    const { status, body } = await bytes(row.object.key, { range: 'bytes=0-3' });
+    expect([status, JSON.parse(body.toString()).code]).toEqual([422, 'objects.damaged']);
+  });
+
+  test('its bytes may come later while a job replaces it', async () => {
+    const { body } = await mesh.operator.post('/v1/historical/option', {
+      ...{ root: 'AAPL', start_date: DAY, end_date: DAY, schema: 'quote', force_refresh: true },
+    });
+    const {
+      jobs: [job],
+    } = await claim(mesh.ledger, 'worker-7', 1);
+    expect(job!.id).toBe(body.job_id);
+    await takeClaim(mesh.db, { key: row.object.key, job: job! });
+    truncateSync(fileName(), row.bytes - 1);
+    const answer = await mesh.operator.get(pathOf(row.object.key, '/data'));
+    expect(answer).toMatchObject({ status: 503, body: { code: 'objects.changed' } });
+  });
+
+  test.each(Object.entries(reads))('a copy without its times is the same file: %s', async (_, path) => {
+    utimesSync(fileName(), 1_000, 1_000);
+    expect((await mesh.operator.get(path.replace('KEY', encodeURIComponent(row.object.key)))).status).toBe(200);
   });
 });

@@ -129,6 +129,7 @@ describe.each<Version>(['v3', 'v2'])('%s', (version) => {
 
   test.each([
     ['^SPX', 'SPX', '17:00'],
+    ['NQX', 'NQX', '17:00'],
     ['AAPL', 'AAPL', '16:15'],
     ['BRK.B', 'BRKB', '16:15'],
   ])('options of %s are asked for as %s until %s', async (root, symbol, until) => {
