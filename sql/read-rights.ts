@@ -58,6 +58,13 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   schema_migrations: { read: 'version name checksum applied_at' },
   settings: { read: 'name value changed_at', hidden: 'changed_by' },
   slot_waits: { read: 'user_id priority job_id' },
+  spend: {
+    read:
+      'id payment purpose state reserved_micros settled_micros cost_source provider model_asked model_answered price_in price_out tokens_in tokens_out tokens_reasoning ' +
+      'tokens_cached searches reserved_at sent_at deadline answered_at settled_at job_id attempt',
+    hidden: 'intent_key user_id provider_ref request_hash raw citations error',
+  },
+  spend_windows: { read: 'purpose' },
   source_budget: { read: 'key points expire' },
   stream_tokens: 'hidden',
   symbol_failures: { read: 'symbol what sources since asked_at again_at times code reason' },
