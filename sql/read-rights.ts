@@ -22,6 +22,9 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   chain_days: { read: 'symbol date source as_of contracts data' },
   corporate_actions: { read: 'symbol date kind value source as_of' },
   dedupe_windows: 'hidden',
+  fundamentals: {
+    read: 'symbol day fetched_at source name quote_type sector_key sector industry_key industry currency financial_currency data earnings_from earnings_to earnings_estimate',
+  },
   holdings: 'hidden',
   imports: { read: 'users positions imported_at', hidden: 'sha256 source' },
   instances: { read: 'instance service capacity running started_at heartbeat_at clock_offset_ms', hidden: 'session' },
@@ -40,6 +43,12 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   leases: { read: 'name holder until' },
   login_answers: { read: 'id instance admitted_at', hidden: 'logins' },
   logins: 'hidden',
+  model_analyses: {
+    read: 'symbol created_at data_date model provider sentiment recommendation confidence document stale_after',
+    hidden: 'facts_hash spend_id',
+  },
+  news: { read: 'symbol id published_at fetched_at source title publisher link tickers' },
+  news_checks: { read: 'symbol checked_at source' },
   option_current: { read: 'symbol ranking_mode run_id run_at' },
   option_positions: 'hidden',
   option_runs: {
