@@ -1,5 +1,6 @@
 /** The list of job types. Topics, message documents, HTTP bodies, commands, retries, time limits and the worker's handlers are derived from it. */
 import type { ChainsByKind } from '../market/options/sources/configured.ts';
+import type { Research } from '../market/research/configured.ts';
 import type { Sql } from '../platform/database/database.ts';
 import type { Listed } from '../platform/messages.ts';
 import { analysisType } from './analysis/definition.ts';
@@ -9,11 +10,13 @@ import { fetchType } from './fetch/definition.ts';
 import type { Handler } from './handler.ts';
 import type { JobType } from './job-type.ts';
 import { rankType } from './rank/definition.ts';
+import { researchType } from './research/definition.ts';
 
 /** What handlers are made of, beside the context of each job. */
 export interface HandlerParts {
   sql: Sql;
   chains: ChainsByKind;
+  research: Research;
 }
 
 /** A type, and its handler, which only the worker loads. */
@@ -27,6 +30,7 @@ export const JOB_TYPES: readonly ListedType[] = [
   { ...backfillType, handler: async () => (await import('./backfill/handler.ts')).backfillHandler },
   { ...analysisType, handler: async () => (await import('./analysis/handler.ts')).analysisHandler },
   { ...rankType, handler: async (parts) => (await import('./rank/handler.ts')).rankHandler(parts) },
+  { ...researchType, handler: async (parts) => (await import('./research/handler.ts')).researchHandler(parts) },
 ];
 
 export function loadHandlers(parts: HandlerParts, types: readonly ListedType[] = JOB_TYPES): Promise<Handler[]> {
