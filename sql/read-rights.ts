@@ -25,6 +25,15 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   fundamentals: {
     read: 'symbol day fetched_at source name quote_type sector_key sector industry_key industry currency financial_currency data earnings_from earnings_to earnings_estimate',
   },
+  history_absences: { read: 'object_key state reason source asked_at until job_id' },
+  history_budgets: { read: 'account slot holder until' },
+  history_fetches: { read: 'object_key job_id attempt' },
+  history_objects: {
+    read:
+      'object_key asset data_schema data_interval contract_filter root from_day to_day row_count byte_count sha256 etag schema_version source as_of modified_at is_partial days ' +
+      'quality degraded job_id stored_at',
+    hidden: 'provenance',
+  },
   holdings: 'hidden',
   imports: { read: 'users positions imported_at', hidden: 'sha256 source' },
   instances: { read: 'instance service capacity running started_at heartbeat_at clock_offset_ms', hidden: 'session' },
@@ -35,7 +44,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   },
   job_askers: 'hidden',
   job_attempts: { read: 'job_id attempt worker_id started_at ended_at outcome code reason' },
-  job_dependencies: { read: 'job_id needs_id' },
+  job_dependencies: { read: 'job_id needs_id is_part' },
   job_details: { read: 'job_id triggered_by', hidden: 'payload why' },
   job_items: { read: 'job_id item_key state attempts row_count byte_count reason updated_at' },
   job_results: { read: 'job_id code reason progress', hidden: 'result' },

@@ -12,6 +12,7 @@ import { componentLogger } from '../platform/log/log.ts';
 import { assertPortFree } from '../platform/machine/ports.ts';
 import { createRefusals } from '../platform/refusals.ts';
 import { createQuotas } from './auth/quotas.ts';
+import { configuredHistory, previewedSources } from './history/configured.ts';
 import { buildServer } from './http/server.ts';
 import { createLive } from './live/live.ts';
 import { createStreams } from './live/streams.ts';
@@ -50,8 +51,10 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
   const live = createLive(bus);
   const callbacks = startCallbacks({ db, clock, config, log });
   live.onEnded(callbacks.ring);
+  const history = configuredHistory(context, log);
   const app = await buildServer({
-    ...{ config, clock, log, db, bus, ledger, announcer, admission, loginRefusals, live, callbacks },
+    ...{ config, clock, log, db, bus, ledger, announcer, admission, loginRefusals, live, callbacks, history },
+    historySources: previewedSources(context, log),
     streams: createStreams(config.gateway.events, log),
     enqueuer: createEnqueuer(ledger, { onCommitted: (answers) => track(announcer.enqueued(answers)) }),
     estimator: createEstimator(ledger),
@@ -72,7 +75,7 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
       await app.close();
       clearTimeout(late);
       loginRefusals.stop();
-      await Promise.all([live.close(), callbacks.close()]);
+      await Promise.all([live.close(), callbacks.close(), history.close()]);
       await Promise.all([...announcements, admission.idle()]);
     },
   };

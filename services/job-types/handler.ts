@@ -7,7 +7,7 @@ import type { FailoverSource } from '../market/sources/failover-source.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database/database.ts';
-import { PermanentError } from '../platform/errors.ts';
+import { PermanentError, StockmeshError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import type { Component } from '../platform/log/log-levels.ts';
 import type { Draft } from '../platform/messages.ts';
@@ -24,8 +24,22 @@ export interface JobOutput<Row> {
   withErrors?: string | undefined;
 }
 
+/**
+ * Thrown by a handler that has stopped between two parts of its work and goes on in another attempt, at once or after `pauseSeconds`. No attempt is used up, and
+ * more urgent jobs come first.
+ */
+export class Continued extends StockmeshError {
+  readonly pauseSeconds: number;
+  constructor(message: string, pauseSeconds = 0) {
+    super('job.continued', message);
+    this.pauseSeconds = pauseSeconds;
+  }
+}
+
 export interface JobContext<Row> {
   job: ClaimedJob;
+  /** Seconds that this attempt may take, until its signal aborts. */
+  timeLimitSeconds: number;
   /** Aborts on time-out, cancel, a lost lease, and at the end of the grace period of a shutdown. */
   signal: AbortSignal;
   sources: FailoverSource;
@@ -37,7 +51,7 @@ export interface JobContext<Row> {
   log: Logger;
   /** Inserts the job's item rows; returns the keys that are still pending. */
   openItems(keys: readonly string[]): Promise<string[]>;
-  /** Counts of all items, those of earlier attempts included. */
+  /** Counts of all items of the job and its parts, those of earlier attempts included. */
   countItems(): Promise<ItemCounts>;
   /** Commits items and their rows while the job runs, then publishes the messages and the progress. Rejects when the lease is lost. */
   commitItems(items: readonly ItemResult[], rows: readonly Row[], dataMessages: readonly Draft<'data'>[]): Promise<void>;

@@ -1,4 +1,5 @@
 /** The list of job types. Topics, message documents, HTTP bodies, commands, retries, time limits and the worker's handlers are derived from it. */
+import type { HistoryParts } from '../history/configured.ts';
 import type { ChainsByKind } from '../market/options/sources/configured.ts';
 import type { Research } from '../market/research/configured.ts';
 import type { Sql } from '../platform/database/database.ts';
@@ -8,6 +9,7 @@ import { backfillType } from './backfill/definition.ts';
 import { batchFetchType } from './batch-fetch/definition.ts';
 import { fetchType } from './fetch/definition.ts';
 import type { Handler } from './handler.ts';
+import { historyType } from './history/definition.ts';
 import type { JobType } from './job-type.ts';
 import { rankType } from './rank/definition.ts';
 import { researchType } from './research/definition.ts';
@@ -17,6 +19,8 @@ export interface HandlerParts {
   sql: Sql;
   chains: ChainsByKind;
   research: Research;
+  /** Made when the first download needs them. */
+  history: () => Promise<HistoryParts>;
 }
 
 /** A type, and its handler, which only the worker loads. */
@@ -31,6 +35,7 @@ export const JOB_TYPES: readonly ListedType[] = [
   { ...analysisType, handler: async () => (await import('./analysis/handler.ts')).analysisHandler },
   { ...rankType, handler: async (parts) => (await import('./rank/handler.ts')).rankHandler(parts) },
   { ...researchType, handler: async (parts) => (await import('./research/handler.ts')).researchHandler(parts) },
+  { ...historyType, handler: async (parts) => (await import('./history/handler.ts')).historyHandler(parts) },
 ];
 
 export function loadHandlers(parts: HandlerParts, types: readonly ListedType[] = JOB_TYPES): Promise<Handler[]> {

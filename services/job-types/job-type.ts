@@ -26,6 +26,12 @@ export interface JobType {
   retries: 'sources' | 'general';
   /** Seconds that a job may take; `worker.max_execution_time` holds for every type. */
   timeLimit?: (config: Config) => number;
+  /** Seconds that its jobs may wait in their queue, in place of the `ttl` of the queue. */
+  waitsSeconds?: number;
+  /** Most of its jobs that one worker runs at once, so that long ones leave places to others. */
+  mostPerWorker?: (config: Config) => number;
+  /** Set where its jobs run for so long that they must not take the slots of a user's other jobs. */
+  takesNoSlot?: true;
   /** Whether failed parts leave the job `completed_with_errors` instead of `failed`. */
   mayCompleteWithErrors: boolean;
   /** Set where a job also runs when one that it waited for failed: it can do without. */
@@ -84,8 +90,6 @@ export function httpForm<Fields extends z.ZodRawShape>(form: {
 
 export interface CliForm {
   verb: string;
-  /** An earlier name of the command. It works and is not listed. */
-  earlierVerb?: string;
   /** As in the help: `<symbol>`, `[symbols...]`. */
   argument: string;
   about: string;

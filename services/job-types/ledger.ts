@@ -24,7 +24,10 @@ export function ledgerOf(db: Database, clock: Clock, config: Config, types: read
   };
 }
 
-function rulesFor({ retries, timeLimit, mayCompleteWithErrors, needsMayFail, measuresSource }: JobType, config: Config): TypeRules {
+function rulesFor(
+  { retries, timeLimit, waitsSeconds, mostPerWorker, takesNoSlot, mayCompleteWithErrors, needsMayFail, measuresSource }: JobType,
+  config: Config,
+): TypeRules {
   const { jobs, stock_jobs, worker } = config;
   const { maxRetries, backoffSeconds } =
     retries === 'sources'
@@ -34,6 +37,9 @@ function rulesFor({ retries, timeLimit, mayCompleteWithErrors, needsMayFail, mea
     maxAttempts: maxRetries + 1,
     backoffSeconds,
     timeoutSeconds: Math.min(timeLimit?.(config) ?? Number.POSITIVE_INFINITY, worker.max_execution_time),
+    ttlSeconds: waitsSeconds,
+    mostPerWorker: mostPerWorker?.(config),
+    takesNoSlot,
     mayCompleteWithErrors,
     needsMayFail,
     measuresSource,

@@ -16,7 +16,7 @@ export interface Origin {
 }
 
 /** The job itself, without user and cause. */
-export type Work = Pick<JobRequest, 'type' | 'symbol' | 'payload' | 'dedupeKey' | 'dedupeWindowSeconds' | 'after'>;
+export type Work = Pick<JobRequest, 'type' | 'symbol' | 'payload' | 'dedupeKey' | 'dedupeWindowSeconds' | 'after' | 'parts' | 'items'>;
 
 /** A priority, and the name of the configuration key that gives it. */
 interface Rule {

@@ -1,12 +1,13 @@
 /** Changes that people make to jobs: cancel, retry, redrive the failed ones. */
 import type { Transaction } from '../platform/database/database.ts';
 import { InputError } from '../platform/errors.ts';
-import type { REDRIVABLE_STATES } from '../platform/job-states.ts';
+import { type REDRIVABLE_STATES, RETRYABLE_ITEM_STATES } from '../platform/job-states.ts';
 import { type Actor, recordChange } from '../platform/registry/audit.ts';
 import { retryOnDuplicateKey } from './enqueue/retry-on-duplicate-key.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
 import { type Change, expiryOf, isLive, type Ledger, nowOf, type Queue, rulesOf, type State } from './job.ts';
 import { BATCH } from './maintain/due.ts';
+import { lockPartsToCancel, lockPartsToRestart } from './parts.ts';
 import { recordAttempts } from './run/complete.ts';
 import { ALONE_FROM } from './run/deaths.ts';
 import { changesOf, type Ended, resolveDependents, withLiveNeeds, writeReasons } from './run/dependents.ts';
@@ -41,7 +42,7 @@ export async function lockOne(tx: Transaction, id: string): Promise<Row> {
 type Alongside = (tx: Transaction) => void;
 
 /**
- * Cancels a live job, whoever wants it. From the commit on, nothing of a running attempt is kept. The worker (the returned change names it) learns of the cancel from
+ * Cancels a live job, whoever wants it, and its live parts that no other live job needs. From the commit on, nothing of a running attempt is kept. The worker (the returned change names it) learns of the cancel from
  * the control message or at its next heartbeat, and stops the handler. Errors: `InputError('job.unknown' | 'job.ended')`.
  */
 export function cancel(ledger: Ledger, id: string, reason: string, alongside?: Alongside): Promise<Change[]> {
@@ -56,32 +57,53 @@ export function cancel(ledger: Ledger, id: string, reason: string, alongside?: A
 export async function cancelWith(tx: Transaction, ledger: Ledger, row: Row, reason: string): Promise<Change[]> {
   const id = idFromBytes(row.id);
   if (!isLive(row.state)) throw new InputError('job.ended', `job ${id} has ended already (${row.state}); there is nothing to cancel`);
+  const changes: Change[] = [];
+  const ended: Ended[] = [];
+  const stopped: string[] = [];
+  let why = reason;
+  for (let wave: readonly Row[] = [row]; wave.length > 0; ) {
+    await endCancelled(tx, ledger, wave, why);
+    for (const one of wave) {
+      const { type, symbol, attempt, worker_id, state, blocked_on, has_dependents } = one;
+      const cancelled = { id: idFromBytes(one.id), state: 'cancelled', reason: why } as const;
+      changes.push({ ...cancelled, type, symbol, attempt, worker: worker_id ?? undefined });
+      ended.push({ ...cancelled, hasDependents: has_dependents === 1, leavesSlot: state === 'ready' && blocked_on === 'slot' });
+      if (state === 'running') stopped.push(cancelled.id);
+    }
+    wave = await lockPartsToCancel<Row>(
+      tx,
+      wave.map((one) => one.id),
+      COLUMNS,
+    );
+    why = `job ${id}, of which it is a part, was cancelled: ${reason}`;
+  }
+  return [...changes, ...(await resolveDependents(tx, ledger, ended, stopped))];
+}
+
+async function endCancelled(tx: Transaction, ledger: Ledger, rows: readonly Row[], reason: string): Promise<void> {
   const now = nowOf(ledger);
-  await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'cancelled', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id = ?", [
+  const ids = rows.map(({ id }) => id).sort(Buffer.compare);
+  await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'cancelled', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)", [
     now,
     now,
-    row.id,
+    ids,
   ]);
-  await stopWaiting(tx, [row.id]);
-  await writeReasons(tx, [{ id, code: 'job.cancelled', reason }]);
-  if (row.state === 'running')
-    await recordAttempts(tx, [[row.id, row.attempt, row.worker_id, row.started_at, now, 'cancelled', 'job.cancelled', reason]]);
-  const leavesSlot = row.state === 'ready' && row.blocked_on === 'slot';
-  const ended: Ended = { id, state: 'cancelled', reason, hasDependents: row.has_dependents === 1, leavesSlot };
-  const change: Change = {
-    id,
-    type: row.type,
-    symbol: row.symbol,
-    state: 'cancelled',
-    attempt: row.attempt,
-    worker: row.worker_id ?? undefined,
-    reason,
-  };
-  return [change, ...(await resolveDependents(tx, ledger, [ended], row.state === 'running' ? [id] : []))];
+  await stopWaiting(tx, ids);
+  await writeReasons(
+    tx,
+    ids.map((id) => ({ id: idFromBytes(id), code: 'job.cancelled', reason })),
+  );
+  await recordAttempts(
+    tx,
+    rows.flatMap(({ id, state, attempt, worker_id, started_at }) =>
+      state === 'running' ? [[id, attempt, worker_id, started_at, now, 'cancelled', 'job.cancelled', reason]] : [],
+    ),
+  );
 }
 
 /**
  * Starts one job again: a scheduled one now, an ended one with a full set of new attempts. Its failed items become pending, its completed items stay done.
+ * Its parts that have something left to do start too, and it waits for them; those whose work another live job does are left as they are.
  * Errors: `InputError('job.unknown' | 'job.live' | 'job.superseded')`.
  */
 export function retry(ledger: Ledger, id: string, alongside?: Alongside): Promise<Change[]> {
@@ -89,11 +111,11 @@ export function retry(ledger: Ledger, id: string, alongside?: Alongside): Promis
     const row = await lockOne(tx, id);
     if (row.state === 'ready' || row.state === 'running' || row.state === 'blocked')
       throw new InputError('job.live', `job ${id} is ${row.state}: it will run without a retry`);
-    const superseded = await retryOnDuplicateKey(() => restart(tx, ledger, [row]));
+    const { superseded, parts } = await retryOnDuplicateKey(() => restart(tx, ledger, [row]));
     if (superseded.length > 0)
       throw new InputError('job.superseded', `job ${id} cannot start again: another live job does the same work (${row.dedupe_key})`);
     alongside?.(tx);
-    return restarted(tx, [id]);
+    return [...(await restarted(tx, [id])), ...(await restarted(tx, parts))];
   });
 }
 
@@ -131,12 +153,13 @@ export function redrive(
             `SELECT ${COLUMNS} FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = ? ORDER BY id FOR UPDATE SKIP LOCKED`,
             [found.map(({ id }) => id).sort(Buffer.compare), state],
           );
-    const superseded = new Set(await retryOnDuplicateKey(() => restart(tx, ledger, rows)));
+    const started = await retryOnDuplicateKey(() => restart(tx, ledger, rows));
+    const superseded = new Set(started.superseded);
     const ids = rows.map(({ id }) => idFromBytes(id)).filter((id) => !superseded.has(id));
-    alongside?.(tx, ids.length);
+    alongside?.(tx, ids.length + started.parts.length);
     const more = found.length === BATCH && ids.length > 0;
     const left = more ? [] : await oldest(tx, 'EXISTS');
-    return { changes: await restarted(tx, ids), superseded: left.map(({ id }) => idFromBytes(id)), more };
+    return { changes: await restarted(tx, [...ids, ...started.parts]), superseded: left.map(({ id }) => idFromBytes(id)), more };
   });
 }
 
@@ -147,9 +170,54 @@ export function recordRedrive(tx: Transaction, actor: Actor, { state = 'failed',
   recordChange(tx, actor, { action: 'job.redrive', details: `${which}: ${redriven} started again` });
 }
 
-/** Makes ended or scheduled jobs ready, or blocked while a dependency is live. Returns the jobs that were left because another live job has their key. */
-async function restart(tx: Transaction, ledger: Ledger, rows: readonly Row[]): Promise<string[]> {
-  if (rows.length === 0) return [];
+interface Restarted {
+  /** Jobs that were left because another live job has their key. */
+  superseded: string[];
+  /** Parts that were started with their jobs. */
+  parts: string[];
+}
+
+/** Makes ended or scheduled jobs ready, with their parts that have something left to do, or blocked while a dependency is live. */
+async function restart(tx: Transaction, ledger: Ledger, rows: readonly Row[]): Promise<Restarted> {
+  const { startable, superseded } = await withoutSuperseded(tx, rows);
+  if (startable.length === 0) return { superseded, parts: [] };
+  const asked = new Set(rows.map(({ id }) => idFromBytes(id)));
+  const left = await lockPartsToRestart<Row>(
+    tx,
+    startable.map(({ id }) => idFromBytes(id)),
+    COLUMNS,
+  );
+  const { startable: parts } = await withoutSuperseded(
+    tx,
+    left.filter(({ id }) => !asked.has(idFromBytes(id))),
+  );
+  const all = [...startable, ...parts];
+  const now = nowOf(ledger);
+  for (const group of Map.groupBy(all, (row) => `${row.queue} ${row.type}`).values()) {
+    const first = group[0] as Row;
+    await tx.run(
+      `UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL, worker_id = NULL, started_at = NULL, ended_at = NULL, max_attempts = attempt + ?,
+        deaths = LEAST(deaths, ?), crashes = 0, due_at = ? WHERE id IN (?)`,
+      // A job that killed its worker has a full set of tries, and makes them in a process of its own.
+      [rulesOf(ledger, first.type).maxAttempts, ALONE_FROM, expiryOf(ledger, first, now), group.map(({ id }) => id).sort(Buffer.compare)],
+    );
+  }
+  const ids = all.map(({ id }) => id).sort(Buffer.compare);
+  await tx.run(
+    "UPDATE job_items FORCE INDEX (ix_state) SET state = 'pending', reason = NULL, updated_at = ? WHERE job_id IN (?) AND state IN (?)",
+    [now, ids, RETRYABLE_ITEM_STATES],
+  );
+  await tx.run('UPDATE job_results FORCE INDEX (PRIMARY) SET code = NULL, reason = NULL WHERE job_id IN (?)', [ids]);
+  const waiting = await withLiveNeeds(tx, ids.map(idFromBytes), 'locked');
+  if (waiting.length > 0)
+    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'blocked', blocked_on = 'dependency' WHERE id IN (?)", [
+      sortedBytes(waiting),
+    ]);
+  return { superseded, parts: parts.map(({ id }) => idFromBytes(id)) };
+}
+
+/** Of several jobs of one key the first. */
+async function withoutSuperseded(tx: Transaction, rows: readonly Row[]): Promise<{ startable: Row[]; superseded: string[] }> {
   const keys = rows.flatMap(({ dedupe_key }) => dedupe_key ?? []);
   // Not locked: if another job with the key becomes live meanwhile, `ux_active` refuses the update (see retryOnDuplicateKey).
   const live =
@@ -170,29 +238,7 @@ async function restart(tx: Transaction, ledger: Ledger, rows: readonly Row[]): P
       if (row.dedupe_key !== null) holder.set(row.dedupe_key, id);
     }
   }
-  const now = nowOf(ledger);
-  for (const group of Map.groupBy(startable, (row) => `${row.queue} ${row.type}`).values()) {
-    const { queue, type } = group[0] as Row;
-    await tx.run(
-      `UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL, worker_id = NULL, started_at = NULL, ended_at = NULL, max_attempts = attempt + ?,
-        deaths = LEAST(deaths, ?), crashes = 0, due_at = ? WHERE id IN (?)`,
-      // A job that killed its worker has a full set of tries, and makes them in a process of its own.
-      [rulesOf(ledger, type).maxAttempts, ALONE_FROM, expiryOf(ledger, queue, now), group.map(({ id }) => id).sort(Buffer.compare)],
-    );
-  }
-  if (startable.length === 0) return superseded;
-  const ids = startable.map(({ id }) => id).sort(Buffer.compare);
-  await tx.run(
-    "UPDATE job_items FORCE INDEX (ix_state) SET state = 'pending', reason = NULL, updated_at = ? WHERE job_id IN (?) AND state = 'failed'",
-    [now, ids],
-  );
-  await tx.run('UPDATE job_results FORCE INDEX (PRIMARY) SET code = NULL, reason = NULL WHERE job_id IN (?)', [ids]);
-  const waiting = await withLiveNeeds(tx, ids.map(idFromBytes), 'locked');
-  if (waiting.length > 0)
-    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'blocked', blocked_on = 'dependency' WHERE id IN (?)", [
-      sortedBytes(waiting),
-    ]);
-  return superseded;
+  return { startable, superseded };
 }
 
 async function restarted(tx: Transaction, ids: readonly string[]): Promise<Change[]> {

@@ -58,8 +58,14 @@ export interface TypeRules {
   backoffSeconds: readonly number[];
   /** Seconds a handler may take before its signal aborts. */
   timeoutSeconds: number;
+  /** Seconds that its jobs may wait in a queue, in place of the `ttlSeconds` of the queue. */
+  ttlSeconds?: number | undefined;
   /** Whether failed items may leave the job `completed_with_errors` instead of `failed`. */
   mayCompleteWithErrors: boolean;
+  /** Whether its jobs run without a slot of their users. */
+  takesNoSlot?: true | undefined;
+  /** Most of its jobs that one worker runs at once; as many as it has places without it. */
+  mostPerWorker?: number | undefined;
   /** Whether it also runs when a job that it waited for failed. */
   needsMayFail?: true | undefined;
   /** Whether the `source` and `ms` of a result are the time in which a market source answered. */
@@ -106,9 +112,15 @@ export function after(now: Date, seconds: number): Date {
   return new Date(now.getTime() + seconds * 1000);
 }
 
+/** Seconds that a job of a type may wait in a queue. */
+export function ttlOf({ types, queues }: Pick<Ledger, 'queues' | 'types'>, { type, queue }: { type: string; queue: Queue }): number {
+  // A type of another deployment's newer version has no rules here.
+  return types[type]?.ttlSeconds ?? queues[queue].ttlSeconds;
+}
+
 /** When a job that becomes ready (or blocked) now has waited too long in its queue. */
-export function expiryOf(ledger: Pick<Ledger, 'queues'>, queue: Queue, now: Date): Date {
-  return after(now, ledger.queues[queue].ttlSeconds);
+export function expiryOf(ledger: Pick<Ledger, 'queues' | 'types'>, job: { type: string; queue: Queue }, now: Date): Date {
+  return after(now, ttlOf(ledger, job));
 }
 
 /** The rules of a type. An unknown type is a defect of the caller. */

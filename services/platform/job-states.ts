@@ -12,3 +12,6 @@ export const REDRIVABLE_STATES = [
   'cancelled',
   'completed_with_errors',
 ] as const satisfies (typeof END_STATES)[number][];
+
+/** States of the items of a job that a retry of the job makes pending again. */
+export const RETRYABLE_ITEM_STATES = ['failed', 'not_entitled', 'not_yet'] as const;

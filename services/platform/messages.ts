@@ -105,7 +105,15 @@ export const SCHEMAS = {
     attempt: count,
     worker: label.optional(),
     progress: z
-      .strictObject({ done: count, total: count, failed: count.optional(), skipped: count.optional(), no_data: count.optional() })
+      .strictObject({
+        done: count,
+        total: count,
+        failed: count.optional(),
+        skipped: count.optional(),
+        no_data: count.optional(),
+        not_entitled: count.optional(),
+        not_yet: count.optional(),
+      })
       .optional(),
     reason: z.string().max(2000).optional(),
     at: instant,

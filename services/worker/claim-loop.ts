@@ -21,6 +21,8 @@ export interface ClaimLoopOptions {
   workerId: string;
   /** Job types that this worker has a handler for. A job of another type waits for another worker. */
   types: readonly string[];
+  /** The most jobs at once of types that are limited. */
+  mostOf: ReadonlyMap<string, number>;
   pollMs: number;
   log: Logger;
   /** Gets the claimed jobs of each queue as soon as they are committed. */
@@ -95,15 +97,26 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
   };
 }
 
+/** The types of which another job may run here, and how many of each that is limited. */
+function openTypes({ jobs, types, mostOf }: ClaimLoopOptions): { types: readonly string[]; room: ReadonlyMap<string, number> } {
+  if (mostOf.size === 0) return { types, room: mostOf };
+  const room = new Map(mostOf);
+  for (const { job } of jobs.claimed) if (room.has(job.type)) room.set(job.type, (room.get(job.type) as number) - 1);
+  const open = types.filter((type) => (room.get(type) ?? 1) > 0);
+  return { types: open, room };
+}
+
 /** Claims until all slots are taken, no work is left or too many commits are outstanding. Never rejects. */
 async function claimUntilFull(options: ClaimLoopOptions, state: LoopState): Promise<void> {
-  const { jobs, ledger, workerId, types, log, onClaimed, onHandedBack } = options;
+  const { jobs, ledger, workerId, log, onClaimed, onHandedBack } = options;
   try {
     if (state.uncertain) onHandedBack(await handBackUnknown(ledger, workerId, new Set([...jobs.claimed].map(({ job }) => job.id))));
     state.uncertain = false;
     while (!jobs.draining && jobs.handling < jobs.capacity && !isBacklogFull(jobs)) {
       const free = jobs.capacity - jobs.handling;
-      const { jobs: claimed, blocked, undecided } = await claim(ledger, workerId, free, types, onClaimed);
+      const { types, room } = openTypes(options);
+      if (types.length === 0) return;
+      const { jobs: claimed, blocked, undecided } = await claim(ledger, workerId, free, types, onClaimed, room);
       if (state.failures > 0) log.info('the ledger answers again');
       state.failures = 0;
       jobs.tally.claims[claimed.length > 0 ? 'found' : 'empty']++;

@@ -1,9 +1,10 @@
 /** Runs the handlers of claimed jobs, outside of any transaction, and gives what they return to the committer. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Handler, JobContext, JobOutput } from '../job-types/handler.ts';
+import { Continued, type Handler, type JobContext, type JobOutput } from '../job-types/handler.ts';
 import type { Ledger, TypeRules } from '../ledger/job.ts';
+import { partsOf } from '../ledger/parts.ts';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
-import { commitPart, type Finished, fail, postpone } from '../ledger/run/complete.ts';
+import { commitPart, continueLater, type Finished, fail, postpone } from '../ledger/run/complete.ts';
 import { ALONE_FROM, crash } from '../ledger/run/deaths.ts';
 import { countItems, openItems, recordItems } from '../ledger/run/items.ts';
 import { codeOf, isDatabaseAway, messageOf, TransientError } from '../platform/errors.ts';
@@ -164,11 +165,12 @@ function contextOf(options: JobRunnerOptions, running: RunningJob, handler: Hand
   return {
     ...shared,
     job,
+    timeLimitSeconds: (options.types.get(job.type) as RunnableType).rules.timeoutSeconds,
     signal: abort.signal,
     clock: ledger.clock,
     log,
     openItems: (keys) => openItems(ledger, job.id, keys),
-    countItems: () => countItems(ledger.db, job.id),
+    countItems: async () => countItems(ledger.db, job.id, ...(await partsOf(ledger.db, job.id))),
     commitItems: (items, rows, dataMessages) => commitItems(options, running, handler, { items, rows, dataMessages }),
   };
 }
@@ -204,8 +206,9 @@ async function endFailed(options: JobRunnerOptions, job: ClaimedJob, error: unkn
     log.info({ attempt: job.attempt, code: error.code }, `stopped: ${error.message}`);
     return;
   }
-  tally.ended(job.type, isDatabaseAway(error) ? 'postponed' : 'failed');
-  logFailure(options.jobs, job, error, log);
+  tally.ended(job.type, isDatabaseAway(error) || error instanceof Continued ? 'postponed' : 'failed');
+  if (error instanceof Continued) log.info({ attempt: job.attempt }, `${job.type} goes on later: ${error.message}`);
+  else logFailure(options.jobs, job, error, log);
   await writeEnd(options, log, () => endAttempt(options, job, error));
 }
 
@@ -234,6 +237,8 @@ function logFailure(jobs: RunningJobs, job: ClaimedJob, error: unknown, log: Log
 /** An outage of our own database is no failure of the job: it runs again and no attempt is used up. */
 function endAttempt({ ledger, workerId, types, shared }: JobRunnerOptions, job: ClaimedJob, error: unknown): Promise<Finished> {
   if (isDatabaseAway(error)) return postpone(ledger, workerId, [job], { code: error.code, reason: messageOf(error) });
+  if (error instanceof Continued)
+    return continueLater(ledger, workerId, [job], { code: error.code, reason: messageOf(error), pauseSeconds: error.pauseSeconds });
   const { handler } = types.get(job.type) as RunnableType;
   return fail(ledger, workerId, [{ job, error }], Math.random, async (tx, final) => {
     if (final.length === 0) return;

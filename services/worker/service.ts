@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { configuredHistory } from '../history/configured.ts';
 import { loadHandlers } from '../job-types/index.ts';
 import { ledgerOf } from '../job-types/ledger.ts';
 import { type Announcer, createAnnouncer } from '../ledger/announce.ts';
@@ -6,6 +7,7 @@ import { type Ledger, nowOf } from '../ledger/job.ts';
 import { rescue } from '../ledger/maintain/rescue.ts';
 import { symbolReader } from '../market/bars/reader.ts';
 import { configuredChains } from '../market/options/sources/configured.ts';
+import { configuredResearch } from '../market/research/configured.ts';
 import { configuredSources } from '../market/sources/configured.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
@@ -22,13 +24,16 @@ export async function startWorkerService(
   chooseChains = configuredChains,
   isolatedEntry = new URL('./isolated-process.ts', import.meta.url),
 ): Promise<RunningService> {
-  const { instance, config, log, clock, db, bus } = context;
+  const { instance, log, clock, db, bus, dataFolder } = context;
+  // The folder in use, for the process of isolated jobs too.
+  const config = { ...context.config, storage: { data_folder: dataFolder } };
   const ledger = ledgerOf(db, clock, config);
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
   const earlierJobs = await takeBackEarlierJobs(instance, ledger, announcer, log);
   const tally = createTally();
   const { all, real } = await chooseSources({ config, clock, db, log, onAttempt: tally.asked });
   const chains = await chooseChains({ config, clock, db, log, onAttempt: tally.asked });
+  const history = configuredHistory({ config, clock, db, log, dataFolder });
   const capacity = config.worker.max_concurrent_jobs;
   bus.updatePresence({ name: config.worker.name, capabilities: config.worker.capabilities.slice(), capacity, running: 0 });
   const worker = startWorker({
@@ -41,7 +46,7 @@ export async function startWorkerService(
     reader: symbolReader(db),
     config,
     log,
-    handlers: await loadHandlers({ sql: db, chains }),
+    handlers: await loadHandlers({ sql: db, chains, history: history.parts, research: configuredResearch({ config, clock, db, log }) }),
     isolatedEntry,
     tally,
     onLoad(running) {
@@ -69,6 +74,7 @@ export async function startWorkerService(
       stopListening();
       await Promise.all([doorbell.close(), earlierJobs.stop()]);
       await worker.drain(config.worker.grace_period * 1000);
+      await history.close();
       await endpoint?.close();
     },
   };

@@ -76,6 +76,7 @@ export function startWorker(options: WorkerOptions): Worker {
   const claimLoop = createClaimLoop({
     ...{ jobs, ledger, workerId, log },
     types: [...types.keys()],
+    mostOf: new Map([...types].flatMap(([type, { rules }]) => (rules.mostPerWorker === undefined ? [] : [[type, rules.mostPerWorker]]))),
     pollMs: Math.min(poll_interval * 1000, LONGEST_TIMER_MS / 2),
     onClaimed: (claimed) => startJobs(runner, claimed),
     onHandedBack: (changes) => void publisher.committed(changes),

@@ -38,7 +38,6 @@ test('a command without one is wrong use, and the help of a command names its ke
   expect(stdout).toMatch(/\nKeys of fetch --json:\n {2}ok {9}true when nothing was refused\n/);
   expect(stdout).toMatch(/\nKeys of fetch --wait --json:\n {2}ok {10}true when all requested jobs are completed\n/);
   expect(stdout.match(/--json +for scripts/g)).toHaveLength(1);
-  expect((await stockmesh(['history', '--help'])).stdout).toMatch(/\nKeys of history --wait --json:\n/);
 });
 
 describe('an option that is not given has its default', () => {

@@ -64,7 +64,7 @@ export async function startMesh({ worker = true, ranking = '{}' }: { worker?: bo
       log: silent,
     });
     buses.push(bus);
-    const context = { service, instance: `${service}-1`, config, log: silent, clock: systemClock, db, bus };
+    const context = { service, instance: `${service}-1`, config, dataFolder: folder, log: silent, clock: systemClock, db, bus };
     services.push(await run(context));
     const heartbeat = await startHeartbeat(context);
     services.push({ drain: async () => void (await heartbeat.retire()) });

@@ -84,7 +84,16 @@ export function createServers(): Servers {
       ...{ service: 'gateway', instance: 'gateway-1', log: silent },
     });
     closing.push(() => bus.close());
-    const service = await startGatewayService({ service: 'gateway', instance: 'gateway-1', config, log, clock: systemClock, db, bus });
+    const service = await startGatewayService({
+      service: 'gateway',
+      instance: 'gateway-1',
+      config,
+      log,
+      clock: systemClock,
+      dataFolder: tmpdir(),
+      db,
+      bus,
+    });
     closing.push(() => service.drain());
     await bus.online();
     const { key } = await createKey(db, { name: 'fuzz', scopes: ['admin'] }, new Date());

@@ -1,4 +1,7 @@
 /** A gateway as it runs: real database, real broker, and callers with keys. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, vi } from 'vitest';
 import { loadAccess } from '../../broker/access.ts';
 import { type EmbeddedBroker, startBroker } from '../../broker/embedded.ts';
@@ -46,6 +49,8 @@ export interface GatewayMesh {
   readonly operator: Caller;
   caller(...scopes: string[]): Promise<Caller>;
   anonymous: Caller;
+  /** The data folder. */
+  readonly folder: string;
   /** A bus of another service. */
   connect(service: string): Bus;
 }
@@ -53,7 +58,7 @@ export interface GatewayMesh {
 export const TABLES = [
   ...['jobs', ...TABLES_BY_JOB],
   ...['user_slots', 'slot_waits', 'dedupe_windows', 'instances', 'alerts', 'holdings', 'logins', 'symbols', 'bars', 'analyses'],
-  ...['corporate_actions', 'user_portfolio_priority', 'callbacks', 'settings'],
+  ...['corporate_actions', 'user_portfolio_priority', 'callbacks', 'settings', 'history_objects', 'history_absences', 'history_fetches'],
 ];
 
 /** One mesh a file; its tables are empty before each test, its keys stay. `reach`: how the gateway reaches the database, by default directly. */
@@ -62,7 +67,9 @@ export function gatewayMesh(
   reach: (direct: DatabaseOptions) => Promise<DatabaseOptions> = async (direct) => direct,
 ): GatewayMesh {
   const config = configOf({ 'gateway.port': 0, 'gateway.callbacks.poll_interval': 0.2, ...changes });
-  const mesh = { config } as { -readonly [K in keyof GatewayMesh]: GatewayMesh[K] };
+  const mesh = { config, folder: mkdtempSync(join(tmpdir(), 'stockmesh-gateway-')) } as {
+    -readonly [K in keyof GatewayMesh]: GatewayMesh[K];
+  };
   const buses: Bus[] = [];
   const services: RunningService[] = [];
   mesh.connect = (service) => {
@@ -79,7 +86,7 @@ export function gatewayMesh(
     return bus;
   };
   const contextOf = (service: string): ServiceContext => ({
-    ...{ service, instance: `${service}-1`, config, log: silent, clock: systemClock, db: mesh.db },
+    ...{ service, instance: `${service}-1`, config, dataFolder: mesh.folder, log: silent, clock: systemClock, db: mesh.db },
     bus: mesh.connect(service),
   });
   mesh.caller = async (...scopes) => {
@@ -110,6 +117,7 @@ export function gatewayMesh(
     await mesh.db.close();
     await mesh.broker.close();
     await mesh.database.drop();
+    rmSync(mesh.folder, { recursive: true });
   });
   return mesh;
 }

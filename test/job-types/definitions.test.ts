@@ -38,6 +38,7 @@ test('the types have the attempts, pauses and time limits of the configuration',
     batch_fetch: { ...sources, timeoutSeconds: 500, mayCompleteWithErrors: true },
     analysis: { maxAttempts: 5, backoffSeconds: [7], timeoutSeconds: 12, mayCompleteWithErrors: false },
     rank: { ...sources, timeoutSeconds: 13, mayCompleteWithErrors: true, needsMayFail: true },
+    history: { ...sources, timeoutSeconds: 500, ttlSeconds: 30 * 86_400, mostPerWorker: 2, takesNoSlot: true, mayCompleteWithErrors: true },
   });
 });
 
@@ -47,8 +48,8 @@ test('a type is found by its earlier names too, and the documents list each kind
     ...{ portfolio_fetch: 'batch_fetch', analysis: 'analysis', stock_analysis: 'analysis', batch_analysis: 'analysis', rank: 'rank' },
   });
   expect(listedNames()).toEqual({
-    jobTypes: ['fetch', 'batch_fetch', 'backfill', 'analysis', 'rank'],
-    dataKinds: ['bars', 'indicators', 'ranks'],
+    jobTypes: ['fetch', 'batch_fetch', 'backfill', 'analysis', 'rank', 'history'],
+    dataKinds: ['bars', 'indicators', 'ranks', 'history'],
   });
   for (const { name, about } of JOB_TYPES) expect([name.length <= 24, about]).toEqual([true, expect.stringMatching(/^[A-Z]/)]);
 });

@@ -105,6 +105,21 @@ function askCommand(ask: Ask): Command {
   });
 }
 
+function wholeCommand(name: string, parts: readonly string[]): Command {
+  return command(`ask for ${name} of ${parts.join()}`, async (model, { ledger }) => {
+    const one = { level: 9, user: undefined, symbol: undefined } as const;
+    const answers = await enqueue(ledger, [
+      request({ ...one, dedupeKey: name, parts }),
+      ...parts.map((dedupeKey) => request({ ...one, dedupeKey })),
+    ]);
+    model.askWhole(
+      name,
+      parts,
+      answers.map((answer) => (answer as Enqueued).id),
+    );
+  });
+}
+
 function claimCommand(worker: string, limit: number): Command {
   return command(`${worker} claims ${limit}`, async (model, { ledger }) => {
     const { jobs, undecided } = await claim(ledger, worker, limit);
@@ -190,9 +205,12 @@ const timeCommands: Record<string, () => Command> = {
   redrive: () =>
     command('redrive', async (model, { ledger }) => {
       const { changes } = await redrive(ledger, {});
-      for (const { id } of changes) expect(model.jobs.get(id)?.state).toBe('failed');
-      for (const { id } of changes) Object.assign(model.jobs.get(id) as ModelJob, { state: 'waiting' });
-      for (const { id } of changes) model.restart(model.jobs.get(id) as ModelJob);
+      const started = changes.map(({ id }) => model.jobs.get(id) as ModelJob);
+      // Parts start with the failed jobs that they belong to, however they ended.
+      const parts = new Set(started.filter(({ state }) => state === 'failed').flatMap((job) => [...job.parts]));
+      for (const { id, state } of started) expect(state === 'failed' || parts.has(id)).toBe(true);
+      for (const job of started) Object.assign(job, { state: 'waiting' });
+      for (const job of started) model.restart(job);
       for (const job of inState(model, 'failed')) expect(model.live(job.key)).toBeDefined();
     }),
 };
@@ -207,7 +225,7 @@ function handCommand(how: 'cancel' | 'retry', at: number): Command {
     );
     if (how === 'cancel') {
       expect(outcome).toBe(model.isLive(job) ? 'done' : 'job.ended');
-      if (outcome === 'done') model.end(job, 'cancelled');
+      if (outcome === 'done') model.cancel(job);
       return;
     }
     const other = model.live(job.key);
@@ -239,6 +257,11 @@ export const commands: fc.Arbitrary<Command>[] = [
       .map((ask) =>
         askCommand(ask.after !== undefined && ask.key !== undefined && ask.key <= ask.after ? { ...ask, after: undefined } : ask),
       ),
+  ),
+  ...Array.from({ length: 2 }, () =>
+    fc
+      .constantFrom<[string, string[]]>(['whole:1', ['part:a', 'part:b']], ['whole:2', ['part:b', 'part:c']])
+      .map(([name, parts]) => wholeCommand(name, parts)),
   ),
   ...Array.from({ length: 3 }, () => fc.tuple(worker, fc.integer({ min: 1, max: 4 })).map(([name, limit]) => claimCommand(name, limit))),
   ...Array.from({ length: 2 }, () => recent.map((at) => endCommand('complete', at))),

@@ -34,6 +34,8 @@ export interface ModelJob {
   worker: string | undefined;
   due: number;
   needs: Set<string>;
+  /** Those of the needs that are parts. */
+  parts: Set<string>;
 }
 
 export interface Held {
@@ -104,9 +106,50 @@ export class Model {
     this.jobs.set(id, {
       ...{ id, state, queue, key, attempt: 0, maxAttempts: MAX_ATTEMPTS, deaths: 0, worker: undefined },
       ...{ level: queue === asked ? level : bandOf[queue], users: new Set(user === undefined ? [] : [user]), owned: user !== undefined },
-      ...{ due: state === 'scheduled' ? start : this.expiry(queue), needs: new Set(need === undefined ? [] : [need.id]) },
+      ...{ due: state === 'scheduled' ? start : this.expiry(queue), needs: new Set(need === undefined ? [] : [need.id]), parts: new Set() },
     });
     return 'queued';
+  }
+
+  /**
+   * A job and its parts, asked for together in the lowest queue, which never fills: the job is joined where it lives, and then its parts that have ended are not started again.
+   * `ids`: those that the ledger answered with, of the job first.
+   */
+  askWhole(key: string, partKeys: readonly string[], ids: readonly string[]): void {
+    const joined = this.live(key);
+    const fresh = (id: string, own: string, needs: readonly string[]): void => {
+      if (this.jobs.has(id)) return;
+      const state = needs.length === 0 ? 'waiting' : 'needing';
+      this.jobs.set(id, {
+        ...{
+          id,
+          state,
+          queue: 'background_analysis',
+          level: 9,
+          key: own,
+          attempt: 0,
+          maxAttempts: MAX_ATTEMPTS,
+          deaths: 0,
+          worker: undefined,
+        },
+        ...{ users: new Set(), owned: false, due: this.expiry('background_analysis'), needs: new Set(needs), parts: new Set(needs) },
+      });
+    };
+    const lives = partKeys.map((one) => this.live(one));
+    const [id, ...partIds] = ids as [string, ...string[]];
+    for (const [index, partId] of partIds.entries()) expect(partId).toBe(lives[index]?.id ?? (joined === undefined ? partId : id));
+    if (joined === undefined) for (const [index, partId] of partIds.entries()) fresh(partId, partKeys[index] as string, []);
+    else expect(id).toBe(joined.id);
+    for (const job of [joined, ...lives]) if (job !== undefined) this.prolong(job);
+    fresh(id, key, partIds);
+  }
+
+  /** A job that is asked for again may wait as long again, once half of that is over. */
+  private prolong(job: ModelJob): void {
+    if (job.state !== 'running' && job.state !== 'scheduled' && (job.due - this.now) * 2 < LIMITS[job.queue].ttlSeconds)
+      job.due = this.expiry(job.queue);
+    if (job.state === 'scheduled' && job.attempt === 0)
+      Object.assign(job, { state: this.hasLiveNeeds(job) ? 'needing' : 'waiting', due: this.expiry(job.queue) });
   }
 
   private raise(job: ModelJob, level: number, whenFull: Ask['whenFull']): void {
@@ -137,9 +180,20 @@ export class Model {
     job.due = this.now;
     for (const other of this.jobs.values()) {
       if (!other.needs.has(job.id)) continue;
-      if (state !== 'completed' && (other.state === 'needing' || other.state === 'scheduled'))
+      const isMet = state === 'completed' || other.parts.has(job.id);
+      if (!isMet && (other.state === 'needing' || other.state === 'scheduled'))
         this.end(other, state === 'cancelled' ? 'cancelled' : 'failed');
-      else if (state === 'completed' && other.state === 'needing' && !this.hasLiveNeeds(other)) other.state = 'waiting';
+      else if (isMet && other.state === 'needing' && !this.hasLiveNeeds(other)) other.state = 'waiting';
+    }
+  }
+
+  /** Its live parts that no other live job needs are cancelled with it. */
+  cancel(job: ModelJob): void {
+    this.end(job, 'cancelled');
+    for (const id of job.parts) {
+      const part = this.jobs.get(id) as ModelJob;
+      const isNeeded = [...this.jobs.values()].some((other) => this.isLive(other) && other.needs.has(id));
+      if (this.isLive(part) && !isNeeded) this.end(part, 'cancelled');
     }
   }
 
@@ -168,7 +222,12 @@ export class Model {
         Object.assign(job, { state: this.hasLiveNeeds(job) ? 'needing' : 'waiting', due: this.expiry(job.queue) });
   }
 
+  /** Starts a job and its parts that have not completed, but for those whose work another live job does. */
   restart(job: ModelJob): void {
+    for (const id of job.parts) {
+      const part = this.jobs.get(id) as ModelJob;
+      if (!this.isLive(part) && part.state !== 'completed' && this.live(part.key) === undefined) this.restart(part);
+    }
     const deaths = Math.min(job.deaths, 2);
     Object.assign(job, { state: 'waiting', maxAttempts: job.attempt + MAX_ATTEMPTS, deaths, due: this.expiry(job.queue) });
     if (this.hasLiveNeeds(job)) job.state = 'needing';

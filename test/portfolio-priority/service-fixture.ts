@@ -1,4 +1,5 @@
 /** The service as it runs, with a real broker and a real database. */
+import { tmpdir } from 'node:os';
 import mqtt, { type MqttClient } from 'mqtt';
 import { type Logger, pino } from 'pino';
 import { onTestFinished } from 'vitest';
@@ -94,6 +95,7 @@ export async function startInstance(
     config,
     log,
     clock: systemClock,
+    dataFolder: tmpdir(),
     db,
     bus,
   });

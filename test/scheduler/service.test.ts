@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import type { EmbeddedBroker } from '../../broker/embedded.ts';
@@ -49,6 +50,7 @@ async function start(instance: string, changes: Record<string, unknown> = {}, pa
     config,
     log: silent,
     clock: systemClock,
+    dataFolder: tmpdir(),
     db: mesh.db,
     bus,
     ...parts,
@@ -291,7 +293,16 @@ test('while the broker is away jobs move on all the same', async () => {
   const bus = openBus(await freePort(), { service: 'scheduler', instance: 'deaf', version: '0.1.0' });
   const config = configOf(QUICK);
   running.push(
-    await startSchedulerService({ service: 'scheduler', instance: 'deaf', config, log: silent, clock: systemClock, db: mesh.db, bus }),
+    await startSchedulerService({
+      service: 'scheduler',
+      instance: 'deaf',
+      config,
+      log: silent,
+      clock: systemClock,
+      dataFolder: tmpdir(),
+      db: mesh.db,
+      bus,
+    }),
   );
   const [id] = await mesh.add(ledger(), { runAt: new Date(Date.now() + 100) });
   await waitFor(async () => expect(await mesh.state(id!)).toBe('ready'));

@@ -1,4 +1,5 @@
 // Starts the scheduler service as a process of its own that a test may kill: its options are JSON in the first argument.
+import { tmpdir } from 'node:os';
 import { pino } from 'pino';
 import { connectBus } from '../../services/platform/bus/bus.ts';
 import { systemClock } from '../../services/platform/clock.ts';
@@ -18,7 +19,7 @@ const { instance, database, broker, changes } = JSON.parse(process.argv[2]!) as 
 const log = pino({ level: 'silent' });
 const db = openDatabase(database);
 const bus = connectBus({ ...broker, service: 'scheduler', instance, version: '0.1.0', log });
-const context = { service: 'scheduler', instance, config: configOf(changes), log, clock: systemClock, db, bus };
+const context = { service: 'scheduler', instance, config: configOf(changes), log, clock: systemClock, dataFolder: tmpdir(), db, bus };
 const heartbeat = await startHeartbeat(context);
 const running = await startSchedulerService(context);
 await bus.online();

@@ -1,4 +1,5 @@
 /** What a worker measures of itself. */
+import { tmpdir } from 'node:os';
 import { pino } from 'pino';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock } from '../../services/platform/clock.ts';
@@ -39,7 +40,16 @@ test('the service shows its jobs, its claims, its slots and what its sources ans
     'worker.max_concurrent_jobs': 7,
     'monitoring.ports.worker': metricsPort(),
   });
-  const service = await startWorkerService({ service: 'worker', instance: 'worker-a', config, log, clock: systemClock, db: shop.db, bus });
+  const service = await startWorkerService({
+    service: 'worker',
+    instance: 'worker-a',
+    config,
+    log,
+    clock: systemClock,
+    dataFolder: tmpdir(),
+    db: shop.db,
+    bus,
+  });
   onTestFinished(() => service.drain());
   const [id] = await shop.enqueue({ symbol: 'AAA' });
   await shop.reaches(id!, 'completed');

@@ -1,4 +1,5 @@
 /** The worker service with a real broker: what `stockmesh service worker` runs. */
+import { tmpdir } from 'node:os';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { idToBytes } from '../../services/ledger/id.ts';
 import type { Bus } from '../../services/platform/bus/bus.ts';
@@ -40,7 +41,16 @@ async function start(instance = 'worker-a') {
   const watcher = openBus(broker.port, { service: 'gateway' });
   const bus = openBus(broker.port, { service: 'worker', instance, version: '1' });
   await Promise.all([watcher.online(), bus.online()]);
-  const service = await startWorkerService({ service: 'worker', instance, config, log: silent, clock: systemClock, db: shop.db, bus });
+  const service = await startWorkerService({
+    service: 'worker',
+    instance,
+    config,
+    log: silent,
+    clock: systemClock,
+    dataFolder: tmpdir(),
+    db: shop.db,
+    bus,
+  });
   return { watcher, bus, service };
 }
 
@@ -128,6 +138,7 @@ async function ringing(graceSeconds = 0) {
     config: patient,
     log: silent,
     clock: systemClock,
+    dataFolder: tmpdir(),
     db: shop.db,
     bus,
   });

@@ -23,7 +23,9 @@ export async function cancel(text: string, options: Options): Promise<number> {
     );
     const worker = changes[0]?.worker;
     const announced = await announce(session, changes, async () => {
-      if (worker !== undefined) await (await session.bus()).publish('control', { instance: worker, action: 'cancel', job_id: id });
+      const bus = await session.bus();
+      const running = changes.flatMap((change) => (change.worker === undefined ? [] : [{ instance: change.worker, job_id: change.id }]));
+      await Promise.all(running.map((one) => bus.publish('control', { ...one, action: 'cancel' })));
     });
     if (options.json) printJson({ ok: true, announced: announced, changes: changes.map(changeOf) });
     else {

@@ -130,8 +130,8 @@ function fromMessage({ type, symbol, state, attempt, worker, reason, progress }:
   };
 }
 
-function openItems({ done, total, failed = 0, skipped = 0, no_data = 0 }: NonNullable<Body<'status'>['progress']>): number {
-  return total - done - failed - skipped - no_data;
+function openItems({ total, ...ended }: NonNullable<Body<'status'>['progress']>): number {
+  return Object.values(ended).reduce((open, count = 0) => open - count, total);
 }
 
 function noteOf(state: BusState): string {

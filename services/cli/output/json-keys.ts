@@ -43,7 +43,7 @@ const requested: Keys = {
 
 /** The keys of the commands that job types define are the same for all. */
 function requestKeys(types: readonly JobType[]): Record<string, Keys> {
-  const verbs = types.flatMap(({ cli }) => (cli === undefined ? [] : [cli.verb, cli.earlierVerb ?? []].flat()));
+  const verbs = types.flatMap(({ cli }) => (cli === undefined ? [] : [cli.verb]));
   return Object.fromEntries(
     verbs.flatMap((verb) => [
       [verb, requested],
@@ -78,8 +78,8 @@ const OWN_KEYS = {
     result: 'its result',
     attempts: '[{attempt, worker, started_at, ended_at, outcome, code, reason}] that did not complete',
     subscribers: '[user]',
-    needs: '[{id, state}] that must complete first',
-    items: '{pending, done, skipped, no_data, failed, total}',
+    needs: '[{id, state, is_part}] that must end first; the items of parts count as items of the job',
+    items: '{pending, done, skipped, no_data, failed, not_entitled, not_yet, total}',
     item_list: '[{key, state, attempts, rows, bytes, reason}], the first thousand',
   },
   cancel: changed,

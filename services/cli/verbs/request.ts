@@ -11,10 +11,7 @@ export function requestVerbs(program: Command, parts: Program, types: readonly J
     async (user, options) => finish(await (await import('../commands/login.ts')).login(user, all(options))),
   );
   for (const { cli } of types) {
-    if (cli === undefined) continue;
-    const { verb, earlierVerb } = cli;
-    requestVerb(program.command(verb), cli, parts);
-    if (earlierVerb !== undefined) requestVerb(program.command(earlierVerb, { hidden: true }), cli, parts);
+    if (cli !== undefined) requestVerb(program.command(cli.verb), cli, parts);
   }
 }
 

@@ -14,6 +14,8 @@ import type { Database } from '../../platform/database/database.ts';
 import type { Logger } from '../../platform/log/log.ts';
 import type { Refusals } from '../../platform/refusals.ts';
 import type { Quotas } from '../auth/quotas.ts';
+import type { HistoryFiles } from '../history/files.ts';
+import type { HistorySources } from '../history/preview.ts';
 import type { Live } from '../live/live.ts';
 import type { Streams } from '../live/streams.ts';
 import type { CallbackSender } from '../webhooks/callback-sender.ts';
@@ -37,6 +39,8 @@ export interface Parts {
   live: Live;
   callbacks: CallbackSender;
   streams: Streams;
+  history: HistoryFiles;
+  historySources: HistorySources;
   /** Announces committed changes without waiting for the broker: one that hangs must not delay an answer. */
   announce(changes: readonly Change[]): void;
 }

@@ -50,7 +50,7 @@ export class RefusedError extends StockmeshError {
 }
 
 /** Valid input that names a thing that does not exist, or that is not in the right state. Every other `InputError` is a 400. */
-const CONFLICTS = new Set(['job.ended', 'job.live', 'job.superseded']);
+const CONFLICTS = new Set(['job.ended', 'job.live', 'job.superseded', 'request.idempotency_conflict', 'history.incomplete']);
 const RETRY_SECONDS = 2;
 
 export function statusOf(error: unknown): number {

@@ -62,6 +62,8 @@ const itemCounts = z.object({
   skipped: z.int(),
   no_data: z.int(),
   failed: z.int(),
+  not_entitled: z.int().describe('The account of the source may not read them'),
+  not_yet: z.int().describe('Their data is not there yet'),
   total: z.int(),
 });
 
@@ -74,6 +76,8 @@ export const jobStatus = z.object({
     skipped: z.int(),
     no_data: z.int(),
     failed: z.int(),
+    not_entitled: z.int(),
+    not_yet: z.int(),
     total: z.int(),
     percentage: z.number().describe('0-100'),
   }),
@@ -108,7 +112,7 @@ export const jobDetail = jobSummary.extend({
     )
     .describe('Those that did not complete'),
   subscribers: z.array(z.string()),
-  needs: z.array(z.object({ id: z.string(), state })),
+  needs: z.array(z.object({ id: z.string(), state, is_part: z.boolean().describe('Its items count as items of this job') })),
   items: itemCounts,
   position: z.int().nullable().describe('Jobs that are claimed before it'),
   ...jobStatus.shape,

@@ -7,6 +7,10 @@ import { guard } from '../auth/access.ts';
 import { createAddresses } from '../auth/addresses.ts';
 import { keyRoutes } from '../auth/key-routes.ts';
 import { watchKeys } from '../auth/key-watch.ts';
+import { historyCoverageRoute } from '../history/coverage.ts';
+import { historyObjectRoutes } from '../history/objects.ts';
+import { historyReadRoutes } from '../history/read.ts';
+import { historySubmitRoutes } from '../history/submit.ts';
 import { streamRoutes } from '../live/stream.ts';
 import { jobControlRoutes } from '../routes/job-control.ts';
 import { jobEventRoutes } from '../routes/job-events.ts';
@@ -39,6 +43,8 @@ export async function buildServer(parts: Parts): Promise<App> {
     logController: new LogController({ disableRequestLogging: true }),
     serverFactory: (handler) => serverOf(handler, connections, certificate),
     bodyLimit: MOST_BODY_BYTES,
+    // Of a key of a stored object, with its slashes percent-encoded.
+    routerOptions: { maxParamLength: 600 },
     trustProxy: addresses.isTrusted,
     clientErrorHandler: answerClientError,
     frameworkErrors: answerProblem,
@@ -78,6 +84,10 @@ export async function buildServer(parts: Parts): Promise<App> {
   rankingRoutes(app, parts, readRanking);
   positionRoutes(app, parts);
   olderPathRoutes(app, parts, readRanking);
+  historySubmitRoutes(app, parts);
+  historyCoverageRoute(app, parts);
+  historyObjectRoutes(app, parts, parts.history);
+  historyReadRoutes(app, parts, parts.history);
   operationRoutes(app, parts);
   keyRoutes(app, parts);
   streamRoutes(app, parts, watchKey);

@@ -83,14 +83,14 @@ function cancelRoute(app: App, parts: Parts): void {
       const { id } = request.params;
       const { outcome, changes } = await cancelFor(parts, request, id);
       announce(changes);
-      const worker = changes[0]?.worker;
       // Without the message the worker stops the job at its next heartbeat.
-      if (worker !== undefined)
-        bus
-          .publish('control', { instance: worker, action: 'cancel', job_id: id })
-          .catch((error: Error) =>
-            log.warn({ jobId: id }, `the cancellation was not sent to ${worker}, which sees it at its next heartbeat: ${error.message}`),
-          );
+      for (const { id: jobId, worker } of changes)
+        if (worker !== undefined)
+          bus
+            .publish('control', { instance: worker, action: 'cancel', job_id: jobId })
+            .catch((error: Error) =>
+              log.warn({ jobId }, `the cancellation was not sent to ${worker}, which sees it at its next heartbeat: ${error.message}`),
+            );
       // Jobs that may run because a user left this one are of others.
       return { outcome, changes: outcome === 'left' ? [] : changes.map(changeJson) };
     },

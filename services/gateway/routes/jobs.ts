@@ -6,6 +6,7 @@ import type { JobType } from '../../job-types/job-type.ts';
 import { acceptedJson, refusalJson } from '../../ledger/enqueue/submit.ts';
 import type { Estimate } from '../../ledger/read/estimate.ts';
 import { listJobs } from '../../ledger/read/jobs.ts';
+import { jobStatus as statusOf } from '../../ledger/read/status.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
@@ -167,7 +168,7 @@ function detailRoutes(app: App, { db, estimator }: Parts): void {
     },
     async handler(request) {
       const { job, estimate } = await read(request);
-      return { ...job, ...statusOf(job, estimate), position: estimate.position };
+      return { ...job, ...statusOf(job, estimate.completionSeconds), position: estimate.position };
     },
   });
 
@@ -184,7 +185,7 @@ function detailRoutes(app: App, { db, estimator }: Parts): void {
     },
     async handler(request) {
       const { job, estimate } = await read(request);
-      return statusOf(job, estimate);
+      return statusOf(job, estimate.completionSeconds);
     },
   });
 }
@@ -268,30 +269,4 @@ function callbacksRoute(app: App, { db }: Parts): void {
 
 function estimateJson({ position, startSeconds, completionSeconds }: Estimate) {
   return { position, estimated_start_seconds: startSeconds, estimated_completion_seconds: completionSeconds };
-}
-
-/** A job without items is one item. */
-function statusOf(job: SeenJob, { completionSeconds }: Estimate) {
-  const { done, skipped, no_data, failed, total } = job.items;
-  const alone = job.items.total === 0;
-  const ended = job.ended_at !== null;
-  const completed = alone ? Number(job.state === 'completed') : done;
-  const broken = alone ? Number(ended && job.state !== 'completed') : failed;
-  const all = alone ? 1 : total;
-  return {
-    job_id: job.id,
-    status: job.state,
-    progress: {
-      completed,
-      skipped,
-      no_data,
-      failed: broken,
-      total: all,
-      percentage: Number(((100 * (completed + skipped + no_data + broken)) / all).toFixed(1)),
-    },
-    eta_seconds: completionSeconds,
-    created_at: job.enqueued_at,
-    updated_at: job.ended_at ?? job.started_at ?? job.enqueued_at,
-    error_message: job.reason,
-  };
 }

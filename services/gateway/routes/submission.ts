@@ -1,5 +1,6 @@
 /** How the gateway submits requests: with the webhooks that were asked for, in one transaction, and with an estimate of each accepted one. */
 import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
+import type { Alongside } from '../../ledger/enqueue/enqueuer.ts';
 import { type Accepted, estimateAll, type Refusal, submit } from '../../ledger/enqueue/submit.ts';
 import { nowOf } from '../../ledger/job.ts';
 import type { Estimate } from '../../ledger/read/estimate.ts';
@@ -22,6 +23,10 @@ export interface SubmitOptions {
   unitOf(request: JobRequest, index: number): string;
   /** The requests that the caller named, by default all; others only prepare them. */
   isMain?: (request: JobRequest) => boolean;
+  /** The requests that count against the caller's quotas, by default all. */
+  isCounted?: (request: JobRequest) => boolean;
+  /** Writes that must be committed with the jobs. `answers`: those of the requests within the quotas. */
+  alongside?: Alongside;
 }
 
 /**
@@ -32,13 +37,13 @@ export async function submitFor(
   parts: Pick<Parts, 'config' | 'enqueuer' | 'estimator' | 'ledger' | 'quotas'>,
   caller: Caller,
   requests: readonly JobRequest[],
-  { callbackOf, unitOf, isMain = () => true }: SubmitOptions,
+  { callbackOf, unitOf, isMain = () => true, isCounted = () => true, alongside }: SubmitOptions,
 ): Promise<{ accepted: Estimated[]; refused: Refusal[] }> {
   const { enqueuer, estimator, ledger, quotas } = parts;
   const { callbacks_per_job } = parts.config.gateway.quotas;
   const within = await quotas.jobs.admit(
     requests,
-    (request) => quotas.askersOf(caller, request),
+    (request) => (isCounted(request) ? quotas.askersOf(caller, request) : []),
     (index) => unitOf(requests[index] as JobRequest, index),
   );
   const here = within.admitted.map((index) => requests[index] as JobRequest);
@@ -50,6 +55,7 @@ export async function submitFor(
         ? Promise.resolve([])
         : enqueuer.enqueueTogether(all, async (tx, answers) => {
             within.record(tx, answers);
+            await alongside?.(tx, answers);
             const wanted = answers.flatMap((answer, index) => {
               const url = urls[index];
               return url === undefined ? [] : [{ answer, url, user: here[index]?.user }];

@@ -24,7 +24,6 @@ export const backfillType = {
   }),
   cli: {
     verb: 'backfill',
-    earlierVerb: 'history',
     argument: '<symbol>',
     about: 'get the bars of a symbol over a range of days',
     options: [

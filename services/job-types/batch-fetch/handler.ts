@@ -34,14 +34,14 @@ async function fetchAll({ symbols }: z.output<typeof BatchFetchPayload>, context
     }),
   );
   // Counts of all attempts: an item that failed in an earlier attempt has failed.
-  const { total, pending: left, ...counts } = await context.countItems();
+  const { total, pending: left, done, skipped, no_data, failed } = await context.countItems();
   if (left > 0)
     throw new TransientError('batch.items_pending', `${left} of ${total} symbols are to be tried again: ${firstOf(retryReasons)}`);
-  const failed =
-    counts.failed > 0
-      ? `${counts.failed} of ${total} symbols failed ("${COMMAND} job ${context.job.id}" lists them, "${COMMAND} retry ${context.job.id}" tries them again)`
+  const withErrors =
+    failed > 0
+      ? `${failed} of ${total} symbols failed ("${COMMAND} job ${context.job.id}" lists them, "${COMMAND} retry ${context.job.id}" tries them again)`
       : undefined;
-  return { rows: [], dataMessages: [], result: { symbols: total, ...counts }, withErrors: failed };
+  return { rows: [], dataMessages: [], result: { symbols: total, done, skipped, no_data, failed }, withErrors };
 }
 
 /** Reasons that are told. All of them would be a quarter of a megabyte in a log line; the items have their own in the end. */

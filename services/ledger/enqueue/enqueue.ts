@@ -38,6 +38,7 @@ import {
   requeueSlotWaiters,
   whyOf,
 } from './join.ts';
+import { endedPartsOf, insertDependencies, insertItems, type Need, needsOfNew, withoutNeedsRefused } from './needs.ts';
 import { retryOnDuplicateKey } from './retry-on-duplicate-key.ts';
 
 export interface JobRequest {
@@ -62,6 +63,13 @@ export interface JobRequest {
   runAt?: Date | undefined;
   /** Dedupe keys of the live jobs (of this call or earlier ones) that must complete first; a key without a live job is met already. */
   after?: readonly string[] | undefined;
+  /**
+   * Dedupe keys of the jobs (of this call or live ones) that do the work of this one, which sums them up when all have ended, however they ended. They are cancelled
+   * and started again with it, and their items count as items of it. A request that joins a live job starts none of its parts again.
+   */
+  parts?: readonly string[] | undefined;
+  /** The keys of its items, where they are known beforehand: they count as pending from the beginning. */
+  items?: readonly string[] | undefined;
   /** What happens when the queue of `level` holds `max_jobs`: go to the next queue down, or be refused. */
   whenFull: 'next_queue' | 'refuse';
 }
@@ -98,7 +106,9 @@ export interface Group {
   users: Set<string>;
   /** Whether one of the requests names no user, such as that of a schedule. */
   unnamed: boolean;
+  /** The keys of the jobs that must end first, the parts among them. */
   after: Set<string>;
+  parts: Set<string>;
   /** The earliest start asked for; undefined = now. */
   startAt: Date | undefined;
   /** The longest dedupe window asked for. */
@@ -148,7 +158,12 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
     return row === undefined ? [] : [{ group, row }];
   });
   const rising = joined.filter((one) => queuesAbove(one).length > 0);
-  const fresh = groups.filter((group) => group.answer === undefined && liveOf(group) === undefined);
+  const endedParts = endedPartsOf(
+    joined.map(({ group }) => group),
+    groups,
+    live,
+  );
+  const fresh = groups.filter((group) => group.answer === undefined && liveOf(group) === undefined && !endedParts.has(group));
 
   const choices = await chooseQueues(tx, ledger, [
     ...fresh.map((group) => ({ queues: queuesFor(group), isLogin: isLogin(group) })),
@@ -158,7 +173,7 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
   const idOfKey = idsOf(live);
   const newIds = new Map(accepted.flatMap(({ group: { key }, id }) => (key === undefined ? [] : [[key, id]])));
   for (const [key, id] of newIds) idOfKey.set(key, id);
-  const needs = [...dependencies(accepted, idOfKey), ...newNeeds, ...joined.flatMap((one) => needsOf(one, newIds))];
+  const needs = [...needsOfNew(accepted, idOfKey), ...newNeeds, ...joined.flatMap((one) => needsOf(one, newIds))];
   await insertJobs(tx, ledger, accepted, needs, now);
   const choiceOf = new Map(rising.map(({ row }, index) => [row.id, choices[fresh.length + index] as QueueChoice]));
   await joinLive(tx, ledger, joined, { choices: choiceOf, needs, locked: new Set(locked.map(({ id }) => id)) }, now);
@@ -168,8 +183,11 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
     locked.filter(({ id }) => !joinedIds.has(id)),
   );
   await insertDependencies(tx, needs, live.values());
+  insertItems(tx, accepted, now);
   subscribe(tx, groups);
   recordUnnamed(tx, groups);
+  for (const [part, { answer }] of endedParts)
+    if (answer !== undefined) part.answer = { ...answer, ...('id' in answer && { request: part.best }) };
 }
 
 function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Group[] } {
@@ -186,6 +204,7 @@ function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Gro
         users: new Set(),
         unnamed: false,
         after: new Set(),
+        parts: new Set(),
         startAt: request.runAt,
         windowSeconds: 0,
         answer: undefined,
@@ -201,6 +220,8 @@ function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Gro
     if (request.user === undefined) group.unnamed = true;
     else group.users.add(request.user);
     for (const key of request.after ?? []) group.after.add(key);
+    for (const key of request.parts ?? []) group.parts.add(key);
+    for (const key of group.parts) group.after.add(key);
     return group;
   });
   return { groups, groupOf };
@@ -217,7 +238,8 @@ function queuesFor({ best }: Group): Queue[] {
   return best.whenFull === 'next_queue' ? QUEUES.slice(QUEUES.indexOf(queue)) : [queue];
 }
 
-interface Accepted {
+/** A new job. */
+export interface Accepted {
   group: Group;
   id: string;
   queue: Queue;
@@ -244,41 +266,6 @@ function accept(fresh: readonly Group[], choices: readonly QueueChoice[], now: D
       },
     ];
   });
-}
-
-/** A job whose dependency was refused in the same call is refused as well: it would run without it. */
-function withoutNeedsRefused(accepted: readonly Accepted[], refusedGroups: readonly Group[]): Accepted[] {
-  const refused = new Map(
-    refusedGroups.flatMap(({ key, answer }) => (key !== undefined && answer?.outcome === 'refused' ? [[key, answer.reason]] : [])),
-  );
-  let left = [...accepted];
-  for (let found = refused.size > 0; found; ) {
-    const before = left.length;
-    left = left.filter(({ group }) => {
-      const need = [...group.after].find((key) => refused.has(key));
-      if (need === undefined) return true;
-      const reason = `needs ${need}, which was refused: ${refused.get(need)}`;
-      group.answer = { outcome: 'refused', code: 'queue.full', reason };
-      if (group.key !== undefined) refused.set(group.key, reason);
-      return false;
-    });
-    found = left.length < before;
-  }
-  return left;
-}
-
-export interface Need {
-  jobId: string;
-  needsId: string;
-}
-
-function dependencies(accepted: readonly Accepted[], idOfKey: ReadonlyMap<string, string>): Need[] {
-  return accepted.flatMap(({ group, id: jobId }) =>
-    [...group.after].flatMap((key) => {
-      const needsId = idOfKey.get(key);
-      return needsId === undefined || needsId === jobId ? [] : [{ jobId, needsId }];
-    }),
-  );
 }
 
 async function insertJobs(
@@ -313,7 +300,7 @@ async function insertJobs(
           enqueuedAt: now,
           request: best,
         };
-        const dueAt = state === 'scheduled' ? startAt : expiryOf(ledger, queue, now);
+        const dueAt = state === 'scheduled' ? startAt : expiryOf(ledger, { type: best.type, queue }, now);
         const blockedOn = state === 'blocked' ? 'dependency' : null;
         const { maxAttempts } = rulesOf(ledger, best.type);
         return [
@@ -350,17 +337,6 @@ async function insertJobs(
 
 function compareKeys(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/** New jobs are inserted with `has_dependents` when a job of the same call depends on them; older jobs get the flag here. */
-async function insertDependencies(tx: Transaction, needs: readonly Need[], live: Iterable<LiveJob>): Promise<void> {
-  if (needs.length === 0) return;
-  tx.later('INSERT IGNORE INTO job_dependencies (job_id, needs_id) VALUES ?', [
-    needs.map(({ jobId, needsId }) => [idToBytes(jobId), idToBytes(needsId)]),
-  ]);
-  const needed = new Set(needs.map(({ needsId }) => needsId));
-  const unaware = [...live].flatMap(({ id, hasDependents }) => (needed.has(id) && !hasDependents ? [id] : []));
-  if (unaware.length > 0) tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET has_dependents = 1 WHERE id IN (?)', [sortedBytes(unaware)]);
 }
 
 /** In the order of the primary key. Written out by hand: a login burst has 40,000 of these rows, and as parameters they were a tenth of its service's time. */

@@ -19,7 +19,8 @@ import { withLiveNeeds } from '../run/dependents.ts';
 import { offerFreeSlots, stopWaiting } from '../run/slots.ts';
 import { ROWS_A_STATEMENT, updateEach } from '../update-each.ts';
 import type { QueueChoice } from './capacity.ts';
-import type { Group, JobRequest, Need } from './enqueue.ts';
+import type { Group, JobRequest } from './enqueue.ts';
+import type { Need } from './needs.ts';
 
 export interface LiveJob {
   id: string;
@@ -167,16 +168,16 @@ function changes(ledger: Ledger, one: Joined, now: Date): boolean {
     queuesAbove(one).length > 0 ||
     row.state === 'scheduled' ||
     (row.state === 'blocked' && row.blockedOn === 'slot') ||
-    isHalfOver(row, expiryOf(ledger, row.queue, now), now)
+    isHalfOver(row, expiryOf(ledger, row, now), now)
   );
 }
 
-/** The dependencies that this request adds to the joined job. */
+/** The dependencies that this request adds to the joined job. It has its parts already. */
 export function needsOf({ group, row }: Joined, idOfKey: ReadonlyMap<string, string>): Need[] {
   if (!waits(row)) return [];
   return [...group.after].flatMap((key) => {
-    const needsId = idOfKey.get(key);
-    return needsId === undefined || needsId === row.id ? [] : [{ jobId: row.id, needsId }];
+    const needsId = group.parts.has(key) ? undefined : idOfKey.get(key);
+    return needsId === undefined || needsId === row.id ? [] : [{ jobId: row.id, needsId, isPart: false }];
   });
 }
 
@@ -245,7 +246,7 @@ function moved(ledger: Ledger, { group, row }: Joined, choice: QueueChoice | und
     next.state = 'ready';
     next.blockedOn = null;
   }
-  const expiry = expiryOf(ledger, next.queue, now);
+  const expiry = expiryOf(ledger, next, now);
   if (row.state === 'scheduled' || next.queue !== row.queue || isHalfOver(row, expiry, now)) next.dueAt = expiry;
   return next;
 }

@@ -1,6 +1,6 @@
 import { END_STATES } from '../../platform/job-states.ts';
 import { type Ledger, nowOf } from '../job.ts';
-import { BATCH, idsOf, selectDue } from './due.ts';
+import { BATCH } from './due.ts';
 
 /** The tables with rows of a job beside `jobs`. */
 export const TABLES_BY_JOB = [
@@ -19,7 +19,15 @@ export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): 
   let deleted = 0;
   for (const state of END_STATES)
     deleted += await ledger.db.transaction(async (tx) => {
-      const ids = idsOf(await selectDue(tx, state, before, batch));
+      // A part is kept as long as its job, whose items are those of its parts.
+      const rows = await tx.rows<{ id: Buffer }>(
+        `SELECT id FROM jobs FORCE INDEX (ix_due)
+          WHERE state = ? AND due_at <= ?
+            AND (has_dependents = 0 OR NOT EXISTS (SELECT 1 FROM job_dependencies d FORCE INDEX (ix_needs) WHERE d.needs_id = jobs.id AND d.is_part = 1))
+          ORDER BY due_at, id LIMIT ? FOR UPDATE SKIP LOCKED`,
+        [state, before, batch],
+      );
+      const ids = rows.map(({ id }) => id).sort(Buffer.compare);
       if (ids.length === 0) return 0;
       for (const table of TABLES_BY_JOB) await tx.run(`DELETE b FROM ${table} b FORCE INDEX (PRIMARY) WHERE b.job_id IN (?)`, [ids]);
       await tx.run('DELETE j FROM jobs j FORCE INDEX (PRIMARY) WHERE j.id IN (?)', [ids]);

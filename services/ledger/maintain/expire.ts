@@ -1,5 +1,5 @@
 import { idFromBytes } from '../id.ts';
-import { type Change, type Ledger, nowOf } from '../job.ts';
+import { type Change, type Ledger, nowOf, ttlOf } from '../job.ts';
 import { type Ended, resolveDependents, writeReasons } from '../run/dependents.ts';
 import { stopWaiting } from '../run/slots.ts';
 import { changesTo, type Due, idsOf, selectDue } from './due.ts';
@@ -10,8 +10,11 @@ export function expire(ledger: Ledger, state: 'ready' | 'blocked'): Promise<Chan
     const now = nowOf(ledger);
     const rows = await selectDue(tx, state, now);
     if (rows.length === 0) return [];
-    const reasonOf = (row: Due): string =>
-      `waited ${Math.round((now.getTime() - row.enqueued_at.getTime()) / 1000)} s; the limit of ${row.queue} is ${ledger.queues[row.queue].ttlSeconds} s (queue.priority_queues.${row.queue}.ttl)`;
+    const limitOf = (row: Due): string =>
+      ledger.types[row.type]?.ttlSeconds === undefined
+        ? `the limit of ${row.queue} is ${ttlOf(ledger, row)} s (queue.priority_queues.${row.queue}.ttl)`
+        : `the limit of ${row.type} jobs is ${ttlOf(ledger, row)} s`;
+    const reasonOf = (row: Due): string => `waited ${Math.round((now.getTime() - row.enqueued_at.getTime()) / 1000)} s; ${limitOf(row)}`;
     await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'expired', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)", [
       now,
       now,

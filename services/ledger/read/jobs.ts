@@ -44,7 +44,8 @@ export interface JobDetail extends JobSummary {
     reason: string | null;
   }[];
   subscribers: string[];
-  needs: { id: string; state: State }[];
+  /** `is_part`: a part of this job, whose items are counted here. */
+  needs: { id: string; state: State; is_part: boolean }[];
   items: ItemCounts;
 }
 
@@ -93,17 +94,19 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
   );
   if (row === undefined) return undefined;
   const { payload, why, triggered_by, code, result, ...base } = row;
+  const needing = sql.rows<{ id: Buffer; state: State; is_part: number }>(
+    'SELECT n.id, n.state, d.is_part FROM job_dependencies d JOIN jobs n ON n.id = d.needs_id WHERE d.job_id = ? ORDER BY n.id',
+    [key],
+  );
+  const partIds = needing.then((needs) => needs.flatMap((need) => (need.is_part === 1 ? [idFromBytes(need.id)] : [])));
   const [attempts, subscribers, needs, items] = await Promise.all([
     sql.rows<JobDetail['attempts'][number]>(
       'SELECT attempt, worker_id AS worker, started_at, ended_at, outcome, code, reason FROM job_attempts WHERE job_id = ? ORDER BY attempt',
       [key],
     ),
     sql.rows<{ user_id: string }>('SELECT user_id FROM job_subscribers WHERE job_id = ? ORDER BY user_id', [key]),
-    sql.rows<{ id: Buffer; state: State }>(
-      'SELECT n.id, n.state FROM job_dependencies d JOIN jobs n ON n.id = d.needs_id WHERE d.job_id = ? ORDER BY n.id',
-      [key],
-    ),
-    countItems(sql, id),
+    needing,
+    partIds.then((parts) => countItems(sql, id, ...parts)),
   ]);
   return {
     ...summary(base),
@@ -114,7 +117,7 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
     result: fromJson(result),
     attempts,
     subscribers: subscribers.map(({ user_id }) => user_id),
-    needs: needs.map((need) => ({ id: idFromBytes(need.id), state: need.state })),
+    needs: needs.map((need) => ({ id: idFromBytes(need.id), state: need.state, is_part: need.is_part === 1 })),
     items,
   };
 }

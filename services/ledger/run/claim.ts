@@ -72,7 +72,7 @@ const MOST_LOOKED_AT = 500;
 /**
  * Takes up to `limit` ready jobs, most urgent first, queue by queue, each queue in a transaction of its own. `started` gets the jobs of each as soon as they are
  * committed, so the first jobs run while the other queues are read. Queues without work are not visited: these visits took a third of the time from the message to
- * the start of a single job. `types`: only these (undefined = all). Errors: those of `Database.transaction`; the jobs given to `started` before stay claimed.
+ * the start of a single job. `types`: only these (undefined = all). `room`: of these types at most so many. Errors: those of `Database.transaction`; the jobs given to `started` before stay claimed.
  */
 export async function claim(
   ledger: Ledger,
@@ -80,8 +80,10 @@ export async function claim(
   limit: number,
   types?: readonly string[],
   started: (jobs: readonly ClaimedJob[]) => void = () => {},
+  room: ReadonlyMap<string, number> = new Map(),
 ): Promise<Claim> {
   const sum: Claim = { jobs: [], blocked: [], undecided: false };
+  const left = new Map(room);
   const visited = new Set<Queue>();
   for (let queues: readonly Queue[] = [QUEUES[0]]; queues.length > 0; ) {
     for (const queue of queues) {
@@ -89,8 +91,9 @@ export async function claim(
       let look = limit - sum.jobs.length;
       while (sum.jobs.length < limit) {
         const most = limit - sum.jobs.length;
-        const taken = await ledger.db.transaction((tx) => claimFrom(tx, ledger, { workerId, queue, most, look, types }));
+        const taken = await ledger.db.transaction((tx) => claimFrom(tx, ledger, { workerId, queue, most, look, types, room: left }));
         if (taken.jobs.length > 0) started(taken.jobs);
+        for (const { type } of taken.jobs) if (left.has(type)) left.set(type, (left.get(type) as number) - 1);
         sum.jobs.push(...taken.jobs);
         sum.blocked.push(...taken.blocked);
         sum.undecided ||= taken.undecided;
@@ -106,6 +109,17 @@ export async function claim(
     queues = ready.filter((queue) => !visited.has(queue));
   }
   return sum;
+}
+
+/** The candidates without those of types that are over their room. */
+function withinRoom(candidates: readonly Candidate[], room: ReadonlyMap<string, number>): Candidate[] {
+  const left = new Map(room);
+  return candidates.filter(({ type }) => {
+    const free = left.get(type);
+    if (free === undefined) return true;
+    left.set(type, free - 1);
+    return free > 0;
+  });
 }
 
 async function queuesWithWork(ledger: Ledger, types: readonly string[] | undefined): Promise<Queue[]> {
@@ -125,17 +139,25 @@ interface Look {
   most: number;
   look: number;
   types: readonly string[] | undefined;
+  room: ReadonlyMap<string, number>;
 }
 
-async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, most, look, types }: Look): Promise<Claim> {
-  const candidates =
+async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, most, look, types, room }: Look): Promise<Claim> {
+  const ready =
     types === undefined
       ? await tx.rows<Candidate>(SELECT_READY, [queue, look])
       : await tx.rows<Candidate>(SELECT_READY_OF_TYPES, [queue, types, look]);
-  if (candidates.length === 0) return { jobs: [], blocked: [], undecided: false };
+  const candidates = room.size === 0 ? ready : withinRoom(ready, room);
+  // Behind those for which there is no room may be others: the next claim leaves their types out.
+  const passedOver = ready.length > candidates.length;
+  if (candidates.length === 0) return { jobs: [], blocked: [], undecided: passedOver };
 
   const now = nowOf(ledger);
-  const withId = candidates.map((row) => ({ ...row, id: idFromBytes(row.id), userId: row.user_id }));
+  const withId = candidates.map((row) => ({
+    ...row,
+    id: idFromBytes(row.id),
+    userId: ledger.types[row.type]?.takesNoSlot === true ? null : row.user_id,
+  }));
   const { run, block, undecided } = await takeSlots(tx, ledger, withId, most);
   if (run.size > 0)
     tx.later(
@@ -167,11 +189,11 @@ async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, mos
     maxAttempts: row.max_attempts,
     deaths: row.deaths,
     hasDependents: row.has_dependents === 1,
-    userId: row.userId,
+    userId: row.user_id,
     payload: fromJson(row.payload),
     triggeredBy: row.triggered_by,
     enqueuedAt: row.enqueued_at,
     startedAt: now,
   }));
-  return { jobs, blocked: [...block.keys()], undecided: undecided > 0 || wokenBehind.length > 0 };
+  return { jobs, blocked: [...block.keys()], undecided: undecided > 0 || wokenBehind.length > 0 || passedOver };
 }

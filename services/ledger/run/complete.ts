@@ -181,6 +181,16 @@ export function handBack(ledger: Ledger, workerId: string, jobs: readonly Failur
   return ledger.db.transaction((tx) => giveBack(tx, ledger, workerId, jobs, { reason, code: 'worker.shutdown', pauseOf: () => 0 }));
 }
 
+/** The same for jobs that have done a part of their work and go on later. */
+export function continueLater(
+  ledger: Ledger,
+  workerId: string,
+  jobs: readonly Failure['job'][],
+  { code, reason, pauseSeconds }: { code: string; reason: string; pauseSeconds: number },
+): Promise<Finished> {
+  return ledger.db.transaction((tx) => giveBack(tx, ledger, workerId, jobs, { reason, code, pauseOf: () => pauseSeconds }));
+}
+
 /** Hand-backs are counted for so many seconds. */
 const HAND_BACKS_COUNTED_SECONDS = 300;
 /** The longest pause after a hand-back, in seconds. */
@@ -231,10 +241,10 @@ async function giveBack(
   const [atOnce, later] = [mine.filter(({ id }) => pauses.get(id) === 0), mine.filter(({ id }) => pauses.get(id) !== 0)];
   const dueOf = ({ id }: { id: string }): Date => after(now, pauses.get(id) as number);
   // `attempt` is the fencing token and never goes down, so `max_attempts` goes up with it.
-  for (const [queue, group] of Map.groupBy(atOnce, (job) => job.queue))
+  for (const group of Map.groupBy(atOnce, ({ queue, type }) => `${queue} ${type}`).values())
     tx.later(
       "UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, max_attempts = max_attempts + 1, due_at = ? WHERE id IN (?)",
-      [expiryOf(ledger, queue, now), sortedBytes(group.map(({ id }) => id))],
+      [expiryOf(ledger, group[0] as Failure['job'], now), sortedBytes(group.map(({ id }) => id))],
     );
   if (later.length > 0)
     tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET max_attempts = max_attempts + 1 WHERE id IN (?)', [

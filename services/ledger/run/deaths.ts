@@ -56,7 +56,7 @@ export async function endByDeath(
     const fails = crashes >= MOST_CRASHES || deaths >= MOST_DEATHS;
     const state = fails ? ('failed' as const) : pause > 0 ? ('scheduled' as const) : ('ready' as const);
     const reason = fails ? `its worker died ${deaths} times while it ran; the last time: ${reasonOf(row)}` : reasonOf(row);
-    const dueAt = state === 'failed' ? now : state === 'scheduled' ? after(now, pause) : expiryOf(ledger, row.queue, now);
+    const dueAt = state === 'failed' ? now : state === 'scheduled' ? after(now, pause) : expiryOf(ledger, row, now);
     return { row, id: idFromBytes(row.id), state, reason, dueAt };
   });
   const failed = dead.filter(({ state }) => state === 'failed');

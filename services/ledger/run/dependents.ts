@@ -58,11 +58,11 @@ interface Broken extends Ended {
   reason: string;
 }
 
-/** Splits the dependents of ended jobs into those whose dependencies are all completed (or have ended, where their type allows that), which become ready, and those with a dependency that failed. A scheduled one is checked when its time comes. */
+/** Splits the dependents of ended jobs into those whose dependencies are all completed (or have ended, for parts and where their type allows that), which become ready, and those with a dependency that failed. A scheduled one is checked when its time comes. */
 async function dependentsOf(tx: Transaction, ledger: Ledger, ended: readonly Ended[]): Promise<{ met: string[]; broken: Broken[] }> {
-  const rows = await tx.rows<{ job_id: Buffer; needs_id: Buffer; type: string; state: State; has_dependents: number }>(
+  const rows = await tx.rows<{ job_id: Buffer; needs_id: Buffer; is_part: number; type: string; state: State; has_dependents: number }>(
     // Locked: when two transactions each end one of a job's last two dependencies, the second must see the change of the first.
-    `SELECT STRAIGHT_JOIN d.job_id, d.needs_id, j.type, j.state, j.has_dependents FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
+    `SELECT STRAIGHT_JOIN d.job_id, d.needs_id, d.is_part, j.type, j.state, j.has_dependents FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
       WHERE d.needs_id IN (?) AND (j.state = 'scheduled' OR (j.state = 'blocked' AND j.blocked_on = 'dependency')) ORDER BY d.job_id FOR UPDATE`,
     [sortedBytes(ended.map(({ id }) => id))],
   );
@@ -74,7 +74,7 @@ async function dependentsOf(tx: Transaction, ledger: Ledger, ended: readonly End
     const id = idFromBytes(row.job_id);
     const need = byId.get(idFromBytes(row.needs_id)) as Ended;
     // A type of another deployment's newer version has no rules here.
-    if (!isDone(need.state) && ledger.types[row.type]?.needsMayFail !== true) {
+    if (!isDone(need.state) && row.is_part === 0 && ledger.types[row.type]?.needsMayFail !== true) {
       const reason = `needs job ${need.id}, which ended as ${need.state}${need.reason ? `: ${need.reason}` : ''}`;
       broken.set(id, {
         id,

@@ -1,10 +1,11 @@
 /** The item ledger: a job of many items has one row an item. So progress is a count of rows, a crash resumes where it was, and "retry the failed ones" is one call. */
 import type { Sql, Transaction } from '../../platform/database/database.ts';
-import { idToBytes } from '../id.ts';
+import { idToBytes, sortedBytes } from '../id.ts';
 import { type Ledger, nowOf } from '../job.ts';
+import { partsOf } from '../parts.ts';
 import { truncateReason } from './dependents.ts';
 
-export const ITEM_STATES = ['pending', 'done', 'skipped', 'no_data', 'failed'] as const;
+export const ITEM_STATES = ['pending', 'done', 'skipped', 'no_data', 'failed', 'not_entitled', 'not_yet'] as const;
 export type ItemState = (typeof ITEM_STATES)[number];
 
 export interface ItemResult {
@@ -67,12 +68,13 @@ export async function recordItems(tx: Transaction, ledger: Ledger, jobId: string
   );
 }
 
-export async function countItems(sql: Sql, jobId: string): Promise<ItemCounts> {
+/** Counts of the items of one job, or of several together: those of a job and its parts (`partsOf`). */
+export async function countItems(sql: Sql, ...jobIds: readonly string[]): Promise<ItemCounts> {
   const rows = await sql.rows<{ state: ItemState; items: number }>(
-    'SELECT state, COUNT(*) AS items FROM job_items FORCE INDEX (ix_state) WHERE job_id = ? GROUP BY state',
-    [idToBytes(jobId)],
+    'SELECT state, COUNT(*) AS items FROM job_items FORCE INDEX (ix_state) WHERE job_id IN (?) GROUP BY state',
+    [sortedBytes(jobIds)],
   );
-  const counts: ItemCounts = { pending: 0, done: 0, skipped: 0, no_data: 0, failed: 0, total: 0 };
+  const counts: ItemCounts = { pending: 0, done: 0, skipped: 0, no_data: 0, failed: 0, not_entitled: 0, not_yet: 0, total: 0 };
   for (const { state, items } of rows) {
     counts[state] = items;
     counts.total += items;
@@ -80,24 +82,47 @@ export async function countItems(sql: Sql, jobId: string): Promise<ItemCounts> {
   return counts;
 }
 
-/** A page of a job's items in the order of their keys, `after` a key. */
+/** What the finished items of jobs hold together. */
+export async function sumItems(sql: Sql, ...jobIds: readonly string[]): Promise<{ rows: number; bytes: number }> {
+  const [sum] = await sql.rows<{ row_sum: string | number | null; byte_sum: string | number | null }>(
+    'SELECT SUM(row_count) AS row_sum, SUM(byte_count) AS byte_sum FROM job_items FORCE INDEX (PRIMARY) WHERE job_id IN (?)',
+    [sortedBytes(jobIds)],
+  );
+  return { rows: Number(sum?.row_sum ?? 0), bytes: Number(sum?.byte_sum ?? 0) };
+}
+
+interface ItemRow {
+  item_key: string;
+  state: ItemState;
+  attempts: number;
+  row_count: number | null;
+  byte_count: number | null;
+  reason: string | null;
+}
+
+/** A page of the items of a job and its parts in the order of their keys, `after` a key. Walks the primary key, or `ix_state`, of each of these jobs. */
 export async function listItems(
   sql: Sql,
   jobId: string,
   filter: { state?: ItemState | undefined; after?: string | undefined; limit: number },
 ): Promise<Item[]> {
-  const rows = await sql.rows<{
-    item_key: string;
-    state: ItemState;
-    attempts: number;
-    row_count: number | null;
-    byte_count: number | null;
-    reason: string | null;
-  }>(
-    `SELECT item_key, state, attempts, row_count, byte_count, reason FROM job_items
-      WHERE job_id = ? AND item_key > ? ${filter.state === undefined ? '' : 'AND state = ?'} ORDER BY item_key LIMIT ?`,
-    [idToBytes(jobId), filter.after ?? '', ...(filter.state === undefined ? [] : [filter.state]), filter.limit],
-  );
+  const select = `SELECT item_key, state, attempts, row_count, byte_count, reason FROM job_items
+      WHERE job_id = ? AND item_key > ? ${filter.state === undefined ? '' : 'AND state = ?'} ORDER BY item_key LIMIT ?`;
+  const paramsOf = (id: string): unknown[] => [
+    idToBytes(id),
+    filter.after ?? '',
+    ...(filter.state === undefined ? [] : [filter.state]),
+    filter.limit,
+  ];
+  const parts = await partsOf(sql, jobId);
+  const ids = [jobId, ...parts];
+  const rows =
+    parts.length === 0
+      ? await sql.rows<ItemRow>(select, paramsOf(jobId))
+      : await sql.rows<ItemRow>(`${ids.map(() => `(${select})`).join(' UNION ALL ')} ORDER BY item_key LIMIT ?`, [
+          ...ids.flatMap(paramsOf),
+          filter.limit,
+        ]);
   return rows.map((row) => ({
     key: row.item_key,
     state: row.state,

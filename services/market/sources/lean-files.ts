@@ -1,4 +1,5 @@
-import { readFile, stat } from 'node:fs/promises';
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
+import { setImmediate as otherWork } from 'node:timers/promises';
 import { crc32, inflateRawSync } from 'node:zlib';
 import yauzl from 'yauzl';
 import { codeOf, messageOf, StockmeshError, TransientError } from '../../platform/errors.ts';
@@ -104,6 +105,102 @@ export function zippedFiles(file: string, signal: AbortSignal): AsyncGenerator<{
     },
   );
 }
+
+/** A zip of which single CSVs are read, in any order. It stays on the disk: only the list of its CSVs is in memory. */
+export interface OpenZip {
+  /** Of the whole zip. */
+  bytes: number;
+  /** In the order of the zip. */
+  names: readonly string[];
+  /** The whole text of one of them, undefined where there is none of that name. Errors: as `openZip`. */
+  text(name: string): Promise<string | undefined>;
+  close(): Promise<void>;
+}
+
+/** Undefined where there is no such file. Errors: `TransientError('source.malformed')` for a broken zip. */
+export async function openZip(file: string, signal: AbortSignal): Promise<OpenZip | undefined> {
+  let handle: FileHandle;
+  try {
+    handle = await open(file);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw unreadable(file, error);
+  }
+  const guarded = async <T>(read: () => Promise<T>): Promise<T> => {
+    try {
+      return await read();
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error instanceof StockmeshError ? error : unreadable(file, error);
+    }
+  };
+  try {
+    return await guarded(async () => {
+      const { size } = await handle.stat();
+      const reader = new BlockReader(handle, size);
+      const zip = await yauzl.fromRandomAccessReaderPromise(reader, size, { autoClose: false });
+      const entries = new Map<string, yauzl.Entry>();
+      for await (const entry of zip.eachEntry()) {
+        signal.throwIfAborted();
+        if (entry.fileName.endsWith('.csv')) entries.set(entry.fileName, entry);
+        // What is read from one block takes no turn of the event loop.
+        if (entries.size % NAMES_A_TURN === 0) await otherWork();
+      }
+      const text = async (name: string) => {
+        signal.throwIfAborted();
+        const entry = entries.get(name);
+        if (entry === undefined) return undefined;
+        if (entry.uncompressedSize > MAX_UNPACKED_BYTES) throw new Error(`${name} unpacks to ${entry.uncompressedSize} bytes`);
+        const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
+        return unpacked(entry, await reader.bytes(fileDataStart, entry.compressedSize));
+      };
+      return { bytes: size, names: [...entries.keys()], text: (name) => guarded(() => text(name)), close: () => handle.close() };
+    });
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** Reads a file in blocks of a megabyte: a zip of 4,532 small files took 1.1 s with a read for each header, and takes 0.2 s so. */
+class BlockReader extends yauzl.RandomAccessReader {
+  readonly #file: FileHandle;
+  readonly #size: number;
+  #block = Buffer.alloc(0);
+  #start = 0;
+
+  constructor(file: FileHandle, size: number) {
+    super();
+    this.#file = file;
+    this.#size = size;
+  }
+
+  /** Valid until the next call. */
+  async bytes(position: number, length: number): Promise<Buffer> {
+    if (position + length > this.#size) throw new Error('it is cut off');
+    if (position < this.#start || position + length > this.#start + this.#block.length) {
+      const block = Buffer.allocUnsafe(Math.min(Math.max(length, BLOCK_BYTES), this.#size - position));
+      const { bytesRead } = await this.#file.read(block, 0, block.length, position);
+      if (bytesRead < length) throw new Error('it is cut off');
+      this.#start = position;
+      this.#block = block.subarray(0, bytesRead);
+    }
+    return this.#block.subarray(position - this.#start, position - this.#start + length);
+  }
+
+  override read(into: Buffer, offset: number, length: number, position: number, done: (error: Error | null) => void): void {
+    this.bytes(position, length).then(
+      (bytes) => {
+        bytes.copy(into, offset);
+        done(null);
+      },
+      (error: Error) => done(error),
+    );
+  }
+}
+
+const BLOCK_BYTES = 1024 * 1024;
+const NAMES_A_TURN = 200;
 
 /** Reads without a stream: opening a stream for each of 4,532 contracts took 1.5 s, this takes 0.3 s. */
 function unpacked({ fileName, compressionMethod, uncompressedSize, crc32: expected }: yauzl.Entry, data: Buffer): string {

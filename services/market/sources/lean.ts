@@ -53,24 +53,10 @@ export function leanSource({
       signal.throwIfAborted();
       const symbol = parseSymbol(text);
       const ticker = spell(symbol).toLowerCase();
-      const mapFile = join(folder, 'map_files', `${ticker}.csv`);
       const factorFile = join(folder, 'factor_files', `${ticker}.csv`);
-      const tenures = tenuresOf(mapFile, await textLines(mapFile)) ?? [{ ticker, from: '0000-00-00', to: '9999-99-99' }];
       const factors = parseFactors(factorFile, (await textLines(factorFile)) ?? []);
-
-      const days: RawDay[] = [];
-      for (const name of new Set(tenures.map((tenure) => tenure.ticker))) {
-        const theirs = tenures.filter((tenure) => tenure.ticker === name);
-        for await (const day of dayFile(join(daily, `${name}.zip`), signal)) {
-          const belongs = theirs.some(({ from, to }) => from <= day.date && day.date <= to);
-          if (belongs && day.date > (factors.worthlessUntil ?? '')) days.push(day);
-        }
-      }
-      days.sort((a, b) => (a.date < b.date ? -1 : 1));
-      if (days.length === 0) {
-        if (!(await isFolder(daily))) throw new TransientError('source.unavailable', `lean: the folder ${daily} is gone`);
-        throw new PermanentError('source.unknown_symbol', `lean: unknown symbol ${symbol}: ${daily} has no bars of it`);
-      }
+      const days = (await rawDays(folder, ticker, signal)).filter(({ date }) => date > (factors.worthlessUntil ?? ''));
+      if (days.length === 0) throw await unknownSymbol(daily, symbol);
 
       const factorOf = factorWalk(factors.rows);
       const adjusted = days.map((day): Bar => ({ ...day, adjustedClose: day.close * factorOf(day.date) }));
@@ -94,7 +80,35 @@ export function leanSource({
   };
 }
 
-type RawDay = Omit<Bar, 'adjustedClose'>;
+/** Prices as they were traded. */
+export type RawDay = Omit<Bar, 'adjustedClose'>;
+
+/**
+ * All days of the security that has `ticker` now, ascending, as `leanSource` says; empty where the folder has none. `folder` is `equity/usa`.
+ * Errors: `source.malformed` (transient).
+ */
+export async function rawDays(folder: string, ticker: string, signal: AbortSignal): Promise<RawDay[]> {
+  const tenures = await tenuresIn(folder, ticker);
+  const days: RawDay[] = [];
+  for (const name of new Set(tenures.map((tenure) => tenure.ticker))) {
+    const theirs = tenures.filter((tenure) => tenure.ticker === name);
+    for await (const day of dayFile(join(folder, 'daily', `${name}.zip`), signal)) {
+      if (theirs.some(({ from, to }) => from <= day.date && day.date <= to)) days.push(day);
+    }
+  }
+  return days.sort((a, b) => (a.date < b.date ? -1 : 1));
+}
+
+/** The ticker under which the security that has `ticker` now was traded on `date`, lower case; undefined where it was not listed. */
+export async function tickerOn(folder: string, ticker: string, date: string): Promise<string | undefined> {
+  return (await tenuresIn(folder, ticker)).find(({ from, to }) => from <= date && date <= to)?.ticker;
+}
+
+/** The error for a symbol without a bar: the folder has none of it, or is not there any more. */
+async function unknownSymbol(daily: string, symbol: string): Promise<TransientError | PermanentError> {
+  if (!(await isFolder(daily))) return new TransientError('source.unavailable', `lean: the folder ${daily} is gone`);
+  return new PermanentError('source.unknown_symbol', `lean: unknown symbol ${symbol}: ${daily} has no bars of it`);
+}
 
 const PRICE_SCALE = 10_000;
 /** A number of any sign and size: one that cannot be a price costs its own bar and not the file. */
@@ -126,6 +140,11 @@ async function* dayFile(file: string, signal: AbortSignal): AsyncGenerator<RawDa
   } catch (error) {
     if (!isMissing(error)) throw error;
   }
+}
+
+async function tenuresIn(folder: string, ticker: string): Promise<Tenure[]> {
+  const mapFile = join(folder, 'map_files', `${ticker}.csv`);
+  return tenuresOf(mapFile, await textLines(mapFile)) ?? [{ ticker, from: '0000-00-00', to: '9999-99-99' }];
 }
 
 /**

@@ -8,6 +8,7 @@ import { named } from '../text/name.ts';
 import { because, count, duration, listOf, port, secret, share, text } from './fields.ts';
 import { MODES, rankingRules } from './ranking.ts';
 import { gatewayEdge } from './sections/gateway.ts';
+import { history } from './sections/history.ts';
 import { model } from './sections/model.ts';
 import { mqtt } from './sections/mqtt.ts';
 
@@ -254,6 +255,7 @@ export const schema = z
     portfolio,
     ranking,
     model,
+    history,
     scheduler,
     gateway,
     audit,

@@ -193,7 +193,7 @@ test('a job of many items counts what became of them, and its items are read pag
     ]),
   );
   const { body } = await mesh.operator.get(`/v1/jobs/${id}`);
-  expect(body.progress).toEqual({ completed: 1, skipped: 0, no_data: 1, failed: 1, total: 4, percentage: 75 });
+  expect(body.progress).toEqual({ completed: 1, skipped: 0, no_data: 1, failed: 1, not_entitled: 0, not_yet: 0, total: 4, percentage: 75 });
   const first = (await mesh.operator.get(`/v1/jobs/${id}/items?limit=3`)).body;
   expect(first.items.map(({ key, state }: Record<string, unknown>) => [key, state])).toEqual([
     ['A', 'done'],
@@ -214,7 +214,7 @@ test('the path of earlier clients gives the job in their terms', async () => {
   expect((await mesh.operator.get(`/jobs/${jobs[0].id}`)).body).toEqual({
     job_id: jobs[0].id,
     status: 'failed',
-    progress: { completed: 0, skipped: 0, no_data: 0, failed: 1, total: 1, percentage: 100 },
+    progress: { completed: 0, skipped: 0, no_data: 0, failed: 1, not_entitled: 0, not_yet: 0, total: 1, percentage: 100 },
     eta_seconds: 0,
     created_at: expect.stringMatching(/^\d{4}-.*Z$/),
     updated_at: expect.stringMatching(/^\d{4}-.*Z$/),

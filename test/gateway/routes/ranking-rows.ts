@@ -1,4 +1,5 @@
 /** Rankings as a worker publishes them, and a worker that makes them. */
+import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { MODES, type Mode } from '../../../services/market/options/scoring/parts.ts';
 import { storeRuns } from '../../../services/market/options/store/runs.ts';
@@ -34,7 +35,16 @@ export function withWorker(mesh: GatewayMesh): void {
     const bus = mesh.connect('worker');
     await bus.online();
     const { config, db } = mesh;
-    worker = await startWorkerService({ service: 'worker', instance: 'worker-1', config, db, bus, log: silent, clock: systemClock });
+    worker = await startWorkerService({
+      service: 'worker',
+      instance: 'worker-1',
+      config,
+      db,
+      bus,
+      log: silent,
+      clock: systemClock,
+      dataFolder: tmpdir(),
+    });
   });
   afterAll(() => worker.drain());
 }

@@ -31,6 +31,17 @@ describe('order', () => {
     ]);
   });
 
+  test('of a type with little room no more are claimed, and what waits behind them comes next', async () => {
+    const long = { type: 'batch_fetch', level: 1 };
+    const ids = await on.add(long, long, long, { level: 2 });
+    const types = ['fetch', 'batch_fetch'];
+    const first = await claim(on.ledger(), 'worker-1', 3, types, undefined, new Map([['batch_fetch', 1]]));
+    expect([first.jobs.map(({ id }) => id), first.undecided]).toEqual([[ids[0]], true]);
+    const next = await claim(on.ledger(), 'worker-1', 2, ['fetch'], undefined, new Map([['batch_fetch', 0]]));
+    expect(next.jobs.map(({ id }) => id)).toEqual([ids[3]]);
+    expect([await on.state(ids[1]!), await on.state(ids[2]!)]).toEqual(['ready', 'ready']);
+  });
+
   test('no more are claimed than asked for', async () => {
     await on.add({}, {}, { level: 5 });
     expect(await on.take('worker-1', 2)).toHaveLength(2);

@@ -15,7 +15,16 @@ const record = (jobId: string, ...outcomes: ItemResult[]): Promise<void> =>
 test('opening the items of a job makes them pending and returns them all', async () => {
   const job = await on.running(batch);
   expect(await openItems(on.ledger(), job.id, symbols)).toEqual(symbols);
-  expect(await countItems(on.db, job.id)).toEqual({ pending: 4, done: 0, skipped: 0, no_data: 0, failed: 0, total: 4 });
+  expect(await countItems(on.db, job.id)).toEqual({
+    pending: 4,
+    done: 0,
+    skipped: 0,
+    no_data: 0,
+    failed: 0,
+    not_entitled: 0,
+    not_yet: 0,
+    total: 4,
+  });
 });
 
 test('the counts follow what became of the items: a failed one is not done', async () => {
@@ -27,7 +36,16 @@ test('the counts follow what became of the items: a failed one is not done', asy
     { key: 'MSFT', state: 'no_data' },
     { key: 'XQZW', state: 'failed', reason: 'unknown' },
   );
-  expect(await countItems(on.db, job.id)).toEqual({ pending: 1, done: 1, skipped: 0, no_data: 1, failed: 1, total: 4 });
+  expect(await countItems(on.db, job.id)).toEqual({
+    pending: 1,
+    done: 1,
+    skipped: 0,
+    no_data: 1,
+    failed: 1,
+    not_entitled: 0,
+    not_yet: 0,
+    total: 4,
+  });
 });
 
 test('a second attempt resumes with what is still pending', async () => {

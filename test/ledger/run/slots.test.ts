@@ -377,3 +377,18 @@ test('under four concurrent workers no user ever runs more than the limit, and e
   expect(await on.count('user_slots WHERE job_id IS NOT NULL')).toBe(0);
   expect(await on.count('slot_waits')).toBe(0);
 });
+
+test('a type that takes no slot runs beside the jobs of its user, and leaves them theirs', async () => {
+  const { types } = on.ledger();
+  const ledger = on.ledger({ types: { ...types, batch_fetch: { ...types.batch_fetch!, takesNoSlot: true } } });
+  const user = 'ada';
+  await on.add(...Array.from({ length: 4 }, () => ({ type: 'batch_fetch', user })), ...Array.from({ length: 3 }, () => ({ user })));
+  const { jobs, blocked } = await claim(ledger, 'worker-1', 10);
+  expect([jobs.length, blocked]).toEqual([7, []]);
+  await complete(
+    ledger,
+    'worker-1',
+    jobs.map((job) => ({ job })),
+  );
+  expect(await on.count('user_slots WHERE job_id IS NOT NULL')).toBe(0);
+});

@@ -83,8 +83,7 @@ export async function readDaily(
   const file = join(folder, `${ticker}_${day.slice(0, 4)}_${kind}_american.zip`);
   try {
     for await (const { name, text } of zippedFiles(file, signal)) {
-      const [, side = '', strike = '', expiry = ''] = /_american_(call|put)_(\d+)_(\d{8})\.csv$/.exec(name) ?? [];
-      const named = contractOf(root, expiry, side, Number(strike) / PRICE_SCALE);
+      const named = contractInName(name, root);
       const line = text.split('\n').find((row) => row.startsWith(wanted));
       if (named !== undefined && line !== undefined) rows.push({ ...named, numbers: line.trimEnd().split(',').slice(1).map(decimal) });
     }
@@ -111,6 +110,12 @@ export async function daysInFile(
 }
 
 export const PRICE_SCALE = 10_000;
+
+/** The contract that a file of a zip is of, by its name: `aapl_quote_american_call_5000000_20140621.csv` is the call at 500 dollars. Undefined for another name. */
+export function contractInName(name: string, root: string): Named | undefined {
+  const [, side = '', strike = '', expiry = ''] = /_(?:american|european)_(call|put)_(\d+)_(\d{8})\.csv$/.exec(name) ?? [];
+  return contractOf(root, expiry, side, Number(strike) / PRICE_SCALE);
+}
 
 function contractOf(root: string, expiry: string, side: string, strike: number): Named | undefined {
   const [, year, month, day] = /^(\d{4})(\d\d)(\d\d)$/.exec(expiry) ?? [];

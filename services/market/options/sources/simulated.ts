@@ -53,49 +53,114 @@ export function simulatedChains({
       // Two weeks always contain a session.
       const { bars } = await market.bars(symbol, { from: today.subtract({ days: 14 }).toString() }, signal);
       const spot = bars.at(-1)!.close;
-      const random = hashed(`${seed}/${symbol}/options`);
-      const day = Math.floor(Date.parse(today.toString()) / DAY_MS);
-      const surface = surfaceOn(day, random);
+      const options = simulatedOptions({ seed, symbol, contracts, rate, dividendYield });
+      const day = dayNumber(today.toString());
       const builder = chainBuilder({ underlying: symbol, source });
       const root = optionRoot(symbol);
-
-      const dates = expirationsFrom(today);
-      const { years, expired, dte } = expiryTimes(dates, now);
-      const listed = dates.flatMap((expiry, i) => (expired[i] === 0 ? { expiry, years: years[i]!, dte: dte[i]! } : []));
-      const perExpiry = Math.max(1, Math.round(contracts / 2 / listed.length));
-      const value = noValuation();
-      for (const { expiry, years: left, dte: daysLeft } of listed) {
-        const forward = spot * Math.exp((rate - dividendYield) * left);
-        const deviation = Math.sqrt(varianceAtTheMoney(surface, left));
-        const monthly = isThirdFriday(expiry);
-        for (const strike of strikesAround(forward, deviation, perExpiry)) {
-          const moneyness = Math.log(strike / forward);
-          const iv = volatilityAt(surface, moneyness, left);
-          for (const isPut of [false, true]) {
-            valueOption(spot, strike, left, rate, dividendYield, iv, isPut, value);
-            const contract = { underlying: root, expiry, isPut, strike };
-            const own = hashed(`${seed}/${symbol}/${expiry}/${strike}/${isPut}`);
-            const half = halfSpread(value, spot, moneyness / deviation);
-            const openInterest = openInterestOf(own, { day, strike, deviations: moneyness / deviation, isPut, monthly, daysLeft });
-            builder.add(contract, {
-              bid: value.price - half,
-              ask: value.price + half,
-              volume: Math.floor(openInterest * 0.3 * own(PURPOSE.traded, day) ** 2 * Math.exp(-daysLeft / 120)),
-              openInterest,
-              iv,
-              delta: value.delta,
-              gamma: value.gamma,
-              theta: value.theta,
-              vega: value.vega,
-              quotedAt: now.epochMilliseconds,
-            });
-          }
-        }
+      for (const contract of options.listed(now, spot)) {
+        const { bid, ask, iv, value } = options.quote(contract, day, spot, contract.years);
+        const { volume, openInterest } = options.activity(contract, day, spot);
+        builder.add(
+          { underlying: root, expiry: contract.expiry, isPut: contract.isPut, strike: contract.strike },
+          {
+            ...{ bid, ask, volume, openInterest, iv },
+            ...{ delta: value.delta, gamma: value.gamma, theta: value.theta, vega: value.vega },
+            quotedAt: now.epochMilliseconds,
+          },
+        );
       }
       return builder.build({ asOf: now, spot });
     },
   };
 }
+
+/** A contract, and its time left at the moment for which it was listed. */
+export interface SimulatedContract {
+  expiry: string;
+  years: number;
+  dte: number;
+  monthly: boolean;
+  strike: number;
+  isPut: boolean;
+  random: ReturnType<typeof hashed>;
+}
+
+export interface SimulatedQuote {
+  bid: number;
+  ask: number;
+  iv: number;
+  value: Valuation;
+}
+
+/** The options of one underlying in the market of `simulatedChains`. `day`: see `dayNumber`; `spot`: the underlying's price, in dollars. */
+export interface SimulatedOptions {
+  /** By expiration, strike, call before put. */
+  listed(at: Temporal.Instant, spot: number): Generator<SimulatedContract>;
+  /** With `years` left, 0 or more. The same object every time. */
+  quote(contract: SimulatedContract, day: number, spot: number, years: number): SimulatedQuote;
+  activity(contract: SimulatedContract, day: number, spot: number): { volume: number; openInterest: number };
+}
+
+export function simulatedOptions({
+  seed,
+  symbol,
+  contracts,
+  rate,
+  dividendYield,
+}: {
+  seed: string | number;
+  symbol: string;
+  contracts: number;
+  rate: number;
+  dividendYield: number;
+}): SimulatedOptions {
+  const random = hashed(`${seed}/${symbol}/options`);
+  const forwardOf = (spot: number, years: number) => spot * Math.exp((rate - dividendYield) * years);
+  const into: SimulatedQuote = { bid: 0, ask: 0, iv: 0, value: noValuation() };
+  let surface: { day: number; of: Surface } | undefined;
+  const surfaceOf = (day: number) => {
+    if (surface?.day !== day) surface = { day, of: surfaceOn(day, random) };
+    return surface.of;
+  };
+
+  return {
+    *listed(at, spot) {
+      const today = at.toZonedDateTimeISO(usCalendar.timeZone).toPlainDate();
+      const dates = expirationsFrom(today);
+      const { years, expired, dte } = expiryTimes(dates, at);
+      const listed = dates.flatMap((expiry, i) => (expired[i] === 0 ? { expiry, years: years[i]!, dte: dte[i]! } : []));
+      const perExpiry = Math.max(1, Math.round(contracts / 2 / listed.length));
+      for (const expiration of listed) {
+        const { expiry, years: left } = expiration;
+        const deviation = Math.sqrt(varianceAtTheMoney(surfaceOf(dayNumber(today.toString())), left));
+        const monthly = isThirdFriday(expiry);
+        for (const strike of strikesAround(forwardOf(spot, left), deviation, perExpiry)) {
+          for (const isPut of [false, true])
+            yield { ...expiration, monthly, strike, isPut, random: hashed(`${seed}/${symbol}/${expiry}/${strike}/${isPut}`) };
+        }
+      }
+    },
+    quote({ strike, isPut }, day, spot, years) {
+      const moneyness = Math.log(strike / forwardOf(spot, years));
+      const left = years > 0;
+      into.iv = left ? volatilityAt(surfaceOf(day), moneyness, years) : 0;
+      valueOption(spot, strike, years, rate, dividendYield, into.iv, isPut, into.value);
+      const deviations = left ? moneyness / Math.sqrt(varianceAtTheMoney(surfaceOf(day), years)) : 0;
+      const half = halfSpread(into.value, spot, deviations);
+      into.bid = into.value.price - half;
+      into.ask = into.value.price + half;
+      return into;
+    },
+    activity({ strike, isPut, monthly, years, dte, random: own }, day, spot) {
+      const deviations = Math.log(strike / forwardOf(spot, years)) / Math.sqrt(varianceAtTheMoney(surfaceOf(day), years));
+      const openInterest = openInterestOf(own, { day, strike, deviations, isPut, monthly, daysLeft: dte });
+      return { openInterest, volume: Math.floor(openInterest * 0.3 * own(PURPOSE.traded, day) ** 2 * Math.exp(-dte / 120)) };
+    },
+  };
+}
+
+/** Days since 1970-01-01, as simulated randomness counts them. */
+export const dayNumber = (date: string): number => Math.floor(Date.parse(date) / DAY_MS);
 
 const DAY_MS = 86_400_000;
 

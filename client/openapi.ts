@@ -1,0 +1,4499 @@
+/** The types of the HTTP API, made of its OpenAPI document: `npx vitest run test/client/generated.test.ts -u`. */
+/* eslint-disable */
+
+export interface paths {
+  "/healthz": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Alive */
+    get: operations['isAlive'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/readyz": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Ready: database, broker, subscriptions */
+    get: operations['isReady'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/metrics": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Prometheus */
+    get: operations['readMetrics'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/events/login": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    /** A user has signed in */
+    post: operations['signIn'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/jobs": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Jobs, newest first */
+    get: operations['listJobs'];
+    put?: never;
+    /** Ask for work */
+    post: operations['requestJobs'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/jobs/{id}": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** One job with all that led to it */
+    get: operations['readJob'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/jobs/{id}": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** One job, for earlier clients */
+    get: operations['readJobStatus'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/jobs/{id}/items": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** The items of a job of many */
+    get: operations['listJobItems'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/jobs/{id}/callbacks": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** The webhooks that are called when the job has ended, and the state of each delivery */
+    get: operations['listJobCallbacks'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/jobs/{id}/cancel": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    /** Cancel a job that has not ended */
+    post: operations['cancelJob'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/jobs/{id}/retry": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    /** Start an ended job again, or a scheduled one now */
+    post: operations['retryJob'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/jobs/redrive": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    /** Start all ended jobs of a kind again */
+    post: operations['redriveJobs'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/jobs/{id}/events": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** The states and the progress of one job, as server-sent events */
+    get: operations['streamJob'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/symbols/{symbol}": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** All that is known of a symbol */
+    get: operations['readSymbol'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/symbols/{symbol}/bars": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Daily bars, ascending */
+    get: operations['listBars'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/symbols/{symbol}/indicators": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Indicators of each bar, as columns */
+    get: operations['listIndicators'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/symbols/{symbol}/analysis": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** The signal and its reasons */
+    get: operations['readAnalysis'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/users/{id}/portfolio": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** What a user holds and watches */
+    get: operations['readPortfolio'];
+    /** Replace what a user holds and watches */
+    put: operations['replacePortfolio'];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/users/{id}/portfolio/freshness": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** How fresh each holding is */
+    get: operations['readPortfolioFreshness'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/rankings": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** The newest ranking of a symbol's options */
+    get: operations['readRanking'];
+    put?: never;
+    /** Ask for the ranking of a symbol's options, or of many symbols' */
+    post: operations['requestRankings'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/users/{id}/positions": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** A user's option positions */
+    get: operations['listPositions'];
+    /** Replace a user's option positions */
+    put: operations['replacePositions'];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/users/{id}/positions/{position}": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    post?: never;
+    /** Remove one option position */
+    delete: operations['removePosition'];
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/functions/v1/trigger-ranking-job": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    /** Ask for the ranking of a symbol's options, for earlier clients */
+    post: operations['triggerRankingJob'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/functions/v1/options-rankings": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** The newest ranking of a symbol's options, for earlier clients */
+    get: operations['readOptionsRankings'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/historical/option": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    /** Download the history of a root's options */
+    post: operations['requestOptionHistory'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/historical/stock": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    /** Download the history of a stock */
+    post: operations['requestStockHistory'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/historical/option": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    /** Download the history of a root's options, for earlier clients */
+    post: operations['requestHistoricalOption'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/history/gaps": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    /** Download the days of a range that are missing, failed or partial */
+    post: operations['fillHistoryGaps'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/history/coverage": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Which days of a dataset are stored, and why the others are not */
+    get: operations['readHistoryCoverage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/history/objects": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Stored objects, in the order of their keys */
+    get: operations['listHistoryObjects'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/history/objects/{key}": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** One object: its row in the manifest, its columns, its first rows */
+    get: operations['readHistoryObject'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/history/objects/{key}/data": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** The Parquet file */
+    get: operations['downloadHistoryObject'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/history/chain": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** The chain of a root at a moment, from the stored files */
+    get: operations['readHistoryChain'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/history/export": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** The rows of a range as CSV */
+    get: operations['exportHistory'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/stats": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Statistics of the mesh */
+    get: operations['readStatistics'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/workers": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Instances that are alive, with what each runs */
+    get: operations['listWorkers'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/alerts": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Alerts, those that are raised first */
+    get: operations['listAlerts'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/auto-fetch": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Whether the mesh fetches by itself */
+    get: operations['readAutoFetch'];
+    put?: never;
+    /** Switch automatic fetching on or off */
+    post: operations['switchAutoFetch'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/keys": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** All keys, the newest first */
+    get: operations['listKeys'];
+    put?: never;
+    /** Make a key */
+    post: operations['createKey'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/keys/{id}/rotate": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    /** Give a key a new secret */
+    post: operations['rotateKey'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/keys/{id}/webhook-secret": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    /** Give the webhooks of a key a new secret */
+    post: operations['rotateWebhookSecret'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/keys/{id}/revoke": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    /** Revoke a key */
+    post: operations['revokeKey'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/audit": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Who changed what by hand, and who was refused, newest first */
+    get: operations['listAudit'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/events/token": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    /** A token that opens event streams */
+    post: operations['createStreamToken'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/events": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** The live stream */
+    get: operations['streamEvents'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+}
+
+export interface components {
+  schemas: {
+    Problem: {
+      /** `urn:stockmesh:problem:` and the code */
+      type: string;
+      title: string;
+      status: number;
+      /** What happened, to which value, and the way out */
+      detail: string;
+      /** The path of the request, where the server could read it */
+      instance?: string;
+      /** Never changes; for programs */
+      code: string;
+      /** The configuration key of the limit that is used up */
+      quota?: string;
+      /** The fields of the request that are not right, of very many the first */
+      errors?: {
+        in: "body" | "query" | "path" | "header";
+        field: string;
+        message: string;
+      }[];
+    };
+  };
+}
+
+export interface operations {
+  isAlive: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            status: "ok";
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  isReady: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            status: "ok" | "unavailable";
+            /** Whether it takes writes */
+            database: boolean;
+            broker: boolean;
+            /** Whether the broker has granted all of them and delivers */
+            subscriptions: boolean;
+            /** Subscriptions that are not granted, or do not deliver what the gateway itself has published */
+            missing: string[];
+            /** Seconds by which this machine's clock is ahead of the database's; no fault, since the work goes by the database's */
+            clock_offset_s: number | null;
+          };
+        };
+      };
+      503: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            status: "ok" | "unavailable";
+            /** Whether it takes writes */
+            database: boolean;
+            broker: boolean;
+            /** Whether the broker has granted all of them and delivers */
+            subscriptions: boolean;
+            /** Subscriptions that are not granted, or do not deliver what the gateway itself has published */
+            missing: string[];
+            /** Seconds by which this machine's clock is ahead of the database's; no fault, since the work goes by the database's */
+            clock_offset_s: number | null;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readMetrics: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'text/plain': string;
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  signIn: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          v?: 1;
+          userId: string;
+          at?: string;
+          sessionId?: string;
+        };
+      };
+    };
+    responses: {
+      202: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            userId: string;
+            at: string;
+            /** Symbols held and watched */
+            total?: number;
+            /** Of these: symbols with queued jobs */
+            queued?: number;
+            /** Of these: fresh already */
+            fresh?: number;
+            /** Of these: the sources were asked lately and have nothing newer */
+            outdated?: number;
+            /** Of these: the sources were asked lately and have nothing at all */
+            missing?: number;
+            /** Of these: the answer of the sources was a failure, and they are not asked again yet */
+            unknown?: number;
+            /** A symbol each, with the jobs that it caused or joined, or why it caused none */
+            decisions?: {
+              symbol: string;
+            }[];
+            /** true when there are more decisions than fit into a megabyte: the first ones are here */
+            truncated?: boolean;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  requestJobs: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          type: "fetch";
+          symbol: string;
+          /** false: bars only, no analysis of them */
+          analyse?: boolean;
+          /** For earlier clients: with it the request is a `backfill` */
+          from?: string;
+          to?: string;
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        } | {
+          type: "batch_fetch";
+          symbols?: string[];
+          portfolio?: string;
+          /** false: bars only, no analysis of them */
+          analyse?: boolean;
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        } | {
+          type: "backfill";
+          symbol: string;
+          from: string;
+          /** Today when left out */
+          to?: string;
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        } | {
+          type: "analysis";
+          symbol: string;
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        } | {
+          type: "rank";
+          symbol: string;
+          /** monitor: what is worth watching; entry: what is worth buying now; exit: which held position to close */
+          mode?: "monitor" | "entry" | "exit";
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        } | {
+          jobs: {
+            type: "fetch";
+            symbol: string;
+            /** false: bars only, no analysis of them */
+            analyse?: boolean;
+            /** For earlier clients: with it the request is a `backfill` */
+            from?: string;
+            to?: string;
+            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+            priority?: number;
+            /** The user who waits for it: it counts against the slots of this user, who is notified */
+            user?: string;
+            /** Called with a signed POST when the job has ended */
+            callback_url?: string;
+          } | {
+            type: "batch_fetch";
+            symbols?: string[];
+            portfolio?: string;
+            /** false: bars only, no analysis of them */
+            analyse?: boolean;
+            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+            priority?: number;
+            /** The user who waits for it: it counts against the slots of this user, who is notified */
+            user?: string;
+            /** Called with a signed POST when the job has ended */
+            callback_url?: string;
+          } | {
+            type: "backfill";
+            symbol: string;
+            from: string;
+            /** Today when left out */
+            to?: string;
+            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+            priority?: number;
+            /** The user who waits for it: it counts against the slots of this user, who is notified */
+            user?: string;
+            /** Called with a signed POST when the job has ended */
+            callback_url?: string;
+          } | {
+            type: "analysis";
+            symbol: string;
+            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+            priority?: number;
+            /** The user who waits for it: it counts against the slots of this user, who is notified */
+            user?: string;
+            /** Called with a signed POST when the job has ended */
+            callback_url?: string;
+          } | {
+            type: "rank";
+            symbol: string;
+            /** monitor: what is worth watching; entry: what is worth buying now; exit: which held position to close */
+            mode?: "monitor" | "entry" | "exit";
+            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+            priority?: number;
+            /** The user who waits for it: it counts against the slots of this user, who is notified */
+            user?: string;
+            /** Called with a signed POST when the job has ended */
+            callback_url?: string;
+          }[];
+        };
+      };
+    };
+    responses: {
+      202: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            jobs: {
+              id: string;
+              type: string;
+              symbol: string | null;
+              state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+              /** joined: the same work was asked for before; this is its job */
+              outcome: "queued" | "joined";
+              queue: "foreground" | "background_fetch" | "background_analysis";
+              priority: number;
+              /** null for a key of a user where another user is the reason of the priority */
+              score: number | null;
+              /** Jobs that are claimed before it; null for one that starts later */
+              position: number | null;
+              /** Position × median duration of the type ÷ live worker slots; null when nothing was measured yet or no worker is alive */
+              estimated_start_seconds: number | null;
+              estimated_completion_seconds: number | null;
+              status_url: string;
+              /** Which of the requests it is for, from 0 */
+              request: number;
+            }[];
+            refused: {
+              request: number;
+              type: string;
+              symbol: string | null;
+              code: string;
+              reason: string;
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listJobs: {
+    parameters: {
+      query?: {
+        state?: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+        queue?: "foreground" | "background_fetch" | "background_analysis";
+        type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank";
+        symbol?: string;
+        /** Only jobs that this user waits for */
+        user?: string;
+        limit?: number;
+        /** `next` of the page before */
+        cursor?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            jobs: {
+              id: string;
+              type: string;
+              symbol: string | null;
+              state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+              queue: "foreground" | "background_fetch" | "background_analysis";
+              /** 1 (most urgent) to 10 */
+              priority: number;
+              /** 0-1, orders jobs of one priority; null for a key of a user where another user is the reason of the priority */
+              score: number | null;
+              attempt: number;
+              max_attempts: number;
+              /** Who asked first; a key of a user sees that user */
+              user: string | null;
+              worker: string | null;
+              blocked_on: ("slot" | "dependency") | null;
+              /** Of a scheduled job: when it starts */
+              run_at: string | null;
+              enqueued_at: string;
+              started_at: string | null;
+              ended_at: string | null;
+              /** Why it ended other than completed, or waits for its next attempt */
+              reason: string | null;
+            }[];
+            /** `cursor` of the next page; null on the last one */
+            next: string | null;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readJob: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            id: string;
+            type: string;
+            symbol: string | null;
+            state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+            queue: "foreground" | "background_fetch" | "background_analysis";
+            /** 1 (most urgent) to 10 */
+            priority: number;
+            /** 0-1, orders jobs of one priority; null for a key of a user where another user is the reason of the priority */
+            score: number | null;
+            attempt: number;
+            max_attempts: number;
+            /** Who asked first; a key of a user sees that user */
+            user: string | null;
+            worker: string | null;
+            blocked_on: ("slot" | "dependency") | null;
+            /** Of a scheduled job: when it starts */
+            run_at: string | null;
+            enqueued_at: string;
+            started_at: string | null;
+            ended_at: string | null;
+            /** Why it ended other than completed, or waits for its next attempt */
+            reason: string | null;
+            payload: unknown;
+            /** How it came to its priority: `text`, the `user` whose request gave it, and if it was scored its factors. null: as for `score` */
+            why: {
+              [name: string]: unknown;
+            } | null;
+            /** null: as for `score` */
+            triggered_by: string | null;
+            /** Why it ended other than completed, for programs */
+            code: string | null;
+            /** A key of a user sees what says nothing of other users */
+            result: unknown;
+            /** Those that did not complete */
+            attempts: {
+              attempt: number;
+              worker: string | null;
+              started_at: string | null;
+              ended_at: string;
+              outcome: string;
+              code: string | null;
+              reason: string | null;
+            }[];
+            subscribers: string[];
+            needs: {
+              id: string;
+              state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+              /** Its items count as items of this job */
+              is_part: boolean;
+            }[];
+            items: {
+              pending: number;
+              done: number;
+              skipped: number;
+              no_data: number;
+              failed: number;
+              /** The account of the source may not read them */
+              not_entitled: number;
+              /** Their data is not there yet */
+              not_yet: number;
+              total: number;
+            };
+            /** Jobs that are claimed before it */
+            position: number | null;
+            job_id: string;
+            status: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+            progress: {
+              completed: number;
+              skipped: number;
+              no_data: number;
+              failed: number;
+              not_entitled: number;
+              not_yet: number;
+              total: number;
+              /** 0-100 */
+              percentage: number;
+            };
+            /** Until it is done, by what was measured; null when nothing was */
+            eta_seconds: number | null;
+            created_at: string;
+            updated_at: string;
+            error_message: string | null;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readJobStatus: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            job_id: string;
+            status: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+            progress: {
+              completed: number;
+              skipped: number;
+              no_data: number;
+              failed: number;
+              not_entitled: number;
+              not_yet: number;
+              total: number;
+              /** 0-100 */
+              percentage: number;
+            };
+            /** Until it is done, by what was measured; null when nothing was */
+            eta_seconds: number | null;
+            created_at: string;
+            updated_at: string;
+            error_message: string | null;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listJobItems: {
+    parameters: {
+      query?: {
+        state?: "pending" | "done" | "skipped" | "no_data" | "failed" | "not_entitled" | "not_yet";
+        limit?: number;
+        /** `next` of the page before */
+        cursor?: string;
+      };
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            items: {
+              key: string;
+              state: "pending" | "done" | "skipped" | "no_data" | "failed" | "not_entitled" | "not_yet";
+              attempts: number;
+              rows: number | null;
+              bytes: number | null;
+              reason: string | null;
+            }[];
+            next: string | null;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listJobCallbacks: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            callbacks: {
+              url: string;
+              state: "pending" | "delivered" | "failed";
+              attempts: number;
+              /** pending: not before; else when it ended */
+              due_at: string;
+              last_status: number | null;
+              last_error: string | null;
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  cancelJob: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': Record<string, never> | null;
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            /** The job itself first, then those that changed because of it */
+            changes: {
+              id: string;
+              type: string;
+              symbol: string | null;
+              state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+              attempt: number;
+              worker: string | null;
+              reason: string | null;
+            }[];
+            /** left: others want the job too, so it goes on for them; the user of the key does not wait for it any more */
+            outcome: "cancelled" | "left";
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  retryJob: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': Record<string, never> | null;
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            /** The job itself first, then those that changed because of it */
+            changes: {
+              id: string;
+              type: string;
+              symbol: string | null;
+              state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+              attempt: number;
+              worker: string | null;
+              reason: string | null;
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  redriveJobs: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          state?: "failed" | "expired" | "cancelled" | "completed_with_errors";
+          type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank";
+          symbol?: string;
+        };
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            redriven: string[];
+            /** Left as they are: another live job does the same work */
+            superseded: string[];
+            more: boolean;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  streamJob: {
+    parameters: {
+      query?: {
+        /** Of POST /v1/events/token, in place of a key: for an EventSource, which sends no header */
+        token?: string;
+      };
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'text/event-stream': string;
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readSymbol: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        symbol: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            symbol: string;
+            currency: string | null;
+            time_zone: string | null;
+            source: string | null;
+            /** true for made-up prices */
+            simulated: boolean;
+            /** The moment the newest bar was true */
+            as_of: string | null;
+            /** The last time that a source answered */
+            checked_at: string | null;
+            /** Ex-date of a split for which the source has not restated the older prices; until it has, there is no signal */
+            unrestated_split: string | null;
+            price: {
+              /** outdated: the sources were asked lately and have nothing newer */
+              state: "fresh" | "outdated" | "stale" | "missing";
+              /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+              sessions_behind: number | null;
+              age_minutes: number | null;
+              threshold_minutes: number;
+              /** open, closed, weekend; none for a symbol without a calendar */
+              session: string;
+              /** When it becomes due to be asked for again, or became */
+              due_at: string | null;
+              /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+              failure: {
+                since: string;
+                last_asked: string;
+                asked_again: string;
+                times: number;
+                code: string;
+                reason: string;
+              } | null;
+              reason: string;
+            };
+            /** The newest one */
+            bar: {
+              date: string;
+              open: number;
+              high: number;
+              low: number;
+              close: number;
+              adjusted_close: number;
+              volume: number;
+            } | null;
+            analysis: {
+              /** outdated: the sources were asked lately and have nothing newer */
+              state: "fresh" | "outdated" | "stale" | "missing";
+              /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+              sessions_behind: number | null;
+              age_minutes: number | null;
+              threshold_minutes: number;
+              /** open, closed, weekend; none for a symbol without a calendar */
+              session: string;
+              /** When it becomes due to be asked for again, or became */
+              due_at: string | null;
+              /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+              failure: {
+                since: string;
+                last_asked: string;
+                asked_again: string;
+                times: number;
+                code: string;
+                reason: string;
+              } | null;
+              reason: string;
+              /** Of the newest bar used */
+              date: string | null;
+              computed_at: string | null;
+              signal: ("buy" | "sell" | "hold") | null;
+              /** 0-1 */
+              confidence: number | null;
+              bars_used: number | null;
+              reasons: {
+                indicator: string;
+                observation: string;
+                points: number;
+                weight: number;
+              }[];
+              indicators: {
+                [name: string]: number | null;
+              } | null;
+            };
+            actions: {
+              date: string;
+              kind: "split" | "dividend";
+              value: number;
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listBars: {
+    parameters: {
+      query?: {
+        /** First day; without it the newest bars */
+        from?: string;
+        to?: string;
+        /** The newest so many of the range */
+        limit?: number;
+        adjusted?: string;
+      };
+      header?: never;
+      path: {
+        symbol: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            symbol: string;
+            currency: string | null;
+            time_zone: string | null;
+            source: string | null;
+            /** true for made-up prices */
+            simulated: boolean;
+            /** The moment the newest bar was true */
+            as_of: string | null;
+            /** The last time that a source answered */
+            checked_at: string | null;
+            /** Ex-date of a split for which the source has not restated the older prices; until it has, there is no signal */
+            unrestated_split: string | null;
+            price: {
+              /** outdated: the sources were asked lately and have nothing newer */
+              state: "fresh" | "outdated" | "stale" | "missing";
+              /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+              sessions_behind: number | null;
+              age_minutes: number | null;
+              threshold_minutes: number;
+              /** open, closed, weekend; none for a symbol without a calendar */
+              session: string;
+              /** When it becomes due to be asked for again, or became */
+              due_at: string | null;
+              /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+              failure: {
+                since: string;
+                last_asked: string;
+                asked_again: string;
+                times: number;
+                code: string;
+                reason: string;
+              } | null;
+              reason: string;
+            };
+            adjusted: boolean;
+            bars: {
+              date: string;
+              open: number;
+              high: number;
+              low: number;
+              close: number;
+              adjusted_close: number;
+              volume: number;
+            }[];
+            actions: {
+              date: string;
+              kind: "split" | "dividend";
+              value: number;
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listIndicators: {
+    parameters: {
+      query?: {
+        /** First day; without it the newest bars */
+        from?: string;
+        to?: string;
+        /** The newest so many of the range */
+        limit?: number;
+      };
+      header?: never;
+      path: {
+        symbol: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            symbol: string;
+            currency: string | null;
+            time_zone: string | null;
+            source: string | null;
+            /** true for made-up prices */
+            simulated: boolean;
+            /** The moment the newest bar was true */
+            as_of: string | null;
+            /** The last time that a source answered */
+            checked_at: string | null;
+            /** Ex-date of a split for which the source has not restated the older prices; until it has, there is no signal */
+            unrestated_split: string | null;
+            price: {
+              /** outdated: the sources were asked lately and have nothing newer */
+              state: "fresh" | "outdated" | "stale" | "missing";
+              /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+              sessions_behind: number | null;
+              age_minutes: number | null;
+              threshold_minutes: number;
+              /** open, closed, weekend; none for a symbol without a calendar */
+              session: string;
+              /** When it becomes due to be asked for again, or became */
+              due_at: string | null;
+              /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+              failure: {
+                since: string;
+                last_asked: string;
+                asked_again: string;
+                times: number;
+                code: string;
+                reason: string;
+              } | null;
+              reason: string;
+            };
+            dates: string[];
+            indicators: {
+              [name: string]: (number | null)[];
+            };
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readAnalysis: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        symbol: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            symbol: string;
+            currency: string | null;
+            time_zone: string | null;
+            source: string | null;
+            /** true for made-up prices */
+            simulated: boolean;
+            /** The moment the newest bar was true */
+            as_of: string | null;
+            /** The last time that a source answered */
+            checked_at: string | null;
+            /** Ex-date of a split for which the source has not restated the older prices; until it has, there is no signal */
+            unrestated_split: string | null;
+            price: {
+              /** outdated: the sources were asked lately and have nothing newer */
+              state: "fresh" | "outdated" | "stale" | "missing";
+              /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+              sessions_behind: number | null;
+              age_minutes: number | null;
+              threshold_minutes: number;
+              /** open, closed, weekend; none for a symbol without a calendar */
+              session: string;
+              /** When it becomes due to be asked for again, or became */
+              due_at: string | null;
+              /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+              failure: {
+                since: string;
+                last_asked: string;
+                asked_again: string;
+                times: number;
+                code: string;
+                reason: string;
+              } | null;
+              reason: string;
+            };
+            analysis: {
+              /** outdated: the sources were asked lately and have nothing newer */
+              state: "fresh" | "outdated" | "stale" | "missing";
+              /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+              sessions_behind: number | null;
+              age_minutes: number | null;
+              threshold_minutes: number;
+              /** open, closed, weekend; none for a symbol without a calendar */
+              session: string;
+              /** When it becomes due to be asked for again, or became */
+              due_at: string | null;
+              /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+              failure: {
+                since: string;
+                last_asked: string;
+                asked_again: string;
+                times: number;
+                code: string;
+                reason: string;
+              } | null;
+              reason: string;
+              /** Of the newest bar used */
+              date: string | null;
+              computed_at: string | null;
+              signal: ("buy" | "sell" | "hold") | null;
+              /** 0-1 */
+              confidence: number | null;
+              bars_used: number | null;
+              reasons: {
+                indicator: string;
+                observation: string;
+                points: number;
+                weight: number;
+              }[];
+              indicators: {
+                [name: string]: number | null;
+              } | null;
+            };
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readPortfolio: {
+    parameters: {
+      query?: {
+        limit?: number;
+        /** `next` of the page before */
+        cursor?: string;
+      };
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            user: string;
+            at: string;
+            positions: {
+              symbol: string;
+              /** Shares; 0 for a symbol that is only watched, negative for a short position */
+              quantity: number;
+              /** A share, in the instrument's currency */
+              cost: number | null;
+              source: string | null;
+              /** true for made-up prices */
+              simulated: boolean;
+              /** Ex-date of a split for which the source has not restated the older prices; until it has, there is no signal */
+              unrestated_split: string | null;
+              newest_bar: string | null;
+              as_of: string | null;
+              price: {
+                /** outdated: the sources were asked lately and have nothing newer */
+                state: "fresh" | "outdated" | "stale" | "missing";
+                /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+                sessions_behind: number | null;
+                age_minutes: number | null;
+                threshold_minutes: number;
+                /** open, closed, weekend; none for a symbol without a calendar */
+                session: string;
+                /** When it becomes due to be asked for again, or became */
+                due_at: string | null;
+                /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+                failure: {
+                  since: string;
+                  last_asked: string;
+                  asked_again: string;
+                  times: number;
+                  code: string;
+                  reason: string;
+                } | null;
+                reason: string;
+              };
+              analysis: {
+                /** outdated: the sources were asked lately and have nothing newer */
+                state: "fresh" | "outdated" | "stale" | "missing";
+                /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+                sessions_behind: number | null;
+                age_minutes: number | null;
+                threshold_minutes: number;
+                /** open, closed, weekend; none for a symbol without a calendar */
+                session: string;
+                /** When it becomes due to be asked for again, or became */
+                due_at: string | null;
+                /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+                failure: {
+                  since: string;
+                  last_asked: string;
+                  asked_again: string;
+                  times: number;
+                  code: string;
+                  reason: string;
+                } | null;
+                reason: string;
+              };
+              close: number | null;
+              currency: string | null;
+              /** Quantity × close */
+              value: number | null;
+              /** The same in portfolio.base_currency; null while price, currency or rate are unknown */
+              base_value: number | null;
+              signal: ("buy" | "sell" | "hold") | null;
+              confidence: number | null;
+            }[];
+            /** `cursor` of the next page; null on the last one. A page is shorter than `limit` where its texts are long */
+            next: string | null;
+            /** true for a portfolio of more than 1,000 positions, from before that limit: the first ones count alone */
+            truncated: boolean;
+            /** All holdings in the base currency, with the rates used */
+            worth: {
+              currency: string;
+              value: number;
+              /** The part from made-up prices or rates */
+              simulated: number;
+              rates: {
+                symbol: string;
+                rate: number | null;
+                newest_bar: string | null;
+                /** outdated: the sources were asked lately and have nothing newer */
+                state: "fresh" | "outdated" | "stale" | "missing";
+                reason: string;
+                simulated: boolean;
+              }[];
+              /** Held, and not in the sum */
+              unknown: {
+                symbol: string;
+                reason: string;
+              }[];
+            };
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  replacePortfolio: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          positions: {
+            symbol: string;
+            /** 0, or left out: only watched */
+            quantity?: number;
+            cost?: number | null;
+          }[];
+        };
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            user: string;
+            held: number;
+            watched: number;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readPortfolioFreshness: {
+    parameters: {
+      query?: {
+        limit?: number;
+        /** `next` of the page before */
+        cursor?: string;
+      };
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            user: string;
+            at: string;
+            /** `cursor` of the next page; null on the last one. A page is shorter than `limit` where its texts are long */
+            next: string | null;
+            /** true for a portfolio of more than 1,000 positions, from before that limit: the first ones count alone */
+            truncated: boolean;
+            /** By the state of the price */
+            counts: {
+              fresh: number;
+              outdated: number;
+              stale: number;
+              missing: number;
+              total: number;
+              /** Of all: with a made-up price */
+              simulated: number;
+            };
+            holdings: {
+              symbol: string;
+              source: string | null;
+              /** true for made-up prices */
+              simulated: boolean;
+              /** Ex-date of a split for which the source has not restated the older prices; until it has, there is no signal */
+              unrestated_split: string | null;
+              newest_bar: string | null;
+              as_of: string | null;
+              price: {
+                /** outdated: the sources were asked lately and have nothing newer */
+                state: "fresh" | "outdated" | "stale" | "missing";
+                /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+                sessions_behind: number | null;
+                age_minutes: number | null;
+                threshold_minutes: number;
+                /** open, closed, weekend; none for a symbol without a calendar */
+                session: string;
+                /** When it becomes due to be asked for again, or became */
+                due_at: string | null;
+                /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+                failure: {
+                  since: string;
+                  last_asked: string;
+                  asked_again: string;
+                  times: number;
+                  code: string;
+                  reason: string;
+                } | null;
+                reason: string;
+              };
+              analysis: {
+                /** outdated: the sources were asked lately and have nothing newer */
+                state: "fresh" | "outdated" | "stale" | "missing";
+                /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+                sessions_behind: number | null;
+                age_minutes: number | null;
+                threshold_minutes: number;
+                /** open, closed, weekend; none for a symbol without a calendar */
+                session: string;
+                /** When it becomes due to be asked for again, or became */
+                due_at: string | null;
+                /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+                failure: {
+                  since: string;
+                  last_asked: string;
+                  asked_again: string;
+                  times: number;
+                  code: string;
+                  reason: string;
+                } | null;
+                reason: string;
+              };
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  requestRankings: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          /** This or `symbols` */
+          symbol?: string;
+          symbols?: string[];
+          /** monitor: what is worth watching; entry: what is worth buying now; exit: which held position to close */
+          mode?: "monitor" | "entry" | "exit";
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        };
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            message: string;
+            symbol: string;
+            mode: "monitor" | "entry" | "exit";
+            jobId: string;
+            state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+            /** joined: the same was asked for before; this is its job */
+            outcome: "queued" | "joined";
+            /** 1 (most urgent) to 10 */
+            priority: number;
+            /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later */
+            queuePosition: number | null;
+            /** By what was measured: jobs before it × median duration ÷ live worker slots, the fetch of its bars included; null when nothing was measured yet */
+            estimatedCompletionSeconds: number | null;
+            statusUrl: string;
+            rankingUrl: string;
+          } | {
+            /** In the order of the symbols, each once */
+            rankings: {
+              message: string;
+              symbol: string;
+              mode: "monitor" | "entry" | "exit";
+              jobId: string;
+              state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+              /** joined: the same was asked for before; this is its job */
+              outcome: "queued" | "joined";
+              /** 1 (most urgent) to 10 */
+              priority: number;
+              /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later */
+              queuePosition: number | null;
+              /** By what was measured: jobs before it × median duration ÷ live worker slots, the fetch of its bars included; null when nothing was measured yet */
+              estimatedCompletionSeconds: number | null;
+              statusUrl: string;
+              rankingUrl: string;
+            }[];
+            refused: {
+              symbol: string;
+              code: string;
+              reason: string;
+            }[];
+          };
+        };
+      };
+      202: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            message: string;
+            symbol: string;
+            mode: "monitor" | "entry" | "exit";
+            jobId: string;
+            state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+            /** joined: the same was asked for before; this is its job */
+            outcome: "queued" | "joined";
+            /** 1 (most urgent) to 10 */
+            priority: number;
+            /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later */
+            queuePosition: number | null;
+            /** By what was measured: jobs before it × median duration ÷ live worker slots, the fetch of its bars included; null when nothing was measured yet */
+            estimatedCompletionSeconds: number | null;
+            statusUrl: string;
+            rankingUrl: string;
+          } | {
+            /** In the order of the symbols, each once */
+            rankings: {
+              message: string;
+              symbol: string;
+              mode: "monitor" | "entry" | "exit";
+              jobId: string;
+              state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+              /** joined: the same was asked for before; this is its job */
+              outcome: "queued" | "joined";
+              /** 1 (most urgent) to 10 */
+              priority: number;
+              /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later */
+              queuePosition: number | null;
+              /** By what was measured: jobs before it × median duration ÷ live worker slots, the fetch of its bars included; null when nothing was measured yet */
+              estimatedCompletionSeconds: number | null;
+              statusUrl: string;
+              rankingUrl: string;
+            }[];
+            refused: {
+              symbol: string;
+              code: string;
+              reason: string;
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readRanking: {
+    parameters: {
+      query: {
+        symbol: string;
+        /** monitor: what is worth watching; entry: what is worth buying now; exit: which held position to close */
+        mode?: "monitor" | "entry" | "exit";
+        side?: "call" | "put";
+        /** Expiration, YYYY-MM-DD */
+        expiry?: string;
+        /** Only contracts with this signal */
+        signal?: "discount" | "runner" | "greeks" | "take_profit" | "stop_loss" | "buy" | "close";
+        /** Best first, what is missing last; without it the run's own order. entry_rank and exit_rank only in their modes */
+        sort?: "composite_rank" | "entry_rank" | "exit_rank" | "momentum_score" | "value_score" | "greeks_score" | "entry_value_score" | "catalyst_score" | "profit_protection_score" | "protection_score" | "deterioration_score" | "time_urgency_score" | "spread_score" | "iv_rank" | "iv_percentile" | "iv_discount_score" | "data_quality" | "volume" | "open_interest" | "iv" | "mid" | "dte" | "expiration" | "strike" | "contract";
+        limit?: number;
+        /** Least rank of the mode's own, 0-100 */
+        min_rank?: string;
+        /** Only this one: an OCC symbol such as AAPL140621C00500000 */
+        contract?: string;
+        /** Exit mode: only the positions of this user */
+        user?: string;
+        /** `next` of the page before; goes on in the same run, also when a newer one was published */
+        cursor?: string;
+        /** Also how each rank came about: score × weight = points, adding up to the rank */
+        why?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            symbol: string;
+            mode: "monitor" | "entry" | "exit";
+            /** When it was ranked; null where there is no ranking, and so are the fields up to job_id */
+            run_at: string | null;
+            /** When the chain was quoted */
+            as_of: string | null;
+            /** Of the chain */
+            source: string | null;
+            /** true for made-up quotes */
+            simulated: boolean;
+            /** Price of the underlying, dollars a share */
+            spot: number | null;
+            /** Contracts of the chain, in exit mode positions; null for a caller who may see only the positions of one user */
+            total: number | null;
+            /** Of these: could be ranked; null for a caller who may see only the positions of one user */
+            eligible: number | null;
+            /** How many were not ranked, by reason; null for a caller who may see only the positions of one user */
+            reasons: {
+              expired: number;
+              no_bid: number;
+              no_price: number;
+              crossed: number;
+              illiquid: number;
+              stale_quote: number;
+              no_iv: number;
+              not_quoted: number;
+              not_measured: number;
+            } | null;
+            /** Exit mode: each position that is not ranked, and why */
+            left_out: {
+              position: string;
+              contract: string;
+              reason: "expired" | "no_bid" | "no_price" | "crossed" | "illiquid" | "stale_quote" | "no_iv" | "not_quoted" | "not_measured";
+              why: string;
+              user: string | null;
+            }[] | null;
+            /** What the chain lacks although it should have it */
+            gaps: {
+              expiry?: string;
+              contracts?: number;
+              reason: string;
+            }[] | null;
+            /** Volatility of the underlying, at the money in 30 days, annual, 0.25 is 25 % */
+            atm_iv: number | null;
+            /** Of the underlying, 0-100; null under 20 days of history */
+            iv_rank: number | null;
+            /** Of the underlying, 0-100; null under 20 days of history */
+            iv_percentile: number | null;
+            trend: ("bullish" | "bearish" | "neutral") | null;
+            job_id: string | null;
+            /** Ranks of the run that the filters leave */
+            totalRanks: number;
+            ranks: {
+              /** In its run, from 1; in exit mode a key of a user sees the place among the positions of that user */
+              place: number;
+              ranking_mode: "monitor" | "entry" | "exit";
+              run_at: string;
+              /** OCC symbol */
+              contract: string;
+              underlying: string;
+              side: "call" | "put";
+              /** YYYY-MM-DD */
+              expiration: string;
+              /** Dollars a share */
+              strike: number;
+              /** Calendar days to the expiration */
+              dte: number;
+              /** Price of the underlying, dollars a share */
+              spot: number | null;
+              /** Dollars a share */
+              bid: number;
+              /** Dollars a share */
+              ask: number;
+              /** (bid + ask) ÷ 2, dollars a share */
+              mid: number;
+              /** Contracts traded on the day */
+              volume: number | null;
+              /** Contracts */
+              open_interest: number | null;
+              quoted_at: string;
+              /** Implied volatility, annual, 0.25 is 25 % */
+              iv: number;
+              /** own: from its own quote; partner: from the out-of-the-money contract of its strike and expiration; smile: from the fitted smile of its expiration */
+              iv_source: "own" | "partner" | "smile";
+              /** Dollars for a dollar of the underlying, negative for puts */
+              delta: number | null;
+              /** Change of delta for a dollar of the underlying */
+              gamma: number | null;
+              /** Dollars a share and calendar day, negative when time costs */
+              theta: number | null;
+              /** Dollars a share for a volatility point (0.01) */
+              vega: number | null;
+              /** Dollars a share for a percentage point (0.01) of the interest rate */
+              rho: number | null;
+              /** What is doubtful about the quote. bid_below_intrinsic: the bid is below the value of exercising the contract now */
+              marks: "bid_below_intrinsic"[];
+              /** Exit mode: id of the position */
+              position: string | null;
+              /** Exit mode: whose position */
+              user_id: string | null;
+              /** Exit mode: dollars a share */
+              entry_price: number | null;
+              /** Exit mode: loss at which the position is stopped, % */
+              stop_pct: number | null;
+              /** 0-100, what is worth watching: in every mode */
+              composite_rank: number | null;
+              /** 0-100, in entry mode */
+              entry_rank: number | null;
+              /** 0-100, in exit mode */
+              exit_rank: number | null;
+              /** Of the mode's own rank */
+              band: "strong" | "good" | "fair" | "weak";
+              signals: ("discount" | "runner" | "greeks" | "take_profit" | "stop_loss" | "buy" | "close")[];
+              /** Spread, % of the mid price */
+              spread_pct: number | null;
+              /** 0-100 */
+              spread_score: number | null;
+              /** Of the underlying: today's 30-day at-the-money volatility between the lowest and the highest of 252 days, 0-100 */
+              iv_rank: number | null;
+              /** Of the underlying: share of 252 days whose volatility was lower, 0-100 */
+              iv_percentile: number | null;
+              /** 0-100; 100: 20 % cheaper in volatility than its own mean, or than the smile of its expiration; drawn to 50 by little liquidity */
+              iv_discount_score: number | null;
+              /** Change of the mid price over 5 trading days, % */
+              price_change_pct: number | null;
+              /** 0-100 */
+              price_momentum_score: number | null;
+              /** 0-100; the change over 3 days against its share of that over 5 */
+              momentum_decay_score: number | null;
+              /** 0-100; 50 at the mean volume of 20 days */
+              volume_surge_score: number | null;
+              /** Volume ÷ open interest */
+              volume_oi_ratio: number | null;
+              /** 0-100 */
+              volume_oi_score: number | null;
+              /** 0-100; 50 at an open interest as 5 trading days ago */
+              oi_growth_score: number | null;
+              /** 0.1-1, how far volume, open interest and price are to be trusted; draws momentum_score and iv_discount_score to 50 */
+              liquidity_confidence: number | null;
+              /** 0-100 */
+              delta_score: number | null;
+              /** Change of delta when the underlying moves by 1 % */
+              gamma_1pct: number | null;
+              /** 0-100 */
+              gamma_score: number | null;
+              /** 0-100 */
+              vega_score: number | null;
+              /** |theta|, % of the mid price a calendar day */
+              theta_pct: number | null;
+              /** Points that theta takes off greeks_score */
+              theta_penalty: number | null;
+              /** Profit of the position, % of its entry price */
+              pnl_pct: number | null;
+              /** 0-100 */
+              pnl_score: number | null;
+              /** 0-100; 100: volatility 20 % higher than at the entry */
+              iv_expansion_score: number | null;
+              /** 0-100, share of the way from the entry spot to the target */
+              target_score: number | null;
+              /** 0-100, share of the way to the stop */
+              loss_protection: number | null;
+              /** 0-100, urgency by days to expiration */
+              dte_score: number | null;
+              /** 0-100, urgency by theta */
+              theta_score: number | null;
+              /** Part, 0-100 */
+              momentum_score: number | null;
+              /** Part, 0-100 */
+              value_score: number | null;
+              /** Part, 0-100 */
+              greeks_score: number | null;
+              /** Part, 0-100 */
+              entry_value_score: number | null;
+              /** Part, 0-100 */
+              catalyst_score: number | null;
+              /** 0-100; protection_score is the larger of this and loss_protection */
+              profit_protection_score: number | null;
+              /** Part, 0-100 */
+              protection_score: number | null;
+              /** Part, 0-100 */
+              deterioration_score: number | null;
+              /** Part, 0-100 */
+              time_urgency_score: number | null;
+              /** What of the mode's own rank was not measured: left out, never taken as 0 */
+              missing: string[];
+              /** The weights really used, by rank or part: Σ weight × part = rank */
+              weights: {
+                [name: string]: {
+                  [name: string]: number;
+                };
+              };
+              /** 0-1: share of the full weight that was measured */
+              data_quality: number;
+              why?: {
+                column: string;
+                name: string;
+                /** The sum of all points */
+                rank: number;
+                band: "strong" | "good" | "fair" | "weak";
+                parts: {
+                  column: string;
+                  name: string;
+                  /** 0-100; 100 minus the column where inverted */
+                  score: number;
+                  inverted: boolean;
+                  /** The one really used */
+                  weight: number;
+                  /** score × weight */
+                  points: number;
+                  text: string;
+                  components: {
+                    column: string;
+                    name: string;
+                    /** 0-100; 100 minus the column where inverted */
+                    score: number;
+                    inverted: boolean;
+                    /** The one really used */
+                    weight: number;
+                    /** score × weight */
+                    points: number;
+                    text: string;
+                  }[];
+                  /** How the sum became the part's score, where it is not the score itself */
+                  step: string | null;
+                }[];
+                missing: string[];
+                data_quality: number;
+              };
+            }[];
+            /** `cursor` of the next page; null on the last one */
+            next: string | null;
+            /** As they were understood */
+            filters: {
+              side?: "call" | "put";
+              expiry?: string;
+              signal?: "discount" | "runner" | "greeks" | "take_profit" | "stop_loss" | "buy" | "close";
+              minRank?: number;
+              contract?: string;
+              user?: string;
+              sort?: string;
+              limit: number;
+            };
+            /** Where there is no ranking: whether one is being made (pending), could not be made (failed), or was never asked for */
+            state: {
+              state: "pending" | "failed" | "never" | "done";
+              /** The newest one for it: scheduled, blocked, ready, running, or how it ended and why */
+              job: {
+                id: string;
+                type: string;
+                symbol: string | null;
+                state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+                queue: "foreground" | "background_fetch" | "background_analysis";
+                /** 1 (most urgent) to 10 */
+                priority: number;
+                /** 0-1, orders jobs of one priority; null for a key of a user where another user is the reason of the priority */
+                score: number | null;
+                attempt: number;
+                max_attempts: number;
+                /** Who asked first; a key of a user sees that user */
+                user: string | null;
+                worker: string | null;
+                blocked_on: ("slot" | "dependency") | null;
+                /** Of a scheduled job: when it starts */
+                run_at: string | null;
+                enqueued_at: string;
+                started_at: string | null;
+                ended_at: string | null;
+                /** Why it ended other than completed, or waits for its next attempt */
+                reason: string | null;
+              } | null;
+              /** For people */
+              text: string;
+            } | null;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listPositions: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            user: string;
+            /** In the order in which they were given */
+            positions: {
+              id: string;
+              /** OCC symbol */
+              contract: string;
+              /** Contracts */
+              quantity: number;
+              /** Dollars a share */
+              entry_price: number;
+              /** Annual implied volatility at the entry, 0.25 is 25 % */
+              entry_iv: number | null;
+              /** Price of the underlying at the entry, dollars a share */
+              entry_spot: number | null;
+              /** Target price of the underlying; its progress counts from entry_spot */
+              target: number | null;
+              /** Loss at which the position is stopped, as a share of the entry price; ranking.rules.stop_loss if not given */
+              stop: number | null;
+              opened_at: string;
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  replacePositions: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          positions: {
+            contract: string;
+            /** Contracts */
+            quantity: number;
+            /** Dollars a share */
+            entry_price: number;
+            /** Annual implied volatility at the entry, 0.25 is 25 % */
+            entry_iv?: number;
+            /** Price of the underlying at the entry, dollars a share */
+            entry_spot?: number;
+            /** Target price of the underlying; its progress counts from entry_spot */
+            target?: number;
+            /** Loss at which the position is stopped, as a share of the entry price; ranking.rules.stop_loss if not given */
+            stop?: number;
+            /** Now if not given */
+            opened_at?: string;
+          }[];
+        };
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            user: string;
+            /** In the order in which they were given */
+            positions: {
+              id: string;
+              /** OCC symbol */
+              contract: string;
+              /** Contracts */
+              quantity: number;
+              /** Dollars a share */
+              entry_price: number;
+              /** Annual implied volatility at the entry, 0.25 is 25 % */
+              entry_iv: number | null;
+              /** Price of the underlying at the entry, dollars a share */
+              entry_spot: number | null;
+              /** Target price of the underlying; its progress counts from entry_spot */
+              target: number | null;
+              /** Loss at which the position is stopped, as a share of the entry price; ranking.rules.stop_loss if not given */
+              stop: number | null;
+              opened_at: string;
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  removePosition: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+        position: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            user: string;
+            removed: string;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  triggerRankingJob: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          symbol: string;
+          /** monitor: what is worth watching; entry: what is worth buying now; exit: which held position to close */
+          mode?: "monitor" | "entry" | "exit";
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+        };
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            message: string;
+            symbol: string;
+            mode: "monitor" | "entry" | "exit";
+            jobId: string;
+            state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+            /** joined: the same was asked for before; this is its job */
+            outcome: "queued" | "joined";
+            /** 1 (most urgent) to 10 */
+            priority: number;
+            /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later */
+            queuePosition: number | null;
+            /** By what was measured: jobs before it × median duration ÷ live worker slots, the fetch of its bars included; null when nothing was measured yet */
+            estimatedCompletionSeconds: number | null;
+            statusUrl: string;
+            rankingUrl: string;
+          };
+        };
+      };
+      202: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            message: string;
+            symbol: string;
+            mode: "monitor" | "entry" | "exit";
+            jobId: string;
+            state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+            /** joined: the same was asked for before; this is its job */
+            outcome: "queued" | "joined";
+            /** 1 (most urgent) to 10 */
+            priority: number;
+            /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later */
+            queuePosition: number | null;
+            /** By what was measured: jobs before it × median duration ÷ live worker slots, the fetch of its bars included; null when nothing was measured yet */
+            estimatedCompletionSeconds: number | null;
+            statusUrl: string;
+            rankingUrl: string;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readOptionsRankings: {
+    parameters: {
+      query: {
+        symbol: string;
+        /** monitor: what is worth watching; entry: what is worth buying now; exit: which held position to close */
+        mode?: "monitor" | "entry" | "exit";
+        side?: "call" | "put";
+        /** Expiration, YYYY-MM-DD */
+        expiry?: string;
+        /** Only contracts with this signal */
+        signal?: "discount" | "runner" | "greeks" | "take_profit" | "stop_loss" | "buy" | "close";
+        /** Best first, what is missing last; without it the run's own order. entry_rank and exit_rank only in their modes */
+        sort?: "composite_rank" | "entry_rank" | "exit_rank" | "momentum_score" | "value_score" | "greeks_score" | "entry_value_score" | "catalyst_score" | "profit_protection_score" | "protection_score" | "deterioration_score" | "time_urgency_score" | "spread_score" | "iv_rank" | "iv_percentile" | "iv_discount_score" | "data_quality" | "volume" | "open_interest" | "iv" | "mid" | "dte" | "expiration" | "strike" | "contract";
+        limit?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            symbol: string;
+            mode: "monitor" | "entry" | "exit";
+            /** When it was ranked; null where there is no ranking, and so are the fields up to job_id */
+            run_at: string | null;
+            /** When the chain was quoted */
+            as_of: string | null;
+            /** Of the chain */
+            source: string | null;
+            /** true for made-up quotes */
+            simulated: boolean;
+            /** Price of the underlying, dollars a share */
+            spot: number | null;
+            /** Contracts of the chain, in exit mode positions; null for a caller who may see only the positions of one user */
+            total: number | null;
+            /** Of these: could be ranked; null for a caller who may see only the positions of one user */
+            eligible: number | null;
+            /** How many were not ranked, by reason; null for a caller who may see only the positions of one user */
+            reasons: {
+              expired: number;
+              no_bid: number;
+              no_price: number;
+              crossed: number;
+              illiquid: number;
+              stale_quote: number;
+              no_iv: number;
+              not_quoted: number;
+              not_measured: number;
+            } | null;
+            /** Exit mode: each position that is not ranked, and why */
+            left_out: {
+              position: string;
+              contract: string;
+              reason: "expired" | "no_bid" | "no_price" | "crossed" | "illiquid" | "stale_quote" | "no_iv" | "not_quoted" | "not_measured";
+              why: string;
+              user: string | null;
+            }[] | null;
+            /** What the chain lacks although it should have it */
+            gaps: {
+              expiry?: string;
+              contracts?: number;
+              reason: string;
+            }[] | null;
+            /** Volatility of the underlying, at the money in 30 days, annual, 0.25 is 25 % */
+            atm_iv: number | null;
+            /** Of the underlying, 0-100; null under 20 days of history */
+            iv_rank: number | null;
+            /** Of the underlying, 0-100; null under 20 days of history */
+            iv_percentile: number | null;
+            trend: ("bullish" | "bearish" | "neutral") | null;
+            job_id: string | null;
+            /** Ranks of the run that the filters leave */
+            totalRanks: number;
+            ranks: {
+              /** In its run, from 1; in exit mode a key of a user sees the place among the positions of that user */
+              place: number;
+              ranking_mode: "monitor" | "entry" | "exit";
+              run_at: string;
+              /** OCC symbol */
+              contract: string;
+              underlying: string;
+              side: "call" | "put";
+              /** YYYY-MM-DD */
+              expiration: string;
+              /** Dollars a share */
+              strike: number;
+              /** Calendar days to the expiration */
+              dte: number;
+              /** Price of the underlying, dollars a share */
+              spot: number | null;
+              /** Dollars a share */
+              bid: number;
+              /** Dollars a share */
+              ask: number;
+              /** (bid + ask) ÷ 2, dollars a share */
+              mid: number;
+              /** Contracts traded on the day */
+              volume: number | null;
+              /** Contracts */
+              open_interest: number | null;
+              quoted_at: string;
+              /** Implied volatility, annual, 0.25 is 25 % */
+              iv: number;
+              /** own: from its own quote; partner: from the out-of-the-money contract of its strike and expiration; smile: from the fitted smile of its expiration */
+              iv_source: "own" | "partner" | "smile";
+              /** Dollars for a dollar of the underlying, negative for puts */
+              delta: number | null;
+              /** Change of delta for a dollar of the underlying */
+              gamma: number | null;
+              /** Dollars a share and calendar day, negative when time costs */
+              theta: number | null;
+              /** Dollars a share for a volatility point (0.01) */
+              vega: number | null;
+              /** Dollars a share for a percentage point (0.01) of the interest rate */
+              rho: number | null;
+              /** What is doubtful about the quote. bid_below_intrinsic: the bid is below the value of exercising the contract now */
+              marks: "bid_below_intrinsic"[];
+              /** Exit mode: id of the position */
+              position: string | null;
+              /** Exit mode: whose position */
+              user_id: string | null;
+              /** Exit mode: dollars a share */
+              entry_price: number | null;
+              /** Exit mode: loss at which the position is stopped, % */
+              stop_pct: number | null;
+              /** 0-100, what is worth watching: in every mode */
+              composite_rank: number | null;
+              /** 0-100, in entry mode */
+              entry_rank: number | null;
+              /** 0-100, in exit mode */
+              exit_rank: number | null;
+              /** Of the mode's own rank */
+              band: "strong" | "good" | "fair" | "weak";
+              signals: ("discount" | "runner" | "greeks" | "take_profit" | "stop_loss" | "buy" | "close")[];
+              /** Spread, % of the mid price */
+              spread_pct: number | null;
+              /** 0-100 */
+              spread_score: number | null;
+              /** Of the underlying: today's 30-day at-the-money volatility between the lowest and the highest of 252 days, 0-100 */
+              iv_rank: number | null;
+              /** Of the underlying: share of 252 days whose volatility was lower, 0-100 */
+              iv_percentile: number | null;
+              /** 0-100; 100: 20 % cheaper in volatility than its own mean, or than the smile of its expiration; drawn to 50 by little liquidity */
+              iv_discount_score: number | null;
+              /** Change of the mid price over 5 trading days, % */
+              price_change_pct: number | null;
+              /** 0-100 */
+              price_momentum_score: number | null;
+              /** 0-100; the change over 3 days against its share of that over 5 */
+              momentum_decay_score: number | null;
+              /** 0-100; 50 at the mean volume of 20 days */
+              volume_surge_score: number | null;
+              /** Volume ÷ open interest */
+              volume_oi_ratio: number | null;
+              /** 0-100 */
+              volume_oi_score: number | null;
+              /** 0-100; 50 at an open interest as 5 trading days ago */
+              oi_growth_score: number | null;
+              /** 0.1-1, how far volume, open interest and price are to be trusted; draws momentum_score and iv_discount_score to 50 */
+              liquidity_confidence: number | null;
+              /** 0-100 */
+              delta_score: number | null;
+              /** Change of delta when the underlying moves by 1 % */
+              gamma_1pct: number | null;
+              /** 0-100 */
+              gamma_score: number | null;
+              /** 0-100 */
+              vega_score: number | null;
+              /** |theta|, % of the mid price a calendar day */
+              theta_pct: number | null;
+              /** Points that theta takes off greeks_score */
+              theta_penalty: number | null;
+              /** Profit of the position, % of its entry price */
+              pnl_pct: number | null;
+              /** 0-100 */
+              pnl_score: number | null;
+              /** 0-100; 100: volatility 20 % higher than at the entry */
+              iv_expansion_score: number | null;
+              /** 0-100, share of the way from the entry spot to the target */
+              target_score: number | null;
+              /** 0-100, share of the way to the stop */
+              loss_protection: number | null;
+              /** 0-100, urgency by days to expiration */
+              dte_score: number | null;
+              /** 0-100, urgency by theta */
+              theta_score: number | null;
+              /** Part, 0-100 */
+              momentum_score: number | null;
+              /** Part, 0-100 */
+              value_score: number | null;
+              /** Part, 0-100 */
+              greeks_score: number | null;
+              /** Part, 0-100 */
+              entry_value_score: number | null;
+              /** Part, 0-100 */
+              catalyst_score: number | null;
+              /** 0-100; protection_score is the larger of this and loss_protection */
+              profit_protection_score: number | null;
+              /** Part, 0-100 */
+              protection_score: number | null;
+              /** Part, 0-100 */
+              deterioration_score: number | null;
+              /** Part, 0-100 */
+              time_urgency_score: number | null;
+              /** What of the mode's own rank was not measured: left out, never taken as 0 */
+              missing: string[];
+              /** The weights really used, by rank or part: Σ weight × part = rank */
+              weights: {
+                [name: string]: {
+                  [name: string]: number;
+                };
+              };
+              /** 0-1: share of the full weight that was measured */
+              data_quality: number;
+              why?: {
+                column: string;
+                name: string;
+                /** The sum of all points */
+                rank: number;
+                band: "strong" | "good" | "fair" | "weak";
+                parts: {
+                  column: string;
+                  name: string;
+                  /** 0-100; 100 minus the column where inverted */
+                  score: number;
+                  inverted: boolean;
+                  /** The one really used */
+                  weight: number;
+                  /** score × weight */
+                  points: number;
+                  text: string;
+                  components: {
+                    column: string;
+                    name: string;
+                    /** 0-100; 100 minus the column where inverted */
+                    score: number;
+                    inverted: boolean;
+                    /** The one really used */
+                    weight: number;
+                    /** score × weight */
+                    points: number;
+                    text: string;
+                  }[];
+                  /** How the sum became the part's score, where it is not the score itself */
+                  step: string | null;
+                }[];
+                missing: string[];
+                data_quality: number;
+              };
+            }[];
+            /** `cursor` of the next page; null on the last one */
+            next: string | null;
+            /** As they were understood */
+            filters: {
+              side?: "call" | "put";
+              expiry?: string;
+              signal?: "discount" | "runner" | "greeks" | "take_profit" | "stop_loss" | "buy" | "close";
+              minRank?: number;
+              contract?: string;
+              user?: string;
+              sort?: string;
+              limit: number;
+            };
+            /** Where there is no ranking: whether one is being made (pending), could not be made (failed), or was never asked for */
+            state: {
+              state: "pending" | "failed" | "never" | "done";
+              /** The newest one for it: scheduled, blocked, ready, running, or how it ended and why */
+              job: {
+                id: string;
+                type: string;
+                symbol: string | null;
+                state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+                queue: "foreground" | "background_fetch" | "background_analysis";
+                /** 1 (most urgent) to 10 */
+                priority: number;
+                /** 0-1, orders jobs of one priority; null for a key of a user where another user is the reason of the priority */
+                score: number | null;
+                attempt: number;
+                max_attempts: number;
+                /** Who asked first; a key of a user sees that user */
+                user: string | null;
+                worker: string | null;
+                blocked_on: ("slot" | "dependency") | null;
+                /** Of a scheduled job: when it starts */
+                run_at: string | null;
+                enqueued_at: string;
+                started_at: string | null;
+                ended_at: string | null;
+                /** Why it ended other than completed, or waits for its next attempt */
+                reason: string | null;
+              } | null;
+              /** For people */
+              text: string;
+            } | null;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  requestOptionHistory: {
+    parameters: {
+      query?: {
+        /** true: answers what it would do, and asks for nothing */
+        dry_run?: string;
+        /** sync: waits up to a minute for the end of the job */
+        mode?: "async" | "sync";
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          /** Such as AAPL; of options their root, such as SPXW */
+          root: string;
+          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
+          schema: "quote" | "ohlc" | "eod";
+          /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod 1d. Without it 15m, of eod 1d */
+          interval?: number | string;
+          /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
+          max_dte?: number;
+          /** Only strikes with |strike − underlying| ≤ underlying × base_pct × √days. With max_dte alone 0.1 */
+          base_pct?: number;
+          start_date: string;
+          end_date: string;
+          /** Download objects that are complete again too */
+          force_refresh?: boolean;
+          /** The same key and body within a day is the same job, also after its end; the same key with another body is 409 */
+          idempotency_key?: string;
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        };
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            dry_run: true;
+            /** Objects of the download */
+            total_items: number;
+            /** Objects by the worst state of their days */
+            counts: {
+              [name: string]: number;
+            };
+            to_download: number;
+            /** null: no source of history.sources can give it; `warnings` say why */
+            source: string | null;
+            /** Requests to the source */
+            calls: number | null;
+            /** By like objects that are stored; null where there are none */
+            estimated_rows: number | null;
+            estimated_bytes: number | null;
+            /** By the pace of the newest like objects; null where nothing was measured */
+            estimated_seconds: number | null;
+            warnings: string[];
+            objects: {
+              key: string;
+              days: number;
+              state: "complete" | "degraded" | "partial" | "empty" | "failed" | "not_entitled" | "pending" | "missing" | "closed";
+              download: boolean;
+            }[];
+          } | {
+            job_id: string;
+            status: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+            progress: {
+              completed: number;
+              skipped: number;
+              no_data: number;
+              failed: number;
+              not_entitled: number;
+              not_yet: number;
+              total: number;
+              /** 0-100 */
+              percentage: number;
+            };
+            /** Until it is done, by what was measured; null when nothing was */
+            eta_seconds: number | null;
+            created_at: string;
+            updated_at: string;
+            error_message: string | null;
+          };
+        };
+      };
+      202: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            status: "accepted";
+            job_id: string;
+            message: string;
+            status_url: string;
+            /** Objects of the download */
+            total_items: number;
+            /** joined: the same download was asked for before; this is its job */
+            outcome: "queued" | "joined";
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  requestStockHistory: {
+    parameters: {
+      query?: {
+        /** true: answers what it would do, and asks for nothing */
+        dry_run?: string;
+        /** sync: waits up to a minute for the end of the job */
+        mode?: "async" | "sync";
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          /** Such as AAPL; of options their root, such as SPXW */
+          root: string;
+          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
+          schema: "quote" | "ohlc" | "eod";
+          /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod 1d. Without it 15m, of eod 1d */
+          interval?: number | string;
+          start_date: string;
+          end_date: string;
+          /** Download objects that are complete again too */
+          force_refresh?: boolean;
+          /** The same key and body within a day is the same job, also after its end; the same key with another body is 409 */
+          idempotency_key?: string;
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        };
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            dry_run: true;
+            /** Objects of the download */
+            total_items: number;
+            /** Objects by the worst state of their days */
+            counts: {
+              [name: string]: number;
+            };
+            to_download: number;
+            /** null: no source of history.sources can give it; `warnings` say why */
+            source: string | null;
+            /** Requests to the source */
+            calls: number | null;
+            /** By like objects that are stored; null where there are none */
+            estimated_rows: number | null;
+            estimated_bytes: number | null;
+            /** By the pace of the newest like objects; null where nothing was measured */
+            estimated_seconds: number | null;
+            warnings: string[];
+            objects: {
+              key: string;
+              days: number;
+              state: "complete" | "degraded" | "partial" | "empty" | "failed" | "not_entitled" | "pending" | "missing" | "closed";
+              download: boolean;
+            }[];
+          } | {
+            job_id: string;
+            status: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+            progress: {
+              completed: number;
+              skipped: number;
+              no_data: number;
+              failed: number;
+              not_entitled: number;
+              not_yet: number;
+              total: number;
+              /** 0-100 */
+              percentage: number;
+            };
+            /** Until it is done, by what was measured; null when nothing was */
+            eta_seconds: number | null;
+            created_at: string;
+            updated_at: string;
+            error_message: string | null;
+          };
+        };
+      };
+      202: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            status: "accepted";
+            job_id: string;
+            message: string;
+            status_url: string;
+            /** Objects of the download */
+            total_items: number;
+            /** joined: the same download was asked for before; this is its job */
+            outcome: "queued" | "joined";
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  requestHistoricalOption: {
+    parameters: {
+      query?: {
+        /** true: answers what it would do, and asks for nothing */
+        dry_run?: string;
+        /** sync: waits up to a minute for the end of the job */
+        mode?: "async" | "sync";
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          /** Such as AAPL; of options their root, such as SPXW */
+          root: string;
+          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
+          schema: "quote" | "ohlc" | "eod";
+          /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod 1d. Without it 15m, of eod 1d */
+          interval?: number | string;
+          /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
+          max_dte?: number;
+          /** Only strikes with |strike − underlying| ≤ underlying × base_pct × √days. With max_dte alone 0.1 */
+          base_pct?: number;
+          start_date: string;
+          end_date: string;
+          /** Download objects that are complete again too */
+          force_refresh?: boolean;
+          /** The same key and body within a day is the same job, also after its end; the same key with another body is 409 */
+          idempotency_key?: string;
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        };
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            dry_run: true;
+            /** Objects of the download */
+            total_items: number;
+            /** Objects by the worst state of their days */
+            counts: {
+              [name: string]: number;
+            };
+            to_download: number;
+            /** null: no source of history.sources can give it; `warnings` say why */
+            source: string | null;
+            /** Requests to the source */
+            calls: number | null;
+            /** By like objects that are stored; null where there are none */
+            estimated_rows: number | null;
+            estimated_bytes: number | null;
+            /** By the pace of the newest like objects; null where nothing was measured */
+            estimated_seconds: number | null;
+            warnings: string[];
+            objects: {
+              key: string;
+              days: number;
+              state: "complete" | "degraded" | "partial" | "empty" | "failed" | "not_entitled" | "pending" | "missing" | "closed";
+              download: boolean;
+            }[];
+          } | {
+            job_id: string;
+            status: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+            progress: {
+              completed: number;
+              skipped: number;
+              no_data: number;
+              failed: number;
+              not_entitled: number;
+              not_yet: number;
+              total: number;
+              /** 0-100 */
+              percentage: number;
+            };
+            /** Until it is done, by what was measured; null when nothing was */
+            eta_seconds: number | null;
+            created_at: string;
+            updated_at: string;
+            error_message: string | null;
+          };
+        };
+      };
+      202: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            status: "accepted";
+            job_id: string;
+            message: string;
+            status_url: string;
+            /** Objects of the download */
+            total_items: number;
+            /** joined: the same download was asked for before; this is its job */
+            outcome: "queued" | "joined";
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  fillHistoryGaps: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          dataset: "option" | "stock";
+          /** Such as AAPL; of options their root, such as SPXW */
+          root: string;
+          /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
+          schema: "quote" | "ohlc" | "eod";
+          /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod 1d. Without it 15m, of eod 1d */
+          interval?: number | string;
+          /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
+          max_dte?: number;
+          /** Only strikes with |strike − underlying| ≤ underlying × base_pct × √days. With max_dte alone 0.1 */
+          base_pct?: number;
+          start_date: string;
+          end_date: string;
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        };
+      };
+    };
+    responses: {
+      202: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            /** Days that are asked for */
+            days: number;
+            jobs: {
+              status: "accepted";
+              job_id: string;
+              message: string;
+              status_url: string;
+              /** Objects of the download */
+              total_items: number;
+              /** joined: the same download was asked for before; this is its job */
+              outcome: "queued" | "joined";
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readHistoryCoverage: {
+    parameters: {
+      query: {
+        /** Such as AAPL; of options their root, such as SPXW */
+        root: string;
+        dataset: "option" | "stock";
+        /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
+        schema: "quote" | "ohlc" | "eod";
+        /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod 1d. Without it 15m, of eod 1d */
+        interval?: number | string;
+        from: string;
+        to: string;
+        /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
+        max_dte?: number;
+        /** Only strikes with |strike − underlying| ≤ underlying × base_pct × √days. With max_dte alone 0.1 */
+        base_pct?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            root: string;
+            dataset: "option" | "stock";
+            schema: string;
+            interval: string;
+            from: string;
+            to: string;
+            /** Days by state */
+            counts: {
+              [name: string]: number;
+            };
+            days: {
+              date: string;
+              state: "complete" | "degraded" | "partial" | "empty" | "failed" | "not_entitled" | "pending" | "missing" | "closed";
+              /** Of the object that has the day, or would have it */
+              key: string | null;
+              rows: number | null;
+              reason: string | null;
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listHistoryObjects: {
+    parameters: {
+      query?: {
+        root?: string;
+        dataset?: "option" | "stock";
+        schema?: "quote" | "ohlc" | "eod";
+        /** As in the key: 15m */
+        interval?: string;
+        /** Only objects with days from here on */
+        from?: string;
+        to?: string;
+        limit?: number;
+        /** `next` of the page before */
+        cursor?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            objects: {
+              key: string;
+              root: string;
+              dataset: "option" | "stock";
+              schema: "quote" | "ohlc" | "eod";
+              interval: string;
+              /** Of a filtered object; null for the whole chain */
+              max_dte: number | null;
+              base_pct: number | null;
+              /** First calendar day of its period */
+              from: string;
+              to: string;
+              rows: number;
+              bytes: number;
+              sha256: string;
+              /** Its period was not over, or trading days of it are missing */
+              is_partial: boolean;
+              degraded: string | null;
+              source: string;
+              /** When the source was asked */
+              as_of: string;
+              stored_at: string;
+            }[];
+            next: string | null;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readHistoryObject: {
+    parameters: {
+      query?: {
+        rows?: number;
+      };
+      header?: never;
+      path: {
+        /** Percent-encoded, slashes too: `encodeURIComponent(key)` */
+        key: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            key: string;
+            root: string;
+            dataset: "option" | "stock";
+            schema: "quote" | "ohlc" | "eod";
+            interval: string;
+            /** Of a filtered object; null for the whole chain */
+            max_dte: number | null;
+            base_pct: number | null;
+            /** First calendar day of its period */
+            from: string;
+            to: string;
+            rows: number;
+            bytes: number;
+            sha256: string;
+            /** Its period was not over, or trading days of it are missing */
+            is_partial: boolean;
+            degraded: string | null;
+            source: string;
+            /** When the source was asked */
+            as_of: string;
+            stored_at: string;
+            schema_version: number;
+            /** When the source says that the data last changed */
+            modified_at: string | null;
+            /** Rows of each trading day that has some */
+            days: {
+              [name: string]: number;
+            };
+            /** Rows that are stored as they came and are odd */
+            quality: {
+              crossed: number;
+              zero_bids: number;
+              outside_session: number;
+              odd_bids: number;
+            };
+            requests: {
+              url: string;
+              status: number;
+              bytes: number;
+            }[];
+            source_version: string;
+            writer: string;
+            job_id: string;
+            columns: {
+              name: string;
+              type: string;
+            }[];
+            first_rows: {
+              [name: string]: string | number | null;
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  downloadHistoryObject: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /** Percent-encoded, slashes too: `encodeURIComponent(key)` */
+        key: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/vnd.apache.parquet': string;
+        };
+      };
+      206: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/vnd.apache.parquet': string;
+        };
+      };
+      304: {
+        headers: { [name: string]: unknown };
+        content?: never;
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readHistoryChain: {
+    parameters: {
+      query: {
+        root: string;
+        at: string;
+        schema?: "quote" | "ohlc" | "eod";
+        /** As in the key: 15m */
+        interval?: string;
+        /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
+        max_dte?: number;
+        /** Only strikes with |strike − underlying| ≤ underlying × base_pct × √days. With max_dte alone 0.1 */
+        base_pct?: number;
+        limit?: number;
+        /** `next` of the page before */
+        cursor?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            root: string;
+            at: string;
+            /** The trading day */
+            day: string;
+            /** Of the object that the rows are from */
+            key: string;
+            source: string;
+            /** Its close on that day; null where no daily bar is stored */
+            underlying: number | null;
+            /** Of the whole chain */
+            contracts: number;
+            rows: {
+              [name: string]: string | number | null;
+            }[];
+            next: number | null;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  exportHistory: {
+    parameters: {
+      query: {
+        /** Such as AAPL; of options their root, such as SPXW */
+        root: string;
+        dataset: "option" | "stock";
+        /** quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day */
+        schema: "quote" | "ohlc" | "eod";
+        /** 1m, 5m, 10m, 15m, 30m, 1h, or in milliseconds 60000, 300000, 600000, 900000, 1800000, 3600000; of eod 1d. Without it 15m, of eod 1d */
+        interval?: number | string;
+        from: string;
+        to: string;
+        /** Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30 */
+        max_dte?: number;
+        /** Only strikes with |strike − underlying| ≤ underlying × base_pct × √days. With max_dte alone 0.1 */
+        base_pct?: number;
+        allow_gaps?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'text/csv': string;
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readStatistics: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            at: string;
+            queues: {
+              queue: "foreground" | "background_fetch" | "background_analysis";
+              ready: number;
+              running: number;
+              scheduled: number;
+              blocked: number;
+              /** Seconds that the oldest ready job has waited */
+              oldest_s: number | null;
+            }[];
+            /** Waiting jobs by priority */
+            depth: {
+              [name: string]: number;
+            };
+            /** Live jobs, and those that ended within the last minute */
+            states: {
+              [name: string]: number;
+            };
+            enqueued_last_minute: number;
+            completed_last_minute: number;
+            failed_last_minute: number;
+            /** Jobs in the dead letter */
+            failed: number;
+            workers: {
+              online: number;
+              slots: number;
+              busy: number;
+              utilisation: number;
+            };
+            latencies: {
+              source: string;
+              p95_s: number;
+              answers: number;
+            }[];
+            login_to_jobs_p95_s: number | null;
+            /** Held and watched symbols by the state of their price */
+            freshness: {
+              fresh: number;
+              outdated: number;
+              stale: number;
+              missing: number;
+              /** Of all: with a made-up price */
+              simulated: number;
+            };
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listWorkers: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            instances: {
+              instance: string;
+              service: string;
+              capacity: number;
+              running: number;
+              started_at: string;
+              heartbeat_at: string;
+              /** Seconds by which its machine's clock is ahead of the database's */
+              clock_offset_s: number | null;
+              jobs: {
+                id: string;
+                type: string;
+                symbol: string | null;
+                state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+                queue: "foreground" | "background_fetch" | "background_analysis";
+                /** 1 (most urgent) to 10 */
+                priority: number;
+                /** 0-1, orders jobs of one priority; null for a key of a user where another user is the reason of the priority */
+                score: number | null;
+                attempt: number;
+                max_attempts: number;
+                /** Who asked first; a key of a user sees that user */
+                user: string | null;
+                worker: string | null;
+                blocked_on: ("slot" | "dependency") | null;
+                /** Of a scheduled job: when it starts */
+                run_at: string | null;
+                enqueued_at: string;
+                started_at: string | null;
+                ended_at: string | null;
+                /** Why it ended other than completed, or waits for its next attempt */
+                reason: string | null;
+              }[];
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listAlerts: {
+    parameters: {
+      query?: {
+        state?: "raised" | "cleared";
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            alerts: {
+              name: string;
+              state: "raised" | "cleared";
+              value: number;
+              threshold: number;
+              since: string;
+              text: string;
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readAutoFetch: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            enabled: boolean;
+            changed_by: string | null;
+            changed_at: string | null;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  switchAutoFetch: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          enabled: boolean;
+        };
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            enabled: boolean;
+            changed_by: string | null;
+            changed_at: string | null;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listKeys: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            keys: {
+              /** It stays when the secret is renewed */
+              id: string;
+              name: string;
+              scopes: string[];
+              state: "in force" | "expired" | "revoked";
+              created_at: string;
+              expires_at: string | null;
+              /** To the minute */
+              last_used_at: string | null;
+              rotated_at: string | null;
+              /** Until then the secret before the present one works too */
+              old_until: string | null;
+              revoked_at: string | null;
+            }[];
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  createKey: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          /** The program or person that uses it */
+          name: string;
+          /** read, jobs, login, admin, user:<id> */
+          scopes: string[];
+          /** When it ends by itself */
+          expires_at?: string;
+        };
+      };
+    };
+    responses: {
+      201: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            id: string;
+            /** The secret, shown this once: for "Authorization: Bearer" */
+            key: string;
+            /** Verifies the signatures of its webhooks; shown this once */
+            signing_secret: string;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  rotateKey: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          /** How long the old secret works; gateway.keys.rotation_overlap if not given, 0: not at all */
+          overlap_seconds?: number;
+          /** A new end of the key; without it the end stays */
+          expires_at?: string;
+        } | null;
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            /** It stays when the secret is renewed */
+            id: string;
+            name: string;
+            scopes: string[];
+            state: "in force" | "expired" | "revoked";
+            created_at: string;
+            expires_at: string | null;
+            /** To the minute */
+            last_used_at: string | null;
+            rotated_at: string | null;
+            /** Until then the secret before the present one works too */
+            old_until: string | null;
+            revoked_at: string | null;
+            /** The secret, shown this once: for "Authorization: Bearer" */
+            key: string;
+            /** Verifies the signatures of its webhooks; shown this once */
+            signing_secret: string;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  rotateWebhookSecret: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          /** How long the old secret works; gateway.keys.rotation_overlap if not given, 0: not at all */
+          overlap_seconds?: number;
+        } | null;
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            id: string;
+            /** Verifies the signatures of its webhooks; shown this once */
+            signing_secret: string;
+            old_until: string;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  revokeKey: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': Record<string, never> | null;
+      };
+    };
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            /** It stays when the secret is renewed */
+            id: string;
+            name: string;
+            scopes: string[];
+            state: "in force" | "expired" | "revoked";
+            created_at: string;
+            expires_at: string | null;
+            /** To the minute */
+            last_used_at: string | null;
+            rotated_at: string | null;
+            /** Until then the secret before the present one works too */
+            old_until: string | null;
+            revoked_at: string | null;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listAudit: {
+    parameters: {
+      query?: {
+        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "schema.up" | "schema.down" | "access.refused";
+        actor?: string;
+        target?: string;
+        outcome?: "done" | "refused";
+        since?: string;
+        limit?: number;
+        cursor?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            rows: {
+              id: string;
+              at: string;
+              source: "http" | "cli";
+              /** http: id of the key, null without one in force; cli: account@host of the operating system */
+              actor: string | null;
+              /** Of the key */
+              name: string | null;
+              address: string | null;
+              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "schema.up" | "schema.down" | "access.refused";
+              /** `job:{id}`, `user:{id}`, `key:{id}`, `position:{id}`; of a refusal method and path */
+              target: string | null;
+              outcome: "done" | "refused";
+              /** Why it was refused */
+              code: string | null;
+              /** Refusals of the same caller and kind that the row stands for */
+              times: number;
+              details: string | null;
+            }[];
+            next: string | null;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  createStreamToken: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': Record<string, never> | null;
+      };
+    };
+    responses: {
+      201: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            token: string;
+            expires_at: string;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  streamEvents: {
+    parameters: {
+      query?: {
+        /** Event types, separated by commas: job, status, data, portfolio, presence, stats, alert; all if not given */
+        types?: string;
+        symbol?: string;
+        /** Of POST /v1/events/token, in place of a key: for an EventSource, which sends no header */
+        token?: string;
+      };
+      header?: {
+        "last-event-id"?: string;
+      };
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'text/event-stream': string;
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+}

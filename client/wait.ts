@@ -1,0 +1,91 @@
+/** Waiting for the end of a job: reads it again and again, less often the longer nothing changes. */
+
+/** What waiting needs to know of a job. */
+export interface WaitedJob {
+  status: string;
+  progress: { completed: number; skipped: number; no_data: number; failed: number; not_entitled: number; not_yet: number; total: number };
+}
+
+export interface WaitOptions<Job extends WaitedJob = WaitedJob> {
+  /** Called with the job as it is at first, and at every change. */
+  onProgress?: ((job: Job) => void) | undefined;
+  /** Milliseconds after which waiting ends; without it there is no end. */
+  timeoutMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+  /** The first and the longest pause between two reads, in milliseconds: 250 and 5,000. */
+  pauseMs?: { first: number; longest: number } | undefined;
+  /** Whether reading may work later: then it is tried again. By default no error is. */
+  isTemporary?: ((error: unknown) => boolean) | undefined;
+  /** Resolves when the job may have changed, before the pause is over. Rejects as its signal aborts. */
+  changed?: ((signal: AbortSignal) => Promise<unknown>) | undefined;
+}
+
+/** The time to wait is over. The job goes on. */
+export class WaitTimeoutError extends Error {
+  constructor(seconds: number) {
+    super(`the job has not ended within ${seconds} s; it goes on`);
+    this.name = 'WaitTimeoutError';
+  }
+}
+
+const ENDED = new Set(['completed', 'completed_with_errors', 'failed', 'cancelled', 'expired']);
+
+const STANDARD_PAUSE = { first: 250, longest: 5_000 };
+
+/** Each pause without a change is so many times as long as the one before. */
+const GROWTH = 1.5;
+
+/** The job once it has ended. Errors: `WaitTimeoutError`, the reason of the `signal`, those of `read` that are not temporary. */
+export async function waitForJob<Job extends WaitedJob>(
+  read: (signal: AbortSignal) => Promise<Job>,
+  { onProgress, timeoutMs, signal, pauseMs = STANDARD_PAUSE, isTemporary = () => false, changed }: WaitOptions<Job> = {},
+): Promise<Job> {
+  const over = new AbortController();
+  const abort = (): void => over.abort(signal?.reason);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => over.abort(new WaitTimeoutError(timeoutMs / 1000)), timeoutMs);
+  signal?.addEventListener('abort', abort, { once: true });
+  if (signal?.aborted) abort();
+  try {
+    let seen = '';
+    let pause = pauseMs.first;
+    for (;;) {
+      over.signal.throwIfAborted();
+      const job = await read(over.signal).catch((error: unknown) => {
+        over.signal.throwIfAborted();
+        if (isTemporary(error)) return undefined;
+        throw error;
+      });
+      const now = job === undefined ? seen : JSON.stringify([job.status, job.progress]);
+      if (job !== undefined && now !== seen) onProgress?.(job);
+      if (job !== undefined && ENDED.has(job.status)) return job;
+      pause = now === seen ? Math.min(pause * GROWTH, pauseMs.longest) : pauseMs.first;
+      seen = now;
+      await pauseFor(pause, over.signal, changed);
+    }
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abort);
+    over.abort();
+  }
+}
+
+/** Ends early when the job may have changed. Errors: the reason of the signal. */
+async function pauseFor(ms: number, signal: AbortSignal, changed: WaitOptions['changed']): Promise<void> {
+  const early = new AbortController();
+  const stop = (): void => early.abort(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  try {
+    await Promise.race([
+      new Promise<void>((resolve, reject) => {
+        timer = setTimeout(resolve, ms);
+        early.signal.addEventListener('abort', () => reject(early.signal.reason), { once: true });
+      }),
+      ...(changed === undefined ? [] : [changed(early.signal)]),
+    ]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+    early.abort();
+  }
+}

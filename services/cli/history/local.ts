@@ -1,0 +1,175 @@
+/** History of the mesh of this data folder, without a gateway: from the database and the object store. */
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { type Coverage, readCoverage } from '../../history/coverage.ts';
+import type { Download, Interval, Schema } from '../../history/dataset.ts';
+import { downloadOf, filterOf } from '../../history/fields.ts';
+import { gapsOf } from '../../history/gaps.ts';
+import { listObjects, readObjects } from '../../history/manifest.ts';
+import { configuredStore } from '../../history/objects/configured.ts';
+import { createReader } from '../../history/parquet/reader.ts';
+import { planOf } from '../../history/plan.ts';
+import { plannedSource, previewOf } from '../../history/preview.ts';
+import { configuredHistorySources } from '../../history/sources/configured.ts';
+import { chainAt } from '../../history/stored/chain.ts';
+import { prepareExport } from '../../history/stored/export.ts';
+import { lookInto, type StoredHistory } from '../../history/stored/files.ts';
+import { manifestJson, objectJson } from '../../history/stored/json.ts';
+import { historyRequests } from '../../job-types/history/request.ts';
+import { enqueueWith } from '../../ledger/enqueue/enqueue.ts';
+import { idFromBytes } from '../../ledger/id.ts';
+import { readJob } from '../../ledger/read/jobs.ts';
+import { jobStatus } from '../../ledger/read/status.ts';
+import { listItems } from '../../ledger/run/items.ts';
+import { parseSymbol } from '../../market/symbol.ts';
+import { InputError, TransientError } from '../../platform/errors.ts';
+import { type GlobalOptions, reachable, type Session, withSession } from '../session.ts';
+import type * as Api from './access.ts';
+import type { Accepted, Asset, HistoryAccess } from './access.ts';
+import { checked } from './checked.ts';
+
+const never = new AbortController().signal;
+
+/** Runs a command with the stored files of the installation. Errors: those of `withSession`. */
+export function withStored<T>(options: GlobalOptions, work: (stored: StoredHistory, session: Session) => Promise<T>): Promise<T> {
+  return withSession(options, async (session) => {
+    const { db, dataFolder, loaded } = session;
+    const log = pino({ level: 'silent' });
+    const { memory, threads } = loaded.config.history.converter;
+    const reader = createReader({ memory, threads, tempFolder: join(dataFolder, 'history-temp'), log });
+    try {
+      return await work({ sql: db, store: configuredStore({ config: loaded.config, dataFolder, log }), reader }, session);
+    } finally {
+      await reader.close();
+    }
+  });
+}
+
+export function withLocalHistory<T>(options: GlobalOptions, work: (history: HistoryAccess) => Promise<T>): Promise<T> {
+  return withStored(options, (stored, session) => work(localHistory(stored, session)));
+}
+
+function localHistory(stored: StoredHistory, session: Session): HistoryAccess {
+  const { db, clock } = session;
+  const rangeOf = (query: Api.CoverageQuery): Download => {
+    const { dataset, from, to, ...fields } = query;
+    return downloadFrom(dataset, { ...fields, start_date: from, end_date: to }, session);
+  };
+  return {
+    submit: (asset, body) => submit(session, downloadFrom(asset, body, session), body),
+    async preview(asset, body) {
+      const download = downloadFrom(asset, body, session);
+      return previewAnswer(session, download, body.force_refresh === true);
+    },
+    async fill({ dataset, ...body }) {
+      const download = downloadFrom(dataset, body, session);
+      const { days, downloads } = gapsOf(download, await readCoverage(db, download, clock.now()));
+      const jobs: Accepted[] = [];
+      for (const one of downloads) jobs.push(await submit(session, one, body));
+      return { days: days.length, jobs };
+    },
+    async status(id) {
+      const job = await readJob(db, id);
+      if (job === undefined) throw new InputError('job.unknown', `there is no job ${id} any more`);
+      return textual(jobStatus(job, null)) as Api.Status;
+    },
+    items: async (id, state, limit) => listItems(db, id, { state, limit }),
+    async coverage(query) {
+      const download = rangeOf(query);
+      const found: Coverage = await readCoverage(db, download, clock.now());
+      const { root, schema, interval, from, to } = download;
+      return { root, dataset: query.dataset, schema, interval, from, to, counts: found.counts, days: found.days };
+    },
+    async objects({ root, dataset, schema, interval, from, to, limit = 100, cursor }) {
+      const rows = await listObjects(db, {
+        root: root === undefined ? undefined : parseSymbol(root),
+        ...{ asset: dataset, schema, interval: interval as Interval | undefined, from, to, after: cursor, limit: limit + 1 },
+      });
+      const page = rows.slice(0, limit);
+      return {
+        objects: page.map((row) => textual(objectJson(row))),
+        next: rows.length > limit ? (page.at(-1)?.object.key ?? null) : null,
+      } as Api.Objects;
+    },
+    async object(key, limit) {
+      const row = (await readObjects(db, [key])).get(key);
+      if (row === undefined)
+        throw new InputError('object.unknown', `there is no stored object ${JSON.stringify(key)}; "history objects" lists them`);
+      const { columns, rows } = await lookInto(stored, row, limit, never);
+      return { ...textual(manifestJson(row, idFromBytes(row.jobId))), columns, first_rows: rows } as Api.StoredObject;
+    },
+    async chain({ root, at, schema, interval, ...filter }) {
+      const moment = Temporal.Instant.from(at);
+      const question = {
+        root: parseSymbol(root),
+        at: moment,
+        schema: schema as Schema | undefined,
+        interval: interval as Interval | undefined,
+      };
+      const { day, object, underlying, rows } = await chainAt(stored, { ...question, filter: filterOf(filter) }, never);
+      const { object: spec, source } = object;
+      return {
+        root: spec.root,
+        at: moment.toString(),
+        day,
+        key: spec.key,
+        source,
+        underlying,
+        contracts: rows.length,
+        rows: [...rows],
+        next: null,
+      } as Api.Chain;
+    },
+    async exportTo({ allow_gaps, ...query }, out: Writable) {
+      const download = rangeOf(query);
+      const coverage = await readCoverage(db, download, clock.now());
+      const { write } = await prepareExport(stored, download, coverage, String(allow_gaps) === 'true');
+      await write(out, never);
+    },
+    isTemporary: (error) => error instanceof TransientError,
+  };
+}
+
+/** Dates as JSON has them. */
+const textual = (value: object): object => JSON.parse(JSON.stringify(value));
+
+function downloadFrom(asset: Asset, body: Api.DownloadBody | Omit<Api.GapsBody, 'dataset'>, { clock }: Session): Download {
+  const fields = checked(asset, body, clock);
+  return downloadOf(asset, fields, { from: fields.start_date, to: fields.end_date });
+}
+
+async function submit(
+  { ledger, loaded, bus, announcer }: Session,
+  download: Download,
+  { priority, force_refresh: force }: { priority?: number | undefined; force_refresh?: boolean | undefined },
+): Promise<Accepted> {
+  const { config } = loaded;
+  const plan = planOf(download);
+  const origin = { cause: 'user_request', rules: config.jobs.priority_rules } as const;
+  const requests = historyRequests(download, { force, priority, origin, config, plan });
+  await reachable(await bus());
+  const answers = await ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests));
+  await (await announcer()).enqueued(answers);
+  const [answer] = answers;
+  if (answer === undefined || answer.outcome === 'refused') throw new TransientError('queue.full', answer?.reason ?? 'the queue is full');
+  const { asset, root, schema, interval, from, to } = download;
+  return {
+    ...{ status: 'accepted', job_id: answer.id, status_url: `/v1/jobs/${answer.id}`, total_items: plan.length, outcome: answer.outcome },
+    message: `${root} ${asset} ${schema}${schema === 'eod' ? '' : ` ${interval}`} from ${from} to ${to}`,
+  };
+}
+
+async function previewAnswer({ db, clock, loaded, dataFolder }: Session, download: Download, force: boolean): Promise<Api.Preview> {
+  const { config } = loaded;
+  const now = clock.now();
+  const sources = configuredHistorySources({ config, clock, db, log: pino({ level: 'silent' }), holder: dataFolder });
+  const { source, warnings } = plannedSource(sources, download, { tier: config.history.theta.tier, now });
+  const made = await previewOf(db, download, { source, now, force });
+  const { objects, counts, fetched, calls, rows, bytes, seconds } = made;
+  return {
+    ...{ dry_run: true, total_items: objects.length, counts, to_download: fetched, source: made.source, calls },
+    ...{ estimated_rows: rows, estimated_bytes: bytes, estimated_seconds: seconds, warnings },
+    objects: objects.map(({ fetched: isFetched, ...object }) => ({ ...object, download: isFetched })),
+  };
+}

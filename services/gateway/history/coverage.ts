@@ -1,0 +1,58 @@
+/** `GET /v1/history/coverage`: which days of a dataset are stored, and why the others are not. */
+import { z } from 'zod';
+import { DAY_STATES, readCoverage } from '../../history/coverage.ts';
+import { checkFields, downloadOf, issuesTo, rangeFields } from '../../history/fields.ts';
+import type { App, Parts } from '../http/app.ts';
+import { problems } from '../http/schemas.ts';
+
+const dayState = z.enum(DAY_STATES);
+
+/** The parameters of a range of days of a dataset. */
+export const rangeQuery = ({ clock }: Pick<Parts, 'clock'>) =>
+  z
+    .strictObject(rangeFields)
+    .superRefine((given, context) => checkFields(given, given, { from: 'from', to: 'to' }, clock, issuesTo(context)));
+
+export function historyCoverageRoute(app: App, parts: Parts): void {
+  app.route({
+    method: 'GET',
+    url: '/v1/history/coverage',
+    config: { access: 'key' },
+    schema: {
+      operationId: 'readHistoryCoverage',
+      summary: 'Which days of a dataset are stored, and why the others are not',
+      description:
+        'Every calendar day of the range. complete: stored. degraded: stored, and the source says it is worth less. partial: the stored object lacks it. empty: the source has nothing. failed, not_entitled: as its last download ended. pending: it cannot be had yet. missing: never downloaded. closed: no trading day.',
+      tags: ['history'],
+      querystring: rangeQuery(parts),
+      response: {
+        200: z.object({
+          root: z.string(),
+          dataset: z.enum(['option', 'stock']),
+          schema: z.string(),
+          interval: z.string(),
+          from: z.string(),
+          to: z.string(),
+          counts: z.record(dayState, z.int()).describe('Days by state'),
+          days: z.array(
+            z.object({
+              date: z.string(),
+              state: dayState,
+              key: z.string().nullable().describe('Of the object that has the day, or would have it'),
+              rows: z.int().nullable(),
+              reason: z.string().nullable(),
+            }),
+          ),
+        }),
+        ...problems,
+      },
+    },
+    async handler({ query }) {
+      const { dataset, from, to } = query;
+      const download = downloadOf(dataset, query, { from, to });
+      const { days, counts } = await readCoverage(parts.db, download, parts.clock.now());
+      const { root, schema, interval } = download;
+      return { root, dataset, schema, interval, from, to, counts, days };
+    },
+  });
+}

@@ -1,0 +1,116 @@
+/** `GET /v1/history/chain` and `/v1/history/export`: what stands in the stored files. */
+import { z } from 'zod';
+import { readCoverage } from '../../history/coverage.ts';
+import { type Interval, SCHEMAS } from '../../history/dataset.ts';
+import { checkFields, downloadOf, filterOf, filterQuery, issuesTo, rangeFields } from '../../history/fields.ts';
+import type { PlainRow } from '../../history/parquet/reader.ts';
+import { prepareExport } from '../../history/stored/export.ts';
+import { SymbolSchema } from '../../market/symbol.ts';
+import { codeOf, messageOf } from '../../platform/errors.ts';
+import type { App, Parts } from '../http/app.ts';
+import { pageOf } from '../http/page.ts';
+import { flag, limit, problems } from '../http/schemas.ts';
+import { closing, type HistoryFiles } from './files.ts';
+
+const moment = z.iso
+  .datetime({ offset: true, error: 'not a moment; write it like 2024-01-02T15:45:00Z or 2024-01-02T10:45:00-05:00' })
+  .transform((text) => Temporal.Instant.from(text));
+
+const plainRow = z.record(z.string(), z.union([z.string(), z.number(), z.null()]));
+
+export function historyReadRoutes(app: App, parts: Parts, files: HistoryFiles): void {
+  chainRoute(app, parts, files);
+  exportRoute(app, parts, files);
+}
+
+function chainRoute(app: App, _: Parts, files: HistoryFiles): void {
+  app.route({
+    method: 'GET',
+    url: '/v1/history/chain',
+    config: { access: 'key' },
+    schema: {
+      operationId: 'readHistoryChain',
+      summary: 'The chain of a root at a moment, from the stored files',
+      description:
+        'Of each contract the last row at or before the moment, of a stored report of the end of the day that of the day. Without `schema` the best of what is stored of that day: quotes before bars before reports. Strikes and prices are dollars, times UTC.',
+      tags: ['history'],
+      querystring: z.strictObject({
+        root: SymbolSchema,
+        at: moment,
+        schema: z.enum(SCHEMAS).optional(),
+        interval: z.string().max(4).optional().describe('As in the key: 15m'),
+        ...filterQuery,
+        limit: limit(1_000, 5_000),
+        cursor: z.coerce.number().int().min(1).optional().describe('`next` of the page before'),
+      }),
+      response: {
+        200: z.object({
+          root: z.string(),
+          at: z.string(),
+          day: z.string().describe('The trading day'),
+          key: z.string().describe('Of the object that the rows are from'),
+          source: z.string(),
+          underlying: z.number().nullable().describe('Its close on that day; null where no daily bar is stored'),
+          contracts: z.int().describe('Of the whole chain'),
+          rows: z.array(plainRow),
+          next: z.int().nullable(),
+        }),
+        ...problems,
+      },
+    },
+    async handler({ query }, reply) {
+      const { root, at, schema, limit: most, cursor = 0 } = query;
+      const interval = query.interval as Interval | undefined;
+      const chain = await files.chain({ root, at, schema, interval, filter: filterOf(query) }, closing(reply));
+      const { rows: all, object, day, underlying } = chain;
+      const numbered = all.slice(cursor, cursor + most + 1).map((row, index): [PlainRow, number] => [row, cursor + index + 1]);
+      const { rows, next } = pageOf(numbered, most, ([, position]) => String(position));
+      return {
+        ...{ root, at: at.toString(), day, key: object.object.key, source: object.source, underlying },
+        ...{ contracts: all.length, rows: rows.map(([row]) => row), next: next === null ? null : Number(next) },
+      };
+    },
+  });
+}
+
+function exportRoute(app: App, parts: Parts, files: HistoryFiles): void {
+  const { db, clock, log } = parts;
+  app.route({
+    method: 'GET',
+    url: '/v1/history/export',
+    config: { access: 'key' },
+    exposeHeadRoute: false,
+    schema: {
+      operationId: 'exportHistory',
+      summary: 'The rows of a range as CSV',
+      description:
+        'A header line, then the rows of one object after the other. 409 where days of the range are not stored, unless `allow_gaps`. An answer that fails in the middle ends with a cut connection, never as if it were whole.',
+      tags: ['history'],
+      querystring: z
+        .strictObject({ ...rangeFields, allow_gaps: flag.default(false) })
+        .superRefine((given, context) => checkFields(given, given, { from: 'from', to: 'to' }, clock, issuesTo(context))),
+      response: { 200: { description: 'The rows', content: { 'text/csv': { schema: z.string() } } }, ...problems },
+    },
+    async handler({ query }, reply) {
+      const { dataset, from, to, allow_gaps } = query;
+      const download = downloadOf(dataset, query, { from, to });
+      const coverage = await readCoverage(db, download, clock.now());
+      const signal = closing(reply);
+      return files.exporting(async (history) => {
+        const { write } = await prepareExport(history, download, coverage, allow_gaps);
+        signal.throwIfAborted();
+        const name = [download.root, dataset, download.schema, from, `${to}.csv`].join('-');
+        reply.hijack();
+        for (const [header, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(header, value);
+        reply.raw.setHeader('content-type', 'text/csv; charset=utf-8');
+        reply.raw.setHeader('content-disposition', `attachment; filename="${name}"`);
+        try {
+          await write(reply.raw, signal);
+        } catch (error) {
+          log.warn({ code: codeOf(error) }, `the export of ${download.root} ended early: ${messageOf(error)}`);
+          reply.raw.destroy();
+        }
+      });
+    },
+  });
+}
