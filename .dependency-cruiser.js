@@ -1,4 +1,4 @@
-// Who may import whom. Imports go downwards: cli, services → logins, job-types → market → ledger → platform. docs and README draw the same picture.
+// Who may import whom. Imports go downwards: cli, services → logins, job-types → picks → market → ledger → platform. docs and README draw the same picture.
 const services = '(portfolio-priority|worker|scheduler|gateway|notifier)';
 
 const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from: { path: from }, to: { path: to } });
@@ -14,8 +14,14 @@ export default {
     },
     forbid(
       'market-is-pure',
-      'The market knows neither MQTT nor jobs.',
+      'The market knows neither MQTT nor jobs, and no picks.',
       '^services/market/',
+      `^services/(picks|ledger|logins|job-types|cli|${services}|platform/bus|platform/messages|platform/topics)|^broker/|node_modules/mqtt/`,
+    ),
+    forbid(
+      'picks-are-pure',
+      'Picks stand beside the market: they know it and the platform, neither MQTT nor jobs.',
+      '^services/picks/',
       `^services/(ledger|logins|job-types|cli|${services}|platform/bus|platform/messages|platform/topics)|^broker/|node_modules/mqtt/`,
     ),
     forbid('platform-is-the-ground', 'The platform stands below everything.', '^services/platform/', '^services/(?!platform/)|^broker/'),
@@ -23,7 +29,7 @@ export default {
       'ledger-knows-no-type',
       'The ledger knows no job type, no market and no service.',
       '^services/ledger/',
-      `^services/(${services}|cli|market|logins|job-types)/|^broker/`,
+      `^services/(${services}|cli|market|picks|logins|job-types)/|^broker/`,
     ),
     forbid(
       'logins-serve-services',
