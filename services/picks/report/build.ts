@@ -61,8 +61,8 @@ export function quantReport(input: ReportInput): Report {
     relaxed: [...screen.relaxed],
     shortfall: screen.shortfall === null ? null : { ...screen.shortfall, text: shortfallText(screen.shortfall, screen.excluded) },
     stock_picks: picks,
-    near_misses: nearMisses(universe, screen, NEAR_MISSES).map(storedMiss),
-    changes: earlier === null ? [] : changes.map(storedChange),
+    near_misses: nearMisses(universe, screen, NEAR_MISSES).map((miss) => storedMiss(book, universe.dataDate, miss)),
+    changes: earlier === null ? [] : changes.map((change) => storedChange(book, universe.dataDate, change)),
     investment_themes: themes,
     market_analysis: marketText(book, universe, themes),
     facts: [...book.facts.values()],
@@ -122,23 +122,26 @@ function storedPick(
 
 const whole = (hundredths: number | null): number | null => (hundredths === null ? null : hundredths / 100);
 
-const storedChange = ({ symbol, change, before, after, factor, moved, reason }: Change): Report['changes'][number] => ({
-  ticker: symbol,
-  change,
-  before: whole(before),
-  after: whole(after),
-  factor,
-  moved: whole(moved),
-  reason,
-});
+function storedChange(book: FactBook, dataDate: string, change: Change): Report['changes'][number] {
+  const { symbol, before, after, moved, reason } = change;
+  return {
+    ticker: symbol,
+    change: change.change,
+    before: whole(before),
+    after: whole(after),
+    factor: change.factor,
+    moved: whole(moved),
+    reason: reason === null ? null : book.phrase(reason, { symbol, as_of: dataDate }),
+  };
+}
 
-const storedMiss = ({ symbol, rank, total, text, instead }: Explanation): Report['near_misses'][number] => ({
-  ticker: symbol,
-  rank: rank!,
-  total: total! / 100,
-  reason: text,
-  instead,
-});
+function storedMiss(
+  book: FactBook,
+  dataDate: string,
+  { symbol, rank, total, sentence, instead }: Explanation,
+): Report['near_misses'][number] {
+  return { ticker: symbol, rank: rank!, total: total! / 100, reason: book.phrase(sentence, { symbol, as_of: dataDate }), instead };
+}
 
 /** The picks of a stored report as the comparison of two weeks takes them. */
 function earlierPicks(report: Report): EarlierPick[] {

@@ -19,11 +19,15 @@ export function themeTexts(book: FactBook, universe: ScreenedUniverse, screen: S
   return themesOf(screen).map((theme) => themeText(book, universe, theme));
 }
 
+/** A source's name of an industry: a label with it has at most 60 characters. */
+const MOST_NAME = 45;
+
 function themeText(book: FactBook, universe: ScreenedUniverse, theme: Theme): StoredTheme {
   const slot = marketSlot(book, universe);
+  const name = theme.name.slice(0, MOST_NAME);
   const tickers = theme.top.map(({ candidate }) => candidate.symbol);
-  const count = slot(`${theme.name}: symbols`, theme.count, String(theme.count), 'count', 'score');
-  const median = slot(`${theme.name}: median total`, theme.median / 100, shownScore(theme.median), 'ratio', 'score');
+  const count = slot(`${name}: symbols`, theme.count, String(theme.count), 'count', 'score');
+  const median = slot(`${name}: median total`, theme.median / 100, shownScore(theme.median), 'ratio', 'score');
   const best = theme.top[0]!;
   const what = { industry: 'industry', sector: 'sector', trait: 'trait' }[theme.kind];
   const about =
@@ -41,7 +45,7 @@ function themeText(book: FactBook, universe: ScreenedUniverse, theme: Theme): St
     shown: shownScore(best.total),
   });
   return {
-    title: theme.name,
+    title: name,
     category: theme.kind === 'trait' ? 'style' : theme.kind,
     summary: book.sentence(about),
     paragraphs: [

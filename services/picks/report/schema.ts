@@ -82,14 +82,14 @@ const ChangeSchema = z.strictObject({
   after: score.nullable(),
   factor: factor.nullable(),
   moved: z.number().nullable(),
-  reason: z.string().nullable(),
+  reason: SentenceSchema.nullable(),
 });
 
 const NearMissSchema = z.strictObject({
   ticker: symbol,
   rank: z.int().min(1),
   total: score,
-  reason: z.string(),
+  reason: SentenceSchema,
   instead: symbol.nullable(),
 });
 

@@ -122,21 +122,26 @@ function sentencesOf(report: Report): (Sentence & { where: string })[] {
   return [
     ...report.stock_picks.flatMap(({ ticker, reasons, rationale }) => all(ticker, [...reasons, ...(rationale ?? [])])),
     ...report.investment_themes.flatMap(({ title, summary, paragraphs }) => all(title, [summary, ...paragraphs])),
+    ...report.near_misses.flatMap(({ ticker, reason }) => all(`near_misses of ${ticker}`, [reason])),
+    ...report.changes.flatMap(({ ticker, reason }) => all(`change of ${ticker}`, reason === null ? [] : [reason])),
     ...all('market_analysis', [...environment, ...risk_factors, ...opportunities]),
   ];
 }
 
-/** Each sentence names known facts, and every digit in it is one of them, a ticker or a fixed term. */
+/** What may hold a digit and is no figure: tickers, names of sectors, titles of themes. */
+function namesIn({ stock_picks, near_misses, changes, investment_themes }: Report): Set<string> {
+  const tickers = [...stock_picks, ...near_misses, ...changes].map(({ ticker }) => ticker);
+  return new Set([...tickers, ...investment_themes.flatMap((theme) => [theme.title, ...theme.tickers])]);
+}
+
+/** Each sentence names known facts, and every digit in it is of one of them, of a name or of a fixed term. */
 function sentenceViolations(report: Report): string[] {
   const facts = new Map(report.facts.map((fact): [string, Fact] => [fact.id, fact]));
-  const tickers = new Set([
-    ...report.stock_picks.map(({ ticker }) => ticker),
-    ...report.investment_themes.flatMap((theme) => theme.tickers),
-  ]);
+  const names = namesIn(report);
   return sentencesOf(report).flatMap(({ where, text, facts: ids }) => {
     const unknown = ids.filter((id) => !facts.has(id));
     if (unknown.length > 0) return [`${where}: the facts ${unknown.join(', ')} are not in the report`];
-    const known = [...ids.map((id) => facts.get(id)!.shown), ...tickers];
+    const known = [...ids.map((id) => facts.get(id)!.shown), ...names];
     const rest = known.reduce((left, shown) => left.replaceAll(whole(shown), ' '), withoutFixed(text));
     return violation(/\p{N}/u.test(rest), `${where}: a number that is no fact stands in ${JSON.stringify(text)}`);
   });

@@ -1,6 +1,7 @@
 /** What changed from one week's picks to the next. */
 
 import { FACTORS, type Factor } from '../rules.ts';
+import type { Phrase } from '../universe/phrase.ts';
 import type { ScreenedUniverse } from '../universe/universe.ts';
 import { explain } from './explain.ts';
 import type { Part, Scored } from './score.ts';
@@ -23,7 +24,7 @@ export interface Change {
   factor: Factor | null;
   moved: number | null;
   /** Of a dropped symbol: why it is no pick any more. */
-  reason: string | null;
+  reason: Phrase | null;
 }
 
 /** The picks first, best first, then what was dropped, in its earlier order. */
@@ -38,9 +39,9 @@ export function changesSince(earlier: readonly EarlierPick[], universe: Screened
   const dropped = earlier
     .filter(({ symbol }) => !isPick(symbol))
     .map((before): Change => {
-      const { symbol, total, parts, text } = explain(universe, screen, before.symbol);
+      const { symbol, total, parts, sentence } = explain(universe, screen, before.symbol);
       const movement = total === null ? { factor: null, moved: null } : mostMoved(before, parts);
-      return { symbol, change: 'dropped', before: before.total, after: total, ...movement, reason: text };
+      return { symbol, change: 'dropped', before: before.total, after: total, ...movement, reason: sentence };
     });
   return [...now, ...dropped];
 }

@@ -2,6 +2,7 @@
 
 import type { Profile } from '../profile.ts';
 import type { PickRules } from '../rules.ts';
+import { count, dollars, type Figure, type Phrase, percent, phrase } from '../universe/phrase.ts';
 import type { Scored } from './score.ts';
 
 export const USER_GATES = ['thin_data', 'low_price', 'illiquid', 'over_budget', 'overweight', 'volatility_band'] as const;
@@ -43,21 +44,31 @@ export function userGate({ candidate, coverage }: Scored, { held }: PickUser, li
   return sigmaPercentile < limits.band[0] || sigmaPercentile > limits.band[1] ? 'volatility_band' : undefined;
 }
 
+const million = (label: string, value: number): Figure => ({ label, value, unit: 'usd', shown: `$${(value / 1e6).toFixed(1)} million` });
+
 /** The same for people, with the value and the limit. Written only when somebody asks: a weekly run gates half a million symbols. */
-export function gateText(gate: UserGate, { candidate, coverage }: Scored, user: PickUser, limits: UserLimits, rules: PickRules): string {
+export function gateText(gate: UserGate, { candidate, coverage }: Scored, user: PickUser, limits: UserLimits, rules: PickRules): Phrase {
   const { price, dollarVolume } = candidate.measures;
   switch (gate) {
     case 'thin_data':
-      return `only ${coverage} of 100 weights were measured, at least ${rules.least_coverage} are needed`;
+      return phrase`only ${count('weights measured', coverage)} of ${count('all weights', 100)} weights were measured, at least ${count('least weights', rules.least_coverage)} are needed`;
     case 'low_price':
-      return `its price of $${price.toFixed(2)} is below $${rules.least_price}`;
+      return phrase`its price of ${dollars('close', price)} is below ${dollars('least price', rules.least_price)}`;
     case 'illiquid':
-      return `$${(dollarVolume / 1e6).toFixed(1)} million of it are traded a day, less than $${(limits.dollarVolume / 1e6).toFixed(1)} million`;
+      return phrase`${million('traded a day', dollarVolume)} of it are traded a day, less than ${million('least traded a day', limits.dollarVolume)}`;
     case 'over_budget':
-      return `one share costs $${price.toFixed(2)}, more than the monthly budget of $${limits.price}`;
-    case 'overweight':
-      return `it is ${((user.held.get(candidate.symbol) ?? 0) * 100).toFixed(1)}% of the portfolio already, more than ${rules.most_held * 100}%`;
-    case 'volatility_band':
-      return `it moves more than ${candidate.sigmaPercentile.toFixed(1)}% of the universe, outside of ${limits.band[0]} to ${limits.band[1]}`;
+      return phrase`one share costs ${dollars('close', price)}, more than the monthly budget of ${dollars('monthly budget', limits.price)}`;
+    case 'overweight': {
+      const [held, most] = [
+        percent('share of the portfolio', user.held.get(candidate.symbol) ?? 0),
+        percent('most of the portfolio', rules.most_held),
+      ];
+      return phrase`it is ${held} of the portfolio already, more than ${most}`;
+    }
+    case 'volatility_band': {
+      const calmer = percent('share of the universe that is calmer', candidate.sigmaPercentile / 100);
+      const [low, high] = limits.band;
+      return phrase`it moves more than ${calmer} of the universe, outside of ${percent('low end', low / 100)} to ${percent('high end', high / 100)}`;
+    }
   }
 }

@@ -2,14 +2,15 @@
 import type { ExchangeCalendar } from '../../market/calendar/calendar.ts';
 import { dateOf, dayOf, type PriceHistory, type UniverseMember } from './input.ts';
 import { WINDOW_BARS } from './measures.ts';
+import { count, date, dollars, type Phrase, phrase } from './phrase.ts';
 
 export const DATA_GATES = ['type_unknown', 'not_equity', 'other_currency', 'short_history', 'stale', 'suspect_price', 'simulated'] as const;
 export type DataGate = (typeof DATA_GATES)[number];
 
-/** Why a symbol is out, with a sentence part for people: "it is an ETF, not a share". */
-export interface Excluded<Reason extends string> {
-  reason: Reason;
-  detail: string;
+/** Why a symbol is out, with a part of a sentence for people: "it is of the type ETF, not a share of a company". */
+export interface Excluded {
+  reason: DataGate;
+  detail: Phrase;
 }
 
 /** Ratios of usual splits. */
@@ -25,47 +26,57 @@ export function dataGate(
   member: UniverseMember,
   window: PriceHistory | null,
   { dataDate, calendar, allowSimulated }: { dataDate: string; calendar: ExchangeCalendar; allowSimulated: boolean },
-): Excluded<DataGate> | undefined {
+): Excluded | undefined {
   const { fundamentals, simulated } = member;
   const type = fundamentals?.quoteType ?? null;
-  if (type === null) return out('type_unknown', 'no stored fact says that it is a share');
-  if (type !== 'EQUITY') return out('not_equity', `it is of the type ${type}, not a share of a company`);
+  if (type === null) return out('type_unknown', phrase`no stored fact says that it is a share`);
+  if (type !== 'EQUITY') return out('not_equity', phrase`it is of the type ${type}, not a share of a company`);
   const currency = fundamentals?.currency ?? null;
-  if (currency !== null && currency !== 'USD')
-    return out('other_currency', `its price is in ${currency}, and the limits are in US dollars`);
+  if (currency !== null && currency !== 'USD') {
+    return out('other_currency', phrase`its price is in ${currency}, and the limits are in US dollars`);
+  }
   const bars = window?.days.length ?? 0;
   if (window === null || bars < WINDOW_BARS) {
-    return out('short_history', `${bars} of ${WINDOW_BARS} daily bars are stored up to ${dataDate}`);
+    const [stored, needed] = [count('stored daily bars', bars), count('daily bars that are needed', WINDOW_BARS)];
+    return out('short_history', phrase`${stored} of ${needed} daily bars are stored up to ${date('date of the screen', dataDate)}`);
   }
   const newest = dateOf(window.days.at(-1)!);
-  if (newest !== dataDate) return out('stale', `its newest bar is of ${newest}, not of ${dataDate}`);
+  if (newest !== dataDate) {
+    return out('stale', phrase`its newest bar is of ${date('newest bar', newest)}, not of ${date('date of the screen', dataDate)}`);
+  }
   const suspect = suspectPrice(window, member.splits, calendar);
   if (suspect !== undefined) return out('suspect_price', suspect);
-  if (simulated && !allowSimulated) return out('simulated', 'its data is simulated');
+  if (simulated && !allowSimulated) return out('simulated', phrase`its data is simulated`);
   return undefined;
 }
 
-const out = (reason: DataGate, detail: string): Excluded<DataGate> => ({ reason, detail });
+const out = (reason: DataGate, detail: Phrase): Excluded => ({ reason, detail });
 
 /** What cannot be right about a year of prices: a price that is none, a jump like a split's that no stored split explains, a split that the adjusted prices do not know, a long gap. */
-function suspectPrice({ days, close, adjusted }: PriceHistory, splits: UniverseMember['splits'], calendar: ExchangeCalendar) {
-  const known = splits.map(({ date, ratio }) => ({ day: dayOf(date), ratio }));
+function suspectPrice(
+  { days, close, adjusted }: PriceHistory,
+  splits: UniverseMember['splits'],
+  calendar: ExchangeCalendar,
+): Phrase | undefined {
+  const known = splits.map(({ date: on, ratio }) => ({ day: dayOf(on), ratio }));
   for (let i = 0; i < days.length; i++) {
-    if (!isPrice(close[i]!) || !isPrice(adjusted[i]!)) return `its price of ${dateOf(days[i]!)} is ${close[i]}`;
+    const on = () => date('date of the suspect price', dateOf(days[i]!));
+    if (!isPrice(close[i]!) || !isPrice(adjusted[i]!)) return phrase`its price of ${on()} is no price`;
     if (i === 0) continue;
     const [before, day] = [days[i - 1]!, days[i]!];
     const split = known.find((one) => before < one.day && one.day <= day)?.ratio;
-    const ratio = close[i]! / close[i - 1]!;
-    if (split === undefined && SPLITS.some((size) => isNear(ratio, size) || isNear(ratio * size, 1))) {
-      return `its price went from ${close[i - 1]} to ${close[i]} on ${dateOf(day)}, like a split that is not stored`;
+    const step = close[i]! / close[i - 1]!;
+    if (split === undefined && SPLITS.some((size) => isNear(step, size) || isNear(step * size, 1))) {
+      const [from, to] = [dollars('price before the jump', close[i - 1]!), dollars('price after the jump', close[i]!)];
+      return phrase`its price went from ${from} to ${to} on ${on()}, like a split that is not stored`;
     }
     if (split !== undefined && isUnrestated(adjusted[i]! / adjusted[i - 1]!, split)) {
-      return `its prices before the split of ${dateOf(day)} are not restated`;
+      return phrase`its prices before the split of ${on()} are not restated`;
     }
     // So many days hold fewer sessions than the limit: the calendar need not be asked.
     if (day - before <= MOST_SESSIONS_MISSING) continue;
     const missing = calendar.sessionsAfter(dateOf(before), dateOf(day)) - 1;
-    if (missing > MOST_SESSIONS_MISSING) return `${missing} sessions are missing before ${dateOf(day)}`;
+    if (missing > MOST_SESSIONS_MISSING) return phrase`${count('missing sessions', missing)} sessions are missing before ${on()}`;
   }
   return undefined;
 }

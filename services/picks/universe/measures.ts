@@ -30,7 +30,8 @@ export function priceMeasures({ close, adjusted, volume }: PriceHistory): PriceM
   const last = adjusted.length - 1;
   const returns = new Float64Array(last);
   for (let i = 1; i <= last; i++) returns[i - 1] = Math.log(adjusted[i]! / adjusted[i - 1]!);
-  const traded = close.subarray(-QUARTER).map((price, i) => price * volume[volume.length - QUARTER + i]!);
+  // A volume that is no number is none: compared as it is, it would pass every limit.
+  const traded = close.subarray(-QUARTER).map((price, i) => price * (volume[volume.length - QUARTER + i]! || 0));
   return {
     price: close[last]!,
     momentum: settled(Math.log(adjusted[last - MONTH]! / adjusted[last - YEAR]!)),

@@ -2,7 +2,7 @@
 import type { ExchangeCalendar } from '../../market/calendar/calendar.ts';
 import { FACTORS, type Factor, type PickRules, type RiskLevel, riskLevelOf } from '../rules.ts';
 import { type Correlation, correlations } from './correlation.ts';
-import { type DataGate, dataGate, type Excluded } from './data-gates.ts';
+import { dataGate, type Excluded } from './data-gates.ts';
 import { compareText, dayOf, type Fundamentals, inputHash, newestBars, type PriceHistory, type UniverseMember } from './input.ts';
 import { type MarketView, marketViewOf } from './market-view.ts';
 import {
@@ -53,7 +53,7 @@ export interface ScreenedUniverse {
   candidates: readonly Candidate[];
   /** Days on which the figures of the candidates were fetched; null without any. */
   fundamentalsAge: { oldest: string; newest: string } | null;
-  excluded: ReadonlyMap<string, Excluded<DataGate>>;
+  excluded: ReadonlyMap<string, Excluded>;
   market: MarketView;
   /** Of two candidates by their `index`. */
   correlation: Correlation;
@@ -84,7 +84,7 @@ export function screenUniverse(input: UniverseInput): ScreenedUniverse {
   const windows = members.map(({ history }) => (history === null ? null : newestBars(history, day, WINDOW_BARS)));
   const indexWindow = input.index === null ? null : newestBars(input.index, day, WINDOW_BARS);
 
-  const excluded = new Map<string, Excluded<DataGate>>();
+  const excluded = new Map<string, Excluded>();
   const passed: { member: UniverseMember; window: PriceHistory }[] = [];
   members.forEach((member, place) => {
     const gate = dataGate(member, windows[place]!, input);
@@ -104,7 +104,7 @@ export function screenUniverse(input: UniverseInput): ScreenedUniverse {
     return {
       index,
       symbol,
-      name: fundamentals?.name ?? symbol,
+      name: fundamentals?.name?.trim() || symbol,
       barsSource: member.barsSource,
       sectorKey: fundamentals?.sectorKey ?? null,
       sector: fundamentals?.sector ?? null,

@@ -117,6 +117,20 @@ function checkedMarket(market: Words['market'], picks: readonly string[], check:
   return { environment, risk_factors: risks, opportunities: chances, written_by: 'model' };
 }
 
+/** The facts that a model may use: those of the picks, themes and market view. At most 120, since each pick has at most 15. */
+export function wordingFacts({ facts, stock_picks, investment_themes, market_analysis }: Report): Fact[] {
+  const { environment, risk_factors, opportunities } = market_analysis;
+  const sentences = [
+    ...stock_picks.flatMap(({ reasons }) => reasons),
+    ...investment_themes.flatMap(({ summary, paragraphs }) => [summary, ...paragraphs]),
+    ...environment,
+    ...risk_factors,
+    ...opportunities,
+  ];
+  const used = new Set(sentences.flatMap((sentence) => sentence.facts));
+  return facts.filter(({ id }) => used.has(id));
+}
+
 /** What the call cost and who answered. */
 export type Wording = Pick<Report, 'model' | 'provider' | 'cost_usd' | 'cost_state' | 'spend_ids' | 'citations'>;
 

@@ -17,7 +17,7 @@ describe('a report without a model', () => {
     expect(reportViolations(REPORT, DEFAULT_RULES)).toEqual([]);
   });
 
-  test('of any profile has no violation, and at most 120 facts', () => {
+  test('of any profile has no violation, and at most 160 facts', () => {
     for (const risk_tolerance of ['conservative', 'moderate', 'aggressive'])
       for (const goals of [[], ['extra_income']])
         for (const interests of [[], ['technology'], ['real-estate', 'energy']]) {
@@ -71,6 +71,18 @@ describe('a report without a model', () => {
   test('shows what just missed, best first', () => {
     expect(REPORT.near_misses).toHaveLength(5);
     expect(REPORT.near_misses.every(({ total }) => total <= REPORT.stock_picks[0]!.total)).toBe(true);
+  });
+
+  test('traces the numbers in the reasons of what just missed, and of what was dropped, to facts', () => {
+    const conservative = reportFor({ risk_tolerance: 'conservative', monthly_budget: 60 }, UNIVERSE, REPORT);
+    const reasons = [...conservative.near_misses, ...conservative.changes].flatMap(({ reason }) => reason ?? []);
+    expect(reasons.length).toBeGreaterThan(5);
+    const shown = new Map(conservative.facts.map((fact) => [fact.id, fact.shown]));
+    for (const { text, facts } of reasons) {
+      expect(facts.length).toBeGreaterThan(0);
+      for (const id of facts) expect(text).toContain(shown.get(id));
+    }
+    expect(reportViolations(conservative, DEFAULT_RULES)).toEqual([]);
   });
 
   test('says how old the figures of the companies are', () => {

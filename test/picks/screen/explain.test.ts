@@ -24,13 +24,15 @@ describe('why, and why not', () => {
 
   test('a symbol without data is not ranked, with the reason', () => {
     expect(why('OLD')).toMatchObject({ status: 'excluded', reason: 'stale', total: null, rank: null });
-    expect(why('FUND').text).toBe('FUND is not ranked: it is of the type ETF, not a share of a company.');
+    expect(why('FUND').sentence.text).toBe('FUND is not ranked: it is of the type ETF, not a share of a company.');
   });
 
   test('a symbol that costs too much is told by its price and the budget', () => {
     const dear = UNIVERSE.candidates.find(({ measures }) => measures.price > 150)!;
     expect(why(dear.symbol)).toMatchObject({ status: 'gated', reason: 'over_budget' });
-    expect(why(dear.symbol).text).toContain(`one share costs $${dear.measures.price.toFixed(2)}, more than the monthly budget of $150`);
+    expect(why(dear.symbol).sentence.text).toContain(
+      `one share costs $${dear.measures.price.toFixed(2)}, more than the monthly budget of $150.00`,
+    );
   });
 
   test('a symbol that ranks below names who took the last place', () => {
@@ -60,11 +62,11 @@ describe('why, and why not', () => {
       reason: 'correlated',
       instead: SCREEN.picks[0]!.candidate.symbol,
     });
-    expect(explain(universe, screen, 'TWIN').text).toContain('1.00');
+    expect(explain(universe, screen, 'TWIN').sentence.text).toContain('1.00');
   });
 
   test('a symbol of elsewhere is not in the universe', () => {
-    expect(why('ELSE')).toMatchObject({ status: 'unknown', text: 'ELSE is not in the universe of 62 symbols.' });
+    expect(why('ELSE')).toMatchObject({ status: 'unknown', sentence: { text: 'ELSE is not in the universe of 62 symbols.' } });
   });
 
   test('every symbol of the universe has an answer', () => {
@@ -121,7 +123,7 @@ describe('from week to week', () => {
       before: 8000,
       after: null,
       factor: null,
-      reason: expect.stringContaining('OLD is not ranked'),
+      reason: { text: expect.stringContaining('OLD is not ranked') },
     });
   });
 

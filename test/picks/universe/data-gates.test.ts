@@ -89,7 +89,17 @@ describe('gates before the ranking', () => {
 
   test('the reason says which value is wrong', () => {
     const universe = screened([member('AAA', walk(1).slice(0, -1))]);
-    expect(universe.excluded.get('AAA')?.detail).toBe(`its newest bar is of ${SESSIONS.at(-2)}, not of ${DATA_DATE}`);
+    expect(universe.excluded.get('AAA')?.detail.text).toBe(`its newest bar is of ${SESSIONS.at(-2)}, not of ${DATA_DATE}`);
+  });
+
+  test('a volume that is no number is none', () => {
+    const universe = screened([
+      member(
+        'AAA',
+        walk(1).map((bar) => ({ ...bar, volume: Number.NaN })),
+      ),
+    ]);
+    expect(universe.candidates[0]!.measures.dollarVolume).toBe(0);
   });
 
   test('a symbol that is given twice counts once', () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Report } from '../../../services/picks/report/schema.ts';
 import { reportViolations } from '../../../services/picks/report/validate.ts';
 import { DEFAULT_RULES } from '../../../services/picks/rules.ts';
-import { checkWords, withWords } from '../../../services/picks/words/apply.ts';
+import { checkWords, withWords, wordingFacts } from '../../../services/picks/words/apply.ts';
 import { listedNames } from '../../../services/picks/words/names.ts';
 import { type Words, wordsJsonSchema, wordsSchema } from '../../../services/picks/words/schema.ts';
 import { reportFor, UNIVERSE } from '../report/invented-report.ts';
@@ -72,6 +72,15 @@ describe('good words', () => {
     expect(facts(report)).toEqual(facts(REPORT));
     expect(report.facts).toEqual(REPORT.facts);
   });
+});
+
+test('a model may use the facts of picks, themes and market, not those of what was not taken', () => {
+  const facts = wordingFacts(REPORT);
+  const shown = (label: string) => facts.filter((fact) => fact.label === label).map(({ symbol }) => symbol);
+  expect(shown('close')).toEqual(TICKERS);
+  expect(shown('share above the 200-day average')).toEqual([null]);
+  expect(facts.length).toBeLessThan(REPORT.facts.length);
+  expect(facts.length).toBeLessThanOrEqual(120);
 });
 
 describe('bad words', () => {
