@@ -75,6 +75,16 @@ describe('a record', () => {
     expect(overlapping.hitInterval).toEqual(wilsonInterval(1, 4));
   });
 
+  test('of four weeks has an error that rests on the windows that do not overlap', () => {
+    // Excesses ±1 %, eight of them: deviation 1 % × √(8/7), over two windows.
+    const record = recordOver(
+      4,
+      Array.from({ length: 8 }, (_, i) => cohort([i % 2 === 0 ? 0.01 : -0.01], 0)),
+    );
+    expect(record.effective).toBe(2);
+    expect(record.standardError).toBeCloseTo((0.01 * Math.sqrt(8 / 7)) / Math.sqrt(2), 12);
+  });
+
   test('leaves out a cohort that is open, and counts its picks', () => {
     expect(recordOver(1, [cohort([0.1, null], 0.05), cohort([0.1], 0.05)])).toMatchObject({
       cohorts: 1,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { asSample } from '../../../services/picks/report/build.ts';
-import { MOST_FACTS, shownChange, shownDollars } from '../../../services/picks/report/facts.ts';
+import { factBook, MOST_FACTS, shownChange, shownDollars } from '../../../services/picks/report/facts.ts';
 import { ReportSchema } from '../../../services/picks/report/schema.ts';
 import { reportViolations } from '../../../services/picks/report/validate.ts';
 import { weekOf } from '../../../services/picks/report/week.ts';
@@ -124,6 +124,30 @@ describe('a report without a model', () => {
   test('as a sample is labelled', () => {
     expect(asSample(REPORT)).toMatchObject({ source: 'sample', fallback_reason: 'sample', week_of: REPORT.week_of });
     expect(reportViolations(asSample(REPORT), DEFAULT_RULES)).toEqual([]);
+  });
+});
+
+describe('facts', () => {
+  const fact = {
+    symbol: 'AAA',
+    kind: 'price',
+    label: 'close',
+    value: 1,
+    unit: 'usd',
+    as_of: '2026-11-20',
+    source: 'x',
+    shown: '$1.00',
+  } as const;
+
+  test('that are told twice have one slot', () => {
+    const book = factBook();
+    expect([book.slot(fact), book.slot({ ...fact })]).toEqual(['{f1}', '{f1}']);
+  });
+
+  test('of one name and two values are two', () => {
+    const book = factBook();
+    expect([book.slot(fact), book.slot({ ...fact, value: 2, shown: '$2.00' })]).toEqual(['{f1}', '{f2}']);
+    expect(book.sentence('From {f1} to {f2}.')).toEqual({ text: 'From $1.00 to $2.00.', facts: ['f1', 'f2'] });
   });
 });
 

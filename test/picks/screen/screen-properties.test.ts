@@ -66,6 +66,16 @@ test('scaling a whole adjusted series changes nothing', () => {
   );
 });
 
+test('the same prices in another unit have the same scores', () => {
+  const members = inventedMembers(12);
+  const twins = members.map((one) => ({
+    ...changed(one, (column, name) => (name === 'adjusted' ? column.map((value) => value * 0.3) : column)),
+    symbol: `Z${one.symbol}`,
+  }));
+  const { candidates } = screened([...members, ...twins]);
+  for (const [index, { scores }] of candidates.slice(0, 12).entries()) expect(candidates[index + 12]!.scores).toEqual(scores);
+});
+
 test('bars after the data date change nothing, the hash neither', () => {
   const later = walk(77, { dates: ['2026-11-23', '2026-11-24'], start: 1 });
   fc.assert(
@@ -108,6 +118,16 @@ test('a bar, a split or a figure that changes gives another hash', () => {
   expect(new Set(hashes).size).toBe(hashes.length);
 });
 
+/** Every third symbol moves with the market for the most part, so that pairs of them are alike. */
+function withLikeness(members: readonly UniverseMember[]): UniverseMember[] {
+  const market = walk(4321, { deviation: 0.03, drift: 0, start: 1 });
+  return members.map((one, index) =>
+    index % 3 === 0
+      ? changed(one, (column, name) => (name === 'adjusted' ? column.map((value, i) => value * market[i]!.close) : column))
+      : one,
+  );
+}
+
 /** Pearson's correlation from sums of products. */
 function pearson(x: readonly number[], y: readonly number[]): number {
   const n = x.length;
@@ -120,7 +140,7 @@ function pearson(x: readonly number[], y: readonly number[]): number {
 test('no two picks are more alike than the limit, four of six are from the interests or a shortfall says so, and no limit of the user is broken', () => {
   fc.assert(
     fc.property(universes, profiles, ({ count, seed }, person) => {
-      const members = inventedMembers(count, seed);
+      const members = withLikeness(inventedMembers(count, seed));
       const universe = screened(members);
       const { picks, relaxed, shortfall } = screenFor(universe, person);
       const { profile } = person;

@@ -117,6 +117,23 @@ describe('too few', () => {
     expect(screen.limits.band).toEqual([0, 70]);
   });
 
+  test('what a later relaxation makes needless is not relaxed', () => {
+    // Five calm symbols, two of them alike: with ρ 0.9 there are five picks, with the wider band six, and then the pair is not needed.
+    const calm = walk(1, { deviation: 0.005, start: 40, drift: 0 });
+    const own = walk(2, { deviation: 0.003, start: 1, drift: 0 });
+    const alike = calm.map((bar, i) => ({ ...bar, close: bar.close * own[i]!.close, adjustedClose: bar.close * own[i]!.close }));
+    const others = [0.007, 0.008, 0.009, 0.015, 0.016, 0.03, 0.031, 0.032].map((deviation, i) =>
+      walk(10 + i, { deviation, start: 40, drift: 0 }),
+    );
+    const bars = [calm, alike, ...others].map((prices) => prices.map((bar) => ({ ...bar, volume: 1e7 })));
+    const universe = screened(bars.map((prices, i) => member(symbolOf(i), prices, { fundamentals: fundamentals({ sectorKey: `s${i}` }) })));
+    expect(universe.correlation(0, 1)).toBeGreaterThan(0.8);
+    expect(universe.correlation(0, 1)).toBeLessThan(0.9);
+    const screen = screenFor(universe, user({ risk_tolerance: 'conservative', fractional: true }));
+    expect(screen.picks).toHaveLength(6);
+    expect(screen.relaxed).toEqual(['volatility_band']);
+  });
+
   test('price and budget are never relaxed: five picks with a shortfall', () => {
     const universe = screened(plain(20, (index) => ({ start: index < 5 ? 40 : 4000, volume: 3e6 })));
     const screen = screenFor(universe, user({ monthly_budget: 300, risk_tolerance: 'moderate' }));
