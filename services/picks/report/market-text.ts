@@ -1,9 +1,10 @@
 /** Themes and the market view, written from templates. */
 
+import { type Fact, shownChange, shownPercent, shownRatio } from '../../model/words/facts.ts';
 import type { Screen } from '../screen/screen.ts';
 import { type Theme, themesOf } from '../screen/themes.ts';
 import type { ScreenedUniverse } from '../universe/universe.ts';
-import { type Fact, type FactBook, shownChange, shownPercent, shownRatio, shownScore } from './facts.ts';
+import { type FactBook, shownScore } from './facts.ts';
 import { FACTOR_NAMES } from './pick-text.ts';
 import type { StoredMarket, StoredTheme } from './schema.ts';
 

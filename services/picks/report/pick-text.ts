@@ -1,10 +1,11 @@
 /** Why a symbol was chosen, written from templates. */
 
+import { type Fact, type Sentence, shownChange, shownDollars, shownPercent, shownRatio } from '../../model/words/facts.ts';
 import type { Factor } from '../rules.ts';
 import { type Part, partsOf, type Scored } from '../screen/score.ts';
 import type { Screen } from '../screen/screen.ts';
 import type { Candidate, ScreenedUniverse } from '../universe/universe.ts';
-import { type Fact, type FactBook, type Sentence, shownChange, shownDollars, shownPercent, shownRatio, shownScore } from './facts.ts';
+import { type FactBook, shownScore } from './facts.ts';
 
 /** For people. */
 export const FACTOR_NAMES: Readonly<Record<Factor, string>> = {

@@ -1,11 +1,12 @@
 /** The report as it is stored and served. Content only: the state of the job that makes it lives with the job. */
 import { z } from 'zod';
+import { FactSchema, SentenceSchema } from '../../model/words/facts.ts';
 import { ProfileSchema } from '../profile.ts';
 import { FACTORS } from '../rules.ts';
 import { RELAXATIONS } from '../screen/screen.ts';
 import { USER_GATES } from '../screen/user-gates.ts';
 import { DATA_GATES } from '../universe/data-gates.ts';
-import { FactSchema, MOST_FACTS, SentenceSchema } from './facts.ts';
+import { MOST_FACTS } from './facts.ts';
 
 const date = z.iso.date();
 const instant = z.iso.datetime();

@@ -1,7 +1,8 @@
 /** What a report must be beyond its shape. Run before it is stored, whoever wrote it. */
+
+import type { Fact, Sentence } from '../../model/words/facts.ts';
+import { withoutFixed } from '../../model/words/fixed.ts';
 import { type PickRules, riskLevelOf } from '../rules.ts';
-import { withoutFixed } from '../words/fixed.ts';
-import type { Fact, Sentence } from './facts.ts';
 import { type Report, ReportSchema } from './schema.ts';
 
 /** All that is wrong with a report, one line of text each; empty for a good one. */

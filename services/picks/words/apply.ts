@@ -1,9 +1,8 @@
 /** A model's words in a report: each sentence is checked, then rendered, or dropped with what it violates. */
-import type { Fact, Sentence } from '../report/facts.ts';
-import { render } from '../report/facts.ts';
+import { plainText, type SentenceContext, sentenceViolations } from '../../model/words/checks.ts';
+import { type Fact, render, type Sentence } from '../../model/words/facts.ts';
+import type { ListedNames } from '../../model/words/names.ts';
 import type { Dropped, Report, StoredMarket, StoredTheme } from '../report/schema.ts';
-import { plainText, type SentenceContext, sentenceViolations } from './checks.ts';
-import type { ListedNames } from './names.ts';
 import { MOST_WORDS, type Words } from './schema.ts';
 
 /** With fewer good sentences a pick has no rationale. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { shownChange, shownDollars } from '../../../services/model/words/facts.ts';
 import { asSample } from '../../../services/picks/report/build.ts';
-import { factBook, MOST_FACTS, shownChange, shownDollars } from '../../../services/picks/report/facts.ts';
+import { factBook, MOST_FACTS } from '../../../services/picks/report/facts.ts';
 import { ReportSchema } from '../../../services/picks/report/schema.ts';
 import { reportViolations } from '../../../services/picks/report/validate.ts';
 import { weekOf } from '../../../services/picks/report/week.ts';

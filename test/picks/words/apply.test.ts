@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { listedNames } from '../../../services/model/words/names.ts';
 import type { Report } from '../../../services/picks/report/schema.ts';
 import { reportViolations } from '../../../services/picks/report/validate.ts';
 import { DEFAULT_RULES } from '../../../services/picks/rules.ts';
 import { checkWords, withWords, wordingFacts } from '../../../services/picks/words/apply.ts';
-import { listedNames } from '../../../services/picks/words/names.ts';
 import { type Words, wordsJsonSchema, wordsSchema } from '../../../services/picks/words/schema.ts';
 import { reportFor, UNIVERSE } from '../report/invented-report.ts';
 

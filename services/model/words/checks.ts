@@ -3,7 +3,7 @@
  * date has to be compared. Left open: a right number in a wrong sentence, a wrong cause, a wrong direction without a direction word.
  */
 import { characterFault } from '../../platform/text/characters.ts';
-import type { Fact } from '../report/facts.ts';
+import type { Fact } from './facts.ts';
 import { withoutFixed } from './fixed.ts';
 import { foreignName, type ListedNames } from './names.ts';
 import { DOWN_WORDS, NUMBER_WORDS, PROMISES, SUPERLATIVES, UP_WORDS } from './vocabulary.ts';

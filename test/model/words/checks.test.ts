@@ -1,8 +1,8 @@
 /** Sentences as a model may write them. Each violation is one that a reader would take for a fact. */
 import { describe, expect, test } from 'vitest';
-import type { Fact } from '../../../services/picks/report/facts.ts';
-import { plainText, sentenceViolations } from '../../../services/picks/words/checks.ts';
-import { listedNames } from '../../../services/picks/words/names.ts';
+import { plainText, sentenceViolations } from '../../../services/model/words/checks.ts';
+import type { Fact } from '../../../services/model/words/facts.ts';
+import { listedNames } from '../../../services/model/words/names.ts';
 
 const fact = (id: string, symbol: string | null, shown: string, overrides: Partial<Fact> = {}): [string, Fact] => [
   id,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Headline, headlinesAbout, marked, plainHeadline } from '../../../services/picks/words/headlines.ts';
+import { type Headline, headlinesAbout, marked, plainHeadline } from '../../../services/model/words/headlines.ts';
 
 const headline = (title: string, minute = 0, publisher = `p${minute}`, tickers = ['AAPL']): Headline => ({
   title,
