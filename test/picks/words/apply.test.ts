@@ -2,9 +2,11 @@ import { describe, expect, test } from 'vitest';
 import type { Report } from '../../../services/picks/report/schema.ts';
 import { reportViolations } from '../../../services/picks/report/validate.ts';
 import { DEFAULT_RULES } from '../../../services/picks/rules.ts';
+import { screenFor } from '../../../services/picks/screen/screen.ts';
 import { checkWords, withWords, wordingFacts } from '../../../services/picks/words/apply.ts';
 import { listedNames } from '../../../services/picks/words/names.ts';
-import { type Words, wordsJsonSchema, wordsSchema } from '../../../services/picks/words/schema.ts';
+import { type Words, wordsJsonSchema, wordsSchema, wordsScopeOf } from '../../../services/picks/words/schema.ts';
+import { user } from '../invented-universe.ts';
 import { reportFor, UNIVERSE } from '../report/invented-report.ts';
 
 const REPORT = reportFor();
@@ -192,6 +194,14 @@ describe('bad words', () => {
     expect(report.dropped.length).toBeGreaterThan(20);
     expect(reportViolations(report, DEFAULT_RULES)).toEqual([]);
   });
+});
+
+test('themes may name the picks and the best sixty that passed', () => {
+  const screen = screenFor(UNIVERSE, user());
+  const { tickers, themeTickers } = wordsScopeOf(screen);
+  expect(tickers).toEqual(TICKERS);
+  expect(new Set(themeTickers).size).toBe(themeTickers.length);
+  expect(themeTickers.length).toBe(Math.min(60, screen.ranked.length));
 });
 
 describe('the schema', () => {
