@@ -1,4 +1,5 @@
 /** A model's words in a report: each sentence is checked, then rendered, or dropped with what it violates. */
+import { createHash } from 'node:crypto';
 import type { Fact, Sentence } from '../report/facts.ts';
 import { render } from '../report/facts.ts';
 import type { Dropped, Report, StoredMarket, StoredTheme } from '../report/schema.ts';
@@ -129,6 +130,12 @@ export function wordingFacts({ facts, stock_picks, investment_themes, market_ana
   ];
   const used = new Set(sentences.flatMap((sentence) => sentence.facts));
   return facts.filter(({ id }) => used.has(id));
+}
+
+/** SHA-256 of what a model is told: reports with one key may share its words. Who the user is and what they hold is no part of it. */
+export function wordingKey(report: Report): string {
+  const told = [report.data_date, report.profile, report.stock_picks.map(({ ticker }) => ticker), wordingFacts(report)];
+  return createHash('sha256').update(JSON.stringify(told)).digest('hex');
 }
 
 /** What the call cost and who answered. */
