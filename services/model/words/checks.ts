@@ -53,12 +53,14 @@ const SIGN = /[%‰\p{Sc}]/u;
 const LOOSE_SLOT = /(?<![^\s("'“‘])\{f\d{1,3}\}(?![^\s.,;:!?)"'”’])/g;
 const TURNED = /\b(?:minus|negative|plus|times)\s+(?=\{)/i;
 
-/** The text as it is checked and rendered: one form of each character, single blanks. */
-export const plainText = (text: string): string =>
-  text
-    .normalize('NFKC')
-    .replace(/[ \t\n]+/g, ' ')
-    .trim();
+/** All but letters that are numbers, such as Ⅻ: normalized, these would be plain letters. */
+const NO_LETTER_NUMBER = /[^\p{Nl}]+/gu;
+
+/** The text as it is checked and rendered: one form of each character (NFKC), single blanks. */
+export function plainText(text: string): string {
+  const normal = text.replace(NO_LETTER_NUMBER, (part) => part.normalize('NFKC'));
+  return normal.replace(/[ \t\n]+/g, ' ').trim();
+}
 
 /** All that is wrong with a sentence of a model; empty for a good one. `sentence` as `plainText` gives it. */
 export function sentenceViolations(sentence: string, context: SentenceContext): Violation[] {

@@ -42,13 +42,13 @@ export function screenFor(universe: ScreenedUniverse, user: PickUser): Screen {
   const scored = universe.candidates.map((candidate) => scoreOf(candidate, weights)).sort(byRank);
   const attempt = (relaxed: readonly Relaxation[]) => attemptWith(universe, user, scored, relaxed);
 
+  // One after the other, the earlier ones stay: a wider band alone brings nobody into a sector that is full.
   let best = attempt([]);
-  for (const relaxation of RELAXATIONS) {
-    if (best.picks.length >= rules.picks) break;
-    const wider = attempt([...best.relaxed, relaxation]);
+  for (let count = 1; count <= RELAXATIONS.length && best.picks.length < rules.picks; count++) {
+    const wider = attempt(RELAXATIONS.slice(0, count));
     if (wider.picks.length > best.picks.length) best = wider;
   }
-  // A later one can make an earlier one needless.
+  // What did not help, or was made needless by a later one, is taken back.
   for (const relaxation of best.relaxed) {
     const narrower = attempt(best.relaxed.filter((other) => other !== relaxation));
     if (narrower.picks.length >= best.picks.length) best = narrower;

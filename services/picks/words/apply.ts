@@ -1,4 +1,5 @@
 /** A model's words in a report: each sentence is checked, then rendered, or dropped with what it violates. */
+import { createHash } from 'node:crypto';
 import { plainText, type SentenceContext, sentenceViolations } from '../../model/words/checks.ts';
 import { type Fact, render, type Sentence } from '../../model/words/facts.ts';
 import type { ListedNames } from '../../model/words/names.ts';
@@ -128,6 +129,12 @@ export function wordingFacts({ facts, stock_picks, investment_themes, market_ana
   ];
   const used = new Set(sentences.flatMap((sentence) => sentence.facts));
   return facts.filter(({ id }) => used.has(id));
+}
+
+/** SHA-256 of what a model is told: reports with one key may share its words. Who the user is and what they hold is no part of it. */
+export function wordingKey(report: Report): string {
+  const told = [report.data_date, report.profile, report.stock_picks.map(({ ticker }) => ticker), wordingFacts(report)];
+  return createHash('sha256').update(JSON.stringify(told)).digest('hex');
 }
 
 /** What the call cost and who answered. */

@@ -1,10 +1,21 @@
 /** What a model is asked to write. The schema that is sent has types and enums only, since several providers refuse limits; these are checked here. */
 import { z } from 'zod';
+import type { Screen } from '../screen/screen.ts';
 
 /** `tickers`: the picks; `themeTickers`: what themes may name, the picks among them. Both in a fixed order. */
 export interface WordsScope {
   tickers: readonly string[];
   themeTickers: readonly string[];
+}
+
+/** Themes may name so many of the best symbols besides the picks. */
+const MOST_THEME_SYMBOLS = 60;
+
+/** The scope of a screen: its picks, and the best 60 that passed the user's gates. */
+export function wordsScopeOf({ picks, ranked }: Screen): WordsScope {
+  const symbols = (scored: Screen['picks']) => scored.map(({ candidate }) => candidate.symbol);
+  const tickers = symbols(picks);
+  return { tickers, themeTickers: [...new Set([...tickers, ...symbols(ranked.slice(0, MOST_THEME_SYMBOLS))])] };
 }
 
 /** Words a sentence, a paragraph. */

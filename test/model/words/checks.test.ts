@@ -1,8 +1,9 @@
 /** Sentences as a model may write them. Each violation is one that a reader would take for a fact. */
 import { describe, expect, test } from 'vitest';
 import { plainText, sentenceViolations } from '../../../services/model/words/checks.ts';
-import type { Fact } from '../../../services/model/words/facts.ts';
+import { type Fact, render } from '../../../services/model/words/facts.ts';
 import { listedNames } from '../../../services/model/words/names.ts';
+import fc from '../../support/fast-check.ts';
 
 const fact = (id: string, symbol: string | null, shown: string, overrides: Partial<Fact> = {}): [string, Fact] => [
   id,
@@ -72,7 +73,7 @@ describe('figures of the model', () => {
     ['It grew by 𝟭𝟮 points.', 'digit'],
     ['It lost ½ of it.', 'digit'],
     ['It has ② plants.', 'digit'],
-    ['In the class Ⅻ of it.', 'foreign_name'],
+    ['In the class Ⅻ of it.', 'digit'],
     ['Its 1200-day average is far.', 'digit'],
     ['In Q3.5 it was so.', 'digit'],
     ['It was founded in 1976.', 'digit'],
@@ -206,6 +207,58 @@ describe('markup, links and hidden characters', () => {
   ])('%j is refused as %s', (text, code) => {
     expect(codes(text)).toContain(code);
   });
+});
+
+/** A character of the number class of Unicode, of any script. */
+const numbers = Array.from({ length: 0x1ffff }, (_, code) => (code >= 0xd800 && code <= 0xdfff ? '' : String.fromCodePoint(code))).filter(
+  (one) => /\p{N}/u.test(one),
+);
+
+test('no character of a number passes anywhere in a sentence', () => {
+  const sentence = 'Apple gained {f1} from a year ago, and its trend is steady.';
+  // Inside of the slot it would be another slot; that is refused too unless there is such a fact.
+  fc.assert(
+    fc.property(fc.constantFrom(...numbers), fc.integer({ min: 0, max: sentence.length }), (digit, at) => {
+      const text = `${sentence.slice(0, at)}${digit}${sentence.slice(at)}`;
+      const inSlot = at > sentence.indexOf('{f') + 1 && at <= sentence.indexOf('}');
+      if (!inSlot) expect(codes(text)).not.toEqual([]);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('what passes holds no digit but those of its facts', () => {
+  const piece = fc.constantFrom(
+    'Apple ',
+    'gained ',
+    '{f1}',
+    '{f4}',
+    '{f3}',
+    ' and ',
+    'Q3',
+    '200-day',
+    '-',
+    '5',
+    '.',
+    ' ',
+    '２',
+    'Ⅳ',
+    'one of ',
+    '%',
+    'f1',
+    '}',
+    '{',
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+      const text = plainText(pieces.join(''));
+      if (codes(text).length > 0) return;
+      const rendered = render(text, FACTS);
+      const rest = rendered.facts.reduce((left, id) => left.replaceAll(FACTS.get(id)!.shown, ' '), rendered.text);
+      expect(rest.replace(/Q3|200-day/g, ' ')).not.toMatch(/\p{N}/u);
+    }),
+    { numRuns: 3000 },
+  );
 });
 
 test('a violation says what was found', () => {

@@ -32,6 +32,11 @@ describe('a report without a model', () => {
     expect(ReportSchema.parse(JSON.parse(JSON.stringify(REPORT)))).toEqual(REPORT);
   });
 
+  test('may be made at any moment, and no data is later than it', () => {
+    const made = { ...REPORT, generated_at: Temporal.Instant.from('2026-11-23T13:30:00.123456789Z').toString() };
+    expect(reportViolations(made, DEFAULT_RULES)).toEqual([]);
+  });
+
   test('is the same for the same inputs', () => {
     expect(reportFor()).toEqual(REPORT);
   });

@@ -134,6 +134,14 @@ describe('too few', () => {
     expect(screen.relaxed).toEqual(['volatility_band']);
   });
 
+  test('two limits that only help together are relaxed together', () => {
+    // Four symbols of one sector, two of them within the band: neither a wider band nor a higher cap alone brings a third.
+    const universe = screened(plain(4, () => ({ sectorKey: 'energy', volume: 1e7 })));
+    const screen = screenFor(universe, user({ risk_tolerance: 'conservative', fractional: true }));
+    expect(screen.picks).toHaveLength(3);
+    expect(screen.relaxed).toEqual(['sector_cap', 'volatility_band']);
+  });
+
   test('price and budget are never relaxed: five picks with a shortfall', () => {
     const universe = screened(plain(20, (index) => ({ start: index < 5 ? 40 : 4000, volume: 3e6 })));
     const screen = screenFor(universe, user({ monthly_budget: 300, risk_tolerance: 'moderate' }));

@@ -3,8 +3,10 @@ import { listedNames } from '../../../services/model/words/names.ts';
 import type { Report } from '../../../services/picks/report/schema.ts';
 import { reportViolations } from '../../../services/picks/report/validate.ts';
 import { DEFAULT_RULES } from '../../../services/picks/rules.ts';
-import { checkWords, withWords, wordingFacts } from '../../../services/picks/words/apply.ts';
-import { type Words, wordsJsonSchema, wordsSchema } from '../../../services/picks/words/schema.ts';
+import { screenFor } from '../../../services/picks/screen/screen.ts';
+import { checkWords, withWords, wordingFacts, wordingKey } from '../../../services/picks/words/apply.ts';
+import { type Words, wordsJsonSchema, wordsSchema, wordsScopeOf } from '../../../services/picks/words/schema.ts';
+import { user } from '../invented-universe.ts';
 import { reportFor, UNIVERSE } from '../report/invented-report.ts';
 
 const REPORT = reportFor();
@@ -81,6 +83,13 @@ test('a model may use the facts of picks, themes and market, not those of what w
   expect(shown('share above the 200-day average')).toEqual([null]);
   expect(facts.length).toBeLessThan(REPORT.facts.length);
   expect(facts.length).toBeLessThanOrEqual(120);
+});
+
+test('reports with the same facts and profile may share their words, whoever they are for', () => {
+  const other = { ...REPORT, user_id: 'bob', version: 3, stock_picks: REPORT.stock_picks.map((pick) => ({ ...pick, held_pct: 5 })) };
+  expect(wordingKey(other)).toBe(wordingKey(REPORT));
+  expect(wordingKey({ ...REPORT, profile: { ...REPORT.profile, experience: 'advanced' } })).not.toBe(wordingKey(REPORT));
+  expect(wordingKey(reportFor({ risk_tolerance: 'aggressive' }))).not.toBe(wordingKey(REPORT));
 });
 
 describe('bad words', () => {
@@ -192,6 +201,14 @@ describe('bad words', () => {
     expect(report.dropped.length).toBeGreaterThan(20);
     expect(reportViolations(report, DEFAULT_RULES)).toEqual([]);
   });
+});
+
+test('themes may name the picks and the best sixty that passed', () => {
+  const screen = screenFor(UNIVERSE, user());
+  const { tickers, themeTickers } = wordsScopeOf(screen);
+  expect(tickers).toEqual(TICKERS);
+  expect(new Set(themeTickers).size).toBe(themeTickers.length);
+  expect(themeTickers.length).toBe(Math.min(60, screen.ranked.length));
 });
 
 describe('the schema', () => {
