@@ -71,7 +71,12 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
       'deterioration_score time_urgency_score spread_score iv_rank iv_percentile iv_discount_score band data_quality signals missing weights blocks marks',
     hidden: 'position user_id entry_price stop_pct',
   },
+  pick_returns: { read: 'start_date symbol weeks state start_on start_close end_on end_close value computed_at' },
+  pick_universe_returns: { read: 'start_date weeks value computed_at', hidden: 'hash' },
+  pick_universes: { read: 'data_date eligible', hidden: 'hash' },
+  profiles: 'hidden',
   queues: { read: 'queue' },
+  report_drafts: 'hidden',
   schedule_runs: { read: 'name last_run_at' },
   schema_migrations: { read: 'version name checksum applied_at' },
   settings: { read: 'name value changed_at', hidden: 'changed_by' },
@@ -92,6 +97,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   user_portfolio_priority: { read: 'user_id at admitted_at total queued fresh', hidden: 'decisions' },
   user_slots: { read: 'user_id slot job_id' },
   webhook_secrets: 'hidden',
+  weekly_reports: 'hidden',
   write_probes: { read: 'id at' },
 };
 

@@ -11,6 +11,7 @@ import type { GlobalOptions } from './session.ts';
 import { collect, type Program } from './verbs/arguments.ts';
 import { jobVerbs } from './verbs/jobs.ts';
 import { operateVerbs } from './verbs/operate.ts';
+import { picksVerbs } from './verbs/picks.ts';
 import { requestVerbs } from './verbs/request.ts';
 import { runVerbs } from './verbs/run.ts';
 import { showVerbs } from './verbs/show.ts';
@@ -50,6 +51,7 @@ export function commandLine(finish: (code: number) => void, types: readonly JobT
   requestVerbs(program, parts, types);
   jobVerbs(program, parts, types);
   showVerbs(program, parts);
+  picksVerbs(program, parts);
   operateVerbs(program, parts);
   offerJson(program, types);
   return program;

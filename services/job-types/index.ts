@@ -2,6 +2,7 @@
 import type { HistoryParts } from '../history/configured.ts';
 import type { ChainsByKind } from '../market/options/sources/configured.ts';
 import type { Research } from '../market/research/configured.ts';
+import type { Asking } from '../model/ask.ts';
 import type { Sql } from '../platform/database/database.ts';
 import type { Listed } from '../platform/messages.ts';
 import { analysisType } from './analysis/definition.ts';
@@ -11,6 +12,8 @@ import { fetchType } from './fetch/definition.ts';
 import type { Handler } from './handler.ts';
 import { historyType } from './history/definition.ts';
 import type { JobType } from './job-type.ts';
+import { picksType } from './picks/definition.ts';
+import { picksUniverseType } from './picks-universe/definition.ts';
 import { rankType } from './rank/definition.ts';
 import { researchType } from './research/definition.ts';
 
@@ -19,6 +22,8 @@ export interface HandlerParts {
   sql: Sql;
   chains: ChainsByKind;
   research: Research;
+  /** For paid calls of the model. */
+  asking: Asking;
   /** Made when the first download needs them. */
   history: () => Promise<HistoryParts>;
 }
@@ -35,6 +40,8 @@ export const JOB_TYPES: readonly ListedType[] = [
   { ...analysisType, handler: async () => (await import('./analysis/handler.ts')).analysisHandler },
   { ...rankType, handler: async (parts) => (await import('./rank/handler.ts')).rankHandler(parts) },
   { ...researchType, handler: async (parts) => (await import('./research/handler.ts')).researchHandler(parts) },
+  { ...picksType, handler: async (parts) => (await import('./picks/handler.ts')).picksHandler(parts) },
+  { ...picksUniverseType, handler: async (parts) => (await import('./picks-universe/handler.ts')).picksUniverseHandler(parts) },
   { ...historyType, handler: async (parts) => (await import('./history/handler.ts')).historyHandler(parts) },
 ];
 

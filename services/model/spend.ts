@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Purpose } from '../platform/config/sections/model.ts';
-import { type Database, fromJson, type Sql, toJson } from '../platform/database/database.ts';
+import { type Database, fromJson, type Sql, type Transaction, toJson } from '../platform/database/database.ts';
 import { InputError, PermanentError } from '../platform/errors.ts';
 
 export type SpendState = 'reserved' | 'sent' | 'answered' | 'settled' | 'released' | 'unknown';
@@ -182,7 +182,7 @@ export function reserve(db: Database, clock: Clock, model: ModelConfig, { intent
 }
 
 /** The most that a call costs: dollars a million tokens are millionths of a dollar a token. */
-function mostOf(model: ModelConfig, promptBytes: number): number {
+export function mostOf(model: ModelConfig, promptBytes: number): number {
   if (model.reserve_usd !== null) return Math.ceil(model.reserve_usd * MICROS);
   const tokens = Math.ceil(promptBytes / 2) * (model.price_in ?? 0) + model.max_tokens * (model.price_out ?? 0);
   return Math.ceil(tokens + model.fee_per_call * MICROS);
@@ -281,8 +281,14 @@ export async function markUnknown(sql: Sql, id: number, error: string): Promise<
   await sql.run("UPDATE spend SET state = 'unknown', error = ? WHERE id = ? AND state = 'sent'", [error.slice(0, 2_000), id]);
 }
 
-/** An operator says what an unknown call cost, by the provider's bill. Errors: `InputError('spend.unknown_id' | 'spend.not_unknown')`. */
-export async function settleByHand(db: Database, clock: Clock, id: number, micros: number): Promise<Spend> {
+/** An operator says what an unknown call cost, by the provider's bill. `alongside`: written with it, for the audit. Errors: `InputError('spend.unknown_id' | 'spend.not_unknown')`. */
+export async function settleByHand(
+  db: Database,
+  clock: Clock,
+  id: number,
+  micros: number,
+  alongside: (tx: Transaction) => void = () => {},
+): Promise<Spend> {
   return db.transaction(async (tx) => {
     const [row] = await tx.rows<Row>(`SELECT ${COLUMNS} FROM spend WHERE id = ? FOR UPDATE`, [id]);
     if (row === undefined) throw new InputError('spend.unknown_id', `there is no call ${id} in the spend ledger`);
@@ -293,6 +299,7 @@ export async function settleByHand(db: Database, clock: Clock, id: number, micro
       new Date(clock.now().epochMilliseconds),
       id,
     ]);
+    alongside(tx);
     return spendOf({ ...row, state: 'settled', settled_micros: micros, cost_source: 'operator' });
   });
 }

@@ -11,6 +11,7 @@ import { gatewayEdge } from './sections/gateway.ts';
 import { history } from './sections/history.ts';
 import { model } from './sections/model.ts';
 import { mqtt } from './sections/mqtt.ts';
+import { picks } from './sections/picks.ts';
 
 /**
  * The keys under `job_processor:` and their accepted values. `config/default.yaml` documents each key with its meaning, unit and default.
@@ -22,7 +23,7 @@ const priority = () => count(1, 10);
 export const SOURCES = ['yahoo_finance', 'lean', 'alpha_vantage', 'cached', 'simulated'] as const;
 
 /** The jobs that a schedule can start. */
-const SCHEDULED_JOBS = ['fetch_portfolios', 'rank_watchlist'] as const;
+const SCHEDULED_JOBS = ['fetch_portfolios', 'rank_watchlist', 'weekly_picks', 'picks_universe'] as const;
 
 export const CHAIN_SOURCES = ['yahoo_finance', 'lean', 'file', 'simulated'] as const;
 
@@ -255,6 +256,7 @@ export const schema = z
     portfolio,
     ranking,
     model,
+    picks,
     history,
     scheduler,
     gateway,
