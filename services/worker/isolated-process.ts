@@ -82,6 +82,7 @@ async function createRunner(
   const chains = await chooseChains({ config, clock, db, log });
   const handlers = await loadHandlers({
     sql: db,
+    db,
     chains,
     history: history.parts,
     research: configuredResearch({ config, clock, db, log }),

@@ -46,7 +46,7 @@ export async function startWorkerService(
     reader: symbolReader(db),
     config,
     log,
-    handlers: await loadHandlers({ sql: db, chains, history: history.parts, research: configuredResearch({ config, clock, db, log }) }),
+    handlers: await loadHandlers({ sql: db, db, chains, history: history.parts, research: configuredResearch({ config, clock, db, log }) }),
     isolatedEntry,
     tally,
     onLoad(running) {
