@@ -184,7 +184,11 @@ function outcomeOf(error: unknown, signal: AbortSignal, timeout: number): Outcom
   }
   if (codesOf(error).some((code) => NEVER_SENT.has(code)))
     return { kind: 'not_run', error: `the model's server cannot be reached: ${codesOf(error).join(', ')}`, permanent: false };
-  if (signal.aborted) return { kind: 'unknown', error: `no whole answer within ${timeout} s (model.timeout)` };
+  if (signal.aborted)
+    return {
+      kind: 'unknown',
+      error: `no whole answer within ${timeout} s (model.timeout, for llm_analysis stock_jobs.analysis.llm_timeout)`,
+    };
   return { kind: 'unknown', error: text };
 }
 

@@ -12,7 +12,6 @@ import { symbolReader } from '../market/bars/reader.ts';
 import { configuredChains } from '../market/options/sources/configured.ts';
 import { configuredResearch } from '../market/research/configured.ts';
 import { configuredSources } from '../market/sources/configured.ts';
-import { modelClient } from '../model/client.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
 import { openDatabase } from '../platform/database/database.ts';
@@ -83,10 +82,10 @@ async function createRunner(
   const chains = await chooseChains({ config, clock, db, log });
   const handlers = await loadHandlers({
     sql: db,
+    db,
     chains,
     history: history.parts,
     research: configuredResearch({ config, clock, db, log }),
-    asking: { db, clock, log, model: config.model, client: modelClient(config.model) },
   });
   const jobs = createRunningJobs({ capacity: 1, batchSize: 1 });
   const publisher: Publisher = {

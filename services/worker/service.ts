@@ -9,7 +9,6 @@ import { symbolReader } from '../market/bars/reader.ts';
 import { configuredChains } from '../market/options/sources/configured.ts';
 import { configuredResearch } from '../market/research/configured.ts';
 import { configuredSources } from '../market/sources/configured.ts';
-import { modelClient } from '../model/client.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import type { Logger } from '../platform/log/log.ts';
@@ -47,13 +46,7 @@ export async function startWorkerService(
     reader: symbolReader(db),
     config,
     log,
-    handlers: await loadHandlers({
-      sql: db,
-      chains,
-      history: history.parts,
-      research: configuredResearch({ config, clock, db, log }),
-      asking: { db, clock, log, model: config.model, client: modelClient(config.model) },
-    }),
+    handlers: await loadHandlers({ sql: db, db, chains, history: history.parts, research: configuredResearch({ config, clock, db, log }) }),
     isolatedEntry,
     tally,
     onLoad(running) {

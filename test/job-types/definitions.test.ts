@@ -30,6 +30,7 @@ test('the types have the attempts, pauses and time limits of the configuration',
     'jobs.timeouts.portfolio_fetch': 9_000,
     'worker.max_execution_time': 500,
     'ranking.timeout': 13,
+    'jobs.timeouts.batch_analysis': 14,
   });
   const sources = { maxAttempts: 3, backoffSeconds: [5, 50] };
   expect(ledgerOf({} as never, systemClock, config).types).toEqual({
@@ -38,6 +39,8 @@ test('the types have the attempts, pauses and time limits of the configuration',
     batch_fetch: { ...sources, timeoutSeconds: 500, mayCompleteWithErrors: true },
     analysis: { maxAttempts: 5, backoffSeconds: [7], timeoutSeconds: 12, mayCompleteWithErrors: false },
     rank: { ...sources, timeoutSeconds: 13, mayCompleteWithErrors: true, needsMayFail: true },
+    research: { ...sources, timeoutSeconds: 11, mayCompleteWithErrors: true },
+    llm_analysis: { maxAttempts: 5, backoffSeconds: [7], timeoutSeconds: 14, mayCompleteWithErrors: false, needsMayFail: true },
     history: { ...sources, timeoutSeconds: 500, ttlSeconds: 30 * 86_400, mostPerWorker: 2, takesNoSlot: true, mayCompleteWithErrors: true },
   });
 });
@@ -48,8 +51,8 @@ test('a type is found by its earlier names too, and the documents list each kind
     ...{ portfolio_fetch: 'batch_fetch', analysis: 'analysis', stock_analysis: 'analysis', batch_analysis: 'analysis', rank: 'rank' },
   });
   expect(listedNames()).toEqual({
-    jobTypes: ['fetch', 'batch_fetch', 'backfill', 'analysis', 'rank', 'history'],
-    dataKinds: ['bars', 'indicators', 'ranks', 'history'],
+    jobTypes: ['fetch', 'batch_fetch', 'backfill', 'analysis', 'rank', 'research', 'llm_analysis', 'history'],
+    dataKinds: ['bars', 'indicators', 'ranks', 'research', 'llm_analysis', 'history'],
   });
   for (const { name, about } of JOB_TYPES) expect([name.length <= 24, about]).toEqual([true, expect.stringMatching(/^[A-Z]/)]);
 });

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { idToBytes } from '../../ledger/id.ts';
 import type { Asking } from '../../model/ask.ts';
+import { type ModelClient, modelClient } from '../../model/client.ts';
 import { readIntent } from '../../model/spend.ts';
 import { type ListedNames, listedNames } from '../../model/words/names.ts';
 import { rulesOf } from '../../picks/configured.ts';
@@ -15,14 +16,14 @@ import { createUniverses, type Universes } from '../../picks/store/universes.ts'
 import type { ScreenedUniverse } from '../../picks/universe/universe.ts';
 import { wordReport } from '../../picks/wording/wording.ts';
 import { wordingKey } from '../../picks/words/apply.ts';
-import type { Sql } from '../../platform/database/database.ts';
+import type { Database, Sql } from '../../platform/database/database.ts';
 import { PermanentError } from '../../platform/errors.ts';
 import { type Handler, handler, type JobContext, type JobOutput } from '../handler.ts';
 import { type PicksPayload, picksType } from './definition.ts';
 
 export interface PicksHandlerParts {
   sql: Sql;
-  asking: Asking;
+  db: Database;
 }
 
 type Payload = z.output<typeof PicksPayload>;
@@ -31,6 +32,7 @@ type Context = JobContext<NewReport>;
 /** What all jobs of one worker share. */
 interface Shared extends PicksHandlerParts {
   universes?: Universes;
+  client?: ModelClient;
   names?: { of: ScreenedUniverse; listed: ListedNames };
 }
 
@@ -77,6 +79,11 @@ async function makeReport(payload: Payload, context: Context, shared: Shared): P
   };
 }
 
+function askingOf({ config, clock, log }: Context, shared: Shared): Asking {
+  shared.client ??= modelClient(config.model);
+  return { db: shared.db, clock, model: config.model, client: shared.client, log };
+}
+
 const wordKey = (user: string, week: string, version: number): string => `picks:${user}:${week}:v${version}:word`;
 
 async function wordedReport(payload: Payload, made: number, universe: ScreenedUniverse, context: Context, shared: Shared): Promise<Report> {
@@ -94,7 +101,7 @@ async function wordedReport(payload: Payload, made: number, universe: ScreenedUn
   const kept = earlier !== undefined && 'intentKey' in earlier ? earlier : await keptDraft(payload, version, context, shared);
   const draft = kept ?? (await newDraft(payload, version, universe, context, shared));
   const worded = await wordReport(draft.report, {
-    asking: shared.asking,
+    asking: askingOf(context, shared),
     intent: { key: draft.intentKey, purpose: 'picks', user, jobId: idToBytes(job.id), attempt: job.attempt },
     listed: namesOf(universe, shared),
     research: config.picks.research,
@@ -125,15 +132,15 @@ interface KeptDraft {
 async function earlierPayment(
   { user, week_of: week }: Payload,
   made: number,
-  { sql, asking }: Shared,
+  { sql, db }: Shared,
 ): Promise<KeptDraft | { unknown: string[] } | undefined> {
   const before = await readReport(sql, user, { week, version: made });
   if (before?.fallback_reason !== 'payment_unknown') return undefined;
   const { spend_ids: unknown } = before;
-  const [row] = await asking.db.rows<{ intent_key: string }>('SELECT intent_key FROM spend WHERE id IN (?)', [
+  const [row] = await db.rows<{ intent_key: string }>('SELECT intent_key FROM spend WHERE id IN (?)', [
     unknown.length === 0 ? ['0'] : unknown,
   ]);
-  const spend = row && (await readIntent(asking.db, row.intent_key));
+  const spend = row && (await readIntent(db, row.intent_key));
   if (spend === undefined || spend.state === 'released') return undefined;
   if (spend.raw === null) return spend.costSource === 'operator' ? undefined : { unknown };
   return { intentKey: spend.intentKey, report: { ...before, cost_state: 'none', spend_ids: [], fallback_reason: 'no_model' } };
@@ -144,12 +151,12 @@ async function keptDraft(
   { user, week_of: week }: Payload,
   version: number,
   { job }: Context,
-  { sql, asking }: Shared,
+  { sql, db }: Shared,
 ): Promise<KeptDraft | undefined> {
   const draft = await readDraft(sql, user, week, version);
   if (draft === undefined) return undefined;
   if (draft.jobId === job.id) return draft;
-  const spend = await readIntent(asking.db, draft.intentKey);
+  const spend = await readIntent(db, draft.intentKey);
   return spend === undefined || spend.state === 'released' ? undefined : draft;
 }
 

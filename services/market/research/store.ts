@@ -108,6 +108,14 @@ export async function storeNews(tx: Transaction, answers: readonly News[]): Prom
     tx.later('INSERT IGNORE INTO news (symbol, id, published_at, fetched_at, source, title, publisher, link, tickers) VALUES ?', [rows]);
 }
 
+/** The name of each company as its newest fundamentals give it. Walks the primary key, the newest day of each symbol. */
+export async function readNames(sql: Sql): Promise<{ ticker: string; name: string }[]> {
+  return sql.rows(
+    `SELECT f.symbol AS ticker, f.name FROM (SELECT symbol, MAX(day) AS day FROM fundamentals GROUP BY symbol) AS newest
+       JOIN fundamentals f ON f.symbol = newest.symbol AND f.day = newest.day WHERE f.name IS NOT NULL`,
+  );
+}
+
 export interface StoredNews {
   /** When the news were asked for last; null: never. */
   checkedAt: Temporal.Instant | null;

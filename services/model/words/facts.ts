@@ -8,7 +8,8 @@ export const FactSchema = z.strictObject({
   kind: z.enum(['price', 'indicator', 'fundamental', 'headline', 'event', 'score']),
   label: z.string().min(1).max(60),
   value: z.union([z.number(), z.string().max(200), z.null()]),
-  unit: z.enum(['usd', 'pct', 'ratio', 'count', 'date', 'text']),
+  /** `money`: of the currency that `shown` names. */
+  unit: z.enum(['usd', 'money', 'pct', 'ratio', 'count', 'date', 'text']),
   as_of: z.iso.date(),
   source: z.string().min(1).max(60),
   /** The only form in which a reader sees it. A figure that can rise and fall begins with its sign. */

@@ -9,7 +9,7 @@ import { because, count, duration, listOf, port, secret, share, text } from './f
 import { MODES, rankingRules } from './ranking.ts';
 import { gatewayEdge } from './sections/gateway.ts';
 import { history } from './sections/history.ts';
-import { model } from './sections/model.ts';
+import { ANALYSIS_KINDS, model } from './sections/model.ts';
 import { mqtt } from './sections/mqtt.ts';
 import { picks } from './sections/picks.ts';
 
@@ -105,7 +105,12 @@ const stockJobs = z.strictObject({
       ({ sources, simulated }) => !sources.includes('simulated') || simulated.enabled,
       because('config.conflicting_keys', 'sources names "simulated", so stock_jobs.data_fetch.simulated.enabled must be true'),
     ),
-  analysis: z.strictObject({ cache_ttl: duration(), warm_up_bars: count(250) }),
+  analysis: z.strictObject({
+    cache_ttl: duration(),
+    warm_up_bars: count(250),
+    llm_timeout: duration().nullable(),
+    analysis_priority: listOf(z.enum(ANALYSIS_KINDS)),
+  }),
 });
 
 const jobs = z.strictObject({
@@ -116,7 +121,12 @@ const jobs = z.strictObject({
   max_retries: count(0, 100),
   retry_delay: z.number().min(0),
   cleanup_after_days: duration(),
-  timeouts: z.strictObject({ stock_fetch: duration(), portfolio_fetch: duration(), stock_analysis: duration() }),
+  timeouts: z.strictObject({
+    stock_fetch: duration(),
+    portfolio_fetch: duration(),
+    stock_analysis: duration(),
+    batch_analysis: duration(),
+  }),
 });
 
 const portfolio = z.strictObject({

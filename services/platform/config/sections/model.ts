@@ -5,6 +5,10 @@ export const PURPOSES = ['picks', 'llm_analysis'] as const;
 /** What a paid call is for. */
 export type Purpose = (typeof PURPOSES)[number];
 
+/** What is found out about a symbol: indicators, what its company reports, headlines, and a model's opinion of all of it. */
+export const ANALYSIS_KINDS = ['technical', 'fundamental', 'news', 'sentiment'] as const;
+export type AnalysisKind = (typeof ANALYSIS_KINDS)[number];
+
 /** Dollars. */
 const dollars = () => z.number().min(0).max(1_000_000);
 const caps = z
