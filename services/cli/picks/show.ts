@@ -5,7 +5,7 @@ import { NOT_ADVICE } from '../../picks/report/disclosures.ts';
 import { weekOf } from '../../picks/report/week.ts';
 import { readProfile, storeProfile } from '../../picks/store/profiles.ts';
 import { listReports, type ReportHead } from '../../picks/store/reports.ts';
-import { readTrackRecord } from '../../picks/store/track-record.ts';
+import { mondaysSince, readTrackRecord } from '../../picks/store/track-record.ts';
 import { InputError } from '../../platform/errors.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
 import { parseUser } from '../../platform/user-id.ts';
@@ -81,7 +81,7 @@ export async function record(name: string, { json, ...options }: Options): Promi
   return withSession(options, async ({ db, clock, loaded }) => {
     const reports = await listReports(db, user, { limit: MOST_VERSIONS });
     const { index } = loaded.config.picks.universe;
-    const found = await readTrackRecord(db, index, reports, weeksSince(reports, weekOf(clock.now())));
+    const found = await readTrackRecord(db, index, reports, mondaysSince(reports, weekOf(clock.now())));
     if (json) printJson({ user, index, ...found });
     else {
       const without = found.cohorts.without.map(({ weekOf: week, reason }) => `${week} (${reason})`);
@@ -104,15 +104,6 @@ export async function record(name: string, { json, ...options }: Options): Promi
     }
     return 0;
   });
-}
-
-/** All Mondays from the first report to this week. */
-export function weeksSince(reports: readonly ReportHead[], thisWeek: string): string[] {
-  const [first] = reports.map(({ weekOf: week }) => week).sort();
-  const weeks: string[] = [];
-  for (let week = first; week !== undefined && week <= thisWeek; week = Temporal.PlainDate.from(week).add({ days: 7 }).toString())
-    weeks.push(week);
-  return weeks;
 }
 
 export interface ProfileOptions extends Options {

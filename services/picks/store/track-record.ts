@@ -244,3 +244,12 @@ function resultOf({ state, start_on, start_close, end_on, end_close, value }: St
     value,
   };
 }
+
+/** All Mondays from the first report to this week. */
+export function mondaysSince(reports: readonly ReportHead[], thisWeek: string): string[] {
+  const [first] = reports.map(({ weekOf: week }) => week).sort();
+  const weeks: string[] = [];
+  for (let week = first; week !== undefined && week <= thisWeek; week = Temporal.PlainDate.from(week).add({ days: 7 }).toString())
+    weeks.push(week);
+  return weeks;
+}
