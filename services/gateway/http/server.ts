@@ -12,6 +12,7 @@ import { historyObjectRoutes } from '../history/objects.ts';
 import { historyReadRoutes } from '../history/read.ts';
 import { historySubmitRoutes } from '../history/submit.ts';
 import { streamRoutes } from '../live/stream.ts';
+import { researchRoutes } from '../research/research.ts';
 import { jobControlRoutes } from '../routes/job-control.ts';
 import { jobEventRoutes } from '../routes/job-events.ts';
 import { jobRoutes } from '../routes/jobs.ts';
@@ -79,6 +80,7 @@ export async function buildServer(parts: Parts): Promise<App> {
   const watchKey = watchKeys(app, parts);
   jobEventRoutes(app, parts, watchKey);
   symbolRoutes(app, parts);
+  researchRoutes(app, parts);
   userRoutes(app, parts);
   const readRanking = rankingReader(parts);
   rankingRoutes(app, parts, readRanking);
