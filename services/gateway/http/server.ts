@@ -16,6 +16,7 @@ import { cronRoutes } from '../picks/cron.ts';
 import { picksRoutes } from '../picks/picks.ts';
 import { profileRoutes } from '../picks/profile.ts';
 import { spendRoutes } from '../picks/spend.ts';
+import { researchRoutes } from '../research/research.ts';
 import { jobControlRoutes } from '../routes/job-control.ts';
 import { jobEventRoutes } from '../routes/job-events.ts';
 import { jobRoutes } from '../routes/jobs.ts';
@@ -83,6 +84,7 @@ export async function buildServer(parts: Parts): Promise<App> {
   const watchKey = watchKeys(app, parts);
   jobEventRoutes(app, parts, watchKey);
   symbolRoutes(app, parts);
+  researchRoutes(app, parts);
   userRoutes(app, parts);
   const readRanking = rankingReader(parts);
   rankingRoutes(app, parts, readRanking);

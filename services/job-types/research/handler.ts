@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Research } from '../../market/research/configured.ts';
 import type { Fundamentals, News, ResearchSourceName } from '../../market/research/source.ts';
+import { FUNDAMENTALS_HOURS, NEWS_HOURS } from '../../market/research/staleness.ts';
 import { readFundamentals, readNews, storeFundamentals, storeNews } from '../../market/research/store.ts';
 import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { codeOf, isDatabaseAway, messageOf } from '../../platform/errors.ts';
@@ -13,10 +14,6 @@ export interface ResearchRows {
   fundamentals: Fundamentals | undefined;
   news: News | undefined;
 }
-
-/** Hours after which they are fetched again for a symbol that somebody asks for. */
-const FUNDAMENTALS_HOURS = 24;
-const NEWS_HOURS = 1;
 
 /** Fetches fundamentals and news at the same time, each where it is stale. One that fails costs the other nothing; when both fail, the job does. */
 export function researchHandler({ sql, research }: { sql: Sql; research: Research }): Handler<ResearchRows> {

@@ -129,6 +129,7 @@ export const ROWS: Record<string, Row> = {
   'GET /v1/symbols/{symbol}/bars': market('/bars'),
   'GET /v1/symbols/{symbol}/indicators': market('/indicators'),
   'GET /v1/symbols/{symbol}/analysis': market('/analysis'),
+  'GET /v1/symbols/{symbol}/research': { ...market('/research'), mayAnswer: 'research.unknown' },
 
   'GET /v1/users/{id}/portfolio': { class: 'holder', request: user('/portfolio') },
   'GET /v1/users/{id}/portfolio/freshness': { class: 'holder', request: user('/portfolio/freshness') },
