@@ -14,6 +14,7 @@ import { demand } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { day, instant, limit, problems, state, userId } from '../http/schemas.ts';
 import { submitFor } from '../routes/submission.ts';
+import { profile } from './profile.ts';
 
 const params = z.strictObject({ id: userId });
 
@@ -58,7 +59,7 @@ function readRoute(app: App, parts: Parts): void {
       tags: ['picks'],
       params,
       querystring: z.strictObject({ week: day.optional().describe('A Monday') }),
-      response: { 200: z.object({ data: ReportSchema.nullable(), metadata }), ...problems },
+      response: { 200: z.object({ data: ReportSchema.extend({ profile }).nullable(), metadata }), ...problems },
     },
     async handler(request) {
       const user = request.params.id;

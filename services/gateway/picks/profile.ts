@@ -9,7 +9,8 @@ import type { App, Parts } from '../http/app.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
 
 const params = z.strictObject({ id: userId });
-const profile = z.object({
+/** As it is answered: the schema that checks a body changes what it reads, which no answer may. */
+export const profile = z.object({
   risk_tolerance: z.string(),
   timeline: z.string(),
   experience: z.string(),
