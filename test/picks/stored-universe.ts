@@ -1,6 +1,7 @@
 /** An invented universe in the database, and the answers of a model that words its reports. */
 
-import { dateOf, priceHistoryOf, type UniverseMember } from '../../services/picks/universe/input.ts';
+import { usCalendar } from '../../services/market/calendar/calendar.ts';
+import { dateOf, dayOf, priceHistoryOf, type UniverseMember } from '../../services/picks/universe/input.ts';
 import type { Database } from '../../services/platform/database/database.ts';
 import { toJson } from '../../services/platform/database/database.ts';
 import type { ModelRequest } from '../support/model-server.ts';
@@ -8,6 +9,19 @@ import { DATA_DATE, walk } from './invented-universe.ts';
 
 const AS_OF = new Date(`${DATA_DATE}T21:00:00Z`);
 const INDEX = 'SPY';
+
+/** The same members with their newest bar of the newest session that has closed, and figures of yesterday: for services that live by the real clock. */
+export function movedTo(now: Temporal.Instant, members: readonly UniverseMember[]): UniverseMember[] {
+  const newest = usCalendar.latestClosed(now).date;
+  const from = Temporal.PlainDate.from(newest).subtract({ days: 600 }).toString();
+  const days = usCalendar.tradingDays(from, newest).map(dayOf);
+  const fetchedAt = now.subtract({ hours: 24 });
+  return members.map(({ history, fundamentals, ...member }) => ({
+    ...member,
+    history: history === null ? null : { ...history, days: Int32Array.from(days.slice(-history.days.length)) },
+    fundamentals: fundamentals === null ? null : { ...fundamentals, fetchedAt },
+  }));
+}
 
 /** Stores members with all their bars and figures, and the index. Real prices unless they are simulated. */
 export async function storeUniverse(db: Database, members: readonly UniverseMember[]): Promise<void> {
