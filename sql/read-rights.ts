@@ -26,7 +26,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
     read: 'symbol day fetched_at source name quote_type sector_key sector industry_key industry currency financial_currency data earnings_from earnings_to earnings_estimate',
   },
   history_absences: { read: 'object_key state reason source asked_at until job_id' },
-  history_budgets: { read: 'account slot holder until' },
+  history_budgets: { read: 'account slot holder until rests_until' },
   history_fetches: { read: 'object_key job_id attempt' },
   history_objects: {
     read:

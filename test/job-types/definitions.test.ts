@@ -41,6 +41,14 @@ test('the types have the attempts, pauses and time limits of the configuration',
     rank: { ...sources, timeoutSeconds: 13, mayCompleteWithErrors: true, needsMayFail: true },
     research: { ...sources, timeoutSeconds: 11, mayCompleteWithErrors: true },
     llm_analysis: { maxAttempts: 5, backoffSeconds: [7], timeoutSeconds: 14, mayCompleteWithErrors: false, needsMayFail: true },
+    // Three attempts, 2, 4 and 8 minutes apart; two calls of the model of 120 s each with time around them; worth having three days later.
+    picks: {
+      ...{ maxAttempts: 3, backoffSeconds: [120, 240, 480], timeoutSeconds: 360, ttlSeconds: 3 * 86_400 },
+      ...{ takesNoSlot: true, needsMayFail: true, mayCompleteWithErrors: false },
+    },
+    picks_universe: {
+      ...{ maxAttempts: 5, backoffSeconds: [7], timeoutSeconds: 500, ttlSeconds: 86_400, needsMayFail: true, mayCompleteWithErrors: false },
+    },
     history: { ...sources, timeoutSeconds: 500, ttlSeconds: 30 * 86_400, mostPerWorker: 2, takesNoSlot: true, mayCompleteWithErrors: true },
   });
 });
@@ -51,7 +59,7 @@ test('a type is found by its earlier names too, and the documents list each kind
     ...{ portfolio_fetch: 'batch_fetch', analysis: 'analysis', stock_analysis: 'analysis', batch_analysis: 'analysis', rank: 'rank' },
   });
   expect(listedNames()).toEqual({
-    jobTypes: ['fetch', 'batch_fetch', 'backfill', 'analysis', 'rank', 'research', 'llm_analysis', 'history'],
+    jobTypes: ['fetch', 'batch_fetch', 'backfill', 'analysis', 'rank', 'research', 'llm_analysis', 'picks', 'picks_universe', 'history'],
     dataKinds: ['bars', 'indicators', 'ranks', 'research', 'llm_analysis', 'history'],
   });
   for (const { name, about } of JOB_TYPES) expect([name.length <= 24, about]).toEqual([true, expect.stringMatching(/^[A-Z]/)]);

@@ -15,11 +15,12 @@ export function picksUniverseHandler({ sql }: { sql: Sql }): Handler<Computed> {
     async ({ prices, fundamentals, left }, { clock, config }) => {
       const started = performance.now();
       const now = clock.now();
+      const lists = Object.fromEntries(config.picks.universe.lists.map(({ name, symbols }) => [name, symbols.length]));
       const rows = await computeReturns(sql, config.picks.universe.index, now);
       return {
         rows: [{ rows, at: new Date(now.epochMilliseconds) }],
         dataMessages: [],
-        result: { prices, fundamentals, left, returns: rows.length, ms: Math.round(performance.now() - started) },
+        result: { prices, fundamentals, left, lists, returns: rows.length, ms: Math.round(performance.now() - started) },
       };
     },
     async (tx, computed) => {
