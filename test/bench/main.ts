@@ -18,6 +18,7 @@ const SECTIONS: Record<string, { about: string; load: () => Promise<(bench: Benc
   f: { about: 'the main job', load: async () => (await import('./main-job.ts')).mainJobSection },
   g: { about: 'ranking a chain', load: async () => (await import('./ranking.ts')).rankingSection },
   h: { about: 'rankings over HTTP', load: async () => (await import('./gateway.ts')).gatewaySection },
+  i: { about: 'weekly picks', load: async () => (await import('./picks.ts')).picksSection },
 };
 
 const { values } = parseArgs({
