@@ -80,24 +80,30 @@ export interface Universes {
 /** A screen that is older is made again, whatever is stored: prices may have been corrected. */
 const MOST_MS = 900_000;
 
+/** Milliseconds for which a screen is used without a look at the database: half of the time of a report was this look. */
+const LOOK_MS = 1_000;
+
 /**
  * Screens of the universe, each made once for all users. One is used until a symbol comes or goes, a newer session or company figure is stored, a session closes, or a
  * quarter of an hour is over.
  */
 export function createUniverses(sql: Sql, clock: Clock, config: Parts): Universes {
-  let kept: { stamp: string; until: number; screened: Promise<ScreenedUniverse> } | undefined;
+  let kept: { stamp: string; until: number; lookedAt: number; screened: Promise<ScreenedUniverse> } | undefined;
   return {
     async current() {
+      const lookedAt = performance.now();
+      if (kept !== undefined && lookedAt - kept.lookedAt < LOOK_MS) return kept.screened;
       const symbols = await universeSymbols(sql, config);
       const now = clock.now();
       const stamp = await stampOf(sql, symbols, now, config);
       if (kept === undefined || kept.stamp !== stamp || kept.until < now.epochMilliseconds) {
-        const made = { stamp, until: now.epochMilliseconds + MOST_MS, screened: screen(sql, symbols, now, config) };
+        const made = { stamp, until: now.epochMilliseconds + MOST_MS, lookedAt, screened: screen(sql, symbols, now, config) };
         kept = made;
         made.screened.catch(() => {
           if (kept === made) kept = undefined;
         });
       }
+      kept.lookedAt = lookedAt;
       return kept.screened;
     },
   };
