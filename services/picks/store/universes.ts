@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readSymbols } from '../../market/bars/read.ts';
 import { usCalendar } from '../../market/calendar/calendar.ts';
 import { sourceSet } from '../../market/freshness/freshness.ts';
+import { isWeeklyDue } from '../../market/research/staleness.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Config } from '../../platform/config/load.ts';
 import type { Sql } from '../../platform/database/database.ts';
@@ -27,25 +28,24 @@ export async function universeSymbols(sql: Sql, { picks }: Pick<Config, 'picks'>
 export interface StaleMembers {
   /** Without a bar of the newest session that has closed. Those that the sources had no answer for lately are left out. */
   prices: string[];
-  /** Without company figures, or with old ones. */
+  /** Without company figures, or with those of the week before. */
   fundamentals: string[];
   /** Stale symbols beyond `picks.universe.most_fetched`. */
   left: number;
 }
 
-const MS_PER_DAY = 86_400_000;
-
 /** The stale symbols of a universe with its index, those without any data first, then the oldest; at most `picks.universe.most_fetched` of each kind. Two reads. */
 export async function staleMembers(sql: Sql, symbols: readonly string[], now: Temporal.Instant, config: Parts): Promise<StaleMembers> {
-  const { index, fundamentals_max_age, most_fetched } = config.picks.universe;
+  const { index, most_fetched } = config.picks.universe;
   const all = [...new Set([...symbols, index])];
   const [states, fetched] = await Promise.all([
     readSymbols(sql, all, sourceSet(config)),
     symbols.length === 0
       ? []
-      : sql.rows<{ symbol: string; day: string }>('SELECT symbol, MAX(day) AS day FROM fundamentals WHERE symbol IN (?) GROUP BY symbol', [
-          symbols,
-        ]),
+      : sql.rows<{ symbol: string; at: Date }>(
+          'SELECT symbol, MAX(fetched_at) AS at FROM fundamentals WHERE symbol IN (?) GROUP BY symbol',
+          [symbols],
+        ),
   ]);
   const newest = usCalendar.latestClosed(now).date;
   const isPaused = (symbol: string): boolean => (states.get(symbol)?.failure?.againAt.getTime() ?? 0) > now.epochMilliseconds;
@@ -55,12 +55,10 @@ export async function staleMembers(sql: Sql, symbols: readonly string[], now: Te
     newestBar,
   );
 
-  const oldestDay = new Date(now.epochMilliseconds - fundamentals_max_age * MS_PER_DAY).toISOString().slice(0, 10);
-  const dayOf = new Map(fetched.map(({ symbol, day }) => [symbol, day]));
-  const dayOrNone = (symbol: string): string => dayOf.get(symbol) ?? '';
+  const fetchedAt = new Map(fetched.map(({ symbol, at }) => [symbol, Temporal.Instant.fromEpochMilliseconds(at.getTime())]));
   const fundamentals = oldest(
-    symbols.filter((symbol) => dayOrNone(symbol) <= oldestDay && !isPaused(symbol)),
-    dayOrNone,
+    symbols.filter((symbol) => isWeeklyDue(symbol, fetchedAt.get(symbol), now) && !isPaused(symbol)),
+    (symbol) => fetchedAt.get(symbol)?.toString() ?? '',
   );
   return {
     prices: prices.slice(0, most_fetched),

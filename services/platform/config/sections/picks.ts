@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { because, count, duration, listOf, secret, share, text } from '../fields.ts';
+import { because, count, listOf, secret, share, text } from '../fields.ts';
 
 const FACTORS = ['momentum', 'trend', 'low_volatility', 'low_drawdown', 'quality', 'value', 'income'] as const;
 
@@ -57,7 +57,6 @@ export const picks = z
         ),
       index: symbol(),
       held_and_watched: z.boolean(),
-      fundamentals_max_age: duration(),
       most_fetched: count(0, 10_000),
     }),
     rules,
