@@ -6,6 +6,7 @@ import { universeRequests } from '../../job-types/picks-universe/request.ts';
 import { NOT_ADVICE } from '../../picks/report/disclosures.ts';
 import { FALLBACK_REASONS, ReportSchema } from '../../picks/report/schema.ts';
 import { weekOf } from '../../picks/report/week.ts';
+import { FACTORS } from '../../picks/rules.ts';
 import { listReports } from '../../picks/store/reports.ts';
 import { mondaysSince, readTrackRecord } from '../../picks/store/track-record.ts';
 import { reportPrice } from '../../picks/wording/price.ts';
@@ -17,6 +18,10 @@ import { submitFor } from '../routes/submission.ts';
 import { profile } from './profile.ts';
 
 const params = z.strictObject({ id: userId });
+
+/** The same fields as stored. Each name is written out, as documents of APIs want them. */
+const weights = z.object(Object.fromEntries(FACTORS.map((name) => [name, z.int()])) as Record<(typeof FACTORS)[number], z.ZodInt>);
+const report = ReportSchema.extend({ profile, weights });
 
 const job = z.object({ id: z.string(), state, code: z.string().nullable(), reason: z.string().nullable() });
 const metadata = z.object({
@@ -59,25 +64,25 @@ function readRoute(app: App, parts: Parts): void {
       tags: ['picks'],
       params,
       querystring: z.strictObject({ week: day.optional().describe('A Monday') }),
-      response: { 200: z.object({ data: ReportSchema.extend({ profile }).nullable(), metadata }), ...problems },
+      response: { 200: z.object({ data: report.nullable(), metadata }), ...problems },
     },
     async handler(request) {
       const user = request.params.id;
       demand(request, 'read', user);
-      const { report, disclosures, thisWeek, isCurrent, status, job: newest } = await showPicks(parts, user, request.query.week);
+      const { report: shown, disclosures, thisWeek, isCurrent, status, job: newest } = await showPicks(parts, user, request.query.week);
       return {
-        data: report ?? null,
+        data: shown ?? null,
         metadata: {
           ...{ status, job: newest ?? null, this_week: thisWeek, is_current: isCurrent, disclosures, not_advice: NOT_ADVICE },
-          week_of: report?.week_of ?? null,
-          version: report?.version ?? null,
-          generated_at: report?.generated_at ?? null,
-          data_date: report?.data_date ?? null,
-          source: report?.source ?? null,
-          simulated: report?.simulated ?? null,
-          model: report?.model ?? null,
-          cost_usd: report?.cost_usd ?? null,
-          fallback_reason: report?.fallback_reason ?? null,
+          week_of: shown?.week_of ?? null,
+          version: shown?.version ?? null,
+          generated_at: shown?.generated_at ?? null,
+          data_date: shown?.data_date ?? null,
+          source: shown?.source ?? null,
+          simulated: shown?.simulated ?? null,
+          model: shown?.model ?? null,
+          cost_usd: shown?.cost_usd ?? null,
+          fallback_reason: shown?.fallback_reason ?? null,
         },
       };
     },
