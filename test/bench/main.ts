@@ -21,6 +21,7 @@ const SECTIONS: Record<string, { about: string; load: () => Promise<(bench: Benc
   i: { about: 'logins beside a flood', load: async () => (await import('./flood.ts')).floodSection },
   'history-year': { about: 'a year of quotes as a job', load: async () => (await import('./history-year.ts')).historyYearSection },
   history: { about: 'historical files', load: async () => (await import('./history.ts')).historySection },
+  picks: { about: 'weekly picks', load: async () => (await import('./picks.ts')).picksSection },
 };
 
 const { values } = parseArgs({

@@ -174,6 +174,44 @@ const OWN_KEYS = {
     items: '{pending, done, skipped, no_data, failed, not_entitled, not_yet, total}',
     item_list: '[{key, state, attempts, rows, bytes, reason}], the first thousand',
   },
+  'picks make': {
+    ok: 'true when nothing was refused',
+    jobs: '[{user, id, state}], one a user',
+    fetches: 'number of jobs that bring the universe up to date first',
+    refused: '[reason]',
+  },
+  'picks make --wait': {
+    ok: 'true when all reports were made',
+    jobs: '[job] as those of "fetch --wait"',
+    reports: '[report], in the order of the users; null for one without',
+  },
+  'picks show': {
+    report: 'the whole report, or null; docs/picks.md has its fields',
+    status: 'ready, making, failed, none, or sample in static mode',
+    job: '{id, state, code, reason} of the newest job of the week, or null',
+    is_current: 'false for a report of another week than the one asked for',
+    this_week: 'its Monday',
+    disclosures: '[{id, text}] that stand on the report',
+  },
+  'picks history': {
+    user: 'the reader',
+    reports: '[{week_of, version, source, simulated, data_date, generated_at, tickers}], newest first',
+  },
+  'picks record': {
+    user: 'the reader',
+    index: 'what the returns are compared with',
+    cohorts: '{counted, without}: the weeks that count, and those that do not, with the reason',
+    horizons:
+      '[{weeks, picks, cohorts, open, missing, delisted, effective, mean, excess, standardError, excessOverUniverse, hitRate, hitInterval, conclusive, notes, returns}], fractions',
+  },
+  'picks profile': { user: 'whose', profile: 'all its values', changed_at: 'null for the defaults' },
+  spend: {
+    totals: '[{purpose, window, spent_usd, unknown_usd, cap_usd, calls}] of this day and week',
+    calls:
+      '[{id, intent, payment, purpose, user, state, reserved_usd, cost_usd, cost_source, provider, model_asked, model_answered, reserved_at, error}]',
+    next: 'the value of --before for the next page, or null',
+  },
+  'spend settle': { id: 'with the other keys of a call in "spend --json"' },
   cancel: changed,
   retry: changed,
   redrive: {
