@@ -197,8 +197,20 @@ export interface paths {
   };
   "/v1/symbols/{symbol}/analysis": {
     parameters: { query?: never; header?: never; path?: never; cookie?: never };
-    /** The signal and its reasons */
+    /** The signal and its reasons, and the opinion of a language model */
     get: operations['readAnalysis'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/v1/symbols/{symbol}/research": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    /** Fundamentals and headlines, each with source and as-of */
+    get: operations['readResearch'];
     put?: never;
     post?: never;
     delete?: never;
@@ -820,6 +832,24 @@ export interface operations {
           /** Called with a signed POST when the job has ended */
           callback_url?: string;
         } | {
+          type: "research";
+          symbol: string;
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        } | {
+          type: "llm_analysis";
+          symbol: string;
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        } | {
           jobs: {
             type: "fetch";
             symbol: string;
@@ -872,6 +902,24 @@ export interface operations {
             symbol: string;
             /** monitor: what is worth watching; entry: what is worth buying now; exit: which held position to close */
             mode?: "monitor" | "entry" | "exit";
+            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+            priority?: number;
+            /** The user who waits for it: it counts against the slots of this user, who is notified */
+            user?: string;
+            /** Called with a signed POST when the job has ended */
+            callback_url?: string;
+          } | {
+            type: "research";
+            symbol: string;
+            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+            priority?: number;
+            /** The user who waits for it: it counts against the slots of this user, who is notified */
+            user?: string;
+            /** Called with a signed POST when the job has ended */
+            callback_url?: string;
+          } | {
+            type: "llm_analysis";
+            symbol: string;
             /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
             priority?: number;
             /** The user who waits for it: it counts against the slots of this user, who is notified */
@@ -936,7 +984,7 @@ export interface operations {
       query?: {
         state?: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
         queue?: "foreground" | "background_fetch" | "background_analysis";
-        type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank";
+        type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "research" | "llm_analysis" | "history";
         symbol?: string;
         /** Only jobs that this user waits for */
         user?: string;
@@ -1353,7 +1401,7 @@ export interface operations {
       content: {
         'application/json': {
           state?: "failed" | "expired" | "cancelled" | "completed_with_errors";
-          type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank";
+          type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "research" | "llm_analysis" | "history";
           symbol?: string;
         };
       };
@@ -1787,6 +1835,157 @@ export interface operations {
               indicators: {
                 [name: string]: number | null;
               } | null;
+            };
+            /** A language model's opinion; null where there is none, see model_analysis_state */
+            model_analysis: {
+              /** Not investment advice */
+              disclaimer: string;
+              source: "llm";
+              /** As its server names it */
+              model: string;
+              /** Host of the model's server */
+              provider: string;
+              created_at: string;
+              stale: boolean;
+              /** Of the newest price among the facts */
+              data_date: string | null;
+              /** true when the facts are made up */
+              simulated: boolean;
+              sentiment: number;
+              recommendation: "strong_buy" | "buy" | "hold" | "sell" | "strong_sell";
+              hold_forced: boolean;
+              confidence: number;
+              summary: {
+                text: string;
+                facts: string[];
+              } | null;
+              drivers: {
+                direction: "up" | "down";
+                text: string;
+                facts: string[];
+              }[];
+              risks: {
+                text: string;
+                facts: string[];
+              }[];
+              unknowns: string[];
+              dropped: {
+                where: string;
+                text: string;
+                violation: string;
+              }[];
+              /** The confidence is the model's own, not calibrated */
+              confidence_note: string;
+              /** The first answer was not accepted */
+              repaired: boolean;
+              /** What there was no fact of */
+              missing: string[];
+              /** All that the model was given; each figure in the sentences is the `shown` of one of them */
+              facts: {
+                id: string;
+                symbol: string | null;
+                kind: "price" | "indicator" | "fundamental" | "headline" | "event" | "score";
+                label: string;
+                value: number | string | null;
+                unit: "usd" | "money" | "pct" | "ratio" | "count" | "date" | "text";
+                as_of: string;
+                source: string;
+                shown: string;
+                trust: "measured" | "third_party";
+              }[];
+            } | null;
+            /** When it was made, or why there is none or no newer one */
+            model_analysis_state: string;
+          };
+        };
+      };
+      '4XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      '5XX': {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readResearch: {
+    parameters: {
+      query?: {
+        /** At most so many headlines */
+        headlines?: number;
+      };
+      header?: never;
+      path: {
+        symbol: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { [name: string]: unknown };
+        content: {
+          'application/json': {
+            symbol: string;
+            disclaimer: string;
+            fundamentals: {
+              source: "yahoo_finance" | "alpha_vantage" | "simulated";
+              /** true for made-up figures */
+              simulated: boolean;
+              fetched_at: string;
+              /** A request for research would fetch them again */
+              stale: boolean;
+              name: string | null;
+              /** EQUITY, ETF, … */
+              quote_type: string | null;
+              sector_key: string | null;
+              sector: string | null;
+              industry_key: string | null;
+              industry: string | null;
+              currency: string | null;
+              financial_currency: string | null;
+              /** Only those that the source has. The mean of under three analysts is left out */
+              values: {
+                name: "marketCap" | "trailingPe" | "trailingEps" | "bookValue" | "priceToBook" | "dividendYield" | "returnOnEquity" | "operatingMargins" | "debtToEquity" | "freeCashflow" | "recommendationMean" | "analysts";
+                label: string;
+                value: number;
+                /** fraction: 0.12 is 12 % */
+                unit: "money" | "ratio" | "fraction" | "count";
+                /** Of money: that of the price, or of the statements; null where the source names none */
+                currency: string | null;
+                /** For people */
+                shown: string;
+                /** Day on which it was fetched, UTC */
+                as_of: string;
+              }[];
+              /** The next report: its day, or the first and last day on which it is expected */
+              earnings: {
+                from: string;
+                to: string;
+                is_estimate: boolean;
+              } | null;
+            } | null;
+            news: {
+              source: ("yahoo_finance" | "alpha_vantage" | "simulated") | null;
+              simulated: boolean;
+              /** When headlines were asked for last */
+              checked_at: string | null;
+              stale: boolean;
+              /** The newest first; no text of articles */
+              headlines: {
+                /** SHA-256 of the link */
+                id: string;
+                title: string;
+                publisher: string;
+                published_at: string;
+                link: string;
+                source: "yahoo_finance" | "alpha_vantage" | "simulated";
+              }[];
             };
           };
         };
