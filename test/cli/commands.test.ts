@@ -332,26 +332,6 @@ test('a symbol shows its newest bar, source, freshness, signal with reasons, and
   expect(Math.sign(points)).toBe(known.analysis.signal === 'hold' ? Math.sign(points) : known.analysis.signal === 'buy' ? 1 : -1);
 });
 
-test('research with --wait gets figures and headlines, and the symbol shows them with source and day, marked as made up', async () => {
-  const ran = await mesh.run('research', 'IBM', '--wait');
-  expect(ran).toMatchObject({ code: 0 });
-  expect(ran.stdout).toMatch(/^IBM +simulated .*made-up/m);
-  const { stdout } = await mesh.run('symbol', 'IBM');
-  expect(stdout).toMatch(/^figures +simulated, .*, made up$/m);
-  expect(stdout).toMatch(/^market value +[\d.]+[MBT] USD +\d{4}-\d\d-\d\d$/m);
-  expect(stdout).toMatch(/Simulated News +IBM /);
-  expect(stdout).toContain('Not investment advice');
-  expect(stdout).toMatch(/^model's opinion +no language model is configured/m);
-  const known = json(await mesh.run('symbol', 'IBM', '--json'));
-  expect(known).toMatchObject({ research: { fundamentals: { source: 'simulated', simulated: true } }, model_analysis: null });
-});
-
-test('without a model its opinion is refused with the way out', async () => {
-  const ran = await mesh.run('opinion', 'IBM');
-  expect(ran).toMatchObject({ code: 2, stdout: '' });
-  expect(ran.stderr).toMatch(oneLine('no language model is configured.*set model.base_url and model.name'));
-});
-
 test('a symbol that was never fetched is a failure with the next step', async () => {
   const ran = await mesh.run('symbol', 'NEVER');
   expect(ran).toMatchObject({ code: 1, stdout: '' });

@@ -68,12 +68,7 @@ test('a name of one key only, with an underscore, is read from anything', () => 
 });
 
 test('a key that only the configuration names is found among the real ones', () => {
-  const ghosts = [
-    'queue.priority_queues.foreground.priority',
-    'jobs.timeouts.nothing',
-    'scheduler.schedules[].priority',
-    'logging.colour',
-  ];
+  const ghosts = ['queue.priority_queues.foreground.priority', 'jobs.timeouts.nothing', 'scheduler.schedules[].priority', 'logging.colour'];
   expect(unread([...ghosts, 'logging.level', 'queue.priority_queues.foreground.ttl'], sources())).toEqual(ghosts);
 });
 

@@ -325,14 +325,17 @@ test('loading takes less than a tenth of a second', () => {
   expect(Math.min(...times)).toBeLessThan(100);
 });
 
-test.each(['apis.openai', 'openai'])('integration.%s of earlier deployments sets the language model, and its other keys are named', (section) => {
-  const [outer, inner] = section.split('.');
-  const keys = '{model: a-model, max_tokens: 700, timeout: 33, temperature: 0.9}';
-  const yaml = `job_processor:\n  integration:\n    ${outer}:${inner === undefined ? ` ${keys}` : `\n      ${inner}: ${keys}`}\n`;
-  const { config, warnings } = load(yaml);
-  expect(config.model).toMatchObject({ name: 'a-model', max_tokens: 700, timeout: 33 });
-  expect(warnings).toEqual([expect.stringContaining(`integration.${section}.temperature (`)]);
-});
+test.each(['apis.openai', 'openai'])(
+  'integration.%s of earlier deployments sets the language model, and its other keys are named',
+  (section) => {
+    const [outer, inner] = section.split('.');
+    const keys = '{model: a-model, max_tokens: 700, timeout: 33, temperature: 0.9}';
+    const yaml = `job_processor:\n  integration:\n    ${outer}:${inner === undefined ? ` ${keys}` : `\n      ${inner}: ${keys}`}\n`;
+    const { config, warnings } = load(yaml);
+    expect(config.model).toMatchObject({ name: 'a-model', max_tokens: 700, timeout: 33 });
+    expect(warnings).toEqual([expect.stringContaining(`integration.${section}.temperature (`)]);
+  },
+);
 
 test('one key in its own place and in that of an earlier deployment, with two values, is an error that names both', () => {
   const yaml = 'job_processor:\n  model: {timeout: 10}\n  integration: {apis: {openai: {timeout: 20}}}\n';
