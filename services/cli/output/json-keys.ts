@@ -261,6 +261,11 @@ const OWN_KEYS = {
       '{state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}; failure: null, or {since, last_asked, asked_again, times, code, reason}',
     analysis: '{the same, and date, computed_at, signal, confidence, bars_used, reasons, indicators}',
     actions: '[{date, kind, value}], splits and dividends of the last year',
+    research:
+      'null without any; {symbol, disclaimer, fundamentals: {source, simulated, fetched_at, stale, name, sector, industry, values, earnings, …}, news: {source, checked_at, stale, headlines}}',
+    model_analysis:
+      'null without any; the opinion of a language model, not investment advice: {model, created_at, stale, sentiment, recommendation, confidence, summary, drivers, risks, unknowns, facts, …}',
+    model_analysis_state: 'when it was made, or why there is none',
   },
   ranks: {
     symbol: 'in upper case',

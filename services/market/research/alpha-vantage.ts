@@ -36,11 +36,25 @@ const Overview = z.object({
 const Feed = z.object({
   feed: z.array(z.unknown()),
 });
+/** Undefined for a month, day or hour that there is not. */
+function instantOf(text: string): Temporal.Instant | undefined {
+  if (!/^\d{8}T\d{6}$/.test(text)) return undefined;
+  try {
+    return Temporal.Instant.from(`${text}Z`);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 const Article = z.object({
   title: z.string().min(1),
   url: z.url({ protocol: /^https?$/ }),
   /** `20260302T133000`, UTC. */
-  time_published: z.string().regex(/^\d{8}T\d{6}$/),
+  time_published: z
+    .string()
+    .transform(instantOf)
+    .refine((moment) => moment !== undefined),
   source: z.string().min(1),
   ticker_sentiment: z.array(z.object({ ticker: z.string() })).catch([]),
 });
@@ -172,16 +186,14 @@ function newsOf(symbol: string, spelled: string, feed: readonly unknown[], now: 
     if (!parsed.success) return [];
     const { title, url, time_published, source, ticker_sentiment } = parsed.data;
     const tickers = ticker_sentiment.map(({ ticker }) => ticker);
-    const [, date, time] = /^(\d{8})T(\d{6})$/.exec(time_published) as unknown as [string, string, string];
-    const published = Temporal.Instant.from(`${date}T${time}Z`);
     const clean = plainText(title, LONGEST_TITLE);
-    if (!tickers.includes(spelled) || clean === '' || Temporal.Instant.compare(published, now) > 0) return [];
+    if (!tickers.includes(spelled) || clean === '' || Temporal.Instant.compare(time_published, now) > 0) return [];
     return [
       {
         id: newsId(url),
         title: clean,
         publisher: plainText(source, 100),
-        publishedAt: published,
+        publishedAt: time_published,
         tickers: tickers.slice(0, 20),
         link: url,
       },

@@ -79,5 +79,7 @@ export function plainText(text: string, longest = LONGEST_TITLE): string {
     .replace(/[{}<>`]/g, ' ')
     .replace(/\s+/g, ' ')
     .trim();
-  return clean.length <= longest ? clean : `${clean.slice(0, longest - 1)}…`;
+  // By code points: half of a pair is no character.
+  const points = Array.from(clean);
+  return points.length <= longest ? clean : `${points.slice(0, longest - 1).join('')}…`;
 }

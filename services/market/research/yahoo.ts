@@ -18,10 +18,13 @@ const number = z.unknown().transform((value) => {
   return typeof raw === 'number' && Number.isFinite(raw) ? raw : null;
 });
 const text = z.unknown().transform((value) => (typeof value === 'string' && value.trim() !== '' ? plainText(value) : null));
-/** A day in UTC, of a Date, seconds or text. */
-const day = z.unknown().transform((value) => {
+/** A moment that a person may mean: a Date of JavaScript reaches further than the database. */
+const isMoment = (date: Date): boolean => date.getTime() >= 0 && date.getUTCFullYear() < 9999;
+/** A day in UTC, of a Date, seconds, `{raw, fmt}` or text. */
+const day = z.unknown().transform((given) => {
+  const value = typeof given === 'object' && given !== null && 'raw' in given ? given.raw : given;
   const date = value instanceof Date ? value : typeof value === 'number' ? new Date(value * 1000) : new Date(String(value));
-  return Number.isNaN(date.getTime()) ? null : date.toISOString().slice(0, 10);
+  return isMoment(date) ? date.toISOString().slice(0, 10) : null;
 });
 const part = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z
@@ -56,7 +59,7 @@ const Article = z.object({
   title: z.string().min(1),
   publisher: z.string().min(1),
   link: z.url({ protocol: /^https?$/ }),
-  providerPublishTime: z.union([z.date(), z.number().transform((seconds) => new Date(seconds * 1000))]),
+  providerPublishTime: z.union([z.date(), z.number().transform((seconds) => new Date(seconds * 1000))]).refine(isMoment),
   relatedTickers: z.array(z.string()).catch([]),
 });
 
