@@ -5,7 +5,7 @@ import type { Config } from '../../platform/config/load.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { portfolioBatches } from '../batch-fetch/request.ts';
 import { computationFor, type Origin } from '../request.ts';
-import { researchKey, researchRequest } from '../research/request.ts';
+import { fundamentalsRequest } from '../research/request.ts';
 
 /** There is one universe, so its update is one job while it lives. */
 export const UNIVERSE_KEY = 'picks_universe';
@@ -29,8 +29,9 @@ export async function universeRequests({ db, clock, config }: Parts, { always = 
 function requestsOf({ prices, fundamentals, left }: StaleMembers, config: Config): JobRequest[] {
   const origin: Origin = { cause: 'scheduled_update', rules: config.jobs.priority_rules, by: 'picks' };
   const batches = portfolioBatches(prices, config.stock_jobs.data_fetch.batch_size, origin).filter(({ type }) => type === 'batch_fetch');
-  const research = fundamentals.map((symbol) => researchRequest(symbol, origin));
-  const after = [...batches.flatMap(({ dedupeKey }) => dedupeKey ?? []), ...fundamentals.map(researchKey)];
+  // The screen reads no headlines: news of hundreds of symbols a day is what gets an address blocked.
+  const research = fundamentals.map((symbol) => fundamentalsRequest(symbol, origin));
+  const after = [...batches.flatMap(({ dedupeKey }) => dedupeKey ?? []), ...research.map(({ dedupeKey }) => dedupeKey)];
   const { index } = config.picks.universe;
   return [
     ...batches,

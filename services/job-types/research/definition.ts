@@ -3,8 +3,8 @@ import { parseSymbol, SymbolSchema } from '../../market/symbol.ts';
 import { httpForm, type JobType, marketResult } from '../job-type.ts';
 import { researchRequest } from './request.ts';
 
-/** `force`: also what is still fresh. */
-export const ResearchPayload = z.strictObject({ symbol: SymbolSchema, force: z.boolean().optional() });
+/** `force`: also what is still fresh. `news: false`: fundamentals alone. */
+export const ResearchPayload = z.strictObject({ symbol: SymbolSchema, force: z.boolean().optional(), news: z.boolean().optional() });
 
 export const researchType = {
   name: 'research',

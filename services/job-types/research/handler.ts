@@ -15,7 +15,7 @@ export interface ResearchRows {
   news: News | undefined;
 }
 
-/** Fetches fundamentals and news at the same time, each where it is stale. One that fails costs the other nothing; when both fail, the job does. */
+/** Fetches fundamentals and, unless the job is of fundamentals alone, news at the same time, each where it is stale. One that fails costs the other nothing; when both fail, the job does. */
 export function researchHandler({ sql, research }: { sql: Sql; research: Research }): Handler<ResearchRows> {
   return handler(researchType, (payload, context) => researchSymbol(payload, context, sql, research), storeRows);
 }
@@ -32,7 +32,7 @@ async function storeRows(tx: Transaction, rows: readonly ResearchRows[]): Promis
 }
 
 async function researchSymbol(
-  { symbol, force = false }: z.output<typeof ResearchPayload>,
+  { symbol, force = false, news: withNews = true }: z.output<typeof ResearchPayload>,
   { clock, signal, job }: JobContext<ResearchRows>,
   sql: Sql,
   research: Research,
@@ -45,7 +45,7 @@ async function researchSymbol(
   const stored = known.get(symbol);
   const [fundamentals, news] = await Promise.all([
     isFresh(stored?.fetchedAt, FUNDAMENTALS_HOURS) ? undefined : outcomeOf(research.fundamentals(symbol, signal)),
-    isFresh(told.checkedAt, NEWS_HOURS) ? undefined : outcomeOf(research.news(symbol, signal)),
+    !withNews || isFresh(told.checkedAt, NEWS_HOURS) ? undefined : outcomeOf(research.news(symbol, signal)),
   ]);
   signal.throwIfAborted();
   const failures = [fundamentals, news].flatMap((outcome) => (outcome !== undefined && 'error' in outcome ? [outcome.error] : []));

@@ -29,9 +29,9 @@ function world() {
     },
   };
   const { run, store } = researchHandler({ sql: db, research });
-  async function runOnce(symbol: string, { attempt = 1, force }: { attempt?: number; force?: boolean } = {}) {
+  async function runOnce(symbol: string, { attempt = 1, ...how }: { attempt?: number; force?: boolean; news?: boolean } = {}) {
     const context = { clock, signal: new AbortController().signal, job: { attempt, maxAttempts: 4 } } as unknown as JobContext<never>;
-    const output = await run({ symbol, ...(force === undefined ? {} : { force }) }, context);
+    const output = await run({ symbol, ...how }, context);
     await db.transaction((tx) => store(tx, output.rows));
     return output;
   }
@@ -60,6 +60,13 @@ test('what is fresh is not fetched again: news after an hour, fundamentals after
   clock.advance({ hours: 24 });
   await runOnce('MSFT');
   expect(asked.length).toBe(5);
+});
+
+test('of a member of a universe that nobody asked for the fundamentals alone are fetched, and its news are as unknown as before', async () => {
+  const { asked, runOnce } = world();
+  const { result } = await runOnce('ORCL', { news: false });
+  expect([asked, result.headlines]).toEqual([['fundamentals'], null]);
+  expect((await readNews(db, 'ORCL', 1)).checkedAt).toBeNull();
 });
 
 test('with force all is fetched', async () => {
