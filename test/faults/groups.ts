@@ -37,13 +37,15 @@ export interface RunOptions {
   rounds: number;
   /** Logins a second. */
   perSecond: number;
+  /** Users of a round of paid reports. */
+  users: number;
   cleanup: Cleanup;
 }
 
 export interface Group {
   names: readonly string[];
-  /** Starts the group's mesh. */
-  open(): Promise<{ run(name: string, options: RunOptions): Promise<FaultRow>; close(): Promise<void> }>;
+  /** Starts the group's mesh. `processes`: of workers, where paid reports are made. */
+  open(size: { processes: number }): Promise<{ run(name: string, options: RunOptions): Promise<FaultRow>; close(): Promise<void> }>;
 }
 
 function tally(fault: string, rounds: readonly Round[]): FaultRow {
@@ -152,19 +154,19 @@ const history: Group = {
 };
 
 /** Users of a round of paid reports. */
-const READERS = 24;
+export const READERS = 24;
 
 /** Sent are reports that were asked for; lost are users without one, doubled are requests to the model beyond one of a report, and versions beyond one. */
 const picks: Group = {
   names: PICKS_CASES.map(({ name }) => `picks: ${name}`),
-  async open() {
-    const ground = await openPicksGround();
+  async open({ processes }) {
+    const ground = await openPicksGround(processes);
     return {
-      async run(name, { rounds }) {
+      async run(name, { rounds, users }) {
         const counts: PicksRound[] = [];
         while (counts.length < rounds) {
           try {
-            counts.push(await named(PICKS_CASES, name).run(ground, READERS));
+            counts.push(await named(PICKS_CASES, name).run(ground, users));
           } finally {
             await ground.clear();
           }

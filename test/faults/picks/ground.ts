@@ -35,7 +35,8 @@ const TABLES = [
 ];
 /** Seconds of one answer. Whoever waits for a call of a dead process waits ten longer. */
 const MODEL_TIMEOUT = 3;
-const WORKERS = 3;
+/** Processes of workers. */
+export const PICKERS = 3;
 
 export interface Ground {
   mesh: TestMesh;
@@ -82,7 +83,7 @@ const GOALS = [
 /** The goals as bits of a number: no two users have the same. */
 const goalsOf = (index: number): string[] => GOALS.filter((_, bit) => ((index + 1) >> bit) & 1);
 
-export async function openPicksGround(): Promise<Ground> {
+export async function openPicksGround(processes = PICKERS): Promise<Ground> {
   const mesh = await startTestMesh();
   const members = movedTo(Temporal.Now.instant(), inventedMembers(60));
   await storeUniverse(mesh.db, members);
@@ -93,7 +94,7 @@ export async function openPicksGround(): Promise<Ground> {
   const symbols = members.map(({ symbol }) => symbol);
   // It takes back what a frozen worker holds. No run by the calendar comes between.
   await mesh.service('scheduler', ['scheduler.schedules=']);
-  const workers = pickers(mesh, configurationFor(mesh, server, symbols));
+  const workers = pickers(mesh, configurationFor(mesh, server, symbols), processes);
   const rules = loadConfig({ env: {} }).config.jobs.priority_rules;
   const week = weekOf(systemClock.now());
   const state = { users: [] as string[], first: 0, deaths: 0 };
@@ -163,7 +164,7 @@ function configurationFor(mesh: TestMesh, server: ModelServer, symbols: readonly
 }
 
 /** Workers that are started again under their names when they die. */
-function pickers(mesh: TestMesh, config: string) {
+function pickers(mesh: TestMesh, config: string, processes: number) {
   const children = new Map<string, ChildProcess>();
   let ending = false;
   async function start(instance: string): Promise<void> {
@@ -179,7 +180,7 @@ function pickers(mesh: TestMesh, config: string) {
     all: () => [...children.values()],
     async start() {
       ending = false;
-      await Promise.all(Array.from({ length: WORKERS }, (_, index) => start(`picker-${index}`)));
+      await Promise.all(Array.from({ length: processes }, (_, index) => start(`picker-${index}`)));
     },
     async end() {
       ending = true;
