@@ -22,6 +22,9 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   chain_days: { read: 'symbol date source as_of contracts data' },
   corporate_actions: { read: 'symbol date kind value source as_of' },
   dedupe_windows: 'hidden',
+  fundamentals: {
+    read: 'symbol day fetched_at source name quote_type sector_key sector industry_key industry currency financial_currency data earnings_from earnings_to earnings_estimate',
+  },
   history_absences: { read: 'object_key state reason source asked_at until job_id' },
   history_budgets: { read: 'account slot holder until rests_until' },
   history_fetches: { read: 'object_key job_id attempt' },
@@ -49,6 +52,12 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   leases: { read: 'name holder until' },
   login_answers: { read: 'id instance admitted_at', hidden: 'logins' },
   logins: 'hidden',
+  model_analyses: {
+    read: 'symbol created_at data_date model provider sentiment recommendation confidence document stale_after',
+    hidden: 'facts_hash spend_id',
+  },
+  news: { read: 'symbol id published_at fetched_at source title publisher link tickers' },
+  news_checks: { read: 'symbol checked_at source' },
   option_current: { read: 'symbol ranking_mode run_id run_at' },
   option_positions: 'hidden',
   option_runs: {
@@ -62,11 +71,23 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
       'deterioration_score time_urgency_score spread_score iv_rank iv_percentile iv_discount_score band data_quality signals missing weights blocks marks',
     hidden: 'position user_id entry_price stop_pct',
   },
+  pick_returns: { read: 'start_date symbol weeks state start_on start_close end_on end_close value computed_at' },
+  pick_universe_returns: { read: 'start_date weeks value computed_at', hidden: 'hash' },
+  pick_universes: { read: 'data_date eligible', hidden: 'hash' },
+  profiles: 'hidden',
   queues: { read: 'queue' },
+  report_drafts: 'hidden',
   schedule_runs: { read: 'name last_run_at' },
   schema_migrations: { read: 'version name checksum applied_at' },
   settings: { read: 'name value changed_at', hidden: 'changed_by' },
   slot_waits: { read: 'user_id priority job_id' },
+  spend: {
+    read:
+      'id payment purpose state reserved_micros settled_micros cost_source provider model_asked model_answered price_in price_out tokens_in tokens_out tokens_reasoning ' +
+      'tokens_cached searches reserved_at sent_at deadline answered_at settled_at job_id attempt',
+    hidden: 'intent_key user_id provider_ref request_hash raw citations error',
+  },
+  spend_windows: { read: 'purpose' },
   source_budget: { read: 'key points expire' },
   stream_tokens: 'hidden',
   symbol_failures: { read: 'symbol what sources since asked_at again_at times code reason' },
@@ -76,6 +97,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   user_portfolio_priority: { read: 'user_id at admitted_at total queued fresh', hidden: 'decisions' },
   user_slots: { read: 'user_id slot job_id' },
   webhook_secrets: 'hidden',
+  weekly_reports: 'hidden',
   write_probes: { read: 'id at' },
 };
 

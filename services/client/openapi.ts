@@ -69,8 +69,12 @@ export interface paths {
     get: operations['listIndicators'];
   };
   "/v1/symbols/{symbol}/analysis": {
-    /** The signal and its reasons */
+    /** The signal and its reasons, and the opinion of a language model */
     get: operations['readAnalysis'];
+  };
+  "/v1/symbols/{symbol}/research": {
+    /** Fundamentals and headlines, each with source and as-of */
+    get: operations['readResearch'];
   };
   "/v1/users/{id}/portfolio": {
     /** What a user holds and watches */
@@ -105,6 +109,38 @@ export interface paths {
   "/functions/v1/options-rankings": {
     /** The newest ranking of a symbol's options, for earlier clients */
     get: operations['readOptionsRankings'];
+  };
+  "/v1/users/{id}/picks": {
+    /** A user's weekly stock picks */
+    get: operations['readPicks'];
+    /** Make a user's report of this week */
+    post: operations['makePicks'];
+  };
+  "/v1/users/{id}/picks/history": {
+    /** A user's reports, newest first */
+    get: operations['listPicks'];
+  };
+  "/v1/users/{id}/picks/record": {
+    /** What a user's picks returned */
+    get: operations['readPicksRecord'];
+  };
+  "/v1/users/{id}/profile": {
+    /** A user's profile */
+    get: operations['readProfile'];
+    /** Replace a user's profile */
+    put: operations['replaceProfile'];
+  };
+  "/v1/spend": {
+    /** What the language model cost */
+    get: operations['listSpend'];
+  };
+  "/v1/spend/{id}/settle": {
+    /** Say what a call of unknown payment cost, by the provider's bill */
+    post: operations['settleSpend'];
+  };
+  "/v1/cron/weekly-picks": {
+    /** Start the weekly run */
+    post: operations['startWeeklyPicks'];
   };
   "/v1/historical/option": {
     /** Download the history of a root's options */
@@ -994,6 +1030,24 @@ export interface operations {
           /** Called with a signed POST when the job has ended */
           callback_url?: string;
         } | {
+          type: "research";
+          symbol: string;
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        } | {
+          type: "llm_analysis";
+          symbol: string;
+          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+          priority?: number;
+          /** The user who waits for it: it counts against the slots of this user, who is notified */
+          user?: string;
+          /** Called with a signed POST when the job has ended */
+          callback_url?: string;
+        } | {
           jobs: {
             type: "fetch";
             symbol: string;
@@ -1052,6 +1106,24 @@ export interface operations {
             user?: string;
             /** Called with a signed POST when the job has ended */
             callback_url?: string;
+          } | {
+            type: "research";
+            symbol: string;
+            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+            priority?: number;
+            /** The user who waits for it: it counts against the slots of this user, who is notified */
+            user?: string;
+            /** Called with a signed POST when the job has ended */
+            callback_url?: string;
+          } | {
+            type: "llm_analysis";
+            symbol: string;
+            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+            priority?: number;
+            /** The user who waits for it: it counts against the slots of this user, who is notified */
+            user?: string;
+            /** Called with a signed POST when the job has ended */
+            callback_url?: string;
           }[];
         };
       };
@@ -1074,7 +1146,7 @@ export interface operations {
       query?: {
         state?: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
         queue?: "foreground" | "background_fetch" | "background_analysis";
-        type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "history";
+        type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "research" | "llm_analysis" | "picks" | "picks_universe" | "history";
         symbol?: string;
         /** Only jobs that this user waits for */
         user?: string;
@@ -1207,7 +1279,7 @@ export interface operations {
       content: {
         'application/json': {
           state?: "failed" | "expired" | "cancelled" | "completed_with_errors";
-          type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "history";
+          type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "research" | "llm_analysis" | "picks" | "picks_universe" | "history";
           symbol?: string;
         };
       };
@@ -1371,6 +1443,141 @@ export interface operations {
             unrestated_split: string | null;
             price: components['schemas']['Freshness'];
             analysis: components['schemas']['Analysis'];
+            /** A language model's opinion; null where there is none, see model_analysis_state */
+            model_analysis: {
+              /** Not investment advice */
+              disclaimer: string;
+              source: "llm";
+              /** As its server names it */
+              model: string;
+              /** Host of the model's server */
+              provider: string;
+              created_at: string;
+              stale: boolean;
+              /** Of the newest price among the facts */
+              data_date: string | null;
+              /** true when the facts are made up */
+              simulated: boolean;
+              sentiment: number;
+              recommendation: "strong_buy" | "buy" | "hold" | "sell" | "strong_sell";
+              hold_forced: boolean;
+              confidence: number;
+              summary: {
+                text: string;
+                facts: string[];
+              } | null;
+              drivers: {
+                direction: "up" | "down";
+                text: string;
+                facts: string[];
+              }[];
+              risks: {
+                text: string;
+                facts: string[];
+              }[];
+              unknowns: string[];
+              dropped: {
+                where: string;
+                text: string;
+                violation: string;
+              }[];
+              /** The confidence is the model's own, not calibrated */
+              confidence_note: string;
+              /** The first answer was not accepted */
+              repaired: boolean;
+              /** What there was no fact of */
+              missing: string[];
+              /** All that the model was given; each figure in the sentences is the `shown` of one of them */
+              facts: {
+                id: string;
+                symbol: string | null;
+                kind: "price" | "indicator" | "fundamental" | "headline" | "event" | "score";
+                label: string;
+                value: number | string | null;
+                unit: "usd" | "money" | "pct" | "ratio" | "count" | "date" | "text";
+                as_of: string;
+                source: string;
+                shown: string;
+                trust: "measured" | "third_party";
+              }[];
+            } | null;
+            /** When it was made, or why there is none or no newer one */
+            model_analysis_state: string;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  readResearch: {
+    parameters: {
+      query?: {
+        /** At most so many headlines */
+        headlines?: number;
+      };
+      path: { symbol: string };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            symbol: string;
+            disclaimer: string;
+            fundamentals: {
+              source: "yahoo_finance" | "alpha_vantage" | "simulated";
+              /** true for made-up figures */
+              simulated: boolean;
+              fetched_at: string;
+              /** A request for research would fetch them again */
+              stale: boolean;
+              name: string | null;
+              /** EQUITY, ETF, … */
+              quote_type: string | null;
+              sector_key: string | null;
+              sector: string | null;
+              industry_key: string | null;
+              industry: string | null;
+              currency: string | null;
+              financial_currency: string | null;
+              /** Only those that the source has. The mean of under three analysts is left out */
+              values: {
+                name: "marketCap" | "trailingPe" | "trailingEps" | "bookValue" | "priceToBook" | "dividendYield" | "returnOnEquity" | "operatingMargins" | "debtToEquity" | "freeCashflow" | "recommendationMean" | "analysts";
+                label: string;
+                value: number;
+                /** fraction: 0.12 is 12 % */
+                unit: "money" | "ratio" | "fraction" | "count";
+                /** Of money: that of the price, or of the statements; null where the source names none */
+                currency: string | null;
+                /** For people */
+                shown: string;
+                /** Day on which it was fetched, UTC */
+                as_of: string;
+              }[];
+              /** The next report: its day, or the first and last day on which it is expected */
+              earnings: {
+                from: string;
+                to: string;
+                is_estimate: boolean;
+              } | null;
+            } | null;
+            news: {
+              source: ("yahoo_finance" | "alpha_vantage" | "simulated") | null;
+              simulated: boolean;
+              /** When headlines were asked for last */
+              checked_at: string | null;
+              stale: boolean;
+              /** The newest first; no text of articles */
+              headlines: {
+                /** SHA-256 of the link */
+                id: string;
+                title: string;
+                publisher: string;
+                published_at: string;
+                link: string;
+                source: "yahoo_finance" | "alpha_vantage" | "simulated";
+              }[];
+            };
           };
         };
       };
@@ -1659,6 +1866,492 @@ export interface operations {
       };
     };
     responses: operations['readRanking']['responses'];
+  };
+  readPicks: {
+    parameters: {
+      query?: {
+        /** A Monday */
+        week?: string;
+      };
+      path: { id: string };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            data: {
+              schema: 1;
+              user_id: string;
+              week_of: string;
+              version: number;
+              source: "llm" | "quant" | "sample";
+              simulated: boolean;
+              data_date: string;
+              generated_at: string;
+              universe: {
+                size: number;
+                eligible: number;
+                small: boolean;
+                hash: string;
+                excluded: {
+                  [name: string]: number;
+                };
+                fundamentals_oldest: string | null;
+                fundamentals_newest: string | null;
+              };
+              profile: {
+                risk_tolerance: string;
+                timeline: string;
+                experience: string;
+                goals: string[];
+                /** Dollars: one share of a pick costs no more, unless `fractional` */
+                monthly_budget: number;
+                fractional: boolean;
+                /** Sectors */
+                interests: string[];
+              };
+              weights: {
+                momentum: number;
+                trend: number;
+                low_volatility: number;
+                low_drawdown: number;
+                quality: number;
+                value: number;
+                income: number;
+              };
+              relaxed: ("correlation" | "sector_cap" | "volatility_band")[];
+              shortfall: {
+                reason: "too_few_candidates" | "too_few_in_interests";
+                wanted: number;
+                found: number;
+                text: string;
+              } | null;
+              stock_picks: {
+                rank: number;
+                ticker: string;
+                name: string;
+                sector: string | null;
+                sector_key: string | null;
+                price_at: number;
+                total: number;
+                coverage: number;
+                parts: {
+                  factor: "momentum" | "trend" | "low_volatility" | "low_drawdown" | "quality" | "value" | "income";
+                  score: number | null;
+                  weight: number;
+                  points: number;
+                }[];
+                missing: ("momentum" | "trend" | "low_volatility" | "low_drawdown" | "quality" | "value" | "income")[];
+                risk_level: "low" | "medium" | "high";
+                sigma: number;
+                drawdown: number;
+                reasons: {
+                  text: string;
+                  facts: string[];
+                }[];
+                rationale: {
+                  text: string;
+                  facts: string[];
+                }[] | null;
+                held_pct: number;
+                change: "new" | "kept";
+              }[];
+              near_misses: {
+                ticker: string;
+                rank: number;
+                total: number;
+                reason: {
+                  text: string;
+                  facts: string[];
+                };
+                instead: string | null;
+              }[];
+              changes: {
+                ticker: string;
+                change: "kept" | "new" | "dropped";
+                before: number | null;
+                after: number | null;
+                factor: ("momentum" | "trend" | "low_volatility" | "low_drawdown" | "quality" | "value" | "income") | null;
+                moved: number | null;
+                reason: {
+                  text: string;
+                  facts: string[];
+                } | null;
+              }[];
+              investment_themes: {
+                title: string;
+                category: "sector" | "industry" | "style" | "macro";
+                summary: {
+                  text: string;
+                  facts: string[];
+                };
+                paragraphs: {
+                  text: string;
+                  facts: string[];
+                }[];
+                tickers: string[];
+                written_by: "program" | "model";
+              }[];
+              market_analysis: {
+                environment: {
+                  text: string;
+                  facts: string[];
+                }[];
+                risk_factors: {
+                  text: string;
+                  facts: string[];
+                }[];
+                opportunities: {
+                  text: string;
+                  facts: string[];
+                }[];
+                written_by: "program" | "model";
+              };
+              facts: {
+                id: string;
+                symbol: string | null;
+                kind: "price" | "indicator" | "fundamental" | "headline" | "event" | "score";
+                label: string;
+                value: number | string | null;
+                unit: "usd" | "money" | "pct" | "ratio" | "count" | "date" | "text";
+                as_of: string;
+                source: string;
+                shown: string;
+                trust: "measured" | "third_party";
+              }[];
+              citations: {
+                title: string;
+                url: string;
+                date: string | null;
+              }[];
+              dropped: {
+                where: string;
+                text: string;
+                violation: string;
+              }[];
+              model: string | null;
+              provider: string | null;
+              cost_usd: number | null;
+              cost_state: "none" | "exact" | "estimated" | "unknown";
+              spend_ids: string[];
+              fallback_reason: ("no_model" | "cap_reached" | "payment_unknown" | "invalid_answer" | "model_failed" | "sample") | null;
+              disclosures_version: number;
+            } | null;
+            metadata: {
+              /** Of the week that was asked for; the last good report is shown meanwhile */
+              status: "ready" | "making" | "failed" | "none" | "sample";
+              /** The newest job of that week */
+              job: {
+                id: string;
+                state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+                code: string | null;
+                reason: string | null;
+              } | null;
+              /** Its Monday */
+              this_week: string;
+              /** Of the report that is shown */
+              week_of: string | null;
+              /** false: the report is of another week than the one asked for */
+              is_current: boolean;
+              version: number | null;
+              generated_at: string | null;
+              /** Of its newest prices */
+              data_date: string | null;
+              source: ("llm" | "quant" | "sample") | null;
+              /** true: made-up prices or company figures */
+              simulated: boolean | null;
+              model: string | null;
+              cost_usd: number | null;
+              /** Why the words are those of the program */
+              fallback_reason: ("no_model" | "cap_reached" | "payment_unknown" | "invalid_answer" | "model_failed" | "sample") | null;
+              /** Must be shown with the report */
+              disclosures: {
+                id: string;
+                text: string;
+              }[];
+              not_advice: string;
+            };
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  makePicks: {
+    parameters: operations['readJob']['parameters'];
+    requestBody: {
+      content: {
+        'application/json': {
+          /** true: answers what it may cost at most, and asks for nothing */
+          dry_run?: boolean;
+          /** The price that the dry run has named; required where it is not 0 */
+          price_usd?: number;
+          /** true: also where nobody knows whether an earlier call was paid for. For keys with the scope jobs */
+          pay_again?: boolean;
+        };
+      };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            user: string;
+            week_of: string;
+            /** At most */
+            price_usd: number;
+            model: string | null;
+          };
+        };
+      };
+      202: {
+        content: {
+          'application/json': {
+            user: string;
+            week_of: string;
+            job_id: string;
+            outcome: "queued" | "joined";
+            price_usd: number;
+            status_url: string;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listPicks: {
+    parameters: {
+      query?: {
+        limit?: number;
+        /** Only weeks before this Monday: the next page */
+        before?: string;
+      };
+      path: { id: string };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            user: string;
+            reports: {
+              week_of: string;
+              version: number;
+              source: "llm" | "quant" | "sample";
+              simulated: boolean;
+              data_date: string;
+              generated_at: string;
+              tickers: string[];
+            }[];
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  readPicksRecord: {
+    parameters: operations['readJob']['parameters'];
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            user: string;
+            index: string;
+            /** Weeks that have no record */
+            without: {
+              week_of: string;
+              reason: "no_report" | "sample" | "simulated";
+            }[];
+            horizons: {
+              weeks: number;
+              /** Measured */
+              picks: number;
+              /** Reports that are measured */
+              cohorts: number;
+              open: number;
+              missing: number;
+              delisted: number;
+              /** Reports whose windows do not overlap: all errors rest on them */
+              effective: number;
+              /** A fraction, as the others */
+              mean: number | null;
+              /** Over the index */
+              excess: number | null;
+              standard_error: number | null;
+              /** Over all symbols that could be picked, at equal weights */
+              excess_over_universe: number | null;
+              /** Share of picks above the index */
+              hit_rate: number | null;
+              /** 95 %, Wilson */
+              hit_interval: number[] | null;
+              /** false: too few weeks to say anything */
+              conclusive: boolean;
+              notes: string[];
+              returns: {
+                week_of: string;
+                index: number | null;
+                universe: number | null;
+                picks: {
+                  symbol: string;
+                  state: "open" | "final" | "carried" | "delisted" | "missing";
+                  start: {
+                    date: string;
+                    close: number;
+                  } | null;
+                  end: {
+                    date: string;
+                    close: number;
+                  } | null;
+                  value: number | null;
+                }[];
+              }[];
+            }[];
+            not_advice: string;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  readProfile: {
+    parameters: operations['readJob']['parameters'];
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            user: string;
+            profile: {
+              risk_tolerance: string;
+              timeline: string;
+              experience: string;
+              goals: string[];
+              /** Dollars: one share of a pick costs no more, unless `fractional` */
+              monthly_budget: number;
+              fractional: boolean;
+              /** Sectors */
+              interests: string[];
+            };
+            /** null: the defaults, since none is stored */
+            changed_at: string | null;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  replaceProfile: {
+    parameters: operations['readJob']['parameters'];
+    requestBody: {
+      content: {
+        'application/json': {
+          risk_tolerance?: "conservative" | "moderate" | "aggressive";
+          timeline?: "<1y" | "1-3" | "3-5" | "5-10" | "10+";
+          experience?: "none" | "beginner" | "intermediate" | "advanced";
+          goals?: ("retirement" | "house" | "big_purchase" | "extra_income" | "pay_off_debt" | "for_fun" | "inheritance" | "travel" | "not_sure")[];
+          monthly_budget?: number;
+          fractional?: boolean;
+          interests?: string[];
+        };
+      };
+    };
+    responses: operations['readProfile']['responses'];
+  };
+  listSpend: {
+    parameters: {
+      query?: {
+        purpose?: "picks" | "llm_analysis";
+        user?: string;
+        state?: "reserved" | "sent" | "answered" | "settled" | "released" | "unknown";
+        limit?: number;
+        /** `next` of the page before */
+        before?: number;
+      };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            calls: {
+              id: number;
+              purpose: "picks" | "llm_analysis";
+              user: string | null;
+              /** unknown: nobody knows whether it was paid for; it counts as paid */
+              state: "reserved" | "sent" | "answered" | "settled" | "released" | "unknown";
+              /** US dollars */
+              reserved_usd: number;
+              cost_usd: number | null;
+              cost_source: ("provider" | "tokens" | "reserved" | "operator") | null;
+              provider: string;
+              model: string;
+              reserved_at: string;
+              error: string | null;
+            }[];
+            /** Of this day and week, with their caps */
+            totals: {
+              purpose: "picks" | "llm_analysis";
+              window: "day" | "week";
+              /** US dollars */
+              spent_usd: number;
+              /** US dollars */
+              unknown_usd: number;
+              /** US dollars */
+              cap_usd: number;
+              calls: number;
+            }[];
+            next: number | null;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  settleSpend: {
+    parameters: {
+      path: { id: number };
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          /** 0: it was not run */
+          cost_usd: number;
+        };
+      };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            id: number;
+            purpose: "picks" | "llm_analysis";
+            user: string | null;
+            /** unknown: nobody knows whether it was paid for; it counts as paid */
+            state: "reserved" | "sent" | "answered" | "settled" | "released" | "unknown";
+            /** US dollars */
+            reserved_usd: number;
+            cost_usd: number | null;
+            cost_source: ("provider" | "tokens" | "reserved" | "operator") | null;
+            provider: string;
+            model: string;
+            reserved_at: string;
+            error: string | null;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  startWeeklyPicks: {
+    parameters: {};
+    responses: {
+      202: { content: { 'application/json': { week_of: string; queued: number; joined: number; refused: number } } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
   };
   requestOptionHistory: {
     parameters: {
@@ -2285,7 +2978,7 @@ export interface operations {
   listAudit: {
     parameters: {
       query?: {
-        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "schema.up" | "schema.down" | "access.refused";
+        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "schema.up" | "schema.down" | "access.refused";
         actor?: string;
         target?: string;
         outcome?: "done" | "refused";
@@ -2307,7 +3000,7 @@ export interface operations {
               /** Of the key */
               name: string | null;
               address: string | null;
-              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "schema.up" | "schema.down" | "access.refused";
+              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "schema.up" | "schema.down" | "access.refused";
               /** `job:{id}`, `user:{id}`, `key:{id}`, `position:{id}`; of a refusal method and path */
               target: string | null;
               outcome: "done" | "refused";

@@ -3,6 +3,7 @@ import { giveBackLeft } from '../job-types/history/claims.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import { deleteEnded } from '../ledger/maintain/delete.ts';
 import { deleteRuns } from '../market/options/store/runs.ts';
+import { RESEARCH_DAYS } from '../market/research/staleness.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Duty } from './duties.ts';
 
@@ -14,7 +15,10 @@ const UNANSWERED_MS = 3_600_000;
 /** Ranks that are deleted with a run, about. */
 const ROWS_A_RUN = 100;
 
-/** Ended jobs, ended callbacks and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead, claims of downloads that have ended, rankings, chains and audit rows beyond their days. */
+/**
+ * Ended jobs, ended callbacks and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead, claims of downloads that
+ * have ended, rankings, chains, research, opinions of a model and audit rows beyond their days.
+ */
 export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
   const ledger = { ...anyLedger, db: anyLedger.db.long };
   const { interval, batch } = config.scheduler.retention;
@@ -43,6 +47,13 @@ export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
       await whileFull(() => ledger.db.transaction((tx) => deleteRuns(tx, ago(run_days * DAY_MS), runs)), runs);
       // ix_date
       await whileFull(removeOlder('DELETE FROM chain_days WHERE date < ? ORDER BY date LIMIT ?', ago(chain_days * DAY_MS)));
+      // ix_day, ix_published, ix_created
+      const research = ago(RESEARCH_DAYS * DAY_MS);
+      await whileFull(removeOlder('DELETE FROM fundamentals WHERE day < ? ORDER BY day LIMIT ?', research));
+      await whileFull(removeOlder('DELETE FROM news WHERE published_at < ? ORDER BY published_at LIMIT ?', research));
+      await whileFull(removeOlder('DELETE FROM model_analyses WHERE created_at < ? ORDER BY created_at LIMIT ?', research));
+      // A row for each symbol that was ever researched: a scan reads few pages.
+      await whileFull(removeOlder('DELETE FROM news_checks WHERE checked_at < ? LIMIT ?', research));
       // What was not answered within ten minutes never is. The table holds what is being answered: a scan reads a page.
       await whileFull(removeOlder('DELETE FROM login_answers WHERE admitted_at < ? LIMIT ?', ago(UNANSWERED_MS)));
       // The table holds what is downloaded at this moment, and what was left.

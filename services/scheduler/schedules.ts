@@ -4,6 +4,8 @@
  */
 import { Cron } from 'croner';
 import { portfolioBatches } from '../job-types/batch-fetch/request.ts';
+import { weeklyRun } from '../job-types/picks/weekly.ts';
+import { universeRequests } from '../job-types/picks-universe/request.ts';
 import { rankingRequests } from '../job-types/rank/request.ts';
 import type { Origin } from '../job-types/request.ts';
 import type { Announcer } from '../ledger/announce.ts';
@@ -143,5 +145,13 @@ const JOBS: Record<Schedule['job'], (ledger: Ledger, config: Config) => Promise<
   rank_watchlist({ clock, db }, config) {
     const { watchlist, watchlist_modes } = config.ranking;
     return rankingRequests(watchlist.map(parseSymbol), watchlist_modes, { config, clock, db, origin: scheduled(config) });
+  },
+  /** A report of the present week for each user who has none, after the stale symbols were fetched. */
+  weekly_picks(ledger, config) {
+    return weeklyRun(ledger, config, scheduled(config));
+  },
+  /** The stale symbols of the universe, and the track record of earlier picks. */
+  picks_universe({ clock, db }, config) {
+    return universeRequests({ db, clock, config }, { always: true });
   },
 };

@@ -7,6 +7,7 @@ import { type Ledger, nowOf } from '../ledger/job.ts';
 import { rescue } from '../ledger/maintain/rescue.ts';
 import { symbolReader } from '../market/bars/reader.ts';
 import { configuredChains } from '../market/options/sources/configured.ts';
+import { configuredResearch } from '../market/research/configured.ts';
 import { configuredSources } from '../market/sources/configured.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
@@ -45,7 +46,7 @@ export async function startWorkerService(
     reader: symbolReader(db),
     config,
     log,
-    handlers: await loadHandlers({ sql: db, chains, history: history.parts }),
+    handlers: await loadHandlers({ sql: db, db, chains, history: history.parts, research: configuredResearch({ config, clock, db, log }) }),
     isolatedEntry,
     tally,
     onLoad(running) {

@@ -19,10 +19,11 @@ test('the commands are listed by what they are for, those of an earlier name are
   expect(Object.fromEntries(groups)).toEqual({
     Options: [],
     Run: ['up', 'demo', 'service'],
-    'Request jobs': ['login', 'fetch', 'backfill', 'rank'],
+    'Request jobs': ['login', 'fetch', 'backfill', 'rank', 'research', 'opinion'],
     Jobs: ['jobs', 'job', 'cancel', 'retry', 'redrive'],
     'Show data': ['portfolio', 'symbol', 'ranks', 'position', 'stats', 'top'],
     'Historical data': ['history'],
+    'Weekly picks': ['picks', 'spend'],
     Operate: ['migrate', 'key', 'audit', 'config', 'asyncapi'],
     Commands: ['help'],
   });

@@ -306,6 +306,30 @@ test('the clean-up deletes callbacks that were delivered or given up when their 
   ]);
 });
 
+test('the clean-up deletes research and opinions of a model after 90 days, in batches', async () => {
+  const config = configOf({ 'scheduler.retention.batch': 2 });
+  const now = mesh.clock.now().epochMilliseconds;
+  const ago = (days: number) => new Date(now - days * 86_400_000);
+  const days = [92, 93, 94, 88];
+  const day = (age: number) => ago(age).toISOString().slice(0, 10);
+  await mesh.db.run('INSERT INTO fundamentals (symbol, day, fetched_at, source, data) VALUES ?', [
+    days.map((age) => [`A${age}`, day(age), ago(age), 'simulated', '{}']),
+  ]);
+  await mesh.db.run('INSERT INTO news (symbol, id, published_at, fetched_at, source, title, publisher, link, tickers) VALUES ?', [
+    days.map((age) => [`A${age}`, Buffer.alloc(32, age), ago(age), ago(age), 'simulated', 't', 'p', 'l', '[]']),
+  ]);
+  await mesh.db.run('INSERT INTO news_checks (symbol, checked_at, source) VALUES ?', [
+    days.map((age) => [`A${age}`, ago(age), 'simulated']),
+  ]);
+  await mesh.db.run(
+    'INSERT INTO model_analyses (symbol, created_at, facts_hash, model, provider, spend_id, sentiment, recommendation, confidence, document, stale_after) VALUES ?',
+    [days.map((age) => [`A${age}`, ago(age), Buffer.alloc(32), 'm', 'p', 1, 0, 'hold', 0, '{}', ago(age)])],
+  );
+  await retentionDuty(mesh.ledger(config), config).run(signal);
+  for (const table of ['fundamentals', 'news', 'news_checks', 'model_analyses'])
+    expect(await mesh.db.rows(`SELECT symbol FROM ${table}`), table).toEqual([{ symbol: 'A88' }]);
+});
+
 test('the clean-up deletes audit rows beyond their days and tokens of streams that are over, in batches', async () => {
   const config = configOf({ 'scheduler.retention.batch': 2, 'audit.keep_days': 30 });
   const now = mesh.clock.now().epochMilliseconds;

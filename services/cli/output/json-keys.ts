@@ -175,6 +175,44 @@ const OWN_KEYS = {
     items: '{pending, done, skipped, no_data, failed, not_entitled, not_yet, total}',
     item_list: '[{key, state, attempts, rows, bytes, reason}], the first thousand',
   },
+  'picks make': {
+    ok: 'true when nothing was refused',
+    jobs: '[{user, id, state}], one a user',
+    fetches: 'number of jobs that bring the universe up to date first',
+    refused: '[reason]',
+  },
+  'picks make --wait': {
+    ok: 'true when all reports were made',
+    jobs: '[job] as those of "fetch --wait"',
+    reports: '[report], in the order of the users; null for one without',
+  },
+  'picks show': {
+    report: 'the whole report, or null; docs/picks.md has its fields',
+    status: 'ready, making, failed, none, or sample in static mode',
+    job: '{id, state, code, reason} of the newest job of the week, or null',
+    is_current: 'false for a report of another week than the one asked for',
+    this_week: 'its Monday',
+    disclosures: '[{id, text}] that stand on the report',
+  },
+  'picks history': {
+    user: 'the reader',
+    reports: '[{week_of, version, source, simulated, data_date, generated_at, tickers}], newest first',
+  },
+  'picks record': {
+    user: 'the reader',
+    index: 'what the returns are compared with',
+    cohorts: '{counted, without}: the weeks that count, and those that do not, with the reason',
+    horizons:
+      '[{weeks, picks, cohorts, open, missing, delisted, effective, mean, excess, standardError, excessOverUniverse, hitRate, hitInterval, conclusive, notes, returns}], fractions',
+  },
+  'picks profile': { user: 'whose', profile: 'all its values', changed_at: 'null for the defaults' },
+  spend: {
+    totals: '[{purpose, window, spent_usd, unknown_usd, cap_usd, calls}] of this day and week',
+    calls:
+      '[{id, intent, payment, purpose, user, state, reserved_usd, cost_usd, cost_source, provider, model_asked, model_answered, reserved_at, error}]',
+    next: 'the value of --before for the next page, or null',
+  },
+  'spend settle': { id: 'with the other keys of a call in "spend --json"' },
   cancel: changed,
   retry: changed,
   redrive: {
@@ -224,6 +262,11 @@ const OWN_KEYS = {
       '{state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}; failure: null, or {since, last_asked, asked_again, times, code, reason}',
     analysis: '{the same, and date, computed_at, signal, confidence, bars_used, reasons, indicators}',
     actions: '[{date, kind, value}], splits and dividends of the last year',
+    research:
+      'null without any; {symbol, disclaimer, fundamentals: {source, simulated, fetched_at, stale, name, sector, industry, values, earnings, …}, news: {source, checked_at, stale, headlines}}',
+    model_analysis:
+      'null without any; the opinion of a language model, not investment advice: {model, created_at, stale, sentiment, recommendation, confidence, summary, drivers, risks, unknowns, facts, …}',
+    model_analysis_state: 'when it was made, or why there is none',
   },
   ranks: {
     symbol: 'in upper case',

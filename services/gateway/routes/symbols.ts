@@ -8,6 +8,7 @@ import { adjust, type IndicatorSeries, indicatorSeries, WARM_UP_BARS } from '../
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { App, Parts } from '../http/app.ts';
 import { day, flag, instant, limit, problems } from '../http/schemas.ts';
+import { modelOpinion, readOpinionJson } from '../research/opinion.ts';
 import { adjustedBars, daysBefore, type KnownSymbol, readBarRange, readKnownSymbol } from './symbol-reader.ts';
 
 export const judgement = z
@@ -184,14 +185,16 @@ function analysisRoute(app: App, parts: Parts): void {
     config: { access: 'key' },
     schema: {
       operationId: 'readAnalysis',
-      summary: 'The signal and its reasons',
+      summary: 'The signal and its reasons, and the opinion of a language model',
+      description:
+        'The signal is computed from prices. The opinion of the model stands beside it, never instead of it, and is no investment advice.',
       tags: ['symbols'],
       params,
-      response: { 200: z.object({ ...head, analysis }), ...problems },
+      response: { 200: z.object({ ...head, analysis, ...modelOpinion }), ...problems },
     },
     async handler({ params: { symbol } }) {
-      const judged = await readKnownSymbol(parts, symbol);
-      return { ...headOf(symbol, judged), analysis: symbolJson(symbol, judged, undefined, []).analysis };
+      const [judged, opinion] = await Promise.all([readKnownSymbol(parts, symbol), readOpinionJson(parts, symbol)]);
+      return { ...headOf(symbol, judged), analysis: symbolJson(symbol, judged, undefined, []).analysis, ...opinion };
     },
   });
 }

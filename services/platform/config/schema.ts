@@ -9,7 +9,9 @@ import { because, count, duration, listOf, port, secret, share, text } from './f
 import { MODES, rankingRules } from './ranking.ts';
 import { gatewayEdge } from './sections/gateway.ts';
 import { history } from './sections/history.ts';
+import { ANALYSIS_KINDS, model } from './sections/model.ts';
 import { mqtt } from './sections/mqtt.ts';
+import { picks } from './sections/picks.ts';
 
 /**
  * The keys under `job_processor:` and their accepted values. `config/default.yaml` documents each key with its meaning, unit and default.
@@ -21,7 +23,7 @@ const priority = () => count(1, 10);
 export const SOURCES = ['yahoo_finance', 'lean', 'alpha_vantage', 'cached', 'simulated'] as const;
 
 /** The jobs that a schedule can start. */
-const SCHEDULED_JOBS = ['fetch_portfolios', 'rank_watchlist'] as const;
+const SCHEDULED_JOBS = ['fetch_portfolios', 'rank_watchlist', 'weekly_picks', 'picks_universe'] as const;
 
 export const CHAIN_SOURCES = ['yahoo_finance', 'lean', 'file', 'simulated'] as const;
 
@@ -103,7 +105,12 @@ const stockJobs = z.strictObject({
       ({ sources, simulated }) => !sources.includes('simulated') || simulated.enabled,
       because('config.conflicting_keys', 'sources names "simulated", so stock_jobs.data_fetch.simulated.enabled must be true'),
     ),
-  analysis: z.strictObject({ cache_ttl: duration(), warm_up_bars: count(250) }),
+  analysis: z.strictObject({
+    cache_ttl: duration(),
+    warm_up_bars: count(250),
+    llm_timeout: duration().nullable(),
+    analysis_priority: listOf(z.enum(ANALYSIS_KINDS)),
+  }),
 });
 
 const jobs = z.strictObject({
@@ -114,7 +121,12 @@ const jobs = z.strictObject({
   max_retries: count(0, 100),
   retry_delay: z.number().min(0),
   cleanup_after_days: duration(),
-  timeouts: z.strictObject({ stock_fetch: duration(), portfolio_fetch: duration(), stock_analysis: duration() }),
+  timeouts: z.strictObject({
+    stock_fetch: duration(),
+    portfolio_fetch: duration(),
+    stock_analysis: duration(),
+    batch_analysis: duration(),
+  }),
 });
 
 const portfolio = z.strictObject({
@@ -253,6 +265,8 @@ export const schema = z
     jobs,
     portfolio,
     ranking,
+    model,
+    picks,
     history,
     scheduler,
     gateway,

@@ -15,6 +15,8 @@ export const AUDITED = {
   'positions.replace': 'the option positions of a user were replaced',
   'position.add': 'an option position was added',
   'position.remove': 'an option position was removed',
+  'profile.replace': 'the profile of a user was changed',
+  'spend.settle': 'an operator said what a paid call cost',
   'auto_fetch.switch': 'automatic fetching was switched on or off',
   'key.create': 'a key was made',
   'key.rotate': 'a key got a new secret',
@@ -38,7 +40,7 @@ export interface Actor {
 
 export interface AuditedChange {
   action: Exclude<AuditedAction, 'access.refused'>;
-  /** What was changed: `job:{id}`, `user:{id}`, `key:{id}`, `position:{id}`. */
+  /** What was changed: `job:{id}`, `user:{id}`, `key:{id}`, `position:{id}`, `spend:{id}`. */
   target?: string | undefined;
   /** For people. */
   details?: string | undefined;

@@ -54,6 +54,8 @@ export interface Things {
   endedJob(): Promise<string>;
   position(): Promise<string>;
   key(): Promise<string>;
+  /** A paid call of which nobody knows whether it was paid for. */
+  call(): Promise<string>;
 }
 
 export interface Row {
@@ -137,6 +139,7 @@ export const ROWS: Record<string, Row> = {
   'GET /v1/symbols/{symbol}/bars': market('/bars'),
   'GET /v1/symbols/{symbol}/indicators': market('/indicators'),
   'GET /v1/symbols/{symbol}/analysis': market('/analysis'),
+  'GET /v1/symbols/{symbol}/research': { ...market('/research'), mayAnswer: 'research.unknown' },
 
   'GET /v1/users/{id}/portfolio': { class: 'holder', request: user('/portfolio') },
   'GET /v1/users/{id}/portfolio/freshness': { class: 'holder', request: user('/portfolio/freshness') },
@@ -147,6 +150,26 @@ export const ROWS: Record<string, Row> = {
     class: 'owner',
     audited: 'position.remove',
     request: async (things) => [`/v1/users/${things.user}/positions/${await things.position()}`],
+  },
+
+  'GET /v1/users/{id}/picks': { class: 'holder', request: user('/picks') },
+  'POST /v1/users/{id}/picks': { class: 'ask', audited: 'not a change by hand', request: user('/picks', { dry_run: true }) },
+  'GET /v1/users/{id}/picks/history': { class: 'holder', request: user('/picks/history') },
+  'GET /v1/users/{id}/picks/record': { class: 'holder', request: user('/picks/record') },
+  'GET /v1/users/{id}/profile': { class: 'holder', request: user('/profile') },
+  'PUT /v1/users/{id}/profile': { class: 'owner', audited: 'profile.replace', request: user('/profile', { monthly_budget: 200 }) },
+  'GET /v1/spend': { class: 'holder', request: ({ user: of }) => [`/v1/spend?user=${of}`] },
+  'POST /v1/spend/{id}/settle': {
+    class: 'admin',
+    audited: 'spend.settle',
+    request: async ({ call }) => [`/v1/spend/${await call()}/settle`, { cost_usd: 0 }],
+  },
+  // Its secret is none of the keys.
+  'POST /v1/cron/weekly-picks': {
+    class: 'open',
+    audited: 'not a change by hand',
+    mayAnswer: 'cron.bad_secret',
+    request: at('/v1/cron/weekly-picks'),
   },
 
   'POST /v1/rankings': {
