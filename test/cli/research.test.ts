@@ -11,6 +11,8 @@ test('research with --wait gets figures and headlines, and the symbol shows them
   const ran = await mesh.run('research', 'IBM', '--wait');
   expect(ran).toMatchObject({ code: 0 });
   expect(ran.stdout).toMatch(/^IBM +simulated .*made-up/m);
+  // Research is no price: it says nothing of whether one is fresh.
+  expect(ran.stdout).toMatch(/^done after \d+ ms \(1 job\)$/m);
   const { stdout } = await mesh.run('symbol', 'IBM');
   expect(stdout).toMatch(/^figures +simulated, .*, made up$/m);
   expect(stdout).toMatch(/^market value +[\d.]+[MBT] USD +\d{4}-\d\d-\d\d$/m);

@@ -130,6 +130,12 @@ export const symbolsOf = ({ symbol, items }: JobResult): string[] => [
   ...(items ?? []).map((item) => item.symbol),
 ];
 
+/** Whether a job makes prices fresh, or what is computed of them. */
+export function isOfPrices({ type }: Pick<JobResult, 'type'>): boolean {
+  const kinds = JOB_TYPES.find(({ name }) => name === type)?.dataKinds ?? [];
+  return kinds.some((kind) => ['bars', 'indicators', 'ranks'].includes(kind));
+}
+
 /** The table of results, a line a symbol; `skipped` are the symbols that needed no job, `prices` the states after it. */
 export function resultsTable(
   jobs: readonly JobResult[],
