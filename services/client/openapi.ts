@@ -1783,6 +1783,8 @@ export interface operations {
         max_dte?: number;
         /** Only strikes with |strike − underlying| ≤ underlying × base_pct × √days. With max_dte alone 0.1 */
         base_pct?: number;
+        /** `next` of the page before */
+        cursor?: string;
       };
     };
     responses: {
@@ -1795,7 +1797,7 @@ export interface operations {
             interval: string;
             from: string;
             to: string;
-            /** Days by state */
+            /** Days by state, of the whole range */
             counts: {
               complete: number;
               degraded: number;
@@ -1815,6 +1817,8 @@ export interface operations {
               rows: number | null;
               reason: string | null;
             }[];
+            /** A range with very long reasons comes in pages: the `cursor` of the next one, null on the last */
+            next: string | null;
           };
         };
       };

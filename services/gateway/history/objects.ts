@@ -11,6 +11,7 @@ import { idFromBytes } from '../../ledger/id.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { InputError, TransientError } from '../../platform/errors.ts';
+import { callerOf } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { PROBLEM_TYPE, pathOf, problemOf } from '../http/problems.ts';
@@ -118,7 +119,7 @@ function detailRoute(app: App, { db }: Parts, files: HistoryFiles): void {
     },
     async handler(request, reply) {
       const row = await storedRow(db, request.params.key);
-      const { columns, rows } = await files.look(row, request.query.rows, closing(reply));
+      const { columns, rows } = await files.look(callerOf(request), row, request.query.rows, closing(reply));
       const { rows: first } = pageOf(rows, MOST_ROWS, () => '');
       return { ...manifestJson(row, idFromBytes(row.jobId)), columns, first_rows: first };
     },
