@@ -1,7 +1,7 @@
 /** `GET /v1/history/coverage`: which days of a dataset are stored, and why the others are not. */
 import { z } from 'zod';
 import { DAY_STATES, type DayState, readCoverage } from '../../history/coverage.ts';
-import { checkFields, dayField, downloadOf, issuesTo, rangeFields } from '../../history/fields.ts';
+import { checkFields, downloadOf, issuesTo, rangeFields } from '../../history/fields.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { problems } from '../http/schemas.ts';
@@ -12,7 +12,7 @@ const counts = z.object(Object.fromEntries(DAY_STATES.map((state) => [state, z.i
 /** The parameters of a range of days of a dataset. */
 const rangeQuery = ({ clock }: Pick<Parts, 'clock'>) =>
   z
-    .strictObject({ ...rangeFields, cursor: dayField.optional().describe('`next` of the page before') })
+    .strictObject({ ...rangeFields, cursor: z.iso.date().optional().describe('`next` of the page before') })
     .superRefine((given, context) => checkFields(given, given, { from: 'from', to: 'to' }, clock, issuesTo(context)));
 
 export function historyCoverageRoute(app: App, parts: Parts): void {

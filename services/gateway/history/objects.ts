@@ -11,6 +11,7 @@ import { idFromBytes } from '../../ledger/id.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { InputError, TransientError } from '../../platform/errors.ts';
+import { decimalText } from '../../platform/text/decimal.ts';
 import { callerOf } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
@@ -114,7 +115,7 @@ function detailRoute(app: App, { db }: Parts, files: HistoryFiles): void {
       summary: 'One object: its row in the manifest, its columns, its first rows',
       tags: ['history'],
       params,
-      querystring: z.strictObject({ rows: z.coerce.number().int().min(0).max(MOST_ROWS).default(10) }),
+      querystring: z.strictObject({ rows: decimalText(z.number().int().min(0).max(MOST_ROWS)).default(10) }),
       response: { 200: detail, ...problems },
     },
     async handler(request, reply) {

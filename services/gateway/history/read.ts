@@ -7,6 +7,7 @@ import type { PlainRow } from '../../history/parquet/reader.ts';
 import { prepareExport } from '../../history/stored/export.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { codeOf, messageOf } from '../../platform/errors.ts';
+import { decimalText } from '../../platform/text/decimal.ts';
 import { callerOf } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
@@ -42,7 +43,7 @@ function chainRoute(app: App, _: Parts, files: HistoryFiles): void {
         interval: intervalField,
         ...filterQuery,
         limit: limit(1_000, 5_000),
-        cursor: z.coerce.number().int().min(1).max(1_000_000).optional().describe('`next` of the page before'),
+        cursor: decimalText(z.number().int().min(1).max(1_000_000)).optional().describe('`next` of the page before'),
       }),
       response: {
         200: z.object({
