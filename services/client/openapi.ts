@@ -2487,6 +2487,8 @@ export interface operations {
         max_dte?: number;
         /** Only strikes with |strike − underlying| ≤ underlying × base_pct × √days. With max_dte alone 0.1 */
         base_pct?: number;
+        /** `next` of the page before */
+        cursor?: string;
       };
     };
     responses: {
@@ -2499,7 +2501,7 @@ export interface operations {
             interval: string;
             from: string;
             to: string;
-            /** Days by state */
+            /** Days by state, of the whole range */
             counts: {
               complete: number;
               degraded: number;
@@ -2519,6 +2521,8 @@ export interface operations {
               rows: number | null;
               reason: string | null;
             }[];
+            /** A range with very long reasons comes in pages: the `cursor` of the next one, null on the last */
+            next: string | null;
           };
         };
       };

@@ -5,6 +5,7 @@ import { claim } from '../../services/ledger/run/claim.ts';
 import { complete } from '../../services/ledger/run/complete.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import fc from '../support/fast-check.ts';
+import { isLong } from '../support/long.ts';
 import { ledgerFixture, START, TABLES } from './fixture.ts';
 import { BACKOFF_SECONDS, LEASE_SECONDS, LIMITS, MAX_ATTEMPTS, Model, SLOTS } from './model.ts';
 import { commands, compare, type Real } from './model-commands.ts';
@@ -48,6 +49,6 @@ test('whatever happens in whatever order, the ledger does what a map and a few r
       expect(await on.count('user_slots WHERE job_id IS NOT NULL')).toBe(0);
       expect(await on.count('slot_waits')).toBe(0);
     }),
-    { numRuns: 50, interruptAfterTimeLimit: 60_000 },
+    { numRuns: isLong ? 50 : 25, interruptAfterTimeLimit: 60_000 },
   );
 });

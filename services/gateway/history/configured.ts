@@ -14,7 +14,11 @@ export function configuredHistory({ config, dataFolder, db }: ServiceContext, lo
   const store = configuredStore({ config, dataFolder, log });
   const { memory, threads } = config.history.converter;
   const reader = () => createReader({ memory, threads, tempFolder: join(dataFolder, 'history-temp'), log });
-  return createHistoryFiles({ sql: db, store, reader: reader() }, { sql: db, store, reader: reader() });
+  return createHistoryFiles(
+    { sql: db, store, reader: reader() },
+    { sql: db, store, reader: reader() },
+    config.gateway.quotas.history_questions,
+  );
 }
 
 /** The sources as far as a preview needs them: none is asked for anything. */

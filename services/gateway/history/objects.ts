@@ -12,6 +12,8 @@ import { idFromBytes } from '../../ledger/id.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { codeOf, InputError, TransientError } from '../../platform/errors.ts';
+import { decimalText } from '../../platform/text/decimal.ts';
+import { callerOf } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { PROBLEM_TYPE, pathOf, problemOf } from '../http/problems.ts';
@@ -115,12 +117,12 @@ function detailRoute(app: App, { db }: Parts, files: HistoryFiles): void {
       summary: 'One object: its row in the manifest, its columns, its first rows',
       tags: ['history'],
       params,
-      querystring: z.strictObject({ rows: z.coerce.number().int().min(0).max(MOST_ROWS).default(10) }),
+      querystring: z.strictObject({ rows: decimalText(z.number().int().min(0).max(MOST_ROWS)).default(10) }),
       response: { 200: detail, ...problems },
     },
     async handler(request, reply) {
       const row = await storedRow(db, request.params.key);
-      const { columns, rows } = await files.look(row, request.query.rows, closing(reply));
+      const { columns, rows } = await files.look(callerOf(request), row, request.query.rows, closing(reply));
       const { rows: first } = pageOf(rows, MOST_ROWS, () => '');
       return { ...manifestJson(row, idFromBytes(row.jobId)), columns, first_rows: first };
     },

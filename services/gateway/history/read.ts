@@ -9,6 +9,8 @@ import type { PlainRow } from '../../history/parquet/reader.ts';
 import { prepareExport } from '../../history/stored/export.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { codeOf, messageOf } from '../../platform/errors.ts';
+import { decimalText } from '../../platform/text/decimal.ts';
+import { callerOf } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { flag, limit, problems } from '../http/schemas.ts';
@@ -42,7 +44,7 @@ function chainRoute(app: App, _: Parts, files: HistoryFiles): void {
         interval: intervalField,
         ...filterQuery,
         limit: limit(1_000, 5_000),
-        cursor: z.coerce.number().int().min(1).max(1_000_000).optional().describe('`next` of the page before'),
+        cursor: decimalText(z.number().int().min(1).max(1_000_000)).optional().describe('`next` of the page before'),
       }),
       response: {
         200: z.object({
@@ -62,9 +64,10 @@ function chainRoute(app: App, _: Parts, files: HistoryFiles): void {
         ...problems,
       },
     },
-    async handler({ query }, reply) {
+    async handler(request, reply) {
+      const { query } = request;
       const { root, at, schema, interval, limit: most, cursor = 0 } = query;
-      const chain = await files.chain({ root, at, schema, interval, filter: filterOf(query) }, closing(reply));
+      const chain = await files.chain(callerOf(request), { root, at, schema, interval, filter: filterOf(query) }, closing(reply));
       const { rows: all, object, day, underlying } = chain;
       const numbered = all.slice(cursor, cursor + most + 1).map((row, index): [PlainRow, number] => [row, cursor + index + 1]);
       const { rows, next } = pageOf(numbered, most, ([, position]) => String(position));
@@ -91,12 +94,13 @@ function exportRoute(app: App, parts: Parts, files: HistoryFiles): void {
       querystring: rangeQuery(parts, { allow_gaps: flag.default(false) }),
       response: { 200: { description: 'The rows', content: { 'text/csv': { schema: z.string() } } }, ...problems },
     },
-    async handler({ query, method }, reply) {
+    async handler(request, reply) {
+      const { query, method } = request;
       const { dataset, from, to, allow_gaps } = query;
       const download = downloadOf(dataset, query, { from, to });
       const coverage = await readCoverage(db, download, clock.now());
       const signal = closing(reply);
-      return files.exporting(async (history) => {
+      return files.exporting(callerOf(request), async (history) => {
         const { write } = await prepareExport(history, download, coverage, { allowGaps: allow_gaps, signal });
         signal.throwIfAborted();
         const name = [download.root, dataset, download.schema, from, `${to}.csv`].join('-');

@@ -109,15 +109,22 @@ function submitRoute(app: App, parts: Parts, asset: Asset, route: { url: string;
       const download = downloadOf(asset, body, { from, to });
       const { dry_run: isDryRun, mode } = request.query;
       if (isDryRun) return reply.code(200).send(await preview(parts, download, body.force_refresh === true));
-      demand(request, 'jobs', body.user);
+      const caller = demand(request, 'jobs', body.user);
+      async function accept(): Promise<Accepted> {
+        const idempotency =
+          body.idempotency_key === undefined ? undefined : idempotentRequest(caller.id, body.idempotency_key, [asset, body]);
+        const known = idempotency && (await jobOfKey(parts.db, idempotency, nowOf(parts.ledger)));
+        return known === undefined ? submit(parts, request, download, { ...body, idempotency }) : acceptedJson(known, download, 'joined');
+      }
+      if (mode === 'async') return send(reply, await accept());
       // Whoever waits for the end reads the job.
-      if (mode === 'sync') usersFor(callerOf(request), 'read');
-      const idempotency =
-        body.idempotency_key === undefined ? undefined : idempotentRequest(callerOf(request).id, body.idempotency_key, [asset, body]);
-      const known = idempotency && (await jobOfKey(parts.db, idempotency, nowOf(parts.ledger)));
-      const answer =
-        known === undefined ? await submit(parts, request, download, { ...body, idempotency }) : acceptedJson(known, download, 'joined');
-      return mode === 'sync' ? answerAtEnd(parts, request, reply, answer) : send(reply, answer);
+      usersFor(caller, 'read');
+      const release = parts.streams.hold(caller);
+      try {
+        return await answerAtEnd(parts, request, reply, await accept());
+      } finally {
+        release();
+      }
     },
   });
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { day, userId } from '../../job-types/job-type.ts';
 import { QUEUES, STATES } from '../../ledger/job.ts';
 import { ITEM_STATES } from '../../ledger/run/items.ts';
+import { decimalText } from '../../platform/text/decimal.ts';
 import { PROBLEM_TYPE, problemSchema } from './problems.ts';
 
 /** ISO 8601 in UTC outside, a `Date` inside. */
@@ -18,7 +19,7 @@ export { day, userId };
 export const queue = z.enum(QUEUES);
 export const state = z.enum(STATES);
 export const itemState = z.enum(ITEM_STATES);
-export const limit = (standard: number, most: number) => z.coerce.number().int().min(1).max(most).default(standard);
+export const limit = (standard: number, most: number) => decimalText(z.number().int().min(1).max(most)).default(standard);
 /** `true` or `false` in a query. */
 export const flag = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], error: 'write true or false' });
 

@@ -3,6 +3,7 @@ import type { Download } from '../../history/dataset.ts';
 import { noTradingDay, type PlannedObject, planOf } from '../../history/plan.ts';
 import type { HistorySourceName } from '../../history/sources/source.ts';
 import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
+import { bandStart } from '../../ledger/job.ts';
 import type { Config } from '../../platform/config/load.ts';
 import { type Origin, requestFor, type Work, withPriority } from '../request.ts';
 
@@ -23,7 +24,8 @@ export interface HistoryOptions {
  * The jobs of a download. The first request is the job that stands for it. A download of more than `history.items_per_job` objects has parts too, the newest days
  * first: the first job needs them and sums them up. The same objects with the same options are the same job while it lives. The caller has checked the range.
  *
- * The parts have no user: they run for hours and would take the slots of the user's other jobs.
+ * The parts have no user: they run for hours and would take the slots of the user's other jobs. They never wait in foreground: a quota counts the download as one job, and one
+ * caller could fill that queue with parts.
  * Errors: `InputError('history.no_trading_day')`.
  */
 export function historyRequests(
@@ -52,10 +54,11 @@ export function historyRequests(
       { ...origin, user: undefined },
       { payload: range, dedupeKey: keyOf('history_part', chunk, options), items: keysOf(chunk) },
     );
+    const level = Math.max(part.level, PARTS_FROM);
     return {
       ...part,
-      score: part.score / 2,
-      why: { ...part.why, text: `${part.why.text}; a part of a long download, which short ones overtake` },
+      ...{ level, score: part.score / 2 },
+      why: { ...part.why, priority: level, text: `${part.why.text}; a part of a long download, which short ones overtake` },
     };
   });
   return [
@@ -67,6 +70,8 @@ export function historyRequests(
     ...parts,
   ];
 }
+
+const PARTS_FROM = bandStart('background_fetch');
 
 const keysOf = (plan: readonly PlannedObject[]): string[] => plan.map(({ object }) => object.key);
 

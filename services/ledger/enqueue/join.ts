@@ -292,7 +292,8 @@ export async function requeueSlotWaiters(tx: Transaction, locked: readonly LiveJ
  */
 export function startAgainIfCancelled(tx: Transaction, joined: ReadonlySet<string>): void {
   if (joined.size === 0) return;
-  tx.last("SELECT (SELECT 1 UNION ALL SELECT 1 FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'cancelled')", [
+  // Without a name the column is called by its whole text, and the driver keeps a row parser for each name.
+  tx.last("SELECT (SELECT 1 UNION ALL SELECT 1 FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'cancelled') AS cancelled", [
     sortedBytes(joined),
   ]);
 }

@@ -68,6 +68,8 @@ function textFor(random: Random, name: string, schema: Schema): string {
   if (name === 'min_rank') return String(random.below(101));
   if (name === 'contract') return `AAPL27011${random.below(10)}C00150000`;
   if (/^(adjusted|why|all|dry_run|allow_gaps)$/.test(name)) return random.pick(['true', 'false', '1', '0']);
+  // The key of a stored object, or where its list goes on.
+  if (/^(key|cursor)$/.test(name) && random.once(2)) return `x${random.pick(['é', '李', '😀', '\u202e', 'ſ'])}`;
   return `x${random.text(8).replaceAll(/[^\x21-\x7e]/g, '')}`;
 }
 
@@ -140,7 +142,12 @@ function spoil(random: Random, operation: Operation, query: Map<string, string>,
     const checked = inQuery.filter(({ schema }) => schema.enum !== undefined || schema.type === 'integer' || schema.pattern !== undefined);
     if (checked.length === 0) return undefined;
     const { name, schema } = random.pick(checked);
-    query.set(name, schema.type === 'integer' ? random.pick(['0.5', '-1', '1e99', 'x', '99999999', 'NaN']) : '\u0000no such');
+    query.set(
+      name,
+      schema.type === 'integer'
+        ? random.pick(['0.5', '-1', '1e99', 'x', '99999999', 'NaN', '0x10', '1e1', '+5', ' 5', ''])
+        : '\u0000no such',
+    );
     return name;
   }
   if (!isObject(body) || operation.body === undefined) return undefined;

@@ -73,11 +73,31 @@ test('one object is shown with its manifest, its columns and its first rows', as
   expect(body.first_rows[0]).toMatchObject({ symbol: 'AAPL', strike: 100, timestamp: '2024-01-03T14:30:00.000Z' });
 });
 
-test('an object that is not stored is 404', async () => {
-  for (const suffix of ['', '/data']) {
-    const { status, body } = await mesh.operator.get(pathOf('historical-options/none', suffix));
-    expect([status, body.code]).toEqual([404, 'object.unknown']);
-  }
+test.each(['historical-options/none', 'é', '\u202e', '../../secrets.json', 'a\u0000b'])(
+  'an object that is not stored is 404: %j',
+  async (key) => {
+    for (const suffix of ['', '/data']) {
+      const { status, body } = await mesh.operator.get(pathOf(key, suffix));
+      expect([status, body.code]).toEqual([404, 'object.unknown']);
+    }
+  },
+);
+
+test('a cursor that is no key is refused', async () => {
+  const { status, body } = await mesh.operator.get(`/v1/history/objects?cursor=${encodeURIComponent('é')}`);
+  expect([status, body.code]).toEqual([400, 'history.bad_cursor']);
+});
+
+test.each([
+  'objects?limit=',
+  'objects/none?rows=',
+  `chain?root=AAPL&at=${DAY}T20:00:00Z&cursor=`,
+  `chain?root=AAPL&at=${DAY}T20:00:00Z&max_dte=`,
+  `coverage?root=AAPL&dataset=option&schema=eod&from=${DAY}&to=${DAY}&base_pct=`,
+])('a number of a query is written in digits: %s', async (path) => {
+  for (const text of ['0x10', '1e1', ' 5', '+5', '٥', ''])
+    expect((await mesh.operator.get(`/v1/history/${path}${encodeURIComponent(text)}`)).body.code, text).toBe('request.invalid');
+  expect((await mesh.operator.get(`/v1/history/${path}5`)).body.code).not.toBe('request.invalid');
 });
 
 describe('the file', () => {

@@ -57,6 +57,7 @@ export const gatewayEdge = {
     jobs_per_user: count(1),
     callbacks_per_job: count(1, 1_000_000),
     callbacks_per_hour: count(1),
+    history_questions: count(1, 1_000),
   }),
   callbacks: z.strictObject({
     allow_private: z.boolean(),
