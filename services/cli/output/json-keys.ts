@@ -169,6 +169,7 @@ const OWN_KEYS = {
     triggered_by: 'the cause: user_login, user_request, …',
     code: 'error code when it did not complete',
     result: 'its result',
+    updated_at: 'of the last change of its state, its items or its parts',
     attempts: '[{attempt, worker, started_at, ended_at, outcome, code, reason}] that did not complete',
     subscribers: '[user]',
     needs: '[{id, state, is_part}] that must end first; the items of parts count as items of the job',

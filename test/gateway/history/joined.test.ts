@@ -48,5 +48,5 @@ test('no answer about a joined download says anything of who asked first, and le
   const left = await alice.post(`/v1/jobs/${id}/cancel`);
   expect(left.body).toEqual({ outcome: 'left', changes: [] });
   expect((await alice.get(`/v1/jobs/${id}`)).status).toBe(404);
-  expect((await bob.get(`/v1/jobs/${id}`)).body.status).toBe('blocked');
+  expect((await bob.get(`/v1/jobs/${id}`)).body.status).toBe('ready');
 });
