@@ -65,6 +65,8 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   queues: { read: 'queue' },
   schedule_runs: { read: 'name last_run_at' },
   schema_migrations: { read: 'version name checksum applied_at' },
+  session_codes: 'hidden',
+  sessions: 'hidden',
   settings: { read: 'name value changed_at', hidden: 'changed_by' },
   slot_waits: { read: 'user_id priority job_id' },
   source_budget: { read: 'key points expire' },

@@ -190,6 +190,16 @@ export interface paths {
     /** A token that opens event streams */
     post: operations['createStreamToken'];
   };
+  "/v1/session": {
+    /** Sign a browser in */
+    post: operations['openSession'];
+    /** Sign a browser out */
+    delete: operations['closeSession'];
+  };
+  "/v1/me": {
+    /** The key of this request, and what it may do */
+    get: operations['readMe'];
+  };
   "/v1/events": {
     /** The live stream */
     get: operations['streamEvents'];
@@ -355,6 +365,26 @@ export interface components {
       attempt: number;
       worker: string | null;
       reason: string | null;
+    };
+    Me: {
+      key: {
+        id: string;
+        name: string;
+      };
+      /** As the key has them */
+      scopes: string[];
+      /** Of all users, with those that another scope includes */
+      may: ("read" | "jobs" | "login" | "admin")[];
+      /** Whose portfolio, logins and jobs it sees beside that */
+      users: string[];
+      version: string;
+      /** Of the exchange, as an IANA name */
+      zone: string;
+      base_currency: string;
+      /** null: the request shows a key and no session */
+      session_expires_at: string | null;
+      /** Now, by the clock of the mesh */
+      at: string;
     };
     HistoryObject: {
       key: string;
@@ -2274,7 +2304,7 @@ export interface operations {
   listAudit: {
     parameters: {
       query?: {
-        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "schema.up" | "schema.down" | "access.refused";
+        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
         actor?: string;
         target?: string;
         outcome?: "done" | "refused";
@@ -2296,7 +2326,7 @@ export interface operations {
               /** Of the key */
               name: string | null;
               address: string | null;
-              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "schema.up" | "schema.down" | "access.refused";
+              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
               /** `job:{id}`, `user:{id}`, `key:{id}`, `position:{id}`; of a refusal method and path */
               target: string | null;
               outcome: "done" | "refused";
@@ -2322,6 +2352,36 @@ export interface operations {
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
+  };
+  openSession: {
+    parameters: {};
+    requestBody: {
+      content: {
+        'application/json': {
+          key: string;
+        } | {
+          /** Of the link that "stockmesh dashboard" prints; of use once, for a minute */
+          code: string;
+        };
+      };
+    };
+    responses: {
+      200: { content: { 'application/json': components['schemas']['Me'] } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  closeSession: {
+    parameters: {};
+    responses: {
+      200: { content: { 'application/json': { was_signed_in: boolean } } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  readMe: {
+    parameters: {};
+    responses: operations['openSession']['responses'];
   };
   streamEvents: {
     parameters: {

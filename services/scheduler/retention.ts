@@ -49,7 +49,8 @@ export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
       await whileFull(() => giveBackLeft(ledger.db, batch));
       // ix_at, ix_expires
       await whileFull(removeOlder('DELETE FROM audit_log WHERE at < ? ORDER BY at LIMIT ?', ago(config.audit.keep_days * DAY_MS)));
-      await whileFull(removeOlder('DELETE FROM stream_tokens WHERE expires_at < ? ORDER BY expires_at LIMIT ?', now));
+      for (const table of ['stream_tokens', 'sessions', 'session_codes'])
+        await whileFull(removeOlder(`DELETE FROM ${table} WHERE expires_at < ? ORDER BY expires_at LIMIT ?`, now));
       // A row for each process that runs: a scan of the whole table reads a page.
       await whileFull(removeOlder('DELETE FROM instances WHERE heartbeat_at < ? LIMIT ?', ago(DEAD_INSTANCE_MS)));
     },

@@ -268,6 +268,7 @@ const OWN_KEYS = {
     alerts: '[{name, value, threshold, since, text}] that are raised',
     clock_offset_s: "seconds by which this machine's clock is ahead of the database's",
   },
+  dashboard: { url: 'the link', expires_at: 'until when it works' },
   'key create': {
     id: 'the id for key revoke',
     name: 'the user or application of the key',

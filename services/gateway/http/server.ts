@@ -7,6 +7,7 @@ import { guard } from '../auth/access.ts';
 import { createAddresses } from '../auth/addresses.ts';
 import { keyRoutes } from '../auth/key-routes.ts';
 import { watchKeys } from '../auth/key-watch.ts';
+import { sessionRoutes } from '../auth/session-routes.ts';
 import { historyCoverageRoute } from '../history/coverage.ts';
 import { historyObjectRoutes } from '../history/objects.ts';
 import { historyReadRoutes } from '../history/read.ts';
@@ -26,6 +27,7 @@ import { userRoutes } from '../routes/users.ts';
 import type { App, Parts } from './app.ts';
 import { readBodies } from './body.ts';
 import { answerClientError, limitConnections, serverOf } from './connections.ts';
+import { dashboardRoutes } from './dashboard.ts';
 import { documentation } from './documentation.ts';
 import { addHeaders, allowOrigins } from './headers.ts';
 import { healthRoutes } from './health.ts';
@@ -64,6 +66,8 @@ export async function buildServer(parts: Parts): Promise<App> {
   refuseRequests(app);
   // A query parameter that a route does not name is refused: it is most likely misspelt.
   app.addHook('onRoute', (route) => {
+    // The addresses of the dashboard's pages hold what the page shows.
+    if (route.url === '/' || route.url.startsWith('/ui')) return;
     if (route.url.startsWith('/docs') || route.url === '/openapi.json') route.config = { ...route.config, access: 'local' };
     else route.schema = { querystring: z.strictObject({}), ...route.schema };
   });
@@ -72,6 +76,7 @@ export async function buildServer(parts: Parts): Promise<App> {
   const metrics = measure(app, { ...parts, refusals });
   await documentation(app);
 
+  dashboardRoutes(app);
   healthRoutes(app, parts, metrics);
   loginRoutes(app, parts);
   jobRoutes(app, parts);
@@ -90,6 +95,7 @@ export async function buildServer(parts: Parts): Promise<App> {
   historyReadRoutes(app, parts, parts.history);
   operationRoutes(app, parts);
   keyRoutes(app, parts);
+  sessionRoutes(app, parts);
   streamRoutes(app, parts, watchKey);
   await app.ready();
   return app;

@@ -54,6 +54,8 @@ export interface Things {
   endedJob(): Promise<string>;
   position(): Promise<string>;
   key(): Promise<string>;
+  /** Of one use, which signs in with a key of `user`. */
+  code(): Promise<string>;
 }
 
 export interface Row {
@@ -64,6 +66,8 @@ export interface Row {
   mayAnswer?: string;
   /** What the audit log says of it; nothing of requests for work. Every route that is not read from has one or the other. */
   audited?: AuditedAction | 'not a change by hand';
+  /** No operation of the document. */
+  hidden?: true;
 }
 
 const job =
@@ -100,7 +104,16 @@ export const ROWS: Record<string, Row> = {
   'GET /healthz': { class: 'open', request: at('/healthz') },
   'GET /readyz': { class: 'open', request: at('/readyz') },
   'GET /metrics': { class: 'open', request: at('/metrics') },
-  'GET /openapi.json': { class: 'open', request: at('/openapi.json') },
+  'GET /openapi.json': { class: 'open', hidden: true, request: at('/openapi.json') },
+
+  // Without a build of the dashboard they say so.
+  'GET /': { class: 'open', hidden: true, mayAnswer: 'dashboard.not_built', request: at('/') },
+  'GET /ui': { class: 'open', hidden: true, mayAnswer: 'dashboard.not_built', request: at('/ui') },
+  'GET /ui/*': { class: 'open', hidden: true, mayAnswer: 'dashboard.not_built', request: at('/ui/jobs?state=failed') },
+
+  'POST /v1/session': { class: 'open', audited: 'session.open', request: async (things) => ['/v1/session', { code: await things.code() }] },
+  'DELETE /v1/session': { class: 'open', audited: 'not a change by hand', request: at('/v1/session') },
+  'GET /v1/me': { class: 'market', request: at('/v1/me') },
 
   'POST /v1/events/login': {
     class: 'login',
