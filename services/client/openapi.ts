@@ -19,10 +19,22 @@ export interface paths {
     post: operations['signIn'];
   };
   "/v1/jobs": {
-    /** Jobs, newest first */
+    /** Jobs, newest first or in another order */
     get: operations['listJobs'];
     /** Ask for work */
     post: operations['requestJobs'];
+  };
+  "/v1/jobs/counts": {
+    /** How many jobs a filter finds, by state */
+    get: operations['countJobs'];
+  };
+  "/v1/jobs/codes": {
+    /** Jobs that ended other than completed, by code, the largest group first */
+    get: operations['groupJobsByCode'];
+  };
+  "/v1/jobs/bulk": {
+    /** Cancel, retry or redrive many jobs */
+    post: operations['changeJobs'];
   };
   "/v1/jobs/{id}": {
     /** One job with all that led to it */
@@ -251,6 +263,8 @@ export interface components {
       ended_at: string | null;
       /** Why it ended other than completed, or waits for its next attempt */
       reason: string | null;
+      /** Why it ended other than completed, for programs */
+      code: string | null;
     };
     ItemCounts: {
       pending: number;
@@ -284,6 +298,14 @@ export interface components {
       updated_at: string;
       error_message: string | null;
     };
+    JobLink: {
+      id: string;
+      type: string;
+      symbol: string | null;
+      state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+      /** One is a part of the other, whose items are counted there */
+      is_part: boolean;
+    };
     JobDetail: {
       id: string;
       type: string;
@@ -307,6 +329,8 @@ export interface components {
       ended_at: string | null;
       /** Why it ended other than completed, or waits for its next attempt */
       reason: string | null;
+      /** Why it ended other than completed, for programs */
+      code: string | null;
       payload: unknown;
       /** How it came to its priority: `text`, the `user` whose request gave it, and if it was scored its factors. null: as for `score` */
       why: {
@@ -314,11 +338,9 @@ export interface components {
       } | null;
       /** null: as for `score` */
       triggered_by: string | null;
-      /** Why it ended other than completed, for programs */
-      code: string | null;
       /** A key of a user sees what says nothing of other users */
       result: unknown;
-      /** Those that did not complete */
+      /** All that have ended; the one that completed is the last */
       attempts: {
         attempt: number;
         worker: string | null;
@@ -329,12 +351,10 @@ export interface components {
         reason: string | null;
       }[];
       subscribers: string[];
-      needs: {
-        id: string;
-        state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
-        /** Its items count as items of this job */
-        is_part: boolean;
-      }[];
+      /** Jobs that it waits for, or waited for */
+      needs: components['schemas']['JobLink'][];
+      /** Jobs that wait for it, or waited for it */
+      dependents: components['schemas']['JobLink'][];
       items: components['schemas']['ItemCounts'];
       /** Jobs that are claimed before it */
       position: number | null;
@@ -444,6 +464,22 @@ export interface components {
       total_items: number;
       /** joined: the same download was asked for before; this is its job */
       outcome: "queued" | "joined";
+    };
+    BulkAnswer: {
+      /** Jobs that the action can change, of this slice; with dry_run of all that were looked at */
+      matched: number;
+      /** dry_run: there may be more than were looked at */
+      at_least: boolean;
+      /** Ids of those that changed; empty with dry_run */
+      done: string[];
+      /** Those that were left as they are, with the reason */
+      left: {
+        id: string;
+        code: "job.unknown" | "job.ended" | "job.live" | "job.superseded";
+        reason: string;
+      }[];
+      /** `cursor` of the next slice of a filter; null: all are done */
+      next: string | null;
     };
     AcceptedJob: {
       id: string;
@@ -950,6 +986,47 @@ export interface operations {
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
   };
+  listJobs: {
+    parameters: {
+      query?: {
+        /** One state, or several separated by commas: scheduled, blocked, ready, running, completed, completed_with_errors, failed, cancelled, expired */
+        state?: string;
+        queue?: "foreground" | "background_fetch" | "background_analysis";
+        type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "history";
+        symbol?: string;
+        /** Only jobs that this user waits for */
+        user?: string;
+        /** The instance that runs it, or ran it last */
+        worker?: string;
+        /** Why it ended other than completed, for programs */
+        code?: string;
+        /** A part of the reason, in any case */
+        reason?: string;
+        /** Seconds since it was asked for, at least */
+        min_age?: number;
+        /** Seconds since it was asked for, at most */
+        max_age?: number;
+        /** urgent: in the order in which they are claimed, of live jobs; ended: the last ended first, of ended ones */
+        sort?: "newest" | "oldest" | "urgent" | "ended";
+        limit?: number;
+        /** `next` of the page before */
+        cursor?: string;
+      };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            jobs: components['schemas']['JobSummary'][];
+            /** `cursor` of the next page; null on the last one */
+            next: string | null;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
   requestJobs: {
     parameters: {};
     requestBody: {
@@ -1088,30 +1165,98 @@ export interface operations {
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
   };
-  listJobs: {
+  countJobs: {
     parameters: {
       query?: {
-        state?: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+        /** One state, or several separated by commas: scheduled, blocked, ready, running, completed, completed_with_errors, failed, cancelled, expired */
+        state?: string;
         queue?: "foreground" | "background_fetch" | "background_analysis";
         type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "history";
         symbol?: string;
         /** Only jobs that this user waits for */
         user?: string;
-        limit?: number;
-        /** `next` of the page before */
-        cursor?: string;
+        /** The instance that runs it, or ran it last */
+        worker?: string;
+        /** Why it ended other than completed, for programs */
+        code?: string;
+        /** A part of the reason, in any case */
+        reason?: string;
+        /** Seconds since it was asked for, at least */
+        min_age?: number;
+        /** Seconds since it was asked for, at most */
+        max_age?: number;
       };
     };
     responses: {
       200: {
         content: {
           'application/json': {
-            jobs: components['schemas']['JobSummary'][];
-            /** `cursor` of the next page; null on the last one */
-            next: string | null;
+            counts: {
+              [name: string]: number;
+            };
+            /** States of which there may be more than was looked at */
+            at_least: ("scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired")[];
           };
         };
       };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  groupJobsByCode: {
+    parameters: operations['countJobs']['parameters'];
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            groups: {
+              code: string;
+              jobs: number;
+              first_ended_at: string;
+              last_ended_at: string;
+              newest_id: string;
+              /** Of the newest */
+              reason: string | null;
+            }[];
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  changeJobs: {
+    parameters: {};
+    requestBody: {
+      content: {
+        'application/json': {
+          action: "cancel" | "retry" | "redrive";
+          ids?: string[];
+          /** In place of `ids` */
+          filter?: {
+            queue?: "foreground" | "background_fetch" | "background_analysis";
+            type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "history";
+            symbol?: string;
+            /** Only jobs that this user waits for */
+            user?: string;
+            /** The instance that runs it, or ran it last */
+            worker?: string;
+            /** Why it ended other than completed, for programs */
+            code?: string;
+            /** A part of the reason, in any case */
+            reason?: string;
+            min_age?: number;
+            max_age?: number;
+            state?: ("scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired")[];
+          };
+          /** `next` of the call before, with the same filter */
+          cursor?: string;
+          dry_run?: boolean;
+        };
+      };
+    };
+    responses: {
+      200: { content: { 'application/json': components['schemas']['BulkAnswer'] } };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };

@@ -12,6 +12,8 @@ import { historyCoverageRoute } from '../history/coverage.ts';
 import { historyObjectRoutes } from '../history/objects.ts';
 import { historyReadRoutes } from '../history/read.ts';
 import { historySubmitRoutes } from '../history/submit.ts';
+import { jobBulkRoute } from '../jobs/bulk.ts';
+import { jobSearchRoutes } from '../jobs/search.ts';
 import { streamRoutes } from '../live/stream.ts';
 import { jobControlRoutes } from '../routes/job-control.ts';
 import { jobEventRoutes } from '../routes/job-events.ts';
@@ -79,6 +81,8 @@ export async function buildServer(parts: Parts): Promise<App> {
   dashboardRoutes(app);
   healthRoutes(app, parts, metrics);
   loginRoutes(app, parts);
+  jobSearchRoutes(app, parts);
+  jobBulkRoute(app, parts);
   jobRoutes(app, parts);
   jobControlRoutes(app, parts);
   const watchKey = watchKeys(app, parts);

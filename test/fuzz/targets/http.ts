@@ -50,7 +50,9 @@ const USERS = ['alice', 'bob', 'Zoë', 'a b', '%', '李', "o'neil", 'x/y', '..',
 
 /** Text for a field, by its name where the schema says less than the field is. */
 function textFor(random: Random, name: string, schema: Schema): string {
-  if (schema.pattern?.startsWith('^[0-9a-f]{8}-')) return `01932c07-5f2a-7000-8a3b-${String(random.below(1e9)).padStart(12, '0')}`;
+  if (name === 'state') return random.list(2, () => random.pick(['ready', 'failed', 'completed', 'expired'])).join(',') || 'running';
+  if (/^\^(?:\(\?:\\d\{1,16\}~\)\{0,2\})?\[0-9a-f/.test(schema.pattern ?? '') && schema.pattern !== '^[0-9a-f]{16}$')
+    return `01932c07-5f2a-7000-8a3b-${String(random.below(1e9)).padStart(12, '0')}`;
   if (schema.pattern === '^[0-9a-f]{16}$')
     return random
       .below(2 ** 32)

@@ -127,6 +127,8 @@ export const ROWS: Record<string, Row> = {
     request: ({ user: of, symbol }) => ['/v1/jobs', { type: 'fetch', symbol, user: of }],
   },
   'GET /v1/jobs': { class: 'holder', request: ({ user: of }) => [`/v1/jobs?user=${of}`] },
+  'GET /v1/jobs/counts': { class: 'holder', request: ({ user: of }) => [`/v1/jobs/counts?user=${of}`] },
+  'GET /v1/jobs/codes': { class: 'holder', request: ({ user: of }) => [`/v1/jobs/codes?user=${of}`] },
   'GET /v1/jobs/{id}': { class: 'job', request: job() },
   'GET /v1/jobs/{id}/items': { class: 'job', request: job('/items') },
   'GET /v1/jobs/{id}/events': { class: 'job', request: job('/events') },
@@ -144,6 +146,12 @@ export const ROWS: Record<string, Row> = {
       await things.endedJob();
       return ['/v1/jobs/redrive', { symbol: things.symbol, state: 'cancelled' }];
     },
+  },
+
+  'POST /v1/jobs/bulk': {
+    class: 'work',
+    audited: 'job.cancel',
+    request: async (things) => ['/v1/jobs/bulk', { action: 'cancel', ids: [await things.job()] }],
   },
 
   'GET /v1/symbols/{symbol}': market(),
