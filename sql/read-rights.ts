@@ -49,6 +49,9 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   leases: { read: 'name holder until' },
   login_answers: { read: 'id instance admitted_at', hidden: 'logins' },
   logins: 'hidden',
+  mesh_stats: {
+    read: 'step_s at minutes ready running scheduled blocked oldest_s enqueued completed failed workers slots busy logins details',
+  },
   option_current: { read: 'symbol ranking_mode run_id run_at' },
   option_positions: 'hidden',
   option_runs: {
@@ -69,13 +72,14 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   sessions: 'hidden',
   settings: { read: 'name value changed_at', hidden: 'changed_by' },
   slot_waits: { read: 'user_id priority job_id' },
+  source_health: { read: 'source instance answers errors open_until last_ok_at last_error_at last_code last_error' },
   source_budget: { read: 'key points expire' },
   stream_tokens: 'hidden',
   symbol_failures: { read: 'symbol what sources since asked_at again_at times code reason' },
   symbols: {
     read: 'symbol newest_bar as_of checked_at close currency time_zone source analysed_at analysed_bar analysed_as_of volatility history_checked_at unrestated_split',
   },
-  user_portfolio_priority: { read: 'user_id at admitted_at total queued fresh', hidden: 'decisions' },
+  user_portfolio_priority: { read: 'user_id at admitted_at total queued fresh fresh_at', hidden: 'decisions' },
   user_slots: { read: 'user_id slot job_id' },
   webhook_secrets: 'hidden',
   write_probes: { read: 'id at' },

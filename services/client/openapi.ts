@@ -176,6 +176,14 @@ export interface paths {
     /** Switch automatic fetching on or off */
     post: operations['switchAutoFetch'];
   };
+  "/v1/stats/history": {
+    /** Statistics over time */
+    get: operations['readStatisticsHistory'];
+  };
+  "/v1/sources": {
+    /** The market sources and how they answer */
+    get: operations['listSources'];
+  };
   "/v1/keys": {
     /** All keys, the newest first */
     get: operations['listKeys'];
@@ -480,6 +488,46 @@ export interface components {
       }[];
       /** `cursor` of the next slice of a filter; null: all are done */
       next: string | null;
+    };
+    StatsHistory: {
+      from: string;
+      to: string;
+      /** Seconds */
+      step: number;
+      /** The begin of each step */
+      at: string[];
+      /** One value for each step; null where nothing was written, such as in an outage. `ready`, `ready.foreground`, `completed`, `completed.fetch`, `codes.source.timeout`, `login_fresh_p99`, `sources.yahoo_finance.errors` and so on */
+      series: {
+        [name: string]: (number | null)[];
+      };
+    };
+    Source: {
+      source: string;
+      /** false: a source of option chains alone, or one that an earlier configuration named */
+      is_configured: boolean;
+      /** From 1, in the order in which they are asked */
+      place: number | null;
+      /** failing: the last answer was a failure; paused: some worker does not ask it, after repeated failures */
+      state: "unasked" | "ok" | "failing" | "paused";
+      paused_until: string | null;
+      /** Workers */
+      paused_by: string[];
+      /** Since the workers have started */
+      answers: number;
+      errors: number;
+      last_ok_at: string | null;
+      last_error_at: string | null;
+      last_code: string | null;
+      last_error: string | null;
+      /** Of the last five minutes */
+      p95_s: number | null;
+      /** Requests of all workers in the present minute; null: no limit */
+      budget: {
+        limit: number;
+        used: number;
+        left: number;
+        resets_at: string | null;
+      } | null;
     };
     AcceptedJob: {
       id: string;
@@ -2243,8 +2291,16 @@ export interface operations {
               heartbeat_at: string;
               /** Seconds by which its machine's clock is ahead of the database's */
               clock_offset_s: number | null;
+              /** null, as the next three: it is not heard over the broker */
+              version: string | null;
+              name: string | null;
+              capabilities: string[] | null;
+              /** What it cannot do at present, in words */
+              degraded: string[] | null;
               jobs: components['schemas']['JobSummary'][];
             }[];
+            /** Running jobs of all; each instance names at most 500 of them together */
+            running: number;
           };
         };
       };
@@ -2287,6 +2343,31 @@ export interface operations {
     parameters: {};
     requestBody: { content: { 'application/json': { enabled: boolean } } };
     responses: operations['readAutoFetch']['responses'];
+  };
+  readStatisticsHistory: {
+    parameters: {
+      query?: {
+        from?: string;
+        to?: string;
+        /** Seconds: 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400 */
+        step?: number;
+        /** Groups, separated by commas: depth, rates, codes, latency, workers, sources; all if not given */
+        series?: string;
+      };
+    };
+    responses: {
+      200: { content: { 'application/json': components['schemas']['StatsHistory'] } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listSources: {
+    parameters: {};
+    responses: {
+      200: { content: { 'application/json': { sources: components['schemas']['Source'][] } } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
   };
   listKeys: {
     parameters: {

@@ -15,6 +15,8 @@ import { historySubmitRoutes } from '../history/submit.ts';
 import { jobBulkRoute } from '../jobs/bulk.ts';
 import { jobSearchRoutes } from '../jobs/search.ts';
 import { streamRoutes } from '../live/stream.ts';
+import { statsHistoryRoute } from '../mesh/history.ts';
+import { sourcesRoute } from '../mesh/sources.ts';
 import { jobControlRoutes } from '../routes/job-control.ts';
 import { jobEventRoutes } from '../routes/job-events.ts';
 import { jobRoutes } from '../routes/jobs.ts';
@@ -98,6 +100,8 @@ export async function buildServer(parts: Parts): Promise<App> {
   historyObjectRoutes(app, parts, parts.history);
   historyReadRoutes(app, parts, parts.history);
   operationRoutes(app, parts);
+  statsHistoryRoute(app, parts);
+  sourcesRoute(app, parts);
   keyRoutes(app, parts);
   sessionRoutes(app, parts);
   streamRoutes(app, parts, watchKey);

@@ -195,6 +195,8 @@ export const ROWS: Record<string, Row> = {
   },
 
   'GET /v1/stats': { class: 'mesh', request: at('/v1/stats') },
+  'GET /v1/stats/history': { class: 'mesh', request: at('/v1/stats/history') },
+  'GET /v1/sources': { class: 'mesh', request: at('/v1/sources') },
   'GET /v1/workers': { class: 'mesh', request: at('/v1/workers') },
   'GET /v1/alerts': { class: 'mesh', request: at('/v1/alerts') },
   'GET /v1/auto-fetch': { class: 'mesh', request: at('/v1/auto-fetch') },
