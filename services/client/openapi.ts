@@ -18,6 +18,14 @@ export interface paths {
     /** A user has signed in */
     post: operations['signIn'];
   };
+  "/v1/job-types": {
+    /** What can be asked for, with the schema of each body */
+    get: operations['listJobTypes'];
+  };
+  "/v1/find": {
+    /** Symbols, users and jobs whose name or id begins so */
+    get: operations['find'];
+  };
   "/v1/jobs": {
     /** Jobs, newest first or in another order */
     get: operations['listJobs'];
@@ -488,6 +496,16 @@ export interface components {
       }[];
       /** `cursor` of the next slice of a filter; null: all are done */
       next: string | null;
+    };
+    JobType: {
+      name: string;
+      about: string;
+      /** Its jobs have items, each with a state of its own */
+      has_items: boolean;
+      /** JSON schema (draft 2020-12) of the body of `POST /v1/jobs`; null: it is not asked for there */
+      body: {
+        [name: string]: unknown;
+      } | null;
     };
     StatsHistory: {
       from: string;
@@ -1027,6 +1045,37 @@ export interface operations {
             }[];
             /** true when there are more decisions than fit into a megabyte: the first ones are here */
             truncated?: boolean;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listJobTypes: {
+    parameters: {};
+    responses: {
+      200: { content: { 'application/json': { types: components['schemas']['JobType'][] } } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  find: {
+    parameters: {
+      query: { q: string };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            symbols: string[];
+            users: string[];
+            jobs: {
+              id: string;
+              type: string;
+              symbol: string | null;
+              state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+            }[];
           };
         };
       };
@@ -2349,8 +2398,8 @@ export interface operations {
       query?: {
         from?: string;
         to?: string;
-        /** Seconds: 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400 */
-        step?: number;
+        /** Seconds */
+        step?: "60" | "120" | "300" | "600" | "900" | "1800" | "3600" | "7200" | "14400" | "21600" | "43200" | "86400";
         /** Groups, separated by commas: depth, rates, codes, latency, workers, sources; all if not given */
         series?: string;
       };

@@ -5,7 +5,7 @@ import { type REDRIVABLE_STATES, RETRYABLE_ITEM_STATES } from '../platform/job-s
 import { type Actor, recordChange } from '../platform/registry/audit.ts';
 import { retryOnDuplicateKey } from './enqueue/retry-on-duplicate-key.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
-import { type Change, expiryOf, isLive, type Ledger, nowOf, type Queue, rulesOf, type State } from './job.ts';
+import { type Change, expiryOf, isLive, type Ledger, nowOf, placeOf, type Queue, rulesOf, type State } from './job.ts';
 import { BATCH } from './maintain/due.ts';
 import { lockPartsToCancel, lockPartsToRestart } from './parts.ts';
 import { recordAttempts } from './run/complete.ts';
@@ -27,9 +27,12 @@ export interface Row {
   has_dependents: number;
   blocked_on: 'slot' | 'dependency' | null;
   dedupe_key: string | null;
+  priority: number;
+  user_id: string | null;
 }
 
-const COLUMNS = 'id, type, symbol, queue, state, attempt, max_attempts, worker_id, started_at, has_dependents, blocked_on, dedupe_key';
+const COLUMNS =
+  'id, type, symbol, queue, state, attempt, max_attempts, worker_id, started_at, has_dependents, blocked_on, dedupe_key, priority, user_id';
 
 /** Locks a job. Errors: `InputError('job.unknown')`. */
 export async function lockOne(tx: Transaction, id: string): Promise<Row> {
@@ -74,7 +77,7 @@ export async function cancelWith(tx: Transaction, ledger: Ledger, rows: readonly
     for (const one of wave) {
       const { type, symbol, attempt, worker_id, state, blocked_on, has_dependents } = one;
       const cancelled = { id: idFromBytes(one.id), state: 'cancelled', reason: why } as const;
-      changes.push({ ...cancelled, type, symbol, attempt, worker: worker_id ?? undefined });
+      changes.push({ ...cancelled, type, symbol, attempt, worker: worker_id ?? undefined, code: 'job.cancelled', place: placeOf(one) });
       ended.push({ ...cancelled, hasDependents: has_dependents === 1, leavesSlot: state === 'ready' && blocked_on === 'slot' });
       if (state === 'running') stopped.push(cancelled.id);
     }

@@ -13,7 +13,9 @@ import { historyObjectRoutes } from '../history/objects.ts';
 import { historyReadRoutes } from '../history/read.ts';
 import { historySubmitRoutes } from '../history/submit.ts';
 import { jobBulkRoute } from '../jobs/bulk.ts';
+import { findRoute } from '../jobs/find.ts';
 import { jobSearchRoutes } from '../jobs/search.ts';
+import { jobTypesRoute } from '../jobs/types.ts';
 import { streamRoutes } from '../live/stream.ts';
 import { statsHistoryRoute } from '../mesh/history.ts';
 import { sourcesRoute } from '../mesh/sources.ts';
@@ -83,6 +85,8 @@ export async function buildServer(parts: Parts): Promise<App> {
   dashboardRoutes(app);
   healthRoutes(app, parts, metrics);
   loginRoutes(app, parts);
+  jobTypesRoute(app);
+  findRoute(app, parts);
   jobSearchRoutes(app, parts);
   jobBulkRoute(app, parts);
   jobRoutes(app, parts);

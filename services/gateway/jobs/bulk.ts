@@ -26,7 +26,7 @@ const answer = z
 
 const AUDITED = { cancel: 'job.cancel', retry: 'job.retry', redrive: 'job.redrive' } as const;
 /** As in the query of a list, where numbers are texts. */
-const age = z.int().min(0).max(315_360_000).optional();
+const age = z.int().min(0).max(31_536_000).optional();
 
 export function jobBulkRoute(app: App, { db, ledger, announce, bus, log }: Parts): void {
   const filter = z.strictObject({

@@ -10,7 +10,7 @@ import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { instant, jobSummary, limit, problems, queue, state, userId } from '../http/schemas.ts';
 
-const seconds = z.coerce.number().int().min(0).max(315_360_000);
+const seconds = z.coerce.number().int().min(0).max(31_536_000);
 
 /** What finds jobs, in a query and in a body. `type`: one of the types of this deployment. */
 export function jobFilter(ledger: Ledger) {

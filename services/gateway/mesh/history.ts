@@ -51,12 +51,7 @@ export function statsHistoryRoute(app: App, { db, ledger }: Parts): void {
       querystring: z.strictObject({
         from: instant.optional(),
         to: instant.optional(),
-        step: z.coerce
-          .number()
-          .int()
-          .refine((step) => STEPS.includes(step), `choose one of ${STEPS.join(', ')}`)
-          .optional()
-          .describe(`Seconds: ${STEPS.join(', ')}`),
+        step: z.enum(STEPS.map(String)).transform(Number).optional().describe('Seconds'),
         series: z
           .string()
           .transform((text) => text.split(','))

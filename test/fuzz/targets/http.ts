@@ -50,6 +50,8 @@ const USERS = ['alice', 'bob', 'Zoë', 'a b', '%', '李', "o'neil", 'x/y', '..',
 
 /** Text for a field, by its name where the schema says less than the field is. */
 function textFor(random: Random, name: string, schema: Schema): string {
+  if (name === 'series')
+    return random.list(3, () => random.pick(['depth', 'rates', 'codes', 'latency', 'workers', 'sources'])).join(',') || 'depth';
   if (name === 'state') return random.list(2, () => random.pick(['ready', 'failed', 'completed', 'expired'])).join(',') || 'running';
   if (/^\^(?:\(\?:\\d\{1,16\}~\)\{0,2\})?\[0-9a-f/.test(schema.pattern ?? '') && schema.pattern !== '^[0-9a-f]{16}$')
     return `01932c07-5f2a-7000-8a3b-${String(random.below(1e9)).padStart(12, '0')}`;
@@ -175,7 +177,7 @@ function makeRequest(random: Random, operations: readonly Operation[], known: re
   }
   const body = operation.body === undefined ? undefined : sample(random, '', operation.body);
   const asked = Object.fromEntries(query);
-  if (/histor/.test(path)) for (const fields of [asked, body]) if (isObject(fields)) fitDownload(random, fields);
+  if (/v1\/histor|^\/histor/.test(path)) for (const fields of [asked, body]) if (isObject(fields)) fitDownload(random, fields);
   for (const name of [...query.keys()])
     if (asked[name] === undefined) query.delete(name);
     else query.set(name, asked[name]);

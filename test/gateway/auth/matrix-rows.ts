@@ -127,6 +127,8 @@ export const ROWS: Record<string, Row> = {
     request: ({ user: of, symbol }) => ['/v1/jobs', { type: 'fetch', symbol, user: of }],
   },
   'GET /v1/jobs': { class: 'holder', request: ({ user: of }) => [`/v1/jobs?user=${of}`] },
+  'GET /v1/job-types': { class: 'market', request: at('/v1/job-types') },
+  'GET /v1/find': { class: 'market', request: at('/v1/find?q=bob') },
   'GET /v1/jobs/counts': { class: 'holder', request: ({ user: of }) => [`/v1/jobs/counts?user=${of}`] },
   'GET /v1/jobs/codes': { class: 'holder', request: ({ user: of }) => [`/v1/jobs/codes?user=${of}`] },
   'GET /v1/jobs/{id}': { class: 'job', request: job() },
