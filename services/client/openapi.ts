@@ -92,6 +92,18 @@ export interface paths {
     /** The signal and its reasons */
     get: operations['readAnalysis'];
   };
+  "/v1/users": {
+    /** Users with how many symbols they hold, how fresh those are, and their last login */
+    get: operations['listUsers'];
+  };
+  "/v1/users/{id}/logins": {
+    /** The last logins of a user, newest first: what each queued and skipped, why, and how its jobs are */
+    get: operations['listLogins'];
+  };
+  "/v1/users/{id}/portfolio/import": {
+    /** Replace a user's portfolio by a CSV file, or see what that would change */
+    post: operations['importPortfolio'];
+  };
   "/v1/users/{id}/portfolio": {
     /** What a user holds and watches */
     get: operations['readPortfolio'];
@@ -547,6 +559,156 @@ export interface components {
         resets_at: string | null;
       } | null;
     };
+    PortfolioImport: {
+      user: string;
+      dry_run: boolean;
+      /** With dry_run: of the portfolio that the file was compared with, for `if-match`; else of the new one */
+      version: string;
+      added: number;
+      changed: number;
+      removed: number;
+      unchanged: number;
+      /** The first 1,000 */
+      changes: {
+        symbol: string;
+        change: "added" | "changed" | "removed";
+        /** As it is stored; null for an added one */
+        from: {
+          quantity: number;
+          cost: number | null;
+        } | null;
+        /** As the file has it; null for a removed one */
+        to: {
+          quantity: number;
+          cost: number | null;
+        } | null;
+      }[];
+      /** Lines that are no position, with why; the first 200 */
+      wrong: {
+        line: number;
+        text: string;
+        reason: string;
+      }[];
+      wrong_lines: number;
+    };
+    Freshness: {
+      /** outdated: the sources were asked lately and have nothing newer */
+      state: "fresh" | "outdated" | "stale" | "missing";
+      /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+      sessions_behind: number | null;
+      age_minutes: number | null;
+      threshold_minutes: number;
+      /** open, closed, weekend; none for a symbol without a calendar */
+      session: string;
+      /** When it becomes due to be asked for again, or became */
+      due_at: string | null;
+      /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+      failure: {
+        since: string;
+        last_asked: string;
+        asked_again: string;
+        times: number;
+        code: string;
+        reason: string;
+      } | null;
+      reason: string;
+    };
+    Bar: {
+      date: string;
+      open: number;
+      high: number;
+      low: number;
+      close: number;
+      adjusted_close: number;
+      volume: number;
+    };
+    Analysis: {
+      /** outdated: the sources were asked lately and have nothing newer */
+      state: "fresh" | "outdated" | "stale" | "missing";
+      /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+      sessions_behind: number | null;
+      age_minutes: number | null;
+      threshold_minutes: number;
+      /** open, closed, weekend; none for a symbol without a calendar */
+      session: string;
+      /** When it becomes due to be asked for again, or became */
+      due_at: string | null;
+      /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+      failure: {
+        since: string;
+        last_asked: string;
+        asked_again: string;
+        times: number;
+        code: string;
+        reason: string;
+      } | null;
+      reason: string;
+      /** Of the newest bar used */
+      date: string | null;
+      computed_at: string | null;
+      signal: ("buy" | "sell" | "hold") | null;
+      /** 0-1 */
+      confidence: number | null;
+      bars_used: number | null;
+      reasons: {
+        indicator: string;
+        observation: string;
+        points: number;
+        weight: number;
+      }[];
+      indicators: {
+        [name: string]: number | null;
+      } | null;
+    };
+    CorporateActions: {
+      date: string;
+      kind: "split" | "dividend";
+      value: number;
+    }[];
+    LastLogin: {
+      at: string;
+      /** Symbols held and watched */
+      total: number;
+      queued: number;
+      fresh: number;
+      /** When the last of its jobs had completed; null: it had none, one failed, or they are not done */
+      fresh_at: string | null;
+      seconds_to_fresh: number | null;
+    };
+    User: {
+      user: string;
+      held: number;
+      watched: number;
+      /** Of held and watched symbols, by the state of their price */
+      prices: {
+        fresh: number;
+        outdated: number;
+        stale: number;
+        missing: number;
+      };
+      /** The greatest age of a price; null without any */
+      oldest_price_minutes: number | null;
+      last_login: components['schemas']['LastLogin'] | null;
+    };
+    LoginDecision: {
+      symbol: string;
+      /** joined: all of its jobs were asked for before */
+      outcome: "queued" | "joined" | "fresh" | "outdated" | "missing" | "unknown" | "refused";
+      /** Why it has no job, or why one was refused */
+      reason: string | null;
+      jobs: {
+        id: string;
+        type: string;
+        joined: boolean;
+        priority: number;
+        /** null for a key of a user where the job was asked for before */
+        score: number | null;
+        /** null: the job is not kept any more */
+        state: ("scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired") | null;
+        ended_at: string | null;
+        reason: string | null;
+      }[];
+    };
     AcceptedJob: {
       id: string;
       type: string;
@@ -843,80 +1005,6 @@ export interface components {
         text: string;
       } | null;
     };
-    Freshness: {
-      /** outdated: the sources were asked lately and have nothing newer */
-      state: "fresh" | "outdated" | "stale" | "missing";
-      /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
-      sessions_behind: number | null;
-      age_minutes: number | null;
-      threshold_minutes: number;
-      /** open, closed, weekend; none for a symbol without a calendar */
-      session: string;
-      /** When it becomes due to be asked for again, or became */
-      due_at: string | null;
-      /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
-      failure: {
-        since: string;
-        last_asked: string;
-        asked_again: string;
-        times: number;
-        code: string;
-        reason: string;
-      } | null;
-      reason: string;
-    };
-    Bar: {
-      date: string;
-      open: number;
-      high: number;
-      low: number;
-      close: number;
-      adjusted_close: number;
-      volume: number;
-    };
-    Analysis: {
-      /** outdated: the sources were asked lately and have nothing newer */
-      state: "fresh" | "outdated" | "stale" | "missing";
-      /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
-      sessions_behind: number | null;
-      age_minutes: number | null;
-      threshold_minutes: number;
-      /** open, closed, weekend; none for a symbol without a calendar */
-      session: string;
-      /** When it becomes due to be asked for again, or became */
-      due_at: string | null;
-      /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
-      failure: {
-        since: string;
-        last_asked: string;
-        asked_again: string;
-        times: number;
-        code: string;
-        reason: string;
-      } | null;
-      reason: string;
-      /** Of the newest bar used */
-      date: string | null;
-      computed_at: string | null;
-      signal: ("buy" | "sell" | "hold") | null;
-      /** 0-1 */
-      confidence: number | null;
-      bars_used: number | null;
-      reasons: {
-        indicator: string;
-        observation: string;
-        points: number;
-        weight: number;
-      }[];
-      indicators: {
-        [name: string]: number | null;
-      } | null;
-    };
-    CorporateActions: {
-      date: string;
-      kind: "split" | "dividend";
-      value: number;
-    }[];
     OptionPosition: {
       id: string;
       /** OCC symbol */
@@ -934,6 +1022,16 @@ export interface components {
       /** Loss at which the position is stopped, as a share of the entry price; ranking.rules.stop_loss if not given */
       stop: number | null;
       opened_at: string;
+      /** Between bid and ask, dollars a share, in the newest ranking that has the contract; null: none has */
+      mid: number | null;
+      quoted_at: string | null;
+      /** true for made-up quotes */
+      simulated: boolean;
+      /** Dollars: mid × contracts × 100 shares */
+      value: number | null;
+      /** The same less what was paid */
+      profit: number | null;
+      profit_pct: number | null;
     };
     Position: {
       symbol: string;
@@ -954,10 +1052,37 @@ export interface components {
       currency: string | null;
       /** Quantity × close */
       value: number | null;
+      /** On the session before the newest bar; after a split in the shares of today */
+      previous_close: number | null;
+      /** Of the value, since the previous close */
+      day_change: number | null;
+      /** %; of a watched symbol the change of its price */
+      day_change_pct: number | null;
+      /** % of all holdings of the same currency */
+      weight_pct: number | null;
+      /** Value less what was paid; null while the cost or the price is unknown */
+      profit: number | null;
+      profit_pct: number | null;
       /** The same in portfolio.base_currency; null while price, currency or rate are unknown */
       base_value: number | null;
       signal: ("buy" | "sell" | "hold") | null;
       confidence: number | null;
+    };
+    CurrencyTotal: {
+      /** null: the currency of these prices is not known */
+      currency: string | null;
+      holdings: number;
+      value: number;
+      /** The part from made-up prices */
+      simulated: number;
+      /** Of the holdings whose previous close is known */
+      day_change: number | null;
+      day_change_pct: number | null;
+      /** Paid for the holdings whose cost is known */
+      cost: number | null;
+      /** Of the same */
+      profit: number | null;
+      profit_pct: number | null;
     };
   };
 }
@@ -1639,6 +1764,84 @@ export interface operations {
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
   };
+  listUsers: {
+    parameters: {
+      query?: {
+        limit?: number;
+        /** `next` of the page before */
+        cursor?: string;
+      };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            users: components['schemas']['User'][];
+            /** `cursor` of the next page; null on the last one */
+            next: string | null;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listLogins: {
+    parameters: {
+      query?: { limit?: number };
+      path: { id: string };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            user: string;
+            logins: {
+              at: string;
+              /** Symbols held and watched */
+              total: number;
+              queued: number;
+              fresh: number;
+              /** When the last of its jobs had completed; null: it had none, one failed, or they are not done */
+              fresh_at: string | null;
+              seconds_to_fresh: number | null;
+              admitted_at: string;
+              open_jobs: number;
+              failed_jobs: number;
+              decisions: components['schemas']['LoginDecision'][];
+            }[];
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  importPortfolio: {
+    parameters: {
+      query?: { dry_run?: string; skip_wrong?: string };
+      header?: {
+        /** `etag` of the version that the change was made from: when it is not the present one, the answer is 412 */
+        "if-match"?: string;
+      };
+      path: { id: string };
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          /** The text of the file */
+          csv: string;
+          /** Of the file, for messages */
+          name?: string;
+        };
+      };
+    };
+    responses: {
+      200: { content: { 'application/json': components['schemas']['PortfolioImport'] } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
   readPortfolio: {
     parameters: {
       query?: {
@@ -1659,6 +1862,8 @@ export interface operations {
             next: string | null;
             /** true for a portfolio of more than 1,000 positions, from before that limit: the first ones count alone */
             truncated: boolean;
+            /** By the currency of the prices, the largest first: they are not added up */
+            totals: components['schemas']['CurrencyTotal'][];
             /** All holdings in the base currency, with the rates used */
             worth: {
               currency: string;
@@ -1688,7 +1893,13 @@ export interface operations {
     };
   };
   replacePortfolio: {
-    parameters: operations['readJob']['parameters'];
+    parameters: {
+      header?: {
+        /** `etag` of the version that the change was made from: when it is not the present one, the answer is 412 */
+        "if-match"?: string;
+      };
+      path: { id: string };
+    };
     requestBody: {
       content: {
         'application/json': {
@@ -1847,7 +2058,7 @@ export interface operations {
     };
   };
   replacePositions: {
-    parameters: operations['readJob']['parameters'];
+    parameters: operations['replacePortfolio']['parameters'];
     requestBody: {
       content: {
         'application/json': {
@@ -2419,13 +2630,7 @@ export interface operations {
     };
   };
   listKeys: {
-    parameters: {
-      query?: {
-        limit?: number;
-        /** `next` of the page before */
-        cursor?: string;
-      };
-    };
+    parameters: operations['listUsers']['parameters'];
     responses: {
       200: {
         content: {

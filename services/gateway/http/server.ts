@@ -19,6 +19,8 @@ import { jobTypesRoute } from '../jobs/types.ts';
 import { streamRoutes } from '../live/stream.ts';
 import { statsHistoryRoute } from '../mesh/history.ts';
 import { sourcesRoute } from '../mesh/sources.ts';
+import { portfolioImportRoute } from '../portfolios/import.ts';
+import { loginsRoute, usersRoute } from '../portfolios/users.ts';
 import { jobControlRoutes } from '../routes/job-control.ts';
 import { jobEventRoutes } from '../routes/job-events.ts';
 import { jobRoutes } from '../routes/jobs.ts';
@@ -94,6 +96,9 @@ export async function buildServer(parts: Parts): Promise<App> {
   const watchKey = watchKeys(app, parts);
   jobEventRoutes(app, parts, watchKey);
   symbolRoutes(app, parts);
+  usersRoute(app, parts);
+  loginsRoute(app, parts);
+  portfolioImportRoute(app, parts);
   userRoutes(app, parts);
   const readRanking = rankingReader(parts);
   rankingRoutes(app, parts, readRanking);

@@ -161,6 +161,13 @@ export const ROWS: Record<string, Row> = {
   'GET /v1/symbols/{symbol}/indicators': market('/indicators'),
   'GET /v1/symbols/{symbol}/analysis': market('/analysis'),
 
+  'GET /v1/users': { class: 'mesh', request: at('/v1/users') },
+  'GET /v1/users/{id}/logins': { class: 'holder', request: user('/logins') },
+  'POST /v1/users/{id}/portfolio/import': {
+    class: 'owner',
+    audited: 'portfolio.import',
+    request: user('/portfolio/import', { csv: 'symbol,quantity,cost\nAAPL,1,1\n' }),
+  },
   'GET /v1/users/{id}/portfolio': { class: 'holder', request: user('/portfolio') },
   'GET /v1/users/{id}/portfolio/freshness': { class: 'holder', request: user('/portfolio/freshness') },
   'PUT /v1/users/{id}/portfolio': { class: 'owner', audited: 'portfolio.replace', request: user('/portfolio', HOLDINGS) },
