@@ -92,6 +92,18 @@ export interface paths {
     /** The signal and its reasons */
     get: operations['readAnalysis'];
   };
+  "/v1/symbols/{symbol}/signals": {
+    /** The signals of a symbol day by day, newest first */
+    get: operations['listSignals'];
+  };
+  "/v1/symbols/{symbol}/chain": {
+    /** The newest chain of a symbol: calls and puts by strike */
+    get: operations['readChain'];
+  };
+  "/v1/symbols/{symbol}/volatility": {
+    /** The implied volatilities of the newest chain: by strike, by expiration and over time */
+    get: operations['readVolatility'];
+  };
   "/v1/users": {
     /** Users with how many symbols they hold, how fresh those are, and their last login */
     get: operations['listUsers'];
@@ -518,6 +530,93 @@ export interface components {
       body: {
         [name: string]: unknown;
       } | null;
+    };
+    ChainContract: {
+      contract: string;
+      /** Dollars a share; null: not quoted on both sides */
+      mid: number | null;
+      /** Of a ranked contract; of the others only the middle is kept */
+      bid: number | null;
+      ask: number | null;
+      /** Annual, 0.25 is 25 % */
+      iv: number | null;
+      volume: number | null;
+      open_interest: number | null;
+      /** Its place in the published ranking of this mode; null: it is not among those that are kept */
+      entry: {
+        place: number;
+        rank: number;
+        band: string;
+      } | null;
+      monitor: {
+        place: number;
+        rank: number;
+        band: string;
+      } | null;
+    };
+    Expiry: {
+      expiry: string;
+      /** Calendar days from the session */
+      days: number;
+      calls: number;
+      puts: number;
+      volume: number;
+      open_interest: number;
+      /** At the spot, between the strikes around it */
+      atm_iv: number | null;
+    };
+    Chain: {
+      symbol: string;
+      /** Of the session */
+      date: string;
+      as_of: string;
+      source: string;
+      /** true for made-up quotes */
+      simulated: boolean;
+      /** Of the newest ranking, dollars a share; else the newest close */
+      spot: number | null;
+      expiries: components['schemas']['Expiry'][];
+      expiry: string | null;
+      /** Of the expiration, ascending */
+      strikes: {
+        root: string;
+        strike: number;
+        call: components['schemas']['ChainContract'] | null;
+        put: components['schemas']['ChainContract'] | null;
+      }[];
+    };
+    Volatility: {
+      symbol: string;
+      /** Of the session */
+      date: string;
+      as_of: string;
+      source: string;
+      /** true for made-up quotes */
+      simulated: boolean;
+      /** Of the newest ranking, dollars a share; else the newest close */
+      spot: number | null;
+      /** At the money, by expiration */
+      term: {
+        expiry: string;
+        days: number;
+        atm_iv: number;
+      }[];
+      /** Contracts out of the money, by strike */
+      smiles: {
+        expiry: string;
+        days: number;
+        points: {
+          strike: number;
+          side: "call" | "put";
+          moneyness: number;
+          iv: number;
+        }[];
+      }[];
+      /** 30-day volatility at the money, by session */
+      history: {
+        date: string;
+        iv: number;
+      }[];
     };
     StatsHistory: {
       from: string;
@@ -1084,6 +1183,23 @@ export interface components {
       profit: number | null;
       profit_pct: number | null;
     };
+    PastSignal: {
+      /** Of the newest bar used */
+      date: string;
+      computed_at: string;
+      signal: "buy" | "sell" | "hold";
+      /** 0-1 */
+      confidence: number;
+      bars_used: number;
+      /** On that day, as it was traded */
+      close: number | null;
+      reasons: {
+        indicator: string;
+        observation: string;
+        points: number;
+        weight: number;
+      }[];
+    };
   };
 }
 
@@ -1231,6 +1347,8 @@ export interface operations {
         /** urgent: in the order in which they are claimed, of live jobs; ended: the last ended first, of ended ones */
         sort?: "newest" | "oldest" | "urgent" | "ended";
         limit?: number;
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
         /** `next` of the page before */
         cursor?: string;
       };
@@ -1668,6 +1786,8 @@ export interface operations {
         /** The newest so many of the range */
         limit?: number;
         adjusted?: string;
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
       };
       path: { symbol: string };
     };
@@ -1699,16 +1819,7 @@ export interface operations {
     };
   };
   listIndicators: {
-    parameters: {
-      query?: {
-        /** First day; without it the newest bars */
-        from?: string;
-        to?: string;
-        /** The newest so many of the range */
-        limit?: number;
-      };
-      path: { symbol: string };
-    };
+    parameters: operations['listBars']['parameters'];
     responses: {
       200: {
         content: {
@@ -1726,6 +1837,7 @@ export interface operations {
             /** Ex-date of a split for which the source has not restated the older prices; until it has, there is no signal */
             unrestated_split: string | null;
             price: components['schemas']['Freshness'];
+            adjusted: boolean;
             dates: string[];
             indicators: {
               [name: string]: (number | null)[];
@@ -1760,6 +1872,60 @@ export interface operations {
           };
         };
       };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listSignals: {
+    parameters: {
+      query?: {
+        /** Only days before this one: the last `date` of the page before */
+        before?: string;
+        limit?: number;
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
+      };
+      path: { symbol: string };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            symbol: string;
+            signals: components['schemas']['PastSignal'][];
+            next: string | null;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  readChain: {
+    parameters: {
+      query?: {
+        expiry?: string;
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
+      };
+      path: { symbol: string };
+    };
+    responses: {
+      200: { content: { 'application/json': components['schemas']['Chain'] } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  readVolatility: {
+    parameters: {
+      query?: {
+        /** The smile of this expiration alone; all if not given */
+        expiry?: string;
+      };
+      path: { symbol: string };
+    };
+    responses: {
+      200: { content: { 'application/json': components['schemas']['Volatility'] } };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
@@ -1848,6 +2014,8 @@ export interface operations {
         limit?: number;
         /** `next` of the page before */
         cursor?: string;
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
       };
       path: { id: string };
     };
@@ -1919,7 +2087,14 @@ export interface operations {
     };
   };
   readPortfolioFreshness: {
-    parameters: operations['readPortfolio']['parameters'];
+    parameters: {
+      query?: {
+        limit?: number;
+        /** `next` of the page before */
+        cursor?: string;
+      };
+      path: { id: string };
+    };
     responses: {
       200: {
         content: {
@@ -2033,6 +2208,8 @@ export interface operations {
         cursor?: string;
         /** Also how each rank came about: score × weight = points, adding up to the rank */
         why?: string;
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
       };
     };
     responses: {
@@ -2042,7 +2219,13 @@ export interface operations {
     };
   };
   listPositions: {
-    parameters: operations['readJob']['parameters'];
+    parameters: {
+      query?: {
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
+      };
+      path: { id: string };
+    };
     responses: {
       200: {
         content: {

@@ -17,6 +17,7 @@ import { findRoute } from '../jobs/find.ts';
 import { jobSearchRoutes } from '../jobs/search.ts';
 import { jobTypesRoute } from '../jobs/types.ts';
 import { streamRoutes } from '../live/stream.ts';
+import { optionRoutes } from '../market/options.ts';
 import { statsHistoryRoute } from '../mesh/history.ts';
 import { sourcesRoute } from '../mesh/sources.ts';
 import { portfolioImportRoute } from '../portfolios/import.ts';
@@ -96,6 +97,7 @@ export async function buildServer(parts: Parts): Promise<App> {
   const watchKey = watchKeys(app, parts);
   jobEventRoutes(app, parts, watchKey);
   symbolRoutes(app, parts);
+  optionRoutes(app, parts);
   usersRoute(app, parts);
   loginsRoute(app, parts);
   portfolioImportRoute(app, parts);

@@ -4,9 +4,11 @@ import { z } from 'zod';
 import { type Ledger, nowOf, STATES, type State } from '../../ledger/job.ts';
 import { countJobs, groupByCode, JOB_SORTS, type JobSearch, LOOKED_AT, searchJobs } from '../../ledger/read/search.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
+import { csvOf } from '../../platform/text/csv.ts';
 import { callerOf, demand, oneUser, ownUsers } from '../auth/access.ts';
 import { summariesAsSeen, type Viewers } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
+import { format, sendCsv, wantsCsv } from '../http/csv.ts';
 import { pageOf } from '../http/page.ts';
 import { instant, jobSummary, limit, problems, queue, state, userId } from '../http/schemas.ts';
 
@@ -58,6 +60,11 @@ export function jobSearchRoutes(app: App, parts: Parts): void {
   summaryRoutes(app, parts);
 }
 
+const JOB_COLUMNS = [
+  ...(['id', 'type', 'symbol', 'state', 'queue', 'priority', 'score', 'attempt', 'max_attempts', 'user', 'worker'] as const),
+  ...(['blocked_on', 'run_at', 'enqueued_at', 'started_at', 'ended_at', 'code', 'reason'] as const),
+];
+
 function listRoute(app: App, { db, ledger }: Parts): void {
   const filter = jobFilter(ledger);
 
@@ -78,6 +85,7 @@ function listRoute(app: App, { db, ledger }: Parts): void {
           .default('newest')
           .describe('urgent: in the order in which they are claimed, of live jobs; ended: the last ended first, of ended ones'),
         limit: limit(50, 500),
+        format,
         cursor: z
           .string()
           .regex(/^(?:\d{1,16}~){0,2}[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$/, 'not a cursor; use `next` of the page before')
@@ -92,13 +100,15 @@ function listRoute(app: App, { db, ledger }: Parts): void {
         ...problems,
       },
     },
-    async handler(request) {
-      const { limit: most, cursor, sort, ...given } = request.query;
+    async handler(request, reply) {
+      const { limit: most, cursor, sort, format: _, ...given } = request.query;
       const { search, viewers } = searchFor(request, given, nowOf(ledger));
       const found = await searchJobs(db, search, { sort, cursor, limit: most });
       // A page of long texts ends before its last row.
       const { rows, next } = pageOf(found.jobs, most, (job) => job.cursor);
-      return { jobs: await summariesAsSeen(db, rows, viewers), next: next ?? found.next };
+      const jobs = await summariesAsSeen(db, rows, viewers);
+      if (wantsCsv(request)) return sendCsv(reply, 'jobs', csvOf(JOB_COLUMNS, jobs), next ?? found.next);
+      return { jobs, next: next ?? found.next };
     },
   });
 }

@@ -1,6 +1,6 @@
 /** `/v1/users/{id}/positions`: the option positions that exit mode ranks. */
 import { z } from 'zod';
-import { positionValueJson, readPositionValues } from '../../market/options/store/position-values.ts';
+import { POSITION_COLUMNS, positionValueJson, readPositionValues } from '../../market/options/store/position-values.ts';
 import {
   listPositions,
   PositionInput,
@@ -11,9 +11,11 @@ import {
 import { positionsVersion, requireVersion } from '../../market/portfolios/version.ts';
 import { InputError } from '../../platform/errors.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
+import { csvOf } from '../../platform/text/csv.ts';
 import { demand } from '../auth/access.ts';
 import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
+import { format, sendCsv, wantsCsv } from '../http/csv.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
 import { etagOf, ifMatch } from '../portfolios/versions.ts';
 
@@ -73,6 +75,7 @@ function wholeRoutes(app: App, { db, clock }: Parts): void {
       summary: "A user's option positions",
       tags: ['users'],
       params,
+      querystring: z.strictObject({ format }),
       response: { 200: positions, ...problems },
     },
     async handler(request, reply) {
@@ -80,7 +83,9 @@ function wholeRoutes(app: App, { db, clock }: Parts): void {
       demand(request, 'read', user);
       const stored = await listPositions(db, user);
       reply.header('etag', etagOf(await positionsVersion(db, user)));
-      return { user, positions: await valued(db, stored) };
+      const all = await valued(db, stored);
+      if (wantsCsv(request)) return sendCsv(reply, `${user}-positions`, csvOf(POSITION_COLUMNS, all));
+      return { user, positions: all };
     },
   });
 

@@ -3,15 +3,24 @@ import { z } from 'zod';
 import { countStates, freshnessRules } from '../../market/freshness/freshness.ts';
 import { isSimulated, judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
 import { addHoldings, clearHoldings, MOST_POSITIONS, readHoldings } from '../../market/portfolios/holdings.ts';
-import { readPreviousCloses, totalJson, type Valuation, valuate, valuationJson } from '../../market/portfolios/valuation.ts';
+import {
+  PORTFOLIO_COLUMNS,
+  readPreviousCloses,
+  totalJson,
+  type Valuation,
+  valuate,
+  valuationJson,
+} from '../../market/portfolios/valuation.ts';
 import { holdingsVersion, requireVersion } from '../../market/portfolios/version.ts';
 import { readWorth, worthJson } from '../../market/portfolios/worth.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
+import { csvOf } from '../../platform/text/csv.ts';
 import { demand } from '../auth/access.ts';
 import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
+import { format, sendCsv, wantsCsv } from '../http/csv.ts';
 import { pageOf } from '../http/page.ts';
 import { instant, limit, problems, userId } from '../http/schemas.ts';
 import { etagOf, ifMatch } from '../portfolios/versions.ts';
@@ -122,7 +131,7 @@ function portfolioRoute(app: App, parts: Parts): void {
       summary: 'What a user holds and watches',
       tags: ['users'],
       params,
-      querystring,
+      querystring: querystring.extend({ format }),
       response: { 200: z.object({ user: z.string(), at: instant, positions: z.array(position), ...paging, totals, worth }), ...problems },
     },
     async handler(request, reply) {
@@ -157,6 +166,7 @@ function portfolioRoute(app: App, parts: Parts): void {
         };
       });
       const { rows: positions, next } = pageOf(all, request.query.limit, ({ symbol }) => symbol);
+      if (wantsCsv(request)) return sendCsv(reply, `${user}-portfolio`, csvOf(PORTFOLIO_COLUMNS, positions.map(flat)), next);
       return {
         user,
         at: new Date(parts.clock.now().epochMilliseconds),
@@ -169,6 +179,9 @@ function portfolioRoute(app: App, parts: Parts): void {
     },
   });
 }
+
+/** The state of its price in one word: a table has no objects. */
+const flat = <One extends { price: { state: string } }>({ price, ...rest }: One) => ({ ...rest, freshness: price.state });
 
 function replacePortfolioRoute(app: App, parts: Parts): void {
   app.route({

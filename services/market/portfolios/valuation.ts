@@ -160,3 +160,20 @@ export function totalJson({ currency, holdings, value, simulated, dayChange, day
     ...{ cost: money(cost), profit: money(profit), profit_pct: percent(profitPct) },
   };
 }
+
+/** The columns of a portfolio as CSV. */
+export const PORTFOLIO_COLUMNS = [
+  ...(['symbol', 'quantity', 'cost', 'close', 'currency', 'newest_bar', 'value', 'base_value', 'previous_close'] as const),
+  ...([
+    'day_change',
+    'day_change_pct',
+    'weight_pct',
+    'profit',
+    'profit_pct',
+    'freshness',
+    'source',
+    'simulated',
+    'signal',
+    'confidence',
+  ] as const),
+];

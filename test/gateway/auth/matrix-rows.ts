@@ -160,6 +160,9 @@ export const ROWS: Record<string, Row> = {
   'GET /v1/symbols/{symbol}/bars': market('/bars'),
   'GET /v1/symbols/{symbol}/indicators': market('/indicators'),
   'GET /v1/symbols/{symbol}/analysis': market('/analysis'),
+  'GET /v1/symbols/{symbol}/signals': market('/signals'),
+  'GET /v1/symbols/{symbol}/chain': { ...market('/chain'), mayAnswer: 'chain.unknown' },
+  'GET /v1/symbols/{symbol}/volatility': { ...market('/volatility'), mayAnswer: 'chain.unknown' },
 
   'GET /v1/users': { class: 'mesh', request: at('/v1/users') },
   'GET /v1/users/{id}/logins': { class: 'holder', request: user('/logins') },

@@ -63,3 +63,9 @@ export function positionValueJson(value: PositionValue | undefined) {
     ...{ value: rounded(value.value, 4), profit: rounded(value.profit, 4), profit_pct: rounded(value.profitPct, 4) },
   };
 }
+
+/** The columns of option positions as CSV. */
+export const POSITION_COLUMNS = [
+  ...(['id', 'contract', 'quantity', 'entry_price', 'entry_iv', 'entry_spot', 'target', 'stop', 'opened_at'] as const),
+  ...(['mid', 'quoted_at', 'simulated', 'value', 'profit', 'profit_pct'] as const),
+];
