@@ -209,11 +209,12 @@ test('a user makes no sense where no positions are ranked', async () => {
 });
 
 test('the documentation names every field of a rank with its unit, and every sort', async () => {
-  const { paths } = (await mesh.anonymous.get('/openapi.json')).body;
+  const { paths, components } = (await mesh.anonymous.get('/openapi.json')).body;
   const { parameters, responses } = paths[PATH].get;
   const sort = parameters.find(({ name }: { name: string }) => name === 'sort');
   expect(sort.schema.enum).toEqual(Object.keys(SORTS));
-  const answer = responses['200'].content['application/json'].schema;
+  const named: string = responses['200'].content['application/json'].schema.$ref;
+  const answer = components.schemas[named.replace('#/components/schemas/', '')];
   await publishRuns(mesh.db, ['entry']);
   const [rank] = (await get('symbol=ACME&mode=entry&limit=1')).body.ranks;
   const documented = answer.properties.ranks.items.properties;
