@@ -21,7 +21,7 @@ test('the commands are listed by what they are for, those of an earlier name are
     Run: ['up', 'demo', 'service'],
     'Request jobs': ['login', 'fetch', 'backfill', 'rank'],
     Jobs: ['jobs', 'job', 'cancel', 'retry', 'redrive'],
-    'Show data': ['portfolio', 'symbol', 'ranks', 'position', 'stats', 'top'],
+    'Show data': ['portfolio', 'symbol', 'bars', 'indicators', 'signals', 'ranks', 'position', 'stats', 'top'],
     'Historical data': ['history'],
     Operate: ['migrate', 'key', 'dashboard', 'audit', 'config', 'asyncapi'],
     Commands: ['help'],

@@ -158,7 +158,7 @@ const OWN_KEYS = {
   },
   'login --wait': { user: 'the user who signed in', ...answered },
   jobs: {
-    jobs: '[{id, type, symbol, state, queue, priority, score, attempt, max_attempts, user, worker, blocked_on, run_at, enqueued_at, started_at, ended_at, reason}]',
+    jobs: '[{id, type, symbol, state, queue, priority, score, attempt, max_attempts, user, worker, blocked_on, run_at, enqueued_at, started_at, ended_at, reason, code}]',
     next: 'the value of --before for the next page, or null',
   },
   job: {
@@ -168,9 +168,10 @@ const OWN_KEYS = {
     triggered_by: 'the cause: user_login, user_request, …',
     code: 'error code when it did not complete',
     result: 'its result',
-    attempts: '[{attempt, worker, started_at, ended_at, outcome, code, reason}] that did not complete',
+    attempts: '[{attempt, worker, started_at, ended_at, outcome, code, reason}] that have ended; the one that completed is the last',
     subscribers: '[user]',
-    needs: '[{id, state, is_part}] that must end first; the items of parts count as items of the job',
+    needs: '[{id, type, symbol, state, is_part}] that must end first; the items of parts count as items of the job',
+    dependents: '[{id, type, symbol, state, is_part}] that wait for it, or waited',
     items: '{pending, done, skipped, no_data, failed, not_entitled, not_yet, total}',
     item_list: '[{key, state, attempts, rows, bytes, reason}], the first thousand',
   },
@@ -203,8 +204,10 @@ const OWN_KEYS = {
     user: 'the owner',
     at: 'the moment of the freshness check',
     positions:
-      '[{symbol, quantity, cost, close, currency, value, base_value, newest_bar, source, simulated, unrestated_split, as_of, price, analysis, signal, confidence}]; price and analysis: {state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}',
+      '[{symbol, quantity, cost, close, currency, value, base_value, previous_close, day_change, day_change_pct, weight_pct, profit, profit_pct, newest_bar, source, simulated, unrestated_split, as_of, price, analysis, signal, confidence}]; price and analysis: {state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}',
     value: '[{currency, value, simulated}] by the currency of the prices; simulated: the part from made-up prices',
+    totals:
+      '[{currency, holdings, value, simulated, day_change, day_change_pct, cost, profit, profit_pct}] by the currency of the prices, the largest first',
     worth:
       '{currency, value, simulated, rates, unknown} in portfolio.base_currency; rates: [{symbol, rate, newest_bar, state, reason, simulated}] used; unknown: [{symbol, reason}] not in the sum',
     freshness: '{fresh, outdated, stale, missing}: positions by the state of their price',
@@ -223,6 +226,25 @@ const OWN_KEYS = {
       '{state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}; failure: null, or {since, last_asked, asked_again, times, code, reason}',
     analysis: '{the same, and date, computed_at, signal, confidence, bars_used, reasons, indicators}',
     actions: '[{date, kind, value}], splits and dividends of the last year',
+  },
+  bars: {
+    symbol: 'in upper case',
+    currency: 'of its prices',
+    source: 'of the newest bar',
+    simulated: 'true for made-up prices',
+    adjusted: 'false with --raw',
+    bars: '[{date, open, high, low, close, adjusted_close, volume}], oldest first',
+  },
+  indicators: {
+    symbol: 'in upper case',
+    adjusted: 'false with --raw',
+    dates: '[date], oldest first',
+    indicators: '{name: [value for each date]}; null where the history is too short',
+  },
+  signals: {
+    symbol: 'in upper case',
+    signals: '[{date, computed_at, signal, confidence, bars_used, close, reasons}], newest first',
+    next: 'the value of --before for the next page, or null',
   },
   ranks: {
     symbol: 'in upper case',
@@ -250,7 +272,10 @@ const OWN_KEYS = {
     state: '{state, job, text} of its newest job when there is no ranking, else null',
   },
   'position add': { ok: 'true', position: '{id, user_id, contract, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at}' },
-  'position list': { positions: '[{id, user_id, contract, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at}]' },
+  'position list': {
+    positions:
+      '[{id, user_id, contract, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at, mid, quoted_at, simulated, value, profit, profit_pct}]; the last six by the newest ranking that has the contract',
+  },
   'position remove': { ok: 'true', id: 'of the position' },
   stats: {
     at: 'the moment',

@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { type Ledger, nowOf, STATES, type State } from '../../ledger/job.ts';
+import { JOB_COLUMNS } from '../../ledger/read/jobs.ts';
 import { countJobs, groupByCode, JOB_SORTS, type JobSearch, LOOKED_AT, searchJobs } from '../../ledger/read/search.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { csvOf } from '../../platform/text/csv.ts';
@@ -59,11 +60,6 @@ export function jobSearchRoutes(app: App, parts: Parts): void {
   listRoute(app, parts);
   summaryRoutes(app, parts);
 }
-
-const JOB_COLUMNS = [
-  ...(['id', 'type', 'symbol', 'state', 'queue', 'priority', 'score', 'attempt', 'max_attempts', 'user', 'worker'] as const),
-  ...(['blocked_on', 'run_at', 'enqueued_at', 'started_at', 'ended_at', 'code', 'reason'] as const),
-];
 
 function listRoute(app: App, { db, ledger }: Parts): void {
   const filter = jobFilter(ledger);

@@ -27,7 +27,7 @@ const calendarDays = (bars: number): number => Math.ceil(bars * CALENDAR_SHARE) 
 export const daysBefore = (date: string, days: number): string => Temporal.PlainDate.from(date).subtract({ days }).toString();
 
 /** Errors: `InputError('symbol.unknown')` for a symbol that was never fetched. */
-export async function readKnownSymbol({ db, clock, config }: Parts, symbol: string): Promise<KnownSymbol> {
+export async function readKnownSymbol({ db, clock, config }: Pick<Parts, 'db' | 'clock' | 'config'>, symbol: string): Promise<KnownSymbol> {
   const judged = (await judgeSymbols(db, [symbol], clock.now(), freshnessRules(config))).get(symbol);
   if (judged?.state === undefined)
     throw new InputError(

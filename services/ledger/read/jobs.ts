@@ -31,6 +31,12 @@ export interface JobSummary {
   code: string | null;
 }
 
+/** The columns of a list as CSV. */
+export const JOB_COLUMNS = [
+  ...(['id', 'type', 'symbol', 'state', 'queue', 'priority', 'score', 'attempt', 'max_attempts', 'user', 'worker'] as const),
+  ...(['blocked_on', 'run_at', 'enqueued_at', 'started_at', 'ended_at', 'code', 'reason'] as const),
+];
+
 export interface JobDetail extends JobSummary {
   payload: unknown;
   why: Record<string, unknown>;

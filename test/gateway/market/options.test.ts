@@ -19,7 +19,7 @@ const ROWS = EXPIRIES.flatMap((expiry, index) =>
       expiry,
       strike,
       isPut,
-      iv: 0.2 + (strike - 100) / 1000 + 0.05 * index,
+      iv: Number((0.2 + (strike - 100) / 1000 + 0.05 * index).toFixed(3)),
       mid: isPut ? strike / 50 : 12 - strike / 10,
     })),
   ),
