@@ -66,7 +66,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
     hidden: 'position user_id entry_price stop_pct',
   },
   queues: { read: 'queue' },
-  schedule_runs: { read: 'name last_run_at' },
+  schedule_runs: { read: 'name last_run_at decided_at skipped queued joined refused' },
   schema_migrations: { read: 'version name checksum applied_at' },
   session_codes: 'hidden',
   sessions: 'hidden',

@@ -242,6 +242,22 @@ export interface paths {
     /** A token that opens event streams */
     post: operations['createStreamToken'];
   };
+  "/v1/schedules": {
+    /** The schedules of the configuration: the next run, and what became of the last one */
+    get: operations['listSchedules'];
+  };
+  "/v1/schedules/{name}/run": {
+    /** Run a schedule now */
+    post: operations['runSchedule'];
+  };
+  "/v1/config": {
+    /** The configuration that this gateway runs with, and where each value comes from */
+    get: operations['readConfiguration'];
+  };
+  "/v1/workers/{instance}/drain": {
+    /** Let a service finish its work and end */
+    post: operations['drainInstance'];
+  };
   "/v1/session": {
     /** Sign a browser in */
     post: operations['openSession'];
@@ -425,6 +441,27 @@ export interface components {
       attempt: number;
       worker: string | null;
       reason: string | null;
+    };
+    Schedule: {
+      name: string;
+      job: string;
+      cron: string;
+      time_zone: string;
+      skip_holidays: boolean;
+      /** null: its expression has no time any more */
+      next_run_at: string | null;
+      /** Why that run will be skipped, as far as it is known now */
+      next_skipped: string | null;
+      /** When the newest run was due; null: none was yet */
+      last_run_at: string | null;
+      /** When it was started or skipped */
+      decided_at: string | null;
+      /** Why it was skipped; null: it was started */
+      skipped: string | null;
+      /** Jobs that it made */
+      queued: number | null;
+      joined: number | null;
+      refused: number | null;
     };
     Me: {
       key: {
@@ -2967,7 +3004,7 @@ export interface operations {
   listAudit: {
     parameters: {
       query?: {
-        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
+        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
         actor?: string;
         target?: string;
         outcome?: "done" | "refused";
@@ -2989,7 +3026,7 @@ export interface operations {
               /** Of the key */
               name: string | null;
               address: string | null;
-              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
+              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
               /** `job:{id}`, `user:{id}`, `key:{id}`, `position:{id}`; of a refusal method and path */
               target: string | null;
               outcome: "done" | "refused";
@@ -3012,6 +3049,69 @@ export interface operations {
     requestBody: { content: { 'application/json': Record<string, never> | null } };
     responses: {
       201: { content: { 'application/json': { token: string; expires_at: string } } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listSchedules: {
+    parameters: {};
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            schedules: components['schemas']['Schedule'][];
+            /** false: every run is skipped */
+            auto_fetch: boolean;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  runSchedule: {
+    parameters: {
+      path: { name: string };
+    };
+    requestBody: { content: { 'application/json': Record<string, never> | null } };
+    responses: {
+      202: { content: { 'application/json': { queued: number; joined: number; refused: number; reason: string | null } } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  readConfiguration: {
+    parameters: {
+      query?: {
+        /** Only this key, or those of this section */
+        below?: string;
+      };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            environment: string | null;
+            warnings: string[];
+            keys: {
+              key: string;
+              value: unknown;
+              origin: string;
+            }[];
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  drainInstance: {
+    parameters: {
+      path: { instance: string };
+    };
+    requestBody: { content: { 'application/json': Record<string, never> | null } };
+    responses: {
+      202: { content: { 'application/json': { instance: string } } };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };

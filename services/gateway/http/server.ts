@@ -3,6 +3,8 @@ import fastify, { LogController } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { watchCertificate } from '../../platform/machine/certificate.ts';
+import { configRoutes } from '../admin/config.ts';
+import { scheduleRoutes } from '../admin/schedules.ts';
 import { guard } from '../auth/access.ts';
 import { createAddresses } from '../auth/addresses.ts';
 import { keyRoutes } from '../auth/key-routes.ts';
@@ -114,6 +116,8 @@ export async function buildServer(parts: Parts): Promise<App> {
   statsHistoryRoute(app, parts);
   sourcesRoute(app, parts);
   keyRoutes(app, parts);
+  scheduleRoutes(app, parts);
+  configRoutes(app, parts);
   sessionRoutes(app, parts);
   streamRoutes(app, parts, watchKey);
   await app.ready();

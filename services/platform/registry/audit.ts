@@ -16,6 +16,8 @@ export const AUDITED = {
   'position.add': 'an option position was added',
   'position.remove': 'an option position was removed',
   'auto_fetch.switch': 'automatic fetching was switched on or off',
+  'schedule.run': 'a schedule was run by hand',
+  'instance.drain': 'a service was told to finish its work and end',
   'key.create': 'a key was made',
   'key.rotate': 'a key got a new secret',
   'key.webhook_secret': 'the webhooks of a key got a new secret',

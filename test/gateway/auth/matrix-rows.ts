@@ -214,6 +214,20 @@ export const ROWS: Record<string, Row> = {
   'GET /v1/auto-fetch': { class: 'mesh', request: at('/v1/auto-fetch') },
   'POST /v1/auto-fetch': { class: 'admin', audited: 'auto_fetch.switch', request: at('/v1/auto-fetch', { enabled: true }) },
 
+  'GET /v1/schedules': { class: 'mesh', request: at('/v1/schedules') },
+  'POST /v1/schedules/{name}/run': {
+    class: 'work',
+    audited: 'schedule.run',
+    request: at('/v1/schedules/portfolios%20before%20the%20session/run'),
+  },
+  'GET /v1/config': { class: 'admin', request: at('/v1/config?below=gateway') },
+  'POST /v1/workers/{instance}/drain': {
+    class: 'admin',
+    mayAnswer: 'instance.unknown',
+    audited: 'not a change by hand',
+    request: at('/v1/workers/none/drain'),
+  },
+
   'GET /v1/keys': { class: 'admin', request: at('/v1/keys') },
   'POST /v1/keys': { class: 'admin', audited: 'key.create', request: at('/v1/keys', NEW_KEY) },
   'POST /v1/keys/{id}/rotate': {
