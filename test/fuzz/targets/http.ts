@@ -71,7 +71,7 @@ function textFor(random: Random, name: string, schema: Schema): string {
   if (name === 'callback_url') return 'https://hooks.example.com/stockmesh';
   if (name === 'min_rank') return String(random.below(101));
   if (name === 'contract') return `AAPL27011${random.below(10)}C00150000`;
-  if (/^(adjusted|why|all|dry_run|allow_gaps)$/.test(name)) return random.pick(['true', 'false', '1', '0']);
+  if (/^(adjusted|why|all|dry_run|skip_wrong|allow_gaps)$/.test(name)) return random.pick(['true', 'false', '1', '0']);
   return `x${random.text(8).replaceAll(/[^\x21-\x7e]/g, '')}`;
 }
 
