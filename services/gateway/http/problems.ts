@@ -236,7 +236,11 @@ function flatten(issue: Issue, given: unknown): Issue[] {
 }
 
 function valueAt(path: readonly PropertyKey[], given: unknown): unknown {
-  return path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key], given);
+  // A parameter may be a list of texts, separated by commas.
+  return path.reduce<unknown>(
+    (at, key) => (typeof at === 'string' ? at.split(',')[Number(key)] : (at as Record<PropertyKey, unknown> | null | undefined)?.[key]),
+    given,
+  );
 }
 
 function described({ path, message }: Issue, given: unknown): { field: string; message: string } {
