@@ -107,8 +107,18 @@ test('who changes a portfolio from an earlier version hears of it, and changes n
 
 test('of two who change it at once from one version, one does', async () => {
   const { etag } = await hold([{ symbol: 'AAPL', quantity: 1 }]);
-  const both = await Promise.all([2, 3].map((quantity) => hold([{ symbol: 'AAPL', quantity }], { 'if-match': etag })));
-  expect(both.map(({ status }) => status).toSorted()).toEqual([200, 412]);
+  const waiting = async (): Promise<number> => {
+    const [row] = await mesh.db.rows<{ Value: string }>("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'");
+    return Number(row?.Value);
+  };
+  // Both have come before either can go on.
+  const both = await mesh.db.transaction(async (tx) => {
+    await tx.rows("SELECT symbol FROM holdings WHERE user_id = 'alice' FOR UPDATE");
+    const asked = [2, 3].map((quantity) => hold([{ symbol: 'AAPL', quantity }], { 'if-match': etag }));
+    await expect.poll(waiting, { interval: 5, timeout: 10_000 }).toBeGreaterThanOrEqual(2);
+    return asked;
+  });
+  expect((await Promise.all(both)).map(({ status }) => status).toSorted()).toEqual([200, 412]);
 });
 
 test('option positions have a version too', async () => {
