@@ -52,6 +52,9 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   leases: { read: 'name holder until' },
   login_answers: { read: 'id instance admitted_at', hidden: 'logins' },
   logins: 'hidden',
+  mesh_stats: {
+    read: 'step_s at minutes ready running scheduled blocked oldest_s enqueued completed failed workers slots busy logins details',
+  },
   model_analyses: {
     read: 'symbol created_at data_date model provider sentiment recommendation confidence document stale_after',
     hidden: 'facts_hash spend_id',
@@ -77,10 +80,13 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   profiles: 'hidden',
   queues: { read: 'queue' },
   report_drafts: 'hidden',
-  schedule_runs: { read: 'name last_run_at' },
+  schedule_runs: { read: 'name last_run_at decided_at skipped queued joined refused' },
   schema_migrations: { read: 'version name checksum applied_at' },
+  session_codes: 'hidden',
+  sessions: 'hidden',
   settings: { read: 'name value changed_at', hidden: 'changed_by' },
   slot_waits: { read: 'user_id priority job_id' },
+  source_health: { read: 'source instance answers errors open_until last_ok_at last_error_at last_code last_error' },
   spend: {
     read:
       'id payment purpose state reserved_micros settled_micros cost_source provider model_asked model_answered price_in price_out tokens_in tokens_out tokens_reasoning ' +
@@ -94,7 +100,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   symbols: {
     read: 'symbol newest_bar as_of checked_at close currency time_zone source analysed_at analysed_bar analysed_as_of volatility history_checked_at unrestated_split',
   },
-  user_portfolio_priority: { read: 'user_id at admitted_at total queued fresh', hidden: 'decisions' },
+  user_portfolio_priority: { read: 'user_id at admitted_at total queued fresh fresh_at', hidden: 'decisions' },
   user_slots: { read: 'user_id slot job_id' },
   webhook_secrets: 'hidden',
   weekly_reports: 'hidden',

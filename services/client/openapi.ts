@@ -18,11 +18,31 @@ export interface paths {
     /** A user has signed in */
     post: operations['signIn'];
   };
+  "/v1/job-types": {
+    /** What can be asked for, with the schema of each body */
+    get: operations['listJobTypes'];
+  };
+  "/v1/find": {
+    /** Symbols, users and jobs whose name or id begins so */
+    get: operations['find'];
+  };
   "/v1/jobs": {
-    /** Jobs, newest first */
+    /** Jobs, newest first or in another order */
     get: operations['listJobs'];
     /** Ask for work */
     post: operations['requestJobs'];
+  };
+  "/v1/jobs/counts": {
+    /** How many jobs a filter finds, by state */
+    get: operations['countJobs'];
+  };
+  "/v1/jobs/codes": {
+    /** Jobs that ended other than completed, by code, the largest group first */
+    get: operations['groupJobsByCode'];
+  };
+  "/v1/jobs/bulk": {
+    /** Cancel, retry or redrive many jobs */
+    post: operations['changeJobs'];
   };
   "/v1/jobs/{id}": {
     /** One job with all that led to it */
@@ -72,9 +92,33 @@ export interface paths {
     /** The signal and its reasons, and the opinion of a language model */
     get: operations['readAnalysis'];
   };
+  "/v1/symbols/{symbol}/signals": {
+    /** The signals of a symbol day by day, newest first */
+    get: operations['listSignals'];
+  };
   "/v1/symbols/{symbol}/research": {
     /** Fundamentals and headlines, each with source and as-of */
     get: operations['readResearch'];
+  };
+  "/v1/symbols/{symbol}/chain": {
+    /** The newest chain of a symbol: calls and puts by strike */
+    get: operations['readChain'];
+  };
+  "/v1/symbols/{symbol}/volatility": {
+    /** The implied volatilities of the newest chain: by strike, by expiration and over time */
+    get: operations['readVolatility'];
+  };
+  "/v1/users": {
+    /** Users with how many symbols they hold, how fresh those are, and their last login */
+    get: operations['listUsers'];
+  };
+  "/v1/users/{id}/logins": {
+    /** The last logins of a user, newest first: what each queued and skipped, why, and how its jobs are */
+    get: operations['listLogins'];
+  };
+  "/v1/users/{id}/portfolio/import": {
+    /** Replace a user's portfolio by a CSV file, or see what that would change */
+    post: operations['importPortfolio'];
   };
   "/v1/users/{id}/portfolio": {
     /** What a user holds and watches */
@@ -200,6 +244,14 @@ export interface paths {
     /** Switch automatic fetching on or off */
     post: operations['switchAutoFetch'];
   };
+  "/v1/stats/history": {
+    /** Statistics over time */
+    get: operations['readStatisticsHistory'];
+  };
+  "/v1/sources": {
+    /** The market sources and how they answer */
+    get: operations['listSources'];
+  };
   "/v1/keys": {
     /** All keys, the newest first */
     get: operations['listKeys'];
@@ -225,6 +277,32 @@ export interface paths {
   "/v1/events/token": {
     /** A token that opens event streams */
     post: operations['createStreamToken'];
+  };
+  "/v1/schedules": {
+    /** The schedules of the configuration: the next run, and what became of the last one */
+    get: operations['listSchedules'];
+  };
+  "/v1/schedules/{name}/run": {
+    /** Run a schedule now */
+    post: operations['runSchedule'];
+  };
+  "/v1/config": {
+    /** The configuration that this gateway runs with, and where each value comes from */
+    get: operations['readConfiguration'];
+  };
+  "/v1/workers/{instance}/drain": {
+    /** Let a service finish its work and end */
+    post: operations['drainInstance'];
+  };
+  "/v1/session": {
+    /** Sign a browser in */
+    post: operations['openSession'];
+    /** Sign a browser out */
+    delete: operations['closeSession'];
+  };
+  "/v1/me": {
+    /** The key of this request, and what it may do */
+    get: operations['readMe'];
   };
   "/v1/events": {
     /** The live stream */
@@ -277,6 +355,8 @@ export interface components {
       ended_at: string | null;
       /** Why it ended other than completed, or waits for its next attempt */
       reason: string | null;
+      /** Why it ended other than completed, for programs */
+      code: string | null;
     };
     ItemCounts: {
       pending: number;
@@ -310,6 +390,14 @@ export interface components {
       updated_at: string;
       error_message: string | null;
     };
+    JobLink: {
+      id: string;
+      type: string;
+      symbol: string | null;
+      state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+      /** One is a part of the other, whose items are counted there */
+      is_part: boolean;
+    };
     JobDetail: {
       id: string;
       type: string;
@@ -333,6 +421,8 @@ export interface components {
       ended_at: string | null;
       /** Why it ended other than completed, or waits for its next attempt */
       reason: string | null;
+      /** Why it ended other than completed, for programs */
+      code: string | null;
       payload: unknown;
       /** How it came to its priority: `text`, the `user` whose request gave it, and if it was scored its factors. null: as for `score` */
       why: {
@@ -340,11 +430,9 @@ export interface components {
       } | null;
       /** null: as for `score` */
       triggered_by: string | null;
-      /** Why it ended other than completed, for programs */
-      code: string | null;
       /** A key of a user sees what says nothing of other users */
       result: unknown;
-      /** Those that did not complete */
+      /** All that have ended; the one that completed is the last */
       attempts: {
         attempt: number;
         worker: string | null;
@@ -355,12 +443,10 @@ export interface components {
         reason: string | null;
       }[];
       subscribers: string[];
-      needs: {
-        id: string;
-        state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
-        /** Its items count as items of this job */
-        is_part: boolean;
-      }[];
+      /** Jobs that it waits for, or waited for */
+      needs: components['schemas']['JobLink'][];
+      /** Jobs that wait for it, or waited for it */
+      dependents: components['schemas']['JobLink'][];
       items: components['schemas']['ItemCounts'];
       /** Jobs that are claimed before it */
       position: number | null;
@@ -391,6 +477,47 @@ export interface components {
       attempt: number;
       worker: string | null;
       reason: string | null;
+    };
+    Schedule: {
+      name: string;
+      job: string;
+      cron: string;
+      time_zone: string;
+      skip_holidays: boolean;
+      /** null: its expression has no time any more */
+      next_run_at: string | null;
+      /** Why that run will be skipped, as far as it is known now */
+      next_skipped: string | null;
+      /** When the newest run was due; null: none was yet */
+      last_run_at: string | null;
+      /** When it was started or skipped */
+      decided_at: string | null;
+      /** Why it was skipped; null: it was started */
+      skipped: string | null;
+      /** Jobs that it made */
+      queued: number | null;
+      joined: number | null;
+      refused: number | null;
+    };
+    Me: {
+      key: {
+        id: string;
+        name: string;
+      };
+      /** As the key has them */
+      scopes: string[];
+      /** Of all users, with those that another scope includes */
+      may: ("read" | "jobs" | "login" | "admin")[];
+      /** Whose portfolio, logins and jobs it sees beside that */
+      users: string[];
+      version: string;
+      /** Of the exchange, as an IANA name */
+      zone: string;
+      base_currency: string;
+      /** null: the request shows a key and no session */
+      session_expires_at: string | null;
+      /** Now, by the clock of the mesh */
+      at: string;
     };
     HistoryObject: {
       key: string;
@@ -461,6 +588,309 @@ export interface components {
       total_items: number;
       /** joined: the same download was asked for before; this is its job */
       outcome: "queued" | "joined";
+    };
+    BulkAnswer: {
+      /** Jobs that the action can change, of this slice; with dry_run of all that were looked at */
+      matched: number;
+      /** dry_run: there may be more than were looked at */
+      at_least: boolean;
+      /** Ids of those that changed; empty with dry_run */
+      done: string[];
+      /** Those that were left as they are, with the reason */
+      left: {
+        id: string;
+        code: "job.unknown" | "job.ended" | "job.live" | "job.superseded";
+        reason: string;
+      }[];
+      /** `cursor` of the next slice of a filter; null: all are done */
+      next: string | null;
+    };
+    JobType: {
+      name: string;
+      about: string;
+      /** Its jobs have items, each with a state of its own */
+      has_items: boolean;
+      /** JSON schema (draft 2020-12) of the body of `POST /v1/jobs`; null: it is not asked for there */
+      body: {
+        [name: string]: unknown;
+      } | null;
+    };
+    ChainContract: {
+      contract: string;
+      /** Dollars a share; null: not quoted on both sides */
+      mid: number | null;
+      /** Of a ranked contract; of the others only the middle is kept */
+      bid: number | null;
+      ask: number | null;
+      /** Annual, 0.25 is 25 % */
+      iv: number | null;
+      volume: number | null;
+      open_interest: number | null;
+      /** Its place in the published ranking of this mode; null: it is not among those that are kept */
+      entry: {
+        place: number;
+        rank: number;
+        band: string;
+      } | null;
+      monitor: {
+        place: number;
+        rank: number;
+        band: string;
+      } | null;
+    };
+    Expiry: {
+      expiry: string;
+      /** Calendar days from the session */
+      days: number;
+      calls: number;
+      puts: number;
+      volume: number;
+      open_interest: number;
+      /** At the spot, between the strikes around it */
+      atm_iv: number | null;
+    };
+    Chain: {
+      symbol: string;
+      /** Of the session */
+      date: string;
+      as_of: string;
+      source: string;
+      /** true for made-up quotes */
+      simulated: boolean;
+      /** Of the newest ranking, dollars a share; else the newest close */
+      spot: number | null;
+      expiries: components['schemas']['Expiry'][];
+      expiry: string | null;
+      /** Of the expiration, ascending */
+      strikes: {
+        root: string;
+        strike: number;
+        call: components['schemas']['ChainContract'] | null;
+        put: components['schemas']['ChainContract'] | null;
+      }[];
+    };
+    Volatility: {
+      symbol: string;
+      /** Of the session */
+      date: string;
+      as_of: string;
+      source: string;
+      /** true for made-up quotes */
+      simulated: boolean;
+      /** Of the newest ranking, dollars a share; else the newest close */
+      spot: number | null;
+      /** At the money, by expiration */
+      term: {
+        expiry: string;
+        days: number;
+        atm_iv: number;
+      }[];
+      /** Contracts out of the money, by strike */
+      smiles: {
+        expiry: string;
+        days: number;
+        points: {
+          strike: number;
+          side: "call" | "put";
+          moneyness: number;
+          iv: number;
+        }[];
+      }[];
+      /** 30-day volatility at the money, by session */
+      history: {
+        date: string;
+        iv: number;
+      }[];
+    };
+    StatsHistory: {
+      from: string;
+      to: string;
+      /** Seconds */
+      step: number;
+      /** The begin of each step */
+      at: string[];
+      /** One value for each step; null where nothing was written, such as in an outage. `ready`, `ready.foreground`, `completed`, `completed.fetch`, `codes.source.timeout`, `login_fresh_p99`, `sources.yahoo_finance.errors` and so on */
+      series: {
+        [name: string]: (number | null)[];
+      };
+    };
+    Source: {
+      source: string;
+      /** false: a source of option chains alone, or one that an earlier configuration named */
+      is_configured: boolean;
+      /** From 1, in the order in which they are asked */
+      place: number | null;
+      /** failing: the last answer was a failure; paused: some worker does not ask it, after repeated failures */
+      state: "unasked" | "ok" | "failing" | "paused";
+      paused_until: string | null;
+      /** Workers */
+      paused_by: string[];
+      /** Since the workers have started */
+      answers: number;
+      errors: number;
+      last_ok_at: string | null;
+      last_error_at: string | null;
+      last_code: string | null;
+      last_error: string | null;
+      /** Of the last five minutes */
+      p95_s: number | null;
+      /** Requests of all workers in the present minute; null: no limit */
+      budget: {
+        limit: number;
+        used: number;
+        left: number;
+        resets_at: string | null;
+      } | null;
+    };
+    PortfolioImport: {
+      user: string;
+      dry_run: boolean;
+      /** With dry_run: of the portfolio that the file was compared with, for `if-match`; else of the new one */
+      version: string;
+      added: number;
+      changed: number;
+      removed: number;
+      unchanged: number;
+      /** The first 1,000 */
+      changes: {
+        symbol: string;
+        change: "added" | "changed" | "removed";
+        /** As it is stored; null for an added one */
+        from: {
+          quantity: number;
+          cost: number | null;
+        } | null;
+        /** As the file has it; null for a removed one */
+        to: {
+          quantity: number;
+          cost: number | null;
+        } | null;
+      }[];
+      /** Lines that are no position, with why; the first 200 */
+      wrong: {
+        line: number;
+        text: string;
+        reason: string;
+      }[];
+      wrong_lines: number;
+    };
+    Freshness: {
+      /** outdated: the sources were asked lately and have nothing newer */
+      state: "fresh" | "outdated" | "stale" | "missing";
+      /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+      sessions_behind: number | null;
+      age_minutes: number | null;
+      threshold_minutes: number;
+      /** open, closed, weekend; none for a symbol without a calendar */
+      session: string;
+      /** When it becomes due to be asked for again, or became */
+      due_at: string | null;
+      /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+      failure: {
+        since: string;
+        last_asked: string;
+        asked_again: string;
+        times: number;
+        code: string;
+        reason: string;
+      } | null;
+      reason: string;
+    };
+    Bar: {
+      date: string;
+      open: number;
+      high: number;
+      low: number;
+      close: number;
+      adjusted_close: number;
+      volume: number;
+    };
+    Analysis: {
+      /** outdated: the sources were asked lately and have nothing newer */
+      state: "fresh" | "outdated" | "stale" | "missing";
+      /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
+      sessions_behind: number | null;
+      age_minutes: number | null;
+      threshold_minutes: number;
+      /** open, closed, weekend; none for a symbol without a calendar */
+      session: string;
+      /** When it becomes due to be asked for again, or became */
+      due_at: string | null;
+      /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
+      failure: {
+        since: string;
+        last_asked: string;
+        asked_again: string;
+        times: number;
+        code: string;
+        reason: string;
+      } | null;
+      reason: string;
+      /** Of the newest bar used */
+      date: string | null;
+      computed_at: string | null;
+      signal: ("buy" | "sell" | "hold") | null;
+      /** 0-1 */
+      confidence: number | null;
+      bars_used: number | null;
+      reasons: {
+        indicator: string;
+        observation: string;
+        points: number;
+        weight: number;
+      }[];
+      indicators: {
+        [name: string]: number | null;
+      } | null;
+    };
+    CorporateActions: {
+      date: string;
+      kind: "split" | "dividend";
+      value: number;
+    }[];
+    LastLogin: {
+      at: string;
+      /** Symbols held and watched */
+      total: number;
+      queued: number;
+      fresh: number;
+      /** When the last of its jobs had completed; null: it had none, one failed, or they are not done */
+      fresh_at: string | null;
+      seconds_to_fresh: number | null;
+    };
+    User: {
+      user: string;
+      held: number;
+      watched: number;
+      /** Of held and watched symbols, by the state of their price */
+      prices: {
+        fresh: number;
+        outdated: number;
+        stale: number;
+        missing: number;
+      };
+      /** The greatest age of a price; null without any */
+      oldest_price_minutes: number | null;
+      last_login: components['schemas']['LastLogin'] | null;
+    };
+    LoginDecision: {
+      symbol: string;
+      /** joined: all of its jobs were asked for before */
+      outcome: "queued" | "joined" | "fresh" | "outdated" | "missing" | "unknown" | "refused";
+      /** Why it has no job, or why one was refused */
+      reason: string | null;
+      jobs: {
+        id: string;
+        type: string;
+        joined: boolean;
+        priority: number;
+        /** null for a key of a user where the job was asked for before */
+        score: number | null;
+        /** null: the job is not kept any more */
+        state: ("scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired") | null;
+        ended_at: string | null;
+        reason: string | null;
+      }[];
     };
     AcceptedJob: {
       id: string;
@@ -758,80 +1188,6 @@ export interface components {
         text: string;
       } | null;
     };
-    Freshness: {
-      /** outdated: the sources were asked lately and have nothing newer */
-      state: "fresh" | "outdated" | "stale" | "missing";
-      /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
-      sessions_behind: number | null;
-      age_minutes: number | null;
-      threshold_minutes: number;
-      /** open, closed, weekend; none for a symbol without a calendar */
-      session: string;
-      /** When it becomes due to be asked for again, or became */
-      due_at: string | null;
-      /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
-      failure: {
-        since: string;
-        last_asked: string;
-        asked_again: string;
-        times: number;
-        code: string;
-        reason: string;
-      } | null;
-      reason: string;
-    };
-    Bar: {
-      date: string;
-      open: number;
-      high: number;
-      low: number;
-      close: number;
-      adjusted_close: number;
-      volume: number;
-    };
-    Analysis: {
-      /** outdated: the sources were asked lately and have nothing newer */
-      state: "fresh" | "outdated" | "stale" | "missing";
-      /** Sessions that have started since the newest bar; without a calendar weekdays, of a crypto currency days */
-      sessions_behind: number | null;
-      age_minutes: number | null;
-      threshold_minutes: number;
-      /** open, closed, weekend; none for a symbol without a calendar */
-      session: string;
-      /** When it becomes due to be asked for again, or became */
-      due_at: string | null;
-      /** The last answer of the sources, where that was a failure. Before `asked_again` only requests by hand ask again */
-      failure: {
-        since: string;
-        last_asked: string;
-        asked_again: string;
-        times: number;
-        code: string;
-        reason: string;
-      } | null;
-      reason: string;
-      /** Of the newest bar used */
-      date: string | null;
-      computed_at: string | null;
-      signal: ("buy" | "sell" | "hold") | null;
-      /** 0-1 */
-      confidence: number | null;
-      bars_used: number | null;
-      reasons: {
-        indicator: string;
-        observation: string;
-        points: number;
-        weight: number;
-      }[];
-      indicators: {
-        [name: string]: number | null;
-      } | null;
-    };
-    CorporateActions: {
-      date: string;
-      kind: "split" | "dividend";
-      value: number;
-    }[];
     OptionPosition: {
       id: string;
       /** OCC symbol */
@@ -849,6 +1205,16 @@ export interface components {
       /** Loss at which the position is stopped, as a share of the entry price; ranking.rules.stop_loss if not given */
       stop: number | null;
       opened_at: string;
+      /** Between bid and ask, dollars a share, in the newest ranking that has the contract; null: none has */
+      mid: number | null;
+      quoted_at: string | null;
+      /** true for made-up quotes */
+      simulated: boolean;
+      /** Dollars: mid × contracts × 100 shares */
+      value: number | null;
+      /** The same less what was paid */
+      profit: number | null;
+      profit_pct: number | null;
     };
     Position: {
       symbol: string;
@@ -869,10 +1235,54 @@ export interface components {
       currency: string | null;
       /** Quantity × close */
       value: number | null;
+      /** On the session before the newest bar; after a split in the shares of today */
+      previous_close: number | null;
+      /** Of the value, since the previous close */
+      day_change: number | null;
+      /** %; of a watched symbol the change of its price */
+      day_change_pct: number | null;
+      /** % of all holdings of the same currency */
+      weight_pct: number | null;
+      /** Value less what was paid; null while the cost or the price is unknown */
+      profit: number | null;
+      profit_pct: number | null;
       /** The same in portfolio.base_currency; null while price, currency or rate are unknown */
       base_value: number | null;
       signal: ("buy" | "sell" | "hold") | null;
       confidence: number | null;
+    };
+    CurrencyTotal: {
+      /** null: the currency of these prices is not known */
+      currency: string | null;
+      holdings: number;
+      value: number;
+      /** The part from made-up prices */
+      simulated: number;
+      /** Of the holdings whose previous close is known */
+      day_change: number | null;
+      day_change_pct: number | null;
+      /** Paid for the holdings whose cost is known */
+      cost: number | null;
+      /** Of the same */
+      profit: number | null;
+      profit_pct: number | null;
+    };
+    PastSignal: {
+      /** Of the newest bar used */
+      date: string;
+      computed_at: string;
+      signal: "buy" | "sell" | "hold";
+      /** 0-1 */
+      confidence: number;
+      bars_used: number;
+      /** On that day, as it was traded */
+      close: number | null;
+      reasons: {
+        indicator: string;
+        observation: string;
+        points: number;
+        weight: number;
+      }[];
     };
   };
 }
@@ -960,6 +1370,80 @@ export interface operations {
             }[];
             /** true when there are more decisions than fit into a megabyte: the first ones are here */
             truncated?: boolean;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listJobTypes: {
+    parameters: {};
+    responses: {
+      200: { content: { 'application/json': { types: components['schemas']['JobType'][] } } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  find: {
+    parameters: {
+      query: { q: string };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            symbols: string[];
+            users: string[];
+            jobs: {
+              id: string;
+              type: string;
+              symbol: string | null;
+              state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+            }[];
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listJobs: {
+    parameters: {
+      query?: {
+        /** One state, or several separated by commas: scheduled, blocked, ready, running, completed, completed_with_errors, failed, cancelled, expired */
+        state?: string;
+        queue?: "foreground" | "background_fetch" | "background_analysis";
+        type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "research" | "llm_analysis" | "picks" | "picks_universe" | "history";
+        symbol?: string;
+        /** Only jobs that this user waits for */
+        user?: string;
+        /** The instance that runs it, or ran it last */
+        worker?: string;
+        /** Why it ended other than completed, for programs */
+        code?: string;
+        /** A part of the reason, in any case */
+        reason?: string;
+        /** Seconds since it was asked for, at least */
+        min_age?: number;
+        /** Seconds since it was asked for, at most */
+        max_age?: number;
+        /** urgent: in the order in which they are claimed, of live jobs; ended: the last ended first, of ended ones */
+        sort?: "newest" | "oldest" | "urgent" | "ended";
+        limit?: number;
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
+        /** `next` of the page before */
+        cursor?: string;
+      };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            jobs: components['schemas']['JobSummary'][];
+            /** `cursor` of the next page; null on the last one */
+            next: string | null;
           };
         };
       };
@@ -1141,30 +1625,98 @@ export interface operations {
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
   };
-  listJobs: {
+  countJobs: {
     parameters: {
       query?: {
-        state?: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+        /** One state, or several separated by commas: scheduled, blocked, ready, running, completed, completed_with_errors, failed, cancelled, expired */
+        state?: string;
         queue?: "foreground" | "background_fetch" | "background_analysis";
         type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "research" | "llm_analysis" | "picks" | "picks_universe" | "history";
         symbol?: string;
         /** Only jobs that this user waits for */
         user?: string;
-        limit?: number;
-        /** `next` of the page before */
-        cursor?: string;
+        /** The instance that runs it, or ran it last */
+        worker?: string;
+        /** Why it ended other than completed, for programs */
+        code?: string;
+        /** A part of the reason, in any case */
+        reason?: string;
+        /** Seconds since it was asked for, at least */
+        min_age?: number;
+        /** Seconds since it was asked for, at most */
+        max_age?: number;
       };
     };
     responses: {
       200: {
         content: {
           'application/json': {
-            jobs: components['schemas']['JobSummary'][];
-            /** `cursor` of the next page; null on the last one */
-            next: string | null;
+            counts: {
+              [name: string]: number;
+            };
+            /** States of which there may be more than was looked at */
+            at_least: ("scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired")[];
           };
         };
       };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  groupJobsByCode: {
+    parameters: operations['countJobs']['parameters'];
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            groups: {
+              code: string;
+              jobs: number;
+              first_ended_at: string;
+              last_ended_at: string;
+              newest_id: string;
+              /** Of the newest */
+              reason: string | null;
+            }[];
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  changeJobs: {
+    parameters: {};
+    requestBody: {
+      content: {
+        'application/json': {
+          action: "cancel" | "retry" | "redrive";
+          ids?: string[];
+          /** In place of `ids` */
+          filter?: {
+            queue?: "foreground" | "background_fetch" | "background_analysis";
+            type?: "fetch" | "batch_fetch" | "backfill" | "analysis" | "rank" | "research" | "llm_analysis" | "picks" | "picks_universe" | "history";
+            symbol?: string;
+            /** Only jobs that this user waits for */
+            user?: string;
+            /** The instance that runs it, or ran it last */
+            worker?: string;
+            /** Why it ended other than completed, for programs */
+            code?: string;
+            /** A part of the reason, in any case */
+            reason?: string;
+            min_age?: number;
+            max_age?: number;
+            state?: ("scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired")[];
+          };
+          /** `next` of the call before, with the same filter */
+          cursor?: string;
+          dry_run?: boolean;
+        };
+      };
+    };
+    responses: {
+      200: { content: { 'application/json': components['schemas']['BulkAnswer'] } };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
@@ -1354,6 +1906,8 @@ export interface operations {
         /** The newest so many of the range */
         limit?: number;
         adjusted?: string;
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
       };
       path: { symbol: string };
     };
@@ -1385,16 +1939,7 @@ export interface operations {
     };
   };
   listIndicators: {
-    parameters: {
-      query?: {
-        /** First day; without it the newest bars */
-        from?: string;
-        to?: string;
-        /** The newest so many of the range */
-        limit?: number;
-      };
-      path: { symbol: string };
-    };
+    parameters: operations['listBars']['parameters'];
     responses: {
       200: {
         content: {
@@ -1412,6 +1957,7 @@ export interface operations {
             /** Ex-date of a split for which the source has not restated the older prices; until it has, there is no signal */
             unrestated_split: string | null;
             price: components['schemas']['Freshness'];
+            adjusted: boolean;
             dates: string[];
             indicators: {
               [name: string]: (number | null)[];
@@ -1510,6 +2056,31 @@ export interface operations {
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
   };
+  listSignals: {
+    parameters: {
+      query?: {
+        /** Only days before this one: the last `date` of the page before */
+        before?: string;
+        limit?: number;
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
+      };
+      path: { symbol: string };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            symbol: string;
+            signals: components['schemas']['PastSignal'][];
+            next: string | null;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
   readResearch: {
     parameters: {
       query?: {
@@ -1585,12 +2156,121 @@ export interface operations {
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
   };
+  readChain: {
+    parameters: {
+      query?: {
+        expiry?: string;
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
+      };
+      path: { symbol: string };
+    };
+    responses: {
+      200: { content: { 'application/json': components['schemas']['Chain'] } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  readVolatility: {
+    parameters: {
+      query?: {
+        /** The smile of this expiration alone; all if not given */
+        expiry?: string;
+      };
+      path: { symbol: string };
+    };
+    responses: {
+      200: { content: { 'application/json': components['schemas']['Volatility'] } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listUsers: {
+    parameters: {
+      query?: {
+        limit?: number;
+        /** `next` of the page before */
+        cursor?: string;
+      };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            users: components['schemas']['User'][];
+            /** `cursor` of the next page; null on the last one */
+            next: string | null;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listLogins: {
+    parameters: {
+      query?: { limit?: number };
+      path: { id: string };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            user: string;
+            logins: {
+              at: string;
+              /** Symbols held and watched */
+              total: number;
+              queued: number;
+              fresh: number;
+              /** When the last of its jobs had completed; null: it had none, one failed, or they are not done */
+              fresh_at: string | null;
+              seconds_to_fresh: number | null;
+              admitted_at: string;
+              open_jobs: number;
+              failed_jobs: number;
+              decisions: components['schemas']['LoginDecision'][];
+            }[];
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  importPortfolio: {
+    parameters: {
+      query?: { dry_run?: string; skip_wrong?: string };
+      header?: {
+        /** `etag` of the version that the change was made from: when it is not the present one, the answer is 412 */
+        "if-match"?: string;
+      };
+      path: { id: string };
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          /** The text of the file */
+          csv: string;
+          /** Of the file, for messages */
+          name?: string;
+        };
+      };
+    };
+    responses: {
+      200: { content: { 'application/json': components['schemas']['PortfolioImport'] } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
   readPortfolio: {
     parameters: {
       query?: {
         limit?: number;
         /** `next` of the page before */
         cursor?: string;
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
       };
       path: { id: string };
     };
@@ -1605,6 +2285,8 @@ export interface operations {
             next: string | null;
             /** true for a portfolio of more than 1,000 positions, from before that limit: the first ones count alone */
             truncated: boolean;
+            /** By the currency of the prices, the largest first: they are not added up */
+            totals: components['schemas']['CurrencyTotal'][];
             /** All holdings in the base currency, with the rates used */
             worth: {
               currency: string;
@@ -1634,7 +2316,13 @@ export interface operations {
     };
   };
   replacePortfolio: {
-    parameters: operations['readJob']['parameters'];
+    parameters: {
+      header?: {
+        /** `etag` of the version that the change was made from: when it is not the present one, the answer is 412 */
+        "if-match"?: string;
+      };
+      path: { id: string };
+    };
     requestBody: {
       content: {
         'application/json': {
@@ -1654,7 +2342,14 @@ export interface operations {
     };
   };
   readPortfolioFreshness: {
-    parameters: operations['readPortfolio']['parameters'];
+    parameters: {
+      query?: {
+        limit?: number;
+        /** `next` of the page before */
+        cursor?: string;
+      };
+      path: { id: string };
+    };
     responses: {
       200: {
         content: {
@@ -1768,6 +2463,8 @@ export interface operations {
         cursor?: string;
         /** Also how each rank came about: score × weight = points, adding up to the rank */
         why?: string;
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
       };
     };
     responses: {
@@ -1777,7 +2474,13 @@ export interface operations {
     };
   };
   listPositions: {
-    parameters: operations['readJob']['parameters'];
+    parameters: {
+      query?: {
+        /** csv: the rows as text/csv; the same as `accept: text/csv` */
+        format?: "json" | "csv";
+      };
+      path: { id: string };
+    };
     responses: {
       200: {
         content: {
@@ -1793,7 +2496,7 @@ export interface operations {
     };
   };
   replacePositions: {
-    parameters: operations['readJob']['parameters'];
+    parameters: operations['replacePortfolio']['parameters'];
     requestBody: {
       content: {
         'application/json': {
@@ -2776,8 +3479,16 @@ export interface operations {
               heartbeat_at: string;
               /** Seconds by which its machine's clock is ahead of the database's */
               clock_offset_s: number | null;
+              /** null, as the next three: it is not heard over the broker */
+              version: string | null;
+              name: string | null;
+              capabilities: string[] | null;
+              /** What it cannot do at present, in words */
+              degraded: string[] | null;
               jobs: components['schemas']['JobSummary'][];
             }[];
+            /** Running jobs of all; each instance names at most 500 of them together */
+            running: number;
           };
         };
       };
@@ -2821,14 +3532,33 @@ export interface operations {
     requestBody: { content: { 'application/json': { enabled: boolean } } };
     responses: operations['readAutoFetch']['responses'];
   };
-  listKeys: {
+  readStatisticsHistory: {
     parameters: {
       query?: {
-        limit?: number;
-        /** `next` of the page before */
-        cursor?: string;
+        from?: string;
+        to?: string;
+        /** Seconds */
+        step?: "60" | "120" | "300" | "600" | "900" | "1800" | "3600" | "7200" | "14400" | "21600" | "43200" | "86400";
+        /** Groups, separated by commas: depth, rates, codes, latency, workers, sources; all if not given */
+        series?: string;
       };
     };
+    responses: {
+      200: { content: { 'application/json': components['schemas']['StatsHistory'] } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listSources: {
+    parameters: {};
+    responses: {
+      200: { content: { 'application/json': { sources: components['schemas']['Source'][] } } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listKeys: {
+    parameters: operations['listUsers']['parameters'];
     responses: {
       200: {
         content: {
@@ -2982,7 +3712,7 @@ export interface operations {
   listAudit: {
     parameters: {
       query?: {
-        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "schema.up" | "schema.down" | "access.refused";
+        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
         actor?: string;
         target?: string;
         outcome?: "done" | "refused";
@@ -3004,7 +3734,7 @@ export interface operations {
               /** Of the key */
               name: string | null;
               address: string | null;
-              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "schema.up" | "schema.down" | "access.refused";
+              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
               /** `job:{id}`, `user:{id}`, `key:{id}`, `position:{id}`; of a refusal method and path */
               target: string | null;
               outcome: "done" | "refused";
@@ -3030,6 +3760,99 @@ export interface operations {
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
+  };
+  listSchedules: {
+    parameters: {};
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            schedules: components['schemas']['Schedule'][];
+            /** false: every run is skipped */
+            auto_fetch: boolean;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  runSchedule: {
+    parameters: {
+      path: { name: string };
+    };
+    requestBody: { content: { 'application/json': Record<string, never> | null } };
+    responses: {
+      202: { content: { 'application/json': { queued: number; joined: number; refused: number; reason: string | null } } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  readConfiguration: {
+    parameters: {
+      query?: {
+        /** Only this key, or those of this section */
+        below?: string;
+      };
+    };
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            environment: string | null;
+            warnings: string[];
+            keys: {
+              key: string;
+              value: unknown;
+              origin: string;
+            }[];
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  drainInstance: {
+    parameters: {
+      path: { instance: string };
+    };
+    requestBody: { content: { 'application/json': Record<string, never> | null } };
+    responses: {
+      202: { content: { 'application/json': { instance: string } } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  openSession: {
+    parameters: {};
+    requestBody: {
+      content: {
+        'application/json': {
+          key: string;
+        } | {
+          /** Of the link that "stockmesh dashboard" prints; of use once, for a minute */
+          code: string;
+        };
+      };
+    };
+    responses: {
+      200: { content: { 'application/json': components['schemas']['Me'] } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  closeSession: {
+    parameters: {};
+    responses: {
+      200: { content: { 'application/json': { was_signed_in: boolean } } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  readMe: {
+    parameters: {};
+    responses: operations['openSession']['responses'];
   };
   streamEvents: {
     parameters: {

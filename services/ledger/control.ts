@@ -5,7 +5,7 @@ import { type REDRIVABLE_STATES, RETRYABLE_ITEM_STATES } from '../platform/job-s
 import { type Actor, recordChange } from '../platform/registry/audit.ts';
 import { retryOnDuplicateKey } from './enqueue/retry-on-duplicate-key.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
-import { type Change, expiryOf, isLive, type Ledger, nowOf, type Queue, rulesOf, type State } from './job.ts';
+import { type Change, expiryOf, isLive, type Ledger, nowOf, placeOf, type Queue, rulesOf, type State } from './job.ts';
 import { BATCH } from './maintain/due.ts';
 import { lockPartsToCancel, lockPartsToRestart } from './parts.ts';
 import { recordAttempts } from './run/complete.ts';
@@ -27,15 +27,24 @@ export interface Row {
   has_dependents: number;
   blocked_on: 'slot' | 'dependency' | null;
   dedupe_key: string | null;
+  priority: number;
+  user_id: string | null;
 }
 
-const COLUMNS = 'id, type, symbol, queue, state, attempt, max_attempts, worker_id, started_at, has_dependents, blocked_on, dedupe_key';
+const COLUMNS =
+  'id, type, symbol, queue, state, attempt, max_attempts, worker_id, started_at, has_dependents, blocked_on, dedupe_key, priority, user_id';
 
 /** Locks a job. Errors: `InputError('job.unknown')`. */
 export async function lockOne(tx: Transaction, id: string): Promise<Row> {
   const [row] = await tx.rows<Row>(`SELECT ${COLUMNS} FROM jobs WHERE id = ? FOR UPDATE`, [idToBytes(id)]);
   if (row === undefined) throw new InputError('job.unknown', `there is no job ${id}; ended jobs are deleted after jobs.cleanup_after_days`);
   return row;
+}
+
+/** Locks those of the jobs that are there, in the order of their ids. */
+export function lockMany(tx: Transaction, ids: readonly string[]): Promise<Row[]> {
+  if (ids.length === 0) return Promise.resolve([]);
+  return tx.rows<Row>(`SELECT ${COLUMNS} FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY id FOR UPDATE`, [sortedBytes(ids)]);
 }
 
 /** Writes that must be committed with a change, such as who made it. */
@@ -47,26 +56,28 @@ type Alongside = (tx: Transaction) => void;
  */
 export function cancel(ledger: Ledger, id: string, reason: string, alongside?: Alongside): Promise<Change[]> {
   return ledger.db.transaction(async (tx) => {
-    const changes = await cancelWith(tx, ledger, await lockOne(tx, id), reason);
+    const changes = await cancelWith(tx, ledger, [await lockOne(tx, id)], reason);
     alongside?.(tx);
     return changes;
   });
 }
 
-/** The same in a transaction that has locked the job. Errors: `InputError('job.ended')`. */
-export async function cancelWith(tx: Transaction, ledger: Ledger, row: Row, reason: string): Promise<Change[]> {
-  const id = idFromBytes(row.id);
-  if (!isLive(row.state)) throw new InputError('job.ended', `job ${id} has ended already (${row.state}); there is nothing to cancel`);
+/** The same of several jobs in a transaction that has locked them. Errors: `InputError('job.ended')`. */
+export async function cancelWith(tx: Transaction, ledger: Ledger, rows: readonly Row[], reason: string): Promise<Change[]> {
+  const over = rows.find(({ state }) => !isLive(state));
+  if (over !== undefined)
+    throw new InputError('job.ended', `job ${idFromBytes(over.id)} has ended already (${over.state}); there is nothing to cancel`);
+  const whole = rows.length === 1 ? `job ${idFromBytes((rows[0] as Row).id)}, of which it is a part,` : 'the job of which it is a part';
   const changes: Change[] = [];
   const ended: Ended[] = [];
   const stopped: string[] = [];
   let why = reason;
-  for (let wave: readonly Row[] = [row]; wave.length > 0; ) {
+  for (let wave: readonly Row[] = rows; wave.length > 0; ) {
     await endCancelled(tx, ledger, wave, why);
     for (const one of wave) {
       const { type, symbol, attempt, worker_id, state, blocked_on, has_dependents } = one;
       const cancelled = { id: idFromBytes(one.id), state: 'cancelled', reason: why } as const;
-      changes.push({ ...cancelled, type, symbol, attempt, worker: worker_id ?? undefined });
+      changes.push({ ...cancelled, type, symbol, attempt, worker: worker_id ?? undefined, code: 'job.cancelled', place: placeOf(one) });
       ended.push({ ...cancelled, hasDependents: has_dependents === 1, leavesSlot: state === 'ready' && blocked_on === 'slot' });
       if (state === 'running') stopped.push(cancelled.id);
     }
@@ -75,7 +86,7 @@ export async function cancelWith(tx: Transaction, ledger: Ledger, row: Row, reas
       wave.map((one) => one.id),
       COLUMNS,
     );
-    why = `job ${id}, of which it is a part, was cancelled: ${reason}`;
+    why = `${whole} was cancelled: ${reason}`;
   }
   return [...changes, ...(await resolveDependents(tx, ledger, ended, stopped))];
 }
@@ -178,7 +189,7 @@ interface Restarted {
 }
 
 /** Makes ended or scheduled jobs ready, with their parts that have something left to do, or blocked while a dependency is live. */
-async function restart(tx: Transaction, ledger: Ledger, rows: readonly Row[]): Promise<Restarted> {
+export async function restart(tx: Transaction, ledger: Ledger, rows: readonly Row[]): Promise<Restarted> {
   const { startable, superseded } = await withoutSuperseded(tx, rows);
   if (startable.length === 0) return { superseded, parts: [] };
   const asked = new Set(rows.map(({ id }) => idFromBytes(id)));
@@ -241,6 +252,6 @@ async function withoutSuperseded(tx: Transaction, rows: readonly Row[]): Promise
   return { startable, superseded };
 }
 
-async function restarted(tx: Transaction, ids: readonly string[]): Promise<Change[]> {
+export async function restarted(tx: Transaction, ids: readonly string[]): Promise<Change[]> {
   return (await changesOf(tx, ids)).map((change) => ({ ...change, reason: 'started again by hand' }));
 }

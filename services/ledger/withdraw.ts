@@ -39,7 +39,7 @@ export function withdraw(
     const job = await lockOne(tx, id);
     const wanted = isLive(job.state) && (await isWantedByOthers(tx, id, users, othersWant));
     const outcome = wanted ? 'left' : 'cancelled';
-    const changes = wanted ? await leave(tx, ledger, job, users) : await cancelWith(tx, ledger, job, reason);
+    const changes = wanted ? await leave(tx, ledger, job, users) : await cancelWith(tx, ledger, [job], reason);
     await alongside?.(tx, outcome);
     return { outcome, changes };
   });

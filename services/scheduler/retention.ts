@@ -5,6 +5,7 @@ import { deleteEnded } from '../ledger/maintain/delete.ts';
 import { deleteRuns } from '../market/options/store/runs.ts';
 import { RESEARCH_DAYS } from '../market/research/staleness.ts';
 import type { Config } from '../platform/config/load.ts';
+import { HOUR_S, MINUTE_S } from '../platform/monitoring/mesh-stats.ts';
 import type { Duty } from './duties.ts';
 
 /** An instance without a heartbeat for so long is deleted; one that was only cut off writes its row again. */
@@ -17,7 +18,7 @@ const ROWS_A_RUN = 100;
 
 /**
  * Ended jobs, ended callbacks and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead, claims of downloads that
- * have ended, rankings, chains, research, opinions of a model and audit rows beyond their days.
+ * have ended, rankings, chains, research, opinions of a model, audit rows and statistics beyond their days.
  */
 export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
   const ledger = { ...anyLedger, db: anyLedger.db.long };
@@ -60,7 +61,16 @@ export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
       await whileFull(() => giveBackLeft(ledger.db, batch));
       // ix_at, ix_expires
       await whileFull(removeOlder('DELETE FROM audit_log WHERE at < ? ORDER BY at LIMIT ?', ago(config.audit.keep_days * DAY_MS)));
-      await whileFull(removeOlder('DELETE FROM stream_tokens WHERE expires_at < ? ORDER BY expires_at LIMIT ?', now));
+      for (const table of ['stream_tokens', 'sessions', 'session_codes'])
+        await whileFull(removeOlder(`DELETE FROM ${table} WHERE expires_at < ? ORDER BY expires_at LIMIT ?`, now));
+      // The primary key.
+      for (const step of [MINUTE_S, HOUR_S])
+        await whileFull(
+          removeOlder(
+            `DELETE FROM mesh_stats WHERE step_s = ${step} AND at < ? ORDER BY at LIMIT ?`,
+            ago(config.scheduler.stats_days * DAY_MS),
+          ),
+        );
       // A row for each process that runs: a scan of the whole table reads a page.
       await whileFull(removeOlder('DELETE FROM instances WHERE heartbeat_at < ? LIMIT ?', ago(DEAD_INSTANCE_MS)));
     },

@@ -3,19 +3,11 @@
  * restart neither repeats a run nor forgets one that fell due without a leader, and a run whose jobs cannot be written is due again a second later.
  */
 import { Cron } from 'croner';
-import { portfolioBatches } from '../job-types/batch-fetch/request.ts';
-import { weeklyRun } from '../job-types/picks/weekly.ts';
-import { universeRequests } from '../job-types/picks-universe/request.ts';
-import { rankingRequests } from '../job-types/rank/request.ts';
-import type { Origin } from '../job-types/request.ts';
+import { scheduledRequests } from '../job-types/scheduled.ts';
 import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith, type JobRequest } from '../ledger/enqueue/enqueue.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import { usCalendar } from '../market/calendar/calendar.ts';
-import { readPaused } from '../market/freshness/failures.ts';
-import { sourceSet } from '../market/freshness/freshness.ts';
-import { rateSymbols } from '../market/portfolios/base-currency.ts';
-import { parseSymbol } from '../market/symbol.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database/database.ts';
 import type { Logger } from '../platform/log/log.ts';
@@ -97,8 +89,8 @@ async function run(schedule: Schedule, found: DueRun, { ledger, config, announce
   const { enabled, changed_by } = await readAutoFetch(ledger.db);
   const due = enabled ? found : { ...found, skip: `automatic fetching is switched off (by ${changed_by})` };
   const at = due.at.toISOString();
-  const requests = due.skip === undefined ? await JOBS[schedule.job](ledger, config) : [];
-  const answers = await commitRun(ledger, schedule.name, due.at, requests);
+  const requests = due.skip === undefined ? await scheduledRequests(schedule.job, ledger, config) : [];
+  const answers = await commitRun(ledger, schedule.name, due, requests);
   if (answers === undefined) return;
   const about = { schedule: schedule.name, at, ...(due.missed ? { missed: 'earlier runs too' } : {}) };
   if (due.skip !== undefined) {
@@ -114,44 +106,22 @@ async function run(schedule: Schedule, found: DueRun, { ledger, config, announce
   await announcer.enqueued(answers);
 }
 
-/** Commits a run with its jobs; undefined when another leader has decided about it already. */
-function commitRun(ledger: Ledger, name: string, at: Date, requests: readonly JobRequest[]): Promise<EnqueueAnswer[] | undefined> {
+/** Commits a run with its jobs and what became of it; undefined when another leader has decided about it already. */
+function commitRun(
+  ledger: Ledger,
+  name: string,
+  { at, skip }: DueRun,
+  requests: readonly JobRequest[],
+): Promise<EnqueueAnswer[] | undefined> {
   const commit = async (tx: Transaction): Promise<EnqueueAnswer[] | undefined> => {
     const [row] = await tx.rows<{ last_run_at: Date }>('SELECT last_run_at FROM schedule_runs WHERE name = ? FOR UPDATE', [name]);
     if (row === undefined || row.last_run_at >= at) return undefined;
-    await tx.run('UPDATE schedule_runs SET last_run_at = ? WHERE name = ?', [at, name]);
-    return await enqueueWith(tx, ledger, requests);
+    const answers = await enqueueWith(tx, ledger, requests);
+    const count = (outcome: EnqueueAnswer['outcome']) => answers.filter((answer) => answer.outcome === outcome).length;
+    tx.later('UPDATE schedule_runs SET last_run_at = ?, decided_at = ?, skipped = ?, queued = ?, joined = ?, refused = ? WHERE name = ?', [
+      ...[at, nowOf(ledger), skip?.slice(0, 500) ?? null, count('queued'), count('joined'), count('refused'), name],
+    ]);
+    return answers;
   };
   return ledger.db.transaction(commit);
 }
-
-const scheduled = ({ jobs }: Config): Origin => ({ cause: 'scheduled_update', rules: jobs.priority_rules });
-
-/** What each job of a schedule asks for. */
-const JOBS: Record<Schedule['job'], (ledger: Ledger, config: Config) => Promise<JobRequest[]>> = {
-  /** All symbols that anybody holds or watches, by a walk of ix_symbol from symbol to symbol, and the rates of their currencies; without those that the sources had no answer for lately. */
-  async fetch_portfolios(ledger, config) {
-    const rows = await ledger.db.rows<{ symbol: string; currency: string | null }>(
-      'SELECT h.symbol, s.currency FROM (SELECT symbol FROM holdings GROUP BY symbol) h LEFT JOIN symbols s ON s.symbol = h.symbol',
-    );
-    const paused = await readPaused(ledger.db, sourceSet(config), nowOf(ledger));
-    return portfolioBatches(
-      [...rows.map(({ symbol }) => symbol), ...rateSymbols(rows, config.portfolio.base_currency)].filter((symbol) => !paused.has(symbol)),
-      config.stock_jobs.data_fetch.batch_size,
-      scheduled(config),
-    );
-  },
-  /** The options of the watchlist's symbols, in each of its modes. */
-  rank_watchlist({ clock, db }, config) {
-    const { watchlist, watchlist_modes } = config.ranking;
-    return rankingRequests(watchlist.map(parseSymbol), watchlist_modes, { config, clock, db, origin: scheduled(config) });
-  },
-  /** A report of the present week for each user who has none, after the stale symbols were fetched. */
-  weekly_picks(ledger, config) {
-    return weeklyRun(ledger, config, scheduled(config));
-  },
-  /** The stale symbols of the universe, and the track record of earlier picks. */
-  picks_universe({ clock, db }, config) {
-    return universeRequests({ db, clock, config }, { always: true });
-  },
-};

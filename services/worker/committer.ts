@@ -84,7 +84,12 @@ async function withEarlierCommit(
     const row = kept.has(job) ? ended.get(job.id) : undefined;
     return row === undefined
       ? []
-      : [{ id: job.id, type: job.type, symbol: job.symbol, attempt: job.attempt, state: row.state, worker: workerId }];
+      : [
+          {
+            ...{ id: job.id, type: job.type, symbol: job.symbol, attempt: job.attempt, state: row.state, worker: workerId },
+            place: { queue: job.queue, level: job.level, user: job.userId },
+          },
+        ];
   });
   return { changes: [...changes, ...ours], lost: lost.filter((one) => !kept.has(one)) };
 }

@@ -49,7 +49,10 @@ export function startJobs(options: JobRunnerOptions, claimed: readonly ClaimedJo
   const { publisher, workerId } = options;
   for (const job of claimed) startJob(options, job);
   void publisher.committed(
-    claimed.map(({ id, type, symbol, attempt }) => ({ id, type, symbol, attempt, state: 'running', worker: workerId })),
+    claimed.map(({ id, type, symbol, attempt, queue, level, userId: user }) => ({
+      ...{ id, type, symbol, attempt, state: 'running', worker: workerId },
+      place: { queue, level, user },
+    })),
   );
 }
 

@@ -14,6 +14,7 @@ import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import type { Logger } from '../platform/log/log.ts';
 import { serveProcessMetrics } from '../platform/monitoring/endpoint.ts';
 import { createProcessMetrics, renderMetrics } from '../platform/monitoring/metrics.ts';
+import { type Asked, watchSources } from './source-watch.ts';
 import { createTally } from './tally.ts';
 import { startWorker } from './worker.ts';
 
@@ -31,8 +32,13 @@ export async function startWorkerService(
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
   const earlierJobs = await takeBackEarlierJobs(instance, ledger, announcer, log);
   const tally = createTally();
-  const { all, real } = await chooseSources({ config, clock, db, log, onAttempt: tally.asked });
-  const chains = await chooseChains({ config, clock, db, log, onAttempt: tally.asked });
+  const sources = watchSources({ db, clock, instance, log });
+  const onAttempt = (attempt: Asked): void => {
+    tally.asked(attempt);
+    sources.asked(attempt);
+  };
+  const { all, real } = await chooseSources({ config, clock, db, log, onAttempt });
+  const chains = await chooseChains({ config, clock, db, log, onAttempt });
   const history = configuredHistory({ config, clock, db, log, dataFolder });
   const capacity = config.worker.max_concurrent_jobs;
   bus.updatePresence({ name: config.worker.name, capabilities: config.worker.capabilities.slice(), capacity, running: 0 });
@@ -74,7 +80,7 @@ export async function startWorkerService(
       stopListening();
       await Promise.all([doorbell.close(), earlierJobs.stop()]);
       await worker.drain(config.worker.grace_period * 1000);
-      await history.close();
+      await Promise.all([history.close(), sources.close()]);
       await endpoint?.close();
     },
   };

@@ -21,10 +21,10 @@ test('the commands are listed by what they are for, those of an earlier name are
     Run: ['up', 'demo', 'service'],
     'Request jobs': ['login', 'fetch', 'backfill', 'rank', 'research', 'opinion'],
     Jobs: ['jobs', 'job', 'cancel', 'retry', 'redrive'],
-    'Show data': ['portfolio', 'symbol', 'ranks', 'position', 'stats', 'top'],
+    'Show data': ['portfolio', 'symbol', 'bars', 'indicators', 'signals', 'ranks', 'position', 'stats', 'top'],
     'Historical data': ['history'],
     'Weekly picks': ['picks', 'spend'],
-    Operate: ['migrate', 'key', 'audit', 'config', 'asyncapi'],
+    Operate: ['migrate', 'key', 'dashboard', 'audit', 'config', 'asyncapi'],
     Commands: ['help'],
   });
   expect(stdout).toContain('Exit codes: 0 done, 1 failed, 2 used wrongly. With --json standard output is one JSON document.');

@@ -183,7 +183,9 @@ describe('a portfolio', () => {
     expect(row(text, 'BBB')).toMatchObject({ QUANTITY: '2.5', COST: '–', VALUE: '50.00', SIGNAL: '–', NOTE: 'made-up prices' });
     expect(row(text, 'WATCH')).toMatchObject({ QUANTITY: 'watched', CLOSE: '7.00', VALUE: '–' });
     expect(text).not.toContain('IN BASE');
-    expect(text).toMatch(/\n\n3 symbols, prices: 0 fresh, 3 outdated; worth -950\.00 USD \(50\.00 from made-up prices\)\n$/);
+    expect(text).toMatch(
+      /\n\n3 symbols, prices: 0 fresh, 3 outdated; worth -950\.00 USD \(50\.00 from made-up prices\)\nUSD: -585\.00 \(-140\.96 %\) since it was bought\n$/,
+    );
     const document = await json('portfolio', 'show', 'alice');
     expect(document).toMatchObject({
       user: 'alice',

@@ -66,6 +66,25 @@ test('login --wait says per symbol what landed and from where, and that a second
   expect(JSON.parse(second.output().slice(second.output().indexOf('{\n')))).toMatchObject({ ok: true, total: 4, fresh: 4, queued: 0 });
 });
 
+test('the printed link signs a browser in once, and "stockmesh dashboard" prints another', async () => {
+  const codeIn = (text: string) => new RegExp(`http://127\\.0\\.0\\.1:${http}/ui/#code=(smc_[\\w-]+)`).exec(text)?.[1];
+  const signIn = (code: string | undefined) =>
+    fetch(`http://127.0.0.1:${http}/v1/session`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ code }),
+    });
+  const another = stockmesh(['--data', data, 'dashboard']);
+  expect(await another.exited, another.output()).toBe(0);
+  const [first, second] = [codeIn(up.output()), codeIn(another.output())];
+  // The first one may be older than a minute by now.
+  expect(first).not.toBe(second);
+  expect(first).toBeDefined();
+  const answer = await signIn(second);
+  expect(((await answer.json()) as { key: { name: string } }).key.name).toBe('operator');
+  expect((await signIn(second)).status).toBe(401);
+});
+
 test('a newcomer asks the HTTP API with the key that lies in the data folder', async () => {
   expect(up.output()).toContain(`http://127.0.0.1:${http}/docs`);
   const authorization = `Bearer ${readFileSync(join(data, 'gateway-operator.key'), 'utf8').trim()}`;

@@ -66,6 +66,9 @@ describe('a request', () => {
   });
 });
 
+/** As `request` of the fixture asks. */
+const PLACE = { queue: 'foreground', level: 1, user: null };
+
 describe('a job', () => {
   test('that others wait for is claimed as such', async () => {
     await on.add(fetchOf('AAPL'), fetchOf('SPY'), { type: 'analysis', level: 8, after: ['fetch:AAPL'] });
@@ -78,14 +81,26 @@ describe('a job', () => {
   test('that waits is cancelled without a worker who is to be told', async () => {
     const [id] = await on.add({});
     const [change] = await cancel(on.ledger(), id!, 'by hand');
-    expect(change).toEqual({ id, type: 'fetch', symbol: 'AAPL', state: 'cancelled', attempt: 0, worker: undefined, reason: 'by hand' });
+    expect(change).toEqual({
+      id,
+      type: 'fetch',
+      symbol: 'AAPL',
+      state: 'cancelled',
+      attempt: 0,
+      worker: undefined,
+      reason: 'by hand',
+      code: 'job.cancelled',
+      place: PLACE,
+    });
     expect(await on.count('job_attempts')).toBe(0);
   });
 
   test('that is promoted says so with its type and its attempts', async () => {
     const [id] = await on.add({ runAt: at('14:10:00') });
     on.clock.set('2026-06-02T14:10:00Z');
-    expect(await promote(on.ledger())).toEqual([{ id, type: 'fetch', symbol: 'AAPL', state: 'ready', attempt: 0, reason: undefined }]);
+    expect(await promote(on.ledger())).toEqual([
+      { id, type: 'fetch', symbol: 'AAPL', state: 'ready', attempt: 0, reason: undefined, place: PLACE },
+    ]);
   });
 
   test('with an error code that is longer than its column fails all the same', async () => {

@@ -1,5 +1,8 @@
 /** `stockmesh up`: runs a whole mesh until Ctrl-C, and says where to look. */
+import { InputError } from '../../platform/errors.ts';
 import { PRIVATE_UMASK } from '../../platform/machine/environment.ts';
+import { dashboardLink, gatewayUrl } from '../dashboard/link.ts';
+import { withSession } from '../session.ts';
 import { hintsFor } from './hints.ts';
 import { stopWithParent } from './parent.ts';
 import { logFile, startMesh, type UpOptions } from './start.ts';
@@ -22,8 +25,16 @@ export async function up(options: UpOptions): Promise<number> {
     await starting.then((late) => late.stop());
     return 0;
   }
+  const link = await withSession({ ...options, data: mesh.dataFolder }, dashboardLink).then(
+    ({ url }) => url,
+    (error: unknown) => {
+      // The operator may have revoked the key of the data folder; the page takes any other.
+      if (!(error instanceof InputError)) throw error;
+      return `${gatewayUrl(mesh.config)}/ui/`;
+    },
+  );
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  const hints = hintsFor({ dataFolder: mesh.dataFolder, config: mesh.config, log: logFile(mesh.dataFolder) });
+  const hints = hintsFor({ dataFolder: mesh.dataFolder, config: mesh.config, log: logFile(mesh.dataFolder), link });
   process.stdout.write([`ready in ${seconds} s`, '', ...hints, '', ALL_IS_READY, '', ''].join('\n'));
   await interrupted;
   // A second Ctrl-C must not interrupt the stop that the first one began.

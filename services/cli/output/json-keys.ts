@@ -159,7 +159,7 @@ const OWN_KEYS = {
   },
   'login --wait': { user: 'the user who signed in', ...answered },
   jobs: {
-    jobs: '[{id, type, symbol, state, queue, priority, score, attempt, max_attempts, user, worker, blocked_on, run_at, enqueued_at, started_at, ended_at, reason}]',
+    jobs: '[{id, type, symbol, state, queue, priority, score, attempt, max_attempts, user, worker, blocked_on, run_at, enqueued_at, started_at, ended_at, reason, code}]',
     next: 'the value of --before for the next page, or null',
   },
   job: {
@@ -170,9 +170,10 @@ const OWN_KEYS = {
     code: 'error code when it did not complete',
     result: 'its result',
     updated_at: 'of the last change of its state, its items or its parts',
-    attempts: '[{attempt, worker, started_at, ended_at, outcome, code, reason}] that did not complete',
+    attempts: '[{attempt, worker, started_at, ended_at, outcome, code, reason}] that have ended; the one that completed is the last',
     subscribers: '[user]',
-    needs: '[{id, state, is_part}] that must end first; the items of parts count as items of the job',
+    needs: '[{id, type, symbol, state, is_part}] that must end first; the items of parts count as items of the job',
+    dependents: '[{id, type, symbol, state, is_part}] that wait for it, or waited',
     items: '{pending, done, skipped, no_data, failed, not_entitled, not_yet, total}',
     item_list: '[{key, state, attempts, rows, bytes, reason}], the first thousand',
   },
@@ -243,8 +244,10 @@ const OWN_KEYS = {
     user: 'the owner',
     at: 'the moment of the freshness check',
     positions:
-      '[{symbol, quantity, cost, close, currency, value, base_value, newest_bar, source, simulated, unrestated_split, as_of, price, analysis, signal, confidence}]; price and analysis: {state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}',
+      '[{symbol, quantity, cost, close, currency, value, base_value, previous_close, day_change, day_change_pct, weight_pct, profit, profit_pct, newest_bar, source, simulated, unrestated_split, as_of, price, analysis, signal, confidence}]; price and analysis: {state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}',
     value: '[{currency, value, simulated}] by the currency of the prices; simulated: the part from made-up prices',
+    totals:
+      '[{currency, holdings, value, simulated, day_change, day_change_pct, cost, profit, profit_pct}] by the currency of the prices, the largest first',
     worth:
       '{currency, value, simulated, rates, unknown} in portfolio.base_currency; rates: [{symbol, rate, newest_bar, state, reason, simulated}] used; unknown: [{symbol, reason}] not in the sum',
     freshness: '{fresh, outdated, stale, missing}: positions by the state of their price',
@@ -268,6 +271,25 @@ const OWN_KEYS = {
     model_analysis:
       'null without any; the opinion of a language model, not investment advice: {model, created_at, stale, sentiment, recommendation, confidence, summary, drivers, risks, unknowns, facts, …}',
     model_analysis_state: 'when it was made, or why there is none',
+  },
+  bars: {
+    symbol: 'in upper case',
+    currency: 'of its prices',
+    source: 'of the newest bar',
+    simulated: 'true for made-up prices',
+    adjusted: 'false with --raw',
+    bars: '[{date, open, high, low, close, adjusted_close, volume}], oldest first',
+  },
+  indicators: {
+    symbol: 'in upper case',
+    adjusted: 'false with --raw',
+    dates: '[date], oldest first',
+    indicators: '{name: [value for each date]}; null where the history is too short',
+  },
+  signals: {
+    symbol: 'in upper case',
+    signals: '[{date, computed_at, signal, confidence, bars_used, close, reasons}], newest first',
+    next: 'the value of --before for the next page, or null',
   },
   ranks: {
     symbol: 'in upper case',
@@ -295,7 +317,10 @@ const OWN_KEYS = {
     state: '{state, job, text} of its newest job when there is no ranking, else null',
   },
   'position add': { ok: 'true', position: '{id, user_id, contract, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at}' },
-  'position list': { positions: '[{id, user_id, contract, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at}]' },
+  'position list': {
+    positions:
+      '[{id, user_id, contract, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at, mid, quoted_at, simulated, value, profit, profit_pct}]; the last six by the newest ranking that has the contract',
+  },
   'position remove': { ok: 'true', id: 'of the position' },
   stats: {
     at: 'the moment',
@@ -313,6 +338,7 @@ const OWN_KEYS = {
     alerts: '[{name, value, threshold, since, text}] that are raised',
     clock_offset_s: "seconds by which this machine's clock is ahead of the database's",
   },
+  dashboard: { url: 'the link', expires_at: 'until when it works' },
   'key create': {
     id: 'the id for key revoke',
     name: 'the user or application of the key',

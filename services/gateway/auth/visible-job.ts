@@ -54,7 +54,7 @@ export async function jobAsSeen(db: Sql, job: JobDetail, viewers: Viewers): Prom
   const isOwnReason = typeof job.why.user === 'string' && viewers.includes(job.why.user);
   const waitedFor = await waitedForBy(
     db,
-    job.needs.map(({ id }) => id),
+    [...job.needs, ...job.dependents].map(({ id }) => id),
     viewers,
   );
   return {
@@ -64,6 +64,7 @@ export async function jobAsSeen(db: Sql, job: JobDetail, viewers: Viewers): Prom
     result: resultAsSeen(job, own.length === job.subscribers.length && isOf(job.user, viewers)),
     subscribers: own,
     needs: job.needs.filter(({ id }) => waitedFor.has(id)),
+    dependents: job.dependents.filter(({ id }) => waitedFor.has(id)),
   };
 }
 

@@ -56,6 +56,7 @@ export const jobSummary = z
     started_at: instant.nullable(),
     ended_at: instant.nullable(),
     reason: z.string().nullable().describe('Why it ended other than completed, or waits for its next attempt'),
+    code: z.string().nullable().describe('Why it ended other than completed, for programs'),
   })
   .meta({ id: 'JobSummary' });
 
@@ -94,6 +95,16 @@ export const jobStatus = z
   })
   .meta({ id: 'JobStatus' });
 
+const jobLink = z
+  .object({
+    id: z.string(),
+    type: z.string(),
+    symbol: z.string().nullable(),
+    state,
+    is_part: z.boolean().describe('One is a part of the other, whose items are counted there'),
+  })
+  .meta({ id: 'JobLink' });
+
 export const jobDetail = jobSummary
   .extend({
     payload: z.unknown(),
@@ -104,7 +115,6 @@ export const jobDetail = jobSummary
         'How it came to its priority: `text`, the `user` whose request gave it, and if it was scored its factors. null: as for `score`',
       ),
     triggered_by: z.string().nullable().describe('null: as for `score`'),
-    code: z.string().nullable().describe('Why it ended other than completed, for programs'),
     result: z.unknown().describe('A key of a user sees what says nothing of other users'),
     attempts: z
       .array(
@@ -118,9 +128,10 @@ export const jobDetail = jobSummary
           reason: z.string().nullable(),
         }),
       )
-      .describe('Those that did not complete'),
+      .describe('All that have ended; the one that completed is the last'),
     subscribers: z.array(z.string()),
-    needs: z.array(z.object({ id: z.string(), state, is_part: z.boolean().describe('Its items count as items of this job') })),
+    needs: z.array(jobLink).describe('Jobs that it waits for, or waited for'),
+    dependents: z.array(jobLink).describe('Jobs that wait for it, or waited for it'),
     items: itemCounts,
     position: z.int().nullable().describe('Jobs that are claimed before it'),
     ...jobStatus.shape,

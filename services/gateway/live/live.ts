@@ -22,6 +22,8 @@ export interface Live {
    * function that detaches the client.
    */
   attach(client: LiveClient, lastEventId: string | undefined): () => void;
+  /** What each instance that is online says of itself, by `service/instance`. */
+  presence(): ReadonlyMap<string, Body<'presence'>>;
   /** Calls back with every status of one job. */
   onStatus(jobId: string, callback: (status: Body<'status'>) => void): () => void;
   /** Calls back when any job has ended, with its id. */
@@ -74,6 +76,7 @@ export function createLive(bus: LiveBus): Live {
       clients.add(client);
       return () => clients.delete(client);
     },
+    presence: () => state.instances,
     onStatus(jobId, callback) {
       const callbacks = waiting.status.getOrInsertComputed(jobId, () => new Set());
       callbacks.add(callback);
@@ -116,14 +119,22 @@ function spreadTo(clients: ReadonlySet<LiveClient>, add: (bytes: number, read: (
 }
 
 /** Keeps the newest statistics, alerts and instances for clients that connect later. */
-function keepState(bus: LiveBus, spread: Spread): { present(): LiveEvent[]; subscriptions: Subscription[] } {
-  const instances = new Map<string, LiveEvent>();
+function keepState(
+  bus: LiveBus,
+  spread: Spread,
+): { present(): LiveEvent[]; instances: ReadonlyMap<string, Body<'presence'>>; subscriptions: Subscription[] } {
+  const instances = new Map<string, Body<'presence'>>();
   const alerts = new Map<string, LiveEvent>();
   let stats: LiveEvent | undefined;
   // One message at a time: the states of an alert must not overtake each other.
   const oneByOne = { concurrency: 1, queueLimit: QUEUE_LIMIT };
   return {
-    present: () => [...(stats === undefined ? [] : [stats]), ...alerts.values(), ...instances.values()],
+    instances,
+    present: () => [
+      ...(stats === undefined ? [] : [stats]),
+      ...alerts.values(),
+      ...Array.from(instances.values(), (body): LiveEvent => ({ type: 'presence', body })),
+    ],
     subscriptions: [
       bus.subscribe('stats', oneByOne, ({ body }) => {
         stats = { type: 'stats', body };
@@ -136,7 +147,7 @@ function keepState(bus: LiveBus, spread: Spread): { present(): LiveEvent[]; subs
       }),
       watchPresence(bus, (body) => {
         const event: LiveEvent = { type: 'presence', body };
-        if (body.state === 'online') instances.set(`${body.service}/${body.instance}`, event);
+        if (body.state === 'online') instances.set(`${body.service}/${body.instance}`, body);
         else instances.delete(`${body.service}/${body.instance}`);
         spread.read(event);
       }),

@@ -87,7 +87,7 @@ async function visibleTo(caller: Caller, db: Sql): Promise<LiveClient['view']> {
       case 'data':
         return withoutCount(event);
       case 'status':
-        return mine.has(event.body.id) ? event : undefined;
+        return mine.has(event.body.id) ? withoutOthers(event, users) : undefined;
       case 'job':
         if (event.body.user === undefined || !users.includes(event.body.user)) return undefined;
         remember(event.body.id);
@@ -107,6 +107,12 @@ function withoutCount(event: LiveEvent & { type: 'data' }): SeenEvent {
   if (event.body.kind !== rankType.dataKinds[0]) return event;
   const { rows: _, ...body } = event.body;
   return { type: 'data', body };
+}
+
+/** Who asked first may be another user, whose priority it may be. */
+function withoutOthers(event: LiveEvent & { type: 'status' }, users: readonly string[]): SeenEvent {
+  const { user, ...body } = event.body;
+  return user === undefined || users.includes(user) ? event : { type: 'status', body };
 }
 
 /** A job that is announced again may have become more urgent through another user's request. */

@@ -5,17 +5,15 @@ import { JOB_TYPES } from '../../job-types/index.ts';
 import type { JobType } from '../../job-types/job-type.ts';
 import { acceptedJson, refusalJson } from '../../ledger/enqueue/submit.ts';
 import type { Estimate } from '../../ledger/read/estimate.ts';
-import { listJobs } from '../../ledger/read/jobs.ts';
 import { secondsLeft } from '../../ledger/read/pace.ts';
 import { jobStatus as statusOf } from '../../ledger/read/status.ts';
 import { listItems } from '../../ledger/run/items.ts';
-import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
-import { callerOf, demand, demandForBody, oneUser, ownUsers } from '../auth/access.ts';
-import { type SeenJob, scoreAsSeen, summariesAsSeen, visibleJob } from '../auth/visible-job.ts';
+import { callerOf, demand, demandForBody, ownUsers } from '../auth/access.ts';
+import { type SeenJob, scoreAsSeen, visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
-import { instant, itemState, jobDetail, jobId, jobStatus, jobSummary, limit, problems, queue, state, userId } from '../http/schemas.ts';
+import { instant, itemState, jobDetail, jobId, jobStatus, limit, problems, queue, state } from '../http/schemas.ts';
 import { callbacksOf } from '../webhooks/callbacks.ts';
 import { jobBodies } from './job-bodies.ts';
 import { checkCallback, submitFor } from './submission.ts';
@@ -52,7 +50,6 @@ const params = z.strictObject({ id: jobId });
 
 export function jobRoutes(app: App, parts: Parts, types: readonly JobType[] = JOB_TYPES): void {
   submitRoute(app, parts, types);
-  listRoute(app, parts);
   detailRoutes(app, parts);
   itemsRoute(app, parts);
   callbacksRoute(app, parts);
@@ -107,48 +104,6 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
       }));
       if (jobs.length === 1 && jobs[0] !== undefined) reply.header('location', jobs[0].status_url);
       return reply.code(202).send({ jobs, refused: refused.map((one) => ({ request: bodyOf[one.index] as number, ...refusalJson(one) })) });
-    },
-  });
-}
-
-function listRoute(app: App, { db, ledger }: Parts): void {
-  const type = z.enum(Object.keys(ledger.types) as [string, ...string[]]);
-
-  app.route({
-    method: 'GET',
-    url: '/v1/jobs',
-    config: { access: 'key' },
-    schema: {
-      operationId: 'listJobs',
-      summary: 'Jobs, newest first',
-      tags: ['jobs'],
-      querystring: z.strictObject({
-        state: state.optional(),
-        queue: queue.optional(),
-        type: type.optional(),
-        symbol: SymbolSchema.optional(),
-        user: userId.optional().describe('Only jobs that this user waits for'),
-        limit: limit(50, 500),
-        cursor: jobId.optional().describe('`next` of the page before'),
-      }),
-      response: {
-        200: z.object({
-          jobs: z.array(jobSummary),
-          next: z.string().nullable().describe('`cursor` of the next page; null on the last one'),
-        }),
-        ...problems,
-      },
-    },
-    async handler(request) {
-      const { limit: most, cursor: before, ...filter } = request.query;
-      const caller = callerOf(request);
-      const viewers = ownUsers(caller, 'read');
-      const user = filter.user ?? oneUser(caller);
-      if (viewers !== undefined) demand(request, 'read', user);
-      // Reads one row more than the limit, to know whether there is a next page.
-      const found = await listJobs(db, { ...filter, user, before, limit: most + 1 });
-      const { rows, next } = pageOf(found, most, ({ id }) => id);
-      return { jobs: await summariesAsSeen(db, rows, viewers), next };
     },
   });
 }

@@ -1,7 +1,7 @@
 /** What maintenance reads: jobs whose time has come, by state (`ix_due`). Each function of this folder is one batch in one commit. */
 import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes } from '../id.ts';
-import type { Change, Queue, State } from '../job.ts';
+import { type Change, placeOf, type Queue, type State } from '../job.ts';
 
 /** Most rows of one commit. The caller repeats while a batch is full. */
 export const BATCH = 500;
@@ -13,6 +13,7 @@ export interface Due {
   queue: Queue;
   attempt: number;
   priority: number;
+  user_id: string | null;
   has_dependents: number;
   blocked_on: 'slot' | 'dependency' | null;
   enqueued_at: Date;
@@ -20,7 +21,7 @@ export interface Due {
 
 export function selectDue(tx: Transaction, state: State, before: Date, limit = BATCH): Promise<Due[]> {
   return tx.rows<Due>(
-    `SELECT id, type, symbol, queue, attempt, priority, has_dependents, blocked_on, enqueued_at FROM jobs FORCE INDEX (ix_due)
+    `SELECT id, type, symbol, queue, attempt, priority, user_id, has_dependents, blocked_on, enqueued_at FROM jobs FORCE INDEX (ix_due)
       WHERE state = ? AND due_at <= ? ORDER BY due_at, id LIMIT ? FOR UPDATE SKIP LOCKED`,
     [state, before, limit],
   );
@@ -34,6 +35,7 @@ export function changesTo(rows: readonly Due[], state: State, reasonOf?: (row: D
     attempt: row.attempt,
     state,
     reason: reasonOf?.(row),
+    place: placeOf(row),
   }));
 }
 

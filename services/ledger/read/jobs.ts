@@ -2,7 +2,7 @@
 import { fromJson, type Sql } from '../../platform/database/database.ts';
 import { END_STATES, LIVE_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
-import { levelOf, QUEUES, type Queue, type State, scoreOf } from '../job.ts';
+import { isDone, levelOf, QUEUES, type Queue, type State, scoreOf } from '../job.ts';
 import { partsAmong } from '../parts.ts';
 import { countItems, type ItemCounts, itemsChangedAt } from '../run/items.ts';
 
@@ -27,7 +27,15 @@ export interface JobSummary {
   ended_at: Date | null;
   /** Why it did not complete, or why it waits for its next attempt. */
   reason: string | null;
+  /** Why it ended other than completed, for programs. */
+  code: string | null;
 }
+
+/** The columns of a list as CSV. */
+export const JOB_COLUMNS = [
+  ...(['id', 'type', 'symbol', 'state', 'queue', 'priority', 'score', 'attempt', 'max_attempts', 'user', 'worker'] as const),
+  ...(['blocked_on', 'run_at', 'enqueued_at', 'started_at', 'ended_at', 'code', 'reason'] as const),
+];
 
 /** The `state` of a job that waits for its parts is theirs here: `running` while one runs. It has started with the first of them. */
 export interface JobDetail extends JobSummary {
@@ -36,8 +44,8 @@ export interface JobDetail extends JobSummary {
   payload: unknown;
   why: Record<string, unknown>;
   triggered_by: string;
-  code: string | null;
   result: unknown;
+  /** All that have ended; the one that completed is the last. */
   attempts: {
     attempt: number;
     worker: string | null;
@@ -48,10 +56,30 @@ export interface JobDetail extends JobSummary {
     reason: string | null;
   }[];
   subscribers: string[];
-  /** `is_part`: a part of this job, whose items are counted here. */
-  needs: { id: string; state: State; is_part: boolean }[];
+  needs: JobLink[];
+  /** Jobs that wait for this one, or waited for it; of very many the first. */
+  dependents: JobLink[];
   items: ItemCounts;
 }
+
+/** `is_part`: one is a part of the other, and its items are counted there. */
+export interface JobLink {
+  id: string;
+  type: string;
+  symbol: string | null;
+  state: State;
+  is_part: boolean;
+}
+
+interface LinkRow extends Omit<JobLink, 'id' | 'is_part'> {
+  id: Buffer;
+  is_part: number;
+}
+
+const linkOf = ({ id, is_part, ...row }: LinkRow): JobLink => ({ ...row, id: idFromBytes(id), is_part: is_part === 1 });
+
+/** A daily rank of a watchlist may wait for one fetch; a picture of more than this is no help. */
+const MOST_DEPENDENTS = 500;
 
 interface Row {
   id: Buffer;
@@ -70,10 +98,11 @@ interface Row {
   started_at: Date | null;
   ended_at: Date | null;
   reason: string | null;
+  code: string | null;
 }
 
 const SUMMARY = `j.id, j.type, j.symbol, j.state, j.queue, j.priority, j.attempt, j.max_attempts, j.user_id, j.worker_id, IF(j.state = 'blocked', j.blocked_on, NULL) AS blocked_on, j.due_at, j.enqueued_at,
-  j.started_at, j.ended_at, COALESCE(r.reason, (SELECT a.reason FROM job_attempts a WHERE a.job_id = j.id AND j.state IN ('scheduled', 'ready') ORDER BY a.attempt DESC LIMIT 1)) AS reason`;
+  j.started_at, j.ended_at, COALESCE(r.reason, (SELECT a.reason FROM job_attempts a WHERE a.job_id = j.id AND j.state IN ('scheduled', 'ready') ORDER BY a.attempt DESC LIMIT 1)) AS reason, r.code`;
 
 function summary(row: Row): JobSummary {
   const { id, priority, user_id, worker_id, due_at, ...rest } = row;
@@ -91,25 +120,30 @@ function summary(row: Row): JobSummary {
 /** One job with all its data, or undefined. */
 export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefined> {
   const key = idToBytes(id);
-  const [row] = await sql.rows<Row & { payload: unknown; why: unknown; triggered_by: string; code: string | null; result: unknown }>(
-    `SELECT ${SUMMARY}, d.payload, d.why, d.triggered_by, r.code, r.result
+  const [row] = await sql.rows<Row & { payload: unknown; why: unknown; triggered_by: string; result: unknown }>(
+    `SELECT ${SUMMARY}, d.payload, d.why, d.triggered_by, r.result
        FROM jobs j JOIN job_details d ON d.job_id = j.id LEFT JOIN job_results r ON r.job_id = j.id WHERE j.id = ?`,
     [key],
   );
   if (row === undefined) return undefined;
-  const { payload, why, triggered_by, code, result, ...base } = row;
+  const { payload, why, triggered_by, result, ...base } = row;
   const needing = sql.rows<Need>(
-    'SELECT n.id, n.state, n.started_at, n.ended_at, d.is_part FROM job_dependencies d JOIN jobs n ON n.id = d.needs_id WHERE d.job_id = ? ORDER BY n.id',
+    'SELECT n.id, n.type, n.symbol, n.state, n.started_at, n.ended_at, d.is_part FROM job_dependencies d JOIN jobs n ON n.id = d.needs_id WHERE d.job_id = ? ORDER BY n.id',
     [key],
   );
   const partIds = needing.then((needs) => needs.flatMap((need) => (need.is_part === 1 ? [idFromBytes(need.id)] : [])));
-  const [attempts, subscribers, needs, items, itemsChanged] = await Promise.all([
+  const [attempts, subscribers, needs, dependents, items, itemsChanged] = await Promise.all([
     sql.rows<JobDetail['attempts'][number]>(
       'SELECT attempt, worker_id AS worker, started_at, ended_at, outcome, code, reason FROM job_attempts WHERE job_id = ? ORDER BY attempt',
       [key],
     ),
     sql.rows<{ user_id: string }>('SELECT user_id FROM job_subscribers WHERE job_id = ? ORDER BY user_id', [key]),
     needing,
+    // ix_needs
+    sql.rows<LinkRow>(
+      'SELECT n.id, n.type, n.symbol, n.state, d.is_part FROM job_dependencies d JOIN jobs n ON n.id = d.job_id WHERE d.needs_id = ? ORDER BY n.id LIMIT ?',
+      [key, MOST_DEPENDENTS],
+    ),
     partIds.then((parts) => countItems(sql, id, ...parts)),
     partIds.then((parts) => itemsChangedAt(sql, id, ...parts)),
   ]);
@@ -122,21 +156,18 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
     payload: fromJson(payload),
     why: fromJson(why) as Record<string, unknown>,
     triggered_by,
-    code,
     result: fromJson(result),
-    attempts,
+    attempts: [...attempts, ...completedAttempt(row)],
     subscribers: subscribers.map(({ user_id }) => user_id),
-    needs: needs.map((need) => ({ id: idFromBytes(need.id), state: need.state, is_part: need.is_part === 1 })),
+    needs: needs.map(linkOf),
+    dependents: dependents.map(linkOf),
     items,
   };
 }
 
-interface Need {
-  id: Buffer;
-  state: State;
+interface Need extends LinkRow {
   started_at: Date | null;
   ended_at: Date | null;
-  is_part: number;
 }
 
 /** The states of live parts that a job is shown in, the first that one of them has. */
@@ -156,6 +187,12 @@ function withParts(job: JobSummary, parts: readonly Need[], itemsChanged: Date |
     started_at: starts.length === 0 ? null : new Date(Math.min(...starts)),
     updated_at: job.ended_at ?? new Date(Math.max(job.enqueued_at.getTime(), ...starts, ...changes)),
   };
+}
+
+/** The attempt that did the work stands in the job's own row. */
+function completedAttempt({ state, attempt, worker_id, started_at, ended_at, code, reason }: Row): JobDetail['attempts'] {
+  if (!isDone(state) || ended_at === null) return [];
+  return [{ attempt, worker: worker_id, started_at, ended_at, outcome: state, code, reason }];
 }
 
 /** The newest job of a symbol with a dedupe key, live or ended; undefined when none is kept. Walks ix_symbol from its end. */
@@ -306,7 +343,7 @@ async function oldestReady(sql: Sql, firsts: readonly { queue: Queue; level: num
 }
 
 /** The smallest id of a moment: UUIDv7 begins with the time. */
-function firstIdAt(at: Date): Buffer {
+export function firstIdAt(at: Date): Buffer {
   const id = Buffer.alloc(16);
   id.writeUIntBE(at.getTime(), 0, 6);
   return id;

@@ -12,7 +12,7 @@ import type { ClaimedJob } from './claim.ts';
 import { type Ended, resolveDependents, truncateReason, writeReasons } from './dependents.ts';
 
 /** One attempt at a job. A worker must still own it to write for the job. */
-export type Attempt = Pick<ClaimedJob, 'id' | 'attempt'> & Partial<Pick<ClaimedJob, 'hasDependents'>>;
+export type Attempt = Pick<ClaimedJob, 'id' | 'attempt'> & Partial<Pick<ClaimedJob, 'hasDependents' | 'queue' | 'level' | 'userId'>>;
 
 export interface Completion {
   job: Attempt & Pick<ClaimedJob, 'type' | 'symbol'>;
@@ -146,7 +146,7 @@ export function fail(
       if (last) {
         final.push({ id: job.id, code, reason });
         ended.push({ id: job.id, state: 'failed', reason, hasDependents: owned.get(job)?.has_dependents === 1 });
-        changes.push({ ...changeOf(job, 'failed', workerId), reason });
+        changes.push({ ...changeOf(job, 'failed', workerId), reason, code });
       } else {
         const dueAt = after(now, backoff(ledger, job, error, random));
         retries.push({ id: job.id, dueAt });
@@ -347,9 +347,10 @@ function backoff(ledger: Ledger, job: Failure['job'], error: unknown, random: ()
 }
 
 function changeOf(
-  job: { id: string; type: string; symbol: string | null; attempt: number },
+  { id, type, symbol, attempt, queue, level, userId }: Attempt & Pick<ClaimedJob, 'type' | 'symbol'>,
   state: Change['state'],
   worker: string,
 ): Change {
-  return { id: job.id, type: job.type, symbol: job.symbol, state, attempt: job.attempt, worker };
+  const place = queue === undefined || level === undefined ? undefined : { queue, level, user: userId ?? null };
+  return { ...{ id, type, symbol, state, attempt, worker }, ...(place === undefined ? {} : { place }) };
 }

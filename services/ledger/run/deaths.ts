@@ -4,7 +4,7 @@
  */
 import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
-import { after, type Change, expiryOf, type Ledger, nowOf, type Queue } from '../job.ts';
+import { after, type Change, expiryOf, type Ledger, nowOf, placeOf, type Queue } from '../job.ts';
 import { type Failure, type Finished, growingPause, lockOwned, recordAttempts } from './complete.ts';
 import { type Ended, resolveDependents, writeReasons } from './dependents.ts';
 
@@ -29,13 +29,14 @@ export interface Dead {
   worker_id: string;
   started_at: Date;
   user_id: string | null;
+  priority: number;
   has_dependents: number;
   deaths: number;
   crashes: number;
 }
 
 /** What `endByDeath` reads of a job. */
-export const DEAD_COLUMNS = 'id, type, symbol, queue, attempt, worker_id, started_at, user_id, has_dependents, deaths, crashes';
+export const DEAD_COLUMNS = 'id, type, symbol, queue, attempt, worker_id, started_at, user_id, priority, has_dependents, deaths, crashes';
 
 /**
  * Ends attempts whose process has died: the job runs again, from its third death on after 1, 2, 4, … 60 s, or fails when it has died too often. The transaction
@@ -88,7 +89,7 @@ export async function endByDeath(
   );
   const changes = dead.map(({ row, id, state, reason }): Change => {
     const { type, symbol, attempt, worker_id: worker } = row;
-    return { id, type, symbol, state, attempt, worker, reason };
+    return { id, type, symbol, state, attempt, worker, reason, place: placeOf(row) };
   });
   const ended = failed.map(({ row, id, reason }): Ended => ({ id, state: 'failed', reason, hasDependents: row.has_dependents === 1 }));
   const stopped = rows.flatMap(({ id, user_id }) => (user_id === null ? [] : [idFromBytes(id)]));

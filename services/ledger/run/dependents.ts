@@ -1,7 +1,7 @@
 /** What the end of a job changes for other jobs, in the transaction that ends it: its user's slot becomes free, and its dependents become ready or end with it. */
 import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
-import { type Change, type EndState, isDone, type Ledger, LIVE_STATES, nowOf, type State } from '../job.ts';
+import { type Change, type EndState, isDone, type Ledger, LIVE_STATES, nowOf, placeOf, type State } from '../job.ts';
 import { offerFreeSlots, releaseSlots } from './slots.ts';
 
 export interface Ended {
@@ -124,8 +124,11 @@ async function endBroken(tx: Transaction, ledger: Ledger, broken: readonly Broke
       sortedBytes(group.map(({ id }) => id)),
     ]);
   await writeReasons(tx, broken);
-  const reasons = new Map(broken.map(({ id, reason }) => [id, reason]));
-  return (await changesOf(tx, reasons.keys())).map((change) => ({ ...change, reason: reasons.get(change.id) }));
+  const known = new Map(broken.map((one) => [one.id, one]));
+  return (await changesOf(tx, known.keys())).map((change) => {
+    const { reason, code } = known.get(change.id) as Broken;
+    return { ...change, reason, code };
+  });
 }
 
 /** Writes why jobs ended; a result that they have stays. */
@@ -143,9 +146,12 @@ export async function writeReasons(
 export async function changesOf(tx: Transaction, ids: Iterable<string>): Promise<Change[]> {
   const keys = sortedBytes(ids);
   if (keys.length === 0) return [];
-  const rows = await tx.rows<{ id: Buffer; type: string; symbol: string | null; state: State; attempt: number }>(
-    'SELECT id, type, symbol, state, attempt FROM jobs WHERE id IN (?)',
-    [keys],
-  );
-  return rows.map(({ id, ...row }) => ({ ...row, id: idFromBytes(id) }));
+  const rows = await tx.rows<
+    { id: Buffer; type: string; symbol: string | null; state: State; attempt: number } & Parameters<typeof placeOf>[0]
+  >('SELECT id, type, symbol, state, attempt, queue, priority, user_id FROM jobs WHERE id IN (?)', [keys]);
+  return rows.map(({ id, queue, priority, user_id, ...row }) => ({
+    ...row,
+    id: idFromBytes(id),
+    place: placeOf({ queue, priority, user_id }),
+  }));
 }

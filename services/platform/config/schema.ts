@@ -200,6 +200,7 @@ const scheduler = z.strictObject({
       because('config.duplicate_value', 'two schedules have the same name'),
     ),
   stats_interval: duration(),
+  stats_days: duration(),
   promote_interval: duration(),
   reap_interval: duration(),
   announce_interval: duration(),

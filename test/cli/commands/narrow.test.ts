@@ -83,7 +83,7 @@ test('of a portfolio the symbol, its close, its state and what is wrong with it 
     `INSERT INTO symbol_failures (symbol, what, sources, since, asked_at, again_at, times, code, reason) VALUES ('SAP.DE', ${failed})`,
   );
   expect(await leavingOut(['portfolio', 'show', 'alice'])).toEqual({
-    gone: ['FRESHNESS', 'IN BASE', 'CURRENCY', 'COST', 'ANALYSIS', 'QUANTITY', 'VALUE', 'SIGNAL'],
+    gone: ['FRESHNESS', 'IN BASE', 'WEIGHT', 'CURRENCY', 'COST', 'P/L %', 'P/L', 'ANALYSIS', 'QUANTITY', 'VALUE', 'SIGNAL'],
     stay: ['SYMBOL', 'CLOSE', 'PRICE', 'NOTE'],
   });
 });

@@ -50,7 +50,11 @@ const USERS = ['alice', 'bob', 'Zoë', 'a b', '%', '李', "o'neil", 'x/y', '..',
 
 /** Text for a field, by its name where the schema says less than the field is. */
 function textFor(random: Random, name: string, schema: Schema): string {
-  if (schema.pattern?.startsWith('^[0-9a-f]{8}-')) return `01932c07-5f2a-7000-8a3b-${String(random.below(1e9)).padStart(12, '0')}`;
+  if (name === 'series')
+    return random.list(3, () => random.pick(['depth', 'rates', 'codes', 'latency', 'workers', 'sources'])).join(',') || 'depth';
+  if (name === 'state') return random.list(2, () => random.pick(['ready', 'failed', 'completed', 'expired'])).join(',') || 'running';
+  if (/^\^(?:\(\?:\\d\{1,16\}~\)\{0,2\})?\[0-9a-f/.test(schema.pattern ?? '') && schema.pattern !== '^[0-9a-f]{16}$')
+    return `01932c07-5f2a-7000-8a3b-${String(random.below(1e9)).padStart(12, '0')}`;
   if (schema.pattern === '^[0-9a-f]{16}$')
     return random
       .below(2 ** 32)
@@ -67,7 +71,7 @@ function textFor(random: Random, name: string, schema: Schema): string {
   if (name === 'callback_url') return 'https://hooks.example.com/stockmesh';
   if (name === 'min_rank') return String(random.below(101));
   if (name === 'contract') return `AAPL27011${random.below(10)}C00150000`;
-  if (/^(adjusted|why|all|dry_run|allow_gaps)$/.test(name)) return random.pick(['true', 'false', '1', '0']);
+  if (/^(adjusted|why|all|dry_run|skip_wrong|allow_gaps)$/.test(name)) return random.pick(['true', 'false', '1', '0']);
   // The key of a stored object, or where its list goes on.
   if (/^(key|cursor)$/.test(name) && random.once(2)) return `x${random.pick(['é', '李', '😀', '\u202e', 'ſ'])}`;
   return `x${random.text(8).replaceAll(/[^\x21-\x7e]/g, '')}`;
@@ -180,7 +184,7 @@ function makeRequest(random: Random, operations: readonly Operation[], known: re
   }
   const body = operation.body === undefined ? undefined : sample(random, '', operation.body);
   const asked = Object.fromEntries(query);
-  if (/histor/.test(path)) for (const fields of [asked, body]) if (isObject(fields)) fitDownload(random, fields);
+  if (/v1\/histor|^\/histor/.test(path)) for (const fields of [asked, body]) if (isObject(fields)) fitDownload(random, fields);
   for (const name of [...query.keys()])
     if (asked[name] === undefined) query.delete(name);
     else query.set(name, asked[name]);

@@ -20,6 +20,8 @@ test('the document says of each operation how it succeeds: 200, and 202 where wo
   );
   const others: Record<string, string[]> = {
     'POST /v1/jobs': ['202'],
+    'POST /v1/schedules/{name}/run': ['202'],
+    'POST /v1/workers/{instance}/drain': ['202'],
     'POST /v1/keys': ['201'],
     'POST /v1/events/token': ['201'],
     'POST /v1/events/login': ['202'],

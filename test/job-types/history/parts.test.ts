@@ -116,6 +116,7 @@ test('a job near its time limit goes on in another attempt, which counts as none
   expect(doubles.source.asked).toEqual(['2024-01-03', '2024-01-02']);
   expect((await readJob(on.db, id!))?.attempts).toMatchObject([
     { outcome: 'handed_back', code: 'job.continued', reason: '1 of 2 objects are left; its turn is over' },
+    { outcome: 'completed', code: null },
   ]);
 });
 

@@ -119,7 +119,9 @@ describe('a job that needs another', () => {
 
   test('shows what it needs', async () => {
     const { job, analysis } = await fetchAndAnalysis();
-    expect((await readJob(on.db, analysis))?.needs).toEqual([{ id: job.id, state: 'running', is_part: false }]);
+    expect((await readJob(on.db, analysis))?.needs).toEqual([
+      { id: job.id, type: 'fetch', symbol: 'AAPL', state: 'running', is_part: false },
+    ]);
   });
 });
 

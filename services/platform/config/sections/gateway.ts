@@ -43,6 +43,7 @@ export const gatewayEdge = {
     anonymous_requests: count(1),
     window: duration(),
   }),
+  sessions: z.strictObject({ seconds: duration(), code_seconds: duration() }),
   keys: z.strictObject({ rotation_overlap: z.number().min(0) }),
   events: z.strictObject({
     max_clients: count(1, 100_000),
