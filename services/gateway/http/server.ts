@@ -91,7 +91,12 @@ export async function buildServer(parts: Parts): Promise<App> {
   guard(app, { ...parts, addresses });
   const metrics = measure(app, { ...parts, refusals });
   await documentation(app);
+  addRoutes(app, parts, metrics);
+  await app.ready();
+  return app;
+}
 
+function addRoutes(app: App, parts: Parts, metrics: ReturnType<typeof measure>): void {
   dashboardRoutes(app);
   healthRoutes(app, parts, metrics);
   loginRoutes(app, parts);
@@ -130,6 +135,4 @@ export async function buildServer(parts: Parts): Promise<App> {
   configRoutes(app, parts);
   sessionRoutes(app, parts);
   streamRoutes(app, parts, watchKey);
-  await app.ready();
-  return app;
 }
