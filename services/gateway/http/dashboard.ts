@@ -120,7 +120,8 @@ async function sendFile(
   );
 }
 
-const WAY_OUT = 'There is no build of the dashboard's pages in services/dashboard/dist. The command line ("npx stockmesh top") and the HTTP API (/docs) work without it.';
+const WAY_OUT =
+  'The pages of the dashboard are not built. The command line ("npx stockmesh top") and the HTTP API (/docs) work without them.';
 
 /** A page for a browser, a problem for a program. */
 function answerNotBuilt({ headers }: FastifyRequest, reply: FastifyReply): FastifyReply {
