@@ -37,6 +37,9 @@ const TABLES = [
 const MODEL_TIMEOUT = 3;
 /** Processes of workers. */
 export const PICKERS = 3;
+/** Seconds that a round may take, and more for each process: on two cores fifty of them start, and screen the universe for themselves, one after the other. */
+const ENDS_WITHIN = 120;
+const ENDS_WITHIN_PROCESS = 10;
 
 export interface Ground {
   mesh: TestMesh;
@@ -137,7 +140,7 @@ export async function openPicksGround(processes = PICKERS): Promise<Ground> {
         'ended: all jobs',
         async () =>
           (await mesh.db.rows("SELECT id FROM jobs WHERE state IN ('scheduled', 'blocked', 'ready', 'running') LIMIT 1")).length === 0,
-        120,
+        ENDS_WITHIN + ENDS_WITHIN_PROCESS * processes,
       ),
     count: (startedAt) => countRound(mesh, { week, users: state.users, requests: [...asked().values()], startedAt }),
     async stop() {
@@ -163,12 +166,27 @@ function configurationFor(mesh: TestMesh, server: ModelServer, symbols: readonly
   return file;
 }
 
+/** Seconds. A lease is two of them: where processes share two cores it must be longer than one of them may have to wait for a core. */
+const heartbeat = (processes: number): number => Math.max(1, Math.ceil(processes / 5));
+
 /** Workers that are started again under their names when they die. */
 function pickers(mesh: TestMesh, config: string, processes: number) {
   const children = new Map<string, ChildProcess>();
+  // A process that is still starting when a round ends would hold its name in the next one.
+  const starting = new Set<Promise<void>>();
   let ending = false;
-  async function start(instance: string): Promise<void> {
-    const set = ['logging.level=silent', 'worker.heartbeat_interval=1', 'worker.max_concurrent_jobs=8'];
+  function start(instance: string): Promise<void> {
+    const started = startOne(instance).finally(() => starting.delete(started));
+    starting.add(started);
+    return started;
+  }
+  async function startOne(instance: string): Promise<void> {
+    const set = [
+      'logging.level=silent',
+      `worker.heartbeat_interval=${heartbeat(processes)}`,
+      'worker.max_concurrent_jobs=8',
+      'database.pool.max_connections=4',
+    ];
     const child = await startProcess(WORKER, [mesh.dataFolder, instance, ...set], { STOCKMESH_CONFIG: config });
     if (ending) return endProcess(child, 'SIGKILL');
     children.set(instance, child);
@@ -184,6 +202,7 @@ function pickers(mesh: TestMesh, config: string, processes: number) {
     },
     async end() {
       ending = true;
+      await Promise.allSettled(starting);
       await Promise.all(
         [...children.values()].map((child) => {
           child.kill('SIGCONT');
