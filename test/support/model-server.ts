@@ -19,6 +19,8 @@ export type Behaviour =
       finishReason?: string;
       refusal?: string;
       searchResults?: unknown[];
+      /** Fields of the last chunk, in place of its own. */
+      head?: Record<string, unknown>;
       delayMs?: number;
     }
   | { kind: 'status'; status: number; headers?: Record<string, string>; body?: string }
@@ -104,18 +106,20 @@ const halves = (text: string): string[] => [text.slice(0, text.length / 2), text
 function answer(
   response: ServerResponse,
   asked: ModelRequest,
-  { text, usage, finishReason, refusal, searchResults }: Extract<Behaviour, { kind: 'answer' }>,
+  { text, usage, finishReason, refusal, searchResults, head }: Extract<Behaviour, { kind: 'answer' }>,
 ): void {
   begin(response);
   for (const part of halves(text)) send(response, chunk(asked, { content: part }));
   if (refusal !== undefined) send(response, chunk(asked, { refusal }));
   send(response, {
     ...chunk(asked, {}, finishReason ?? 'stop'),
+    ...head,
     ...(searchResults === undefined ? {} : { search_results: searchResults }),
   });
   if (usage !== null)
     send(response, {
       ...chunk(asked, {}),
+      ...head,
       choices: [],
       usage: usage ?? { prompt_tokens: 1_000, completion_tokens: 200, total_tokens: 1_200 },
     });
