@@ -70,7 +70,7 @@ export function modelClient(model: Config['model']): ModelClient {
 }
 
 async function read(client: OpenAI, model: Config['model'], { system, user, schema }: Prompt, signal: AbortSignal): Promise<Outcome> {
-  const stream = await client.chat.completions.create(
+  const asked = client.chat.completions.create(
     {
       model: model.name as string,
       messages: [
@@ -85,12 +85,13 @@ async function read(client: OpenAI, model: Config['model'], { system, user, sche
     },
     { signal },
   );
+  const { data: stream, response } = await asked.withResponse();
   let text = '';
   let refusal: string | null = null;
   let finishReason: string | null = null;
   let last: Extended = {};
   let citations: readonly Citation[] = [];
-  for await (const chunk of stream as AsyncIterable<Extended>) {
+  for await (const chunk of isWhole(response) ? wholeAnswer(response) : (stream as AsyncIterable<Extended>)) {
     if (chunk.error != null)
       return { kind: 'unknown', error: `the model's server broke off: ${JSON.stringify(chunk.error).slice(0, 500)}` };
     const choice = chunk.choices?.[0];
@@ -113,6 +114,15 @@ async function read(client: OpenAI, model: Config['model'], { system, user, sche
       usage: usageOf(fieldsOf(last.usage)),
     },
   };
+}
+
+/** A server that does not stream, whatever it was asked for. Its answer is paid for all the same. */
+const isWhole = ({ headers }: Response): boolean => /^application\/json\b/i.test(headers.get('content-type') ?? '');
+
+/** The one chunk that such an answer is, with its message as the change. */
+async function* wholeAnswer(response: Response): AsyncGenerator<Extended> {
+  const { choices, ...rest } = (await response.json()) as Omit<Extended, 'choices'> & { choices?: { message?: unknown }[] };
+  yield { ...rest, choices: (choices ?? []).map((choice) => ({ ...choice, delta: choice.message })) } as Extended;
 }
 
 const nameOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);

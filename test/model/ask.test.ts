@@ -43,6 +43,21 @@ test.each([
   expect([spend.settledMicros, spend.costSource]).toEqual([12_300, 'provider']);
 });
 
+test('a server that does not stream is understood as well: its answer is paid for', async () => {
+  const running = await server({ kind: 'answer', text: GOOD, whole: true });
+  const spend = await ask(asking(db, running.url), intent(), prompt, never);
+  expect(JSON.parse(spend.raw as string)).toEqual({ text: GOOD, finish_reason: 'stop', refusal: null });
+  expect([spend.settledMicros, spend.costSource, spend.modelAnswered]).toEqual([4_000, 'tokens', 'tester-2026']);
+  running.behave({ kind: 'answer', text: '', refusal: 'no', whole: true });
+  const refused = await ask(asking(db, running.url), intent(), prompt, never);
+  expect(JSON.parse(refused.raw as string)).toMatchObject({ text: '', refusal: 'no' });
+});
+
+test('an error within an answer of status 200 is no answer', async () => {
+  const { url } = await server({ kind: 'status', status: 200, body: '{"error": {"message": "overloaded"}}' });
+  await expect(ask(asking(db, url), intent(), prompt, never)).rejects.toThrow(/broke off: .*overloaded/);
+});
+
 test('an answer without usage is booked at its reserve', async () => {
   const { url } = await server({ kind: 'answer', text: GOOD, usage: null });
   const spend = await ask(asking(db, url), intent(), prompt, never);
