@@ -10,7 +10,20 @@ import type { Database } from '../platform/database/database.ts';
 import { isDatabaseAway, messageOf, PermanentError, TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import type { ModelClient, Prompt } from './client.ts';
-import { type Intent, markSent, markUnknown, readIntent, release, reserve, type Spend, settle, storeAnswer } from './spend.ts';
+import {
+  dollars,
+  feeOf,
+  type Intent,
+  markSent,
+  markUnknown,
+  NO_READER,
+  readIntent,
+  release,
+  reserve,
+  type Spend,
+  settle,
+  storeAnswer,
+} from './spend.ts';
 
 export interface Asking {
   db: Database;
@@ -122,14 +135,20 @@ async function waitFor({ db, clock }: Asking, { id, intentKey, deadline }: Spend
     const seen = await readIntent(db, intentKey);
     if (seen?.state !== 'sent') return;
   }
-  await markUnknown(db, id, 'the process that had sent it ended before it had the answer');
+  await markUnknown(db, id, NO_READER);
 }
 
 /** Books an answered call. */
-async function finish({ db, clock, model }: Asking, spend: Spend): Promise<Spend> {
+async function finish({ db, clock, model, log }: Asking, spend: Spend): Promise<Spend> {
   if (spend.state === 'settled') return spend;
-  await settle(db, spend.id, dateOf(clock.now()), Math.round(model.fee_per_call * 1_000_000));
-  return (await readIntent(db, spend.intentKey)) as Spend;
+  await settle(db, spend.id, dateOf(clock.now()), feeOf(model));
+  const settled = (await readIntent(db, spend.intentKey)) as Spend;
+  if ((settled.settledMicros ?? 0) > settled.reservedMicros)
+    log.warn(
+      { spendId: settled.id },
+      `a call for ${settled.purpose} cost ${dollars(settled.settledMicros as number)}, and ${dollars(settled.reservedMicros)} was reserved: the next ones reserve more; see model.reserve_usd`,
+    );
+  return settled;
 }
 
 /** The call, or the signal's reason as soon as it aborts. The call goes on then: what it brings was paid for, and whoever asks next finds it. */
