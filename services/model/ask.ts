@@ -35,13 +35,13 @@ export interface Asking {
 
 /** Nobody knows whether the call was run and paid for. It counts as paid; an operator settles it, or allows to pay again. */
 export class PaymentUnknownError extends PermanentError {
-  readonly spendId: number;
+  readonly spend: Spend;
   constructor(spend: Spend) {
     super(
       'model.payment_unknown',
       `call ${spend.id} to ${spend.provider} was cut off and may have been paid for (${spend.error ?? 'its process ended'}); it counts as paid until it is settled`,
     );
-    this.spendId = spend.id;
+    this.spend = spend;
   }
 }
 
@@ -75,6 +75,31 @@ export async function ask(asking: Asking, intent: Intent, prompt: Prompt, signal
     // Another attempt of the same job may be here too: only one of them sends.
     if (!(await markSent(db, spend.id, dateOf(now), dateOf(deadline)))) continue;
     await untilAborted(send(asking, spend.id, prompt), asking.log, spend.id, signal);
+  }
+}
+
+/** Ends the key of a call that is paid for again, after one whose payment is unknown. */
+const AGAIN = ':again';
+
+/**
+ * As `ask`. Where `payAgain` allows it, a call whose payment is unknown is made again, once, as a purchase of its own; what was bought so stays the answer, also where nobody
+ * allows it any more. Gives the calls that may have been paid for, the one with the answer last.
+ */
+export async function askOrPayAgain(
+  asking: Asking,
+  intent: Intent,
+  prompt: Prompt,
+  payAgain: boolean,
+  signal: AbortSignal,
+): Promise<Spend[]> {
+  const again = { ...intent, key: intent.key + AGAIN };
+  const [first, second] = await Promise.all([readIntent(asking.db, intent.key), readIntent(asking.db, again.key)]);
+  if (first !== undefined && second !== undefined && second.state !== 'released') return [first, await ask(asking, again, prompt, signal)];
+  try {
+    return [await ask(asking, intent, prompt, signal)];
+  } catch (error) {
+    if (!(error instanceof PaymentUnknownError && payAgain)) throw error;
+    return [error.spend, await ask(asking, again, prompt, signal)];
   }
 }
 
