@@ -165,7 +165,7 @@ function citationsOf(results: readonly unknown[]): Citation[] {
 }
 
 /** Types, enums and required fields; no limits, which several providers refuse. */
-function plainSchema(shape: z.ZodType): Record<string, unknown> {
+export function plainSchema(shape: z.ZodType): Record<string, unknown> {
   return withoutLimits(z.toJSONSchema(shape, { io: 'output' })) as Record<string, unknown>;
 }
 
