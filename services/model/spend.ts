@@ -305,7 +305,10 @@ export async function endAbandoned(sql: Sql, now: Date, feeMicros: number): Prom
   await sql.run(`${SETTLE} AND answered_at < ?`, [now, feeMicros, since]);
 }
 
-/** An operator says what an unknown call cost, by the provider's bill. `alongside`: written with it, for the audit. Errors: `InputError('spend.unknown_id' | 'spend.not_unknown')`. */
+/** No bill names more for one call. */
+const DEAREST_MICROS = 10_000 * MICROS;
+
+/** An operator says what an unknown call cost, by the provider's bill. `alongside`: written with it, for the audit. Errors: `InputError('spend.unknown_id' | 'spend.not_unknown' | 'spend.bad_cost')`. */
 export async function settleByHand(
   db: Database,
   clock: Clock,
@@ -313,6 +316,8 @@ export async function settleByHand(
   micros: number,
   alongside: (tx: Transaction) => void = () => {},
 ): Promise<Spend> {
+  if (!(micros >= 0 && micros <= DEAREST_MICROS))
+    throw new InputError('spend.bad_cost', `${micros / MICROS} dollars is no cost of a call; it is from 0 to ${DEAREST_MICROS / MICROS}`);
   return db.transaction(async (tx) => {
     const [row] = await tx.rows<Row>(`SELECT ${COLUMNS} FROM spend WHERE id = ? FOR UPDATE`, [id]);
     if (row === undefined) throw new InputError('spend.unknown_id', `there is no call ${id} in the spend ledger`);
