@@ -71,15 +71,20 @@ test('every figure of a report is a fact, and its prices and company figures are
 });
 
 test('a report obeys the profile: its budget and its sectors, or it says how far it could not', async () => {
-  expect((await mesh.run('picks', 'profile', 'bob', '--budget', '150', '--interest', 'technology', '--interest', 'healthcare')).code).toBe(
-    0,
+  // Two of three symbols cost no more; the two largest sectors of made-up companies.
+  const closes = await mesh.db.rows<{ close: number }>('SELECT close FROM bars WHERE date = (SELECT MAX(date) FROM bars) ORDER BY close');
+  const budget = Number(closes[16]?.close);
+  const sectors = await mesh.db.rows<{ key: string }>(
+    'SELECT sector_key AS `key` FROM fundamentals GROUP BY sector_key ORDER BY COUNT(*) DESC, sector_key LIMIT 2',
   );
-  await mesh.run('picks', 'profile', 'bob', '--risk', 'conservative');
+  const interests = sectors.map(({ key }) => key);
+  const changes = ['--budget', String(budget), '--risk', 'aggressive', ...interests.flatMap((key) => ['--interest', key])];
+  expect((await mesh.run('picks', 'profile', 'bob', ...changes)).code).toBe(0);
   expect((await mesh.run('picks', 'make', 'bob', '--wait')).code).toBe(0);
   const { report } = (await json('picks', 'show', 'bob')) as { report: Report };
-  expect(report.profile).toMatchObject({ risk_tolerance: 'conservative', monthly_budget: 150, interests: ['technology', 'healthcare'] });
-  expect(Math.max(...report.stock_picks.map(({ price_at }) => price_at))).toBeLessThanOrEqual(150);
-  const own = report.stock_picks.filter(({ sector_key }) => sector_key === 'technology' || sector_key === 'healthcare').length;
+  expect(report.profile).toMatchObject({ risk_tolerance: 'aggressive', monthly_budget: budget, interests });
+  expect(Math.max(...report.stock_picks.map(({ price_at }) => price_at))).toBeLessThanOrEqual(budget);
+  const own = report.stock_picks.filter(({ sector_key }) => interests.includes(sector_key ?? '')).length;
   expect(own >= 4 || report.shortfall !== null).toBe(true);
 });
 
