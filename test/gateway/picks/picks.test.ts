@@ -86,6 +86,18 @@ describe('the price', () => {
   });
 });
 
+test('the last good report is shown while a new one is made, and when that fails, with the reason', async () => {
+  const path = '/v1/users/alice/picks';
+  await store(1, weekOf(Temporal.Now.instant()));
+  const { job_id } = (await mesh.operator.post(path, { price_usd: 1 })).body;
+  const making = (await mesh.operator.get(path)).body;
+  expect([making.metadata.status, making.metadata.is_current, making.data.version]).toEqual(['making', true, 1]);
+  await mesh.operator.post(`/v1/jobs/${job_id}/cancel`, {});
+  const failed = (await mesh.operator.get(path)).body;
+  expect([failed.metadata.status, failed.metadata.job.state, failed.data]).toEqual(['failed', 'cancelled', making.data]);
+  expect(failed.metadata.job.reason).toEqual(expect.any(String));
+});
+
 test('the stale symbols of the universe are fetched before the report', async () => {
   const { body } = await mesh.operator.post('/v1/users/alice/picks', { price_usd: 1 });
   const rows = await mesh.db.rows<{ type: string }>('SELECT type FROM jobs ORDER BY type');
