@@ -140,7 +140,7 @@ export function reserve(db: Database, clock: Clock, model: ModelConfig, { intent
     const known = await readIntent(tx, intent.key);
     if (known !== undefined && known.state !== 'released') return known;
     const now = clock.now();
-    const reserved = Math.max(mostOf(model, promptBytes), await dearestOf(tx, intent.purpose, model.name as string));
+    const reserved = await mostNow(tx, model, intent.purpose, promptBytes);
     for (const [window, start, next] of windowsAt(now)) {
       const [sum] = await tx.rows<{ micros: string | number | null }>(
         `SELECT SUM(${COST}) AS micros FROM spend FORCE INDEX (ix_purpose) WHERE purpose = ? AND reserved_at >= ?`,
@@ -185,21 +185,21 @@ export function reserve(db: Database, clock: Clock, model: ModelConfig, { intent
 export const feeOf = ({ fee_per_call }: Pick<ModelConfig, 'fee_per_call'>): number => Math.round(fee_per_call * MICROS);
 
 /** The most that a call costs: dollars a million tokens are millionths of a dollar a token. */
-export function mostOf(model: ModelConfig, promptBytes: number): number {
+function mostOf(model: ModelConfig, promptBytes: number): number {
   if (model.reserve_usd !== null) return Math.ceil(model.reserve_usd * MICROS);
   const tokens = Math.ceil(promptBytes / 2) * (model.price_in ?? 0) + model.max_tokens * (model.price_out ?? 0);
   return Math.ceil(tokens) + feeOf(model);
 }
 
-/** What the dearest of the last calls cost: one that cost more than its reserve raises the next ones. */
-async function dearestOf(sql: Sql, purpose: Purpose, model: string): Promise<number> {
+/** The most that a call costs, in millionths of a dollar: no less than the dearest of the last ones, since one that cost more than its reserve raises the next ones. */
+export async function mostNow(sql: Sql, model: ModelConfig, purpose: Purpose, promptBytes: number): Promise<number> {
   const [row] = await sql.rows<{ micros: number | null }>(
     `SELECT MAX(settled_micros) AS micros FROM (
        SELECT settled_micros FROM spend FORCE INDEX (ix_purpose) WHERE purpose = ? AND model_asked = ? AND cost_source IN ('provider', 'tokens') ORDER BY reserved_at DESC LIMIT ${LAST_CALLS}
      ) AS last_calls`,
-    [purpose, model],
+    [purpose, model.name],
   );
-  return row?.micros ?? 0;
+  return Math.max(mostOf(model, promptBytes), row?.micros ?? 0);
 }
 
 /** The windows of the caps: a day of UTC, and a week that begins on Monday. */

@@ -130,7 +130,7 @@ function makeRoute(app: App, parts: Parts): void {
       const { dry_run: isDryRun, price_usd: given, pay_again: payAgain } = request.body;
       const caller = demand(request, 'jobs', payAgain ? undefined : user);
       const { config, clock, db } = parts;
-      const price = reportPrice(config);
+      const price = await reportPrice(db, config, payAgain);
       const week = weekOf(clock.now());
       if (isDryRun) return reply.code(200).send({ user, week_of: week, price_usd: price, model: price === 0 ? null : config.model.name });
       if (price > 0 && !isPrice(given, price))

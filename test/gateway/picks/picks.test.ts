@@ -70,6 +70,17 @@ describe('the price', () => {
     expect(await mesh.db.rows('SELECT id FROM jobs')).toEqual([]);
   });
 
+  test('counts a call that may be made twice, and what the dearest of the last calls has cost', async () => {
+    expect((await mesh.operator.post(path, { dry_run: true, pay_again: true })).body.price_usd).toBeCloseTo(0.3, 9);
+    const columns =
+      'intent_key, payment, purpose, job_id, attempt, state, reserved_micros, settled_micros, cost_source, provider, model_asked, request_hash';
+    await mesh.db.run(
+      `INSERT INTO spend (${columns}, price_in, price_out, reserved_at) VALUES ('picks:dear', 1, 'picks', '', 1, 'settled', 1, 250000, 'provider', 'p', 'tester', '', 1, 1, NOW(3))`,
+    );
+    expect((await mesh.operator.post(path, { dry_run: true })).body.price_usd).toBeCloseTo(0.5, 9);
+    await mesh.db.run("DELETE FROM spend WHERE intent_key = 'picks:dear'");
+  });
+
   test('must be agreed to', async () => {
     const { status, body } = await mesh.operator.post(path, {});
     expect([status, body.code]).toEqual([400, 'picks.price']);

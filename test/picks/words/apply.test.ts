@@ -4,7 +4,7 @@ import { listedNames } from '../../../services/model/words/names.ts';
 import type { Report } from '../../../services/picks/report/schema.ts';
 import { reportViolations } from '../../../services/picks/report/validate.ts';
 import { DEFAULT_RULES } from '../../../services/picks/rules.ts';
-import { wordingPrompt } from '../../../services/picks/wording/prompt.ts';
+import { PROMPT_BYTES, wordingPrompt } from '../../../services/picks/wording/prompt.ts';
 import { checkWords, withWords, wordingFacts, wordingKey } from '../../../services/picks/words/apply.ts';
 import { type Words, wordsSchema } from '../../../services/picks/words/schema.ts';
 import { reportFor, UNIVERSE } from '../report/invented-report.ts';
@@ -264,4 +264,10 @@ describe('the schema', () => {
     }
     expect(sent).toMatchObject({ properties: { rationales: { items: { properties: { ticker: { enum: TICKERS } } } } } });
   });
+});
+
+test('however much an earlier answer violates, the prompt stays below the bytes for which a price is named', () => {
+  const dropped = Array.from({ length: 200 }, () => ({ where: 'rationale of ABCDE', text: '😀'.repeat(250), violation: '漢'.repeat(900) }));
+  const { system, user } = wordingPrompt(REPORT, 'web', dropped);
+  expect(Buffer.byteLength(system + user)).toBeLessThan(PROMPT_BYTES);
 });
