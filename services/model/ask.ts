@@ -10,7 +10,20 @@ import type { Database } from '../platform/database/database.ts';
 import { isDatabaseAway, messageOf, PermanentError, TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import type { ModelClient, Prompt } from './client.ts';
-import { type Intent, markSent, markUnknown, readIntent, release, reserve, type Spend, settle, storeAnswer } from './spend.ts';
+import {
+  dollars,
+  feeOf,
+  type Intent,
+  markSent,
+  markUnknown,
+  NO_READER,
+  readIntent,
+  release,
+  reserve,
+  type Spend,
+  settle,
+  storeAnswer,
+} from './spend.ts';
 
 export interface Asking {
   db: Database;
@@ -22,13 +35,13 @@ export interface Asking {
 
 /** Nobody knows whether the call was run and paid for. It counts as paid; an operator settles it, or allows to pay again. */
 export class PaymentUnknownError extends PermanentError {
-  readonly spendId: number;
+  readonly spend: Spend;
   constructor(spend: Spend) {
     super(
       'model.payment_unknown',
       `call ${spend.id} to ${spend.provider} was cut off and may have been paid for (${spend.error ?? 'its process ended'}); it counts as paid until it is settled`,
     );
-    this.spendId = spend.id;
+    this.spend = spend;
   }
 }
 
@@ -62,6 +75,31 @@ export async function ask(asking: Asking, intent: Intent, prompt: Prompt, signal
     // Another attempt of the same job may be here too: only one of them sends.
     if (!(await markSent(db, spend.id, dateOf(now), dateOf(deadline)))) continue;
     await untilAborted(send(asking, spend.id, prompt), asking.log, spend.id, signal);
+  }
+}
+
+/** Ends the key of a call that is paid for again, after one whose payment is unknown. */
+const AGAIN = ':again';
+
+/**
+ * As `ask`. Where `payAgain` allows it, a call whose payment is unknown is made again, once, as a purchase of its own; what was bought so stays the answer, also where nobody
+ * allows it any more. Gives the calls that may have been paid for, the one with the answer last.
+ */
+export async function askOrPayAgain(
+  asking: Asking,
+  intent: Intent,
+  prompt: Prompt,
+  payAgain: boolean,
+  signal: AbortSignal,
+): Promise<Spend[]> {
+  const again = { ...intent, key: intent.key + AGAIN };
+  const [first, second] = await Promise.all([readIntent(asking.db, intent.key), readIntent(asking.db, again.key)]);
+  if (first !== undefined && second !== undefined && second.state !== 'released') return [first, await ask(asking, again, prompt, signal)];
+  try {
+    return [await ask(asking, intent, prompt, signal)];
+  } catch (error) {
+    if (!(error instanceof PaymentUnknownError && payAgain)) throw error;
+    return [error.spend, await ask(asking, again, prompt, signal)];
   }
 }
 
@@ -122,14 +160,20 @@ async function waitFor({ db, clock }: Asking, { id, intentKey, deadline }: Spend
     const seen = await readIntent(db, intentKey);
     if (seen?.state !== 'sent') return;
   }
-  await markUnknown(db, id, 'the process that had sent it ended before it had the answer');
+  await markUnknown(db, id, NO_READER);
 }
 
 /** Books an answered call. */
-async function finish({ db, clock, model }: Asking, spend: Spend): Promise<Spend> {
+async function finish({ db, clock, model, log }: Asking, spend: Spend): Promise<Spend> {
   if (spend.state === 'settled') return spend;
-  await settle(db, spend.id, dateOf(clock.now()), Math.round(model.fee_per_call * 1_000_000));
-  return (await readIntent(db, spend.intentKey)) as Spend;
+  await settle(db, spend.id, dateOf(clock.now()), feeOf(model));
+  const settled = (await readIntent(db, spend.intentKey)) as Spend;
+  if ((settled.settledMicros ?? 0) > settled.reservedMicros)
+    log.warn(
+      { spendId: settled.id },
+      `a call for ${settled.purpose} cost ${dollars(settled.settledMicros as number)}, and ${dollars(settled.reservedMicros)} was reserved: the next ones reserve more; see model.reserve_usd`,
+    );
+  return settled;
 }
 
 /** The call, or the signal's reason as soon as it aborts. The call goes on then: what it brings was paid for, and whoever asks next finds it. */

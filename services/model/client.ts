@@ -26,21 +26,22 @@ export interface ModelClient {
 /** What stands in `spend.raw`. */
 export const RawText = z.object({ text: z.string(), finish_reason: z.string().nullable(), refusal: z.string().nullable() });
 
-/** Statuses after which nothing was run. Of the others (5xx, 408) nobody knows. */
-const NOT_RUN: ReadonlySet<number> = new Set([400, 401, 403, 404, 413, 422, 429]);
+/** Statuses after which nothing was run; 402: the account has no money left. Of the others (5xx, 408) nobody knows. */
+const NOT_RUN: ReadonlySet<number> = new Set([400, 401, 402, 403, 404, 405, 413, 415, 422, 429]);
 const TOO_MANY = 429;
-/** No connection was made, so nothing was sent. */
-const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT']);
+/** No connection was made, or its encryption was not agreed on: nothing was sent. OpenSSL names the reasons against a certificate, which Node takes over, without a common prefix. */
+const NEVER_SENT = new Set([
+  ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'],
+  ...['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID', 'CERT_UNTRUSTED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN'],
+  ...['UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+  ...['ERR_TLS_CERT_ALTNAME_INVALID', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'],
+]);
 /** A longer answer is no JSON of the schemas here. */
 const MOST_CHARACTERS = 1_000_000;
 
-type Chunk = OpenAI.Chat.Completions.ChatCompletionChunk;
-/** Fields beyond the protocol: of Perplexity and OpenRouter. */
-type Extended = Partial<Chunk> & {
-  search_results?: unknown;
-  usage?: (Chunk['usage'] & { cost?: unknown; num_search_queries?: unknown }) | null;
-  error?: unknown;
-};
+/** A chunk with fields beyond the protocol, of Perplexity and OpenRouter. What names and counts the call is read as anything: an answer is not lost for a field beside it. */
+type Extended = Pick<Partial<OpenAI.Chat.Completions.ChatCompletionChunk>, 'choices'> &
+  Partial<Record<'id' | 'model' | 'usage' | 'search_results' | 'error', unknown>>;
 
 /** The client of the configured model. The library is loaded with the first call. */
 export function modelClient(model: Config['model']): ModelClient {
@@ -69,7 +70,7 @@ export function modelClient(model: Config['model']): ModelClient {
 }
 
 async function read(client: OpenAI, model: Config['model'], { system, user, schema }: Prompt, signal: AbortSignal): Promise<Outcome> {
-  const stream = await client.chat.completions.create(
+  const asked = client.chat.completions.create(
     {
       model: model.name as string,
       messages: [
@@ -84,12 +85,13 @@ async function read(client: OpenAI, model: Config['model'], { system, user, sche
     },
     { signal },
   );
+  const { data: stream, response } = await asked.withResponse();
   let text = '';
   let refusal: string | null = null;
   let finishReason: string | null = null;
   let last: Extended = {};
   let citations: readonly Citation[] = [];
-  for await (const chunk of stream as AsyncIterable<Extended>) {
+  for await (const chunk of isWhole(response) ? wholeAnswer(response) : (stream as AsyncIterable<Extended>)) {
     if (chunk.error != null)
       return { kind: 'unknown', error: `the model's server broke off: ${JSON.stringify(chunk.error).slice(0, 500)}` };
     const choice = chunk.choices?.[0];
@@ -106,30 +108,48 @@ async function read(client: OpenAI, model: Config['model'], { system, user, sche
     kind: 'answered',
     answer: {
       raw: JSON.stringify({ text, finish_reason: finishReason, refusal } satisfies z.infer<typeof RawText>),
-      model: last.model ?? null,
-      providerRef: last.id ?? null,
+      model: nameOf(last.model),
+      providerRef: nameOf(last.id),
       citations,
-      usage: usageOf(last.usage ?? null),
+      usage: usageOf(fieldsOf(last.usage)),
     },
   };
 }
 
-function usageOf(usage: Extended['usage'] | null): Usage {
-  const cost = costOf(usage?.cost);
+/** A server that does not stream, whatever it was asked for. Its answer is paid for all the same. */
+const isWhole = ({ headers }: Response): boolean => /^application\/json\b/i.test(headers.get('content-type') ?? '');
+
+/** The one chunk that such an answer is, with its message as the change. */
+async function* wholeAnswer(response: Response): AsyncGenerator<Extended> {
+  const { choices, ...rest } = (await response.json()) as Omit<Extended, 'choices'> & { choices?: { message?: unknown }[] };
+  yield { ...rest, choices: (choices ?? []).map((choice) => ({ ...choice, delta: choice.message })) } as Extended;
+}
+
+const nameOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
+const fieldsOf = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+/** A whole number that a column of the ledger holds, or nothing. */
+const countOf = (value: unknown): number | null =>
+  Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32 ? (value as number) : null;
+
+function usageOf(usage: Record<string, unknown>): Usage {
   return {
-    tokensIn: usage?.prompt_tokens ?? null,
-    tokensOut: usage?.completion_tokens ?? null,
-    tokensReasoning: usage?.completion_tokens_details?.reasoning_tokens ?? null,
-    tokensCached: usage?.prompt_tokens_details?.cached_tokens ?? null,
-    searches: typeof usage?.num_search_queries === 'number' ? usage.num_search_queries : null,
-    costMicros: cost === undefined ? null : Math.ceil(cost * 1_000_000),
+    tokensIn: countOf(usage.prompt_tokens),
+    tokensOut: countOf(usage.completion_tokens),
+    tokensReasoning: countOf(fieldsOf(usage.completion_tokens_details).reasoning_tokens),
+    tokensCached: countOf(fieldsOf(usage.prompt_tokens_details).cached_tokens),
+    searches: countOf(usage.num_search_queries),
+    costMicros: costOf(usage.cost),
   };
 }
 
-/** Dollars: a number (OpenRouter), or `total_cost` of an object (Perplexity). */
-function costOf(cost: unknown): number | undefined {
-  const value = typeof cost === 'object' && cost !== null ? (cost as { total_cost?: unknown }).total_cost : cost;
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
+/** No call costs more dollars: such a number is an error of the server. */
+const MOST_DOLLARS = 1_000_000;
+
+/** Millionths of dollars, from dollars: a number (OpenRouter), or `total_cost` of an object (Perplexity). */
+function costOf(cost: unknown): number | null {
+  const value = typeof cost === 'object' ? fieldsOf(cost).total_cost : cost;
+  return typeof value === 'number' && value >= 0 && value <= MOST_DOLLARS ? Math.ceil(value * 1_000_000) : null;
 }
 
 const SearchResult = z.object({ title: z.string(), url: z.url({ protocol: /^https?$/ }), date: z.string().nullish() });
@@ -138,12 +158,14 @@ const MOST_CITATIONS = 40;
 function citationsOf(results: readonly unknown[]): Citation[] {
   return results.slice(0, MOST_CITATIONS).flatMap((result) => {
     const parsed = SearchResult.safeParse(result);
-    return parsed.success ? [{ title: parsed.data.title.slice(0, 300), url: parsed.data.url, date: parsed.data.date ?? null }] : [];
+    return parsed.success
+      ? [{ title: parsed.data.title.slice(0, 300).toWellFormed(), url: parsed.data.url, date: parsed.data.date ?? null }]
+      : [];
   });
 }
 
 /** Types, enums and required fields; no limits, which several providers refuse. */
-function plainSchema(shape: z.ZodType): Record<string, unknown> {
+export function plainSchema(shape: z.ZodType): Record<string, unknown> {
   return withoutLimits(z.toJSONSchema(shape, { io: 'output' })) as Record<string, unknown>;
 }
 

@@ -140,7 +140,7 @@ export function reserve(db: Database, clock: Clock, model: ModelConfig, { intent
     const known = await readIntent(tx, intent.key);
     if (known !== undefined && known.state !== 'released') return known;
     const now = clock.now();
-    const reserved = Math.max(mostOf(model, promptBytes), await dearestOf(tx, intent.purpose, model.name as string));
+    const reserved = await mostNow(tx, model, intent.purpose, promptBytes);
     for (const [window, start, next] of windowsAt(now)) {
       const [sum] = await tx.rows<{ micros: string | number | null }>(
         `SELECT SUM(${COST}) AS micros FROM spend FORCE INDEX (ix_purpose) WHERE purpose = ? AND reserved_at >= ?`,
@@ -181,22 +181,25 @@ export function reserve(db: Database, clock: Clock, model: ModelConfig, { intent
   });
 }
 
+/** What each call costs beside its tokens, in millionths of a dollar. */
+export const feeOf = ({ fee_per_call }: Pick<ModelConfig, 'fee_per_call'>): number => Math.round(fee_per_call * MICROS);
+
 /** The most that a call costs: dollars a million tokens are millionths of a dollar a token. */
-export function mostOf(model: ModelConfig, promptBytes: number): number {
+function mostOf(model: ModelConfig, promptBytes: number): number {
   if (model.reserve_usd !== null) return Math.ceil(model.reserve_usd * MICROS);
   const tokens = Math.ceil(promptBytes / 2) * (model.price_in ?? 0) + model.max_tokens * (model.price_out ?? 0);
-  return Math.ceil(tokens + model.fee_per_call * MICROS);
+  return Math.ceil(tokens) + feeOf(model);
 }
 
-/** What the dearest of the last calls cost: one that cost more than its reserve raises the next ones. */
-async function dearestOf(sql: Sql, purpose: Purpose, model: string): Promise<number> {
+/** The most that a call costs, in millionths of a dollar: no less than the dearest of the last ones, since one that cost more than its reserve raises the next ones. */
+export async function mostNow(sql: Sql, model: ModelConfig, purpose: Purpose, promptBytes: number): Promise<number> {
   const [row] = await sql.rows<{ micros: number | null }>(
     `SELECT MAX(settled_micros) AS micros FROM (
        SELECT settled_micros FROM spend FORCE INDEX (ix_purpose) WHERE purpose = ? AND model_asked = ? AND cost_source IN ('provider', 'tokens') ORDER BY reserved_at DESC LIMIT ${LAST_CALLS}
      ) AS last_calls`,
-    [purpose, model],
+    [purpose, model.name],
   );
-  return row?.micros ?? 0;
+  return Math.max(mostOf(model, promptBytes), row?.micros ?? 0);
 }
 
 /** The windows of the caps: a day of UTC, and a week that begins on Monday. */
@@ -257,31 +260,55 @@ export async function storeAnswer(
   );
 }
 
-/** Books what an answered call cost: what the provider said, else by its tokens, else its reserve. */
+/** What the provider said, else by the tokens, else the reserve. Parameters: the time, and the fee of a call. */
+const SETTLE = `UPDATE spend SET state = 'settled', settled_at = ?,
+    cost_source = COALESCE(cost_source, IF(tokens_in IS NULL OR tokens_out IS NULL, 'reserved', 'tokens')),
+    settled_micros = COALESCE(settled_micros, IF(tokens_in IS NULL OR tokens_out IS NULL, reserved_micros, CEIL(tokens_in * price_in + tokens_out * price_out + ?)))
+  WHERE state = 'answered'`;
+
+/** Books what an answered call cost. */
 export async function settle(sql: Sql, id: number, now: Date, feeMicros: number): Promise<void> {
-  await sql.run(
-    `UPDATE spend SET state = 'settled', settled_at = ?,
-       cost_source = COALESCE(cost_source, IF(tokens_in IS NULL OR tokens_out IS NULL, 'reserved', 'tokens')),
-       settled_micros = COALESCE(settled_micros, IF(tokens_in IS NULL OR tokens_out IS NULL, reserved_micros, CEIL(tokens_in * price_in + tokens_out * price_out + ?)))
-     WHERE id = ? AND state = 'answered'`,
-    [now, feeMicros, id],
-  );
+  await sql.run(`${SETTLE} AND id = ?`, [now, feeMicros, id]);
 }
 
-/** The call was certainly not run: it costs nothing. */
+/** The call was certainly not run: it costs nothing, also where somebody who waited for it has given it up as unknown. */
 export async function release(sql: Sql, id: number, now: Date, error: string): Promise<void> {
   await sql.run(
-    "UPDATE spend SET state = 'released', settled_micros = 0, settled_at = ?, error = ? WHERE id = ? AND state IN ('reserved', 'sent')",
+    "UPDATE spend SET state = 'released', settled_micros = 0, settled_at = ?, error = ? WHERE id = ? AND state IN ('reserved', 'sent', 'unknown')",
     [now, error.slice(0, 2_000), id],
   );
 }
+
+/** Why a call has no answer that nobody reads any more. */
+export const NO_READER = 'the process that had sent it ended before it had the answer';
 
 /** Nobody knows whether the call was run. An answer that comes yet takes its place. */
 export async function markUnknown(sql: Sql, id: number, error: string): Promise<void> {
   await sql.run("UPDATE spend SET state = 'unknown', error = ? WHERE id = ? AND state = 'sent'", [error.slice(0, 2_000), id]);
 }
 
-/** An operator says what an unknown call cost, by the provider's bill. `alongside`: written with it, for the audit. Errors: `InputError('spend.unknown_id' | 'spend.not_unknown')`. */
+/** A call is given up when its next step is overdue by so much. Its process would have ended each step within seconds, or its tries within a minute. */
+const ABANDONED_MS = 600_000;
+
+/**
+ * Ends the calls whose jobs do not come back, such as one that was cancelled: what was not sent is released, what has no answer is `unknown`, and what was answered is booked.
+ * By ix_state, which leads to the few that are in work.
+ */
+export async function endAbandoned(sql: Sql, now: Date, feeMicros: number): Promise<void> {
+  const since = new Date(now.getTime() - ABANDONED_MS);
+  await sql.run(
+    `UPDATE spend SET state = 'released', settled_micros = 0, settled_at = ?, error = 'its job ended before it was sent'
+      WHERE state = 'reserved' AND reserved_at < ?`,
+    [now, since],
+  );
+  await sql.run("UPDATE spend SET state = 'unknown', error = ? WHERE state = 'sent' AND deadline < ?", [NO_READER, since]);
+  await sql.run(`${SETTLE} AND answered_at < ?`, [now, feeMicros, since]);
+}
+
+/** No bill names more for one call. */
+const DEAREST_MICROS = 10_000 * MICROS;
+
+/** An operator says what an unknown call cost, by the provider's bill. `alongside`: written with it, for the audit. Errors: `InputError('spend.unknown_id' | 'spend.not_unknown' | 'spend.bad_cost')`. */
 export async function settleByHand(
   db: Database,
   clock: Clock,
@@ -289,6 +316,8 @@ export async function settleByHand(
   micros: number,
   alongside: (tx: Transaction) => void = () => {},
 ): Promise<Spend> {
+  if (!(micros >= 0 && micros <= DEAREST_MICROS))
+    throw new InputError('spend.bad_cost', `${micros / MICROS} dollars is no cost of a call; it is from 0 to ${DEAREST_MICROS / MICROS}`);
   return db.transaction(async (tx) => {
     const [row] = await tx.rows<Row>(`SELECT ${COLUMNS} FROM spend WHERE id = ? FOR UPDATE`, [id]);
     if (row === undefined) throw new InputError('spend.unknown_id', `there is no call ${id} in the spend ledger`);

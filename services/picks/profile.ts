@@ -6,7 +6,7 @@ export type RiskTolerance = (typeof RISK_TOLERANCES)[number];
 
 const TIMELINES = ['<1y', '1-3', '3-5', '5-10', '10+'] as const;
 const EXPERIENCES = ['none', 'beginner', 'intermediate', 'advanced'] as const;
-const GOALS = [
+export const GOALS = [
   'retirement',
   'house',
   'big_purchase',

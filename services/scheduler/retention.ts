@@ -4,6 +4,7 @@ import { type Ledger, nowOf } from '../ledger/job.ts';
 import { deleteEnded } from '../ledger/maintain/delete.ts';
 import { deleteRuns } from '../market/options/store/runs.ts';
 import { RESEARCH_DAYS } from '../market/research/staleness.ts';
+import { endAbandoned, feeOf } from '../model/spend.ts';
 import type { Config } from '../platform/config/load.ts';
 import { HOUR_S, MINUTE_S } from '../platform/monitoring/mesh-stats.ts';
 import type { Duty } from './duties.ts';
@@ -18,7 +19,7 @@ const ROWS_A_RUN = 100;
 
 /**
  * Ended jobs, ended callbacks and login decisions older than `jobs.cleanup_after_days`, dedupe windows that are over, instances that are dead, claims of downloads that
- * have ended, rankings, chains, research, opinions of a model, audit rows and statistics beyond their days.
+ * have ended, rankings, chains, research, opinions of a model, audit rows and statistics beyond their days. Ends the paid calls that nobody comes back for.
  */
 export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
   const ledger = { ...anyLedger, db: anyLedger.db.long };
@@ -55,6 +56,7 @@ export function retentionDuty(anyLedger: Ledger, config: Config): Duty {
       await whileFull(removeOlder('DELETE FROM model_analyses WHERE created_at < ? ORDER BY created_at LIMIT ?', research));
       // A row for each symbol that was ever researched: a scan reads few pages.
       await whileFull(removeOlder('DELETE FROM news_checks WHERE checked_at < ? LIMIT ?', research));
+      await endAbandoned(ledger.db, now, feeOf(config.model));
       // What was not answered within ten minutes never is. The table holds what is being answered: a scan reads a page.
       await whileFull(removeOlder('DELETE FROM login_answers WHERE admitted_at < ? LIMIT ?', ago(UNANSWERED_MS)));
       // The table holds what is downloaded at this moment, and what was left.

@@ -23,8 +23,9 @@ export interface ScheduleOptions {
   log: Logger;
 }
 
-/** A run that is later than this is skipped. */
-const LATEST_MS = 3_600_000;
+/** A run that is later than this is skipped. The run of the week is worth its while until the week is almost over. */
+const latestOf = (job: Schedule['job'] | undefined): { ms: number; text: string } =>
+  job === 'weekly_picks' ? { ms: 6 * 86_400_000, text: 'six days' } : { ms: 3_600_000, text: 'an hour' };
 const LOOK_SECONDS = 1;
 
 export interface DueRun {
@@ -40,7 +41,11 @@ export interface DueRun {
  * What fell due in (last, now]; undefined when nothing did. Times are those of the schedule's zone: one that a change to summer time leaves out runs at the first
  * moment after the gap, one that comes twice runs once. `skip_holidays` asks the exchange's calendar about the zone's day.
  */
-export function dueRun({ cron, time_zone, skip_holidays }: Omit<Schedule, 'name' | 'job'>, last: Date, now: Date): DueRun | undefined {
+export function dueRun(
+  { cron, time_zone, skip_holidays, job }: Omit<Schedule, 'name' | 'job'> & Partial<Pick<Schedule, 'job'>>,
+  last: Date,
+  now: Date,
+): DueRun | undefined {
   const pattern = new Cron(cron, { timezone: time_zone, paused: true });
   const first = pattern.nextRun(last);
   if (first === null || first > now) return undefined;
@@ -50,8 +55,8 @@ export function dueRun({ cron, time_zone, skip_holidays }: Omit<Schedule, 'name'
   const day = Temporal.Instant.fromEpochMilliseconds(newest.getTime()).toZonedDateTimeISO(time_zone).toPlainDate().toString();
   let skip: string | undefined;
   if (skip_holidays && !usCalendar.isTradingDay(day)) skip = `the exchange has no session on ${day}`;
-  else if (late >= LATEST_MS)
-    skip = `it was due ${Math.round(late / 60_000)} minutes ago, while no scheduler led; a run is made up for within an hour`;
+  else if (late >= latestOf(job).ms)
+    skip = `it was due ${Math.round(late / 60_000)} minutes ago, while no scheduler led; a run is made up for within ${latestOf(job).text}`;
   return { at: newest, missed: first < newest, skip };
 }
 

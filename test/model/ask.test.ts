@@ -1,9 +1,15 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { ask } from '../../services/model/ask.ts';
 import { readIntent, type Spend, settleByHand } from '../../services/model/spend.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
+import { createAuthority } from '../support/certificates.ts';
 import { databaseOfFile } from '../support/database.ts';
 import { type Behaviour, type ModelServer, modelServer } from '../support/model-server.ts';
 import { asking, intent, prompt } from './parts.ts';
@@ -37,6 +43,21 @@ test.each([
   expect([spend.settledMicros, spend.costSource]).toEqual([12_300, 'provider']);
 });
 
+test('a server that does not stream is understood as well: its answer is paid for', async () => {
+  const running = await server({ kind: 'answer', text: GOOD, whole: true });
+  const spend = await ask(asking(db, running.url), intent(), prompt, never);
+  expect(JSON.parse(spend.raw as string)).toEqual({ text: GOOD, finish_reason: 'stop', refusal: null });
+  expect([spend.settledMicros, spend.costSource, spend.modelAnswered]).toEqual([4_000, 'tokens', 'tester-2026']);
+  running.behave({ kind: 'answer', text: '', refusal: 'no', whole: true });
+  const refused = await ask(asking(db, running.url), intent(), prompt, never);
+  expect(JSON.parse(refused.raw as string)).toMatchObject({ text: '', refusal: 'no' });
+});
+
+test('an error within an answer of status 200 is no answer', async () => {
+  const { url } = await server({ kind: 'status', status: 200, body: '{"error": {"message": "overloaded"}}' });
+  await expect(ask(asking(db, url), intent(), prompt, never)).rejects.toThrow(/broke off: .*overloaded/);
+});
+
 test('an answer without usage is booked at its reserve', async () => {
   const { url } = await server({ kind: 'answer', text: GOOD, usage: null });
   const spend = await ask(asking(db, url), intent(), prompt, never);
@@ -59,12 +80,15 @@ test('two that ask for the same at once pay once, and both have the answer', asy
   expect(requests.length).toBe(1);
 });
 
-test.each([400, 401, 403, 404, 413, 422])('a request refused with %d costs nothing and is not tried again', async (status) => {
-  const { url, requests } = await server({ kind: 'status', status, headers: { 'x-should-retry': 'true' } });
-  const one = intent();
-  await expect(ask(asking(db, url), one, prompt, never)).rejects.toMatchObject({ code: 'model.refused' });
-  expect([await stateOf(one.key), requests.length]).toEqual(['released', 1]);
-});
+test.each([400, 401, 402, 403, 404, 405, 413, 415, 422])(
+  'a request refused with %d costs nothing and is not tried again',
+  async (status) => {
+    const { url, requests } = await server({ kind: 'status', status, headers: { 'x-should-retry': 'true' } });
+    const one = intent();
+    await expect(ask(asking(db, url), one, prompt, never)).rejects.toMatchObject({ code: 'model.refused' });
+    expect([await stateOf(one.key), requests.length]).toEqual(['released', 1]);
+  },
+);
 
 test('after 429 the wait that the server names is told, and the next try is a payment of its own', async () => {
   const running = await server({ kind: 'status', status: 429, headers: { 'retry-after': '7' } });
@@ -80,6 +104,50 @@ test('a server that is not there costs nothing', async () => {
   const one = intent();
   await expect(ask(asking(db, gone.url), one, prompt, never)).rejects.toMatchObject({ code: 'model.unavailable' });
   expect(await stateOf(one.key)).toBe('released');
+});
+
+test('a connection whose encryption cannot be agreed on has carried no request: it costs nothing', async () => {
+  // The server speaks no TLS.
+  const { url, requests } = await server({ kind: 'answer', text: GOOD });
+  const one = intent();
+  await expect(ask(asking(db, url.replace('http:', 'https:')), one, prompt, never)).rejects.toMatchObject({ code: 'model.unavailable' });
+  expect([await stateOf(one.key), requests.length]).toEqual(['released', 0]);
+});
+
+test('a server with a certificate that nobody trusts has seen no request: it costs nothing', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'model-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const { cert, key } = createAuthority(folder, 'unknown').issue('model', 'IP:127.0.0.1');
+  let seen = 0;
+  const tls = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, () => seen++);
+  await new Promise<void>((resolve) => tls.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void tls.close());
+  const one = intent();
+  const url = `https://127.0.0.1:${(tls.address() as AddressInfo).port}/v1`;
+  await expect(ask(asking(db, url), one, prompt, never)).rejects.toMatchObject({ code: 'model.unavailable' });
+  expect([await stateOf(one.key), seen]).toEqual(['released', 0]);
+});
+
+const ODD: [string, Partial<Extract<Behaviour, { kind: 'answer' }>>, Spend['costSource']][] = [
+  ['counts below zero', { usage: { prompt_tokens: -1, completion_tokens: 200 } }, 'reserved'],
+  ['counts that are text', { usage: { prompt_tokens: 'many', completion_tokens: '2e9' } }, 'reserved'],
+  ['counts beyond all tables', { usage: { prompt_tokens: 5e12, completion_tokens: 1, num_search_queries: 1e12 } }, 'reserved'],
+  ['halves of counts', { usage: { prompt_tokens: 1.5, completion_tokens: 2 } }, 'reserved'],
+  ['a cost beyond all tables', { usage: { prompt_tokens: 1_000, completion_tokens: 200, cost: 1e15 } }, 'tokens'],
+  ['details that are text', { usage: { prompt_tokens: 1_000, completion_tokens: 200, prompt_tokens_details: 'none' } }, 'tokens'],
+  ['a name and an id that are numbers', { head: { model: 7, id: 8 } }, 'tokens'],
+  [
+    'a title of a source that is cut within a character',
+    { searchResults: [{ title: `${'a'.repeat(299)}😀`, url: 'https://news.example' }] },
+    'tokens',
+  ],
+];
+
+test.each(ODD)('an answer with %s is stored: it was paid for', async (_, more, costSource) => {
+  const { url } = await server({ kind: 'answer', text: GOOD, ...more });
+  const spend = await ask(asking(db, url), intent(), prompt, never);
+  expect([spend.state, spend.costSource, JSON.parse(spend.raw as string).text]).toEqual(['settled', costSource, GOOD]);
+  expect(JSON.stringify(spend.citations)).not.toMatch(/\\ud[89a-f]/);
 });
 
 const UNKNOWN: [string, Behaviour][] = [

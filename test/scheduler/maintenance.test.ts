@@ -386,3 +386,14 @@ test('the clean-up gives back the claims of downloads that do not run any more, 
   await retentionDuty(ledger, config).run(signal);
   expect(await mesh.db.rows('SELECT object_key FROM history_fetches')).toEqual([{ object_key: 'held' }]);
 });
+
+test('the clean-up gives up a paid call that nobody reads any more, so that it is listed as unknown', async () => {
+  const config = configOf();
+  const long = new Date(mesh.clock.now().epochMilliseconds - 3_600_000);
+  const columns = 'intent_key, payment, purpose, job_id, attempt, state, reserved_micros, provider, model_asked, request_hash';
+  await mesh.db.run(`INSERT INTO spend (${columns}, price_in, price_out, reserved_at, sent_at, deadline) VALUES (?)`, [
+    ['picks:ada:left:word', 1, 'picks', Buffer.alloc(16), 1, 'sent', 1, 'a', 'b', Buffer.alloc(32), 0, 0, long, long, long],
+  ]);
+  await retentionDuty(mesh.ledger(config), config).run(signal);
+  expect(await mesh.db.rows("SELECT state FROM spend WHERE intent_key = 'picks:ada:left:word'")).toEqual([{ state: 'unknown' }]);
+});

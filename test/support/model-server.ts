@@ -19,6 +19,10 @@ export type Behaviour =
       finishReason?: string;
       refusal?: string;
       searchResults?: unknown[];
+      /** Fields of the last chunk, in place of its own. */
+      head?: Record<string, unknown>;
+      /** Not streamed, though it was asked for. */
+      whole?: boolean;
       delayMs?: number;
     }
   | { kind: 'status'; status: number; headers?: Record<string, string>; body?: string }
@@ -86,10 +90,12 @@ async function act(behaviour: Behaviour, asked: ModelRequest, request: IncomingM
       return;
     case 'answer':
       if (behaviour.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, behaviour.delayMs));
-      answer(response, asked, behaviour);
+      if (behaviour.whole) wholeAnswer(response, asked, behaviour);
+      else answer(response, asked, behaviour);
   }
 }
 
+const USAGE = { prompt_tokens: 1_000, completion_tokens: 200, total_tokens: 1_200 };
 const begin = (response: ServerResponse) => response.writeHead(200, { 'content-type': 'text/event-stream' });
 const send = (response: ServerResponse, data: unknown) => response.write(`data: ${JSON.stringify(data)}\n\n`);
 const chunk = (asked: ModelRequest, delta: Record<string, unknown>, finishReason: string | null = null) => ({
@@ -101,23 +107,42 @@ const chunk = (asked: ModelRequest, delta: Record<string, unknown>, finishReason
 });
 const halves = (text: string): string[] => [text.slice(0, text.length / 2), text.slice(text.length / 2)];
 
+function wholeAnswer(
+  response: ServerResponse,
+  asked: ModelRequest,
+  { text, usage, finishReason, refusal }: Extract<Behaviour, { kind: 'answer' }>,
+): void {
+  const message = { role: 'assistant', content: text, refusal: refusal ?? null };
+  response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' });
+  response.end(
+    JSON.stringify({
+      ...chunk(asked, {}),
+      object: 'chat.completion',
+      choices: [{ index: 0, message, finish_reason: finishReason ?? 'stop' }],
+      ...(usage === null ? {} : { usage: usage ?? USAGE }),
+    }),
+  );
+}
+
 function answer(
   response: ServerResponse,
   asked: ModelRequest,
-  { text, usage, finishReason, refusal, searchResults }: Extract<Behaviour, { kind: 'answer' }>,
+  { text, usage, finishReason, refusal, searchResults, head }: Extract<Behaviour, { kind: 'answer' }>,
 ): void {
   begin(response);
   for (const part of halves(text)) send(response, chunk(asked, { content: part }));
   if (refusal !== undefined) send(response, chunk(asked, { refusal }));
   send(response, {
     ...chunk(asked, {}, finishReason ?? 'stop'),
+    ...head,
     ...(searchResults === undefined ? {} : { search_results: searchResults }),
   });
   if (usage !== null)
     send(response, {
       ...chunk(asked, {}),
+      ...head,
       choices: [],
-      usage: usage ?? { prompt_tokens: 1_000, completion_tokens: 200, total_tokens: 1_200 },
+      usage: usage ?? USAGE,
     });
   response.end('data: [DONE]\n\n');
 }

@@ -29,7 +29,7 @@ export async function make(names: readonly string[], options: MakeOptions): Prom
   const users = [...new Set(names.map(parseUser))];
   return withSession(options, async (session) => {
     const { config } = session.loaded;
-    const price = reportPrice(config) * users.length;
+    const price = (await reportPrice(session.db, config, options.payAgain === true)) * users.length;
     if (price > 0 && !options.yes && !(await agreed(price))) return FAILURE;
     const origin: Origin = { cause: 'user_request', rules: config.jobs.priority_rules };
     const week = weekOf(session.clock.now());

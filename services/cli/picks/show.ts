@@ -2,10 +2,9 @@
 import { showPicks } from '../../job-types/picks/read.ts';
 import { type Profile, ProfileSchema } from '../../picks/profile.ts';
 import { NOT_ADVICE } from '../../picks/report/disclosures.ts';
-import { weekOf } from '../../picks/report/week.ts';
 import { readProfile, storeProfile } from '../../picks/store/profiles.ts';
 import { listReports, type ReportHead } from '../../picks/store/reports.ts';
-import { mondaysSince, readTrackRecord } from '../../picks/store/track-record.ts';
+import { readTrackRecord } from '../../picks/store/track-record.ts';
 import { InputError } from '../../platform/errors.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
 import { parseUser } from '../../platform/user-id.ts';
@@ -73,15 +72,11 @@ export async function history(name: string, { limit, json, ...options }: Options
 
 const percent = (value: number | null): string | null => (value === null ? null : `${value < 0 ? '' : '+'}${(value * 100).toFixed(1)} %`);
 
-/** Versions of a user that a record reads at most: ten years of weeks with a second version each. */
-const MOST_VERSIONS = 1_000;
-
 export async function record(name: string, { json, ...options }: Options): Promise<number> {
   const user = parseUser(name);
   return withSession(options, async ({ db, clock, loaded }) => {
-    const reports = await listReports(db, user, { limit: MOST_VERSIONS });
     const { index } = loaded.config.picks.universe;
-    const found = await readTrackRecord(db, index, reports, mondaysSince(reports, weekOf(clock.now())));
+    const found = await readTrackRecord(db, user, index, clock.now());
     if (json) printJson({ user, index, ...found });
     else {
       const without = found.cohorts.without.map(({ weekOf: week, reason }) => `${week} (${reason})`);

@@ -50,7 +50,7 @@ export async function spend({ purpose, user, state, before, limit, json, ...opti
   });
 }
 
-/** Errors: `InputError('spend.unknown_id' | 'spend.not_unknown')`. */
+/** Errors: those of `settleByHand`. */
 export async function settle(
   id: number,
   { usd, json, ...options }: GlobalOptions & { usd: number; json?: boolean | undefined },

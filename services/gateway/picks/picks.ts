@@ -8,7 +8,7 @@ import { FALLBACK_REASONS, ReportSchema } from '../../picks/report/schema.ts';
 import { weekOf } from '../../picks/report/week.ts';
 import { FACTORS } from '../../picks/rules.ts';
 import { listReports } from '../../picks/store/reports.ts';
-import { mondaysSince, readTrackRecord } from '../../picks/store/track-record.ts';
+import { readTrackRecord } from '../../picks/store/track-record.ts';
 import { reportPrice } from '../../picks/wording/price.ts';
 import { InputError } from '../../platform/errors.ts';
 import { demand } from '../auth/access.ts';
@@ -130,7 +130,7 @@ function makeRoute(app: App, parts: Parts): void {
       const { dry_run: isDryRun, price_usd: given, pay_again: payAgain } = request.body;
       const caller = demand(request, 'jobs', payAgain ? undefined : user);
       const { config, clock, db } = parts;
-      const price = reportPrice(config);
+      const price = await reportPrice(db, config, payAgain);
       const week = weekOf(clock.now());
       if (isDryRun) return reply.code(200).send({ user, week_of: week, price_usd: price, model: price === 0 ? null : config.model.name });
       if (price > 0 && !isPrice(given, price))
@@ -265,8 +265,7 @@ function recordRoute(app: App, { db, clock, config }: Parts): void {
       const user = request.params.id;
       demand(request, 'read', user);
       const { index } = config.picks.universe;
-      const reports = await listReports(db, user, { limit: MOST_VERSIONS });
-      const { cohorts, horizons } = await readTrackRecord(db, index, reports, mondaysSince(reports, weekOf(clock.now())));
+      const { cohorts, horizons } = await readTrackRecord(db, user, index, clock.now());
       return {
         user,
         index,

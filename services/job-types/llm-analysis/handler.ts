@@ -5,7 +5,7 @@ import { freshnessRules } from '../../market/freshness/freshness.ts';
 import { judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
 import { readFundamentals, readNames, readNews } from '../../market/research/store.ts';
 import { readAnswer } from '../../model/answer-text.ts';
-import { type Asking, ask, checkConfigured, PaymentUnknownError } from '../../model/ask.ts';
+import { type Asking, askOrPayAgain, checkConfigured } from '../../model/ask.ts';
 import { type ModelClient, modelClient, type Prompt } from '../../model/client.ts';
 import type { Spend } from '../../model/spend.ts';
 import { listedNames } from '../../model/words/names.ts';
@@ -64,11 +64,12 @@ async function analyseSymbol(
       `nothing is known of ${symbol} (${found.missing.join('; ')}); "${COMMAND} fetch ${symbol} --wait" and "${COMMAND} research ${symbol} --wait" get it`,
     );
   const hash = factsHash(found.facts, config.model.name as string);
-  const { opinion, spends } = await opinionOf(symbol, found, hash, context, asking);
+  const { opinion, spends, repaired } = await opinionOf(symbol, found, hash, context, asking);
   signal.throwIfAborted();
   const now = clock.now();
   const last = spends.at(-1) as Spend;
-  const cost = spends.reduce((sum, { settledMicros }) => sum + (settledMicros ?? 0), 0) / 1_000_000;
+  // One of which nobody knows whether it was paid for counts at its reserve.
+  const cost = spends.reduce((sum, { settledMicros, reservedMicros }) => sum + (settledMicros ?? reservedMicros), 0) / 1_000_000;
   const row: ModelAnalysis = {
     symbol,
     createdAt: dateOf(now),
@@ -83,7 +84,7 @@ async function analyseSymbol(
       facts: found.facts,
       missing: found.missing,
       opinion,
-      repaired: spends.length > 1,
+      repaired,
       simulated: found.simulated,
       spend_ids: spends.map(({ id }) => id),
       cost_usd: cost,
@@ -144,8 +145,10 @@ function comparable(bars: readonly Bar[], { state }: SymbolJudgement): readonly 
 
 interface Bought {
   opinion: Opinion;
-  /** The paid calls, one or two. */
+  /** The calls that were paid for, or may have been; the last one has the answer. */
   spends: Spend[];
+  /** The first answer was not accepted. */
+  repaired: boolean;
 }
 
 async function opinionOf(symbol: string, { facts, company }: SymbolFacts, hash: Buffer, context: Context, asking: Asking): Promise<Bought> {
@@ -154,7 +157,7 @@ async function opinionOf(symbol: string, { facts, company }: SymbolFacts, hash: 
   const key = `llm:${symbol}:${hash.toString('hex')}`;
   const first = await buy(asking, key, prompt, context);
   const answer = judged(first, subject);
-  if (answer.opinion !== undefined) return { opinion: answer.opinion, spends: [first] };
+  if (answer.opinion !== undefined) return { opinion: answer.opinion, spends: first, repaired: false };
   if (answer.isFinal) throw invalid(symbol, answer.violations);
   const second = await buyAgain(
     symbol,
@@ -164,16 +167,16 @@ async function opinionOf(symbol: string, { facts, company }: SymbolFacts, hash: 
   );
   const reworded = judged(second, subject);
   if (reworded.opinion === undefined) throw invalid(symbol, reworded.violations);
-  return { opinion: reworded.opinion, spends: [first, second] };
+  return { opinion: reworded.opinion, spends: [...first, ...second], repaired: true };
 }
 
 /** The re-word is a payment of its own: what forbids it does not hide why it was wanted. */
 async function buyAgain(
   symbol: string,
   violations: readonly string[],
-  purchase: () => Promise<Spend>,
+  purchase: () => Promise<Spend[]>,
   { signal }: Context,
-): Promise<Spend> {
+): Promise<Spend[]> {
   try {
     return await purchase();
   } catch (error) {
@@ -187,15 +190,10 @@ const invalid = (symbol: string, violations: readonly string[], cause?: unknown)
     cause,
   });
 
-/** A call of which nobody knows whether it was paid for is made again only where the operator allows that, once, as a purchase of its own. */
-async function buy(asking: Asking, key: string, prompt: Prompt, { job, signal }: Context): Promise<Spend> {
+/** A call of which nobody knows whether it was paid for is made again only where the operator allows that. */
+function buy(asking: Asking, key: string, prompt: Prompt, { job, signal }: Context): Promise<Spend[]> {
   const intent = { key, purpose: 'llm_analysis', jobId: idToBytes(job.id), attempt: job.attempt } as const;
-  try {
-    return await ask(asking, intent, prompt, signal);
-  } catch (error) {
-    if (!(error instanceof PaymentUnknownError) || asking.model.on_unknown !== 'pay_again') throw error;
-    return ask(asking, { ...intent, key: `${key}:again` }, prompt, signal);
-  }
+  return askOrPayAgain(asking, intent, prompt, asking.model.on_unknown === 'pay_again', signal);
 }
 
 interface Judged {
@@ -206,7 +204,8 @@ interface Judged {
   isFinal: boolean;
 }
 
-function judged({ raw, id }: Spend, subject: Parameters<typeof checkAnswer>[1]): Judged {
+function judged(spends: readonly Spend[], subject: Parameters<typeof checkAnswer>[1]): Judged {
+  const { raw, id } = spends.at(-1) as Spend;
   if (raw === null)
     return {
       opinion: undefined,

@@ -68,7 +68,8 @@ async function makeReport(payload: Payload, context: Context, shared: Shared): P
     );
   const { version, source, simulated, data_date, stock_picks, fallback_reason, shortfall, cost_usd } = report;
   return {
-    rows: [{ report, jobId: idToBytes(context.job.id), eligible: universe.candidates.map(({ symbol }) => symbol) }],
+    // A report that goes on from a draft may be of an earlier universe.
+    rows: [{ report, jobId: idToBytes(context.job.id), eligible: report.universe.hash === universe.hash ? eligibleOf(universe) : null }],
     dataMessages: [],
     result: {
       ...{ user, week_of: week, version, source, simulated, data_date, fallback_reason, cost_usd },
@@ -78,6 +79,8 @@ async function makeReport(payload: Payload, context: Context, shared: Shared): P
     },
   };
 }
+
+const eligibleOf = ({ candidates }: ScreenedUniverse): string[] => candidates.map(({ symbol }) => symbol);
 
 function askingOf({ config, clock, log }: Context, shared: Shared): Asking {
   shared.client ??= modelClient(config.model);
@@ -170,7 +173,7 @@ async function newDraft(
   const report = await draftOf(payload, version, universe, context, shared, 'no_model');
   const { user, week_of: week } = payload;
   const key = context.config.picks.share_reports ? `picks:shared:${week}:${wordingKey(report)}:word` : wordKey(user, week, version);
-  return storeDraft(shared.sql, { intentKey: key, report, jobId: context.job.id });
+  return storeDraft(shared.sql, { intentKey: key, report, jobId: context.job.id }, eligibleOf(universe));
 }
 
 async function draftOf(

@@ -8,9 +8,9 @@ import { sampleReport } from '../../picks/sample.ts';
 import { readReport } from '../../picks/store/reports.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Config } from '../../platform/config/load.ts';
-import { fromJson, type Sql } from '../../platform/database/database.ts';
+import type { Sql } from '../../platform/database/database.ts';
 import { LIVE_STATES } from '../../platform/job-states.ts';
-import { picksType } from './definition.ts';
+import { picksKey } from './request.ts';
 
 /** What is shown of a user's picks: the last good report, with what it is, and what is being done. */
 export interface ShownPicks {
@@ -64,14 +64,13 @@ export async function showPicks({ db, clock, config }: Parts, user: string, week
 
 const disclosed = (report: Report, { picks }: Config): Disclosure[] => disclosuresOf(report, operatorOf(picks), picks.rules);
 
-/** The user's newest job for a week. By ix_user of job_subscribers; a user has few jobs that are kept. */
+/** The user's newest job for a week. Walks ix_user of job_subscribers from its end. */
 async function newestJob(db: Sql, user: string, week: string): Promise<WeekJob | undefined> {
-  const rows = await db.rows<{ id: Buffer; state: State; code: string | null; reason: string | null; payload: unknown }>(
-    `SELECT j.id, j.state, r.code, r.reason, d.payload FROM job_subscribers s
-       JOIN jobs j ON j.id = s.job_id JOIN job_details d ON d.job_id = j.id LEFT JOIN job_results r ON r.job_id = j.id
-      WHERE s.user_id = ? AND j.type = ? ORDER BY j.id DESC LIMIT 10`,
-    [user, picksType.name],
+  const [row] = await db.rows<{ id: Buffer; state: State; code: string | null; reason: string | null }>(
+    `SELECT j.id, j.state, r.code, r.reason FROM job_subscribers s
+       JOIN jobs j ON j.id = s.job_id LEFT JOIN job_results r ON r.job_id = j.id
+      WHERE s.user_id = ? AND j.dedupe_key = ? ORDER BY s.job_id DESC LIMIT 1`,
+    [user, picksKey(user, week)],
   );
-  const found = rows.find(({ payload }) => (fromJson(payload) as { week_of?: unknown }).week_of === week);
-  return found && { id: idFromBytes(found.id), state: found.state, code: found.code, reason: found.reason };
+  return row && { id: idFromBytes(row.id), state: row.state, code: row.code, reason: row.reason };
 }

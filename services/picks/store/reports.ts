@@ -83,9 +83,16 @@ export async function usersWithReport(sql: Sql, week: string): Promise<Set<strin
 export interface NewReport {
   report: Report;
   jobId: Buffer;
-  /** The symbols that it could choose from. */
-  eligible: readonly string[];
+  /** The symbols that it could choose from; null where they were stored before, with its draft. */
+  eligible: readonly string[] | null;
 }
+
+const INSERT_UNIVERSES = 'INSERT IGNORE INTO pick_universes (hash, data_date, eligible) VALUES ?';
+const universeRow = ({ universe, data_date }: Report, eligible: readonly string[]) => [
+  Buffer.from(universe.hash, 'hex'),
+  data_date,
+  toJson(eligible),
+];
 
 /** Inserts new versions, and takes their drafts away. In the transaction that completes their jobs. */
 export async function storeReports(tx: Transaction, reports: readonly NewReport[]): Promise<void> {
@@ -108,10 +115,10 @@ export async function storeReports(tx: Transaction, reports: readonly NewReport[
       ]),
     ],
   );
-  const universes = new Map(reports.map(({ report, eligible }) => [report.universe.hash, { report, eligible }]));
-  tx.later('INSERT IGNORE INTO pick_universes (hash, data_date, eligible) VALUES ?', [
-    [...universes].map(([hash, { report, eligible }]) => [Buffer.from(hash, 'hex'), report.data_date, toJson(eligible)]),
-  ]);
+  const universes = new Map(
+    reports.flatMap(({ report, eligible }) => (eligible === null ? [] : [[report.universe.hash, universeRow(report, eligible)] as const])),
+  );
+  if (universes.size > 0) tx.later(INSERT_UNIVERSES, [[...universes.values()]]);
   tx.later('DELETE FROM report_drafts WHERE (user_id, week_of, version) IN (?)', [
     reports.map(({ report }) => [report.user_id, report.week_of, report.version]),
   ]);
@@ -133,9 +140,10 @@ export async function readDraft(sql: Sql, user: string, week: string, version: n
   return row && { intentKey: row.intent_key, report: ReportSchema.parse(JSON.parse(row.document)), jobId: row.job_id };
 }
 
-/** Keeps a draft before its words are paid for, and returns the one that counts: of two attempts of one job the first one's, since its words may be under way. */
-export async function storeDraft(sql: Sql, { intentKey, report, jobId }: Draft): Promise<Draft> {
+/** Keeps a draft before its words are paid for, with the symbols that it could choose from, and returns the one that counts: of two attempts of one job the first one's, since its words may be under way. */
+export async function storeDraft(sql: Sql, { intentKey, report, jobId }: Draft, eligible: readonly string[]): Promise<Draft> {
   const { user_id: user, week_of: week, version } = report;
+  await sql.run(INSERT_UNIVERSES, [[universeRow(report, eligible)]]);
   await sql.run(
     `INSERT INTO report_drafts (user_id, week_of, version, intent_key, job_id, document) VALUES (?)
        ON DUPLICATE KEY UPDATE intent_key = IF(job_id = VALUES(job_id), intent_key, VALUES(intent_key)),

@@ -13,7 +13,8 @@ import {
   recordOver,
 } from '../record/record.ts';
 import { endSession, HORIZONS, type PickReturn, type RecordSeries, returnOver, startSession, type Weeks } from '../record/returns.ts';
-import type { ReportHead } from './reports.ts';
+import { weekOf } from '../report/week.ts';
+import { listReports, type ReportHead } from './reports.ts';
 
 /** The returns of one symbol or universe from one start. */
 export interface ReturnRow {
@@ -178,13 +179,13 @@ export interface TrackRecord {
   horizons: (HorizonRecord & { notes: string[]; returns: readonly CohortReturns[] })[];
 }
 
-/** The record of these versions. `weeks`: all for which a report was due. Returns are those that the job of the universe has stored. */
-export async function readTrackRecord(
-  sql: Sql,
-  index: string,
-  reports: readonly ReportHead[],
-  weeks: readonly string[],
-): Promise<TrackRecord> {
+/** Versions that a record reads at most: ten years of weeks with a second version each. */
+const MOST_VERSIONS = 1_000;
+
+/** The record of a user's reports up to this week, against `index`. Returns are those that the job of the universe has stored. */
+export async function readTrackRecord(sql: Sql, user: string, index: string, now: Temporal.Instant): Promise<TrackRecord> {
+  const reports = await listReports(sql, user, { limit: MOST_VERSIONS });
+  const weeks = mondaysSince(reports, weekOf(now));
   const published = reports.map((one) => ({ ...one, generatedAt: Temporal.Instant.fromEpochMilliseconds(one.generatedAt.getTime()) }));
   const cohorts = cohortsOf(published, weeks);
   const startOf = new Map(cohorts.counted.map((one) => [one.weekOf, startSession(one.generatedAt, usCalendar)]));
@@ -246,7 +247,7 @@ function resultOf({ state, start_on, start_close, end_on, end_close, value }: St
 }
 
 /** All Mondays from the first report to this week. */
-export function mondaysSince(reports: readonly ReportHead[], thisWeek: string): string[] {
+function mondaysSince(reports: readonly ReportHead[], thisWeek: string): string[] {
   const [first] = reports.map(({ weekOf: week }) => week).sort();
   const weeks: string[] = [];
   for (let week = first; week !== undefined && week <= thisWeek; week = Temporal.PlainDate.from(week).add({ days: 7 }).toString())

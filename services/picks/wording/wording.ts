@@ -1,8 +1,8 @@
 /** Has a report worded by the model, paying at most once for the words and once for writing them again; whatever goes wrong, there is a report. */
 
 import { readAnswer } from '../../model/answer-text.ts';
-import { type Asking, ask, PaymentUnknownError } from '../../model/ask.ts';
-import { type Intent, readIntent, type Spend } from '../../model/spend.ts';
+import { type Asking, ask, askOrPayAgain, PaymentUnknownError } from '../../model/ask.ts';
+import type { Intent, Spend } from '../../model/spend.ts';
 import type { ListedNames } from '../../model/words/names.ts';
 import { PermanentError, TransientError } from '../../platform/errors.ts';
 import type { Dropped, Report } from '../report/schema.ts';
@@ -27,37 +27,25 @@ export interface WordingOptions {
 export async function wordReport(report: Report, options: WordingOptions): Promise<Report> {
   const outcome = await buy(report, options);
   if ('fallback' in outcome) return withoutWords(report, outcome);
-  const paid = [outcome.spend];
-  const first = checkedAnswer(outcome.spend, report, options);
-  const final = first.enough ? first : joined(first, await again(report, first, options, paid));
-  return withWords(report, final, wordingOf(paid, options.research));
+  const { paid } = outcome;
+  const answer = paid.at(-1) as Spend;
+  const { checked: first, isFinal } = checkedAnswer(answer, report, options);
+  const final = first.enough || isFinal ? first : joined(first, await again(report, first, options, paid));
+  return withWords(report, final, wordingOf(answer, paid, options.research));
 }
 
-type Bought = { spend: Spend } | { fallback: NonNullable<Report['fallback_reason']>; unknown?: number };
+/** `paid`: the calls that were paid for, or may have been; the last one has the answer. */
+type Bought = { paid: Spend[] } | { fallback: NonNullable<Report['fallback_reason']>; unknown?: number };
 
-/** The key of the call that is paid for again, after one whose payment is unknown. */
-const AGAIN = ':again';
-
-async function buy(report: Report, options: WordingOptions): Promise<Bought> {
-  const { asking, intent, research, payAgain, isLastAttempt, signal } = options;
-  const prompt = wordingPrompt(report, research);
-  const attempt = async (key: string): Promise<Bought> => {
-    const spend = await ask(asking, { ...intent, key }, prompt, signal);
-    // Settled by an operator: it was paid for, and its answer never came.
-    return spend.raw === null ? { fallback: 'payment_unknown', unknown: spend.id } : { spend };
-  };
+async function buy(report: Report, { asking, intent, research, payAgain, isLastAttempt, signal }: WordingOptions): Promise<Bought> {
   try {
-    // What was bought again stays the answer, also where nobody allows to buy now.
-    const isBoughtAgain = (await readIntent(asking.db, intent.key + AGAIN)) !== undefined;
-    try {
-      return await attempt(isBoughtAgain ? intent.key + AGAIN : intent.key);
-    } catch (error) {
-      if (!(error instanceof PaymentUnknownError && payAgain && !isBoughtAgain)) throw error;
-      return await attempt(intent.key + AGAIN);
-    }
+    const paid = await askOrPayAgain(asking, intent, wordingPrompt(report, research), payAgain, signal);
+    const { id, raw } = paid.at(-1) as Spend;
+    // Settled by an operator: it was paid for, and its answer never came.
+    return raw === null ? { fallback: 'payment_unknown', unknown: id } : { paid };
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof PaymentUnknownError) return { fallback: 'payment_unknown', unknown: error.spendId };
+    if (error instanceof PaymentUnknownError) return { fallback: 'payment_unknown', unknown: error.spend.id };
     if (error instanceof PermanentError && error.code === 'model.cap_reached') return { fallback: 'cap_reached' };
     if (error instanceof PermanentError && (error.code === 'model.off' || error.code === 'model.no_price')) return { fallback: 'no_model' };
     if (error instanceof PermanentError && error.code === 'model.refused') return { fallback: 'model_failed' };
@@ -73,10 +61,13 @@ function withoutWords(report: Report, { fallback, unknown }: Extract<Bought, { f
 
 const NOTHING: CheckedWords = { rationales: new Map(), themes: [null, null, null, null], market: null, dropped: [], enough: false };
 
-function checkedAnswer({ raw, id }: Spend, report: Report, { listed }: WordingOptions): CheckedWords {
+function checkedAnswer({ raw, id }: Spend, report: Report, { listed }: WordingOptions): { checked: CheckedWords; isFinal: boolean } {
   const answer = readAnswer(raw as string, wordsSchema(scopeOf(report)));
-  if (answer.ok) return checkWords(answer.value as Words, report, listed);
-  return { ...NOTHING, dropped: [{ where: `answer of call ${id}`, text: '', violation: answer.fault }] };
+  if (answer.ok) return { checked: checkWords(answer.value as Words, report, listed), isFinal: false };
+  return {
+    checked: { ...NOTHING, dropped: [{ where: `answer of call ${id}`, text: '', violation: answer.fault }] },
+    isFinal: answer.isFinal,
+  };
 }
 
 /** The second and last call, for what the first one left out. It is a payment of its own: whatever keeps it from being made, the first answer stands. */
@@ -85,13 +76,14 @@ async function again(report: Report, first: CheckedWords, options: WordingOption
   try {
     const key = intent.key.replace(/:word$/, ':reword');
     const spend = await ask(asking, { ...intent, key }, wordingPrompt(report, research, first.dropped), signal);
-    if (spend.raw === null) return NOTHING;
     paid.push(spend);
-    return checkedAnswer(spend, report, options);
+    return spend.raw === null ? NOTHING : checkedAnswer(spend, report, options).checked;
   } catch (error) {
     signal.throwIfAborted();
     const isOfModel = (error instanceof PermanentError || error instanceof TransientError) && error.code.startsWith('model.');
     if (!isOfModel) throw error;
+
+    if (error instanceof PaymentUnknownError) paid.push(error.spend);
     return { ...NOTHING, dropped: [{ where: 'second call', text: '', violation: `${error.code}: ${error.message}`.slice(0, 500) }] };
   }
 }
@@ -106,18 +98,18 @@ function joined(first: CheckedWords, second: CheckedWords): CheckedWords {
   };
 }
 
-/** What the calls cost together, and who answered. */
-function wordingOf(paid: readonly Spend[], research: 'facts' | 'web'): Wording {
-  const [first] = paid as [Spend];
+/** Who answered, and what the calls cost together. One of which nobody knows whether it was paid for counts at its reserve. */
+function wordingOf({ modelAnswered, modelAsked, provider }: Spend, paid: readonly Spend[], research: 'facts' | 'web'): Wording {
   const micros = paid.reduce((sum, { settledMicros, reservedMicros }) => sum + (settledMicros ?? reservedMicros), 0);
+  const isUnknown = paid.some(({ state }) => state === 'unknown');
   const isExact = paid.every(({ costSource }) => costSource === 'provider' || costSource === 'operator');
   const pages = research === 'web' ? paid.flatMap(({ citations }) => citations) : [];
   const secure = pages.filter(({ url, title }) => url.startsWith('https://') && title !== '');
   return {
-    model: first.modelAnswered ?? first.modelAsked,
-    provider: first.provider,
+    model: modelAnswered ?? modelAsked,
+    provider,
     cost_usd: micros / 1_000_000,
-    cost_state: isExact ? 'exact' : 'estimated',
+    cost_state: isUnknown ? 'unknown' : isExact ? 'exact' : 'estimated',
     spend_ids: paid.map(({ id }) => String(id)),
     citations: [...new Map(secure.map((one) => [one.url, one])).values()]
       .slice(0, 40)

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { picksRequests } from '../../../services/job-types/picks/request.ts';
 import { enqueue } from '../../../services/ledger/enqueue/enqueue.ts';
 import { TABLES_BY_JOB } from '../../../services/ledger/maintain/delete.ts';
-import { ProfileSchema } from '../../../services/picks/profile.ts';
+import { GOALS, ProfileSchema } from '../../../services/picks/profile.ts';
 import { weekOf } from '../../../services/picks/report/week.ts';
 import { storeProfile } from '../../../services/picks/store/profiles.ts';
 import { systemClock } from '../../../services/platform/clock.ts';
@@ -72,17 +72,6 @@ export interface PicksRound extends Round {
   told: number;
 }
 
-const GOALS = [
-  'retirement',
-  'house',
-  'big_purchase',
-  'extra_income',
-  'pay_off_debt',
-  'for_fun',
-  'inheritance',
-  'travel',
-  'not_sure',
-] as const;
 /** The goals as bits of a number: no two users have the same. */
 const goalsOf = (index: number): string[] => GOALS.filter((_, bit) => ((index + 1) >> bit) & 1);
 

@@ -1,4 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { picksKey } from '../../../services/job-types/picks/request.ts';
+import { idToBytes } from '../../../services/ledger/id.ts';
 import { weekOf } from '../../../services/picks/report/week.ts';
 import { storeReports } from '../../../services/picks/store/reports.ts';
 import { reportFor } from '../../picks/report/invented-report.ts';
@@ -60,6 +62,19 @@ test('all versions are listed, the newest first', async () => {
   expect((await mesh.operator.get('/v1/users/alice/picks/history?before=2026-01-12')).body.reports.length).toBe(2);
 });
 
+test('the record names the weeks that have none, what is measured, and what must stand beside it', async () => {
+  await store(1);
+  const { status, body } = await mesh.operator.get('/v1/users/alice/picks/record');
+  expect([status, body.index, body.not_advice]).toEqual([200, 'SPY', 'This is not investment advice.']);
+  const [week] = body.horizons;
+  expect([week.weeks, week.conclusive, week.returns[0].week_of]).toEqual([1, false, '2026-01-05']);
+  expect(week.returns[0].picks.map(({ symbol, state }: { symbol: string; state: string }) => [symbol, state])).toEqual(
+    reportFor().stock_picks.map(({ ticker }) => [ticker, 'open']),
+  );
+  expect(body.without[0]).toEqual({ week_of: '2026-01-12', reason: 'no_report' });
+  expect(week.notes.join(' ')).toContain('hypothetical');
+});
+
 describe('the price', () => {
   const path = '/v1/users/alice/picks';
   test('is named by a dry run, which asks for nothing', async () => {
@@ -68,6 +83,17 @@ describe('the price', () => {
     // Two calls of 20,000 tokens at $2 and 6,000 at $10 a million.
     expect(body.price_usd).toBeCloseTo(0.2, 9);
     expect(await mesh.db.rows('SELECT id FROM jobs')).toEqual([]);
+  });
+
+  test('counts a call that may be made twice, and what the dearest of the last calls has cost', async () => {
+    expect((await mesh.operator.post(path, { dry_run: true, pay_again: true })).body.price_usd).toBeCloseTo(0.3, 9);
+    const columns =
+      'intent_key, payment, purpose, job_id, attempt, state, reserved_micros, settled_micros, cost_source, provider, model_asked, request_hash';
+    await mesh.db.run(
+      `INSERT INTO spend (${columns}, price_in, price_out, reserved_at) VALUES ('picks:dear', 1, 'picks', '', 1, 'settled', 1, 250000, 'provider', 'p', 'tester', '', 1, 1, NOW(3))`,
+    );
+    expect((await mesh.operator.post(path, { dry_run: true })).body.price_usd).toBeCloseTo(0.5, 9);
+    await mesh.db.run("DELETE FROM spend WHERE intent_key = 'picks:dear'");
   });
 
   test('must be agreed to', async () => {
@@ -84,6 +110,31 @@ describe('the price', () => {
     expect((await alice.post(path, { price_usd: 1, pay_again: true })).status).toBe(403);
     expect((await alice.post(path, { price_usd: 1 })).status).toBe(202);
   });
+});
+
+test('the last good report is shown while a new one is made, and when that fails, with the reason', async () => {
+  const path = '/v1/users/alice/picks';
+  await store(1, weekOf(Temporal.Now.instant()));
+  const { job_id } = (await mesh.operator.post(path, { price_usd: 1 })).body;
+  const making = (await mesh.operator.get(path)).body;
+  expect([making.metadata.status, making.metadata.is_current, making.data.version]).toEqual(['making', true, 1]);
+  await mesh.operator.post(`/v1/jobs/${job_id}/cancel`, {});
+  const failed = (await mesh.operator.get(path)).body;
+  expect([failed.metadata.status, failed.metadata.job.state, failed.data]).toEqual(['failed', 'cancelled', making.data]);
+  expect(failed.metadata.job.reason).toEqual(expect.any(String));
+});
+
+test('what became of an earlier week is told, however many jobs came after', async () => {
+  const earlier = '2026-01-05';
+  const { job_id } = (await mesh.operator.post('/v1/users/alice/picks', { price_usd: 1 })).body;
+  await mesh.operator.post(`/v1/jobs/${job_id}/cancel`, {});
+  await mesh.db.run('UPDATE jobs SET dedupe_key = ? WHERE id = ?', [picksKey('alice', earlier), idToBytes(job_id)]);
+  for (let version = 0; version < 11; version++) {
+    const { body } = await mesh.operator.post('/v1/users/alice/picks', { price_usd: 1 });
+    await mesh.operator.post(`/v1/jobs/${body.job_id}/cancel`, {});
+  }
+  const { metadata } = (await mesh.operator.get(`/v1/users/alice/picks?week=${earlier}`)).body;
+  expect([metadata.status, metadata.job?.id]).toEqual(['failed', job_id]);
 });
 
 test('the stale symbols of the universe are fetched before the report', async () => {

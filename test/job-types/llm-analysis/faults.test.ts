@@ -76,6 +76,11 @@ test('where the operator allows to pay again, an unknown call is followed by one
     { intent: `llm:${symbol}:HASH`, state: 'unknown', payment: 1 },
     { intent: `llm:${symbol}:HASH:again`, state: 'settled', payment: 1 },
   ]);
+  const opinion = await stored(symbol);
+  expect([opinion?.document.repaired, opinion?.document.spend_ids.length]).toEqual([false, 2]);
+  // Its answer stays the answer, also where nobody allows to pay again any more.
+  expect(await opinionOf(symbol, modelAt(model))).toMatchObject({ state: 'completed' });
+  expect(model.requests.length).toBe(2);
 });
 
 test('after 429 the job waits as long as the server asks, and then makes the opinion: the first call cost nothing', async () => {

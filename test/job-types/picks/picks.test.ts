@@ -13,6 +13,7 @@ import { readProfile, storeProfile } from '../../../services/picks/store/profile
 import { type NewReport, readReport } from '../../../services/picks/store/reports.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import { type Config, loadConfig } from '../../../services/platform/config/load.ts';
+import { fromJson } from '../../../services/platform/database/database.ts';
 import { modelConfig } from '../../model/parts.ts';
 import { AT, inventedMembers, screened, user as userOf } from '../../picks/invented-universe.ts';
 import { storeUniverse, wordsFor } from '../../picks/stored-universe.ts';
@@ -162,6 +163,52 @@ test('a pick without good sentences is asked for once more, and no oftener', asy
   expect(server.requests.at(-1)?.messages[1]?.content).toContain('broke_these_rules');
 });
 
+test.each([
+  ['a refusal', { refusal: 'I will not write about shares.' }],
+  ['an answer beyond model.max_tokens', { finishReason: 'length' }],
+])('%s is paid for once: the same question would bring no other answer', async (_, more) => {
+  const user = newUser();
+  const before = server.requests.length;
+  server.behave({ kind: 'answer', text: '{', ...more });
+  await make(user, { config: MODEL });
+  const report = await readReport(db, user);
+  expect([server.requests.length - before, report?.source, report?.fallback_reason]).toEqual([1, 'quant', 'invalid_answer']);
+  expect(report?.cost_usd).toBeCloseTo(0.004, 9);
+});
+
+test('a second call that was cut off may have been paid for: the report counts it at its reserve, and says that nobody knows', async () => {
+  const user = newUser();
+  const sent = server.requests.length;
+  server.behave((request, index) =>
+    index === sent
+      ? { kind: 'answer', text: wordsFor(request, { without: [JSON.parse(request.messages[1]?.content as string).picks[0].ticker] }) }
+      : { kind: 'cut', when: 'half' },
+  );
+  await make(user, { config: MODEL });
+  const report = await readReport(db, user);
+  const calls = await spends(user);
+  expect(calls.map(({ state }) => state)).toEqual(['settled', 'unknown']);
+  expect([report?.source, report?.cost_state, report?.spend_ids]).toEqual(['llm', 'unknown', calls.map(({ id }) => String(id))]);
+  const [second] = await db.rows<{ micros: number }>('SELECT reserved_micros AS micros FROM spend WHERE id = ?', [calls[1]?.id]);
+  expect(report?.cost_usd).toBeCloseTo(0.004 + (second?.micros as number) / 1e6, 9);
+});
+
+test('a report that goes on from a draft is measured against the universe of that draft', async () => {
+  const user = newUser();
+  await db.run('DELETE FROM pick_universes');
+  const { id } = await make(user, { config: MODEL, keep: false });
+  // By the next attempt the lists are shorter.
+  const symbols = MEMBERS.slice(10).map(({ symbol }) => symbol);
+  const config = { ...MODEL, picks: { ...picks, universe: { ...picks.universe, lists: [{ name: 'invented', symbols }] } } };
+  await make(user, { config, job: id, attempt: 2 });
+  const report = await readReport(db, user);
+  const [stored] = await db.rows<{ eligible: unknown }>('SELECT eligible FROM pick_universes WHERE hash = UNHEX(?)', [
+    report?.universe.hash,
+  ]);
+  const eligible = screened(MEMBERS).candidates.map(({ symbol }) => symbol);
+  expect([report?.source, fromJson(stored?.eligible)]).toEqual(['llm', eligible]);
+});
+
 test('an answer that is no JSON leaves the report of the program, and what was paid stays on it', async () => {
   const user = newUser();
   server.behave({ kind: 'answer', text: 'I would rather not.' });
@@ -210,6 +257,8 @@ test('with model.on_unknown pay_again a call that was cut off is paid for once m
     'word unknown',
     'word:again settled',
   ]);
+  const [lost, again] = await spends(user);
+  expect(await readReport(db, user)).toMatchObject({ cost_state: 'unknown', spend_ids: [String(lost?.id), String(again?.id)] });
 });
 
 test('after an operator has settled a lost call, words may be bought again', async () => {

@@ -1,8 +1,8 @@
 /** The track record from stored bars. Expected returns are written out by hand. */
 import { beforeEach, expect, test } from 'vitest';
 import { usCalendar } from '../../../services/market/calendar/calendar.ts';
-import { listReports, storeReports } from '../../../services/picks/store/reports.ts';
-import { computeReturns, mondaysSince, readTrackRecord, storeReturns } from '../../../services/picks/store/track-record.ts';
+import { storeReports } from '../../../services/picks/store/reports.ts';
+import { computeReturns, readTrackRecord, storeReturns } from '../../../services/picks/store/track-record.ts';
 import { databaseOfFile } from '../../support/database.ts';
 import { reportFor } from '../report/invented-report.ts';
 
@@ -27,10 +27,7 @@ async function update(): Promise<void> {
   await db.transaction((tx) => storeReturns(tx, rows, new Date(NOW.epochMilliseconds)));
 }
 
-const record = async () => {
-  const reports = await listReports(db, 'alice', { limit: 10 });
-  return readTrackRecord(db, 'SPY', reports, mondaysSince(reports, '2026-11-30'));
-};
+const record = () => readTrackRecord(db, 'alice', 'SPY', NOW);
 
 beforeEach(async () => {
   for (const table of ['weekly_reports', 'pick_universes', 'pick_returns', 'pick_universe_returns', 'bars', 'corporate_actions'])

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import { plainSchema } from '../../../services/model/client.ts';
 import { listedNames } from '../../../services/model/words/names.ts';
 import type { Report } from '../../../services/picks/report/schema.ts';
 import { reportViolations } from '../../../services/picks/report/validate.ts';
 import { DEFAULT_RULES } from '../../../services/picks/rules.ts';
-import { screenFor } from '../../../services/picks/screen/screen.ts';
+import { PROMPT_BYTES, wordingPrompt } from '../../../services/picks/wording/prompt.ts';
 import { checkWords, withWords, wordingFacts, wordingKey } from '../../../services/picks/words/apply.ts';
-import { type Words, wordsJsonSchema, wordsSchema, wordsScopeOf } from '../../../services/picks/words/schema.ts';
-import { user } from '../invented-universe.ts';
+import { type Words, wordsSchema } from '../../../services/picks/words/schema.ts';
 import { reportFor, UNIVERSE } from '../report/invented-report.ts';
 
 const REPORT = reportFor();
@@ -203,14 +203,6 @@ describe('bad words', () => {
   });
 });
 
-test('themes may name the picks and the best sixty that passed', () => {
-  const screen = screenFor(UNIVERSE, user());
-  const { tickers, themeTickers } = wordsScopeOf(screen);
-  expect(tickers).toEqual(TICKERS);
-  expect(new Set(themeTickers).size).toBe(themeTickers.length);
-  expect(themeTickers.length).toBe(Math.min(60, screen.ranked.length));
-});
-
 describe('the schema', () => {
   const schema = wordsSchema(SCOPE);
 
@@ -256,7 +248,8 @@ describe('the schema', () => {
   });
 
   test('is sent with types and enums only, all fields required and no others', () => {
-    const sent = wordsJsonSchema(SCOPE);
+    const { schema: asked } = wordingPrompt(REPORT, 'facts');
+    const sent = plainSchema(asked.shape);
     const text = JSON.stringify(sent);
     expect(text).not.toMatch(/minLength|maxLength|minItems|maxItems|minimum|maximum|pattern|\$schema/);
     const objects: Record<string, unknown>[] = [];
@@ -271,4 +264,10 @@ describe('the schema', () => {
     }
     expect(sent).toMatchObject({ properties: { rationales: { items: { properties: { ticker: { enum: TICKERS } } } } } });
   });
+});
+
+test('however much an earlier answer violates, the prompt stays below the bytes for which a price is named', () => {
+  const dropped = Array.from({ length: 200 }, () => ({ where: 'rationale of ABCDE', text: '😀'.repeat(250), violation: '漢'.repeat(900) }));
+  const { system, user } = wordingPrompt(REPORT, 'web', dropped);
+  expect(Buffer.byteLength(system + user)).toBeLessThan(PROMPT_BYTES);
 });
