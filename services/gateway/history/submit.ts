@@ -8,10 +8,12 @@ import { downloadOf, optionFields, stockFields } from '../../history/fields.ts';
 import { gapsOf } from '../../history/gaps.ts';
 import { planOf } from '../../history/plan.ts';
 import { historyRequests } from '../../job-types/history/request.ts';
+import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
 import { isLive, nowOf } from '../../ledger/job.ts';
 import { jobStatus as statusOf } from '../../ledger/read/status.ts';
 import { TransientError } from '../../platform/errors.ts';
 import { callerOf, demand, usersFor } from '../auth/access.ts';
+import type { WatchKey } from '../auth/key-watch.ts';
 import { visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { flag, jobStatus, problems } from '../http/schemas.ts';
@@ -60,10 +62,15 @@ const accepted = z
   })
   .meta({ id: 'AcceptedDownload' });
 
-export function historySubmitRoutes(app: App, parts: Parts): void {
-  submitRoute(app, parts, 'option', { url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' });
-  submitRoute(app, parts, 'stock', { url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' });
-  submitRoute(app, parts, 'option', {
+export function historySubmitRoutes(app: App, parts: Parts, watchKey: WatchKey): void {
+  const waits: Waits = { watchKey, open: new Set(), isEnding: false };
+  app.addHook('preClose', async () => {
+    waits.isEnding = true;
+    for (const end of waits.open) end();
+  });
+  submitRoute(app, parts, waits, 'option', { url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' });
+  submitRoute(app, parts, waits, 'stock', { url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' });
+  submitRoute(app, parts, waits, 'option', {
     url: '/historical/option',
     operationId: 'requestHistoricalOption',
     tag: 'earlier paths',
@@ -86,7 +93,13 @@ function warmUp({ clock, config }: Pick<Parts, 'clock' | 'config'>): void {
 /** Times after which the code is compiled, as measured. */
 const WARMED = 3;
 
-function submitRoute(app: App, parts: Parts, asset: Asset, route: { url: string; operationId: string; tag: string }): void {
+interface Route {
+  url: string;
+  operationId: string;
+  tag: string;
+}
+
+function submitRoute(app: App, parts: Parts, waits: Waits, asset: Asset, route: Route): void {
   app.route({
     method: 'POST',
     url: route.url,
@@ -114,14 +127,16 @@ function submitRoute(app: App, parts: Parts, asset: Asset, route: { url: string;
         const idempotency =
           body.idempotency_key === undefined ? undefined : idempotentRequest(caller.id, body.idempotency_key, [asset, body]);
         const known = idempotency && (await jobOfKey(parts.db, idempotency, nowOf(parts.ledger)));
-        return known === undefined ? submit(parts, request, download, { ...body, idempotency }) : acceptedJson(known, download, 'joined');
+        if (known !== undefined) return acceptedJson(known, download, 'joined');
+        const [accepted] = await submitAll(parts, request, [download], { ...body, idempotency });
+        return accepted as Accepted;
       }
       if (mode === 'async') return send(reply, await accept());
       // Whoever waits for the end reads the job.
       usersFor(caller, 'read');
       const release = parts.streams.hold(caller);
       try {
-        return await answerAtEnd(parts, request, reply, await accept());
+        return await answerAtEnd(parts, waits, { request, reply, answer: await accept() });
       } finally {
         release();
       }
@@ -144,31 +159,42 @@ interface SubmitOptions {
 }
 
 /**
- * Commits the job of a download with its parts. The job alone counts against the quotas of the caller: a long download must not be refused for its own parts. Errors:
- * `InputError('history.no_trading_day')`, those of `submitFor`.
+ * Commits the jobs of downloads with their parts: within the quotas of the caller all together or none. The first job of each download alone counts: a long download must not be
+ * refused for its own parts. Errors: `InputError('history.no_trading_day')`, those of `submitFor`.
  */
-async function submit(parts: Parts, request: FastifyRequest, download: Download, options: SubmitOptions): Promise<Accepted> {
+async function submitAll(
+  parts: Parts,
+  request: FastifyRequest,
+  downloads: readonly Download[],
+  options: SubmitOptions,
+): Promise<Accepted[]> {
   const { config, ledger } = parts;
   const { priority, user, callback_url, force_refresh: force, idempotency } = options;
   checkCallback(parts, callback_url);
-  const plan = planOf(download);
   const origin = { cause: 'user_request', rules: config.jobs.priority_rules, user } as const;
-  const requests = historyRequests(download, { force, priority, origin, config, plan });
-  const [main] = requests;
+  const planned = downloads.map((download) => {
+    const plan = planOf(download);
+    return { download, items: plan.length, requests: historyRequests(download, { force, priority, origin, config, plan }) };
+  });
+  const requests = planned.flatMap((one) => one.requests);
+  const mains = new Set(planned.map((one) => one.requests[0]));
   const { accepted: taken } = await submitFor(parts, callerOf(request), requests, {
-    callbackOf: (_, index) => (index === 0 ? callback_url : undefined),
+    callbackOf: (one) => (mains.has(one) ? callback_url : undefined),
     unitOf: () => '',
-    isMain: (one) => one === main,
-    isCounted: (one) => one === main,
+    isMain: (one) => mains.has(one),
+    isCounted: (one) => mains.has(one),
     alongside: async (tx, answers) => {
       const [answer] = answers;
       if (idempotency !== undefined && answer !== undefined && answer.outcome !== 'refused')
         await keepKey(tx, idempotency, answer.id, nowOf(ledger));
     },
   });
-  const one = taken.find(({ index }) => index === 0);
-  if (one === undefined) throw new TransientError('queue.full', 'the queue has no room for all parts of this download; ask again later');
-  return acceptedJson(one.answer.id, download, one.outcome, plan.length);
+  const byRequest = new Map(taken.map((one) => [one.request, one]));
+  return planned.map(({ download, items, requests: [main] }) => {
+    const one = byRequest.get(main as JobRequest);
+    if (one === undefined) throw new TransientError('queue.full', 'the queue has no room for all parts of this download; ask again later');
+    return acceptedJson(one.answer.id, download, one.outcome, items);
+  });
 }
 
 function acceptedJson(id: string, download: Download, outcome: Accepted['outcome'], items = planOf(download).length): Accepted {
@@ -184,30 +210,48 @@ function acceptedJson(id: string, download: Download, outcome: Accepted['outcome
   };
 }
 
-/** Answers 200 with the job when it ends within a minute, else 202. */
-async function answerAtEnd(parts: Parts, request: FastifyRequest, reply: FastifyReply, answer: Accepted) {
-  const { db, live, estimator } = parts;
+/** The requests of this gateway that wait for the end of their jobs. */
+interface Waits {
+  watchKey: WatchKey;
+  /** What ends them. */
+  open: Set<() => void>;
+  /** The gateway stops. */
+  isEnding: boolean;
+}
+
+/** Answers 200 with the job when it ends within a minute, else 202: at once when the caller has gone, its key is in force no more, or the gateway stops. */
+async function answerAtEnd(
+  { db, live, estimator }: Parts,
+  waits: Waits,
+  { request, reply, answer }: { request: FastifyRequest; reply: FastifyReply; answer: Accepted },
+) {
+  const caller = callerOf(request);
   const until = performance.now() + SYNC_MS;
-  let isClosed = false;
+  let isOver = waits.isEnding || reply.raw.destroyed;
   let changed = Promise.withResolvers<void>();
-  reply.raw.once('close', () => {
-    isClosed = true;
+  const end = (): void => {
+    isOver = true;
     changed.resolve();
-  });
+  };
+  reply.raw.once('close', end);
+  waits.open.add(end);
+  const unwatch = waits.watchKey(caller, end);
   const stopListening = live.onStatus(answer.job_id, () => changed.resolve());
   try {
     for (;;) {
-      const { job, toEstimate } = await visibleJob(db, callerOf(request), answer.job_id);
+      const { job, toEstimate } = await visibleJob(db, caller, answer.job_id);
       if (!isLive(job.state)) {
         const [estimate] = await estimator.estimate([toEstimate]);
         return reply.code(200).send(statusOf(job, estimate?.completionSeconds ?? null));
       }
-      if (isClosed || performance.now() > until) return send(reply, answer);
-      await Promise.race([changed.promise, delay(READ_MS)]);
+      if (isOver || performance.now() > until) return send(reply, answer);
+      await Promise.race([changed.promise, delay(READ_MS, undefined, { ref: false })]);
       changed = Promise.withResolvers<void>();
     }
   } finally {
     stopListening();
+    unwatch();
+    waits.open.delete(end);
   }
 }
 
@@ -232,9 +276,7 @@ function gapsRoute(app: App, parts: Parts): void {
       demand(request, 'jobs', body.user);
       const download = downloadOf(dataset, body, { from, to });
       const { days, downloads } = gapsOf(download, await readCoverage(parts.db, download, parts.clock.now()));
-      const jobs: Accepted[] = [];
-      // One after the other: each is a transaction, and there are ten at most.
-      for (const one of downloads) jobs.push(await submit(parts, request, one, body));
+      const jobs = downloads.length === 0 ? [] : await submitAll(parts, request, downloads, body);
       return reply.code(202).send({ days: days.length, jobs });
     },
   });
