@@ -11,6 +11,7 @@ import { historyRequests } from '../../job-types/history/request.ts';
 import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
 import { isLive, nowOf } from '../../ledger/job.ts';
 import { jobStatus as statusOf } from '../../ledger/read/status.ts';
+import { usCalendar } from '../../market/calendar/calendar.ts';
 import { TransientError } from '../../platform/errors.ts';
 import { callerOf, demand, usersFor } from '../auth/access.ts';
 import type { WatchKey } from '../auth/key-watch.ts';
@@ -76,22 +77,12 @@ export function historySubmitRoutes(app: App, parts: Parts, watchKey: WatchKey):
     tag: 'earlier paths',
   });
   gapsRoute(app, parts);
-  app.addHook('onListen', async () => warmUp(parts));
-}
-
-/** The calendar of a year is computed at its first use, and code that runs for the first time is slow: the first request of ten years took three times as long as the next one. */
-function warmUp({ clock, config }: Pick<Parts, 'clock' | 'config'>): void {
-  const to = clock.now().toZonedDateTimeISO('America/New_York').toPlainDate();
-  const body = bodyOf('option', { clock }).parse({
-    ...{ root: 'SPY', schema: 'quote', start_date: to.subtract({ years: 10 }).toString(), end_date: to.toString() },
+  // The calendar of a year is computed at its first use: for ten years 12 ms, which the first request would wait for.
+  app.addHook('onListen', async () => {
+    const today = parts.clock.now().toZonedDateTimeISO(usCalendar.timeZone).toPlainDate();
+    usCalendar.tradingDays(today.subtract({ years: 10 }).toString(), today.toString());
   });
-  const origin = { cause: 'user_request', rules: config.jobs.priority_rules } as const;
-  const download = downloadOf('option', body, { from: body.start_date, to: body.end_date });
-  for (let times = 0; times < WARMED; times++) historyRequests(download, { origin, config });
 }
-
-/** Times after which the code is compiled, as measured. */
-const WARMED = 3;
 
 interface Route {
   url: string;
