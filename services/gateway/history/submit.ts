@@ -7,12 +7,10 @@ import type { Asset, Download } from '../../history/dataset.ts';
 import { downloadOf, optionFields, stockFields } from '../../history/fields.ts';
 import { gapsOf } from '../../history/gaps.ts';
 import { planOf } from '../../history/plan.ts';
-import { historyRequests } from '../../job-types/history/request.ts';
-import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
+import { acceptedJson, answersTo, askFor } from '../../job-types/history/asked.ts';
 import { isLive, nowOf } from '../../ledger/job.ts';
 import { jobStatus as statusOf } from '../../ledger/read/status.ts';
 import { usCalendar } from '../../market/calendar/calendar.ts';
-import { TransientError } from '../../platform/errors.ts';
 import { callerOf, demand, usersFor } from '../auth/access.ts';
 import type { WatchKey } from '../auth/key-watch.ts';
 import { visibleJob } from '../auth/visible-job.ts';
@@ -69,13 +67,9 @@ export function historySubmitRoutes(app: App, parts: Parts, watchKey: WatchKey):
     waits.isEnding = true;
     for (const end of waits.open) end();
   });
-  submitRoute(app, parts, waits, 'option', { url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' });
-  submitRoute(app, parts, waits, 'stock', { url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' });
-  submitRoute(app, parts, waits, 'option', {
-    url: '/historical/option',
-    operationId: 'requestHistoricalOption',
-    tag: 'earlier paths',
-  });
+  submitRoute(app, parts, 'option', { url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' }, waits);
+  submitRoute(app, parts, 'stock', { url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' }, waits);
+  submitRoute(app, parts, 'option', { url: '/historical/option', operationId: 'requestHistoricalOption', tag: 'earlier paths' }, waits);
   gapsRoute(app, parts);
   // The calendar of a year is computed at its first use: for ten years 12 ms, which the first request would wait for.
   app.addHook('onListen', async () => {
@@ -90,7 +84,7 @@ interface Route {
   tag: string;
 }
 
-function submitRoute(app: App, parts: Parts, waits: Waits, asset: Asset, route: Route): void {
+function submitRoute(app: App, parts: Parts, asset: Asset, route: Route, waits: Waits): void {
   app.route({
     method: 'POST',
     url: route.url,
@@ -118,7 +112,7 @@ function submitRoute(app: App, parts: Parts, waits: Waits, asset: Asset, route: 
         const idempotency =
           body.idempotency_key === undefined ? undefined : idempotentRequest(caller.id, body.idempotency_key, [asset, body]);
         const known = idempotency && (await jobOfKey(parts.db, idempotency, nowOf(parts.ledger)));
-        if (known !== undefined) return acceptedJson(known, download, 'joined');
+        if (known !== undefined) return acceptedJson(known, download, 'joined', planOf(download).length);
         const [accepted] = await submitAll(parts, request, [download], { ...body, idempotency });
         return accepted as Accepted;
       }
@@ -151,7 +145,7 @@ interface SubmitOptions {
 
 /**
  * Commits the jobs of downloads with their parts: within the quotas of the caller all together or none. The first job of each download alone counts: a long download must not be
- * refused for its own parts. Errors: `InputError('history.no_trading_day')`, those of `submitFor`.
+ * refused for its own parts. Errors: `InputError('history.no_trading_day')`, those of `submitFor` and `answersTo`.
  */
 async function submitAll(
   parts: Parts,
@@ -163,42 +157,25 @@ async function submitAll(
   const { priority, user, callback_url, force_refresh: force, idempotency } = options;
   checkCallback(parts, callback_url);
   const origin = { cause: 'user_request', rules: config.jobs.priority_rules, user } as const;
-  const planned = downloads.map((download) => {
-    const plan = planOf(download);
-    return { download, items: plan.length, requests: historyRequests(download, { force, priority, origin, config, plan }) };
-  });
-  const requests = planned.flatMap((one) => one.requests);
-  const mains = new Set(planned.map((one) => one.requests[0]));
-  const { accepted: taken } = await submitFor(parts, callerOf(request), requests, {
-    callbackOf: (one) => (mains.has(one) ? callback_url : undefined),
-    unitOf: () => '',
-    isMain: (one) => mains.has(one),
-    isCounted: (one) => mains.has(one),
-    alongside: async (tx, answers) => {
-      const [answer] = answers;
-      if (idempotency !== undefined && answer !== undefined && answer.outcome !== 'refused')
-        await keepKey(tx, idempotency, answer.id, nowOf(ledger));
+  const asked = askFor(downloads, { force, priority, origin, config });
+  const mains = new Set(asked.map(({ requests: [main] }) => main));
+  const submitted = await submitFor(
+    parts,
+    callerOf(request),
+    asked.flatMap(({ requests }) => requests),
+    {
+      callbackOf: (one) => (mains.has(one) ? callback_url : undefined),
+      unitOf: () => '',
+      isMain: (one) => mains.has(one),
+      isCounted: (one) => mains.has(one),
+      alongside: async (tx, answers) => {
+        const [answer] = answers;
+        if (idempotency !== undefined && answer !== undefined && answer.outcome !== 'refused')
+          await keepKey(tx, idempotency, answer.id, nowOf(ledger));
+      },
     },
-  });
-  const byRequest = new Map(taken.map((one) => [one.request, one]));
-  return planned.map(({ download, items, requests: [main] }) => {
-    const one = byRequest.get(main as JobRequest);
-    if (one === undefined) throw new TransientError('queue.full', 'the queue has no room for all parts of this download; ask again later');
-    return acceptedJson(one.answer.id, download, one.outcome, items);
-  });
-}
-
-function acceptedJson(id: string, download: Download, outcome: Accepted['outcome'], items = planOf(download).length): Accepted {
-  const { asset, schema, interval, root, from, to } = download;
-  const what = `${root} ${asset} ${schema}${interval === '1d' ? '' : ` ${interval}`} from ${from} to ${to}`;
-  return {
-    status: 'accepted',
-    job_id: id,
-    message: outcome === 'queued' ? `the download of ${what} is queued` : `the download of ${what} was asked for before; this is its job`,
-    status_url: `/v1/jobs/${id}`,
-    total_items: items,
-    outcome,
-  };
+  );
+  return answersTo(asked, submitted);
 }
 
 /** The requests of this gateway that wait for the end of their jobs. */

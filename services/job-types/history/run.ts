@@ -213,10 +213,7 @@ async function storedNow({ sql, parts, signal, context }: Run, keys: readonly st
   const rows = await readObjects(sql, keys);
   for (const key of await lostOf(parts.store, [...rows.values()], signal)) {
     rows.delete(key);
-    context.log.warn(
-      { key },
-      `${key} in ${parts.store.where} is not the file of the manifest: it is downloaded again, unless another job has just done so`,
-    );
+    context.log.warn({ key }, `${key} in ${parts.store.where} is lost, or is not the file of the manifest any more`);
   }
   return rows;
 }
