@@ -9,7 +9,7 @@ import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete } from '../../../services/ledger/run/complete.ts';
 import { systemClock } from '../../../services/platform/clock.ts';
 import { loadConfig } from '../../../services/platform/config/load.ts';
-import { type Database, openDatabase } from '../../../services/platform/database/database.ts';
+import { type Database, openDatabase, type Sql } from '../../../services/platform/database/database.ts';
 import { TransientError } from '../../../services/platform/errors.ts';
 import { freePort } from '../../../services/platform/machine/ports.ts';
 import { startEmbedded } from '../../broker/brokers.ts';
@@ -100,10 +100,10 @@ test('waiting ends with what is known when the time is up', async () => {
 describe('what is told of jobs', () => {
   const silent = { onChange() {}, onNote() {} };
 
-  async function following() {
+  async function following(sql: Sql = db) {
     const broker = await startEmbedded();
     const bus = openBus(broker.port);
-    const follower = followJobs(db, bus);
+    const follower = followJobs(sql, bus);
     await bus.online();
     onTestFinished(async () => {
       await follower.close();
@@ -151,6 +151,38 @@ describe('what is told of jobs', () => {
     ]);
     expect(followed).toMatchObject({ state: 'completed_with_errors', worker: 'w1', reason: 'two failed', items: { done: 6, total: 10 } });
     expect(followed?.endedAt).toBeGreaterThan(0);
+  });
+
+  test('a state that was read before a message came is not told after it', async () => {
+    const begun = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    const slow: Sql = {
+      run: db.run,
+      // What is read later would be of a ledger that lags behind the messages, as none does.
+      rows: async (sql, params) => {
+        const rows = await db.rows<never>(sql, params);
+        begun.resolve();
+        await held.promise;
+        return rows.splice(0, reads++ === 0 ? 1 : 0);
+      },
+    };
+    let reads = 0;
+    const { follower, say } = await following(slow);
+    const id = await job('LATE');
+    const told: State[] = [];
+    const running = Promise.withResolvers<void>();
+    const onChange = ({ state }: { state: State }) => {
+      told.push(state);
+      running.resolve();
+    };
+    const ended = follower.until([id], { ...silent, onChange }, AbortSignal.timeout(20_000));
+    await begun.promise;
+    await say(id, 'running');
+    await running.promise;
+    held.resolve();
+    await say(id, 'completed');
+    await ended;
+    expect(told).toEqual(['running', 'completed']);
   });
 
   test('of several jobs the wait ends with the last, and they are in the order that was asked for', async () => {
