@@ -1,5 +1,6 @@
 /** `stockmesh history option`, `stock` and `gaps`: asking for downloads, and watching them. */
 import { WaitTimeoutError, waitForJob } from '../../client/wait.ts';
+import { isGap } from '../../history/gaps.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { FAILURE } from '../output/failure.ts';
 import { plural, span } from '../output/numbers.ts';
@@ -72,7 +73,7 @@ export async function gaps(root: string, options: GapsOptions): Promise<number> 
       return 0;
     }
     const { days } = await history.coverage({ ...named, from, to });
-    const missing = days.filter(({ state }) => state === 'missing' || state === 'failed' || state === 'partial');
+    const missing = days.filter(isGap);
     if (options.json) printJson({ ok: missing.length === 0, days: missing });
     else if (missing.length === 0) print('nothing is missing');
     else {

@@ -71,8 +71,11 @@ const RETRY_SECONDS = 1;
 /** Aborts when the caller has gone. */
 export function closing({ raw }: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  raw.once('close', () => {
+  const gone = (): void => {
     if (!raw.writableFinished) controller.abort(new TransientError('request.gone', 'the caller has gone'));
-  });
+  };
+  raw.once('close', gone);
+  // One that has gone already: `close` is over.
+  if (raw.destroyed) gone();
   return controller.signal;
 }

@@ -7,11 +7,12 @@ import type { Asset, Download } from '../../history/dataset.ts';
 import { downloadOf, optionFields, stockFields } from '../../history/fields.ts';
 import { gapsOf } from '../../history/gaps.ts';
 import { planOf } from '../../history/plan.ts';
-import { historyRequests } from '../../job-types/history/request.ts';
+import { acceptedJson, answersTo, askFor } from '../../job-types/history/asked.ts';
 import { isLive, nowOf } from '../../ledger/job.ts';
 import { jobStatus as statusOf } from '../../ledger/read/status.ts';
-import { TransientError } from '../../platform/errors.ts';
+import { usCalendar } from '../../market/calendar/calendar.ts';
 import { callerOf, demand, usersFor } from '../auth/access.ts';
+import type { WatchKey } from '../auth/key-watch.ts';
 import { visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { flag, jobStatus, problems } from '../http/schemas.ts';
@@ -60,33 +61,30 @@ const accepted = z
   })
   .meta({ id: 'AcceptedDownload' });
 
-export function historySubmitRoutes(app: App, parts: Parts): void {
-  submitRoute(app, parts, 'option', { url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' });
-  submitRoute(app, parts, 'stock', { url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' });
-  submitRoute(app, parts, 'option', {
-    url: '/historical/option',
-    operationId: 'requestHistoricalOption',
-    tag: 'earlier paths',
+export function historySubmitRoutes(app: App, parts: Parts, watchKey: WatchKey): void {
+  const waits: Waits = { watchKey, open: new Set(), isEnding: false };
+  app.addHook('preClose', async () => {
+    waits.isEnding = true;
+    for (const end of waits.open) end();
   });
+  submitRoute(app, parts, 'option', { url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' }, waits);
+  submitRoute(app, parts, 'stock', { url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' }, waits);
+  submitRoute(app, parts, 'option', { url: '/historical/option', operationId: 'requestHistoricalOption', tag: 'earlier paths' }, waits);
   gapsRoute(app, parts);
-  app.addHook('onListen', async () => warmUp(parts));
-}
-
-/** The calendar of a year is computed at its first use, and code that runs for the first time is slow: the first request of ten years took three times as long as the next one. */
-function warmUp({ clock, config }: Pick<Parts, 'clock' | 'config'>): void {
-  const to = clock.now().toZonedDateTimeISO('America/New_York').toPlainDate();
-  const body = bodyOf('option', { clock }).parse({
-    ...{ root: 'SPY', schema: 'quote', start_date: to.subtract({ years: 10 }).toString(), end_date: to.toString() },
+  // The calendar of a year is computed at its first use: for ten years 12 ms, which the first request would wait for.
+  app.addHook('onListen', async () => {
+    const today = parts.clock.now().toZonedDateTimeISO(usCalendar.timeZone).toPlainDate();
+    usCalendar.tradingDays(today.subtract({ years: 10 }).toString(), today.toString());
   });
-  const origin = { cause: 'user_request', rules: config.jobs.priority_rules } as const;
-  const download = downloadOf('option', body, { from: body.start_date, to: body.end_date });
-  for (let times = 0; times < WARMED; times++) historyRequests(download, { origin, config });
 }
 
-/** Times after which the code is compiled, as measured. */
-const WARMED = 3;
+interface Route {
+  url: string;
+  operationId: string;
+  tag: string;
+}
 
-function submitRoute(app: App, parts: Parts, asset: Asset, route: { url: string; operationId: string; tag: string }): void {
+function submitRoute(app: App, parts: Parts, asset: Asset, route: Route, waits: Waits): void {
   app.route({
     method: 'POST',
     url: route.url,
@@ -114,14 +112,16 @@ function submitRoute(app: App, parts: Parts, asset: Asset, route: { url: string;
         const idempotency =
           body.idempotency_key === undefined ? undefined : idempotentRequest(caller.id, body.idempotency_key, [asset, body]);
         const known = idempotency && (await jobOfKey(parts.db, idempotency, nowOf(parts.ledger)));
-        return known === undefined ? submit(parts, request, download, { ...body, idempotency }) : acceptedJson(known, download, 'joined');
+        if (known !== undefined) return acceptedJson(known, download, 'joined', planOf(download).length);
+        const [accepted] = await submitAll(parts, request, [download], { ...body, idempotency });
+        return accepted as Accepted;
       }
       if (mode === 'async') return send(reply, await accept());
       // Whoever waits for the end reads the job.
       usersFor(caller, 'read');
       const release = parts.streams.hold(caller);
       try {
-        return await answerAtEnd(parts, request, reply, await accept());
+        return await answerAtEnd(parts, waits, { request, reply, answer: await accept() });
       } finally {
         release();
       }
@@ -144,70 +144,82 @@ interface SubmitOptions {
 }
 
 /**
- * Commits the job of a download with its parts. The job alone counts against the quotas of the caller: a long download must not be refused for its own parts. Errors:
- * `InputError('history.no_trading_day')`, those of `submitFor`.
+ * Commits the jobs of downloads with their parts: within the quotas of the caller all together or none. The first job of each download alone counts: a long download must not be
+ * refused for its own parts. Errors: `InputError('history.no_trading_day')`, those of `submitFor` and `answersTo`.
  */
-async function submit(parts: Parts, request: FastifyRequest, download: Download, options: SubmitOptions): Promise<Accepted> {
+async function submitAll(
+  parts: Parts,
+  request: FastifyRequest,
+  downloads: readonly Download[],
+  options: SubmitOptions,
+): Promise<Accepted[]> {
   const { config, ledger } = parts;
   const { priority, user, callback_url, force_refresh: force, idempotency } = options;
   checkCallback(parts, callback_url);
-  const plan = planOf(download);
   const origin = { cause: 'user_request', rules: config.jobs.priority_rules, user } as const;
-  const requests = historyRequests(download, { force, priority, origin, config, plan });
-  const [main] = requests;
-  const { accepted: taken } = await submitFor(parts, callerOf(request), requests, {
-    callbackOf: (_, index) => (index === 0 ? callback_url : undefined),
-    unitOf: () => '',
-    isMain: (one) => one === main,
-    isCounted: (one) => one === main,
-    alongside: async (tx, answers) => {
-      const [answer] = answers;
-      if (idempotency !== undefined && answer !== undefined && answer.outcome !== 'refused')
-        await keepKey(tx, idempotency, answer.id, nowOf(ledger));
+  const asked = askFor(downloads, { force, priority, origin, config });
+  const mains = new Set(asked.map(({ requests: [main] }) => main));
+  const submitted = await submitFor(
+    parts,
+    callerOf(request),
+    asked.flatMap(({ requests }) => requests),
+    {
+      callbackOf: (one) => (mains.has(one) ? callback_url : undefined),
+      unitOf: () => '',
+      isMain: (one) => mains.has(one),
+      isCounted: (one) => mains.has(one),
+      alongside: async (tx, answers) => {
+        const [answer] = answers;
+        if (idempotency !== undefined && answer !== undefined && answer.outcome !== 'refused')
+          await keepKey(tx, idempotency, answer.id, nowOf(ledger));
+      },
     },
-  });
-  const one = taken.find(({ index }) => index === 0);
-  if (one === undefined) throw new TransientError('queue.full', 'the queue has no room for all parts of this download; ask again later');
-  return acceptedJson(one.answer.id, download, one.outcome, plan.length);
+  );
+  return answersTo(asked, submitted);
 }
 
-function acceptedJson(id: string, download: Download, outcome: Accepted['outcome'], items = planOf(download).length): Accepted {
-  const { asset, schema, interval, root, from, to } = download;
-  const what = `${root} ${asset} ${schema}${interval === '1d' ? '' : ` ${interval}`} from ${from} to ${to}`;
-  return {
-    status: 'accepted',
-    job_id: id,
-    message: outcome === 'queued' ? `the download of ${what} is queued` : `the download of ${what} was asked for before; this is its job`,
-    status_url: `/v1/jobs/${id}`,
-    total_items: items,
-    outcome,
-  };
+/** The requests of this gateway that wait for the end of their jobs. */
+interface Waits {
+  watchKey: WatchKey;
+  /** What ends them. */
+  open: Set<() => void>;
+  /** The gateway stops. */
+  isEnding: boolean;
 }
 
-/** Answers 200 with the job when it ends within a minute, else 202. */
-async function answerAtEnd(parts: Parts, request: FastifyRequest, reply: FastifyReply, answer: Accepted) {
-  const { db, live, estimator } = parts;
+/** Answers 200 with the job when it ends within a minute, else 202: at once when the caller has gone, its key is in force no more, or the gateway stops. */
+async function answerAtEnd(
+  { db, live, estimator }: Parts,
+  waits: Waits,
+  { request, reply, answer }: { request: FastifyRequest; reply: FastifyReply; answer: Accepted },
+) {
+  const caller = callerOf(request);
   const until = performance.now() + SYNC_MS;
-  let isClosed = false;
+  let isOver = waits.isEnding || reply.raw.destroyed;
   let changed = Promise.withResolvers<void>();
-  reply.raw.once('close', () => {
-    isClosed = true;
+  const end = (): void => {
+    isOver = true;
     changed.resolve();
-  });
+  };
+  reply.raw.once('close', end);
+  waits.open.add(end);
+  const unwatch = waits.watchKey(caller, end);
   const stopListening = live.onStatus(answer.job_id, () => changed.resolve());
   try {
     for (;;) {
-      const { job, toEstimate } = await visibleJob(db, callerOf(request), answer.job_id);
+      const { job, toEstimate } = await visibleJob(db, caller, answer.job_id);
       if (!isLive(job.state)) {
         const [estimate] = await estimator.estimate([toEstimate]);
         return reply.code(200).send(statusOf(job, estimate?.completionSeconds ?? null));
       }
-      if (isClosed || performance.now() > until) return send(reply, answer);
-      await Promise.race([changed.promise, delay(READ_MS)]);
+      if (isOver || performance.now() > until) return send(reply, answer);
+      await Promise.race([changed.promise, delay(READ_MS, undefined, { ref: false })]);
       changed = Promise.withResolvers<void>();
     }
   } finally {
     stopListening();
+    unwatch();
+    waits.open.delete(end);
   }
 }
 
@@ -232,9 +244,7 @@ function gapsRoute(app: App, parts: Parts): void {
       demand(request, 'jobs', body.user);
       const download = downloadOf(dataset, body, { from, to });
       const { days, downloads } = gapsOf(download, await readCoverage(parts.db, download, parts.clock.now()));
-      const jobs: Accepted[] = [];
-      // One after the other: each is a transaction, and there are ten at most.
-      for (const one of downloads) jobs.push(await submit(parts, request, one, body));
+      const jobs = downloads.length === 0 ? [] : await submitAll(parts, request, downloads, body);
       return reply.code(202).send({ days: days.length, jobs });
     },
   });

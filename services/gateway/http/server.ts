@@ -123,7 +123,7 @@ function addRoutes(app: App, parts: Parts, metrics: ReturnType<typeof measure>):
   profileRoutes(app, parts);
   spendRoutes(app, parts);
   cronRoutes(app, parts);
-  historySubmitRoutes(app, parts);
+  historySubmitRoutes(app, parts, watchKey);
   historyCoverageRoute(app, parts);
   historyObjectRoutes(app, parts, parts.history);
   historyReadRoutes(app, parts, parts.history);

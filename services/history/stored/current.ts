@@ -49,6 +49,26 @@ export async function currentRow(
   }
 }
 
+/** Objects that are looked at together: with a bucket each is a request. */
+const LOOKS = 16;
+
+/** What `look` gives of each row, some at once. */
+export async function lookAtAll<T>(rows: readonly ManifestRow[], look: (row: ManifestRow) => Promise<T>): Promise<T[]> {
+  const found: T[] = [];
+  for (let start = 0; start < rows.length; start += LOOKS) found.push(...(await Promise.all(rows.slice(start, start + LOOKS).map(look))));
+  return found;
+}
+
+/** The keys of those whose file is lost, or is not the one that the row describes. Errors: those of the store. */
+export async function lostOf(store: ObjectStore, rows: readonly ManifestRow[], signal: AbortSignal): Promise<string[]> {
+  const lost = await lookAtAll(rows, async (row) => {
+    const { key } = row.object;
+    const found = await store.head(key, signal);
+    return found !== undefined && (await isDescribed(store, found, row, signal)) ? [] : [key];
+  });
+  return lost.flat();
+}
+
 async function isDescribed(
   store: ObjectStore,
   found: StoredObject,

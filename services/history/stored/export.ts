@@ -6,7 +6,7 @@ import type { Coverage } from '../coverage.ts';
 import type { Download } from '../dataset.ts';
 import { type ManifestRow, readObjects } from '../manifest.ts';
 import { pricedFilter } from '../underlying.ts';
-import { currentRow } from './current.ts';
+import { currentRow, lookAtAll } from './current.ts';
 import { type StoredHistory, withFile } from './files.ts';
 
 export interface Export {
@@ -32,10 +32,10 @@ export async function prepareExport(
   if (keys.length === 0)
     throw new InputError('history.unknown', `nothing of ${download.root} is stored from ${download.from} to ${download.to}`);
   const stored = await readObjects(sql, keys);
-  const objects = await allCurrent(
-    history,
+  // All are looked at before the first row is written, since then nothing can be refused any more.
+  const objects = await lookAtAll(
     keys.flatMap((key) => stored.get(key) ?? []),
-    signal,
+    (row) => currentRow(history, row, signal),
   );
   const filter = await pricedFilter(
     history,
@@ -52,17 +52,6 @@ export async function prepareExport(
       return counted.rows;
     },
   };
-}
-
-/** Objects that are looked at together: with a bucket each is a request. */
-const LOOKS = 16;
-
-/** All are looked at before the first row is written, since then nothing can be refused any more. */
-async function allCurrent(history: StoredHistory, rows: readonly ManifestRow[], signal: AbortSignal): Promise<ManifestRow[]> {
-  const current: ManifestRow[] = [];
-  for (let start = 0; start < rows.length; start += LOOKS)
-    current.push(...(await Promise.all(rows.slice(start, start + LOOKS).map((row) => currentRow(history, row, signal)))));
-  return current;
 }
 
 type Selection = Parameters<StoredHistory['reader']['exportCsv']>[1];

@@ -11,6 +11,7 @@ import { foresee } from '../../history/foreseen.ts';
 import { type Absence, hasRealObjects, type ManifestRow, readAbsences, readObjects, storeObjects } from '../../history/manifest.ts';
 import { type PlannedObject, planOf } from '../../history/plan.ts';
 import { type HistorySource, NotEntitledError, StopError } from '../../history/sources/source.ts';
+import { lostOf } from '../../history/stored/current.ts';
 import { closesOf } from '../../history/underlying.ts';
 import { idToBytes } from '../../ledger/id.ts';
 import { ALONE_FROM } from '../../ledger/run/deaths.ts';
@@ -194,7 +195,7 @@ function known(
 /** Commits at once what is known already; returns the other objects. */
 async function withoutKnown(run: Run, objects: readonly PlannedObject[]): Promise<PlannedObject[]> {
   const keys = objects.map(({ object }) => object.key);
-  const [rows, absences] = await Promise.all([readObjects(run.sql, keys), readAbsences(run.sql, keys)]);
+  const [rows, absences] = await Promise.all([storedNow(run, keys), readAbsences(run.sql, keys)]);
   const items: ItemResult[] = [];
   const left = objects.filter((planned) => {
     const { key } = planned.object;
@@ -205,6 +206,16 @@ async function withoutKnown(run: Run, objects: readonly PlannedObject[]): Promis
   });
   if (items.length > 0) await commit(run, items);
   return left;
+}
+
+/** The stored ones of these objects, by key. One whose file is lost, or is another one, is as if it had never been stored. */
+async function storedNow({ sql, parts, signal, context }: Run, keys: readonly string[]): Promise<Map<string, ManifestRow>> {
+  const rows = await readObjects(sql, keys);
+  for (const key of await lostOf(parts.store, [...rows.values()], signal)) {
+    rows.delete(key);
+    context.log.warn({ key }, `${key} in ${parts.store.where} is lost, or is not the file of the manifest any more`);
+  }
+  return rows;
 }
 
 function askAgain(run: Run, at: Temporal.Instant): void {
@@ -256,7 +267,7 @@ async function workOn(run: Run, planned: PlannedObject, queue: Iterable<PlannedO
     return;
   }
   try {
-    const [rows, absences] = await Promise.all([readObjects(sql, [object.key]), readAbsences(sql, [object.key])]);
+    const [rows, absences] = await Promise.all([storedNow(run, [object.key]), readAbsences(sql, [object.key])]);
     const [row, absence] = [rows.get(object.key), absences.get(object.key)];
     const found = known(run, planned, row, absence);
     if (found?.kind === 'later') return askAgain(run, found.at);

@@ -12,7 +12,7 @@ import type { HistoryPayload } from './definition.ts';
 
 type Payload = z.output<typeof HistoryPayload>;
 
-/** Reasons of parts that are told; each part has its own. */
+/** Reasons of parts that are told. */
 const TOLD = 3;
 
 /**

@@ -36,6 +36,23 @@ test('gaps lists the days that are missing, and says how to fill them', async ()
   expect(found).toEqual({ ok: true, days: [] });
 });
 
+test('gaps that are filled are a job for each range that a stored day parts', async () => {
+  const { ok, days, jobs } = await json('history', 'gaps', 'AAPL', ...DATASET, ...WEEK, '--fill');
+  expect([ok, days, jobs.map((job: { total_items: number; outcome: string }) => [job.total_items, job.outcome])]).toEqual([
+    true,
+    3,
+    [
+      [1, 'queued'],
+      [2, 'queued'],
+    ],
+  ]);
+});
+
+test('what is asked for is named as over HTTP: a dataset of days without its interval', async () => {
+  const { message } = await json('history', 'stock', 'AAPL', '--schema', 'earnings', '--from', '2024-01-02', '--to', '2024-01-31');
+  expect(message).toBe('the download of AAPL stock earnings from 2024-01-02 to 2024-01-31 is queued');
+});
+
 test('a download is asked for, and asked for again it is the same job', async () => {
   const first = await json('history', 'option', 'AAPL', ...DATASET, ...WEEK);
   expect(first).toMatchObject({ ok: true, status: 'accepted', total_items: 5, outcome: 'queued' });

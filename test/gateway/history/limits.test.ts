@@ -1,6 +1,8 @@
 /** What one caller can take of the stored files and of the queues by asking for downloads, and how large an answer can become. */
+import { PassThrough } from 'node:stream';
+import type { FastifyReply } from 'fastify';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createHistoryFiles } from '../../../services/gateway/history/files.ts';
+import { closing, createHistoryFiles } from '../../../services/gateway/history/files.ts';
 import { storeAbsences } from '../../../services/history/manifest.ts';
 import { planOf } from '../../../services/history/plan.ts';
 import { absence } from '../../history/manifest-rows.ts';
@@ -67,6 +69,12 @@ test('a request that waits for the end of its job counts as an open stream of it
   const stream = await fetch(`${mesh.gateway.url}/v1/events`, { headers, signal: stop.signal });
   stop.abort();
   expect(stream.status).toBe(200);
+});
+
+test('the work for a caller that has gone before it begins is ended at once', () => {
+  const raw = new PassThrough();
+  raw.destroy();
+  expect(closing({ raw } as unknown as FastifyReply).aborted).toBe(true);
 });
 
 describe('questions to the stored files', () => {

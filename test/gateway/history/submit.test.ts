@@ -1,5 +1,7 @@
 /** Asking for downloads over HTTP. Trading days: 2014-2023 had 2,516 of them (NYSE), 2024 had 252. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { storeObjects } from '../../../services/history/manifest.ts';
+import { objectOf, storedRow } from '../../history/manifest-rows.ts';
 import { type Caller, gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh({ 'gateway.quotas.jobs_per_key': 2 });
@@ -171,4 +173,23 @@ test('gaps are filled by a job for each range of them', async () => {
   expect(first.status).toBe(202);
   // 2 to 5 and 8 to 10 January 2024: a weekend is no gap in the range.
   expect(first.body).toMatchObject({ days: 7, jobs: [{ total_items: 7, outcome: 'queued' }] });
+});
+
+test('gaps over a quota are refused all together', async () => {
+  const body = { dataset: 'option', root: 'AAPL', start_date: '2024-01-02', end_date: '2024-01-10', schema: 'quote', interval: '15m' };
+  const dataset = { asset: 'option', schema: 'quote', interval: '15m', root: 'AAPL', filter: undefined } as const;
+  const store = (day: string) => mesh.db.transaction((tx) => storeObjects(tx, [storedRow(objectOf(dataset, day), [day])]));
+  // 2 and 3, 5, 9 and 10 January are missing: three jobs, of two that a key may have.
+  await store('2024-01-04');
+  await store('2024-01-08');
+  const { status, body: refused } = await post(body, '/v1/history/gaps');
+  expect([status, refused.quota]).toEqual([429, 'gateway.quotas.jobs_per_key']);
+  expect(await jobs()).toEqual([]);
+  await store('2024-01-05');
+  const { body: taken } = await post(body, '/v1/history/gaps');
+  expect(taken.days).toBe(4);
+  expect(taken.jobs.map(({ total_items, outcome }: { total_items: number; outcome: string }) => [total_items, outcome])).toEqual([
+    [2, 'queued'],
+    [2, 'queued'],
+  ]);
 });

@@ -1,6 +1,6 @@
 /** What becomes of a download when its store fails under the running worker: with a real folder, and a disk of one megabyte where this system lets one be mounted. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { FolderStore } from '../../../services/history/objects/folder.ts';
@@ -89,7 +89,7 @@ test('a file in place of the folder fails the job at once with the way out', asy
   expect(await on.manifest()).toEqual([]);
 });
 
-test('a folder that is deleted is made again, and what was lost with it is refused by every read, with the command that brings it back', async () => {
+test('a folder that is deleted is made again, and what was lost with it is refused by every read and comes back with the next download', async () => {
   const folder = join(await temporaryFolder(), 'store');
   let isThere = true;
   const doubles = await into(folder, (day) => {
@@ -105,8 +105,28 @@ test('a folder that is deleted is made again, and what was lost with it is refus
       code: 'objects.damaged',
       message: expect.stringContaining(`history option AAPL --from ${row.object.period.from} --to ${row.object.period.to}`),
     });
-  const [again] = await on.request({}, { force: true });
+  doubles.source.asked.length = 0;
+  const [again] = await on.request();
   await on.reaches(again!, 'completed');
+  expect(doubles.source.asked).toEqual(['2024-01-05', '2024-01-04']);
+  await expectWhole(doubles.store, ['2024-01-02', '2024-01-03', '2024-01-04', '2024-01-05']);
+});
+
+test('a file that is not that of its row is no reason to skip the day', async () => {
+  const folder = join(await temporaryFolder(), 'store');
+  const doubles = await into(folder, () => {});
+  const [id] = await on.request();
+  on.downloader(doubles);
+  await on.reaches(id!, 'completed');
+  const [cut, replaced, copied] = (await on.manifest()).map(({ object }) => join(folder, object.key));
+  truncateSync(cut!, 4);
+  writeFileSync(replaced!, readFileSync(replaced!).fill('x'));
+  // Without its times: the same file with another etag.
+  utimesSync(copied!, 1, 1);
+  doubles.source.asked.length = 0;
+  const [again] = await on.request();
+  await on.reaches(again!, 'completed');
+  expect(doubles.source.asked).toEqual(['2024-01-03', '2024-01-02']);
   await expectWhole(doubles.store, ['2024-01-02', '2024-01-03', '2024-01-04', '2024-01-05']);
 });
 
