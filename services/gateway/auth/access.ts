@@ -12,7 +12,7 @@ import { RefusedError } from '../http/problems.ts';
 import type { Addresses } from './addresses.ts';
 import { auditRefusals } from './audit.ts';
 import { credentialFinder, credentialOf, isSession, refuseOtherSites } from './credentials.ts';
-import type { ApiKey } from './keys.ts';
+import type { ApiKey, FoundKey } from './keys.ts';
 import { createRequestLimits } from './request-limits.ts';
 import type { SessionKey } from './sessions.ts';
 
@@ -28,6 +28,8 @@ export type Scope = 'read' | 'jobs' | 'login' | 'admin';
 export interface Caller extends Pick<ApiKey, 'id' | 'name' | 'scopes'> {
   /** Of a browser that is signed in; a program has none. */
   session?: SessionKey['session'];
+  /** The end of the secret that was shown; null: none. */
+  valid_until?: FoundKey['valid_until'];
 }
 
 /** What each scope of all users includes beside itself. */
