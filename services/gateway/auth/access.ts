@@ -25,11 +25,9 @@ export type Access = 'open' | 'local' | 'key' | 'login' | 'read' | 'jobs' | 'adm
 /** Scopes that are of all users. */
 export type Scope = 'read' | 'jobs' | 'login' | 'admin';
 
-export interface Caller extends Pick<ApiKey, 'id' | 'name' | 'scopes'> {
+export interface Caller extends Pick<ApiKey, 'id' | 'name' | 'scopes'>, Partial<Pick<FoundKey, 'rotated_at' | 'valid_until'>> {
   /** Of a browser that is signed in; a program has none. */
   session?: SessionKey['session'];
-  /** The end of the secret that was shown; null: none. */
-  valid_until?: FoundKey['valid_until'];
 }
 
 /** What each scope of all users includes beside itself. */

@@ -5,7 +5,7 @@ import { codeOf, messageOf } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log/log.ts';
 import type { App } from '../http/app.ts';
 import type { Caller } from './access.ts';
-import { type ApiKey, keysInForce } from './keys.ts';
+import { type ApiKey, type FoundKey, keysInForce } from './keys.ts';
 import { sessionsInForce } from './sessions.ts';
 
 /** One read by primary key for all keys and one for all sessions, so a stream outlives its key by a second. */
@@ -28,7 +28,7 @@ export function watchKeys(app: App, { db, clock, log }: { db: Sql; clock: Clock;
         sessionsInForce(db, [...sessions.keys()], now),
       ]);
       const byId = new Map(inForce.map((key) => [key.id, key]));
-      endOthers(keys, (id, stream) => isOfPresentSecret(stream, byId.get(id), now));
+      endOthers(keys, (id, stream) => isInForce(stream, byId.get(id), now));
       endOthers(sessions, (hash) => signedIn.has(hash));
     } catch (error) {
       log.debug({ code: codeOf(error) }, `the keys of open event streams could not be checked: ${messageOf(error)}`);
@@ -46,8 +46,8 @@ export function watchKeys(app: App, { db, clock, log }: { db: Sql; clock: Clock;
     sessions.clear();
     clearTimeout(timer);
   });
-  return ({ id, session, valid_until }, end) => {
-    const stream = { since: new Date(clock.now().epochMilliseconds), until: valid_until ?? null, end };
+  return ({ id, session, rotated_at = null, valid_until = null }, end) => {
+    const stream = { rotated_at, valid_until, end };
     const unwatch = [watch(keys, id, stream), ...(session === undefined ? [] : [watch(sessions, session.hash, stream)])];
     lookSoon();
     return () => {
@@ -56,10 +56,8 @@ export function watchKeys(app: App, { db, clock, log }: { db: Sql; clock: Clock;
   };
 }
 
-/** An open stream, with the secret that its key had `since` then, or with an older one, which works `until` then. */
-interface Watched {
-  since: Date;
-  until: Date | null;
+/** An open stream, with what its key was when it was looked up: whoever has another secret by now has it from another rotation. */
+interface Watched extends Pick<FoundKey, 'rotated_at' | 'valid_until'> {
   end(): void;
 }
 
@@ -72,11 +70,12 @@ function watch(watched: Map<string, Set<Watched>>, of: string, stream: Watched):
   };
 }
 
-function endOthers(watched: ReadonlyMap<string, ReadonlySet<Watched>>, isInForce: (of: string, stream: Watched) => boolean): void {
-  for (const [of, streams] of watched) for (const stream of streams) if (!isInForce(of, stream)) stream.end();
+function endOthers(watched: ReadonlyMap<string, ReadonlySet<Watched>>, holds: (of: string, stream: Watched) => boolean): void {
+  for (const [of, streams] of watched) for (const stream of streams) if (!holds(of, stream)) stream.end();
 }
 
-function isOfPresentSecret({ since, until }: Watched, key: ApiKey | undefined, now: Date): boolean {
-  if (key === undefined || (until !== null && until <= now)) return false;
-  return key.rotated_at === null || since >= key.rotated_at || (key.old_until !== null && key.old_until > now);
+/** Whether the key, and the secret that opened the stream, are in force. `key`: as it is now. */
+function isInForce({ rotated_at, valid_until }: Watched, key: ApiKey | undefined, now: Date): boolean {
+  if (key === undefined || (valid_until !== null && valid_until <= now)) return false;
+  return key.rotated_at?.getTime() === rotated_at?.getTime() || (key.old_until !== null && key.old_until > now);
 }
