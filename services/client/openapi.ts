@@ -312,6 +312,83 @@ export interface paths {
 
 export interface components {
   schemas: {
+    JobRequestInput: {
+      type: "fetch";
+      symbol: string;
+      /** false: bars only, no analysis of them */
+      analyse?: boolean;
+      /** For earlier clients: with it the request is a `backfill` */
+      from?: string;
+      to?: string;
+      /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+      priority?: number;
+      /** The user who waits for it: it counts against the slots of this user, who is notified */
+      user?: string;
+      /** Called with a signed POST when the job has ended */
+      callback_url?: string;
+    } | {
+      type: "batch_fetch";
+      symbols?: string[];
+      portfolio?: string;
+      /** false: bars only, no analysis of them */
+      analyse?: boolean;
+      /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+      priority?: number;
+      /** The user who waits for it: it counts against the slots of this user, who is notified */
+      user?: string;
+      /** Called with a signed POST when the job has ended */
+      callback_url?: string;
+    } | {
+      type: "backfill";
+      symbol: string;
+      from: string;
+      /** Today when left out */
+      to?: string;
+      /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+      priority?: number;
+      /** The user who waits for it: it counts against the slots of this user, who is notified */
+      user?: string;
+      /** Called with a signed POST when the job has ended */
+      callback_url?: string;
+    } | {
+      type: "analysis";
+      symbol: string;
+      /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+      priority?: number;
+      /** The user who waits for it: it counts against the slots of this user, who is notified */
+      user?: string;
+      /** Called with a signed POST when the job has ended */
+      callback_url?: string;
+    } | {
+      type: "rank";
+      symbol: string;
+      /** monitor: what is worth watching; entry: what is worth buying now; exit: which held position to close */
+      mode?: "monitor" | "entry" | "exit";
+      /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+      priority?: number;
+      /** The user who waits for it: it counts against the slots of this user, who is notified */
+      user?: string;
+      /** Called with a signed POST when the job has ended */
+      callback_url?: string;
+    } | {
+      type: "research";
+      symbol: string;
+      /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+      priority?: number;
+      /** The user who waits for it: it counts against the slots of this user, who is notified */
+      user?: string;
+      /** Called with a signed POST when the job has ended */
+      callback_url?: string;
+    } | {
+      type: "llm_analysis";
+      symbol: string;
+      /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
+      priority?: number;
+      /** The user who waits for it: it counts against the slots of this user, who is notified */
+      user?: string;
+      /** Called with a signed POST when the job has ended */
+      callback_url?: string;
+    };
     Problem: {
       /** `urn:stockmesh:problem:` and the code */
       type: string;
@@ -498,6 +575,21 @@ export interface components {
       queued: number | null;
       joined: number | null;
       refused: number | null;
+    };
+    ApiKey: {
+      /** It stays when the secret is renewed */
+      id: string;
+      name: string;
+      scopes: string[];
+      state: "in force" | "expired" | "revoked";
+      created_at: string;
+      expires_at: string | null;
+      /** To the minute */
+      last_used_at: string | null;
+      rotated_at: string | null;
+      /** Until then the secret before the present one works too */
+      old_until: string | null;
+      revoked_at: string | null;
     };
     Me: {
       key: {
@@ -843,6 +935,23 @@ export interface components {
         [name: string]: number | null;
       } | null;
     };
+    PastSignal: {
+      /** Of the newest bar used */
+      date: string;
+      computed_at: string;
+      signal: "buy" | "sell" | "hold";
+      /** 0-1 */
+      confidence: number;
+      bars_used: number;
+      /** On that day, as it was traded */
+      close: number | null;
+      reasons: {
+        indicator: string;
+        observation: string;
+        points: number;
+        weight: number;
+      }[];
+    };
     CorporateActions: {
       date: string;
       kind: "split" | "dividend";
@@ -935,6 +1044,15 @@ export interface components {
       estimatedCompletionSeconds: number | null;
       statusUrl: string;
       rankingUrl: string;
+    };
+    SubmittedRankings: {
+      /** In the order of the symbols, each once */
+      rankings: components['schemas']['SubmittedRanking'][];
+      refused: {
+        symbol: string;
+        code: string;
+        reason: string;
+      }[];
     };
     Ranking: {
       symbol: string;
@@ -1188,6 +1306,19 @@ export interface components {
         text: string;
       } | null;
     };
+    Alert: {
+      name: string;
+      state: "raised" | "cleared";
+      value: number;
+      threshold: number;
+      since: string;
+      text: string;
+    };
+    AutoFetch: {
+      enabled: boolean;
+      changed_by: string | null;
+      changed_at: string | null;
+    };
     OptionPosition: {
       id: string;
       /** OCC symbol */
@@ -1267,22 +1398,17 @@ export interface components {
       profit: number | null;
       profit_pct: number | null;
     };
-    PastSignal: {
-      /** Of the newest bar used */
-      date: string;
-      computed_at: string;
-      signal: "buy" | "sell" | "hold";
-      /** 0-1 */
-      confidence: number;
-      bars_used: number;
-      /** On that day, as it was traded */
-      close: number | null;
-      reasons: {
-        indicator: string;
-        observation: string;
-        points: number;
-        weight: number;
-      }[];
+    Readiness: {
+      status: "ok" | "unavailable";
+      /** Whether it takes writes */
+      database: boolean;
+      broker: boolean;
+      /** Whether the broker has granted all of them and delivers */
+      subscriptions: boolean;
+      /** Subscriptions that are not granted, or do not deliver what the gateway itself has published */
+      missing: string[];
+      /** Seconds by which this machine's clock is ahead of the database's; no fault, since the work goes by the database's */
+      clock_offset_s: number | null;
     };
   };
 }
@@ -1299,38 +1425,8 @@ export interface operations {
   isReady: {
     parameters: {};
     responses: {
-      200: {
-        content: {
-          'application/json': {
-            status: "ok" | "unavailable";
-            /** Whether it takes writes */
-            database: boolean;
-            broker: boolean;
-            /** Whether the broker has granted all of them and delivers */
-            subscriptions: boolean;
-            /** Subscriptions that are not granted, or do not deliver what the gateway itself has published */
-            missing: string[];
-            /** Seconds by which this machine's clock is ahead of the database's; no fault, since the work goes by the database's */
-            clock_offset_s: number | null;
-          };
-        };
-      };
-      503: {
-        content: {
-          'application/json': {
-            status: "ok" | "unavailable";
-            /** Whether it takes writes */
-            database: boolean;
-            broker: boolean;
-            /** Whether the broker has granted all of them and delivers */
-            subscriptions: boolean;
-            /** Subscriptions that are not granted, or do not deliver what the gateway itself has published */
-            missing: string[];
-            /** Seconds by which this machine's clock is ahead of the database's; no fault, since the work goes by the database's */
-            clock_offset_s: number | null;
-          };
-        };
-      };
+      200: { content: { 'application/json': components['schemas']['Readiness'] } };
+      503: { content: { 'application/json': components['schemas']['Readiness'] } };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
@@ -1455,160 +1551,8 @@ export interface operations {
     parameters: {};
     requestBody: {
       content: {
-        'application/json': {
-          type: "fetch";
-          symbol: string;
-          /** false: bars only, no analysis of them */
-          analyse?: boolean;
-          /** For earlier clients: with it the request is a `backfill` */
-          from?: string;
-          to?: string;
-          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-          priority?: number;
-          /** The user who waits for it: it counts against the slots of this user, who is notified */
-          user?: string;
-          /** Called with a signed POST when the job has ended */
-          callback_url?: string;
-        } | {
-          type: "batch_fetch";
-          symbols?: string[];
-          portfolio?: string;
-          /** false: bars only, no analysis of them */
-          analyse?: boolean;
-          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-          priority?: number;
-          /** The user who waits for it: it counts against the slots of this user, who is notified */
-          user?: string;
-          /** Called with a signed POST when the job has ended */
-          callback_url?: string;
-        } | {
-          type: "backfill";
-          symbol: string;
-          from: string;
-          /** Today when left out */
-          to?: string;
-          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-          priority?: number;
-          /** The user who waits for it: it counts against the slots of this user, who is notified */
-          user?: string;
-          /** Called with a signed POST when the job has ended */
-          callback_url?: string;
-        } | {
-          type: "analysis";
-          symbol: string;
-          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-          priority?: number;
-          /** The user who waits for it: it counts against the slots of this user, who is notified */
-          user?: string;
-          /** Called with a signed POST when the job has ended */
-          callback_url?: string;
-        } | {
-          type: "rank";
-          symbol: string;
-          /** monitor: what is worth watching; entry: what is worth buying now; exit: which held position to close */
-          mode?: "monitor" | "entry" | "exit";
-          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-          priority?: number;
-          /** The user who waits for it: it counts against the slots of this user, who is notified */
-          user?: string;
-          /** Called with a signed POST when the job has ended */
-          callback_url?: string;
-        } | {
-          type: "research";
-          symbol: string;
-          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-          priority?: number;
-          /** The user who waits for it: it counts against the slots of this user, who is notified */
-          user?: string;
-          /** Called with a signed POST when the job has ended */
-          callback_url?: string;
-        } | {
-          type: "llm_analysis";
-          symbol: string;
-          /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-          priority?: number;
-          /** The user who waits for it: it counts against the slots of this user, who is notified */
-          user?: string;
-          /** Called with a signed POST when the job has ended */
-          callback_url?: string;
-        } | {
-          jobs: {
-            type: "fetch";
-            symbol: string;
-            /** false: bars only, no analysis of them */
-            analyse?: boolean;
-            /** For earlier clients: with it the request is a `backfill` */
-            from?: string;
-            to?: string;
-            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-            priority?: number;
-            /** The user who waits for it: it counts against the slots of this user, who is notified */
-            user?: string;
-            /** Called with a signed POST when the job has ended */
-            callback_url?: string;
-          } | {
-            type: "batch_fetch";
-            symbols?: string[];
-            portfolio?: string;
-            /** false: bars only, no analysis of them */
-            analyse?: boolean;
-            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-            priority?: number;
-            /** The user who waits for it: it counts against the slots of this user, who is notified */
-            user?: string;
-            /** Called with a signed POST when the job has ended */
-            callback_url?: string;
-          } | {
-            type: "backfill";
-            symbol: string;
-            from: string;
-            /** Today when left out */
-            to?: string;
-            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-            priority?: number;
-            /** The user who waits for it: it counts against the slots of this user, who is notified */
-            user?: string;
-            /** Called with a signed POST when the job has ended */
-            callback_url?: string;
-          } | {
-            type: "analysis";
-            symbol: string;
-            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-            priority?: number;
-            /** The user who waits for it: it counts against the slots of this user, who is notified */
-            user?: string;
-            /** Called with a signed POST when the job has ended */
-            callback_url?: string;
-          } | {
-            type: "rank";
-            symbol: string;
-            /** monitor: what is worth watching; entry: what is worth buying now; exit: which held position to close */
-            mode?: "monitor" | "entry" | "exit";
-            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-            priority?: number;
-            /** The user who waits for it: it counts against the slots of this user, who is notified */
-            user?: string;
-            /** Called with a signed POST when the job has ended */
-            callback_url?: string;
-          } | {
-            type: "research";
-            symbol: string;
-            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-            priority?: number;
-            /** The user who waits for it: it counts against the slots of this user, who is notified */
-            user?: string;
-            /** Called with a signed POST when the job has ended */
-            callback_url?: string;
-          } | {
-            type: "llm_analysis";
-            symbol: string;
-            /** 1 (most urgent) to 10, in place of that of jobs.priority_rules */
-            priority?: number;
-            /** The user who waits for it: it counts against the slots of this user, who is notified */
-            user?: string;
-            /** Called with a signed POST when the job has ended */
-            callback_url?: string;
-          }[];
+        'application/json': components['schemas']['JobRequestInput'] | {
+          jobs: components['schemas']['JobRequestInput'][];
         };
       };
     };
@@ -2411,28 +2355,12 @@ export interface operations {
     responses: {
       200: {
         content: {
-          'application/json': components['schemas']['SubmittedRanking'] | {
-            /** In the order of the symbols, each once */
-            rankings: components['schemas']['SubmittedRanking'][];
-            refused: {
-              symbol: string;
-              code: string;
-              reason: string;
-            }[];
-          };
+          'application/json': components['schemas']['SubmittedRanking'] | components['schemas']['SubmittedRankings'];
         };
       };
       202: {
         content: {
-          'application/json': components['schemas']['SubmittedRanking'] | {
-            /** In the order of the symbols, each once */
-            rankings: components['schemas']['SubmittedRanking'][];
-            refused: {
-              symbol: string;
-              code: string;
-              reason: string;
-            }[];
-          };
+          'application/json': components['schemas']['SubmittedRanking'] | components['schemas']['SubmittedRankings'];
         };
       };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
@@ -3501,20 +3429,7 @@ export interface operations {
       query?: { state?: "raised" | "cleared" };
     };
     responses: {
-      200: {
-        content: {
-          'application/json': {
-            alerts: {
-              name: string;
-              state: "raised" | "cleared";
-              value: number;
-              threshold: number;
-              since: string;
-              text: string;
-            }[];
-          };
-        };
-      };
+      200: { content: { 'application/json': { alerts: components['schemas']['Alert'][] } } };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
@@ -3522,7 +3437,7 @@ export interface operations {
   readAutoFetch: {
     parameters: {};
     responses: {
-      200: { content: { 'application/json': { enabled: boolean; changed_by: string | null; changed_at: string | null } } };
+      200: { content: { 'application/json': components['schemas']['AutoFetch'] } };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
@@ -3563,21 +3478,7 @@ export interface operations {
       200: {
         content: {
           'application/json': {
-            keys: {
-              /** It stays when the secret is renewed */
-              id: string;
-              name: string;
-              scopes: string[];
-              state: "in force" | "expired" | "revoked";
-              created_at: string;
-              expires_at: string | null;
-              /** To the minute */
-              last_used_at: string | null;
-              rotated_at: string | null;
-              /** Until then the secret before the present one works too */
-              old_until: string | null;
-              revoked_at: string | null;
-            }[];
+            keys: components['schemas']['ApiKey'][];
             /** `cursor` of the next page; null on the last one */
             next: string | null;
           };
@@ -3686,25 +3587,7 @@ export interface operations {
     parameters: operations['readJob']['parameters'];
     requestBody: { content: { 'application/json': Record<string, never> | null } };
     responses: {
-      200: {
-        content: {
-          'application/json': {
-            /** It stays when the secret is renewed */
-            id: string;
-            name: string;
-            scopes: string[];
-            state: "in force" | "expired" | "revoked";
-            created_at: string;
-            expires_at: string | null;
-            /** To the minute */
-            last_used_at: string | null;
-            rotated_at: string | null;
-            /** Until then the secret before the present one works too */
-            old_until: string | null;
-            revoked_at: string | null;
-          };
-        };
-      };
+      200: { content: { 'application/json': components['schemas']['ApiKey'] } };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };

@@ -1,6 +1,7 @@
 /** What schedules ask for, by the clock or by hand. */
 import type { JobRequest } from '../ledger/enqueue/enqueue.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
+import { usCalendar } from '../market/calendar/calendar.ts';
 import { readPaused } from '../market/freshness/failures.ts';
 import { sourceSet } from '../market/freshness/freshness.ts';
 import { rateSymbols } from '../market/portfolios/base-currency.ts';
@@ -17,6 +18,15 @@ type ScheduledJob = Config['scheduler']['schedules'][number]['job'];
 export function scheduledRequests(job: ScheduledJob, ledger: Ledger, config: Config): Promise<JobRequest[]> {
   return JOBS[job](ledger, config);
 }
+
+/** Why a run that is due at this moment is skipped: the exchange has no session on that day of the schedule's zone. Undefined: it is not. */
+export function holidaySkip({ skip_holidays, time_zone }: { skip_holidays: boolean; time_zone: string }, at: Date): string | undefined {
+  const day = Temporal.Instant.fromEpochMilliseconds(at.getTime()).toZonedDateTimeISO(time_zone).toPlainDate().toString();
+  return skip_holidays && !usCalendar.isTradingDay(day) ? `the exchange has no session on ${day}` : undefined;
+}
+
+/** Why every run is skipped while automatic fetching is off. */
+export const switchedOff = (by: string | null): string => `automatic fetching is switched off (by ${by})`;
 
 const originOf = ({ jobs }: Config): Origin => ({ cause: 'scheduled_update', rules: jobs.priority_rules });
 

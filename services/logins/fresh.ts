@@ -73,7 +73,7 @@ export function followLogins(): FreshLogins {
     async look(sql, now) {
       await meet(sql, now);
       const ends = await ended(sql);
-      const fresh: Followed[] = [];
+      const fresh = new Map<string, Followed>();
       for (const [key, login] of followed) {
         for (const id of login.open) {
           const end = ends.get(id);
@@ -82,12 +82,13 @@ export function followLogins(): FreshLogins {
           if (!isDone(end.state)) followed.delete(key);
           else if (end.ended_at !== null && end.ended_at > login.last) login.last = end.ended_at;
         }
-        if (!followed.has(key)) continue;
-        if (login.open.size === 0) fresh.push(login);
-        if (login.open.size === 0 || now.getTime() - login.at.getTime() > LONGEST_MS) followed.delete(key);
+        if (login.open.size === 0 && followed.has(key)) fresh.set(key, login);
+        else if (now.getTime() - login.at.getTime() > LONGEST_MS) followed.delete(key);
       }
-      await write(sql, fresh);
-      return fresh.map(({ at, last }) => Math.max(0, (last.getTime() - at.getTime()) / 1000));
+      await write(sql, [...fresh.values()]);
+      // Not before it is written: what the database refused is written at the next look.
+      for (const key of fresh.keys()) followed.delete(key);
+      return Array.from(fresh.values(), ({ at, last }) => Math.max(0, (last.getTime() - at.getTime()) / 1000));
     },
   };
 }

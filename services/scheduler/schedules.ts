@@ -3,11 +3,10 @@
  * restart neither repeats a run nor forgets one that fell due without a leader, and a run whose jobs cannot be written is due again a second later.
  */
 import { Cron } from 'croner';
-import { scheduledRequests } from '../job-types/scheduled.ts';
+import { holidaySkip, scheduledRequests, switchedOff } from '../job-types/scheduled.ts';
 import type { Announcer } from '../ledger/announce.ts';
-import { type EnqueueAnswer, enqueueWith, type JobRequest } from '../ledger/enqueue/enqueue.ts';
+import { countOutcomes, type EnqueueAnswer, enqueueWith, type JobRequest } from '../ledger/enqueue/enqueue.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
-import { usCalendar } from '../market/calendar/calendar.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database/database.ts';
 import type { Logger } from '../platform/log/log.ts';
@@ -42,21 +41,20 @@ export interface DueRun {
  * moment after the gap, one that comes twice runs once. `skip_holidays` asks the exchange's calendar about the zone's day.
  */
 export function dueRun(
-  { cron, time_zone, skip_holidays, job }: Omit<Schedule, 'name' | 'job'> & Partial<Pick<Schedule, 'job'>>,
+  schedule: Omit<Schedule, 'name' | 'job'> & Partial<Pick<Schedule, 'job'>>,
   last: Date,
   now: Date,
 ): DueRun | undefined {
-  const pattern = new Cron(cron, { timezone: time_zone, paused: true });
+  const pattern = new Cron(schedule.cron, { timezone: schedule.time_zone, paused: true });
   const first = pattern.nextRun(last);
   if (first === null || first > now) return undefined;
   // previousRuns leaves its reference out.
   const [newest = first] = pattern.previousRuns(1, new Date(now.getTime() + 1));
   const late = now.getTime() - newest.getTime();
-  const day = Temporal.Instant.fromEpochMilliseconds(newest.getTime()).toZonedDateTimeISO(time_zone).toPlainDate().toString();
-  let skip: string | undefined;
-  if (skip_holidays && !usCalendar.isTradingDay(day)) skip = `the exchange has no session on ${day}`;
-  else if (late >= latestOf(job).ms)
-    skip = `it was due ${Math.round(late / 60_000)} minutes ago, while no scheduler led; a run is made up for within ${latestOf(job).text}`;
+  const latest = latestOf(schedule.job);
+  let skip = holidaySkip(schedule, newest);
+  if (skip === undefined && late >= latest.ms)
+    skip = `it was due ${Math.round(late / 60_000)} minutes ago, while no scheduler led; a run is made up for within ${latest.text}`;
   return { at: newest, missed: first < newest, skip };
 }
 
@@ -92,7 +90,7 @@ export async function runDueSchedules(options: ScheduleOptions): Promise<void> {
 
 async function run(schedule: Schedule, found: DueRun, { ledger, config, announcer, log }: ScheduleOptions): Promise<void> {
   const { enabled, changed_by } = await readAutoFetch(ledger.db);
-  const due = enabled ? found : { ...found, skip: `automatic fetching is switched off (by ${changed_by})` };
+  const due = enabled ? found : { ...found, skip: switchedOff(changed_by) };
   const at = due.at.toISOString();
   const requests = due.skip === undefined ? await scheduledRequests(schedule.job, ledger, config) : [];
   const answers = await commitRun(ledger, schedule.name, due, requests);
@@ -102,8 +100,7 @@ async function run(schedule: Schedule, found: DueRun, { ledger, config, announce
     log.warn(about, `schedule "${schedule.name}" skips its run of ${at}: ${due.skip}`);
     return;
   }
-  const count = (outcome: EnqueueAnswer['outcome']) => answers.filter((answer) => answer.outcome === outcome).length;
-  const counts = { queued: count('queued'), joined: count('joined'), refused: count('refused') };
+  const counts = countOutcomes(answers);
   log.info({ ...about, ...counts }, `schedule "${schedule.name}" has started its run of ${at}`);
   const refused = answers.find((answer) => answer.outcome === 'refused');
   if (refused !== undefined)
@@ -122,9 +119,9 @@ function commitRun(
     const [row] = await tx.rows<{ last_run_at: Date }>('SELECT last_run_at FROM schedule_runs WHERE name = ? FOR UPDATE', [name]);
     if (row === undefined || row.last_run_at >= at) return undefined;
     const answers = await enqueueWith(tx, ledger, requests);
-    const count = (outcome: EnqueueAnswer['outcome']) => answers.filter((answer) => answer.outcome === outcome).length;
+    const { queued, joined, refused } = countOutcomes(answers);
     tx.later('UPDATE schedule_runs SET last_run_at = ?, decided_at = ?, skipped = ?, queued = ?, joined = ?, refused = ? WHERE name = ?', [
-      ...[at, nowOf(ledger), skip?.slice(0, 500) ?? null, count('queued'), count('joined'), count('refused'), name],
+      ...[at, nowOf(ledger), skip?.slice(0, 500) ?? null, queued, joined, refused, name],
     ]);
     return answers;
   };

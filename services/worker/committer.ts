@@ -5,7 +5,7 @@ import type { Handler, JobOutput } from '../job-types/handler.ts';
 import { idFromBytes, sortedBytes } from '../ledger/id.ts';
 import type { Change, Ledger } from '../ledger/job.ts';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
-import { type Attempt, complete, type Finished } from '../ledger/run/complete.ts';
+import { type Attempt, changeOf, complete, type Finished } from '../ledger/run/complete.ts';
 import { createBatcher } from '../platform/batcher.ts';
 import type { Transaction } from '../platform/database/database.ts';
 import { DONE_STATES } from '../platform/job-states.ts';
@@ -82,14 +82,7 @@ async function withEarlierCommit(
   const kept = new Set<Attempt>(lost.filter(({ id, attempt }) => ended.get(id)?.attempt === attempt));
   const ours = jobs.flatMap(({ job }): Change[] => {
     const row = kept.has(job) ? ended.get(job.id) : undefined;
-    return row === undefined
-      ? []
-      : [
-          {
-            ...{ id: job.id, type: job.type, symbol: job.symbol, attempt: job.attempt, state: row.state, worker: workerId },
-            place: { queue: job.queue, level: job.level, user: job.userId },
-          },
-        ];
+    return row === undefined ? [] : [changeOf(job, row.state, workerId)];
   });
   return { changes: [...changes, ...ours], lost: lost.filter((one) => !kept.has(one)) };
 }

@@ -4,7 +4,7 @@ import { Continued, type Handler, type JobContext, type JobOutput } from '../job
 import type { Ledger, TypeRules } from '../ledger/job.ts';
 import { partsOf } from '../ledger/parts.ts';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
-import { commitPart, continueLater, type Finished, fail, postpone } from '../ledger/run/complete.ts';
+import { changeOf, commitPart, continueLater, type Finished, fail, postpone } from '../ledger/run/complete.ts';
 import { ALONE_FROM, crash } from '../ledger/run/deaths.ts';
 import { countItems, openItems, recordItems } from '../ledger/run/items.ts';
 import { codeOf, isDatabaseAway, messageOf, TransientError } from '../platform/errors.ts';
@@ -48,12 +48,7 @@ export interface JobRunnerOptions {
 export function startJobs(options: JobRunnerOptions, claimed: readonly ClaimedJob[]): void {
   const { publisher, workerId } = options;
   for (const job of claimed) startJob(options, job);
-  void publisher.committed(
-    claimed.map(({ id, type, symbol, attempt, queue, level, userId: user }) => ({
-      ...{ id, type, symbol, attempt, state: 'running', worker: workerId },
-      place: { queue, level, user },
-    })),
-  );
+  void publisher.committed(claimed.map((job) => changeOf(job, 'running', workerId)));
 }
 
 /** Starts the handler of one job. */

@@ -29,6 +29,7 @@ export function watchSources({ db, clock, instance, log }: { db: Sql; clock: Clo
   const changed = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let writing = Promise.resolve();
+  let isClosed = false;
 
   function write(): void {
     timer = undefined;
@@ -36,9 +37,13 @@ export function watchSources({ db, clock, instance, log }: { db: Sql; clock: Clo
     changed.clear();
     writing = writeHealth(db, instance, rows).catch((error: unknown) => {
       log.debug({ code: codeOf(error) }, `the state of the sources was not written: ${messageOf(error)}`);
-      // With the next change.
       for (const { source } of rows) changed.add(source);
+      writeSoon();
     });
+  }
+
+  function writeSoon(): void {
+    if (!isClosed && changed.size > 0) timer ??= setTimeout(write, WRITE_MS);
   }
 
   return {
@@ -53,9 +58,10 @@ export function watchSources({ db, clock, instance, log }: { db: Sql; clock: Clo
       else if (!NOT_ASKED.test(code))
         Object.assign(one, { errors: one.errors + 1, last_error_at: now, last_code: code, last_error: reason });
       changed.add(source);
-      timer ??= setTimeout(write, WRITE_MS);
+      writeSoon();
     },
     async close() {
+      isClosed = true;
       clearTimeout(timer);
       await writing;
       if (changed.size > 0) write();

@@ -1,5 +1,5 @@
 /** What a worker tells about the market sources. */
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { ManualClock } from '../../services/platform/clock.ts';
 import { readHealth } from '../../services/platform/monitoring/source-health.ts';
 import { watchSources } from '../../services/worker/source-watch.ts';
@@ -36,6 +36,24 @@ test('a circuit that is open says until when, and an answer closes it', async ()
   one.asked({ source: 'yahoo_finance', ok: true });
   await one.close();
   expect(await readHealth(db)).toMatchObject([{ answers: 1, open_until: null }]);
+});
+
+test('what the database did not take is written when it is back, also when nothing is asked meanwhile', async () => {
+  vi.useFakeTimers();
+  try {
+    const run = vi.fn<(sql: string, params?: unknown[]) => Promise<never>>(() => Promise.reject(new Error('away')));
+    const watch = watchSources({ db: { run } as unknown as typeof db, clock: clock(), instance: 'worker-1', log: silent });
+    watch.asked({ source: 'yahoo_finance', ok: true });
+    for (const times of [1, 2]) {
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect(run).toHaveBeenCalledTimes(times);
+    }
+    await watch.close();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(run).toHaveBeenCalledTimes(3);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('an error text of any length is stored', async () => {

@@ -64,8 +64,9 @@ function drainRoute(app: App, { db, ledger, bus }: Parts): void {
       const alive = await listInstances(db, new Date(nowOf(ledger).getTime() - ledger.leaseSeconds * 1000));
       if (alive.every((one) => one.instance !== instance))
         throw new InputError('instance.unknown', `no instance ${JSON.stringify(instance)} is alive; GET /v1/workers lists them`);
-      await bus.publish('control', { instance, action: 'drain' });
+      // Noted first: a service that was ended and of which the log says nothing is worse than one that the broker did not reach.
       await db.transaction(async (tx) => recordChange(tx, actorOf(request), { action: 'instance.drain', target: `instance:${instance}` }));
+      await bus.publish('control', { instance, action: 'drain' });
       return reply.code(202).send({ instance });
     },
   });

@@ -1,10 +1,9 @@
 /** `/v1/schedules`: when each runs next, what became of its last run, and a run by hand. */
 import { Cron } from 'croner';
 import { z } from 'zod';
-import { scheduledRequests } from '../../job-types/scheduled.ts';
-import { enqueueWith } from '../../ledger/enqueue/enqueue.ts';
+import { holidaySkip, scheduledRequests, switchedOff } from '../../job-types/scheduled.ts';
+import { countOutcomes, enqueueWith } from '../../ledger/enqueue/enqueue.ts';
 import { nowOf } from '../../ledger/job.ts';
-import { usCalendar } from '../../market/calendar/calendar.ts';
 import { InputError } from '../../platform/errors.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
 import { readAutoFetch } from '../../platform/registry/settings.ts';
@@ -76,11 +75,7 @@ function listRoute(app: App, { db, ledger, config }: Parts): void {
           const run = runOf.get(name);
           return {
             ...{ name, job, cron, time_zone, skip_holidays, next_run_at: next },
-            next_skipped: enabled
-              ? next !== null && skip_holidays
-                ? holidayOf(next, time_zone)
-                : null
-              : `automatic fetching is switched off (by ${changed_by})`,
+            next_skipped: enabled ? ((next && holidaySkip({ skip_holidays, time_zone }, next)) ?? null) : switchedOff(changed_by),
             // A schedule that was never decided about has the moment at which it was seen first.
             ...(run === undefined || run.decided_at === null ? NO_RUN : run),
           };
@@ -88,11 +83,6 @@ function listRoute(app: App, { db, ledger, config }: Parts): void {
       };
     },
   });
-}
-
-function holidayOf(at: Date, zone: string): string | null {
-  const day = Temporal.Instant.fromEpochMilliseconds(at.getTime()).toZonedDateTimeISO(zone).toPlainDate().toString();
-  return usCalendar.isTradingDay(day) ? null : `the exchange has no session on ${day}`;
 }
 
 function runRoute(app: App, { ledger, config, announcer }: Parts): void {
@@ -117,15 +107,14 @@ function runRoute(app: App, { ledger, config, announcer }: Parts): void {
         throw new InputError('schedule.unknown', `no schedule is called ${JSON.stringify(name)}; GET /v1/schedules lists them`);
       const requests = await scheduledRequests(found.job, ledger, config);
       const answers = await ledger.db.transaction(async (tx) => {
-        const given = requests.length === 0 ? [] : await enqueueWith(tx, ledger, requests);
+        const given = await enqueueWith(tx, ledger, requests);
         recordChange(tx, actorOf(request), { action: 'schedule.run', target: `schedule:${name}`, details: `${given.length} jobs` });
         return given;
       });
       announcer.enqueued(answers).catch((error: unknown) => request.log.warn({ err: error }, 'the jobs of a schedule were not announced'));
-      const count = (outcome: string) => answers.filter((answer) => answer.outcome === outcome).length;
       const refused = answers.find((answer) => answer.outcome === 'refused');
       return reply.code(202).send({
-        ...{ queued: count('queued'), joined: count('joined'), refused: count('refused') },
+        ...countOutcomes(answers),
         reason: refused?.reason ?? (answers.length === 0 ? 'it has nothing to ask for' : null),
       });
     },

@@ -12,7 +12,7 @@ import { RefusedError } from '../http/problems.ts';
 import type { Addresses } from './addresses.ts';
 import { auditRefusals } from './audit.ts';
 import { credentialFinder, credentialOf, isSession, refuseOtherSites } from './credentials.ts';
-import type { ApiKey } from './keys.ts';
+import type { ApiKey, FoundKey } from './keys.ts';
 import { createRequestLimits } from './request-limits.ts';
 import type { SessionKey } from './sessions.ts';
 
@@ -25,7 +25,7 @@ export type Access = 'open' | 'local' | 'key' | 'login' | 'read' | 'jobs' | 'adm
 /** Scopes that are of all users. */
 export type Scope = 'read' | 'jobs' | 'login' | 'admin';
 
-export interface Caller extends Pick<ApiKey, 'id' | 'name' | 'scopes'> {
+export interface Caller extends Pick<ApiKey, 'id' | 'name' | 'scopes'>, Partial<Pick<FoundKey, 'rotated_at' | 'valid_until'>> {
   /** Of a browser that is signed in; a program has none. */
   session?: SessionKey['session'];
 }

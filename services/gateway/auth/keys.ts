@@ -195,8 +195,8 @@ export async function revokeKey(sql: Sql, idOrName: string, now: Date): Promise<
 }
 
 /**
- * Gives a key in force a new secret, and another for its webhooks. Those that it had work for `overlapSeconds` beside them; older ones end now. `expires_at` replaces the
- * end of the key, if given.
+ * Gives a key in force a new secret, and another for its webhooks. Those that it had work for `overlapSeconds` beside them, and so do the sessions that they opened: a secret
+ * that leaked must open nothing. Older ones end now. `expires_at` replaces the end of the key, if given.
  * Errors: those of `revokeKey`, `InputError('key.bad_expiry')`.
  */
 export async function rotateKey(
@@ -222,6 +222,8 @@ export async function rotateKey(
     changed.expires_at,
     found.id,
   ]);
+  // By hand and seldom: the table has a row for each browser that is signed in.
+  await sql.run('UPDATE sessions SET expires_at = LEAST(expires_at, ?) WHERE key_id = ?', [changed.old_until, found.id]);
   return { ...found, ...changed, key, signingSecret };
 }
 

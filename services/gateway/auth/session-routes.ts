@@ -58,7 +58,8 @@ function meJson({ config }: Parts, caller: Caller, now: Date): z.output<typeof m
   };
 }
 
-const isEncrypted = ({ config }: Parts): boolean => config.gateway.tls.cert_file !== null;
+/** By the gateway itself, or by a proxy in front of it that is trusted (`gateway.trust_proxy`). */
+const isEncrypted = ({ protocol }: FastifyRequest): boolean => protocol === 'https';
 
 function signInRoute(app: App, parts: Parts): void {
   const { db, config, clock } = parts;
@@ -90,7 +91,7 @@ function signInRoute(app: App, parts: Parts): void {
       const seconds = Math.ceil((key.session.expires_at.getTime() - now.getTime()) / 1000);
       return reply
         .header(...UNSTORED)
-        .header('set-cookie', sessionCookie(secret, { seconds, isEncrypted: isEncrypted(parts) }))
+        .header('set-cookie', sessionCookie(secret, { seconds, isEncrypted: isEncrypted(request) }))
         .send(meJson(parts, key, now));
     },
   });
@@ -115,7 +116,7 @@ function signOutRoute(app: App, parts: Parts): void {
       const was_signed_in = secret !== undefined && (await closeSession(parts.db, secret));
       return reply
         .header(...UNSTORED)
-        .header('set-cookie', sessionCookie('', { seconds: 0, isEncrypted: isEncrypted(parts) }))
+        .header('set-cookie', sessionCookie('', { seconds: 0, isEncrypted: isEncrypted(request) }))
         .send({ was_signed_in });
     },
   });

@@ -6,7 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { COMMAND } from '../../platform/command-name.ts';
 import type { Database, Sql, Transaction } from '../../platform/database/database.ts';
 import { RefusedError } from '../http/problems.ts';
-import { type ApiKey, findKey, keysInForce, noteUse } from './keys.ts';
+import { type ApiKey, type FoundKey, findKey, keysInForce, noteUse } from './keys.ts';
 
 /** A key by one of its sessions. */
 export interface SessionKey extends ApiKey {
@@ -35,7 +35,7 @@ export async function createCode(sql: Sql, keyId: string, expiresAt: Date): Prom
 }
 
 /** Uses a code up; the key that it is of. Of two who use it at once one gets it. */
-async function takeCode(tx: Transaction, code: string, now: Date): Promise<ApiKey | undefined> {
+async function takeCode(tx: Transaction, code: string, now: Date): Promise<FoundKey | undefined> {
   const hash = hashOf(code);
   const [row] = await tx.rows<{ key_id: string }>('SELECT key_id FROM session_codes WHERE hash = ? AND expires_at > ? FOR UPDATE', [
     hash,
@@ -43,12 +43,13 @@ async function takeCode(tx: Transaction, code: string, now: Date): Promise<ApiKe
   ]);
   if (row === undefined) return undefined;
   await tx.run('DELETE FROM session_codes WHERE hash = ?', [hash]);
-  return (await keysInForce(tx, [row.key_id], now))[0];
+  const [key] = await keysInForce(tx, [row.key_id], now);
+  return key && { ...key, valid_until: key.expires_at };
 }
 
 /**
- * Opens a session with a key, or with a code, which is used up by it. `recorded` runs in the same transaction. Errors: `RefusedError('access.bad_key' | 'access.bad_code' |
- * 'access.missing_scope')`.
+ * Opens a session with a key, or with a code, which is used up by it. It ends with the secret that opened it. `recorded` runs in the same transaction. Errors:
+ * `RefusedError('access.bad_key' | 'access.bad_code' | 'access.missing_scope')`.
  */
 export function openSession(
   db: Database,
@@ -66,7 +67,7 @@ export function openSession(
       );
     const secret = `sms_${randomBytes(32).toString('base64url')}`;
     const hash = hashOf(secret);
-    const expires_at = new Date(Math.min(now.getTime() + seconds * 1000, key.expires_at?.getTime() ?? Number.POSITIVE_INFINITY));
+    const expires_at = new Date(Math.min(now.getTime() + seconds * 1000, key.valid_until?.getTime() ?? Number.POSITIVE_INFINITY));
     await tx.run('INSERT INTO sessions (hash, key_id, created_at, expires_at) VALUES (?)', [[hash, key.id, now, expires_at]]);
     recorded(tx, key);
     return { secret, key: { ...key, session: { hash: hash.toString('hex'), expires_at } } };
@@ -89,25 +90,19 @@ function badCode(): RefusedError {
   );
 }
 
-/**
- * The key of a session, while both are in force. A key that got a new secret ends the sessions of the old one when that ends: a secret that leaked must open nothing.
- * By primary keys; a hash of random bits tells nothing by the time that it takes to find it.
- */
+/** The key of a session, while both are in force. By primary keys; a hash of random bits tells nothing by the time that it takes to find it. */
 export async function findBySession(sql: Sql, secret: string, now: Date): Promise<SessionKey | undefined> {
   const hash = hashOf(secret);
-  const [row] = await sql.rows<{ key_id: string; created_at: Date; expires_at: Date }>(
-    'SELECT key_id, created_at, expires_at FROM sessions WHERE hash = ? AND expires_at > ?',
+  const [row] = await sql.rows<{ key_id: string; expires_at: Date }>(
+    'SELECT key_id, expires_at FROM sessions WHERE hash = ? AND expires_at > ?',
     [hash, now],
   );
   if (row === undefined) return undefined;
   const [key] = await keysInForce(sql, [row.key_id], now);
-  if (key === undefined || isOfOldSecret(row.created_at, key, now)) return undefined;
+  if (key === undefined) return undefined;
   await noteUse(sql, key, now);
   return { ...key, session: { hash: hash.toString('hex'), expires_at: row.expires_at } };
 }
-
-const isOfOldSecret = (created: Date, { rotated_at, old_until }: ApiKey, now: Date): boolean =>
-  rotated_at !== null && created < rotated_at && (old_until === null || old_until <= now);
 
 /** Ends a session; false when there was none. */
 export async function closeSession(sql: Sql, secret: string): Promise<boolean> {

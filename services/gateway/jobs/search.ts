@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { type Ledger, nowOf, STATES, type State } from '../../ledger/job.ts';
 import { JOB_COLUMNS } from '../../ledger/read/jobs.ts';
-import { countJobs, groupByCode, JOB_SORTS, type JobSearch, LOOKED_AT, searchJobs } from '../../ledger/read/search.ts';
+import { CURSOR, countJobs, groupByCode, JOB_SORTS, type JobSearch, LOOKED_AT, searchJobs } from '../../ledger/read/search.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { csvOf } from '../../platform/text/csv.ts';
 import { decimalText } from '../../platform/text/decimal.ts';
@@ -83,11 +83,7 @@ function listRoute(app: App, { db, ledger }: Parts): void {
           .describe('urgent: in the order in which they are claimed, of live jobs; ended: the last ended first, of ended ones'),
         limit: limit(50, 500),
         format,
-        cursor: z
-          .string()
-          .regex(/^(?:\d{1,16}~){0,2}[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$/, 'not a cursor; use `next` of the page before')
-          .optional()
-          .describe('`next` of the page before'),
+        cursor: z.string().regex(CURSOR, 'not a cursor; use `next` of the page before').optional().describe('`next` of the page before'),
       }),
       response: {
         200: z.object({

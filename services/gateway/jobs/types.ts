@@ -1,7 +1,6 @@
 /** `GET /v1/job-types`: what can be asked for, for forms that are made of it. */
 import { z } from 'zod';
 import { JOB_TYPES } from '../../job-types/index.ts';
-import type { JobType } from '../../job-types/job-type.ts';
 import type { App } from '../http/app.ts';
 import { problems } from '../http/schemas.ts';
 import { common } from '../routes/job-bodies.ts';
@@ -18,9 +17,9 @@ const jobType = z
   })
   .meta({ id: 'JobType' });
 
-export function jobTypesRoute(app: App, types: readonly JobType[] = JOB_TYPES): void {
+export function jobTypesRoute(app: App): void {
   const answer = {
-    types: types.map(({ name, about, hasItems, http }) => ({
+    types: JOB_TYPES.map(({ name, about, hasItems, http }) => ({
       ...{ name, about, has_items: hasItems === true },
       body: http === undefined ? null : bodySchema(name, http.fields),
     })),

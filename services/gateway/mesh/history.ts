@@ -22,6 +22,8 @@ const NAMES = Object.keys(GROUPS) as [Group, ...Group[]];
 const MOST_POINTS = 1_500;
 /** As many as a chart has pixels to tell apart, without a step. */
 const STANDARD_POINTS = 360;
+/** A chart by minutes is of two days at most: 30 days of them are 90 MB, which nobody tells apart. */
+const LONGEST_MINUTES_S = 172_800;
 const STEPS = [60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400];
 
 const history = z
@@ -46,7 +48,7 @@ export function statsHistoryRoute(app: App, { db, ledger }: Parts): void {
     schema: {
       operationId: 'readStatisticsHistory',
       summary: 'Statistics over time',
-      description: `Kept for \`scheduler.stats_days\`. Without \`from\` the last hour. Counts are a minute, what stands at a moment is a mean over the step, percentiles are of merged counts. Groups: ${NAMES.map((name) => `${name}: ${GROUPS[name]}`).join('; ')}.`,
+      description: `Kept for \`scheduler.stats_days\`. Without \`from\` the last hour. Steps below an hour are for ranges of two days at most. Counts are a minute, what stands at a moment is a mean over the step, percentiles are of merged counts. Groups: ${NAMES.map((name) => `${name}: ${GROUPS[name]}`).join('; ')}.`,
       tags: ['operations'],
       querystring: z.strictObject({
         from: instant.optional(),
@@ -73,7 +75,7 @@ export function statsHistoryRoute(app: App, { db, ledger }: Parts): void {
       const hoursEnd = ofHours.at(-1)?.at.getTime();
       const minutesFrom = hoursEnd === undefined ? first : new Date(hoursEnd + HOUR_S * 1000);
       // Whole hours that no leader has summed up are read by their minutes, of two days at most.
-      const oldest = step >= HOUR_S ? new Date(Math.max(minutesFrom.getTime(), to.getTime() - 172_800_000)) : minutesFrom;
+      const oldest = step >= HOUR_S ? new Date(Math.max(minutesFrom.getTime(), to.getTime() - LONGEST_MINUTES_S * 1000)) : minutesFrom;
       const rows = [...ofHours, ...(await readStatsRows(db, MINUTE_S, oldest, to))];
       return { from, to, step, at: grid, series: seriesOf(grid, step, rows, new Set(query.series ?? NAMES)) };
     },
@@ -84,7 +86,13 @@ export function statsHistoryRoute(app: App, { db, ledger }: Parts): void {
 function stepOf(from: Date, to: Date, given: number | undefined): number {
   const seconds = (to.getTime() - from.getTime()) / 1000;
   if (seconds <= 0) throw new InputError('stats.bad_range', `"from" (${from.toISOString()}) is not before "to" (${to.toISOString()})`);
-  const step = given ?? STEPS.find((one) => seconds / one <= STANDARD_POINTS) ?? (STEPS.at(-1) as number);
+  const isByMinutes = (step: number): boolean => step < HOUR_S && seconds > LONGEST_MINUTES_S;
+  const step = given ?? STEPS.find((one) => seconds / one <= STANDARD_POINTS && !isByMinutes(one)) ?? (STEPS.at(-1) as number);
+  if (isByMinutes(step))
+    throw new InputError(
+      'stats.bad_range',
+      `steps of ${step} s are for a range of two days at most: choose 3600 or more, or a shorter range`,
+    );
   if (seconds / step > MOST_POINTS)
     throw new InputError(
       'stats.bad_range',

@@ -1,7 +1,7 @@
 /** `GET /v1/sources`: whether the market sources are asked, how they answer, and what is left of their budget. */
 import { z } from 'zod';
 import { nowOf } from '../../ledger/job.ts';
-import { readMeshMetrics } from '../../ledger/read/metrics.ts';
+import { readLatencies } from '../../ledger/read/metrics.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { readHealth, type SourceHealth } from '../../platform/monitoring/source-health.ts';
 import type { App, Parts } from '../http/app.ts';
@@ -48,7 +48,7 @@ export function sourcesRoute(app: App, { db, ledger, config }: Parts): void {
     async handler() {
       const now = nowOf(ledger);
       const { sources: order, rate_limit } = config.stock_jobs.data_fetch;
-      const [health, budgets, { latencies }] = await Promise.all([readHealth(db), readBudgets(db, now), readMeshMetrics(db, now, ledger)]);
+      const [health, budgets, latencies] = await Promise.all([readHealth(db), readBudgets(db, now), readLatencies(db, now, ledger.types)]);
       const p95 = new Map(latencies.map((one) => [one.source, one.p95]));
       const names = [...new Set<string>([...order, ...health.map((one) => one.source)])];
       return {

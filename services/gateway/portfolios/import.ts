@@ -80,18 +80,21 @@ export function portfolioImportRoute(app: App, { db, clock }: Parts): void {
           'portfolio.nothing',
           `${name} has no position; PUT /v1/users/{id}/portfolio with an empty list takes everything away`,
         );
+      let written = version;
       await importPortfolioCsv(db, source(), {
         ...options,
         now: nowOf({ clock }),
         first: (tx) => requireVersion(tx, user, holdingsVersion, request.headers['if-match']),
-        alongside: (tx, imported) =>
+        async alongside(tx, imported) {
           recordChange(tx, actorOf(request), {
             action: 'portfolio.import',
             target: `user:${user}`,
             details: `${imported.held} held, ${imported.watched} watched${wrong.size === 0 ? '' : `; wrong lines left out: ${wrong.size}`}`,
-          }),
+          });
+          written = await holdingsVersion(tx, user);
+        },
       });
-      return answerOf(user, false, await holdingsVersion(db, user), preview, wrong, csv);
+      return answerOf(user, false, written, preview, wrong, csv);
     },
   });
 }

@@ -8,7 +8,7 @@ import { countStates, freshnessRules } from '../../market/freshness/freshness.ts
 import { judgeSymbols } from '../../market/freshness/symbol-judgement.ts';
 import { readHoldings } from '../../market/portfolios/holdings.ts';
 import type { Sql } from '../../platform/database/database.ts';
-import { demand } from '../auth/access.ts';
+import { demand, ownUsers } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { instant, limit, problems, state, userId } from '../http/schemas.ts';
@@ -35,7 +35,7 @@ const user = z
   })
   .meta({ id: 'User' });
 
-/** Users of a page, and positions of a user that are judged. */
+/** Users of a page. */
 const MOST_USERS = 200;
 
 export function usersRoute(app: App, { db, clock, config }: Parts): void {
@@ -167,7 +167,7 @@ export function loginsRoute(app: App, { db }: Parts): void {
     async handler(request) {
       const { id: name } = request.params;
       const caller = demand(request, 'read', name);
-      const isOwnKey = !caller.scopes.some((scope) => scope === 'read' || scope === 'admin');
+      const isOwnKey = ownUsers(caller, 'read') !== undefined;
       // The primary key from its end.
       const rows = await db.rows<LoginRow & { admitted_at: Date; decisions: unknown }>(
         `SELECT user_id, at, admitted_at, total, queued, fresh, fresh_at, decisions FROM user_portfolio_priority

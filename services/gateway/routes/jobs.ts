@@ -1,8 +1,6 @@
 /** `/v1/jobs`: asking for work, and reading jobs. */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { JOB_TYPES } from '../../job-types/index.ts';
-import type { JobType } from '../../job-types/job-type.ts';
 import { acceptedJson, refusalJson } from '../../ledger/enqueue/submit.ts';
 import type { Estimate } from '../../ledger/read/estimate.ts';
 import { secondsLeft } from '../../ledger/read/pace.ts';
@@ -46,18 +44,20 @@ const refusal = z
   .object({ request: z.int(), type: z.string(), symbol: z.string().nullable(), code: z.string(), reason: z.string() })
   .meta({ id: 'RefusedJob' });
 
+const { schema, holderOf, requestsOf } = jobBodies();
+const jobRequest = schema.meta({ id: 'JobRequest' });
+
 const params = z.strictObject({ id: jobId });
 
-export function jobRoutes(app: App, parts: Parts, types: readonly JobType[] = JOB_TYPES): void {
-  submitRoute(app, parts, types);
+export function jobRoutes(app: App, parts: Parts): void {
+  submitRoute(app, parts);
   detailRoutes(app, parts);
   itemsRoute(app, parts);
   callbacksRoute(app, parts);
 }
 
-function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
+function submitRoute(app: App, parts: Parts): void {
   const { config, clock, db } = parts;
-  const { schema, holderOf, requestsOf } = jobBodies(types);
 
   app.route({
     method: 'POST',
@@ -69,7 +69,7 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
       description:
         'One request, or up to 100 as `{"jobs": […]}`, of at most 2,000 jobs: all are committed together when this answers 202. Work that is live already is joined, not done twice. A queue without room, and a quota that is used up, refuse what does not fit; when all is refused, the answer is 503 or 429.',
       tags: ['jobs'],
-      body: z.union([schema, z.strictObject({ jobs: z.array(schema).min(1).max(MOST_REQUESTS) })]),
+      body: z.union([jobRequest, z.strictObject({ jobs: z.array(jobRequest).min(1).max(MOST_REQUESTS) })]),
       response: { 202: z.object({ jobs: z.array(accepted), refused: z.array(refusal) }), ...problems },
     },
     async handler(request, reply) {

@@ -18,19 +18,23 @@ import { freshnessCounts } from './symbols.ts';
 
 const MOST_RUNNING = 500;
 
-const alert = z.object({
-  name: z.string(),
-  state: z.enum(['raised', 'cleared']),
-  value: z.number(),
-  threshold: z.number(),
-  since: instant,
-  text: z.string(),
-});
-const autoFetch = z.object({
-  enabled: z.boolean(),
-  changed_by: z.string().nullable(),
-  changed_at: instant.nullable(),
-});
+const alert = z
+  .object({
+    name: z.string(),
+    state: z.enum(['raised', 'cleared']),
+    value: z.number(),
+    threshold: z.number(),
+    since: instant,
+    text: z.string(),
+  })
+  .meta({ id: 'Alert' });
+const autoFetch = z
+  .object({
+    enabled: z.boolean(),
+    changed_by: z.string().nullable(),
+    changed_at: instant.nullable(),
+  })
+  .meta({ id: 'AutoFetch' });
 
 const stats = z.object({
   at: instant,

@@ -81,8 +81,9 @@ function wholeRoutes(app: App, { db, clock }: Parts): void {
     async handler(request, reply) {
       const user = request.params.id;
       demand(request, 'read', user);
-      const stored = await listPositions(db, user);
+      // Before they are read: what changes in between is noticed by the next change, and not taken for what was shown.
       reply.header('etag', etagOf(await positionsVersion(db, user)));
+      const stored = await listPositions(db, user);
       const all = await valued(db, stored);
       if (wantsCsv(request)) return sendCsv(reply, `${user}-positions`, csvOf(POSITION_COLUMNS, all));
       return { user, positions: all };
@@ -108,14 +109,14 @@ function wholeRoutes(app: App, { db, clock }: Parts): void {
       const user = request.params.id;
       demand(request, 'admin', user);
       const now = new Date(clock.now().epochMilliseconds);
-      const stored = await db.transaction(async (tx) => {
+      const { stored, version } = await db.transaction(async (tx) => {
         await requireVersion(tx, user, positionsVersion, request.headers['if-match']);
         await replacePositions(tx, user, request.body.positions, now);
         const details = `positions: ${request.body.positions.length}`;
         recordChange(tx, actorOf(request), { action: 'positions.replace', target: `user:${user}`, details });
-        return listPositions(tx, user);
+        return { stored: await listPositions(tx, user), version: await positionsVersion(tx, user) };
       });
-      reply.header('etag', etagOf(await positionsVersion(db, user)));
+      reply.header('etag', etagOf(version));
       return { user, positions: await valued(db, stored) };
     },
   });

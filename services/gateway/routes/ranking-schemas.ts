@@ -73,10 +73,12 @@ export const submittedRanking = z
   })
   .meta({ id: 'SubmittedRanking' });
 export type SubmittedRanking = z.output<typeof submittedRanking>;
-export const submittedRankings = z.object({
-  rankings: z.array(submittedRanking).describe('In the order of the symbols, each once'),
-  refused: z.array(z.object({ symbol: z.string(), code: z.string(), reason: z.string() })),
-});
+export const submittedRankings = z
+  .object({
+    rankings: z.array(submittedRanking).describe('In the order of the symbols, each once'),
+    refused: z.array(z.object({ symbol: z.string(), code: z.string(), reason: z.string() })),
+  })
+  .meta({ id: 'SubmittedRankings' });
 
 const MEASURED: Record<BlockName | PartName, string> = {
   spread_pct: 'Spread, % of the mid price',

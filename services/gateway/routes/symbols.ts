@@ -81,6 +81,17 @@ const analysis = judgement
     indicators: values.nullable(),
   })
   .meta({ id: 'Analysis' });
+const signal = z
+  .object({
+    date: z.string().describe('Of the newest bar used'),
+    computed_at: instant,
+    signal: z.enum(['buy', 'sell', 'hold']),
+    confidence: z.number().describe('0-1'),
+    bars_used: z.int(),
+    close: z.number().nullable().describe('On that day, as it was traded'),
+    reasons: analysis.shape.reasons,
+  })
+  .meta({ id: 'PastSignal' });
 const actions = z
   .array(z.object({ date: z.string(), kind: z.enum(['split', 'dividend']), value: z.number() }))
   .meta({ id: 'CorporateActions' });
@@ -222,18 +233,6 @@ function analysisRoute(app: App, parts: Parts): void {
 }
 
 function signalsRoute(app: App, { db }: Parts): void {
-  const signal = z
-    .object({
-      date: z.string().describe('Of the newest bar used'),
-      computed_at: instant,
-      signal: z.enum(['buy', 'sell', 'hold']),
-      confidence: z.number().describe('0-1'),
-      bars_used: z.int(),
-      close: z.number().nullable().describe('On that day, as it was traded'),
-      reasons: analysis.shape.reasons,
-    })
-    .meta({ id: 'PastSignal' });
-
   app.route({
     method: 'GET',
     url: '/v1/symbols/:symbol/signals',

@@ -137,17 +137,18 @@ function portfolioRoute(app: App, parts: Parts): void {
     async handler(request, reply) {
       const user = request.params.id;
       demand(request, 'read', user);
-      const { holdings, truncated } = await holdingsOf(parts, user);
       const { clock, config, db } = parts;
+      // Before they are read: what changes in between is noticed by the next change, and not taken for what was shown.
+      const version = await holdingsVersion(db, user);
+      const { holdings, truncated } = await holdingsOf(parts, user);
       const own = holdings.map(({ holding }) => holding);
       const judgedOf = new Map(holdings.map(({ holding, judged }) => [holding.symbol, judged]));
-      const [total, previous, version] = await Promise.all([
+      const [total, previous] = await Promise.all([
         readWorth(db, own, judgedOf, { base: config.portfolio.base_currency, now: clock.now(), rules: freshnessRules(config) }),
         readPreviousCloses(
           db,
           own.map(({ symbol }) => symbol),
         ),
-        holdingsVersion(db, user),
       ]);
       const valued = valuate(own, judgedOf, previous);
       reply.header('etag', etagOf(version));
@@ -219,7 +220,7 @@ function replacePortfolioRoute(app: App, parts: Parts): void {
       const watched = positions.filter(({ quantity }) => quantity === 0).length;
       const held = positions.length - watched;
       const now = new Date(parts.clock.now().epochMilliseconds);
-      await parts.db.transaction(async (tx) => {
+      const version = await parts.db.transaction(async (tx) => {
         await requireVersion(tx, user, holdingsVersion, request.headers['if-match']);
         await clearHoldings(tx, [user]);
         await addHoldings(
@@ -232,8 +233,9 @@ function replacePortfolioRoute(app: App, parts: Parts): void {
           target: `user:${user}`,
           details: `${held} held, ${watched} watched`,
         });
+        return holdingsVersion(tx, user);
       });
-      reply.header('etag', etagOf(await holdingsVersion(parts.db, user)));
+      reply.header('etag', etagOf(version));
       return { user, held, watched };
     },
   });

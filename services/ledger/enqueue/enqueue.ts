@@ -100,6 +100,13 @@ export interface Refused {
 
 export type EnqueueAnswer = Enqueued | Refused;
 
+/** How many of each outcome. */
+export function countOutcomes(answers: readonly EnqueueAnswer[]): Record<EnqueueAnswer['outcome'], number> {
+  const counts = { queued: 0, joined: 0, refused: 0 };
+  for (const { outcome } of answers) counts[outcome]++;
+  return counts;
+}
+
 /** All requests of one call that mean the same work. */
 export interface Group {
   key: string | undefined;

@@ -27,14 +27,15 @@ export function selectDue(tx: Transaction, state: State, before: Date, limit = B
   );
 }
 
-export function changesTo(rows: readonly Due[], state: State, reasonOf?: (row: Due) => string): Change[] {
+export function changesTo(rows: readonly Due[], state: State, why?: { code: string; reasonOf: (row: Due) => string }): Change[] {
   return rows.map((row) => ({
     id: idFromBytes(row.id),
     type: row.type,
     symbol: row.symbol,
     attempt: row.attempt,
     state,
-    reason: reasonOf?.(row),
+    reason: why?.reasonOf(row),
+    code: why?.code,
     place: placeOf(row),
   }));
 }

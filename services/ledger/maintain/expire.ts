@@ -21,15 +21,16 @@ export function expire(ledger: Ledger, state: 'ready' | 'blocked'): Promise<Chan
       idsOf(rows),
     ]);
     if (state === 'blocked') await stopWaiting(tx, idsOf(rows));
+    const code = 'queue.expired';
     const ended = rows.map((row): Ended & { code: string } => ({
       id: idFromBytes(row.id),
-      code: 'queue.expired',
+      code,
       reason: reasonOf(row),
       state: 'expired',
       hasDependents: row.has_dependents === 1,
       leavesSlot: state === 'ready' && row.blocked_on === 'slot',
     }));
     await writeReasons(tx, ended);
-    return [...changesTo(rows, 'expired', reasonOf), ...(await resolveDependents(tx, ledger, ended, []))];
+    return [...changesTo(rows, 'expired', { code, reasonOf }), ...(await resolveDependents(tx, ledger, ended, []))];
   });
 }

@@ -67,7 +67,8 @@ export async function readMeshMetrics(
   };
 }
 
-async function readLatencies(sql: Sql, now: Date, types: Ledger['types']): Promise<Latency[]> {
+/** How fast each source has answered lately. Walks ix_due, at most `LATENCY_ROWS`. */
+export async function readLatencies(sql: Sql, now: Date, types: Ledger['types']): Promise<Latency[]> {
   const measuring = Object.entries(types).flatMap(([type, { measuresSource }]) => (measuresSource ? [type] : []));
   if (measuring.length === 0) return [];
   const rows = await sql.rows<{ source: string; ms: number }>(

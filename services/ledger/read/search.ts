@@ -262,14 +262,18 @@ export async function searchJobs(
 const placeText = ({ lead, key, id }: Place, sort: JobSort): string =>
   sort === 'urgent' ? `${lead}~${key}~${id}` : sort === 'ended' ? `${key}~${id}` : id;
 
+/** The keys of an order, and the id behind which a page begins. A moment has 13 digits: longer ones are none that a database knows. */
+export const CURSOR = /^(?:\d{1,14}~){0,2}[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+
 /** Errors: `InputError('jobs.bad_cursor')`. */
 function parsePlace(text: string, sort: JobSort): Place {
   const parts = text.toLowerCase().split('~');
-  const [lead, key] = sort === 'urgent' ? [Number(parts[0]), Number(parts[1])] : [0, sort === 'ended' ? Number(parts[0]) : 0];
+  const lead = sort === 'urgent' ? Number(parts[0]) : 0;
+  const key = sort === 'urgent' ? Number(parts[1]) : sort === 'ended' ? Number(parts[0]) : 0;
   const wanted = { urgent: 3, ended: 2, newest: 1, oldest: 1 }[sort];
-  if (parts.length !== wanted)
+  if (parts.length !== wanted || !CURSOR.test(text))
     throw new InputError('jobs.bad_cursor', `"${text}" is no cursor of the order "${sort}"; use \`next\` of the page before`);
-  return { lead: lead as number, key: key as number, id: parts.at(-1) as string };
+  return { lead, key, id: parts.at(-1) as string };
 }
 
 export interface StateCounts {

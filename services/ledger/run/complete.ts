@@ -32,6 +32,8 @@ export interface Finished {
   lost: Attempt[];
 }
 
+const ITEMS_FAILED = 'job.items_failed';
+
 /**
  * Completes jobs and stores what they made, all in one transaction. `store` gets the completions whose jobs this worker still owns and writes their rows; when it
  * throws, nothing of the call is committed. Errors: `PermanentError('job.items_failed')` for errors that the job's type does not allow, and those of the
@@ -44,8 +46,7 @@ export async function complete<C extends Completion>(
   store?: (tx: Transaction, owned: readonly C[]) => Promise<void>,
 ): Promise<Finished> {
   for (const { job, withErrors } of completions)
-    if (withErrors !== undefined && !rulesOf(ledger, job.type).mayCompleteWithErrors)
-      throw new PermanentError('job.items_failed', withErrors);
+    if (withErrors !== undefined && !rulesOf(ledger, job.type).mayCompleteWithErrors) throw new PermanentError(ITEMS_FAILED, withErrors);
   return ledger.db.transaction(async (tx) => {
     const { owned, lost } = await lockOwned(
       tx,
@@ -64,7 +65,12 @@ export async function complete<C extends Completion>(
         now,
         sortedBytes(done.map(({ job }) => job.id)),
       ]);
-      changes.push(...done.map(({ job, withErrors }) => ({ ...changeOf(job, state, workerId), reason: withErrors })));
+      changes.push(
+        ...done.map(({ job, withErrors }) => ({
+          ...changeOf(job, state, workerId),
+          ...(withErrors === undefined ? {} : { reason: withErrors, code: ITEMS_FAILED }),
+        })),
+      );
     }
     await writeResults(tx, mine);
     const ended = mine.map(
@@ -87,7 +93,7 @@ async function writeResults(tx: Transaction, completions: readonly Completion[])
     [
       rows.map(({ job, result, withErrors }) => [
         idToBytes(job.id),
-        withErrors === undefined ? null : 'job.items_failed',
+        withErrors === undefined ? null : ITEMS_FAILED,
         withErrors === undefined ? null : truncateReason(withErrors),
         result === undefined ? null : toJson(result),
       ]),
@@ -346,7 +352,8 @@ function backoff(ledger: Ledger, job: Failure['job'], error: unknown, random: ()
   return Math.max(jittered, retryAfter);
 }
 
-function changeOf(
+/** What became of a worker's own attempt. */
+export function changeOf(
   { id, type, symbol, attempt, queue, level, userId }: Attempt & Pick<ClaimedJob, 'type' | 'symbol'>,
   state: Change['state'],
   worker: string,

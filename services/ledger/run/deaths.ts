@@ -19,6 +19,7 @@ const MOST_CRASHES = 3;
 const MOST_DEATHS = 10;
 /** The longest pause after a death, in seconds. The first two deaths cost none. */
 const LONGEST_PAUSE_SECONDS = 60;
+const DIED = 'job.worker_died';
 
 export interface Dead {
   id: Buffer;
@@ -72,7 +73,7 @@ export async function endByDeath(
   }
   await writeReasons(
     tx,
-    failed.map(({ id, reason }) => ({ id, code: 'job.worker_died', reason })),
+    failed.map(({ id, reason }) => ({ id, code: DIED, reason })),
   );
   await recordAttempts(
     tx,
@@ -83,13 +84,13 @@ export async function endByDeath(
       row.started_at,
       now,
       'lease_lost',
-      crashed ? 'job.worker_died' : 'job.lease_lost',
+      crashed ? DIED : 'job.lease_lost',
       reasonOf(row),
     ]),
   );
   const changes = dead.map(({ row, id, state, reason }): Change => {
     const { type, symbol, attempt, worker_id: worker } = row;
-    return { id, type, symbol, state, attempt, worker, reason, place: placeOf(row) };
+    return { id, type, symbol, state, attempt, worker, reason, ...(state === 'failed' ? { code: DIED } : {}), place: placeOf(row) };
   });
   const ended = failed.map(({ row, id, reason }): Ended => ({ id, state: 'failed', reason, hasDependents: row.has_dependents === 1 }));
   const stopped = rows.flatMap(({ id, user_id }) => (user_id === null ? [] : [idFromBytes(id)]));

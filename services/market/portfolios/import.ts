@@ -18,7 +18,7 @@ export interface ImportOptions {
   name?: string | undefined;
   now: Date;
   /** Writes that must be committed with the import, such as who made it. */
-  alongside?: ((tx: Transaction, imported: Imported) => void) | undefined;
+  alongside?: ((tx: Transaction, imported: Imported) => void | Promise<void>) | undefined;
   /** Checked in the transaction before anything is written: what it throws, the import throws. */
   first?: ((tx: Transaction) => Promise<void>) | undefined;
   /** Gets the invalid lines, which are left out then. Without it they are an error. */
@@ -122,6 +122,6 @@ async function replaceHoldings(
     onRead?.(held + watched);
   }
   const imported = { users: users.size, held, watched };
-  alongside?.(tx, imported);
+  await alongside?.(tx, imported);
   return imported;
 }

@@ -39,20 +39,8 @@ export interface MeshStats extends Numbers {
 }
 
 const COLUMNS = [
-  ...([
-    'ready',
-    'running',
-    'scheduled',
-    'blocked',
-    'oldest_s',
-    'enqueued',
-    'completed',
-    'failed',
-    'workers',
-    'slots',
-    'busy',
-    'logins',
-  ] as const),
+  ...(['ready', 'running', 'scheduled', 'blocked', 'oldest_s', 'enqueued'] as const),
+  ...(['completed', 'failed', 'workers', 'slots', 'busy', 'logins'] as const),
 ];
 
 /** A row that another leader has written for the same time is replaced. */
@@ -71,6 +59,12 @@ export async function readStatsRows(sql: Sql, step: number, from: Date, to: Date
   return rows.map((row) => ({ ...row, details: fromJson(row.details) as StatsDetails }));
 }
 
+/** The begin of the newest row of a step. By the primary key. */
+export async function newestStats(sql: Sql, step: number): Promise<Date | undefined> {
+  const [row] = await sql.rows<{ at: Date | null }>('SELECT MAX(at) AS at FROM mesh_stats WHERE step_s = ?', [step]);
+  return row?.at ?? undefined;
+}
+
 /** Several rows as one that begins at `at`: counts are added, what stood at a moment is averaged over its minutes, the oldest wait is the longest. Undefined without any. */
 export function mergeStats(at: Date, rows: readonly MeshStats[]): MeshStats | undefined {
   if (rows.length === 0) return undefined;
@@ -86,14 +80,11 @@ export function mergeStats(at: Date, rows: readonly MeshStats[]): MeshStats | un
     ...{ enqueued: total('enqueued'), completed: total('completed'), failed: total('failed'), logins: total('logins') },
     ...{ workers: mean('workers'), slots: mean('slots'), busy: mean('busy') },
     details: {
-      queues: merged(
-        rows.map((row) => row.details.queues),
-        (some) => ({
-          ready: Math.round(sum(some.map(({ ready }) => ready)) / rows.length),
-          running: Math.round(sum(some.map(({ running }) => running)) / rows.length),
-          oldest_s: longest(some.map(({ oldest_s }) => oldest_s)),
-        }),
-      ),
+      queues: merged(rows.map(weighed), (some) => ({
+        ready: Math.round(sum(some.map(({ ready }) => ready)) / minutes),
+        running: Math.round(sum(some.map(({ running }) => running)) / minutes),
+        oldest_s: longest(some.map(({ oldest_s }) => oldest_s)),
+      })),
       types: merged(
         details.map(({ types }) => types),
         (some) => ({
@@ -119,6 +110,15 @@ export function mergeStats(at: Date, rows: readonly MeshStats[]): MeshStats | un
     },
   };
 }
+
+/** The queues of a row, with what stood times its minutes. */
+const weighed = ({ minutes, details }: MeshStats): StatsDetails['queues'] =>
+  Object.fromEntries(
+    Object.entries(details.queues).map(([queue, { ready, running, oldest_s }]) => [
+      queue,
+      { ready: ready * minutes, running: running * minutes, oldest_s },
+    ]),
+  );
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 

@@ -11,22 +11,26 @@ import {
   type MeshStats,
   MINUTE_S,
   mergeStats,
+  newestStats,
   readStatsRows,
   type StatsDetails,
   writeStats,
 } from '../../platform/monitoring/mesh-stats.ts';
-import { deleteOrphans, readHealth } from '../../platform/monitoring/source-health.ts';
+import { deleteOrphans, readHealth, type SourceHealth } from '../../platform/monitoring/source-health.ts';
 import type { Duty } from '../duties.ts';
 
 /** How often logins are looked at; their moment is that of their last job, not that of the look. */
 const LOOK_SECONDS = 2;
+/** Hours that are over and were not summed up by an earlier leader, so many at most. */
+const MOST_HOURS = 48;
 
 const begin = (at: Date, step: number): Date => new Date(Math.floor(at.getTime() / (step * 1000)) * step * 1000);
 
 /** `readMetrics`: of this moment, or a few seconds old. A leader begins with the minute in which it became one. */
 export function minutesDuty(ledger: Ledger, readMetrics: () => Promise<MeshMetrics>): Duty {
   const logins = followLogins();
-  const asked = askedSources();
+  /** At the end of the minute before. */
+  let health: readonly SourceHealth[] | undefined;
   let minute: Date | undefined;
   let fresh: number[] = [];
   return {
@@ -39,19 +43,14 @@ export function minutesDuty(ledger: Ledger, readMetrics: () => Promise<MeshMetri
       const present = begin(now, MINUTE_S);
       minute ??= present;
       if (present <= minute) return;
-      const done = minute;
-      const row = await minuteRow(
-        sql,
-        { from: done, to: new Date(done.getTime() + MINUTE_S * 1000) },
-        await readMetrics(),
-        fresh,
-        await asked(sql),
-      );
-      await writeStats(sql, MINUTE_S, row);
+      const range = { from: minute, to: new Date(minute.getTime() + MINUTE_S * 1000) };
+      await deleteOrphans(sql);
+      const seen = await readHealth(sql);
+      await writeStats(sql, MINUTE_S, await minuteRow(sql, range, await readMetrics(), fresh, askedSince(health, seen)));
       minute = present;
       fresh = [];
-      const hour = begin(done, HOUR_S);
-      if (begin(present, HOUR_S) > hour) await writeHour(sql, hour);
+      health = seen;
+      await writeHours(sql, begin(present, HOUR_S));
     },
   };
 }
@@ -89,27 +88,33 @@ async function minuteRow(
   };
 }
 
-async function writeHour(sql: Sql, hour: Date): Promise<void> {
-  const row = mergeStats(hour, await readStatsRows(sql, MINUTE_S, hour, new Date(hour.getTime() + HOUR_S * 1000)));
-  if (row !== undefined) await writeStats(sql, HOUR_S, row);
+/** Sums up the hours that are over since the last one that was, by whichever leader. */
+async function writeHours(sql: Sql, end: Date): Promise<void> {
+  const newest = await newestStats(sql, HOUR_S);
+  const from = Math.max((newest?.getTime() ?? 0) + HOUR_S * 1000, end.getTime() - MOST_HOURS * HOUR_S * 1000);
+  if (from >= end.getTime()) return;
+  const minutes = await readStatsRows(sql, MINUTE_S, new Date(from), end);
+  for (const [hour, rows] of Map.groupBy(minutes, ({ at }) => begin(at, HOUR_S).getTime()))
+    await writeStats(sql, HOUR_S, mergeStats(new Date(hour), rows) as MeshStats);
 }
 
-/** Requests to each source since the call before, by what each worker counts since its start. A worker that is met for the first time has no call before. */
-function askedSources(): (sql: Sql) => Promise<Record<string, { answers: number; errors: number }>> {
-  let before: Map<string, { answers: number; errors: number }> | undefined;
-  return async (sql) => {
-    await deleteOrphans(sql);
-    const rows = await readHealth(sql);
-    const sums: Record<string, { answers: number; errors: number }> = {};
-    for (const { source, instance, answers, errors } of rows) {
-      // A worker that started again under its name counts from 0.
-      const last = before?.get(`${source} ${instance}`) ?? (before === undefined ? { answers, errors } : { answers: 0, errors: 0 });
-      const isAnew = answers < last.answers || errors < last.errors;
-      sums[source] ??= { answers: 0, errors: 0 };
-      sums[source].answers += answers - (isAnew ? 0 : last.answers);
-      sums[source].errors += errors - (isAnew ? 0 : last.errors);
-    }
-    before = new Map(rows.map(({ source, instance, answers, errors }) => [`${source} ${instance}`, { answers, errors }]));
-    return sums;
-  };
+/** Requests to each source between two looks, by what each worker counts since its start. A worker that is met for the first time is counted from its start. */
+function askedSince(
+  before: readonly SourceHealth[] | undefined,
+  rows: readonly SourceHealth[],
+): Record<string, { answers: number; errors: number }> {
+  const keyOf = ({ source, instance }: SourceHealth) => `${source} ${instance}`;
+  const known = new Map(before?.map((row) => [keyOf(row), row]));
+  const sums: Record<string, { answers: number; errors: number }> = {};
+  for (const row of rows) {
+    const { source, answers, errors } = row;
+    // What was counted before this leader looked for the first time is of other minutes.
+    const last = known.get(keyOf(row)) ?? (before === undefined ? row : { answers: 0, errors: 0 });
+    // A worker that started again under its name counts from 0.
+    const isAnew = answers < last.answers || errors < last.errors;
+    sums[source] ??= { answers: 0, errors: 0 };
+    sums[source].answers += answers - (isAnew ? 0 : last.answers);
+    sums[source].errors += errors - (isAnew ? 0 : last.errors);
+  }
+  return sums;
 }

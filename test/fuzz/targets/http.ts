@@ -7,6 +7,7 @@ import { type Answer, clientOf } from './http-client.ts';
 interface Schema {
   type?: string;
   enum?: string[];
+  const?: unknown;
   anyOf?: Schema[];
   oneOf?: Schema[];
   properties?: Record<string, Schema>;
@@ -53,7 +54,7 @@ function textFor(random: Random, name: string, schema: Schema): string {
   if (name === 'series')
     return random.list(3, () => random.pick(['depth', 'rates', 'codes', 'latency', 'workers', 'sources'])).join(',') || 'depth';
   if (name === 'state') return random.list(2, () => random.pick(['ready', 'failed', 'completed', 'expired'])).join(',') || 'running';
-  if (/^\^(?:\(\?:\\d\{1,16\}~\)\{0,2\})?\[0-9a-f/.test(schema.pattern ?? '') && schema.pattern !== '^[0-9a-f]{16}$')
+  if (/^\^(?:\(\?:\\d\{1,14\}~\)\{0,2\})?\[0-9a-f/.test(schema.pattern ?? '') && schema.pattern !== '^[0-9a-f]{16}$')
     return `01932c07-5f2a-7000-8a3b-${String(random.below(1e9)).padStart(12, '0')}`;
   if (schema.pattern === '^[0-9a-f]{16}$')
     return random
@@ -82,6 +83,7 @@ function textFor(random: Random, name: string, schema: Schema): string {
 function sample(random: Random, name: string, schema: Schema): unknown {
   const choice = schema.anyOf ?? schema.oneOf;
   if (choice !== undefined) return sample(random, name, random.pick(choice));
+  if (schema.const !== undefined) return schema.const;
   if (schema.enum !== undefined) return random.pick(schema.enum);
   if (schema.type === 'null') return null;
   if (schema.type === 'boolean') return random.once(2);
@@ -129,6 +131,13 @@ function fitDownload(random: Random, fields: Record<string, unknown>): void {
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The same with the schemas themselves in place of their names. */
+function withoutNames<T>(part: T, schemas: Record<string, Schema>): T {
+  return JSON.parse(JSON.stringify(part ?? null), (_, value) =>
+    typeof value?.$ref === 'string' ? withoutNames(schemas[value.$ref.split('/').at(-1)], schemas) : value,
+  ) as T;
+}
 
 /** Whether no body has a field that the schema does not name. */
 function refusesUnknown(schema: Schema): boolean {
@@ -243,12 +252,14 @@ export const requests: Target<Request> = {
     const client = clientOf(url, key);
     const document = JSON.parse((await client.ask('GET', '/openapi.json')).body) as {
       paths: Record<string, Record<string, { parameters?: Parameter[]; requestBody?: { content: Record<string, { schema: Schema }> } }>>;
+      components: { schemas: Record<string, Schema> };
     };
+    const { schemas } = document.components;
     const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(
         ([method, { parameters = [], requestBody }]): Operation => ({
-          ...{ method: method.toUpperCase(), path, parameters },
-          body: requestBody?.content['application/json']?.schema,
+          ...{ method: method.toUpperCase(), path, parameters: withoutNames(parameters, schemas) },
+          body: withoutNames(requestBody?.content['application/json']?.schema, schemas) ?? undefined,
         }),
       ),
     );

@@ -151,6 +151,33 @@ test('a session of an old secret ends when that secret does', async () => {
   expect((await browser.ask('GET', '/v1/stats')).code).toBe('access.signed_out');
 });
 
+test('a session that an old secret has opened ends with that secret', async () => {
+  const reader = await mesh.caller('read');
+  const { old_until } = (await mesh.operator.post(`/v1/keys/${reader.id}/rotate`, { overlap_seconds: 3_600 })).body;
+  expect((await withKey(reader)).body.session_expires_at).toBe(old_until);
+});
+
+test('a new secret ends the event streams of the sessions before it', async () => {
+  const reader = await mesh.caller('read');
+  const { cookie } = await withKey(reader);
+  const stream = await listen(url('/v1/events'), { key: '' }, { authorization: '', cookie });
+  const { body } = await mesh.operator.post(`/v1/keys/${reader.id}/rotate`, { overlap_seconds: 0 });
+  const after = await signIn({ key: body.key });
+  await stream.ended;
+  expect((await after.ask('GET', '/v1/stats')).status).toBe(200);
+});
+
+test('a new secret ends the event streams that the old one has opened, before it was replaced and after that', async () => {
+  const reader = await mesh.caller('read');
+  const before = await listen(url('/v1/events'), reader);
+  await mesh.operator.post(`/v1/keys/${reader.id}/rotate`, { overlap_seconds: 3_600 });
+  const after = await listen(url('/v1/events'), reader);
+  const { body } = await mesh.operator.post(`/v1/keys/${reader.id}/rotate`, { overlap_seconds: 0 });
+  await Promise.all([before.ended, after.ended]);
+  const other = await listen(url('/v1/events'), { key: body.key });
+  expect(other.status).toBe(200);
+});
+
 test('a session is over at its end, and at the end of its key', async () => {
   const browser = await withKey(mesh.operator);
   await mesh.db.run("UPDATE sessions SET expires_at = '2020-01-01'");

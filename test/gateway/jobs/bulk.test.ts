@@ -92,6 +92,9 @@ test.each([
   [{ action: 'cancel', filter: { state: ['failed'] } }, 'jobs.unfit_state'],
   [{ action: 'retry', filter: { state: ['failed', 'scheduled'] } }, 'jobs.mixed_states'],
   [{ action: 'redrive', filter: {}, cursor: 'x' }, 'jobs.bad_cursor'],
+  [{ action: 'redrive', filter: {}, cursor: 'x~01932c07-5f2a-7000-8a3b-0123456789ab' }, 'jobs.bad_cursor'],
+  [{ action: 'redrive', filter: {}, cursor: '1~nothing' }, 'jobs.bad_cursor'],
+  [{ action: 'redrive', filter: {}, cursor: '999999999999999~01932c07-5f2a-7000-8a3b-0123456789ab' }, 'jobs.bad_cursor'],
 ])('%j is refused with %s, and nothing changes', async (body, code) => {
   await ask(symbols(2));
   expect((await bulk(body)).code).toBe(code);

@@ -60,6 +60,12 @@ test('30 days are read by their hours, and the present hour by its minutes', asy
   expect([body.series.ready.length, body.series.ready[0], body.series.ready.at(-2), body.series.ready.at(-1)]).toEqual([721, 720, 1, 10]);
 });
 
+test('a week without a step is read by its hours', async () => {
+  await writeStats(mesh.db, HOUR_S, row(at(0), { minutes: 60 }));
+  const { step, series } = await read('from=2026-05-27T00:00:00Z&to=2026-06-03T00:00:00Z&series=depth');
+  expect([step, series.ready.filter((value: number | null) => value !== null)]).toEqual([3_600, [10]]);
+});
+
 test('without a range it is the last hour, a minute a step', async () => {
   const body = await read('');
   expect([body.step, body.series]).toEqual([60, {}]);
@@ -69,6 +75,7 @@ test('without a range it is the last hour, a minute a step', async () => {
 test.each([
   ['from=2026-06-02T14:00:00Z&to=2026-06-02T13:00:00Z', 'stats.bad_range'],
   ['from=2026-01-01T00:00:00Z&to=2026-06-02T13:00:00Z&step=60', 'stats.bad_range'],
+  ['from=2026-05-02T13:00:00Z&to=2026-06-02T13:00:00Z&step=1800', 'stats.bad_range'],
   ['step=61', 'request.invalid'],
   ['series=depth,colour', 'request.invalid'],
 ])('%s is refused with %s', async (query, code) => {

@@ -1,5 +1,9 @@
 import { beforeEach, expect, test } from 'vitest';
+import type { components } from '../../../services/client/openapi.ts';
 import { gatewayMesh } from '../mesh.ts';
+
+/** The answer, or the problem. */
+type Body = components['schemas']['PortfolioImport'] & components['schemas']['Problem'];
 
 const mesh = gatewayMesh();
 const post = async (csv: string, query = '', headers: Record<string, string> = {}) => {
@@ -8,8 +12,7 @@ const post = async (csv: string, query = '', headers: Record<string, string> = {
     headers: { authorization: `Bearer ${mesh.operator.key}`, 'content-type': 'application/json', ...headers },
     body: JSON.stringify({ csv, name: 'mine.csv' }),
   });
-  // biome-ignore lint/suspicious/noExplicitAny: the shape is what the tests are about
-  return { status: response.status, body: (await response.json()) as any };
+  return { status: response.status, body: (await response.json()) as Body };
 };
 const stored = async () =>
   (
@@ -40,7 +43,7 @@ test('a dry run says what changes and which lines are wrong, and changes nothing
     { symbol: 'IBM', change: 'added', from: null, to: { quantity: 5, cost: null } },
     { symbol: 'MSFT', change: 'removed', from: { quantity: 1, cost: null }, to: null },
   ]);
-  expect(body.wrong.map(({ line, text }: { line: number; text: string }) => [line, text])).toEqual([
+  expect(body.wrong.map(({ line, text }) => [line, text])).toEqual([
     [3, 'IBM,ten,1'],
     [5, '!!,1,1'],
     [7, 'SPY,4,400'],

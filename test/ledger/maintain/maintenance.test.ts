@@ -48,7 +48,7 @@ describe('the time to live', () => {
     const [id] = await on.add({});
     on.clock.advance({ seconds: 300 });
     const reason = 'waited 300 s; the limit of foreground is 300 s (queue.priority_queues.foreground.ttl)';
-    expect(await expire(on.ledger(), 'ready')).toMatchObject([{ id, state: 'expired', reason }]);
+    expect(await expire(on.ledger(), 'ready')).toMatchObject([{ id, state: 'expired', code: 'queue.expired', reason }]);
     expect(await on.row(id!)).toMatchObject({ state: 'expired', ended_at: at('14:05:00') });
     expect(await on.reason(id!)).toEqual({ code: 'queue.expired', reason });
   });

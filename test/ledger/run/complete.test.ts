@@ -69,7 +69,8 @@ describe('complete', () => {
 
   test('with errors, where the type allows it, the reason stands beside the result', async () => {
     const job = await on.running({ type: 'batch_fetch' });
-    await complete(on.ledger(), 'worker-1', [{ job, result: { done: 1 }, withErrors: '1 of 2 symbols failed' }]);
+    const { changes } = await complete(on.ledger(), 'worker-1', [{ job, result: { done: 1 }, withErrors: '1 of 2 symbols failed' }]);
+    expect(changes).toMatchObject([{ code: 'job.items_failed', reason: '1 of 2 symbols failed' }]);
     expect(await readJob(on.db, job.id)).toMatchObject({
       state: 'completed_with_errors',
       code: 'job.items_failed',

@@ -25,7 +25,8 @@ test('a job whose worker dies again and again waits longer each time, and fails 
   const waits: number[] = [];
   for (let death = 1; ; death++) {
     const before = on.clock.now().epochMilliseconds;
-    await rescue(on.ledger(), 'worker-1', 'worker worker-1 went offline');
+    const { changes } = await rescue(on.ledger(), 'worker-1', 'worker worker-1 went offline');
+    expect(changes[0]?.code).toBe(death === 10 ? 'job.worker_died' : undefined);
     const { state, due_at } = await on.row(job.id);
     if (state === 'failed') {
       expect(death).toBe(10);

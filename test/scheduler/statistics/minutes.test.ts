@@ -6,7 +6,14 @@ import { complete, fail } from '../../../services/ledger/run/complete.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
 import { bucketPercentile, countOf } from '../../../services/platform/monitoring/buckets.ts';
-import { HOUR_S, type MeshStats, MINUTE_S, mergeStats, readStatsRows } from '../../../services/platform/monitoring/mesh-stats.ts';
+import {
+  HOUR_S,
+  type MeshStats,
+  MINUTE_S,
+  mergeStats,
+  readStatsRows,
+  writeStats,
+} from '../../../services/platform/monitoring/mesh-stats.ts';
 import { writeHealth } from '../../../services/platform/monitoring/source-health.ts';
 import { reportInstance } from '../../../services/platform/registry/instances.ts';
 import { minutesDuty } from '../../../services/scheduler/statistics/minutes.ts';
@@ -71,6 +78,42 @@ test('minutes without a leader are left out, and an hour is summed up when it is
   const minutes = (await all()).map(({ at }) => (at.getTime() - start.getTime()) / 60_000);
   expect(minutes).toEqual([57, 58, 59]);
   expect(await all(HOUR_S)).toMatchObject([{ at: start, minutes: 3 }]);
+});
+
+test('hours that another leader did not sum up are, whenever one looks again', async () => {
+  const of = (hours: number, minutes: number): MeshStats => ({
+    ...standing(1, 5, null),
+    at: new Date(start.getTime() - hours * 3_600_000 + minutes * 60_000),
+  });
+  for (const row of [of(3, 57), of(3, 58), of(1, 20)]) await writeStats(on.db, MINUTE_S, row);
+  await look();
+  on.clock.advance({ seconds: 60 });
+  await look();
+  const hours = (await readStatsRows(on.db, HOUR_S, new Date(start.getTime() - 86_400_000), start)).map(({ at, minutes }) => [at, minutes]);
+  expect(hours).toEqual([
+    [of(3, 0).at, 2],
+    [of(1, 0).at, 1],
+  ]);
+});
+
+test('what a minute could not write for an outage is in the row that is written later', async () => {
+  await look();
+  const at = nowOf(ledger);
+  const [id] = await on.add(ledger, { symbol: 'AAPL' });
+  await on.db.run('INSERT INTO user_portfolio_priority (user_id, at, admitted_at, total, queued, fresh, decisions) VALUES (?)', [
+    ['dave', at, at, 1, 1, 0, JSON.stringify([{ symbol: 'AAPL', fetch: { id } }])],
+  ]);
+  await look();
+  const [job] = await on.run(ledger, 'worker-1', 1);
+  await complete(ledger, 'worker-1', [{ job: job!, result: {} }]);
+  const { run } = ledger.db.long;
+  ledger.db.long.run = () => Promise.reject(new Error('the database is away'));
+  await expect(look()).rejects.toThrow('away');
+  ledger.db.long.run = run;
+  on.clock.advance({ seconds: 60 });
+  await look();
+  expect(await all()).toMatchObject([{ logins: 1 }]);
+  expect(await on.db.rows("SELECT fresh_at FROM user_portfolio_priority WHERE user_id = 'dave'")).toEqual([{ fresh_at: at }]);
 });
 
 test('a login is measured until the last of its jobs has completed, and a failed one is not', async () => {
@@ -144,16 +187,24 @@ test('requests to a source are those since the minute before, and rows of dead w
   expect(await on.db.rows('SELECT instance FROM source_health')).toEqual([{ instance: 'worker-1' }]);
 });
 
+const standing = (ready: number, completed: number, oldest_s: number | null): MeshStats => ({
+  ...{ at: new Date(0), minutes: 1, ready, running: 0, scheduled: 0, blocked: 0, oldest_s, enqueued: 0, completed, failed: 0 },
+  ...{ workers: 1, slots: 5, busy: 0, logins: 1 },
+  details: {
+    queues: { foreground: { ready, running: 0, oldest_s } },
+    ...{ types: { fetch: { completed, failed: 0 } }, codes: { 'source.timeout': 1 }, sources: {} },
+    ...{ wait: [1, 2], run: [], login_fresh: [] },
+  },
+});
+
+test('an hour and a minute that are merged weigh by their minutes, in all and by queue', () => {
+  const merged = mergeStats(new Date(0), [{ ...standing(100, 0, null), minutes: 60 }, standing(39, 0, null)]);
+  // (100 × 60 + 39) ÷ 61
+  expect([merged?.ready, merged?.details.queues.foreground?.ready]).toEqual([99, 99]);
+});
+
 test('merged rows add what happened, average what stood, and keep the longest wait', () => {
-  const row = (ready: number, completed: number, oldest_s: number | null): MeshStats => ({
-    ...{ at: new Date(0), minutes: 1, ready, running: 0, scheduled: 0, blocked: 0, oldest_s, enqueued: 0, completed, failed: 0 },
-    ...{ workers: 1, slots: 5, busy: 0, logins: 1 },
-    details: {
-      ...{ queues: {}, types: { fetch: { completed, failed: 0 } }, codes: { 'source.timeout': 1 }, sources: {} },
-      ...{ wait: [1, 2], run: [], login_fresh: [] },
-    },
-  });
-  const merged = mergeStats(new Date(0), [row(10, 5, null), row(20, 7, 3), row(0, 0, 1)]);
+  const merged = mergeStats(new Date(0), [standing(10, 5, null), standing(20, 7, 3), standing(0, 0, 1)]);
   expect(merged).toMatchObject({ minutes: 3, ready: 10, completed: 12, oldest_s: 3, logins: 3, slots: 5 });
   expect(merged?.details).toMatchObject({ types: { fetch: { completed: 12 } }, codes: { 'source.timeout': 3 } });
   expect(merged?.details.wait.slice(0, 3)).toEqual([3, 6, 0]);
