@@ -16,15 +16,28 @@ export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The lines, each a title and a command. `log`: the path of the log file. `link`: opens the dashboard, signed in. */
-export function hintsFor({ dataFolder, config, log, link }: { dataFolder: string; config: Config; log: string; link: string }): string[] {
+interface Started {
+  dataFolder: string;
+  config: Config;
+  /** The path of the log file. */
+  log: string;
+  /** Opens the dashboard, signed in; undefined where its pages are not built. */
+  link: string | undefined;
+}
+
+/** The lines, each a title and a command. */
+export function hintsFor({ dataFolder, config, log, link }: Started): string[] {
   const { queue } = config;
   const secret = (file: string): string => `$(cat ${shellWord(join(dataFolder, file))})`;
   const stockmesh = `${COMMAND}${dataFolder === join(PACKAGE_FOLDER, 'data') ? '' : ` --data ${shellWord(dataFolder)}`}`;
   const url = gatewayUrl(config);
   const lines: [title: string, command: string][] = [
-    ['open in a browser', link],
-    ['the same later', `${stockmesh} dashboard`],
+    ...(link === undefined
+      ? []
+      : ([
+          ['open in a browser', link],
+          ['the same later', `${stockmesh} dashboard`],
+        ] as [string, string][])),
     ['in a terminal in', shellWord(PACKAGE_FOLDER)],
     ['sign a user in', `${stockmesh} login alice --wait`],
     ['live view', `${stockmesh} top`],

@@ -3,6 +3,7 @@
  * is one of a page, which `index.html` draws.
  */
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { glob, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +17,8 @@ import { answerNotFound } from './problems.ts';
 export const NONCE = '__CSP_NONCE__';
 
 const BUILT = fileURLToPath(new URL('../../dashboard/dist/', import.meta.url));
+/** Whether the pages are there. */
+export const isBuilt = (): boolean => existsSync(join(BUILT, 'index.html'));
 const ASSETS = 'assets/';
 const CODINGS = [
   { name: 'br', ending: '.br' },
@@ -117,7 +120,8 @@ async function sendFile(
   );
 }
 
-const WAY_OUT = 'The dashboard is not built. "npm start" builds it; "npm run dashboard" builds it alone. The HTTP API works without it.';
+const WAY_OUT =
+  'The pages of the dashboard are not built. The command line ("npx stockmesh top") and the HTTP API (/docs) work without them.';
 
 /** A page for a browser, a problem for a program. */
 function answerNotBuilt({ headers }: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -19,7 +19,7 @@ export { day, userId };
 export const queue = z.enum(QUEUES);
 export const state = z.enum(STATES);
 export const itemState = z.enum(ITEM_STATES);
-export const limit = (standard: number, most: number) => decimalText(z.number().int().min(1).max(most)).default(standard);
+export const limit = (standard: number, most: number) => decimalText(z.number().int().min(1).max(most).default(standard));
 /** `true` or `false` in a query. */
 export const flag = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], error: 'write true or false' });
 

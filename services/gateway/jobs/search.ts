@@ -6,6 +6,7 @@ import { JOB_COLUMNS } from '../../ledger/read/jobs.ts';
 import { countJobs, groupByCode, JOB_SORTS, type JobSearch, LOOKED_AT, searchJobs } from '../../ledger/read/search.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { csvOf } from '../../platform/text/csv.ts';
+import { decimalText } from '../../platform/text/decimal.ts';
 import { callerOf, demand, oneUser, ownUsers } from '../auth/access.ts';
 import { summariesAsSeen, type Viewers } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
@@ -13,7 +14,7 @@ import { format, sendCsv, wantsCsv } from '../http/csv.ts';
 import { pageOf } from '../http/page.ts';
 import { instant, jobSummary, limit, problems, queue, state, userId } from '../http/schemas.ts';
 
-const seconds = z.coerce.number().int().min(0).max(31_536_000);
+const seconds = decimalText(z.number().int().min(0).max(31_536_000));
 
 /** What finds jobs, in a query and in a body. `type`: one of the types of this deployment. */
 export function jobFilter(ledger: Ledger) {

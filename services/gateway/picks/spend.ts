@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { listSpend, readTotals, type Spend, settleByHand } from '../../model/spend.ts';
 import { PURPOSES } from '../../platform/config/sections/model.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
+import { decimalText } from '../../platform/text/decimal.ts';
 import { callerOf, demand, oneUser, ownUsers } from '../auth/access.ts';
 import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
@@ -63,7 +64,7 @@ function listRoute(app: App, { db, clock, config }: Parts): void {
         user: userId.optional(),
         state: z.enum(STATES).optional(),
         limit: limit(50, 1_000),
-        before: z.coerce.number().int().min(1).optional().describe('`next` of the page before'),
+        before: decimalText(z.number().int().min(1)).optional().describe('`next` of the page before'),
       }),
       response: {
         200: z.object({
@@ -103,7 +104,7 @@ function settleRoute(app: App, { db, clock }: Parts): void {
       operationId: 'settleSpend',
       summary: "Say what a call of unknown payment cost, by the provider's bill",
       tags: ['picks'],
-      params: z.strictObject({ id: z.coerce.number().int().min(1) }),
+      params: z.strictObject({ id: decimalText(z.number().int().min(1)) }),
       body: z.strictObject({ cost_usd: z.number().min(0).max(10_000).describe('0: it was not run') }),
       response: { 200: call, ...problems },
     },

@@ -76,7 +76,13 @@ interface LinkRow extends Omit<JobLink, 'id' | 'is_part'> {
   is_part: number;
 }
 
-const linkOf = ({ id, is_part, ...row }: LinkRow): JobLink => ({ ...row, id: idFromBytes(id), is_part: is_part === 1 });
+const linkOf = ({ id, type, symbol, state, is_part }: LinkRow): JobLink => ({
+  id: idFromBytes(id),
+  type,
+  symbol,
+  state,
+  is_part: is_part === 1,
+});
 
 /** A daily rank of a watchlist may wait for one fetch; a picture of more than this is no help. */
 const MOST_DEPENDENTS = 500;

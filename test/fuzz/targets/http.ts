@@ -73,7 +73,9 @@ function textFor(random: Random, name: string, schema: Schema): string {
   if (name === 'contract') return `AAPL27011${random.below(10)}C00150000`;
   if (/^(adjusted|why|all|dry_run|skip_wrong|allow_gaps)$/.test(name)) return random.pick(['true', 'false', '1', '0']);
   // The key of a stored object, or where its list goes on.
-  if (/^(key|cursor)$/.test(name) && random.once(2)) return `x${random.pick(['é', '李', '😀', '\u202e', 'ſ'])}`;
+  if (name === 'key' && random.once(2)) return `x${random.pick(['é', '李', '😀', '\u202e', 'ſ'])}`;
+  if (name === 'cursor' && random.once(2)) return `x${random.pick(['é', '李', '😀', 'ſ'])}`;
+  if (name === 'interests') return random.pick(['technology', 'healthcare', 'energy', 'Consumer Cyclical']);
   return `x${random.text(8).replaceAll(/[^\x21-\x7e]/g, '')}`;
 }
 

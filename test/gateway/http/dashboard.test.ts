@@ -123,13 +123,13 @@ test('a new build is served without a restart', async () => {
   expect((await app.inject('/ui/assets/app-3c4d.js')).statusCode).toBe(200);
 });
 
-test('without a build a browser gets a page that says how to make one, a program a problem', async () => {
+test('without a build a browser gets a page that says what works without it, a program a problem', async () => {
   const app = serve(folderOf({}));
   const page = await app.inject({ url: '/ui/', headers: { accept: 'text/html,application/xhtml+xml' } });
   expect([page.statusCode, page.headers['content-type'], page.body]).toEqual([
     503,
     'text/html; charset=utf-8',
-    expect.stringContaining('npm'),
+    expect.stringContaining('stockmesh top'),
   ]);
   const problem = await app.inject('/ui/');
   expect([problem.statusCode, problem.json().code]).toEqual([503, 'dashboard.not_built']);
