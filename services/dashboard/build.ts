@@ -50,6 +50,8 @@ function compress(folder: string): void {
 
 /** Builds beside the present files and puts them in their place at the end: a gateway that runs never serves half a build. */
 async function make(stamp: string): Promise<void> {
+  // A test run sets it to "test", and the page would be one for development, half as large again.
+  process.env.NODE_ENV = 'production';
   const folder = `${OUT}.${process.pid}`;
   const old = `${folder}.old`;
   await build({
