@@ -69,6 +69,20 @@ export default {
       from: { path: '^services/job-types/index.ts$' },
       to: { path: '^services/job-types/[^/]+/handler.ts$', dynamic: false },
     },
+    forbid(
+      'the-page-knows-the-api-only',
+      'The page runs in a browser: of the other parts it takes the types of the HTTP API, and no code.',
+      '^services/dashboard/src/',
+      '^(services/(?!dashboard/src/|client/openapi)|broker|sql)',
+    ),
+    forbid('nobody-needs-the-page', 'The page is built by itself.', '^services/(?!dashboard/)', '^services/dashboard/'),
+    {
+      name: 'pages-stand-alone',
+      comment: 'What two pages need stands in parts, data or format.',
+      severity: 'error',
+      from: { path: '^services/dashboard/src/pages/([^/]+)/' },
+      to: { path: '^services/dashboard/src/pages/', pathNot: '^services/dashboard/src/pages/$1/' },
+    },
     forbid('broker-knows-no-service', 'The broker is a part for itself.', '^broker/', '^services/(?!platform/)'),
     {
       name: 'no-circles',
@@ -88,11 +102,12 @@ export default {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^services/dashboard/dist' },
     parser: 'swc',
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'default', 'types'],
-      extensions: ['.ts', '.js', '.mjs'],
+      extensions: ['.ts', '.tsx', '.js', '.mjs', '.css'],
     },
   },
 };

@@ -1,0 +1,18 @@
+import { useDisclosure, useHotkeys } from '@mantine/hooks';
+import { lazy, Suspense } from 'react';
+
+const FinderDialog = lazy(() => import('./finder-list.tsx'));
+
+/** ctrl-K: a symbol, a user or a job, by the begin of its name. */
+export function Finder() {
+  const [isOpen, { open, close }] = useDisclosure();
+  useHotkeys([['mod+K', open]]);
+  return (
+    <>
+      <button type="button" className="finder" onClick={open} aria-haspopup="dialog">
+        Find a symbol, user or job <kbd>Ctrl K</kbd>
+      </button>
+      <Suspense>{isOpen && <FinderDialog close={close} />}</Suspense>
+    </>
+  );
+}
