@@ -9,7 +9,7 @@ import { createEstimator, jobToEstimate } from '../../services/ledger/read/estim
 import { readJob, readNewestOf, readStats } from '../../services/ledger/read/jobs.ts';
 import { readMeshMetrics } from '../../services/ledger/read/metrics.ts';
 import { complete, fail } from '../../services/ledger/run/complete.ts';
-import { truncateReason } from '../../services/ledger/run/dependents.ts';
+import { truncateReason } from '../../services/ledger/states/ended.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { reportInstance } from '../../services/platform/registry/instances.ts';
 import { ledgerFixture, request, START, transient } from './fixture.ts';
