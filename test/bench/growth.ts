@@ -113,7 +113,7 @@ export async function storeWaiting(root: Database, jobs: number): Promise<void> 
     );
   }
   await root.run(
-    'INSERT INTO job_details (job_id, payload, why, triggered_by) SELECT id, ?, \'{"text":"bench"}\', \'user_login\' FROM jobs',
+    'INSERT INTO job_details (job_id, payload, why, triggered_by) SELECT id, ?, \'{"text":"bench"}\', \'user_login\' FROM job_states',
     [body],
   );
   await root.run('ANALYZE TABLE jobs, job_details');

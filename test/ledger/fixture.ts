@@ -10,6 +10,7 @@ import { ManualClock } from '../../services/platform/clock.ts';
 import { type Database, openDatabase, type Sql, type Transaction } from '../../services/platform/database/database.ts';
 import { PermanentError, TransientError } from '../../services/platform/errors.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { STATE_TABLES } from '../support/job-rows.ts';
 
 export const START = '2026-06-02T14:00:00Z';
 
@@ -51,7 +52,7 @@ export interface Fixture {
   untilWaiting(transactions?: number): Promise<void>;
 }
 
-export const TABLES = [...['jobs', ...TABLES_BY_JOB], ...['user_slots', 'slot_waits', 'dedupe_windows']] as const;
+export const TABLES = [...['jobs', ...STATE_TABLES, ...TABLES_BY_JOB], ...['user_slots', 'slot_waits', 'dedupe_windows']] as const;
 
 export function request(changes: Partial<JobRequest> = {}): JobRequest {
   return {
@@ -137,7 +138,7 @@ export function ledgerFixture(): Fixture {
     },
     async row(id) {
       const [row] = await db.rows<JobRow>(
-        'SELECT state, queue, priority, attempt, max_attempts, due_at, user_id, worker_id, blocked_on, aged, ended_at FROM jobs WHERE id = ?',
+        'SELECT state, queue, priority, attempt, max_attempts, due_at, user_id, worker_id, blocked_on, aged, ended_at FROM job_states WHERE id = ?',
         [idToBytes(id)],
       );
       if (row === undefined) throw new Error(`there is no job ${id}`);
@@ -145,7 +146,7 @@ export function ledgerFixture(): Fixture {
     },
     state: async (id) => (await here.row(id)).state,
     async reason(id) {
-      const [row] = await db.rows<{ code: string | null; reason: string | null }>('SELECT code, reason FROM job_results WHERE job_id = ?', [
+      const [row] = await db.rows<{ code: string | null; reason: string | null }>('SELECT code, reason FROM ended WHERE job_id = ?', [
         idToBytes(id),
       ]);
       return row;

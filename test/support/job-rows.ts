@@ -23,17 +23,25 @@ const TABLES = ['ready', 'scheduled', 'blocked', 'running', 'ended'] as const;
 
 interface Row extends Record<(typeof COLUMNS)[number], unknown> {
   id: Buffer;
+  attempt: number;
+  priority: number;
+  enqueued_at: Date;
   state: string;
   due_at: Date;
 }
 
-/** Sets columns of the jobs for which a condition over `job_states` is true; a changed state moves them to its table. Returns how many. */
-export async function setJobs(sql: Sql, changes: JobColumns, where = '1 = 1', params: readonly unknown[] = []): Promise<number> {
+/** Sets columns (or what a function makes of each row) of the jobs for which a condition over `job_states` is true; a changed state moves them to its table. Returns how many. */
+export async function setJobs(
+  sql: Sql,
+  changes: JobColumns | ((row: Row) => JobColumns),
+  where = '1 = 1',
+  params: readonly unknown[] = [],
+): Promise<number> {
   const rows = await sql.rows<Row>(
-    `SELECT s.*, j.dedupe_key FROM (SELECT * FROM job_states WHERE ${where}) s JOIN jobs j ON j.id = s.id ORDER BY s.id`,
+    `SELECT * FROM (SELECT s.*, j.dedupe_key FROM job_states s JOIN jobs j ON j.id = s.id) known WHERE ${where} ORDER BY id`,
     params,
   );
-  for (const row of rows) await put(sql, row, { ...row, ...changes } as Row);
+  for (const row of rows) await put(sql, row, { ...row, ...(typeof changes === 'function' ? changes(row) : changes) } as Row);
   return rows.length;
 }
 
@@ -98,3 +106,6 @@ async function enter(sql: Sql, row: Row, kept?: { code: string | null; reason: s
   if (['ready', 'scheduled', 'blocked', 'running'].includes(row.state) && dedupe_key !== null)
     await insert('live_keys', { dedupe_key, job_id: id });
 }
+
+/** What `jobs` says of a job stands in these tables too. */
+export const STATE_TABLES = [...TABLES, 'live_keys'] as const;

@@ -280,6 +280,7 @@ function ownedOf<Row extends Pick<Standing, 'id' | 'attempt' | 'worker_id'>>(
 
 /** Locks the rows in `running` alone: all that a completion needs stands there. */
 async function lockRunning(tx: Transaction, workerId: string, attempts: readonly Attempt[]): Promise<Owned<Holding>> {
+  if (attempts.length === 0) return { owned: new Map(), lost: [] };
   const rows = await tx.rows<Holding>(
     `SELECT job_id AS id, attempt, worker_id, started_at, has_dependents, IF(has_user = 1, '', NULL) AS user_id, dedupe_key FROM running FORCE INDEX (PRIMARY)
       WHERE job_id IN (?) ORDER BY job_id FOR UPDATE`,
@@ -298,7 +299,6 @@ function lockToComplete(tx: Transaction, workerId: string, attempts: readonly At
  * locks the fetches and analyses of a login: with a statement each, 1,000 transactions met 43 deadlocks.
  */
 export async function lockOwned(tx: Transaction, workerId: string, attempts: readonly Attempt[]): Promise<Owned<Standing>> {
-  if (attempts.length === 0) return { owned: new Map(), lost: [] };
   const rows = await lockJobs(tx, [...attempts.map(({ id }) => id), ...(await dependentIds(tx, attempts))]);
   return ownedOf(
     workerId,

@@ -108,7 +108,7 @@ function assertQueued(answers: readonly EnqueueAnswer[]): void {
 /** By ix_claim's prefix: of a drained ledger it reads nothing. */
 export async function countUnfinished(db: Database): Promise<number> {
   const [row] = await db.rows<{ jobs: number }>(
-    `SELECT COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_claim)
+    `SELECT COUNT(*) AS jobs FROM job_states FORCE INDEX (ix_claim)
       WHERE queue IN ('foreground', 'background_fetch', 'background_analysis') AND state IN ('scheduled', 'blocked', 'ready', 'running')`,
   );
   return row?.jobs ?? 0;

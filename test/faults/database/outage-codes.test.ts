@@ -147,7 +147,7 @@ test('a request for work that meets one is not answered as accepted, and makes o
     return [first, outcome];
   });
   expect(outcomes).toEqual(each(['database.unavailable', 'queued']));
-  expect(await shop.db.rows('SELECT id FROM jobs')).toHaveLength(NUMBERS.length);
+  expect(await shop.db.rows('SELECT id FROM job_states')).toHaveLength(NUMBERS.length);
 });
 
 test('a login that meets one is not acknowledged, and is committed once when it comes again', async () => {

@@ -3,6 +3,7 @@ import { idToBytes } from '../../../services/ledger/id.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete } from '../../../services/ledger/run/complete.ts';
 import { reportInstance } from '../../../services/platform/registry/instances.ts';
+import { deleteJobs } from '../../support/job-rows.ts';
 import { gatewayMesh } from '../mesh.ts';
 import { withoutRankings } from './ranking-rows.ts';
 
@@ -12,7 +13,7 @@ const PATH = '/v1/rankings';
 const post = (body: unknown) => mesh.operator.post(PATH, body);
 const jobs = () =>
   mesh.db.rows<{ type: string; symbol: string; state: string; level: number }>(
-    'SELECT type, symbol, state, priority DIV 10000 AS level FROM jobs ORDER BY id',
+    'SELECT type, symbol, state, priority DIV 10000 AS level FROM job_states ORDER BY id',
   );
 const bySymbol = { symbol: 'AAPL', mode: 'entry' };
 
@@ -132,7 +133,7 @@ test('the estimate is the fetch before it and its own time, both as measured', a
   let symbols = 0;
   await expect
     .poll(async () => {
-      await mesh.db.run("DELETE FROM jobs WHERE state = 'ready' OR state = 'blocked'");
+      await deleteJobs(mesh.db, "state = 'ready' OR state = 'blocked'");
       return (await post({ symbol: `NEW${++symbols}` })).body.estimatedCompletionSeconds;
     })
     .toBe(6);
@@ -159,7 +160,7 @@ test('a full queue refuses: some of many symbols are named in the answer, all of
   // The gateway's own count may be a moment old: what it let in goes, and it is asked again.
   await expect
     .poll(async () => {
-      await mesh.db.run('DELETE FROM jobs WHERE symbol IS NOT NULL');
+      await deleteJobs(mesh.db, 'symbol IS NOT NULL');
       const { status, body } = await post({ symbols: ['AAPL', 'IBM'] });
       return [status, body.rankings?.length, body.refused];
     })
