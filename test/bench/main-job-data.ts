@@ -79,8 +79,12 @@ export async function storeBefore(
 const COPIED = ['bars', 'corporate_actions', 'symbols'] as const;
 const EMPTIED = [
   'jobs',
-  'job_details',
-  'job_results',
+  'ready',
+  'scheduled',
+  'blocked',
+  'running',
+  'ended',
+  'live_keys',
   'job_subscribers',
   'job_dependencies',
   'job_attempts',

@@ -18,7 +18,7 @@ const TABLES = [
   'api_keys',
 ];
 afterEach(async () => {
-  for (const table of [...TABLES, 'instances', 'alerts', 'job_results']) await db.run(`DELETE FROM ${table}`);
+  for (const table of [...TABLES, 'instances', 'alerts']) await db.run(`DELETE FROM ${table}`);
 });
 
 /** Names and values of a list. */

@@ -10,7 +10,6 @@ import { ManualClock } from '../../services/platform/clock.ts';
 import { type Database, openDatabase, type Sql, type Transaction } from '../../services/platform/database/database.ts';
 import { PermanentError, TransientError } from '../../services/platform/errors.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
-import { STATE_TABLES } from '../support/job-rows.ts';
 
 export const START = '2026-06-02T14:00:00Z';
 
@@ -52,7 +51,7 @@ export interface Fixture {
   untilWaiting(transactions?: number): Promise<void>;
 }
 
-export const TABLES = [...['jobs', ...STATE_TABLES, ...TABLES_BY_JOB], ...['user_slots', 'slot_waits', 'dedupe_windows']] as const;
+export const TABLES = [...['jobs', ...TABLES_BY_JOB], ...['user_slots', 'slot_waits', 'dedupe_windows']] as const;
 
 export function request(changes: Partial<JobRequest> = {}): JobRequest {
   return {

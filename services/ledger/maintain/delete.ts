@@ -1,10 +1,14 @@
 import { END_STATES } from '../../platform/job-states.ts';
 import { type Ledger, nowOf } from '../job.ts';
+import { deleteById } from '../states/delete-by-id.ts';
 import { lockFreeJobs } from '../states/standing.ts';
 import { BATCH } from './due.ts';
 
 /** The tables with rows of an ended job beside `jobs` and `ended`. */
-export const TABLES_BY_JOB = ['job_attempts', 'job_subscribers', 'job_dependencies', 'job_items', 'job_askers'] as const;
+const BESIDE = ['job_attempts', 'job_subscribers', 'job_dependencies', 'job_items', 'job_askers'] as const;
+
+/** All tables with rows of a job beside `jobs`. */
+export const TABLES_BY_JOB = ['ready', 'scheduled', 'blocked', 'running', 'ended', 'live_keys', ...BESIDE] as const;
 
 /** Deletes jobs that ended more than `days` ago, with their rows in other tables, at most `batch` jobs of each end state. Returns how many jobs. */
 export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): Promise<number> {
@@ -20,14 +24,15 @@ export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): 
           ORDER BY e.ended_at, e.job_id LIMIT ?`,
         [state, before, batch],
       );
-      const rows = await lockFreeJobs(
+      const locked = await lockFreeJobs(
         tx,
         found.map(({ id }) => id),
       );
-      const ids = rows.flatMap((row) => (row.state === state ? [row.id] : []));
+      const rows = locked.filter((row) => row.state === state);
+      const ids = rows.map(({ id }) => id);
       if (ids.length === 0) return 0;
-      for (const table of TABLES_BY_JOB) await tx.run(`DELETE b FROM ${table} b FORCE INDEX (PRIMARY) WHERE b.job_id IN (?)`, [ids]);
-      await tx.run('DELETE e FROM ended e FORCE INDEX (PRIMARY) WHERE e.job_id IN (?)', [ids]);
+      for (const table of BESIDE) await tx.run(`DELETE b FROM ${table} b FORCE INDEX (PRIMARY) WHERE b.job_id IN (?)`, [ids]);
+      deleteById(tx, 'ended', rows);
       await tx.run('DELETE j FROM jobs j FORCE INDEX (PRIMARY) WHERE j.id IN (?)', [ids]);
       return ids.length;
     });

@@ -1,6 +1,7 @@
 /** `ended`: how jobs ended, inserted once. `ix_ended` finds the failed ones, the latest and the oldest without a walk over the others. */
 import { type Transaction, toJson } from '../../platform/database/database.ts';
 import type { EndState } from '../job.ts';
+import { deleteById } from './delete-by-id.ts';
 
 export interface EndedRow {
   id: Buffer;
@@ -38,7 +39,12 @@ export function enterEnded(tx: Transaction, now: Date, rows: readonly EndedRow[]
     ]),
   ]);
   const keys = rows.flatMap(({ dedupe_key }) => dedupe_key ?? []).sort();
-  if (keys.length > 0) tx.later('DELETE k FROM live_keys k FORCE INDEX (PRIMARY) WHERE k.dedupe_key IN (?)', [keys]);
+  if (keys.length > 0)
+    tx.later(
+      `DELETE l FROM JSON_TABLE(?, '$[*]' COLUMNS (dedupe_key VARCHAR(190) CHARACTER SET utf8mb4 PATH '$')) k
+        STRAIGHT_JOIN live_keys l FORCE INDEX (PRIMARY) ON l.dedupe_key = k.dedupe_key`,
+      [JSON.stringify(keys)],
+    );
 }
 
 /** Makes ended jobs live again. Errors: the driver's 1062 when another live job has the key of one of them; nothing is written then. */
@@ -48,5 +54,5 @@ export async function leaveEnded(tx: Transaction, rows: readonly { id: Buffer; d
     .flatMap(({ id, dedupe_key }) => (dedupe_key === null ? [] : [[dedupe_key, id] as const]))
     .sort(([a], [b]) => (a < b ? -1 : 1));
   if (keys.length > 0) await tx.run('INSERT INTO live_keys (dedupe_key, job_id) VALUES ?', [keys]);
-  tx.later('DELETE e FROM ended e FORCE INDEX (PRIMARY) WHERE e.job_id IN (?)', [rows.map(({ id }) => id)]);
+  deleteById(tx, 'ended', rows);
 }

@@ -28,11 +28,10 @@ export function enterReady(tx: Transaction, rows: readonly ReadyRow[]): void {
  * the rows of other claims, and `(queue, priority, job_id) IN (…)` a scan of the table.
  */
 export function leaveReady(tx: Transaction, rows: readonly Pick<ReadyRow, 'id' | 'queue' | 'priority'>[]): void {
-  if (rows.length > 0)
+  for (const [queue, some] of Map.groupBy(rows, (row) => row.queue))
     tx.later(
-      `DELETE r FROM JSON_TABLE(?, '$[*]' COLUMNS (
-           queue VARCHAR(24) CHARACTER SET utf8mb4 PATH '$[0]', priority INT UNSIGNED PATH '$[1]', id CHAR(32) CHARACTER SET ascii PATH '$[2]')) k
-        STRAIGHT_JOIN ready r FORCE INDEX (PRIMARY) ON r.queue = k.queue AND r.priority = k.priority AND r.job_id = UNHEX(k.id)`,
-      [JSON.stringify(rows.map(({ id, queue, priority }) => [queue, priority, id.toString('hex')]))],
+      `DELETE r FROM JSON_TABLE(?, '$[*]' COLUMNS (priority INT UNSIGNED PATH '$[0]', id CHAR(32) CHARACTER SET ascii PATH '$[1]')) k
+        STRAIGHT_JOIN ready r FORCE INDEX (PRIMARY) ON r.queue = ? AND r.priority = k.priority AND r.job_id = UNHEX(k.id)`,
+      [JSON.stringify(some.map(({ id, priority }) => [priority, id.toString('hex')])), queue],
     );
 }

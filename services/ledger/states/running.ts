@@ -1,5 +1,6 @@
 /** `running`: jobs that a worker holds. It has as many rows as all workers have places, so it is read as a whole where no id is known. */
 import type { Transaction } from '../../platform/database/database.ts';
+import { deleteById } from './delete-by-id.ts';
 
 export interface RunningRow {
   id: Buffer;
@@ -32,5 +33,5 @@ export function enterRunning(tx: Transaction, rows: readonly RunningRow[]): void
 }
 
 export function leaveRunning(tx: Transaction, rows: readonly { id: Buffer }[]): void {
-  if (rows.length > 0) tx.later('DELETE n FROM running n FORCE INDEX (PRIMARY) WHERE n.job_id IN (?)', [rows.map(({ id }) => id)]);
+  deleteById(tx, 'running', rows);
 }

@@ -1,5 +1,6 @@
 /** `scheduled`: jobs that start later, and those between two attempts. `ix_due` gives the promoter those whose time has come. */
 import type { Transaction } from '../../platform/database/database.ts';
+import { deleteById } from './delete-by-id.ts';
 import type { ReadyRow } from './ready.ts';
 
 /** `due_at`: when it becomes ready. */
@@ -11,5 +12,5 @@ export function enterScheduled(tx: Transaction, rows: readonly Omit<ReadyRow, 'b
 }
 
 export function leaveScheduled(tx: Transaction, rows: readonly { id: Buffer }[]): void {
-  if (rows.length > 0) tx.later('DELETE s FROM scheduled s FORCE INDEX (PRIMARY) WHERE s.job_id IN (?)', [rows.map(({ id }) => id)]);
+  deleteById(tx, 'scheduled', rows);
 }

@@ -141,7 +141,7 @@ test('a request for work that meets one is not answered as accepted, and makes o
       dedupeKey: `key ${errno}`,
       whenFull: 'refuse' as const,
     };
-    proxy.refuse(errno, /INSERT INTO jobs/);
+    proxy.refuse(errno, /INSERT INTO (jobs|live_keys)/);
     const first = await enqueuer.enqueue(request).catch(({ code }) => code);
     const { outcome } = await enqueuer.enqueue(request);
     return [first, outcome];

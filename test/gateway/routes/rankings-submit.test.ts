@@ -117,7 +117,10 @@ test('the estimate is the fetch before it and its own time, both as measured', a
   await work();
   const seconds = { fetch: 4, rank: 2 };
   for (const [type, took] of Object.entries(seconds))
-    await mesh.db.run('UPDATE jobs SET started_at = enqueued_at, ended_at = enqueued_at + INTERVAL ? SECOND WHERE type = ?', [took, type]);
+    await mesh.db.run(
+      'UPDATE ended e JOIN jobs j ON j.id = e.job_id SET e.started_at = j.enqueued_at, e.ended_at = j.enqueued_at + INTERVAL ? SECOND WHERE j.type = ?',
+      [took, type],
+    );
   const now = new Date();
   const alive = {
     instance: 'w1',
@@ -154,8 +157,8 @@ test('a callback is called for the ranking, not for its fetch', async () => {
 test('a full queue refuses: some of many symbols are named in the answer, all of them is 503', async () => {
   const { maxJobs } = mesh.ledger.queues.foreground;
   await mesh.db.run(
-    `INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, enqueued_at)
-       SELECT UNHEX(LPAD(HEX(seq), 32, '0')), 'foreground', 'ready', 15000, 1, NOW() + INTERVAL 1 HOUR, 'fetch', NOW() FROM seq_1_to_${maxJobs - 2}`,
+    `INSERT INTO ready (queue, priority, job_id, due_at)
+       SELECT 'foreground', 15000, UNHEX(LPAD(HEX(seq), 32, '0')), NOW() + INTERVAL 1 HOUR FROM seq_1_to_${maxJobs - 2}`,
   );
   // The gateway's own count may be a moment old: what it let in goes, and it is asked again.
   await expect
