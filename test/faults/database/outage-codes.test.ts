@@ -87,7 +87,7 @@ test('finished work that meets one is written afterwards, once', async () => {
     ),
   ]);
   const outcomes = await walk(async (errno) => {
-    proxy.refuse(errno, /state = 'completed'/);
+    proxy.refuse(errno, /INSERT INTO ended/);
     const [id] = await shop.enqueue({ symbol: `S${errno}` });
     const { attempt, maxAttempts } = await shop.reaches(id!, 'completed');
     return [attempt, maxAttempts];

@@ -128,7 +128,7 @@ test('while what is to be sent cannot be read no receiver is held to have failed
   await store([`${good.url}/`]);
   let unread = 0;
   const rowsOf: typeof mesh.db.rows = (sql, params) => {
-    if (unread > 0 || !sql.includes('FROM ended')) return mesh.db.rows(sql, params);
+    if (unread > 0 || !/JOIN ended r\b/.test(sql)) return mesh.db.rows(sql, params);
     unread++;
     return Promise.reject(new TransientError('database.unavailable', 'the server is away'));
   };
