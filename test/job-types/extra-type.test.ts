@@ -131,7 +131,7 @@ test('an added type is requested over HTTP, announced on its topic, run and logg
   await worker.drain(5_000);
   expect(lines.map((line) => JSON.parse(line))).toContainEqual(expect.objectContaining({ component: 'analyzer', msg: 'echo completed' }));
   const rows = await db.rows(
-    "SELECT state, JSON_UNQUOTE(JSON_EXTRACT(result, '$.text')) AS text FROM job_states JOIN ended ON job_id = id",
+    "SELECT state, JSON_UNQUOTE(JSON_EXTRACT(result, '$.text')) AS text FROM ended",
   );
   expect(rows).toEqual([{ state: 'completed', text: 'hello' }]);
 });

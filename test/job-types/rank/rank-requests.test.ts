@@ -47,7 +47,7 @@ const interrupted = (table: string, then: () => Promise<void>): Sql => ({
 });
 
 test.each([
-  ['between the two, it made the bars fresh', 'FROM job_states', true, ['rank']],
+  ['between the two, it made the bars fresh', 'FROM live_keys', true, ['rank']],
   ['after both, the request is answered with it', 'FROM symbols', false, ['fetch', 'rank']],
 ])('a fetch is found before its bars are: when it ends %s, and is not made again', async (_, table, isSeen, types) => {
   const { config, ledger, db } = shop;
