@@ -64,8 +64,8 @@ export function createAnnouncer({
   async function ring(ids: readonly string[]): Promise<void> {
     if (ids.length === 0 || bus.state === 'offline') return;
     const rows = await sql.rows<Row>(
-      `SELECT j.id, j.type, j.queue, j.priority, j.symbol, j.user_id, j.enqueued_at, d.why, d.payload, d.triggered_by
-         FROM jobs j JOIN job_details d ON d.job_id = j.id WHERE j.id IN (?) ORDER BY j.priority, j.id`,
+      `SELECT id, type, queue, priority, symbol, user_id, enqueued_at, why, payload, triggered_by
+         FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY priority, id`,
       [sortedBytes(ids)],
     );
     await inSlices(rows, (row) => quietly(bus.publish('job', announcement(fromRow(row)))));

@@ -1,10 +1,10 @@
 /** Changes of many jobs by hand, a slice at a time: each slice is one transaction, so a person who stops in the middle leaves whole jobs behind. */
 import type { Transaction } from '../platform/database/database.ts';
 import { END_STATES, LIVE_STATES, REDRIVABLE_STATES } from '../platform/job-states.ts';
-import { cancelWith, lockMany, restart, restarted } from './control.ts';
+import { cancelWith, restart, restarted } from './control.ts';
 import { retryOnDuplicateKey } from './enqueue/retry-on-duplicate-key.ts';
-import { idFromBytes } from './id.ts';
 import type { Change, Ledger, State } from './job.ts';
+import { idOf, lockJobs, type Standing } from './states/standing.ts';
 
 /** `retry`: starts ended jobs again, and scheduled ones now. `redrive`: starts those again that ended other than completed. */
 export const BULK_ACTIONS = {
@@ -40,10 +40,10 @@ export function changeMany(
   { reason, alongside }: { reason: string; alongside?: (tx: Transaction, done: number) => void },
 ): Promise<BulkAnswer> {
   return ledger.db.transaction(async (tx) => {
-    const rows = await lockMany(tx, ids);
+    const rows = await lockJobs(tx, ids);
     const states: readonly State[] = BULK_ACTIONS[action];
     const fit = rows.filter(({ state }) => states.includes(state));
-    const known = new Map(rows.map((row) => [idFromBytes(row.id), row]));
+    const known = new Map(rows.map((row) => [idOf(row), row]));
     const left = ids.flatMap((id): LeftJob[] => {
       const row = known.get(id);
       if (row === undefined) return [{ id, code: 'job.unknown', reason: 'there is no such job any more' }];
@@ -51,7 +51,7 @@ export function changeMany(
     });
     const { changes, superseded } = fit.length === 0 ? { changes: [], superseded: [] } : await act(tx, ledger, action, fit, reason);
     const isLeft = new Set(superseded);
-    const done = fit.map(({ id }) => idFromBytes(id)).filter((id) => !isLeft.has(id));
+    const done = fit.map(idOf).filter((id) => !isLeft.has(id));
     alongside?.(tx, done.length);
     return {
       changes,
@@ -65,13 +65,13 @@ async function act(
   tx: Transaction,
   ledger: Ledger,
   action: BulkAction,
-  rows: Awaited<ReturnType<typeof lockMany>>,
+  rows: readonly Standing[],
   reason: string,
 ): Promise<{ changes: Change[]; superseded: string[] }> {
   if (action === 'cancel') return { changes: await cancelWith(tx, ledger, rows, reason), superseded: [] };
   const { superseded, parts } = await retryOnDuplicateKey(() => restart(tx, ledger, rows));
   const isLeft = new Set(superseded);
-  const ids = rows.map(({ id }) => idFromBytes(id)).filter((id) => !isLeft.has(id));
+  const ids = rows.map(idOf).filter((id) => !isLeft.has(id));
   return { changes: await restarted(tx, [...ids, ...parts]), superseded };
 }
 

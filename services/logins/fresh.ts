@@ -5,7 +5,6 @@
 import { idFromBytes, sortedBytes } from '../ledger/id.ts';
 import { isDone, type State } from '../ledger/job.ts';
 import type { Sql } from '../platform/database/database.ts';
-import { END_STATES } from '../platform/job-states.ts';
 import { keptOf } from './kept-decisions.ts';
 
 /** Logins that begin to be followed at one look, and that are followed at once. Beyond it some are left out: the others stand for them. */
@@ -63,8 +62,8 @@ export function followLogins(): FreshLogins {
     const ids = [...new Set([...followed.values()].flatMap(({ open }) => [...open]))].slice(0, MOST_JOBS);
     if (ids.length === 0) return new Map();
     const rows = await sql.rows<{ id: Buffer; state: State; ended_at: Date | null }>(
-      'SELECT id, state, ended_at FROM jobs WHERE id IN (?) AND state IN (?)',
-      [sortedBytes(ids), END_STATES],
+      'SELECT job_id AS id, state, ended_at FROM ended WHERE job_id IN (?)',
+      [sortedBytes(ids)],
     );
     return new Map(rows.map(({ id, ...row }) => [idFromBytes(id), row]));
   }

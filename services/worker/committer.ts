@@ -75,7 +75,7 @@ async function withEarlierCommit(
   { changes, lost }: Finished,
 ): Promise<Finished> {
   const rows = await ledger.db.rows<{ id: Buffer; attempt: number; state: (typeof DONE_STATES)[number] }>(
-    'SELECT id, attempt, state FROM jobs WHERE id IN (?) AND worker_id = ? AND state IN (?)',
+    'SELECT job_id AS id, attempt, state FROM ended FORCE INDEX (PRIMARY) WHERE job_id IN (?) AND worker_id = ? AND state IN (?)',
     [sortedBytes(lost.map(({ id }) => id)), workerId, DONE_STATES],
   );
   const ended = new Map(rows.map((row) => [idFromBytes(row.id), row]));

@@ -38,7 +38,7 @@ export async function picksSection({ quick, workers }: Pick<Bench, 'quick' | 'wo
   await storeProfile(mesh.db, 'first', ProfileSchema.parse({}), new Date());
   const oneMs = await timed(() => run(mesh, file));
   const [first] = await mesh.db.rows<{ ms: string }>(
-    "SELECT JSON_VALUE(result, '$.ms') AS ms FROM job_results r JOIN jobs j ON j.id = r.job_id WHERE j.type = 'picks'",
+    "SELECT JSON_VALUE(result, '$.ms') AS ms FROM ended r JOIN jobs j ON j.id = r.job_id WHERE j.type = 'picks'",
   );
 
   progress(`i. weekly picks: ${users} users`);

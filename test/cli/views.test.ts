@@ -1,13 +1,13 @@
 /** What `symbol`, `portfolio`, `stats`, `position` and `key` show of stored rows, word by word. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { storeActions, storeAnalyses, storeBars, storeChecks } from '../../services/market/bars/store.ts';
+import { STATE_TABLES } from '../support/job-rows.ts';
 import { addJob, ago, overDatabase } from './over-database.ts';
 
 const { db, run, json } = await overDatabase();
 const TABLES = [
   'jobs',
-  'job_details',
-  'job_results',
+  ...STATE_TABLES,
   'symbols',
   'symbol_failures',
   'bars',
@@ -18,7 +18,7 @@ const TABLES = [
   'api_keys',
 ];
 afterEach(async () => {
-  for (const table of [...TABLES, 'instances', 'alerts', 'job_results']) await db.run(`DELETE FROM ${table}`);
+  for (const table of [...TABLES, 'instances', 'alerts']) await db.run(`DELETE FROM ${table}`);
 });
 
 /** Names and values of a list. */

@@ -15,7 +15,7 @@ const on = ledgerFixture();
 /** Whatever state the commands left: with time and a worker, every live job comes to an end. */
 async function driveToTheEnd(model: Model, { ledger, clock }: Real): Promise<void> {
   for (let round = 0; round < 200; round++) {
-    const live = await on.count("jobs WHERE state IN ('scheduled', 'blocked', 'ready', 'running')");
+    const live = await on.count("job_states WHERE state IN ('scheduled', 'blocked', 'ready', 'running')");
     if (live === 0) return;
     clock.advance({ seconds: LEASE_SECONDS + 1 });
     await reap(ledger);
@@ -28,7 +28,7 @@ async function driveToTheEnd(model: Model, { ledger, clock }: Real): Promise<voi
     );
   }
   throw new Error(
-    `jobs that nothing brings to an end: ${JSON.stringify(await on.db.rows('SELECT HEX(id) AS id, state, blocked_on FROM jobs WHERE ended_at IS NULL'))} of ${model.jobs.size}`,
+    `jobs that nothing brings to an end: ${JSON.stringify(await on.db.rows('SELECT HEX(id) AS id, state, blocked_on FROM job_states WHERE ended_at IS NULL'))} of ${model.jobs.size}`,
   );
 }
 

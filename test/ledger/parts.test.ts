@@ -11,6 +11,7 @@ import type { ClaimedJob } from '../../services/ledger/run/claim.ts';
 import { commitPart, complete } from '../../services/ledger/run/complete.ts';
 import { countItems, type ItemResult, listItems, recordItems } from '../../services/ledger/run/items.ts';
 import { withdraw } from '../../services/ledger/withdraw.ts';
+import { setJobs } from '../support/job-rows.ts';
 import { ledgerFixture, request, watched } from './fixture.ts';
 
 const on = ledgerFixture();
@@ -89,7 +90,7 @@ describe('a job with parts', () => {
     [
       'expired',
       async (id: string) => {
-        await on.db.run("UPDATE jobs SET due_at = '2026-06-02 13:00:00' WHERE dedupe_key = 'part:a'");
+        await setJobs(on.db, { due_at: new Date('2026-06-02T13:00:00Z') }, "dedupe_key = 'part:a'");
         expect((await expire(on.ledger(), 'ready'))[0]).toMatchObject({ id, state: 'expired' });
       },
     ],
@@ -106,7 +107,7 @@ describe('a job with parts', () => {
 
     const answers = await enqueue(on.ledger({ queues }), [whole('a', 'b'), part('a'), part('b')].map(request));
     expect(answers.map(({ outcome }) => outcome)).toEqual(['refused', 'refused', 'refused']);
-    expect(await on.count('jobs')).toBe(0);
+    expect(await on.count('job_states')).toBe(0);
   });
 
   test('that is asked for again is joined, with the parts that still live; those that have ended are not done again', async () => {
@@ -119,7 +120,7 @@ describe('a job with parts', () => {
       { outcome: 'joined', id: job },
       { outcome: 'joined', id: b },
     ]);
-    expect(await on.count('jobs')).toBe(3);
+    expect(await on.count('job_states')).toBe(3);
     expect(await countItems(on.db, job, ...(await partsOf(on.db, job)))).toMatchObject({ total: 4 });
   });
 
@@ -297,7 +298,7 @@ describe('the items of a job', () => {
     on.clock.advance({ hours: 24 * 8 });
     await deleteEnded(on.ledger(), 7);
     await deleteEnded(on.ledger(), 7);
-    expect(await on.count('jobs')).toBe(0);
+    expect(await on.count('job_states')).toBe(0);
   });
 
   test('of a job without parts are counted by one statement on its own index', async () => {

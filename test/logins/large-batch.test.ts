@@ -15,6 +15,7 @@ import { type Database, type DatabaseOptions, openDatabase } from '../../service
 import { type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
 import { migrateUp } from '../../sql/migrate.ts';
 import { startDatabaseProxy } from '../support/database-proxy.ts';
+import { STATE_TABLES } from '../support/job-rows.ts';
 import { longTest } from '../support/long.ts';
 import { countRows, hold, NOW, symbolsOf } from './ledger-fixture.ts';
 
@@ -45,7 +46,7 @@ async function takes(megabytes: number, reach: DatabaseOptions = server.options(
   await root.end();
   db = openDatabase(reach);
   onTestFinished(() => db.close());
-  const tables = ['jobs', 'job_details', 'job_subscribers', 'job_dependencies', 'holdings', 'logins', 'user_portfolio_priority'];
+  const tables = ['jobs', ...STATE_TABLES, 'job_subscribers', 'job_dependencies', 'holdings', 'logins', 'user_portfolio_priority'];
   for (const table of tables) await db.run(`DELETE FROM ${table}`);
 }
 

@@ -51,7 +51,7 @@ const MOST_ITEMS = 1_000;
 export async function readResults(sql: Sql, jobs: readonly FollowedJob[], startedAt: number): Promise<JobResult[]> {
   if (jobs.length === 0) return [];
   const rows = await sql.rows<{ job_id: Buffer; result: unknown; reason: string | null }>(
-    'SELECT job_id, result, reason FROM job_results WHERE job_id IN (?)',
+    'SELECT job_id, result, reason FROM ended WHERE job_id IN (?)',
     [jobs.map(({ id }) => idToBytes(id))],
   );
   const results = new Map(

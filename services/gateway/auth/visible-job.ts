@@ -74,7 +74,7 @@ export async function summariesAsSeen(db: Sql, jobs: readonly JobSummary[], view
   const ids = sortedBytes(jobs.map(({ id }) => id));
   const [reasons, waiting] = await Promise.all([
     db.rows<{ job_id: Buffer; user: string | null }>(
-      "SELECT job_id, JSON_UNQUOTE(JSON_EXTRACT(why, '$.user')) AS user FROM job_details WHERE job_id IN (?)",
+      "SELECT id AS job_id, JSON_UNQUOTE(JSON_EXTRACT(why, '$.user')) AS user FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?)",
       [ids],
     ),
     subscribersAmong(db, ids, viewers),

@@ -77,7 +77,7 @@ async function findJobs(
   const [first, last] = [Buffer.from(digits.padEnd(32, '0'), 'hex'), Buffer.from(digits.padEnd(32, 'f'), 'hex')];
   const own = viewers === undefined ? '' : 'AND EXISTS (SELECT 1 FROM job_subscribers s WHERE s.job_id = j.id AND s.user_id IN (?))';
   const rows = await sql.rows<{ id: Buffer; type: string; symbol: string | null; state: State }>(
-    `SELECT j.id, j.type, j.symbol, j.state FROM jobs j FORCE INDEX (PRIMARY) WHERE j.id >= ? AND j.id <= ? ${own} ORDER BY j.id LIMIT ${MOST}`,
+    `SELECT j.id, j.type, j.symbol, j.state FROM job_states j WHERE j.id >= ? AND j.id <= ? ${own} ORDER BY j.id LIMIT ${MOST}`,
     [first, last, ...(viewers === undefined ? [] : [viewers])],
   );
   return rows.map(({ id, ...row }) => ({ ...row, id: idFromBytes(id) }));

@@ -208,7 +208,7 @@ interface JobNow {
 async function readJobStates(sql: Sql, ids: readonly string[]): Promise<Map<string, JobNow>> {
   if (ids.length === 0) return new Map();
   const rows = await sql.rows<JobNow & { id: Buffer }>(
-    'SELECT j.id, j.state, j.ended_at, r.reason FROM jobs j LEFT JOIN job_results r ON r.job_id = j.id WHERE j.id IN (?)',
+    'SELECT j.id, j.state, j.ended_at, r.reason FROM job_states j LEFT JOIN ended r ON r.job_id = j.id WHERE j.id IN (?)',
     [sortedBytes(ids)],
   );
   return new Map(rows.map(({ id, ...row }) => [idFromBytes(id), row]));

@@ -67,9 +67,9 @@ const disclosed = (report: Report, { picks }: Config): Disclosure[] => disclosur
 /** The user's newest job for a week. Walks ix_user of job_subscribers from its end. */
 async function newestJob(db: Sql, user: string, week: string): Promise<WeekJob | undefined> {
   const [row] = await db.rows<{ id: Buffer; state: State; code: string | null; reason: string | null }>(
-    `SELECT j.id, j.state, r.code, r.reason FROM job_subscribers s
-       JOIN jobs j ON j.id = s.job_id LEFT JOIN job_results r ON r.job_id = j.id
-      WHERE s.user_id = ? AND j.dedupe_key = ? ORDER BY s.job_id DESC LIMIT 1`,
+    `SELECT q.id, j.state, r.code, r.reason FROM job_subscribers s
+       JOIN jobs q ON q.id = s.job_id JOIN job_states j ON j.id = q.id LEFT JOIN ended r ON r.job_id = q.id
+      WHERE s.user_id = ? AND q.dedupe_key = ? ORDER BY s.job_id DESC LIMIT 1`,
     [user, picksKey(user, week)],
   );
   return row && { id: idFromBytes(row.id), state: row.state, code: row.code, reason: row.reason };

@@ -1,6 +1,6 @@
 /** Reads the ledger: one job with its reasons and attempts, lists of jobs, and the metrics of the whole ledger. */
 import { fromJson, type Sql } from '../../platform/database/database.ts';
-import { END_STATES, LIVE_STATES } from '../../platform/job-states.ts';
+import { END_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
 import { isDone, levelOf, QUEUES, type Queue, type State, scoreOf } from '../job.ts';
 import { partsAmong } from '../parts.ts';
@@ -128,13 +128,13 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
   const key = idToBytes(id);
   const [row] = await sql.rows<Row & { payload: unknown; why: unknown; triggered_by: string; result: unknown }>(
     `SELECT ${SUMMARY}, d.payload, d.why, d.triggered_by, r.result
-       FROM jobs j JOIN job_details d ON d.job_id = j.id LEFT JOIN job_results r ON r.job_id = j.id WHERE j.id = ?`,
+       FROM job_states j JOIN jobs d ON d.id = j.id LEFT JOIN ended r ON r.job_id = j.id WHERE j.id = ?`,
     [key],
   );
   if (row === undefined) return undefined;
   const { payload, why, triggered_by, result, ...base } = row;
   const needing = sql.rows<Need>(
-    'SELECT n.id, n.type, n.symbol, n.state, n.started_at, n.ended_at, d.is_part FROM job_dependencies d JOIN jobs n ON n.id = d.needs_id WHERE d.job_id = ? ORDER BY n.id',
+    'SELECT n.id, n.type, n.symbol, n.state, n.started_at, n.ended_at, d.is_part FROM job_dependencies d JOIN job_states n ON n.id = d.needs_id WHERE d.job_id = ? ORDER BY n.id',
     [key],
   );
   const partIds = needing.then((needs) => needs.flatMap((need) => (need.is_part === 1 ? [idFromBytes(need.id)] : [])));
@@ -147,7 +147,7 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
     needing,
     // ix_needs
     sql.rows<LinkRow>(
-      'SELECT n.id, n.type, n.symbol, n.state, d.is_part FROM job_dependencies d JOIN jobs n ON n.id = d.job_id WHERE d.needs_id = ? ORDER BY n.id LIMIT ?',
+      'SELECT n.id, n.type, n.symbol, n.state, d.is_part FROM job_dependencies d JOIN job_states n ON n.id = d.job_id WHERE d.needs_id = ? ORDER BY n.id LIMIT ?',
       [key, MOST_DEPENDENTS],
     ),
     partIds.then((parts) => countItems(sql, id, ...parts)),
@@ -204,8 +204,8 @@ function completedAttempt({ state, attempt, worker_id, started_at, ended_at, cod
 /** The newest job of a symbol with a dedupe key, live or ended; undefined when none is kept. Walks ix_symbol from its end. */
 export async function readNewestOf(sql: Sql, symbol: string, dedupeKey: string): Promise<JobSummary | undefined> {
   const [row] = await sql.rows<Row>(
-    `SELECT ${SUMMARY} FROM jobs j FORCE INDEX (ix_symbol) LEFT JOIN job_results r ON r.job_id = j.id
-      WHERE j.symbol = ? AND (j.dedupe_key = ? OR LEFT(j.dedupe_key, ?) = ?) ORDER BY j.id DESC LIMIT 1`,
+    `SELECT ${SUMMARY} FROM job_states j LEFT JOIN ended r ON r.job_id = j.id
+      WHERE j.id = (SELECT id FROM jobs FORCE INDEX (ix_symbol) WHERE symbol = ? AND (dedupe_key = ? OR LEFT(dedupe_key, ?) = ?) ORDER BY id DESC LIMIT 1)`,
     [symbol, dedupeKey, dedupeKey.length + 1, `${dedupeKey}:`],
   );
   return row === undefined ? undefined : summary(row);
@@ -238,10 +238,10 @@ export async function listJobs(sql: Sql, filter: JobFilter): Promise<JobSummary[
   if (filter.type !== undefined) add('j.type = ?', filter.type);
   if (filter.symbol !== undefined) add('j.symbol = ?', filter.symbol);
   if (filter.before !== undefined) add(filter.user === undefined ? 'j.id < ?' : 's.job_id < ?', idToBytes(filter.before));
-  const from = filter.user === undefined ? 'jobs j' : 'job_subscribers s JOIN jobs j ON j.id = s.job_id';
+  const from = filter.user === undefined ? 'job_states j' : 'job_subscribers s JOIN job_states j ON j.id = s.job_id';
   const order = filter.user === undefined ? 'j.id' : 's.job_id';
   const rows = await sql.rows<Row>(
-    `SELECT ${SUMMARY} FROM ${from} LEFT JOIN job_results r ON r.job_id = j.id ${where.length === 0 ? '' : `WHERE ${where.join(' AND ')}`} ORDER BY ${order} DESC LIMIT ?`,
+    `SELECT ${SUMMARY} FROM ${from} LEFT JOIN ended r ON r.job_id = j.id ${where.length === 0 ? '' : `WHERE ${where.join(' AND ')}`} ORDER BY ${order} DESC LIMIT ?`,
     [...params, filter.limit],
   );
   return rows.map(summary);
@@ -270,21 +270,23 @@ export interface LedgerStats {
   failed: number;
 }
 
-/** Metrics of the whole ledger at `now`. Walks ix_claim for the live jobs and ix_due for those that ended in the last minute. */
+/** Live jobs by queue, state and level. Walks the keys of the waiting states, and the few running ones with their rows in `jobs`. */
+const COUNT_LIVE = `
+  SELECT queue, 'ready' AS state, priority DIV 10000 AS level, COUNT(*) AS jobs, MIN(job_id) AS first FROM ready FORCE INDEX (PRIMARY) GROUP BY queue, level
+  UNION ALL SELECT queue, 'scheduled', priority DIV 10000 AS level, COUNT(*), MIN(job_id) FROM scheduled FORCE INDEX (ix_queue) GROUP BY queue, level
+  UNION ALL SELECT queue, 'blocked', priority DIV 10000 AS level, COUNT(*), MIN(job_id) FROM blocked FORCE INDEX (ix_queue) GROUP BY queue, level
+  UNION ALL SELECT j.queue, 'running', j.priority DIV 10000 AS level, COUNT(*), MIN(n.job_id) FROM running n JOIN jobs j ON j.id = n.job_id GROUP BY j.queue, level`;
+
+/** Metrics of the whole ledger at `now`. Walks the live jobs, and ix_ended for those that ended in the last minute. */
 export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
   const minuteAgo = new Date(now.getTime() - 60_000);
   const [live, ended, dead, enqueued] = await Promise.all([
-    sql.rows<{ queue: Queue; state: State; level: number; jobs: number; first: Buffer }>(
-      `SELECT queue, state, priority DIV 10000 AS level, COUNT(*) AS jobs, MIN(id) AS first FROM jobs FORCE INDEX (ix_claim)
-        WHERE queue IN (?) AND state IN (?) GROUP BY queue, state, level`,
-      [QUEUES, LIVE_STATES],
-    ),
+    sql.rows<{ queue: Queue; state: State; level: number; jobs: number; first: Buffer }>(COUNT_LIVE),
     sql.rows<{ state: State; jobs: number }>(
-      `SELECT state, COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_due)
-        WHERE state IN (?) AND due_at > ? GROUP BY state`,
+      'SELECT state, COUNT(*) AS jobs FROM ended FORCE INDEX (ix_ended) WHERE state IN (?) AND ended_at > ? GROUP BY state',
       [END_STATES, minuteAgo],
     ),
-    sql.rows<{ jobs: number }>("SELECT COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_due) WHERE state = 'failed'"),
+    sql.rows<{ jobs: number }>("SELECT COUNT(*) AS jobs FROM ended FORCE INDEX (ix_ended) WHERE state = 'failed'"),
     sql.rows<{ jobs: number }>('SELECT COUNT(*) AS jobs FROM jobs FORCE INDEX (PRIMARY) WHERE id > ?', [firstIdAt(minuteAgo)]),
   ]);
   const depth: Record<string, number> = {};
@@ -318,7 +320,7 @@ export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
 
 /**
  * The oldest ready job of each queue that is no part of another job. `firsts`: the oldest of all, by queue and level. Only where that is a part the other ready jobs of its
- * level are read as well, by ix_claim: who has dependents is no column of that index.
+ * level are read as well.
  */
 async function oldestReady(sql: Sql, firsts: readonly { queue: Queue; level: number; first: Buffer }[]): Promise<Map<Queue, Buffer>> {
   const parts = await partsAmong(
@@ -329,10 +331,10 @@ async function oldestReady(sql: Sql, firsts: readonly { queue: Queue; level: num
     firsts.filter(({ first }) => parts.has(idFromBytes(first))),
     firsts.filter(({ first }) => !parts.has(idFromBytes(first))),
   ];
-  const ofLevel = `SELECT queue, MIN(id) AS first FROM jobs FORCE INDEX (ix_claim)
-    WHERE queue = ? AND state = 'ready' AND priority >= ? AND priority < ?
-      AND (has_dependents = 0 OR (SELECT COUNT(*) FROM job_dependencies d FORCE INDEX (ix_needs) WHERE d.needs_id = jobs.id AND d.is_part = 1) = 0)
-    GROUP BY queue`;
+  const ofLevel = `SELECT STRAIGHT_JOIN r.queue, MIN(r.job_id) AS first FROM ready r FORCE INDEX (PRIMARY) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
+    WHERE r.queue = ? AND r.priority >= ? AND r.priority < ?
+      AND (j.has_dependents = 0 OR (SELECT COUNT(*) FROM job_dependencies d FORCE INDEX (ix_needs) WHERE d.needs_id = j.id AND d.is_part = 1) = 0)
+    GROUP BY r.queue`;
   const others =
     behindParts.length === 0
       ? []

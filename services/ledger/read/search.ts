@@ -6,7 +6,7 @@ import type { Sql } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
 import { END_STATES, LIVE_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
-import { QUEUES, type Queue, STATES, type State } from '../job.ts';
+import { isLive, QUEUES, type Queue, STATES, type State } from '../job.ts';
 import { firstIdAt, type JobSummary, listJobs } from './jobs.ts';
 
 /** Jobs that one page or count compares with the filter. */
@@ -47,9 +47,13 @@ interface Place {
 /** One walk of an index, in the order of the sort. */
 interface Lane {
   from: string;
+  /** What `from` has as `j`, a row of `job_states`, if that is not a part of it: joined where it is asked. */
+  join?: string;
   id: string;
   /** The column between the fixed part of the index and the id. */
-  key?: 'j.due_at' | 'j.priority';
+  key?: string;
+  /** No index is in the order of its ids. */
+  isUnordered?: true;
   fixed: Condition[];
   lead: number;
 }
@@ -70,13 +74,13 @@ function comparisons(search: JobSearch, isByState: boolean): Condition[] {
     ...(type === undefined ? [] : [['j.type = ?', type] as const]),
     ...(symbol === undefined || user === undefined ? [] : [['j.symbol = ?', symbol] as const]),
     ...(worker === undefined ? [] : [['j.worker_id = ?', worker] as const]),
-    ...(code === undefined ? [] : [['(SELECT r.code FROM job_results r WHERE r.job_id = j.id) = ?', code] as const]),
+    ...(code === undefined ? [] : [['(SELECT r.code FROM ended r WHERE r.job_id = j.id) = ?', code] as const]),
     ...(reason === undefined ? [] : [[`${REASON} COLLATE utf8mb4_general_ci LIKE ?`, likeText(reason)] as const]),
   ];
 }
 
 /** As the list shows it. */
-const REASON = `COALESCE((SELECT r.reason FROM job_results r WHERE r.job_id = j.id),
+const REASON = `COALESCE((SELECT r.reason FROM ended r WHERE r.job_id = j.id),
   (SELECT a.reason FROM job_attempts a WHERE a.job_id = j.id AND j.state IN ('scheduled', 'ready') ORDER BY a.attempt DESC LIMIT 1))`;
 
 const likeText = (text: string): string => `%${text.replaceAll(/[\\%_]/g, '\\$&')}%`;
@@ -89,16 +93,51 @@ function idRange({ enqueuedAfter, enqueuedBefore }: JobSearch, id: string): Cond
   ];
 }
 
-const ofUser = (user: string): Pick<Lane, 'from' | 'id' | 'fixed'> => ({
-  from: 'job_subscribers s FORCE INDEX (ix_user) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = s.job_id',
+type Path = Omit<Lane, 'lead' | 'key'>;
+
+const ofUser = (user: string): Path => ({
+  from: 'job_subscribers s FORCE INDEX (ix_user)',
+  join: 'JOIN job_states j ON j.id = s.job_id',
   id: 's.job_id',
   fixed: [['s.user_id = ?', user]],
 });
-const ofSymbol = (symbol: string): Pick<Lane, 'from' | 'id' | 'fixed'> => ({
-  from: 'jobs j FORCE INDEX (ix_symbol)',
-  id: 'j.id',
-  fixed: [['j.symbol = ?', symbol]],
-});
+const OF_JOBS = { join: 'JOIN job_states j ON j.id = q.id', id: 'q.id' };
+const ofSymbol = (symbol: string): Path => ({ ...OF_JOBS, from: 'jobs q FORCE INDEX (ix_symbol)', fixed: [['q.symbol = ?', symbol]] });
+const EVERY_JOB: Path = { ...OF_JOBS, from: 'jobs q FORCE INDEX (PRIMARY)', fixed: [] };
+
+/** The index of each state's table that is in the order of the claims. `running` has as many rows as workers have places: it is sorted. */
+const URGENT = { ready: 'PRIMARY', scheduled: 'ix_queue', blocked: 'ix_queue' } as const;
+
+function ofState(state: State): Path {
+  if (isLive(state))
+    return { from: state, join: `JOIN job_states j ON j.id = ${state}.job_id`, id: `${state}.job_id`, fixed: [], isUnordered: true };
+  return {
+    from: 'ended e FORCE INDEX (ix_ended)',
+    join: 'JOIN job_states j ON j.id = e.job_id',
+    id: 'e.job_id',
+    fixed: [['e.state = ?', state]],
+  };
+}
+
+function urgentLane(state: State, queue: Queue, lead: number): Lane {
+  if (state === 'running')
+    return {
+      from: 'running n JOIN job_states j ON j.id = n.job_id',
+      id: 'n.job_id',
+      key: 'j.priority',
+      fixed: [['j.queue = ?', queue]],
+      lead,
+    };
+  const { join, id } = ofState(state) as Path & { join: string };
+  return {
+    join,
+    id,
+    from: `${state} FORCE INDEX (${URGENT[state as keyof typeof URGENT]})`,
+    key: `${state}.priority`,
+    fixed: [[`${state}.queue = ?`, queue]],
+    lead,
+  };
+}
 
 /** Errors: `InputError('jobs.bad_sort')`. */
 function orderOf({ states, queue, symbol, user }: JobSearch, sort: JobSort): Order {
@@ -112,45 +151,26 @@ function orderOf({ states, queue, symbol, user }: JobSearch, sort: JobSort): Ord
   if (unfit !== undefined)
     throw new InputError('jobs.bad_sort', `jobs in the state ${unfit} have no order by "${sort}": it is for ${possible.join(', ')}`);
   const own = user !== undefined ? ofUser(user) : symbol !== undefined ? ofSymbol(symbol) : undefined;
-  const key = sort === 'urgent' ? 'j.priority' : 'j.due_at';
   const descending = sort === 'ended';
   // The jobs of one user or symbol are few: they are sorted.
   if (own !== undefined) {
     const leads = sort === 'urgent' ? QUEUES.map((one, lead) => ({ one, lead })) : [{ one: undefined, lead: 0 }];
     const ofStates = ['j.state IN (?)', asked] as const;
+    const key = sort === 'urgent' ? 'j.priority' : 'j.ended_at';
     return {
       descending,
       lanes: leads.map(({ one, lead }) => ({
-        ...{ ...own, key, lead },
+        ...{ from: `${own.from} ${own.join}`, id: own.id, key, lead },
         fixed: [...own.fixed, ofStates, ...(one === undefined ? [] : [['j.queue = ?', one] as const])],
       })),
     };
   }
-  if (sort === 'ended')
-    return {
-      descending,
-      lanes: asked.map((state) => ({
-        ...{ from: 'jobs j FORCE INDEX (ix_due)', id: 'j.id', key, lead: 0 },
-        fixed: [['j.state = ?', state]],
-      })),
-    };
+  if (sort === 'ended') return { descending, lanes: asked.map((state) => ({ ...ofState(state), key: 'e.ended_at', lead: 0 })) };
   return {
     descending,
-    lanes: QUEUES.flatMap((one, lead) =>
-      queue !== undefined && queue !== one
-        ? []
-        : asked.map((state) => ({
-            ...{ from: 'jobs j FORCE INDEX (ix_claim)', id: 'j.id', key, lead },
-            fixed: [
-              ['j.queue = ?', one],
-              ['j.state = ?', state],
-            ] as Condition[],
-          })),
-    ),
+    lanes: QUEUES.flatMap((one, lead) => (queue !== undefined && queue !== one ? [] : asked.map((state) => urgentLane(state, one, lead)))),
   };
 }
-
-const EVERY_JOB: Pick<Lane, 'from' | 'id' | 'fixed'> = { from: 'jobs j FORCE INDEX (PRIMARY)', id: 'j.id', fixed: [] };
 
 interface PlaceRow {
   id: Buffer;
@@ -179,19 +199,28 @@ function bounded(lane: Lane, { descending }: Order, place: Place, side: 'behind'
   const id = idToBytes(place.id);
   const idSign = side === 'behind' ? strictly : orEqual;
   if (lane.key === undefined) return [[`${lane.id} ${idSign} ?`, id]];
-  const key = lane.key === 'j.due_at' ? new Date(place.key) : place.key;
+  const key = lane.key.endsWith('_at') ? new Date(place.key) : place.key;
   return [
     [`${lane.key} ${orEqual} ?`, key],
     [`(${lane.key} ${strictly} ? OR ${lane.id} ${idSign} ?)`, key, id],
   ];
 }
 
-function selectOf(lane: Lane, { descending }: Order, conditions: readonly Condition[], limit: string): [sql: string, params: unknown[]] {
-  const all = [...lane.fixed, ...conditions];
+/** `compared`: the conditions on `j`, which no walk of an index follows. */
+function selectOf(
+  lane: Lane,
+  { descending }: Pick<Order, 'descending'>,
+  conditions: readonly Condition[],
+  limit: string,
+  compared: readonly Condition[] = [],
+): [sql: string, params: unknown[]] {
+  const all = [...lane.fixed, ...conditions, ...compared];
   const direction = descending ? 'DESC' : 'ASC';
-  const order = [...(lane.key === undefined ? [] : [lane.key]), lane.id].map((column) => `${column} ${direction}`).join(', ');
+  const columns = [...(lane.key === undefined ? [] : [lane.key]), lane.id].map((column) => `${column} ${direction}`).join(', ');
+  const order = lane.isUnordered ? '' : `ORDER BY ${columns}`;
+  const from = compared.length === 0 ? lane.from : `${lane.from} ${lane.join ?? ''}`;
   return [
-    `SELECT ${lane.id} AS id, ${lane.key ?? 'NULL'} AS k FROM ${lane.from} ${all.length === 0 ? '' : `WHERE ${all.map(([sql]) => sql).join(' AND ')}`} ORDER BY ${order} ${limit}`,
+    `SELECT STRAIGHT_JOIN ${lane.id} AS id, ${lane.key ?? 'NULL'} AS k FROM ${from} ${all.length === 0 ? '' : `WHERE ${all.map(([sql]) => sql).join(' AND ')}`} ${order} ${limit}`,
     all.flatMap(([, ...params]) => params),
   ];
 }
@@ -202,12 +231,13 @@ async function walk(
   order: Order,
   conditionsOf: (lane: Lane) => readonly Condition[] | undefined,
   limit: string,
+  compared: readonly Condition[] = [],
 ): Promise<Place[]> {
   const found = await Promise.all(
     order.lanes.map(async (lane) => {
       const conditions = conditionsOf(lane);
       if (conditions === undefined) return [];
-      const [text, params] = selectOf(lane, order, conditions, limit);
+      const [text, params] = selectOf(lane, order, conditions, limit, compared);
       return (await sql.rows<PlaceRow>(text, params)).map((row) => placeOf(lane, row));
     }),
   );
@@ -238,9 +268,10 @@ export async function searchJobs(
     (lane) => {
       const behind = behindCursor(lane);
       const upTo = floor === undefined ? [] : bounded(lane, order, floor, 'up to');
-      return behind && upTo && [...behind, ...upTo, ...compared];
+      return behind && upTo && [...behind, ...upTo];
     },
     `LIMIT ${limit + 1}`,
+    compared,
   );
   const shown = places.slice(0, limit);
   const byId = new Map(
@@ -283,15 +314,12 @@ export interface StateCounts {
   atLeast: State[];
 }
 
-/** The newest jobs of a state, or of all states of one user or symbol: what a count looks at. */
+/** Jobs of a state, or the newest of all states of one user or symbol: what a count looks at. Of an ended state the last; the tables of live states are in no order of time. */
 function candidates(search: JobSearch, state: State | undefined): [sql: string, params: unknown[]] {
   const { symbol, user } = search;
-  const path = user !== undefined ? ofUser(user) : symbol !== undefined ? ofSymbol(symbol) : undefined;
-  const lane: Lane =
-    path === undefined
-      ? { from: 'jobs j FORCE INDEX (ix_due)', id: 'j.id', key: 'j.due_at', fixed: [['j.state = ?', state]], lead: 0 }
-      : { ...path, lead: 0 };
-  return selectOf(lane, { lanes: [], descending: true }, idRange(search, lane.id), `LIMIT ${LOOKED_AT}`);
+  const path = user !== undefined ? ofUser(user) : symbol !== undefined ? ofSymbol(symbol) : ofState(state as State);
+  const lane: Lane = { ...path, ...(path.from.startsWith('ended ') && { key: 'e.ended_at' }), lead: 0 };
+  return selectOf(lane, { descending: true }, idRange(search, lane.id), `LIMIT ${LOOKED_AT}`);
 }
 
 /** How many jobs a search has, by state. Of each state, or of one user or symbol, the newest `LOOKED_AT` are counted. */
@@ -309,7 +337,7 @@ export async function countJobs(sql: Sql, search: JobSearch): Promise<StateCount
           // Without a filter the index alone is read.
           compared.length === 0 && state !== undefined
             ? `SELECT '${state}' AS state, COUNT(*) AS looked_at, COUNT(*) AS jobs FROM (${from}) n`
-            : `SELECT j.state, COUNT(*) AS looked_at, SUM(COALESCE(${matches}, 0)) + 0e0 AS jobs FROM (${from}) n JOIN jobs j ON j.id = n.id GROUP BY j.state`,
+            : `SELECT j.state, COUNT(*) AS looked_at, SUM(COALESCE(${matches}, 0)) + 0e0 AS jobs FROM (${from}) n JOIN job_states j ON j.id = n.id GROUP BY j.state`,
           [...(compared.length === 0 && state !== undefined ? [] : compared.flatMap(([, ...values]) => values)), ...params],
         );
       }),
@@ -349,10 +377,10 @@ export async function groupByCode(sql: Sql, search: JobSearch): Promise<CodeGrou
     await Promise.all(
       parts.map((state) => {
         const [from, params] = candidates(search, state);
-        const where = ['r.code IS NOT NULL', 'j.ended_at IS NOT NULL', ...compared.map(([text]) => text)].join(' AND ');
+        const where = ['r.code IS NOT NULL', ...compared.map(([text]) => text)].join(' AND ');
         return sql.rows<{ code: string; jobs: number; first: Date; last: Date; newest: Buffer }>(
-          `SELECT r.code, COUNT(*) AS jobs, MIN(j.ended_at) AS first, MAX(j.ended_at) AS last, MAX(j.id) AS newest
-             FROM (${from}) n JOIN jobs j ON j.id = n.id JOIN job_results r ON r.job_id = j.id WHERE ${where} GROUP BY r.code`,
+          `SELECT r.code, COUNT(*) AS jobs, MIN(r.ended_at) AS first, MAX(r.ended_at) AS last, MAX(j.id) AS newest
+             FROM (${from}) n JOIN job_states j ON j.id = n.id JOIN ended r ON r.job_id = n.id WHERE ${where} GROUP BY r.code`,
           [...params, ...compared.flatMap(([, ...values]) => values)],
         );
       }),
@@ -369,10 +397,9 @@ export async function groupByCode(sql: Sql, search: JobSearch): Promise<CodeGrou
       .at(-1) as string,
   }));
   if (groups.length === 0) return [];
-  const reasons = await sql.rows<{ id: Buffer; reason: string | null }>(
-    'SELECT job_id AS id, reason FROM job_results WHERE job_id IN (?)',
-    [groups.map(({ newest_id }) => idToBytes(newest_id))],
-  );
+  const reasons = await sql.rows<{ id: Buffer; reason: string | null }>('SELECT job_id AS id, reason FROM ended WHERE job_id IN (?)', [
+    groups.map(({ newest_id }) => idToBytes(newest_id)),
+  ]);
   const reasonOf = new Map(reasons.map(({ id, reason }) => [idFromBytes(id), reason]));
   return groups
     .map((group) => ({ ...group, reason: reasonOf.get(group.newest_id) ?? null }))

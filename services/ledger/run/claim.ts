@@ -1,11 +1,14 @@
 /**
- * How a worker gets work. One queue a statement; `ix_claim (queue, state, priority, id)` is an equality prefix and then the exact order, all ascending, so InnoDB
- * walks it and locks only the rows that it returns. Any sort (an IN over queues, a DESC, a comparison of times) makes the first worker lock the whole table, and
- * the second worker gets nothing.
+ * How a worker gets work: rows leave `ready` and enter `running`. One queue a statement; the primary key (queue, priority, job_id) of `ready` is an equality prefix and then
+ * the exact order, all ascending, so InnoDB walks it and locks only the rows that it returns. Any sort (an IN over queues, a DESC, a comparison of times) makes the first
+ * worker lock the whole table, and the second worker gets nothing.
  */
 import { fromJson, type Transaction } from '../../platform/database/database.ts';
-import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
+import { idFromBytes } from '../id.ts';
 import { after, type Ledger, levelOf, nowOf, QUEUES, type Queue, scoreOf } from '../job.ts';
+import { enterBlocked } from '../states/blocked.ts';
+import { leaveReady } from '../states/ready.ts';
+import { enterRunning } from '../states/running.ts';
 import { offerFreeSlots, takeSlots } from './slots.ts';
 
 export interface ClaimedJob {
@@ -47,24 +50,27 @@ interface Candidate {
   deaths: number;
   has_dependents: number;
   user_id: string | null;
+  dedupe_key: string | null;
+  due_at: Date;
   blocked_on: 'slot' | null;
   payload: unknown;
   triggered_by: string;
   enqueued_at: Date;
 }
 
-// ix_claim, no filesort (a test EXPLAINs it). The details are read by primary key in the same walk: left to itself, the optimizer of a server whose statistics say
-// that job_details is small reads all ready jobs into a join buffer first, and locks them.
+// No filesort (a test EXPLAINs it). What was asked for is read by primary key in the same walk: left to itself, the optimizer of a server whose statistics say that `jobs` is
+// small reads all ready jobs into a join buffer first, and locks them.
 const SELECT_READY = `
-  SELECT STRAIGHT_JOIN j.id, j.type, j.symbol, j.priority, j.attempt, j.max_attempts, j.deaths, j.has_dependents, j.user_id, j.blocked_on, d.payload, d.triggered_by, j.enqueued_at
-    FROM jobs j FORCE INDEX (ix_claim) JOIN job_details d FORCE INDEX (PRIMARY) ON d.job_id = j.id
-   WHERE j.queue = ? AND j.state = 'ready'
-   ORDER BY j.priority, j.id
+  SELECT STRAIGHT_JOIN r.job_id AS id, r.priority, r.attempt, r.due_at, r.blocked_on, j.type, j.symbol, j.max_attempts, j.deaths, j.has_dependents, j.user_id, j.dedupe_key,
+         j.payload, j.triggered_by, j.enqueued_at
+    FROM ready r FORCE INDEX (PRIMARY) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
+   WHERE r.queue = ?
+   ORDER BY r.priority, r.job_id
    LIMIT ?
    FOR UPDATE SKIP LOCKED`;
 
 // A worker that supports only some types skips the others in the index: cheap while they are few at the head.
-const SELECT_READY_OF_TYPES = SELECT_READY.replace("j.state = 'ready'", "j.state = 'ready' AND j.type IN (?)");
+const SELECT_READY_OF_TYPES = SELECT_READY.replace('r.queue = ?', 'r.queue = ? AND j.type IN (?)');
 
 /** Most rows that one statement locks while it moves jobs without a free slot out of the queue. */
 const MOST_LOOKED_AT = 500;
@@ -123,11 +129,13 @@ function withinRoom(candidates: readonly Candidate[], room: ReadonlyMap<string, 
 }
 
 async function queuesWithWork(ledger: Ledger, types: readonly string[] | undefined): Promise<Queue[]> {
-  const ofTypes = types === undefined ? '' : 'AND type IN (?)';
+  const first =
+    types === undefined
+      ? '(SELECT queue FROM ready FORCE INDEX (PRIMARY) WHERE queue = ? LIMIT 1)'
+      : `(SELECT STRAIGHT_JOIN r.queue FROM ready r FORCE INDEX (PRIMARY) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
+           WHERE r.queue = ? AND j.type IN (?) LIMIT 1)`;
   const rows = await ledger.db.rows<{ queue: Queue }>(
-    QUEUES.map(() => `(SELECT queue FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' ${ofTypes} LIMIT 1)`).join(
-      ' UNION ALL ',
-    ),
+    QUEUES.map(() => first).join(' UNION ALL '),
     QUEUES.flatMap((queue) => (types === undefined ? [queue] : [queue, types])),
   );
   return QUEUES.filter((queue) => rows.some((row) => row.queue === queue));
@@ -155,23 +163,33 @@ async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, mos
   const now = nowOf(ledger);
   const withId = candidates.map((row) => ({
     ...row,
+    key: row.id,
     id: idFromBytes(row.id),
     userId: ledger.types[row.type]?.takesNoSlot === true ? null : row.user_id,
   }));
   const { run, block, undecided } = await takeSlots(tx, ledger, withId, most);
-  if (run.size > 0)
-    tx.later(
-      "UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'running', blocked_on = NULL, attempt = attempt + 1, worker_id = ?, started_at = ?, due_at = ? WHERE id IN (?)",
-      [workerId, now, after(now, ledger.leaseSeconds), sortedBytes(run)],
+  const taken = withId.filter(({ id }) => run.has(id));
+  const withoutSlot = withId.filter(({ id }) => block.has(id));
+  leaveReady(
+    tx,
+    [...taken, ...withoutSlot].map(({ key: id, priority }) => ({ id, queue, priority })),
+  );
+  enterRunning(
+    tx,
+    taken.map(({ key: id, attempt, has_dependents, user_id, dedupe_key }) => ({
+      ...{ id, worker_id: workerId, attempt: attempt + 1, started_at: now, due_at: after(now, ledger.leaseSeconds) },
+      ...{ has_dependents, user_id, dedupe_key },
+    })),
+  );
+  if (withoutSlot.length > 0) {
+    enterBlocked(
+      tx,
+      withoutSlot.map(({ key: id, priority, attempt, due_at }) => ({ id, queue, priority, attempt, due_at, blocked_on: 'slot' })),
     );
-  if (block.size > 0) {
-    tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'blocked', blocked_on = 'slot' WHERE id IN (?)", [sortedBytes(block.keys())]);
-    const priorityOfId = new Map(withId.map(({ id, priority }) => [id, priority]));
     tx.later('INSERT INTO slot_waits (user_id, priority, job_id) VALUES ?', [
-      [...block].flatMap(([id, users]) => users.map((user) => [user, priorityOfId.get(id), idToBytes(id)])),
+      withoutSlot.flatMap(({ id, key, priority }) => (block.get(id) ?? []).map((user) => [user, priority, key])),
     ]);
   }
-  const taken = withId.filter(({ id }) => run.has(id));
   const wokenBehind = await offerFreeSlots(
     tx,
     ledger,

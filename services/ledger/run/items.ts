@@ -3,7 +3,7 @@ import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { idToBytes, sortedBytes } from '../id.ts';
 import { type Ledger, nowOf } from '../job.ts';
 import { partsOf } from '../parts.ts';
-import { truncateReason } from './dependents.ts';
+import { truncateReason } from '../states/ended.ts';
 
 export const ITEM_STATES = ['pending', 'done', 'skipped', 'no_data', 'failed', 'not_entitled', 'not_yet'] as const;
 export type ItemState = (typeof ITEM_STATES)[number];

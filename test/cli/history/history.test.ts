@@ -61,12 +61,12 @@ test('a download is asked for, and asked for again it is the same job', async ()
 });
 
 test('a dry run shows the objects and asks for nothing', async () => {
-  const before = await db.rows('SELECT id FROM jobs');
+  const before = await db.rows('SELECT id FROM job_states');
   const { code, stdout } = await run('history', 'option', 'MSFT', ...DATASET, ...WEEK, '--dry-run');
   expect(code).toBe(0);
   expect(stdout).toContain('historical-options/quote/15m/root=MSFT/date=2024-01-02/data.parquet');
   expect(stdout).toMatch(/5 objects: 5 missing\n5 to download, .*nothing was asked for/);
-  expect(await db.rows('SELECT id FROM jobs')).toEqual(before);
+  expect(await db.rows('SELECT id FROM job_states')).toEqual(before);
 });
 
 test('a dry run says what is skipped, and that a range without a trading day is none', async () => {

@@ -15,6 +15,7 @@ import { freePort } from '../../../services/platform/machine/ports.ts';
 import { startEmbedded } from '../../broker/brokers.ts';
 import { openBus, proxyTo } from '../../platform/bus/brokers.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { setJobs } from '../../support/job-rows.ts';
 
 let database: TestDatabase;
 let db: Database;
@@ -217,7 +218,7 @@ test('more jobs than one statement asks for are all found in the ledger, without
   const symbols = Array.from({ length: 501 }, (_, index) => `M${index}`);
   const answers = await enqueue(ledger, symbols.map(request));
   const ids = answers.map((answer) => (answer as { id: string }).id);
-  await db.run("UPDATE jobs SET state = 'completed' WHERE symbol LIKE 'M%'");
+  await setJobs(db, { state: 'completed' }, "symbol LIKE 'M%'");
   const follower = followJobs(db, bus);
   const followed = await follower.until(ids, { onChange() {}, onNote() {} }, AbortSignal.timeout(20_000));
   expect(followed.filter(({ state }) => state !== 'completed')).toEqual([]);
@@ -264,7 +265,7 @@ test('a database that is away is said once, and again when it is back; another e
         reads++;
         if (reads <= 3) throw new TransientError('database.unavailable', 'the database is away');
         // The job ends at the third good read.
-        if (reads === 6) await db.run("UPDATE jobs SET state = 'failed' WHERE symbol = 'BACK'");
+        if (reads === 6) await setJobs(db, { state: 'failed' }, "symbol = 'BACK'");
         return db.rows(sql, params);
       },
     },

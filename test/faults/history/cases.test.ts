@@ -24,7 +24,7 @@ test('the only worker is stopped by SIGTERM: what was under way is handed back w
   await expect.poll(() => ground.done(), { interval: 5, timeout: 30_000 }).toBeGreaterThan(2);
   await ground.stopWorker();
   expect(await ground.done()).toBeLessThan(calm.stored.size);
-  expect(await ground.mesh.db.rows('SELECT state, max_attempts - attempt AS tries FROM jobs WHERE id = ?', [key])).toEqual([
+  expect(await ground.mesh.db.rows('SELECT state, max_attempts - attempt AS tries FROM job_states WHERE id = ?', [key])).toEqual([
     { state: 'ready', tries: loadConfig({ env: {} }).config.stock_jobs.data_fetch.max_retries + 1 },
   ]);
   expect(await ground.mesh.db.rows('SELECT outcome, code FROM job_attempts WHERE job_id = ?', [key])).toEqual([

@@ -102,7 +102,7 @@ export const PICKS_CASES: readonly PicksCase[] = [
         const [frozen] = ground.workers;
         frozen?.kill('SIGSTOP');
         await until('claimed again: a job', async () => {
-          const rows = await ground.mesh.db.rows("SELECT id FROM jobs WHERE type = 'picks' AND attempt > 1 LIMIT 1");
+          const rows = await ground.mesh.db.rows("SELECT id FROM job_states WHERE type = 'picks' AND attempt > 1 LIMIT 1");
           return rows.length > 0;
         });
         answer();
@@ -177,10 +177,7 @@ export const PICKS_CASES: readonly PicksCase[] = [
       const origin = { cause: 'user_request', rules: configOf().jobs.priority_rules } as const;
       const again = await enqueue(ground.mesh.ledger, picksRequests(ground.users, { week: ground.week, reason: 'manual_trigger', origin }));
       await ground.mesh.announcer.enqueued(again);
-      await until(
-        'running: a second version',
-        async () => (await ground.mesh.db.rows("SELECT id FROM jobs WHERE state = 'running' LIMIT 1")).length > 0,
-      );
+      await until('running: a second version', async () => (await ground.mesh.db.rows('SELECT job_id FROM running LIMIT 1')).length > 0);
       for (const answer of again) if (answer.outcome !== 'refused') await cancel(ground.mesh.ledger, answer.id, 'a test cancels');
       await ground.ended();
       const touched = before === (await contentOf(ground)) ? 0 : 1;

@@ -128,7 +128,8 @@ export async function openPicksGround(processes = PICKERS): Promise<Ground> {
       until(
         'ended: all jobs',
         async () =>
-          (await mesh.db.rows("SELECT id FROM jobs WHERE state IN ('scheduled', 'blocked', 'ready', 'running') LIMIT 1")).length === 0,
+          (await mesh.db.rows("SELECT id FROM job_states WHERE state IN ('scheduled', 'blocked', 'ready', 'running') LIMIT 1")).length ===
+          0,
         ENDS_WITHIN + ENDS_WITHIN_PROCESS * processes,
       ),
     count: (startedAt) => countRound(mesh, { week, users: state.users, requests: [...asked().values()], startedAt }),
@@ -222,7 +223,9 @@ interface Counted {
 }
 
 async function countRound({ db }: TestMesh, { week, users, requests, startedAt }: Counted): Promise<PicksRound> {
-  const [jobs] = await db.rows<{ failed: string | null }>("SELECT SUM(state <> 'completed') AS failed FROM jobs WHERE type = 'picks'");
+  const [jobs] = await db.rows<{ failed: string | null }>(
+    "SELECT SUM(state <> 'completed') AS failed FROM job_states WHERE type = 'picks'",
+  );
   const reports = await db.rows<{ user_id: string; versions: number; worded: string; told: string }>(
     `SELECT user_id, COUNT(*) AS versions, SUM(source = 'llm') AS worded, SUM(document LIKE '%"fallback_reason":"payment_unknown"%') AS told
        FROM weekly_reports WHERE week_of = ? GROUP BY user_id`,

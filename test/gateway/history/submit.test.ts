@@ -12,7 +12,7 @@ beforeEach(async () => {
   caller = await mesh.caller('admin');
 });
 const post = (body: unknown, path = '/v1/historical/option') => caller.post(path, body);
-const jobs = () => mesh.db.rows<{ id: Buffer }>("SELECT id FROM jobs WHERE type = 'history'");
+const jobs = () => mesh.db.rows<{ id: Buffer }>("SELECT id FROM job_states WHERE type = 'history'");
 
 test('a year is accepted with its job, the address of its state, and the number of its items', async () => {
   const { status, headers, body } = await post(YEAR);

@@ -25,7 +25,7 @@ test('when the gateway stops it is told of its job, which another gateway shows'
   await mesh.gateway.drain();
   const { status, body } = await answer;
   expect([status, body.outcome]).toEqual([202, 'queued']);
-  expect(await mesh.db.rows('SELECT state FROM jobs WHERE id = ?', [Buffer.from(body.job_id.replaceAll('-', ''), 'hex')])).toEqual([
+  expect(await mesh.db.rows('SELECT state FROM job_states WHERE id = ?', [Buffer.from(body.job_id.replaceAll('-', ''), 'hex')])).toEqual([
     { state: 'ready' },
   ]);
 });

@@ -1,6 +1,7 @@
 /** Many jobs changed at once. How many there are in each state afterwards is counted by SQL. */
 import { beforeEach, expect, test } from 'vitest';
 import { SLICE } from '../../../services/ledger/bulk.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh();
@@ -16,13 +17,12 @@ async function ask(names: readonly string[]): Promise<string[]> {
 }
 const states = async (): Promise<Record<string, number>> =>
   Object.fromEntries(
-    (await mesh.db.rows<{ state: string; n: number }>('SELECT state, COUNT(*) AS n FROM jobs GROUP BY state')).map(({ state, n }) => [
+    (await mesh.db.rows<{ state: string; n: number }>('SELECT state, COUNT(*) AS n FROM job_states GROUP BY state')).map(({ state, n }) => [
       state,
       n,
     ]),
   );
-const fail = () =>
-  mesh.db.run("UPDATE jobs SET state = 'failed', ended_at = UTC_TIMESTAMP(3), due_at = UTC_TIMESTAMP(3) WHERE state = 'ready'");
+const fail = () => setJobs(mesh.db, { state: 'failed', ended_at: new Date() }, "state = 'ready'");
 const bulk = async (body: object) => (await mesh.operator.post('/v1/jobs/bulk', body)).body;
 
 async function whole(body: object): Promise<{ calls: number; done: number; left: { code: string }[] }> {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { setJobs } from '../../support/job-rows.ts';
 import { gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh();
@@ -9,9 +10,7 @@ const logins = async (user: string, query = '') => (await mesh.operator.get(`/v1
 
 /** Ends the open jobs as a worker does, so many seconds after now. */
 const end = (state: string, where: string, seconds: number) =>
-  mesh.db.run(
-    `UPDATE jobs SET state = '${state}', started_at = UTC_TIMESTAMP(3), ended_at = UTC_TIMESTAMP(3) + INTERVAL ${seconds} SECOND, due_at = UTC_TIMESTAMP(3) WHERE ${where}`,
-  );
+  setJobs(mesh.db, { state, started_at: new Date(), ended_at: new Date(Date.now() + seconds * 1000) }, where);
 
 test('users are listed with what they hold and their last login, a page at a time', async () => {
   await hold('alice', ['AAPL', 'MSFT', 'IBM']);

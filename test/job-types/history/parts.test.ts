@@ -5,6 +5,7 @@ import { cancel, retry } from '../../../services/ledger/control.ts';
 import { idToBytes } from '../../../services/ledger/id.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { historyDoubles, scriptedSource, stuckSource } from './doubles.ts';
 import { downloadsOfFile } from './downloads.ts';
 
@@ -146,7 +147,7 @@ test('a download does not give its place to one that is more urgent by its waiti
       if (other === undefined) {
         [other] = await on.request({ root: 'MSFT', to: '2024-01-02' });
         // As ageing does it.
-        await on.db.run('UPDATE jobs SET priority = priority - 10000, aged = 1 WHERE id = ?', [idToBytes(other!)]);
+        await setJobs(on.db, ({ priority }) => ({ priority: priority - 10_000, aged: 1 }), 'id = ?', [idToBytes(other!)]);
       }
       passes(10_000);
       return days;

@@ -10,6 +10,7 @@ import { pruneObjects } from '../../../services/history/stored/prune.ts';
 import { idToBytes } from '../../../services/ledger/id.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
 import { temporaryFolder } from '../../history/sources/theta/support/bench.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { type HistoryDoubles, historyDoubles, scriptedSource } from './doubles.ts';
 import { downloadsOfFile } from './downloads.ts';
 
@@ -36,7 +37,7 @@ async function expectWhole(store: ObjectStore, periods: readonly string[]): Prom
 }
 
 async function retryNow(id: string): Promise<void> {
-  await on.db.run("UPDATE jobs SET state = 'ready' WHERE id = ?", [idToBytes(id)]);
+  await setJobs(on.db, { state: 'ready' }, 'id = ?', [idToBytes(id)]);
 }
 
 test('a disk that becomes full leaves the rest to another attempt, with the reason, and that attempt stores it', async ({ skip }) => {

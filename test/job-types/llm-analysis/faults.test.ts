@@ -115,7 +115,7 @@ test('an answer that comes after the lease was lost is kept, and the next attemp
   const id = await ask(symbol);
   work(modelAt(model));
   await here;
-  await shop.db.run('UPDATE jobs SET due_at = UTC_TIMESTAMP() - INTERVAL 1 HOUR WHERE id = ?', [idToBytes(id)]);
+  await shop.db.run('UPDATE running SET due_at = UTC_TIMESTAMP() - INTERVAL 1 HOUR WHERE job_id = ?', [idToBytes(id)]);
   expect(await reap(shop.ledger)).toMatchObject([{ id }]);
   await expect.poll(async () => (await shop.job(id)).attempt).toBe(2);
   release();

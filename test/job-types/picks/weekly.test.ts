@@ -41,7 +41,7 @@ test('on Monday at half past five in Los Angeles each user gets a report, after 
   await look('2026-11-23T13:30:01Z');
   expect(await reports()).toEqual(BOTH);
   const rows = await mesh.db.rows<{ type: string; state: string; n: number }>(
-    'SELECT type, state, COUNT(*) AS n FROM jobs GROUP BY type, state ORDER BY type + 0, type',
+    'SELECT type, state, COUNT(*) AS n FROM job_states GROUP BY type, state ORDER BY type + 0, type',
   );
   expect(rows.map(({ type, state, n }) => `${n} ${type} ${state}`).sort()).toEqual([
     '1 batch_fetch ready',

@@ -124,7 +124,7 @@ test('two workers that claim at the same moment each get rows at once', async ()
 test('a worker that finds its job held by somebody for a moment is told to ask again', async () => {
   const [id] = await on.add({});
   await on.db.transaction(async (tx) => {
-    await tx.rows('SELECT id FROM jobs WHERE id = ? FOR UPDATE', [idToBytes(id as string)]);
+    await tx.rows('SELECT id FROM job_states WHERE id = ? FOR UPDATE', [idToBytes(id as string)]);
     expect(await claim(on.ledger(), 'worker-1', 10)).toEqual({ jobs: [], blocked: [], undecided: true });
   });
 });
