@@ -1,4 +1,5 @@
 /** Searching the jobs. The expected rows are those that a plain filter over all jobs gives, in the order that the name of the sort says. */
+import mysql from 'mysql2/promise';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { QUEUES } from '../../../services/ledger/job.ts';
 import { type JobSummary, listJobs, readJob } from '../../../services/ledger/read/jobs.ts';
@@ -171,12 +172,14 @@ test('failures are grouped by their code, with the reason of the newest', async 
   );
 });
 
-test('every search walks an index, and sorts nothing but the jobs of one user or symbol', async () => {
+test('every search walks an index, and sorts nothing but running jobs and those of one user or symbol', async () => {
   await fill();
+  // Who explains what a view reads must be allowed to see its text.
+  await using root = await mysql.createConnection(on.database.root);
   const plans: { sql: string; sorts: boolean; reads: string[] }[] = [];
-  const db = watched(on.db, async ({ sql, params }, connection) => {
-    if (!/ORDER BY/.test(sql) || /FROM jobs j LEFT JOIN/.test(sql)) return;
-    const rows = await connection.rows<{ key: string | null; type: string; Extra: string | null }>(`EXPLAIN ${sql}`, params);
+  const db = watched(on.db, async ({ sql, params }) => {
+    if (!/ORDER BY/.test(sql) || /FROM (running|job_states)/.test(sql)) return;
+    const [rows] = await root.query<mysql.RowDataPacket[]>(`EXPLAIN ${sql}`, [...(params ?? [])]);
     plans.push({ sql, sorts: rows.some(({ Extra }) => /filesort/.test(Extra ?? '')), reads: rows.map(({ key }) => key ?? 'none') });
   }) as Database;
   for (const sort of JOB_SORTS) for (const search of [{}, { type: 'fetch' }]) await searchJobs(db, search, { sort, limit: 5 });
