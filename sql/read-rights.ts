@@ -48,7 +48,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
     read: 'id queue state priority attempt max_attempts due_at type symbol user_id worker_id blocked_on aged has_dependents enqueued_at started_at ended_at deaths crashes',
   },
   live_keys: 'hidden',
-  ready: { read: 'queue priority job_id attempt due_at blocked_on' },
+  ready: { read: 'queue priority job_id type attempt due_at blocked_on' },
   running: { read: 'job_id worker_id attempt started_at due_at has_dependents has_user', hidden: 'dedupe_key' },
   scheduled: { read: 'queue priority job_id attempt due_at' },
   job_askers: 'hidden',

@@ -78,10 +78,12 @@ CREATE TABLE IF NOT EXISTS ready (
   queue      ENUM('foreground', 'background_fetch', 'background_analysis') NOT NULL,
   priority   INT UNSIGNED      NOT NULL COMMENT 'as in jobs',
   job_id     BINARY(16)        NOT NULL,
+  type       VARCHAR(24) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'as in jobs',
   attempt    SMALLINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'the fencing token: the attempts so far; never goes down',
   due_at     DATETIME(3)       NOT NULL COMMENT 'when it has waited too long',
   blocked_on ENUM('slot', 'dependency') NULL COMMENT 'slot: it was made ready for a slot that is free',
-  PRIMARY KEY (queue, priority, job_id)
+  PRIMARY KEY (queue, priority, job_id),
+  KEY ix_type (type, queue, priority)
 ) ENGINE = InnoDB COMMENT = 'what can be claimed, in the order of the claims';
 
 CREATE TABLE IF NOT EXISTS scheduled (
@@ -139,8 +141,8 @@ CREATE TABLE IF NOT EXISTS live_keys (
   PRIMARY KEY (dedupe_key)
 ) ENGINE = InnoDB COMMENT = 'the live job of each key';
 
-INSERT IGNORE INTO ready (queue, priority, job_id, attempt, due_at, blocked_on)
-  SELECT queue, priority, id, attempt, due_at, blocked_on FROM jobs_of_before WHERE state = 'ready' ORDER BY queue, priority, id;
+INSERT IGNORE INTO ready (queue, priority, job_id, type, attempt, due_at, blocked_on)
+  SELECT queue, priority, id, type, attempt, due_at, blocked_on FROM jobs_of_before WHERE state = 'ready' ORDER BY queue, priority, id;
 INSERT IGNORE INTO scheduled (queue, priority, job_id, attempt, due_at)
   SELECT queue, priority, id, attempt, due_at FROM jobs_of_before WHERE state = 'scheduled';
 INSERT IGNORE INTO blocked (queue, priority, job_id, attempt, due_at, blocked_on)

@@ -113,7 +113,7 @@ export async function storeWaiting(root: Database, jobs: number): Promise<void> 
     );
   }
   await root.run(
-    'INSERT INTO ready (queue, priority, job_id, due_at) SELECT queue, priority, id, UTC_TIMESTAMP(3) + INTERVAL 1 DAY FROM jobs ORDER BY queue, priority, id',
+    'INSERT INTO ready (queue, priority, job_id, type, due_at) SELECT queue, priority, id, type, UTC_TIMESTAMP(3) + INTERVAL 1 DAY FROM jobs ORDER BY queue, priority, id',
   );
   await root.run('ANALYZE TABLE jobs, ready');
 }

@@ -65,9 +65,15 @@ async function analyseTables(): Promise<void> {
 const walks: [string, RegExp, string, (ledger: Ledger) => Promise<unknown>][] = [
   ['claim', /^\s*SELECT.*FROM ready.*SKIP LOCKED/s, 'PRIMARY', (ledger) => claim(ledger, 'worker-1', 10)],
   [
-    'claim of some types',
+    'claim of the types of this deployment',
     /^\s*SELECT.*FROM ready.*SKIP LOCKED/s,
     'PRIMARY',
+    (ledger) => claim(ledger, 'worker-1', 10, Object.keys(ledger.types)),
+  ],
+  [
+    'claim of some types',
+    /FROM ready.*ORDER BY priority, job_id/s,
+    'ix_type',
     (ledger) => claim(ledger, 'worker-1', 10, ['fetch', 'analysis']),
   ],
   ['promoter', /FROM scheduled .*due_at <=/, 'ix_due', promote],

@@ -89,7 +89,7 @@ async function enter(sql: Sql, row: Row, kept?: { code: string | null; reason: s
   const insert = (table: string, columns: Record<string, unknown>) =>
     sql.run(`INSERT INTO ${table} (${Object.keys(columns).join(', ')}) VALUES (?)`, [Object.values(columns)]);
   const waiting = { queue, priority, job_id: id, attempt, due_at };
-  if (row.state === 'ready') await insert('ready', { ...waiting, blocked_on: blocked_on === 'slot' ? 'slot' : null });
+  if (row.state === 'ready') await insert('ready', { ...waiting, type: row.type, blocked_on: blocked_on === 'slot' ? 'slot' : null });
   else if (row.state === 'scheduled') await insert('scheduled', waiting);
   else if (row.state === 'blocked') await insert('blocked', { ...waiting, blocked_on: blocked_on ?? 'dependency' });
   else if (row.state === 'running')

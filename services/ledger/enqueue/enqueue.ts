@@ -314,7 +314,7 @@ async function insertJobs(
       request: best,
     };
     const due_at = state === 'scheduled' ? (startAt as Date) : expiryOf(ledger, { type: best.type, queue }, now);
-    return { id: idToBytes(id), state, queue, priority, attempt: 0, due_at, blocked_on: 'dependency' as const };
+    return { id: idToBytes(id), type: best.type, state, queue, priority, attempt: 0, due_at, blocked_on: 'dependency' as const };
   });
   tx.later(
     'INSERT INTO jobs (id, queue, priority, max_attempts, has_dependents, type, symbol, user_id, dedupe_key, enqueued_at, payload, why, triggered_by) VALUES ?',

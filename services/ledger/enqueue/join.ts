@@ -374,6 +374,6 @@ function liveJob(row: Standing): LiveJob {
   };
 }
 
-function rowOf({ id, state, queue, priority, attempt, dueAt, blockedOn }: LiveJob) {
-  return { id: idToBytes(id), state, queue, priority, attempt, due_at: dueAt, blocked_on: blockedOn };
+function rowOf({ id, type, state, queue, priority, attempt, dueAt, blockedOn }: LiveJob) {
+  return { id: idToBytes(id), type, state, queue, priority, attempt, due_at: dueAt, blocked_on: blockedOn };
 }

@@ -58,19 +58,31 @@ interface Candidate {
   enqueued_at: Date;
 }
 
+const CANDIDATE = `SELECT STRAIGHT_JOIN r.job_id AS id, r.priority, r.attempt, r.due_at, r.blocked_on, r.type, j.symbol, j.max_attempts, j.deaths, j.has_dependents, j.user_id,
+         j.dedupe_key, j.payload, j.triggered_by, j.enqueued_at`;
 // No filesort (a test EXPLAINs it). What was asked for is read by primary key in the same walk: left to itself, the optimizer of a server whose statistics say that `jobs` is
 // small reads all ready jobs into a join buffer first, and locks them.
-const SELECT_READY = `
-  SELECT STRAIGHT_JOIN r.job_id AS id, r.priority, r.attempt, r.due_at, r.blocked_on, j.type, j.symbol, j.max_attempts, j.deaths, j.has_dependents, j.user_id, j.dedupe_key,
-         j.payload, j.triggered_by, j.enqueued_at
+const selectReadyWhere = (condition: string): string => `
+  ${CANDIDATE}
     FROM ready r FORCE INDEX (PRIMARY) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
-   WHERE r.queue = ?
+   WHERE ${condition}
    ORDER BY r.priority, r.job_id
    LIMIT ?
    FOR UPDATE SKIP LOCKED`;
+const SELECT_READY = selectReadyWhere('r.queue = ?');
+// Types of another deployment's newer version are skipped on the way.
+const SELECT_READY_OF_TYPES = selectReadyWhere('r.queue = ? AND r.type IN (?)');
 
-// A worker that supports only some types skips the others in the index: cheap while they are few at the head.
-const SELECT_READY_OF_TYPES = SELECT_READY.replace('r.queue = ?', 'r.queue = ? AND j.type IN (?)');
+// For a worker that runs some types alone: a million jobs of others may stand before its own. The most urgent of each type are found without a lock, and the most urgent of all
+// are locked by their keys.
+const HEAD_OF_TYPE =
+  '(SELECT priority, job_id AS id FROM ready FORCE INDEX (ix_type) WHERE type = ? AND queue = ? ORDER BY priority, job_id LIMIT ?)';
+const LOCK_READY = `
+  ${CANDIDATE}
+    FROM JSON_TABLE(?, '$[*]' COLUMNS (priority INT UNSIGNED PATH '$[0]', id CHAR(32) CHARACTER SET ascii PATH '$[1]')) k
+    STRAIGHT_JOIN ready r FORCE INDEX (PRIMARY) ON r.queue = ? AND r.priority = k.priority AND r.job_id = UNHEX(k.id)
+    JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
+   FOR UPDATE SKIP LOCKED`;
 
 /** Most rows that one statement locks while it moves jobs without a free slot out of the queue. */
 const MOST_LOOKED_AT = 500;
@@ -132,8 +144,7 @@ async function queuesWithWork(ledger: Ledger, types: readonly string[] | undefin
   const first =
     types === undefined
       ? '(SELECT queue FROM ready FORCE INDEX (PRIMARY) WHERE queue = ? LIMIT 1)'
-      : `(SELECT STRAIGHT_JOIN r.queue FROM ready r FORCE INDEX (PRIMARY) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
-           WHERE r.queue = ? AND j.type IN (?) LIMIT 1)`;
+      : `(SELECT queue FROM ready FORCE INDEX (${isForSome(ledger, types) ? 'ix_type' : 'PRIMARY'}) WHERE queue = ? AND type IN (?) LIMIT 1)`;
   const rows = await ledger.db.rows<{ queue: Queue }>(
     QUEUES.map(() => first).join(' UNION ALL '),
     QUEUES.flatMap((queue) => (types === undefined ? [queue] : [queue, types])),
@@ -150,15 +161,37 @@ interface Look {
   room: ReadonlyMap<string, number>;
 }
 
+/** Whether this deployment has types that are not asked for, of which a million may stand before those that are. */
+const isForSome = ({ types }: Pick<Ledger, 'types'>, asked: readonly string[]): boolean =>
+  Object.keys(types).some((type) => !asked.includes(type));
+
+/** Locks the most urgent jobs of a queue. `missed`: another transaction held some of them. */
+async function selectReady(
+  tx: Transaction,
+  ledger: Ledger,
+  { queue, look, types }: Pick<Look, 'queue' | 'look' | 'types'>,
+): Promise<{ ready: Candidate[]; missed: boolean }> {
+  if (types === undefined) return { ready: await tx.rows<Candidate>(SELECT_READY, [queue, look]), missed: false };
+  if (!isForSome(ledger, types)) return { ready: await tx.rows<Candidate>(SELECT_READY_OF_TYPES, [queue, types, look]), missed: false };
+  const heads = await tx.rows<{ priority: number; id: Buffer }>(
+    types.map(() => HEAD_OF_TYPE).join(' UNION ALL '),
+    types.flatMap((type) => [type, queue, look]),
+  );
+  const inOrder = (a: { priority: number; id: Buffer }, b: { priority: number; id: Buffer }): number =>
+    a.priority - b.priority || Buffer.compare(a.id, b.id);
+  const found = heads.sort(inOrder).slice(0, look);
+  if (found.length === 0) return { ready: [], missed: false };
+  const keys = JSON.stringify(found.map(({ priority, id }) => [priority, id.toString('hex')]));
+  const ready = (await tx.rows<Candidate>(LOCK_READY, [keys, queue])).sort(inOrder);
+  return { ready, missed: ready.length < found.length };
+}
+
 async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, most, look, types, room }: Look): Promise<Claim> {
-  const ready =
-    types === undefined
-      ? await tx.rows<Candidate>(SELECT_READY, [queue, look])
-      : await tx.rows<Candidate>(SELECT_READY_OF_TYPES, [queue, types, look]);
+  const { ready, missed } = await selectReady(tx, ledger, { queue, look, types });
   const candidates = room.size === 0 ? ready : withinRoom(ready, room);
   // Behind those for which there is no room may be others: the next claim leaves their types out.
   const passedOver = ready.length > candidates.length;
-  if (candidates.length === 0) return { jobs: [], blocked: [], undecided: passedOver };
+  if (candidates.length === 0) return { jobs: [], blocked: [], undecided: missed || passedOver };
 
   const now = nowOf(ledger);
   const withId = candidates.map((row) => ({
@@ -213,5 +246,5 @@ async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, mos
     enqueuedAt: row.enqueued_at,
     startedAt: now,
   }));
-  return { jobs, blocked: [...block.keys()], undecided: undecided > 0 || wokenBehind.length > 0 || passedOver };
+  return { jobs, blocked: [...block.keys()], undecided: missed || undecided > 0 || wokenBehind.length > 0 || passedOver };
 }

@@ -1,9 +1,9 @@
 /** `blocked`: jobs that wait for a slot of their users (`slot_waits` holds their order) or for other jobs. They are outside of the claim's way. */
 import type { Transaction } from '../../platform/database/database.ts';
 import { deleteById } from './delete-by-id.ts';
-import type { ReadyRow } from './ready.ts';
+import type { WaitingRow } from './ready.ts';
 
-export interface BlockedRow extends Omit<ReadyRow, 'blocked_on'> {
+export interface BlockedRow extends WaitingRow {
   blocked_on: 'slot' | 'dependency';
 }
 

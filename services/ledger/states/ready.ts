@@ -1,25 +1,38 @@
 /**
  * `ready`: what can be claimed. Its primary key (queue, priority, job_id) is the order of the claims, so the claim needs no other index. A job is found by its id through
- * the queue and the priority of its row in `jobs`.
+ * the queue and the priority of its row in `jobs`. `ix_type` gives a worker that runs some types alone the most urgent of each.
  */
 import type { Transaction } from '../../platform/database/database.ts';
 import type { Queue } from '../job.ts';
 
-export interface ReadyRow {
+/** A job that waits. */
+export interface WaitingRow {
   id: Buffer;
   queue: Queue;
   priority: number;
   attempt: number;
   /** When it has waited too long. */
   due_at: Date;
+}
+
+export interface ReadyRow extends WaitingRow {
+  type: string;
   /** It was made ready for a slot that is free. */
   blocked_on?: 'slot' | null;
 }
 
 export function enterReady(tx: Transaction, rows: readonly ReadyRow[]): void {
   if (rows.length > 0)
-    tx.later('INSERT INTO ready (queue, priority, job_id, attempt, due_at, blocked_on) VALUES ?', [
-      rows.map(({ id, queue, priority, attempt, due_at, blocked_on }) => [queue, priority, id, attempt, due_at, blocked_on ?? null]),
+    tx.later('INSERT INTO ready (queue, priority, job_id, type, attempt, due_at, blocked_on) VALUES ?', [
+      rows.map(({ id, queue, priority, type, attempt, due_at, blocked_on }) => [
+        queue,
+        priority,
+        id,
+        type,
+        attempt,
+        due_at,
+        blocked_on ?? null,
+      ]),
     ]);
 }
 

@@ -36,6 +36,7 @@ const LAYOUTS: Layout[] = [
   stateLayout('ready by id: a key of its own', { ready: 'key' }),
   stateLayout('ready by id: the primary key', { ready: 'primary' }),
   stateLayout('ready with a key for the expiry', { ready: 'jobs', expiry: true }),
+  stateLayout('ready with a key by type', { ready: 'jobs', byType: true }),
   stateLayout('ended without a key', { ready: 'jobs', ended: 'none' }),
   stateLayout('ended by time alone', { ready: 'jobs', ended: 'time' }),
   { ...updatedLayout({ keys: true }), name: 'dedupe keys: one row a job, updated' },

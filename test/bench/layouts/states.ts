@@ -6,6 +6,8 @@ export interface StateOptions {
   ready: 'jobs' | 'key' | 'primary';
   /** A key of `ready` by which the expiry finds jobs. */
   expiry?: boolean;
+  /** A key of `ready` by which a worker for some types finds its jobs. */
+  byType?: boolean;
   /** The key of `ended`. */
   ended?: 'none' | 'state' | 'time';
   /** Dedupe keys, which are deleted at the end of their job. */
@@ -25,7 +27,7 @@ const ENDED_KEYS = { none: '', state: ', KEY ix_ended (state, ended_at)', time: 
 const QUEUE = "queue ENUM('foreground', 'background_fetch', 'background_analysis') NOT NULL";
 const WORKER = 'VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL';
 
-function tablesOf({ ready, expiry, ended = 'state', updatedAtEnd }: StateOptions): string[] {
+function tablesOf({ ready, expiry, byType, ended = 'state', updatedAtEnd }: StateOptions): string[] {
   const end = updatedAtEnd
     ? `, state ENUM('live', 'completed', 'failed') NOT NULL DEFAULT 'live', attempt SMALLINT UNSIGNED NULL, worker_id ${WORKER}, started_at DATETIME(3) NULL, ended_at DATETIME(3) NULL, result JSON NULL, KEY ix_ended (state, ended_at)`
     : '';
@@ -35,7 +37,8 @@ function tablesOf({ ready, expiry, ended = 'state', updatedAtEnd }: StateOptions
        dedupe_key VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL, enqueued_at DATETIME(3) NOT NULL,
        payload JSON NOT NULL, why JSON NOT NULL, triggered_by VARCHAR(32) NOT NULL, KEY ix_symbol (symbol, id)${end}) ENGINE = InnoDB`,
     `CREATE TABLE l_ready (${QUEUE}, priority INT UNSIGNED NOT NULL, job_id BINARY(16) NOT NULL, attempt SMALLINT UNSIGNED NOT NULL DEFAULT 0,
-       expires_at DATETIME(3) NOT NULL, ${KEYS[ready]}${expiry ? ', KEY ix_expiry (expires_at)' : ''}) ENGINE = InnoDB`,
+       expires_at DATETIME(3) NOT NULL, type VARCHAR(24) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'fetch',
+       ${KEYS[ready]}${expiry ? ', KEY ix_expiry (expires_at)' : ''}${byType ? ', KEY ix_type (type, queue, priority)' : ''}) ENGINE = InnoDB`,
     `CREATE TABLE l_running (job_id BINARY(16) NOT NULL PRIMARY KEY, worker_id ${WORKER}, attempt SMALLINT UNSIGNED NOT NULL,
        started_at DATETIME(3) NOT NULL, lease_until DATETIME(3) NOT NULL) ENGINE = InnoDB`,
     'CREATE TABLE l_keys (dedupe_key VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY, job_id BINARY(16) NOT NULL) ENGINE = InnoDB',

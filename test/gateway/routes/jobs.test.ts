@@ -140,8 +140,8 @@ test('position and estimate are those of the claim order: jobs ahead Ã— median Ã
 test('a full queue refuses with the limit named: some of a call are told, all of it is 503', async () => {
   const full = mesh.ledger.queues.foreground;
   await mesh.db.run(
-    `INSERT INTO ready (queue, priority, job_id, due_at)
-       SELECT 'foreground', 15000, UNHEX(LPAD(HEX(seq), 32, '0')), NOW() + INTERVAL 1 HOUR FROM seq_1_to_${full.maxJobs - 1}`,
+    `INSERT INTO ready (queue, priority, job_id, type, due_at)
+       SELECT 'foreground', 15000, UNHEX(LPAD(HEX(seq), 32, '0')), 'fetch', NOW() + INTERVAL 1 HOUR FROM seq_1_to_${full.maxJobs - 1}`,
   );
   // The gateway's own count may be a moment old: what it let in goes, and it is asked again.
   const { refused } = await vi.waitFor(
@@ -290,8 +290,8 @@ test('symbols or a portfolio are fetched in a batch, not both; without analyses 
 test('of requests that a full queue refuses no callback is kept', async () => {
   const full = mesh.ledger.queues.background_analysis.maxJobs;
   await mesh.db.run(
-    `INSERT INTO ready (queue, priority, job_id, due_at)
-       SELECT 'background_analysis', 75000, UNHEX(LPAD(HEX(seq), 32, '0')), NOW() + INTERVAL 1 HOUR FROM seq_1_to_${full}`,
+    `INSERT INTO ready (queue, priority, job_id, type, due_at)
+       SELECT 'background_analysis', 75000, UNHEX(LPAD(HEX(seq), 32, '0')), 'fetch', NOW() + INTERVAL 1 HOUR FROM seq_1_to_${full}`,
   );
   const callback_url = 'https://example.com/hook';
   const answer = await vi.waitFor(

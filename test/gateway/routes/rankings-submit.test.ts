@@ -157,8 +157,8 @@ test('a callback is called for the ranking, not for its fetch', async () => {
 test('a full queue refuses: some of many symbols are named in the answer, all of them is 503', async () => {
   const { maxJobs } = mesh.ledger.queues.foreground;
   await mesh.db.run(
-    `INSERT INTO ready (queue, priority, job_id, due_at)
-       SELECT 'foreground', 15000, UNHEX(LPAD(HEX(seq), 32, '0')), NOW() + INTERVAL 1 HOUR FROM seq_1_to_${maxJobs - 2}`,
+    `INSERT INTO ready (queue, priority, job_id, type, due_at)
+       SELECT 'foreground', 15000, UNHEX(LPAD(HEX(seq), 32, '0')), 'fetch', NOW() + INTERVAL 1 HOUR FROM seq_1_to_${maxJobs - 2}`,
   );
   // The gateway's own count may be a moment old: what it let in goes, and it is asked again.
   await expect
