@@ -56,7 +56,7 @@ journey('a key is made, signs in, and works no more when it is revoked', async (
 journey('a symbol is asked for, and the job is a click away', async () => {
   const { page, expectClean } = await openAs('/ui/admin/fetch');
   const form = page.getByRole('region', { name: 'A symbol' });
-  await form.getByLabel('symbol').fill('IBM');
+  await form.getByLabel('Symbol').fill('IBM');
   await form.getByRole('button', { name: 'Ask for it' }).click();
   await form.getByRole('link', { name: 'fetch IBM' }).click();
   await page.getByRole('heading', { name: 'fetch IBM', level: 1 }).waitFor();

@@ -31,7 +31,8 @@ export const useJobTypes = () =>
 /** Fields that few need stand behind the others, folded. */
 const RARE = ['priority', 'callback_url'];
 
-export function JobForm({ type: { name, body } }: { type: JobType }) {
+/** `without`: fields that are not offered. */
+export function JobForm({ type: { name, body }, without = [] }: { type: JobType; without?: readonly string[] }) {
   const { data: me } = useMe();
   const [values, setValues] = useState<Record<string, unknown>>({});
   const { properties = {}, required = [] } = (body ?? {}) as { properties?: Record<string, Field>; required?: string[] };
@@ -41,7 +42,7 @@ export function JobForm({ type: { name, body } }: { type: JobType }) {
   });
   const inputs = (isRare: boolean) =>
     Object.entries(properties)
-      .filter(([key, field]) => field.const === undefined && RARE.includes(key) === isRare)
+      .filter(([key, field]) => field.const === undefined && !without.includes(key) && RARE.includes(key) === isRare)
       .map(([key, field]) => (
         <FieldInput
           key={key}
@@ -93,8 +94,10 @@ interface FieldProps {
   set: (value: unknown) => void;
 }
 
+const labelOf = (name: string): string => `${name[0]?.toUpperCase()}${name.slice(1).replaceAll('_', ' ')}`;
+
 function FieldInput({ name, field, isRequired, value, set }: FieldProps) {
-  const common = { label: name.replaceAll('_', ' '), description: field.description, required: isRequired };
+  const common = { label: labelOf(name), description: field.description, required: isRequired };
   if (field.type === 'boolean')
     return (
       <Checkbox {...common} checked={(value ?? field.default) === true} onChange={({ currentTarget }) => set(currentTarget.checked)} />

@@ -17,7 +17,7 @@ export function Fetch() {
               <Panel key={name} title={title}>
                 <div className="panel-body stack">
                   <p className="dim">{type.about}</p>
-                  <JobForm type={type} />
+                  <JobForm type={type} without={name === 'fetch' ? ['from', 'to'] : []} />
                 </div>
               </Panel>,
             ];
