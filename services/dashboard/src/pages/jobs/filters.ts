@@ -1,4 +1,5 @@
 /** What the address of the list says: the filters, the order, how rows are grouped. */
+import type { paths } from '../../../../client/openapi.ts';
 import type { JobState } from '../../data/client.ts';
 
 export const STATES: readonly JobState[] = [
@@ -13,7 +14,13 @@ export const STATES: readonly JobState[] = [
   'completed',
 ];
 export const LIVE: readonly JobState[] = ['ready', 'running', 'scheduled', 'blocked'];
-export const TYPES = ['fetch', 'batch_fetch', 'backfill', 'analysis', 'rank', 'history'] as const;
+type JobType = NonNullable<NonNullable<paths['/v1/jobs']['get']['parameters']['query']>['type']>;
+/** A record, so that no type of the API is forgotten. */
+const EVERY_TYPE: Record<JobType, true> = {
+  ...{ fetch: true, batch_fetch: true, backfill: true, analysis: true, rank: true },
+  ...{ research: true, llm_analysis: true, picks: true, picks_universe: true, history: true },
+};
+export const TYPES = Object.keys(EVERY_TYPE) as readonly JobType[];
 export const QUEUES = ['foreground', 'background_fetch', 'background_analysis'] as const;
 export const SORTS = { newest: 'newest first', oldest: 'oldest first', urgent: 'most urgent first', ended: 'ended last first' } as const;
 export type Sort = keyof typeof SORTS;
@@ -23,7 +30,7 @@ const TEXTS = ['symbol', 'user', 'worker', 'code', 'reason'] as const;
 export interface Filters {
   state?: string;
   queue?: (typeof QUEUES)[number];
-  type?: (typeof TYPES)[number];
+  type?: JobType;
   symbol?: string;
   user?: string;
   worker?: string;
