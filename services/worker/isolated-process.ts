@@ -39,7 +39,7 @@ export async function serveIsolatedJobs(chooseSources = configuredSources, choos
   const runner = await createRunner(await started.promise, chooseSources, chooseChains);
   process.on('message', (message: ToProcess) => {
     if (message.kind === 'run') void runOne(runner, message);
-    if (message.kind === 'stop') stopJob(runner.options.jobs, message.id, new Stopped(message.code, message.message));
+    if (message.kind === 'stop') stopJob(runner.options.jobs, message.id, () => new Stopped(message.code, message.message));
   });
   tell({ kind: 'ready' });
 }

@@ -55,7 +55,7 @@ export function startJobs(options: JobRunnerOptions, claimed: readonly ClaimedJo
 export function startJob(options: JobRunnerOptions, job: ClaimedJob): RunningJob {
   const { jobs, onLoad, onBacklogShorter } = options;
   // The same job may still run here as an earlier attempt, whose lease was lost: that one must not be taken for this one.
-  stopJob(jobs, job.id, new Stopped('job.lease_lost', `the lease was lost: attempt ${job.attempt} runs here too`));
+  stopJob(jobs, job.id, () => new Stopped('job.lease_lost', `the lease was lost: attempt ${job.attempt} runs here too`));
   const running: RunningJob = { job, abort: new AbortController(), done: Promise.resolve() };
   jobs.claimed.add(running);
   jobs.handling++;
@@ -129,8 +129,14 @@ async function runJob(options: JobRunnerOptions, running: RunningJob): Promise<v
   }
 }
 
+/** One for each component of a logger: making it costs as much as a claim. */
+const loggers = new WeakMap<Logger, Map<string, Logger>>();
+
 function jobLogger(log: Logger, { logComponent }: Handler, { id, type, symbol, userId }: ClaimedJob): Logger {
-  return componentLogger(log, logComponent).child({ jobId: id, type, symbol: symbol ?? undefined, userId: userId ?? undefined });
+  const known = loggers.get(log) ?? new Map<string, Logger>();
+  const own = known.get(logComponent) ?? componentLogger(log, logComponent);
+  loggers.set(log, known.set(logComponent, own));
+  return own.child({ jobId: id, type, symbol: symbol ?? undefined, userId: userId ?? undefined });
 }
 
 /** The handler's output, within the type's time limit. The slot is free as soon as it is there, or the handler has failed or was stopped. */
