@@ -3,9 +3,10 @@ import { useMemo } from 'react';
 import { count } from '../../format/numbers.ts';
 import { wait } from '../../format/times.ts';
 import { Panel } from '../../parts/panel.tsx';
+import { Sparkline } from '../../parts/sparkline.tsx';
 import { Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
-import { Sparkline } from '../../parts/time-chart.tsx';
+
 import { type History, type Stats, useHistory, useStats } from './queries.ts';
 
 type Queue = Stats['queues'][number];

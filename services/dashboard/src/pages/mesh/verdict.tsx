@@ -1,7 +1,7 @@
 import type { Schemas } from '../../data/client.ts';
 import { useStreamState } from '../../data/stream.ts';
 import { count } from '../../format/numbers.ts';
-import { age, moment } from '../../format/times.ts';
+import { age, clock } from '../../format/times.ts';
 import { type Alert, type Instance, type Stats, useAlerts, useSources, useStats, useWorkers } from './queries.ts';
 
 export interface Verdict {
@@ -29,7 +29,7 @@ export function verdictOf({ stats, instances = [], sources = [], alerts = [] }: 
   if (stats.workers.online === 0)
     return { tone: 'bad', text: `No worker is alive${how === '' ? '' : `: ${how}`}. Start one: npx stockmesh service worker` };
   const paused = sources.find(({ state, is_configured }) => state === 'paused' && is_configured);
-  const until = paused?.paused_until ? ` until ${moment(paused.paused_until)}` : '';
+  const until = paused?.paused_until ? ` until ${clock(paused.paused_until)}` : '';
   if (oldest > LATE_S) {
     const cause = paused ? `: source ${paused.source} is paused${until}` : raised[0] ? `: ${raised[0].text}` : '';
     return { tone: oldest > 60 ? 'bad' : 'warn', text: `Late: ${how}${cause}` };
@@ -65,7 +65,7 @@ export function VerdictLine() {
   if (stats === undefined) return <div className="verdict">…</div>;
   const isAway = state === 'away' && reason !== 'connecting';
   const { tone, text } = isAway
-    ? { tone: 'bad' as const, text: `No news since ${moment(since)}: ${reason}` }
+    ? { tone: 'bad' as const, text: `No news since ${clock(since)}: ${reason}` }
     : verdictOf({ stats, instances: workers?.instances, sources: sources?.sources, alerts: alerts?.alerts });
   return (
     <div className="verdict" role="status">
