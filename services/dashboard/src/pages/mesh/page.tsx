@@ -25,7 +25,7 @@ export default function MeshPage() {
   );
   if (wall === '1') return <Wall charts={charts} />;
   return (
-    <div className="page">
+    <div className="page mesh">
       <div className="page-head">
         <h1>Mesh</h1>
         <span className="grow" />

@@ -13,7 +13,7 @@ export function Wall({ charts }: { charts: ReactNode }) {
   const { state, since } = useStreamState();
   const now = useNow(1_000);
   return (
-    <div className="page wall">
+    <div className="page mesh wall">
       <div className="page-head">
         <h1>stockmesh</h1>
         <span className="grow" />
