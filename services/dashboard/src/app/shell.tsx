@@ -59,6 +59,12 @@ export function Shell({ me }: { me: Me }) {
             {name}
           </Link>
         ))}
+        {!may(me, 'read') &&
+          me.users.map((user) => (
+            <Link key={user} to="/portfolios/$user" params={{ user }} className="nav-link" activeProps={{ 'aria-current': 'page' }}>
+              Portfolio of {user}
+            </Link>
+          ))}
         <Foot version={me.version} />
       </nav>
       <Content />

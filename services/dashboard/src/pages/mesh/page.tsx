@@ -1,6 +1,8 @@
 import './mesh.css';
 import { Link, useSearch } from '@tanstack/react-router';
 import { lazy, Suspense } from 'react';
+import { may, useMe } from '../../data/session.ts';
+import { Forbidden } from '../../parts/states.tsx';
 import { usePageTitle } from '../../parts/title.ts';
 import { Alerts } from './alerts.tsx';
 import { Feed } from './feed.tsx';
@@ -17,12 +19,14 @@ const Charts = lazy(() => import('./charts.tsx'));
 /** Is everything fresh, and if not, why. With `wall=1` in the address as a screen on the wall shows it. */
 export default function MeshPage() {
   usePageTitle('Mesh');
+  const { data: me } = useMe();
   const { wall } = useSearch({ strict: false }) as { wall?: string };
   const charts = (
     <Suspense fallback={<div className="panel charts-room" />}>
       <Charts />
     </Suspense>
   );
+  if (!may(me, 'read')) return <Forbidden right="read" />;
   if (wall === '1') return <Wall charts={charts} />;
   return (
     <div className="page mesh">
