@@ -53,6 +53,10 @@ const routes = [
     page(() => import('../pages/portfolio/page.tsx')),
   ),
   at(
+    '/history',
+    page(() => import('../pages/history/page.tsx')),
+  ),
+  at(
     '/symbols/$symbol',
     page(() => import('../pages/symbol/page.tsx')),
   ),
