@@ -57,6 +57,14 @@ const routes = [
     page(() => import('../pages/history/page.tsx')),
   ),
   at(
+    '/picks',
+    page(() => import('../pages/picks/users-page.tsx')),
+  ),
+  at(
+    '/picks/$user',
+    page(() => import('../pages/picks/page.tsx')),
+  ),
+  at(
     '/symbols/$symbol',
     page(() => import('../pages/symbol/page.tsx')),
   ),

@@ -20,6 +20,7 @@ const PAGES: readonly Page[] = [
   { to: '/jobs', name: 'Jobs' },
   { to: '/portfolios', name: 'Portfolios', isOperations: true },
   { to: '/history', name: 'History', isOperations: true },
+  { to: '/picks', name: 'Picks' },
 ];
 
 export function Shell({ me }: { me: Me }) {
