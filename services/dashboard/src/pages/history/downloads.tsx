@@ -27,7 +27,7 @@ export function Downloads({ chosen, change }: { chosen: string | undefined; chan
         // The one of the address, else the newest with something to see.
         const open = downloads.find(({ job_id }) => job_id === chosen) ?? downloads.find((one) => retriable(one) > 0);
         return (
-          <>
+          <div className="stack">
             <Panel
               title="Downloads"
               aside={
@@ -53,7 +53,7 @@ export function Downloads({ chosen, change }: { chosen: string | undefined; chan
               )}
             </Panel>
             {open && retriable(open) > 0 && <Failed key={open.job_id} download={open} />}
-          </>
+          </div>
         );
       }}
     </Loaded>

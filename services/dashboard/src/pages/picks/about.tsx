@@ -52,7 +52,7 @@ export function Themes({ report }: { report: Report }) {
 
 type Changed = Report['changes'][number];
 const CHANGES: Record<Changed['change'], { tone: string; mark: string }> = {
-  new: { tone: 'busy', mark: '＋' },
+  new: { tone: 'busy', mark: '+' },
   kept: { tone: 'calm', mark: '=' },
   dropped: { tone: 'warn', mark: '−' },
 };

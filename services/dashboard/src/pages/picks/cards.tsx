@@ -40,7 +40,7 @@ function Card({ pick, facts, model }: { pick: Pick; facts: FactsById; model: str
         </h2>
         <span className="grow" />
         <Mark {...RISKS[risk_level]}>{risk_level} risk</Mark>
-        <Mark tone={change === 'new' ? 'busy' : 'calm'} mark={change === 'new' ? '＋' : '='}>
+        <Mark tone={change === 'new' ? 'busy' : 'calm'} mark={change === 'new' ? '+' : '='}>
           {change}
         </Mark>
       </header>
@@ -71,26 +71,26 @@ export function Claims({ of, facts }: { of: readonly Sentence[]; facts: FactsByI
       {of.map(({ text, facts: ids }) => (
         <li key={text}>
           <span>{text}</span>
-          {ids.length > 0 && (
-            <ul className="claim-facts" aria-label="Facts of this sentence">
-              {ids.flatMap((id) => {
-                const fact = facts.get(id);
-                return fact === undefined ? [] : [<FactLine key={id} fact={fact} />];
-              })}
-            </ul>
-          )}
+          {ids.length > 0 && <FactsOf of={ids.flatMap((id) => facts.get(id) ?? [])} />}
         </li>
       ))}
     </ul>
   );
 }
 
-function FactLine({ fact: { label, shown, source, as_of, trust } }: { fact: Fact }) {
+function FactsOf({ of }: { of: readonly Fact[] }) {
+  const origins = new Set(of.map(({ source, as_of, trust }) => `${source} ${as_of}${trust === 'third_party' ? ', not checked' : ''}`));
   return (
-    <li>
-      {label}: <strong>{shown}</strong>{' '}
-      <span className="dim">({[source, as_of, trust === 'third_party' && 'not checked'].filter(Boolean).join(', ')})</span>
-    </li>
+    <div className="claim-facts">
+      <ul aria-label="Facts of this sentence">
+        {of.map(({ id, label, shown }) => (
+          <li key={id}>
+            {label} <strong>{shown}</strong>
+          </li>
+        ))}
+      </ul>
+      <span className="dim">{[...origins].join(' · ')}</span>
+    </div>
   );
 }
 

@@ -37,11 +37,10 @@ export default function PicksPage() {
         {({ data: report, metadata }) => (
           <div className="stack">
             <Provenance report={report} metadata={metadata} />
-            {report === null ? <None user={user} metadata={metadata} /> : <Content report={report} metadata={metadata} />}
+            {report === null ? <None user={user} metadata={metadata} /> : <Content user={user} report={report} metadata={metadata} />}
           </div>
         )}
       </Loaded>
-      <Record user={user} />
       <div className="no-print">
         <SpendPanel user={user} />
       </div>
@@ -106,13 +105,14 @@ function None({ user, metadata }: { user: string; metadata: Metadata }) {
   );
 }
 
-function Content({ report, metadata }: { report: Report; metadata: Metadata }) {
+function Content({ user, report, metadata }: { user: string; report: Report; metadata: Metadata }) {
   return (
     <>
       {report.shortfall !== null && <p className="reason">{report.shortfall.text}</p>}
       <Cards report={report} />
-      <Themes report={report} />
+      <Record user={user} />
       <Changes report={report} />
+      <Themes report={report} />
       <Unpicked report={report} />
       <Fine report={report} metadata={metadata} />
     </>
