@@ -11,6 +11,7 @@ import { keyRoutes } from '../auth/key-routes.ts';
 import { watchKeys } from '../auth/key-watch.ts';
 import { sessionRoutes } from '../auth/session-routes.ts';
 import { historyCoverageRoute } from '../history/coverage.ts';
+import { historyDownloadsRoute } from '../history/downloads.ts';
 import { historyObjectRoutes } from '../history/objects.ts';
 import { historyReadRoutes } from '../history/read.ts';
 import { historySubmitRoutes } from '../history/submit.ts';
@@ -125,6 +126,7 @@ function addRoutes(app: App, parts: Parts, metrics: ReturnType<typeof measure>):
   cronRoutes(app, parts);
   historySubmitRoutes(app, parts, watchKey);
   historyCoverageRoute(app, parts);
+  historyDownloadsRoute(app, parts);
   historyObjectRoutes(app, parts, parts.history);
   historyReadRoutes(app, parts, parts.history);
   operationRoutes(app, parts);

@@ -54,6 +54,18 @@ const routes = [
     page(() => import('../pages/portfolio/page.tsx')),
   ),
   at(
+    '/history',
+    page(() => import('../pages/history/page.tsx')),
+  ),
+  at(
+    '/picks',
+    page(() => import('../pages/picks/users-page.tsx')),
+  ),
+  at(
+    '/picks/$user',
+    page(() => import('../pages/picks/page.tsx')),
+  ),
+  at(
     '/symbols/$symbol',
     page(() => import('../pages/symbol/page.tsx')),
   ),

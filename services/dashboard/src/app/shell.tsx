@@ -20,6 +20,8 @@ const PAGES: readonly Page[] = [
   { to: '/mesh', name: 'Mesh', isOperations: true },
   { to: '/jobs', name: 'Jobs' },
   { to: '/portfolios', name: 'Portfolios', isOperations: true },
+  { to: '/history', name: 'History', isOperations: true },
+  { to: '/picks', name: 'Picks' },
   { to: '/admin', name: 'Admin', isOperations: true },
 ];
 

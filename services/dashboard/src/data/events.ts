@@ -8,7 +8,7 @@ export interface StatusEvent {
   state: JobState;
   attempt: number;
   worker?: string;
-  progress?: { done: number; total: number; failed?: number };
+  progress?: { done: number; total: number } & Partial<Record<'failed' | 'skipped' | 'no_data' | 'not_entitled' | 'not_yet', number>>;
   reason?: string;
   code?: string;
   queue?: Schemas['JobSummary']['queue'];

@@ -81,6 +81,8 @@ export function createPatches(queries: QueryClient): (events: LiveEvent[]) => vo
       if (event.type === 'status') {
         states.set(event.body.id, event.body);
         patchJob(event.body);
+        if (event.body.type === 'history') patchDownload(queries, event.body, soon);
+        if (event.body.type === 'picks') soon(['picks'], SOON_MS);
       } else invalidate(event, soon);
     }
     if (states.size === 0) return;
@@ -89,6 +91,31 @@ export function createPatches(queries: QueryClient): (events: LiveEvent[]) => vo
     soon(['workers'], SOON_MS);
     soon(['logins'], SOON_MS);
   };
+}
+
+interface Downloads {
+  downloads: Schemas['HistoryDownload'][];
+}
+
+/** The bar moves with each event; its pace, and what the days of the calendar have become, are read again once in a while. */
+function patchDownload(queries: QueryClient, { id, state, progress }: StatusEvent, soon: (key: QueryKey, ms: number) => void): void {
+  const key = ['history', 'downloads'];
+  if (progress !== undefined)
+    queries.setQueryData<Downloads>(key, (data) => data && { ...data, downloads: data.downloads.map((row) => counted(row, id, progress)) });
+  soon(key, ORDER[state] === 3 ? 0 : SOON_MS);
+  soon(['history', 'coverage'], COUNTS_MS);
+  if (ORDER[state] === 3) soon(['history', 'failed'], 0);
+}
+
+function counted(
+  row: Schemas['HistoryDownload'],
+  id: string,
+  { done, total, ...rest }: NonNullable<StatusEvent['progress']>,
+): Schemas['HistoryDownload'] {
+  if (row.job_id !== id) return row;
+  const { failed = 0, skipped = 0, no_data = 0, not_entitled = 0, not_yet = 0 } = rest;
+  const pending = Math.max(0, total - done - failed - skipped - no_data - not_entitled - not_yet);
+  return { ...row, items: { pending, done, skipped, no_data, failed, not_entitled, not_yet, total } };
 }
 
 /** undefined: no row has changed. */
