@@ -121,12 +121,12 @@ function placedAmong(places: readonly number[], rank: string): string {
   return JSON.stringify({ place: places.indexOf(place) + 1, ...rest });
 }
 
-/** Whether anything was ever done for the symbol. Each by its index. */
+/** Whether anything was ever done for the symbol, or somebody holds it. Each by its index. */
 async function isKnown(db: Sql, symbol: string): Promise<boolean> {
   const [row] = await db.rows<{ known: number }>(
     `SELECT EXISTS (SELECT 1 FROM symbols WHERE symbol = ?) OR EXISTS (SELECT 1 FROM jobs FORCE INDEX (ix_symbol) WHERE symbol = ?)
-         OR EXISTS (SELECT 1 FROM option_current WHERE symbol = ?) AS known`,
-    [symbol, symbol, symbol],
+         OR EXISTS (SELECT 1 FROM option_current WHERE symbol = ?) OR EXISTS (SELECT 1 FROM holdings WHERE symbol = ?) AS known`,
+    [symbol, symbol, symbol, symbol],
   );
   return row?.known === 1;
 }

@@ -56,6 +56,12 @@ const routes = [
     '/symbols/$symbol',
     page(() => import('../pages/symbol/page.tsx')),
   ),
+  ...['/options', '/options/$symbol'].map((path) =>
+    at(
+      path,
+      page(() => import('../pages/options/page.tsx')),
+    ),
+  ),
 ];
 
 export const router = createRouter({

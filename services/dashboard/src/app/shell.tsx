@@ -19,6 +19,7 @@ const PAGES: readonly Page[] = [
   { to: '/mesh', name: 'Mesh', isOperations: true },
   { to: '/jobs', name: 'Jobs' },
   { to: '/portfolios', name: 'Portfolios', isOperations: true },
+  { to: '/options', name: 'Options' },
 ];
 
 export function Shell({ me }: { me: Me }) {

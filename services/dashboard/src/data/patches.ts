@@ -78,6 +78,8 @@ export function createPatches(queries: QueryClient): (events: LiveEvent[]) => vo
       if (event.type === 'status') {
         states.set(event.body.id, event.body);
         patchJob(event.body);
+        const { type, symbol } = event.body;
+        if (type === 'rank' && symbol !== undefined) soon(['ranking', symbol], SOON_MS);
       } else invalidate(event, soon);
     }
     if (states.size === 0) return;
@@ -121,6 +123,7 @@ function invalidate(event: Exclude<LiveEvent, { type: 'status' }>, soon: (key: Q
     case 'data':
       soon(['symbol', event.body.symbol], SOON_MS);
       soon(['ranking', event.body.symbol], SOON_MS);
+      if (event.body.kind === 'ranks') soon(['ranking', 'symbols'], COUNTS_MS);
       soon(['portfolio'], SOON_MS);
       soon(['users'], COUNTS_MS);
       break;
