@@ -108,6 +108,10 @@ export interface paths {
     /** The implied volatilities of the newest chain: by strike, by expiration and over time */
     get: operations['readVolatility'];
   };
+  "/v1/rankings/symbols": {
+    /** Symbols that have a ranking, then those that are held */
+    get: operations['listRankedSymbols'];
+  };
   "/v1/users": {
     /** Users with how many symbols they hold, how fresh those are, and their last login */
     get: operations['listUsers'];
@@ -857,6 +861,20 @@ export interface components {
         iv: number;
       }[];
     };
+    RankedSymbol: {
+      symbol: string;
+      /** By a user whose holdings the caller may see */
+      held: boolean;
+      /** true where the newest ranking is of made-up quotes */
+      simulated: boolean;
+      rankings: {
+        mode: "monitor" | "entry" | "exit";
+        run_at: string;
+      }[];
+      /** Of the newest ranking: at the money in 30 days, annual, 0.25 is 25 % */
+      atm_iv: number | null;
+      iv_rank: number | null;
+    };
     StatsHistory: {
       from: string;
       to: string;
@@ -1354,6 +1372,28 @@ export interface components {
           }[];
           missing: string[];
           data_quality: number;
+          /** What would change the rank, by the rules of now */
+          changes: {
+            /** Not measured, with its share of the whole rank, 0-1: all of them and data_quality add up to 1 */
+            missing: {
+              column: string;
+              name: string;
+              weight: number;
+            }[];
+            /** The measured part with the largest weight × (100 - score), which is `gain`; null where each has 100 */
+            largest: {
+              column: string;
+              name: string;
+              score: number;
+              gain: number;
+            } | null;
+            /** The band above and the points to it; null in the highest */
+            next_band: {
+              band: "strong" | "good" | "fair" | "weak";
+              from: number;
+              lacks: number;
+            } | null;
+          };
         };
       }[];
       /** `cursor` of the next page; null on the last one */
@@ -1904,6 +1944,8 @@ export interface operations {
             price: components['schemas']['Freshness'];
             /** The newest one */
             bar: components['schemas']['Bar'] | null;
+            /** On the session before the newest bar; after a split in the shares of today */
+            previous_close: number | null;
             analysis: components['schemas']['Analysis'];
             actions: components['schemas']['CorporateActions'];
           };
@@ -2197,6 +2239,14 @@ export interface operations {
     };
     responses: {
       200: { content: { 'application/json': components['schemas']['Volatility'] } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listRankedSymbols: {
+    parameters: {};
+    responses: {
+      200: { content: { 'application/json': { symbols: components['schemas']['RankedSymbol'][] } } };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };

@@ -21,6 +21,7 @@ import { jobSearchRoutes } from '../jobs/search.ts';
 import { jobTypesRoute } from '../jobs/types.ts';
 import { streamRoutes } from '../live/stream.ts';
 import { optionRoutes } from '../market/options.ts';
+import { rankedSymbolsRoute } from '../market/ranked-symbols.ts';
 import { statsHistoryRoute } from '../mesh/history.ts';
 import { sourcesRoute } from '../mesh/sources.ts';
 import { cronRoutes } from '../picks/cron.ts';
@@ -112,6 +113,7 @@ function addRoutes(app: App, parts: Parts, metrics: ReturnType<typeof measure>):
   symbolRoutes(app, parts);
   researchRoutes(app, parts);
   optionRoutes(app, parts);
+  rankedSymbolsRoute(app, parts);
   usersRoute(app, parts);
   loginsRoute(app, parts);
   portfolioImportRoute(app, parts);

@@ -216,6 +216,7 @@ export const ROWS: Record<string, Row> = {
     mayAnswer: 'symbol.unknown',
     request: ({ user: of, symbol }) => [`/v1/rankings?symbol=${symbol}&mode=exit&user=${of}`],
   },
+  'GET /v1/rankings/symbols': { class: 'market', request: at('/v1/rankings/symbols') },
 
   'POST /v1/historical/option': download('/v1/historical/option'),
   'POST /v1/historical/stock': download('/v1/historical/stock'),

@@ -74,6 +74,12 @@ const routes = [
     '/admin/$section',
     page(() => import('../pages/admin/page.tsx')),
   ),
+  ...['/options', '/options/$symbol'].map((path) =>
+    at(
+      path,
+      page(() => import('../pages/options/page.tsx')),
+    ),
+  ),
 ];
 
 export const router = createRouter({

@@ -83,6 +83,8 @@ export function createPatches(queries: QueryClient): (events: LiveEvent[]) => vo
         patchJob(event.body);
         if (event.body.type === 'history') patchDownload(queries, event.body, soon);
         if (event.body.type === 'picks') soon(['picks'], SOON_MS);
+        const { type, symbol } = event.body;
+        if (type === 'rank' && symbol !== undefined) soon(['ranking', symbol], SOON_MS);
       } else invalidate(event, soon);
     }
     if (states.size === 0) return;
@@ -153,6 +155,7 @@ function invalidate(event: Exclude<LiveEvent, { type: 'status' }>, soon: (key: Q
     case 'data':
       soon(['symbol', event.body.symbol], SOON_MS);
       soon(['ranking', event.body.symbol], SOON_MS);
+      if (event.body.kind === 'ranks') soon(['ranking', 'symbols'], COUNTS_MS);
       soon(['portfolio'], SOON_MS);
       soon(['users'], COUNTS_MS);
       break;
