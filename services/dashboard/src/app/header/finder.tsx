@@ -1,11 +1,12 @@
-import { useDisclosure, useHotkeys } from '@mantine/hooks';
+import { useHotkeys } from '@mantine/hooks';
 import { lazy, Suspense } from 'react';
+import { useDialog } from './dialog.ts';
 
 const FinderDialog = lazy(() => import('./finder-list.tsx'));
 
 /** ctrl-K or `/`: a symbol, a user or a job, by the begin of its name. */
 export function Finder() {
-  const [isOpen, { open, close }] = useDisclosure();
+  const { isOpen, open, close } = useDialog();
   // Some keyboards have the slash above the 7.
   useHotkeys([
     ['mod+K', open],
