@@ -5,7 +5,7 @@ import { RouterProvider } from '@tanstack/react-router';
 import { setNonce } from 'get-nonce';
 import { createRoot } from 'react-dom/client';
 import { reloadOnce } from './app/new-build.ts';
-import { router } from './app/router.tsx';
+import { loadPage, router } from './app/router.tsx';
 import { cssVariables, theme } from './app/theme.ts';
 import { queries } from './data/client.ts';
 import { paced } from './data/pace.ts';
@@ -17,6 +17,7 @@ const nonce = document.querySelector<HTMLScriptElement>('script[nonce]')?.nonce 
 setNonce(nonce);
 window.addEventListener('vite:preloadError', reloadOnce);
 notifyManager.setScheduler(paced);
+loadPage();
 startTimes();
 startStream(queries);
 

@@ -18,7 +18,13 @@ function writeSearch(search: Record<string, unknown>): string {
   return text === '' ? '' : `?${text}`;
 }
 
-const page = (load: () => Promise<{ default: FunctionComponent }>) => lazy(load);
+const loads = new Map<unknown, () => Promise<unknown>>();
+
+function page(load: () => Promise<{ default: FunctionComponent }>): FunctionComponent {
+  const shown = lazy(load);
+  loads.set(shown, load);
+  return shown;
+}
 
 const root = createRootRoute({ component: Root, notFoundComponent: NotFound, errorComponent: PageError });
 
@@ -31,12 +37,13 @@ const at = (path: string, component: FunctionComponent) =>
     validateSearch: (search): Search => search as Search,
   });
 
+const mesh = page(() => import('../pages/mesh/page.tsx'));
+// Most who come without a page are led there.
+loads.set(Home, () => import('../pages/mesh/page.tsx'));
+
 const routes = [
   at('/', Home),
-  at(
-    '/mesh',
-    page(() => import('../pages/mesh/page.tsx')),
-  ),
+  at('/mesh', mesh),
   at(
     '/jobs',
     page(() => import('../pages/jobs/page.tsx')),
@@ -66,3 +73,11 @@ export const router = createRouter({
   stringifySearch: writeSearch,
   scrollRestoration: true,
 });
+
+/** Loads the page of the present address while the gateway is asked who is signed in: else the one waits for the other. */
+export function loadPage(): void {
+  const match = router.matchRoutes(router.latestLocation).at(-1);
+  const load = match && loads.get(router.routesById[match.routeId as keyof typeof router.routesById].options.component);
+  // What is wrong with it is said where it is drawn.
+  void load?.().catch(() => {});
+}
