@@ -1,6 +1,6 @@
 /** The addresses of the pages. Filters stand in the query, as plain words: a link shows the same. */
 import { createRootRoute, createRoute, createRouter } from '@tanstack/react-router';
-import { type FunctionComponent, lazy } from 'react';
+import { type FunctionComponent, lazy, useState } from 'react';
 import { Home } from './home.tsx';
 import { NotFound } from './not-found.tsx';
 import { PageError } from './page-error.tsx';
@@ -20,10 +20,22 @@ function writeSearch(search: Record<string, unknown>): string {
 
 const loads = new Map<unknown, () => Promise<unknown>>();
 
+/** A page that is loaded when it is shown, or before by `loadPage`: then it is drawn without a fallback, which React would keep for 300 ms. */
 function page(load: () => Promise<{ default: FunctionComponent }>): FunctionComponent {
-  const shown = lazy(load);
-  loads.set(shown, load);
-  return shown;
+  let loaded: FunctionComponent | undefined;
+  const once = () =>
+    load().then((module) => {
+      loaded = module.default;
+      return module;
+    });
+  const Late = lazy(once);
+  // biome-ignore lint/correctness/noComponentHookFactories: called once for each page, when this module is loaded
+  function Page() {
+    const [Shown] = useState<FunctionComponent>(() => loaded ?? Late);
+    return <Shown />;
+  }
+  loads.set(Page, once);
+  return Page;
 }
 
 const root = createRootRoute({ component: Root, notFoundComponent: NotFound, errorComponent: PageError });
@@ -39,7 +51,7 @@ const at = (path: string, component: FunctionComponent) =>
 
 const mesh = page(() => import('../pages/mesh/page.tsx'));
 // Most who come without a page are led there.
-loads.set(Home, () => import('../pages/mesh/page.tsx'));
+loads.set(Home, loads.get(mesh) as () => Promise<unknown>);
 
 const routes = [
   at('/', Home),
