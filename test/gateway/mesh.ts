@@ -11,7 +11,7 @@ import { ledgerOf } from '../../services/job-types/ledger.ts';
 import type { Ledger } from '../../services/ledger/job.ts';
 import { TABLES_BY_JOB } from '../../services/ledger/maintain/delete.ts';
 import { type Bus, connectBus } from '../../services/platform/bus/bus.ts';
-import { systemClock } from '../../services/platform/clock.ts';
+import { type Clock, systemClock } from '../../services/platform/clock.ts';
 import type { Config } from '../../services/platform/config/load.ts';
 import { type Database, type DatabaseOptions, openDatabase } from '../../services/platform/database/database.ts';
 import type { RunningService, ServiceContext } from '../../services/platform/lifecycle.ts';
@@ -65,10 +65,11 @@ export const TABLES = [
   ...['corporate_actions', 'user_portfolio_priority', 'callbacks', 'settings', 'history_objects', 'history_absences', 'history_fetches'],
 ];
 
-/** One mesh a file; its tables are empty before each test, its keys stay. `reach`: how the gateway reaches the database, by default directly. */
+/** One mesh a file; its tables are empty before each test, its keys stay. `reach`: how the gateway reaches the database, by default directly. `clock`: of its services. */
 export function gatewayMesh(
   changes: Record<string, unknown> = {},
   reach: (direct: DatabaseOptions) => Promise<DatabaseOptions> = async (direct) => direct,
+  clock: Clock = systemClock,
 ): GatewayMesh {
   const config = configOf({ 'gateway.port': 0, 'gateway.callbacks.poll_interval': 0.2, ...changes });
   const mesh = { config, folder: mkdtempSync(join(tmpdir(), 'stockmesh-gateway-')) } as {
@@ -90,7 +91,7 @@ export function gatewayMesh(
     return bus;
   };
   const contextOf = (service: string): ServiceContext => ({
-    ...{ service, instance: `${service}-1`, config, dataFolder: mesh.folder, log: silent, clock: systemClock, db: mesh.db },
+    ...{ service, instance: `${service}-1`, config, dataFolder: mesh.folder, log: silent, clock, db: mesh.db },
     bus: mesh.connect(service),
   });
   mesh.restartGateway = async () => {
@@ -120,7 +121,7 @@ export function gatewayMesh(
     mesh.database = await testDatabase();
     mesh.db = openDatabase({ ...(await reach(mesh.database.options)), maxConnections: 16 });
     mesh.broker = await startBroker({ port: 0, accounts, access: loadAccess(), log: silent });
-    mesh.ledger = ledgerOf(mesh.db, systemClock, config);
+    mesh.ledger = ledgerOf(mesh.db, clock, config);
     const context = contextOf('gateway');
     mesh.bus = context.bus;
     mesh.gateway = await startGatewayService(context);

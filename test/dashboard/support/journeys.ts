@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, test } from 'vitest';
-import { systemClock } from '../../../services/platform/clock.ts';
+import { type Clock, systemClock } from '../../../services/platform/clock.ts';
 import type { RunningService, ServiceContext } from '../../../services/platform/lifecycle.ts';
 import { startHeartbeat } from '../../../services/platform/registry/heartbeat.ts';
 import { startSchedulerService } from '../../../services/scheduler/service.ts';
@@ -40,9 +40,9 @@ export const SIMULATED = {
   'stock_jobs.data_fetch.simulated.enabled': true,
 };
 
-/** `worker`: whether one is there from the begin. */
-export function journeys(changes: Record<string, unknown> = {}, { worker = true } = {}): Journeys {
-  const mesh = gatewayMesh({ ...SIMULATED, ...changes });
+/** `worker`: whether one is there from the begin. `clock`: of all services. */
+export function journeys(changes: Record<string, unknown> = {}, { worker = true, clock = systemClock as Clock } = {}): Journeys {
+  const mesh = gatewayMesh({ ...SIMULATED, ...changes }, undefined, clock);
   const services: RunningService[] = [];
   const beats: (() => Promise<void>)[] = [];
   let browser: Browser;
@@ -56,7 +56,7 @@ export function journeys(changes: Record<string, unknown> = {}, { worker = true 
       config: mesh.config,
       dataFolder: mesh.folder,
       log: silent,
-      clock: systemClock,
+      clock,
       db: mesh.db,
       bus,
     };

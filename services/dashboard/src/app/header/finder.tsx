@@ -1,16 +1,21 @@
-import { useDisclosure, useHotkeys } from '@mantine/hooks';
+import { useHotkeys } from '@mantine/hooks';
 import { lazy, Suspense } from 'react';
+import { useDialog } from './dialog.ts';
 
 const FinderDialog = lazy(() => import('./finder-list.tsx'));
 
 /** ctrl-K or `/`: a symbol, a user or a job, by the begin of its name. */
 export function Finder() {
-  const [isOpen, { open, close }] = useDisclosure();
+  const { isOpen, open, close } = useDialog();
+  // The list of jobs has a search of its own.
+  const search = (): void => {
+    if (!location.pathname.endsWith('/jobs')) open();
+  };
   // Some keyboards have the slash above the 7.
   useHotkeys([
     ['mod+K', open],
-    ['/', open],
-    ['shift+/', open],
+    ['/', search],
+    ['shift+/', search],
   ]);
   return (
     <>

@@ -5,7 +5,7 @@ const KEYS: readonly (readonly [where: string, keys: readonly (readonly [key: st
   [
     'Everywhere',
     [
-      ['/', 'find a symbol, user or job (Ctrl K too)'],
+      ['/', 'find a symbol, user or job (Ctrl K too); in the list of jobs, the text of a reason'],
       ['p', 'hold the page still, and let it live again'],
       ['?', 'this help'],
       ['Esc', 'close a dialog or menu; the focus goes back to where it was'],

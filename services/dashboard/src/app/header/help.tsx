@@ -1,11 +1,12 @@
-import { useDisclosure, useHotkeys } from '@mantine/hooks';
+import { useHotkeys } from '@mantine/hooks';
 import { lazy, Suspense } from 'react';
+import { useDialog } from './dialog.ts';
 
 const HelpDialog = lazy(() => import('./help-dialog.tsx'));
 
 /** `?`: the keys, and what the marks mean. */
 export function Help() {
-  const [isOpen, { open, close }] = useDisclosure();
+  const { isOpen, open, close } = useDialog();
   useHotkeys([
     ['?', open],
     ['shift+?', open],

@@ -26,7 +26,13 @@ export default function MeshPage() {
       <Charts />
     </Suspense>
   );
-  if (!may(me, 'read')) return <Forbidden right="read" />;
+  if (!may(me, 'read'))
+    return (
+      <div className="page mesh">
+        <h1>Mesh</h1>
+        <Forbidden right="read" />
+      </div>
+    );
   if (wall === '1') return <Wall charts={charts} />;
   return (
     <div className="page mesh">
