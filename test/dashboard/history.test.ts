@@ -17,7 +17,7 @@ const letterOf = (page: Page, text: string) => day(page, text).textContent();
 const refuse = (date: string) =>
   terminal.fault({ on: new RegExp(date), status: 418, text: 'no tea today', times: Number.POSITIVE_INFINITY });
 
-journey('a download with a failing day comes to its end, is retried, and its day turns complete', async () => {
+journey('a download with a failing day comes to its end, is retried, and its day turns complete', { timeout: 60_000 }, async () => {
   refuse('2024-01-04');
   const { page, expectClean } = await openAs(WEEK);
   await page.getByText('Live', { exact: true }).waitFor();
@@ -57,7 +57,7 @@ journey('the gaps of a year are shown with what they take, and filled', async ()
   await page.getByText('Nothing that another download could bring.').waitFor();
 });
 
-journey('by keyboard: the arrows lead to a day, Enter shows its file, Escape leads back', async () => {
+journey('by keyboard: the arrows lead to a day, Enter shows its file, Escape leads back', { timeout: 60_000 }, async () => {
   const { body } = await mesh.operator.post('/v1/historical/option?mode=sync', {
     ...{ root: 'AAPL', schema: 'quote', interval: '30m', start_date: '2024-01-03', end_date: '2024-01-03' },
   });
