@@ -50,8 +50,7 @@ export function CoveragePanel({ search, dataset, change }: CoverageProps) {
 }
 
 function Chosen({ coverage, date, close }: { coverage: Coverage; date: string | undefined; close: () => void }) {
-  const day = coverage.days.find((one) => one.date === date);
-  return day === undefined ? null : <DayDialog day={day} close={close} />;
+  return <DayDialog day={coverage.days.find((one) => one.date === date)} close={close} />;
 }
 
 function Years({ year, now, change }: { year: number; now: number; change: Change }) {

@@ -10,29 +10,40 @@ import { dayText } from './dataset.ts';
 import { type Day, useObject } from './queries.ts';
 import { DAY_STATES, hasRows } from './states.ts';
 
-/** One day: its state with the reason, and what its file holds. */
-export function DayDialog({ day, close }: { day: Day; close: () => void }) {
-  const { date, state, rows, reason, key } = day;
+/** One day: its state with the reason, and what its file holds. It stands in the page when it is closed too: only so does the focus return to the day. */
+export function DayDialog({ day, close }: { day: Day | undefined; close: () => void }) {
+  return (
+    <Modal
+      opened={day !== undefined}
+      onClose={close}
+      size="xl"
+      title={day && dayText(day.date)}
+      closeButtonProps={{ 'aria-label': 'Close' }}
+    >
+      {day && <About day={day} />}
+    </Modal>
+  );
+}
+
+function About({ day: { state, rows, reason, key } }: { day: Day }) {
   const { letter, word, about } = DAY_STATES[state];
   return (
-    <Modal opened onClose={close} size="xl" title={dayText(date)} closeButtonProps={{ 'aria-label': 'Close' }}>
-      <div className="stack">
-        <p>
-          <span className="day" data-state={state} aria-hidden="true">
-            {letter}
-          </span>{' '}
-          <strong>{word}</strong>
-          {rows !== null && `, ${exact(rows)} rows`}. {about}.
+    <div className="stack">
+      <p>
+        <span className="day" data-state={state} aria-hidden="true">
+          {letter}
+        </span>{' '}
+        <strong>{word}</strong>
+        {rows !== null && `, ${exact(rows)} rows`}. {about}.
+      </p>
+      {reason !== null && <p className="reason">{reason}</p>}
+      {key !== null && hasRows(state) && <StoredObject objectKey={key} />}
+      {key !== null && !hasRows(state) && (
+        <p className="dim">
+          Its object would be <code>{key}</code>
         </p>
-        {reason !== null && <p className="reason">{reason}</p>}
-        {key !== null && hasRows(state) && <StoredObject objectKey={key} />}
-        {key !== null && !hasRows(state) && (
-          <p className="dim">
-            Its object would be <code>{key}</code>
-          </p>
-        )}
-      </div>
-    </Modal>
+      )}
+    </div>
   );
 }
 

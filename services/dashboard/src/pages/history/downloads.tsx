@@ -158,25 +158,33 @@ function Progress({ download: { items, ...dataset } }: { download: Download }) {
   );
 }
 
+/** Cancels a live one, and starts one again that ended with objects untried; those that failed have a button of their own. */
 function Act({ download }: { download: Download }) {
   const { data: me } = useMe();
   const path = { params: { path: { id: download.job_id } }, body: {} };
-  const cancel = useMutation({ mutationFn: () => answer(api.POST('/v1/jobs/{id}/cancel', path)), onSettled: readAgain });
+  const canCancel = isLive(download);
+  const act = useMutation({
+    mutationFn: async () => {
+      if (canCancel) await answer(api.POST('/v1/jobs/{id}/cancel', path));
+      else await answer(api.POST('/v1/jobs/{id}/retry', path));
+    },
+    onSettled: readAgain,
+  });
   const mayAct = download.user === null ? may(me, 'jobs') : mayForUser(me, 'jobs', download.user);
-  if (!isLive(download)) return <>{NONE}</>;
+  if (!canCancel && download.items.pending === 0) return <>{NONE}</>;
   return (
     <>
       <Button
         size="compact-xs"
         variant="default"
         disabled={!mayAct}
-        title={mayAct ? 'What is stored stays' : lacks('jobs')}
-        loading={cancel.isPending}
-        onClick={() => cancel.mutate()}
+        title={mayAct ? (canCancel ? 'What is stored stays' : 'What is done stays done') : lacks('jobs')}
+        loading={act.isPending}
+        onClick={() => act.mutate()}
       >
-        Cancel
+        {canCancel ? 'Cancel' : 'Go on'}
       </Button>
-      {cancel.error && <span data-tone="bad"> {cancel.error.message}</span>}
+      {act.error && <span data-tone="bad"> {act.error.message}</span>}
     </>
   );
 }

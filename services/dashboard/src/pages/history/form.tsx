@@ -59,24 +59,8 @@ export function RequestForm({ search, dataset: { dataset: kind, ...dataset }, ch
     <Panel title="New download">
       <form className="panel-body request" onSubmit={submit}>
         <DatasetFields dataset={{ dataset: kind, ...dataset }} change={change} />
-        <TextInput
-          size="xs"
-          type="date"
-          label="From"
-          value={from}
-          max={today()}
-          required
-          onChange={({ currentTarget }) => change({ from: currentTarget.value })}
-        />
-        <TextInput
-          size="xs"
-          type="date"
-          label="To"
-          value={to}
-          max={today()}
-          required
-          onChange={({ currentTarget }) => change({ to: currentTarget.value })}
-        />
+        <DayField name="from" label="From" value={from} change={change} />
+        <DayField name="to" label="To" value={to} change={change} />
         {kind === 'option' && <FilterFields dataset={dataset} change={change} />}
         <Checkbox
           size="xs"
@@ -114,6 +98,20 @@ export function RequestForm({ search, dataset: { dataset: kind, ...dataset }, ch
         </p>
       )}
     </Panel>
+  );
+}
+
+function DayField({ name, label, value, change }: { name: string; label: string; value: string; change: Change }) {
+  return (
+    <TextInput
+      size="xs"
+      type="date"
+      label={label}
+      value={value}
+      max={today()}
+      required
+      onChange={({ currentTarget }) => change({ [name]: currentTarget.value })}
+    />
   );
 }
 

@@ -19,7 +19,9 @@ export function MakeNow({ user }: { user: string }) {
       <Button size="xs" disabled={!mayMake} title={mayMake ? undefined : lacks('jobs')} onClick={() => setAsking(true)}>
         Make now …
       </Button>
-      {isAsking && <Agree user={user} close={() => setAsking(false)} />}
+      <Modal opened={isAsking} onClose={() => setAsking(false)} title={`A report for ${user}`} closeButtonProps={{ 'aria-label': 'Close' }}>
+        <Agree user={user} close={() => setAsking(false)} />
+      </Modal>
     </>
   );
 }
@@ -41,39 +43,35 @@ function Agree({ user, close }: { user: string; close: () => void }) {
   const { data, error } = price;
   const isOver = data !== undefined && left !== undefined && data.price_usd > left;
   return (
-    <Modal opened onClose={close} title={`A report for ${user}`} closeButtonProps={{ 'aria-label': 'Close' }}>
-      <div className="stack">
-        {error && <Failure error={error} retry={price.refetch} />}
-        {data === undefined && !error && <Loading lines={2} />}
-        {data && (
-          <Facts
-            of={[
-              ['Week', `of ${data.week_of}`],
-              [
-                'Price',
-                <strong key="price" data-testid="price">
-                  {data.price_usd === 0 ? 'nothing: no language model is configured' : `at most ${dollars(data.price_usd)}`}
-                </strong>,
-              ],
-              ...(data.model === null ? [] : [['Words by', data.model] as const]),
-              ...(left === undefined ? [] : [['Left of the cap', dollars(left)] as const]),
-            ]}
-          />
-        )}
-        {isOver && (
-          <p className="reason">The cap does not allow this call: the report is made without a model's words, and costs nothing.</p>
-        )}
-        <p className="dim">The last good report stays until the new one is whole.</p>
-        {make.error && <Failure error={make.error} />}
-        <div className="actions">
-          <Button variant="default" onClick={close}>
-            Leave it
-          </Button>
-          <Button disabled={data === undefined} loading={make.isPending} onClick={() => data && make.mutate(data.price_usd)}>
-            {data === undefined || data.price_usd === 0 ? 'Make it' : `Make it for at most ${dollars(data.price_usd)}`}
-          </Button>
-        </div>
+    <div className="stack">
+      {error && <Failure error={error} retry={price.refetch} />}
+      {data === undefined && !error && <Loading lines={2} />}
+      {data && (
+        <Facts
+          of={[
+            ['Week', `of ${data.week_of}`],
+            [
+              'Price',
+              <strong key="price" data-testid="price">
+                {data.price_usd === 0 ? 'nothing: no language model is configured' : `at most ${dollars(data.price_usd)}`}
+              </strong>,
+            ],
+            ...(data.model === null ? [] : [['Words by', data.model] as const]),
+            ...(left === undefined ? [] : [['Left of the cap', dollars(left)] as const]),
+          ]}
+        />
+      )}
+      {isOver && <p className="reason">The cap does not allow this call: the report is made without a model's words, and costs nothing.</p>}
+      <p className="dim">The last good report stays until the new one is whole.</p>
+      {make.error && <Failure error={make.error} />}
+      <div className="actions">
+        <Button variant="default" onClick={close}>
+          Leave it
+        </Button>
+        <Button disabled={data === undefined} loading={make.isPending} onClick={() => data && make.mutate(data.price_usd)}>
+          {data === undefined || data.price_usd === 0 ? 'Make it' : `Make it for at most ${dollars(data.price_usd)}`}
+        </Button>
       </div>
-    </Modal>
+    </div>
   );
 }

@@ -71,7 +71,9 @@ function Caps({ totals }: Pick<Spend, 'totals'>) {
   if (own.length === 0) return null;
   return (
     <span className="dim">
-      {own.map(({ window, spent_usd, cap_usd }) => `this ${window} ${dollars(spent_usd)} of ${dollars(cap_usd)}`).join(' · ')}
+      {own
+        .map(({ window, spent_usd, cap_usd }) => `${window === 'day' ? 'today' : 'this week'} ${dollars(spent_usd)} of ${dollars(cap_usd)}`)
+        .join(' · ')}
     </span>
   );
 }
