@@ -88,10 +88,11 @@ const routes = [
     '/symbols/$symbol',
     page(() => import('../pages/symbol/page.tsx')),
   ),
-  at('/admin', () => <Navigate to="/admin/$section" params={{ section: 'schedules' }} replace />),
-  at(
-    '/admin/$section',
-    page(() => import('../pages/admin/page.tsx')),
+  ...['/admin', '/admin/$section'].map((path) =>
+    at(
+      path,
+      page(() => import('../pages/admin/page.tsx')),
+    ),
   ),
   ...['/options', '/options/$symbol'].map((path) =>
     at(

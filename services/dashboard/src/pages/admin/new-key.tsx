@@ -3,8 +3,8 @@ import { useMutation } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { answer, api } from '../../data/client.ts';
 import { Failure } from '../../parts/states.tsx';
-import { Secret } from './keys.tsx';
 import { changed } from './queries.ts';
+import { Secret } from './secret.tsx';
 
 const SCOPES = {
   read: 'sees everything, changes nothing',
