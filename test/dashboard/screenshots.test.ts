@@ -6,9 +6,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
+import { storeReports } from '../../services/picks/store/reports.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
 import { bucketsOf } from '../../services/platform/monitoring/buckets.ts';
 import { type MeshStats, MINUTE_S, writeStats } from '../../services/platform/monitoring/mesh-stats.ts';
+import { reportFor } from '../picks/report/invented-report.ts';
 import { journey, journeys } from './support/journeys.ts';
 
 /** By the name of the file: the address, and what stands on the page when it is there. */
@@ -17,6 +19,9 @@ const PICTURES: Record<string, { path: string; shows: string | RegExp }> = {
   jobs: { path: '/ui/jobs', shows: /\d+ shown/ },
   portfolio: { path: '/ui/portfolios/alice', shows: /fresh after/ },
   symbol: { path: '/ui/symbols/AAPL', shows: 'Analysis' },
+  options: { path: '/ui/options/AAPL', shows: '#1 of' },
+  picks: { path: '/ui/picks/alice', shows: 'Track record' },
+  admin: { path: '/ui/admin/schedules', shows: 'weekly picks' },
 };
 const MOST_BYTES = 150_000;
 
@@ -84,6 +89,16 @@ async function fill(): Promise<void> {
   await mesh.db.run("UPDATE job_results SET result = JSON_SET(result, '$.ms', 70) WHERE JSON_EXTRACT(result, '$.ms') IS NOT NULL");
 }
 
+/** What the pages beside the first ones show. */
+async function fillRest(): Promise<void> {
+  await mesh.operator.post('/v1/rankings', { symbol: 'AAPL', mode: 'entry' });
+  const report = { ...reportFor(), user_id: 'alice', week_of: '2026-06-01', version: 1 };
+  await mesh.db.transaction((tx) => storeReports(tx, [{ report, jobId: Buffer.alloc(16), eligible: ['AAPL'] }]));
+  await expect
+    .poll(async () => (await mesh.db.rows("SELECT 1 FROM jobs WHERE state NOT IN ('completed')")).length, { timeout: 60_000 })
+    .toBe(0);
+}
+
 async function take(path: string, shows: string | RegExp): Promise<{ picture: Buffer; text: string }> {
   const { page, context } = await openAs('/ui/no-such-page');
   await page.clock.setFixedTime(NOW);
@@ -119,6 +134,7 @@ journey(
   'the pictures are small, and the same each time',
   async () => {
     await fill();
+    if (folder !== undefined) await fillRest();
     for (const [name, { path, shows }] of taken) {
       const { picture, text } = await take(path, shows);
       expect([name, picture.length]).toEqual([name, expect.toSatisfy((bytes: number) => bytes < MOST_BYTES)]);
