@@ -28,10 +28,10 @@ const taken = Object.entries(PICTURES).filter(([name]) => folder !== undefined |
 const { mesh, openAs } = journeys({}, { clock: new ManualClock(NOW.toISOString()) });
 
 const HOLDINGS = [
-  { symbol: 'AAPL', quantity: 120, cost: 141.2 },
-  { symbol: 'SPY', quantity: 60, cost: 382.5 },
-  { symbol: 'QQQ', quantity: 45, cost: 296.1 },
-  { symbol: 'IBM', quantity: 30, cost: 141.75 },
+  { symbol: 'AAPL', quantity: 120, cost: 41.2 },
+  { symbol: 'SPY', quantity: 60, cost: 38.5 },
+  { symbol: 'QQQ', quantity: 45, cost: 33.1 },
+  { symbol: 'IBM', quantity: 30, cost: 24.75 },
 ];
 
 /** A minute of a morning on which people sign in one after the other. */
