@@ -33,10 +33,10 @@ const taken = Object.entries(PICTURES).filter(([name]) => folder !== undefined |
 const { mesh, openAs } = journeys({}, { clock: new ManualClock(NOW.toISOString()) });
 
 const HOLDINGS = [
-  { symbol: 'AAPL', quantity: 120, cost: 141.2 },
-  { symbol: 'SPY', quantity: 60, cost: 382.5 },
-  { symbol: 'QQQ', quantity: 45, cost: 296.1 },
-  { symbol: 'IBM', quantity: 30, cost: 141.75 },
+  { symbol: 'AAPL', quantity: 120, cost: 41.2 },
+  { symbol: 'SPY', quantity: 60, cost: 38.5 },
+  { symbol: 'QQQ', quantity: 45, cost: 33.1 },
+  { symbol: 'IBM', quantity: 30, cost: 24.75 },
 ];
 
 /** A minute of a morning on which people sign in one after the other. */
@@ -95,8 +95,8 @@ async function fillRest(): Promise<void> {
   const report = { ...reportFor(), user_id: 'alice', week_of: '2026-06-01', version: 1 };
   await mesh.db.transaction((tx) => storeReports(tx, [{ report, jobId: Buffer.alloc(16), eligible: ['AAPL'] }]));
   await expect
-    .poll(async () => (await mesh.db.rows("SELECT 1 FROM jobs WHERE state NOT IN ('completed')")).length, { timeout: 60_000 })
-    .toBe(0);
+    .poll(async () => mesh.db.rows("SELECT type, state, blocked_on, attempt, r.reason FROM jobs j LEFT JOIN job_results r ON r.job_id = j.id WHERE state NOT IN ('completed')"), { timeout: 20_000 })
+    .toEqual([]);
 }
 
 async function take(path: string, shows: string | RegExp): Promise<{ picture: Buffer; text: string }> {

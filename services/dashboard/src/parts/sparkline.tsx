@@ -1,6 +1,6 @@
 /** The last values as a small line; the number beside it is the text. */
 export function Sparkline({ values }: { values: readonly (number | null)[] }) {
-  const [width, height] = [84, 20];
+  const [width, height] = [68, 20];
   const most = Math.max(1, ...values.map((value) => value ?? 0));
   const step = width / Math.max(1, values.length - 1);
   let isDrawing = false;
