@@ -1946,6 +1946,8 @@ export interface operations {
             bar: components['schemas']['Bar'] | null;
             /** On the session before the newest bar; after a split in the shares of today */
             previous_close: number | null;
+            /** Figures or headlines are stored: /research has them */
+            has_research: boolean;
             analysis: components['schemas']['Analysis'];
             actions: components['schemas']['CorporateActions'];
           };

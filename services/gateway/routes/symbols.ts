@@ -6,6 +6,7 @@ import { symbolJson } from '../../market/freshness/symbol-judgement.ts';
 import { WARM_UP_BARS } from '../../market/indicators/indicators.ts';
 import { readPastSignals, SIGNAL_COLUMNS } from '../../market/indicators/past-signals.ts';
 import { readPreviousCloses } from '../../market/portfolios/valuation.ts';
+import { hasResearch } from '../../market/research/read.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { csvOf } from '../../platform/text/csv.ts';
 import type { App, Parts } from '../http/app.ts';
@@ -131,6 +132,7 @@ function symbolRoute(app: App, parts: Parts): void {
           ...head,
           bar: bar.nullable().describe('The newest one'),
           previous_close: z.number().nullable().describe('On the session before the newest bar; after a split in the shares of today'),
+          has_research: z.boolean().describe('Figures or headlines are stored: /research has them'),
           analysis,
           actions,
         }),
@@ -140,15 +142,17 @@ function symbolRoute(app: App, parts: Parts): void {
     async handler({ params: { symbol } }) {
       const judged = await readKnownSymbol(parts, symbol);
       const { newestBar } = judged.state;
-      const [bars, told, previous] =
-        newestBar === null
-          ? [[], [], new Map<string, number>()]
-          : await Promise.all([
-              readBars(parts.db, symbol, { from: newestBar, to: newestBar }),
-              readActions(parts.db, symbol, { from: daysBefore(newestBar, ACTION_DAYS) }),
-              readPreviousCloses(parts.db, [symbol]),
-            ]);
-      return { ...symbolJson(symbol, judged, bars[0], told), previous_close: previous.get(symbol) ?? null };
+      const [has_research, bars, told, previous] = await Promise.all([
+        hasResearch(parts.db, symbol),
+        newestBar === null ? [] : readBars(parts.db, symbol, { from: newestBar, to: newestBar }),
+        newestBar === null ? [] : readActions(parts.db, symbol, { from: daysBefore(newestBar, ACTION_DAYS) }),
+        newestBar === null ? new Map<string, number>() : readPreviousCloses(parts.db, [symbol]),
+      ]);
+      return {
+        ...symbolJson(symbol, judged, bars[0], told),
+        previous_close: previous.get(symbol) ?? null,
+        has_research,
+      };
     },
   });
 }

@@ -41,6 +41,12 @@ test('the close of the session before stands beside the newest bar, in the share
   expect((await get('BRK.B')).previous_close).toBeCloseTo(before!.close / 4, 6);
 });
 
+test('it says whether figures or headlines are stored, so that nobody asks for them in vain', async () => {
+  expect((await get('BRK.B')).has_research).toBe(false);
+  await mesh.db.run('INSERT INTO news_checks (symbol, checked_at, source) VALUES (?)', [['BRK.B', AS_OF, 'yahoo_finance']]);
+  expect((await get('BRK.B')).has_research).toBe(true);
+});
+
 test('one that was never fetched is 404 with the request that fetches it', async () => {
   const { status, body } = await mesh.operator.get('/v1/symbols/NOPE');
   expect([status, body.code]).toEqual([404, 'symbol.unknown']);
