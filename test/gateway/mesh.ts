@@ -53,6 +53,10 @@ export interface GatewayMesh {
   readonly folder: string;
   /** A bus of another service. */
   connect(service: string): Bus;
+  /** Ends the gateway and starts another at the same address. */
+  restartGateway(): Promise<void>;
+  /** Takes the broker away; the function that it gives starts one at the same address, which knows nothing of before. */
+  takeBrokerAway(): Promise<() => Promise<void>>;
 }
 
 export const TABLES = [
@@ -89,6 +93,23 @@ export function gatewayMesh(
     ...{ service, instance: `${service}-1`, config, dataFolder: mesh.folder, log: silent, clock: systemClock, db: mesh.db },
     bus: mesh.connect(service),
   });
+  mesh.restartGateway = async () => {
+    const { port } = new URL(mesh.gateway.url);
+    await mesh.gateway.drain();
+    const context = contextOf('gateway');
+    const again = { ...context, config: { ...config, gateway: { ...config.gateway, port: Number(port) } } };
+    services.splice(services.indexOf(mesh.gateway), 1);
+    mesh.gateway = await startGatewayService(again);
+    services.push(mesh.gateway);
+    await context.bus.online();
+  };
+  mesh.takeBrokerAway = async () => {
+    const { port } = mesh.broker;
+    await mesh.broker.close();
+    return async () => {
+      mesh.broker = await startBroker({ port, accounts, access: loadAccess(), log: silent });
+    };
+  };
   mesh.caller = async (...scopes) => {
     const { key, ...made } = await createKey(mesh.db, { name: scopes.join(' '), scopes }, new Date());
     return callerWith(() => mesh.gateway.url, key, made);

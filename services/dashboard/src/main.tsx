@@ -9,11 +9,13 @@ import { router } from './app/router.tsx';
 import { cssVariables, theme } from './app/theme.ts';
 import { queries } from './data/client.ts';
 import { startStream } from './data/stream.ts';
+import { startTimes } from './parts/time-style.ts';
 
 // Styles that are made while the page runs carry the nonce of this answer; the policy refuses any other.
 const nonce = document.querySelector<HTMLScriptElement>('script[nonce]')?.nonce ?? '';
 setNonce(nonce);
 window.addEventListener('vite:preloadError', reloadOnce);
+startTimes();
 startStream(queries);
 
 createRoot(document.getElementById('root') as HTMLElement).render(

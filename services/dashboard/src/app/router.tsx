@@ -1,6 +1,7 @@
 /** The addresses of the pages. Filters stand in the query, as plain words: a link shows the same. */
-import { createRootRoute, createRoute, createRouter, Navigate } from '@tanstack/react-router';
+import { createRootRoute, createRoute, createRouter } from '@tanstack/react-router';
 import { type FunctionComponent, lazy } from 'react';
+import { Home } from './home.tsx';
 import { NotFound } from './not-found.tsx';
 import { PageError } from './page-error.tsx';
 import { Root } from './root.tsx';
@@ -31,7 +32,7 @@ const at = (path: string, component: FunctionComponent) =>
   });
 
 const routes = [
-  at('/', () => <Navigate to="/mesh" replace />),
+  at('/', Home),
   at(
     '/mesh',
     page(() => import('../pages/mesh/page.tsx')),

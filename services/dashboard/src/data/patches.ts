@@ -8,6 +8,9 @@ import type { LiveEvent, StatusEvent } from './events.ts';
 
 const SOON_MS = 1_000;
 const COUNTS_MS = 2_500;
+const SOURCES_MS = 10_000;
+/** A row of the statistics over time is of a minute. */
+const MINUTE_MS = 60_000;
 
 const ORDER: Record<JobState, number> = {
   scheduled: 0,
@@ -107,6 +110,8 @@ function invalidate(event: Exclude<LiveEvent, { type: 'status' }>, soon: (key: Q
   switch (event.type) {
     case 'stats':
       soon(['stats'], 0);
+      soon(['sources'], SOURCES_MS);
+      soon(['stats-history'], MINUTE_MS);
       break;
     case 'alert':
       soon(['alerts'], 0);

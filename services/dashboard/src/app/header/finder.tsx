@@ -3,10 +3,15 @@ import { lazy, Suspense } from 'react';
 
 const FinderDialog = lazy(() => import('./finder-list.tsx'));
 
-/** ctrl-K: a symbol, a user or a job, by the begin of its name. */
+/** ctrl-K or `/`: a symbol, a user or a job, by the begin of its name. */
 export function Finder() {
   const [isOpen, { open, close }] = useDisclosure();
-  useHotkeys([['mod+K', open]]);
+  // Some keyboards have the slash above the 7.
+  useHotkeys([
+    ['mod+K', open],
+    ['/', open],
+    ['shift+/', open],
+  ]);
   return (
     <>
       <button type="button" className="finder" onClick={open} aria-haspopup="dialog">

@@ -3,7 +3,7 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { type KeyboardEvent, useId, useState } from 'react';
-import { answer, api } from '../data/client.ts';
+import { answer, api } from '../../data/client.ts';
 
 interface Found {
   key: string;
