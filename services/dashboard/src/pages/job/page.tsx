@@ -3,6 +3,7 @@ import { plain } from '../../format/numbers.ts';
 import { wait } from '../../format/times.ts';
 import { Facts, Panel } from '../../parts/panel.tsx';
 import { Loaded } from '../../parts/states.tsx';
+import { jobsPlace } from '../../parts/jobs-place.ts';
 import { usePageTitle } from '../../parts/title.ts';
 import { Copy, Moment, StateMark } from '../../parts/words.tsx';
 import { Actions } from './actions.tsx';
@@ -29,7 +30,9 @@ export default function JobPage() {
 function Job({ job }: { job: Detail }) {
   return (
     <div className="stack">
-      <Link to="/jobs">← All jobs</Link>
+      <Link to="/jobs" search={jobsPlace()?.search ?? {}}>
+        ← {Object.keys(jobsPlace()?.search ?? {}).length > 0 ? 'Back to the list' : 'All jobs'}
+      </Link>
       <div className="page-head">
         <h1>
           {job.type} {job.symbol}

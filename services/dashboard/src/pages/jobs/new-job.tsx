@@ -1,7 +1,8 @@
 import { Modal, NativeSelect } from '@mantine/core';
 import { useState } from 'react';
 import type { Schemas } from '../../data/client.ts';
-import { JobForm, useJobTypes } from '../../parts/job-form.tsx';
+import { JobForm } from '../../parts/job-form.tsx';
+import { useJobTypes } from '../../parts/job-types.ts';
 import { Loaded } from '../../parts/states.tsx';
 
 /** Asks for a job of any type. */
