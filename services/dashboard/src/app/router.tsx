@@ -57,6 +57,11 @@ const routes = [
     '/symbols/$symbol',
     page(() => import('../pages/symbol/page.tsx')),
   ),
+  at('/admin', () => <Navigate to="/admin/$section" params={{ section: 'schedules' }} replace />),
+  at(
+    '/admin/$section',
+    page(() => import('../pages/admin/page.tsx')),
+  ),
 ];
 
 export const router = createRouter({

@@ -20,6 +20,7 @@ const PAGES: readonly Page[] = [
   { to: '/mesh', name: 'Mesh', isOperations: true },
   { to: '/jobs', name: 'Jobs' },
   { to: '/portfolios', name: 'Portfolios', isOperations: true },
+  { to: '/admin', name: 'Admin', isOperations: true },
 ];
 
 export function Shell({ me }: { me: Me }) {
