@@ -1,5 +1,5 @@
 /** The addresses of the pages. Filters stand in the query, as plain words: a link shows the same. */
-import { createRootRoute, createRoute, createRouter } from '@tanstack/react-router';
+import { createRootRoute, createRoute, createRouter, Navigate } from '@tanstack/react-router';
 import { type FunctionComponent, lazy } from 'react';
 import { Home } from './home.tsx';
 import { NotFound } from './not-found.tsx';

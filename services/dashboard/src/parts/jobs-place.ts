@@ -3,7 +3,7 @@ import { queries } from '../data/client.ts';
 
 export interface JobsPlace {
   /** The query of the address. */
-  search: Record<string, string>;
+  search: Record<string, string | undefined>;
   chosen: ReadonlySet<string>;
   /** Pixels that the table is scrolled by. */
   scroll: number;
@@ -11,10 +11,17 @@ export interface JobsPlace {
 
 // Among the answers, so that signing out forgets it with them.
 const KEY = ['jobs-place'];
+queries.setQueryDefaults(KEY, { gcTime: Number.POSITIVE_INFINITY });
 
-export const jobsPlace = (): JobsPlace | undefined => queries.getQueryData<JobsPlace>(KEY);
+export const lastJobsPlace = (): JobsPlace | undefined => queries.getQueryData<JobsPlace>(KEY);
 
-export function keepJobsPlace(changes: Partial<JobsPlace>): void {
-  queries.setQueryDefaults(KEY, { gcTime: Number.POSITIVE_INFINITY });
-  queries.setQueryData<JobsPlace>(KEY, (before) => ({ search: {}, chosen: new Set(), scroll: 0, ...before, ...changes }));
+/** Another list than the one that was left begins at its top, with nothing chosen. */
+export function jobsPlaceOf(search: JobsPlace['search']): JobsPlace {
+  const last = lastJobsPlace();
+  if (last !== undefined && JSON.stringify(last.search) === JSON.stringify(search)) return last;
+  return { search, chosen: new Set(), scroll: 0 };
+}
+
+export function keepJobsPlace(search: JobsPlace['search'], changes: Partial<JobsPlace> = {}): void {
+  queries.setQueryData<JobsPlace>(KEY, { ...jobsPlaceOf(search), ...changes });
 }

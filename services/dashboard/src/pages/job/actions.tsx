@@ -54,7 +54,9 @@ export function Actions({ job }: { job: Detail }) {
         size="xs"
         variant="default"
         disabled={!mayChange || !isAsked}
-        title={title ?? (isAsked ? 'A new job with the same payload' : `The mesh itself makes jobs of the type ${job.type}: retry this one.`)}
+        title={
+          title ?? (isAsked ? 'A new job with the same payload' : `The mesh itself makes jobs of the type ${job.type}: retry this one.`)
+        }
         loading={again.isPending}
         onClick={() => again.mutate()}
       >

@@ -1,9 +1,9 @@
 import { Link, useParams } from '@tanstack/react-router';
 import { plain } from '../../format/numbers.ts';
 import { wait } from '../../format/times.ts';
+import { lastJobsPlace } from '../../parts/jobs-place.ts';
 import { Facts, Panel } from '../../parts/panel.tsx';
 import { Loaded } from '../../parts/states.tsx';
-import { jobsPlace } from '../../parts/jobs-place.ts';
 import { usePageTitle } from '../../parts/title.ts';
 import { Copy, Moment, StateMark } from '../../parts/words.tsx';
 import { Actions } from './actions.tsx';
@@ -28,10 +28,11 @@ export default function JobPage() {
 }
 
 function Job({ job }: { job: Detail }) {
+  const search = lastJobsPlace()?.search ?? {};
   return (
     <div className="stack">
-      <Link to="/jobs" search={jobsPlace()?.search ?? {}}>
-        ← {Object.keys(jobsPlace()?.search ?? {}).length > 0 ? 'Back to the list' : 'All jobs'}
+      <Link to="/jobs" search={search}>
+        ← {Object.keys(search).length > 0 ? 'Back to the list' : 'All jobs'}
       </Link>
       <div className="page-head">
         <h1>
