@@ -1,6 +1,7 @@
 import { Button, Modal, Progress } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { count } from '../../format/numbers.ts';
+import { useFocusBack } from '../../parts/focus-back.ts';
 import { Failure } from '../../parts/states.tsx';
 import { ACTIONS, type Left, type Run, type Target, targetInWords, useRun } from './bulk-run.ts';
 
@@ -15,6 +16,7 @@ interface DialogProps {
 
 /** Says how many before anything changes, shows the progress, can be stopped, and ends with a report. */
 export default function BulkDialog({ target, close }: DialogProps) {
+  useFocusBack();
   const { name } = ACTIONS[target.action];
   const { run, start, stop } = useRun(target);
   const isBusy = run.state === 'working';
