@@ -100,12 +100,17 @@ export function Simulated({ when }: { when: boolean }) {
   );
 }
 
-/** The text, and a button that copies it. The clipboard of a browser needs HTTPS or this machine; elsewhere the text is selected in a field. */
+/** The clipboard of a browser needs HTTPS or this machine; elsewhere the text is selected in a field. */
+export async function copyText(text: string): Promise<void> {
+  if (navigator.clipboard === undefined) copyByField(text);
+  else await navigator.clipboard.writeText(text);
+}
+
+/** A button that copies the text. */
 export function Copy({ text, name }: { text: string; name: string }) {
   const [done, setDone] = useState(false);
   async function copy(): Promise<void> {
-    if (navigator.clipboard === undefined) copyByField(text);
-    else await navigator.clipboard.writeText(text);
+    await copyText(text);
     setDone(true);
     setTimeout(() => setDone(false), 1_500);
   }

@@ -1,4 +1,5 @@
-import { JobForm, useJobTypes } from '../../parts/job-form.tsx';
+import { JobForm } from '../../parts/job-form.tsx';
+import { useJobTypes } from '../../parts/job-types.ts';
 import { Panel } from '../../parts/panel.tsx';
 import { Loaded } from '../../parts/states.tsx';
 

@@ -4,7 +4,9 @@ import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { answer, api, queries } from '../../data/client.ts';
 import { lacks, mayForUser, useMe } from '../../data/session.ts';
+import { useJobTypes } from '../../parts/job-types.ts';
 import { Failure } from '../../parts/states.tsx';
+import { copyText } from '../../parts/words.tsx';
 import type { Detail } from './queries.ts';
 
 const ENDED = new Set(['completed', 'completed_with_errors', 'failed', 'cancelled', 'expired']);
@@ -19,8 +21,10 @@ export function Actions({ job }: { job: Detail }) {
   const retry = useMutation({ mutationFn: () => answer(api.POST('/v1/jobs/{id}/retry', { ...params, body: {} })), onSettled: settle });
   const again = useMutation({
     mutationFn: () => answer(api.POST('/v1/jobs', { body: { type: job.type, ...(job.payload as object) } as never })),
-    onSuccess: ({ jobs }) => jobs[0] && navigate({ to: '/jobs/$id', params: { id: jobs[0].id } }),
+    onSuccess: ({ jobs }) => jobs[0] && jobs[0].id !== job.id && navigate({ to: '/jobs/$id', params: { id: jobs[0].id } }),
   });
+  const types = useJobTypes();
+  const isAsked = types.data?.types.some(({ name, body }) => name === job.type && body !== null) ?? true;
   const isEnded = ENDED.has(job.state);
   const mayChange = mayForUser(me, 'jobs', job.user ?? '');
   const title = mayChange ? undefined : lacks('jobs');
@@ -49,8 +53,10 @@ export function Actions({ job }: { job: Detail }) {
       <Button
         size="xs"
         variant="default"
-        disabled={!mayChange}
-        title={title ?? 'A new job with the same payload'}
+        disabled={!mayChange || !isAsked}
+        title={
+          title ?? (isAsked ? 'A new job with the same payload' : `The mesh itself makes jobs of the type ${job.type}: retry this one.`)
+        }
         loading={again.isPending}
         onClick={() => again.mutate()}
       >
@@ -58,6 +64,11 @@ export function Actions({ job }: { job: Detail }) {
       </Button>
       <CopyMenu job={job} />
       {error && <Failure error={error} />}
+      {again.data?.jobs[0]?.id === job.id && (
+        <p className="dim" role="status">
+          The same work is under way: it is this job.
+        </p>
+      )}
       <Modal
         opened={isAsking}
         onClose={() => setAsking(false)}
@@ -102,7 +113,7 @@ function CopyMenu({ job }: { job: Detail }) {
       </Menu.Target>
       <Menu.Dropdown>
         {Object.entries(texts).map(([name, text]) => (
-          <Menu.Item key={name} onClick={() => void navigator.clipboard?.writeText(text)}>
+          <Menu.Item key={name} onClick={() => void copyText(text)}>
             {name}
           </Menu.Item>
         ))}
