@@ -1,7 +1,7 @@
 import { Link, useParams } from '@tanstack/react-router';
 import { plain } from '../../format/numbers.ts';
 import { wait } from '../../format/times.ts';
-import { lastJobsPlace } from '../../parts/jobs-place.ts';
+import { lastJobsPlace } from '../../parts/jobs/place.ts';
 import { Facts, Panel } from '../../parts/panel.tsx';
 import { Loaded } from '../../parts/states.tsx';
 import { usePageTitle } from '../../parts/title.ts';

@@ -7,7 +7,7 @@ import type { LiveEvent, StatusEvent } from '../../data/events.ts';
 import { useEvents } from '../../data/stream.ts';
 import { count, decimal } from '../../format/numbers.ts';
 import { age, secondsBetween, wait } from '../../format/times.ts';
-import { jobsPlaceOf, keepJobsPlace } from '../../parts/jobs-place.ts';
+import { jobsPlaceOf, keepJobsPlace } from '../../parts/jobs/place.ts';
 import { useNow } from '../../parts/now.ts';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';

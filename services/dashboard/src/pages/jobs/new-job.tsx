@@ -2,8 +2,8 @@ import { Modal, NativeSelect } from '@mantine/core';
 import { useState } from 'react';
 import type { Schemas } from '../../data/client.ts';
 import { useFocusBack } from '../../parts/focus-back.ts';
-import { JobForm } from '../../parts/job-form.tsx';
-import { useJobTypes } from '../../parts/job-types.ts';
+import { JobForm } from '../../parts/jobs/form.tsx';
+import { useJobTypes } from '../../parts/jobs/types.ts';
 import { Loaded } from '../../parts/states.tsx';
 
 /** Asks for a job of any type. */

@@ -2,7 +2,7 @@ import { Button } from '@mantine/core';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect, useMemo, useState } from 'react';
 import { lacks, may, useMe } from '../../data/session.ts';
-import { keepJobsPlace } from '../../parts/jobs-place.ts';
+import { keepJobsPlace } from '../../parts/jobs/place.ts';
 import { Panel } from '../../parts/panel.tsx';
 import { usePageTitle } from '../../parts/title.ts';
 import { RedriveAll } from './bulk.tsx';

@@ -1,5 +1,5 @@
 /** Where one stands in the list of jobs: a look at one job, and the way back finds the same filter, place and selection. */
-import { queries } from '../data/client.ts';
+import { queries } from '../../data/client.ts';
 
 export interface JobsPlace {
   /** The query of the address. */

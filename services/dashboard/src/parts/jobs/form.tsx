@@ -3,9 +3,9 @@ import { Button, Checkbox, NativeSelect, NumberInput, Stack, TextInput } from '@
 import { useMutation } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { type FormEvent, useState } from 'react';
-import { answer, api, queries, type Schemas } from '../data/client.ts';
-import { lacks, may, useMe } from '../data/session.ts';
-import { Failure } from './states.tsx';
+import { answer, api, queries, type Schemas } from '../../data/client.ts';
+import { lacks, may, useMe } from '../../data/session.ts';
+import { Failure } from '../states.tsx';
 
 type JobType = Schemas['JobType'];
 interface Field {

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { answer, api } from '../data/client.ts';
+import { answer, api } from '../../data/client.ts';
 
 /** The types of jobs that the mesh takes, each with the schema of its body. */
 export const useJobTypes = () =>
