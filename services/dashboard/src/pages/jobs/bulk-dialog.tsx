@@ -1,6 +1,6 @@
 import { Button, Modal, Progress } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
-import { count } from '../../format/numbers.ts';
+import { plain } from '../../format/numbers.ts';
 import { useFocusBack } from '../../parts/focus-back.ts';
 import { Failure } from '../../parts/states.tsx';
 import { ACTIONS, type Left, type Run, type Target, targetInWords, useRun } from './bulk-run.ts';
@@ -48,7 +48,7 @@ export default function BulkDialog({ target, close }: DialogProps) {
   );
 }
 
-const many = ({ expected = 0, isAtLeast }: Run): string => `${count(expected)}${isAtLeast ? ' or more' : ''}`;
+const many = ({ expected = 0, isAtLeast }: Run): string => `${plain(expected)}${isAtLeast ? ' or more' : ''}`;
 
 function Question({ target, run, start, leave }: { target: Target; run: Run; start: () => Promise<void>; leave: () => void }) {
   const { name, effect } = ACTIONS[target.action];
@@ -60,7 +60,7 @@ function Question({ target, run, start, leave }: { target: Target; run: Run; sta
       </p>
       {target.ids !== undefined && unfit > 0 && (
         <p className="dim">
-          {count(unfit)} of those chosen {unfit === 1 ? 'is' : 'are'} in a state that this does not change.
+          {plain(unfit)} of those chosen {unfit === 1 ? 'is' : 'are'} in a state that this does not change.
         </p>
       )}
       <div className="actions">
@@ -82,8 +82,8 @@ function Report({ target, run }: { target: Target; run: Run }) {
     <>
       <p role="status">
         {state === 'stopped' && 'Stopped; what was done stays. '}
-        <strong>{count(done)}</strong> {word}
-        {left.length > 0 && `, ${count(left.length)} left as they were`}
+        <strong>{plain(done)}</strong> {word}
+        {left.length > 0 && `, ${plain(left.length)} left as they were`}
         {state === 'working' ? ' …' : '.'}
       </p>
       {state === 'working' && <Progress value={(100 * (done + left.length)) / Math.max(1, expected)} aria-label="Progress" />}
@@ -104,7 +104,7 @@ function LeftOut({ left }: { left: readonly Left[] }) {
   return Object.entries(Object.groupBy(left, ({ code }) => code)).map(([code, of]) => (
     <details key={code} open>
       <summary>
-        {count(of.length)} {LEFT[code as Left['code']]}
+        {plain(of.length)} {LEFT[code as Left['code']]}
       </summary>
       <ul className="left-out">
         {of.slice(0, NAMED).map(({ id }) => (
@@ -114,7 +114,7 @@ function LeftOut({ left }: { left: readonly Left[] }) {
             </Link>
           </li>
         ))}
-        {of.length > NAMED && <li className="dim">and {count(of.length - NAMED)} more</li>}
+        {of.length > NAMED && <li className="dim">and {plain(of.length - NAMED)} more</li>}
       </ul>
     </details>
   ));
