@@ -18,7 +18,7 @@ const PICTURES: Record<string, { path: string; shows: string | RegExp; height?: 
   mesh: { path: '/ui/mesh', shows: /at 16:29:00/ },
   jobs: { path: '/ui/jobs', shows: /\d+ shown/ },
   portfolio: { path: '/ui/portfolios/alice', shows: /fresh after/ },
-  symbol: { path: '/ui/symbols/AAPL', shows: 'Analysis', height: 820 },
+  symbol: { path: '/ui/symbols/AAPL', shows: 'Analysis', height: 720 },
   options: { path: '/ui/options/AAPL', shows: '#1 of', height: 640 },
   picks: { path: '/ui/picks/alice', shows: 'Track record', height: 600 },
   admin: { path: '/ui/admin/schedules', shows: 'weekly picks' },
