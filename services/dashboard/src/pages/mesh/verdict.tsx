@@ -60,7 +60,7 @@ function freshnessVerdict({ freshness, queues }: Stats, how: string): Verdict {
   if (old === 0) return { tone: 'good', text: `All fresh: ${count(known)} symbols` };
   return {
     tone: 'good',
-    text: `Nothing waits. ${count(old)} of ${count(known)} symbols are not fresh: they are fetched when their users sign in`,
+    text: `Nothing waits. ${count(old)} of ${count(known)} symbols ${old === 1 ? 'is' : 'are'} not fresh: fetched when somebody who holds ${old === 1 ? 'it' : 'them'} signs in`,
   };
 }
 

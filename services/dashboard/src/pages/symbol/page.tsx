@@ -145,12 +145,14 @@ function Side({ details }: { details: Details }) {
         {analysis.reasons.length === 0 ? (
           <Empty title="No analysis yet">{analysis.reason}</Empty>
         ) : (
-          <Table
-            name="Reasons of the signal"
-            columns={REASONS}
-            rows={analysis.reasons}
-            rowKey={({ indicator, observation }) => `${indicator} ${observation}`}
-          />
+          <div className="reasons">
+            <Table
+              name="Reasons of the signal"
+              columns={REASONS}
+              rows={analysis.reasons}
+              rowKey={({ indicator, observation }) => `${indicator} ${observation}`}
+            />
+          </div>
         )}
       </Panel>
       <PastSignals symbol={details.symbol} />
