@@ -1,10 +1,10 @@
 /** Weekly picks in a browser: made with a price that was agreed to, read with the facts of each claim, and nobody else's. */
 import { afterAll, beforeEach, expect } from 'vitest';
-import { storeReports } from '../../services/picks/store/reports.ts';
-import { reportFor } from '../picks/report/invented-report.ts';
-import { wordsFor } from '../picks/stored-universe.ts';
-import { modelServer } from '../support/model-server.ts';
-import { journey, journeys, SCREENS } from './support/journeys.ts';
+import { storeReports } from '../../../services/picks/store/reports.ts';
+import { reportFor } from '../../picks/report/invented-report.ts';
+import { wordsFor } from '../../picks/stored-universe.ts';
+import { modelServer } from '../../support/model-server.ts';
+import { journey, journeys, SCREENS } from '../support/journeys.ts';
 
 const model = await modelServer();
 afterAll(() => model.close());

@@ -1,9 +1,9 @@
 /** Downloads in a browser: from a terminal that refuses a day, to a calendar without a hole. */
 import type { Page } from 'playwright-core';
 import { afterAll, expect } from 'vitest';
-import { testChain } from '../history/sources/theta/support/chain.ts';
-import { startThetaV3 } from '../history/sources/theta/support/theta-v3-server.ts';
-import { journey, journeys, SCREENS } from './support/journeys.ts';
+import { testChain } from '../../history/sources/theta/support/chain.ts';
+import { startThetaV3 } from '../../history/sources/theta/support/theta-v3-server.ts';
+import { journey, journeys, SCREENS } from '../support/journeys.ts';
 
 // A free account has one request under way at once: the bar has steps that can be seen.
 const terminal = await startThetaV3({ chain: testChain({ root: 'AAPL', expirations: 2, strikes: 3 }), answerMs: 50 });

@@ -1,7 +1,7 @@
 /** The chart of a symbol and what can be taken out of it. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'vitest';
-import { journey, journeys, SCREENS } from './support/journeys.ts';
+import { journey, journeys, SCREENS } from '../support/journeys.ts';
 
 const { mesh, openAs } = journeys();
 const bars = async (adjusted: boolean) => (await mesh.operator.get(`/v1/symbols/AAPL/bars?limit=5000&adjusted=${adjusted}`)).body;

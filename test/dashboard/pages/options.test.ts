@@ -1,6 +1,6 @@
 /** The options of a symbol: from nothing to a ranking and why, the chain, and positions that two people change. */
 import { expect } from 'vitest';
-import { journey, journeys, SCREENS } from './support/journeys.ts';
+import { journey, journeys, SCREENS } from '../support/journeys.ts';
 
 const { mesh, openAs } = journeys({
   'ranking.chains.sources': ['simulated'],

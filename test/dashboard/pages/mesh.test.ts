@@ -1,10 +1,10 @@
 /** The first page: what it says of the past, under a burst, on a wall, by keyboard, and to a key of one user. */
 import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
-import type { Draft } from '../../services/platform/messages.ts';
-import { HOUR_S, type MeshStats, writeStats } from '../../services/platform/monitoring/mesh-stats.ts';
-import { journey, journeys } from './support/journeys.ts';
-import { countPaints } from './support/paints.ts';
+import type { Draft } from '../../../services/platform/messages.ts';
+import { HOUR_S, type MeshStats, writeStats } from '../../../services/platform/monitoring/mesh-stats.ts';
+import { journey, journeys } from '../support/journeys.ts';
+import { countPaints } from '../support/paints.ts';
 
 const { mesh, openAs } = journeys();
 const HOUR_MS = HOUR_S * 1000;
