@@ -1,6 +1,8 @@
 /** What each page shows while its data come, when there are none, when they cannot be had, and when they are old. A page is a line of `PAGES`. */
 import type { Page, Route } from 'playwright-core';
 import { expect } from 'vitest';
+import { storeReports } from '../../services/picks/store/reports.ts';
+import { reportFor } from '../picks/report/invented-report.ts';
 import type { Watched } from './support/browser.ts';
 import { journey, journeys } from './support/journeys.ts';
 
@@ -19,6 +21,10 @@ const PAGES: Record<string, Shown> = {
   '/ui/portfolios': { asks: /\/v1\/users/, empty: 'No portfolio yet', full: 'alice' },
   '/ui/portfolios/alice': { asks: /\/v1\/users\/alice\/portfolio/, empty: 'No holdings yet', full: 'AAPL' },
   '/ui/symbols/AAPL': { asks: /\/v1\/symbols\/AAPL/, empty: /never been fetched|Never fetched/, full: 'Analysis' },
+  '/ui/options': { asks: /\/v1\/rankings\/symbols/, empty: /Nothing|No symbol/, full: 'AAPL' },
+  '/ui/history': { asks: /\/v1\/history\/downloads/, empty: 'Nothing was downloaded yet', full: 'Nothing was downloaded yet' },
+  '/ui/picks/alice': { asks: /\/v1\/users\/alice\/picks/, empty: 'No report yet', full: 'Track record' },
+  '/ui/admin/keys': { asks: /\/v1\/keys/, empty: 'in force', full: 'in force' },
 };
 const pages = Object.entries(PAGES);
 
@@ -31,6 +37,9 @@ async function fill(): Promise<void> {
   await mesh.db.run(
     "INSERT INTO alerts (name, state, value, threshold, since, text) VALUES ('max_queue_depth', 'raised', 2, 1, NOW(3), 'the queue is full')",
   );
+  const report = { ...reportFor(), user_id: 'alice', week_of: '2026-01-05', version: 1 };
+  await mesh.db.run('DELETE FROM weekly_reports');
+  await mesh.db.transaction((tx) => storeReports(tx, [{ report, jobId: Buffer.alloc(16), eligible: ['AAPL'] }]));
   await expect.poll(async () => (await mesh.operator.get('/v1/symbols/AAPL')).body.bar, { timeout: 15_000 }).toBeTruthy();
 }
 
