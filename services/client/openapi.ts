@@ -108,6 +108,10 @@ export interface paths {
     /** The implied volatilities of the newest chain: by strike, by expiration and over time */
     get: operations['readVolatility'];
   };
+  "/v1/rankings/symbols": {
+    /** Symbols that have a ranking, then those that are held */
+    get: operations['listRankedSymbols'];
+  };
   "/v1/users": {
     /** Users with how many symbols they hold, how fresh those are, and their last login */
     get: operations['listUsers'];
@@ -153,6 +157,10 @@ export interface paths {
   "/functions/v1/options-rankings": {
     /** The newest ranking of a symbol's options, for earlier clients */
     get: operations['readOptionsRankings'];
+  };
+  "/v1/picks": {
+    /** Everybody who gets a weekly report, with the newest one of each */
+    get: operations['listPicksUsers'];
   };
   "/v1/users/{id}/picks": {
     /** A user's weekly stock picks */
@@ -205,6 +213,10 @@ export interface paths {
   "/v1/history/coverage": {
     /** Which days of a dataset are stored, and why the others are not */
     get: operations['readHistoryCoverage'];
+  };
+  "/v1/history/downloads": {
+    /** The downloads that were asked for, with the progress and the pace of each */
+    get: operations['listHistoryDownloads'];
   };
   "/v1/history/objects": {
     /** Stored objects, in the order of their keys */
@@ -611,6 +623,33 @@ export interface components {
       /** Now, by the clock of the mesh */
       at: string;
     };
+    HistoryDownload: {
+      job_id: string;
+      state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
+      root: string;
+      dataset: "option" | "stock";
+      schema: "quote" | "ohlc" | "eod" | "earnings";
+      interval: string;
+      from: string;
+      to: string;
+      /** Of a filtered download; null for the whole chain */
+      max_dte: number | null;
+      base_pct: number | null;
+      force_refresh: boolean;
+      /** Who asked first; a key of a user sees that user */
+      user: string | null;
+      /** Its objects, those of its parts too */
+      items: components['schemas']['ItemCounts'];
+      /** By what was tried in the last five minutes; null for fewer than two */
+      items_per_minute: number | null;
+      /** Until the last object was tried, at that pace */
+      eta_seconds: number | null;
+      enqueued_at: string;
+      started_at: string | null;
+      ended_at: string | null;
+      reason: string | null;
+      code: string | null;
+    };
     HistoryObject: {
       key: string;
       root: string;
@@ -670,6 +709,34 @@ export interface components {
         /** Of one that is not there yet, or that is asked for once more: not before */
         from: string | null;
       }[];
+    };
+    GapsPreview: {
+      dry_run: true;
+      /** Objects of the download */
+      total_items: number;
+      to_download: number;
+      /** Objects by what the job would make of them. skipped, no_data, not_yet: it ends with that, and asks no source */
+      expected: {
+        download: number;
+        skipped: number;
+        no_data: number;
+        not_yet: number;
+      };
+      /** null: no source of history.sources can give it; `warnings` say why */
+      source: string | null;
+      /** Requests to the source */
+      calls: number | null;
+      estimated_bytes: number | null;
+      /** Days that would be asked for */
+      days: number;
+      /** The ranges of such days: a job each */
+      downloads: {
+        from: string;
+        to: string;
+      }[];
+      /** By the pace of the newest like objects; null where nothing was measured */
+      estimated_seconds: number | null;
+      warnings: string[];
     };
     AcceptedDownload: {
       status: "accepted";
@@ -794,6 +861,20 @@ export interface components {
         iv: number;
       }[];
     };
+    RankedSymbol: {
+      symbol: string;
+      /** By a user whose holdings the caller may see */
+      held: boolean;
+      /** true where the newest ranking is of made-up quotes */
+      simulated: boolean;
+      rankings: {
+        mode: "monitor" | "entry" | "exit";
+        run_at: string;
+      }[];
+      /** Of the newest ranking: at the money in 30 days, annual, 0.25 is 25 % */
+      atm_iv: number | null;
+      iv_rank: number | null;
+    };
     StatsHistory: {
       from: string;
       to: string;
@@ -833,6 +914,15 @@ export interface components {
         left: number;
         resets_at: string | null;
       } | null;
+    };
+    PicksReport: {
+      week_of: string;
+      version: number;
+      source: "llm" | "quant" | "sample";
+      simulated: boolean;
+      data_date: string;
+      generated_at: string;
+      tickers: string[];
     };
     PortfolioImport: {
       user: string;
@@ -1282,6 +1372,28 @@ export interface components {
           }[];
           missing: string[];
           data_quality: number;
+          /** What would change the rank, by the rules of now */
+          changes: {
+            /** Not measured, with its share of the whole rank, 0-1: all of them and data_quality add up to 1 */
+            missing: {
+              column: string;
+              name: string;
+              weight: number;
+            }[];
+            /** The measured part with the largest weight × (100 - score), which is `gain`; null where each has 100 */
+            largest: {
+              column: string;
+              name: string;
+              score: number;
+              gain: number;
+            } | null;
+            /** The band above and the points to it; null in the highest */
+            next_band: {
+              band: "strong" | "good" | "fair" | "weak";
+              from: number;
+              lacks: number;
+            } | null;
+          };
         };
       }[];
       /** `cursor` of the next page; null on the last one */
@@ -1832,6 +1944,10 @@ export interface operations {
             price: components['schemas']['Freshness'];
             /** The newest one */
             bar: components['schemas']['Bar'] | null;
+            /** On the session before the newest bar; after a split in the shares of today */
+            previous_close: number | null;
+            /** Figures or headlines are stored: /research has them */
+            has_research: boolean;
             analysis: components['schemas']['Analysis'];
             actions: components['schemas']['CorporateActions'];
           };
@@ -2125,6 +2241,14 @@ export interface operations {
     };
     responses: {
       200: { content: { 'application/json': components['schemas']['Volatility'] } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listRankedSymbols: {
+    parameters: {};
+    responses: {
+      200: { content: { 'application/json': { symbols: components['schemas']['RankedSymbol'][] } } };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
@@ -2498,6 +2622,28 @@ export interface operations {
     };
     responses: operations['readRanking']['responses'];
   };
+  listPicksUsers: {
+    parameters: operations['listUsers']['parameters'];
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            /** Its Monday */
+            this_week: string;
+            users: {
+              user: string;
+              /** null: none was made yet */
+              newest: components['schemas']['PicksReport'] | null;
+            }[];
+            /** `cursor` of the next page; null on the last one */
+            next: string | null;
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
   readPicks: {
     parameters: {
       query?: {
@@ -2761,22 +2907,7 @@ export interface operations {
       path: { id: string };
     };
     responses: {
-      200: {
-        content: {
-          'application/json': {
-            user: string;
-            reports: {
-              week_of: string;
-              version: number;
-              source: "llm" | "quant" | "sample";
-              simulated: boolean;
-              data_date: string;
-              generated_at: string;
-              tickers: string[];
-            }[];
-          };
-        };
-      };
+      200: { content: { 'application/json': { user: string; reports: components['schemas']['PicksReport'][] } } };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };
@@ -3062,7 +3193,12 @@ export interface operations {
     responses: operations['requestOptionHistory']['responses'];
   };
   fillHistoryGaps: {
-    parameters: {};
+    parameters: {
+      query?: {
+        /** true: answers what it would do, and asks for nothing */
+        dry_run?: string;
+      };
+    };
     requestBody: {
       content: {
         'application/json': {
@@ -3089,6 +3225,7 @@ export interface operations {
       };
     };
     responses: {
+      200: { content: { 'application/json': components['schemas']['GapsPreview'] } };
       202: {
         content: {
           'application/json': {
@@ -3157,6 +3294,23 @@ export interface operations {
           };
         };
       };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listHistoryDownloads: {
+    parameters: {
+      query?: {
+        root?: string;
+        /** Only downloads that this user waits for */
+        user?: string;
+        limit?: number;
+        /** `next` of the page before */
+        cursor?: string;
+      };
+    };
+    responses: {
+      200: { content: { 'application/json': { downloads: components['schemas']['HistoryDownload'][]; next: string | null } } };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };

@@ -134,7 +134,7 @@ const YEARS_OF_TIER = { free: 1, value: 4, standard: 8, pro: 12 } as const;
 export function plannedSource(
   sources: readonly HistorySource[],
   download: Download,
-  { tier, now }: { tier: keyof typeof YEARS_OF_TIER; now: Temporal.Instant },
+  { tier, url, now }: { tier: keyof typeof YEARS_OF_TIER; url: string | null; now: Temporal.Instant },
 ): { source: PreviewedSource | undefined; warnings: string[] } {
   const source = sources.find((one) => one.refuses(download) === undefined);
   if (source === undefined) {
@@ -142,7 +142,18 @@ export function plannedSource(
     return { source, warnings: [`no source can give it (${reasons}); add one to history.sources`] };
   }
   if (source.name === 'simulated') return { source, warnings: ['the data are made up: no other source of history.sources can give them'] };
-  return { source, warnings: source.name === 'theta' ? tierWarnings(download, tier, now) : [] };
+  if (source.name !== 'theta') return { source, warnings: [] };
+  const looked = url === null ? [lookedFor(sources.find((one) => one !== source && one.refuses(download) === undefined))] : [];
+  return { source, warnings: [...looked, ...tierWarnings(download, tier, now)] };
+}
+
+/** Without an address nobody knows before the download whether there is a terminal. `next`: the source in its place. */
+function lookedFor(next: HistorySource | undefined): string {
+  const instead =
+    next === undefined
+      ? 'no other source can give it'
+      : `${next.name} gives it${next.name === 'simulated' ? ', and the data are made up' : ''}`;
+  return `a terminal is looked for on this machine (history.theta.url is not set); where none answers, ${instead}`;
 }
 
 function tierWarnings({ schema, from }: Download, tier: keyof typeof YEARS_OF_TIER, now: Temporal.Instant): string[] {

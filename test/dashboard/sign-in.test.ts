@@ -21,7 +21,7 @@ journey('a pasted key signs in, a reload and a second tab keep it, and signing o
   await second.page.getByRole('heading', { name: 'Mesh', level: 1 }).waitFor();
   await second.expectClean();
   await second.page.getByRole('button', { name: /▾/ }).click();
-  await second.page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await second.page.getByRole('button', { name: 'Sign out' }).click();
   await second.page.getByRole('heading', { name: 'Sign in' }).waitFor();
   // Without a touch.
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();

@@ -121,8 +121,12 @@ test('size and time are those of like objects, of the root before those of other
 });
 
 describe('the source that would be asked', () => {
-  const planned = (sources: HistorySource[], tier: 'free' | 'value' = 'value', from = WEEK.from) =>
-    plannedSource(sources, { ...WEEK, from }, { tier, now: NOW });
+  const planned = (
+    sources: HistorySource[],
+    tier: 'free' | 'value' = 'value',
+    from = WEEK.from,
+    url: string | null = 'http://terminal/v3',
+  ) => plannedSource(sources, { ...WEEK, from }, { tier, url, now: NOW });
 
   test('is the first that can give the dataset, and data that are made up are called so', () => {
     expect(planned([source('yahoo', 'no options'), source('theta')])).toMatchObject({ source: { name: 'theta' }, warnings: [] });
@@ -134,6 +138,20 @@ describe('the source that would be asked', () => {
       source: undefined,
       warnings: [expect.stringContaining('yahoo: no options; lean: no folder')],
     });
+  });
+
+  test('says who is asked where a terminal is only looked for, and that those data are made up', () => {
+    const { source: first, warnings } = planned(
+      [source('theta'), source('yahoo', 'no options'), source('simulated')],
+      'value',
+      WEEK.from,
+      null,
+    );
+    expect([first?.name, warnings]).toEqual([
+      'theta',
+      [expect.stringMatching(/none answers, simulated gives it, and the data are made up$/)],
+    ]);
+    expect(planned([source('theta')], 'value', WEEK.from, null).warnings).toEqual([expect.stringMatching(/no other source can give it$/)]);
   });
 
   // ThetaData's table of subscriptions: value reaches back 4 years, free has reports of the end of the day.

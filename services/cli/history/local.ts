@@ -160,6 +160,6 @@ async function previewAnswer({ db, clock, loaded, dataFolder }: Session, downloa
   const { config } = loaded;
   const now = clock.now();
   const sources = configuredHistorySources({ config, clock, db, log: pino({ level: 'silent' }), holder: dataFolder });
-  const { source, warnings } = plannedSource(sources, download, { tier: config.history.theta.tier, now });
+  const { source, warnings } = plannedSource(sources, download, { ...config.history.theta, now });
   return previewJson(await previewOf(db, download, { source, now, force }), warnings);
 }

@@ -30,7 +30,8 @@ export function remoteHistory(url: string, key = process.env.STOCKMESH_KEY): His
           : api.POST('/v1/historical/stock', { params, body: body as never }),
       )) as Preview;
     },
-    fill: (body) => ask(api.POST('/v1/history/gaps', { body })),
+    // Without `dry_run` the answer is the jobs.
+    fill: async (body) => (await ask(api.POST('/v1/history/gaps', { body }))) as Awaited<ReturnType<HistoryAccess['fill']>>,
     status: (id) => ask(api.GET('/jobs/{id}', { params: { path: { id } } })),
     items: async (id, state, limit) =>
       (await ask(api.GET('/v1/jobs/{id}/items', { params: { path: { id }, query: { state, limit } } }))).items,

@@ -24,5 +24,5 @@ export function configuredHistory({ config, dataFolder, db }: ServiceContext, lo
 /** The sources as far as a preview needs them: none is asked for anything. */
 export function previewedSources({ config, clock, db, instance }: ServiceContext, log: Logger): HistorySources {
   const sources = configuredHistorySources({ config, clock, db, log, holder: instance });
-  return (download) => plannedSource(sources, download, { tier: config.history.theta.tier, now: clock.now() });
+  return (download) => plannedSource(sources, download, { ...config.history.theta, now: clock.now() });
 }

@@ -41,3 +41,40 @@ export async function preview(parts: Parts, download: Download, force: boolean):
   const { source, warnings } = parts.historySources(download);
   return previewJson(await previewOf(parts.db, download, { source, now: parts.clock.now(), force }), warnings);
 }
+
+/** The answer of `POST /v1/history/gaps?dry_run=true`. */
+export const gapsPreviewSchema = previewSchema
+  .pick({ dry_run: true, total_items: true, to_download: true, expected: true, source: true, calls: true, estimated_bytes: true })
+  .extend({
+    days: z.int().describe('Days that would be asked for'),
+    downloads: z.array(z.object({ from: z.string(), to: z.string() })).describe('The ranges of such days: a job each'),
+    estimated_seconds: previewSchema.shape.estimated_seconds,
+    warnings: previewSchema.shape.warnings,
+  })
+  .meta({ id: 'GapsPreview' });
+
+/** What several downloads of one dataset would do together. `download`: of the whole range, for its source where there is nothing to do. */
+export async function gapsPreview(
+  parts: Parts,
+  download: Download,
+  downloads: readonly Download[],
+): Promise<Omit<z.output<typeof gapsPreviewSchema>, 'days'>> {
+  const previews = await Promise.all(downloads.map((one) => preview(parts, one, false)));
+  const { source, warnings } = parts.historySources(download);
+  const sum = (of: (one: (typeof previews)[number]) => number): number => previews.reduce((total, one) => total + of(one), 0);
+  /** Unknown of one, unknown of all. */
+  const sumKnown = (of: (one: (typeof previews)[number]) => number | null): number | null =>
+    previews.some((one) => of(one) === null) ? null : sum((one) => of(one) ?? 0);
+  return {
+    dry_run: true,
+    downloads: downloads.map(({ from, to }) => ({ from, to })),
+    total_items: sum(({ total_items }) => total_items),
+    to_download: sum(({ to_download }) => to_download),
+    expected: Object.fromEntries(EXPECTED.map((kind) => [kind, sum(({ expected }) => expected[kind])])) as Record<Expected, number>,
+    source: source?.name ?? null,
+    calls: sumKnown(({ calls }) => calls),
+    estimated_bytes: sumKnown(({ estimated_bytes }) => estimated_bytes),
+    estimated_seconds: sumKnown(({ estimated_seconds }) => estimated_seconds),
+    warnings: [...new Set([...warnings, ...previews.flatMap((one) => one.warnings)])],
+  };
+}

@@ -19,7 +19,7 @@ import { flag, jobStatus, problems } from '../http/schemas.ts';
 import { common } from '../routes/job-bodies.ts';
 import { checkCallback, submitFor } from '../routes/submission.ts';
 import { type IdempotentRequest, idempotentRequest, jobOfKey, keepKey } from './idempotency.ts';
-import { preview, previewSchema } from './preview.ts';
+import { gapsPreview, gapsPreviewSchema, preview, previewSchema } from './preview.ts';
 import { assetField, downloadBody } from './shapes.ts';
 
 /** A caller that waits longer asks again. */
@@ -234,16 +234,22 @@ function gapsRoute(app: App, parts: Parts): void {
       operationId: 'fillHistoryGaps',
       summary: 'Download the days of a range that are missing, failed or partial',
       description:
-        'A job for each range of such days; 202, with no job where nothing is missing. `callback_url` is called for each job. Of very many ranges one job is made, which skips what is stored.',
+        'A job for each range of such days; 202, with no job where nothing is missing. 200: the preview of `dry_run`. `callback_url` is called for each job. Of very many ranges one job is made, which skips what is stored.',
       tags: ['history'],
+      querystring: z.strictObject({ dry_run: flag.default(false).describe('true: answers what it would do, and asks for nothing') }),
       body: gapsBody(parts),
-      response: { 202: z.object({ days: z.int().describe('Days that are asked for'), jobs: z.array(accepted) }), ...problems },
+      response: {
+        200: gapsPreviewSchema,
+        202: z.object({ days: z.int().describe('Days that are asked for'), jobs: z.array(accepted) }),
+        ...problems,
+      },
     },
     async handler(request, reply) {
       const { dataset, start_date: from, end_date: to, ...body } = request.body;
-      demand(request, 'jobs', body.user);
       const download = downloadOf(dataset, body, { from, to });
       const { days, downloads } = gapsOf(download, await readCoverage(parts.db, download, parts.clock.now()));
+      if (request.query.dry_run) return reply.code(200).send({ days: days.length, ...(await gapsPreview(parts, download, downloads)) });
+      demand(request, 'jobs', body.user);
       const jobs = downloads.length === 0 ? [] : await submitAll(parts, request, downloads, body);
       return reply.code(202).send({ days: days.length, jobs });
     },

@@ -60,7 +60,7 @@ export const jobSummary = z
   })
   .meta({ id: 'JobSummary' });
 
-const itemCounts = z
+export const itemCounts = z
   .object({
     pending: z.int(),
     done: z.int(),

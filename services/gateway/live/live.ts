@@ -18,8 +18,8 @@ export interface LiveClient {
 
 export interface Live {
   /**
-   * Sends a client the events since `lastEventId`, or without one the present state (statistics, alerts, instances), then every event as it happens. Returns the
-   * function that detaches the client.
+   * Sends a client the events since `lastEventId`, or without one the present state (statistics, alerts, instances), then every event as it happens, and `broker` when
+   * this process loses the broker, from which all of them come, and when it has it again. Returns the function that detaches the client.
    */
   attach(client: LiveClient, lastEventId: string | undefined): () => void;
   /** What each instance that is online says of itself, by `service/instance`. */
@@ -37,7 +37,7 @@ const QUEUE_LIMIT = 50_000;
 const ENDED = new RegExp(`"state":"(${END_STATES.join('|')})"`);
 const ID = /"id":"([0-9a-f-]{36})"/;
 
-type LiveBus = Pick<Bus, 'subscribe' | 'onDoorbell'>;
+type LiveBus = Pick<Bus, 'subscribe' | 'onDoorbell' | 'onState' | 'state'>;
 
 /** Requests of this process that wait for a message. */
 interface Waiting {
@@ -62,6 +62,9 @@ export function createLive(bus: LiveBus): Live {
   const spread = spreadTo(clients, recent.add);
   const state = keepState(bus, spread);
   const subscriptions = [...state.subscriptions, ...passOn(bus, spread, waiting)];
+  const stopWatching = bus.onState((broker) => {
+    for (const client of clients) client.send(frameOf('broker', { state: broker }));
+  });
 
   return {
     attach(client, lastEventId) {
@@ -73,6 +76,7 @@ export function createLive(bus: LiveBus): Live {
         client.send(frameOf(lastEventId === undefined ? 'hello' : 'reset', { at: here }, here));
         for (const event of state.present().flatMap((one) => client.view(one) ?? [])) client.send(frameOf(event.type, event.body));
       }
+      if (bus.state === 'offline') client.send(frameOf('broker', { state: bus.state }));
       clients.add(client);
       return () => clients.delete(client);
     },
@@ -90,6 +94,7 @@ export function createLive(bus: LiveBus): Live {
       return () => waiting.ended.off('ended', callback);
     },
     async close() {
+      stopWatching();
       await Promise.all(subscriptions.map((subscription) => subscription.close()));
     },
   };

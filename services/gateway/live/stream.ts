@@ -38,7 +38,7 @@ export function streamRoutes(app: App, { db, live, log, streams }: Parts, watchK
       operationId: 'streamEvents',
       summary: 'The live stream',
       description:
-        'Server-sent events: the messages of the mesh, each with the content of its MQTT topic. A new stream begins with `hello`, the present statistics, alerts and instances. A stream that comes back with `Last-Event-ID` gets the events that it missed, or `reset` when they are not kept any more. A reader that is too slow gets `cut` with the reason as its last event. With the key of a user you get the events of that user’s jobs and portfolio, and of the data of all symbols.',
+        'Server-sent events: the messages of the mesh, each with the content of its MQTT topic. A new stream begins with `hello`, the present statistics, alerts and instances. A stream that comes back with `Last-Event-ID` gets the events that it missed, or `reset` when they are not kept any more. `broker` says that the gateway has lost the broker, from which all other events come, and that it has it again: what happened meanwhile was not heard. A reader that is too slow gets `cut` with the reason as its last event. With the key of a user you get the events of that user’s jobs and portfolio, and of the data of all symbols.',
       tags: ['live'],
       querystring: z.strictObject({ types: types.optional(), symbol: SymbolSchema.optional(), token: streamToken }),
       headers: z.object({ 'last-event-id': z.string().max(100).optional() }),

@@ -9,7 +9,7 @@ import { instant, problems } from '../http/schemas.ts';
 
 const GROUPS = {
   depth: 'jobs that wait and run, and the oldest wait, in all and by queue',
-  rates: 'jobs a minute: enqueued, completed, failed, and by type',
+  rates: 'jobs a minute: enqueued, completed, failed, and by type; asked for and ended by queue (`in.foreground`, `out.foreground`)',
   codes: 'jobs a minute that ended other than completed, by code',
   latency: 'seconds: p50 and p99 of waits, runs and of a login to fresh data, with the number of logins',
   workers: 'workers, slots and busy slots',
@@ -135,6 +135,8 @@ function* valuesOf(row: MeshStats, groups: ReadonlySet<Group>): Generator<[name:
     for (const name of ['enqueued', 'completed', 'failed'] as const) yield [name, perMinute(row[name])];
     for (const [type, counts] of Object.entries(details.types))
       for (const name of ['completed', 'failed'] as const) yield [`${name}.${type}`, perMinute(counts[name])];
+    for (const [queue, counts] of Object.entries(details.flow ?? {}))
+      for (const name of ['in', 'out'] as const) yield [`${name}.${queue}`, perMinute(counts[name])];
   }
   if (groups.has('codes')) for (const [code, count] of Object.entries(details.codes)) yield [`codes.${code}`, perMinute(count)];
   if (groups.has('latency'))

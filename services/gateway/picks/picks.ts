@@ -7,7 +7,8 @@ import { NOT_ADVICE } from '../../picks/report/disclosures.ts';
 import { FALLBACK_REASONS, ReportSchema } from '../../picks/report/schema.ts';
 import { weekOf } from '../../picks/report/week.ts';
 import { FACTORS } from '../../picks/rules.ts';
-import { listReports } from '../../picks/store/reports.ts';
+import { pageOfPicksUsers } from '../../picks/store/profiles.ts';
+import { listReports, newestReports, type ReportHead } from '../../picks/store/reports.ts';
 import { readTrackRecord } from '../../picks/store/track-record.ts';
 import { reportPrice } from '../../picks/wording/price.ts';
 import { InputError } from '../../platform/errors.ts';
@@ -45,6 +46,7 @@ const metadata = z.object({
 });
 
 export function picksRoutes(app: App, parts: Parts): void {
+  usersRoute(app, parts);
   readRoute(app, parts);
   makeRoute(app, parts);
   historyRoute(app, parts);
@@ -154,6 +156,64 @@ function makeRoute(app: App, parts: Parts): void {
   });
 }
 
+const reportHead = z
+  .object({
+    week_of: z.string(),
+    version: z.int(),
+    source: z.enum(['llm', 'quant', 'sample']),
+    simulated: z.boolean(),
+    data_date: z.string(),
+    generated_at: instant,
+    tickers: z.array(z.string()),
+  })
+  .meta({ id: 'PicksReport' });
+
+const headJson = ({ weekOf: week, version, source, simulated, dataDate, generatedAt, tickers }: ReportHead) => ({
+  ...{ week_of: week, version, source, simulated, data_date: dataDate, generated_at: generatedAt, tickers: [...tickers] },
+});
+
+/** Users of a page. */
+const MOST_USERS = 200;
+
+function usersRoute(app: App, { db, clock }: Parts): void {
+  app.route({
+    method: 'GET',
+    url: '/v1/picks',
+    config: { access: 'read' },
+    schema: {
+      operationId: 'listPicksUsers',
+      summary: 'Everybody who gets a weekly report, with the newest one of each',
+      description: 'Who has a profile, holds or watches something, or has signed in.',
+      tags: ['picks'],
+      querystring: z.strictObject({
+        limit: limit(50, MOST_USERS),
+        cursor: userId.optional().describe('`next` of the page before'),
+      }),
+      response: {
+        200: z.object({
+          this_week: z.string().describe('Its Monday'),
+          users: z.array(z.object({ user: z.string(), newest: reportHead.nullable().describe('null: none was made yet') })),
+          next: z.string().nullable().describe('`cursor` of the next page; null on the last one'),
+        }),
+        ...problems,
+      },
+    },
+    async handler({ query: { limit: most, cursor } }) {
+      const found = await pageOfPicksUsers(db, cursor ?? '', most + 1);
+      const names = found.slice(0, most);
+      const newest = await newestReports(db, names);
+      return {
+        this_week: weekOf(clock.now()),
+        users: names.map((user) => {
+          const head = newest.get(user);
+          return { user, newest: head === undefined ? null : headJson(head) };
+        }),
+        next: found.length > most ? (names.at(-1) ?? null) : null,
+      };
+    },
+  });
+}
+
 const MOST_VERSIONS = 1_000;
 
 function historyRoute(app: App, { db }: Parts): void {
@@ -173,17 +233,7 @@ function historyRoute(app: App, { db }: Parts): void {
       response: {
         200: z.object({
           user: z.string(),
-          reports: z.array(
-            z.object({
-              week_of: z.string(),
-              version: z.int(),
-              source: z.enum(['llm', 'quant', 'sample']),
-              simulated: z.boolean(),
-              data_date: z.string(),
-              generated_at: instant,
-              tickers: z.array(z.string()),
-            }),
-          ),
+          reports: z.array(reportHead),
         }),
         ...problems,
       },
@@ -193,12 +243,7 @@ function historyRoute(app: App, { db }: Parts): void {
       demand(request, 'read', user);
       const { limit: most, before } = request.query;
       const reports = await listReports(db, user, { limit: most, ...(before !== undefined && { before }) });
-      return {
-        user,
-        reports: reports.map(({ weekOf: week, version, source, simulated, dataDate, generatedAt, tickers }) => ({
-          ...{ week_of: week, version, source, simulated, data_date: dataDate, generated_at: generatedAt, tickers: [...tickers] },
-        })),
-      };
+      return { user, reports: reports.map(headJson) };
     },
   });
 }

@@ -5,6 +5,8 @@ import { FRESHNESS_STATES } from '../../market/freshness/freshness.ts';
 import { symbolJson } from '../../market/freshness/symbol-judgement.ts';
 import { WARM_UP_BARS } from '../../market/indicators/indicators.ts';
 import { readPastSignals, SIGNAL_COLUMNS } from '../../market/indicators/past-signals.ts';
+import { readPreviousCloses } from '../../market/portfolios/valuation.ts';
+import { hasResearch } from '../../market/research/read.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { csvOf } from '../../platform/text/csv.ts';
 import type { App, Parts } from '../http/app.ts';
@@ -125,19 +127,32 @@ function symbolRoute(app: App, parts: Parts): void {
       summary: 'All that is known of a symbol',
       tags: ['symbols'],
       params,
-      response: { 200: z.object({ ...head, bar: bar.nullable().describe('The newest one'), analysis, actions }), ...problems },
+      response: {
+        200: z.object({
+          ...head,
+          bar: bar.nullable().describe('The newest one'),
+          previous_close: z.number().nullable().describe('On the session before the newest bar; after a split in the shares of today'),
+          has_research: z.boolean().describe('Figures or headlines are stored: /research has them'),
+          analysis,
+          actions,
+        }),
+        ...problems,
+      },
     },
     async handler({ params: { symbol } }) {
       const judged = await readKnownSymbol(parts, symbol);
       const { newestBar } = judged.state;
-      const [bars, told] =
-        newestBar === null
-          ? [[], []]
-          : await Promise.all([
-              readBars(parts.db, symbol, { from: newestBar, to: newestBar }),
-              readActions(parts.db, symbol, { from: daysBefore(newestBar, ACTION_DAYS) }),
-            ]);
-      return symbolJson(symbol, judged, bars[0], told);
+      const [has_research, bars, told, previous] = await Promise.all([
+        hasResearch(parts.db, symbol),
+        newestBar === null ? [] : readBars(parts.db, symbol, { from: newestBar, to: newestBar }),
+        newestBar === null ? [] : readActions(parts.db, symbol, { from: daysBefore(newestBar, ACTION_DAYS) }),
+        newestBar === null ? new Map<string, number>() : readPreviousCloses(parts.db, [symbol]),
+      ]);
+      return {
+        ...symbolJson(symbol, judged, bars[0], told),
+        previous_close: previous.get(symbol) ?? null,
+        has_research,
+      };
     },
   });
 }

@@ -11,6 +11,8 @@ export interface EndedJobs {
   failed: number;
   /** By type, of the newest jobs that were looked at. */
   types: Record<string, { completed: number; failed: number }>;
+  /** By queue: asked for, and ended (of the newest jobs that were looked at). */
+  flow: Record<string, { in: number; out: number }>;
   /** Jobs that ended other than completed, by code. */
   codes: Record<string, number>;
   /** From the request to the last start, and from there to the end. */
@@ -24,18 +26,18 @@ const MOST_READ = 5_000;
 /** Jobs that were asked for or ended in [from, to). Totals are exact: ix_ended and the primary key are counted. */
 export async function readEnded(sql: Sql, from: Date, to: Date): Promise<EndedJobs> {
   const [enqueued, ended, jobs] = await Promise.all([
-    sql.rows<{ jobs: number }>('SELECT COUNT(*) AS jobs FROM jobs FORCE INDEX (PRIMARY) WHERE id >= ? AND id < ?', [
-      firstIdAt(from),
-      firstIdAt(to),
-    ]),
+    sql.rows<{ queue: string; jobs: number }>(
+      'SELECT queue, COUNT(*) AS jobs FROM jobs FORCE INDEX (PRIMARY) WHERE id >= ? AND id < ? GROUP BY queue',
+      [firstIdAt(from), firstIdAt(to)],
+    ),
     sql.rows<{ state: EndState; jobs: number }>(
       'SELECT state, COUNT(*) AS jobs FROM ended FORCE INDEX (ix_ended) WHERE state IN (?) AND ended_at >= ? AND ended_at < ? GROUP BY state',
       [END_STATES, from, to],
     ),
     Promise.all(
       END_STATES.map((state) =>
-        sql.rows<{ type: string; code: string | null; wait: number | null; run: number | null }>(
-          `SELECT STRAIGHT_JOIN j.type, e.code, TIMESTAMPDIFF(MICROSECOND, j.enqueued_at, e.started_at) / 1e6 AS wait, TIMESTAMPDIFF(MICROSECOND, e.started_at, e.ended_at) / 1e6 AS run
+        sql.rows<{ type: string; queue: string; code: string | null; wait: number | null; run: number | null }>(
+          `SELECT STRAIGHT_JOIN j.type, j.queue, e.code, TIMESTAMPDIFF(MICROSECOND, j.enqueued_at, e.started_at) / 1e6 AS wait, TIMESTAMPDIFF(MICROSECOND, e.started_at, e.ended_at) / 1e6 AS run
              FROM (SELECT job_id, code, started_at, ended_at FROM ended FORCE INDEX (ix_ended) WHERE state = ? AND ended_at >= ? AND ended_at < ? ORDER BY ended_at DESC, job_id DESC LIMIT ${MOST_READ}) e
              JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = e.job_id`,
           [state, from, to],
@@ -46,8 +48,11 @@ export async function readEnded(sql: Sql, from: Date, to: Date): Promise<EndedJo
   const of = (state: EndState): number => Number(ended.find((one) => one.state === state)?.jobs ?? 0);
   const types: EndedJobs['types'] = {};
   const codes: EndedJobs['codes'] = {};
+  const flow: EndedJobs['flow'] = Object.fromEntries(enqueued.map((row) => [row.queue, { in: Number(row.jobs), out: 0 }]));
   for (const [index, state] of END_STATES.entries())
-    for (const { type, code } of jobs[index] ?? []) {
+    for (const { type, queue, code } of jobs[index] ?? []) {
+      flow[queue] ??= { in: 0, out: 0 };
+      flow[queue].out++;
       types[type] ??= { completed: 0, failed: 0 };
       if (isDone(state)) types[type].completed++;
       else if (state === 'failed') types[type].failed++;
@@ -56,10 +61,10 @@ export async function readEnded(sql: Sql, from: Date, to: Date): Promise<EndedJo
   const durations = (which: 'wait' | 'run'): Buckets =>
     addBuckets(jobs.map((some) => bucketsOf(some.flatMap((job) => (job[which] === null ? [] : [Math.max(0, Number(job[which]))])))));
   return {
-    enqueued: enqueued[0]?.jobs ?? 0,
+    enqueued: enqueued.reduce((sum, row) => sum + Number(row.jobs), 0),
     completed: of('completed') + of('completed_with_errors'),
     failed: of('failed'),
-    ...{ types, codes },
+    ...{ types, flow, codes },
     wait: durations('wait'),
     run: durations('run'),
   };

@@ -20,6 +20,15 @@ export async function readResearch(sql: Sql, symbol: string, headlines: number):
   return known === undefined && news.checkedAt === null ? undefined : { fundamentals: known, news };
 }
 
+/** Whether any is stored. By the primary keys. */
+export async function hasResearch(sql: Sql, symbol: string): Promise<boolean> {
+  const [row] = await sql.rows<{ found: number }>(
+    'SELECT EXISTS (SELECT 1 FROM fundamentals WHERE symbol = ?) OR EXISTS (SELECT 1 FROM news_checks WHERE symbol = ?) AS found',
+    [symbol, symbol],
+  );
+  return row?.found === 1;
+}
+
 const isOlder = (at: Temporal.Instant, hours: number, now: Temporal.Instant): boolean =>
   Temporal.Instant.compare(at.add({ hours }), now) <= 0;
 const dateOf = (instant: Temporal.Instant): Date => new Date(instant.epochMilliseconds);

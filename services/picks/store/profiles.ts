@@ -25,3 +25,14 @@ export async function usersOfPicks(sql: Sql): Promise<string[]> {
   );
   return rows.map(({ user_id }) => user_id);
 }
+
+/** A page of them, behind a name. By the primary keys. */
+export async function pageOfPicksUsers(sql: Sql, behind: string, most: number): Promise<string[]> {
+  const rows = await sql.rows<{ user_id: string }>(
+    `(SELECT user_id FROM profiles WHERE user_id > ? ORDER BY user_id LIMIT ?)
+      UNION (SELECT DISTINCT user_id FROM holdings WHERE user_id > ? ORDER BY user_id LIMIT ?)
+      UNION (SELECT user_id FROM logins WHERE user_id > ? ORDER BY user_id LIMIT ?) ORDER BY user_id LIMIT ?`,
+    [behind, most, behind, most, behind, most, most],
+  );
+  return rows.map(({ user_id }) => user_id);
+}

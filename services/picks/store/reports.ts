@@ -71,6 +71,21 @@ export async function readReport(
   return row && ReportSchema.parse(JSON.parse(row.document));
 }
 
+/** The newest version of each of the users, who has one. Two walks of the primary key: the newest week of each, and the versions of that week. */
+export async function newestReports(sql: Sql, users: readonly string[]): Promise<Map<string, ReportHead>> {
+  if (users.length === 0) return new Map();
+  const weeks = await sql.rows<{ user_id: string; week_of: string }>(
+    'SELECT user_id, MAX(week_of) AS week_of FROM weekly_reports FORCE INDEX (PRIMARY) WHERE user_id IN (?) GROUP BY user_id',
+    [users],
+  );
+  if (weeks.length === 0) return new Map();
+  const rows = await sql.rows<HeadRow & { user_id: string }>(
+    `SELECT user_id, ${HEAD} FROM weekly_reports FORCE INDEX (PRIMARY) WHERE (user_id, week_of) IN (?) ORDER BY user_id, version`,
+    [weeks.map(({ user_id, week_of }) => [user_id, week_of])],
+  );
+  return new Map(rows.map((row) => [row.user_id, headOf(row)]));
+}
+
 /** The users who have a report of a week. By ix_week. */
 export async function usersWithReport(sql: Sql, week: string): Promise<Set<string>> {
   const rows = await sql.rows<{ user_id: string }>('SELECT DISTINCT user_id FROM weekly_reports FORCE INDEX (ix_week) WHERE week_of = ?', [

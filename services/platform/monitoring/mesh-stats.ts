@@ -23,6 +23,8 @@ interface Numbers {
 export interface StatsDetails {
   queues: Record<string, { ready: number; running: number; oldest_s: number | null }>;
   types: Record<string, { completed: number; failed: number }>;
+  /** By queue: jobs that were asked for, and that ended. Rows of earlier versions lack it. */
+  flow?: Record<string, { in: number; out: number }>;
   codes: Record<string, number>;
   sources: Record<string, { answers: number; errors: number; p95_s: number | null }>;
   wait: Buckets;
@@ -91,6 +93,10 @@ export function mergeStats(at: Date, rows: readonly MeshStats[]): MeshStats | un
           completed: sum(some.map(({ completed }) => completed)),
           failed: sum(some.map(({ failed }) => failed)),
         }),
+      ),
+      flow: merged(
+        details.map(({ flow = {} }) => flow),
+        (some) => ({ in: sum(some.map((one) => one.in)), out: sum(some.map((one) => one.out)) }),
       ),
       codes: merged(
         details.map(({ codes }) => codes),

@@ -62,7 +62,7 @@ async function minuteRow(
   fresh: readonly number[],
   asked: Record<string, { answers: number; errors: number }>,
 ): Promise<MeshStats> {
-  const { types, codes, wait, run, ...counts } = await readEnded(sql, from, to);
+  const { types, flow, codes, wait, run, ...counts } = await readEnded(sql, from, to);
   const total = (state: 'ready' | 'running' | 'scheduled' | 'blocked'): number =>
     ledger.queues.reduce((sum, queue) => sum + queue[state], 0);
   const waits = ledger.queues.flatMap(({ oldest_s }) => oldest_s ?? []);
@@ -82,7 +82,7 @@ async function minuteRow(
     logins: fresh.length,
     details: {
       queues: Object.fromEntries(ledger.queues.map(({ queue, ready, running, oldest_s }) => [queue, { ready, running, oldest_s }])),
-      ...{ types, codes, sources, wait, run },
+      ...{ types, flow, codes, sources, wait, run },
       login_fresh: bucketsOf(fresh),
     } satisfies StatsDetails,
   };

@@ -185,6 +185,7 @@ export const ROWS: Record<string, Row> = {
     request: async (things) => [`/v1/users/${things.user}/positions/${await things.position()}`],
   },
 
+  'GET /v1/picks': { class: 'mesh', request: at('/v1/picks') },
   'GET /v1/users/{id}/picks': { class: 'holder', request: user('/picks') },
   'POST /v1/users/{id}/picks': { class: 'ask', audited: 'not a change by hand', request: user('/picks', { dry_run: true }) },
   'GET /v1/users/{id}/picks/history': { class: 'holder', request: user('/picks/history') },
@@ -215,11 +216,13 @@ export const ROWS: Record<string, Row> = {
     mayAnswer: 'symbol.unknown',
     request: ({ user: of, symbol }) => [`/v1/rankings?symbol=${symbol}&mode=exit&user=${of}`],
   },
+  'GET /v1/rankings/symbols': { class: 'market', request: at('/v1/rankings/symbols') },
 
   'POST /v1/historical/option': download('/v1/historical/option'),
   'POST /v1/historical/stock': download('/v1/historical/stock'),
   'POST /v1/history/gaps': download('/v1/history/gaps', { dataset: 'stock' }),
   'GET /v1/history/coverage': stored('coverage?dataset=option&schema=eod&from=2024-01-02&to=2024-01-03'),
+  'GET /v1/history/downloads': { class: 'holder', request: ({ user: of }) => [`/v1/history/downloads?user=${of}`] },
   'GET /v1/history/objects': stored('objects?limit=1'),
   'GET /v1/history/objects/{key}': { class: 'market', mayAnswer: 'object.unknown', request: at('/v1/history/objects/none') },
   'GET /v1/history/objects/{key}/data': { class: 'market', mayAnswer: 'object.unknown', request: at('/v1/history/objects/none/data') },

@@ -31,6 +31,7 @@ test('no answer about a joined download says anything of who asked first, and le
     await alice.get(`/v1/jobs/${id}/callbacks`),
     await alice.get('/v1/jobs?user=alice'),
     await alice.post('/v1/historical/option?dry_run=true', DECADE),
+    await alice.get('/v1/history/downloads'),
     await alice.post('/v1/history/gaps', gaps),
     await alice.get('/v1/history/coverage?root=AAPL&dataset=option&schema=quote&from=2023-12-01&to=2023-12-31'),
   ];

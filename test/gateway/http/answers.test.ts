@@ -30,7 +30,7 @@ test('the document says of each operation how it succeeds: 200, and 202 where wo
     'POST /v1/historical/option': ['200', '202'],
     'POST /v1/historical/stock': ['200', '202'],
     'POST /historical/option': ['200', '202'],
-    'POST /v1/history/gaps': ['202'],
+    'POST /v1/history/gaps': ['200', '202'],
     'POST /v1/users/{id}/picks': ['200', '202'],
     'POST /v1/cron/weekly-picks': ['202'],
     'GET /v1/history/objects/{key}/data': ['200', '206'],

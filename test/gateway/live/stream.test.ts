@@ -219,3 +219,14 @@ test('the end of a job is told although no message was', async () => {
   await source.ended;
   expect(source.of('end')).toMatchObject([{ state: 'completed' }]);
 });
+
+test('a client hears that the gateway has lost the broker, and that it has it again', async () => {
+  const source = await events(mesh.operator);
+  await expect.poll(() => source.of('hello')).toHaveLength(1);
+  const bringBack = await mesh.takeBrokerAway();
+  await expect.poll(() => source.of('broker')).toEqual([{ state: 'offline' }]);
+  const later = await events(mesh.operator);
+  await expect.poll(() => later.of('broker')).toEqual([{ state: 'offline' }]);
+  await bringBack();
+  await expect.poll(() => source.of('broker'), { timeout: 20_000 }).toEqual([{ state: 'offline' }, { state: 'online' }]);
+});

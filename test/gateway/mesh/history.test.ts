@@ -13,6 +13,7 @@ const row = (begin: Date, more: Partial<MeshStats> = {}): MeshStats => ({
   details: {
     queues: { foreground: { ready: 10, running: 2, oldest_s: 1.5 } },
     types: { fetch: { completed: 30, failed: 3 } },
+    flow: { foreground: { in: 60, out: 33 } },
     codes: { 'source.timeout': 3 },
     sources: { yahoo_finance: { answers: 40, errors: 3, p95_s: 0.4 } },
     ...{ wait: bucketsOf([1, 1, 1]), run: bucketsOf([0.1]), login_fresh: bucketsOf([2, 2]) },
@@ -33,6 +34,8 @@ test('each minute has its value, and one that nobody wrote is a gap', async () =
   expect(body.series.ready).toEqual([0, 1, null, 3, null]);
   expect(body.series['ready.foreground']).toEqual([10, 10, null, 10, null]);
   expect(body.series['completed.fetch']).toEqual([30, 30, null, 30, null]);
+  expect(body.series['in.foreground']).toEqual([60, 60, null, 60, null]);
+  expect(body.series['out.foreground']).toEqual([33, 33, null, 33, null]);
   expect(Object.keys(body.series).some((name) => /p50|codes|sources|slots/.test(name))).toBe(false);
 });
 

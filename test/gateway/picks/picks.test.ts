@@ -62,6 +62,21 @@ test('all versions are listed, the newest first', async () => {
   expect((await mesh.operator.get('/v1/users/alice/picks/history?before=2026-01-12')).body.reports.length).toBe(2);
 });
 
+test('everybody who gets a report is listed with the newest version of the newest week, in pages', async () => {
+  for (const user of ['alice', 'bob', 'carol']) await mesh.operator.put(`/v1/users/${user}/profile`, {});
+  await store(1, '2026-01-12');
+  await store(2, '2026-01-12');
+  await store(3);
+  const { body } = await mesh.operator.get('/v1/picks?limit=2');
+  expect(body.this_week).toBe(weekOf(Temporal.Now.instant()));
+  expect(body.users.map(({ user, newest }: { user: string; newest: unknown }) => [user, newest])).toEqual([
+    ['alice', expect.objectContaining({ week_of: '2026-01-12', version: 2, source: 'quant' })],
+    ['bob', null],
+  ]);
+  const rest = (await mesh.operator.get(`/v1/picks?limit=2&cursor=${body.next}`)).body;
+  expect([rest.users.map(({ user }: { user: string }) => user), rest.next]).toEqual([['carol'], null]);
+});
+
 test('the record names the weeks that have none, what is measured, and what must stand beside it', async () => {
   await store(1);
   const { status, body } = await mesh.operator.get('/v1/users/alice/picks/record');

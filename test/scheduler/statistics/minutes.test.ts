@@ -58,6 +58,7 @@ test('a row is written when its minute is over, with what was asked for and ende
     details: {
       types: { fetch: { completed: 1, failed: 1 } },
       codes: { 'symbol.unknown': 1 },
+      flow: { foreground: { in: 3, out: 2 } },
       queues: { foreground: { ready: 1, running: 0 } },
     },
   });
@@ -201,6 +202,16 @@ test('an hour and a minute that are merged weigh by their minutes, in all and by
   const merged = mergeStats(new Date(0), [{ ...standing(100, 0, null), minutes: 60 }, standing(39, 0, null)]);
   // (100 × 60 + 39) ÷ 61
   expect([merged?.ready, merged?.details.queues.foreground?.ready]).toEqual([99, 99]);
+});
+
+test('merged rows add what each queue took and gave, and those of earlier versions count as nothing', () => {
+  const [earlier, one, other] = [standing(0, 0, null), standing(0, 0, null), standing(0, 0, null)];
+  one.details.flow = { foreground: { in: 2, out: 1 } };
+  other.details.flow = { foreground: { in: 3, out: 5 }, background_fetch: { in: 1, out: 0 } };
+  expect(mergeStats(new Date(0), [earlier, one, other])?.details.flow).toEqual({
+    foreground: { in: 5, out: 6 },
+    background_fetch: { in: 1, out: 0 },
+  });
 });
 
 test('merged rows add what happened, average what stood, and keep the longest wait', () => {

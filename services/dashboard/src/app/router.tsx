@@ -1,6 +1,7 @@
 /** The addresses of the pages. Filters stand in the query, as plain words: a link shows the same. */
-import { createRootRoute, createRoute, createRouter, Navigate } from '@tanstack/react-router';
-import { type FunctionComponent, lazy } from 'react';
+import { createRootRoute, createRoute, createRouter } from '@tanstack/react-router';
+import { type FunctionComponent, lazy, useState } from 'react';
+import { Home } from './home.tsx';
 import { NotFound } from './not-found.tsx';
 import { PageError } from './page-error.tsx';
 import { Root } from './root.tsx';
@@ -17,7 +18,25 @@ function writeSearch(search: Record<string, unknown>): string {
   return text === '' ? '' : `?${text}`;
 }
 
-const page = (load: () => Promise<{ default: FunctionComponent }>) => lazy(load);
+const loads = new Map<unknown, () => Promise<unknown>>();
+
+/** A page that is loaded when it is shown, or before by `loadPage`: then it is drawn without a fallback, which React would keep for 300 ms. */
+function page(load: () => Promise<{ default: FunctionComponent }>): FunctionComponent {
+  let loaded: FunctionComponent | undefined;
+  const once = () =>
+    load().then((module) => {
+      loaded = module.default;
+      return module;
+    });
+  const Late = lazy(once);
+  // biome-ignore lint/correctness/noComponentHookFactories: called once for each page, when this module is loaded
+  function Page() {
+    const [Shown] = useState<FunctionComponent>(() => loaded ?? Late);
+    return <Shown />;
+  }
+  loads.set(Page, once);
+  return Page;
+}
 
 const root = createRootRoute({ component: Root, notFoundComponent: NotFound, errorComponent: PageError });
 
@@ -30,12 +49,13 @@ const at = (path: string, component: FunctionComponent) =>
     validateSearch: (search): Search => search as Search,
   });
 
+const mesh = page(() => import('../pages/mesh/page.tsx'));
+// Most who come without a page are led there.
+loads.set(Home, loads.get(mesh) as () => Promise<unknown>);
+
 const routes = [
-  at('/', () => <Navigate to="/mesh" replace />),
-  at(
-    '/mesh',
-    page(() => import('../pages/mesh/page.tsx')),
-  ),
+  at('/', Home),
+  at('/mesh', mesh),
   at(
     '/jobs',
     page(() => import('../pages/jobs/page.tsx')),
@@ -53,13 +73,32 @@ const routes = [
     page(() => import('../pages/portfolio/page.tsx')),
   ),
   at(
+    '/history',
+    page(() => import('../pages/history/page.tsx')),
+  ),
+  at(
+    '/picks',
+    page(() => import('../pages/picks/users-page.tsx')),
+  ),
+  at(
+    '/picks/$user',
+    page(() => import('../pages/picks/page.tsx')),
+  ),
+  at(
     '/symbols/$symbol',
     page(() => import('../pages/symbol/page.tsx')),
   ),
-  at('/admin', () => <Navigate to="/admin/$section" params={{ section: 'schedules' }} replace />),
-  at(
-    '/admin/$section',
-    page(() => import('../pages/admin/page.tsx')),
+  ...['/admin', '/admin/$section'].map((path) =>
+    at(
+      path,
+      page(() => import('../pages/admin/page.tsx')),
+    ),
+  ),
+  ...['/options', '/options/$symbol'].map((path) =>
+    at(
+      path,
+      page(() => import('../pages/options/page.tsx')),
+    ),
   ),
 ];
 
@@ -70,3 +109,11 @@ export const router = createRouter({
   stringifySearch: writeSearch,
   scrollRestoration: true,
 });
+
+/** Loads the page of the present address while the gateway is asked who is signed in: else the one waits for the other. */
+export function loadPage(): void {
+  const match = router.matchRoutes(router.latestLocation).at(-1);
+  const load = match && loads.get(router.routesById[match.routeId as keyof typeof router.routesById].options.component);
+  // What is wrong with it is said where it is drawn.
+  void load?.().catch(() => {});
+}

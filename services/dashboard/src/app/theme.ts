@@ -13,8 +13,8 @@ export const theme = createTheme({
   headings: { fontWeight: '600', sizes: { h1: { fontSize: '20px', lineHeight: '28px' }, h2: { fontSize: '15px', lineHeight: '22px' } } },
   components: {
     Tooltip: { defaultProps: { events: { hover: true, focus: true, touch: true }, openDelay: 250, multiline: true, maw: 360 } },
-    // Its head is a <header>, which would be a second banner of the page.
-    Modal: { defaultProps: { transitionProps: { duration: 0 }, attributes: { header: { role: 'presentation' } } } },
+    // Its head is no second banner of the page.
+    Modal: { defaultProps: { transitionProps: { duration: 0 }, attributes: { header: { role: 'none' } } } },
   },
 });
 

@@ -8,7 +8,7 @@ export interface StatusEvent {
   state: JobState;
   attempt: number;
   worker?: string;
-  progress?: { done: number; total: number; failed?: number };
+  progress?: { done: number; total: number } & Partial<Record<'failed' | 'skipped' | 'no_data' | 'not_entitled' | 'not_yet', number>>;
   reason?: string;
   code?: string;
   queue?: Schemas['JobSummary']['queue'];
@@ -75,6 +75,11 @@ export interface AlertEvent {
   text: string;
 }
 
+/** Whether the gateway has the broker, from which it hears all that it tells. */
+export interface BrokerEvent {
+  state: 'online' | 'offline';
+}
+
 interface Bodies {
   status: StatusEvent;
   job: JobEvent;
@@ -95,6 +100,5 @@ export type FromHub =
   /** Events were missed: read everything again. */
   | { kind: 'gap' };
 
-/** From a page to the worker. */
-/** `stop`: nobody is signed in any more. */
+/** From a page to the worker. `stop`: nobody is signed in any more. */
 export type ToHub = 'hello' | 'bye' | 'restart' | 'stop';

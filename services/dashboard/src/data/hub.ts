@@ -1,5 +1,5 @@
 /** The one event stream of a browser: opened once, its events gathered and given to all pages, at most four times a second. */
-import { EVENT_TYPES, type FromHub, type LiveEvent, type ToHub } from './events.ts';
+import { type BrokerEvent, EVENT_TYPES, type FromHub, type LiveEvent, type ToHub } from './events.ts';
 
 /** A burst of 1,000 changes a second becomes four messages a second for each page. */
 const GATHER_MS = 250;
@@ -48,6 +48,12 @@ export function createHub(open: () => EventSource = () => new EventSource('/v1/e
       hasGap = false;
     });
     opened.addEventListener('reset', () => tell({ kind: 'gap' }));
+    opened.addEventListener('broker', (event) => {
+      const isThere = (JSON.parse((event as MessageEvent<string>).data) as BrokerEvent).state === 'online';
+      become(isThere ? 'live' : 'away', isThere ? '' : 'the message broker does not answer');
+      // The gateway has heard nothing meanwhile.
+      if (isThere) tell({ kind: 'gap' });
+    });
     for (const type of EVENT_TYPES)
       opened.addEventListener(type, (event) =>
         batch.add({ type, body: JSON.parse((event as MessageEvent<string>).data), received: Date.now() } as LiveEvent),

@@ -8,6 +8,9 @@ import type { LiveEvent, StatusEvent } from './events.ts';
 
 const SOON_MS = 1_000;
 const COUNTS_MS = 2_500;
+const SOURCES_MS = 10_000;
+/** A row of the statistics over time is of a minute. */
+const MINUTE_MS = 60_000;
 
 const ORDER: Record<JobState, number> = {
   scheduled: 0,
@@ -78,6 +81,10 @@ export function createPatches(queries: QueryClient): (events: LiveEvent[]) => vo
       if (event.type === 'status') {
         states.set(event.body.id, event.body);
         patchJob(event.body);
+        if (event.body.type === 'history') patchDownload(queries, event.body, soon);
+        if (event.body.type === 'picks') soon(['picks'], SOON_MS);
+        const { type, symbol } = event.body;
+        if (type === 'rank' && symbol !== undefined) soon(['ranking', symbol], SOON_MS);
       } else invalidate(event, soon);
     }
     if (states.size === 0) return;
@@ -86,6 +93,31 @@ export function createPatches(queries: QueryClient): (events: LiveEvent[]) => vo
     soon(['workers'], SOON_MS);
     soon(['logins'], SOON_MS);
   };
+}
+
+interface Downloads {
+  downloads: Schemas['HistoryDownload'][];
+}
+
+/** The bar moves with each event; its pace, and what the days of the calendar have become, are read again once in a while. */
+function patchDownload(queries: QueryClient, { id, state, progress }: StatusEvent, soon: (key: QueryKey, ms: number) => void): void {
+  const key = ['history', 'downloads'];
+  if (progress !== undefined)
+    queries.setQueryData<Downloads>(key, (data) => data && { ...data, downloads: data.downloads.map((row) => counted(row, id, progress)) });
+  soon(key, ORDER[state] === 3 ? 0 : SOON_MS);
+  soon(['history', 'coverage'], COUNTS_MS);
+  if (ORDER[state] === 3) soon(['history', 'failed'], 0);
+}
+
+function counted(
+  row: Schemas['HistoryDownload'],
+  id: string,
+  { done, total, ...rest }: NonNullable<StatusEvent['progress']>,
+): Schemas['HistoryDownload'] {
+  if (row.job_id !== id) return row;
+  const { failed = 0, skipped = 0, no_data = 0, not_entitled = 0, not_yet = 0 } = rest;
+  const pending = Math.max(0, total - done - failed - skipped - no_data - not_entitled - not_yet);
+  return { ...row, items: { pending, done, skipped, no_data, failed, not_entitled, not_yet, total } };
 }
 
 /** undefined: no row has changed. */
@@ -107,6 +139,8 @@ function invalidate(event: Exclude<LiveEvent, { type: 'status' }>, soon: (key: Q
   switch (event.type) {
     case 'stats':
       soon(['stats'], 0);
+      soon(['sources'], SOURCES_MS);
+      soon(['stats-history'], MINUTE_MS);
       break;
     case 'alert':
       soon(['alerts'], 0);
@@ -121,6 +155,7 @@ function invalidate(event: Exclude<LiveEvent, { type: 'status' }>, soon: (key: Q
     case 'data':
       soon(['symbol', event.body.symbol], SOON_MS);
       soon(['ranking', event.body.symbol], SOON_MS);
+      if (event.body.kind === 'ranks') soon(['ranking', 'symbols'], COUNTS_MS);
       soon(['portfolio'], SOON_MS);
       soon(['users'], COUNTS_MS);
       break;

@@ -3,6 +3,7 @@ import type { QueryClient } from '@tanstack/react-query';
 import { useEffect, useEffectEvent, useSyncExternalStore } from 'react';
 import type { FromHub, LiveEvent, ToHub } from './events.ts';
 import { createHub } from './hub.ts';
+import { arrived, paced } from './pace.ts';
 import { createPatches } from './patches.ts';
 
 /** While the stream is away, what is shown is read again so often. */
@@ -41,8 +42,12 @@ export function startStream(queries: QueryClient): void {
       if (message.reason === 'signed out') void queries.invalidateQueries({ queryKey: ['me'] });
     } else if (pausedSince === undefined && message.kind === 'gap') setTimeout(readAgain, Math.random() * JITTER_MS);
     else if (pausedSince === undefined && message.kind === 'events') {
-      patch(message.events);
-      for (const listen of listeners) listen(message.events, message.dropped);
+      arrived(message.events.length);
+      paced(() => {
+        if (pausedSince !== undefined) return;
+        patch(message.events);
+        for (const listen of listeners) listen(message.events, message.dropped);
+      });
     }
   };
   connect(hear);

@@ -1,4 +1,4 @@
-/** How moments and durations are written. Moments are in the viewer's zone; `momentHint` has the exchange's and UTC. */
+/** How moments and durations are written. Moments are in the viewer's zone if nothing else is chosen; `momentHint` has the exchange's and UTC. */
 import { NONE } from './numbers.ts';
 
 const THIN = '\u2009';
@@ -22,25 +22,58 @@ export function wait(seconds: number | null | undefined): string {
 
 export const secondsBetween = (from: string, to: string | number): number => (new Date(to).getTime() - new Date(from).getTime()) / 1000;
 
-const part = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat('en-GB', options);
-const time = part({ hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const dayTime = part({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+/** `local`: in the viewer's zone; `relative`: as an age. */
+export type TimeStyle = 'local' | 'utc' | 'relative';
+let style: TimeStyle = 'local';
+export const timeStyle = (): TimeStyle => style;
+/** Chosen for all pages: parts/time-style.ts. */
+export function writeTimesAs(chosen: TimeStyle): void {
+  style = chosen;
+}
 
-/** `14:02:10` today, `26 Nov 14:02` this year, else `2025-11-26`. */
+const part = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat('en-GB', options);
+const zoned = (zone: { timeZone?: string }) => ({
+  time: part({ ...zone, hour: '2-digit', minute: '2-digit', second: '2-digit' }),
+  minute: part({ ...zone, hour: '2-digit', minute: '2-digit' }),
+  dayTime: part({ ...zone, day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' }),
+  dayMonth: part({ ...zone, day: 'numeric', month: 'short' }),
+  // As 2025-11-26.
+  day: new Intl.DateTimeFormat('en-CA', { ...zone, year: 'numeric', month: '2-digit', day: '2-digit' }),
+});
+const LOCAL = zoned({});
+const UTC = zoned({ timeZone: 'UTC' });
+
+/** `14:02:10` today, `26 Nov 14:02` this year, else `2025-11-26`; in the style that is chosen for all pages. */
 export function moment(at: string | number | null | undefined, now = Date.now()): string {
   if (at == null) return NONE;
+  return style === 'relative' ? distance(new Date(at), now) : clock(at, now);
+}
+
+/** The same, never as an age: for sentences such as "until 14:02:10". */
+export function clock(at: string | number, now = Date.now()): string {
   const date = new Date(at);
-  const today = new Date(now);
-  if (date.toDateString() === today.toDateString()) return time.format(date);
-  if (date.getFullYear() === today.getFullYear()) return dayTime.format(date).replace(',', '');
-  return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, '0')}-${String(date.getDate()).padStart(2, '0')}`;
+  const { time, dayTime, day } = style === 'utc' ? UTC : LOCAL;
+  const [written, today] = [day.format(date), day.format(now)];
+  const zone = style === 'utc' ? ' UTC' : '';
+  if (written === today) return time.format(date) + zone;
+  if (written.slice(0, 4) === today.slice(0, 4)) return dayTime.format(date).replace(',', '') + zone;
+  return written;
+}
+
+function distance(date: Date, now: number): string {
+  const seconds = (now - date.getTime()) / 1000;
+  return seconds >= 0 ? `${age(seconds)} ago` : `in ${age(-seconds)}`;
+}
+
+/** For the axis of a chart: `14:02`, over more than two days `26 Nov`. In the zone in which the page writes its other times. */
+export function tick(at: number, isLong: boolean): string {
+  const { minute, dayMonth } = style === 'utc' ? UTC : LOCAL;
+  return (isLong ? dayMonth : minute).format(at);
 }
 
 /** The same moment in the exchange's zone and in UTC, and its age. */
 export function momentHint(at: string | number, zone = 'America/New_York', now = Date.now()): string {
   const date = new Date(at);
   const inZone = part({ timeZone: zone, dateStyle: 'medium', timeStyle: 'medium' }).format(date);
-  const seconds = (now - date.getTime()) / 1000;
-  const distance = seconds >= 0 ? `${age(seconds)} ago` : `in ${age(-seconds)}`;
-  return `${inZone} (${zone})\n${date.toISOString().replace('T', ' ').replace('.000', '')} (UTC)\n${distance}`;
+  return `${inZone} (${zone})\n${date.toISOString().replace('T', ' ').replace('.000', '')} (UTC)\n${distance(date, now)}`;
 }

@@ -2,6 +2,7 @@
 import { Alert, Button, Skeleton } from '@mantine/core';
 import { type ReactNode, useEffect, useState } from 'react';
 import { ApiError } from '../data/client.ts';
+import { lacks, type Right } from '../data/session.ts';
 
 /** Nothing for 200 ms: what comes at once does not flicker. */
 export function Loading({ lines = 6 }: { lines?: number }) {
@@ -50,6 +51,11 @@ export function Failure({ error, retry }: { error: Error; retry?: () => unknown 
       </Alert>
     </div>
   );
+}
+
+/** In the place of a page whose every part needs a right that the key lacks. */
+export function Forbidden({ right }: { right: Right }) {
+  return <Failure error={new ApiError({ status: 403, code: 'auth.forbidden', title: 'Not for this key', detail: lacks(right) })} />;
 }
 
 interface Query<T> {

@@ -7,12 +7,15 @@ import {
   tableFeatures,
   useTable,
 } from '@tanstack/react-table';
-import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, useMemo, useRef, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useMemo, useRef, useState } from 'react';
+
+const LongRows = lazy(() => import('./long-rows.tsx'));
 
 /** Fewer rows are all in the page, where the browser's own search finds them. */
 const VIRTUAL_FROM = 200;
 const ROW_PX = 36;
+/** As many as are in sight before a long table knows how high it is. */
+const FIRST_ROWS = 40;
 
 const features = tableFeatures({ rowSortingFeature, columnVisibilityFeature, sortedRowModel: createSortedRowModel() });
 
@@ -58,10 +61,19 @@ export function Table<T extends object>({ name, columns, rows, rowKey, sort, hei
   const sorted = table.getRowModel().rows.map(({ original }) => original);
   const box = useRef<HTMLDivElement>(null);
   const isVirtual = height !== undefined && sorted.length >= VIRTUAL_FROM;
-  const shown = useShown(sorted.length, box, isVirtual);
   const isSorted = (id: string) => (sorting[0]?.id === id ? (sorting[0].desc ? 'descending' : 'ascending') : undefined);
   const press = (id: string) =>
     setSorting(sorting[0]?.id === id ? (sorting[0].desc ? [{ id, desc: false }] : [{ id, desc: true }]) : [{ id, desc: false }]);
+  const draw = (from: number, to: number) =>
+    sorted.slice(from, to).map((row, at) => (
+      <tr key={rowKey(row)} aria-rowindex={isVirtual ? from + at + 2 : undefined} data-marked={marked?.(row) || undefined}>
+        {columns.map(({ id, cell, align, grow }) => (
+          <td key={id} data-align={align} data-grow={grow}>
+            {cell(row)}
+          </td>
+        ))}
+      </tr>
+    ));
 
   return (
     <div
@@ -90,48 +102,17 @@ export function Table<T extends object>({ name, columns, rows, rowKey, sort, hei
           </tr>
         </thead>
         <tbody>
-          <Room px={shown.before} columns={columns.length} />
-          {sorted.slice(shown.from, shown.to).map((row, at) => (
-            <tr key={rowKey(row)} aria-rowindex={isVirtual ? shown.from + at + 2 : undefined} data-marked={marked?.(row) || undefined}>
-              {columns.map(({ id, cell, align, grow }) => (
-                <td key={id} data-align={align} data-grow={grow}>
-                  {cell(row)}
-                </td>
-              ))}
-            </tr>
-          ))}
-          <Room px={shown.after} columns={columns.length} />
+          {isVirtual ? (
+            <Suspense fallback={draw(0, FIRST_ROWS)}>
+              <LongRows count={sorted.length} columns={columns.length} rowPx={ROW_PX} box={box} draw={draw} />
+            </Suspense>
+          ) : (
+            draw(0, sorted.length)
+          )}
         </tbody>
       </table>
     </div>
   );
-}
-
-/** Stands for the rows that are not in the page: rows with a position of their own break the widths of columns. */
-function Room({ px, columns }: { px: number; columns: number }) {
-  if (px === 0) return null;
-  return (
-    <tr aria-hidden="true">
-      <td colSpan={columns} style={{ height: px, padding: 0 }} />
-    </tr>
-  );
-}
-
-function useShown(count: number, box: React.RefObject<HTMLElement | null>, isVirtual: boolean) {
-  const virtual = useVirtualizer({
-    count,
-    getScrollElement: () => box.current,
-    estimateSize: () => ROW_PX,
-    overscan: 12,
-    enabled: isVirtual,
-  });
-  if (!isVirtual) return { from: 0, to: count, before: 0, after: 0 };
-  const items = virtual.getVirtualItems();
-  const first = items[0];
-  const last = items.at(-1);
-  if (first === undefined || last === undefined)
-    return { from: 0, to: Math.min(count, 40), before: 0, after: Math.max(0, count - 40) * ROW_PX };
-  return { from: first.index, to: last.index + 1, before: first.start, after: virtual.getTotalSize() - last.end };
 }
 
 function definition<T extends object>({ id, by }: Column<T>) {

@@ -2,7 +2,8 @@
 import { useComputedColorScheme } from '@mantine/core';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import uPlot from 'uplot';
-import { moment } from '../format/times.ts';
+import 'uplot/dist/uPlot.min.css';
+import { clock, tick } from '../format/times.ts';
 
 export interface Line {
   name: string;
@@ -23,6 +24,8 @@ interface TimeChartProps {
 }
 
 const COLOURS = 4;
+/** Seconds: an axis that is longer names days. */
+const LONG_S = 129_600;
 const colour = (index: number): string =>
   getComputedStyle(document.documentElement)
     .getPropertyValue(`--chart-${(index % COLOURS) + 1}`)
@@ -76,7 +79,7 @@ export function TimeChart({ title, at, lines, format, height = 150, isWhole = fa
             {name} {format(values[place] ?? null)}
           </span>
         ))}
-        <span>{at[place] === undefined ? '' : `at ${moment(at[place])}`}</span>
+        <span>{at[place] === undefined ? '' : `at ${clock(at[place] as number)}`}</span>
       </div>
     </div>
   );
@@ -93,7 +96,7 @@ function sentence(title: string, at: readonly number[], lines: readonly Line[], 
     if (known.length === 0) return `${name}: nothing measured`;
     return `${name}: last ${format(known.at(-1) ?? null)}, lowest ${format(Math.min(...known))}, highest ${format(Math.max(...known))}`;
   });
-  const range = at.length === 0 ? '' : ` From ${moment(at[0])} to ${moment(at.at(-1))}.`;
+  const range = at.length === 0 ? '' : ` From ${clock(at[0] as number)} to ${clock(at.at(-1) as number)}.`;
   return `${title}.${range} ${parts.join('; ')}.`;
 }
 
@@ -127,7 +130,12 @@ function options(names: string[], { width, height, isWhole, format, onIndex }: D
     legend: { show: false },
     scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), high === null || high === 0 ? 1 : high * 1.08] } },
     axes: [
-      { ...axis, values: '{HH}:{mm}', size: 24 },
+      {
+        ...axis,
+        size: 24,
+        space: 64,
+        values: (_, ticks) => ticks.map((second) => tick(second * 1000, (ticks.at(-1) ?? 0) - (ticks[0] ?? 0) > LONG_S)),
+      },
       { ...axis, size: 56, values: (_, ticks) => ticks.map(format), ...(isWhole && { incrs: WHOLE }) },
     ],
     series: [
@@ -143,28 +151,4 @@ function options(names: string[], { width, height, isWhole, format, onIndex }: D
     ],
     hooks: { setCursor: [(chart) => onIndex(chart.cursor.idx ?? null)] },
   };
-}
-
-/** The last values as a small line; the number beside it is the text. */
-export function Sparkline({ values }: { values: readonly (number | null)[] }) {
-  const [width, height] = [84, 20];
-  const most = Math.max(1, ...values.map((value) => value ?? 0));
-  const step = width / Math.max(1, values.length - 1);
-  let isDrawing = false;
-  const path = values
-    .map((value, index) => {
-      if (value === null) {
-        isDrawing = false;
-        return '';
-      }
-      const point = `${isDrawing ? 'L' : 'M'}${(index * step).toFixed(1)} ${(height - 1 - (value / most) * (height - 2)).toFixed(1)}`;
-      isDrawing = true;
-      return point;
-    })
-    .join('');
-  return (
-    <svg className="spark" width={width} height={height} aria-hidden="true">
-      <path d={path} fill="none" stroke="var(--chart-1)" strokeWidth="1.5" />
-    </svg>
-  );
 }

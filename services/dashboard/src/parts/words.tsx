@@ -4,6 +4,8 @@ import { type ReactNode, useState } from 'react';
 import type { JobState, Schemas } from '../data/client.ts';
 import { NONE, percent } from '../format/numbers.ts';
 import { moment, momentHint } from '../format/times.ts';
+import { useNow } from './now.ts';
+import { useTimeStyle } from './time-style.ts';
 
 /** `tone` gives a colour; mark and word say the same without it. */
 const STATES: Record<JobState, { mark: string; word: string; tone: string }> = {
@@ -61,8 +63,12 @@ export function Hint({ text, children }: { text: string; children: ReactNode }) 
   );
 }
 
-/** A moment in the viewer's zone. */
+const AGES_MS = 10_000;
+const NEVER_MS = 2_147_483_647;
+
+/** A moment as it is chosen for all pages. */
 export function Moment({ at }: { at: string | null | undefined }) {
+  useNow(useTimeStyle() === 'relative' ? AGES_MS : NEVER_MS);
   if (at == null) return <>{NONE}</>;
   return (
     <Hint text={momentHint(at)}>
@@ -94,12 +100,17 @@ export function Simulated({ when }: { when: boolean }) {
   );
 }
 
-/** The text, and a button that copies it. The clipboard of a browser needs HTTPS or this machine; elsewhere the text is selected in a field. */
+/** The clipboard of a browser needs HTTPS or this machine; elsewhere the text is selected in a field. */
+export async function copyText(text: string): Promise<void> {
+  if (navigator.clipboard === undefined) copyByField(text);
+  else await navigator.clipboard.writeText(text);
+}
+
+/** A button that copies the text. */
 export function Copy({ text, name }: { text: string; name: string }) {
   const [done, setDone] = useState(false);
   async function copy(): Promise<void> {
-    if (navigator.clipboard === undefined) copyByField(text);
-    else await navigator.clipboard.writeText(text);
+    await copyText(text);
     setDone(true);
     setTimeout(() => setDone(false), 1_500);
   }

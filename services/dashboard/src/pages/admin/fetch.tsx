@@ -1,4 +1,5 @@
-import { JobForm, useJobTypes } from '../../parts/job-form.tsx';
+import { JobForm } from '../../parts/jobs/form.tsx';
+import { useJobTypes } from '../../parts/jobs/types.ts';
 import { Panel } from '../../parts/panel.tsx';
 import { Loaded } from '../../parts/states.tsx';
 

@@ -5,11 +5,12 @@ import { lacks, may, useMe } from '../../data/session.ts';
 import { Panel } from '../../parts/panel.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
-import { Copy, Mark, Moment } from '../../parts/words.tsx';
+import { Mark, Moment } from '../../parts/words.tsx';
 import { Confirm } from './confirm.tsx';
 import { LastChange } from './last-change.tsx';
 import { NewKey } from './new-key.tsx';
 import { type ApiKey, changed, useKeys } from './queries.ts';
+import { Secret } from './secret.tsx';
 
 const STATES: Record<ApiKey['state'], { tone: string; mark: string }> = {
   'in force': { tone: 'good', mark: '●' },
@@ -84,17 +85,6 @@ const COLUMNS: readonly Column<ApiKey>[] = [
   { id: 'end', title: 'Ends', align: 'right', cell: ({ expires_at, revoked_at }) => <Moment at={revoked_at ?? expires_at} /> },
   { id: 'change', title: 'Change', align: 'right', cell: (row) => <Changes row={row} /> },
 ];
-
-/** A secret that is shown this once. */
-export function Secret({ name, text }: { name: string; text: string }) {
-  return (
-    <div className="secret">
-      <span>{name}</span>
-      <code>{text}</code>
-      <Copy text={text} name={name.toLowerCase()} />
-    </div>
-  );
-}
 
 function Changes({ row: { id, name, state } }: { row: ApiKey }) {
   const { data: me } = useMe();

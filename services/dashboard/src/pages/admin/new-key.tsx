@@ -3,8 +3,8 @@ import { useMutation } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { answer, api } from '../../data/client.ts';
 import { Failure } from '../../parts/states.tsx';
-import { Secret } from './keys.tsx';
 import { changed } from './queries.ts';
+import { Secret } from './secret.tsx';
 
 const SCOPES = {
   read: 'sees everything, changes nothing',
@@ -37,14 +37,7 @@ export function NewKey({ close }: { close: () => void }) {
   return (
     <Modal opened onClose={close} title="New key" closeButtonProps={{ 'aria-label': 'Close' }}>
       {make.data ? (
-        <div role="status">
-          <p>These are shown this once:</p>
-          <Secret name="Key" text={make.data.key} />
-          <Secret name="Webhook secret" text={make.data.signing_secret} />
-          <div className="actions">
-            <Button onClick={close}>Close</Button>
-          </div>
-        </div>
+        <Made secrets={make.data} close={close} />
       ) : (
         <form
           className="stack"
@@ -96,5 +89,18 @@ export function NewKey({ close }: { close: () => void }) {
         </form>
       )}
     </Modal>
+  );
+}
+
+function Made({ secrets: { key, signing_secret }, close }: { secrets: { key: string; signing_secret: string }; close: () => void }) {
+  return (
+    <div role="status">
+      <p>These are shown this once:</p>
+      <Secret name="Key" text={key} />
+      <Secret name="Webhook secret" text={signing_secret} />
+      <div className="actions">
+        <Button onClick={close}>Close</Button>
+      </div>
+    </div>
   );
 }

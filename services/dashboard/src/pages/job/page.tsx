@@ -1,6 +1,7 @@
 import { Link, useParams } from '@tanstack/react-router';
 import { plain } from '../../format/numbers.ts';
 import { wait } from '../../format/times.ts';
+import { lastJobsPlace } from '../../parts/jobs/place.ts';
 import { Facts, Panel } from '../../parts/panel.tsx';
 import { Loaded } from '../../parts/states.tsx';
 import { usePageTitle } from '../../parts/title.ts';
@@ -27,9 +28,12 @@ export default function JobPage() {
 }
 
 function Job({ job }: { job: Detail }) {
+  const search = lastJobsPlace()?.search ?? {};
   return (
     <div className="stack">
-      <Link to="/jobs">← All jobs</Link>
+      <Link to="/jobs" search={search}>
+        ← {Object.keys(search).length > 0 ? 'Back to the list' : 'All jobs'}
+      </Link>
       <div className="page-head">
         <h1>
           {job.type} {job.symbol}

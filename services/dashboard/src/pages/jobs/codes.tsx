@@ -3,6 +3,7 @@ import { count } from '../../format/numbers.ts';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
 import { Moment } from '../../parts/words.tsx';
+import { RedriveAll } from './bulk.tsx';
 import type { Filters } from './filters.ts';
 import { useCodes } from './queries.ts';
 
@@ -37,6 +38,7 @@ export function Codes({ filters, change }: { filters: Filters; change: (changes:
       by: ({ last_ended_at }) => last_ended_at,
       cell: ({ last_ended_at }) => <Moment at={last_ended_at} />,
     },
+    { id: 'act', title: 'All of it', cell: ({ code }) => <RedriveAll filters={{ ...filters, code }} name="Redrive all" /> },
     {
       id: 'reason',
       title: 'Newest reason',

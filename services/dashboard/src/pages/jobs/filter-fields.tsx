@@ -1,9 +1,11 @@
 import { Button, NativeSelect, TextInput } from '@mantine/core';
-import { useDebouncedCallback, useHotkeys } from '@mantine/hooks';
+import { useDebouncedCallback } from '@mantine/hooks';
 import { useEffect, useRef, useState } from 'react';
 import { LIVE, QUEUES, SORTS, type Sort, TYPES } from './filters.ts';
 
 interface FieldsProps {
+  /** Whose jobs can be seen; undefined: of all users. */
+  ownUsers: readonly string[] | undefined;
   search: Record<string, string | undefined>;
   sort: Sort;
   isGrouped: boolean;
@@ -17,9 +19,7 @@ const any = (name: string, values: readonly string[]) => [
 
 const FILTERS = ['state', 'type', 'queue', 'symbol', 'user', 'worker', 'code', 'reason', 'min_age', 'max_age'];
 
-export function FilterFields({ search, sort, isGrouped, change }: FieldsProps) {
-  const first = useRef<HTMLInputElement>(null);
-  useHotkeys([['/', () => first.current?.focus()]]);
+export function FilterFields({ ownUsers, search, sort, isGrouped, change }: FieldsProps) {
   const hasFilter = FILTERS.some((name) => search[name]);
   const states = search.state?.split(',') ?? [];
   const isLive = states.length > 0 && states.every((state) => LIVE.includes(state as never));
@@ -27,7 +27,7 @@ export function FilterFields({ search, sort, isGrouped, change }: FieldsProps) {
   const sorts = (Object.keys(SORTS) as Sort[]).filter((name) => (name !== 'urgent' || isLive) && (name !== 'ended' || isEnded));
   return (
     <div className="fields" role="search">
-      <TextField ref={first} name="reason" label="Text of the reason ( / )" search={search} change={change} width={180} />
+      <TextField name="reason" label="Text of the reason" search={search} change={change} width={150} />
       <NativeSelect
         size="xs"
         aria-label="Type"
@@ -43,8 +43,21 @@ export function FilterFields({ search, sort, isGrouped, change }: FieldsProps) {
         data={any('any queue', QUEUES)}
       />
       <TextField name="symbol" label="Symbol" search={search} change={change} width={90} />
-      <TextField name="user" label="User" search={search} change={change} width={90} />
+      {ownUsers === undefined ? (
+        <TextField name="user" label="User" search={search} change={change} width={90} />
+      ) : (
+        ownUsers.length > 1 && (
+          <NativeSelect
+            size="xs"
+            aria-label="User"
+            value={search.user ?? ownUsers[0] ?? ''}
+            onChange={({ currentTarget }) => change({ user: currentTarget.value })}
+            data={[...ownUsers]}
+          />
+        )
+      )}
       <TextField name="code" label="Code" search={search} change={change} width={110} />
+      <AgeSelect search={search} change={change} />
       <NativeSelect
         size="xs"
         aria-label="Order"
@@ -69,24 +82,60 @@ export function FilterFields({ search, sort, isGrouped, change }: FieldsProps) {
   );
 }
 
+const HOUR = 3_600;
+const AGES: Record<string, string> = {
+  '': 'asked at any time',
+  [`max_age=${HOUR / 4}`]: 'within 15 min',
+  [`max_age=${HOUR}`]: 'within an hour',
+  [`max_age=${24 * HOUR}`]: 'within a day',
+  [`min_age=${HOUR / 4}`]: 'over 15 min ago',
+  [`min_age=${HOUR}`]: 'over an hour ago',
+  [`min_age=${24 * HOUR}`]: 'over a day ago',
+};
+
+/** Relative to now, in a link too. An address may say any other age. */
+function AgeSelect({ search: { min_age, max_age }, change }: Pick<FieldsProps, 'search' | 'change'>) {
+  const value = [max_age && `max_age=${max_age}`, min_age && `min_age=${min_age}`].filter(Boolean).join('&');
+  const other = value in AGES ? {} : { [value]: `${max_age ? `within ${max_age} s ` : ''}${min_age ? `over ${min_age} s ago` : ''}` };
+  return (
+    <NativeSelect
+      size="xs"
+      aria-label="Age"
+      value={value}
+      onChange={({ currentTarget }) =>
+        change({ min_age: undefined, max_age: undefined, ...Object.fromEntries(new URLSearchParams(currentTarget.value)) })
+      }
+      data={Object.entries({ ...AGES, ...other }).map(([key, label]) => ({ value: key, label }))}
+    />
+  );
+}
+
 interface TextFieldProps {
   name: string;
   label: string;
   search: Record<string, string | undefined>;
   change: (changes: Record<string, string | undefined>) => void;
   width: number;
-  ref?: React.Ref<HTMLInputElement>;
 }
 
 /** The address changes when the typing pauses; another address changes the field. */
-function TextField({ name, label, search, change, width, ref }: TextFieldProps) {
-  const [text, setText] = useState(search[name] ?? '');
-  const write = useDebouncedCallback((value: string) => change({ [name]: value.trim() || undefined }), 300);
-  useEffect(() => setText(search[name] ?? ''), [search, name]);
+function TextField({ name, label, search, change, width }: TextFieldProps) {
+  const said = search[name] ?? '';
+  const [text, setText] = useState(said);
+  const written = useRef(said);
+  const write = useDebouncedCallback((value: string) => {
+    written.current = value.trim();
+    change({ [name]: written.current || undefined });
+  }, 300);
+  // Not what this field itself has written: it may hold a letter more by now.
+  useEffect(() => {
+    if (said === written.current) return;
+    written.current = said;
+    setText(said);
+  }, [said]);
   return (
     <TextInput
       size="xs"
-      ref={ref ?? null}
       aria-label={label}
       placeholder={label.toLowerCase()}
       w={width}

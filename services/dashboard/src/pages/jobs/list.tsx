@@ -1,11 +1,13 @@
 import { Button, Checkbox } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
-import { useMemo, useState } from 'react';
+import { type ReactNode, type RefObject, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import type { Job } from '../../data/client.ts';
 import { queries } from '../../data/client.ts';
+import type { LiveEvent, StatusEvent } from '../../data/events.ts';
 import { useEvents } from '../../data/stream.ts';
 import { count, decimal } from '../../format/numbers.ts';
 import { age, secondsBetween, wait } from '../../format/times.ts';
+import { jobsPlaceOf, keepJobsPlace } from '../../parts/jobs/place.ts';
 import { useNow } from '../../parts/now.ts';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
@@ -15,22 +17,27 @@ import type { Filters, Sort } from './filters.ts';
 import { useJobs } from './queries.ts';
 
 interface ListProps {
+  /** The query of the address. */
+  search: Record<string, string | undefined>;
   filters: Filters;
   sort: Sort;
   change: (changes: Record<string, string | undefined>) => void;
 }
 
-export function JobList({ filters, sort, change }: ListProps) {
+export function JobList({ search, filters, sort, change }: ListProps) {
   const query = useJobs(filters, sort);
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const place = useRef<HTMLDivElement>(null);
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(() => jobsPlaceOf(search).chosen);
+  useEffect(() => keepJobsPlace(search, { chosen }), [search, chosen]);
   const [news, setNews] = useState<ReadonlySet<string>>(new Set());
   const now = useNow(1_000);
   const rows = useMemo(() => query.data?.pages.flatMap(({ jobs }) => jobs) ?? [], [query.data]);
 
   // Rows that come are counted and do not push away the one that is being read.
   useEvents((events) => {
-    const known = new Set(rows.map(({ id }) => id));
-    const fresh = events.flatMap(({ type, body }) => (type === 'job' && !known.has(body.id) && isMeant(body, filters) ? [body.id] : []));
+    const fresh = events.flatMap((event) =>
+      (event.type === 'job' || event.type === 'status') && isMeant(event, filters) ? [event.body.id] : [],
+    );
     if (fresh.length > 0) setNews((before) => new Set([...before, ...fresh]));
   });
   function showNews(): void {
@@ -38,21 +45,28 @@ export function JobList({ filters, sort, change }: ListProps) {
     void queries.invalidateQueries({ queryKey: ['jobs'] });
   }
 
+  function clear(): void {
+    setChosen(new Set());
+    // The button that had the focus goes with the selection.
+    place.current?.querySelector<HTMLElement>('.table-box')?.focus();
+  }
+  const known = useMemo(() => new Set(rows.map(({ id }) => id)), [rows]);
+  const unseen = [...news].filter((id) => !known.has(id)).length;
   const columns = useMemo(() => columnsOf({ chosen, setChosen, now, rows }), [chosen, now, rows]);
   return (
     <>
-      {news.size > 0 && (
+      {unseen > 0 && (
         <button type="button" className="news" onClick={showNews}>
-          {count(news.size)} new – show
+          {count(unseen)} new – show
         </button>
       )}
-      <BulkBar filters={filters} rows={rows} chosen={chosen} clear={() => setChosen(new Set())} />
+      <BulkBar filters={filters} rows={rows} hasMore={query.hasNextPage} chosen={chosen} clear={clear} />
       <Loaded query={query}>
         {() =>
           rows.length === 0 ? (
             <None filters={filters} change={change} />
           ) : (
-            <>
+            <Kept search={search} ref={place}>
               <Table name="Jobs" columns={columns} rows={rows} rowKey={({ id }) => id} height="70vh" marked={({ id }) => chosen.has(id)} />
               <div className="more">
                 <span className="dim">{count(rows.length)} shown</span>
@@ -62,7 +76,7 @@ export function JobList({ filters, sort, change }: ListProps) {
                   </Button>
                 )}
               </div>
-            </>
+            </Kept>
           )
         }
       </Loaded>
@@ -70,18 +84,48 @@ export function JobList({ filters, sort, change }: ListProps) {
   );
 }
 
-/** Whether a job that has just been announced belongs into the list. */
-function isMeant(
-  job: { type: string; queue: string; symbol?: string; user?: string },
-  { state, type, queue, symbol, user, code, reason, worker }: Filters,
-): boolean {
-  if (code !== undefined || reason !== undefined || worker !== undefined) return false;
-  if (state !== undefined && !state.split(',').includes('ready')) return false;
+interface KeptProps {
+  search: ListProps['search'];
+  ref: RefObject<HTMLDivElement | null>;
+  children: ReactNode;
+}
+
+/** Begins where the list was left, and remembers where it is. */
+function Kept({ search, ref, children }: KeptProps) {
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when the list comes
+  useLayoutEffect(() => {
+    const table = ref.current?.querySelector('.table-box');
+    const { scroll } = jobsPlaceOf(search);
+    if (!table || scroll === 0) return;
+    table.scrollTop = scroll;
+    // A long table knows its height a frame later.
+    const frame = requestAnimationFrame(() => {
+      table.scrollTop = scroll;
+    });
+    return () => cancelAnimationFrame(frame);
+  }, []);
   return (
-    (type ?? job.type) === job.type &&
-    (queue ?? job.queue) === job.queue &&
-    (symbol ?? job.symbol) === job.symbol &&
-    (user ?? job.user) === job.user
+    <div ref={ref} onScrollCapture={({ target }) => keepJobsPlace(search, { scroll: (target as Element).scrollTop })}>
+      {children}
+    </div>
+  );
+}
+
+/** Whether a job that comes, or that changes its state, belongs into the list. */
+function isMeant(event: Extract<LiveEvent, { type: 'job' | 'status' }>, filters: Filters): boolean {
+  const { state, type, queue, symbol, user, code, reason, worker } = filters;
+  const now: Partial<StatusEvent> = event.type === 'job' ? { state: 'ready' } : event.body;
+  // Without a state in the filter only what is new comes; a change of state is of a row that was there.
+  if (state === undefined ? event.type === 'status' : !state.split(',').includes(now.state as string)) return false;
+  const { body } = event;
+  return (
+    (type ?? body.type) === body.type &&
+    (queue ?? body.queue) === body.queue &&
+    (symbol ?? body.symbol) === body.symbol &&
+    (user ?? body.user) === body.user &&
+    (code ?? now.code) === now.code &&
+    (worker ?? now.worker) === now.worker &&
+    (reason === undefined || (now.reason?.toLowerCase().includes(reason.toLowerCase()) ?? false))
   );
 }
 

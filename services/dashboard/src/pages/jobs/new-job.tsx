@@ -1,11 +1,14 @@
 import { Modal, NativeSelect } from '@mantine/core';
 import { useState } from 'react';
 import type { Schemas } from '../../data/client.ts';
-import { JobForm, useJobTypes } from '../../parts/job-form.tsx';
+import { useFocusBack } from '../../parts/focus-back.ts';
+import { JobForm } from '../../parts/jobs/form.tsx';
+import { useJobTypes } from '../../parts/jobs/types.ts';
 import { Loaded } from '../../parts/states.tsx';
 
 /** Asks for a job of any type. */
 export default function NewJob({ close }: { close: () => void }) {
+  useFocusBack();
   return (
     <Modal opened onClose={close} title="New job" closeButtonProps={{ 'aria-label': 'Close' }}>
       <Loaded query={useJobTypes()}>{({ types }) => <Chosen types={types.filter(({ body }) => body !== null)} />}</Loaded>

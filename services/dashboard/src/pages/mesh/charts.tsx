@@ -1,4 +1,3 @@
-import { SegmentedControl } from '@mantine/core';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { count, share } from '../../format/numbers.ts';
@@ -47,8 +46,9 @@ const CHARTS: readonly Chart[] = [
 ];
 
 /** The range stands in the address. */
-export function Charts() {
-  const { span = '1h' } = useSearch({ strict: false }) as { span?: string };
+export default function Charts() {
+  const search = useSearch({ strict: false }) as { span?: string };
+  const { span = '1h' } = search;
   const known: Span = span in SPANS ? (span as Span) : '1h';
   const navigate = useNavigate();
   const query = useHistory(known);
@@ -56,14 +56,19 @@ export function Charts() {
     <Panel
       title="Over time"
       aside={
-        <SegmentedControl
-          size="xs"
-          aria-label="Range"
-          value={known}
-          onChange={(value) => void navigate({ to: '.', search: { span: value }, replace: true })}
-          data={Object.entries(SPANS).map(([value, { name }]) => ({ value, label: name }))}
-          transitionDuration={0}
-        />
+        <span className="spans" role="group" aria-label="Range">
+          {Object.entries(SPANS).map(([value, { name }]) => (
+            <button
+              key={value}
+              type="button"
+              className="tab"
+              aria-pressed={value === known}
+              onClick={() => void navigate({ to: '.', search: { ...search, span: value }, replace: true })}
+            >
+              {name}
+            </button>
+          ))}
+        </span>
       }
     >
       <div className="panel-body">

@@ -1,60 +1,91 @@
 import { NativeSelect, TextInput } from '@mantine/core';
-import { useRef, useState } from 'react';
-import type { LiveEvent } from '../../data/events.ts';
+import { Link, useNavigate } from '@tanstack/react-router';
+import { type MouseEvent, memo, useMemo, useRef, useState } from 'react';
 import { useEvents } from '../../data/stream.ts';
-import { moment } from '../../format/times.ts';
+import { clock } from '../../format/times.ts';
 import { Panel } from '../../parts/panel.tsx';
+import { type Line, lineOf, lineOfJob } from './feed-lines.ts';
+import { useEndedJobs } from './queries.ts';
 
 const LINES = 500;
+const KINDS = ['job', 'status', 'data', 'portfolio', 'presence', 'alert'] as const;
 
-interface Line {
-  key: number;
-  at: number;
-  type: LiveEvent['type'];
-  text: string;
+interface Lines {
+  lines: readonly Line[];
+  /** Lines that wait while the list is held. */
+  held: number;
+  hold: (on: boolean) => void;
 }
 
-/** What `mosquitto_sub` would show, as sentences. It holds still under the pointer or with the focus in it. */
-export function Feed() {
+/** Newest first. Under the pointer or with the focus in it the list holds still; what comes meanwhile is shown after that. */
+function useLines(): Lines {
   const [lines, setLines] = useState<readonly Line[]>([]);
-  const [type, setType] = useState('');
-  const [text, setText] = useState('');
-  const held = useRef<Line[]>([]);
+  const [held, setHeld] = useState(0);
+  const waiting = useRef<Line[]>([]);
   const isHeld = useRef(false);
   const next = useRef(0);
 
-  useEvents((events, dropped) => {
-    const fresh = events
-      .filter(({ type: kind }) => kind !== 'stats')
-      .map((event): Line => ({ key: next.current++, at: event.received, type: event.type, text: sentence(event) }));
-    if (dropped > 0) fresh.push({ key: next.current++, at: Date.now(), type: 'job', text: `… and ${dropped} more, too many to show` });
-    held.current = [...fresh.reverse(), ...held.current].slice(0, LINES);
-    if (!isHeld.current) show();
-  });
   function show(): void {
-    if (held.current.length === 0) return;
-    const fresh = held.current;
-    held.current = [];
+    if (waiting.current.length === 0) return;
+    const fresh = waiting.current;
+    waiting.current = [];
     setLines((before) => [...fresh, ...before].slice(0, LINES));
   }
-  function hold(on: boolean): void {
-    isHeld.current = on;
-    if (!on) show();
+  useEvents((events, dropped) => {
+    const told = events.filter(({ type }) => type !== 'stats');
+    // Of a burst only the newest are seen: no line is made for the others.
+    const fresh = told.slice(-LINES).map((event) => lineOf(event, next.current++));
+    const missing = dropped + told.length - fresh.length;
+    if (missing > 0)
+      fresh.push({ key: `${next.current++}`, at: Date.now(), kind: 'job', tone: 'calm', text: `… and ${missing} more, too many to show` });
+    waiting.current = [...fresh.reverse(), ...waiting.current].slice(0, LINES);
+    if (isHeld.current) setHeld(waiting.current.length);
+    else show();
+  });
+  return {
+    lines,
+    held,
+    hold(on) {
+      isHeld.current = on;
+      if (on) return;
+      setHeld(0);
+      show();
+    },
+  };
+}
+
+/** What `mosquitto_sub` would show, as sentences. Before the first of them it shows the jobs that ended last. */
+export function Feed() {
+  const { lines, held, hold } = useLines();
+  const [kind, setKind] = useState('');
+  const [text, setText] = useState('');
+  const earlier = useEarlier();
+  const navigate = useNavigate();
+  const wanted = text.trim().toLowerCase();
+  const shown = [...lines, ...earlier]
+    .slice(0, LINES)
+    .filter((line) => (kind === '' || line.kind === kind) && (wanted === '' || line.text.toLowerCase().includes(wanted)));
+
+  // One listener for all lines: a link component for each of 500 is too much for a burst.
+  function follow(event: MouseEvent<HTMLElement>): void {
+    const job = (event.target as HTMLElement).closest<HTMLElement>('[data-job]')?.dataset.job;
+    if (job === undefined || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    void navigate({ to: '/jobs/$id', params: { id: job } });
   }
 
-  const wanted = text.trim().toLowerCase();
-  const shown = lines.filter((line) => (type === '' || line.type === type) && (wanted === '' || line.text.toLowerCase().includes(wanted)));
   return (
     <Panel
       title="Live feed"
       aside={
         <>
+          {held > 0 && <span className="dim feed-held">{held === LINES ? `${held} or more` : held} new, held while you read</span>}
           <NativeSelect
             size="xs"
             aria-label="Kind of message"
-            value={type}
-            onChange={({ currentTarget }) => setType(currentTarget.value)}
-            data={[{ value: '', label: 'all kinds' }, 'job', 'status', 'data', 'portfolio', 'presence', 'alert']}
+            value={kind}
+            onChange={({ currentTarget }) => setKind(currentTarget.value)}
+            data={[{ value: '', label: 'all kinds' }, ...KINDS]}
           />
           <TextInput
             size="xs"
@@ -67,6 +98,7 @@ export function Feed() {
         </>
       }
     >
+      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the links in it hear the keys */}
       <div
         className="feed"
         role="log"
@@ -77,38 +109,53 @@ export function Feed() {
         onMouseLeave={() => hold(false)}
         onFocus={() => hold(true)}
         onBlur={() => hold(false)}
+        onClick={follow}
       >
-        {shown.length === 0 ? (
-          <span className="dim">{lines.length === 0 ? 'Messages appear here as they happen.' : 'No message matches.'}</span>
+        {shown.length > 0 ? (
+          shown.map((line) => <Row key={line.key} line={line} />)
+        ) : lines.length + earlier.length > 0 ? (
+          <p className="feed-empty">No message matches. Remove the kind or the text.</p>
         ) : (
-          shown.map((line) => (
-            <div key={line.key} className="feed-line" title={line.text}>
-              <span className="dim">{moment(line.at)}</span> <span className="feed-topic">{line.type.padEnd(9)}</span> {line.text}
-            </div>
-          ))
+          <Nothing />
         )}
       </div>
     </Panel>
   );
 }
 
-function sentence(event: LiveEvent): string {
-  switch (event.type) {
-    case 'job':
-      return `${event.body.type} ${event.body.symbol ?? ''} asked for, priority ${event.body.priority}: ${event.body.why.text}`;
-    case 'status': {
-      const { type, symbol, state, worker, reason } = event.body;
-      return `${type} ${symbol ?? ''} ${state.replaceAll('_', ' ')}${worker === undefined ? '' : ` on ${worker}`}${reason === undefined ? '' : `: ${reason}`}`;
-    }
-    case 'data':
-      return `${event.body.symbol} ${event.body.kind} from ${event.body.source}${event.body.rows === undefined ? '' : `, ${event.body.rows} rows`}`;
-    case 'portfolio':
-      return event.body.text;
-    case 'presence':
-      return `${event.body.service} ${event.body.instance} is ${event.body.state}`;
-    case 'alert':
-      return `${event.body.state}: ${event.body.text}`;
-    case 'stats':
-      return '';
-  }
+function useEarlier(): readonly Line[] {
+  const { data } = useEndedJobs();
+  return useMemo(() => data?.jobs.flatMap(lineOfJob) ?? [], [data]);
+}
+
+const MARKS = { good: '✓', bad: '✕', warn: '▲', busy: '▶', calm: '·' };
+
+const Row = memo(({ line: { at, kind, tone, text, job } }: { line: Line }) => (
+  <div className="feed-line" title={text}>
+    <span className="dim">{clock(at)}</span>
+    <span className="dim">{kind}</span>
+    <span data-tone={tone} aria-hidden="true">
+      {MARKS[tone]}
+    </span>
+    {job === undefined ? (
+      <span className="feed-text">{text}</span>
+    ) : (
+      <a className="feed-text" href={`/ui/jobs/${job}`} data-job={job}>
+        {text}
+      </a>
+    )}
+  </div>
+));
+
+function Nothing() {
+  return (
+    <div className="feed-empty">
+      <p className="empty-title">Nothing has happened yet</p>
+      <p>Each job that is asked for, starts and ends, each new price and each instance that comes or goes is a line here.</p>
+      <p>
+        <Link to="/portfolios">Sign a user in</Link> or <Link to="/jobs">ask for a job</Link>, and watch. In a terminal the same is{' '}
+        <code>npx stockmesh watch</code>.
+      </p>
+    </div>
+  );
 }

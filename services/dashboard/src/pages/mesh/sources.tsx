@@ -1,6 +1,6 @@
 import type { Schemas } from '../../data/client.ts';
 import { count } from '../../format/numbers.ts';
-import { moment, wait } from '../../format/times.ts';
+import { clock, moment, wait } from '../../format/times.ts';
 import { Panel } from '../../parts/panel.tsx';
 import { Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
@@ -31,7 +31,7 @@ const COLUMNS: Column<Source>[] = [
       return (
         <Mark tone={tone} mark={mark}>
           {word}
-          {paused_until === null ? '' : ` until ${moment(paused_until)}`}
+          {paused_until === null ? '' : ` until ${clock(paused_until)}`}
         </Mark>
       );
     },

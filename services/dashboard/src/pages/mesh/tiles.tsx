@@ -5,12 +5,13 @@ import { Hint } from '../../parts/words.tsx';
 import { type History, type Stats, useHistory, useStats } from './queries.ts';
 
 /** Of the last hour. */
-function loginToFresh({ series }: History): { text: string; note: string } {
+function loginToFresh({ series }: History): { text: string; slow?: string; note: string } {
   const logins = (series.login_fresh_count ?? []).reduce<number>((sum, value) => sum + (value ?? 0), 0);
   const last = (name: string) => (series[name] ?? []).findLast((value) => value !== null) ?? null;
   if (last('login_fresh_p50') === null) return { text: '–', note: 'no login in the last hour' };
   return {
-    text: `${wait(last('login_fresh_p50'))} · ${wait(last('login_fresh_p99'))}`,
+    text: wait(last('login_fresh_p50')),
+    slow: wait(last('login_fresh_p99')),
     note: logins > 0 ? `p50 · p99 of ${count(logins)} logins` : 'p50 · p99, newest minute with a login',
   };
 }
@@ -46,7 +47,10 @@ export function Tiles() {
             Login to fresh
           </Hint>
         </div>
-        <div className="tile-value">{fresh?.text ?? '–'}</div>
+        <div className="tile-value">
+          {fresh?.text ?? '–'}
+          {fresh?.slow && <span className="tile-more"> · {fresh.slow}</span>}
+        </div>
         <div className="tile-note">{fresh?.note ?? ' '}</div>
       </div>
       <Link to="/jobs" search={{ state: 'failed', sort: 'ended' }} className="tile">

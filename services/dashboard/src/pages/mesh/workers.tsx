@@ -1,5 +1,5 @@
 import { Link } from '@tanstack/react-router';
-import { age, secondsBetween } from '../../format/times.ts';
+import { age, secondsBetween, wait } from '../../format/times.ts';
 import { useNow } from '../../parts/now.ts';
 import { Panel } from '../../parts/panel.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
@@ -75,20 +75,22 @@ function Slots({ running, capacity }: { running: number; capacity: number }) {
   );
 }
 
+/** What it cannot do stands before what it does. */
 function Running({ instance: { jobs, running, degraded, instance }, now }: { instance: Instance; now: number }) {
-  if (degraded !== null && degraded.length > 0)
-    return (
-      <Mark tone="warn" mark="▲">
-        {degraded.join('; ')}
-      </Mark>
-    );
   return (
     <span className="running">
+      {degraded !== null && degraded.length > 0 && (
+        <Hint text={degraded.join('\n')}>
+          <Mark tone="warn" mark="▲">
+            {degraded.join('; ')}
+          </Mark>
+        </Hint>
+      )}
       {jobs.slice(0, CHIPS).map(({ id, type, symbol, started_at }) => (
         <Link key={id} to="/jobs/$id" params={{ id }} className="chip">
-          {type} {symbol} {started_at === null ? '' : age(secondsBetween(started_at, now))}
+          {type} {symbol} {started_at === null ? '' : wait(secondsBetween(started_at, now))}
         </Link>
-      ))}{' '}
+      ))}
       {running > CHIPS && (
         <Link to="/jobs" search={{ state: 'running', worker: instance }}>
           and {running - Math.min(CHIPS, jobs.length)} more

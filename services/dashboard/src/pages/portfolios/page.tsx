@@ -2,6 +2,7 @@ import { Button } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { answer, api, type Schemas } from '../../data/client.ts';
+import { may, useMe } from '../../data/session.ts';
 import { count } from '../../format/numbers.ts';
 import { age, wait } from '../../format/times.ts';
 import { Panel } from '../../parts/panel.tsx';
@@ -27,17 +28,18 @@ const total = ({ prices: { fresh, outdated, stale, missing } }: User): number =>
 const worst = ({ prices: { stale, missing, outdated } }: User) =>
   missing > 0 ? 'missing' : stale > 0 ? 'stale' : outdated > 0 ? 'outdated' : 'fresh';
 
+const USER: Column<{ user: string }> = {
+  id: 'user',
+  title: 'User',
+  by: ({ user }) => user,
+  cell: ({ user }) => (
+    <Link to="/portfolios/$user" params={{ user }}>
+      {user}
+    </Link>
+  ),
+};
 const COLUMNS: Column<User>[] = [
-  {
-    id: 'user',
-    title: 'User',
-    by: ({ user }) => user,
-    cell: ({ user }) => (
-      <Link to="/portfolios/$user" params={{ user }}>
-        {user}
-      </Link>
-    ),
-  },
+  USER,
   { id: 'held', title: 'Holds', align: 'right', by: ({ held }) => held, cell: ({ held }) => count(held) },
   { id: 'watched', title: 'Watches', align: 'right', by: ({ watched }) => watched, cell: ({ watched }) => count(watched) },
   {
@@ -86,36 +88,56 @@ function Fresh({ user }: { user: User }) {
   );
 }
 
-/** All users, the stalest first: who would find old prices now. */
+/** All users, the stalest first: who would find old prices now. A key of some users sees these. */
 export default function PortfoliosPage() {
   usePageTitle('Portfolios');
-  const query = useUsers();
+  const { data: me } = useMe();
   return (
     <div className="page">
       <div className="page-head">
         <h1>Portfolios</h1>
       </div>
-      <Panel title="Users">
-        <Loaded query={query}>
-          {({ pages }) => {
-            const users = pages.flatMap((page) => page.users);
-            return users.length === 0 ? (
-              <Empty title="No portfolio yet">
-                <code>npx stockmesh portfolio import holdings.csv</code> takes a file with user, symbol, quantity, cost.
-              </Empty>
-            ) : (
-              <Table name="Users" columns={COLUMNS} rows={users} rowKey={({ user }) => user} sort={{ id: 'fresh' }} height="75vh" />
-            );
-          }}
-        </Loaded>
-        {query.hasNextPage && (
-          <div className="more">
-            <Button size="xs" variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-              Show more
-            </Button>
-          </div>
-        )}
-      </Panel>
+      {me && !may(me, 'read') ? <OwnUsers users={me.users} /> : <AllUsers />}
     </div>
+  );
+}
+
+function OwnUsers({ users }: { users: readonly string[] }) {
+  return (
+    <Panel title="Your portfolios">
+      <Table
+        name="Your portfolios"
+        columns={[USER, { id: 'act', title: 'Report a login', cell: ({ user }) => <SignUserIn user={user} /> }]}
+        rows={users.map((user) => ({ user }))}
+        rowKey={({ user }) => user}
+      />
+    </Panel>
+  );
+}
+
+function AllUsers() {
+  const query = useUsers();
+  return (
+    <Panel title="Users">
+      <Loaded query={query}>
+        {({ pages }) => {
+          const users = pages.flatMap((page) => page.users);
+          return users.length === 0 ? (
+            <Empty title="No portfolio yet">
+              <code>npx stockmesh portfolio import holdings.csv</code> takes a file with user, symbol, quantity, cost.
+            </Empty>
+          ) : (
+            <Table name="Users" columns={COLUMNS} rows={users} rowKey={({ user }) => user} sort={{ id: 'fresh' }} height="75vh" />
+          );
+        }}
+      </Loaded>
+      {query.hasNextPage && (
+        <div className="more">
+          <Button size="xs" variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
+            Show more
+          </Button>
+        </div>
+      )}
+    </Panel>
   );
 }

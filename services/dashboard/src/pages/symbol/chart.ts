@@ -13,18 +13,7 @@ import {
   type Time,
 } from 'lightweight-charts';
 import type { Bar, Bars, Indicators } from './queries.ts';
-
-export const OVERLAYS = { sma20: 'SMA 20', sma50: 'SMA 50', sma200: 'SMA 200', ema20: 'EMA 20', bollinger: 'Bollinger' } as const;
-export const PANES = { rsi: 'RSI 14', macd: 'MACD', atr: 'ATR 14' } as const;
-export type Overlay = keyof typeof OVERLAYS;
-export type Pane = keyof typeof PANES;
-
-export interface Shown {
-  bars: Bars;
-  indicators: Indicators | undefined;
-  overlays: ReadonlySet<Overlay>;
-  panes: ReadonlySet<Pane>;
-}
+import type { Overlay, Pane, Shown } from './shown.ts';
 
 export interface PriceChart {
   chart: IChartApi;

@@ -3,14 +3,18 @@ import { useMutation } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { ApiError, answer, api } from '../../data/client.ts';
 import { lacks, may, useMe } from '../../data/session.ts';
-import { decimal, plain, price } from '../../format/numbers.ts';
+import { decimal, moneyChange, percent, plain, price } from '../../format/numbers.ts';
+import { OptionsLink } from '../../parts/options-link.tsx';
 import { Facts, Panel } from '../../parts/panel.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
 import { usePageTitle } from '../../parts/title.ts';
-import { FreshMark, Mark, Moment, Simulated } from '../../parts/words.tsx';
+import { Change, FreshMark, Moment, Simulated } from '../../parts/words.tsx';
 import { ChartPanel } from './panel.tsx';
 import { type Details, useSymbol } from './queries.ts';
+import { Research } from './research.tsx';
+import { PastSignals, SignalMark } from './signals.tsx';
+import './symbol.css';
 
 /** All that is known of a symbol. */
 export default function SymbolPage() {
@@ -22,15 +26,12 @@ export default function SymbolPage() {
     <div className="page">
       <div className="page-head">
         <h1>{symbol}</h1>
-        {query.data?.bar && (
-          <span className="head-price">
-            {price(query.data.bar.close)} <span className="dim">{query.data.currency}</span>
-          </span>
-        )}
+        {query.data?.bar && <HeadPrice details={query.data} />}
         <Simulated when={query.data?.simulated ?? false} />
         <span className="grow" />
+        <OptionsLink symbol={symbol}>Options</OptionsLink>
         <Link to="/jobs" search={{ symbol }}>
-          Jobs of {symbol}
+          Jobs
         </Link>
         <FetchNow symbol={symbol} />
       </div>
@@ -39,14 +40,39 @@ export default function SymbolPage() {
       ) : (
         <Loaded query={query}>
           {(details) => (
-            <div className="columns">
-              <ChartPanel symbol={symbol} />
-              <Side details={details} />
+            <div className="stack">
+              <div className="columns">
+                <ChartPanel symbol={symbol} />
+                <Side details={details} />
+              </div>
+              <Research symbol={symbol} isStored={details.has_research} />
             </div>
           )}
         </Loaded>
       )}
     </div>
+  );
+}
+
+/** The newest close, and its change since the one before. */
+function HeadPrice({ details: { bar, previous_close, currency } }: { details: Details }) {
+  if (bar === null) return null;
+  const change = previous_close === null ? null : bar.close - previous_close;
+  return (
+    <>
+      <span className="head-price">
+        {price(bar.close)} <span className="dim">{currency}</span>
+      </span>
+      <span title={`Since the close before, ${price(previous_close)}`} data-testid="day-change">
+        <Change
+          value={change}
+          text={`${moneyChange(change)} (${percent(change === null ? null : (100 * change) / (previous_close as number))})`}
+        />
+      </span>
+      <span className="dim" title="A bar a day: there are no prices within the day">
+        daily, {bar.date}
+      </span>
+    </>
   );
 }
 
@@ -119,14 +145,17 @@ function Side({ details }: { details: Details }) {
         {analysis.reasons.length === 0 ? (
           <Empty title="No analysis yet">{analysis.reason}</Empty>
         ) : (
-          <Table
-            name="Reasons of the signal"
-            columns={REASONS}
-            rows={analysis.reasons}
-            rowKey={({ indicator, observation }) => `${indicator} ${observation}`}
-          />
+          <div className="reasons">
+            <Table
+              name="Reasons of the signal"
+              columns={REASONS}
+              rows={analysis.reasons}
+              rowKey={({ indicator, observation }) => `${indicator} ${observation}`}
+            />
+          </div>
         )}
       </Panel>
+      <PastSignals symbol={details.symbol} />
       {actions.length > 0 && (
         <Panel title="Splits and dividends">
           <Table
@@ -149,13 +178,9 @@ function Side({ details }: { details: Details }) {
 
 function Signal({ analysis: { signal, confidence } }: { analysis: Details['analysis'] }) {
   if (signal === null) return null;
-  const [tone, mark] = { buy: ['good', '▲'], sell: ['bad', '▼'], hold: ['calm', '■'] }[signal] as [string, string];
   return (
     <span>
-      <Mark tone={tone} mark={mark}>
-        {signal}
-      </Mark>{' '}
-      <span className="dim">confidence {decimal(confidence, 2)}</span>
+      <SignalMark signal={signal} /> <span className="dim">confidence {decimal(confidence, 2)}</span>
     </span>
   );
 }

@@ -1,14 +1,16 @@
 import { Button, Checkbox, Chip, Group } from '@mantine/core';
 import { useHotkeys } from '@mantine/hooks';
-import { useMemo, useRef, useState } from 'react';
+import { lazy, Suspense, useMemo, useRef, useState } from 'react';
 import { count, price } from '../../format/numbers.ts';
 import { Panel } from '../../parts/panel.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
-import type { PriceChart as Drawn, Overlay, Pane } from './chart.ts';
-import { OVERLAYS, PANES } from './chart.ts';
-import { PriceChart, RANGES } from './price-chart.tsx';
+import type { PriceChart as Drawn } from './chart.ts';
 import { type Bar, useBars, useIndicators } from './queries.ts';
+import { OVERLAYS, type Overlay, PANES, type Pane, RANGES } from './shown.ts';
+
+// The numbers of the page are there before the library that draws.
+const PriceChart = lazy(() => import('./price-chart.tsx'));
 
 const COLUMNS: Column<Bar>[] = [
   { id: 'date', title: 'Day', by: ({ date }) => date, cell: ({ date }) => date },
@@ -66,14 +68,16 @@ export function ChartPanel({ symbol }: { symbol: string }) {
                 />
               );
             return (
-              <PriceChart
-                symbol={symbol}
-                shown={shown}
-                range={range}
-                onDrawn={(made) => {
-                  drawn.current = made;
-                }}
-              />
+              <Suspense fallback={<div className="price-chart" />}>
+                <PriceChart
+                  symbol={symbol}
+                  shown={shown}
+                  range={range}
+                  onDrawn={(made) => {
+                    drawn.current = made;
+                  }}
+                />
+              </Suspense>
             );
           }}
         </Loaded>

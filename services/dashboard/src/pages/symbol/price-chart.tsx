@@ -1,11 +1,9 @@
 import { useComputedColorScheme } from '@mantine/core';
 import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import { count, price } from '../../format/numbers.ts';
-import { type PriceChart as Drawn, drawChart, type Shown } from './chart.ts';
+import { type PriceChart as Drawn, drawChart } from './chart.ts';
 import type { Bar } from './queries.ts';
-
-/** Bars that a range shows; the whole is `undefined`. */
-export const RANGES: Record<string, number | undefined> = { '1M': 22, '3M': 64, '6M': 127, YTD: -1, '1Y': 252, '5Y': 1260, all: undefined };
+import { RANGES, type Shown } from './shown.ts';
 
 function barsIn(range: string, bars: readonly Bar[]): number {
   const most = RANGES[range];
@@ -24,7 +22,7 @@ interface ChartProps {
 }
 
 /** Left and right move the cursor, and its values are read out; so a chart without a pointer is a chart too. */
-export function PriceChart({ symbol, shown, range, onDrawn }: ChartProps) {
+export default function PriceChart({ symbol, shown, range, onDrawn }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const drawn = useRef<Drawn>(undefined);
   const scheme = useComputedColorScheme('light');

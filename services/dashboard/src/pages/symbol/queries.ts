@@ -26,6 +26,24 @@ export const useIndicators = (symbol: string, adjusted: boolean) =>
     queryFn: ({ signal }) => answer(api.GET('/v1/symbols/{symbol}/indicators', { params: asked(symbol, adjusted), signal })),
   });
 
+/** Figures and headlines; a symbol of which none are stored is not asked. */
+export const useResearch = (symbol: string, isStored: boolean) =>
+  useQuery({
+    queryKey: ['symbol', symbol, 'research'],
+    enabled: isStored,
+    queryFn: ({ signal }) =>
+      answer(api.GET('/v1/symbols/{symbol}/research', { params: { path: { symbol }, query: { headlines: 10 } }, signal })),
+  });
+
+export const usePastSignals = (symbol: string) =>
+  useQuery({
+    queryKey: ['symbol', symbol, 'signals'],
+    queryFn: ({ signal }) =>
+      answer(api.GET('/v1/symbols/{symbol}/signals', { params: { path: { symbol }, query: { limit: 250 } }, signal })),
+  });
+
+export type Research = NonNullable<ReturnType<typeof useResearch>['data']>;
+export type PastSignal = Schemas['PastSignal'];
 export type Details = NonNullable<ReturnType<typeof useSymbol>['data']>;
 export type Bars = NonNullable<ReturnType<typeof useBars>['data']>;
 export type Indicators = NonNullable<ReturnType<typeof useIndicators>['data']>;

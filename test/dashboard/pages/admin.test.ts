@@ -1,6 +1,6 @@
 /** What an operator changes by hand, with its effect shown before and who made the change after. */
 import { expect } from 'vitest';
-import { journey, journeys, SCREENS } from './support/journeys.ts';
+import { journey, journeys, SCREENS } from '../support/journeys.ts';
 
 const { mesh, open, openAs } = journeys();
 

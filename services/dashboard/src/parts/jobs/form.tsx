@@ -1,11 +1,11 @@
 /** A form for the body of a job, made of the schema of its type. */
 import { Button, Checkbox, NativeSelect, NumberInput, Stack, TextInput } from '@mantine/core';
-import { useMutation, useQuery } from '@tanstack/react-query';
+import { useMutation } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { type FormEvent, useState } from 'react';
-import { answer, api, queries, type Schemas } from '../data/client.ts';
-import { lacks, may, useMe } from '../data/session.ts';
-import { Failure } from './states.tsx';
+import { answer, api, queries, type Schemas } from '../../data/client.ts';
+import { lacks, may, useMe } from '../../data/session.ts';
+import { Failure } from '../states.tsx';
 
 type JobType = Schemas['JobType'];
 interface Field {
@@ -19,14 +19,6 @@ interface Field {
   minimum?: number;
   maximum?: number;
 }
-
-/** The types of jobs that the mesh takes. */
-export const useJobTypes = () =>
-  useQuery({
-    queryKey: ['job-types'],
-    staleTime: Number.POSITIVE_INFINITY,
-    queryFn: ({ signal }) => answer(api.GET('/v1/job-types', { signal })),
-  });
 
 /** Fields that few need stand behind the others, folded. */
 const RARE = ['priority', 'callback_url'];
@@ -107,7 +99,7 @@ function FieldInput({ name, field, isRequired, value, set }: FieldProps) {
       <NativeSelect
         {...common}
         value={String(value ?? field.default ?? '')}
-        data={field.enum}
+        data={field.default === undefined ? [{ value: '', label: 'choose' }, ...field.enum] : field.enum}
         onChange={({ currentTarget }) => set(currentTarget.value)}
       />
     );
@@ -121,11 +113,11 @@ function FieldInput({ name, field, isRequired, value, set }: FieldProps) {
         onChange={(number) => set(number === '' ? undefined : number)}
       />
     );
-  const list = field.type === 'array' ? 'separated by spaces' : field.description;
+  const list = [field.description, field.type === 'array' && 'Several, separated by spaces.'].filter(Boolean).join(' ');
   return (
     <TextInput
       {...common}
-      description={list}
+      description={list || undefined}
       type={field.format === 'date' ? 'date' : 'text'}
       value={String(value ?? '')}
       onChange={({ currentTarget }) => set(currentTarget.value)}

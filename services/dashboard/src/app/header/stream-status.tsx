@@ -1,18 +1,20 @@
 import { Tooltip } from '@mantine/core';
-import { pauseStream, useStreamState } from '../data/stream.ts';
-import { moment } from '../format/times.ts';
+import { useHotkeys } from '@mantine/hooks';
+import { pauseStream, useStreamState } from '../../data/stream.ts';
+import { clock } from '../../format/times.ts';
 
-/** What the reader of a page must know of it: whether it changes by itself. A click pauses. */
+/** What the reader of a page must know of it: whether it changes by itself. A click or the key p holds it still. */
 export function StreamStatus() {
   const { state, since, reason } = useStreamState();
+  useHotkeys([['p', () => pauseStream(state !== 'paused')]]);
   const isConnecting = state === 'away' && reason === 'connecting';
   const text = {
     live: 'Live',
-    paused: `Paused, data as of ${moment(since)}`,
-    away: isConnecting ? 'Connecting …' : `Live updates paused, data as of ${moment(since)}`,
+    paused: `Paused, data as of ${clock(since)}`,
+    away: isConnecting ? 'Connecting …' : `Live updates paused, data as of ${clock(since)}`,
   }[state];
   const hint = {
-    live: 'Changes are shown as they happen. Click to hold the page still.',
+    live: 'Changes are shown as they happen. Click (or press p) to hold the page still.',
     paused: 'You hold the page still. Click for live updates.',
     away: isConnecting ? 'The stream of changes is being opened.' : `${reason}. The page asks every 10 s until it does again.`,
   }[state];

@@ -3,7 +3,8 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { type KeyboardEvent, useId, useState } from 'react';
-import { answer, api } from '../data/client.ts';
+import { answer, api } from '../../data/client.ts';
+import { useFocusBack } from '../../parts/focus-back.ts';
 
 interface Found {
   key: string;
@@ -14,6 +15,7 @@ interface Found {
 }
 
 export default function FinderDialog({ close }: { close: () => void }) {
+  useFocusBack();
   return (
     <Modal opened onClose={close} title="Find" size="md" closeButtonProps={{ 'aria-label': 'Close' }}>
       <FinderList close={close} />

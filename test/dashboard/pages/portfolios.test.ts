@@ -1,6 +1,6 @@
 /** A portfolio that turns fresh before one's eyes, and the chart of a symbol. */
 import { expect } from 'vitest';
-import { journey, journeys, SCREENS } from './support/journeys.ts';
+import { journey, journeys, SCREENS } from '../support/journeys.ts';
 
 const { mesh, openAs } = journeys();
 const positions = [
