@@ -50,3 +50,19 @@ journey('a link to a filtered list shows the same rows in another browser', asyn
   expect(await other.page.getByRole('link', { name: 'AAPL' }).count()).toBe(0);
   await other.expectClean();
 });
+
+journey('columns that were taken away stay away in this browser', async () => {
+  await mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'AAPL' });
+  const { page, expectClean } = await openAs('/ui/jobs');
+  const head = () => page.getByRole('columnheader').allTextContents();
+  await page.getByText('Columns', { exact: true }).click();
+  await page.getByLabel('Attempt').uncheck();
+  expect(await head()).not.toContain('Attempt');
+  await expectClean();
+  await page.reload();
+  await page.getByRole('columnheader', { name: 'State' }).waitFor();
+  expect(await head()).not.toContain('Attempt');
+  await page.getByText('Columns', { exact: true }).click();
+  await page.getByLabel('Attempt').check();
+  expect(await head()).toContain('Attempt');
+});

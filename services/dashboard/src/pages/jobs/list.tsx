@@ -7,10 +7,11 @@ import type { LiveEvent, StatusEvent } from '../../data/events.ts';
 import { useEvents } from '../../data/stream.ts';
 import { count, decimal } from '../../format/numbers.ts';
 import { age, secondsBetween, wait } from '../../format/times.ts';
+import { ChoosableTable } from '../../parts/choosable-table.tsx';
 import { jobsPlaceOf, keepJobsPlace } from '../../parts/jobs/place.ts';
 import { useNow } from '../../parts/now.ts';
 import { Empty, Loaded } from '../../parts/states.tsx';
-import { type Column, Table } from '../../parts/table.tsx';
+import type { Column } from '../../parts/table.tsx';
 import { StateMark } from '../../parts/words.tsx';
 import { BulkBar } from './bulk.tsx';
 import type { Filters, Sort } from './filters.ts';
@@ -67,7 +68,15 @@ export function JobList({ search, filters, sort, change }: ListProps) {
             <None filters={filters} change={change} />
           ) : (
             <Kept search={search} ref={place}>
-              <Table name="Jobs" columns={columns} rows={rows} rowKey={({ id }) => id} height="70vh" marked={({ id }) => chosen.has(id)} />
+              <ChoosableTable
+                name="Jobs"
+                kept={['chosen', 'state', 'type']}
+                columns={columns}
+                rows={rows}
+                rowKey={({ id }) => id}
+                height="70vh"
+                marked={({ id }) => chosen.has(id)}
+              />
               <div className="more">
                 <span className="dim">{count(rows.length)} shown</span>
                 {query.hasNextPage && (

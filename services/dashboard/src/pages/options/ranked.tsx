@@ -3,6 +3,7 @@ import { useDebouncedCallback } from '@mantine/hooks';
 import { Link } from '@tanstack/react-router';
 import { useEffect, useMemo, useState } from 'react';
 import { count, decimal, plain, price, share } from '../../format/numbers.ts';
+import { ChoosableTable } from '../../parts/choosable-table.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
@@ -71,9 +72,10 @@ function List({ ranking, search, change, contract }: Pick<RankedProps, 'search' 
       {shown.length === 0 ? (
         <Empty title="No contract passes the filters">Take one of them away.</Empty>
       ) : (
-        <Table
+        <ChoosableTable
           key={mode}
           name="Ranked contracts"
+          kept={['contract']}
           columns={columns}
           rows={shown}
           rowKey={({ place }) => String(place)}

@@ -1,6 +1,7 @@
 import { Link, useParams } from '@tanstack/react-router';
 import { ApiError } from '../../data/client.ts';
 import { money, moneyChange, plain, price, share } from '../../format/numbers.ts';
+import { ChoosableTable } from '../../parts/choosable-table.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { SignUserIn } from '../../parts/sign-user-in.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
@@ -157,7 +158,14 @@ function Holdings({ portfolio: { positions, totals } }: { portfolio: Portfolio }
         {held.length === 0 ? (
           <Empty title="Nothing is held" />
         ) : (
-          <Table name="Holdings" columns={COLUMNS} rows={held} rowKey={({ symbol }) => symbol} sort={{ id: 'value', desc: true }} />
+          <ChoosableTable
+            name="Holdings"
+            kept={['symbol']}
+            columns={COLUMNS}
+            rows={held}
+            rowKey={({ symbol }) => symbol}
+            sort={{ id: 'value', desc: true }}
+          />
         )}
       </Panel>
       {watched.length > 0 && (
