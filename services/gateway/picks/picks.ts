@@ -108,7 +108,7 @@ function makeRoute(app: App, parts: Parts): void {
       params,
       body: z.strictObject({
         dry_run: z.boolean().default(false).describe('true: answers what it may cost at most, and asks for nothing'),
-        price_usd: z.number().min(0).optional().describe('The price that the dry run has named; required where it is not 0'),
+        price_usd: z.number().min(0).max(1_000_000).optional().describe('The price that the dry run has named; required where it is not 0'),
         pay_again: z
           .boolean()
           .default(false)
