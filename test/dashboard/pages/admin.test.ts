@@ -53,6 +53,17 @@ journey('a key is made, signs in, and works no more when it is revoked', async (
   expect((await mesh.operator.get('/v1/keys')).body.keys[0]).toMatchObject({ name: 'wall screen', state: 'revoked' });
 });
 
+journey('the dialog of a new key gives the focus back to what opened it', async () => {
+  const { page } = await openAs('/ui/admin/keys');
+  const make = page.getByRole('button', { name: 'New key …' });
+  await make.focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').getByLabel('Name').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await expect.poll(() => make.evaluate((node) => node === node.ownerDocument.activeElement)).toBe(true);
+});
+
 journey('a symbol is asked for, and the job is a click away', async () => {
   const { page, expectClean } = await openAs('/ui/admin/fetch');
   const form = page.getByRole('region', { name: 'A symbol' });

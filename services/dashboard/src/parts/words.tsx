@@ -1,5 +1,6 @@
 /** Small words that every page writes the same way: states, freshness, moments, changes, ids. */
 import { Tooltip } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import type { JobState, Schemas } from '../data/client.ts';
 import { NONE, percent } from '../format/numbers.ts';
@@ -128,4 +129,12 @@ function copyByField(text: string): void {
   field.select();
   document.execCommand('copy');
   field.remove();
+}
+
+export function SymbolLink({ symbol }: { symbol: string }) {
+  return (
+    <Link to="/symbols/$symbol" params={{ symbol }}>
+      {symbol}
+    </Link>
+  );
 }

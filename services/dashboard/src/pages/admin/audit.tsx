@@ -1,6 +1,7 @@
-import { Button, NativeSelect } from '@mantine/core';
+import { NativeSelect } from '@mantine/core';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { lacks, may, useMe } from '../../data/session.ts';
+import { More } from '../../parts/more.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
@@ -74,13 +75,7 @@ export function Audit() {
             return (
               <>
                 <Table name="Changes" columns={COLUMNS} rows={rows} rowKey={({ id }) => id} />
-                {query.hasNextPage && (
-                  <div className="more">
-                    <Button size="xs" variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-                      Show earlier ones
-                    </Button>
-                  </div>
-                )}
+                <More query={query}>Show earlier ones</More>
               </>
             );
           }}

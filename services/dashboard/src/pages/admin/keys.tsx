@@ -2,6 +2,7 @@ import { Button } from '@mantine/core';
 import { useState } from 'react';
 import { answer, api } from '../../data/client.ts';
 import { lacks, may, useMe } from '../../data/session.ts';
+import { More } from '../../parts/more.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
@@ -47,13 +48,7 @@ export function Keys() {
           {({ pages }) => (
             <>
               <Table name="Keys" columns={COLUMNS} rows={pages.flatMap(({ keys }) => keys)} rowKey={({ id }) => id} />
-              {query.hasNextPage && (
-                <div className="more">
-                  <Button size="xs" variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-                    Show older ones
-                  </Button>
-                </div>
-              )}
+              <More query={query}>Show older ones</More>
             </>
           )}
         </Loaded>

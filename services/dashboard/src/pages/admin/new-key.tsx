@@ -2,6 +2,7 @@ import { Button, Checkbox, Modal, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { answer, api } from '../../data/client.ts';
+import { useFocusBack } from '../../parts/focus-back.ts';
 import { Failure } from '../../parts/states.tsx';
 import { changed } from './queries.ts';
 import { Secret } from './secret.tsx';
@@ -15,6 +16,7 @@ const SCOPES = {
 
 /** Makes a key and shows its secrets once. */
 export function NewKey({ close }: { close: () => void }) {
+  useFocusBack();
   const [name, setName] = useState('');
   const [scopes, setScopes] = useState<ReadonlySet<string>>(new Set(['read']));
   const [user, setUser] = useState('');

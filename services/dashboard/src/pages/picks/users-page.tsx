@@ -1,6 +1,6 @@
-import { Button } from '@mantine/core';
 import { Link, Navigate } from '@tanstack/react-router';
 import { may, useMe } from '../../data/session.ts';
+import { More } from '../../parts/more.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
@@ -121,13 +121,7 @@ function Users() {
             );
           }}
         </Loaded>
-        {query.hasNextPage && (
-          <div className="more">
-            <Button size="xs" variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-              Show more
-            </Button>
-          </div>
-        )}
+        <More query={query} />
       </Panel>
       <SpendPanel />
     </div>

@@ -4,7 +4,7 @@ import { Panel } from '../../parts/panel.tsx';
 import { StopWatch, useLogins } from '../../parts/sign-user-in.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
-import { Mark, Moment, StateMark } from '../../parts/words.tsx';
+import { Mark, Moment, StateMark, SymbolLink } from '../../parts/words.tsx';
 
 type Decision = Schemas['LoginDecision'];
 
@@ -23,11 +23,7 @@ const COLUMNS: Column<Decision>[] = [
     id: 'symbol',
     title: 'Symbol',
     by: ({ symbol }) => symbol,
-    cell: ({ symbol }) => (
-      <Link to="/symbols/$symbol" params={{ symbol }}>
-        {symbol}
-      </Link>
-    ),
+    cell: ({ symbol }) => <SymbolLink symbol={symbol} />,
   },
   {
     id: 'outcome',

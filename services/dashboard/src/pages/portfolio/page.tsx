@@ -1,4 +1,4 @@
-import { Link, useParams } from '@tanstack/react-router';
+import { useParams } from '@tanstack/react-router';
 import { ApiError } from '../../data/client.ts';
 import { money, moneyChange, plain, price, share } from '../../format/numbers.ts';
 import { ChoosableTable } from '../../parts/choosable-table.tsx';
@@ -7,7 +7,7 @@ import { SignUserIn } from '../../parts/sign-user-in.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
 import { usePageTitle } from '../../parts/title.ts';
-import { Change, FreshMark, Mark, Simulated } from '../../parts/words.tsx';
+import { Change, FreshMark, Mark, Simulated, SymbolLink } from '../../parts/words.tsx';
 import { Import } from './import.tsx';
 import { LastLogin } from './last-login.tsx';
 import { type Portfolio, type Position, usePortfolio } from './queries.ts';
@@ -45,11 +45,7 @@ const COLUMNS: Column<Position>[] = [
     id: 'symbol',
     title: 'Symbol',
     by: ({ symbol }) => symbol,
-    cell: ({ symbol }) => (
-      <Link to="/symbols/$symbol" params={{ symbol }}>
-        {symbol}
-      </Link>
-    ),
+    cell: ({ symbol }) => <SymbolLink symbol={symbol} />,
   },
   {
     id: 'quantity',

@@ -1,10 +1,10 @@
-import { Button } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { answer, api, type Schemas } from '../../data/client.ts';
 import { may, useMe } from '../../data/session.ts';
 import { count } from '../../format/numbers.ts';
 import { age, wait } from '../../format/times.ts';
+import { More } from '../../parts/more.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { SignUserIn } from '../../parts/sign-user-in.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
@@ -131,13 +131,7 @@ function AllUsers() {
           );
         }}
       </Loaded>
-      {query.hasNextPage && (
-        <div className="more">
-          <Button size="xs" variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-            Show more
-          </Button>
-        </div>
-      )}
+      <More query={query} />
     </Panel>
   );
 }
