@@ -13,15 +13,18 @@ export const useMe = () =>
     retry: (times, error) => !(error instanceof ApiError && error.status === 401) && times < 2,
     async queryFn({ signal }): Promise<Me | null> {
       const code = takeCode();
-      if (code !== undefined) return signIn({ code });
-      try {
-        return await answer(api.GET('/v1/me', { signal }));
-      } catch (error) {
-        if (error instanceof ApiError && error.status === 401) return null;
-        throw error;
-      }
+      return code !== undefined ? signIn({ code }) : readMe(signal);
     },
   });
+
+async function readMe(signal?: AbortSignal): Promise<Me | null> {
+  try {
+    return await answer(api.GET('/v1/me', signal === undefined ? {} : { signal }));
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return null;
+    throw error;
+  }
+}
 
 let refusal: ApiError | undefined;
 /** Why the code of the link was not taken. */
@@ -42,7 +45,7 @@ async function signIn(body: { key: string } | { code: string }): Promise<Me | nu
   } catch (error) {
     if (!('code' in body) || !(error instanceof ApiError)) throw error;
     refusal = error;
-    return answer(api.GET('/v1/me')).catch(() => null);
+    return readMe();
   }
 }
 
