@@ -2,7 +2,7 @@
 
 import { bandStart, type Change, type Ledger, type Queue } from '../ledger/job.ts';
 import { AGED_QUEUES, type Ageing, age } from '../ledger/maintain/age.ts';
-import { BATCH } from '../ledger/maintain/due.ts';
+import { BATCH, walkOfReady } from '../ledger/maintain/due.ts';
 import { expire } from '../ledger/maintain/expire.ts';
 import { promote } from '../ledger/maintain/promote.ts';
 import { reap } from '../ledger/maintain/rescue.ts';
@@ -27,6 +27,8 @@ export interface MaintenanceOptions {
 const HEAL_SECONDS = 5;
 /** Looks within one ageing interval: a job rises at most a fifth of it late. */
 const LOOKS_PER_AGEING = 5;
+/** Times the length of a walk over all waiting jobs that follows it as a rest: it takes a twentieth of the time of one core at most. */
+const REST = 20;
 
 export function maintenanceDuties({ ledger, config, announce, outages = watchOutages(ledger.leaseSeconds) }: MaintenanceOptions): Duty[] {
   const { promote_interval, reap_interval, ageing } = config.scheduler;
@@ -47,7 +49,20 @@ export function maintenanceDuties({ ledger, config, announce, outages = watchOut
     repeated('reap', reap_interval, async () =>
       isSettled(ledger.clock, settleSeconds) && (await mayReap(ledger.db, outages)) ? reap(ledger) : [],
     ),
-    repeated('expire ready jobs', reap_interval, () => expire(ledgerWithoutJump(ledger), 'ready')),
+    paced({
+      name: 'expire ready jobs',
+      everySeconds: reap_interval,
+      async run(signal) {
+        const walk = walkOfReady();
+        let expired = 0;
+        while (walk.from !== undefined && !signal.aborted) {
+          const changes = await expire(ledgerWithoutJump(ledger), 'ready', walk);
+          announce(changes);
+          expired += changes.length;
+        }
+        return expired;
+      },
+    }),
     repeated('expire blocked jobs', reap_interval, () => expire(ledgerWithoutJump(ledger), 'blocked')),
     repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction(async (tx) => changesOf(tx, await healSlots(tx, ledger)))),
   ];
@@ -119,16 +134,36 @@ function ledgerWithoutJump(ledger: Ledger): Ledger {
   return { ...ledger, clock: { now: () => clock.now().subtract({ milliseconds: Math.round(lastJump.byMs) }) } };
 }
 
-function ageingDuty(ledger: Ledger, name: string, queues: readonly Queue[], ageing: Ageing): Duty {
+/** A duty that walks over all waiting jobs, which of a million takes a second or more. After a walk that has found nothing to do it rests for `REST` times as long as the walk took. */
+function paced({ run, ...duty }: Omit<Duty, 'run'> & { run: (signal: AbortSignal) => Promise<number> }): Duty {
+  let restsUntil = 0;
   return {
+    ...duty,
+    async run(signal) {
+      const started = performance.now();
+      if (started < restsUntil) return;
+      const changed = await run(signal);
+      const ended = performance.now();
+      if (changed === 0) restsUntil = ended + REST * (ended - started);
+    },
+  };
+}
+
+function ageingDuty(ledger: Ledger, name: string, queues: readonly Queue[], ageing: Ageing): Duty {
+  return paced({
     name,
     everySeconds: ageing.intervalSeconds / LOOKS_PER_AGEING,
     async run(signal) {
+      let risen = 0;
       for (const queue of queues) {
         let from: Awaited<ReturnType<typeof age>>['next'];
-        do from = (await age(ledger, ageing, queue, from)).next;
-        while (from !== undefined && !signal.aborted);
+        do {
+          const { raised, next } = await age(ledger, ageing, queue, from);
+          risen += raised;
+          from = next;
+        } while (from !== undefined && !signal.aborted);
       }
+      return risen;
     },
-  };
+  });
 }

@@ -1,7 +1,7 @@
 /** e. Whether a worker's memory stays flat over many jobs. */
 import { openDatabase } from '../../services/platform/database/database.ts';
 import { clearLedger, countUnfinished } from './contenders/ledger.ts';
-import { storeWaiting } from './growth.ts';
+import { storeWaiting } from './growth/fill.ts';
 import { startMemoryProcess } from './processes/processes.ts';
 import type { Bench } from './report/bench.ts';
 import { figure, print, progress, table, verdicts } from './report/report.ts';

@@ -17,6 +17,7 @@ import { systemClock } from '../../services/platform/clock.ts';
 import type { Transaction } from '../../services/platform/database/database.ts';
 import { InputError } from '../../services/platform/errors.ts';
 import { ledgerFixture, request, transient } from './fixture.ts';
+import { attemptsThatOnlyRise, expectOneStanding } from './model/standing.ts';
 
 const on = ledgerFixture();
 const ENOUGH = 400;
@@ -48,7 +49,7 @@ function loginOf(user: string): JobRequest[] {
   ]);
 }
 
-test('nothing is lost, doubled or over the limit while eleven hands work at once', { timeout: 60_000 }, async () => {
+test('nothing is lost, doubled, in two states or over the limit while eleven hands work at once', { timeout: 60_000 }, async () => {
   const rules = { maxAttempts: 6, backoffSeconds: [0.05], timeoutSeconds: 60, mayCompleteWithErrors: false };
   const ledger: Ledger = { ...on.ledger({ types: { fetch: rules, analysis: rules }, leaseSeconds: 0.4 }), clock: systemClock };
   const deadline = performance.now() + MOST_SECONDS * 1000;
@@ -122,8 +123,11 @@ test('nothing is lost, doubled or over the limit while eleven hands work at once
       await delay(30);
     }
   };
+  const noAttemptFell = attemptsThatOnlyRise(on.db);
   const watcher = async (): Promise<void> => {
     while (going()) {
+      await expectOneStanding(on.db);
+      await noAttemptFell();
       const rows = await on.db.rows<{ running: number }>(
         "SELECT COUNT(*) AS running FROM user_slots s JOIN job_states j ON j.id = s.job_id AND j.state = 'running' GROUP BY s.user_id",
       );
@@ -156,6 +160,7 @@ test('nothing is lost, doubled or over the limit while eleven hands work at once
     if (jobs.length === 0) await delay(20);
   }
 
+  await expectOneStanding(on.db);
   expect(completions).toBeGreaterThan(50);
   expect(new Set(handedOut).size).toBe(handedOut.length);
   expect(await on.count("job_states WHERE state IN ('scheduled', 'blocked', 'ready', 'running')")).toBe(0);

@@ -19,7 +19,8 @@ const OF_JOB = [
   'enqueued_at',
 ] as const;
 const COLUMNS = [...OF_JOB, 'state', 'attempt', 'due_at', 'worker_id', 'blocked_on', 'started_at', 'ended_at'] as const;
-const TABLES = ['ready', 'scheduled', 'blocked', 'running', 'ended'] as const;
+/** What `jobs` says of a job stands in these tables too. */
+export const STATE_TABLES = ['ready', 'scheduled', 'blocked', 'running', 'ended', 'live_keys'] as const;
 
 interface Row extends Record<(typeof COLUMNS)[number], unknown> {
   id: Buffer;
@@ -41,7 +42,8 @@ export async function setJobs(
     `SELECT * FROM (SELECT s.*, j.dedupe_key FROM job_states s JOIN jobs j ON j.id = s.id) known WHERE ${where} ORDER BY id`,
     params,
   );
-  for (const row of rows) await put(sql, row, { ...row, ...(typeof changes === 'function' ? changes(row) : changes) } as Row);
+  const after = rows.map((row) => ({ ...row, ...(typeof changes === 'function' ? changes(row) : changes) }) as Row);
+  if (rows.length > 0) await put(sql, rows, after);
   return rows.length;
 }
 
@@ -50,19 +52,17 @@ export async function deleteJobs(sql: Sql, where = '1 = 1', params: readonly unk
   const rows = await sql.rows<{ id: Buffer }>(`SELECT id FROM job_states WHERE ${where}`, params);
   if (rows.length === 0) return;
   const ids = rows.map(({ id }) => id);
-  for (const table of [...TABLES, 'live_keys']) await sql.run(`DELETE FROM ${table} WHERE job_id IN (?)`, [ids]);
+  for (const table of STATE_TABLES) await sql.run(`DELETE FROM ${table} WHERE job_id IN (?)`, [ids]);
   await sql.run('DELETE FROM jobs WHERE id IN (?)', [ids]);
 }
 
 /** Inserts jobs as they would be after a life of their own. What is not given is that of a ready fetch without a key. */
 export async function insertJobs(sql: Sql, jobs: readonly (JobColumns & { id: Buffer; payload?: string; why?: string })[]): Promise<void> {
-  for (const job of jobs) {
-    const row = { ...DEFAULTS, ...job } as Row & { payload: string; why: string };
-    await sql.run(`INSERT INTO jobs (id, ${OF_JOB.join(', ')}, payload, why, triggered_by) VALUES (?)`, [
-      [row.id, ...OF_JOB.map((column) => row[column]), row.payload, row.why, 'user_login'],
-    ]);
-    await enter(sql, row);
-  }
+  const rows = jobs.map((job) => ({ ...DEFAULTS, ...job }) as Row & { payload: string; why: string });
+  await sql.run(`INSERT INTO jobs (id, ${OF_JOB.join(', ')}, payload, why, triggered_by) VALUES ?`, [
+    rows.map((row) => [row.id, ...OF_JOB.map((column) => row[column]), row.payload, row.why, 'user_login']),
+  ]);
+  await enter(sql, rows);
 }
 
 const DEFAULTS = {
@@ -71,41 +71,63 @@ const DEFAULTS = {
   ...{ enqueued_at: new Date(), due_at: new Date(Date.now() + 3_600_000), payload: '{}', why: '{"text":"a test"}' },
 };
 
-async function put(sql: Sql, before: Row, after: Row): Promise<void> {
-  const [kept] = await sql.rows<{ code: string | null; reason: string | null; result: unknown }>(
-    'SELECT code, reason, result FROM ended WHERE job_id = ?',
-    [before.id],
-  );
-  for (const table of [...TABLES, 'live_keys']) await sql.run(`DELETE FROM ${table} WHERE job_id = ?`, [before.id]);
-  await sql.run(`UPDATE jobs SET ${OF_JOB.map((column) => `${column} = ?`).join(', ')} WHERE id = ?`, [
-    ...OF_JOB.map((column) => after[column]),
-    before.id,
-  ]);
-  await enter(sql, after, kept);
+interface Kept {
+  id: Buffer;
+  code: string | null;
+  reason: string | null;
+  result: unknown;
 }
 
-async function enter(sql: Sql, row: Row, kept?: { code: string | null; reason: string | null; result: unknown }): Promise<void> {
+async function put(sql: Sql, before: readonly Row[], after: readonly Row[]): Promise<void> {
+  const ids = before.map(({ id }) => id);
+  const kept = await sql.rows<Kept>('SELECT job_id AS id, code, reason, result FROM ended WHERE job_id IN (?)', [ids]);
+  for (const table of STATE_TABLES) await sql.run(`DELETE FROM ${table} WHERE job_id IN (?)`, [ids]);
+  for (const [index, row] of after.entries()) {
+    const changed = OF_JOB.filter((column) => row[column] !== before[index]?.[column]);
+    if (changed.length > 0)
+      await sql.run(`UPDATE jobs SET ${changed.map((column) => `${column} = ?`).join(', ')} WHERE id = ?`, [
+        ...changed.map((column) => row[column]),
+        row.id,
+      ]);
+  }
+  await enter(sql, after, new Map(kept.map((one) => [one.id.toString('hex'), one])));
+}
+
+async function enter(sql: Sql, rows: readonly Row[], kept: ReadonlyMap<string, Kept> = new Map()): Promise<void> {
+  const inserts = new Map<string, Record<string, unknown>[]>();
+  const insert = (table: string, columns: Record<string, unknown>): void => {
+    inserts.set(table, [...(inserts.get(table) ?? []), columns]);
+  };
+  for (const row of rows) {
+    insert(...standingOf(row, kept.get(row.id.toString('hex'))));
+    if (row.dedupe_key !== null && ['ready', 'scheduled', 'blocked', 'running'].includes(row.state))
+      insert('live_keys', { dedupe_key: row.dedupe_key, job_id: row.id });
+  }
+  for (const [table, all] of inserts)
+    await sql.run(`INSERT INTO ${table} (${Object.keys(all[0] as object).join(', ')}) VALUES ?`, [all.map((one) => Object.values(one))]);
+}
+
+/** The table in which a job of this state stands, and its row there. */
+function standingOf(row: Row, kept: Kept | undefined): [string, Record<string, unknown>] {
   const { id, queue, priority, attempt, due_at, blocked_on, worker_id, started_at, dedupe_key } = row;
-  const insert = (table: string, columns: Record<string, unknown>) =>
-    sql.run(`INSERT INTO ${table} (${Object.keys(columns).join(', ')}) VALUES (?)`, [Object.values(columns)]);
   const waiting = { queue, priority, job_id: id, attempt, due_at };
-  if (row.state === 'ready') await insert('ready', { ...waiting, type: row.type, blocked_on: blocked_on === 'slot' ? 'slot' : null });
-  else if (row.state === 'scheduled') await insert('scheduled', waiting);
-  else if (row.state === 'blocked') await insert('blocked', { ...waiting, blocked_on: blocked_on ?? 'dependency' });
-  else if (row.state === 'running')
-    await insert('running', {
-      ...{ job_id: id, worker_id: worker_id ?? 'worker-1', attempt, started_at, due_at, dedupe_key },
-      ...{ has_dependents: row.has_dependents, has_user: row.user_id === null ? 0 : 1 },
-    });
-  else
-    await insert('ended', {
+  if (row.state === 'ready') return ['ready', { ...waiting, type: row.type, blocked_on: blocked_on === 'slot' ? 'slot' : null }];
+  if (row.state === 'scheduled') return ['scheduled', waiting];
+  if (row.state === 'blocked') return ['blocked', { ...waiting, blocked_on: blocked_on ?? 'dependency' }];
+  if (row.state === 'running')
+    return [
+      'running',
+      {
+        ...{ job_id: id, worker_id: worker_id ?? 'worker-1', attempt, started_at, due_at, dedupe_key },
+        ...{ has_dependents: row.has_dependents, has_user: row.user_id === null ? 0 : 1 },
+      },
+    ];
+  const result = kept?.result == null || typeof kept.result === 'string' ? (kept?.result ?? null) : JSON.stringify(kept.result);
+  return [
+    'ended',
+    {
       ...{ job_id: id, state: row.state, attempt, worker_id, started_at, ended_at: row.ended_at ?? due_at },
-      ...{ code: kept?.code ?? null, reason: kept?.reason ?? null },
-      ...{ result: kept?.result == null ? null : typeof kept.result === 'string' ? kept.result : JSON.stringify(kept.result) },
-    });
-  if (['ready', 'scheduled', 'blocked', 'running'].includes(row.state) && dedupe_key !== null)
-    await insert('live_keys', { dedupe_key, job_id: id });
+      ...{ code: kept?.code ?? null, reason: kept?.reason ?? null, result },
+    },
+  ];
 }
-
-/** What `jobs` says of a job stands in these tables too. */
-export const STATE_TABLES = [...TABLES, 'live_keys'] as const;

@@ -2,13 +2,16 @@ import { type Change, type Ledger, nowOf, ttlOf } from '../job.ts';
 import { type Ended, resolveDependents } from '../run/dependents.ts';
 import { enterEnded } from '../states/ended.ts';
 import { idOf, leave, type Standing } from '../states/standing.ts';
-import { changesTo, lockDue } from './due.ts';
+import { changesTo, lockDue, lockDueOfReady, walkOfReady } from './due.ts';
 
-/** Ends ready or blocked jobs that have waited longer than their queue's time to live, with the reason. */
-export function expire(ledger: Ledger, state: 'ready' | 'blocked'): Promise<Change[]> {
+/** Ends ready or blocked jobs that have waited longer than their queue's time to live, with the reason. `walk`: over the ready ones, for calls that go on where the one before ended. */
+export function expire(ledger: Ledger, state: 'ready' | 'blocked', walk = walkOfReady()): Promise<Change[]> {
+  const { from } = walk;
   return ledger.db.transaction(async (tx) => {
     const now = nowOf(ledger);
-    const rows = await lockDue(tx, state, now);
+    // A transaction that is run again begins where it began.
+    walk.from = from;
+    const rows = state === 'ready' ? await lockDueOfReady(tx, now, walk) : await lockDue(tx, state, now);
     if (rows.length === 0) return [];
     const limitOf = (row: Standing): string =>
       ledger.types[row.type]?.ttlSeconds === undefined

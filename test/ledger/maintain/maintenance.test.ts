@@ -4,6 +4,7 @@ import { idToBytes } from '../../../services/ledger/id.ts';
 import { levelOf, priorityOf } from '../../../services/ledger/job.ts';
 import { AGED_QUEUES, type Ageing, age } from '../../../services/ledger/maintain/age.ts';
 import { deleteEnded } from '../../../services/ledger/maintain/delete.ts';
+import { walkOfReady } from '../../../services/ledger/maintain/due.ts';
 import { expire } from '../../../services/ledger/maintain/expire.ts';
 import { promote } from '../../../services/ledger/maintain/promote.ts';
 import { recordItems } from '../../../services/ledger/run/items.ts';
@@ -75,6 +76,20 @@ describe('the time to live', () => {
     await expire(on.ledger(), 'ready');
     await expire(on.ledger(), 'blocked');
     expect(await on.state(job.id)).toBe('running');
+  });
+
+  test('is walked over all queues, each job once, however many wait', async () => {
+    const old = await on.add(...Array.from({ length: 1_200 }, (_, index) => ({ level: [1, 5, 8][index % 3] as number })));
+    on.clock.advance({ seconds: 7200 });
+    const young = await on.add(...Array.from({ length: 600 }, (_, index) => ({ level: 1 + (index % 9) })));
+    const ended: string[] = [];
+    const walk = walkOfReady();
+    let calls = 0;
+    for (; walk.from !== undefined; calls++) ended.push(...(await expire(on.ledger(), 'ready', walk)).map(({ id }) => id));
+    expect(new Set(ended)).toEqual(new Set(old));
+    expect(ended).toHaveLength(old.length);
+    expect(calls).toBe(3);
+    expect(await on.count("job_states WHERE state = 'ready'")).toBe(young.length);
   });
 
   test('frees the dedupe key', async () => {

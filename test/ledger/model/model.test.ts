@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
-import { promote } from '../../services/ledger/maintain/promote.ts';
-import { reap } from '../../services/ledger/maintain/rescue.ts';
-import { claim } from '../../services/ledger/run/claim.ts';
-import { complete } from '../../services/ledger/run/complete.ts';
-import { ManualClock } from '../../services/platform/clock.ts';
-import fc from '../support/fast-check.ts';
-import { isLong } from '../support/long.ts';
-import { ledgerFixture, START, TABLES } from './fixture.ts';
+import { promote } from '../../../services/ledger/maintain/promote.ts';
+import { reap } from '../../../services/ledger/maintain/rescue.ts';
+import { claim } from '../../../services/ledger/run/claim.ts';
+import { complete } from '../../../services/ledger/run/complete.ts';
+import { ManualClock } from '../../../services/platform/clock.ts';
+import fc from '../../support/fast-check.ts';
+import { isLong } from '../../support/long.ts';
+import { ledgerFixture, START, TABLES } from '../fixture.ts';
+import { commands, compare, type Real } from './commands.ts';
 import { BACKOFF_SECONDS, LEASE_SECONDS, LIMITS, MAX_ATTEMPTS, Model, SLOTS } from './model.ts';
-import { commands, compare, type Real } from './model-commands.ts';
 
 const on = ledgerFixture();
 

@@ -1,20 +1,21 @@
 /** What can happen to a ledger, each on the real one and on the model. */
 
 import { expect } from 'vitest';
-import { cancel, redrive, retry } from '../../services/ledger/control.ts';
-import { type Enqueued, enqueue } from '../../services/ledger/enqueue/enqueue.ts';
-import { idFromBytes } from '../../services/ledger/id.ts';
-import type { Ledger, Queue, State } from '../../services/ledger/job.ts';
-import { expire } from '../../services/ledger/maintain/expire.ts';
-import { promote } from '../../services/ledger/maintain/promote.ts';
-import { reap, rescue } from '../../services/ledger/maintain/rescue.ts';
-import { claim } from '../../services/ledger/run/claim.ts';
-import { complete, fail, handBack } from '../../services/ledger/run/complete.ts';
-import { heartbeat } from '../../services/ledger/run/heartbeat.ts';
-import type { ManualClock } from '../../services/platform/clock.ts';
-import fc from '../support/fast-check.ts';
-import { permanent, request, START, transient } from './fixture.ts';
+import { cancel, redrive, retry } from '../../../services/ledger/control.ts';
+import { type Enqueued, enqueue } from '../../../services/ledger/enqueue/enqueue.ts';
+import { idFromBytes } from '../../../services/ledger/id.ts';
+import type { Ledger, Queue, State } from '../../../services/ledger/job.ts';
+import { expire } from '../../../services/ledger/maintain/expire.ts';
+import { promote } from '../../../services/ledger/maintain/promote.ts';
+import { reap, rescue } from '../../../services/ledger/maintain/rescue.ts';
+import { claim } from '../../../services/ledger/run/claim.ts';
+import { complete, fail, handBack } from '../../../services/ledger/run/complete.ts';
+import { heartbeat } from '../../../services/ledger/run/heartbeat.ts';
+import type { ManualClock } from '../../../services/platform/clock.ts';
+import fc from '../../support/fast-check.ts';
+import { permanent, request, START, transient } from '../fixture.ts';
 import { type Ask, LIMITS, type Model, type ModelJob, SLOTS } from './model.ts';
+import { expectOneStanding } from './standing.ts';
 
 export interface Real {
   ledger: Ledger;
@@ -64,6 +65,7 @@ export async function compare(model: Model, { ledger: { db } }: Real): Promise<v
   ))
     expect(count.length).toBeLessThanOrEqual(LIMITS[queue].maxJobs + model.held.length);
   await noSlotForgotten(real, held, { db });
+  await expectOneStanding(db);
 }
 
 /** A user with a free slot and a job that waits for one also has a job that was woken for it. */

@@ -3,7 +3,7 @@
  * as ready for it, and which of the waiting jobs a claim takes is the ledger's to say; everything else it predicts exactly.
  */
 import { expect } from 'vitest';
-import { QUEUES, type Queue } from '../../services/ledger/job.ts';
+import { QUEUES, type Queue } from '../../../services/ledger/job.ts';
 
 export const LIMITS: Record<Queue, { maxJobs: number; ttlSeconds: number }> = {
   foreground: { maxJobs: 6, ttlSeconds: 300 },
