@@ -1,5 +1,4 @@
 import { escapeId, escape as quote } from 'mysql2';
-import type { Connection } from 'mysql2/promise';
 import { SET_SQL_MODE } from '../services/platform/database/database.ts';
 
 /** The accounts of the database: `root` only to set up, `migrate` to change the schema, `service` for every service, `read` for dashboards such as Grafana. */
@@ -37,7 +36,10 @@ export interface AccountOptions {
  * account that may CREATE USER and GRANT. After the migrations `grantReading` gives `stockmesh_read` its rights with the same connection; nothing else in the project needs
  * that account again.
  */
-export async function createAccounts(root: Connection, { database, passwords, hosts = ['%'] }: AccountOptions): Promise<void> {
+export async function createAccounts(
+  root: { query(sql: string): Promise<unknown> },
+  { database, passwords, hosts = ['%'] }: AccountOptions,
+): Promise<void> {
   // The server's own mode decides how the quoted names and passwords below are read.
   await root.query(SET_SQL_MODE);
   // Binary order: a symbol, a user or a topic is equal to itself only, and both servers agree on it.

@@ -3749,7 +3749,7 @@ export interface operations {
   listAudit: {
     parameters: {
       query?: {
-        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
+        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "instance.reload" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
         actor?: string;
         target?: string;
         outcome?: "done" | "refused";
@@ -3771,7 +3771,7 @@ export interface operations {
               /** Of the key */
               name: string | null;
               address: string | null;
-              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
+              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "instance.reload" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
               /** `job:{id}`, `user:{id}`, `key:{id}`, `position:{id}`; of a refusal method and path */
               target: string | null;
               outcome: "done" | "refused";

@@ -16,6 +16,8 @@ import { configText } from './running-mesh.ts';
 
 export interface OverDatabase {
   db: Database;
+  /** Of the broker, where there is one. */
+  brokerPort: number | undefined;
   /** `--config FILE` and `--data FOLDER`. */
   here: string[];
   run(...args: string[]): Promise<Ran>;
@@ -37,7 +39,7 @@ export async function overDatabase({ broker = false } = {}): Promise<OverDatabas
   );
   const here = ['--config', config, '--data', folder];
   const run = (...args: string[]) => stockmesh([...args, ...here]);
-  return { db, here, run, json: async (...args) => JSON.parse((await run(...args, '--json')).stdout) };
+  return { db, brokerPort: running?.port, here, run, json: async (...args) => JSON.parse((await run(...args, '--json')).stdout) };
 }
 
 /** A moment so many seconds before now. */

@@ -167,16 +167,6 @@ test('docs/mqtt.md and its QoS column say what the table of topics says', () => 
   }
 });
 
-test('the rights in docs/operate.md are those of the embedded database', () => {
-  const grants = found(
-    /^GRANT (.+) ON /gm,
-    blocks.filter(({ language }) => language === 'sql').map(({ file, line, text }) => ({ at: `${file}:${line}`, text })),
-  );
-  expect(grants).toHaveLength(2);
-  const accounts = readFileSync(join(ROOT, 'sql/accounts.ts'), 'utf8');
-  expect(grants.filter(({ text }) => !accounts.includes(`'${text}'`))).toEqual([]);
-});
-
 function optionsOf(line: string, option: string): string[] {
   const words = wordsOf(line.replaceAll(/"\$\([^)]*\)"/g, 'password'), { HOOK_PASSWORD: '', MONITOR_PASSWORD: '' });
   return words.flatMap((word, index) => (words[index - 1] === option ? [word] : []));

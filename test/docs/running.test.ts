@@ -191,7 +191,7 @@ function verbOf(args: readonly string[]): string {
   const words = args.filter(
     (word, index) => !word.startsWith('-') && !['--config', '--env', '--set', '--data'].includes(args[index - 1] ?? ''),
   );
-  return ['portfolio', 'position', 'migrate', 'key', 'config', 'history', 'picks'].includes(words[0]!) || words[1] === 'settle'
+  return ['portfolio', 'position', 'migrate', 'db', 'key', 'config', 'history', 'picks'].includes(words[0]!) || words[1] === 'settle'
     ? words.slice(0, 2).join(' ')
     : words[0]!;
 }

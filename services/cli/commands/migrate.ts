@@ -1,6 +1,5 @@
 /** `stockmesh migrate`: applies migrations and takes them back. */
 
-import { createInterface } from 'node:readline/promises';
 import { escape as quote } from 'mysql2';
 import { assertSchemaCurrent, migrateDown, migrateUp, migrationStatus, migrations } from '../../../sql/migrate.ts';
 import { readGrants } from '../../../sql/read-rights.ts';
@@ -11,6 +10,7 @@ import { InputError } from '../../platform/errors.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
 import { cliActor } from '../actor.ts';
 import { paint } from '../output/colour.ts';
+import { confirmed } from '../output/confirm.ts';
 import { FAILURE } from '../output/failure.ts';
 import { plural, stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
@@ -46,7 +46,11 @@ export async function down({ steps, yes, ...options }: Options & { steps: number
     else print('no migration is applied: nothing to take back');
     return 0;
   }
-  if (!yes && !(await agreed(await lossOf(names)))) return FAILURE;
+  if (!yes) {
+    const loss = await lossOf(names);
+    const question = `This ${paint('bold', loss, process.stderr)}. Go on?`;
+    if (!(await confirmed('migrate.unconfirmed', { happens: loss, question }))) return FAILURE;
+  }
   const takenBack = await migrateDown(database, steps);
   await record(database, 'schema.down', takenBack);
   if (options.json) printJson({ ok: true, taken_back: takenBack });
@@ -80,19 +84,6 @@ async function lossOf(names: readonly string[]): Promise<string> {
     ...(columns.length === 0 ? [] : [`all values of ${columns.join(', ')} are lost`]),
   ];
   return `takes back ${plural(names.length, 'migration')} (${names.join(', ')}): ${lost.join(', ') || 'no table and no column is dropped'}`;
-}
-
-async function agreed(loss: string): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) throw new InputError('migrate.unconfirmed', `${loss}; confirm it with --yes`);
-  const ask = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await ask.question(`This ${paint('bold', loss, process.stderr)}. Go on? [y/N] `);
-    if (/^y(es)?$/i.test(answer.trim())) return true;
-    process.stderr.write('nothing was changed\n');
-    return false;
-  } finally {
-    ask.close();
-  }
 }
 
 /** Prints the statements that give an account of a server of your own the rights of `stockmesh_read`. They name the columns of the schema as it is now. */

@@ -17,6 +17,8 @@ const NOT_TO_BE_HAD = new Set([
   'user.unknown',
   'symbol.unknown',
   'key.unknown',
+  'instance.unknown',
+  'db.accounts_exist',
   'position.unknown',
   'ranks.cursor_gone',
   'object.unknown',

@@ -20,6 +20,14 @@ const changed: Keys = {
   changes: '[{id, type, symbol, state, attempt, worker, reason}], the job itself first',
 };
 
+const toldInstance: Keys = {
+  ok: 'false when a service that was told to start again has not',
+  instance: 'its name',
+  action: 'drain or reload',
+  outcome: 'ended, started again, not started again, or told with --no-wait',
+  seconds: 'until then; null with --no-wait',
+};
+
 const skippedToo: Keys = {
   outdated: 'of these: the sources were asked lately and have nothing newer',
   missing: 'of these: the sources were asked lately and have nothing at all',
@@ -369,6 +377,15 @@ const OWN_KEYS = {
     next: 'the value of --before for the next page, or null',
   },
   'key revoke': { ok: 'true', id: 'of the key', name: 'its user or application' },
+  'db init': {
+    database: 'name of the schema',
+    hosts: 'where the accounts connect from',
+    applied: '[name] of the migrations',
+    urls: '{service, migrate, read}, with their passwords; not with --secrets',
+    files: '{service, migrate, read}, the files that hold them; with --secrets',
+  },
+  drain: toldInstance,
+  reload: toldInstance,
   'migrate up': { ok: 'true', applied: '[name]' },
   'migrate down': { ok: 'true', taken_back: '[name]' },
   'migrate grants': { statements: 'the SQL statements, in the order in which they are run' },

@@ -3,8 +3,7 @@ import { z } from 'zod';
 import { nowOf } from '../../ledger/job.ts';
 import { describeConfig } from '../../platform/config/show.ts';
 import { InputError } from '../../platform/errors.ts';
-import { recordChange } from '../../platform/registry/audit.ts';
-import { listInstances } from '../../platform/registry/instances.ts';
+import { aliveInstance, tellInstance } from '../../platform/registry/tell-instance.ts';
 import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
 import { problems } from '../http/schemas.ts';
@@ -61,12 +60,8 @@ function drainRoute(app: App, { db, ledger, bus }: Parts): void {
     },
     async handler(request, reply) {
       const { instance } = request.params;
-      const alive = await listInstances(db, new Date(nowOf(ledger).getTime() - ledger.leaseSeconds * 1000));
-      if (alive.every((one) => one.instance !== instance))
-        throw new InputError('instance.unknown', `no instance ${JSON.stringify(instance)} is alive; GET /v1/workers lists them`);
-      // Noted first: a service that was ended and of which the log says nothing is worse than one that the broker did not reach.
-      await db.transaction(async (tx) => recordChange(tx, actorOf(request), { action: 'instance.drain', target: `instance:${instance}` }));
-      await bus.publish('control', { instance, action: 'drain' });
+      await aliveInstance(db, instance, new Date(nowOf(ledger).getTime() - ledger.leaseSeconds * 1000));
+      await tellInstance(db, bus, actorOf(request), { instance, action: 'drain' });
       return reply.code(202).send({ instance });
     },
   });

@@ -20,6 +20,7 @@ export const AUDITED = {
   'auto_fetch.switch': 'automatic fetching was switched on or off',
   'schedule.run': 'a schedule was run by hand',
   'instance.drain': 'a service was told to finish its work and end',
+  'instance.reload': 'a service was told to finish its work and start again',
   'key.create': 'a key was made',
   'key.rotate': 'a key got a new secret',
   'key.webhook_secret': 'the webhooks of a key got a new secret',
