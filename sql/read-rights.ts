@@ -49,6 +49,14 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   leases: { read: 'name holder until' },
   login_answers: { read: 'id instance admitted_at', hidden: 'logins' },
   logins: 'hidden',
+  notify_deliveries: { read: 'event_id route channel message_id', hidden: 'recipient' },
+  notify_events: { read: 'id name severity subject at route routed', hidden: 'details' },
+  notify_messages: {
+    read: 'id first_event route channel lane state severity due_at attempts created_at sealed_at',
+    hidden: 'recipient last_error',
+  },
+  notify_repeats: { read: 'route subject due_at times', hidden: 'event' },
+  notify_users: 'hidden',
   option_current: { read: 'symbol ranking_mode run_id run_at' },
   option_positions: 'hidden',
   option_runs: {

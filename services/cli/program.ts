@@ -11,6 +11,7 @@ import type { GlobalOptions } from './session.ts';
 import { collect, type Program } from './verbs/arguments.ts';
 import { historyVerbs } from './verbs/history.ts';
 import { jobVerbs } from './verbs/jobs.ts';
+import { notifyVerbs } from './verbs/notify.ts';
 import { operateVerbs } from './verbs/operate.ts';
 import { requestVerbs } from './verbs/request.ts';
 import { runVerbs } from './verbs/run.ts';
@@ -53,6 +54,7 @@ export function commandLine(finish: (code: number) => void, types: readonly JobT
   showVerbs(program, parts);
   historyVerbs(program, parts);
   operateVerbs(program, parts);
+  notifyVerbs(program, parts);
   offerJson(program, types);
   return program;
 }

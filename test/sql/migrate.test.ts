@@ -121,8 +121,8 @@ async function shapeAfter(count: number): Promise<unknown> {
   return shape;
 }
 
-test('the migrations are numbered without a gap, each with its way back', () => {
-  expect(known.map(({ version }) => version)).toEqual(known.map((_, index) => index + 1));
+test('the migrations have ascending numbers, each its own, and each has its way back', () => {
+  expect(known.map(({ version }) => version)).toEqual([...new Set(known.map(({ version }) => version))].toSorted((a, b) => a - b));
   for (const { name, down } of known) expect([name, down.trim()]).not.toEqual([name, '']);
 });
 

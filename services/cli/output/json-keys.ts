@@ -298,6 +298,17 @@ const OWN_KEYS = {
     next: 'the value of --before for the next page, or null',
   },
   'key revoke': { ok: 'true', id: 'of the key', name: 'its user or application' },
+  'notify test': {
+    ok: 'true when all messages were taken',
+    messages: '[{id, route, channel, recipient, state, severity, due_at, attempts, last_error, created_at, event, events}]',
+  },
+  'notify list': {
+    messages:
+      '[{id, route, channel, recipient, state, severity, due_at, attempts, last_error, created_at, event, events}]; state: open, sending, sent, failed, suppressed',
+  },
+  'notify address': { ok: 'true' },
+  'notify unsubscribe': { ok: 'true' },
+  'notify subscribe': { ok: 'true' },
   'migrate up': { ok: 'true', applied: '[name]' },
   'migrate down': { ok: 'true', taken_back: '[name]' },
   'migrate grants': { statements: 'the SQL statements, in the order in which they are run' },

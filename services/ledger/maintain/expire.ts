@@ -23,6 +23,8 @@ export function expire(ledger: Ledger, state: 'ready' | 'blocked'): Promise<Chan
     if (state === 'blocked') await stopWaiting(tx, idsOf(rows));
     const ended = rows.map((row): Ended & { code: string } => ({
       id: idFromBytes(row.id),
+      type: row.type,
+      symbol: row.symbol,
       code: 'queue.expired',
       reason: reasonOf(row),
       state: 'expired',

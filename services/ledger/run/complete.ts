@@ -68,7 +68,14 @@ export async function complete<C extends Completion>(
     }
     await writeResults(tx, mine);
     const ended = mine.map(
-      (one): Ended => ({ id: one.job.id, state: stateOf(one), hasDependents: owned.get(one.job)?.has_dependents === 1 }),
+      (one): Ended => ({
+        id: one.job.id,
+        type: one.job.type,
+        symbol: one.job.symbol,
+        state: stateOf(one),
+        reason: one.withErrors,
+        hasDependents: owned.get(one.job)?.has_dependents === 1,
+      }),
     );
     changes.push(...(await resolveDependents(tx, ledger, ended, holdingSlots(owned))));
     return { changes, lost };
@@ -145,7 +152,14 @@ export function fail(
       attempts.push([idToBytes(job.id), job.attempt, workerId, job.startedAt, now, last ? 'failed' : 'retried', code, reason]);
       if (last) {
         final.push({ id: job.id, code, reason });
-        ended.push({ id: job.id, state: 'failed', reason, hasDependents: owned.get(job)?.has_dependents === 1 });
+        ended.push({
+          id: job.id,
+          type: job.type,
+          symbol: job.symbol,
+          state: 'failed',
+          reason,
+          hasDependents: owned.get(job)?.has_dependents === 1,
+        });
         changes.push({ ...changeOf(job, 'failed', workerId), reason });
       } else {
         const dueAt = after(now, backoff(ledger, job, error, random));

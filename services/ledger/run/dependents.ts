@@ -3,9 +3,12 @@ import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import { type Change, type EndState, isDone, type Ledger, LIVE_STATES, nowOf, type State } from '../job.ts';
 import { offerFreeSlots, releaseSlots } from './slots.ts';
+import { tellEnded } from './tell-ended.ts';
 
 export interface Ended {
   id: string;
+  type: string;
+  symbol: string | null;
   state: EndState;
   /** Why the job did not complete. */
   reason?: string | undefined;
@@ -42,11 +45,13 @@ export async function resolveDependents(
     )),
   );
   const changes: Change[] = [];
+  tellEnded(tx, ledger, ended);
   let wave = ended.filter(({ hasDependents }) => hasDependents);
   while (wave.length > 0) {
     const { met, broken } = await dependentsOf(tx, ledger, wave);
     ready.push(...met);
     changes.push(...(await endBroken(tx, ledger, broken)));
+    tellEnded(tx, ledger, broken);
     wave = broken.filter(({ hasDependents }) => hasDependents);
   }
   changes.push(...(await changesOf(tx, ready)));
@@ -60,9 +65,17 @@ interface Broken extends Ended {
 
 /** Splits the dependents of ended jobs into those whose dependencies are all completed (or have ended, for parts and where their type allows that), which become ready, and those with a dependency that failed. A scheduled one is checked when its time comes. */
 async function dependentsOf(tx: Transaction, ledger: Ledger, ended: readonly Ended[]): Promise<{ met: string[]; broken: Broken[] }> {
-  const rows = await tx.rows<{ job_id: Buffer; needs_id: Buffer; is_part: number; type: string; state: State; has_dependents: number }>(
+  const rows = await tx.rows<{
+    job_id: Buffer;
+    needs_id: Buffer;
+    is_part: number;
+    type: string;
+    symbol: string | null;
+    state: State;
+    has_dependents: number;
+  }>(
     // Locked: when two transactions each end one of a job's last two dependencies, the second must see the change of the first.
-    `SELECT STRAIGHT_JOIN d.job_id, d.needs_id, d.is_part, j.type, j.state, j.has_dependents FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
+    `SELECT STRAIGHT_JOIN d.job_id, d.needs_id, d.is_part, j.type, j.symbol, j.state, j.has_dependents FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
       WHERE d.needs_id IN (?) AND (j.state = 'scheduled' OR (j.state = 'blocked' AND j.blocked_on = 'dependency')) ORDER BY d.job_id FOR UPDATE`,
     [sortedBytes(ended.map(({ id }) => id))],
   );
@@ -78,6 +91,8 @@ async function dependentsOf(tx: Transaction, ledger: Ledger, ended: readonly End
       const reason = `needs job ${need.id}, which ended as ${need.state}${need.reason ? `: ${need.reason}` : ''}`;
       broken.set(id, {
         id,
+        type: row.type,
+        symbol: row.symbol,
         state: need.state === 'cancelled' ? 'cancelled' : 'failed',
         code: 'job.dependency',
         reason,
