@@ -17,6 +17,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   analyses: { read: 'symbol date computed_at bars_used indicators signal confidence reasons' },
   api_keys: 'hidden',
   audit_log: 'hidden',
+  backups: { read: 'snapshot_at finished_at host row_count byte_count', hidden: 'folder' },
   bars: { read: 'symbol date open high low close adjusted_close volume source as_of' },
   callbacks: { read: 'job_id state attempts due_at last_status created_at', hidden: 'id key_id url host user_id last_error' },
   chain_days: { read: 'symbol date source as_of contracts data' },

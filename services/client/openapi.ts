@@ -2274,7 +2274,7 @@ export interface operations {
   listAudit: {
     parameters: {
       query?: {
-        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "notify.user" | "schema.up" | "schema.down" | "access.refused";
+        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "notify.user" | "backup.restore" | "schema.up" | "schema.down" | "access.refused";
         actor?: string;
         target?: string;
         outcome?: "done" | "refused";
@@ -2296,7 +2296,7 @@ export interface operations {
               /** Of the key */
               name: string | null;
               address: string | null;
-              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "notify.user" | "schema.up" | "schema.down" | "access.refused";
+              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "auto_fetch.switch" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "notify.user" | "backup.restore" | "schema.up" | "schema.down" | "access.refused";
               /** `job:{id}`, `user:{id}`, `key:{id}`, `position:{id}`; of a refusal method and path */
               target: string | null;
               outcome: "done" | "refused";

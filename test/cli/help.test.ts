@@ -23,7 +23,7 @@ test('the commands are listed by what they are for, those of an earlier name are
     Jobs: ['jobs', 'job', 'cancel', 'retry', 'redrive'],
     'Show data': ['portfolio', 'symbol', 'ranks', 'position', 'stats', 'top'],
     'Historical data': ['history'],
-    Operate: ['migrate', 'key', 'audit', 'config', 'asyncapi', 'notify'],
+    Operate: ['migrate', 'backup', 'restore', 'key', 'audit', 'config', 'asyncapi', 'notify'],
     Commands: ['help'],
   });
   expect(stdout).toContain('Exit codes: 0 done, 1 failed, 2 used wrongly. With --json standard output is one JSON document.');

@@ -298,6 +298,20 @@ const OWN_KEYS = {
     next: 'the value of --before for the next page, or null',
   },
   'key revoke': { ok: 'true', id: 'of the key', name: 'its user or application' },
+  backup: {
+    ok: 'true',
+    folder: 'where it is',
+    snapshot_at: 'the moment whose rows it has',
+    tables: 'number of tables',
+    rows: 'rows in all',
+    bytes: 'of the files',
+  },
+  restore: {
+    ok: 'true when every row is as it was backed up',
+    snapshot_at: 'the moment whose rows it has',
+    tables: 'number of tables',
+    rows: 'rows in all',
+  },
   'notify test': {
     ok: 'true when all messages were taken',
     messages: '[{id, route, channel, recipient, state, severity, due_at, attempts, last_error, created_at, event, events}]',

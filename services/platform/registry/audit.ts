@@ -21,6 +21,7 @@ export const AUDITED = {
   'key.webhook_secret': 'the webhooks of a key got a new secret',
   'key.revoke': 'a key was revoked',
   'notify.user': 'the address of a user, or what this user is told of, was changed',
+  'backup.restore': 'the database was filled from a backup',
   'schema.up': 'migrations were applied by hand',
   'schema.down': 'migrations were taken back',
   'access.refused': 'a request had no key in force, or one without the scope',
