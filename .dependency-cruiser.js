@@ -1,4 +1,4 @@
-// Who may import whom. Imports go downwards: cli, services → logins, job-types → market, history → ledger → platform. docs and README draw the same picture.
+// Who may import whom. Imports go downwards: cli, services → logins, job-types → picks → market, history, model → ledger → platform. docs and README draw the same picture.
 const services = '(portfolio-priority|worker|scheduler|gateway|notifier)';
 
 const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from: { path: from }, to: { path: to } });
@@ -14,14 +14,26 @@ export default {
     },
     forbid(
       'market-is-pure',
-      'The market knows neither MQTT nor jobs.',
+      'The market knows neither MQTT nor jobs, and no picks.',
       '^services/market/',
-      `^services/(ledger|history|logins|job-types|cli|${services}|platform/bus|platform/messages|platform/topics)|^broker/|node_modules/mqtt/`,
+      `^services/(picks|model|ledger|history|logins|job-types|cli|${services}|platform/bus|platform/messages|platform/topics)|^broker/|node_modules/mqtt/`,
     ),
     forbid(
       'history-knows-no-job',
       'History knows neither MQTT nor jobs.',
       '^services/history/',
+      `^services/(picks|model|ledger|logins|job-types|cli|${services}|platform/bus|platform/messages|platform/topics)|^broker/|node_modules/mqtt/`,
+    ),
+    forbid(
+      'model-knows-no-job',
+      'The model port and its spend ledger know the platform alone.',
+      '^services/model/',
+      `^services/(?!model|platform/)|^services/platform/(bus|messages|topics)|^broker/|node_modules/mqtt/`,
+    ),
+    forbid(
+      'picks-are-pure',
+      'Picks stand beside the market: they know it, the model and the platform, neither MQTT nor jobs.',
+      '^services/picks/',
       `^services/(ledger|logins|job-types|cli|${services}|platform/bus|platform/messages|platform/topics)|^broker/|node_modules/mqtt/`,
     ),
     forbid('platform-is-the-ground', 'The platform stands below everything.', '^services/platform/', '^services/(?!platform/)|^broker/'),
@@ -29,7 +41,7 @@ export default {
       'ledger-knows-no-type',
       'The ledger knows no job type, no market and no service.',
       '^services/ledger/',
-      `^services/(${services}|cli|market|history|logins|job-types)/|^broker/`,
+      `^services/(${services}|cli|market|history|picks|model|logins|job-types)/|^broker/`,
     ),
     forbid(
       'logins-serve-services',
@@ -57,6 +69,20 @@ export default {
       from: { path: '^services/job-types/index.ts$' },
       to: { path: '^services/job-types/[^/]+/handler.ts$', dynamic: false },
     },
+    forbid(
+      'the-page-knows-the-api-only',
+      'The page runs in a browser: of the other parts it takes the types of the HTTP API, and no code.',
+      '^services/dashboard/src/',
+      '^(services/(?!dashboard/src/|client/openapi)|broker|sql)',
+    ),
+    forbid('nobody-needs-the-page', 'The page is built by itself.', '^services/(?!dashboard/)', '^services/dashboard/'),
+    {
+      name: 'pages-stand-alone',
+      comment: 'What two pages need stands in parts, data or format.',
+      severity: 'error',
+      from: { path: '^services/dashboard/src/pages/([^/]+)/' },
+      to: { path: '^services/dashboard/src/pages/', pathNot: '^services/dashboard/src/pages/$1/' },
+    },
     forbid('broker-knows-no-service', 'The broker is a part for itself.', '^broker/', '^services/(?!platform/)'),
     {
       name: 'no-circles',
@@ -76,11 +102,12 @@ export default {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^services/dashboard/dist' },
     parser: 'swc',
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'default', 'types'],
-      extensions: ['.ts', '.js', '.mjs'],
+      extensions: ['.ts', '.tsx', '.js', '.mjs', '.css'],
     },
   },
 };

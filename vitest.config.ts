@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 
 const all = ['test/**/*.test.ts'];
 /** They close what they open and change nothing global, so a worker takes one after the other and loads their modules once. */
-const together = ['test/gateway/**/*.test.ts', 'test/market/**/*.test.ts'];
+const together = ['test/gateway/**/*.test.ts', 'test/market/**/*.test.ts', 'test/picks/**/*.test.ts'];
 
 const common = {
   // For the workers and all that they start: what is compiled once is compiled for every file and every service.

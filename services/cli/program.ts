@@ -13,6 +13,7 @@ import { historyVerbs } from './verbs/history.ts';
 import { jobVerbs } from './verbs/jobs.ts';
 import { notifyVerbs } from './verbs/notify.ts';
 import { operateVerbs } from './verbs/operate.ts';
+import { picksVerbs } from './verbs/picks.ts';
 import { requestVerbs } from './verbs/request.ts';
 import { runVerbs } from './verbs/run.ts';
 import { showVerbs } from './verbs/show.ts';
@@ -53,6 +54,7 @@ export function commandLine(finish: (code: number) => void, types: readonly JobT
   jobVerbs(program, parts, types);
   showVerbs(program, parts);
   historyVerbs(program, parts);
+  picksVerbs(program, parts);
   operateVerbs(program, parts);
   notifyVerbs(program, parts);
   offerJson(program, types);

@@ -55,6 +55,7 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
   const app = await buildServer({
     ...{ config, clock, log, db, bus, ledger, announcer, admission, loginRefusals, live, callbacks, history },
     historySources: previewedSources(context, log),
+    loaded: context.loaded,
     streams: createStreams(config.gateway.events, log),
     enqueuer: createEnqueuer(ledger, { onCommitted: (answers) => track(announcer.enqueued(answers)) }),
     estimator: createEstimator(ledger),

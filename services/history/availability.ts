@@ -34,9 +34,21 @@ export function emptyCountsFrom(day: string): Temporal.Instant {
   return newYork(Temporal.PlainDate.from(day).add({ days: 1 }).toString(), SETTLED);
 }
 
-function isComplete(object: ObjectSpec, day: string, now: Temporal.Instant): boolean {
-  const at = completeAt(object, day);
-  return at !== undefined && Temporal.Instant.compare(at, now) <= 0;
+/** Whether the data of a trading day can be had, and are complete, at a moment. */
+export function isComplete(dataset: Pick<ObjectSpec, keyof Dataset | 'root'>, day: string, at: Temporal.Instant): boolean {
+  if (isLongOver(day, at)) return true;
+  const from = completeAt(dataset, day);
+  return from !== undefined && Temporal.Instant.compare(from, at) <= 0;
+}
+
+/** Whether an empty answer of a moment means that there are no data of `day`. */
+export function emptyCounts(day: string, at: Temporal.Instant): boolean {
+  return isLongOver(day, at) || Temporal.Instant.compare(emptyCountsFrom(day), at) <= 0;
+}
+
+/** After the second midnight UTC all moments of a day in New York are over, the next morning too. Ten years have 2,500 days, and time zones cost 10 µs each. */
+function isLongOver(day: string, at: Temporal.Instant): boolean {
+  return Date.parse(day) + 2 * 86_400_000 <= at.epochMilliseconds;
 }
 
 function newYork(day: string, plainTime: string): Temporal.Instant {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pid } from 'node:process';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Database } from '../platform/database/database.ts';
@@ -10,6 +11,7 @@ import type { Logger } from '../platform/log/log.ts';
 import type { Dataset } from './dataset.ts';
 import type { ObjectStore } from './objects/store.ts';
 import type { Converter } from './parquet/convert.ts';
+import type { ParquetReader } from './parquet/reader.ts';
 import type { HistorySource, HistorySourceName } from './sources/source.ts';
 
 export interface HistoryParts {
@@ -17,6 +19,8 @@ export interface HistoryParts {
   sources: readonly HistorySource[];
   converter: Converter;
   store: ObjectStore;
+  /** For the prices of an underlying in stored objects. Its process runs only while such are asked for. */
+  reader: Pick<ParquetReader, 'firstRows' | 'close'>;
   /** A folder of this process for what is being downloaded. */
   spool: string;
 }
@@ -24,7 +28,7 @@ export interface HistoryParts {
 export interface History {
   /** Made with the first call. Errors: those of the configuration. */
   parts(): Promise<HistoryParts>;
-  /** Ends the converter's process. */
+  /** Ends the processes of converter and reader. */
   close(): Promise<void>;
 }
 
@@ -43,16 +47,17 @@ export function configuredHistory(around: { config: Config; clock: Clock; db: Da
     },
     async close() {
       const parts = await made?.catch(() => undefined);
-      await parts?.converter.close();
+      await Promise.all([parts?.converter.close(), parts?.reader.close()]);
     },
   };
 }
 
 async function makeParts({ config, clock, db, log, dataFolder }: Parameters<typeof configuredHistory>[0]): Promise<HistoryParts> {
   // Loaded here: most workers never download history.
-  const [{ configuredStore }, { createConverter }, { ownFolder }, { configuredHistorySources }] = await Promise.all([
+  const [{ configuredStore }, { createConverter }, { createReader }, { ownFolder }, { configuredHistorySources }] = await Promise.all([
     import('./objects/configured.ts'),
     import('./parquet/converter.ts'),
+    import('./parquet/reader.ts'),
     import('./parquet/folder.ts'),
     import('./sources/configured.ts'),
   ]);
@@ -60,9 +65,11 @@ async function makeParts({ config, clock, db, log, dataFolder }: Parameters<type
   await mkdir(base, { recursive: true });
   const spool = await ownFolder(base);
   const { memory, threads } = config.history.converter;
+  const process = { memory, threads, tempFolder: join(base, 'parquet'), log };
   return {
-    sources: configuredHistorySources({ config, clock, db, log, holder: `${process.pid}-${randomUUID()}` }),
-    converter: createConverter({ memory, threads, tempFolder: join(base, 'parquet'), log }),
+    sources: configuredHistorySources({ config, clock, db, log, holder: `${pid}-${randomUUID()}` }),
+    converter: createConverter(process),
+    reader: createReader(process),
     store: configuredStore({ config, dataFolder, log }),
     spool,
   };

@@ -1,6 +1,6 @@
 /** Which days of a dataset are stored, which are not and why: from the manifest, the absences and the calendar. */
 import { fromJson, type Sql } from '../platform/database/database.ts';
-import { completeAt, emptyCountsFrom } from './availability.ts';
+import { completeAt, emptyCounts, emptyCountsFrom, isComplete } from './availability.ts';
 import { type Download, filterName, isDaily } from './dataset.ts';
 import { type Absence, readAbsences } from './manifest.ts';
 import { type PlannedObject, planOf } from './plan.ts';
@@ -37,15 +37,35 @@ interface Stored {
   isPartial: boolean;
   degraded: string | null;
   asOf: Temporal.Instant;
+  storedAt: Date;
   days: Readonly<Record<string, number>>;
 }
 
+/** What is known of the objects of a download, by key. */
+export interface Known {
+  stored: ReadonlyMap<string, Stored>;
+  /** Of those that are not stored. */
+  absences: ReadonlyMap<string, Absence>;
+}
+
 /** Walks ix_root, and looks the objects that are not stored up by their keys. */
-export async function readCoverage(sql: Sql, download: Download, now: Temporal.Instant): Promise<Coverage> {
-  const plan = planOf(download);
+export async function readKnown(sql: Sql, download: Download, plan: readonly PlannedObject[]): Promise<Known> {
   const stored = await readStored(sql, download, plan);
   const missing = plan.flatMap(({ object: { key } }) => (stored.has(key) ? [] : [key]));
-  const absences = await readAbsences(sql, missing);
+  return { stored, absences: await readAbsences(sql, missing) };
+}
+
+export async function readCoverage(sql: Sql, download: Download, now: Temporal.Instant): Promise<Coverage> {
+  const plan = planOf(download);
+  return coverageOf(download, plan, await readKnown(sql, download, plan), now);
+}
+
+export function coverageOf(
+  download: Download,
+  plan: readonly PlannedObject[],
+  { stored, absences }: Known,
+  now: Temporal.Instant,
+): Coverage {
   const known = new Map(
     plan.flatMap((planned) => {
       const { key } = planned.object;
@@ -73,18 +93,26 @@ async function readStored(
 ): Promise<Map<string, Stored>> {
   const [first] = plan;
   if (first === undefined) return new Map();
-  const rows = await sql.rows<{ object_key: string; is_partial: number; degraded: string | null; as_of: Date; days: unknown }>(
-    `SELECT object_key, is_partial, degraded, as_of, days FROM history_objects FORCE INDEX (ix_root)
+  const rows = await sql.rows<{
+    object_key: string;
+    is_partial: number;
+    degraded: string | null;
+    as_of: Date;
+    stored_at: Date;
+    days: unknown;
+  }>(
+    `SELECT object_key, is_partial, degraded, as_of, stored_at, days FROM history_objects FORCE INDEX (ix_root)
       WHERE root = ? AND asset = ? AND data_schema = ? AND data_interval = ? AND contract_filter = ? AND from_day BETWEEN ? AND ?`,
     [root, asset, schema, interval, filterName(filter), first.object.period.from, to],
   );
   return new Map(
-    rows.map(({ object_key, is_partial, degraded, as_of, days }) => [
+    rows.map(({ object_key, is_partial, degraded, as_of, stored_at, days }) => [
       object_key,
       {
         isPartial: is_partial === 1,
         degraded,
         asOf: Temporal.Instant.fromEpochMilliseconds(as_of.getTime()),
+        storedAt: stored_at,
         days: fromJson(days) as Stored['days'],
       },
     ]),
@@ -96,22 +124,19 @@ type Judged = { state: DayState; reason?: string | null };
 function stateOfStored(download: Download, date: string, object: Stored, now: Temporal.Instant): Judged {
   const { asset, schema } = download;
   const { isPartial, degraded, asOf, days } = object;
-  const availableAt = completeAt(download, date) as Temporal.Instant;
-  const finalAt = emptyCountsFrom(date);
   if (days[date] !== undefined) {
     if (degraded !== null) return { state: 'degraded', reason: degraded };
     // Of a longer period only single days may be missing; this one is there.
     const isDay = !isDaily(schema);
     return isDay && isPartial ? { state: 'partial', reason: 'it was downloaded before the day was over' } : { state: 'complete' };
   }
-  if (isBefore(now, availableAt)) return { state: 'pending', reason: notYet(availableAt) };
+  if (!isComplete(download, date, now)) return { state: 'pending', reason: notYet(download, date) };
+  const wasComplete = isComplete(download, date, asOf);
   // On most days nobody reports.
-  if (schema === 'earnings' && !isBefore(asOf, availableAt))
-    return degraded === null ? { state: 'complete' } : { state: 'degraded', reason: degraded };
-  if (isBefore(asOf, availableAt))
-    return { state: 'missing', reason: `the object was downloaded at ${text(asOf)}, before this day could be had` };
-  if (isBefore(asOf, finalAt))
-    return { state: 'pending', reason: `the source had nothing at ${text(asOf)}; that counts from ${text(finalAt)} on` };
+  if (schema === 'earnings' && wasComplete) return degraded === null ? { state: 'complete' } : { state: 'degraded', reason: degraded };
+  if (!wasComplete) return { state: 'missing', reason: `the object was downloaded at ${text(asOf)}, before this day could be had` };
+  if (!emptyCounts(date, asOf))
+    return { state: 'pending', reason: `the source had nothing at ${text(asOf)}; that counts from ${text(emptyCountsFrom(date))} on` };
   // Before a listing and after its end a source has nothing. A hole between days with data is none of these.
   const dates = Object.keys(days);
   const isHole = dates.some((other) => other < date) && dates.some((other) => other > date);
@@ -121,8 +146,7 @@ function stateOfStored(download: Download, date: string, object: Stored, now: Te
 }
 
 function stateOfAbsent(download: Download, date: string, absence: Absence | undefined, now: Temporal.Instant): Judged {
-  const availableAt = completeAt(download, date) as Temporal.Instant;
-  if (isBefore(now, availableAt)) return { state: 'pending', reason: notYet(availableAt) };
+  if (!isComplete(download, date, now)) return { state: 'pending', reason: notYet(download, date) };
   if (absence === undefined) return { state: 'missing' };
   const { state, reason, until } = absence;
   if (state === 'asked_once') return { state: 'pending', reason };
@@ -131,8 +155,8 @@ function stateOfAbsent(download: Download, date: string, absence: Absence | unde
   return { state, reason };
 }
 
-const notYet = (availableAt: Temporal.Instant): string => `it can be had from ${text(availableAt)} on`;
-const isBefore = (a: Temporal.Instant, b: Temporal.Instant): boolean => Temporal.Instant.compare(a, b) < 0;
+const notYet = (download: Download, date: string): string =>
+  `it can be had from ${text(completeAt(download, date) as Temporal.Instant)} on`;
 const text = (at: Temporal.Instant): string => at.round('second').toString();
 
 function calendarDays(from: string, to: string): string[] {

@@ -13,7 +13,7 @@ import type { Fetched, HistorySource } from './sources/source.ts';
 
 export interface DownloadParts {
   converter: Pick<Converter, 'convert'>;
-  store: Pick<ObjectStore, 'put' | 'head'>;
+  store: ObjectStore;
   clock: Clock;
   /** A folder of this process. Each object gets one of its own in it, which is removed at its end. */
   spool: string;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { usCalendar } from '../market/calendar/calendar.ts';
 import { SymbolSchema } from '../market/symbol.ts';
 import type { Clock } from '../platform/clock.ts';
+import { decimalText } from '../platform/text/decimal.ts';
 import { type Asset, type ContractFilter, type Download, INTERVALS, type Interval, isDaily, SCHEMAS, type Schema } from './dataset.ts';
 
 /** Either of the two turns the filter on, and the other takes its value here. */
@@ -42,23 +43,19 @@ const schemaField = z
   .enum(SCHEMAS)
   .describe('quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day; earnings: the days on which a company reports');
 
-/** `number`: as JSON has it, or read from the text of a query. */
-const filterFields = (number: z.ZodNumber) => ({
-  max_dte: number
-    .int()
-    .min(1)
-    .max(365)
-    .optional()
-    .describe('Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30'),
-  base_pct: number
-    .gt(0)
-    .max(10)
-    .optional()
-    .describe('Only strikes with |strike − underlying| ≤ underlying × base_pct × √days. With max_dte alone 0.1'),
-});
+const maxDte = z.number().int().min(1).max(365);
+const basePct = z.number().gt(0).max(10);
+const ABOUT_MAX_DTE = 'Only contracts with at most so many days to expiration, 1 to 365. With base_pct alone 30';
+const ABOUT_BASE_PCT = 'Only strikes with |strike − underlying| ≤ underlying × base_pct × √days. With max_dte alone 0.1';
+
+/** Of a body. */
+const filterFields = { max_dte: maxDte.optional().describe(ABOUT_MAX_DTE), base_pct: basePct.optional().describe(ABOUT_BASE_PCT) };
 
 /** Of a query. */
-export const filterQuery = filterFields(z.coerce.number() as unknown as z.ZodNumber);
+export const filterQuery = {
+  max_dte: decimalText(maxDte).optional().describe(ABOUT_MAX_DTE),
+  base_pct: decimalText(basePct).optional().describe(ABOUT_BASE_PCT),
+};
 
 const rootField = SymbolSchema.describe('Such as AAPL; of options their root, such as SPXW');
 
@@ -74,7 +71,7 @@ export const optionFields = {
     .enum(OPTION_SCHEMAS, { error: ({ input }) => (input === 'earnings' ? NO_EARNINGS : undefined) })
     .describe('quote: the bid and ask at each interval; ohlc: bars; eod: the end of each day') as unknown as typeof schemaField,
   interval: intervalField,
-  ...filterFields(z.number()),
+  ...filterFields,
   ...days,
 };
 

@@ -2,8 +2,11 @@
 import type { Coverage, CoveredDay, DayState } from './coverage.ts';
 import type { Download } from './dataset.ts';
 
-/** Days that another download may bring. `pending` ones come with it when they can be had. */
+/** `pending` days come with a download when they can be had. */
 const GAPS: ReadonlySet<DayState> = new Set(['missing', 'failed', 'partial']);
+/** Whether another download may bring a day. */
+export const isGap = ({ state }: { state: DayState }): boolean => GAPS.has(state);
+
 /** More are asked for as one from the first gap to the last: objects that are complete are skipped without being asked for. */
 const MOST_RANGES = 10;
 
@@ -20,7 +23,7 @@ export function gapsOf(download: Download, { days }: Coverage): Gaps {
   let open: { from: string; to: string } | undefined;
   for (const day of days) {
     if (day.state === 'closed') continue;
-    if (!GAPS.has(day.state)) {
+    if (!isGap(day)) {
       open = undefined;
       continue;
     }

@@ -1,5 +1,6 @@
 /** The manifest: what is stored, and what a source did not have. An object counts only with its row here. */
 import { fromJson, type Sql, type Transaction, toJson } from '../platform/database/database.ts';
+import { InputError } from '../platform/errors.ts';
 import { type ContractFilter, type Dataset, filterName, type ObjectSpec } from './dataset.ts';
 import type { Quality } from './parquet/convert.ts';
 import type { SourceRequest } from './sources/source.ts';
@@ -76,9 +77,13 @@ const COLUMNS = `object_key, asset, data_schema, data_interval, contract_filter,
 /** Keys that one statement names. */
 const KEYS_AT_ONCE = 1_000;
 
+/** The database refuses to compare its keys, which are ASCII, with other text. */
+const COMPARABLE = /^[\x20-\x7e]*$/;
+
 /** The stored ones of these objects, by key. */
-export async function readObjects(sql: Sql, keys: readonly string[]): Promise<Map<string, ManifestRow>> {
+export async function readObjects(sql: Sql, asked: readonly string[]): Promise<Map<string, ManifestRow>> {
   const found = new Map<string, ManifestRow>();
+  const keys = asked.filter((key) => COMPARABLE.test(key));
   for (let start = 0; start < keys.length; start += KEYS_AT_ONCE) {
     const rows = await sql.rows<ObjectRow>(`SELECT ${COLUMNS} FROM history_objects WHERE object_key IN (?)`, [
       keys.slice(start, start + KEYS_AT_ONCE),
@@ -129,8 +134,13 @@ export interface ObjectFilter extends Partial<Dataset> {
   limit: number;
 }
 
-/** Stored objects in the order of their keys. */
+/** Stored objects in the order of their keys. Errors: `InputError('history.bad_cursor')` for an `after` that is no key. */
 export async function listObjects(sql: Sql, filter: ObjectFilter): Promise<ManifestRow[]> {
+  if (filter.after !== undefined && !COMPARABLE.test(filter.after))
+    throw new InputError(
+      'history.bad_cursor',
+      `${JSON.stringify(filter.after)} is not a cursor; use the value of "next" from the page before`,
+    );
   const where: [condition: string, value: unknown][] = [];
   if (filter.root !== undefined) where.push(['root = ?', filter.root]);
   if (filter.asset !== undefined) where.push(['asset = ?', filter.asset]);

@@ -1,5 +1,6 @@
 /** Splits a download into objects. */
 import { usCalendar } from '../market/calendar/calendar.ts';
+import { InputError } from '../platform/errors.ts';
 import { type Dataset, type Download, type ObjectSpec, objectKey, type Period, unitOf } from './dataset.ts';
 
 /** An object, and its trading days that lie in the range asked for: ascending, at least one. */
@@ -18,6 +19,11 @@ export function planOf({ root, from, to, filter, ...dataset }: Download): Planne
     const period = periodOf(dataset, name);
     return { object: { ...dataset, root, filter, period, key: objectKey({ ...dataset, root, filter }, period) }, days };
   });
+}
+
+/** Why a download has no objects. */
+export function noTradingDay({ from, to }: Pick<Download, 'from' | 'to'>): InputError {
+  return new InputError('history.no_trading_day', `there is no trading day from ${from} to ${to}; choose a range with one`);
 }
 
 /** The trading days of an object's whole period. */

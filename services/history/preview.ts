@@ -1,15 +1,17 @@
 /** What a download would do, without doing it: its objects, which of them are there, its requests, and how much and how long by what was stored before. */
 import type { Sql } from '../platform/database/database.ts';
-import { type Coverage, type DayState, readCoverage } from './coverage.ts';
-import { type Download, filterName, type ObjectSpec } from './dataset.ts';
-import { planOf } from './plan.ts';
+import { type Coverage, coverageOf, type DayState, readKnown } from './coverage.ts';
+import { type Download, filterName } from './dataset.ts';
+import { foresee } from './foreseen.ts';
+import { noTradingDay, planOf } from './plan.ts';
 import type { HistorySource } from './sources/source.ts';
 
 /** What the preview needs of a source; without one it says nothing of calls. */
-export interface PreviewedSource {
-  name: string;
-  calls(object: ObjectSpec): number;
-}
+export type PreviewedSource = Pick<HistorySource, 'calls'> & { name: string };
+
+/** What the job would make of an object: `download`, or the outcome that it ends with at once. */
+export const EXPECTED = ['download', 'skipped', 'no_data', 'not_yet'] as const;
+export type Expected = (typeof EXPECTED)[number];
 
 export interface PreviewedObject {
   key: string;
@@ -17,16 +19,18 @@ export interface PreviewedObject {
   days: number;
   /** The worst of its days: `complete` where all are. */
   state: Exclude<DayState, 'closed'>;
-  /** Whether it would be downloaded. */
-  fetched: boolean;
+  expected: Expected;
+  /** Before that it is not downloaded: of one that is not there yet, or is asked for once more. */
+  from: Temporal.Instant | null;
 }
 
 export interface Preview {
   objects: PreviewedObject[];
   /** Objects by state. */
   counts: Partial<Record<DayState, number>>;
-  /** Objects that would be downloaded, and the requests to the source that they take. */
-  fetched: number;
+  /** Objects by what is expected of them. */
+  expected: Record<Expected, number>;
+  /** Requests to the source. */
   calls: number | null;
   /** By the average of like objects that are stored; null where there are none. */
   rows: number | null;
@@ -38,35 +42,47 @@ export interface Preview {
 
 /** The worst first. */
 const ORDER = ['missing', 'failed', 'partial', 'pending', 'not_entitled', 'empty', 'degraded', 'complete'] as const;
-const FETCHED: ReadonlySet<DayState> = new Set(['missing', 'failed', 'partial', 'pending', 'not_entitled']);
 
-/** `force`: objects that are there are downloaded again too. */
+/** `force`: objects that are there are downloaded again too. Errors: `InputError('history.no_trading_day')`, as for the download itself. */
 export async function previewOf(
   sql: Sql,
   download: Download,
   { source, now, force = false }: { source: PreviewedSource | undefined; now: Temporal.Instant; force?: boolean },
 ): Promise<Preview> {
-  const [coverage, size, pace] = await Promise.all([
-    readCoverage(sql, download, now),
-    sizeOfLike(sql, download),
-    paceOfLike(sql, download),
-  ]);
-  const states = statesByKey(coverage);
   const plan = planOf(download);
-  const objects = plan.map(({ object: { key }, days }): PreviewedObject => {
-    const state = states.get(key) ?? 'missing';
-    return { key, days: days.length, state, fetched: force || FETCHED.has(state) };
-  });
+  if (plan.length === 0) throw noTradingDay(download);
+  const [known, size, pace] = await Promise.all([readKnown(sql, download, plan), sizeOfLike(sql, download), paceOfLike(sql, download)]);
+  const states = statesByKey(coverageOf(download, plan, known, now));
+  const since = force ? new Date(now.epochMilliseconds + 1) : undefined;
+  const expected: Preview['expected'] = { download: 0, skipped: 0, no_data: 0, not_yet: 0 };
   const counts: Preview['counts'] = {};
-  for (const { state } of objects) counts[state] = (counts[state] ?? 0) + 1;
-  const fetched = objects.filter((one) => one.fetched).length;
-  const calls =
-    source === undefined ? null : plan.reduce((sum, { object }, index) => sum + (objects[index]?.fetched ? source.calls(object) : 0), 0);
+  let calls = 0;
+  const objects = plan.map(({ object, days }): PreviewedObject => {
+    const { key } = object;
+    const foreseen = foresee(object, known.stored.get(key), known.absences.get(key), { now, since });
+    const state = states.get(key) ?? 'missing';
+    const kind = foreseen.kind === 'ask' ? 'download' : foreseen.kind;
+    if (foreseen.kind === 'ask') calls += source?.calls(object, foreseen.days) ?? 0;
+    expected[kind]++;
+    counts[state] = (counts[state] ?? 0) + 1;
+    return { key, days: days.length, state, expected: kind, from: 'from' in foreseen ? (foreseen.from ?? null) : null };
+  });
   return {
-    ...{ objects, counts, fetched, calls, source: source?.name ?? null },
-    rows: size === undefined ? null : Math.round(size.rows * fetched),
-    bytes: size === undefined ? null : Math.round(size.bytes * fetched),
-    seconds: pace === undefined ? null : Math.round(pace * fetched),
+    ...{ objects, counts, expected, calls: source === undefined ? null : calls, source: source?.name ?? null },
+    rows: size === undefined ? null : Math.round(size.rows * expected.download),
+    bytes: size === undefined ? null : Math.round(size.bytes * expected.download),
+    seconds: pace === undefined ? null : Math.ceil(pace * expected.download),
+  };
+}
+
+/** A preview in the terms of the API. */
+export function previewJson({ objects, counts, expected, calls, rows, bytes, seconds, source }: Preview, warnings: string[]) {
+  return {
+    ...{ dry_run: true as const, total_items: objects.length, counts, to_download: expected.download, expected, source, calls },
+    ...{ estimated_rows: rows, estimated_bytes: bytes, estimated_seconds: seconds, warnings },
+    objects: objects.map(({ from, ...object }) => ({
+      ...{ ...object, download: object.expected === 'download', from: from?.toString({ smallestUnit: 'minute' }) ?? null },
+    })),
   };
 }
 
@@ -118,7 +134,7 @@ const YEARS_OF_TIER = { free: 1, value: 4, standard: 8, pro: 12 } as const;
 export function plannedSource(
   sources: readonly HistorySource[],
   download: Download,
-  { tier, now }: { tier: keyof typeof YEARS_OF_TIER; now: Temporal.Instant },
+  { tier, url, now }: { tier: keyof typeof YEARS_OF_TIER; url: string | null; now: Temporal.Instant },
 ): { source: PreviewedSource | undefined; warnings: string[] } {
   const source = sources.find((one) => one.refuses(download) === undefined);
   if (source === undefined) {
@@ -126,7 +142,18 @@ export function plannedSource(
     return { source, warnings: [`no source can give it (${reasons}); add one to history.sources`] };
   }
   if (source.name === 'simulated') return { source, warnings: ['the data are made up: no other source of history.sources can give them'] };
-  return { source, warnings: source.name === 'theta' ? tierWarnings(download, tier, now) : [] };
+  if (source.name !== 'theta') return { source, warnings: [] };
+  const looked = url === null ? [lookedFor(sources.find((one) => one !== source && one.refuses(download) === undefined))] : [];
+  return { source, warnings: [...looked, ...tierWarnings(download, tier, now)] };
+}
+
+/** Without an address nobody knows before the download whether there is a terminal. `next`: the source in its place. */
+function lookedFor(next: HistorySource | undefined): string {
+  const instead =
+    next === undefined
+      ? 'no other source can give it'
+      : `${next.name} gives it${next.name === 'simulated' ? ', and the data are made up' : ''}`;
+  return `a terminal is looked for on this machine (history.theta.url is not set); where none answers, ${instead}`;
 }
 
 function tierWarnings({ schema, from }: Download, tier: keyof typeof YEARS_OF_TIER, now: Temporal.Instant): string[] {

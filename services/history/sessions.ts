@@ -40,6 +40,7 @@ const INDEX_OPTIONS: Readonly<Record<string, LateProduct>> = {
   SPX: CURB,
   SPXW: { ...CURB, ...PM_SETTLED },
   XSP: { ...CURB, ...PM_SETTLED },
+  XSPW: { ...CURB, ...PM_SETTLED },
   VIX: CURB,
   VIXW: CURB,
   NDX: {},
@@ -52,6 +53,8 @@ const INDEX_OPTIONS: Readonly<Record<string, LateProduct>> = {
   DJX: {},
   OEX: PM_SETTLED,
   XEO: PM_SETTLED,
+  MXEA: {},
+  MXEF: {},
 };
 
 /**
@@ -92,6 +95,11 @@ export function sessionsOf(root: string, asset: Asset, day: string): DaySessions
     windowStart: newYork(date.subtract({ days: 1 }), '20:15'),
     windowEnd: asset === 'stock' ? evening : curbEnd,
   };
+}
+
+/** Whether the options of this root are those of an index. */
+export function isIndexOption(root: string): boolean {
+  return INDEX_OPTIONS[optionRoot(root)] !== undefined;
 }
 
 function lateProduct(root: string): LateProduct | undefined {

@@ -1,7 +1,8 @@
 /** The list of job types. Topics, message documents, HTTP bodies, commands, retries, time limits and the worker's handlers are derived from it. */
 import type { HistoryParts } from '../history/configured.ts';
 import type { ChainsByKind } from '../market/options/sources/configured.ts';
-import type { Sql } from '../platform/database/database.ts';
+import type { Research } from '../market/research/configured.ts';
+import type { Database, Sql } from '../platform/database/database.ts';
 import type { Listed } from '../platform/messages.ts';
 import { analysisType } from './analysis/definition.ts';
 import { backfillType } from './backfill/definition.ts';
@@ -10,12 +11,19 @@ import { fetchType } from './fetch/definition.ts';
 import type { Handler } from './handler.ts';
 import { historyType } from './history/definition.ts';
 import type { JobType } from './job-type.ts';
+import { llmAnalysisType } from './llm-analysis/definition.ts';
+import { picksType } from './picks/definition.ts';
+import { picksUniverseType } from './picks-universe/definition.ts';
 import { rankType } from './rank/definition.ts';
+import { researchType } from './research/definition.ts';
 
 /** What handlers are made of, beside the context of each job. */
 export interface HandlerParts {
   sql: Sql;
+  /** For what commits beside the job: paid calls. */
+  db: Database;
   chains: ChainsByKind;
+  research: Research;
   /** Made when the first download needs them. */
   history: () => Promise<HistoryParts>;
 }
@@ -31,6 +39,10 @@ export const JOB_TYPES: readonly ListedType[] = [
   { ...backfillType, handler: async () => (await import('./backfill/handler.ts')).backfillHandler },
   { ...analysisType, handler: async () => (await import('./analysis/handler.ts')).analysisHandler },
   { ...rankType, handler: async (parts) => (await import('./rank/handler.ts')).rankHandler(parts) },
+  { ...researchType, handler: async (parts) => (await import('./research/handler.ts')).researchHandler(parts) },
+  { ...llmAnalysisType, handler: async (parts) => (await import('./llm-analysis/handler.ts')).llmAnalysisHandler(parts) },
+  { ...picksType, handler: async (parts) => (await import('./picks/handler.ts')).picksHandler(parts) },
+  { ...picksUniverseType, handler: async (parts) => (await import('./picks-universe/handler.ts')).picksUniverseHandler(parts) },
   { ...historyType, handler: async (parts) => (await import('./history/handler.ts')).historyHandler(parts) },
 ];
 

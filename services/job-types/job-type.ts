@@ -23,8 +23,8 @@ export interface JobType {
   payload: z.ZodType;
   /** The kinds of data that it stores: the last level of `data/{symbol}/{kind}`. */
   dataKinds: readonly string[];
-  /** `sources`: as often as a market source is tried (`stock_jobs.data_fetch`). `general`: `jobs.max_retries` and `jobs.retry_delay`. */
-  retries: 'sources' | 'general';
+  /** `sources`: as often as a market source is tried (`stock_jobs.data_fetch`). `general`: `jobs.max_retries` and `jobs.retry_delay`. Or its own: at most so many, after these seconds. */
+  retries: 'sources' | 'general' | { most: number; delaysSeconds: readonly number[] };
   /** Seconds that a job may take; `worker.max_execution_time` holds for every type. */
   timeLimit?: (config: Config) => number;
   /** Seconds that its jobs may wait in their queue, in place of the `ttl` of the queue. */

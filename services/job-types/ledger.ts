@@ -39,9 +39,11 @@ function rulesFor(
 ): TypeRules {
   const { jobs, stock_jobs, worker } = config;
   const { maxRetries, backoffSeconds } =
-    retries === 'sources'
-      ? { maxRetries: stock_jobs.data_fetch.max_retries, backoffSeconds: stock_jobs.data_fetch.retry_backoff }
-      : { maxRetries: jobs.max_retries, backoffSeconds: [jobs.retry_delay] };
+    typeof retries === 'object'
+      ? { maxRetries: retries.most, backoffSeconds: retries.delaysSeconds }
+      : retries === 'sources'
+        ? { maxRetries: stock_jobs.data_fetch.max_retries, backoffSeconds: stock_jobs.data_fetch.retry_backoff }
+        : { maxRetries: jobs.max_retries, backoffSeconds: [jobs.retry_delay] };
   return {
     maxAttempts: maxRetries + 1,
     backoffSeconds,

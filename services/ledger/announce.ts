@@ -64,8 +64,8 @@ export function createAnnouncer({
   async function ring(ids: readonly string[]): Promise<void> {
     if (ids.length === 0 || bus.state === 'offline') return;
     const rows = await sql.rows<Row>(
-      `SELECT j.id, j.type, j.queue, j.priority, j.symbol, j.user_id, j.enqueued_at, d.why, d.payload, d.triggered_by
-         FROM jobs j JOIN job_details d ON d.job_id = j.id WHERE j.id IN (?) ORDER BY j.priority, j.id`,
+      `SELECT id, type, queue, priority, symbol, user_id, enqueued_at, why, payload, triggered_by
+         FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY priority, id`,
       [sortedBytes(ids)],
     );
     await inSlices(rows, (row) => quietly(bus.publish('job', announcement(fromRow(row)))));
@@ -73,7 +73,7 @@ export function createAnnouncer({
 
   async function publishStates(changes: readonly Change[]): Promise<void> {
     const at = clock.now().toString({ smallestUnit: 'millisecond' });
-    await inSlices(changes, ({ id, type, symbol, state, attempt, worker, reason }) =>
+    await inSlices(changes, ({ id, type, symbol, state, attempt, worker, reason, code, place }) =>
       quietly(
         bus.publish('status', {
           id,
@@ -84,6 +84,9 @@ export function createAnnouncer({
           ...(symbol === null ? {} : { symbol }),
           ...(worker === undefined ? {} : { worker }),
           ...(reason === undefined ? {} : { reason: reason.slice(0, 2000) }),
+          ...(code === undefined ? {} : { code: code.slice(0, 64) }),
+          ...(place === undefined ? {} : { queue: place.queue, priority: place.level }),
+          ...(place === undefined || place.user === null ? {} : { user: place.user }),
         }),
       ),
     );
@@ -98,7 +101,12 @@ export function createAnnouncer({
       // From memory and not from the row: a read would delay the worker.
       await Promise.all([
         inSlices(unique, (answer) => quietly(bus.publish('job', announcement(answer)))),
-        publishStates(unique.map(({ id, type, symbol, state }) => ({ id, type, symbol, state, attempt: 0 }))),
+        publishStates(
+          unique.map(({ id, type, symbol, state, queue, level, request: { user = null } }) => ({
+            ...{ id, type, symbol, state, attempt: 0 },
+            place: { queue, level, user },
+          })),
+        ),
       ]);
     },
     async changed(changes) {

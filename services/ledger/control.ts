@@ -4,36 +4,22 @@ import { InputError } from '../platform/errors.ts';
 import { type REDRIVABLE_STATES, RETRYABLE_ITEM_STATES } from '../platform/job-states.ts';
 import { type Actor, recordChange } from '../platform/registry/audit.ts';
 import { retryOnDuplicateKey } from './enqueue/retry-on-duplicate-key.ts';
-import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
-import { type Change, expiryOf, isLive, type Ledger, nowOf, type Queue, rulesOf, type State } from './job.ts';
+import { idFromBytes } from './id.ts';
+import { type Change, expiryOf, isLive, type Ledger, nowOf, placeOf, rulesOf } from './job.ts';
 import { BATCH } from './maintain/due.ts';
 import { lockPartsToCancel, lockPartsToRestart } from './parts.ts';
 import { recordAttempts } from './run/complete.ts';
 import { ALONE_FROM } from './run/deaths.ts';
-import { changesOf, type Ended, resolveDependents, withLiveNeeds, writeReasons } from './run/dependents.ts';
-import { stopWaiting } from './run/slots.ts';
-
-/** What a change by hand must know of a job. */
-export interface Row {
-  id: Buffer;
-  type: string;
-  symbol: string | null;
-  queue: Queue;
-  state: State;
-  attempt: number;
-  max_attempts: number;
-  worker_id: string | null;
-  started_at: Date | null;
-  has_dependents: number;
-  blocked_on: 'slot' | 'dependency' | null;
-  dedupe_key: string | null;
-}
-
-const COLUMNS = 'id, type, symbol, queue, state, attempt, max_attempts, worker_id, started_at, has_dependents, blocked_on, dedupe_key';
+import { changesOf, type Ended, resolveDependents, withLiveNeeds } from './run/dependents.ts';
+import { enterBlocked } from './states/blocked.ts';
+import { enterEnded, leaveEnded } from './states/ended.ts';
+import { enterReady } from './states/ready.ts';
+import { idOf, leave, lockFreeJobs, lockJobs, type Standing } from './states/standing.ts';
+import { updateEach } from './update-each.ts';
 
 /** Locks a job. Errors: `InputError('job.unknown')`. */
-export async function lockOne(tx: Transaction, id: string): Promise<Row> {
-  const [row] = await tx.rows<Row>(`SELECT ${COLUMNS} FROM jobs WHERE id = ? FOR UPDATE`, [idToBytes(id)]);
+export async function lockOne(tx: Transaction, id: string): Promise<Standing> {
+  const [row] = await lockJobs(tx, [id]);
   if (row === undefined) throw new InputError('job.unknown', `there is no job ${id}; ended jobs are deleted after jobs.cleanup_after_days`);
   return row;
 }
@@ -47,26 +33,28 @@ type Alongside = (tx: Transaction) => void;
  */
 export function cancel(ledger: Ledger, id: string, reason: string, alongside?: Alongside): Promise<Change[]> {
   return ledger.db.transaction(async (tx) => {
-    const changes = await cancelWith(tx, ledger, await lockOne(tx, id), reason);
+    const changes = await cancelWith(tx, ledger, [await lockOne(tx, id)], reason);
     alongside?.(tx);
     return changes;
   });
 }
 
-/** The same in a transaction that has locked the job. Errors: `InputError('job.ended')`. */
-export async function cancelWith(tx: Transaction, ledger: Ledger, row: Row, reason: string): Promise<Change[]> {
-  const id = idFromBytes(row.id);
-  if (!isLive(row.state)) throw new InputError('job.ended', `job ${id} has ended already (${row.state}); there is nothing to cancel`);
+/** The same of several jobs in a transaction that has locked them. Errors: `InputError('job.ended')`. */
+export async function cancelWith(tx: Transaction, ledger: Ledger, rows: readonly Standing[], reason: string): Promise<Change[]> {
+  const over = rows.find(({ state }) => !isLive(state));
+  if (over !== undefined)
+    throw new InputError('job.ended', `job ${idOf(over)} has ended already (${over.state}); there is nothing to cancel`);
+  const whole = rows.length === 1 ? `job ${idOf(rows[0] as Standing)}, of which it is a part,` : 'the job of which it is a part';
   const changes: Change[] = [];
   const ended: Ended[] = [];
   const stopped: string[] = [];
   let why = reason;
-  for (let wave: readonly Row[] = [row]; wave.length > 0; ) {
-    await endCancelled(tx, ledger, wave, why);
+  for (let wave: readonly Standing[] = rows; wave.length > 0; ) {
+    await endCancelled(tx, nowOf(ledger), wave, why);
     for (const one of wave) {
       const { type, symbol, attempt, worker_id, state, blocked_on, has_dependents } = one;
       const cancelled = { id: idFromBytes(one.id), state: 'cancelled', reason: why } as const;
-      changes.push({ ...cancelled, type, symbol, attempt, worker: worker_id ?? undefined });
+      changes.push({ ...cancelled, type, symbol, attempt, worker: worker_id ?? undefined, code: 'job.cancelled', place: placeOf(one) });
       ended.push({
         ...cancelled,
         type,
@@ -76,28 +64,21 @@ export async function cancelWith(tx: Transaction, ledger: Ledger, row: Row, reas
       });
       if (state === 'running') stopped.push(cancelled.id);
     }
-    wave = await lockPartsToCancel<Row>(
+    wave = await lockPartsToCancel(
       tx,
       wave.map((one) => one.id),
-      COLUMNS,
     );
-    why = `job ${id}, of which it is a part, was cancelled: ${reason}`;
+    why = `${whole} was cancelled: ${reason}`;
   }
   return [...changes, ...(await resolveDependents(tx, ledger, ended, stopped))];
 }
 
-async function endCancelled(tx: Transaction, ledger: Ledger, rows: readonly Row[], reason: string): Promise<void> {
-  const now = nowOf(ledger);
-  const ids = rows.map(({ id }) => id).sort(Buffer.compare);
-  await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'cancelled', blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)", [
-    now,
-    now,
-    ids,
-  ]);
-  await stopWaiting(tx, ids);
-  await writeReasons(
+async function endCancelled(tx: Transaction, now: Date, rows: readonly Standing[], reason: string): Promise<void> {
+  leave(tx, rows);
+  enterEnded(
     tx,
-    ids.map((id) => ({ id: idFromBytes(id), code: 'job.cancelled', reason })),
+    now,
+    rows.map((row) => ({ ...row, state: 'cancelled', code: 'job.cancelled', reason })),
   );
   await recordAttempts(
     tx,
@@ -146,19 +127,19 @@ export function redrive(
   const params = [state, ...[filter.type, filter.symbol].filter((value) => value !== undefined)];
   const oldest = (tx: Transaction, superseded: 'EXISTS' | 'NOT EXISTS'): Promise<{ id: Buffer }[]> =>
     tx.rows(
-      `SELECT j.id FROM jobs j FORCE INDEX (ix_due)
-        WHERE j.state = ? ${limits} AND ${superseded} (SELECT 1 FROM jobs l FORCE INDEX (ux_active) WHERE l.active_key = j.dedupe_key) ORDER BY j.due_at, j.id LIMIT ${BATCH}`,
+      `SELECT STRAIGHT_JOIN e.job_id AS id FROM ended e FORCE INDEX (ix_ended) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = e.job_id
+        WHERE e.state = ? ${limits} AND ${superseded} (SELECT 1 FROM live_keys l FORCE INDEX (PRIMARY) WHERE l.dedupe_key = j.dedupe_key)
+        ORDER BY e.ended_at, e.job_id LIMIT ${BATCH}`,
       params,
     );
   return ledger.db.transaction(async (tx) => {
     const found = await oldest(tx, 'NOT EXISTS');
-    const rows =
-      found.length === 0
-        ? []
-        : await tx.rows<Row>(
-            `SELECT ${COLUMNS} FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = ? ORDER BY id FOR UPDATE SKIP LOCKED`,
-            [found.map(({ id }) => id).sort(Buffer.compare), state],
-          );
+    const rows = (
+      await lockFreeJobs(
+        tx,
+        found.map(({ id }) => id),
+      )
+    ).filter((row) => row.state === state);
     const started = await retryOnDuplicateKey(() => restart(tx, ledger, rows));
     const superseded = new Set(started.superseded);
     const ids = rows.map(({ id }) => idFromBytes(id)).filter((id) => !superseded.has(id));
@@ -184,60 +165,68 @@ interface Restarted {
 }
 
 /** Makes ended or scheduled jobs ready, with their parts that have something left to do, or blocked while a dependency is live. */
-async function restart(tx: Transaction, ledger: Ledger, rows: readonly Row[]): Promise<Restarted> {
+export async function restart(tx: Transaction, ledger: Ledger, rows: readonly Standing[]): Promise<Restarted> {
   const { startable, superseded } = await withoutSuperseded(tx, rows);
   if (startable.length === 0) return { superseded, parts: [] };
-  const asked = new Set(rows.map(({ id }) => idFromBytes(id)));
-  const left = await lockPartsToRestart<Row>(
-    tx,
-    startable.map(({ id }) => idFromBytes(id)),
-    COLUMNS,
-  );
+  const asked = new Set(rows.map(idOf));
+  const left = await lockPartsToRestart(tx, startable.map(idOf));
   const { startable: parts } = await withoutSuperseded(
     tx,
-    left.filter(({ id }) => !asked.has(idFromBytes(id))),
+    left.filter((row) => !asked.has(idOf(row))),
   );
-  const all = [...startable, ...parts];
   const now = nowOf(ledger);
-  for (const group of Map.groupBy(all, (row) => `${row.queue} ${row.type}`).values()) {
-    const first = group[0] as Row;
-    await tx.run(
-      `UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL, worker_id = NULL, started_at = NULL, ended_at = NULL, max_attempts = attempt + ?,
-        deaths = LEAST(deaths, ?), crashes = 0, due_at = ? WHERE id IN (?)`,
-      // A job that killed its worker has a full set of tries, and makes them in a process of its own.
-      [rulesOf(ledger, first.type).maxAttempts, ALONE_FROM, expiryOf(ledger, first, now), group.map(({ id }) => id).sort(Buffer.compare)],
-    );
-  }
+  const all = [...startable, ...parts].map((row) => ({ ...row, due_at: expiryOf(ledger, row, now) }));
+  await leaveEnded(
+    tx,
+    all.filter(({ state }) => !isLive(state)),
+  );
+  leave(
+    tx,
+    all.filter(({ state }) => isLive(state)),
+  );
+  await updateEach(
+    tx,
+    ['max_attempts', 'deaths', 'crashes'],
+    // A job that killed its worker has a full set of tries, and makes them in a process of its own.
+    all.map(({ id, type, attempt, deaths }) => ({
+      id,
+      values: [attempt + rulesOf(ledger, type).maxAttempts, Math.min(deaths, ALONE_FROM), 0],
+    })),
+  );
   const ids = all.map(({ id }) => id).sort(Buffer.compare);
-  await tx.run(
+  tx.later(
     "UPDATE job_items FORCE INDEX (ix_state) SET state = 'pending', reason = NULL, updated_at = ? WHERE job_id IN (?) AND state IN (?)",
     [now, ids, RETRYABLE_ITEM_STATES],
   );
-  await tx.run('UPDATE job_results FORCE INDEX (PRIMARY) SET code = NULL, reason = NULL WHERE job_id IN (?)', [ids]);
-  const waiting = await withLiveNeeds(tx, ids.map(idFromBytes), 'locked');
-  if (waiting.length > 0)
-    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'blocked', blocked_on = 'dependency' WHERE id IN (?)", [
-      sortedBytes(waiting),
-    ]);
-  return { superseded, parts: parts.map(({ id }) => idFromBytes(id)) };
+  // All of them first: a part that is started again is one that its job waits for.
+  const ready = all.map((row) => ({ ...row, state: 'ready' as const, blocked_on: null }));
+  enterReady(tx, ready);
+  const waiting = new Set(await withLiveNeeds(tx, all.map(idOf), 'locked'));
+  const blocked = ready.filter((row) => waiting.has(idOf(row)));
+  leave(tx, blocked);
+  enterBlocked(
+    tx,
+    blocked.map((row) => ({ ...row, blocked_on: 'dependency' })),
+  );
+  return { superseded, parts: parts.map(idOf) };
 }
 
 /** Of several jobs of one key the first. */
-async function withoutSuperseded(tx: Transaction, rows: readonly Row[]): Promise<{ startable: Row[]; superseded: string[] }> {
-  const keys = rows.flatMap(({ dedupe_key }) => dedupe_key ?? []);
-  // Not locked: if another job with the key becomes live meanwhile, `ux_active` refuses the update (see retryOnDuplicateKey).
+async function withoutSuperseded(tx: Transaction, rows: readonly Standing[]): Promise<{ startable: Standing[]; superseded: string[] }> {
+  const keys = rows.flatMap(({ dedupe_key }) => dedupe_key ?? []).sort();
+  // Not locked: if another job with the key becomes live meanwhile, `live_keys` refuses this one (see retryOnDuplicateKey).
   const live =
     keys.length === 0
       ? []
-      : await tx.rows<{ id: Buffer; active_key: string }>(
-          'SELECT id, active_key FROM jobs FORCE INDEX (ux_active) WHERE active_key IN (?)',
-          [keys.sort()],
+      : await tx.rows<{ dedupe_key: string; job_id: Buffer }>(
+          'SELECT dedupe_key, job_id FROM live_keys FORCE INDEX (PRIMARY) WHERE dedupe_key IN (?)',
+          [keys],
         );
-  const holder = new Map(live.map(({ id, active_key }) => [active_key, idFromBytes(id)]));
+  const holder = new Map(live.map(({ dedupe_key, job_id }) => [dedupe_key, idFromBytes(job_id)]));
   const superseded: string[] = [];
-  const startable: Row[] = [];
+  const startable: Standing[] = [];
   for (const row of rows) {
-    const id = idFromBytes(row.id);
+    const id = idOf(row);
     if (row.dedupe_key !== null && (holder.get(row.dedupe_key) ?? id) !== id) superseded.push(id);
     else {
       startable.push(row);
@@ -247,6 +236,6 @@ async function withoutSuperseded(tx: Transaction, rows: readonly Row[]): Promise
   return { startable, superseded };
 }
 
-async function restarted(tx: Transaction, ids: readonly string[]): Promise<Change[]> {
+export async function restarted(tx: Transaction, ids: readonly string[]): Promise<Change[]> {
   return (await changesOf(tx, ids)).map((change) => ({ ...change, reason: 'started again by hand' }));
 }

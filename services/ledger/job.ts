@@ -104,7 +104,27 @@ export interface Change {
   attempt: number;
   reason?: string | undefined;
   worker?: string | undefined;
+  /** Why it ended other than completed, for programs. */
+  code?: string | undefined;
+  /** Where a list shows it, where that is known without another read. */
+  place?: Place | undefined;
 }
+
+/** Of a job in its queue: what a message tells beside its state. */
+export interface Place {
+  queue: Queue;
+  /** 1-10. */
+  level: number;
+  /** Who asked first. */
+  user: string | null;
+}
+
+/** The place of a stored row. */
+export const placeOf = ({ queue, priority, user_id }: { queue: Queue; priority: number; user_id: string | null }): Place => ({
+  queue,
+  level: levelOf(priority),
+  user: user_id,
+});
 
 /** The clock's time as the driver takes it. */
 export function nowOf(ledger: Pick<Ledger, 'clock'>): Date {

@@ -3,9 +3,10 @@
  * items of it. One that ends without completing does not end it. A job may be a part of several others.
  */
 import type { Sql, Transaction } from '../platform/database/database.ts';
-import { END_STATES, RETRYABLE_ITEM_STATES } from '../platform/job-states.ts';
+import { RETRYABLE_ITEM_STATES } from '../platform/job-states.ts';
 import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
-import { LIVE_STATES, type State } from './job.ts';
+import { isLive, type State } from './job.ts';
+import { idOf, lockJobs, readJobs, type Standing } from './states/standing.ts';
 
 /** The ids of a job's parts, by the primary key. */
 export async function partsOf(sql: Sql, id: string): Promise<string[]> {
@@ -41,8 +42,9 @@ export interface Parent {
 /** The jobs that wait for this one as a part of them. Walks ix_needs. */
 export async function waitingParents(sql: Sql, id: string): Promise<Parent[]> {
   const rows = await sql.rows<Omit<Parent, 'id'> & { id: Buffer }>(
-    `SELECT STRAIGHT_JOIN j.id, j.type, j.symbol, j.attempt FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
-      WHERE d.needs_id = ? AND d.is_part = 1 AND j.state = 'blocked'`,
+    `SELECT STRAIGHT_JOIN j.id, j.type, j.symbol, b.attempt
+       FROM job_dependencies d FORCE INDEX (ix_needs) JOIN blocked b FORCE INDEX (PRIMARY) ON b.job_id = d.job_id JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
+      WHERE d.needs_id = ? AND d.is_part = 1`,
     [idToBytes(id)],
   );
   return rows.map((row) => ({ ...row, id: idFromBytes(row.id) }));
@@ -58,7 +60,7 @@ export interface PartState {
 /** The parts of a job in the order of their ids. */
 export async function readParts(sql: Sql, id: string): Promise<PartState[]> {
   const rows = await sql.rows<Omit<PartState, 'id'> & { id: Buffer }>(
-    `SELECT p.id, p.state, r.reason FROM job_dependencies d JOIN jobs p ON p.id = d.needs_id LEFT JOIN job_results r ON r.job_id = p.id
+    `SELECT p.id, p.state, r.reason FROM job_dependencies d JOIN job_states p ON p.id = d.needs_id LEFT JOIN ended r ON r.job_id = p.id
       WHERE d.job_id = ? AND d.is_part = 1 ORDER BY p.id`,
     [idToBytes(id)],
   );
@@ -69,39 +71,22 @@ export async function readParts(sql: Sql, id: string): Promise<PartState[]> {
  * Locks and reads the live parts of jobs that have been cancelled, but for those that another live job needs. Errors: those of the transaction. A job that comes to need a
  * part meanwhile waits for this lock, and sees that the part has ended.
  */
-export async function lockPartsToCancel<Row extends { id: Buffer }>(
-  tx: Transaction,
-  parents: readonly Buffer[],
-  columns: string,
-): Promise<Row[]> {
-  const parts = await partKeys(tx, parents);
-  if (parts.length === 0) return [];
-  const live = await tx.rows<Row>(
-    `SELECT ${columns} FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state IN (?) ORDER BY id FOR UPDATE`,
-    [parts, LIVE_STATES],
-  );
+export async function lockPartsToCancel(tx: Transaction, parents: readonly Buffer[]): Promise<Standing[]> {
+  const live = (await lockJobs(tx, await partKeys(tx, parents))).filter(({ state }) => isLive(state));
   if (live.length === 0) return [];
-  const needed = await tx.rows<{ needs_id: Buffer }>(
-    `SELECT DISTINCT d.needs_id FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
-      WHERE d.needs_id IN (?) AND j.state IN (?)`,
-    [live.map(({ id }) => id), LIVE_STATES],
+  const needs = await tx.rows<{ job_id: Buffer; needs_id: Buffer }>(
+    'SELECT job_id, needs_id FROM job_dependencies FORCE INDEX (ix_needs) WHERE needs_id IN (?)',
+    [live.map(({ id }) => id)],
   );
-  const wanted = new Set(needed.map(({ needs_id }) => idFromBytes(needs_id)));
-  return live.filter(({ id }) => !wanted.has(idFromBytes(id)));
+  const needing = await readJobs(tx, new Set(needs.map(({ job_id }) => idFromBytes(job_id))));
+  const alive = new Set(needing.flatMap((row) => (isLive(row.state) ? [idOf(row)] : [])));
+  const wanted = new Set(needs.flatMap(({ job_id, needs_id }) => (alive.has(idFromBytes(job_id)) ? [idFromBytes(needs_id)] : [])));
+  return live.filter((row) => !wanted.has(idOf(row)));
 }
 
 /** Locks and reads the parts of jobs that have ended and have something left to do: they did not complete, or have items that a retry makes pending. */
-export async function lockPartsToRestart<Row extends { id: Buffer; state: State }>(
-  tx: Transaction,
-  parents: readonly string[],
-  columns: string,
-): Promise<Row[]> {
-  const parts = await partKeys(tx, sortedBytes(parents));
-  if (parts.length === 0) return [];
-  const ended = await tx.rows<Row>(
-    `SELECT ${columns} FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state IN (?) ORDER BY id FOR UPDATE`,
-    [parts, END_STATES],
-  );
+export async function lockPartsToRestart(tx: Transaction, parents: readonly string[]): Promise<Standing[]> {
+  const ended = (await lockJobs(tx, await partKeys(tx, sortedBytes(parents)))).filter(({ state }) => !isLive(state));
   const completed = ended.flatMap(({ id, state }) => (state === 'completed' ? [id] : []));
   if (completed.length === 0) return ended;
   // As a subquery of the statement above the server read the whole index of items.

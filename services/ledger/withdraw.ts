@@ -1,11 +1,13 @@
 /** A user does not want a job any more. The job is cancelled if nobody else wants it; otherwise it goes on for the others. */
 import type { Transaction } from '../platform/database/database.ts';
-import { cancelWith, lockOne, type Row } from './control.ts';
+import { cancelWith, lockOne } from './control.ts';
 import { UNNAMED } from './enqueue/enqueue.ts';
 import { idFromBytes, sortedBytes } from './id.ts';
-import { type Change, isLive, type Ledger, LIVE_STATES } from './job.ts';
+import { type Change, isLive, type Ledger } from './job.ts';
 import { changesOf } from './run/dependents.ts';
-import { offerFreeSlots, stopWaiting } from './run/slots.ts';
+import { offerFreeSlots } from './run/slots.ts';
+import { enterReady } from './states/ready.ts';
+import { idOf, leave as leaveState, readJobs, type Standing } from './states/standing.ts';
 
 export interface Withdrawal {
   /** `left`: others want the job, so it is as it was, without these users. */
@@ -39,7 +41,7 @@ export function withdraw(
     const job = await lockOne(tx, id);
     const wanted = isLive(job.state) && (await isWantedByOthers(tx, id, users, othersWant));
     const outcome = wanted ? 'left' : 'cancelled';
-    const changes = wanted ? await leave(tx, ledger, job, users) : await cancelWith(tx, ledger, job, reason);
+    const changes = wanted ? await leave(tx, ledger, job, users) : await cancelWith(tx, ledger, [job], reason);
     await alongside?.(tx, outcome);
     return { outcome, changes };
   });
@@ -64,11 +66,11 @@ async function isWantedByOthers(
     );
     if (other !== undefined || (await othersWant(tx, keys))) return true;
     const dependents = await tx.rows<{ job_id: Buffer }>(
-      `SELECT d.job_id FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
-        WHERE d.needs_id IN (?) AND j.state IN (?)`,
-      [keys, LIVE_STATES],
+      'SELECT job_id FROM job_dependencies FORCE INDEX (ix_needs) WHERE needs_id IN (?)',
+      [keys],
     );
-    wave = [...new Set(dependents.map(({ job_id }) => idFromBytes(job_id)))].filter((one) => !seen.has(one));
+    const rows = await readJobs(tx, new Set(dependents.map(({ job_id }) => idFromBytes(job_id))));
+    wave = rows.flatMap((row) => (isLive(row.state) && !seen.has(idOf(row)) ? [idOf(row)] : []));
   }
   return false;
 }
@@ -77,15 +79,15 @@ async function isWantedByOthers(
  * Where one of the users asked first, another who waits for the job takes that place: the job counts against the slots of those who want it. One that waits for a slot, or
  * was made ready for one, is left to the next claim: it may have been the slot of a user who leaves, and there may be nobody left whose slots could hold it up.
  */
-async function leave(tx: Transaction, ledger: Ledger, { id: key, state, blocked_on }: Row, users: readonly string[]): Promise<Change[]> {
+async function leave(tx: Transaction, ledger: Ledger, row: Standing, users: readonly string[]): Promise<Change[]> {
+  const { id: key, state, blocked_on } = row;
   const id = idFromBytes(key);
   const readied: string[] = [];
   if (blocked_on === 'slot') {
-    await tx.run("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id = ?", [key]);
-    if (state === 'blocked') {
-      await stopWaiting(tx, [key]);
-      readied.push(id);
-    } else readied.push(...(await offerFreeSlots(tx, ledger, [id], { claimed: false })));
+    leaveState(tx, [row]);
+    enterReady(tx, [{ ...row, blocked_on: null }]);
+    if (state === 'blocked') readied.push(id);
+    else readied.push(...(await offerFreeSlots(tx, ledger, [id], { claimed: false })));
   }
   await tx.run('DELETE FROM job_subscribers WHERE job_id = ? AND user_id IN (?)', [key, users]);
   await tx.run(`UPDATE jobs SET user_id = (SELECT MIN(user_id) FROM job_subscribers WHERE job_id = ?) WHERE id = ? AND user_id IN (?)`, [

@@ -93,9 +93,10 @@ async function readAnswers(sql: Sql, logins: readonly [user: string, atMs: numbe
   ];
   const reasons = new Map<string, { text: string; user?: string }>();
   for (let start = 0; start < ids.length; start += IDS) {
-    const details = await sql.rows<{ job_id: Buffer; why: unknown }>('SELECT job_id, why FROM job_details WHERE job_id IN (?)', [
-      sortedBytes(ids.slice(start, start + IDS)),
-    ]);
+    const details = await sql.rows<{ job_id: Buffer; why: unknown }>(
+      'SELECT id AS job_id, why FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?)',
+      [sortedBytes(ids.slice(start, start + IDS))],
+    );
     for (const { job_id, why } of details) reasons.set(idFromBytes(job_id), fromJson(why) as { text: string; user?: string });
   }
   return kept.map((row) =>

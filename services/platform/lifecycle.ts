@@ -30,6 +30,8 @@ export interface ServiceContext {
   /** Unlike any other running instance; the name in the ledger and on `mesh/{service}/{instance}/state`. */
   instance: string;
   config: Config;
+  /** The same with where each value comes from, where it was loaded. */
+  loaded?: LoadedConfig;
   /** The data folder of the installation, absolute. */
   dataFolder: string;
   log: Logger;
@@ -157,7 +159,7 @@ async function runAs(instance: string, service: string, options: ServiceOptions,
   });
   try {
     if (!(await untilReachable(db, clock, log, stopRequest.requested))) return { code: 0, left: false };
-    return await serve({ service, instance, config, dataFolder, log, clock, db, bus }, options.start, stopRequest);
+    return await serve({ service, instance, config, loaded, dataFolder, log, clock, db, bus }, options.start, stopRequest);
   } finally {
     clock.close();
     await bus.close();

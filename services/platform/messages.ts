@@ -116,6 +116,12 @@ export const SCHEMAS = {
       })
       .optional(),
     reason: z.string().max(2000).optional(),
+    /** Why it ended other than completed, for programs. */
+    code: z.string().max(64).optional(),
+    /** Where a list shows it: known to most who change a job, and left out by the others. */
+    queue: label.optional(),
+    priority: priority.optional(),
+    user: userId.optional(),
     at: instant,
   }),
   data: z.strictObject({

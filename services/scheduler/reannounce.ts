@@ -17,10 +17,10 @@ export function reannounceDuty(ledger: Ledger, announcer: Pick<Announcer, 'ring'
     async run() {
       const before = after(nowOf(ledger), -seconds);
       for (const queue of QUEUES) {
-        // The head of ix_claim first, the time afterwards: a comparison of times inside would walk the whole queue when all of it is new.
+        // The head of the queue first, the time afterwards: a comparison of times inside would walk the whole queue when all of it is new.
         const rows = await ledger.db.rows<{ id: Buffer }>(
-          `SELECT id FROM (SELECT id, enqueued_at FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' ORDER BY priority, id LIMIT ${MOST}) head
-            WHERE enqueued_at <= ?`,
+          `SELECT j.id FROM (SELECT priority, job_id FROM ready FORCE INDEX (PRIMARY) WHERE queue = ? ORDER BY priority, job_id LIMIT ${MOST}) head
+             JOIN jobs j ON j.id = head.job_id WHERE j.enqueued_at <= ? ORDER BY head.priority, head.job_id`,
           [queue, before],
         );
         await announcer.ring(rows.map(({ id }) => idFromBytes(id)));

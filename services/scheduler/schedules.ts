@@ -3,17 +3,10 @@
  * restart neither repeats a run nor forgets one that fell due without a leader, and a run whose jobs cannot be written is due again a second later.
  */
 import { Cron } from 'croner';
-import { portfolioBatches } from '../job-types/batch-fetch/request.ts';
-import { rankingRequests } from '../job-types/rank/request.ts';
-import type { Origin } from '../job-types/request.ts';
+import { holidaySkip, scheduledRequests, switchedOff } from '../job-types/scheduled.ts';
 import type { Announcer } from '../ledger/announce.ts';
-import { type EnqueueAnswer, enqueueWith, type JobRequest } from '../ledger/enqueue/enqueue.ts';
+import { countOutcomes, type EnqueueAnswer, enqueueWith, type JobRequest } from '../ledger/enqueue/enqueue.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
-import { usCalendar } from '../market/calendar/calendar.ts';
-import { readPaused } from '../market/freshness/failures.ts';
-import { sourceSet } from '../market/freshness/freshness.ts';
-import { rateSymbols } from '../market/portfolios/base-currency.ts';
-import { parseSymbol } from '../market/symbol.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database/database.ts';
 import type { Logger } from '../platform/log/log.ts';
@@ -29,8 +22,9 @@ export interface ScheduleOptions {
   log: Logger;
 }
 
-/** A run that is later than this is skipped. */
-const LATEST_MS = 3_600_000;
+/** A run that is later than this is skipped. The run of the week is worth its while until the week is almost over. */
+const latestOf = (job: Schedule['job'] | undefined): { ms: number; text: string } =>
+  job === 'weekly_picks' ? { ms: 6 * 86_400_000, text: 'six days' } : { ms: 3_600_000, text: 'an hour' };
 const LOOK_SECONDS = 1;
 
 export interface DueRun {
@@ -46,18 +40,21 @@ export interface DueRun {
  * What fell due in (last, now]; undefined when nothing did. Times are those of the schedule's zone: one that a change to summer time leaves out runs at the first
  * moment after the gap, one that comes twice runs once. `skip_holidays` asks the exchange's calendar about the zone's day.
  */
-export function dueRun({ cron, time_zone, skip_holidays }: Omit<Schedule, 'name' | 'job'>, last: Date, now: Date): DueRun | undefined {
-  const pattern = new Cron(cron, { timezone: time_zone, paused: true });
+export function dueRun(
+  schedule: Omit<Schedule, 'name' | 'job'> & Partial<Pick<Schedule, 'job'>>,
+  last: Date,
+  now: Date,
+): DueRun | undefined {
+  const pattern = new Cron(schedule.cron, { timezone: schedule.time_zone, paused: true });
   const first = pattern.nextRun(last);
   if (first === null || first > now) return undefined;
   // previousRuns leaves its reference out.
   const [newest = first] = pattern.previousRuns(1, new Date(now.getTime() + 1));
   const late = now.getTime() - newest.getTime();
-  const day = Temporal.Instant.fromEpochMilliseconds(newest.getTime()).toZonedDateTimeISO(time_zone).toPlainDate().toString();
-  let skip: string | undefined;
-  if (skip_holidays && !usCalendar.isTradingDay(day)) skip = `the exchange has no session on ${day}`;
-  else if (late >= LATEST_MS)
-    skip = `it was due ${Math.round(late / 60_000)} minutes ago, while no scheduler led; a run is made up for within an hour`;
+  const latest = latestOf(schedule.job);
+  let skip = holidaySkip(schedule, newest);
+  if (skip === undefined && late >= latest.ms)
+    skip = `it was due ${Math.round(late / 60_000)} minutes ago, while no scheduler led; a run is made up for within ${latest.text}`;
   return { at: newest, missed: first < newest, skip };
 }
 
@@ -93,18 +90,17 @@ export async function runDueSchedules(options: ScheduleOptions): Promise<void> {
 
 async function run(schedule: Schedule, found: DueRun, { ledger, config, announcer, log }: ScheduleOptions): Promise<void> {
   const { enabled, changed_by } = await readAutoFetch(ledger.db);
-  const due = enabled ? found : { ...found, skip: `automatic fetching is switched off (by ${changed_by})` };
+  const due = enabled ? found : { ...found, skip: switchedOff(changed_by) };
   const at = due.at.toISOString();
-  const requests = due.skip === undefined ? await JOBS[schedule.job](ledger, config) : [];
-  const answers = await commitRun(ledger, schedule.name, due.at, requests);
+  const requests = due.skip === undefined ? await scheduledRequests(schedule.job, ledger, config) : [];
+  const answers = await commitRun(ledger, schedule.name, due, requests);
   if (answers === undefined) return;
   const about = { schedule: schedule.name, at, ...(due.missed ? { missed: 'earlier runs too' } : {}) };
   if (due.skip !== undefined) {
     log.warn(about, `schedule "${schedule.name}" skips its run of ${at}: ${due.skip}`);
     return;
   }
-  const count = (outcome: EnqueueAnswer['outcome']) => answers.filter((answer) => answer.outcome === outcome).length;
-  const counts = { queued: count('queued'), joined: count('joined'), refused: count('refused') };
+  const counts = countOutcomes(answers);
   log.info({ ...about, ...counts }, `schedule "${schedule.name}" has started its run of ${at}`);
   const refused = answers.find((answer) => answer.outcome === 'refused');
   if (refused !== undefined)
@@ -112,36 +108,22 @@ async function run(schedule: Schedule, found: DueRun, { ledger, config, announce
   await announcer.enqueued(answers);
 }
 
-/** Commits a run with its jobs; undefined when another leader has decided about it already. */
-function commitRun(ledger: Ledger, name: string, at: Date, requests: readonly JobRequest[]): Promise<EnqueueAnswer[] | undefined> {
+/** Commits a run with its jobs and what became of it; undefined when another leader has decided about it already. */
+function commitRun(
+  ledger: Ledger,
+  name: string,
+  { at, skip }: DueRun,
+  requests: readonly JobRequest[],
+): Promise<EnqueueAnswer[] | undefined> {
   const commit = async (tx: Transaction): Promise<EnqueueAnswer[] | undefined> => {
     const [row] = await tx.rows<{ last_run_at: Date }>('SELECT last_run_at FROM schedule_runs WHERE name = ? FOR UPDATE', [name]);
     if (row === undefined || row.last_run_at >= at) return undefined;
-    await tx.run('UPDATE schedule_runs SET last_run_at = ? WHERE name = ?', [at, name]);
-    return await enqueueWith(tx, ledger, requests);
+    const answers = await enqueueWith(tx, ledger, requests);
+    const { queued, joined, refused } = countOutcomes(answers);
+    tx.later('UPDATE schedule_runs SET last_run_at = ?, decided_at = ?, skipped = ?, queued = ?, joined = ?, refused = ? WHERE name = ?', [
+      ...[at, nowOf(ledger), skip?.slice(0, 500) ?? null, queued, joined, refused, name],
+    ]);
+    return answers;
   };
   return ledger.db.transaction(commit);
 }
-
-const scheduled = ({ jobs }: Config): Origin => ({ cause: 'scheduled_update', rules: jobs.priority_rules });
-
-/** What each job of a schedule asks for. */
-const JOBS: Record<Schedule['job'], (ledger: Ledger, config: Config) => Promise<JobRequest[]>> = {
-  /** All symbols that anybody holds or watches, by a walk of ix_symbol from symbol to symbol, and the rates of their currencies; without those that the sources had no answer for lately. */
-  async fetch_portfolios(ledger, config) {
-    const rows = await ledger.db.rows<{ symbol: string; currency: string | null }>(
-      'SELECT h.symbol, s.currency FROM (SELECT symbol FROM holdings GROUP BY symbol) h LEFT JOIN symbols s ON s.symbol = h.symbol',
-    );
-    const paused = await readPaused(ledger.db, sourceSet(config), nowOf(ledger));
-    return portfolioBatches(
-      [...rows.map(({ symbol }) => symbol), ...rateSymbols(rows, config.portfolio.base_currency)].filter((symbol) => !paused.has(symbol)),
-      config.stock_jobs.data_fetch.batch_size,
-      scheduled(config),
-    );
-  },
-  /** The options of the watchlist's symbols, in each of its modes. */
-  rank_watchlist({ clock, db }, config) {
-    const { watchlist, watchlist_modes } = config.ranking;
-    return rankingRequests(watchlist.map(parseSymbol), watchlist_modes, { config, clock, db, origin: scheduled(config) });
-  },
-};

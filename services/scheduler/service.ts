@@ -21,6 +21,7 @@ import { watchForDeaths } from './rescue.ts';
 import { retentionDuty } from './retention.ts';
 import { schedulesDuty } from './schedules.ts';
 import { staleData } from './stale.ts';
+import { minutesDuty } from './statistics/minutes.ts';
 import { checkLimits } from './thresholds.ts';
 
 /** What the scheduler's parts share. */
@@ -54,6 +55,7 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   const duties = leaderDuties(parts, {
     announce: announcements.announce,
     freshMetrics: metrics.fresh,
+    recentMetrics: metrics.recent,
     alerts,
     brokerAlerts,
     refusedLogins,
@@ -153,6 +155,7 @@ function leaderDuties(
   {
     announce,
     freshMetrics,
+    recentMetrics,
     alerts,
     brokerAlerts,
     refusedLogins,
@@ -160,6 +163,7 @@ function leaderDuties(
   }: {
     announce(changes: readonly Change[]): void;
     freshMetrics(): Promise<SchedulerMetrics>;
+    recentMetrics(): Promise<SchedulerMetrics>;
     alerts: Alerts | undefined;
     brokerAlerts: BrokerAlerts;
     refusedLogins: RefusedLogins;
@@ -182,5 +186,6 @@ function leaderDuties(
     reannounceDuty(ledger, announcer, config),
     retentionDuty(ledger, config),
     statistics,
+    minutesDuty(ledger, recentMetrics),
   ];
 }

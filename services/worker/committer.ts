@@ -5,7 +5,7 @@ import type { Handler, JobOutput } from '../job-types/handler.ts';
 import { idFromBytes, sortedBytes } from '../ledger/id.ts';
 import type { Change, Ledger } from '../ledger/job.ts';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
-import { type Attempt, complete, type Finished } from '../ledger/run/complete.ts';
+import { type Attempt, changeOf, complete, type Finished } from '../ledger/run/complete.ts';
 import { createBatcher } from '../platform/batcher.ts';
 import type { Transaction } from '../platform/database/database.ts';
 import { DONE_STATES } from '../platform/job-states.ts';
@@ -75,16 +75,14 @@ async function withEarlierCommit(
   { changes, lost }: Finished,
 ): Promise<Finished> {
   const rows = await ledger.db.rows<{ id: Buffer; attempt: number; state: (typeof DONE_STATES)[number] }>(
-    'SELECT id, attempt, state FROM jobs WHERE id IN (?) AND worker_id = ? AND state IN (?)',
+    'SELECT job_id AS id, attempt, state FROM ended FORCE INDEX (PRIMARY) WHERE job_id IN (?) AND worker_id = ? AND state IN (?)',
     [sortedBytes(lost.map(({ id }) => id)), workerId, DONE_STATES],
   );
   const ended = new Map(rows.map((row) => [idFromBytes(row.id), row]));
   const kept = new Set<Attempt>(lost.filter(({ id, attempt }) => ended.get(id)?.attempt === attempt));
   const ours = jobs.flatMap(({ job }): Change[] => {
     const row = kept.has(job) ? ended.get(job.id) : undefined;
-    return row === undefined
-      ? []
-      : [{ id: job.id, type: job.type, symbol: job.symbol, attempt: job.attempt, state: row.state, worker: workerId }];
+    return row === undefined ? [] : [changeOf(job, row.state, workerId)];
   });
   return { changes: [...changes, ...ours], lost: lost.filter((one) => !kept.has(one)) };
 }

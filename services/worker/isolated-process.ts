@@ -10,6 +10,7 @@ import { ledgerOf } from '../job-types/ledger.ts';
 import { rulesOf } from '../ledger/job.ts';
 import { symbolReader } from '../market/bars/reader.ts';
 import { configuredChains } from '../market/options/sources/configured.ts';
+import { configuredResearch } from '../market/research/configured.ts';
 import { configuredSources } from '../market/sources/configured.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -38,7 +39,7 @@ export async function serveIsolatedJobs(chooseSources = configuredSources, choos
   const runner = await createRunner(await started.promise, chooseSources, chooseChains);
   process.on('message', (message: ToProcess) => {
     if (message.kind === 'run') void runOne(runner, message);
-    if (message.kind === 'stop') stopJob(runner.options.jobs, message.id, new Stopped(message.code, message.message));
+    if (message.kind === 'stop') stopJob(runner.options.jobs, message.id, () => new Stopped(message.code, message.message));
   });
   tell({ kind: 'ready' });
 }
@@ -79,7 +80,13 @@ async function createRunner(
   const { all, real } = await chooseSources({ config, clock, db, log });
   const history = configuredHistory({ config, clock, db, log, dataFolder: config.storage.data_folder });
   const chains = await chooseChains({ config, clock, db, log });
-  const handlers = await loadHandlers({ sql: db, chains, history: history.parts });
+  const handlers = await loadHandlers({
+    sql: db,
+    db,
+    chains,
+    history: history.parts,
+    research: configuredResearch({ config, clock, db, log }),
+  });
   const jobs = createRunningJobs({ capacity: 1, batchSize: 1 });
   const publisher: Publisher = {
     committed: async (changes, dataMessages = []) => tell({ kind: 'committed', changes, dataMessages }),

@@ -4,7 +4,7 @@ import { Continued, type Handler, type JobContext, type JobOutput } from '../job
 import type { Ledger, TypeRules } from '../ledger/job.ts';
 import { partsOf } from '../ledger/parts.ts';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
-import { commitPart, continueLater, type Finished, fail, postpone } from '../ledger/run/complete.ts';
+import { changeOf, commitPart, continueLater, type Finished, fail, postpone } from '../ledger/run/complete.ts';
 import { ALONE_FROM, crash } from '../ledger/run/deaths.ts';
 import { countItems, openItems, recordItems } from '../ledger/run/items.ts';
 import { codeOf, isDatabaseAway, messageOf, TransientError } from '../platform/errors.ts';
@@ -48,16 +48,14 @@ export interface JobRunnerOptions {
 export function startJobs(options: JobRunnerOptions, claimed: readonly ClaimedJob[]): void {
   const { publisher, workerId } = options;
   for (const job of claimed) startJob(options, job);
-  void publisher.committed(
-    claimed.map(({ id, type, symbol, attempt }) => ({ id, type, symbol, attempt, state: 'running', worker: workerId })),
-  );
+  void publisher.committed(claimed.map((job) => changeOf(job, 'running', workerId)));
 }
 
 /** Starts the handler of one job. */
 export function startJob(options: JobRunnerOptions, job: ClaimedJob): RunningJob {
   const { jobs, onLoad, onBacklogShorter } = options;
   // The same job may still run here as an earlier attempt, whose lease was lost: that one must not be taken for this one.
-  stopJob(jobs, job.id, new Stopped('job.lease_lost', `the lease was lost: attempt ${job.attempt} runs here too`));
+  stopJob(jobs, job.id, () => new Stopped('job.lease_lost', `the lease was lost: attempt ${job.attempt} runs here too`));
   const running: RunningJob = { job, abort: new AbortController(), done: Promise.resolve() };
   jobs.claimed.add(running);
   jobs.handling++;
@@ -131,8 +129,14 @@ async function runJob(options: JobRunnerOptions, running: RunningJob): Promise<v
   }
 }
 
+/** One for each component of a logger: making it costs as much as a claim. */
+const loggers = new WeakMap<Logger, Map<string, Logger>>();
+
 function jobLogger(log: Logger, { logComponent }: Handler, { id, type, symbol, userId }: ClaimedJob): Logger {
-  return componentLogger(log, logComponent).child({ jobId: id, type, symbol: symbol ?? undefined, userId: userId ?? undefined });
+  const known = loggers.get(log) ?? new Map<string, Logger>();
+  const own = known.get(logComponent) ?? componentLogger(log, logComponent);
+  loggers.set(log, known.set(logComponent, own));
+  return own.child({ jobId: id, type, symbol: symbol ?? undefined, userId: userId ?? undefined });
 }
 
 /** The handler's output, within the type's time limit. The slot is free as soon as it is there, or the handler has failed or was stopped. */

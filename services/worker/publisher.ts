@@ -92,7 +92,8 @@ function parentsOfJobs({ bus, ledger }: PublisherOptions): { publish(job: Claime
         mine.again = false;
         const progress = progressOf(await countItems(ledger.db, parent.id, ...(await partsOf(ledger.db, parent.id))));
         const { symbol } = parent;
-        await bus.publish('status', { ...statusOf(ledger, parent), ...(symbol !== null && { symbol }), state: 'blocked', progress });
+        // What its parts do it does: for whoever watches it, it runs.
+        await bus.publish('status', { ...statusOf(ledger, parent), ...(symbol !== null && { symbol }), state: 'running', progress });
       }
     } finally {
       counting.delete(parent.id);

@@ -7,12 +7,14 @@ import { type Ledger, nowOf } from '../ledger/job.ts';
 import { rescue } from '../ledger/maintain/rescue.ts';
 import { symbolReader } from '../market/bars/reader.ts';
 import { configuredChains } from '../market/options/sources/configured.ts';
+import { configuredResearch } from '../market/research/configured.ts';
 import { configuredSources } from '../market/sources/configured.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import type { Logger } from '../platform/log/log.ts';
 import { serveProcessMetrics } from '../platform/monitoring/endpoint.ts';
 import { createProcessMetrics, renderMetrics } from '../platform/monitoring/metrics.ts';
+import { type Asked, watchSources } from './source-watch.ts';
 import { createTally } from './tally.ts';
 import { startWorker } from './worker.ts';
 
@@ -30,8 +32,13 @@ export async function startWorkerService(
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
   const earlierJobs = await takeBackEarlierJobs(instance, ledger, announcer, log);
   const tally = createTally();
-  const { all, real } = await chooseSources({ config, clock, db, log, onAttempt: tally.asked });
-  const chains = await chooseChains({ config, clock, db, log, onAttempt: tally.asked });
+  const sources = watchSources({ db, clock, instance, log });
+  const onAttempt = (attempt: Asked): void => {
+    tally.asked(attempt);
+    sources.asked(attempt);
+  };
+  const { all, real } = await chooseSources({ config, clock, db, log, onAttempt });
+  const chains = await chooseChains({ config, clock, db, log, onAttempt });
   const history = configuredHistory({ config, clock, db, log, dataFolder });
   const capacity = config.worker.max_concurrent_jobs;
   bus.updatePresence({ name: config.worker.name, capabilities: config.worker.capabilities.slice(), capacity, running: 0 });
@@ -45,7 +52,7 @@ export async function startWorkerService(
     reader: symbolReader(db),
     config,
     log,
-    handlers: await loadHandlers({ sql: db, chains, history: history.parts }),
+    handlers: await loadHandlers({ sql: db, db, chains, history: history.parts, research: configuredResearch({ config, clock, db, log }) }),
     isolatedEntry,
     tally,
     onLoad(running) {
@@ -73,7 +80,7 @@ export async function startWorkerService(
       stopListening();
       await Promise.all([doorbell.close(), earlierJobs.stop()]);
       await worker.drain(config.worker.grace_period * 1000);
-      await history.close();
+      await Promise.all([history.close(), sources.close()]);
       await endpoint?.close();
     },
   };

@@ -85,7 +85,7 @@ export function startWorker(options: WorkerOptions): Worker {
   claimLoop.wake();
   return {
     wake: claimLoop.wake,
-    abort: (id, reason) => stopJob(jobs, id, new Stopped('job.cancelled', reason)),
+    abort: (id, reason) => stopJob(jobs, id, () => new Stopped('job.cancelled', reason)),
     running: () => [...jobs.claimed].map(({ job: { id, type, symbol, attempt, startedAt } }) => ({ id, type, symbol, attempt, startedAt })),
     load: () => ({ running: jobs.handling, uncommitted: jobs.claimed.size - jobs.handling }),
     async drain(graceMs) {

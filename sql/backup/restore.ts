@@ -77,7 +77,7 @@ async function refuseUnknown(manifest: Manifest): Promise<void> {
 }
 
 /** Tables that a migration fills. */
-const FILLED_BY_MIGRATIONS = new Set(['queues']);
+const FILLED_BY_MIGRATIONS = new Set(['queues', 'spend_windows']);
 
 async function refuseRows(options: DatabaseOptions): Promise<void> {
   const connection = await mysql.createConnection(connectionOptions(options));

@@ -75,7 +75,7 @@ export async function claimCompleteSection(bench: Bench): Promise<unknown> {
   );
   const result = Object.fromEntries([...rounds].map(([processes, byLabel]) => [processes, tableOf(processes, byLabel, jobs)]));
   print(
-    '\n  By hand the "processes" are callers in one process. BullMQ and Graphile Worker keep no finished job; stockmesh keeps each with its result.',
+    '\n  By hand the "processes" are callers in one process. Graphile Worker keeps no finished job; stockmesh and BullMQ keep each with its result.',
   );
   const judged = Object.entries(result).flatMap(([processes, rates]) => {
     const [ours, theirs] = [rates[OURS]?.rate, rates[GRAPHILE]?.rate];

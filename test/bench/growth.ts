@@ -105,16 +105,15 @@ export async function storeWaiting(root: Database, jobs: number): Promise<void> 
     const to = Math.min(jobs, from + CHUNK) - 1;
     // UUIDv7: 48 bits of milliseconds, the version, a counter, the variant, the rest at random.
     await root.run(
-      `INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, symbol, enqueued_at)
+      `INSERT INTO jobs (id, queue, priority, max_attempts, type, symbol, enqueued_at, payload, why, triggered_by)
        SELECT UNHEX(CONCAT(LPAD(HEX(? + seq DIV 4), 12, '0'), '7', LPAD(HEX(seq MOD 4), 3, '0'), '8', SUBSTR(MD5(seq), 1, 15))),
-              'foreground', 'ready', 10000 + 9999 - seq MOD 5000, 4, UTC_TIMESTAMP(3) + INTERVAL 1 DAY, 'fetch', CONCAT('S', seq MOD 500), UTC_TIMESTAMP(3)
+              'foreground', 10000 + 9999 - seq MOD 5000, 4, 'fetch', CONCAT('S', seq MOD 500), UTC_TIMESTAMP(3), ?, '{"text":"bench"}', 'user_login'
          FROM seq_${from}_to_${to}`,
-      [first],
+      [first, body],
     );
   }
   await root.run(
-    'INSERT INTO job_details (job_id, payload, why, triggered_by) SELECT id, ?, \'{"text":"bench"}\', \'user_login\' FROM jobs',
-    [body],
+    'INSERT INTO ready (queue, priority, job_id, type, due_at) SELECT queue, priority, id, type, UTC_TIMESTAMP(3) + INTERVAL 1 DAY FROM jobs ORDER BY queue, priority, id',
   );
-  await root.run('ANALYZE TABLE jobs, job_details');
+  await root.run('ANALYZE TABLE jobs, ready');
 }

@@ -79,8 +79,12 @@ export async function storeBefore(
 const COPIED = ['bars', 'corporate_actions', 'symbols'] as const;
 const EMPTIED = [
   'jobs',
-  'job_details',
-  'job_results',
+  'ready',
+  'scheduled',
+  'blocked',
+  'running',
+  'ended',
+  'live_keys',
   'job_subscribers',
   'job_dependencies',
   'job_attempts',
@@ -107,7 +111,7 @@ function lastSessions() {
 /** What has to be true afterwards; a sentence for everything that is not. */
 export async function faultsAfter(db: Database, symbols: number, newest: string): Promise<string[]> {
   const jobs = await db.rows<{ type: string; state: string; jobs: number; attempts: string }>(
-    'SELECT type, state, COUNT(*) AS jobs, CAST(SUM(attempt) AS CHAR) AS attempts FROM jobs GROUP BY type, state ORDER BY type, state',
+    'SELECT type, state, COUNT(*) AS jobs, CAST(SUM(attempt) AS CHAR) AS attempts FROM job_states GROUP BY type, state ORDER BY type, state',
   );
   const found = jobs.map(({ type, state, jobs: count, attempts }) => `${count} ${type} ${state} in ${attempts} attempts`).join(', ');
   const wanted = ['analysis', 'fetch'].map((type) => `${symbols} ${type} completed in ${symbols} attempts`).join(', ');

@@ -20,7 +20,10 @@ const SECTIONS: Record<string, { about: string; load: () => Promise<(bench: Benc
   h: { about: 'rankings over HTTP', load: async () => (await import('./gateway.ts')).gatewaySection },
   i: { about: 'logins beside a flood', load: async () => (await import('./flood.ts')).floodSection },
   'history-year': { about: 'a year of quotes as a job', load: async () => (await import('./history-year.ts')).historyYearSection },
+  'history-request': { about: 'asking for ten years', load: async () => (await import('./history-request.ts')).historyRequestSection },
   history: { about: 'historical files', load: async () => (await import('./history.ts')).historySection },
+  page: { about: 'the dashboard in a browser', load: async () => (await import('./page/page.ts')).pageSection },
+  picks: { about: 'weekly picks', load: async () => (await import('./picks.ts')).picksSection },
 };
 
 const { values } = parseArgs({

@@ -292,7 +292,9 @@ test('the queue of an absent session is bounded, and says once that it is full',
   const publisher = await join(broker.port, 'service');
   const payload = 'x'.repeat(65_000);
   await Promise.all(Array.from({ length: 300 }, () => publisher.client.publishAsync('data/AAPL/bars', payload, { qos: 1 })));
-  expect(lines).toMatchObject([{ limit: 'queued_bytes', subject: 'never-back' }]);
+  // A quick machine sends so much within a second that the account's limit is told as well.
+  const full = () => lines.filter((line) => (line as { limit?: string }).limit === 'queued_bytes');
+  expect(full()).toMatchObject([{ subject: 'never-back' }]);
   const again = await join(broker.port, 'service', { clientId: 'never-back', clean: false });
   // 16 MiB ÷ (65,000 + 300 bytes)
   await expect.poll(() => again.heard, { timeout: 10_000 }).toHaveLength(256);
@@ -302,7 +304,7 @@ test('the queue of an absent session is bounded, and says once that it is full',
   await again.client.endAsync();
   await expect.poll(() => broker.stats().clients).toBe(1);
   await Promise.all(Array.from({ length: 300 }, () => publisher.client.publishAsync('data/AAPL/bars', payload, { qos: 1 })));
-  expect(lines).toMatchObject([{ limit: 'queued_bytes' }, { limit: 'queued_bytes', subject: 'never-back' }]);
+  expect(full()).toMatchObject([{ limit: 'queued_bytes' }, { subject: 'never-back' }]);
 });
 
 test('a packet identifier is not used again by the next connection of a kept session: a late acknowledgement must not hit another message', async () => {

@@ -66,8 +66,8 @@ test('a login that finds bars of 2021, checked a moment ago, calls nothing fresh
   expect(waited.stdout).toMatch(/\nnothing to do: 0 fresh, 1 outdated; the sources were asked lately and have nothing newer\n$/);
   expect(json(await mesh.run('login', 'olga', '--json'))).toMatchObject({ total: 1, queued: 0, fresh: 0, outdated: 1, missing: 0 });
   const shown = await mesh.run('portfolio', 'show', 'olga');
-  expect(shown.stdout).toMatch(/^OLD +10 +100\.00 +50\.00 +500\.00 +USD +outdated +outdated/m);
-  expect(shown.stdout).toMatch(/\n1 symbol, prices: 0 fresh, 1 outdated; worth 500\.00 USD\n$/);
+  expect(shown.stdout).toMatch(/^OLD +10 +100\.00 +50\.00 +500\.00 +100\.0 % +-500\.00 +-50\.00 % +USD +outdated +outdated/m);
+  expect(shown.stdout).toMatch(/\n1 symbol, prices: 0 fresh, 1 outdated; worth 500\.00 USD\n/);
   expect((await mesh.run('symbol', 'OLD')).stdout).toMatch(outdated);
   expect((await mesh.run('stats')).stdout).toMatch(/held symbols +\d+ fresh, 1 outdated/);
   expect(json(await mesh.run('stats', '--json')).freshness).toMatchObject({ outdated: 1, simulated: expect.any(Number) });
@@ -230,10 +230,12 @@ test('a portfolio shows quantity, close, value and freshness', async () => {
   await mesh.run('fetch', '--portfolio', 'alice', '--wait');
   const { stdout, code } = await mesh.run('portfolio', 'show', 'alice');
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^AAPL +10 +100\.00 +[\d,.]+ +[\d,.]+ +USD +fresh +fresh +(buy|sell|hold) \d+ %/m);
+  expect(stdout).toMatch(
+    /^AAPL +10 +100\.00 +[\d,.]+ +[\d,.]+ +[-+]?[\d.]+ % +100\.0 % +[-+][\d,.]+ +[-+][\d.]+ % +USD +fresh +fresh +(buy|sell|hold) \d+ %/m,
+  );
   expect(stdout).toMatch(/^MSFT +watched/m);
   expect(stdout).toMatch(/^AAPL .* made-up prices +/m);
-  expect(stdout).toMatch(/worth [\d,.]+ USD \(all from made-up prices\)\n$/);
+  expect(stdout).toMatch(/worth [\d,.]+ USD \(all from made-up prices\)\n/);
   const { positions, value } = json(await mesh.run('portfolio', 'show', 'alice', '--json'));
   expect(positions[0]).toMatchObject({ symbol: 'AAPL', quantity: 10, cost: 100, simulated: true, price: { state: 'fresh' } });
   expect(value[0].simulated).toBe(value[0].value);
@@ -266,7 +268,7 @@ test('a portfolio in pounds and dollars is added up in dollars, with the rate', 
   );
   const { stdout, code } = await mesh.run('portfolio', 'show', 'pia');
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^BP\.L +100 +400\.00 +40,000\.00 +500\.00 +GBp /m);
+  expect(stdout).toMatch(/^BP\.L +100 +400\.00 +40,000\.00 +500\.00 +100\.0 % +GBp /m);
   expect(stdout).toContain('; worth 530.00 USD = 40,000.00 GBp + 30.00 USD\n');
   expect(stdout).toMatch(/^rate GBPUSD=X: 1\.25 of 2021-03-31, outdated$/m);
   expect(stdout).toMatch(/^not in the sum: NONE\.L \(no price is stored\)$/m);

@@ -19,11 +19,12 @@ test('the commands are listed by what they are for, those of an earlier name are
   expect(Object.fromEntries(groups)).toEqual({
     Options: [],
     Run: ['up', 'demo', 'service'],
-    'Request jobs': ['login', 'fetch', 'backfill', 'rank'],
+    'Request jobs': ['login', 'fetch', 'backfill', 'rank', 'research', 'opinion'],
     Jobs: ['jobs', 'job', 'cancel', 'retry', 'redrive'],
-    'Show data': ['portfolio', 'symbol', 'ranks', 'position', 'stats', 'top'],
+    'Show data': ['portfolio', 'symbol', 'bars', 'indicators', 'signals', 'ranks', 'position', 'stats', 'top'],
     'Historical data': ['history'],
-    Operate: ['migrate', 'backup', 'restore', 'key', 'audit', 'config', 'asyncapi', 'notify'],
+    'Weekly picks': ['picks', 'spend'],
+    Operate: ['migrate', 'backup', 'restore', 'key', 'dashboard', 'audit', 'config', 'asyncapi', 'notify'],
     Commands: ['help'],
   });
   expect(stdout).toContain('Exit codes: 0 done, 1 failed, 2 used wrongly. With --json standard output is one JSON document.');

@@ -1,11 +1,12 @@
 /** What `jobs` and `job` show of rows in the ledger, word by word. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { idToBytes } from '../../services/ledger/id.ts';
+import { STATE_TABLES } from '../support/job-rows.ts';
 import { addJob, ago, type JobRow, overDatabase } from './over-database.ts';
 
 const { db, run, json } = await overDatabase();
 afterEach(async () => {
-  for (const table of ['jobs', 'job_details', 'job_results', 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'])
+  for (const table of ['jobs', ...STATE_TABLES, 'job_attempts', 'job_subscribers', 'job_dependencies', 'job_items'])
     await db.run(`DELETE FROM ${table}`);
 });
 

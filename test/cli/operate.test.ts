@@ -45,6 +45,18 @@ test('a database that is not there is one line and 1, at once', async () => {
   expect(ran.stderr).toMatch(oneLine('the database cannot be reached \\(ECONNREFUSED.*npm start'));
 });
 
+test('the dashboard needs a key: of the data folder, or one that is named', async () => {
+  const config = file('keys.yaml', configText(database.url, broker()));
+  const here = ['--config', config, '--data', folder];
+  expect((await stockmesh(['dashboard', ...here])).stderr).toMatch(oneLine('there is no .*gateway-operator.key.*--key'));
+  file('gateway-operator.key', 'smk_of_nobody\n');
+  expect((await stockmesh(['dashboard', ...here])).stderr).toMatch(oneLine('gateway-operator.key is not in force.*--key'));
+  await stockmesh(['key', 'create', '--name', 'wall', '--scope', 'read', ...here]);
+  const { url, expires_at } = JSON.parse((await stockmesh(['dashboard', '--key', 'wall', '--json', ...here])).stdout);
+  expect(url).toMatch(/^http:\/\/127\.0\.0\.1:8787\/ui\/#code=smc_[\w-]{22}$/);
+  expect(Date.parse(expires_at) - Date.now()).toBeLessThanOrEqual(60_000);
+});
+
 test('a database that refuses the account is one line that names the keys to check', async () => {
   const config = file('refused.yaml', configText(database.url.replace('service-secret', 'wrong-secret'), broker()));
   const ran = await stockmesh(['stats', '--config', config]);

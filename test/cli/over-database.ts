@@ -10,6 +10,7 @@ import { freePort } from '../../services/platform/machine/ports.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { accounts } from '../broker/peers.ts';
 import { databaseOfFile } from '../support/database.ts';
+import { insertJobs } from '../support/job-rows.ts';
 import { type Ran, stockmesh } from './command-line.ts';
 import { configText } from './running-mesh.ts';
 
@@ -76,27 +77,21 @@ export async function addJob(db: Database, row: JobRow = {}): Promise<string> {
   const enqueued = row.enqueued ?? ago(300);
   const id = idAt(enqueued);
   const key = idToBytes(id);
-  await db.run(
-    `INSERT INTO jobs (id, queue, state, priority, attempt, max_attempts, due_at, type, symbol, user_id, worker_id, blocked_on, enqueued_at, started_at, ended_at) VALUES (?)`,
-    [
-      [
-        ...[key, row.queue ?? 'foreground', row.state ?? 'ready', priorityOf(row.level ?? 3, row.score ?? 0.5), row.attempt ?? 0, 4],
-        ...[row.due ?? new Date(Date.now() + 3_600_000), row.type ?? 'fetch', row.symbol === undefined ? 'AAPL' : row.symbol],
-        ...[row.user ?? null, row.worker ?? null, row.blockedOn ?? null, enqueued, row.started ?? null, row.ended ?? null],
-      ],
-    ],
-  );
-  await db.run("INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES (?, ?, ?, 'user_login')", [
-    key,
-    JSON.stringify(row.payload ?? {}),
-    JSON.stringify(row.why ?? { text: 'a test asked' }),
+  await insertJobs(db, [
+    {
+      ...{ id: key, queue: row.queue ?? 'foreground', state: row.state ?? 'ready', priority: priorityOf(row.level ?? 3, row.score ?? 0.5) },
+      ...{ attempt: row.attempt ?? 0, due_at: row.due ?? new Date(Date.now() + 3_600_000), type: row.type ?? 'fetch' },
+      ...{ symbol: row.symbol === undefined ? 'AAPL' : row.symbol, user_id: row.user ?? null, worker_id: row.worker ?? null },
+      ...{ blocked_on: row.blockedOn ?? null, enqueued_at: enqueued, started_at: row.started ?? null, ended_at: row.ended ?? null },
+      ...{ payload: JSON.stringify(row.payload ?? {}), why: JSON.stringify(row.why ?? { text: 'a test asked' }) },
+    },
   ]);
   if (row.result !== undefined)
-    await db.run('INSERT INTO job_results (job_id, code, reason, result) VALUES (?, ?, ?, ?)', [
-      key,
+    await db.run('UPDATE ended SET code = ?, reason = ?, result = ? WHERE job_id = ?', [
       row.result.code ?? null,
       row.result.reason ?? null,
       row.result.result === undefined ? null : JSON.stringify(row.result.result),
+      key,
     ]);
   return id;
 }

@@ -32,8 +32,8 @@ export interface RunningMesh {
   stop(): Promise<void>;
 }
 
-/** Starts database, broker, a worker (if `worker`) and portfolio-priority. `ranking`: that section of the configuration. Retries are quick, and `FAIL` is a symbol that no source knows. */
-export async function startMesh({ worker = true, ranking = '{}' }: { worker?: boolean; ranking?: string } = {}): Promise<RunningMesh> {
+/** Starts database, broker, a worker (if `worker`) and portfolio-priority. `ranking`, `picks`: those sections of the configuration. Retries are quick, and `FAIL` is a symbol that no source knows. */
+export async function startMesh({ worker = true, ranking = '{}', picks = '{}' } = {}): Promise<RunningMesh> {
   const folder = mkdtempSync(join(tmpdir(), 'stockmesh-cli-'));
   const database = await testDatabase();
   const broker = await startBroker({ port: 0, accounts, access: loadAccess(), log: silent });
@@ -45,7 +45,7 @@ export async function startMesh({ worker = true, ranking = '{}' }: { worker?: bo
   const { password } = accounts.service!;
   const configFile = file(
     'stockmesh.yaml',
-    `${configText(database.url, `mqtt://service:${encodeURIComponent(password)}@127.0.0.1:${broker.port}`)}  ranking: ${ranking}\n`,
+    `${configText(database.url, `mqtt://service:${encodeURIComponent(password)}@127.0.0.1:${broker.port}`)}  ranking: ${ranking}\n  picks: ${picks}\n`,
   );
 
   const here = ['--config', configFile, '--data', folder];

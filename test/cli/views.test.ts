@@ -1,13 +1,13 @@
 /** What `symbol`, `portfolio`, `stats`, `position` and `key` show of stored rows, word by word. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { storeActions, storeAnalyses, storeBars, storeChecks } from '../../services/market/bars/store.ts';
+import { STATE_TABLES } from '../support/job-rows.ts';
 import { addJob, ago, overDatabase } from './over-database.ts';
 
 const { db, run, json } = await overDatabase();
 const TABLES = [
   'jobs',
-  'job_details',
-  'job_results',
+  ...STATE_TABLES,
   'symbols',
   'symbol_failures',
   'bars',
@@ -18,7 +18,7 @@ const TABLES = [
   'api_keys',
 ];
 afterEach(async () => {
-  for (const table of [...TABLES, 'instances', 'alerts', 'job_results']) await db.run(`DELETE FROM ${table}`);
+  for (const table of [...TABLES, 'instances', 'alerts']) await db.run(`DELETE FROM ${table}`);
 });
 
 /** Names and values of a list. */
@@ -83,7 +83,7 @@ describe('a symbol', () => {
       ['2020-03-31', 'dividend', '0.82 USD a share'],
       ['2020-08-31', 'split', '4 for 1'],
     ]);
-    expect(text.slice(text.indexOf('RULE')).trimEnd().split('\n').map(cells)).toEqual([
+    expect(text.slice(text.indexOf('RULE'), text.indexOf("model's opinion")).trimEnd().split('\n').map(cells)).toEqual([
       ['RULE', 'POINTS', 'OF', 'OBSERVATION'],
       ['trend', '-20', '20', 'SMA 50 below'],
       ['rsi', '+7.5', '15', 'low'],
@@ -94,7 +94,9 @@ describe('a symbol', () => {
       actions: [{ kind: 'dividend' }, { kind: 'split' }],
     });
     const indicators = await symbol('--indicators');
-    expect(indicators.slice(indicators.indexOf('INDICATOR')).trimEnd().split('\n').map(cells)).toEqual([
+    expect(
+      indicators.slice(indicators.indexOf('INDICATOR'), indicators.indexOf("model's opinion")).trimEnd().split('\n').map(cells),
+    ).toEqual([
       ['INDICATOR', 'ON 2021-03-31'],
       ['sma20', '1,234.50'],
       ['rsi14', '–'],
@@ -109,7 +111,7 @@ describe('a symbol', () => {
       await storeActions(tx, [{ symbol: 'AAA', date: '2021-03-01', kind: 'split', value: 2, source: 'simulated', asOf }]);
       await storeChecks(tx, [check('AAA', { source: 'simulated', currency: null, unrestatedSplit: '2021-03-01' })]);
     });
-    expect(await symbol()).toMatch(/\nEX-DATE +KIND +VALUE\n2021-03-01 +split +2 for 1\n$/);
+    expect(await symbol()).toMatch(/\nEX-DATE +KIND +VALUE\n2021-03-01 +split +2 for 1\n\n/);
     expect(fieldsOf(await symbol())).toMatchObject({
       close: '1,250.25 on 2021-03-31, made up',
       source: 'simulated: made-up prices',
@@ -181,7 +183,9 @@ describe('a portfolio', () => {
     expect(row(text, 'BBB')).toMatchObject({ QUANTITY: '2.5', COST: '–', VALUE: '50.00', SIGNAL: '–', NOTE: 'made-up prices' });
     expect(row(text, 'WATCH')).toMatchObject({ QUANTITY: 'watched', CLOSE: '7.00', VALUE: '–' });
     expect(text).not.toContain('IN BASE');
-    expect(text).toMatch(/\n\n3 symbols, prices: 0 fresh, 3 outdated; worth -950\.00 USD \(50\.00 from made-up prices\)\n$/);
+    expect(text).toMatch(
+      /\n\n3 symbols, prices: 0 fresh, 3 outdated; worth -950\.00 USD \(50\.00 from made-up prices\)\nUSD: -585\.00 \(-140\.96 %\) since it was bought\n$/,
+    );
     const document = await json('portfolio', 'show', 'alice');
     expect(document).toMatchObject({
       user: 'alice',

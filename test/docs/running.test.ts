@@ -195,7 +195,7 @@ function verbOf(args: readonly string[]): string {
   const words = args.filter(
     (word, index) => !word.startsWith('-') && !['--config', '--env', '--set', '--data'].includes(args[index - 1] ?? ''),
   );
-  return ['portfolio', 'position', 'migrate', 'key', 'config', 'history', 'notify'].includes(words[0]!)
+  return ['portfolio', 'position', 'migrate', 'key', 'config', 'history', 'notify', 'picks'].includes(words[0]!) || words[1] === 'settle'
     ? words.slice(0, 2).join(' ')
     : words[0]!;
 }

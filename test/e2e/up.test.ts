@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { DEMO_FOLDER } from '../../services/cli/mesh/demo.ts';
 import { ALL_IS_READY } from '../../services/cli/mesh/up.ts';
+import { isBuilt } from '../../services/gateway/http/dashboard.ts';
 import { freePort } from '../../services/platform/machine/ports.ts';
 import { findServer } from '../../sql/running-server.ts';
 import { hasSharedData, sharedData } from '../support/shared-data.ts';
@@ -64,6 +65,25 @@ test('login --wait says per symbol what landed and from where, and that a second
   const second = stockmesh(['--data', data, 'login', 'carol', '--wait', '--json']);
   expect(await second.exited, second.output()).toBe(0);
   expect(JSON.parse(second.output().slice(second.output().indexOf('{\n')))).toMatchObject({ ok: true, total: 4, fresh: 4, queued: 0 });
+});
+
+test('a link to the dashboard is printed where its pages are built, and one of "stockmesh dashboard" signs a browser in once', async () => {
+  const codeIn = (text: string) => new RegExp(`http://127\\.0\\.0\\.1:${http}/ui/#code=(smc_[\\w-]+)`).exec(text)?.[1];
+  const signIn = (code: string | undefined) =>
+    fetch(`http://127.0.0.1:${http}/v1/session`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ code }),
+    });
+  const another = stockmesh(['--data', data, 'dashboard']);
+  expect(await another.exited, another.output()).toBe(0);
+  const [first, second] = [codeIn(up.output()), codeIn(another.output())];
+  expect(first === undefined).toBe(!isBuilt());
+  // The first one may be older than a minute by now.
+  expect(first).not.toBe(second);
+  const answer = await signIn(second);
+  expect(((await answer.json()) as { key: { name: string } }).key.name).toBe('operator');
+  expect((await signIn(second)).status).toBe(401);
 });
 
 test('a newcomer asks the HTTP API with the key that lies in the data folder', async () => {

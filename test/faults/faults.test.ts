@@ -81,7 +81,10 @@ test('a job of a worker killed by kill -9 runs again elsewhere within two second
     state: 'completed',
     attempt: 2,
     worker: 'heir',
-    attempts: [{ attempt: 1, worker: 'victim', outcome: 'lease_lost' }],
+    attempts: [
+      { attempt: 1, worker: 'victim', outcome: 'lease_lost' },
+      { attempt: 2, worker: 'heir', outcome: 'completed' },
+    ],
   });
   const [doubled] = await mesh.db.rows('SELECT symbol, date FROM bars GROUP BY symbol, date HAVING COUNT(*) > 1');
   expect(doubled).toBeUndefined();

@@ -11,6 +11,8 @@ import { openGround } from './logins/mesh.ts';
 import { brokenPromise, type Cleanup, LIMITS, runCase } from './logins/run-case.ts';
 import { startTestMesh } from './mesh.ts';
 import { notifierRound } from './notifier/round.ts';
+import { PICKS_CASES } from './picks/cases.ts';
+import { openPicksGround, type PicksRound } from './picks/ground.ts';
 import type { Round } from './round.ts';
 
 /** What all rounds of a fault counted. */
@@ -37,13 +39,15 @@ export interface RunOptions {
   rounds: number;
   /** Logins a second. */
   perSecond: number;
+  /** Users of a round of paid reports. */
+  users: number;
   cleanup: Cleanup;
 }
 
 export interface Group {
   names: readonly string[];
-  /** Starts the group's mesh. */
-  open(): Promise<{ run(name: string, options: RunOptions): Promise<FaultRow>; close(): Promise<void> }>;
+  /** Starts the group's mesh. `processes`: of workers, where paid reports are made. */
+  open(size: { processes: number }): Promise<{ run(name: string, options: RunOptions): Promise<FaultRow>; close(): Promise<void> }>;
 }
 
 function tally(fault: string, rounds: readonly Round[]): FaultRow {
@@ -171,4 +175,40 @@ const notifier: Group = {
   },
 };
 
-export const GROUPS: readonly Group[] = [clocks, leases, database, logins, history, notifier];
+/** Users of a round of paid reports. */
+export const READERS = 24;
+
+/** Sent are reports that were asked for; lost are users without one, doubled are requests to the model beyond one of a report, and versions beyond one. */
+const picks: Group = {
+  names: PICKS_CASES.map(({ name }) => `picks: ${name}`),
+  async open({ processes }) {
+    const ground = await openPicksGround(processes);
+    return {
+      async run(name, { rounds, users }) {
+        const counts: PicksRound[] = [];
+        while (counts.length < rounds) {
+          try {
+            counts.push(await named(PICKS_CASES, name).run(ground, users));
+          } finally {
+            await ground.clear();
+          }
+        }
+        const sum = (key: 'requests' | 'reports' | 'worded' | 'unknown' | 'told'): number =>
+          counts.reduce((total, count) => total + count[key], 0);
+        const more = {
+          requests: sum('requests'),
+          reports: sum('reports'),
+          worded: sum('worded'),
+          unknown: sum('unknown'),
+          told: sum('told'),
+        };
+        const row = { ...tally(name, counts), more };
+        const untold = more.unknown === more.told ? undefined : `${more.unknown} payments are unknown, ${more.told} reports say so`;
+        return { ...row, broken: row.broken ?? untold };
+      },
+      close: () => ground.stop(),
+    };
+  },
+};
+
+export const GROUPS: readonly Group[] = [clocks, leases, database, logins, history, picks, notifier];

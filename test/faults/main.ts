@@ -1,14 +1,15 @@
 /**
  * `npm run faults`: is anything lost, doubled or failed when clocks are wrong, workers die, the database goes away, and services, brokers and `stockmesh up` end under
  * load? Counts in the database. `--rounds N` of each fault (10), `--only TEXT` faults whose name contains it (several separated by commas), `--rate N` logins a second
- * (100), `--json` a JSON document in place of the table. Exit code 1 when a promise is broken, 2 when it was called wrongly.
+ * (100), `--users N` and `--workers N` of a round of paid reports (24 users, 3 worker processes), `--json` a JSON document in place of the table. Exit code 1 when a promise is broken, 2 when it was called wrongly.
  */
 import { parseArgs } from 'node:util';
 import { findMosquitto } from '../../broker/mosquitto.ts';
 import { type Column, table } from '../../services/cli/output/table.ts';
 import { messageOf } from '../../services/platform/errors.ts';
-import { type FaultRow, GROUPS } from './groups.ts';
+import { type FaultRow, GROUPS, READERS } from './groups.ts';
 import { LIMITS } from './logins/run-case.ts';
+import { PICKERS } from './picks/ground.ts';
 
 const COLUMNS: readonly Column<FaultRow>[] = [
   { title: 'fault', value: (row) => row.fault },
@@ -30,18 +31,26 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '10' },
     rate: { type: 'string', default: String(LIMITS.perSecond) },
     only: { type: 'string', default: '' },
+    users: { type: 'string', default: String(READERS) },
+    workers: { type: 'string', default: String(PICKERS) },
     json: { type: 'boolean', default: false },
   },
 });
-const [rounds, perSecond] = [Number(values.rounds), Number(values.rate)];
+const [rounds, perSecond, users, processes] = [values.rounds, values.rate, values.users, values.workers].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+];
 const wanted = values.only.split(',').map((text) => text.trim());
 const isWanted = (name: string): boolean => wanted.some((text) => name.includes(text));
 const isRunnable = (name: string): boolean => !name.startsWith('mosquitto') || findMosquitto() !== undefined;
 const all = GROUPS.flatMap(({ names }) => names);
 const chosen = all.filter(isWanted).filter(isRunnable);
-if (!Number.isInteger(rounds) || rounds < 1 || !(perSecond >= 1) || !all.some(isWanted)) {
+const whole = [rounds, users, processes].every((count) => Number.isInteger(count) && count >= 1);
+if (!whole || !(perSecond >= 1) || !all.some(isWanted)) {
   process.stderr.write(
-    `faults: --rounds and --rate take a number from 1 on, --only a part of a name of this list:\n${all.map((name) => `  ${name}\n`).join('')}`,
+    `faults: --rounds, --rate, --users and --workers take a number from 1 on, --only a part of a name of this list:\n${all.map((name) => `  ${name}\n`).join('')}`,
   );
   process.exit(2);
 }
@@ -79,13 +88,13 @@ function printRows(): void {
 for (const group of GROUPS) {
   const names = group.names.filter((name) => chosen.includes(name));
   if (names.length === 0 || interrupted) continue;
-  const mesh = await group.open();
+  const mesh = await group.open({ processes });
   cleanup.add(mesh.close);
   for (const name of names) {
     if (interrupted) break;
     const started = performance.now();
     try {
-      const row = await mesh.run(name, { rounds, perSecond, cleanup });
+      const row = await mesh.run(name, { rounds, perSecond, users, cleanup });
       rows.push(row);
       if (row.broken !== undefined) failures.push(`${name}: ${row.broken}`);
       const seconds = ((performance.now() - started) / 1000).toFixed(0);

@@ -153,7 +153,7 @@ export async function startTestMesh(): Promise<TestMesh> {
 
 /** Jobs by state, counted in the ledger. */
 export async function countStates(db: Database): Promise<Record<string, number>> {
-  const rows = await db.rows<{ state: string; jobs: number }>('SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state');
+  const rows = await db.rows<{ state: string; jobs: number }>('SELECT state, COUNT(*) AS jobs FROM job_states GROUP BY state');
   return Object.fromEntries(rows.map(({ state, jobs }) => [state, jobs]));
 }
 
@@ -162,7 +162,7 @@ export async function untilAllEnded(db: Database, timeout = 20_000): Promise<Rec
   const end = performance.now() + timeout;
   for (;;) {
     const [row] = await db.rows<{ jobs: number }>(
-      "SELECT COUNT(*) AS jobs FROM jobs WHERE state IN ('scheduled', 'blocked', 'ready', 'running')",
+      "SELECT COUNT(*) AS jobs FROM job_states WHERE state IN ('scheduled', 'blocked', 'ready', 'running')",
     );
     if (row?.jobs === 0) break;
     if (performance.now() > end) throw new Error(`${row?.jobs} jobs have not ended after ${timeout / 1000} s`);

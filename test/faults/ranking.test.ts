@@ -46,7 +46,13 @@ test('a worker killed between the chain and the publishing leaves no half run be
   await mesh.service('worker', simulated);
 
   expect(await untilAllEnded(mesh.db)).toEqual({ completed: 2 });
-  expect(await readJob(mesh.db, id)).toMatchObject({ attempt: 2, attempts: [{ attempt: 1, outcome: 'lease_lost' }] });
+  expect(await readJob(mesh.db, id)).toMatchObject({
+    attempt: 2,
+    attempts: [
+      { attempt: 1, outcome: 'lease_lost' },
+      { attempt: 2, outcome: 'completed' },
+    ],
+  });
   const page = await readRun(mesh.db, 'AAPL', 'entry', { limit: 100 });
   expect(page?.ranks).toHaveLength(Math.min(page?.run.eligible ?? 0, 100));
   expect(await mesh.db.rows('SELECT COUNT(*) AS n FROM option_runs')).toEqual([{ n: 1 }]);

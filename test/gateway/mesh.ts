@@ -11,7 +11,7 @@ import { ledgerOf } from '../../services/job-types/ledger.ts';
 import type { Ledger } from '../../services/ledger/job.ts';
 import { TABLES_BY_JOB } from '../../services/ledger/maintain/delete.ts';
 import { type Bus, connectBus } from '../../services/platform/bus/bus.ts';
-import { systemClock } from '../../services/platform/clock.ts';
+import { type Clock, systemClock } from '../../services/platform/clock.ts';
 import type { Config } from '../../services/platform/config/load.ts';
 import { type Database, type DatabaseOptions, openDatabase } from '../../services/platform/database/database.ts';
 import type { RunningService, ServiceContext } from '../../services/platform/lifecycle.ts';
@@ -53,6 +53,10 @@ export interface GatewayMesh {
   readonly folder: string;
   /** A bus of another service. */
   connect(service: string): Bus;
+  /** Ends the gateway and starts another at the same address. */
+  restartGateway(): Promise<void>;
+  /** Takes the broker away; the function that it gives starts one at the same address, which knows nothing of before. */
+  takeBrokerAway(): Promise<() => Promise<void>>;
 }
 
 export const TABLES = [
@@ -61,10 +65,11 @@ export const TABLES = [
   ...['corporate_actions', 'user_portfolio_priority', 'callbacks', 'settings', 'history_objects', 'history_absences', 'history_fetches'],
 ];
 
-/** One mesh a file; its tables are empty before each test, its keys stay. `reach`: how the gateway reaches the database, by default directly. */
+/** One mesh a file; its tables are empty before each test, its keys stay. `reach`: how the gateway reaches the database, by default directly. `clock`: of its services. */
 export function gatewayMesh(
   changes: Record<string, unknown> = {},
   reach: (direct: DatabaseOptions) => Promise<DatabaseOptions> = async (direct) => direct,
+  clock: Clock = systemClock,
 ): GatewayMesh {
   const config = configOf({ 'gateway.port': 0, 'gateway.callbacks.poll_interval': 0.2, ...changes });
   const mesh = { config, folder: mkdtempSync(join(tmpdir(), 'stockmesh-gateway-')) } as {
@@ -86,9 +91,26 @@ export function gatewayMesh(
     return bus;
   };
   const contextOf = (service: string): ServiceContext => ({
-    ...{ service, instance: `${service}-1`, config, dataFolder: mesh.folder, log: silent, clock: systemClock, db: mesh.db },
+    ...{ service, instance: `${service}-1`, config, dataFolder: mesh.folder, log: silent, clock, db: mesh.db },
     bus: mesh.connect(service),
   });
+  mesh.restartGateway = async () => {
+    const { port } = new URL(mesh.gateway.url);
+    await mesh.gateway.drain();
+    const context = contextOf('gateway');
+    const again = { ...context, config: { ...config, gateway: { ...config.gateway, port: Number(port) } } };
+    services.splice(services.indexOf(mesh.gateway), 1);
+    mesh.gateway = await startGatewayService(again);
+    services.push(mesh.gateway);
+    await context.bus.online();
+  };
+  mesh.takeBrokerAway = async () => {
+    const { port } = mesh.broker;
+    await mesh.broker.close();
+    return async () => {
+      mesh.broker = await startBroker({ port, accounts, access: loadAccess(), log: silent });
+    };
+  };
   mesh.caller = async (...scopes) => {
     const { key, ...made } = await createKey(mesh.db, { name: scopes.join(' '), scopes }, new Date());
     return callerWith(() => mesh.gateway.url, key, made);
@@ -99,7 +121,7 @@ export function gatewayMesh(
     mesh.database = await testDatabase();
     mesh.db = openDatabase({ ...(await reach(mesh.database.options)), maxConnections: 16 });
     mesh.broker = await startBroker({ port: 0, accounts, access: loadAccess(), log: silent });
-    mesh.ledger = ledgerOf(mesh.db, systemClock, config);
+    mesh.ledger = ledgerOf(mesh.db, clock, config);
     const context = contextOf('gateway');
     mesh.bus = context.bus;
     mesh.gateway = await startGatewayService(context);

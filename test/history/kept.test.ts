@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { storeObjects } from '../../services/history/manifest.ts';
 import { configuredStore } from '../../services/history/objects/configured.ts';
+import type { ObjectStore } from '../../services/history/objects/store.ts';
 import { pruneObjects } from '../../services/history/stored/prune.ts';
 import { verifyObjects } from '../../services/history/stored/verify.ts';
 import { silent } from '../broker/peers.ts';
@@ -61,10 +62,28 @@ test('prune deletes what has no row and is older than an hour, and nothing else'
   const [old, young, fetched, known] = [put('2024-01-02'), put('2024-01-03', { minutes: 59 }), put('2024-01-04'), put('2024-01-05')];
   await know(known);
   await db.run('INSERT INTO history_fetches (object_key, job_id, attempt) VALUES (?, ?, 1)', [fetched.key, Buffer.alloc(16, 1)]);
-  const { objects, lost } = await pruneObjects({ sql: db, store }, { now: NOW }, never);
+  const { objects, lost } = await pruneObjects({ db, store }, { now: NOW }, never);
   expect(objects).toEqual([{ key: old.key, bytes: 6 }]);
   expect(lost).toEqual([]);
   expect([old, young, fetched, known].map(({ key }) => existsSync(fileOf(key)))).toEqual([false, true, true, true]);
+});
+
+test('prune leaves what a download takes or stores after the list was read', async () => {
+  const [first, taken, stored] = [put('2024-01-02'), put('2024-01-03'), put('2024-01-04')];
+  // The list has all three when the first one is deleted.
+  const during: ObjectStore = {
+    ...{ where: store.where, put: store.put, read: store.read, local: store.local },
+    ...{ list: store.list.bind(store), head: store.head.bind(store), prune: store.prune.bind(store) },
+    async delete(key, signal) {
+      await db.run('INSERT IGNORE INTO history_fetches (object_key, job_id, attempt) VALUES (?, ?, 1)', [taken.key, Buffer.alloc(16, 1)]);
+      await know(stored);
+      await store.delete(key, signal);
+    },
+  };
+  const { objects } = await pruneObjects({ db, store: during }, { now: NOW }, never);
+  expect(objects.map(({ key }) => key)).toEqual([first.key]);
+  expect([taken, stored].map(({ key }) => existsSync(fileOf(key)))).toEqual([true, true]);
+  expect(await db.rows('SELECT object_key FROM history_fetches')).toEqual([{ object_key: taken.key }]);
 });
 
 test('prune tells of rows without a file, and a dry run deletes nothing', async () => {
@@ -72,6 +91,6 @@ test('prune tells of rows without a file, and a dry run deletes nothing', async 
   const gone = put('2024-01-03');
   await know(gone);
   rmSync(fileOf(gone.key));
-  const { objects, lost } = await pruneObjects({ sql: db, store }, { now: NOW, dryRun: true }, never);
+  const { objects, lost } = await pruneObjects({ db, store }, { now: NOW, dryRun: true }, never);
   expect([objects.length, lost, existsSync(fileOf(old.key))]).toEqual([1, [gone.key], true]);
 });

@@ -45,6 +45,8 @@ describe('by product, on a winter day (UTC is New York and five hours)', () => {
       '2024-01-10',
       ['14:30', '21:15', '21:00', '22:00'],
     ],
+    // Cboe's contract specifications: 8:30 a.m. to 3:15 p.m. Chicago time.
+    ['MXEA', 'MXEA', 'option', '2024-01-10', ['14:30', '21:15', '21:15', '21:15']],
     ['SPX, written as the index', '^SPX', 'option', '2024-01-10', ['14:30', '21:15', '21:15', '22:00']],
     ['a short day of stocks', 'AAPL', 'option', '2023-11-24', ['14:30', '18:00', '18:00', '18:00']],
     ['a short day of index options', 'NDXP', 'option', '2023-11-24', ['14:30', '18:15', '18:00', '18:15']],

@@ -30,6 +30,7 @@ test('the types have the attempts, pauses and time limits of the configuration',
     'jobs.timeouts.portfolio_fetch': 9_000,
     'worker.max_execution_time': 500,
     'ranking.timeout': 13,
+    'jobs.timeouts.batch_analysis': 14,
   });
   const sources = { maxAttempts: 3, backoffSeconds: [5, 50] };
   expect(ledgerOf({} as never, systemClock, config).types).toEqual({
@@ -38,6 +39,16 @@ test('the types have the attempts, pauses and time limits of the configuration',
     batch_fetch: { ...sources, timeoutSeconds: 500, mayCompleteWithErrors: true },
     analysis: { maxAttempts: 5, backoffSeconds: [7], timeoutSeconds: 12, mayCompleteWithErrors: false },
     rank: { ...sources, timeoutSeconds: 13, mayCompleteWithErrors: true, needsMayFail: true },
+    research: { ...sources, timeoutSeconds: 11, mayCompleteWithErrors: true },
+    llm_analysis: { maxAttempts: 5, backoffSeconds: [7], timeoutSeconds: 14, mayCompleteWithErrors: false, needsMayFail: true },
+    // Three attempts, 2, 4 and 8 minutes apart; two calls of the model of 120 s each with time around them; worth having three days later.
+    picks: {
+      ...{ maxAttempts: 3, backoffSeconds: [120, 240, 480], timeoutSeconds: 360, ttlSeconds: 3 * 86_400 },
+      ...{ takesNoSlot: true, needsMayFail: true, mayCompleteWithErrors: false },
+    },
+    picks_universe: {
+      ...{ maxAttempts: 5, backoffSeconds: [7], timeoutSeconds: 500, ttlSeconds: 86_400, needsMayFail: true, mayCompleteWithErrors: false },
+    },
     history: { ...sources, timeoutSeconds: 500, ttlSeconds: 30 * 86_400, mostPerWorker: 2, takesNoSlot: true, mayCompleteWithErrors: true },
   });
 });
@@ -48,8 +59,8 @@ test('a type is found by its earlier names too, and the documents list each kind
     ...{ portfolio_fetch: 'batch_fetch', analysis: 'analysis', stock_analysis: 'analysis', batch_analysis: 'analysis', rank: 'rank' },
   });
   expect(listedNames()).toEqual({
-    jobTypes: ['fetch', 'batch_fetch', 'backfill', 'analysis', 'rank', 'history'],
-    dataKinds: ['bars', 'indicators', 'ranks', 'history'],
+    jobTypes: ['fetch', 'batch_fetch', 'backfill', 'analysis', 'rank', 'research', 'llm_analysis', 'picks', 'picks_universe', 'history'],
+    dataKinds: ['bars', 'indicators', 'ranks', 'research', 'llm_analysis', 'history'],
   });
   for (const { name, about } of JOB_TYPES) expect([name.length <= 24, about]).toEqual([true, expect.stringMatching(/^[A-Z]/)]);
 });

@@ -125,13 +125,14 @@ test('an added type is requested over HTTP, announced on its topic, run and logg
   const worker = startWorker({
     ...{ workerId: 'worker-1', ledger, bus, announcer, config, log },
     ...{ sources, realSources: sources, reader: undefined as never },
-    handlers: await loadHandlers({ sql: db, chains: undefined as never, history: undefined as never }, types),
+    handlers: await loadHandlers(
+      { sql: db, db, chains: undefined as never, history: undefined as never, research: undefined as never },
+      types,
+    ),
   });
   await expect.poll(() => seen, { timeout: 10_000, interval: 5 }).toEqual(expect.arrayContaining(['stock/echo/AAPL', 'data/AAPL/echoes']));
   await worker.drain(5_000);
   expect(lines.map((line) => JSON.parse(line))).toContainEqual(expect.objectContaining({ component: 'analyzer', msg: 'echo completed' }));
-  const rows = await db.rows(
-    "SELECT state, JSON_UNQUOTE(JSON_EXTRACT(result, '$.text')) AS text FROM jobs JOIN job_results ON job_id = id",
-  );
+  const rows = await db.rows("SELECT state, JSON_UNQUOTE(JSON_EXTRACT(result, '$.text')) AS text FROM ended");
   expect(rows).toEqual([{ state: 'completed', text: 'hello' }]);
 });

@@ -54,7 +54,9 @@ test('a new job is announced with all that a worker and a person need, and its s
       enqueued_at: '2026-06-02T14:00:00.000Z',
     },
   ]);
-  expect(of('status')).toEqual([{ ...about, state: 'ready', attempt: 0, at: '2026-06-02T14:00:00.000Z' }]);
+  expect(of('status')).toEqual([
+    { ...about, ...{ queue: 'background_fetch', priority: 5, user: 'ada' }, state: 'ready', attempt: 0, at: '2026-06-02T14:00:00.000Z' },
+  ]);
 });
 
 test('one that is announced again says the same as at first, and whose request gave it its priority', async () => {

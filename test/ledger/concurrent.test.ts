@@ -125,7 +125,7 @@ test('nothing is lost, doubled or over the limit while eleven hands work at once
   const watcher = async (): Promise<void> => {
     while (going()) {
       const rows = await on.db.rows<{ running: number }>(
-        "SELECT COUNT(*) AS running FROM user_slots s JOIN jobs j ON j.id = s.job_id AND j.state = 'running' GROUP BY s.user_id",
+        "SELECT COUNT(*) AS running FROM user_slots s JOIN job_states j ON j.id = s.job_id AND j.state = 'running' GROUP BY s.user_id",
       );
       most = Math.max(most, ...rows.map(({ running }) => running));
     }
@@ -142,7 +142,11 @@ test('nothing is lost, doubled or over the limit while eleven hands work at once
   ]);
 
   // Drained by one worker alone, with a healing hand as the scheduler has one.
-  for (let round = 0; round < 400 && (await on.count("jobs WHERE state IN ('scheduled', 'blocked', 'ready', 'running')")) > 0; round++) {
+  for (
+    let round = 0;
+    round < 400 && (await on.count("job_states WHERE state IN ('scheduled', 'blocked', 'ready', 'running')")) > 0;
+    round++
+  ) {
     await rescue(ledger, 'a', 'ended');
     await Promise.all([reap(ledger), promote(ledger)]);
     await on.db.transaction((tx) => healSlots(tx, ledger));
@@ -154,11 +158,13 @@ test('nothing is lost, doubled or over the limit while eleven hands work at once
 
   expect(completions).toBeGreaterThan(50);
   expect(new Set(handedOut).size).toBe(handedOut.length);
-  expect(await on.count("jobs WHERE state IN ('scheduled', 'blocked', 'ready', 'running')")).toBe(0);
-  expect(await on.count('jobs')).toBe(known.size);
-  expect(await on.count("jobs WHERE state = 'completed'")).toBe(completions);
+  expect(await on.count("job_states WHERE state IN ('scheduled', 'blocked', 'ready', 'running')")).toBe(0);
+  expect(await on.count('job_states')).toBe(known.size);
+  expect(await on.count("job_states WHERE state = 'completed'")).toBe(completions);
   expect(await on.count('effects')).toBe(completions);
-  expect(await on.count("effects e JOIN jobs j ON j.id = e.job_id AND j.state = 'completed' AND j.attempt = e.attempt")).toBe(completions);
+  expect(await on.count("effects e JOIN job_states j ON j.id = e.job_id AND j.state = 'completed' AND j.attempt = e.attempt")).toBe(
+    completions,
+  );
   expect(most).toBeLessThanOrEqual(3);
   expect(await on.count('user_slots WHERE job_id IS NOT NULL')).toBe(0);
   expect(await on.count('slot_waits')).toBe(0);

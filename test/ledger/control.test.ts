@@ -6,6 +6,7 @@ import { expire } from '../../services/ledger/maintain/expire.ts';
 import { promote } from '../../services/ledger/maintain/promote.ts';
 import { readJob } from '../../services/ledger/read/jobs.ts';
 import { complete, fail } from '../../services/ledger/run/complete.ts';
+import { setJobs } from '../support/job-rows.ts';
 import { ledgerFixture, request, stoppingAtCommit, transient } from './fixture.ts';
 
 const on = ledgerFixture();
@@ -82,7 +83,7 @@ describe('retry', () => {
 
   test('begins the backoff anew', async () => {
     const job = await on.running();
-    await on.db.run('UPDATE jobs SET attempt = 4');
+    await setJobs(on.db, { attempt: 4 });
     await fail(on.ledger(), 'worker-1', [{ job: { ...job, attempt: 4 }, error: transient() }]);
     await retry(on.ledger(), job.id);
     const [again] = await on.take();
@@ -98,14 +99,14 @@ describe('retry', () => {
 
   test.each(['completed', 'cancelled', 'expired', 'completed_with_errors'])('starts a job that ended as %s again', async (state) => {
     const [id] = await on.add({});
-    await on.db.run('UPDATE jobs SET state = ?', [state]);
+    await setJobs(on.db, { state: state });
     await retry(on.ledger(), id!);
     expect(await on.state(id!)).toBe('ready');
   });
 
   test.each(['ready', 'running', 'blocked'])('of a job that is %s is refused', async (state) => {
     const [id] = await on.add({});
-    await on.db.run('UPDATE jobs SET state = ?', [state]);
+    await setJobs(on.db, { state: state });
     await expect(retry(on.ledger(), id!)).rejects.toMatchObject({
       code: 'job.live',
       message: `job ${id} is ${state}: it will run without a retry`,
@@ -138,7 +139,7 @@ describe('retry', () => {
         return asking;
       }),
     ]);
-    expect(await on.count("jobs WHERE state = 'ready'")).toBe(1);
+    expect(await on.count("job_states WHERE state = 'ready'")).toBe(1);
   });
 });
 
@@ -187,11 +188,11 @@ describe('redrive', () => {
 
   test('reaches the jobs behind 600 that are superseded', async () => {
     await on.add(...Array.from({ length: 600 }, (_, index) => ({ dedupeKey: `fetch:${index}` })));
-    await on.db.run("UPDATE jobs SET state = 'failed'");
+    await setJobs(on.db, { state: 'failed' });
     await on.add(...Array.from({ length: 600 }, (_, index) => ({ dedupeKey: `fetch:${index}` })));
     on.clock.advance({ seconds: 1 });
     const [behind] = await on.add({});
-    await on.db.run("UPDATE jobs SET state = 'failed', due_at = '2026-06-03' WHERE id = ?", [idToBytes(behind!)]);
+    await setJobs(on.db, { state: 'failed', due_at: new Date('2026-06-03T00:00:00Z') }, 'id = ?', [idToBytes(behind!)]);
     const started: string[] = [];
     for (let more = true; more; ) {
       const round = await redrive(on.ledger(), {});
@@ -203,7 +204,7 @@ describe('redrive', () => {
 
   test('goes on in batches of 500 until nothing is left', async () => {
     await on.add(...Array.from({ length: 1100 }, () => ({})));
-    await on.db.run("UPDATE jobs SET state = 'failed'");
+    await setJobs(on.db, { state: 'failed' });
     const sizes: number[] = [];
     for (let more = true; more; ) {
       const round = await redrive(on.ledger(), {});

@@ -9,9 +9,10 @@ import { createEstimator, jobToEstimate } from '../../services/ledger/read/estim
 import { readJob, readNewestOf, readStats } from '../../services/ledger/read/jobs.ts';
 import { readMeshMetrics } from '../../services/ledger/read/metrics.ts';
 import { complete, fail } from '../../services/ledger/run/complete.ts';
-import { truncateReason } from '../../services/ledger/run/dependents.ts';
+import { truncateReason } from '../../services/ledger/states/ended.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { reportInstance } from '../../services/platform/registry/instances.ts';
+import { setJobs } from '../support/job-rows.ts';
 import { ledgerFixture, request, START, transient } from './fixture.ts';
 
 const on = ledgerFixture();
@@ -66,6 +67,9 @@ describe('a request', () => {
   });
 });
 
+/** As `request` of the fixture asks. */
+const PLACE = { queue: 'foreground', level: 1, user: null };
+
 describe('a job', () => {
   test('that others wait for is claimed as such', async () => {
     await on.add(fetchOf('AAPL'), fetchOf('SPY'), { type: 'analysis', level: 8, after: ['fetch:AAPL'] });
@@ -78,14 +82,26 @@ describe('a job', () => {
   test('that waits is cancelled without a worker who is to be told', async () => {
     const [id] = await on.add({});
     const [change] = await cancel(on.ledger(), id!, 'by hand');
-    expect(change).toEqual({ id, type: 'fetch', symbol: 'AAPL', state: 'cancelled', attempt: 0, worker: undefined, reason: 'by hand' });
+    expect(change).toEqual({
+      id,
+      type: 'fetch',
+      symbol: 'AAPL',
+      state: 'cancelled',
+      attempt: 0,
+      worker: undefined,
+      reason: 'by hand',
+      code: 'job.cancelled',
+      place: PLACE,
+    });
     expect(await on.count('job_attempts')).toBe(0);
   });
 
   test('that is promoted says so with its type and its attempts', async () => {
     const [id] = await on.add({ runAt: at('14:10:00') });
     on.clock.set('2026-06-02T14:10:00Z');
-    expect(await promote(on.ledger())).toEqual([{ id, type: 'fetch', symbol: 'AAPL', state: 'ready', attempt: 0, reason: undefined }]);
+    expect(await promote(on.ledger())).toEqual([
+      { id, type: 'fetch', symbol: 'AAPL', state: 'ready', attempt: 0, reason: undefined, place: PLACE },
+    ]);
   });
 
   test('with an error code that is longer than its column fails all the same', async () => {
@@ -153,7 +169,7 @@ describe('an estimate', () => {
     const jobs = [await on.running(), await on.running()];
     on.clock.advance({ seconds: 6 });
     for (const job of jobs) await on.done(job);
-    await on.db.run('UPDATE jobs SET started_at = NULL WHERE id = ?', [idToBytes(jobs[0]!.id)]);
+    await setJobs(on.db, { started_at: null }, 'id = ?', [idToBytes(jobs[0]!.id)]);
     await online(1);
     const [answer] = await on.ask({});
     const [estimate] = await createEstimator(on.ledger()).estimate([jobToEstimate(answer as Enqueued)]);
@@ -163,7 +179,7 @@ describe('an estimate', () => {
   test('of a job that is scheduled behind its need is not known, and of two that wait for each other neither', async () => {
     await online(1);
     const [one, other] = await on.add(fetchOf('A'), fetchOf('B'));
-    await on.db.run("UPDATE jobs SET state = 'blocked', blocked_on = 'dependency'");
+    await setJobs(on.db, { state: 'blocked', blocked_on: 'dependency' });
     await on.db.run('INSERT INTO job_dependencies (job_id, needs_id) VALUES ?', [
       [
         [idToBytes(one!), idToBytes(other!)],

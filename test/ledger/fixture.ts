@@ -137,7 +137,7 @@ export function ledgerFixture(): Fixture {
     },
     async row(id) {
       const [row] = await db.rows<JobRow>(
-        'SELECT state, queue, priority, attempt, max_attempts, due_at, user_id, worker_id, blocked_on, aged, ended_at FROM jobs WHERE id = ?',
+        'SELECT state, queue, priority, attempt, max_attempts, due_at, user_id, worker_id, blocked_on, aged, ended_at FROM job_states WHERE id = ?',
         [idToBytes(id)],
       );
       if (row === undefined) throw new Error(`there is no job ${id}`);
@@ -145,7 +145,7 @@ export function ledgerFixture(): Fixture {
     },
     state: async (id) => (await here.row(id)).state,
     async reason(id) {
-      const [row] = await db.rows<{ code: string | null; reason: string | null }>('SELECT code, reason FROM job_results WHERE job_id = ?', [
+      const [row] = await db.rows<{ code: string | null; reason: string | null }>('SELECT code, reason FROM ended WHERE job_id = ?', [
         idToBytes(id),
       ]);
       return row;

@@ -190,27 +190,29 @@ const PAIRS: [Name, readonly Name[]][] = [
 
 /** Facts that hold between any two commits, each as a query for what contradicts it. */
 const FACTS: Record<string, string> = {
+  'a job stands in one table of states': `1 <> ${['ready', 'scheduled', 'blocked', 'running', 'ended'].map((table) => `(SELECT COUNT(*) FROM ${table} t WHERE t.job_id = j.id)`).join(' + ')}`,
+  'its key is taken exactly while it lives': `j.state IN ('scheduled', 'blocked', 'ready', 'running') AND (SELECT dedupe_key FROM jobs WHERE id = j.id) IS NOT NULL <> EXISTS (SELECT 1 FROM live_keys k WHERE k.job_id = j.id)`,
   'what was stored is that of the attempt that completed, once': `(j.state = 'completed') <> (SELECT COUNT(*) FROM effects e WHERE e.job_id = j.id AND e.attempt = j.attempt)
          OR EXISTS (SELECT 1 FROM effects e WHERE e.job_id = j.id AND (j.state <> 'completed' OR e.attempt <> j.attempt))`,
   'a running job of a user holds one slot, and no other job does': `(j.state = 'running' AND j.user_id IS NOT NULL) <> (SELECT COUNT(*) FROM user_slots s WHERE s.job_id = j.id)`,
   'a job waits for a slot exactly while it is blocked on one': `(j.state = 'blocked' AND j.blocked_on = 'slot') <> EXISTS (SELECT 1 FROM slot_waits w WHERE w.job_id = j.id)`,
   'a job is blocked on a dependency exactly while one is live': `j.state IN ('ready', 'running', 'blocked') AND (j.state = 'blocked' AND j.blocked_on = 'dependency') <>
-            EXISTS (SELECT 1 FROM job_dependencies d JOIN jobs n ON n.id = d.needs_id AND n.active_key IS NOT NULL WHERE d.job_id = j.id)`,
+            EXISTS (SELECT 1 FROM job_dependencies d JOIN job_states n ON n.id = d.needs_id AND n.state IN ('scheduled', 'blocked', 'ready', 'running') WHERE d.job_id = j.id)`,
 };
 const SOUND = Object.entries(FACTS)
-  .map(([fact, where]) => `SELECT CONCAT('${fact}, but not: ', type, ' ', symbol, ' ', state) AS text FROM jobs j WHERE ${where}`)
+  .map(([fact, where]) => `SELECT CONCAT('${fact}, but not: ', type, ' ', symbol, ' ', state) AS text FROM job_states j WHERE ${where}`)
   .join(' UNION ALL ');
 
 async function expectSound({ claimed, ended, cancelled }: Pick<World, 'claimed' | 'ended' | 'cancelled'>, where: string): Promise<void> {
   expect(new Set(claimed).size, `${where}: an attempt was given out twice`).toBe(claimed.length);
   expect(new Set(ended).size, `${where}: an attempt was ended twice`).toBe(ended.length);
-  const running = await on.db.rows<{ id: Buffer; attempt: number }>("SELECT id, attempt FROM jobs WHERE state = 'running'");
+  const running = await on.db.rows<{ id: Buffer; attempt: number }>("SELECT id, attempt FROM job_states WHERE state = 'running'");
   const open = claimed.filter((attempt) => !ended.includes(attempt) && !cancelled.includes(attempt.split(' ')[0]!));
   expect(
     running.map(({ id, attempt }) => `${idFromBytes(id)} ${attempt}`).sort(),
     `${where}: what was given out and not ended runs`,
   ).toEqual(open.sort());
-  const kept = await on.count("jobs WHERE id IN (?) AND state = 'cancelled'", [[null, ...cancelled.map(idToBytes)]]);
+  const kept = await on.count("job_states WHERE id IN (?) AND state = 'cancelled'", [[null, ...cancelled.map(idToBytes)]]);
   expect(kept, `${where}: what was cancelled stays so`).toBe(cancelled.length);
   const untrue = await on.db.rows<{ text: string }>(SOUND);
   expect(
@@ -221,10 +223,10 @@ async function expectSound({ claimed, ended, cancelled }: Pick<World, 'claimed' 
 
 /** What a drain depends on, without ids and times. */
 const STANDING = `
-  SELECT CONCAT_WS(' ', 'job', type, symbol, state, blocked_on, attempt, worker_id, priority, queue, has_dependents) AS text FROM jobs
-  UNION ALL SELECT CONCAT_WS(' ', 'slot', s.user_id, s.slot, j.type, j.symbol) FROM user_slots s LEFT JOIN jobs j ON j.id = s.job_id
-  UNION ALL SELECT CONCAT_WS(' ', 'wait', w.user_id, w.priority, j.type, j.symbol) FROM slot_waits w JOIN jobs j ON j.id = w.job_id
-  UNION ALL SELECT CONCAT_WS(' ', 'need', j.symbol, n.symbol) FROM job_dependencies d JOIN jobs j ON j.id = d.job_id JOIN jobs n ON n.id = d.needs_id ORDER BY text`;
+  SELECT CONCAT_WS(' ', 'job', type, symbol, state, blocked_on, attempt, worker_id, priority, queue, has_dependents) AS text FROM job_states
+  UNION ALL SELECT CONCAT_WS(' ', 'slot', s.user_id, s.slot, j.type, j.symbol) FROM user_slots s LEFT JOIN job_states j ON j.id = s.job_id
+  UNION ALL SELECT CONCAT_WS(' ', 'wait', w.user_id, w.priority, j.type, j.symbol) FROM slot_waits w JOIN job_states j ON j.id = w.job_id
+  UNION ALL SELECT CONCAT_WS(' ', 'need', j.symbol, n.symbol) FROM job_dependencies d JOIN job_states j ON j.id = d.job_id JOIN job_states n ON n.id = d.needs_id ORDER BY text`;
 const drained = new Set<string>();
 
 /** Everything can run to its end on one worker: nothing was lost on the way. */
@@ -233,7 +235,7 @@ async function expectDrains({ claimed, cancelled }: World, where: string): Promi
   if (drained.has(standing)) return;
   drained.add(standing);
   const ledger = ledgerOn(on.db);
-  const live = () => on.count('jobs WHERE state IN (?)', [LIVE_STATES]);
+  const live = () => on.count('job_states WHERE state IN (?)', [LIVE_STATES]);
   for (let round = 0; round < 10 && (await live()) > 0; round++) {
     for (const worker of ['worker-1', 'worker-2', 'worker-3']) await rescue(ledger, worker, 'ended');
     await promote(ledger);

@@ -33,7 +33,7 @@ export async function compare(model: Model, { ledger: { db } }: Real): Promise<v
     max_attempts: number;
     blocked_on: string | null;
     due_at: Date;
-  }>('SELECT id, state, queue, priority DIV 10000 AS level, attempt, max_attempts, blocked_on, due_at FROM jobs');
+  }>('SELECT id, state, queue, priority DIV 10000 AS level, attempt, max_attempts, blocked_on, due_at FROM job_states');
   const simplified = (state: State, blockedOn: string | null): string =>
     state === 'blocked' ? (blockedOn === 'slot' ? 'waiting' : 'needing') : state === 'ready' ? 'waiting' : state;
   const real = rows.map(({ id, state, blocked_on, max_attempts, due_at, ...row }) => ({
@@ -76,7 +76,7 @@ async function noSlotForgotten(
   for (const { user_id } of waits) {
     if (held.filter((slot) => slot.user_id === user_id).length === SLOTS) continue;
     const [woken] = await db.rows<{ n: number }>(
-      "SELECT COUNT(*) AS n FROM jobs j JOIN job_subscribers s ON s.job_id = j.id WHERE s.user_id = ? AND j.state = 'ready' AND j.blocked_on = 'slot'",
+      "SELECT COUNT(*) AS n FROM job_states j JOIN job_subscribers s ON s.job_id = j.id WHERE s.user_id = ? AND j.state = 'ready' AND j.blocked_on = 'slot'",
       [user_id],
     );
     expect(woken?.n, `of ${real.length} jobs, those of ${user_id} wait although a slot is free`).toBeGreaterThan(0);
@@ -127,7 +127,7 @@ function claimCommand(worker: string, limit: number): Command {
     const order = jobs.map(({ queue, level }) => ['foreground', 'background_fetch', 'background_analysis'].indexOf(queue) * 100 + level);
     expect(order).toEqual(order.toSorted((a, b) => a - b));
     // Alone, a worker gets all that can run.
-    if (jobs.length < limit && !undecided) expect(await ledger.db.rows("SELECT id FROM jobs WHERE state = 'ready'")).toEqual([]);
+    if (jobs.length < limit && !undecided) expect(await ledger.db.rows("SELECT id FROM job_states WHERE state = 'ready'")).toEqual([]);
   });
 }
 
@@ -194,7 +194,7 @@ const timeCommands: Record<string, () => Command> = {
       while ((await expire(real.ledger, 'ready')).length + (await expire(real.ledger, 'blocked')).length > 0);
       // Of a job and its need that are too old at once, the job expires or fails with its need, whichever is looked at first: both are ends.
       const rows = await real.ledger.db.rows<{ id: Buffer; state: State }>(
-        "SELECT id, state FROM jobs WHERE state IN ('expired', 'failed')",
+        "SELECT id, state FROM job_states WHERE state IN ('expired', 'failed')",
       );
       const ended = new Map(rows.map(({ id, state }) => [idFromBytes(id), state as 'expired' | 'failed']));
       for (const job of due) expect(ended.has(job.id)).toBe(true);

@@ -51,7 +51,7 @@ async function runningFetch(symbol: string): Promise<() => Promise<void>> {
 
 // Whichever is read first, jobs or states: the fetch ends between the two. Then its job was seen alive, or its bars must be seen.
 describe('a fetch that ends between the reads of jobs and of states is not asked for again', () => {
-  const of = (symbol: string) => new RegExp(`FROM (jobs|symbols) [^]*${symbol}`);
+  const of = (symbol: string) => new RegExp(`FROM (live_keys|symbols) [^]*${symbol}`);
 
   test('at a login', async () => {
     await hold(fixture.db, { alice: ['AAPL'] });

@@ -3,13 +3,14 @@ import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { ManualClock } from '../../services/platform/clock.ts';
 import { type Database, openDatabase } from '../../services/platform/database/database.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { STATE_TABLES } from '../support/job-rows.ts';
 
 /** Tuesday, 11:00 in New York: the market is open, prices are stale after 5 minutes. */
 export const NOW = '2026-03-03T16:00:00Z';
 
 const TABLES = [
   'jobs',
-  'job_details',
+  ...STATE_TABLES,
   'job_subscribers',
   'job_dependencies',
   'holdings',

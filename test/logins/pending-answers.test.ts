@@ -94,7 +94,7 @@ describe('answers', () => {
       [0, ['fetch AAPL', 'analysis AAPL', 'fetch GBPUSD=X']],
       [1, ['fetch AAPL', 'analysis AAPL', 'fetch GBPUSD=X']],
     ]);
-    await fixture.db.run('DELETE FROM job_details WHERE job_id IN (SELECT id FROM jobs WHERE symbol = ?)', ['GBPUSD=X']);
+    await fixture.db.run('DELETE FROM jobs WHERE symbol = ?', ['GBPUSD=X']);
     const { published, bus } = admission();
     const now = new Date(Date.parse(NOW) + 1_000);
     await answerPending(fixture, bus, { now, before: now });

@@ -9,6 +9,7 @@ import type { Config } from '../../services/platform/config/load.ts';
 import { tryLead } from '../../services/platform/registry/leases.ts';
 import { switchAutoFetch } from '../../services/platform/registry/settings.ts';
 import { defaults } from '../portfolio-priority/service-fixture.ts';
+import { STATE_TABLES } from '../support/job-rows.ts';
 import { countRows, hold, ledgerFixture, makeFresh, symbolsOf } from './ledger-fixture.ts';
 
 const fixture = ledgerFixture();
@@ -31,7 +32,7 @@ async function signInAt(user: string, time: string, ...days: string[]): Promise<
     await admitLogin({ userId: user, at: fixture.clock.now().toString() });
   }
   await idle();
-  for (const table of ['jobs', 'job_details', 'job_subscribers', 'job_dependencies']) await fixture.db.run(`DELETE FROM ${table}`);
+  for (const table of ['jobs', ...STATE_TABLES, 'job_subscribers', 'job_dependencies']) await fixture.db.run(`DELETE FROM ${table}`);
   fixture.clock.set(BEFORE);
 }
 
@@ -48,7 +49,7 @@ test('what a user usually looks at in the coming hour is queued as background wo
       { type: 'analysis', symbol: 'AAPL', queue: 'background_analysis' },
     ]),
   );
-  expect(await fixture.db.rows('SELECT triggered_by FROM job_details')).toEqual(Array(2).fill({ triggered_by: 'predictive' }));
+  expect(await fixture.db.rows('SELECT triggered_by FROM jobs')).toEqual(Array(2).fill({ triggered_by: 'predictive' }));
 });
 
 test('the answers of what was queued are given to be announced', async () => {
@@ -63,7 +64,7 @@ test('it looks every minute, once for an hour, and not after its end', async () 
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   onTestFinished(() => void vi.useRealTimers());
   await hold(fixture.db, { alice: ['AAPL'] });
-  const users = async () => (await fixture.db.rows<{ n: number }>('SELECT COUNT(*) AS n FROM jobs'))[0]!.n;
+  const users = async () => (await fixture.db.rows<{ n: number }>('SELECT COUNT(*) AS n FROM job_states'))[0]!.n;
   const stop = startPrefetching({ ledger: ledger(), announcer: announcer(), config: defaults, log: silent, instance: 'pp1' });
   await expect.poll(() => fixture.db.rows('SELECT holder FROM leases')).toEqual([{ holder: 'pp1' }]);
   await signInAt('alice', '16:10', '02-26', '02-27', '03-02');

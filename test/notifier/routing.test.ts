@@ -118,8 +118,8 @@ async function jobOf(users: readonly string[]): Promise<string> {
   const id = newJobId(Date.parse(NOON));
   const at = new Date(NOON);
   await mesh.db.run(
-    `INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, symbol, user_id, enqueued_at) VALUES (?, 'background_fetch', 'completed', 50000, 3, ?, 'history', 'AAPL', ?, ?)`,
-    [idToBytes(id), at, users[0], at],
+    `INSERT INTO jobs (id, queue, priority, max_attempts, type, symbol, user_id, enqueued_at, payload, why, triggered_by) VALUES (?, 'background_fetch', 50000, 3, 'history', 'AAPL', ?, ?, '{}', '{}', 'user')`,
+    [idToBytes(id), users[0], at],
   );
   for (const user of users.slice(1))
     await mesh.db.run('INSERT INTO job_subscribers (job_id, user_id) VALUES (?, ?)', [idToBytes(id), user]);

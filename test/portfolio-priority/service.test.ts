@@ -41,7 +41,7 @@ test('a thousand logins at once are admitted, shared by symbol and committed wit
 
   expect([...site.answers.values()].every(({ total, queued, fresh }) => total === 20 && queued === 20 && fresh === 0)).toBe(true);
   expect(
-    await fixture.db.rows('SELECT type, COUNT(*) AS jobs, COUNT(DISTINCT symbol) AS symbols FROM jobs GROUP BY type ORDER BY type'),
+    await fixture.db.rows('SELECT type, COUNT(*) AS jobs, COUNT(DISTINCT symbol) AS symbols FROM job_states GROUP BY type ORDER BY type'),
   ).toEqual([
     { type: 'analysis', jobs: 500, symbols: 500 },
     { type: 'fetch', jobs: 500, symbols: 500 },

@@ -8,6 +8,7 @@ import { openDatabase } from '../../services/platform/database/database.ts';
 import { maintenanceDuties, watchOutages } from '../../services/scheduler/maintenance.ts';
 import { retentionDuty } from '../../services/scheduler/retention.ts';
 import { startDatabaseProxy } from '../support/database-proxy.ts';
+import { setJobs } from '../support/job-rows.ts';
 import { configOf } from './configuration.ts';
 import { fixture } from './mesh.ts';
 
@@ -166,16 +167,16 @@ test('who is told to stop ends after the batch under way', async () => {
   mesh.clock.advance({ seconds: 301 });
   const stopped = AbortSignal.abort();
   const duties = maintenanceDuties({ ledger, config: configOf(), announce: () => {} });
-  const ready = async () => (await mesh.db.rows<{ n: number }>("SELECT COUNT(*) AS n FROM jobs WHERE state = 'ready'"))[0]!.n;
+  const ready = async () => (await mesh.db.rows<{ n: number }>("SELECT COUNT(*) AS n FROM job_states WHERE state = 'ready'"))[0]!.n;
   await duties.find(({ name }) => name === 'promote')!.run(stopped);
   expect(await ready()).toBe(500);
   await run('promote', ledger);
-  await mesh.db.run('UPDATE jobs SET enqueued_at = ?', [new Date(mesh.clock.now().epochMilliseconds - 300_000)]);
+  await setJobs(mesh.db, { enqueued_at: new Date(mesh.clock.now().epochMilliseconds - 300_000) });
   await duties.find(({ name }) => name === 'age')!.run(stopped);
   expect((await levels()).filter((level) => level === 7)).toHaveLength(500);
-  await mesh.db.run("UPDATE jobs SET state = 'completed', due_at = '2020-01-01'");
+  await setJobs(mesh.db, { state: 'completed', due_at: new Date('2020-01-01T00:00:00Z') });
   await retentionDuty(ledger, configOf({ 'scheduler.retention.batch': 100 })).run(stopped);
-  expect(await count('jobs')).toBe(600);
+  expect(await count('job_states')).toBe(600);
 });
 
 test('a job that waited longer than its queue allows expires, and the one that needs it ends with it', async () => {
@@ -201,14 +202,14 @@ test('a slot whose job does not run is freed, and the job that waits for it is r
   const ledger = mesh.ledger(config);
   await mesh.add(ledger, { user: 'ada' }, { user: 'ada' });
   const [running] = await mesh.run(ledger, 'w1');
-  await mesh.db.run("UPDATE jobs SET state = 'cancelled' WHERE id = ?", [idToBytes(running!.id)]);
+  await setJobs(mesh.db, { state: 'cancelled' }, 'id = ?', [idToBytes(running!.id)]);
   const told = await run('heal slots', ledger, config);
   expect(told).toMatchObject([{ state: 'ready' }]);
   expect(told[0]!.id).not.toBe(running!.id);
 });
 
 async function levels(): Promise<number[]> {
-  const rows = await mesh.db.rows<{ priority: number }>('SELECT priority FROM jobs ORDER BY id');
+  const rows = await mesh.db.rows<{ priority: number }>('SELECT priority FROM job_states ORDER BY id');
   return rows.map(({ priority }) => levelOf(priority));
 }
 
@@ -259,15 +260,15 @@ test('the clean-up deletes what is older than configured, in batches, and nothin
   const ago = (days: number) => new Date(now - days * 86_400_000);
   const old = await mesh.add(ledger, {}, {}, {}, {}, {});
   const young = await mesh.add(ledger, {}, {});
-  await mesh.db.run("UPDATE jobs SET state = 'completed', due_at = ? WHERE id IN (?)", [ago(7.1), old.map(idToBytes)]);
-  await mesh.db.run("UPDATE jobs SET state = 'completed', due_at = ? WHERE id = ?", [ago(6.9), idToBytes(young[0]!)]);
+  await setJobs(mesh.db, { state: 'completed', due_at: ago(7.1) }, 'id IN (?)', [old.map(idToBytes)]);
+  await setJobs(mesh.db, { state: 'completed', due_at: ago(6.9) }, 'id = ?', [idToBytes(young[0]!)]);
   await mesh.db.run('INSERT INTO user_portfolio_priority (user_id, at, admitted_at, total, queued, fresh, decisions) VALUES ?', [
     [7.1, 7.2, 7.3, 6.9].map((days) => ['ada', ago(days), ago(days), 1, 1, 0, '[]']),
   ]);
   await mesh.db.run('INSERT INTO login_answers (id, instance, admitted_at, logins) VALUES ?', [
     [59, 61].map((minutes) => [idToBytes(newJobId(now)), 'pp1', new Date(now - minutes * 60_000), '[]']),
   ]);
-  await mesh.db.run("INSERT INTO job_askers (job_id, asker) SELECT id, 'key:a' FROM jobs");
+  await mesh.db.run("INSERT INTO job_askers (job_id, asker) SELECT id, 'key:a' FROM job_states");
   await mesh.db.run('INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES ?', [
     [-1, 1].map((second) => [`k${second}`, idToBytes(newJobId(now)), new Date(now + second * 1000)]),
   ]);
@@ -277,8 +278,8 @@ test('the clean-up deletes what is older than configured, in batches, and nothin
 
   await retentionDuty(ledger, config).run(signal);
 
+  expect(await count('job_states')).toBe(2);
   expect(await count('jobs')).toBe(2);
-  expect(await count('job_details')).toBe(2);
   expect(await count('job_askers')).toBe(2);
   expect(await count('user_portfolio_priority')).toBe(1);
   // What was admitted 59 minutes ago; the other one was too old to be answered.
@@ -304,6 +305,30 @@ test('the clean-up deletes callbacks that were delivered or given up when their 
     { state: 'failed', n: 1 },
     { state: 'waiting', n: 4 },
   ]);
+});
+
+test('the clean-up deletes research and opinions of a model after 90 days, in batches', async () => {
+  const config = configOf({ 'scheduler.retention.batch': 2 });
+  const now = mesh.clock.now().epochMilliseconds;
+  const ago = (days: number) => new Date(now - days * 86_400_000);
+  const days = [92, 93, 94, 88];
+  const day = (age: number) => ago(age).toISOString().slice(0, 10);
+  await mesh.db.run('INSERT INTO fundamentals (symbol, day, fetched_at, source, data) VALUES ?', [
+    days.map((age) => [`A${age}`, day(age), ago(age), 'simulated', '{}']),
+  ]);
+  await mesh.db.run('INSERT INTO news (symbol, id, published_at, fetched_at, source, title, publisher, link, tickers) VALUES ?', [
+    days.map((age) => [`A${age}`, Buffer.alloc(32, age), ago(age), ago(age), 'simulated', 't', 'p', 'l', '[]']),
+  ]);
+  await mesh.db.run('INSERT INTO news_checks (symbol, checked_at, source) VALUES ?', [
+    days.map((age) => [`A${age}`, ago(age), 'simulated']),
+  ]);
+  await mesh.db.run(
+    'INSERT INTO model_analyses (symbol, created_at, facts_hash, model, provider, spend_id, sentiment, recommendation, confidence, document, stale_after) VALUES ?',
+    [days.map((age) => [`A${age}`, ago(age), Buffer.alloc(32), 'm', 'p', 1, 0, 'hold', 0, '{}', ago(age)])],
+  );
+  await retentionDuty(mesh.ledger(config), config).run(signal);
+  for (const table of ['fundamentals', 'news', 'news_checks', 'model_analyses'])
+    expect(await mesh.db.rows(`SELECT symbol FROM ${table}`), table).toEqual([{ symbol: 'A88' }]);
 });
 
 test('the clean-up deletes audit rows beyond their days and tokens of streams that are over, in batches', async () => {
@@ -361,4 +386,15 @@ test('the clean-up gives back the claims of downloads that do not run any more, 
   ]);
   await retentionDuty(ledger, config).run(signal);
   expect(await mesh.db.rows('SELECT object_key FROM history_fetches')).toEqual([{ object_key: 'held' }]);
+});
+
+test('the clean-up gives up a paid call that nobody reads any more, so that it is listed as unknown', async () => {
+  const config = configOf();
+  const long = new Date(mesh.clock.now().epochMilliseconds - 3_600_000);
+  const columns = 'intent_key, payment, purpose, job_id, attempt, state, reserved_micros, provider, model_asked, request_hash';
+  await mesh.db.run(`INSERT INTO spend (${columns}, price_in, price_out, reserved_at, sent_at, deadline) VALUES (?)`, [
+    ['picks:ada:left:word', 1, 'picks', Buffer.alloc(16), 1, 'sent', 1, 'a', 'b', Buffer.alloc(32), 0, 0, long, long, long],
+  ]);
+  await retentionDuty(mesh.ledger(config), config).run(signal);
+  expect(await mesh.db.rows("SELECT state FROM spend WHERE intent_key = 'picks:ada:left:word'")).toEqual([{ state: 'unknown' }]);
 });

@@ -69,7 +69,7 @@ export function fixture(): Fixture {
       return (await claim(ledger, worker, limit)).jobs;
     },
     async state(id) {
-      const [row] = await db.rows<{ state: State }>('SELECT state FROM jobs WHERE id = ?', [idToBytes(id)]);
+      const [row] = await db.rows<{ state: State }>('SELECT state FROM job_states WHERE id = ?', [idToBytes(id)]);
       if (row === undefined) throw new Error(`there is no job ${id}`);
       return row.state;
     },

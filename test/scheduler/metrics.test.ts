@@ -10,6 +10,7 @@ import { freePort } from '../../services/platform/machine/ports.ts';
 import { type Endpoint, serveMetrics } from '../../services/platform/monitoring/endpoint.ts';
 import { createMetricsRenderer, type SchedulerMetrics } from '../../services/scheduler/metrics.ts';
 import { silent } from '../broker/peers.ts';
+import { setJobs } from '../support/job-rows.ts';
 import { faultsOf } from '../support/promtool.ts';
 import { samplesOf } from '../support/samples.ts';
 import { configOf } from './configuration.ts';
@@ -104,7 +105,7 @@ const source = (p95: number) => [{ source: 'yahoo_finance', p95, answers: 9 }];
 test('/metrics shows how fast sources answer and logins become jobs, how many workers there are and what failed', async () => {
   const ledger = mesh.ledger();
   await mesh.add(ledger, {});
-  await mesh.db.run("UPDATE jobs SET state = 'failed', due_at = ?", [new Date(mesh.clock.now().epochMilliseconds)]);
+  await setJobs(mesh.db, { state: 'failed', due_at: new Date(mesh.clock.now().epochMilliseconds) });
   const shown = await samplesOf(
     await serve({}, { measured: { latencies: source(1.9), loginToJobsP95: 0.25, workers: { online: 3, slots: 9, busy: 2 } } }),
   );

@@ -31,7 +31,7 @@ async function lockRows(...ids: readonly string[]): Promise<{ release(): Promise
   const locked = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
   const holding = mesh.db.transaction(async (tx) => {
-    await tx.rows('SELECT id FROM jobs WHERE id IN (?) ORDER BY id FOR UPDATE', [ids.map(idToBytes)]);
+    await tx.rows('SELECT id FROM job_states WHERE id IN (?) ORDER BY id FOR UPDATE', [ids.map(idToBytes)]);
     locked.resolve();
     await gate.promise;
   });

@@ -36,7 +36,7 @@ async function hold(...holdings: [user: string, symbol: string, quantity: number
 
 const jobs = () =>
   mesh.db.rows<{ type: string; symbol: string | null; state: string; level: number; payload: unknown }>(
-    'SELECT type, symbol, state, priority DIV 10000 AS level, payload FROM jobs JOIN job_details ON job_id = id ORDER BY type DESC, symbol, id',
+    'SELECT type, symbol, state, priority DIV 10000 AS level, payload FROM job_states JOIN (SELECT id, payload FROM jobs) j USING (id) ORDER BY type DESC, symbol, id',
   );
 
 test('at its time every symbol that somebody holds or watches is queued once, in batches, and its analysis after them', async () => {

@@ -11,6 +11,7 @@ import { startSchedulerService } from '../../services/scheduler/service.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { accounts, join, type Peer, silent } from '../broker/peers.ts';
 import { openBus } from '../platform/bus/brokers.ts';
+import { setJobs } from '../support/job-rows.ts';
 import { configOf } from './configuration.ts';
 import { fixture } from './mesh.ts';
 import type { Options } from './start-scheduler.ts';
@@ -278,7 +279,7 @@ test('its end waits until what it has changed was announced', async () => {
     return gate.promise;
   });
   await mesh.add(ledger(), { runAt: new Date(Date.now() + 3_600_000) });
-  await mesh.db.run("UPDATE jobs SET due_at = '2020-01-01'");
+  await setJobs(mesh.db, { due_at: new Date('2020-01-01T00:00:00Z') });
   await announcing.promise;
   const happened: string[] = [];
   const stopped = stop().then(() => happened.push('stopped'));

@@ -70,9 +70,14 @@ function valueFor({ data_type, column_type }: Column): unknown {
   }
 }
 
-/** Puts one more row into every table that there is; returns all rows of all tables. */
+/** Their rows go into other tables and back: `one-table-a-state.test.ts`. */
+const MOVED = ['jobs', 'job_details', 'job_results', 'job_states', 'ready', 'scheduled', 'blocked', 'running', 'ended', 'live_keys'];
+
+/** Puts one more row into every table that there is, but for those that are moved; returns all rows of these tables. */
 async function fill(): Promise<Map<string, unknown[]>> {
-  const columns = (await columnsOf(database.name)).filter(({ extra }) => !/GENERATED/i.test(extra));
+  const columns = (await columnsOf(database.name)).filter(
+    ({ table_name, extra }) => !/GENERATED/i.test(extra) && !MOVED.includes(table_name),
+  );
   for (const [table, group] of Map.groupBy(columns, ({ table_name }) => table_name))
     await db.run(`INSERT IGNORE INTO ${table} (${group.map(({ column_name }) => `\`${column_name}\``).join(', ')}) VALUES (?)`, [
       group.map(valueFor),
@@ -121,8 +126,9 @@ async function shapeAfter(count: number): Promise<unknown> {
   return shape;
 }
 
-test('the migrations have ascending numbers, each its own, and each has its way back', () => {
-  expect(known.map(({ version }) => version)).toEqual([...new Set(known.map(({ version }) => version))].toSorted((a, b) => a - b));
+test('the migrations are numbered in their order, each with its way back', () => {
+  const versions = known.map(({ version }) => version);
+  expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
   for (const { name, down } of known) expect([name, down.trim()]).not.toEqual([name, '']);
 });
 
@@ -169,14 +175,14 @@ describe('down', () => {
 });
 
 describe.each(known.slice(0, -1).map(({ version, name }) => ({ version, name })))('from version $version ($name)', ({ version }) => {
-  const newer = known.length - version;
+  const newer = known.filter((one) => one.version > version).length;
   beforeEach(async () => {
     await migrateUp(database.migrate);
     await migrateDown(database.migrate, newer);
   });
 
   test('the way back has left exactly the schema that the migrations before it make', async () => {
-    expect(await shapeOf(database.name)).toEqual(await shapeAfter(version));
+    expect(await shapeOf(database.name)).toEqual(await shapeAfter(known.length - newer));
   });
 
   test('the rows of every table survive the way up, and the way back', async () => {

@@ -59,7 +59,8 @@ test('no column is both readable and hidden', () => {
 });
 
 test('nothing that is called like a secret is readable', () => {
-  const secret = /hash|secret|password|token|url|address|session|payload/;
+  // Tokens of a language model are counted, and are no secret.
+  const secret = /hash|secret|password|token(?!s_)|url|address|session|payload/;
   expect(columns.filter(({ table, column }) => mayRead(table, column) && secret.test(column))).toEqual([]);
 });
 

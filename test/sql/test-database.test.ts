@@ -17,7 +17,7 @@ test('two test databases do not see each other', async () => {
 test('a test database has every migration and is reached by its URL', async () => {
   const database = await testDatabase();
   const connection = await mysql.createConnection(database.url);
-  await expect(connection.query('SELECT * FROM jobs')).resolves.toMatchObject([[], {}]);
+  await expect(connection.query('SELECT * FROM job_states')).resolves.toMatchObject([[], {}]);
   await connection.end();
   await database.drop();
 });

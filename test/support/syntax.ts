@@ -13,11 +13,11 @@ export interface Syntax {
   lineOf(position: number): number;
 }
 
-/** Parses a TypeScript file. Errors: the parser's, for a file that is not TypeScript. */
-export function parseTypeScript(text: string): Syntax {
+/** Parses a TypeScript file, `isTsx` one with elements. Errors: the parser's, for a file that is not TypeScript. */
+export function parseTypeScript(text: string, isTsx = false): Syntax {
   // The parser counts bytes over all files that it has read, so a first token of our own marks where this file begins.
   const marked = `;${text.replace(/^#!/, '//')}`;
-  const program = parseSync(marked, { syntax: 'typescript', target: 'esnext' }) as unknown as SyntaxNode;
+  const program = parseSync(marked, { syntax: 'typescript', tsx: isTsx, target: 'esnext' }) as unknown as SyntaxNode;
   const bytes = Buffer.from(marked);
   return {
     program,

@@ -6,6 +6,7 @@ import { idToBytes } from '../../services/ledger/id.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { silent } from '../broker/peers.ts';
 import { closing, openBus } from '../platform/bus/brokers.ts';
+import { setJobs } from '../support/job-rows.ts';
 import { fetching, nothing, workshopOfFile } from './workshop.ts';
 
 const shop = await workshopOfFile();
@@ -105,7 +106,7 @@ describe('claiming', () => {
   test('a job whose type nobody here knows is left alone', async () => {
     const [unknown, own] = await shop.enqueue({}, {});
     // As a newer version's enqueuer would have written it.
-    await shop.db.run("UPDATE jobs SET type = 'teleport' WHERE id = ?", [idToBytes(unknown!)]);
+    await setJobs(shop.db, { type: 'teleport' }, 'id = ?', [idToBytes(unknown!)]);
     shop.worker([fetching(async () => nothing)]);
     await shop.reaches(own!, 'completed');
     expect(await shop.job(unknown!)).toMatchObject({ state: 'ready', attempt: 0 });

@@ -112,7 +112,7 @@ test('a commit whose answer was lost is not made twice, and is told as the compl
     publish: async (_: string, message: object) => void states.push('state' in message ? message.state : message),
   };
   const [id] = await through.enqueue({ symbol: 'ONCE' });
-  proxy.loseAnswer(/state = 'completed'.*COMMIT$/s);
+  proxy.loseAnswer(/INSERT INTO ended.*COMMIT$/s);
   through.worker([fetching(async () => ({ ...nothing, rows: ['ONCE'] }), writeNames)], { bus });
   await expect.poll(() => states).toEqual(['running', 'completed']);
   expect(proxy.met).toBe(1);
@@ -131,9 +131,9 @@ test.each([
     await proxy.close();
   });
   const [id] = await through.enqueue({});
-  proxy.loseAnswer(/state = 'running'.*COMMIT$/s);
+  proxy.loseAnswer(/INSERT INTO running.*COMMIT$/s);
   // 1064: a fault of the statement and no outage.
-  if (failures > 0) proxy.refuse(1064, /FORCE INDEX \(ix_due\) WHERE state = 'running' AND worker_id/, failures);
+  if (failures > 0) proxy.refuse(1064, /FROM running n .*WHERE n\.worker_id/s, failures);
   through.worker([fetching(async () => nothing)]);
   // Nobody takes leases back here, so it did not wait for the end of one.
   const { attempt, maxAttempts } = await through.reaches(id!, 'completed');

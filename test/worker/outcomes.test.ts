@@ -10,6 +10,7 @@ import { cancel } from '../../services/ledger/control.ts';
 import { idToBytes } from '../../services/ledger/id.ts';
 import type { Transaction } from '../../services/platform/database/database.ts';
 import { PermanentError, TransientError } from '../../services/platform/errors.ts';
+import { setJobs } from '../support/job-rows.ts';
 import { fetching, held, nothing, storeNothing, workshopOfFile } from './workshop.ts';
 
 const shop = await workshopOfFile();
@@ -66,7 +67,7 @@ describe('a handler that fails', () => {
     shop.worker([fetching(() => Promise.reject(new TransientError('source.network', 'fetch failed')))]);
     await shop.reaches(id!, 'scheduled');
     const [row] = await shop.db.rows<{ wait: number }>(
-      'SELECT TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), due_at) / 1e6 AS wait FROM jobs',
+      'SELECT TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), due_at) / 1e6 AS wait FROM job_states',
     );
     // 30 s with 20 % jitter (stock_jobs.data_fetch.retry_backoff).
     expect(Number(row!.wait)).toBeGreaterThan(20);
@@ -75,7 +76,7 @@ describe('a handler that fails', () => {
 
   test('for now on its last attempt fails the job, with the reason and the number of attempts', async () => {
     const [id] = await shop.enqueue({});
-    await shop.db.run('UPDATE jobs SET max_attempts = 1 WHERE id = ?', [idToBytes(id!)]);
+    await setJobs(shop.db, { max_attempts: 1 }, 'id = ?', [idToBytes(id!)]);
     shop.worker([fetching(() => Promise.reject(new Error('what is this')))]);
     expect(await shop.reaches(id!, 'failed')).toMatchObject({ code: 'internal', reason: 'what is this (attempt 1 of 1)' });
   });
@@ -168,7 +169,7 @@ describe('a handler that is stopped', () => {
     const { handler, started } = held();
     const worker = shop.worker([handler], { overrides: { 'worker.heartbeat_interval': 0.3 } });
     const signal = await started;
-    await shop.db.run("UPDATE jobs SET worker_id = 'other', attempt = attempt + 1 WHERE id = ?", [idToBytes(id!)]);
+    await setJobs(shop.db, ({ attempt }) => ({ worker_id: 'other', attempt: attempt + 1 }), 'id = ?', [idToBytes(id!)]);
     await expect.poll(() => signal.aborted).toBe(true);
     expect(signal.reason).toMatchObject({ code: 'job.lease_lost' });
     await expect.poll(() => worker.running()).toEqual([]);
@@ -180,7 +181,7 @@ describe('a handler that is stopped', () => {
     const { handler, started, end } = held(writeNames);
     const worker = shop.worker([handler]);
     await started;
-    await shop.db.run("UPDATE jobs SET worker_id = 'other', attempt = attempt + 1 WHERE id = ?", [idToBytes(id!)]);
+    await setJobs(shop.db, ({ attempt }) => ({ worker_id: 'other', attempt: attempt + 1 }), 'id = ?', [idToBytes(id!)]);
     end.resolve({ ...nothing, rows: ['LATE'] });
     await worker.drain(1000);
     expect(await shop.job(id!)).toMatchObject({ state: 'running', worker: 'other', result: null });
@@ -206,7 +207,7 @@ describe('a handler that is stopped', () => {
     const worker = shop.worker([attempts]);
     await expect.poll(() => ends.length).toBe(1);
     // As the reaper leaves it.
-    await shop.db.run("UPDATE jobs SET state = 'ready', worker_id = NULL WHERE id = ?", [idToBytes(id!)]);
+    await setJobs(shop.db, { state: 'ready', worker_id: null }, 'id = ?', [idToBytes(id!)]);
     await expect.poll(() => ends.length).toBe(2);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
     await expect.poll(() => worker.running().map(({ attempt }) => attempt)).toEqual([2]);

@@ -10,6 +10,7 @@ import { startEmbedded } from '../broker/brokers.ts';
 import { silent } from '../broker/peers.ts';
 import { closing, openBus } from '../platform/bus/brokers.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { setJobs } from '../support/job-rows.ts';
 import { configWith, openWorkshop, sweep, type Workshop } from './workshop.ts';
 
 const config = configWith({
@@ -89,10 +90,8 @@ test('says its capacity and its load', async () => {
 
 test('that was killed and comes back under its own name takes back at once what it was at', async () => {
   const [id] = await shop.enqueue({ symbol: 'AAA' });
-  await shop.db.run(
-    "UPDATE jobs SET state = 'running', attempt = 1, worker_id = 'worker-a', due_at = UTC_TIMESTAMP() + INTERVAL 1 HOUR WHERE id = ?",
-    [idToBytes(id!)],
-  );
+  const due_at = new Date(Date.now() + 3_600_000);
+  await setJobs(shop.db, { state: 'running', attempt: 1, worker_id: 'worker-a', due_at }, 'id = ?', [idToBytes(id!)]);
   const { service } = await start('worker-a');
   services.push(service);
   expect(await shop.reaches(id!, 'completed')).toMatchObject({ attempt: 2, worker: 'worker-a' });
@@ -101,17 +100,14 @@ test('that was killed and comes back under its own name takes back at once what 
 test('takes back what its earlier process committed as it died, also some time after the start', async () => {
   const asked = vi.spyOn(shop.db, 'rows');
   onTestFinished(() => void asked.mockRestore());
-  const looks = () => asked.mock.calls.filter(([sql]) => sql.includes("state = 'running' AND worker_id = ?")).length;
+  const looks = () => asked.mock.calls.filter(([sql]) => /FROM running n .*worker_id = \?/s.test(sql)).length;
   const { service } = await start('worker-a');
   services.push(service);
   // The one of the start, and the first of those that follow it.
   await expect.poll(looks).toBeGreaterThan(1);
   const [id] = await shop.enqueue({ symbol: 'AAA' });
-  await shop.db.run(
-    `UPDATE jobs SET state = 'running', attempt = 1, worker_id = 'worker-a', due_at = UTC_TIMESTAMP() + INTERVAL 1 HOUR,
-       started_at = UTC_TIMESTAMP() - INTERVAL 1 MINUTE WHERE id = ?`,
-    [idToBytes(id!)],
-  );
+  const [due_at, started_at] = [new Date(Date.now() + 3_600_000), new Date(Date.now() - 60_000)];
+  await setJobs(shop.db, { state: 'running', attempt: 1, worker_id: 'worker-a', due_at, started_at }, 'id = ?', [idToBytes(id!)]);
   expect(await shop.reaches(id!, 'completed')).toMatchObject({ attempt: 2, worker: 'worker-a' });
 });
 

@@ -150,7 +150,7 @@ export async function workshopOfFile(overrides: Overrides = {}, clock: Clock = s
 async function read(db: Database, where: string, params: unknown[] = []): Promise<JobRow[]> {
   const rows = await db.rows<Omit<JobRow, 'id' | 'result'> & { id: Buffer; result: string | null }>(
     `SELECT j.id, j.state, j.attempt, j.max_attempts AS maxAttempts, j.worker_id AS worker, r.code, r.reason, CAST(r.result AS CHAR) AS result
-       FROM jobs j LEFT JOIN job_results r ON r.job_id = j.id ${where} ORDER BY j.id`,
+       FROM job_states j LEFT JOIN ended r ON r.job_id = j.id ${where} ORDER BY j.id`,
     params,
   );
   return rows.map((row) => ({ ...row, id: idFromBytes(row.id), result: row.result === null ? null : JSON.parse(row.result) }));

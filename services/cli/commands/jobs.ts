@@ -2,14 +2,15 @@
 
 import { parseJobId } from '../../ledger/id.ts';
 import { nowOf, type Queue, type State } from '../../ledger/job.ts';
-import { type JobDetail, type JobSummary, listJobs, readJob } from '../../ledger/read/jobs.ts';
+import { JOB_COLUMNS, type JobDetail, type JobSummary, listJobs, readJob } from '../../ledger/read/jobs.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { parseSymbol } from '../../market/symbol.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { InputError } from '../../platform/errors.ts';
+import { csvOf } from '../../platform/text/csv.ts';
 import { paint, paintState } from '../output/colour.ts';
 import { ago, span, stamp } from '../output/numbers.ts';
-import { print, printJson } from '../output/print.ts';
+import { print, printCsv, printJson } from '../output/print.ts';
 import { type Column, fields, plain, table } from '../output/table.ts';
 import { whySection } from '../output/why.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
@@ -23,10 +24,11 @@ export interface JobsOptions extends GlobalOptions {
   before?: string | undefined;
   limit: number;
   json?: boolean | undefined;
+  csv?: boolean | undefined;
 }
 
 /** Jobs, newest first. Errors: `InputError('job.invalid_id' | 'symbol.invalid')`. */
-export async function jobs({ json, limit, state, queue, type, user, ...options }: JobsOptions): Promise<number> {
+export async function jobs({ json, csv, limit, state, queue, type, user, ...options }: JobsOptions): Promise<number> {
   const before = options.before === undefined ? undefined : parseJobId(options.before);
   const symbol = options.symbol === undefined ? undefined : parseSymbol(options.symbol);
   return withSession(options, async ({ db, clock }) => {
@@ -34,7 +36,8 @@ export async function jobs({ json, limit, state, queue, type, user, ...options }
     const found = await listJobs(db, { state, queue, type, symbol, user, before, limit: limit + 1 });
     const page = found.slice(0, limit);
     const next = found.length > limit ? (page.at(-1)?.id ?? null) : null;
-    if (json) printJson({ jobs: page.map(({ id, ...rest }) => ({ id, ...rest })), next });
+    if (csv) printCsv(csvOf(JOB_COLUMNS, page));
+    else if (json) printJson({ jobs: page.map(({ id, ...rest }) => ({ id, ...rest })), next });
     else if (page.length === 0) print(`no such jobs; "${COMMAND} login <user>" or "${COMMAND} fetch <symbol>" makes some`);
     else {
       print(jobsTable(page, nowOf({ clock })));

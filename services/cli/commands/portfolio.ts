@@ -6,14 +6,24 @@ import type { Holding } from '../../market/portfolios/holdings.ts';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
 import { importPortfolioCsv } from '../../market/portfolios/import.ts';
 import { previewPortfolioCsv } from '../../market/portfolios/preview.ts';
+import {
+  type CurrencyTotal,
+  PORTFOLIO_COLUMNS,
+  readPreviousCloses,
+  totalJson,
+  type Valuation,
+  valuate,
+  valuationJson,
+} from '../../market/portfolios/valuation.ts';
 import { readWorth, type Worth, worthJson } from '../../market/portfolios/worth.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
+import { csvOf } from '../../platform/text/csv.ts';
 import { parseUser } from '../../platform/user-id.ts';
 import { cliActor } from '../actor.ts';
 import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
-import { money, plural, quantity, sharePrice, stamp } from '../output/numbers.ts';
+import { money, paintGain, percentText, plural, quantity, sharePrice, signed, signedPercent, stamp } from '../output/numbers.ts';
 import { previewJson, previewText } from '../output/preview.ts';
-import { print, printJson } from '../output/print.ts';
+import { print, printCsv, printJson } from '../output/print.ts';
 import { showProgress } from '../output/progress.ts';
 import { type Column, plain, table } from '../output/table.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
@@ -65,10 +75,14 @@ interface ValuedHolding extends Holding, SymbolJudgement {
   value: number | null;
   /** The same in the base currency. */
   baseValue: number | null;
+  valuation: Valuation;
 }
 
 /** Errors: `InputError('user.unknown')`. */
-export async function showPortfolio(user: string, { json, ...options }: GlobalOptions & { json?: boolean | undefined }): Promise<number> {
+export async function showPortfolio(
+  user: string,
+  { json, csv, ...options }: GlobalOptions & { json?: boolean | undefined; csv?: boolean | undefined },
+): Promise<number> {
   return withSession(options, async (session) => {
     const holdings = await holdingsOf(session.db, user.trim());
     const { config } = session.loaded;
@@ -80,25 +94,41 @@ export async function showPortfolio(user: string, { json, ...options }: GlobalOp
       now,
       rules,
     );
-    const worth = await readWorth(session.db, holdings, judged, { base: config.portfolio.base_currency, now, rules });
+    const [worth, previous] = await Promise.all([
+      readWorth(session.db, holdings, judged, { base: config.portfolio.base_currency, now, rules }),
+      readPreviousCloses(
+        session.db,
+        holdings.map(({ symbol }) => symbol),
+      ),
+    ]);
+    const valued = valuate(holdings, judged, previous);
     const positions = holdings.map((holding): ValuedHolding => {
       const known = judged.get(holding.symbol) as SymbolJudgement;
       const close = known.state?.close ?? null;
       const value = close === null ? null : holding.quantity * close;
-      return { ...holding, ...known, value, baseValue: worth.values.get(holding.symbol) ?? null };
+      const valuation = valued.of.get(holding.symbol) as Valuation;
+      return { ...holding, ...known, value, baseValue: worth.values.get(holding.symbol) ?? null, valuation };
     });
-    if (json)
+    if (csv)
+      printCsv(
+        csvOf(
+          PORTFOLIO_COLUMNS,
+          positions.map(positionJson).map(({ price, ...rest }) => ({ ...rest, freshness: price.state })),
+        ),
+      );
+    else if (json)
       printJson({
         user: user.trim(),
         at: nowOf(session),
         positions: positions.map(positionJson),
         value: totals(positions),
+        totals: valued.totals.map(totalJson),
         worth: worthJson(worth),
         freshness: countsOf(positions),
       });
     else {
       print(table(positions, COLUMNS));
-      print(`\n${[...footOf(positions, worth)].join('\n')}`);
+      print(`\n${[...footOf(positions, worth), ...valued.totals.flatMap(totalLine)].join('\n')}`);
     }
     return 0;
   });
@@ -116,6 +146,10 @@ const COLUMNS: Column<ValuedHolding>[] = [
     align: 'right',
     optional: 7,
   },
+  { title: 'DAY', value: ({ valuation }) => signedPercent(valuation.dayChangePct), align: 'right', paint: paintGain, optional: 3 },
+  { title: 'WEIGHT', value: ({ valuation }) => percentText(valuation.weight), align: 'right', optional: 6 },
+  { title: 'P/L', value: ({ valuation }) => signed(valuation.profit), align: 'right', paint: paintGain, optional: 4 },
+  { title: 'P/L %', value: ({ valuation }) => signedPercent(valuation.profitPct), align: 'right', paint: paintGain, optional: 5 },
   { title: 'CURRENCY', value: ({ state }) => state?.currency, optional: 6 },
   { title: 'PRICE', value: ({ price }) => price.state, paint: (text, { price }) => paintFreshness(text, price.state) },
   {
@@ -176,7 +210,16 @@ function* footOf(positions: readonly ValuedHolding[], worth: Worth): Generator<s
     yield paint('yellow', `not in the sum: ${worth.unknown.map(({ symbol, reason }) => `${symbol} (${plain(reason)})`).join(', ')}`);
 }
 
-function positionJson({ symbol, quantity: held, cost, value, baseValue, state, price, analysis, signal }: ValuedHolding) {
+/** Change of the day and gain of all holdings of one currency, as far as they are known. */
+function totalLine({ currency, dayChange, dayChangePct, profit, profitPct }: CurrencyTotal): string[] {
+  const parts = [
+    dayChange === null ? null : `${signed(dayChange)} (${signedPercent(dayChangePct)}) since the close before`,
+    profit === null ? null : `${signed(profit)} (${signedPercent(profitPct)}) since it was bought`,
+  ].filter((part) => part !== null);
+  return parts.length === 0 ? [] : [`${plain(currency ?? 'of unknown currency')}: ${parts.join(', ')}`];
+}
+
+function positionJson({ symbol, quantity: held, cost, value, baseValue, valuation, state, price, analysis, signal }: ValuedHolding) {
   return {
     symbol,
     quantity: held,
@@ -185,6 +228,7 @@ function positionJson({ symbol, quantity: held, cost, value, baseValue, state, p
     currency: state?.currency ?? null,
     value,
     base_value: baseValue,
+    ...valuationJson(valuation),
     newest_bar: state?.newestBar ?? null,
     source: state?.source ?? null,
     simulated: isSimulated(state),

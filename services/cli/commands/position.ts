@@ -1,6 +1,7 @@
 /** `stockmesh position`: the option positions that exit mode ranks. */
 
 import { nowOf } from '../../ledger/job.ts';
+import { POSITION_COLUMNS, positionValueJson, readPositionValues } from '../../market/options/store/position-values.ts';
 import {
   addPositions,
   listPositions,
@@ -12,10 +13,11 @@ import {
 } from '../../market/options/store/positions.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
+import { csvOf } from '../../platform/text/csv.ts';
 import { parseUser } from '../../platform/user-id.ts';
 import { cliActor } from '../actor.ts';
-import { money, quantity } from '../output/numbers.ts';
-import { print, printJson } from '../output/print.ts';
+import { money, paintGain, plural, quantity, signed, signedPercent, stamp } from '../output/numbers.ts';
+import { print, printCsv, printJson } from '../output/print.ts';
 import { type Column, plain, table } from '../output/table.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
 
@@ -64,12 +66,16 @@ export async function add(user: string, contract: string, options: AddOptions): 
   });
 }
 
-export async function list(user: string | undefined, options: Options): Promise<number> {
+export async function list(user: string | undefined, options: Options & { csv?: boolean | undefined }): Promise<number> {
   const owner = user === undefined ? undefined : parseUser(user);
   return withSession(options, async ({ db }) => {
-    const positions = await listPositions(db, owner);
-    if (options.json) printJson({ positions });
-    else print(positions.length === 0 ? `no positions; "${COMMAND} position add" adds one` : table(positions, COLUMNS));
+    const stored = await listPositions(db, owner);
+    const values = await readPositionValues(db, stored);
+    const positions = stored.map((one) => ({ ...one, ...positionValueJson(values.get(one.id)) }));
+    if (options.csv) printCsv(csvOf(['user_id', ...POSITION_COLUMNS], positions));
+    else if (options.json) printJson({ positions });
+    else if (positions.length === 0) print(`no positions; "${COMMAND} position add" adds one`);
+    else print([table(positions, COLUMNS), ...totalOf(positions)].join(''));
     return 0;
   });
 }
@@ -87,12 +93,28 @@ export async function remove(id: string, options: Options): Promise<number> {
   });
 }
 
-const COLUMNS: Column<StoredPosition>[] = [
+type Valued = StoredPosition & ReturnType<typeof positionValueJson>;
+
+function totalOf(positions: readonly Valued[]): string[] {
+  const known = positions.filter(({ value }) => value !== null);
+  if (known.length === 0) return [];
+  const sum = (field: 'value' | 'profit'): number => known.reduce((total, one) => total + (one[field] as number), 0);
+  const unknown = positions.length === known.length ? '' : `; ${plural(positions.length - known.length, 'position')} without a quote`;
+  return [`\nworth ${money(sum('value'))}, ${signed(sum('profit'))} since they were bought${unknown}\n`];
+}
+
+const COLUMNS: Column<Valued>[] = [
   { title: 'ID', value: ({ id }) => id, align: 'right' },
   { title: 'USER', value: ({ user_id }) => user_id },
   { title: 'CONTRACT', value: ({ contract }) => contract },
   { title: 'QUANTITY', value: (one) => quantity(one.quantity), align: 'right' },
   { title: 'PRICE', value: ({ entry_price }) => money(entry_price), align: 'right' },
+  { title: 'MID', value: ({ mid }) => money(mid), align: 'right', optional: 3 },
+  { title: 'VALUE', value: ({ value }) => money(value), align: 'right', optional: 2 },
+  { title: 'P/L', value: ({ profit }) => signed(profit), align: 'right', paint: paintGain, optional: 1 },
+  { title: 'P/L %', value: ({ profit_pct }) => signedPercent(profit_pct), align: 'right', paint: paintGain, optional: 4 },
+  { title: 'QUOTED', value: ({ quoted_at }) => quoted_at && stamp(quoted_at), optional: 7 },
+  { title: 'NOTE', value: ({ simulated }) => (simulated ? 'made-up quotes' : null), optional: 5 },
   { title: 'ENTRY SPOT', value: ({ entry_spot }) => money(entry_spot), align: 'right', optional: 2 },
   { title: 'TARGET', value: ({ target }) => money(target), align: 'right', optional: 1 },
   {

@@ -5,22 +5,24 @@ import { nowOf } from '../../ledger/job.ts';
 import type { ChainGap } from '../../market/options/chain/chain.ts';
 import { parseContract } from '../../market/options/chain/contract.ts';
 import type { StoredRank } from '../../market/options/ranking/rank-columns.ts';
-import { runJson } from '../../market/options/ranking/run-json.ts';
+import { RANK_CSV_COLUMNS, type RankCsvRow, rankJson, runJson } from '../../market/options/ranking/run-json.ts';
 import { explainLines, scoreText } from '../../market/options/ranking/why.ts';
 import { type Mode, RANK_COLUMN } from '../../market/options/scoring/parts.ts';
 import { type RankFilter, type RunPage, type RunSummary, readRun } from '../../market/options/store/runs.ts';
 import { parseSymbol } from '../../market/symbol.ts';
 import { COMMAND } from '../../platform/command-name.ts';
+import { csvOf } from '../../platform/text/csv.ts';
 import { paint } from '../output/colour.ts';
 import { FAILURE } from '../output/failure.ts';
 import { ago, money, plural, stamp } from '../output/numbers.ts';
-import { print, printJson } from '../output/print.ts';
+import { print, printCsv, printJson } from '../output/print.ts';
 import { type Column, fields, plain, table } from '../output/table.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
 
 export interface RanksOptions extends GlobalOptions, RankFilter {
   mode: Mode;
   why?: boolean | undefined;
+  csv?: boolean | undefined;
   json?: boolean | undefined;
 }
 
@@ -33,7 +35,14 @@ export async function ranks(text: string, options: RanksOptions): Promise<number
   return withSession(options, async ({ db, clock }) => {
     const page = await readRun(db, symbol, mode, filter);
     const state = page === undefined ? await readRankState(db, symbol, mode) : null;
-    if (options.json) printJson(runJson(symbol, mode, page, filter, state && { ...state }));
+    if (options.csv && page !== undefined)
+      printCsv(
+        csvOf(
+          RANK_CSV_COLUMNS,
+          page.ranks.map((rank) => ({ ...rankJson(rank), signals: rank.signals.join(' ') }) as RankCsvRow),
+        ),
+      );
+    else if (options.json) printJson(runJson(symbol, mode, page, filter, state && { ...state }));
     else if (page === undefined)
       process.stderr.write(
         `stockmesh: ${plain(state?.text ?? '')}${state?.state === 'pending' ? '' : `; "${COMMAND} rank ${symbol} --mode ${mode} --wait" makes one`}\n`,

@@ -57,7 +57,7 @@ function submitAndWait(session: Session, requests: readonly JobRequest[], option
 }
 
 /** A user has the same quota as over HTTP; a request without one has none. */
-async function submitFrom({ ledger, announcer, loaded }: Session, requests: readonly JobRequest[]) {
+export async function submitFrom({ ledger, announcer, loaded }: Session, requests: readonly JobRequest[]) {
   const within = await createJobQuotas(ledger.db).admit(
     requests,
     ({ user }) => (user === undefined ? [] : [userAsker(user, loaded.config.gateway.quotas)]),

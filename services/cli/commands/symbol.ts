@@ -1,11 +1,14 @@
 /** `stockmesh symbol`: the stored data of one symbol, its source and its freshness. */
 
+import { readModelOpinion } from '../../job-types/llm-analysis/state.ts';
+import { modelAnalysisJson } from '../../job-types/llm-analysis/store.ts';
 import { nowOf } from '../../ledger/job.ts';
 import type { Bar, CorporateAction } from '../../market/bars/bars.ts';
 import { readActions, readBars } from '../../market/bars/read.ts';
 import { unrestatedReason } from '../../market/bars/splits.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
 import { isSimulated, judgeSymbols, type StoredSignal, type SymbolJudgement, symbolJson } from '../../market/freshness/symbol-judgement.ts';
+import { readResearch, researchJson } from '../../market/research/read.ts';
 import { parseSymbol } from '../../market/symbol.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { InputError } from '../../platform/errors.ts';
@@ -13,6 +16,7 @@ import { paint, paintFreshness, paintSignal } from '../output/colour.ts';
 import { ago, plural, quantity, sharePrice, stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { type Column, fields, table } from '../output/table.ts';
+import { opinionSections, researchSections } from '../research/sections.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
 
 export interface SymbolOptions extends GlobalOptions {
@@ -20,6 +24,8 @@ export interface SymbolOptions extends GlobalOptions {
   json?: boolean | undefined;
 }
 
+/** Headlines that are shown. */
+const HEADLINES = 10;
 /** Splits and dividends of so many days before the newest bar are shown. */
 const ACTION_DAYS = 365;
 
@@ -27,25 +33,41 @@ const ACTION_DAYS = 365;
 export async function symbol(text: string, options: SymbolOptions): Promise<number> {
   const name = parseSymbol(text);
   return withSession(options, async (session) => {
-    const judged = (await judgeSymbols(session.db, [name], session.clock.now(), freshnessRules(session.loaded.config))).get(
-      name,
-    ) as SymbolJudgement;
+    const { db, clock, loaded } = session;
+    const [judgements, research, opinion] = await Promise.all([
+      judgeSymbols(db, [name], clock.now(), freshnessRules(loaded.config)),
+      readResearch(db, name, HEADLINES),
+      readModelOpinion(db, loaded.config, name),
+    ]);
+    const judged = judgements.get(name) as SymbolJudgement;
     const { state } = judged;
-    if (state === undefined)
+    if (state === undefined && research === undefined)
       throw new InputError(
         'symbol.unknown',
         `no data is stored for ${name}: it was never fetched; fetch it with "${COMMAND} fetch ${name} --wait"`,
       );
-    const { newestBar } = state;
+    const newestBar = state?.newestBar ?? null;
     const [bars, actions] =
       newestBar === null
         ? [[], []]
         : await Promise.all([
-            readBars(session.db, name, { from: newestBar, to: newestBar }),
-            readActions(session.db, name, { from: Temporal.PlainDate.from(newestBar).subtract({ days: ACTION_DAYS }).toString() }),
+            readBars(db, name, { from: newestBar, to: newestBar }),
+            readActions(db, name, { from: Temporal.PlainDate.from(newestBar).subtract({ days: ACTION_DAYS }).toString() }),
           ]);
-    if (options.json) printJson(symbolJson(name, judged, bars[0], actions));
-    else print([...sections(name, judged, bars[0], actions, options.indicators === true, nowOf(session))].join('\n'));
+    const now = nowOf(session);
+    if (options.json)
+      printJson({
+        ...symbolJson(name, judged, bars[0], actions),
+        research: research === undefined ? null : researchJson(name, research, clock.now()),
+        model_analysis: opinion.analysis === undefined ? null : modelAnalysisJson(opinion.analysis, now),
+        model_analysis_state: opinion.state,
+      });
+    else {
+      const technical = state === undefined ? [] : sections(name, judged, bars[0], actions, options.indicators === true, now);
+      print(
+        [...technical, ...(research === undefined ? [] : researchSections(research, now)), ...opinionSections(opinion, now)].join('\n'),
+      );
+    }
     return 0;
   });
 }

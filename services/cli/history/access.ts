@@ -17,8 +17,9 @@ export type Accepted = Answer<'/v1/historical/option', 'post', 202>;
 export type Preview = Extract<Answer<'/v1/historical/option', 'post', 200>, { dry_run: true }>;
 export type Status = Answer<'/jobs/{id}', 'get', 200>;
 export type Item = Answer<'/v1/jobs/{id}/items', 'get', 200>['items'][number];
-export type Coverage = Answer<'/v1/history/coverage', 'get', 200>;
-export type CoverageQuery = Query<'/v1/history/coverage'>;
+/** Of all pages. */
+export type Coverage = Omit<Answer<'/v1/history/coverage', 'get', 200>, 'next'>;
+export type CoverageQuery = Omit<Query<'/v1/history/coverage'>, 'cursor'>;
 export type Objects = Answer<'/v1/history/objects', 'get', 200>;
 export type ObjectsQuery = Query<'/v1/history/objects'>;
 export type StoredObject = Answer<'/v1/history/objects/{key}', 'get', 200>;

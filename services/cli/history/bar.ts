@@ -78,7 +78,7 @@ function paceOf(now: () => number): (status: Status) => string {
       name === 'completed' || count === 0 ? [] : [`${count} ${name.replaceAll('_', ' ')}`],
     );
     return [
-      `${status === 'blocked' ? 'waits for its parts,' : status.replaceAll('_', ' ')} ${ended} of ${total} (${percentage.toFixed(1)} %)`,
+      `${status.replaceAll('_', ' ')} ${ended} of ${total} (${percentage.toFixed(1)} %)`,
       ...other,
       ...(rate > 0 ? [`${rate < 10 ? rate.toFixed(1) : Math.round(rate)} a second`] : []),
       ...(rate > 0 && ended < total ? [`${span(((total - ended) / rate) * 1000)} left`] : []),

@@ -1,5 +1,6 @@
 /** `stockmesh history option`, `stock` and `gaps`: asking for downloads, and watching them. */
 import { WaitTimeoutError, waitForJob } from '../../client/wait.ts';
+import { isGap } from '../../history/gaps.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { FAILURE } from '../output/failure.ts';
 import { plural, span } from '../output/numbers.ts';
@@ -72,7 +73,7 @@ export async function gaps(root: string, options: GapsOptions): Promise<number> 
       return 0;
     }
     const { days } = await history.coverage({ ...named, from, to });
-    const missing = days.filter(({ state }) => state === 'missing' || state === 'failed' || state === 'partial');
+    const missing = days.filter(isGap);
     if (options.json) printJson({ ok: missing.length === 0, days: missing });
     else if (missing.length === 0) print('nothing is missing');
     else {
@@ -102,8 +103,7 @@ function printJobs(jobs: readonly Accepted[]): void {
 }
 
 function showPreview(preview: Preview, { json }: DownloadOptions): number {
-  const { objects, counts, to_download, source, calls, estimated_rows, estimated_bytes, estimated_seconds, warnings, total_items } =
-    preview;
+  const { objects, counts, expected, source, calls, estimated_rows, estimated_bytes, estimated_seconds, warnings, total_items } = preview;
   if (json) {
     printJson(preview);
     return 0;
@@ -113,7 +113,11 @@ function showPreview(preview: Preview, { json }: DownloadOptions): number {
       { title: 'OBJECT', value: ({ key }) => key },
       { title: 'DAYS', value: ({ days }) => days, align: 'right' },
       { title: 'STATE', value: ({ state }) => state },
-      { title: 'DOWNLOAD', value: ({ download: isAsked }) => (isAsked ? 'yes' : 'no') },
+      {
+        title: 'DOWNLOAD',
+        value: ({ expected, from }) =>
+          (expected === 'download' ? 'yes' : expected.replaceAll('_', ' ')) + (from === null ? '' : `, from ${from} on`),
+      },
     ]),
   );
   if (objects.length > SHOWN) print(`… ${objects.length - SHOWN} more`);
@@ -121,9 +125,10 @@ function showPreview(preview: Preview, { json }: DownloadOptions): number {
   print(`${plural(total_items, 'object')}: ${states.join(', ')}`);
   const size = estimated_bytes === null ? '' : `, about ${estimated_rows?.toLocaleString('en-US')} rows and ${bytesText(estimated_bytes)}`;
   const time = estimated_seconds === null ? '' : `, about ${span(estimated_seconds * 1000)}`;
-  print(
-    `${to_download} to download${calls === null ? '' : `, ${plural(calls, 'request')} to ${source}`}${size}${time}; nothing was asked for`,
-  );
+  const { download: asked, ...others } = expected;
+  const atOnce = Object.entries(others).flatMap(([name, count]) => (count === 0 ? [] : [`, ${count} ${name.replaceAll('_', ' ')}`]));
+  const requests = calls === null ? '' : `, ${plural(calls, 'request')} to ${source}`;
+  print(`${asked} to download${atOnce.join('')}${requests}${asked === 0 ? '' : `${size}${time}`}; nothing was asked for`);
   for (const warning of warnings) process.stderr.write(`stockmesh: ${plain(warning)}\n`);
   return 0;
 }
@@ -131,7 +136,7 @@ function showPreview(preview: Preview, { json }: DownloadOptions): number {
 const SHOWN = 20;
 const MOST_REASONS = 10;
 
-interface WatchOptions {
+interface WatchOptions extends AccessOptions {
   timeout?: number | undefined;
   json?: boolean | undefined;
 }
@@ -162,7 +167,7 @@ async function watch(history: HistoryAccess, jobs: readonly Accepted[], options:
   } catch (error) {
     if (!(error instanceof Interrupted || error instanceof WaitTimeoutError)) throw error;
     const [open] = jobs.slice(ended.length);
-    process.stderr.write(`stockmesh: ${stillRunning(open as Accepted, error)}\n`);
+    process.stderr.write(`stockmesh: ${stillRunning(open as Accepted, error, options)}\n`);
     return FAILURE;
   } finally {
     process.off('SIGINT', stop);
@@ -172,9 +177,14 @@ async function watch(history: HistoryAccess, jobs: readonly Accepted[], options:
 
 class Interrupted extends Error {}
 
-function stillRunning({ job_id }: Accepted, error: Error): string {
+function stillRunning({ job_id }: Accepted, error: Error, { gateway }: AccessOptions): string {
   const why = error instanceof Interrupted ? 'watching has ended' : 'the time is over';
-  return `${why}; job ${job_id} goes on: "${COMMAND} job ${job_id}" shows it, "${COMMAND} cancel ${job_id}" ends it`;
+  // The other commands know the mesh of the data folder alone.
+  const ways =
+    gateway === undefined
+      ? `"${COMMAND} job ${job_id}" shows it, "${COMMAND} cancel ${job_id}" ends it`
+      : `GET ${gateway}/v1/jobs/${job_id} shows it, POST ${gateway}/v1/jobs/${job_id}/cancel ends it`;
+  return `${why}; job ${job_id} goes on: ${ways}`;
 }
 
 async function failuresOf(history: HistoryAccess, { job_id, progress }: Status): Promise<Item[]> {
@@ -183,7 +193,7 @@ async function failuresOf(history: HistoryAccess, { job_id, progress }: Status):
   return [...failed, ...denied];
 }
 
-function conclude(ended: readonly { job: Accepted; status: Status; failures: Item[] }[], { json }: WatchOptions): number {
+function conclude(ended: readonly { job: Accepted; status: Status; failures: Item[] }[], { json, gateway }: WatchOptions): number {
   const ok = ended.every(({ status }) => status.status === 'completed');
   if (json) printJson({ ok, jobs: ended.map(({ job, status, failures }) => ({ ...job, job: status, failures })) });
   else
@@ -197,7 +207,7 @@ function conclude(ended: readonly { job: Accepted; status: Status; failures: Ite
       process.stderr.write(`stockmesh: ${key}: ${state.replaceAll('_', ' ')}: ${plain(reason ?? 'no reason given')}\n`);
     if (status.status !== 'completed')
       process.stderr.write(
-        `stockmesh: job ${status.job_id} ${status.status.replaceAll('_', ' ')}${status.error_message === null ? '' : `: ${plain(status.error_message)}`}; "${COMMAND} retry ${status.job_id}" runs what failed again\n`,
+        `stockmesh: job ${status.job_id} ${status.status.replaceAll('_', ' ')}${status.error_message === null ? '' : `: ${plain(status.error_message)}`}; ${gateway === undefined ? `"${COMMAND} retry ${status.job_id}"` : `POST ${gateway}/v1/jobs/${status.job_id}/retry`} runs what failed again\n`,
       );
   }
   return ok ? 0 : FAILURE;

@@ -1,6 +1,6 @@
 /** `stockmesh history verify` and `prune`: whether what the manifest says is there, and what is there without it. */
 
-import { withFiles } from '../../history/stored/files.ts';
+import { withFile } from '../../history/stored/files.ts';
 import { pruneObjects } from '../../history/stored/prune.ts';
 import { type RowCheck, verifyObjects } from '../../history/stored/verify.ts';
 import { nowOf } from '../../ledger/job.ts';
@@ -25,7 +25,7 @@ export async function verify(root: string | undefined, options: Options): Promis
     const isLive = process.stderr.isTTY === true;
     let read = 0;
     const rowsOf: RowCheck = (row, signal) =>
-      withFiles(stored, [row], signal, async ([path = '']) => {
+      withFile(stored, row, signal, async (path) => {
         const { rows, isSorted, duplicates } = await stored.reader.verify(path, signal);
         if (!isSorted) throw new PermanentError('history.bad_rows', 'its rows are not in their order');
         if (duplicates > 0) throw new PermanentError('history.bad_rows', `${plural(duplicates, 'row')} of it stand twice`);
@@ -56,9 +56,9 @@ export async function verify(root: string | undefined, options: Options): Promis
 
 export async function prune(options: Options & { dryRun?: boolean | undefined }): Promise<number> {
   const { dryRun = false, json } = options;
-  return withStored(options, async (stored, { clock }) => {
+  return withStored(options, async ({ store }, { clock, db }) => {
     const now = Temporal.Instant.fromEpochMilliseconds(nowOf({ clock }).getTime());
-    const { objects, leftovers, lost } = await pruneObjects(stored, { now, dryRun }, AbortSignal.any([]));
+    const { objects, leftovers, lost } = await pruneObjects({ db, store }, { now, dryRun }, AbortSignal.any([]));
     if (json) printJson({ ok: lost.length === 0, dry_run: dryRun, deleted: objects, leftovers, lost });
     else {
       for (const { key, bytes } of objects) print(`${dryRun ? 'would delete' : 'deleted'} ${plain(key)} (${bytesText(bytes)})`);

@@ -9,15 +9,15 @@ import { gapsOf } from '../../history/gaps.ts';
 import { listObjects, readObjects } from '../../history/manifest.ts';
 import { configuredStore } from '../../history/objects/configured.ts';
 import { createReader } from '../../history/parquet/reader.ts';
-import { planOf } from '../../history/plan.ts';
-import { plannedSource, previewOf } from '../../history/preview.ts';
+import { plannedSource, previewJson, previewOf } from '../../history/preview.ts';
 import { configuredHistorySources } from '../../history/sources/configured.ts';
 import { chainAt } from '../../history/stored/chain.ts';
 import { prepareExport } from '../../history/stored/export.ts';
 import { lookInto, type StoredHistory } from '../../history/stored/files.ts';
 import { manifestJson, objectJson } from '../../history/stored/json.ts';
-import { historyRequests } from '../../job-types/history/request.ts';
-import { enqueueWith } from '../../ledger/enqueue/enqueue.ts';
+import { answersTo, askFor } from '../../job-types/history/asked.ts';
+import { enqueue } from '../../ledger/enqueue/enqueue.ts';
+import { submit } from '../../ledger/enqueue/submit.ts';
 import { idFromBytes } from '../../ledger/id.ts';
 import { readJob } from '../../ledger/read/jobs.ts';
 import { secondsLeft } from '../../ledger/read/pace.ts';
@@ -58,7 +58,7 @@ function localHistory(stored: StoredHistory, session: Session): HistoryAccess {
     return downloadFrom(dataset, { ...fields, start_date: from, end_date: to }, session);
   };
   return {
-    submit: (asset, body) => submit(session, downloadFrom(asset, body, session), body),
+    submit: async (asset, body) => (await submitAll(session, [downloadFrom(asset, body, session)], body))[0] as Accepted,
     async preview(asset, body) {
       const download = downloadFrom(asset, body, session);
       return previewAnswer(session, download, body.force_refresh === true);
@@ -66,9 +66,7 @@ function localHistory(stored: StoredHistory, session: Session): HistoryAccess {
     async fill({ dataset, ...body }) {
       const download = downloadFrom(dataset, body, session);
       const { days, downloads } = gapsOf(download, await readCoverage(db, download, clock.now()));
-      const jobs: Accepted[] = [];
-      for (const one of downloads) jobs.push(await submit(session, one, body));
-      return { days: days.length, jobs };
+      return { days: days.length, jobs: downloads.length === 0 ? [] : await submitAll(session, downloads, body) };
     },
     async status(id) {
       const job = await readJob(db, id);
@@ -125,7 +123,7 @@ function localHistory(stored: StoredHistory, session: Session): HistoryAccess {
     async exportTo({ allow_gaps, ...query }, out: Writable) {
       const download = rangeOf(query);
       const coverage = await readCoverage(db, download, clock.now());
-      const { write } = await prepareExport(stored, download, coverage, String(allow_gaps) === 'true');
+      const { write } = await prepareExport(stored, download, coverage, { allowGaps: String(allow_gaps) === 'true', signal: never });
       await write(out, never);
     },
     isTemporary: (error) => error instanceof TransientError,
@@ -140,37 +138,28 @@ function downloadFrom(asset: Asset, body: object, { clock }: Session): Download 
   return downloadOf(asset, fields, { from: fields.start_date, to: fields.end_date });
 }
 
-async function submit(
+/** Commits the jobs of all downloads in one transaction. Errors: `InputError('history.no_trading_day')`, those of `answersTo`. */
+async function submitAll(
   { ledger, loaded, bus, announcer }: Session,
-  download: Download,
+  downloads: readonly Download[],
   { priority, force_refresh: force }: { priority?: number | undefined; force_refresh?: boolean | undefined },
-): Promise<Accepted> {
+): Promise<Accepted[]> {
   const { config } = loaded;
-  const plan = planOf(download);
   const origin = { cause: 'user_request', rules: config.jobs.priority_rules } as const;
-  const requests = historyRequests(download, { force, priority, origin, config, plan });
+  const asked = askFor(downloads, { force, priority, origin, config });
   await reachable(await bus());
-  const answers = await ledger.db.transaction((tx) => enqueueWith(tx, ledger, requests));
-  await (await announcer()).enqueued(answers);
-  const [answer] = answers;
-  if (answer === undefined || answer.outcome === 'refused') throw new TransientError('queue.full', answer?.reason ?? 'the queue is full');
-  const { asset, root, schema, interval, from, to } = download;
-  return {
-    ...{ status: 'accepted', job_id: answer.id, status_url: `/v1/jobs/${answer.id}`, total_items: plan.length, outcome: answer.outcome },
-    message: `${root} ${asset} ${schema}${schema === 'eod' ? '' : ` ${interval}`} from ${from} to ${to}`,
-  };
+  const submitted = await submit(
+    asked.flatMap(({ requests }) => requests),
+    (requests) => enqueue(ledger, requests),
+  );
+  await (await announcer()).enqueued(submitted.accepted.map(({ answer }) => answer));
+  return answersTo(asked, submitted);
 }
 
 async function previewAnswer({ db, clock, loaded, dataFolder }: Session, download: Download, force: boolean): Promise<Api.Preview> {
   const { config } = loaded;
   const now = clock.now();
   const sources = configuredHistorySources({ config, clock, db, log: pino({ level: 'silent' }), holder: dataFolder });
-  const { source, warnings } = plannedSource(sources, download, { tier: config.history.theta.tier, now });
-  const made = await previewOf(db, download, { source, now, force });
-  const { objects, counts, fetched, calls, rows, bytes, seconds } = made;
-  return {
-    ...{ dry_run: true, total_items: objects.length, counts, to_download: fetched, source: made.source, calls },
-    ...{ estimated_rows: rows, estimated_bytes: bytes, estimated_seconds: seconds, warnings },
-    objects: objects.map(({ fetched: isFetched, ...object }) => ({ ...object, download: isFetched })),
-  };
+  const { source, warnings } = plannedSource(sources, download, { ...config.history.theta, now });
+  return previewJson(await previewOf(db, download, { source, now, force }), warnings);
 }

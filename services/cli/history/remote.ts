@@ -30,11 +30,21 @@ export function remoteHistory(url: string, key = process.env.STOCKMESH_KEY): His
           : api.POST('/v1/historical/stock', { params, body: body as never }),
       )) as Preview;
     },
-    fill: (body) => ask(api.POST('/v1/history/gaps', { body })),
+    // Without `dry_run` the answer is the jobs.
+    fill: async (body) => (await ask(api.POST('/v1/history/gaps', { body }))) as Awaited<ReturnType<HistoryAccess['fill']>>,
     status: (id) => ask(api.GET('/jobs/{id}', { params: { path: { id } } })),
     items: async (id, state, limit) =>
       (await ask(api.GET('/v1/jobs/{id}/items', { params: { path: { id }, query: { state, limit } } }))).items,
-    coverage: (query) => ask(api.GET('/v1/history/coverage', { params: { query } })),
+    async coverage(query) {
+      const page = (cursor?: string) => ask(api.GET('/v1/history/coverage', { params: { query: { ...query, cursor } } }));
+      const { next: second, ...whole } = await page();
+      for (let cursor = second; cursor !== null; ) {
+        const { days, next } = await page(cursor);
+        whole.days.push(...days);
+        cursor = next;
+      }
+      return whole;
+    },
     objects: (query) => ask(api.GET('/v1/history/objects', { params: { query } })),
     object: (objectKey, rows) => ask(api.GET('/v1/history/objects/{key}', { params: { path: { key: objectKey }, query: { rows } } })),
     chain: (query) => ask(api.GET('/v1/history/chain', { params: { query } })),

@@ -6,6 +6,7 @@ import { COMMAND } from '../../platform/command-name.ts';
 import type { Config } from '../../platform/config/load.ts';
 import { usesEmbedded } from '../../platform/connections.ts';
 import { OPERATOR_KEY_FILE } from '../../platform/machine/datafolder.ts';
+import { gatewayUrl } from '../dashboard/link.ts';
 
 /** The folder of package.json. npx finds the command `stockmesh` only there; elsewhere it asks the registry for a package of that name. */
 const PACKAGE_FOLDER = fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/, '');
@@ -15,13 +16,28 @@ export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The lines, each a title and a command. `log`: the path of the log file. */
-export function hintsFor({ dataFolder, config, log }: { dataFolder: string; config: Config; log: string }): string[] {
-  const { gateway, queue } = config;
+interface Started {
+  dataFolder: string;
+  config: Config;
+  /** The path of the log file. */
+  log: string;
+  /** Opens the dashboard, signed in; undefined where its pages are not built. */
+  link: string | undefined;
+}
+
+/** The lines, each a title and a command. */
+export function hintsFor({ dataFolder, config, log, link }: Started): string[] {
+  const { queue } = config;
   const secret = (file: string): string => `$(cat ${shellWord(join(dataFolder, file))})`;
   const stockmesh = `${COMMAND}${dataFolder === join(PACKAGE_FOLDER, 'data') ? '' : ` --data ${shellWord(dataFolder)}`}`;
-  const url = `http${gateway.tls.cert_file === null ? '' : 's'}://${gateway.host}:${gateway.port}`;
+  const url = gatewayUrl(config);
   const lines: [title: string, command: string][] = [
+    ...(link === undefined
+      ? []
+      : ([
+          ['open in a browser', link],
+          ['the same later', `${stockmesh} dashboard`],
+        ] as [string, string][])),
     ['in a terminal in', shellWord(PACKAGE_FOLDER)],
     ['sign a user in', `${stockmesh} login alice --wait`],
     ['live view', `${stockmesh} top`],

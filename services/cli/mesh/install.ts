@@ -43,6 +43,13 @@ const packages = {
     dnf: 'mosquitto',
     brew: 'mosquitto',
   },
+  chromium: {
+    programs: ['chromium', 'chromium-browser', 'google-chrome'],
+    why: 'a browser without a window, in which the tests read the dashboard as a person does',
+    apt: ['chromium'],
+    dnf: 'chromium',
+    brew: 'chromium',
+  },
 } satisfies Record<string, SystemPackage>;
 
 export type Need = keyof typeof packages;

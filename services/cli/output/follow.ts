@@ -69,7 +69,11 @@ export function followJobs(sql: Sql, bus: Bus): Follower {
         if (!same) events.onChange(job);
         if (open.size === 0) done.resolve();
       };
-      take = (status) => update(status.id, fromMessage(status));
+      const heard = new Set<string>();
+      take = (status) => {
+        heard.add(status.id);
+        update(status.id, fromMessage(status));
+      };
       for (const status of early.values()) take(status);
       early.clear();
 
@@ -77,7 +81,8 @@ export function followJobs(sql: Sql, bus: Bus): Follower {
       if (bus.state === 'offline') events.onNote(noteOf('offline'));
       const over = new AbortController();
       signal.addEventListener('abort', () => done.resolve(), { once: true });
-      const polling = poll(sql, open, update, events.onNote, () => (bus.state === 'online' ? POLL_ONLINE_MS : POLL_AWAY_MS), over.signal);
+      const pause = () => (bus.state === 'online' ? POLL_ONLINE_MS : POLL_AWAY_MS);
+      const polling = poll(sql, { open, heard }, update, events.onNote, pause, over.signal);
       if (signal.aborted || open.size === 0) done.resolve();
       await Promise.race([done.promise, polling]);
       over.abort();
@@ -89,10 +94,10 @@ export function followJobs(sql: Sql, bus: Bus): Follower {
   };
 }
 
-/** Reads the open jobs until the signal aborts. Rejects only with errors that waiting does not mend. */
+/** Reads the open jobs until the signal aborts. What was `heard` of during a read is newer than that. Rejects only with errors that waiting does not mend. */
 async function poll(
   sql: Sql,
-  open: ReadonlySet<string>,
+  { open, heard }: { open: ReadonlySet<string>; heard: Set<string> },
   update: (id: string, news: Partial<FollowedJob> & { state: State }) => void,
   onNote: (text: string) => void,
   pause: () => number,
@@ -104,8 +109,9 @@ async function poll(
       const ids = [...open];
       for (let start = 0; start < ids.length; start += CHUNK) {
         const chunk = ids.slice(start, start + CHUNK);
+        heard.clear();
         for (const { id, type, symbol, state, attempt, worker, reason } of await listJobs(sql, { ids: chunk, limit: chunk.length }))
-          update(id, { type, symbol, state, attempt, worker, reason });
+          if (!heard.has(id)) update(id, { type, symbol, state, attempt, worker, reason });
       }
       if (unreadable) onNote('the database can be reached again');
       unreadable = false;

@@ -1,6 +1,7 @@
 /** The keys of each document that `--json` prints, for `--help` and for authors of scripts. Keys are added, never removed or renamed. Times are ISO 8601 in UTC. */
 import type { Command } from 'commander';
 import type { JobType } from '../../job-types/job-type.ts';
+import { OPERATE_KEYS } from '../operate/json-keys.ts';
 import { fields } from './table.ts';
 
 type Keys = Readonly<Record<string, string>>;
@@ -71,13 +72,14 @@ const previewed: Keys = {
   total_items: 'objects of the download',
   counts: '{state: objects}, by the worst state of their days',
   to_download: 'objects that would be downloaded',
+  expected: '{download, skipped, no_data, not_yet}: objects by what would become of them; only those of download take requests',
   source: 'the source that would be asked, or null',
   calls: 'requests to it',
   estimated_rows: 'by like objects that are stored, or null',
   estimated_bytes: 'the same',
   estimated_seconds: 'by the pace of the newest like objects, or null',
   warnings: '[text]',
-  objects: '[{key, days, state, download}]',
+  objects: '[{key, days, state, expected, download, from}]; from: before that it is not downloaded, or null',
 };
 const coveredDay =
   '{date, state, key, rows, reason}; state: complete, degraded, partial, empty, failed, not_entitled, pending, missing or closed';
@@ -158,7 +160,7 @@ const OWN_KEYS = {
   },
   'login --wait': { user: 'the user who signed in', ...answered },
   jobs: {
-    jobs: '[{id, type, symbol, state, queue, priority, score, attempt, max_attempts, user, worker, blocked_on, run_at, enqueued_at, started_at, ended_at, reason}]',
+    jobs: '[{id, type, symbol, state, queue, priority, score, attempt, max_attempts, user, worker, blocked_on, run_at, enqueued_at, started_at, ended_at, reason, code}]',
     next: 'the value of --before for the next page, or null',
   },
   job: {
@@ -168,12 +170,52 @@ const OWN_KEYS = {
     triggered_by: 'the cause: user_login, user_request, …',
     code: 'error code when it did not complete',
     result: 'its result',
-    attempts: '[{attempt, worker, started_at, ended_at, outcome, code, reason}] that did not complete',
+    updated_at: 'of the last change of its state, its items or its parts',
+    attempts: '[{attempt, worker, started_at, ended_at, outcome, code, reason}] that have ended; the one that completed is the last',
     subscribers: '[user]',
-    needs: '[{id, state, is_part}] that must end first; the items of parts count as items of the job',
+    needs: '[{id, type, symbol, state, is_part}] that must end first; the items of parts count as items of the job',
+    dependents: '[{id, type, symbol, state, is_part}] that wait for it, or waited',
     items: '{pending, done, skipped, no_data, failed, not_entitled, not_yet, total}',
     item_list: '[{key, state, attempts, rows, bytes, reason}], the first thousand',
   },
+  'picks make': {
+    ok: 'true when nothing was refused',
+    jobs: '[{user, id, state}], one a user',
+    fetches: 'number of jobs that bring the universe up to date first',
+    refused: '[reason]',
+  },
+  'picks make --wait': {
+    ok: 'true when all reports were made',
+    jobs: '[job] as those of "fetch --wait"',
+    reports: '[report], in the order of the users; null for one without',
+  },
+  'picks show': {
+    report: 'the whole report, or null; docs/picks.md has its fields',
+    status: 'ready, making, failed, none, or sample in static mode',
+    job: '{id, state, code, reason} of the newest job of the week, or null',
+    is_current: 'false for a report of another week than the one asked for',
+    this_week: 'its Monday',
+    disclosures: '[{id, text}] that stand on the report',
+  },
+  'picks history': {
+    user: 'the reader',
+    reports: '[{week_of, version, source, simulated, data_date, generated_at, tickers}], newest first',
+  },
+  'picks record': {
+    user: 'the reader',
+    index: 'what the returns are compared with',
+    cohorts: '{counted, without}: the weeks that count, and those that do not, with the reason',
+    horizons:
+      '[{weeks, picks, cohorts, open, missing, delisted, effective, mean, excess, standardError, excessOverUniverse, hitRate, hitInterval, conclusive, notes, returns}], fractions',
+  },
+  'picks profile': { user: 'whose', profile: 'all its values', changed_at: 'null for the defaults' },
+  spend: {
+    totals: '[{purpose, window, spent_usd, unknown_usd, cap_usd, calls}] of this day and week',
+    calls:
+      '[{id, intent, payment, purpose, user, state, reserved_usd, cost_usd, cost_source, provider, model_asked, model_answered, reserved_at, error}]',
+    next: 'the value of --before for the next page, or null',
+  },
+  'spend settle': { id: 'with the other keys of a call in "spend --json"' },
   cancel: changed,
   retry: changed,
   redrive: {
@@ -203,8 +245,10 @@ const OWN_KEYS = {
     user: 'the owner',
     at: 'the moment of the freshness check',
     positions:
-      '[{symbol, quantity, cost, close, currency, value, base_value, newest_bar, source, simulated, unrestated_split, as_of, price, analysis, signal, confidence}]; price and analysis: {state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}',
+      '[{symbol, quantity, cost, close, currency, value, base_value, previous_close, day_change, day_change_pct, weight_pct, profit, profit_pct, newest_bar, source, simulated, unrestated_split, as_of, price, analysis, signal, confidence}]; price and analysis: {state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}',
     value: '[{currency, value, simulated}] by the currency of the prices; simulated: the part from made-up prices',
+    totals:
+      '[{currency, holdings, value, simulated, day_change, day_change_pct, cost, profit, profit_pct}] by the currency of the prices, the largest first',
     worth:
       '{currency, value, simulated, rates, unknown} in portfolio.base_currency; rates: [{symbol, rate, newest_bar, state, reason, simulated}] used; unknown: [{symbol, reason}] not in the sum',
     freshness: '{fresh, outdated, stale, missing}: positions by the state of their price',
@@ -223,6 +267,30 @@ const OWN_KEYS = {
       '{state, sessions_behind, age_minutes, threshold_minutes, session, due_at, failure, reason}; failure: null, or {since, last_asked, asked_again, times, code, reason}',
     analysis: '{the same, and date, computed_at, signal, confidence, bars_used, reasons, indicators}',
     actions: '[{date, kind, value}], splits and dividends of the last year',
+    research:
+      'null without any; {symbol, disclaimer, fundamentals: {source, simulated, fetched_at, stale, name, sector, industry, values, earnings, …}, news: {source, checked_at, stale, headlines}}',
+    model_analysis:
+      'null without any; the opinion of a language model, not investment advice: {model, created_at, stale, sentiment, recommendation, confidence, summary, drivers, risks, unknowns, facts, …}',
+    model_analysis_state: 'when it was made, or why there is none',
+  },
+  bars: {
+    symbol: 'in upper case',
+    currency: 'of its prices',
+    source: 'of the newest bar',
+    simulated: 'true for made-up prices',
+    adjusted: 'false with --raw',
+    bars: '[{date, open, high, low, close, adjusted_close, volume}], oldest first',
+  },
+  indicators: {
+    symbol: 'in upper case',
+    adjusted: 'false with --raw',
+    dates: '[date], oldest first',
+    indicators: '{name: [value for each date]}; null where the history is too short',
+  },
+  signals: {
+    symbol: 'in upper case',
+    signals: '[{date, computed_at, signal, confidence, bars_used, close, reasons}], newest first',
+    next: 'the value of --before for the next page, or null',
   },
   ranks: {
     symbol: 'in upper case',
@@ -250,7 +318,10 @@ const OWN_KEYS = {
     state: '{state, job, text} of its newest job when there is no ranking, else null',
   },
   'position add': { ok: 'true', position: '{id, user_id, contract, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at}' },
-  'position list': { positions: '[{id, user_id, contract, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at}]' },
+  'position list': {
+    positions:
+      '[{id, user_id, contract, quantity, entry_price, entry_iv, entry_spot, target, stop, opened_at, mid, quoted_at, simulated, value, profit, profit_pct}]; the last six by the newest ranking that has the contract',
+  },
   'position remove': { ok: 'true', id: 'of the position' },
   stats: {
     at: 'the moment',
@@ -268,6 +339,7 @@ const OWN_KEYS = {
     alerts: '[{name, value, threshold, since, text}] that are raised',
     clock_offset_s: "seconds by which this machine's clock is ahead of the database's",
   },
+  dashboard: { url: 'the link', expires_at: 'until when it works' },
   'key create': {
     id: 'the id for key revoke',
     name: 'the user or application of the key',
@@ -298,31 +370,6 @@ const OWN_KEYS = {
     next: 'the value of --before for the next page, or null',
   },
   'key revoke': { ok: 'true', id: 'of the key', name: 'its user or application' },
-  backup: {
-    ok: 'true',
-    folder: 'where it is',
-    snapshot_at: 'the moment whose rows it has',
-    tables: 'number of tables',
-    rows: 'rows in all',
-    bytes: 'of the files',
-  },
-  restore: {
-    ok: 'true when every row is as it was backed up',
-    snapshot_at: 'the moment whose rows it has',
-    tables: 'number of tables',
-    rows: 'rows in all',
-  },
-  'notify test': {
-    ok: 'true when all messages were taken',
-    messages: '[{id, route, channel, recipient, state, severity, due_at, attempts, last_error, created_at, event, events}]',
-  },
-  'notify list': {
-    messages:
-      '[{id, route, channel, recipient, state, severity, due_at, attempts, last_error, created_at, event, events}]; state: open, sending, sent, failed, suppressed',
-  },
-  'notify address': { ok: 'true' },
-  'notify unsubscribe': { ok: 'true' },
-  'notify subscribe': { ok: 'true' },
   'migrate up': { ok: 'true', applied: '[name]' },
   'migrate down': { ok: 'true', taken_back: '[name]' },
   'migrate grants': { statements: 'the SQL statements, in the order in which they are run' },
@@ -332,7 +379,7 @@ const OWN_KEYS = {
 
 /** The keys of every document that a command prints. */
 export function jsonKeys(types: readonly JobType[]): Record<string, Keys> {
-  return { ...OWN_KEYS, ...HISTORY_KEYS, ...requestKeys(types) };
+  return { ...OWN_KEYS, ...HISTORY_KEYS, ...OPERATE_KEYS, ...requestKeys(types) };
 }
 
 /** Adds `--json` to each of these commands, and the keys to its help. */

@@ -1,5 +1,6 @@
 /** Numbers and times as text for people. */
 import { priceText } from '../../market/bars/price-text.ts';
+import { paint } from './colour.ts';
 
 /** Two decimals with thousands separators; four significant digits below one dollar. */
 export function money(value: number | null | undefined): string | null {
@@ -48,4 +49,24 @@ export function stamp(at: Date): string {
 
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
+}
+
+/** With its sign, also of a gain: `+1,234.50`. */
+export function signed(value: number | null | undefined): string | null {
+  const text = money(value);
+  return text === null ? null : `${(value as number) > 0 ? '+' : ''}${text}`;
+}
+
+/** `-0.85 %`. */
+export function signedPercent(value: number | null | undefined): string | null {
+  return value === null || value === undefined ? null : `${value > 0 ? '+' : ''}${value.toFixed(2)} %`;
+}
+
+export function percentText(value: number | null | undefined): string | null {
+  return value === null || value === undefined ? null : `${value.toFixed(1)} %`;
+}
+
+/** The sign says the same as the colour. */
+export function paintGain(text: string): string {
+  return text.startsWith('+') ? paint('green', text) : text.startsWith('-') ? paint('red', text) : text;
 }

@@ -11,6 +11,11 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${visibleJson(JSON.stringify(value, null, 2))}\n`);
 }
 
+/** For a spreadsheet: one table and nothing else. */
+export function printCsv(text: string): void {
+  process.stdout.write(process.stdout.isTTY ? forTerminal(text, false) : text);
+}
+
 /** Whether `paint` colours what is written to a stream. */
 export function isStyled(stream: NodeJS.WritableStream): boolean {
   return styleText('bold', 'x', { stream }) !== 'x';

@@ -51,7 +51,7 @@ const MOST_ITEMS = 1_000;
 export async function readResults(sql: Sql, jobs: readonly FollowedJob[], startedAt: number): Promise<JobResult[]> {
   if (jobs.length === 0) return [];
   const rows = await sql.rows<{ job_id: Buffer; result: unknown; reason: string | null }>(
-    'SELECT job_id, result, reason FROM job_results WHERE job_id IN (?)',
+    'SELECT job_id, result, reason FROM ended WHERE job_id IN (?)',
     [jobs.map(({ id }) => idToBytes(id))],
   );
   const results = new Map(
@@ -129,6 +129,12 @@ export const symbolsOf = ({ symbol, items }: JobResult): string[] => [
   ...(symbol === null ? [] : [symbol]),
   ...(items ?? []).map((item) => item.symbol),
 ];
+
+/** Whether a job makes prices fresh, or what is computed of them. */
+export function isOfPrices({ type }: Pick<JobResult, 'type'>): boolean {
+  const kinds = JOB_TYPES.find(({ name }) => name === type)?.dataKinds ?? [];
+  return kinds.some((kind) => ['bars', 'indicators', 'ranks'].includes(kind));
+}
 
 /** The table of results, a line a symbol; `skipped` are the symbols that needed no job, `prices` the states after it. */
 export function resultsTable(

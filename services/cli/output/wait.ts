@@ -8,7 +8,7 @@ import { plural } from './numbers.ts';
 import { type PriceState, readPrices } from './prices.ts';
 import { print, printJson } from './print.ts';
 import { type Progress, showProgress } from './progress.ts';
-import { failures, type JobResult, readResults, resultsTable, symbolsOf, unfinished } from './results.ts';
+import { failures, isOfPrices, type JobResult, readResults, resultsTable, symbolsOf, unfinished } from './results.ts';
 import { plain } from './table.ts';
 
 export interface WaitOptions {
@@ -69,7 +69,7 @@ export async function conclude(
   { timeout, json }: WaitOptions,
   head: Record<string, unknown>,
 ): Promise<number> {
-  const prices = await readPrices(session, [...jobs.flatMap(symbolsOf), ...skipped.map(({ symbol }) => symbol)]);
+  const prices = await readPrices(session, [...jobs.filter(isOfPrices).flatMap(symbolsOf), ...skipped.map(({ symbol }) => symbol)]);
   const failed = failures(jobs);
   const late = unfinished(jobs);
   const ok = failed.length === 0 && late.length === 0 && refused.length === 0;
@@ -93,7 +93,8 @@ export async function conclude(
 function endOf(prices: readonly PriceState[], jobs: number, elapsedMs: number): string {
   const counts = countStates(prices);
   const allFresh = counts.fresh === prices.length;
-  if (jobs > 0) return `${allFresh ? 'all fresh' : countsText(counts)} after ${elapsedMs} ms (${plural(jobs, 'job')})`;
+  const end = prices.length === 0 ? 'done' : allFresh ? 'all fresh' : countsText(counts);
+  if (jobs > 0) return `${end} after ${elapsedMs} ms (${plural(jobs, 'job')})`;
   if (allFresh) return 'nothing to do: all is fresh already';
   const unknown = prices.filter((one) => one.unknown).length;
   const found = unknown === 0 ? 'nothing newer' : `no usable answer for ${unknown === prices.length ? 'them' : plural(unknown, 'symbol')}`;

@@ -1,5 +1,5 @@
 /** Shared by the definitions of all commands: reads values, and runs a command. */
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import { dayOption } from '../../job-types/job-type.ts';
 import type { GlobalOptions } from '../session.ts';
@@ -10,6 +10,9 @@ export interface Program {
   /** Takes the exit code of the command. */
   finish(code: number): void;
 }
+
+/** Of a list: the same rows for a spreadsheet. */
+export const asCsv = (): Option => new Option('--csv', 'for a spreadsheet: the rows as CSV').conflicts('json');
 
 export function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];

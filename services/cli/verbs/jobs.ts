@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import type { JobType } from '../../job-types/job-type.ts';
 import { QUEUES, STATES } from '../../ledger/job.ts';
 import { REDRIVABLE_STATES } from '../../platform/job-states.ts';
-import { type Program, upTo } from './arguments.ts';
+import { asCsv, type Program, upTo } from './arguments.ts';
 
 export function jobVerbs(program: Command, { all, finish }: Program, types: readonly JobType[]): void {
   const names = types.map(({ name }) => name);
@@ -18,6 +18,7 @@ export function jobVerbs(program: Command, { all, finish }: Program, types: read
     .addOption(new Option('--type <type>', 'only jobs of this type').choices(names))
     .addOption(new Option('--limit <n>', 'at most this many').argParser(upTo(1_000)).default(20))
     .option('--before <id>', 'only jobs older than this one: the next page')
+    .addOption(asCsv())
     .action(async (options) => finish(await (await import('../commands/jobs.ts')).jobs(all(options))));
   program
     .command('job')

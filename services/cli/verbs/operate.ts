@@ -28,6 +28,11 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
   backupVerbs(program, { all, finish });
   keyVerbs(program, { all, finish });
   program
+    .command('dashboard')
+    .description('print a link that opens the dashboard in a browser, signed in; it works once, within a minute')
+    .option('--key <id-or-name>', 'the key that the browser gets; the one of the data folder if not given')
+    .action(async (options) => finish(await (await import('../dashboard/link.ts')).dashboard(all(options))));
+  program
     .command('audit')
     .description('list who changed what by hand, and who was refused, newest first')
     .addOption(new Option('--action <action>', 'only this kind').choices(Object.keys(AUDITED)))

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { DEFAULT_MODE } from '../../job-types/rank/definition.ts';
 import { MODES } from '../../market/options/scoring/parts.ts';
 import { SIGNALS } from '../../market/options/scoring/signals.ts';
-import { day, number, type Program, score, upTo } from './arguments.ts';
+import { asCsv, day, number, type Program, score, upTo } from './arguments.ts';
 
 export function showVerbs(program: Command, parts: Program): void {
   program.commandsGroup('Show data:');
@@ -24,7 +24,8 @@ function marketVerbs(program: Command, { all, finish }: Program): void {
   portfolio
     .command('show')
     .argument('<user>')
-    .description('show the holdings of a user, their value, and how fresh their data is')
+    .description('show the holdings of a user, their value and gain, and how fresh their data is')
+    .addOption(asCsv())
     .action(async (user, options) => finish(await (await import('../commands/portfolio.ts')).showPortfolio(user, all(options))));
   program
     .command('symbol')
@@ -32,6 +33,28 @@ function marketVerbs(program: Command, { all, finish }: Program): void {
     .description('show the stored data of a symbol, its source, and how fresh it is')
     .option('--indicators', 'with the value of each indicator')
     .action(async (symbol, options) => finish(await (await import('../commands/symbol.ts')).symbol(symbol, all(options))));
+  for (const [name, what] of [
+    ['bars', 'the daily bars of a symbol'],
+    ['indicators', 'the indicators of each bar of a symbol'],
+  ] as const)
+    program
+      .command(name)
+      .argument('<symbol>')
+      .description(`list ${what}`)
+      .option('--from <day>', 'from this day on, YYYY-MM-DD; the newest ones if not given', day)
+      .option('--to <day>', 'to this day', day)
+      .addOption(new Option('--limit <n>', 'at most this many, the newest').argParser(upTo(5_000)).default(20))
+      .option('--raw', 'as they were traded, not adjusted for splits and dividends')
+      .addOption(asCsv())
+      .action(async (symbol, options) => finish(await (await import('../market/bars.ts'))[name](symbol, all(options))));
+  program
+    .command('signals')
+    .argument('<symbol>')
+    .description('list the signals of a symbol day by day, newest first')
+    .option('--before <day>', 'only days before this one: the next page', day)
+    .addOption(new Option('--limit <n>', 'at most this many').argParser(upTo(1_000)).default(20))
+    .addOption(asCsv())
+    .action(async (symbol, options) => finish(await (await import('../market/signals.ts')).signals(symbol, all(options))));
   program
     .command('ranks')
     .argument('<symbol>')
@@ -47,6 +70,7 @@ function marketVerbs(program: Command, { all, finish }: Program): void {
     .option('--sort <column>', 'by this column, best first, such as greeks_score or dte')
     .option('--cursor <cursor>', 'the next page of the same ranking')
     .option('--why', 'with the parts of each rank')
+    .addOption(asCsv())
     .action(async (symbol, options) => finish(await (await import('../commands/ranks.ts')).ranks(symbol, all(options))));
 }
 
@@ -68,7 +92,8 @@ function positionVerbs(program: Command, { all, finish }: Program): void {
   position
     .command('list')
     .argument('[user]')
-    .description('list the positions of a user, or of all')
+    .description('list the positions of a user, or of all, with value and gain')
+    .addOption(asCsv())
     .action(async (user, options) => finish(await (await import('../commands/position.ts')).list(user, all(options))));
   position
     .command('remove')

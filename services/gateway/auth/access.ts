@@ -11,9 +11,10 @@ import type { App } from '../http/app.ts';
 import { RefusedError } from '../http/problems.ts';
 import type { Addresses } from './addresses.ts';
 import { auditRefusals } from './audit.ts';
-import type { ApiKey } from './keys.ts';
+import { credentialFinder, credentialOf, isSession, refuseOtherSites } from './credentials.ts';
+import type { ApiKey, FoundKey } from './keys.ts';
 import { createRequestLimits } from './request-limits.ts';
-import { credentialFinder, credentialOf } from './stream-tokens.ts';
+import type { SessionKey } from './sessions.ts';
 
 /**
  * `open`: without a key. `local`: without a key from this machine, and where gateway.open_paths names it; else `read`. `key`: any key in force that may do more than sign
@@ -22,9 +23,12 @@ import { credentialFinder, credentialOf } from './stream-tokens.ts';
 export type Access = 'open' | 'local' | 'key' | 'login' | 'read' | 'jobs' | 'admin';
 
 /** Scopes that are of all users. */
-type Scope = 'read' | 'jobs' | 'login' | 'admin';
+export type Scope = 'read' | 'jobs' | 'login' | 'admin';
 
-export type Caller = Pick<ApiKey, 'id' | 'name' | 'scopes'>;
+export interface Caller extends Pick<ApiKey, 'id' | 'name' | 'scopes'>, Partial<Pick<FoundKey, 'rotated_at' | 'valid_until'>> {
+  /** Of a browser that is signed in; a program has none. */
+  session?: SessionKey['session'];
+}
 
 /** What each scope of all users includes beside itself. */
 const INCLUDED_IN: Record<Scope, readonly string[]> = { read: ['admin'], jobs: ['admin'], login: ['jobs', 'admin'], admin: [] };
@@ -54,7 +58,10 @@ export function guard(
     if (uncounted) return;
     const key = credentialOf(request);
     if (access === 'open' || (access === 'local' && key === undefined)) limits.countOpen(request, reply);
-    else request.caller = await limits.identify(request, reply, key, find);
+    else {
+      refuseOtherSites(request, key);
+      request.caller = await limits.identify(request, reply, key, find);
+    }
   });
   const isOpenHere = (request: FastifyRequest): boolean =>
     addresses.isLocal(request) || open_paths.some((path) => PATHS[path].test(request.routeOptions.url ?? ''));
@@ -74,10 +81,17 @@ export function guard(
 /** The routes of each entry of gateway.open_paths. */
 const PATHS = { '/metrics': /^\/metrics$/, '/docs': /^\/(?:docs(?:\/|$)|openapi\.json$)/ } as const;
 
-/** Errors: `RefusedError('access.no_key' | 'access.bad_key')`. */
+/** Errors: `RefusedError('access.no_key' | 'access.bad_key' | 'access.signed_out')`. */
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller !== undefined) return request.caller;
-  throw credentialOf(request) === undefined && request.headers.authorization === undefined
+  const credential = credentialOf(request);
+  if (credential !== undefined && isSession(credential))
+    throw new RefusedError(
+      401,
+      'access.signed_out',
+      `this session has ended; sign in again: "${COMMAND} dashboard" prints a link that does`,
+    );
+  throw credential === undefined && request.headers.authorization === undefined
     ? new RefusedError(401, 'access.no_key', `send "Authorization: Bearer <key>"; "${COMMAND} key create" makes a key`)
     : new RefusedError(
         401,
@@ -93,6 +107,11 @@ export function mayFor(caller: Caller, scope: Scope, user: string | undefined): 
 
 function hasScope({ scopes }: Pick<Caller, 'scopes'>, scope: Scope): boolean {
   return [scope, ...INCLUDED_IN[scope]].some((one) => scopes.includes(one));
+}
+
+/** The scopes of all users that the caller has, those that others include too. */
+export function allScopes(caller: Pick<Caller, 'scopes'>): Scope[] {
+  return (Object.keys(INCLUDED_IN) as Scope[]).filter((scope) => hasScope(caller, scope));
 }
 
 /** The users whose key the caller has; undefined when the caller has `scope` for all users. */

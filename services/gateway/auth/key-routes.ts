@@ -13,18 +13,20 @@ import { createStreamToken } from './stream-tokens.ts';
 
 const LONGEST_OVERLAP = 30 * 86_400;
 
-const key = z.object({
-  id: z.string().describe('It stays when the secret is renewed'),
-  name: z.string(),
-  scopes: z.array(z.string()),
-  state: z.enum(['in force', 'expired', 'revoked']),
-  created_at: instant,
-  expires_at: instant.nullable(),
-  last_used_at: instant.nullable().describe('To the minute'),
-  rotated_at: instant.nullable(),
-  old_until: instant.nullable().describe('Until then the secret before the present one works too'),
-  revoked_at: instant.nullable(),
-});
+const key = z
+  .object({
+    id: z.string().describe('It stays when the secret is renewed'),
+    name: z.string(),
+    scopes: z.array(z.string()),
+    state: z.enum(['in force', 'expired', 'revoked']),
+    created_at: instant,
+    expires_at: instant.nullable(),
+    last_used_at: instant.nullable().describe('To the minute'),
+    rotated_at: instant.nullable(),
+    old_until: instant.nullable().describe('Until then the secret before the present one works too'),
+    revoked_at: instant.nullable(),
+  })
+  .meta({ id: 'ApiKey' });
 const secret = {
   key: z.string().describe('The secret, shown this once: for "Authorization: Bearer"'),
   signing_secret: z.string().describe('Verifies the signatures of its webhooks; shown this once'),

@@ -119,8 +119,7 @@ export async function findKey(sql: Sql, key: string, now: Date): Promise<FoundKe
   const { old, ...found } = row;
   const valid_until = old === 1 ? earlier(found.old_until, found.expires_at) : found.expires_at;
   if (stateOf(found, now) !== 'in force' || isOver(valid_until, now)) return undefined;
-  if (now.getTime() - (found.last_used_at?.getTime() ?? 0) >= USED_EVERY_MS)
-    await sql.run('UPDATE api_keys SET last_used_at = ? WHERE id = ?', [now, found.id]).catch(ignoreOutage);
+  await noteUse(sql, found, now);
   return { ...keyOf(found), valid_until };
 }
 
@@ -129,6 +128,12 @@ const isOver = (until: Date | null, now: Date): boolean => until !== null && unt
 function earlier(one: Date | null, other: Date | null): Date | null {
   if (one === null || other === null) return one ?? other;
   return one < other ? one : other;
+}
+
+/** Once a minute. */
+export async function noteUse(sql: Sql, { id, last_used_at }: Pick<ApiKey, 'id' | 'last_used_at'>, now: Date): Promise<void> {
+  if (now.getTime() - (last_used_at?.getTime() ?? 0) >= USED_EVERY_MS)
+    await sql.run('UPDATE api_keys SET last_used_at = ? WHERE id = ?', [now, id]).catch(ignoreOutage);
 }
 
 /** A database that only takes reads answers requests that only read. The next use of the key writes its time. */
@@ -190,8 +195,8 @@ export async function revokeKey(sql: Sql, idOrName: string, now: Date): Promise<
 }
 
 /**
- * Gives a key in force a new secret, and another for its webhooks. Those that it had work for `overlapSeconds` beside them; older ones end now. `expires_at` replaces the
- * end of the key, if given.
+ * Gives a key in force a new secret, and another for its webhooks. Those that it had work for `overlapSeconds` beside them, and so do the sessions that they opened: a secret
+ * that leaked must open nothing. Older ones end now. `expires_at` replaces the end of the key, if given.
  * Errors: those of `revokeKey`, `InputError('key.bad_expiry')`.
  */
 export async function rotateKey(
@@ -217,6 +222,8 @@ export async function rotateKey(
     changed.expires_at,
     found.id,
   ]);
+  // By hand and seldom: the table has a row for each browser that is signed in.
+  await sql.run('UPDATE sessions SET expires_at = LEAST(expires_at, ?) WHERE key_id = ?', [changed.old_until, found.id]);
   return { ...found, ...changed, key, signingSecret };
 }
 
@@ -232,7 +239,8 @@ export async function renewSigningSecret(
   return { id, name, old_until, signingSecret: await rotateWebhookSecret(sql, id, old_until, now) };
 }
 
-async function oneKey(sql: Sql, idOrName: string, isMeant: (key: ApiKey) => boolean): Promise<ApiKey> {
+/** The one key that is meant, by its id or name. Errors: `InputError('key.unknown' | 'key.ambiguous')`. */
+export async function oneKey(sql: Sql, idOrName: string, isMeant: (key: ApiKey) => boolean): Promise<ApiKey> {
   const found = (await listKeys(sql)).filter((key) => isMeant(key) && (key.id === idOrName || key.name === idOrName));
   const [key] = found;
   if (key === undefined)

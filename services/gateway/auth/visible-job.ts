@@ -54,7 +54,7 @@ export async function jobAsSeen(db: Sql, job: JobDetail, viewers: Viewers): Prom
   const isOwnReason = typeof job.why.user === 'string' && viewers.includes(job.why.user);
   const waitedFor = await waitedForBy(
     db,
-    job.needs.map(({ id }) => id),
+    [...job.needs, ...job.dependents].map(({ id }) => id),
     viewers,
   );
   return {
@@ -64,6 +64,7 @@ export async function jobAsSeen(db: Sql, job: JobDetail, viewers: Viewers): Prom
     result: resultAsSeen(job, own.length === job.subscribers.length && isOf(job.user, viewers)),
     subscribers: own,
     needs: job.needs.filter(({ id }) => waitedFor.has(id)),
+    dependents: job.dependents.filter(({ id }) => waitedFor.has(id)),
   };
 }
 
@@ -73,7 +74,7 @@ export async function summariesAsSeen(db: Sql, jobs: readonly JobSummary[], view
   const ids = sortedBytes(jobs.map(({ id }) => id));
   const [reasons, waiting] = await Promise.all([
     db.rows<{ job_id: Buffer; user: string | null }>(
-      "SELECT job_id, JSON_UNQUOTE(JSON_EXTRACT(why, '$.user')) AS user FROM job_details WHERE job_id IN (?)",
+      "SELECT id AS job_id, JSON_UNQUOTE(JSON_EXTRACT(why, '$.user')) AS user FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?)",
       [ids],
     ),
     subscribersAmong(db, ids, viewers),

@@ -14,11 +14,15 @@ export function configuredHistory({ config, dataFolder, db }: ServiceContext, lo
   const store = configuredStore({ config, dataFolder, log });
   const { memory, threads } = config.history.converter;
   const reader = () => createReader({ memory, threads, tempFolder: join(dataFolder, 'history-temp'), log });
-  return createHistoryFiles({ sql: db, store, reader: reader() }, { sql: db, store, reader: reader() });
+  return createHistoryFiles(
+    { sql: db, store, reader: reader() },
+    { sql: db, store, reader: reader() },
+    config.gateway.quotas.history_questions,
+  );
 }
 
 /** The sources as far as a preview needs them: none is asked for anything. */
 export function previewedSources({ config, clock, db, instance }: ServiceContext, log: Logger): HistorySources {
   const sources = configuredHistorySources({ config, clock, db, log, holder: instance });
-  return (download) => plannedSource(sources, download, { tier: config.history.theta.tier, now: clock.now() });
+  return (download) => plannedSource(sources, download, { ...config.history.theta, now: clock.now() });
 }

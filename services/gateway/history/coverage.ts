@@ -1,18 +1,13 @@
 /** `GET /v1/history/coverage`: which days of a dataset are stored, and why the others are not. */
 import { z } from 'zod';
 import { DAY_STATES, type DayState, readCoverage } from '../../history/coverage.ts';
-import { checkFields, downloadOf, issuesTo, rangeFields } from '../../history/fields.ts';
+import { downloadOf } from '../../history/fields.ts';
 import type { App, Parts } from '../http/app.ts';
+import { pageOf } from '../http/page.ts';
 import { problems } from '../http/schemas.ts';
+import { assetField, dayState, rangeQuery } from './shapes.ts';
 
-const dayState = z.enum(DAY_STATES);
 const counts = z.object(Object.fromEntries(DAY_STATES.map((state) => [state, z.int()])) as Record<DayState, z.ZodInt>);
-
-/** The parameters of a range of days of a dataset. */
-export const rangeQuery = ({ clock }: Pick<Parts, 'clock'>) =>
-  z
-    .strictObject(rangeFields)
-    .superRefine((given, context) => checkFields(given, given, { from: 'from', to: 'to' }, clock, issuesTo(context)));
 
 export function historyCoverageRoute(app: App, parts: Parts): void {
   app.route({
@@ -25,16 +20,16 @@ export function historyCoverageRoute(app: App, parts: Parts): void {
       description:
         'Every calendar day of the range. complete: stored. degraded: stored, and the source says it is worth less. partial: the stored object lacks it. empty: the source has nothing. failed, not_entitled: as its last download ended. pending: it cannot be had yet. missing: never downloaded. closed: no trading day.',
       tags: ['history'],
-      querystring: rangeQuery(parts),
+      querystring: rangeQuery(parts, { cursor: z.iso.date().optional().describe('`next` of the page before') }),
       response: {
         200: z.object({
           root: z.string(),
-          dataset: z.enum(['option', 'stock']),
+          dataset: assetField,
           schema: z.string(),
           interval: z.string(),
           from: z.string(),
           to: z.string(),
-          counts: counts.describe('Days by state'),
+          counts: counts.describe('Days by state, of the whole range'),
           days: z.array(
             z.object({
               date: z.string(),
@@ -44,16 +39,22 @@ export function historyCoverageRoute(app: App, parts: Parts): void {
               reason: z.string().nullable(),
             }),
           ),
+          next: z
+            .string()
+            .nullable()
+            .describe('A range with very long reasons comes in pages: the `cursor` of the next one, null on the last'),
         }),
         ...problems,
       },
     },
     async handler({ query }) {
-      const { dataset, from, to } = query;
+      const { dataset, from, to, cursor } = query;
       const download = downloadOf(dataset, query, { from, to });
-      const { days, counts } = await readCoverage(parts.db, download, parts.clock.now());
+      const { days: all, counts } = await readCoverage(parts.db, download, parts.clock.now());
+      const after = all.filter(({ date }) => cursor === undefined || date > cursor);
+      const { rows: days, next } = pageOf(after, after.length, ({ date }) => date);
       const { root, schema, interval } = download;
-      return { root, dataset, schema, interval, from, to, counts, days };
+      return { root, dataset, schema, interval, from, to, counts, days, next };
     },
   });
 }

@@ -5,18 +5,22 @@ import { z } from 'zod';
 import { isDaily, SCHEMAS } from '../../history/dataset.ts';
 import { dayField, intervalField } from '../../history/fields.ts';
 import { listObjects, type ManifestRow, readObjects } from '../../history/manifest.ts';
-import type { StoredObject } from '../../history/objects/store.ts';
+import { currentRow } from '../../history/stored/current.ts';
 import { manifestJson, objectJson } from '../../history/stored/json.ts';
+import { heldNow } from '../../job-types/history/claims.ts';
 import { idFromBytes } from '../../ledger/id.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import type { Sql } from '../../platform/database/database.ts';
-import { InputError, TransientError } from '../../platform/errors.ts';
+import { codeOf, InputError, TransientError } from '../../platform/errors.ts';
+import { decimalText } from '../../platform/text/decimal.ts';
+import { callerOf } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { PROBLEM_TYPE, pathOf, problemOf } from '../http/problems.ts';
 import { instant, limit, problems } from '../http/schemas.ts';
 import { byteRange } from './byte-range.ts';
 import { closing, type HistoryFiles } from './files.ts';
+import { assetField, plainRow } from './shapes.ts';
 
 /** Of a key; a percent-encoded one, with its slashes, is up to three times as long. */
 const objectKey = z.string().min(1).max(190).describe('Percent-encoded, slashes too: `encodeURIComponent(key)`');
@@ -26,7 +30,7 @@ const object = z
   .object({
     key: z.string(),
     root: z.string(),
-    dataset: z.enum(['option', 'stock']),
+    dataset: assetField,
     schema: z.enum(SCHEMAS),
     interval: z.string(),
     max_dte: z.int().nullable().describe('Of a filtered object; null for the whole chain'),
@@ -59,7 +63,7 @@ const detail = object.extend({
   writer: z.string(),
   job_id: z.string(),
   columns: z.array(z.object({ name: z.string(), type: z.string() })),
-  first_rows: z.array(z.record(z.string(), z.union([z.string(), z.number(), z.null()]))),
+  first_rows: z.array(plainRow),
 });
 
 export function historyObjectRoutes(app: App, parts: Parts, files: HistoryFiles): void {
@@ -79,7 +83,7 @@ function listRoute(app: App, { db }: Parts): void {
       tags: ['history'],
       querystring: z.strictObject({
         root: SymbolSchema.optional(),
-        dataset: z.enum(['option', 'stock']).optional(),
+        dataset: assetField.optional(),
         schema: z.enum(SCHEMAS).optional(),
         interval: intervalField,
         from: dayField.optional().describe('Only objects with days from here on'),
@@ -113,12 +117,12 @@ function detailRoute(app: App, { db }: Parts, files: HistoryFiles): void {
       summary: 'One object: its row in the manifest, its columns, its first rows',
       tags: ['history'],
       params,
-      querystring: z.strictObject({ rows: z.coerce.number().int().min(0).max(MOST_ROWS).default(10) }),
+      querystring: z.strictObject({ rows: decimalText(z.number().int().min(0).max(MOST_ROWS)).default(10) }),
       response: { 200: detail, ...problems },
     },
     async handler(request, reply) {
       const row = await storedRow(db, request.params.key);
-      const { columns, rows } = await files.look(row, request.query.rows, closing(reply));
+      const { columns, rows } = await files.look(callerOf(request), row, request.query.rows, closing(reply));
       const { rows: first } = pageOf(rows, MOST_ROWS, () => '');
       return { ...manifestJson(row, idFromBytes(row.jobId)), columns, first_rows: first };
     },
@@ -145,7 +149,7 @@ function dataRoute(app: App, { db }: Parts, files: HistoryFiles): void {
       },
     },
     async handler(request, reply) {
-      const { row } = await currentRow(db, files, request.params.key, closing(reply));
+      const row = await unlessReplaced(db, await storedRow(db, request.params.key), files, closing(reply));
       return sendFile(request, reply, row, files);
     },
   });
@@ -197,22 +201,20 @@ export async function storedRow(sql: Sql, key: string): Promise<ManifestRow> {
   return row;
 }
 
-/** The row with the object in the store that it describes: a refresh may replace both between two reads. Errors: as `storedRow`, `TransientError('objects.changed')`, those of the store. */
-async function currentRow(
+/** `currentRow`. Errors: also `TransientError('objects.changed')` for a file that is not that of its row while a job downloads it again. */
+async function unlessReplaced(
   sql: Sql,
+  row: ManifestRow,
   { store }: Pick<HistoryFiles, 'store'>,
-  key: string,
   signal: AbortSignal,
-): Promise<{ row: ManifestRow; object: StoredObject }> {
-  for (let tries = 0; tries < 3; tries++) {
-    const row = await storedRow(sql, key);
-    const object = await store.head(key, signal);
-    if (object !== undefined && object.bytes === row.bytes && (object.sha256 ?? row.sha256) === row.sha256) return { row, object };
+): Promise<ManifestRow> {
+  const { key } = row.object;
+  try {
+    return await currentRow({ sql, store }, row, signal);
+  } catch (error) {
+    if (codeOf(error) !== 'objects.damaged' || (await heldNow(sql, [key])).size === 0) throw error;
+    throw new TransientError('objects.changed', `the file of ${key} is being replaced at this moment; ask again`);
   }
-  throw new TransientError(
-    'objects.changed',
-    `the file of ${key} is not the one of the manifest: it is being replaced, or was lost; "history verify" says more`,
-  );
 }
 
 function unknownObject(key: string): InputError {

@@ -1,22 +1,25 @@
 /** `GET /v1/history/chain` and `/v1/history/export`: what stands in the stored files. */
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { readCoverage } from '../../history/coverage.ts';
 import { SCHEMAS } from '../../history/dataset.ts';
-import { checkFields, downloadOf, filterOf, filterQuery, intervalField, issuesTo, rangeFields } from '../../history/fields.ts';
+import { downloadOf, filterOf, filterQuery, intervalField } from '../../history/fields.ts';
 import type { PlainRow } from '../../history/parquet/reader.ts';
 import { prepareExport } from '../../history/stored/export.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { codeOf, messageOf } from '../../platform/errors.ts';
+import { decimalText } from '../../platform/text/decimal.ts';
+import { callerOf } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { flag, limit, problems } from '../http/schemas.ts';
 import { closing, type HistoryFiles } from './files.ts';
+import { plainRow, rangeQuery } from './shapes.ts';
 
 const moment = z.iso
   .datetime({ offset: true, error: 'not a moment; write it like 2024-01-02T15:45:00Z or 2024-01-02T10:45:00-05:00' })
   .transform((text) => Temporal.Instant.from(text));
-
-const plainRow = z.record(z.string(), z.union([z.string(), z.number(), z.null()]));
 
 export function historyReadRoutes(app: App, parts: Parts, files: HistoryFiles): void {
   chainRoute(app, parts, files);
@@ -41,7 +44,7 @@ function chainRoute(app: App, _: Parts, files: HistoryFiles): void {
         interval: intervalField,
         ...filterQuery,
         limit: limit(1_000, 5_000),
-        cursor: z.coerce.number().int().min(1).max(1_000_000).optional().describe('`next` of the page before'),
+        cursor: decimalText(z.number().int().min(1).max(1_000_000)).optional().describe('`next` of the page before'),
       }),
       response: {
         200: z.object({
@@ -50,7 +53,10 @@ function chainRoute(app: App, _: Parts, files: HistoryFiles): void {
           day: z.string().describe('The trading day'),
           key: z.string().describe('Of the object that the rows are from'),
           source: z.string(),
-          underlying: z.number().nullable().describe('Its close on that day; null where no daily bar is stored'),
+          underlying: z
+            .number()
+            .nullable()
+            .describe('Its close on that day; null where neither a daily bar nor an end-of-day object has it'),
           contracts: z.int().describe('Of the whole chain'),
           rows: z.array(plainRow),
           next: z.int().nullable(),
@@ -58,10 +64,10 @@ function chainRoute(app: App, _: Parts, files: HistoryFiles): void {
         ...problems,
       },
     },
-    async handler({ query }, reply) {
-      const { root, at, schema, limit: most, cursor = 0 } = query;
-      const { interval } = query;
-      const chain = await files.chain({ root, at, schema, interval, filter: filterOf(query) }, closing(reply));
+    async handler(request, reply) {
+      const { query } = request;
+      const { root, at, schema, interval, limit: most, cursor = 0 } = query;
+      const chain = await files.chain(callerOf(request), { root, at, schema, interval, filter: filterOf(query) }, closing(reply));
       const { rows: all, object, day, underlying } = chain;
       const numbered = all.slice(cursor, cursor + most + 1).map((row, index): [PlainRow, number] => [row, cursor + index + 1]);
       const { rows, next } = pageOf(numbered, most, ([, position]) => String(position));
@@ -85,25 +91,24 @@ function exportRoute(app: App, parts: Parts, files: HistoryFiles): void {
       description:
         'A header line, then the rows of one object after the other. 409 where days of the range are not stored, unless `allow_gaps`. An answer that fails in the middle ends with a cut connection, never as if it were whole.',
       tags: ['history'],
-      querystring: z
-        .strictObject({ ...rangeFields, allow_gaps: flag.default(false) })
-        .superRefine((given, context) => checkFields(given, given, { from: 'from', to: 'to' }, clock, issuesTo(context))),
+      querystring: rangeQuery(parts, { allow_gaps: flag.default(false) }),
       response: { 200: { description: 'The rows', content: { 'text/csv': { schema: z.string() } } }, ...problems },
     },
-    async handler({ query, method }, reply) {
+    async handler(request, reply) {
+      const { query, method } = request;
       const { dataset, from, to, allow_gaps } = query;
       const download = downloadOf(dataset, query, { from, to });
       const coverage = await readCoverage(db, download, clock.now());
       const signal = closing(reply);
-      return files.exporting(async (history) => {
-        const { write } = await prepareExport(history, download, coverage, allow_gaps);
+      return files.exporting(callerOf(request), async (history) => {
+        const { write } = await prepareExport(history, download, coverage, { allowGaps: allow_gaps, signal });
         signal.throwIfAborted();
         const name = [download.root, dataset, download.schema, from, `${to}.csv`].join('-');
-        if (method === 'HEAD') return reply.type('text/csv; charset=utf-8').send('');
+        reply.type('text/csv; charset=utf-8').header('content-disposition', `attachment; filename="${name}"`);
+        // Of a text Fastify would tell the length, which nobody knows before the rows are read.
+        if (method === 'HEAD') return (reply as FastifyReply).send(Readable.from([]));
         reply.hijack();
         for (const [header, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(header, value);
-        reply.raw.setHeader('content-type', 'text/csv; charset=utf-8');
-        reply.raw.setHeader('content-disposition', `attachment; filename="${name}"`);
         try {
           await write(reply.raw, signal);
         } catch (error) {

@@ -4,21 +4,23 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { readCoverage } from '../../history/coverage.ts';
 import type { Asset, Download } from '../../history/dataset.ts';
-import { checkFields, downloadOf, issuesTo, optionFields, stockFields } from '../../history/fields.ts';
+import { downloadOf, optionFields, stockFields } from '../../history/fields.ts';
 import { gapsOf } from '../../history/gaps.ts';
 import { planOf } from '../../history/plan.ts';
-import { historyRequests } from '../../job-types/history/request.ts';
+import { acceptedJson, answersTo, askFor } from '../../job-types/history/asked.ts';
 import { isLive, nowOf } from '../../ledger/job.ts';
 import { jobStatus as statusOf } from '../../ledger/read/status.ts';
-import { TransientError } from '../../platform/errors.ts';
+import { usCalendar } from '../../market/calendar/calendar.ts';
 import { callerOf, demand, usersFor } from '../auth/access.ts';
+import type { WatchKey } from '../auth/key-watch.ts';
 import { visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { flag, jobStatus, problems } from '../http/schemas.ts';
 import { common } from '../routes/job-bodies.ts';
 import { checkCallback, submitFor } from '../routes/submission.ts';
 import { type IdempotentRequest, idempotentRequest, jobOfKey, keepKey } from './idempotency.ts';
-import { preview, previewJson } from './preview.ts';
+import { gapsPreview, gapsPreviewSchema, preview, previewSchema } from './preview.ts';
+import { assetField, downloadBody } from './shapes.ts';
 
 /** A caller that waits longer asks again. */
 const SYNC_MS = 60_000;
@@ -37,13 +39,10 @@ const optionsOf = {
 };
 
 /** The body of a download. `clock`: which days are in the future. */
-function bodyOf(asset: Asset, { clock }: Pick<Parts, 'clock'>) {
+function bodyOf(asset: Asset, parts: Pick<Parts, 'clock'>) {
   // As a type the one with more fields, which are left out at run time.
   const fields = asset === 'option' ? optionFields : (stockFields as typeof optionFields);
-  return z.strictObject({ ...fields, ...optionsOf }).superRefine((body, context) => {
-    const range = { from: body.start_date, to: body.end_date };
-    checkFields(body, range, { from: 'start_date', to: 'end_date' }, clock, issuesTo(context));
-  });
+  return downloadBody(parts, fields, optionsOf);
 }
 
 const query = z.strictObject({
@@ -62,33 +61,32 @@ const accepted = z
   })
   .meta({ id: 'AcceptedDownload' });
 
-export function historySubmitRoutes(app: App, parts: Parts): void {
-  submitRoute(app, parts, 'option', { method: 'POST', url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' });
-  submitRoute(app, parts, 'stock', { method: 'POST', url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' });
-  submitRoute(app, parts, 'option', {
-    method: 'POST',
-    url: '/historical/option',
-    operationId: 'requestHistoricalOption',
-    tag: 'earlier paths',
+export function historySubmitRoutes(app: App, parts: Parts, watchKey: WatchKey): void {
+  const waits: Waits = { watchKey, open: new Set(), isEnding: false };
+  app.addHook('preClose', async () => {
+    waits.isEnding = true;
+    for (const end of waits.open) end();
   });
+  submitRoute(app, parts, 'option', { url: '/v1/historical/option', operationId: 'requestOptionHistory', tag: 'history' }, waits);
+  submitRoute(app, parts, 'stock', { url: '/v1/historical/stock', operationId: 'requestStockHistory', tag: 'history' }, waits);
+  submitRoute(app, parts, 'option', { url: '/historical/option', operationId: 'requestHistoricalOption', tag: 'earlier paths' }, waits);
   gapsRoute(app, parts);
-  // The calendar of a year is computed at its first use: the first request of ten years took 190 ms, each later one 50.
+  // The calendar of a year is computed at its first use: for ten years 12 ms, which the first request would wait for.
   app.addHook('onListen', async () => {
-    const to = parts.clock.now().toZonedDateTimeISO('America/New_York').toPlainDate();
-    planOf({
-      asset: 'option',
-      schema: 'quote',
-      interval: '15m',
-      root: 'SPY',
-      from: to.subtract({ years: 10 }).toString(),
-      to: to.toString(),
-    });
+    const today = parts.clock.now().toZonedDateTimeISO(usCalendar.timeZone).toPlainDate();
+    usCalendar.tradingDays(today.subtract({ years: 10 }).toString(), today.toString());
   });
 }
 
-function submitRoute(app: App, parts: Parts, asset: Asset, route: { method: 'POST'; url: string; operationId: string; tag: string }): void {
+interface Route {
+  url: string;
+  operationId: string;
+  tag: string;
+}
+
+function submitRoute(app: App, parts: Parts, asset: Asset, route: Route, waits: Waits): void {
   app.route({
-    method: route.method,
+    method: 'POST',
     url: route.url,
     config: { access: 'key' },
     schema: {
@@ -101,7 +99,7 @@ function submitRoute(app: App, parts: Parts, asset: Asset, route: { method: 'POS
       body: bodyOf(asset, parts).meta({
         examples: [{ root: 'AAPL', start_date: '2024-01-02', end_date: '2024-12-31', schema: 'quote', interval: '15m' }],
       }),
-      response: { 200: z.union([previewJson, jobStatus]), 202: accepted, ...problems },
+      response: { 200: z.union([previewSchema, jobStatus]), 202: accepted, ...problems },
     },
     async handler(request, reply) {
       const { body } = request;
@@ -109,15 +107,24 @@ function submitRoute(app: App, parts: Parts, asset: Asset, route: { method: 'POS
       const download = downloadOf(asset, body, { from, to });
       const { dry_run: isDryRun, mode } = request.query;
       if (isDryRun) return reply.code(200).send(await preview(parts, download, body.force_refresh === true));
-      demand(request, 'jobs', body.user);
+      const caller = demand(request, 'jobs', body.user);
+      async function accept(): Promise<Accepted> {
+        const idempotency =
+          body.idempotency_key === undefined ? undefined : idempotentRequest(caller.id, body.idempotency_key, [asset, body]);
+        const known = idempotency && (await jobOfKey(parts.db, idempotency, nowOf(parts.ledger)));
+        if (known !== undefined) return acceptedJson(known, download, 'joined', planOf(download).length);
+        const [accepted] = await submitAll(parts, request, [download], { ...body, idempotency });
+        return accepted as Accepted;
+      }
+      if (mode === 'async') return send(reply, await accept());
       // Whoever waits for the end reads the job.
-      if (mode === 'sync') usersFor(callerOf(request), 'read');
-      const idempotency =
-        body.idempotency_key === undefined ? undefined : idempotentRequest(callerOf(request).id, body.idempotency_key, [asset, body]);
-      const known = idempotency && (await jobOfKey(parts.db, idempotency, nowOf(parts.ledger)));
-      const answer =
-        known === undefined ? await submit(parts, request, download, { ...body, idempotency }) : acceptedJson(known, download, 'joined');
-      return mode === 'sync' ? answerAtEnd(parts, request, reply, answer) : send(reply, answer);
+      usersFor(caller, 'read');
+      const release = parts.streams.hold(caller);
+      try {
+        return await answerAtEnd(parts, waits, { request, reply, answer: await accept() });
+      } finally {
+        release();
+      }
     },
   });
 }
@@ -137,86 +144,86 @@ interface SubmitOptions {
 }
 
 /**
- * Commits the job of a download with its parts. The job alone counts against the quotas of the caller: a long download must not be refused for its own parts. Errors:
- * `InputError('history.no_trading_day')`, those of `submitFor`.
+ * Commits the jobs of downloads with their parts: within the quotas of the caller all together or none. The first job of each download alone counts: a long download must not be
+ * refused for its own parts. Errors: `InputError('history.no_trading_day')`, those of `submitFor` and `answersTo`.
  */
-async function submit(parts: Parts, request: FastifyRequest, download: Download, options: SubmitOptions): Promise<Accepted> {
+async function submitAll(
+  parts: Parts,
+  request: FastifyRequest,
+  downloads: readonly Download[],
+  options: SubmitOptions,
+): Promise<Accepted[]> {
   const { config, ledger } = parts;
   const { priority, user, callback_url, force_refresh: force, idempotency } = options;
   checkCallback(parts, callback_url);
-  const plan = planOf(download);
   const origin = { cause: 'user_request', rules: config.jobs.priority_rules, user } as const;
-  const requests = historyRequests(download, { force, priority, origin, config, plan });
-  const [main] = requests;
-  const { accepted: taken } = await submitFor(parts, callerOf(request), requests, {
-    callbackOf: (_, index) => (index === 0 ? callback_url : undefined),
-    unitOf: () => '',
-    isMain: (one) => one === main,
-    isCounted: (one) => one === main,
-    alongside: async (tx, answers) => {
-      const [answer] = answers;
-      if (idempotency !== undefined && answer !== undefined && answer.outcome !== 'refused')
-        await keepKey(tx, idempotency, answer.id, nowOf(ledger));
+  const asked = askFor(downloads, { force, priority, origin, config });
+  const mains = new Set(asked.map(({ requests: [main] }) => main));
+  const submitted = await submitFor(
+    parts,
+    callerOf(request),
+    asked.flatMap(({ requests }) => requests),
+    {
+      callbackOf: (one) => (mains.has(one) ? callback_url : undefined),
+      unitOf: () => '',
+      isMain: (one) => mains.has(one),
+      isCounted: (one) => mains.has(one),
+      alongside: async (tx, answers) => {
+        const [answer] = answers;
+        if (idempotency !== undefined && answer !== undefined && answer.outcome !== 'refused')
+          await keepKey(tx, idempotency, answer.id, nowOf(ledger));
+      },
     },
-  });
-  const one = taken.find(({ index }) => index === 0);
-  if (one === undefined) throw new TransientError('queue.full', 'the queue has no room for all parts of this download; ask again later');
-  return acceptedJson(one.answer.id, download, one.outcome, plan.length);
+  );
+  return answersTo(asked, submitted);
 }
 
-function acceptedJson(id: string, download: Download, outcome: Accepted['outcome'], items = planOf(download).length): Accepted {
-  const { asset, schema, interval, root, from, to } = download;
-  const what = `${root} ${asset} ${schema}${interval === '1d' ? '' : ` ${interval}`} from ${from} to ${to}`;
-  return {
-    status: 'accepted',
-    job_id: id,
-    message: outcome === 'queued' ? `the download of ${what} is queued` : `the download of ${what} was asked for before; this is its job`,
-    status_url: `/v1/jobs/${id}`,
-    total_items: items,
-    outcome,
-  };
+/** The requests of this gateway that wait for the end of their jobs. */
+interface Waits {
+  watchKey: WatchKey;
+  /** What ends them. */
+  open: Set<() => void>;
+  /** The gateway stops. */
+  isEnding: boolean;
 }
 
-/** Answers 200 with the job when it ends within a minute, else 202. */
-async function answerAtEnd(parts: Parts, request: FastifyRequest, reply: FastifyReply, answer: Accepted) {
-  const { db, live, estimator } = parts;
+/** Answers 200 with the job when it ends within a minute, else 202: at once when the caller has gone, its key is in force no more, or the gateway stops. */
+async function answerAtEnd(
+  { db, live, estimator }: Parts,
+  waits: Waits,
+  { request, reply, answer }: { request: FastifyRequest; reply: FastifyReply; answer: Accepted },
+) {
+  const caller = callerOf(request);
   const until = performance.now() + SYNC_MS;
-  let isClosed = false;
+  let isOver = waits.isEnding || reply.raw.destroyed;
   let changed = Promise.withResolvers<void>();
-  reply.raw.once('close', () => {
-    isClosed = true;
+  const end = (): void => {
+    isOver = true;
     changed.resolve();
-  });
+  };
+  reply.raw.once('close', end);
+  waits.open.add(end);
+  const unwatch = waits.watchKey(caller, end);
   const stopListening = live.onStatus(answer.job_id, () => changed.resolve());
   try {
     for (;;) {
-      const { job, toEstimate } = await visibleJob(db, callerOf(request), answer.job_id);
+      const { job, toEstimate } = await visibleJob(db, caller, answer.job_id);
       if (!isLive(job.state)) {
         const [estimate] = await estimator.estimate([toEstimate]);
         return reply.code(200).send(statusOf(job, estimate?.completionSeconds ?? null));
       }
-      if (isClosed || performance.now() > until) return send(reply, answer);
-      await Promise.race([changed.promise, delay(READ_MS)]);
+      if (isOver || performance.now() > until) return send(reply, answer);
+      await Promise.race([changed.promise, delay(READ_MS, undefined, { ref: false })]);
       changed = Promise.withResolvers<void>();
     }
   } finally {
     stopListening();
+    unwatch();
+    waits.open.delete(end);
   }
 }
 
-const gapsBody = (parts: Pick<Parts, 'clock'>) =>
-  z
-    .strictObject({
-      dataset: z.enum(['option', 'stock']),
-      ...optionFields,
-      priority: common.priority,
-      user: common.user,
-      callback_url: common.callback_url,
-    })
-    .superRefine((body, context) => {
-      const range = { from: body.start_date, to: body.end_date };
-      checkFields(body, range, { from: 'start_date', to: 'end_date' }, parts.clock, issuesTo(context));
-    });
+const gapsBody = (parts: Pick<Parts, 'clock'>) => downloadBody(parts, optionFields, { dataset: assetField, ...common });
 
 function gapsRoute(app: App, parts: Parts): void {
   app.route({
@@ -227,19 +234,23 @@ function gapsRoute(app: App, parts: Parts): void {
       operationId: 'fillHistoryGaps',
       summary: 'Download the days of a range that are missing, failed or partial',
       description:
-        'A job for each range of such days; 202, with no job where nothing is missing. `callback_url` is called for each job. Of very many ranges one job is made, which skips what is stored.',
+        'A job for each range of such days; 202, with no job where nothing is missing. 200: the preview of `dry_run`. `callback_url` is called for each job. Of very many ranges one job is made, which skips what is stored.',
       tags: ['history'],
+      querystring: z.strictObject({ dry_run: flag.default(false).describe('true: answers what it would do, and asks for nothing') }),
       body: gapsBody(parts),
-      response: { 202: z.object({ days: z.int().describe('Days that are asked for'), jobs: z.array(accepted) }), ...problems },
+      response: {
+        200: gapsPreviewSchema,
+        202: z.object({ days: z.int().describe('Days that are asked for'), jobs: z.array(accepted) }),
+        ...problems,
+      },
     },
     async handler(request, reply) {
       const { dataset, start_date: from, end_date: to, ...body } = request.body;
-      demand(request, 'jobs', body.user);
       const download = downloadOf(dataset, body, { from, to });
       const { days, downloads } = gapsOf(download, await readCoverage(parts.db, download, parts.clock.now()));
-      const jobs: Accepted[] = [];
-      // One after the other: each is a transaction, and there are ten at most.
-      for (const one of downloads) jobs.push(await submit(parts, request, one, body));
+      if (request.query.dry_run) return reply.code(200).send({ days: days.length, ...(await gapsPreview(parts, download, downloads)) });
+      demand(request, 'jobs', body.user);
+      const jobs = downloads.length === 0 ? [] : await submitAll(parts, request, downloads, body);
       return reply.code(202).send({ days: days.length, jobs });
     },
   });

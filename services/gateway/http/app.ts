@@ -9,7 +9,7 @@ import type { Estimator } from '../../ledger/read/estimate.ts';
 import type { Admission } from '../../logins/admission.ts';
 import type { Bus } from '../../platform/bus/bus.ts';
 import type { Clock } from '../../platform/clock.ts';
-import type { Config } from '../../platform/config/load.ts';
+import type { Config, LoadedConfig } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
 import type { Logger } from '../../platform/log/log.ts';
 import type { Refusals } from '../../platform/refusals.ts';
@@ -24,6 +24,8 @@ export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerRespo
 
 export interface Parts {
   config: Config;
+  /** Where each value comes from, where it was loaded. */
+  loaded: LoadedConfig | undefined;
   clock: Clock;
   log: Logger;
   db: Database;

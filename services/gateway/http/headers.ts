@@ -18,6 +18,21 @@ export const DOCS_POLICY = policyOf({
   'frame-ancestors': "'none'",
 });
 
+/** The dashboard: its own files alone, and styles of its libraries by a nonce. `nonce`: of the page; its files need none. */
+export const dashboardPolicy = (nonce?: string): string =>
+  policyOf({
+    'default-src': "'none'",
+    'script-src': "'self'",
+    'style-src': nonce === undefined ? "'self'" : `'self' 'nonce-${nonce}'`,
+    'img-src': "'self' data:",
+    'connect-src': "'self'",
+    'worker-src': "'self'",
+    'font-src': "'self'",
+    'base-uri': "'none'",
+    'form-action': "'none'",
+    'frame-ancestors': "'none'",
+  });
+
 function policyOf(directives: Record<string, string>): string {
   return Object.entries(directives)
     .map(([name, sources]) => `${name} ${sources}`)
@@ -36,7 +51,7 @@ export function addHeaders(server: Server, { isEncrypted }: { isEncrypted: boole
   server.prependListener('request', (request, response) => secure(request, response, () => {}));
 }
 
-/** Lets pages of the configured origins call, with a key that they send themselves; cookies are not needed. None configured: the browser refuses them all. */
+/** Lets pages of the configured origins call, with a key that they send themselves; the cookie of a session is of no use to them. None configured: the browser refuses them all. */
 export async function allowOrigins(app: App, { origins }: Config['gateway']['cors']): Promise<void> {
   if (origins.length === 0) return;
   await app.register(cors, {

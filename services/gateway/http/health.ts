@@ -6,17 +6,19 @@ import type { App, Parts } from './app.ts';
 import type { HttpMetrics } from './metrics.ts';
 import { problems } from './schemas.ts';
 
-const ready = z.object({
-  status: z.enum(['ok', 'unavailable']),
-  database: z.boolean().describe('Whether it takes writes'),
-  broker: z.boolean(),
-  subscriptions: z.boolean().describe('Whether the broker has granted all of them and delivers'),
-  missing: z.array(z.string()).describe('Subscriptions that are not granted, or do not deliver what the gateway itself has published'),
-  clock_offset_s: z
-    .number()
-    .nullable()
-    .describe("Seconds by which this machine's clock is ahead of the database's; no fault, since the work goes by the database's"),
-});
+const ready = z
+  .object({
+    status: z.enum(['ok', 'unavailable']),
+    database: z.boolean().describe('Whether it takes writes'),
+    broker: z.boolean(),
+    subscriptions: z.boolean().describe('Whether the broker has granted all of them and delivers'),
+    missing: z.array(z.string()).describe('Subscriptions that are not granted, or do not deliver what the gateway itself has published'),
+    clock_offset_s: z
+      .number()
+      .nullable()
+      .describe("Seconds by which this machine's clock is ahead of the database's; no fault, since the work goes by the database's"),
+  })
+  .meta({ id: 'Readiness' });
 
 export function healthRoutes(app: App, { clock, db, bus }: Parts, metrics: HttpMetrics): void {
   const takesWrites = createReadiness(db);

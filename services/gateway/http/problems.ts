@@ -51,11 +51,14 @@ export class RefusedError extends StockmeshError {
 
 /** Valid input that names a thing that does not exist, or that is not in the right state. Every other `InputError` is a 400. */
 const CONFLICTS = new Set(['job.ended', 'job.live', 'job.superseded', 'request.idempotency_conflict', 'history.incomplete']);
+/** What was looked at before has changed meanwhile. */
+const CHANGED = new Set(['portfolio.changed']);
 const RETRY_SECONDS = 2;
 
 export function statusOf(error: unknown): number {
   if (error instanceof RefusedError) return error.status;
-  if (error instanceof InputError) return error.code.endsWith('.unknown') ? 404 : CONFLICTS.has(error.code) ? 409 : 400;
+  if (error instanceof InputError)
+    return error.code.endsWith('.unknown') ? 404 : CONFLICTS.has(error.code) ? 409 : CHANGED.has(error.code) ? 412 : 400;
   if (error instanceof TransientError) return 503;
   if (error instanceof PermanentError) return 422;
   const status = (error as Partial<FastifyError> | null)?.statusCode;
@@ -233,13 +236,19 @@ function flatten(issue: Issue, given: unknown): Issue[] {
 }
 
 function valueAt(path: readonly PropertyKey[], given: unknown): unknown {
-  return path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key], given);
+  // A parameter may be a list of texts, separated by commas.
+  return path.reduce<unknown>(
+    (at, key) => (typeof at === 'string' ? at.split(',')[Number(key)] : (at as Record<PropertyKey, unknown> | null | undefined)?.[key]),
+    given,
+  );
 }
 
 function described({ path, message }: Issue, given: unknown): { field: string; message: string } {
   const value = valueAt(path, given);
   const field = path.map(String).join('.');
-  if (value === undefined) return { field, message: path.length === 0 ? message : `is missing: ${message}` };
+  // Of what is missing zod says that it is "undefined", and no valid option.
+  const needed = message.replace(/^Invalid (input|option): expected (.*?)(, received undefined)?$/, 'it must be $2');
+  if (value === undefined) return { field, message: path.length === 0 ? message : `is missing: ${needed}` };
   const text = JSON.stringify(value);
   return { field, message: `is ${text.length > 80 ? `${text.slice(0, 80)}…` : text}: ${message}` };
 }

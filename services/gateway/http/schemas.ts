@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { day, userId } from '../../job-types/job-type.ts';
 import { QUEUES, STATES } from '../../ledger/job.ts';
 import { ITEM_STATES } from '../../ledger/run/items.ts';
+import { decimalText } from '../../platform/text/decimal.ts';
 import { PROBLEM_TYPE, problemSchema } from './problems.ts';
 
 /** ISO 8601 in UTC outside, a `Date` inside. */
@@ -18,7 +19,7 @@ export { day, userId };
 export const queue = z.enum(QUEUES);
 export const state = z.enum(STATES);
 export const itemState = z.enum(ITEM_STATES);
-export const limit = (standard: number, most: number) => z.coerce.number().int().min(1).max(most).default(standard);
+export const limit = (standard: number, most: number) => decimalText(z.number().int().min(1).max(most).default(standard));
 /** `true` or `false` in a query. */
 export const flag = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], error: 'write true or false' });
 
@@ -55,10 +56,11 @@ export const jobSummary = z
     started_at: instant.nullable(),
     ended_at: instant.nullable(),
     reason: z.string().nullable().describe('Why it ended other than completed, or waits for its next attempt'),
+    code: z.string().nullable().describe('Why it ended other than completed, for programs'),
   })
   .meta({ id: 'JobSummary' });
 
-const itemCounts = z
+export const itemCounts = z
   .object({
     pending: z.int(),
     done: z.int(),
@@ -93,6 +95,16 @@ export const jobStatus = z
   })
   .meta({ id: 'JobStatus' });
 
+const jobLink = z
+  .object({
+    id: z.string(),
+    type: z.string(),
+    symbol: z.string().nullable(),
+    state,
+    is_part: z.boolean().describe('One is a part of the other, whose items are counted there'),
+  })
+  .meta({ id: 'JobLink' });
+
 export const jobDetail = jobSummary
   .extend({
     payload: z.unknown(),
@@ -103,7 +115,6 @@ export const jobDetail = jobSummary
         'How it came to its priority: `text`, the `user` whose request gave it, and if it was scored its factors. null: as for `score`',
       ),
     triggered_by: z.string().nullable().describe('null: as for `score`'),
-    code: z.string().nullable().describe('Why it ended other than completed, for programs'),
     result: z.unknown().describe('A key of a user sees what says nothing of other users'),
     attempts: z
       .array(
@@ -117,9 +128,10 @@ export const jobDetail = jobSummary
           reason: z.string().nullable(),
         }),
       )
-      .describe('Those that did not complete'),
+      .describe('All that have ended; the one that completed is the last'),
     subscribers: z.array(z.string()),
-    needs: z.array(z.object({ id: z.string(), state, is_part: z.boolean().describe('Its items count as items of this job') })),
+    needs: z.array(jobLink).describe('Jobs that it waits for, or waited for'),
+    dependents: z.array(jobLink).describe('Jobs that wait for it, or waited for it'),
     items: itemCounts,
     position: z.int().nullable().describe('Jobs that are claimed before it'),
     ...jobStatus.shape,

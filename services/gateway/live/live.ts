@@ -18,10 +18,12 @@ export interface LiveClient {
 
 export interface Live {
   /**
-   * Sends a client the events since `lastEventId`, or without one the present state (statistics, alerts, instances), then every event as it happens. Returns the
-   * function that detaches the client.
+   * Sends a client the events since `lastEventId`, or without one the present state (statistics, alerts, instances), then every event as it happens, and `broker` when
+   * this process loses the broker, from which all of them come, and when it has it again. Returns the function that detaches the client.
    */
   attach(client: LiveClient, lastEventId: string | undefined): () => void;
+  /** What each instance that is online says of itself, by `service/instance`. */
+  presence(): ReadonlyMap<string, Body<'presence'>>;
   /** Calls back with every status of one job. */
   onStatus(jobId: string, callback: (status: Body<'status'>) => void): () => void;
   /** Calls back when any job has ended, with its id. */
@@ -35,7 +37,7 @@ const QUEUE_LIMIT = 50_000;
 const ENDED = new RegExp(`"state":"(${END_STATES.join('|')})"`);
 const ID = /"id":"([0-9a-f-]{36})"/;
 
-type LiveBus = Pick<Bus, 'subscribe' | 'onDoorbell'>;
+type LiveBus = Pick<Bus, 'subscribe' | 'onDoorbell' | 'onState' | 'state'>;
 
 /** Requests of this process that wait for a message. */
 interface Waiting {
@@ -60,6 +62,9 @@ export function createLive(bus: LiveBus): Live {
   const spread = spreadTo(clients, recent.add);
   const state = keepState(bus, spread);
   const subscriptions = [...state.subscriptions, ...passOn(bus, spread, waiting)];
+  const stopWatching = bus.onState((broker) => {
+    for (const client of clients) client.send(frameOf('broker', { state: broker }));
+  });
 
   return {
     attach(client, lastEventId) {
@@ -71,9 +76,11 @@ export function createLive(bus: LiveBus): Live {
         client.send(frameOf(lastEventId === undefined ? 'hello' : 'reset', { at: here }, here));
         for (const event of state.present().flatMap((one) => client.view(one) ?? [])) client.send(frameOf(event.type, event.body));
       }
+      if (bus.state === 'offline') client.send(frameOf('broker', { state: bus.state }));
       clients.add(client);
       return () => clients.delete(client);
     },
+    presence: () => state.instances,
     onStatus(jobId, callback) {
       const callbacks = waiting.status.getOrInsertComputed(jobId, () => new Set());
       callbacks.add(callback);
@@ -87,6 +94,7 @@ export function createLive(bus: LiveBus): Live {
       return () => waiting.ended.off('ended', callback);
     },
     async close() {
+      stopWatching();
       await Promise.all(subscriptions.map((subscription) => subscription.close()));
     },
   };
@@ -116,14 +124,22 @@ function spreadTo(clients: ReadonlySet<LiveClient>, add: (bytes: number, read: (
 }
 
 /** Keeps the newest statistics, alerts and instances for clients that connect later. */
-function keepState(bus: LiveBus, spread: Spread): { present(): LiveEvent[]; subscriptions: Subscription[] } {
-  const instances = new Map<string, LiveEvent>();
+function keepState(
+  bus: LiveBus,
+  spread: Spread,
+): { present(): LiveEvent[]; instances: ReadonlyMap<string, Body<'presence'>>; subscriptions: Subscription[] } {
+  const instances = new Map<string, Body<'presence'>>();
   const alerts = new Map<string, LiveEvent>();
   let stats: LiveEvent | undefined;
   // One message at a time: the states of an alert must not overtake each other.
   const oneByOne = { concurrency: 1, queueLimit: QUEUE_LIMIT };
   return {
-    present: () => [...(stats === undefined ? [] : [stats]), ...alerts.values(), ...instances.values()],
+    instances,
+    present: () => [
+      ...(stats === undefined ? [] : [stats]),
+      ...alerts.values(),
+      ...Array.from(instances.values(), (body): LiveEvent => ({ type: 'presence', body })),
+    ],
     subscriptions: [
       bus.subscribe('stats', oneByOne, ({ body }) => {
         stats = { type: 'stats', body };
@@ -136,7 +152,7 @@ function keepState(bus: LiveBus, spread: Spread): { present(): LiveEvent[]; subs
       }),
       watchPresence(bus, (body) => {
         const event: LiveEvent = { type: 'presence', body };
-        if (body.state === 'online') instances.set(`${body.service}/${body.instance}`, event);
+        if (body.state === 'online') instances.set(`${body.service}/${body.instance}`, body);
         else instances.delete(`${body.service}/${body.instance}`);
         spread.read(event);
       }),

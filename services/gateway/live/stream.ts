@@ -38,7 +38,7 @@ export function streamRoutes(app: App, { db, live, log, streams }: Parts, watchK
       operationId: 'streamEvents',
       summary: 'The live stream',
       description:
-        'Server-sent events: the messages of the mesh, each with the content of its MQTT topic. A new stream begins with `hello`, the present statistics, alerts and instances. A stream that comes back with `Last-Event-ID` gets the events that it missed, or `reset` when they are not kept any more. A reader that is too slow gets `cut` with the reason as its last event. With the key of a user you get the events of that user’s jobs and portfolio, and of the data of all symbols.',
+        'Server-sent events: the messages of the mesh, each with the content of its MQTT topic. A new stream begins with `hello`, the present statistics, alerts and instances. A stream that comes back with `Last-Event-ID` gets the events that it missed, or `reset` when they are not kept any more. `broker` says that the gateway has lost the broker, from which all other events come, and that it has it again: what happened meanwhile was not heard. A reader that is too slow gets `cut` with the reason as its last event. With the key of a user you get the events of that user’s jobs and portfolio, and of the data of all symbols.',
       tags: ['live'],
       querystring: z.strictObject({ types: types.optional(), symbol: SymbolSchema.optional(), token: streamToken }),
       headers: z.object({ 'last-event-id': z.string().max(100).optional() }),
@@ -87,7 +87,7 @@ async function visibleTo(caller: Caller, db: Sql): Promise<LiveClient['view']> {
       case 'data':
         return withoutCount(event);
       case 'status':
-        return mine.has(event.body.id) ? event : undefined;
+        return mine.has(event.body.id) ? withoutOthers(event, users) : undefined;
       case 'job':
         if (event.body.user === undefined || !users.includes(event.body.user)) return undefined;
         remember(event.body.id);
@@ -107,6 +107,12 @@ function withoutCount(event: LiveEvent & { type: 'data' }): SeenEvent {
   if (event.body.kind !== rankType.dataKinds[0]) return event;
   const { rows: _, ...body } = event.body;
   return { type: 'data', body };
+}
+
+/** Who asked first may be another user, whose priority it may be. */
+function withoutOthers(event: LiveEvent & { type: 'status' }, users: readonly string[]): SeenEvent {
+  const { user, ...body } = event.body;
+  return user === undefined || users.includes(user) ? event : { type: 'status', body };
 }
 
 /** A job that is announced again may have become more urgent through another user's request. */

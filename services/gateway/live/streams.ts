@@ -9,6 +9,8 @@ import { RefusedError } from '../http/problems.ts';
 import { openStream, type Stream } from './sse.ts';
 
 export interface Streams {
+  /** Counts a request that waits as a stream does, such as one for the end of a job, until the function that it gives is called. Errors: as `open`. */
+  hold(caller: Caller): () => void;
   /**
    * Takes the response over as an event stream of this caller. Errors: `RefusedError('events.too_many_of_key' | 'events.too_many_of_user')`,
    * `TransientError('events.too_many')`.
@@ -30,38 +32,44 @@ export function createStreams(
   let size = 0;
   let cut = 0;
 
-  return {
-    open(reply, { id, scopes }) {
-      if (size >= max_clients)
-        throw new TransientError('events.too_many', `${max_clients} event streams are open (gateway.events.max_clients); close one`);
-      const holders = [`key ${id}`, ...usersOf(scopes).map((user) => `user ${user}`)];
+  function hold({ id, scopes }: Caller): () => void {
+    if (size >= max_clients)
+      throw new TransientError('events.too_many', `${max_clients} event streams are open (gateway.events.max_clients); close one`);
+    const holders = [`key ${id}`, ...usersOf(scopes).map((user) => `user ${user}`)];
+    for (const holder of holders) {
+      const [kind, most] = holder.startsWith('key ') ? (['key', max_per_key] as const) : (['user', max_per_user] as const);
+      if ((counts.get(holder) ?? 0) < most) continue;
+      const quota = `gateway.events.max_per_${kind}`;
+      throw new RefusedError(429, `events.too_many_of_${kind}`, `${holder} has ${most} event streams open (${quota}); close one`, {
+        retryAfterSeconds: RETRY_SECONDS,
+        quota,
+      });
+    }
+    size++;
+    for (const holder of holders) counts.set(holder, (counts.get(holder) ?? 0) + 1);
+    return () => {
+      size--;
       for (const holder of holders) {
-        const [kind, most] = holder.startsWith('key ') ? (['key', max_per_key] as const) : (['user', max_per_user] as const);
-        if ((counts.get(holder) ?? 0) < most) continue;
-        const quota = `gateway.events.max_per_${kind}`;
-        throw new RefusedError(429, `events.too_many_of_${kind}`, `${holder} has ${most} event streams open (${quota}); close one`, {
-          retryAfterSeconds: RETRY_SECONDS,
-          quota,
-        });
+        const left = (counts.get(holder) as number) - 1;
+        if (left === 0) counts.delete(holder);
+        else counts.set(holder, left);
       }
+    };
+  }
+
+  return {
+    hold,
+    open(reply, caller) {
+      const release = hold(caller);
       const stream = openStream(reply, {
         heartbeatMs: heartbeat * 1000,
         maxBehind: max_behind,
         onCut(reason) {
           cut++;
-          log.info({ key: id }, `an event stream was cut: ${reason}`);
+          log.info({ key: caller.id }, `an event stream was cut: ${reason}`);
         },
       });
-      size++;
-      for (const holder of holders) counts.set(holder, (counts.get(holder) ?? 0) + 1);
-      void stream.closed.then(() => {
-        size--;
-        for (const holder of holders) {
-          const left = (counts.get(holder) as number) - 1;
-          if (left === 0) counts.delete(holder);
-          else counts.set(holder, left);
-        }
-      });
+      void stream.closed.then(release);
       return stream;
     },
     get size() {

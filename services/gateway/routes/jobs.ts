@@ -1,21 +1,17 @@
 /** `/v1/jobs`: asking for work, and reading jobs. */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { JOB_TYPES } from '../../job-types/index.ts';
-import type { JobType } from '../../job-types/job-type.ts';
 import { acceptedJson, refusalJson } from '../../ledger/enqueue/submit.ts';
 import type { Estimate } from '../../ledger/read/estimate.ts';
-import { listJobs } from '../../ledger/read/jobs.ts';
 import { secondsLeft } from '../../ledger/read/pace.ts';
 import { jobStatus as statusOf } from '../../ledger/read/status.ts';
 import { listItems } from '../../ledger/run/items.ts';
-import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
-import { callerOf, demand, demandForBody, oneUser, ownUsers } from '../auth/access.ts';
-import { type SeenJob, scoreAsSeen, summariesAsSeen, visibleJob } from '../auth/visible-job.ts';
+import { callerOf, demand, demandForBody, ownUsers } from '../auth/access.ts';
+import { type SeenJob, scoreAsSeen, visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
-import { instant, itemState, jobDetail, jobId, jobStatus, jobSummary, limit, problems, queue, state, userId } from '../http/schemas.ts';
+import { instant, itemState, jobDetail, jobId, jobStatus, limit, problems, queue, state } from '../http/schemas.ts';
 import { callbacksOf } from '../webhooks/callbacks.ts';
 import { jobBodies } from './job-bodies.ts';
 import { checkCallback, submitFor } from './submission.ts';
@@ -48,19 +44,20 @@ const refusal = z
   .object({ request: z.int(), type: z.string(), symbol: z.string().nullable(), code: z.string(), reason: z.string() })
   .meta({ id: 'RefusedJob' });
 
+const { schema, holderOf, requestsOf } = jobBodies();
+const jobRequest = schema.meta({ id: 'JobRequest' });
+
 const params = z.strictObject({ id: jobId });
 
-export function jobRoutes(app: App, parts: Parts, types: readonly JobType[] = JOB_TYPES): void {
-  submitRoute(app, parts, types);
-  listRoute(app, parts);
+export function jobRoutes(app: App, parts: Parts): void {
+  submitRoute(app, parts);
   detailRoutes(app, parts);
   itemsRoute(app, parts);
   callbacksRoute(app, parts);
 }
 
-function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
+function submitRoute(app: App, parts: Parts): void {
   const { config, clock, db } = parts;
-  const { schema, holderOf, requestsOf } = jobBodies(types);
 
   app.route({
     method: 'POST',
@@ -72,7 +69,7 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
       description:
         'One request, or up to 100 as `{"jobs": […]}`, of at most 2,000 jobs: all are committed together when this answers 202. Work that is live already is joined, not done twice. A queue without room, and a quota that is used up, refuse what does not fit; when all is refused, the answer is 503 or 429.',
       tags: ['jobs'],
-      body: z.union([schema, z.strictObject({ jobs: z.array(schema).min(1).max(MOST_REQUESTS) })]),
+      body: z.union([jobRequest, z.strictObject({ jobs: z.array(jobRequest).min(1).max(MOST_REQUESTS) })]),
       response: { 202: z.object({ jobs: z.array(accepted), refused: z.array(refusal) }), ...problems },
     },
     async handler(request, reply) {
@@ -107,48 +104,6 @@ function submitRoute(app: App, parts: Parts, types: readonly JobType[]): void {
       }));
       if (jobs.length === 1 && jobs[0] !== undefined) reply.header('location', jobs[0].status_url);
       return reply.code(202).send({ jobs, refused: refused.map((one) => ({ request: bodyOf[one.index] as number, ...refusalJson(one) })) });
-    },
-  });
-}
-
-function listRoute(app: App, { db, ledger }: Parts): void {
-  const type = z.enum(Object.keys(ledger.types) as [string, ...string[]]);
-
-  app.route({
-    method: 'GET',
-    url: '/v1/jobs',
-    config: { access: 'key' },
-    schema: {
-      operationId: 'listJobs',
-      summary: 'Jobs, newest first',
-      tags: ['jobs'],
-      querystring: z.strictObject({
-        state: state.optional(),
-        queue: queue.optional(),
-        type: type.optional(),
-        symbol: SymbolSchema.optional(),
-        user: userId.optional().describe('Only jobs that this user waits for'),
-        limit: limit(50, 500),
-        cursor: jobId.optional().describe('`next` of the page before'),
-      }),
-      response: {
-        200: z.object({
-          jobs: z.array(jobSummary),
-          next: z.string().nullable().describe('`cursor` of the next page; null on the last one'),
-        }),
-        ...problems,
-      },
-    },
-    async handler(request) {
-      const { limit: most, cursor: before, ...filter } = request.query;
-      const caller = callerOf(request);
-      const viewers = ownUsers(caller, 'read');
-      const user = filter.user ?? oneUser(caller);
-      if (viewers !== undefined) demand(request, 'read', user);
-      // Reads one row more than the limit, to know whether there is a next page.
-      const found = await listJobs(db, { ...filter, user, before, limit: most + 1 });
-      const { rows, next } = pageOf(found, most, ({ id }) => id);
-      return { jobs: await summariesAsSeen(db, rows, viewers), next };
     },
   });
 }

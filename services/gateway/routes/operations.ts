@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { nowOf } from '../../ledger/job.ts';
 import { listJobs } from '../../ledger/read/jobs.ts';
 import { readMeshMetrics } from '../../ledger/read/metrics.ts';
+import { countJobs } from '../../ledger/read/search.ts';
 import { readLoginToJobsP95 } from '../../logins/latency.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
 import { readHeldFreshness } from '../../market/freshness/held.ts';
@@ -17,19 +18,23 @@ import { freshnessCounts } from './symbols.ts';
 
 const MOST_RUNNING = 500;
 
-const alert = z.object({
-  name: z.string(),
-  state: z.enum(['raised', 'cleared']),
-  value: z.number(),
-  threshold: z.number(),
-  since: instant,
-  text: z.string(),
-});
-const autoFetch = z.object({
-  enabled: z.boolean(),
-  changed_by: z.string().nullable(),
-  changed_at: instant.nullable(),
-});
+const alert = z
+  .object({
+    name: z.string(),
+    state: z.enum(['raised', 'cleared']),
+    value: z.number(),
+    threshold: z.number(),
+    since: instant,
+    text: z.string(),
+  })
+  .meta({ id: 'Alert' });
+const autoFetch = z
+  .object({
+    enabled: z.boolean(),
+    changed_by: z.string().nullable(),
+    changed_at: instant.nullable(),
+  })
+  .meta({ id: 'AutoFetch' });
 
 const stats = z.object({
   at: instant,
@@ -100,7 +105,7 @@ function statsRoute(app: App, { db, ledger, config }: Parts): void {
   });
 }
 
-function workersRoute(app: App, { db, ledger }: Parts): void {
+function workersRoute(app: App, { db, ledger, live }: Parts): void {
   app.route({
     method: 'GET',
     url: '/v1/workers',
@@ -120,17 +125,40 @@ function workersRoute(app: App, { db, ledger }: Parts): void {
               started_at: instant,
               heartbeat_at: instant,
               clock_offset_s: z.number().nullable().describe("Seconds by which its machine's clock is ahead of the database's"),
+              version: z.string().nullable().describe('null, as the next three: it is not heard over the broker'),
+              name: z.string().nullable(),
+              capabilities: z.array(z.string()).nullable(),
+              degraded: z.array(z.string()).nullable().describe('What it cannot do at present, in words'),
               jobs: z.array(jobSummary),
             }),
           ),
+          running: z.int().describe('Running jobs of all; each instance names at most 500 of them together'),
         }),
         ...problems,
       },
     },
     async handler() {
       const since = new Date(nowOf(ledger).getTime() - ledger.leaseSeconds * 1000);
-      const [instances, running] = await Promise.all([listInstances(db, since), listJobs(db, { state: 'running', limit: MOST_RUNNING })]);
-      return { instances: instances.map((one) => ({ ...one, jobs: running.filter(({ worker }) => worker === one.instance) })) };
+      const [instances, running, { counts }] = await Promise.all([
+        listInstances(db, since),
+        listJobs(db, { state: 'running', limit: MOST_RUNNING }),
+        countJobs(db, { states: ['running'] }),
+      ]);
+      const heard = live.presence();
+      return {
+        running: counts.running ?? 0,
+        instances: instances.map((one) => {
+          const { version = null, name = null, capabilities, degraded } = heard.get(`${one.service}/${one.instance}`) ?? {};
+          const isHeard = version !== null;
+          return {
+            ...one,
+            ...{ version, name },
+            capabilities: isHeard ? (capabilities ?? []) : null,
+            degraded: isHeard ? (degraded ?? []) : null,
+            jobs: running.filter(({ worker }) => worker === one.instance),
+          };
+        }),
+      };
     },
   });
 }

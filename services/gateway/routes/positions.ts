@@ -1,12 +1,23 @@
 /** `/v1/users/{id}/positions`: the option positions that exit mode ranks. */
 import { z } from 'zod';
-import { listPositions, PositionInput, removePosition, replacePositions } from '../../market/options/store/positions.ts';
+import { POSITION_COLUMNS, positionValueJson, readPositionValues } from '../../market/options/store/position-values.ts';
+import {
+  listPositions,
+  PositionInput,
+  removePosition,
+  replacePositions,
+  type StoredPosition,
+} from '../../market/options/store/positions.ts';
+import { positionsVersion, requireVersion } from '../../market/portfolios/version.ts';
 import { InputError } from '../../platform/errors.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
+import { csvOf } from '../../platform/text/csv.ts';
 import { demand } from '../auth/access.ts';
 import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
+import { format, sendCsv, wantsCsv } from '../http/csv.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
+import { etagOf, ifMatch } from '../portfolios/versions.ts';
 
 const MOST_POSITIONS = 1000;
 
@@ -34,6 +45,15 @@ const position = z
       .nullable()
       .describe(given.stop.description ?? ''),
     opened_at: instant,
+    mid: z
+      .number()
+      .nullable()
+      .describe('Between bid and ask, dollars a share, in the newest ranking that has the contract; null: none has'),
+    quoted_at: instant.nullable(),
+    simulated: z.boolean().describe('true for made-up quotes'),
+    value: z.number().nullable().describe('Dollars: mid × contracts × 100 shares'),
+    profit: z.number().nullable().describe('The same less what was paid'),
+    profit_pct: z.number().nullable(),
   })
   .meta({ id: 'OptionPosition' });
 const positions = z.object({ user: z.string(), positions: z.array(position).describe('In the order in which they were given') });
@@ -55,12 +75,18 @@ function wholeRoutes(app: App, { db, clock }: Parts): void {
       summary: "A user's option positions",
       tags: ['users'],
       params,
+      querystring: z.strictObject({ format }),
       response: { 200: positions, ...problems },
     },
-    async handler(request) {
+    async handler(request, reply) {
       const user = request.params.id;
       demand(request, 'read', user);
-      return { user, positions: await listPositions(db, user) };
+      // Before they are read: what changes in between is noticed by the next change, and not taken for what was shown.
+      reply.header('etag', etagOf(await positionsVersion(db, user)));
+      const stored = await listPositions(db, user);
+      const all = await valued(db, stored);
+      if (wantsCsv(request)) return sendCsv(reply, `${user}-positions`, csvOf(POSITION_COLUMNS, all));
+      return { user, positions: all };
     },
   });
 
@@ -72,25 +98,33 @@ function wholeRoutes(app: App, { db, clock }: Parts): void {
       operationId: 'replacePositions',
       summary: "Replace a user's option positions",
       description:
-        'As a whole, in one transaction; they get new ids. An empty list takes everything away. A contract that has expired is refused unless the user holds it already; a run of mode exit names it in `left_out`. The next run of mode exit ranks them.',
+        'As a whole, in one transaction; they get new ids. An empty list takes everything away. A contract that has expired is refused unless the user holds it already; a run of mode exit names it in `left_out`. The next run of mode exit ranks them. With `if-match` (the `etag` of GET) positions that were changed meanwhile are left as they are: 412 `portfolio.changed`.',
       tags: ['users'],
       params,
+      headers: ifMatch,
       body: z.strictObject({ positions: z.array(PositionInput).max(MOST_POSITIONS) }),
       response: { 200: positions, ...problems },
     },
-    async handler(request) {
+    async handler(request, reply) {
       const user = request.params.id;
       demand(request, 'admin', user);
       const now = new Date(clock.now().epochMilliseconds);
-      const stored = await db.transaction(async (tx) => {
+      const { stored, version } = await db.transaction(async (tx) => {
+        await requireVersion(tx, user, positionsVersion, request.headers['if-match']);
         await replacePositions(tx, user, request.body.positions, now);
         const details = `positions: ${request.body.positions.length}`;
         recordChange(tx, actorOf(request), { action: 'positions.replace', target: `user:${user}`, details });
-        return listPositions(tx, user);
+        return { stored: await listPositions(tx, user), version: await positionsVersion(tx, user) };
       });
-      return { user, positions: stored };
+      reply.header('etag', etagOf(version));
+      return { user, positions: await valued(db, stored) };
     },
   });
+}
+
+async function valued(db: Parts['db'], stored: readonly StoredPosition[]) {
+  const values = await readPositionValues(db, stored);
+  return stored.map((one) => ({ ...one, ...positionValueJson(values.get(one.id)) }));
 }
 
 function removeRoute(app: App, { db }: Parts): void {

@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { readRankState } from '../../job-types/rank/state.ts';
 import { rankJson, runJson } from '../../market/options/ranking/run-json.ts';
+import { whatWouldChange } from '../../market/options/ranking/what-would-change.ts';
 import { explain } from '../../market/options/ranking/why.ts';
 import { findRun, type RankFilter, type RunSummary, readOwnPlaces, readPlaces, readRanks } from '../../market/options/store/runs.ts';
 import type { Sql } from '../../platform/database/database.ts';
@@ -17,7 +18,7 @@ export type RankingReader = (query: RankingQuery, request: FastifyRequest) => Pr
 /** The size of the cache: the ranks of about three hundred runs. */
 const MOST_CHARACTERS = 64 * 1024 * 1024;
 
-export function rankingReader({ db }: Pick<Parts, 'db'>): RankingReader {
+export function rankingReader({ db, config }: Pick<Parts, 'db' | 'config'>): RankingReader {
   const known = rememberedTexts(MOST_CHARACTERS);
 
   return async (query, request) => {
@@ -51,7 +52,10 @@ export function rankingReader({ db }: Pick<Parts, 'db'>): RankingReader {
     const texts = new Map(places.map((place) => [place, known.get(keyOf(place))]));
     const unknown = places.filter((place) => texts.get(place) === undefined);
     for (const rank of await readRanks(db, run, unknown)) {
-      const text = JSON.stringify({ ...rankJson(rank), ...(why ? { why: explain(rank) } : {}) });
+      const text = JSON.stringify({
+        ...rankJson(rank),
+        ...(why ? { why: { ...explain(rank), changes: whatWouldChange(rank, config.ranking.rules) } } : {}),
+      });
       known.set(keyOf(rank.place), text);
       texts.set(rank.place, text);
     }
@@ -117,12 +121,12 @@ function placedAmong(places: readonly number[], rank: string): string {
   return JSON.stringify({ place: places.indexOf(place) + 1, ...rest });
 }
 
-/** Whether anything was ever done for the symbol. Each by its index. */
+/** Whether anything was ever done for the symbol, or somebody holds it. Each by its index. */
 async function isKnown(db: Sql, symbol: string): Promise<boolean> {
   const [row] = await db.rows<{ known: number }>(
     `SELECT EXISTS (SELECT 1 FROM symbols WHERE symbol = ?) OR EXISTS (SELECT 1 FROM jobs FORCE INDEX (ix_symbol) WHERE symbol = ?)
-         OR EXISTS (SELECT 1 FROM option_current WHERE symbol = ?) AS known`,
-    [symbol, symbol, symbol],
+         OR EXISTS (SELECT 1 FROM option_current WHERE symbol = ?) OR EXISTS (SELECT 1 FROM holdings WHERE symbol = ?) AS known`,
+    [symbol, symbol, symbol, symbol],
   );
   return row?.known === 1;
 }

@@ -73,10 +73,12 @@ export const submittedRanking = z
   })
   .meta({ id: 'SubmittedRanking' });
 export type SubmittedRanking = z.output<typeof submittedRanking>;
-export const submittedRankings = z.object({
-  rankings: z.array(submittedRanking).describe('In the order of the symbols, each once'),
-  refused: z.array(z.object({ symbol: z.string(), code: z.string(), reason: z.string() })),
-});
+export const submittedRankings = z
+  .object({
+    rankings: z.array(submittedRanking).describe('In the order of the symbols, each once'),
+    refused: z.array(z.object({ symbol: z.string(), code: z.string(), reason: z.string() })),
+  })
+  .meta({ id: 'SubmittedRankings' });
 
 const MEASURED: Record<BlockName | PartName, string> = {
   spread_pct: 'Spread, % of the mid price',
@@ -147,6 +149,21 @@ const why = z.strictObject({
   ),
   missing: z.array(z.string()),
   data_quality: z.number(),
+  changes: z
+    .strictObject({
+      missing: z
+        .array(z.strictObject({ column: z.string(), name: z.string(), weight: z.number() }))
+        .describe('Not measured, with its share of the whole rank, 0-1: all of them and data_quality add up to 1'),
+      largest: z
+        .strictObject({ column: z.string(), name: z.string(), score: z.number(), gain: z.number() })
+        .nullable()
+        .describe('The measured part with the largest weight × (100 - score), which is `gain`; null where each has 100'),
+      next_band: z
+        .strictObject({ band: z.enum(BANDS), from: z.number(), lacks: z.number() })
+        .nullable()
+        .describe('The band above and the points to it; null in the highest'),
+    })
+    .describe('What would change the rank, by the rules of now'),
 });
 
 const rank = z.strictObject({

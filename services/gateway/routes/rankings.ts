@@ -6,11 +6,14 @@ import { rankingRequests } from '../../job-types/rank/request.ts';
 import { type Origin, withPriority } from '../../job-types/request.ts';
 import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
 import { isLive } from '../../ledger/job.ts';
+import { RANK_CSV_COLUMNS, type RankCsvRow } from '../../market/options/ranking/run-json.ts';
 import type { Mode } from '../../market/options/scoring/parts.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
+import { csvOf } from '../../platform/text/csv.ts';
 import { demandForBody } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
+import { format, sendCsv, wantsCsv } from '../http/csv.ts';
 import { problems } from '../http/schemas.ts';
 import { common } from './job-bodies.ts';
 import type { RankingReader } from './ranking-reader.ts';
@@ -58,10 +61,17 @@ export function rankingRoutes(app: App, parts: Parts, read: RankingReader): void
       description:
         'One run, never two mixed. Of exit mode, a caller without the scope `read` sees only the positions of its own user. Where nothing is ranked yet, `ranks` is empty and `state` says why.',
       tags: ['rankings'],
-      querystring: rankingQuery,
+      querystring: rankingQuery.extend({ format }),
       response: { 200: rankingDocument, ...problems },
     },
-    handler: async (request, reply) => sendText(reply, await read(request.query, request)),
+    async handler(request, reply) {
+      const { format: _, ...query } = request.query;
+      const text = await read(query, request);
+      if (!wantsCsv(request)) return sendText(reply, text);
+      const { ranks, next } = JSON.parse(text) as { ranks: (RankCsvRow & { signals: string[] })[]; next: string | null };
+      const rows = ranks.map((rank) => ({ ...rank, signals: rank.signals.join(' ') }));
+      return sendCsv(reply, `${query.symbol}-${query.mode}-ranks`, csvOf(RANK_CSV_COLUMNS, rows), next);
+    },
   });
 }
 

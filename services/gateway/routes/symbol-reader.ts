@@ -2,9 +2,10 @@
 import type { Bar } from '../../market/bars/bars.ts';
 import { readBars, readNewestBars } from '../../market/bars/read.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
-import { judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
-import { adjust } from '../../market/indicators/indicators.ts';
+import { judgeSymbols, type SymbolJudgement, snakeCase } from '../../market/freshness/symbol-judgement.ts';
+import { adjust, type IndicatorSeries, indicatorSeries } from '../../market/indicators/indicators.ts';
 import { InputError } from '../../platform/errors.ts';
+import { csvText } from '../../platform/text/csv.ts';
 import type { Parts } from '../http/app.ts';
 
 /** A symbol that was fetched at least once. */
@@ -26,7 +27,7 @@ const calendarDays = (bars: number): number => Math.ceil(bars * CALENDAR_SHARE) 
 export const daysBefore = (date: string, days: number): string => Temporal.PlainDate.from(date).subtract({ days }).toString();
 
 /** Errors: `InputError('symbol.unknown')` for a symbol that was never fetched. */
-export async function readKnownSymbol({ db, clock, config }: Parts, symbol: string): Promise<KnownSymbol> {
+export async function readKnownSymbol({ db, clock, config }: Pick<Parts, 'db' | 'clock' | 'config'>, symbol: string): Promise<KnownSymbol> {
   const judged = (await judgeSymbols(db, [symbol], clock.now(), freshnessRules(config))).get(symbol);
   if (judged?.state === undefined)
     throw new InputError(
@@ -72,4 +73,30 @@ export function adjustedBars(bars: readonly Bar[]): Bar[] {
     low: low[index] as number,
     close: close[index] as number,
   }));
+}
+
+/** As JSON and CSV give a bar. */
+export const barJson = ({ adjustedClose, ...rest }: Bar) => ({ ...rest, adjusted_close: adjustedClose });
+export const BAR_COLUMNS = ['date', 'open', 'high', 'low', 'close', 'adjusted_close', 'volume'] as const;
+
+/** The indicators of the bars from the index `first` on, as columns. `adjusted`: for splits and dividends; else as the bars were traded. */
+export function indicatorColumns(
+  bars: readonly Bar[],
+  first: number,
+  adjusted: boolean,
+): { dates: string[]; indicators: Record<string, (number | null)[]> } {
+  const used = adjusted ? bars : bars.map((bar) => ({ ...bar, adjustedClose: bar.close }));
+  const series: Partial<IndicatorSeries> = bars.length === 0 ? {} : indicatorSeries(adjust(used));
+  return {
+    dates: bars.slice(first).map(({ date }) => date),
+    indicators: Object.fromEntries(Object.entries(series).map(([name, column]) => [snakeCase(name), column.slice(first)])),
+  };
+}
+
+export function columnsCsv(dates: readonly string[], indicators: Record<string, readonly (number | null)[]>): string {
+  const names = Object.keys(indicators);
+  return csvText(
+    ['date', ...names],
+    dates.map((date, index) => [date, ...names.map((name) => indicators[name]?.[index])]),
+  );
 }

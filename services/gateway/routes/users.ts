@@ -3,15 +3,27 @@ import { z } from 'zod';
 import { countStates, freshnessRules } from '../../market/freshness/freshness.ts';
 import { isSimulated, judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
 import { addHoldings, clearHoldings, MOST_POSITIONS, readHoldings } from '../../market/portfolios/holdings.ts';
+import {
+  PORTFOLIO_COLUMNS,
+  readPreviousCloses,
+  totalJson,
+  type Valuation,
+  valuate,
+  valuationJson,
+} from '../../market/portfolios/valuation.ts';
+import { holdingsVersion, requireVersion } from '../../market/portfolios/version.ts';
 import { readWorth, worthJson } from '../../market/portfolios/worth.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
+import { csvOf } from '../../platform/text/csv.ts';
 import { demand } from '../auth/access.ts';
 import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
+import { format, sendCsv, wantsCsv } from '../http/csv.ts';
 import { pageOf } from '../http/page.ts';
 import { instant, limit, problems, userId } from '../http/schemas.ts';
+import { etagOf, ifMatch } from '../portfolios/versions.ts';
 import { freshnessCounts, judgement } from './symbols.ts';
 
 /** Larger ones are a mistake. A double keeps fifteen digits of each. */
@@ -43,11 +55,31 @@ const position = z
     close: z.number().nullable(),
     currency: z.string().nullable(),
     value: z.number().nullable().describe('Quantity × close'),
+    previous_close: z.number().nullable().describe('On the session before the newest bar; after a split in the shares of today'),
+    day_change: z.number().nullable().describe('Of the value, since the previous close'),
+    day_change_pct: z.number().nullable().describe('%; of a watched symbol the change of its price'),
+    weight_pct: z.number().nullable().describe('% of all holdings of the same currency'),
+    profit: z.number().nullable().describe('Value less what was paid; null while the cost or the price is unknown'),
+    profit_pct: z.number().nullable(),
     base_value: z.number().nullable().describe('The same in portfolio.base_currency; null while price, currency or rate are unknown'),
     signal: z.enum(['buy', 'sell', 'hold']).nullable(),
     confidence: z.number().nullable(),
   })
   .meta({ id: 'Position' });
+
+const currencyTotal = z
+  .object({
+    currency: z.string().nullable().describe('null: the currency of these prices is not known'),
+    holdings: z.int(),
+    value: z.number(),
+    simulated: z.number().describe('The part from made-up prices'),
+    day_change: z.number().nullable().describe('Of the holdings whose previous close is known'),
+    day_change_pct: z.number().nullable(),
+    cost: z.number().nullable().describe('Paid for the holdings whose cost is known'),
+    profit: z.number().nullable().describe('Of the same'),
+    profit_pct: z.number().nullable(),
+  })
+  .meta({ id: 'CurrencyTotal' });
 
 const worth = z
   .object({
@@ -67,6 +99,8 @@ const worth = z
     unknown: z.array(z.object({ symbol: z.string(), reason: z.string() })).describe('Held, and not in the sum'),
   })
   .describe('All holdings in the base currency, with the rates used');
+
+const totals = z.array(currencyTotal).describe('By the currency of the prices, the largest first: they are not added up');
 
 const params = z.strictObject({ id: userId });
 const querystring = z.strictObject({
@@ -97,20 +131,27 @@ function portfolioRoute(app: App, parts: Parts): void {
       summary: 'What a user holds and watches',
       tags: ['users'],
       params,
-      querystring,
-      response: { 200: z.object({ user: z.string(), at: instant, positions: z.array(position), ...paging, worth }), ...problems },
+      querystring: querystring.extend({ format }),
+      response: { 200: z.object({ user: z.string(), at: instant, positions: z.array(position), ...paging, totals, worth }), ...problems },
     },
-    async handler(request) {
+    async handler(request, reply) {
       const user = request.params.id;
       demand(request, 'read', user);
-      const { holdings, truncated } = await holdingsOf(parts, user);
       const { clock, config, db } = parts;
-      const total = await readWorth(
-        db,
-        holdings.map(({ holding }) => holding),
-        new Map(holdings.map(({ holding, judged }) => [holding.symbol, judged])),
-        { base: config.portfolio.base_currency, now: clock.now(), rules: freshnessRules(config) },
-      );
+      // Before they are read: what changes in between is noticed by the next change, and not taken for what was shown.
+      const version = await holdingsVersion(db, user);
+      const { holdings, truncated } = await holdingsOf(parts, user);
+      const own = holdings.map(({ holding }) => holding);
+      const judgedOf = new Map(holdings.map(({ holding, judged }) => [holding.symbol, judged]));
+      const [total, previous] = await Promise.all([
+        readWorth(db, own, judgedOf, { base: config.portfolio.base_currency, now: clock.now(), rules: freshnessRules(config) }),
+        readPreviousCloses(
+          db,
+          own.map(({ symbol }) => symbol),
+        ),
+      ]);
+      const valued = valuate(own, judgedOf, previous);
+      reply.header('etag', etagOf(version));
       const all = after(holdings, request.query.cursor).map(({ holding, judged }) => {
         const close = judged.state?.close ?? null;
         return {
@@ -119,16 +160,29 @@ function portfolioRoute(app: App, parts: Parts): void {
           close,
           currency: judged.state?.currency ?? null,
           value: close === null ? null : holding.quantity * close,
+          ...valuationJson(valued.of.get(holding.symbol) as Valuation),
           base_value: total.values.get(holding.symbol) ?? null,
           signal: judged.signal?.signal ?? null,
           confidence: judged.signal?.confidence ?? null,
         };
       });
       const { rows: positions, next } = pageOf(all, request.query.limit, ({ symbol }) => symbol);
-      return { user, at: new Date(parts.clock.now().epochMilliseconds), positions, next, truncated, worth: worthJson(total) };
+      if (wantsCsv(request)) return sendCsv(reply, `${user}-portfolio`, csvOf(PORTFOLIO_COLUMNS, positions.map(flat)), next);
+      return {
+        user,
+        at: new Date(parts.clock.now().epochMilliseconds),
+        positions,
+        next,
+        truncated,
+        totals: valued.totals.map(totalJson),
+        worth: worthJson(total),
+      };
     },
   });
 }
+
+/** The state of its price in one word: a table has no objects. */
+const flat = <One extends { price: { state: string } }>({ price, ...rest }: One) => ({ ...rest, freshness: price.state });
 
 function replacePortfolioRoute(app: App, parts: Parts): void {
   app.route({
@@ -138,9 +192,11 @@ function replacePortfolioRoute(app: App, parts: Parts): void {
     schema: {
       operationId: 'replacePortfolio',
       summary: 'Replace what a user holds and watches',
-      description: 'As a whole, in one transaction. An empty list takes everything away.',
+      description:
+        'As a whole, in one transaction. An empty list takes everything away. With `if-match` (the `etag` of GET) a portfolio that was changed meanwhile is left as it is: 412 `portfolio.changed`.',
       tags: ['users'],
       params,
+      headers: ifMatch,
       body: z.strictObject({
         positions: z
           .array(
@@ -154,7 +210,7 @@ function replacePortfolioRoute(app: App, parts: Parts): void {
       }),
       response: { 200: z.object({ user: z.string(), held: z.int(), watched: z.int() }), ...problems },
     },
-    async handler(request) {
+    async handler(request, reply) {
       const user = request.params.id;
       const { positions } = request.body;
       demand(request, 'admin', user);
@@ -164,7 +220,8 @@ function replacePortfolioRoute(app: App, parts: Parts): void {
       const watched = positions.filter(({ quantity }) => quantity === 0).length;
       const held = positions.length - watched;
       const now = new Date(parts.clock.now().epochMilliseconds);
-      await parts.db.transaction(async (tx) => {
+      const version = await parts.db.transaction(async (tx) => {
+        await requireVersion(tx, user, holdingsVersion, request.headers['if-match']);
         await clearHoldings(tx, [user]);
         await addHoldings(
           tx,
@@ -176,7 +233,9 @@ function replacePortfolioRoute(app: App, parts: Parts): void {
           target: `user:${user}`,
           details: `${held} held, ${watched} watched`,
         });
+        return holdingsVersion(tx, user);
       });
+      reply.header('etag', etagOf(version));
       return { user, held, watched };
     },
   });

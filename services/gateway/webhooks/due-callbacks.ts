@@ -2,7 +2,6 @@
 import { idFromBytes, sortedBytes } from '../../ledger/id.ts';
 import { after } from '../../ledger/job.ts';
 import { type Database, fromJson, type Sql } from '../../platform/database/database.ts';
-import { END_STATES } from '../../platform/job-states.ts';
 import type { Lane } from './lanes.ts';
 import { type Secrets, secretsOf } from './webhook-secrets.ts';
 
@@ -50,11 +49,11 @@ export interface Place {
 /** The same for jobs whose message was lost, or that were deleted: looks at the next `MOST_SWEPT` waiting callbacks, in the order of ix_due. Undefined after the last one. */
 export async function sweepWaiting(sql: Sql, from: Place | undefined, now: Date): Promise<Place | undefined> {
   const rows = await sql.rows<{ id: Buffer; due_at: Date; ended: number }>(
-    `SELECT c.id, c.due_at, j.id IS NULL OR j.state IN (?) AS ended
+    `SELECT c.id, c.due_at, j.id IS NULL OR e.job_id IS NOT NULL AS ended
        FROM (SELECT id, job_id, due_at FROM callbacks FORCE INDEX (ix_due)
               WHERE state = 'waiting' AND due_at >= ? AND (due_at > ? OR id > ?) ORDER BY due_at, id LIMIT ${MOST_SWEPT}) c
-       LEFT JOIN jobs j ON j.id = c.job_id ORDER BY c.due_at, c.id`,
-    [END_STATES, ...(from === undefined ? [new Date(0), new Date(0), Buffer.alloc(16)] : [from.at, from.at, from.id])],
+       LEFT JOIN jobs j ON j.id = c.job_id LEFT JOIN ended e ON e.job_id = c.job_id ORDER BY c.due_at, c.id`,
+    [...(from === undefined ? [new Date(0), new Date(0), Buffer.alloc(16)] : [from.at, from.at, from.id])],
   );
   await release(
     sql,
@@ -93,8 +92,8 @@ export async function takeDue(
     "(SELECT id, job_id FROM callbacks FORCE INDEX (ix_lane) WHERE state = 'pending' AND host = ? AND key_id = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?)";
   // Found without locks, since a locking read would lock the jobs too; then locked by primary key.
   const found = await db.rows<{ id: Buffer; ended: number }>(
-    `SELECT c.id, j.id IS NULL OR j.state IN (?) AS ended FROM (${lanes.map(() => first).join(' UNION ALL ')}) c LEFT JOIN jobs j ON j.id = c.job_id`,
-    [END_STATES, ...lanes.flatMap(({ keyId, host, most }) => [host, keyId, now, most])],
+    `SELECT c.id, j.id IS NULL OR e.job_id IS NOT NULL AS ended FROM (${lanes.map(() => first).join(' UNION ALL ')}) c LEFT JOIN jobs j ON j.id = c.job_id LEFT JOIN ended e ON e.job_id = c.job_id`,
+    [...lanes.flatMap(({ keyId, host, most }) => [host, keyId, now, most])],
   );
   const [ended, live] = [1, 0].map((value) => found.filter((row) => row.ended === value).map(({ id }) => id));
   if (live !== undefined && live.length > 0)

@@ -16,8 +16,8 @@ export interface HistorySource {
   readonly name: HistorySourceName;
   /** Why it cannot give a dataset, as a half sentence for people ("it has prices at the end of the day only"); undefined when it can. */
   refuses(dataset: Dataset): string | undefined;
-  /** Requests that an object takes, for the plan of a download. */
-  calls(object: ObjectSpec): number;
+  /** Requests that the `days` of an object (trading days, ascending) take, for the plan of a download. */
+  calls(object: ObjectSpec, days: readonly string[]): number;
   /**
    * Downloads the rows of the `days` of an object (trading days, ascending) into files of `folder`, which exists and is empty. Everything is followed to its end: pages,
    * expirations. A file is whole: the answer ended cleanly and its last line ends with a newline.

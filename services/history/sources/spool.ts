@@ -3,6 +3,8 @@ import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate as otherWork } from 'node:timers/promises';
 import { codeOf, messageOf, StockmeshError, TransientError } from '../../platform/errors.ts';
+import type { Layout } from '../parquet/layout.ts';
+import type { HistorySourceName } from './source.ts';
 
 /** Errors of the disk for which a person can do something. */
 const DISK = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO', 'EMFILE']);
@@ -44,3 +46,21 @@ export async function spool(path: string, lines: AsyncIterable<string> | Iterabl
 
 /** A text as SQL writes it, for layouts. */
 export const sqlText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+
+/** Bars of a stock at the end of the day, as the readers of the bars give them: a day and prices in dollars. */
+export function stockDays(source: HistorySourceName, root: string): Layout {
+  return {
+    name: `${source} stock eod`,
+    header: false,
+    columns: { trade_date: 'DATE', open: 'DOUBLE', high: 'DOUBLE', low: 'DOUBLE', close: 'DOUBLE', volume: 'BIGINT' },
+    select: {
+      symbol: sqlText(root),
+      trade_date: 'trade_date',
+      open: '"open"',
+      high: 'high',
+      low: 'low',
+      close: '"close"',
+      volume: 'volume',
+    },
+  };
+}

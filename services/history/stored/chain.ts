@@ -1,12 +1,12 @@
 /** The chain of a root at a moment, from the stored files. */
-import { readBars } from '../../market/bars/read.ts';
 import { usCalendar } from '../../market/calendar/calendar.ts';
 import { InputError } from '../../platform/errors.ts';
 import type { ContractFilter, Interval, Schema } from '../dataset.ts';
 import { filterName, INTERVALS, SCHEMAS } from '../dataset.ts';
 import { listObjects, type ManifestRow } from '../manifest.ts';
 import type { PlainRow } from '../parquet/reader.ts';
-import { pricedFilter, type StoredHistory, withFiles } from './files.ts';
+import { knownCloses, pricedFilter } from '../underlying.ts';
+import { type StoredHistory, withFile } from './files.ts';
 
 export interface ChainQuestion {
   root: string;
@@ -21,7 +21,7 @@ export interface Chain {
   /** The trading day. */
   day: string;
   object: ManifestRow;
-  /** The close of the underlying on that day; null where no daily bar is stored. */
+  /** The close of the underlying on that day; null where neither a daily bar nor an end-of-day object has it. */
   underlying: number | null;
   /** The last row of each contract at or before the moment, in the order of expiration, strike and right. */
   rows: PlainRow[];
@@ -30,7 +30,7 @@ export interface Chain {
 /** Objects of one day of a root. */
 const MOST_OBJECTS = 1_000;
 
-/** Errors: `InputError('history.unknown' | 'history.no_underlying')`, those of the store and of `ParquetReader.chainAt`. */
+/** Errors: `InputError('history.unknown')`, `PermanentError('history.no_underlying')`, those of `currentRow`, the store and of `ParquetReader.chainAt`. */
 export async function chainAt(history: StoredHistory, question: ChainQuestion, signal: AbortSignal): Promise<Chain> {
   const { sql, reader } = history;
   const { root, at, filter } = question;
@@ -42,12 +42,10 @@ export async function chainAt(history: StoredHistory, question: ChainQuestion, s
       'history.unknown',
       `no ${question.schema ?? 'chain'} of ${root} is stored of ${day}; "history option ${root} --from ${day} --to ${day}" downloads it`,
     );
-  const priced = await pricedFilter(sql, root, [day], filter);
-  const [[bar], rows] = await Promise.all([
-    readBars(sql, root, { from: day, to: day }),
-    withFiles(history, [object], signal, (paths) => reader.chainAt(paths, at, priced, signal)),
-  ]);
-  return { day, object, underlying: bar?.close ?? null, rows };
+  const priced = await pricedFilter(history, root, [day], { filter, signal });
+  const closes = priced === undefined ? await knownCloses(history, root, [day], signal) : new Map(Object.entries(priced.underlying));
+  const rows = await withFile(history, object, signal, (path) => reader.chainAt([path], at, priced, signal));
+  return { day, object, underlying: closes.get(day) ?? null, rows };
 }
 
 /** The trading day whose data a moment sees: the newest one that has opened by then. */

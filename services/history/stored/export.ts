@@ -5,7 +5,9 @@ import { InputError } from '../../platform/errors.ts';
 import type { Coverage } from '../coverage.ts';
 import type { Download } from '../dataset.ts';
 import { type ManifestRow, readObjects } from '../manifest.ts';
-import { pricedFilter, type StoredHistory } from './files.ts';
+import { pricedFilter } from '../underlying.ts';
+import { currentRow, lookAtAll } from './current.ts';
+import { type StoredHistory, withFile } from './files.ts';
 
 export interface Export {
   objects: ManifestRow[];
@@ -15,9 +17,14 @@ export interface Export {
 
 /**
  * Prepares the export of the days of a download that are stored. Errors: `InputError('history.incomplete')` where days are missing and `allowGaps` is not set,
- * `InputError('history.unknown' | 'history.no_underlying')`.
+ * `InputError('history.unknown')`, `PermanentError('history.no_underlying')`, those of `currentRow`.
  */
-export async function prepareExport(history: StoredHistory, download: Download, { days }: Coverage, allowGaps: boolean): Promise<Export> {
+export async function prepareExport(
+  history: StoredHistory,
+  download: Download,
+  { days }: Coverage,
+  { allowGaps, signal }: { allowGaps: boolean; signal: AbortSignal },
+): Promise<Export> {
   const { sql } = history;
   const missing = days.filter(({ state }) => state !== 'complete' && state !== 'degraded' && state !== 'empty' && state !== 'closed');
   if (missing.length > 0 && !allowGaps) throw incomplete(download, missing);
@@ -25,12 +32,16 @@ export async function prepareExport(history: StoredHistory, download: Download, 
   if (keys.length === 0)
     throw new InputError('history.unknown', `nothing of ${download.root} is stored from ${download.from} to ${download.to}`);
   const stored = await readObjects(sql, keys);
-  const objects = keys.flatMap((key) => stored.get(key) ?? []);
+  // All are looked at before the first row is written, since then nothing can be refused any more.
+  const objects = await lookAtAll(
+    keys.flatMap((key) => stored.get(key) ?? []),
+    (row) => currentRow(history, row, signal),
+  );
   const filter = await pricedFilter(
-    sql,
+    history,
     download.root,
     days.flatMap(({ date, rows }) => (rows === null ? [] : [date])),
-    download.filter,
+    { filter: download.filter, signal },
   );
   const { from, to } = download;
   return {
@@ -54,16 +65,11 @@ async function* csvOf(
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   for (const [index, object] of objects.entries()) {
-    const file = await history.store.local(object.object.key, signal);
-    try {
-      const csv = new PassThrough();
-      const reading = history.reader.exportCsv([file.path], selection, csv, signal);
-      reading.catch((error: Error) => csv.destroy(error));
-      yield* index === 0 ? csv : withoutFirstLine(csv);
-      counted.rows += await reading;
-    } finally {
-      await file.release();
-    }
+    const csv = new PassThrough();
+    const reading = withFile(history, object, signal, (path) => history.reader.exportCsv([path], selection, csv, signal));
+    reading.catch((error: Error) => csv.destroy(error));
+    yield* index === 0 ? csv : withoutFirstLine(csv);
+    counted.rows += await reading;
   }
 }
 

@@ -1,10 +1,9 @@
 /** What reads stored objects: the manifest, the files, and the process that knows Parquet. */
 import type { Sql } from '../../platform/database/database.ts';
-import type { ContractFilter } from '../dataset.ts';
 import type { ManifestRow } from '../manifest.ts';
 import type { ObjectStore } from '../objects/store.ts';
-import type { FileColumn, ParquetReader, PlainRow, PricedFilter } from '../parquet/reader.ts';
-import { closesOf } from '../underlying.ts';
+import type { FileColumn, ParquetReader, PlainRow } from '../parquet/reader.ts';
+import { currentRow } from './current.ts';
 
 export interface StoredHistory {
   sql: Sql;
@@ -12,23 +11,23 @@ export interface StoredHistory {
   reader: ParquetReader;
 }
 
-/** Runs `work` with local files of the objects, and releases them. Errors: those of the store and of `work`. */
-export async function withFiles<T>(
-  { store }: Pick<StoredHistory, 'store'>,
-  rows: readonly ManifestRow[],
+/** Runs `work` with a local file of an object that is as the manifest says, and releases it. Errors: those of `currentRow`, the store and `work`. */
+export async function withFile<T>(
+  history: Pick<StoredHistory, 'sql' | 'store'>,
+  row: ManifestRow,
   signal: AbortSignal,
-  work: (paths: string[]) => Promise<T>,
+  work: (path: string) => Promise<T>,
 ): Promise<T> {
-  const files: { path: string; release(): Promise<void> }[] = [];
+  const { object } = await currentRow(history, row, signal);
+  const file = await history.store.local(object.key, signal);
   try {
-    for (const { object } of rows) files.push(await store.local(object.key, signal));
-    return await work(files.map(({ path }) => path));
+    return await work(file.path);
   } finally {
-    await Promise.all(files.map((file) => file.release()));
+    await file.release();
   }
 }
 
-/** The columns and the first rows of an object. Errors: as `withFiles`. */
+/** The columns and the first rows of an object. Errors: as `withFile`. */
 export function lookInto(
   history: StoredHistory,
   row: ManifestRow,
@@ -36,18 +35,8 @@ export function lookInto(
   signal: AbortSignal,
 ): Promise<{ columns: FileColumn[]; rows: PlainRow[] }> {
   const { reader } = history;
-  return withFiles(history, [row], signal, async ([path = '']) => ({
+  return withFile(history, row, signal, async (path) => ({
     columns: (await reader.schemaOf(path, signal)).map(({ name, type }) => ({ name, type })),
     rows: limit === 0 ? [] : await reader.firstRows(path, limit, signal),
   }));
-}
-
-/** A filter with the closes of the underlying. Errors: `PermanentError('history.no_underlying')` that says how to get them. */
-export async function pricedFilter(
-  sql: Sql,
-  root: string,
-  days: readonly string[],
-  filter: ContractFilter | undefined,
-): Promise<PricedFilter | undefined> {
-  return filter === undefined ? undefined : { ...filter, underlying: await closesOf(sql, root, days) };
 }

@@ -1,10 +1,9 @@
 /** Compares the stored objects with their rows in the manifest, and finds what has no row. */
-import { createHash } from 'node:crypto';
-import { pipeline } from 'node:stream/promises';
 import type { Sql } from '../../platform/database/database.ts';
 import { codeOf, messageOf, TransientError } from '../../platform/errors.ts';
 import { listObjects, type ManifestRow } from '../manifest.ts';
 import type { ObjectStore } from '../objects/store.ts';
+import { contentsOf } from './current.ts';
 
 /** What is wrong with an object. */
 export interface Fault {
@@ -59,16 +58,8 @@ async function faultOf(
 ): Promise<Fault | undefined> {
   const { key } = row.object;
   try {
-    const hash = createHash('sha256');
-    let bytes = 0;
-    await pipeline(await store.read(key, signal), async (source: AsyncIterable<Buffer>) => {
-      for await (const chunk of source) {
-        bytes += chunk.length;
-        hash.update(chunk);
-      }
-    });
+    const { bytes, sha256 } = await contentsOf(store, key, signal);
     if (bytes !== row.bytes) return { key, fault: 'bytes', text: `it has ${bytes} bytes, the manifest says ${row.bytes}` };
-    const sha256 = hash.digest('hex');
     if (sha256 !== row.sha256) return { key, fault: 'sha256', text: `its sha256 is ${sha256}, the manifest says ${row.sha256}` };
     const rows = await rowsOf(row, signal);
     if (rows !== row.rows) return { key, fault: 'rows', text: `it has ${rows} rows, the manifest says ${row.rows}` };

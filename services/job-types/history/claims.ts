@@ -14,8 +14,8 @@ export async function takeClaim(sql: Sql, { key, job }: Claim): Promise<boolean>
   const { affectedRows } = await sql.run('INSERT IGNORE INTO history_fetches (object_key, job_id, attempt) VALUES (?)', [[key, ...mine]]);
   if (affectedRows === 1) return true;
   const [holder] = await sql.rows<{ job_id: Buffer; attempt: number; counts: number }>(
-    `SELECT f.job_id, f.attempt, COALESCE(j.state = 'running' AND j.attempt = f.attempt, 0) AS counts
-       FROM history_fetches f LEFT JOIN jobs j ON j.id = f.job_id WHERE f.object_key = ?`,
+    `SELECT f.job_id, f.attempt, COALESCE(n.attempt = f.attempt, 0) AS counts
+       FROM history_fetches f LEFT JOIN running n ON n.job_id = f.job_id WHERE f.object_key = ?`,
     [key],
   );
   // It was given back in between: another try inserts it.
@@ -44,12 +44,12 @@ export async function giveBack(sql: Pick<Sql | Transaction, 'run'>, claims: read
   }
 }
 
-/** Those of the objects that other jobs download now. */
-export async function heldByOthers(sql: Sql, keys: readonly string[], job: Attempt): Promise<Set<string>> {
+/** Those of the objects that jobs download now: `job` itself is none of them. */
+export async function heldNow(sql: Sql, keys: readonly string[], job?: Pick<Attempt, 'id'>): Promise<Set<string>> {
   const rows = await sql.rows<{ object_key: string }>(
-    `SELECT f.object_key FROM history_fetches f JOIN jobs j ON j.id = f.job_id AND j.state = 'running' AND j.attempt = f.attempt
-      WHERE f.object_key IN (?) AND f.job_id <> ?`,
-    [keys, idToBytes(job.id)],
+    `SELECT f.object_key FROM history_fetches f JOIN running n ON n.job_id = f.job_id AND n.attempt = f.attempt
+      WHERE f.object_key IN (?) ${job === undefined ? '' : 'AND f.job_id <> ?'}`,
+    [keys, ...(job === undefined ? [] : [idToBytes(job.id)])],
   );
   return new Set(rows.map(({ object_key }) => object_key));
 }
@@ -57,8 +57,8 @@ export async function heldByOthers(sql: Sql, keys: readonly string[], job: Attem
 /** Gives back up to `most` claims of attempts that have ended without it, by a cancel or a death: the files of such objects are never pruned. Returns how many there were. */
 export async function giveBackLeft(sql: Sql, most: number): Promise<number> {
   const left = await sql.rows<{ object_key: string; job_id: Buffer; attempt: number }>(
-    `SELECT f.object_key, f.job_id, f.attempt FROM history_fetches f LEFT JOIN jobs j ON j.id = f.job_id AND j.state = 'running' AND j.attempt = f.attempt
-      WHERE j.id IS NULL LIMIT ?`,
+    `SELECT f.object_key, f.job_id, f.attempt FROM history_fetches f LEFT JOIN running n ON n.job_id = f.job_id AND n.attempt = f.attempt
+      WHERE n.job_id IS NULL LIMIT ?`,
     [most],
   );
   // An attempt that has ended never runs again: a row that another job has taken over meanwhile names that job, and stays.

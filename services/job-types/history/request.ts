@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Download } from '../../history/dataset.ts';
-import { type PlannedObject, planOf } from '../../history/plan.ts';
+import { noTradingDay, type PlannedObject, planOf } from '../../history/plan.ts';
 import type { HistorySourceName } from '../../history/sources/source.ts';
 import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
+import { bandStart } from '../../ledger/job.ts';
 import type { Config } from '../../platform/config/load.ts';
-import { InputError } from '../../platform/errors.ts';
 import { type Origin, requestFor, type Work, withPriority } from '../request.ts';
 
 export interface HistoryOptions {
@@ -24,16 +24,16 @@ export interface HistoryOptions {
  * The jobs of a download. The first request is the job that stands for it. A download of more than `history.items_per_job` objects has parts too, the newest days
  * first: the first job needs them and sums them up. The same objects with the same options are the same job while it lives. The caller has checked the range.
  *
- * The parts have no user: they run for hours and would take the slots of the user's other jobs.
+ * The parts have no user: they run for hours and would take the slots of the user's other jobs. They never wait in foreground: a quota counts the download as one job, and one
+ * caller could fill that queue with parts.
  * Errors: `InputError('history.no_trading_day')`.
  */
 export function historyRequests(
   download: Download,
   { force = false, source, priority, origin, config, plan = planOf(download) }: HistoryOptions,
 ): JobRequest[] {
-  const { root, from, to } = download;
-  if (plan.length === 0)
-    throw new InputError('history.no_trading_day', `there is no trading day from ${from} to ${to}; choose a range with one`);
+  const { root } = download;
+  if (plan.length === 0) throw noTradingDay(download);
   const options = { force, ...(source !== undefined && { source }) };
   const request = (who: Origin, work: Omit<Work, 'type' | 'symbol'>): JobRequest => {
     const made = requestFor(
@@ -54,10 +54,11 @@ export function historyRequests(
       { ...origin, user: undefined },
       { payload: range, dedupeKey: keyOf('history_part', chunk, options), items: keysOf(chunk) },
     );
+    const level = Math.max(part.level, PARTS_FROM);
     return {
       ...part,
-      score: part.score / 2,
-      why: { ...part.why, text: `${part.why.text}; a part of a long download, which short ones overtake` },
+      ...{ level, score: part.score / 2 },
+      why: { ...part.why, priority: level, text: `${part.why.text}; a part of a long download, which short ones overtake` },
     };
   });
   return [
@@ -69,6 +70,8 @@ export function historyRequests(
     ...parts,
   ];
 }
+
+const PARTS_FROM = bandStart('background_fetch');
 
 const keysOf = (plan: readonly PlannedObject[]): string[] => plan.map(({ object }) => object.key);
 

@@ -4,12 +4,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
-import { availableDays, completeAt } from '../../history/availability.ts';
+import { availableDays } from '../../history/availability.ts';
 import { type HistoryParts, sourcesFor } from '../../history/configured.ts';
 import { type Downloaded, type DownloadParts, downloadObject, type Wanted } from '../../history/download.ts';
+import { foresee } from '../../history/foreseen.ts';
 import { type Absence, hasRealObjects, type ManifestRow, readAbsences, readObjects, storeObjects } from '../../history/manifest.ts';
-import { daysOf, type PlannedObject, planOf } from '../../history/plan.ts';
+import { type PlannedObject, planOf } from '../../history/plan.ts';
 import { type HistorySource, NotEntitledError, StopError } from '../../history/sources/source.ts';
+import { lostOf } from '../../history/stored/current.ts';
 import { closesOf } from '../../history/underlying.ts';
 import { idToBytes } from '../../ledger/id.ts';
 import { ALONE_FROM } from '../../ledger/run/deaths.ts';
@@ -17,7 +19,7 @@ import type { ItemResult } from '../../ledger/run/items.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { codeOf, isDatabaseAway, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
 import { Continued, type JobContext, type JobOutput } from '../handler.ts';
-import { type Claim, giveBack, heldByOthers, takeClaim } from './claims.ts';
+import { type Claim, giveBack, heldNow, takeClaim } from './claims.ts';
 import type { HistoryPayload } from './definition.ts';
 import { createEmpties, type Empties } from './empties.ts';
 import { dataMessage, doneItem, type HistoryRow, skippedItem } from './items.ts';
@@ -72,7 +74,7 @@ export async function downloadAll(
 ): Promise<JobOutput<HistoryRow>> {
   const plan = planOf(download).reverse();
   const pending = new Set(await context.openItems(plan.map(({ object }) => object.key)));
-  const { sources, converter, store, spool } = await history();
+  const { sources, converter, store, reader, spool } = await history();
   const { clock, config } = context;
   const stop = new AbortController();
   const run: Run = {
@@ -80,7 +82,7 @@ export async function downloadAll(
     ...(await chosen(sources, download, context, sql)),
     parts: {
       ...{ converter, store, clock, spool, askAgainAfter: config.history.ask_again_after },
-      closes: (root, days) => closesOf(sql, root, days),
+      closes: (root, days) => closesOf({ sql, store, reader }, root, days, context.signal),
     },
     turn: beginTurn(sql, context.job, context.timeLimitSeconds),
     ...{ held: [], askAgainAt: undefined, retryReasons: new Map(), failuresInARow: 0 },
@@ -170,31 +172,30 @@ function known(
   row: ManifestRow | undefined,
   absence: Absence | undefined,
 ): Known | undefined {
-  const now = context.clock.now();
-  const item = (state: ItemResult['state'], reason: string): Known => ({ kind: 'item', item: { key: object.key, state, reason } });
+  const { key } = object;
   // With `force` an object counts that was stored since the job was asked for: by another job, or by an attempt that could not say so any more.
-  const isRecent = row !== undefined && (!download.force || row.storedAt >= context.job.enqueuedAt);
-  const days = availableDays(object, now);
-  if (isRecent && (!row.isPartial || days.every((day) => row.days[day] !== undefined))) return { kind: 'item', item: skippedItem(row) };
-  const [first] = days;
-  if (first === undefined) {
-    const at = completeAt(object, daysOf(object)[0] as string);
-    return item(
-      'not_yet',
-      `its data is not there yet${at === undefined ? '' : `; it is complete from ${at.toString({ smallestUnit: 'minute' })} on`}`,
-    );
+  const since = download.force ? context.job.enqueuedAt : undefined;
+  const foreseen = foresee(object, row, absence, { now: context.clock.now(), since });
+  if (foreseen.kind === 'ask') return foreseen.from && { kind: 'later', at: foreseen.from };
+  return { kind: 'item', item: itemOf() };
+
+  function itemOf(): ItemResult {
+    if (foreseen.kind === 'skipped') return skippedItem(row as ManifestRow);
+    if (foreseen.kind === 'not_yet')
+      return {
+        key,
+        state: 'not_yet',
+        reason: `its data is not there yet; it is complete from ${foreseen.from.toString({ smallestUnit: 'minute' })} on`,
+      };
+    const { reason, askedAt } = absence as Absence;
+    return { key, state: 'no_data', reason: `${reason} (known since ${askedAt.toISOString()}, from ${source.name})` };
   }
-  if (absence?.until == null || absence.until.getTime() <= now.epochMilliseconds || download.force) return undefined;
-  if (absence.state === 'asked_once') return { kind: 'later', at: Temporal.Instant.fromEpochMilliseconds(absence.until.getTime()) };
-  return absence.state === 'empty'
-    ? item('no_data', `${absence.reason} (known since ${absence.askedAt.toISOString()}, from ${source.name})`)
-    : undefined;
 }
 
 /** Commits at once what is known already; returns the other objects. */
 async function withoutKnown(run: Run, objects: readonly PlannedObject[]): Promise<PlannedObject[]> {
   const keys = objects.map(({ object }) => object.key);
-  const [rows, absences] = await Promise.all([readObjects(run.sql, keys), readAbsences(run.sql, keys)]);
+  const [rows, absences] = await Promise.all([storedNow(run, keys), readAbsences(run.sql, keys)]);
   const items: ItemResult[] = [];
   const left = objects.filter((planned) => {
     const { key } = planned.object;
@@ -205,6 +206,16 @@ async function withoutKnown(run: Run, objects: readonly PlannedObject[]): Promis
   });
   if (items.length > 0) await commit(run, items);
   return left;
+}
+
+/** The stored ones of these objects, by key. One whose file is lost, or is another one, is as if it had never been stored. */
+async function storedNow({ sql, parts, signal, context }: Run, keys: readonly string[]): Promise<Map<string, ManifestRow>> {
+  const rows = await readObjects(sql, keys);
+  for (const key of await lostOf(parts.store, [...rows.values()], signal)) {
+    rows.delete(key);
+    context.log.warn({ key }, `${key} in ${parts.store.where} is lost, or is not the file of the manifest any more`);
+  }
+  return rows;
 }
 
 function askAgain(run: Run, at: Temporal.Instant): void {
@@ -256,7 +267,7 @@ async function workOn(run: Run, planned: PlannedObject, queue: Iterable<PlannedO
     return;
   }
   try {
-    const [rows, absences] = await Promise.all([readObjects(sql, [object.key]), readAbsences(sql, [object.key])]);
+    const [rows, absences] = await Promise.all([storedNow(run, [object.key]), readAbsences(sql, [object.key])]);
     const [row, absence] = [rows.get(object.key), absences.get(object.key)];
     const found = known(run, planned, row, absence);
     if (found?.kind === 'later') return askAgain(run, found.at);
@@ -302,7 +313,8 @@ async function keepRefresh({ sql, parts }: Run, row: ManifestRow, earlier: Manif
 async function failed(run: Run, { object }: PlannedObject, error: unknown, queue: Iterable<PlannedObject>): Promise<void> {
   const { signal, context } = run;
   signal.throwIfAborted();
-  if (isDatabaseAway(error) || error instanceof StopError) throw error;
+  // A store that takes no object takes none of the others either.
+  if (isDatabaseAway(error) || error instanceof StopError || codeOf(error) === 'objects.refused') throw error;
   const reason = messageOf(error);
   if (error instanceof NotEntitledError) {
     // All that are still to come are older.
@@ -375,7 +387,7 @@ async function waitForOthers(run: Run): Promise<void> {
   const until = Math.min(performance.now() + WAIT_MS, run.turn.ends);
   while (run.held.length > 0) {
     const keys = run.held.map(({ object }) => object.key);
-    const held = await heldByOthers(run.sql, keys, run.context.job);
+    const held = await heldNow(run.sql, keys, run.context.job);
     const free = run.held.filter(({ object }) => !held.has(object.key));
     if (free.length > 0) {
       run.held = run.held.filter(({ object }) => held.has(object.key));

@@ -12,7 +12,7 @@ import type { HistoryPayload } from './definition.ts';
 
 type Payload = z.output<typeof HistoryPayload>;
 
-/** Reasons of parts that are told; each part has its own. */
+/** Reasons of parts that are told. */
 const TOLD = 3;
 
 /**
@@ -60,7 +60,11 @@ export async function endOf(
 
 const wayOut = (id: string): string => ` ("${COMMAND} job ${id}" lists them, "${COMMAND} retry ${id}" tries them again)`;
 
+/** What several parts have in common is told once. */
 function reasonsOf(parts: readonly PartState[]): string {
-  const told = parts.slice(0, TOLD).map(({ id, state, reason }) => `part ${id} ended as ${state}${reason === null ? '' : `: ${reason}`}`);
-  return [...told, ...(parts.length > TOLD ? [`and ${parts.length - TOLD} more parts`] : [])].join('; ');
+  const alike = [...Map.groupBy(parts, ({ state, reason }) => `ended as ${state}${reason === null ? '' : `: ${reason}`}`)];
+  const told = alike
+    .slice(0, TOLD)
+    .map(([end, [first, ...more]]) => `part ${first?.id}${more.length === 0 ? '' : ` and ${more.length} more`} ${end}`);
+  return [...told, ...(alike.length > TOLD ? [`and ${alike.length - TOLD} other reasons`] : [])].join('; ');
 }

@@ -39,7 +39,8 @@ export function beginTurn(sql: Sql, job: Pick<ClaimedJob, 'queue' | 'level' | 's
 async function hasMoreUrgent(sql: Sql, { queue, level, score }: Pick<ClaimedJob, 'queue' | 'level' | 'score'>): Promise<boolean> {
   const mine = priorityOf(level, score);
   const queues = QUEUES.slice(0, QUEUES.indexOf(queue) + 1);
-  const ahead = `(SELECT type, priority + aged * 10000 AS asked FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' AND priority < ? ORDER BY priority, id LIMIT ${LOOKED_AT})`;
+  const ahead = `(SELECT STRAIGHT_JOIN j.type, r.priority + j.aged * 10000 AS asked FROM ready r FORCE INDEX (PRIMARY) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
+    WHERE r.queue = ? AND r.priority < ? ORDER BY r.priority, r.job_id LIMIT ${LOOKED_AT})`;
   const found = await sql.rows(
     `SELECT 1 FROM (${queues.map(() => ahead).join(' UNION ALL ')}) AS ahead WHERE type = ? AND asked < ? LIMIT 1`,
     [...queues.flatMap((one) => [one, mine]), historyType.name, mine],

@@ -84,8 +84,8 @@ export function rankRequests(
 /** Those of the keys that have a completed job within its window. Reads by primary keys. */
 async function readRanked(sql: Sql, keys: readonly string[], now: Date): Promise<Set<string>> {
   const rows = await sql.rows<{ dedupe_key: string }>(
-    `SELECT w.dedupe_key FROM dedupe_windows w JOIN jobs j ON j.id = w.job_id
-      WHERE w.dedupe_key IN (?) AND w.until > ? AND j.state IN (?)`,
+    `SELECT w.dedupe_key FROM dedupe_windows w JOIN ended e ON e.job_id = w.job_id
+      WHERE w.dedupe_key IN (?) AND w.until > ? AND e.state IN (?)`,
     [keys, now, DONE_STATES],
   );
   return new Set(rows.map(({ dedupe_key }) => dedupe_key));

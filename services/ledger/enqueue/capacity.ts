@@ -86,12 +86,15 @@ async function countFor(tx: Transaction, ledger: Ledger, queue: Queue, adding: n
   return count;
 }
 
-/** Walks ix_claim's prefix (queue, state) for each waiting state, at most `limit` entries together. */
+/** Walks the entries of the queue in each waiting state, at most `limit` together. */
 async function countWaiting(tx: Transaction, queue: Queue, limit: number): Promise<Count> {
   const started = performance.now();
   const [row] = await tx.rows<{ waiting: number }>(
-    "SELECT COUNT(*) AS waiting FROM (SELECT 1 FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state IN ('scheduled', 'blocked', 'ready') LIMIT ?) w",
-    [queue, limit],
+    `SELECT LEAST(COUNT(*), ?) AS waiting FROM (
+       (SELECT 1 FROM ready FORCE INDEX (PRIMARY) WHERE queue = ? LIMIT ?)
+       UNION ALL (SELECT 1 FROM scheduled FORCE INDEX (ix_queue) WHERE queue = ? LIMIT ?)
+       UNION ALL (SELECT 1 FROM blocked FORCE INDEX (ix_queue) WHERE queue = ? LIMIT ?)) w`,
+    [limit, queue, limit, queue, limit, queue, limit],
   );
   const at = performance.now();
   return { waiting: row?.waiting ?? 0, at, cost: at - started };

@@ -23,6 +23,9 @@ import {
   type State,
   scoreOf,
 } from '../job.ts';
+import { enterBlocked } from '../states/blocked.ts';
+import { enterReady } from '../states/ready.ts';
+import { enterScheduled } from '../states/scheduled.ts';
 import { chooseQueues, type QueueChoice } from './capacity.ts';
 import {
   endedSince,
@@ -99,6 +102,13 @@ export interface Refused {
 }
 
 export type EnqueueAnswer = Enqueued | Refused;
+
+/** How many of each outcome. */
+export function countOutcomes(answers: readonly EnqueueAnswer[]): Record<EnqueueAnswer['outcome'], number> {
+  const counts = { queued: 0, joined: 0, refused: 0 };
+  for (const { outcome } of answers) counts[outcome]++;
+  return counts;
+}
 
 /** All requests of one call that mean the same work. */
 export interface Group {
@@ -180,7 +190,7 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
   const choiceOf = new Map(rising.map(({ row }, index) => [row.id, choices[fresh.length + index] as QueueChoice]));
   await joinLive(tx, ledger, joined, { choices: choiceOf, needs, locked: new Set(locked.map(({ id }) => id)) }, now);
   const joinedIds = new Set(joined.map(({ row }) => row.id));
-  await requeueSlotWaiters(
+  requeueSlotWaiters(
     tx,
     locked.filter(({ id }) => !joinedIds.has(id)),
   );
@@ -283,53 +293,56 @@ async function insertJobs(
   const needed = new Set(needs.map(({ needsId }) => needsId));
   // In the order of the keys, so two enqueuers of the same keys wait for each other instead of crosswise.
   const ordered = accepted.toSorted((a, b) => compareKeys(a.group.key ?? '', b.group.key ?? ''));
-  const insert: [sql: string, params: unknown[]] = [
-    'INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, symbol, user_id, blocked_on, has_dependents, dedupe_key, enqueued_at) VALUES ?',
+  const keys = ordered.flatMap(({ group: { key }, id }) => (key === undefined ? [] : [[key, idToBytes(id)]]));
+  // The only insert that can be refused. Awaited, so that it can run again.
+  if (keys.length > 0) await tx.run('INSERT INTO live_keys (dedupe_key, job_id) VALUES ?', [keys]);
+  const rows = accepted.map(({ group, id, queue, priority, demoted }) => {
+    const { best, startAt } = group;
+    // One that starts later looks at its dependencies then.
+    const state = startAt !== undefined && startAt > now ? 'scheduled' : waiting.has(id) ? 'blocked' : 'ready';
+    group.answer = {
+      outcome: 'queued',
+      id,
+      type: best.type,
+      symbol: best.symbol ?? null,
+      state,
+      queue,
+      level: levelOf(priority),
+      score: scoreOf(priority),
+      demoted,
+      enqueuedAt: now,
+      request: best,
+    };
+    const due_at = state === 'scheduled' ? (startAt as Date) : expiryOf(ledger, { type: best.type, queue }, now);
+    return { id: idToBytes(id), type: best.type, state, queue, priority, attempt: 0, due_at, blocked_on: 'dependency' as const };
+  });
+  tx.later(
+    'INSERT INTO jobs (id, queue, priority, max_attempts, has_dependents, type, symbol, user_id, dedupe_key, enqueued_at, payload, why, triggered_by) VALUES ?',
     [
-      ordered.map(({ group, id, queue, priority, demoted }) => {
-        const { best, startAt } = group;
-        // One that starts later looks at its dependencies then.
-        const state = startAt !== undefined && startAt > now ? 'scheduled' : waiting.has(id) ? 'blocked' : 'ready';
-        group.answer = {
-          outcome: 'queued',
-          id,
-          type: best.type,
-          symbol: best.symbol ?? null,
-          state,
-          queue,
-          level: levelOf(priority),
-          score: scoreOf(priority),
-          demoted,
-          enqueuedAt: now,
-          request: best,
-        };
-        const dueAt = state === 'scheduled' ? startAt : expiryOf(ledger, { type: best.type, queue }, now);
-        const blockedOn = state === 'blocked' ? 'dependency' : null;
-        const { maxAttempts } = rulesOf(ledger, best.type);
-        return [
-          idToBytes(id),
-          queue,
-          state,
-          priority,
-          maxAttempts,
-          dueAt,
-          best.type,
-          best.symbol ?? null,
-          best.user ?? null,
-          blockedOn,
-          needed.has(id) ? 1 : 0,
-          group.key ?? null,
-          now,
-        ];
-      }),
+      accepted.map(({ group: { key, best }, id, queue, priority }) => [
+        idToBytes(id),
+        queue,
+        priority,
+        rulesOf(ledger, best.type).maxAttempts,
+        needed.has(id) ? 1 : 0,
+        best.type,
+        best.symbol ?? null,
+        best.user ?? null,
+        key ?? null,
+        now,
+        toJson(best.payload),
+        toJson(whyOf(best)),
+        best.triggeredBy,
+      ]),
     ],
-  ];
-  // Only an insert with keys can be refused. Await it, so that it can run again.
-  if (accepted.some(({ group }) => group.key !== undefined)) await tx.run(...insert);
-  else tx.later(...insert);
-  tx.later('INSERT INTO job_details (job_id, payload, why, triggered_by) VALUES ?', [
-    accepted.map(({ group: { best }, id }) => [idToBytes(id), toJson(best.payload), toJson(whyOf(best)), best.triggeredBy]),
-  ]);
+  );
+  const into = (state: State) => rows.filter((row) => row.state === state);
+  enterScheduled(tx, into('scheduled'));
+  enterBlocked(tx, into('blocked'));
+  enterReady(
+    tx,
+    into('ready').map((row) => ({ ...row, blocked_on: null })),
+  );
   const windows = ordered.filter(({ group }) => group.windowSeconds > 0 && group.key !== undefined);
   if (windows.length > 0)
     tx.later(

@@ -1,10 +1,10 @@
 /** Joins requests to the live jobs of their dedupe keys: finds and locks those jobs, subscribes to them and raises their priority. */
 import { type Sql, type Transaction, toJson } from '../../platform/database/database.ts';
-import { DONE_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import {
   bandStart,
   expiryOf,
+  isDone,
   isLive,
   type Ledger,
   levelOf,
@@ -16,7 +16,11 @@ import {
   scoreOf,
 } from '../job.ts';
 import { withLiveNeeds } from '../run/dependents.ts';
-import { offerFreeSlots, stopWaiting } from '../run/slots.ts';
+import { offerFreeSlots } from '../run/slots.ts';
+import { enterBlocked } from '../states/blocked.ts';
+import { enterReady } from '../states/ready.ts';
+import { enterScheduled } from '../states/scheduled.ts';
+import { leave, lockJobs, readJobs, readJobsOfKeys, type Standing } from '../states/standing.ts';
 import { ROWS_A_STATEMENT, updateEach } from '../update-each.ts';
 import type { QueueChoice } from './capacity.ts';
 import type { Group, JobRequest } from './enqueue.ts';
@@ -36,23 +40,6 @@ export interface LiveJob {
   enqueuedAt: Date;
 }
 
-interface Row {
-  id: Buffer;
-  type: string;
-  symbol: string | null;
-  state: State;
-  queue: Queue;
-  priority: number;
-  attempt: number;
-  has_dependents: number;
-  blocked_on: 'slot' | 'dependency' | null;
-  due_at: Date;
-  dedupe_key: string;
-  enqueued_at: Date;
-}
-
-const COLUMNS = 'id, type, symbol, state, queue, priority, attempt, has_dependents, blocked_on, due_at, dedupe_key, enqueued_at';
-
 /** The keys of the groups and of their dependencies. */
 export function keysOf(groups: readonly Group[]): Set<string> {
   return new Set(groups.flatMap(({ key, after }) => (key === undefined ? [...after] : [key, ...after])));
@@ -63,8 +50,7 @@ export function keysOf(groups: readonly Group[]): Set<string> {
  * jobs first and the results afterwards, so that it sees the result of a job that ended in between.
  */
 export async function readLive(sql: Sql, keys: ReadonlySet<string>): Promise<Map<string, LiveJob>> {
-  if (keys.size === 0) return new Map();
-  const rows = await sql.rows<Row>(`SELECT ${COLUMNS} FROM jobs FORCE INDEX (ux_active) WHERE active_key IN (?)`, [[...keys].sort()]);
+  const rows = await readJobsOfKeys(sql, keys);
   return new Map(rows.map((row) => [row.dedupe_key, liveJob(row)]));
 }
 
@@ -79,9 +65,10 @@ export async function endedSince(
   );
   if (seen.size === 0) return seen;
   const ids = sortedBytes([...seen.values()].map(({ id }) => id));
-  const cancelled = await sql.rows<{ id: Buffer }>("SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'cancelled'", [
-    ids,
-  ]);
+  const cancelled = await sql.rows<{ id: Buffer }>(
+    "SELECT job_id AS id FROM ended FORCE INDEX (PRIMARY) WHERE job_id IN (?) AND state = 'cancelled'",
+    [ids],
+  );
   const gone = new Set(cancelled.map(({ id }) => idFromBytes(id)));
   return new Map([...seen].filter(([, { id }]) => !gone.has(id)));
 }
@@ -89,8 +76,8 @@ export async function endedSince(
 /**
  * Locks the live jobs that joining will change, and those that new jobs will depend on. All others are joined without a lock, since a login of thousands
  * would delay every claim and completion until its commit. Returns the live needs that the joined jobs did not have before. In `live` the locked ones stand as they are
- * now, even if they have ended meanwhile. Found first and locked by primary key then: locking through ux_active would take its entry before the row, the reverse of
- * what an ending job does, and that is a deadlock.
+ * now, even if they have ended meanwhile. Found first and locked by id then: locking through `live_keys` would take the key before the job, the reverse of what an ending job
+ * does, and that is a deadlock.
  */
 export async function lockChanging(
   tx: Transaction,
@@ -116,10 +103,8 @@ export async function lockChanging(
   for (const one of joined) if (gaining.has(one.row.id) || changes(ledger, one, now)) ids.add(one.row.id);
   for (const group of groups) if (isNew(group)) for (const need of group.after) if (idOfKey.has(need)) ids.add(idOfKey.get(need) as string);
   if (ids.size === 0) return { newNeeds, locked: [] };
-  const rows = await tx.rows<Row>(`SELECT ${COLUMNS} FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY id FOR UPDATE`, [
-    sortedBytes(ids),
-  ]);
-  const locked = rows.map((row) => ({ key: row.dedupe_key, job: liveJob(row) }));
+  const rows = await lockJobs(tx, ids);
+  const locked = rows.map((row) => ({ key: row.dedupe_key as string, job: liveJob(row) }));
   for (const { key, job } of locked) live.set(key, job);
   const alive = new Set(idsOf(live).values());
   // One that was claimed meanwhile runs without them.
@@ -148,15 +133,18 @@ async function withoutKnown(tx: Transaction, needs: readonly Need[]): Promise<Ne
 export async function joinCompleted(tx: Transaction, groups: readonly Group[], now: Date): Promise<void> {
   const windowed = new Map(groups.flatMap((group) => (group.key !== undefined && group.windowSeconds > 0 ? [[group.key, group]] : [])));
   if (windowed.size === 0) return;
-  const rows = await tx.rows<Row>(
-    `SELECT j.id, j.type, j.symbol, j.state, j.queue, j.priority, j.attempt, j.has_dependents, j.blocked_on, j.due_at, w.dedupe_key, j.enqueued_at
-       FROM dedupe_windows w JOIN jobs j ON j.id = w.job_id
-      WHERE w.dedupe_key IN (?) AND w.until > ? AND j.state IN (?)`,
-    [[...windowed.keys()].sort(), now, DONE_STATES],
+  const open = await tx.rows<{ dedupe_key: string; job_id: Buffer }>(
+    'SELECT dedupe_key, job_id FROM dedupe_windows FORCE INDEX (PRIMARY) WHERE dedupe_key IN (?) AND until > ?',
+    [[...windowed.keys()].sort(), now],
   );
-  for (const row of rows) {
-    const group = windowed.get(row.dedupe_key) as Group;
-    answerJoined(group, liveJob(row), false);
+  const rows = await readJobs(
+    tx,
+    open.map(({ job_id }) => job_id),
+  );
+  const done = new Map(rows.flatMap((row) => (isDone(row.state) ? [[idFromBytes(row.id), row]] : [])));
+  for (const { dedupe_key, job_id } of open) {
+    const row = done.get(idFromBytes(job_id));
+    if (row !== undefined) answerJoined(windowed.get(dedupe_key) as Group, liveJob(row), false);
   }
 }
 
@@ -213,34 +201,52 @@ export async function joinLive(
 ): Promise<void> {
   const early = joined.filter((one) => startsNow(one, now)).map(({ row }) => row.id);
   const waiting = new Set([...needs.map(({ jobId }) => jobId), ...(await withLiveNeeds(tx, early, 'locked'))]);
-  const changed: LiveJob[] = [];
+  const changed: { from: LiveJob; to: LiveJob }[] = [];
   const rising: LiveJob[] = [];
   const raised: Joined[] = [];
-  const leftSlotQueue: string[] = [];
   const leavesSlot: string[] = [];
   for (const one of joined) {
     const { group, row } = one;
     const next = moved(ledger, one, choices.get(row.id), waiting.has(row.id), now);
     if (next.priority < row.priority) raised.push(one);
-    if (row.blockedOn === 'slot' && next.blockedOn !== 'slot') (row.state === 'blocked' ? leftSlotQueue : leavesSlot).push(row.id);
-    if ((['priority', 'queue', 'state', 'blockedOn', 'dueAt'] as const).some((field) => next[field] !== row[field]))
-      (locked.has(row.id) ? changed : rising).push(next);
+    if (row.state === 'ready' && row.blockedOn === 'slot' && next.blockedOn !== 'slot') leavesSlot.push(row.id);
+    if ((['priority', 'queue', 'state', 'blockedOn', 'dueAt'] as const).some((field) => next[field] !== row[field])) {
+      if (locked.has(row.id)) changed.push({ from: row, to: next });
+      else rising.push(next);
+    }
     const asked = queueOfLevel(levelOf(group.priority));
     answerJoined(group, next, waits(next) && QUEUES.indexOf(next.queue) > QUEUES.indexOf(asked));
     one.row = next;
   }
-  await updateEach(
-    tx,
-    ['priority', 'queue', 'state', 'blocked_on', 'due_at'],
-    changed.map(({ id, priority, queue, state, blockedOn, dueAt }) => ({
-      id: idToBytes(id),
-      values: [priority, queue, state, blockedOn, dueAt],
-    })),
-  );
+  await move(tx, changed);
   raise(tx, rising);
   writeWhy(tx, raised);
-  await stopWaiting(tx, sortedBytes(leftSlotQueue));
   await offerFreeSlots(tx, ledger, leavesSlot, { claimed: false });
+}
+
+/** Writes what has become of locked jobs. */
+async function move(tx: Transaction, changed: readonly { from: LiveJob; to: LiveJob }[]): Promise<void> {
+  const rows = changed.map(({ to }) => rowOf(to));
+  const into = (state: State) => rows.filter((row) => row.state === state);
+  leave(
+    tx,
+    changed.map(({ from }) => rowOf(from)),
+  );
+  enterScheduled(tx, into('scheduled'));
+  enterBlocked(
+    tx,
+    into('blocked').map((row) => ({ ...row, blocked_on: 'dependency' })),
+  );
+  enterReady(
+    tx,
+    into('ready').map((row) => ({ ...row, blocked_on: row.blocked_on === 'slot' ? 'slot' : null })),
+  );
+  const moved = changed.filter(({ from, to }) => from.queue !== to.queue || from.priority !== to.priority);
+  await updateEach(
+    tx,
+    ['queue', 'priority'],
+    moved.map(({ to: { id, queue, priority } }) => ({ id: idToBytes(id), values: [queue, priority] })),
+  );
 }
 
 /** The job as it is after it was joined. */
@@ -279,11 +285,13 @@ function startsNow({ group: { startAt }, row }: Joined, now: Date): boolean {
 }
 
 /** These jobs were locked only as dependencies. A slot that became free meanwhile skipped them, so requeue them: the claim decides whether a slot is free. */
-export async function requeueSlotWaiters(tx: Transaction, locked: readonly LiveJob[]): Promise<void> {
-  const ids = sortedBytes(locked.flatMap(({ id, state, blockedOn }) => (state === 'blocked' && blockedOn === 'slot' ? [id] : [])));
-  if (ids.length === 0) return;
-  tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [ids]);
-  await stopWaiting(tx, ids);
+export function requeueSlotWaiters(tx: Transaction, locked: readonly LiveJob[]): void {
+  const rows = locked.flatMap((job) => (job.state === 'blocked' && job.blockedOn === 'slot' ? [rowOf(job)] : []));
+  leave(tx, rows);
+  enterReady(
+    tx,
+    rows.map((row) => ({ ...row, blocked_on: null })),
+  );
 }
 
 /**
@@ -292,21 +300,31 @@ export async function requeueSlotWaiters(tx: Transaction, locked: readonly LiveJ
  */
 export function startAgainIfCancelled(tx: Transaction, joined: ReadonlySet<string>): void {
   if (joined.size === 0) return;
-  tx.last("SELECT (SELECT 1 UNION ALL SELECT 1 FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'cancelled')", [
-    sortedBytes(joined),
-  ]);
+  // Without a name the column is called by its whole text, and the driver keeps a row parser for each name.
+  tx.last(
+    "SELECT (SELECT 1 UNION ALL SELECT 1 FROM ended FORCE INDEX (PRIMARY) WHERE job_id IN (?) AND state = 'cancelled') AS cancelled",
+    [sortedBytes(joined)],
+  );
 }
 
-/** Makes jobs that were not locked more urgent, if they still wait: their rows are locked for the moment of the commit and not for the whole of a burst of logins. */
+/**
+ * Makes jobs that were not locked more urgent, if they still wait: their rows are locked for the moment of the commit and not for the whole of a burst of logins. The priority
+ * in the key of `ready` and the one in `jobs`, by which that row is found, change in one statement. In the order of the ids, `jobs` first, as everywhere.
+ */
 function raise(tx: Transaction, rising: readonly LiveJob[]): void {
-  const ordered = rising.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  for (let start = 0; start < ordered.length; start += ROWS_A_STATEMENT) {
-    const some = ordered.slice(start, start + ROWS_A_STATEMENT).map(({ id, priority }) => [idToBytes(id), priority]);
+  if (rising.length === 0) return;
+  const ordered = rising.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(({ id, priority }) => [id.replaceAll('-', ''), priority]);
+  for (const [table, key] of [
+    ['ready', 'w.queue = j.queue AND w.priority = j.priority AND w.job_id = j.id'],
+    ['blocked', 'w.job_id = j.id'],
+  ])
     tx.last(
-      `UPDATE jobs FORCE INDEX (PRIMARY) SET priority = LEAST(priority, CASE id ${some.map(() => 'WHEN ? THEN ?').join(' ')} END) WHERE id IN (?) AND state IN ('ready', 'blocked')`,
-      [...some.flat(), some.map(([id]) => id)],
+      `UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) CHARACTER SET ascii PATH '$[0]', priority INT UNSIGNED PATH '$[1]')) k
+         STRAIGHT_JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(k.id) AND j.priority > k.priority
+         STRAIGHT_JOIN ${table} w FORCE INDEX (PRIMARY) ON ${key}
+          SET w.priority = k.priority, j.priority = k.priority`,
+      [JSON.stringify(ordered)],
     );
-  }
 }
 
 /** The reason as it is stored: with the user of the request that gave the priority, who alone may see it. It may be another than the one who asked first. */
@@ -314,27 +332,20 @@ export function whyOf({ why, user }: Pick<JobRequest, 'why' | 'user'>): Record<s
   return user === undefined ? why : { ...why, user };
 }
 
-/**
- * The reason changes with the priority, and only where this call's priority stands: a more urgent join may have committed meanwhile, or a claim. Runs after `raise`.
- * A claim reads the reason with the job, so its row is locked as briefly as the job's, and in the same order.
- */
+/** The reason changes with the priority, and only where this call's priority stands: a more urgent join may have committed meanwhile, or a claim. Runs after `raise`. */
 function writeWhy(tx: Transaction, raised: readonly Joined[]): void {
   const ordered = raised
     .toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1))
     .map(({ row, group: { best } }) => ({ row, best, id: idToBytes(row.id) }));
   for (let start = 0; start < ordered.length; start += ROWS_A_STATEMENT) {
     const some = ordered.slice(start, start + ROWS_A_STATEMENT);
-    const byId = `CASE j.id ${some.map(() => 'WHEN ? THEN ?').join(' ')} END`;
-    tx.last(
-      `UPDATE jobs j FORCE INDEX (PRIMARY) STRAIGHT_JOIN job_details d FORCE INDEX (PRIMARY) ON d.job_id = j.id
-          SET d.why = ${byId}, d.triggered_by = ${byId} WHERE j.id IN (?) AND j.priority = ${byId}`,
-      [
-        ...some.flatMap(({ id, best }) => [id, toJson(whyOf(best))]),
-        ...some.flatMap(({ id, best }) => [id, best.triggeredBy]),
-        some.map(({ id }) => id),
-        ...some.flatMap(({ id, row }) => [id, row.priority]),
-      ],
-    );
+    const byId = `CASE id ${some.map(() => 'WHEN ? THEN ?').join(' ')} END`;
+    tx.last(`UPDATE jobs FORCE INDEX (PRIMARY) SET why = ${byId}, triggered_by = ${byId} WHERE id IN (?) AND priority = ${byId}`, [
+      ...some.flatMap(({ id, best }) => [id, toJson(whyOf(best))]),
+      ...some.flatMap(({ id, best }) => [id, best.triggeredBy]),
+      some.map(({ id }) => id),
+      ...some.flatMap(({ id, row }) => [id, row.priority]),
+    ]);
   }
 }
 
@@ -355,10 +366,14 @@ function answerJoined(group: Group, row: LiveJob, demoted: boolean): void {
   };
 }
 
-function liveJob(row: Row): LiveJob {
+function liveJob(row: Standing): LiveJob {
   const { id, type, symbol, state, queue, priority, attempt } = row;
   return {
     ...{ id: idFromBytes(id), type, symbol, state, queue, priority, attempt },
     ...{ hasDependents: row.has_dependents === 1, blockedOn: row.blocked_on, dueAt: row.due_at, enqueuedAt: row.enqueued_at },
   };
+}
+
+function rowOf({ id, type, state, queue, priority, attempt, dueAt, blockedOn }: LiveJob) {
+  return { id: idToBytes(id), type, state, queue, priority, attempt, due_at: dueAt, blocked_on: blockedOn };
 }

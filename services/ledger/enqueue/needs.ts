@@ -68,7 +68,10 @@ export async function insertDependencies(tx: Transaction, needs: readonly Need[]
   ]);
   const needed = new Set(needs.map(({ needsId }) => needsId));
   const unaware = [...live].flatMap(({ id, hasDependents }) => (needed.has(id) && !hasDependents ? [id] : []));
-  if (unaware.length > 0) tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET has_dependents = 1 WHERE id IN (?)', [sortedBytes(unaware)]);
+  if (unaware.length === 0) return;
+  const ids = sortedBytes(unaware);
+  tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET has_dependents = 1 WHERE id IN (?)', [ids]);
+  tx.later('UPDATE running FORCE INDEX (PRIMARY) SET has_dependents = 1 WHERE job_id IN (?)', [ids]);
 }
 
 /** Item rows of one statement, some 100 bytes each. */

@@ -4,7 +4,6 @@
  * no query, and the limit may be passed by what other processes take within a second.
  */
 import type { Database, Sql, Transaction } from '../../platform/database/database.ts';
-import { END_STATES } from '../../platform/job-states.ts';
 import { idToBytes } from '../id.ts';
 import type { EnqueueAnswer, JobRequest } from './enqueue.ts';
 import type { Refusal } from './submit.ts';
@@ -194,13 +193,13 @@ function planOf(
   return plan;
 }
 
-/** Which of the requests mean live jobs that an asker has asked for before: `asker dedupeKey`. By ux_active and the primary key. */
+/** Which of the requests mean live jobs that an asker has asked for before: `asker dedupeKey`. By primary keys. */
 async function heldAlready(sql: Sql, requests: readonly JobRequest[], askers: readonly string[]): Promise<Set<string>> {
   const keys = new Set(requests.flatMap(({ dedupeKey }) => (dedupeKey === undefined ? [] : [dedupeKey])));
   if (keys.size === 0) return new Set();
   const rows = await sql.rows<{ asker: string; dedupe_key: string }>(
-    `SELECT a.asker, j.dedupe_key FROM jobs j FORCE INDEX (ux_active) JOIN job_askers a FORCE INDEX (PRIMARY) ON a.job_id = j.id
-      WHERE j.active_key IN (?) AND a.asker IN (?)`,
+    `SELECT STRAIGHT_JOIN a.asker, k.dedupe_key FROM live_keys k FORCE INDEX (PRIMARY) JOIN job_askers a FORCE INDEX (PRIMARY) ON a.job_id = k.job_id
+      WHERE k.dedupe_key IN (?) AND a.asker IN (?)`,
     [[...keys].sort(), askers],
   );
   return new Set(rows.map(({ asker, dedupe_key }) => `${asker} ${dedupe_key}`));
@@ -227,9 +226,11 @@ async function look(sql: Sql, askers: readonly Asker[]): Promise<Map<string, num
   const counted = new Map<string, number>();
   for (let left = askers; left.length > 0; ) {
     const rows = await sql.rows<Found>(
-      `SELECT a.asker, COUNT(*) AS found, COALESCE(SUM(j.state IN ('scheduled', 'blocked', 'ready')), 0) AS waiting, SUM(j.id IS NULL OR j.state IN (?)) AS ended
-         FROM (${left.map(() => JOBS_OF).join(' UNION ALL ')}) a LEFT JOIN jobs j ON j.id = a.job_id GROUP BY a.asker`,
-      [END_STATES, ...left.flatMap((asker) => [asker.id, longest(asker)])],
+      `SELECT a.asker, COUNT(*) AS found, COALESCE(SUM(j.id IS NOT NULL AND n.job_id IS NULL AND e.job_id IS NULL), 0) AS waiting,
+              SUM(j.id IS NULL OR e.job_id IS NOT NULL) AS ended
+         FROM (${left.map(() => JOBS_OF).join(' UNION ALL ')}) a
+         LEFT JOIN jobs j ON j.id = a.job_id LEFT JOIN running n ON n.job_id = a.job_id LEFT JOIN ended e ON e.job_id = a.job_id GROUP BY a.asker`,
+      left.flatMap((asker) => [asker.id, longest(asker)]),
     );
     const byId = new Map(rows.map((row) => [row.asker, row]));
     const many = left.filter(({ id }) => Number(byId.get(id)?.ended ?? 0) >= WORTH_DELETING);
@@ -243,8 +244,8 @@ async function look(sql: Sql, askers: readonly Asker[]): Promise<Map<string, num
 
 async function deleteEndedOf(sql: Sql, asker: Asker): Promise<void> {
   const rows = await sql.rows<{ job_id: Buffer }>(
-    `SELECT a.job_id FROM ${JOBS_OF} a LEFT JOIN jobs j ON j.id = a.job_id WHERE j.id IS NULL OR j.state IN (?)`,
-    [asker.id, longest(asker), END_STATES],
+    `SELECT a.job_id FROM ${JOBS_OF} a LEFT JOIN jobs j ON j.id = a.job_id LEFT JOIN ended e ON e.job_id = a.job_id WHERE j.id IS NULL OR e.job_id IS NOT NULL`,
+    [asker.id, longest(asker)],
   );
   await sql.run('DELETE FROM job_askers WHERE job_id IN (?) AND asker = ?', [rows.map(({ job_id }) => job_id), asker.id]);
 }

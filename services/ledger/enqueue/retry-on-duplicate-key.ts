@@ -3,7 +3,7 @@ const MAX_TRIES = 5;
 
 /**
  * Runs statements that make jobs live, inside a transaction, and repeats them when another transaction has made a job of the same key live since this one read
- * (`ux_active` refuses the second job): the next try reads that job. The refusal undoes one statement and the transaction goes on, so the transaction itself is not
+ * (`live_keys` refuses the second job): the next try reads that job. The refusal undoes one statement and the transaction goes on, so the transaction itself is not
  * run again. Errors: those of `work`; 1062 itself after five tries.
  */
 export async function retryOnDuplicateKey<T>(work: () => Promise<T>): Promise<T> {

@@ -1,6 +1,8 @@
 import { idFromBytes } from '../id.ts';
 import { type Ledger, LOWEST_LEVEL, levelOf, nowOf, QUEUES, type Queue, queueOfLevel } from '../job.ts';
 import { partsAmong } from '../parts.ts';
+import { enterReady, leaveReady } from '../states/ready.ts';
+import { idOf, lockFreeJobs } from '../states/standing.ts';
 import { updateEach } from '../update-each.ts';
 import { BATCH } from './due.ts';
 
@@ -20,7 +22,7 @@ export interface Ageing {
 
 /**
  * Raises waiting jobs by one level for each whole interval that they have waited, counted from the level at which they were enqueued: by at most `levels`, and
- * never above `highestLevel`. Parts of other jobs never rise: they wait by design, so that later jobs overtake them. Walks ix_claim of one queue from `from` on. Returns how many were raised, and where to go on (undefined at the end).
+ * never above `highestLevel`. Parts of other jobs never rise: they wait by design, so that later jobs overtake them. Walks one queue of `ready` from `from` on. Returns how many were raised, and where to go on (undefined at the end).
  */
 export async function age(
   ledger: Ledger,
@@ -32,8 +34,8 @@ export async function age(
   const floor = ageing.highestLevel * 10_000;
   // A plain read: locks would hide these rows from claims, and in most calls no job rises.
   const rows = await ledger.db.rows<{ id: Buffer; priority: number; enqueued_at: Date; aged: number; has_dependents: number }>(
-    `SELECT id, priority, enqueued_at, aged, has_dependents FROM jobs FORCE INDEX (ix_claim)
-      WHERE queue = ? AND state = 'ready' AND (priority > ? OR (priority = ? AND id > ?)) ORDER BY priority, id LIMIT ${BATCH}`,
+    `SELECT STRAIGHT_JOIN j.id, r.priority, j.enqueued_at, j.aged, j.has_dependents FROM ready r FORCE INDEX (PRIMARY) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
+      WHERE r.queue = ? AND (r.priority > ? OR (r.priority = ? AND r.job_id > ?)) ORDER BY r.priority, r.job_id LIMIT ${BATCH}`,
     [queue, from?.priority ?? 0, from?.priority ?? 0, from?.id ?? Buffer.alloc(16)],
   );
   const deserving = rows.flatMap(({ id, priority, enqueued_at, aged, has_dependents }) => {
@@ -59,17 +61,29 @@ export async function age(
 /** Raises the jobs that still wait with the priority that was read. */
 function raise(ledger: Ledger, risen: readonly { id: Buffer; before: number; priority: number; aged: number }[]): Promise<number> {
   return ledger.db.transaction(async (tx) => {
-    const locked = await tx.rows<{ id: Buffer; priority: number }>(
-      "SELECT id, priority FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'ready' ORDER BY id FOR UPDATE SKIP LOCKED",
-      [risen.map(({ id }) => id).sort(Buffer.compare)],
+    const rows = await lockFreeJobs(
+      tx,
+      risen.map(({ id }) => id),
     );
-    const priorityOf = new Map(locked.map(({ id, priority }) => [idFromBytes(id), priority]));
-    const raised = risen.filter(({ id, before }) => priorityOf.get(idFromBytes(id)) === before);
+    const riseOf = new Map(risen.map((one) => [idFromBytes(one.id), one]));
+    const raised = rows.flatMap((row) => {
+      const rise = riseOf.get(idOf(row));
+      if (row.state !== 'ready' || rise?.before !== row.priority) return [];
+      // The queue follows the level: an analysis that has risen to the level of background fetches is claimed with them.
+      return [{ row, to: { ...row, priority: rise.priority, aged: rise.aged, queue: queueOfLevel(levelOf(rise.priority)) } }];
+    });
+    leaveReady(
+      tx,
+      raised.map(({ row }) => row),
+    );
+    enterReady(
+      tx,
+      raised.map(({ to }) => ({ ...to, blocked_on: to.blocked_on === 'slot' ? 'slot' : null })),
+    );
     await updateEach(
       tx,
       ['priority', 'aged', 'queue'],
-      // The queue follows the level: an analysis that has risen to the level of background fetches is claimed with them.
-      raised.map(({ id, priority, aged }) => ({ id, values: [priority, aged, queueOfLevel(levelOf(priority))] })),
+      raised.map(({ to: { id, priority, aged, queue } }) => ({ id, values: [priority, aged, queue] })),
     );
     return raised.length;
   });

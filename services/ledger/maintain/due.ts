@@ -1,40 +1,38 @@
-/** What maintenance reads: jobs whose time has come, by state (`ix_due`). Each function of this folder is one batch in one commit. */
+/** What maintenance reads: jobs whose time has come, by state. Each function of this folder is one batch in one commit. */
 import type { Transaction } from '../../platform/database/database.ts';
-import { idFromBytes } from '../id.ts';
-import type { Change, Queue, State } from '../job.ts';
+import { type Change, placeOf, type State } from '../job.ts';
+import { idOf, lockFreeJobs, type Standing } from '../states/standing.ts';
 
 /** Most rows of one commit. The caller repeats while a batch is full. */
 export const BATCH = 500;
 
-export interface Due {
-  id: Buffer;
-  type: string;
-  symbol: string | null;
-  queue: Queue;
-  attempt: number;
-  priority: number;
-  has_dependents: number;
-  blocked_on: 'slot' | 'dependency' | null;
-  enqueued_at: Date;
-}
+// `ready` and `running` have no index by time, which every claim would pay for: one is read in the order of its key until enough are found, the other has as many rows as workers have places.
+const SELECT_DUE = {
+  ready: 'SELECT job_id AS id FROM ready FORCE INDEX (PRIMARY) WHERE due_at <= ? LIMIT ?',
+  scheduled: 'SELECT job_id AS id FROM scheduled FORCE INDEX (ix_due) WHERE due_at <= ? ORDER BY due_at, job_id LIMIT ?',
+  blocked: 'SELECT job_id AS id FROM blocked FORCE INDEX (ix_due) WHERE due_at <= ? ORDER BY due_at, job_id LIMIT ?',
+  running: 'SELECT job_id AS id FROM running FORCE INDEX (PRIMARY) WHERE due_at < ? LIMIT ?',
+};
 
-export function selectDue(tx: Transaction, state: State, before: Date, limit = BATCH): Promise<Due[]> {
-  return tx.rows<Due>(
-    `SELECT id, type, symbol, queue, attempt, priority, has_dependents, blocked_on, enqueued_at FROM jobs FORCE INDEX (ix_due)
-      WHERE state = ? AND due_at <= ? ORDER BY due_at, id LIMIT ? FOR UPDATE SKIP LOCKED`,
-    [state, before, limit],
+/** Locks jobs of a state whose time has come, but for those that another transaction has locked. They are found by a plain read, which holds up nobody. */
+export async function lockDue(tx: Transaction, state: keyof typeof SELECT_DUE, before: Date, limit = BATCH): Promise<Standing[]> {
+  const found = await tx.rows<{ id: Buffer }>(SELECT_DUE[state], [before, limit]);
+  const rows = await lockFreeJobs(
+    tx,
+    found.map(({ id }) => id),
   );
+  return rows.filter((row) => row.state === state && row.due_at <= before);
 }
 
-export function changesTo(rows: readonly Due[], state: State, reasonOf?: (row: Due) => string): Change[] {
+export function changesTo(rows: readonly Standing[], state: State, why?: { code: string; reasonOf: (row: Standing) => string }): Change[] {
   return rows.map((row) => ({
-    id: idFromBytes(row.id),
+    id: idOf(row),
     type: row.type,
     symbol: row.symbol,
     attempt: row.attempt,
     state,
-    reason: reasonOf?.(row),
+    reason: why?.reasonOf(row),
+    code: why?.code,
+    place: placeOf(row),
   }));
 }
-
-export const idsOf = (rows: readonly Due[]): Buffer[] => rows.map(({ id }) => id).sort(Buffer.compare);

@@ -1,15 +1,13 @@
 /** Jobs whose lease ended, or whose worker is gone, go back to the queue, or end as failed when that has happened too often (`run/deaths.ts`). */
 import { after, type Change, type Ledger, nowOf } from '../job.ts';
-import { DEAD_COLUMNS, type Dead, endByDeath } from '../run/deaths.ts';
-import { BATCH } from './due.ts';
+import { endByDeath } from '../run/deaths.ts';
+import { lockFreeJobs } from '../states/standing.ts';
+import { BATCH, lockDue } from './due.ts';
 
-/** Takes back jobs whose lease has expired (ix_due), at most 500 a call: ready again, or failed with the reason when it has died too often. */
+/** Takes back jobs whose lease has expired, at most 500 a call: ready again, or failed with the reason when it has died too often. */
 export function reap(ledger: Ledger): Promise<Change[]> {
   return ledger.db.transaction(async (tx) => {
-    const rows = await tx.rows<Dead>(
-      `SELECT ${DEAD_COLUMNS} FROM jobs FORCE INDEX (ix_due) WHERE state = 'running' AND due_at < ? ORDER BY due_at, id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
-      [nowOf(ledger)],
-    );
+    const rows = await lockDue(tx, 'running', nowOf(ledger));
     return endByDeath(tx, ledger, rows, { reasonOf: (row) => `worker ${row.worker_id} did not renew its lease` });
   });
 }
@@ -36,13 +34,12 @@ export async function rescue(ledger: Ledger, workerId: string, reason: string, u
   if (running.length === 0) return { changes: [], left: 0 };
   const changes: Change[] = [];
   for (let start = 0; start < running.length; start += BATCH) {
-    const ids = running.slice(start, start + BATCH).sort(Buffer.compare);
+    const ids = running.slice(start, start + BATCH);
     changes.push(
       ...(await ledger.db.transaction(async (tx) => {
-        const rows = await tx.rows<Dead>(
-          `SELECT ${DEAD_COLUMNS} FROM jobs FORCE INDEX (PRIMARY)
-            WHERE id IN (?) AND state = 'running' AND worker_id = ? AND COALESCE(started_at, enqueued_at) <= ? ORDER BY id FOR UPDATE SKIP LOCKED`,
-          [ids, workerId, until],
+        const rows = (await lockFreeJobs(tx, ids)).filter(
+          ({ state, worker_id, started_at, enqueued_at }) =>
+            state === 'running' && worker_id === workerId && (started_at ?? enqueued_at) <= until,
         );
         return endByDeath(tx, ledger, rows, { reasonOf: () => reason });
       })),
@@ -54,7 +51,8 @@ export async function rescue(ledger: Ledger, workerId: string, reason: string, u
 /** Running jobs of the worker whose attempt began until `until`. A plain read: a locking one would hold the rows of every other worker for a moment. */
 async function attemptsOf(ledger: Ledger, workerId: string, until: Date): Promise<Buffer[]> {
   const rows = await ledger.db.rows<{ id: Buffer }>(
-    "SELECT id FROM jobs FORCE INDEX (ix_due) WHERE state = 'running' AND worker_id = ? AND COALESCE(started_at, enqueued_at) <= ? ORDER BY due_at, id",
+    `SELECT n.job_id AS id FROM running n FORCE INDEX (PRIMARY) LEFT JOIN jobs j FORCE INDEX (PRIMARY) ON n.started_at IS NULL AND j.id = n.job_id
+      WHERE n.worker_id = ? AND COALESCE(n.started_at, j.enqueued_at) <= ? ORDER BY n.job_id`,
     [workerId, until],
   );
   return rows.map(({ id }) => id);

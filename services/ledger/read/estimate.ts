@@ -99,7 +99,7 @@ async function readNeeds(sql: Sql, jobs: readonly JobToEstimate[]): Promise<{ ne
   const needsOf = new Map<string, string[]>();
   for (let waiting = jobs.filter(isBlocked); waiting.length > 0; ) {
     const rows = await sql.rows<{ job_id: Buffer; id: Buffer; type: string; state: State; queue: Queue; priority: number }>(
-      `SELECT d.job_id, n.id, n.type, n.state, n.queue, n.priority FROM job_dependencies d JOIN jobs n FORCE INDEX (PRIMARY) ON n.id = d.needs_id
+      `SELECT d.job_id, n.id, n.type, n.state, n.queue, n.priority FROM job_dependencies d JOIN job_states n ON n.id = d.needs_id
         WHERE d.job_id IN (?) AND n.state IN (?)`,
       [sortedBytes(waiting.map(({ id }) => id)), LIVE_STATES],
     );
@@ -121,13 +121,13 @@ const isBlocked = ({ state }: JobToEstimate): boolean => state === 'blocked';
 const isWaiting = ({ state }: JobToEstimate): boolean => state === 'ready' || state === 'blocked';
 const rounded = (seconds: number): number => Number(seconds.toFixed(2));
 
-/** Ready jobs by queue and priority, in claim order. Walks the ready part of ix_claim. */
+/** Ready jobs by queue and priority, in claim order. Walks `ready`. */
 type Depths = { queue: Queue; priority: number; jobs: number }[];
 
 function readDepths(sql: Sql): Promise<Depths> {
   return sql.rows<Depths[number]>(
-    `SELECT queue, priority, COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_claim)
-      WHERE queue IN (?) AND state = 'ready' GROUP BY queue, priority`,
+    `SELECT queue, priority, COUNT(*) AS jobs FROM ready FORCE INDEX (PRIMARY)
+      WHERE queue IN (?) GROUP BY queue, priority`,
     [QUEUES],
   );
 }
@@ -144,7 +144,7 @@ function before(ready: Depths, { queue, priority }: JobToEstimate): number {
 }
 
 /**
- * How many ready jobs of the same queue and priority came before each: the jobs before the oldest are counted, the jobs between them are listed. Uses ix_claim.
+ * How many ready jobs of the same queue and priority came before each: the jobs before the oldest are counted, the jobs between them are listed. Walks the primary key of `ready`.
  * Where more than `COUNTED` came before, the shared count of that priority is used, which is a moment old: counting thousands for one answer is too slow.
  */
 async function readRanks(sql: Sql, jobs: readonly JobToEstimate[], ready: Depths): Promise<Map<string, number>> {
@@ -153,12 +153,21 @@ async function readRanks(sql: Sql, jobs: readonly JobToEstimate[], ready: Depths
     const { queue, priority } = group[0] as JobToEstimate;
     const ids = group.map(({ id }) => id).sort();
     const [first, last] = [idToBytes(ids[0] as string), idToBytes(ids.at(-1) as string)];
-    const same = "FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' AND priority = ?";
+    const same = 'FROM ready FORCE INDEX (PRIMARY) WHERE queue = ? AND priority = ?';
     const [[counted], between] = await Promise.all([
-      sql.rows<{ jobs: number }>(`SELECT COUNT(*) AS jobs FROM (SELECT 1 ${same} AND id < ? LIMIT ${COUNTED}) w`, [queue, priority, first]),
+      sql.rows<{ jobs: number }>(`SELECT COUNT(*) AS jobs FROM (SELECT 1 ${same} AND job_id < ? LIMIT ${COUNTED}) w`, [
+        queue,
+        priority,
+        first,
+      ]),
       ids.length === 1
         ? []
-        : sql.rows<{ id: Buffer }>(`SELECT id ${same} AND id >= ? AND id <= ? ORDER BY id`, [queue, priority, first, last]),
+        : sql.rows<{ id: Buffer }>(`SELECT job_id AS id ${same} AND job_id >= ? AND job_id <= ? ORDER BY job_id`, [
+            queue,
+            priority,
+            first,
+            last,
+          ]),
     ]);
     const exact = counted?.jobs ?? 0;
     const whole = ready.find((one) => one.queue === queue && one.priority === priority)?.jobs ?? 0;
@@ -173,12 +182,12 @@ async function readRanks(sql: Sql, jobs: readonly JobToEstimate[], ready: Depths
   return ranks;
 }
 
-/** Seconds that half of the newest completed jobs of each type took at most. Reads the end of ix_due. */
+/** Seconds that half of the newest completed jobs of each type took at most. Reads the end of ix_ended. */
 async function readMedians(sql: Sql): Promise<Map<string, number>> {
   const rows = await sql.rows<{ type: string; seconds: number }>(
-    `SELECT type, TIMESTAMPDIFF(MICROSECOND, started_at, ended_at) / 1000000 + 0e0 AS seconds
-       FROM (SELECT type, started_at, ended_at FROM jobs FORCE INDEX (ix_due) WHERE state = 'completed' ORDER BY due_at DESC, id DESC LIMIT ${MEASURED_JOBS}) recent
-      WHERE started_at IS NOT NULL`,
+    `SELECT j.type, TIMESTAMPDIFF(MICROSECOND, r.started_at, r.ended_at) / 1000000 + 0e0 AS seconds
+       FROM (SELECT job_id, started_at, ended_at FROM ended FORCE INDEX (ix_ended) WHERE state = 'completed' ORDER BY ended_at DESC, job_id DESC LIMIT ${MEASURED_JOBS}) r
+       JOIN jobs j ON j.id = r.job_id WHERE r.started_at IS NOT NULL`,
   );
   return new Map([...Map.groupBy(rows, ({ type }) => type)].map(([type, group]) => [type, median(group.map(({ seconds }) => seconds))]));
 }

@@ -1,10 +1,10 @@
 /** Reads the ledger: one job with its reasons and attempts, lists of jobs, and the metrics of the whole ledger. */
 import { fromJson, type Sql } from '../../platform/database/database.ts';
-import { END_STATES, LIVE_STATES } from '../../platform/job-states.ts';
+import { END_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
-import { levelOf, QUEUES, type Queue, type State, scoreOf } from '../job.ts';
+import { isDone, levelOf, QUEUES, type Queue, type State, scoreOf } from '../job.ts';
 import { partsAmong } from '../parts.ts';
-import { countItems, type ItemCounts } from '../run/items.ts';
+import { countItems, type ItemCounts, itemsChangedAt } from '../run/items.ts';
 
 export interface JobSummary {
   id: string;
@@ -27,14 +27,25 @@ export interface JobSummary {
   ended_at: Date | null;
   /** Why it did not complete, or why it waits for its next attempt. */
   reason: string | null;
+  /** Why it ended other than completed, for programs. */
+  code: string | null;
 }
 
+/** The columns of a list as CSV. */
+export const JOB_COLUMNS = [
+  ...(['id', 'type', 'symbol', 'state', 'queue', 'priority', 'score', 'attempt', 'max_attempts', 'user', 'worker'] as const),
+  ...(['blocked_on', 'run_at', 'enqueued_at', 'started_at', 'ended_at', 'code', 'reason'] as const),
+];
+
+/** The `state` of a job that waits for its parts is theirs here: `running` while one runs. It has started with the first of them. */
 export interface JobDetail extends JobSummary {
+  /** When its state or one of its items last changed. */
+  updated_at: Date;
   payload: unknown;
   why: Record<string, unknown>;
   triggered_by: string;
-  code: string | null;
   result: unknown;
+  /** All that have ended; the one that completed is the last. */
   attempts: {
     attempt: number;
     worker: string | null;
@@ -45,10 +56,36 @@ export interface JobDetail extends JobSummary {
     reason: string | null;
   }[];
   subscribers: string[];
-  /** `is_part`: a part of this job, whose items are counted here. */
-  needs: { id: string; state: State; is_part: boolean }[];
+  needs: JobLink[];
+  /** Jobs that wait for this one, or waited for it; of very many the first. */
+  dependents: JobLink[];
   items: ItemCounts;
 }
+
+/** `is_part`: one is a part of the other, and its items are counted there. */
+export interface JobLink {
+  id: string;
+  type: string;
+  symbol: string | null;
+  state: State;
+  is_part: boolean;
+}
+
+interface LinkRow extends Omit<JobLink, 'id' | 'is_part'> {
+  id: Buffer;
+  is_part: number;
+}
+
+const linkOf = ({ id, type, symbol, state, is_part }: LinkRow): JobLink => ({
+  id: idFromBytes(id),
+  type,
+  symbol,
+  state,
+  is_part: is_part === 1,
+});
+
+/** A daily rank of a watchlist may wait for one fetch; a picture of more than this is no help. */
+const MOST_DEPENDENTS = 500;
 
 interface Row {
   id: Buffer;
@@ -67,10 +104,11 @@ interface Row {
   started_at: Date | null;
   ended_at: Date | null;
   reason: string | null;
+  code: string | null;
 }
 
 const SUMMARY = `j.id, j.type, j.symbol, j.state, j.queue, j.priority, j.attempt, j.max_attempts, j.user_id, j.worker_id, IF(j.state = 'blocked', j.blocked_on, NULL) AS blocked_on, j.due_at, j.enqueued_at,
-  j.started_at, j.ended_at, COALESCE(r.reason, (SELECT a.reason FROM job_attempts a WHERE a.job_id = j.id AND j.state IN ('scheduled', 'ready') ORDER BY a.attempt DESC LIMIT 1)) AS reason`;
+  j.started_at, j.ended_at, COALESCE(r.reason, (SELECT a.reason FROM job_attempts a WHERE a.job_id = j.id AND j.state IN ('scheduled', 'ready') ORDER BY a.attempt DESC LIMIT 1)) AS reason, r.code`;
 
 function summary(row: Row): JobSummary {
   const { id, priority, user_id, worker_id, due_at, ...rest } = row;
@@ -88,46 +126,86 @@ function summary(row: Row): JobSummary {
 /** One job with all its data, or undefined. */
 export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefined> {
   const key = idToBytes(id);
-  const [row] = await sql.rows<Row & { payload: unknown; why: unknown; triggered_by: string; code: string | null; result: unknown }>(
-    `SELECT ${SUMMARY}, d.payload, d.why, d.triggered_by, r.code, r.result
-       FROM jobs j JOIN job_details d ON d.job_id = j.id LEFT JOIN job_results r ON r.job_id = j.id WHERE j.id = ?`,
+  const [row] = await sql.rows<Row & { payload: unknown; why: unknown; triggered_by: string; result: unknown }>(
+    `SELECT ${SUMMARY}, d.payload, d.why, d.triggered_by, r.result
+       FROM job_states j JOIN jobs d ON d.id = j.id LEFT JOIN ended r ON r.job_id = j.id WHERE j.id = ?`,
     [key],
   );
   if (row === undefined) return undefined;
-  const { payload, why, triggered_by, code, result, ...base } = row;
-  const needing = sql.rows<{ id: Buffer; state: State; is_part: number }>(
-    'SELECT n.id, n.state, d.is_part FROM job_dependencies d JOIN jobs n ON n.id = d.needs_id WHERE d.job_id = ? ORDER BY n.id',
+  const { payload, why, triggered_by, result, ...base } = row;
+  const needing = sql.rows<Need>(
+    'SELECT n.id, n.type, n.symbol, n.state, n.started_at, n.ended_at, d.is_part FROM job_dependencies d JOIN job_states n ON n.id = d.needs_id WHERE d.job_id = ? ORDER BY n.id',
     [key],
   );
   const partIds = needing.then((needs) => needs.flatMap((need) => (need.is_part === 1 ? [idFromBytes(need.id)] : [])));
-  const [attempts, subscribers, needs, items] = await Promise.all([
+  const [attempts, subscribers, needs, dependents, items, itemsChanged] = await Promise.all([
     sql.rows<JobDetail['attempts'][number]>(
       'SELECT attempt, worker_id AS worker, started_at, ended_at, outcome, code, reason FROM job_attempts WHERE job_id = ? ORDER BY attempt',
       [key],
     ),
     sql.rows<{ user_id: string }>('SELECT user_id FROM job_subscribers WHERE job_id = ? ORDER BY user_id', [key]),
     needing,
+    // ix_needs
+    sql.rows<LinkRow>(
+      'SELECT n.id, n.type, n.symbol, n.state, d.is_part FROM job_dependencies d JOIN job_states n ON n.id = d.job_id WHERE d.needs_id = ? ORDER BY n.id LIMIT ?',
+      [key, MOST_DEPENDENTS],
+    ),
     partIds.then((parts) => countItems(sql, id, ...parts)),
+    partIds.then((parts) => itemsChangedAt(sql, id, ...parts)),
   ]);
   return {
-    ...summary(base),
+    ...withParts(
+      summary(base),
+      needs.filter(({ is_part }) => is_part === 1),
+      itemsChanged,
+    ),
     payload: fromJson(payload),
     why: fromJson(why) as Record<string, unknown>,
     triggered_by,
-    code,
     result: fromJson(result),
-    attempts,
+    attempts: [...attempts, ...completedAttempt(row)],
     subscribers: subscribers.map(({ user_id }) => user_id),
-    needs: needs.map((need) => ({ id: idFromBytes(need.id), state: need.state, is_part: need.is_part === 1 })),
+    needs: needs.map(linkOf),
+    dependents: dependents.map(linkOf),
     items,
   };
+}
+
+interface Need extends LinkRow {
+  started_at: Date | null;
+  ended_at: Date | null;
+}
+
+/** The states of live parts that a job is shown in, the first that one of them has. */
+const STATES_OF_PARTS = ['running', 'ready', 'scheduled'] as const;
+
+/** A job as whoever watches it sees it: what its parts do it does. */
+function withParts(job: JobSummary, parts: readonly Need[], itemsChanged: Date | null): JobSummary & { updated_at: Date } {
+  const ofParts = job.state === 'blocked' ? STATES_OF_PARTS.find((state) => parts.some((part) => part.state === state)) : undefined;
+  // A part may be that of an earlier request too.
+  const times = (of: (number | undefined)[]): number[] =>
+    of.flatMap((time) => (time === undefined ? [] : [Math.max(time, job.enqueued_at.getTime())]));
+  const starts = times([job, ...parts].map(({ started_at }) => started_at?.getTime()));
+  const changes = times([job.ended_at, itemsChanged, ...parts.map(({ ended_at }) => ended_at)].map((at) => at?.getTime()));
+  return {
+    ...job,
+    ...(ofParts !== undefined && { state: ofParts, blocked_on: null }),
+    started_at: starts.length === 0 ? null : new Date(Math.min(...starts)),
+    updated_at: job.ended_at ?? new Date(Math.max(job.enqueued_at.getTime(), ...starts, ...changes)),
+  };
+}
+
+/** The attempt that did the work stands in the job's own row. */
+function completedAttempt({ state, attempt, worker_id, started_at, ended_at, code, reason }: Row): JobDetail['attempts'] {
+  if (!isDone(state) || ended_at === null) return [];
+  return [{ attempt, worker: worker_id, started_at, ended_at, outcome: state, code, reason }];
 }
 
 /** The newest job of a symbol with a dedupe key, live or ended; undefined when none is kept. Walks ix_symbol from its end. */
 export async function readNewestOf(sql: Sql, symbol: string, dedupeKey: string): Promise<JobSummary | undefined> {
   const [row] = await sql.rows<Row>(
-    `SELECT ${SUMMARY} FROM jobs j FORCE INDEX (ix_symbol) LEFT JOIN job_results r ON r.job_id = j.id
-      WHERE j.symbol = ? AND (j.dedupe_key = ? OR LEFT(j.dedupe_key, ?) = ?) ORDER BY j.id DESC LIMIT 1`,
+    `SELECT ${SUMMARY} FROM job_states j LEFT JOIN ended r ON r.job_id = j.id
+      WHERE j.id = (SELECT id FROM jobs FORCE INDEX (ix_symbol) WHERE symbol = ? AND (dedupe_key = ? OR LEFT(dedupe_key, ?) = ?) ORDER BY id DESC LIMIT 1)`,
     [symbol, dedupeKey, dedupeKey.length + 1, `${dedupeKey}:`],
   );
   return row === undefined ? undefined : summary(row);
@@ -160,10 +238,10 @@ export async function listJobs(sql: Sql, filter: JobFilter): Promise<JobSummary[
   if (filter.type !== undefined) add('j.type = ?', filter.type);
   if (filter.symbol !== undefined) add('j.symbol = ?', filter.symbol);
   if (filter.before !== undefined) add(filter.user === undefined ? 'j.id < ?' : 's.job_id < ?', idToBytes(filter.before));
-  const from = filter.user === undefined ? 'jobs j' : 'job_subscribers s JOIN jobs j ON j.id = s.job_id';
+  const from = filter.user === undefined ? 'job_states j' : 'job_subscribers s JOIN job_states j ON j.id = s.job_id';
   const order = filter.user === undefined ? 'j.id' : 's.job_id';
   const rows = await sql.rows<Row>(
-    `SELECT ${SUMMARY} FROM ${from} LEFT JOIN job_results r ON r.job_id = j.id ${where.length === 0 ? '' : `WHERE ${where.join(' AND ')}`} ORDER BY ${order} DESC LIMIT ?`,
+    `SELECT ${SUMMARY} FROM ${from} LEFT JOIN ended r ON r.job_id = j.id ${where.length === 0 ? '' : `WHERE ${where.join(' AND ')}`} ORDER BY ${order} DESC LIMIT ?`,
     [...params, filter.limit],
   );
   return rows.map(summary);
@@ -192,21 +270,23 @@ export interface LedgerStats {
   failed: number;
 }
 
-/** Metrics of the whole ledger at `now`. Walks ix_claim for the live jobs and ix_due for those that ended in the last minute. */
+/** Live jobs by queue, state and level. Walks the keys of the waiting states, and the few running ones with their rows in `jobs`. */
+const COUNT_LIVE = `
+  SELECT queue, 'ready' AS state, priority DIV 10000 AS level, COUNT(*) AS jobs, MIN(job_id) AS first FROM ready FORCE INDEX (PRIMARY) GROUP BY queue, level
+  UNION ALL SELECT queue, 'scheduled', priority DIV 10000 AS level, COUNT(*), MIN(job_id) FROM scheduled FORCE INDEX (ix_queue) GROUP BY queue, level
+  UNION ALL SELECT queue, 'blocked', priority DIV 10000 AS level, COUNT(*), MIN(job_id) FROM blocked FORCE INDEX (ix_queue) GROUP BY queue, level
+  UNION ALL SELECT j.queue, 'running', j.priority DIV 10000 AS level, COUNT(*), MIN(n.job_id) FROM running n JOIN jobs j ON j.id = n.job_id GROUP BY j.queue, level`;
+
+/** Metrics of the whole ledger at `now`. Walks the live jobs, and ix_ended for those that ended in the last minute. */
 export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
   const minuteAgo = new Date(now.getTime() - 60_000);
   const [live, ended, dead, enqueued] = await Promise.all([
-    sql.rows<{ queue: Queue; state: State; level: number; jobs: number; first: Buffer }>(
-      `SELECT queue, state, priority DIV 10000 AS level, COUNT(*) AS jobs, MIN(id) AS first FROM jobs FORCE INDEX (ix_claim)
-        WHERE queue IN (?) AND state IN (?) GROUP BY queue, state, level`,
-      [QUEUES, LIVE_STATES],
-    ),
+    sql.rows<{ queue: Queue; state: State; level: number; jobs: number; first: Buffer }>(COUNT_LIVE),
     sql.rows<{ state: State; jobs: number }>(
-      `SELECT state, COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_due)
-        WHERE state IN (?) AND due_at > ? GROUP BY state`,
+      'SELECT state, COUNT(*) AS jobs FROM ended FORCE INDEX (ix_ended) WHERE state IN (?) AND ended_at > ? GROUP BY state',
       [END_STATES, minuteAgo],
     ),
-    sql.rows<{ jobs: number }>("SELECT COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_due) WHERE state = 'failed'"),
+    sql.rows<{ jobs: number }>("SELECT COUNT(*) AS jobs FROM ended FORCE INDEX (ix_ended) WHERE state = 'failed'"),
     sql.rows<{ jobs: number }>('SELECT COUNT(*) AS jobs FROM jobs FORCE INDEX (PRIMARY) WHERE id > ?', [firstIdAt(minuteAgo)]),
   ]);
   const depth: Record<string, number> = {};
@@ -240,7 +320,7 @@ export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
 
 /**
  * The oldest ready job of each queue that is no part of another job. `firsts`: the oldest of all, by queue and level. Only where that is a part the other ready jobs of its
- * level are read as well, by ix_claim: who has dependents is no column of that index.
+ * level are read as well.
  */
 async function oldestReady(sql: Sql, firsts: readonly { queue: Queue; level: number; first: Buffer }[]): Promise<Map<Queue, Buffer>> {
   const parts = await partsAmong(
@@ -251,10 +331,10 @@ async function oldestReady(sql: Sql, firsts: readonly { queue: Queue; level: num
     firsts.filter(({ first }) => parts.has(idFromBytes(first))),
     firsts.filter(({ first }) => !parts.has(idFromBytes(first))),
   ];
-  const ofLevel = `SELECT queue, MIN(id) AS first FROM jobs FORCE INDEX (ix_claim)
-    WHERE queue = ? AND state = 'ready' AND priority >= ? AND priority < ?
-      AND (has_dependents = 0 OR (SELECT COUNT(*) FROM job_dependencies d FORCE INDEX (ix_needs) WHERE d.needs_id = jobs.id AND d.is_part = 1) = 0)
-    GROUP BY queue`;
+  const ofLevel = `SELECT STRAIGHT_JOIN r.queue, MIN(r.job_id) AS first FROM ready r FORCE INDEX (PRIMARY) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
+    WHERE r.queue = ? AND r.priority >= ? AND r.priority < ?
+      AND (j.has_dependents = 0 OR (SELECT COUNT(*) FROM job_dependencies d FORCE INDEX (ix_needs) WHERE d.needs_id = j.id AND d.is_part = 1) = 0)
+    GROUP BY r.queue`;
   const others =
     behindParts.length === 0
       ? []
@@ -271,7 +351,7 @@ async function oldestReady(sql: Sql, firsts: readonly { queue: Queue; level: num
 }
 
 /** The smallest id of a moment: UUIDv7 begins with the time. */
-function firstIdAt(at: Date): Buffer {
+export function firstIdAt(at: Date): Buffer {
   const id = Buffer.alloc(16);
   id.writeUIntBE(at.getTime(), 0, 6);
   return id;

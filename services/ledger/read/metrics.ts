@@ -67,13 +67,14 @@ export async function readMeshMetrics(
   };
 }
 
-async function readLatencies(sql: Sql, now: Date, types: Ledger['types']): Promise<Latency[]> {
+/** How fast each source has answered lately. Walks ix_ended, at most `LATENCY_ROWS`. */
+export async function readLatencies(sql: Sql, now: Date, types: Ledger['types']): Promise<Latency[]> {
   const measuring = Object.entries(types).flatMap(([type, { measuresSource }]) => (measuresSource ? [type] : []));
   if (measuring.length === 0) return [];
   const rows = await sql.rows<{ source: string; ms: number }>(
     `SELECT JSON_UNQUOTE(JSON_EXTRACT(r.result, '$.source')) AS source, JSON_EXTRACT(r.result, '$.ms') + 0 AS ms
-       FROM (SELECT id FROM jobs FORCE INDEX (ix_due) WHERE state = 'completed' AND due_at > ? ORDER BY due_at DESC, id DESC LIMIT ${LATENCY_ROWS}) recent
-       JOIN jobs j ON j.id = recent.id JOIN job_results r ON r.job_id = j.id
+       FROM (SELECT job_id, result FROM ended FORCE INDEX (ix_ended) WHERE state = 'completed' AND ended_at > ? ORDER BY ended_at DESC, job_id DESC LIMIT ${LATENCY_ROWS}) r
+       JOIN jobs j ON j.id = r.job_id
       WHERE j.type IN (?) AND JSON_EXTRACT(r.result, '$.ms') IS NOT NULL`,
     [new Date(now.getTime() - LATENCY_WINDOW_MS), measuring],
   );

@@ -6,7 +6,7 @@ import { partsOf } from '../parts.ts';
 import type { JobDetail } from './jobs.ts';
 
 /** Seconds that the pace is measured over. */
-const MEASURED_SECONDS = 300;
+export const MEASURED_SECONDS = 300;
 
 /**
  * Seconds until the items of a job and its parts are done; null while fewer than two have been asked for in the last minutes. `otherwise`: of a job that has no item left to

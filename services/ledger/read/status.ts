@@ -22,7 +22,7 @@ export interface JobStatus {
   error_message: string | null;
 }
 
-type Job = Pick<JobDetail, 'id' | 'state' | 'items' | 'enqueued_at' | 'started_at' | 'ended_at' | 'reason'>;
+type Job = Pick<JobDetail, 'id' | 'state' | 'items' | 'enqueued_at' | 'updated_at' | 'ended_at' | 'reason'>;
 
 /** A job without items is one item. `etaSeconds`: until it is done, by what was measured. */
 export function jobStatus(job: Job, etaSeconds: number | null): JobStatus {
@@ -47,7 +47,7 @@ export function jobStatus(job: Job, etaSeconds: number | null): JobStatus {
     },
     eta_seconds: etaSeconds,
     created_at: job.enqueued_at,
-    updated_at: job.ended_at ?? job.started_at ?? job.enqueued_at,
+    updated_at: job.updated_at,
     error_message: job.reason,
   };
 }

@@ -1,11 +1,14 @@
 /**
- * How a worker gets work. One queue a statement; `ix_claim (queue, state, priority, id)` is an equality prefix and then the exact order, all ascending, so InnoDB
- * walks it and locks only the rows that it returns. Any sort (an IN over queues, a DESC, a comparison of times) makes the first worker lock the whole table, and
- * the second worker gets nothing.
+ * How a worker gets work: rows leave `ready` and enter `running`. One queue a statement; the primary key (queue, priority, job_id) of `ready` is an equality prefix and then
+ * the exact order, all ascending, so InnoDB walks it and locks only the rows that it returns. Any sort (an IN over queues, a DESC, a comparison of times) makes the first
+ * worker lock the whole table, and the second worker gets nothing.
  */
 import { fromJson, type Transaction } from '../../platform/database/database.ts';
-import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
+import { idFromBytes } from '../id.ts';
 import { after, type Ledger, levelOf, nowOf, QUEUES, type Queue, scoreOf } from '../job.ts';
+import { enterBlocked } from '../states/blocked.ts';
+import { leaveReady } from '../states/ready.ts';
+import { enterRunning } from '../states/running.ts';
 import { offerFreeSlots, takeSlots } from './slots.ts';
 
 export interface ClaimedJob {
@@ -47,24 +50,39 @@ interface Candidate {
   deaths: number;
   has_dependents: number;
   user_id: string | null;
+  dedupe_key: string | null;
+  due_at: Date;
   blocked_on: 'slot' | null;
   payload: unknown;
   triggered_by: string;
   enqueued_at: Date;
 }
 
-// ix_claim, no filesort (a test EXPLAINs it). The details are read by primary key in the same walk: left to itself, the optimizer of a server whose statistics say
-// that job_details is small reads all ready jobs into a join buffer first, and locks them.
-const SELECT_READY = `
-  SELECT STRAIGHT_JOIN j.id, j.type, j.symbol, j.priority, j.attempt, j.max_attempts, j.deaths, j.has_dependents, j.user_id, j.blocked_on, d.payload, d.triggered_by, j.enqueued_at
-    FROM jobs j FORCE INDEX (ix_claim) JOIN job_details d FORCE INDEX (PRIMARY) ON d.job_id = j.id
-   WHERE j.queue = ? AND j.state = 'ready'
-   ORDER BY j.priority, j.id
+const CANDIDATE = `SELECT STRAIGHT_JOIN r.job_id AS id, r.priority, r.attempt, r.due_at, r.blocked_on, r.type, j.symbol, j.max_attempts, j.deaths, j.has_dependents, j.user_id,
+         j.dedupe_key, j.payload, j.triggered_by, j.enqueued_at`;
+// No filesort (a test EXPLAINs it). What was asked for is read by primary key in the same walk: left to itself, the optimizer of a server whose statistics say that `jobs` is
+// small reads all ready jobs into a join buffer first, and locks them.
+const selectReadyWhere = (condition: string): string => `
+  ${CANDIDATE}
+    FROM ready r FORCE INDEX (PRIMARY) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
+   WHERE ${condition}
+   ORDER BY r.priority, r.job_id
    LIMIT ?
    FOR UPDATE SKIP LOCKED`;
+const SELECT_READY = selectReadyWhere('r.queue = ?');
+// Types of another deployment's newer version are skipped on the way.
+const SELECT_READY_OF_TYPES = selectReadyWhere('r.queue = ? AND r.type IN (?)');
 
-// A worker that supports only some types skips the others in the index: cheap while they are few at the head.
-const SELECT_READY_OF_TYPES = SELECT_READY.replace("j.state = 'ready'", "j.state = 'ready' AND j.type IN (?)");
+// For a worker that runs some types alone: a million jobs of others may stand before its own. The most urgent of each type are found without a lock, and the most urgent of all
+// are locked by their keys.
+const HEAD_OF_TYPE =
+  '(SELECT priority, job_id AS id FROM ready FORCE INDEX (ix_type) WHERE type = ? AND queue = ? ORDER BY priority, job_id LIMIT ?)';
+const LOCK_READY = `
+  ${CANDIDATE}
+    FROM JSON_TABLE(?, '$[*]' COLUMNS (priority INT UNSIGNED PATH '$[0]', id CHAR(32) CHARACTER SET ascii PATH '$[1]')) k
+    STRAIGHT_JOIN ready r FORCE INDEX (PRIMARY) ON r.queue = ? AND r.priority = k.priority AND r.job_id = UNHEX(k.id)
+    JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
+   FOR UPDATE SKIP LOCKED`;
 
 /** Most rows that one statement locks while it moves jobs without a free slot out of the queue. */
 const MOST_LOOKED_AT = 500;
@@ -123,11 +141,12 @@ function withinRoom(candidates: readonly Candidate[], room: ReadonlyMap<string, 
 }
 
 async function queuesWithWork(ledger: Ledger, types: readonly string[] | undefined): Promise<Queue[]> {
-  const ofTypes = types === undefined ? '' : 'AND type IN (?)';
+  const first =
+    types === undefined
+      ? '(SELECT queue FROM ready FORCE INDEX (PRIMARY) WHERE queue = ? LIMIT 1)'
+      : `(SELECT queue FROM ready FORCE INDEX (${isForSome(ledger, types) ? 'ix_type' : 'PRIMARY'}) WHERE queue = ? AND type IN (?) LIMIT 1)`;
   const rows = await ledger.db.rows<{ queue: Queue }>(
-    QUEUES.map(() => `(SELECT queue FROM jobs FORCE INDEX (ix_claim) WHERE queue = ? AND state = 'ready' ${ofTypes} LIMIT 1)`).join(
-      ' UNION ALL ',
-    ),
+    QUEUES.map(() => first).join(' UNION ALL '),
     QUEUES.flatMap((queue) => (types === undefined ? [queue] : [queue, types])),
   );
   return QUEUES.filter((queue) => rows.some((row) => row.queue === queue));
@@ -142,36 +161,68 @@ interface Look {
   room: ReadonlyMap<string, number>;
 }
 
+/** Whether this deployment has types that are not asked for, of which a million may stand before those that are. */
+const isForSome = ({ types }: Pick<Ledger, 'types'>, asked: readonly string[]): boolean =>
+  Object.keys(types).some((type) => !asked.includes(type));
+
+/** Locks the most urgent jobs of a queue. `missed`: another transaction held some of them. */
+async function selectReady(
+  tx: Transaction,
+  ledger: Ledger,
+  { queue, look, types }: Pick<Look, 'queue' | 'look' | 'types'>,
+): Promise<{ ready: Candidate[]; missed: boolean }> {
+  if (types === undefined) return { ready: await tx.rows<Candidate>(SELECT_READY, [queue, look]), missed: false };
+  if (!isForSome(ledger, types)) return { ready: await tx.rows<Candidate>(SELECT_READY_OF_TYPES, [queue, types, look]), missed: false };
+  const heads = await tx.rows<{ priority: number; id: Buffer }>(
+    types.map(() => HEAD_OF_TYPE).join(' UNION ALL '),
+    types.flatMap((type) => [type, queue, look]),
+  );
+  const inOrder = (a: { priority: number; id: Buffer }, b: { priority: number; id: Buffer }): number =>
+    a.priority - b.priority || Buffer.compare(a.id, b.id);
+  const found = heads.sort(inOrder).slice(0, look);
+  if (found.length === 0) return { ready: [], missed: false };
+  const keys = JSON.stringify(found.map(({ priority, id }) => [priority, id.toString('hex')]));
+  const ready = (await tx.rows<Candidate>(LOCK_READY, [keys, queue])).sort(inOrder);
+  return { ready, missed: ready.length < found.length };
+}
+
 async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, most, look, types, room }: Look): Promise<Claim> {
-  const ready =
-    types === undefined
-      ? await tx.rows<Candidate>(SELECT_READY, [queue, look])
-      : await tx.rows<Candidate>(SELECT_READY_OF_TYPES, [queue, types, look]);
+  const { ready, missed } = await selectReady(tx, ledger, { queue, look, types });
   const candidates = room.size === 0 ? ready : withinRoom(ready, room);
   // Behind those for which there is no room may be others: the next claim leaves their types out.
   const passedOver = ready.length > candidates.length;
-  if (candidates.length === 0) return { jobs: [], blocked: [], undecided: passedOver };
+  if (candidates.length === 0) return { jobs: [], blocked: [], undecided: missed || passedOver };
 
   const now = nowOf(ledger);
   const withId = candidates.map((row) => ({
     ...row,
+    key: row.id,
     id: idFromBytes(row.id),
     userId: ledger.types[row.type]?.takesNoSlot === true ? null : row.user_id,
   }));
   const { run, block, undecided } = await takeSlots(tx, ledger, withId, most);
-  if (run.size > 0)
-    tx.later(
-      "UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'running', blocked_on = NULL, attempt = attempt + 1, worker_id = ?, started_at = ?, due_at = ? WHERE id IN (?)",
-      [workerId, now, after(now, ledger.leaseSeconds), sortedBytes(run)],
+  const taken = withId.filter(({ id }) => run.has(id));
+  const withoutSlot = withId.filter(({ id }) => block.has(id));
+  leaveReady(
+    tx,
+    [...taken, ...withoutSlot].map(({ key: id, priority }) => ({ id, queue, priority })),
+  );
+  enterRunning(
+    tx,
+    taken.map(({ key: id, attempt, has_dependents, user_id, dedupe_key }) => ({
+      ...{ id, worker_id: workerId, attempt: attempt + 1, started_at: now, due_at: after(now, ledger.leaseSeconds) },
+      ...{ has_dependents, user_id, dedupe_key },
+    })),
+  );
+  if (withoutSlot.length > 0) {
+    enterBlocked(
+      tx,
+      withoutSlot.map(({ key: id, priority, attempt, due_at }) => ({ id, queue, priority, attempt, due_at, blocked_on: 'slot' })),
     );
-  if (block.size > 0) {
-    tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'blocked', blocked_on = 'slot' WHERE id IN (?)", [sortedBytes(block.keys())]);
-    const priorityOfId = new Map(withId.map(({ id, priority }) => [id, priority]));
     tx.later('INSERT INTO slot_waits (user_id, priority, job_id) VALUES ?', [
-      [...block].flatMap(([id, users]) => users.map((user) => [user, priorityOfId.get(id), idToBytes(id)])),
+      withoutSlot.flatMap(({ id, key, priority }) => (block.get(id) ?? []).map((user) => [user, priority, key])),
     ]);
   }
-  const taken = withId.filter(({ id }) => run.has(id));
   const wokenBehind = await offerFreeSlots(
     tx,
     ledger,
@@ -195,5 +246,5 @@ async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, mos
     enqueuedAt: row.enqueued_at,
     startedAt: now,
   }));
-  return { jobs, blocked: [...block.keys()], undecided: undecided > 0 || wokenBehind.length > 0 || passedOver };
+  return { jobs, blocked: [...block.keys()], undecided: missed || undecided > 0 || wokenBehind.length > 0 || passedOver };
 }

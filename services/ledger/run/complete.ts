@@ -2,17 +2,20 @@
  * How an attempt ends. Every write names (id, worker, attempt) of a running job. An attempt that does not match has lost its lease, and nothing that it made is
  * kept. Many attempts end in one transaction, together with the rows that they made.
  */
-import { type Transaction, toJson } from '../../platform/database/database.ts';
+import type { Transaction } from '../../platform/database/database.ts';
 import { codeOf, messageOf, PermanentError, TransientError } from '../../platform/errors.ts';
-import type { DONE_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
-import { after, type Change, expiryOf, type Ledger, nowOf, rulesOf, type State } from '../job.ts';
-import { updateEach } from '../update-each.ts';
+import { after, type Change, expiryOf, type Ledger, nowOf, rulesOf } from '../job.ts';
+import { type EndedRow, enterEnded, truncateReason } from '../states/ended.ts';
+import { enterReady } from '../states/ready.ts';
+import { leaveRunning } from '../states/running.ts';
+import { enterScheduled } from '../states/scheduled.ts';
+import { idOf, lockJobs, type Standing } from '../states/standing.ts';
 import type { ClaimedJob } from './claim.ts';
-import { type Ended, resolveDependents, truncateReason, writeReasons } from './dependents.ts';
+import { type Ended, resolveDependents } from './dependents.ts';
 
 /** One attempt at a job. A worker must still own it to write for the job. */
-export type Attempt = Pick<ClaimedJob, 'id' | 'attempt'> & Partial<Pick<ClaimedJob, 'hasDependents'>>;
+export type Attempt = Pick<ClaimedJob, 'id' | 'attempt'> & Partial<Pick<ClaimedJob, 'hasDependents' | 'queue' | 'level' | 'userId'>>;
 
 export interface Completion {
   job: Attempt & Pick<ClaimedJob, 'type' | 'symbol'>;
@@ -32,6 +35,8 @@ export interface Finished {
   lost: Attempt[];
 }
 
+const ITEMS_FAILED = 'job.items_failed';
+
 /**
  * Completes jobs and stores what they made, all in one transaction. `store` gets the completions whose jobs this worker still owns and writes their rows; when it
  * throws, nothing of the call is committed. Errors: `PermanentError('job.items_failed')` for errors that the job's type does not allow, and those of the
@@ -44,10 +49,9 @@ export async function complete<C extends Completion>(
   store?: (tx: Transaction, owned: readonly C[]) => Promise<void>,
 ): Promise<Finished> {
   for (const { job, withErrors } of completions)
-    if (withErrors !== undefined && !rulesOf(ledger, job.type).mayCompleteWithErrors)
-      throw new PermanentError('job.items_failed', withErrors);
+    if (withErrors !== undefined && !rulesOf(ledger, job.type).mayCompleteWithErrors) throw new PermanentError(ITEMS_FAILED, withErrors);
   return ledger.db.transaction(async (tx) => {
-    const { owned, lost } = await lockOwned(
+    const { owned, lost } = await lockToComplete(
       tx,
       workerId,
       completions.map(({ job }) => job),
@@ -55,57 +59,35 @@ export async function complete<C extends Completion>(
     const mine = completions.filter(({ job }) => owned.has(job));
     if (mine.length === 0) return { changes: [], lost };
     await store?.(tx, mine);
-    const now = nowOf(ledger);
-    const changes: Change[] = [];
-    for (const [state, done] of Map.groupBy(mine, stateOf)) {
-      tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET state = ?, ended_at = ?, due_at = ? WHERE id IN (?)', [
-        state,
-        now,
-        now,
-        sortedBytes(done.map(({ job }) => job.id)),
-      ]);
-      changes.push(...done.map(({ job, withErrors }) => ({ ...changeOf(job, state, workerId), reason: withErrors })));
-    }
-    await writeResults(tx, mine);
-    const ended = mine.map(
-      (one): Ended => ({
-        id: one.job.id,
-        type: one.job.type,
-        symbol: one.job.symbol,
-        state: stateOf(one),
-        reason: one.withErrors,
-        hasDependents: owned.get(one.job)?.has_dependents === 1,
+    const ended = mine.map(({ job, result, withErrors }): EndedRow & Holding => ({
+      ...(owned.get(job) as Holding),
+      ...(withErrors === undefined
+        ? { state: 'completed', result }
+        : { state: 'completed_with_errors', code: ITEMS_FAILED, reason: withErrors, result }),
+    }));
+    leaveRunning(tx, ended);
+    enterEnded(tx, nowOf(ledger), ended);
+    const changes = mine.map(({ job, withErrors }, index): Change => {
+      const { state } = ended[index] as EndedRow;
+      return { ...changeOf(job, state, workerId), ...(withErrors === undefined ? {} : { reason: withErrors, code: ITEMS_FAILED }) };
+    });
+    const others = await resolveDependents(
+      tx,
+      ledger,
+      mine.map(({ job: { id, type, symbol }, withErrors }, index): Ended => {
+        const { state, has_dependents } = ended[index] as EndedRow & Holding;
+        return { id, type, symbol, state, reason: withErrors, hasDependents: has_dependents === 1 };
       }),
+      holdingSlots(ended),
     );
-    changes.push(...(await resolveDependents(tx, ledger, ended, holdingSlots(owned))));
-    return { changes, lost };
+    return { changes: [...changes, ...others], lost };
   });
-}
-
-function stateOf({ withErrors }: Completion): (typeof DONE_STATES)[number] {
-  return withErrors === undefined ? 'completed' : 'completed_with_errors';
-}
-
-async function writeResults(tx: Transaction, completions: readonly Completion[]): Promise<void> {
-  const rows = completions.filter(({ result, withErrors }) => result !== undefined || withErrors !== undefined);
-  if (rows.length === 0) return;
-  tx.later(
-    'INSERT INTO job_results (job_id, code, reason, result) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason), result = VALUES(result)',
-    [
-      rows.map(({ job, result, withErrors }) => [
-        idToBytes(job.id),
-        withErrors === undefined ? null : 'job.items_failed',
-        withErrors === undefined ? null : truncateReason(withErrors),
-        result === undefined ? null : toJson(result),
-      ]),
-    ],
-  );
 }
 
 /** Commits a part of a running job (some of its items and their rows), if this worker still owns it. Returns false when the lease is lost: nothing was written. */
 export function commitPart(ledger: Ledger, workerId: string, job: Attempt, store: (tx: Transaction) => Promise<void>): Promise<boolean> {
   return ledger.db.transaction(async (tx) => {
-    const { owned } = await lockOwned(tx, workerId, [job]);
+    const { owned } = await lockRunning(tx, workerId, [job]);
     if (!owned.has(job)) return false;
     await store(tx);
     return true;
@@ -137,11 +119,12 @@ export function fail(
     const now = nowOf(ledger);
     const changes: Change[] = [];
     const ended: Ended[] = [];
-    const retries: { id: string; dueAt: Date }[] = [];
+    const retries: Standing[] = [];
     const attempts: unknown[][] = [];
-    const final: { id: string; code: string; reason: string }[] = [];
+    const final: EndedRow[] = [];
     for (const { job, error } of failures) {
-      if (!owned.has(job)) continue;
+      const row = owned.get(job);
+      if (row === undefined) continue;
       const code = codeOf(error).slice(0, 64);
       const last = isLast(job, error);
       const reason = truncateReason(
@@ -149,39 +132,23 @@ export function fail(
           ? `${messageOf(error)} (attempt ${job.attempt} of ${job.maxAttempts})`
           : messageOf(error),
       );
-      attempts.push([idToBytes(job.id), job.attempt, workerId, job.startedAt, now, last ? 'failed' : 'retried', code, reason]);
+      attempts.push([row.id, job.attempt, workerId, job.startedAt, now, last ? 'failed' : 'retried', code, reason]);
       if (last) {
-        final.push({ id: job.id, code, reason });
-        ended.push({
-          id: job.id,
-          type: job.type,
-          symbol: job.symbol,
-          state: 'failed',
-          reason,
-          hasDependents: owned.get(job)?.has_dependents === 1,
-        });
-        changes.push({ ...changeOf(job, 'failed', workerId), reason });
+        final.push({ ...row, state: 'failed', code, reason });
+        ended.push({ id: job.id, type: job.type, symbol: job.symbol, state: 'failed', reason, hasDependents: row.has_dependents === 1 });
+        changes.push({ ...changeOf(job, 'failed', workerId), reason, code });
       } else {
         const dueAt = after(now, backoff(ledger, job, error, random));
-        retries.push({ id: job.id, dueAt });
+        retries.push({ ...row, due_at: dueAt });
         changes.push({ ...changeOf(job, 'scheduled', workerId), reason: `${reason}; retried at ${dueAt.toISOString()}` });
       }
     }
-    await updateEach(
-      tx,
-      ['state', 'worker_id', 'due_at'],
-      retries.map(({ id, dueAt }) => ({ id: idToBytes(id), values: ['scheduled', null, dueAt] })),
-    );
-    if (final.length > 0)
-      tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'failed', ended_at = ?, due_at = ? WHERE id IN (?)", [
-        now,
-        now,
-        sortedBytes(final.map(({ id }) => id)),
-      ]);
-    await writeReasons(tx, final);
+    leaveRunning(tx, [...owned.values()]);
+    enterScheduled(tx, retries);
+    enterEnded(tx, now, final);
     await recordAttempts(tx, attempts);
     // A job that waits for its retry frees its slot; its dependents still wait for it.
-    changes.push(...(await resolveDependents(tx, ledger, ended, holdingSlots(owned))));
+    changes.push(...(await resolveDependents(tx, ledger, ended, holdingSlots([...owned.values()]))));
     return { changes, lost };
   });
 }
@@ -254,26 +221,23 @@ async function giveBack(
   const pauses = new Map(mine.map(({ id }) => [id, pauseOf(id)]));
   const [atOnce, later] = [mine.filter(({ id }) => pauses.get(id) === 0), mine.filter(({ id }) => pauses.get(id) !== 0)];
   const dueOf = ({ id }: { id: string }): Date => after(now, pauses.get(id) as number);
+  const rowOf = (job: Failure['job']): Standing => owned.get(job) as Standing;
   // `attempt` is the fencing token and never goes down, so `max_attempts` goes up with it.
-  for (const group of Map.groupBy(atOnce, ({ queue, type }) => `${queue} ${type}`).values())
-    tx.later(
-      "UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', worker_id = NULL, max_attempts = max_attempts + 1, due_at = ? WHERE id IN (?)",
-      [expiryOf(ledger, group[0] as Failure['job'], now), sortedBytes(group.map(({ id }) => id))],
-    );
-  if (later.length > 0)
-    tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET max_attempts = max_attempts + 1 WHERE id IN (?)', [
-      sortedBytes(later.map(({ id }) => id)),
-    ]);
-  await updateEach(
+  tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET max_attempts = max_attempts + 1 WHERE id IN (?)', [mine.map((job) => rowOf(job).id)]);
+  leaveRunning(tx, mine.map(rowOf));
+  enterReady(
     tx,
-    ['state', 'worker_id', 'due_at'],
-    later.map((job) => ({ id: idToBytes(job.id), values: ['scheduled', null, dueOf(job)] })),
+    atOnce.map((job) => ({ ...rowOf(job), blocked_on: null, due_at: expiryOf(ledger, rowOf(job), now) })),
+  );
+  enterScheduled(
+    tx,
+    later.map((job) => ({ ...rowOf(job), due_at: dueOf(job) })),
   );
   await recordAttempts(
     tx,
     mine.map((job) => [idToBytes(job.id), job.attempt, workerId, job.startedAt, now, 'handed_back', code, truncateReason(reason)]),
   );
-  const freed = await resolveDependents(tx, ledger, [], holdingSlots(owned));
+  const freed = await resolveDependents(tx, ledger, [], holdingSlots([...owned.values()]));
   const changes = [
     ...atOnce.map((job) => ({ ...changeOf(job, 'ready', workerId), reason })),
     ...later.map((job) => ({ ...changeOf(job, 'scheduled', workerId), reason: `${reason}; tried again at ${dueOf(job).toISOString()}` })),
@@ -283,10 +247,9 @@ async function giveBack(
 
 /** Hands back the running jobs of a worker that it does not know: the answer to their claim was lost. `known`: the ids of those that it knows. */
 export async function handBackUnknown(ledger: Ledger, workerId: string, known: ReadonlySet<string>): Promise<readonly Change[]> {
-  // ix_due, as when the jobs of a dead worker are taken back.
   const rows = await ledger.db.rows<Omit<Failure['job'], 'id'> & { id: Buffer }>(
-    `SELECT id, type, symbol, queue, attempt, max_attempts AS maxAttempts, started_at AS startedAt
-       FROM jobs FORCE INDEX (ix_due) WHERE state = 'running' AND worker_id = ?`,
+    `SELECT STRAIGHT_JOIN j.id, j.type, j.symbol, j.queue, n.attempt, j.max_attempts AS maxAttempts, n.started_at AS startedAt
+       FROM running n JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = n.job_id WHERE n.worker_id = ?`,
     [workerId],
   );
   const unknown = rows.map((row) => ({ ...row, id: idFromBytes(row.id) })).filter(({ id }) => !known.has(id));
@@ -295,45 +258,63 @@ export async function handBackUnknown(ledger: Ledger, workerId: string, known: R
   return (await postpone(ledger, workerId, unknown, outage)).changes;
 }
 
-interface OwnedRow {
-  id: Buffer;
-  attempt: number;
-  state: State;
-  worker_id: string | null;
-  user_id: string | null;
-  has_dependents: number;
+/** What the end of a job needs of its row in `running`. */
+type Holding = Pick<Standing, 'id' | 'attempt' | 'worker_id' | 'started_at' | 'has_dependents' | 'user_id' | 'dedupe_key'>;
+
+interface Owned<Row> {
+  owned: Map<Attempt, Row>;
+  lost: Attempt[];
+}
+
+/** A worker may have lost a job and claimed it again, so its name alone does not prove that this attempt is the current one. */
+function ownedOf<Row extends Pick<Standing, 'id' | 'attempt' | 'worker_id'>>(
+  workerId: string,
+  attempts: readonly Attempt[],
+  rows: readonly Row[],
+): Owned<Row> {
+  const rowOf = new Map(rows.map((row) => [idOf(row), row]));
+  const owned = new Map<Attempt, Row>();
+  const lost: Attempt[] = [];
+  for (const one of attempts) {
+    const row = rowOf.get(one.id);
+    if (row?.worker_id === workerId && row.attempt === one.attempt) owned.set(one, row);
+    else lost.push(one);
+  }
+  return { owned, lost };
+}
+
+/** Locks the rows in `running` alone: all that a completion needs stands there. */
+async function lockRunning(tx: Transaction, workerId: string, attempts: readonly Attempt[]): Promise<Owned<Holding>> {
+  if (attempts.length === 0) return { owned: new Map(), lost: [] };
+  const rows = await tx.rows<Holding>(
+    `SELECT job_id AS id, attempt, worker_id, started_at, has_dependents, IF(has_user = 1, '', NULL) AS user_id, dedupe_key FROM running FORCE INDEX (PRIMARY)
+      WHERE job_id IN (?) ORDER BY job_id FOR UPDATE`,
+    [sortedBytes(attempts.map(({ id }) => id))],
+  );
+  return ownedOf(workerId, attempts, rows);
+}
+
+/** Jobs with dependents are locked together with these, in the order of their ids, as an enqueuer locks them. */
+function lockToComplete(tx: Transaction, workerId: string, attempts: readonly Attempt[]): Promise<Owned<Holding>> {
+  return attempts.some(({ hasDependents }) => hasDependents) ? lockOwned(tx, workerId, attempts) : lockRunning(tx, workerId, attempts);
 }
 
 /**
  * Locks the jobs that this worker runs, each with the given attempt. Their dependents are locked in the same statement, in the order of their ids, as an enqueuer
  * locks the fetches and analyses of a login: with a statement each, 1,000 transactions met 43 deadlocks.
  */
-export async function lockOwned(
-  tx: Transaction,
-  workerId: string,
-  attempts: readonly Attempt[],
-): Promise<{ owned: Map<Attempt, OwnedRow>; lost: Attempt[] }> {
-  if (attempts.length === 0) return { owned: new Map(), lost: [] };
-  const dependents = await dependentIds(tx, attempts);
-  const rows = await tx.rows<OwnedRow>(
-    'SELECT id, attempt, state, worker_id, user_id, has_dependents FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY id FOR UPDATE',
-    [sortedBytes([...attempts.map(({ id }) => id), ...dependents])],
+export async function lockOwned(tx: Transaction, workerId: string, attempts: readonly Attempt[]): Promise<Owned<Standing>> {
+  const rows = await lockJobs(tx, [...attempts.map(({ id }) => id), ...(await dependentIds(tx, attempts))]);
+  return ownedOf(
+    workerId,
+    attempts,
+    rows.filter(({ state }) => state === 'running'),
   );
-  const rowOf = new Map(rows.map((row) => [idFromBytes(row.id), row]));
-  const owned = new Map<Attempt, OwnedRow>();
-  const lost: Attempt[] = [];
-  for (const one of attempts) {
-    const row = rowOf.get(one.id);
-    // A worker may have lost a job and claimed it again, so its name alone does not prove that this attempt is the current one.
-    if (row?.state === 'running' && row.worker_id === workerId && row.attempt === one.attempt) owned.set(one, row);
-    else lost.push(one);
-  }
-  return { owned, lost };
 }
 
 /** Ids of the jobs that hold a slot. */
-function holdingSlots(owned: ReadonlyMap<Attempt, OwnedRow>): string[] {
-  return [...owned].flatMap(([{ id }, { user_id }]) => (user_id === null ? [] : [id]));
+function holdingSlots(rows: readonly Pick<Holding, 'id' | 'user_id'>[]): string[] {
+  return rows.flatMap((row) => (row.user_id === null ? [] : [idOf(row)]));
 }
 
 async function dependentIds(tx: Transaction, attempts: readonly Attempt[]): Promise<string[]> {
@@ -360,10 +341,12 @@ function backoff(ledger: Ledger, job: Failure['job'], error: unknown, random: ()
   return Math.max(jittered, retryAfter);
 }
 
-function changeOf(
-  job: { id: string; type: string; symbol: string | null; attempt: number },
+/** What became of a worker's own attempt. */
+export function changeOf(
+  { id, type, symbol, attempt, queue, level, userId }: Attempt & Pick<ClaimedJob, 'type' | 'symbol'>,
   state: Change['state'],
   worker: string,
 ): Change {
-  return { id: job.id, type: job.type, symbol: job.symbol, state, attempt: job.attempt, worker };
+  const place = queue === undefined || level === undefined ? undefined : { queue, level, user: userId ?? null };
+  return { ...{ id, type, symbol, state, attempt, worker }, ...(place === undefined ? {} : { place }) };
 }

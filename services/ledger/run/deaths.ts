@@ -3,10 +3,15 @@
  * twice runs in a process of its own (`worker/isolated.ts`): when that one dies too while the worker lives, the job is the cause.
  */
 import type { Transaction } from '../../platform/database/database.ts';
-import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
-import { after, type Change, expiryOf, type Ledger, nowOf, type Queue } from '../job.ts';
+import { idFromBytes } from '../id.ts';
+import { after, type Change, expiryOf, type Ledger, nowOf, placeOf } from '../job.ts';
+import { enterEnded } from '../states/ended.ts';
+import { enterReady } from '../states/ready.ts';
+import { leaveRunning } from '../states/running.ts';
+import { enterScheduled } from '../states/scheduled.ts';
+import type { Standing } from '../states/standing.ts';
 import { type Failure, type Finished, growingPause, lockOwned, recordAttempts } from './complete.ts';
-import { type Ended, resolveDependents, writeReasons } from './dependents.ts';
+import { type Ended, resolveDependents } from './dependents.ts';
 
 /**
  * From so many deaths on a job runs in a process of its own. Not from the first: most workers die by no fault of a job (a node is lost, an operator kills it), and
@@ -19,23 +24,7 @@ const MOST_CRASHES = 3;
 const MOST_DEATHS = 10;
 /** The longest pause after a death, in seconds. The first two deaths cost none. */
 const LONGEST_PAUSE_SECONDS = 60;
-
-export interface Dead {
-  id: Buffer;
-  type: string;
-  symbol: string | null;
-  queue: Queue;
-  attempt: number;
-  worker_id: string;
-  started_at: Date;
-  user_id: string | null;
-  has_dependents: number;
-  deaths: number;
-  crashes: number;
-}
-
-/** What `endByDeath` reads of a job. */
-export const DEAD_COLUMNS = 'id, type, symbol, queue, attempt, worker_id, started_at, user_id, has_dependents, deaths, crashes';
+const DIED = 'job.worker_died';
 
 /**
  * Ends attempts whose process has died: the job runs again, from its third death on after 1, 2, 4, … 60 s, or fails when it has died too often. The transaction
@@ -44,8 +33,8 @@ export const DEAD_COLUMNS = 'id, type, symbol, queue, attempt, worker_id, starte
 export async function endByDeath(
   tx: Transaction,
   ledger: Ledger,
-  rows: readonly Dead[],
-  { reasonOf, crashed = false }: { reasonOf: (row: Dead) => string; crashed?: boolean },
+  rows: readonly Standing[],
+  { reasonOf, crashed = false }: { reasonOf: (row: Standing) => string; crashed?: boolean },
 ): Promise<Change[]> {
   if (rows.length === 0) return [];
   const now = nowOf(ledger);
@@ -59,19 +48,26 @@ export async function endByDeath(
     const dueAt = state === 'failed' ? now : state === 'scheduled' ? after(now, pause) : expiryOf(ledger, row, now);
     return { row, id: idFromBytes(row.id), state, reason, dueAt };
   });
-  const failed = dead.filter(({ state }) => state === 'failed');
-  // One statement for all jobs that become the same. `attempt` is the fencing token and never goes down, so `max_attempts` goes up with it.
-  for (const group of Map.groupBy(dead, ({ state, dueAt }) => `${state} ${dueAt.getTime()}`).values()) {
-    const { state, dueAt } = group[0] as (typeof dead)[number];
-    tx.later(
-      `UPDATE jobs FORCE INDEX (PRIMARY) SET state = ?, due_at = ?, ${state === 'failed' ? 'ended_at = due_at' : 'worker_id = NULL'},
-         max_attempts = max_attempts + 1, deaths = deaths + 1, crashes = crashes + ? WHERE id IN (?)`,
-      [state, dueAt, crashed ? 1 : 0, sortedBytes(group.map(({ id }) => id))],
-    );
-  }
-  await writeReasons(
+  const into = (state: (typeof dead)[number]['state']) => dead.filter((one) => one.state === state);
+  const failed = into('failed');
+  // `attempt` is the fencing token and never goes down, so `max_attempts` goes up with it.
+  tx.later(
+    'UPDATE jobs FORCE INDEX (PRIMARY) SET max_attempts = max_attempts + 1, deaths = deaths + 1, crashes = crashes + ? WHERE id IN (?)',
+    [crashed ? 1 : 0, rows.map(({ id }) => id)],
+  );
+  leaveRunning(tx, rows);
+  enterReady(
     tx,
-    failed.map(({ id, reason }) => ({ id, code: 'job.worker_died', reason })),
+    into('ready').map(({ row, dueAt }) => ({ ...row, blocked_on: null, due_at: dueAt })),
+  );
+  enterScheduled(
+    tx,
+    into('scheduled').map(({ row, dueAt }) => ({ ...row, due_at: dueAt })),
+  );
+  enterEnded(
+    tx,
+    now,
+    failed.map(({ row, reason }) => ({ ...row, state: 'failed', code: DIED, reason })),
   );
   await recordAttempts(
     tx,
@@ -82,13 +78,14 @@ export async function endByDeath(
       row.started_at,
       now,
       'lease_lost',
-      crashed ? 'job.worker_died' : 'job.lease_lost',
+      crashed ? DIED : 'job.lease_lost',
       reasonOf(row),
     ]),
   );
   const changes = dead.map(({ row, id, state, reason }): Change => {
-    const { type, symbol, attempt, worker_id: worker } = row;
-    return { id, type, symbol, state, attempt, worker, reason };
+    const { type, symbol, attempt, worker_id } = row;
+    const worker = worker_id ?? undefined;
+    return { id, type, symbol, state, attempt, worker, reason, ...(state === 'failed' ? { code: DIED } : {}), place: placeOf(row) };
   });
   const ended = failed.map(
     ({ row, id, reason }): Ended => ({
@@ -109,7 +106,6 @@ export function crash(ledger: Ledger, workerId: string, job: Failure['job'], how
   return ledger.db.transaction(async (tx) => {
     const { owned, lost } = await lockOwned(tx, workerId, [job]);
     if (!owned.has(job)) return { changes: [], lost };
-    const rows = await tx.rows<Dead>(`SELECT ${DEAD_COLUMNS} FROM jobs FORCE INDEX (PRIMARY) WHERE id = ?`, [idToBytes(job.id)]);
-    return { changes: await endByDeath(tx, ledger, rows, { reasonOf: () => how, crashed: true }), lost };
+    return { changes: await endByDeath(tx, ledger, [...owned.values()], { reasonOf: () => how, crashed: true }), lost };
   });
 }

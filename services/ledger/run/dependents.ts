@@ -1,7 +1,10 @@
 /** What the end of a job changes for other jobs, in the transaction that ends it: its user's slot becomes free, and its dependents become ready or end with it. */
 import type { Transaction } from '../../platform/database/database.ts';
-import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
-import { type Change, type EndState, isDone, type Ledger, LIVE_STATES, nowOf, type State } from '../job.ts';
+import { idFromBytes, sortedBytes } from '../id.ts';
+import { type Change, type EndState, isDone, isLive, type Ledger, nowOf, placeOf } from '../job.ts';
+import { enterEnded } from '../states/ended.ts';
+import { enterReady } from '../states/ready.ts';
+import { idOf, leave, lockJobs, readJobs, type Standing } from '../states/standing.ts';
 import { offerFreeSlots, releaseSlots } from './slots.ts';
 import { tellEnded } from './tell-ended.ts';
 
@@ -15,13 +18,6 @@ export interface Ended {
   hasDependents: boolean;
   /** The job was made ready for a free slot, and ended without using it. */
   leavesSlot?: boolean | undefined;
-}
-
-const REASON_LIMIT = 2_000;
-
-/** Cuts a reason to the column's length. */
-export function truncateReason(reason: string): string {
-  return reason.length <= REASON_LIMIT ? reason : `${reason.slice(0, REASON_LIMIT - 1)}…`;
 }
 
 /**
@@ -59,53 +55,55 @@ export async function resolveDependents(
 }
 
 interface Broken extends Ended {
-  code: string;
+  row: Standing;
   reason: string;
 }
 
 /** Splits the dependents of ended jobs into those whose dependencies are all completed (or have ended, for parts and where their type allows that), which become ready, and those with a dependency that failed. A scheduled one is checked when its time comes. */
 async function dependentsOf(tx: Transaction, ledger: Ledger, ended: readonly Ended[]): Promise<{ met: string[]; broken: Broken[] }> {
-  const rows = await tx.rows<{
-    job_id: Buffer;
-    needs_id: Buffer;
-    is_part: number;
-    type: string;
-    symbol: string | null;
-    state: State;
-    has_dependents: number;
-  }>(
-    // Locked: when two transactions each end one of a job's last two dependencies, the second must see the change of the first.
-    `SELECT STRAIGHT_JOIN d.job_id, d.needs_id, d.is_part, j.type, j.symbol, j.state, j.has_dependents FROM job_dependencies d FORCE INDEX (ix_needs) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = d.job_id
-      WHERE d.needs_id IN (?) AND (j.state = 'scheduled' OR (j.state = 'blocked' AND j.blocked_on = 'dependency')) ORDER BY d.job_id FOR UPDATE`,
+  const needs = await tx.rows<{ job_id: Buffer; needs_id: Buffer; is_part: number }>(
+    'SELECT job_id, needs_id, is_part FROM job_dependencies FORCE INDEX (ix_needs) WHERE needs_id IN (?)',
     [sortedBytes(ended.map(({ id }) => id))],
   );
-  if (rows.length === 0) return { met: [], broken: [] };
+  // Locked: when two transactions each end one of a job's last two dependencies, the second must see the change of the first.
+  const rows = await lockJobs(tx, new Set(needs.map(({ job_id }) => idFromBytes(job_id))));
+  const waiting = new Map(
+    rows.flatMap((row) =>
+      row.state === 'scheduled' || (row.state === 'blocked' && row.blocked_on === 'dependency') ? [[idOf(row), row]] : [],
+    ),
+  );
   const byId = new Map(ended.map((job) => [job.id, job]));
   const broken = new Map<string, Broken>();
-  const open = new Set<string>();
-  for (const row of rows) {
-    const id = idFromBytes(row.job_id);
-    const need = byId.get(idFromBytes(row.needs_id)) as Ended;
+  const open = new Map<string, Standing>();
+  for (const { job_id, needs_id, is_part } of needs) {
+    const id = idFromBytes(job_id);
+    const row = waiting.get(id);
+    if (row === undefined) continue;
+    const need = byId.get(idFromBytes(needs_id)) as Ended;
     // A type of another deployment's newer version has no rules here.
-    if (!isDone(need.state) && row.is_part === 0 && ledger.types[row.type]?.needsMayFail !== true) {
+    if (!isDone(need.state) && is_part === 0 && ledger.types[row.type]?.needsMayFail !== true) {
       const reason = `needs job ${need.id}, which ended as ${need.state}${need.reason ? `: ${need.reason}` : ''}`;
       broken.set(id, {
+        row,
         id,
         type: row.type,
         symbol: row.symbol,
         state: need.state === 'cancelled' ? 'cancelled' : 'failed',
-        code: 'job.dependency',
         reason,
         hasDependents: row.has_dependents === 1,
       });
-    } else if (row.state === 'blocked') open.add(id);
+    } else if (row.state === 'blocked') open.set(id, row);
   }
   for (const id of broken.keys()) open.delete(id);
   // Not locked: a transaction that ends another dependency now waits for the rows locked above, and checks again after this commit.
-  for (const id of await withLiveNeeds(tx, open)) open.delete(id);
-  if (open.size > 0)
-    tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready', blocked_on = NULL WHERE id IN (?)", [sortedBytes(open)]);
-  return { met: [...open], broken: [...broken.values()] };
+  for (const id of await withLiveNeeds(tx, open.keys())) open.delete(id);
+  const met = [...open.values()];
+  leave(tx, met);
+  enterReady(
+    tx,
+    met.map((row) => ({ ...row, blocked_on: null })),
+  );
+  return { met: [...open.keys()], broken: [...broken.values()] };
 }
 
 /**
@@ -120,47 +118,32 @@ export async function withLiveNeeds(tx: Transaction, ids: Iterable<string>, lock
     keys,
   ]);
   if (needs.length === 0) return [];
-  const live = await tx.rows<{ id: Buffer }>(
-    `SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state IN (?) ORDER BY id ${locked === undefined ? '' : 'LOCK IN SHARE MODE'}`,
-    [sortedBytes(needs.map(({ needs_id }) => idFromBytes(needs_id))), LIVE_STATES],
-  );
-  const alive = new Set(live.map(({ id }) => idFromBytes(id)));
+  const needed = needs.map(({ needs_id }) => idFromBytes(needs_id));
+  const found = await (locked === undefined ? readJobs(tx, needed) : lockJobs(tx, needed));
+  const alive = new Set(found.flatMap((row) => (isLive(row.state) ? [idOf(row)] : [])));
   return [...new Set(needs.flatMap(({ job_id, needs_id }) => (alive.has(idFromBytes(needs_id)) ? [idFromBytes(job_id)] : [])))];
 }
 
 async function endBroken(tx: Transaction, ledger: Ledger, broken: readonly Broken[]): Promise<Change[]> {
-  if (broken.length === 0) return [];
-  const now = nowOf(ledger);
-  for (const [state, group] of Map.groupBy(broken, (job) => job.state))
-    tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET state = ?, blocked_on = NULL, ended_at = ?, due_at = ? WHERE id IN (?)', [
-      state,
-      now,
-      now,
-      sortedBytes(group.map(({ id }) => id)),
-    ]);
-  await writeReasons(tx, broken);
-  const reasons = new Map(broken.map(({ id, reason }) => [id, reason]));
-  return (await changesOf(tx, reasons.keys())).map((change) => ({ ...change, reason: reasons.get(change.id) }));
-}
-
-/** Writes why jobs ended; a result that they have stays. */
-export async function writeReasons(
-  tx: Transaction,
-  rows: readonly { id: string; code: string; reason?: string | undefined }[],
-): Promise<void> {
-  if (rows.length === 0) return;
-  tx.later('INSERT INTO job_results (job_id, code, reason) VALUES ? ON DUPLICATE KEY UPDATE code = VALUES(code), reason = VALUES(reason)', [
-    rows.map(({ id, code, reason }) => [idToBytes(id), code, truncateReason(reason ?? code)]),
-  ]);
+  leave(
+    tx,
+    broken.map(({ row }) => row),
+  );
+  const ended = broken.map(({ row, state, reason }) => ({ ...row, state, code: 'job.dependency', reason }));
+  enterEnded(tx, nowOf(ledger), ended);
+  return ended.map((row) => ({ ...changeTo(row), reason: row.reason, code: row.code }));
 }
 
 /** The present state of jobs, as changes to announce. */
 export async function changesOf(tx: Transaction, ids: Iterable<string>): Promise<Change[]> {
-  const keys = sortedBytes(ids);
-  if (keys.length === 0) return [];
-  const rows = await tx.rows<{ id: Buffer; type: string; symbol: string | null; state: State; attempt: number }>(
-    'SELECT id, type, symbol, state, attempt FROM jobs WHERE id IN (?)',
-    [keys],
-  );
-  return rows.map(({ id, ...row }) => ({ ...row, id: idFromBytes(id) }));
+  return (await readJobs(tx, ids)).map(changeTo);
 }
+
+const changeTo = (row: Standing): Change => ({
+  id: idOf(row),
+  type: row.type,
+  symbol: row.symbol,
+  attempt: row.attempt,
+  state: row.state,
+  place: placeOf(row),
+});

@@ -7,15 +7,15 @@ import type { Attempt } from './complete.ts';
 export async function heartbeat<A extends Attempt>(ledger: Ledger, workerId: string, running: readonly A[]): Promise<A[]> {
   if (running.length === 0) return [];
   const ids = sortedBytes(running.map(({ id }) => id));
-  const mine = "id IN (?) AND (id, attempt) IN (?) AND state = 'running' AND worker_id = ?";
+  const mine = 'job_id IN (?) AND (job_id, attempt) IN (?) AND worker_id = ?';
   const params = [ids, running.map(({ id, attempt }) => [idToBytes(id), attempt]), workerId];
   // In a transaction, because only transactions are retried on a deadlock: a failed heartbeat costs a sixth of the lease.
   const { affectedRows } = await ledger.db.transaction((tx) =>
-    tx.run(`UPDATE jobs FORCE INDEX (PRIMARY) SET due_at = ? WHERE ${mine}`, [after(nowOf(ledger), ledger.leaseSeconds), ...params]),
+    tx.run(`UPDATE running FORCE INDEX (PRIMARY) SET due_at = ? WHERE ${mine}`, [after(nowOf(ledger), ledger.leaseSeconds), ...params]),
   );
   if (affectedRows === running.length) return [];
   const kept = await ledger.db.rows<{ id: Buffer; attempt: number }>(
-    `SELECT id, attempt FROM jobs FORCE INDEX (PRIMARY) WHERE ${mine}`,
+    `SELECT job_id AS id, attempt FROM running FORCE INDEX (PRIMARY) WHERE ${mine}`,
     params,
   );
   const attemptOf = new Map(kept.map(({ id, attempt }) => [idFromBytes(id), attempt]));

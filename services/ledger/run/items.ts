@@ -3,7 +3,7 @@ import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { idToBytes, sortedBytes } from '../id.ts';
 import { type Ledger, nowOf } from '../job.ts';
 import { partsOf } from '../parts.ts';
-import { truncateReason } from './dependents.ts';
+import { truncateReason } from '../states/ended.ts';
 
 export const ITEM_STATES = ['pending', 'done', 'skipped', 'no_data', 'failed', 'not_entitled', 'not_yet'] as const;
 export type ItemState = (typeof ITEM_STATES)[number];
@@ -80,6 +80,15 @@ export async function countItems(sql: Sql, ...jobIds: readonly string[]): Promis
     counts.total += items;
   }
   return counts;
+}
+
+/** When one of the items of jobs last changed; null without any. Walks the primary key of these jobs. */
+export async function itemsChangedAt(sql: Sql, ...jobIds: readonly string[]): Promise<Date | null> {
+  const [row] = await sql.rows<{ changed: Date | null }>(
+    'SELECT MAX(updated_at) AS changed FROM job_items FORCE INDEX (PRIMARY) WHERE job_id IN (?)',
+    [sortedBytes(jobIds)],
+  );
+  return row?.changed ?? null;
 }
 
 /** What the finished items of jobs hold together. */

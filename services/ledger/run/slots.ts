@@ -12,6 +12,9 @@
 import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import type { Ledger } from '../job.ts';
+import { leaveBlocked } from '../states/blocked.ts';
+import { enterReady } from '../states/ready.ts';
+import { idOf, lockFreeJobs } from '../states/standing.ts';
 
 export interface SlotDecision {
   /** Jobs that may run now; those of users hold a slot. */
@@ -250,20 +253,13 @@ async function choose(tx: Transaction, wanted: ReadonlyMap<string, number>, held
 }
 
 async function readyChosen(tx: Transaction, ids: readonly string[]): Promise<string[]> {
-  const rows = await tx.rows<{ id: Buffer }>(
-    "SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) AND state = 'blocked' AND blocked_on = 'slot' ORDER BY id FOR UPDATE SKIP LOCKED",
-    [sortedBytes(ids)],
+  const rows = (await lockFreeJobs(tx, ids)).filter(({ state, blocked_on }) => state === 'blocked' && blocked_on === 'slot');
+  leaveBlocked(tx, rows);
+  enterReady(
+    tx,
+    rows.map((row) => ({ ...row, blocked_on: 'slot' })),
   );
-  if (rows.length === 0) return [];
-  const locked = rows.map(({ id }) => id);
-  tx.later("UPDATE jobs FORCE INDEX (PRIMARY) SET state = 'ready' WHERE id IN (?)", [locked]);
-  await stopWaiting(tx, locked);
-  return locked.map(idFromBytes);
-}
-
-/** Removes jobs, whose rows are locked, from those that wait for a slot. */
-export async function stopWaiting(tx: Transaction, ids: readonly Buffer[]): Promise<void> {
-  if (ids.length > 0) tx.later('DELETE w FROM slot_waits w FORCE INDEX (ix_job) WHERE w.job_id IN (?)', [ids]);
+  return rows.map(idOf);
 }
 
 /**
@@ -274,7 +270,7 @@ export async function healSlots(tx: Transaction, ledger: Pick<Ledger, 'slotsPerU
   // A plain read: slot and state change in one commit, so a snapshot never shows the slot of a running job as an orphan. SKIP LOCKED would.
   const orphans = await tx.rows<{ user_id: string; slot: number; job_id: Buffer }>(
     `SELECT s.user_id, s.slot, s.job_id FROM user_slots s FORCE INDEX (ix_job)
-      WHERE s.job_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = s.job_id AND j.state = 'running') ORDER BY s.user_id, s.slot LIMIT 500`,
+      WHERE s.job_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM running n WHERE n.job_id = s.job_id) ORDER BY s.user_id, s.slot LIMIT 500`,
   );
   for (const { user_id, slot, job_id } of orphans)
     tx.later('UPDATE user_slots SET job_id = NULL WHERE user_id = ? AND slot = ? AND job_id = ?', [user_id, slot, job_id]);

@@ -9,7 +9,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Database, Transaction } from '../../platform/database/database.ts';
 import { InputError, messageOf } from '../../platform/errors.ts';
 import { addHoldings, clearHoldings } from './holdings.ts';
-import { readPortfolioCsv } from './portfolio-csv.ts';
+import { type OnFault, readPortfolioCsv } from './portfolio-csv.ts';
 
 export interface ImportOptions {
   /** All lines are this user's; the file needs no column for it. */
@@ -18,7 +18,11 @@ export interface ImportOptions {
   name?: string | undefined;
   now: Date;
   /** Writes that must be committed with the import, such as who made it. */
-  alongside?: ((tx: Transaction, imported: Imported) => void) | undefined;
+  alongside?: ((tx: Transaction, imported: Imported) => void | Promise<void>) | undefined;
+  /** Checked in the transaction before anything is written: what it throws, the import throws. */
+  first?: ((tx: Transaction) => Promise<void>) | undefined;
+  /** Gets the invalid lines, which are left out then. Without it they are an error. */
+  onFault?: OnFault | undefined;
   /** Called now and then with the positions that were read so far. */
   onRead?: ((positions: number) => void) | undefined;
 }
@@ -97,11 +101,16 @@ async function digest(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-async function replaceHoldings(tx: Transaction, path: string, { user, name, now, onRead, alongside }: ImportOptions): Promise<Imported> {
+async function replaceHoldings(
+  tx: Transaction,
+  path: string,
+  { user, name, now, onRead, alongside, first, onFault }: ImportOptions,
+): Promise<Imported> {
+  await first?.(tx);
   const users = new Set<string>();
   let held = 0;
   let watched = 0;
-  for await (const batch of readPortfolioCsv(path, { user, name, batchSize: BATCH })) {
+  for await (const batch of readPortfolioCsv(path, { user, name, batchSize: BATCH, onFault })) {
     const fresh = [...new Set(batch.map((position) => position.user))].filter((one) => !users.has(one));
     await clearHoldings(tx, fresh);
     for (const one of fresh) users.add(one);
@@ -113,6 +122,6 @@ async function replaceHoldings(tx: Transaction, path: string, { user, name, now,
     onRead?.(held + watched);
   }
   const imported = { users: users.size, held, watched };
-  alongside?.(tx, imported);
+  await alongside?.(tx, imported);
   return imported;
 }

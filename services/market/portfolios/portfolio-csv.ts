@@ -39,24 +39,33 @@ const UNUSUAL = /[^\x20-\x7e\t\r\n]/;
 /** After a field that does not end, no line can be told from text. Reported as a fault of its line. */
 const NOT_READ_ON = new InputError('portfolio.bad_line', 'the rest of the file was not read');
 
+/** Gets an invalid line, from 1, and what is wrong with it. */
+export type OnFault = (line: number, text: string) => void;
+
 type Line = { record: string[]; raw: string; info: Info };
 
 /**
  * Reads a portfolio file in batches of `batchSize` positions: UTF-8, or UTF-16 with its byte order mark. Its header names the columns `user`, `symbol`, `quantity`, `cost`
  * in any order, or their `ALIASES`; other columns are ignored. With `user` all lines are that user's and the column may be missing. A symbol with an empty quantity or 0
  * is only watched; an empty cost is unknown. The header decides whether fields are separated by commas, semicolons or tabs; each line has as many as the header. Numbers
- * as in `readNumber`. A user has at most `MOST_POSITIONS`. `name` stands for the file in messages.
+ * as in `readNumber`. A user has at most `MOST_POSITIONS`. `name` stands for the file in messages. With `onFault` invalid lines are told to it and left out.
  * Errors, after the whole file was read: `InputError` `portfolio.bad_line` with every broken line (a symbol that a user has twice, too); before: `portfolio.bad_header`,
  * `portfolio.unreadable`.
  */
 export async function* readPortfolioCsv(
   path: string,
-  { user, name = path, batchSize }: { user?: string | undefined; name?: string | undefined; batchSize: number },
+  {
+    user,
+    name = path,
+    batchSize,
+    onFault,
+  }: { user?: string | undefined; name?: string | undefined; batchSize: number; onFault?: OnFault | undefined },
 ): AsyncGenerator<NewHolding[]> {
   const faults: string[] = [];
   let broken = 0;
   const fault = (line: number, text: string): void => {
-    if (++broken <= SHOWN) faults.push(`${name}:${line}: ${text}`);
+    if (onFault !== undefined) onFault(line, text);
+    else if (++broken <= SHOWN) faults.push(`${name}:${line}: ${text}`);
   };
   const text = decodedText(path, name);
   let batch: NewHolding[] = [];

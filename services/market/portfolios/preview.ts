@@ -48,7 +48,7 @@ export function previewPortfolioCsv(db: Database, source: string | Readable, opt
   return withFile(source, options, (path, given) => compare(db, path, given));
 }
 
-async function compare(db: Database, path: string, { user: only, name, onRead }: Omit<ImportOptions, 'now'>): Promise<Preview> {
+async function compare(db: Database, path: string, { user: only, name, onRead, onFault }: Omit<ImportOptions, 'now'>): Promise<Preview> {
   const number = numbering();
   const keyOf = (user: string, symbol: string): number => number(user) * 2 ** 26 + number(symbol);
   const inFile = new Set<number>();
@@ -59,7 +59,7 @@ async function compare(db: Database, path: string, { user: only, name, onRead }:
     if (changes.length < MOST_LISTED) changes.push(change);
   };
 
-  for await (const batch of readPortfolioCsv(path, { user: only, name, batchSize: BATCH })) {
+  for await (const batch of readPortfolioCsv(path, { user: only, name, batchSize: BATCH, onFault })) {
     const stored = await readStored(db, batch);
     for (const { user, symbol, ...given } of batch) {
       if (!counts.has(user)) counts.set(user, { added: 0, changed: 0, removed: 0, unchanged: 0 });

@@ -27,7 +27,8 @@ export interface FailoverOptions<Name extends string> {
   budget?: ((source: Name, signal: AbortSignal) => Promise<void>) | undefined;
   timeoutMs: number;
   breaker: { failures: number; openMs: number };
-  onAttempt?: ((attempt: SourceAttemptOf<Name>, symbol: string) => void) | undefined;
+  /** `retryAfterMs`: until the source may be asked again, where the failure says so. */
+  onAttempt?: ((attempt: SourceAttemptOf<Name> & { retryAfterMs?: number }, symbol: string) => void) | undefined;
 }
 
 /**
@@ -51,10 +52,10 @@ export function askWithFailover<Name extends string, Args extends readonly unkno
     for (const link of links) {
       signal.throwIfAborted();
       const started = clock.now();
-      const record = (outcome: Pick<SourceAttemptOf<Name>, 'ok' | 'reason' | 'code'>) => {
+      const record = (outcome: Pick<SourceAttemptOf<Name>, 'ok' | 'reason' | 'code'>, retryAfterMs?: number) => {
         const attempt = { source: link.name, ms: clock.now().epochMilliseconds - started.epochMilliseconds, ...outcome };
         attempts.push(attempt);
-        onAttempt?.(attempt, symbol);
+        onAttempt?.({ ...attempt, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }, symbol);
         if (!attempt.ok) log?.warn({ symbol, ...attempt }, `${link.name} did not answer: ${outcome.reason}`);
       };
       try {
@@ -66,7 +67,10 @@ export function askWithFailover<Name extends string, Args extends readonly unkno
         // A database that is away fails every source alike, and says nothing about any of them.
         if (error instanceof InputError || isDatabaseAway(error)) throw error;
         errors.push(error);
-        record({ ok: false, reason: messageOf(error), code: codeOf(error) });
+        record(
+          { ok: false, reason: messageOf(error), code: codeOf(error) },
+          error instanceof TransientError ? error.retryAfterMs : undefined,
+        );
       }
     }
     throw failureOf(what, symbol, attempts, errors);

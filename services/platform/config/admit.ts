@@ -53,10 +53,11 @@ export function admit(layer: Layer, admitted: Admitted, problems: Problem[]): vo
   const walk = (value: Record<string, unknown>, shape: Shape, section: string) => {
     for (const [name, content] of Object.entries(value)) {
       const path = join(section, name);
-      if (isRetired(path, content)) continue;
+      const isAlias = Object.hasOwn(ALIASES, path);
+      if (!isAlias && isRetired(path, content)) continue;
       const node = Object.hasOwn(shape, name) ? shape[name] : undefined;
       const below = node === undefined ? foreignShape(path) : shapeOf(node);
-      if (Object.hasOwn(ALIASES, path)) put(ALIASES[path]!, content, path);
+      if (isAlias) put(ALIASES[path]!, content, path);
       else if (below !== undefined && isMap(content)) walk(content, below, path);
       else if (below !== undefined && content !== null) {
         const wrong = `is a section with keys of its own, got ${shown(content)}`;

@@ -19,18 +19,15 @@ export const RETIRED: readonly RetiredKey[] = [
   { key: 'queue.priority_queues.background_fetch.priority', why: BANDS, unless: 5 },
   { key: 'queue.priority_queues.background_analysis.priority', why: BANDS, unless: 8 },
   { key: 'queue.mqtt.topics', why: 'topics are fixed, see asyncapi.yaml' },
-  { key: 'stock_jobs.analysis.llm_timeout', why: 'reserved: no language model is called in this version' },
-  { key: 'stock_jobs.analysis.analysis_priority', why: 'the analysis is always the technical one' },
   { key: 'jobs.priority_rules.maintenance', why: 'the scheduler does maintenance itself, without jobs' },
-  { key: 'jobs.timeouts.batch_analysis', why: 'each symbol has its own analysis job, with the time limit jobs.timeouts.stock_analysis' },
   {
     key: 'portfolio.sources.*.database_table',
     why: `holdings are stored per user in the database; import them with "${COMMAND} portfolio import"`,
   },
   { key: 'integration.web_ui', why: 'the pages of the earlier web application are not served' },
   { key: 'integration.python', why: 'no Python script is run; fetching and analysis are built in' },
-  { key: 'integration.apis.openai', why: 'reserved: no language model is called in this version' },
-  { key: 'integration.openai', why: 'reserved: no language model is called in this version' },
+  { key: 'integration.apis.openai.*', why: 'of the language model all other settings are those of the section model' },
+  { key: 'integration.openai.*', why: 'of the language model all other settings are those of the section model' },
   { key: 'integration.apis', why: 'the limits of all sources are stock_jobs.data_fetch.rate_limit, timeout and max_retries' },
   { key: 'integration.cache', why: 'the database is the cache' },
   { key: 'integration', why: 'stockmesh does not call the earlier application' },
@@ -42,6 +39,12 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'freshness.market_closed': 'portfolio.freshness_schedule.market_closed',
   'freshness.weekend': 'portfolio.freshness_schedule.weekend',
   'freshness.default': 'stock_jobs.portfolio_priority.data_staleness_threshold',
+  'integration.apis.openai.model': 'model.name',
+  'integration.apis.openai.max_tokens': 'model.max_tokens',
+  'integration.apis.openai.timeout': 'model.timeout',
+  'integration.openai.model': 'model.name',
+  'integration.openai.max_tokens': 'model.max_tokens',
+  'integration.openai.timeout': 'model.timeout',
 };
 
 const PATTERNS = RETIRED.map((entry) => ({ entry, names: entry.key.split('.') }));

@@ -9,8 +9,10 @@ import { because, count, duration, listOf, port, secret, share, text, timeZone }
 import { MODES, rankingRules } from './ranking.ts';
 import { gatewayEdge } from './sections/gateway.ts';
 import { history } from './sections/history.ts';
+import { ANALYSIS_KINDS, model } from './sections/model.ts';
 import { mqtt } from './sections/mqtt.ts';
 import { notify } from './sections/notify.ts';
+import { picks } from './sections/picks.ts';
 
 /**
  * The keys under `job_processor:` and their accepted values. `config/default.yaml` documents each key with its meaning, unit and default.
@@ -22,7 +24,7 @@ const priority = () => count(1, 10);
 export const SOURCES = ['yahoo_finance', 'lean', 'alpha_vantage', 'cached', 'simulated'] as const;
 
 /** The jobs that a schedule can start. */
-const SCHEDULED_JOBS = ['fetch_portfolios', 'rank_watchlist'] as const;
+const SCHEDULED_JOBS = ['fetch_portfolios', 'rank_watchlist', 'weekly_picks', 'picks_universe'] as const;
 
 export const CHAIN_SOURCES = ['yahoo_finance', 'lean', 'file', 'simulated'] as const;
 
@@ -104,7 +106,12 @@ const stockJobs = z.strictObject({
       ({ sources, simulated }) => !sources.includes('simulated') || simulated.enabled,
       because('config.conflicting_keys', 'sources names "simulated", so stock_jobs.data_fetch.simulated.enabled must be true'),
     ),
-  analysis: z.strictObject({ cache_ttl: duration(), warm_up_bars: count(250) }),
+  analysis: z.strictObject({
+    cache_ttl: duration(),
+    warm_up_bars: count(250),
+    llm_timeout: duration().nullable(),
+    analysis_priority: listOf(z.enum(ANALYSIS_KINDS)),
+  }),
 });
 
 const jobs = z.strictObject({
@@ -115,7 +122,12 @@ const jobs = z.strictObject({
   max_retries: count(0, 100),
   retry_delay: z.number().min(0),
   cleanup_after_days: duration(),
-  timeouts: z.strictObject({ stock_fetch: duration(), portfolio_fetch: duration(), stock_analysis: duration() }),
+  timeouts: z.strictObject({
+    stock_fetch: duration(),
+    portfolio_fetch: duration(),
+    stock_analysis: duration(),
+    batch_analysis: duration(),
+  }),
 });
 
 const portfolio = z.strictObject({
@@ -184,6 +196,7 @@ const scheduler = z.strictObject({
       because('config.duplicate_value', 'two schedules have the same name'),
     ),
   stats_interval: duration(),
+  stats_days: duration(),
   promote_interval: duration(),
   reap_interval: duration(),
   announce_interval: duration(),
@@ -249,6 +262,8 @@ export const schema = z
     jobs,
     portfolio,
     ranking,
+    model,
+    picks,
     history,
     scheduler,
     gateway,

@@ -13,12 +13,13 @@ export interface ConfigRow {
 
 /** Every key in the order of the schema. A secret that is set is shown as `•••`, with its origin. */
 export function describeConfig(
-  { config, origins }: LoadedConfig,
+  { config, origins }: Pick<LoadedConfig, 'config' | 'origins'>,
   { secrets = 'hidden' }: { secrets?: 'hidden' | 'shown' } = {},
 ): ConfigRow[] {
   return [...leaves.keys()].map((key) => {
     const value = key.split('.').reduce<unknown>((section, name) => (section as Record<string, unknown>)[name], config);
-    return { key, value: secrets === 'hidden' ? withoutSecrets(value, leaves.get(key)) : value, origin: placeText(origins.get(key)!) };
+    const shown = secrets === 'hidden' ? withoutSecrets(value, leaves.get(key)) : value;
+    return { key, value: shown, origin: origins.has(key) ? placeText(origins.get(key)!) : 'given by the program' };
   });
 }
 

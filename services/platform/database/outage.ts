@@ -30,7 +30,14 @@ export const OUTAGES_BY_NUMBER: ReadonlyMap<number, Outage> = new Map([
   [1021, server('ER_DISK_FULL', MYSQL, 'the disk of the server is full')],
   [1026, server('ER_ERROR_ON_WRITE', MYSQL, 'the server cannot write a file; most likely its disk is full')],
   [1037, server('ER_OUTOFMEMORY', MYSQL, 'the server has no memory left')],
-  [1040, connection('ER_CON_COUNT_ERROR', MYSQL, 'max_connections is reached')],
+  [
+    1040,
+    connection(
+      'ER_CON_COUNT_ERROR',
+      MYSQL,
+      'max_connections is reached: raise it on the server, or lower database.pool.max_connections; each process may open three more than that',
+    ),
+  ],
   [1041, server('ER_OUT_OF_RESOURCES', MYSQL, 'the server has no memory left')],
   [1042, connection('ER_BAD_HOST_ERROR', MYSQL, 'the server could not resolve the address of this client')],
   [1043, connection('ER_HANDSHAKE_ERROR', MYSQL, 'the connection was damaged while it was made')],

@@ -15,11 +15,16 @@ export const AUDITED = {
   'positions.replace': 'the option positions of a user were replaced',
   'position.add': 'an option position was added',
   'position.remove': 'an option position was removed',
+  'profile.replace': 'the profile of a user was changed',
+  'spend.settle': 'an operator said what a paid call cost',
   'auto_fetch.switch': 'automatic fetching was switched on or off',
+  'schedule.run': 'a schedule was run by hand',
+  'instance.drain': 'a service was told to finish its work and end',
   'key.create': 'a key was made',
   'key.rotate': 'a key got a new secret',
   'key.webhook_secret': 'the webhooks of a key got a new secret',
   'key.revoke': 'a key was revoked',
+  'session.open': 'a browser was signed in',
   'notify.user': 'the address of a user, or what this user is told of, was changed',
   'backup.restore': 'the database was filled from a backup',
   'schema.up': 'migrations were applied by hand',
@@ -40,7 +45,7 @@ export interface Actor {
 
 export interface AuditedChange {
   action: Exclude<AuditedAction, 'access.refused'>;
-  /** What was changed: `job:{id}`, `user:{id}`, `key:{id}`, `position:{id}`. */
+  /** What was changed: `job:{id}`, `user:{id}`, `key:{id}`, `position:{id}`, `spend:{id}`. */
   target?: string | undefined;
   /** For people. */
   details?: string | undefined;

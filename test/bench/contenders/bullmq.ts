@@ -3,11 +3,8 @@ import { Queue, Worker } from 'bullmq';
 import type { Consumer, ConsumerOptions, Payload, Producer } from './contender.ts';
 
 const NAME = 'bench';
-/** Finished jobs are removed at once: less work for it than its default, which keeps them all. */
-const JOB = { removeOnComplete: true, removeOnFail: true } as const;
-
 export async function bullmqProducer({ path }: { path: string }): Promise<Producer> {
-  const queue = new Queue<Payload>(NAME, { connection: { path }, defaultJobOptions: JOB });
+  const queue = new Queue<Payload>(NAME, { connection: { path } });
   await queue.waitUntilReady();
   return {
     async one(payload) {

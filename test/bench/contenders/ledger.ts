@@ -6,6 +6,7 @@ import { type Announcer, createAnnouncer } from '../../../services/ledger/announ
 import { type EnqueueAnswer, enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
 import { createEnqueuer } from '../../../services/ledger/enqueue/enqueuer.ts';
 import type { Ledger } from '../../../services/ledger/job.ts';
+import { TABLES_BY_JOB } from '../../../services/ledger/maintain/delete.ts';
 import { symbolReader } from '../../../services/market/bars/reader.ts';
 import { failoverSource } from '../../../services/market/sources/failover-source.ts';
 import { type Bus, connectBus } from '../../../services/platform/bus/bus.ts';
@@ -105,11 +106,10 @@ function assertQueued(answers: readonly EnqueueAnswer[]): void {
   if (odd !== undefined) throw new Error(`not queued: ${JSON.stringify(odd)}`);
 }
 
-/** By ix_claim's prefix: of a drained ledger it reads nothing. */
+/** The rows of the live states: of a drained ledger it reads nothing. */
 export async function countUnfinished(db: Database): Promise<number> {
   const [row] = await db.rows<{ jobs: number }>(
-    `SELECT COUNT(*) AS jobs FROM jobs FORCE INDEX (ix_claim)
-      WHERE queue IN ('foreground', 'background_fetch', 'background_analysis') AND state IN ('scheduled', 'blocked', 'ready', 'running')`,
+    `SELECT (SELECT COUNT(*) FROM ready) + (SELECT COUNT(*) FROM running) + (SELECT COUNT(*) FROM scheduled) + (SELECT COUNT(*) FROM blocked) AS jobs`,
   );
   return row?.jobs ?? 0;
 }
@@ -117,8 +117,7 @@ export async function countUnfinished(db: Database): Promise<number> {
 /** TRUNCATE and not DELETE: what a round leaves behind must not slow the next one. The users' slots stay, since the ledger knows that it has made them. */
 export async function clearLedger(root: DatabaseOptions): Promise<void> {
   const db = openDatabase({ ...root, maxConnections: 1 });
-  for (const table of ['jobs', 'job_details', 'job_results', 'job_subscribers', 'job_attempts', 'slot_waits'])
-    await db.run(`TRUNCATE TABLE ${table}`);
+  for (const table of ['jobs', ...TABLES_BY_JOB, 'slot_waits']) await db.run(`TRUNCATE TABLE ${table}`);
   await db.close();
 }
 

@@ -1,6 +1,7 @@
 /** What is coloured on a terminal is what a person must see first. */
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { storeAnalyses, storeChecks } from '../../../services/market/bars/store.ts';
+import { deleteJobs } from '../../support/job-rows.ts';
 import { addJob, ago, overDatabase } from '../over-database.ts';
 
 const { db, run } = await overDatabase();
@@ -50,11 +51,11 @@ test('points of an analysis are green for, red against, and plain where there ar
 
 test('a failed job and failed items are red, a dead letter and a mesh without workers too', async () => {
   onTestFinished(async () => {
-    await db.run('DELETE FROM jobs');
+    await deleteJobs(db);
   });
   const id = await addJob(db, { state: 'failed', type: 'batch_fetch', symbol: null, ended: ago(5), due: ago(5) });
   await db.run(
-    "INSERT INTO job_items (job_id, item_key, state, updated_at) SELECT id, 'AAA', 'failed', NOW() FROM jobs UNION SELECT id, 'BBB', 'done', NOW() FROM jobs",
+    "INSERT INTO job_items (job_id, item_key, state, updated_at) SELECT id, 'AAA', 'failed', NOW() FROM job_states UNION SELECT id, 'BBB', 'done', NOW() FROM job_states",
   );
   expect((await run('jobs')).stdout).toContain(painted('red', 'failed'));
   const { stdout } = await run('job', id);
@@ -67,7 +68,7 @@ test('a failed job and failed items are red, a dead letter and a mesh without wo
 
 test('a queue in which jobs wait is bold, one in which jobs run is cyan', async () => {
   onTestFinished(async () => {
-    await db.run('DELETE FROM jobs');
+    await deleteJobs(db);
   });
   await addJob(db);
   await addJob(db, { state: 'running', worker: 'w' });

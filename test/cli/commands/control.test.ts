@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { idToBytes } from '../../../services/ledger/id.ts';
 import { freePort } from '../../../services/platform/machine/ports.ts';
+import { STATE_TABLES, setJobs } from '../../support/job-rows.ts';
 import { addJob, ago, overDatabase } from '../over-database.ts';
 
 const { db, run, json } = await overDatabase({ broker: true });
@@ -10,8 +11,7 @@ const away = async (...args: string[]) => run(...args, '--set', `queue.mqtt.url=
 afterEach(async () => {
   for (const table of [
     'jobs',
-    'job_details',
-    'job_results',
+    ...STATE_TABLES,
     'job_attempts',
     'job_dependencies',
     'job_subscribers',
@@ -29,7 +29,7 @@ test('a job that runs is cancelled: its worker is told, and what waited for it i
   const id = await addJob(db, { state: 'running', worker: 'w1', attempt: 1, started: ago(3) });
   const dependent = await addJob(db, { type: 'backfill', state: 'blocked', blockedOn: 'dependency' });
   await db.run('INSERT INTO job_dependencies (job_id, needs_id) VALUES (?, ?)', [idToBytes(dependent), idToBytes(id)]);
-  await db.run('UPDATE jobs SET has_dependents = 1 WHERE id = ?', [idToBytes(id)]);
+  await setJobs(db, { has_dependents: 1 }, 'id = ?', [idToBytes(id)]);
   expect(await run('cancel', id)).toEqual({
     code: 0,
     stderr: '',
@@ -86,7 +86,7 @@ test('a failed job whose work another one does already is left, and that is said
   for (const symbol of ['AAPL', 'IBM']) {
     const id = await failed(symbol);
     const live = await addJob(db, { symbol });
-    await db.run('UPDATE jobs SET dedupe_key = ? WHERE id IN (?)', [`fetch:${symbol}`, [idToBytes(id), idToBytes(live)]]);
+    await setJobs(db, { dedupe_key: `fetch:${symbol}` }, 'id IN (?)', [[idToBytes(id), idToBytes(live)]]);
   }
   expect((await run('redrive', '--symbol', 'IBM')).stdout).toBe(
     '0 jobs start again\n1 job was left as it is: another live job does the same work\n',

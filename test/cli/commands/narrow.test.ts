@@ -3,6 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { storeRuns } from '../../../services/market/options/store/runs.ts';
 import { inventRun } from '../../market/options/ranking/invented-run.ts';
+import { deleteJobs } from '../../support/job-rows.ts';
 import { addJob, ago, overDatabase } from '../over-database.ts';
 
 type Table = typeof import('../../../services/cli/output/table.ts').table;
@@ -39,7 +40,7 @@ async function leavingOut(args: string[]): Promise<{ gone: string[]; stay: strin
 
 test('of jobs the worker, the queue and the user go before what a job is and why it waits', async () => {
   onTestFinished(async () => {
-    await db.run('DELETE FROM jobs');
+    await deleteJobs(db);
   });
   await addJob(db, {
     ...{ state: 'failed', user: 'alice', worker: 'w1', started: ago(9), ended: ago(5) },
@@ -83,7 +84,7 @@ test('of a portfolio the symbol, its close, its state and what is wrong with it 
     `INSERT INTO symbol_failures (symbol, what, sources, since, asked_at, again_at, times, code, reason) VALUES ('SAP.DE', ${failed})`,
   );
   expect(await leavingOut(['portfolio', 'show', 'alice'])).toEqual({
-    gone: ['FRESHNESS', 'IN BASE', 'CURRENCY', 'COST', 'ANALYSIS', 'QUANTITY', 'VALUE', 'SIGNAL'],
+    gone: ['FRESHNESS', 'IN BASE', 'WEIGHT', 'CURRENCY', 'COST', 'P/L %', 'P/L', 'ANALYSIS', 'QUANTITY', 'VALUE', 'SIGNAL'],
     stay: ['SYMBOL', 'CLOSE', 'PRICE', 'NOTE'],
   });
 });

@@ -2,12 +2,12 @@
 import { afterEach, expect, test } from 'vitest';
 import { type NewRun, storeRuns } from '../../../services/market/options/store/runs.ts';
 import { inventRun } from '../../market/options/ranking/invented-run.ts';
+import { STATE_TABLES, setJobs } from '../../support/job-rows.ts';
 import { addJob, ago, overDatabase } from '../over-database.ts';
 
 const { db, run, json } = await overDatabase();
 afterEach(async () => {
-  for (const table of ['option_runs', 'option_current', 'options_ranks', 'jobs', 'job_details', 'job_results'])
-    await db.run(`DELETE FROM ${table}`);
+  for (const table of ['option_runs', 'option_current', 'options_ranks', 'jobs', ...STATE_TABLES]) await db.run(`DELETE FROM ${table}`);
 });
 const publish = async (mode: 'monitor' | 'entry' | 'exit' = 'monitor', changes: Partial<NewRun> = {}) => {
   const one = inventRun(mode, { run_at: ago(130), as_of: ago(190), ...changes });
@@ -120,7 +120,7 @@ test('no rank that passes a filter is said, and no position at all with the way 
 
 test('while a ranking is being made nobody is told to make one', async () => {
   const id = await addJob(db, { type: 'rank', symbol: 'ACME' });
-  await db.run("UPDATE jobs SET dedupe_key = 'rank:ACME:monitor'");
+  await setJobs(db, { dedupe_key: 'rank:ACME:monitor' });
   const ran = await run('ranks', 'ACME');
   expect(ran).toMatchObject({ code: 1, stdout: '', stderr: `stockmesh: the monitor ranking of ACME is being made: job ${id} is ready\n` });
   expect(await json('ranks', 'ACME')).toMatchObject({ run_at: null, state: { state: 'pending' } });

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { STATE_TABLES } from '../../support/job-rows.ts';
 import { addJob, ago, overDatabase } from '../over-database.ts';
 
 const { db, here } = await overDatabase();
@@ -25,7 +26,7 @@ beforeEach(() => {
   });
 });
 afterEach(async () => {
-  for (const table of ['jobs', 'job_details', 'job_results', 'instances', 'alerts']) await db.run(`DELETE FROM ${table}`);
+  for (const table of ['jobs', ...STATE_TABLES, 'instances', 'alerts']) await db.run(`DELETE FROM ${table}`);
 });
 
 /** The first picture that matches, on a terminal of this size; `top` is ended with `key` and gives 0. */

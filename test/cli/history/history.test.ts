@@ -36,6 +36,23 @@ test('gaps lists the days that are missing, and says how to fill them', async ()
   expect(found).toEqual({ ok: true, days: [] });
 });
 
+test('gaps that are filled are a job for each range that a stored day parts', async () => {
+  const { ok, days, jobs } = await json('history', 'gaps', 'AAPL', ...DATASET, ...WEEK, '--fill');
+  expect([ok, days, jobs.map((job: { total_items: number; outcome: string }) => [job.total_items, job.outcome])]).toEqual([
+    true,
+    3,
+    [
+      [1, 'queued'],
+      [2, 'queued'],
+    ],
+  ]);
+});
+
+test('what is asked for is named as over HTTP: a dataset of days without its interval', async () => {
+  const { message } = await json('history', 'stock', 'AAPL', '--schema', 'earnings', '--from', '2024-01-02', '--to', '2024-01-31');
+  expect(message).toBe('the download of AAPL stock earnings from 2024-01-02 to 2024-01-31 is queued');
+});
+
 test('a download is asked for, and asked for again it is the same job', async () => {
   const first = await json('history', 'option', 'AAPL', ...DATASET, ...WEEK);
   expect(first).toMatchObject({ ok: true, status: 'accepted', total_items: 5, outcome: 'queued' });
@@ -44,12 +61,19 @@ test('a download is asked for, and asked for again it is the same job', async ()
 });
 
 test('a dry run shows the objects and asks for nothing', async () => {
-  const before = await db.rows('SELECT id FROM jobs');
+  const before = await db.rows('SELECT id FROM job_states');
   const { code, stdout } = await run('history', 'option', 'MSFT', ...DATASET, ...WEEK, '--dry-run');
   expect(code).toBe(0);
   expect(stdout).toContain('historical-options/quote/15m/root=MSFT/date=2024-01-02/data.parquet');
   expect(stdout).toMatch(/5 objects: 5 missing\n5 to download, .*nothing was asked for/);
-  expect(await db.rows('SELECT id FROM jobs')).toEqual(before);
+  expect(await db.rows('SELECT id FROM job_states')).toEqual(before);
+});
+
+test('a dry run says what is skipped, and that a range without a trading day is none', async () => {
+  const { stdout } = await run('history', 'option', 'AAPL', ...DATASET, ...WEEK, '--dry-run');
+  expect(stdout).toMatch(/2 complete, 3 missing\n3 to download, 2 skipped, .*nothing was asked for/);
+  const { code, stderr } = await run('history', 'option', 'AAPL', ...DATASET, '--from', '2024-01-06', '--to', '2024-01-07', '--dry-run');
+  expect([code, stderr]).toEqual([2, expect.stringContaining('no trading day')]);
 });
 
 test.each([

@@ -9,7 +9,8 @@ import { loadConfig } from '../../../services/platform/config/load.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/, '');
 const { config } = loadConfig({ env: {}, environment: 'demo' });
-const hints = (dataFolder: string) => hintsFor({ dataFolder, config, log: '/var/log/stockmesh.log' }).join('\n');
+const hints = (dataFolder: string) =>
+  hintsFor({ dataFolder, config, log: '/var/log/stockmesh.log', link: 'http://127.0.0.1:8787/ui/#code=smc_x' }).join('\n');
 const command = (title: string, text: string): string => new RegExp(`^ +${title} +(.*)$`, 'm').exec(text)?.[1] ?? '';
 
 test.each(['plain', 'two words', "o'brien", '$HOME', 'a"b`c', '; exit 1', ''])('a shell reads %j as one word', (text) => {

@@ -124,7 +124,7 @@ describe('read from the ledger', () => {
     ...{ endedAt: 1_050.4, ...changes },
   });
   const store = (id: string, stored: unknown, reason: string | null = null) =>
-    db.run('REPLACE INTO job_results (job_id, result, reason) VALUES (?, ?, ?)', [
+    db.run("REPLACE INTO ended (job_id, state, attempt, ended_at, result, reason) VALUES (?, 'completed', 1, NOW(3), ?, ?)", [
       idToBytes(id),
       stored === null ? null : JSON.stringify(stored),
       reason,
@@ -188,7 +188,7 @@ describe('read from the ledger', () => {
   });
 
   test('a job without a stored result has its own reason', async () => {
-    await db.run('DELETE FROM job_results');
+    await db.run('DELETE FROM ended');
     expect(await readResults(db, [followed()], 1_000)).toEqual([
       result({ id: ID[0], attempt: 2, fresh_after_ms: 50, reason: 'of the message' }),
     ]);

@@ -222,7 +222,7 @@ async function untilEnded(db: Database, id: string): Promise<void> {
   const end = performance.now() + ENDED_TIMEOUT_MS;
   for (;;) {
     const [row] = await db.rows<{ ended: number }>(
-      "SELECT COUNT(*) AS ended FROM jobs WHERE symbol LIKE ? AND state NOT IN ('scheduled', 'blocked', 'ready', 'running')",
+      "SELECT COUNT(*) AS ended FROM job_states WHERE symbol LIKE ? AND state NOT IN ('scheduled', 'blocked', 'ready', 'running')",
       [symbolsOf(id)],
     );
     if ((row?.ended ?? 0) >= JOBS || performance.now() > end) return;
@@ -231,11 +231,11 @@ async function untilEnded(db: Database, id: string): Promise<void> {
 }
 
 async function countJobs(db: Database, id: string, leadsStolen: number): Promise<Omit<ClockCounts, 'recoverySeconds'>> {
-  const jobs = await db.rows<{ symbol: string; state: string }>('SELECT symbol, state FROM jobs WHERE symbol LIKE ? ORDER BY id', [
+  const jobs = await db.rows<{ symbol: string; state: string }>('SELECT symbol, state FROM job_states WHERE symbol LIKE ? ORDER BY id', [
     symbolsOf(id),
   ]);
   const [attempts] = await db.rows<{ lost: number }>(
-    "SELECT COUNT(*) AS lost FROM job_attempts a JOIN jobs j ON j.id = a.job_id WHERE j.symbol LIKE ? AND a.outcome = 'lease_lost'",
+    "SELECT COUNT(*) AS lost FROM job_attempts a JOIN job_states j ON j.id = a.job_id WHERE j.symbol LIKE ? AND a.outcome = 'lease_lost'",
     [symbolsOf(id)],
   );
   const inState = (state: string): number => jobs.filter((job) => job.state === state).length;

@@ -30,7 +30,9 @@ const withJobs = (name: string, strike: (mesh: DatabaseMesh) => Promise<undefine
     const number = CASES.findIndex((one) => one.name === name);
     const symbols = Array.from({ length: jobs }, (_, index) => `C${number}R${round}N${index}`);
     const done = async (): Promise<number> => {
-      const [row] = await db.rows<{ n: number }>("SELECT COUNT(*) AS n FROM jobs WHERE state = 'completed' AND symbol IN (?)", [symbols]);
+      const [row] = await db.rows<{ n: number }>("SELECT COUNT(*) AS n FROM job_states WHERE state = 'completed' AND symbol IN (?)", [
+        symbols,
+      ]);
       return row?.n ?? 0;
     };
     const until = async (isSo: (count: number) => boolean): Promise<number> => {
@@ -53,7 +55,7 @@ const withJobs = (name: string, strike: (mesh: DatabaseMesh) => Promise<undefine
     const [counts] = await db.rows<{ failed: number; doubled: number }>(
       `SELECT CAST(COALESCE(SUM(state = 'failed'), 0) AS SIGNED) AS failed,
               CAST(COALESCE(SUM(EXISTS (SELECT 1 FROM job_attempts a WHERE a.job_id = j.id AND a.outcome <> 'handed_back')), 0) AS SIGNED) AS doubled
-         FROM jobs j WHERE symbol IN (?)`,
+         FROM job_states j WHERE symbol IN (?)`,
       [symbols],
     );
     const { failed, doubled } = counts as { failed: number; doubled: number };

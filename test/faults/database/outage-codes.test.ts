@@ -87,7 +87,7 @@ test('finished work that meets one is written afterwards, once', async () => {
     ),
   ]);
   const outcomes = await walk(async (errno) => {
-    proxy.refuse(errno, /state = 'completed'/);
+    proxy.refuse(errno, /INSERT INTO ended/);
     const [id] = await shop.enqueue({ symbol: `S${errno}` });
     const { attempt, maxAttempts } = await shop.reaches(id!, 'completed');
     return [attempt, maxAttempts];
@@ -141,13 +141,13 @@ test('a request for work that meets one is not answered as accepted, and makes o
       dedupeKey: `key ${errno}`,
       whenFull: 'refuse' as const,
     };
-    proxy.refuse(errno, /INSERT INTO jobs/);
+    proxy.refuse(errno, /INSERT INTO (jobs|live_keys)/);
     const first = await enqueuer.enqueue(request).catch(({ code }) => code);
     const { outcome } = await enqueuer.enqueue(request);
     return [first, outcome];
   });
   expect(outcomes).toEqual(each(['database.unavailable', 'queued']));
-  expect(await shop.db.rows('SELECT id FROM jobs')).toHaveLength(NUMBERS.length);
+  expect(await shop.db.rows('SELECT id FROM job_states')).toHaveLength(NUMBERS.length);
 });
 
 test('a login that meets one is not acknowledged, and is committed once when it comes again', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadConfig } from '../../../services/platform/config/load.ts';
-import { killedRound, PATIENCE, QUARTER, undisturbedRun } from './cases.ts';
+import { killedRound, PATIENCE, undisturbedRun } from './cases.ts';
 import { type HistoryGround, openHistoryGround, VICTIMS } from './ground.ts';
 
 let ground: HistoryGround;
@@ -16,13 +16,15 @@ test('worker, database, broker and store are killed at random: each day has the 
 }, 120_000);
 
 test('the only worker is stopped by SIGTERM: what was under way is handed back without an attempt, and nothing else is asked for again', async () => {
-  const calm = await undisturbedRun(ground, QUARTER);
-  const id = await ground.begin(QUARTER);
+  // Five times as many objects as are under way at once.
+  const month = { from: '2024-03-01', to: '2024-03-31' };
+  const calm = await undisturbedRun(ground, month);
+  const id = await ground.begin(month);
   const key = Buffer.from(id.replaceAll('-', ''), 'hex');
   await expect.poll(() => ground.done(), { interval: 5, timeout: 30_000 }).toBeGreaterThan(2);
   await ground.stopWorker();
   expect(await ground.done()).toBeLessThan(calm.stored.size);
-  expect(await ground.mesh.db.rows('SELECT state, max_attempts - attempt AS tries FROM jobs WHERE id = ?', [key])).toEqual([
+  expect(await ground.mesh.db.rows('SELECT state, max_attempts - attempt AS tries FROM job_states WHERE id = ?', [key])).toEqual([
     { state: 'ready', tries: loadConfig({ env: {} }).config.stock_jobs.data_fetch.max_retries + 1 },
   ]);
   expect(await ground.mesh.db.rows('SELECT outcome, code FROM job_attempts WHERE job_id = ?', [key])).toEqual([

@@ -16,7 +16,7 @@ export interface HistoryCase {
 
 /** 252 trading days, and 61. */
 const YEAR = { from: '2024-01-01', to: '2024-12-31' };
-export const QUARTER = { from: '2024-01-01', to: '2024-03-31' };
+const QUARTER = { from: '2024-01-01', to: '2024-03-31' };
 export const KILLS = 4;
 /** Seconds. */
 export const PATIENCE = 300;

@@ -170,7 +170,7 @@ async function resultOf({ db }: TestMesh, store: ObjectStore, terminal: TestServ
   for (;;) {
     try {
       [job] = await db.rows(
-        'SELECT j.state, r.reason FROM jobs j LEFT JOIN job_results r ON r.job_id = j.id WHERE j.id = ? AND j.ended_at IS NOT NULL',
+        'SELECT j.state, r.reason FROM job_states j LEFT JOIN ended r ON r.job_id = j.id WHERE j.id = ? AND j.ended_at IS NOT NULL',
         [key],
       );
     } catch (error) {

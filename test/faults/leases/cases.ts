@@ -50,8 +50,10 @@ async function killedWhileLocked(workers: Workers): Promise<Round> {
   const killedAt = performance.now();
   await workers.mesh.db.transaction(async (tx) => {
     // By their keys: a search by state would lock all running jobs.
-    const ids = await tx.rows<{ id: Buffer }>("SELECT id FROM jobs WHERE state = 'running' ORDER BY id LIMIT 7");
-    await tx.rows('SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY id FOR UPDATE', [ids.map(({ id }) => id)]);
+    const ids = await tx.rows<{ id: Buffer }>("SELECT id FROM job_states WHERE state = 'running' ORDER BY id LIMIT 7");
+    await tx.rows('SELECT job_id FROM running FORCE INDEX (PRIMARY) WHERE job_id IN (?) ORDER BY job_id FOR UPDATE', [
+      ids.map(({ id }) => id),
+    ]);
     victim.kill('SIGKILL');
     await until('the others are taken back', async () => (await workers.jobs()).filter(({ deaths }) => deaths > 0).length === 13);
   });

@@ -7,7 +7,7 @@ const [, , dataFolder, ...set] = process.argv as string[];
 const { config } = loadFor({ data: dataFolder, env: 'demo', set }).loaded;
 const db = openDatabase(databaseOptions(config, dataFolder as string, 'service'));
 await db.transaction(async (tx) => {
-  await tx.rows("SELECT id FROM jobs WHERE state = 'running' ORDER BY id FOR UPDATE");
+  await tx.rows("SELECT id FROM job_states WHERE state = 'running' ORDER BY id FOR UPDATE");
   process.send?.('locked', undefined, undefined, () => process.kill(process.pid, 'SIGSTOP'));
   await new Promise(() => setInterval(() => {}, 1000));
 });

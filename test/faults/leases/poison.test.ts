@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { cancel } from '../../../services/ledger/control.ts';
 import { idFromBytes } from '../../../services/ledger/id.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { longTest } from '../../support/long.ts';
 import { untilAllEnded } from '../mesh.ts';
 import { endProcess } from '../processes.ts';
@@ -61,7 +62,7 @@ test('two of them at once fail, and everything else completes, also what comes w
 /** Jobs whose worker has died twice, for workers that are started afterwards. */
 async function suspects(symbols: readonly string[], { maxAttempts = 4 } = {}): Promise<void> {
   await workers.enqueue(symbols);
-  await workers.mesh.db.run('UPDATE jobs SET deaths = 2, max_attempts = ?', [maxAttempts]);
+  await setJobs(workers.mesh.db, { deaths: 2, max_attempts: maxAttempts });
 }
 
 test('while a suspect runs alone, its worker and the others run all other jobs', async () => {
@@ -95,7 +96,7 @@ longTest(
     }
     workers.openGate();
     expect(await untilAllEnded(workers.mesh.db, 60_000)).toEqual({ completed: 2 });
-    expect(await workers.mesh.db.rows('SELECT MAX(crashes) AS crashes FROM jobs')).toEqual([{ crashes: 0 }]);
+    expect(await workers.mesh.db.rows('SELECT MAX(crashes) AS crashes FROM job_states')).toEqual([{ crashes: 0 }]);
   },
   90_000,
 );
@@ -139,7 +140,7 @@ test('a cancel stops an isolated job', async () => {
   await suspects(['GATE', 'GOOD']);
   await workers.start('one');
   await until('the suspect runs', () => workers.startsOf('GATE').length === 1);
-  const [row] = await workers.mesh.db.rows<{ id: Buffer }>("SELECT id FROM jobs WHERE symbol = 'GATE'");
+  const [row] = await workers.mesh.db.rows<{ id: Buffer }>("SELECT id FROM job_states WHERE symbol = 'GATE'");
   const id = idFromBytes((row as { id: Buffer }).id);
   await cancel(workers.mesh.ledger, id, 'by hand');
   await workers.mesh.bus.publish('control', { instance: 'one', action: 'cancel', job_id: id });

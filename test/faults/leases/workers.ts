@@ -103,7 +103,7 @@ export async function startWorkers(): Promise<Workers> {
     },
     jobs: () =>
       mesh.db.rows<Job>(
-        'SELECT j.symbol, j.state, j.attempt, j.deaths, j.worker_id AS worker, r.reason FROM jobs j LEFT JOIN job_results r ON r.job_id = j.id ORDER BY j.id',
+        'SELECT j.symbol, j.state, j.attempt, j.deaths, j.worker_id AS worker, r.reason FROM job_states j LEFT JOIN ended r ON r.job_id = j.id ORDER BY j.id',
       ),
     startsOf: (symbol) =>
       readFileSync(starts, { encoding: 'utf8', flag: 'a+' })

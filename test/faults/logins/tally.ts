@@ -88,7 +88,7 @@ export async function countJobs(db: Database, users: string, timeoutMs: number):
   const end = performance.now() + timeoutMs;
   for (;;) {
     const rows = await db.rows<{ symbol: string; type: string; jobs: number; undone: number }>(
-      "SELECT symbol, type, COUNT(*) AS jobs, CAST(SUM(state <> 'completed') AS SIGNED) AS undone FROM jobs WHERE symbol LIKE ? GROUP BY symbol, type",
+      "SELECT symbol, type, COUNT(*) AS jobs, CAST(SUM(state <> 'completed') AS SIGNED) AS undone FROM job_states WHERE symbol LIKE ? GROUP BY symbol, type",
       [`${users.toUpperCase()}%`],
     );
     const sum = (value: (row: (typeof rows)[number]) => number): number => rows.reduce((total, row) => total + value(row), 0);

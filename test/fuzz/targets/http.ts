@@ -7,6 +7,7 @@ import { type Answer, clientOf } from './http-client.ts';
 interface Schema {
   type?: string;
   enum?: string[];
+  const?: unknown;
   anyOf?: Schema[];
   oneOf?: Schema[];
   properties?: Record<string, Schema>;
@@ -50,7 +51,11 @@ const USERS = ['alice', 'bob', 'Zoë', 'a b', '%', '李', "o'neil", 'x/y', '..',
 
 /** Text for a field, by its name where the schema says less than the field is. */
 function textFor(random: Random, name: string, schema: Schema): string {
-  if (schema.pattern?.startsWith('^[0-9a-f]{8}-')) return `01932c07-5f2a-7000-8a3b-${String(random.below(1e9)).padStart(12, '0')}`;
+  if (name === 'series')
+    return random.list(3, () => random.pick(['depth', 'rates', 'codes', 'latency', 'workers', 'sources'])).join(',') || 'depth';
+  if (name === 'state') return random.list(2, () => random.pick(['ready', 'failed', 'completed', 'expired'])).join(',') || 'running';
+  if (/^\^(?:\(\?:\\d\{1,14\}~\)\{0,2\})?\[0-9a-f/.test(schema.pattern ?? '') && schema.pattern !== '^[0-9a-f]{16}$')
+    return `01932c07-5f2a-7000-8a3b-${String(random.below(1e9)).padStart(12, '0')}`;
   if (schema.pattern === '^[0-9a-f]{16}$')
     return random
       .below(2 ** 32)
@@ -67,13 +72,18 @@ function textFor(random: Random, name: string, schema: Schema): string {
   if (name === 'callback_url') return 'https://hooks.example.com/stockmesh';
   if (name === 'min_rank') return String(random.below(101));
   if (name === 'contract') return `AAPL27011${random.below(10)}C00150000`;
-  if (/^(adjusted|why|all|dry_run|allow_gaps)$/.test(name)) return random.pick(['true', 'false', '1', '0']);
+  if (/^(adjusted|why|all|dry_run|skip_wrong|allow_gaps)$/.test(name)) return random.pick(['true', 'false', '1', '0']);
+  // The key of a stored object, or where its list goes on.
+  if (name === 'key' && random.once(2)) return `x${random.pick(['é', '李', '😀', '\u202e', 'ſ'])}`;
+  if (name === 'cursor' && random.once(2)) return `x${random.pick(['é', '李', '😀', 'ſ'])}`;
+  if (name === 'interests') return random.pick(['technology', 'healthcare', 'energy', 'Consumer Cyclical']);
   return `x${random.text(8).replaceAll(/[^\x21-\x7e]/g, '')}`;
 }
 
 function sample(random: Random, name: string, schema: Schema): unknown {
   const choice = schema.anyOf ?? schema.oneOf;
   if (choice !== undefined) return sample(random, name, random.pick(choice));
+  if (schema.const !== undefined) return schema.const;
   if (schema.enum !== undefined) return random.pick(schema.enum);
   if (schema.type === 'null') return null;
   if (schema.type === 'boolean') return random.once(2);
@@ -122,6 +132,13 @@ function fitDownload(random: Random, fields: Record<string, unknown>): void {
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
+/** The same with the schemas themselves in place of their names. */
+function withoutNames<T>(part: T, schemas: Record<string, Schema>): T {
+  return JSON.parse(JSON.stringify(part ?? null), (_, value) =>
+    typeof value?.$ref === 'string' ? withoutNames(schemas[value.$ref.split('/').at(-1)], schemas) : value,
+  ) as T;
+}
+
 /** Whether no body has a field that the schema does not name. */
 function refusesUnknown(schema: Schema): boolean {
   const choice = schema.anyOf ?? schema.oneOf;
@@ -140,7 +157,12 @@ function spoil(random: Random, operation: Operation, query: Map<string, string>,
     const checked = inQuery.filter(({ schema }) => schema.enum !== undefined || schema.type === 'integer' || schema.pattern !== undefined);
     if (checked.length === 0) return undefined;
     const { name, schema } = random.pick(checked);
-    query.set(name, schema.type === 'integer' ? random.pick(['0.5', '-1', '1e99', 'x', '99999999', 'NaN']) : '\u0000no such');
+    query.set(
+      name,
+      schema.type === 'integer'
+        ? random.pick(['0.5', '-1', '1e99', 'x', '99999999', 'NaN', '0x10', '1e1', '+5', ' 5', ''])
+        : '\u0000no such',
+    );
     return name;
   }
   if (!isObject(body) || operation.body === undefined) return undefined;
@@ -173,7 +195,7 @@ function makeRequest(random: Random, operations: readonly Operation[], known: re
   }
   const body = operation.body === undefined ? undefined : sample(random, '', operation.body);
   const asked = Object.fromEntries(query);
-  if (/histor/.test(path)) for (const fields of [asked, body]) if (isObject(fields)) fitDownload(random, fields);
+  if (/v1\/histor|^\/histor/.test(path)) for (const fields of [asked, body]) if (isObject(fields)) fitDownload(random, fields);
   for (const name of [...query.keys()])
     if (asked[name] === undefined) query.delete(name);
     else query.set(name, asked[name]);
@@ -230,12 +252,14 @@ export const requests: Target<Request> = {
     const client = clientOf(url, key);
     const document = JSON.parse((await client.ask('GET', '/openapi.json')).body) as {
       paths: Record<string, Record<string, { parameters?: Parameter[]; requestBody?: { content: Record<string, { schema: Schema }> } }>>;
+      components: { schemas: Record<string, Schema> };
     };
+    const { schemas } = document.components;
     const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(
         ([method, { parameters = [], requestBody }]): Operation => ({
-          ...{ method: method.toUpperCase(), path, parameters },
-          body: requestBody?.content['application/json']?.schema,
+          ...{ method: method.toUpperCase(), path, parameters: withoutNames(parameters, schemas) },
+          body: withoutNames(requestBody?.content['application/json']?.schema, schemas) ?? undefined,
         }),
       ),
     );

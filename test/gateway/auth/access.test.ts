@@ -44,7 +44,7 @@ test('the OpenAPI document and its pages need no key, and name every route and w
     ]),
   );
   expect(body.components.schemas).toHaveProperty('Problem');
-  expect([body.security, body.paths['/healthz'].get.security]).toEqual([[{ key: [] }], []]);
+  expect([body.security, body.paths['/healthz'].get.security]).toEqual([[{ key: [] }, { session: [] }], []]);
   expect((await mesh.anonymous.get('/docs/')).status).toBe(200);
 });
 

@@ -54,6 +54,10 @@ export interface Things {
   endedJob(): Promise<string>;
   position(): Promise<string>;
   key(): Promise<string>;
+  /** A paid call of which nobody knows whether it was paid for. */
+  call(): Promise<string>;
+  /** Of one use, which signs in with a key of `user`. */
+  code(): Promise<string>;
 }
 
 export interface Row {
@@ -64,6 +68,8 @@ export interface Row {
   mayAnswer?: string;
   /** What the audit log says of it; nothing of requests for work. Every route that is not read from has one or the other. */
   audited?: AuditedAction | 'not a change by hand';
+  /** No operation of the document. */
+  hidden?: true;
 }
 
 const job =
@@ -100,7 +106,16 @@ export const ROWS: Record<string, Row> = {
   'GET /healthz': { class: 'open', request: at('/healthz') },
   'GET /readyz': { class: 'open', request: at('/readyz') },
   'GET /metrics': { class: 'open', request: at('/metrics') },
-  'GET /openapi.json': { class: 'open', request: at('/openapi.json') },
+  'GET /openapi.json': { class: 'open', hidden: true, request: at('/openapi.json') },
+
+  // Without a build of the dashboard they say so.
+  'GET /': { class: 'open', hidden: true, mayAnswer: 'dashboard.not_built', request: at('/') },
+  'GET /ui': { class: 'open', hidden: true, mayAnswer: 'dashboard.not_built', request: at('/ui') },
+  'GET /ui/*': { class: 'open', hidden: true, mayAnswer: 'dashboard.not_built', request: at('/ui/jobs?state=failed') },
+
+  'POST /v1/session': { class: 'open', audited: 'session.open', request: async (things) => ['/v1/session', { code: await things.code() }] },
+  'DELETE /v1/session': { class: 'open', audited: 'not a change by hand', request: at('/v1/session') },
+  'GET /v1/me': { class: 'market', request: at('/v1/me') },
 
   'POST /v1/events/login': {
     class: 'login',
@@ -114,6 +129,10 @@ export const ROWS: Record<string, Row> = {
     request: ({ user: of, symbol }) => ['/v1/jobs', { type: 'fetch', symbol, user: of }],
   },
   'GET /v1/jobs': { class: 'holder', request: ({ user: of }) => [`/v1/jobs?user=${of}`] },
+  'GET /v1/job-types': { class: 'market', request: at('/v1/job-types') },
+  'GET /v1/find': { class: 'market', request: at('/v1/find?q=bob') },
+  'GET /v1/jobs/counts': { class: 'holder', request: ({ user: of }) => [`/v1/jobs/counts?user=${of}`] },
+  'GET /v1/jobs/codes': { class: 'holder', request: ({ user: of }) => [`/v1/jobs/codes?user=${of}`] },
   'GET /v1/jobs/{id}': { class: 'job', request: job() },
   'GET /v1/jobs/{id}/items': { class: 'job', request: job('/items') },
   'GET /v1/jobs/{id}/events': { class: 'job', request: job('/events') },
@@ -133,11 +152,28 @@ export const ROWS: Record<string, Row> = {
     },
   },
 
+  'POST /v1/jobs/bulk': {
+    class: 'work',
+    audited: 'job.cancel',
+    request: async (things) => ['/v1/jobs/bulk', { action: 'cancel', ids: [await things.job()] }],
+  },
+
   'GET /v1/symbols/{symbol}': market(),
   'GET /v1/symbols/{symbol}/bars': market('/bars'),
   'GET /v1/symbols/{symbol}/indicators': market('/indicators'),
   'GET /v1/symbols/{symbol}/analysis': market('/analysis'),
+  'GET /v1/symbols/{symbol}/research': { ...market('/research'), mayAnswer: 'research.unknown' },
+  'GET /v1/symbols/{symbol}/signals': market('/signals'),
+  'GET /v1/symbols/{symbol}/chain': { ...market('/chain'), mayAnswer: 'chain.unknown' },
+  'GET /v1/symbols/{symbol}/volatility': { ...market('/volatility'), mayAnswer: 'chain.unknown' },
 
+  'GET /v1/users': { class: 'mesh', request: at('/v1/users') },
+  'GET /v1/users/{id}/logins': { class: 'holder', request: user('/logins') },
+  'POST /v1/users/{id}/portfolio/import': {
+    class: 'owner',
+    audited: 'portfolio.import',
+    request: user('/portfolio/import', { csv: 'symbol,quantity,cost\nAAPL,1,1\n' }),
+  },
   'GET /v1/users/{id}/portfolio': { class: 'holder', request: user('/portfolio') },
   'GET /v1/users/{id}/portfolio/freshness': { class: 'holder', request: user('/portfolio/freshness') },
   'PUT /v1/users/{id}/portfolio': { class: 'owner', audited: 'portfolio.replace', request: user('/portfolio', HOLDINGS) },
@@ -147,6 +183,27 @@ export const ROWS: Record<string, Row> = {
     class: 'owner',
     audited: 'position.remove',
     request: async (things) => [`/v1/users/${things.user}/positions/${await things.position()}`],
+  },
+
+  'GET /v1/picks': { class: 'mesh', request: at('/v1/picks') },
+  'GET /v1/users/{id}/picks': { class: 'holder', request: user('/picks') },
+  'POST /v1/users/{id}/picks': { class: 'ask', audited: 'not a change by hand', request: user('/picks', { dry_run: true }) },
+  'GET /v1/users/{id}/picks/history': { class: 'holder', request: user('/picks/history') },
+  'GET /v1/users/{id}/picks/record': { class: 'holder', request: user('/picks/record') },
+  'GET /v1/users/{id}/profile': { class: 'holder', request: user('/profile') },
+  'PUT /v1/users/{id}/profile': { class: 'owner', audited: 'profile.replace', request: user('/profile', { monthly_budget: 200 }) },
+  'GET /v1/spend': { class: 'holder', request: ({ user: of }) => [`/v1/spend?user=${of}`] },
+  'POST /v1/spend/{id}/settle': {
+    class: 'admin',
+    audited: 'spend.settle',
+    request: async ({ call }) => [`/v1/spend/${await call()}/settle`, { cost_usd: 0 }],
+  },
+  // Its secret is none of the keys.
+  'POST /v1/cron/weekly-picks': {
+    class: 'open',
+    audited: 'not a change by hand',
+    mayAnswer: 'cron.bad_secret',
+    request: at('/v1/cron/weekly-picks'),
   },
 
   'POST /v1/rankings': {
@@ -159,11 +216,13 @@ export const ROWS: Record<string, Row> = {
     mayAnswer: 'symbol.unknown',
     request: ({ user: of, symbol }) => [`/v1/rankings?symbol=${symbol}&mode=exit&user=${of}`],
   },
+  'GET /v1/rankings/symbols': { class: 'market', request: at('/v1/rankings/symbols') },
 
   'POST /v1/historical/option': download('/v1/historical/option'),
   'POST /v1/historical/stock': download('/v1/historical/stock'),
   'POST /v1/history/gaps': download('/v1/history/gaps', { dataset: 'stock' }),
   'GET /v1/history/coverage': stored('coverage?dataset=option&schema=eod&from=2024-01-02&to=2024-01-03'),
+  'GET /v1/history/downloads': { class: 'holder', request: ({ user: of }) => [`/v1/history/downloads?user=${of}`] },
   'GET /v1/history/objects': stored('objects?limit=1'),
   'GET /v1/history/objects/{key}': { class: 'market', mayAnswer: 'object.unknown', request: at('/v1/history/objects/none') },
   'GET /v1/history/objects/{key}/data': { class: 'market', mayAnswer: 'object.unknown', request: at('/v1/history/objects/none/data') },
@@ -174,10 +233,26 @@ export const ROWS: Record<string, Row> = {
   },
 
   'GET /v1/stats': { class: 'mesh', request: at('/v1/stats') },
+  'GET /v1/stats/history': { class: 'mesh', request: at('/v1/stats/history') },
+  'GET /v1/sources': { class: 'mesh', request: at('/v1/sources') },
   'GET /v1/workers': { class: 'mesh', request: at('/v1/workers') },
   'GET /v1/alerts': { class: 'mesh', request: at('/v1/alerts') },
   'GET /v1/auto-fetch': { class: 'mesh', request: at('/v1/auto-fetch') },
   'POST /v1/auto-fetch': { class: 'admin', audited: 'auto_fetch.switch', request: at('/v1/auto-fetch', { enabled: true }) },
+
+  'GET /v1/schedules': { class: 'mesh', request: at('/v1/schedules') },
+  'POST /v1/schedules/{name}/run': {
+    class: 'work',
+    audited: 'schedule.run',
+    request: at('/v1/schedules/portfolios%20before%20the%20session/run'),
+  },
+  'GET /v1/config': { class: 'admin', request: at('/v1/config?below=gateway') },
+  'POST /v1/workers/{instance}/drain': {
+    class: 'admin',
+    mayAnswer: 'instance.unknown',
+    audited: 'not a change by hand',
+    request: at('/v1/workers/none/drain'),
+  },
 
   'GET /v1/keys': { class: 'admin', request: at('/v1/keys') },
   'POST /v1/keys': { class: 'admin', audited: 'key.create', request: at('/v1/keys', NEW_KEY) },

@@ -79,12 +79,12 @@ test('rankings are taken with the fetches that they need, or not at all', async 
   const { status, body } = await app.post('/v1/rankings', { symbols: ['AAPL', 'MSFT', 'NVDA'], mode: 'entry' });
   expect([status, body.rankings.map(({ symbol }: { symbol: string }) => symbol)]).toEqual([202, ['AAPL', 'MSFT']]);
   expect(body.refused).toMatchObject([{ symbol: 'NVDA', code: 'quota.jobs' }]);
-  expect(await mesh.db.rows("SELECT symbol FROM jobs WHERE symbol = 'NVDA'")).toEqual([]);
+  expect(await mesh.db.rows("SELECT symbol FROM job_states WHERE symbol = 'NVDA'")).toEqual([]);
 });
 
 test('other keys cannot fill the room of logins', async () => {
   for (const letter of ['A', 'B', 'C']) await post(await mesh.caller('jobs'), numbered(letter, 4));
-  expect(await mesh.db.rows("SELECT COUNT(*) AS jobs FROM jobs WHERE queue = 'foreground'")).toEqual([{ jobs: 10 }]);
+  expect(await mesh.db.rows("SELECT COUNT(*) AS jobs FROM job_states WHERE queue = 'foreground'")).toEqual([{ jobs: 10 }]);
   const login = { ...{ type: 'fetch', symbol: 'AAPL', payload: { symbol: 'AAPL' }, level: 1, score: 0.5, why: {} } };
   const enqueuer = createEnqueuer(mesh.ledger);
   expect(await enqueuer.enqueue({ ...login, triggeredBy: 'user_login', whenFull: 'next_queue' })).toMatchObject({

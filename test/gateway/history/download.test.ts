@@ -1,6 +1,8 @@
 /** From the request to the rows of the file: a gateway, a worker and the simulated market. The rows are read with DuckDB itself. */
-import { writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createClient, type Job } from '../../../services/client/client.ts';
@@ -8,6 +10,7 @@ import { systemClock } from '../../../services/platform/clock.ts';
 import type { RunningService } from '../../../services/platform/lifecycle.ts';
 import { startWorkerService } from '../../../services/worker/service.ts';
 import { silent } from '../../broker/peers.ts';
+import { documentNamed, ROOT } from '../../docs/markdown.ts';
 import { gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh({
@@ -84,4 +87,17 @@ test('a caller that waits gets the finished job of a stock', { timeout: 60_000 }
   });
   expect(status).toBe(200);
   expect(body).toMatchObject({ status: 'completed', progress: { completed: 2, total: 2 } });
+});
+
+test('the program of docs/history.md downloads a week, in a folder that links the package', { timeout: 60_000 }, async () => {
+  const program = documentNamed('docs/history.md').blocks.find(({ language }) => language === 'ts')!.text;
+  const folder = join(mesh.folder, 'program');
+  mkdirSync(join(folder, 'node_modules'), { recursive: true });
+  symlinkSync(ROOT, join(folder, 'node_modules', 'stockmesh'));
+  writeFileSync(join(folder, 'download.ts'), program.replace('http://127.0.0.1:8787', mesh.gateway.url));
+  const env = { ...process.env, STOCKMESH_KEY: mesh.operator.key };
+  const { stdout } = await promisify(execFile)(process.execPath, ['download.ts'], { cwd: folder, env });
+  // Five trading days, the progress of each, and the whole of it at the end.
+  expect(stdout).toMatch(/^completed 100 %$/m);
+  expect(stdout).toMatch(/^completed \{\n {2}completed: 5,/m);
 });

@@ -1,9 +1,11 @@
 /** What is stored, over HTTP: the manifest, the rows and the bytes of a file. Its bytes are compared with those in the folder of the store. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ManifestRow, storeObjects } from '../../../services/history/manifest.ts';
+import { takeClaim } from '../../../services/job-types/history/claims.ts';
+import { claim } from '../../../services/ledger/run/claim.ts';
 import { storeQuotes } from '../../history/stored-quotes.ts';
 import { gatewayMesh } from '../mesh.ts';
 
@@ -71,11 +73,31 @@ test('one object is shown with its manifest, its columns and its first rows', as
   expect(body.first_rows[0]).toMatchObject({ symbol: 'AAPL', strike: 100, timestamp: '2024-01-03T14:30:00.000Z' });
 });
 
-test('an object that is not stored is 404', async () => {
-  for (const suffix of ['', '/data']) {
-    const { status, body } = await mesh.operator.get(pathOf('historical-options/none', suffix));
-    expect([status, body.code]).toEqual([404, 'object.unknown']);
-  }
+test.each(['historical-options/none', 'é', '\u202e', '../../secrets.json', 'a\u0000b'])(
+  'an object that is not stored is 404: %j',
+  async (key) => {
+    for (const suffix of ['', '/data']) {
+      const { status, body } = await mesh.operator.get(pathOf(key, suffix));
+      expect([status, body.code]).toEqual([404, 'object.unknown']);
+    }
+  },
+);
+
+test('a cursor that is no key is refused', async () => {
+  const { status, body } = await mesh.operator.get(`/v1/history/objects?cursor=${encodeURIComponent('é')}`);
+  expect([status, body.code]).toEqual([400, 'history.bad_cursor']);
+});
+
+test.each([
+  'objects?limit=',
+  'objects/none?rows=',
+  `chain?root=AAPL&at=${DAY}T20:00:00Z&cursor=`,
+  `chain?root=AAPL&at=${DAY}T20:00:00Z&max_dte=`,
+  `coverage?root=AAPL&dataset=option&schema=eod&from=${DAY}&to=${DAY}&base_pct=`,
+])('a number of a query is written in digits: %s', async (path) => {
+  for (const text of ['0x10', '1e1', ' 5', '+5', '٥', ''])
+    expect((await mesh.operator.get(`/v1/history/${path}${encodeURIComponent(text)}`)).body.code, text).toBe('request.invalid');
+  expect((await mesh.operator.get(`/v1/history/${path}5`)).body.code).not.toBe('request.invalid');
 });
 
 describe('the file', () => {
@@ -184,11 +206,83 @@ describe('an export', () => {
     expect(lines.filter((line) => line.startsWith('symbol,'))).toHaveLength(1);
   });
 
+  test('answers HEAD with its name and its kind, and with no length that it has not', async () => {
+    const { status, headers } = await fetch(`${mesh.gateway.url}${asked}&from=2024-01-02&to=2024-01-04`, {
+      method: 'HEAD',
+      headers: { authorization: `Bearer ${mesh.operator.key}` },
+    });
+    expect([status, headers.get('content-type'), headers.get('content-length')]).toEqual([200, 'text/csv; charset=utf-8', null]);
+    expect(headers.get('content-disposition')).toContain('AAPL-option-quote-2024-01-02-2024-01-04.csv');
+  });
+
   test('of a range with days that are missing is refused, unless gaps are allowed', async () => {
     const { status, body } = await mesh.operator.get(`${asked}&from=2024-01-02&to=2024-01-05`);
     expect([status, body.code]).toEqual([409, 'history.incomplete']);
     expect(body.detail).toContain('2024-01-05');
     const allowed = await mesh.operator.get(`${asked}&from=2024-01-02&to=2024-01-05&allow_gaps=true`);
     expect((allowed.body as string).trimEnd().split('\n')).toHaveLength(1 + 3 * 32);
+  });
+});
+
+describe('a file that is not the one of the manifest is shown by no answer', () => {
+  const fileName = (): string => join(mesh.folder, 'history', row.object.key);
+  const kept = (): string => `${fileName()}.kept`;
+  beforeEach(() => {
+    copyFileSync(fileName(), kept());
+    return () => {
+      copyFileSync(kept(), fileName());
+      rmSync(kept());
+    };
+  });
+  const reads = {
+    'its columns': pathOf('KEY'),
+    'its bytes': pathOf('KEY', '/data'),
+    'the chain': `/v1/history/chain?root=AAPL&at=${DAY}T20:00:00Z`,
+    'the export': `/v1/history/export?root=AAPL&dataset=option&schema=quote&interval=15m&from=${DAY}&to=${DAY}`,
+  };
+  const damages: Record<string, () => void> = {
+    cut: () => truncateSync(fileName(), row.bytes - 100),
+    gone: () => rmSync(fileName()),
+    // Whole, and readable, but of another day.
+    foreign: () => copyFileSync(join(mesh.folder, 'history', rows[2]!.object.key), fileName()),
+    'changed within': () => {
+      const bytes = fileOf(row);
+      bytes[100]! ^= 1;
+      writeFileSync(fileName(), bytes);
+    },
+  };
+  for (const [damage, doIt] of Object.entries(damages))
+    test.each(Object.entries(reads))(`${damage}: %s`, async (_, path) => {
+      doIt();
+      const { status, body } = await mesh.operator.get(path.replace('KEY', encodeURIComponent(row.object.key)));
+      expect([status, body.code]).toEqual([422, 'objects.damaged']);
+      expect(body.detail).toContain(row.object.key);
+      expect(body.detail).toContain('history verify AAPL');
+      expect(body.detail).toContain(`history option AAPL --from ${DAY} --to ${DAY} --schema quote --interval 15m --force`);
+    });
+
+  test('no part of it comes either', async () => {
+    truncateSync(fileName(), row.bytes - 1);
+    const { status, body } = await bytes(row.object.key, { range: 'bytes=0-3' });
+    expect([status, JSON.parse(body.toString()).code]).toEqual([422, 'objects.damaged']);
+  });
+
+  test('its bytes may come later while a job replaces it', async () => {
+    const { body } = await mesh.operator.post('/v1/historical/option', {
+      ...{ root: 'AAPL', start_date: DAY, end_date: DAY, schema: 'quote', force_refresh: true },
+    });
+    const {
+      jobs: [job],
+    } = await claim(mesh.ledger, 'worker-7', 1);
+    expect(job!.id).toBe(body.job_id);
+    await takeClaim(mesh.db, { key: row.object.key, job: job! });
+    truncateSync(fileName(), row.bytes - 1);
+    const answer = await mesh.operator.get(pathOf(row.object.key, '/data'));
+    expect(answer).toMatchObject({ status: 503, body: { code: 'objects.changed' } });
+  });
+
+  test.each(Object.entries(reads))('a copy without its times is the same file: %s', async (_, path) => {
+    utimesSync(fileName(), 1_000, 1_000);
+    expect((await mesh.operator.get(path.replace('KEY', encodeURIComponent(row.object.key)))).status).toBe(200);
   });
 });

@@ -1,5 +1,7 @@
 /** Asking for downloads over HTTP. Trading days: 2014-2023 had 2,516 of them (NYSE), 2024 had 252. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { storeObjects } from '../../../services/history/manifest.ts';
+import { objectOf, storedRow } from '../../history/manifest-rows.ts';
 import { type Caller, gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh({ 'gateway.quotas.jobs_per_key': 2 });
@@ -10,7 +12,7 @@ beforeEach(async () => {
   caller = await mesh.caller('admin');
 });
 const post = (body: unknown, path = '/v1/historical/option') => caller.post(path, body);
-const jobs = () => mesh.db.rows<{ id: Buffer }>("SELECT id FROM jobs WHERE type = 'history'");
+const jobs = () => mesh.db.rows<{ id: Buffer }>("SELECT id FROM job_states WHERE type = 'history'");
 
 test('a year is accepted with its job, the address of its state, and the number of its items', async () => {
   const { status, headers, body } = await post(YEAR);
@@ -76,6 +78,8 @@ describe('what is refused names its field', () => {
     ['no width of strikes', { base_pct: 0 }, 'base_pct', />0/],
     ['a priority that is none', { priority: 11 }, 'priority', /<=10/],
     ['a field that is not known', { intervall: 1 }, 'intervall', /not known/],
+    ['a field that is missing', { root: undefined }, 'root', /^is missing: it must be string$/],
+    ['a choice that is missing', { schema: undefined }, 'schema', /^is missing: it must be one of "quote"/],
     ['an empty key', { idempotency_key: '' }, 'idempotency_key', />=1/],
   ])('%s', async (_, change, field, text) => {
     const { status, body } = await post({ ...YEAR, ...change });
@@ -90,9 +94,11 @@ describe('what is refused names its field', () => {
     expect([status, body.errors[0].field]).toEqual([400, 'max_dte']);
   });
 
-  test('a range without a trading day', async () => {
-    const { status, body } = await post({ ...YEAR, start_date: '2023-12-30', end_date: '2023-12-31' });
-    expect([status, body.code]).toEqual([400, 'history.no_trading_day']);
+  test('a range without a trading day, by a dry run too', async () => {
+    for (const path of ['/v1/historical/option', '/v1/historical/option?dry_run=true']) {
+      const { status, body } = await post({ ...YEAR, start_date: '2023-12-30', end_date: '2023-12-31' }, path);
+      expect([status, body.code]).toEqual([400, 'history.no_trading_day']);
+    }
   });
 });
 
@@ -136,7 +142,9 @@ test('a dry run answers what would be done, and asks for nothing', async () => {
     key: 'historical-options/quote/15m/root=AAPL/date=2014-01-02/data.parquet',
     days: 1,
     state: 'missing',
+    expected: 'download',
     download: true,
+    from: null,
   });
   expect(await jobs()).toEqual([]);
 });
@@ -165,4 +173,23 @@ test('gaps are filled by a job for each range of them', async () => {
   expect(first.status).toBe(202);
   // 2 to 5 and 8 to 10 January 2024: a weekend is no gap in the range.
   expect(first.body).toMatchObject({ days: 7, jobs: [{ total_items: 7, outcome: 'queued' }] });
+});
+
+test('gaps over a quota are refused all together', async () => {
+  const body = { dataset: 'option', root: 'AAPL', start_date: '2024-01-02', end_date: '2024-01-10', schema: 'quote', interval: '15m' };
+  const dataset = { asset: 'option', schema: 'quote', interval: '15m', root: 'AAPL', filter: undefined } as const;
+  const store = (day: string) => mesh.db.transaction((tx) => storeObjects(tx, [storedRow(objectOf(dataset, day), [day])]));
+  // 2 and 3, 5, 9 and 10 January are missing: three jobs, of two that a key may have.
+  await store('2024-01-04');
+  await store('2024-01-08');
+  const { status, body: refused } = await post(body, '/v1/history/gaps');
+  expect([status, refused.quota]).toEqual([429, 'gateway.quotas.jobs_per_key']);
+  expect(await jobs()).toEqual([]);
+  await store('2024-01-05');
+  const { body: taken } = await post(body, '/v1/history/gaps');
+  expect(taken.days).toBe(4);
+  expect(taken.jobs.map(({ total_items, outcome }: { total_items: number; outcome: string }) => [total_items, outcome])).toEqual([
+    [2, 'queued'],
+    [2, 'queued'],
+  ]);
 });

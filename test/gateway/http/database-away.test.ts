@@ -21,8 +21,8 @@ const NUMBERS = [...OUTAGES_BY_NUMBER.keys()];
 const each = <T>(outcome: T) => new Map(NUMBERS.map((errno) => [errno, outcome]));
 
 test.each<[string, RegExp, () => ReturnType<typeof mesh.operator.get>]>([
-  ['a request that reads', /FROM jobs/, () => mesh.operator.get('/v1/jobs')],
-  ['a request for work', /INSERT INTO jobs/, () => mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'AAPL' })],
+  ['a request that reads', /FROM job_states/, () => mesh.operator.get('/v1/jobs')],
+  ['a request for work', /INSERT INTO (jobs|live_keys)/, () => mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'AAPL' })],
 ])('%s that meets an error of the list is 503, and says when to come again', async (_, statement, ask) => {
   const outcomes = new Map<number, unknown>();
   for (const errno of NUMBERS) {

@@ -134,3 +134,18 @@ test('metrics and documentation are for this machine, and elsewhere for a key th
   expect(await answersOf((path) => behind('198.51.100.1', worker.key).get(path))).toEqual(local.map(() => 403));
   expect(await answersOf((path, index) => behind(`127.0.0.${10 + index}`).get(path))).toEqual(local.map(() => 200));
 });
+
+test('a proxy that is trusted says whether it encrypts, and so whether the cookie of a session needs that', async () => {
+  const { key } = await mesh.caller('read');
+  const cookie = async (protocol: string): Promise<string> => {
+    const headers = {
+      'content-type': 'application/json',
+      'x-forwarded-for': `198.51.100.${protocol.length}`,
+      'x-forwarded-proto': protocol,
+    };
+    const response = await fetch(`${mesh.gateway.url}/v1/session`, { method: 'POST', headers, body: JSON.stringify({ key }) });
+    return response.headers.get('set-cookie') ?? '';
+  };
+  expect(await cookie('https')).toMatch(/^stockmesh_session=sms_.*; Secure$/);
+  expect(await cookie('http')).toMatch(/^stockmesh_session=sms_(?!.*Secure)/);
+});

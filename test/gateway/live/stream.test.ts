@@ -145,6 +145,18 @@ test('a key of a user hears neither how many positions are ranked nor why anothe
   expect(JSON.stringify(source.heard)).not.toMatch(/bob|triggered_by|score|rows/);
 });
 
+test('a state says where its job stands, and to a key of a user not who else asked first', async () => {
+  const asked = (user: string) => mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'AAPL', user, priority: 2, analyse: false });
+  const { id } = (await asked('bob')).body.jobs[0];
+  await asked('alice');
+  const [all, own] = [await events(mesh.operator, '?types=status'), await events(await mesh.caller('user:alice'), '?types=status')];
+  await mesh.operator.post(`/v1/jobs/${id}/cancel`);
+  const cancelled = { id, state: 'cancelled', code: 'job.cancelled', queue: 'foreground', priority: 2 };
+  await expect.poll(() => all.of('status')).toMatchObject([{ ...cancelled, user: 'bob' }]);
+  await expect.poll(() => own.of('status')).toMatchObject([cancelled]);
+  expect(JSON.stringify(own.heard)).not.toContain('bob');
+});
+
 test('an instance that is offline is no part of the present state', async () => {
   const instance = { service: 'worker', instance: 'gone', session: crypto.randomUUID(), version: '0.1.0', at: stats.at };
   const first = await events(mesh.operator, '?types=presence');
@@ -206,4 +218,15 @@ test('the end of a job is told although no message was', async () => {
   await complete(mesh.ledger, 'w1', [{ job: job! }]);
   await source.ended;
   expect(source.of('end')).toMatchObject([{ state: 'completed' }]);
+});
+
+test('a client hears that the gateway has lost the broker, and that it has it again', async () => {
+  const source = await events(mesh.operator);
+  await expect.poll(() => source.of('hello')).toHaveLength(1);
+  const bringBack = await mesh.takeBrokerAway();
+  await expect.poll(() => source.of('broker')).toEqual([{ state: 'offline' }]);
+  const later = await events(mesh.operator);
+  await expect.poll(() => later.of('broker')).toEqual([{ state: 'offline' }]);
+  await bringBack();
+  await expect.poll(() => source.of('broker'), { timeout: 20_000 }).toEqual([{ state: 'offline' }, { state: 'online' }]);
 });

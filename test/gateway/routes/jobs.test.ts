@@ -5,6 +5,7 @@ import { complete, fail } from '../../../services/ledger/run/complete.ts';
 import { openItems, recordItems } from '../../../services/ledger/run/items.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
 import { reportInstance } from '../../../services/platform/registry/instances.ts';
+import { deleteJobs, setJobs } from '../../support/job-rows.ts';
 import { type Answer, gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh();
@@ -14,7 +15,7 @@ const post = async (body: unknown): Promise<Answer['body']> => {
   expect(answer.status, JSON.stringify(answer.body)).toBe(202);
   return answer.body;
 };
-const rows = async () => (await mesh.db.rows<{ jobs: number }>('SELECT COUNT(*) AS jobs FROM jobs'))[0]?.jobs;
+const rows = async () => (await mesh.db.rows<{ jobs: number }>('SELECT COUNT(*) AS jobs FROM job_states'))[0]?.jobs;
 
 test('a fetch is a committed row when its answer comes, and its analysis waits for it', async () => {
   const { jobs, refused } = await post({ type: 'fetch', symbol: 'brk.b' });
@@ -105,11 +106,12 @@ test('position and estimate are those of the claim order: jobs ahead Ã— median Ã
     taken.map((job) => ({ job })),
   );
   for (const [index, { id }] of measured.jobs.entries())
-    await mesh.db.run('UPDATE jobs SET started_at = ?, ended_at = ? WHERE id = ?', [
-      new Date(now - 60_000),
-      new Date(now - 60_000 + [2_000, 4_000, 60_000][index]!),
-      idToBytes(id),
-    ]);
+    await setJobs(
+      mesh.db,
+      { started_at: new Date(now - 60_000), ended_at: new Date(now - 60_000 + [2_000, 4_000, 60_000][index]!) },
+      'id = ?',
+      [idToBytes(id)],
+    );
   await reportInstance(mesh.db, {
     instance: 'w1',
     service: 'worker',
@@ -138,13 +140,13 @@ test('position and estimate are those of the claim order: jobs ahead Ã— median Ã
 test('a full queue refuses with the limit named: some of a call are told, all of it is 503', async () => {
   const full = mesh.ledger.queues.foreground;
   await mesh.db.run(
-    `INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, enqueued_at)
-       SELECT UNHEX(LPAD(HEX(seq), 32, '0')), 'foreground', 'ready', 15000, 1, NOW() + INTERVAL 1 HOUR, 'fetch', NOW() FROM seq_1_to_${full.maxJobs - 1}`,
+    `INSERT INTO ready (queue, priority, job_id, type, due_at)
+       SELECT 'foreground', 15000, UNHEX(LPAD(HEX(seq), 32, '0')), 'fetch', NOW() + INTERVAL 1 HOUR FROM seq_1_to_${full.maxJobs - 1}`,
   );
   // The gateway's own count may be a moment old: what it let in goes, and it is asked again.
   const { refused } = await vi.waitFor(
     async () => {
-      await mesh.db.run('DELETE FROM jobs WHERE symbol IS NOT NULL');
+      await deleteJobs(mesh.db, 'symbol IS NOT NULL');
       const answer = await post({ jobs: [fetchOf('AAPL'), fetchOf('MSFT'), fetchOf('IBM')] });
       expect(answer.jobs).toHaveLength(1);
       return answer;
@@ -225,10 +227,10 @@ test('the path of earlier clients gives the job in their terms', async () => {
 test('a job was changed last when it ended, began or was asked for, and what completed with errors is broken', async () => {
   const { jobs } = await post({ jobs: [fetchOf('WAITS'), fetchOf('RUNS'), fetchOf('ENDED'), fetchOf('PARTLY')] });
   const times = [new Date('2026-03-03T16:00:00Z'), new Date('2026-03-03T16:01:00Z'), new Date('2026-03-03T16:02:00Z')] as const;
-  await mesh.db.run('UPDATE jobs SET enqueued_at = ?', [times[0]]);
-  await mesh.db.run("UPDATE jobs SET state = 'running', started_at = ? WHERE symbol <> 'WAITS'", [times[1]]);
-  await mesh.db.run("UPDATE jobs SET state = 'completed', ended_at = ? WHERE symbol = 'ENDED'", [times[2]]);
-  await mesh.db.run("UPDATE jobs SET state = 'completed_with_errors', ended_at = ? WHERE symbol = 'PARTLY'", [times[2]]);
+  await setJobs(mesh.db, { enqueued_at: times[0] });
+  await setJobs(mesh.db, { state: 'running', started_at: times[1] }, "symbol <> 'WAITS'");
+  await setJobs(mesh.db, { state: 'completed', ended_at: times[2] }, "symbol = 'ENDED'");
+  await setJobs(mesh.db, { state: 'completed_with_errors', ended_at: times[2] }, "symbol = 'PARTLY'");
   const seen = [];
   for (const { id } of jobs) {
     const { body } = await mesh.operator.get(`/jobs/${id}`);
@@ -288,13 +290,13 @@ test('symbols or a portfolio are fetched in a batch, not both; without analyses 
 test('of requests that a full queue refuses no callback is kept', async () => {
   const full = mesh.ledger.queues.background_analysis.maxJobs;
   await mesh.db.run(
-    `INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, enqueued_at)
-       SELECT UNHEX(LPAD(HEX(seq), 32, '0')), 'background_analysis', 'ready', 75000, 1, NOW() + INTERVAL 1 HOUR, 'fetch', NOW() FROM seq_1_to_${full}`,
+    `INSERT INTO ready (queue, priority, job_id, type, due_at)
+       SELECT 'background_analysis', 75000, UNHEX(LPAD(HEX(seq), 32, '0')), 'fetch', NOW() + INTERVAL 1 HOUR FROM seq_1_to_${full}`,
   );
   const callback_url = 'https://example.com/hook';
   const answer = await vi.waitFor(
     async () => {
-      await mesh.db.run('DELETE FROM jobs WHERE symbol IS NOT NULL');
+      await deleteJobs(mesh.db, 'symbol IS NOT NULL');
       await mesh.db.run('DELETE FROM callbacks');
       const asked = await post({ jobs: [fetchOf('A', { callback_url }), fetchOf('B', { callback_url, priority: 8 })] });
       expect(asked.refused).toHaveLength(1);

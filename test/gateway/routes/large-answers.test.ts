@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { idToBytes } from '../../../services/ledger/id.ts';
 import { sourceSet } from '../../../services/market/freshness/freshness.ts';
 import { MOST_POSITIONS } from '../../../services/market/portfolios/holdings.ts';
+import { STATE_TABLES } from '../../support/job-rows.ts';
 import { measureTurns } from '../../support/longest-turn.ts';
 import { type Answer, gatewayMesh } from '../mesh.ts';
 
@@ -20,7 +21,7 @@ beforeEach(async () => {
     for (const path of ['/v1/users/warm/portfolio', '/v1/users/warm/portfolio/freshness', '/v1/jobs']) await mesh.operator.get(path);
   await mesh.operator.post('/v1/events/login', { userId: 'warm' });
   await mesh.operator.post('/v1/jobs', { type: 'batch_fetch', portfolio: 'warm' });
-  for (const table of ['jobs', 'job_details', 'job_subscribers', 'job_dependencies', 'symbols', 'symbol_failures'])
+  for (const table of ['jobs', ...STATE_TABLES, 'job_subscribers', 'job_dependencies', 'symbols', 'symbol_failures'])
     await mesh.db.run(`DELETE FROM ${table}`);
 });
 
@@ -126,8 +127,8 @@ describe('reasons of the greatest length', () => {
   test('the list of jobs too', async () => {
     const symbols = Array.from({ length: 450 }, (_, index) => symbolAt(index));
     await mesh.operator.post('/v1/jobs', { type: 'batch_fetch', symbols });
-    await mesh.db.run("INSERT INTO job_results (job_id, code, reason) SELECT id, 'x', ? FROM jobs", [REASON]);
-    const total = (await mesh.db.rows('SELECT id FROM jobs')).length;
+    await mesh.db.run("UPDATE ended SET code = 'x', reason = ?", [REASON]);
+    const total = (await mesh.db.rows('SELECT id FROM job_states')).length;
     const seen = new Set<string>();
     for (let cursor = ''; ; ) {
       const page = await within('jobs', () => mesh.operator.get(`/v1/jobs?limit=500${cursor}`));

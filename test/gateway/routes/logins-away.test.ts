@@ -24,7 +24,7 @@ test('without the broker a login is committed and answered, the gateway is not r
   await expect.poll(() => mesh.bus.state).toBe('offline');
   const { status, body } = await mesh.operator.post('/v1/events/login', { userId: 'alice' });
   expect([status, body]).toMatchObject([202, { userId: 'alice', total: 1, queued: 1, fresh: 0, decisions: [{ symbol: 'AAPL' }] }]);
-  expect(await mesh.db.rows('SELECT id FROM jobs')).toHaveLength(2);
+  expect(await mesh.db.rows('SELECT id FROM job_states')).toHaveLength(2);
   expect(await mesh.anonymous.get('/readyz')).toMatchObject({
     status: 503,
     body: { status: 'unavailable', database: true, broker: false },

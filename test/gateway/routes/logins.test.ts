@@ -8,7 +8,7 @@ const hold = (user: string, ...symbols: string[]) =>
 test('202 comes when the jobs of a login are committed, and says which', async () => {
   await hold('alice', 'AAPL', 'MSFT');
   const { status, body } = await mesh.operator.post('/v1/events/login', { userId: 'alice', sessionId: 's1' });
-  const jobs = await mesh.db.rows<{ type: string; symbol: string }>('SELECT type, symbol FROM jobs ORDER BY type DESC, symbol');
+  const jobs = await mesh.db.rows<{ type: string; symbol: string }>('SELECT type, symbol FROM job_states ORDER BY type DESC, symbol');
   expect([status, body], JSON.stringify(body)).toMatchObject([202, { userId: 'alice', total: 2, queued: 2, fresh: 0 }]);
   expect(body.decisions.map(({ symbol, fetch }: { symbol: string; fetch: { id: string } }) => [symbol, typeof fetch.id])).toEqual([
     ['AAPL', 'string'],
@@ -29,7 +29,7 @@ test('the same event again changes nothing', async () => {
   const second = await mesh.operator.post('/v1/events/login', event);
   expect(second.body).toEqual(first.body);
   expect(await mesh.db.rows('SELECT activity FROM logins')).toEqual([{ activity: 1 }]);
-  expect(await mesh.db.rows('SELECT id FROM jobs')).toHaveLength(2);
+  expect(await mesh.db.rows('SELECT id FROM job_states')).toHaveLength(2);
 });
 
 test('a hundred logins at once are all committed when they are answered', async () => {

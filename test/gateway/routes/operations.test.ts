@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { idToBytes } from '../../../services/ledger/id.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { reportInstance } from '../../../services/platform/registry/instances.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh();
@@ -58,10 +59,11 @@ test('the metrics tell how fast sources answer and logins become jobs, what fail
   const { jobs } = (await mesh.operator.post('/v1/jobs', { jobs: ['A', 'B'].map((symbol) => ({ type: 'fetch', symbol, analyse: false })) }))
     .body;
   await claim(mesh.ledger, 'w1', 2);
-  await mesh.db.run("UPDATE jobs SET state = 'completed', due_at = NOW(3), ended_at = NOW(3) WHERE symbol = 'A'");
-  await mesh.db.run("UPDATE jobs SET state = 'failed', due_at = NOW(3), ended_at = NOW(3) WHERE symbol = 'B'");
-  await mesh.db.run('INSERT INTO job_results (job_id, result) VALUES (?)', [
-    [idToBytes(jobs[0].id), JSON.stringify({ source: 'yahoo_finance', ms: 1_500 })],
+  await setJobs(mesh.db, { state: 'completed', ended_at: new Date() }, "symbol = 'A'");
+  await setJobs(mesh.db, { state: 'failed', ended_at: new Date() }, "symbol = 'B'");
+  await mesh.db.run('UPDATE ended SET result = ? WHERE job_id = ?', [
+    JSON.stringify({ source: 'yahoo_finance', ms: 1_500 }),
+    idToBytes(jobs[0].id),
   ]);
   const at = new Date(Date.now() - 60_000);
   await mesh.db.run('INSERT INTO user_portfolio_priority (user_id, at, admitted_at, total, queued, fresh, decisions) VALUES (?)', [

@@ -18,11 +18,12 @@ test('positions are replaced as a whole and told in their order, with all that w
   const { status, body } = await put({ ...plain, ...full }, { ...plain, contract: 'AAPL  450317P00190000', quantity: 0.5 });
   expect(status).toBe(200);
   const none = { entry_iv: null, entry_spot: null, target: null, stop: null, opened_at: expect.stringMatching(/Z$/) };
+  const unquoted = { mid: null, quoted_at: null, simulated: false, value: null, profit: null, profit_pct: null };
   expect(body).toEqual({
     user: 'alice',
     positions: [
-      { id: expect.stringMatching(/^\d+$/), ...plain, ...full },
-      { id: expect.stringMatching(/^\d+$/), ...plain, ...none, contract: 'AAPL450317P00190000', quantity: 0.5 },
+      { id: expect.stringMatching(/^\d+$/), ...plain, ...full, ...unquoted },
+      { id: expect.stringMatching(/^\d+$/), ...plain, ...none, ...unquoted, contract: 'AAPL450317P00190000', quantity: 0.5 },
     ],
   });
   expect((await mesh.operator.get(path)).body).toEqual(body);

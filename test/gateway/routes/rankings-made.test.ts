@@ -42,7 +42,7 @@ test('from the request to the published run, in every mode, with one fetch of th
       body: { jobId: body.jobId, state: 'completed' },
     });
   }
-  expect(await mesh.db.rows('SELECT type, COUNT(*) AS jobs FROM jobs GROUP BY type ORDER BY type')).toEqual([
+  expect(await mesh.db.rows('SELECT type, COUNT(*) AS jobs FROM job_states GROUP BY type ORDER BY type')).toEqual([
     { type: 'fetch', jobs: 1 },
     { type: 'rank', jobs: 3 },
   ]);

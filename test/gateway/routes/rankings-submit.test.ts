@@ -3,6 +3,7 @@ import { idToBytes } from '../../../services/ledger/id.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete } from '../../../services/ledger/run/complete.ts';
 import { reportInstance } from '../../../services/platform/registry/instances.ts';
+import { deleteJobs } from '../../support/job-rows.ts';
 import { gatewayMesh } from '../mesh.ts';
 import { withoutRankings } from './ranking-rows.ts';
 
@@ -12,7 +13,7 @@ const PATH = '/v1/rankings';
 const post = (body: unknown) => mesh.operator.post(PATH, body);
 const jobs = () =>
   mesh.db.rows<{ type: string; symbol: string; state: string; level: number }>(
-    'SELECT type, symbol, state, priority DIV 10000 AS level FROM jobs ORDER BY id',
+    'SELECT type, symbol, state, priority DIV 10000 AS level FROM job_states ORDER BY id',
   );
 const bySymbol = { symbol: 'AAPL', mode: 'entry' };
 
@@ -116,7 +117,10 @@ test('the estimate is the fetch before it and its own time, both as measured', a
   await work();
   const seconds = { fetch: 4, rank: 2 };
   for (const [type, took] of Object.entries(seconds))
-    await mesh.db.run('UPDATE jobs SET started_at = enqueued_at, ended_at = enqueued_at + INTERVAL ? SECOND WHERE type = ?', [took, type]);
+    await mesh.db.run(
+      'UPDATE ended e JOIN jobs j ON j.id = e.job_id SET e.started_at = j.enqueued_at, e.ended_at = j.enqueued_at + INTERVAL ? SECOND WHERE j.type = ?',
+      [took, type],
+    );
   const now = new Date();
   const alive = {
     instance: 'w1',
@@ -132,7 +136,7 @@ test('the estimate is the fetch before it and its own time, both as measured', a
   let symbols = 0;
   await expect
     .poll(async () => {
-      await mesh.db.run("DELETE FROM jobs WHERE state = 'ready' OR state = 'blocked'");
+      await deleteJobs(mesh.db, "state = 'ready' OR state = 'blocked'");
       return (await post({ symbol: `NEW${++symbols}` })).body.estimatedCompletionSeconds;
     })
     .toBe(6);
@@ -153,13 +157,13 @@ test('a callback is called for the ranking, not for its fetch', async () => {
 test('a full queue refuses: some of many symbols are named in the answer, all of them is 503', async () => {
   const { maxJobs } = mesh.ledger.queues.foreground;
   await mesh.db.run(
-    `INSERT INTO jobs (id, queue, state, priority, max_attempts, due_at, type, enqueued_at)
-       SELECT UNHEX(LPAD(HEX(seq), 32, '0')), 'foreground', 'ready', 15000, 1, NOW() + INTERVAL 1 HOUR, 'fetch', NOW() FROM seq_1_to_${maxJobs - 2}`,
+    `INSERT INTO ready (queue, priority, job_id, type, due_at)
+       SELECT 'foreground', 15000, UNHEX(LPAD(HEX(seq), 32, '0')), 'fetch', NOW() + INTERVAL 1 HOUR FROM seq_1_to_${maxJobs - 2}`,
   );
   // The gateway's own count may be a moment old: what it let in goes, and it is asked again.
   await expect
     .poll(async () => {
-      await mesh.db.run('DELETE FROM jobs WHERE symbol IS NOT NULL');
+      await deleteJobs(mesh.db, 'symbol IS NOT NULL');
       const { status, body } = await post({ symbols: ['AAPL', 'IBM'] });
       return [status, body.rankings?.length, body.refused];
     })

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { ranking } from '../../../services/gateway/routes/ranking-schemas.ts';
 import { SORTS } from '../../../services/market/options/ranking/rank-columns.ts';
+import { whatWouldChange } from '../../../services/market/options/ranking/what-would-change.ts';
 import { explain } from '../../../services/market/options/ranking/why.ts';
 import { MODES, RANK_COLUMN } from '../../../services/market/options/scoring/parts.ts';
 import { readRun, storeRuns } from '../../../services/market/options/store/runs.ts';
@@ -37,7 +38,9 @@ test('with why=true each rank is explained, by what is stored with it', async ()
   await publishRuns(mesh.db, ['entry']);
   const { body } = await get('symbol=ACME&mode=entry&limit=3&why=true');
   const stored = (await readRun(mesh.db, 'ACME', 'entry', { limit: 3 }))!;
-  expect(body.ranks.map(({ why }: { why: unknown }) => why)).toEqual(stored.ranks.map(explain));
+  expect(body.ranks.map(({ why }: { why: unknown }) => why)).toEqual(
+    stored.ranks.map((rank) => ({ ...explain(rank), changes: whatWouldChange(rank, mesh.config.ranking.rules) })),
+  );
   const [first] = body.ranks;
   expect(first.why.parts.reduce((sum: number, { points }: { points: number }) => sum + points, 0)).toBeCloseTo(first.entry_rank, 4);
   expect(ranking.safeParse(body).error).toBeUndefined();
@@ -209,11 +212,12 @@ test('a user makes no sense where no positions are ranked', async () => {
 });
 
 test('the documentation names every field of a rank with its unit, and every sort', async () => {
-  const { paths } = (await mesh.anonymous.get('/openapi.json')).body;
+  const { paths, components } = (await mesh.anonymous.get('/openapi.json')).body;
   const { parameters, responses } = paths[PATH].get;
   const sort = parameters.find(({ name }: { name: string }) => name === 'sort');
   expect(sort.schema.enum).toEqual(Object.keys(SORTS));
-  const answer = responses['200'].content['application/json'].schema;
+  const named: string = responses['200'].content['application/json'].schema.$ref;
+  const answer = components.schemas[named.replace('#/components/schemas/', '')];
   await publishRuns(mesh.db, ['entry']);
   const [rank] = (await get('symbol=ACME&mode=entry&limit=1')).body.ranks;
   const documented = answer.properties.ranks.items.properties;

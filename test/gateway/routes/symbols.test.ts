@@ -32,6 +32,21 @@ test('a symbol is told with its source, its moment, and how fresh it is', async 
   expect(body.analysis.indicators).toHaveProperty('macd_signal');
 });
 
+test('the close of the session before stands beside the newest bar, in the shares of today', async () => {
+  const [before, newest] = all.slice(-2);
+  expect((await get('BRK.B')).previous_close).toBeCloseTo(before!.close, 6);
+  await mesh.db.run('INSERT INTO corporate_actions (symbol, date, kind, value, source, as_of) VALUES (?)', [
+    ['BRK.B', newest!.date, 'split', 4, 'yahoo_finance', AS_OF],
+  ]);
+  expect((await get('BRK.B')).previous_close).toBeCloseTo(before!.close / 4, 6);
+});
+
+test('it says whether figures or headlines are stored, so that nobody asks for them in vain', async () => {
+  expect((await get('BRK.B')).has_research).toBe(false);
+  await mesh.db.run('INSERT INTO news_checks (symbol, checked_at, source) VALUES (?)', [['BRK.B', AS_OF, 'yahoo_finance']]);
+  expect((await get('BRK.B')).has_research).toBe(true);
+});
+
 test('one that was never fetched is 404 with the request that fetches it', async () => {
   const { status, body } = await mesh.operator.get('/v1/symbols/NOPE');
   expect([status, body.code]).toEqual([404, 'symbol.unknown']);

@@ -11,6 +11,7 @@ import { idToBytes, newJobId } from '../../../services/ledger/id.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import { silent } from '../../broker/peers.ts';
 import { configOf } from '../../scheduler/configuration.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { gatewayMesh } from '../mesh.ts';
 
 // The gateway that runs beside the test looks once, at its start, and takes no part.
@@ -98,7 +99,7 @@ describe('the sender', () => {
         [idToBytes(newJobId(at.getTime())), idToBytes(body.jobs[0].id), keyId, url, at, at],
       ]);
     }
-    await mesh.db.run("UPDATE jobs SET state = 'completed'");
+    await setJobs(mesh.db, { state: 'completed' });
     const config = configOf({ 'gateway.callbacks.allow_private': true, 'gateway.callbacks.poll_interval': 3600, ...changes });
     const lines: string[] = [];
     const log = Object.assign(Object.create(silent), { warn: (_: unknown, text: string) => lines.push(text) });

@@ -15,7 +15,7 @@ test('by default a callback to a private address is refused with the request, an
       body: { code: 'callback.private_address', detail: expect.stringContaining('allow_private') },
     });
   }
-  expect(await mesh.db.rows('SELECT id FROM jobs')).toEqual([]);
+  expect(await mesh.db.rows('SELECT id FROM job_states')).toEqual([]);
 });
 
 test('a name that leads to a private address is not connected to', async () => {

@@ -67,7 +67,7 @@ test('of more than are taken at once, those that have been due longest are', asy
   // The newest due time has the lowest id: the order is that of the times.
   for (let younger = 0; younger <= 4; younger++)
     await mesh.db.run(
-      'INSERT INTO callbacks (id, job_id, key_id, url, due_at, created_at) SELECT ?, id, (SELECT id FROM api_keys LIMIT 1), ?, ?, ? FROM jobs LIMIT 1',
+      'INSERT INTO callbacks (id, job_id, key_id, url, due_at, created_at) SELECT ?, id, (SELECT id FROM api_keys LIMIT 1), ?, ?, ? FROM job_states LIMIT 1',
       [idToBytes(newJobId(now.getTime())), `http://127.0.0.1:1/${younger}`, new Date(now.getTime() - younger * 1000), now],
     );
   expect(await takenBy(mesh.db, now)).toBe(4);

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete } from '../../../services/ledger/run/complete.ts';
+import { deleteJobs } from '../../support/job-rows.ts';
 import { gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh({
@@ -173,7 +174,7 @@ test('the body for the key of a user says nothing of others who wait for the job
 test('the callback of a job that was deleted is given up at once with the reason, and nobody is called', async () => {
   const { url, calls } = await receiver(200);
   await ask(url);
-  await mesh.db.run('DELETE FROM jobs');
+  await deleteJobs(mesh.db);
   await expect
     .poll(() => mesh.db.rows('SELECT state, attempts, last_error FROM callbacks'))
     .toEqual([{ state: 'failed', attempts: 1, last_error: 'its job was deleted (jobs.cleanup_after_days) (job.unknown)' }]);

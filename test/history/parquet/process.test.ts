@@ -9,6 +9,7 @@ import type { Converter } from '../../../services/history/parquet/convert.ts';
 import { createConverter } from '../../../services/history/parquet/converter.ts';
 import { createReader } from '../../../services/history/parquet/reader.ts';
 import { TransientError } from '../../../services/platform/errors.ts';
+import { isLong } from '../../support/long.ts';
 import { processesIn } from './processes.ts';
 import { quotesText, randomNumbers } from './quotes.ts';
 import { DAY, openWorkshop } from './workshop.ts';
@@ -49,7 +50,8 @@ test('killed at random moments, it never leaves a file that is not whole', async
   await converter.convert(shop.conversion([csv]), never);
   const duration = performance.now() - began;
   const outcomes = { whole: 0, none: 0 };
-  for (let round = 0; round < 20; round++) {
+  const rounds = isLong ? 20 : 10;
+  for (let round = 0; round < rounds; round++) {
     const conversion = shop.conversion([csv]);
     began = performance.now();
     const result = converter.convert(conversion, never).catch((error: unknown) => error);
@@ -68,7 +70,7 @@ test('killed at random moments, it never leaves a file that is not whole', async
     }
     await expect.poll(() => processesIn(tempFolder)).not.toContain(pid);
   }
-  expect(outcomes.whole + outcomes.none).toBe(20);
+  expect(outcomes.whole + outcomes.none).toBe(rounds);
   expect((await converter.convert(shop.conversion([csv]), never)).sha256).toBe(sha256);
   await converter.close();
   expect(readdirSync(tempFolder)).toEqual([]);

@@ -6,6 +6,7 @@ import { listItems } from '../../../services/ledger/run/items.ts';
 import { readSymbols } from '../../../services/market/bars/read.ts';
 import type { MarketSource } from '../../../services/market/sources/source.ts';
 import { PermanentError, TransientError } from '../../../services/platform/errors.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { stub, weekdays, workshopOfFile } from '../../worker/workshop.ts';
 
 const shop = await workshopOfFile();
@@ -37,7 +38,7 @@ const bars = async () =>
 /** Makes a job that waits for its retry ready now. */
 async function dueNow(id: string): Promise<void> {
   await shop.reaches(id, 'scheduled');
-  await shop.db.run("UPDATE jobs SET state = 'ready' WHERE id = ?", [idToBytes(id)]);
+  await setJobs(shop.db, { state: 'ready' }, 'id = ?', [idToBytes(id)]);
 }
 
 test('every symbol is stored and counted', async () => {
@@ -95,7 +96,7 @@ test('only what is still to be done is asked for again', async () => {
 
 test('the last attempt fails what could not be had, with the reason', async () => {
   const [id] = await shop.enqueue(batch('AAA', 'LATER'));
-  await shop.db.run('UPDATE jobs SET max_attempts = 1 WHERE id = ?', [idToBytes(id!)]);
+  await setJobs(shop.db, { max_attempts: 1 }, 'id = ?', [idToBytes(id!)]);
   shop.worker([batchFetchHandler], { sources: [except({ LATER: away })] });
   await shop.reaches(id!, 'completed_with_errors');
   expect((await items(id!)).LATER).toMatch(/^failed: no source has bars of LATER: yahoo_finance: fetch failed/);
@@ -108,7 +109,7 @@ test('after a crash another worker goes on with the pending ones', async () => {
   shop.worker([batchFetchHandler], { sources: [stuck], id: 'first', overrides: { 'worker.max_concurrent_jobs': 1 } });
   await expect.poll(async () => (await listItems(shop.db, id!, { limit: 9, state: 'done' })).length).toBe(3);
   // What the reaper does with the lease of a worker that is gone.
-  await shop.db.run("UPDATE jobs SET state = 'ready', worker_id = NULL WHERE id = ?", [idToBytes(id!)]);
+  await setJobs(shop.db, { state: 'ready', worker_id: null }, 'id = ?', [idToBytes(id!)]);
   const again: string[] = [];
   shop.worker([batchFetchHandler], { sources: [except({}, again)], id: 'second' });
   expect(await shop.reaches(id!, 'completed')).toMatchObject({ worker: 'second', attempt: 2, result: { symbols: 4, done: 4 } });
@@ -156,7 +157,7 @@ test('a worker that has lost the job stops at its next item and leaves the other
   const [id] = await shop.enqueue(batch('AAA', 'BBB', 'CCC', 'DDD', 'EEE', 'FFF'));
   const worker = shop.worker([batchFetchHandler], { sources: [slow] });
   await expect.poll(() => asked.length).toBe(4);
-  await shop.db.run("UPDATE jobs SET worker_id = 'other', attempt = attempt + 1 WHERE id = ?", [idToBytes(id!)]);
+  await setJobs(shop.db, ({ attempt }) => ({ worker_id: 'other', attempt: attempt + 1 }), 'id = ?', [idToBytes(id!)]);
   answer.resolve();
   await expect.poll(() => worker.running()).toEqual([]);
   expect(asked).toHaveLength(4);
@@ -185,7 +186,7 @@ test.each([
     },
   };
   const [id] = await shop.enqueue(batch('AAA', 'BBB', 'CCC', 'DDD', 'EEE', 'FFF'));
-  await shop.db.run('UPDATE jobs SET deaths = ? WHERE id = ?', [deaths, idToBytes(id!)]);
+  await setJobs(shop.db, { deaths: deaths }, 'id = ?', [idToBytes(id!)]);
   shop.worker([batchFetchHandler], { sources: [slow] });
   await expect.poll(() => asked.length).toBe(most);
   expect(asked).toEqual(first);

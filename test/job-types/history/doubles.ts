@@ -86,6 +86,12 @@ export const countingConverter: Converter = {
   close: async () => {},
 };
 
+/** Its files are no Parquet. */
+const noReader: HistoryParts['reader'] = {
+  firstRows: async () => Promise.reject(new Error('nothing is read here')),
+  close: async () => {},
+};
+
 export interface HistoryDoubles {
   source: ScriptedSource;
   store: ObjectStore;
@@ -99,5 +105,10 @@ export async function historyDoubles(source = scriptedSource()): Promise<History
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const spool = await mkdtemp(join(folder, 'spool-'));
   const store = new FolderStore({ folder: join(folder, 'store'), isPrivate: true });
-  return { source, store, spool, history: async () => ({ sources: [source], converter: countingConverter, store, spool }) };
+  return {
+    source,
+    store,
+    spool,
+    history: async () => ({ sources: [source], converter: countingConverter, store, reader: noReader, spool }),
+  };
 }

@@ -135,7 +135,7 @@ test('a filter without the closing prices of the underlying fails the item befor
   await on.reaches(id!, 'completed_with_errors');
   expect(doubles.source.asked).toEqual([]);
   expect((await on.itemsOf(id!))[0]?.reason).toContain(
-    'the filter needs the closing price of AAPL on 2024-01-02, and there is none: get the bars',
+    'the filter needs the closing price of AAPL on 2024-01-02, and neither its bars nor its stored end-of-day objects have one: get it with',
   );
 });
 

@@ -7,6 +7,7 @@ import { cancel, retry } from '../../../services/ledger/control.ts';
 import { idToBytes } from '../../../services/ledger/id.ts';
 import { rescue } from '../../../services/ledger/maintain/rescue.ts';
 import { PermanentError, TransientError } from '../../../services/platform/errors.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { fetching, nothing } from '../../worker/workshop.ts';
 import { historyDoubles, type ScriptedSource, scriptedSource, stuckSource } from './doubles.ts';
 import { downloadsOfFile } from './downloads.ts';
@@ -207,7 +208,7 @@ test('an error that may pass is tried by another attempt, and counts as a failur
   on.downloader(doubles);
   const { attempt } = await on.reaches(id!, 'scheduled');
   expect((await on.items(id!)).map(([, state]) => state)).toEqual(['done', 'done', 'pending', 'done']);
-  await on.db.run('UPDATE jobs SET max_attempts = ? WHERE id = ?', [attempt + 1, idToBytes(id!)]);
+  await setJobs(on.db, { max_attempts: attempt + 1 }, 'id = ?', [idToBytes(id!)]);
   await retryNow(id!);
   await on.reaches(id!, 'completed_with_errors');
   expect((await on.itemsOf(id!))[2]).toMatchObject({ state: 'failed', reason: 'the terminal answered 429' });
@@ -223,7 +224,7 @@ test('a source that is away is not asked for every object: the rest waits, and i
   on.downloader(doubles);
   const { attempt } = await on.reaches(id!, 'scheduled');
   expect(doubles.source.asked).toHaveLength(8);
-  await on.db.run('UPDATE jobs SET max_attempts = ? WHERE id = ?', [attempt + 1, idToBytes(id!)]);
+  await setJobs(on.db, { max_attempts: attempt + 1 }, 'id = ?', [idToBytes(id!)]);
   await retryNow(id!);
   await on.reaches(id!, 'completed_with_errors');
   expect(doubles.source.asked).toHaveLength(16);
@@ -283,5 +284,5 @@ test('a worker keeps places free of downloads for other work', async () => {
 
 /** The end of the pause between two attempts. */
 async function retryNow(id: string): Promise<void> {
-  await on.db.run("UPDATE jobs SET state = 'ready' WHERE id = ?", [idToBytes(id)]);
+  await setJobs(on.db, { state: 'ready' }, 'id = ?', [idToBytes(id)]);
 }

@@ -52,3 +52,29 @@ test('a year of earnings: the months with a report are stored, the others are kn
   // A report a quarter.
   expect(result).toMatchObject({ done: 4, no_data: 8 });
 });
+
+test('a filter takes the close of the underlying from the stored end-of-day object where there is no bar', {
+  timeout: 60_000,
+}, async () => {
+  const { history } = await realHistory();
+  on.worker([historyHandler({ sql: on.db, history: history.parts })]);
+  const filtered = { interval: '1h', to: '2024-01-03', filter: { maxDte: 30, basePct: 0.1 } } as const;
+  const [without] = await on.request(filtered);
+  await on.reaches(without!, 'completed_with_errors');
+  const reason = (await on.itemsOf(without!))[0]?.reason;
+  expect(reason).toContain('history stock AAPL --schema eod --from 2024-01-02 --to 2024-01-02');
+  expect(reason).toContain('backfill AAPL --from 2024-01-02');
+  const [year] = await on.request({ asset: 'stock', schema: 'eod', interval: '1d', from: '2024-01-01', to: '2024-01-31' });
+  await on.reaches(year!, 'completed');
+  const [id] = await on.request(filtered, { force: true });
+  await on.reaches(id!, 'completed');
+  const [all] = await on.request({ interval: '1h', to: '2024-01-03' });
+  await on.reaches(all!, 'completed');
+  const rowsOf = async (asked: object) => (await on.manifest({ ...asked })).map(({ rows }) => rows);
+  const [kept, whole] = [await rowsOf(filtered), await rowsOf({ interval: '1h', to: '2024-01-03' })];
+  expect(kept).toHaveLength(2);
+  for (const [index, rows] of kept.entries()) {
+    expect(rows).toBeGreaterThan(0);
+    expect(rows).toBeLessThan(whole[index]!);
+  }
+});

@@ -10,6 +10,7 @@ import { complete, fail } from '../../../services/ledger/run/complete.ts';
 import { MODES, type Mode } from '../../../services/market/options/scoring/parts.ts';
 import type { Sql } from '../../../services/platform/database/database.ts';
 import { PermanentError, TransientError } from '../../../services/platform/errors.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { workshopOfFile } from '../../worker/workshop.ts';
 
 const shop = await workshopOfFile();
@@ -46,7 +47,7 @@ const interrupted = (table: string, then: () => Promise<void>): Sql => ({
 });
 
 test.each([
-  ['between the two, it made the bars fresh', 'FROM jobs', true, ['rank']],
+  ['between the two, it made the bars fresh', 'FROM live_keys', true, ['rank']],
   ['after both, the request is answered with it', 'FROM symbols', false, ['fetch', 'rank']],
 ])('a fetch is found before its bars are: when it ends %s, and is not made again', async (_, table, isSeen, types) => {
   const { config, ledger, db } = shop;
@@ -68,7 +69,7 @@ test.each([
   const answers = await enqueue(ledger, requests);
   expect(jobs).toEqual([]);
   expect(answers.map(({ outcome }) => outcome)).toEqual(isSeen ? ['queued'] : ['joined', 'queued']);
-  expect(await db.rows("SELECT type, COUNT(*) AS jobs FROM jobs WHERE symbol = 'MSFT' GROUP BY type ORDER BY type")).toEqual([
+  expect(await db.rows("SELECT type, COUNT(*) AS jobs FROM job_states WHERE symbol = 'MSFT' GROUP BY type ORDER BY type")).toEqual([
     { type: 'fetch', jobs: 1 },
     { type: 'rank', jobs: 1 },
   ]);
@@ -108,7 +109,7 @@ test('the state of a ranking is told with the reason of its newest job', async (
   const take = async () => (await claim(ledger, 'w1', 1)).jobs[0]!;
   await fail(ledger, 'w1', [{ job: await take(), error: new TransientError('source.busy', 'the source is busy') }]);
   expect(await state()).toEqual(['pending', `${the} is being made: job J is scheduled: the source is busy`]);
-  await db.run("UPDATE jobs SET state = 'ready' WHERE symbol = 'ORCL'");
+  await setJobs(db, { state: 'ready' }, "symbol = 'ORCL'");
   await fail(ledger, 'w1', [{ job: await take(), error: new PermanentError('chain.empty', 'no contracts') }]);
   expect(await state()).toEqual(['failed', `${the} could not be made: job J ended as failed: no contracts`]);
   await ask();

@@ -31,7 +31,7 @@ describe('a full queue', () => {
     const answers = await ask(limited(1), {}, { whenFull: 'next_queue', score: 0.7 });
     expect(outcomes(answers)).toEqual(['foreground', 'background_fetch']);
     expect(answers[1]).toMatchObject({ level: 4, demoted: true });
-    expect(await on.count("jobs WHERE queue = 'background_fetch' AND priority DIV 10000 = 4")).toBe(1);
+    expect(await on.count("job_states WHERE queue = 'background_fetch' AND priority DIV 10000 = 4")).toBe(1);
   });
 
   test('sends them two queues down when that one is full, too', async () => {
@@ -110,7 +110,7 @@ describe('a full queue', () => {
       { reason: expect.stringMatching(/^needs a, which was refused: the queue is full: foreground/) },
       { reason: expect.stringMatching(/^needs b, which was refused: needs a, which was refused/) },
     ]);
-    expect(await on.count('jobs')).toBe(1);
+    expect(await on.count('job_states')).toBe(1);
   });
 
   test('lets a request join a job that is in it', async () => {
@@ -165,12 +165,12 @@ describe('the count', () => {
       counts.background_analysis?.length,
       counts.refused?.length,
     ]).toEqual([100, 50, 100, 150]);
-    expect(await on.count("jobs WHERE queue = 'foreground'")).toBe(100);
+    expect(await on.count("job_states WHERE queue = 'foreground'")).toBe(100);
   });
 
   test('is exact at a large limit, too, where it is mostly an estimate', async () => {
     await Promise.all(Array.from({ length: 10 }, () => ask(limited(6000), ...Array.from({ length: 1000 }, () => ({})))));
-    expect(await on.count("jobs WHERE queue = 'foreground'")).toBe(6000);
+    expect(await on.count("job_states WHERE queue = 'foreground'")).toBe(6000);
   });
 
   test('of two queues at once is taken in the same order by everybody: nobody waits crosswise', async () => {

@@ -64,7 +64,7 @@ describe('a new job', () => {
 
   test('of a type without rules is refused as a defect, and nothing of the call is kept', async () => {
     await expect(on.ask({}, { type: 'dance' })).rejects.toThrow('no rules for job type "dance"; known: fetch, batch_fetch, analysis');
-    expect(await on.count('jobs')).toBe(0);
+    expect(await on.count('job_states')).toBe(0);
   });
 });
 
@@ -105,7 +105,7 @@ describe('a request for live work', () => {
     const [id] = await on.add(fetchOf('AAPL', { user: 'ada' }));
     expect(await on.ask(fetchOf('AAPL', { user: 'bob' }))).toMatchObject([{ outcome: 'joined', id, state: 'ready' }]);
     expect((await readJob(on.db, id!))?.subscribers).toEqual(['ada', 'bob']);
-    expect(await on.count('jobs')).toBe(1);
+    expect(await on.count('job_states')).toBe(1);
   });
 
   test('that is more urgent raises it across the queues, with the new reason and cause', async () => {
@@ -269,7 +269,7 @@ describe('races', () => {
       return enqueueWith(tx, on.ledger(), [request(fetchOf('AAPL', { level: 1, score: 1 }))], live);
     });
     expect(answers).toMatchObject([{ outcome: 'joined', id: job.id }]);
-    expect(await on.count('jobs')).toBe(1);
+    expect(await on.count('job_states')).toBe(1);
   });
 
   test('a waiting job that ended before it could be raised stays as it ended', async () => {
@@ -290,7 +290,7 @@ describe("in the caller's transaction", () => {
       await tx.run("INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES ('theirs', 'x', NOW())");
       await enqueueWith(tx, on.ledger(), [request({ user: 'ada' })]);
     });
-    expect(await on.count('jobs')).toBe(1);
+    expect(await on.count('job_states')).toBe(1);
     expect(await on.count('dedupe_windows')).toBe(1);
   });
 
@@ -316,7 +316,7 @@ describe("in the caller's transaction", () => {
       throw new Error('changed my mind');
     });
     await expect(giveUp).rejects.toThrow('changed my mind');
-    expect(await on.count('jobs')).toBe(0);
+    expect(await on.count('job_states')).toBe(0);
   });
 
   test('a user whose first job was rolled back runs the next one', async () => {

@@ -8,6 +8,7 @@ import { systemClock } from '../../../services/platform/clock.ts';
 import { loadConfig } from '../../../services/platform/config/load.ts';
 import { type Database, fromJson, openDatabase } from '../../../services/platform/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { deleteJobs } from '../../support/job-rows.ts';
 
 let database: TestDatabase;
 let db: Database;
@@ -18,7 +19,7 @@ beforeAll(async () => {
   db = openDatabase(database.options);
 });
 beforeEach(async () => {
-  await db.run('DELETE FROM jobs');
+  await deleteJobs(db);
   await db.run('DELETE FROM job_subscribers');
 });
 afterAll(async () => {
@@ -58,7 +59,7 @@ function counting(gate: Promise<void> = Promise.resolve()): { ledger: Ledger; se
   return { ledger: ledgerOf(counted, systemClock, config), seen };
 }
 
-const storedJobs = async (): Promise<number> => (await db.rows<{ jobs: number }>('SELECT COUNT(*) AS jobs FROM jobs'))[0]?.jobs ?? 0;
+const storedJobs = async (): Promise<number> => (await db.rows<{ jobs: number }>('SELECT COUNT(*) AS jobs FROM job_states'))[0]?.jobs ?? 0;
 const symbols = (count: number) => Array.from({ length: count }, (_, index) => `S${index}`);
 
 describe('an enqueuer', () => {
@@ -208,7 +209,7 @@ describe('requests that belong together', () => {
     ]);
     expect(failed).toMatchObject({ status: 'rejected', reason: { message: 'no room for the callback' } });
     expect(other.status).toBe('fulfilled');
-    expect(await db.rows('SELECT symbol FROM jobs')).toEqual([{ symbol: 'STAYS' }]);
+    expect(await db.rows('SELECT symbol FROM job_states')).toEqual([{ symbol: 'STAYS' }]);
   });
 
   test('none at all are answered too', async () => {

@@ -77,7 +77,7 @@ test('calls that are under way count', async () => {
 test('a joined job counts for each who asked', async () => {
   await ask(fresh(), ['A', 'B'], [asker(2)]);
   await ask(fresh(), ['A', 'B'], [asker(2, 'key:b')]);
-  expect(await on.count('jobs')).toBe(2);
+  expect(await on.count('job_states')).toBe(2);
   for (const id of ['key:a', 'key:b']) expect((await ask(fresh(), ['C'], [asker(2, id)])).symbols).toEqual([]);
   expect((await ask(fresh(), ['C'], [asker(2, 'key:c')])).symbols).toEqual(['C']);
 });

@@ -45,7 +45,7 @@ test('a new job is ready when its need ended between the look and the lock', asy
   const job = await on.running(fetchOf('AAPL'));
   let ended = false;
   const db = watched(on.db, async ({ sql }) => {
-    if (ended || !/^SELECT .* FROM jobs FORCE INDEX \(PRIMARY\) WHERE id IN .* FOR UPDATE$/.test(sql)) return;
+    if (ended || !/FROM jobs j FORCE INDEX .* FOR UPDATE$/s.test(sql)) return;
     ended = true;
     await on.done(job);
   });
@@ -60,7 +60,7 @@ test('a joined job does not wait for a need that ended between the look and the 
   const [analysis] = await on.add(request({ type: 'analysis', symbol: 'AAPL', level: 2, dedupeKey: 'analysis:AAPL' }));
   let ended = false;
   const db = watched(on.db, async ({ sql }) => {
-    if (ended || !/^SELECT .* FROM jobs FORCE INDEX \(PRIMARY\) WHERE id IN .* FOR UPDATE$/.test(sql)) return;
+    if (ended || !/FROM jobs j FORCE INDEX .* FOR UPDATE$/s.test(sql)) return;
     ended = true;
     await on.done(job);
   });

@@ -7,6 +7,7 @@ import { deleteEnded } from '../../../services/ledger/maintain/delete.ts';
 import { expire } from '../../../services/ledger/maintain/expire.ts';
 import { promote } from '../../../services/ledger/maintain/promote.ts';
 import { recordItems } from '../../../services/ledger/run/items.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { ledgerFixture, TABLES } from '../fixture.ts';
 
 const on = ledgerFixture();
@@ -48,7 +49,7 @@ describe('the time to live', () => {
     const [id] = await on.add({});
     on.clock.advance({ seconds: 300 });
     const reason = 'waited 300 s; the limit of foreground is 300 s (queue.priority_queues.foreground.ttl)';
-    expect(await expire(on.ledger(), 'ready')).toMatchObject([{ id, state: 'expired', reason }]);
+    expect(await expire(on.ledger(), 'ready')).toMatchObject([{ id, state: 'expired', code: 'queue.expired', reason }]);
     expect(await on.row(id!)).toMatchObject({ state: 'expired', ended_at: at('14:05:00') });
     expect(await on.reason(id!)).toEqual({ code: 'queue.expired', reason });
   });
@@ -129,7 +130,7 @@ describe('ageing', () => {
     await ageAll();
     await ageAll();
     expect(await Promise.all(ids.map(async (id) => levelOf((await on.row(id)).priority)))).toEqual([4, 4, 4]);
-    expect(await on.count("jobs WHERE queue = 'foreground'")).toBe(0);
+    expect(await on.count("job_states WHERE queue = 'foreground'")).toBe(0);
   });
 
   test('raises no further than allowed in all', async () => {
@@ -195,13 +196,13 @@ describe('ageing', () => {
     await on.add(...Array.from({ length: 1201 }, (_, index) => ({ level: 8, score: (index % 7) / 7 })));
     on.clock.advance({ seconds: 600 });
     expect(await ageAll()).toBe(1201);
-    expect(await on.count('jobs WHERE aged = 1')).toBe(1201);
+    expect(await on.count('job_states WHERE aged = 1')).toBe(1201);
   });
 
   test('hides no job from the workers while it looks', async () => {
     const [id] = await on.add({ level: 8 });
     await on.db.transaction(async (tx) => {
-      await tx.rows('SELECT id FROM jobs WHERE id = ? FOR UPDATE', [idToBytes(id!)]);
+      await tx.rows('SELECT id FROM job_states WHERE id = ? FOR UPDATE', [idToBytes(id!)]);
       on.clock.advance({ seconds: 600 });
       // Does not wait for a job that somebody holds either: it is raised at the next look.
       expect(await ageAll()).toBe(0);
@@ -232,7 +233,7 @@ describe('retention', () => {
     await on.done(job);
     on.clock.advance({ hours: 24 * 6 + 23 });
     expect(await deleteEnded(on.ledger(), 7)).toBe(0);
-    expect(await on.count('jobs')).toBe(2);
+    expect(await on.count('job_states')).toBe(2);
   });
 
   test('works in batches', async () => {
@@ -249,7 +250,7 @@ describe('retention', () => {
     const [done, failed, cancelled, expired, errors] = await on.add({}, {}, { level: 4 }, { level: 3 }, { type: 'batch_fetch' });
     for (const job of await on.take('worker-1', 2)) await (job.id === done ? on.done(job) : on.broken(job));
     await cancel(on.ledger(), cancelled!, 'by hand');
-    await on.db.run("UPDATE jobs SET state = 'completed_with_errors' WHERE id = ?", [idToBytes(errors!)]);
+    await setJobs(on.db, { state: 'completed_with_errors' }, 'id = ?', [idToBytes(errors!)]);
     on.clock.advance({ seconds: 300 });
     await expire(on.ledger(), 'ready');
     expect([await on.state(failed!), await on.state(expired!)]).toEqual(['failed', 'expired']);

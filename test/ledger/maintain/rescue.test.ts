@@ -90,7 +90,7 @@ describe('the reaper', () => {
     const changes = (await Promise.all([reap(on.ledger()), reap(on.ledger()), reap(on.ledger())])).flat();
     expect(new Set(changes.map(({ id }) => id)).size).toBe(changes.length);
     await reap(on.ledger());
-    expect(await on.count("jobs WHERE state = 'ready'")).toBe(50);
+    expect(await on.count("job_states WHERE state = 'ready'")).toBe(50);
     expect(await on.count('job_attempts')).toBe(50);
   });
 });
@@ -120,7 +120,7 @@ describe('the rescue of a worker', () => {
     await on.add({}, {}, {});
     const [first, locked, last] = await on.take();
     await on.db.transaction(async (tx) => {
-      await tx.rows('SELECT id FROM jobs WHERE id = ? FOR UPDATE', [idToBytes(locked!.id)]);
+      await tx.rows('SELECT id FROM job_states WHERE id = ? FOR UPDATE', [idToBytes(locked!.id)]);
       const { changes, left } = await rescue(on.ledger(), 'worker-1', 'offline');
       expect({ ids: changes.map(({ id }) => id), left }).toEqual({ ids: [first!.id, last!.id], left: 1 });
     });

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { idToBytes } from '../../../services/ledger/id.ts';
 import { createEstimator, jobToEstimate } from '../../../services/ledger/read/estimate.ts';
 import { reportInstance } from '../../../services/platform/registry/instances.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { ledgerFixture } from '../fixture.ts';
 
 const on = ledgerFixture();
@@ -11,10 +12,7 @@ async function measured(seconds: Readonly<Record<string, number>>): Promise<void
   const at = new Date(on.clock.now().epochMilliseconds);
   for (const [type, took] of Object.entries(seconds)) {
     const [id] = await on.add({ type, symbol: 'DONE', dedupeKey: `${type}:DONE` });
-    await on.db.run("UPDATE jobs SET state = 'completed', started_at = ?, ended_at = ?, due_at = ? WHERE id = ?", [
-      new Date(at.getTime() - took * 1000),
-      at,
-      at,
+    await setJobs(on.db, { state: 'completed', started_at: new Date(at.getTime() - took * 1000), ended_at: at, due_at: at }, 'id = ?', [
       idToBytes(id!),
     ]);
   }

@@ -100,6 +100,25 @@ test('only the types that the worker supports are claimed', async () => {
   expect(jobs.map(({ id }) => id)).toEqual([analysis]);
 });
 
+test('of the types that a worker supports the most urgent jobs are claimed first, in the order of arrival', async () => {
+  const types = ['analysis', 'batch_fetch', 'fetch'] as const;
+  const ids = await on.add(...Array.from({ length: 9 }, (_, index) => ({ type: types[index % 3], level: 3 - (index % 3) })));
+  const { jobs } = await claim(on.ledger(), 'worker-1', 5, ['analysis', 'batch_fetch']);
+  expect(jobs.map(({ id }) => id)).toEqual([1, 4, 7, 0, 3].map((index) => ids[index]));
+});
+
+test('a worker for some types that finds its jobs locked is told to ask again, and takes those behind them', async () => {
+  const [first] = await on.add({ type: 'analysis' }, { type: 'fetch' });
+  const stopping = stoppingAtCommit(on.db);
+  const other = claim(on.ledger({ db: stopping.db }), 'worker-1', 1, ['analysis']);
+  await stopping.arrived;
+  expect(await claim(on.ledger(), 'worker-2', 1, ['analysis'])).toEqual({ jobs: [], blocked: [], undecided: true });
+  const [second] = await on.add({ type: 'analysis' });
+  expect((await claim(on.ledger(), 'worker-2', 2, ['analysis'])).jobs.map(({ id }) => id)).toEqual([second]);
+  stopping.open();
+  expect((await other).jobs.map(({ id }) => id)).toEqual([first]);
+});
+
 test('the jobs of each queue are handed over as soon as they are claimed, and nothing where there is none', async () => {
   const handed: string[][] = [];
   const take = () => claim(on.ledger(), 'worker-1', 10, undefined, (jobs) => void handed.push(jobs.map(({ id }) => id)));
@@ -124,7 +143,7 @@ test('two workers that claim at the same moment each get rows at once', async ()
 test('a worker that finds its job held by somebody for a moment is told to ask again', async () => {
   const [id] = await on.add({});
   await on.db.transaction(async (tx) => {
-    await tx.rows('SELECT id FROM jobs WHERE id = ? FOR UPDATE', [idToBytes(id as string)]);
+    await tx.rows('SELECT id FROM job_states WHERE id = ? FOR UPDATE', [idToBytes(id as string)]);
     expect(await claim(on.ledger(), 'worker-1', 10)).toEqual({ jobs: [], blocked: [], undecided: true });
   });
 });

@@ -7,6 +7,7 @@ import type { ClaimedJob } from '../../../services/ledger/run/claim.ts';
 import { commitPart, complete, fail, handBack, postpone } from '../../../services/ledger/run/complete.ts';
 import type { Transaction } from '../../../services/platform/database/database.ts';
 import { ConfigError } from '../../../services/platform/errors.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { ledgerFixture, permanent, START, transient } from '../fixture.ts';
 
 const on = ledgerFixture();
@@ -69,7 +70,8 @@ describe('complete', () => {
 
   test('with errors, where the type allows it, the reason stands beside the result', async () => {
     const job = await on.running({ type: 'batch_fetch' });
-    await complete(on.ledger(), 'worker-1', [{ job, result: { done: 1 }, withErrors: '1 of 2 symbols failed' }]);
+    const { changes } = await complete(on.ledger(), 'worker-1', [{ job, result: { done: 1 }, withErrors: '1 of 2 symbols failed' }]);
+    expect(changes).toMatchObject([{ code: 'job.items_failed', reason: '1 of 2 symbols failed' }]);
     expect(await readJob(on.db, job.id)).toMatchObject({
       state: 'completed_with_errors',
       code: 'job.items_failed',
@@ -248,7 +250,7 @@ describe('fail', () => {
     const rules = { ...on.ledger().types.fetch!, maxAttempts: 9, backoffSeconds: [1, 2] };
     const ledger = on.ledger({ types: { fetch: rules } });
     const job = { ...(await on.running()), maxAttempts: 9 };
-    await on.db.run('UPDATE jobs SET attempt = 5, max_attempts = 9');
+    await setJobs(on.db, { attempt: 5, max_attempts: 9 });
     await fail(ledger, 'worker-1', [{ job: { ...job, attempt: 5 }, error: transient() }], () => 0.5);
     expect((await on.row(job.id)).due_at).toEqual(new Date('2026-06-02T14:00:02Z'));
   });
@@ -267,7 +269,7 @@ describe('fail', () => {
 
   test('the last attempt fails the job with the reason and the number of attempts', async () => {
     const job = await on.running();
-    await on.db.run('UPDATE jobs SET attempt = 4');
+    await setJobs(on.db, { attempt: 4 });
     await fail(on.ledger(), 'worker-1', [{ job: { ...job, attempt: 4 }, error: transient() }]);
     expect(await on.state(job.id)).toBe('failed');
     expect(await on.reason(job.id)).toEqual({ code: 'source.busy', reason: 'the source answered 429 (attempt 4 of 4)' });
@@ -294,7 +296,7 @@ describe('fail', () => {
   test('a reason longer than its column is cut, not refused', async () => {
     const job = await on.running();
     await fail(on.ledger(), 'worker-1', [{ job, error: new Error('😀'.repeat(3000)) }]);
-    await on.db.run('UPDATE jobs SET attempt = 4, state = ?, worker_id = ?', ['running', 'worker-1']);
+    await setJobs(on.db, { attempt: 4, state: 'running', worker_id: 'worker-1' });
     await fail(on.ledger(), 'worker-1', [{ job: { ...job, attempt: 4 }, error: new Error('x'.repeat(3000)) }]);
     expect((await on.reason(job.id))?.reason).toHaveLength(2000);
   });
@@ -386,7 +388,7 @@ test('a job that somebody holds locked is waited for, not given up', async () =>
   const job = await on.running();
   let completing: ReturnType<typeof complete> | undefined;
   await on.db.transaction(async (tx) => {
-    await tx.rows('SELECT id FROM jobs WHERE id = ? FOR UPDATE', [idToBytes(job.id)]);
+    await tx.rows('SELECT id FROM job_states WHERE id = ? FOR UPDATE', [idToBytes(job.id)]);
     completing = complete(on.ledger(), 'worker-1', [{ job }]);
   });
   expect((await completing)?.lost).toEqual([]);

@@ -6,6 +6,7 @@ import { readJob } from '../../../services/ledger/read/jobs.ts';
 import type { ClaimedJob } from '../../../services/ledger/run/claim.ts';
 import { fail } from '../../../services/ledger/run/complete.ts';
 import { crash } from '../../../services/ledger/run/deaths.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { ledgerFixture, transient } from '../fixture.ts';
 
 const on = ledgerFixture();
@@ -25,7 +26,8 @@ test('a job whose worker dies again and again waits longer each time, and fails 
   const waits: number[] = [];
   for (let death = 1; ; death++) {
     const before = on.clock.now().epochMilliseconds;
-    await rescue(on.ledger(), 'worker-1', 'worker worker-1 went offline');
+    const { changes } = await rescue(on.ledger(), 'worker-1', 'worker worker-1 went offline');
+    expect(changes[0]?.code).toBe(death === 10 ? 'job.worker_died' : undefined);
     const { state, due_at } = await on.row(job.id);
     if (state === 'failed') {
       expect(death).toBe(10);
@@ -50,7 +52,7 @@ test('ten jobs that ran together in five workers that died have used up no attem
     await promote(on.ledger());
     expect(await on.take()).toHaveLength(10);
   }
-  const [last] = (await on.db.rows<{ left: number }>('SELECT MIN(max_attempts - attempt) AS `left` FROM jobs')) as [{ left: number }];
+  const [last] = (await on.db.rows<{ left: number }>('SELECT MIN(max_attempts - attempt) AS `left` FROM job_states')) as [{ left: number }];
   expect(ids).toHaveLength(10);
   expect(last.left).toBe(first!.maxAttempts - first!.attempt);
 });
@@ -96,7 +98,7 @@ test('a crash of an attempt that has lost its lease changes nothing', async () =
 test('the dependents of a job that killed its workers fail with its reason, and the slot of its user is free', async () => {
   const job = await on.running({ user: 'ada', dedupeKey: 'fetch:BAD' });
   const [dependent] = await on.add({ type: 'analysis', after: ['fetch:BAD'] });
-  await on.db.run('UPDATE jobs SET crashes = 2 WHERE state = ?', ['running']);
+  await setJobs(on.db, { crashes: 2 }, 'state = ?', ['running']);
   await crash(on.ledger(), 'worker-1', { ...job, hasDependents: true }, 'its process was ended by SIGABRT');
   expect(await on.state(dependent!)).toBe('failed');
   expect((await on.reason(dependent!))?.reason).toContain('its worker died 1 times while it ran');
@@ -113,7 +115,7 @@ test('a death does not lengthen the backoff of the next failure', async () => {
 
 test('a retry by hand starts it alone, with as many crashes as before the first', async () => {
   const job = await on.running();
-  await on.db.run("UPDATE jobs SET state = 'failed', deaths = 5, crashes = 3");
+  await setJobs(on.db, { state: 'failed', deaths: 5, crashes: 3 });
   await retry(on.ledger(), job.id);
-  expect(await on.db.rows('SELECT state, deaths, crashes FROM jobs')).toEqual([{ state: 'ready', deaths: 2, crashes: 0 }]);
+  expect(await on.db.rows('SELECT state, deaths, crashes FROM job_states')).toEqual([{ state: 'ready', deaths: 2, crashes: 0 }]);
 });

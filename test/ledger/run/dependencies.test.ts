@@ -7,6 +7,7 @@ import { reap } from '../../../services/ledger/maintain/rescue.ts';
 import { readJob } from '../../../services/ledger/read/jobs.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete, fail } from '../../../services/ledger/run/complete.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { ledgerFixture, permanent, request, stoppingAtCommit, transient } from '../fixture.ts';
 
 const on = ledgerFixture();
@@ -119,7 +120,9 @@ describe('a job that needs another', () => {
 
   test('shows what it needs', async () => {
     const { job, analysis } = await fetchAndAnalysis();
-    expect((await readJob(on.db, analysis))?.needs).toEqual([{ id: job.id, state: 'running', is_part: false }]);
+    expect((await readJob(on.db, analysis))?.needs).toEqual([
+      { id: job.id, type: 'fetch', symbol: 'AAPL', state: 'running', is_part: false },
+    ]);
   });
 });
 
@@ -163,7 +166,7 @@ describe('a need that will never be', () => {
 
   test('being lost with its last worker, fails what waits for it', async () => {
     const { analysis } = await fetchAndAnalysis();
-    await on.db.run("UPDATE jobs SET deaths = 9 WHERE state = 'running'");
+    await setJobs(on.db, { deaths: 9 }, "state = 'running'");
     on.clock.advance({ seconds: 61 });
     await reap(on.ledger());
     expect(await on.state(analysis)).toBe('failed');
@@ -204,7 +207,7 @@ describe('a need that will never be', () => {
         reason: expect.stringContaining('needs fetch:AAPL, which was refused: the queue is full: foreground'),
       },
     ]);
-    expect(await on.count('jobs')).toBe(1);
+    expect(await on.count('job_states')).toBe(1);
   });
 });
 

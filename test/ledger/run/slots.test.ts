@@ -7,6 +7,7 @@ import { reap } from '../../../services/ledger/maintain/rescue.ts';
 import { type ClaimedJob, claim } from '../../../services/ledger/run/claim.ts';
 import { complete, fail, handBack } from '../../../services/ledger/run/complete.ts';
 import { healSlots } from '../../../services/ledger/run/slots.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { ledgerFixture, request, stoppingAtCommit, transient } from '../fixture.ts';
 
 const on = ledgerFixture();
@@ -167,7 +168,7 @@ describe('the release of a slot', () => {
     const [late] = await on.add(ada);
     await on.take();
     await on.db.transaction(async (tx) => {
-      await tx.rows('SELECT id FROM jobs WHERE id = ? FOR UPDATE', [idToBytes(late!)]);
+      await tx.rows('SELECT id FROM job_states WHERE id = ? FOR UPDATE', [idToBytes(late!)]);
       await on.done(jobs[0]!);
     });
     expect(await on.state(late!)).toBe('blocked');
@@ -196,7 +197,7 @@ describe('the release of a slot', () => {
     await on.take();
     await on.done(jobs[0]!);
     expect(await on.state(urgent!)).toBe('ready');
-    expect(await on.count("jobs WHERE state = 'blocked'")).toBe(600);
+    expect(await on.count("job_states WHERE state = 'blocked'")).toBe(600);
   });
 });
 
@@ -216,7 +217,7 @@ describe('a woken job that does not use the slot', () => {
 
   test('because it expires, leaves it to the next', async () => {
     const { ready, waiting } = await woken();
-    await on.db.run("UPDATE jobs SET due_at = '2026-06-02 14:00:00' WHERE id = ?", [idToBytes(ready)]);
+    await setJobs(on.db, { due_at: new Date('2026-06-02T14:00:00Z') }, 'id = ?', [idToBytes(ready)]);
     await expire(on.ledger(), 'ready');
     expect([await on.state(ready), await on.state(waiting)]).toEqual(['expired', 'ready']);
   });
@@ -315,14 +316,14 @@ describe('healing', () => {
 
   test('frees a slot whose job does not run, and wakes who waits for it', async () => {
     const { jobs, blocked } = await fiveOfAda();
-    await on.db.run("UPDATE jobs SET state = 'failed' WHERE id = ?", [idToBytes(jobs[0]!.id)]);
+    await setJobs(on.db, { state: 'failed' }, 'id = ?', [idToBytes(jobs[0]!.id)]);
     expect(await on.db.transaction((tx) => healSlots(tx, on.ledger()))).toEqual([blocked[1]]);
   });
 
   test('does not take the slot of a running job that is held locked', async () => {
     const { jobs } = await fiveOfAda();
     await on.db.transaction(async (tx) => {
-      await tx.rows('SELECT id FROM jobs WHERE id = ? FOR UPDATE', [idToBytes(jobs[0]!.id)]);
+      await tx.rows('SELECT id FROM job_states WHERE id = ? FOR UPDATE', [idToBytes(jobs[0]!.id)]);
       await on.db.transaction((other) => healSlots(other, on.ledger()));
     });
     expect(await on.count('user_slots WHERE job_id IS NOT NULL')).toBe(3);
@@ -357,7 +358,7 @@ test('under four concurrent workers no user ever runs more than the limit, and e
       most = Math.max(most, ...(await held()).map(({ n }) => n));
       // A running job of a user's holds a slot of one of its users.
       const [without] = await on.db.rows<{ n: number }>(
-        "SELECT COUNT(*) AS n FROM jobs j LEFT JOIN user_slots s ON s.job_id = j.id WHERE j.state = 'running' AND s.slot IS NULL",
+        "SELECT COUNT(*) AS n FROM job_states j LEFT JOIN user_slots s ON s.job_id = j.id WHERE j.state = 'running' AND s.slot IS NULL",
       );
       expect(without?.n).toBe(0);
     }
@@ -373,7 +374,7 @@ test('under four concurrent workers no user ever runs more than the limit, and e
     }),
   ]);
   expect(most).toBeLessThanOrEqual(3);
-  expect(await on.count("jobs WHERE state = 'completed'")).toBe(120);
+  expect(await on.count("job_states WHERE state = 'completed'")).toBe(120);
   expect(await on.count('user_slots WHERE job_id IS NOT NULL')).toBe(0);
   expect(await on.count('slot_waits')).toBe(0);
 });

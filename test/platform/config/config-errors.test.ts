@@ -16,7 +16,7 @@ test.each([
   ['worker.max_connections', 'did you mean "database.pool.max_connections"?'],
   ['databse', 'did you mean "database"?'],
   ['freshness.weekends', 'did you mean "freshness.weekend"?'],
-  ['stock_jobs.analysis.zzzzzz', 'known there: cache_ttl, warm_up_bars'],
+  ['stock_jobs.analysis.zzzzzz', 'known there: cache_ttl, warm_up_bars, llm_timeout, analysis_priority'],
 ])('the unknown key %s is named with the nearest known one', (path, wayOut) => {
   const depth = path.split('.').length;
   expect(refusal(yaml(path, '1'))).toEqual({

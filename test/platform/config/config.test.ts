@@ -31,9 +31,10 @@ test('the file of an earlier deployment loads as it is', () => {
     max_concurrent_per_user: 2,
   });
   expect(config.stock_jobs.data_fetch).toMatchObject({ batch_size: 8, rate_limit: 50, max_retries: 2, retry_backoff: [10, 60, 200] });
-  expect(config.stock_jobs.analysis.cache_ttl).toBe(4);
+  expect(config.stock_jobs.analysis).toMatchObject({ cache_ttl: 4, llm_timeout: 90, analysis_priority: ['technical', 'news'] });
+  expect(config.model).toMatchObject({ name: 'some-model', max_tokens: 800, timeout: 50, base_url: null });
   expect(config.jobs).toMatchObject({ default_priority: 6, max_retries: 4, retry_delay: 45, cleanup_after_days: 14 });
-  expect(config.jobs.timeouts).toEqual({ stock_fetch: 200, portfolio_fetch: 500, stock_analysis: 800 });
+  expect(config.jobs.timeouts).toEqual({ stock_fetch: 200, portfolio_fetch: 500, stock_analysis: 800, batch_analysis: 1600 });
   expect(config.portfolio.sources).toEqual([{ csv_file: 'holdings/desk.csv' }]);
   expect(config.portfolio.freshness_schedule).toEqual({ market_open: 4, market_closed: 50, weekend: 600 });
   expect(config.portfolio.priority_factors).toEqual({ user_activity: 0.25, portfolio_value: 0.25, data_age: 0.3, market_volatility: 0.2 });
@@ -52,21 +53,17 @@ test('its keys without a counterpart are named in one warning, each with line an
     'queue.priority_queues.background_fetch.topic_prefix (',
     'queue.priority_queues.background_analysis.topic_prefix (',
     'queue.mqtt.topics (',
-    'stock_jobs.analysis.llm_timeout (',
-    'stock_jobs.analysis.analysis_priority (',
     'jobs.priority_rules.maintenance (',
-    'jobs.timeouts.batch_analysis (',
     'portfolio.sources.1.database_table (',
     'integration.web_ui (',
     'integration.python (',
     'integration.apis.yahoo_finance (',
-    'integration.apis.openai (',
     'integration.cache (',
   ];
   for (const key of expected) expect(warnings[0]).toContain(key);
-  expect(warnings[0]).toMatch(/^14 configured keys have no effect here: /);
+  expect(warnings[0]).toMatch(/^10 configured keys have no effect here: /);
   expect(warnings[0]).toContain(
-    'jobs.timeouts.batch_analysis (test/platform/config/fixtures/job_processor.yaml:73): each symbol has its own analysis job',
+    'jobs.priority_rules.maintenance (test/platform/config/fixtures/job_processor.yaml:64): the scheduler does maintenance itself',
   );
 });
 
@@ -316,7 +313,7 @@ test('the used keys name those of list items too', () => {
   expect(usedKeys()).toEqual(
     expect.arrayContaining(['worker.poll_interval', 'scheduler.schedules[].skip_holidays', 'portfolio.sources[].csv_file']),
   );
-  expect(usedKeys().some((key) => key.startsWith('integration') || key.includes('llm'))).toBe(false);
+  expect(usedKeys().some((key) => key.startsWith('integration') || key.includes('openai'))).toBe(false);
 });
 
 test('loading takes less than a tenth of a second', () => {
@@ -326,4 +323,21 @@ test('loading takes less than a tenth of a second', () => {
     return performance.now() - start;
   });
   expect(Math.min(...times)).toBeLessThan(100);
+});
+
+test.each(['apis.openai', 'openai'])(
+  'integration.%s of earlier deployments sets the language model, and its other keys are named',
+  (section) => {
+    const [outer, inner] = section.split('.');
+    const keys = '{model: a-model, max_tokens: 700, timeout: 33, temperature: 0.9}';
+    const yaml = `job_processor:\n  integration:\n    ${outer}:${inner === undefined ? ` ${keys}` : `\n      ${inner}: ${keys}`}\n`;
+    const { config, warnings } = load(yaml);
+    expect(config.model).toMatchObject({ name: 'a-model', max_tokens: 700, timeout: 33 });
+    expect(warnings).toEqual([expect.stringContaining(`integration.${section}.temperature (`)]);
+  },
+);
+
+test('one key in its own place and in that of an earlier deployment, with two values, is an error that names both', () => {
+  const yaml = 'job_processor:\n  model: {timeout: 10}\n  integration: {apis: {openai: {timeout: 20}}}\n';
+  expect(() => load(yaml)).toThrow(/"integration.apis.openai.timeout" and "model.timeout" \(line 2\) are the same key/);
 });

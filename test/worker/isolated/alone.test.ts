@@ -7,6 +7,7 @@ import type { Isolation, Outcome } from '../../../services/worker/isolated.ts';
 import { type JobRunnerOptions, startJob } from '../../../services/worker/job-runner.ts';
 import { createRunningJobs } from '../../../services/worker/running-jobs.ts';
 import { silent } from '../../broker/peers.ts';
+import { setJobs } from '../../support/job-rows.ts';
 import { fetching, nothing, workshopOfFile } from '../workshop.ts';
 
 const shop = await workshopOfFile();
@@ -14,7 +15,7 @@ const shop = await workshopOfFile();
 /** Runs one job whose worker has died `deaths` times, to its end; what the worker was told meanwhile. */
 async function runSuspect(outcome: Outcome | Promise<never>, { deaths = 2, timeout = 300 } = {}) {
   const [id] = await shop.enqueue({});
-  await shop.db.run('UPDATE jobs SET deaths = ? WHERE id = ?', [deaths, idToBytes(id!)]);
+  await setJobs(shop.db, { deaths: deaths }, 'id = ?', [idToBytes(id!)]);
   const { jobs: claimed } = await claim(shop.ledger, 'w1', 1);
   const told: string[] = [];
   let ranHere = 0;
@@ -41,7 +42,7 @@ async function runSuspect(outcome: Outcome | Promise<never>, { deaths = 2, timeo
     onBacklogShorter: () => {},
   } as unknown as JobRunnerOptions;
   await startJob(options, claimed[0]!).done;
-  const [row] = await shop.db.rows('SELECT state, deaths, crashes, attempt, max_attempts FROM jobs WHERE id = ?', [idToBytes(id!)]);
+  const [row] = await shop.db.rows('SELECT state, deaths, crashes, attempt, max_attempts FROM job_states WHERE id = ?', [idToBytes(id!)]);
   const [attempt] = await shop.db.rows('SELECT code, reason FROM job_attempts WHERE job_id = ?', [idToBytes(id!)]);
   return { told, row, attempt, ranHere, ranAlone, left: [jobs.handling, jobs.claimed.size] };
 }

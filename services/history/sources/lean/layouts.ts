@@ -45,24 +45,6 @@ export function optionDays(root: string): Layout {
   };
 }
 
-/** Prices of stocks are written in dollars already: they come from the reader of the bars. */
-export function stockDays(root: string): Layout {
-  return {
-    name: 'lean stock eod',
-    header: false,
-    columns: { trade_date: 'DATE', ...BAR },
-    select: {
-      symbol: sqlText(root),
-      trade_date: 'trade_date',
-      open: '"open"',
-      high: 'high',
-      low: 'low',
-      close: '"close"',
-      volume: 'volume',
-    },
-  };
-}
-
 /** A row a minute, or an interval of several; `stamp` is a wall time of New York. Without a contract for stocks. */
 export function minutes(kind: 'quote' | 'trade', root: string, asset: 'option' | 'stock'): Layout {
   return {

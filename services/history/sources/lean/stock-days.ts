@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { type RawDay, rawDays } from '../../../market/sources/lean.ts';
 import type { ObjectSpec } from '../../dataset.ts';
 import type { Fetched } from '../source.ts';
-import { spool } from '../spool.ts';
+import { spool, stockDays } from '../spool.ts';
 import { FOLDERS, type FolderReader } from './folder.ts';
-import { stockDays } from './layouts.ts';
 
 /** Raw days, under the tickers that the security had, as the map file says. */
 export async function fetchStockDays(
@@ -20,7 +19,7 @@ export async function fetchStockDays(
   const path = join(folder, 'days.csv');
   const rows = all.filter(({ date }) => wanted.has(date));
   const written = await spool(path, rows.map(csv), signal);
-  return { files: written === 0 ? [] : [{ path, layout: stockDays(object.root) }] };
+  return { files: written === 0 ? [] : [{ path, layout: stockDays('lean', object.root) }] };
 }
 
 const csv = ({ date, open, high, low, close, volume }: RawDay) => `${date},${open},${high},${low},${close},${volume}\n`;

@@ -3,6 +3,7 @@ import { usCalendar } from '../../../market/calendar/calendar.ts';
 import { optionRoot } from '../../../market/options/chain/roots.ts';
 import { PermanentError } from '../../../platform/errors.ts';
 import { INTERVALS, type ObjectSpec } from '../../dataset.ts';
+import { isIndexOption } from '../../sessions.ts';
 
 /** Milliseconds since midnight in New York, both inclusive. */
 export interface Hours {
@@ -13,9 +14,6 @@ export interface Hours {
 const at = (hours: number, minutes: number): number => (hours * 60 + minutes) * 60_000;
 /** Regular hours begin. Intervals are counted from here. */
 export const OPEN_MS = at(9, 30);
-
-/** Options on indexes, which trade until 16:15 and in the curb session until 17:00. Source: the exchanges' pages of trading hours. */
-const OF_AN_INDEX: ReadonlySet<string> = new Set('SPX SPXW XSP XSPW VIX VIXW NDX NDXP XND RUT RUTW MRUT DJX OEX XEO MXEA MXEF'.split(' '));
 
 /** The symbol as ThetaData writes it. Errors: `PermanentError('theta.no_index')`. */
 export function thetaSymbol({ asset, root }: Pick<ObjectSpec, 'asset' | 'root'>): string {
@@ -31,7 +29,7 @@ export function thetaSymbol({ asset, root }: Pick<ObjectSpec, 'asset' | 'root'>)
 export function hoursOf(object: Pick<ObjectSpec, 'asset' | 'root'>, day: string): Hours {
   const isShort = usCalendar.session(day)?.early === true;
   if (object.asset === 'stock') return { fromMs: OPEN_MS, toMs: isShort ? at(13, 0) : at(16, 0) };
-  if (OF_AN_INDEX.has(optionRoot(object.root))) return { fromMs: OPEN_MS, toMs: at(17, 0) };
+  if (isIndexOption(object.root)) return { fromMs: OPEN_MS, toMs: at(17, 0) };
   return { fromMs: OPEN_MS, toMs: isShort ? at(13, 15) : at(16, 15) };
 }
 

@@ -6,7 +6,6 @@ import type { Database } from '../../../platform/database/database.ts';
 import { codeOf, messageOf, TransientError } from '../../../platform/errors.ts';
 import type { Logger } from '../../../platform/log/log.ts';
 import type { Dataset, ObjectSpec } from '../../dataset.ts';
-import { daysOf } from '../../plan.ts';
 import type { HistorySource } from '../source.ts';
 import { accountBudget } from './budget.ts';
 import { type ClientOptions, download } from './client.ts';
@@ -66,7 +65,7 @@ export function thetaSource(options: ThetaOptions): HistorySource {
       if (tier === 'free' && schema !== 'eod') return 'its free subscription has prices at the end of the day only (history.theta.tier)';
       return undefined;
     },
-    calls: (object) => callsOf(object, terminals.last?.version ?? 'v3'),
+    calls: (object, days) => callsOf(object, days, terminals.last?.version ?? 'v3'),
     async fetch(object, days, folder, signal) {
       const terminal = await terminals.find(signal);
       const asked = download(client, { base: terminal.base, folder, signal });
@@ -82,9 +81,9 @@ export function thetaSource(options: ThetaOptions): HistorySource {
 }
 
 /** Without the pages of version 2 and the parts of what is too large, which nobody knows before. */
-function callsOf(object: ObjectSpec, version: Terminal['version']): number {
+function callsOf(object: ObjectSpec, days: readonly string[], version: Terminal['version']): number {
   const { asset, schema, filter } = object;
-  if (schema === 'eod') return asset === 'option' ? daysOf(object).length : monthsOf(daysOf(object)).length;
+  if (schema === 'eod') return asset === 'option' ? days.length : monthsOf(days).length;
   if (asset === 'stock' || schema === 'quote' || version === 'v2') return 1;
   return 1 + (filter === undefined ? USUAL_EXPIRATIONS : Math.min(USUAL_EXPIRATIONS, Math.ceil((filter.maxDte + 1) / 7)));
 }

@@ -7,9 +7,9 @@ import type { Fetch } from '../../../market/sources/http.ts';
 import { yahooSource } from '../../../market/sources/yahoo.ts';
 import { spellingsOf } from '../../../market/symbol.ts';
 import type { Clock } from '../../../platform/clock.ts';
-import { isDaily, type ObjectSpec } from '../../dataset.ts';
+import { isDaily } from '../../dataset.ts';
 import type { HistorySource } from '../source.ts';
-import { spool, sqlText } from '../spool.ts';
+import { spool, stockDays } from '../spool.ts';
 import { yahooEarnings } from './earnings.ts';
 import { recorded } from './recorded.ts';
 
@@ -55,28 +55,11 @@ export function yahooHistory({
       const lines = rows.map(({ date, open, high, low, close, volume }) => `${date},${open},${high},${low},${close},${volume}\n`);
       const written = await spool(path, lines, signal);
       return {
-        files: written === 0 ? [] : [{ path, layout: layoutOf(object) }],
+        files: written === 0 ? [] : [{ path, layout: stockDays('yahoo', object.root) }],
         requests: record.requests,
         version: `yahoo chart v8, prices as traded (splits undone) in ${answer.currency ?? 'USD'}`,
         degraded: faultsOf(answer),
       };
-    },
-  };
-}
-
-function layoutOf({ root }: ObjectSpec) {
-  return {
-    name: 'yahoo stock eod',
-    header: false,
-    columns: { trade_date: 'DATE', open: 'DOUBLE', high: 'DOUBLE', low: 'DOUBLE', close: 'DOUBLE', volume: 'BIGINT' },
-    select: {
-      symbol: sqlText(root),
-      trade_date: 'trade_date',
-      open: '"open"',
-      high: 'high',
-      low: 'low',
-      close: '"close"',
-      volume: 'volume',
     },
   };
 }

@@ -9,6 +9,7 @@ import { InputError } from '../../../platform/errors.ts';
 import { usCalendar } from '../../calendar/calendar.ts';
 import type { ContractHistory } from '../ranking/rank-input.ts';
 import type { Chain } from './chain.ts';
+import { formatContract } from './contract.ts';
 import { optionRoot } from './roots.ts';
 
 /** The contracts of one underlying at the end of a day, ascending by key. NaN = unknown. */
@@ -52,6 +53,32 @@ export function contractKeys({ underlying, contracts, expirations, expiry, isPut
     keys[i] = ((code * DAYS + days[expiry[i]!]!) * 2 + isPut[i]!) * STRIKES + Math.round(strike[i]! * 1000);
   }
   return keys;
+}
+
+/** A contract as its key tells it. */
+export interface KeyedContract {
+  contract: string;
+  root: string;
+  /** `YYYY-MM-DD`. */
+  expiry: string;
+  isPut: boolean;
+  /** Dollars a share. */
+  strike: number;
+}
+
+/** The contracts of an underlying by their keys: the inverse of `contractKeys`. */
+export function contractsOfKeys(underlying: string, keys: Float64Array): KeyedContract[] {
+  const own = optionRoot(underlying);
+  return Array.from(keys, (key) => {
+    const strike = (key % STRIKES) / 1000;
+    const before = Math.floor(key / STRIKES);
+    const isPut = before % 2 === 1;
+    const dated = Math.floor(before / 2);
+    const expiry = new Date(YEAR_2000 + (dated % DAYS) * DAY_MS).toISOString().slice(0, 10);
+    const code = Math.floor(dated / DAYS);
+    const root = code === 0 ? own : `${own}${MORE[code - 1]}`;
+    return { contract: formatContract({ underlying: root, expiry, isPut, strike }), root, expiry, isPut, strike };
+  });
 }
 
 /** The stored form of a chain. `iv`: by contract, as used by the ranking. A contract that is not quoted on both sides has no mid. */

@@ -42,3 +42,23 @@ export function runJson(
 export function rankJson(rank: StoredRank) {
   return { ...rank, quoted_at: new Date(rank.quoted_at) };
 }
+
+/** The columns of ranks as CSV; `signals` are separated by blanks there. */
+export const RANK_CSV_COLUMNS = [
+  ...(['place', 'contract', 'side', 'expiration', 'strike', 'dte', 'bid', 'ask', 'mid', 'volume', 'open_interest', 'quoted_at'] as const),
+  ...([
+    'iv',
+    'delta',
+    'gamma',
+    'theta',
+    'vega',
+    'composite_rank',
+    'entry_rank',
+    'exit_rank',
+    'band',
+    'data_quality',
+    'pnl_pct',
+    'signals',
+  ] as const),
+];
+export type RankCsvRow = Record<(typeof RANK_CSV_COLUMNS)[number], unknown>;

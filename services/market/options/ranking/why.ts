@@ -110,7 +110,7 @@ const NAMES: Readonly<Record<string, string>> = {
 };
 
 /** A column as text: `price_momentum_score` is price momentum. */
-function nameOf(column: string): string {
+export function nameOf(column: string): string {
   return NAMES[column] ?? column.replace(/_score$/, '').replaceAll('_', ' ');
 }
 

@@ -43,6 +43,7 @@ export const gatewayEdge = {
     anonymous_requests: count(1),
     window: duration(),
   }),
+  sessions: z.strictObject({ seconds: duration(), code_seconds: duration() }),
   keys: z.strictObject({ rotation_overlap: z.number().min(0) }),
   events: z.strictObject({
     max_clients: count(1, 100_000),
@@ -57,6 +58,7 @@ export const gatewayEdge = {
     jobs_per_user: count(1),
     callbacks_per_job: count(1, 1_000_000),
     callbacks_per_hour: count(1),
+    history_questions: count(1, 1_000),
   }),
   callbacks: z.strictObject({
     allow_private: z.boolean(),

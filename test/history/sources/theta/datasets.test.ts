@@ -62,7 +62,8 @@ describe.each<Version>(['v3', 'v2'])('%s', (version) => {
     const fetched = await fetchObject(source, object);
     expect(firstDifference(await readRows(fetched.files, object), expected(version, dataset, daysOf(object)))).toBeUndefined();
     expect(terminal.requests).toHaveLength(12);
-    expect(source.calls(object)).toBe(12);
+    expect(source.calls(object, daysOf(object))).toBe(12);
+    expect(source.calls(object, ['2024-01-02', '2024-01-03', '2024-02-01'])).toBe(2);
   });
 
   // The vendor has made the reports of days before 2022 several times, and gives all of them.
@@ -128,6 +129,7 @@ describe.each<Version>(['v3', 'v2'])('%s', (version) => {
 
   test.each([
     ['^SPX', 'SPX', '17:00'],
+    ['NQX', 'NQX', '17:00'],
     ['AAPL', 'AAPL', '16:15'],
     ['BRK.B', 'BRKB', '16:15'],
   ])('options of %s are asked for as %s until %s', async (root, symbol, until) => {

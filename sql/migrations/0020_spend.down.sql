@@ -1,0 +1,2 @@
+DROP TABLE spend_windows;
+DROP TABLE spend;
