@@ -44,15 +44,10 @@ export function tell(tx: Transaction, events: readonly NotifyEvent[]): void {
   if (events.length > 0) tx.later(INSERT, [events.map(rowOf)]);
 }
 
-/** Writes one event by itself and gives its number. */
-export async function tellNow(
-  db: { transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> },
-  event: NotifyEvent,
-): Promise<number> {
-  return db.transaction(async (tx) => {
-    await tx.run(INSERT, [[rowOf(event)]]);
-    return lastId(tx);
-  });
+/** Writes one event and gives its number. */
+export async function tellOne(tx: Transaction, event: NotifyEvent): Promise<number> {
+  await tx.run(INSERT, [[rowOf(event)]]);
+  return lastId(tx);
 }
 
 async function lastId(sql: Sql): Promise<number> {

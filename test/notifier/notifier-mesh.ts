@@ -1,13 +1,13 @@
 /** A notifier as it runs, on a real database and a real mail server; its clock is the test's. */
 import { afterAll, beforeEach, onTestFinished } from 'vitest';
 import { startNotifierService } from '../../services/notifier/service.ts';
-import { type MessageRow, recentMessages } from '../../services/notifier/store/messages.ts';
 import type { Bus } from '../../services/platform/bus/bus.ts';
 import { type Clock, ManualClock } from '../../services/platform/clock.ts';
 import type { Config } from '../../services/platform/config/load.ts';
 import type { Database } from '../../services/platform/database/database.ts';
 import type { RunningService } from '../../services/platform/lifecycle.ts';
 import { type NotifyEvent, tell } from '../../services/platform/outbox.ts';
+import { type MessageRow, recentMessages } from '../../services/platform/registry/told.ts';
 import { silent } from '../broker/peers.ts';
 import { configOf } from '../scheduler/configuration.ts';
 import { databaseOfFile } from '../support/database.ts';

@@ -2,12 +2,12 @@
 import { userInfo } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { nowOf } from '../../ledger/job.ts';
-import { type MessageRow, messagesOfEvent, recentMessages } from '../../notifier/store/messages.ts';
 import { changeUser } from '../../notifier/store/users.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { InputError } from '../../platform/errors.ts';
-import { EVENT_NAMES, type EventName, tellNow } from '../../platform/outbox.ts';
+import { EVENT_NAMES, type EventName } from '../../platform/outbox.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
+import { type MessageRow, messagesOfEvent, recentMessages, tryRoute } from '../../platform/registry/told.ts';
 import { parseUser } from '../../platform/user-id.ts';
 import { cliActor } from '../actor.ts';
 import { paint } from '../output/colour.ts';
@@ -22,7 +22,7 @@ const LOOK_MS = 250;
 
 /**
  * Sends a message by a route as the notifier sends all others, and waits for what becomes of it. Exit code 1 when it was not taken within `wait` seconds. Errors:
- * `InputError('notify.unknown_route' | 'notify.no_user')`.
+ * `InputError('notify_route.unknown' | 'notify.no_user' | 'user.invalid')`.
  */
 export async function test(
   name: string,
@@ -30,21 +30,11 @@ export async function test(
 ): Promise<number> {
   return withSession(options, async ({ db, clock, loaded }) => {
     const { routes } = loaded.config.notify;
-    const route = routes.find((one) => one.name === name);
-    if (route === undefined)
-      throw new InputError(
-        'notify.unknown_route',
-        routes.length === 0
-          ? 'no route is configured; write one under notify.routes (docs/notify.md)'
-          : `there is no route "${name}"; choose one of ${routes.map((one) => one.name).join(', ')}`,
-      );
-    if (route.to.requester !== undefined && route.to.email === undefined && route.to.webhook === undefined && user === undefined)
-      throw new InputError('notify.no_user', `the route "${name}" tells who asked for a job; say whom to tell with --user USER`);
-    const now = nowOf({ clock });
-    const event = await tellNow(db, {
-      ...{ name: 'notify.test', severity: 'info', subject: `test:${now.toISOString()}`, at: now, route: name },
-      details: { by: userInfo().username, ...(user === undefined ? {} : { user: parseUser(user) }) },
-    });
+    const asked = {
+      ...{ name, user: user === undefined ? undefined : parseUser(user), actor: cliActor() },
+      ...{ by: userInfo().username, now: nowOf({ clock }) },
+    };
+    const event = await db.transaction((tx) => tryRoute(tx, routes, asked));
     const end = performance.now() + wait * 1000;
     let rows = await messagesOfEvent(db, event);
     while ((rows.length === 0 || rows.some(({ state }) => state === 'open' || state === 'sending')) && performance.now() < end) {

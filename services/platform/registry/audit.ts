@@ -26,6 +26,7 @@ export const AUDITED = {
   'key.revoke': 'a key was revoked',
   'session.open': 'a browser was signed in',
   'notify.user': 'the address of a user, or what this user is told of, was changed',
+  'notify.test': 'a message was sent to try a route',
   'backup.restore': 'the database was filled from a backup',
   'schema.up': 'migrations were applied by hand',
   'schema.down': 'migrations were taken back',
