@@ -7,7 +7,6 @@ import type { Config } from '../../services/platform/config/load.ts';
 import { openDatabase } from '../../services/platform/database/database.ts';
 import { maintenanceDuties, watchOutages } from '../../services/scheduler/maintenance.ts';
 import { retentionDuty } from '../../services/scheduler/retention.ts';
-import { watched } from '../ledger/fixture.ts';
 import { startDatabaseProxy } from '../support/database-proxy.ts';
 import { setJobs } from '../support/job-rows.ts';
 import { configOf } from './configuration.ts';
@@ -160,32 +159,6 @@ test('each duty has its own interval: as configured, of ageing a fifth of a leve
     'age foreground': 8,
   });
 });
-
-test.each(['expire ready jobs', 'age'])(
-  '%s: a walk that has found nothing rests for longer than it took, one that has found something does not',
-  async (name) => {
-    let walks = 0;
-    const slow = (ledger: Ledger): Ledger => ({
-      ...ledger,
-      db: watched(ledger.db, async ({ sql }) => {
-        if (!/FROM ready .*ORDER BY/s.test(sql) || !/queue = \?/.test(sql)) return;
-        walks++;
-        await delay(50);
-      }),
-    });
-    const duty = maintenanceDuties({ ledger: slow(mesh.ledger()), config: configOf(), announce: () => {} }).find(
-      (one) => one.name === name,
-    );
-    await mesh.add(mesh.ledger(), { level: 8 });
-    mesh.clock.advance({ hours: 3 });
-    await duty?.run(signal);
-    const first = walks;
-    await duty?.run(signal);
-    const second = walks - first;
-    await duty?.run(signal);
-    expect({ first: first > 0, second, third: walks - first - second }).toEqual({ first: true, second: first, third: 0 });
-  },
-);
 
 test('who is told to stop ends after the batch under way', async () => {
   const ledger = mesh.ledger();

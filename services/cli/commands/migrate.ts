@@ -9,8 +9,8 @@ import { type DatabaseOptions, openDatabase } from '../../platform/database/data
 import { InputError } from '../../platform/errors.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
 import { cliActor } from '../actor.ts';
+import { confirmed } from '../operate/confirm.ts';
 import { paint } from '../output/colour.ts';
-import { confirmed } from '../output/confirm.ts';
 import { FAILURE } from '../output/failure.ts';
 import { plural, stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';

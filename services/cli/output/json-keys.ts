@@ -1,6 +1,7 @@
 /** The keys of each document that `--json` prints, for `--help` and for authors of scripts. Keys are added, never removed or renamed. Times are ISO 8601 in UTC. */
 import type { Command } from 'commander';
 import type { JobType } from '../../job-types/job-type.ts';
+import { OPERATE_KEYS } from '../operate/json-keys.ts';
 import { fields } from './table.ts';
 
 type Keys = Readonly<Record<string, string>>;
@@ -18,14 +19,6 @@ const changed: Keys = {
   ok: 'true',
   announced: 'false when the broker cannot be reached: the workers find the jobs by polling',
   changes: '[{id, type, symbol, state, attempt, worker, reason}], the job itself first',
-};
-
-const toldInstance: Keys = {
-  ok: 'false when a service that was told to start again has not',
-  instance: 'its name',
-  action: 'drain or reload',
-  outcome: 'ended, started again, not started again, or told with --no-wait',
-  seconds: 'until then; null with --no-wait',
 };
 
 const skippedToo: Keys = {
@@ -377,15 +370,6 @@ const OWN_KEYS = {
     next: 'the value of --before for the next page, or null',
   },
   'key revoke': { ok: 'true', id: 'of the key', name: 'its user or application' },
-  'db init': {
-    database: 'name of the schema',
-    hosts: 'where the accounts connect from',
-    applied: '[name] of the migrations',
-    urls: '{service, migrate, read}, with their passwords; not with --secrets',
-    files: '{service, migrate, read}, the files that hold them; with --secrets',
-  },
-  drain: toldInstance,
-  reload: toldInstance,
   'migrate up': { ok: 'true', applied: '[name]' },
   'migrate down': { ok: 'true', taken_back: '[name]' },
   'migrate grants': { statements: 'the SQL statements, in the order in which they are run' },
@@ -395,7 +379,7 @@ const OWN_KEYS = {
 
 /** The keys of every document that a command prints. */
 export function jsonKeys(types: readonly JobType[]): Record<string, Keys> {
-  return { ...OWN_KEYS, ...HISTORY_KEYS, ...requestKeys(types) };
+  return { ...OWN_KEYS, ...HISTORY_KEYS, ...OPERATE_KEYS, ...requestKeys(types) };
 }
 
 /** Adds `--json` to each of these commands, and the keys to its help. */

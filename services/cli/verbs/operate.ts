@@ -44,8 +44,9 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
     .addOption(
       new Option('--sql', 'print the statements that make the schema and the accounts, and change nothing').conflicts(['secrets', 'json']),
     )
-    .action(async (options) => finish(await (await import('../commands/db-init.ts')).init(all(options))));
+    .action(async (options) => finish(await (await import('../operate/db-init.ts')).init(all(options))));
   instanceVerbs(program, { all, finish });
+  backupVerbs(program, { all, finish });
   keyVerbs(program, { all, finish });
   program
     .command('dashboard')
@@ -88,10 +89,23 @@ function instanceVerbs(program: Command, { all, finish }: Program): void {
       .description(description)
       .option('--yes', 'without asking')
       .option('--no-wait', 'do not wait until it has happened')
-      .action(async (instance, options) => finish(await (await import('../commands/instances.ts')).tell(action, instance, all(options))));
+      .action(async (instance, options) => finish(await (await import('../operate/instances.ts')).tell(action, instance, all(options))));
   };
   told('drain', 'let one service finish its work and end; nothing of it is lost');
   told('reload', 'let one service finish its work and start again, with the configuration as it is now');
+}
+
+function backupVerbs(program: Command, { all, finish }: Program): void {
+  program
+    .command('backup')
+    .argument('<folder>', 'a new or empty folder')
+    .description('write all rows of one moment into a folder, while the services work')
+    .action(async (folder, options) => finish(await (await import('../operate/backup.ts')).backup(folder, all(options))));
+  program
+    .command('restore')
+    .argument('<folder>', 'what "backup" has written')
+    .description('put a backup into an empty database, and compare every row')
+    .action(async (folder, options) => finish(await (await import('../operate/backup.ts')).restore(folder, all(options))));
 }
 
 function keyVerbs(program: Command, { all, finish }: Program): void {

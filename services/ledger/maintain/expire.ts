@@ -29,6 +29,8 @@ export function expire(ledger: Ledger, state: 'ready' | 'blocked', walk = walkOf
     const ended = rows.map(
       (row): Ended => ({
         id: idOf(row),
+        type: row.type,
+        symbol: row.symbol,
         reason: reasonOf(row),
         state: 'expired',
         hasDependents: row.has_dependents === 1,

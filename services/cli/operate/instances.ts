@@ -4,12 +4,12 @@ import { nowOf } from '../../ledger/job.ts';
 import { type Instance, listInstances } from '../../platform/registry/instances.ts';
 import { aliveInstance, type InstanceAction, tellInstance } from '../../platform/registry/tell-instance.ts';
 import { cliActor } from '../actor.ts';
-import { confirmed } from '../output/confirm.ts';
 import { FAILURE } from '../output/failure.ts';
 import { plural } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
 import { showProgress } from '../output/progress.ts';
 import { type GlobalOptions, type Session, withSession } from '../session.ts';
+import { confirmed } from './confirm.ts';
 
 interface Options extends GlobalOptions {
   yes?: boolean | undefined;
