@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { TransientError } from '../../../services/platform/errors.ts';
 import { type Duties, startDuties } from '../../../services/scheduler/duties.ts';
 import { reannounceDuty } from '../../../services/scheduler/reannounce.ts';
-import { silent } from '../broker/peers.ts';
+import { silent } from '../../broker/peers.ts';
 import { configOf } from '../configuration.ts';
 import { fixture } from '../mesh.ts';
 
