@@ -3,7 +3,7 @@ import { loadConfig } from '../../../services/platform/config/load.ts';
 import { databaseOptions } from '../../../services/platform/connections.ts';
 import { openDatabase } from '../../../services/platform/database/database.ts';
 import { readSecrets } from '../../../services/platform/machine/datafolder.ts';
-import { startMesh, watchMesh } from '../main-job.ts';
+import { type Status, startMesh, watchMesh } from '../main-job.ts';
 import { restore, storeBefore } from '../main-job-data.ts';
 import { childrenOf, commandOf } from '../report/cpu.ts';
 import { CONCURRENCY, type Contestant, type Spent } from './contestant.ts';
@@ -34,7 +34,12 @@ export async function startStockmesh(
       await restore(root);
       await root.run('TRUNCATE TABLE bench_writes');
     },
-    login: ({ users, ...order }) => watch.measure(new Map(users.map((user) => [user, held.get(user) ?? []])), order),
+    login: ({ users, ...order }) =>
+      watch.measure(new Map(users.map((user) => [user, held.get(user) ?? []])), {
+        ...order,
+        // Messages are lost with a worker only.
+        ...(order.midway && { ended: () => root.rows<Status>("SELECT type, state, symbol FROM job_states WHERE state = 'completed'") }),
+      }),
     spent: () => spentBy(mesh.processor()),
     killWorker: async () => {
       const worker = childrenOf(mesh.pid).find((pid) => commandOf(pid).includes('service worker'));
