@@ -16,6 +16,10 @@ const SECTIONS: Record<string, { about: string; load: () => Promise<(bench: Benc
   d: { about: 'growth with the number of waiting jobs', load: async () => (await import('./growth/growth.ts')).growthSection },
   e: { about: 'memory of a worker', load: async () => (await import('./memory.ts')).memorySection },
   f: { about: 'the main job', load: async () => (await import('./main-job.ts')).mainJobSection },
+  'main-job-peers': {
+    about: 'the main job against what a user would build instead',
+    load: async () => (await import('./main-job/section.ts')).mainJobPeersSection,
+  },
   g: { about: 'ranking a chain', load: async () => (await import('./ranking.ts')).rankingSection },
   h: { about: 'rankings over HTTP', load: async () => (await import('./gateway.ts')).gatewaySection },
   i: { about: 'logins beside a flood', load: async () => (await import('./flood.ts')).floodSection },

@@ -7,6 +7,7 @@ import type { Sample } from '../memory.ts';
 import type { BareCopy, BareOrder } from './bare-copy-process.ts';
 import type { FloodOrder } from './flood-process.ts';
 import type { MemoryOrder } from './memory-process.ts';
+import type { PeerOrder, PeerReport } from './peer-process.ts';
 import { atEnd } from './servers.ts';
 import type { Order, Report } from './worker-process.ts';
 
@@ -102,4 +103,13 @@ export async function runBareCopy(order: BareOrder): Promise<BareCopy> {
   const { child } = start('bare-copy-process.ts');
   child.send(order);
   return message(child, (text): text is BareCopy => typeof (text as BareCopy).seconds === 'number');
+}
+
+/** An application or a worker of a peer. Resolves when it is ready. */
+export async function startPeerProcess(order: PeerOrder): Promise<{ child: ChildProcess; stop: () => Promise<void> }> {
+  const started = start('peer-process.ts');
+  const ready = message(started.child, (text): text is PeerReport => (text as PeerReport).kind === 'ready');
+  started.child.send(order);
+  await ready;
+  return started;
 }
