@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, type Change, type Ledger } from '../ledger/job.ts';
 import { latestStart, rescue } from '../ledger/maintain/rescue.ts';
+import { endedLately } from '../ledger/read/ended-lately.ts';
 import type { Bus, Subscription } from '../platform/bus/bus.ts';
 import { watchPresence } from '../platform/bus/presence.ts';
 import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
@@ -30,6 +31,9 @@ const LONGEST_PAUSE_MS = 1_000;
  * and no process starts under the same name and claims within that time.
  */
 const CLOCK_TOLERANCE_MS = 250;
+
+/** A worker announces what it has committed within a few milliseconds; so many seconds before its death are told again. */
+const UNTOLD_SECONDS = 5;
 
 /** The end of a worker's process. */
 interface Death {
@@ -124,6 +128,8 @@ async function takeBack(
   announce(changes);
   if (changes.length > 0)
     log.warn({ worker: instance, jobs: changes.length }, `worker ${instance} went offline: took back ${changes.length} jobs`);
+  // Told twice is told; what the worker committed and did not announce nobody would hear of.
+  if (!death.removed) announce(await endedLately(ledger, instance, after(death.until, -UNTOLD_SECONDS)));
   if (!death.removed) await ledger.db.run('DELETE FROM instances WHERE instance = ? AND session = ?', [instance, death.session]);
   death.removed = true;
   return { lives: false, left };

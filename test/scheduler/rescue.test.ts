@@ -3,8 +3,9 @@ import type { MqttClient } from 'mqtt';
 import { beforeEach, expect, test, vi } from 'vitest';
 import type { EmbeddedBroker } from '../../broker/embedded.ts';
 import { idToBytes } from '../../services/ledger/id.ts';
-import { complete } from '../../services/ledger/run/complete.ts';
-import { TransientError } from '../../services/platform/errors.ts';
+import { claim } from '../../services/ledger/run/claim.ts';
+import { complete, fail } from '../../services/ledger/run/complete.ts';
+import { PermanentError, TransientError } from '../../services/platform/errors.ts';
 import { listInstances, reportInstance } from '../../services/platform/registry/instances.ts';
 import { startEmbedded } from '../broker/brokers.ts';
 import { join, silent } from '../broker/peers.ts';
@@ -70,6 +71,23 @@ test("a killed worker's job is ready again within a second", async () => {
   // Told after the commit that was just seen.
   await expect.poll(() => told).toMatchObject([{ id, state: 'ready', worker: 'w1', reason: 'worker w1 went offline' }]);
   expect(ended).toEqual([]);
+});
+
+test('what a killed worker has committed and not announced is told: completed and failed, with reason and user, and nothing older', async () => {
+  const ledger = mesh.ledger();
+  const [old, done, broken] = await mesh.add(ledger, {}, { user: 'ada' }, {});
+  const jobs = (await claim(ledger, 'w1', 3)).jobs;
+  const of = (id: string | undefined) => jobs.find((job) => job.id === id)!;
+  await complete(ledger, 'w1', [{ job: of(old) }]);
+  mesh.clock.advance({ seconds: 10 });
+  await complete(ledger, 'w1', [{ job: of(done) }]);
+  await fail(ledger, 'w1', [{ job: of(broken), error: new PermanentError('symbol.unknown', 'no source knows it') }]);
+  const { told } = await watch(ledger);
+  const worker = await connect('w1', randomUUID());
+  worker.stream.destroy();
+  await waitFor(() => expect(told).toHaveLength(2));
+  expect(told.find(({ id }) => id === done)).toMatchObject({ state: 'completed', worker: 'w1', attempt: 1, place: { user: 'ada' } });
+  expect(told.find(({ id }) => id === broken)).toMatchObject({ state: 'failed', code: 'symbol.unknown', reason: 'no source knows it' });
 });
 
 test('the end of an earlier life of a scheduler that runs again ends no lead, and neither does one that is online', async () => {
