@@ -5,7 +5,7 @@ import { queueOfLevel } from '../ledger/job.ts';
 import { countsText } from '../market/freshness/freshness.ts';
 import { COMMAND } from '../platform/command-name.ts';
 import type { Draft } from '../platform/messages.ts';
-import type { Decisions, ScoredRequest, SymbolDecision } from './decision.ts';
+import type { Asked, SymbolDecision } from './decision.ts';
 
 export type PortfolioAnswer = Draft<'portfolio'>;
 type PortfolioJob = PortfolioAnswer['jobs'][number];
@@ -44,22 +44,23 @@ export interface LoginOutcome {
 
 const SENTENCE = 500;
 
-/** Puts the ledger's answers to the decisions that asked for them. A job that several users of the batch want is new for the first and coalesced for the others. */
-export function outcomesOf({ requests, byUser }: Decisions, answers: readonly EnqueueAnswer[]): Map<string, LoginOutcome> {
-  const seen = new Set<string>();
-  const jobs = requests.map((request, index) => {
-    const answer = answers[index]!;
-    if (answer.outcome === 'refused') return answer.reason;
-    const coalesced = answer.outcome === 'joined' || seen.has(answer.id);
-    seen.add(answer.id);
-    return { job: jobOf(request, answer, coalesced), request };
-  });
-  return new Map([...byUser].map(([user, decisions]) => [user, outcomeOf(user, decisions, jobs)]));
+/**
+ * Puts the ledger's answers to the decisions that asked for them; called for each user of a batch in turn. A job that several users of the batch want is new for the first and
+ * coalesced for the others.
+ */
+export function outcomesOf(answers: readonly EnqueueAnswer[]): (user: string, decisions: readonly SymbolDecision[]) => LoginOutcome {
+  const told: Told = { answers, seen: new Set() };
+  return (user, decisions) => outcomeOf(user, decisions, told);
 }
 
-type Asked = string | { job: PortfolioJob; request: ScoredRequest };
+interface Told {
+  /** By request. */
+  answers: readonly EnqueueAnswer[];
+  /** Jobs that stand in an answer already. */
+  seen: Set<string>;
+}
 
-function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: readonly Asked[]): LoginOutcome {
+function outcomeOf(user: string, decisions: readonly SymbolDecision[], { answers, seen }: Told): LoginOutcome {
   const jobs: PortfolioJob[] = [];
   const skipped: PortfolioAnswer['skipped'] = [];
   const kept: KeptDecision[] = [];
@@ -81,16 +82,18 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
     let own = false;
     let any = false;
     for (const type of ['fetch', 'analysis'] as const) {
-      const place = type === 'fetch' ? fetch : analysis;
-      const asking = place === undefined ? undefined : asked[place]!;
-      if (asking === undefined) continue;
-      if (typeof asking === 'string') {
-        refusal ??= asking;
-        decision.refused = asking;
-        skipped.push({ symbol, reason: `${type} refused: ${asking}`.slice(0, SENTENCE) });
+      const asked = type === 'fetch' ? fetch : analysis;
+      if (asked === undefined) continue;
+      const answer = answers[asked.at]!;
+      if (answer.outcome === 'refused') {
+        const { reason } = answer;
+        refusal ??= reason;
+        decision.refused = reason;
+        skipped.push({ symbol, reason: `${type} refused: ${reason}`.slice(0, SENTENCE) });
         continue;
       }
-      const { job, request } = asking;
+      const job = jobOf(symbol, type, asked, answer, answer.outcome === 'joined' || seen.has(answer.id));
+      seen.add(job.id);
       any = true;
       own ||= !job.coalesced;
       jobs.push(job);
@@ -98,10 +101,10 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
         id: job.id,
         priority: job.priority,
         score: job.score,
-        points: request.points.map(rounded),
+        points: asked.points.map(rounded),
         coalesced: job.coalesced,
       };
-      if (type === 'fetch' && job.queue !== queueOfLevel(request.level)) lower.set(job.queue, (lower.get(job.queue) ?? 0) + 1);
+      if (type === 'fetch' && job.queue !== queueOfLevel(asked.level)) lower.set(job.queue, (lower.get(job.queue) ?? 0) + 1);
     }
     if (any && !rate) queued++;
     if (any && !own && !rate) joined++;
@@ -128,24 +131,19 @@ function outcomeOf(user: string, decisions: readonly SymbolDecision[], asked: re
   };
 }
 
-function jobOf(request: ScoredRequest, answer: Exclude<EnqueueAnswer, { outcome: 'refused' }>, coalesced: boolean): PortfolioJob {
-  const { id, queue, level, demoted } = answer;
+function jobOf(
+  symbol: string,
+  type: PortfolioJob['type'],
+  asked: Asked,
+  { id, queue, level, demoted }: Exclude<EnqueueAnswer, { outcome: 'refused' }>,
+  coalesced: boolean,
+): PortfolioJob {
   const elsewhere = demoted
-    ? `; ${queueOfLevel(request.level)} is full: it waits in ${queue} at priority ${level}`
-    : level < request.level
+    ? `; ${queueOfLevel(asked.level)} is full: it waits in ${queue} at priority ${level}`
+    : level < asked.level
       ? `; shared with a request of priority ${level}`
       : '';
-  const why = { text: `${request.why.text}${elsewhere}` };
-  return {
-    id,
-    symbol: request.symbol,
-    type: request.type as PortfolioJob['type'],
-    priority: level,
-    queue,
-    score: rounded(request.score),
-    why,
-    coalesced,
-  };
+  return { id, symbol, type, priority: level, queue, score: rounded(asked.score), why: { text: `${asked.text}${elsewhere}` }, coalesced };
 }
 
 /** A row of `user_portfolio_priority`. */

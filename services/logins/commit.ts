@@ -10,13 +10,13 @@ import type { Sql, Transaction } from '../platform/database/database.ts';
 import { codeOf, messageOf, PermanentError, StockmeshError, TransientError } from '../platform/errors.ts';
 import { type Activity, type ActivityRules, countLogin, type Login, lockActivity, saveActivity } from './activity.ts';
 import { countSkipped, type KeptDecision, type LoginOutcome, outcomesOf } from './answer.ts';
-import { type DecisionRules, decide, decisionRules } from './decision.ts';
+import { type DecisionRules, decisionRules, type ScoredRequest, startDeciding, type Viewer } from './decision.ts';
 import { keptJson, keptOf } from './kept-decisions.ts';
 import { keepPending, type PendingBatch } from './pending-answers.ts';
 import { readStates } from './read-states.ts';
 import { decay } from './score.ts';
 
-/** Symbols of a batch from which on it pauses between its steps. */
+/** Symbols of a batch from which on it pauses between its steps, and after each so many in them. */
 const LARGE = 500;
 
 export interface LoginRules {
@@ -26,7 +26,9 @@ export interface LoginRules {
 
 export interface CommittedBatch {
   /** By user. */
-  outcomes: Map<string, LoginOutcome>;
+  answers: Map<string, LoginOutcome['answer']>;
+  /** One a job, with their answers in the same order. */
+  requests: readonly ScoredRequest[];
   enqueued: EnqueueAnswer[];
 }
 
@@ -77,16 +79,36 @@ async function writeLogins(
   const isLarge = states.size > LARGE || viewers.reduce((sum, { holdings: own }) => sum + own.length, 0) > LARGE;
   // Each of these steps takes up to 30 ms for a thousand symbols: others are served between them.
   const pause = async (): Promise<void> => void (isLarge && (await nextTurn()));
+  async function forEach(work: (viewer: Viewer) => void): Promise<void> {
+    let symbols = 0;
+    for (const viewer of viewers) {
+      work(viewer);
+      symbols += viewer.holdings.length;
+      if (symbols < LARGE) continue;
+      symbols = 0;
+      await pause();
+    }
+    await pause();
+  }
   await pause();
-  const decisions = decide(viewers, states, now, rules.decision);
+  const decisions = startDeciding(states, now, rules.decision);
+  await forEach(decisions.add);
+  const requests = decisions.requests();
+  const enqueued = await enqueueWith(tx, ledger, requests, live);
   await pause();
-  const enqueued = await enqueueWith(tx, ledger, decisions.requests, live);
+  const outcomeOf = outcomesOf(enqueued);
+  const answers = new Map<string, LoginOutcome['answer']>();
+  const kept = new Map<string, ReturnType<typeof keptJson>>();
+  await forEach((viewer) => {
+    const outcome = outcomeOf(viewer.user, decisions.of(viewer));
+    answers.set(viewer.user, outcome.answer);
+    kept.set(viewer.user, keptJson(outcome.kept, tx.mostBytes / 2));
+  });
   await pause();
-  const outcomes = outcomesOf(decisions, enqueued);
-  await pause();
-  keepOutcomes(tx, logins, outcomes, new Date(now.epochMilliseconds));
-  keepPending(tx, pending, logins, new Date(now.epochMilliseconds));
-  return { outcomes, enqueued };
+  const at = new Date(now.epochMilliseconds);
+  keepOutcomes(tx, logins, answers, kept, at);
+  keepPending(tx, pending, logins, at);
+  return { answers, requests, enqueued };
 }
 
 /**
@@ -114,13 +136,18 @@ function countLogins(
   });
 }
 
-/** One row for each login; one that was kept before stays as it was. */
-function keepOutcomes(tx: Transaction, logins: readonly Login[], outcomes: ReadonlyMap<string, LoginOutcome>, now: Date): void {
-  const json = new Map([...outcomes].map(([user, { kept }]) => [user, keptJson(kept, tx.mostBytes / 2)]));
+/** One row for each login; one that was kept before stays as it was. `kept`: the decisions, by user. */
+function keepOutcomes(
+  tx: Transaction,
+  logins: readonly Login[],
+  answers: CommittedBatch['answers'],
+  kept: ReadonlyMap<string, unknown>,
+  now: Date,
+): void {
   const rows = new Map(
     logins.map(({ user, atMs }) => {
-      const { total, queued, fresh } = outcomes.get(user)!.answer;
-      return [`${user} ${atMs}`, [user, new Date(atMs), now, total, queued, fresh, json.get(user)]];
+      const { total, queued, fresh } = answers.get(user)!;
+      return [`${user} ${atMs}`, [user, new Date(atMs), now, total, queued, fresh, kept.get(user)]];
     }),
   );
   tx.later(

@@ -15,12 +15,12 @@ import {
   judgeAnalysis,
   judgeState,
 } from '../market/freshness/freshness.ts';
-import { currencyOf, rateSymbols, toBase } from '../market/portfolios/base-currency.ts';
+import { currencyOf, rateSymbolOf, toBase } from '../market/portfolios/base-currency.ts';
 import type { Holding } from '../market/portfolios/holdings.ts';
 import { parseSymbol } from '../market/symbol.ts';
 import type { Config } from '../platform/config/load.ts';
 import { InputError } from '../platform/errors.ts';
-import { type Cause, type ScoreConfig, type ScoreInput, scoreFactors } from './score.ts';
+import { type Cause, reasonOf, type ScoreConfig, type ScoreInput, scoreFactors, weigh } from './score.ts';
 
 /** A user who looks at a portfolio, or is about to. */
 export interface Viewer {
@@ -47,21 +47,30 @@ export interface DecisionRules extends FreshnessRules {
   baseCurrency: string;
 }
 
-/** A request for one viewer. */
+/** The request for a job, as its most urgent viewer makes it; the others stand in `alsoFor`. */
 export interface ScoredRequest extends JobRequest {
   symbol: string;
   why: { text: string; [more: string]: unknown };
   /** Weight × value of each factor, in the order of `FACTORS`. */
   points: readonly number[];
+  alsoFor: string[];
+}
+
+/** What one viewer asks for: the job, and how urgent it is to this viewer. */
+export interface Asked extends Pick<ScoredRequest, 'level' | 'score' | 'points'> {
+  /** Index in `requests`. */
+  at: number;
+  /** The reason of the priority. */
+  text: string;
 }
 
 export interface SymbolDecision {
   symbol: string;
   /** Not a holding: a rate that the value of one needs. It stands here only when it is fetched. */
   rate?: true;
-  /** Indexes in `requests`; neither when nothing is due. */
-  fetch?: number;
-  analysis?: number;
+  /** Neither when nothing is due. */
+  fetch?: Asked | undefined;
+  analysis?: Asked | undefined;
   /** The state of the price; `unknown` in the pause after a failure. */
   state: FreshnessState | 'unknown';
   /** The state of price and analysis with the reasons, one line for people. */
@@ -69,10 +78,15 @@ export interface SymbolDecision {
 }
 
 export interface Decisions {
-  /** All fetches, then all analyses: every batch locks in the same order. */
-  requests: ScoredRequest[];
-  /** By user, in the order of the holdings. */
-  byUser: Map<string, SymbolDecision[]>;
+  /** Judges and scores the symbols of one more viewer. Errors: `InputError('symbol.invalid')` for a holding that an import would refuse. */
+  add(viewer: Viewer): void;
+  /** One a job. All fetches, then all analyses: every batch locks in the same order. */
+  requests(): ScoredRequest[];
+  /**
+   * What was decided for one of the viewers, in the order of the holdings; when all are added. Reckoned anew when it is told, with all its texts: kept for a whole burst while
+   * the database works, they were a third of what the service's processor does.
+   */
+  of(viewer: Viewer): SymbolDecision[];
 }
 
 /** The configured rules, in the terms of the domain. */
@@ -97,20 +111,20 @@ interface SymbolFreshness {
   analysis: Judgement;
   state: SymbolState | undefined;
   finding: string;
-  /** The parts of its requests that do not depend on the user. */
-  work: Record<JobType, Pick<JobRequest, 'type' | 'payload' | 'dedupeKey' | 'after'>>;
-  /** The most urgent request so far (`priorityOf`). */
-  mostUrgent: Record<JobType, number>;
+  /** Of its prices; null when unknown. */
+  currency: string | null;
+  /** The rate that its value needs. */
+  rate: string | undefined;
+  /** Where its requests stand. */
+  asked: Partial<Record<JobType, number>>;
 }
 
 /**
  * Judges each symbol once and scores it for each viewer. A price that is due is fetched. An analysis is made when it is due, or when its prices are fetched; then it
  * waits for them. The rates that the values of the holdings need are fetched when they are due. `states` are those of all symbols held and of these rates, absent
  * where nothing was ever fetched.
- * Errors: `InputError('symbol.invalid')` for a holding that an import would refuse.
  */
-export function decide(
-  viewers: readonly Viewer[],
+export function startDeciding(
   states: ReadonlyMap<string, SymbolState>,
   now: Temporal.Instant,
   rules: DecisionRules,
@@ -118,9 +132,6 @@ export function decide(
 ): Decisions {
   const momentOf = momentsAt(now);
   const judged = new Map<string, SymbolFreshness>();
-  const fetches: ScoredRequest[] = [];
-  const analyses: ScoredRequest[] = [];
-  const byUser = new Map<string, SymbolDecision[]>();
   const judgedOf = (symbol: string, user: string): SymbolFreshness => {
     let known = judged.get(symbol);
     if (known === undefined) {
@@ -131,55 +142,59 @@ export function decide(
     return known;
   };
   const rateOf = (rate: string): number | null | undefined => states.get(rate)?.close;
-  for (const viewer of viewers) {
-    const asked: Asking = { viewer, rules, occasion };
+  const { fetch, analysis }: Record<JobType, ScoredRequest[]> = { fetch: [], analysis: [] };
+  const wishOf = (type: JobType, symbol: string, marketValue: number | null, judgement: SymbolFreshness, viewer: Viewer): Wish => ({
+    ...{ type, symbol, user: viewer.user, judgement },
+    input: {
+      cause: occasion[type],
+      decayedLogins: viewer.logins,
+      marketValue,
+      freshness: type === 'fetch' ? judgement.price : judgement.analysis,
+      volatility: judgement.state?.volatility ?? null,
+      portfolioAnalysis: type === 'analysis',
+    },
+  });
+
+  function decideFor(viewer: Viewer, ask: (wish: Wish) => Asked | undefined): SymbolDecision[] {
+    const rates = new Set<string>();
     const decisions = viewer.holdings.map((holding): SymbolDecision => {
       const { symbol } = holding;
       const known = judgedOf(symbol, viewer.user);
       const { price, analysis, finding } = known;
+      if (known.rate !== undefined && holding.quantity !== 0) rates.add(known.rate);
       const state = price.failure !== undefined && !price.due ? 'unknown' : price.state;
-      const decision: SymbolDecision = { symbol, state, finding };
-      if (!price.due && !analysis.due) return decision;
-      const value = marketValue(holding, known.state, rules.baseCurrency, rateOf);
-      if (price.due) decision.fetch = fetches.push(request('fetch', symbol, value, known, asked)) - 1;
-      decision.analysis = analyses.push(request('analysis', symbol, value, known, asked)) - 1;
-      return decision;
+      if (!price.due && !analysis.due) return { symbol, state, finding };
+      const value = marketValue(holding, known, rules.baseCurrency, rateOf);
+      const fetch = price.due ? ask(wishOf('fetch', symbol, value, known, viewer)) : undefined;
+      return { symbol, state, finding, fetch, analysis: ask(wishOf('analysis', symbol, value, known, viewer)) };
     });
-    for (const rate of ratesOf(viewer, states, rules.baseCurrency)) {
+    for (const { symbol } of rates.size === 0 ? [] : viewer.holdings) rates.delete(symbol);
+    for (const rate of [...rates].sort()) {
       const known = judgedOf(rate, viewer.user);
       const { price, finding } = known;
       // Its own value says nothing: what depends on it is unknown without it.
       if (price.due)
-        decisions.push({
-          symbol: rate,
-          rate: true,
-          state: price.state,
-          finding,
-          fetch: fetches.push(request('fetch', rate, null, known, asked)) - 1,
-        });
+        decisions.push({ symbol: rate, rate: true, state: price.state, finding, fetch: ask(wishOf('fetch', rate, null, known, viewer)) });
     }
-    byUser.set(viewer.user, decisions);
+    return decisions;
   }
-  for (const decisions of byUser.values())
-    for (const decision of decisions) if (decision.analysis !== undefined) decision.analysis += fetches.length;
-  return { requests: [...fetches, ...analyses], byUser };
+
+  return {
+    add(viewer) {
+      decideFor(viewer, (wish) => request(wish, wish.type === 'fetch' ? fetch : analysis, rules, occasion));
+    },
+    requests: () => [...fetch, ...analysis],
+    of: (viewer) => decideFor(viewer, (wish) => askedOf(wish, wish.type === 'fetch' ? 0 : fetch.length, rules)),
+  };
 }
 
-/** The rates that the values of a user's holdings need, but for those that the user holds. */
-function ratesOf({ holdings }: Viewer, states: ReadonlyMap<string, SymbolState>, base: string): string[] {
-  const valued = holdings.filter(({ quantity }) => quantity !== 0);
-  const needed = rateSymbols(
-    valued.map(({ symbol }) => ({ symbol, currency: states.get(symbol)?.currency ?? null })),
-    base,
-  );
-  return needed.length === 0 ? needed : needed.filter((rate) => holdings.every(({ symbol }) => symbol !== rate));
-}
-
-/** The parts of a request that are the same for all symbols of a user. */
-interface Asking {
-  viewer: Viewer;
-  rules: DecisionRules;
-  occasion: Occasion;
+/** One viewer's need of one job. */
+interface Wish {
+  type: JobType;
+  symbol: string;
+  user: string;
+  judgement: SymbolFreshness;
+  input: ScoreInput & { freshness: Judgement };
 }
 
 function judge(symbol: string, state: SymbolState | undefined, moment: Moment, rules: DecisionRules): SymbolFreshness {
@@ -190,73 +205,67 @@ function judge(symbol: string, state: SymbolState | undefined, moment: Moment, r
     moment,
     rules.analysisTtlHours,
   );
-  const payload = { symbol };
+  const currency = currencyOf(symbol, state?.currency);
   return {
     price,
     analysis,
     state,
     finding: `price ${price.state}: ${price.reason}; analysis ${analysis.state}: ${analysis.reason}`,
-    work: {
-      fetch: { type: fetchType.name, payload, dedupeKey: fetchKey(symbol) },
-      analysis: { type: analysisType.name, payload, dedupeKey: analysisKey(symbol), after: [fetchKey(symbol)] },
-    },
-    mostUrgent: { fetch: Number.POSITIVE_INFINITY, analysis: Number.POSITIVE_INFINITY },
+    currency,
+    rate: rateSymbolOf(currency, rules.baseCurrency),
+    asked: {},
   };
 }
 
-/** `marketValue`: of the holding, in the base currency; null when unknown. */
+/** The parts of a request that do not depend on the viewer. */
+const workOf = (type: JobType, symbol: string): Pick<JobRequest, 'type' | 'payload' | 'dedupeKey' | 'after'> =>
+  type === 'fetch'
+    ? { type: fetchType.name, payload: { symbol }, dedupeKey: fetchKey(symbol) }
+    : { type: analysisType.name, payload: { symbol }, dedupeKey: analysisKey(symbol), after: [fetchKey(symbol)] };
+
+/** Makes the request for a job, or joins it. The most urgent viewer gives it the priority and the reasons. */
 function request(
-  type: JobType,
-  symbol: string,
-  marketValue: number | null,
-  judged: SymbolFreshness,
-  { viewer, rules, occasion }: Asking,
-): ScoredRequest {
-  const { state } = judged;
-  const freshness = type === 'fetch' ? judged.price : judged.analysis;
-  const input: ScoreInput = {
-    cause: occasion[type],
-    decayedLogins: viewer.logins,
-    marketValue,
-    freshness,
-    volatility: state?.volatility ?? null,
-    portfolioAnalysis: type === 'analysis',
-  };
+  { type, symbol, user, judgement, input }: Wish,
+  requests: ScoredRequest[],
+  rules: DecisionRules,
+  occasion: Occasion,
+): undefined {
+  const at = judgement.asked[type] ?? requests.length;
+  const before = requests[at];
+  const { priority, score, points } = weigh(input, rules.score);
+  if (before !== undefined && priorityOf(priority, score) >= priorityOf(before.level, before.score)) {
+    before.alsoFor.push(user);
+    return;
+  }
+  judgement.asked[type] = at;
   const { reason: text, ...why } = scoreFactors(input, rules.score);
-  const { user_activity, portfolio_value, data_age, market_volatility } = why.factors;
-  const { payload, dedupeKey, after } = judged.work[type];
-  // A job keeps the reasons of the most urgent request for it. All the factors of all others, 40,000 in a burst, would be most of what the garbage collector moves.
-  const urgency = priorityOf(why.priority, why.score);
-  const isMostUrgent = urgency < judged.mostUrgent[type];
-  if (isMostUrgent) judged.mostUrgent[type] = urgency;
-  return {
-    type,
-    symbol,
-    payload,
-    level: why.priority,
-    score: why.score,
-    why: isMostUrgent ? { text, freshness: freshness.reason, ...why } : { text },
-    points: [user_activity.points, portfolio_value.points, data_age.points, market_volatility.points],
-    triggeredBy: occasion.triggeredBy,
-    user: viewer.user,
-    dedupeKey,
-    after,
-    whenFull: occasion.whenFull,
+  const alsoFor = before?.alsoFor ?? [];
+  if (before?.user !== undefined) alsoFor.push(before.user);
+  requests[at] = {
+    ...(before ?? { ...workOf(type, symbol), symbol, triggeredBy: occasion.triggeredBy, whenFull: occasion.whenFull }),
+    ...{ level: priority, score, points, user, alsoFor },
+    why: { text, freshness: input.freshness.reason, ...why },
   };
+}
+
+function askedOf({ type, judgement, input }: Wish, first: number, rules: DecisionRules): Asked {
+  const weighed = weigh(input, rules.score);
+  const { priority, score, points } = weighed;
+  return { at: first + (judgement.asked[type] as number), level: priority, score, points, text: reasonOf(input, weighed, rules.score) };
 }
 
 /**
  * In the base currency: the newest close, or what a share cost while there is none; null when neither is known, or the rate. A short position counts like a long one.
  */
 function marketValue(
-  { symbol, quantity, cost }: Holding,
-  state: SymbolState | undefined,
+  { quantity, cost }: Holding,
+  { state, currency }: SymbolFreshness,
   base: string,
   rateOf: (rateSymbol: string) => number | null | undefined,
 ): number | null {
   if (quantity === 0) return 0;
   const price = state?.close ?? cost;
-  return toBase(price === null ? null : Math.abs(quantity) * price, currencyOf(symbol, state?.currency), base, rateOf);
+  return toBase(price === null ? null : Math.abs(quantity) * price, currency, base, rateOf);
 }
 
 function requireSpelling(symbol: string, user: string): void {

@@ -10,7 +10,7 @@ import type { Logger } from '../platform/log/log.ts';
 import { tryLead } from '../platform/registry/leases.ts';
 import { readAutoFetch } from '../platform/registry/settings.ts';
 import { type Activity, type ActivityRow, activityOf, usualHour } from './activity.ts';
-import { type DecisionRules, decide, decisionRules, type Occasion } from './decision.ts';
+import { type DecisionRules, decisionRules, type Occasion, startDeciding } from './decision.ts';
 import { readStates } from './read-states.ts';
 import { decay } from './score.ts';
 
@@ -85,7 +85,9 @@ async function prefetchTogether(
     logins: decay(logins, lastMs, now.epochMilliseconds, halfLifeDays),
     holdings: holdings.get(user) ?? [],
   }));
-  return enqueueWith(tx, ledger, decide(viewers, states, now, rules, BEFORE_LOGIN).requests, live);
+  const decisions = startDeciding(states, now, rules, BEFORE_LOGIN);
+  for (const viewer of viewers) decisions.add(viewer);
+  return enqueueWith(tx, ledger, decisions.requests(), live);
 }
 
 /** Looks every minute whether a new hour is near. Only the instance with the lease does it. Returns the function that ends it and waits for the work under way. */

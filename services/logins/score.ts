@@ -80,6 +80,15 @@ export function decay(count: number, lastMs: number, nowMs: number, halfLifeDays
   return count * 2 ** (-Math.max(0, nowMs - lastMs) / (halfLifeDays * DAY_MS));
 }
 
+/** What a score comes to. */
+export interface Weighed {
+  /** Weight × value of each factor, in the order of `FACTORS`. */
+  points: number[];
+  score: number;
+  priority: number;
+  boost: number;
+}
+
 /**
  * Scores one job. The priority is the cause's base, moved towards the end of its band the lower the score is, and for the analysis of a
  * portfolio symbol up again by the boost, never out of the band.
@@ -87,24 +96,38 @@ export function decay(count: number, lastMs: number, nowMs: number, halfLifeDays
  */
 export function scoreFactors(input: ScoreInput, config: ScoreConfig): Why {
   const weights = config.priority_factors;
-  requireWholeWeights(weights);
+  const values = valuesOf(input, config);
+  const weighed = weigh(input, config);
+  const { score, boost, priority, points } = weighed;
+  const factor = (at: number): Factor => ({ value: values[at]!, weight: weights[FACTORS[at]!], points: points[at]! });
+  const factors = { user_activity: factor(0), portfolio_value: factor(1), data_age: factor(2), market_volatility: factor(3) };
   const { cause } = input;
-  const factor = (name: FactorName, value: number): Factor => ({ value, weight: weights[name], points: tidy(weights[name] * value) });
-  const factors: Record<FactorName, Factor> = {
-    user_activity: factor('user_activity', share(input.decayedLogins / config.factor_scales.activity_saturation)),
-    portfolio_value: factor('portfolio_value', valueFactor(input.marketValue, config)),
-    data_age: factor('data_age', ageFactor(input.freshness)),
-    market_volatility: factor('market_volatility', volatilityFactor(input.volatility, config)),
-  };
-  const { user_activity, portfolio_value, data_age, market_volatility } = factors;
-  const score = Math.min(1, tidy(user_activity.points + portfolio_value.points + data_age.points + market_volatility.points));
-
   const base = basePriority(cause, config);
+  return { factors, score, cause, base, band: bandOf(base), boost, priority, reason: reasonOf(input, weighed, config) };
+}
+
+/** The numbers of `scoreFactors` alone. A burst of 10,000 logins takes 800,000 of them: as little as possible is allocated here and in `reasonOf`. */
+export function weigh(input: ScoreInput, config: ScoreConfig): Weighed {
+  const weights = config.priority_factors;
+  requireWholeWeights(weights);
+  const points = valuesOf(input, config);
+  for (let at = 0; at < FACTORS.length; at++) points[at] = tidy(weights[FACTORS[at]!] * points[at]!);
+  const score = Math.min(1, tidy(points[0]! + points[1]! + points[2]! + points[3]!));
+  const base = basePriority(input.cause, config);
   const band = bandOf(base);
   const unboosted = clamp(Math.round(base + (1 - score) * (band.to - base)), band);
   const priority = input.portfolioAnalysis ? clamp(unboosted - config.portfolio_priority_boost, band) : unboosted;
-  const boost = unboosted - priority;
-  return { factors, score, cause, base, band, boost, priority, reason: reasonOf(input, factors, score, priority, boost, band) };
+  return { points, score, priority, boost: unboosted - priority };
+}
+
+/** 0 … 1 each, in the order of `FACTORS`. */
+function valuesOf({ decayedLogins, marketValue, freshness, volatility }: ScoreInput, config: ScoreConfig): number[] {
+  return [
+    share(decayedLogins / config.factor_scales.activity_saturation),
+    valueFactor(marketValue, config),
+    ageFactor(freshness),
+    volatilityFactor(volatility, config),
+  ];
 }
 
 /** The configured priority of a cause, before any score. */
@@ -112,11 +135,15 @@ export function basePriority(cause: Cause, config: Pick<ScoreConfig, 'priority_r
   return config.priority_rules[cause];
 }
 
+const bands = new Map<number, Band>();
+
 /** The band that holds a level: 1-3 foreground, 4-6 background fetch, 7-10 background analysis. */
 export function bandOf(level: number): Band {
-  const queue = queueOfLevel(level);
-  const next = QUEUES[QUEUES.indexOf(queue) + 1];
-  return { queue, from: bandStart(queue), to: next === undefined ? LOWEST_LEVEL : bandStart(next) - 1 };
+  return bands.getOrInsertComputed(level, () => {
+    const queue = queueOfLevel(level);
+    const next = QUEUES[QUEUES.indexOf(queue) + 1];
+    return { queue, from: bandStart(queue), to: next === undefined ? LOWEST_LEVEL : bandStart(next) - 1 };
+  });
 }
 
 function requireWholeWeights(weights: Record<FactorName, number>): void {
@@ -160,29 +187,32 @@ function clamp(level: number, { from, to }: Band): number {
   return Math.min(Math.max(level, from), to);
 }
 
-function reasonOf(
-  { cause, freshness }: ScoreInput,
-  factors: Why['factors'],
-  score: number,
-  priority: number,
-  boost: number,
-  band: Band,
+/** One line for people. Joined and not a template, which V8 keeps as a tree of its parts. */
+export function reasonOf(
+  { cause, freshness }: Pick<ScoreInput, 'cause' | 'freshness'>,
+  { points, score, priority, boost }: Weighed,
+  config: Pick<ScoreConfig, 'priority_rules'>,
 ): string {
+  const { from, to } = bandOf(basePriority(cause, config));
+  const parts = [`${cause}, data ${freshness.state}: priority ${priority} of ${from}-${to}`];
+  if (boost > 0) parts.push(`, ${boost} up for a portfolio symbol`);
+  parts.push('; score ', hundredth(Math.round(score * 100)));
   // Hundredths, each the step of the rounded running total: the parts that are shown add up to the score that is shown.
   let exact = 0;
   let shown = 0;
-  const part = (name: FactorName): string => {
-    exact += factors[name].points;
+  for (let at = 0; at < FACTORS.length; at++) {
+    exact += points[at]!;
     const total = Math.round(Math.min(1, exact) * 100);
-    const hundredths = total - shown;
+    parts.push(at === 0 ? ' = ' : ' + ', hundredth(total - shown), SHORT[at]!);
     shown = total;
-    return hundredth(hundredths);
-  };
-  const parts = `${part('user_activity')} activity + ${part('portfolio_value')} value + ${part('data_age')} data age + ${part('market_volatility')} volatility`;
-  const boosted = boost > 0 ? `, ${boost} up for a portfolio symbol` : '';
-  return `${cause}, data ${freshness.state}: priority ${priority} of ${band.from}-${band.to}${boosted}; score ${hundredth(Math.round(score * 100))} = ${parts}`;
+  }
+  return parts.join('');
 }
 
+/** The factors' names in a sentence, in the order of `FACTORS`. */
+const SHORT = [' activity', ' value', ' data age', ' volatility'];
+const HUNDREDTHS = Array.from({ length: 101 }, (_, count) => (count / 100).toFixed(2));
+
 function hundredth(count: number): string {
-  return count >= 100 ? '1.00' : count < 10 ? `0.0${count}` : `0.${count}`;
+  return HUNDREDTHS[Math.min(count, 100)]!;
 }

@@ -17,6 +17,8 @@ export interface Batcher<Item, Result> {
 export interface BatcherOptions<Item, Result> {
   /** Most items of one batch. */
   most: number;
+  /** Most items of the first batch after a rest, whose results are wanted soon; as many as of any other by default. */
+  first?: number;
   /** Milliseconds that a batch which is not full waits for more items. 0, the default: items of the same turn of the event loop are one batch. */
   waitMs?: number;
   /** Gives the results in the order of its items. */
@@ -30,7 +32,7 @@ interface Entry<Item, Result> {
 }
 
 /** One batch at a time: two transactions at once were no faster, since both want the same jobs. */
-export function createBatcher<Item, Result>({ most, waitMs = 0, run }: BatcherOptions<Item, Result>): Batcher<Item, Result> {
+export function createBatcher<Item, Result>({ most, first = most, waitMs = 0, run }: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   let waiting: Entry<Item, Result>[] = [];
   let size = 0;
   let loop: Promise<void> | undefined;
@@ -40,10 +42,10 @@ export function createBatcher<Item, Result>({ most, waitMs = 0, run }: BatcherOp
   let begin = (): void => {};
 
   async function work(): Promise<void> {
-    while (waiting.length > 0) {
+    for (let limit = first; waiting.length > 0; limit = most) {
       await collect();
-      const batch = waiting.slice(0, most);
-      waiting = waiting.slice(most);
+      const batch = waiting.slice(0, limit);
+      waiting = waiting.slice(limit);
       await handle(batch, run);
       size -= batch.length;
     }

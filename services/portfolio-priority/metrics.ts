@@ -5,7 +5,7 @@ import type { ServiceContext } from '../platform/lifecycle.ts';
 import { createProcessMetrics, labelled, type ProcessMetrics } from '../platform/monitoring/metrics.ts';
 import type { Refusals } from '../platform/refusals.ts';
 
-/** Seconds; a batch of 200 logins of 20 symbols takes some tenths. */
+/** Seconds; a batch of 500 logins of 20 symbols takes some tenths. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 export function loginMetrics(

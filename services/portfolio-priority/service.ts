@@ -18,8 +18,8 @@ export interface PortfolioPriorityService extends RunningService {
   counters: Admission['counters'];
 }
 
-/** Handlers that run at once: one batch is being committed while the next ones collect. */
-const AT_ONCE = 5 * BATCH;
+/** Handlers that run at once: one batch is being committed while the next one collects. */
+const AT_ONCE = 2 * BATCH;
 /** Messages that wait for a handler: some 20 MB. */
 const QUEUE_LIMIT = 100_000;
 /** Milliseconds between updates of the load in the presence. */

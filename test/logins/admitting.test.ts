@@ -37,13 +37,30 @@ test.each([
     });
 });
 
-test('a transaction takes two hundred logins', async () => {
+test('the first transaction takes two hundred logins, so that their jobs begin, the next ones five hundred', async () => {
   const { admitLogin, counters } = admissionInto(fixture);
   const users = (count: number, name: string) => Array.from({ length: count }, (_, index) => `${name}${index}`);
   await Promise.all(users(200, 'a').map((userId) => admitLogin({ userId, at: NOW })));
   expect(counters.batches).toBe(1);
   await Promise.all(users(201, 'b').map((userId) => admitLogin({ userId, at: NOW })));
   expect(counters).toMatchObject({ batches: 3, admitted: 401 });
+  await Promise.all(users(700, 'c').map((userId) => admitLogin({ userId, at: NOW })));
+  expect(counters.batches).toBe(5);
+  await Promise.all(users(701, 'd').map((userId) => admitLogin({ userId, at: NOW })));
+  expect(counters).toMatchObject({ batches: 8, admitted: 1_802 });
+});
+
+test('while the answers of two transactions are not published no third one begins, so that answers do not fill the memory', async () => {
+  const gate = Promise.withResolvers<void>();
+  const { admitLogin, counters } = admissionInto(fixture, { bus: { publish: () => gate.promise } });
+  for (const userId of ['first', 'second']) await admitLogin({ userId, at: NOW });
+  const third = admitLogin({ userId: 'third', at: NOW });
+  // Longer than a transaction takes here: a login of its own, in another process, is committed meanwhile.
+  for (const userId of ['elsewhere', 'elsewhere too']) await admissionInto(fixture).admitLogin({ userId, at: NOW });
+  expect(counters.admitted).toBe(2);
+  gate.resolve();
+  await third;
+  expect(counters.admitted).toBe(3);
 });
 
 test('the end waits until the answers have been given', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { queueOfLevel } from '../../services/ledger/job.ts';
-import { decide, decisionRules, type Viewer } from '../../services/logins/decision.ts';
+import { decisionRules, type Occasion, startDeciding, type Viewer } from '../../services/logins/decision.ts';
 import type { SymbolState } from '../../services/market/bars/read.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 
@@ -32,7 +32,12 @@ const viewer = (user: string, symbols: string[], more: Partial<Viewer> = {}): Vi
   holdings: symbols.map((symbol) => ({ symbol, quantity: 10, cost: 90 })),
   ...more,
 });
-const decideFor = (viewers: Viewer[], ...states: [string, SymbolState][]) => decide(viewers, new Map(states), now, rules);
+const decideFor = (viewers: Viewer[], ...states: [string, SymbolState][]) => decideOn(undefined, viewers, ...states);
+function decideOn(occasion: Occasion | undefined, viewers: Viewer[], ...states: [string, SymbolState][]) {
+  const { add, requests, of } = startDeciding(new Map(states), now, rules, occasion);
+  viewers.forEach(add);
+  return { requests: requests(), byUser: new Map(viewers.map((one) => [one.user, of(one)])) };
+}
 
 test('what is fresh is not asked for, and the finding says how fresh', () => {
   const { requests, byUser } = decideFor([viewer('alice', ['AAPL'])], state('AAPL'));
@@ -138,7 +143,7 @@ test('all fetches of a batch come before all analyses', () => {
   const { requests, byUser } = decideFor([viewer('alice', ['AAPL', 'SPY']), viewer('bob', ['IBM'])]);
   expect(requests.map(({ type }) => type)).toEqual(['fetch', 'fetch', 'fetch', 'analysis', 'analysis', 'analysis']);
   const [decision] = byUser.get('bob')!;
-  expect([decision!.fetch, decision!.analysis].map((place) => requests[place!]?.symbol)).toEqual(['IBM', 'IBM']);
+  expect([decision!.fetch, decision!.analysis].map((asked) => requests[asked!.at]?.symbol)).toEqual(['IBM', 'IBM']);
 });
 
 test('a symbol of which nothing is known counts by what that means: oldest data, unknown price, middling volatility', () => {
@@ -147,17 +152,22 @@ test('a symbol of which nothing is known counts by what that means: oldest data,
   for (const { points } of requests) expect(points).toEqual([0.04, 0.15, 0.2, 0.05]);
 });
 
-test('only the most urgent request for a job carries the reasons in full', () => {
-  const { requests } = decideFor([viewer('busy', ['AAPL'], { logins: 10 }), viewer('idle', ['AAPL'], { logins: 0 })]);
-  const [busy, idle] = requests.filter(({ type }) => type === 'fetch');
-  expect(busy!.why).toMatchObject({ factors: expect.anything(), freshness: expect.any(String) });
-  expect(Object.keys(idle!.why)).toEqual(['text']);
-  expect(idle!.why.text).toMatch(/^user_login, data missing: priority \d of 1-3; score 0\.\d\d = /);
+test('what several want is one request, for all of them, and each is told the own reasons', () => {
+  const logins = { idle: 0, busy: 10, usual: 1 };
+  const { requests, byUser } = decideFor(Object.entries(logins).map(([user, count]) => viewer(user, ['AAPL'], { logins: count })));
+  expect(requests.map(({ type, user, alsoFor }) => [type, user, alsoFor.toSorted()])).toEqual([
+    ['fetch', 'busy', ['idle', 'usual']],
+    ['analysis', 'busy', ['idle', 'usual']],
+  ]);
+  const asked = Object.keys(logins).map((user) => byUser.get(user)![0]!.fetch!);
+  // Weight 0.4 of none, of all and of one of ten logins.
+  expect(asked.map(({ points }) => points[0])).toEqual([0, 0.4, 0.04]);
+  for (const { text } of asked) expect(text).toMatch(/^user_login, data missing: priority \d of 1-3; score 0\.\d\d = /);
 });
 
 test('work before a login that is expected is background work, and refused where there is no room', () => {
   const occasion = { fetch: 'scheduled_update', analysis: 'background_analysis', triggeredBy: 'predictive', whenFull: 'refuse' } as const;
-  const { requests } = decide([viewer('alice', ['AAPL'])], new Map(), now, rules, occasion);
+  const { requests } = decideOn(occasion, [viewer('alice', ['AAPL'])]);
   expect(requests.map(({ level, whenFull, triggeredBy }) => [queueOfLevel(level), whenFull, triggeredBy])).toEqual([
     ['background_fetch', 'refuse', 'predictive'],
     ['background_analysis', 'refuse', 'predictive'],
@@ -224,12 +234,12 @@ describe('the rate of another currency', () => {
     ]);
     expect(byUser.get('alice')).toMatchObject([
       { symbol: 'VOD.L', state: 'fresh' },
-      { symbol: 'GBPUSD=X', rate: true, fetch: 0 },
+      { symbol: 'GBPUSD=X', rate: true, fetch: { at: 0 } },
     ]);
   });
 
   test('is asked for once for all users, and not while it is fresh', () => {
-    expect(asked([held(10), { ...held(5), user: 'bob' }])).toEqual(['fetch GBPUSD=X', 'fetch GBPUSD=X']);
+    expect(asked([held(10), { ...held(5), user: 'bob' }])).toEqual(['fetch GBPUSD=X']);
     expect(asked([held(10)], state('GBPUSD=X', { close: 1.25 }))).toEqual([]);
   });
 

@@ -58,8 +58,8 @@ export async function startServices({
     ...files.flatMap((file) => ['--config', file]),
     ...['--set', 'logging.format=json'],
   ];
-  const service = (name: string, label = name): Supervised => ({
-    label,
+  const service = (name: string, label = name, youngSpace?: number): Supervised => ({
+    ...{ label, youngSpace },
     args: ['service', name, ...common],
     env: { ...serviceEnvironment(name, used), ...handedOn(set) },
   });
@@ -67,7 +67,8 @@ export async function startServices({
   const supervisor = supervise(
     [
       service('scheduler'),
-      service('portfolio-priority'),
+      // Ten thousand logins cost it as much processor time with 64 as with 16, and with 16 as with 8 MB, where it holds 30 MB less.
+      service('portfolio-priority', undefined, 8),
       service('gateway'),
       ...(notifier ? [service('notifier')] : []),
       ...Array.from({ length: workers }, (_, index) => service('worker', workers === 1 ? 'worker' : `worker-${index + 1}`)),

@@ -58,6 +58,8 @@ export interface JobRequest {
   why: Record<string, unknown>;
   triggeredBy: string;
   user?: string | undefined;
+  /** Others who want it, less urgently: they are told as well. */
+  alsoFor?: readonly string[] | undefined;
   /** Live work with the same key is the same job. */
   dedupeKey?: string | undefined;
   /** For so many seconds later requests of this key get this job, also after it completed. */
@@ -232,6 +234,7 @@ function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Gro
     group.windowSeconds = Math.max(group.windowSeconds, request.dedupeWindowSeconds ?? 0);
     if (request.user === undefined) group.unnamed = true;
     else group.users.add(request.user);
+    for (const user of request.alsoFor ?? []) group.users.add(user);
     for (const key of request.after ?? []) group.after.add(key);
     for (const key of request.parts ?? []) group.parts.add(key);
     for (const key of group.parts) group.after.add(key);
@@ -363,11 +366,12 @@ function subscribe(tx: Transaction, groups: readonly Group[]): void {
     )
     .sort((a, b) => compareKeys(a.id, b.id));
   if (byJob.length === 0) return;
+  const quotedUsers = new Map<string, string>();
   const rows = byJob.map(({ id, users }) => {
     const key = `(x'${id.replaceAll('-', '')}',`;
     return [...users]
       .sort()
-      .map((user) => `${key}${quoted(user)})`)
+      .map((user) => `${key}${quotedUsers.getOrInsertComputed(user, quoted)})`)
       .join();
   });
   const insert = 'INSERT IGNORE INTO job_subscribers (job_id, user_id) VALUES ';

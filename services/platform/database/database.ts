@@ -102,6 +102,9 @@ export function connectionOptions(options: DatabaseOptions): mysql.ConnectionOpt
     connectTimeout: connectSeconds * 1000,
     // FOUND_ROWS (the driver's default) makes affectedRows count matches: fencing relies on it.
     flags: ['+FOUND_ROWS'],
+    // What is sent is formatted already. The driver would look through its megabytes for placeholders once more: a twentieth of the time of a burst of logins.
+    queryFormat: (sql: string, values: Parameters<typeof mysql.format>[1]) =>
+      Array.isArray(values) && values.length === 0 ? sql : mysql.format(sql, values, false, 'Z'),
   };
 }
 

@@ -1,11 +1,11 @@
 /** i. How long a login waits for its acknowledgement at the embedded broker while the clients of another account send as fast as they can. */
 import { setTimeout as delay } from 'node:timers/promises';
 import mqtt from 'mqtt';
-import { FLOODS } from './processes/flood-process.ts';
-import { startBrokerProcess, startFloodProcess } from './processes/processes.ts';
-import type { Bench } from './report/bench.ts';
-import { print, progress, table } from './report/report.ts';
-import { monotonicMs, percentile } from './report/statistics.ts';
+import { FLOODS } from '../processes/flood-process.ts';
+import { startBrokerProcess, startFloodProcess } from '../processes/processes.ts';
+import type { Bench } from '../report/bench.ts';
+import { print, progress, table } from '../report/report.ts';
+import { monotonicMs, percentile } from '../report/statistics.ts';
 
 const CLIENTS = 20;
 /** Milliseconds between two logins. */
