@@ -16,8 +16,10 @@ import { answerPending, keepPending } from '../../../services/logins/pending-ans
 import { sourceBudget } from '../../../services/market/sources/budget.ts';
 import { failoverSource } from '../../../services/market/sources/failover-source.ts';
 import { release, reserve } from '../../../services/model/spend.ts';
+import { watchLeader } from '../../../services/notifier/leader.ts';
 import { PermanentError, TransientError } from '../../../services/platform/errors.ts';
 import { reportInstance, retireInstance } from '../../../services/platform/registry/instances.ts';
+import { createAlerts } from '../../../services/scheduler/alerts.ts';
 import { startDuties } from '../../../services/scheduler/duties.ts';
 import { competeForLead } from '../../../services/scheduler/leadership.ts';
 import { watchSources } from '../../../services/worker/source-watch.ts';
@@ -26,6 +28,7 @@ import { silent } from '../../broker/peers.ts';
 import { intent } from '../../model/parts.ts';
 import { setJobs } from '../../support/job-rows.ts';
 import { configOf } from '../configuration.ts';
+import { silentBus } from '../mesh.ts';
 import { alertsAsTold } from './told.ts';
 
 const data = mkdtempSync(join(tmpdir(), 'alerts-'));
@@ -113,6 +116,17 @@ test('no_worker_for_type: a job waits beside free places, until a worker takes i
   await mesh.cleared('no_worker_for_type');
 });
 
+test('a type of which something runs has a worker, however long others of it wait', async () => {
+  await mesh.add(mesh.work, { type: 'fetch', symbol: 'A' }, { type: 'fetch', symbol: 'B' });
+  await mesh.run(mesh.work, 'worker-1', 1);
+  for (const seconds of [1, 61, 61]) {
+    mesh.clock.advance({ seconds });
+    await worker({ running: 1 });
+    await mesh.look();
+  }
+  expect(await mesh.db.rows("SELECT 1 FROM alerts WHERE name = 'no_worker_for_type' AND state = 'raised'")).toEqual([]);
+});
+
 test('no_worker: the last worker ends, and one starts', async () => {
   await worker();
   await mesh.look();
@@ -159,6 +173,17 @@ test('no_leader: the last scheduler ends, and another one leads', async () => {
   const second = lead();
   onTestFinished(() => second.stop());
   expect(await mesh.cleared('no_leader')).toContain('a scheduler leads again');
+});
+
+test('of notifiers that miss the leader at the same moment one tells of it, and no scheduler publishes it', async () => {
+  const looks = [1, 2, 3].map(() => watchLeader(mesh.db, mesh.config));
+  const later = new Date(now().getTime() + 61_000);
+  for (const look of looks) await look(now());
+  await Promise.all(looks.map((look) => look(later)));
+  expect(await mesh.db.rows("SELECT 1 FROM notify_events WHERE subject = 'alert:no_leader'")).toHaveLength(1);
+  const bus = silentBus();
+  await createAlerts({ sql: mesh.db, bus: bus as never, log: silent }).look([], later);
+  expect(bus.said).toEqual([]);
 });
 
 test('unanswered_logins: the process that had committed a login is gone, and another one answers', async () => {
