@@ -32,11 +32,6 @@ import { silentBus } from '../mesh.ts';
 import { alertsAsTold } from './told.ts';
 
 const data = mkdtempSync(join(tmpdir(), 'alerts-'));
-const isSmall = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', data]).status === 0;
-afterAll(() => {
-  if (isSmall) spawnSync('umount', ['-l', data]);
-  rmSync(data, { recursive: true, force: true });
-});
 
 const RATE = 2;
 const mesh = await alertsAsTold(
@@ -48,6 +43,11 @@ const mesh = await alertsAsTold(
   },
   data,
 );
+const isSmall = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', data]).status === 0;
+afterAll(() => {
+  if (isSmall) spawnSync('umount', ['-l', data]);
+  rmSync(data, { recursive: true, force: true });
+});
 const now = (): Date => new Date(mesh.clock.now().epochMilliseconds);
 const { signal } = new AbortController();
 
