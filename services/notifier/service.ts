@@ -5,6 +5,7 @@ import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { componentLogger, type Logger } from '../platform/log/log.ts';
 import { type Endpoint, serveProcessMetrics } from '../platform/monitoring/endpoint.ts';
 import { createProcessMetrics, renderMetrics } from '../platform/monitoring/metrics.ts';
+import { watchLeader } from './leader.ts';
 import { createSender, type Sender } from './sender.ts';
 import { deleteOld } from './store/clean-up.ts';
 import { repeatLasting } from './store/repeats.ts';
@@ -13,7 +14,7 @@ import { readWaiting, type Waiting } from './store/waiting.ts';
 
 /** Seconds between clean-ups. */
 const CLEAN_UP_SECONDS = 600;
-/** Looks between counts of what waits. */
+/** Looks between counts of what waits, and looks for the leader. */
 const COUNT_LOOKS = 10;
 
 /** Errors: `ConfigError('notify.ca_file')`. */
@@ -22,6 +23,7 @@ export async function startNotifierService(context: ServiceContext): Promise<Run
   const log = componentLogger(context.log, 'notifier');
   const { routes, poll_interval, keep_days } = config.notify;
   const sender = createSender({ db, clock, config, log, onOver: () => look() });
+  const lookForLeader = watchLeader(db, config);
   let waiting: Waiting = { events: 0, messages: 0, oldestSeconds: 0 };
   let looks = 0;
   let cleanedAt = Number.NEGATIVE_INFINITY;
@@ -37,7 +39,10 @@ export async function startNotifierService(context: ServiceContext): Promise<Run
     if (routed === 0) await repeatLasting(db, routes, now);
     again ||= more;
     await sender.start();
-    if (looks++ % COUNT_LOOKS === 0) waiting = await readWaiting(db, now);
+    if (looks++ % COUNT_LOOKS === 0) {
+      waiting = await readWaiting(db, now);
+      await lookForLeader(now);
+    }
     if (performance.now() - cleanedAt < CLEAN_UP_SECONDS * 1000) return;
     cleanedAt = performance.now();
     await deleteOld(db.long, keep_days, now);

@@ -2,6 +2,7 @@
 
 import { COMMAND } from '../platform/command-name.ts';
 import type { EventName } from '../platform/outbox.ts';
+import { adviceOn } from '../platform/registry/alert-advice.ts';
 import type { Route, StoredEvent } from './routes.ts';
 import { type Message, SHOWN } from './store/claim.ts';
 
@@ -32,7 +33,8 @@ const stateOf = (state: unknown): string => text(state).replaceAll('_', ' ');
 const TEMPLATES: Record<EventName, Template> = {
   'alert.raised': {
     title: ({ alert, told_before }) => `alert ${text(alert)}${told_before === undefined ? '' : ' still lasts'}`,
-    lines: ({ text: what, since }) => listed(text(what), since === undefined ? undefined : `Since ${text(since)}.`),
+    lines: ({ alert, text: what, since }) =>
+      listed(text(what), since === undefined ? undefined : `Since ${text(since)}.`, ...adviceOn(text(alert))),
   },
   'alert.cleared': {
     title: ({ alert }) => `alert ${text(alert)} is over`,

@@ -7,22 +7,12 @@ import type { Bus } from '../platform/bus/bus.ts';
 import type { Database } from '../platform/database/database.ts';
 import { TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
-import { type Severity, tell } from '../platform/outbox.ts';
+import { type Alert, LONGEST_TEXT, NO_LEADER, writeAlert } from '../platform/registry/alerts.ts';
 import { isOfBroker } from './broker-alerts.ts';
 import type { LimitCheck } from './thresholds.ts';
 
 /** Looks in a row that must agree before the state changes. */
 const CONFIRMATIONS = 2;
-const TEXT_LIMIT = 500;
-
-interface Alert {
-  name: string;
-  state: 'raised' | 'cleared';
-  value: number;
-  threshold: number;
-  since: Date;
-  text: string;
-}
 
 export interface Alerts {
   /** Takes the checks made at `now`: commits the changed alerts, then publishes those that the broker does not have yet. Errors: those of the database. */
@@ -48,9 +38,9 @@ export function createAlerts({ sql, bus, log, tells = false }: AlertParts): Aler
   let known: Map<string, Alert> | undefined;
   const unpublished = new Set<string>();
 
-  /** The broker publishes its own alerts; from here they could only overwrite a newer state. */
+  /** The broker publishes its own alerts; from here they could only overwrite a newer state. That no scheduler leads is the notifier's to say. */
   function publishLater(name: string): void {
-    if (!isOfBroker(name)) unpublished.add(name);
+    if (!isOfBroker(name) && name !== NO_LEADER) unpublished.add(name);
   }
 
   async function load(): Promise<Map<string, Alert>> {
@@ -64,8 +54,8 @@ export function createAlerts({ sql, bus, log, tells = false }: AlertParts): Aler
     const state = beyond ? 'raised' : 'cleared';
     const before = alerts.get(name);
     const since = before?.state === state ? before.since : now;
-    const alert: Alert = { name, state, value, threshold, since, text: text.slice(0, TEXT_LIMIT) };
-    await store(sql, alert, now, tells ? severity : undefined);
+    const alert: Alert = { name, state, value, threshold, since, text: text.slice(0, LONGEST_TEXT) };
+    await sql.transaction((tx) => writeAlert(tx, alert, now, tells ? severity : undefined));
     alerts.set(name, alert);
     named.set(name, beyond ? subjects : undefined);
     confirmations.delete(name);
@@ -114,25 +104,4 @@ export function createAlerts({ sql, bus, log, tells = false }: AlertParts): Aler
       named.clear();
     },
   };
-}
-
-/** Commits a state. With a severity it is written to the outbox too. */
-function store(
-  db: Database,
-  { name, state, value, threshold, since, text }: Alert,
-  now: Date,
-  severity: Severity | undefined,
-): Promise<void> {
-  return db.transaction(async (tx) => {
-    // Before its event: the notifier locks this row to see whether the alert lasts.
-    await tx.run(
-      `INSERT INTO alerts (name, state, value, threshold, since, text) VALUES (?)
-       ON DUPLICATE KEY UPDATE state = VALUES(state), value = VALUES(value), threshold = VALUES(threshold), since = VALUES(since), text = VALUES(text)`,
-      [[name, state, value, threshold, since, text]],
-    );
-    if (severity === undefined) return;
-    tell(tx, [
-      { name: `alert.${state}`, severity, subject: `alert:${name}`, details: { alert: name, value, threshold, since, text }, at: now },
-    ]);
-  });
 }

@@ -23,6 +23,7 @@ import { schedulesDuty } from './schedules.ts';
 import { staleData } from './stale.ts';
 import { minutesDuty } from './statistics/minutes.ts';
 import { checkLimits } from './thresholds.ts';
+import { createWatch, type Watch } from './watch/watch.ts';
 
 /** What the scheduler's parts share. */
 interface SchedulerParts extends Pick<ServiceContext, 'instance' | 'config' | 'clock' | 'db' | 'bus'> {
@@ -36,7 +37,7 @@ interface SchedulerParts extends Pick<ServiceContext, 'instance' | 'config' | 'c
  * due, takes back jobs whose lease ended, cleans up, and publishes the statistics. Errors: those of `serveMetrics`.
  */
 export async function startSchedulerService(context: ServiceContext): Promise<RunningService> {
-  const { instance, config, clock, db, bus } = context;
+  const { instance, config, clock, db, bus, dataFolder } = context;
   const log = componentLogger(context.log, 'scheduler');
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
   const parts: SchedulerParts = { instance, config, clock, db, bus, log, ledger: ledgerOf(db, clock, config), announcer };
@@ -50,6 +51,7 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   const stopListening = bus.onState((state) => {
     if (state === 'online') alerts?.restate();
   });
+  const watch = createWatch(parts.ledger, config, dataFolder);
   const brokerAlerts = listenToBroker(bus);
   const outages = watchOutages(parts.ledger.leaseSeconds);
   const duties = leaderDuties(parts, {
@@ -57,6 +59,7 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
     freshMetrics: metrics.fresh,
     recentMetrics: metrics.recent,
     alerts,
+    watch,
     brokerAlerts,
     refusedLogins,
     outages,
@@ -70,6 +73,7 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
     settleSeconds: Math.max(config.scheduler.lease, config.database.clock_interval),
     lead() {
       alerts?.forget();
+      watch.forget();
       return startDuties(duties, log);
     },
     onLook: outages.saw,
@@ -157,6 +161,7 @@ function leaderDuties(
     freshMetrics,
     recentMetrics,
     alerts,
+    watch,
     brokerAlerts,
     refusedLogins,
     outages,
@@ -165,6 +170,7 @@ function leaderDuties(
     freshMetrics(): Promise<SchedulerMetrics>;
     recentMetrics(): Promise<SchedulerMetrics>;
     alerts: Alerts | undefined;
+    watch: Watch;
     brokerAlerts: BrokerAlerts;
     refusedLogins: RefusedLogins;
     outages: Outages;
@@ -177,7 +183,9 @@ function leaderDuties(
       const metrics = await freshMetrics();
       await bus.publish('stats', { ...statsOf(metrics), freshness: metrics.held.counts });
       const checks = checkLimits(metrics, staleData(metrics.held, config.portfolio), config);
-      await alerts?.look([...checks, ...refusedLogins.checks(), ...brokerAlerts.checks()], metrics.at);
+      if (alerts === undefined) return;
+      const watched = await watch.checks(metrics);
+      await alerts.look([...checks, ...watched, ...refusedLogins.checks(), ...brokerAlerts.checks()], metrics.at);
     },
   };
   return [

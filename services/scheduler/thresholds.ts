@@ -103,7 +103,8 @@ function clockOffset(clocks: readonly InstanceClock[], threshold: number): Limit
 
 const SHOWN = 10;
 
-function listed(names: readonly string[]): string {
+/** Names for a text: the first ones, and how many there are besides. */
+export function listed(names: readonly string[]): string {
   const shown = names.slice(0, SHOWN).join(', ');
   return names.length > SHOWN ? `${shown} and ${names.length - SHOWN} more` : shown;
 }

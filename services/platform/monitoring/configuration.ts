@@ -22,5 +22,13 @@ export const monitoring = z.strictObject({
     max_job_age: duration(),
     max_clock_offset: duration(),
     max_refused_logins: count(),
+    max_budget_minutes: count(1),
+    max_type_wait: duration(),
+    max_leaderless: duration(),
+    max_unanswered: duration(),
+    max_callback_failures: count(1),
+    min_disk_free: share(),
+    max_spend_share: share(),
+    max_backup_age: duration(),
   }),
 });

@@ -10,6 +10,7 @@ const SERVICES = {
   'portfolio-priority': ['login', 'control'],
   worker: ['job', 'control'],
   scheduler: ['presence', 'alert', 'control'],
+  notifier: ['presence', 'control'],
   gateway: ['job', 'status', 'data', 'portfolio', 'presence', 'stats', 'alert', 'control'],
 } as const;
 

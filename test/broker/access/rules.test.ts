@@ -13,7 +13,7 @@ const problem = (yaml: string): ConfigError => {
 };
 
 test('the shipped rules are valid and have a role for the hook, for people, for each service, and one for all services', () => {
-  const services = ['portfolio-priority', 'worker', 'scheduler', 'gateway', 'cli'];
+  const services = ['portfolio-priority', 'worker', 'scheduler', 'notifier', 'gateway', 'cli'];
   expect(Object.keys(loadAccess().roles)).toEqual(['hook', 'monitor', ...services, 'service']);
 });
 

@@ -55,7 +55,9 @@ export async function notifierRound(mesh: TestMesh, { events, kills }: { events:
   }
 }
 
+// No scheduler runs here, and nobody is to be told of that.
 const configuration = (port: number, url: string): string => `job_processor:
+  monitoring: { thresholds: { max_leaderless: 86400 } }
   notify:
     poll_interval: 0.1
     backoff: [0.5, 1, 2]

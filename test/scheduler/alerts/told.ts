@@ -1,0 +1,88 @@
+/** Alerts as they reach a person: the leader's checks over a real database, a real notifier, and a real mail server. */
+import { afterAll, beforeEach, expect, vi } from 'vitest';
+import type { Ledger } from '../../../services/ledger/job.ts';
+import { readMeshMetrics } from '../../../services/ledger/read/metrics.ts';
+import { startNotifierService } from '../../../services/notifier/service.ts';
+import type { Bus } from '../../../services/platform/bus/bus.ts';
+import type { Config } from '../../../services/platform/config/load.ts';
+import { createAlerts } from '../../../services/scheduler/alerts.ts';
+import { checkLimits } from '../../../services/scheduler/thresholds.ts';
+import { createWatch } from '../../../services/scheduler/watch/watch.ts';
+import { silent } from '../../broker/peers.ts';
+import { startMailServer } from '../../notifier/mail-server.ts';
+import { configOf } from '../configuration.ts';
+import { type Fixture, fixture, silentBus } from '../mesh.ts';
+
+export interface Told extends Fixture {
+  readonly config: Config;
+  readonly work: Ledger;
+  /** Two looks of the leader, at the present time of the clock. */
+  look(): Promise<void>;
+  /** The text of the newest mail about an alert, once it has come. Raised: with its meaning and the way out. */
+  raised(name: string): Promise<string>;
+  cleared(name: string): Promise<string>;
+}
+
+const OF_OPERATIONS = ['notify_events', 'notify_messages', 'notify_deliveries', 'notify_repeats', 'source_health', 'source_budget'];
+const OTHERS = ['login_answers', 'callbacks', 'spend', 'backups'];
+
+/** `dataFolder`: whose disk is looked at. */
+export async function alertsAsTold(changes: Record<string, unknown> = {}, dataFolder = '/nowhere'): Promise<Told> {
+  const mail = await startMailServer();
+  afterAll(() => mail.stop());
+  const config = configOf({
+    ...{ 'notify.poll_interval': 0.05, 'notify.email.from': 'mesh@example.com', 'notify.email.smtp_tls': 'none' },
+    ...{ 'notify.email.smtp_host': '127.0.0.1', 'notify.email.smtp_port': mail.port },
+    'notify.routes': [{ name: 'operators', on: ['alert.raised', 'alert.cleared'], to: { email: ['ops@example.com'] } }],
+    ...changes,
+  });
+  const on = fixture();
+  let leader: { alerts: ReturnType<typeof createAlerts>; watch: ReturnType<typeof createWatch> };
+  beforeEach(async () => {
+    for (const table of [...OF_OPERATIONS, ...OTHERS]) await on.db.run(`DELETE FROM ${table}`);
+    mail.received.length = 0;
+    const bus = silentBus() as unknown as Pick<Bus, 'publish' | 'state'>;
+    leader = {
+      alerts: createAlerts({ sql: on.db, bus, log: silent, tells: true }),
+      watch: createWatch(on.ledger(config), config, dataFolder),
+    };
+    const notifier = await startNotifierService({
+      ...{ service: 'notifier', instance: 'notifier-1', config, dataFolder, log: silent, clock: on.clock, db: on.db },
+      bus: { state: 'online', report: () => ({ state: 'online', missing: [], counters: {} }) } as unknown as Bus,
+    });
+    return () => notifier.drain();
+  });
+  const told = async (subject: string): Promise<string> => {
+    const found = await vi.waitFor(
+      () => {
+        const mails = mail.received.filter((one) => one.mail.subject?.endsWith(subject));
+        expect(mails, `${subject} among ${mail.received.map((one) => one.mail.subject).join(', ')}`).toHaveLength(1);
+        return mails[0];
+      },
+      { timeout: 30_000 },
+    );
+    return found?.mail.text ?? '';
+  };
+  // The clock of the fixture is another one in each test.
+  const mesh: Omit<Told, keyof Fixture> & ThisType<Told> = {
+    config,
+    get work() {
+      return on.ledger(config);
+    },
+    async look() {
+      for (let nth = 0; nth < 2; nth++) {
+        const at = new Date(on.clock.now().epochMilliseconds);
+        const metrics = await readMeshMetrics(on.db, at, on.ledger(config));
+        const checks = checkLimits(metrics, { symbols: [], oldestHours: 0, outdated: [], withBars: 0 }, config);
+        await leader.alerts.look([...checks, ...(await leader.watch.checks(metrics))], at);
+      }
+    },
+    async raised(name) {
+      const text = await told(`alert ${name}`);
+      for (const part of ['What it means: ', 'What to do: ', 'Command: npx stockmesh ']) expect(text).toContain(part);
+      return text;
+    },
+    cleared: (name) => told(`alert ${name} is over`),
+  };
+  return Object.create(on, Object.getOwnPropertyDescriptors(mesh)) as Told;
+}
