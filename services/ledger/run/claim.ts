@@ -90,7 +90,7 @@ const MOST_LOOKED_AT = 500;
 /**
  * Takes up to `limit` ready jobs, most urgent first, queue by queue, each queue in a transaction of its own. `started` gets the jobs of each as soon as they are
  * committed, so the first jobs run while the other queues are read. Queues without work are not visited: these visits took a third of the time from the message to
- * the start of a single job. `types`: only these (undefined = all). `room`: of these types at most so many. Errors: those of `Database.transaction`; the jobs given to `started` before stay claimed.
+ * the start of a single job. `types`: only these (undefined = all). Errors: those of `Database.transaction`; the jobs given to `started` before stay claimed.
  */
 export async function claim(
   ledger: Ledger,
@@ -98,7 +98,7 @@ export async function claim(
   limit: number,
   types?: readonly string[],
   started: (jobs: readonly ClaimedJob[]) => void = () => {},
-  room: ReadonlyMap<string, number> = new Map(),
+  { room = new Map(), free = limit, mayWait = () => true }: Places = {},
 ): Promise<Claim> {
   const sum: Claim = { jobs: [], blocked: [], undecided: false };
   const left = new Map(room);
@@ -109,12 +109,15 @@ export async function claim(
       let look = limit - sum.jobs.length;
       while (sum.jobs.length < limit) {
         const most = limit - sum.jobs.length;
-        const taken = await ledger.db.transaction((tx) => claimFrom(tx, ledger, { workerId, queue, most, look, types, room: left }));
+        const places = { room: left, free: Math.max(free - sum.jobs.length, 0), mayWait };
+        const taken = await ledger.db.transaction((tx) => claimFrom(tx, ledger, { workerId, queue, most, look, types, places }));
         if (taken.jobs.length > 0) started(taken.jobs);
         for (const { type } of taken.jobs) if (left.has(type)) left.set(type, (left.get(type) as number) - 1);
         sum.jobs.push(...taken.jobs);
         sum.blocked.push(...taken.blocked);
         sum.undecided ||= taken.undecided;
+        // Without those that are blocked the job may have a free place.
+        if (taken.mustNotWait && taken.blocked.length === 0) return sum;
         // The blocked jobs have left the head of the queue. Read the jobs behind them, more each time, since one user may have thousands.
         if (taken.blocked.length === 0) break;
         look = Math.max(Math.min(look * 4, MOST_LOOKED_AT), limit - sum.jobs.length);
@@ -127,6 +130,15 @@ export async function claim(
     queues = ready.filter((queue) => !visited.has(queue));
   }
   return sum;
+}
+
+/** What the caller has room for. */
+export interface Places {
+  /** Of these types at most so many. */
+  room?: ReadonlyMap<string, number>;
+  /** Jobs that can run at once. Behind them come jobs that wait for their turn at the caller: the claim ends at the first one that must not. All by default. */
+  free?: number;
+  mayWait?: (job: Pick<ClaimedJob, 'type' | 'deaths'>) => boolean;
 }
 
 /** The candidates without those of types that are over their room. */
@@ -158,7 +170,7 @@ interface Look {
   most: number;
   look: number;
   types: readonly string[] | undefined;
-  room: ReadonlyMap<string, number>;
+  places: Required<Places>;
 }
 
 /** Whether this deployment has types that are not asked for, of which a million may stand before those that are. */
@@ -186,12 +198,20 @@ async function selectReady(
   return { ready, missed: ready.length < found.length };
 }
 
-async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, most, look, types, room }: Look): Promise<Claim> {
+/** `mustNotWait`: the next job has no free place and must not wait for one. */
+async function claimFrom(
+  tx: Transaction,
+  ledger: Ledger,
+  { workerId, queue, most, look, types, places: { room, free, mayWait } }: Look,
+): Promise<Claim & { mustNotWait: boolean }> {
   const { ready, missed } = await selectReady(tx, ledger, { queue, look, types });
-  const candidates = room.size === 0 ? ready : withinRoom(ready, room);
+  const fitting = room.size === 0 ? ready : withinRoom(ready, room);
   // Behind those for which there is no room may be others: the next claim leaves their types out.
-  const passedOver = ready.length > candidates.length;
-  if (candidates.length === 0) return { jobs: [], blocked: [], undecided: missed || passedOver };
+  const passedOver = ready.length > fitting.length;
+  const end = fitting.findIndex((row, index) => index >= free && !mayWait(row));
+  const mustNotWait = end !== -1;
+  const candidates = mustNotWait ? fitting.slice(0, end) : fitting;
+  if (candidates.length === 0) return { jobs: [], blocked: [], undecided: missed || passedOver, mustNotWait };
 
   const now = nowOf(ledger);
   const withId = candidates.map((row) => ({
@@ -246,5 +266,5 @@ async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, mos
     enqueuedAt: row.enqueued_at,
     startedAt: now,
   }));
-  return { jobs, blocked: [...block.keys()], undecided: missed || undecided > 0 || wokenBehind.length > 0 || passedOver };
+  return { jobs, blocked: [...block.keys()], undecided: missed || undecided > 0 || wokenBehind.length > 0 || passedOver, mustNotWait };
 }

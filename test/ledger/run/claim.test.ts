@@ -35,9 +35,9 @@ describe('order', () => {
     const long = { type: 'batch_fetch', level: 1 };
     const ids = await on.add(long, long, long, { level: 2 });
     const types = ['fetch', 'batch_fetch'];
-    const first = await claim(on.ledger(), 'worker-1', 3, types, undefined, new Map([['batch_fetch', 1]]));
+    const first = await claim(on.ledger(), 'worker-1', 3, types, undefined, { room: new Map([['batch_fetch', 1]]) });
     expect([first.jobs.map(({ id }) => id), first.undecided]).toEqual([[ids[0]], true]);
-    const next = await claim(on.ledger(), 'worker-1', 2, ['fetch'], undefined, new Map([['batch_fetch', 0]]));
+    const next = await claim(on.ledger(), 'worker-1', 2, ['fetch'], undefined, { room: new Map([['batch_fetch', 0]]) });
     expect(next.jobs.map(({ id }) => id)).toEqual([ids[3]]);
     expect([await on.state(ids[1]!), await on.state(ids[2]!)]).toEqual(['ready', 'ready']);
   });
