@@ -100,7 +100,7 @@ test('a job that is stopped from outside is neither completed nor failed', async
   expect(worker.load()).toEqual({ running: 1, waiting: 0, uncommitted: 0 });
   worker.abort(id!, 'cancelled by hand');
   await vi.waitFor(async () => expect(await shown(tally, 'job_attempts_total')).toEqual({ 'fetch stopped': 1 }), soon);
-  expect(worker.load()).toEqual({ running: 0, uncommitted: 0 });
+  expect(worker.load()).toEqual({ running: 0, waiting: 0, uncommitted: 0 });
 });
 
 test('a source that fails counts by the code of its failure', async () => {

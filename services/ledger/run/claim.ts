@@ -26,6 +26,7 @@ export interface ClaimedJob {
   /** Whether other jobs waited for this one when it was claimed. */
   hasDependents: boolean;
   userId: string | null;
+  dedupeKey: string | null;
   payload: unknown;
   triggeredBy: string;
   enqueuedAt: Date;
@@ -229,9 +230,9 @@ async function claimFrom(
   );
   enterRunning(
     tx,
+    { worker_id: workerId, started_at: now, due_at: after(now, ledger.leaseSeconds) },
     taken.map(({ key: id, attempt, has_dependents, user_id, dedupe_key }) => ({
-      ...{ id, worker_id: workerId, attempt: attempt + 1, started_at: now, due_at: after(now, ledger.leaseSeconds) },
-      ...{ has_dependents, user_id, dedupe_key },
+      ...{ id, attempt: attempt + 1, has_dependents, user_id, dedupe_key },
     })),
   );
   if (withoutSlot.length > 0) {
@@ -261,6 +262,7 @@ async function claimFrom(
     deaths: row.deaths,
     hasDependents: row.has_dependents === 1,
     userId: row.user_id,
+    dedupeKey: row.dedupe_key,
     payload: fromJson(row.payload),
     triggeredBy: row.triggered_by,
     enqueuedAt: row.enqueued_at,

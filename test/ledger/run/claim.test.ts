@@ -71,6 +71,7 @@ describe('a claimed job', () => {
       deaths: 0,
       hasDependents: false,
       userId: 'ada',
+      dedupeKey: null,
       payload: { symbol: 'MSFT', days: 3 },
       triggeredBy: 'login',
       enqueuedAt: new Date(START),

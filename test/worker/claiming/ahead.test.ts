@@ -38,7 +38,7 @@ async function holdUp(): Promise<Line & { ids: string[] }> {
   });
   const worker = shop.worker([handler], { now: () => clock.ms, overrides: { 'worker.max_concurrent_jobs': 1 } });
   const ahead = () => worker.running().flatMap(({ id }) => (begun.includes(id) ? [] : [id]));
-  await expect.poll(() => begun.length === HELD && ahead().length > 1 && worker.load().uncommitted === 0).toBe(true);
+  await expect.poll(() => begun.length === HELD && ahead().length > 1 && worker.load().uncommitted === 0, { timeout: 20_000 }).toBe(true);
   return { worker, begun, clock, ahead, open: held.resolve, ids };
 }
 
@@ -51,7 +51,7 @@ describe('jobs of short handlers are claimed ahead', () => {
     await shop.reaches(urgent!, 'running');
     expect(ahead().length).toBeGreaterThan(2);
     open();
-    await expect.poll(() => begun.length).toBeGreaterThan(HELD);
+    await expect.poll(() => begun.length, { timeout: 20_000 }).toBeGreaterThan(HELD);
     expect(begun[HELD]).toBe(urgent);
   });
 
