@@ -18,6 +18,7 @@ import {
   addWaiting,
   commitWeight,
   isBacklogFull,
+  type JobAbort,
   type RunningJob,
   type RunningJobs,
   removeClaimed,
@@ -120,7 +121,7 @@ async function runAlone(options: JobRunnerOptions, isolation: Isolation, running
   const timeOut = (): void => abort.abort(timeoutError(rules));
   const timer = setTimeout(timeOut, Math.min(rules.timeoutSeconds * 1000 + OVERTIME_MS, LONGEST_TIMER_MS));
   try {
-    const outcome = await untilAborted(isolation.run(running), abort.signal);
+    const outcome = await untilAborted(isolation.run(running), abort);
     jobs.tally.ended(job.type, outcome.kind === 'ended' ? 'alone' : outcome.kind === 'died' ? 'died' : 'postponed');
     if (outcome.kind === 'ended') return;
     if (outcome.kind === 'died') await delay(WITNESS_MS);
@@ -191,7 +192,7 @@ async function runHandler(
   try {
     // It was cancelled while it waited for its turn.
     abort.signal.throwIfAborted();
-    const output = await untilAborted(handler.run(job.payload, contextOf(options, running, handler, log)), abort.signal);
+    const output = await untilAborted(handler.run(job.payload, contextOf(options, running, handler, log)), abort);
     running.weight = commitWeight(output.rows);
     return output;
   } finally {
@@ -291,16 +292,11 @@ function endAttempt({ ledger, workerId, types, shared }: JobRunnerOptions, job: 
   });
 }
 
-/** The handler's output, or the signal's reason as soon as it aborts: a handler that ignores its signal cannot hold a slot. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const stop = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-    // The job has ended without this handler: an error that it still throws changes nothing.
-    work.catch(() => undefined);
-  }
+/** The handler's output, or the reason of the abort as soon as there is one: a handler that ignores its signal cannot hold a slot, and what it still makes changes nothing. */
+function untilAborted<T>(work: Promise<T>, abort: JobAbort): Promise<T> {
+  return new Promise((resolve, reject) => {
+    abort.onAbort = reject;
+    if (abort.signal.aborted) reject(abort.signal.reason);
+    work.then(resolve, reject);
+  });
 }

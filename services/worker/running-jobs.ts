@@ -5,10 +5,23 @@ import { StockmeshError } from '../platform/errors.ts';
 import { type ClaimAhead, createClaimAhead } from './claiming/claim-ahead.ts';
 import { createTally, type Tally } from './tally.ts';
 
+/** Stops a handler; its reason says why. */
+export interface JobAbort extends AbortController {
+  /** Called when it aborts. An event listener would cost each job as much as its database rows. */
+  onAbort?: ((reason: unknown) => void) | undefined;
+}
+
+class Aborting extends AbortController implements JobAbort {
+  onAbort?: (reason: unknown) => void;
+  override abort(reason: unknown): void {
+    super.abort(reason);
+    this.onAbort?.(reason);
+  }
+}
+
 export interface RunningJob {
   readonly job: ClaimedJob;
-  /** Stops the handler; its reason says why. */
-  readonly abort: AbortController;
+  readonly abort: JobAbort;
   /** When it was claimed, by `RunningJobs.now`. */
   readonly claimedAt: number;
   /** What it counts for among the outstanding commits (`commitWeight`). */
@@ -87,7 +100,7 @@ export function isBacklogFull({ uncommitted, maxUncommitted }: RunningJobs): boo
 export function addClaimed(jobs: RunningJobs, job: ClaimedJob): RunningJob {
   stopJob(jobs, job.id, () => new Stopped('job.lease_lost', `the lease was lost: attempt ${job.attempt} runs here too`));
   const running: RunningJob = {
-    ...{ job, abort: new AbortController(), claimedAt: jobs.now(), weight: WITHOUT_ROWS, done: Promise.resolve() },
+    ...{ job, abort: new Aborting(), claimedAt: jobs.now(), weight: WITHOUT_ROWS, done: Promise.resolve() },
   };
   jobs.claimed.add(running);
   jobs.byId.set(job.id, running);

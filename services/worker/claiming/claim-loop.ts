@@ -116,6 +116,14 @@ function wanted({ handling, capacity, waiting, ahead }: RunningJobs, rung: boole
 /** Claims until all slots are taken, no work is left or too many commits are outstanding. Never rejects. */
 async function claimUntilFull(options: ClaimLoopOptions, state: LoopState): Promise<void> {
   const { jobs, ledger, workerId, log, onClaimed, onHandedBack } = options;
+  const answered = (): void => {
+    if (state.failures > 0) log.info('the ledger answers again');
+    state.failures = 0;
+  };
+  const started = (claimed: readonly ClaimedJob[]): void => {
+    answered();
+    onClaimed(claimed);
+  };
   try {
     if (state.uncertain) onHandedBack(await handBackUnknown(ledger, workerId, new Set([...jobs.claimed].map(({ job }) => job.id))));
     state.uncertain = false;
@@ -129,11 +137,10 @@ async function claimUntilFull(options: ClaimLoopOptions, state: LoopState): Prom
         jobs: claimed,
         blocked,
         undecided,
-      } = await claim(ledger, workerId, limit, types, onClaimed, {
+      } = await claim(ledger, workerId, limit, types, started, {
         ...{ room, free, mayWait: jobs.ahead.mayWait },
       });
-      if (state.failures > 0) log.info('the ledger answers again');
-      state.failures = 0;
+      answered();
       jobs.tally.claims[claimed.length > 0 ? 'found' : 'empty']++;
       jobs.ahead.claimed(claimed, claimed.length >= limit);
       if (blocked.length > 0) log.debug({ jobs: blocked }, 'blocked: their users have no free slot');
