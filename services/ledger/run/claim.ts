@@ -83,7 +83,10 @@ const LOCK_READY = `
     FROM JSON_TABLE(?, '$[*]' COLUMNS (priority INT UNSIGNED PATH '$[0]', id CHAR(32) CHARACTER SET ascii PATH '$[1]')) k
     STRAIGHT_JOIN ready r FORCE INDEX (PRIMARY) ON r.queue = ? AND r.priority = k.priority AND r.job_id = UNHEX(k.id)
     JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
+   LIMIT ?
    FOR UPDATE SKIP LOCKED`;
+/** How often it looks further when other claims have locked what it found: two workers that claimed at once found the same 500 jobs, and one of them got none. */
+const MOST_LOOKS = 4;
 
 /** Most rows that one statement locks while it moves jobs without a free slot out of the queue. */
 const MOST_LOOKED_AT = 500;
@@ -186,17 +189,29 @@ async function selectReady(
 ): Promise<{ ready: Candidate[]; missed: boolean }> {
   if (types === undefined) return { ready: await tx.rows<Candidate>(SELECT_READY, [queue, look]), missed: false };
   if (!isForSome(ledger, types)) return { ready: await tx.rows<Candidate>(SELECT_READY_OF_TYPES, [queue, types, look]), missed: false };
-  const heads = await tx.rows<{ priority: number; id: Buffer }>(
-    types.map(() => HEAD_OF_TYPE).join(' UNION ALL '),
-    types.flatMap((type) => [type, queue, look]),
-  );
-  const inOrder = (a: { priority: number; id: Buffer }, b: { priority: number; id: Buffer }): number =>
-    a.priority - b.priority || Buffer.compare(a.id, b.id);
-  const found = heads.sort(inOrder).slice(0, look);
-  if (found.length === 0) return { ready: [], missed: false };
-  const keys = JSON.stringify(found.map(({ priority, id }) => [priority, id.toString('hex')]));
-  const ready = (await tx.rows<Candidate>(LOCK_READY, [keys, queue])).sort(inOrder);
-  return { ready, missed: ready.length < found.length };
+  const ready: Candidate[] = [];
+  const seen = new Set<string>();
+  for (let looks = 1; looks <= MOST_LOOKS && ready.length < look; looks++) {
+    const heads = await tx.rows<{ priority: number; id: Buffer }>(
+      types.map(() => HEAD_OF_TYPE).join(' UNION ALL '),
+      types.flatMap((type) => [type, queue, look * looks]),
+    );
+    const keys = heads
+      .sort(inOrder)
+      .slice(0, look * looks)
+      .map(({ priority, id }) => [priority, id.toString('hex')] as const)
+      .filter(([, id]) => !seen.has(id));
+    if (keys.length === 0) break;
+    for (const [, id] of keys) seen.add(id);
+    ready.push(...(await tx.rows<Candidate>(LOCK_READY, [JSON.stringify(keys), queue, look - ready.length])));
+    // These were all.
+    if (heads.length < look * looks) break;
+  }
+  return { ready: ready.sort(inOrder), missed: ready.length < Math.min(look, seen.size) };
+}
+
+function inOrder(a: { priority: number; id: Buffer }, b: { priority: number; id: Buffer }): number {
+  return a.priority - b.priority || Buffer.compare(a.id, b.id);
 }
 
 /** `mustNotWait`: the next job has no free place and must not wait for one. */

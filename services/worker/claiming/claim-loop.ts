@@ -144,8 +144,9 @@ async function claimUntilFull(options: ClaimLoopOptions, state: LoopState): Prom
       jobs.tally.claims[claimed.length > 0 ? 'found' : 'empty']++;
       jobs.ahead.claimed(claimed, claimed.length >= limit);
       if (blocked.length > 0) log.debug({ jobs: blocked }, 'blocked: their users have no free slot');
-      if (undecided) await delay(UNDECIDED_MS);
-      else if (claimed.length < limit) return;
+      if (claimed.length >= limit) continue;
+      if (!undecided) return;
+      await delay(UNDECIDED_MS);
     }
   } catch (error) {
     state.uncertain ||= isDatabaseAway(error);

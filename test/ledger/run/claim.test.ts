@@ -31,6 +31,17 @@ describe('order', () => {
     ]);
   });
 
+  test('a worker for some types gets the next jobs while another one claims the first', async () => {
+    const ids = await on.add({}, {}, {}, {});
+    const stopping = stoppingAtCommit(on.db);
+    const first = claim(on.ledger({ db: stopping.db }), 'worker-1', 2, ['fetch']);
+    await stopping.arrived;
+    const second = await claim(on.ledger(), 'worker-2', 2, ['fetch']);
+    expect([second.jobs.map(({ id }) => id), second.undecided]).toEqual([ids.slice(2), false]);
+    stopping.open();
+    expect((await first).jobs.map(({ id }) => id)).toEqual(ids.slice(0, 2));
+  });
+
   test('of a type with little room no more are claimed, and what waits behind them comes next', async () => {
     const long = { type: 'batch_fetch', level: 1 };
     const ids = await on.add(long, long, long, { level: 2 });
