@@ -10,6 +10,8 @@ export interface Batcher<Item, Result> {
   add(item: Item): Promise<Result>;
   /** Items that wait or are under way. */
   readonly size: number;
+  /** Begins what waits at once, or as soon as the batch under way has ended. */
+  flush(): void;
   /** Begins what waits at once, and resolves as soon as nothing waits or is under way. */
   idle(): Promise<void>;
 }
@@ -17,8 +19,10 @@ export interface Batcher<Item, Result> {
 export interface BatcherOptions<Item, Result> {
   /** Most items of one batch. */
   most: number;
-  /** Most items of the first batch after a rest, whose results are wanted soon; as many as of any other by default. */
+  /** As `most`, of the first batch after a rest, whose results are wanted soon; as many as of any other by default. */
   first?: number;
+  /** For how many an item counts, at most `most`; 1 by default. */
+  weigh?: (item: Item) => number;
   /** Milliseconds that a batch which is not full waits for more items. 0, the default: items of the same turn of the event loop are one batch. */
   waitMs?: number;
   /** Gives the results in the order of its items. */
@@ -32,28 +36,50 @@ interface Entry<Item, Result> {
 }
 
 /** One batch at a time: two transactions at once were no faster, since both want the same jobs. */
-export function createBatcher<Item, Result>({ most, first = most, waitMs = 0, run }: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  let waiting: Entry<Item, Result>[] = [];
+export function createBatcher<Item, Result>({
+  most,
+  first = most,
+  weigh = () => 1,
+  waitMs = 0,
+  run,
+}: BatcherOptions<Item, Result>): Batcher<Item, Result> {
+  const waiting: Entry<Item, Result>[] = [];
+  /** What all that waits counts for. */
+  let weight = 0;
   let size = 0;
   let loop: Promise<void> | undefined;
   /** Callers of `idle`: while there is one, no batch waits for more items. */
   let idling = 0;
+  /** What waits now is not to wait for more items. */
+  let flushing = false;
   /** Ends the wait for more items. */
   let begin = (): void => {};
 
   async function work(): Promise<void> {
     for (let limit = first; waiting.length > 0; limit = most) {
       await collect();
-      const batch = waiting.slice(0, limit);
-      waiting = waiting.slice(limit);
+      const batch = takeBatch(limit);
       await handle(batch, run);
       size -= batch.length;
     }
     loop = undefined;
   }
 
+  function takeBatch(limit: number): Entry<Item, Result>[] {
+    let taken = 0;
+    let end = 0;
+    for (; end < waiting.length; end++) {
+      const more = weigh((waiting[end] as Entry<Item, Result>).item);
+      if (taken + more > limit && end > 0) break;
+      taken += more;
+    }
+    weight -= taken;
+    flushing &&= end < waiting.length;
+    return waiting.splice(0, end);
+  }
+
   async function collect(): Promise<void> {
-    if (waiting.length >= most || idling > 0) return;
+    if (weight >= most || idling > 0 || flushing) return;
     if (waitMs === 0) return setImmediate();
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, waitMs);
@@ -67,12 +93,17 @@ export function createBatcher<Item, Result>({ most, first = most, waitMs = 0, ru
       size++;
       return new Promise((resolve, reject) => {
         waiting.push({ item, resolve, reject });
-        if (waiting.length >= most) begin();
+        weight += weigh(item);
+        if (weight >= most) begin();
         loop ??= work();
       });
     },
     get size() {
       return size;
+    },
+    flush() {
+      flushing = waiting.length > 0;
+      begin();
     },
     async idle() {
       idling++;

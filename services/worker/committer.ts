@@ -10,6 +10,7 @@ import { createBatcher } from '../platform/batcher.ts';
 import type { Transaction } from '../platform/database/database.ts';
 import { DONE_STATES } from '../platform/job-states.ts';
 import { retryWhileUnavailable } from './retry-while-unavailable.ts';
+import { batchWeight, commitWeight } from './running-jobs.ts';
 
 /** A job whose handler has returned: what `complete` needs, with the rows and their handler. */
 export interface FinishedJob extends JobOutput<unknown> {
@@ -20,6 +21,8 @@ export interface FinishedJob extends JobOutput<unknown> {
 export interface Committer {
   /** Resolves with true when the job is committed as completed, with false when its lease was lost and nothing of it was kept. Rejects when its rows cannot be written. */
   commit(finished: FinishedJob): Promise<boolean>;
+  /** Begins what waits at once: nothing more is to be expected soon. */
+  flush(): void;
   /** Resolves when no job waits for its commit. */
   idle(): Promise<void>;
 }
@@ -27,7 +30,7 @@ export interface Committer {
 export interface CommitterOptions {
   ledger: Ledger;
   workerId: string;
-  /** Most jobs of one transaction. */
+  /** Most jobs with rows of one transaction; of jobs without rows there may be several times as many (`batchWeight`). */
   size: number;
   /** Milliseconds that a finished job waits for others. */
   waitMs: number;
@@ -39,8 +42,11 @@ export interface CommitterOptions {
 
 export function createCommitter(options: CommitterOptions): Committer {
   const { size, waitMs } = options;
-  const batcher = createBatcher({ most: size, waitMs, run: (jobs: readonly FinishedJob[]) => commitBatch(options, jobs) });
-  return { commit: batcher.add, idle: batcher.idle };
+  const batcher = createBatcher({
+    ...{ most: batchWeight(size), weigh: ({ rows }: FinishedJob) => commitWeight(rows), waitMs },
+    run: (jobs: readonly FinishedJob[]) => commitBatch(options, jobs),
+  });
+  return { commit: batcher.add, flush: batcher.flush, idle: batcher.idle };
 }
 
 /** Commits the jobs in one transaction; for each whether it was kept. */

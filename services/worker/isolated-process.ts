@@ -106,7 +106,7 @@ async function createRunner(
   return {
     options: {
       ...{ jobs, ledger, workerId, log, types, committer, publisher, shared },
-      ...{ onLoad: nothing, onSlotFree: nothing, onBacklogShorter: nothing },
+      ...{ onLoad: nothing, onSlotFree: nothing, onWaiting: nothing, onBacklogShorter: nothing },
     },
     follow(now) {
       startMs = now - performance.now();

@@ -13,7 +13,17 @@ import type { Committer } from './committer.ts';
 import type { Isolation } from './isolated.ts';
 import type { Publisher } from './publisher.ts';
 import { retryWhileUnavailable } from './retry-while-unavailable.ts';
-import { isBacklogFull, type RunningJob, type RunningJobs, Stopped, stopJob } from './running-jobs.ts';
+import {
+  addClaimed,
+  addWaiting,
+  commitWeight,
+  isBacklogFull,
+  type JobAbort,
+  type RunningJob,
+  type RunningJobs,
+  removeClaimed,
+  Stopped,
+} from './running-jobs.ts';
 
 /** Node's timers end here; a longer one fires at once. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -40,33 +50,62 @@ export interface JobRunnerOptions {
   onLoad: (handling: number) => void;
   /** A handler has returned: its slot is free. */
   onSlotFree: () => void;
+  /** Jobs begin to wait for their turn. */
+  onWaiting: () => void;
   /** The number of outstanding commits was at its limit and no longer is. */
   onBacklogShorter: () => void;
 }
 
-/** Starts the handlers of jobs that this worker has just claimed, and publishes that they run. */
+/** Takes jobs that this worker has just claimed, starts the handlers of as many as have a place, and publishes that they run. */
 export function startJobs(options: JobRunnerOptions, claimed: readonly ClaimedJob[]): void {
-  const { publisher, workerId } = options;
-  for (const job of claimed) startJob(options, job);
+  const { jobs, publisher, workerId } = options;
+  addWaiting(
+    jobs,
+    claimed.map((job) => addClaimed(jobs, job)),
+  );
+  startWaiting(options);
+  if (jobs.waiting.length > 0) options.onWaiting();
   void publisher.committed(claimed.map((job) => changeOf(job, 'running', workerId)));
+}
+
+/** Starts the handlers of waiting jobs, most urgent first, as long as there are places. */
+export function startWaiting(options: JobRunnerOptions): void {
+  const { jobs } = options;
+  const { waiting, capacity, ahead } = jobs;
+  const now = jobs.now();
+  while (waiting.length > 0 && jobs.handling < capacity && !jobs.draining && !isBacklogFull(jobs)) {
+    const next = waiting.pop() as RunningJob;
+    ahead.waited(now - next.claimedAt);
+    start(options, next);
+  }
 }
 
 /** Starts the handler of one job. */
 export function startJob(options: JobRunnerOptions, job: ClaimedJob): RunningJob {
-  const { jobs, onLoad, onBacklogShorter } = options;
-  // The same job may still run here as an earlier attempt, whose lease was lost: that one must not be taken for this one.
-  stopJob(jobs, job.id, () => new Stopped('job.lease_lost', `the lease was lost: attempt ${job.attempt} runs here too`));
-  const running: RunningJob = { job, abort: new AbortController(), done: Promise.resolve() };
-  jobs.claimed.add(running);
+  const running = addClaimed(options.jobs, job);
+  start(options, running);
+  return running;
+}
+
+function start(options: JobRunnerOptions, running: RunningJob): void {
+  const { jobs, onLoad, onBacklogShorter, isolation } = options;
   jobs.handling++;
   onLoad(jobs.handling);
-  const { isolation } = options;
-  running.done = (isolation && job.deaths >= ALONE_FROM ? runAlone(options, isolation, running) : runJob(options, running)).finally(() => {
+  const run = isolation && running.job.deaths >= ALONE_FROM ? runAlone(options, isolation, running) : runJob(options, running);
+  running.done = run.finally(() => {
     const wasFull = isBacklogFull(jobs);
-    jobs.claimed.delete(running);
+    removeClaimed(jobs, running);
+    jobs.uncommitted -= running.weight;
     if (wasFull) onBacklogShorter();
   });
-  return running;
+}
+
+/** The handler has returned, failed or was stopped: its place is free, and what it leaves is to be committed. */
+function freePlace({ jobs, onLoad, onSlotFree }: JobRunnerOptions, running: RunningJob): void {
+  jobs.handling--;
+  jobs.uncommitted += running.weight;
+  onLoad(jobs.handling);
+  onSlotFree();
 }
 
 /** How long a job in a process of its own may exceed its time limit before that process is ended. It has a timer of its own, which a job may block. */
@@ -75,14 +114,14 @@ const OVERTIME_MS = 10_000;
 const WITNESS_MS = 250;
 
 async function runAlone(options: JobRunnerOptions, isolation: Isolation, running: RunningJob): Promise<void> {
-  const { ledger, workerId, jobs, onLoad, onSlotFree } = options;
+  const { ledger, workerId, jobs } = options;
   const { job, abort } = running;
   const { handler, rules } = options.types.get(job.type) as RunnableType;
   const log = jobLogger(options.log, handler, job);
   const timeOut = (): void => abort.abort(timeoutError(rules));
   const timer = setTimeout(timeOut, Math.min(rules.timeoutSeconds * 1000 + OVERTIME_MS, LONGEST_TIMER_MS));
   try {
-    const outcome = await untilAborted(isolation.run(running), abort.signal);
+    const outcome = await untilAborted(isolation.run(running), abort);
     jobs.tally.ended(job.type, outcome.kind === 'ended' ? 'alone' : outcome.kind === 'died' ? 'died' : 'postponed');
     if (outcome.kind === 'ended') return;
     if (outcome.kind === 'died') await delay(WITNESS_MS);
@@ -102,9 +141,7 @@ async function runAlone(options: JobRunnerOptions, isolation: Isolation, running
     await endFailed(options, job, error, log);
   } finally {
     clearTimeout(timer);
-    jobs.handling--;
-    onLoad(jobs.handling);
-    onSlotFree();
+    freePlace(options, running);
   }
 }
 
@@ -147,19 +184,23 @@ async function runHandler(
   rules: TypeRules,
   log: Logger,
 ): Promise<JobOutput<unknown>> {
-  const { jobs, onLoad, onSlotFree } = options;
+  const { jobs } = options;
   const { job, abort } = running;
   const timeOut = (): void => abort.abort(timeoutError(rules));
   const timer = setTimeout(timeOut, Math.min(rules.timeoutSeconds * 1000, LONGEST_TIMER_MS));
-  const started = performance.now();
+  const started = jobs.now();
   try {
-    return await untilAborted(handler.run(job.payload, contextOf(options, running, handler, log)), abort.signal);
+    // It was cancelled while it waited for its turn.
+    abort.signal.throwIfAborted();
+    const output = await untilAborted(handler.run(job.payload, contextOf(options, running, handler, log)), abort);
+    running.weight = commitWeight(output.rows);
+    return output;
   } finally {
     clearTimeout(timer);
-    jobs.tally.ran(job.type, (performance.now() - started) / 1000);
-    jobs.handling--;
-    onLoad(jobs.handling);
-    onSlotFree();
+    const ms = jobs.now() - started;
+    jobs.ahead.ran(job.type, ms);
+    jobs.tally.ran(job.type, ms / 1000);
+    freePlace(options, running);
   }
 }
 
@@ -251,16 +292,11 @@ function endAttempt({ ledger, workerId, types, shared }: JobRunnerOptions, job: 
   });
 }
 
-/** The handler's output, or the signal's reason as soon as it aborts: a handler that ignores its signal cannot hold a slot. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const stop = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-    // The job has ended without this handler: an error that it still throws changes nothing.
-    work.catch(() => undefined);
-  }
+/** The handler's output, or the reason of the abort as soon as there is one: a handler that ignores its signal cannot hold a slot, and what it still makes changes nothing. */
+function untilAborted<T>(work: Promise<T>, abort: JobAbort): Promise<T> {
+  return new Promise((resolve, reject) => {
+    abort.onAbort = reject;
+    if (abort.signal.aborted) reject(abort.signal.reason);
+    work.then(resolve, reject);
+  });
 }

@@ -62,6 +62,11 @@ export async function startWorkerService(
   const metrics = createProcessMetrics({ bus, clock, db });
   tally.show(metrics);
   metrics.gauge('worker_jobs_running', 'Jobs whose handler runs in this process', () => worker.load().running);
+  metrics.gauge(
+    'worker_jobs_waiting',
+    'Jobs that this process has claimed ahead and whose handler has not begun',
+    () => worker.load().waiting,
+  );
   metrics.gauge('worker_jobs_uncommitted', 'Jobs of this process that wait for their commit', () => worker.load().uncommitted);
   metrics.gauge('worker_capacity', 'Jobs that this process runs at once', () => capacity);
   const { monitoring } = config;

@@ -1,27 +1,20 @@
 /** Ends a worker: running jobs may finish within the grace period, the others go back to the queue without using up an attempt. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Ledger } from '../ledger/job.ts';
 import { handBack } from '../ledger/run/complete.ts';
 import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
-import type { Logger } from '../platform/log/log.ts';
-import type { ClaimLoop } from './claim-loop.ts';
+import type { ClaimLoop } from './claiming/claim-loop.ts';
+import { type HandBackOptions, handBackWaiting } from './claiming/hand-back.ts';
 import type { Committer } from './committer.ts';
 import { LONGEST_TIMER_MS } from './job-runner.ts';
-import type { Publisher } from './publisher.ts';
 import { retryWhileUnavailable } from './retry-while-unavailable.ts';
-import { type RunningJobs, Stopped } from './running-jobs.ts';
+import { Stopped } from './running-jobs.ts';
 
 /** How long a shutdown waits beyond its grace period for a database that does not answer; the leases end by themselves then. */
 const OVERTIME_MS = 5_000;
 
-export interface ShutdownOptions {
-  jobs: RunningJobs;
-  ledger: Ledger;
-  workerId: string;
-  log: Logger;
+export interface ShutdownOptions extends HandBackOptions {
   claimLoop: ClaimLoop;
   committer: Committer;
-  publisher: Publisher;
   stopHeartbeat: () => void;
 }
 
@@ -29,7 +22,9 @@ export interface ShutdownOptions {
 export async function shutDown(options: ShutdownOptions, graceMs: number): Promise<void> {
   const { jobs, log, claimLoop, stopHeartbeat } = options;
   jobs.draining = true;
-  const claimed = claimLoop.stop();
+  const claimed = claimLoop
+    .stop()
+    .then(() => handBackWaiting(options, { code: 'worker.shutdown', reason: `handed back by ${options.workerId}, which shuts down` }));
   const overtime = new AbortController();
   try {
     const finished = claimed.then(() => Promise.all([...jobs.claimed].map(({ done }) => done)));

@@ -3,7 +3,7 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import type { ClaimedJob } from '../../services/ledger/run/claim.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { startHeartbeat } from '../../services/worker/heartbeat.ts';
-import { createRunningJobs, type RunningJob } from '../../services/worker/running-jobs.ts';
+import { addClaimed, createRunningJobs } from '../../services/worker/running-jobs.ts';
 import type { silent } from '../broker/peers.ts';
 import { workshopOfFile } from './workshop.ts';
 
@@ -15,8 +15,7 @@ function beating(transaction: () => Promise<unknown>) {
   const warnings: string[] = [];
   const jobs = createRunningJobs({ capacity: 1, batchSize: 1 });
   const job = { id: '00000000-0000-7000-8000-000000000001', attempt: 1 } as ClaimedJob;
-  const running: RunningJob = { job, abort: new AbortController(), done: Promise.resolve() };
-  jobs.claimed.add(running);
+  const running = addClaimed(jobs, job);
   const stop = startHeartbeat({
     jobs,
     ledger: { ...shop.ledger, leaseSeconds: LEASE_SECONDS, db: { ...shop.db, transaction: transaction as typeof shop.db.transaction } },

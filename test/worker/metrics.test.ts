@@ -62,6 +62,7 @@ test('the service shows its jobs, its claims, its slots and what its sources ans
       'stockmesh_claims_total{outcome="found"}': 1,
       'stockmesh_claims_total{outcome="failed"}': 0,
       stockmesh_worker_jobs_running: 0,
+      stockmesh_worker_jobs_waiting: 0,
       stockmesh_worker_jobs_uncommitted: 0,
       stockmesh_worker_capacity: 7,
       stockmesh_broker_up: 1,
@@ -96,10 +97,10 @@ test('a job that is stopped from outside is neither completed nor failed', async
   const [id] = await shop.enqueue({});
   const worker = shop.worker([handler], { tally });
   await started;
-  expect(worker.load()).toEqual({ running: 1, uncommitted: 0 });
+  expect(worker.load()).toEqual({ running: 1, waiting: 0, uncommitted: 0 });
   worker.abort(id!, 'cancelled by hand');
   await vi.waitFor(async () => expect(await shown(tally, 'job_attempts_total')).toEqual({ 'fetch stopped': 1 }), soon);
-  expect(worker.load()).toEqual({ running: 0, uncommitted: 0 });
+  expect(worker.load()).toEqual({ running: 0, waiting: 0, uncommitted: 0 });
 });
 
 test('a source that fails counts by the code of its failure', async () => {

@@ -112,7 +112,7 @@ test('a commit whose answer was lost is not made twice, and is told as the compl
     publish: async (_: string, message: object) => void states.push('state' in message ? message.state : message),
   };
   const [id] = await through.enqueue({ symbol: 'ONCE' });
-  proxy.loseAnswer(/INSERT INTO ended.*COMMIT$/s);
+  proxy.loseAnswer(/DELETE t FROM .* running t .*COMMIT$/s);
   through.worker([fetching(async () => ({ ...nothing, rows: ['ONCE'] }), writeNames)], { bus });
   await expect.poll(() => states).toEqual(['running', 'completed']);
   expect(proxy.met).toBe(1);

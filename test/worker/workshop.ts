@@ -50,6 +50,7 @@ interface OwnWorker {
   log?: Logger;
   overrides?: Overrides;
   tally?: Tally;
+  now?: () => number;
 }
 
 export interface Workshop {
@@ -90,7 +91,10 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
     ledger,
     config,
     announcer,
-    worker(handlers, { id = `worker-${++started}`, sources = [], bus = offline, onLoad, log = silent, overrides: own = {}, tally } = {}) {
+    worker(
+      handlers,
+      { id = `worker-${++started}`, sources = [], bus = offline, onLoad, log = silent, overrides: own = {}, tally, now } = {},
+    ) {
       const ownConfig = configWith({ ...settings, ...own });
       const chain = failoverOf(sources, clock);
       const worker = startWorker({
@@ -109,6 +113,7 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
         handlers,
         onLoad: onLoad ?? (() => undefined),
         tally,
+        now,
       });
       // Not by a hook of this module: where files share their modules it would be that of the first file alone, and a worker of one test would take the jobs of the next.
       onTestFinished(() => worker.drain(0));

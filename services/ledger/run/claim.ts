@@ -26,6 +26,7 @@ export interface ClaimedJob {
   /** Whether other jobs waited for this one when it was claimed. */
   hasDependents: boolean;
   userId: string | null;
+  dedupeKey: string | null;
   payload: unknown;
   triggeredBy: string;
   enqueuedAt: Date;
@@ -82,7 +83,10 @@ const LOCK_READY = `
     FROM JSON_TABLE(?, '$[*]' COLUMNS (priority INT UNSIGNED PATH '$[0]', id CHAR(32) CHARACTER SET ascii PATH '$[1]')) k
     STRAIGHT_JOIN ready r FORCE INDEX (PRIMARY) ON r.queue = ? AND r.priority = k.priority AND r.job_id = UNHEX(k.id)
     JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
+   LIMIT ?
    FOR UPDATE SKIP LOCKED`;
+/** How often it looks further when other claims have locked what it found: two workers that claimed at once found the same 500 jobs, and one of them got none. */
+const MOST_LOOKS = 4;
 
 /** Most rows that one statement locks while it moves jobs without a free slot out of the queue. */
 const MOST_LOOKED_AT = 500;
@@ -90,7 +94,7 @@ const MOST_LOOKED_AT = 500;
 /**
  * Takes up to `limit` ready jobs, most urgent first, queue by queue, each queue in a transaction of its own. `started` gets the jobs of each as soon as they are
  * committed, so the first jobs run while the other queues are read. Queues without work are not visited: these visits took a third of the time from the message to
- * the start of a single job. `types`: only these (undefined = all). `room`: of these types at most so many. Errors: those of `Database.transaction`; the jobs given to `started` before stay claimed.
+ * the start of a single job. `types`: only these (undefined = all). Errors: those of `Database.transaction`; the jobs given to `started` before stay claimed.
  */
 export async function claim(
   ledger: Ledger,
@@ -98,7 +102,7 @@ export async function claim(
   limit: number,
   types?: readonly string[],
   started: (jobs: readonly ClaimedJob[]) => void = () => {},
-  room: ReadonlyMap<string, number> = new Map(),
+  { room = new Map(), free = limit, mayWait = () => true }: Places = {},
 ): Promise<Claim> {
   const sum: Claim = { jobs: [], blocked: [], undecided: false };
   const left = new Map(room);
@@ -109,12 +113,15 @@ export async function claim(
       let look = limit - sum.jobs.length;
       while (sum.jobs.length < limit) {
         const most = limit - sum.jobs.length;
-        const taken = await ledger.db.transaction((tx) => claimFrom(tx, ledger, { workerId, queue, most, look, types, room: left }));
+        const places = { room: left, free: Math.max(free - sum.jobs.length, 0), mayWait };
+        const taken = await ledger.db.transaction((tx) => claimFrom(tx, ledger, { workerId, queue, most, look, types, places }));
         if (taken.jobs.length > 0) started(taken.jobs);
         for (const { type } of taken.jobs) if (left.has(type)) left.set(type, (left.get(type) as number) - 1);
         sum.jobs.push(...taken.jobs);
         sum.blocked.push(...taken.blocked);
         sum.undecided ||= taken.undecided;
+        // Without those that are blocked the job may have a free place.
+        if (taken.mustNotWait && taken.blocked.length === 0) return sum;
         // The blocked jobs have left the head of the queue. Read the jobs behind them, more each time, since one user may have thousands.
         if (taken.blocked.length === 0) break;
         look = Math.max(Math.min(look * 4, MOST_LOOKED_AT), limit - sum.jobs.length);
@@ -127,6 +134,15 @@ export async function claim(
     queues = ready.filter((queue) => !visited.has(queue));
   }
   return sum;
+}
+
+/** What the caller has room for. */
+export interface Places {
+  /** Of these types at most so many. */
+  room?: ReadonlyMap<string, number>;
+  /** Jobs that can run at once. Behind them come jobs that wait for their turn at the caller: the claim ends at the first one that must not. All by default. */
+  free?: number;
+  mayWait?: (job: Pick<ClaimedJob, 'type' | 'deaths'>) => boolean;
 }
 
 /** The candidates without those of types that are over their room. */
@@ -158,7 +174,7 @@ interface Look {
   most: number;
   look: number;
   types: readonly string[] | undefined;
-  room: ReadonlyMap<string, number>;
+  places: Required<Places>;
 }
 
 /** Whether this deployment has types that are not asked for, of which a million may stand before those that are. */
@@ -173,25 +189,45 @@ async function selectReady(
 ): Promise<{ ready: Candidate[]; missed: boolean }> {
   if (types === undefined) return { ready: await tx.rows<Candidate>(SELECT_READY, [queue, look]), missed: false };
   if (!isForSome(ledger, types)) return { ready: await tx.rows<Candidate>(SELECT_READY_OF_TYPES, [queue, types, look]), missed: false };
-  const heads = await tx.rows<{ priority: number; id: Buffer }>(
-    types.map(() => HEAD_OF_TYPE).join(' UNION ALL '),
-    types.flatMap((type) => [type, queue, look]),
-  );
-  const inOrder = (a: { priority: number; id: Buffer }, b: { priority: number; id: Buffer }): number =>
-    a.priority - b.priority || Buffer.compare(a.id, b.id);
-  const found = heads.sort(inOrder).slice(0, look);
-  if (found.length === 0) return { ready: [], missed: false };
-  const keys = JSON.stringify(found.map(({ priority, id }) => [priority, id.toString('hex')]));
-  const ready = (await tx.rows<Candidate>(LOCK_READY, [keys, queue])).sort(inOrder);
-  return { ready, missed: ready.length < found.length };
+  const ready: Candidate[] = [];
+  const seen = new Set<string>();
+  for (let looks = 1; looks <= MOST_LOOKS && ready.length < look; looks++) {
+    const heads = await tx.rows<{ priority: number; id: Buffer }>(
+      types.map(() => HEAD_OF_TYPE).join(' UNION ALL '),
+      types.flatMap((type) => [type, queue, look * looks]),
+    );
+    const keys = heads
+      .sort(inOrder)
+      .slice(0, look * looks)
+      .map(({ priority, id }) => [priority, id.toString('hex')] as const)
+      .filter(([, id]) => !seen.has(id));
+    if (keys.length === 0) break;
+    for (const [, id] of keys) seen.add(id);
+    ready.push(...(await tx.rows<Candidate>(LOCK_READY, [JSON.stringify(keys), queue, look - ready.length])));
+    // These were all.
+    if (heads.length < look * looks) break;
+  }
+  return { ready: ready.sort(inOrder), missed: ready.length < Math.min(look, seen.size) };
 }
 
-async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, most, look, types, room }: Look): Promise<Claim> {
+function inOrder(a: { priority: number; id: Buffer }, b: { priority: number; id: Buffer }): number {
+  return a.priority - b.priority || Buffer.compare(a.id, b.id);
+}
+
+/** `mustNotWait`: the next job has no free place and must not wait for one. */
+async function claimFrom(
+  tx: Transaction,
+  ledger: Ledger,
+  { workerId, queue, most, look, types, places: { room, free, mayWait } }: Look,
+): Promise<Claim & { mustNotWait: boolean }> {
   const { ready, missed } = await selectReady(tx, ledger, { queue, look, types });
-  const candidates = room.size === 0 ? ready : withinRoom(ready, room);
+  const fitting = room.size === 0 ? ready : withinRoom(ready, room);
   // Behind those for which there is no room may be others: the next claim leaves their types out.
-  const passedOver = ready.length > candidates.length;
-  if (candidates.length === 0) return { jobs: [], blocked: [], undecided: missed || passedOver };
+  const passedOver = ready.length > fitting.length;
+  const end = fitting.findIndex((row, index) => index >= free && !mayWait(row));
+  const mustNotWait = end !== -1;
+  const candidates = mustNotWait ? fitting.slice(0, end) : fitting;
+  if (candidates.length === 0) return { jobs: [], blocked: [], undecided: missed || passedOver, mustNotWait };
 
   const now = nowOf(ledger);
   const withId = candidates.map((row) => ({
@@ -209,9 +245,9 @@ async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, mos
   );
   enterRunning(
     tx,
+    { worker_id: workerId, started_at: now, due_at: after(now, ledger.leaseSeconds) },
     taken.map(({ key: id, attempt, has_dependents, user_id, dedupe_key }) => ({
-      ...{ id, worker_id: workerId, attempt: attempt + 1, started_at: now, due_at: after(now, ledger.leaseSeconds) },
-      ...{ has_dependents, user_id, dedupe_key },
+      ...{ id, attempt: attempt + 1, has_dependents, user_id, dedupe_key },
     })),
   );
   if (withoutSlot.length > 0) {
@@ -241,10 +277,11 @@ async function claimFrom(tx: Transaction, ledger: Ledger, { workerId, queue, mos
     deaths: row.deaths,
     hasDependents: row.has_dependents === 1,
     userId: row.user_id,
+    dedupeKey: row.dedupe_key,
     payload: fromJson(row.payload),
     triggeredBy: row.triggered_by,
     enqueuedAt: row.enqueued_at,
     startedAt: now,
   }));
-  return { jobs, blocked: [...block.keys()], undecided: missed || undecided > 0 || wokenBehind.length > 0 || passedOver };
+  return { jobs, blocked: [...block.keys()], undecided: missed || undecided > 0 || wokenBehind.length > 0 || passedOver, mustNotWait };
 }

@@ -13,9 +13,11 @@ import { enterScheduled } from '../states/scheduled.ts';
 import { idOf, lockJobs, type Standing } from '../states/standing.ts';
 import type { ClaimedJob } from './claim.ts';
 import { type Ended, resolveDependents } from './dependents.ts';
+import { endLone } from './end-lone.ts';
 
 /** One attempt at a job. A worker must still own it to write for the job. */
-export type Attempt = Pick<ClaimedJob, 'id' | 'attempt'> & Partial<Pick<ClaimedJob, 'hasDependents' | 'queue' | 'level' | 'userId'>>;
+export type Attempt = Pick<ClaimedJob, 'id' | 'attempt'> &
+  Partial<Pick<ClaimedJob, 'hasDependents' | 'queue' | 'level' | 'userId' | 'dedupeKey'>>;
 
 export interface Completion {
   job: Attempt & Pick<ClaimedJob, 'type' | 'symbol'>;
@@ -50,6 +52,17 @@ export async function complete<C extends Completion>(
 ): Promise<Finished> {
   for (const { job, withErrors } of completions)
     if (withErrors !== undefined && !rulesOf(ledger, job.type).mayCompleteWithErrors) throw new PermanentError(ITEMS_FAILED, withErrors);
+  const freed = await endLone(ledger, workerId, completions, store);
+  if (freed === undefined) return completeAny(ledger, workerId, completions, store);
+  return { changes: [...completions.map(({ job }) => changeOf(job, 'completed', workerId)), ...freed], lost: [] };
+}
+
+function completeAny<C extends Completion>(
+  ledger: Ledger,
+  workerId: string,
+  completions: readonly C[],
+  store?: (tx: Transaction, owned: readonly C[]) => Promise<void>,
+): Promise<Finished> {
   return ledger.db.transaction(async (tx) => {
     const { owned, lost } = await lockToComplete(
       tx,

@@ -38,12 +38,19 @@ export function enterEnded(tx: Transaction, now: Date, rows: readonly EndedRow[]
       result === undefined ? null : toJson(result),
     ]),
   ]);
-  const keys = rows.flatMap(({ dedupe_key }) => dedupe_key ?? []).sort();
+  freeKeys(
+    tx,
+    rows.flatMap(({ dedupe_key }) => dedupe_key ?? []),
+  );
+}
+
+/** Frees the keys of jobs that end. */
+export function freeKeys(tx: Transaction, keys: readonly string[]): void {
   if (keys.length > 0)
     tx.later(
       `DELETE l FROM JSON_TABLE(?, '$[*]' COLUMNS (dedupe_key VARCHAR(190) CHARACTER SET utf8mb4 PATH '$')) k
         STRAIGHT_JOIN live_keys l FORCE INDEX (PRIMARY) ON l.dedupe_key = k.dedupe_key`,
-      [JSON.stringify(keys)],
+      [JSON.stringify(keys.toSorted())],
     );
 }
 

@@ -305,6 +305,11 @@ export function toJson(value: unknown): { toSqlString(): string } {
   return mysql.raw(`'${JSON.stringify(value).replaceAll(/['\\]/g, '$&$&')}'`);
 }
 
+/** A value that many rows of a statement have in common. The driver would write it for each: of a claim of 500 jobs the two dates were a quarter of the driver's time. */
+export function writtenOnce(value: string | Date): { toSqlString(): string } {
+  return mysql.raw(mysql.escape(value, false, 'Z'));
+}
+
 /** JSON columns come parsed from one server and as text from the other. */
 export function fromJson(value: unknown): unknown {
   return typeof value === 'string' ? JSON.parse(value) : (value ?? null);

@@ -31,13 +31,24 @@ describe('order', () => {
     ]);
   });
 
+  test('a worker for some types gets the next jobs while another one claims the first', async () => {
+    const ids = await on.add({}, {}, {}, {});
+    const stopping = stoppingAtCommit(on.db);
+    const first = claim(on.ledger({ db: stopping.db }), 'worker-1', 2, ['fetch']);
+    await stopping.arrived;
+    const second = await claim(on.ledger(), 'worker-2', 2, ['fetch']);
+    expect([second.jobs.map(({ id }) => id), second.undecided]).toEqual([ids.slice(2), false]);
+    stopping.open();
+    expect((await first).jobs.map(({ id }) => id)).toEqual(ids.slice(0, 2));
+  });
+
   test('of a type with little room no more are claimed, and what waits behind them comes next', async () => {
     const long = { type: 'batch_fetch', level: 1 };
     const ids = await on.add(long, long, long, { level: 2 });
     const types = ['fetch', 'batch_fetch'];
-    const first = await claim(on.ledger(), 'worker-1', 3, types, undefined, new Map([['batch_fetch', 1]]));
+    const first = await claim(on.ledger(), 'worker-1', 3, types, undefined, { room: new Map([['batch_fetch', 1]]) });
     expect([first.jobs.map(({ id }) => id), first.undecided]).toEqual([[ids[0]], true]);
-    const next = await claim(on.ledger(), 'worker-1', 2, ['fetch'], undefined, new Map([['batch_fetch', 0]]));
+    const next = await claim(on.ledger(), 'worker-1', 2, ['fetch'], undefined, { room: new Map([['batch_fetch', 0]]) });
     expect(next.jobs.map(({ id }) => id)).toEqual([ids[3]]);
     expect([await on.state(ids[1]!), await on.state(ids[2]!)]).toEqual(['ready', 'ready']);
   });
@@ -71,6 +82,7 @@ describe('a claimed job', () => {
       deaths: 0,
       hasDependents: false,
       userId: 'ada',
+      dedupeKey: null,
       payload: { symbol: 'MSFT', days: 3 },
       triggeredBy: 'login',
       enqueuedAt: new Date(START),

@@ -26,7 +26,7 @@ function isolation(workerId = 'w1') {
   const runOf = (symbol: string): { outcome: Promise<Outcome>; abort: AbortController } => {
     const abort = new AbortController();
     const job = { id: `job-${symbol}`, symbol, enqueuedAt: new Date(0), startedAt: new Date(0) } as unknown as ClaimedJob;
-    const running: RunningJob = { job, abort, done: Promise.resolve() };
+    const running: RunningJob = { job, abort, claimedAt: 0, weight: 1, done: Promise.resolve() };
     return { outcome: run(running), abort };
   };
   return { told, run: (symbol: string) => runOf(symbol).outcome, runOf, close };
@@ -107,7 +107,9 @@ test('its time is that of the ledger, not that of its machine', async () => {
     entry: new URL('./isolated-clock.ts', import.meta.url),
   });
   onTestFinished(close);
-  expect(await run({ job: job!, abort: new AbortController(), done: Promise.resolve() })).toEqual({ kind: 'ended' });
+  expect(await run({ job: job!, abort: new AbortController(), claimedAt: 0, weight: 1, done: Promise.resolve() })).toEqual({
+    kind: 'ended',
+  });
   const { state, reason } = await shop.job(job!.id);
   expect(state).toBe('failed');
   const time = Temporal.Instant.from(/\d{4}-\d\d-\d\dT\S+Z/.exec(reason!)![0]);

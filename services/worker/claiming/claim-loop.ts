@@ -3,12 +3,13 @@
  * message costs at most one poll interval.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Change, Ledger } from '../ledger/job.ts';
-import { type ClaimedJob, claim } from '../ledger/run/claim.ts';
-import { handBackUnknown } from '../ledger/run/complete.ts';
-import { codeOf, isDatabaseAway, messageOf } from '../platform/errors.ts';
-import type { Logger } from '../platform/log/log.ts';
-import { isBacklogFull, type RunningJobs } from './running-jobs.ts';
+import type { Change, Ledger } from '../../ledger/job.ts';
+import { type ClaimedJob, claim } from '../../ledger/run/claim.ts';
+import { handBackUnknown } from '../../ledger/run/complete.ts';
+import { codeOf, isDatabaseAway, messageOf } from '../../platform/errors.ts';
+import type { Logger } from '../../platform/log/log.ts';
+import { isBacklogFull, type RunningJobs } from '../running-jobs.ts';
+import { MOST_AHEAD } from './claim-ahead.ts';
 
 /** A claim that met rows locked by another transaction is repeated after so many milliseconds. */
 const UNDECIDED_MS = 5;
@@ -34,8 +35,8 @@ export interface ClaimLoopOptions {
 export interface ClaimLoop {
   /** Claims now, or once more when a claim is under way. */
   wake(): void;
-  /** Claims at the end of this turn of the event loop: handlers that wait for one read end together, and one claim fills all their slots. */
-  wakeSoon(): void;
+  /** The same for work that has just come and may be more urgent than what waits here: looks for it though enough jobs are claimed ahead. */
+  ring(): void;
   /** Claims nothing more; resolves when the claim under way has ended. */
   stop(): Promise<void>;
 }
@@ -45,19 +46,19 @@ interface LoopState {
   claiming: Promise<void> | undefined;
   /** Somebody called `wake` during the claim under way, which may have missed the work. */
   claimAgain: boolean;
+  /** Somebody called `ring` since the last claim began. */
+  rung: boolean;
   /** Claims that failed in a row. */
   failures: number;
   /** The answer to a claim was lost: it may have been committed, and nobody would run its jobs before their leases end. */
   uncertain: boolean;
   /** The next poll. */
   poll: NodeJS.Timeout | undefined;
-  /** The claim at the end of this turn of the event loop. */
-  soon: NodeJS.Immediate | undefined;
 }
 
 export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
   const { jobs, pollMs } = options;
-  const state: LoopState = { claiming: undefined, claimAgain: false, failures: 0, uncertain: false, poll: undefined, soon: undefined };
+  const state: LoopState = { claiming: undefined, claimAgain: false, rung: false, failures: 0, uncertain: false, poll: undefined };
 
   function wake(): void {
     if (jobs.draining) return;
@@ -84,11 +85,9 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
 
   return {
     wake,
-    wakeSoon() {
-      state.soon ??= setImmediate(() => {
-        state.soon = undefined;
-        wake();
-      });
+    ring() {
+      state.rung = true;
+      wake();
     },
     async stop() {
       clearTimeout(state.poll);
@@ -106,23 +105,48 @@ function openTypes({ jobs, types, mostOf }: ClaimLoopOptions): { types: readonly
   return { types: open, room };
 }
 
+/** How many jobs to claim: as many as may be claimed ahead when half of them have begun, so that claims are large. Of these `free` have a free slot. */
+function wanted({ handling, capacity, waiting, ahead }: RunningJobs, rung: boolean): { free: number; limit: number } {
+  const free = Math.max(capacity - handling - waiting.length, 0);
+  const limit = capacity - handling + ahead.most - waiting.length;
+  if (free > 0 || waiting.length <= ahead.most / 2) return { free, limit: Math.max(limit, 0) };
+  return { free, limit: rung && waiting.length < 2 * MOST_AHEAD ? capacity : 0 };
+}
+
 /** Claims until all slots are taken, no work is left or too many commits are outstanding. Never rejects. */
 async function claimUntilFull(options: ClaimLoopOptions, state: LoopState): Promise<void> {
   const { jobs, ledger, workerId, log, onClaimed, onHandedBack } = options;
+  const answered = (): void => {
+    if (state.failures > 0) log.info('the ledger answers again');
+    state.failures = 0;
+  };
+  const started = (claimed: readonly ClaimedJob[]): void => {
+    answered();
+    onClaimed(claimed);
+  };
   try {
     if (state.uncertain) onHandedBack(await handBackUnknown(ledger, workerId, new Set([...jobs.claimed].map(({ job }) => job.id))));
     state.uncertain = false;
-    while (!jobs.draining && jobs.handling < jobs.capacity && !isBacklogFull(jobs)) {
-      const free = jobs.capacity - jobs.handling;
+    while (!jobs.draining && !isBacklogFull(jobs)) {
+      const { free, limit } = wanted(jobs, state.rung);
+      if (limit === 0) return;
+      state.rung = false;
       const { types, room } = openTypes(options);
       if (types.length === 0) return;
-      const { jobs: claimed, blocked, undecided } = await claim(ledger, workerId, free, types, onClaimed, room);
-      if (state.failures > 0) log.info('the ledger answers again');
-      state.failures = 0;
+      const {
+        jobs: claimed,
+        blocked,
+        undecided,
+      } = await claim(ledger, workerId, limit, types, started, {
+        ...{ room, free, mayWait: jobs.ahead.mayWait },
+      });
+      answered();
       jobs.tally.claims[claimed.length > 0 ? 'found' : 'empty']++;
+      jobs.ahead.claimed(claimed, claimed.length >= limit);
       if (blocked.length > 0) log.debug({ jobs: blocked }, 'blocked: their users have no free slot');
-      if (undecided) await delay(UNDECIDED_MS);
-      else if (claimed.length < free) return;
+      if (claimed.length >= limit) continue;
+      if (!undecided) return;
+      await delay(UNDECIDED_MS);
     }
   } catch (error) {
     state.uncertain ||= isDatabaseAway(error);
