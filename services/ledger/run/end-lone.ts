@@ -12,7 +12,7 @@ import { resolveDependents } from './dependents.ts';
 
 /** An attempt that has completed, and what its claim told of the job. */
 interface End {
-  job: Pick<ClaimedJob, 'id' | 'attempt'> & Partial<Pick<ClaimedJob, 'hasDependents' | 'userId' | 'dedupeKey'>>;
+  job: Pick<ClaimedJob, 'id' | 'attempt' | 'type'> & Partial<Pick<ClaimedJob, 'hasDependents' | 'userId' | 'dedupeKey'>>;
   result?: unknown;
   withErrors?: string | undefined;
 }
@@ -39,7 +39,7 @@ export async function endLone<E extends End>(
   ends: readonly E[],
   store?: (tx: Transaction, ends: readonly E[]) => Promise<void>,
 ): Promise<Change[] | undefined> {
-  if (ends.length === 0 || !ends.every(isLone)) return;
+  if (ends.length === 0 || !ends.every((end) => isLone(ledger, end))) return;
   const rows = ends
     .map(({ job, result }) => ({ id: job.id.replaceAll('-', ''), attempt: job.attempt, result: JSON.stringify(result) }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -68,7 +68,8 @@ export async function endLone<E extends End>(
   }
 }
 
-/** Whether the claim has told all that the end of the job needs. */
-function isLone({ job, withErrors }: End): boolean {
+/** Whether the claim has told all that the end of the job needs, and nobody is to be told of it. */
+function isLone({ tells }: Ledger, { job, withErrors }: End): boolean {
+  if (tells?.ended.has(job.type)) return false;
   return withErrors === undefined && job.hasDependents === false && job.userId !== undefined && job.dedupeKey !== undefined;
 }
