@@ -1,7 +1,7 @@
 /** The leader's duties that move jobs as time passes, each a batch at a time until none is full. */
 
-import { bandStart, type Change, type Ledger, type Queue } from '../ledger/job.ts';
-import { AGED_QUEUES, type Ageing, age } from '../ledger/maintain/age.ts';
+import type { Change, Ledger } from '../ledger/job.ts';
+import { age, type ConfiguredAgeing, configuredAgeing } from '../ledger/maintain/age.ts';
 import { BATCH } from '../ledger/maintain/due.ts';
 import { expire } from '../ledger/maintain/expire.ts';
 import { promote } from '../ledger/maintain/promote.ts';
@@ -25,8 +25,6 @@ export interface MaintenanceOptions {
 
 /** The ledger frees each slot itself: this is for rows changed by hand and for a lowered limit. */
 const HEAL_SECONDS = 5;
-/** Looks within one ageing interval: a job rises at most a fifth of it late. */
-const LOOKS_PER_AGEING = 5;
 
 export function maintenanceDuties({ ledger, config, announce, outages = watchOutages(ledger.leaseSeconds) }: MaintenanceOptions): Duty[] {
   const { promote_interval, reap_interval, ageing } = config.scheduler;
@@ -51,22 +49,9 @@ export function maintenanceDuties({ ledger, config, announce, outages = watchOut
     repeated('expire blocked jobs', reap_interval, () => expire(ledgerWithoutJump(ledger), 'blocked')),
     repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction(async (tx) => changesOf(tx, await healSlots(tx, ledger)))),
   ];
-  if (ageing.levels > 0)
-    duties.push(
-      ageingDuty(ledger, 'age', AGED_QUEUES, {
-        intervalSeconds: ageing.interval,
-        levels: ageing.levels,
-        highestLevel: bandStart('background_fetch'),
-      }),
-    );
-  if (ageing.foreground_interval > 0)
-    duties.push(
-      ageingDuty(ledger, 'age foreground', ['foreground'], {
-        intervalSeconds: ageing.foreground_interval,
-        highestLevel: bandStart('foreground'),
-        toHead: true,
-      }),
-    );
+  const { background, foreground } = configuredAgeing(ageing);
+  if (background !== undefined) duties.push(ageingDuty(ledger, 'age', background));
+  if (foreground !== undefined) duties.push(ageingDuty(ledger, 'age foreground', foreground));
   return duties;
 }
 
@@ -119,10 +104,10 @@ function ledgerWithoutJump(ledger: Ledger): Ledger {
   return { ...ledger, clock: { now: () => clock.now().subtract({ milliseconds: Math.round(lastJump.byMs) }) } };
 }
 
-function ageingDuty(ledger: Ledger, name: string, queues: readonly Queue[], ageing: Ageing): Duty {
+function ageingDuty(ledger: Ledger, name: string, { queues, ageing, everySeconds }: ConfiguredAgeing): Duty {
   return {
     name,
-    everySeconds: ageing.intervalSeconds / LOOKS_PER_AGEING,
+    everySeconds,
     async run(signal) {
       for (const queue of queues) {
         let from: Awaited<ReturnType<typeof age>>['next'];

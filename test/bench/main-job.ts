@@ -116,6 +116,8 @@ export interface Mesh {
   dataFolder: string;
   /** Of the HTTP API. */
   url: string;
+  /** Of `up`, which has started all others. */
+  pid: number;
   /** Milliseconds so far, by process. */
   processor(): Record<string, number>;
   stop(): Promise<void>;
@@ -150,7 +152,13 @@ export async function startMesh(name: string, workers: number, settings: readonl
   };
   atEnd(stop);
   await untilReady(child);
-  return { dataFolder, url: `http://127.0.0.1:${httpPort}`, stop, processor: () => processorOf(child.pid as number) };
+  return {
+    dataFolder,
+    url: `http://127.0.0.1:${httpPort}`,
+    pid: child.pid as number,
+    stop,
+    processor: () => processorOf(child.pid as number),
+  };
 }
 
 /** The broker lives in `up` itself. */
