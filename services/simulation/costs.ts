@@ -1,6 +1,6 @@
 /**
- * Processor time that each step takes in all processes together: portfolio-priority, worker, database, broker. Measured by `npm run simulate:check -- --measure`
- * (docs/sizing.md says on which machine); times grow to twice these beside other load.
+ * Processor time that each step takes in all processes together: portfolio-priority, worker, database, broker. Fitted to the runs of `npm run simulate:check` in
+ * docs/sizing.md, on two cores beside a load of 12 to 25: a quiet machine takes a third to a half of it.
  */
 export interface Costs {
   /** Milliseconds of one core. A transaction of logins, whatever its size. */
@@ -22,15 +22,15 @@ export interface Costs {
 }
 
 export const MEASURED_COSTS: Costs = {
-  batchMs: 3.5,
-  loginMs: 0.6,
-  symbolMs: 0.02,
-  requestMs: 0.03,
-  claimMs: 2.5,
-  commitMs: 2.5,
-  fetchMs: 2.5,
-  analysisMs: 2,
-  idleMsPerSecond: 34,
+  batchMs: 5.5,
+  loginMs: 1,
+  symbolMs: 0.03,
+  requestMs: 0.05,
+  claimMs: 4,
+  commitMs: 4,
+  fetchMs: 4,
+  analysisMs: 3.2,
+  idleMsPerSecond: 36,
 };
 
 /** Bytes of the database, indexes included, by what makes them. Measured by the same command. */
@@ -50,11 +50,11 @@ export interface StoredBytes {
 }
 
 export const MEASURED_BYTES: StoredBytes = {
-  fetchJob: 1_500,
-  analysisJob: 1_500,
-  answer: 2_000,
-  bar: 120,
-  symbol: 2_000,
-  holding: 100,
-  user: 500,
+  fetchJob: 2_070,
+  analysisJob: 2_240,
+  answer: 5_750,
+  bar: 118,
+  symbol: 3_800,
+  holding: 152,
+  user: 430,
 };

@@ -22,7 +22,7 @@ export interface Sizing {
   connections: number;
   /** Requests a minute to the source of prices. */
   requestsPerMinute: number;
-  /** MQTT messages a second that the broker takes and gives. */
+  /** MQTT messages a second that are published. */
   messagesPerSecond: number;
   /** In the whole day. */
   logins: number;
@@ -41,11 +41,9 @@ const OWN_SHARE = 0.5;
 const EXTRA_CONNECTIONS = 3;
 /** Two schedulers, of which one leads, and two gateways. */
 const OTHER_PROCESSES = 4;
-/** A login's event, its acknowledgement and its answer; a job's announcement, start, end and data message, each taken once and given to one reader. */
-const MESSAGES_A_LOGIN = 3;
-const MESSAGES_A_JOB = 8;
-/** Transactions of claims and of ends for each job: many jobs share them when it matters. */
-const TURNS_A_JOB = 0.25;
+/** Its event and its answer. Of a job: announcements, changes of its state, its data; counted by a monitor (docs/sizing.md). */
+const MESSAGES_A_LOGIN = 2;
+const MESSAGES_A_JOB = 6.5;
 const TRADING_DAYS_A_YEAR = 252;
 
 /**
@@ -92,7 +90,11 @@ export function sizingOf(
   const fetchRate = fetchesPerSecond(loginsPerSecond, load, freshSeconds);
   const loginCores =
     (loginsPerSecond * (costs.batchMs + costs.loginMs + load.holdings * costs.symbolMs) + fetchRate * 2 * costs.requestMs) / 1000;
-  const jobCores = (fetchRate * (costs.fetchMs + costs.analysisMs + 2 * TURNS_A_JOB * (costs.claimMs + costs.commitMs))) / 1000;
+  // Jobs that end within the wait of a batch share its transaction, and the claim after it. Each login's jobs are claimed too.
+  const { wait } = config.worker.batch;
+  const turns = fetchRate === 0 ? 0 : 1 / (wait / 1000 + 1 / (2 * fetchRate));
+  const claims = turns + Math.min(loginsPerSecond, fetchRate);
+  const jobCores = (fetchRate * (costs.fetchMs + costs.analysisMs) + turns * costs.commitMs + claims * costs.claimMs) / 1000;
   const coresUsed = loginCores + jobCores + costs.idleMsPerSecond / 1000;
   const portfolioPriority = Math.ceil((loginCores * OWN_SHARE) / PROCESS_SHARE);
   const places = config.worker.max_concurrent_jobs;

@@ -65,9 +65,7 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
       new Option('--zipf <n>', 'popularity: the n-th symbol is held n^-zipf times as often as the first').argParser(zipf).default(1),
     )
     .option('--seed <text>', 'the same seed makes the same day', '1')
-    .addOption(
-      new Option('--source-ms <n>', 'milliseconds in which a source answers, half of the time').argParser(upTo(60_000)).default(200),
-    )
+    .addOption(new Option('--source-ms <n>', 'median milliseconds in which a source answers').argParser(upTo(60_000)).default(200))
     .addOption(new Option('--cores <n>', 'processor cores; as docs/sizing.md says if not given').argParser(upTo(10_000)))
     .addOption(new Option('--workers <n>', 'worker processes; the same').argParser(upTo(10_000)))
     .addOption(new Option('--portfolio-priority <n>', 'portfolio-priority processes; the same').argParser(upTo(1_000)))

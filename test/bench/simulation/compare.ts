@@ -20,6 +20,7 @@ export interface Compared {
  * cores: the costs were measured on a quiet machine, and beside other load everything takes up to three times as long.
  */
 export const TOLERANCES = {
+  symbols: { times: 1, or: 0 },
   made: { times: 1.05, or: 20 },
   joined: { times: 1.3, or: 100 },
   fresh: { times: 1.05, or: 50 },
@@ -60,6 +61,7 @@ export function compare(real: RealDay, plan: DayPlan, costs: Costs = MEASURED_CO
     return { what, real: own, simulated, times: most, or, met };
   };
   return [
+    row('symbols', 'symbols looked at', real.symbols, day.symbols),
     row('made', 'jobs made', real.made, day.made),
     row('joined', 'requests that joined a job', real.joined, day.joined),
     row('fresh', 'symbols that were fresh', real.fresh, day.fresh),

@@ -1,5 +1,5 @@
 /**
- * `npm run simulate:check`: 1,000 users of a day that is pressed into a minute, at a real mesh and in the simulation, side by side. `--users`, `--symbols`, `--holdings`,
+ * `npm run simulate:check`: 1,000 users of a day that is pressed into three minutes, at a real mesh and in the simulation, side by side. `--users`, `--symbols`, `--holdings`,
  * `--seconds`, `--fresh` (seconds), `--workers`, `--seed`, `--json FILE`. `--sizes` adds bytes a row and messages, which docs/sizing.md goes by.
  * Ends with 1 when the two differ by more than the tolerances.
  */
@@ -16,10 +16,10 @@ const { values } = parseArgs({
     users: { type: 'string', default: '1000' },
     symbols: { type: 'string', default: '500' },
     holdings: { type: 'string', default: '12' },
-    seconds: { type: 'string', default: '60' },
-    fresh: { type: 'string', default: '6' },
+    seconds: { type: 'string', default: '180' },
+    fresh: { type: 'string', default: '20' },
     workers: { type: 'string', default: '2' },
-    'warm-up': { type: 'string', default: '10' },
+    'warm-up': { type: 'string', default: '30' },
     seed: { type: 'string', default: '1' },
     json: { type: 'string' },
     sizes: { type: 'boolean', default: false },
@@ -78,6 +78,10 @@ try {
     `  Processor milliseconds: ${spent.join(', ')}; jobs that did not complete: ${real.lost}. Others made everything take ${figure(real.slowdown)} times as long; without work ${figure(real.idleMsPerSecond)} ms a second.`,
   );
   if (values.sizes) {
+    const bars = real.tables.find(({ name }) => name === 'bars')?.rows ?? 0;
+    print(
+      `\n  Stored ${figure(bars)} bars in ${figure(real.storedMs)} ms of the database's processor time: ${figure((bars / real.storedMs) * 1000)} a second.`,
+    );
     print(
       `\n${table(
         ['table', 'rows', 'bytes', 'bytes a row'],

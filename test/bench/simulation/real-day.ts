@@ -35,6 +35,8 @@ const LONGEST_MS = 60_000;
 const ENDING = '-USD';
 
 export interface Counted {
+  /** Symbols that logins looked at. */
+  symbols: number;
   made: number;
   joined: number;
   /** Symbols of logins that needed no job. */
@@ -53,6 +55,8 @@ export interface RealDay extends Counted {
   endMs: number;
   /** Processor milliseconds of the mesh from the first login to the end of the last job, by process. */
   processor: Record<string, number>;
+  /** Processor milliseconds of the database in which all bars were stored. */
+  storedMs: number;
   /** Processor milliseconds in a second without work. */
   idleMsPerSecond: number;
   /** How much longer everything took than it ran, because others had the processors: 1 on a quiet machine. */
@@ -92,7 +96,9 @@ export async function realDay(name: string, plan: DayPlan): Promise<RealDay> {
     openDatabase({ ...databaseOptions(config, mesh.dataFolder, 'service'), maxConnections: 4, ...account });
   const db = open({});
   const root = open({ user: 'root', password: readSecrets(mesh.dataFolder).database.root });
+  const unstored = mesh.processor();
   await store(db, root, population, users);
+  const storedMs = difference(mesh, unstored).database ?? 0;
   const states = await readSymbols(db, population.symbols);
   const client = async (account: 'service' | 'hook') => {
     const { host, port, username, password } = brokerAddress(config, mesh.dataFolder, account);
@@ -143,7 +149,7 @@ export async function realDay(name: string, plan: DayPlan): Promise<RealDay> {
   const tables = await sizes(root);
   for (const close of [() => hook.endAsync(), () => monitor.endAsync(), () => db.close(), () => root.close(), () => mesh.stop()])
     await close();
-  return { ...counted, ...day, idleMsPerSecond, population, states, messages, tables };
+  return { ...counted, ...day, storedMs, idleMsPerSecond, population, states, messages, tables };
 }
 
 async function store(db: Database, root: Database, population: Population, users: number): Promise<void> {
@@ -183,7 +189,7 @@ async function countDay(db: Database, sentMs: ReadonlyMap<string, number>, answe
       (row) => [row.id, row],
     ),
   );
-  const counted: Counted = { made: ended.size, joined: -ended.size, fresh: 0, lost: 0, freshMs: [] };
+  const counted: Counted = { symbols: 0, made: ended.size, joined: -ended.size, fresh: 0, lost: 0, freshMs: [] };
   for (const { state } of ended.values()) if (state !== 'completed') counted.lost++;
   for (const { user_id: user, decisions } of rows) {
     const kept = (typeof decisions === 'string' ? JSON.parse(decisions) : decisions) as {
@@ -193,6 +199,7 @@ async function countDay(db: Database, sentMs: ReadonlyMap<string, number>, answe
     const ids = kept.flatMap(({ fetch, analysis }) =>
       [fetch, analysis].flatMap((job) => (job === undefined ? [] : [job.id.replaceAll('-', '')])),
     );
+    counted.symbols += kept.length;
     counted.joined += ids.length;
     counted.fresh += kept.filter(({ fetch, analysis }) => fetch === undefined && analysis === undefined).length;
     const last = Math.max(answeredMs.get(user) ?? 0, ...ids.map((id) => ended.get(id)?.ended_at.getTime() ?? 0));
