@@ -30,10 +30,10 @@ export const TOLERANCES = {
 } as const;
 
 /**
- * Threads of a mesh that work at once for logins: portfolio-priority, two workers, two of the database. Where others had the processors and the mesh had more to do than it got, cores in use
- * × slowdown was 5.7 to 6.8, one of them of the parts that no login waits for.
+ * Threads of a mesh that work at once for logins: portfolio-priority, two workers, two or three of the database. Where others had the processors and the mesh had more to
+ * do than it got, cores in use × slowdown was 5.7 to 6.8.
  */
-const THREADS = 5;
+const THREADS = 6;
 
 /** Simulates the logins of a real day from the states that were stored before it. */
 export function compare(real: RealDay, plan: DayPlan, costs: Costs = MEASURED_COSTS): Compared[] {
