@@ -25,7 +25,8 @@ export const TOLERANCES = {
   joined: { times: 3, or: 100 },
   fresh: { times: 1.05, or: 50 },
   p50: { times: 3, or: 150 },
-  p99: { times: 3, or: 250 },
+  // The slowest logins meet the worst moments of a shared machine, and the check knows the average.
+  p99: { times: 4, or: 250 },
   cores: { times: 2, or: 0.1 },
 } as const;
 
