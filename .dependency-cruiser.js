@@ -50,6 +50,18 @@ export default {
       `^services/(${services}|cli)/|^broker/`,
     ),
     forbid(
+      'simulation-knows-no-service',
+      'A simulated day uses the rules that services use, and none of the services.',
+      '^services/simulation/',
+      `^services/(${services}|cli)/|^broker/|node_modules/mqtt/`,
+    ),
+    forbid(
+      'simulation-is-for-the-command-line',
+      'Nothing that runs depends on a simulation.',
+      '^services/(?!cli/|simulation/)',
+      '^services/simulation/',
+    ),
+    forbid(
       'services-know-no-command-line',
       'The command line is the outermost layer.',
       `^services/${services}/`,

@@ -7,11 +7,14 @@ import type { JobType } from './job-type.ts';
 
 /** The ledger with the rules of this deployment. It takes jobs of the listed types only: for any other type `rulesOf` throws. */
 export function ledgerOf(db: Database, clock: Clock, config: Config, types: readonly JobType[] = JOB_TYPES): Ledger {
+  return { db, clock, ...ledgerRules(config, types) };
+}
+
+/** What a ledger goes by beside its database and its clock. */
+export function ledgerRules(config: Config, types: readonly JobType[] = JOB_TYPES): Omit<Ledger, 'db' | 'clock'> {
   const { foreground, background_fetch, background_analysis } = config.queue.priority_queues;
   const limitsOf = ({ max_jobs, ttl }: { max_jobs: number; ttl: number }) => ({ maxJobs: max_jobs, ttlSeconds: ttl });
   return {
-    db,
-    clock,
     queues: {
       foreground: limitsOf(foreground),
       background_fetch: limitsOf(background_fetch),

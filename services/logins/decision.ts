@@ -197,7 +197,13 @@ interface Wish {
   input: ScoreInput & { freshness: Judgement };
 }
 
-function judge(symbol: string, state: SymbolState | undefined, moment: Moment, rules: DecisionRules): SymbolFreshness {
+/** Whether the price and the analysis of a symbol are due at `moment`, which is that of its exchange. */
+export function judge(
+  symbol: string,
+  state: SymbolState | undefined,
+  moment: Moment,
+  rules: Pick<DecisionRules, 'thresholds' | 'analysisTtlHours' | 'baseCurrency'>,
+): SymbolFreshness {
   const newestBarDate = state?.newestBar ?? undefined;
   const price = judgeState(symbol, state, moment, rules.thresholds);
   const analysis = judgeAnalysis(

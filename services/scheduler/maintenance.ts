@@ -1,7 +1,7 @@
 /** The leader's duties that move jobs as time passes, each a batch at a time until none is full. */
 
-import { bandStart, type Change, type Ledger, type Queue } from '../ledger/job.ts';
-import { AGED_QUEUES, type Ageing, age } from '../ledger/maintain/age.ts';
+import type { Change, Ledger } from '../ledger/job.ts';
+import { age, type ConfiguredAgeing, configuredAgeing } from '../ledger/maintain/age.ts';
 import { BATCH, walkOfReady } from '../ledger/maintain/due.ts';
 import { expire } from '../ledger/maintain/expire.ts';
 import { promote } from '../ledger/maintain/promote.ts';
@@ -25,8 +25,6 @@ export interface MaintenanceOptions {
 
 /** The ledger frees each slot itself: this is for rows changed by hand and for a lowered limit. */
 const HEAL_SECONDS = 5;
-/** Looks within one ageing interval: a job rises at most a fifth of it late. */
-const LOOKS_PER_AGEING = 5;
 /** Times the length of a walk over all waiting jobs that follows it as a rest: it takes a twentieth of the time of one core at most. */
 const REST = 20;
 
@@ -66,22 +64,9 @@ export function maintenanceDuties({ ledger, config, announce, outages = watchOut
     repeated('expire blocked jobs', reap_interval, () => expire(ledgerWithoutJump(ledger), 'blocked')),
     repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction(async (tx) => changesOf(tx, await healSlots(tx, ledger)))),
   ];
-  if (ageing.levels > 0)
-    duties.push(
-      ageingDuty(ledger, 'age', AGED_QUEUES, {
-        intervalSeconds: ageing.interval,
-        levels: ageing.levels,
-        highestLevel: bandStart('background_fetch'),
-      }),
-    );
-  if (ageing.foreground_interval > 0)
-    duties.push(
-      ageingDuty(ledger, 'age foreground', ['foreground'], {
-        intervalSeconds: ageing.foreground_interval,
-        highestLevel: bandStart('foreground'),
-        toHead: true,
-      }),
-    );
+  const { background, foreground } = configuredAgeing(ageing);
+  if (background !== undefined) duties.push(ageingDuty(ledger, 'age', background));
+  if (foreground !== undefined) duties.push(ageingDuty(ledger, 'age foreground', foreground));
   return duties;
 }
 
@@ -149,10 +134,10 @@ function paced({ run, ...duty }: Omit<Duty, 'run'> & { run: (signal: AbortSignal
   };
 }
 
-function ageingDuty(ledger: Ledger, name: string, queues: readonly Queue[], ageing: Ageing): Duty {
+function ageingDuty(ledger: Ledger, name: string, { queues, ageing, everySeconds }: ConfiguredAgeing): Duty {
   return paced({
     name,
-    everySeconds: ageing.intervalSeconds / LOOKS_PER_AGEING,
+    everySeconds,
     async run(signal) {
       let risen = 0;
       for (const queue of queues) {

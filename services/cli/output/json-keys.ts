@@ -374,6 +374,12 @@ const OWN_KEYS = {
   'migrate down': { ok: 'true', taken_back: '[name]' },
   'migrate grants': { statements: 'the SQL statements, in the order in which they are run' },
   'migrate status': { current: 'true when none is missing', migrations: '[{version, name, applied_at}]' },
+  simulate: {
+    day: 'in New York; with it users, symbols, seed, mesh {cores, portfolio_priority, workers}, elapsed_ms',
+    sizing: 'what docs/sizing.md says: {logins_per_second, cores, workers, connections, database_bytes, …}',
+    hours: '[{at, logins, symbols, fresh, made, joined, refused, stored, queues, asked, budget, fresh_p50_s, cores, …}]',
+    total: 'the same of the whole day',
+  },
   'config show': { environment: 'the environment whose file applies', warnings: '[text]', keys: '[{key, value, origin}]' },
 } as const satisfies Record<string, Keys>;
 

@@ -68,6 +68,13 @@ export function number(text: string): number {
   throw new InvalidArgumentError('It must be a number.');
 }
 
+/** An exponent of popularity, 0 to 3. */
+export function zipf(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0 && value <= 3) return value;
+  throw new InvalidArgumentError('It must be a number from 0 to 3.');
+}
+
 /** A score of 0 to 100. */
 export function score(text: string): number {
   const value = Number(text);

@@ -1,7 +1,7 @@
 /** Commands for the operator: schema, keys, configuration. */
 import { type Command, Option } from 'commander';
 import { AUDITED } from '../../platform/registry/audit.ts';
-import { collect, count, expiry, type Program, span, upTo } from './arguments.ts';
+import { collect, count, day, expiry, type Program, span, upTo, zipf } from './arguments.ts';
 
 export function operateVerbs(program: Command, { all, finish }: Program): void {
   program.commandsGroup('Operate:');
@@ -75,6 +75,23 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
     .argument('[key]', 'a key or a section')
     .description('show the effective value of each key and its origin')
     .action(async (key, options) => finish(await (await import('../commands/config.ts')).show(key, all(options))));
+  program
+    .command('simulate')
+    .description('simulate a day of logins on a virtual clock, by the configured rules; needs no mesh')
+    .addOption(new Option('--users <n>', 'users who sign in, such as 1e6').argParser(upTo(50_000_000)).default(1_000))
+    .addOption(new Option('--symbols <n>', 'symbols that they hold').argParser(upTo(400_000)).default(500))
+    .option('--day <date>', 'the day, in New York', day, '2026-11-25')
+    .addOption(new Option('--holdings <n>', 'symbols of a portfolio on average').argParser(upTo(100)).default(12))
+    .addOption(new Option('--logins-per-user <n>', 'logins of each user in the day').argParser(upTo(100)).default(1))
+    .addOption(
+      new Option('--zipf <n>', 'popularity: the n-th symbol is held n^-zipf times as often as the first').argParser(zipf).default(1),
+    )
+    .option('--seed <text>', 'the same seed makes the same day', '1')
+    .addOption(new Option('--source-ms <n>', 'median milliseconds in which a source answers').argParser(upTo(60_000)).default(200))
+    .addOption(new Option('--cores <n>', 'processor cores; as docs/sizing.md says if not given').argParser(upTo(10_000)))
+    .addOption(new Option('--workers <n>', 'worker processes; the same').argParser(upTo(10_000)))
+    .addOption(new Option('--portfolio-priority <n>', 'portfolio-priority processes; the same').argParser(upTo(1_000)))
+    .action(async (options) => finish(await (await import('../simulate/simulate.ts')).simulate(all(options))));
   program
     .command('asyncapi')
     .description('print the AsyncAPI document of the messages over MQTT')

@@ -57,7 +57,7 @@ export async function chooseQueues(tx: Transaction, ledger: Ledger, wanted: read
 }
 
 /** The most jobs that may wait in a queue when this one comes. */
-function roomIn({ queues, loginReserve = 0 }: Ledger, queue: Queue, isLogin: boolean): number {
+export function roomIn({ queues, loginReserve = 0 }: Pick<Ledger, 'queues' | 'loginReserve'>, queue: Queue, isLogin: boolean): number {
   const { maxJobs } = queues[queue];
   return isLogin && queue === 'foreground' ? maxJobs + Math.floor(maxJobs * loginReserve) : maxJobs;
 }

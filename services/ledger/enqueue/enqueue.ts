@@ -205,7 +205,8 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
   startAgainIfCancelled(tx, joinedIds);
 }
 
-function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Group[] } {
+/** Requests for the same work as one group, and the group of each request. */
+export function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Group[] } {
   const groups: Group[] = [];
   const byKey = new Map<string, Group>();
   const groupOf = requests.map((request) => {
@@ -244,12 +245,12 @@ function merge(requests: readonly JobRequest[]): { groups: Group[]; groupOf: Gro
 }
 
 /** Whether the most urgent of the requests comes from a login. */
-function isLogin({ best }: Group): boolean {
+export function isLogin({ best }: Group): boolean {
   return best.triggeredBy === ('user_login' satisfies Cause);
 }
 
 /** Where a new job may go: the queue of its level, and those below it if it wants. */
-function queuesFor({ best }: Group): Queue[] {
+export function queuesFor({ best }: Group): Queue[] {
   const queue = queueOfLevel(best.level);
   return best.whenFull === 'next_queue' ? QUEUES.slice(QUEUES.indexOf(queue)) : [queue];
 }

@@ -250,7 +250,13 @@ async function move(tx: Transaction, changed: readonly { from: LiveJob; to: Live
 }
 
 /** The job as it is after it was joined. */
-function moved(ledger: Ledger, { group, row }: Joined, choice: QueueChoice | undefined, hasNeeds: boolean, now: Date): LiveJob {
+export function moved(
+  ledger: Pick<Ledger, 'queues' | 'types'>,
+  { group, row }: Joined,
+  choice: QueueChoice | undefined,
+  hasNeeds: boolean,
+  now: Date,
+): LiveJob {
   if (!waits(row)) return row;
   const next = { ...row };
   if (group.priority < row.priority) {

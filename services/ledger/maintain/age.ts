@@ -1,5 +1,6 @@
+import type { Config } from '../../platform/config/load.ts';
 import { idFromBytes } from '../id.ts';
-import { type Ledger, LOWEST_LEVEL, levelOf, nowOf, QUEUES, type Queue, queueOfLevel } from '../job.ts';
+import { bandStart, type Ledger, LOWEST_LEVEL, levelOf, nowOf, QUEUES, type Queue, queueOfLevel } from '../job.ts';
 import { partsAmong } from '../parts.ts';
 import { enterReady, leaveReady } from '../states/ready.ts';
 import { idOf, lockFreeJobs } from '../states/standing.ts';
@@ -20,6 +21,33 @@ export interface Ageing {
   levels?: number | undefined;
 }
 
+/** Looks within one ageing interval: a job rises at most a fifth of it late. */
+const LOOKS_PER_AGEING = 5;
+
+/** Which queues age, how, and how often to look. */
+export interface ConfiguredAgeing {
+  queues: readonly Queue[];
+  ageing: Ageing;
+  everySeconds: number;
+}
+
+/** The ageing that the configuration (`scheduler.ageing`) asks for; undefined where it is switched off. */
+export function configuredAgeing({ interval, levels, foreground_interval }: Config['scheduler']['ageing']) {
+  const every = (queues: readonly Queue[], ageing: Ageing): ConfiguredAgeing => ({
+    queues,
+    ageing,
+    everySeconds: ageing.intervalSeconds / LOOKS_PER_AGEING,
+  });
+  return {
+    background:
+      levels > 0 ? every(AGED_QUEUES, { intervalSeconds: interval, levels, highestLevel: bandStart('background_fetch') }) : undefined,
+    foreground:
+      foreground_interval > 0
+        ? every(['foreground'], { intervalSeconds: foreground_interval, highestLevel: bandStart('foreground'), toHead: true })
+        : undefined,
+  };
+}
+
 /**
  * Raises waiting jobs by one level for each whole interval that they have waited, counted from the level at which they were enqueued: by at most `levels`, and
  * never above `highestLevel`. Parts of other jobs never rise: they wait by design, so that later jobs overtake them. Walks one queue of `ready` from `from` on. Returns how many were raised, and where to go on (undefined at the end).
@@ -31,7 +59,6 @@ export async function age(
   from: { priority: number; id: Buffer } | undefined,
 ): Promise<{ raised: number; next: { priority: number; id: Buffer } | undefined }> {
   const now = nowOf(ledger);
-  const floor = ageing.highestLevel * 10_000;
   // A plain read: locks would hide these rows from claims, and in most calls no job rises.
   const rows = await ledger.db.rows<{ id: Buffer; priority: number; enqueued_at: Date; aged: number; has_dependents: number }>(
     `SELECT STRAIGHT_JOIN j.id, r.priority, j.enqueued_at, j.aged, j.has_dependents FROM ready r FORCE INDEX (PRIMARY) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
@@ -39,12 +66,8 @@ export async function age(
     [queue, from?.priority ?? 0, from?.priority ?? 0, from?.id ?? Buffer.alloc(16)],
   );
   const deserving = rows.flatMap(({ id, priority, enqueued_at, aged, has_dependents }) => {
-    const deserved = Math.floor((now.getTime() - enqueued_at.getTime()) / 1000 / ageing.intervalSeconds);
-    const open = Math.min(deserved, ageing.levels ?? deserved) - aged;
-    // More levels than there are change nothing, and `aged` counts to 255.
-    const levels = ageing.toHead ? Math.min(open, LOWEST_LEVEL) : Math.min(open, Math.floor((priority - floor) / 10_000));
-    const raised = Math.max(floor, priority - levels * 10_000);
-    return levels > 0 && raised < priority ? [{ id, before: priority, priority: raised, aged: aged + levels, has_dependents }] : [];
+    const rise = riseOf({ priority, enqueuedMs: enqueued_at.getTime(), aged }, ageing, now.getTime());
+    return rise === undefined ? [] : [{ id, before: priority, ...rise, has_dependents }];
   });
   const parts = await partsAmong(
     ledger.db,
@@ -56,6 +79,21 @@ export async function age(
     raised: risen.length === 0 ? 0 : await raise(ledger, risen),
     next: last === undefined ? undefined : { priority: last.priority, id: last.id },
   };
+}
+
+/** The priority and the levels in all that a waiting job has risen to at `nowMs`; undefined when it rises by none now. */
+export function riseOf(
+  { priority, enqueuedMs, aged }: { priority: number; enqueuedMs: number; aged: number },
+  ageing: Ageing,
+  nowMs: number,
+): { priority: number; aged: number } | undefined {
+  const floor = ageing.highestLevel * 10_000;
+  const deserved = Math.floor((nowMs - enqueuedMs) / 1000 / ageing.intervalSeconds);
+  const open = Math.min(deserved, ageing.levels ?? deserved) - aged;
+  // More levels than there are change nothing, and `aged` counts to 255.
+  const levels = ageing.toHead ? Math.min(open, LOWEST_LEVEL) : Math.min(open, Math.floor((priority - floor) / 10_000));
+  const raised = Math.max(floor, priority - levels * 10_000);
+  return levels > 0 && raised < priority ? { priority: raised, aged: aged + levels } : undefined;
 }
 
 /** Raises the jobs that still wait with the priority that was read. */

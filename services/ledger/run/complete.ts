@@ -344,7 +344,13 @@ export async function recordAttempts(tx: Transaction, rows: readonly (readonly u
     tx.later('INSERT IGNORE INTO job_attempts (job_id, attempt, worker_id, started_at, ended_at, outcome, code, reason) VALUES ?', [rows]);
 }
 
-function backoff(ledger: Ledger, job: Failure['job'], error: unknown, random: () => number): number {
+/** Seconds until the next attempt of a job that met `error`. */
+export function backoff(
+  ledger: Pick<Ledger, 'types'>,
+  job: Pick<Failure['job'], 'type' | 'attempt' | 'maxAttempts'>,
+  error: unknown,
+  random: () => number,
+): number {
   const { backoffSeconds: list, maxAttempts } = rulesOf(ledger, job.type);
   // Attempts that were handed back, or made before a redrive, raised both numbers, so the difference leaves them out.
   const failed = Math.max(job.attempt - Math.max(job.maxAttempts - maxAttempts, 0), 1);

@@ -5,6 +5,40 @@ import { isDatabaseAway, messageOf, TransientError } from '../../platform/errors
 import type { SourceName } from '../bars/bars.ts';
 import type { Budget } from './failover-source.ts';
 
+/** The longest that a request waits for the next window. */
+export const MOST_WAIT_MS = 5_000;
+
+/** A source's window: the requests counted in it, and its end in epoch milliseconds. */
+export interface BudgetWindow {
+  points: number;
+  expire: number;
+}
+
+/**
+ * The window after a request at `nowMs`. It begins with the request when there is none. A window that ends a whole window later than a new one would is of a clock that
+ * was wrong. Not one that ends a little later: of two requests at the same moment the second may have read its clock first, and must not begin a window anew.
+ * The statement of `sourceBudget` does the same in the database (a test compares the two).
+ */
+export function countRequest(window: BudgetWindow | undefined, nowMs: number, windowMs: number): BudgetWindow {
+  const end = nowMs + windowMs;
+  const runs = window !== undefined && window.expire > nowMs && window.expire <= end + windowMs;
+  return runs ? { points: window.points + 1, expire: window.expire } : { points: 1, expire: end };
+}
+
+/** Milliseconds that a counted request waits: 0 when it is within the limit. */
+export function budgetWaitMs({ points, expire }: BudgetWindow, limit: number, nowMs: number): number {
+  return points <= limit ? 0 : Math.max(1, expire - nowMs);
+}
+
+/** The error of a request that would wait too long. */
+export function budgetUsedUp(source: SourceName, limit: number, windowSeconds: number, waitMs: number): TransientError {
+  return new TransientError(
+    'source.budget_used_up',
+    `${source}: the budget of ${limit} requests per ${windowSeconds} s is used up; the next request is possible in ${Math.ceil(waitMs / 1000)} s (stock_jobs.data_fetch.rate_limit)`,
+    { retryAfterMs: Math.ceil(waitMs) },
+  );
+}
+
 /**
  * The rate budget that all workers share: `perMinute` requests a source and window, counted in one row a source. A source that is not named in `perMinute` (local ones)
  * has no limit and needs no database query.
@@ -19,7 +53,7 @@ export function sourceBudget({
   clock,
   perMinute,
   windowSeconds = 60,
-  maxWaitMs = 5_000,
+  maxWaitMs = MOST_WAIT_MS,
 }: {
   db: Pick<Database, 'transaction'>;
   clock: Clock;
@@ -36,17 +70,14 @@ export function sourceBudget({
   async function take(source: SourceName, limit: number): Promise<number> {
     const known = (usedUpUntil.get(source) ?? 0) - performance.now();
     if (known > 0) return known;
-    const { points, expire } = await count(source);
-    const waitMs = Math.max(1, expire - clock.now().epochMilliseconds);
-    if (points >= limit) usedUpUntil.set(source, performance.now() + waitMs);
-    return points <= limit ? 0 : waitMs;
+    const window = await count(source);
+    const nowMs = clock.now().epochMilliseconds;
+    if (window.points >= limit) usedUpUntil.set(source, performance.now() + Math.max(1, window.expire - nowMs));
+    return budgetWaitMs(window, limit, nowMs);
   }
 
-  /**
-   * Counts a request in the source's window, which begins with it when there is none. A window that ends a whole window later than a new one would is of a clock that was
-   * wrong. Not one that ends a little later: of two requests at the same moment the second may have read its clock first, and must not begin a window anew.
-   */
-  async function count(source: SourceName): Promise<{ points: number; expire: number }> {
+  /** Counts a request in the source's window, as `countRequest` says. */
+  async function count(source: SourceName): Promise<BudgetWindow> {
     const now = clock.now().epochMilliseconds;
     const end = now + windowMs;
     const latest = end + windowMs;
@@ -58,10 +89,8 @@ export function sourceBudget({
            ON DUPLICATE KEY UPDATE points = IF(expire > ? AND expire <= ?, points + 1, 1), expire = IF(expire > ? AND expire <= ?, expire, VALUES(expire))`,
           [`source:${source}`, end, now, latest, now, latest],
         );
-        const [row] = await tx.rows<{ points: number; expire: number }>('SELECT points, expire FROM source_budget WHERE `key` = ?', [
-          `source:${source}`,
-        ]);
-        return row as { points: number; expire: number };
+        const [row] = await tx.rows<BudgetWindow>('SELECT points, expire FROM source_budget WHERE `key` = ?', [`source:${source}`]);
+        return row as BudgetWindow;
       });
     } catch (error) {
       if (isDatabaseAway(error)) throw error;
@@ -77,13 +106,7 @@ export function sourceBudget({
     for (;;) {
       const waitMs = await take(source, limit);
       if (waitMs === 0) return;
-      if (performance.now() + waitMs > deadline) {
-        throw new TransientError(
-          'source.budget_used_up',
-          `${source}: the budget of ${limit} requests per ${windowSeconds} s is used up; the next request is possible in ${Math.ceil(waitMs / 1000)} s (stock_jobs.data_fetch.rate_limit)`,
-          { retryAfterMs: Math.ceil(waitMs) },
-        );
-      }
+      if (performance.now() + waitMs > deadline) throw budgetUsedUp(source, limit, windowSeconds, waitMs);
       await pause(waitMs, signal);
     }
   };

@@ -17,6 +17,12 @@ import { simulatedSource } from './simulated.ts';
 import type { MarketSource } from './source.ts';
 import { yahooSource } from './yahoo.ts';
 
+/** Requests a minute to each source that has a limit. */
+export function budgetsOf({ stock_jobs }: Pick<Config, 'stock_jobs'>): Partial<Record<SourceName, number>> {
+  const { rate_limit } = stock_jobs.data_fetch;
+  return { yahoo_finance: rate_limit, alpha_vantage: rate_limit };
+}
+
 /**
  * All configured sources, and the same without simulated data. With simulated data the source `cached` is left out: `all` is for symbols without stored real data,
  * and older simulated bars must not be given in place of newer ones.
@@ -34,7 +40,7 @@ export async function configuredSources({
   log: Logger;
   onAttempt?: (attempt: SourceAttempt) => void;
 }): Promise<{ all: FailoverSource; real: FailoverSource }> {
-  const { sources, timeout, breaker, rate_limit, lean, alpha_vantage, simulated, spellings } = config.stock_jobs.data_fetch;
+  const { sources, timeout, breaker, lean, alpha_vantage, simulated, spellings } = config.stock_jobs.data_fetch;
   const spell = (source: SourceName) => spellingsOf(source, spellings);
   const make: Record<SourceName, () => MarketSource | undefined> = {
     yahoo_finance: () => yahooSource({ clock, spell: spell('yahoo_finance') }),
@@ -48,11 +54,7 @@ export async function configuredSources({
         : undefined,
   };
   const made = sources.flatMap((name) => make[name]() ?? []);
-  const budget = sourceBudget({
-    db,
-    clock,
-    perMinute: { yahoo_finance: rate_limit, alpha_vantage: rate_limit },
-  });
+  const budget = sourceBudget({ db, clock, perMinute: budgetsOf(config) });
   const chain = (parts: MarketSource[]): FailoverSource =>
     failoverSource({
       sources: parts,

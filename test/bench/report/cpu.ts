@@ -8,6 +8,17 @@ export function processorMs(pid: number): number {
   return readdirSync(tasks).reduce((sum, task) => sum + taskMs(`${tasks}/${task}`), endedChildrenMs(pid));
 }
 
+/** Milliseconds for which a process and what it has started were ready to run and waited for a processor: how busy others keep the machine. Linux only: elsewhere 0. */
+export function waitedMs(pid: number): number {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(tasks)) return 0;
+  return readdirSync(tasks).reduce((sum, task) => {
+    const own = Number(read(`${tasks}/${task}/schedstat`).split(' ')[1] ?? 0) / 1e6;
+    const children = read(`${tasks}/${task}/children`).split(' ').filter(Boolean);
+    return children.reduce((all, child) => all + waitedMs(Number(child)), sum + own);
+  }, 0);
+}
+
 /** proc(5): cutime and cstime are fields 16 and 17, in hundredths of a second; the name in field 2 may hold blanks. */
 function endedChildrenMs(pid: number): number {
   const fields = read(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ') ?? [];

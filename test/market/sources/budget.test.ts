@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { SourceName } from '../../../services/market/bars/bars.ts';
-import { sourceBudget } from '../../../services/market/sources/budget.ts';
+import { type BudgetWindow, countRequest, sourceBudget } from '../../../services/market/sources/budget.ts';
 import { ManualClock, systemClock } from '../../../services/platform/clock.ts';
 import { type Database, openDatabase } from '../../../services/platform/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
@@ -152,4 +152,19 @@ test('a database that cannot be asked is transient, and says so', async () => {
   });
   await bare.close();
   await empty.drop();
+});
+
+test('the statement that counts in the database and the rule of the simulation open, fill and close the same windows, also when a clock jumps', async () => {
+  const clock = new ManualClock('2026-03-02T15:00:00Z');
+  const take = budget({ clock, perMinute: { yahoo_finance: 1_000 } });
+  // Seconds forward: within a window, its last moment, past it, two windows, an hour back and forth.
+  const steps = [0, 0, 1, 30, 28, 1, 0, 61, 60, 59, 1, 120, 121, -1, -3_600, 0, 30, 3_600, 10, -30, -90, 200, 60];
+  let window: BudgetWindow | undefined;
+  for (const seconds of steps) {
+    clock.advance({ seconds });
+    window = countRequest(window, clock.now().epochMilliseconds, 60_000);
+    await take('yahoo_finance', signal);
+    const [stored] = await db.rows('SELECT points, expire FROM source_budget');
+    expect(stored).toEqual(window);
+  }
 });
