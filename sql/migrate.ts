@@ -40,13 +40,13 @@ export async function migrations(): Promise<Migration[]> {
   );
 }
 
-/** Applies what is missing, in order. Two that start at once wait for each other. Returns the names applied. */
-export function migrateUp(options: DatabaseOptions): Promise<string[]> {
+/** Applies what is missing, in order, up to the version `last` if it is given. Two that start at once wait for each other. Returns the names applied. */
+export function migrateUp(options: DatabaseOptions, last = Number.POSITIVE_INFINITY): Promise<string[]> {
   return exclusively(options, async (connection, applied) => {
     const known = await migrations();
     refuseUnfit(applied, known);
     const names: string[] = [];
-    for (const migration of known.filter(({ version }) => !applied.has(version))) {
+    for (const migration of known.filter(({ version }) => !applied.has(version) && version <= last)) {
       await connection.run(migration.up);
       await connection.run('INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, UTC_TIMESTAMP(3))', [
         migration.version,

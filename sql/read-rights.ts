@@ -17,6 +17,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   analyses: { read: 'symbol date computed_at bars_used indicators signal confidence reasons' },
   api_keys: 'hidden',
   audit_log: 'hidden',
+  backups: { read: 'snapshot_at finished_at host row_count byte_count', hidden: 'folder' },
   bars: { read: 'symbol date open high low close adjusted_close volume source as_of' },
   callbacks: { read: 'job_id state attempts due_at last_status created_at', hidden: 'id key_id url host user_id last_error' },
   chain_days: { read: 'symbol date source as_of contracts data' },
@@ -68,6 +69,14 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   },
   news: { read: 'symbol id published_at fetched_at source title publisher link tickers' },
   news_checks: { read: 'symbol checked_at source' },
+  notify_deliveries: { read: 'event_id route channel message_id', hidden: 'recipient' },
+  notify_events: { read: 'id name severity subject at route routed', hidden: 'details' },
+  notify_messages: {
+    read: 'id first_event route channel lane state severity due_at attempts created_at sealed_at',
+    hidden: 'recipient last_error',
+  },
+  notify_repeats: { read: 'route subject due_at times', hidden: 'event' },
+  notify_users: 'hidden',
   option_current: { read: 'symbol ranking_mode run_id run_at' },
   option_positions: 'hidden',
   option_runs: {

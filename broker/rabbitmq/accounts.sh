@@ -17,7 +17,7 @@ fi
 # monitor
 if [ -n "${MONITOR_PASSWORD:-}" ]; then
   printf '%s' "$MONITOR_PASSWORD" | rabbitmqctl add_user monitor
-  rabbitmqctl set_permissions monitor '^mqtt-subscription-(?!stockmesh-portfolio-priority-|stockmesh-worker-|stockmesh-scheduler-|stockmesh-gateway-|stockmesh-cli-).*$' '^(mqtt-subscription-(?!stockmesh-portfolio-priority-|stockmesh-worker-|stockmesh-scheduler-|stockmesh-gateway-|stockmesh-cli-).*|amq\.topic)$' '^(mqtt-subscription-(?!stockmesh-portfolio-priority-|stockmesh-worker-|stockmesh-scheduler-|stockmesh-gateway-|stockmesh-cli-).*|amq\.topic)$'
+  rabbitmqctl set_permissions monitor '^mqtt-subscription-(?!stockmesh-portfolio-priority-|stockmesh-worker-|stockmesh-scheduler-|stockmesh-notifier-|stockmesh-gateway-|stockmesh-cli-).*$' '^(mqtt-subscription-(?!stockmesh-portfolio-priority-|stockmesh-worker-|stockmesh-scheduler-|stockmesh-notifier-|stockmesh-gateway-|stockmesh-cli-).*|amq\.topic)$' '^(mqtt-subscription-(?!stockmesh-portfolio-priority-|stockmesh-worker-|stockmesh-scheduler-|stockmesh-notifier-|stockmesh-gateway-|stockmesh-cli-).*|amq\.topic)$'
   rabbitmqctl set_topic_permissions monitor amq.topic '^$' '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|data\.[^.#]+\.[^.#]+|portfolio\.[^.#]+\.priority|mesh(\..+)?|alerts\.[^.#]+|events\.refused)$'
 else
   echo "MONITOR_PASSWORD is not set: no account monitor"
@@ -48,6 +48,15 @@ if [ -n "${SCHEDULER_PASSWORD:-}" ]; then
   rabbitmqctl set_topic_permissions scheduler amq.topic '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|mesh\.stats|alerts\.[^.#]+|mesh\.scheduler\.[^.#]+\.state)$' '^(mesh\.[^.#]+\.[^.#]+\.state|alerts\.[^.#]+|events\.refused|control\.[^.#]+)$'
 else
   echo "SCHEDULER_PASSWORD is not set: no account scheduler"
+fi
+
+# notifier
+if [ -n "${NOTIFIER_PASSWORD:-}" ]; then
+  printf '%s' "$NOTIFIER_PASSWORD" | rabbitmqctl add_user notifier
+  rabbitmqctl set_permissions notifier '^mqtt-subscription-(stockmesh-notifier-).*$' '^(mqtt-subscription-(stockmesh-notifier-).*|amq\.topic)$' '^(mqtt-subscription-(stockmesh-notifier-).*|amq\.topic)$'
+  rabbitmqctl set_topic_permissions notifier amq.topic '^(mesh\.notifier\.[^.#]+\.state)$' '^(mesh\.notifier\.[^.#]+\.state|control\.[^.#]+)$'
+else
+  echo "NOTIFIER_PASSWORD is not set: no account notifier"
 fi
 
 # gateway

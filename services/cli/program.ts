@@ -11,6 +11,7 @@ import type { GlobalOptions } from './session.ts';
 import { collect, type Program } from './verbs/arguments.ts';
 import { historyVerbs } from './verbs/history.ts';
 import { jobVerbs } from './verbs/jobs.ts';
+import { notifyVerbs } from './verbs/notify.ts';
 import { operateVerbs } from './verbs/operate.ts';
 import { picksVerbs } from './verbs/picks.ts';
 import { requestVerbs } from './verbs/request.ts';
@@ -55,6 +56,7 @@ export function commandLine(finish: (code: number) => void, types: readonly JobT
   historyVerbs(program, parts);
   picksVerbs(program, parts);
   operateVerbs(program, parts);
+  notifyVerbs(program, parts);
   offerJson(program, types);
   return program;
 }

@@ -306,6 +306,18 @@ export interface paths {
     /** Let a service finish its work and end */
     post: operations['drainInstance'];
   };
+  "/v1/notifications": {
+    /** The last messages to people, the newest first, each with what became of it */
+    get: operations['listNotifications'];
+  };
+  "/v1/notifications/routes": {
+    /** Who is told of what: the routes of the configuration */
+    get: operations['listNotificationRoutes'];
+  };
+  "/v1/notifications/routes/{name}/test": {
+    /** Send a message by a route, to try it */
+    post: operations['testNotificationRoute'];
+  };
   "/v1/session": {
     /** Sign a browser in */
     post: operations['openSession'];
@@ -566,6 +578,26 @@ export interface components {
       attempt: number;
       worker: string | null;
       reason: string | null;
+    };
+    Notification: {
+      id: string;
+      route: string;
+      /** email, webhook or requester */
+      channel: string;
+      /** An e-mail address without its middle, the host of a webhook, or a user */
+      recipient: string;
+      /** open: gathers events; sending: is tried; failed: refused for good, or given up; suppressed: not to be sent */
+      state: "open" | "sending" | "sent" | "failed" | "suppressed";
+      severity: "info" | "warning" | "critical";
+      /** When it is tried, or when it ended */
+      at: string;
+      attempts: number;
+      /** Why it was not sent, or is tried again */
+      reason: string | null;
+      created_at: string;
+      /** The name of its first event; null: it was deleted meanwhile */
+      event: string | null;
+      events: number;
     };
     Schedule: {
       name: string;
@@ -3749,7 +3781,7 @@ export interface operations {
   listAudit: {
     parameters: {
       query?: {
-        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
+        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "notify.user" | "notify.test" | "backup.restore" | "schema.up" | "schema.down" | "access.refused";
         actor?: string;
         target?: string;
         outcome?: "done" | "refused";
@@ -3771,7 +3803,7 @@ export interface operations {
               /** Of the key */
               name: string | null;
               address: string | null;
-              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "schema.up" | "schema.down" | "access.refused";
+              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "notify.user" | "notify.test" | "backup.restore" | "schema.up" | "schema.down" | "access.refused";
               /** `job:{id}`, `user:{id}`, `key:{id}`, `position:{id}`; of a refusal method and path */
               target: string | null;
               outcome: "done" | "refused";
@@ -3857,6 +3889,75 @@ export interface operations {
     requestBody: { content: { 'application/json': Record<string, never> | null } };
     responses: {
       202: { content: { 'application/json': { instance: string } } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listNotifications: {
+    parameters: {
+      query?: {
+        /** Only those of this route */
+        route?: string;
+        /** Only those of this test of a route; the others are ignored */
+        test?: string;
+        limit?: number;
+      };
+    };
+    responses: {
+      200: { content: { 'application/json': { messages: components['schemas']['Notification'][] } } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  listNotificationRoutes: {
+    parameters: {};
+    responses: {
+      200: {
+        content: {
+          'application/json': {
+            routes: {
+              name: string;
+              on: ("alert.raised" | "alert.cleared" | "job.failed" | "history.ended" | "backfill.ended" | "picks.ready" | "notify.test")[];
+              min_severity: "info" | "warning" | "critical";
+              /** Who is told, for people: addresses without their middle, the host of a webhook */
+              to: string[];
+              /** What the events of one message have in common; null: each is a message of its own */
+              group_by: string[] | null;
+              /** Seconds for which a message gathers events */
+              wait_s: number;
+              /** Seconds after which an alert that lasts is told again; null: it is told once */
+              repeat_s: number | null;
+              /** When nobody is disturbed */
+              quiet: string | null;
+              /** A test of it must name the user who is told */
+              asks_for_user: boolean;
+            }[];
+          };
+        };
+      };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  testNotificationRoute: {
+    parameters: operations['runSchedule']['parameters'];
+    requestBody: {
+      content: {
+        'application/json': {
+          /** Whom a route to those who ask tells */
+          user?: string;
+        } | null;
+      };
+    };
+    responses: {
+      202: {
+        content: {
+          'application/json': {
+            /** For `GET /v1/notifications?test=…` */
+            test: string;
+          };
+        };
+      };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };

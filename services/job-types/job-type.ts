@@ -5,6 +5,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Database, Sql } from '../platform/database/database.ts';
 import type { Component } from '../platform/log/log-levels.ts';
+import type { EventName } from '../platform/outbox.ts';
 import { userId as anyUserId } from '../platform/user-id.ts';
 import type { Origin } from './request.ts';
 
@@ -49,6 +50,8 @@ export interface JobType {
   sharedResult?: (result: Record<string, unknown>) => Record<string, unknown>;
   /** Set where a job has items (`job_items`), one for each of its parts. */
   hasItems?: true;
+  /** The event that its end is, however it ends, for `notify.routes`. */
+  endEvent?: EventName;
   /** The form of `POST /v1/jobs` for it. */
   http?: HttpForm;
   /** The command that requests it. */

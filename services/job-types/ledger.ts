@@ -21,7 +21,16 @@ export function ledgerOf(db: Database, clock: Clock, config: Config, types: read
     types: Object.fromEntries(types.map((type) => [type.name, rulesFor(type, config)])),
     slotsPerUser: config.stock_jobs.portfolio_priority.max_concurrent_per_user,
     leaseSeconds: leaseSeconds(config),
+    tells: wantedEnds(config, types),
   };
+}
+
+/** The ends that a route of the configuration wants; undefined where none does. */
+function wantedEnds({ notify: { routes } }: Config, types: readonly JobType[]): Ledger['tells'] {
+  const wanted = new Set<string>(routes.flatMap(({ on }) => on));
+  const ended = types.flatMap(({ name, endEvent }) => (endEvent !== undefined && wanted.has(endEvent) ? [[name, endEvent] as const] : []));
+  const failed = wanted.has('job.failed');
+  return failed || ended.length > 0 ? { failed, ended: new Map(ended) } : undefined;
 }
 
 function rulesFor(

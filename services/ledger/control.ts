@@ -55,7 +55,13 @@ export async function cancelWith(tx: Transaction, ledger: Ledger, rows: readonly
       const { type, symbol, attempt, worker_id, state, blocked_on, has_dependents } = one;
       const cancelled = { id: idFromBytes(one.id), state: 'cancelled', reason: why } as const;
       changes.push({ ...cancelled, type, symbol, attempt, worker: worker_id ?? undefined, code: 'job.cancelled', place: placeOf(one) });
-      ended.push({ ...cancelled, hasDependents: has_dependents === 1, leavesSlot: state === 'ready' && blocked_on === 'slot' });
+      ended.push({
+        ...cancelled,
+        type,
+        symbol,
+        hasDependents: has_dependents === 1,
+        leavesSlot: state === 'ready' && blocked_on === 'slot',
+      });
       if (state === 'running') stopped.push(cancelled.id);
     }
     wave = await lockPartsToCancel(

@@ -1,6 +1,7 @@
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/database/database.ts';
 import { DONE_STATES, type END_STATES, JOB_STATES, LIVE_STATES } from '../platform/job-states.ts';
+import type { EventName } from '../platform/outbox.ts';
 
 export const QUEUES = ['foreground', 'background_fetch', 'background_analysis'] as const;
 export type Queue = (typeof QUEUES)[number];
@@ -88,6 +89,8 @@ export interface Ledger {
   loginReserve?: number | undefined;
   types: Record<string, TypeRules>;
   slotsPerUser: number;
+  /** Which ends are written to the outbox (`run/tell-ended.ts`); none if not given. */
+  tells?: { failed: boolean; ended: ReadonlyMap<string, EventName> } | undefined;
   /** Seconds a claim holds without a heartbeat: 2 x `heartbeat_interval`. */
   leaseSeconds: number;
 }

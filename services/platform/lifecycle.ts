@@ -13,6 +13,7 @@ import { assertSuitable } from './database/suitable.ts';
 import { type DatabaseClock, databaseClock } from './database-clock.ts';
 import { codeOf, messageOf, TransientError } from './errors.ts';
 import { componentLogger, createLogger, type Logger } from './log/log.ts';
+import { systemdOf } from './machine/systemd.ts';
 import type { FileLock } from './registry/file-lock.ts';
 import { startHeartbeat } from './registry/heartbeat.ts';
 import { takeInstanceName } from './registry/instance-name.ts';
@@ -172,6 +173,7 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
   // Before the service takes work: a last will of an earlier process of this name must not be taken for its own.
   const heartbeat = await startHeartbeat(context);
   let stopWatching: (() => void) | undefined;
+  const systemd = systemdOf(process.env, (why) => log.warn(`systemd could not be told of this service: ${why}`));
   try {
     const running = await start(context);
     let drained: Promise<void> | undefined;
@@ -195,9 +197,11 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
       log.info({ pid: process.pid }, `${service} is ready`);
       // The event `disconnect` reports a channel that has closed meanwhile; without the callback it would end the process.
       process.send?.({ ready: true }, undefined, undefined, () => undefined);
+      systemd.ready();
       watchSubscriptions(context, stopRequest.requested);
       const { code, why } = await stopRequest.requested;
       log.info({ why }, `${service} stops`);
+      systemd.stopping();
       await controlMessages.close();
       await drain();
       return { code, left: await heartbeat.retire() };
@@ -210,6 +214,7 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
     // After the drain: a service is alive until its last work has ended.
     await heartbeat.retire();
     stopWatching?.();
+    systemd.end();
   }
 }
 

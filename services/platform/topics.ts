@@ -95,7 +95,7 @@ interface TopicRow {
 export const BROKER_ALERTS = ['held_logins', 'login_wait'] as const;
 
 /** The roles of `broker/access.yaml` that a service or a command of this program takes; each has an account of its own at the broker. */
-export const SERVICE_ACCOUNTS = ['portfolio-priority', 'worker', 'scheduler', 'gateway', 'cli'] as const;
+export const SERVICE_ACCOUNTS = ['portfolio-priority', 'worker', 'scheduler', 'notifier', 'gateway', 'cli'] as const;
 export type ServiceAccount = (typeof SERVICE_ACCOUNTS)[number];
 
 export type TopicKind = keyof typeof TOPICS;

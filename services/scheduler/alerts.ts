@@ -4,9 +4,10 @@
  * process; the topic `alerts/{name}` carries the same row, retained.
  */
 import type { Bus } from '../platform/bus/bus.ts';
-import type { Sql } from '../platform/database/database.ts';
+import type { Database } from '../platform/database/database.ts';
 import { TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
+import { type Severity, tell } from '../platform/outbox.ts';
 import { isOfBroker } from './broker-alerts.ts';
 import type { LimitCheck } from './thresholds.ts';
 
@@ -32,7 +33,15 @@ export interface Alerts {
   forget(): void;
 }
 
-export function createAlerts({ sql, bus, log }: { sql: Sql; bus: Pick<Bus, 'publish' | 'state'>; log: Logger }): Alerts {
+interface AlertParts {
+  sql: Database;
+  bus: Pick<Bus, 'publish' | 'state'>;
+  log: Logger;
+  /** Whether the configuration has routes for alerts: then each change is written to the outbox too. */
+  tells?: boolean;
+}
+
+export function createAlerts({ sql, bus, log, tells = false }: AlertParts): Alerts {
   const confirmations = new Map<string, number>();
   /** Whom each raised alert names. */
   const named = new Map<string, string | undefined>();
@@ -51,16 +60,12 @@ export function createAlerts({ sql, bus, log }: { sql: Sql; bus: Pick<Bus, 'publ
   }
 
   async function change(alerts: Map<string, Alert>, check: LimitCheck, now: Date): Promise<void> {
-    const { name, beyond, value, threshold, text, subjects } = check;
+    const { name, beyond, value, threshold, text, subjects, severity = 'warning' } = check;
     const state = beyond ? 'raised' : 'cleared';
     const before = alerts.get(name);
     const since = before?.state === state ? before.since : now;
     const alert: Alert = { name, state, value, threshold, since, text: text.slice(0, TEXT_LIMIT) };
-    await sql.run(
-      `INSERT INTO alerts (name, state, value, threshold, since, text) VALUES (?)
-       ON DUPLICATE KEY UPDATE state = VALUES(state), value = VALUES(value), threshold = VALUES(threshold), since = VALUES(since), text = VALUES(text)`,
-      [[name, state, value, threshold, since, alert.text]],
-    );
+    await store(sql, alert, now, tells ? severity : undefined);
     alerts.set(name, alert);
     named.set(name, beyond ? subjects : undefined);
     confirmations.delete(name);
@@ -109,4 +114,25 @@ export function createAlerts({ sql, bus, log }: { sql: Sql; bus: Pick<Bus, 'publ
       named.clear();
     },
   };
+}
+
+/** Commits a state. With a severity it is written to the outbox too. */
+function store(
+  db: Database,
+  { name, state, value, threshold, since, text }: Alert,
+  now: Date,
+  severity: Severity | undefined,
+): Promise<void> {
+  return db.transaction(async (tx) => {
+    // Before its event: the notifier locks this row to see whether the alert lasts.
+    await tx.run(
+      `INSERT INTO alerts (name, state, value, threshold, since, text) VALUES (?)
+       ON DUPLICATE KEY UPDATE state = VALUES(state), value = VALUES(value), threshold = VALUES(threshold), since = VALUES(since), text = VALUES(text)`,
+      [[name, state, value, threshold, since, text]],
+    );
+    if (severity === undefined) return;
+    tell(tx, [
+      { name: `alert.${state}`, severity, subject: `alert:${name}`, details: { alert: name, value, threshold, since, text }, at: now },
+    ]);
+  });
 }

@@ -47,7 +47,7 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
   let leadership: Leadership | undefined;
   const refusedLogins = listenToRefusals(bus, config.monitoring.thresholds.max_refused_logins);
   const endpoint = await serveMetricsIfWanted(parts, { recent: metrics.recent, refusedLogins, leads: () => leadership?.leads ?? false });
-  const alerts = config.monitoring.enabled ? createAlerts({ sql: db, bus, log }) : undefined;
+  const alerts = config.monitoring.enabled ? createAlerts({ sql: db, bus, log, tells: tellsAlerts(config) }) : undefined;
   const stopListening = bus.onState((state) => {
     if (state === 'online') alerts?.restate();
   });
@@ -86,6 +86,11 @@ export async function startSchedulerService(context: ServiceContext): Promise<Ru
       await announcements.ended();
     },
   };
+}
+
+/** Whether somebody is to be told of alerts. */
+function tellsAlerts({ notify: { routes } }: ServiceContext['config']): boolean {
+  return routes.some(({ on }) => on.includes('alert.raised') || on.includes('alert.cleared'));
 }
 
 /** Announces committed changes without waiting for the broker: one that hangs must not hold the ledger up. */

@@ -2,6 +2,7 @@
 
 import type { InstanceClock, MeshMetrics } from '../ledger/read/metrics.ts';
 import type { Config } from '../platform/config/load.ts';
+import type { Severity } from '../platform/outbox.ts';
 import type { StaleData } from './stale.ts';
 
 /** One limit at one moment. */
@@ -12,6 +13,8 @@ export interface LimitCheck {
   threshold: number;
   /** The value, the limit, and the key that sets it, as a sentence. */
   text: string;
+  /** How bad it is while it is raised; `warning` if not given. */
+  severity?: Severity;
   /** What the text names, where an alert that is raised must be told anew when that changes. */
   subjects?: string;
 }
@@ -65,6 +68,7 @@ export function checkLimits(metrics: MeshMetrics, stale: StaleData, config: Pick
     },
     {
       name: 'no_worker',
+      severity: 'critical',
       beyond: workers.online === 0,
       value: workers.online,
       threshold: 1,

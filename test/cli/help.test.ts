@@ -24,7 +24,7 @@ test('the commands are listed by what they are for, those of an earlier name are
     'Show data': ['portfolio', 'symbol', 'bars', 'indicators', 'signals', 'ranks', 'position', 'stats', 'top'],
     'Historical data': ['history'],
     'Weekly picks': ['picks', 'spend'],
-    Operate: ['migrate', 'key', 'dashboard', 'audit', 'config', 'asyncapi'],
+    Operate: ['migrate', 'backup', 'restore', 'key', 'dashboard', 'audit', 'config', 'asyncapi', 'notify'],
     Commands: ['help'],
   });
   expect(stdout).toContain('Exit codes: 0 done, 1 failed, 2 used wrongly. With --json standard output is one JSON document.');

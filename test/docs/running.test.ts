@@ -117,6 +117,8 @@ const ONLY_READ: Record<string, string> = {
   top: 'does not end',
   demo: 'starts a mesh of its own; test/e2e runs it',
   'migrate down': 'takes the tables away under the mesh',
+  'notify test': 'needs a mail server; test/cli/operate tries it',
+  restore: 'needs a database without rows; test/cli/operate tries it',
 };
 
 /** Programs that are not run, with the reason. What they name is checked in names.test.ts. */
@@ -160,7 +162,9 @@ describe('the command line', () => {
       const verb = verbOf(args);
       if (ONLY_READ[verb] !== undefined || namesServer(text)) continue;
       // A file that a line writes or reads stands in the folder of the test, so that it can run again and beside another.
-      const files = args.map((word) => (/^(site\.yaml|(\/tmp\/)?aapl\.csv)$/.test(word) ? join(mesh.folder, basename(word)) : word));
+      const files = args.map((word) =>
+        /^(site\.yaml|(\/tmp\/)?aapl\.csv|backups\/.*)$/.test(word) ? join(mesh.folder, basename(word)) : word,
+      );
       const { code, stderr } = await stockmesh([...files, '--data', mesh.data]);
       expect(code, `${args.join(' ')}: ${stderr}`).toBe(0);
     }
@@ -191,7 +195,7 @@ function verbOf(args: readonly string[]): string {
   const words = args.filter(
     (word, index) => !word.startsWith('-') && !['--config', '--env', '--set', '--data'].includes(args[index - 1] ?? ''),
   );
-  return ['portfolio', 'position', 'migrate', 'key', 'config', 'history', 'picks'].includes(words[0]!) || words[1] === 'settle'
+  return ['portfolio', 'position', 'migrate', 'key', 'config', 'history', 'notify', 'picks'].includes(words[0]!) || words[1] === 'settle'
     ? words.slice(0, 2).join(' ')
     : words[0]!;
 }

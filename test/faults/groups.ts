@@ -9,6 +9,8 @@ import { startWorkers } from './leases/workers.ts';
 import { CASES as LOGIN_CASES } from './logins/cases.ts';
 import { openGround } from './logins/mesh.ts';
 import { brokenPromise, type Cleanup, LIMITS, runCase } from './logins/run-case.ts';
+import { startTestMesh } from './mesh.ts';
+import { notifierRound } from './notifier/round.ts';
 import { PICKS_CASES } from './picks/cases.ts';
 import { openPicksGround, type PicksRound } from './picks/ground.ts';
 import type { Round } from './round.ts';
@@ -153,6 +155,26 @@ const history: Group = {
   },
 };
 
+const notifier: Group = {
+  names: ['notifier: killed while the mail server refuses, is slow or gone'],
+  async open() {
+    const mesh = await startTestMesh();
+    let copies = 0;
+    return {
+      async run(name, { rounds }) {
+        const counts: Round[] = [];
+        while (counts.length < Math.ceil(rounds / 10)) {
+          const round = await notifierRound(mesh, { events: 10_000, kills: 20 });
+          copies += round.copies;
+          counts.push(round);
+        }
+        return { ...tally(name, counts), more: { copiesOnTheWire: copies } };
+      },
+      close: () => mesh.stop(),
+    };
+  },
+};
+
 /** Users of a round of paid reports. */
 export const READERS = 24;
 
@@ -189,4 +211,4 @@ const picks: Group = {
   },
 };
 
-export const GROUPS: readonly Group[] = [clocks, leases, database, logins, history, picks];
+export const GROUPS: readonly Group[] = [clocks, leases, database, logins, history, picks, notifier];

@@ -38,7 +38,11 @@ export interface TestMesh {
   gate: string;
   /** Lines `start <symbol> <pid>` that gated workers wrote. */
   starts(): { symbol: string; pid: number }[];
-  service(name: 'scheduler' | 'portfolio-priority' | 'worker' | 'gateway', set?: readonly string[]): Promise<ChildProcess>;
+  service(
+    name: 'scheduler' | 'portfolio-priority' | 'worker' | 'gateway' | 'notifier',
+    set?: readonly string[],
+    files?: readonly string[],
+  ): Promise<ChildProcess>;
   gatedWorker(instance: string, set?: readonly string[]): Promise<ChildProcess>;
   restartBroker(whileDown?: () => Promise<void>): Promise<void>;
   restartDatabase(whileDown?: () => Promise<void>): Promise<void>;
@@ -107,7 +111,7 @@ export async function startTestMesh(): Promise<TestMesh> {
         .split('\n')
         .filter((line) => line !== '')
         .map((line) => ({ symbol: line.split(' ')[1] as string, pid: Number(line.split(' ')[2]) })),
-    service: (name, set = []) =>
+    service: (name, set = [], files = []) =>
       spawnReady(MAIN, [
         'service',
         name,
@@ -115,6 +119,7 @@ export async function startTestMesh(): Promise<TestMesh> {
         folder.path,
         '--env',
         'demo',
+        ...files.flatMap((file) => ['--config', file]),
         ...['logging.level=silent', ...set].flatMap((one) => ['--set', one]),
       ]),
     gatedWorker: (instance, set = []) => spawnReady(GATED, [folder.path, instance, starts, gate, 'logging.level=silent', ...set]),

@@ -18,6 +18,7 @@ const LINGER_MS = 1_000;
 const SERVICES: Record<string, ServiceDefinition> = {
   worker: { load: async () => (await import('../../worker/service.ts')).startWorkerService },
   scheduler: { load: async () => (await import('../../scheduler/service.ts')).startSchedulerService },
+  notifier: { load: async () => (await import('../../notifier/service.ts')).startNotifierService },
   gateway: { load: async () => (await import('../../gateway/service.ts')).startGatewayService },
   'portfolio-priority': {
     load: async () => (await import('../../portfolio-priority/service.ts')).startPortfolioPriorityService,

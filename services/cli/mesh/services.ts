@@ -31,6 +31,8 @@ export interface ServicesOptions {
   /** Variables that keys of the configuration are filled from. */
   used?: readonly string[];
   workers: number;
+  /** Whether there is somebody to be told of something. */
+  notifier?: boolean;
   /** Takes every line that a service writes, with its newline. */
   writeLog(line: string): void;
   /** Takes what a person should read. */
@@ -45,6 +47,7 @@ export async function startServices({
   settings,
   used = [],
   workers,
+  notifier = false,
   writeLog,
   note,
   main = MAIN,
@@ -66,6 +69,7 @@ export async function startServices({
       service('scheduler'),
       service('portfolio-priority'),
       service('gateway'),
+      ...(notifier ? [service('notifier')] : []),
       ...Array.from({ length: workers }, (_, index) => service('worker', workers === 1 ? 'worker' : `worker-${index + 1}`)),
     ],
     {

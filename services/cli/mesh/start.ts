@@ -56,7 +56,7 @@ const OPERATOR = { name: 'operator', scopes: ['read', 'jobs', 'admin'] };
 const STOP_MARGIN_MS = 5_000;
 /** Keys that hold a path. `up` makes those of the command line absolute: a command that joins the mesh may run in another folder. */
 const PATH_KEYS = [
-  ...['stock_jobs.data_fetch.lean.path', 'ranking.chains.file.path', 'queue.mqtt.tls.ca_file', 'logging.file'],
+  ...['stock_jobs.data_fetch.lean.path', 'ranking.chains.file.path', 'queue.mqtt.tls.ca_file', 'logging.file', 'notify.email.smtp_ca_file'],
   ...['database.tls.ca_file', 'database.tls.cert_file', 'database.tls.key_file', 'gateway.tls.cert_file', 'gateway.tls.key_file'],
 ];
 
@@ -155,6 +155,7 @@ export async function startMesh(options: UpOptions): Promise<Mesh> {
         settings,
         used: usedVariables(loaded),
         workers: options.workers ?? 1,
+        notifier: config.notify.routes.length > 0,
         writeLog,
         note: steps.note,
       }),

@@ -1,6 +1,7 @@
 /** The keys of each document that `--json` prints, for `--help` and for authors of scripts. Keys are added, never removed or renamed. Times are ISO 8601 in UTC. */
 import type { Command } from 'commander';
 import type { JobType } from '../../job-types/job-type.ts';
+import { OPERATE_KEYS } from '../operate/json-keys.ts';
 import { fields } from './table.ts';
 
 type Keys = Readonly<Record<string, string>>;
@@ -378,7 +379,7 @@ const OWN_KEYS = {
 
 /** The keys of every document that a command prints. */
 export function jsonKeys(types: readonly JobType[]): Record<string, Keys> {
-  return { ...OWN_KEYS, ...HISTORY_KEYS, ...requestKeys(types) };
+  return { ...OWN_KEYS, ...HISTORY_KEYS, ...OPERATE_KEYS, ...requestKeys(types) };
 }
 
 /** Adds `--json` to each of these commands, and the keys to its help. */

@@ -25,6 +25,7 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
     .description('print the SQL that gives an account for dashboards its rights')
     .option('--account <user@host>', 'the account', 'stockmesh_read@%')
     .action(async (options) => finish(await (await import('../commands/migrate.ts')).grants(all(options))));
+  backupVerbs(program, { all, finish });
   keyVerbs(program, { all, finish });
   program
     .command('dashboard')
@@ -57,6 +58,19 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
     .command('asyncapi')
     .description('print the AsyncAPI document of the messages over MQTT')
     .action(async () => finish(await (await import('../commands/asyncapi.ts')).asyncapi()));
+}
+
+function backupVerbs(program: Command, { all, finish }: Program): void {
+  program
+    .command('backup')
+    .argument('<folder>', 'a new or empty folder')
+    .description('write all rows of one moment into a folder, while the services work')
+    .action(async (folder, options) => finish(await (await import('../operate/backup.ts')).backup(folder, all(options))));
+  program
+    .command('restore')
+    .argument('<folder>', 'what "backup" has written')
+    .description('put a backup into an empty database, and compare every row')
+    .action(async (folder, options) => finish(await (await import('../operate/backup.ts')).restore(folder, all(options))));
 }
 
 function keyVerbs(program: Command, { all, finish }: Program): void {

@@ -26,7 +26,7 @@ export function runVerbs(program: Command, { all, finish }: Program): void {
     .action(async (options) => finish(await (await import('../mesh/demo.ts')).demo(all(options))));
   program
     .command('service')
-    .argument('<name>', 'worker, scheduler, portfolio-priority or gateway')
+    .argument('<name>', 'worker, scheduler, portfolio-priority, notifier or gateway')
     .option('--instance <name>', 'name of this process in the ledger and on the broker')
     .description('run one service in this process')
     .action(async (name, options) => finish(await (await import('../mesh/service.ts')).service(name, all(options))));

@@ -4,6 +4,7 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 import { z } from 'zod';
 import { watchCertificate } from '../../platform/machine/certificate.ts';
 import { configRoutes } from '../admin/config.ts';
+import { notificationRoutes } from '../admin/notifications.ts';
 import { scheduleRoutes } from '../admin/schedules.ts';
 import { guard } from '../auth/access.ts';
 import { createAddresses } from '../auth/addresses.ts';
@@ -137,6 +138,7 @@ function addRoutes(app: App, parts: Parts, metrics: ReturnType<typeof measure>):
   keyRoutes(app, parts);
   scheduleRoutes(app, parts);
   configRoutes(app, parts);
+  notificationRoutes(app, parts);
   sessionRoutes(app, parts);
   streamRoutes(app, parts, watchKey);
 }

@@ -7,6 +7,7 @@ export const BackfillPayload = z.strictObject({ symbol: SymbolSchema, from: z.is
 
 export const backfillType = {
   name: 'backfill',
+  endEvent: 'backfill.ended',
   about: 'The bars of a symbol over a range of days, both inclusive',
   payload: BackfillPayload,
   dataKinds: ['bars'],

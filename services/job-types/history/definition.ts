@@ -44,4 +44,5 @@ export const historyType = {
   shownResult: [],
   sharedResult: marketResult,
   hasItems: true,
+  endEvent: 'history.ended',
 } as const satisfies JobType;

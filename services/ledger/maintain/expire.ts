@@ -26,6 +26,8 @@ export function expire(ledger: Ledger, state: 'ready' | 'blocked'): Promise<Chan
     const ended = rows.map(
       (row): Ended => ({
         id: idOf(row),
+        type: row.type,
+        symbol: row.symbol,
         reason: reasonOf(row),
         state: 'expired',
         hasDependents: row.has_dependents === 1,

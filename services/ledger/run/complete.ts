@@ -74,7 +74,10 @@ export async function complete<C extends Completion>(
     const others = await resolveDependents(
       tx,
       ledger,
-      ended.map((row) => ({ id: idOf(row), state: row.state, hasDependents: row.has_dependents === 1 })),
+      mine.map(({ job: { id, type, symbol }, withErrors }, index): Ended => {
+        const { state, has_dependents } = ended[index] as EndedRow & Holding;
+        return { id, type, symbol, state, reason: withErrors, hasDependents: has_dependents === 1 };
+      }),
       holdingSlots(ended),
     );
     return { changes: [...changes, ...others], lost };
@@ -132,7 +135,7 @@ export function fail(
       attempts.push([row.id, job.attempt, workerId, job.startedAt, now, last ? 'failed' : 'retried', code, reason]);
       if (last) {
         final.push({ ...row, state: 'failed', code, reason });
-        ended.push({ id: job.id, state: 'failed', reason, hasDependents: row.has_dependents === 1 });
+        ended.push({ id: job.id, type: job.type, symbol: job.symbol, state: 'failed', reason, hasDependents: row.has_dependents === 1 });
         changes.push({ ...changeOf(job, 'failed', workerId), reason, code });
       } else {
         const dueAt = after(now, backoff(ledger, job, error, random));

@@ -87,7 +87,16 @@ export async function endByDeath(
     const worker = worker_id ?? undefined;
     return { id, type, symbol, state, attempt, worker, reason, ...(state === 'failed' ? { code: DIED } : {}), place: placeOf(row) };
   });
-  const ended = failed.map(({ row, id, reason }): Ended => ({ id, state: 'failed', reason, hasDependents: row.has_dependents === 1 }));
+  const ended = failed.map(
+    ({ row, id, reason }): Ended => ({
+      id,
+      type: row.type,
+      symbol: row.symbol,
+      state: 'failed',
+      reason,
+      hasDependents: row.has_dependents === 1,
+    }),
+  );
   const stopped = rows.flatMap(({ id, user_id }) => (user_id === null ? [] : [idFromBytes(id)]));
   return [...changes, ...(await resolveDependents(tx, ledger, ended, stopped))];
 }

@@ -6,9 +6,12 @@ import { enterEnded } from '../states/ended.ts';
 import { enterReady } from '../states/ready.ts';
 import { idOf, leave, lockJobs, readJobs, type Standing } from '../states/standing.ts';
 import { offerFreeSlots, releaseSlots } from './slots.ts';
+import { tellEnded } from './tell-ended.ts';
 
 export interface Ended {
   id: string;
+  type: string;
+  symbol: string | null;
   state: EndState;
   /** Why the job did not complete. */
   reason?: string | undefined;
@@ -38,11 +41,13 @@ export async function resolveDependents(
     )),
   );
   const changes: Change[] = [];
+  tellEnded(tx, ledger, ended);
   let wave = ended.filter(({ hasDependents }) => hasDependents);
   while (wave.length > 0) {
     const { met, broken } = await dependentsOf(tx, ledger, wave);
     ready.push(...met);
     changes.push(...(await endBroken(tx, ledger, broken)));
+    tellEnded(tx, ledger, broken);
     wave = broken.filter(({ hasDependents }) => hasDependents);
   }
   changes.push(...(await changesOf(tx, ready)));
@@ -81,6 +86,8 @@ async function dependentsOf(tx: Transaction, ledger: Ledger, ended: readonly End
       broken.set(id, {
         row,
         id,
+        type: row.type,
+        symbol: row.symbol,
         state: need.state === 'cancelled' ? 'cancelled' : 'failed',
         reason,
         hasDependents: row.has_dependents === 1,

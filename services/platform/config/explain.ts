@@ -41,16 +41,16 @@ function leafProblem(
     below === '' && standard !== undefined && standard !== found.setting
       ? `; the default is ${shownUnlessSecret(leaf, standard.value)}`
       : '';
-  const given = givenText(leaf, value, wantsText(issue) ? found.setting.written?.(below) : undefined);
+  const given = givenText(path, value, wantsText(issue) ? found.setting.written?.(below) : undefined);
   return { code: codeOf(issue), place, text: `${path}: ${wanted(issue, value)}, got ${given}${by}${hint}` };
 }
 
 const wantsText = (issue: z.core.$ZodIssue): boolean => issue.code === 'invalid_type' && issue.expected === 'string';
 
 /** `written`: as the file has it, where YAML made something else than text of it. */
-function givenText(leaf: string, value: unknown, written: string | undefined): string {
-  if (!written) return shownUnlessSecret(leaf, value);
-  if (isSecret(leaf)) return '•••, which YAML does not read as text; put it in quotes';
+function givenText(path: string, value: unknown, written: string | undefined): string {
+  if (!written) return shownUnlessSecret(path, value);
+  if (isSecret(path)) return '•••, which YAML does not read as text; put it in quotes';
   return `${shorten(written)}, which YAML reads as ${typeof value === 'number' ? 'the number ' : ''}${shown(value)}; put it in quotes: ${shown(written)}`;
 }
 

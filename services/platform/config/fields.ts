@@ -25,3 +25,19 @@ export function missingOfPair({ cert_file, key_file }: { cert_file: string | nul
   const path = [cert_file === null ? 'cert_file' : 'key_file'];
   return { path, ...because('config.missing_value', 'a certificate needs its key, and a key its certificate') };
 }
+
+export const timeZone = text().refine(
+  isTimeZone,
+  because('config.bad_time_zone', 'is not a time zone; use an IANA name such as America/New_York'),
+);
+
+function isTimeZone(name: string): boolean {
+  try {
+    // Not Intl.DateTimeFormat, which takes 20 ms the first time.
+    Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name);
+    return !/^[+-]/.test(name);
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}

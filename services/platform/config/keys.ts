@@ -28,7 +28,7 @@ export function isNullable(node: z.ZodType): boolean {
 /** The kind to which a text from the environment or the command line is converted. */
 export function kindOf(node: z.ZodType): Kind {
   const { type, innerType } = definition(node);
-  if (type === 'nullable') return kindOf(innerType!);
+  if (type === 'nullable' || type === 'optional' || type === 'default') return kindOf(innerType!);
   if (type === 'number' || type === 'boolean') return type;
   // The one union that is not of numbers takes text as well.
   if (type === 'union')
@@ -61,8 +61,21 @@ export function join(path: string, name: string | number): string {
   return path === '' ? String(part) : `${path}.${part}`;
 }
 
+/** Whether a key holds a secret. `path` may lead into the items of a list: `notify.routes.0.to.webhook.url`. */
 export function isSecret(path: string): boolean {
-  return leaves.get(path)?.meta()?.secret === true;
+  const key = leaves.has(path) ? path : [...leaves.keys()].find((leaf) => path.startsWith(`${leaf}.`));
+  if (key === undefined) return false;
+  const names = path.slice(key.length + 1).split('.');
+  const node = key === path ? leaves.get(key) : names.reduce<z.ZodType | undefined>(inside, leaves.get(key));
+  return node?.meta()?.secret === true;
+}
+
+/** The schema of a part of a value: an item of a list, or a field of a map. */
+export function inside(node: z.ZodType | undefined, name: string): z.ZodType | undefined {
+  if (node === undefined) return undefined;
+  const { innerType, in: input } = definition(node);
+  const inner = innerType ?? input;
+  return inner === undefined ? (elementOf(node) ?? shapeOf(node)?.[name]) : inside(inner, name);
 }
 
 /** Every key that has an effect, those of list items as `scheduler.schedules[].cron`. Each must be read somewhere in the services. */

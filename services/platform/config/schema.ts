@@ -5,12 +5,13 @@ import { CAUSES } from '../job-causes.ts';
 import { COMPONENTS, LEVELS, type Level } from '../log/log-levels.ts';
 import { monitoring } from '../monitoring/configuration.ts';
 import { named } from '../text/name.ts';
-import { because, count, duration, listOf, port, secret, share, text } from './fields.ts';
+import { because, count, duration, listOf, port, secret, share, text, timeZone } from './fields.ts';
 import { MODES, rankingRules } from './ranking.ts';
 import { gatewayEdge } from './sections/gateway.ts';
 import { history } from './sections/history.ts';
 import { ANALYSIS_KINDS, model } from './sections/model.ts';
 import { mqtt } from './sections/mqtt.ts';
+import { notify } from './sections/notify.ts';
 import { picks } from './sections/picks.ts';
 
 /**
@@ -172,11 +173,6 @@ const portfolio = z.strictObject({
   }),
 });
 
-const timeZone = text().refine(
-  isTimeZone,
-  because('config.bad_time_zone', 'is not a time zone; use an IANA name such as America/New_York'),
-);
-
 const cron = text().check(({ value, issues }) => {
   const fault = cronFault(value);
   if (fault !== undefined)
@@ -271,6 +267,7 @@ export const schema = z
     history,
     scheduler,
     gateway,
+    notify,
     audit,
     storage: z.strictObject({ data_folder: text() }),
     logging,
@@ -301,17 +298,6 @@ export type Config = DeepReadonly<z.output<typeof schema>>;
 /** Seconds that a lease lasts without a heartbeat: two heartbeats. */
 export function leaseSeconds(config: Pick<Config, 'worker'>): number {
   return 2 * config.worker.heartbeat_interval;
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    // Not Intl.DateTimeFormat, which takes 20 ms the first time.
-    Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name);
-    return !/^[+-]/.test(name);
-  } catch (error) {
-    if (error instanceof RangeError) return false;
-    throw error;
-  }
 }
 
 /** The fault of a cron expression; undefined when the expression has a next run. */

@@ -1,4 +1,6 @@
-import { isSecret, leaves } from './keys.ts';
+import type { z } from 'zod';
+import { inside, leaves } from './keys.ts';
+import { isMap } from './layers.ts';
 import type { LoadedConfig } from './load.ts';
 import { placeText } from './problems.ts';
 
@@ -16,9 +18,19 @@ export function describeConfig(
 ): ConfigRow[] {
   return [...leaves.keys()].map((key) => {
     const value = key.split('.').reduce<unknown>((section, name) => (section as Record<string, unknown>)[name], config);
-    const hidden = secrets === 'hidden' && isSecret(key) && value !== null;
-    return { key, value: hidden ? '•••' : value, origin: origins.has(key) ? placeText(origins.get(key)!) : 'given by the program' };
+    const shown = secrets === 'hidden' ? withoutSecrets(value, leaves.get(key)) : value;
+    return { key, value: shown, origin: origins.has(key) ? placeText(origins.get(key)!) : 'given by the program' };
   });
+}
+
+/** A value with `•••` in place of each secret, those in the items of a list too. */
+function withoutSecrets(value: unknown, node: z.ZodType | undefined): unknown {
+  if (node === undefined || value === null || value === undefined) return value;
+  if (node.meta()?.secret === true) return '•••';
+  if (Array.isArray(value)) return value.map((item) => withoutSecrets(item, inside(node, '0')));
+  return isMap(value)
+    ? Object.fromEntries(Object.entries(value).map(([name, part]) => [name, withoutSecrets(part, inside(node, name))]))
+    : value;
 }
 
 /** The output of `stockmesh config show --json`. Stable for scripts. */

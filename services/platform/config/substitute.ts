@@ -1,3 +1,5 @@
+import { ConfigError } from '../errors.ts';
+import { variableOf } from '../machine/environment.ts';
 import type { Kind } from './keys.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,9 +40,10 @@ function fill(value: unknown, env: Environment, result: Substituted): unknown {
       });
       return whole;
     }
-    const given = env[name];
-    if (given !== undefined && (given !== '' || fallback === undefined)) {
-      result.variables.push(name);
+    const found = readVariable(env, name, result);
+    const given = found?.value;
+    if (found !== undefined && given !== undefined && (given !== '' || fallback === undefined)) {
+      result.variables.push(found.variable);
       if (given.includes(NOT_UTF8))
         result.faults.push({ code: 'config.encoding', text: `variable ${name} holds bytes that are not UTF-8; set it in UTF-8` });
       return given;
@@ -49,6 +52,16 @@ function fill(value: unknown, env: Environment, result: Substituted): unknown {
       result.faults.push({ code: 'config.unset_variable', text: `variable ${name} is not set; set it, or write \${${name}:-default}` });
     return fallback ?? whole;
   });
+}
+
+function readVariable(env: Environment, name: string, { faults }: Substituted): { value: string; variable: string } | undefined {
+  try {
+    return variableOf(env, name);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    faults.push({ code: error.code, text: error.message });
+    return { value: '', variable: name };
+  }
 }
 
 /** Converts text from the environment or the command line to the kind of its key. Text that does not fit stays text, and the schema refuses it. */

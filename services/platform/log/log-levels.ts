@@ -3,5 +3,5 @@ export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'sile
 export type Level = (typeof LEVELS)[number];
 
 /** The parts of a service that can have a level or a log file of their own (`logging.component_logs`). */
-export const COMPONENTS = ['portfolio', 'fetcher', 'analyzer', 'mqtt', 'scheduler', 'gateway'] as const;
+export const COMPONENTS = ['portfolio', 'fetcher', 'analyzer', 'mqtt', 'scheduler', 'notifier', 'gateway'] as const;
 export type Component = (typeof COMPONENTS)[number];

@@ -20,7 +20,7 @@ import { type FileLock, type Holder, holderOf, tryFileLock } from '../registry/f
 import { decodeFile } from '../text/encoding.ts';
 import { SERVICE_ACCOUNTS } from '../topics.ts';
 import { newApiKey } from './api-key.ts';
-import type { Environment } from './environment.ts';
+import { type Environment, FILE_SUFFIX, variableOf } from './environment.ts';
 import { closeToOthers } from './private-files.ts';
 
 /*
@@ -64,12 +64,18 @@ const accounts = [
 ] as const;
 
 /** `STOCKMESH_MQTT_MONITOR_PASSWORD` and the like: an environment variable wins over `secrets.json` and is never written to the disk. */
-const variableOf = (system: string, account: string) => `STOCKMESH_${system}_${account}_PASSWORD`.toUpperCase().replaceAll('-', '_');
+const variableNameOf = (system: string, account: string) => `STOCKMESH_${system}_${account}_PASSWORD`.toUpperCase().replaceAll('-', '_');
+
+const givenIn = (environment: Environment, system: string, account: string): string | undefined =>
+  variableOf(environment, variableNameOf(system, account))?.value;
 
 /** The variables with passwords that a service does not need: those of every account but its own at the broker, and the services' one at the database. */
 export function foreignVariables(service: string): string[] {
-  const own = [variableOf('database', 'service'), variableOf('mqtt', service)];
-  return accounts.map(([system, account]) => variableOf(system, account)).filter((name) => !own.includes(name));
+  const own = [variableNameOf('database', 'service'), variableNameOf('mqtt', service)];
+  return accounts
+    .map(([system, account]) => variableNameOf(system, account))
+    .filter((name) => !own.includes(name))
+    .flatMap((name) => [name, name + FILE_SUFFIX]);
 }
 
 export interface DataFolder {
@@ -107,8 +113,8 @@ export async function openDataFolder(path: string, environment: Environment = pr
     createSecrets(folder);
     const secrets = readSecrets(folder, environment);
     for (const account of FILED_ACCOUNTS)
-      keep(join(folder, `mqtt-${account}.password`), secrets.mqtt[account], environment[variableOf('mqtt', account)]);
-    keep(join(folder, OPERATOR_KEY_FILE), secrets.gateway.operator, environment[variableOf('gateway', 'operator')]);
+      keep(join(folder, `mqtt-${account}.password`), secrets.mqtt[account], givenIn(environment, 'mqtt', account));
+    keep(join(folder, OPERATOR_KEY_FILE), secrets.gateway.operator, givenIn(environment, 'gateway', 'operator'));
     return { path: folder, database: join(folder, 'database'), secrets, release };
   } catch (error) {
     release();
@@ -170,11 +176,14 @@ export function readSecrets(path: string, environment: Environment = process.env
       `${file} has no password yet for ${missing.join(' ')}, which an earlier version did not know: stop the stockmesh that runs over ${resolve(path)}, if one does, and start it again`,
     );
   for (const [system, account] of accounts) {
-    const value = environment[variableOf(system, account)];
+    const value = givenIn(environment, system, account);
     if (!value) continue;
     const least = system === 'gateway' ? KEY_CHARACTERS : PASSWORD_CHARACTERS;
     if (value.length < least)
-      throw new ConfigError('data.secrets_invalid', `${variableOf(system, account)} is too short: it needs at least ${least} characters`);
+      throw new ConfigError(
+        'data.secrets_invalid',
+        `${variableNameOf(system, account)} is too short: it needs at least ${least} characters`,
+      );
     secrets[system]![account] = value;
   }
   return parseSecrets(file, secrets);

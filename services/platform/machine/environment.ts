@@ -1,6 +1,30 @@
 /** What a child process gets of this one's environment, in which passwords may stand. */
 
+import { readFileSync } from 'node:fs';
+import { ConfigError, messageOf } from '../errors.ts';
+
 export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Ends the name of a variable that holds the path of a file with the value, as container engines and systemd hand out secrets. */
+export const FILE_SUFFIX = '_FILE';
+
+/**
+ * The value of a variable, or the content of the file that `{name}_FILE` names, without the line break at its end. `variable`: the one that gave it. Undefined where
+ * neither is set. Errors: `ConfigError('config.secret_file')` for a file that cannot be read, and for a variable that is set in both ways.
+ */
+export function variableOf(environment: Environment, name: string): { value: string; variable: string } | undefined {
+  const value = environment[name];
+  const variable = name + FILE_SUFFIX;
+  const path = environment[variable];
+  if (path === undefined || path === '') return value === undefined ? undefined : { value, variable: name };
+  if (value !== undefined && value !== '')
+    throw new ConfigError('config.secret_file', `${name} and ${variable} are both set; leave one of them out`);
+  try {
+    return { value: readFileSync(path, 'utf8').replace(/\r?\n$/, ''), variable };
+  } catch (error) {
+    throw new ConfigError('config.secret_file', `${variable}: ${messageOf(error)}; name a file that this user may read`, { cause: error });
+  }
+}
 
 /** What programs need to be found, to speak the user's language and to reach the network. */
 const OF_PROGRAMS =

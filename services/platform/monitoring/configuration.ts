@@ -7,7 +7,7 @@ export const monitoring = z.strictObject({
   format: z.enum(['prometheus', 'json']),
   host: text(),
   port: port(0),
-  ports: z.strictObject({ portfolio_priority: port(0), worker: port(0) }),
+  ports: z.strictObject({ portfolio_priority: port(0), worker: port(0), notifier: port(0) }),
   health_check_enabled: z.boolean(),
   stock_metrics: z.strictObject({
     fetch_latency: z.boolean(),

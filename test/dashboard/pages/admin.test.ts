@@ -1,8 +1,17 @@
 /** What an operator changes by hand, with its effect shown before and who made the change after. */
-import { expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
+import { startNotifierService } from '../../../services/notifier/service.ts';
+import { systemClock } from '../../../services/platform/clock.ts';
+import { silent } from '../../broker/peers.ts';
+import { startMailServer } from '../../notifier/mail-server.ts';
 import { journey, journeys, SCREENS } from '../support/journeys.ts';
 
-const { mesh, open, openAs } = journeys();
+const mail = await startMailServer();
+const { mesh, open, openAs } = journeys({
+  ...{ 'notify.poll_interval': 0.1, 'notify.email.from': 'mesh@example.com', 'notify.email.smtp_tls': 'none' },
+  ...{ 'notify.email.smtp_host': '127.0.0.1', 'notify.email.smtp_port': mail.port },
+  'notify.routes': [{ name: 'operators', on: ['alert.raised'], to: { email: ['ops@example.com'] } }],
+});
 
 journey.for(Object.entries(SCREENS))('automatic fetching is switched off and on, and says by whom: %s', async ([, options]) => {
   const { page, expectClean } = await openAs('/ui/admin', undefined, options);
@@ -79,6 +88,48 @@ journey('the configuration is searched by key, value and origin, without a secre
   await page.getByText('worker.max_concurrent_jobs').waitFor();
   expect(await page.getByText('scheduler.schedules').count()).toBe(0);
   await expectClean();
+});
+
+journey.for(Object.entries(SCREENS))('a route is tried, and what became of it is told: %s', async ([, options]) => {
+  onTestFinished(() => mail.stop());
+  await mail.stop();
+  await mail.start();
+  mail.received.length = 0;
+  const context = { service: 'notifier', instance: 'notifier-1', config: mesh.config, dataFolder: mesh.folder, log: silent };
+  const notifier = await startNotifierService({ ...context, clock: systemClock, db: mesh.db, bus: mesh.connect('notifier') });
+  onTestFinished(() => notifier.drain());
+  const { page, expectClean } = await openAs('/ui/admin/messages', undefined, options);
+  const trial = page.getByRole('button', { name: 'Send a test … operators' });
+
+  await trial.click();
+  await page.getByText('A message that says that nothing is wrong goes to o…@example.com').waitFor();
+  expect(mail.received.filter(({ to }) => to === 'ops@example.com')).toHaveLength(0);
+  await page.getByRole('button', { name: 'Send a test', exact: true }).click();
+  await page
+    .getByRole('dialog')
+    .getByText(/^o…@example.com: .*sent$/)
+    .waitFor();
+  expect(mail.received).toMatchObject([{ to: 'ops@example.com' }]);
+  await page.getByRole('button', { name: 'Close', exact: true }).last().click();
+  await page
+    .getByRole('row', { name: /operators.*notify\.test.*sent/ })
+    .first()
+    .waitFor();
+  await expectClean();
+
+  mail.answer(() => ({ code: 550, text: 'no such mailbox' }));
+  onTestFinished(() => mail.answer(() => 'take'));
+  await trial.click();
+  await page.getByRole('button', { name: 'Send a test', exact: true }).click();
+  await page
+    .getByRole('dialog')
+    .getByText(/550.*no such mailbox/)
+    .waitFor();
+  await page.getByRole('button', { name: 'Close', exact: true }).last().click();
+  await page
+    .getByRole('row', { name: /operators.*failed.*no such mailbox/ })
+    .first()
+    .waitFor();
 });
 
 journey('a key that may read sees why it may change nothing', async () => {

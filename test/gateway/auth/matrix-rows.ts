@@ -246,6 +246,14 @@ export const ROWS: Record<string, Row> = {
     audited: 'schedule.run',
     request: at('/v1/schedules/portfolios%20before%20the%20session/run'),
   },
+  'GET /v1/notifications': { class: 'admin', request: at('/v1/notifications') },
+  'GET /v1/notifications/routes': { class: 'admin', request: at('/v1/notifications/routes') },
+  'POST /v1/notifications/routes/{name}/test': {
+    class: 'admin',
+    mayAnswer: 'notify_route.unknown',
+    audited: 'not a change by hand',
+    request: at('/v1/notifications/routes/none/test'),
+  },
   'GET /v1/config': { class: 'admin', request: at('/v1/config?below=gateway') },
   'POST /v1/workers/{instance}/drain': {
     class: 'admin',

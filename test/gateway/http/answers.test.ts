@@ -22,6 +22,7 @@ test('the document says of each operation how it succeeds: 200, and 202 where wo
     'POST /v1/jobs': ['202'],
     'POST /v1/schedules/{name}/run': ['202'],
     'POST /v1/workers/{instance}/drain': ['202'],
+    'POST /v1/notifications/routes/{name}/test': ['202'],
     'POST /v1/keys': ['201'],
     'POST /v1/events/token': ['201'],
     'POST /v1/events/login': ['202'],

@@ -57,7 +57,7 @@ test('passwords are random, all different, and the same at the next start', asyn
   const first = await openDataFolder(path, {});
   first.release();
   const all = [...Object.values(first.secrets.database), ...Object.values(first.secrets.mqtt)];
-  expect(new Set(all).size).toBe(12);
+  expect(new Set(all).size).toBe(13);
   for (const password of all) expect(password).toMatch(/^[\w-]{32}$/);
   const second = await openDataFolder(path, {});
   second.release();

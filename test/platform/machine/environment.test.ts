@@ -43,5 +43,6 @@ test('a service needs its own account at the broker and that of services at the 
   expect(all).not.toContain('STOCKMESH_DATABASE_SERVICE_PASSWORD');
   expect(all.filter((name) => !foreignVariables('portfolio-priority').includes(name))).toEqual([
     'STOCKMESH_MQTT_PORTFOLIO_PRIORITY_PASSWORD',
+    'STOCKMESH_MQTT_PORTFOLIO_PRIORITY_PASSWORD_FILE',
   ]);
 });

@@ -51,6 +51,7 @@ export const mqtt = z
       portfolio_priority: secret(),
       worker: secret(),
       scheduler: secret(),
+      notifier: secret(),
       gateway: secret(),
       cli: secret(),
     }),

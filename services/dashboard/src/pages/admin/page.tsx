@@ -8,6 +8,7 @@ import { Configuration } from './configuration.tsx';
 import { Fetch } from './fetch.tsx';
 import { Instances } from './instances.tsx';
 import { Keys } from './keys.tsx';
+import { Messages } from './messages.tsx';
 import { Schedules } from './schedules.tsx';
 
 interface Section {
@@ -20,6 +21,7 @@ const SECTIONS: readonly Section[] = [
   { path: 'schedules', name: 'Schedules', Part: Schedules },
   { path: 'fetch', name: 'Fetch', Part: Fetch },
   { path: 'keys', name: 'Keys', Part: Keys },
+  { path: 'messages', name: 'Messages', Part: Messages },
   { path: 'instances', name: 'Instances', Part: Instances },
   { path: 'configuration', name: 'Configuration', Part: Configuration },
   { path: 'audit', name: 'Changes', Part: Audit },

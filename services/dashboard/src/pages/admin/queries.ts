@@ -43,6 +43,38 @@ export type AuditRow = NonNullable<ReturnType<typeof useAudit>['data']>['pages']
 export const useConfiguration = (isAllowed: boolean) =>
   useQuery({ queryKey: ['config'], enabled: isAllowed, queryFn: ({ signal }) => answer(api.GET('/v1/config', { signal })) });
 
+export type Notification = Schemas['Notification'];
+
+export const useNotificationRoutes = (isAllowed: boolean) =>
+  useQuery({
+    queryKey: ['notification-routes'],
+    enabled: isAllowed,
+    queryFn: ({ signal }) => answer(api.GET('/v1/notifications/routes', { signal })),
+  });
+export type NotificationRoute = NonNullable<ReturnType<typeof useNotificationRoutes>['data']>['routes'][number];
+
+export const useNotifications = (isAllowed: boolean) =>
+  useQuery({
+    queryKey: ['notifications'],
+    enabled: isAllowed,
+    queryFn: ({ signal }) => answer(api.GET('/v1/notifications', { params: { query: { limit: 100 } }, signal })),
+  });
+
+const TEST_LOOKS = 40;
+const TEST_LOOK_MS = 500;
+
+/** Sends a message by a route and waits for what becomes of it, which no event of the stream tells: its messages, as they are after 20 s at the latest. */
+export async function tryRoute(name: string, user: string | undefined): Promise<Notification[]> {
+  const body = user === undefined ? {} : { user };
+  const { test } = await answer(api.POST('/v1/notifications/routes/{name}/test', { params: { path: { name } }, body }));
+  for (let look = 1; ; look++) {
+    const { messages } = await answer(api.GET('/v1/notifications', { params: { query: { test } } }));
+    const isOver = messages.length > 0 && messages.every(({ state }) => state !== 'open' && state !== 'sending');
+    if (isOver || look === TEST_LOOKS) return messages;
+    await new Promise((resolve) => setTimeout(resolve, TEST_LOOK_MS));
+  }
+}
+
 export const useWorkers = () => useQuery({ queryKey: ['workers'], queryFn: ({ signal }) => answer(api.GET('/v1/workers', { signal })) });
 
 /** Reads again what a change by hand has changed, and who made it. */

@@ -1,0 +1,38 @@
+/** Commands for what people are told. */
+import type { Command } from 'commander';
+import { count, type Program, upTo } from './arguments.ts';
+
+export function notifyVerbs(program: Command, { all, finish }: Program): void {
+  const notify = program.command('notify').description('messages to people');
+  const load = () => import('../operate/notify.ts');
+  notify
+    .command('test')
+    .argument('<route>')
+    .description('send a message by a route and wait until it is taken')
+    .option('--user <user>', 'whom a route to "requester" tells')
+    .option('--wait <seconds>', 'how long to wait', count, 30)
+    .action(async (route, options) => finish(await (await load()).test(route, all(options))));
+  notify
+    .command('list')
+    .description('list the last messages, the newest first, with the reason where one was not sent')
+    .option('--route <name>', 'only those of this route')
+    .option('--limit <n>', 'at most this many', upTo(1_000), 50)
+    .action(async (options) => finish(await (await load()).list(all(options))));
+  notify
+    .command('address')
+    .argument('<user>')
+    .argument('[address]')
+    .description('set the e-mail address of a user')
+    .option('--remove', 'take it back')
+    .action(async (user, address, options) => finish(await (await load()).address(user, address, all(options))));
+  for (const [verb, wanted] of [
+    ['unsubscribe', false],
+    ['subscribe', true],
+  ] as const)
+    notify
+      .command(verb)
+      .argument('<user>')
+      .argument('<event>')
+      .description(wanted ? 'tell a user of an event again' : 'do not tell a user of an event any more')
+      .action(async (user, event, options) => finish(await (await load()).subscribe(user, event, wanted, all(options))));
+}

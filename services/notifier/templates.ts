@@ -1,0 +1,113 @@
+/** What a message says: a template for each kind of event, and the frame round one or many. */
+
+import { COMMAND } from '../platform/command-name.ts';
+import type { EventName } from '../platform/outbox.ts';
+import type { Route, StoredEvent } from './routes.ts';
+import { type Message, SHOWN } from './store/claim.ts';
+
+interface Template {
+  /** One line, without an end stop. */
+  title(details: Details): string;
+  /** What it means and what to do. */
+  lines(details: Details): string[];
+}
+
+type Details = StoredEvent['details'];
+
+/** A field as text; empty where it is missing. */
+const text = (value: unknown): string => (value === null || value === undefined ? '' : String(value));
+
+const listed = (...lines: readonly (string | undefined)[]): string[] =>
+  lines.filter((line) => line !== undefined && line !== '') as string[];
+
+function endedJob(what: string): Template {
+  return {
+    title: ({ state, type, symbol }) => `${what}${text(symbol) === '' ? '' : ` of ${text(symbol)}`}: ${stateOf(state ?? type)}`,
+    lines: ({ job_id, reason }) => listed(text(reason), `Look at it: ${COMMAND} job ${text(job_id)}`),
+  };
+}
+
+const stateOf = (state: unknown): string => text(state).replaceAll('_', ' ');
+
+const TEMPLATES: Record<EventName, Template> = {
+  'alert.raised': {
+    title: ({ alert, told_before }) => `alert ${text(alert)}${told_before === undefined ? '' : ' still lasts'}`,
+    lines: ({ text: what, since }) => listed(text(what), since === undefined ? undefined : `Since ${text(since)}.`),
+  },
+  'alert.cleared': {
+    title: ({ alert }) => `alert ${text(alert)} is over`,
+    lines: ({ text: what }) => listed(text(what)),
+  },
+  'job.failed': {
+    title: ({ type, symbol }) => `${text(type)} job${text(symbol) === '' ? '' : ` of ${text(symbol)}`} failed`,
+    lines: ({ job_id, reason }) =>
+      listed(text(reason), `Look at it: ${COMMAND} job ${text(job_id)}`, `Start it again: ${COMMAND} retry ${text(job_id)}`),
+  },
+  'history.ended': endedJob('Download'),
+  'backfill.ended': endedJob('Back-fill'),
+  'picks.ready': {
+    title: ({ week }) => `Your picks${text(week) === '' ? '' : ` of ${text(week)}`} are ready`,
+    lines: ({ summary, url, job_id }) =>
+      listed(text(summary), text(url), job_id === undefined ? undefined : `Read them: ${COMMAND} job ${text(job_id)}`),
+  },
+  'notify.test': {
+    title: () => 'a test of this route',
+    lines: ({ by }) => [`Somebody tried this route with "${COMMAND} notify test" (${text(by)}). Nothing is wrong.`],
+  },
+};
+
+export interface Rendered {
+  subject: string;
+  text: string;
+  html: string;
+}
+
+const SUBJECT_LIMIT = 150;
+
+/** The message in its two forms. Of many events it shows the first ones and counts the rest. */
+export function render(
+  message: Pick<Message, 'events' | 'eventCount' | 'severity' | 'isLastOfDay'> & { route: Pick<Route, 'name'> },
+): Rendered {
+  const { events, eventCount, route, severity, isLastOfDay } = message;
+  const parts = events.map(({ name, details, at }) => ({
+    title: TEMPLATES[name].title(details),
+    lines: TEMPLATES[name].lines(details),
+    at,
+  }));
+  const first = parts[0]?.title ?? 'events that were deleted meanwhile (notify.keep_days)';
+  const more = eventCount - 1;
+  const subject = oneLine(`[stockmesh] ${severity === 'critical' ? 'CRITICAL: ' : ''}${first}${more > 0 ? ` and ${more} more` : ''}`).slice(
+    0,
+    SUBJECT_LIMIT,
+  );
+  const hidden = eventCount - parts.length;
+  const foot = listed(
+    hidden > 0 ? `${hidden} more events of this kind are not shown (the first ${SHOWN} are).` : undefined,
+    isLastOfDay ? 'This is the last message for 24 hours, critical ones aside (notify.daily_cap).' : undefined,
+    `Route "${route.name}" of stockmesh. What was told lately: ${COMMAND} notify list`,
+  );
+  return {
+    subject,
+    text: `${parts.map(({ title, lines, at }) => `${title}\n${at.toISOString()}\n${lines.map((line) => `${line}\n`).join('')}`).join('\n')}\n-- \n${foot.join('\n')}\n`,
+    html: page(parts, foot),
+  };
+}
+
+function page(parts: readonly { title: string; lines: string[]; at: Date }[], foot: readonly string[]): string {
+  const sections = parts.map(
+    ({ title, lines, at }) =>
+      `<h2 style="font-size:16px;margin:16px 0 4px">${escaped(title)}</h2><p style="margin:0;color:#666">${at.toISOString()}</p>${lines
+        .map((line) => `<p style="margin:4px 0">${escaped(line)}</p>`)
+        .join('')}`,
+  );
+  return `<!doctype html><html lang="en"><body style="font-family:sans-serif;font-size:14px">${sections.join('')}<hr><p style="color:#666">${foot
+    .map(escaped)
+    .join('<br>')}</p></body></html>`;
+}
+
+const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+export const escaped = (plain: string): string => plain.replace(/[&<>"']/g, (character) => ENTITIES[character] as string);
+
+/** A line break in a subject would end the header. */
+const oneLine = (line: string): string => line.replace(/\s+/g, ' ');
