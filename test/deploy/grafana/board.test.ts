@@ -16,7 +16,7 @@ import { MINUTE_S, writeStats } from '../../../services/platform/monitoring/mesh
 import { ROOT } from '../../docs/markdown.ts';
 import { type Command, stockmesh } from '../../e2e/command.ts';
 import { metricsPort } from '../../support/samples.ts';
-import { faultsOfCommand } from './commands.ts';
+import { faultsOfCommand } from '../commands.ts';
 import { namedIn, withInterval } from './promql.ts';
 
 interface Panel {
@@ -92,7 +92,7 @@ beforeAll(async () => {
     },
     { timeout: 60_000, interval: 500 },
   );
-}, 120_000);
+}, 240_000);
 
 afterAll(async () => {
   up?.child.kill('SIGTERM');

@@ -1,4 +1,4 @@
-import { commandLine } from '../../../services/cli/program.ts';
+import { commandLine } from '../../services/cli/program.ts';
 
 /** What is wrong with a line that begins with `npx stockmesh`: a verb or an option that the command line does not have. */
 export function faultsOfCommand(line: string): string[] {
