@@ -70,17 +70,22 @@ beforeAll(async () => {
     'monitoring.port': first,
     'monitoring.ports.portfolio_priority': first + 1,
     'monitoring.ports.worker': first + 21,
+    'monitoring.ports.notifier': first + 11,
     'scheduler.stats_interval': 0.5,
   };
   const ports = ['--mqtt-port', String(await freePort()), '--http-port', String(http)];
   const settings = Object.entries(set).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
-  up = stockmesh(['--data', data, '--env', 'demo', ...settings, 'up', ...ports, '--source', 'simulated']);
+  const routes = [{ name: 'nobody', on: ['alert.raised'], wait: 0, to: { webhook: { url: 'http://127.0.0.1:1/', format: 'json' } } }];
+  const file = join(data, '../routes.yaml');
+  writeFileSync(file, dump({ job_processor: { notify: { routes } } }));
+  up = stockmesh(['--data', data, '--env', 'demo', '--config', file, ...settings, 'up', ...ports, '--source', 'simulated']);
   await up.until(/Ctrl-C stops everything/);
   const address = (port: number): string => `127.0.0.1:${port}`;
   targets = {
     'stockmesh-scheduler': address(first),
     'stockmesh-portfolio-priority': address(first + 1),
     'stockmesh-worker': address(first + 21),
+    'stockmesh-notifier': address(first + 11),
     'stockmesh-gateway': address(http),
   };
   await causeAll(http);
@@ -112,7 +117,7 @@ async function scrape(target: string): Promise<[name: string, labels: Record<str
   });
 }
 
-/** What lets the metrics appear that are only there when something has happened: logins on both ways, one refused, a job that fails, a minute with a login that had jobs. */
+/** What lets the metrics appear that are only there when something has happened: logins on both ways, one refused (which raises an alert, told to nobody who listens), a job that fails, a minute with a login that had jobs. */
 async function causeAll(http: number): Promise<void> {
   for (const [expected, ...args] of [
     [0, 'login', 'alice', '--wait'],
@@ -244,7 +249,7 @@ test.skipIf(program === undefined)(
       (await ask<{ result: unknown[] }>(`query?query=${encodeURIComponent(withInterval(text, '10s'))}`)).result.length;
     const wait = { timeout: 60_000, interval: 500 };
 
-    await vi.waitFor(async () => expect(await query('sum(up) == 4')).toBe(1), wait);
+    await vi.waitFor(async () => expect(await query('sum(up) == 5')).toBe(1), wait);
     const unanswered = queries.filter((text) => !namedIn(text).metrics.some(({ name }) => NOT_CAUSED[name]));
     await vi.waitFor(async () => {
       for (const text of unanswered.slice()) if ((await query(text)) > 0) unanswered.splice(unanswered.indexOf(text), 1);

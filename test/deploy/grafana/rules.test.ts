@@ -17,7 +17,7 @@ test.skipIf(!isInstalled).each([
   ['check', 'rules', '--lint-fatal', 'deploy/grafana/rules.yaml'],
   ['check', 'config', 'deploy/grafana/prometheus.yml'],
   ['test', 'rules', TESTS],
-])('promtool %s %s finds nothing', (...args) => {
+])('promtool %s %s finds nothing', { timeout: 120_000 }, (...args) => {
   const { status, stdout, stderr } = spawnSync('promtool', args, { cwd: ROOT, encoding: 'utf8' });
   expect(status, `${stdout}${stderr}`).toBe(0);
 });
