@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import mysql from 'mysql2/promise';
+import { asRoot, createSystemTables, identify } from '../../../sql/system-tables.ts';
 import { ROOT } from '../../docs/markdown.ts';
 import type { Built } from './build.ts';
 import { type ComposeService, compose } from './compose.ts';
@@ -12,6 +14,7 @@ const [folder = '', json = ''] = process.argv.slice(2);
 const image = JSON.parse(json) as Built;
 const CONTAINER = join(ROOT, 'deploy/container');
 const secrets = join(folder, 'secrets');
+const ROOT_ACCOUNT = { user: 'root', socketPath: join(folder, 'mariadb/socket') };
 const say = (line: string): void => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`);
 const sh = (command: string): string => execFileSync('bash', ['-e', '-o', 'pipefail', '-c', command], { encoding: 'utf8' });
 
@@ -48,7 +51,7 @@ function inImage(
     `mount -t tmpfs tmpfs ${root}/run`,
     `mkdir ${root}/run/secrets`,
     ...names.map((one) => `cp --preserve=mode ${secrets}/${one} ${root}/run/secrets/${one}`),
-    `mount --bind ${join(folder, 'hosts')} ${root}/etc/hosts`,
+    `touch ${root}/etc/hosts; mount --bind ${join(folder, 'hosts')} ${root}/etc/hosts`,
     `mount --bind ${data} ${root}/var/lib/stockmesh`,
     `mount -t proc proc ${root}/proc`,
     `mount --bind /dev ${root}/dev`,
@@ -79,31 +82,29 @@ function runIn(name: string, command: readonly string[], service: Partial<Compos
   return { status, output: `${stdout}${stderr}` };
 }
 
-function startDatabase(): void {
+async function startDatabase(): Promise<void> {
   const data = join(folder, 'mariadb');
-  sh(
-    `mkdir -p ${data} && chown nobody ${data} && chmod 711 ${folder} && mariadb-install-db --user=nobody --datadir=${data} --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1`,
-  );
-  spawn(
-    'mariadbd',
-    [
-      '--no-defaults',
-      '--user=nobody',
-      `--datadir=${data}`,
-      `--socket=${data}/socket`,
-      '--port=3306',
-      '--skip-name-resolve',
-      `--pid-file=${data}/pid`,
-    ],
-    { stdio: 'ignore' },
-  );
+  await createSystemTables(await identify('mariadbd'), data);
+  const settings = [`--datadir=${data}`, `--socket=${data}/socket`, '--port=3306', '--skip-name-resolve', `--pid-file=${data}/pid`];
+  spawn('mariadbd', ['--no-defaults', ...asRoot, ...settings], { stdio: 'ignore' });
 }
 
 /** accounts.sh, as the entry point of the image mariadb reads it. */
-const makeAccounts = (): string =>
-  sh(
-    `docker_process_sql() { mariadb --no-defaults --user=root --socket=${folder}/mariadb/socket; }; SECRETS=${secrets}; . ${CONTAINER}/accounts.sh`,
-  );
+async function makeAccounts(): Promise<void> {
+  const text = sh(`docker_process_sql() { cat; }; SECRETS=${secrets}; . ${CONTAINER}/accounts.sh`);
+  const root = await mysql.createConnection({ ...ROOT_ACCOUNT, multipleStatements: true });
+  await root.query(text);
+  await root.end();
+}
+
+async function databaseAnswers(): Promise<boolean> {
+  try {
+    await (await mysql.createConnection(ROOT_ACCOUNT)).end();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function startBroker(): void {
   const here = join(folder, 'broker');
@@ -148,13 +149,11 @@ async function main(): Promise<void> {
   sh('mount -t proc proc /proc');
   execFileSync('sh', [join(CONTAINER, 'secrets.sh'), secrets]);
   writeFileSync(join(folder, 'hosts'), '127.0.0.1 localhost database broker\n');
-  startDatabase();
+  await startDatabase();
+  sh(`chmod 711 ${folder}`);
   startBroker();
-  await until(
-    'the database runs',
-    () => spawnSync('mariadb', ['--no-defaults', '--user=root', `--socket=${folder}/mariadb/socket`, '--execute=SELECT 1']).status === 0,
-  );
-  makeAccounts();
+  await until('the database runs', databaseAnswers);
+  await makeAccounts();
 
   const { services } = compose();
   const migrate = services.migrate as ComposeService;

@@ -11,19 +11,7 @@ import { findProgram } from '../../../services/platform/machine/programs.ts';
 import { build } from './build.ts';
 import { stages } from './dockerfile.ts';
 
-const NEEDED = [
-  'debootstrap',
-  'unshare',
-  'chroot',
-  'setpriv',
-  'ip',
-  'mount',
-  'mosquitto',
-  'mosquitto_passwd',
-  'mariadb-install-db',
-  'mariadbd',
-  'bash',
-];
+const NEEDED = ['debootstrap', 'unshare', 'chroot', 'setpriv', 'ip', 'mount', 'mosquitto', 'mosquitto_passwd', 'mariadbd', 'bash'];
 const missing = NEEDED.filter((program) => findProgram([program]) === undefined);
 
 if (process.getuid?.() !== 0 || missing.length > 0) {
