@@ -2,6 +2,7 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { Announcer } from '../ledger/announce.ts';
 import type { MeshMetrics } from '../ledger/read/metrics.ts';
+import type { LoginToFresh } from '../logins/latency.ts';
 import type { HeldFreshness } from '../market/freshness/held.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -14,6 +15,10 @@ import type { RefusedLogins } from './refused-logins.ts';
 export interface SchedulerMetrics extends MeshMetrics {
   /** Seconds; null while no user has signed in lately. */
   loginToJobsP95: number | null;
+  /** Null while no login had jobs lately. */
+  loginToFresh: LoginToFresh | null;
+  /** Requests of the present minute to each source that has a limit. */
+  budgets: readonly { source: string; used: number; left: number }[];
   /** Of the held and watched symbols. */
   held: HeldFreshness;
 }
@@ -109,8 +114,37 @@ function emptyRegistry() {
   };
 }
 
+type ShowGauge = ReturnType<typeof emptyRegistry>['gauge'];
+
+/** How fast sources answer and logins become jobs and fresh data, and what is left of the sources' budgets. */
+function showTimes(
+  gauge: ShowGauge,
+  { latencies, loginToJobsP95, loginToFresh, budgets }: Pick<SchedulerMetrics, 'latencies' | 'loginToJobsP95' | 'loginToFresh' | 'budgets'>,
+  kept: Config['monitoring']['stock_metrics'],
+): void {
+  if (kept.fetch_latency)
+    gauge(
+      'fetch_latency_p95_seconds',
+      '95th percentile of the fetches of the last five minutes, by source',
+      latencies.map(({ source, p95 }) => [{ source }, p95]),
+    );
+  if (kept.portfolio_timing && loginToJobsP95 !== null)
+    gauge('login_to_jobs_p95_seconds', '95th percentile of the time from a login to its jobs, last five minutes', [[{}, loginToJobsP95]]);
+  if (kept.portfolio_timing && loginToFresh !== null) {
+    gauge('login_to_fresh_p50_seconds', 'Median time from a login to fresh data, last five minutes', [[{}, loginToFresh.p50]]);
+    gauge('login_to_fresh_p99_seconds', '99th percentile of the time from a login to fresh data, last five minutes', [
+      [{}, loginToFresh.p99],
+    ]);
+  }
+  gauge(
+    'source_budget_requests',
+    'Requests of all workers to a source in the present minute, and how many are left of stock_jobs.data_fetch.rate_limit',
+    budgets.flatMap(({ source, used, left }) => [[{ source, use: 'used' }, used] as const, [{ source, use: 'left' }, left] as const]),
+  );
+}
+
 function meshRegistry(
-  { ledger, workers, utilisation, latencies, clocks, loginToJobsP95, held }: SchedulerMetrics,
+  { ledger, workers, utilisation, clocks, held, ...measured }: SchedulerMetrics,
   alerts: readonly { name: string; state: string }[],
   kept: Config['monitoring']['stock_metrics'],
 ): Registry {
@@ -129,7 +163,7 @@ function meshRegistry(
     ),
   );
   gauge(
-    'oldest_job_age_seconds',
+    'queue_oldest_seconds',
     'How long the oldest ready job of a queue has waited; 0 when none waits',
     ledger.queues.map(({ queue, oldest_s }) => [{ queue }, oldest_s ?? 0]),
   );
@@ -147,14 +181,7 @@ function meshRegistry(
     ]);
     gauge('worker_utilisation', 'Busy slots divided by slots', [[{}, utilisation]]);
   }
-  if (kept.fetch_latency)
-    gauge(
-      'fetch_latency_p95_seconds',
-      '95th percentile of the fetches of the last five minutes, by source',
-      latencies.map(({ source, p95 }) => [{ source }, p95]),
-    );
-  if (kept.portfolio_timing && loginToJobsP95 !== null)
-    gauge('login_to_jobs_p95_seconds', '95th percentile of the time from a login to its jobs, last five minutes', [[{}, loginToJobsP95]]);
+  showTimes(gauge, measured, kept);
   gauge(
     'held_symbols',
     'Held and watched symbols by the freshness of their price; outdated: the sources have nothing newer',

@@ -2,9 +2,10 @@ import { ledgerOf } from '../job-types/ledger.ts';
 import { type Announcer, createAnnouncer } from '../ledger/announce.ts';
 import { type Change, type Ledger, nowOf } from '../ledger/job.ts';
 import { readMeshMetrics, statsOf } from '../ledger/read/metrics.ts';
-import { readLoginToJobsP95 } from '../logins/latency.ts';
+import { readLoginToFresh, readLoginToJobsP95 } from '../logins/latency.ts';
 import { freshnessRules } from '../market/freshness/freshness.ts';
 import { readHeldFreshness } from '../market/freshness/held.ts';
+import { LIMITED_SOURCES, readBudgets } from '../market/sources/budget.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { componentLogger, type Logger } from '../platform/log/log.ts';
@@ -121,12 +122,19 @@ function cachedMetrics({ db, ledger, config }: SchedulerParts): {
 } {
   async function read(): Promise<SchedulerMetrics> {
     const now = nowOf(ledger);
-    const [mesh, loginToJobsP95, held] = await Promise.all([
+    const limit = config.stock_jobs.data_fetch.rate_limit;
+    const [mesh, loginToJobsP95, loginToFresh, spent, held] = await Promise.all([
       readMeshMetrics(db.long, now, ledger),
       readLoginToJobsP95(db.long, now),
+      readLoginToFresh(db.long, now),
+      readBudgets(db.long, now),
       readHeldFreshness(db.long, ledger.clock.now(), freshnessRules(config).thresholds),
     ]);
-    return { ...mesh, loginToJobsP95, held };
+    const budgets = LIMITED_SOURCES.map((source) => {
+      const used = Math.min(spent.get(source)?.points ?? 0, limit);
+      return { source, used, left: limit - used };
+    });
+    return { ...mesh, loginToJobsP95, loginToFresh, budgets, held };
   }
   let newest: { read: Promise<SchedulerMetrics>; at: number } | undefined;
   function fresh(): Promise<SchedulerMetrics> {

@@ -24,7 +24,21 @@ test('the commands are listed by what they are for, those of an earlier name are
     'Show data': ['portfolio', 'symbol', 'bars', 'indicators', 'signals', 'ranks', 'position', 'stats', 'top'],
     'Historical data': ['history'],
     'Weekly picks': ['picks', 'spend'],
-    Operate: ['migrate', 'db', 'drain', 'reload', 'backup', 'restore', 'key', 'dashboard', 'audit', 'config', 'simulate', 'asyncapi', 'notify'],
+    Operate: [
+      'migrate',
+      'db',
+      'drain',
+      'reload',
+      'backup',
+      'restore',
+      'key',
+      'dashboard',
+      'audit',
+      'config',
+      'simulate',
+      'asyncapi',
+      'notify',
+    ],
     Commands: ['help'],
   });
   expect(stdout).toContain('Exit codes: 0 done, 1 failed, 2 used wrongly. With --json standard output is one JSON document.');

@@ -126,6 +126,10 @@ const NOT_RUN: Record<string, string> = {
   npm: 'tests or measures the whole project; names.test.ts checks the script',
   sudo: 'changes the machine',
   npx: 'runs tests; names.test.ts checks the file',
+  docker: 'needs a container engine; "npm run trial:container" does the same without one',
+  kubectl: 'needs a cluster; test/deploy/kubernetes reads what it would apply',
+  prometheus: 'does not end; test/deploy/grafana runs it',
+  sh: 'makes secrets in the checkout; test/deploy/container runs it',
 };
 
 /** What stands for `npx stockmesh` in package.json and in the lines for supervisors. */

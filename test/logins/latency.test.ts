@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { readLoginToJobsP95 } from '../../services/logins/latency.ts';
+import { readLoginToFresh, readLoginToJobsP95 } from '../../services/logins/latency.ts';
+import { bucketsOf, noBuckets } from '../../services/platform/monitoring/buckets.ts';
+import { MINUTE_S, writeStats } from '../../services/platform/monitoring/mesh-stats.ts';
 import { fixture } from '../scheduler/mesh.ts';
 
 const mesh = fixture();
@@ -25,4 +27,28 @@ test('the time from a login to its jobs is the 95th percentile of recent logins'
 
 test('without a login there is no such time', async () => {
   expect(await readLoginToJobsP95(mesh.db, new Date(mesh.clock.now().epochMilliseconds))).toBeNull();
+});
+
+test('the time from a login to fresh data is that of the logins of the last five whole minutes', async () => {
+  const now = mesh.clock.now().epochMilliseconds;
+  const minute = (minutesAgo: number, login_fresh: number[]) =>
+    writeStats(mesh.db, MINUTE_S, {
+      ...{ at: new Date(now - minutesAgo * 60_000), minutes: 1, ready: 0, running: 0, scheduled: 0, blocked: 0, oldest_s: null },
+      ...{ enqueued: 0, completed: 0, failed: 0, workers: 1, slots: 1, busy: 0, logins: 1 },
+      details: { queues: {}, types: {}, codes: {}, sources: {}, wait: noBuckets(), run: noBuckets(), login_fresh: bucketsOf(login_fresh) },
+    });
+  await minute(2, new Array(98).fill(0.3));
+  await minute(1, [40, 40]);
+  await minute(30, new Array(500).fill(500));
+  const fresh = await readLoginToFresh(mesh.db, new Date(now));
+  // By nearest rank the 50th and the 99th of 100 logins; a bucket's bounds are 1.61 apart.
+  expect(fresh?.p50).toBeGreaterThan(0.3 / 1.3);
+  expect(fresh?.p50).toBeLessThan(0.3 * 1.3);
+  expect(fresh?.p99).toBeGreaterThan(40 / 1.3);
+  expect(fresh?.p99).toBeLessThan(40 * 1.3);
+});
+
+test('without a login that had jobs there is no time to fresh data', async () => {
+  await mesh.db.run('DELETE FROM mesh_stats');
+  expect(await readLoginToFresh(mesh.db, new Date(mesh.clock.now().epochMilliseconds))).toBeNull();
 });

@@ -47,6 +47,8 @@ async function serve(
   const readAll = async () => ({
     ...(await readMeshMetrics(db, new Date(mesh.clock.now().epochMilliseconds), { ...mesh.ledger(), leaseSeconds: 30 })),
     loginToJobsP95: null,
+    loginToFresh: null,
+    budgets: [],
     held: { counts: { fresh: 7, outdated: 2, stale: 1, missing: 0 }, simulated: 3, judged: [] },
   });
   const leads = () => isLeader;
@@ -75,7 +77,7 @@ test('/metrics shows depth, states, ages, rates, utilisation, retries, missed an
     'stockmesh_queue_depth{priority="5"}': 2,
     'stockmesh_jobs{queue="foreground",state="running"}': 1,
     'stockmesh_jobs{queue="background_fetch",state="ready"}': 2,
-    'stockmesh_oldest_job_age_seconds{queue="background_fetch"}': 12,
+    'stockmesh_queue_oldest_seconds{queue="background_fetch"}': 12,
     'stockmesh_jobs_per_second{event="enqueued"}': 0.05,
     'stockmesh_worker_slots{use="free"}': 3,
     stockmesh_worker_utilisation: 0.25,
@@ -107,18 +109,33 @@ test('/metrics shows how fast sources answer and logins become jobs, how many wo
   await mesh.add(ledger, {});
   await setJobs(mesh.db, { state: 'failed', due_at: new Date(mesh.clock.now().epochMilliseconds) });
   const shown = await samplesOf(
-    await serve({}, { measured: { latencies: source(1.9), loginToJobsP95: 0.25, workers: { online: 3, slots: 9, busy: 2 } } }),
+    await serve(
+      {},
+      {
+        measured: {
+          latencies: source(1.9),
+          loginToJobsP95: 0.25,
+          loginToFresh: { p50: 0.4, p99: 1.2 },
+          budgets: [{ source: 'yahoo_finance', used: 12, left: 48 }],
+          workers: { online: 3, slots: 9, busy: 2 },
+        },
+      },
+    ),
   );
   expect(shown).toMatchObject({
     'stockmesh_fetch_latency_p95_seconds{source="yahoo_finance"}': 1.9,
     stockmesh_login_to_jobs_p95_seconds: 0.25,
+    stockmesh_login_to_fresh_p50_seconds: 0.4,
+    stockmesh_login_to_fresh_p99_seconds: 1.2,
+    'stockmesh_source_budget_requests{source="yahoo_finance",use="used"}': 12,
+    'stockmesh_source_budget_requests{source="yahoo_finance",use="left"}': 48,
     stockmesh_workers_online: 3,
     'stockmesh_worker_slots{use="busy"}': 2,
     'stockmesh_worker_slots{use="free"}': 7,
     stockmesh_failed_jobs: 1,
     'stockmesh_jobs_per_second{event="completed"}': 0,
     'stockmesh_jobs_per_second{event="failed"}': 1 / 60,
-    'stockmesh_oldest_job_age_seconds{queue="foreground"}': 0,
+    'stockmesh_queue_oldest_seconds{queue="foreground"}': 0,
     'stockmesh_queue_depth{priority="10"}': 0,
   });
   expect(Object.keys(shown).filter((name) => name.startsWith('stockmesh_queue_depth'))).toHaveLength(10);
@@ -130,10 +147,10 @@ test('a metric that nobody has measured is not there, and neither is one that is
     await endpoint?.close();
     return shown;
   };
-  const measured = { latencies: source(1.9), loginToJobsP95: 0.25 };
-  expect(await names()).not.toMatch(/login_to_jobs|fetch_latency_p95_seconds\{/);
+  const measured = { latencies: source(1.9), loginToJobsP95: 0.25, loginToFresh: { p50: 0.4, p99: 1.2 } };
+  expect(await names()).not.toMatch(/login_to_|fetch_latency_p95_seconds\{/);
   const off = { 'monitoring.stock_metrics.portfolio_timing': false, 'monitoring.stock_metrics.fetch_latency': false };
-  expect(await names(off, { measured })).not.toMatch(/login_to_jobs|fetch_latency/);
+  expect(await names(off, { measured })).not.toMatch(/login_to_|fetch_latency/);
 });
 
 test('what the process is not is 0, and an alert that is over too', async () => {

@@ -25,26 +25,7 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
     .description('print the SQL that gives an account for dashboards its rights')
     .option('--account <user@host>', 'the account', 'stockmesh_read@%')
     .action(async (options) => finish(await (await import('../commands/migrate.ts')).grants(all(options))));
-  program
-    .command('db')
-    .description('a database server of your own')
-    .command('init')
-    .description('make the schema, the accounts with passwords at random, the tables and the rights')
-    .option(
-      '--admin-url <url>',
-      'server and account that may CREATE USER and GRANT, and the schema to make; better in STOCKMESH_DATABASE_ADMIN_URL',
-    )
-    .option(
-      '--host <pattern>',
-      'where the accounts connect from, such as 10.0.0.%; may be given several times; anywhere if not given',
-      collect,
-    )
-    .option('--secrets <folder>', 'write the URLs of the accounts to files there, for their owner alone, and show none')
-    .option('--new-passwords', 'also where the accounts are there already')
-    .addOption(
-      new Option('--sql', 'print the statements that make the schema and the accounts, and change nothing').conflicts(['secrets', 'json']),
-    )
-    .action(async (options) => finish(await (await import('../operate/db-init.ts')).init(all(options))));
+  dbVerbs(program, { all, finish });
   instanceVerbs(program, { all, finish });
   backupVerbs(program, { all, finish });
   keyVerbs(program, { all, finish });
@@ -96,6 +77,29 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
     .command('asyncapi')
     .description('print the AsyncAPI document of the messages over MQTT')
     .action(async () => finish(await (await import('../commands/asyncapi.ts')).asyncapi()));
+}
+
+function dbVerbs(program: Command, { all, finish }: Program): void {
+  program
+    .command('db')
+    .description('a database server of your own')
+    .command('init')
+    .description('make the schema, the accounts with passwords at random, the tables and the rights')
+    .option(
+      '--admin-url <url>',
+      'server and account that may CREATE USER and GRANT, and the schema to make; better in STOCKMESH_DATABASE_ADMIN_URL',
+    )
+    .option(
+      '--host <pattern>',
+      'where the accounts connect from, such as 10.0.0.%; may be given several times; anywhere if not given',
+      collect,
+    )
+    .option('--secrets <folder>', 'write the URLs of the accounts to files there, for their owner alone, and show none')
+    .option('--new-passwords', 'also where the accounts are there already')
+    .addOption(
+      new Option('--sql', 'print the statements that make the schema and the accounts, and change nothing').conflicts(['secrets', 'json']),
+    )
+    .action(async (options) => finish(await (await import('../operate/db-init.ts')).init(all(options))));
 }
 
 function instanceVerbs(program: Command, { all, finish }: Program): void {

@@ -58,6 +58,7 @@ export function measure(
   counters('http_connections_refused_total', 'Connections over gateway.connections, by the limit', ['limit'], () =>
     labelled('limit', Object.entries(refusals.refused)),
   );
+  counter('logins_committed_total', 'Logins committed with their jobs', () => admission.counters.admitted);
   counters('logins_refused_total', 'Logins refused by this process, by the code of the reason', ['reason'], () =>
     labelled('reason', loginRefusals.counts),
   );

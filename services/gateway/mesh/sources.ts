@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { nowOf } from '../../ledger/job.ts';
 import { readLatencies } from '../../ledger/read/metrics.ts';
-import type { Sql } from '../../platform/database/database.ts';
+import { LIMITED_SOURCES, readBudgets } from '../../market/sources/budget.ts';
 import { readHealth, type SourceHealth } from '../../platform/monitoring/source-health.ts';
 import type { App, Parts } from '../http/app.ts';
 import { instant, problems } from '../http/schemas.ts';
@@ -30,9 +30,6 @@ const source = z
       .describe('Requests of all workers in the present minute; null: no limit'),
   })
   .meta({ id: 'Source' });
-
-/** Sources beyond this machine (`rate_limit`). */
-const LIMITED = ['yahoo_finance', 'alpha_vantage'];
 
 export function sourcesRoute(app: App, { db, ledger, config }: Parts): void {
   app.route({
@@ -63,7 +60,7 @@ export function sourcesRoute(app: App, { db, ledger, config }: Parts): void {
               now,
             ),
             p95_s: p95.get(name) ?? null,
-            budget: LIMITED.includes(name)
+            budget: LIMITED_SOURCES.includes(name)
               ? { limit: rate_limit, used, left: rate_limit - used, resets_at: budget === undefined ? null : new Date(budget.expire) }
               : null,
           };
@@ -71,15 +68,6 @@ export function sourcesRoute(app: App, { db, ledger, config }: Parts): void {
       };
     },
   });
-}
-
-/** The windows that are not over. */
-async function readBudgets(sql: Sql, now: Date): Promise<Map<string, { points: number; expire: number }>> {
-  const rows = await sql.rows<{ key: string; points: number; expire: number }>(
-    'SELECT `key`, points, expire FROM source_budget WHERE expire > ?',
-    [now.getTime()],
-  );
-  return new Map(rows.map(({ key, points, expire }) => [key.replace(/^source:/, ''), { points, expire: Number(expire) }]));
 }
 
 /** What all workers have seen of one source. */

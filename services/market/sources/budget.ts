@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../platform/clock.ts';
-import type { Database } from '../../platform/database/database.ts';
+import type { Database, Sql } from '../../platform/database/database.ts';
 import { isDatabaseAway, messageOf, TransientError } from '../../platform/errors.ts';
 import type { SourceName } from '../bars/bars.ts';
 import type { Budget } from './failover-source.ts';
@@ -110,6 +110,18 @@ export function sourceBudget({
       await pause(waitMs, signal);
     }
   };
+}
+
+/** The sources beyond this machine, which `stock_jobs.data_fetch.rate_limit` limits. */
+export const LIMITED_SOURCES: readonly string[] = ['yahoo_finance', 'alpha_vantage'] satisfies SourceName[];
+
+/** By source: the requests of all workers in the present window, and when it ends. A source without a request in it is not there. The table has a row a source. */
+export async function readBudgets(sql: Sql, now: Date): Promise<Map<string, { points: number; expire: number }>> {
+  const rows = await sql.rows<{ key: string; points: number; expire: number }>(
+    'SELECT `key`, points, expire FROM source_budget WHERE expire > ?',
+    [now.getTime()],
+  );
+  return new Map(rows.map(({ key, points, expire }) => [key.replace(/^source:/, ''), { points, expire: Number(expire) }]));
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
