@@ -25,11 +25,12 @@ const STARTED_AGAIN_MS = 60_000;
 /** Errors: `InputError('instance.unknown' | 'instance.unconfirmed')`, `TransientError` where the broker does not take the message. */
 export async function tell(action: InstanceAction, name: string, options: Options): Promise<number> {
   return withSession(options, async (session) => {
-    const before = await aliveInstance(session.db, name, since(session));
+    const alive = await listInstances(session.db, since(session));
+    const before = aliveInstance(alive, name);
     if (!options.yes && !(await confirmed('instance.unconfirmed', question(action, before)))) return FAILURE;
     const started = performance.now();
     await tellInstance(session.db, await session.bus(), cliActor(), { instance: name, action });
-    const outcome = options.wait ? await outcomeOf(session, action, before, options.json) : 'told';
+    const outcome = options.wait ? await outcomeOf(session, action, alive, before, options.json) : 'told';
     const seconds = (performance.now() - started) / 1000;
     if (options.json)
       printJson({ ok: outcome !== 'not started again', instance: name, action, outcome, seconds: options.wait ? seconds : null });
@@ -51,19 +52,26 @@ function question(action: InstanceAction, { instance, service, running }: Instan
 
 type Outcome = 'told' | 'ended' | 'started again' | 'not started again';
 
-/** Waits until the process has left the list of instances, and after a reload until another has its name. */
-async function outcomeOf(session: Session, action: InstanceAction, before: Instance, quiet = false): Promise<Outcome> {
+/** Waits until the process has left the list of instances, and after a reload until its service has one that was not there before: most get a new name at each start. */
+async function outcomeOf(
+  session: Session,
+  action: InstanceAction,
+  before: readonly Instance[],
+  told: Instance,
+  quiet = false,
+): Promise<Outcome> {
   const progress = showProgress({ quiet });
-  progress.waiting(`${before.instance} finishes its work`);
+  progress.waiting(`${told.instance} finishes its work`);
+  const known = new Set(before.map((one) => one.session));
   try {
     for (let goneAt: number | undefined; ; await delay(POLL_MS)) {
-      const now = (await listInstances(session.db, since(session))).find(({ instance }) => instance === before.instance);
-      if (now?.session === before.session) continue;
-      if (now !== undefined) return 'started again';
+      const alive = await listInstances(session.db, since(session));
+      if (alive.some((one) => one.session === told.session)) continue;
       if (action === 'drain') return 'ended';
+      if (alive.some((one) => one.service === told.service && !known.has(one.session))) return 'started again';
+      if (goneAt === undefined) progress.waiting(`${told.service} starts again`);
       goneAt ??= performance.now();
       if (performance.now() - goneAt > STARTED_AGAIN_MS) return 'not started again';
-      progress.waiting(`${before.instance} starts again`);
     }
   } finally {
     progress.end();

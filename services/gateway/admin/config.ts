@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { nowOf } from '../../ledger/job.ts';
 import { describeConfig } from '../../platform/config/show.ts';
 import { InputError } from '../../platform/errors.ts';
+import { listInstances } from '../../platform/registry/instances.ts';
 import { aliveInstance, tellInstance } from '../../platform/registry/tell-instance.ts';
 import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
@@ -60,7 +61,7 @@ function drainRoute(app: App, { db, ledger, bus }: Parts): void {
     },
     async handler(request, reply) {
       const { instance } = request.params;
-      await aliveInstance(db, instance, new Date(nowOf(ledger).getTime() - ledger.leaseSeconds * 1000));
+      aliveInstance(await listInstances(db, new Date(nowOf(ledger).getTime() - ledger.leaseSeconds * 1000)), instance);
       await tellInstance(db, bus, actorOf(request), { instance, action: 'drain' });
       return reply.code(202).send({ instance });
     },

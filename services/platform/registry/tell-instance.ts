@@ -2,7 +2,7 @@ import type { Bus } from '../bus/bus.ts';
 import type { Database } from '../database/database.ts';
 import { InputError } from '../errors.ts';
 import { type Actor, recordChange } from './audit.ts';
-import { type Instance, listInstances } from './instances.ts';
+import type { Instance } from './instances.ts';
 
 /** What a service can be told: to finish its work and end, or to do that and start again. */
 export type InstanceAction = 'drain' | 'reload';
@@ -10,9 +10,8 @@ export type InstanceAction = 'drain' | 'reload';
 /** Longest list of names in an error. */
 const MOST_NAMED = 20;
 
-/** The instance of a name whose last heartbeat is not older than `since`. Errors: `InputError('instance.unknown')`. */
-export async function aliveInstance(db: Database, instance: string, since: Date): Promise<Instance> {
-  const alive = await listInstances(db, since);
+/** The one of a name among those that are alive. Errors: `InputError('instance.unknown')`. */
+export function aliveInstance(alive: readonly Instance[], instance: string): Instance {
   const found = alive.find((one) => one.instance === instance);
   if (found !== undefined) return found;
   const names = alive.slice(0, MOST_NAMED).map((one) => one.instance);

@@ -14,9 +14,9 @@ let bus: Bus;
 let react: (action: string) => Promise<void>;
 const told: string[] = [];
 
-const report = (running = 0): Promise<void> => {
+const report = (running = 0, instance = INSTANCE): Promise<void> => {
   const now = new Date();
-  return reportInstance(db, { instance: INSTANCE, service: 'worker', session, capacity: 5, running, started_at: now, heartbeat_at: now });
+  return reportInstance(db, { instance, service: 'worker', session, capacity: 5, running, started_at: now, heartbeat_at: now });
 };
 const leave = () => retireInstance(db, { instance: INSTANCE, service: 'worker', session }, new Date(0));
 
@@ -48,11 +48,11 @@ test('drain waits until the service has left', async () => {
   });
 });
 
-test('reload waits for the next process of that name', async () => {
+test.each([INSTANCE, 'worker-two'])('reload waits for the next process of the service, whatever its name: %s', async (next) => {
   react = async () => {
     await leave();
     session = randomUUID();
-    await report();
+    await report(0, next);
   };
   expect(await json('reload', INSTANCE, '--yes')).toEqual({
     ok: true,
