@@ -50,6 +50,14 @@ const packages = {
     dnf: 'chromium',
     brew: 'chromium',
   },
+  prometheus: {
+    programs: ['prometheus'],
+    why: 'it reads the metrics and the alert rules in the tests; its system service is switched off again',
+    apt: ['prometheus'],
+    dnf: 'golang-github-prometheus',
+    brew: 'prometheus',
+    unit: 'prometheus.service',
+  },
 } satisfies Record<string, SystemPackage>;
 
 export type Need = keyof typeof packages;
