@@ -1,5 +1,4 @@
 /** The stored reports. A version is inserted once, with all its content, and never changed: no write of a state can touch it. */
-import { idFromBytes } from '../../ledger/id.ts';
 import { fromJson, type Sql, type Transaction, toJson } from '../../platform/database/database.ts';
 import { type NotifyEvent, tell } from '../../platform/outbox.ts';
 import { NOT_ADVICE } from '../report/disclosures.ts';
@@ -107,13 +106,13 @@ export interface NewReport {
   tells?: boolean;
 }
 
-function readyEvent({ report, jobId }: NewReport): NotifyEvent {
+function readyEvent({ report }: NewReport): NotifyEvent {
   const { user_id: user, week_of: week, version, data_date, simulated, stock_picks, generated_at } = report;
   const tickers = stock_picks.map(({ ticker }) => ticker).join(', ');
   return {
     ...{ name: 'picks.ready', severity: 'info', subject: `picks:${user}`, at: new Date(generated_at) },
     details: {
-      ...{ user, week, version, job_id: idFromBytes(jobId) },
+      ...{ user, week, version },
       summary: `${tickers}, by ${simulated ? 'made-up prices' : 'prices'} of ${data_date}. ${NOT_ADVICE}`,
     },
   };
