@@ -12,13 +12,16 @@ export interface Migration {
   up: string;
   down: string;
   checksum: string;
+  /** Why the services of the version before may not go on serving over it; null where they may. Its first line says so: `-- online: yes`, or `-- online: no, {why}`. */
+  offline: string | null;
 }
 
-export interface MigrationStatus {
-  version: number;
-  name: string;
+export interface MigrationStatus extends Pick<Migration, 'version' | 'name' | 'offline'> {
   appliedAt: Date | null;
 }
+
+/** The line is no part of the checksum: whether services may go on is told of migrations that were applied before anybody said so. */
+const HEAD = /^-- online: (?:(yes)|no, (.+))\n/;
 
 /** All numbered migrations of this build, ascending. */
 export async function migrations(): Promise<Migration[]> {
@@ -34,19 +37,34 @@ export async function migrations(): Promise<Migration[]> {
         name: file.slice(5, -7),
         up,
         down,
-        checksum: createHash('sha256').update(up).digest('hex').slice(0, 16),
+        checksum: createHash('sha256').update(up.replace(HEAD, '')).digest('hex').slice(0, 16),
+        offline: offlineOf(up),
       };
     }),
   );
 }
 
-/** Applies what is missing, in order, up to the version `last` if it is given. Two that start at once wait for each other. Returns the names applied. */
-export function migrateUp(options: DatabaseOptions, last = Number.POSITIVE_INFINITY): Promise<string[]> {
+function offlineOf(up: string): string | null {
+  const [, yes, why = 'it does not say whether they may go on'] = HEAD.exec(up) ?? [];
+  return yes === undefined ? why : null;
+}
+
+/**
+ * Applies what is missing, in order, up to the version `last` if it is given. Two that start at once wait for each other. `aliveSeconds`: a service whose newest sign of
+ * life is not older is alive, and nothing is applied over it that it may not serve through; not given: nobody looks. Returns the names applied.
+ * Errors: `ConfigError('schema.in_use')` beside those of a schema that does not fit.
+ */
+export function migrateUp(
+  options: DatabaseOptions,
+  { last = Number.POSITIVE_INFINITY, aliveSeconds }: { last?: number | undefined; aliveSeconds?: number | undefined } = {},
+): Promise<string[]> {
   return exclusively(options, async (connection, applied) => {
     const known = await migrations();
     refuseUnfit(applied, known);
     const names: string[] = [];
-    for (const migration of known.filter(({ version }) => !applied.has(version) && version <= last)) {
+    const missing = known.filter(({ version }) => !applied.has(version) && version <= last);
+    if (aliveSeconds !== undefined) await refuseOverServices(connection, missing, aliveSeconds);
+    for (const migration of missing) {
       await connection.run(migration.up);
       await connection.run('INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, UTC_TIMESTAMP(3))', [
         migration.version,
@@ -82,7 +100,7 @@ export function migrateDown(options: DatabaseOptions, steps: number): Promise<st
 /** Each migration of this build and when it was applied. */
 export function migrationStatus(options: DatabaseOptions): Promise<MigrationStatus[]> {
   return exclusively(options, async (_, applied) =>
-    (await migrations()).map(({ version, name }) => ({ version, name, appliedAt: applied.get(version)?.at ?? null })),
+    (await migrations()).map(({ version, name, offline }) => ({ version, name, offline, appliedAt: applied.get(version)?.at ?? null })),
   );
 }
 
@@ -101,6 +119,28 @@ export async function assertSchemaCurrent(db: Sql): Promise<void> {
       'schema.older',
       `the database lacks ${missing.length} of ${known.length} migrations (next: ${missing[0]?.name}); run "${COMMAND} migrate up"`,
     );
+}
+
+/** The services with a sign of life within so many seconds, by the clock of the database; none where there is no table of them yet. */
+export async function servicesAlive(sql: Sql, seconds: number): Promise<string[]> {
+  const [table] = await sql.rows("SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'instances'");
+  if (table === undefined) return [];
+  const rows = await sql.rows<{ instance: string }>(
+    'SELECT instance FROM instances WHERE heartbeat_at >= UTC_TIMESTAMP(3) - INTERVAL ? SECOND ORDER BY service, instance',
+    [seconds],
+  );
+  return rows.map(({ instance }) => instance);
+}
+
+async function refuseOverServices(sql: Sql, missing: readonly Migration[], seconds: number): Promise<void> {
+  const first = missing.find(({ offline }) => offline !== null);
+  if (first === undefined) return;
+  const alive = await servicesAlive(sql, seconds);
+  if (alive.length === 0) return;
+  throw new ConfigError(
+    'schema.in_use',
+    `migration ${first.version} (${first.name}) may not run while services of the version before serve: ${first.offline}. Alive: ${alive.join(', ')}; let each end ("${COMMAND} drain ${alive[0]}"; one that was killed counts for ${seconds} s more), then try again. "${COMMAND} migrate up --yes" applies it all the same`,
+  );
 }
 
 interface Row {

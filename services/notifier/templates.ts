@@ -48,9 +48,9 @@ const TEMPLATES: Record<EventName, Template> = {
   'history.ended': endedJob('Download'),
   'backfill.ended': endedJob('Back-fill'),
   'picks.ready': {
-    title: ({ week }) => `Your picks${text(week) === '' ? '' : ` of ${text(week)}`} are ready`,
-    lines: ({ summary, url, job_id }) =>
-      listed(text(summary), text(url), job_id === undefined ? undefined : `Read them: ${COMMAND} job ${text(job_id)}`),
+    title: ({ user, week, version }) =>
+      `Picks of ${text(user)} for the week of ${text(week)} are ready${version === 1 ? '' : ` (version ${text(version)})`}`,
+    lines: ({ user, week, summary }) => [text(summary), `Read them: ${COMMAND} picks show ${text(user)} --week ${text(week)}`],
   },
   'notify.test': {
     title: () => 'a test of this route',

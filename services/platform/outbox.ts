@@ -24,7 +24,7 @@ export type Severity = (typeof SEVERITIES)[number];
 export interface NotifyEvent {
   name: EventName;
   severity: Severity;
-  /** What it is about: `alert:{name}`, `job:{id}`. Events of one subject are told in their order. */
+  /** What it is about: `alert:{name}`, `job:{id}`, `picks:{user}`. Events of one subject are told in their order. */
   subject: string;
   /** What the templates show. */
   details: Readonly<Record<string, unknown>>;

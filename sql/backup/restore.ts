@@ -24,7 +24,7 @@ export async function restoreBackup(options: DatabaseOptions, folder: string): P
   const manifest = readManifest(path);
   await refuseUnknown(manifest);
   await refuseRows(options);
-  await migrateUp(options, manifest.migrations.at(-1)?.version);
+  await migrateUp(options, { last: manifest.migrations.at(-1)?.version });
   const connection = await mysql.createConnection(connectionOptions(options));
   try {
     await connection.query(SET_SQL_MODE);

@@ -1,3 +1,4 @@
+-- online: yes
 -- The job ledger. One narrow hot table; what is big or rarely read lives beside it.
 
 CREATE TABLE jobs (

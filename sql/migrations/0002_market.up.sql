@@ -1,3 +1,4 @@
+-- online: yes
 -- Bars as they were traded, and what was computed from them.
 
 CREATE TABLE symbols (

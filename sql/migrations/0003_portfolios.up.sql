@@ -1,3 +1,4 @@
+-- online: yes
 -- Who holds and watches what, who signed in when, and what that caused.
 
 CREATE TABLE holdings (

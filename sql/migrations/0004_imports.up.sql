@@ -1,3 +1,4 @@
+-- online: yes
 -- Which portfolio files have been imported, so that a start imports each content once.
 
 CREATE TABLE imports (

@@ -1,3 +1,4 @@
+-- online: yes
 -- What the clock has started, so that a restart neither skips a scheduled run nor repeats it.
 
 CREATE TABLE schedule_runs (

@@ -1,3 +1,4 @@
+-- online: yes
 -- Who may speak to the gateway, whom it calls back, and what is switched by hand.
 
 CREATE TABLE api_keys (

@@ -1,3 +1,4 @@
+-- online: yes
 -- Option rankings: runs with their ranks, what they are measured against, and the positions that exit mode looks at.
 
 CREATE TABLE option_runs (

@@ -1,3 +1,4 @@
+-- online: yes
 -- Which job may be the one that kills its worker.
 
 ALTER TABLE jobs

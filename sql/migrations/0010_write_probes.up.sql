@@ -1,3 +1,4 @@
+-- online: yes
 -- The row that a service writes to find out whether the database takes writes.
 
 CREATE TABLE write_probes (

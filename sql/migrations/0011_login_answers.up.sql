@@ -1,3 +1,4 @@
+-- online: yes
 -- Logins that are committed and whose answers are not on the broker yet. A restarted service answers them from their rows in user_portfolio_priority.
 
 CREATE TABLE login_answers (

@@ -1,3 +1,4 @@
+-- online: no, the old version would write the old spellings again
 -- A share class has one spelling, BRK.B. What was stored as BRK-B becomes BRK.B; classes F, L, T and V keep their dash (a dot before these is an exchange: VOD.L).
 
 -- A user who held both spellings holds their sum, at the mean cost.

@@ -1,3 +1,4 @@
+-- online: yes
 -- Symbols that the sources have no answer for: a login does not ask for them again before `again_at`.
 
 CREATE TABLE symbol_failures (

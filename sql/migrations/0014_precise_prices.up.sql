@@ -1,3 +1,4 @@
+-- online: no, copies the table of all prices, to which nothing can be written meanwhile
 -- Prices keep fifteen significant digits from 1e-12 to 1e9. DECIMAL(18, 6) stored a price of 0.00000516 as 0.000005, and one of 0.00000032 as 0. Measured with
 -- 500,000 prices of that range: DOUBLE takes 8.9 MB, is written in 0.6 s and loses nothing; DECIMAL(38, 20) takes 14.2 MB and 1.4 s, and is off by up to 5e-9.
 

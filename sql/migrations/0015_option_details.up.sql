@@ -1,3 +1,4 @@
+-- online: yes
 -- What a ranking says about each contract's volatility, and why a held position is not ranked.
 
 ALTER TABLE options_ranks

@@ -1,3 +1,4 @@
+-- online: yes
 -- Keys that end by themselves and are renewed, tokens for event streams, and who changed what by hand.
 
 ALTER TABLE api_keys

@@ -1,3 +1,4 @@
+-- online: no, the old version does not know webhooks that wait for their job
 -- Webhooks: due ones are found by receiver, and are signed with a secret of their own.
 
 ALTER TABLE callbacks

@@ -1,3 +1,4 @@
+-- online: yes
 -- Who asked for a job over HTTP or on the command line: for the quotas of waiting jobs.
 
 CREATE TABLE job_askers (

@@ -1,3 +1,4 @@
+-- online: yes
 -- Historical downloads: what is stored, what a source does not have, who downloads what at this moment, and the budget of an account. A job may have parts.
 
 ALTER TABLE job_dependencies

@@ -1,3 +1,4 @@
+-- online: yes
 -- What paid calls of a language model may cost, and did.
 
 CREATE TABLE spend (

@@ -1,3 +1,4 @@
+-- online: yes
 -- What is known of companies beside their prices, and what a model makes of it.
 
 CREATE TABLE fundamentals (

@@ -1,3 +1,4 @@
+-- online: yes
 -- Weekly stock picks: the profile of each user, the reports, and how the picks did.
 
 CREATE TABLE profiles (

@@ -1,3 +1,4 @@
+-- online: yes
 -- Browsers that are signed in: a cookie in place of a key, and the codes of one use that open one.
 
 CREATE TABLE sessions (

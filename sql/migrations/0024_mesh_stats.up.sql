@@ -1,3 +1,4 @@
+-- online: yes
 -- The mesh over time, for the charts of the dashboard: what was, minute by minute, is not lost with a reload.
 
 CREATE TABLE mesh_stats (

@@ -1,3 +1,4 @@
+-- online: yes
 -- What became of the newest run of each schedule: a reason that stands in a log alone is read by nobody.
 
 ALTER TABLE schedule_runs

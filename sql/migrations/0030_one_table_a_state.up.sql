@@ -1,3 +1,4 @@
+-- online: no, the old version does not find its jobs any more
 -- One table a state: a job's row in `jobs` says what was asked for and is hardly ever changed; where it stands is the table that holds its id.
 -- Every statement may run twice, so a migration that was cut goes on when it is started again. What was copied and dropped already is empty then.
 

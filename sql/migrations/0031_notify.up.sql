@@ -1,3 +1,4 @@
+-- online: yes
 -- What people are told: events as they are committed, and the messages that are made of them.
 
 CREATE TABLE notify_events (

@@ -1,3 +1,4 @@
+-- online: yes
 -- Backups that were made, so that an alert can tell when the last one is too old.
 
 CREATE TABLE backups (

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import mysql from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connectionOptions, type Database, openDatabase } from '../../services/platform/database/database.ts';
@@ -130,6 +131,21 @@ test('the migrations are numbered in their order, each with its way back', () =>
   const versions = known.map(({ version }) => version);
   expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
   for (const { name, down } of known) expect([name, down.trim()]).not.toEqual([name, '']);
+});
+
+test('each says in its first line whether the version before may serve through it; one that may only adds', async () => {
+  const without = known.filter(({ up }) => !/^-- online: (yes|no, \S.{10,})\n/.test(up)).map(({ name }) => name);
+  expect(without).toEqual([]);
+  const online = known.filter(({ offline }) => offline === null);
+  const taking = online.filter(({ up }) => /^\s*(DROP|RENAME|UPDATE|DELETE|REPLACE|TRUNCATE)\b|\b(DROP|CHANGE|RENAME) COLUMN\b/im.test(up));
+  expect(taking.map(({ name }) => name)).toEqual([]);
+  expect(known.filter(({ offline }) => offline !== null).map(({ name }) => name)).toContain('one_table_a_state');
+});
+
+test('what was applied before the line was there counts as unchanged', async () => {
+  const [first] = known;
+  const sha256 = createHash('sha256').update(first!.up.split('\n').slice(1).join('\n')).digest('hex');
+  expect(first!.checksum).toBe(sha256.slice(0, 16));
 });
 
 describe('up', () => {

@@ -1,9 +1,10 @@
 /** `stockmesh migrate`: applies migrations and takes them back. */
 
 import { escape as quote } from 'mysql2';
-import { assertSchemaCurrent, migrateDown, migrateUp, migrationStatus, migrations } from '../../../sql/migrate.ts';
+import { assertSchemaCurrent, migrateDown, migrateUp, migrationStatus, migrations, servicesAlive } from '../../../sql/migrate.ts';
 import { readGrants } from '../../../sql/read-rights.ts';
 import { COMMAND } from '../../platform/command-name.ts';
+import { leaseSeconds } from '../../platform/config/load.ts';
 import { databaseOptions } from '../../platform/connections.ts';
 import { type DatabaseOptions, openDatabase } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
@@ -19,23 +20,38 @@ import { type GlobalOptions, loadJoining } from '../session.ts';
 
 type Options = GlobalOptions & { json?: boolean | undefined };
 
-function target(options: GlobalOptions): DatabaseOptions {
-  const { loaded, dataFolder } = loadJoining(options);
-  return databaseOptions(loaded.config, dataFolder, 'migrate');
+interface Target {
+  database: DatabaseOptions;
+  /** A service without a sign of life for longer counts as dead. */
+  aliveSeconds: number;
 }
 
-export async function up(options: Options): Promise<number> {
-  const database = target(options);
-  const applied = await migrateUp(database);
+function target(options: GlobalOptions): Target {
+  const { loaded, dataFolder } = loadJoining(options);
+  return { database: databaseOptions(loaded.config, dataFolder, 'migrate'), aliveSeconds: leaseSeconds(loaded.config) };
+}
+
+/** Errors: `ConfigError('schema.in_use')` where services are alive that may not serve through what is missing; `yes` applies it all the same. */
+export async function up({ yes, ...options }: Options & { yes?: boolean | undefined }): Promise<number> {
+  const { database, aliveSeconds } = target(options);
+  const applied = await migrateUp(database, yes ? {} : { aliveSeconds });
   await record(database, 'schema.up', applied);
-  if (options.json) printJson({ ok: true, applied });
-  else print(applied.length === 0 ? 'the schema is current: nothing to apply' : `applied ${applied.join(', ')}`);
+  const known = await migrations();
+  const offline = known.filter((one) => one.offline !== null && applied.includes(one.name)).map(({ name }) => name);
+  if (options.json) printJson({ ok: true, applied, online: offline.length === 0 });
+  else if (applied.length === 0) print('the schema is current: nothing to apply');
+  // Into an empty database nobody served before.
+  else if (applied.length === known.length) print(`applied ${applied.join(', ')}`);
+  else
+    print(
+      `applied ${applied.join(', ')}; services of the version before ${offline.length === 0 ? 'may go on serving until they are restarted' : `must not run any more (${offline.join(', ')})`}`,
+    );
   return 0;
 }
 
 /** Takes the newest migrations back, after showing what is lost. Errors: `InputError('migrate.unconfirmed')` where there is no terminal to ask on. */
 export async function down({ steps, yes, ...options }: Options & { steps: number; yes?: boolean | undefined }): Promise<number> {
-  const database = target(options);
+  const { database, aliveSeconds } = target(options);
   const applied = (await migrationStatus(database)).filter(({ appliedAt }) => appliedAt !== null);
   const names = applied
     .slice(-steps)
@@ -47,7 +63,7 @@ export async function down({ steps, yes, ...options }: Options & { steps: number
     return 0;
   }
   if (!yes) {
-    const loss = await lossOf(names);
+    const loss = `${await lossOf(names)}${await thoseWhoServe(database, aliveSeconds)}`;
     const question = `This ${paint('bold', loss, process.stderr)}. Go on?`;
     if (!(await confirmed('migrate.unconfirmed', { happens: loss, question }))) return FAILURE;
   }
@@ -86,9 +102,22 @@ async function lossOf(names: readonly string[]): Promise<string> {
   return `takes back ${plural(names.length, 'migration')} (${names.join(', ')}): ${lost.join(', ') || 'no table and no column is dropped'}`;
 }
 
+/** A way back takes from under running services what they use. */
+async function thoseWhoServe(database: DatabaseOptions, aliveSeconds: number): Promise<string> {
+  const db = openDatabase({ ...database, maxConnections: 1 });
+  try {
+    const alive = await servicesAlive(db, aliveSeconds);
+    return alive.length === 0
+      ? ''
+      : `; ${plural(alive.length, 'service is', 'services are')} alive that may need them (${alive.join(', ')}), let each end first ("${COMMAND} drain ${alive[0]}")`;
+  } finally {
+    await db.close();
+  }
+}
+
 /** Prints the statements that give an account of a server of your own the rights of `stockmesh_read`. They name the columns of the schema as it is now. */
 export async function grants({ account, ...options }: Options & { account: string }): Promise<number> {
-  const database = target(options);
+  const { database } = target(options);
   const [, user, host = '%'] = /^([^@]+)(?:@([^@]+))?$/.exec(account) ?? [];
   if (user === undefined)
     throw new InputError(
@@ -108,12 +137,15 @@ export async function grants({ account, ...options }: Options & { account: strin
 }
 
 export async function status(options: Options): Promise<number> {
-  const all = await migrationStatus(target(options));
+  const all = await migrationStatus(target(options).database);
   const missing = all.filter(({ appliedAt }) => appliedAt === null);
   if (options.json)
     printJson({
       current: missing.length === 0,
-      migrations: all.map(({ version, name, appliedAt }) => ({ version, name, applied_at: appliedAt })),
+      migrations: all.map(({ version, name, appliedAt, offline }) => ({
+        ...{ version, name, applied_at: appliedAt },
+        ...{ online: offline === null, why_not: offline },
+      })),
     });
   else {
     print(
@@ -125,6 +157,7 @@ export async function status(options: Options): Promise<number> {
           value: ({ appliedAt }) => (appliedAt === null ? 'missing' : stamp(appliedAt)),
           paint: (text, { appliedAt }) => (appliedAt === null ? paint('yellow', text) : text),
         },
+        { title: 'WHILE SERVICES RUN', value: ({ offline }) => (offline === null ? 'yes' : `no: ${offline}`) },
       ]),
     );
     print(

@@ -14,7 +14,7 @@ import { importOnce } from '../../market/portfolios/import.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { isSecret } from '../../platform/config/keys.ts';
 import { userFiles } from '../../platform/config/layers.ts';
-import type { Config, LoadedConfig, Override } from '../../platform/config/load.ts';
+import { type Config, type LoadedConfig, leaseSeconds, type Override } from '../../platform/config/load.ts';
 import { type DatabaseRole, databaseOptions, removeRuntime, usesEmbedded, writeRuntime } from '../../platform/connections.ts';
 import { type Database, type DatabaseOptions, openDatabase } from '../../platform/database/database.ts';
 import { databaseClock } from '../../platform/database-clock.ts';
@@ -221,7 +221,7 @@ async function startEmbeddedDatabase({ loaded, folder, steps, log, undo }: Start
 async function prepareDatabase({ loaded, folder, steps }: Start, embedded: EmbeddedDatabase | undefined): Promise<void> {
   const database = (role: DatabaseRole): DatabaseOptions => embedded?.options(role) ?? databaseOptions(loaded.config, folder.path, role);
   await steps.run('migrations', async () => {
-    const applied = await migrateUp(database('migrate')).catch((error: unknown) => {
+    const applied = await migrateUp(database('migrate'), { aliveSeconds: leaseSeconds(loaded.config) }).catch((error: unknown) => {
       if (!isDatabaseAway(error)) throw error;
       throw new ConfigError(
         'mesh.database_unreachable',

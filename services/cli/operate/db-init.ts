@@ -7,6 +7,7 @@ import { accountNames, createAccounts } from '../../../sql/accounts.ts';
 import { migrateUp } from '../../../sql/migrate.ts';
 import { grantReading } from '../../../sql/read-rights.ts';
 import { COMMAND } from '../../platform/command-name.ts';
+import { leaseSeconds } from '../../platform/config/load.ts';
 import { databaseOptions } from '../../platform/connections.ts';
 import { connectionOptions } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
@@ -65,7 +66,10 @@ export async function init(options: DbInitOptions): Promise<number> {
     // Before the accounts get these passwords: a folder that cannot be written would lose them.
     const files = options.secrets === undefined ? undefined : written(options.secrets, urls);
     await createAccounts(root, { database: admin.database, passwords, hosts });
-    const applied = await migrateUp({ ...admin, user: accountNames.migrate, password: passwords.migrate });
+    const applied = await migrateUp(
+      { ...admin, user: accountNames.migrate, password: passwords.migrate },
+      { aliveSeconds: leaseSeconds(loaded.config) },
+    );
     await grantReading(root, { database: admin.database, hosts });
     report({ database: admin.database, hosts, applied, ...(files === undefined ? { urls } : { files }) }, options.json);
   } finally {

@@ -370,10 +370,10 @@ const OWN_KEYS = {
     next: 'the value of --before for the next page, or null',
   },
   'key revoke': { ok: 'true', id: 'of the key', name: 'its user or application' },
-  'migrate up': { ok: 'true', applied: '[name]' },
+  'migrate up': { ok: 'true', applied: '[name]', online: 'true when services of the version before may go on serving' },
   'migrate down': { ok: 'true', taken_back: '[name]' },
   'migrate grants': { statements: 'the SQL statements, in the order in which they are run' },
-  'migrate status': { current: 'true when none is missing', migrations: '[{version, name, applied_at}]' },
+  'migrate status': { current: 'true when none is missing', migrations: '[{version, name, applied_at, online, why_not}]' },
   simulate: {
     day: 'in New York; with it users, symbols, seed, mesh {cores, portfolio_priority, workers}, elapsed_ms',
     sizing: 'what docs/sizing.md says: {logins_per_second, cores, workers, connections, database_bytes, …}',

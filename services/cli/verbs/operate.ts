@@ -9,6 +9,7 @@ export function operateVerbs(program: Command, { all, finish }: Program): void {
   migrate
     .command('up')
     .description('apply the migrations that are missing')
+    .option('--yes', 'also those that services of the version before, which are alive, may not serve through')
     .action(async (options) => finish(await (await import('../commands/migrate.ts')).up(all(options))));
   migrate
     .command('down')

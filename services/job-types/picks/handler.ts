@@ -67,9 +67,11 @@ async function makeReport(payload: Payload, context: Context, shared: Shared): P
       `the report breaks its own rules, and is not kept: ${violations.slice(0, 5).join('; ')}`,
     );
   const { version, source, simulated, data_date, stock_picks, fallback_reason, shortfall, cost_usd } = report;
+  const eligible = report.universe.hash === universe.hash ? eligibleOf(universe) : null;
+  const tells = config.notify.routes.some(({ on }) => on.includes('picks.ready'));
   return {
     // A report that goes on from a draft may be of an earlier universe.
-    rows: [{ report, jobId: idToBytes(context.job.id), eligible: report.universe.hash === universe.hash ? eligibleOf(universe) : null }],
+    rows: [{ report, jobId: idToBytes(context.job.id), eligible, tells }],
     dataMessages: [],
     result: {
       ...{ user, week_of: week, version, source, simulated, data_date, fallback_reason, cost_usd },

@@ -1,5 +1,7 @@
 /** The stored reports. A version is inserted once, with all its content, and never changed: no write of a state can touch it. */
 import { fromJson, type Sql, type Transaction, toJson } from '../../platform/database/database.ts';
+import { type NotifyEvent, tell } from '../../platform/outbox.ts';
+import { NOT_ADVICE } from '../report/disclosures.ts';
 import { type Report, ReportSchema } from '../report/schema.ts';
 
 /** One version, without its content. */
@@ -100,6 +102,20 @@ export interface NewReport {
   jobId: Buffer;
   /** The symbols that it could choose from; null where they were stored before, with its draft. */
   eligible: readonly string[] | null;
+  /** Whether a route wants to be told that it is ready. */
+  tells?: boolean;
+}
+
+function readyEvent({ report }: NewReport): NotifyEvent {
+  const { user_id: user, week_of: week, version, data_date, simulated, stock_picks, generated_at } = report;
+  const tickers = stock_picks.map(({ ticker }) => ticker).join(', ');
+  return {
+    ...{ name: 'picks.ready', severity: 'info', subject: `picks:${user}`, at: new Date(generated_at) },
+    details: {
+      ...{ user, week, version },
+      summary: `${tickers}, by ${simulated ? 'made-up prices' : 'prices'} of ${data_date}. ${NOT_ADVICE}`,
+    },
+  };
 }
 
 const INSERT_UNIVERSES = 'INSERT IGNORE INTO pick_universes (hash, data_date, eligible) VALUES ?';
@@ -109,7 +125,7 @@ const universeRow = ({ universe, data_date }: Report, eligible: readonly string[
   toJson(eligible),
 ];
 
-/** Inserts new versions, and takes their drafts away. In the transaction that completes their jobs. */
+/** Inserts new versions, takes their drafts away, and tells of them whoever wants to know. In the transaction that completes their jobs. */
 export async function storeReports(tx: Transaction, reports: readonly NewReport[]): Promise<void> {
   if (reports.length === 0) return;
   tx.later(
@@ -134,6 +150,7 @@ export async function storeReports(tx: Transaction, reports: readonly NewReport[
     reports.flatMap(({ report, eligible }) => (eligible === null ? [] : [[report.universe.hash, universeRow(report, eligible)] as const])),
   );
   if (universes.size > 0) tx.later(INSERT_UNIVERSES, [[...universes.values()]]);
+  tell(tx, reports.filter(({ tells }) => tells).map(readyEvent));
   tx.later('DELETE FROM report_drafts WHERE (user_id, week_of, version) IN (?)', [
     reports.map(({ report }) => [report.user_id, report.week_of, report.version]),
   ]);

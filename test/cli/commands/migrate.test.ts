@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { openDatabase } from '../../../services/platform/database/database.ts';
 import { databaseUrl } from '../../../sql/embedded.ts';
 import { migrations } from '../../../sql/migrate.ts';
 import { testDatabase } from '../../support/database.ts';
@@ -12,6 +13,7 @@ import { stockmesh } from '../command-line.ts';
 import { configText } from '../running-mesh.ts';
 
 const database = await testDatabase({ migrated: false });
+const db = openDatabase(database.migrate);
 const folder = mkdtempSync(join(tmpdir(), 'stockmesh-migrate-'));
 const config = join(folder, 'migrate.yaml');
 const names = (await migrations()).map(({ name }) => name);
@@ -22,6 +24,7 @@ beforeAll(() => {
   writeFileSync(config, configText(url, 'mqtt://127.0.0.1:1'));
 });
 afterAll(async () => {
+  await db.close();
   await database.drop();
   rmSync(folder, { recursive: true });
 });
@@ -46,16 +49,16 @@ test('of an empty database nothing is taken back, and all are missing', async ()
   expect(await migrate('down', '--yes')).toEqual({ code: 0, stdout: 'no migration is applied: nothing to take back\n', stderr: '' });
   expect(await json('down', '--yes')).toEqual({ ok: true, taken_back: [] });
   const { stdout } = await migrate('status');
-  expect(stdout).toMatch(/^VERSION +NAME +APPLIED\n +1 +ledger +missing\n/);
+  expect(stdout).toMatch(/^VERSION +NAME +APPLIED +WHILE SERVICES RUN\n +1 +ledger +missing +yes\n/);
   expect(stdout).toMatch(new RegExp(`\n\n${names.length} migrations are missing; "npx stockmesh migrate up" applies them\n$`));
 });
 
 test('they are applied once', async () => {
   expect((await migrate('up')).stdout).toBe(`applied ${names.join(', ')}\n`);
   expect((await migrate('up')).stdout).toBe('the schema is current: nothing to apply\n');
-  expect(await json('up')).toEqual({ ok: true, applied: [] });
+  expect(await json('up')).toEqual({ ok: true, applied: [], online: true });
   const { stdout } = await migrate('status');
-  expect(stdout).toMatch(/\n +1 +ledger +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n/);
+  expect(stdout).toMatch(/\n +1 +ledger +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC +yes\n/);
   expect(stdout).toMatch(/\n\nthe schema is current\n$/);
   const { current, migrations: all } = await json('status');
   expect([current, all.map(({ name }: { name: string }) => name)]).toEqual([true, names]);
@@ -101,6 +104,45 @@ test('a person who agrees takes the newest back, and can apply it again', async 
   expect(ran).toMatchObject({ code: 0, stdout: `took back ${newest}; "npx stockmesh migrate up" applies them again, without the data\n` });
   const { stdout } = await migrate('status');
   expect(stdout).toMatch(/\n\n1 migration is missing; "npx stockmesh migrate up" applies them\n$/);
-  expect(await json('up')).toEqual({ ok: true, applied: [newest] });
+  expect(await json('up')).toEqual({ ok: true, applied: [newest], online: true });
   expect(await json('down', '--yes', '--steps', '2')).toEqual({ ok: true, taken_back: names.slice(-2).reverse() });
+});
+
+test('what the old version may not serve through is applied when all services have ended, or with --yes', async () => {
+  const last = names.indexOf('spellings');
+  const missing = names.slice(last);
+  await migrate('down', '--yes', '--steps', String(missing.length));
+  const { migrations: all } = await json('status');
+  expect(all[last]).toMatchObject({ name: 'spellings', online: false, why_not: expect.stringContaining('old spellings') });
+  const alive = (instance: string, seconds: number) =>
+    db.run(
+      `REPLACE INTO instances (instance, service, session, capacity, running, started_at, heartbeat_at)
+        VALUES (?, 'worker', 's', 5, 0, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3) - INTERVAL ? SECOND)`,
+      [instance, seconds],
+    );
+  await alive('worker-1', 0);
+  await alive('killed-long-ago', 3_600);
+  const ran = await migrate('up');
+  expect(ran).toMatchObject({ code: 1, stdout: '' });
+  expect(ran.stderr).toMatch(
+    /^stockmesh: migration 12 \(spellings\) may not run while .* would write the old spellings again\. Alive: worker-1; let each end \("npx stockmesh drain worker-1".*migrate up --yes" applies it all the same\n$/,
+  );
+  expect((await json('status')).current).toBe(false);
+  // The way back says whom it would hurt.
+  expect((await migrate('down')).stderr).toMatch(/1 service is alive that may need them \(worker-1\), let each end first.*--yes\n$/);
+  await alive('worker-1', 3_600);
+  expect((await migrate('up')).stdout).toMatch(
+    /; services of the version before must not run any more \(spellings, .*one_table_a_state\)\n$/,
+  );
+  await alive('worker-1', 0);
+  await migrate('down', '--yes', '--steps', String(missing.length));
+  expect(await json('up', '--yes')).toEqual({ ok: true, applied: missing, online: false });
+});
+
+test('one that the old version may serve through is applied under it', async () => {
+  await db.run('UPDATE instances SET heartbeat_at = UTC_TIMESTAMP(3)');
+  await migrate('down', '--yes');
+  expect((await migrate('up')).stdout).toBe(
+    `applied ${newest}; services of the version before may go on serving until they are restarted\n`,
+  );
 });

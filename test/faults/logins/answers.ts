@@ -1,9 +1,12 @@
 /** Counts how often the mesh answers each login on `portfolio/{user}/priority`. */
+import type { SentLogin } from './load.ts';
 import { connectMqtt, PACKET, subscribePacket } from './mqtt-client.ts';
 
 export interface Answers {
   /** Logins of these users that were answered more than once. */
   twice(users: string): number;
+  /** How often each of these was answered. */
+  times(logins: readonly SentLogin[]): number[];
   close(): void;
 }
 
@@ -24,6 +27,7 @@ export function countAnswers({ port, password }: { port: number; password: strin
   });
   return {
     twice: (users) => [...times].filter(([login, count]) => count > 1 && login.startsWith(`${users}-`)).length,
+    times: (logins) => logins.map(({ userId, at }) => times.get(`${userId} ${new Date(at).toISOString()}`) ?? 0),
     close: client.close,
   };
 }

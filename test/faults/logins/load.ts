@@ -116,13 +116,15 @@ export function mqttHook({ port, password, qos }: { port: number; password: stri
 const RETRY_MS = 200;
 const HTTP_TIMEOUT_MS = 15_000;
 
-/** A login hook that posts to the gateway, each login again with the same `at` until it is answered with 202. */
-export function httpHook({ port, key }: { port: number; key: string }): Transport {
+/** A login hook that posts to the gateway, each login again with the same `at` until it is answered with 202. `others`: gateways that it tries in turn when one gives no answer. */
+export function httpHook({ port, others = [], key }: { port: number; others?: readonly number[]; key: string }): Transport {
   const closing = new AbortController();
+  const ports = [port, ...others];
+  let turn = 0;
   async function post(login: SentLogin): Promise<void> {
-    while (!closing.signal.aborted && !login.acknowledged) {
+    for (let nth = turn++; !closing.signal.aborted && !login.acknowledged; nth++) {
       try {
-        const answer = await fetch(`http://127.0.0.1:${port}/v1/events/login`, {
+        const answer = await fetch(`http://127.0.0.1:${ports[nth % ports.length]}/v1/events/login`, {
           method: 'POST',
           headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
           body: eventOf(login),

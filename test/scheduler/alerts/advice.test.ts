@@ -17,3 +17,10 @@ test.for(Object.entries(ADVICE))('%s: sentences for people, and a command of doc
   const verb = command.startsWith('history') ? command.split(' ').slice(0, 2).join(' ') : command.split(' ')[0];
   expect(operate).toMatch(new RegExp(`\`npx stockmesh ${verb}\\b|npx stockmesh ${verb}\\b`));
 });
+
+test('each is raised, cleared and read as a mail by a test of this folder', () => {
+  const tests = ['operations', 'logins-and-data'].map((name) => readFileSync(`test/scheduler/alerts/${name}.test.ts`, 'utf8')).join('');
+  const read = (what: string) => new Set([...tests.matchAll(new RegExp(`mesh\\.${what}\\('(\\w+)'\\)`, 'g'))].map(([, name]) => name));
+  expect([...read('raised')].sort()).toEqual(Object.keys(ADVICE).sort());
+  expect([...read('cleared')].sort()).toEqual(Object.keys(ADVICE).sort());
+});

@@ -41,7 +41,7 @@ const mesh = await alertsAsTold(
     ...{ 'model.base_url': 'http://127.0.0.1:9/v1', 'model.name': 'tester', 'model.reserve_usd': 0.9 },
     ...{ 'model.price_in': 1, 'model.price_out': 1 },
   },
-  data,
+  { dataFolder: data },
 );
 const isSmall = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', data]).status === 0;
 afterAll(() => {

@@ -2,11 +2,14 @@
 import { afterAll, beforeEach, expect, vi } from 'vitest';
 import type { Ledger } from '../../../services/ledger/job.ts';
 import { readMeshMetrics } from '../../../services/ledger/read/metrics.ts';
+import { freshnessRules } from '../../../services/market/freshness/freshness.ts';
+import { readHeldFreshness } from '../../../services/market/freshness/held.ts';
 import { startNotifierService } from '../../../services/notifier/service.ts';
 import type { Bus } from '../../../services/platform/bus/bus.ts';
 import type { Config } from '../../../services/platform/config/load.ts';
 import { createAlerts } from '../../../services/scheduler/alerts.ts';
-import { checkLimits } from '../../../services/scheduler/thresholds.ts';
+import { staleData } from '../../../services/scheduler/stale.ts';
+import { checkLimits, type LimitCheck } from '../../../services/scheduler/thresholds.ts';
 import { createWatch } from '../../../services/scheduler/watch/watch.ts';
 import { silent } from '../../broker/peers.ts';
 import { startMailServer } from '../../notifier/mail-server.ts';
@@ -26,8 +29,11 @@ export interface Told extends Fixture {
 const OF_OPERATIONS = ['notify_events', 'notify_messages', 'notify_deliveries', 'notify_repeats', 'source_health', 'source_budget'];
 const OTHERS = ['login_answers', 'callbacks', 'spend', 'backups'];
 
-/** `dataFolder`: whose disk is looked at. */
-export async function alertsAsTold(changes: Record<string, unknown> = {}, dataFolder = '/nowhere'): Promise<Told> {
+/** `dataFolder`: whose disk is looked at. `beside`: the checks of what the leader hears from a broker. */
+export async function alertsAsTold(
+  changes: Record<string, unknown> = {},
+  { dataFolder = '/nowhere', beside = () => [] }: { dataFolder?: string; beside?: () => LimitCheck[] } = {},
+): Promise<Told> {
   const mail = await startMailServer();
   afterAll(() => mail.stop());
   const config = configOf({
@@ -73,8 +79,9 @@ export async function alertsAsTold(changes: Record<string, unknown> = {}, dataFo
       for (let nth = 0; nth < 2; nth++) {
         const at = new Date(on.clock.now().epochMilliseconds);
         const metrics = await readMeshMetrics(on.db, at, on.ledger(config));
-        const checks = checkLimits(metrics, { symbols: [], oldestHours: 0, outdated: [], withBars: 0 }, config);
-        await leader.alerts.look([...checks, ...(await leader.watch.checks(metrics))], at);
+        const held = await readHeldFreshness(on.db, on.clock.now(), freshnessRules(config).thresholds);
+        const checks = checkLimits(metrics, staleData(held, config.portfolio), config);
+        await leader.alerts.look([...checks, ...(await leader.watch.checks(metrics)), ...beside()], at);
       }
     },
     async raised(name) {
