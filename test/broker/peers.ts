@@ -16,6 +16,7 @@ export const accounts: Accounts = {
   'portfolio-priority': { password: 'priority%4', role: 'portfolio-priority' },
   worker: { password: 'worker=5', role: 'worker' },
   scheduler: { password: 'scheduler/6', role: 'scheduler' },
+  notifier: { password: 'notifier 9', role: 'notifier' },
   gateway: { password: 'gateway+7', role: 'gateway' },
   cli: { password: 'cli$8', role: 'cli' },
 };
