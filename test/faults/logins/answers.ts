@@ -1,16 +1,18 @@
 /** Counts how often the mesh answers each login on `portfolio/{user}/priority`. */
-import { connectMqtt, PACKET, subscribePacket } from './mqtt-client.ts';
+import { connectMqtt, type MqttClientOptions, PACKET, subscribePacket } from './mqtt-client.ts';
 
 export interface Answers {
   /** Logins of these users that were answered more than once. */
   twice(users: string): number;
+  /** How often each login was answered, by `userId at`. */
+  times: ReadonlyMap<string, number>;
   close(): void;
 }
 
-export function countAnswers({ port, password }: { port: number; password: string }): Answers {
+export function countAnswers({ password, ...place }: Pick<MqttClientOptions, 'port' | 'hosts' | 'silentMs' | 'password'>): Answers {
   const times = new Map<string, number>();
   const client = connectMqtt({
-    port,
+    ...place,
     username: 'monitor',
     password,
     clientId: `answers-${process.pid}-${Math.random().toString(36).slice(2, 8)}`,
@@ -23,6 +25,7 @@ export function countAnswers({ port, password }: { port: number; password: strin
     },
   });
   return {
+    times,
     twice: (users) => [...times].filter(([login, count]) => count > 1 && login.startsWith(`${users}-`)).length,
     close: client.close,
   };
