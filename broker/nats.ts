@@ -4,8 +4,35 @@ import type { AccessRules } from './access.ts';
 const GENERATED =
   '# Generated from broker/access.yaml by broker/nats.ts. Change those, then: npx vitest run test/broker/nats.test.ts --update\n';
 
-/** The text of `nats-server.conf`: one account a role, its password from the environment. For NATS 2.9 and later. */
-export function natsConfig({ roles }: AccessRules): string {
+/** What differs between one node and each of three, which have one text: name, routes and the password between nodes come from the environment. */
+const ONE_NODE = {
+  place: `# Reached from this machine only. For others give the address to listen on, and tls {} in mqtt {} before passwords cross a network.
+server_name: stockmesh
+listen: "127.0.0.1:4222"`,
+  mqtt: '127.0.0.1:1883',
+  replicas: '',
+};
+const THREE_NODES = {
+  place: `# For a network that nobody else uses. Before passwords cross another one give tls {} in mqtt {} and in cluster {}.
+server_name: $NODE_NAME
+listen: "127.0.0.1:4222"
+cluster {
+  name: stockmesh
+  listen: "0.0.0.0:6222"
+  authorization { user: node, password: $CLUSTER_PASSWORD }
+  # Of all three nodes: [nats-route://node:<the password>@<node>:6222, ...]
+  routes: $CLUSTER_ROUTES
+}`,
+  mqtt: '0.0.0.0:1883',
+  replicas: `
+  # Each message and each session stands on all three nodes, and two of them must have it before it is acknowledged.
+  stream_replicas: 3
+  consumer_replicas: 3`,
+};
+
+/** The text of `nats-server.conf`, or of `cluster.conf` for each of three nodes: one account a role, its password from the environment. For NATS 2.9 and later. */
+export function natsConfig({ roles }: AccessRules, nodes: 1 | 3 = 1): string {
+  const { place, mqtt, replicas } = nodes === 1 ? ONE_NODE : THREE_NODES;
   const users = Object.entries(roles).map(([role, { publish, subscribe }]) => {
     // A subscriber of QoS 1 is fed by JetStream through a subject of its own.
     const seen = subscribe.length === 0 ? [] : [...subscribe.flatMap(subjects), '$MQTT.sub.>'];
@@ -19,20 +46,15 @@ export function natsConfig({ roles }: AccessRules): string {
     }`;
   });
   return `${GENERATED}
-# Reached from this machine only. For others give the address to listen on, and tls {} in mqtt {} before passwords cross a network.
-server_name: stockmesh
-listen: "127.0.0.1:4222"
+${place}
 jetstream { store_dir: "/var/lib/nats/stockmesh" }
 
 mqtt {
-  listen: "127.0.0.1:1883"
+  listen: "${mqtt}"
   # What a killed service had not acknowledged is delivered again after this time. Longer than the slowest commit, else messages arrive twice.
   # Applies to new subscriptions only.
   ack_wait: "3s"
-  max_ack_pending: 1000
-  # Three nodes: add these, and cluster {} with their routes.
-  # stream_replicas: 3
-  # consumer_replicas: 3
+  max_ack_pending: 1000${replicas}
 }
 
 # Stop it by SIGUSR2, never by SIGTERM: that one acknowledges a few messages that it does not store.

@@ -56,6 +56,8 @@ interface AdmissionOptions {
   log: Logger;
   /** Of the service that commits: at its next start it answers what it has left unanswered. Without one another process does, after some seconds. */
   instance?: string;
+  /** Every instance of the service hears every login, and the one that commits it first answers it. By default a login that comes again is answered again: its first instance has died. */
+  heardByAll?: boolean;
 }
 
 /** Logins a transaction. Each reads all symbols and live jobs of its users once, so that 10,000 logins in fifties of 200 cost a third more than in twenties of 500. */
@@ -79,20 +81,20 @@ export function createAdmission(options: AdmissionOptions): Admission {
     if (announcing.size >= MOST_UNANSWERED) await Promise.race(announcing);
     const started = performance.now();
     const pending = { id: newJobId(ledger.clock.now().epochMilliseconds), instance: options.instance ?? '' };
-    const { answers: byUser, requests, enqueued } = await commitLogins(ledger, rules, logins, pending);
-    const answers = logins.map((login) => answerTo(login, byUser.get(login.user)!));
+    const { answers: byUser, requests, enqueued, admitted } = await commitLogins(ledger, rules, logins, pending, options.heardByAll);
+    const answerOf = (login: Login): PortfolioAnswer => answerTo(login, byUser.get(login.user)!);
     const counts = count(requests, enqueued);
-    counters.admitted += logins.length;
+    counters.admitted += admitted.length;
     counters.batches++;
     for (const key of ['queued', 'joined', 'full'] as const) counters[key] += counts[key];
     log.info(
-      { logins: logins.length, ...counts, ms: Math.round(performance.now() - started) },
-      `${logins.length === 1 ? 'login' : 'logins'} admitted`,
+      { logins: admitted.length, ...counts, ms: Math.round(performance.now() - started) },
+      `${admitted.length === 1 ? 'login' : 'logins'} admitted`,
     );
-    const announced = announce(options, enqueued, answers, pending.id);
+    const announced = announce(options, enqueued, admitted.map(answerOf), pending.id);
     announcing.add(announced);
     void announced.finally(() => announcing.delete(announced));
-    return answers;
+    return logins.map(answerOf);
   }
   const batcher = createBatcher({ most: BATCH, first: FIRST_BATCH, run: commitBatch });
 
@@ -122,6 +124,7 @@ async function announce(
   pending: string,
 ): Promise<void> {
   async function answerAll(): Promise<void> {
+    if (answers.length === 0) return;
     const wasOnline = bus.state === 'online';
     await Promise.all(answers.map((answer) => bus.publish('portfolio', answer)));
     // A message of QoS 0 is dropped without an error while there is no connection: then the batch stays pending, and is answered when there is one.

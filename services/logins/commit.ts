@@ -30,6 +30,8 @@ export interface CommittedBatch {
   /** One a job, with their answers in the same order. */
   requests: readonly ScoredRequest[];
   enqueued: EnqueueAnswer[];
+  /** Those of the logins that this batch has committed, and whose answers are pending: all, unless others hear them as well. */
+  admitted: readonly Login[];
 }
 
 export function loginRules(config: Config): LoginRules {
@@ -41,7 +43,8 @@ export function loginRules(config: Config): LoginRules {
 }
 
 /**
- * Commits logins and all that they cause. The answers of the batch are pending until `forgetPending`. Errors: `InputError('symbol.invalid')`: the holdings of a user are broken;
+ * Commits logins and all that they cause. The answers of the batch are pending until `forgetPending`. `heardByAll`: each instance of the service hears every login, so one that was
+ * committed before is another one's to answer. Errors: `InputError('symbol.invalid')`: the holdings of a user are broken;
  * `PermanentError('login.unwritable')`: the database
  * refuses what one of the logins would write, and always will; `PermanentError('database.too_large')`: the logins are more than the server takes in a packet, write less at
  * once; `TransientError('database.…')`: no login can be written at the moment.
@@ -51,9 +54,10 @@ export async function commitLogins(
   rules: LoginRules,
   logins: readonly Login[],
   pending: PendingBatch,
+  heardByAll = false,
 ): Promise<CommittedBatch> {
   try {
-    return await ledger.db.transaction((tx) => writeLogins(tx, ledger, rules, logins, pending));
+    return await ledger.db.transaction((tx) => writeLogins(tx, ledger, rules, logins, { pending, heardByAll }));
   } catch (error) {
     throw causeOf(error, logins);
   }
@@ -64,11 +68,13 @@ async function writeLogins(
   ledger: Ledger,
   rules: LoginRules,
   logins: readonly Login[],
-  pending: PendingBatch,
+  { pending, heardByAll }: { pending: PendingBatch; heardByAll: boolean },
 ): Promise<CommittedBatch> {
   const now = ledger.clock.now();
   const users = [...new Set(logins.map(({ user }) => user))].sort();
-  const activities = await countLogins(tx, users, logins, rules.activity);
+  const { activities, uncounted } = await countLogins(tx, users, logins, rules.activity);
+  const known = heardByAll && uncounted.length > 0 ? await readKnown(tx, uncounted) : new Set<string>();
+  const admitted = logins.filter((login) => !known.has(keyOf(login)));
   const holdings = await readHoldings(tx, users);
   const { states, live } = await readStates(tx, holdings.values(), rules.decision);
   const viewers = users.map((user) => {
@@ -107,12 +113,23 @@ async function writeLogins(
   await pause();
   const at = new Date(now.epochMilliseconds);
   keepOutcomes(tx, logins, answers, kept, at);
-  keepPending(tx, pending, logins, at);
-  return { answers, requests, enqueued };
+  if (admitted.length > 0) keepPending(tx, pending, admitted, at);
+  return { answers, requests, enqueued, admitted };
+}
+
+const keyOf = ({ user, atMs }: Pick<Login, 'user' | 'atMs'>): string => `${user} ${atMs}`;
+
+/** The keys of those logins that are committed already. A login that is newer than the last one of its user, as most are, is not among them and need not be asked for. */
+async function readKnown(tx: Transaction, logins: readonly Login[]): Promise<Set<string>> {
+  const rows = await tx.rows<{ user_id: string; at: Date }>(
+    `SELECT user_id, at FROM user_portfolio_priority WHERE ${logins.map(() => '(user_id = ? AND at = ?)').join(' OR ')}`,
+    logins.flatMap(({ user, atMs }) => [user, new Date(atMs)]),
+  );
+  return new Set(rows.map(({ user_id: user, at }) => keyOf({ user, atMs: at.getTime() })));
 }
 
 /**
- * Counts the logins into the activity of their users, and gives the activity of each user afterwards. A row that does not exist yet cannot be locked, so another
+ * Counts the logins into the activity of their users, and gives the activity of each user afterwards, and those logins that were not newer than the last one. A row that does not exist yet cannot be locked, so another
  * service may make it meanwhile. Then all is read and counted again.
  */
 function countLogins(
@@ -120,19 +137,23 @@ function countLogins(
   users: readonly string[],
   logins: readonly Login[],
   rules: ActivityRules,
-): Promise<Map<string, Activity>> {
+): Promise<{ activities: Map<string, Activity>; uncounted: Login[] }> {
   return retryOnDuplicateKey(async () => {
     const known = await lockActivity(tx, users);
     const activities = new Map(known);
     const changed = new Map<string, Activity>();
+    const uncounted: Login[] = [];
     for (const login of logins.toSorted((a, b) => a.atMs - b.atMs)) {
       const after = countLogin(activities.get(login.user), login, rules);
-      if (after === undefined) continue;
+      if (after === undefined) {
+        uncounted.push(login);
+        continue;
+      }
       activities.set(login.user, after);
       changed.set(login.user, after);
     }
     await saveActivity(tx, changed, known);
-    return activities;
+    return { activities, uncounted };
   });
 }
 
@@ -147,7 +168,7 @@ function keepOutcomes(
   const rows = new Map(
     logins.map(({ user, atMs }) => {
       const { total, queued, fresh } = answers.get(user)!;
-      return [`${user} ${atMs}`, [user, new Date(atMs), now, total, queued, fresh, kept.get(user)]];
+      return [keyOf({ user, atMs }), [user, new Date(atMs), now, total, queued, fresh, kept.get(user)]];
     }),
   );
   tx.later(

@@ -31,7 +31,9 @@ export async function startPortfolioPriorityService(context: ServiceContext): Pr
   const log = componentLogger(context.log, 'portfolio');
   const ledger = ledgerOf(db, clock, config);
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
-  const admission = createAdmission({ ledger, announcer, bus, config, log, instance });
+  // Mosquitto does not restore a shared subscription after its restart: 691 of 2,104 acknowledged logins were lost so over 20 restarts, none with a plain one.
+  const isShared = config.queue.mqtt.share_logins ?? usesEmbedded(config).broker;
+  const admission = createAdmission({ ledger, announcer, bus, config, log, instance, heardByAll: !isShared });
   const { counters } = admission;
   const refusals = createRefusals({
     source: 'portfolio-priority',
@@ -54,8 +56,7 @@ export async function startPortfolioPriorityService(context: ServiceContext): Pr
     {
       // Not before its jobs are committed: a login that was not acknowledged when a process dies is delivered again, and changes nothing that was done.
       acknowledge: 'handled',
-      // Mosquitto does not restore a shared subscription after its restart: 691 of 2,104 acknowledged logins were lost so over 20 restarts, none with a plain one.
-      ...((config.queue.mqtt.share_logins ?? usesEmbedded(config).broker) && { shared: 'portfolio-priority' }),
+      ...(isShared && { shared: 'portfolio-priority' }),
       concurrency: AT_ONCE,
       queueLimit: QUEUE_LIMIT,
       onRefused(error, { topic, payload }) {

@@ -14,8 +14,9 @@ import { accounts, join, refusalOf } from './peers.ts';
 
 const shipped = new URL('../../broker/nats/nats-server.conf', import.meta.url).pathname;
 
-test('the shipped configuration is what the access rules give', async () => {
+test('the shipped configurations are what the access rules give', async () => {
   await expect(natsConfig(loadAccess())).toMatchFileSnapshot(shipped);
+  await expect(natsConfig(loadAccess(), 3)).toMatchFileSnapshot(new URL('cluster.conf', `file://${shipped}`).pathname);
 });
 
 const binary = findProgram(['nats-server']);

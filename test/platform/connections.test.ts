@@ -144,6 +144,9 @@ describe('a broker by configuration', () => {
     ['mqtt://u:1@2@mq', '%40'],
     ['mqtt://u:1%@mq', '%25'],
     ['mqtt://u:p@mq:0', 'must look like'],
+    ['mqtt://u:p@mq1,,mq2', 'must look like'],
+    ['mqtt://u:p@mq1,mq2:0', 'must look like'],
+    ['mqtt://u:p@mq1,mq2?clientId=other', 'parameters'],
     ['http://mq', 'must look like'],
   ])('a URL that would not do what it says is refused: %s', (url, says) => {
     expect(() => config({ 'queue.mqtt.url': url })).toThrow(

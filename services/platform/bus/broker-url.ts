@@ -1,4 +1,5 @@
 /** `queue.mqtt.url`, apart from the MQTT client: reading a configuration must not load it. */
+import type { HostAddress } from '../database/addresses.ts';
 import { splitUrl } from '../text/url-account.ts';
 
 /** The port of each protocol where the URL names none. */
@@ -7,15 +8,15 @@ type Protocol = keyof typeof PORTS;
 
 export interface BrokerUrl {
   protocol: Protocol;
-  host: string;
-  port: number;
+  /** One, or the nodes of a cluster. */
+  hosts: [HostAddress, ...HostAddress[]];
   /** Of a WebSocket, with its parameters; "/" otherwise. */
   path: string;
   username: string | undefined;
   password: string | undefined;
 }
 
-const LOOK = 'must look like mqtt://user:password@host:1883, with mqtt, mqtts, ws or wss';
+const LOOK = 'must look like mqtt://user:password@host:1883, with mqtt, mqtts, ws or wss (nodes of one cluster: host1:1883,host2:1883)';
 
 export const isEncryptedUrl = (url: string): boolean => /^\s*(mqtts|wss):/i.test(url);
 
@@ -26,8 +27,10 @@ export function readBrokerUrl(text: string): BrokerUrl | { fault: string } {
   if ('fault' in split) return split;
   if (!Object.hasOwn(PORTS, split.protocol)) return { fault: LOOK };
   const protocol = split.protocol as Protocol;
-  const url = URL.parse(`${protocol}://${split.rest}`);
-  if (url === null || url.hostname === '' || url.port === '0') return { fault: LOOK };
+  // What stands before the path may be a list, which no URL knows.
+  const [, list = '', rest = ''] = /^([^/?#]*)(.*)$/s.exec(split.rest) ?? [];
+  const [url, ...others] = list.split(',').map((place) => URL.parse(`${protocol}://${place.trim()}${rest}`));
+  if (!isPlace(url) || !others.every(isPlace)) return { fault: LOOK };
   const isSocket = protocol === 'ws' || protocol === 'wss';
   const more = isSocket ? url.hash : `${url.pathname === '/' ? '' : url.pathname}${url.search}${url.hash}`;
   if (more !== '')
@@ -36,11 +39,17 @@ export function readBrokerUrl(text: string): BrokerUrl | { fault: string } {
     };
   return {
     protocol,
-    // [::1] in a URL is ::1 to the system.
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port) || PORTS[protocol],
+    hosts: [placeOf(url, protocol), ...others.map((other) => placeOf(other, protocol))],
     path: url.pathname + url.search,
     username: split.username,
     password: split.password,
   };
 }
+
+const isPlace = (url: URL | null | undefined): url is URL => url != null && url.hostname !== '' && url.port !== '0';
+
+const placeOf = ({ hostname, port }: URL, protocol: Protocol): HostAddress => ({
+  // [::1] in a URL is ::1 to the system.
+  host: hostname.replace(/^\[|\]$/g, ''),
+  port: Number(port) || PORTS[protocol],
+});

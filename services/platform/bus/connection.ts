@@ -1,14 +1,17 @@
 import type { Socket } from 'node:net';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
+import { addressesIn, type HostAddress } from '../database/addresses.ts';
 import { ConfigError, messageOf } from '../errors.ts';
 import { PORTS, readBrokerUrl } from './broker-url.ts';
 import { gatherWrites } from './gather-writes.ts';
 
 /** The address of the broker and the account to use. */
 export interface BrokerAddress {
-  /** Such as `mqtts://user:password@broker.example:8883` (or mqtt, ws, wss); wins over host, port, username, password. */
+  /** Such as `mqtts://user:password@broker.example:8883` (or mqtt, ws, wss); wins over host, port, username, password. Nodes of one cluster: several hosts with "," between them. */
   url?: string | undefined;
+  /** The same: `mq1,mq2:1884`. */
   host?: string | undefined;
+  /** Of the hosts that name none. */
   port?: number | undefined;
   username?: string | undefined;
   password?: string | undefined;
@@ -35,16 +38,14 @@ const END_TIMEOUT_MS = 1000;
 /** MQTT 5 ends a session with its connection unless told otherwise; 3.1.1 brokers keep it as long as they are configured to. */
 const SESSION_EXPIRY_SECONDS = 7 * 24 * 3600;
 
-/** The options that all our clients share. Throws `ConfigError('bus.invalid_url')`. */
+/**
+ * The options that all our clients share. With several hosts a client tries the next one at each attempt, and stays where it gets in. Throws
+ * `ConfigError('bus.invalid_url' | 'bus.bad_host')`.
+ */
 export function clientOptions(address: BrokerAddress): IClientOptions {
   return {
     ...(address.url === undefined
-      ? {
-          protocol: address.tls === undefined ? 'mqtt' : 'mqtts',
-          host: address.host ?? '127.0.0.1',
-          port: address.port ?? PORTS[address.tls === undefined ? 'mqtt' : 'mqtts'],
-          ...credentials(address.username, address.password),
-        }
+      ? { ...placeOf(address), ...credentials(address.username, address.password) }
       : parseUrl(address.url, address)),
     ...address.account,
     ...(address.tls?.ca !== undefined && { ca: address.tls.ca }),
@@ -58,6 +59,18 @@ export function clientOptions(address: BrokerAddress): IClientOptions {
   };
 }
 
+function placeOf({ host = '127.0.0.1', port, tls }: BrokerAddress): IClientOptions {
+  const protocol = tls === undefined ? 'mqtt' : 'mqtts';
+  const hosts = addressesIn(host, port ?? PORTS[protocol]);
+  if (hosts !== undefined) return { protocol, ...placesIn(hosts) };
+  throw new ConfigError(
+    'bus.bad_host',
+    `queue.mqtt.host is ${JSON.stringify(host)}; write a host, or several as host1,host2:1884, an IPv6 address with a port as [::1]:1884`,
+  );
+}
+
+const placesIn = (hosts: [HostAddress, ...HostAddress[]]): IClientOptions => ({ ...hosts[0], ...(hosts.length > 1 && { servers: hosts }) });
+
 function credentials(username: string | undefined, password: string | undefined): IClientOptions {
   return { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
 }
@@ -66,8 +79,8 @@ function parseUrl(text: string, { username, password }: BrokerAddress): IClientO
   const url = readBrokerUrl(text);
   // The text itself is not repeated: it may hold a password.
   if ('fault' in url) throw new ConfigError('bus.invalid_url', `the broker's url ${url.fault}`);
-  const { username: name, password: secret, ...place } = url;
-  return { ...place, ...(name ? credentials(name, secret ?? '') : credentials(username, password)) };
+  const { username: name, password: secret, hosts, ...rest } = url;
+  return { ...rest, ...placesIn(hosts), ...(name ? credentials(name, secret ?? '') : credentials(username, password)) };
 }
 
 /** Opens a connection that comes back by itself, after 100 ms at first and never later than 2 s, for as long as it takes. */
@@ -96,6 +109,8 @@ export function openConnection(
   client.on('reconnect', () => {
     const doubled = Math.min(2 * (client.options.reconnectPeriod ?? FIRST_RETRY_MS), LONGEST_RETRY_MS);
     client.options.reconnectPeriod = doubled * (0.75 + Math.random() / 4);
+    // mqtt.js keeps the first host's name, and would compare the certificate of the next one with it.
+    Object.assign(client.options, { servername: undefined });
   });
   client.on('error', (error) => {
     reason = messageOf(error);

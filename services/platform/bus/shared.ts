@@ -5,6 +5,8 @@ import type { Encoded } from '../messages.ts';
 import { type BrokerAddress, clientOptions } from './connection.ts';
 
 const PROBE_MS = 1000;
+/** Until the next of several hosts is tried. */
+const NEXT_HOST_MS = 10;
 
 export function sharedFilter(group: string, filter: string): string {
   return `$share/${group}/${filter}`;
@@ -15,10 +17,14 @@ export function sharedFilter(group: string, filter: string): string {
  * because another subscription of the same client would receive the message too. `message` is one that this account may publish and subscribe; it is sent unretained.
  */
 export async function sharedWorks(address: BrokerAddress, clientId: string, message: Encoded): Promise<boolean> {
-  const client = mqtt.connect({ ...clientOptions(address), clientId, clean: true, reconnectPeriod: 0 });
+  const options = clientOptions(address);
+  let left = options.servers?.length ?? 1;
+  const client = mqtt.connect({ ...options, clientId, clean: true, reconnectPeriod: left > 1 ? NEXT_HOST_MS : 0 });
   const failed = new Promise<false>((resolve) => {
-    client.on('error', () => resolve(false));
-    client.on('close', () => resolve(false));
+    client.on('connect', () => {
+      left = 1;
+    });
+    client.on('close', () => --left <= 0 && resolve(false));
   });
   const probe = async (): Promise<boolean> => {
     await new Promise<void>((resolve) => client.on('connect', () => resolve()));

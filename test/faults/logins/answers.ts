@@ -1,6 +1,6 @@
 /** Counts how often the mesh answers each login on `portfolio/{user}/priority`. */
 import type { SentLogin } from './load.ts';
-import { connectMqtt, PACKET, subscribePacket } from './mqtt-client.ts';
+import { connectMqtt, type MqttClientOptions, PACKET, subscribePacket } from './mqtt-client.ts';
 
 export interface Answers {
   /** Logins of these users that were answered more than once. */
@@ -10,10 +10,10 @@ export interface Answers {
   close(): void;
 }
 
-export function countAnswers({ port, password }: { port: number; password: string }): Answers {
+export function countAnswers({ password, ...place }: Pick<MqttClientOptions, 'port' | 'hosts' | 'silentMs' | 'password'>): Answers {
   const times = new Map<string, number>();
   const client = connectMqtt({
-    port,
+    ...place,
     username: 'monitor',
     password,
     clientId: `answers-${process.pid}-${Math.random().toString(36).slice(2, 8)}`,

@@ -1,6 +1,6 @@
 /** Logins at a steady rate, each of a user and a moment of its own, and what became of them at the hook. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { connectMqtt, PACKET, publishPacket, pubrelPacket } from './mqtt-client.ts';
+import { connectMqtt, type MqttClientOptions, PACKET, publishPacket, pubrelPacket } from './mqtt-client.ts';
 
 export interface SentLogin {
   userId: string;
@@ -70,13 +70,17 @@ const eventOf = ({ userId, at }: SentLogin): string => JSON.stringify({ userId, 
 const WINDOW = 5_000;
 
 /** A login hook on the broker. After a reconnect it publishes again, oldest first, what was not acknowledged. */
-export function mqttHook({ port, password, qos }: { port: number; password: string; qos: 1 | 2 }): Transport {
+export function mqttHook({
+  password,
+  qos,
+  ...place
+}: Pick<MqttClientOptions, 'port' | 'hosts' | 'silentMs' | 'password'> & { qos: 1 | 2 }): Transport {
   const unacknowledged = new Map<number, SentLogin>();
   const backlog: SentLogin[] = [];
   let lastId = 0;
   const publish = (id: number, login: SentLogin): void => client.write(publishPacket(qos, 'events/login', id, eventOf(login)));
   const client = connectMqtt({
-    port,
+    ...place,
     username: 'hook',
     password,
     clientId: `hook-${process.pid}-${Math.random().toString(36).slice(2, 8)}`,

@@ -6,6 +6,10 @@ import { createConnection, type Socket } from 'node:net';
 
 export interface MqttClientOptions {
   port: number;
+  /** Tried in turn, the next one at each connection. This machine by default. */
+  hosts?: readonly string[] | undefined;
+  /** Milliseconds after which a connection on which something was sent and nothing came back is given up. Never by default. */
+  silentMs?: number | undefined;
   username: string;
   password: string;
   clientId: string;
@@ -30,18 +34,28 @@ export const PACKET = { CONNACK: 2, PUBLISH: 3, PUBACK: 4, PUBREC: 5, PUBCOMP: 7
 const NOT_AUTHORIZED = 5;
 const RECONNECT_MS = 50;
 const PING_MS = 10_000;
+const LOOK_MS = 500;
 const KEEPALIVE_SECONDS = 60;
 
-export function connectMqtt({ port, username, password, clientId, onConnect, onPacket }: MqttClientOptions): MqttClient {
+export function connectMqtt(options: MqttClientOptions): MqttClient {
+  const { port, hosts = ['127.0.0.1'], silentMs = Number.POSITIVE_INFINITY, username, password, clientId, onConnect, onPacket } = options;
   let socket: Socket;
   let connected = false;
   let closed = false;
+  let tries = 0;
+  /** When the oldest of what was sent since the last packet came back was sent. */
+  let unheardSince: number | undefined;
+  const listening = setInterval(() => {
+    if (unheardSince !== undefined && performance.now() - unheardSince > silentMs) socket.destroy();
+  }, LOOK_MS);
   const pinging = setInterval(() => write(Buffer.from([0xc0, 0])), PING_MS);
 
   function open(): void {
-    socket = createConnection({ port, host: '127.0.0.1', noDelay: true });
+    unheardSince = performance.now();
+    socket = createConnection({ port, host: hosts[tries++ % hosts.length] as string, noDelay: true });
     socket.once('connect', () => socket.write(connectPacket(clientId, username, password)));
     const split = splitPackets((packet) => {
+      unheardSince = undefined;
       if (packet.type !== PACKET.CONNACK) return onPacket(packet);
       const code = packet.body[1];
       if (code === NOT_AUTHORIZED) throw new Error(`the broker refused the account ${username}: not authorized`);
@@ -60,7 +74,9 @@ export function connectMqtt({ port, username, password, clientId, onConnect, onP
   }
 
   function write(packet: Buffer): void {
-    if (connected) socket.write(packet);
+    if (!connected) return;
+    unheardSince ??= performance.now();
+    socket.write(packet);
   }
 
   open();
@@ -68,7 +84,7 @@ export function connectMqtt({ port, username, password, clientId, onConnect, onP
     write,
     close() {
       closed = true;
-      clearInterval(pinging);
+      for (const timer of [pinging, listening]) clearInterval(timer);
       socket.destroy();
     },
   };

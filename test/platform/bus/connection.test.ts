@@ -2,8 +2,12 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { loadAccess } from '../../../broker/access.ts';
+import { startBroker } from '../../../broker/embedded.ts';
 import { clientOptions, endConnection, openConnection } from '../../../services/platform/bus/connection.ts';
-import { closing, scriptedBroker } from './brokers.ts';
+import { sharedWorks } from '../../../services/platform/bus/shared.ts';
+import { accounts, silent } from '../../broker/peers.ts';
+import { closing, PACKET, scriptedBroker } from './brokers.ts';
 
 const ignored = { up: () => {}, down: () => {} };
 
@@ -32,6 +36,48 @@ test.each([
   ['wss://mq:8443/', { protocol: 'wss', host: 'mq', port: 8443, path: '/' }],
 ])('%s is read as %j', (url, options) => {
   expect(clientOptions({ url })).toMatchObject(options);
+});
+
+test.each([
+  ['by URL', { url: 'mqtt://u:p@mq1:1884,mq2,[::1]:1885' }],
+  ['by host', { host: 'mq1:1884, mq2,[::1]:1885' }],
+])('nodes of a cluster are named %s, each with its port or that of the protocol', (_name, address) => {
+  expect(clientOptions(address)).toMatchObject({
+    ...{ protocol: 'mqtt', host: 'mq1', port: 1884 },
+    servers: [
+      { host: 'mq1', port: 1884 },
+      { host: 'mq2', port: 1883 },
+      { host: '::1', port: 1885 },
+    ],
+  });
+});
+
+test.each([['mq1,,mq2'], ['mq1:0'], ['::1:1883x'], ['mq1:70000']])('%s is no list of hosts', (host) => {
+  expect(() => clientOptions({ host })).toThrow(
+    expect.objectContaining({ name: 'ConfigError', code: 'bus.bad_host', message: expect.stringContaining(JSON.stringify(host)) }),
+  );
+});
+
+test('of several hosts it gets in at the first that answers, and when that one is lost at the next', async () => {
+  const [first, second] = [await scriptedBroker(() => {}), await scriptedBroker(() => {})];
+  let ups = 0;
+  const host = `127.0.0.1:9,127.0.0.1:${first.port},127.0.0.1:${second.port}`;
+  const client = openConnection({ host }, { clientId: 'c', persistent: false }, { ...ignored, up: () => ups++ });
+  onTestFinished(() => void client.end(true));
+  await vi.waitFor(() => expect(ups).toBe(1), 5_000);
+  expect([first.count(PACKET.connect), second.count(PACKET.connect)]).toEqual([1, 0]);
+  await first.close();
+  await vi.waitFor(() => expect(ups).toBe(2), 5_000);
+  expect(second.count(PACKET.connect)).toBe(1);
+});
+
+test('whether shared subscriptions work is asked at the host that answers', async () => {
+  const first = await scriptedBroker(() => {});
+  await first.close();
+  const { port } = closing(await startBroker({ port: 0, access: loadAccess(), accounts, log: silent }));
+  const address = { host: `127.0.0.1:${first.port},127.0.0.1:${port}`, username: 'service', password: accounts.service!.password };
+  const message = { topic: 'mesh/test/probe/state', payload: 'p', qos: 1, retain: false } as const;
+  expect(await sharedWorks(address, 'stockmesh-probe', message)).toBe(true);
 });
 
 test('the account in a url wins, and one without an account leaves that of the configuration', () => {
