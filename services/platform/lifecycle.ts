@@ -113,7 +113,8 @@ interface StopRequest {
 function listenForStop(): StopRequest {
   const { promise: requested, resolve: request } = Promise.withResolvers<{ code: number; why: string }>();
   const onSignal = (signal: string): void => request({ code: 0, why: signal });
-  process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
+  // Until the end: a second signal must not cut the drain short that the first one began. It is bounded by the grace period.
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   // A supervisor that was killed can send no signal, but its channel closes. It may have closed before we listened.
   const onOrphaned = (): void => request({ code: 0, why: 'the supervisor is gone' });
   process.once('disconnect', onOrphaned);

@@ -113,8 +113,10 @@ test('a worker started beside the mesh has its environment and sources, and does
   expect(await worker.exited, worker.output()).toBe(0);
 });
 
-test('after a stop and a start the database has the same port', async () => {
+test('a stop is not cut short by a second SIGTERM, and after the next start the database has the same port', async () => {
   const { port: before } = findServer(join(data, 'database'))!;
+  up.child.kill('SIGTERM');
+  await up.until(/^stopping$/m);
   up.child.kill('SIGTERM');
   expect(await up.exited, up.output()).toBe(0);
   expect(processesNaming(data)).toEqual([]);

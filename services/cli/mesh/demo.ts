@@ -25,7 +25,8 @@ export async function demo(options: DemoOptions): Promise<number> {
   process.umask(PRIVATE_UMASK);
   const stopped = new AbortController();
   const onSignal = (): void => stopped.abort();
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  // A second signal must not cut the stop short that the first one began.
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   // Beside a mesh that runs already, unless a port is named.
   const portOf = async (given: number | undefined, key: string): Promise<number | undefined> =>
     given ?? (options.set?.some((setting) => setting.startsWith(`${key}=`)) ? undefined : await freePort());

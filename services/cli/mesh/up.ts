@@ -14,7 +14,8 @@ export const ALL_IS_READY = 'Ctrl-C stops everything.';
 /** Resolves with the exit code. */
 export async function up(options: UpOptions): Promise<number> {
   const interrupted = new Promise<void>((resolve) => {
-    process.once('SIGINT', () => resolve()).once('SIGTERM', () => resolve());
+    // Each may come twice: whoever ends a whole group of processes ends the shell of npm too, for which `stopWithParent` sends another. It must not cut the stop short.
+    process.once('SIGINT', () => resolve()).on('SIGTERM', () => resolve());
   });
   stopWithParent();
   process.umask(PRIVATE_UMASK);
