@@ -55,7 +55,7 @@ function listen({ brokers, secrets }: ClusterMesh) {
   const all = brokers.map(({ name }) =>
     countAnswers({ port: PORT, hosts: [name], silentMs: 3 * SILENT_MS, password: secrets.mqtt.monitor }),
   );
-  const times = (login: SentLogin): number => Math.max(...all.map((one) => one.times([login])[0] as number));
+  const times = (login: SentLogin): number => Math.max(...all.map((one) => (one.moments([login])[0] as number[]).length));
   return {
     times,
     close() {

@@ -5,13 +5,13 @@ import { connectMqtt, type MqttClientOptions, PACKET, subscribePacket } from './
 export interface Answers {
   /** Logins of these users that were answered more than once. */
   twice(users: string): number;
-  /** How often each of these was answered. */
-  times(logins: readonly SentLogin[]): number[];
+  /** When each of these was answered, in epoch milliseconds. */
+  moments(logins: readonly SentLogin[]): number[][];
   close(): void;
 }
 
 export function countAnswers({ password, ...place }: Pick<MqttClientOptions, 'port' | 'hosts' | 'silentMs' | 'password'>): Answers {
-  const times = new Map<string, number>();
+  const moments = new Map<string, number[]>();
   const client = connectMqtt({
     ...place,
     username: 'monitor',
@@ -22,12 +22,12 @@ export function countAnswers({ password, ...place }: Pick<MqttClientOptions, 'po
       if (type !== PACKET.PUBLISH) return;
       const { user_id, at } = JSON.parse(body.toString('utf8', 2 + body.readUInt16BE(0))) as { user_id: string; at: string };
       const login = `${user_id} ${at}`;
-      times.set(login, (times.get(login) ?? 0) + 1);
+      moments.set(login, [...(moments.get(login) ?? []), Date.now()]);
     },
   });
   return {
-    twice: (users) => [...times].filter(([login, count]) => count > 1 && login.startsWith(`${users}-`)).length,
-    times: (logins) => logins.map(({ userId, at }) => times.get(`${userId} ${new Date(at).toISOString()}`) ?? 0),
+    twice: (users) => [...moments].filter(([login, { length }]) => length > 1 && login.startsWith(`${users}-`)).length,
+    moments: (logins) => logins.map(({ userId, at }) => moments.get(`${userId} ${new Date(at).toISOString()}`) ?? []),
     close: client.close,
   };
 }
