@@ -55,8 +55,8 @@ interface AdmissionOptions {
   log: Logger;
   /** Of the service that commits: at its next start it answers what it has left unanswered. Without one another process does, after some seconds. */
   instance?: string;
-  /** Every instance of the service hears every login, and the one that commits it first answers it. By default a login that comes again is answered again: its first instance has died. */
-  heardByAll?: boolean;
+  /** Whether every instance of the service hears every login: then the one that commits it first answers it. By default a login that comes again is answered again: its first instance has died. */
+  heardByAll?: () => boolean;
 }
 
 /** Logins a transaction. With 1,000 logins of 20 symbols at once, 100 took half as long again; 400 were as fast in all, but their first jobs begin later. */
@@ -74,7 +74,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
   async function commitBatch(logins: readonly Login[]): Promise<PortfolioAnswer[]> {
     const started = performance.now();
     const pending = { id: newJobId(ledger.clock.now().epochMilliseconds), instance: options.instance ?? '' };
-    const { outcomes, enqueued, admitted } = await commitLogins(ledger, rules, logins, pending, options.heardByAll);
+    const { outcomes, enqueued, admitted } = await commitLogins(ledger, rules, logins, pending, options.heardByAll?.());
     const answerOf = (login: Login): PortfolioAnswer => answerTo(login, outcomes.get(login.user)!);
     const counts = count(enqueued);
     counters.admitted += admitted.length;
