@@ -77,12 +77,12 @@ export function createAdmission(options: AdmissionOptions): Admission {
     const { outcomes, enqueued, admitted } = await commitLogins(ledger, rules, logins, pending, options.heardByAll?.());
     const answerOf = (login: Login): PortfolioAnswer => answerTo(login, outcomes.get(login.user)!);
     const counts = count(enqueued);
-    counters.admitted += admitted.length;
+    counters.admitted += logins.length;
     counters.batches++;
     for (const key of ['queued', 'joined', 'full'] as const) counters[key] += counts[key];
     log.info(
-      { logins: admitted.length, ...counts, ms: Math.round(performance.now() - started) },
-      `${admitted.length === 1 ? 'login' : 'logins'} admitted`,
+      { logins: logins.length, ...counts, ms: Math.round(performance.now() - started) },
+      `${logins.length === 1 ? 'login' : 'logins'} admitted`,
     );
     const announced = announce(options, enqueued, admitted.map(answerOf), pending.id);
     announcing.add(announced);
