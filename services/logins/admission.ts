@@ -56,8 +56,8 @@ interface AdmissionOptions {
   log: Logger;
   /** Of the service that commits: at its next start it answers what it has left unanswered. Without one another process does, after some seconds. */
   instance?: string;
-  /** Every instance of the service hears every login, and the one that commits it first answers it. By default a login that comes again is answered again: its first instance has died. */
-  heardByAll?: boolean;
+  /** Whether every instance of the service hears every login: then the one that commits it first answers it. By default a login that comes again is answered again: its first instance has died. */
+  heardByAll?: () => boolean;
 }
 
 /** Logins a transaction. Each reads all symbols and live jobs of its users once, so that 10,000 logins in fifties of 200 cost a third more than in twenties of 500. */
@@ -81,15 +81,15 @@ export function createAdmission(options: AdmissionOptions): Admission {
     if (announcing.size >= MOST_UNANSWERED) await Promise.race(announcing);
     const started = performance.now();
     const pending = { id: newJobId(ledger.clock.now().epochMilliseconds), instance: options.instance ?? '' };
-    const { answers: byUser, requests, enqueued, admitted } = await commitLogins(ledger, rules, logins, pending, options.heardByAll);
+    const { answers: byUser, requests, enqueued, admitted } = await commitLogins(ledger, rules, logins, pending, options.heardByAll?.());
     const answerOf = (login: Login): PortfolioAnswer => answerTo(login, byUser.get(login.user)!);
     const counts = count(requests, enqueued);
-    counters.admitted += admitted.length;
+    counters.admitted += logins.length;
     counters.batches++;
     for (const key of ['queued', 'joined', 'full'] as const) counters[key] += counts[key];
     log.info(
-      { logins: admitted.length, ...counts, ms: Math.round(performance.now() - started) },
-      `${admitted.length === 1 ? 'login' : 'logins'} admitted`,
+      { logins: logins.length, ...counts, ms: Math.round(performance.now() - started) },
+      `${logins.length === 1 ? 'login' : 'logins'} admitted`,
     );
     const announced = announce(options, enqueued, admitted.map(answerOf), pending.id);
     announcing.add(announced);

@@ -199,7 +199,8 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
       // The event `disconnect` reports a channel that has closed meanwhile; without the callback it would end the process.
       process.send?.({ ready: true }, undefined, undefined, () => undefined);
       systemd.ready();
-      watchSubscriptions(context, stopRequest.requested);
+      const beat = (): void => void heartbeat.beat().catch((error: unknown) => log.warn({ code: codeOf(error) }, messageOf(error)));
+      watchSubscriptions(context, stopRequest.requested, beat);
       const { code, why } = await stopRequest.requested;
       log.info({ why }, `${service} stops`);
       systemd.stopping();
@@ -220,15 +221,16 @@ async function serve(context: ServiceContext, start: ServiceOptions['start'], st
 }
 
 /**
- * Tells the supervisor when the broker delivers all that the service subscribes to. Work that comes by the database begins before; logins over MQTT do not. Says every
+ * Tells the supervisor, and the list of instances by `onHeard`, when the broker delivers all that the service subscribes to. Work that comes by the database begins before; logins over MQTT do not. Says every
  * `REMIND_MS` what is missing.
  */
-function watchSubscriptions({ service, bus, log }: ServiceContext, stopped: Promise<unknown>): void {
+function watchSubscriptions({ service, bus, log }: ServiceContext, stopped: Promise<unknown>, onHeard: () => void): void {
   let looks = 0;
   const look = (): void => {
     const { state, missing, reason } = bus.report();
     if (state === 'online' && missing.length === 0) {
       clearInterval(timer);
+      onHeard();
       process.send?.({ subscribed: true }, undefined, undefined, () => undefined);
     } else if (++looks % (REMIND_MS / LOOK_MS) === 0) {
       const why = state === 'online' ? '' : ` (${reason})`;

@@ -33,7 +33,7 @@ export async function startPortfolioPriorityService(context: ServiceContext): Pr
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
   // Mosquitto does not restore a shared subscription after its restart: 691 of 2,104 acknowledged logins were lost so over 20 restarts, none with a plain one.
   const isShared = config.queue.mqtt.share_logins ?? usesEmbedded(config).broker;
-  const admission = createAdmission({ ledger, announcer, bus, config, log, instance, heardByAll: !isShared });
+  const admission = createAdmission({ ledger, announcer, bus, config, log, instance, heardByAll: () => bus.report().shared !== true });
   const { counters } = admission;
   const refusals = createRefusals({
     source: 'portfolio-priority',
@@ -74,8 +74,15 @@ export async function startPortfolioPriorityService(context: ServiceContext): Pr
       commits.observe((performance.now() - started) / 1000);
     },
   );
-  const reportLoad = (): void => bus.updatePresence({ capacity: AT_ONCE, running: admission.waiting, degraded });
+  // Without capacity while it does not hear the broker: another instance that ends meanwhile must stay subscribed, or nobody would be, and most brokers acknowledge and drop what
+  // nobody is subscribed to.
+  const hears = (): boolean => {
+    const { state, subscriptions } = bus.report();
+    return state === 'online' && subscriptions.every(({ granted }) => granted);
+  };
+  const reportLoad = (): void => bus.updatePresence({ capacity: hears() ? AT_ONCE : 0, running: admission.waiting, degraded });
   reportLoad();
+  void logins.ready.then(reportLoad);
   const reporting = setInterval(reportLoad, LOAD_INTERVAL_MS);
 
   return {

@@ -12,7 +12,7 @@ export interface Heartbeat {
   /** Writes the row now. Errors: those of the database. */
   beat(): Promise<void>;
   /**
-   * Ends the heartbeat, removes the row, and says whether another instance of the service is alive that has not retired. Of instances that retire at the same moment
+   * Ends the heartbeat, removes the row, and says whether another instance of the service is alive that has not retired, and takes work where this one did. Of instances that retire at the same moment
    * the last one gets false. False too when the database does not answer: a row that is left behind is removed as that of a dead instance.
    */
   retire(): Promise<boolean>;
@@ -55,7 +55,8 @@ export async function startHeartbeat(context: {
     // A heartbeat under way would write the row again.
     await beating;
     try {
-      return await retireInstance(db, { instance, service, session }, new Date(now().getTime() - intervalMs));
+      const { capacity = 0 } = bus.load;
+      return await retireInstance(db, { instance, service, session, capacity }, new Date(now().getTime() - intervalMs));
     } catch (error) {
       log.warn({ code: codeOf(error) }, `own heartbeat row not removed: ${messageOf(error)}`);
       return false;
@@ -63,7 +64,11 @@ export async function startHeartbeat(context: {
   }
   let retired: Promise<boolean> | undefined;
   return {
-    beat,
+    beat() {
+      const written = beat();
+      beating = Promise.allSettled([beating, written]).then(() => undefined);
+      return written;
+    },
     retire() {
       retired ??= retire();
       return retired;

@@ -43,21 +43,20 @@ export async function reportInstance(
 
 /**
  * Removes an instance that ends on purpose, and not the row of a process that has started under its name since. True when another instance of its service has a
- * heartbeat since `since`.
+ * heartbeat since `since`, and capacity where this one had some: an instance that takes no work yet does not stand in for it.
  */
 export function retireInstance(
   db: Database,
-  { instance, service, session }: Pick<Instance, 'instance' | 'service' | 'session'>,
+  { instance, service, session, capacity }: Pick<Instance, 'instance' | 'service' | 'session' | 'capacity'>,
   since: Date,
 ): Promise<boolean> {
   return db.transaction(async (tx) => {
     await tx.run('DELETE FROM instances WHERE instance = ? AND session = ?', [instance, session]);
     // Locked: of two instances that retire at the same moment, the second one must see that the first has gone.
-    const others = await tx.rows('SELECT instance FROM instances WHERE service = ? AND instance <> ? AND heartbeat_at >= ? FOR UPDATE', [
-      service,
-      instance,
-      since,
-    ]);
-    return others.length > 0;
+    const others = await tx.rows<{ capacity: number }>(
+      'SELECT capacity FROM instances WHERE service = ? AND instance <> ? AND heartbeat_at >= ? FOR UPDATE',
+      [service, instance, since],
+    );
+    return others.some((other) => capacity === 0 || other.capacity > 0);
   });
 }

@@ -18,7 +18,7 @@ const report = (running = 0, instance = INSTANCE): Promise<void> => {
   const now = new Date();
   return reportInstance(db, { instance, service: 'worker', session, capacity: 5, running, started_at: now, heartbeat_at: now });
 };
-const leave = () => retireInstance(db, { instance: INSTANCE, service: 'worker', session }, new Date(0));
+const leave = () => retireInstance(db, { instance: INSTANCE, service: 'worker', session, capacity: 5 }, new Date(0));
 
 beforeEach(async () => {
   session = randomUUID();

@@ -42,3 +42,14 @@ test('of instances that retire at the same moment the last one is told that nobo
     expect(othersLive.toSorted()).toEqual([false, true, true]);
   }
 });
+
+test('an instance that takes no work yet does not stand in for one that did, but for one that never had any', async () => {
+  const [ending, starting] = [
+    { ...worker(), instance: 'ending' },
+    { ...worker(), instance: 'starting', capacity: 0 },
+  ];
+  for (const one of [ending, starting]) await reportInstance(mesh.db, one);
+  expect(await retireInstance(mesh.db, ending, START)).toBe(false);
+  await reportInstance(mesh.db, ending);
+  expect(await retireInstance(mesh.db, { ...ending, capacity: 0 }, START)).toBe(true);
+});
