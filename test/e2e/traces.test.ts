@@ -18,7 +18,7 @@ interface SentSpan {
   spanId: string;
   parentSpanId?: string;
   attributes: { key: string; value: Record<string, unknown> }[];
-  events: { name: string }[];
+  events: Pick<SentSpan, 'name' | 'attributes'>[];
   status: { code?: number; message?: string };
 }
 
@@ -78,6 +78,7 @@ async function untilCompleted(jobs: number): Promise<void> {
   await expect.poll(completed, { timeout: 30_000 }).toBe(jobs);
 }
 
+// The first one of this file: what is loaded stays so.
 test('without a collector nothing of OpenTelemetry is loaded, and no job has a trace', async () => {
   await start({});
   const stop = await startTracing(NAME, { endpoint: null, sample: 1 }, silent);
@@ -124,3 +125,23 @@ test('login, commit, announcement, claim, run and commit of each job are one tra
   expect(await mesh.db.rows('SELECT DISTINCT trace FROM jobs')).toEqual([{ trace: `00-${TRACE_ID}-${commit!.spanId}-01` }]);
   expect(collector.text()).not.toContain('zoe');
 }, 90_000);
+
+test('a login that joins the job of another keeps its own trace, which tells the id of the job', async () => {
+  const collector = await startCollector();
+  await start({ worker: false });
+  const stop = await startTracing(NAME, { endpoint: collector.url, sample: 1 }, silent);
+  const answered = () => mesh.db.rows<{ n: number }>('SELECT COUNT(*) AS n FROM user_portfolio_priority').then(([row]) => row!.n);
+  await signIn({ userId: 'zoe.secret' });
+  await expect.poll(answered).toBe(1);
+  await signIn({ userId: 'yan' });
+  await expect.poll(answered).toBe(2);
+  await stop();
+  const [first, second] = collector.spans.filter(({ name }) => name === 'login.commit');
+  expect(first!.traceId).not.toBe(second!.traceId);
+  const jobs = await mesh.db.rows<{ id: string; trace: string }>(
+    "SELECT LOWER(INSERT(INSERT(INSERT(INSERT(HEX(id), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-')) AS id, trace FROM jobs WHERE symbol = 'AAPL' ORDER BY id",
+  );
+  expect(new Set(jobs.map(({ trace }) => trace.split('-')[1]))).toEqual(new Set([first!.traceId]));
+  const joined = second!.events.map(({ name, attributes }) => [name, attributes.find(({ key }) => key === 'job.id')!.value.stringValue]);
+  expect(joined.sort()).toEqual(jobs.map(({ id }) => ['job.joined', id]));
+});

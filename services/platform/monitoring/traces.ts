@@ -79,7 +79,8 @@ export async function startTracing(
       'service.version': version,
     }),
     sampler: new sdk.ParentBasedSampler({ root: new sdk.TraceIdRatioBasedSampler(sample) }),
-    spanProcessors: [countedAndBounded(exporter, batches, url, log)],
+    // Without what may stand before the host: the log is read by many.
+    spanProcessors: [countedAndBounded(exporter, batches, new URL(url).host, log)],
   });
   active = { api, tracer: provider.getTracer('stockmesh', version) };
   return async () => {
@@ -95,7 +96,7 @@ export async function startTracing(
 function countedAndBounded(
   exporter: SpanExporter,
   batches: (exporter: SpanExporter) => SpanProcessor,
-  url: string,
+  collector: string,
   log: Logger,
 ): SpanProcessor {
   let waiting = 0;
@@ -107,8 +108,11 @@ function countedAndBounded(
         // 0 is success (`ExportResultCode` of @opentelemetry/core).
         counts[result.code === 0 ? 'exported' : 'lost'] += spans.length;
         if (result.code !== 0 && !isAway)
-          log.warn({ code: codeOf(result.error) }, `${url} takes no spans (${messageOf(result.error)}): they are lost until it answers`);
-        else if (result.code === 0 && isAway) log.info(`${url} takes spans again`);
+          log.warn(
+            { code: codeOf(result.error) },
+            `the collector ${collector} takes no spans (${messageOf(result.error)}): they are lost until it answers`,
+          );
+        else if (result.code === 0 && isAway) log.info(`the collector ${collector} takes spans again`);
         isAway = result.code !== 0;
         done(result);
       });
