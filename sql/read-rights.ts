@@ -42,7 +42,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   blocked: { read: 'queue priority job_id attempt due_at blocked_on' },
   ended: { read: 'job_id state attempt worker_id started_at ended_at code reason', hidden: 'result' },
   jobs: {
-    read: 'id queue priority max_attempts deaths crashes aged has_dependents type symbol user_id enqueued_at triggered_by',
+    read: 'id queue priority max_attempts deaths crashes aged has_dependents type symbol user_id enqueued_at triggered_by trace',
     hidden: 'dedupe_key payload why',
   },
   job_states: {

@@ -6,6 +6,7 @@ import { fromJson, type Sql } from '../platform/database/database.ts';
 import { codeOf, TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import type { Draft } from '../platform/messages.ts';
+import { spanOf, startSpan } from '../platform/monitoring/traces.ts';
 import type { EnqueueAnswer, Enqueued, JobRequest } from './enqueue/enqueue.ts';
 import { idFromBytes, sortedBytes } from './id.ts';
 import { type Change, levelOf, type Queue, scoreOf } from './job.ts';
@@ -32,6 +33,7 @@ interface Row {
   why: unknown;
   payload: unknown;
   triggered_by: string;
+  trace: string | null;
 }
 
 type JobType = Draft<'job'>['type'];
@@ -64,11 +66,11 @@ export function createAnnouncer({
   async function ring(ids: readonly string[]): Promise<void> {
     if (ids.length === 0 || bus.state === 'offline') return;
     const rows = await sql.rows<Row>(
-      `SELECT id, type, queue, priority, symbol, user_id, enqueued_at, why, payload, triggered_by
+      `SELECT id, type, queue, priority, symbol, user_id, enqueued_at, why, payload, triggered_by, trace
          FROM jobs FORCE INDEX (PRIMARY) WHERE id IN (?) ORDER BY priority, id`,
       [sortedBytes(ids)],
     );
-    await inSlices(rows, (row) => quietly(bus.publish('job', announcement(fromRow(row)))));
+    await inSlices(rows, (row) => quietly(announce(bus, fromRow(row))));
   }
 
   async function publishStates(changes: readonly Change[]): Promise<void> {
@@ -100,7 +102,7 @@ export function createAnnouncer({
       const unique = [...new Map(fresh.map((answer) => [answer.id, answer])).values()];
       // From memory and not from the row: a read would delay the worker.
       await Promise.all([
-        inSlices(unique, (answer) => quietly(bus.publish('job', announcement(answer)))),
+        inSlices(unique, (answer) => quietly(announce(bus, answer))),
         publishStates(
           unique.map(({ id, type, symbol, state, queue, level, request: { user = null } }) => ({
             ...{ id, type, symbol, state, attempt: 0 },
@@ -131,7 +133,7 @@ async function inSlices<One>(all: readonly One[], publish: (one: One) => Promise
 const SLICE = 250;
 
 type Announced = Pick<Enqueued, 'id' | 'type' | 'symbol' | 'queue' | 'level' | 'score' | 'enqueuedAt'> & {
-  request: Pick<JobRequest, 'why' | 'payload' | 'triggeredBy' | 'user'>;
+  request: Pick<JobRequest, 'why' | 'payload' | 'triggeredBy' | 'user' | 'trace'>;
 };
 
 function fromRow(row: Row): Announced {
@@ -148,8 +150,16 @@ function fromRow(row: Row): Announced {
       payload: fromJson(row.payload) as Record<string, unknown>,
       triggeredBy: row.triggered_by,
       user: row.user_id ?? undefined,
+      trace: row.trace ?? undefined,
     },
   };
+}
+
+/** In a span of its own when the job is traced. */
+function announce(bus: Pick<Bus, 'publish'>, job: Announced): Promise<void> {
+  const span = startSpan('job.announce', job.request.trace, { kind: 'PRODUCER', attributes: { 'job.id': job.id, 'job.type': job.type } });
+  if (span === undefined) return bus.publish('job', announcement(job));
+  return spanOf(span, bus.publish('job', { ...announcement(job), traceparent: span.traceparent }));
 }
 
 function announcement({ id, type, symbol, queue, level, score, enqueuedAt, request }: Announced): Draft<'job'> {

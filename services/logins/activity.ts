@@ -10,6 +10,8 @@ export interface Login {
   atMs: number;
   /** True when the event named its time. Without a plausible time of its own a login counts from its arrival. */
   timed: boolean;
+  /** The context of its span, when it is traced. */
+  trace?: string | undefined;
 }
 
 /** The days with a login in each of the 24 hours (UTC); days since 1970-01-01, ascending. */

@@ -13,6 +13,7 @@ import type { Config } from '../platform/config/load.ts';
 import { codeOf, InputError, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import type { Draft } from '../platform/messages.ts';
+import { spanOf, startTrace } from '../platform/monitoring/traces.ts';
 import type { Login } from './activity.ts';
 import type { LoginOutcome, PortfolioAnswer } from './answer.ts';
 import { commitLogins, loginRules } from './commit.ts';
@@ -104,7 +105,9 @@ export function createAdmission(options: AdmissionOptions): Admission {
       const login = loginOf(event, ledger.clock.now().epochMilliseconds, config.portfolio.login_max_age);
       if (event.at !== undefined && !login.timed)
         log.warn({ userId: login.user, at: event.at }, `login at ${event.at} lies in the future: counted as now`);
-      return batcher.add(login);
+      const span = startTrace('login', event.traceparent, { kind: 'CONSUMER' });
+      if (span === undefined) return batcher.add(login);
+      return spanOf(span, batcher.add({ ...login, trace: span.traceparent }));
     },
     get waiting() {
       return batcher.size;

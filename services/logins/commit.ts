@@ -10,6 +10,7 @@ import type { Sql, Transaction } from '../platform/database/database.ts';
 import { codeOf, messageOf, PermanentError, StockmeshError, TransientError } from '../platform/errors.ts';
 import { type Activity, type ActivityRules, countLogin, type Login, lockActivity, saveActivity } from './activity.ts';
 import { countSkipped, type KeptDecision, type LoginOutcome, outcomesOf } from './answer.ts';
+import { type CommitSpans, endCommitSpans, startCommitSpans, tracedBy } from './commit-spans.ts';
 import { type DecisionRules, decisionRules, type ScoredRequest, startDeciding, type Viewer } from './decision.ts';
 import { keptJson, keptOf } from './kept-decisions.ts';
 import { keepPending, type PendingBatch } from './pending-answers.ts';
@@ -56,9 +57,13 @@ export async function commitLogins(
   pending: PendingBatch,
   heardByAll = false,
 ): Promise<CommittedBatch> {
+  const spans = startCommitSpans(logins);
   try {
-    return await ledger.db.transaction((tx) => writeLogins(tx, ledger, rules, logins, { pending, heardByAll }));
+    const committed = await ledger.db.transaction((tx) => writeLogins(tx, ledger, rules, logins, { pending, heardByAll, spans }));
+    endCommitSpans(spans, committed);
+    return committed;
   } catch (error) {
+    for (const span of spans.values()) span.end(error);
     throw causeOf(error, logins);
   }
 }
@@ -68,7 +73,7 @@ async function writeLogins(
   ledger: Ledger,
   rules: LoginRules,
   logins: readonly Login[],
-  { pending, heardByAll }: { pending: PendingBatch; heardByAll: boolean },
+  { pending, heardByAll, spans }: { pending: PendingBatch; heardByAll: boolean; spans: CommitSpans },
 ): Promise<CommittedBatch> {
   const now = ledger.clock.now();
   const users = [...new Set(logins.map(({ user }) => user))].sort();
@@ -99,7 +104,7 @@ async function writeLogins(
   await pause();
   const decisions = startDeciding(states, now, rules.decision);
   await forEach(decisions.add);
-  const requests = decisions.requests();
+  const requests = tracedBy(spans, decisions.requests());
   const enqueued = await enqueueWith(tx, ledger, requests, live);
   await pause();
   const outcomeOf = outcomesOf(enqueued);

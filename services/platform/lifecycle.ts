@@ -14,6 +14,7 @@ import { type DatabaseClock, databaseClock } from './database-clock.ts';
 import { codeOf, messageOf, TransientError } from './errors.ts';
 import { componentLogger, createLogger, type Logger } from './log/log.ts';
 import { systemdOf } from './machine/systemd.ts';
+import { startTracing } from './monitoring/traces.ts';
 import type { FileLock } from './registry/file-lock.ts';
 import { startHeartbeat } from './registry/heartbeat.ts';
 import { takeInstanceName } from './registry/instance-name.ts';
@@ -158,13 +159,16 @@ async function runAs(instance: string, service: string, options: ServiceOptions,
     publishTimeoutMs: config.queue.mqtt.publish_timeout * 1000,
     maxInFlight: config.queue.mqtt.max_in_flight,
   });
+  let stopTracing = async (): Promise<void> => {};
   try {
     if (!(await untilReachable(db, clock, log, stopRequest.requested))) return { code: 0, left: false };
+    stopTracing = await startTracing({ service, instance, version: VERSION }, config.monitoring.traces, log);
     return await serve({ service, instance, config, loaded, dataFolder, log, clock, db, bus }, options.start, stopRequest);
   } finally {
     clock.close();
     await bus.close();
     await db.close();
+    await stopTracing();
     log.info(`${service} has stopped`);
   }
 }

@@ -28,6 +28,9 @@ const score = z.number().min(0).max(1);
 /** `text` is a sentence for people. The other fields are its numbers (factors, weights, ages). */
 const why = z.looseObject({ text: sentence });
 
+/** The trace that a message belongs to, `00-{trace id}-{span id}-{flags}`. Source: W3C Trace Context, section 3.2. One that is not valid begins a new trace: no message is refused for it. */
+const traceparent = z.string().max(200);
+
 /**
  * A name that `job-types/` lists. This folder does not know the list and checks the form only. The ledger refuses jobs of other types, so none is announced. A
  * service of an earlier version can read messages about types that were added later. `listed` fills the names into the AsyncAPI document.
@@ -63,7 +66,13 @@ export const REFUSAL_SOURCES = ['broker', 'portfolio-priority', 'gateway'] as co
 export const SCHEMAS = {
   // A hook is code of another application, so the version is optional, and what else its events have is left out: refused for it, a login would be lost.
   login: z
-    .object({ v: v.default(SCHEMA_VERSION), userId, at: instant.optional(), sessionId: named(128).optional() })
+    .object({
+      v: v.default(SCHEMA_VERSION),
+      userId,
+      at: instant.optional(),
+      sessionId: named(128).optional(),
+      traceparent: traceparent.optional().catch(undefined),
+    })
     .meta({ additionalProperties: true }),
   refused: z.strictObject({
     v,
@@ -95,6 +104,7 @@ export const SCHEMAS = {
     user: userId.optional(),
     triggered_by: label,
     enqueued_at: instant,
+    traceparent: traceparent.optional(),
   }),
   status: z.strictObject({
     v,

@@ -9,6 +9,7 @@ import { ALONE_FROM, crash } from '../ledger/run/deaths.ts';
 import { countItems, openItems, recordItems } from '../ledger/run/items.ts';
 import { codeOf, isDatabaseAway, messageOf, TransientError } from '../platform/errors.ts';
 import { componentLogger, type Logger } from '../platform/log/log.ts';
+import { type OpenSpan, startSpan } from '../platform/monitoring/traces.ts';
 import type { Committer } from './committer.ts';
 import type { Isolation } from './isolated.ts';
 import type { Publisher } from './publisher.ts';
@@ -120,8 +121,10 @@ async function runAlone(options: JobRunnerOptions, isolation: Isolation, running
   const log = jobLogger(options.log, handler, job);
   const timeOut = (): void => abort.abort(timeoutError(rules));
   const timer = setTimeout(timeOut, Math.min(rules.timeoutSeconds * 1000 + OVERTIME_MS, LONGEST_TIMER_MS));
+  const span = startRunSpan(job, true);
   try {
     const outcome = await untilAborted(isolation.run(running), abort);
+    span?.end(outcome.kind === 'ended' ? undefined : { code: outcome.kind === 'died' ? 'job.worker_died' : 'worker.no_process' });
     jobs.tally.ended(job.type, outcome.kind === 'ended' ? 'alone' : outcome.kind === 'died' ? 'died' : 'postponed');
     if (outcome.kind === 'ended') return;
     if (outcome.kind === 'died') await delay(WITNESS_MS);
@@ -138,6 +141,7 @@ async function runAlone(options: JobRunnerOptions, isolation: Isolation, running
           }),
     );
   } catch (error) {
+    span?.end(error);
     await endFailed(options, job, error, log);
   } finally {
     clearTimeout(timer);
@@ -153,17 +157,38 @@ async function runJob(options: JobRunnerOptions, running: RunningJob): Promise<v
   const { job, abort } = running;
   const { handler, rules } = options.types.get(job.type) as RunnableType;
   const log = jobLogger(options.log, handler, job);
+  const run = startRunSpan(job);
+  let commit: OpenSpan | undefined;
   try {
     const output = await runHandler(options, running, handler, rules, log);
+    run?.end();
+    commit = startSpan('job.commit', run?.traceparent);
     const isKept = await committer.commit({ ...output, job, handler });
+    commit?.end(isKept ? undefined : LEASE_LOST);
     options.jobs.tally.ended(job.type, isKept ? 'completed' : 'lost');
     if (isKept) {
       options.jobs.outageTold = false;
       log.info({ attempt: job.attempt, result: output.result }, `${job.type} completed`);
     } else log.warn({ attempt: job.attempt }, 'the lease was lost before the commit: nothing was kept');
   } catch (error) {
-    await endFailed(options, job, abort.signal.aborted ? abort.signal.reason : error, log);
+    const cause = abort.signal.aborted ? abort.signal.reason : error;
+    (commit ?? run)?.end(cause);
+    await endFailed(options, job, cause, log);
   }
+}
+
+const LEASE_LOST = { code: 'job.lease_lost' };
+
+/** Within the span of its claim. */
+function startRunSpan({ trace, ...job }: ClaimedJob, alone = false): OpenSpan | undefined {
+  return startSpan('job.run', trace, {
+    kind: 'CONSUMER',
+    attributes: {
+      ...{ 'job.id': job.id, 'job.type': job.type, 'job.queue': job.queue, 'job.priority': job.level, 'job.attempt': job.attempt },
+      ...(job.symbol === null ? {} : { 'job.symbol': job.symbol }),
+      ...(alone ? { 'job.alone': true } : {}),
+    },
+  });
 }
 
 /** One for each component of a logger: making it costs as much as a claim. */

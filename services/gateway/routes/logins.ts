@@ -58,6 +58,8 @@ export function loginRoutes(app: App, { config, clock, db, admission, loginRefus
     async handler(request, reply) {
       const { userId: user, at: given, sessionId } = request.body;
       const caller = demand(request, 'login', user);
+      // As clients of HTTP send it by themselves; the field is for hooks that publish the same event over MQTT as well.
+      const traceparent = request.body.traceparent ?? [request.headers.traceparent].flat()[0];
       admission.counters.unknownFields += countUnknownFields(request.body);
       const now = clock.now().epochMilliseconds;
       const at = new Date(given ?? now);
@@ -68,7 +70,7 @@ export function loginRoutes(app: App, { config, clock, db, admission, loginRefus
         () => undefined,
         () => undefined,
       );
-      const event = { userId: user, at: at.toISOString(), ...(sessionId === undefined ? {} : { sessionId }) };
+      const event = { userId: user, at: at.toISOString(), traceparent, ...(sessionId === undefined ? {} : { sessionId }) };
       const committed = await Promise.race([admission.admitLogin(event).then((answer) => readCommittedLogin(db, answer)), late]).finally(
         () => over.abort(),
       );

@@ -77,6 +77,8 @@ export interface JobRequest {
   parts?: readonly string[] | undefined;
   /** The keys of its items, where they are known beforehand: they count as pending from the beginning. */
   items?: readonly string[] | undefined;
+  /** The trace that its job belongs to (`platform/monitoring/traces.ts`), when it makes one: a job that is there keeps its own. */
+  trace?: string | undefined;
   /** What happens when the queue of `level` holds `max_jobs`: go to the next queue down, or be refused. */
   whenFull: 'next_queue' | 'refuse';
 }
@@ -320,8 +322,9 @@ async function insertJobs(
     const due_at = state === 'scheduled' ? (startAt as Date) : expiryOf(ledger, { type: best.type, queue }, now);
     return { id: idToBytes(id), type: best.type, state, queue, priority, attempt: 0, due_at, blocked_on: 'dependency' as const };
   });
+  const isTraced = accepted.some(({ group }) => group.best.trace !== undefined);
   tx.later(
-    'INSERT INTO jobs (id, queue, priority, max_attempts, has_dependents, type, symbol, user_id, dedupe_key, enqueued_at, payload, why, triggered_by) VALUES ?',
+    `INSERT INTO jobs (id, queue, priority, max_attempts, has_dependents, type, symbol, user_id, dedupe_key, enqueued_at, payload, why, triggered_by${isTraced ? ', trace' : ''}) VALUES ?`,
     [
       accepted.map(({ group: { key, best }, id, queue, priority }) => [
         idToBytes(id),
@@ -337,6 +340,7 @@ async function insertJobs(
         toJson(best.payload),
         toJson(whyOf(best)),
         best.triggeredBy,
+        ...(isTraced ? [best.trace ?? null] : []),
       ]),
     ],
   );

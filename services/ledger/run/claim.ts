@@ -31,6 +31,8 @@ export interface ClaimedJob {
   triggeredBy: string;
   enqueuedAt: Date;
   startedAt: Date;
+  /** The context of its trace (`platform/monitoring/traces.ts`). Null when it is not traced. */
+  trace?: string | null;
 }
 
 export interface Claim {
@@ -57,10 +59,11 @@ interface Candidate {
   payload: unknown;
   triggered_by: string;
   enqueued_at: Date;
+  trace: string | null;
 }
 
 const CANDIDATE = `SELECT STRAIGHT_JOIN r.job_id AS id, r.priority, r.attempt, r.due_at, r.blocked_on, r.type, j.symbol, j.max_attempts, j.deaths, j.has_dependents, j.user_id,
-         j.dedupe_key, j.payload, j.triggered_by, j.enqueued_at`;
+         j.dedupe_key, j.payload, j.triggered_by, j.enqueued_at, j.trace`;
 // No filesort (a test EXPLAINs it). What was asked for is read by primary key in the same walk: left to itself, the optimizer of a server whose statistics say that `jobs` is
 // small reads all ready jobs into a join buffer first, and locks them.
 const selectReadyWhere = (condition: string): string => `
@@ -282,6 +285,7 @@ async function claimFrom(
     triggeredBy: row.triggered_by,
     enqueuedAt: row.enqueued_at,
     startedAt: now,
+    trace: row.trace,
   }));
   return { jobs, blocked: [...block.keys()], undecided: missed || undecided > 0 || wokenBehind.length > 0 || passedOver, mustNotWait };
 }

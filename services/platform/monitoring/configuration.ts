@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, duration, port, share, text } from '../config/fields.ts';
+import { because, count, duration, port, share, text } from '../config/fields.ts';
 
 /** What is measured, where it can be read, and when it raises an alert. The keys are documented in `config/default.yaml`. */
 export const monitoring = z.strictObject({
@@ -14,6 +14,18 @@ export const monitoring = z.strictObject({
     portfolio_timing: z.boolean(),
     queue_depth: z.boolean(),
     worker_efficiency: z.boolean(),
+  }),
+  traces: z.strictObject({
+    endpoint: z
+      .string()
+      // A variable that is not set.
+      .transform((address) => (address === '' ? null : address))
+      .refine(
+        (address) => address === null || /^https?:$/.test(URL.parse(address)?.protocol ?? ''),
+        because('config.bad_url', 'must be the address of a collector that begins with http:// or https://'),
+      )
+      .nullable(),
+    sample: share(),
   }),
   thresholds: z.strictObject({
     max_queue_depth: count(1),

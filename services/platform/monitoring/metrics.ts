@@ -5,6 +5,7 @@ import { type Clock, offsetSeconds } from '../clock.ts';
 import type { Config } from '../config/load.ts';
 import type { Database } from '../database/database.ts';
 import { processRegistry } from './process-metrics.ts';
+import { spanCounts } from './traces.ts';
 
 type Labels = Record<string, string | number>;
 
@@ -70,6 +71,9 @@ export function createProcessMetrics({
   );
   metrics.counters('bus_messages_total', 'Messages of this process by what became of them', ['outcome'], () =>
     labelled('outcome', Object.entries(bus.report().counters)),
+  );
+  metrics.counters('trace_spans_total', 'Spans of traces of this process by what became of them: exported, or lost', ['outcome'], () =>
+    labelled('outcome', Object.entries(spanCounts())),
   );
   return metrics;
 }

@@ -8,6 +8,7 @@ import { type ClaimedJob, claim } from '../../ledger/run/claim.ts';
 import { handBackUnknown } from '../../ledger/run/complete.ts';
 import { codeOf, isDatabaseAway, messageOf } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log/log.ts';
+import { startSpan } from '../../platform/monitoring/traces.ts';
 import { isBacklogFull, type RunningJobs } from '../running-jobs.ts';
 import { MOST_AHEAD } from './claim-ahead.ts';
 
@@ -113,6 +114,18 @@ function wanted({ handling, capacity, waiting, ahead }: RunningJobs, rung: boole
   return { free, limit: rung && waiting.length < 2 * MOST_AHEAD ? capacity : 0 };
 }
 
+/** The job within the span of its claim, which began with the statements of that claim. */
+function withClaimSpan(job: ClaimedJob, startTime: number): ClaimedJob {
+  const span = startSpan('job.claim', job.trace, {
+    startTime,
+    attributes: {
+      ...{ 'job.id': job.id, 'job.attempt': job.attempt, 'job.waited_ms': job.startedAt.getTime() - job.enqueuedAt.getTime() },
+    },
+  });
+  span?.end();
+  return { ...job, trace: span?.traceparent ?? null };
+}
+
 /** Claims until all slots are taken, no work is left or too many commits are outstanding. Never rejects. */
 async function claimUntilFull(options: ClaimLoopOptions, state: LoopState): Promise<void> {
   const { jobs, ledger, workerId, log, onClaimed, onHandedBack } = options;
@@ -120,9 +133,10 @@ async function claimUntilFull(options: ClaimLoopOptions, state: LoopState): Prom
     if (state.failures > 0) log.info('the ledger answers again');
     state.failures = 0;
   };
+  let began = 0;
   const started = (claimed: readonly ClaimedJob[]): void => {
     answered();
-    onClaimed(claimed);
+    onClaimed(claimed.map((job) => (typeof job.trace === 'string' ? withClaimSpan(job, began) : job)));
   };
   try {
     if (state.uncertain) onHandedBack(await handBackUnknown(ledger, workerId, new Set([...jobs.claimed].map(({ job }) => job.id))));
@@ -133,6 +147,7 @@ async function claimUntilFull(options: ClaimLoopOptions, state: LoopState): Prom
       state.rung = false;
       const { types, room } = openTypes(options);
       if (types.length === 0) return;
+      began = performance.now();
       const {
         jobs: claimed,
         blocked,

@@ -1,4 +1,6 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { startTracing } from '../../../services/platform/monitoring/traces.ts';
+import { silent } from '../../broker/peers.ts';
 import { gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh({ 'gateway.login_timeout': 5 });
@@ -44,6 +46,27 @@ test('a hundred logins at once are all committed when they are answered', async 
 
 test('a user without holdings signs in too', async () => {
   expect(await mesh.operator.post('/v1/events/login', { userId: 'nobody' })).toMatchObject({ status: 202, body: { total: 0, queued: 0 } });
+});
+
+test('a login with a header traceparent is part of the trace of its caller, and a collector that is away does not matter', async () => {
+  await hold('alice', 'AAPL');
+  const collector = { endpoint: 'http://127.0.0.1:9', sample: 0 };
+  const stop = await startTracing({ service: 'gateway', instance: 'gateway-1', version: '0' }, collector, silent);
+  onTestFinished(stop);
+  // The example of W3C Trace Context, section 3.2.3.
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const { status } = await fetch(`${mesh.gateway.url}/v1/events/login`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${mesh.operator.key}`,
+      'content-type': 'application/json',
+      traceparent: `00-${traceId}-00f067aa0ba902b7-01`,
+    },
+    body: JSON.stringify({ userId: 'alice' }),
+  });
+  expect(status).toBe(202);
+  const rows = await mesh.db.rows<{ trace: string }>('SELECT trace FROM jobs');
+  expect(rows.map(({ trace }) => trace.split('-')[1])).toEqual([traceId, traceId]);
 });
 
 test('a moment that lies too far off is refused, so that the answer is about this login', async () => {

@@ -130,7 +130,7 @@ test('a type of which something runs has a worker, however long others of it wai
 test('no_worker: the last worker ends, and one starts', async () => {
   await worker();
   await mesh.look();
-  await retireInstance(mesh.db, { instance: 'worker-1', service: 'worker', session: 's' }, new Date(0));
+  await retireInstance(mesh.db, { instance: 'worker-1', service: 'worker', session: 's', capacity: 5 }, new Date(0));
   await mesh.look();
   expect(await mesh.raised('no_worker')).toContain('0 workers are online');
   await worker();

@@ -1,0 +1,3 @@
+-- online: yes
+ALTER TABLE jobs
+  DROP COLUMN trace;
