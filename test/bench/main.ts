@@ -28,6 +28,7 @@ const SECTIONS: Record<string, { about: string; load: () => Promise<(bench: Benc
   'history-request': { about: 'asking for ten years', load: async () => (await import('./history-request.ts')).historyRequestSection },
   history: { about: 'historical files', load: async () => (await import('./history.ts')).historySection },
   page: { about: 'the dashboard in a browser', load: async () => (await import('./page/page.ts')).pageSection },
+  traces: { about: 'what traces cost', load: async () => (await import('./traces.ts')).tracesSection },
   picks: { about: 'weekly picks', load: async () => (await import('./picks.ts')).picksSection },
 };
 

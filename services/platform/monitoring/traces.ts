@@ -82,6 +82,7 @@ export async function startTracing(
     // Without what may stand before the host: the log is read by many.
     spanProcessors: [countedAndBounded(exporter, batches, new URL(url).host, log)],
   });
+  log.info({ sample }, `traces go to the collector ${new URL(url).host}`);
   active = { api, tracer: provider.getTracer('stockmesh', version) };
   return async () => {
     active = undefined;
