@@ -1585,7 +1585,7 @@ export interface operations {
   };
   signIn: {
     parameters: {};
-    requestBody: { content: { 'application/json': { v?: 1; userId: string; at?: string; sessionId?: string } } };
+    requestBody: { content: { 'application/json': { v?: 1; userId: string; at?: string; sessionId?: string; traceparent?: string } } };
     responses: {
       202: {
         content: {
