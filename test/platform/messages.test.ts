@@ -306,3 +306,8 @@ describe('bytes that are not UTF-8', () => {
     expect(parseMessage('events/login', login(0xc3, 0xbc)).body).toMatchObject({ userId: 'Jürgen' });
   });
 });
+
+test('a login is not refused for a context of a trace that cannot be one', () => {
+  const { body } = parseMessage('events/login', Buffer.from(JSON.stringify({ userId: 'alice', traceparent: 5 })));
+  expect(body).toMatchObject({ userId: 'alice', traceparent: undefined });
+});
