@@ -72,6 +72,7 @@ describe('a claimed job', () => {
     const [job] = await on.take();
     expect(job).toEqual({
       id,
+      trace: null,
       type: 'fetch',
       symbol: 'MSFT',
       queue: 'foreground',
