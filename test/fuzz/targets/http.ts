@@ -65,7 +65,7 @@ function textFor(random: Random, name: string, schema: Schema): string {
   if (name === 'expires_at') return new Date(Date.now() + 86_400_000).toISOString();
   if (schema.format === 'date') return `2026-0${1 + random.below(9)}-1${random.below(10)}`;
   if (schema.format === 'date-time') return new Date(Date.now() - random.below(3_600_000)).toISOString();
-  if (schema.pattern === '^\\d{1,18}$') return String(random.below(1_000));
+  if (/^\^\\d\{1,\d+\}\$$/.test(schema.pattern ?? '')) return String(random.below(1_000));
   if (/^(symbols?|root)$/.test(name)) return random.once(3) ? `S${random.below(500)}` : random.pick(SYMBOLS);
   if (/^(id|user|userId)$/.test(name)) return random.pick(USERS);
   if (name === 'types') return random.list(3, () => random.pick(['job', 'status', 'data', 'stats', 'alert'])).join(',') || 'job';
