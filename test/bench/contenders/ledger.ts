@@ -5,7 +5,7 @@ import { ledgerOf } from '../../../services/job-types/ledger.ts';
 import { type Announcer, createAnnouncer } from '../../../services/ledger/announce.ts';
 import { type EnqueueAnswer, enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
 import { createEnqueuer } from '../../../services/ledger/enqueue/enqueuer.ts';
-import type { Ledger } from '../../../services/ledger/job.ts';
+import { type Ledger, rulesOf } from '../../../services/ledger/job.ts';
 import { TABLES_BY_JOB } from '../../../services/ledger/maintain/delete.ts';
 import { symbolReader } from '../../../services/market/bars/reader.ts';
 import { failoverSource } from '../../../services/market/sources/failover-source.ts';
@@ -144,7 +144,8 @@ export async function ledgerConsumer(address: LedgerAddress, { concurrency, star
   });
   const worker = startWorker({
     workerId: `bench-${process.pid}`,
-    ledger,
+    // A worker runs all types of its ledger unless somebody says otherwise; here there is one.
+    ledger: { ...ledger, types: { fetch: rulesOf(ledger, 'fetch') } },
     bus: bus ?? offline,
     announcer: announcer ?? createAnnouncer({ bus: offline, sql: db, clock: systemClock, log: silent }),
     sources: noSources,
