@@ -168,41 +168,14 @@ const COLUMNS: readonly Column<Row>[] = [
 ];
 
 function asJson(options: SimulateOptions, sizing: Sizing, machine: Machine, { hours, day }: DayFigures, elapsedMs: number) {
-  const row = ({
-    startMs,
-    logins,
-    symbols,
-    fresh,
-    made,
-    joined,
-    refused,
-    completed,
-    stale,
-    retried,
-    failed,
-    expired,
-    depth: waiting,
-    ...more
-  }: HourFigures) => ({
+  const row = ({ hour: _, startMs, stale, depth, freshP50, freshP99, freshShare, ...figures }: HourFigures) => ({
     at: new Date(startMs).toISOString(),
-    logins,
-    symbols,
-    fresh,
-    made,
-    joined,
-    refused,
-    completed,
+    ...figures,
     stored: stale,
-    retried,
-    failed,
-    expired,
-    queues: waiting,
-    asked: more.asked,
-    budget: more.budget,
-    fresh_p50_s: more.freshP50,
-    fresh_p99_s: more.freshP99,
-    fresh_share: more.freshShare,
-    cores: more.cores,
+    queues: depth,
+    fresh_p50_s: freshP50,
+    fresh_p99_s: freshP99,
+    fresh_share: freshShare,
   });
   return {
     day: options.day,

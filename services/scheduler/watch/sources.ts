@@ -1,4 +1,5 @@
 /** Sources that do not answer, and sources of which more is asked than they give. */
+import { readBudgets } from '../../market/sources/budget.ts';
 import type { Config } from '../../platform/config/load.ts';
 import type { Sql } from '../../platform/database/database.ts';
 import { readHealth, type SourceHealth } from '../../platform/monitoring/source-health.ts';
@@ -42,15 +43,11 @@ export function watchBudgets(sql: Sql, config: Pick<Config, 'stock_jobs' | 'moni
   const spent = new Map<string, { since: number; until: number }>();
   return async (now) => {
     const at = now.getTime();
-    const rows = await sql.rows<{ key: string; expire: number }>(
-      'SELECT `key`, expire FROM source_budget WHERE expire > ? AND points >= ? ORDER BY `key`',
-      [at, rate_limit],
-    );
-    for (const { key, expire } of rows) {
-      const source = key.replace(/^source:/, '');
+    for (const [source, { points, expire: until }] of await readBudgets(sql, now)) {
+      if (points < rate_limit) continue;
       const before = spent.get(source);
-      const goesOn = before !== undefined && Number(expire) - before.until <= NEXT_WINDOW_MS;
-      spent.set(source, { since: goesOn ? before.since : at, until: Number(expire) });
+      const goesOn = before !== undefined && until - before.until <= NEXT_WINDOW_MS;
+      spent.set(source, { since: goesOn ? before.since : at, until });
     }
     for (const [source, { until }] of spent) if (at - until > NEXT_WINDOW_MS / 2) spent.delete(source);
     const minutes = (source: string): number => (at - (spent.get(source)?.since ?? at)) / 60_000;
