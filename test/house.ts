@@ -76,9 +76,10 @@ if (import.meta.main) {
     ...tooFull(files),
     ...typeScript.flatMap((path) => tooLong(path, read(path))),
     ...code.flatMap((path) => tooLongFunctions(path, read(path))),
-    ...[...code, ...globSync(['*.md', 'docs/**/*.md', 'config/*.yaml', 'sql/migrations/*.sql'], { cwd: root })].flatMap((path) =>
-      gendered(path, read(path)),
-    ),
+    ...[
+      ...typeScript.filter((path) => !path.startsWith('test/house')),
+      ...globSync(['*.md', 'docs/**/*.md', 'config/*.yaml', 'sql/migrations/*.sql'], { cwd: root }),
+    ].flatMap((path) => gendered(path, read(path))),
   ];
   if (found.length > 0) {
     console.error(`${found.sort().join('\n')}\nSplit what is too long by what its parts do.`);

@@ -36,7 +36,7 @@ const attemptOf = ({ id, attempt }: { id: string; attempt: number }): string => 
 const LATER = '2026-06-02T14:01:30Z';
 
 interface World {
-  /** Runs for ada on worker-1. An analysis waits for it and for `other`, another one waits for it and for its time, a fetch of ada waits for her only slot. */
+  /** Runs for ada on worker-1. An analysis waits for it and for `other`, another one waits for it and for its time, a fetch of ada waits for the only slot. */
   running: ClaimedJob;
   /** Runs on worker-1 for nobody. */
   other: ClaimedJob;

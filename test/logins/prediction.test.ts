@@ -36,7 +36,7 @@ async function signInAt(user: string, time: string, ...days: string[]): Promise<
   fixture.clock.set(BEFORE);
 }
 
-test('what a user usually looks at in the coming hour is queued as background work, for him', async () => {
+test('what a user usually looks at in the coming hour is queued as background work, for that user', async () => {
   await hold(fixture.db, { alice: ['AAPL', 'SPY'] });
   await makeFresh(fixture.db, ['SPY']);
   await signInAt('alice', '16:10', '02-26', '02-27', '03-02');

@@ -73,7 +73,7 @@ test('a key does what its scopes say, and a refusal names those that it has and 
   expect((await worker.post('/v1/auto-fetch', { enabled: false })).status).toBe(403);
 });
 
-test("a key of a user sees his jobs and his portfolio, and nobody else's", async () => {
+test("a key of a user sees the jobs and the portfolio of that user, and nobody else's", async () => {
   const alice = await mesh.caller('user:alice');
   const asked = await alice.post('/v1/jobs', { type: 'fetch', symbol: 'AAPL', user: 'alice', analyse: false });
   const others = await mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'MSFT', user: 'bob', analyse: false });

@@ -102,12 +102,12 @@ test('types and symbol are filters', async () => {
     ]);
 });
 
-test("a key of a user hears of his jobs, also of those that were there before, and of all data, and of nobody else's", async () => {
+test("a key of a user hears of that user's jobs, also of those that were there before, and of all data, and of nobody else's", async () => {
   const before = await mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'OLD', user: 'alice', analyse: false });
   const source = await events(await mesh.caller('user:alice'));
   await expect.poll(() => source.heard.length).toBe(1);
   await mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'BOBS', user: 'bob', analyse: false });
-  await mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'HERS', user: 'alice', analyse: false });
+  await mesh.operator.post('/v1/jobs', { type: 'fetch', symbol: 'HEARD', user: 'alice', analyse: false });
   await mesh.operator.post(`/v1/jobs/${before.body.jobs[0].id}/cancel`);
   await mesh.bus.publish('stats', stats);
   await mesh.bus.publish('data', landed('AAPL'));
@@ -119,8 +119,8 @@ test("a key of a user hears of his jobs, also of those that were there before, a
         .map(({ symbol, state }) => `${symbol} ${state}`)
         .toSorted(),
     )
-    .toEqual(['HERS ready', 'OLD cancelled']);
-  expect(source.of('job').map(({ symbol }) => symbol)).toEqual(['HERS']);
+    .toEqual(['HEARD ready', 'OLD cancelled']);
+  expect(source.of('job').map(({ symbol }) => symbol)).toEqual(['HEARD']);
   expect(source.heard.map(({ event }) => event)).not.toContain('stats');
 });
 

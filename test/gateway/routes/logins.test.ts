@@ -77,7 +77,7 @@ test('a moment that lies too far off is refused, so that the answer is about thi
     expect(await mesh.operator.post('/v1/events/login', { userId: 'alice', at })).toMatchObject({ status: 400, body: { code } });
 });
 
-test('a key of a user signs himself in, and nobody else', async () => {
+test('a key of a user signs that user in, and nobody else', async () => {
   const alice = await mesh.caller('user:alice');
   expect((await alice.post('/v1/events/login', { userId: 'alice' })).status).toBe(202);
   expect((await alice.post('/v1/events/login', { userId: 'bob' })).status).toBe(403);

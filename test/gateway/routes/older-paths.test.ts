@@ -40,7 +40,7 @@ test('the older path reads the same document', async () => {
   }
 });
 
-test('of exit mode a user sees his own positions by the older path too', async () => {
+test('of exit mode users see their own positions by the older path too', async () => {
   await publishRuns(mesh.db, ['exit']);
   const { body } = await (await mesh.caller('user:alice')).get(`${READ}?symbol=ACME&mode=exit`);
   expect(new Set(body.ranks.map((rank: { user_id: string }) => rank.user_id))).toEqual(new Set(['alice']));

@@ -41,7 +41,7 @@ test('a user without positions has none, and an empty list takes all away', asyn
   expect(await contracts()).toEqual([]);
 });
 
-test('one position of a user is removed, that of another is not his', async () => {
+test('one position of a user is removed, and by that user alone', async () => {
   const [first] = (await put(plain, { ...plain, contract: 'AAPL450317P00190000' })).body.positions;
   expect((await remove(`/v1/users/bob/positions/${first.id}`)).status).toBe(404);
   const removed = await remove(`${path}/${first.id}`);
@@ -79,7 +79,7 @@ test('a contract that has expired is refused, unless it is held already', async 
   expect(await contracts()).toEqual([expired.contract, CALL]);
 });
 
-test('a user sees and changes his own positions, not those of others', async () => {
+test('users see and change their own positions, not those of others', async () => {
   const alice = await mesh.caller('user:alice');
   const reader = await mesh.caller('read');
   const { positions } = (await alice.put(path, { positions: [plain] })).body;

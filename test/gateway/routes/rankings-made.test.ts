@@ -48,7 +48,7 @@ test('from the request to the published run, in every mode, with one fetch of th
   ]);
 });
 
-test('the positions that a user put are ranked in exit mode, with his target and his stop', async () => {
+test('the positions that a user put are ranked in exit mode, with target and stop', async () => {
   await mesh.operator.post(PATH, { symbol: 'MSFT', mode: 'entry' });
   const [best, next] = (await made('symbol=MSFT&mode=entry')).ranks;
   const position = { contract: best.contract, quantity: 2, entry_price: best.mid / 2, stop: 0.3 };

@@ -224,7 +224,7 @@ describe('a dedupe window', () => {
     expect(await on.ask(ranking())).toMatchObject([{ outcome: 'joined', id: live, state: 'ready' }]);
   });
 
-  test('tells the new user of the job that stands for his request', async () => {
+  test('tells the new user of the job that stands for the request', async () => {
     const job = await on.running(ranking({ user: 'ada' }));
     await on.done(job);
     await on.ask(ranking({ user: 'bob' }));

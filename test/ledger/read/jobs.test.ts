@@ -76,7 +76,7 @@ describe('the list of jobs', () => {
     expect(found.map(({ id }) => id)).toEqual([wanted]);
   });
 
-  test('of a user has those he subscribed to, also when somebody else asked first', async () => {
+  test('of a user has those that the user subscribed to, also when somebody else asked first', async () => {
     const [shared] = await on.add({ user: 'ada', dedupeKey: 'fetch:AAPL' }, { user: 'ada' });
     await on.ask({ user: 'bob', dedupeKey: 'fetch:AAPL' });
     expect((await listJobs(on.db, { user: 'bob', limit: 9 })).map(({ id }) => id)).toEqual([shared]);

@@ -73,7 +73,7 @@ describe('the limit', () => {
     expect((await claim(ledger, 'worker-1', 10)).jobs).toHaveLength(1);
   });
 
-  test('of a new user is known at his first claim', async () => {
+  test('of a new user is known at the first claim', async () => {
     await on.add(ada);
     await on.take();
     expect(await on.count("user_slots WHERE user_id = 'ada'")).toBe(3);
@@ -162,7 +162,7 @@ describe('the release of a slot', () => {
     expect(await states(blocked)).toEqual(['ready', 'cancelled']);
   });
 
-  test('does not wait for a waiting job that somebody holds; if he leaves it as it is, healing wakes it', async () => {
+  test('does not wait for a waiting job that somebody holds; if it is left as it is, healing wakes it', async () => {
     await on.add(ada, ada, ada);
     const jobs = await on.take();
     const [late] = await on.add(ada);
@@ -244,7 +244,7 @@ describe('a woken job that does not use the slot', () => {
     expect(await states([shared!, alone!])).toEqual(['blocked', 'blocked']);
     await on.done(jobs.find(({ userId }) => userId === 'ada')!);
     await on.done(jobs.find(({ userId }) => userId === 'bob')!);
-    // It takes Bob's, who asked first; Ada's is for her other job.
+    // It takes Bob's, who asked first; Ada's is for another job of Ada's.
     expect((await on.take()).map(({ id }) => id)).toContain(shared);
     await on.take();
     expect(await on.state(alone!)).toBe('running');

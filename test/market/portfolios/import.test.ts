@@ -81,7 +81,7 @@ describe('an import', () => {
     ]);
   });
 
-  test('of one user needs no column for him', async () => {
+  test('of one user needs no column for that user', async () => {
     await importing(['symbol,quantity,cost', 'AAPL,1,2'], { user: 'carol' });
     expect(await holdingsOf('carol')).toEqual({ carol: [{ symbol: 'AAPL', quantity: 1, cost: 2 }] });
   });

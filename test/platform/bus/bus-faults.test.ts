@@ -276,7 +276,7 @@ test('where shared subscriptions are granted but never delivered to, every membe
 test('a shared subscription that is refused, though sharing works, is made without sharing', async () => {
   const broker = await scriptedBroker((type, packet, socket) => {
     if (type === PACKET.subscribe) socket.write(answerTo(packet, packet.includes('$share/logins-') ? 0x80 : 1));
-    // Everybody hears himself: the probe finds that sharing works.
+    // Everybody hears what they send: the probe finds that sharing works.
     if (type === PACKET.publish) socket.write(Buffer.concat([answerTo(packet), asQos0(packet)]));
   });
   const bus = openBus(broker.port, { service: 'portfolio-priority', instance: 'p1', version: '1' });

@@ -47,7 +47,7 @@ test("one caller's abort ends that one's wait alone, the last one's the work", a
   expect(runs[0]?.signal.aborted).toBe(true);
 });
 
-test('work that is being aborted is nobody else’s: who asks next gets his own', async () => {
+test('work that is being aborted is nobody else’s: who asks next gets work of their own', async () => {
   const { runs, ask } = slowWork();
   const gone = new AbortController();
   const first = ask('A', gone.signal);
