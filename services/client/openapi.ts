@@ -247,7 +247,7 @@ export interface paths {
     get: operations['listWorkers'];
   };
   "/v1/alerts": {
-    /** Alerts, those that are raised first */
+    /** Alerts, those that are raised first, each with what to do */
     get: operations['listAlerts'];
   };
   "/v1/auto-fetch": {
@@ -1457,6 +1457,14 @@ export interface components {
       threshold: number;
       since: string;
       text: string;
+      /** null: another program has raised it */
+      advice: {
+        means: string;
+        /** What to do */
+        todo: string;
+        /** Shows more, or is the cure */
+        command: string;
+      } | null;
     };
     AutoFetch: {
       enabled: boolean;

@@ -286,7 +286,7 @@ describe('stats', () => {
     await heartbeat('g1', 'gateway');
     await heartbeat('dead', 'worker', { capacity: 5, seconds: 3_600 });
     await db.run(
-      "INSERT INTO alerts (name, state, value, threshold, since, text) VALUES ('depth', 'raised', 9, 5, ?, 'too\nmany'), ('old', 'cleared', 1, 2, ?, 'over'), ('slow', 'raised', 3, 2, ?, 'late')",
+      "INSERT INTO alerts (name, state, value, threshold, since, text) VALUES ('depth', 'raised', 9, 5, ?, 'too\nmany'), ('old', 'cleared', 1, 2, ?, 'over'), ('max_fetch_latency', 'raised', 3, 2, ?, 'late')",
       [ago(125), ago(9), ago(5)],
     );
     await db.run("INSERT INTO holdings (user_id, symbol, quantity, imported_at) VALUES ('a', 'AAA', 1, NOW()), ('a', 'NEVER', 1, NOW())");
@@ -315,7 +315,17 @@ describe('stats', () => {
       expect.stringMatching(/^[23]\.\d s$/),
     ]);
     expect(lines[at + 3]).toEqual(['batch_fetch', expect.stringMatching(/^[89]\.\d s$/)]);
-    expect(stdout).toMatch(/\nalert depth for 2 min: too many\nalert slow for \d+\.\d s: late\n$/);
+    // Of an alert of the mesh the advice follows; another program's has none.
+    expect(stdout.slice(stdout.indexOf('alert depth')).replace(/\d+\.\d s/, '5 s')).toBe(
+      [
+        'alert depth for 2 min: too many',
+        'alert max_fetch_latency for 5 s: late',
+        '  What it means: A source is slow, so logins wait longer for fresh data.',
+        '  What to do: Wait, or put a quicker source first (stock_jobs.data_fetch.sources).',
+        '  Command: npx stockmesh stats',
+        '',
+      ].join('\n'),
+    );
     const document = await json('stats');
     expect(document).toMatchObject({
       ...{
@@ -325,7 +335,10 @@ describe('stats', () => {
         latencies: [{ source: 'lean', p95_s: 0.12, answers: 1 }],
       },
       ...{
-        alerts: [{ name: 'depth', value: 9, threshold: 5 }, { name: 'slow' }],
+        alerts: [
+          { name: 'depth', value: 9, threshold: 5, advice: null },
+          { name: 'max_fetch_latency', advice: { means: expect.stringMatching(/^A source is slow/), command: 'npx stockmesh stats' } },
+        ],
         freshness: { fresh: 0, outdated: 1, stale: 0, missing: 1, simulated: 1 },
       },
     });

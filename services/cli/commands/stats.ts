@@ -3,6 +3,7 @@ import { countsText, freshnessRules } from '../../market/freshness/freshness.ts'
 import { type HeldFreshness, readHeldFreshness } from '../../market/freshness/held.ts';
 import { offsetSeconds } from '../../platform/clock.ts';
 import { COMMAND } from '../../platform/command-name.ts';
+import { adviceOn } from '../../platform/registry/alert-advice.ts';
 import { paint } from '../output/colour.ts';
 import { ago, plural } from '../output/numbers.ts';
 import { clockText, type Overview, QUEUE_COLUMNS, readOverview, workerLines, workerTable } from '../output/overview.ts';
@@ -55,7 +56,10 @@ function* sections(overview: Overview, { counts, simulated }: HeldFreshness, clo
   yield alerts.length === 0
     ? 'no alerts\n'
     : alerts
-        .map(({ name, since, text }) => `${paint('red', `alert ${name}`)} for ${ago(since, now).replace(/ ago$/, '')}: ${plain(text)}\n`)
+        .flatMap(({ name, since, text }) => [
+          `${paint('red', `alert ${name}`)} for ${ago(since, now).replace(/ ago$/, '')}: ${plain(text)}\n`,
+          ...adviceOn(name).map((line) => `  ${line}\n`),
+        ])
         .join('');
 }
 

@@ -3,18 +3,16 @@
 import { nowOf } from '../../ledger/job.ts';
 import { type JobSummary, listJobs, type QueueStats } from '../../ledger/read/jobs.ts';
 import { type MeshMetrics, readMeshMetrics } from '../../ledger/read/metrics.ts';
+import { type Advice, adviceOf } from '../../platform/registry/alert-advice.ts';
+import type { Alert } from '../../platform/registry/alerts.ts';
 import { type Instance, listInstances } from '../../platform/registry/instances.ts';
 import type { Session } from '../session.ts';
 import { paint } from './colour.ts';
 import { span } from './numbers.ts';
 import { type Column, table } from './table.ts';
 
-export interface RaisedAlert {
-  name: string;
-  value: number;
-  threshold: number;
-  since: Date;
-  text: string;
+export interface RaisedAlert extends Omit<Alert, 'state'> {
+  advice: Advice | null;
 }
 
 export interface Overview {
@@ -33,9 +31,9 @@ export async function readOverview({ db, ledger }: Pick<Session, 'db' | 'ledger'
     readMeshMetrics(db.long, now, ledger),
     listInstances(db, new Date(now.getTime() - ledger.leaseSeconds * 1000)),
     listJobs(db, { state: 'running', limit: MOST_RUNNING }),
-    db.rows<RaisedAlert>("SELECT name, value, threshold, since, text FROM alerts WHERE state = 'raised' ORDER BY since"),
+    db.rows<Omit<Alert, 'state'>>("SELECT name, value, threshold, since, text FROM alerts WHERE state = 'raised' ORDER BY since"),
   ]);
-  return { metrics, instances, running, alerts };
+  return { metrics, instances, running, alerts: alerts.map((alert) => ({ ...alert, advice: adviceOf(alert.name) })) };
 }
 
 export const QUEUE_COLUMNS: Column<QueueStats>[] = [

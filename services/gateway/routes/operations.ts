@@ -7,6 +7,8 @@ import { countJobs } from '../../ledger/read/search.ts';
 import { readLoginToJobsP95 } from '../../logins/latency.ts';
 import { freshnessRules } from '../../market/freshness/freshness.ts';
 import { readHeldFreshness } from '../../market/freshness/held.ts';
+import { adviceOf } from '../../platform/registry/alert-advice.ts';
+import type { Alert } from '../../platform/registry/alerts.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
 import { listInstances } from '../../platform/registry/instances.ts';
 import { readAutoFetch, switchAutoFetch } from '../../platform/registry/settings.ts';
@@ -26,6 +28,10 @@ const alert = z
     threshold: z.number(),
     since: instant,
     text: z.string(),
+    advice: z
+      .object({ means: z.string(), todo: z.string().describe('What to do'), command: z.string().describe('Shows more, or is the cure') })
+      .nullable()
+      .describe('null: another program has raised it'),
   })
   .meta({ id: 'Alert' });
 const autoFetch = z
@@ -170,16 +176,15 @@ function alertsRoute(app: App, { db }: Parts): void {
     config: { access: 'read' },
     schema: {
       operationId: 'listAlerts',
-      summary: 'Alerts, those that are raised first',
+      summary: 'Alerts, those that are raised first, each with what to do',
       tags: ['operations'],
       querystring: z.strictObject({ state: z.enum(['raised', 'cleared']).optional() }),
       response: { 200: z.object({ alerts: z.array(alert) }), ...problems },
     },
     async handler({ query }) {
-      const alerts = await db.rows<z.output<typeof alert>>(
-        'SELECT name, state, value, threshold, since, text FROM alerts ORDER BY state, since DESC, name',
-      );
-      return { alerts: alerts.filter(({ state }) => query.state === undefined || state === query.state) };
+      const rows = await db.rows<Alert>('SELECT name, state, value, threshold, since, text FROM alerts ORDER BY state, since DESC, name');
+      const alerts = rows.filter(({ state }) => query.state === undefined || state === query.state);
+      return { alerts: alerts.map((row) => ({ ...row, advice: adviceOf(row.name) })) };
     },
   });
 }

@@ -1,7 +1,7 @@
 /** What each alert means and what to do: read by whoever is told of it. docs/operate.md has one table of all. */
 import { COMMAND } from '../command-name.ts';
 
-interface Advice {
+export interface Advice {
   /** What it means for users and for the work. */
   means: string;
   /** What to do. */
@@ -120,10 +120,14 @@ export const ADVICE: Readonly<Record<string, Advice>> = {
   },
 };
 
-/** The lines that follow the text of an alert; none for one that another program has raised. */
-export function adviceOn(name: string): string[] {
+/** With the whole command; null for an alert that another program has raised. */
+export function adviceOf(name: string): Advice | null {
   const advice = ADVICE[name];
-  return advice === undefined
-    ? []
-    : [`What it means: ${advice.means}`, `What to do: ${advice.todo}`, `Command: ${COMMAND} ${advice.command}`];
+  return advice === undefined ? null : { ...advice, command: `${COMMAND} ${advice.command}` };
+}
+
+/** The lines that follow the text of an alert. */
+export function adviceOn(name: string): string[] {
+  const advice = adviceOf(name);
+  return advice === null ? [] : [`What it means: ${advice.means}`, `What to do: ${advice.todo}`, `Command: ${advice.command}`];
 }

@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
 import type { Draft } from '../../../services/platform/messages.ts';
 import { HOUR_S, type MeshStats, writeStats } from '../../../services/platform/monitoring/mesh-stats.ts';
-import { journey, journeys } from '../support/journeys.ts';
+import { journey, journeys, SCREENS } from '../support/journeys.ts';
 import { countPaints } from '../support/paints.ts';
 
 const { mesh, openAs } = journeys();
@@ -152,5 +152,42 @@ journey('the key of one user begins at its portfolio, and is told why it sees no
     .getByRole('alert')
     .getByText(/lacks the scope "read"/)
     .waitFor();
+  await expectClean();
+});
+
+journey('a raised alert says what to do, opened by keyboard; one that is over does not, and a wall has nothing to press', async () => {
+  await mesh.db.run(
+    `INSERT INTO alerts (name, state, value, threshold, since, text) VALUES
+      ('max_job_age', 'raised', 900, 600, NOW(3), 'a job has waited for 900 s'), ('max_queue_depth', 'cleared', 1, 2, NOW(3), 'the queue is short again')`,
+  );
+  const { page, expectClean } = await openAs('/ui/mesh');
+  const alerts = page.getByRole('group', { name: 'Alerts' });
+  const summary = alerts.getByText('What to do', { exact: true });
+  await summary.waitFor();
+  expect(await summary.count()).toBe(1);
+  await summary.focus();
+  await page.keyboard.press('Enter');
+  // Of the row of this alert in services/platform/registry/alert-advice.ts.
+  await alerts.getByText('Start more workers, or find what keeps them busy.').waitFor();
+  await alerts.getByText('npx stockmesh jobs --state running').waitFor();
+  await alerts.getByRole('button', { name: 'Copy command' }).waitFor();
+  await expectClean();
+  await page.goto('/ui/mesh?wall=1');
+  await page.getByText('a job has waited for 900 s').first().waitFor();
+  expect(await page.getByText('What to do', { exact: true }).count()).toBe(0);
+  await expectClean();
+});
+
+journey('on a phone the advice of an alert wraps inside the page', async () => {
+  await mesh.db.run(
+    "INSERT INTO alerts (name, state, value, threshold, since, text) VALUES ('max_job_age', 'raised', 900, 600, NOW(3), 'a job has waited for 900 s')",
+  );
+  const { page, expectClean } = await openAs('/ui/mesh', undefined, SCREENS['phone, dark']);
+  await page.getByText('What to do', { exact: true }).click();
+  const advice = page.getByText('Start more workers, or find what keeps them busy.');
+  await advice.waitFor();
+  const box = (await advice.boundingBox())!;
+  expect(box.width).toBeGreaterThan(100);
+  expect(await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')).toBe(0);
   await expectClean();
 });

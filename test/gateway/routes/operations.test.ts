@@ -42,7 +42,24 @@ test('alerts are told, those that are raised first', async () => {
     ['a', 'cleared'],
   ]);
   expect((await mesh.operator.get('/v1/alerts?state=raised')).body.alerts).toEqual([
-    { name: 'b', state: 'raised', value: 2, threshold: 1, since: '2026-03-03T16:00:00.000Z', text: 'b is beyond' },
+    { name: 'b', state: 'raised', value: 2, threshold: 1, since: '2026-03-03T16:00:00.000Z', text: 'b is beyond', advice: null },
+  ]);
+});
+
+test('an alert of the mesh is told with what it means, what to do, and a command; one of another program without', async () => {
+  const row = (name: string) => [name, 'raised', 2, 1, new Date('2026-03-03T16:00:00Z'), 'beyond'];
+  await mesh.db.run('INSERT INTO alerts (name, state, value, threshold, since, text) VALUES ?', [[row('max_job_age'), row('of_another')]]);
+  const { alerts } = (await mesh.operator.get('/v1/alerts')).body;
+  expect(alerts.map(({ name, advice }: Record<string, unknown>) => [name, advice])).toEqual([
+    [
+      'max_job_age',
+      {
+        means: 'Work that could start is not taken: there are too few free places, or more urgent jobs come first.',
+        todo: 'Start more workers, or find what keeps them busy.',
+        command: 'npx stockmesh jobs --state running',
+      },
+    ],
+    ['of_another', null],
   ]);
 });
 

@@ -27,7 +27,7 @@ export function Wall({ charts }: { charts: ReactNode }) {
       <Tiles />
       <div className="columns">
         <Queues />
-        <Alerts />
+        <Alerts isBrief />
       </div>
       {charts}
     </div>
