@@ -10,7 +10,7 @@ import type { Ledger } from '../ledger/job.ts';
 import { createBatcher } from '../platform/batcher.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
-import { codeOf, InputError, messageOf } from '../platform/errors.ts';
+import { codeOf, InputError, messageOf, TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import type { Draft } from '../platform/messages.ts';
 import { spanOf, startTrace } from '../platform/monitoring/traces.ts';
@@ -18,7 +18,7 @@ import type { Login } from './activity.ts';
 import type { LoginOutcome, PortfolioAnswer } from './answer.ts';
 import { commitLogins, loginRules } from './commit.ts';
 import type { ScoredRequest } from './decision.ts';
-import { forgetPending } from './pending-answers.ts';
+import { createFirstAnswers } from './first-answers.ts';
 
 export interface AdmissionCounters {
   /** Logins committed. */
@@ -57,7 +57,7 @@ interface AdmissionOptions {
   log: Logger;
   /** Of the service that commits: at its next start it answers what it has left unanswered. Without one another process does, after some seconds. */
   instance?: string;
-  /** Whether every instance of the service hears every login: then the one that commits it first answers it. By default a login that comes again is answered again: its first instance has died. */
+  /** Whether every instance of the service hears every login. */
   heardByAll?: () => boolean;
 }
 
@@ -76,13 +76,22 @@ export function createAdmission(options: AdmissionOptions): Admission {
   const counters: AdmissionCounters = { admitted: 0, refused: 0, unknownFields: 0, batches: 0, queued: 0, joined: 0, full: 0 };
   /** Announcements under way. */
   const announcing = new Set<Promise<void>>();
+  const answers = createFirstAnswers(options);
 
   async function commitBatch(logins: readonly Login[]): Promise<PortfolioAnswer[]> {
     // Answers are larger than logins: where the broker takes them slower than the database commits, they would fill the memory.
     if (announcing.size >= MOST_UNANSWERED) await Promise.race(announcing);
     const started = performance.now();
     const pending = { id: newJobId(ledger.clock.now().epochMilliseconds), instance: options.instance ?? '' };
-    const { answers: byUser, requests, enqueued, admitted } = await commitLogins(ledger, rules, logins, pending, options.heardByAll?.());
+    const {
+      answers: byUser,
+      requests,
+      enqueued,
+      admitted,
+    } = await commitLogins(ledger, rules, logins, pending, options.heardByAll?.()).catch((error) => {
+      if (error instanceof TransientError) answers.unsure(pending.id);
+      throw error;
+    });
     const answerOf = (login: Login): PortfolioAnswer => answerTo(login, byUser.get(login.user)!);
     const counts = count(requests, enqueued);
     counters.admitted += logins.length;
@@ -92,7 +101,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
       { logins: logins.length, ...counts, ms: Math.round(performance.now() - started) },
       `${logins.length === 1 ? 'login' : 'logins'} admitted`,
     );
-    const announced = announce(options, enqueued, admitted.map(answerOf), pending.id);
+    const batch = { id: pending.id, answers: admitted.map(answerOf), started };
+    const announced = announce(options, enqueued, () => answers.publish(batch));
     announcing.add(announced);
     void announced.finally(() => announcing.delete(announced));
     return logins.map(answerOf);
@@ -115,26 +125,19 @@ export function createAdmission(options: AdmissionOptions): Admission {
     async idle() {
       await batcher.idle();
       await Promise.all(announcing);
+      await answers.stop();
     },
   };
 }
 
 /** Publishes what is committed: the answers first, since a user waits for each. An error is logged: whoever misses the message finds the rows. */
 async function announce(
-  { ledger, announcer, bus, log }: AdmissionOptions,
+  { announcer, log }: AdmissionOptions,
   enqueued: readonly EnqueueAnswer[],
-  answers: readonly PortfolioAnswer[],
-  pending: string,
+  answer: () => Promise<void>,
 ): Promise<void> {
-  async function answerAll(): Promise<void> {
-    if (answers.length === 0) return;
-    const wasOnline = bus.state === 'online';
-    await Promise.all(answers.map((answer) => bus.publish('portfolio', answer)));
-    // A message of QoS 0 is dropped without an error while there is no connection: then the batch stays pending, and is answered when there is one.
-    if (wasOnline && bus.state === 'online') await forgetPending(ledger.db, [pending]);
-  }
   try {
-    await Promise.all([answerAll(), announcer.enqueued(enqueued)]);
+    await Promise.all([answer(), announcer.enqueued(enqueued)]);
   } catch (error) {
     log.error({ code: codeOf(error), err: error }, `committed but not announced: ${messageOf(error)}`);
   }

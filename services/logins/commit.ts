@@ -31,7 +31,7 @@ export interface CommittedBatch {
   /** One a job, with their answers in the same order. */
   requests: readonly ScoredRequest[];
   enqueued: EnqueueAnswer[];
-  /** Those of the logins that this batch has committed, and whose answers are pending: all, unless others hear them as well. */
+  /** Those of the logins that this batch was the first to commit, once each: their answers are pending. */
   admitted: readonly Login[];
 }
 
@@ -44,8 +44,8 @@ export function loginRules(config: Config): LoginRules {
 }
 
 /**
- * Commits logins and all that they cause. The answers of the batch are pending until `forgetPending`. `heardByAll`: each instance of the service hears every login, so one that was
- * committed before is another one's to answer. Errors: `InputError('symbol.invalid')`: the holdings of a user are broken;
+ * Commits logins and all that they cause. The answers of the batch are pending until `forgetPending`; a login that was committed before is left to whoever answers that row. `heardByAll`: each
+ * instance of the service hears every login, so one without a time of its own that comes a second time within a minute is one of another instance too. Errors: `InputError('symbol.invalid')`: the holdings of a user are broken;
  * `PermanentError('login.unwritable')`: the database
  * refuses what one of the logins would write, and always will; `PermanentError('database.too_large')`: the logins are more than the server takes in a packet, write less at
  * once; `TransientError('database.…')`: no login can be written at the moment.
@@ -78,8 +78,8 @@ async function writeLogins(
   const now = ledger.clock.now();
   const users = [...new Set(logins.map(({ user }) => user))].sort();
   const { activities, uncounted } = await countLogins(tx, users, logins, rules.activity);
-  const known = heardByAll && uncounted.length > 0 ? await readKnown(tx, uncounted) : new Set<string>();
-  const admitted = logins.filter((login) => !known.has(keyOf(login)));
+  const known = await readKnown(tx, uncounted, heardByAll);
+  const admitted = [...new Map(logins.map((login) => [keyOf(login), login])).values()].filter((login) => !known.has(keyOf(login)));
   const holdings = await readHoldings(tx, users);
   const { states, live } = await readStates(tx, holdings.values(), rules.decision);
   const viewers = users.map((user) => {
@@ -124,13 +124,18 @@ async function writeLogins(
 
 const keyOf = ({ user, atMs }: Pick<Login, 'user' | 'atMs'>): string => `${user} ${atMs}`;
 
-/** The keys of those logins that are committed already. A login that is newer than the last one of its user, as most are, is not among them and need not be asked for. */
-async function readKnown(tx: Transaction, logins: readonly Login[]): Promise<Set<string>> {
+/**
+ * The keys of those logins that are committed already: delivered again, or sent again by a hook that was not told so. A login that is newer than the last one of its user, as
+ * most are, is not among them and need not be asked for.
+ */
+async function readKnown(tx: Transaction, logins: readonly Login[], heardByAll: boolean): Promise<Set<string>> {
+  const heardTwice = heardByAll ? logins.filter(({ timed }) => !timed).map(keyOf) : [];
+  if (logins.length === 0) return new Set();
   const rows = await tx.rows<{ user_id: string; at: Date }>(
     `SELECT user_id, at FROM user_portfolio_priority WHERE ${logins.map(() => '(user_id = ? AND at = ?)').join(' OR ')}`,
     logins.flatMap(({ user, atMs }) => [user, new Date(atMs)]),
   );
-  return new Set(rows.map(({ user_id: user, at }) => keyOf({ user, atMs: at.getTime() })));
+  return new Set([...heardTwice, ...rows.map(({ user_id: user, at }) => keyOf({ user, atMs: at.getTime() }))]);
 }
 
 /**

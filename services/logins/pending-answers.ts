@@ -1,7 +1,7 @@
 /**
  * Answers that must not be lost with their process. Each batch of logins commits one row of `login_answers` with its jobs, and deletes it when the answers are
- * published. Whatever is left was not answered: it is answered again from `user_portfolio_priority`. A process that dies between the publish and the delete leaves
- * answers that come twice.
+ * published. Whatever is left was not answered: it is answered from `user_portfolio_priority`, by one process, which has taken the row. A process that dies, is stopped for
+ * ten seconds, or loses its connection to the broker between the publish and the delete leaves answers that come twice.
  */
 
 import { idFromBytes, idToBytes, sortedBytes } from '../ledger/id.ts';
@@ -24,7 +24,11 @@ export interface PendingBatch {
 const ANSWERED_FOR_MS = 10 * 60_000;
 /** The process that committed a batch answers it within milliseconds. After this time another one does. */
 const GRACE_MS = 10_000;
+/** A process that comes later than this after its commit, or after it has taken a batch, looks at the row before it publishes. Less than the grace: a statement lies between. */
+export const LATE_MS = GRACE_MS / 2;
 const LOOK_MS = 5_000;
+/** A database that takes longer to answer was away. What others have published meanwhile they have not been able to delete. */
+const AWAY_MS = 1_000;
 const LEASE_SECONDS = 30;
 const SHARED = 'shared with a request that is more urgent';
 /** Batches read at once, and job ids in one statement. */
@@ -49,33 +53,75 @@ export async function forgetPending(sql: Sql, ids: readonly string[]): Promise<v
   await sql.run('DELETE FROM login_answers WHERE id IN (?)', [sortedBytes(ids)]);
 }
 
+/** Whether the batch is this process's to answer from now on, for ten seconds: false when it is answered, or another process has taken it meanwhile. */
+export async function takePending({ db }: Pick<Ledger, 'db'>, id: string, now: Date): Promise<boolean> {
+  const asked = performance.now();
+  const { affectedRows } = await db.run('UPDATE login_answers SET taken_at = ? WHERE id = ? AND (taken_at IS NULL OR taken_at < ?)', [
+    now,
+    idToBytes(id),
+    new Date(now.getTime() - GRACE_MS),
+  ]);
+  // A process that stood still since then has lost it.
+  return affectedRows === 1 && performance.now() - asked < LATE_MS;
+}
+
+interface PendingRow {
+  id: Buffer;
+  logins: unknown;
+}
+
 /**
  * Publishes the answers of the batches that were admitted before `before` and within the last ten minutes, of one `instance` or of all. Gives their number.
  * Nothing is done while the broker is away. Errors: those of the database.
  */
 export async function answerPending(
-  { db }: Pick<Ledger, 'db'>,
+  ledger: Pick<Ledger, 'db'>,
   bus: Pick<Bus, 'publish' | 'state'>,
   { now, before, instance }: { now: Date; before: Date; instance?: string },
 ): Promise<number> {
   let answered = 0;
   for (let cursor: Buffer = Buffer.alloc(16); bus.state === 'online'; ) {
     // A walk of the primary key: the table holds what is being answered, and nothing else.
-    const page = await db.rows<{ id: Buffer; logins: unknown }>(
+    const page = await ledger.db.rows<PendingRow>(
       `SELECT id, logins FROM login_answers WHERE id > ? AND admitted_at < ? AND admitted_at > ? AND (? IS NULL OR instance = ?) ORDER BY id LIMIT ${PAGE}`,
       [cursor, before, new Date(now.getTime() - ANSWERED_FOR_MS), instance ?? null, instance ?? null],
     );
-    for (const { id, logins } of page) {
-      const answers = await readAnswers(db, fromJson(logins) as [string, number][]);
-      await Promise.all(answers.map((answer) => bus.publish('portfolio', answer)));
-      // A message of QoS 0 is dropped without an error when the connection is lost.
-      if ((bus.state as Bus['state']) !== 'online') return answered;
-      await forgetPending(db, [idFromBytes(id)]);
-      answered += answers.length;
-    }
+    answered += await answerBatches(ledger, bus, page, now);
     const last = page.at(-1);
     if (last === undefined || page.length < PAGE) break;
     cursor = last.id;
+  }
+  return answered;
+}
+
+/** Publishes the answers of those of the batches that are committed and not answered. Gives their number. Errors: those of the database. */
+export async function answerThese(
+  ledger: Pick<Ledger, 'db'>,
+  bus: Pick<Bus, 'publish' | 'state'>,
+  ids: readonly string[],
+  now: Date,
+): Promise<number> {
+  const rows = await ledger.db.rows<PendingRow>('SELECT id, logins FROM login_answers WHERE id IN (?) ORDER BY id', [sortedBytes(ids)]);
+  return answerBatches(ledger, bus, rows, now);
+}
+
+async function answerBatches(
+  ledger: Pick<Ledger, 'db'>,
+  bus: Pick<Bus, 'publish' | 'state'>,
+  rows: readonly PendingRow[],
+  now: Date,
+): Promise<number> {
+  const started = performance.now();
+  let answered = 0;
+  for (const { id, logins } of rows) {
+    const answers = await readAnswers(ledger.db, fromJson(logins) as [string, number][]);
+    if (bus.state !== 'online') return answered;
+    if (!(await takePending(ledger, idFromBytes(id), new Date(now.getTime() + performance.now() - started)))) continue;
+    await Promise.all(answers.map((answer) => bus.publish('portfolio', answer)));
+    // A message of QoS 0 is dropped without an error when the connection is lost.
+    if (bus.state !== 'online') return answered;
+    await forgetPending(ledger.db, [idFromBytes(id)]);
+    answered += answers.length;
   }
   return answered;
 }
@@ -125,7 +171,21 @@ export function startAnswering({
 }): () => Promise<void> {
   const startedAt = nowOf(ledger);
   let ownDone = false;
+  /** The last look met a database that was away. */
+  let wasAway = false;
+  /** The last look left the answers of others to them. */
+  let hasWaited = false;
   let looking: Promise<void> | undefined;
+
+  /** Answers what others have left, unless the database was away until now: they get a while to delete what they have answered meanwhile. */
+  async function answerOthers(now: Date): Promise<number> {
+    const asked = performance.now();
+    const leads = await tryLead(ledger.db, 'login_answers', instance, LEASE_SECONDS, now);
+    // Only once: a machine on which each statement takes so long has answers to give, too.
+    hasWaited = !hasWaited && (wasAway || performance.now() - asked > AWAY_MS);
+    wasAway = false;
+    return !leads || hasWaited ? 0 : answerPending(ledger, bus, { now, before: new Date(now.getTime() - GRACE_MS) });
+  }
 
   async function look(): Promise<void> {
     try {
@@ -133,10 +193,10 @@ export function startAnswering({
       const now = nowOf(ledger);
       let answered = ownDone ? 0 : await answerPending(ledger, bus, { now, before: startedAt, instance });
       ownDone = true;
-      if (await tryLead(ledger.db, 'login_answers', instance, LEASE_SECONDS, now))
-        answered += await answerPending(ledger, bus, { now, before: new Date(now.getTime() - GRACE_MS) });
+      answered += await answerOthers(now);
       if (answered > 0) log.info({ answered }, `answered ${answered} logins that were committed and not answered`);
     } catch (error) {
+      wasAway = true;
       log.warn({ code: codeOf(error) }, `committed logins are not answered yet, trying again in ${LOOK_MS / 1000} s: ${messageOf(error)}`);
     }
   }

@@ -112,7 +112,7 @@ describe('answers', () => {
     await hold(fixture.db, { alice: ['AAA'] });
     const away = admission({ bus: { state: 'offline' } });
     for (let batch = 0; batch < 41; batch++) {
-      await away.admitLogin({ userId: 'alice', at: NOW });
+      await away.admitLogin({ userId: 'alice' });
       fixture.clock.advance({ milliseconds: 1 });
     }
     await away.idle();

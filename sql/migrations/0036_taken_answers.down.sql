@@ -1,0 +1,3 @@
+-- online: yes
+ALTER TABLE login_answers
+  DROP COLUMN taken_at;
