@@ -259,7 +259,7 @@ async function createAedes(parts: BrokerParts): Promise<Aedes> {
     onRemoved: held.removed,
     onCleanAcknowledgement: held.acknowledgedByClean,
   });
-  const shared = emulateSharedSubscriptions(broker, { queues, maySee });
+  const shared = emulateSharedSubscriptions(broker, { queues, maySee, hasRoom: held.hasRoom });
   held.attach({ broker, queues, shared });
   admission.attach(broker);
   limitPublishes(broker);

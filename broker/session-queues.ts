@@ -73,8 +73,8 @@ export interface SessionQueues {
   /** The messages that a session got by a shared subscription. */
   ofGroup(clientId: string, group: string): QueuedMessage[];
   remove(message: QueuedMessage): void;
-  /** Whether the kept session of a client that `counts` is subscribed to the topic by a plain subscription. */
-  hasSubscriber(topic: string, counts: (clientId: string) => boolean): Promise<boolean>;
+  /** The clients of kept sessions that are subscribed to the topic by a plain subscription. */
+  subscribers(topic: string): Promise<string[]>;
 }
 
 /** What a queued packet costs beside its payload, roughly. */
@@ -131,7 +131,7 @@ export function keepSessionQueues(broker: Aedes, options: SessionQueuesOptions):
       return message !== undefined && (!ready.has(client) || message.sentOn === client);
     },
     ofGroup: (clientId, group) => [...(sessions.get(clientId)?.messages.values() ?? [])].filter((message) => message.group === group),
-    hasSubscriber: async (topic, counts) => (await persistence.subscriptionsByTopic(topic)).some(({ clientId }) => counts(clientId)),
+    subscribers: async (topic) => (await persistence.subscriptionsByTopic(topic)).map(({ clientId }) => clientId),
   };
 }
 

@@ -3,7 +3,7 @@
  *
  * The client stays subscribed to the literal `$share/…`, where nothing is ever published, so that aedes does all the book-keeping. Each
  * group listens to its filter once, inside the broker, and hands each message to one member, in turn. A member that may not see the topic
- * is never chosen; one that does not drain its socket only where there is no other. A group gets no retained messages, as MQTT 5 wants it (4.8.2); Mosquitto 2.0 sends them to
+ * is never chosen; one that does not drain its socket, or whose window is full, only where there is no other. A group gets no retained messages, as MQTT 5 wants it (4.8.2); Mosquitto 2.0 sends them to
  * each member.
  *
  * While no member is connected, QoS 1 messages wait in one of the kept sessions, if there is one. A connected member takes over what waits
@@ -36,13 +36,15 @@ export interface SharedDelivery extends AedesPublishPacket {
 export interface SharedSubscriptions {
   /** Makes the client a member of its group; false where the filter is malformed. */
   join(client: Client, subscription: { topic: string; qos: number }): boolean;
-  /** Whether a group would deliver a QoS 1 message of this topic to a client that `counts`, now or when it is back. */
-  hasSubscriber(topic: string, counts: (clientId: string) => boolean): boolean;
+  /** The members of groups that get QoS 1 messages of this topic, now or when they are back. */
+  members(topic: string): Client[];
 }
 
 export interface SharedSubscriptionsOptions {
   queues: SessionQueues;
   maySee: (client: Client, topic: string) => boolean;
+  /** Whether the window of this client takes one more message that is held for it. */
+  hasRoom: (clientId: string) => boolean;
 }
 
 /** aedes' own delivery to one connection; its types leave it out. */
@@ -55,7 +57,7 @@ export function filterInside(shared: string): string | undefined {
   return /^\$share\/[^/+#]+\/(.+)$/s.exec(shared)?.[1];
 }
 
-export function emulateSharedSubscriptions(broker: Aedes, { queues, maySee }: SharedSubscriptionsOptions): SharedSubscriptions {
+export function emulateSharedSubscriptions(broker: Aedes, { queues, maySee, hasRoom }: SharedSubscriptionsOptions): SharedSubscriptions {
   const groups = new Map<string, Group>();
 
   function leave(name: string, leaves: (member: Member) => boolean): void {
@@ -68,7 +70,7 @@ export function emulateSharedSubscriptions(broker: Aedes, { queues, maySee }: Sh
   }
 
   function deliver(group: Group, packet: AedesPublishPacket, done: () => void): void {
-    const member = nextMember(group, packet.topic, maySee);
+    const member = nextMember(group, packet.topic, { maySee, hasRoom });
     if (member !== undefined) {
       const qos = Math.min(packet.qos, member.qos) as 0 | 1;
       // Broker id and counter stay as they are: by them aedes knows what it has already sent to a client.
@@ -85,7 +87,7 @@ export function emulateSharedSubscriptions(broker: Aedes, { queues, maySee }: Sh
   /** Gives the connected members what waits in the session of an absent client. */
   function takeOver(group: Group, absent: Client): void {
     for (const message of queues.ofGroup(absent.id, group.name)) {
-      if (nextMember(group, message.packet.topic, maySee) === undefined) return;
+      if (nextMember(group, message.packet.topic, { maySee, hasRoom }) === undefined) return;
       // A number of its own: by the old one, members take it for a double of a message that overtook it.
       const counters = broker as unknown as { counter: number };
       deliver(group, { ...message.packet, brokerCounter: ++counters.counter }, () => {});
@@ -124,23 +126,29 @@ export function emulateSharedSubscriptions(broker: Aedes, { queues, maySee }: Sh
       return true;
     },
 
-    hasSubscriber: (topic, counts) =>
+    members: (topic) =>
       groups
         .values()
-        .some(({ filter, members }) => includes(filter, topic) && members.some(({ client, qos }) => qos > 0 && counts(client.id))),
+        .filter(({ filter }) => includes(filter, topic))
+        .flatMap(({ members }) => members.flatMap(({ client, qos }) => (qos > 0 ? [client] : [])))
+        .toArray(),
   };
 }
 
-/** The connected member whose turn it is; one that does not drain its socket only where there is no other. */
-function nextMember(group: Group, topic: string, maySee: (client: Client, topic: string) => boolean): Member | undefined {
+/** The connected member whose turn it is; one whose window is full, or that does not drain its socket, only where there is no other. */
+function nextMember(
+  group: Group,
+  topic: string,
+  { maySee, hasRoom }: Pick<SharedSubscriptionsOptions, 'maySee' | 'hasRoom'>,
+): Member | undefined {
   const { members } = group;
-  let congested: Member | undefined;
+  let busy: Member | undefined;
   for (let tried = 0; tried < members.length; tried++) {
     const member = members[group.turn++ % members.length]!;
     const { client } = member;
     if (client.closed || !(client.connected || client.connecting) || !maySee(client, topic)) continue;
-    if (!client.conn.writableNeedDrain) return member;
-    congested ??= member;
+    if (!client.conn.writableNeedDrain && hasRoom(client.id)) return member;
+    busy ??= member;
   }
-  return congested;
+  return busy;
 }

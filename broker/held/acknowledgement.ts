@@ -25,3 +25,26 @@ export const incomingOf = (broker: Aedes): IncomingStore => (broker as unknown a
 /** What an incoming message of QoS 2 is known by until it is released. */
 export const digestOf = ({ topic, payload }: { topic: string; payload: Buffer }): Buffer =>
   createHash('sha256').update(`${topic}\n`).update(payload).digest();
+
+interface Acknowledged {
+  /** Undefined: gone, nobody is answered. */
+  client: Client | undefined;
+  messageId: number;
+  qos: 1 | 2;
+  topic: string;
+  payload: Buffer;
+}
+
+/** Answers the sender of a message that its receivers have acknowledged. */
+export function acknowledge(broker: Aedes, { client, qos, messageId, topic, payload }: Acknowledged): void {
+  if (client === undefined) return;
+  if (qos === 1) {
+    writeAcknowledgement(client, 'puback', messageId);
+    return;
+  }
+  // Remembered until the sender releases it, so that a double is not delivered again. aedes answers the release.
+  const seen = { cmd: 'publish', messageId, topic, qos, payload: digestOf({ topic, payload }) };
+  void incomingOf(broker)
+    .incomingStorePacket(client, seen)
+    .then(() => writeAcknowledgement(client, 'pubrec', messageId));
+}

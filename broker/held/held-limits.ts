@@ -15,9 +15,13 @@ export interface HoldLimits {
   messages: number;
   /** Bytes held in all: payloads and what a message costs beside. */
   bytes: number;
+  /** Messages that one receiver has unacknowledged: the more, the longer the login of another hook waits behind a burst. portfolio-priority takes 1,000 at once. */
+  window: number;
 }
 
-export const HOLD_LIMITS: HoldLimits = { perClient: 20_000, messages: 50_000, bytes: 64 * 1024 * 1024 };
+export const HOLD_LIMITS: HoldLimits = { perClient: 20_000, messages: 50_000, bytes: 64 * 1024 * 1024, window: 1_000 };
+/** The part of the windows that the messages of one sender take. The rest is free for what comes from others in the middle of its burst. */
+export const MOST_OF_ONE_SENDER = 0.9;
 
 /** A limit that left no room for a message. */
 export interface LimitReached {
@@ -40,7 +44,7 @@ export interface HeldStats {
 
 /** The limit that leaves no room for a message of so many bytes of a client that has `own` messages. */
 export function limitReached(
-  { perClient, messages, bytes }: HoldLimits,
+  { perClient, messages, bytes }: Omit<HoldLimits, 'window'>,
   held: { own: number; messages: number; bytes: number },
 ): LimitReached | undefined {
   if (held.own >= perClient) return { value: held.own, threshold: perClient, text: `${held.own} logins of one client wait` };

@@ -15,11 +15,13 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes';
-import { includes } from '../access.ts';
 import { freeMessageId, type QueuedMessage, type SessionQueues } from '../session-queues.ts';
 import type { SharedDelivery, SharedSubscriptions } from '../shared-subscriptions.ts';
-import { digestOf, incomingOf, writeAcknowledgement } from './acknowledgement.ts';
-import { type HeldStats, type HoldLimits, type LimitReached, limitReached } from './held-limits.ts';
+import { acknowledge, digestOf, incomingOf, writeAcknowledgement } from './acknowledgement.ts';
+import { type HeldStats, type HoldLimits, type LimitReached, limitReached, MOST_OF_ONE_SENDER } from './held-limits.ts';
+import { acknowledges, createReceivers, type Receivers, type Room } from './receivers.ts';
+import { createSenderTurns, type SenderTurns } from './sender-turns.ts';
+import { createWindows, type Windows } from './windows.ts';
 
 /** A message in the hands of one receiver. */
 interface Copy {
@@ -57,12 +59,12 @@ interface State {
   byPayload: Map<Buffer, Held>;
   /** By client id and packet identifier. */
   bySender: Map<string, Map<number, Held>>;
-  /** By topic: those that no receiver has, in order. */
-  waiting: Map<string, Set<Held>>;
+  /** By topic: those that no receiver has. */
+  waiting: Map<string, SenderTurns<Held>>;
   /** Topics for which `deliverWaiting` runs. */
   delivering: Set<string>;
-  /** Counts subscriptions, to notice one that comes while a delivery runs. */
-  subscriptions: number;
+  /** Counts subscriptions and acknowledgements, to notice one that comes while a delivery runs. */
+  changes: number;
   /** Copies on connections of clean sessions, by the packet identifier that will be acknowledged. */
   cleanCopies: Map<Client, Map<number, { held: Held; copy: Copy }>>;
   /** Clients whose messages were not taken. */
@@ -70,7 +72,10 @@ interface State {
   bytes: number;
   refused: number;
   full: LimitReached | undefined;
-  parts: { broker: Aedes; queues: SessionQueues; shared: SharedSubscriptions } | undefined;
+  windows: Windows;
+  /** On their way through aedes to their receivers. */
+  publishing: number;
+  parts: { broker: Aedes; queues: SessionQueues; shared: SharedSubscriptions; receivers: Receivers } | undefined;
 }
 
 export interface HeldPublishes {
@@ -84,6 +89,8 @@ export interface HeldPublishes {
   acknowledged(message: QueuedMessage): void;
   removed(message: QueuedMessage): void;
   acknowledgedByClean(client: Client, messageId: number): void;
+  /** Whether the window of a receiver takes one more message. */
+  hasRoom(clientId: string): boolean;
   /** Starts to listen for subscriptions and disconnections. */
   attach(parts: { broker: Aedes; queues: SessionQueues; shared: SharedSubscriptions }): void;
   stats(): HeldStats;
@@ -112,12 +119,14 @@ export function createHeldPublishes({ limits, commits, onRefused, onFull }: Held
     bySender: new Map(),
     waiting: new Map(),
     delivering: new Set(),
-    subscriptions: 0,
+    changes: 0,
     cleanCopies: new Map(),
     refusedClients: new Set(),
     bytes: 0,
     refused: 0,
     full: undefined,
+    windows: createWindows(limits.window, () => deliverAll(state)),
+    publishing: 0,
     parts: undefined,
   };
 
@@ -156,13 +165,17 @@ export function createHeldPublishes({ limits, commits, onRefused, onFull }: Held
     isHeldFor: (clientId, { topic, payload }) => state.byPayload.has(payload as Buffer) && commits(clientId, topic),
     noteCleanDelivery: (client, packet) => noteCleanDelivery(state, client, packet),
     queued(message) {
-      if (commits(message.clientId, message.packet.topic)) heldBy(state, message)?.copies.add(message);
+      if (!commits(message.clientId, message.packet.topic)) return;
+      state.windows.add(message);
+      heldBy(state, message)?.copies.add(message);
     },
     acknowledged(message) {
+      state.windows.remove(message);
       const held = heldBy(state, message);
       if (held?.copies.has(message)) acknowledged(state, held, message);
     },
     removed(message) {
+      state.windows.remove(message);
       const held = heldBy(state, message);
       if (held?.copies.has(message)) giveBack(state, held, message);
     },
@@ -170,13 +183,15 @@ export function createHeldPublishes({ limits, commits, onRefused, onFull }: Held
       const copies = state.cleanCopies.get(client);
       const found = copies?.get(messageId);
       copies?.delete(messageId);
-      if (found !== undefined) acknowledged(state, found.held, found.copy);
+      if (found === undefined) return;
+      state.windows.remove(found.copy);
+      acknowledged(state, found.held, found.copy);
     },
+    hasRoom: (clientId) => state.windows.leftOf(clientId) > 0,
     attach(parts) {
-      state.parts = parts;
+      state.parts = { ...parts, receivers: createReceivers({ ...parts, commits, windows: state.windows }) };
       parts.broker.on('subscribe', () => {
-        state.subscriptions++;
-        for (const topic of state.waiting.keys()) void deliverWaiting(state, topic);
+        deliverAll(state);
         for (const held of state.byPayload.values()) offerToGroups(state, held);
       });
       parts.broker.on('clientDisconnect', (client) => disconnected(state, client));
@@ -190,6 +205,12 @@ function statsOf({ byPayload, bytes, refused, full }: State): HeldStats {
   const [oldest] = byPayload.values();
   const heldOldestMs = oldest === undefined ? 0 : performance.now() - oldest.since;
   return { held: byPayload.size, heldBytes: bytes, heldOldestMs, heldRefused: refused, heldFull: full };
+}
+
+/** After a change of the receivers, or of the room that they have. */
+function deliverAll(state: State): void {
+  state.changes++;
+  for (const topic of state.waiting.keys()) void deliverWaiting(state, topic);
 }
 
 const heldBy = (state: State, { packet }: QueuedMessage): Held | undefined => state.byPayload.get(packet.payload as Buffer);
@@ -222,48 +243,47 @@ function hold(state: State, publish: Publish): LimitReached | undefined {
 }
 
 function wait(state: State, held: Held): void {
-  state.waiting.getOrInsertComputed(held.topic, () => new Set()).add(held);
+  state.waiting.getOrInsertComputed(held.topic, createSenderTurns<Held>).add(held);
   void deliverWaiting(state, held.topic);
 }
 
 const isWaiting = (state: State, held: Held): boolean => state.waiting.get(held.topic)?.has(held) ?? false;
 
-/** Delivers what waits for a receiver of this topic, in order, if there is one. */
+/** Delivers what waits for a receiver of this topic, as far as there is one and its window has room: the oldest of each sender in turn. */
 async function deliverWaiting(state: State, topic: string): Promise<void> {
   if (state.delivering.has(topic)) return;
   state.delivering.add(topic);
-  for (let waiting = state.waiting.get(topic); waiting !== undefined; waiting = state.waiting.get(topic)) {
-    const { subscriptions } = state;
-    if (await hasReceiver(state, topic)) {
-      for (const held of waiting.values().take(DELIVERED_AT_ONCE).toArray()) {
-        waiting.delete(held);
-        deliver(state, held);
-      }
-      if (waiting.size === 0) state.waiting.delete(topic);
-      else await setImmediate();
-    } else if (subscriptions === state.subscriptions) break;
+  while (state.waiting.has(topic)) {
+    const { changes } = state;
+    const room = await state.parts!.receivers.room(topic);
+    // It may be another one by now.
+    const waiting = state.waiting.get(topic);
+    const before = waiting?.size;
+    if (waiting !== undefined && room !== undefined) deliverInto(state, waiting, room);
+    if (waiting?.size === 0) state.waiting.delete(topic);
+    else if (waiting?.size !== before) await setImmediate();
+    else if (changes === state.changes) break;
   }
   state.delivering.delete(topic);
 }
 
-async function hasReceiver(state: State, topic: string): Promise<boolean> {
-  const { broker, queues } = state.parts!;
-  const counts = (clientId: string) => state.commits(clientId, topic);
-  return (
-    groupCommits(state, topic) ||
-    (await queues.hasSubscriber(topic, counts)) ||
-    Object.values(clientsOf(broker)).some((client) => client.clean && counts(client.id) && acknowledges(client, topic))
-  );
+function deliverInto(state: State, waiting: SenderTurns<Held>, { left, window }: Room): void {
+  const mostOfOne = Math.ceil(window * MOST_OF_ONE_SENDER);
+  const mayHave = (clientId: string): boolean => (state.bySender.get(clientId)?.size ?? 0) - waiting.of(clientId) < mostOfOne;
+  for (const held of waiting.take(Math.min(left - state.publishing, DELIVERED_AT_ONCE), mayHave)) deliver(state, held);
 }
 
 function deliver(state: State, held: Held): void {
-  const { subscriptions } = state;
+  const { changes } = state;
   const { topic, payload, retain } = held;
+  state.publishing++;
   state.parts!.broker.publish({ cmd: 'publish', topic, payload, qos: 1, retain, dup: false }, () => {
-    if (held.copies.size > 0 || state.byPayload.get(payload) !== held || isWaiting(state, held)) return;
-    // Nobody took it who acknowledges. It is tried again at the next subscription, which may have come meanwhile.
-    state.waiting.getOrInsertComputed(topic, () => new Set()).add(held);
-    if (subscriptions !== state.subscriptions) void deliverWaiting(state, topic);
+    state.publishing--;
+    if (held.copies.size === 0 && state.byPayload.get(payload) === held && !isWaiting(state, held)) {
+      // Nobody took it who acknowledges. It is tried again at the next subscription, which may have come meanwhile.
+      state.waiting.getOrInsertComputed(topic, createSenderTurns<Held>).add(held);
+      if (changes !== state.changes) void deliverWaiting(state, topic);
+    } else if (state.publishing === 0) void deliverWaiting(state, topic);
   });
 }
 
@@ -284,10 +304,7 @@ const kindOf = ({ group }: Copy): 'group' | 'plain' => (group === undefined ? 'p
 
 const isQueued = (copy: Copy | QueuedMessage): copy is QueuedMessage => 'packet' in copy;
 
-const isConnected = (state: State, { clientId }: Copy): boolean => clientId in clientsOf(state.parts!.broker);
-
-/** By client id; aedes' types leave it out. */
-const clientsOf = (broker: Aedes) => (broker as unknown as { clients: Record<string, Client> }).clients;
+const isConnected = (state: State, { clientId }: Copy): boolean => state.parts!.receivers.isConnected(clientId);
 
 /** Answers the sender once enough receivers have acknowledged, and delivers again when too few are left. */
 function decide(state: State, held: Held): void {
@@ -302,7 +319,7 @@ function decide(state: State, held: Held): void {
   if (decisive === 'plain' && left.has('plain')) return;
   if (acknowledgedBy.has(decisive)) {
     forget(state, held);
-    answer(state, held);
+    acknowledge(state.parts!.broker, held);
     makeRoom(state);
   } else if (decisive === 'plain' && copies.size > 0) {
     // Only absent plain subscribers have it.
@@ -317,13 +334,10 @@ function decide(state: State, held: Held): void {
 
 /** A message that only plain subscribers have goes to a group that has begun since. A plain one may be absent for good. */
 function offerToGroups(state: State, held: Held): void {
-  if (isWaiting(state, held) || held.copies.size === 0 || !groupCommits(state, held.topic)) return;
+  if (isWaiting(state, held) || held.copies.size === 0 || !state.parts!.receivers.hasGroup(held.topic)) return;
   if (held.copies.values().some((copy) => kindOf(copy) === 'group')) return;
   wait(state, held);
 }
-
-const groupCommits = (state: State, topic: string): boolean =>
-  state.parts!.shared.hasSubscriber(topic, (clientId) => state.commits(clientId, topic));
 
 function forget(state: State, held: Held): void {
   if (!state.byPayload.delete(held.payload)) return;
@@ -349,7 +363,10 @@ function disconnected(state: State, client: Client): void {
   for (const held of [...(state.bySender.get(client.id)?.values() ?? [])]) if (held.client === client) abandon(state, held);
   const copies = state.cleanCopies.get(client);
   state.cleanCopies.delete(client);
-  for (const { held, copy } of copies?.values() ?? []) giveBack(state, held, copy);
+  for (const { held, copy } of copies?.values() ?? []) {
+    state.windows.remove(copy);
+    giveBack(state, held, copy);
+  }
   for (const held of state.byPayload.values()) if (held.acknowledgedBy.size > 0) decide(state, held);
   makeRoom(state);
 }
@@ -366,20 +383,6 @@ function makeRoom(state: State): void {
   if (bySender.values().every((own) => own.size <= limits.perClient / 2)) state.full = undefined;
 }
 
-function answer(state: State, held: Held): void {
-  const { client, qos, messageId, topic } = held;
-  if (client === undefined) return;
-  if (qos === 1) {
-    writeAcknowledgement(client, 'puback', messageId);
-    return;
-  }
-  // Remembered until the sender releases it, so that a double is not delivered again. aedes answers the release.
-  const seen = { cmd: 'publish', messageId, topic, qos, payload: digestOf(held) };
-  void incomingOf(state.parts!.broker)
-    .incomingStorePacket(client, seen)
-    .then(() => writeAcknowledgement(client, 'pubrec', messageId));
-}
-
 function noteCleanDelivery(state: State, client: Client, packet: AedesPublishPacket & { group?: string }): void {
   const held = state.byPayload.get(packet.payload as Buffer);
   if (held === undefined || packet.qos === 0 || !state.commits(client.id, packet.topic)) return;
@@ -388,12 +391,6 @@ function noteCleanDelivery(state: State, client: Client, packet: AedesPublishPac
   const copy = { clientId: client.id, group: packet.group };
   packet.messageId = freeMessageId(client, copies);
   copies.set(packet.messageId, { held, copy });
+  state.windows.add(copy);
   held.copies.add(copy);
-}
-
-/** Whether a connection of a clean session gets this topic at QoS 1: with an overlapping subscription of QoS 0, aedes may deliver by that one. */
-function acknowledges(client: Client, topic: string): boolean {
-  const { subscriptions } = client as unknown as { subscriptions: Record<string, { qos: number }> };
-  const matching = Object.entries(subscriptions).filter(([filter]) => includes(filter, topic));
-  return matching.length > 0 && matching.every(([, { qos }]) => qos > 0);
 }
