@@ -1,10 +1,10 @@
 /** Changes of many jobs by hand, a slice at a time: each slice is one transaction, so a person who stops in the middle leaves whole jobs behind. */
 import type { Transaction } from '../platform/database/database.ts';
 import { END_STATES, LIVE_STATES, REDRIVABLE_STATES } from '../platform/job-states.ts';
-import { cancelWith, restart, restarted } from './control.ts';
+import { cancelWith, restart } from './control.ts';
 import { retryOnDuplicateKey } from './enqueue/retry-on-duplicate-key.ts';
-import type { Change, Ledger, State } from './job.ts';
-import { idOf, lockJobs, type Standing } from './states/standing.ts';
+import { type Change, isLive, type Ledger, type State } from './job.ts';
+import { idOf, lockJobs } from './states/standing.ts';
 
 /** `retry`: starts ended jobs again, and scheduled ones now. `redrive`: starts those again that ended other than completed. */
 export const BULK_ACTIONS = {
@@ -49,7 +49,10 @@ export function changeMany(
       if (row === undefined) return [{ id, code: 'job.unknown', reason: 'there is no such job any more' }];
       return states.includes(row.state) ? [] : [unfit(id, row.state, action)];
     });
-    const { changes, superseded } = fit.length === 0 ? { changes: [], superseded: [] } : await act(tx, ledger, action, fit, reason);
+    const { changes, superseded } =
+      action === 'cancel'
+        ? { changes: await cancelWith(tx, ledger, fit, reason), superseded: [] }
+        : await retryOnDuplicateKey(() => restart(tx, ledger, fit));
     const isLeft = new Set(superseded);
     const done = fit.map(idOf).filter((id) => !isLeft.has(id));
     alongside?.(tx, done.length);
@@ -61,23 +64,9 @@ export function changeMany(
   });
 }
 
-async function act(
-  tx: Transaction,
-  ledger: Ledger,
-  action: BulkAction,
-  rows: readonly Standing[],
-  reason: string,
-): Promise<{ changes: Change[]; superseded: string[] }> {
-  if (action === 'cancel') return { changes: await cancelWith(tx, ledger, rows, reason), superseded: [] };
-  const { superseded, parts } = await retryOnDuplicateKey(() => restart(tx, ledger, rows));
-  const isLeft = new Set(superseded);
-  const ids = rows.map(idOf).filter((id) => !isLeft.has(id));
-  return { changes: await restarted(tx, [...ids, ...parts]), superseded };
-}
-
 function unfit(id: string, state: State, action: BulkAction): LeftJob {
   if (action === 'cancel') return { id, code: 'job.ended', reason: `it has ended already (${state})` };
-  return (LIVE_STATES as readonly State[]).includes(state)
+  return isLive(state)
     ? { id, code: 'job.live', reason: `it is ${state}: it runs without being started again` }
     : { id, code: 'job.ended', reason: `it has ended as ${state}: nothing of it is left to do` };
 }

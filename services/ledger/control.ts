@@ -4,18 +4,13 @@ import { InputError } from '../platform/errors.ts';
 import { type REDRIVABLE_STATES, RETRYABLE_ITEM_STATES } from '../platform/job-states.ts';
 import { type Actor, recordChange } from '../platform/registry/audit.ts';
 import { retryOnDuplicateKey } from './enqueue/retry-on-duplicate-key.ts';
-import { idFromBytes } from './id.ts';
-import { type Change, expiryOf, isLive, type Ledger, nowOf, placeOf, rulesOf } from './job.ts';
+import { type Change, isLive, type Ledger, nowOf, rulesOf } from './job.ts';
 import { BATCH } from './maintain/due.ts';
 import { lockPartsToCancel, lockPartsToRestart } from './parts.ts';
-import { recordAttempts } from './run/complete.ts';
 import { ALONE_FROM } from './run/deaths.ts';
-import { changesOf, type Ended, resolveDependents, withLiveNeeds } from './run/dependents.ts';
-import { enterBlocked } from './states/blocked.ts';
-import { enterEnded, leaveEnded } from './states/ended.ts';
-import { enterReady } from './states/ready.ts';
-import { idOf, leave, lockFreeJobs, lockJobs, type Standing } from './states/standing.ts';
-import { updateEach } from './update-each.ts';
+import { transition, withLiveNeeds } from './run/dependents.ts';
+import { move } from './states/move.ts';
+import { idOf, lockFreeJobs, lockJobs, type Standing } from './states/standing.ts';
 
 /** Locks a job. Errors: `InputError('job.unknown')`. */
 export async function lockOne(tx: Transaction, id: string): Promise<Standing> {
@@ -45,47 +40,16 @@ export async function cancelWith(tx: Transaction, ledger: Ledger, rows: readonly
   if (over !== undefined)
     throw new InputError('job.ended', `job ${idOf(over)} has ended already (${over.state}); there is nothing to cancel`);
   const whole = rows.length === 1 ? `job ${idOf(rows[0] as Standing)}, of which it is a part,` : 'the job of which it is a part';
-  const changes: Change[] = [];
-  const ended: Ended[] = [];
-  const stopped: string[] = [];
-  let why = reason;
-  for (let wave: readonly Standing[] = rows; wave.length > 0; ) {
-    await endCancelled(tx, nowOf(ledger), wave, why);
-    for (const one of wave) {
-      const { type, symbol, attempt, worker_id, state, blocked_on, has_dependents } = one;
-      const cancelled = { id: idFromBytes(one.id), state: 'cancelled', reason: why } as const;
-      changes.push({ ...cancelled, type, symbol, attempt, worker: worker_id ?? undefined, code: 'job.cancelled', place: placeOf(one) });
-      ended.push({
-        ...cancelled,
-        type,
-        symbol,
-        hasDependents: has_dependents === 1,
-        leavesSlot: state === 'ready' && blocked_on === 'slot',
-      });
-      if (state === 'running') stopped.push(cancelled.id);
-    }
-    wave = await lockPartsToCancel(
-      tx,
-      wave.map((one) => one.id),
-    );
-    why = `${whole} was cancelled: ${reason}`;
+  const all = rows.map((row) => ({ ...row, why: reason }));
+  for (let wave = rows; wave.length > 0; ) {
+    wave = await lockPartsToCancel(tx, wave, all);
+    all.push(...wave.map((row) => ({ ...row, why: `${whole} was cancelled: ${reason}` })));
   }
-  return [...changes, ...(await resolveDependents(tx, ledger, ended, stopped))];
-}
-
-async function endCancelled(tx: Transaction, now: Date, rows: readonly Standing[], reason: string): Promise<void> {
-  leave(tx, rows);
-  enterEnded(
-    tx,
-    now,
-    rows.map((row) => ({ ...row, state: 'cancelled', code: 'job.cancelled', reason })),
-  );
-  await recordAttempts(
-    tx,
-    rows.flatMap(({ id, state, attempt, worker_id, started_at }) =>
-      state === 'running' ? [[id, attempt, worker_id, started_at, now, 'cancelled', 'job.cancelled', reason]] : [],
-    ),
-  );
+  const code = 'job.cancelled';
+  return transition(tx, ledger, all, ({ why }) => ({
+    ...{ state: 'cancelled', code, reason: why },
+    attempted: { outcome: 'cancelled', code, reason: why },
+  }));
 }
 
 /**
@@ -98,11 +62,11 @@ export function retry(ledger: Ledger, id: string, alongside?: Alongside): Promis
     const row = await lockOne(tx, id);
     if (row.state === 'ready' || row.state === 'running' || row.state === 'blocked')
       throw new InputError('job.live', `job ${id} is ${row.state}: it will run without a retry`);
-    const { superseded, parts } = await retryOnDuplicateKey(() => restart(tx, ledger, [row]));
+    const { superseded, changes } = await retryOnDuplicateKey(() => restart(tx, ledger, [row]));
     if (superseded.length > 0)
       throw new InputError('job.superseded', `job ${id} cannot start again: another live job does the same work (${row.dedupe_key})`);
     alongside?.(tx);
-    return [...(await restarted(tx, [id])), ...(await restarted(tx, parts))];
+    return changes;
   });
 }
 
@@ -134,19 +98,11 @@ export function redrive(
     );
   return ledger.db.transaction(async (tx) => {
     const found = await oldest(tx, 'NOT EXISTS');
-    const rows = (
-      await lockFreeJobs(
-        tx,
-        found.map(({ id }) => id),
-      )
-    ).filter((row) => row.state === state);
-    const started = await retryOnDuplicateKey(() => restart(tx, ledger, rows));
-    const superseded = new Set(started.superseded);
-    const ids = rows.map(({ id }) => idFromBytes(id)).filter((id) => !superseded.has(id));
-    alongside?.(tx, ids.length + started.parts.length);
-    const more = found.length === BATCH && ids.length > 0;
-    const left = more ? [] : await oldest(tx, 'EXISTS');
-    return { changes: await restarted(tx, [...ids, ...started.parts]), superseded: left.map(({ id }) => idFromBytes(id)), more };
+    const rows = (await lockFreeJobs(tx, found)).filter((row) => row.state === state);
+    const { changes, superseded } = await retryOnDuplicateKey(() => restart(tx, ledger, rows));
+    alongside?.(tx, changes.length);
+    const more = found.length === BATCH && superseded.length < rows.length;
+    return { changes, superseded: more ? [] : (await oldest(tx, 'EXISTS')).map(idOf), more };
   });
 }
 
@@ -157,58 +113,35 @@ export function recordRedrive(tx: Transaction, actor: Actor, { state = 'failed',
   recordChange(tx, actor, { action: 'job.redrive', details: `${which}: ${redriven} started again` });
 }
 
-interface Restarted {
-  /** Jobs that were left because another live job has their key. */
+export interface Restarted {
+  /** Of the jobs, and of the parts that were started with them. */
+  changes: Change[];
+  /** Ids of the jobs that were left because another live job has their key. */
   superseded: string[];
-  /** Parts that were started with their jobs. */
-  parts: string[];
 }
 
 /** Makes ended or scheduled jobs ready, with their parts that have something left to do, or blocked while a dependency is live. */
 export async function restart(tx: Transaction, ledger: Ledger, rows: readonly Standing[]): Promise<Restarted> {
   const { startable, superseded } = await withoutSuperseded(tx, rows);
-  if (startable.length === 0) return { superseded, parts: [] };
+  if (startable.length === 0) return { changes: [], superseded };
   const asked = new Set(rows.map(idOf));
-  const left = await lockPartsToRestart(tx, startable.map(idOf));
-  const { startable: parts } = await withoutSuperseded(
-    tx,
-    left.filter((row) => !asked.has(idOf(row))),
-  );
-  const now = nowOf(ledger);
-  const all = [...startable, ...parts].map((row) => ({ ...row, due_at: expiryOf(ledger, row, now) }));
-  await leaveEnded(
-    tx,
-    all.filter(({ state }) => !isLive(state)),
-  );
-  leave(
-    tx,
-    all.filter(({ state }) => isLive(state)),
-  );
-  await updateEach(
-    tx,
-    ['max_attempts', 'deaths', 'crashes'],
+  const left = (await lockPartsToRestart(tx, startable)).filter((row) => !asked.has(idOf(row)));
+  const all = [...startable, ...(await withoutSuperseded(tx, left)).startable];
+  // A part that is started again is one that its job waits for.
+  const waiting = await withLiveNeeds(tx, all.map(idOf), { locked: true, live: all.map(idOf) });
+  const changes = await move(tx, ledger, all, (row) => ({
+    ...(waiting.has(idOf(row)) ? { state: 'blocked', blocked_on: 'dependency' } : { state: 'ready' }),
+    reason: 'started again by hand',
     // A job that killed its worker has a full set of tries, and makes them in a process of its own.
-    all.map(({ id, type, attempt, deaths }) => ({
-      id,
-      values: [attempt + rulesOf(ledger, type).maxAttempts, Math.min(deaths, ALONE_FROM), 0],
-    })),
-  );
-  const ids = all.map(({ id }) => id).sort(Buffer.compare);
+    max_attempts: row.attempt + rulesOf(ledger, row.type).maxAttempts,
+    deaths: Math.min(row.deaths, ALONE_FROM),
+    crashes: 0,
+  }));
   tx.later(
     "UPDATE job_items FORCE INDEX (ix_state) SET state = 'pending', reason = NULL, updated_at = ? WHERE job_id IN (?) AND state IN (?)",
-    [now, ids, RETRYABLE_ITEM_STATES],
+    [nowOf(ledger), all.map(({ id }) => id).sort(Buffer.compare), RETRYABLE_ITEM_STATES],
   );
-  // All of them first: a part that is started again is one that its job waits for.
-  const ready = all.map((row) => ({ ...row, state: 'ready' as const, blocked_on: null }));
-  enterReady(tx, ready);
-  const waiting = new Set(await withLiveNeeds(tx, all.map(idOf), 'locked'));
-  const blocked = ready.filter((row) => waiting.has(idOf(row)));
-  leave(tx, blocked);
-  enterBlocked(
-    tx,
-    blocked.map((row) => ({ ...row, blocked_on: 'dependency' })),
-  );
-  return { superseded, parts: parts.map(idOf) };
+  return { changes, superseded };
 }
 
 /** Of several jobs of one key the first. */
@@ -222,7 +155,7 @@ async function withoutSuperseded(tx: Transaction, rows: readonly Standing[]): Pr
           'SELECT dedupe_key, job_id FROM live_keys FORCE INDEX (PRIMARY) WHERE dedupe_key IN (?)',
           [keys],
         );
-  const holder = new Map(live.map(({ dedupe_key, job_id }) => [dedupe_key, idFromBytes(job_id)]));
+  const holder = new Map(live.map(({ dedupe_key, job_id }) => [dedupe_key, idOf({ id: job_id })]));
   const superseded: string[] = [];
   const startable: Standing[] = [];
   for (const row of rows) {
@@ -234,8 +167,4 @@ async function withoutSuperseded(tx: Transaction, rows: readonly Standing[]): Pr
     }
   }
   return { startable, superseded };
-}
-
-export async function restarted(tx: Transaction, ids: readonly string[]): Promise<Change[]> {
-  return (await changesOf(tx, ids)).map((change) => ({ ...change, reason: 'started again by hand' }));
 }

@@ -4,21 +4,25 @@
  */
 import type { Sql, Transaction } from '../platform/database/database.ts';
 import { RETRYABLE_ITEM_STATES } from '../platform/job-states.ts';
-import { idFromBytes, idToBytes, sortedBytes } from './id.ts';
+import { idFromBytes, idToBytes } from './id.ts';
 import { isLive, type State } from './job.ts';
 import { idOf, lockJobs, readJobs, type Standing } from './states/standing.ts';
 
 /** The ids of a job's parts, by the primary key. */
 export async function partsOf(sql: Sql, id: string): Promise<string[]> {
-  return (await partKeys(sql, [idToBytes(id)])).map(idFromBytes);
+  return (await selectParts(sql, [idToBytes(id)])).map(idOf);
 }
 
-async function partKeys(sql: Sql, ids: readonly Buffer[]): Promise<Buffer[]> {
-  const rows = await sql.rows<{ needs_id: Buffer }>(
-    'SELECT DISTINCT needs_id FROM job_dependencies FORCE INDEX (PRIMARY) WHERE job_id IN (?) AND is_part = 1 ORDER BY needs_id',
+function selectParts(sql: Sql, ids: readonly Buffer[]): Promise<{ id: Buffer }[]> {
+  return sql.rows(
+    'SELECT DISTINCT needs_id AS id FROM job_dependencies FORCE INDEX (PRIMARY) WHERE job_id IN (?) AND is_part = 1 ORDER BY needs_id',
     [ids],
   );
-  return rows.map(({ needs_id }) => needs_id);
+}
+
+/** Locks and reads the parts of jobs. */
+async function lockParts(tx: Transaction, parents: readonly Standing[]): Promise<Standing[]> {
+  return lockJobs(tx, await selectParts(tx, parents.map(({ id }) => id).sort(Buffer.compare)));
 }
 
 /** Those of the jobs that are parts of another. Walks ix_needs. */
@@ -68,25 +72,30 @@ export async function readParts(sql: Sql, id: string): Promise<PartState[]> {
 }
 
 /**
- * Locks and reads the live parts of jobs that have been cancelled, but for those that another live job needs. Errors: those of the transaction. A job that comes to need a
- * part meanwhile waits for this lock, and sees that the part has ended.
+ * Locks and reads the live parts of `parents`, but for those that a live job needs which is not `cancelled` with them. A job that comes to need a part meanwhile waits for this
+ * lock, and sees that the part has ended.
  */
-export async function lockPartsToCancel(tx: Transaction, parents: readonly Buffer[]): Promise<Standing[]> {
-  const live = (await lockJobs(tx, await partKeys(tx, parents))).filter(({ state }) => isLive(state));
-  if (live.length === 0) return [];
+export async function lockPartsToCancel(
+  tx: Transaction,
+  parents: readonly Standing[],
+  cancelled: readonly Standing[],
+): Promise<Standing[]> {
+  const gone = new Set(cancelled.map(idOf));
+  const parts = (await lockParts(tx, parents)).filter((row) => isLive(row.state) && !gone.has(idOf(row)));
+  if (parts.length === 0) return [];
   const needs = await tx.rows<{ job_id: Buffer; needs_id: Buffer }>(
     'SELECT job_id, needs_id FROM job_dependencies FORCE INDEX (ix_needs) WHERE needs_id IN (?)',
-    [live.map(({ id }) => id)],
+    [parts.map(({ id }) => id)],
   );
   const needing = await readJobs(tx, new Set(needs.map(({ job_id }) => idFromBytes(job_id))));
-  const alive = new Set(needing.flatMap((row) => (isLive(row.state) ? [idOf(row)] : [])));
+  const alive = new Set(needing.flatMap((row) => (isLive(row.state) && !gone.has(idOf(row)) ? [idOf(row)] : [])));
   const wanted = new Set(needs.flatMap(({ job_id, needs_id }) => (alive.has(idFromBytes(job_id)) ? [idFromBytes(needs_id)] : [])));
-  return live.filter((row) => !wanted.has(idOf(row)));
+  return parts.filter((row) => !wanted.has(idOf(row)));
 }
 
 /** Locks and reads the parts of jobs that have ended and have something left to do: they did not complete, or have items that a retry makes pending. */
-export async function lockPartsToRestart(tx: Transaction, parents: readonly string[]): Promise<Standing[]> {
-  const ended = (await lockJobs(tx, await partKeys(tx, sortedBytes(parents)))).filter(({ state }) => !isLive(state));
+export async function lockPartsToRestart(tx: Transaction, parents: readonly Standing[]): Promise<Standing[]> {
+  const ended = (await lockParts(tx, parents)).filter(({ state }) => !isLive(state));
   const completed = ended.flatMap(({ id, state }) => (state === 'completed' ? [id] : []));
   if (completed.length === 0) return ended;
   // As a subquery of the statement above the server read the whole index of items.
@@ -95,5 +104,5 @@ export async function lockPartsToRestart(tx: Transaction, parents: readonly stri
     [completed, RETRYABLE_ITEM_STATES],
   );
   const left = new Set(rows.map(({ job_id }) => idFromBytes(job_id)));
-  return ended.filter(({ id, state }) => state !== 'completed' || left.has(idFromBytes(id)));
+  return ended.filter((row) => row.state !== 'completed' || left.has(idOf(row)));
 }

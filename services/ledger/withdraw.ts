@@ -4,10 +4,8 @@ import { cancelWith, lockOne } from './control.ts';
 import { UNNAMED } from './enqueue/enqueue.ts';
 import { idFromBytes, sortedBytes } from './id.ts';
 import { type Change, isLive, type Ledger } from './job.ts';
-import { changesOf } from './run/dependents.ts';
-import { offerFreeSlots } from './run/slots.ts';
-import { enterReady } from './states/ready.ts';
-import { idOf, leave as leaveState, readJobs, type Standing } from './states/standing.ts';
+import { transition } from './run/dependents.ts';
+import { idOf, lockJobs, readJobs, type Standing } from './states/standing.ts';
 
 export interface Withdrawal {
   /** `left`: others want the job, so it is as it was, without these users. */
@@ -80,20 +78,12 @@ async function isWantedByOthers(
  * was made ready for one, is left to the next claim: it may have been the slot of a user who leaves, and there may be nobody left whose slots could hold it up.
  */
 async function leave(tx: Transaction, ledger: Ledger, row: Standing, users: readonly string[]): Promise<Change[]> {
-  const { id: key, state, blocked_on } = row;
-  const id = idFromBytes(key);
-  const readied: string[] = [];
-  if (blocked_on === 'slot') {
-    leaveState(tx, [row]);
-    enterReady(tx, [{ ...row, blocked_on: null }]);
-    if (state === 'blocked') readied.push(id);
-    else readied.push(...(await offerFreeSlots(tx, ledger, [id], { claimed: false })));
-  }
-  await tx.run('DELETE FROM job_subscribers WHERE job_id = ? AND user_id IN (?)', [key, users]);
-  await tx.run(`UPDATE jobs SET user_id = (SELECT MIN(user_id) FROM job_subscribers WHERE job_id = ?) WHERE id = ? AND user_id IN (?)`, [
-    key,
-    key,
-    users,
-  ]);
-  return changesOf(tx, readied);
+  tx.later(
+    `UPDATE jobs SET user_id = (SELECT MIN(user_id) FROM job_subscribers WHERE job_id = ? AND user_id NOT IN (?)) WHERE id = ? AND user_id IN (?)`,
+    [row.id, users, row.id, users],
+  );
+  const changes = row.blocked_on === 'slot' ? await transition(tx, ledger, await lockJobs(tx, [row]), () => ({ state: 'ready' })) : [];
+  tx.later('DELETE FROM job_subscribers WHERE job_id = ? AND user_id IN (?)', [row.id, users]);
+  // One that was ready before is told of already.
+  return changes.filter(({ id }) => row.state === 'blocked' || id !== idOf(row));
 }

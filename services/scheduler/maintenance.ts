@@ -6,7 +6,6 @@ import { BATCH, walkOfReady } from '../ledger/maintain/due.ts';
 import { expire } from '../ledger/maintain/expire.ts';
 import { promote } from '../ledger/maintain/promote.ts';
 import { reap } from '../ledger/maintain/rescue.ts';
-import { changesOf } from '../ledger/run/dependents.ts';
 import { healSlots } from '../ledger/run/slots.ts';
 import { isSettled } from '../platform/clock.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -62,7 +61,7 @@ export function maintenanceDuties({ ledger, config, announce, outages = watchOut
       },
     }),
     repeated('expire blocked jobs', reap_interval, () => expire(ledgerWithoutJump(ledger), 'blocked')),
-    repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction(async (tx) => changesOf(tx, await healSlots(tx, ledger)))),
+    repeated('heal slots', HEAL_SECONDS, () => ledger.db.transaction((tx) => healSlots(tx, ledger))),
   ];
   const { background, foreground } = configuredAgeing(ageing);
   if (background !== undefined) duties.push(ageingDuty(ledger, 'age', background));

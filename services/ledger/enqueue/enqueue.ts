@@ -194,7 +194,7 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
   const choiceOf = new Map(rising.map(({ row }, index) => [row.id, choices[fresh.length + index] as QueueChoice]));
   await joinLive(tx, ledger, joined, { choices: choiceOf, needs, locked: new Set(locked.map(({ id }) => id)) }, now);
   const joinedIds = new Set(joined.map(({ row }) => row.id));
-  requeueSlotWaiters(
+  await requeueSlotWaiters(
     tx,
     locked.filter(({ id }) => !joinedIds.has(id)),
   );

@@ -133,17 +133,14 @@ async function withoutKnown(tx: Transaction, needs: readonly Need[]): Promise<Ne
 export async function joinCompleted(tx: Transaction, groups: readonly Group[], now: Date): Promise<void> {
   const windowed = new Map(groups.flatMap((group) => (group.key !== undefined && group.windowSeconds > 0 ? [[group.key, group]] : [])));
   if (windowed.size === 0) return;
-  const open = await tx.rows<{ dedupe_key: string; job_id: Buffer }>(
-    'SELECT dedupe_key, job_id FROM dedupe_windows FORCE INDEX (PRIMARY) WHERE dedupe_key IN (?) AND until > ?',
+  const open = await tx.rows<{ dedupe_key: string; id: Buffer }>(
+    'SELECT dedupe_key, job_id AS id FROM dedupe_windows FORCE INDEX (PRIMARY) WHERE dedupe_key IN (?) AND until > ?',
     [[...windowed.keys()].sort(), now],
   );
-  const rows = await readJobs(
-    tx,
-    open.map(({ job_id }) => job_id),
-  );
+  const rows = await readJobs(tx, open);
   const done = new Map(rows.flatMap((row) => (isDone(row.state) ? [[idFromBytes(row.id), row]] : [])));
-  for (const { dedupe_key, job_id } of open) {
-    const row = done.get(idFromBytes(job_id));
+  for (const { dedupe_key, id } of open) {
+    const row = done.get(idFromBytes(id));
     if (row !== undefined) answerJoined(windowed.get(dedupe_key) as Group, liveJob(row), false);
   }
 }
@@ -200,7 +197,7 @@ export async function joinLive(
   now: Date,
 ): Promise<void> {
   const early = joined.filter((one) => startsNow(one, now)).map(({ row }) => row.id);
-  const waiting = new Set([...needs.map(({ jobId }) => jobId), ...(await withLiveNeeds(tx, early, 'locked'))]);
+  const waiting = new Set([...needs.map(({ jobId }) => jobId), ...(await withLiveNeeds(tx, early, { locked: true }))]);
   const changed: { from: LiveJob; to: LiveJob }[] = [];
   const rising: LiveJob[] = [];
   const raised: Joined[] = [];
@@ -228,7 +225,7 @@ export async function joinLive(
 async function move(tx: Transaction, changed: readonly { from: LiveJob; to: LiveJob }[]): Promise<void> {
   const rows = changed.map(({ to }) => rowOf(to));
   const into = (state: State) => rows.filter((row) => row.state === state);
-  leave(
+  await leave(
     tx,
     changed.map(({ from }) => rowOf(from)),
   );
@@ -291,9 +288,9 @@ function startsNow({ group: { startAt }, row }: Joined, now: Date): boolean {
 }
 
 /** These jobs were locked only as dependencies. A slot that became free meanwhile skipped them, so requeue them: the claim decides whether a slot is free. */
-export function requeueSlotWaiters(tx: Transaction, locked: readonly LiveJob[]): void {
+export async function requeueSlotWaiters(tx: Transaction, locked: readonly LiveJob[]): Promise<void> {
   const rows = locked.flatMap((job) => (job.state === 'blocked' && job.blockedOn === 'slot' ? [rowOf(job)] : []));
-  leave(tx, rows);
+  await leave(tx, rows);
   enterReady(
     tx,
     rows.map((row) => ({ ...row, blocked_on: null })),
@@ -381,5 +378,5 @@ function liveJob(row: Standing): LiveJob {
 }
 
 function rowOf({ id, type, state, queue, priority, attempt, dueAt, blockedOn }: LiveJob) {
-  return { id: idToBytes(id), type, state, queue, priority, attempt, due_at: dueAt, blocked_on: blockedOn };
+  return { id: idToBytes(id), type, state, queue, priority, attempt, due_at: dueAt, blocked_on: blockedOn, dedupe_key: null };
 }

@@ -2,9 +2,8 @@ import type { Config } from '../../platform/config/load.ts';
 import { idFromBytes } from '../id.ts';
 import { bandStart, type Ledger, LOWEST_LEVEL, levelOf, nowOf, QUEUES, type Queue, queueOfLevel } from '../job.ts';
 import { partsAmong } from '../parts.ts';
-import { enterReady, leaveReady } from '../states/ready.ts';
+import { move } from '../states/move.ts';
 import { idOf, lockFreeJobs } from '../states/standing.ts';
-import { updateEach } from '../update-each.ts';
 import { BATCH } from './due.ts';
 
 /** The background queues. */
@@ -97,32 +96,23 @@ export function riseOf(
 }
 
 /** Raises the jobs that still wait with the priority that was read. */
-function raise(ledger: Ledger, risen: readonly { id: Buffer; before: number; priority: number; aged: number }[]): Promise<number> {
+function raise(ledger: Ledger, risen: readonly Rise[]): Promise<number> {
+  const riseOf = new Map(risen.map((one) => [idOf(one), one]));
   return ledger.db.transaction(async (tx) => {
-    const rows = await lockFreeJobs(
-      tx,
-      risen.map(({ id }) => id),
-    );
-    const riseOf = new Map(risen.map((one) => [idFromBytes(one.id), one]));
-    const raised = rows.flatMap((row) => {
-      const rise = riseOf.get(idOf(row));
-      if (row.state !== 'ready' || rise?.before !== row.priority) return [];
+    const rows = (await lockFreeJobs(tx, risen)).filter((row) => row.state === 'ready' && row.priority === riseOf.get(idOf(row))?.before);
+    const raised = await move(tx, ledger, rows, (row) => {
+      const { priority, aged } = riseOf.get(idOf(row)) as Rise;
       // The queue follows the level: an analysis that has risen to the level of background fetches is claimed with them.
-      return [{ row, to: { ...row, priority: rise.priority, aged: rise.aged, queue: queueOfLevel(levelOf(rise.priority)) } }];
+      return { state: 'ready', blocked_on: row.blocked_on, priority, aged, queue: queueOfLevel(levelOf(priority)) };
     });
-    leaveReady(
-      tx,
-      raised.map(({ row }) => row),
-    );
-    enterReady(
-      tx,
-      raised.map(({ to }) => ({ ...to, blocked_on: to.blocked_on === 'slot' ? 'slot' : null })),
-    );
-    await updateEach(
-      tx,
-      ['priority', 'aged', 'queue'],
-      raised.map(({ to: { id, priority, aged, queue } }) => ({ id, values: [priority, aged, queue] })),
-    );
     return raised.length;
   });
+}
+
+interface Rise {
+  id: Buffer;
+  /** The priority that was read. */
+  before: number;
+  priority: number;
+  aged: number;
 }

@@ -24,11 +24,7 @@ export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): 
           ORDER BY e.ended_at, e.job_id LIMIT ?`,
         [state, before, batch],
       );
-      const locked = await lockFreeJobs(
-        tx,
-        found.map(({ id }) => id),
-      );
-      const rows = locked.filter((row) => row.state === state);
+      const rows = (await lockFreeJobs(tx, found)).filter((row) => row.state === state);
       const ids = rows.map(({ id }) => id);
       if (ids.length === 0) return 0;
       for (const table of BESIDE) await tx.run(`DELETE b FROM ${table} b FORCE INDEX (PRIMARY) WHERE b.job_id IN (?)`, [ids]);

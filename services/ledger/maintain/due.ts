@@ -1,7 +1,7 @@
 /** What maintenance reads: jobs whose time has come, by state. Each function of this folder is one batch in one commit. */
 import type { Transaction } from '../../platform/database/database.ts';
-import { type Change, placeOf, QUEUES, type Queue, type State } from '../job.ts';
-import { idOf, lockFreeJobs, type Standing } from '../states/standing.ts';
+import { QUEUES, type Queue, type State } from '../job.ts';
+import { lockFreeJobs, type Standing } from '../states/standing.ts';
 
 /** Most rows of one commit. The caller repeats while a batch is full. */
 export const BATCH = 500;
@@ -45,22 +45,5 @@ export async function lockDueOfReady(tx: Transaction, before: Date, walk: Walk):
 }
 
 async function lockFound(tx: Transaction, state: State, before: Date, found: readonly { id: Buffer }[]): Promise<Standing[]> {
-  const rows = await lockFreeJobs(
-    tx,
-    found.map(({ id }) => id),
-  );
-  return rows.filter((row) => row.state === state && row.due_at <= before);
-}
-
-export function changesTo(rows: readonly Standing[], state: State, why?: { code: string; reasonOf: (row: Standing) => string }): Change[] {
-  return rows.map((row) => ({
-    id: idOf(row),
-    type: row.type,
-    symbol: row.symbol,
-    attempt: row.attempt,
-    state,
-    reason: why?.reasonOf(row),
-    code: why?.code,
-    place: placeOf(row),
-  }));
+  return (await lockFreeJobs(tx, found)).filter((row) => row.state === state && row.due_at <= before);
 }

@@ -34,26 +34,23 @@ export async function rescue(ledger: Ledger, workerId: string, reason: string, u
   if (running.length === 0) return { changes: [], left: 0 };
   const changes: Change[] = [];
   for (let start = 0; start < running.length; start += BATCH) {
-    const ids = running.slice(start, start + BATCH);
-    changes.push(
-      ...(await ledger.db.transaction(async (tx) => {
-        const rows = (await lockFreeJobs(tx, ids)).filter(
-          ({ state, worker_id, started_at, enqueued_at }) =>
-            state === 'running' && worker_id === workerId && (started_at ?? enqueued_at) <= until,
-        );
-        return endByDeath(tx, ledger, rows, { reasonOf: () => reason });
-      })),
-    );
+    const freed = await ledger.db.transaction(async (tx) => {
+      const rows = await lockFreeJobs(tx, running.slice(start, start + BATCH));
+      const own = rows.filter(
+        (row) => row.state === 'running' && row.worker_id === workerId && (row.started_at ?? row.enqueued_at) <= until,
+      );
+      return endByDeath(tx, ledger, own, { reasonOf: () => reason });
+    });
+    changes.push(...freed);
   }
   return { changes, left: (await attemptsOf(ledger, workerId, until)).length };
 }
 
 /** Running jobs of the worker whose attempt began until `until`. A plain read: a locking one would hold the rows of every other worker for a moment. */
-async function attemptsOf(ledger: Ledger, workerId: string, until: Date): Promise<Buffer[]> {
-  const rows = await ledger.db.rows<{ id: Buffer }>(
+function attemptsOf(ledger: Ledger, workerId: string, until: Date): Promise<{ id: Buffer }[]> {
+  return ledger.db.rows(
     `SELECT n.job_id AS id FROM running n FORCE INDEX (PRIMARY) LEFT JOIN jobs j FORCE INDEX (PRIMARY) ON n.started_at IS NULL AND j.id = n.job_id
       WHERE n.worker_id = ? AND COALESCE(n.started_at, j.enqueued_at) <= ? ORDER BY n.job_id`,
     [workerId, until],
   );
-  return rows.map(({ id }) => id);
 }

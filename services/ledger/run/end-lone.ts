@@ -8,7 +8,7 @@ import { type Change, type Ledger, nowOf } from '../job.ts';
 import { freeKeys } from '../states/ended.ts';
 import { leaveRunning } from '../states/running.ts';
 import type { ClaimedJob } from './claim.ts';
-import { resolveDependents } from './dependents.ts';
+import { releaseSlots } from './slots.ts';
 
 /** An attempt that has completed, and what its claim told of the job. */
 interface End {
@@ -60,7 +60,7 @@ export async function endLone<E extends End>(
         ends.flatMap(({ job }) => job.dedupeKey ?? []),
       );
       const holding = ends.flatMap(({ job }) => (job.userId === null ? [] : [job.id]));
-      return resolveDependents(tx, ledger, [], holding);
+      return releaseSlots(tx, ledger, holding);
     });
   } catch (error) {
     if (error instanceof NotLone) return;

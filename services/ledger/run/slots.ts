@@ -11,10 +11,9 @@
  */
 import type { Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
-import type { Ledger } from '../job.ts';
-import { leaveBlocked } from '../states/blocked.ts';
-import { enterReady } from '../states/ready.ts';
-import { idOf, lockFreeJobs } from '../states/standing.ts';
+import type { Change, Ledger } from '../job.ts';
+import { move } from '../states/move.ts';
+import { lockFreeJobs } from '../states/standing.ts';
 
 export interface SlotDecision {
   /** Jobs that may run now; those of users hold a slot. */
@@ -27,6 +26,9 @@ export interface SlotDecision {
 
 type SlotRow = readonly [user: string, slot: number, jobId: Buffer | null];
 
+/** The slots of users that this transaction has locked: the numbers of the free ones, and whether these are all that the user has, so that none can become free meanwhile. */
+type Slots = Map<string, { free: number[]; isWhole: boolean }>;
+
 /** Decides which of the candidates (most urgent first) get a slot, at most `most` of them, and takes the slots. Candidates behind the last one are left as they are. */
 export async function takeSlots(
   tx: Transaction,
@@ -34,17 +36,17 @@ export async function takeSlots(
   candidates: readonly { id: string; userId: string | null }[],
   most: number,
 ): Promise<SlotDecision> {
-  const table = new SlotTable(ledger.slotsPerUser);
+  const slots: Slots = new Map();
   // For most jobs the user who asked first is under the limit. The other subscribers are read only for the rest.
-  const users = new Map<string, string[]>();
-  for (const { id, userId } of candidates) if (userId !== null) users.set(id, [userId]);
+  const users = new Map(candidates.flatMap(({ id, userId }) => (userId === null ? [] : [[id, [userId]]])));
   const complete = new Set<string>();
   for (;;) {
-    await table.lock(tx, new Set([...users.values()].flat()));
-    const { decision, taken } = decide(table, candidates, users, most);
+    const unknown = [...new Set([...users.values()].flat())].filter((user) => !slots.has(user));
+    for (const [user, own] of await lockSlots(tx, ledger, unknown.sort())) slots.set(user, own);
+    const { decision, taken } = decide(slots, candidates, users, most);
     const unread = [...decision.block.keys()].filter((id) => !complete.has(id));
     if (unread.length === 0) {
-      await writeSlots(tx, taken);
+      writeSlots(tx, taken);
       return decision;
     }
     for (const [id, subscribers] of await subscribersOf(tx, unread))
@@ -54,94 +56,64 @@ export async function takeSlots(
 }
 
 function decide(
-  table: SlotTable,
+  slots: Slots,
   candidates: readonly { id: string }[],
   users: ReadonlyMap<string, readonly string[]>,
   most: number,
 ): { decision: SlotDecision; taken: SlotRow[] } {
   const decision: SlotDecision = { run: new Set(), block: new Map(), undecided: 0 };
   const taken: SlotRow[] = [];
-  const used = new Map<string, number>();
+  const left = new Map([...slots].map(([user, { free }]) => [user, [...free]]));
   for (const { id } of candidates) {
     if (decision.run.size === most) break;
-    const asked = users.get(id);
-    if (asked === undefined) {
-      decision.run.add(id);
-      continue;
-    }
-    const user = asked.find((one) => table.free(one).length > (used.get(one) ?? 0));
-    if (user !== undefined) {
-      const count = used.get(user) ?? 0;
-      taken.push([user, table.free(user)[count] as number, idToBytes(id)]);
-      used.set(user, count + 1);
-      decision.run.add(id);
-    } else if (asked.every((one) => table.isWhole(one))) decision.block.set(id, [...asked]);
+    const asked = users.get(id) ?? [];
+    const user = asked.find((one) => (left.get(one) ?? []).length > 0);
+    if (user !== undefined) taken.push([user, left.get(user)?.shift() as number, idToBytes(id)]);
+    if (user !== undefined || asked.length === 0) decision.run.add(id);
+    else if (asked.every((one) => slots.get(one)?.isWhole)) decision.block.set(id, [...asked]);
     else decision.undecided++;
   }
   return { decision, taken };
 }
 
-/** The slot rows that this transaction has locked. */
-class SlotTable {
-  readonly #free = new Map<string, number[]>();
-  readonly #seen = new Map<string, number>();
-  readonly #perUser: number;
-  constructor(perUser: number) {
-    this.#perUser = perUser;
-  }
-
-  /** Numbers of the user's free slots. */
-  free(user: string): readonly number[] {
-    return this.#free.get(user) ?? [];
-  }
-
-  /** Whether this transaction has locked all slots of the user, so none can become free meanwhile. */
-  isWhole(user: string): boolean {
-    return this.#seen.get(user) === this.#perUser;
-  }
-
-  async lock(tx: Transaction, users: ReadonlySet<string>): Promise<void> {
-    const asked = [...users].filter((user) => !this.#seen.has(user)).sort();
-    if (asked.length === 0) return;
-    await this.#lockRows(tx, asked);
-    const partly = asked.filter((user) => !this.isWhole(user));
-    if (partly.length > 0) await this.#lockRows(tx, await this.#makeMissing(tx, partly));
-  }
-
-  async #lockRows(tx: Transaction, users: readonly string[]): Promise<void> {
-    for (const user of users) {
-      this.#seen.set(user, 0);
-      this.#free.delete(user);
-    }
-    if (users.length === 0) return;
+async function lockSlots(tx: Transaction, { slotsPerUser }: Ledger, users: readonly string[]): Promise<Slots> {
+  const lock = async (some: readonly string[]): Promise<Slots> => {
+    if (some.length === 0) return new Map();
     const rows = await tx.rows<{ user_id: string; slot: number; job_id: Buffer | null }>(
       'SELECT user_id, slot, job_id FROM user_slots FORCE INDEX (PRIMARY) WHERE user_id IN (?) AND slot <= ? ORDER BY user_id, slot FOR UPDATE SKIP LOCKED',
-      [users, this.#perUser],
+      [some, slotsPerUser],
     );
-    for (const { user_id: user, slot, job_id } of rows) {
-      this.#seen.set(user, (this.#seen.get(user) ?? 0) + 1);
-      if (job_id === null) this.#free.set(user, [...this.free(user), slot]);
-    }
-  }
+    const rowsOf = Map.groupBy(rows, ({ user_id }) => user_id);
+    return new Map(
+      some.map((user) => {
+        const own = rowsOf.get(user) ?? [];
+        return [user, { free: own.flatMap(({ slot, job_id }) => (job_id === null ? [slot] : [])), isWhole: own.length === slotsPerUser }];
+      }),
+    );
+  };
+  const slots = await lock(users);
+  const partly = users.filter((user) => !slots.get(user)?.isWhole);
+  return partly.length === 0 ? slots : new Map([...slots, ...(await lock(await makeMissing(tx, slotsPerUser, partly)))]);
+}
 
-  /** Inserts the rows that users lack: of new users, or of all after the limit was raised. Done by the claim and not by the enqueue, which would need a cache that a rollback makes wrong. */
-  async #makeMissing(tx: Transaction, users: readonly string[]): Promise<string[]> {
-    const rows = await tx.rows<{ user_id: string; slot: number }>(
-      'SELECT user_id, slot FROM user_slots FORCE INDEX (PRIMARY) WHERE user_id IN (?)',
-      [users],
-    );
-    const present = new Set(rows.map(({ user_id, slot }) => `${slot} ${user_id}`));
-    const slots = Array.from({ length: this.#perUser }, (_, index) => index + 1);
-    const missing = users.flatMap((user) =>
-      slots.filter((slot) => !present.has(`${slot} ${user}`)).map((slot): [string, number] => [user, slot]),
-    );
-    if (missing.length > 0) tx.later('INSERT IGNORE INTO user_slots (user_id, slot) VALUES ?', [missing]);
-    return [...new Set(missing.map(([user]) => user))];
-  }
+/**
+ * Inserts the rows that users lack: of new users, or of all after the limit was raised. Returns those users. Done by the claim and not by the enqueue, which would need a cache
+ * that a rollback makes wrong.
+ */
+async function makeMissing(tx: Transaction, perUser: number, users: readonly string[]): Promise<string[]> {
+  const rows = await tx.rows<{ user_id: string; slot: number }>(
+    'SELECT user_id, slot FROM user_slots FORCE INDEX (PRIMARY) WHERE user_id IN (?)',
+    [users],
+  );
+  const present = new Set(rows.map(({ user_id, slot }) => `${slot} ${user_id}`));
+  const slots = Array.from({ length: perUser }, (_, index) => index + 1);
+  const missing = users.flatMap((user) => slots.flatMap((slot) => (present.has(`${slot} ${user}`) ? [] : [[user, slot] as const])));
+  if (missing.length > 0) tx.later('INSERT IGNORE INTO user_slots (user_id, slot) VALUES ?', [missing]);
+  return [...new Set(missing.map(([user]) => user))];
 }
 
 /** Sets the holder of each slot row, found by primary key (a row-constructor IN is not a range on every server). */
-async function writeSlots(tx: Transaction, rows: readonly SlotRow[]): Promise<void> {
+function writeSlots(tx: Transaction, rows: readonly SlotRow[]): void {
   if (rows.length > 0)
     tx.later('INSERT INTO user_slots (user_id, slot, job_id) VALUES ? ON DUPLICATE KEY UPDATE job_id = VALUES(job_id)', [rows]);
 }
@@ -151,47 +123,42 @@ async function subscribersOf(tx: Transaction, ids: readonly string[]): Promise<M
     'SELECT job_id, user_id FROM job_subscribers WHERE job_id IN (?) ORDER BY job_id, user_id',
     [sortedBytes(ids)],
   );
-  return new Map(
-    [...Map.groupBy(rows, ({ job_id }) => idFromBytes(job_id))].map(([id, group]) => [id, group.map(({ user_id }) => user_id)]),
-  );
+  const byJob = Map.groupBy(rows, ({ job_id }) => idFromBytes(job_id));
+  return new Map([...byJob].map(([id, group]) => [id, group.map(({ user_id }) => user_id)]));
 }
 
-/** Frees the slots of jobs that no longer run and makes, for each freed slot, the most urgent job that waits for it ready. Returns the jobs made ready. */
-export async function releaseSlots(tx: Transaction, ids: readonly string[]): Promise<string[]> {
+/** Frees the slots of jobs that no longer run and makes, for each freed slot, the most urgent job that waits for it ready. Returns the changes of these. */
+export async function releaseSlots(tx: Transaction, ledger: Ledger, ids: readonly string[]): Promise<Change[]> {
   if (ids.length === 0) return [];
   const held = await tx.rows<{ user_id: string; slot: number }>(
     'SELECT user_id, slot FROM user_slots FORCE INDEX (ix_job) WHERE job_id IN (?)',
     [sortedBytes(ids)],
   );
-  if (held.length === 0) return [];
   held.sort((a, b) => (a.user_id < b.user_id ? -1 : a.user_id > b.user_id ? 1 : a.slot - b.slot));
-  await writeSlots(
-    tx,
-    held.map(({ user_id, slot }) => [user_id, slot, null]),
-  );
-  return readyWaiters(tx, countBy(held));
+  const free = held.map(({ user_id, slot }): SlotRow => [user_id, slot, null]);
+  writeSlots(tx, free);
+  return readyWaiters(tx, ledger, countBy(held));
 }
 
 /**
  * The jobs `ids` were made ready for a free slot and do not use it: they ended, or took a slot of another user. Makes the jobs that wait behind them ready. Of
- * claimed jobs (`claimed`) only those with several users can have left a slot unused. Returns the jobs made ready.
+ * claimed jobs (`claimed`) only those with several users can have left a slot unused. Returns the changes of the jobs made ready.
  */
 export async function offerFreeSlots(
   tx: Transaction,
   ledger: Ledger,
   ids: readonly string[],
   { claimed }: { claimed: boolean },
-): Promise<string[]> {
+): Promise<Change[]> {
   if (ids.length === 0) return [];
-  const users = new Set(
-    [...(await subscribersOf(tx, ids)).values()].flatMap((subscribers) => (claimed && subscribers.length === 1 ? [] : subscribers)),
-  );
+  const subscribers = [...(await subscribersOf(tx, ids)).values()];
+  const users = new Set(subscribers.flatMap((some) => (claimed && some.length === 1 ? [] : some)));
   if (users.size === 0) return [];
   const free = await tx.rows<{ user_id: string }>(
     'SELECT user_id FROM user_slots FORCE INDEX (PRIMARY) WHERE user_id IN (?) AND slot <= ? AND job_id IS NULL',
     [[...users].sort(), ledger.slotsPerUser],
   );
-  return readyWaiters(tx, countBy(free));
+  return readyWaiters(tx, ledger, countBy(free));
 }
 
 /**
@@ -199,29 +166,22 @@ export async function offerFreeSlots(
  * transaction that has locked one (a join, a cancel, another release) moves that job itself, and often waits for a row that this one has locked. If it rolls back,
  * `healSlots` finds the free slot.
  */
-async function readyWaiters(tx: Transaction, slots: ReadonlyMap<string, number>): Promise<string[]> {
-  const wanted = new Map(slots);
-  const readied: string[] = [];
-  /** Jobs that another transaction has locked. */
+async function readyWaiters(tx: Transaction, ledger: Ledger, slots: ReadonlyMap<string, number>): Promise<Change[]> {
+  const changes: Change[] = [];
   const lockedElsewhere = new Set<string>();
-  while (wanted.size > 0) {
+  for (let wanted = slots; wanted.size > 0; ) {
     const chosen = await choose(tx, wanted, lockedElsewhere);
-    if (chosen.size === 0) break;
-    const got = new Set(await readyChosen(tx, [...chosen.keys()]));
-    readied.push(...got);
-    const counts = new Map<string, number>();
-    for (const [id, user] of chosen) {
-      counts.set(user, (counts.get(user) ?? 0) + (got.has(id) ? 1 : 0));
-      if (!got.has(id)) lockedElsewhere.add(id);
-    }
-    for (const [user, count] of wanted) {
-      const made = counts.get(user);
-      // Undefined: no job waits for this user any more.
-      if (made === undefined || made === count) wanted.delete(user);
-      else wanted.set(user, count - made);
-    }
+    const rows = (await lockFreeJobs(tx, chosen.keys())).filter(({ state, blocked_on }) => state === 'blocked' && blocked_on === 'slot');
+    const made = await move(tx, ledger, rows, () => ({ state: 'ready', blocked_on: 'slot' }));
+    const got = new Set(made.map(({ id }) => id));
+    changes.push(...made);
+    for (const id of chosen.keys()) if (!got.has(id)) lockedElsewhere.add(id);
+    // Users for whom no job was chosen have none that waits.
+    const left = new Map<string, number>();
+    for (const [id, user] of chosen) left.set(user, (left.get(user) ?? (wanted.get(user) as number)) - (got.has(id) ? 1 : 0));
+    wanted = new Map([...left].filter(([, count]) => count > 0));
   }
-  return readied;
+  return changes;
 }
 
 /** When so many jobs wait, they are read with a limit for each user instead of all at once. */
@@ -252,21 +212,11 @@ async function choose(tx: Transaction, wanted: ReadonlyMap<string, number>, held
   return chosen;
 }
 
-async function readyChosen(tx: Transaction, ids: readonly string[]): Promise<string[]> {
-  const rows = (await lockFreeJobs(tx, ids)).filter(({ state, blocked_on }) => state === 'blocked' && blocked_on === 'slot');
-  leaveBlocked(tx, rows);
-  enterReady(
-    tx,
-    rows.map((row) => ({ ...row, blocked_on: 'slot' })),
-  );
-  return rows.map(idOf);
-}
-
 /**
  * Makes jobs ready that wait although a slot is free (a transaction that had locked them rolled back, or the limit was raised), and frees slots whose job does
- * not run (a row edited by hand). To be run every few seconds. Returns the jobs made ready.
+ * not run (a row edited by hand). To be run every few seconds. Returns the changes of the jobs made ready.
  */
-export async function healSlots(tx: Transaction, ledger: Pick<Ledger, 'slotsPerUser'>): Promise<string[]> {
+export async function healSlots(tx: Transaction, ledger: Ledger): Promise<Change[]> {
   // A plain read: slot and state change in one commit, so a snapshot never shows the slot of a running job as an orphan. SKIP LOCKED would.
   const orphans = await tx.rows<{ user_id: string; slot: number; job_id: Buffer }>(
     `SELECT s.user_id, s.slot, s.job_id FROM user_slots s FORCE INDEX (ix_job)
@@ -280,7 +230,7 @@ export async function healSlots(tx: Transaction, ledger: Pick<Ledger, 'slotsPerU
       GROUP BY w.user_id HAVING slots > 0`,
     [ledger.slotsPerUser, ledger.slotsPerUser],
   );
-  return readyWaiters(tx, new Map(idle.map(({ user_id, slots }) => [user_id, slots])));
+  return readyWaiters(tx, ledger, new Map(idle.map(({ user_id, slots }) => [user_id, slots])));
 }
 
 function countBy(rows: readonly { user_id: string }[]): Map<string, number> {

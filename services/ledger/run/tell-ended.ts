@@ -1,8 +1,7 @@
 /** The outbox of the ledger: ended jobs that somebody wants to be told of, in the transaction that ends them. */
 import type { Transaction } from '../../platform/database/database.ts';
 import { type NotifyEvent, type Severity, tell } from '../../platform/outbox.ts';
-import { type EndState, type Ledger, nowOf } from '../job.ts';
-import type { Ended } from './dependents.ts';
+import { type Change, type EndState, type Ledger, nowOf } from '../job.ts';
 
 const SEVERITY: Record<EndState, Severity> = {
   completed: 'info',
@@ -13,7 +12,7 @@ const SEVERITY: Record<EndState, Severity> = {
 };
 
 /** Writes the events that a route of the configuration wants. Costs nothing where none does. */
-export function tellEnded(tx: Transaction, ledger: Ledger, ended: readonly Ended[]): void {
+export function tellEnded(tx: Transaction, ledger: Ledger, ended: readonly Change[]): void {
   const { tells } = ledger;
   if (tells === undefined) return;
   const at = nowOf(ledger);
@@ -21,7 +20,7 @@ export function tellEnded(tx: Transaction, ledger: Ledger, ended: readonly Ended
     tx,
     ended.flatMap(({ id, type, symbol, state, reason }): NotifyEvent[] => {
       const about = {
-        severity: SEVERITY[state],
+        severity: SEVERITY[state as EndState],
         subject: `job:${id}`,
         details: { job_id: id, type, symbol, state, reason: reason ?? null },
         at,

@@ -7,8 +7,9 @@
  */
 import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, sortedBytes } from '../id.ts';
-import type { Queue, State } from '../job.ts';
+import { isLive, type Queue, type State } from '../job.ts';
 import { leaveBlocked } from './blocked.ts';
+import { leaveEnded } from './ended.ts';
 import { leaveReady } from './ready.ts';
 import { leaveRunning } from './running.ts';
 import { leaveScheduled } from './scheduled.ts';
@@ -36,6 +37,8 @@ export interface Standing {
   dedupe_key: string | null;
   enqueued_at: Date;
   started_at: Date | null;
+  /** Whether a running job was claimed for users: it may hold a slot. */
+  has_user: number | null;
 }
 
 /** What is needed to find the row of a job's state. */
@@ -47,7 +50,8 @@ const COLUMNS = `j.id, j.type, j.symbol, j.queue, j.priority, j.max_attempts, j.
               WHEN n.job_id IS NOT NULL THEN 'running' ELSE e.state END AS state,
          COALESCE(r.attempt, s.attempt, b.attempt, n.attempt, e.attempt) AS attempt,
          COALESCE(r.due_at, s.due_at, b.due_at, n.due_at, e.ended_at) AS due_at,
-         COALESCE(r.blocked_on, b.blocked_on) AS blocked_on, COALESCE(n.worker_id, e.worker_id) AS worker_id, COALESCE(n.started_at, e.started_at) AS started_at`;
+         COALESCE(r.blocked_on, b.blocked_on) AS blocked_on, COALESCE(n.worker_id, e.worker_id) AS worker_id, COALESCE(n.started_at, e.started_at) AS started_at,
+         n.has_user`;
 const STATES = `
     LEFT JOIN ready r FORCE INDEX (PRIMARY) ON r.queue = j.queue AND r.priority = j.priority AND r.job_id = j.id
     LEFT JOIN scheduled s FORCE INDEX (PRIMARY) ON s.job_id = j.id
@@ -56,8 +60,10 @@ const STATES = `
     LEFT JOIN ended e FORCE INDEX (PRIMARY) ON e.job_id = j.id`;
 const SELECT = `SELECT STRAIGHT_JOIN ${COLUMNS} FROM jobs j FORCE INDEX (PRIMARY) ${STATES} WHERE j.id IN (?) ORDER BY j.id`;
 
+type Keys = Iterable<string> | readonly Pick<Standing, 'id'>[];
+
 /** Where jobs stand at this moment. In the order of their ids; unknown ids are left out. */
-export async function readJobs(sql: Sql, ids: Iterable<string> | readonly Buffer[]): Promise<Standing[]> {
+export async function readJobs(sql: Sql, ids: Keys): Promise<Standing[]> {
   const keys = keysOf(ids);
   return keys.length === 0 ? [] : sql.rows<Standing>(SELECT, [keys]);
 }
@@ -73,13 +79,13 @@ export async function readJobsOfKeys(sql: Sql, keys: Iterable<string>): Promise<
 }
 
 /** Locks jobs until the commit, and says where they stand. In the order of their ids; unknown ids are left out. */
-export async function lockJobs(tx: Transaction, ids: Iterable<string> | readonly Buffer[]): Promise<Standing[]> {
+export async function lockJobs(tx: Transaction, ids: Keys): Promise<Standing[]> {
   const keys = keysOf(ids);
   return keys.length === 0 ? [] : tx.rows<Standing>(`${SELECT} FOR UPDATE`, [keys]);
 }
 
 /** The same, without those that another transaction has locked. */
-export async function lockFreeJobs(tx: Transaction, ids: Iterable<string> | readonly Buffer[]): Promise<Standing[]> {
+export async function lockFreeJobs(tx: Transaction, ids: Keys): Promise<Standing[]> {
   const keys = keysOf(ids);
   if (keys.length === 0) return [];
   const rows = await tx.rows<Standing & { state: State | null }>(`${SELECT} FOR UPDATE SKIP LOCKED`, [keys]);
@@ -87,9 +93,9 @@ export async function lockFreeJobs(tx: Transaction, ids: Iterable<string> | read
   return rows.filter(({ state }) => state !== null);
 }
 
-function keysOf(ids: Iterable<string> | readonly Buffer[]): Buffer[] {
-  const all = [...ids] as string[] | Buffer[];
-  return typeof all[0] === 'string' ? sortedBytes(all as string[]) : (all as Buffer[]).sort(Buffer.compare);
+function keysOf(ids: Keys): Buffer[] {
+  const all = [...ids] as string[] | Pick<Standing, 'id'>[];
+  return typeof all[0] === 'string' ? sortedBytes(all as string[]) : (all as Standing[]).map(({ id }) => id).sort(Buffer.compare);
 }
 
 export const idOf = ({ id }: Pick<Standing, 'id'>): string => idFromBytes(id);
@@ -101,7 +107,11 @@ const LEAVE: Partial<Record<State, (tx: Transaction, rows: readonly Place[]) => 
   running: leaveRunning,
 };
 
-/** Takes locked live jobs out of the state in which they stand. The caller lets them enter another one. Ended jobs: `leaveEnded`. */
-export function leave(tx: Transaction, rows: readonly Place[]): void {
+/** Takes locked jobs out of the state in which they stand. The caller lets them enter another one. Errors: those of `leaveEnded`. */
+export async function leave(tx: Transaction, rows: readonly (Place & Pick<Standing, 'dedupe_key'>)[]): Promise<void> {
+  await leaveEnded(
+    tx,
+    rows.filter(({ state }) => !isLive(state)),
+  );
   for (const [state, some] of Map.groupBy(rows, (row) => row.state)) LEAVE[state]?.(tx, some);
 }
