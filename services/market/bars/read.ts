@@ -90,75 +90,65 @@ export async function readSymbols(sql: Sql, symbols: readonly string[], sources 
   );
 }
 
-type BarRow = Omit<Bar, 'adjustedClose'> & { symbol: string; adjusted_close: number };
+const PRICE_COLUMNS = 'b.date, b.high, b.low, b.close, b.adjusted_close AS adjustedClose';
+const BAR_COLUMNS = `${PRICE_COLUMNS}, b.open, b.volume`;
 
-function barOf({ date, open, high, low, close, adjusted_close, volume }: BarRow): Bar {
-  return { date, open, high, low, close, adjustedClose: adjusted_close, volume };
-}
-
-const BAR_COLUMNS = 'b.symbol, b.date, b.open, b.high, b.low, b.close, b.adjusted_close, b.volume';
+const barOf = ({ date, open, high, low, close, adjustedClose, volume }: Bar): Bar => ({
+  date,
+  open,
+  high,
+  low,
+  close,
+  adjustedClose,
+  volume,
+});
+const priceBarOf = ({ date, high, low, close, adjustedClose }: PriceBar): PriceBar => ({ date, high, low, close, adjustedClose });
 
 /** Stored bars of one symbol in a range, ascending. */
-export async function readBars(sql: Sql, symbol: string, range: DateRange): Promise<Bar[]> {
-  const rows = await sql.rows<BarRow>(`SELECT ${BAR_COLUMNS} FROM bars b WHERE b.symbol = ? AND b.date BETWEEN ? AND ? ORDER BY b.date`, [
-    symbol,
-    range.from,
-    range.to ?? '9999-12-31',
-  ]);
-  return rows.map(barOf);
+export function readBars(sql: Sql, symbol: string, range: DateRange): Promise<Bar[]> {
+  return sql.rows<Bar>(
+    `SELECT ${BAR_COLUMNS} FROM bars b WHERE b.symbol = ? AND b.date BETWEEN ? AND ? ORDER BY b.date`,
+    [symbol, range.from, range.to ?? '9999-12-31'],
+    'prepared',
+  );
 }
 
 /** The bars of each symbol within `days` calendar days before its own newest one, ascending; one read for all. */
-export async function readNewestBars(sql: Sql, symbols: readonly string[], days: number): Promise<Map<string, Bar[]>> {
-  const rows = await readNewest<BarRow>(sql, BAR_COLUMNS, '', symbols, days);
-  const bySymbol = Map.groupBy(rows, ({ symbol }) => symbol);
-  return new Map(symbols.map((symbol) => [symbol, ascending((bySymbol.get(symbol) ?? []).map(barOf))]));
+export function readNewestBars(sql: Sql, symbols: readonly string[], days: number): Promise<Map<string, Bar[]>> {
+  return readNewest(sql, BAR_COLUMNS, barOf, symbols, days);
 }
 
-/**
- * The same as far as the indicators need it. A row for each symbol, with its columns as text: with 250 bars of 500 symbols a fifth of the processor time that the
- * driver takes for a row for each bar.
- */
-export async function readNewestPrices(sql: Sql, symbols: readonly string[], days: number): Promise<Map<string, PriceBar[]>> {
-  const lists = Object.entries(PRICE_LISTS).map(([name, column]) => `GROUP_CONCAT(b.${column}) AS ${name}`);
-  const rows = await readNewest<PriceLists>(sql, `b.symbol, ${lists.join(', ')}`, 'GROUP BY b.symbol', symbols, days);
-  const bySymbol = new Map(rows.map((row) => [row.symbol, row]));
-  return new Map(symbols.map((symbol) => [symbol, ascending(priceBarsOf(bySymbol.get(symbol)))]));
+/** The same as far as the indicators need it. */
+export function readNewestPrices(sql: Sql, symbols: readonly string[], days: number): Promise<Map<string, PriceBar[]>> {
+  return readNewest(sql, PRICE_COLUMNS, priceBarOf, symbols, days);
 }
 
-const PRICE_LISTS = { dates: 'date', highs: 'high', lows: 'low', closes: 'close', adjustedCloses: 'adjusted_close' } as const;
-type PriceLists = Record<'symbol' | keyof typeof PRICE_LISTS, string>;
-
-function priceBarsOf(lists: PriceLists | undefined): PriceBar[] {
-  if (lists === undefined) return [];
-  const numbers = (text: string): number[] => JSON.parse(`[${text}]`);
-  const high = numbers(lists.highs);
-  const low = numbers(lists.lows);
-  const close = numbers(lists.closes);
-  const adjustedClose = numbers(lists.adjustedCloses);
-  return lists.dates
-    .split(',')
-    .map((date, i) => ({ date, high: high[i]!, low: low[i]!, close: close[i]!, adjustedClose: adjustedClose[i]! }));
-}
-
-function ascending<B extends PriceBar>(bars: B[]): B[] {
-  return bars.sort((a, b) => (a.date < b.date ? -1 : 1));
-}
-
-async function readNewest<Row>(sql: Sql, columns: string, grouping: string, symbols: readonly string[], days: number): Promise<Row[]> {
-  if (symbols.length === 0) return [];
+async function readNewest<B extends PriceBar>(
+  sql: Sql,
+  columns: string,
+  rowOf: (row: B) => B,
+  symbols: readonly string[],
+  days: number,
+): Promise<Map<string, B[]>> {
+  const bySymbol = new Map(symbols.map((symbol) => [symbol, [] as B[]]));
+  if (symbols.length === 0) return bySymbol;
   const known = await sql.rows<{ symbol: string; first: string }>(
     'SELECT symbol, newest_bar - INTERVAL ? DAY AS first FROM symbols WHERE symbol IN (?) AND newest_bar IS NOT NULL',
     [days, symbols],
   );
-  if (known.length === 0) return [];
-  // One range on the primary key for each newest day, mostly the same for all symbols. Joined to `symbols` instead, the server would read all bars. No ORDER BY: the
+  if (known.length === 0) return bySymbol;
+  // A range on the primary key for each newest day, mostly the same for all symbols. Joined to `symbols` instead, the server would read all bars. No ORDER BY: the
   // server would copy all rows into a temporary table to sort them, although they come in order.
   const ranges = [...Map.groupBy(known, ({ first }) => first)];
-  return sql.rows<Row>(
-    `SELECT ${columns} FROM bars b FORCE INDEX (PRIMARY) WHERE ${ranges.map(() => '(b.symbol IN (?) AND b.date >= ?)').join(' OR ')} ${grouping}`,
+  const rows = await sql.rows<B & { symbol: string }>(
+    `SELECT b.symbol, ${columns} FROM bars b FORCE INDEX (PRIMARY) WHERE ${ranges.map(() => '(b.symbol IN (?) AND b.date >= ?)').join(' OR ')}`,
     ranges.flatMap(([first, some]) => [some.map(({ symbol }) => symbol), first]),
+    // Ranges of many kinds would be many texts.
+    ranges.length === 1 ? 'prepared' : undefined,
   );
+  for (const row of rows) bySymbol.get(row.symbol)?.push(rowOf(row));
+  for (const bars of bySymbol.values()) bars.sort((a, b) => (a.date < b.date ? -1 : 1));
+  return bySymbol;
 }
 
 /** The stored data of a symbol, for the `cached` source; undefined when nothing is stored. */

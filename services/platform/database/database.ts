@@ -2,14 +2,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
 import { TransientError } from '../errors.ts';
 import { type Address, type Addresses, addressList } from './addresses.ts';
-import { cutRows, joinWithin, mostBytes, refuseTooLarge } from './packets.ts';
+import { cutRows, joinWithin, mostBytes, refuseTooLarge, withPlaces } from './packets.ts';
 import { type Borrowed, type Limits, limitedPool, type Pool } from './pool.ts';
 import { type DatabaseTls, sslOptions } from './tls.ts';
 
 /** Anything a statement can be run on: the pool (autocommit) or one open transaction. */
 export interface Sql {
-  /** All rows of a SELECT. DATE comes as `YYYY-MM-DD`, DATETIME as a UTC `Date`, DECIMAL as text, JSON parsed, BINARY as `Buffer`. */
-  rows<T>(sql: string, params?: readonly unknown[]): Promise<T[]>;
+  /**
+   * All rows of a SELECT. DATE comes as `YYYY-MM-DD`, DATETIME as a UTC `Date`, DECIMAL as text, JSON parsed, BINARY as `Buffer`. `how`: `prepared` is for reads of many
+   * numbers, which a server otherwise writes as text: of 260 bars three quarters of its time. The text must be one of few, with texts, numbers and lists of them as
+   * parameters; within a transaction it changes nothing.
+   */
+  rows<T>(sql: string, params?: readonly unknown[], how?: 'prepared'): Promise<T[]>;
   /** Runs a statement; `affectedRows` counts the rows matched, changed or not. */
   run(sql: string, params?: readonly unknown[]): Promise<{ affectedRows: number }>;
 }
@@ -102,6 +106,8 @@ export function connectionOptions(options: DatabaseOptions): mysql.ConnectionOpt
     connectTimeout: connectSeconds * 1000,
     // FOUND_ROWS (the driver's default) makes affectedRows count matches: fencing relies on it.
     flags: ['+FOUND_ROWS'],
+    // Those of `rows` have few texts; a server holds some 16,000 for all connections.
+    maxPreparedStatements: 64,
     // What is sent is formatted already. The driver would look through its megabytes for placeholders once more: a twentieth of the time of a burst of logins.
     queryFormat: (sql: string, values: Parameters<typeof mysql.format>[1]) =>
       Array.isArray(values) && values.length === 0 ? sql : mysql.format(sql, values, false, 'Z'),
@@ -283,16 +289,20 @@ function transactionOn(connection: Borrowed): { tx: Transaction; commit: () => P
 
 /** Each is a transaction of its own, so it may be run again on a conflict, too. */
 function statements(pool: Pool, persist: (work: () => Promise<unknown>) => Promise<unknown>): Sql {
-  const send = (sql: string, params?: readonly unknown[]): Promise<unknown> =>
+  const send = (sql: string, params?: readonly unknown[], how?: 'prepared'): Promise<unknown> =>
     persist(() =>
       pool.borrow(async (connection) => {
+        if (how === 'prepared') {
+          const { text, values } = withPlaces(sql, params);
+          return connection.execute(text, values);
+        }
         const text = connection.format(sql, params);
         refuseTooLarge(text, connection.packetBytes);
         return connection.query(text);
       }),
     );
   return {
-    rows: async <T>(sql: string, params?: readonly unknown[]) => (await send(sql, params)) as T[],
+    rows: async <T>(sql: string, params?: readonly unknown[], how?: 'prepared') => (await send(sql, params, how)) as T[],
     run: async (sql, params) => ({ affectedRows: ((await send(sql, params)) as mysql.ResultSetHeader).affectedRows }),
   };
 }

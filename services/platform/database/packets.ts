@@ -56,3 +56,23 @@ export function refuseTooLarge(text: string, packetBytes: number): void {
     `a statement of ${Buffer.byteLength(text) + HEADER_BYTES} bytes is not sent, since the database's max_allowed_packet is ${packetBytes}: write less at once, or raise it`,
   );
 }
+
+/**
+ * The text and the values of a statement to be prepared: each list gets a place for each of its members. Its last member stands there again up to the next power of two, so that
+ * lists of all lengths make few texts.
+ */
+export function withPlaces(sql: string, params: readonly unknown[] = []): { text: string; values: (string | number)[] } {
+  const values: (string | number)[] = [];
+  let at = 0;
+  const text = sql.replaceAll('?', () => {
+    const value = params[at++] as string | number | readonly (string | number)[];
+    if (typeof value !== 'object') {
+      values.push(value);
+      return '?';
+    }
+    const places = 2 ** Math.ceil(Math.log2(value.length));
+    values.push(...value, ...Array.from({ length: places - value.length }, () => value.at(-1) as string | number));
+    return Array.from({ length: places }, () => '?').join(', ');
+  });
+  return { text, values };
+}

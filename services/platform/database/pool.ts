@@ -25,6 +25,8 @@ export interface Limits {
 export interface Borrowed {
   /** Sends one packet. Errors: `database.unavailable`, `database.too_large`, those of the statement. */
   query(text: string): Promise<unknown>;
+  /** Prepares the statement once on this connection and executes it: its numbers come as eight bytes. Errors: those of `query`. */
+  execute(text: string, values: readonly (string | number)[]): Promise<unknown>;
   format: Format;
   /** `max_allowed_packet` of the server. */
   readonly packetBytes: number;
@@ -215,31 +217,34 @@ function borrowedOf(state: State, driver: PoolConnection, epoch: number, packetB
       broken = true;
     },
     format: (sql, params) => driver.format(sql, params as unknown[]),
-    async query(text) {
-      let late = false;
-      const timer = startTimer(limits, () => {
-        late = true;
-        addresses.moveOn(epoch);
-        core.stream.destroy();
-      });
-      try {
-        const [result] = await driver.query(text);
-        return result;
-      } catch (error) {
-        const outage = outageOf(error);
-        if (outage === undefined)
-          throw isTooLarge(error) && text.length <= state.pieceBytes ? packetLost(state, text.length, error) : translated(error);
-        broken = true;
-        if (over.signal.aborted) throw closed();
-        if (late) throw unavailable(`no answer within ${(limits.long?.ms ?? limits.statementMs) / 1000} s`, error);
-        if (outage.scope === 'server') addresses.moveOn(epoch);
-        else if (text.length > SUSPICIOUS_BYTES) throw packetLost(state, text.length, error);
-        throw translated(error);
-      } finally {
-        timer.stop();
-      }
-    },
+    query: (text) => limited(text, () => driver.query(text)),
+    execute: (text, values) => limited(text, () => driver.execute(text, values as (string | number)[])),
   };
+
+  async function limited(text: string, send: () => Promise<[unknown, ...unknown[]]>): Promise<unknown> {
+    let late = false;
+    const timer = startTimer(limits, () => {
+      late = true;
+      addresses.moveOn(epoch);
+      core.stream.destroy();
+    });
+    try {
+      const [result] = await send();
+      return result;
+    } catch (error) {
+      const outage = outageOf(error);
+      if (outage === undefined)
+        throw isTooLarge(error) && text.length <= state.pieceBytes ? packetLost(state, text.length, error) : translated(error);
+      broken = true;
+      if (over.signal.aborted) throw closed();
+      if (late) throw unavailable(`no answer within ${(limits.long?.ms ?? limits.statementMs) / 1000} s`, error);
+      if (outage.scope === 'server') addresses.moveOn(epoch);
+      else if (text.length > SUSPICIOUS_BYTES) throw packetLost(state, text.length, error);
+      throw translated(error);
+    } finally {
+      timer.stop();
+    }
+  }
 }
 
 /** Calls `onLate` once, unless it is stopped before. */
