@@ -58,7 +58,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   job_items: { read: 'job_id item_key state attempts row_count byte_count reason updated_at' },
   job_subscribers: 'hidden',
   leases: { read: 'name holder until' },
-  login_answers: { read: 'id instance admitted_at', hidden: 'logins' },
+  login_answers: { read: 'id instance admitted_at taken_at', hidden: 'logins' },
   logins: 'hidden',
   mesh_stats: {
     read: 'step_s at minutes ready running scheduled blocked oldest_s enqueued completed failed workers slots busy logins details',

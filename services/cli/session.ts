@@ -100,6 +100,8 @@ export interface Session {
   /** Connects to the broker. It need not be there: see `reachable`. */
   bus(): Promise<Bus>;
   announcer(): Promise<Announcer>;
+  /** From now on what this command asks for may be traced, where a collector is configured. Of its own: most commands ask for nothing, and need not load it. */
+  startTracing(): Promise<void>;
 }
 
 /**
@@ -139,14 +141,26 @@ export async function withSession<T>(
     return createAnnouncer({ bus: open, sql: db, clock, log: pino({ level: 'silent' }) });
   };
 
+  let stopTracing: Promise<() => Promise<void>> | undefined;
+  const startTracing = async (): Promise<void> => {
+    const [traces, { pino }, { VERSION }] = await Promise.all([
+      import('../platform/monitoring/traces.ts'),
+      import('pino'),
+      import('../platform/lifecycle.ts'),
+    ]);
+    stopTracing ??= traces.startTracing({ service: 'cli', instance, version: VERSION }, monitoring.traces, pino({ level: 'silent' }));
+    await stopTracing;
+  };
+
   try {
     await Promise.race([assertSchemaCurrent(db).then(() => clock.measure()), noAnswer()]);
-    return await work({ loaded, dataFolder, db, clock, ledger: ledgerOf(db, clock, loaded.config), bus, announcer });
+    return await work({ loaded, dataFolder, db, clock, ledger: ledgerOf(db, clock, loaded.config), bus, announcer, startTracing });
   } finally {
     clock.close();
     const [connection] = await Promise.allSettled([opened]);
     if (connection.status === 'fulfilled') await connection.value?.close();
     await db.close();
+    await (await stopTracing)?.();
   }
 }
 

@@ -8,7 +8,6 @@ import type { EnqueueAnswer } from '../ledger/enqueue/enqueue.ts';
 import { newJobId } from '../ledger/id.ts';
 import type { Ledger } from '../ledger/job.ts';
 import { createBatcher } from '../platform/batcher.ts';
-import type { Bus } from '../platform/bus/bus.ts';
 import type { Config } from '../platform/config/load.ts';
 import { codeOf, InputError, messageOf, TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
@@ -18,7 +17,7 @@ import type { Login } from './activity.ts';
 import type { LoginOutcome, PortfolioAnswer } from './answer.ts';
 import { commitLogins, loginRules } from './commit.ts';
 import type { ScoredRequest } from './decision.ts';
-import { createFirstAnswers } from './first-answers.ts';
+import { type AnsweringBus, createFirstAnswers } from './first-answers.ts';
 
 export interface AdmissionCounters {
   /** Logins committed. */
@@ -45,14 +44,14 @@ export interface Admission {
   readonly counters: AdmissionCounters;
   /** Logins that wait or are being committed. */
   readonly waiting: number;
-  /** Resolves when nothing is under way and everything that is committed was announced. */
+  /** For the end: resolves when nothing is under way and everything that is committed was announced, as far as the broker is there. */
   idle(): Promise<void>;
 }
 
 interface AdmissionOptions {
   ledger: Ledger;
   announcer: Announcer;
-  bus: Pick<Bus, 'publish' | 'state'>;
+  bus: AnsweringBus;
   config: Config;
   log: Logger;
   /** Of the service that commits: at its next start it answers what it has left unanswered. Without one another process does, after some seconds. */

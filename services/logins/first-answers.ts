@@ -9,11 +9,13 @@ import { answerThese, forgetPending, LATE_MS, takePending } from './pending-answ
 
 /** Between two tries to delete the rows of what is published, while the database is away. */
 const RETRY_MS = 500;
-/** Failed transactions of an outage: the last ones are those whose commit may have reached the database. */
+/** Batches that are looked for after an outage of the database or the broker. Those beyond are answered by whoever answers for others. */
 const MOST_UNSURE = 200;
 
+export type AnsweringBus = Pick<Bus, 'publish' | 'state'> & Partial<Pick<Bus, 'onState'>>;
+
 export interface FirstAnswers {
-  /** `started`: before the commit, by `performance.now()`. Errors: those of the database; the batch then stays pending. */
+  /** Publishes them, or leaves them until the broker is there. `started`: before the commit, by `performance.now()`. Errors: those of the database; the batch then stays pending. */
   publish(batch: { id: string; answers: readonly PortfolioAnswer[]; started: number }): Promise<void>;
   /** The transaction of this batch has failed, and may be committed all the same: its answers are looked for after the next one that succeeds. */
   unsure(id: string): void;
@@ -21,18 +23,11 @@ export interface FirstAnswers {
   stop(): Promise<void>;
 }
 
-export function createFirstAnswers({
-  ledger,
-  bus,
-  log,
-}: {
-  ledger: Ledger;
-  bus: Pick<Bus, 'publish' | 'state'>;
-  log: Logger;
-}): FirstAnswers {
+export function createFirstAnswers({ ledger, bus, log }: { ledger: Ledger; bus: AnsweringBus; log: Logger }): FirstAnswers {
   /** Batches that are published and whose rows are not deleted yet. Another process would publish them again. */
   const published = new Set<string>();
   let unsure: string[] = [];
+  let answering: Promise<unknown> | undefined;
   let retrying: NodeJS.Timeout | undefined;
 
   async function forget(): Promise<void> {
@@ -57,7 +52,9 @@ export function createFirstAnswers({
   }
 
   async function publishBatch({ id, answers, started }: Parameters<FirstAnswers['publish']>[0]): Promise<void> {
-    if (answers.length === 0 || bus.state !== 'online') return;
+    if (answers.length === 0) return;
+    // Logins that waited for a service come before all its subscriptions are granted.
+    if (bus.state !== 'online') return addUnsure(id);
     if (performance.now() - started > LATE_MS && !(await takePending(ledger, id, nowOf(ledger)))) {
       log.info({ answers: answers.length }, `${answers.length} logins were committed so late that another process has answered them`);
       return;
@@ -69,15 +66,26 @@ export function createFirstAnswers({
     await forget();
   }
 
+  function addUnsure(id: string): void {
+    unsure = [...unsure.slice(1 - MOST_UNSURE), id];
+  }
+
+  const stopListening = bus.onState?.((state) => {
+    if (state !== 'online') return;
+    answering = answerUnsure().catch((error) =>
+      log.warn({ code: codeOf(error) }, `logins are committed and not answered yet; another process answers them: ${messageOf(error)}`),
+    );
+  });
+
   return {
     async publish(batch) {
       await publishBatch(batch);
       await answerUnsure();
     },
-    unsure(id) {
-      unsure = [...unsure.slice(1 - MOST_UNSURE), id];
-    },
+    unsure: addUnsure,
     async stop() {
+      stopListening?.();
+      await answering;
       await forget();
       clearTimeout(retrying);
     },

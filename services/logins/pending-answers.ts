@@ -28,7 +28,7 @@ const GRACE_MS = 10_000;
 export const LATE_MS = GRACE_MS / 2;
 const LOOK_MS = 5_000;
 /** A database that takes longer to answer was away. What others have published meanwhile they have not been able to delete. */
-const AWAY_MS = 1_000;
+const AWAY_MS = 2_000;
 const LEASE_SECONDS = 30;
 const SHARED = 'shared with a request that is more urgent';
 /** Batches read at once, and job ids in one statement. */

@@ -1,6 +1,7 @@
 /** Fetches the symbols of a user shortly before the hour of the user's usual login, as background work, once a day. */
 import type { Announcer } from '../ledger/announce.ts';
 import { type EnqueueAnswer, enqueueWith } from '../ledger/enqueue/enqueue.ts';
+import { inTrace, type TracedCommit } from '../ledger/enqueue/traced.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import { readHoldings } from '../market/portfolios/holdings.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -59,7 +60,9 @@ export async function prefetch(
         .filter(([, { hours }]) => usualHour(hours, nowMs, { lookbackDays, minLogins }) === target.getUTCHours()),
     );
     if (due.size > 0) {
-      const answers = await ledger.db.transaction((tx) => prefetchTogether(tx, ledger, due, { day, rules, halfLifeDays }));
+      const answers = await inTrace('prediction', {}, (commitTraced) =>
+        ledger.db.transaction((tx) => prefetchTogether(tx, ledger, due, { day, rules, halfLifeDays, commitTraced })),
+      );
       committed(answers);
       done.users += due.size;
       done.queued += new Set(answers.flatMap((answer) => (answer.outcome === 'queued' ? [answer.id] : []))).size;
@@ -73,7 +76,7 @@ async function prefetchTogether(
   tx: Transaction,
   ledger: Ledger,
   due: ReadonlyMap<string, Activity>,
-  { day, rules, halfLifeDays }: { day: string; rules: DecisionRules; halfLifeDays: number },
+  { day, rules, halfLifeDays, commitTraced }: { day: string; rules: DecisionRules; halfLifeDays: number; commitTraced: TracedCommit },
 ): Promise<EnqueueAnswer[]> {
   const now = ledger.clock.now();
   const users = [...due.keys()];
@@ -87,7 +90,8 @@ async function prefetchTogether(
   }));
   const decisions = startDeciding(states, now, rules, BEFORE_LOGIN);
   for (const viewer of viewers) decisions.add(viewer);
-  return enqueueWith(tx, ledger, decisions.requests(), live);
+  const requests = decisions.requests();
+  return commitTraced(requests, () => enqueueWith(tx, ledger, requests, live));
 }
 
 /** Looks every minute whether a new hour is near. Only the instance with the lease does it. Returns the function that ends it and waits for the work under way. */

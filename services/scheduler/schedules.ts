@@ -6,6 +6,7 @@ import { Cron } from 'croner';
 import { holidaySkip, scheduledRequests, switchedOff } from '../job-types/scheduled.ts';
 import type { Announcer } from '../ledger/announce.ts';
 import { countOutcomes, type EnqueueAnswer, enqueueWith, type JobRequest } from '../ledger/enqueue/enqueue.ts';
+import { inTrace, type TracedCommit } from '../ledger/enqueue/traced.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Transaction } from '../platform/database/database.ts';
@@ -88,12 +89,24 @@ export async function runDueSchedules(options: ScheduleOptions): Promise<void> {
   if (failures.length > 1) throw new AggregateError(failures);
 }
 
-async function run(schedule: Schedule, found: DueRun, { ledger, config, announcer, log }: ScheduleOptions): Promise<void> {
-  const { enabled, changed_by } = await readAutoFetch(ledger.db);
+/** A run is a trace of its own; one that is skipped is none. */
+async function run(schedule: Schedule, found: DueRun, options: ScheduleOptions): Promise<void> {
+  const { enabled, changed_by } = await readAutoFetch(options.ledger.db);
   const due = enabled ? found : { ...found, skip: switchedOff(changed_by) };
+  if (due.skip !== undefined) return commitAndTell(schedule, due, options, (_, commit) => commit());
+  const attributes = { 'schedule.name': schedule.name, 'schedule.job': schedule.job };
+  await inTrace('schedule', { attributes }, (commitTraced) => commitAndTell(schedule, due, options, commitTraced));
+}
+
+async function commitAndTell(
+  schedule: Schedule,
+  due: DueRun,
+  { ledger, config, announcer, log }: ScheduleOptions,
+  commitTraced: TracedCommit,
+): Promise<void> {
   const at = due.at.toISOString();
   const requests = due.skip === undefined ? await scheduledRequests(schedule.job, ledger, config) : [];
-  const answers = await commitRun(ledger, schedule.name, due, requests);
+  const answers = await commitTraced(requests, () => commitRun(ledger, schedule.name, due, requests));
   if (answers === undefined) return;
   const about = { schedule: schedule.name, at, ...(due.missed ? { missed: 'earlier runs too' } : {}) };
   if (due.skip !== undefined) {

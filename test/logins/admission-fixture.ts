@@ -15,7 +15,7 @@ const { config } = loadConfig({ env: {} });
 export interface AdmissionOptions {
   db?: Database;
   config?: Config;
-  bus?: Partial<Pick<Bus, 'state' | 'publish'>>;
+  bus?: Partial<Pick<Bus, 'state' | 'publish' | 'onState'>>;
 }
 
 /** Admits into the test's ledger; what it publishes is checked as the bus does and kept. */

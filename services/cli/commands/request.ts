@@ -4,6 +4,7 @@ import type { Origin } from '../../job-types/request.ts';
 import { enqueueWith, type JobRequest } from '../../ledger/enqueue/enqueue.ts';
 import { createJobQuotas, userAsker } from '../../ledger/enqueue/quotas.ts';
 import { acceptedJson, type Refusal, submit } from '../../ledger/enqueue/submit.ts';
+import { inTrace } from '../../ledger/enqueue/traced.ts';
 import { FAILURE } from '../output/failure.ts';
 import { print, printJson } from '../output/print.ts';
 import { type Column, plain, table } from '../output/table.ts';
@@ -57,23 +58,27 @@ function submitAndWait(session: Session, requests: readonly JobRequest[], option
 }
 
 /** A user has the same quota as over HTTP; a request without one has none. */
-export async function submitFrom({ ledger, announcer, loaded }: Session, requests: readonly JobRequest[]) {
+export async function submitFrom({ ledger, announcer, loaded, startTracing }: Session, requests: readonly JobRequest[]) {
   const within = await createJobQuotas(ledger.db).admit(
     requests,
     ({ user }) => (user === undefined ? [] : [userAsker(user, loaded.config.gateway.quotas)]),
     (index) => requests[index]?.symbol,
   );
+  await startTracing();
   const { accepted, refused } = await submit(
     within.admitted.map((index) => requests[index] as JobRequest),
-    async (all) => {
-      const answers = await ledger.db.transaction(async (tx) => {
-        const enqueued = await enqueueWith(tx, ledger, all);
-        within.record(tx, enqueued);
-        return enqueued;
-      });
-      await (await announcer()).enqueued(answers);
-      return answers;
-    },
+    (all) =>
+      inTrace('command', {}, async (commitTraced) => {
+        const commit = () =>
+          ledger.db.transaction(async (tx) => {
+            const enqueued = await enqueueWith(tx, ledger, all);
+            within.record(tx, enqueued);
+            return enqueued;
+          });
+        const answers = await commitTraced(all, commit);
+        await (await announcer()).enqueued(answers);
+        return answers;
+      }),
   );
   return { accepted, refused: [...within.refused, ...refused] };
 }

@@ -18,6 +18,7 @@ import { manifestJson, objectJson } from '../../history/stored/json.ts';
 import { answersTo, askFor } from '../../job-types/history/asked.ts';
 import { enqueue } from '../../ledger/enqueue/enqueue.ts';
 import { submit } from '../../ledger/enqueue/submit.ts';
+import { inTrace } from '../../ledger/enqueue/traced.ts';
 import { idFromBytes } from '../../ledger/id.ts';
 import { readJob } from '../../ledger/read/jobs.ts';
 import { secondsLeft } from '../../ledger/read/pace.ts';
@@ -140,7 +141,7 @@ function downloadFrom(asset: Asset, body: object, { clock }: Session): Download 
 
 /** Commits the jobs of all downloads in one transaction. Errors: `InputError('history.no_trading_day')`, those of `answersTo`. */
 async function submitAll(
-  { ledger, loaded, bus, announcer }: Session,
+  { ledger, loaded, bus, announcer, startTracing }: Session,
   downloads: readonly Download[],
   { priority, force_refresh: force }: { priority?: number | undefined; force_refresh?: boolean | undefined },
 ): Promise<Accepted[]> {
@@ -148,9 +149,10 @@ async function submitAll(
   const origin = { cause: 'user_request', rules: config.jobs.priority_rules } as const;
   const asked = askFor(downloads, { force, priority, origin, config });
   await reachable(await bus());
+  await startTracing();
   const submitted = await submit(
     asked.flatMap(({ requests }) => requests),
-    (requests) => enqueue(ledger, requests),
+    (requests) => inTrace('command', {}, (commitTraced) => commitTraced(requests, () => enqueue(ledger, requests))),
   );
   await (await announcer()).enqueued(submitted.accepted.map(({ answer }) => answer));
   return answersTo(asked, submitted);

@@ -1,8 +1,10 @@
 /** `/v1/schedules`: when each runs next, what became of its last run, and a run by hand. */
+
 import { Cron } from 'croner';
 import { z } from 'zod';
 import { holidaySkip, scheduledRequests, switchedOff } from '../../job-types/scheduled.ts';
 import { countOutcomes, enqueueWith } from '../../ledger/enqueue/enqueue.ts';
+import { inTrace } from '../../ledger/enqueue/traced.ts';
 import { nowOf } from '../../ledger/job.ts';
 import { InputError } from '../../platform/errors.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
@@ -10,6 +12,7 @@ import { readAutoFetch } from '../../platform/registry/settings.ts';
 import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
 import { instant, problems } from '../http/schemas.ts';
+import { traceparentOf } from '../http/traceparent.ts';
 
 const schedule = z
   .object({
@@ -106,11 +109,14 @@ function runRoute(app: App, { ledger, config, announcer }: Parts): void {
       if (found === undefined)
         throw new InputError('schedule.unknown', `no schedule is called ${JSON.stringify(name)}; GET /v1/schedules lists them`);
       const requests = await scheduledRequests(found.job, ledger, config);
-      const answers = await ledger.db.transaction(async (tx) => {
-        const given = await enqueueWith(tx, ledger, requests);
-        recordChange(tx, actorOf(request), { action: 'schedule.run', target: `schedule:${name}`, details: `${given.length} jobs` });
-        return given;
-      });
+      const commit = () =>
+        ledger.db.transaction(async (tx) => {
+          const given = await enqueueWith(tx, ledger, requests);
+          recordChange(tx, actorOf(request), { action: 'schedule.run', target: `schedule:${name}`, details: `${given.length} jobs` });
+          return given;
+        });
+      const context = { parent: traceparentOf(request), attributes: { 'schedule.name': name } };
+      const answers = await inTrace('request', context, (commitTraced) => commitTraced(requests, commit));
       announcer.enqueued(answers).catch((error: unknown) => request.log.warn({ err: error }, 'the jobs of a schedule were not announced'));
       const refused = answers.find((answer) => answer.outcome === 'refused');
       return reply.code(202).send({

@@ -1,4 +1,5 @@
 /** Asking for historical downloads: `POST /v1/historical/option`, `/v1/historical/stock`, their earlier path, and filling gaps. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -16,6 +17,7 @@ import type { WatchKey } from '../auth/key-watch.ts';
 import { visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { flag, jobStatus, problems } from '../http/schemas.ts';
+import { traceparentOf } from '../http/traceparent.ts';
 import { common } from '../routes/job-bodies.ts';
 import { checkCallback, submitFor } from '../routes/submission.ts';
 import { type IdempotentRequest, idempotentRequest, jobOfKey, keepKey } from './idempotency.ts';
@@ -164,6 +166,7 @@ async function submitAll(
     callerOf(request),
     asked.flatMap(({ requests }) => requests),
     {
+      traceparent: traceparentOf(request),
       callbackOf: (one) => (mains.has(one) ? callback_url : undefined),
       unitOf: () => '',
       isMain: (one) => mains.has(one),

@@ -1,11 +1,14 @@
 /** `POST /v1/cron/weekly-picks`: the weekly run, for a scheduler outside of stockmesh. */
+
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { weeklyRun } from '../../job-types/picks/weekly.ts';
+import { inTrace } from '../../ledger/enqueue/traced.ts';
 import { weekOf } from '../../picks/report/week.ts';
 import type { App, Parts } from '../http/app.ts';
 import { RefusedError } from '../http/problems.ts';
 import { problems } from '../http/schemas.ts';
+import { traceparentOf } from '../http/traceparent.ts';
 
 export function cronRoutes(app: App, { config, clock, db, ledger, enqueuer }: Parts): void {
   app.route({
@@ -33,7 +36,12 @@ export function cronRoutes(app: App, { config, clock, db, ledger, enqueuer }: Pa
         rules: config.jobs.priority_rules,
         by: 'weekly picks',
       });
-      const answers = requests.length === 0 ? [] : await enqueuer.enqueueTogether(requests);
+      const answers =
+        requests.length === 0
+          ? []
+          : await inTrace('request', { parent: traceparentOf(request) }, (commitTraced) =>
+              commitTraced(requests, () => enqueuer.enqueueTogether(requests)),
+            );
       const own = answers.filter((_, index) => requests[index]?.type === 'picks');
       const count = (outcome: string): number => own.filter((answer) => answer.outcome === outcome).length;
       return reply

@@ -1,4 +1,5 @@
 /** `/v1/users/{id}/picks`: the weekly report of a user, its earlier versions, how its picks did, and asking for a new one. */
+
 import { z } from 'zod';
 import { showPicks } from '../../job-types/picks/read.ts';
 import { picksRequests } from '../../job-types/picks/request.ts';
@@ -15,6 +16,7 @@ import { InputError } from '../../platform/errors.ts';
 import { demand } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { day, instant, limit, problems, state, userId } from '../http/schemas.ts';
+import { traceparentOf } from '../http/traceparent.ts';
 import { submitFor } from '../routes/submission.ts';
 import { profile } from './profile.ts';
 
@@ -141,6 +143,7 @@ function makeRoute(app: App, parts: Parts): void {
       const origin = { cause: 'user_request', rules: config.jobs.priority_rules } as const;
       const [own] = picksRequests([user], { week, reason: 'manual_trigger', payAgain, origin });
       const { accepted } = await submitFor(parts, caller, [...universe, ...(own === undefined ? [] : [own])], {
+        traceparent: traceparentOf(request),
         callbackOf: () => undefined,
         unitOf: (_, index) => String(index),
         isMain: (one) => one === own,

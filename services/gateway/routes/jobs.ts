@@ -1,4 +1,5 @@
 /** `/v1/jobs`: asking for work, and reading jobs. */
+
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { acceptedJson, refusalJson } from '../../ledger/enqueue/submit.ts';
@@ -12,6 +13,7 @@ import { type SeenJob, scoreAsSeen, visibleJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { instant, itemState, jobDetail, jobId, jobStatus, limit, problems, queue, state } from '../http/schemas.ts';
+import { traceparentOf } from '../http/traceparent.ts';
 import { callbacksOf } from '../webhooks/callbacks.ts';
 import { jobBodies } from './job-bodies.ts';
 import { checkCallback, submitFor } from './submission.ts';
@@ -90,6 +92,7 @@ function submitRoute(app: App, parts: Parts): void {
       /** For each request the position of its body. */
       const bodyOf = made.flatMap((requests, index) => requests.map(() => index));
       const { accepted, refused } = await submitFor(parts, callerOf(request), made.flat(), {
+        traceparent: traceparentOf(request),
         callbackOf: (_, index) => bodies[bodyOf[index] as number]?.callback_url,
         // A fetch and the analysis that needs it.
         unitOf: ({ symbol }, index) => `${bodyOf[index]} ${symbol}`,

@@ -1,4 +1,5 @@
 /** `POST /v1/events/login`: a login for hooks that speak HTTP, committed by this process. It needs the database and no broker. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { isPast } from '../../logins/admission.ts';
@@ -10,6 +11,7 @@ import type { App, Parts } from '../http/app.ts';
 import { pageOf } from '../http/page.ts';
 import { answerProblem, refusalOf } from '../http/problems.ts';
 import { instant, problems, userId } from '../http/schemas.ts';
+import { traceparentOf } from '../http/traceparent.ts';
 
 const ANSWER = z.object({
   userId: z.string(),
@@ -59,7 +61,7 @@ export function loginRoutes(app: App, { config, clock, db, admission, loginRefus
       const { userId: user, at: given, sessionId } = request.body;
       const caller = demand(request, 'login', user);
       // As clients of HTTP send it by themselves; the field is for hooks that publish the same event over MQTT as well.
-      const traceparent = request.body.traceparent ?? [request.headers.traceparent].flat()[0];
+      const traceparent = request.body.traceparent ?? traceparentOf(request);
       admission.counters.unknownFields += countUnknownFields(request.body);
       const now = clock.now().epochMilliseconds;
       const at = new Date(given ?? now);

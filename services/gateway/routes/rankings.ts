@@ -1,4 +1,5 @@
 /** `/v1/rankings`: asking for rankings of symbols' options, and reading the newest one. */
+
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { rankType } from '../../job-types/rank/definition.ts';
@@ -15,6 +16,7 @@ import { demandForBody } from '../auth/access.ts';
 import type { App, Parts } from '../http/app.ts';
 import { format, sendCsv, wantsCsv } from '../http/csv.ts';
 import { problems } from '../http/schemas.ts';
+import { traceparentOf } from '../http/traceparent.ts';
 import { common } from './job-bodies.ts';
 import type { RankingReader } from './ranking-reader.ts';
 import { mode, rankingDocument, rankingQuery, type SubmittedRanking, submittedRanking, submittedRankings } from './ranking-schemas.ts';
@@ -110,6 +112,7 @@ async function submitRankings(parts: Parts, options: RankingOptions & { symbols:
   const requests = priority === undefined ? standard : standard.map((one) => withPriority(one, priority));
   const isRanking = ({ type }: JobRequest): boolean => type === rankType.name;
   const { accepted, refused } = await submitFor(parts, caller, requests, {
+    traceparent: traceparentOf(request),
     callbackOf: (one) => (isRanking(one) ? callback_url : undefined),
     unitOf: (one) => one.symbol as string,
     isMain: isRanking,

@@ -2,6 +2,7 @@
 import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
 import type { Alongside } from '../../ledger/enqueue/enqueuer.ts';
 import { type Accepted, estimateAll, type Refusal, submit } from '../../ledger/enqueue/submit.ts';
+import { inTrace } from '../../ledger/enqueue/traced.ts';
 import { nowOf } from '../../ledger/job.ts';
 import type { Estimate } from '../../ledger/read/estimate.ts';
 import { TransientError } from '../../platform/errors.ts';
@@ -25,6 +26,8 @@ export interface SubmitOptions {
   isMain?: (request: JobRequest) => boolean;
   /** The requests that count against the caller's quotas, by default all. */
   isCounted?: (request: JobRequest) => boolean;
+  /** The context of the caller's trace (`traceparentOf`). */
+  traceparent: string | undefined;
   /** Writes that must be committed with the jobs. `answers`: those of the requests within the quotas. */
   alongside?: Alongside;
 }
@@ -37,7 +40,7 @@ export async function submitFor(
   parts: Pick<Parts, 'config' | 'enqueuer' | 'estimator' | 'ledger' | 'quotas'>,
   caller: Caller,
   requests: readonly JobRequest[],
-  { callbackOf, unitOf, isMain = () => true, isCounted = () => true, alongside }: SubmitOptions,
+  { callbackOf, unitOf, isMain = () => true, isCounted = () => true, traceparent, alongside }: SubmitOptions,
 ): Promise<{ accepted: Estimated[]; refused: Refusal[] }> {
   const { enqueuer, estimator, ledger, quotas } = parts;
   const { callbacks_per_job } = parts.config.gateway.quotas;
@@ -50,18 +53,20 @@ export async function submitFor(
   const urls = within.admitted.map((index) => callbackOf(requests[index] as JobRequest, index));
   try {
     quotas.countCallbacks(caller, urls.filter((url) => url !== undefined).length);
+    const commit = (all: readonly JobRequest[]) =>
+      enqueuer.enqueueTogether(all, async (tx, answers) => {
+        within.record(tx, answers);
+        await alongside?.(tx, answers);
+        const wanted = answers.flatMap((answer, index) => {
+          const url = urls[index];
+          return url === undefined ? [] : [{ answer, url, user: here[index]?.user }];
+        });
+        await insertCallbacks(tx, wanted, { keyId: caller.id, most: callbacks_per_job }, nowOf(ledger));
+      });
     const submitted = await submit(here, (all) =>
       all.length === 0
         ? Promise.resolve([])
-        : enqueuer.enqueueTogether(all, async (tx, answers) => {
-            within.record(tx, answers);
-            await alongside?.(tx, answers);
-            const wanted = answers.flatMap((answer, index) => {
-              const url = urls[index];
-              return url === undefined ? [] : [{ answer, url, user: here[index]?.user }];
-            });
-            await insertCallbacks(tx, wanted, { keyId: caller.id, most: callbacks_per_job }, nowOf(ledger));
-          }),
+        : inTrace('request', { parent: traceparent }, (commitTraced) => commitTraced(all, () => commit(all))),
     );
     const indexOf = <One extends { index: number }>(one: One): One => ({ ...one, index: within.admitted[one.index] as number });
     const refused = [...within.refused, ...submitted.refused.map(indexOf)].sort((a, b) => a.index - b.index);
