@@ -25,6 +25,10 @@ async function lockParts(tx: Transaction, parents: readonly Standing[]): Promise
   return lockJobs(tx, await selectParts(tx, parents.map(({ id }) => id).sort(Buffer.compare)));
 }
 
+/** Whether `j` is no part of another job. Counted and not `EXISTS`, for which the server reads the whole table of dependencies. */
+export const IS_NO_PART =
+  '(j.has_dependents = 0 OR (SELECT COUNT(*) FROM job_dependencies d FORCE INDEX (ix_needs) WHERE d.needs_id = j.id AND d.is_part = 1) = 0)';
+
 /** Those of the jobs that are parts of another. Walks ix_needs. */
 export async function partsAmong(sql: Sql, ids: readonly Buffer[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();

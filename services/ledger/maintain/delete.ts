@@ -1,5 +1,6 @@
 import { END_STATES } from '../../platform/job-states.ts';
 import { type Ledger, nowOf } from '../job.ts';
+import { IS_NO_PART } from '../parts.ts';
 import { deleteById } from '../states/delete-by-id.ts';
 import { lockFreeJobs } from '../states/standing.ts';
 import { BATCH } from './due.ts';
@@ -16,12 +17,10 @@ export async function deleteEnded(ledger: Ledger, days: number, batch = BATCH): 
   let deleted = 0;
   for (const state of END_STATES)
     deleted += await ledger.db.transaction(async (tx) => {
-      // A part is kept as long as its job, whose items are those of its parts. Counted and not `EXISTS`, for which the server reads the whole table of dependencies.
+      // A part is kept as long as its job, whose items are those of its parts.
       const found = await tx.rows<{ id: Buffer }>(
         `SELECT STRAIGHT_JOIN e.job_id AS id FROM ended e FORCE INDEX (ix_ended) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = e.job_id
-          WHERE e.state = ? AND e.ended_at <= ?
-            AND (j.has_dependents = 0 OR (SELECT COUNT(*) FROM job_dependencies d FORCE INDEX (ix_needs) WHERE d.needs_id = j.id AND d.is_part = 1) = 0)
-          ORDER BY e.ended_at, e.job_id LIMIT ?`,
+          WHERE e.state = ? AND e.ended_at <= ? AND ${IS_NO_PART} ORDER BY e.ended_at, e.job_id LIMIT ?`,
         [state, before, batch],
       );
       const rows = (await lockFreeJobs(tx, found)).filter((row) => row.state === state);

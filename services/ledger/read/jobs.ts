@@ -3,7 +3,7 @@ import { fromJson, type Sql } from '../../platform/database/database.ts';
 import { END_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
 import { isDone, levelOf, QUEUES, type Queue, type State, scoreOf } from '../job.ts';
-import { partsAmong } from '../parts.ts';
+import { IS_NO_PART, partsAmong } from '../parts.ts';
 import { countItems, type ItemCounts, itemsChangedAt } from '../run/items.ts';
 
 export interface JobSummary {
@@ -71,56 +71,26 @@ export interface JobLink {
   is_part: boolean;
 }
 
-interface LinkRow extends Omit<JobLink, 'id' | 'is_part'> {
-  id: Buffer;
-  is_part: number;
-}
+type LinkRow = Omit<JobLink, 'id' | 'is_part'> & { id: Buffer; is_part: number };
 
 const linkOf = ({ id, type, symbol, state, is_part }: LinkRow): JobLink => ({
-  id: idFromBytes(id),
-  type,
-  symbol,
-  state,
-  is_part: is_part === 1,
+  ...{ id: idFromBytes(id), type, symbol, state, is_part: is_part === 1 },
 });
 
 /** A daily rank of a watchlist may wait for one fetch; a picture of more than this is no help. */
 const MOST_DEPENDENTS = 500;
 
-interface Row {
-  id: Buffer;
-  type: string;
-  symbol: string | null;
-  state: State;
-  queue: Queue;
-  priority: number;
-  attempt: number;
-  max_attempts: number;
-  user_id: string | null;
-  worker_id: string | null;
-  blocked_on: 'slot' | 'dependency' | null;
-  due_at: Date;
-  enqueued_at: Date;
-  started_at: Date | null;
-  ended_at: Date | null;
-  reason: string | null;
-  code: string | null;
-}
+/** `priority`: as it is stored. */
+type Row = Omit<JobSummary, 'id' | 'score'> & { id: Buffer };
 
-const SUMMARY = `j.id, j.type, j.symbol, j.state, j.queue, j.priority, j.attempt, j.max_attempts, j.user_id, j.worker_id, IF(j.state = 'blocked', j.blocked_on, NULL) AS blocked_on, j.due_at, j.enqueued_at,
-  j.started_at, j.ended_at, COALESCE(r.reason, (SELECT a.reason FROM job_attempts a WHERE a.job_id = j.id AND j.state IN ('scheduled', 'ready') ORDER BY a.attempt DESC LIMIT 1)) AS reason, r.code`;
+/** Of a job that waits for its next attempt: why the last one ended. */
+export const LAST_REASON = `(SELECT a.reason FROM job_attempts a WHERE a.job_id = j.id AND j.state IN ('scheduled', 'ready') ORDER BY a.attempt DESC LIMIT 1)`;
+const SUMMARY = `j.id, j.type, j.symbol, j.state, j.queue, j.priority, j.attempt, j.max_attempts, j.user_id AS user, j.worker_id AS worker,
+  IF(j.state = 'blocked', j.blocked_on, NULL) AS blocked_on, IF(j.state = 'scheduled', j.due_at, NULL) AS run_at, j.enqueued_at, j.started_at, j.ended_at,
+  COALESCE(r.reason, ${LAST_REASON}) AS reason, r.code`;
 
-function summary(row: Row): JobSummary {
-  const { id, priority, user_id, worker_id, due_at, ...rest } = row;
-  return {
-    ...rest,
-    id: idFromBytes(id),
-    priority: levelOf(priority),
-    score: Number(scoreOf(priority).toFixed(4)),
-    user: user_id,
-    worker: worker_id,
-    run_at: row.state === 'scheduled' ? due_at : null,
-  };
+function summary({ id, priority, ...rest }: Row): JobSummary {
+  return { ...rest, id: idFromBytes(id), priority: levelOf(priority), score: Number(scoreOf(priority).toFixed(4)) };
 }
 
 /** One job with all its data, or undefined. */
@@ -133,37 +103,30 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
   );
   if (row === undefined) return undefined;
   const { payload, why, triggered_by, result, ...base } = row;
-  const needing = sql.rows<Need>(
+  const needs = await sql.rows<Need>(
     'SELECT n.id, n.type, n.symbol, n.state, n.started_at, n.ended_at, d.is_part FROM job_dependencies d JOIN job_states n ON n.id = d.needs_id WHERE d.job_id = ? ORDER BY n.id',
     [key],
   );
-  const partIds = needing.then((needs) => needs.flatMap((need) => (need.is_part === 1 ? [idFromBytes(need.id)] : [])));
-  const [attempts, subscribers, needs, dependents, items, itemsChanged] = await Promise.all([
+  const parts = needs.filter(({ is_part }) => is_part === 1);
+  const whole = [id, ...parts.map((part) => idFromBytes(part.id))];
+  const [attempts, subscribers, dependents, items, itemsChanged] = await Promise.all([
     sql.rows<JobDetail['attempts'][number]>(
       'SELECT attempt, worker_id AS worker, started_at, ended_at, outcome, code, reason FROM job_attempts WHERE job_id = ? ORDER BY attempt',
       [key],
     ),
     sql.rows<{ user_id: string }>('SELECT user_id FROM job_subscribers WHERE job_id = ? ORDER BY user_id', [key]),
-    needing,
     // ix_needs
     sql.rows<LinkRow>(
       'SELECT n.id, n.type, n.symbol, n.state, d.is_part FROM job_dependencies d JOIN job_states n ON n.id = d.job_id WHERE d.needs_id = ? ORDER BY n.id LIMIT ?',
       [key, MOST_DEPENDENTS],
     ),
-    partIds.then((parts) => countItems(sql, id, ...parts)),
-    partIds.then((parts) => itemsChangedAt(sql, id, ...parts)),
+    countItems(sql, ...whole),
+    itemsChangedAt(sql, ...whole),
   ]);
   return {
-    ...withParts(
-      summary(base),
-      needs.filter(({ is_part }) => is_part === 1),
-      itemsChanged,
-    ),
-    payload: fromJson(payload),
-    why: fromJson(why) as Record<string, unknown>,
-    triggered_by,
-    result: fromJson(result),
-    attempts: [...attempts, ...completedAttempt(row)],
+    ...withParts(summary(base), parts, itemsChanged),
+    ...{ triggered_by, payload: fromJson(payload), why: fromJson(why) as Record<string, unknown>, result: fromJson(result) },
+    attempts: [...attempts, ...completedAttempt(base)],
     subscribers: subscribers.map(({ user_id }) => user_id),
     needs: needs.map(linkOf),
     dependents: dependents.map(linkOf),
@@ -171,10 +134,7 @@ export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefin
   };
 }
 
-interface Need extends LinkRow {
-  started_at: Date | null;
-  ended_at: Date | null;
-}
+type Need = LinkRow & Pick<JobSummary, 'started_at' | 'ended_at'>;
 
 /** The states of live parts that a job is shown in, the first that one of them has. */
 const STATES_OF_PARTS = ['running', 'ready', 'scheduled'] as const;
@@ -196,9 +156,8 @@ function withParts(job: JobSummary, parts: readonly Need[], itemsChanged: Date |
 }
 
 /** The attempt that did the work stands in the job's own row. */
-function completedAttempt({ state, attempt, worker_id, started_at, ended_at, code, reason }: Row): JobDetail['attempts'] {
-  if (!isDone(state) || ended_at === null) return [];
-  return [{ attempt, worker: worker_id, started_at, ended_at, outcome: state, code, reason }];
+function completedAttempt({ state, attempt, worker, started_at, ended_at, code, reason }: Row): JobDetail['attempts'] {
+  return !isDone(state) || ended_at === null ? [] : [{ attempt, worker, started_at, ended_at, outcome: state, code, reason }];
 }
 
 /** The newest job of a symbol with a dedupe key, live or ended; undefined when none is kept. Walks ix_symbol from its end. */
@@ -223,26 +182,31 @@ export interface JobFilter {
   limit: number;
 }
 
+/** A condition of a query, and its values. */
+export type Condition = readonly [sql: string, ...params: unknown[]];
+
+/** Those whose value was asked for. */
+export const given = (...conditions: Condition[]): Condition[] => conditions.filter(([, value]) => value !== undefined);
+
+export const whereOf = (conditions: readonly Condition[]): string =>
+  conditions.length === 0 ? '' : `WHERE ${conditions.map(([sql]) => sql).join(' AND ')}`;
+export const paramsOf = (conditions: readonly Condition[]): unknown[] => conditions.flatMap(([, ...params]) => params);
+
 /** Jobs, newest first. */
-export async function listJobs(sql: Sql, filter: JobFilter): Promise<JobSummary[]> {
-  const where: string[] = [];
-  const params: unknown[] = [];
-  const add = (condition: string, value: unknown): void => {
-    where.push(condition);
-    params.push(value);
-  };
-  if (filter.user !== undefined) add('s.user_id = ?', filter.user);
-  if (filter.ids !== undefined) add('j.id IN (?)', filter.ids.length === 0 ? [null] : filter.ids.map(idToBytes));
-  if (filter.state !== undefined) add('j.state = ?', filter.state);
-  if (filter.queue !== undefined) add('j.queue = ?', filter.queue);
-  if (filter.type !== undefined) add('j.type = ?', filter.type);
-  if (filter.symbol !== undefined) add('j.symbol = ?', filter.symbol);
-  if (filter.before !== undefined) add(filter.user === undefined ? 'j.id < ?' : 's.job_id < ?', idToBytes(filter.before));
-  const from = filter.user === undefined ? 'job_states j' : 'job_subscribers s JOIN job_states j ON j.id = s.job_id';
-  const order = filter.user === undefined ? 'j.id' : 's.job_id';
+export async function listJobs(sql: Sql, { user, ids, state, queue, type, symbol, before, limit }: JobFilter): Promise<JobSummary[]> {
+  const [from, id] = user === undefined ? ['job_states j', 'j.id'] : ['job_subscribers s JOIN job_states j ON j.id = s.job_id', 's.job_id'];
+  const conditions = given(
+    ['s.user_id = ?', user],
+    ['j.id IN (?)', ids && (ids.length === 0 ? [null] : ids.map(idToBytes))],
+    ['j.state = ?', state],
+    ['j.queue = ?', queue],
+    ['j.type = ?', type],
+    ['j.symbol = ?', symbol],
+    [`${id} < ?`, before && idToBytes(before)],
+  );
   const rows = await sql.rows<Row>(
-    `SELECT ${SUMMARY} FROM ${from} LEFT JOIN ended r ON r.job_id = j.id ${where.length === 0 ? '' : `WHERE ${where.join(' AND ')}`} ORDER BY ${order} DESC LIMIT ?`,
-    [...params, filter.limit],
+    `SELECT ${SUMMARY} FROM ${from} LEFT JOIN ended r ON r.job_id = j.id ${whereOf(conditions)} ORDER BY ${id} DESC LIMIT ?`,
+    [...paramsOf(conditions), limit],
   );
   return rows.map(summary);
 }
@@ -281,7 +245,9 @@ const COUNT_LIVE = `
 export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
   const minuteAgo = new Date(now.getTime() - 60_000);
   const [live, ended, dead, enqueued] = await Promise.all([
-    sql.rows<{ queue: Queue; state: State; level: number; jobs: number; first: Buffer }>(COUNT_LIVE),
+    sql.rows<{ queue: Queue; state: 'ready' | 'running' | 'scheduled' | 'blocked'; level: number; jobs: number; first: Buffer }>(
+      COUNT_LIVE,
+    ),
     sql.rows<{ state: State; jobs: number }>(
       'SELECT state, COUNT(*) AS jobs FROM ended FORCE INDEX (ix_ended) WHERE state IN (?) AND ended_at > ? GROUP BY state',
       [END_STATES, minuteAgo],
@@ -291,26 +257,20 @@ export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
   ]);
   const depth: Record<string, number> = {};
   const states: Partial<Record<State, number>> = {};
-  const queues = new Map(
-    QUEUES.map((queue) => [queue, { queue, ready: 0, running: 0, scheduled: 0, blocked: 0, oldest_s: null as number | null }]),
-  );
-  for (const [queue, id] of await oldestReady(
-    sql,
-    live.filter(({ state }) => state === 'ready'),
-  ))
-    (queues.get(queue) as QueueStats).oldest_s = (now.getTime() - id.readUIntBE(0, 6)) / 1000;
+  const oldest = await oldestReady(sql, Map.groupBy(live, ({ state }) => state).get('ready') ?? []);
+  const queues = QUEUES.map((queue): QueueStats => {
+    const first = oldest.get(queue);
+    const oldest_s = first === undefined ? null : (now.getTime() - first.readUIntBE(0, 6)) / 1000;
+    return { queue, ready: 0, running: 0, scheduled: 0, blocked: 0, oldest_s };
+  });
   for (const { queue, state, level, jobs } of live) {
-    const stats = queues.get(queue) as QueueStats;
-    stats[state as 'ready'] += jobs;
+    (queues[QUEUES.indexOf(queue)] as QueueStats)[state] += jobs;
     states[state] = (states[state] ?? 0) + jobs;
-    if (state !== 'ready' && state !== 'blocked') continue;
-    depth[level] = (depth[level] ?? 0) + jobs;
+    if (state === 'ready' || state === 'blocked') depth[level] = (depth[level] ?? 0) + jobs;
   }
   for (const { state, jobs } of ended) states[state] = jobs;
   return {
-    depth,
-    queues: [...queues.values()],
-    states,
+    ...{ depth, queues, states },
     completed_last_minute: (states.completed ?? 0) + (states.completed_with_errors ?? 0),
     failed_last_minute: states.failed ?? 0,
     enqueued_last_minute: enqueued[0]?.jobs ?? 0,
@@ -323,31 +283,16 @@ export async function readStats(sql: Sql, now: Date): Promise<LedgerStats> {
  * level are read as well.
  */
 async function oldestReady(sql: Sql, firsts: readonly { queue: Queue; level: number; first: Buffer }[]): Promise<Map<Queue, Buffer>> {
-  const parts = await partsAmong(
-    sql,
-    firsts.map(({ first }) => first),
-  );
-  const [behindParts, plain] = [
-    firsts.filter(({ first }) => parts.has(idFromBytes(first))),
-    firsts.filter(({ first }) => !parts.has(idFromBytes(first))),
-  ];
+  const keys = firsts.map(({ first }) => first);
+  const parts = await partsAmong(sql, keys);
+  const { part = [], job = [] } = Object.groupBy(firsts, ({ first }) => (parts.has(idFromBytes(first)) ? 'part' : 'job'));
   const ofLevel = `SELECT STRAIGHT_JOIN r.queue, MIN(r.job_id) AS first FROM ready r FORCE INDEX (PRIMARY) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
-    WHERE r.queue = ? AND r.priority >= ? AND r.priority < ?
-      AND (j.has_dependents = 0 OR (SELECT COUNT(*) FROM job_dependencies d FORCE INDEX (ix_needs) WHERE d.needs_id = j.id AND d.is_part = 1) = 0)
-    GROUP BY r.queue`;
+    WHERE r.queue = ? AND r.priority >= ? AND r.priority < ? AND ${IS_NO_PART} GROUP BY r.queue`;
+  const params = part.flatMap(({ queue, level }) => [queue, level * 10_000, (level + 1) * 10_000]);
   const others =
-    behindParts.length === 0
-      ? []
-      : await sql.rows<{ queue: Queue; first: Buffer }>(
-          behindParts.map(() => ofLevel).join(' UNION ALL '),
-          behindParts.flatMap(({ queue, level }) => [queue, level * 10_000, (level + 1) * 10_000]),
-        );
-  const oldest = new Map<Queue, Buffer>();
-  for (const { queue, first } of [...plain, ...others]) {
-    const before = oldest.get(queue);
-    if (before === undefined || Buffer.compare(first, before) < 0) oldest.set(queue, first);
-  }
-  return oldest;
+    part.length === 0 ? [] : await sql.rows<{ queue: Queue; first: Buffer }>(part.map(() => ofLevel).join(' UNION ALL '), params);
+  const sorted = [...job, ...others].sort((a, b) => Buffer.compare(b.first, a.first));
+  return new Map(sorted.map(({ queue, first }) => [queue, first]));
 }
 
 /** The smallest id of a moment: UUIDv7 begins with the time. */

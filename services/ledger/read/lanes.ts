@@ -4,7 +4,7 @@ import { InputError } from '../../platform/errors.ts';
 import { END_STATES, LIVE_STATES } from '../../platform/job-states.ts';
 import { idFromBytes, idToBytes } from '../id.ts';
 import { isLive, QUEUES, type Queue, type State } from '../job.ts';
-import { firstIdAt } from './jobs.ts';
+import { type Condition, firstIdAt, given, LAST_REASON, paramsOf, whereOf } from './jobs.ts';
 
 export interface JobSearch {
   states?: readonly State[] | undefined;
@@ -47,134 +47,87 @@ export interface Lane {
   lead: number;
 }
 
-export type Condition = readonly [sql: string, ...params: unknown[]];
-
 export interface Order {
   lanes: Lane[];
   descending: boolean;
 }
 
 /** A filter that its walk does not follow. */
-export function comparisons(search: JobSearch, isByState: boolean): Condition[] {
-  const { states, queue, type, symbol, user, worker, code, reason } = search;
-  return [
-    ...(states === undefined || isByState ? [] : [['j.state IN (?)', states] as const]),
-    ...(queue === undefined ? [] : [['j.queue = ?', queue] as const]),
-    ...(type === undefined ? [] : [['j.type = ?', type] as const]),
-    ...(symbol === undefined || user === undefined ? [] : [['j.symbol = ?', symbol] as const]),
-    ...(worker === undefined ? [] : [['j.worker_id = ?', worker] as const]),
-    ...(code === undefined ? [] : [['(SELECT r.code FROM ended r WHERE r.job_id = j.id) = ?', code] as const]),
-    ...(reason === undefined ? [] : [[`${REASON} COLLATE utf8mb4_general_ci LIKE ?`, likeText(reason)] as const]),
-  ];
+export function comparisons({ states, queue, type, symbol, user, worker, code, reason }: JobSearch, isByState: boolean): Condition[] {
+  // As the list shows it.
+  const shown = `COALESCE((SELECT r.reason FROM ended r WHERE r.job_id = j.id), ${LAST_REASON})`;
+  return given(
+    ['j.state IN (?)', isByState ? undefined : states],
+    ['j.queue = ?', queue],
+    ['j.type = ?', type],
+    ['j.symbol = ?', user === undefined ? undefined : symbol],
+    ['j.worker_id = ?', worker],
+    ['(SELECT r.code FROM ended r WHERE r.job_id = j.id) = ?', code],
+    [`${shown} COLLATE utf8mb4_general_ci LIKE ?`, reason === undefined ? undefined : `%${reason.replaceAll(/[\\%_]/g, '\\$&')}%`],
+  );
 }
-
-/** As the list shows it. */
-const REASON = `COALESCE((SELECT r.reason FROM ended r WHERE r.job_id = j.id),
-  (SELECT a.reason FROM job_attempts a WHERE a.job_id = j.id AND j.state IN ('scheduled', 'ready') ORDER BY a.attempt DESC LIMIT 1))`;
-
-const likeText = (text: string): string => `%${text.replaceAll(/[\\%_]/g, '\\$&')}%`;
 
 /** The moments stand in the ids. */
 export function idRange({ enqueuedAfter, enqueuedBefore }: JobSearch, id: string): Condition[] {
-  return [
-    ...(enqueuedAfter === undefined ? [] : [[`${id} >= ?`, firstIdAt(enqueuedAfter)] as const]),
-    ...(enqueuedBefore === undefined ? [] : [[`${id} < ?`, firstIdAt(enqueuedBefore)] as const]),
-  ];
+  return given([`${id} >= ?`, enqueuedAfter && firstIdAt(enqueuedAfter)], [`${id} < ?`, enqueuedBefore && firstIdAt(enqueuedBefore)]);
 }
 
-type Path = Omit<Lane, 'lead' | 'key'>;
+type Path = Omit<Lane, 'lead' | 'key'> & { join: string };
 
-export const ofUser = (user: string): Path => ({
-  from: 'job_subscribers s FORCE INDEX (ix_user)',
-  join: 'JOIN job_states j ON j.id = s.job_id',
-  id: 's.job_id',
-  fixed: [['s.user_id = ?', user]],
-});
-const OF_JOBS = { join: 'JOIN job_states j ON j.id = q.id', id: 'q.id' };
-export const ofSymbol = (symbol: string): Path => ({
-  ...OF_JOBS,
-  from: 'jobs q FORCE INDEX (ix_symbol)',
-  fixed: [['q.symbol = ?', symbol]],
-});
-const EVERY_JOB: Path = { ...OF_JOBS, from: 'jobs q FORCE INDEX (PRIMARY)', fixed: [] };
+const EVERY_JOB: Path = { from: 'jobs q FORCE INDEX (PRIMARY)', join: 'JOIN job_states j ON j.id = q.id', id: 'q.id', fixed: [] };
 
-/** The index of each state's table that is in the order of the claims. `running` has as many rows as workers have places: it is sorted. */
-const URGENT = { ready: 'PRIMARY', scheduled: 'ix_queue', blocked: 'ix_queue' } as const;
+/** The jobs of one user or symbol. */
+export function ownPath({ user, symbol }: JobSearch): Path | undefined {
+  if (user !== undefined) {
+    const join = 'JOIN job_states j ON j.id = s.job_id';
+    return { from: 'job_subscribers s FORCE INDEX (ix_user)', join, id: 's.job_id', fixed: [['s.user_id = ?', user]] };
+  }
+  return symbol === undefined ? undefined : { ...EVERY_JOB, from: 'jobs q FORCE INDEX (ix_symbol)', fixed: [['q.symbol = ?', symbol]] };
+}
 
 export function ofState(state: State): Path {
   if (isLive(state))
     return { from: state, join: `JOIN job_states j ON j.id = ${state}.job_id`, id: `${state}.job_id`, fixed: [], isUnordered: true };
-  return {
-    from: 'ended e FORCE INDEX (ix_ended)',
-    join: 'JOIN job_states j ON j.id = e.job_id',
-    id: 'e.job_id',
-    fixed: [['e.state = ?', state]],
-  };
+  const join = 'JOIN job_states j ON j.id = e.job_id';
+  return { from: 'ended e FORCE INDEX (ix_ended)', join, id: 'e.job_id', fixed: [['e.state = ?', state]] };
 }
 
+/** The index of each state's table that is in the order of the claims. */
+const URGENT = { ready: 'PRIMARY', scheduled: 'ix_queue', blocked: 'ix_queue' } as const;
+
 function urgentLane(state: State, queue: Queue, lead: number): Lane {
-  if (state === 'running')
-    return {
-      from: 'running n JOIN job_states j ON j.id = n.job_id',
-      id: 'n.job_id',
-      key: 'j.priority',
-      fixed: [['j.queue = ?', queue]],
-      lead,
-    };
-  const { join, id } = ofState(state) as Path & { join: string };
-  return {
-    join,
-    id,
-    from: `${state} FORCE INDEX (${URGENT[state as keyof typeof URGENT]})`,
-    key: `${state}.priority`,
-    fixed: [[`${state}.queue = ?`, queue]],
-    lead,
-  };
+  const { join, id } = ofState(state);
+  // It has as many rows as workers have places: they are sorted.
+  if (state === 'running') return { from: `running ${join}`, id, key: 'j.priority', fixed: [['j.queue = ?', queue]], lead };
+  const from = `${state} FORCE INDEX (${URGENT[state as keyof typeof URGENT]})`;
+  return { from, join, id, key: `${state}.priority`, fixed: [[`${state}.queue = ?`, queue]], lead };
 }
 
 /** Errors: `InputError('jobs.bad_sort')`. */
-export function orderOf({ states, queue, symbol, user }: JobSearch, sort: JobSort): Order {
-  if (sort === 'newest' || sort === 'oldest') {
-    const path = user !== undefined ? ofUser(user) : symbol !== undefined ? ofSymbol(symbol) : EVERY_JOB;
-    return { lanes: [{ ...path, lead: 0 }], descending: sort === 'newest' };
-  }
+export function orderOf(search: JobSearch, sort: JobSort): Order {
+  const own = ownPath(search);
+  if (sort === 'newest' || sort === 'oldest') return { lanes: [{ ...(own ?? EVERY_JOB), lead: 0 }], descending: sort === 'newest' };
   const possible: readonly State[] = sort === 'urgent' ? LIVE_STATES : END_STATES;
-  const asked = states ?? possible;
+  const asked = search.states ?? possible;
   const unfit = asked.find((state) => !possible.includes(state));
   if (unfit !== undefined)
     throw new InputError('jobs.bad_sort', `jobs in the state ${unfit} have no order by "${sort}": it is for ${possible.join(', ')}`);
-  const own = user !== undefined ? ofUser(user) : symbol !== undefined ? ofSymbol(symbol) : undefined;
-  const descending = sort === 'ended';
   // The jobs of one user or symbol are few: they are sorted.
-  if (own !== undefined) {
-    const leads = sort === 'urgent' ? QUEUES.map((one, lead) => ({ one, lead })) : [{ one: undefined, lead: 0 }];
-    const ofStates = ['j.state IN (?)', asked] as const;
-    const key = sort === 'urgent' ? 'j.priority' : 'j.ended_at';
+  const ownLane = ({ from, join, id, fixed }: Path, key: string, lead: number, ...more: Condition[]): Lane => ({
+    ...{ from: `${from} ${join}`, id, key, lead },
+    fixed: [...fixed, ['j.state IN (?)', asked], ...more],
+  });
+  if (sort === 'ended')
     return {
-      descending,
-      lanes: leads.map(({ one, lead }) => ({
-        ...{ from: `${own.from} ${own.join}`, id: own.id, key, lead },
-        fixed: [...own.fixed, ofStates, ...(one === undefined ? [] : [['j.queue = ?', one] as const])],
-      })),
+      descending: true,
+      lanes: own ? [ownLane(own, 'j.ended_at', 0)] : asked.map((state) => ({ ...ofState(state), key: 'e.ended_at', lead: 0 })),
     };
-  }
-  if (sort === 'ended') return { descending, lanes: asked.map((state) => ({ ...ofState(state), key: 'e.ended_at', lead: 0 })) };
-  return {
-    descending,
-    lanes: QUEUES.flatMap((one, lead) => (queue !== undefined && queue !== one ? [] : asked.map((state) => urgentLane(state, one, lead)))),
-  };
+  const lanes = QUEUES.flatMap((queue, lead) => {
+    if (own) return [ownLane(own, 'j.priority', lead, ['j.queue = ?', queue])];
+    return (search.queue ?? queue) === queue ? asked.map((state) => urgentLane(state, queue, lead)) : [];
+  });
+  return { descending: false, lanes };
 }
-
-interface PlaceRow {
-  id: Buffer;
-  k: Date | number | null;
-}
-
-const placeOf = ({ lead }: Lane, { id, k }: PlaceRow): Place => ({
-  lead,
-  key: k instanceof Date ? k.getTime() : (k ?? 0),
-  id: idFromBytes(id),
-});
 
 function compare(a: Place, b: Place, { descending }: Order): number {
   const up = a.lead - b.lead || a.key - b.key || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
@@ -213,8 +166,8 @@ export function selectOf(
   const order = lane.isUnordered ? '' : `ORDER BY ${columns}`;
   const from = compared.length === 0 ? lane.from : `${lane.from} ${lane.join ?? ''}`;
   return [
-    `SELECT STRAIGHT_JOIN ${lane.id} AS id, ${lane.key ?? 'NULL'} AS k FROM ${from} ${all.length === 0 ? '' : `WHERE ${all.map(([sql]) => sql).join(' AND ')}`} ${order} ${limit}`,
-    all.flatMap(([, ...params]) => params),
+    `SELECT STRAIGHT_JOIN ${lane.id} AS id, ${lane.key ?? 'NULL'} AS k FROM ${from} ${whereOf(all)} ${order} ${limit}`,
+    paramsOf(all),
   ];
 }
 
@@ -231,7 +184,8 @@ export async function walk(
       const conditions = conditionsOf(lane);
       if (conditions === undefined) return [];
       const [text, params] = selectOf(lane, order, conditions, limit, compared);
-      return (await sql.rows<PlaceRow>(text, params)).map((row) => placeOf(lane, row));
+      const rows = await sql.rows<{ id: Buffer; k: Date | number | null }>(text, params);
+      return rows.map(({ id, k }): Place => ({ lead: lane.lead, key: k instanceof Date ? k.getTime() : (k ?? 0), id: idFromBytes(id) }));
     }),
   );
   return found.flat().sort((a, b) => compare(a, b, order));

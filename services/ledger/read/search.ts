@@ -5,21 +5,19 @@
 import type { Sql } from '../../platform/database/database.ts';
 import { InputError } from '../../platform/errors.ts';
 import { END_STATES } from '../../platform/job-states.ts';
-import { idFromBytes, idToBytes } from '../id.ts';
-import { STATES, type State } from '../job.ts';
-import { type JobSummary, listJobs } from './jobs.ts';
+import { idFromBytes } from '../id.ts';
+import { isLive, STATES, type State } from '../job.ts';
+import { type Condition, type JobSummary, listJobs, paramsOf } from './jobs.ts';
 import {
   bounded,
-  type Condition,
   comparisons,
   idRange,
   type JobSearch,
   type JobSort,
   type Lane,
   ofState,
-  ofSymbol,
-  ofUser,
   orderOf,
+  ownPath,
   type Place,
   selectOf,
   walk,
@@ -63,14 +61,8 @@ export async function searchJobs(
     compared,
   );
   const shown = places.slice(0, limit);
-  const byId = new Map(
-    (
-      await listJobs(sql, {
-        ids: shown.map(({ id }) => id),
-        limit,
-      })
-    ).map((job) => [job.id, job]),
-  );
+  const found = await listJobs(sql, { ids: shown.map(({ id }) => id), limit });
+  const byId = new Map(found.map((job) => [job.id, job]));
   const jobs = shown.flatMap((place) => {
     const job = byId.get(place.id);
     return job === undefined ? [] : [{ ...job, cursor: placeText(place, sort) }];
@@ -103,43 +95,46 @@ export interface StateCounts {
   atLeast: State[];
 }
 
-/** Jobs of a state, or the newest of all states of one user or symbol: what a count looks at. Of an ended state the last; the tables of live states are in no order of time. */
-function candidates(search: JobSearch, state: State | undefined): [sql: string, params: unknown[]] {
-  const { symbol, user } = search;
-  const path = user !== undefined ? ofUser(user) : symbol !== undefined ? ofSymbol(symbol) : ofState(state as State);
-  const lane: Lane = { ...path, ...(path.from.startsWith('ended ') && { key: 'e.ended_at' }), lead: 0 };
-  return selectOf(lane, { descending: true }, idRange(search, lane.id), `LIMIT ${LOOKED_AT}`);
+/**
+ * What a count looks at: the jobs of each of the states, or those of one user or symbol in all states. Of an ended state the last; the tables of live states are in no order of
+ * time. `compared`: the filter that is left.
+ */
+function candidates(search: JobSearch, states: readonly State[]) {
+  const own = ownPath(search);
+  const compared = comparisons(search, own === undefined);
+  const of = (state: State | undefined, lane: Lane) => {
+    const [from, params] = selectOf(lane, { descending: true }, idRange(search, lane.id), `LIMIT ${LOOKED_AT}`);
+    return { state, from, params };
+  };
+  if (own !== undefined) return { compared, parts: [of(undefined, { ...own, lead: 0 })] };
+  return {
+    compared,
+    parts: states.map((state) => of(state, { ...ofState(state), ...(!isLive(state) && { key: 'e.ended_at' }), lead: 0 })),
+  };
 }
 
 /** How many jobs a search has, by state. Of each state, or of one user or symbol, the newest `LOOKED_AT` are counted. */
 export async function countJobs(sql: Sql, search: JobSearch): Promise<StateCounts> {
   const states = search.states ?? STATES;
-  const isByState = search.user === undefined && search.symbol === undefined;
-  const compared = comparisons(search, isByState);
-  const parts: (State | undefined)[] = isByState ? [...states] : [undefined];
-  const rows = (
-    await Promise.all(
-      parts.map((state) => {
-        const [from, params] = candidates(search, state);
-        const matches = compared.length === 0 ? '1' : compared.map(([text]) => text).join(' AND ');
-        return sql.rows<{ state: State; looked_at: number; jobs: number }>(
-          // Without a filter the index alone is read.
-          compared.length === 0 && state !== undefined
-            ? `SELECT '${state}' AS state, COUNT(*) AS looked_at, COUNT(*) AS jobs FROM (${from}) n`
-            : `SELECT j.state, COUNT(*) AS looked_at, SUM(COALESCE(${matches}, 0)) + 0e0 AS jobs FROM (${from}) n JOIN job_states j ON j.id = n.id GROUP BY j.state`,
-          [...(compared.length === 0 && state !== undefined ? [] : compared.flatMap(([, ...values]) => values)), ...params],
-        );
-      }),
-    )
-  ).flat();
-  const total = rows.reduce((sum, { looked_at }) => sum + looked_at, 0);
+  const { compared, parts } = candidates(search, states);
+  const rows = await Promise.all(
+    parts.map(({ state, from, params }) => {
+      // Without a filter the index alone is read.
+      const isPlain = compared.length === 0 && state !== undefined;
+      const matches = compared.map(([text]) => text).join(' AND ') || '1';
+      return sql.rows<{ state: State; looked_at: number; jobs: number }>(
+        isPlain
+          ? `SELECT '${state}' AS state, COUNT(*) AS looked_at, COUNT(*) AS jobs FROM (${from}) n`
+          : `SELECT j.state, COUNT(*) AS looked_at, SUM(COALESCE(${matches}, 0)) + 0e0 AS jobs FROM (${from}) n JOIN job_states j ON j.id = n.id GROUP BY j.state`,
+        isPlain ? params : [...paramsOf(compared), ...params],
+      );
+    }),
+  );
+  const jobsOf = new Map(rows.flat().map(({ state, jobs }) => [state, Number(jobs)]));
+  const isCut = (some: readonly { looked_at: number }[]): boolean => some.reduce((sum, { looked_at }) => sum + looked_at, 0) >= LOOKED_AT;
   return {
-    counts: Object.fromEntries(states.map((state) => [state, Number(rows.find((row) => row.state === state)?.jobs ?? 0)])),
-    atLeast: isByState
-      ? rows.flatMap(({ state, looked_at }) => (looked_at >= LOOKED_AT ? [state] : []))
-      : total >= LOOKED_AT
-        ? [...states]
-        : [],
+    counts: Object.fromEntries(states.map((state) => [state, jobsOf.get(state) ?? 0])),
+    atLeast: parts.flatMap(({ state }, index) => (isCut(rows[index] ?? []) ? (state ?? states) : [])),
   };
 }
 
@@ -159,38 +154,33 @@ const BROKEN_STATES = END_STATES.filter((state) => state !== 'completed');
 export async function groupByCode(sql: Sql, search: JobSearch): Promise<CodeGroup[]> {
   const states = BROKEN_STATES.filter((state) => search.states === undefined || search.states.includes(state));
   if (states.length === 0) return [];
-  const isByState = search.user === undefined && search.symbol === undefined;
-  const compared = comparisons({ ...search, states }, isByState);
-  const parts: (State | undefined)[] = isByState ? states : [undefined];
-  const found = (
-    await Promise.all(
-      parts.map((state) => {
-        const [from, params] = candidates(search, state);
-        const where = ['r.code IS NOT NULL', ...compared.map(([text]) => text)].join(' AND ');
-        return sql.rows<{ code: string; jobs: number; first: Date; last: Date; newest: Buffer }>(
-          `SELECT r.code, COUNT(*) AS jobs, MIN(r.ended_at) AS first, MAX(r.ended_at) AS last, MAX(j.id) AS newest
-             FROM (${from}) n JOIN job_states j ON j.id = n.id JOIN ended r ON r.job_id = n.id WHERE ${where} GROUP BY r.code`,
-          [...params, ...compared.flatMap(([, ...values]) => values)],
-        );
-      }),
-    )
-  ).flat();
-  const groups = [...Map.groupBy(found, ({ code }) => code)].map(([code, rows]) => ({
+  const { compared, parts } = candidates({ ...search, states }, states);
+  const where = ['r.code IS NOT NULL', ...compared.map(([text]) => text)].join(' AND ');
+  const rows = await Promise.all(
+    parts.map(({ from, params }) =>
+      sql.rows<{ code: string; jobs: number; first: Date; last: Date; newest: Buffer }>(
+        `SELECT r.code, COUNT(*) AS jobs, MIN(r.ended_at) AS first, MAX(r.ended_at) AS last, MAX(j.id) AS newest
+           FROM (${from}) n JOIN job_states j ON j.id = n.id JOIN ended r ON r.job_id = n.id WHERE ${where} GROUP BY r.code`,
+        [...params, ...paramsOf(compared)],
+      ),
+    ),
+  );
+  const groups = [...Map.groupBy(rows.flat(), ({ code }) => code)].map(([code, some]) => ({
     code,
-    jobs: rows.reduce((sum, { jobs }) => sum + Number(jobs), 0),
-    first_ended_at: new Date(Math.min(...rows.map(({ first }) => first.getTime()))),
-    last_ended_at: new Date(Math.max(...rows.map(({ last }) => last.getTime()))),
-    newest_id: rows
-      .map(({ newest }) => idFromBytes(newest))
-      .sort()
-      .at(-1) as string,
+    jobs: some.reduce((sum, { jobs }) => sum + Number(jobs), 0),
+    first_ended_at: new Date(Math.min(...some.map(({ first }) => first.getTime()))),
+    last_ended_at: new Date(Math.max(...some.map(({ last }) => last.getTime()))),
+    newest: some.map(({ newest }) => newest).reduce((a, b) => (Buffer.compare(a, b) > 0 ? a : b)),
   }));
   if (groups.length === 0) return [];
   const reasons = await sql.rows<{ id: Buffer; reason: string | null }>('SELECT job_id AS id, reason FROM ended WHERE job_id IN (?)', [
-    groups.map(({ newest_id }) => idToBytes(newest_id)),
+    groups.map(({ newest }) => newest),
   ]);
   const reasonOf = new Map(reasons.map(({ id, reason }) => [idFromBytes(id), reason]));
   return groups
-    .map((group) => ({ ...group, reason: reasonOf.get(group.newest_id) ?? null }))
+    .map(({ newest, ...group }) => {
+      const newest_id = idFromBytes(newest);
+      return { ...group, newest_id, reason: reasonOf.get(newest_id) ?? null };
+    })
     .sort((a, b) => b.jobs - a.jobs || a.code.localeCompare(b.code));
 }

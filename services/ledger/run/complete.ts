@@ -111,20 +111,15 @@ export function fail(
     const changes = await transition(tx, ledger, owned, ({ of: failure }): Next => {
       const { job, error } = failure;
       const code = codeOf(error).slice(0, 64);
+      const message = truncateReason(messageOf(error));
       if (isLast(failure)) {
-        const tries = error instanceof PermanentError ? '' : ` (attempt ${job.attempt} of ${job.maxAttempts})`;
-        const reason = truncateReason(`${messageOf(error)}${tries}`);
+        const reason = error instanceof PermanentError ? message : `${message} (attempt ${job.attempt} of ${job.maxAttempts})`;
         return { state: 'failed', code, reason, attempted: { outcome: 'failed', code, reason } };
       }
       // It frees its slot; its dependents still wait for it.
       const due_at = after(nowOf(ledger), backoff(ledger, job, error, random));
-      const reason = truncateReason(messageOf(error));
-      return {
-        state: 'scheduled',
-        due_at,
-        reason: `${reason}; retried at ${due_at.toISOString()}`,
-        attempted: { outcome: 'retried', code, reason },
-      };
+      const attempted = { outcome: 'retried', code, reason: message } as const;
+      return { state: 'scheduled', due_at, reason: `${message}; retried at ${due_at.toISOString()}`, attempted };
     });
     return { changes, lost };
   });

@@ -54,14 +54,14 @@ export async function recordItems(tx: Transaction, ledger: Ledger, jobId: string
      ON DUPLICATE KEY UPDATE ${UNLESS_DONE.map((column) => `${column} = IF(state = 'done', ${column}, VALUES(${column}))`).join(', ')},
        attempts = attempts + IF(state = 'done', 0, 1), state = IF(state = 'done', state, VALUES(state))`,
     [
-      items.map(({ key, state, rows, bytes, reason }) => [
+      items.map(({ key, state, rows = null, bytes = null, reason = null }) => [
         id,
         key,
         state,
         1,
-        rows ?? null,
-        bytes ?? null,
-        reason === undefined ? null : truncateReason(reason),
+        rows,
+        bytes,
+        truncateReason(reason),
         now,
       ]),
     ],
@@ -100,44 +100,16 @@ export async function sumItems(sql: Sql, ...jobIds: readonly string[]): Promise<
   return { rows: Number(sum?.row_sum ?? 0), bytes: Number(sum?.byte_sum ?? 0) };
 }
 
-interface ItemRow {
-  item_key: string;
-  state: ItemState;
-  attempts: number;
-  row_count: number | null;
-  byte_count: number | null;
-  reason: string | null;
-}
-
 /** A page of the items of a job and its parts in the order of their keys, `after` a key. Walks the primary key, or `ix_state`, of each of these jobs. */
 export async function listItems(
   sql: Sql,
   jobId: string,
-  filter: { state?: ItemState | undefined; after?: string | undefined; limit: number },
+  { state, after = '', limit }: { state?: ItemState | undefined; after?: string | undefined; limit: number },
 ): Promise<Item[]> {
-  const select = `SELECT item_key, state, attempts, row_count, byte_count, reason FROM job_items
-      WHERE job_id = ? AND item_key > ? ${filter.state === undefined ? '' : 'AND state = ?'} ORDER BY item_key LIMIT ?`;
-  const paramsOf = (id: string): unknown[] => [
-    idToBytes(id),
-    filter.after ?? '',
-    ...(filter.state === undefined ? [] : [filter.state]),
-    filter.limit,
-  ];
-  const parts = await partsOf(sql, jobId);
-  const ids = [jobId, ...parts];
-  const rows =
-    parts.length === 0
-      ? await sql.rows<ItemRow>(select, paramsOf(jobId))
-      : await sql.rows<ItemRow>(`${ids.map(() => `(${select})`).join(' UNION ALL ')} ORDER BY item_key LIMIT ?`, [
-          ...ids.flatMap(paramsOf),
-          filter.limit,
-        ]);
-  return rows.map((row) => ({
-    key: row.item_key,
-    state: row.state,
-    attempts: row.attempts,
-    rows: row.row_count,
-    bytes: row.byte_count,
-    reason: row.reason,
-  }));
+  const select = `(SELECT item_key AS \`key\`, state, attempts, row_count AS \`rows\`, byte_count AS bytes, reason FROM job_items
+      WHERE job_id = ? AND item_key > ? ${state === undefined ? '' : 'AND state = ?'} ORDER BY item_key LIMIT ?)`;
+  const ids = [jobId, ...(await partsOf(sql, jobId))];
+  const params = ids.flatMap((id) => [idToBytes(id), after, ...(state === undefined ? [] : [state]), limit]);
+  if (ids.length === 1) return sql.rows<Item>(select, params);
+  return sql.rows<Item>(`${ids.map(() => select).join(' UNION ALL ')} ORDER BY \`key\` LIMIT ?`, [...params, limit]);
 }

@@ -74,22 +74,11 @@ function updateJobs(tx: Transaction, moves: readonly Move[]): void {
 }
 
 function recordAttempts(tx: Transaction, moves: readonly Move[], now: Date): void {
-  const rows = moves.flatMap(({ from, to: { attempted } }) =>
-    from.state !== 'running' || attempted === undefined
-      ? []
-      : [
-          [
-            from.id,
-            from.attempt,
-            from.worker_id,
-            from.started_at,
-            now,
-            attempted.outcome,
-            attempted.code,
-            truncateReason(attempted.reason),
-          ],
-        ],
-  );
+  const rows = moves.flatMap(({ from: { id, state, attempt, worker_id, started_at }, to: { attempted } }) => {
+    if (state !== 'running' || attempted === undefined) return [];
+    const { outcome, code, reason } = attempted;
+    return [[id, attempt, worker_id, started_at, now, outcome, code, truncateReason(reason)]];
+  });
   if (rows.length > 0)
     tx.later('INSERT IGNORE INTO job_attempts (job_id, attempt, worker_id, started_at, ended_at, outcome, code, reason) VALUES ?', [rows]);
 }
