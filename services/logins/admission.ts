@@ -3,6 +3,7 @@
  * login caused is committed; it is announced after that.
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Announcer } from '../ledger/announce.ts';
 import type { EnqueueAnswer } from '../ledger/enqueue/enqueue.ts';
 import { newJobId } from '../ledger/id.ts';
@@ -39,12 +40,14 @@ export interface AdmissionCounters {
 export interface Admission {
   /**
    * Resolves with the answer when the login is committed. Errors: `InputError('login.expired')` and those of `commitLogins`. After a `TransientError` nothing is known to be committed, and the same
-   * event may be given again; after any other error the event is refused for good.
+   * event may be given again; after any other error the event is refused for good. `source`: who has sent it; the logins of several sources are committed by turns.
    */
-  admitLogin(event: Draft<'login'>): Promise<PortfolioAnswer>;
+  admitLogin(event: Draft<'login'>, source?: string): Promise<PortfolioAnswer>;
   readonly counters: AdmissionCounters;
   /** Logins that wait or are being committed. */
   readonly waiting: number;
+  /** Whether this process will publish the answers of a pending batch itself. */
+  isAnswering(pending: string): boolean;
   /** Resolves when nothing is under way and everything that is committed was announced. */
   idle(): Promise<void>;
 }
@@ -67,6 +70,8 @@ export const BATCH = 500;
 const FIRST_BATCH = 200;
 /** Transactions whose answers are being published. */
 const MOST_UNANSWERED = 2;
+/** Answers that are encoded at once, 14 KB each for twenty symbols with both jobs. The others wait as what they are made of. */
+const ENCODED = 50;
 /** The clock of a login hook may be so much ahead of ours. */
 const AHEAD_MS = 60_000;
 
@@ -74,12 +79,12 @@ export function createAdmission(options: AdmissionOptions): Admission {
   const { ledger, config, log } = options;
   const rules = loginRules(config);
   const counters: AdmissionCounters = { admitted: 0, refused: 0, unknownFields: 0, batches: 0, queued: 0, joined: 0, full: 0 };
-  /** Announcements under way. */
-  const announcing = new Set<Promise<void>>();
+  /** Announcements under way, by the id of their pending batch. */
+  const announcing = new Map<string, Promise<void>>();
 
   async function commitBatch(logins: readonly Login[]): Promise<PortfolioAnswer[]> {
     // Answers are larger than logins: where the broker takes them slower than the database commits, they would fill the memory.
-    if (announcing.size >= MOST_UNANSWERED) await Promise.race(announcing);
+    if (announcing.size >= MOST_UNANSWERED) await Promise.race(announcing.values());
     const started = performance.now();
     const pending = { id: newJobId(ledger.clock.now().epochMilliseconds), instance: options.instance ?? '' };
     const { answers: byUser, requests, enqueued, admitted } = await commitLogins(ledger, rules, logins, pending, options.heardByAll?.());
@@ -93,16 +98,16 @@ export function createAdmission(options: AdmissionOptions): Admission {
       `${logins.length === 1 ? 'login' : 'logins'} admitted`,
     );
     const announced = announce(options, enqueued, admitted.map(answerOf), pending.id);
-    announcing.add(announced);
-    void announced.finally(() => announcing.delete(announced));
+    announcing.set(pending.id, announced);
+    void announced.finally(() => announcing.delete(pending.id));
     return logins.map(answerOf);
   }
-  const batcher = createBatcher({ most: BATCH, first: FIRST_BATCH, run: commitBatch });
+  const batcher = createBatcher({ most: BATCH, first: FIRST_BATCH, sourceOf: ({ source = '' }: Login) => source, run: commitBatch });
 
   return {
     counters,
-    async admitLogin(event) {
-      const login = loginOf(event, ledger.clock.now().epochMilliseconds, config.portfolio.login_max_age);
+    async admitLogin(event, source) {
+      const login = { ...loginOf(event, ledger.clock.now().epochMilliseconds, config.portfolio.login_max_age), source };
       if (event.at !== undefined && !login.timed)
         log.warn({ userId: login.user, at: event.at }, `login at ${event.at} lies in the future: counted as now`);
       const span = startTrace('login', event.traceparent, { kind: 'CONSUMER' });
@@ -112,9 +117,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
     get waiting() {
       return batcher.size;
     },
+    isAnswering: (pending) => announcing.has(pending),
     async idle() {
       await batcher.idle();
-      await Promise.all(announcing);
+      await Promise.all(announcing.values());
     },
   };
 }
@@ -129,7 +135,11 @@ async function announce(
   async function answerAll(): Promise<void> {
     if (answers.length === 0) return;
     const wasOnline = bus.state === 'online';
-    await Promise.all(answers.map((answer) => bus.publish('portfolio', answer)));
+    for (let start = 0; start < answers.length; start += ENCODED) {
+      // The next batch asks the database meanwhile.
+      if (start > 0) await nextTurn();
+      await Promise.all(answers.slice(start, start + ENCODED).map((answer) => bus.publish('portfolio', answer)));
+    }
     // A message of QoS 0 is dropped without an error while there is no connection: then the batch stays pending, and is answered when there is one.
     if (wasOnline && bus.state === 'online') await forgetPending(ledger.db, [pending]);
   }

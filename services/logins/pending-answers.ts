@@ -50,13 +50,19 @@ export async function forgetPending(sql: Sql, ids: readonly string[]): Promise<v
 }
 
 /**
- * Publishes the answers of the batches that were admitted before `before` and within the last ten minutes, of one `instance` or of all. Gives their number.
+ * Publishes the answers of the batches that were admitted before `before` and within the last ten minutes, of one `instance` or of all, except those that `isAnswering` says to be under
+ * way. Gives their number.
  * Nothing is done while the broker is away. Errors: those of the database.
  */
 export async function answerPending(
   { db }: Pick<Ledger, 'db'>,
   bus: Pick<Bus, 'publish' | 'state'>,
-  { now, before, instance }: { now: Date; before: Date; instance?: string },
+  {
+    now,
+    before,
+    instance,
+    isAnswering = () => false,
+  }: { now: Date; before: Date; instance?: string; isAnswering?: ((pending: string) => boolean) | undefined },
 ): Promise<number> {
   let answered = 0;
   for (let cursor: Buffer = Buffer.alloc(16); bus.state === 'online'; ) {
@@ -66,6 +72,7 @@ export async function answerPending(
       [cursor, before, new Date(now.getTime() - ANSWERED_FOR_MS), instance ?? null, instance ?? null],
     );
     for (const { id, logins } of page) {
+      if (isAnswering(idFromBytes(id))) continue;
       const answers = await readAnswers(db, fromJson(logins) as [string, number][]);
       await Promise.all(answers.map((answer) => bus.publish('portfolio', answer)));
       // A message of QoS 0 is dropped without an error when the connection is lost.
@@ -117,11 +124,14 @@ export function startAnswering({
   bus,
   log,
   instance,
+  isAnswering,
 }: {
   ledger: Ledger;
   bus: Pick<Bus, 'publish' | 'state' | 'onState'>;
   log: Logger;
   instance: string;
+  /** The batches that this process answers by itself, however long that takes on a busy machine. */
+  isAnswering?: (pending: string) => boolean;
 }): () => Promise<void> {
   const startedAt = nowOf(ledger);
   let ownDone = false;
@@ -134,7 +144,7 @@ export function startAnswering({
       let answered = ownDone ? 0 : await answerPending(ledger, bus, { now, before: startedAt, instance });
       ownDone = true;
       if (await tryLead(ledger.db, 'login_answers', instance, LEASE_SECONDS, now))
-        answered += await answerPending(ledger, bus, { now, before: new Date(now.getTime() - GRACE_MS) });
+        answered += await answerPending(ledger, bus, { now, before: new Date(now.getTime() - GRACE_MS), isAnswering });
       if (answered > 0) log.info({ answered }, `answered ${answered} logins that were committed and not answered`);
     } catch (error) {
       log.warn({ code: codeOf(error) }, `committed logins are not answered yet, trying again in ${LOOK_MS / 1000} s: ${messageOf(error)}`);
