@@ -15,12 +15,12 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes';
+import { createTurns, type Turns } from '../../services/platform/turns.ts';
 import { freeMessageId, type QueuedMessage, type SessionQueues } from '../session-queues.ts';
 import type { SharedDelivery, SharedSubscriptions } from '../shared-subscriptions.ts';
 import { acknowledge, digestOf, incomingOf, writeAcknowledgement } from './acknowledgement.ts';
 import { type HeldStats, type HoldLimits, type LimitReached, limitReached, MOST_OF_ONE_SENDER } from './held-limits.ts';
 import { acknowledges, createReceivers, type Receivers, type Room } from './receivers.ts';
-import { createSenderTurns, type SenderTurns } from './sender-turns.ts';
 import { createWindows, type Windows } from './windows.ts';
 
 /** A message in the hands of one receiver. */
@@ -53,14 +53,12 @@ interface Held extends Omit<Publish, 'client'> {
   givenBackBy: Set<'group' | 'plain'>;
 }
 
-interface State {
-  limits: HoldLimits;
-  commits: (clientId: string, topic: string) => boolean;
+interface State extends Pick<HeldPublishesOptions, 'limits' | 'commits'> {
   byPayload: Map<Buffer, Held>;
   /** By client id and packet identifier. */
   bySender: Map<string, Map<number, Held>>;
   /** By topic: those that no receiver has. */
-  waiting: Map<string, SenderTurns<Held>>;
+  waiting: Map<string, Turns<Held>>;
   /** Topics for which `deliverWaiting` runs. */
   delivering: Set<string>;
   /** Counts subscriptions and acknowledgements, to notice one that comes while a delivery runs. */
@@ -180,10 +178,9 @@ export function createHeldPublishes({ limits, commits, onRefused, onFull }: Held
       if (held?.copies.has(message)) giveBack(state, held, message);
     },
     acknowledgedByClean(client, messageId) {
-      const copies = state.cleanCopies.get(client);
-      const found = copies?.get(messageId);
-      copies?.delete(messageId);
+      const found = state.cleanCopies.get(client)?.get(messageId);
       if (found === undefined) return;
+      state.cleanCopies.get(client)?.delete(messageId);
       state.windows.remove(found.copy);
       acknowledged(state, found.held, found.copy);
     },
@@ -242,8 +239,11 @@ function hold(state: State, publish: Publish): LimitReached | undefined {
   return undefined;
 }
 
+/** The senders have their turns. */
+const newTurns = (): Turns<Held> => createTurns(({ clientId }) => clientId);
+
 function wait(state: State, held: Held): void {
-  state.waiting.getOrInsertComputed(held.topic, createSenderTurns<Held>).add(held);
+  state.waiting.getOrInsertComputed(held.topic, newTurns).add(held);
   void deliverWaiting(state, held.topic);
 }
 
@@ -256,10 +256,9 @@ async function deliverWaiting(state: State, topic: string): Promise<void> {
   while (state.waiting.has(topic)) {
     const { changes } = state;
     const room = await state.parts!.receivers.room(topic);
-    // It may be another one by now.
     const waiting = state.waiting.get(topic);
     const before = waiting?.size;
-    if (waiting !== undefined && room !== undefined) deliverInto(state, waiting, room);
+    if (waiting && room) deliverInto(state, waiting, room);
     if (waiting?.size === 0) state.waiting.delete(topic);
     else if (waiting?.size !== before) await setImmediate();
     else if (changes === state.changes) break;
@@ -267,10 +266,15 @@ async function deliverWaiting(state: State, topic: string): Promise<void> {
   state.delivering.delete(topic);
 }
 
-function deliverInto(state: State, waiting: SenderTurns<Held>, { left, window }: Room): void {
+function deliverInto(state: State, waiting: Turns<Held>, { left, window }: Room): void {
   const mostOfOne = Math.ceil(window * MOST_OF_ONE_SENDER);
   const mayHave = (clientId: string): boolean => (state.bySender.get(clientId)?.size ?? 0) - waiting.of(clientId) < mostOfOne;
-  for (const held of waiting.take(Math.min(left - state.publishing, DELIVERED_AT_ONCE), mayHave)) deliver(state, held);
+  for (let more = Math.min(left - state.publishing, DELIVERED_AT_ONCE); more > 0; more--) {
+    const held = waiting.next(mayHave);
+    if (held === undefined) return;
+    waiting.delete(held);
+    deliver(state, held);
+  }
 }
 
 function deliver(state: State, held: Held): void {
@@ -281,7 +285,7 @@ function deliver(state: State, held: Held): void {
     state.publishing--;
     if (held.copies.size === 0 && state.byPayload.get(payload) === held && !isWaiting(state, held)) {
       // Nobody took it who acknowledges. It is tried again at the next subscription, which may have come meanwhile.
-      state.waiting.getOrInsertComputed(topic, createSenderTurns<Held>).add(held);
+      state.waiting.getOrInsertComputed(topic, newTurns).add(held);
       if (changes !== state.changes) void deliverWaiting(state, topic);
     } else if (state.publishing === 0) void deliverWaiting(state, topic);
   });

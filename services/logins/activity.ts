@@ -10,6 +10,8 @@ export interface Login {
   atMs: number;
   /** True when the event named its time. Without a plausible time of its own a login counts from its arrival. */
   timed: boolean;
+  /** Who has sent it, where that is known. */
+  source?: string | undefined;
   /** The context of its span, when it is traced. */
   trace?: string | undefined;
 }

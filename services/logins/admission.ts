@@ -38,12 +38,14 @@ export interface AdmissionCounters {
 export interface Admission {
   /**
    * Resolves with the answer when the login is committed. Errors: `InputError('login.expired')` and those of `commitLogins`. After a `TransientError` nothing is known to be committed, and the same
-   * event may be given again; after any other error the event is refused for good.
+   * event may be given again; after any other error the event is refused for good. `source`: who has sent it; the logins of several sources are committed by turns.
    */
-  admitLogin(event: Draft<'login'>): Promise<PortfolioAnswer>;
+  admitLogin(event: Draft<'login'>, source?: string): Promise<PortfolioAnswer>;
   readonly counters: AdmissionCounters;
   /** Logins that wait or are being committed. */
   readonly waiting: number;
+  /** Whether this process will publish the answers of a pending batch itself. */
+  isAnswering(pending: string): boolean;
   /** For the end: resolves when nothing is under way and everything that is committed was announced, as far as the broker is there. */
   idle(): Promise<void>;
 }
@@ -73,13 +75,13 @@ export function createAdmission(options: AdmissionOptions): Admission {
   const { ledger, config, log } = options;
   const rules = loginRules(config);
   const counters: AdmissionCounters = { admitted: 0, refused: 0, unknownFields: 0, batches: 0, queued: 0, joined: 0, full: 0 };
-  /** Announcements under way. */
-  const announcing = new Set<Promise<void>>();
+  /** Announcements under way, by the id of their pending batch. */
+  const announcing = new Map<string, Promise<void>>();
   const answers = createFirstAnswers(options);
 
   async function commitBatch(logins: readonly Login[]): Promise<PortfolioAnswer[]> {
     // Answers are larger than logins: where the broker takes them slower than the database commits, they would fill the memory.
-    if (announcing.size >= MOST_UNANSWERED) await Promise.race(announcing);
+    if (announcing.size >= MOST_UNANSWERED) await Promise.race(announcing.values());
     const started = performance.now();
     const pending = { id: newJobId(ledger.clock.now().epochMilliseconds), instance: options.instance ?? '' };
     const {
@@ -102,16 +104,16 @@ export function createAdmission(options: AdmissionOptions): Admission {
     );
     const batch = { id: pending.id, answers: admitted.map(answerOf), started };
     const announced = announce(options, enqueued, () => answers.publish(batch));
-    announcing.add(announced);
-    void announced.finally(() => announcing.delete(announced));
+    announcing.set(pending.id, announced);
+    void announced.finally(() => announcing.delete(pending.id));
     return logins.map(answerOf);
   }
-  const batcher = createBatcher({ most: BATCH, first: FIRST_BATCH, run: commitBatch });
+  const batcher = createBatcher({ most: BATCH, first: FIRST_BATCH, sourceOf: ({ source = '' }: Login) => source, run: commitBatch });
 
   return {
     counters,
-    async admitLogin(event) {
-      const login = loginOf(event, ledger.clock.now().epochMilliseconds, config.portfolio.login_max_age);
+    async admitLogin(event, source) {
+      const login = { ...loginOf(event, ledger.clock.now().epochMilliseconds, config.portfolio.login_max_age), source };
       if (event.at !== undefined && !login.timed)
         log.warn({ userId: login.user, at: event.at }, `login at ${event.at} lies in the future: counted as now`);
       const span = startTrace('login', event.traceparent, { kind: 'CONSUMER' });
@@ -121,9 +123,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
     get waiting() {
       return batcher.size;
     },
+    isAnswering: (pending) => announcing.has(pending),
     async idle() {
       await batcher.idle();
-      await Promise.all(announcing);
+      await Promise.all(announcing.values());
       await answers.stop();
     },
   };

@@ -1,5 +1,6 @@
 /** The answers of the batches that this process has committed itself: published at once, without a look at their row, unless it comes late. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
@@ -11,6 +12,8 @@ import { answerThese, forgetPending, LATE_MS, takePending } from './pending-answ
 const RETRY_MS = 500;
 /** Batches that are looked for after an outage of the database or the broker. Those beyond are answered by whoever answers for others. */
 const MOST_UNSURE = 200;
+/** Answers that are encoded at once, 14 KB each for twenty symbols with both jobs. The others wait as what they are made of. */
+const ENCODED = 50;
 
 export type AnsweringBus = Pick<Bus, 'publish' | 'state'> & Partial<Pick<Bus, 'onState'>>;
 
@@ -59,7 +62,11 @@ export function createFirstAnswers({ ledger, bus, log }: { ledger: Ledger; bus: 
       log.info({ answers: answers.length }, `${answers.length} logins were committed so late that another process has answered them`);
       return;
     }
-    await Promise.all(answers.map((answer) => bus.publish('portfolio', answer)));
+    for (let start = 0; start < answers.length; start += ENCODED) {
+      // The next batch asks the database meanwhile.
+      if (start > 0) await nextTurn();
+      await Promise.all(answers.slice(start, start + ENCODED).map((answer) => bus.publish('portfolio', answer)));
+    }
     // A message of QoS 0 is dropped without an error while there is no connection: then the batch stays pending, and is answered when there is one.
     if ((bus.state as Bus['state']) !== 'online') return;
     published.add(id);

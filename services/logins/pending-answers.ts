@@ -71,13 +71,19 @@ interface PendingRow {
 }
 
 /**
- * Publishes the answers of the batches that were admitted before `before` and within the last ten minutes, of one `instance` or of all. Gives their number.
+ * Publishes the answers of the batches that were admitted before `before` and within the last ten minutes, of one `instance` or of all, except those that `isAnswering` says to be under
+ * way. Gives their number.
  * Nothing is done while the broker is away. Errors: those of the database.
  */
 export async function answerPending(
   ledger: Pick<Ledger, 'db'>,
   bus: Pick<Bus, 'publish' | 'state'>,
-  { now, before, instance }: { now: Date; before: Date; instance?: string },
+  {
+    now,
+    before,
+    instance,
+    isAnswering = () => false,
+  }: { now: Date; before: Date; instance?: string; isAnswering?: ((pending: string) => boolean) | undefined },
 ): Promise<number> {
   let answered = 0;
   for (let cursor: Buffer = Buffer.alloc(16); bus.state === 'online'; ) {
@@ -86,7 +92,12 @@ export async function answerPending(
       `SELECT id, logins FROM login_answers WHERE id > ? AND admitted_at < ? AND admitted_at > ? AND (? IS NULL OR instance = ?) ORDER BY id LIMIT ${PAGE}`,
       [cursor, before, new Date(now.getTime() - ANSWERED_FOR_MS), instance ?? null, instance ?? null],
     );
-    answered += await answerBatches(ledger, bus, page, now);
+    answered += await answerBatches(
+      ledger,
+      bus,
+      page.filter(({ id }) => !isAnswering(idFromBytes(id))),
+      now,
+    );
     const last = page.at(-1);
     if (last === undefined || page.length < PAGE) break;
     cursor = last.id;
@@ -163,11 +174,14 @@ export function startAnswering({
   bus,
   log,
   instance,
+  isAnswering,
 }: {
   ledger: Ledger;
   bus: Pick<Bus, 'publish' | 'state' | 'onState'>;
   log: Logger;
   instance: string;
+  /** The batches that this process answers by itself, however long that takes on a busy machine. */
+  isAnswering?: (pending: string) => boolean;
 }): () => Promise<void> {
   const startedAt = nowOf(ledger);
   let ownDone = false;
@@ -184,7 +198,7 @@ export function startAnswering({
     // Only once: a machine on which each statement takes so long has answers to give, too.
     hasWaited = !hasWaited && (wasAway || performance.now() - asked > AWAY_MS);
     wasAway = false;
-    return !leads || hasWaited ? 0 : answerPending(ledger, bus, { now, before: new Date(now.getTime() - GRACE_MS) });
+    return !leads || hasWaited ? 0 : answerPending(ledger, bus, { now, before: new Date(now.getTime() - GRACE_MS), isAnswering });
   }
 
   async function look(): Promise<void> {

@@ -1,6 +1,7 @@
 /** Handles items in batches: while one batch is under way the next one collects, so a batch grows with the load. */
 import { setImmediate } from 'node:timers/promises';
 import { codeOf, isDatabaseAway } from './errors.ts';
+import { createTurns } from './turns.ts';
 
 export interface Batcher<Item, Result> {
   /**
@@ -23,6 +24,8 @@ export interface BatcherOptions<Item, Result> {
   first?: number;
   /** For how many an item counts, at most `most`; 1 by default. */
   weigh?: (item: Item) => number;
+  /** Who an item comes from: the sources have their turns. By default all items are of one, and handled in order. */
+  sourceOf?: (item: Item) => string;
   /** Milliseconds that a batch which is not full waits for more items. 0, the default: items of the same turn of the event loop are one batch. */
   waitMs?: number;
   /** Gives the results in the order of its items. */
@@ -40,10 +43,11 @@ export function createBatcher<Item, Result>({
   most,
   first = most,
   weigh = () => 1,
+  sourceOf = () => '',
   waitMs = 0,
   run,
 }: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const waiting: Entry<Item, Result>[] = [];
+  const waiting = createTurns<Entry<Item, Result>>(({ item }) => sourceOf(item));
   /** What all that waits counts for. */
   let weight = 0;
   let size = 0;
@@ -56,7 +60,7 @@ export function createBatcher<Item, Result>({
   let begin = (): void => {};
 
   async function work(): Promise<void> {
-    for (let limit = first; waiting.length > 0; limit = most) {
+    for (let limit = first; waiting.size > 0; limit = most) {
       await collect();
       const batch = takeBatch(limit);
       await handle(batch, run);
@@ -66,16 +70,18 @@ export function createBatcher<Item, Result>({
   }
 
   function takeBatch(limit: number): Entry<Item, Result>[] {
+    const batch: Entry<Item, Result>[] = [];
     let taken = 0;
-    let end = 0;
-    for (; end < waiting.length; end++) {
-      const more = weigh((waiting[end] as Entry<Item, Result>).item);
-      if (taken + more > limit && end > 0) break;
+    for (let entry = waiting.next(); entry !== undefined; entry = waiting.next()) {
+      const more = weigh(entry.item);
+      if (taken + more > limit && batch.length > 0) break;
       taken += more;
+      waiting.delete(entry);
+      batch.push(entry);
     }
     weight -= taken;
-    flushing &&= end < waiting.length;
-    return waiting.splice(0, end);
+    flushing &&= waiting.size > 0;
+    return batch;
   }
 
   async function collect(): Promise<void> {
@@ -92,7 +98,7 @@ export function createBatcher<Item, Result>({
     add(item) {
       size++;
       return new Promise((resolve, reject) => {
-        waiting.push({ item, resolve, reject });
+        waiting.add({ item, resolve, reject });
         weight += weigh(item);
         if (weight >= most) begin();
         loop ??= work();
@@ -102,7 +108,7 @@ export function createBatcher<Item, Result>({
       return size;
     },
     flush() {
-      flushing = waiting.length > 0;
+      flushing = waiting.size > 0;
       begin();
     },
     async idle() {

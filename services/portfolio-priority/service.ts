@@ -46,7 +46,7 @@ export async function startPortfolioPriorityService(context: ServiceContext): Pr
   const stopPrefetching = config.portfolio.predictive.enabled
     ? startPrefetching({ ledger, announcer, config, log, instance })
     : async () => {};
-  const stopAnswering = startAnswering({ ledger, bus, log, instance });
+  const stopAnswering = startAnswering({ ledger, bus, log, instance, isAnswering: admission.isAnswering });
   const { metrics, commits } = loginMetrics(context, admission, refusals);
   const { monitoring } = config;
   const render = () => renderMetrics(metrics.registry, monitoring);

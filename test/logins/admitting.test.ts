@@ -37,6 +37,14 @@ test.each([
     });
 });
 
+test('a login of another source is in the first transaction, though a burst came before it', async () => {
+  const { admitLogin, counters } = admissionInto(fixture);
+  const burst = Array.from({ length: 300 }, (_, index) => admitLogin({ userId: `a${index}`, at: NOW }, 'hook'));
+  await admitLogin({ userId: 'bob', at: NOW }, 'other hook');
+  expect(counters).toMatchObject({ batches: 1, admitted: 200 });
+  await Promise.all(burst);
+});
+
 test('the first transaction takes two hundred logins, so that their jobs begin, the next ones five hundred', async () => {
   const { admitLogin, counters } = admissionInto(fixture);
   const users = (count: number, name: string) => Array.from({ length: count }, (_, index) => `${name}${index}`);

@@ -209,6 +209,39 @@ describe('answers', () => {
     expect(await answerPending(fixture, admission().bus, { now, before: now, instance: 'pp1' })).toBe(1);
   });
 
+  test('that their own process is still publishing are not given by it a second time', async () => {
+    await hold(fixture.db, { alice: ['AAA'] });
+    const taken = Promise.withResolvers<void>();
+    const { admitLogin, idle, isAnswering } = admission({ bus: { publish: () => taken.promise } });
+    await admitLogin({ userId: 'alice', at: NOW });
+    const now = new Date(Date.parse(NOW) + 60_000);
+    const look = () => answerPending(fixture, admission().bus, { now, before: now, isAnswering });
+    expect(await look()).toBe(0);
+    taken.resolve();
+    await idle();
+    expect(await countRows(fixture.db, 'login_answers')).toBe(0);
+  });
+
+  test('of a batch are encoded fifty at a time, as the broker takes them', async () => {
+    const users = Array.from({ length: 120 }, (_, i) => `user-${i}`);
+    await hold(fixture.db, Object.fromEntries(users.map((user) => [user, ['AAA']])));
+    const offered: { taken: () => void }[] = [];
+    const publish = (kind: TopicKind): Promise<void> => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      if (kind !== 'portfolio') resolve();
+      else offered.push({ taken: resolve });
+      return promise;
+    };
+    const { admitLogin, idle } = admission({ bus: { publish } });
+    await Promise.all(users.map((userId) => admitLogin({ userId, at: NOW })));
+    for (const count of [50, 100, 120]) {
+      await expect.poll(() => offered.length).toBe(count);
+      for (const { taken } of offered) taken();
+    }
+    await idle();
+    expect(await countRows(fixture.db, 'login_answers')).toBe(0);
+  });
+
   test('of a connection that is lost meanwhile stay pending', async () => {
     await hold(fixture.db, { alice: ['AAA'] });
     const { admitLogin, idle, bus } = admission({

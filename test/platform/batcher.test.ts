@@ -30,6 +30,20 @@ test('no batch is larger than the limit', async () => {
   expect(batches).toEqual([[1, 2], [3, 4], [5]]);
 });
 
+test('the items of several sources go by turns', async () => {
+  const batches: number[][] = [];
+  const run = async (items: readonly number[]) => {
+    batches.push([...items]);
+    return items;
+  };
+  const batcher = createBatcher({ most: 3, sourceOf: (item: number) => (item < 10 ? 'one' : 'ten'), run });
+  await Promise.all([1, 2, 3, 4, 10, 20].map(batcher.add));
+  expect(batches).toEqual([
+    [1, 10, 2],
+    [20, 3, 4],
+  ]);
+});
+
 test('what arrives while a batch is under way goes with the next one', async () => {
   const { batcher, batches } = doubling(10);
   const first = batcher.add(1).then(() => batcher.add(4));

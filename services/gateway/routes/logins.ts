@@ -73,9 +73,10 @@ export function loginRoutes(app: App, { config, clock, db, admission, loginRefus
         () => undefined,
       );
       const event = { userId: user, at: at.toISOString(), traceparent, ...(sessionId === undefined ? {} : { sessionId }) };
-      const committed = await Promise.race([admission.admitLogin(event).then((answer) => readCommittedLogin(db, answer)), late]).finally(
-        () => over.abort(),
-      );
+      const committed = await Promise.race([
+        admission.admitLogin(event, caller.id).then((answer) => readCommittedLogin(db, answer)),
+        late,
+      ]).finally(() => over.abort());
       if (committed === undefined)
         throw new TransientError(
           'login.unanswered',
