@@ -1,8 +1,9 @@
 /** The commands that ask for jobs. Each job type defines its own; here its requests are submitted and the answer is printed. */
+
+import { createJobQuotas, userAsker } from '../../gateway/jobs/quotas.ts';
 import type { CliForm } from '../../job-types/job-type.ts';
 import type { Origin } from '../../job-types/request.ts';
 import { enqueueWith, type JobRequest } from '../../ledger/enqueue/enqueue.ts';
-import { createJobQuotas, userAsker } from '../../ledger/enqueue/quotas.ts';
 import { acceptedJson, type Refusal, submit } from '../../ledger/enqueue/submit.ts';
 import { inTrace } from '../../ledger/enqueue/traced.ts';
 import { FAILURE } from '../output/failure.ts';

@@ -1,9 +1,9 @@
 /** What a key, and a user, may have at once or within an hour over HTTP. Over a quota the answer is 429, with the configuration key of the limit. */
 import type { JobRequest } from '../../ledger/enqueue/enqueue.ts';
-import { type Asker, createJobQuotas, type JobQuotas, keyAsker, userAsker } from '../../ledger/enqueue/quotas.ts';
 import type { Config } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
 import { RefusedError } from '../http/problems.ts';
+import { type Asker, createJobQuotas, type JobQuotas, keyAsker, userAsker } from '../jobs/quotas.ts';
 import type { Caller } from './access.ts';
 import { requestWindows } from './request-windows.ts';
 

@@ -2,7 +2,6 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { cancel, recordRedrive, redrive, retry } from '../../ledger/control.ts';
-import { forgetAskers } from '../../ledger/enqueue/quotas.ts';
 import type { Change } from '../../ledger/job.ts';
 import { type Withdrawal, withdraw } from '../../ledger/withdraw.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
@@ -14,6 +13,7 @@ import { actorOf } from '../auth/audit.ts';
 import { isWaitedForBy, unknownJob } from '../auth/visible-job.ts';
 import type { App, Parts } from '../http/app.ts';
 import { change, jobId, problems } from '../http/schemas.ts';
+import { forgetAskers } from '../jobs/quotas.ts';
 import { othersCalled, withdrawCallbacks } from '../webhooks/callbacks.ts';
 
 /** No body, or an empty one: no field of it would have an effect. */

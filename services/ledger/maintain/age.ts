@@ -1,5 +1,4 @@
 import type { Config } from '../../platform/config/load.ts';
-import { idFromBytes } from '../id.ts';
 import { bandStart, type Ledger, LOWEST_LEVEL, levelOf, nowOf, QUEUES, type Queue, queueOfLevel } from '../job.ts';
 import { partsAmong } from '../parts.ts';
 import { move } from '../states/move.ts';
@@ -47,37 +46,30 @@ export function configuredAgeing({ interval, levels, foreground_interval }: Conf
   };
 }
 
+/** Where a walk over a queue stands. */
+type Cursor = { priority: number; id: Buffer } | undefined;
+
 /**
  * Raises waiting jobs by one level for each whole interval that they have waited, counted from the level at which they were enqueued: by at most `levels`, and
  * never above `highestLevel`. Parts of other jobs never rise: they wait by design, so that later jobs overtake them. Walks one queue of `ready` from `from` on. Returns how many were raised, and where to go on (undefined at the end).
  */
-export async function age(
-  ledger: Ledger,
-  ageing: Ageing,
-  queue: Queue,
-  from: { priority: number; id: Buffer } | undefined,
-): Promise<{ raised: number; next: { priority: number; id: Buffer } | undefined }> {
-  const now = nowOf(ledger);
+export async function age(ledger: Ledger, ageing: Ageing, queue: Queue, from: Cursor): Promise<{ raised: number; next: Cursor }> {
+  const now = nowOf(ledger).getTime();
+  const { priority, id } = from ?? { priority: 0, id: Buffer.alloc(16) };
   // A plain read: locks would hide these rows from claims, and in most calls no job rises.
   const rows = await ledger.db.rows<{ id: Buffer; priority: number; enqueued_at: Date; aged: number; has_dependents: number }>(
     `SELECT STRAIGHT_JOIN j.id, r.priority, j.enqueued_at, j.aged, j.has_dependents FROM ready r FORCE INDEX (PRIMARY) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
       WHERE r.queue = ? AND (r.priority > ? OR (r.priority = ? AND r.job_id > ?)) ORDER BY r.priority, r.job_id LIMIT ${BATCH}`,
-    [queue, from?.priority ?? 0, from?.priority ?? 0, from?.id ?? Buffer.alloc(16)],
+    [queue, priority, priority, id],
   );
-  const deserving = rows.flatMap(({ id, priority, enqueued_at, aged, has_dependents }) => {
-    const rise = riseOf({ priority, enqueuedMs: enqueued_at.getTime(), aged }, ageing, now.getTime());
-    return rise === undefined ? [] : [{ id, before: priority, ...rise, has_dependents }];
+  const deserving = rows.flatMap((row) => {
+    const rise = riseOf({ priority: row.priority, enqueuedMs: row.enqueued_at.getTime(), aged: row.aged }, ageing, now);
+    return rise === undefined ? [] : [{ ...row, before: row.priority, ...rise }];
   });
-  const parts = await partsAmong(
-    ledger.db,
-    deserving.flatMap(({ id, has_dependents }) => (has_dependents === 1 ? [id] : [])),
-  );
-  const risen = deserving.filter(({ id }) => !parts.has(idFromBytes(id)));
-  const last = rows.length === BATCH ? rows.at(-1) : undefined;
-  return {
-    raised: risen.length === 0 ? 0 : await raise(ledger, risen),
-    next: last === undefined ? undefined : { priority: last.priority, id: last.id },
-  };
+  const needed = deserving.flatMap((row) => (row.has_dependents === 1 ? [row.id] : []));
+  const parts = await partsAmong(ledger.db, needed);
+  const risen = deserving.filter((row) => !parts.has(idOf(row)));
+  return { raised: risen.length === 0 ? 0 : await raise(ledger, risen), next: rows.length === BATCH ? rows.at(-1) : undefined };
 }
 
 /** The priority and the levels in all that a waiting job has risen to at `nowMs`; undefined when it rises by none now. */

@@ -3,7 +3,7 @@ import type { Sql } from '../../platform/database/database.ts';
 import { listInstances } from '../../platform/registry/instances.ts';
 import type { EnqueueAnswer } from '../enqueue/enqueue.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
-import { isLive, type Ledger, LIVE_STATES, nowOf, priorityOf, QUEUES, type Queue, type State } from '../job.ts';
+import { after, isLive, type Ledger, LIVE_STATES, nowOf, priorityOf, QUEUES, type Queue, type State } from '../job.ts';
 
 export interface Estimate {
   /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later. */
@@ -44,7 +44,7 @@ export function createEstimator(ledger: Ledger): Estimator {
   const { db } = ledger;
   const medians = rested(() => readMedians(db));
   const slots = rested(async () => {
-    const alive = await listInstances(db, new Date(nowOf(ledger).getTime() - ledger.leaseSeconds * 1000));
+    const alive = await listInstances(db, after(nowOf(ledger), -ledger.leaseSeconds));
     return alive.reduce((sum, { service, capacity }) => sum + (service === 'worker' ? capacity : 0), 0);
   });
   const depths = rested(() => readDepths(db));
@@ -55,39 +55,38 @@ export function createEstimator(ledger: Ledger): Estimator {
       const { needed, needsOf } = await readNeeds(db, jobs);
       const all = new Map([...needed, ...jobs].map((job) => [job.id, job]));
       const rankOf = await readRanks(db, [...all.values()].filter(isWaiting), ready);
+      const positionOf = (job: JobToEstimate): number | null =>
+        isWaiting(job) ? before(ready, job) + (rankOf.get(job.id) ?? 0) : job.state === 'scheduled' ? null : 0;
 
       /** Seconds until a job starts and completes; null when that is not known. */
-      const known = new Map<string, { start: number; end: number } | null>();
-      const timesOf = (job: JobToEstimate): { start: number; end: number } | null => {
+      const known = new Map<string, Times | null>();
+      const timesOf = (job: JobToEstimate): Times | null => {
         if (!isLive(job.state)) return { start: 0, end: 0 };
-        const before = known.get(job.id);
-        if (before !== undefined) return before;
         // Two jobs that wait for each other end here, as unknown.
+        const earlier = known.get(job.id);
+        if (earlier !== undefined) return earlier;
         known.set(job.id, null);
-        const median = medianOf.get(job.type);
-        const position = positionOf(job);
-        if (position === null || median === undefined || live === 0) return null;
-        let start = job.state === 'running' ? 0 : (position * median) / live;
-        for (const id of needsOf.get(job.id) ?? []) {
-          const need = timesOf(all.get(id) as JobToEstimate);
-          if (need === null) return null;
-          start = Math.max(start, need.end);
-        }
+        const [median, position] = [medianOf.get(job.type), positionOf(job)];
+        const needs = (needsOf.get(job.id) ?? []).map((id) => timesOf(all.get(id) as JobToEstimate));
+        if (position === null || median === undefined || live === 0 || needs.includes(null)) return null;
+        const own = job.state === 'running' ? 0 : (position * median) / live;
+        const start = Math.max(own, ...needs.map((need) => need?.end ?? 0));
         const times = { start, end: start + median };
         known.set(job.id, times);
         return times;
       };
-      const positionOf = (job: JobToEstimate): number | null =>
-        isWaiting(job) ? before(ready, job) + (rankOf.get(job.id) ?? 0) : job.state === 'scheduled' ? null : 0;
 
       return jobs.map((job) => {
         const times = timesOf(job);
-        const position = positionOf(job);
-        if (times === null) return { position, startSeconds: null, completionSeconds: null };
-        return { position, startSeconds: rounded(times.start), completionSeconds: rounded(times.end) };
+        return { position: positionOf(job), startSeconds: rounded(times?.start), completionSeconds: rounded(times?.end) };
       });
     },
   };
+}
+
+interface Times {
+  start: number;
+  end: number;
 }
 
 /**
@@ -98,20 +97,19 @@ async function readNeeds(sql: Sql, jobs: readonly JobToEstimate[]): Promise<{ ne
   const found = new Map<string, JobToEstimate>();
   const needsOf = new Map<string, string[]>();
   for (let waiting = jobs.filter(isBlocked); waiting.length > 0; ) {
-    const rows = await sql.rows<{ job_id: Buffer; id: Buffer; type: string; state: State; queue: Queue; priority: number }>(
+    const rows = await sql.rows<Omit<JobToEstimate, 'id'> & { id: Buffer; job_id: Buffer }>(
       `SELECT d.job_id, n.id, n.type, n.state, n.queue, n.priority FROM job_dependencies d JOIN job_states n ON n.id = d.needs_id
         WHERE d.job_id IN (?) AND n.state IN (?)`,
       [sortedBytes(waiting.map(({ id }) => id)), LIVE_STATES],
     );
+    const needs = new Map<string, JobToEstimate>();
     for (const { job_id, id, ...rest } of rows) {
       const need = { ...rest, id: idFromBytes(id) };
-      found.set(need.id, need);
+      needs.set(need.id, need);
       needsOf.getOrInsert(idFromBytes(job_id), []).push(need.id);
     }
-    waiting = [...new Set(rows.map(({ id }) => idFromBytes(id)))].flatMap((id) => {
-      const need = found.get(id) as JobToEstimate;
-      return isBlocked(need) && !needsOf.has(id) ? [need] : [];
-    });
+    for (const [id, need] of needs) found.set(id, need);
+    waiting = [...needs.values()].filter((need) => isBlocked(need) && !needsOf.has(need.id));
   }
   return { needed: [...found.values()], needsOf };
 }
@@ -119,7 +117,7 @@ async function readNeeds(sql: Sql, jobs: readonly JobToEstimate[]): Promise<{ ne
 const isBlocked = ({ state }: JobToEstimate): boolean => state === 'blocked';
 
 const isWaiting = ({ state }: JobToEstimate): boolean => state === 'ready' || state === 'blocked';
-const rounded = (seconds: number): number => Number(seconds.toFixed(2));
+const rounded = (seconds: number | undefined): number | null => (seconds === undefined ? null : Number(seconds.toFixed(2)));
 
 /** Ready jobs by queue and priority, in claim order. Walks `ready`. */
 type Depths = { queue: Queue; priority: number; jobs: number }[];
@@ -154,20 +152,14 @@ async function readRanks(sql: Sql, jobs: readonly JobToEstimate[], ready: Depths
     const ids = group.map(({ id }) => id).sort();
     const [first, last] = [idToBytes(ids[0] as string), idToBytes(ids.at(-1) as string)];
     const same = 'FROM ready FORCE INDEX (PRIMARY) WHERE queue = ? AND priority = ?';
+    const listed = `SELECT job_id AS id ${same} AND job_id >= ? AND job_id <= ? ORDER BY job_id`;
     const [[counted], between] = await Promise.all([
       sql.rows<{ jobs: number }>(`SELECT COUNT(*) AS jobs FROM (SELECT 1 ${same} AND job_id < ? LIMIT ${COUNTED}) w`, [
         queue,
         priority,
         first,
       ]),
-      ids.length === 1
-        ? []
-        : sql.rows<{ id: Buffer }>(`SELECT job_id AS id ${same} AND job_id >= ? AND job_id <= ? ORDER BY job_id`, [
-            queue,
-            priority,
-            first,
-            last,
-          ]),
+      ids.length === 1 ? [] : sql.rows<{ id: Buffer }>(listed, [queue, priority, first, last]),
     ]);
     const exact = counted?.jobs ?? 0;
     const whole = ready.find((one) => one.queue === queue && one.priority === priority)?.jobs ?? 0;

@@ -51,14 +51,10 @@ export async function endLone<E extends End>(
       const { affectedRows } = await tx.run(END, [nowOf(ledger), list, workerId]);
       if (affectedRows < ends.length) throw new NotLone();
       await store?.(tx, ends);
-      leaveRunning(
-        tx,
-        ends.map(({ job }) => ({ id: idToBytes(job.id) })),
-      );
-      freeKeys(
-        tx,
-        ends.flatMap(({ job }) => job.dedupeKey ?? []),
-      );
+      const left = ends.map(({ job }) => ({ id: idToBytes(job.id) }));
+      leaveRunning(tx, left);
+      const keys = ends.flatMap(({ job }) => job.dedupeKey ?? []);
+      freeKeys(tx, keys);
       const holding = ends.flatMap(({ job }) => (job.userId === null ? [] : [job.id]));
       return releaseSlots(tx, ledger, holding);
     });

@@ -1,6 +1,6 @@
 /** The outbox of the ledger: ended jobs that somebody wants to be told of, in the transaction that ends them. */
 import type { Transaction } from '../../platform/database/database.ts';
-import { type NotifyEvent, type Severity, tell } from '../../platform/outbox.ts';
+import { type EventName, type NotifyEvent, type Severity, tell } from '../../platform/outbox.ts';
 import { type Change, type EndState, type Ledger, nowOf } from '../job.ts';
 
 const SEVERITY: Record<EndState, Severity> = {
@@ -16,20 +16,14 @@ export function tellEnded(tx: Transaction, ledger: Ledger, ended: readonly Chang
   const { tells } = ledger;
   if (tells === undefined) return;
   const at = nowOf(ledger);
-  tell(
-    tx,
-    ended.flatMap(({ id, type, symbol, state, reason }): NotifyEvent[] => {
-      const about = {
-        severity: SEVERITY[state as EndState],
-        subject: `job:${id}`,
-        details: { job_id: id, type, symbol, state, reason: reason ?? null },
-        at,
-      };
-      const own = tells.ended.get(type);
-      return [
-        ...(own === undefined ? [] : [{ name: own, ...about }]),
-        ...(tells.failed && state === 'failed' ? [{ name: 'job.failed' as const, ...about }] : []),
-      ];
-    }),
-  );
+  const events = ended.flatMap(({ id, type, symbol, state, reason = null }): NotifyEvent[] => {
+    const own = tells.ended.get(type);
+    const names: EventName[] = [
+      ...(own === undefined ? [] : [own]),
+      ...(tells.failed && state === 'failed' ? ['job.failed' as const] : []),
+    ];
+    const details = { job_id: id, type, symbol, state, reason };
+    return names.map((name) => ({ name, severity: SEVERITY[state as EndState], subject: `job:${id}`, details, at }));
+  });
+  tell(tx, events);
 }

@@ -3,10 +3,10 @@
  * for counts for each. Logins and schedules are not counted. The numbers are read at most a few times a second for each asker and reckoned up in between, so a request costs
  * no query, and the limit may be passed by what other processes take within a second.
  */
+import type { EnqueueAnswer, JobRequest } from '../../ledger/enqueue/enqueue.ts';
+import type { Refusal } from '../../ledger/enqueue/submit.ts';
+import { idToBytes } from '../../ledger/id.ts';
 import type { Database, Sql, Transaction } from '../../platform/database/database.ts';
-import { idToBytes } from '../id.ts';
-import type { EnqueueAnswer, JobRequest } from './enqueue.ts';
-import type { Refusal } from './submit.ts';
 
 /** Somebody whose waiting jobs are limited. */
 export interface Asker {

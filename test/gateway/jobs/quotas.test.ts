@@ -1,9 +1,9 @@
 /** The quotas of waiting jobs, against the ledger. The numbers follow from the limits that each test sets. */
 import { expect, test, vi } from 'vitest';
+import { type Asker, createJobQuotas } from '../../../services/gateway/jobs/quotas.ts';
 import { enqueueWith, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
-import { type Asker, createJobQuotas } from '../../../services/ledger/enqueue/quotas.ts';
 import { idToBytes, newJobId } from '../../../services/ledger/id.ts';
-import { ledgerFixture, request } from '../fixture.ts';
+import { ledgerFixture, request } from '../../ledger/fixture.ts';
 
 const on = ledgerFixture();
 const asker = (most: number, id = 'key:a'): Asker => ({ id, most, quota: `quota of ${id}` });
