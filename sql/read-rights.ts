@@ -72,10 +72,11 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   notify_deliveries: { read: 'event_id route channel message_id', hidden: 'recipient' },
   notify_events: { read: 'id name severity subject at route routed', hidden: 'details' },
   notify_messages: {
-    read: 'id first_event route channel lane state severity due_at attempts created_at sealed_at',
-    hidden: 'recipient last_error',
+    read: 'id first_event route channel lane state severity due_at attempts code created_at sealed_at',
+    hidden: 'recipient address last_error',
   },
   notify_repeats: { read: 'route subject due_at times', hidden: 'event' },
+  notify_stops: 'hidden',
   notify_users: 'hidden',
   option_current: { read: 'symbol ranking_mode run_id run_at' },
   option_positions: 'hidden',

@@ -332,6 +332,12 @@ export interface paths {
     /** The live stream */
     get: operations['streamEvents'];
   };
+  "/v1/unsubscribe": {
+    /** The page of the link in a mail, with a button that ends messages of its kind */
+    get: operations['showSubscription'];
+    /** End messages of the kind of a mail, or undo that */
+    post: operations['changeSubscription'];
+  };
 }
 
 export interface components {
@@ -4012,5 +4018,44 @@ export interface operations {
       header?: { "last-event-id"?: string };
     };
     responses: operations['streamJob']['responses'];
+  };
+  showSubscription: {
+    parameters: {
+      query: {
+        /** Of the link */
+        token: string;
+      };
+    };
+    responses: {
+      200: { content: { 'text/html': string } };
+      '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+      '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
+    };
+  };
+  changeSubscription: {
+    parameters: operations['showSubscription']['parameters'];
+    requestBody: {
+      content: {
+        'application/x-www-form-urlencoded': {
+          "List-Unsubscribe": "One-Click";
+        } | {
+          /** again: undoes it */
+          wish: "stop" | "again";
+        };
+        'multipart/form-data': {
+          "List-Unsubscribe": "One-Click";
+        } | {
+          /** again: undoes it */
+          wish: "stop" | "again";
+        };
+        'application/json': {
+          "List-Unsubscribe": "One-Click";
+        } | {
+          /** again: undoes it */
+          wish: "stop" | "again";
+        };
+      };
+    };
+    responses: operations['showSubscription']['responses'];
   };
 }

@@ -3,10 +3,14 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, nowOf } from '../ledger/job.ts';
 import type { Clock } from '../platform/clock.ts';
+import { COMMAND } from '../platform/command-name.ts';
 import type { Config } from '../platform/config/load.ts';
-import { type Database, fromJson } from '../platform/database/database.ts';
+import type { Database } from '../platform/database/database.ts';
 import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
+import { unsubscribeLink } from '../platform/notify/unsubscribe.ts';
+import { isAddress, isUnwanted, readTold } from '../platform/notify/users.ts';
+import { shellWord } from '../platform/text/shell-word.ts';
 import { createMailer, type Mailer } from './channels/mail.ts';
 import type { Outcome } from './channels/outcome.ts';
 import { post } from './channels/webhook.ts';
@@ -132,33 +136,36 @@ export function createSender(parts: Parts): Sender {
 }
 
 /** One try. */
-async function deliver({ db, config: { notify } }: Parts, mailer: Mailer | undefined, message: Message): Promise<Outcome> {
-  const rendered = render(message);
-  const { id, route, channel, recipient, date, severity, events, eventCount } = message;
+async function deliver({ db, config }: Parts, mailer: Mailer | undefined, message: Message): Promise<Outcome> {
+  const { notify } = config;
+  const { id, route, channel, recipient, date, severity, events, eventCount, kinds } = message;
   if (channel === 'webhook') {
     const { webhook } = route.to;
     if (webhook === undefined) return { kind: 'suppressed', reason: `the route ${route.name} has no webhook any more` };
-    const about = { ...rendered, id, route: route.name, severity, events, eventCount };
+    const about = { ...render(message), id, route: route.name, severity, events, eventCount };
     return post(webhook.url, webhook.format, about, notify.webhook_timeout * 1000);
   }
   if (mailer === undefined) return { kind: 'suppressed', reason: 'the configuration names no mail server (notify.email)' };
-  const to = channel === 'email' ? recipient : await addressOf(db, message);
-  return typeof to === 'string' ? mailer.send({ ...rendered, id, to, date }) : to;
+  const to = await addressOf(db, message);
+  if (typeof to !== 'string') return to;
+  const stop = {
+    who: recipient,
+    events: kinds,
+    url: kinds.length === 0 ? undefined : unsubscribeLink(config, { who: recipient, events: kinds }),
+  };
+  return mailer.send({ ...render(message, stop), id, to, date, unsubscribe: stop.url });
 }
 
-/** The address of a user, or why this user is not written to. A user whose name is an address needs no other one. */
-async function addressOf(db: Database, { recipient, events }: Message): Promise<string | Outcome> {
-  const [row] = await db.rows<{ email: string | null; unwanted: unknown }>('SELECT email, unwanted FROM notify_users WHERE user_id = ?', [
-    recipient,
-  ]);
-  const unwanted = new Set(row === undefined ? [] : (fromJson(row.unwanted) as string[]));
-  if (events.length > 0 && events.every(({ name }) => unwanted.has(name)))
+/** Where a message is sent to, or why it is not. A user whose name is an address needs no other one. */
+async function addressOf(db: Database, { recipient, channel, severity, kinds }: Message): Promise<string | Outcome> {
+  const told = (await readTold(db, [recipient])).get(recipient);
+  if (kinds.length > 0 && kinds.every((name) => isUnwanted(told, { name, severity }, channel)))
     return { kind: 'suppressed', reason: `${recipient} does not want to be told of this` };
-  const address = row?.email ?? (/^[^@\s]+@[^@\s]+$/.test(recipient) ? recipient : undefined);
+  const address = channel === 'email' ? recipient : (told?.email ?? (isAddress(recipient) ? recipient : undefined));
   return (
     address ?? {
       kind: 'suppressed',
-      reason: `no address of ${recipient} is known: set it with "stockmesh notify address ${recipient} ADDRESS"`,
+      reason: `no address of ${recipient} is known: set it with "${COMMAND} notify address ${shellWord(recipient)} ADDRESS"`,
     }
   );
 }

@@ -1,6 +1,7 @@
 /** The notifier service: tells people of events, by e-mail and webhook. Any number of them may run: each event is routed by one, each message sent by one. */
 import { nowOf } from '../ledger/job.ts';
-import { codeOf, messageOf } from '../platform/errors.ts';
+import type { Config } from '../platform/config/load.ts';
+import { ConfigError, codeOf, messageOf } from '../platform/errors.ts';
 import type { RunningService, ServiceContext } from '../platform/lifecycle.ts';
 import { componentLogger, type Logger } from '../platform/log/log.ts';
 import { type Endpoint, serveProcessMetrics } from '../platform/monitoring/endpoint.ts';
@@ -17,9 +18,10 @@ const CLEAN_UP_SECONDS = 600;
 /** Looks between counts of what waits, and looks for the leader. */
 const COUNT_LOOKS = 10;
 
-/** Errors: `ConfigError('notify.ca_file')`. */
+/** Errors: `ConfigError('notify.ca_file' | 'notify.no_secret')`. */
 export async function startNotifierService(context: ServiceContext): Promise<RunningService> {
   const { config, clock, db } = context;
+  requireSecret(config);
   const log = componentLogger(context.log, 'notifier');
   const { routes, poll_interval, keep_days } = config.notify;
   const sender = createSender({ db, clock, config, log, onOver: () => look() });
@@ -88,6 +90,15 @@ export async function startNotifierService(context: ServiceContext): Promise<Run
       await endpoint?.close();
     },
   };
+}
+
+/** Not with the rest of the configuration, which is read by services that do not get this secret. */
+function requireSecret({ gateway, notify }: Config): void {
+  if (gateway.public_url === null || notify.email.from === null || notify.unsubscribe_secret !== null) return;
+  throw new ConfigError(
+    'notify.no_secret',
+    'gateway.public_url is set, so mails have a link that ends them: notify.unsubscribe_secret must sign it; give notifier and gateway the same in STOCKMESH_UNSUBSCRIBE_SECRET ("openssl rand -hex 32" makes one), or leave gateway.public_url out',
+  );
 }
 
 function serveNotifierMetrics(

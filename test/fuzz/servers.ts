@@ -37,9 +37,15 @@ const ACCOUNTS = {
   ...{ hook: 'fuzz hook', monitor: 'fuzz:monitor', service: 'fuzz%service', 'portfolio-priority': 'fuzz-priority' },
   ...{ worker: 'fuzz-worker', scheduler: 'fuzz-scheduler', gateway: 'fuzz-gateway', cli: 'fuzz-cli' },
 };
+/** So that the gateway takes links of mails. */
+export const LINKS = {
+  'gateway.public_url': 'https://mesh.example.com',
+  'notify.unsubscribe_secret': 'of the inputs, 32 characters and more',
+};
 /** Limits that would refuse what the inputs are about. */
 const MANY = 1_000_000_000;
 const SETTINGS = {
+  ...LINKS,
   'gateway.port': 0,
   'gateway.rate_limit.requests': MANY,
   'gateway.rate_limit.anonymous_requests': MANY,

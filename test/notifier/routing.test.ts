@@ -1,7 +1,7 @@
 /** Who is told of what, when, and how many events one message is. */
 import { expect, test, vi } from 'vitest';
 import { idToBytes, newJobId } from '../../services/ledger/id.ts';
-import { changeUser } from '../../services/notifier/store/users.ts';
+import { changeTold } from '../../services/platform/notify/users.ts';
 import { NOON, notifierMesh } from './notifier-mesh.ts';
 
 const mesh = await notifierMesh();
@@ -132,8 +132,8 @@ const ended = (id: string) => ({
   subject: `job:${id}`,
   details: { job_id: id, type: 'history', symbol: 'AAPL', state: 'completed' },
 });
-const setUser = (user: string, change: Parameters<typeof changeUser>[2]) =>
-  mesh.db.transaction((tx) => changeUser(tx, user, change, new Date(NOON)));
+const setUser = (user: string, change: Parameters<typeof changeTold>[2]) =>
+  mesh.db.transaction((tx) => changeTold(tx, user, change, new Date(NOON)));
 
 test('everybody who waits for a job is told of its end, at an address of their own', async () => {
   await setUser('alice', { email: 'alice@example.com' });
@@ -157,7 +157,7 @@ test('a user without an address is not written to, and the list says how to set 
 });
 
 test('a user who does not want an event is not told of it, and of others is', async () => {
-  await setUser('alice', { email: 'alice@example.com', unwants: 'history.ended' });
+  await setUser('alice', { email: 'alice@example.com', unwants: ['history.ended'] });
   await mesh.start([{ ...requester, on: ['history.ended', 'job.failed'] }]);
   const id = await jobOf(['alice']);
   await mesh.commit(ended(id), { ...ended(id), name: 'job.failed' });

@@ -6,15 +6,11 @@ import { COMMAND } from '../../platform/command-name.ts';
 import type { Config } from '../../platform/config/load.ts';
 import { usesEmbedded } from '../../platform/connections.ts';
 import { OPERATOR_KEY_FILE } from '../../platform/machine/datafolder.ts';
+import { shellWord } from '../../platform/text/shell-word.ts';
 import { gatewayUrl } from '../dashboard/link.ts';
 
 /** The folder of package.json. npx finds the command `stockmesh` only there; elsewhere it asks the registry for a package of that name. */
 const PACKAGE_FOLDER = fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/, '');
-
-/** The text as one word of a POSIX shell. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
 
 interface Started {
   dataFolder: string;

@@ -2,10 +2,10 @@
 import { userInfo } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { nowOf } from '../../ledger/job.ts';
-import { changeUser } from '../../notifier/store/users.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { InputError } from '../../platform/errors.ts';
-import { EVENT_NAMES, type EventName } from '../../platform/outbox.ts';
+import { changeTold, isAddress, parseTold, requireAddress, type ToldChange } from '../../platform/notify/users.ts';
+import { EVENT_NAMES } from '../../platform/outbox.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
 import { type MessageRow, messagesOfEvent, recentMessages, tryRoute } from '../../platform/registry/told.ts';
 import { parseUser } from '../../platform/user-id.ts';
@@ -81,8 +81,7 @@ export async function address(
   const user = parseUser(text);
   if ((email === undefined) === (remove !== true))
     throw new InputError('notify.bad_address', 'give an address, or --remove to take it back');
-  if (email !== undefined && (!/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(email) || email.length > 254))
-    throw new InputError('notify.bad_address', `${JSON.stringify(email)} is not an e-mail address, such as alice@example.com`);
+  if (email !== undefined) requireAddress(email);
   return change(
     user,
     { email: email ?? null },
@@ -91,21 +90,27 @@ export async function address(
   );
 }
 
-/** Errors: `InputError('user.invalid' | 'notify.unknown_event')`. */
-export async function subscribe(text: string, event: string, wanted: boolean, options: Options): Promise<number> {
-  const user = parseUser(text);
-  if (!(EVENT_NAMES as readonly string[]).includes(event))
-    throw new InputError('notify.unknown_event', `there is no event "${event}"; choose one of ${EVENT_NAMES.join(', ')}`);
-  const wish = wanted ? { wants: event as EventName } : { unwants: event as EventName };
-  return change(user, wish, options, `${user} is ${wanted ? 'told of' : 'not told any more of'} ${event}`);
+/** Of a user, or of an address of a route. Errors: `InputError('user.invalid' | 'notify.unknown_event')`. */
+export async function subscribe(text: string, events: readonly string[], wanted: boolean, options: Options): Promise<number> {
+  const who = parseTold(text);
+  const unknown = events.find((event) => !(EVENT_NAMES as readonly string[]).includes(event));
+  if (unknown !== undefined)
+    throw new InputError('notify.unknown_event', `there is no event "${unknown}"; choose one of ${EVENT_NAMES.join(', ')}`);
+  const critical = wanted || !isAddress(who) ? '' : '; what is critical is told to an address of a route all the same';
+  return change(
+    who,
+    wanted ? { wants: events } : { unwants: events },
+    options,
+    `${who} is ${wanted ? 'told of' : 'not told any more of'} ${events.join(', ')}${critical}`,
+  );
 }
 
-function change(user: string, what: Parameters<typeof changeUser>[2], { json, ...options }: Options, said: string): Promise<number> {
+function change(who: string, what: ToldChange, { json, ...options }: Options, said: string): Promise<number> {
   return withSession(options, async ({ db, clock }) => {
     const now = nowOf({ clock });
     await db.transaction(async (tx) => {
-      await changeUser(tx, user, what, now);
-      recordChange(tx, cliActor(), { action: 'notify.user', target: `user:${user}`, details: Object.keys(what).join(', ') });
+      await changeTold(tx, who, what, now);
+      recordChange(tx, cliActor(), { action: 'notify.user', target: `user:${who}`, details: Object.keys(what).join(', ') });
     });
     if (json) printJson({ ok: true });
     else print(said);

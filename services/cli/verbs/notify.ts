@@ -31,8 +31,8 @@ export function notifyVerbs(program: Command, { all, finish }: Program): void {
   ] as const)
     notify
       .command(verb)
-      .argument('<user>')
-      .argument('<event>')
-      .description(wanted ? 'tell a user of an event again' : 'do not tell a user of an event any more')
-      .action(async (user, event, options) => finish(await (await load()).subscribe(user, event, wanted, all(options))));
+      .argument('<user>', 'or an e-mail address of a route')
+      .argument('<event...>')
+      .description(wanted ? 'tell a user of events again' : 'do not tell a user of events any more')
+      .action(async (user, events, options) => finish(await (await load()).subscribe(user, events, wanted, all(options))));
 }

@@ -33,6 +33,14 @@ export const dashboardPolicy = (nonce?: string): string =>
     'frame-ancestors': "'none'",
   });
 
+/** A page of text with a form that is sent to this address, and nothing that is loaded. */
+export const FORM_POLICY = policyOf({
+  'default-src': "'none'",
+  'base-uri': "'none'",
+  'form-action': "'self'",
+  'frame-ancestors': "'none'",
+});
+
 function policyOf(directives: Record<string, string>): string {
   return Object.entries(directives)
     .map(([name, sources]) => `${name} ${sources}`)

@@ -43,6 +43,7 @@ import { rankingReader } from '../routes/ranking-reader.ts';
 import { rankingRoutes } from '../routes/rankings.ts';
 import { symbolRoutes } from '../routes/symbols.ts';
 import { userRoutes } from '../routes/users.ts';
+import { unsubscribeRoutes } from '../unsubscribe/routes.ts';
 import type { App, Parts } from './app.ts';
 import { readBodies } from './body.ts';
 import { answerClientError, limitConnections, serverOf } from './connections.ts';
@@ -139,6 +140,7 @@ function addRoutes(app: App, parts: Parts, metrics: ReturnType<typeof measure>):
   scheduleRoutes(app, parts);
   configRoutes(app, parts);
   notificationRoutes(app, parts);
+  unsubscribeRoutes(app, parts);
   sessionRoutes(app, parts);
   streamRoutes(app, parts, watchKey);
 }

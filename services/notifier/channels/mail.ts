@@ -11,6 +11,8 @@ export interface Letter extends Rendered {
   id: string;
   to: string;
   date: Date;
+  /** Ends messages of this kind. */
+  unsubscribe?: string | undefined;
 }
 
 export interface Mailer {
@@ -26,7 +28,7 @@ export function createMailer({ email }: Config['notify']): Mailer | undefined {
     sendmail === null ? createTransport(smtpOptions(email)) : createTransport({ sendmail: true, path: sendmail, newline: 'unix' });
   const domain = from.slice(from.lastIndexOf('@') + 1);
   return {
-    async send({ id, to, date, subject, text, html }) {
+    async send({ id, to, date, subject, text, html, unsubscribe }) {
       try {
         await transport.sendMail({
           ...{ from, to, subject, text, html, date },
@@ -35,7 +37,7 @@ export function createMailer({ email }: Config['notify']): Mailer | undefined {
           // Made of the delivery key: a receiver that gets a message twice sees that it is one.
           messageId: `<${id}@${domain}>`,
           // RFC 3834: no out-of-office answers, and none to those.
-          headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
+          headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All', ...listHeaders(unsubscribe) },
         });
         return { kind: 'sent' };
       } catch (error) {
@@ -43,6 +45,16 @@ export function createMailer({ email }: Config['notify']): Mailer | undefined {
       }
     },
     close: () => transport.close(),
+  };
+}
+
+/** RFC 2369, and RFC 8058 for a program that ends the messages itself when its user asks for it: there the link must be encrypted. */
+function listHeaders(link: string | undefined): Record<string, string | { prepared: true; value: string }> {
+  if (link === undefined) return {};
+  return {
+    // Prepared: else a long word is broken into lines.
+    'List-Unsubscribe': { prepared: true, value: `<${link}>` },
+    ...(link.startsWith('https:') ? { 'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click' } : {}),
   };
 }
 

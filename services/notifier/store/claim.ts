@@ -24,6 +24,8 @@ export interface Message {
   events: StoredEvent[];
   /** All of them. */
   eventCount: number;
+  /** Their names, each once. */
+  kinds: string[];
   /** The last one that the cap of this receiver lets through. */
   isLastOfDay: boolean;
 }
@@ -91,10 +93,18 @@ export async function claimMessages(db: Database, wanted: Wanted, rules: Rules, 
     );
     return left.map(({ row, isLastOfDay }): Message => {
       const id = row.id.toString('hex');
-      const { events, count } = shown.get(id) ?? { events: [], count: 0 };
+      const { events, count, kinds } = shown.get(id) ?? { events: [], count: 0, kinds: [] };
       return {
         ...{ id, route: routeOf.get(row.route) as Route, channel: row.channel, recipient: row.recipient, severity: row.severity },
-        ...{ attempt: row.attempts + 1, createdAt: row.created_at, date: row.sealed_at ?? now, events, eventCount: count, isLastOfDay },
+        ...{
+          attempt: row.attempts + 1,
+          createdAt: row.created_at,
+          date: row.sealed_at ?? now,
+          events,
+          eventCount: count,
+          kinds,
+          isLastOfDay,
+        },
       };
     });
   });
@@ -151,7 +161,13 @@ async function suppress(tx: Transaction, rows: readonly Row[], why: string, now:
   ]);
 }
 
-async function eventsOf(tx: Transaction, ids: readonly Buffer[]): Promise<Map<string, { events: StoredEvent[]; count: number }>> {
+interface Content {
+  events: StoredEvent[];
+  count: number;
+  kinds: string[];
+}
+
+async function eventsOf(tx: Transaction, ids: readonly Buffer[]): Promise<Map<string, Content>> {
   const columns = EVENT_COLUMNS.split(', ').map((name) => `e.${name}`);
   const rows = await tx.rows<EventRow & { message_id: Buffer; events: number }>(
     `SELECT * FROM (SELECT d.message_id, ${columns.join(', ')}, COUNT(*) OVER (PARTITION BY d.message_id) AS events,
@@ -161,7 +177,33 @@ async function eventsOf(tx: Transaction, ids: readonly Buffer[]): Promise<Map<st
     [ids],
   );
   const groups = Map.groupBy(rows, ({ message_id }) => message_id.toString('hex'));
-  return new Map([...groups].map(([id, group]) => [id, { events: group.map(eventFrom), count: Number(group[0]?.events) }]));
+  const more = await moreKinds(
+    tx,
+    [...groups.values()].flatMap(([row]) => (row !== undefined && Number(row.events) > SHOWN ? [row.message_id] : [])),
+  );
+  return new Map(
+    [...groups].map(([id, group]) => [
+      id,
+      {
+        events: group.map(eventFrom),
+        count: Number(group[0]?.events),
+        kinds: more.get(id) ?? [...new Set(group.map(({ name }) => name))].sort(),
+      },
+    ]),
+  );
+}
+
+/** The names of events in messages that have more of them than they show. */
+async function moreKinds(tx: Transaction, ids: readonly Buffer[]): Promise<Map<string, string[]>> {
+  if (ids.length === 0) return new Map();
+  const rows = await tx.rows<{ message_id: Buffer; name: string }>(
+    `SELECT DISTINCT d.message_id, e.name
+       FROM notify_deliveries d FORCE INDEX (ix_message) JOIN notify_events e FORCE INDEX (PRIMARY) ON e.id = d.event_id
+      WHERE d.message_id IN (?) ORDER BY e.name`,
+    [ids],
+  );
+  const groups = Map.groupBy(rows, ({ message_id }) => message_id.toString('hex'));
+  return new Map([...groups].map(([id, group]) => [id, group.map(({ name }) => name)]));
 }
 
 /** Goes on holding messages whose sending takes long. */

@@ -5,6 +5,7 @@
 
 import { type Asked, readAsked } from '../../ledger/read/askers.ts';
 import { type Database, fromJson, type Transaction, toJson } from '../../platform/database/database.ts';
+import { isUnwanted, readTold } from '../../platform/notify/users.ts';
 import type { Severity } from '../../platform/outbox.ts';
 import {
   againAt,
@@ -71,11 +72,11 @@ async function deliveriesOf(tx: Transaction, events: readonly StoredEvent[], rou
           receiversOf(route, askersOf(event, asked)).map((receiver) => ({ event, route, receiver, lane: laneOf(route, receiver, event) })),
         ),
     );
-  const unwanted = await unwantedBy(
+  const told = await readTold(
     tx,
-    new Set(pairs.flatMap(({ receiver }) => (receiver.channel === 'requester' ? [receiver.recipient] : []))),
+    pairs.flatMap(({ receiver }) => (receiver.channel === 'webhook' ? [] : [receiver.recipient])),
   );
-  return pairs.filter(({ event, receiver }) => receiver.channel !== 'requester' || !unwanted.get(receiver.recipient)?.has(event.name));
+  return pairs.filter(({ event, receiver: { channel, recipient } }) => !isUnwanted(told.get(recipient), event, channel));
 }
 
 const jobOf = ({ details }: StoredEvent): string[] => (typeof details.job_id === 'string' ? [details.job_id] : []);
@@ -88,14 +89,6 @@ function isOfPart(event: StoredEvent, asked: ReadonlyMap<string, Asked>): boolea
 function askersOf(event: StoredEvent, asked: ReadonlyMap<string, Asked>): string[] {
   if (typeof event.details.user === 'string') return [event.details.user];
   return jobOf(event).flatMap((id) => asked.get(id)?.users ?? []);
-}
-
-async function unwantedBy(tx: Transaction, users: ReadonlySet<string>): Promise<Map<string, ReadonlySet<string>>> {
-  if (users.size === 0) return new Map();
-  const rows = await tx.rows<{ user_id: string; unwanted: unknown }>('SELECT user_id, unwanted FROM notify_users WHERE user_id IN (?)', [
-    [...users],
-  ]);
-  return new Map(rows.map(({ user_id, unwanted }) => [user_id, new Set(fromJson(unwanted) as string[])]));
 }
 
 interface Draft extends Delivery {

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { hintsFor, shellWord } from '../../../services/cli/mesh/hints.ts';
+import { hintsFor } from '../../../services/cli/mesh/hints.ts';
 import { loadConfig } from '../../../services/platform/config/load.ts';
+import { shellWord } from '../../../services/platform/text/shell-word.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/, '');
 const { config } = loadConfig({ env: {}, environment: 'demo' });

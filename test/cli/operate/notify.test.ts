@@ -5,6 +5,7 @@ import { startNotifierService } from '../../../services/notifier/service.ts';
 import type { Bus } from '../../../services/platform/bus/bus.ts';
 import { systemClock } from '../../../services/platform/clock.ts';
 import { loadConfig } from '../../../services/platform/config/load.ts';
+import { fromJson } from '../../../services/platform/database/database.ts';
 import type { RunningService } from '../../../services/platform/lifecycle.ts';
 import { silent } from '../../broker/peers.ts';
 import { startMailServer } from '../../notifier/mail-server.ts';
@@ -65,6 +66,16 @@ test('a user who has unsubscribed is not told, until subscribed again', async ()
   expect(await run('notify', 'test', 'requester', '--user', 'bob', '--wait', '1')).toMatchObject({ code: 1 });
   await run('notify', 'subscribe', 'bob', 'notify.test');
   expect(await run('notify', 'test', 'requester', '--user', 'bob')).toMatchObject({ code: 0 });
+});
+
+test('several events are stopped at once, of an address of a route too, which may be longer than a name', async () => {
+  const address = `${'o'.repeat(60)}@operators.example.com`;
+  expect(await run('notify', 'unsubscribe', address, 'alert.raised', 'alert.cleared')).toMatchObject({
+    code: 0,
+    stdout: `${address} is not told any more of alert.raised, alert.cleared; what is critical is told to an address of a route all the same\n`,
+  });
+  const [row] = await mesh.db.rows<{ unwanted: string[] }>('SELECT unwanted FROM notify_users WHERE user_id = ?', [address]);
+  expect(fromJson(row?.unwanted)).toEqual(['alert.raised', 'alert.cleared']);
 });
 
 test.for([

@@ -3,6 +3,7 @@
  * route as every caller for the own thing, one of another user, and one that both users asked for.
  */
 
+import { unsubscribeLink } from '../../../services/platform/notify/unsubscribe.ts';
 import type { AuditedAction } from '../../../services/platform/registry/audit.ts';
 
 /** What a caller gets. `hidden`: 404, as if the thing did not exist. */
@@ -98,6 +99,18 @@ const download = (path: string, more: object = {}): Row => ({
   ],
 });
 const stored = (path: string): Row => ({ class: 'market', request: ({ symbol }) => [`/v1/history/${path}&root=${symbol}`] });
+
+/** The configuration of the gateway that is asked. */
+export const LINKS = {
+  'gateway.public_url': 'https://mesh.example.com',
+  'notify.unsubscribe_secret': 'of the matrix, 32 characters and more',
+};
+const linkFor = (who: string): string => {
+  const { 'gateway.public_url': public_url, 'notify.unsubscribe_secret': unsubscribe_secret } = LINKS;
+  return unsubscribeLink({ gateway: { public_url }, notify: { unsubscribe_secret } }, { who, events: ['job.failed'] })!.slice(
+    public_url.length,
+  );
+};
 
 const HOLDINGS = { positions: [{ symbol: 'AAPL', quantity: 1 }] };
 const NEW_KEY = { name: 'made', scopes: ['read'] };
@@ -253,6 +266,12 @@ export const ROWS: Record<string, Row> = {
     mayAnswer: 'notify_route.unknown',
     audited: 'not a change by hand',
     request: at('/v1/notifications/routes/none/test'),
+  },
+  'GET /v1/unsubscribe': { class: 'open', request: ({ symbol }) => [linkFor(symbol)] },
+  'POST /v1/unsubscribe': {
+    class: 'open',
+    audited: 'notify.user',
+    request: ({ symbol }) => [linkFor(symbol), { wish: 'stop' }],
   },
   'GET /v1/config': { class: 'admin', request: at('/v1/config?below=gateway') },
   'POST /v1/workers/{instance}/drain': {

@@ -4,9 +4,20 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createKey, revokeKey } from '../../../services/gateway/auth/keys.ts';
 import { createCode } from '../../../services/gateway/auth/sessions.ts';
 import { gatewayMesh } from '../mesh.ts';
-import { CALLERS, type CallerName, OWNERS, type Owner, ROWS, type Row, type Things, type Verdict, verdictOf } from './matrix-rows.ts';
+import {
+  CALLERS,
+  type CallerName,
+  LINKS,
+  OWNERS,
+  type Owner,
+  ROWS,
+  type Row,
+  type Things,
+  type Verdict,
+  verdictOf,
+} from './matrix-rows.ts';
 
-const mesh = gatewayMesh({ 'gateway.callbacks.allow_private': true, 'gateway.rate_limit.anonymous_requests': 100_000 });
+const mesh = gatewayMesh({ 'gateway.callbacks.allow_private': true, 'gateway.rate_limit.anonymous_requests': 100_000, ...LINKS });
 /** What stands in bob's things alone. No answer to alice may hold any of it. */
 const BOB = 'bob-the-other-user';
 const BOBS_SECRETS = [BOB, 'token-of-bobs-callback', 'name-of-bobs-key'];

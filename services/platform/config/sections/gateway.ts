@@ -20,8 +20,18 @@ const origin = z
     because('config.bad_origin', 'must be an origin such as https://app.example: no path, no "/" at its end, no "*"'),
   );
 
+/** Where people reach it, from outside. */
+const publicUrl = z
+  .string()
+  .refine(
+    (text) => URL.parse(text)?.origin === text && /^https?:/.test(text),
+    because('config.bad_origin', 'must be the address that people reach, such as https://mesh.example.com: no path, no "/" at its end'),
+  )
+  .nullable();
+
 /** Who may reach the gateway, how, and how often, and whom it calls. The keys are documented in `config/default.yaml`. */
 export const gatewayEdge = {
+  public_url: publicUrl,
   tls: z.strictObject({ cert_file: file(), key_file: file() }).check(({ value, issues }) => {
     const missing = missingOfPair(value);
     if (missing !== undefined) issues.push({ code: 'custom', input: null, ...missing });

@@ -5,6 +5,9 @@ import { because, count, duration, file, listOf, port, secret, text, timeZone } 
 
 const address = z.email('must be an e-mail address, such as ops@example.com').max(254);
 
+/** Characters of a secret that nobody can guess. */
+const LEAST_SECRET = 32;
+
 const clockTime = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'must be a time of the day in quotes, such as "22:00"');
 
 const receivers = z
@@ -77,6 +80,11 @@ export const notify = z
       connections: count(1, 20),
     }),
     webhook_timeout: duration(),
+    unsubscribe_secret: z
+      .string()
+      .min(LEAST_SECRET, `must have ${LEAST_SECRET} characters or more; "openssl rand -hex 32" makes one`)
+      .nullable()
+      .meta({ secret: true }),
   })
   .check(({ value: { routes, email }, issues }) => {
     const [first] = routes.filter(({ to }) => to.email !== undefined || to.requester !== undefined);
