@@ -66,11 +66,10 @@ export function migrateUp(
     if (aliveSeconds !== undefined) await refuseOverServices(connection, missing, aliveSeconds);
     for (const migration of missing) {
       await connection.run(migration.up);
-      await connection.run('INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, UTC_TIMESTAMP(3))', [
-        migration.version,
-        migration.name,
-        migration.checksum,
-      ]);
+      await connection.run(
+        'INSERT INTO schema_migrations (version, name, checksum, applied_at, online) VALUES (?, ?, ?, UTC_TIMESTAMP(3), ?)',
+        [migration.version, migration.name, migration.checksum, migration.offline === null],
+      );
       await connection.run('COMMIT');
       names.push(migration.name);
     }
@@ -104,21 +103,28 @@ export function migrationStatus(options: DatabaseOptions): Promise<MigrationStat
   );
 }
 
-/** Refuses to run on a schema that this build does not fit. Errors: `ConfigError('schema.older' | 'schema.newer')` with the way out. */
-export async function assertSchemaCurrent(db: Sql): Promise<void> {
+/**
+ * Refuses to run on a schema that this build does not fit. One that is newer fits when the build that applied each newer migration has written that services of the version
+ * before may serve through it: a service of that version that crashes during an upgrade comes back. Gives the names of these. Errors:
+ * `ConfigError('schema.older' | 'schema.newer' | 'schema.changed')` with the way out.
+ */
+export async function assertSchemaCurrent(db: Sql): Promise<string[]> {
   const known = await migrations();
-  const applied = await db.rows<Row>('SELECT version, checksum, applied_at FROM schema_migrations').catch((error: { code?: string }) => {
+  // All columns: one of a later version is no fault, and `online` is missing where a version before it has made the table.
+  const applied = await db.rows<Row>('SELECT * FROM schema_migrations').catch((error: { code?: string }) => {
     if (error.code === 'ER_NO_SUCH_TABLE') return [];
     throw error;
   });
   const versions = appliedOf(applied);
-  refuseUnfit(versions, known);
+  const newer = newerThan(known, versions);
+  refuseUnfit(versions, known, { through: newer.filter(({ online }) => online) });
   const missing = known.filter(({ version }) => !versions.has(version));
   if (missing.length > 0)
     throw new ConfigError(
       'schema.older',
       `the database lacks ${missing.length} of ${known.length} migrations (next: ${missing[0]?.name}); run "${COMMAND} migrate up"`,
     );
+  return newer.map(({ name }) => name);
 }
 
 /** The services with a sign of life within so many seconds, by the clock of the database; none where there is no table of them yet. */
@@ -145,23 +151,47 @@ async function refuseOverServices(sql: Sql, missing: readonly Migration[], secon
 
 interface Row {
   version: number;
+  name: string;
   checksum: string;
   applied_at: Date;
+  /** 1: services of the version before may serve through it. Null where it was applied by a build that did not write it. */
+  online?: number | null;
 }
 
-type Applied = ReadonlyMap<number, { at: Date; checksum: string }>;
+interface AppliedMigration {
+  version: number;
+  name: string;
+  at: Date;
+  checksum: string;
+  online: boolean;
+}
+type Applied = ReadonlyMap<number, AppliedMigration>;
 
 function appliedOf(rows: readonly Row[]): Applied {
-  return new Map(rows.map(({ version, checksum, applied_at: at }) => [version, { at, checksum }]));
+  return new Map(
+    rows.map(({ version, name, checksum, applied_at: at, online }) => [version, { version, name, at, checksum, online: online === 1 }]),
+  );
 }
 
-function refuseUnfit(applied: Applied, known: readonly Migration[]): void {
-  const newest = Math.max(...known.map(({ version }) => version));
-  const newer = [...applied.keys()].filter((version) => version > newest);
-  if (newer.length > 0)
+const newestOf = (known: readonly Migration[]): number => Math.max(...known.map(({ version }) => version));
+
+/** Those that this build does not know, ascending. */
+function newerThan(known: readonly Migration[], applied: Applied): AppliedMigration[] {
+  const newest = newestOf(known);
+  return [...applied.values()].filter(({ version }) => version > newest).sort((a, b) => a.version - b.version);
+}
+
+/** `through`: the newer migrations that this build may serve through; to change a schema it may do so through none. */
+function refuseUnfit(
+  applied: Applied,
+  known: readonly Migration[],
+  { through = [] }: { through?: readonly AppliedMigration[] } = {},
+): void {
+  const first = newerThan(known, applied).find((one) => !through.includes(one));
+  if (first !== undefined)
     throw new ConfigError(
       'schema.newer',
-      `the database is at migration ${Math.max(...newer)}, this build knows up to ${newest}; update stockmesh, or take the newer ones back with the build that made them`,
+      `the database is at migration ${Math.max(...applied.keys())}, this build knows up to ${newestOf(known)}, and must not serve through ${first.version} (${first.name}); update stockmesh, or take the newer ones back with the build that made them`,
     );
   const changed = known.find(({ version, checksum }) => (applied.get(version)?.checksum ?? checksum) !== checksum);
   if (changed !== undefined)
@@ -169,6 +199,14 @@ function refuseUnfit(applied: Applied, known: readonly Migration[]): void {
       'schema.changed',
       `migration ${changed.version} (${changed.name}) was applied with another text than this build has: use the build that applied it, or start with a new data folder`,
     );
+}
+
+/** To the table of a version before the column; services of that version read the others by name. */
+async function addOnline(connection: Transaction): Promise<void> {
+  const [column] = await connection.rows(
+    "SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'schema_migrations' AND column_name = 'online'",
+  );
+  if (column === undefined) await connection.run('ALTER TABLE schema_migrations ADD COLUMN online TINYINT NULL');
 }
 
 /** One connection, with the time limit of long statements; a named lock, which ends with it, keeps two from migrating at once. */
@@ -184,9 +222,10 @@ async function exclusively<T>(options: DatabaseOptions, work: (connection: Trans
           `another migration of "${options.database}" has been running for a minute; wait for it, then try again`,
         );
       await connection.run(
-        'CREATE TABLE IF NOT EXISTS schema_migrations (version INT NOT NULL PRIMARY KEY, name VARCHAR(64) NOT NULL, checksum CHAR(16) NOT NULL, applied_at DATETIME(3) NOT NULL)',
+        'CREATE TABLE IF NOT EXISTS schema_migrations (version INT NOT NULL PRIMARY KEY, name VARCHAR(64) NOT NULL, checksum CHAR(16) NOT NULL, applied_at DATETIME(3) NOT NULL, online TINYINT NULL)',
       );
-      const rows = await connection.rows<Row>('SELECT version, checksum, applied_at FROM schema_migrations');
+      await addOnline(connection);
+      const rows = await connection.rows<Row>('SELECT version, name, checksum, applied_at, online FROM schema_migrations');
       return work(connection, appliedOf(rows));
     });
   } finally {

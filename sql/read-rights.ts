@@ -98,7 +98,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   queues: { read: 'queue' },
   report_drafts: 'hidden',
   schedule_runs: { read: 'name last_run_at decided_at skipped queued joined refused' },
-  schema_migrations: { read: 'version name checksum applied_at' },
+  schema_migrations: { read: 'version name checksum applied_at online' },
   session_codes: 'hidden',
   sessions: 'hidden',
   settings: { read: 'name value changed_at', hidden: 'changed_by' },

@@ -252,6 +252,14 @@ function presentOffset(clock: Clock): number {
   return Math.round((offsetSeconds(clock) ?? 0) * 10) / 10;
 }
 
+function warnOfNewer(log: Logger, newer: readonly string[]): void {
+  if (newer.length > 0)
+    log.warn(
+      { migrations: newer },
+      `the schema is newer than this version (${newer.join(', ')}) and lets it serve; update this service: it is the one that is left from before the upgrade`,
+    );
+}
+
 /** Waits for the database as long as it takes, then checks that it is suitable and takes its time. False when the service was stopped meanwhile. */
 async function untilReachable(db: Database, clock: DatabaseClock, log: Logger, stopped: Promise<unknown>): Promise<boolean> {
   let over = false;
@@ -260,7 +268,7 @@ async function untilReachable(db: Database, clock: DatabaseClock, log: Logger, s
   });
   for (let wait = FIRST_WAIT_MS; !over; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
     try {
-      await assertSchemaCurrent(db);
+      warnOfNewer(log, await assertSchemaCurrent(db));
       await assertSuitable(db);
       await clock.measure();
       return true;

@@ -1,55 +1,12 @@
 /** A login as a trace: portfolio-priority in this process, a worker as a process of its own, and a collector that takes OTLP over HTTP as JSON. */
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
 import { createRequire } from 'node:module';
-import type { AddressInfo } from 'node:net';
 import mqtt from 'mqtt';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { startTracing } from '../../services/platform/monitoring/traces.ts';
 import { accounts, silent } from '../broker/peers.ts';
 import { type RunningMesh, startMesh } from '../cli/running-mesh.ts';
+import { startCollector } from './collector.ts';
 import { stockmesh } from './command.ts';
-
-/** As OTLP/JSON has it. Source: opentelemetry-proto, trace/v1/trace.proto. */
-interface SentSpan {
-  service: string;
-  name: string;
-  traceId: string;
-  spanId: string;
-  parentSpanId?: string;
-  attributes: { key: string; value: Record<string, unknown> }[];
-  events: Pick<SentSpan, 'name' | 'attributes'>[];
-  status: { code?: number; message?: string };
-}
-
-interface Collector {
-  server: Server;
-  url: string;
-  spans: SentSpan[];
-  /** All that came, as it came. */
-  text(): string;
-}
-
-async function startCollector(): Promise<Collector> {
-  const spans: SentSpan[] = [];
-  let text = '';
-  const server = createServer(async (request, response) => {
-    const body = Buffer.concat(await request.toArray()).toString();
-    expect(request.url).toBe('/v1/traces');
-    text += body;
-    for (const { resource, scopeSpans } of JSON.parse(body).resourceSpans) {
-      const service = resource.attributes.find(({ key }: { key: string }) => key === 'service.name').value.stringValue;
-      for (const { spans: some } of scopeSpans) spans.push(...some.map((span: SentSpan) => ({ ...span, service })));
-    }
-    response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, spans, text: () => text };
-}
 
 /** The modules of OpenTelemetry that this process has loaded; all of them are CommonJS. Vitest itself loads the API. */
 const loaded = (): string[] => Object.keys(createRequire(import.meta.url).cache).filter((path) => /@opentelemetry\/(?!api\/)/.test(path));

@@ -258,6 +258,21 @@ describe('the start of a service', () => {
     await empty.drop();
   });
 
+  test('a schema of a newer version that lets this one serve is served through, with a warning', async () => {
+    const newer = await testDatabase();
+    const db = openDatabase(newer.migrate);
+    await db.run(
+      "INSERT INTO schema_migrations (version, name, checksum, applied_at, online) VALUES (9999, 'tomorrow', '', UTC_TIMESTAMP(), 1)",
+    );
+    await db.close();
+    const service = run({ ...here(), 'database.url': newer.url });
+    await service.says(/"level":"warn".*the schema is newer than this version \(tomorrow\) and lets it serve/);
+    await service.says(/test is ready/);
+    service.child.kill('SIGTERM');
+    await service.ended;
+    await newer.drop();
+  });
+
   test('a schema of a newer version is refused with the way out', async () => {
     const newer = await testDatabase();
     const db = openDatabase(newer.migrate);

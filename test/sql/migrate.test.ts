@@ -265,6 +265,49 @@ describe('a schema that does not fit', () => {
     });
   });
 
+  /** `online` of the newer ones, in the order of their numbers. */
+  const newerWith = async (...online: (0 | 1 | null)[]): Promise<void> => {
+    await migrateUp(database.migrate);
+    for (const [index, one] of online.entries())
+      await db.run('INSERT INTO schema_migrations (version, name, checksum, applied_at, online) VALUES (?, ?, ?, UTC_TIMESTAMP(), ?)', [
+        ...[900 + index, `tomorrow ${index}`, '', one],
+      ]);
+  };
+
+  test('because it is newer, is served through when each newer migration was applied as one that lets the version before serve', async () => {
+    await newerWith(1, 1);
+    expect(await assertSchemaCurrent(db)).toEqual(['tomorrow 0', 'tomorrow 1']);
+    // It is not this build's to change.
+    await expect(migrateUp(database.migrate)).rejects.toMatchObject({ code: 'schema.newer' });
+  });
+
+  test.each([0, null] as const)(
+    'because one of the newer migrations was applied with "online" %s, is refused, and named',
+    async (online) => {
+      await newerWith(1, online, 1);
+      await expect(assertSchemaCurrent(db)).rejects.toMatchObject({
+        code: 'schema.newer',
+        message: expect.stringMatching(/is at migration 902, .*must not serve through 901 \(tomorrow 1\)/),
+      });
+    },
+  );
+
+  test('because a version before wrote no "online" fits, and "up" adds the column', async () => {
+    await migrateUp(database.migrate);
+    const migrating = openDatabase(database.migrate);
+    await migrating.run('ALTER TABLE schema_migrations DROP COLUMN online');
+    await migrating.run('DELETE FROM schema_migrations WHERE version = ?', [known.at(-1)!.version]);
+    await migrating.run(known.at(-1)!.down);
+    await expect(assertSchemaCurrent(db)).rejects.toMatchObject({ code: 'schema.older' });
+    expect(await migrateUp(database.migrate)).toEqual(names.slice(-1));
+    await migrating.close();
+    const rows = await db.rows<{ version: number; online: number | null }>(
+      'SELECT version, online FROM schema_migrations ORDER BY version',
+    );
+    expect(rows.map(({ online }) => online)).toEqual([...Array(known.length - 1).fill(null), known.at(-1)!.offline === null ? 1 : 0]);
+    expect(await assertSchemaCurrent(db)).toEqual([]);
+  });
+
   test.each(wants)('because a migration has changed since it was applied, is refused by %s', async (_, run) => {
     await migrateUp(database.migrate);
     await db.run("UPDATE schema_migrations SET checksum = 'another' WHERE version = 2");
