@@ -136,12 +136,12 @@ export class Admissions {
     const queue = queuesAbove({ group, row: job }).find((one) => this.#hasRoom(one, group));
     if (needs !== undefined && job.needs !== needs) waitFor(job, needs);
     const choice = queue === undefined ? undefined : { queue };
-    const { priority, queue: to, state, blockedOn, dueAt } = moved(ledger, { group, row: job }, choice, job.needs !== undefined, now);
+    const { priority, queue: to, state, blocked_on, due_at } = moved(ledger, { group, row: job }, choice, job.needs !== undefined, now);
     // One whose commit is under way starts when that is done.
     const isCommitted = job.attempt > 0 || job.state !== 'scheduled';
     if (isCommitted && (priority !== job.priority || state !== job.state || to !== job.queue))
-      waiting.move(job, { priority, queue: to, state, blockedOn, dueAt });
-    else job.dueAt = dueAt;
+      waiting.move(job, { priority, queue: to, state, blocked_on, due_at });
+    else job.due_at = due_at;
   }
 
   #hasRoom(queue: Queue, group: Group): boolean {
@@ -164,10 +164,10 @@ export class Admissions {
       queue,
       priority: isDemoted ? priorityOf(bandStart(queue), best.score) : group.priority,
       attempt: 0,
-      hasDependents: false,
-      blockedOn: null,
-      dueAt: expiryOf(this.#mesh.ledger, { type: best.type, queue }, now),
-      enqueuedAt: now,
+      has_dependents: 0,
+      blocked_on: null,
+      due_at: expiryOf(this.#mesh.ledger, { type: best.type, queue }, now),
+      enqueued_at: now,
       key: group.key as string,
       order,
       aged: 0,
@@ -186,7 +186,7 @@ export class Admissions {
 
 /** Where a new job waits once it is committed. */
 function startOf({ needs }: SimulatedJob) {
-  return needs === undefined ? ({ state: 'ready' } as const) : ({ state: 'blocked', blockedOn: 'dependency' } as const);
+  return needs === undefined ? ({ state: 'ready' } as const) : ({ state: 'blocked', blocked_on: 'dependency' } as const);
 }
 
 function waitFor(job: SimulatedJob, needs: SimulatedJob): void {

@@ -65,7 +65,7 @@ export class Waiting {
   }
 
   /** Changes a job and, with it, where it waits. */
-  move(job: SimulatedJob, change: Partial<Pick<SimulatedJob, 'state' | 'queue' | 'priority' | 'blockedOn' | 'dueAt' | 'aged'>>): void {
+  move(job: SimulatedJob, change: Partial<Pick<SimulatedJob, 'state' | 'queue' | 'priority' | 'blocked_on' | 'due_at' | 'aged'>>): void {
     this.#leave(job);
     Object.assign(job, change);
     this.#enter(job);
@@ -81,7 +81,7 @@ export class Waiting {
     this.counts[job.queue]++;
     if (job.state === 'scheduled') return;
     this.#waits[job.queue].add(job);
-    this.#noneDueBefore = Math.min(this.#noneDueBefore, job.dueAt.getTime());
+    this.#noneDueBefore = Math.min(this.#noneDueBefore, job.due_at.getTime());
     if (job.state === 'ready') this.#heaps[job.queue].push({ job, priority: job.priority, version: job.version });
   }
 
@@ -109,7 +109,7 @@ export class Waiting {
       const risen: { job: SimulatedJob; rise: { priority: number; aged: number } }[] = [];
       for (const job of this.#waits[queue]) {
         if (job.state !== 'ready') continue;
-        const rise = riseOf({ priority: job.priority, enqueuedMs: job.enqueuedAt.getTime(), aged: job.aged }, ageing, nowMs);
+        const rise = riseOf({ priority: job.priority, enqueuedMs: job.enqueued_at.getTime(), aged: job.aged }, ageing, nowMs);
         if (rise !== undefined) risen.push({ job, rise });
       }
       for (const { job, rise } of risen) this.move(job, { ...rise, queue: queueOfLevel(levelOf(rise.priority)) });
@@ -123,7 +123,7 @@ export class Waiting {
     this.#noneDueBefore = Number.POSITIVE_INFINITY;
     for (const queue of QUEUES)
       for (const job of this.#waits[queue]) {
-        const dueMs = job.dueAt.getTime();
+        const dueMs = job.due_at.getTime();
         if (dueMs <= nowMs) found.push(job);
         else if (dueMs < this.#noneDueBefore) this.#noneDueBefore = dueMs;
       }

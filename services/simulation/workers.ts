@@ -36,7 +36,7 @@ export class Workers {
         continue;
       }
       if (user !== undefined) this.#slots.set(user, (this.#slots.get(user) ?? 0) + 1);
-      waiting.move(job, { state: 'running', blockedOn: null });
+      waiting.move(job, { state: 'running', blocked_on: null });
       job.slotOf = user;
       job.attempt++;
       this.#free--;
@@ -53,7 +53,7 @@ export class Workers {
   }
 
   #waitForSlot(job: SimulatedJob): void {
-    this.#mesh.waiting.move(job, { state: 'blocked', blockedOn: 'slot' });
+    this.#mesh.waiting.move(job, { state: 'blocked', blocked_on: 'slot' });
     for (const { user } of job.logins) this.#slotWaits.set(user, [...(this.#slotWaits.get(user) ?? []), job]);
   }
 
@@ -134,12 +134,12 @@ export class Workers {
     const draw = this.#draws++;
     const seconds = backoff(ledger, { type: job.type, attempt: job.attempt, maxAttempts }, error, () => random(PURPOSE.backoff, draw));
     tally.count('retried');
-    waiting.move(job, { state: 'scheduled', dueAt: new Date(nowMs + seconds * 1000) });
+    waiting.move(job, { state: 'scheduled', due_at: new Date(nowMs + seconds * 1000) });
     // The scheduler looks once in an interval.
     const intervalMs = options.config.scheduler.promote_interval * 1000;
     agenda.at(Math.ceil((nowMs + seconds * 1000) / intervalMs) * intervalMs, (atMs) => {
       if (job.state !== 'scheduled') return;
-      waiting.move(job, { state: 'ready', dueAt: new Date(atMs + ledger.queues[job.queue].ttlSeconds * 1000) });
+      waiting.move(job, { state: 'ready', due_at: new Date(atMs + ledger.queues[job.queue].ttlSeconds * 1000) });
       this.claim(atMs);
     });
   }
@@ -153,7 +153,7 @@ export class Workers {
     const left = (this.#slots.get(user) ?? 1) - 1;
     if (left === 0) this.#slots.delete(user);
     else this.#slots.set(user, left);
-    const waits = (this.#slotWaits.get(user) ?? []).filter((one) => one.state === 'blocked' && one.blockedOn === 'slot');
+    const waits = (this.#slotWaits.get(user) ?? []).filter((one) => one.state === 'blocked' && one.blocked_on === 'slot');
     const next = waits.reduce<SimulatedJob | undefined>(
       (first, one) => (first === undefined || one.priority < first.priority ? one : first),
       undefined,
@@ -164,7 +164,7 @@ export class Workers {
         user,
         waits.filter((one) => one !== next),
       );
-    if (next !== undefined) this.#mesh.waiting.move(next, { state: 'ready', blockedOn: null });
+    if (next !== undefined) this.#mesh.waiting.move(next, { state: 'ready', blocked_on: null });
   }
 
   /** Ends a job, and with it those that waited for it in vain. */
@@ -180,7 +180,7 @@ export class Workers {
       if (dependent.needs !== job) continue;
       dependent.needs = undefined;
       if (dependent.state !== 'blocked') continue;
-      if (state === 'completed') waiting.move(dependent, { state: 'ready', blockedOn: null });
+      if (state === 'completed') waiting.move(dependent, { state: 'ready', blocked_on: null });
       else {
         tally.count('failed');
         this.#end(dependent, 'failed', nowMs, true);

@@ -13,7 +13,6 @@ import {
   bandStart,
   expiryOf,
   type Ledger,
-  levelOf,
   nowOf,
   priorityOf,
   QUEUES,
@@ -21,17 +20,18 @@ import {
   queueOfLevel,
   rulesOf,
   type State,
-  scoreOf,
 } from '../job.ts';
 import { enterBlocked } from '../states/blocked.ts';
+import { move } from '../states/move.ts';
 import { enterReady } from '../states/ready.ts';
 import { enterScheduled } from '../states/scheduled.ts';
 import { chooseQueues, type QueueChoice } from './capacity.ts';
 import {
+  answerWith,
   endedSince,
   idsOf,
-  type Joined,
   joinCompleted,
+  joinedOf,
   joinLive,
   keysOf,
   type LiveJob,
@@ -39,7 +39,6 @@ import {
   needsOf,
   queuesAbove,
   readLive,
-  requeueSlotWaiters,
   startAgainIfCancelled,
   whyOf,
 } from './join.ts';
@@ -165,40 +164,33 @@ export async function enqueueWith(
 async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[], live: Map<string, LiveJob>): Promise<void> {
   for (const group of groups) group.answer = undefined;
   const now = nowOf(ledger);
-  const liveOf = ({ key }: Group): LiveJob | undefined => (key === undefined ? undefined : live.get(key));
   await joinCompleted(tx, groups, now);
   const { newNeeds, locked } = await lockChanging(tx, ledger, groups, live, now);
   // A live job of the same key comes before a completed one: its answer is written over that.
-  const joined = groups.flatMap((group): Joined[] => {
-    const row = liveOf(group);
-    return row === undefined ? [] : [{ group, row }];
-  });
+  const joined = joinedOf(groups, live);
   const rising = joined.filter((one) => queuesAbove(one).length > 0);
-  const endedParts = endedPartsOf(
-    joined.map(({ group }) => group),
-    groups,
-    live,
-  );
-  const fresh = groups.filter((group) => group.answer === undefined && liveOf(group) === undefined && !endedParts.has(group));
+  const joinedGroups = new Set(joined.map(({ group }) => group));
+  const endedParts = endedPartsOf(joinedGroups, groups, live);
+  const fresh = groups.filter((group) => group.answer === undefined && !joinedGroups.has(group) && !endedParts.has(group));
 
   const choices = await chooseQueues(tx, ledger, [
     ...fresh.map((group) => ({ queues: queuesFor(group), isLogin: isLogin(group) })),
     ...rising.map((one) => ({ queues: queuesAbove(one), isLogin: isLogin(one.group) })),
   ]);
   const accepted = withoutNeedsRefused(accept(fresh, choices, now), fresh);
-  const idOfKey = idsOf(live);
   const newIds = new Map(accepted.flatMap(({ group: { key }, id }) => (key === undefined ? [] : [[key, id]])));
-  for (const [key, id] of newIds) idOfKey.set(key, id);
+  const idOfKey = new Map([...idsOf(live), ...newIds]);
   const needs = [...needsOfNew(accepted, idOfKey), ...newNeeds, ...joined.flatMap((one) => needsOf(one, newIds))];
   await insertJobs(tx, ledger, accepted, needs, now);
   const choiceOf = new Map(rising.map(({ row }, index) => [row.id, choices[fresh.length + index] as QueueChoice]));
-  await joinLive(tx, ledger, joined, { choices: choiceOf, needs, locked: new Set(locked.map(({ id }) => id)) }, now);
+  await joinLive(tx, ledger, joined, { choices: choiceOf, needs, locked }, now);
   const joinedIds = new Set(joined.map(({ row }) => row.id));
-  await requeueSlotWaiters(
-    tx,
-    locked.filter(({ id }) => !joinedIds.has(id)),
+  // Locked only as dependencies. A slot that became free meanwhile has skipped them: the claim decides whether one is free.
+  const passedOver = [...locked].flatMap(([id, row]) =>
+    !joinedIds.has(id) && row.state === 'blocked' && row.blocked_on === 'slot' ? [row] : [],
   );
-  await insertDependencies(tx, needs, live.values());
+  await move(tx, ledger, passedOver, () => ({ state: 'ready' }));
+  insertDependencies(tx, needs, live.values());
   insertItems(tx, accepted, now);
   subscribe(tx, groups);
   recordUnnamed(tx, groups);
@@ -306,19 +298,8 @@ async function insertJobs(
     const { best, startAt } = group;
     // One that starts later looks at its dependencies then.
     const state = startAt !== undefined && startAt > now ? 'scheduled' : waiting.has(id) ? 'blocked' : 'ready';
-    group.answer = {
-      outcome: 'queued',
-      id,
-      type: best.type,
-      symbol: best.symbol ?? null,
-      state,
-      queue,
-      level: levelOf(priority),
-      score: scoreOf(priority),
-      demoted,
-      enqueuedAt: now,
-      request: best,
-    };
+    const { type, symbol = null } = best;
+    answerWith(group, 'queued', { id, type, symbol, state, queue, priority, enqueued_at: now }, demoted);
     const due_at = state === 'scheduled' ? (startAt as Date) : expiryOf(ledger, { type: best.type, queue }, now);
     return { id: idToBytes(id), type: best.type, state, queue, priority, attempt: 0, due_at, blocked_on: 'dependency' as const };
   });

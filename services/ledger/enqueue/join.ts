@@ -1,6 +1,6 @@
 /** Joins requests to the live jobs of their dedupe keys: finds and locks those jobs, subscribes to them and raises their priority. */
 import { type Sql, type Transaction, toJson } from '../../platform/database/database.ts';
-import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
+import { idFromBytes, sortedBytes } from '../id.ts';
 import {
   bandStart,
   expiryOf,
@@ -12,33 +12,24 @@ import {
   QUEUES,
   type Queue,
   queueOfLevel,
-  type State,
   scoreOf,
 } from '../job.ts';
 import { withLiveNeeds } from '../run/dependents.ts';
 import { offerFreeSlots } from '../run/slots.ts';
-import { enterBlocked } from '../states/blocked.ts';
-import { enterReady } from '../states/ready.ts';
-import { enterScheduled } from '../states/scheduled.ts';
-import { leave, lockJobs, readJobs, readJobsOfKeys, type Standing } from '../states/standing.ts';
-import { ROWS_A_STATEMENT, updateEach } from '../update-each.ts';
+import { move } from '../states/move.ts';
+import { idOf, lockJobs, readJobs, readJobsOfKeys, type Standing } from '../states/standing.ts';
 import type { QueueChoice } from './capacity.ts';
-import type { Group, JobRequest } from './enqueue.ts';
+import type { Enqueued, Group, JobRequest } from './enqueue.ts';
 import type { Need } from './needs.ts';
 
-export interface LiveJob {
+type Known = 'type' | 'symbol' | 'state' | 'queue' | 'priority' | 'attempt' | 'has_dependents' | 'blocked_on' | 'due_at' | 'enqueued_at';
+
+/** What a request that joins a job knows of it. */
+export interface LiveJob extends Pick<Standing, Known> {
   id: string;
-  type: string;
-  symbol: string | null;
-  state: State;
-  queue: Queue;
-  priority: number;
-  attempt: number;
-  hasDependents: boolean;
-  blockedOn: 'slot' | 'dependency' | null;
-  dueAt: Date;
-  enqueuedAt: Date;
 }
+
+const liveJob = (row: Standing): LiveJob => ({ ...row, id: idOf(row) });
 
 /** The keys of the groups and of their dependencies. */
 export function keysOf(groups: readonly Group[]): Set<string> {
@@ -85,33 +76,30 @@ export async function lockChanging(
   groups: readonly Group[],
   live: Map<string, LiveJob>,
   now: Date,
-): Promise<{ newNeeds: Need[]; locked: LiveJob[] }> {
+): Promise<{ newNeeds: Need[]; locked: Map<string, Standing> }> {
   const idOfKey = idsOf(live);
-  const joined = groups.flatMap((group): Joined[] => {
-    const row = group.key === undefined ? undefined : live.get(group.key);
-    return row === undefined ? [] : [{ group, row }];
-  });
-  const newNeeds = await withoutKnown(
-    tx,
-    joined.flatMap((one) => needsOf(one, idOfKey)),
-  );
-  const isNew = ({ key, answer }: Group): boolean => answer === undefined && (key === undefined || !live.has(key));
-  const newKeys = new Set(groups.flatMap((group) => (isNew(group) && group.key !== undefined ? [group.key] : [])));
+  const joined = joinedOf(groups, live);
+  const needs = joined.flatMap((one) => needsOf(one, idOfKey));
+  const newNeeds = await withoutKnown(tx, needs);
+  const fresh = groups.filter(({ key, answer }) => answer === undefined && (key === undefined || !live.has(key)));
+  const freshKeys = new Set(fresh.map(({ key }) => key));
   const gaining = new Set(newNeeds.map(({ jobId }) => jobId));
-  for (const { group, row } of joined) if (waits(row) && [...group.after].some((key) => newKeys.has(key))) gaining.add(row.id);
-  const ids = new Set(newNeeds.map(({ needsId }) => needsId));
-  for (const one of joined) if (gaining.has(one.row.id) || changes(ledger, one, now)) ids.add(one.row.id);
-  for (const group of groups) if (isNew(group)) for (const need of group.after) if (idOfKey.has(need)) ids.add(idOfKey.get(need) as string);
-  if (ids.size === 0) return { newNeeds, locked: [] };
-  const rows = await lockJobs(tx, ids);
-  const locked = rows.map((row) => ({ key: row.dedupe_key as string, job: liveJob(row) }));
-  for (const { key, job } of locked) live.set(key, job);
+  for (const { group, row } of joined) if (waits(row) && [...group.after].some((key) => freshKeys.has(key))) gaining.add(row.id);
+  const rows = await lockJobs(
+    tx,
+    new Set([
+      ...newNeeds.map(({ needsId }) => needsId),
+      ...joined.flatMap((one) => (gaining.has(one.row.id) || changes(ledger, one, now) ? [one.row.id] : [])),
+      ...fresh.flatMap(({ after }) => [...after].flatMap((key) => idOfKey.get(key) ?? [])),
+    ]),
+  );
+  for (const row of rows) live.set(row.dedupe_key as string, liveJob(row));
   const alive = new Set(idsOf(live).values());
   // One that was claimed meanwhile runs without them.
   const waiting = new Set([...live.values()].filter(waits).map(({ id }) => id));
   return {
     newNeeds: newNeeds.filter(({ jobId, needsId }) => waiting.has(jobId) && alive.has(needsId)),
-    locked: locked.map(({ job }) => job),
+    locked: new Map(rows.map((row) => [idOf(row), row])),
   };
 }
 
@@ -138,16 +126,24 @@ export async function joinCompleted(tx: Transaction, groups: readonly Group[], n
     [[...windowed.keys()].sort(), now],
   );
   const rows = await readJobs(tx, open);
-  const done = new Map(rows.flatMap((row) => (isDone(row.state) ? [[idFromBytes(row.id), row]] : [])));
-  for (const { dedupe_key, id } of open) {
-    const row = done.get(idFromBytes(id));
-    if (row !== undefined) answerJoined(windowed.get(dedupe_key) as Group, liveJob(row), false);
+  const done = new Map(rows.flatMap((row) => (isDone(row.state) ? [[idOf(row), row]] : [])));
+  for (const one of open) {
+    const row = done.get(idOf(one));
+    if (row !== undefined) answerWith(windowed.get(one.dedupe_key) as Group, 'joined', liveJob(row), false);
   }
 }
 
 export interface Joined {
   group: Group;
   row: LiveJob;
+}
+
+/** The groups whose key has a live job. */
+export function joinedOf(groups: readonly Group[], live: ReadonlyMap<string, LiveJob>): Joined[] {
+  return groups.flatMap((group) => {
+    const row = group.key === undefined ? undefined : live.get(group.key);
+    return row === undefined ? [] : [{ group, row }];
+  });
 }
 
 /** The queues that a joined job could rise to, the one it is asked for first; none when it is asked for in its own or a lower one. */
@@ -170,7 +166,7 @@ function changes(ledger: Ledger, one: Joined, now: Date): boolean {
   return (
     queuesAbove(one).length > 0 ||
     row.state === 'scheduled' ||
-    (row.state === 'blocked' && row.blockedOn === 'slot') ||
+    (row.state === 'blocked' && row.blocked_on === 'slot') ||
     isHalfOver(row, expiryOf(ledger, row, now), now)
   );
 }
@@ -193,12 +189,12 @@ export async function joinLive(
   tx: Transaction,
   ledger: Ledger,
   joined: readonly Joined[],
-  { choices, needs, locked }: { choices: ReadonlyMap<string, QueueChoice>; needs: readonly Need[]; locked: ReadonlySet<string> },
+  { choices, needs, locked }: { choices: ReadonlyMap<string, QueueChoice>; needs: readonly Need[]; locked: ReadonlyMap<string, Standing> },
   now: Date,
 ): Promise<void> {
   const early = joined.filter((one) => startsNow(one, now)).map(({ row }) => row.id);
   const waiting = new Set([...needs.map(({ jobId }) => jobId), ...(await withLiveNeeds(tx, early, { locked: true }))]);
-  const changed: { from: LiveJob; to: LiveJob }[] = [];
+  const changed = new Map<Standing, LiveJob>();
   const rising: LiveJob[] = [];
   const raised: Joined[] = [];
   const leavesSlot: string[] = [];
@@ -206,44 +202,23 @@ export async function joinLive(
     const { group, row } = one;
     const next = moved(ledger, one, choices.get(row.id), waiting.has(row.id), now);
     if (next.priority < row.priority) raised.push(one);
-    if (row.state === 'ready' && row.blockedOn === 'slot' && next.blockedOn !== 'slot') leavesSlot.push(row.id);
-    if ((['priority', 'queue', 'state', 'blockedOn', 'dueAt'] as const).some((field) => next[field] !== row[field])) {
-      if (locked.has(row.id)) changed.push({ from: row, to: next });
-      else rising.push(next);
+    if (row.state === 'ready' && row.blocked_on === 'slot' && next.blocked_on !== 'slot') leavesSlot.push(row.id);
+    if ((['priority', 'queue', 'state', 'blocked_on', 'due_at'] as const).some((field) => next[field] !== row[field])) {
+      const own = locked.get(row.id);
+      if (own === undefined) rising.push(next);
+      else changed.set(own, next);
     }
     const asked = queueOfLevel(levelOf(group.priority));
-    answerJoined(group, next, waits(next) && QUEUES.indexOf(next.queue) > QUEUES.indexOf(asked));
+    answerWith(group, 'joined', next, waits(next) && QUEUES.indexOf(next.queue) > QUEUES.indexOf(asked));
     one.row = next;
   }
-  await move(tx, changed);
+  await move(tx, ledger, [...changed.keys()], (row) => {
+    const { state, queue, priority, blocked_on, due_at } = changed.get(row) as LiveJob;
+    return { state, queue, priority, blocked_on, due_at };
+  });
   raise(tx, rising);
   writeWhy(tx, raised);
   await offerFreeSlots(tx, ledger, leavesSlot, { claimed: false });
-}
-
-/** Writes what has become of locked jobs. */
-async function move(tx: Transaction, changed: readonly { from: LiveJob; to: LiveJob }[]): Promise<void> {
-  const rows = changed.map(({ to }) => rowOf(to));
-  const into = (state: State) => rows.filter((row) => row.state === state);
-  await leave(
-    tx,
-    changed.map(({ from }) => rowOf(from)),
-  );
-  enterScheduled(tx, into('scheduled'));
-  enterBlocked(
-    tx,
-    into('blocked').map((row) => ({ ...row, blocked_on: 'dependency' })),
-  );
-  enterReady(
-    tx,
-    into('ready').map((row) => ({ ...row, blocked_on: row.blocked_on === 'slot' ? 'slot' : null })),
-  );
-  const moved = changed.filter(({ from, to }) => from.queue !== to.queue || from.priority !== to.priority);
-  await updateEach(
-    tx,
-    ['queue', 'priority'],
-    moved.map(({ to: { id, queue, priority } }) => ({ id: idToBytes(id), values: [queue, priority] })),
-  );
 }
 
 /** The job as it is after it was joined. */
@@ -263,38 +238,28 @@ export function moved(
     next.priority = next.queue === asked ? group.priority : Math.min(row.priority, priorityOf(bandStart(next.queue), group.best.score));
   }
   if (row.state === 'scheduled' && !startsNow({ group, row }, now)) {
-    if (row.attempt === 0 && group.startAt !== undefined && group.startAt < row.dueAt) next.dueAt = group.startAt;
+    if (row.attempt === 0 && group.startAt !== undefined && group.startAt < row.due_at) next.due_at = group.startAt;
     return next;
   }
   if (hasNeeds) {
     next.state = 'blocked';
-    next.blockedOn = 'dependency';
-  } else if (row.state === 'scheduled' || (row.state === 'blocked' && row.blockedOn === 'slot')) {
+    next.blocked_on = 'dependency';
+  } else if (row.state === 'scheduled' || (row.state === 'blocked' && row.blocked_on === 'slot')) {
     next.state = 'ready';
-    next.blockedOn = null;
+    next.blocked_on = null;
   }
   const expiry = expiryOf(ledger, next, now);
-  if (row.state === 'scheduled' || next.queue !== row.queue || isHalfOver(row, expiry, now)) next.dueAt = expiry;
+  if (row.state === 'scheduled' || next.queue !== row.queue || isHalfOver(row, expiry, now)) next.due_at = expiry;
   return next;
 }
 
-function isHalfOver({ dueAt }: LiveJob, expiry: Date, now: Date): boolean {
-  return (dueAt.getTime() - now.getTime()) * 2 < expiry.getTime() - now.getTime();
+function isHalfOver({ due_at }: LiveJob, expiry: Date, now: Date): boolean {
+  return (due_at.getTime() - now.getTime()) * 2 < expiry.getTime() - now.getTime();
 }
 
 /** A job that waits for its first start begins when the earliest request wants it; one that waits for its next attempt keeps waiting. */
 function startsNow({ group: { startAt }, row }: Joined, now: Date): boolean {
   return row.state === 'scheduled' && row.attempt === 0 && (startAt === undefined || startAt <= now);
-}
-
-/** These jobs were locked only as dependencies. A slot that became free meanwhile skipped them, so requeue them: the claim decides whether a slot is free. */
-export async function requeueSlotWaiters(tx: Transaction, locked: readonly LiveJob[]): Promise<void> {
-  const rows = locked.flatMap((job) => (job.state === 'blocked' && job.blockedOn === 'slot' ? [rowOf(job)] : []));
-  await leave(tx, rows);
-  enterReady(
-    tx,
-    rows.map((row) => ({ ...row, blocked_on: null })),
-  );
 }
 
 /**
@@ -337,46 +302,30 @@ export function whyOf({ why, user }: Pick<JobRequest, 'why' | 'user'>): Record<s
 
 /** The reason changes with the priority, and only where this call's priority stands: a more urgent join may have committed meanwhile, or a claim. Runs after `raise`. */
 function writeWhy(tx: Transaction, raised: readonly Joined[]): void {
-  const ordered = raised
-    .toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1))
-    .map(({ row, group: { best } }) => ({ row, best, id: idToBytes(row.id) }));
-  for (let start = 0; start < ordered.length; start += ROWS_A_STATEMENT) {
-    const some = ordered.slice(start, start + ROWS_A_STATEMENT);
-    const byId = `CASE id ${some.map(() => 'WHEN ? THEN ?').join(' ')} END`;
-    tx.last(`UPDATE jobs FORCE INDEX (PRIMARY) SET why = ${byId}, triggered_by = ${byId} WHERE id IN (?) AND priority = ${byId}`, [
-      ...some.flatMap(({ id, best }) => [id, toJson(whyOf(best))]),
-      ...some.flatMap(({ id, best }) => [id, best.triggeredBy]),
-      some.map(({ id }) => id),
-      ...some.flatMap(({ id, row }) => [id, row.priority]),
-    ]);
-  }
+  if (raised.length === 0) return;
+  const ordered = raised.toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1));
+  tx.last(
+    `UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) CHARACTER SET ascii PATH '$[0]', priority INT UNSIGNED PATH '$[1]', why LONGTEXT CHARACTER SET utf8mb4 PATH '$[2]',
+              triggered_by VARCHAR(32) CHARACTER SET ascii PATH '$[3]')) k
+       STRAIGHT_JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(k.id) AND j.priority = k.priority
+        SET j.why = k.why, j.triggered_by = k.triggered_by`,
+    [
+      toJson(
+        ordered.map(({ row, group: { best } }) => [
+          ...[row.id.replaceAll('-', ''), row.priority],
+          ...[JSON.stringify(whyOf(best)), best.triggeredBy],
+        ]),
+      ),
+    ],
+  );
 }
 
-function answerJoined(group: Group, row: LiveJob, demoted: boolean): void {
-  const { id, type, symbol, state, queue, priority, enqueuedAt } = row;
-  group.answer = {
-    outcome: 'joined',
-    id,
-    type,
-    symbol,
-    state,
-    queue,
-    level: levelOf(priority),
-    score: scoreOf(priority),
-    demoted,
-    enqueuedAt,
-    request: group.best,
-  };
-}
-
-function liveJob(row: Standing): LiveJob {
-  const { id, type, symbol, state, queue, priority, attempt } = row;
-  return {
-    ...{ id: idFromBytes(id), type, symbol, state, queue, priority, attempt },
-    ...{ hasDependents: row.has_dependents === 1, blockedOn: row.blocked_on, dueAt: row.due_at, enqueuedAt: row.enqueued_at },
-  };
-}
-
-function rowOf({ id, type, state, queue, priority, attempt, dueAt, blockedOn }: LiveJob) {
-  return { id: idToBytes(id), type, state, queue, priority, attempt, due_at: dueAt, blocked_on: blockedOn, dedupe_key: null };
+export function answerWith(
+  group: Group,
+  outcome: Enqueued['outcome'],
+  { id, type, symbol, state, queue, priority, enqueued_at }: Omit<LiveJob, 'attempt' | 'has_dependents' | 'blocked_on' | 'due_at'>,
+  demoted: boolean,
+): void {
+  const [level, score] = [levelOf(priority), scoreOf(priority)];
+  group.answer = { outcome, id, type, symbol, state, queue, level, score, demoted, enqueuedAt: enqueued_at, request: group.best };
 }

@@ -61,13 +61,13 @@ export function endedPartsOf(joined: Iterable<Group>, groups: readonly Group[], 
 }
 
 /** New jobs are inserted with `has_dependents` when a job of the same call depends on them; older jobs get the flag here. */
-export async function insertDependencies(tx: Transaction, needs: readonly Need[], live: Iterable<LiveJob>): Promise<void> {
+export function insertDependencies(tx: Transaction, needs: readonly Need[], live: Iterable<LiveJob>): void {
   if (needs.length === 0) return;
   tx.later('INSERT IGNORE INTO job_dependencies (job_id, needs_id, is_part) VALUES ?', [
     needs.map(({ jobId, needsId, isPart }) => [idToBytes(jobId), idToBytes(needsId), isPart ? 1 : 0]),
   ]);
   const needed = new Set(needs.map(({ needsId }) => needsId));
-  const unaware = [...live].flatMap(({ id, hasDependents }) => (needed.has(id) && !hasDependents ? [id] : []));
+  const unaware = [...live].flatMap(({ id, has_dependents }) => (needed.has(id) && has_dependents === 0 ? [id] : []));
   if (unaware.length === 0) return;
   const ids = sortedBytes(unaware);
   tx.later('UPDATE jobs FORCE INDEX (PRIMARY) SET has_dependents = 1 WHERE id IN (?)', [ids]);
