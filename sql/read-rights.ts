@@ -115,7 +115,9 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   stream_tokens: 'hidden',
   symbol_failures: { read: 'symbol what sources since asked_at again_at times code reason' },
   symbols: {
-    read: 'symbol newest_bar as_of checked_at close currency time_zone source analysed_at analysed_bar analysed_as_of volatility history_checked_at unrestated_split',
+    read:
+      'symbol newest_bar as_of checked_at close currency time_zone source analysed_at analysed_bar analysed_as_of volatility history_checked_at unrestated_split ' +
+      'bars_version bars_digest digest_from digest_through',
   },
   user_portfolio_priority: { read: 'user_id at admitted_at total queued fresh fresh_at', hidden: 'decisions' },
   user_slots: { read: 'user_id slot job_id' },

@@ -1,9 +1,13 @@
 /** What the main job starts from: users with their holdings, and two years of bars of each symbol that end a session ago. */
 
-import { storeActions, storeBars, storeChecks } from '../../services/market/bars/store.ts';
+import { symbolReader } from '../../services/market/bars/reader.ts';
+import { refreshSymbol } from '../../services/market/bars/refresh.ts';
+import { type RefreshRows, storeRefresh } from '../../services/market/bars/store.ts';
 import { usCalendar } from '../../services/market/calendar/calendar.ts';
+import type { FailoverSource } from '../../services/market/sources/failover-source.ts';
 import { simulatedSource } from '../../services/market/sources/simulated.ts';
 import { ManualClock } from '../../services/platform/clock.ts';
+import { loadConfig } from '../../services/platform/config/load.ts';
 import type { Database } from '../../services/platform/database/database.ts';
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVW';
@@ -42,32 +46,16 @@ export async function storeBefore(
   const { before, newest } = lastSessions();
   const clock = new ManualClock(before.close.add({ hours: 1 }));
   const source = simulatedSource({ seed, clock, isTradingDay: (date) => usCalendar.isTradingDay(date) });
-  // As far back as a fetch asks (`stock_jobs.data_fetch.history_days`): the day's comparison of the whole history, which is due, finds nothing to add before these bars.
-  const from = Temporal.PlainDate.from(before.date).subtract({ days: 735 }).toString();
+  const sources: FailoverSource = { bars: async (...asked) => ({ ...(await source.bars(...asked)), attempts: [] }) };
+  const { config } = loadConfig({ environment: 'development', files: [] });
+  const context = { reader: symbolReader(db), clock, config, sources, realSources: sources, signal: AbortSignal.timeout(600_000) };
   const asOf = new Date(before.close.epochMilliseconds);
   for (const symbol of new Set([...held.values()].flat())) {
-    const answer = await source.bars(symbol, { from, to: before.date }, AbortSignal.timeout(10_000));
-    const stamped = { symbol, source: 'simulated' as const, asOf };
-    const check = {
-      ...stamped,
-      newestBar: before.date,
-      checkedAt: asOf,
-      close: answer.bars.at(-1)?.close ?? null,
-      currency: 'USD',
-      timeZone: 'America/New_York',
-    };
-    await db.transaction(async (tx) => {
-      await storeBars(
-        tx,
-        answer.bars.map((bar) => ({ ...bar, ...stamped })),
-      );
-      await storeActions(
-        tx,
-        answer.actions.map((action) => ({ ...action, ...stamped })),
-      );
-      await storeChecks(tx, [check]);
-    });
+    const { rows } = await refreshSymbol(symbol, context);
+    await db.transaction((tx) => storeRefresh(tx, [rows as RefreshRows]));
   }
+  // The day's comparison of all bars is due.
+  await db.run('UPDATE symbols SET history_checked_at = history_checked_at - INTERVAL 1 DAY');
   for (const [user, symbols] of held)
     await db.run('INSERT INTO holdings (user_id, symbol, quantity, cost, imported_at) VALUES ?', [
       symbols.map((symbol, place) => [user, symbol, 10 * (place + 1), 50, asOf]),

@@ -23,7 +23,8 @@ async function analyseSymbol(
   const days = Math.ceil(config.stock_jobs.analysis.warm_up_bars * CALENDAR_SHARE) + HOLIDAY_DAYS;
   // The symbol's row is read before the bars: if a fetch commits in between, the analysis is marked as older than it is, and is computed again.
   const state = await reader.state(symbol);
-  const stored = await reader.newestPrices(symbol, days);
+  const newest = state?.newestBar;
+  const stored = newest == null ? [] : await reader.pricesSince(symbol, Temporal.PlainDate.from(newest).subtract({ days }).toString());
   // Prices before a split that the source has not restated are in other units: no indicator may span them.
   const split = state?.unrestatedSplit ?? undefined;
   const bars = split === undefined ? stored : stored.filter(({ date }) => date >= split);

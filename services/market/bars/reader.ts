@@ -2,15 +2,17 @@
 import type { Sql } from '../../platform/database/database.ts';
 import type { PriceBar } from '../indicators/indicators.ts';
 import type { Bar, CorporateAction, DateRange } from './bars.ts';
-import { readActions, readBars, readNewestBars, readNewestPrices, readSymbols, type SymbolState } from './read.ts';
+import { readActions, readBars, readBarsSince, readNewestBars, readPricesSince, readSymbolsWithBars, type SymbolState } from './read.ts';
 
 export interface SymbolReader {
-  /** The symbol's row; undefined when it was never fetched. */
+  /** The symbol's row, with what is known of its bars; undefined when it was never fetched. */
   state(symbol: string): Promise<SymbolState | undefined>;
   /** Bars within `days` calendar days before the symbol's newest one, ascending. */
   newestBars(symbol: string, days: number): Promise<Bar[]>;
+  /** Bars from a day on, ascending. */
+  barsSince(symbol: string, first: string): Promise<Bar[]>;
   /** The same as far as the indicators need it. */
-  newestPrices(symbol: string, days: number): Promise<PriceBar[]>;
+  pricesSince(symbol: string, first: string): Promise<PriceBar[]>;
   /** Bars of a range, ascending. */
   bars(symbol: string, range: DateRange): Promise<Bar[]>;
   /** Splits and dividends of a range, ascending. */
@@ -24,9 +26,10 @@ const MOST = 100;
 
 export function symbolReader(sql: Sql): SymbolReader {
   return {
-    state: together((symbols) => readSymbols(sql, symbols)),
+    state: together((symbols) => readSymbolsWithBars(sql, symbols)),
     newestBars: byDays((symbols, days) => readNewestBars(sql, symbols, days)),
-    newestPrices: byDays((symbols, days) => readNewestPrices(sql, symbols, days)),
+    barsSince: bySince((firsts) => readBarsSince(sql, firsts)),
+    pricesSince: bySince((firsts) => readPricesSince(sql, firsts)),
     bars: (symbol, range) => readBars(sql, symbol, range),
     actions: (symbol, range) => readActions(sql, symbol, range),
     async oldestBar(symbol) {
@@ -45,6 +48,23 @@ function byDays<Value>(load: (symbols: readonly string[], days: number) => Promi
     loads.set(days, known);
     return (await known(symbol)) ?? [];
   };
+}
+
+/** Symbols that are asked for from different days in the same turn are read from the earliest one. */
+function bySince<B extends PriceBar>(load: (firsts: ReadonlyMap<string, string>) => Promise<ReadonlyMap<string, B[]>>) {
+  const read = together(async (keys) => {
+    const asked = keys.map((key) => key.split(' ') as [symbol: string, first: string]);
+    const firsts = new Map<string, string>();
+    for (const [symbol, first] of asked) if (first < (firsts.get(symbol) ?? '~')) firsts.set(symbol, first);
+    const found = await load(firsts);
+    return new Map(
+      asked.map(([symbol, first], at) => {
+        const bars = found.get(symbol) ?? [];
+        return [keys[at] as string, first === firsts.get(symbol) ? bars : bars.filter(({ date }) => date >= first)];
+      }),
+    );
+  });
+  return async (symbol: string, first: string): Promise<B[]> => (await read(`${symbol} ${first}`)) ?? [];
 }
 
 function together<Value>(load: Load<Value>): (key: string) => Promise<Value | undefined> {

@@ -6,14 +6,15 @@
  * whole history is requested again and replaced. The stored bars of a symbol therefore have no holes, one adjustment and one kind.
  *
  * A source also repairs bars that lie before the overlap, and restates prices days after a split. So once a day a fetch asks for the whole history instead, which is
- * one request too, and compares all of it; while a recent split is not restated, every fetch does.
+ * one request too, and compares all of it, by its digest or bar by bar; while a recent split is not restated, every fetch does.
  */
 import type { Clock } from '../../platform/clock.ts';
 import type { Config } from '../../platform/config/load.ts';
 import { TransientError } from '../../platform/errors.ts';
 import type { FailoverAnswer, FailoverSource } from '../sources/failover-source.ts';
-import type { Bar, DateRange, SourceName } from './bars.ts';
-import { changedBars, differenceOf } from './differences.ts';
+import type { Bar, CorporateAction, DateRange, SourceName } from './bars.ts';
+import { changedActions, changedBars, differenceOf } from './differences.ts';
+import { type BarsDigest, countSame, digestAfter, sameByDigest } from './digest.ts';
 import type { SymbolState } from './read.ts';
 import type { SymbolReader } from './reader.ts';
 import { leftOutWarning } from './sense.ts';
@@ -71,30 +72,35 @@ export interface RefreshContext {
 export async function refreshSymbol(symbol: string, context: RefreshContext, wanted?: DateRange): Promise<Refresh> {
   const { reader, signal } = context;
   const started = performance.now();
-  const [row, newest] = await Promise.all([reader.state(symbol), reader.newestBars(symbol, OVERLAP_DAYS)]);
+  const row = await reader.state(symbol);
   const state = row?.newestBar == null ? undefined : (row as Known);
-  const whole = state !== undefined && isHistoryDue(state, context) ? await wholeRange(symbol, context, wanted) : undefined;
+  const whole =
+    state !== undefined && isHistoryDue(state, context) ? await wholeRange(symbol, context, wanted, digestOf(state)) : undefined;
   const range = whole ?? { from: firstDay(state, context, wanted) };
-  const stored = whole === undefined && (wanted === undefined || state === undefined) ? newest : await reader.bars(symbol, range);
+  const isWhole = whole !== undefined;
+  const asked: Asked = { state, range, isWhole, reads: isWhole ? 'whole' : wanted === undefined ? 'overlap' : 'range' };
+  // Before the source is asked: older data must not replace what another job stores meanwhile.
+  const before = await readBefore(symbol, asked, context);
   // Simulated bars never continue real ones.
   const sources = state === undefined || state.source === 'simulated' ? context.sources : context.realSources;
   const recent = await sources.bars(symbol, range, signal);
   // A source may end in the past (an old data folder, a delisted share): then all that it has is asked for.
   const ended = state === undefined && recent.bars.length === 0 && !recent.stale;
   const first = ended ? await sources.bars(symbol, { from: BEGINNING }, signal) : recent;
-  const difference = await differenceFrom(symbol, { state, stored, range, isWhole: whole !== undefined }, first, context);
+  const stored = first.stale ? NOTHING : await storedFor(symbol, first, asked, before, context);
+  const difference = state === undefined || first.stale ? undefined : differenceOf({ state, ...stored }, first, isWhole, stored.same);
   const answer = difference === undefined ? first : await wholeHistory(symbol, context, sources, first, range);
   const replaced = difference !== undefined && !answer.stale;
   const outcome: Outcome = {
     answer,
-    written: answer.stale ? [] : changedBars(replaced ? [] : stored, answer.bars),
+    ...(answer.stale ? { written: [], writtenActions: [] } : writtenOf(answer, replaced ? NOTHING : stored)),
     replaced,
     simulated: answer.source === 'simulated' || (answer.stale === true && state?.source === 'simulated'),
-    isWhole: whole !== undefined || state === undefined || replaced,
+    isWhole: isWhole || state === undefined || replaced,
     unrestated: unrestatedSplit(answer.bars, answer.actions),
   };
   return {
-    ...(answer.stale ? {} : { rows: rowsOf(symbol, state, outcome, context) }),
+    ...(answer.stale ? {} : { rows: rowsOf(symbol, row, outcome, digestOfOutcome(state, outcome, stored), context) }),
     asOf: answer.asOf,
     result: {
       ...resultOf(symbol, outcome),
@@ -105,10 +111,71 @@ export async function refreshSymbol(symbol: string, context: RefreshContext, wan
   };
 }
 
+/** What an answer is compared with. */
+interface StoredPart {
+  /** So many of the answer's first bars are stored as they are: the digest has shown it. */
+  same: number;
+  /** The stored bars behind these, ascending. */
+  bars: readonly Bar[];
+  /** Undefined where the digest has shown that they are the answer's. */
+  actions: readonly CorporateAction[] | undefined;
+}
+
+const NOTHING: StoredPart = { same: 0, bars: [], actions: [] };
+
+interface Asked {
+  state: Known | undefined;
+  range: { from: string };
+  isWhole: boolean;
+  /** The bars to compare: of the whole history, of the last days, or of the range that was asked for. */
+  reads: 'whole' | 'overlap' | 'range';
+}
+
+/** The stored bars that the answer will be compared with; of a whole history with a digest only those behind it. */
+async function readBefore(symbol: string, { state, range, reads }: Asked, { reader }: RefreshContext): Promise<readonly Bar[]> {
+  if (state === undefined) return [];
+  if (reads === 'overlap') return reader.barsSince(symbol, overlapOf(state));
+  const digest = reads === 'whole' ? digestOf(state) : undefined;
+  if (digest === undefined) return reader.bars(symbol, range);
+  return (await reader.barsSince(symbol, digest.through)).filter(({ date }) => date > digest.through);
+}
+
+/**
+ * What the answer is compared with. A history that differs from its digest is read. The stored splits and dividends are read only when there are any to compare.
+ * Errors: `TransientError('bars.changed')` when another job has stored an answer while the source was asked.
+ */
+async function storedFor(
+  symbol: string,
+  answer: FailoverAnswer,
+  { state, range, isWhole }: Asked,
+  before: readonly Bar[],
+  { reader }: RefreshContext,
+): Promise<StoredPart> {
+  if (state === undefined) return NOTHING;
+  const digest = isWhole ? digestOf(state) : undefined;
+  const same = digest && sameByDigest(digest, answer);
+  if (same !== undefined) return { same, bars: before, actions: undefined };
+  const [bars, actions] = await Promise.all([
+    digest === undefined ? before : reader.bars(symbol, range),
+    isWhole || answer.actions.length > 0 ? reader.actions(symbol, range) : [],
+  ]);
+  if (digest !== undefined && (await reader.state(symbol))?.known?.version !== state.known?.version)
+    throw new TransientError('bars.changed', `another job has stored bars of ${symbol} meanwhile; ${symbol} is fetched again`);
+  return { same: 0, bars, actions };
+}
+
+function writtenOf({ bars, actions }: FailoverAnswer, stored: StoredPart): Pick<Outcome, 'written' | 'writtenActions'> {
+  return {
+    written: changedBars(stored.bars, bars, stored.same),
+    writtenActions: stored.actions === undefined ? [] : changedActions(stored.actions, actions),
+  };
+}
+
 /** An answer, and what it means for the stored bars. */
 interface Outcome {
   answer: FailoverAnswer;
   written: readonly Bar[];
+  writtenActions: readonly CorporateAction[];
   replaced: boolean;
   simulated: boolean;
   /** All stored bars were compared with the answer, or replaced by it. */
@@ -144,21 +211,28 @@ function isHistoryDue({ historyCheckedAt, unrestatedSplit: unrestated }: Known, 
   return clock.now().epochMilliseconds - historyCheckedAt.getTime() >= config.stock_jobs.data_fetch.history_check * 3_600_000;
 }
 
-/** Why the stored history has to be replaced. The stored splits and dividends are read only when there are any to compare. */
-async function differenceFrom(
-  symbol: string,
-  { state, stored, range, isWhole }: { state: Known | undefined; stored: readonly Bar[]; range: DateRange; isWhole: boolean },
-  answer: FailoverAnswer,
-  { reader }: RefreshContext,
-): Promise<string | undefined> {
-  if (state === undefined || answer.stale) return undefined;
-  const actions = isWhole || answer.actions.length > 0 ? await reader.actions(symbol, range) : [];
-  return differenceOf({ state, bars: stored, actions }, answer, isWhole);
+/** The digest of a symbol, unless all its bars are to be read: without `historyCheckedAt` they are. */
+function digestOf({ known, historyCheckedAt }: Known): BarsDigest | undefined {
+  return historyCheckedAt == null ? undefined : known?.digest;
 }
 
+/** What the digest of the stored bars will be. */
+function digestOfOutcome(state: Known | undefined, { answer, written, writtenActions, replaced, isWhole }: Outcome, stored: StoredPart) {
+  if (state === undefined || replaced) return digestAfter(answer, answer.bars.length);
+  const before = digestOf(state);
+  if (isWhole) {
+    // A bar or split that is written may lose against a newer one that is stored: it is no part of the digest before it was read again.
+    if (writtenActions.length > 0) return undefined;
+    const shown = before && stored.same > 0 ? { digest: before, shown: stored.same } : undefined;
+    return digestAfter(answer, countSame(stored.bars, answer.bars, stored.same), shown);
+  }
+  return before !== undefined && writtenActions.length === 0 && written.every(({ date }) => date > before.through) ? before : undefined;
+}
+
+const overlapOf = ({ newestBar }: Known): string => Temporal.PlainDate.from(newestBar).subtract({ days: OVERLAP_DAYS }).toString();
+
 function firstDay(state: Known | undefined, context: RefreshContext, wanted: DateRange | undefined): string {
-  const from =
-    state === undefined ? configuredFrom(context) : Temporal.PlainDate.from(state.newestBar).subtract({ days: OVERLAP_DAYS }).toString();
+  const from = state === undefined ? configuredFrom(context) : overlapOf(state);
   return earliest(from, wanted?.from ?? from);
 }
 
@@ -172,9 +246,15 @@ function earliest(...dates: [string, ...string[]]): string {
 }
 
 /** From the earliest of three days on: of the oldest stored bar, of the configured history, of the request. */
-async function wholeRange(symbol: string, context: RefreshContext, wanted: DateRange | undefined): Promise<{ from: string }> {
+async function wholeRange(
+  symbol: string,
+  context: RefreshContext,
+  wanted: DateRange | undefined,
+  known?: BarsDigest,
+): Promise<{ from: string }> {
   const configured = configuredFrom(context);
-  return { from: earliest(configured, wanted?.from ?? configured, (await context.reader.oldestBar(symbol)) ?? configured) };
+  const oldest = known?.from ?? (await context.reader.oldestBar(symbol));
+  return { from: earliest(configured, wanted?.from ?? configured, oldest ?? configured) };
 }
 
 /** All bars of that range. */
@@ -197,11 +277,12 @@ async function wholeHistory(
 
 function rowsOf(
   symbol: string,
-  state: Known | undefined,
-  { answer, written, replaced, simulated, isWhole, unrestated }: Outcome,
+  row: SymbolState | undefined,
+  { answer, written, writtenActions, replaced, simulated, isWhole, unrestated }: Outcome,
+  digest: BarsDigest | undefined,
   { clock }: RefreshContext,
 ): RefreshRows {
-  const { source, actions } = answer;
+  const { source } = answer;
   const newest = answer.bars.at(-1);
   const asOf = new Date(answer.asOf.epochMilliseconds);
   const plan: BarsPlan = { symbol, simulated: newest === undefined ? undefined : simulated, replaces: replaced };
@@ -214,15 +295,16 @@ function rowsOf(
     // An answer without bars compares nothing.
     historyCheckedAt: isWhole && newest !== undefined ? checkedAt : undefined,
     unrestatedSplit: unrestated,
+    known: { version: row?.known?.version ?? 0, digest },
     close: newest?.close ?? null,
     currency: answer.currency ?? null,
     timeZone: answer.timeZone ?? null,
-    source: newest === undefined ? (state?.source ?? source) : source,
+    source: newest === undefined && row?.newestBar != null ? (row.source ?? source) : source,
   };
   return {
     plan,
     bars: written.map((bar): StoredBar => ({ ...bar, symbol, source, asOf })),
-    actions: actions.map((action) => ({ ...action, symbol, source, asOf })),
+    actions: writtenActions.map((action) => ({ ...action, symbol, source, asOf })),
     check,
   };
 }

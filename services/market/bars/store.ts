@@ -6,6 +6,7 @@ import { type Transaction, toJson } from '../../platform/database/database.ts';
 import { TransientError } from '../../platform/errors.ts';
 import type { Analysis } from '../indicators/analysis.ts';
 import type { Bar, CorporateAction, SourceName } from './bars.ts';
+import type { KnownBars } from './digest.ts';
 
 /** All rows that the refresh of one symbol writes. */
 export interface RefreshRows {
@@ -173,15 +174,21 @@ export interface SymbolCheck {
   historyCheckedAt?: Date | undefined;
   /** Ex-date of a split for which the source has not restated the older prices. */
   unrestatedSplit?: string | undefined;
+  /** What is known of the bars from now on, provided that their version is the one here: nobody has stored an answer since the bars were read. Without it nothing is known. */
+  known?: KnownBars | undefined;
 }
 
 export async function storeChecks(tx: Transaction, checks: readonly SymbolCheck[]): Promise<void> {
   if (checks.length === 0) return;
   const isNewer = '(newest_bar IS NULL OR VALUES(newest_bar) > newest_bar OR (VALUES(newest_bar) = newest_bar AND VALUES(as_of) >= as_of))';
-  // as_of and newest_bar come last: assignments run from left to right, and each one before them compares with the stored values.
+  const isSeen = 'bars_version = VALUES(bars_version)';
+  // as_of and newest_bar come last, bars_version behind the digest: assignments run from left to right, and each one before them compares with the stored values.
   tx.later(
-    `INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, close, currency, time_zone, source, history_checked_at, unrestated_split) VALUES ?
+    `INSERT INTO symbols (symbol, newest_bar, as_of, checked_at, close, currency, time_zone, source, history_checked_at, unrestated_split,
+                          bars_version, bars_digest, digest_from, digest_through) VALUES ?
      ON DUPLICATE KEY UPDATE
+       bars_digest = IF(${isSeen}, VALUES(bars_digest), NULL), digest_from = IF(${isSeen}, VALUES(digest_from), NULL),
+       digest_through = IF(${isSeen}, VALUES(digest_through), NULL), bars_version = bars_version + 1,
        unrestated_split = IF(VALUES(history_checked_at) IS NOT NULL OR VALUES(unrestated_split) IS NOT NULL, VALUES(unrestated_split), unrestated_split),
        history_checked_at = COALESCE(VALUES(history_checked_at), history_checked_at),
        close = IF(${isNewer}, VALUES(close), close), source = IF(${isNewer}, VALUES(source), source),
@@ -200,6 +207,10 @@ export async function storeChecks(tx: Transaction, checks: readonly SymbolCheck[
         row.source,
         row.historyCheckedAt ?? null,
         row.unrestatedSplit ?? null,
+        row.known?.version ?? 0,
+        row.known?.digest?.digest ?? null,
+        row.known?.digest?.from ?? null,
+        row.known?.digest?.through ?? null,
       ]),
     ],
   );

@@ -68,8 +68,8 @@ function withFetched(reader: SymbolReader, { bars, check }: RefreshRows): Symbol
         state && { ...state, newestBar: check.newestBar ?? state.newestBar, asOf: check.asOf ?? state.asOf, checkedAt: check.checkedAt }
       );
     },
-    async newestPrices(symbol, days) {
-      const stored = (await reader.newestPrices(symbol, days)).filter(({ date }) => !fetched.has(date));
+    async pricesSince(symbol, first) {
+      const stored = (await reader.pricesSince(symbol, first)).filter(({ date }) => !fetched.has(date));
       return [...stored, ...fetched.values()].sort((a, b) => (a.date < b.date ? -1 : 1));
     },
   };

@@ -97,8 +97,41 @@ test('a read of a later turn does not get an earlier answer', async () => {
 
 test('of a symbol that was never fetched there is nothing', async () => {
   expect(
-    await Promise.all([reader.state('NONE'), reader.newestBars('NONE', 7), reader.newestPrices('NONE', 7), reader.oldestBar('NONE')]),
+    await Promise.all([
+      reader.state('NONE'),
+      reader.newestBars('NONE', 7),
+      reader.pricesSince('NONE', '2026-03-03'),
+      reader.oldestBar('NONE'),
+    ]),
   ).toEqual([undefined, [], [], undefined]);
+});
+
+test('bars from a day on are one read for all symbols, whatever their days, and each gets its own', async () => {
+  const bars = await Promise.all([
+    reader.barsSince('S1', '2026-03-09'),
+    reader.barsSince('S2', '2026-03-10'),
+    reader.barsSince('S1', '2026-03-02'),
+    reader.barsSince('NONE', '2026-03-02'),
+  ]);
+  expect(statements).toHaveLength(1);
+  expect(bars.map((one) => one.map(({ date, close }) => [date, close]))).toEqual([
+    [
+      ['2026-03-09', 1],
+      ['2026-03-10', 1],
+    ],
+    [['2026-03-10', 2]],
+    [
+      ['2026-03-02', 1],
+      ['2026-03-09', 1],
+      ['2026-03-10', 1],
+    ],
+    [],
+  ]);
+});
+
+test('prices are what the indicators need of the same bars', async () => {
+  expect(await reader.pricesSince('S7', '2026-03-10')).toEqual([{ date: '2026-03-10', high: 1, low: 1, close: 7, adjustedClose: 1 }]);
+  expect(statements).toHaveLength(1);
 });
 
 test('the oldest bar is known, and so are those of a range', async () => {
