@@ -30,6 +30,7 @@ export interface LiveJob {
   id: string;
   type: string;
   symbol: string | null;
+  capability: string | null;
   state: State;
   queue: Queue;
   priority: number;
@@ -373,13 +374,13 @@ function answerJoined(group: Group, row: LiveJob, demoted: boolean): void {
 }
 
 function liveJob(row: Standing): LiveJob {
-  const { id, type, symbol, state, queue, priority, attempt } = row;
+  const { id, type, symbol, capability, state, queue, priority, attempt } = row;
   return {
-    ...{ id: idFromBytes(id), type, symbol, state, queue, priority, attempt },
+    ...{ id: idFromBytes(id), type, symbol, capability, state, queue, priority, attempt },
     ...{ hasDependents: row.has_dependents === 1, blockedOn: row.blocked_on, dueAt: row.due_at, enqueuedAt: row.enqueued_at },
   };
 }
 
-function rowOf({ id, type, state, queue, priority, attempt, dueAt, blockedOn }: LiveJob) {
-  return { id: idToBytes(id), type, state, queue, priority, attempt, due_at: dueAt, blocked_on: blockedOn };
+function rowOf({ id, type, capability, state, queue, priority, attempt, dueAt, blockedOn }: LiveJob) {
+  return { id: idToBytes(id), type, capability, state, queue, priority, attempt, due_at: dueAt, blocked_on: blockedOn };
 }
