@@ -54,7 +54,7 @@ export function configuredHistory(around: { config: Config; clock: Clock; db: Da
 
 async function makeParts({ config, clock, db, log, dataFolder }: Parameters<typeof configuredHistory>[0]): Promise<HistoryParts> {
   // Loaded here: most workers never download history.
-  const [{ configuredStore }, { createConverter }, { createReader }, { ownFolder }, { configuredHistorySources }] = await Promise.all([
+  const [{ configuredStore }, { createConverter }, { createReader }, { ownFolder }, { historySourcesOf }] = await Promise.all([
     import('./objects/configured.ts'),
     import('./parquet/converter.ts'),
     import('./parquet/reader.ts'),
@@ -67,7 +67,7 @@ async function makeParts({ config, clock, db, log, dataFolder }: Parameters<type
   const { memory, threads } = config.history.converter;
   const process = { memory, threads, tempFolder: join(base, 'parquet'), log };
   return {
-    sources: configuredHistorySources({ config, clock, db, log, holder: `${pid}-${randomUUID()}` }),
+    sources: historySourcesOf({ config, clock, db, log, holder: `${pid}-${randomUUID()}` }),
     converter: createConverter(process),
     reader: createReader(process),
     store: configuredStore({ config, dataFolder, log }),

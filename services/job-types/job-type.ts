@@ -29,6 +29,8 @@ export interface JobType {
   timeLimit?: (config: Config) => number;
   /** Seconds that its jobs may wait in their queue, in place of the `ttl` of the queue. */
   waitsSeconds?: number;
+  /** The capability that the worker of a job must have (`worker.capabilities`); undefined: any worker may run it. */
+  capability?: (config: Config, payload: Record<string, unknown>) => string | undefined;
   /** Most of its jobs that one worker runs at once, so that long ones leave places to others. */
   mostPerWorker?: (config: Config) => number;
   /** Set where its jobs run for so long that they must not take the slots of a user's other jobs. */

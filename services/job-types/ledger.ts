@@ -37,7 +37,17 @@ function wantedEnds({ notify: { routes } }: Config, types: readonly JobType[]): 
 }
 
 function rulesFor(
-  { retries, timeLimit, waitsSeconds, mostPerWorker, takesNoSlot, mayCompleteWithErrors, needsMayFail, measuresSource }: JobType,
+  {
+    retries,
+    timeLimit,
+    waitsSeconds,
+    capability,
+    mostPerWorker,
+    takesNoSlot,
+    mayCompleteWithErrors,
+    needsMayFail,
+    measuresSource,
+  }: JobType,
   config: Config,
 ): TypeRules {
   const { jobs, stock_jobs, worker } = config;
@@ -52,6 +62,7 @@ function rulesFor(
     backoffSeconds,
     timeoutSeconds: Math.min(timeLimit?.(config) ?? Number.POSITIVE_INFINITY, worker.max_execution_time),
     ttlSeconds: waitsSeconds,
+    capabilityOf: capability && ((payload) => capability(config, payload)),
     mostPerWorker: mostPerWorker?.(config),
     takesNoSlot,
     mayCompleteWithErrors,

@@ -65,6 +65,8 @@ export interface TypeRules {
   mayCompleteWithErrors: boolean;
   /** Whether its jobs run without a slot of their users. */
   takesNoSlot?: true | undefined;
+  /** The capability that the worker of a job with this payload must have; undefined: any worker may run it. */
+  capabilityOf?: ((payload: Record<string, unknown>) => string | undefined) | undefined;
   /** Most of its jobs that one worker runs at once; as many as it has places without it. */
   mostPerWorker?: number | undefined;
   /** Whether it also runs when a job that it waited for failed. */

@@ -24,7 +24,7 @@ const FEWEST = 5;
 
 /** Checks every limit, in a fixed order. A limit without enough data counts as kept: an alert means that something is wrong now. */
 export function checkLimits(metrics: MeshMetrics, stale: StaleData, config: Pick<Config, 'monitoring' | 'portfolio'>): LimitCheck[] {
-  const { ledger, workers, latencies, clocks } = metrics;
+  const { ledger, workers, missing, latencies, clocks } = metrics;
   const { max_queue_depth, max_job_age, min_worker_efficiency, max_fetch_latency, max_clock_offset } = config.monitoring.thresholds;
   const { stale_alert_hours, outdated_alert_share } = config.portfolio;
   const outdatedShare = stale.withBars === 0 ? 0 : stale.outdated.length / stale.withBars;
@@ -69,10 +69,11 @@ export function checkLimits(metrics: MeshMetrics, stale: StaleData, config: Pick
     {
       name: 'no_worker',
       severity: 'critical',
-      beyond: workers.online === 0,
+      beyond: workers.online === 0 || missing.length > 0,
       value: workers.online,
       threshold: 1,
-      text: `${workers.online} workers are online${waiting === 0 ? '' : `, ${waiting} jobs wait`}`,
+      text: `${workers.online} workers are online${waiting === 0 ? '' : `, ${waiting} jobs wait`}${missing.length === 0 ? '' : `, some of them for what no worker has (worker.capabilities): ${listed(missing)}`}`,
+      ...(missing.length > 0 && { subjects: missing.join(' ') }),
     },
   ];
 }

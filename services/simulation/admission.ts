@@ -160,6 +160,8 @@ export class Admissions {
       id: String(order),
       type: best.type,
       symbol: best.symbol ?? null,
+      // Every simulated worker runs every job.
+      capability: null,
       state: 'scheduled',
       queue,
       priority: isDemoted ? priorityOf(bandStart(queue), best.score) : group.priority,

@@ -4,6 +4,7 @@ import type { Announcer } from '../ledger/announce.ts';
 import { type Ledger, rulesOf } from '../ledger/job.ts';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
 import type { Bus } from '../platform/bus/bus.ts';
+import { isCapability } from '../platform/config/sections/capabilities.ts';
 import type { Logger } from '../platform/log/log.ts';
 import { createClaimLoop } from './claiming/claim-loop.ts';
 import { createWaitWatch } from './claiming/hand-back.ts';
@@ -87,6 +88,7 @@ export function startWorker(options: WorkerOptions): Worker {
   const claimLoop = createClaimLoop({
     ...{ jobs, ledger, workerId, log },
     types: [...types.keys()],
+    capabilities: config.worker.capabilities.filter(isCapability),
     mostOf: new Map([...types].flatMap(([type, { rules }]) => (rules.mostPerWorker === undefined ? [] : [[type, rules.mostPerWorker]]))),
     pollMs: Math.min(poll_interval * 1000, LONGEST_TIMER_MS / 2),
     onClaimed: (claimed) => startJobs(runner, claimed),

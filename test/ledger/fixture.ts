@@ -67,6 +67,10 @@ export function request(changes: Partial<JobRequest> = {}): JobRequest {
   };
 }
 
+/** A fetch for workers with this capability alone. */
+export const tied = (capability: string): Pick<JobRequest, 'payload'> => ({ payload: { symbol: 'AAPL', capability } });
+const capabilityOf = ({ capability }: Record<string, unknown>): string | undefined => capability as string | undefined;
+
 export const transient = (options?: { retryAfterMs: number }): TransientError =>
   new TransientError('source.busy', 'the source answered 429', options);
 export const permanent = (): PermanentError => new PermanentError('symbol.unknown', 'no source knows "XQZW"');
@@ -108,7 +112,7 @@ export function ledgerFixture(): Fixture {
         background_analysis: { maxJobs: 100_000, ttlSeconds: 7200 },
       },
       types: {
-        fetch: { maxAttempts: 4, backoffSeconds: [30, 120, 300], timeoutSeconds: 60, mayCompleteWithErrors: false },
+        fetch: { maxAttempts: 4, backoffSeconds: [30, 120, 300], timeoutSeconds: 60, mayCompleteWithErrors: false, capabilityOf },
         batch_fetch: { maxAttempts: 4, backoffSeconds: [30, 120, 300], timeoutSeconds: 60, mayCompleteWithErrors: true },
         analysis: { maxAttempts: 3, backoffSeconds: [60], timeoutSeconds: 60, mayCompleteWithErrors: false },
       },

@@ -4,12 +4,13 @@ import { describe, expect, test } from 'vitest';
 import { cancel, redrive, retry } from '../../services/ledger/control.ts';
 import { type Enqueued, enqueue } from '../../services/ledger/enqueue/enqueue.ts';
 import { idFromBytes } from '../../services/ledger/id.ts';
-import type { Ledger } from '../../services/ledger/job.ts';
+import { type Ledger, nowOf } from '../../services/ledger/job.ts';
 import { age } from '../../services/ledger/maintain/age.ts';
 import { deleteEnded } from '../../services/ledger/maintain/delete.ts';
 import { expire } from '../../services/ledger/maintain/expire.ts';
 import { promote } from '../../services/ledger/maintain/promote.ts';
 import { reap, rescue } from '../../services/ledger/maintain/rescue.ts';
+import { readMeshMetrics } from '../../services/ledger/read/metrics.ts';
 import { claim } from '../../services/ledger/run/claim.ts';
 import { complete, fail, handBack, postpone } from '../../services/ledger/run/complete.ts';
 import { heartbeat } from '../../services/ledger/run/heartbeat.ts';
@@ -86,6 +87,24 @@ const walks: [string, RegExp, string, (ledger: Ledger) => Promise<unknown>][] = 
     /FROM ready.*ORDER BY priority, job_id/s,
     'ix_type',
     (ledger) => claim(ledger, 'worker-1', 10, ['fetch', 'analysis']),
+  ],
+  [
+    'claim while jobs need a capability',
+    /FROM ready.*ORDER BY priority, job_id/s,
+    'ix_type',
+    (ledger) => claim(ledger, 'worker-1', 10, Object.keys(ledger.types), undefined, { capabilities: ['region:eu'], tied: true }),
+  ],
+  [
+    'the look for queues with work while jobs need a capability',
+    /^\(SELECT queue FROM ready/s,
+    'ix_type',
+    (ledger) => claim(ledger, 'worker-1', 1_000_000, Object.keys(ledger.types), undefined, { capabilities: ['region:eu'], tied: true }),
+  ],
+  [
+    'the look for needed capabilities',
+    /SELECT DISTINCT capability/,
+    'ix_type',
+    (ledger) => readMeshMetrics(ledger.db, nowOf(ledger), ledger),
   ],
   ['promoter', /FROM scheduled .*due_at <=/, 'ix_due', promote],
   ['expiry of blocked jobs', /FROM blocked .*due_at <=/, 'ix_due', (ledger) => expire(ledger, 'blocked')],

@@ -19,6 +19,8 @@ const quiet: MeshMetrics = {
   at: new Date(0),
   ledger,
   workers: { online: 1, slots: 5, busy: 0 },
+  missing: [],
+  free: [],
   utilisation: 0,
   latencies: [],
   clocks: [],

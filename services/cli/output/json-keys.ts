@@ -9,7 +9,7 @@ type Keys = Readonly<Record<string, string>>;
 const waited: Keys = {
   ok: 'true when all requested jobs are completed',
   elapsed_ms: 'from the start to the end of the last job',
-  jobs: '[{id, type, symbol, state, attempt, source, bars, written, through, stale, simulated, signal, confidence, warnings, mode, eligible, kept, ms, fresh_after_ms, reason, items}]',
+  jobs: '[{id, type, symbol, capability, state, attempt, source, bars, written, through, stale, simulated, signal, confidence, warnings, mode, eligible, kept, ms, fresh_after_ms, reason, items}]',
   skipped: '[{symbol, reason}] that needed no job',
   refused: '[{symbol, reason}] whose queue was full',
   prices:
@@ -335,7 +335,7 @@ const OWN_KEYS = {
     workers: '{online, slots, busy, utilisation}',
     latencies: '[{source, p95_s, answers}]',
     freshness: '{fresh, outdated, stale, missing, simulated}: held and watched symbols by the state of their price',
-    instances: '[{instance, service, capacity, running, started_at, heartbeat_at, clock_offset_s}]',
+    instances: '[{instance, service, capacity, running, started_at, heartbeat_at, clock_offset_s, capabilities}]',
     alerts:
       '[{name, value, threshold, since, text, advice}] that are raised; advice: {means, todo, command}, null for one of another program',
     clock_offset_s: "seconds by which this machine's clock is ahead of the database's",

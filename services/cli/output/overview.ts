@@ -86,6 +86,11 @@ export function workerTable(lines: readonly WorkerLine[], now: Date, width?: num
         optional: 1,
       },
       {
+        title: 'HAS',
+        value: ({ instance, first }) => (first && instance.capabilities.length > 0 ? instance.capabilities.join(' ') : ''),
+        optional: 5,
+      },
+      {
         title: 'CLOCK',
         value: ({ instance, first }) => (first ? clockText(instance.clock_offset_s) : ''),
         align: 'right',

@@ -39,6 +39,7 @@ export const jobSummary = z
     id: z.string(),
     type: z.string(),
     symbol: z.string().nullable(),
+    capability: z.string().nullable().describe('What its worker must have, such as region:eu; null: any worker may run it'),
     state,
     queue,
     priority: z.int().describe('1 (most urgent) to 10'),
@@ -55,7 +56,7 @@ export const jobSummary = z
     enqueued_at: instant,
     started_at: instant.nullable(),
     ended_at: instant.nullable(),
-    reason: z.string().nullable().describe('Why it ended other than completed, or waits for its next attempt'),
+    reason: z.string().nullable().describe('Why it ended other than completed, or waits for its next attempt or for some workers alone'),
     code: z.string().nullable().describe('Why it ended other than completed, for programs'),
   })
   .meta({ id: 'JobSummary' });

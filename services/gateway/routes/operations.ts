@@ -131,9 +131,11 @@ function workersRoute(app: App, { db, ledger, live }: Parts): void {
               started_at: instant,
               heartbeat_at: instant,
               clock_offset_s: z.number().nullable().describe("Seconds by which its machine's clock is ahead of the database's"),
-              version: z.string().nullable().describe('null, as the next three: it is not heard over the broker'),
+              capabilities: z
+                .array(z.string())
+                .describe('Of a worker: what it has that jobs may need, such as region:eu, and its other tags'),
+              version: z.string().nullable().describe('null, as the next two: it is not heard over the broker'),
               name: z.string().nullable(),
-              capabilities: z.array(z.string()).nullable(),
               degraded: z.array(z.string()).nullable().describe('What it cannot do at present, in words'),
               jobs: z.array(jobSummary),
             }),
@@ -154,12 +156,11 @@ function workersRoute(app: App, { db, ledger, live }: Parts): void {
       return {
         running: counts.running ?? 0,
         instances: instances.map((one) => {
-          const { version = null, name = null, capabilities, degraded } = heard.get(`${one.service}/${one.instance}`) ?? {};
+          const { version = null, name = null, degraded } = heard.get(`${one.service}/${one.instance}`) ?? {};
           const isHeard = version !== null;
           return {
             ...one,
             ...{ version, name },
-            capabilities: isHeard ? (capabilities ?? []) : null,
             degraded: isHeard ? (degraded ?? []) : null,
             jobs: running.filter(({ worker }) => worker === one.instance),
           };

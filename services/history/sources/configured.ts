@@ -6,6 +6,7 @@ import type { Config } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
 import { PermanentError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log/log.ts';
+import { lackOfSetting, neededForHistory } from './has.ts';
 import { leanHistory } from './lean/lean.ts';
 import { simulatedHistory } from './simulated/simulated.ts';
 import type { HistorySource, HistorySourceName } from './source.ts';
@@ -25,8 +26,9 @@ const MAKE: Readonly<Record<HistorySourceName, (around: HistorySurroundings) => 
   theta: thetaSource,
   lean({ config }) {
     const { lean, spellings } = config.stock_jobs.data_fetch;
-    if (lean.path === null) return refusing('lean', 'stock_jobs.data_fetch.lean.path names no folder');
-    return leanHistory({ path: lean.path, spell: spellingsOf('lean', spellings) });
+    const lack = lackOfSetting('lean', config.stock_jobs);
+    if (lack !== undefined) return refusing('lean', lack);
+    return leanHistory({ path: lean.path as string, spell: spellingsOf('lean', spellings) });
   },
   yahoo({ config, db, clock }) {
     const { rate_limit, timeout, spellings } = config.stock_jobs.data_fetch;
@@ -38,8 +40,9 @@ const MAKE: Readonly<Record<HistorySourceName, (around: HistorySurroundings) => 
     });
   },
   simulated({ config, clock }) {
-    const { enabled, seed } = config.stock_jobs.data_fetch.simulated;
-    if (!enabled) return refusing('simulated', 'stock_jobs.data_fetch.simulated.enabled is off');
+    const { seed } = config.stock_jobs.data_fetch.simulated;
+    const lack = lackOfSetting('simulated', config.stock_jobs);
+    if (lack !== undefined) return refusing('simulated', lack);
     const { chains, rules } = config.ranking;
     const { risk_free_rate: rate } = rules;
     return simulatedHistory({ seed, clock, contracts: chains.simulated.contracts, rate, dividendYield: chains.dividend_yield });
@@ -49,6 +52,16 @@ const MAKE: Readonly<Record<HistorySourceName, (around: HistorySurroundings) => 
 /** In the order of `history.sources`. A source that lacks a setting is there and refuses everything, so that a person can read which one. */
 export function configuredHistorySources(around: HistorySurroundings): HistorySource[] {
   return around.config.history.sources.map((name) => MAKE[name](around));
+}
+
+/** The same for a worker: it may not ask those whose capability it lacks. */
+export function historySourcesOf(around: HistorySurroundings): HistorySource[] {
+  const { config } = around;
+  return config.history.sources.map((name) => {
+    const needed = neededForHistory(config, name);
+    if (needed === undefined || config.worker.capabilities.includes(needed)) return MAKE[name](around);
+    return refusing(name, `it needs ${needed}, which this worker does not have (worker.capabilities)`);
+  });
 }
 
 function refusing(name: HistorySourceName, reason: string): HistorySource {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { barSources, neededForAnyOf } from '../../market/sources/capabilities.ts';
 import { parseSymbol, SymbolSchema } from '../../market/symbol.ts';
 import { day, dayOption, httpForm, type JobType, marketResult, today } from '../job-type.ts';
 import { backfillRequest, checkRange } from './request.ts';
@@ -13,6 +14,7 @@ export const backfillType = {
   dataKinds: ['bars'],
   retries: 'sources',
   timeLimit: ({ jobs }) => jobs.timeouts.stock_fetch,
+  capability: (config) => neededForAnyOf(config, barSources(config)),
   mayCompleteWithErrors: false,
   logComponent: 'fetcher',
   shownResult: ['source', 'bars', 'written', 'through', 'stale', 'simulated', 'warnings', 'ms'],

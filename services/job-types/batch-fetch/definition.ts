@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { holdingsOf } from '../../market/portfolios/holdings.ts';
+import { barSources, neededForAnyOf } from '../../market/sources/capabilities.ts';
 import { parseSymbol, SymbolSchema } from '../../market/symbol.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import type { Config } from '../../platform/config/load.ts';
@@ -21,6 +22,7 @@ export const batchFetchType = {
   dataKinds: ['bars'],
   retries: 'sources',
   timeLimit: ({ jobs }) => jobs.timeouts.portfolio_fetch,
+  capability: (config) => neededForAnyOf(config, barSources(config)),
   mayCompleteWithErrors: true,
   logComponent: 'fetcher',
   shownResult: [],

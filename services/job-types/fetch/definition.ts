@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { barSources, neededForAnyOf } from '../../market/sources/capabilities.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { InputError } from '../../platform/errors.ts';
 import { analysisRequest } from '../analysis/request.ts';
@@ -20,6 +21,7 @@ export const fetchType = {
   dataKinds: ['bars'],
   retries: 'sources',
   timeLimit: ({ jobs }) => jobs.timeouts.stock_fetch,
+  capability: (config) => neededForAnyOf(config, barSources(config)),
   mayCompleteWithErrors: false,
   logComponent: 'fetcher',
   measuresSource: true,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ASSETS, INTERVALS, type Interval, SCHEMAS } from '../../history/dataset.ts';
+import { neededForDownload } from '../../history/sources/has.ts';
 import { SymbolSchema } from '../../market/symbol.ts';
 import { HISTORY_SOURCES } from '../../platform/config/sections/history.ts';
 import { type JobType, marketResult } from '../job-type.ts';
@@ -25,6 +26,8 @@ export const HistoryPayload = z.strictObject({
   part: z.literal(true).optional(),
 });
 
+type Payload = z.output<typeof HistoryPayload>;
+
 /** Days that a download may wait, in seconds: it is asked for once, and an account of a source may have weeks of work. */
 const WAITS_SECONDS = 30 * 86_400;
 
@@ -36,6 +39,9 @@ export const historyType = {
   retries: 'sources',
   timeLimit: ({ history }) => history.job_timeout,
   waitsSeconds: WAITS_SECONDS,
+  // The job that sums up the parts of a download asks no source and writes no file.
+  capability: (config, payload) =>
+    payload.parts === undefined ? neededForDownload(config, payload as Payload, (payload as Payload).source) : undefined,
   // One place is left to other work where there is more than one.
   mostPerWorker: ({ history, worker }) => Math.min(history.jobs_per_worker, Math.max(worker.max_concurrent_jobs - 1, 1)),
   takesNoSlot: true,

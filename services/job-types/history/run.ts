@@ -84,7 +84,7 @@ export async function downloadAll(
       ...{ converter, store, clock, spool, askAgainAfter: config.history.ask_again_after },
       closes: (root, days) => closesOf({ sql, store, reader }, root, days, context.signal),
     },
-    turn: beginTurn(sql, context.job, context.timeLimitSeconds),
+    turn: beginTurn(sql, context.job, context.timeLimitSeconds, config.worker.capabilities),
     ...{ held: [], askAgainAt: undefined, retryReasons: new Map(), failuresInARow: 0 },
     empties: createEmpties(pending),
   };

@@ -9,7 +9,7 @@ import { historyType } from './definition.ts';
 const SHARE = 0.75;
 /** Milliseconds between looks for more urgent downloads. */
 const LOOK_MS = 2_000;
-/** Ready jobs before this one that a look reads, of each queue. Behind so many no download begins soon. */
+/** Ready downloads before this one that a look reads, of each queue and capability. */
 const LOOKED_AT = 1_000;
 
 export interface Turn {
@@ -21,7 +21,13 @@ export interface Turn {
   look(): Promise<void>;
 }
 
-export function beginTurn(sql: Sql, job: Pick<ClaimedJob, 'queue' | 'level' | 'score'>, limitSeconds: number): Turn {
+/** `capabilities`: those of the worker. */
+export function beginTurn(
+  sql: Sql,
+  job: Pick<ClaimedJob, 'queue' | 'level' | 'score'>,
+  limitSeconds: number,
+  capabilities: readonly string[] = [],
+): Turn {
   let next = performance.now() + LOOK_MS;
   const turn: Turn = {
     ends: performance.now() + limitSeconds * 1000 * SHARE,
@@ -29,21 +35,26 @@ export function beginTurn(sql: Sql, job: Pick<ClaimedJob, 'queue' | 'level' | 's
     async look() {
       if (performance.now() < next) return;
       next = performance.now() + LOOK_MS;
-      if (await hasMoreUrgent(sql, job)) turn.ends = 0;
+      if (await hasMoreUrgent(sql, job, ['', ...capabilities])) turn.ends = 0;
     },
   };
   return turn;
 }
 
 /** What has become more urgent by waiting has its turn when a place is free: of two alike each would else take the place of the other with every level that it rises. */
-async function hasMoreUrgent(sql: Sql, { queue, level, score }: Pick<ClaimedJob, 'queue' | 'level' | 'score'>): Promise<boolean> {
+async function hasMoreUrgent(
+  sql: Sql,
+  { queue, level, score }: Pick<ClaimedJob, 'queue' | 'level' | 'score'>,
+  capabilities: readonly string[],
+): Promise<boolean> {
   const mine = priorityOf(level, score);
   const queues = QUEUES.slice(0, QUEUES.indexOf(queue) + 1);
-  const ahead = `(SELECT STRAIGHT_JOIN j.type, r.priority + j.aged * 10000 AS asked FROM ready r FORCE INDEX (PRIMARY) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
-    WHERE r.queue = ? AND r.priority < ? ORDER BY r.priority, r.job_id LIMIT ${LOOKED_AT})`;
-  const found = await sql.rows(
-    `SELECT 1 FROM (${queues.map(() => ahead).join(' UNION ALL ')}) AS ahead WHERE type = ? AND asked < ? LIMIT 1`,
-    [...queues.flatMap((one) => [one, mine]), historyType.name, mine],
-  );
+  const kinds = capabilities.flatMap((capability) => queues.map((one) => [capability, historyType.name, one, mine]));
+  const ahead = `(SELECT STRAIGHT_JOIN r.priority + j.aged * 10000 AS asked FROM ready r FORCE INDEX (ix_type) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
+    WHERE r.capability = ? AND r.type = ? AND r.queue = ? AND r.priority < ? ORDER BY r.priority, r.job_id LIMIT ${LOOKED_AT})`;
+  const found = await sql.rows(`SELECT 1 FROM (${kinds.map(() => ahead).join(' UNION ALL ')}) AS ahead WHERE asked < ? LIMIT 1`, [
+    ...kinds.flat(),
+    mine,
+  ]);
   return found.length > 0;
 }

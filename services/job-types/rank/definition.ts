@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MODES, type Mode } from '../../market/options/scoring/parts.ts';
+import { neededForAnyOf } from '../../market/sources/capabilities.ts';
 import { parseSymbol, SymbolSchema } from '../../market/symbol.ts';
 import { type CliRequest, httpForm, type JobType } from '../job-type.ts';
 import { rankingRequests } from './request.ts';
@@ -50,6 +51,7 @@ export const rankType = {
   dataKinds: ['ranks'],
   retries: 'sources',
   timeLimit: ({ ranking }) => ranking.timeout,
+  capability: (config) => neededForAnyOf(config, config.ranking.chains.sources),
   // A chain may lack a part that no retry brings.
   mayCompleteWithErrors: true,
   // Bars give the trend alone. A symbol whose bars no source has is ranked with a neutral one.

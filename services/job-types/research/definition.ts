@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { neededForAnyOf, researchSources } from '../../market/sources/capabilities.ts';
 import { parseSymbol, SymbolSchema } from '../../market/symbol.ts';
 import { httpForm, type JobType, marketResult } from '../job-type.ts';
 import { researchRequest } from './request.ts';
@@ -13,6 +14,7 @@ export const researchType = {
   dataKinds: ['research'],
   retries: 'sources',
   timeLimit: ({ jobs }) => jobs.timeouts.stock_fetch,
+  capability: (config) => neededForAnyOf(config, researchSources(config)),
   // News may fail where the fundamentals do not, and the other way round.
   mayCompleteWithErrors: true,
   logComponent: 'fetcher',

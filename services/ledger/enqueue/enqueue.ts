@@ -299,15 +299,27 @@ async function insertJobs(
     // One that starts later looks at its dependencies then.
     const state = startAt !== undefined && startAt > now ? 'scheduled' : waiting.has(id) ? 'blocked' : 'ready';
     const { type, symbol = null } = best;
-    answerWith(group, 'queued', { id, type, symbol, state, queue, priority, enqueued_at: now }, demoted);
-    const due_at = state === 'scheduled' ? (startAt as Date) : expiryOf(ledger, { type: best.type, queue }, now);
-    return { id: idToBytes(id), type: best.type, state, queue, priority, attempt: 0, due_at, blocked_on: 'dependency' as const };
+    const capability = rulesOf(ledger, type).capabilityOf?.(best.payload) ?? null;
+    answerWith(group, 'queued', { id, type, symbol, capability, state, queue, priority, enqueued_at: now }, demoted);
+    const due_at = state === 'scheduled' ? (startAt as Date) : expiryOf(ledger, { type, queue }, now);
+    return {
+      id: idToBytes(id),
+      type: best.type,
+      capability,
+      state,
+      queue,
+      priority,
+      attempt: 0,
+      due_at,
+      blocked_on: 'dependency' as const,
+    };
   });
   const isTraced = accepted.some(({ group }) => group.best.trace !== undefined);
+  const isTied = rows.some(({ capability }) => capability !== null);
   tx.later(
-    `INSERT INTO jobs (id, queue, priority, max_attempts, has_dependents, type, symbol, user_id, dedupe_key, enqueued_at, payload, why, triggered_by${isTraced ? ', trace' : ''}) VALUES ?`,
+    `INSERT INTO jobs (id, queue, priority, max_attempts, has_dependents, type, symbol, user_id, dedupe_key, enqueued_at, payload, why, triggered_by${isTraced ? ', trace' : ''}${isTied ? ', capability' : ''}) VALUES ?`,
     [
-      accepted.map(({ group: { key, best }, id, queue, priority }) => [
+      accepted.map(({ group: { key, best }, id, queue, priority }, index) => [
         idToBytes(id),
         queue,
         priority,
@@ -322,6 +334,7 @@ async function insertJobs(
         toJson(whyOf(best)),
         best.triggeredBy,
         ...(isTraced ? [best.trace ?? null] : []),
+        ...(isTied ? [rows[index]?.capability] : []),
       ]),
     ],
   );

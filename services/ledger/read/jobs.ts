@@ -10,6 +10,8 @@ export interface JobSummary {
   id: string;
   type: string;
   symbol: string | null;
+  /** What its worker must have (`worker.capabilities`); null: any worker may run it. */
+  capability: string | null;
   state: State;
   queue: Queue;
   /** 1-10. */
@@ -25,7 +27,7 @@ export interface JobSummary {
   enqueued_at: Date;
   started_at: Date | null;
   ended_at: Date | null;
-  /** Why it did not complete, or why it waits for its next attempt. */
+  /** Why it did not complete, or why it waits for its next attempt or for some workers alone. */
   reason: string | null;
   /** Why it ended other than completed, for programs. */
   code: string | null;
@@ -34,7 +36,7 @@ export interface JobSummary {
 /** The columns of a list as CSV. */
 export const JOB_COLUMNS = [
   ...(['id', 'type', 'symbol', 'state', 'queue', 'priority', 'score', 'attempt', 'max_attempts', 'user', 'worker'] as const),
-  ...(['blocked_on', 'run_at', 'enqueued_at', 'started_at', 'ended_at', 'code', 'reason'] as const),
+  ...(['blocked_on', 'run_at', 'enqueued_at', 'started_at', 'ended_at', 'code', 'reason', 'capability'] as const),
 ];
 
 /** The `state` of a job that waits for its parts is theirs here: `running` while one runs. It has started with the first of them. */
@@ -85,13 +87,23 @@ type Row = Omit<JobSummary, 'id' | 'score'> & { id: Buffer };
 
 /** Of a job that waits for its next attempt: why the last one ended. */
 export const LAST_REASON = `(SELECT a.reason FROM job_attempts a WHERE a.job_id = j.id AND j.state IN ('scheduled', 'ready') ORDER BY a.attempt DESC LIMIT 1)`;
-const SUMMARY = `j.id, j.type, j.symbol, j.state, j.queue, j.priority, j.attempt, j.max_attempts, j.user_id AS user, j.worker_id AS worker,
+const SUMMARY = `j.id, j.type, j.symbol, j.capability, j.state, j.queue, j.priority, j.attempt, j.max_attempts, j.user_id AS user, j.worker_id AS worker,
   IF(j.state = 'blocked', j.blocked_on, NULL) AS blocked_on, IF(j.state = 'scheduled', j.due_at, NULL) AS run_at, j.enqueued_at, j.started_at, j.ended_at,
   COALESCE(r.reason, ${LAST_REASON}) AS reason, r.code`;
 
-function summary({ id, priority, ...rest }: Row): JobSummary {
-  return { ...rest, id: idFromBytes(id), priority: levelOf(priority), score: Number(scoreOf(priority).toFixed(4)) };
+function summary({ id, priority, reason, ...rest }: Row): JobSummary {
+  return {
+    ...rest,
+    id: idFromBytes(id),
+    priority: levelOf(priority),
+    score: Number(scoreOf(priority).toFixed(4)),
+    reason: rest.state === 'ready' && rest.capability !== null ? waitsFor(rest.capability, reason) : reason,
+  };
 }
+
+/** Why a ready job is not taken by every worker, before why its last attempt ended. */
+const waitsFor = (capability: string, reason: string | null): string =>
+  `waits for a worker with ${capability} (worker.capabilities)${reason === null ? '' : `; its last attempt: ${reason}`}`;
 
 /** One job with all its data, or undefined. */
 export async function readJob(sql: Sql, id: string): Promise<JobDetail | undefined> {

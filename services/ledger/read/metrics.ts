@@ -24,6 +24,10 @@ export interface MeshMetrics {
   at: Date;
   ledger: LedgerStats;
   workers: { online: number; slots: number; busy: number };
+  /** Capabilities that ready jobs need and no live worker has. */
+  missing: string[];
+  /** Capabilities of live workers with a free place. */
+  free: string[];
   /** Busy slots ÷ slots, 0 when there is no worker. */
   utilisation: number;
   /** How fast each source answered recently, from the jobs whose type `measuresSource`. */
@@ -43,10 +47,14 @@ export async function readMeshMetrics(
   now: Date,
   { leaseSeconds, types }: Pick<Ledger, 'leaseSeconds' | 'types'>,
 ): Promise<MeshMetrics> {
-  const [ledger, instances, latencies] = await Promise.all([
+  const [ledger, instances, latencies, needed] = await Promise.all([
     readStats(sql, now),
     listInstances(sql, new Date(now.getTime() - leaseSeconds * 1000)),
     readLatencies(sql, now, types),
+    // From one to the next in ix_type, without its rows in between.
+    sql.rows<{ capability: string }>(
+      "SELECT DISTINCT capability FROM ready FORCE INDEX (ix_type) WHERE capability > '' ORDER BY capability",
+    ),
   ]);
   const workers = instances.filter(({ service }) => service === 'worker');
   const slots = workers.reduce((sum, { capacity }) => sum + capacity, 0);
@@ -55,9 +63,13 @@ export async function readMeshMetrics(
     slots,
     ledger.queues.reduce((sum, { running }) => sum + running, 0),
   );
+  const had = new Set(workers.flatMap(({ capabilities }) => capabilities));
+  const withPlace = workers.filter(({ capacity, running }) => running < capacity);
   return {
     at: now,
     ledger,
+    missing: needed.flatMap(({ capability }) => (had.has(capability) ? [] : [capability])),
+    free: [...new Set(withPlace.flatMap(({ capabilities }) => capabilities))],
     workers: { online: workers.length, slots, busy },
     utilisation: slots === 0 ? 0 : busy / slots,
     latencies,

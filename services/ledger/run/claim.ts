@@ -2,6 +2,10 @@
  * How a worker gets work: rows leave `ready` and enter `running`. One queue a statement; the primary key (queue, priority, job_id) of `ready` is an equality prefix and then
  * the exact order, all ascending, so InnoDB walks it and locks only the rows that it returns. Any sort (an IN over queues, a DESC, a comparison of times) makes the first
  * worker lock the whole table, and the second worker gets nothing.
+ *
+ * A job that needs a capability (`region:eu`) is for workers that have it. While no such job is ready, the claim walks the primary key, and one look at the head of `ix_type`
+ * says so within the same statement. Else a worker finds the most urgent of each type, of those that need nothing and of each capability that it has, through `ix_type`: a
+ * million jobs of another region stand on neither of these ways.
  */
 import { fromJson, type Transaction } from '../../platform/database/database.ts';
 import { idFromBytes } from '../id.ts';
@@ -41,6 +45,8 @@ export interface Claim {
   blocked: string[];
   /** True when ready jobs were skipped because another transaction had locked them or their users' slots: claim again soon. */
   undecided: boolean;
+  /** Whether ready jobs need a capability, as far as this claim has seen. The next one of this worker begins with it (`Places.tied`). */
+  tied: boolean;
 }
 
 interface Candidate {
@@ -73,14 +79,18 @@ const selectReadyWhere = (condition: string): string => `
    ORDER BY r.priority, r.job_id
    LIMIT ?
    FOR UPDATE SKIP LOCKED`;
-const SELECT_READY = selectReadyWhere('r.queue = ?');
+// A job that needs a capability: found, or not, in one step, from the end of the index, where no entries of jobs that were just claimed wait to be purged. Where there is one this
+// walk finds nothing, since a million of them may stand in its way. The walk looks at each row all the same: one may come after that step.
+const LAST_TIED = "SELECT 1 FROM ready w FORCE INDEX (ix_type) WHERE w.capability > '' ORDER BY w.capability DESC LIMIT 1";
+const NONE_TIED = `(${LAST_TIED}) IS NULL`;
+const SELECT_READY = selectReadyWhere(`r.queue = ? AND r.capability = '' AND ${NONE_TIED}`);
 // Types of another deployment's newer version are skipped on the way.
-const SELECT_READY_OF_TYPES = selectReadyWhere('r.queue = ? AND r.type IN (?)');
+const SELECT_READY_OF_TYPES = selectReadyWhere(`r.queue = ? AND r.type IN (?) AND r.capability = '' AND ${NONE_TIED}`);
 
-// For a worker that runs some types alone: a million jobs of others may stand before its own. The most urgent of each type are found without a lock, and the most urgent of all
-// are locked by their keys.
-const HEAD_OF_TYPE =
-  '(SELECT priority, job_id AS id FROM ready FORCE INDEX (ix_type) WHERE type = ? AND queue = ? ORDER BY priority, job_id LIMIT ?)';
+// For a worker that runs some of the jobs alone, by their types or by what they need: a million others may stand before its own. The most urgent of each kind are found without
+// a lock, and the most urgent of all are locked by their keys.
+const HEAD_OF_KIND = `(SELECT priority, job_id AS id FROM ready FORCE INDEX (ix_type)
+     WHERE capability = ? AND type = ? AND queue = ? ORDER BY priority, job_id LIMIT ?)`;
 const LOCK_READY = `
   ${CANDIDATE}
     FROM JSON_TABLE(?, '$[*]' COLUMNS (priority INT UNSIGNED PATH '$[0]', id CHAR(32) CHARACTER SET ascii PATH '$[1]')) k
@@ -105,9 +115,9 @@ export async function claim(
   limit: number,
   types?: readonly string[],
   started: (jobs: readonly ClaimedJob[]) => void = () => {},
-  { room = new Map(), free = limit, mayWait = () => true }: Places = {},
+  { room = new Map(), free = limit, mayWait = () => true, capabilities = [], tied = false }: Places = {},
 ): Promise<Claim> {
-  const sum: Claim = { jobs: [], blocked: [], undecided: false };
+  const sum: Claim = { jobs: [], blocked: [], undecided: false, tied };
   const left = new Map(room);
   const visited = new Set<Queue>();
   for (let queues: readonly Queue[] = [QUEUES[0]]; queues.length > 0; ) {
@@ -116,7 +126,7 @@ export async function claim(
       let look = limit - sum.jobs.length;
       while (sum.jobs.length < limit) {
         const most = limit - sum.jobs.length;
-        const places = { room: left, free: Math.max(free - sum.jobs.length, 0), mayWait };
+        const places = { room: left, free: Math.max(free - sum.jobs.length, 0), mayWait, capabilities, tied: sum.tied };
         const taken = await ledger.db.transaction((tx) => claimFrom(tx, ledger, { workerId, queue, most, look, types, places }));
         if (taken.jobs.length > 0) started(taken.jobs);
         for (const { type } of taken.jobs) if (left.has(type)) left.set(type, (left.get(type) as number) - 1);
@@ -131,7 +141,10 @@ export async function claim(
       }
     }
     if (sum.jobs.length >= limit) break;
-    const ready = await queuesWithWork(ledger, types);
+    const { ready, isTied } = await queuesWithWork(ledger, { types, capabilities, tied: sum.tied });
+    // The walks of this claim have found nothing where such jobs were.
+    if (isTied && !sum.tied) visited.clear();
+    sum.tied = isTied;
     // SKIP LOCKED has skipped a locked row silently, and the message for its job does not come a second time.
     if (ready.some((queue) => visited.has(queue))) sum.undecided = true;
     queues = ready.filter((queue) => !visited.has(queue));
@@ -146,6 +159,10 @@ export interface Places {
   /** Jobs that can run at once. Behind them come jobs that wait for their turn at the caller: the claim ends at the first one that must not. All by default. */
   free?: number;
   mayWait?: (job: Pick<ClaimedJob, 'type' | 'deaths'>) => boolean;
+  /** What the caller has of what jobs may need. */
+  capabilities?: readonly string[];
+  /** Of its last claim. */
+  tied?: boolean;
 }
 
 /** The candidates without those of types that are over their room. */
@@ -159,16 +176,23 @@ function withinRoom(candidates: readonly Candidate[], room: ReadonlyMap<string, 
   });
 }
 
-async function queuesWithWork(ledger: Ledger, types: readonly string[] | undefined): Promise<Queue[]> {
-  const first =
-    types === undefined
-      ? '(SELECT queue FROM ready FORCE INDEX (PRIMARY) WHERE queue = ? LIMIT 1)'
-      : `(SELECT queue FROM ready FORCE INDEX (${isForSome(ledger, types) ? 'ix_type' : 'PRIMARY'}) WHERE queue = ? AND type IN (?) LIMIT 1)`;
-  const rows = await ledger.db.rows<{ queue: Queue }>(
-    QUEUES.map(() => first).join(' UNION ALL '),
-    QUEUES.flatMap((queue) => (types === undefined ? [queue] : [queue, types])),
+/** `ready`: the queues with work for this worker. `isTied`: whether some work needs a capability, of whichever worker. */
+async function queuesWithWork(ledger: Ledger, asked: Asked): Promise<{ ready: Queue[]; isTied: boolean }> {
+  const kinds = kindsOf(ledger, asked);
+  const { types } = asked;
+  const [first, params] =
+    kinds !== undefined
+      ? ['FORCE INDEX (ix_type) WHERE queue = ? AND capability IN (?) AND type IN (?)', [kinds.capabilities, kinds.types]]
+      : types === undefined
+        ? [`FORCE INDEX (PRIMARY) WHERE queue = ? AND ${NONE_TIED}`, []]
+        : [`FORCE INDEX (PRIMARY) WHERE queue = ? AND type IN (?) AND ${NONE_TIED}`, [types]];
+  const rows = await ledger.db.rows<{ queue: Queue | 'tied' }>(
+    `${QUEUES.map(() => `(SELECT queue FROM ready ${first} LIMIT 1)`).join(' UNION ALL ')} UNION ALL (SELECT 'tied' FROM (${LAST_TIED}) t)`,
+    QUEUES.flatMap((queue) => [queue, ...params]),
   );
-  return QUEUES.filter((queue) => rows.some((row) => row.queue === queue));
+  const isTied = rows.some(({ queue }) => queue === 'tied');
+  if (isTied && kinds === undefined) return queuesWithWork(ledger, { ...asked, tied: true });
+  return { ready: QUEUES.filter((queue) => rows.some((row) => row.queue === queue)), isTied };
 }
 
 interface Look {
@@ -180,24 +204,42 @@ interface Look {
   places: Required<Places>;
 }
 
-/** Whether this deployment has types that are not asked for, of which a million may stand before those that are. */
-const isForSome = ({ types }: Pick<Ledger, 'types'>, asked: readonly string[]): boolean =>
-  Object.keys(types).some((type) => !asked.includes(type));
+interface Asked extends Pick<Required<Places>, 'capabilities' | 'tied'> {
+  types: readonly string[] | undefined;
+}
+
+/** What is asked for, when others of which a million may stand before it are not: some types of this deployment, or jobs that need a capability. Else undefined. */
+function kindsOf(
+  { types: all }: Ledger,
+  { types, capabilities, tied }: Asked,
+): { types: readonly string[]; capabilities: string[] } | undefined {
+  const known = Object.keys(all);
+  const isForSome = types !== undefined && known.some((type) => !types.includes(type));
+  return isForSome || tied ? { types: types ?? known, capabilities: ['', ...capabilities] } : undefined;
+}
 
 /** Locks the most urgent jobs of a queue. `missed`: another transaction held some of them. */
 async function selectReady(
   tx: Transaction,
   ledger: Ledger,
-  { queue, look, types }: Pick<Look, 'queue' | 'look' | 'types'>,
+  { queue, look, types, places }: Look,
 ): Promise<{ ready: Candidate[]; missed: boolean }> {
-  if (types === undefined) return { ready: await tx.rows<Candidate>(SELECT_READY, [queue, look]), missed: false };
-  if (!isForSome(ledger, types)) return { ready: await tx.rows<Candidate>(SELECT_READY_OF_TYPES, [queue, types, look]), missed: false };
+  const asked = kindsOf(ledger, { types, ...places });
+  if (asked === undefined)
+    return {
+      ready:
+        types === undefined
+          ? await tx.rows<Candidate>(SELECT_READY, [queue, look])
+          : await tx.rows<Candidate>(SELECT_READY_OF_TYPES, [queue, types, look]),
+      missed: false,
+    };
+  const kinds = asked.capabilities.flatMap((capability) => asked.types.map((type) => [capability, type]));
   const ready: Candidate[] = [];
   const seen = new Set<string>();
   for (let looks = 1; looks <= MOST_LOOKS && ready.length < look; looks++) {
     const heads = await tx.rows<{ priority: number; id: Buffer }>(
-      types.map(() => HEAD_OF_TYPE).join(' UNION ALL '),
-      types.flatMap((type) => [type, queue, look * looks]),
+      kinds.map(() => HEAD_OF_KIND).join(' UNION ALL '),
+      kinds.flatMap((kind) => [...kind, queue, look * looks]),
     );
     const keys = heads
       .sort(inOrder)
@@ -218,12 +260,10 @@ function inOrder(a: { priority: number; id: Buffer }, b: { priority: number; id:
 }
 
 /** `mustNotWait`: the next job has no free place and must not wait for one. */
-async function claimFrom(
-  tx: Transaction,
-  ledger: Ledger,
-  { workerId, queue, most, look, types, places: { room, free, mayWait } }: Look,
-): Promise<Claim & { mustNotWait: boolean }> {
-  const { ready, missed } = await selectReady(tx, ledger, { queue, look, types });
+async function claimFrom(tx: Transaction, ledger: Ledger, asked: Look): Promise<Omit<Claim, 'tied'> & { mustNotWait: boolean }> {
+  const { workerId, queue, most, places } = asked;
+  const { room, free, mayWait } = places;
+  const { ready, missed } = await selectReady(tx, ledger, asked);
   const fitting = room.size === 0 ? ready : withinRoom(ready, room);
   // Behind those for which there is no room may be others: the next claim leaves their types out.
   const passedOver = ready.length > fitting.length;

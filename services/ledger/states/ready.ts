@@ -1,6 +1,6 @@
 /**
  * `ready`: what can be claimed. Its primary key (queue, priority, job_id) is the order of the claims, so the claim needs no other index. A job is found by its id through
- * the queue and the priority of its row in `jobs`. `ix_type` gives a worker that runs some types alone the most urgent of each.
+ * the queue and the priority of its row in `jobs`. `ix_type` gives a worker the most urgent of each type and capability, where it runs only some of them.
  */
 import type { Transaction } from '../../platform/database/database.ts';
 import type { Queue } from '../job.ts';
@@ -17,17 +17,20 @@ export interface WaitingRow {
 
 export interface ReadyRow extends WaitingRow {
   type: string;
+  /** That its worker must have; null: any worker. */
+  capability: string | null;
   /** It was made ready for a slot that is free. */
   blocked_on?: 'slot' | null;
 }
 
 export function enterReady(tx: Transaction, rows: readonly ReadyRow[]): void {
   if (rows.length > 0)
-    tx.later('INSERT INTO ready (queue, priority, job_id, type, attempt, due_at, blocked_on) VALUES ?', [
-      rows.map(({ id, queue, priority, type, attempt, due_at, blocked_on }) => [
+    tx.later('INSERT INTO ready (queue, priority, job_id, capability, type, attempt, due_at, blocked_on) VALUES ?', [
+      rows.map(({ id, queue, priority, capability, type, attempt, due_at, blocked_on }) => [
         queue,
         priority,
         id,
+        capability ?? '',
         type,
         attempt,
         due_at,

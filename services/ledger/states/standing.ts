@@ -19,6 +19,8 @@ export interface Standing {
   id: Buffer;
   type: string;
   symbol: string | null;
+  /** That its worker must have; null: any worker. */
+  capability: string | null;
   queue: Queue;
   priority: number;
   state: State;
@@ -45,7 +47,7 @@ export interface Standing {
 export type Place = Pick<Standing, 'id' | 'state' | 'queue' | 'priority' | 'blocked_on'>;
 
 // The hints hold the plan: with few rows the optimizer would read whole tables, and lock them.
-const COLUMNS = `j.id, j.type, j.symbol, j.queue, j.priority, j.max_attempts, j.user_id, j.aged, j.has_dependents, j.deaths, j.crashes, j.dedupe_key, j.enqueued_at,
+const COLUMNS = `j.id, j.type, j.symbol, j.capability, j.queue, j.priority, j.max_attempts, j.user_id, j.aged, j.has_dependents, j.deaths, j.crashes, j.dedupe_key, j.enqueued_at,
          CASE WHEN r.job_id IS NOT NULL THEN 'ready' WHEN s.job_id IS NOT NULL THEN 'scheduled' WHEN b.job_id IS NOT NULL THEN 'blocked'
               WHEN n.job_id IS NOT NULL THEN 'running' ELSE e.state END AS state,
          COALESCE(r.attempt, s.attempt, b.attempt, n.attempt, e.attempt) AS attempt,

@@ -4,6 +4,7 @@ import type { Config } from '../../platform/config/load.ts';
 import type { Database } from '../../platform/database/database.ts';
 import { componentLogger, type Logger } from '../../platform/log/log.ts';
 import { sourceBudget } from '../sources/budget.ts';
+import { askableBy } from '../sources/capabilities.ts';
 import { askWithFailover } from '../sources/failover.ts';
 import { spellingsOf } from '../symbol.ts';
 import { alphaVantageResearch } from './alpha-vantage.ts';
@@ -36,7 +37,9 @@ export function configuredResearch({ config, clock, db, log }: Surroundings): Re
         : undefined,
     simulated: () => (simulated.enabled ? simulatedResearch({ seed: simulated.seed, clock }) : undefined),
   };
-  const named = sources.filter((name): name is ResearchSourceName => (RESEARCH_SOURCES as readonly string[]).includes(name));
+  const named = askableBy(config, sources).filter((name): name is ResearchSourceName =>
+    (RESEARCH_SOURCES as readonly string[]).includes(name),
+  );
   return researchOf(
     named.flatMap((name) => make[name]() ?? []),
     { config, clock, log },

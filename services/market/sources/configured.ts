@@ -11,6 +11,7 @@ import { spellingsOf } from '../symbol.ts';
 import { alphaVantageSource } from './alpha-vantage.ts';
 import { sourceBudget } from './budget.ts';
 import { cachedSource } from './cached.ts';
+import { askableBy } from './capabilities.ts';
 import { type FailoverSource, failoverSource, type SourceAttempt } from './failover-source.ts';
 import { leanSource } from './lean.ts';
 import { simulatedSource } from './simulated.ts';
@@ -24,7 +25,7 @@ export function budgetsOf({ stock_jobs }: Pick<Config, 'stock_jobs'>): Partial<R
 }
 
 /**
- * All configured sources, and the same without simulated data. With simulated data the source `cached` is left out: `all` is for symbols without stored real data,
+ * All configured sources that this worker may ask, and the same without simulated data. With simulated data the source `cached` is left out: `all` is for symbols without stored real data,
  * and older simulated bars must not be given in place of newer ones.
  */
 export async function configuredSources({
@@ -53,7 +54,7 @@ export async function configuredSources({
         ? simulatedSource({ seed: simulated.seed, clock, isTradingDay: (date) => usCalendar.isTradingDay(date) })
         : undefined,
   };
-  const made = sources.flatMap((name) => make[name]() ?? []);
+  const made = askableBy(config, sources).flatMap((name) => make[name]() ?? []);
   const budget = sourceBudget({ db, clock, perMinute: budgetsOf(config) });
   const chain = (parts: MarketSource[]): FailoverSource =>
     failoverSource({

@@ -228,7 +228,7 @@ function failureOf(what: string, symbol: string, attempts: readonly SourceAttemp
     return new PermanentError('source.unknown_symbol', `no source knows ${symbol} (asked: ${sure.join(', ')}); check its spelling`);
   }
   const reasons = attempts.map(({ source, reason = '' }) => (reason.startsWith(`${source}: `) ? reason : `${source}: ${reason}`));
-  const message = `no source has ${what} of ${symbol}: ${reasons.join('; ') || 'no source is configured'}`;
+  const message = `no source has ${what} of ${symbol}: ${reasons.join('; ') || 'no source is configured that this worker may ask'}`;
   const cause = new AggregateError(errors);
   if (errors.length > 0 && errors.every((error) => error instanceof PermanentError))
     return new PermanentError('source.all_failed', message, { cause });

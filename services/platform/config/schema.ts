@@ -7,8 +7,9 @@ import { monitoring } from '../monitoring/configuration.ts';
 import { named } from '../text/name.ts';
 import { because, count, duration, listOf, port, secret, share, text, timeZone } from './fields.ts';
 import { MODES, rankingRules } from './ranking.ts';
+import { sourceCapabilities, workerCapabilities } from './sections/capabilities.ts';
 import { gatewayEdge } from './sections/gateway.ts';
-import { history } from './sections/history.ts';
+import { history, storeApart } from './sections/history.ts';
 import { ANALYSIS_KINDS, model } from './sections/model.ts';
 import { mqtt } from './sections/mqtt.ts';
 import { notify } from './sections/notify.ts';
@@ -62,7 +63,7 @@ const worker = z.strictObject({
   max_concurrent_jobs: count(1, 1000),
   // The list of types is in job-types/, above this folder. The caller of `loadConfig` passes it.
   supported_job_types: z.array(text()),
-  capabilities: z.array(named()),
+  capabilities: workerCapabilities,
   poll_interval: duration(),
   max_execution_time: duration(),
   heartbeat_interval: duration(),
@@ -93,6 +94,7 @@ const stockJobs = z.strictObject({
       lean: z.strictObject({ path: text().nullable() }),
       simulated: z.strictObject({ enabled: z.boolean(), seed: count(0, 2 ** 32 - 1) }),
       alpha_vantage: z.strictObject({ api_key: secret() }),
+      capabilities: sourceCapabilities,
       failure_pauses: z
         .strictObject({ first: duration(), longest: duration() })
         .refine(({ first, longest }) => first <= longest, because('config.out_of_range', 'first must not be above longest')),
@@ -274,7 +276,7 @@ export const schema = z
     monitoring,
     database,
   })
-  .check(({ value: { ranking, stock_jobs }, issues }) => {
+  .check(({ value: { ranking, stock_jobs, history }, issues }) => {
     const { sources } = ranking.chains;
     const { lean, simulated } = stock_jobs.data_fetch;
     const needs = (key: string, code: string, what: string) =>
@@ -288,6 +290,12 @@ export const schema = z
       needs('names "lean"', 'config.missing_value', 'lean.path must name its data folder');
     if (sources.includes('simulated') && !simulated.enabled)
       needs('names "simulated"', 'config.conflicting_keys', 'simulated.enabled must be true for it');
+    const apart = storeApart(history, stock_jobs.data_fetch.capabilities);
+    if (apart !== undefined)
+      issues.push({
+        ...{ code: 'custom', input: history.store.capability, path: ['history', 'store', 'capability'] },
+        ...because('config.conflicting_keys', apart),
+      });
   });
 
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;

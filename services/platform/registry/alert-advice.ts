@@ -42,8 +42,8 @@ export const ADVICE: Readonly<Record<string, Advice>> = {
     command: 'stats',
   },
   no_worker: {
-    means: 'Nothing is done until a worker runs. No job is lost.',
-    todo: 'Start a worker, and read the log of the one that has ended.',
+    means: 'Nothing is done until a worker runs, or nothing that needs what the alert names. No job is lost.',
+    todo: 'Start a worker, with what is named in its worker.capabilities, and read the log of the one that has ended.',
     command: 'service worker',
   },
   no_worker_for_type: {

@@ -36,9 +36,9 @@ export async function startHeartbeat(context: {
   const now = (): Date => new Date(clock.now().epochMilliseconds);
   const startedAt = now();
   const beat = (): Promise<void> => {
-    const { capacity = 0, running = 0 } = bus.load;
+    const { capacity = 0, running = 0, capabilities = [] } = bus.load;
     return reportInstance(db, {
-      ...{ instance, service, session },
+      ...{ instance, service, session, capabilities },
       ...{ capacity: Math.min(capacity, MOST), running: Math.min(running, MOST) },
       ...{ started_at: startedAt, heartbeat_at: now(), clock_offset_s: offsetSeconds(clock) },
     });

@@ -1,5 +1,5 @@
 /** The services that are alive, a row each, known without the broker. */
-import type { Database, Sql } from '../database/database.ts';
+import { type Database, fromJson, type Sql, toJson } from '../database/database.ts';
 
 export interface Instance {
   instance: string;
@@ -13,31 +13,35 @@ export interface Instance {
   heartbeat_at: Date;
   /** Seconds by which the machine's clock was ahead of the database's (behind: negative); null where it was not measured. */
   clock_offset_s: number | null;
+  /** The tags of a worker (`worker.capabilities`). */
+  capabilities: string[];
 }
 
 /** Instances whose last heartbeat is not older than `since`. */
-export function listInstances(sql: Sql, since: Date): Promise<Instance[]> {
-  return sql.rows<Instance>(
-    `SELECT instance, service, session, capacity, running, started_at, heartbeat_at, clock_offset_ms / 1000e0 AS clock_offset_s
+export async function listInstances(sql: Sql, since: Date): Promise<Instance[]> {
+  const rows = await sql.rows<Omit<Instance, 'capabilities'> & { capabilities: unknown }>(
+    `SELECT instance, service, session, capacity, running, started_at, heartbeat_at, clock_offset_ms / 1000e0 AS clock_offset_s, capabilities
        FROM instances
       WHERE heartbeat_at >= ?
       ORDER BY service, instance`,
     [since],
   );
+  return rows.map((row) => ({ ...row, capabilities: (fromJson(row.capabilities) ?? []) as string[] }));
 }
 
 /** Writes a heartbeat. Without an offset its clock counts as not measured. */
 export async function reportInstance(
   sql: Sql,
-  row: Omit<Instance, 'clock_offset_s'> & Partial<Pick<Instance, 'clock_offset_s'>>,
+  row: Omit<Instance, 'clock_offset_s' | 'capabilities'> & Partial<Pick<Instance, 'clock_offset_s' | 'capabilities'>>,
 ): Promise<void> {
-  const { clock_offset_s: offset = null } = row;
+  const { clock_offset_s: offset = null, capabilities = [] } = row;
+  const tags = capabilities.length === 0 ? null : toJson(capabilities);
   const clockOffsetMs = offset === null ? null : Math.round(offset * 1000);
   await sql.run(
-    `INSERT INTO instances (instance, service, session, capacity, running, started_at, heartbeat_at, clock_offset_ms) VALUES (?)
+    `INSERT INTO instances (instance, service, session, capacity, running, started_at, heartbeat_at, clock_offset_ms, capabilities) VALUES (?)
      ON DUPLICATE KEY UPDATE service = VALUES(service), session = VALUES(session), capacity = VALUES(capacity), running = VALUES(running),
-       started_at = VALUES(started_at), heartbeat_at = VALUES(heartbeat_at), clock_offset_ms = VALUES(clock_offset_ms)`,
-    [[row.instance, row.service, row.session, row.capacity, row.running, row.started_at, row.heartbeat_at, clockOffsetMs]],
+       started_at = VALUES(started_at), heartbeat_at = VALUES(heartbeat_at), clock_offset_ms = VALUES(clock_offset_ms), capabilities = VALUES(capabilities)`,
+    [[row.instance, row.service, row.session, row.capacity, row.running, row.started_at, row.heartbeat_at, clockOffsetMs, tags]],
   );
 }
 

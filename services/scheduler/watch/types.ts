@@ -11,9 +11,9 @@ import { type LimitCheck, listed } from '../thresholds.ts';
 export function watchTypes(sql: Sql, { monitoring }: Pick<Config, 'monitoring'>): (metrics: MeshMetrics) => Promise<LimitCheck> {
   const { max_type_wait } = monitoring.thresholds;
   const since = new Map<string, number>();
-  return async ({ at, workers }) => {
+  return async ({ at, workers, free }) => {
     const now = at.getTime();
-    const waiting = workers.busy < workers.slots ? await readWaiting(sql) : [];
+    const waiting = workers.busy < workers.slots ? await readWaiting(sql, free) : [];
     for (const type of [...since.keys()]) if (!waiting.includes(type)) since.delete(type);
     for (const type of waiting) since.getOrInsert(type, now);
     const waited = (type: string): number => (now - (since.get(type) ?? now)) / 1000;
@@ -29,11 +29,13 @@ export function watchTypes(sql: Sql, { monitoring }: Pick<Config, 'monitoring'>)
   };
 }
 
-async function readWaiting(sql: Sql): Promise<string[]> {
+/** Of jobs that need a capability, those that a worker with a free place has; where no worker has it, `no_worker` says so. */
+async function readWaiting(sql: Sql, free: readonly string[]): Promise<string[]> {
   // From type to type in ix_type, without its rows in between; `running` has as many rows as workers have places.
-  const rows = await sql.rows<{ type: string }>(
-    `SELECT r.type FROM (SELECT DISTINCT type FROM ready FORCE INDEX (ix_type)) r
+  const rows = await sql.rows<{ capability: string; type: string }>(
+    `SELECT r.capability, r.type FROM (SELECT DISTINCT capability, type FROM ready FORCE INDEX (ix_type)) r
       WHERE r.type NOT IN (SELECT j.type FROM running n JOIN jobs j ON j.id = n.job_id) ORDER BY r.type`,
   );
-  return rows.map(({ type }) => type);
+  const waiting = rows.filter(({ capability }) => capability === '' || free.includes(capability));
+  return [...new Set(waiting.map(({ type }) => type))];
 }

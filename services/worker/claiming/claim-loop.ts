@@ -23,6 +23,8 @@ export interface ClaimLoopOptions {
   workerId: string;
   /** Job types that this worker has a handler for. A job of another type waits for another worker. */
   types: readonly string[];
+  /** What it has of what jobs may need. */
+  capabilities: readonly string[];
   /** The most jobs at once of types that are limited. */
   mostOf: ReadonlyMap<string, number>;
   pollMs: number;
@@ -53,13 +55,23 @@ interface LoopState {
   failures: number;
   /** The answer to a claim was lost: it may have been committed, and nobody would run its jobs before their leases end. */
   uncertain: boolean;
+  /** Until when it claims as while jobs need a capability, in milliseconds of `performance.now()`; then it looks anew. */
+  tiedUntil: number;
   /** The next poll. */
   poll: NodeJS.Timeout | undefined;
 }
 
 export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
   const { jobs, pollMs } = options;
-  const state: LoopState = { claiming: undefined, claimAgain: false, rung: false, failures: 0, uncertain: false, poll: undefined };
+  const state: LoopState = {
+    claiming: undefined,
+    claimAgain: false,
+    rung: false,
+    failures: 0,
+    uncertain: false,
+    tiedUntil: 0,
+    poll: undefined,
+  };
 
   function wake(): void {
     if (jobs.draining) return;
@@ -128,7 +140,7 @@ function withClaimSpan(job: ClaimedJob, startTime: number): ClaimedJob {
 
 /** Claims until all slots are taken, no work is left or too many commits are outstanding. Never rejects. */
 async function claimUntilFull(options: ClaimLoopOptions, state: LoopState): Promise<void> {
-  const { jobs, ledger, workerId, log, onClaimed, onHandedBack } = options;
+  const { jobs, ledger, workerId, log, capabilities, pollMs, onClaimed, onHandedBack } = options;
   const answered = (): void => {
     if (state.failures > 0) log.info('the ledger answers again');
     state.failures = 0;
@@ -152,9 +164,12 @@ async function claimUntilFull(options: ClaimLoopOptions, state: LoopState): Prom
         jobs: claimed,
         blocked,
         undecided,
+        tied,
       } = await claim(ledger, workerId, limit, types, started, {
-        ...{ room, free, mayWait: jobs.ahead.mayWait },
+        ...{ room, free, mayWait: jobs.ahead.mayWait, capabilities, tied: began < state.tiedUntil },
       });
+      if (!tied) state.tiedUntil = 0;
+      else if (began >= state.tiedUntil) state.tiedUntil = began + pollMs;
       answered();
       jobs.tally.claims[claimed.length > 0 ? 'found' : 'empty']++;
       jobs.ahead.claimed(claimed, claimed.length >= limit);

@@ -2,7 +2,7 @@
 import type { Database } from '../../../services/platform/database/database.ts';
 import { payload } from '../contenders/contender.ts';
 
-const CHUNK = 50_000;
+const CHUNK = 10_000;
 
 interface Chunk {
   from: number;

@@ -10,7 +10,7 @@ import { endProcess } from '../processes.ts';
 import type { Machine } from './network.ts';
 import type { Node } from './nodes.ts';
 
-const READY_MS = 60_000;
+const READY_MS = 180_000;
 const LOOK_MS = 200;
 
 /** The shipped configuration with this node's folder, and an address that the other machines reach. */

@@ -31,8 +31,11 @@ const PORT = 1883;
 /** A hook gives a connection up on which nothing is answered for so long. */
 const SILENT_MS = 5_000;
 const USERS_A_ROUND = 5_000;
-/** Time for hooks after the fault, for late commits, for late answers (another process answers after 10 s and looks every 5), and for jobs. */
-const LIMITS = { hookMs: 90_000, quietMs: 60_000, answersMs: 40_000, jobsMs: 120_000 };
+/**
+ * Time for hooks after the fault, for late commits (on a machine with a load of 45 NATS went on to deliver what nobody had committed for 60 s, and all of it 120 s later), for late
+ * answers (another process answers after 10 s and looks every 5), and for jobs.
+ */
+const LIMITS = { hookMs: 90_000, quietMs: 300_000, answersMs: 40_000, jobsMs: 120_000 };
 /** Logins before and after a fault. */
 const AROUND = 40;
 

@@ -14,7 +14,7 @@ import { heartbeat } from '../../../services/ledger/run/heartbeat.ts';
 import type { ManualClock } from '../../../services/platform/clock.ts';
 import fc from '../../support/fast-check.ts';
 import { permanent, request, START, transient } from '../fixture.ts';
-import { type Ask, LIMITS, type Model, type ModelJob, SLOTS } from './model.ts';
+import { type Ask, LIMITS, type Model, type ModelJob, REGIONS, type Region, SLOTS } from './model.ts';
 import { expectOneStanding } from './standing.ts';
 
 export interface Real {
@@ -99,9 +99,18 @@ const pick = <T>(all: readonly T[], at: number): T | undefined => all[at % Math.
 function askCommand(ask: Ask): Command {
   return command(`ask ${JSON.stringify(ask)}`, async (model, { ledger, clock }) => {
     const runAt = ask.startsIn === undefined ? undefined : new Date(clock.now().epochMilliseconds + ask.startsIn * 1000);
-    const { level, user } = ask;
+    const { level, user, region } = ask;
+    const payload = { symbol: 'AAPL', region };
     const [answer] = await enqueue(ledger, [
-      request({ level, user, runAt, dedupeKey: ask.key, after: ask.after === undefined ? undefined : [ask.after], whenFull: ask.whenFull }),
+      request({
+        level,
+        user,
+        payload,
+        runAt,
+        dedupeKey: ask.key,
+        after: ask.after === undefined ? undefined : [ask.after],
+        whenFull: ask.whenFull,
+      }),
     ]);
     expect(answer?.outcome).toBe(model.ask(ask, (answer as Enqueued).id));
   });
@@ -122,14 +131,21 @@ function wholeCommand(name: string, parts: readonly string[]): Command {
   });
 }
 
-function claimCommand(worker: string, limit: number): Command {
-  return command(`${worker} claims ${limit}`, async (model, { ledger }) => {
-    const { jobs, undecided } = await claim(ledger, worker, limit);
-    for (const { id, attempt } of jobs) model.claimed({ id, attempt, worker });
+const REGIONS_OF: Record<string, readonly Region[]> = { 'worker-1': [], 'worker-2': ['region:eu'], 'worker-3': REGIONS };
+
+/** `tied`: whether the worker knows of jobs that need a capability, right or wrong. */
+function claimCommand(worker: string, limit: number, tied: boolean): Command {
+  return command(`${worker} claims ${limit}${tied ? ' by kinds' : ''}`, async (model, { ledger }) => {
+    const capabilities = REGIONS_OF[worker] as Region[];
+    const { jobs, undecided } = await claim(ledger, worker, limit, undefined, undefined, { capabilities, tied });
+    for (const { id, attempt } of jobs) model.claimed({ id, attempt, worker }, capabilities);
     const order = jobs.map(({ queue, level }) => ['foreground', 'background_fetch', 'background_analysis'].indexOf(queue) * 100 + level);
     expect(order).toEqual(order.toSorted((a, b) => a - b));
     // Alone, a worker gets all that can run.
-    if (jobs.length < limit && !undecided) expect(await ledger.db.rows("SELECT id FROM job_states WHERE state = 'ready'")).toEqual([]);
+    if (jobs.length < limit && !undecided) {
+      const left = "SELECT id FROM job_states WHERE state = 'ready' AND (capability IS NULL OR capability IN (?))";
+      expect(await ledger.db.rows(left, [['', ...capabilities]])).toEqual([]);
+    }
   });
 }
 
@@ -253,6 +269,7 @@ export const commands: fc.Arbitrary<Command>[] = [
         user,
         after: fc.option(fc.constantFrom('a', 'b'), { nil: undefined, freq: 2 }),
         startsIn: fc.option(fc.constantFrom(20, 200), { nil: undefined, freq: 1 }),
+        region: fc.option(fc.constantFrom(...REGIONS), { nil: undefined, freq: 1 }),
         whenFull: fc.constantFrom('next_queue' as const, 'refuse' as const),
       })
       // A cycle of needs would wait for its time to live; the callers make none.
@@ -265,7 +282,9 @@ export const commands: fc.Arbitrary<Command>[] = [
       .constantFrom<[string, string[]]>(['whole:1', ['part:a', 'part:b']], ['whole:2', ['part:b', 'part:c']])
       .map(([name, parts]) => wholeCommand(name, parts)),
   ),
-  ...Array.from({ length: 3 }, () => fc.tuple(worker, fc.integer({ min: 1, max: 4 })).map(([name, limit]) => claimCommand(name, limit))),
+  ...Array.from({ length: 3 }, () =>
+    fc.tuple(worker, fc.integer({ min: 1, max: 4 }), fc.boolean()).map(([name, limit, tied]) => claimCommand(name, limit, tied)),
+  ),
   ...Array.from({ length: 2 }, () => recent.map((at) => endCommand('complete', at))),
   fc
     .tuple(fc.constantFrom('permanent' as const, 'transient' as const, 'hand back' as const), recent)

@@ -8,7 +8,7 @@ import fc from '../../support/fast-check.ts';
 import { isLong } from '../../support/long.ts';
 import { ledgerFixture, START, TABLES } from '../fixture.ts';
 import { commands, compare, type Real } from './commands.ts';
-import { BACKOFF_SECONDS, LEASE_SECONDS, LIMITS, MAX_ATTEMPTS, Model, SLOTS } from './model.ts';
+import { BACKOFF_SECONDS, LEASE_SECONDS, LIMITS, MAX_ATTEMPTS, Model, REGIONS, type Region, SLOTS } from './model.ts';
 
 const on = ledgerFixture();
 
@@ -20,7 +20,7 @@ async function driveToTheEnd(model: Model, { ledger, clock }: Real): Promise<voi
     clock.advance({ seconds: LEASE_SECONDS + 1 });
     await reap(ledger);
     await promote(ledger);
-    const { jobs } = await claim(ledger, 'the last worker', 10);
+    const { jobs } = await claim(ledger, 'the last worker', 10, undefined, undefined, { capabilities: REGIONS });
     await complete(
       ledger,
       'the last worker',
@@ -37,7 +37,10 @@ test('whatever happens in whatever order, the ledger does what a map and a few r
     fc.asyncProperty(fc.commands(commands, { maxCommands: 120, size: 'max' }), async (sequence) => {
       for (const table of TABLES) await on.db.run(`DELETE FROM ${table}`);
       const clock = new ManualClock(START);
-      const fetch = { maxAttempts: MAX_ATTEMPTS, backoffSeconds: BACKOFF_SECONDS, timeoutSeconds: 60, mayCompleteWithErrors: false };
+      const fetch = {
+        ...{ maxAttempts: MAX_ATTEMPTS, backoffSeconds: BACKOFF_SECONDS, timeoutSeconds: 60, mayCompleteWithErrors: false },
+        capabilityOf: ({ region }: Record<string, unknown>) => region as Region | undefined,
+      };
       const real: Real = {
         clock,
         ledger: { ...on.ledger({ queues: LIMITS, types: { fetch }, slotsPerUser: SLOTS, leaseSeconds: LEASE_SECONDS }), clock },

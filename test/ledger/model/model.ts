@@ -16,6 +16,9 @@ export const BACKOFF_SECONDS = [30, 120];
 export const LEASE_SECONDS = 60;
 export const SLOTS = 2;
 
+export const REGIONS = ['region:eu', 'region:us'] as const;
+export type Region = (typeof REGIONS)[number];
+
 export type ModelState = 'scheduled' | 'needing' | 'waiting' | 'running' | 'completed' | 'failed' | 'cancelled' | 'expired';
 const LIVE: readonly ModelState[] = ['scheduled', 'needing', 'waiting', 'running'];
 
@@ -25,6 +28,8 @@ export interface ModelJob {
   queue: Queue;
   level: number;
   key: string | undefined;
+  /** That its workers must have. */
+  region: Region | undefined;
   users: Set<string>;
   /** Whether the first to ask was a user: only then it needs a slot. */
   owned: boolean;
@@ -50,6 +55,7 @@ export interface Ask {
   user: string | undefined;
   after: string | undefined;
   startsIn: number | undefined;
+  region: Region | undefined;
   whenFull: 'next_queue' | 'refuse';
 }
 
@@ -79,7 +85,7 @@ export class Model {
   }
 
   /** Predicts the outcome; `id` is the one that the ledger gave a new job. */
-  ask({ level, key, user, after, startsIn, whenFull }: Ask, id: string | undefined): 'queued' | 'joined' | 'refused' {
+  ask({ level, key, user, after, startsIn, region, whenFull }: Ask, id: string | undefined): 'queued' | 'joined' | 'refused' {
     const found = this.live(key);
     const need = this.live(after);
     const start = startsIn === undefined ? this.now : this.now + startsIn;
@@ -104,7 +110,7 @@ export class Model {
     if (id === undefined) throw new Error(`the ledger refused a job for which ${queue} has room`);
     const state = start > this.now ? 'scheduled' : need === undefined ? 'waiting' : 'needing';
     this.jobs.set(id, {
-      ...{ id, state, queue, key, attempt: 0, maxAttempts: MAX_ATTEMPTS, deaths: 0, worker: undefined },
+      ...{ id, state, queue, key, region, attempt: 0, maxAttempts: MAX_ATTEMPTS, deaths: 0, worker: undefined },
       ...{ level: queue === asked ? level : bandOf[queue], users: new Set(user === undefined ? [] : [user]), owned: user !== undefined },
       ...{ due: state === 'scheduled' ? start : this.expiry(queue), needs: new Set(need === undefined ? [] : [need.id]), parts: new Set() },
     });
@@ -127,6 +133,7 @@ export class Model {
           queue: 'background_analysis',
           level: 9,
           key: own,
+          region: undefined,
           attempt: 0,
           maxAttempts: MAX_ATTEMPTS,
           deaths: 0,
@@ -166,9 +173,10 @@ export class Model {
     return [...job.needs].some((id) => this.isLive(this.jobs.get(id) as ModelJob));
   }
 
-  claimed(held: Held): void {
+  claimed(held: Held, regions: readonly Region[]): void {
     const job = this.jobs.get(held.id) as ModelJob;
     expect(job.state).toBe('waiting');
+    expect([undefined, ...regions]).toContain(job.region);
     expect(held.attempt).toBe(job.attempt + 1);
     expect(this.held).not.toContainEqual(expect.objectContaining({ id: held.id, attempt: held.attempt }));
     this.held.push(held);

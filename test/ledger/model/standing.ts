@@ -13,7 +13,7 @@ const RULES: Record<string, string> = {
      GROUP BY j.id HAVING COUNT(s.id) <> 1`,
   'is a job that was asked for': `SELECT s.id, s.state AS found FROM (${everyRow([...LIVE, 'ended'])}) s LEFT JOIN jobs j ON j.id = s.id WHERE j.id IS NULL`,
   'waits where its row says': `SELECT j.id, CONCAT(r.queue, ' ', r.priority) AS found FROM ready r JOIN jobs j ON j.id = r.job_id
-     WHERE r.queue <> j.queue OR r.priority <> j.priority OR r.type <> j.type`,
+     WHERE r.queue <> j.queue OR r.priority <> j.priority OR r.type <> j.type OR r.capability <> COALESCE(j.capability, '')`,
   'holds its key while it lives, and no longer': `SELECT COALESCE(j.id, k.job_id) AS id, k.dedupe_key AS found
      FROM (SELECT j.id, j.dedupe_key FROM jobs j JOIN (${everyRow(LIVE)}) s ON s.id = j.id WHERE j.dedupe_key IS NOT NULL) j
      LEFT JOIN live_keys k ON k.dedupe_key = j.dedupe_key AND k.job_id = j.id WHERE k.job_id IS NULL

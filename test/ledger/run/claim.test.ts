@@ -125,7 +125,7 @@ test('a worker for some types that finds its jobs locked is told to ask again, a
   const stopping = stoppingAtCommit(on.db);
   const other = claim(on.ledger({ db: stopping.db }), 'worker-1', 1, ['analysis']);
   await stopping.arrived;
-  expect(await claim(on.ledger(), 'worker-2', 1, ['analysis'])).toEqual({ jobs: [], blocked: [], undecided: true });
+  expect(await claim(on.ledger(), 'worker-2', 1, ['analysis'])).toEqual({ jobs: [], blocked: [], undecided: true, tied: false });
   const [second] = await on.add({ type: 'analysis' });
   expect((await claim(on.ledger(), 'worker-2', 2, ['analysis'])).jobs.map(({ id }) => id)).toEqual([second]);
   stopping.open();
@@ -157,12 +157,12 @@ test('a worker that finds its job held by somebody for a moment is told to ask a
   const [id] = await on.add({});
   await on.db.transaction(async (tx) => {
     await tx.rows('SELECT id FROM job_states WHERE id = ? FOR UPDATE', [idToBytes(id as string)]);
-    expect(await claim(on.ledger(), 'worker-1', 10)).toEqual({ jobs: [], blocked: [], undecided: true });
+    expect(await claim(on.ledger(), 'worker-1', 10)).toEqual({ jobs: [], blocked: [], undecided: true, tied: false });
   });
 });
 
 test('a worker that finds nothing is not told to ask again', async () => {
-  expect(await claim(on.ledger(), 'worker-1', 10)).toEqual({ jobs: [], blocked: [], undecided: false });
+  expect(await claim(on.ledger(), 'worker-1', 10)).toEqual({ jobs: [], blocked: [], undecided: false, tied: false });
 });
 
 test('a job of a type that the worker does not support is no reason to ask again', async () => {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { spellingsOf } from '../../../market/symbol.ts';
+import { leanLacks } from '../has.ts';
 import type { HistorySource } from '../source.ts';
 import { FOLDERS, FolderReader } from './folder.ts';
 import { fetchMinutes } from './minutes.ts';
@@ -19,7 +20,8 @@ export function leanHistory({ path, spell = spellingsOf('lean') }: { path: strin
   return {
     name: 'lean',
     refuses({ asset, schema }) {
-      if (schema === 'earnings') return 'it has no earnings';
+      const lack = leanLacks({ asset, schema });
+      if (lack !== undefined) return lack;
       const folder = FOLDERS[asset][schema === 'eod' ? 'day' : 'minute'];
       return existsSync(join(path, folder)) ? undefined : `there is no folder ${join(path, folder)}`;
     },

@@ -7,6 +7,7 @@ import { simulatedSource } from '../../../market/sources/simulated.ts';
 import type { Clock } from '../../../platform/clock.ts';
 import { INTERVALS, type ObjectSpec } from '../../dataset.ts';
 import { sessionsOf } from '../../sessions.ts';
+import { simulatedLacks } from '../has.ts';
 import type { HistorySource } from '../source.ts';
 import { spool } from '../spool.ts';
 import { earningsRows } from './earnings.ts';
@@ -34,7 +35,7 @@ export function simulatedHistory(market: SimulatedMarket): HistorySource {
   const stocks = simulatedSource({ seed, clock, isTradingDay: (date) => usCalendar.isTradingDay(date) });
   return {
     name: 'simulated',
-    refuses: ({ asset, schema }) => (asset === 'option' && schema === 'earnings' ? 'options have no earnings' : undefined),
+    refuses: simulatedLacks,
     calls: () => 1,
     async fetch(object, days, folder, signal) {
       signal.throwIfAborted();

@@ -5,7 +5,8 @@ import { TIERS } from '../../../platform/config/sections/history.ts';
 import type { Database } from '../../../platform/database/database.ts';
 import { codeOf, messageOf, TransientError } from '../../../platform/errors.ts';
 import type { Logger } from '../../../platform/log/log.ts';
-import type { Dataset, ObjectSpec } from '../../dataset.ts';
+import type { ObjectSpec } from '../../dataset.ts';
+import { thetaLacks } from '../has.ts';
 import type { HistorySource } from '../source.ts';
 import { accountBudget } from './budget.ts';
 import { type ClientOptions, download } from './client.ts';
@@ -60,11 +61,7 @@ export function thetaSource(options: ThetaOptions): HistorySource {
 
   return {
     name: 'theta',
-    refuses({ schema }: Dataset) {
-      if (schema === 'earnings') return 'it has no earnings';
-      if (tier === 'free' && schema !== 'eod') return 'its free subscription has prices at the end of the day only (history.theta.tier)';
-      return undefined;
-    },
+    refuses: (dataset) => thetaLacks(dataset, tier),
     calls: (object, days) => callsOf(object, days, terminals.last?.version ?? 'v3'),
     async fetch(object, days, folder, signal) {
       const terminal = await terminals.find(signal);

@@ -7,7 +7,7 @@ import type { Fetch } from '../../../market/sources/http.ts';
 import { yahooSource } from '../../../market/sources/yahoo.ts';
 import { spellingsOf } from '../../../market/symbol.ts';
 import type { Clock } from '../../../platform/clock.ts';
-import { isDaily } from '../../dataset.ts';
+import { yahooLacks } from '../has.ts';
 import type { HistorySource } from '../source.ts';
 import { spool, stockDays } from '../spool.ts';
 import { yahooEarnings } from './earnings.ts';
@@ -37,10 +37,7 @@ export function yahooHistory({
   const earnings = yahooEarnings({ clock, budget, timeoutMs, fetch, spell });
   return {
     name: 'yahoo',
-    refuses({ asset, schema }) {
-      if (asset !== 'stock') return 'it has stocks only';
-      return isDaily(schema) ? undefined : 'it has prices at the end of the day and earnings only';
-    },
+    refuses: yahooLacks,
     calls: () => 1,
     async fetch(object, days, folder, signal) {
       signal.throwIfAborted();

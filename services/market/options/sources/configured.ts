@@ -6,6 +6,7 @@ import type { Database } from '../../../platform/database/database.ts';
 import { PermanentError } from '../../../platform/errors.ts';
 import { componentLogger, type Logger } from '../../../platform/log/log.ts';
 import { sourceBudget } from '../../sources/budget.ts';
+import { askableBy } from '../../sources/capabilities.ts';
 import { askWithFailover, type SourceAttemptOf } from '../../sources/failover.ts';
 import { spellingsOf } from '../../symbol.ts';
 import type { Chain, ChainSourceName } from '../chain/chain.ts';
@@ -39,7 +40,7 @@ interface Surroundings {
   onAttempt?: (attempt: SourceAttemptOf<ChainSourceName>) => void;
 }
 
-/** The sources that the configuration names. */
+/** The sources that the configuration names and this worker may ask. */
 export async function configuredChains({ db, ...around }: Surroundings & { db: Database }): Promise<ChainsByKind> {
   const { config, clock } = around;
   const { chains, rules } = config.ranking;
@@ -67,7 +68,7 @@ export async function configuredChains({ db, ...around }: Surroundings & { db: D
       }),
   };
   return chainsOf(
-    chains.sources.map((name) => make[name]()),
+    askableBy(config, chains.sources).map((name) => make[name]()),
     around,
   );
 }

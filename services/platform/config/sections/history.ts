@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { because, count, duration, listOf, secret, text } from '../fields.ts';
+import { capability, type TiedSource } from './capabilities.ts';
 
 export const HISTORY_SOURCES = ['theta', 'lean', 'yahoo', 'simulated'] as const;
 
@@ -10,6 +11,17 @@ const webAddress = text().refine(
   (value) => /^https?:$/.test(URL.parse(value)?.protocol ?? ''),
   because('config.bad_url', 'must be an address that begins with http:// or https://'),
 );
+
+/** Where the store and every source are in reach of different workers alone, which makes every download fail: why, as a half sentence. A job has one capability. */
+export function storeApart(
+  { sources, store }: Pick<z.output<typeof history>, 'sources' | 'store'>,
+  capabilities: Readonly<Record<TiedSource, string | null>>,
+): string | undefined {
+  if (store.capability === null) return undefined;
+  const needed = sources.map((source) => capabilities[source === 'yahoo' ? 'yahoo_finance' : source]);
+  if (needed.some((one) => one === null || one === store.capability)) return undefined;
+  return `no source of history.sources can be asked where the store is: they need ${[...new Set(needed)].join(', ')} (stock_jobs.data_fetch.capabilities); give one of them the capability of the store, or none`;
+}
 
 /** Historical downloads. The keys are documented in `config/default.yaml`. */
 export const history = z.strictObject({
@@ -23,6 +35,7 @@ export const history = z.strictObject({
     .strictObject({
       kind: z.enum(['folder', 's3']),
       folder: text().nullable(),
+      capability: capability(),
       s3: z.strictObject({
         bucket: text().nullable(),
         prefix: z.string(),

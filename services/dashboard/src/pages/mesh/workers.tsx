@@ -43,7 +43,12 @@ function columnsOf(now: number): Column<Instance>[] {
       id: 'name',
       title: 'Instance',
       by: ({ instance }) => instance,
-      cell: ({ instance, service, version }) => <Hint text={`${instance}\nversion ${version ?? 'unknown'}`}>{service}</Hint>,
+      cell: ({ instance, service, version, capabilities }) => (
+        <>
+          <Hint text={`${instance}\nversion ${version ?? 'unknown'}`}>{service}</Hint>
+          {capabilities.length > 0 && <span className="dim"> {capabilities.join(', ')}</span>}
+        </>
+      ),
     },
     {
       id: 'slots',
