@@ -1,6 +1,6 @@
 /** The Dockerfile: by a linter, and by the rules that an engine does not check. Its steps are run by "npm run trial:container". */
 import { execFile, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -80,6 +80,12 @@ test('the health check ends with 0 only where a service answers and is well', as
   status = 503;
   expect(await look(port)).toMatchObject({ code: 1 });
   expect(await look(1)).toEqual({ code: 1, output: 'nothing answers on the ports 1\n' });
+});
+
+test('the engine gives the health check its own limit and five seconds for its start', () => {
+  const [, seconds] = /--timeout=(\d+)s/.exec(readFileSync(join(ROOT, 'deploy/container/Dockerfile'), 'utf8')) ?? [];
+  const [, limit = ''] = /AbortSignal\.timeout\(([\d_]+)\)/.exec(readFileSync(join(ROOT, 'deploy/container/healthy.mjs'), 'utf8')) ?? [];
+  expect(Number(seconds) * 1_000).toBeGreaterThanOrEqual(Number(limit.replace('_', '')) + 5_000);
 });
 
 test('each shell script is one', () => {

@@ -196,6 +196,23 @@ test('the network lets nothing through but what is named', () => {
   expect(ports).not.toContainEqual(undefined);
 });
 
+test('every service reaches the collector that the configuration may name, by its port', () => {
+  // As the comment of the configuration names it, and as OTLP over HTTP has it: port 4318.
+  const [, host, port] = /endpoint: http:\/\/([\w.]+):(\d+)/.exec(readFileSync(join(FOLDER, 'stockmesh.yaml'), 'utf8')) ?? [];
+  const [, namespace] = (host ?? '').split('.');
+  expect(Number(port)).toBe(4318);
+  expect(named('traces', 'NetworkPolicy')?.spec).toEqual({
+    podSelector: {},
+    policyTypes: ['Egress'],
+    egress: [
+      {
+        to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } }],
+        ports: [{ protocol: 'TCP', port: Number(port) }],
+      },
+    ],
+  });
+});
+
 test('the workers are scaled by the oldest job of the foreground, a metric that the scheduler exports and the adapter hands on', () => {
   const name = 'stockmesh_queue_oldest_seconds';
   const spec = named('worker', 'HorizontalPodAutoscaler')?.spec;

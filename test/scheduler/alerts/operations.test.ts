@@ -9,16 +9,20 @@ import { join } from 'node:path';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import { createKey } from '../../../services/gateway/auth/keys.ts';
 import { startCallbacks } from '../../../services/gateway/webhooks/callback-sender.ts';
-import { idToBytes, newJobId } from '../../../services/ledger/id.ts';
+import { insertCallbacks } from '../../../services/gateway/webhooks/callbacks.ts';
+import { createAnnouncer } from '../../../services/ledger/announce.ts';
+import { enqueueWith, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
-import { complete, fail } from '../../../services/ledger/run/complete.ts';
-import { answerPending, keepPending } from '../../../services/logins/pending-answers.ts';
+import { complete } from '../../../services/ledger/run/complete.ts';
+import { createAdmission } from '../../../services/logins/admission.ts';
+import { startAnswering } from '../../../services/logins/pending-answers.ts';
 import { sourceBudget } from '../../../services/market/sources/budget.ts';
 import { failoverSource } from '../../../services/market/sources/failover-source.ts';
 import { release, reserve } from '../../../services/model/spend.ts';
 import { watchLeader } from '../../../services/notifier/leader.ts';
-import { PermanentError, TransientError } from '../../../services/platform/errors.ts';
-import { reportInstance, retireInstance } from '../../../services/platform/registry/instances.ts';
+import type { Bus } from '../../../services/platform/bus/bus.ts';
+import { TransientError } from '../../../services/platform/errors.ts';
+import { reportInstance } from '../../../services/platform/registry/instances.ts';
 import { createAlerts } from '../../../services/scheduler/alerts.ts';
 import { startDuties } from '../../../services/scheduler/duties.ts';
 import { competeForLead } from '../../../services/scheduler/leadership.ts';
@@ -26,7 +30,6 @@ import { watchSources } from '../../../services/worker/source-watch.ts';
 import { writeBackup } from '../../../sql/backup/backup.ts';
 import { silent } from '../../broker/peers.ts';
 import { intent } from '../../model/parts.ts';
-import { setJobs } from '../../support/job-rows.ts';
 import { configOf } from '../configuration.ts';
 import { silentBus } from '../mesh.ts';
 import { alertsAsTold } from './told.ts';
@@ -57,6 +60,10 @@ const worker = (more: { running?: number; clock_offset_s?: number } = {}) =>
     ...{ instance: 'worker-1', service: 'worker', session: 's', capacity: 5, running: 0, started_at: now(), heartbeat_at: now() },
     ...more,
   });
+
+const fetchOf = (symbol: string): JobRequest => ({
+  ...{ type: 'fetch', payload: { symbol }, symbol, level: 1, score: 0.5, why: { text: 'a test' }, triggeredBy: 'test', whenFull: 'refuse' },
+});
 
 test('source_down: a source fails until nobody asks it any more, and answers again', async () => {
   let isDown = true;
@@ -127,26 +134,6 @@ test('a type of which something runs has a worker, however long others of it wai
   expect(await mesh.db.rows("SELECT 1 FROM alerts WHERE name = 'no_worker_for_type' AND state = 'raised'")).toEqual([]);
 });
 
-test('no_worker: the last worker ends, and one starts', async () => {
-  await worker();
-  await mesh.look();
-  await retireInstance(mesh.db, { instance: 'worker-1', service: 'worker', session: 's', capacity: 5 }, new Date(0));
-  await mesh.look();
-  expect(await mesh.raised('no_worker')).toContain('0 workers are online');
-  await worker();
-  await mesh.look();
-  await mesh.cleared('no_worker');
-});
-
-test('clock_offset: a machine whose clock is wrong, and set right', async () => {
-  await worker({ clock_offset_s: 60 });
-  await mesh.look();
-  expect(await mesh.raised('clock_offset')).toContain('worker-1 +60.0 s');
-  await worker({ clock_offset_s: 0.1 });
-  await mesh.look();
-  await mesh.cleared('clock_offset');
-});
-
 test('no_leader: the last scheduler ends, and another one leads', async () => {
   const lead = () =>
     competeForLead({
@@ -187,12 +174,24 @@ test('of notifiers that miss the leader at the same moment one tells of it, and 
 });
 
 test('unanswered_logins: the process that had committed a login is gone, and another one answers', async () => {
-  const id = newJobId(now().getTime());
-  await mesh.db.transaction(async (tx) => keepPending(tx, { id, instance: 'pp-1' }, [{ user: 'alice', atMs: now().getTime() }], now()));
+  const offline = { state: 'offline' as const, publish: async () => {} };
+  const announcer = createAnnouncer({ bus: offline, sql: mesh.db, clock: mesh.clock, log: silent });
+  const gone = createAdmission({ ledger: mesh.work, announcer, bus: offline, config: mesh.config, log: silent, instance: 'pp-1' });
+  await gone.admitLogin({ userId: 'alice' });
+  await gone.idle();
   mesh.clock.advance({ seconds: 61 });
   await mesh.look();
   expect(await mesh.raised('unanswered_logins')).toContain('1 logins that are committed have had no answer');
-  await answerPending(mesh.work, { state: 'online', publish: async () => {} }, { now: now(), before: now() });
+  const answers: unknown[] = [];
+  const bus = {
+    state: 'online' as const,
+    publish: async (_: string, answer: unknown) => void answers.push(answer),
+    onState: () => () => {},
+  };
+  const stop = startAnswering({ ledger: mesh.work, bus: bus as unknown as Bus, log: silent, instance: 'pp-2' });
+  onTestFinished(stop);
+  await vi.waitFor(() => expect(answers).toMatchObject([{ user_id: 'alice' }]), { timeout: 20_000 });
+  await vi.waitFor(async () => expect(await mesh.db.rows('SELECT 1 FROM login_answers')).toEqual([]), { timeout: 20_000 });
   await mesh.look();
   await mesh.cleared('unanswered_logins');
 });
@@ -207,13 +206,23 @@ test('callbacks_failing: a receiver refuses its callbacks, and takes them later'
   });
   const { port } = server.address() as AddressInfo;
   const { id: keyId } = await createKey(mesh.db, { name: `hooks ${port}`, scopes: ['jobs'] }, now());
-  for (const symbol of ['A', 'B', 'C', 'D', 'E']) {
-    const [job] = await mesh.add(mesh.work, { symbol });
-    await mesh.db.run('INSERT INTO callbacks (id, job_id, key_id, url, due_at, created_at) VALUES (?)', [
-      [idToBytes(newJobId(now().getTime())), idToBytes(job!), keyId, `http://127.0.0.1:${port}/hook`, now(), now()],
-    ]);
-  }
-  await setJobs(mesh.db, { state: 'completed' });
+  const symbols = ['A', 'B', 'C', 'D', 'E'];
+  const url = `http://127.0.0.1:${port}/hook`;
+  await mesh.db.transaction(async (tx) => {
+    const answers = await enqueueWith(tx, mesh.work, symbols.map(fetchOf));
+    await insertCallbacks(
+      tx,
+      answers.map((answer) => ({ answer, url, user: undefined })),
+      { keyId, most: 10 },
+      now(),
+    );
+  });
+  const { jobs } = await claim(mesh.work, 'worker-1', symbols.length);
+  await complete(
+    mesh.work,
+    'worker-1',
+    jobs.map((job) => ({ job, result: {} })),
+  );
   const config = configOf({
     ...{ 'gateway.callbacks.allow_private': true, 'gateway.callbacks.poll_interval': 3600, 'gateway.callbacks.backoff': [1_000] },
     'gateway.callbacks.circuit.failures': 100,
@@ -294,21 +303,6 @@ test('max_job_age: a job waits for eleven minutes, until it is taken', async () 
   await mesh.run(mesh.work, 'worker-1');
   await mesh.look();
   await mesh.cleared('max_job_age');
-});
-
-test('min_worker_efficiency: all jobs of a minute fail, and a minute passes', async () => {
-  await mesh.add(mesh.work, ...['A', 'B', 'C', 'D', 'E'].map((symbol) => ({ symbol })));
-  const { jobs } = await claim(mesh.work, 'worker-1', 10);
-  await fail(
-    mesh.work,
-    'worker-1',
-    jobs.map((job) => ({ job, error: new PermanentError('source.unknown_symbol', 'nobody knows it') })),
-  );
-  await mesh.look();
-  expect(await mesh.raised('min_worker_efficiency')).toContain('5 of 5 jobs that finished within a minute failed');
-  mesh.clock.advance({ seconds: 61 });
-  await mesh.look();
-  await mesh.cleared('min_worker_efficiency');
 });
 
 test('max_fetch_latency: a source takes 40 seconds, and five minutes pass', async () => {

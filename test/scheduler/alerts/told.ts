@@ -1,5 +1,5 @@
 /** Alerts as they reach a person: the leader's checks over a real database, a real notifier, and a real mail server. */
-import { afterAll, beforeEach, expect, vi } from 'vitest';
+import { afterAll, beforeEach } from 'vitest';
 import type { Ledger } from '../../../services/ledger/job.ts';
 import { readMeshMetrics } from '../../../services/ledger/read/metrics.ts';
 import { freshnessRules } from '../../../services/market/freshness/freshness.ts';
@@ -15,6 +15,7 @@ import { silent } from '../../broker/peers.ts';
 import { startMailServer } from '../../notifier/mail-server.ts';
 import { configOf } from '../configuration.ts';
 import { type Fixture, fixture, silentBus } from '../mesh.ts';
+import { clearedMail, raisedMail } from './mails.ts';
 
 export interface Told extends Fixture {
   readonly config: Config;
@@ -58,17 +59,6 @@ export async function alertsAsTold(
     });
     return () => notifier.drain();
   });
-  const told = async (subject: string): Promise<string> => {
-    const found = await vi.waitFor(
-      () => {
-        const mails = mail.received.filter((one) => one.mail.subject?.endsWith(subject));
-        expect(mails, `${subject} among ${mail.received.map((one) => one.mail.subject).join(', ')}`).toHaveLength(1);
-        return mails[0];
-      },
-      { timeout: 30_000 },
-    );
-    return found?.mail.text ?? '';
-  };
   // The clock of the fixture is another one in each test.
   const mesh: Omit<Told, keyof Fixture> & ThisType<Told> = {
     config,
@@ -84,12 +74,8 @@ export async function alertsAsTold(
         await leader.alerts.look([...checks, ...(await leader.watch.checks(metrics)), ...beside()], at);
       }
     },
-    async raised(name) {
-      const text = await told(`alert ${name}`);
-      for (const part of ['What it means: ', 'What to do: ', 'Command: npx stockmesh ']) expect(text).toContain(part);
-      return text;
-    },
-    cleared: (name) => told(`alert ${name} is over`),
+    raised: (name) => raisedMail(mail, name),
+    cleared: (name) => clearedMail(mail, name),
   };
   return Object.create(on, Object.getOwnPropertyDescriptors(mesh)) as Told;
 }
