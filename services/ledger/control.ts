@@ -83,18 +83,16 @@ export interface RedriveFilter {
  */
 export function redrive(
   ledger: Ledger,
-  filter: RedriveFilter,
+  { type, symbol, state = 'failed' }: RedriveFilter,
   alongside?: (tx: Transaction, redriven: number) => void,
 ): Promise<{ changes: Change[]; superseded: string[]; more: boolean }> {
-  const state = filter.state ?? 'failed';
-  const limits = [filter.type === undefined ? '' : 'AND j.type = ?', filter.symbol === undefined ? '' : 'AND j.symbol = ?'].join(' ');
-  const params = [state, ...[filter.type, filter.symbol].filter((value) => value !== undefined)];
   const oldest = (tx: Transaction, superseded: 'EXISTS' | 'NOT EXISTS'): Promise<{ id: Buffer }[]> =>
     tx.rows(
       `SELECT STRAIGHT_JOIN e.job_id AS id FROM ended e FORCE INDEX (ix_ended) JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = e.job_id
-        WHERE e.state = ? ${limits} AND ${superseded} (SELECT 1 FROM live_keys l FORCE INDEX (PRIMARY) WHERE l.dedupe_key = j.dedupe_key)
+        WHERE e.state = ? ${type === undefined ? '' : 'AND j.type = ?'} ${symbol === undefined ? '' : 'AND j.symbol = ?'}
+          AND ${superseded} (SELECT 1 FROM live_keys l FORCE INDEX (PRIMARY) WHERE l.dedupe_key = j.dedupe_key)
         ORDER BY e.ended_at, e.job_id LIMIT ${BATCH}`,
-      params,
+      [state, type, symbol].filter((value) => value !== undefined),
     );
   return ledger.db.transaction(async (tx) => {
     const found = await oldest(tx, 'NOT EXISTS');
@@ -148,23 +146,15 @@ export async function restart(tx: Transaction, ledger: Ledger, rows: readonly St
 async function withoutSuperseded(tx: Transaction, rows: readonly Standing[]): Promise<{ startable: Standing[]; superseded: string[] }> {
   const keys = rows.flatMap(({ dedupe_key }) => dedupe_key ?? []).sort();
   // Not locked: if another job with the key becomes live meanwhile, `live_keys` refuses this one (see retryOnDuplicateKey).
-  const live =
-    keys.length === 0
-      ? []
-      : await tx.rows<{ dedupe_key: string; job_id: Buffer }>(
-          'SELECT dedupe_key, job_id FROM live_keys FORCE INDEX (PRIMARY) WHERE dedupe_key IN (?)',
-          [keys],
-        );
-  const holder = new Map(live.map(({ dedupe_key, job_id }) => [dedupe_key, idOf({ id: job_id })]));
-  const superseded: string[] = [];
-  const startable: Standing[] = [];
-  for (const row of rows) {
-    const id = idOf(row);
-    if (row.dedupe_key !== null && (holder.get(row.dedupe_key) ?? id) !== id) superseded.push(id);
-    else {
-      startable.push(row);
-      if (row.dedupe_key !== null) holder.set(row.dedupe_key, id);
-    }
-  }
-  return { startable, superseded };
+  const live = await tx.rows<{ dedupe_key: string; id: Buffer }>(
+    'SELECT dedupe_key, job_id AS id FROM live_keys FORCE INDEX (PRIMARY) WHERE dedupe_key IN (?)',
+    [[null, ...keys]],
+  );
+  const holder = new Map(live.map((one) => [one.dedupe_key, idOf(one)]));
+  const { startable = [], superseded = [] } = Object.groupBy(rows, (row) => {
+    const { dedupe_key } = row;
+    if (dedupe_key === null) return 'startable';
+    return holder.getOrInsert(dedupe_key, idOf(row)) === idOf(row) ? 'startable' : 'superseded';
+  });
+  return { startable, superseded: superseded.map(idOf) };
 }

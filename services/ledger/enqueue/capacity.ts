@@ -22,7 +22,7 @@ interface Count {
   cost: number;
 }
 /** The waiting jobs of each ledger's queues: the last count plus the jobs that this process has added since. */
-const counts = new WeakMap<object, Map<Queue, Count>>();
+const counts = new WeakMap<Ledger['db'], Map<Queue, Count>>();
 
 export type QueueChoice = { queue: Queue } | { reason: string };
 
@@ -63,24 +63,17 @@ export function roomIn({ queues, loginReserve = 0 }: Pick<Ledger, 'queues' | 'lo
 }
 
 async function countFor(tx: Transaction, ledger: Ledger, queue: Queue, adding: number): Promise<Count> {
-  let known = counts.get(ledger.db);
-  if (known === undefined) {
-    known = new Map();
-    counts.set(ledger.db, known);
-  }
+  const known = counts.getOrInsertComputed(ledger.db, () => new Map());
   const { maxJobs } = ledger.queues[queue];
-  const isFar = (waiting: number): boolean => maxJobs >= ALWAYS_EXACT_BELOW && waiting + UNSEEN * adding < maxJobs * NEAR;
+  const limit = roomIn(ledger, queue, true);
+  const isSmall = maxJobs < ALWAYS_EXACT_BELOW;
   let count = known.get(queue);
   // Never so old that others could have filled the other half of the queue unseen.
   const oldest = Math.min(Math.max(OLDEST_COUNT_MS, (count?.cost ?? 0) * AGE_OF_COST), (maxJobs * NEAR) / FASTEST_PER_MS);
-  if (count === undefined || performance.now() - count.at >= oldest)
-    count =
-      maxJobs >= ALWAYS_EXACT_BELOW
-        ? await countWaiting(tx, queue, roomIn(ledger, queue, true))
-        : { waiting: maxJobs, at: performance.now(), cost: 0 };
-  if (!isFar(count.waiting)) {
+  if (!isSmall && (count === undefined || performance.now() - count.at >= oldest)) count = await countWaiting(tx, queue, limit);
+  if (isSmall || count === undefined || count.waiting + UNSEEN * adding >= maxJobs * NEAR) {
     await tx.rows('SELECT queue FROM queues WHERE queue = ? FOR UPDATE', [queue]);
-    count = await countWaiting(tx, queue, roomIn(ledger, queue, true));
+    count = await countWaiting(tx, queue, limit);
   }
   known.set(queue, count);
   return count;
@@ -101,12 +94,10 @@ async function countWaiting(tx: Transaction, queue: Queue, limit: number): Promi
 }
 
 function refusal(ledger: Ledger, { queues, isLogin }: Wanted): string {
-  const full = queues
-    .map((queue) => {
-      const room = roomIn(ledger, queue, isLogin);
-      const more = room === ledger.queues[queue].maxJobs ? '' : ' and queue.login_reserve';
-      return `${queue} holds ${room} jobs (queue.priority_queues.${queue}.max_jobs${more})`;
-    })
-    .join(', ');
-  return `the queue is full: ${full}; try again later, or raise the limit`;
+  const full = queues.map((queue) => {
+    const room = roomIn(ledger, queue, isLogin);
+    const more = room === ledger.queues[queue].maxJobs ? '' : ' and queue.login_reserve';
+    return `${queue} holds ${room} jobs (queue.priority_queues.${queue}.max_jobs${more})`;
+  });
+  return `the queue is full: ${full.join(', ')}; try again later, or raise the limit`;
 }

@@ -21,10 +21,7 @@ import {
   rulesOf,
   type State,
 } from '../job.ts';
-import { enterBlocked } from '../states/blocked.ts';
-import { move } from '../states/move.ts';
-import { enterReady } from '../states/ready.ts';
-import { enterScheduled } from '../states/scheduled.ts';
+import { enterWaiting, move } from '../states/move.ts';
 import { chooseQueues, type QueueChoice } from './capacity.ts';
 import {
   answerWith,
@@ -208,16 +205,8 @@ export function merge(requests: readonly JobRequest[]): { groups: Group[]; group
     let group = request.dedupeKey === undefined ? undefined : byKey.get(request.dedupeKey);
     if (group === undefined) {
       group = {
-        key: request.dedupeKey,
-        best: request,
-        priority,
-        users: new Set(),
-        unnamed: false,
-        after: new Set(),
-        parts: new Set(),
-        startAt: request.runAt,
-        windowSeconds: 0,
-        answer: undefined,
+        ...{ key: request.dedupeKey, best: request, priority, startAt: request.runAt, windowSeconds: 0, answer: undefined },
+        ...{ users: new Set(), unnamed: false, after: new Set(), parts: new Set() },
       };
       groups.push(group);
       if (request.dedupeKey !== undefined) byKey.set(request.dedupeKey, group);
@@ -266,26 +255,14 @@ function accept(fresh: readonly Group[], choices: readonly QueueChoice[], now: D
       group.answer = { outcome: 'refused', code: 'queue.full', reason: choice.reason };
       return [];
     }
-    const demoted = choice.queue !== queueOfLevel(group.best.level);
-    return [
-      {
-        group,
-        id: newJobId(now.getTime()),
-        queue: choice.queue,
-        priority: demoted ? priorityOf(bandStart(choice.queue), group.best.score) : group.priority,
-        demoted,
-      },
-    ];
+    const { queue } = choice;
+    const demoted = queue !== queueOfLevel(group.best.level);
+    const priority = demoted ? priorityOf(bandStart(queue), group.best.score) : group.priority;
+    return [{ group, id: newJobId(now.getTime()), queue, priority, demoted }];
   });
 }
 
-async function insertJobs(
-  tx: Transaction,
-  ledger: Ledger,
-  accepted: readonly Accepted[],
-  needs: readonly Need[],
-  now: Date,
-): Promise<void> {
+async function insertJobs(tx: Transaction, ledger: Ledger, accepted: readonly Accepted[], needs: readonly Need[], now: Date) {
   if (accepted.length === 0) return;
   const waiting = new Set(needs.map(({ jobId }) => jobId));
   const needed = new Set(needs.map(({ needsId }) => needsId));
@@ -295,24 +272,24 @@ async function insertJobs(
   // The only insert that can be refused. Awaited, so that it can run again.
   if (keys.length > 0) await tx.run('INSERT INTO live_keys (dedupe_key, job_id) VALUES ?', [keys]);
   const rows = accepted.map(({ group, id, queue, priority, demoted }) => {
-    const { best, startAt } = group;
-    // One that starts later looks at its dependencies then.
-    const state = startAt !== undefined && startAt > now ? 'scheduled' : waiting.has(id) ? 'blocked' : 'ready';
+    const { best, startAt = now } = group;
     const { type, symbol = null } = best;
     const capability = rulesOf(ledger, type).capabilityOf?.(best.payload) ?? null;
+    // One that starts later looks at its dependencies then.
+    const state = startAt > now ? 'scheduled' : waiting.has(id) ? 'blocked' : 'ready';
     answerWith(group, 'queued', { id, type, symbol, capability, state, queue, priority, enqueued_at: now }, demoted);
-    const due_at = state === 'scheduled' ? (startAt as Date) : expiryOf(ledger, { type, queue }, now);
+    const due_at = state === 'scheduled' ? startAt : expiryOf(ledger, { type, queue }, now);
     return {
       id: idToBytes(id),
-      type: best.type,
+      type,
       capability,
       state,
       queue,
       priority,
       attempt: 0,
       due_at,
-      blocked_on: 'dependency' as const,
-    };
+      blocked_on: state === 'blocked' ? 'dependency' : null,
+    } as const;
   });
   const isTraced = accepted.some(({ group }) => group.best.trace !== undefined);
   const isTied = rows.some(({ capability }) => capability !== null);
@@ -338,13 +315,7 @@ async function insertJobs(
       ]),
     ],
   );
-  const into = (state: State) => rows.filter((row) => row.state === state);
-  enterScheduled(tx, into('scheduled'));
-  enterBlocked(tx, into('blocked'));
-  enterReady(
-    tx,
-    into('ready').map((row) => ({ ...row, blocked_on: null })),
-  );
+  enterWaiting(tx, rows);
   const windows = ordered.filter(({ group }) => group.windowSeconds > 0 && group.key !== undefined);
   if (windows.length > 0)
     tx.later(
@@ -357,14 +328,13 @@ function compareKeys(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+const isTaken = (answer: EnqueueAnswer | undefined): answer is Enqueued => answer !== undefined && answer.outcome !== 'refused';
+
 /** In the order of the primary key. Written out by hand: a login burst has 40,000 of these rows, and as parameters they were a tenth of its service's time. */
 function subscribe(tx: Transaction, groups: readonly Group[]): void {
-  const byJob = groups
-    .flatMap(({ answer, users }) =>
-      answer === undefined || answer.outcome === 'refused' || users.size === 0 ? [] : [{ id: answer.id, users }],
-    )
-    .sort((a, b) => compareKeys(a.id, b.id));
+  const byJob = groups.flatMap(({ answer, users }) => (isTaken(answer) && users.size > 0 ? [{ id: answer.id, users }] : []));
   if (byJob.length === 0) return;
+  byJob.sort((a, b) => compareKeys(a.id, b.id));
   const quotedUsers = new Map<string, string>();
   const rows = byJob.map(({ id, users }) => {
     const key = `(x'${id.replaceAll('-', '')}',`;
@@ -383,9 +353,7 @@ export const UNNAMED = 'unnamed';
 /** A job that was made without a user shows it itself. */
 function recordUnnamed(tx: Transaction, groups: readonly Group[]): void {
   const ids = groups.flatMap(({ answer, unnamed, best }) =>
-    unnamed && answer !== undefined && answer.outcome !== 'refused' && (answer.outcome === 'joined' || best.user !== undefined)
-      ? [answer.id]
-      : [],
+    unnamed && isTaken(answer) && (answer.outcome === 'joined' || best.user !== undefined) ? [answer.id] : [],
   );
   if (ids.length > 0) tx.later('INSERT IGNORE INTO job_askers (job_id, asker) VALUES ?', [sortedBytes(ids).map((id) => [id, UNNAMED])]);
 }

@@ -1,7 +1,6 @@
 /** How jobs go from one state to another. What that changes for other jobs: `run/dependents.ts`. */
 import type { Transaction } from '../../platform/database/database.ts';
-import { END_STATES } from '../../platform/job-states.ts';
-import { type Change, expiryOf, type Ledger, nowOf, placeOf, type State } from '../job.ts';
+import { type Change, expiryOf, isLive, type Ledger, nowOf, placeOf, type State } from '../job.ts';
 import { type BlockedRow, enterBlocked } from './blocked.ts';
 import { type EndedRow, enterEnded, truncateReason } from './ended.ts';
 import { enterReady, type ReadyRow } from './ready.ts';
@@ -50,14 +49,22 @@ export async function move<Row extends Standing>(
     return { from, to: goesOn || next.due_at !== undefined ? to : { ...to, due_at: expiryOf(ledger, to, now) } };
   });
   await leave(tx, rows);
-  const into = (...states: readonly State[]) => moves.flatMap(({ to }) => (states.includes(to.state) ? [to] : []));
-  enterReady(tx, into('ready') as ReadyRow[]);
-  enterScheduled(tx, into('scheduled'));
-  enterBlocked(tx, into('blocked') as BlockedRow[]);
-  enterEnded(tx, now, into(...END_STATES) as EndedRow[]);
+  const entering = moves.map(({ to }) => to);
+  enterWaiting(tx, entering);
+  enterEnded(tx, now, entering.filter(({ state }) => !isLive(state)) as EndedRow[]);
   updateJobs(tx, moves);
   recordAttempts(tx, moves, now);
   return moves.map(changeOf);
+}
+
+type Waiting = Omit<ReadyRow, 'blocked_on'> & Pick<Standing, 'state' | 'blocked_on'>;
+
+/** Those of the rows that are ready, scheduled or blocked. */
+export function enterWaiting(tx: Transaction, rows: readonly Waiting[]): void {
+  const { ready = [], scheduled = [], blocked = [] } = Object.groupBy(rows, ({ state }) => state);
+  enterReady(tx, ready as ReadyRow[]);
+  enterScheduled(tx, scheduled);
+  enterBlocked(tx, blocked as BlockedRow[]);
 }
 
 /** By key look-ups: the transaction has locked these rows. */
