@@ -222,7 +222,7 @@ function openPool(
     statementMs: statementSeconds * 1000,
     long: alive && { ms: longStatementSeconds * 1000, alive },
   };
-  return limitedPool(pool, addresses, limits, settings);
+  return limitedPool(pool.pool, addresses, limits, settings);
 }
 
 function runOnce<T>(pool: Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
