@@ -351,6 +351,7 @@ async function insertJobs(
     tx,
     into('ready').map((row) => ({ ...row, blocked_on: null })),
   );
+  if (ledger.coming !== undefined && into('ready').length > 0) tx.committing(ledger.coming);
   const windows = ordered.filter(({ group }) => group.windowSeconds > 0 && group.key !== undefined);
   if (windows.length > 0)
     tx.later(
