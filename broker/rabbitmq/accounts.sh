@@ -27,7 +27,7 @@ fi
 if [ -n "${PORTFOLIO_PRIORITY_PASSWORD:-}" ]; then
   printf '%s' "$PORTFOLIO_PRIORITY_PASSWORD" | rabbitmqctl add_user portfolio-priority
   rabbitmqctl set_permissions portfolio-priority '^mqtt-subscription-(stockmesh-portfolio-priority-).*$' '^(mqtt-subscription-(stockmesh-portfolio-priority-).*|amq\.topic)$' '^(mqtt-subscription-(stockmesh-portfolio-priority-).*|amq\.topic)$'
-  rabbitmqctl set_topic_permissions portfolio-priority amq.topic '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|portfolio\.[^.#]+\.priority|events\.refused|mesh\.portfolio-priority\.[^.#]+\.state)$' '^(events\.login|mesh\.portfolio-priority\.[^.#]+\.state|control\.[^.#]+)$'
+  rabbitmqctl set_topic_permissions portfolio-priority amq.topic '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|portfolio\.[^.#]+\.priority|events\.refused|mesh\.work|mesh\.portfolio-priority\.[^.#]+\.state)$' '^(events\.login|mesh\.portfolio-priority\.[^.#]+\.state|control\.[^.#]+)$'
 else
   echo "PORTFOLIO_PRIORITY_PASSWORD is not set: no account portfolio-priority"
 fi
@@ -36,7 +36,7 @@ fi
 if [ -n "${WORKER_PASSWORD:-}" ]; then
   printf '%s' "$WORKER_PASSWORD" | rabbitmqctl add_user worker
   rabbitmqctl set_permissions worker '^mqtt-subscription-(stockmesh-worker-).*$' '^(mqtt-subscription-(stockmesh-worker-).*|amq\.topic)$' '^(mqtt-subscription-(stockmesh-worker-).*|amq\.topic)$'
-  rabbitmqctl set_topic_permissions worker amq.topic '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|data\.[^.#]+\.[^.#]+|mesh\.worker\.[^.#]+\.state)$' '^(stock\.[^.#]+\.[^.#]+|mesh\.worker\.[^.#]+\.state|control\.[^.#]+)$'
+  rabbitmqctl set_topic_permissions worker amq.topic '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|data\.[^.#]+\.[^.#]+|mesh\.worker\.[^.#]+\.state)$' '^(stock\.[^.#]+\.[^.#]+|mesh\.work|mesh\.worker\.[^.#]+\.state|control\.[^.#]+)$'
 else
   echo "WORKER_PASSWORD is not set: no account worker"
 fi
@@ -63,7 +63,7 @@ fi
 if [ -n "${GATEWAY_PASSWORD:-}" ]; then
   printf '%s' "$GATEWAY_PASSWORD" | rabbitmqctl add_user gateway
   rabbitmqctl set_permissions gateway '^mqtt-subscription-(stockmesh-gateway-).*$' '^(mqtt-subscription-(stockmesh-gateway-).*|amq\.topic)$' '^(mqtt-subscription-(stockmesh-gateway-).*|amq\.topic)$'
-  rabbitmqctl set_topic_permissions gateway amq.topic '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|portfolio\.[^.#]+\.priority|events\.refused|control\.[^.#]+|mesh\.gateway\.[^.#]+\.state)$' '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|data\.[^.#]+\.[^.#]+|portfolio\.[^.#]+\.priority|mesh\.stats|mesh\.[^.#]+\.[^.#]+\.state|alerts\.[^.#]+|control\.[^.#]+)$'
+  rabbitmqctl set_topic_permissions gateway amq.topic '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|portfolio\.[^.#]+\.priority|events\.refused|control\.[^.#]+|mesh\.work|mesh\.gateway\.[^.#]+\.state)$' '^(stock\.[^.#]+\.[^.#]+|jobs\.[^.#]+\.status|data\.[^.#]+\.[^.#]+|portfolio\.[^.#]+\.priority|mesh\.stats|mesh\.[^.#]+\.[^.#]+\.state|alerts\.[^.#]+|control\.[^.#]+)$'
 else
   echo "GATEWAY_PASSWORD is not set: no account gateway"
 fi

@@ -1,7 +1,7 @@
 /** The gateway service: the HTTP API and the live stream. Any number of them may run; none keeps anything that another needs. */
 import type { AddressInfo } from 'node:net';
 import { ledgerOf } from '../job-types/ledger.ts';
-import { createAnnouncer } from '../ledger/announce.ts';
+import { callWorkers, createAnnouncer } from '../ledger/announce.ts';
 import { createEnqueuer } from '../ledger/enqueue/enqueuer.ts';
 import { nowOf } from '../ledger/job.ts';
 import { createEstimator } from '../ledger/read/estimate.ts';
@@ -32,7 +32,7 @@ export async function startGatewayService(context: ServiceContext): Promise<Gate
   const log = componentLogger(context.log, 'gateway');
   const { host, port } = config.gateway;
   if (port !== 0) await assertPortFree({ host, port, option: '--http-port (gateway.port)' });
-  const ledger = ledgerOf(db, clock, config);
+  const ledger = { ...ledgerOf(db, clock, config), coming: callWorkers(bus) };
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
 
   const announcements = new Set<Promise<void>>();

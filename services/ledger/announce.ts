@@ -11,6 +11,22 @@ import type { EnqueueAnswer, Enqueued, JobRequest } from './enqueue/enqueue.ts';
 import { idFromBytes, sortedBytes } from './id.ts';
 import { type Change, levelOf, type Queue, scoreOf } from './job.ts';
 
+/** Milliseconds between two calls of one process. In a burst the announcements wake the workers. */
+const CALL_EVERY_MS = 10;
+
+/**
+ * Calls the workers to jobs whose commit begins (`Ledger.coming`). The message takes as long as the commit, so the workers claim the jobs as soon as they are there: 2 of 6 ms before
+ * their announcements have come. A call that comes too early finds nothing, and the announcement wakes the workers again.
+ */
+export function callWorkers(bus: Pick<Bus, 'publish' | 'state'>, now: () => number = () => performance.now()): () => void {
+  let calledAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (bus.state === 'offline' || now() - calledAt < CALL_EVERY_MS) return;
+    calledAt = now();
+    void bus.publish('work', {});
+  };
+}
+
 export interface Announcer {
   /** Publishes new jobs, each on its `stock/…` topic, and their states on `jobs/{id}/status`. Joined and refused ones are left out. */
   enqueued(answers: readonly EnqueueAnswer[]): Promise<void>;

@@ -91,6 +91,8 @@ export interface Ledger {
   loginReserve?: number | undefined;
   types: Record<string, TypeRules>;
   slotsPerUser: number;
+  /** Called as the commit of ready jobs begins (`callWorkers`). */
+  coming?: (() => void) | undefined;
   /** Which ends are written to the outbox (`run/tell-ended.ts`); none if not given. */
   tells?: { failed: boolean; ended: ReadonlyMap<string, EventName> } | undefined;
   /** Seconds a claim holds without a heartbeat: 2 x `heartbeat_interval`. */

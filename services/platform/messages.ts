@@ -106,6 +106,7 @@ export const SCHEMAS = {
     enqueued_at: instant,
     traceparent: traceparent.optional(),
   }),
+  work: z.strictObject({ v }),
   status: z.strictObject({
     v,
     id: jobId,
@@ -308,6 +309,7 @@ const levelsOf: { [K in TopicKind]: (body: Body<K>) => TopicParams<K> } = {
   login: () => ({}),
   refused: () => ({}),
   job: jobTopic,
+  work: () => ({}),
   status: ({ id }) => ({ id }),
   data: ({ symbol, kind }) => ({ symbol, kind }),
   portfolio: ({ user_id }) => ({ user: user_id }),

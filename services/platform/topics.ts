@@ -24,6 +24,14 @@ export const TOPICS = {
     to: 'workers, monitors',
     about: 'A job is ready to be claimed. The message only wakes the workers; the job itself is a row of the database.',
   },
+  work: {
+    pattern: 'mesh/work',
+    qos: 0,
+    retain: false,
+    from: 'the service that enqueues',
+    to: 'workers, monitors',
+    about: 'The commit of jobs begins: workers look for them. It promises no job, since the commit may fail.',
+  },
   status: {
     pattern: 'jobs/{id}/status',
     qos: 0,

@@ -1,5 +1,5 @@
 import { ledgerOf } from '../job-types/ledger.ts';
-import { createAnnouncer } from '../ledger/announce.ts';
+import { callWorkers, createAnnouncer } from '../ledger/announce.ts';
 import { nowOf } from '../ledger/job.ts';
 import { type Admission, BATCH, createAdmission } from '../logins/admission.ts';
 import { startAnswering } from '../logins/pending-answers.ts';
@@ -29,7 +29,7 @@ const LOAD_INTERVAL_MS = 1_000;
 export async function startPortfolioPriorityService(context: ServiceContext): Promise<PortfolioPriorityService> {
   const { instance, config, clock, db, bus } = context;
   const log = componentLogger(context.log, 'portfolio');
-  const ledger = ledgerOf(db, clock, config);
+  const ledger = { ...ledgerOf(db, clock, config), coming: callWorkers(bus) };
   const announcer = createAnnouncer({ bus, sql: db, clock, log });
   // Mosquitto does not restore a shared subscription after its restart: 691 of 2,104 acknowledged logins were lost so over 20 restarts, none with a plain one.
   const isShared = config.queue.mqtt.share_logins ?? usesEmbedded(config).broker;

@@ -73,7 +73,7 @@ export async function startWorkerService(
   const render = () => renderMetrics(metrics.registry, monitoring);
   const endpoint = await serveProcessMetrics('worker', { monitoring, render, sql: db, bus, log });
   // The message only wakes the worker. The claim decides which worker gets the job.
-  const doorbell = bus.onDoorbell('job', () => worker.wake());
+  const doorbells = (['work', 'job'] as const).map((kind) => bus.onDoorbell(kind, () => worker.wake()));
   const stopListening = bus.onState((state) => {
     if (state === 'online') worker.wake();
   });
@@ -83,7 +83,7 @@ export async function startWorkerService(
     cancel: (jobId) => worker.abort(jobId, 'cancelled by hand'),
     async drain() {
       stopListening();
-      await Promise.all([doorbell.close(), earlierJobs.stop()]);
+      await Promise.all([...doorbells.map((doorbell) => doorbell.close()), earlierJobs.stop()]);
       await worker.drain(config.worker.grace_period * 1000);
       await Promise.all([history.close(), sources.close()]);
       await endpoint?.close();

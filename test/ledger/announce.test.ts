@@ -1,6 +1,6 @@
 /** What is said of committed changes, and what is not said while the broker is away. */
 import { expect, test } from 'vitest';
-import { createAnnouncer } from '../../services/ledger/announce.ts';
+import { callWorkers, createAnnouncer } from '../../services/ledger/announce.ts';
 import { type EnqueueAnswer, enqueue } from '../../services/ledger/enqueue/enqueue.ts';
 import { newJobId } from '../../services/ledger/id.ts';
 import type { Change } from '../../services/ledger/job.ts';
@@ -124,4 +124,32 @@ test('a message that can never be sent is a defect, and not counted as missed', 
   const { announcer } = announcing(() => new TypeError('not a message'));
   await expect(announcer.changed([change()])).rejects.toThrow('not a message');
   expect([...announcer.missed]).toEqual([]);
+});
+
+test.each([
+  ['ready calls the workers', {}, 1],
+  ['due later calls nobody', { runAt: new Date('2026-06-02T15:00:00Z') }, 0],
+  ['joined to a live one calls nobody', { dedupeKey: 'fetch:LIVE' }, 0],
+])('the commit of a job that is %s', async (_, changes, calls) => {
+  await on.ask({ dedupeKey: 'fetch:LIVE' });
+  let called = 0;
+  await enqueue(on.ledger({ coming: () => called++ }), [request(changes)]);
+  expect(called).toBe(calls);
+});
+
+test('workers are called at once, at most every 10 ms, and not while there is no broker', () => {
+  let ms = 0;
+  let calls = 0;
+  const bus = { state: 'online' as Bus['state'], publish: async () => void calls++ };
+  const call = callWorkers(bus, () => ms);
+  const counts = [0, 1, 9, 10, 19, 20].map((at) => {
+    ms = at;
+    call();
+    return calls;
+  });
+  expect(counts).toEqual([1, 1, 1, 2, 2, 3]);
+  bus.state = 'offline';
+  ms = 40;
+  call();
+  expect(calls).toBe(3);
 });

@@ -226,6 +226,7 @@ export function watched(db: Database, seen: (statement: Statement, on: Sql) => P
       mostBytes: tx.mostBytes,
       later: (sql, params) => waiting.push({ sql, params }),
       last: (sql, params) => last.push({ sql, params }),
+      committing: tx.committing,
     });
     waiting.push(...last);
     await showWaiting();

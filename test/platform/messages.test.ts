@@ -23,6 +23,7 @@ const examples: { [K in TopicKind]: [Draft<K>, string] } = {
     'events/refused',
   ],
   job: [job, 'stock/fetch/BRK_2EB'],
+  work: [{}, 'mesh/work'],
   status: [{ id: '0190f3', type: 'fetch', state: 'running', attempt: 1, progress: { done: 1, total: 3 }, at: AT }, 'jobs/0190f3/status'],
   data: [{ symbol: '^GSPC', kind: 'bars', source: 'yahoo_finance', as_of: AT, rows: 251, through: '2026-01-02' }, 'data/_5EGSPC/bars'],
   portfolio: [

@@ -57,6 +57,17 @@ test('a thousand logins at once are admitted, shared by symbol and committed wit
   await vi.waitFor(() => expect(loginsWaiting(bus)).toBe(0), soon);
 });
 
+test('a login calls the workers to its commit', async () => {
+  await hold(fixture.db, { alice: ['AAPL'] });
+  const site = await startSite();
+  await startInstance(site, fixture.database);
+  const worker = openBus(site.broker.port, { service: 'worker' });
+  const calls: unknown[] = [];
+  await worker.onDoorbell('work', (call) => void calls.push(call.read())).ready;
+  await site.signIn({ userId: 'alice' });
+  await expect.poll(() => calls, soon).toEqual([{ v: 1 }]);
+});
+
 test.each([
   ['an instance that died before it had answered are answered at its next start', 'pp1', 0],
   ['another process that did not answer are answered after ten seconds', 'gateway-1', 10_001],

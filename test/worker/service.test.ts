@@ -82,6 +82,14 @@ test('fetches and analyses announced jobs, and publishes the stored data', async
   await expect.poll(() => states.filter((state) => state === 'completed')).toHaveLength(2);
 });
 
+test('claims a job as soon as a service says that jobs are being committed', async () => {
+  const { watcher, service } = await start();
+  services.push(service);
+  const [id] = await shop.enqueue({ symbol: 'AAA' });
+  await watcher.publish('work', {});
+  await shop.reaches(id!, 'completed');
+});
+
 test('says its capacity and its load', async () => {
   const { service, bus } = await start();
   services.push(service);
@@ -118,9 +126,9 @@ async function ringing(graceSeconds = 0) {
     state: 'offline',
     publish: async () => {},
     updatePresence() {},
-    onDoorbell(_: string, ring: () => void) {
+    onDoorbell(kind: string, ring: () => void) {
       at.ring = ring;
-      return { close: async () => void at.closed.push('doorbell') };
+      return { close: async () => void at.closed.push(`doorbell ${kind}`) };
     },
     onState(told: (state: 'online' | 'offline') => void) {
       at.states.push(told);
@@ -161,5 +169,5 @@ test('has the patience that its grace period says, and hears nothing more once i
   const { at, service } = await ringing(3);
   expect(service.patienceMs).toBe(3_000);
   await service.drain();
-  expect(at.closed.toSorted()).toEqual(['doorbell', 'state']);
+  expect(at.closed.toSorted()).toEqual(['doorbell job', 'doorbell work', 'state']);
 });

@@ -316,6 +316,7 @@ async function insertJobs(tx: Transaction, ledger: Ledger, accepted: readonly Ac
     ],
   );
   enterWaiting(tx, rows);
+  if (ledger.coming !== undefined && rows.some(({ state }) => state === 'ready')) tx.committing(ledger.coming);
   const windows = ordered.filter(({ group }) => group.windowSeconds > 0 && group.key !== undefined);
   if (windows.length > 0)
     tx.later(

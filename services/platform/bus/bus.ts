@@ -210,7 +210,8 @@ function openParts(options: BusOptions): Parts {
     shared: undefined,
     // Asynchronous, so that a message that is not valid rejects like one that cannot be sent.
     // The answers to a burst of logins waited behind its thousands of doorbells for 5 s, and 400 of 1,000 found no room.
-    publish: async (kind, message) => publisher.publish(encodeMessage(kind, message, prefix), { first: kind === 'portfolio' }),
+    publish: async (kind, message) =>
+      publisher.publish(encodeMessage(kind, message, prefix), { first: kind === 'portfolio', now: kind === 'work' }),
   };
   return parts;
 }

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 
 /**
  * From now on all packets that are written to `stream` in one turn of the event loop are sent together, in one system call at its end. A single packet does not wait:
- * after a turn with at most one, the first packet of the next turn is sent at once. In a burst of logins each broker connection sends thousands, and one system call
+ * unless the turn before had several, the first packet of a turn is sent at once. In a burst of logins each broker connection sends thousands, and one system call
  * for each took a third of the broker's time.
  *
  * The MQTT writer corks the stream around each packet, so this hooks into its `cork`.
@@ -12,8 +12,12 @@ export function gatherWrites<Stream extends Duplex>(stream: Stream): Stream {
   let packets = 0;
   let busy = false;
   let gathering = false;
+  let watching = false;
   const endOfTurn = (): void => {
     busy = packets > 1;
+    // One turn longer: a turn without a packet ends the burst.
+    watching = packets > 0;
+    if (watching) setImmediate(endOfTurn);
     packets = 0;
     if (gathering) stream.uncork();
     gathering = false;
@@ -21,7 +25,8 @@ export function gatherWrites<Stream extends Duplex>(stream: Stream): Stream {
   stream.cork = () => {
     cork.call(stream);
     packets++;
-    if (packets === 1) setImmediate(endOfTurn);
+    if (!watching) setImmediate(endOfTurn);
+    watching = true;
     if (gathering || (packets === 1 && !busy)) return;
     gathering = true;
     cork.call(stream);

@@ -16,8 +16,8 @@ export interface PublishLimits {
 }
 
 export interface Publisher {
-  /** `first`: ahead of all others that wait. Resolves when the broker has the message (QoS 1: acknowledged; QoS 0: handed to the socket, or dropped and counted). */
-  publish(message: Encoded, options?: { first?: boolean }): Promise<void>;
+  /** `first`: ahead of all others that wait. `now`: within this call and not after what the caller goes on with; that costs a system call. Resolves when the broker has the message (QoS 1: acknowledged; QoS 0: handed to the socket, or dropped and counted). */
+  publish(message: Encoded, options?: { first?: boolean; now?: boolean }): Promise<void>;
   /** Rejects all publishes under way. To be called when the connection is lost. */
   connectionLost(reason: string): void;
   idle(): Promise<void>;
@@ -70,7 +70,7 @@ export function createPublisher(client: MqttClient, isUp: () => boolean, limits:
 
   return {
     counters,
-    publish(message, { first = false } = {}) {
+    publish(message, { first = false, now = false } = {}) {
       if (!isUp())
         return giveUp(message, new TransientError('bus.offline', `${message.topic}: not published, there is no connection to the broker`));
       const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -100,6 +100,8 @@ export function createPublisher(client: MqttClient, isUp: () => boolean, limits:
       flights.add(flight);
       if (!window.offer(flight, first))
         flight.finish(new TransientError('bus.busy', `${message.topic}: not published, ${WAITING} messages are waiting already`));
+      // The writer corks the stream until the next tick, which comes after all promises that are settled by then.
+      if (now) client.stream.uncork();
       return promise;
     },
     connectionLost(reason) {

@@ -27,6 +27,8 @@ export interface Transaction extends Sql {
   later(sql: string, params?: readonly unknown[]): void;
   /** The same, but sent just before the COMMIT: for rows that many transactions need, which must be locked as briefly as possible. */
   last(sql: string, params?: readonly unknown[]): void;
+  /** Calls back just before the COMMIT is sent, which may fail. A transaction that is run again calls back again. */
+  committing(tell: () => void): void;
   /** The most bytes of a statement. An `INSERT … VALUES ?` with a list of rows is cut by itself; whoever writes rows into the text cuts them. */
   readonly mostBytes: number;
 }
@@ -228,7 +230,7 @@ function openPool(
     statementMs: statementSeconds * 1000,
     long: alive && { ms: longStatementSeconds * 1000, alive },
   };
-  return limitedPool(pool, addresses, limits, settings);
+  return limitedPool(pool.pool, addresses, limits, settings);
 }
 
 function runOnce<T>(pool: Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -249,6 +251,7 @@ function runOnce<T>(pool: Pool, work: (tx: Transaction) => Promise<T>): Promise<
 function transactionOn(connection: Borrowed): { tx: Transaction; commit: () => Promise<void> } {
   let waiting: string[] = [];
   const last: string[] = [];
+  const tellers: (() => void)[] = [];
   const most = mostBytes(connection.pieceBytes);
   const cut = (sql: string, params?: readonly unknown[]): string[] => cutRows(connection.format, sql, params, most);
   /** Results of the last `count` statements. */
@@ -279,9 +282,11 @@ function transactionOn(connection: Borrowed): { tx: Transaction; commit: () => P
       last(sql, params) {
         last.push(...cut(sql, params));
       },
+      committing: (tell) => void tellers.push(tell),
     },
     commit: async () => {
       waiting.push(...last);
+      for (const tell of tellers) tell();
       await send(['COMMIT'], 1);
     },
   };

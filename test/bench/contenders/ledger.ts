@@ -2,7 +2,7 @@
 
 import type { Handler } from '../../../services/job-types/handler.ts';
 import { ledgerOf } from '../../../services/job-types/ledger.ts';
-import { type Announcer, createAnnouncer } from '../../../services/ledger/announce.ts';
+import { type Announcer, callWorkers, createAnnouncer } from '../../../services/ledger/announce.ts';
 import { type EnqueueAnswer, enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
 import { createEnqueuer } from '../../../services/ledger/enqueue/enqueuer.ts';
 import { type Ledger, rulesOf } from '../../../services/ledger/job.ts';
@@ -45,12 +45,12 @@ export interface OpenLedger {
 
 export async function openLedger({ database, broker }: LedgerAddress, role: string, config = benchConfig()): Promise<OpenLedger> {
   const db = openDatabase({ ...database, maxConnections: config.database.pool.max_connections });
-  const ledger = ledgerOf(db, systemClock, config);
   const bus =
     broker === undefined
       ? undefined
       : connectBus({ ...broker, service: role, instance: `bench-${role}-${process.pid}`, version: '0', log: silent });
   await bus?.online(AbortSignal.timeout(10_000));
+  const ledger = { ...ledgerOf(db, systemClock, config), coming: bus && callWorkers(bus) };
   return {
     db,
     ledger,
@@ -155,10 +155,10 @@ export async function ledgerConsumer(address: LedgerAddress, { concurrency, star
     log: silent,
     handlers: [handler],
   });
-  const doorbell = bus?.onDoorbell('job', () => worker.wake());
+  const doorbells = bus === undefined ? [] : (['work', 'job'] as const).map((kind) => bus.onDoorbell(kind, () => worker.wake()));
   return {
     async stop() {
-      await doorbell?.close();
+      await Promise.all(doorbells.map((doorbell) => doorbell.close()));
       await worker.drain(5_000);
       await close();
     },

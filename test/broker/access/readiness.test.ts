@@ -8,7 +8,7 @@ import { accounts } from '../peers.ts';
 
 const SERVICES = {
   'portfolio-priority': ['login', 'control'],
-  worker: ['job', 'control'],
+  worker: ['job', 'work', 'control'],
   scheduler: ['presence', 'alert', 'control'],
   notifier: ['presence', 'control'],
   gateway: ['job', 'status', 'data', 'portfolio', 'presence', 'stats', 'alert', 'control'],

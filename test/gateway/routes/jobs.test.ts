@@ -38,6 +38,15 @@ test('BRK.B, BRK-B and BRK/B are one job', async () => {
   expect(await rows()).toBe(1);
 });
 
+test('the workers are called to the commit of a job', async () => {
+  const calls = vi.fn();
+  const doorbell = mesh.connect('worker').onDoorbell('work', calls);
+  await doorbell.ready;
+  await mesh.operator.post('/v1/jobs', fetchOf('AAPL'));
+  await vi.waitFor(() => expect(calls).toHaveBeenCalledOnce());
+  await doorbell.close();
+});
+
 test('one job alone has its Location', async () => {
   const { headers, body } = await mesh.operator.post('/v1/jobs', fetchOf('AAPL'));
   expect(headers.get('location')).toBe(`/v1/jobs/${body.jobs[0].id}`);

@@ -65,6 +65,16 @@ test('after a turn with one, a packet leaves at once again', async () => {
   expect(calls).toEqual([1, 5, 1, 1]);
 });
 
+test('after a turn without a packet, the first one leaves at once again', async () => {
+  const { stream, calls } = connection();
+  gatherWrites(stream);
+  await turnOf(stream, 6);
+  await turn();
+  send(stream);
+  await new Promise(process.nextTick);
+  expect(calls).toEqual([1, 5, 1]);
+});
+
 test('packets that are written together are one call', async () => {
   const { stream, calls } = connection();
   gatherWrites(stream);

@@ -65,3 +65,15 @@ test('an answer that comes after the time limit changes nothing', async () => {
   for (const done of answers) done();
   expect(slow.counters).toEqual({ published: 0, failed: 1, dropped: 0 });
 });
+
+test('a message that must not wait has left the writer before its sender goes on', () => {
+  const sent: string[] = [];
+  const client = {
+    ...{ outgoing: {}, publish: (topic: string) => void sent.push(topic) },
+    stream: { uncork: () => void sent.push('let go') },
+  };
+  const { publish } = createPublisher(client as unknown as MqttClient, () => true, {});
+  void publish(message(0, 'mesh/stats'));
+  void publish(message(0, 'mesh/work'), { now: true });
+  expect(sent).toEqual(['mesh/stats', 'mesh/work', 'let go']);
+});

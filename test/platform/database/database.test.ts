@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Database, openDatabase } from '../../../services/platform/database/database.ts';
 import { startDatabase } from '../../../sql/embedded.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
@@ -145,6 +145,36 @@ describe('a transaction', () => {
     });
     await expect(work).rejects.toMatchObject({ errno: 1062 });
     expect(await values()).toEqual([0, 0]);
+  });
+
+  test('fails with a stack that leads to the statement, outside of the driver', async () => {
+    async function askingWrongly(): Promise<void> {
+      await db.transaction((tx) => tx.rows('SELECT nothing FROM two'));
+    }
+    const error: Error = await askingWrongly().catch((caught) => caught);
+    expect(error).toMatchObject({ errno: 1054, sql: 'SELECT nothing FROM two' });
+    expect(error.stack).toContain('askingWrongly');
+  });
+
+  test('tells of its commit before the last statements are sent, though one of them fails', async () => {
+    const told: string[] = [];
+    const work = db.transaction(async (tx) => {
+      tx.committing(() => void told.push('it begins'));
+      tx.later('INSERT INTO two VALUES (?)', [[2, 0]]);
+      told.push('its work is done');
+    });
+    await expect(work).rejects.toMatchObject({ errno: 1062 });
+    expect(told).toEqual(['its work is done', 'it begins']);
+  });
+
+  test('tells of no commit when its work throws', async () => {
+    const tell = vi.fn();
+    const work = db.transaction(async (tx) => {
+      tx.committing(tell);
+      throw new Error('changed my mind');
+    });
+    await expect(work).rejects.toThrow('changed my mind');
+    expect(tell).not.toHaveBeenCalled();
   });
 
   test('leaves a single statement beside it alone: that one is committed at once', async () => {

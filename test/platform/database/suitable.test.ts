@@ -66,6 +66,7 @@ describe('what the ledger stands on', () => {
           run: db.run,
           later: () => {},
           last: () => {},
+          committing: () => {},
           rows: (sql, params) => db.rows(sql.replace('FOR UPDATE SKIP LOCKED', ''), params),
         }),
     };
