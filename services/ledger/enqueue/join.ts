@@ -22,7 +22,18 @@ import type { QueueChoice } from './capacity.ts';
 import type { Enqueued, Group, JobRequest } from './enqueue.ts';
 import type { Need } from './needs.ts';
 
-type Known = 'type' | 'symbol' | 'capability' | 'state' | 'queue' | 'priority' | 'attempt' | 'has_dependents' | 'blocked_on' | 'due_at' | 'enqueued_at';
+type Known =
+  | 'type'
+  | 'symbol'
+  | 'capability'
+  | 'state'
+  | 'queue'
+  | 'priority'
+  | 'attempt'
+  | 'has_dependents'
+  | 'blocked_on'
+  | 'due_at'
+  | 'enqueued_at';
 
 /** What a request that joins a job knows of it. */
 export interface LiveJob extends Pick<Standing, Known> {
