@@ -267,7 +267,7 @@ async function deliverWaiting(state: State, topic: string): Promise<void> {
 }
 
 function deliverInto(state: State, waiting: Turns<Held>, { left, window }: Room): void {
-  const mostOfOne = Math.ceil(window * MOST_OF_ONE_SENDER);
+  const mostOfOne = Math.max(1, Math.floor(window * MOST_OF_ONE_SENDER));
   const mayHave = (clientId: string): boolean => (state.bySender.get(clientId)?.size ?? 0) - waiting.of(clientId) < mostOfOne;
   for (let more = Math.min(left - state.publishing, DELIVERED_AT_ONCE); more > 0; more--) {
     const held = waiting.next(mayHave);

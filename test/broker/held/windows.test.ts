@@ -10,7 +10,7 @@ describe('a window of ten', () => {
   const holdLimits = { window: 10 };
 
   test.each([SHARED, LOGIN])(
-    'a burst of one hook fills nine parts of ten, and each acknowledgement brings its next login (%s)',
+    'a burst of one hook fills all but a part of it, and each acknowledgement brings its next login (%s)',
     async (filter) => {
       const broker = await start({ holdLimits });
       const priority = await service(broker, 'priority', filter);
