@@ -142,7 +142,10 @@ describe('when none answers', () => {
   });
 
   test('without any source says so, and may pass', async () => {
-    expect(await failure([])).toMatchObject({ name: 'TransientError', message: 'no source has bars of X: no source is configured that this worker may ask' });
+    expect(await failure([])).toMatchObject({
+      name: 'TransientError',
+      message: 'no source has bars of X: no source is configured that this worker may ask',
+    });
   });
 
   test('an empty cache alone may pass', async () => {
