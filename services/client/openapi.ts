@@ -443,6 +443,8 @@ export interface components {
       id: string;
       type: string;
       symbol: string | null;
+      /** What its worker must have, such as region:eu; null: any worker may run it */
+      capability: string | null;
       state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
       queue: "foreground" | "background_fetch" | "background_analysis";
       /** 1 (most urgent) to 10 */
@@ -460,7 +462,7 @@ export interface components {
       enqueued_at: string;
       started_at: string | null;
       ended_at: string | null;
-      /** Why it ended other than completed, or waits for its next attempt */
+      /** Why it ended other than completed, or waits for its next attempt or for some workers alone */
       reason: string | null;
       /** Why it ended other than completed, for programs */
       code: string | null;
@@ -509,6 +511,8 @@ export interface components {
       id: string;
       type: string;
       symbol: string | null;
+      /** What its worker must have, such as region:eu; null: any worker may run it */
+      capability: string | null;
       state: "scheduled" | "blocked" | "ready" | "running" | "completed" | "completed_with_errors" | "failed" | "cancelled" | "expired";
       queue: "foreground" | "background_fetch" | "background_analysis";
       /** 1 (most urgent) to 10 */
@@ -526,7 +530,7 @@ export interface components {
       enqueued_at: string;
       started_at: string | null;
       ended_at: string | null;
-      /** Why it ended other than completed, or waits for its next attempt */
+      /** Why it ended other than completed, or waits for its next attempt or for some workers alone */
       reason: string | null;
       /** Why it ended other than completed, for programs */
       code: string | null;
@@ -3607,10 +3611,11 @@ export interface operations {
               heartbeat_at: string;
               /** Seconds by which its machine's clock is ahead of the database's */
               clock_offset_s: number | null;
-              /** null, as the next three: it is not heard over the broker */
+              /** Of a worker: what it has that jobs may need, such as region:eu, and its other tags */
+              capabilities: string[];
+              /** null, as the next two: it is not heard over the broker */
               version: string | null;
               name: string | null;
-              capabilities: string[] | null;
               /** What it cannot do at present, in words */
               degraded: string[] | null;
               jobs: components['schemas']['JobSummary'][];

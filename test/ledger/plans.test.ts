@@ -98,7 +98,7 @@ const walks: [string, RegExp, string, (ledger: Ledger) => Promise<unknown>][] = 
     'the look for queues with work while jobs need a capability',
     /^\(SELECT queue FROM ready/s,
     'ix_type',
-    (ledger) => claim(ledger, 'worker-1', 1_000_000, Object.keys(ledger.types), undefined, { capabilities: ['region:eu'], tied: true }),
+    (ledger) => claim(ledger, 'worker-1', 10, ['batch_fetch'], undefined, { capabilities: ['region:eu'], tied: true }),
   ],
   [
     'the look for needed capabilities',

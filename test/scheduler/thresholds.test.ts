@@ -79,6 +79,17 @@ test('a mesh without workers is a fault of its own', () => {
   expect(beyond({ workers: { online: 0, slots: 0, busy: 0 } })).toEqual(['no_worker']);
 });
 
+test('a capability that jobs need and no worker has is the same fault, by name', () => {
+  expect(beyond({ missing: ['region:eu', 'region:us'] })).toEqual(['no_worker']);
+  const [said] = checkLimits({ ...quiet, ledger: { ...ledger, depth: { 1: 4 } }, missing: ['region:eu'] }, fresh, configOf()).filter(
+    ({ name }) => name === 'no_worker',
+  );
+  expect(said).toMatchObject({
+    subjects: 'region:eu',
+    text: '1 workers are online, 4 jobs wait, some of them for what no worker has (worker.capabilities): region:eu',
+  });
+});
+
 test('stale data names the symbols, and how many more there are', () => {
   const symbols = Array.from({ length: 12 }, (_, i) => `S${i}`);
   expect(beyond({}, { ...fresh, symbols, oldestHours: 5 })).toEqual(['stale_data']);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { sourcesFor } from '../../../services/history/configured.ts';
-import { configuredHistorySources } from '../../../services/history/sources/configured.ts';
+import { configuredHistorySources, historySourcesOf } from '../../../services/history/sources/configured.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
 import { silent } from '../../broker/peers.ts';
 import { databaseOfFile } from '../../support/database.ts';
@@ -53,4 +53,15 @@ test.skipIf(!hasSharedData('lean'))('the Lean folder is that of the configuratio
   const overrides = { 'history.sources': ['lean'], 'stock_jobs.data_fetch.lean.path': sharedData('lean') };
   expect(picked(overrides, dataset('option', 'eod'))).toBe('lean');
   expect(() => picked(overrides, dataset('option', 'quote'))).toThrow(/lean: there is no folder .*option\/usa\/minute/);
+});
+
+test('a worker without the capability of a source passes it over, and the error names what it lacks', () => {
+  const config = configWith({ 'history.sources': ['theta', 'yahoo'], 'stock_jobs.data_fetch.capabilities.theta': 'region:eu' });
+  const ofWorker = (capabilities: string[]) =>
+    historySourcesOf({ config: { ...config, worker: { ...config.worker, capabilities } }, db, clock, log: silent, holder: 'worker-1' });
+  expect(sourcesFor(ofWorker([]), dataset('stock', 'eod'))[0]?.name).toBe('yahoo');
+  expect(sourcesFor(ofWorker(['region:eu']), dataset('option', 'quote'))[0]?.name).toBe('theta');
+  expect(() => sourcesFor(ofWorker([]), dataset('option', 'quote'))).toThrow(
+    'theta: it needs region:eu, which this worker does not have (worker.capabilities)',
+  );
 });

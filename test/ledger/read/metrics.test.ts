@@ -36,6 +36,27 @@ test('workers without a sign of life within a lease do not count, nor do other s
   expect((await metrics()).workers).toEqual({ online: 1, slots: 5, busy: 0 });
 });
 
+test('capabilities that ready jobs need and no live worker has are missing; those of a worker with a place are free', async () => {
+  const ledger = mesh.ledger();
+  const need = (capability: string | null) =>
+    mesh.db.run("UPDATE ready SET capability = COALESCE(?, capability) WHERE capability = '' LIMIT 1", [capability]);
+  await mesh.add(ledger, {}, {}, {}, {});
+  for (const capability of ['region:eu', 'region:eu', 'region:us']) await need(capability);
+  expect(await metrics()).toMatchObject({ missing: ['region:eu', 'region:us'], free: [] });
+  const at = now();
+  const worker = (instance: string, capabilities: string[], running: number, heartbeat_at = at) =>
+    reportInstance(mesh.db, {
+      ...{ instance, service: 'worker', session: 's', capacity: 2, started_at: at, heartbeat_at },
+      running,
+      capabilities,
+    });
+  await worker('full', ['desk', 'region:eu'], 2);
+  await worker('dead', ['region:us'], 0, new Date(at.getTime() - 31_000));
+  expect(await metrics()).toMatchObject({ missing: ['region:us'], free: [] });
+  await worker('full', ['desk', 'region:eu'], 1);
+  expect(await metrics()).toMatchObject({ missing: ['region:us'], free: ['desk', 'region:eu'] });
+});
+
 test('utilisation is busy slots by slots, as the ledger knows them at the moment', async () => {
   const ledger = mesh.ledger();
   await online('w1', 4);

@@ -43,3 +43,18 @@ test('a Lean folder that is not there is refused at the start and named', async 
     message: expect.stringContaining('"/no/such/folder"'),
   });
 });
+
+test('a source that needs a capability is asked by workers that have it alone', async () => {
+  const tied = { ...simulated, 'stock_jobs.data_fetch.capabilities.simulated': 'region:eu' };
+  const here = await chains('simulated', { ...tied, 'worker.capabilities': ['desk', 'region:eu'] });
+  expect((await here.all.bars('AAA', range, signal)).source).toBe('simulated');
+  const elsewhere = await chains('simulated', { ...tied, 'worker.capabilities': ['region:us'] });
+  await expect(elsewhere.all.bars('AAA', range, signal)).rejects.toMatchObject({
+    name: 'TransientError',
+    message: 'no source has bars of AAA: no source is configured that this worker may ask',
+  });
+});
+
+test('a Lean folder of another region need not be there', async () => {
+  await chains('lean', { 'stock_jobs.data_fetch.lean.path': '/no/such/folder', 'stock_jobs.data_fetch.capabilities.lean': 'region:eu' });
+});

@@ -55,7 +55,7 @@ const now = (): Date => new Date(mesh.clock.now().epochMilliseconds);
 const { signal } = new AbortController();
 
 /** A worker's sign of life, with this many places of which so many are busy. */
-const worker = (more: { running?: number; clock_offset_s?: number } = {}) =>
+const worker = (more: { running?: number; clock_offset_s?: number; capabilities?: string[] } = {}) =>
   reportInstance(mesh.db, {
     ...{ instance: 'worker-1', service: 'worker', session: 's', capacity: 5, running: 0, started_at: now(), heartbeat_at: now() },
     ...more,
@@ -132,6 +132,26 @@ test('a type of which something runs has a worker, however long others of it wai
     await mesh.look();
   }
   expect(await mesh.db.rows("SELECT 1 FROM alerts WHERE name = 'no_worker_for_type' AND state = 'raised'")).toEqual([]);
+});
+
+test('no_worker: jobs need what no worker has, until one with it comes; it is no matter of their type', async () => {
+  await mesh.add(mesh.work, { type: 'fetch' }, { type: 'fetch' });
+  await mesh.db.run("UPDATE ready SET capability = 'region:eu'");
+  for (const seconds of [1, 61, 61]) {
+    mesh.clock.advance({ seconds });
+    await worker();
+    await mesh.look();
+  }
+  const text = await mesh.raised('no_worker');
+  expect(text).toContain('1 workers are online, 2 jobs wait, some of them for what no worker has (worker.capabilities): region:eu');
+  expect(await mesh.db.rows("SELECT 1 FROM alerts WHERE name = 'no_worker_for_type' AND state = 'raised'")).toEqual([]);
+  await worker({ capabilities: ['region:eu'] });
+  await mesh.look();
+  await mesh.cleared('no_worker');
+  mesh.clock.advance({ seconds: 61 });
+  await worker({ capabilities: ['region:eu'] });
+  await mesh.look();
+  expect(await mesh.raised('no_worker_for_type')).toContain('so no worker runs them: fetch');
 });
 
 test('no_leader: the last scheduler ends, and another one leads', async () => {

@@ -4,7 +4,7 @@ import { because } from '../fields.ts';
 
 /** What a job can need of its worker: a kind and a value. Its length is that of the columns of the ledger. */
 const CAPABILITY = /^[a-z0-9_-]{1,24}:[a-z0-9_-]{1,39}$/;
-const HOW = 'write a kind and a value of small letters, digits, "_" and "-", such as region:eu, of 24 and 39 characters at most';
+const HOW = 'must be a kind and a value of small letters, digits, "_" and "-", such as region:eu (24 and 39 characters at most)';
 
 /** The sources that may be in reach of some workers alone. */
 export const TIED_SOURCES = ['yahoo_finance', 'lean', 'alpha_vantage', 'file', 'theta', 'simulated'] as const;
