@@ -19,9 +19,8 @@ const SPLIT_ABOVE = 120;
 const YEARLY_DRIFT = 0.06;
 
 interface Market {
-  /** Price of the first day, in dollars, and the logarithm of the growth a day. */
-  start: number;
-  growth: number;
+  /** The price of a day before any split. */
+  level(day: number): number;
   /** A number in [0, 1) that depends on seed, symbol, purpose and index alone. */
   random(purpose: number, index: number): number;
   isTradingDay(day: number): boolean;
@@ -49,6 +48,15 @@ export function simulatedSource({
   clock: Clock;
   isTradingDay?: (date: string) => boolean;
 }): MarketSource {
+  // A calendar takes as long to look a date up as the bar of that date takes to be made.
+  const tradingDays: boolean[] = [];
+  const isTradingDayAt =
+    isTradingDay === undefined
+      ? isWeekday
+      : (day: number): boolean => {
+          tradingDays[day] ??= isWeekday(day) && isTradingDay(dateOf(day));
+          return tradingDays[day];
+        };
   return {
     name: 'simulated',
     async bars(text, range, signal): Promise<BarsAnswer> {
@@ -58,12 +66,7 @@ export function simulatedSource({
       const now = clock.now();
       const last = lastOpenedDay(now);
       const random = hashed(`${seed}/${symbol}`);
-      const market: Market = {
-        random,
-        start: 15 + 285 * random(PURPOSE.level, 0) ** 2,
-        growth: (YEARLY_DRIFT * (0.5 + random(PURPOSE.drift, 0))) / 365,
-        isTradingDay: isTradingDay === undefined ? isWeekday : (day) => isWeekday(day) && isTradingDay(dateOf(day)),
-      };
+      const market: Market = { random, level: levels(random), isTradingDay: isTradingDayAt };
       const splits = splitsUntil(market, last);
       const from = Math.max(dayOf(range.from), FIRST_DAY);
       const to = Math.min(range.to === undefined ? last : dayOf(range.to), last);
@@ -89,9 +92,10 @@ export function simulatedSource({
 }
 
 function barOf(day: number, market: Market, splits: Event[], adjustment: number): Bar {
-  const close = closeOf(day, market, splits);
+  const factor = splitFactor(day, splits);
+  const close = cents(market.level(day) / factor);
   const gap = 1 + (market.random(PURPOSE.gap, day) - 0.5) * 0.01;
-  const open = cents((level(day - 1, market) / splitFactor(day, splits)) * gap);
+  const open = cents((market.level(day - 1) / factor) * gap);
   const high = cents(Math.max(open, close) * (1 + market.random(PURPOSE.high, day) * 0.012));
   const low = cents(Math.min(open, close) * (1 - market.random(PURPOSE.low, day) * 0.012));
   const turnover = 2_000_000 + 200_000_000 * market.random(PURPOSE.volume, -1);
@@ -101,27 +105,49 @@ function barOf(day: number, market: Market, splits: Event[], adjustment: number)
 
 /** Raw close in dollars: depends on the splits up to the day, never on a later one. */
 function closeOf(day: number, market: Market, splits: Event[]): number {
-  return cents(level(day, market) / splitFactor(day, splits));
+  return cents(market.level(day) / splitFactor(day, splits));
 }
 
 function splitFactor(day: number, splits: Event[]): number {
   return splits.reduce((factor, split) => (split.day <= day ? factor * split.value : factor), 1);
 }
 
-/** The price before any split: growth and a sum of smoothed value noise. */
-function level(day: number, { random, start, growth }: Market): number {
-  let walk = growth * (day - FIRST_DAY);
-  for (const { days, height, purpose } of WAVES) walk += (smoothNoise(random, purpose, day / days) - 0.5) * height;
-  return start * Math.exp(walk);
+/**
+ * The prices before any split: growth and a sum of smoothed value noise. Days are mostly asked for one after the other, each twice: as a close and as the open of the day behind
+ * it. So the last one is kept, and of each wave the two heights between which it lies: a wave of 2048 days has the same for years.
+ */
+function levels(random: Market['random']): Market['level'] {
+  const start = 15 + 285 * random(PURPOSE.level, 0) ** 2;
+  const growth = (YEARLY_DRIFT * (0.5 + random(PURPOSE.drift, 0))) / 365;
+  const waves = WAVES.map((wave) => ({ ...wave, cell: Number.NaN, left: 0, right: 0 }));
+  let lastDay = Number.NaN;
+  let lastLevel = 0;
+  return (day) => {
+    if (day === lastDay) return lastLevel;
+    let walk = growth * (day - FIRST_DAY);
+    for (const wave of waves) {
+      const x = day / wave.days;
+      const cell = Math.floor(x);
+      if (cell !== wave.cell) {
+        wave.cell = cell;
+        wave.left = random(wave.purpose, cell);
+        wave.right = random(wave.purpose, cell + 1);
+      }
+      walk += (between(wave.left, wave.right, x - cell) - 0.5) * wave.height;
+    }
+    lastDay = day;
+    lastLevel = start * Math.exp(walk);
+    return lastLevel;
+  };
 }
 
 /** Value noise in [0, 1): random at whole `x`, smooth between. */
 export function smoothNoise(random: Market['random'], purpose: number, x: number): number {
   const cell = Math.floor(x);
-  const left = random(purpose, cell);
-  const within = x - cell;
-  return within === 0 ? left : left + (random(purpose, cell + 1) - left) * within * within * (3 - 2 * within);
+  return between(random(purpose, cell), random(purpose, cell + 1), x - cell);
 }
+
+const between = (left: number, right: number, within: number): number => left + (right - left) * within * within * (3 - 2 * within);
 
 /** In one year of three a price that has grown over `SPLIT_ABOVE` is split: two, three or four new shares for one. Depends on earlier days alone. */
 function splitsUntil(market: Market, last: number): Event[] {
@@ -177,7 +203,16 @@ function nearestTradingDay(day: number, step: 1 | -1, market: Market): number {
   return near;
 }
 
+/** The last minute that was asked for: all symbols of a moment ask for the same, and a zone's clock takes as long as a month of bars. */
+let lastOpened = { minute: Number.NaN, day: 0 };
+
 function lastOpenedDay(now: Temporal.Instant): number {
+  const minute = Math.floor(now.epochMilliseconds / 60_000);
+  if (minute !== lastOpened.minute) lastOpened = { minute, day: lastOpenedDayAt(now) };
+  return lastOpened.day;
+}
+
+function lastOpenedDayAt(now: Temporal.Instant): number {
   const there = now.toZonedDateTimeISO(timeZone);
   const today = dayOf(there.toPlainDate().toString());
   return Temporal.PlainTime.compare(there.toPlainTime(), OPENING) < 0 ? today - 1 : today;

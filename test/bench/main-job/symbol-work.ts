@@ -64,9 +64,9 @@ function withFetched(reader: SymbolReader, { bars, check }: RefreshRows): Symbol
     ...reader,
     async state(symbol) {
       const state = await reader.state(symbol);
-      return (
-        state && { ...state, newestBar: check.newestBar ?? state.newestBar, asOf: check.asOf ?? state.asOf, checkedAt: check.checkedAt }
-      );
+      const { newestBar, asOf, checkedAt } = check;
+      const known = state ?? { ...check, analysedAt: null, analysedBar: null, analysedAsOf: null, volatility: null };
+      return { ...known, newestBar: newestBar ?? known.newestBar, asOf: asOf ?? known.asOf, checkedAt };
     },
     async pricesSince(symbol, first) {
       const stored = (await reader.pricesSince(symbol, first)).filter(({ date }) => !fetched.has(date));

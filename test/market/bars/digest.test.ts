@@ -154,6 +154,17 @@ describe("a day's comparison", () => {
     expect(now).toBe(await digestOfRows(through));
   });
 
+  test('of an older answer says nothing of a dividend that it could not write', async () => {
+    await fetch();
+    const [dividend] = await readActions(db, 'AAA', EVER);
+    source.actions = [{ ...dividend!, value: dividend!.value * (1 + 1e-9) }];
+    await db.run('UPDATE symbols SET history_checked_at = history_checked_at - INTERVAL 2 DAY');
+    clock.set('2026-03-10T21:00:00Z');
+    expect(await fetch()).toMatchObject({ replaced: false });
+    expect(await readActions(db, 'AAA', EVER)).toEqual([dividend]);
+    expect(await digest()).toBeUndefined();
+  });
+
   test('reads all rows again where somebody has cleared history_checked_at after a change by hand', async () => {
     await fetch();
     await db.run("UPDATE bars SET close = 7 WHERE symbol = 'AAA' AND date = '2025-12-03'");
