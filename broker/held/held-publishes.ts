@@ -15,7 +15,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes';
-import { createTurns, type Turns } from '../../services/platform/turns.ts';
+import { createTurns, type Turns } from '../../services/platform/batching/turns.ts';
 import { freeMessageId, type QueuedMessage, type SessionQueues } from '../session-queues.ts';
 import type { SharedDelivery, SharedSubscriptions } from '../shared-subscriptions.ts';
 import { acknowledge, digestOf, incomingOf, writeAcknowledgement } from './acknowledgement.ts';
@@ -109,10 +109,9 @@ const MESSAGE_BYTES = 1000;
 /** Delivered in one turn of the event loop, so that a backlog does not stop everything else. */
 const DELIVERED_AT_ONCE = 500;
 
-export function createHeldPublishes({ limits, commits, onRefused, onFull }: HeldPublishesOptions): HeldPublishes {
+function openState({ limits, commits }: HeldPublishesOptions): State {
   const state: State = {
-    limits,
-    commits,
+    ...{ limits, commits },
     byPayload: new Map(),
     bySender: new Map(),
     waiting: new Map(),
@@ -127,7 +126,12 @@ export function createHeldPublishes({ limits, commits, onRefused, onFull }: Held
     publishing: 0,
     parts: undefined,
   };
+  return state;
+}
 
+export function createHeldPublishes(options: HeldPublishesOptions): HeldPublishes {
+  const { commits, onRefused, onFull } = options;
+  const state = openState(options);
   return {
     take(client, packet) {
       const publish = {

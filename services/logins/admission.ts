@@ -7,7 +7,7 @@ import type { Announcer } from '../ledger/announce.ts';
 import type { EnqueueAnswer } from '../ledger/enqueue/enqueue.ts';
 import { newJobId } from '../ledger/id.ts';
 import type { Ledger } from '../ledger/job.ts';
-import { createBatcher } from '../platform/batcher.ts';
+import { createBatcher } from '../platform/batching/batcher.ts';
 import type { Config } from '../platform/config/load.ts';
 import { codeOf, InputError, messageOf, TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';

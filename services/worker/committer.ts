@@ -6,7 +6,7 @@ import { idFromBytes, sortedBytes } from '../ledger/id.ts';
 import type { Change, Ledger } from '../ledger/job.ts';
 import type { ClaimedJob } from '../ledger/run/claim.ts';
 import { type Attempt, changeOf, complete, type Finished } from '../ledger/run/complete.ts';
-import { createBatcher } from '../platform/batcher.ts';
+import { createBatcher } from '../platform/batching/batcher.ts';
 import type { Transaction } from '../platform/database/database.ts';
 import { DONE_STATES } from '../platform/job-states.ts';
 import { retryWhileUnavailable } from './retry-while-unavailable.ts';

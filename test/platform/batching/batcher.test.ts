@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createBatcher } from '../../services/platform/batcher.ts';
-import { TransientError } from '../../services/platform/errors.ts';
+import { createBatcher } from '../../../services/platform/batching/batcher.ts';
+import { TransientError } from '../../../services/platform/errors.ts';
 
 /** Doubles numbers; what it was given, batch by batch. -1 is to blame for an error, -2 is a database that is away, -3 is to be tried again alone, a batch of more than two with -4 is too large. */
 function doubling(most: number, waitMs?: number) {
