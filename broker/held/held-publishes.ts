@@ -112,19 +112,10 @@ const DELIVERED_AT_ONCE = 500;
 function openState({ limits, commits }: HeldPublishesOptions): State {
   const state: State = {
     ...{ limits, commits },
-    byPayload: new Map(),
-    bySender: new Map(),
-    waiting: new Map(),
-    delivering: new Set(),
-    changes: 0,
-    cleanCopies: new Map(),
-    refusedClients: new Set(),
-    bytes: 0,
-    refused: 0,
-    full: undefined,
+    ...{ byPayload: new Map(), bySender: new Map(), waiting: new Map(), cleanCopies: new Map() },
+    ...{ delivering: new Set(), refusedClients: new Set() },
+    ...{ changes: 0, publishing: 0, bytes: 0, refused: 0, full: undefined, parts: undefined },
     windows: createWindows(limits.window, () => deliverAll(state)),
-    publishing: 0,
-    parts: undefined,
   };
   return state;
 }
