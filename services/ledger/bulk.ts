@@ -43,28 +43,24 @@ export function changeMany(
     const rows = await lockJobs(tx, ids);
     const states: readonly State[] = BULK_ACTIONS[action];
     const fit = rows.filter(({ state }) => states.includes(state));
-    const known = new Map(rows.map((row) => [idOf(row), row]));
-    const left = ids.flatMap((id): LeftJob[] => {
-      const row = known.get(id);
-      if (row === undefined) return [{ id, code: 'job.unknown', reason: 'there is no such job any more' }];
-      return states.includes(row.state) ? [] : [unfit(id, row.state, action)];
-    });
+    const stateOf = new Map(rows.map((row) => [idOf(row), row.state]));
+    const left = ids.flatMap((id) => leftAs(id, stateOf.get(id), action) ?? []);
     const { changes, superseded } =
       action === 'cancel'
         ? { changes: await cancelWith(tx, ledger, fit, reason), superseded: [] }
         : await retryOnDuplicateKey(() => restart(tx, ledger, fit));
+    left.push(...superseded.map((id): LeftJob => ({ id, code: 'job.superseded', reason: 'another live job does the same work' })));
     const isLeft = new Set(superseded);
     const done = fit.map(idOf).filter((id) => !isLeft.has(id));
     alongside?.(tx, done.length);
-    return {
-      changes,
-      done,
-      left: [...left, ...superseded.map((id): LeftJob => ({ id, code: 'job.superseded', reason: 'another live job does the same work' }))],
-    };
+    return { changes, done, left };
   });
 }
 
-function unfit(id: string, state: State, action: BulkAction): LeftJob {
+/** Why an action leaves a job as it is; undefined when the job fits. */
+function leftAs(id: string, state: State | undefined, action: BulkAction): LeftJob | undefined {
+  if (state === undefined) return { id, code: 'job.unknown', reason: 'there is no such job any more' };
+  if ((BULK_ACTIONS[action] as readonly State[]).includes(state)) return;
   if (action === 'cancel') return { id, code: 'job.ended', reason: `it has ended already (${state})` };
   return isLive(state)
     ? { id, code: 'job.live', reason: `it is ${state}: it runs without being started again` }

@@ -123,12 +123,9 @@ export interface Place {
   user: string | null;
 }
 
-/** The place of a stored row. */
-export const placeOf = ({ queue, priority, user_id }: { queue: Queue; priority: number; user_id: string | null }): Place => ({
-  queue,
-  level: levelOf(priority),
-  user: user_id,
-});
+export function placeOf({ queue, priority, user_id }: { queue: Queue; priority: number; user_id: string | null }): Place {
+  return { queue, level: levelOf(priority), user: user_id };
+}
 
 /** The clock's time as the driver takes it. */
 export function nowOf(ledger: Pick<Ledger, 'clock'>): Date {

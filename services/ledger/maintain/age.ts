@@ -5,7 +5,6 @@ import { move } from '../states/move.ts';
 import { idOf, lockFreeJobs } from '../states/standing.ts';
 import { BATCH } from './due.ts';
 
-/** The background queues. */
 export const AGED_QUEUES = QUEUES.filter((queue): queue is Exclude<Queue, 'foreground'> => queue !== 'foreground');
 
 export interface Ageing {
@@ -31,18 +30,14 @@ export interface ConfiguredAgeing {
 
 /** The ageing that the configuration (`scheduler.ageing`) asks for; undefined where it is switched off. */
 export function configuredAgeing({ interval, levels, foreground_interval }: Config['scheduler']['ageing']) {
-  const every = (queues: readonly Queue[], ageing: Ageing): ConfiguredAgeing => ({
-    queues,
-    ageing,
-    everySeconds: ageing.intervalSeconds / LOOKS_PER_AGEING,
-  });
+  const aged = (queues: readonly Queue[], ageing: Ageing): ConfiguredAgeing => {
+    return { queues, ageing, everySeconds: ageing.intervalSeconds / LOOKS_PER_AGEING };
+  };
+  const background = { intervalSeconds: interval, levels, highestLevel: bandStart('background_fetch') };
+  const foreground = { intervalSeconds: foreground_interval, highestLevel: bandStart('foreground'), toHead: true };
   return {
-    background:
-      levels > 0 ? every(AGED_QUEUES, { intervalSeconds: interval, levels, highestLevel: bandStart('background_fetch') }) : undefined,
-    foreground:
-      foreground_interval > 0
-        ? every(['foreground'], { intervalSeconds: foreground_interval, highestLevel: bandStart('foreground'), toHead: true })
-        : undefined,
+    background: levels > 0 ? aged(AGED_QUEUES, background) : undefined,
+    foreground: foreground_interval > 0 ? aged(['foreground'], foreground) : undefined,
   };
 }
 

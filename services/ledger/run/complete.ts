@@ -64,14 +64,10 @@ function completeAny<C extends Completion>(
   return ledger.db.transaction(async (tx) => {
     const { owned, lost } = await lockOwned(tx, workerId, completions);
     if (owned.length === 0) return { changes: [], lost };
-    await store?.(
-      tx,
-      owned.map(({ of }) => of),
-    );
-    const changes = await transition(tx, ledger, owned, ({ of: { result, withErrors } }) =>
-      withErrors === undefined
-        ? { state: 'completed', result }
-        : { state: 'completed_with_errors', result, code: ITEMS_FAILED, reason: withErrors },
+    const mine = owned.map(({ of }) => of);
+    await store?.(tx, mine);
+    const changes = await transition(tx, ledger, owned, ({ of: { result, withErrors: reason } }) =>
+      reason === undefined ? { state: 'completed', result } : { state: 'completed_with_errors', result, code: ITEMS_FAILED, reason },
     );
     return { changes, lost };
   });
@@ -104,10 +100,8 @@ export function fail(
 ): Promise<Finished> {
   return ledger.db.transaction(async (tx) => {
     const { owned, lost } = await lockOwned(tx, workerId, failures);
-    await store?.(
-      tx,
-      owned.flatMap(({ of }) => (isLast(of) ? [of] : [])),
-    );
+    const final = owned.map(({ of }) => of).filter(isLast);
+    await store?.(tx, final);
     const changes = await transition(tx, ledger, owned, ({ of: failure }): Next => {
       const { job, error } = failure;
       const code = codeOf(error).slice(0, 64);
@@ -144,9 +138,7 @@ export function continueLater(
   return ledger.db.transaction((tx) => giveBack(tx, ledger, workerId, jobs, why, () => pauseSeconds));
 }
 
-/** Hand-backs are counted for so many seconds. */
 const HAND_BACKS_COUNTED_SECONDS = 300;
-/** The longest pause after a hand-back, in seconds. */
 const LONGEST_HAND_BACK_SECONDS = 60;
 
 /**
@@ -187,24 +179,23 @@ async function giveBack(
   { code, reason }: { code: string; reason: string },
   pauseOf: (id: string) => number,
 ): Promise<Finished> {
-  const held = jobs.map((job) => ({ job }));
-  const { owned, lost } = await lockOwned(tx, workerId, held);
+  const given = jobs.map((job) => ({ job }));
+  const { owned, lost } = await lockOwned(tx, workerId, given);
   const changes = await transition(tx, ledger, owned, ({ of: { job }, max_attempts }): Next => {
     const pause = pauseOf(job.id);
     // `attempt` is the fencing token and never goes down, so `max_attempts` goes up with it.
-    const given = { max_attempts: max_attempts + 1, attempted: { outcome: 'handed_back', code, reason } } as const;
-    if (pause === 0) return { ...given, state: 'ready', reason };
+    const again = { max_attempts: max_attempts + 1, attempted: { outcome: 'handed_back', code, reason } } as const;
+    if (pause === 0) return { ...again, state: 'ready', reason };
     const due_at = after(nowOf(ledger), pause);
-    return { ...given, state: 'scheduled', due_at, reason: `${reason}; tried again at ${due_at.toISOString()}` };
+    return { ...again, state: 'scheduled', due_at, reason: `${reason}; tried again at ${due_at.toISOString()}` };
   });
   return { changes, lost };
 }
 
 /** Hands back the running jobs of a worker that it does not know: the answer to their claim was lost. `known`: the ids of those that it knows. */
 export async function handBackUnknown(ledger: Ledger, workerId: string, known: ReadonlySet<string>): Promise<readonly Change[]> {
-  const rows = await ledger.db.rows<{ id: Buffer; attempt: number }>('SELECT job_id AS id, attempt FROM running WHERE worker_id = ?', [
-    workerId,
-  ]);
+  const select = 'SELECT job_id AS id, attempt FROM running WHERE worker_id = ?';
+  const rows = await ledger.db.rows<{ id: Buffer; attempt: number }>(select, [workerId]);
   const unknown = rows.map(({ id, attempt }) => ({ id: idFromBytes(id), attempt })).filter(({ id }) => !known.has(id));
   if (unknown.length === 0) return [];
   const outage = { code: 'database.unavailable', reason: 'the answer to its claim was lost' };
@@ -263,11 +254,8 @@ export function backoff(
 }
 
 /** What became of a worker's own attempt. */
-export function changeOf(
-  { id, type, symbol, attempt, queue, level, userId }: Attempt & Pick<ClaimedJob, 'type' | 'symbol'>,
-  state: Change['state'],
-  worker: string,
-): Change {
-  const place = queue === undefined || level === undefined ? undefined : { queue, level, user: userId ?? null };
-  return { ...{ id, type, symbol, state, attempt, worker }, ...(place === undefined ? {} : { place }) };
+export function changeOf(job: Completion['job'], state: Change['state'], worker: string): Change {
+  const { id, type, symbol, attempt, queue, level, userId = null } = job;
+  const place = queue === undefined || level === undefined ? undefined : { queue, level, user: userId };
+  return { id, type, symbol, state, attempt, worker, place };
 }
