@@ -15,13 +15,15 @@ const { config } = loadConfig({ env: {} });
 export interface AdmissionOptions {
   db?: Database;
   config?: Config;
+  /** Whether each instance hears every login. */
+  heardByAll?: boolean;
   bus?: Partial<Pick<Bus, 'state' | 'publish' | 'onState'>>;
 }
 
 /** Admits into the test's ledger; what it publishes is checked as the bus does and kept. */
 export function admissionInto(
   fixture: LedgerFixture,
-  { db = fixture.db, config: rules = config, bus: changes = {} }: AdmissionOptions = {},
+  { db = fixture.db, config: rules = config, heardByAll = false, bus: changes = {} }: AdmissionOptions = {},
 ) {
   const published: { kind: TopicKind; message: Draft<TopicKind> }[] = [];
   const lines: { level: number; msg: string }[] = [];
@@ -36,7 +38,12 @@ export function admissionInto(
   const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
   const ledger = ledgerOf(db, fixture.clock, rules);
   const announcer = createAnnouncer({ bus, sql: db, clock: fixture.clock, log });
-  return { ...createAdmission({ ledger, announcer, bus, config: rules, log, instance: 'pp1' }), bus, published, lines };
+  return {
+    ...createAdmission({ ledger, announcer, bus, config: rules, log, instance: 'pp1', heardByAll: () => heardByAll }),
+    bus,
+    published,
+    lines,
+  };
 }
 
 /** The defaults with these `max_jobs`. */

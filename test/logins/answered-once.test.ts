@@ -62,6 +62,23 @@ describe('a login that is delivered again', () => {
   });
 });
 
+test.each([
+  [true, 1, 'where each process hears every login'],
+  [false, 2, 'where each login goes to one process, it has come twice'],
+] as const)(
+  'heard by all %s: a login without a time of its own that two processes get is answered %i times: %s',
+  async (heardByAll, times, _) => {
+    await hold(fixture.db, { alice: ['AAPL'] });
+    const both = [admission({ heardByAll }), admission({ heardByAll })];
+    for (const { admitLogin, idle } of both) {
+      await admitLogin({ userId: 'alice' });
+      fixture.clock.advance({ milliseconds: 5 });
+      await idle();
+    }
+    expect(both.flatMap(answersOf)).toHaveLength(times);
+  },
+);
+
 test('of two processes that want to answer the same login one does', { repeats: 4 }, async () => {
   await hold(fixture.db, { alice: ['AAPL'] });
   const away = admission({ bus: { state: 'offline' } });

@@ -85,14 +85,14 @@ test('no_worker: the last worker is killed, and one starts again', { timeout: 18
 });
 
 test('no_worker_for_type: the one worker for a type of jobs is killed, and starts again', { timeout: 180_000 }, async () => {
-  const fetching = await startWorker('fetching', { types: '[fetch]' });
-  await startWorker('others', { types: '[analysis]' });
+  const fetching = await startWorker('fetching', { types: 'fetch' });
+  await startWorker('others', { types: 'analysis' });
   await ask('AAPL');
   await expect.poll(() => mesh.db.rows("SELECT 1 FROM job_states WHERE state = 'completed'"), { timeout: 30_000 }).toHaveLength(1);
   await endProcess(fetching, 'SIGKILL');
   await ask('MSFT');
   expect(await raised('no_worker_for_type')).toContain('so no worker runs them: fetch');
-  await startWorker('fetching', { types: '[fetch]' });
+  await startWorker('fetching', { types: 'fetch' });
   await cleared('no_worker_for_type');
   expect(await mesh.db.rows("SELECT 1 FROM job_states WHERE state = 'completed'")).toHaveLength(2);
 });
