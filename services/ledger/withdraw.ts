@@ -14,11 +14,13 @@ export interface Withdrawal {
   changes: Change[];
 }
 
+type OthersWant = (tx: Transaction, ids: readonly Buffer[]) => Promise<boolean>;
+
 export interface WithdrawOptions {
   /** Why a cancelled job did not complete. */
   reason: string;
   /** Whether somebody wants one of these jobs (this one and those that need it) who is no user of it, such as the receiver of a webhook. */
-  othersWant?: (tx: Transaction, ids: readonly Buffer[]) => Promise<boolean>;
+  othersWant?: OthersWant;
   /** Writes that must be committed with the withdrawal. */
   alongside?: (tx: Transaction, outcome: Withdrawal['outcome']) => Promise<void> | void;
 }
@@ -46,12 +48,7 @@ export function withdraw(
 }
 
 /** Looks at the job and at the live jobs that need it, which would be cancelled with it. Each read is by primary key or ix_needs; the longest chain has three jobs. */
-async function isWantedByOthers(
-  tx: Transaction,
-  id: string,
-  users: readonly string[],
-  othersWant: NonNullable<WithdrawOptions['othersWant']>,
-): Promise<boolean> {
+async function isWantedByOthers(tx: Transaction, id: string, users: readonly string[], othersWant: OthersWant): Promise<boolean> {
   const seen = new Set<string>();
   for (let wave = [id]; wave.length > 0; ) {
     for (const one of wave) seen.add(one);

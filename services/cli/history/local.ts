@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pino } from 'pino';
+import { jobStatus } from '../../gateway/jobs/status.ts';
 import { type Coverage, readCoverage } from '../../history/coverage.ts';
 import type { Download, Interval, Schema } from '../../history/dataset.ts';
 import { downloadOf, filterOf } from '../../history/fields.ts';
@@ -22,7 +23,6 @@ import { inTrace } from '../../ledger/enqueue/traced.ts';
 import { idFromBytes } from '../../ledger/id.ts';
 import { readJob } from '../../ledger/read/jobs.ts';
 import { secondsLeft } from '../../ledger/read/pace.ts';
-import { jobStatus } from '../../ledger/read/status.ts';
 import { listItems } from '../../ledger/run/items.ts';
 import { parseSymbol } from '../../market/symbol.ts';
 import { InputError, TransientError } from '../../platform/errors.ts';

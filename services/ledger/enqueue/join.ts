@@ -314,20 +314,15 @@ export function whyOf({ why, user }: Pick<JobRequest, 'why' | 'user'>): Record<s
 /** The reason changes with the priority, and only where this call's priority stands: a more urgent join may have committed meanwhile, or a claim. Runs after `raise`. */
 function writeWhy(tx: Transaction, raised: readonly Joined[]): void {
   if (raised.length === 0) return;
-  const ordered = raised.toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1));
+  const rows = raised
+    .toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1))
+    .map(({ row, group: { best } }) => [row.id.replaceAll('-', ''), row.priority, JSON.stringify(whyOf(best)), best.triggeredBy]);
   tx.last(
     `UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) CHARACTER SET ascii PATH '$[0]', priority INT UNSIGNED PATH '$[1]', why LONGTEXT CHARACTER SET utf8mb4 PATH '$[2]',
               triggered_by VARCHAR(32) CHARACTER SET ascii PATH '$[3]')) k
        STRAIGHT_JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(k.id) AND j.priority = k.priority
         SET j.why = k.why, j.triggered_by = k.triggered_by`,
-    [
-      toJson(
-        ordered.map(({ row, group: { best } }) => [
-          ...[row.id.replaceAll('-', ''), row.priority],
-          ...[JSON.stringify(whyOf(best)), best.triggeredBy],
-        ]),
-      ),
-    ],
+    [toJson(rows)],
   );
 }
 

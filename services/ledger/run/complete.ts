@@ -37,6 +37,9 @@ export interface Finished {
 
 const ITEMS_FAILED = 'job.items_failed';
 
+/** Writes what belongs to attempts that this worker owns, in their transaction. */
+type Store<One> = (tx: Transaction, owned: readonly One[]) => Promise<void>;
+
 /**
  * Completes jobs and stores what they made, all in one transaction. `store` gets the completions whose jobs this worker still owns and writes their rows; when it
  * throws, nothing of the call is committed. Errors: `PermanentError('job.items_failed')` for errors that the job's type does not allow, and those of the
@@ -46,7 +49,7 @@ export async function complete<C extends Completion>(
   ledger: Ledger,
   workerId: string,
   completions: readonly C[],
-  store?: (tx: Transaction, owned: readonly C[]) => Promise<void>,
+  store?: Store<C>,
 ): Promise<Finished> {
   for (const { job, withErrors } of completions)
     if (withErrors !== undefined && !rulesOf(ledger, job.type).mayCompleteWithErrors) throw new PermanentError(ITEMS_FAILED, withErrors);
@@ -55,12 +58,7 @@ export async function complete<C extends Completion>(
   return { changes: [...completions.map(({ job }) => changeOf(job, 'completed', workerId)), ...freed], lost: [] };
 }
 
-function completeAny<C extends Completion>(
-  ledger: Ledger,
-  workerId: string,
-  completions: readonly C[],
-  store?: (tx: Transaction, owned: readonly C[]) => Promise<void>,
-): Promise<Finished> {
+function completeAny<C extends Completion>(ledger: Ledger, workerId: string, completions: readonly C[], store?: Store<C>) {
   return ledger.db.transaction(async (tx) => {
     const { owned, lost } = await lockOwned(tx, workerId, completions);
     if (owned.length === 0) return { changes: [], lost };
@@ -96,7 +94,7 @@ export function fail(
   workerId: string,
   failures: readonly Failure[],
   random: () => number = Math.random,
-  store?: (tx: Transaction, final: readonly Failure[]) => Promise<void>,
+  store?: Store<Failure>,
 ): Promise<Finished> {
   return ledger.db.transaction(async (tx) => {
     const { owned, lost } = await lockOwned(tx, workerId, failures);
@@ -135,7 +133,7 @@ export function continueLater(
   jobs: readonly Attempt[],
   { pauseSeconds, ...why }: { code: string; reason: string; pauseSeconds: number },
 ): Promise<Finished> {
-  return ledger.db.transaction((tx) => giveBack(tx, ledger, workerId, jobs, why, () => pauseSeconds));
+  return ledger.db.transaction((tx) => giveBack(tx, ledger, workerId, jobs, { ...why, pauseOf: () => pauseSeconds }));
 }
 
 const HAND_BACKS_COUNTED_SECONDS = 300;
@@ -161,7 +159,7 @@ export function postpone(
     );
     const timesOf = new Map(earlier.map(({ job_id, times }) => [idFromBytes(job_id), Number(times)]));
     const pauseOf = (id: string): number => growingPause((timesOf.get(id) ?? 0) + 1, LONGEST_HAND_BACK_SECONDS, random);
-    return giveBack(tx, ledger, workerId, jobs, why, pauseOf);
+    return giveBack(tx, ledger, workerId, jobs, { ...why, pauseOf });
   });
 }
 
@@ -170,15 +168,14 @@ export function growingPause(times: number, longest: number, random: () => numbe
   return times <= 1 ? 0 : Math.min(2 ** (times - 2), longest) * (0.8 + 0.4 * random());
 }
 
-/** `pauseOf`: seconds for which a job waits before it is ready again. */
-async function giveBack(
-  tx: Transaction,
-  ledger: Ledger,
-  workerId: string,
-  jobs: readonly Attempt[],
-  { code, reason }: { code: string; reason: string },
-  pauseOf: (id: string) => number,
-): Promise<Finished> {
+interface Why {
+  code: string;
+  reason: string;
+  /** Seconds for which a job waits before it is ready again. */
+  pauseOf: (id: string) => number;
+}
+
+async function giveBack(tx: Transaction, ledger: Ledger, workerId: string, jobs: readonly Attempt[], { code, reason, pauseOf }: Why) {
   const given = jobs.map((job) => ({ job }));
   const { owned, lost } = await lockOwned(tx, workerId, given);
   const changes = await transition(tx, ledger, owned, ({ of: { job }, max_attempts }): Next => {

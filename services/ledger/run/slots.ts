@@ -55,12 +55,7 @@ export async function takeSlots(
   }
 }
 
-function decide(
-  slots: Slots,
-  candidates: readonly { id: string }[],
-  users: ReadonlyMap<string, readonly string[]>,
-  most: number,
-): { decision: SlotDecision; taken: SlotRow[] } {
+function decide(slots: Slots, candidates: readonly { id: string }[], users: ReadonlyMap<string, readonly string[]>, most: number) {
   const decision: SlotDecision = { run: new Set(), block: new Map(), undecided: 0 };
   const taken: SlotRow[] = [];
   const left = new Map([...slots].map(([user, { free }]) => [user, [...free]]));

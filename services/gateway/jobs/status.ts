@@ -1,6 +1,6 @@
 /** A job in the terms of clients: its state, and how far it is. */
-import type { State } from '../job.ts';
-import type { JobDetail } from './jobs.ts';
+import type { State } from '../../ledger/job.ts';
+import type { JobDetail } from '../../ledger/read/jobs.ts';
 
 export interface JobStatus {
   job_id: string;
