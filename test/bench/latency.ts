@@ -13,7 +13,7 @@ const CONCURRENCY = 10;
 const PAUSE = { least: 5, more: 20 };
 /** A job whose announcement was lost is found by polling. */
 const LOST_MS = 5_000;
-const AIM_MS = 2;
+const AIM_MS = 1.5;
 
 export async function latencySection(bench: Bench): Promise<unknown> {
   const samples = bench.quick ? 60 : 500;
@@ -80,7 +80,15 @@ export async function latencySection(bench: Bench): Promise<unknown> {
   print(
     `  With stockmesh and Graphile Worker two commits lie between the call and the start, and each waits for the disk: ${figure(2 * disk)} ms of the time, at ${figure(disk)} ms a write.`,
   );
-  print(`\n${verdicts([{ aim: `start latency p50 under ${AIM_MS} ms`, measured: `${ours.toFixed(2)} ms`, met: ours < AIM_MS }])}`);
+  const graphile = result['Graphile Worker']?.start.p50;
+  print(
+    `\n${verdicts([
+      { aim: `start latency p50 under ${AIM_MS} ms`, measured: `${ours.toFixed(2)} ms`, met: ours < AIM_MS },
+      ...(graphile === undefined
+        ? []
+        : [{ aim: "start latency p50 at most Graphile Worker's", measured: ratio(graphile, ours), met: ours <= graphile }]),
+    ])}`,
+  );
   return { ...result, diskSyncMs: disk };
 }
 
