@@ -1,6 +1,6 @@
 /** Joins requests to the live jobs of their dedupe keys: finds and locks those jobs, subscribes to them and raises their priority. */
 import { type Sql, type Transaction, toJson } from '../../platform/database/database.ts';
-import { idFromBytes, sortedBytes } from '../id.ts';
+import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import {
   bandStart,
   expiryOf,
@@ -313,18 +313,23 @@ export function whyOf({ why, user }: Pick<JobRequest, 'why' | 'user'>): Record<s
 
 /** The reason changes with the priority, and only where this call's priority stands: a more urgent join may have committed meanwhile, or a claim. Runs after `raise`. */
 function writeWhy(tx: Transaction, raised: readonly Joined[]): void {
-  if (raised.length === 0) return;
-  const rows = raised
+  const ordered = raised
     .toSorted((a, b) => (a.row.id < b.row.id ? -1 : 1))
-    .map(({ row, group: { best } }) => [row.id.replaceAll('-', ''), row.priority, JSON.stringify(whyOf(best)), best.triggeredBy]);
-  tx.last(
-    `UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) CHARACTER SET ascii PATH '$[0]', priority INT UNSIGNED PATH '$[1]', why LONGTEXT CHARACTER SET utf8mb4 PATH '$[2]',
-              triggered_by VARCHAR(32) CHARACTER SET ascii PATH '$[3]')) k
-       STRAIGHT_JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(k.id) AND j.priority = k.priority
-        SET j.why = k.why, j.triggered_by = k.triggered_by`,
-    [toJson(rows)],
-  );
+    .map(({ row, group }) => ({ row, best: group.best, id: idToBytes(row.id) }));
+  for (let start = 0; start < ordered.length; start += WHYS_A_STATEMENT) {
+    const some = ordered.slice(start, start + WHYS_A_STATEMENT);
+    const byId = `CASE id ${some.map(() => 'WHEN ? THEN ?').join(' ')} END`;
+    tx.last(`UPDATE jobs FORCE INDEX (PRIMARY) SET why = ${byId}, triggered_by = ${byId} WHERE id IN (?) AND priority = ${byId}`, [
+      ...some.flatMap(({ id, best }) => [id, toJson(whyOf(best))]),
+      ...some.flatMap(({ id, best }) => [id, best.triggeredBy]),
+      some.map(({ id }) => id),
+      ...some.flatMap(({ id, row }) => [id, row.priority]),
+    ]);
+  }
 }
+
+/** The server searches a CASE from its beginning for every row. For texts it still costs half of a join with a JSON_TABLE: 33 and 60 µs a row. */
+const WHYS_A_STATEMENT = 100;
 
 export function answerWith(
   group: Group,

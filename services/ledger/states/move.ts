@@ -67,16 +67,15 @@ export function enterWaiting(tx: Transaction, rows: readonly Waiting[]): void {
   enterBlocked(tx, blocked as BlockedRow[]);
 }
 
-/** By key look-ups: the transaction has locked these rows. */
+/** By key look-ups: the transaction has locked these rows. Only the columns that change: all six cost half as much again. */
 function updateJobs(tx: Transaction, moves: readonly Move[]): void {
-  const changed = moves.filter(({ from, to }) => COLUMNS.some((column) => from[column] !== to[column]));
-  if (changed.length === 0) return;
+  const columns = COLUMNS.filter((column) => moves.some(({ from, to }) => from[column] !== to[column]));
+  if (columns.length === 0) return;
+  const types = columns.map((column, index) => `${column} ${column === 'queue' ? 'VARCHAR(32)' : 'INT'} PATH '$[${index + 1}]'`);
   tx.later(
-    `UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) CHARACTER SET ascii PATH '$[0]', queue VARCHAR(32) CHARACTER SET ascii PATH '$[1]', priority INT PATH '$[2]',
-              aged INT PATH '$[3]', max_attempts INT PATH '$[4]', deaths INT PATH '$[5]', crashes INT PATH '$[6]')) k
-       STRAIGHT_JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(k.id)
-        SET j.queue = k.queue, j.priority = k.priority, j.aged = k.aged, j.max_attempts = k.max_attempts, j.deaths = k.deaths, j.crashes = k.crashes`,
-    [JSON.stringify(changed.map(({ to }) => [to.id.toString('hex'), ...COLUMNS.map((column) => to[column])]))],
+    `UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) CHARACTER SET ascii PATH '$[0]', ${types.join(', ')})) k
+       STRAIGHT_JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(k.id) SET ${columns.map((column) => `j.${column} = k.${column}`).join(', ')}`,
+    [JSON.stringify(moves.map(({ to }) => [to.id.toString('hex'), ...columns.map((column) => to[column])]))],
   );
 }
 
