@@ -596,18 +596,27 @@ export interface components {
       channel: string;
       /** An e-mail address without its middle, the host of a webhook, or a user */
       recipient: string;
-      /** open: gathers events; sending: is tried; failed: refused for good, or given up; suppressed: not to be sent */
-      state: "open" | "sending" | "sent" | "failed" | "suppressed";
+      /** open: gathers events; sending: is tried; failed: refused for good, or given up; suppressed: not to be sent; bounced: taken, and then returned */
+      state: "open" | "sending" | "sent" | "failed" | "suppressed" | "bounced";
       severity: "info" | "warning" | "critical";
       /** When it is tried, or when it ended */
       at: string;
       attempts: number;
-      /** Why it was not sent, or is tried again */
+      /** Why it was not sent, is tried again, was delayed, or came back */
       reason: string | null;
+      /** Of the mail server, where it gave one, such as 5.1.1 (RFC 3463) */
+      code: string | null;
       created_at: string;
       /** The name of its first event; null: it was deleted meanwhile */
       event: string | null;
       events: number;
+    };
+    StoppedAddress: {
+      /** Without its middle */
+      address: string;
+      code: string;
+      reason: string;
+      stopped_at: string;
     };
     Schedule: {
       name: string;
@@ -3800,7 +3809,7 @@ export interface operations {
   listAudit: {
     parameters: {
       query?: {
-        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "instance.reload" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "notify.user" | "notify.test" | "backup.restore" | "schema.up" | "schema.down" | "access.refused";
+        action?: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "instance.reload" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "notify.user" | "notify.test" | "notify.resume" | "backup.restore" | "schema.up" | "schema.down" | "access.refused";
         actor?: string;
         target?: string;
         outcome?: "done" | "refused";
@@ -3822,7 +3831,7 @@ export interface operations {
               /** Of the key */
               name: string | null;
               address: string | null;
-              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "instance.reload" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "notify.user" | "notify.test" | "backup.restore" | "schema.up" | "schema.down" | "access.refused";
+              action: "job.cancel" | "job.leave" | "job.retry" | "job.redrive" | "portfolio.replace" | "portfolio.import" | "positions.replace" | "position.add" | "position.remove" | "profile.replace" | "spend.settle" | "auto_fetch.switch" | "schedule.run" | "instance.drain" | "instance.reload" | "key.create" | "key.rotate" | "key.webhook_secret" | "key.revoke" | "session.open" | "notify.user" | "notify.test" | "notify.resume" | "backup.restore" | "schema.up" | "schema.down" | "access.refused";
               /** `job:{id}`, `user:{id}`, `key:{id}`, `position:{id}`; of a refusal method and path */
               target: string | null;
               outcome: "done" | "refused";
@@ -3923,7 +3932,15 @@ export interface operations {
       };
     };
     responses: {
-      200: { content: { 'application/json': { messages: components['schemas']['Notification'][] } } };
+      200: {
+        content: {
+          'application/json': {
+            messages: components['schemas']['Notification'][];
+            /** Addresses that are not written to, since a mail server said for good that nothing arrives there; the newest hundred */
+            stopped: components['schemas']['StoppedAddress'][];
+          };
+        };
+      };
       '4XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
       '5XX': { content: { 'application/problem+json': components['schemas']['Problem'] } };
     };

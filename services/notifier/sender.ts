@@ -8,8 +8,9 @@ import type { Config } from '../platform/config/load.ts';
 import type { Database } from '../platform/database/database.ts';
 import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
+import { isOfMailbox, readStop } from '../platform/notify/stops.ts';
 import { unsubscribeLink } from '../platform/notify/unsubscribe.ts';
-import { isAddress, isUnwanted, readTold } from '../platform/notify/users.ts';
+import { emailOf, isUnwanted, readTold } from '../platform/notify/users.ts';
 import { shellWord } from '../platform/text/shell-word.ts';
 import { createMailer, type Mailer } from './channels/mail.ts';
 import type { Outcome } from './channels/outcome.ts';
@@ -66,7 +67,7 @@ export function createSender(parts: Parts): Sender {
   let closed = false;
 
   async function attempt(message: Message): Promise<void> {
-    const outcome = await deliver(parts, mailer, message);
+    const { outcome, address } = await deliver(parts, mailer, message);
     const now = nowOf(parts);
     const key = `${message.channel} ${outcome.kind}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -76,7 +77,7 @@ export function createSender(parts: Parts): Sender {
       if (seconds !== undefined)
         log.warn({ receiver }, `${receiver} takes nothing now and is tried again in ${seconds} s: ${outcome.reason}`);
     } else if (outcome.kind !== 'suppressed') pauses.back(receiver);
-    const result = resultOf(outcome, message, config, now);
+    const result = { ...resultOf(outcome, message, config, now), address };
     if (result.state !== 'sent')
       log.warn(
         { route: message.route.name, message: message.id, attempt: message.attempt },
@@ -135,39 +136,44 @@ export function createSender(parts: Parts): Sender {
   };
 }
 
-/** One try. */
-async function deliver({ db, config }: Parts, mailer: Mailer | undefined, message: Message): Promise<Outcome> {
+/** One try. `address`: where e-mail was sent. */
+async function deliver(
+  { db, config }: Parts,
+  mailer: Mailer | undefined,
+  message: Message,
+): Promise<{ outcome: Outcome; address?: string }> {
   const { notify } = config;
   const { id, route, channel, recipient, date, severity, events, eventCount, kinds } = message;
+  const suppressed = (reason: string): { outcome: Outcome } => ({ outcome: { kind: 'suppressed', reason } });
   if (channel === 'webhook') {
     const { webhook } = route.to;
-    if (webhook === undefined) return { kind: 'suppressed', reason: `the route ${route.name} has no webhook any more` };
+    if (webhook === undefined) return suppressed(`the route ${route.name} has no webhook any more`);
     const about = { ...render(message), id, route: route.name, severity, events, eventCount };
-    return post(webhook.url, webhook.format, about, notify.webhook_timeout * 1000);
+    return { outcome: await post(webhook.url, webhook.format, about, notify.webhook_timeout * 1000) };
   }
-  if (mailer === undefined) return { kind: 'suppressed', reason: 'the configuration names no mail server (notify.email)' };
-  const to = await addressOf(db, message);
-  if (typeof to !== 'string') return to;
-  const stop = {
-    who: recipient,
-    events: kinds,
-    url: kinds.length === 0 ? undefined : unsubscribeLink(config, { who: recipient, events: kinds }),
-  };
-  return mailer.send({ ...render(message, stop), id, to, date, unsubscribe: stop.url });
+  if (mailer === undefined) return suppressed('the configuration names no mail server (notify.email)');
+  const { address, whyNot } = await addressOf(db, message);
+  if (whyNot !== undefined) return suppressed(whyNot);
+  const about = { who: recipient, events: kinds };
+  const stop = { ...about, url: kinds.length === 0 ? undefined : unsubscribeLink(config, about) };
+  return { outcome: await mailer.send({ ...render(message, stop), id, to: address, date, unsubscribe: stop.url }), address };
 }
 
-/** Where a message is sent to, or why it is not. A user whose name is an address needs no other one. */
-async function addressOf(db: Database, { recipient, channel, severity, kinds }: Message): Promise<string | Outcome> {
+type Whither = { address: string; whyNot?: undefined } | { address?: undefined; whyNot: string };
+
+/** Where a message is sent to, or why it is not. */
+async function addressOf(db: Database, { recipient, channel, severity, kinds }: Message): Promise<Whither> {
   const told = (await readTold(db, [recipient])).get(recipient);
   if (kinds.length > 0 && kinds.every((name) => isUnwanted(told, { name, severity }, channel)))
-    return { kind: 'suppressed', reason: `${recipient} does not want to be told of this` };
-  const address = channel === 'email' ? recipient : (told?.email ?? (isAddress(recipient) ? recipient : undefined));
-  return (
-    address ?? {
-      kind: 'suppressed',
-      reason: `no address of ${recipient} is known: set it with "${COMMAND} notify address ${shellWord(recipient)} ADDRESS"`,
-    }
-  );
+    return { whyNot: `${recipient} does not want to be told of this` };
+  const address = channel === 'email' ? recipient : emailOf(told, recipient);
+  if (address === undefined)
+    return { whyNot: `no address of ${recipient} is known: set it with "${COMMAND} notify address ${shellWord(recipient)} ADDRESS"` };
+  const stop = await readStop(db, address);
+  if (stop === undefined) return { address };
+  return {
+    whyNot: `no mail arrives at ${address} since ${stop.stopped_at.toISOString()} ("${COMMAND} notify resume ${shellWord(address)}" writes there again): ${stop.code}: ${stop.reason}`,
+  };
 }
 
 function resultOf(outcome: Outcome, { attempt, createdAt }: Message, { notify }: Config, now: Date): Result {
@@ -175,7 +181,10 @@ function resultOf(outcome: Outcome, { attempt, createdAt }: Message, { notify }:
     case 'sent':
       return { state: 'sent', at: now, error: null };
     case 'refused':
-      return { state: 'failed', at: now, error: outcome.reason };
+      return {
+        ...{ state: 'failed', at: now, error: outcome.reason, code: outcome.code },
+        isStop: outcome.isForReceiver === true && outcome.code !== undefined && isOfMailbox(outcome.code),
+      };
     case 'suppressed':
       return { state: 'suppressed', at: now, error: outcome.reason };
     default: {

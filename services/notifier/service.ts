@@ -11,7 +11,7 @@ import { createSender, type Sender } from './sender.ts';
 import { deleteOld } from './store/clean-up.ts';
 import { repeatLasting } from './store/repeats.ts';
 import { routeEvents } from './store/route-events.ts';
-import { readWaiting, type Waiting } from './store/waiting.ts';
+import { NOTHING_WAITS, readWaiting, type Waiting } from './store/waiting.ts';
 
 /** Seconds between clean-ups. */
 const CLEAN_UP_SECONDS = 600;
@@ -26,7 +26,7 @@ export async function startNotifierService(context: ServiceContext): Promise<Run
   const { routes, poll_interval, keep_days } = config.notify;
   const sender = createSender({ db, clock, config, log, onOver: () => look() });
   const lookForLeader = watchLeader(db, config);
-  let waiting: Waiting = { events: 0, messages: 0, oldestSeconds: 0 };
+  let waiting: Waiting = NOTHING_WAITS;
   let looks = 0;
   let cleanedAt = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> | undefined;
@@ -111,6 +111,8 @@ function serveNotifierMetrics(
   metrics.gauge('notify_events_waiting', 'Events that are not routed yet', () => waiting().events);
   metrics.gauge('notify_messages_waiting', 'Messages that are not sent yet', () => waiting().messages);
   metrics.gauge('notify_oldest_seconds', 'Age of the oldest message that is due', () => waiting().oldestSeconds);
+  metrics.gauge('notify_messages_bounced', 'Messages that came back, of those that are kept', () => waiting().bounced);
+  metrics.gauge('notify_addresses_stopped', 'Addresses that are not written to, since mail came back from there', () => waiting().stopped);
   metrics.gauge('notify_receivers_paused', 'Receivers that take nothing now', () => sender.paused().length);
   metrics.counters('notify_tries_total', 'Tries to send a message, by channel and what became of them', ['channel', 'outcome'], () =>
     Array.from(sender.counts, ([key, count]) => {

@@ -118,6 +118,7 @@ const ONLY_READ: Record<string, string> = {
   demo: 'starts a mesh of its own; test/e2e runs it',
   'migrate down': 'takes the tables away under the mesh',
   'notify test': 'needs a mail server; test/cli/operate tries it',
+  'notify resume': 'needs an address from which mail came back; test/cli/operate tries it',
   restore: 'needs a database without rows; test/cli/operate tries it',
 };
 

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { type ParsedMail, simpleParser } from 'mailparser';
-import { SMTPServer } from 'smtp-server';
+import { SMTPServer, type SMTPServerSession } from 'smtp-server';
 
 /** What the server does with a message: takes it, answers with an error, cuts the connection, or answers only when it is told to. */
 export type Answer = 'take' | { code: number; text: string; at?: 'rcpt' | 'data' } | 'cut' | 'cut after taking' | Promise<void>;
@@ -10,6 +10,11 @@ export type Answer = 'take' | { code: number; text: string; at?: 'rcpt' | 'data'
 export interface Received {
   id: string;
   to: string;
+  /** Of the envelope: where the message returns to. */
+  from: string;
+  /** RFC 3461: ENVID and NOTIFY. */
+  envelopeId: string | undefined;
+  notify: string | undefined;
   raw: string;
   mail: ParsedMail;
 }
@@ -40,6 +45,7 @@ export async function startMailServer(port = 0): Promise<MailServer> {
   async function start(): Promise<void> {
     server = new SMTPServer({
       authOptional: true,
+      hideDSN: false,
       disabledCommands: ['STARTTLS', 'AUTH'],
       onRcptTo({ address }, session, done) {
         const answer = choose(address, nth++);
@@ -67,7 +73,12 @@ export async function startMailServer(port = 0): Promise<MailServer> {
           if (answer instanceof Promise) await answer;
           const raw = Buffer.concat(parts).toString();
           const mail = await simpleParser(raw);
-          received.push({ id: mail.messageId ?? '', to: session.envelope.rcptTo.map(({ address }) => address).join(), raw, mail });
+          const { mailFrom, rcptTo, dsn } = session.envelope as SMTPServerSession['envelope'] & { dsn?: { envid?: string } };
+          received.push({
+            ...{ id: mail.messageId ?? '', to: rcptTo.map(({ address }) => address).join(), raw, mail },
+            ...{ from: mailFrom === false ? '' : mailFrom.address, envelopeId: dsn?.envid },
+            notify: (rcptTo[0] as { dsn?: { notify?: string[] } } | undefined)?.dsn?.notify?.join(),
+          });
           if (answer === 'cut after taking') for (const socket of sockets) socket.destroy();
           else done();
         });

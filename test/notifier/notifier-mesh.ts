@@ -33,6 +33,7 @@ const TABLES = [
   'notify_deliveries',
   'notify_repeats',
   'notify_users',
+  'notify_stops',
   'alerts',
   'jobs',
   'job_subscribers',

@@ -33,12 +33,25 @@ export const OPERATE_KEYS = {
   },
   'notify test': {
     ok: 'true when all messages were taken',
-    messages: '[{id, route, channel, recipient, state, severity, due_at, attempts, last_error, created_at, event, events}]',
+    messages: '[{id, route, channel, recipient, state, severity, due_at, attempts, last_error, code, created_at, event, events}]',
   },
   'notify list': {
     messages:
-      '[{id, route, channel, recipient, state, severity, due_at, attempts, last_error, created_at, event, events}]; state: open, sending, sent, failed, suppressed',
+      '[{id, route, channel, recipient, state, severity, due_at, attempts, last_error, code, created_at, event, events}]; state: open, sending, sent, failed, suppressed, bounced',
+    stopped: '[{address, code, reason, stopped_at}]: addresses that are not written to, since mail came back from there',
   },
+  'notify bounce': {
+    ok: 'true',
+    outcome:
+      'bounced, delayed, passed on (came back from somebody to whom the receiver forwards mail), delivered, known (nothing was changed)',
+    message: 'its id',
+    recipient: 'a user, or an address of a route',
+    address: 'where it was sent; null where that is not known',
+    code: 'of the mail server, such as 5.1.1; null where it gave none',
+    reason: 'its words',
+    stopped: 'whether nothing is sent to the address any more',
+  },
+  'notify resume': { ok: 'true' },
   'notify address': { ok: 'true' },
   'notify unsubscribe': { ok: 'true' },
   'notify subscribe': { ok: 'true' },

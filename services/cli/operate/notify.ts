@@ -4,16 +4,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { nowOf } from '../../ledger/job.ts';
 import { COMMAND } from '../../platform/command-name.ts';
 import { InputError } from '../../platform/errors.ts';
+import { listStops, resumeAddress } from '../../platform/notify/stops.ts';
 import { changeTold, isAddress, parseTold, requireAddress, type ToldChange } from '../../platform/notify/users.ts';
 import { EVENT_NAMES } from '../../platform/outbox.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
 import { type MessageRow, messagesOfEvent, recentMessages, tryRoute } from '../../platform/registry/told.ts';
+import { shellWord } from '../../platform/text/shell-word.ts';
 import { parseUser } from '../../platform/user-id.ts';
 import { cliActor } from '../actor.ts';
 import { paint } from '../output/colour.ts';
 import { stamp } from '../output/numbers.ts';
 import { print, printJson } from '../output/print.ts';
-import { type Column, table } from '../output/table.ts';
+import { type Column, plain, table } from '../output/table.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
 
 type Options = GlobalOptions & { json?: boolean | undefined };
@@ -52,10 +54,18 @@ export async function test(
 
 export async function list({ json, limit, route, ...options }: Options & { limit: number; route?: string | undefined }): Promise<number> {
   return withSession(options, async ({ db }) => {
-    const messages = await recentMessages(db, { route, limit });
-    if (json) printJson({ messages });
-    else if (messages.length === 0) print('nobody was told of anything');
-    else print(table(messages, COLUMNS));
+    const [messages, stopped] = await Promise.all([recentMessages(db, { route, limit }), listStops(db, limit)]);
+    if (json) printJson({ messages, stopped });
+    else {
+      if (messages.length === 0) print('nobody was told of anything');
+      else print(table(messages, COLUMNS));
+      for (const { address, code, reason, stopped_at } of stopped)
+        print(
+          plain(
+            `not written to since ${stamp(stopped_at)}: ${address} (${code}): ${reason}; "${COMMAND} notify resume ${shellWord(address)}" undoes that`,
+          ),
+        );
+    }
     return 0;
   });
 }
@@ -68,7 +78,7 @@ const COLUMNS: Column<MessageRow>[] = [
   { title: 'ROUTE', value: ({ route }) => route },
   { title: 'TO', value: ({ recipient }) => recipient, flexible: 16 },
   { title: 'EVENTS', value: ({ event, events }) => (events > 1 ? `${event} and ${events - 1} more` : event), flexible: 16 },
-  { title: 'STATE', value: stateOf, paint: (text, { state }) => (state === 'failed' ? paint('red', text) : text) },
+  { title: 'STATE', value: stateOf, paint: (text, { state }) => (state === 'failed' || state === 'bounced' ? paint('red', text) : text) },
   { title: 'REASON', value: ({ last_error }) => last_error, flexible: 20 },
 ];
 
@@ -110,6 +120,8 @@ function change(who: string, what: ToldChange, { json, ...options }: Options, sa
     const now = nowOf({ clock });
     await db.transaction(async (tx) => {
       await changeTold(tx, who, what, now);
+      // An address that is set by hand is right, whatever came back from it before.
+      if (what.email) await resumeAddress(tx, what.email);
       recordChange(tx, cliActor(), { action: 'notify.user', target: `user:${who}`, details: Object.keys(what).join(', ') });
     });
     if (json) printJson({ ok: true });

@@ -26,6 +26,9 @@ const NOT_TO_BE_HAD = new Set([
   'history.incomplete',
   'history.no_source',
   'export.file_exists',
+  'notify.bounce_unknown',
+  'notify.bounce_unsent',
+  'notify.not_stopped',
 ]);
 /** Codes of errors outside of the command: stockmesh does not run, or the database has the wrong version or settings. */
 const OUTSIDE = ['mesh.', 'schema.', 'database.', 'data.', 'broker.', 'install.', 'port.'];

@@ -25,6 +25,17 @@ export function notifyVerbs(program: Command, { all, finish }: Program): void {
     .description('set the e-mail address of a user')
     .option('--remove', 'take it back')
     .action(async (user, address, options) => finish(await (await load()).address(user, address, all(options))));
+  const loadBounce = () => import('../operate/bounce.ts');
+  notify
+    .command('bounce')
+    .description('read a message that came back from standard input, as a mail server pipes it, and note why')
+    .option('--file <path>', 'read it from a file')
+    .action(async (options) => finish(await (await loadBounce()).bounce(all(options))));
+  notify
+    .command('resume')
+    .argument('<address>')
+    .description('write again to an address that mail has come back from')
+    .action(async (address, options) => finish(await (await loadBounce()).resume(address, all(options))));
   for (const [verb, wanted] of [
     ['unsubscribe', false],
     ['subscribe', true],

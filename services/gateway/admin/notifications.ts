@@ -1,13 +1,22 @@
 /** `/v1/notifications`: what people were told lately, the routes of the configuration, and a test of one. */
 import { z } from 'zod';
 import { nowOf } from '../../ledger/job.ts';
+import { listStops } from '../../platform/notify/stops.ts';
 import { EVENT_NAMES, SEVERITIES } from '../../platform/outbox.ts';
-import { asksForUser, type MessageRow, masked, messagesOfEvent, recentMessages, tryRoute } from '../../platform/registry/told.ts';
+import {
+  asksForUser,
+  type MessageRow,
+  masked,
+  messagesOfEvent,
+  recentMessages,
+  tryRoute,
+  withMaskedAddresses,
+} from '../../platform/registry/told.ts';
 import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
 import { instant, limit, problems, userId } from '../http/schemas.ts';
 
-const STATES = ['open', 'sending', 'sent', 'failed', 'suppressed'] as const satisfies MessageRow['state'][];
+const STATES = ['open', 'sending', 'sent', 'failed', 'suppressed', 'bounced'] as const satisfies MessageRow['state'][];
 
 const message = z
   .object({
@@ -17,16 +26,25 @@ const message = z
     recipient: z.string().describe('An e-mail address without its middle, the host of a webhook, or a user'),
     state: z
       .enum(STATES)
-      .describe('open: gathers events; sending: is tried; failed: refused for good, or given up; suppressed: not to be sent'),
+      .describe(
+        'open: gathers events; sending: is tried; failed: refused for good, or given up; suppressed: not to be sent; bounced: taken, and then returned',
+      ),
     severity: z.enum(SEVERITIES),
     at: instant.describe('When it is tried, or when it ended'),
     attempts: z.int(),
-    reason: z.string().nullable().describe('Why it was not sent, or is tried again'),
+    reason: z.string().nullable().describe('Why it was not sent, is tried again, was delayed, or came back'),
+    code: z.string().nullable().describe('Of the mail server, where it gave one, such as 5.1.1 (RFC 3463)'),
     created_at: instant,
     event: z.string().nullable().describe('The name of its first event; null: it was deleted meanwhile'),
     events: z.int(),
   })
   .meta({ id: 'Notification' });
+
+const stop = z
+  .object({ address: z.string().describe('Without its middle'), code: z.string(), reason: z.string(), stopped_at: instant })
+  .meta({ id: 'StoppedAddress' });
+/** Stopped addresses that an answer names. */
+const MOST_STOPS = 100;
 
 const tags = ['operations'];
 
@@ -55,11 +73,27 @@ function messagesRoute(app: App, { db }: Parts): void {
           .describe('Only those of this test of a route; the others are ignored'),
         limit: limit(50, 200),
       }),
-      response: { 200: z.object({ messages: z.array(message) }), ...problems },
+      response: {
+        200: z.object({
+          messages: z.array(message),
+          stopped: z
+            .array(stop)
+            .describe(
+              'Addresses that are not written to, since a mail server said for good that nothing arrives there; the newest hundred',
+            ),
+        }),
+        ...problems,
+      },
     },
     async handler({ query: { route, test, limit: most } }) {
-      const rows = test === undefined ? await recentMessages(db, { route, limit: most }) : await messagesOfEvent(db, Number(test));
-      return { messages: rows.map(shown) };
+      const [rows, stops] = await Promise.all([
+        test === undefined ? recentMessages(db, { route, limit: most }) : messagesOfEvent(db, Number(test)),
+        listStops(db, MOST_STOPS),
+      ]);
+      return {
+        messages: rows.map(shown),
+        stopped: stops.map((one) => ({ ...one, address: masked(one.address), reason: withMaskedAddresses(one.reason) })),
+      };
     },
   });
 }
@@ -70,8 +104,8 @@ function shown({ due_at, last_error, recipient, severity, ...row }: MessageRow):
     severity: severity as z.output<typeof message>['severity'],
     recipient: masked(recipient),
     at: due_at,
-    // A mail server names the address that it refuses.
-    reason: last_error?.replaceAll(recipient, masked(recipient)) ?? null,
+    // A mail server names the address that it refuses, that of a user too.
+    reason: last_error === null ? null : withMaskedAddresses(last_error),
   };
 }
 

@@ -7,9 +7,18 @@ import { escaped } from '../../platform/text/html.ts';
 
 export const PAGE_TYPE = 'text/html; charset=utf-8';
 
-/** `isStopped`: whether none of these events is told any more. `isDone`: whether the button was just pressed. */
-export function subscriptionPage({ who, events }: Subscription, { isStopped, isDone }: { isStopped: boolean; isDone: boolean }): string {
+export interface State {
+  /** None of these events is told any more. */
+  isUnwanted: boolean;
+  /** Why nothing is sent to the address; undefined where mail arrives. */
+  cameBack: string | undefined;
+  /** The button was just pressed. */
+  isDone: boolean;
+}
+
+export function subscriptionPage({ who, events }: Subscription, { isUnwanted, cameBack, isDone }: State): string {
   const name = escaped(masked(who));
+  const isStopped = isUnwanted || cameBack !== undefined;
   const title = isStopped ? 'These messages are stopped' : isDone ? 'These messages are sent again' : 'Stop these messages?';
   const lead = isStopped ? `stockmesh does not write to ${name} any more of:` : `stockmesh writes to ${name} of:`;
   const [wish, button] = isStopped ? ['again', 'Send them again'] : ['stop', 'Stop these messages'];
@@ -17,6 +26,9 @@ export function subscriptionPage({ who, events }: Subscription, { isStopped, isD
     title,
     `<p>${lead}</p><ul>${events.map((event) => `<li>${escaped(meaningOf(event))}</li>`).join('')}</ul>` +
       (isAddress(who) ? '<p>What is critical is told to an address of the configuration in any case.</p>' : '') +
+      (cameBack === undefined
+        ? ''
+        : `<p>Nothing at all is sent to this address, since mail came back from there: ${escaped(cameBack)}</p>`) +
       `<form method="post"><input type="hidden" name="wish" value="${wish}"><button>${button}</button></form>`,
   );
 }

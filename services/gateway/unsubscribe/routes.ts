@@ -5,15 +5,18 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { nowOf } from '../../ledger/job.ts';
+import type { Sql } from '../../platform/database/database.ts';
 import { InputError, messageOf } from '../../platform/errors.ts';
+import { readStop, resumeAddress } from '../../platform/notify/stops.ts';
 import { type Subscription, subscriptionOf } from '../../platform/notify/unsubscribe.ts';
-import { changeTold, readTold } from '../../platform/notify/users.ts';
+import { changeTold, emailOf, readTold } from '../../platform/notify/users.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
+import { withMaskedAddresses } from '../../platform/registry/told.ts';
 import { actorOf } from '../auth/audit.ts';
 import type { App, Parts } from '../http/app.ts';
 import { FORM_POLICY } from '../http/headers.ts';
 import { problems } from '../http/schemas.ts';
-import { badLinkPage, PAGE_TYPE, subscriptionPage } from './page.ts';
+import { badLinkPage, PAGE_TYPE, type State, subscriptionPage } from './page.ts';
 
 /** Of a form with one field. */
 const MOST_BYTES = 4_096;
@@ -66,8 +69,7 @@ function lookRoute(app: App, { db, config }: Parts): void {
     async handler(request, reply) {
       const subscription = subscriptionOfLink(config.notify.unsubscribe_secret, request.query.token);
       if (subscription === undefined) return answerBadLink(request, reply);
-      const told = await readTold(db, [subscription.who]);
-      return sendPage(reply, subscription, { unwanted: told.get(subscription.who)?.unwanted, isDone: false });
+      return sendPage(reply, subscription, { ...(await stateOf(db, subscription)), isDone: false });
     },
   });
 }
@@ -94,16 +96,18 @@ function changeRoute(app: App, { db, clock, config }: Parts): void {
       if (subscription === undefined) return answerBadLink(request, reply);
       const { who, events } = subscription;
       const isAgain = 'wish' in request.body && request.body.wish === 'again';
-      const unwanted = await db.transaction(async (tx) => {
+      const state = await db.transaction(async (tx) => {
         const isChanged = await changeTold(tx, who, isAgain ? { wants: events } : { unwants: events }, nowOf({ clock }));
-        if (isChanged)
+        const address = isAgain ? await addressOf(tx, who) : undefined;
+        const isResumed = address !== undefined && (await resumeAddress(tx, address));
+        if (isChanged || isResumed)
           recordChange(tx, actorOf(request), {
-            ...{ action: 'notify.user', target: `user:${who}` },
+            ...{ action: isChanged ? 'notify.user' : 'notify.resume', target: `user:${who}` },
             details: `${isAgain ? 'wants' : 'unwants'} ${events.join(', ')}, by the link of a mail`,
           });
-        return (await readTold(tx, [who])).get(who)?.unwanted;
+        return stateOf(tx, subscription);
       });
-      return sendPage(reply, subscription, { unwanted, isDone: true });
+      return sendPage(reply, subscription, { ...state, isDone: true });
     },
   });
 }
@@ -111,14 +115,20 @@ function changeRoute(app: App, { db, clock, config }: Parts): void {
 const subscriptionOfLink = (secret: string | null, token: string): Subscription | undefined =>
   secret === null ? undefined : subscriptionOf(secret, token);
 
-function sendPage(
-  reply: FastifyReply,
-  subscription: Subscription,
-  { unwanted, isDone }: { unwanted: ReadonlySet<string> | undefined; isDone: boolean },
-): never {
-  const isStopped = subscription.events.every((event) => unwanted?.has(event));
-  return headed(reply).send(subscriptionPage(subscription, { isStopped, isDone })) as never;
+const addressOf = async (sql: Sql, who: string): Promise<string | undefined> => emailOf((await readTold(sql, [who])).get(who), who);
+
+async function stateOf(sql: Sql, { who, events }: Subscription): Promise<Omit<State, 'isDone'>> {
+  const told = (await readTold(sql, [who])).get(who);
+  const address = emailOf(told, who);
+  const stop = address === undefined ? undefined : await readStop(sql, address);
+  return {
+    isUnwanted: events.every((event) => told?.unwanted.has(event)),
+    cameBack: stop && withMaskedAddresses(`${stop.code}: ${stop.reason}`),
+  };
 }
+
+const sendPage = (reply: FastifyReply, subscription: Subscription, state: State): never =>
+  headed(reply).send(subscriptionPage(subscription, state)) as never;
 
 /** The link is a credential: nobody keeps the page, and no other site is told of it. */
 const headed = (reply: FastifyReply): FastifyReply =>

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createTransport } from 'nodemailer';
 import type { Config } from '../../platform/config/load.ts';
 import { ConfigError, codeOf, messageOf } from '../../platform/errors.ts';
+import { enhancedIn } from '../bounces/codes.ts';
 import type { Rendered } from '../templates.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -22,7 +23,7 @@ export interface Mailer {
 
 /** Undefined where the configuration names neither a server nor a program. Errors: `ConfigError('notify.ca_file')`. */
 export function createMailer({ email }: Config['notify']): Mailer | undefined {
-  const { from, sendmail } = email;
+  const { from, sendmail, return_address } = email;
   if (from === null || (email.smtp_host === null && sendmail === null)) return undefined;
   const transport =
     sendmail === null ? createTransport(smtpOptions(email)) : createTransport({ sendmail: true, path: sendmail, newline: 'unix' });
@@ -32,6 +33,10 @@ export function createMailer({ email }: Config['notify']): Mailer | undefined {
       try {
         await transport.sendMail({
           ...{ from, to, subject, text, html, date },
+          envelope: { from: return_address ?? from, to },
+          // RFC 3461, where the server knows it: what comes back names this id, and has the headers alone. Not an address of its own for each message (VERP): to receivers that
+          // delay unknown senders each message would be of one.
+          dsn: { id, return: 'headers', notify: ['failure', 'delay'], recipient: `rfc822;${to}` },
           // Else drawn at random: each try would send other bytes.
           baseBoundary: id,
           // Made of the delivery key: a receiver that gets a message twice sees that it is one.
@@ -99,5 +104,7 @@ function outcomeOf(error: unknown): Outcome {
   if (codeOf(error) === 'EENVELOPE' && code === undefined) return { kind: 'refused', reason };
   // 421: the server closes (RFC 5321, 4.2.2).
   if (code === undefined || code === 421 || !OF_MESSAGE.test(command)) return { kind: 'away', reason };
-  return { kind: code >= 500 ? 'refused' : 'later', reason };
+  if (code < 500) return { kind: 'later', reason };
+  const enhanced = enhancedIn((error as { response?: string }).response ?? '');
+  return { kind: 'refused', reason, code: enhanced ?? String(code), isForReceiver: command.startsWith('RCPT TO') };
 }

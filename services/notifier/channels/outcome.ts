@@ -1,8 +1,8 @@
 /** What a try to deliver a message came to. */
 export type Outcome =
   | { kind: 'sent' }
-  /** This message is not taken, and never will be. */
-  | { kind: 'refused'; reason: string }
+  /** This message is not taken, and never will be. `code`: of a mail server. */
+  | { kind: 'refused'; reason: string; code?: string | undefined; isForReceiver?: boolean }
   /** Nobody is asked: the receiver does not want it, or has no address. */
   | { kind: 'suppressed'; reason: string }
   /** This message is not taken now. */

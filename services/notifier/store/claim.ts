@@ -4,6 +4,7 @@
  */
 import { after } from '../../ledger/job.ts';
 import type { Database, Sql, Transaction } from '../../platform/database/database.ts';
+import { stopAddress } from '../../platform/notify/stops.ts';
 import type { Severity } from '../../platform/outbox.ts';
 import { type Channel, quietUntil, type Route, type StoredEvent } from '../routes.ts';
 import { EVENT_COLUMNS, type EventRow, eventFrom } from './route-events.ts';
@@ -134,7 +135,7 @@ async function withinCap(
   // What is being sent counts too: it may have arrived.
   const counts = await tx.rows<Pick<Row, 'channel' | 'recipient'> & { sent: number }>(
     `SELECT channel, recipient, COUNT(*) AS sent FROM notify_messages FORCE INDEX (ix_recipient)
-      WHERE (channel, recipient) IN (?) AND state = 'sent' AND due_at > ? GROUP BY channel, recipient`,
+      WHERE (channel, recipient) IN (?) AND state IN ('sent', 'bounced') AND due_at > ? GROUP BY channel, recipient`,
     [[...new Map(capped.map((row) => [keyOf(row), [row.channel, row.recipient]])).values()], after(now, -DAY_SECONDS)],
   );
   const sent = new Map(counts.map((row) => [keyOf(row), Number(row.sent)]));
@@ -220,12 +221,28 @@ export interface Result {
   state: 'sent' | 'failed' | 'suppressed' | 'sending';
   at: Date;
   error: string | null;
+  /** Of a mail server that refuses. */
+  code?: string | undefined;
+  /** Where e-mail was sent. */
+  address?: string | undefined;
+  /** Nothing is sent there any more. */
+  isStop?: boolean;
 }
 
-export async function writeResult(sql: Sql, { id, attempt }: Pick<Message, 'id' | 'attempt'>, { state, at, error }: Result): Promise<void> {
-  // The try's number: one whose lease ended meanwhile is another process's.
-  await sql.run(
-    "UPDATE notify_messages FORCE INDEX (PRIMARY) SET state = ?, due_at = ?, last_error = ? WHERE id = ? AND state = 'sending' AND attempts = ?",
-    [state, at, error?.slice(0, 500) ?? null, Buffer.from(id, 'hex'), attempt],
-  );
+export async function writeResult(
+  db: Database,
+  { id, attempt }: Pick<Message, 'id' | 'attempt'>,
+  { state, at, error, code, address, isStop }: Result,
+): Promise<void> {
+  // The try's number: one whose lease ended meanwhile is another process's. A message that came back meanwhile stays so.
+  const write = (sql: Sql) =>
+    sql.run(
+      `UPDATE notify_messages FORCE INDEX (PRIMARY) SET state = ?, due_at = ?, last_error = ?, code = ?, address = COALESCE(?, address)
+        WHERE id = ? AND state = 'sending' AND attempts = ?`,
+      [state, at, error?.slice(0, 500) ?? null, code ?? null, address ?? null, Buffer.from(id, 'hex'), attempt],
+    );
+  if (!isStop || address === undefined || code === undefined) return void (await write(db));
+  await db.transaction(async (tx) => {
+    if ((await write(tx)).affectedRows > 0) stopAddress(tx, { address, code, reason: error ?? '', stopped_at: at }, id);
+  });
 }

@@ -11,7 +11,7 @@ export async function deleteOld(sql: Sql, days: number, now: Date): Promise<void
     while ((await sql.run(`${statement} LIMIT ${BATCH}`, params)).affectedRows === BATCH);
   };
   // ix_due
-  for (const state of ['sent', 'failed', 'suppressed'])
+  for (const state of ['sent', 'failed', 'suppressed', 'bounced'])
     await whileFull('DELETE FROM notify_messages WHERE state = ? AND due_at < ? ORDER BY due_at, first_event', [state, before]);
   // ix_at: numbers ascend with time.
   const [last] = await sql.rows<{ id: number }>(

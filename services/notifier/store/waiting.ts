@@ -8,12 +8,20 @@ export interface Waiting {
   messages: number;
   /** Age of the oldest message that is due; 0 when none is. */
   oldestSeconds: number;
+  /** Messages that came back, of those that are kept. */
+  bounced: number;
+  /** Addresses that are not written to any more. */
+  stopped: number;
 }
 
+export const NOTHING_WAITS: Waiting = { events: 0, messages: 0, oldestSeconds: 0, bounced: 0, stopped: 0 };
+
 export async function readWaiting(sql: Sql, now: Date): Promise<Waiting> {
-  const [row] = await sql.rows<{ events: number; messages: number; due_at: Date | null }>(
+  const [row] = await sql.rows<{ events: number; messages: number; bounced: number; stopped: number; due_at: Date | null }>(
     `SELECT (SELECT COUNT(*) FROM notify_events FORCE INDEX (ix_routed) WHERE routed = 0) AS events,
             (SELECT COUNT(*) FROM notify_messages FORCE INDEX (ix_due) WHERE state IN ('open', 'sending')) AS messages,
+            (SELECT COUNT(*) FROM notify_messages FORCE INDEX (ix_due) WHERE state = 'bounced') AS bounced,
+            (SELECT COUNT(*) FROM notify_stops) AS stopped,
             (SELECT MIN(created_at) FROM notify_messages FORCE INDEX (ix_due) WHERE state IN ('open', 'sending') AND due_at <= ?) AS due_at`,
     [now],
   );
@@ -21,6 +29,8 @@ export async function readWaiting(sql: Sql, now: Date): Promise<Waiting> {
   return {
     events: Number(row?.events ?? 0),
     messages: Number(row?.messages ?? 0),
+    bounced: Number(row?.bounced ?? 0),
+    stopped: Number(row?.stopped ?? 0),
     oldestSeconds: Math.max(0, (now.getTime() - since.getTime()) / 1000),
   };
 }

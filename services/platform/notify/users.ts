@@ -80,6 +80,9 @@ const LONGEST_ADDRESS = 254;
 
 export const isAddress = (text: string): boolean => /^[^@\s]+@[^@\s]+$/.test(text) && text.length <= LONGEST_ADDRESS;
 
+/** The address of a user. One whose name is an address needs no other. */
+export const emailOf = (told: Told | undefined, name: string): string | undefined => told?.email ?? (isAddress(name) ? name : undefined);
+
 /** A user, or an e-mail address of a route, which may be longer. Errors: `InputError('user.invalid')`. */
 export const parseTold = (text: string): string => (isAddress(text) ? text : parseUser(text));
 

@@ -28,6 +28,7 @@ export const AUDITED = {
   'session.open': 'a browser was signed in',
   'notify.user': 'the address of a user, or what this user is told of, was changed',
   'notify.test': 'a message was sent to try a route',
+  'notify.resume': 'an address that mail had come back from is written to again',
   'backup.restore': 'the database was filled from a backup',
   'schema.up': 'migrations were applied by hand',
   'schema.down': 'migrations were taken back',

@@ -10,13 +10,15 @@ export interface MessageRow {
   route: string;
   channel: string;
   recipient: string;
-  state: 'open' | 'sending' | 'sent' | 'failed' | 'suppressed';
+  state: 'open' | 'sending' | 'sent' | 'failed' | 'suppressed' | 'bounced';
   severity: string;
   /** When it is tried, or when it ended. */
   due_at: Date;
   attempts: number;
-  /** Why it was not sent, or is tried again. */
+  /** Why it was not sent, is tried again, was delayed, or came back. */
   last_error: string | null;
+  /** Of the mail server, where it gave one: `5.1.1` (RFC 3463), or `550`. */
+  code: string | null;
   created_at: Date;
   /** The name of its first event. */
   event: string;
@@ -24,7 +26,7 @@ export interface MessageRow {
   events: number;
 }
 
-const COLUMNS = `LOWER(HEX(m.id)) AS id, m.route, m.channel, m.recipient, m.state, m.severity, m.due_at, m.attempts, m.last_error, m.created_at,
+const COLUMNS = `LOWER(HEX(m.id)) AS id, m.route, m.channel, m.recipient, m.state, m.severity, m.due_at, m.attempts, m.last_error, m.code, m.created_at,
   (SELECT e.name FROM notify_events e WHERE e.id = m.first_event) AS event,
   (SELECT COUNT(*) FROM notify_deliveries d FORCE INDEX (ix_message) WHERE d.message_id = m.id) AS events`;
 
@@ -91,3 +93,6 @@ export function masked(recipient: string): string {
   const at = recipient.lastIndexOf('@');
   return at < 1 ? recipient : `${recipient[0]}…${recipient.slice(at)}`;
 }
+
+/** Text of a mail server with all addresses in it so. */
+export const withMaskedAddresses = (text: string): string => text.replaceAll(/[^\s<>"'(),:;@[\]]+@[^\s<>"'(),:;@[\]]+/g, masked);

@@ -132,6 +132,26 @@ journey.for(Object.entries(SCREENS))('a route is tried, and what became of it is
     .waitFor();
 });
 
+journey('a message that came back is shown with its reason, and the address that is not written to any more', async () => {
+  await mesh.db.run(
+    `INSERT INTO notify_messages (id, first_event, route, channel, recipient, lane, state, severity, due_at, attempts, last_error, code, created_at)
+      VALUES (?, 0, 'operators', 'email', 'gone@example.com', ?, 'bounced', 'warning', NOW(3), 1, 'User unknown', '5.1.1', NOW(3))`,
+    [Buffer.alloc(16, 1), Buffer.alloc(16, 2)],
+  );
+  await mesh.db.run(
+    "INSERT INTO notify_stops (address, code, reason, message_id, stopped_at) VALUES ('gone@example.com', '5.1.1', 'User unknown', ?, NOW(3))",
+    [Buffer.alloc(16, 1)],
+  );
+  const { page, expectClean } = await openAs('/ui/admin/messages');
+  await page.getByRole('row', { name: /operators.*g…@example\.com.*came back.*5\.1\.1: User unknown/ }).waitFor();
+  await page
+    .getByRole('group', { name: 'Not written to any more' })
+    .getByRole('row', { name: /g…@example\.com.*5\.1\.1: User unknown/ })
+    .waitFor();
+  await page.getByText('npx stockmesh notify resume ADDRESS').waitFor();
+  await expectClean();
+});
+
 journey('a key that may read sees why it may change nothing', async () => {
   const { key } = await mesh.caller('read');
   const { page, expectClean } = await openAs('/ui/admin/schedules', key);

@@ -7,6 +7,7 @@ import { rawRequests } from './http-raw.ts';
 import { kept } from './kept.ts';
 import { logins } from './logins.ts';
 import { brokerStreams, gate } from './mqtt.ts';
+import { returnedMessages } from './returned.ts';
 import { unsubscribing } from './unsubscribe.ts';
 import { brokerUrls, callbacks, databaseUrls } from './urls.ts';
 import { configurations, yaml } from './yaml.ts';
@@ -27,4 +28,5 @@ export const TARGETS: readonly Target<any>[] = [
   brokerStreams,
   kept,
   unsubscribing,
+  returnedMessages,
 ];

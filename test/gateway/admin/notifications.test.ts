@@ -1,9 +1,13 @@
 /** What people are told, as an operator sees it over HTTP. The notifier and the mail server are real. */
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { noteReturned } from '../../../services/notifier/bounces/note.ts';
+import { readReturned } from '../../../services/notifier/bounces/read.ts';
 import { startNotifierService } from '../../../services/notifier/service.ts';
 import { systemClock } from '../../../services/platform/clock.ts';
 import type { RunningService } from '../../../services/platform/lifecycle.ts';
+import { changeTold } from '../../../services/platform/notify/users.ts';
 import { silent } from '../../broker/peers.ts';
+import { qmail } from '../../notifier/bounces/returned-messages.ts';
 import { type MailServer, startMailServer } from '../../notifier/mail-server.ts';
 import { gatewayMesh } from '../mesh.ts';
 
@@ -68,6 +72,24 @@ test('of a message that was refused the reason is told, without the address in i
   const [message] = await tried('operators');
   expect(message).toMatchObject({ state: 'failed', reason: expect.stringContaining('no mailbox of o…@example.com here') });
   expect(JSON.stringify(message)).not.toContain('operators@');
+});
+
+test('a message that came back says why, and the address is listed as not written to, both without its middle', async () => {
+  mail.answer(() => 'take');
+  await mesh.db.run('DELETE FROM notify_stops');
+  await mesh.db.transaction(async (tx) => void (await changeTold(tx, 'dora', { email: 'dora@example.com' }, new Date())));
+  await tried('requester', { user: 'dora' });
+  const { id, to } = mail.received.at(-1)!;
+  await noteReturned(mesh.db, await readReturned(Buffer.from(qmail({ messageId: id, to }))), new Date());
+  const { body } = await mesh.operator.get('/v1/notifications?limit=1');
+  expect(body.messages).toMatchObject([
+    { recipient: 'dora', state: 'bounced', code: '5.1.1', reason: expect.stringContaining('no mailbox') },
+  ]);
+  expect(body.stopped).toMatchObject([{ address: 'd…@example.com', code: '5.1.1', stopped_at: expect.stringMatching(/Z$/) }]);
+  // The reason of what is not sent names the address.
+  const [message] = await tried('requester', { user: 'dora' });
+  expect(message).toMatchObject({ state: 'suppressed', reason: expect.stringContaining('no mail arrives at d…@example.com') });
+  expect(JSON.stringify(message)).not.toContain('dora@');
 });
 
 test('a route to those who ask must be told whom to write to', async () => {

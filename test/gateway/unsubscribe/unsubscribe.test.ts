@@ -1,11 +1,14 @@
 /** From a mail that a real mail server took to the next event that is not told: by the header, by the page, and by nobody who only looks. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { noteReturned } from '../../../services/notifier/bounces/note.ts';
+import { readReturned } from '../../../services/notifier/bounces/read.ts';
 import { startNotifierService } from '../../../services/notifier/service.ts';
 import { systemClock } from '../../../services/platform/clock.ts';
 import type { RunningService } from '../../../services/platform/lifecycle.ts';
 import { changeTold } from '../../../services/platform/notify/users.ts';
 import { type NotifyEvent, tell } from '../../../services/platform/outbox.ts';
 import { silent } from '../../broker/peers.ts';
+import { postfix } from '../../notifier/bounces/returned-messages.ts';
 import { type MailServer, type Received, startMailServer } from '../../notifier/mail-server.ts';
 import { gatewayMesh } from '../mesh.ts';
 
@@ -31,7 +34,7 @@ beforeAll(async () => {
   });
 });
 beforeEach(async () => {
-  for (const table of ['notify_events', 'notify_messages', 'notify_deliveries', 'notify_users', 'audit_log'])
+  for (const table of ['notify_events', 'notify_messages', 'notify_deliveries', 'notify_users', 'notify_stops', 'audit_log'])
     await mesh.db.run(`DELETE FROM ${table}`);
   // Without a leader the notifier would tell of that, too.
   await mesh.db.run("REPLACE INTO leases (name, holder, until) VALUES ('scheduler', 'scheduler-1', '2036-01-01')");
@@ -224,6 +227,21 @@ describe('the page of the link', () => {
     expect(html).toContain('&lt;b&gt;&quot;alice&quot; &amp; co&lt;/b&gt;');
     expect(html).not.toContain('<b>');
   });
+});
+
+test('an address from which mail came back says so, without its middle, and the button writes there again', async () => {
+  await commit({});
+  const first = await received(1);
+  await noteReturned(mesh.db, await readReturned(Buffer.from(postfix({ messageId: first.id, to: first.to }))), new Date());
+  const html = await (await fetch(here(linkOf(first)))).text();
+  expect(html).toContain('mail came back from there: 5.1.1: 550 5.1.1 &lt;g…@far.example&gt;: Recipient address rejected');
+  await commit({});
+  await settled();
+  expect(mail.received).toHaveLength(1);
+  expect(await (await fetch(here(linkOf(first)), form({ wish: 'again' }))).text()).toContain('<h1>These messages are sent again</h1>');
+  await commit({});
+  await received(2);
+  expect(await mesh.db.rows("SELECT target FROM audit_log WHERE action = 'notify.resume'")).toEqual([{ target: 'user:ops@example.com' }]);
 });
 
 test('the link stands in the text and in the HTML of the mail as it stands in the header', async () => {

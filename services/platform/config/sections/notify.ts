@@ -69,6 +69,7 @@ export const notify = z
     keep_days: duration(),
     email: z.strictObject({
       from: address.nullable(),
+      return_address: address.nullable(),
       smtp_host: text().nullable(),
       smtp_port: port(),
       smtp_tls: z.enum(['implicit', 'starttls', 'offered', 'none']),

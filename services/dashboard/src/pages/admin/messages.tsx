@@ -7,7 +7,15 @@ import { Empty, Loaded } from '../../parts/states.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
 import { Mark, Moment } from '../../parts/words.tsx';
 import { Confirm } from './confirm.tsx';
-import { changed, type Notification, type NotificationRoute, tryRoute, useNotificationRoutes, useNotifications } from './queries.ts';
+import {
+  changed,
+  type Notification,
+  type NotificationRoute,
+  type StoppedAddress,
+  tryRoute,
+  useNotificationRoutes,
+  useNotifications,
+} from './queries.ts';
 
 /** Who is told of what, and what people were told lately. */
 export function Messages() {
@@ -47,6 +55,19 @@ export function Messages() {
           }
         </Loaded>
       </Panel>
+      {messages.data !== undefined && messages.data.stopped.length > 0 && (
+        <Panel title="Not written to any more">
+          <Table
+            name="Not written to any more"
+            columns={STOPS}
+            rows={messages.data.stopped}
+            rowKey={({ stopped_at, address }) => `${stopped_at} ${address}`}
+          />
+          <p className="panel-body dim">
+            A mail server said for good that nothing arrives there. <code>npx stockmesh notify resume ADDRESS</code> writes there again.
+          </p>
+        </Panel>
+      )}
     </>
   );
 }
@@ -108,6 +129,7 @@ const STATES: Record<Notification['state'], { tone: string; mark: string }> = {
   sent: { tone: 'good', mark: '✓' },
   failed: { tone: 'bad', mark: '✕' },
   suppressed: { tone: 'warn', mark: '⊘' },
+  bounced: { tone: 'bad', mark: '↩' },
 };
 const WORDS: Record<Notification['state'], string> = {
   open: 'waits',
@@ -115,6 +137,7 @@ const WORDS: Record<Notification['state'], string> = {
   sent: 'sent',
   failed: 'failed',
   suppressed: 'not sent',
+  bounced: 'came back',
 };
 
 const MESSAGES: readonly Column<Notification>[] = [
@@ -136,5 +159,17 @@ const MESSAGES: readonly Column<Notification>[] = [
       </>
     ),
   },
-  { id: 'reason', title: 'Reason', grow: true, cell: ({ reason }) => <span title={reason ?? undefined}>{reason ?? '–'}</span> },
+  { id: 'reason', title: 'Reason', grow: true, cell: ({ reason, code }) => <Reason reason={reason} code={code} /> },
 ];
+
+const STOPS: readonly Column<StoppedAddress>[] = [
+  { id: 'at', title: 'Since', cell: ({ stopped_at }) => <Moment at={stopped_at} /> },
+  { id: 'to', title: 'Address', cell: ({ address }) => address },
+  { id: 'reason', title: 'Reason', grow: true, cell: ({ reason, code }) => <Reason reason={reason} code={code} /> },
+];
+
+/** With the code of the mail server, where its words do not have it. */
+function Reason({ reason, code }: { reason: string | null; code: string | null }) {
+  const text = code === null || reason?.includes(code) ? reason : `${code}: ${reason}`;
+  return <span title={text ?? undefined}>{text ?? '–'}</span>;
+}

@@ -44,6 +44,7 @@ export const useConfiguration = (isAllowed: boolean) =>
   useQuery({ queryKey: ['config'], enabled: isAllowed, queryFn: ({ signal }) => answer(api.GET('/v1/config', { signal })) });
 
 export type Notification = Schemas['Notification'];
+export type StoppedAddress = Schemas['StoppedAddress'];
 
 export const useNotificationRoutes = (isAllowed: boolean) =>
   useQuery({
