@@ -4,9 +4,10 @@ import { type Enqueued, enqueue } from '../../services/ledger/enqueue/enqueue.ts
 import { readLive } from '../../services/ledger/enqueue/join.ts';
 import { idToBytes } from '../../services/ledger/id.ts';
 import { claim } from '../../services/ledger/run/claim.ts';
+import { fail } from '../../services/ledger/run/complete.ts';
 import { withdraw } from '../../services/ledger/withdraw.ts';
 import type { Database } from '../../services/platform/database/database.ts';
-import { ledgerFixture, request } from './fixture.ts';
+import { ledgerFixture, permanent, request } from './fixture.ts';
 import { interleave } from './interleaving.ts';
 
 const on = ledgerFixture();
@@ -48,6 +49,14 @@ test('the slot for which a job was made ready goes to the next job of the user w
   expect(await on.row(id!)).toMatchObject({ state: 'ready', blocked_on: 'slot' });
   expect((await withdraw(oneSlot(), id!, ['ada'], { reason: 'by hand' })).changes).toMatchObject([{ id: next, state: 'ready' }]);
   expect((await take()).jobs).toMatchObject([{ id: next }]);
+});
+
+test('the slot of a user who left the job that runs in it is free as soon as that attempt ends', async () => {
+  const [id, next] = await on.add(ada, { user: 'ada', level: 2 });
+  const { jobs } = await take();
+  await withdraw(oneSlot(), id!, ['ada'], { reason: 'by hand', othersWant: async () => true });
+  await fail(oneSlot(), 'worker-1', [{ job: jobs[0]!, error: permanent() }]);
+  expect(await on.state(next!)).toBe('ready');
 });
 
 test.each([

@@ -2,8 +2,9 @@
  * Where jobs stand: the table that holds a job's id is its state (`ready`, `scheduled`, `blocked`, `running`, `ended`). A transition deletes the row there and inserts one
  * here, in one transaction.
  *
- * Who changes a job locks its row in `jobs` first and then the row of its state, in the order of the ids (`lockJobs`). Only the claim (ready → running) and the completion
- * (running → ended) lock the row of the state alone, which is why the states are looked at in the order of these two: a job that moves on meanwhile is found where it went.
+ * Who changes a job locks its row in `jobs` first and then the row of its state, in the order of the ids (`lockJobs`). Only the claim (ready → running) and the completion of jobs
+ * without dependents (running → ended) lock the row of the state alone, which is why the states are looked at in the order of these two: a job that moves on meanwhile is found
+ * where it went.
  */
 import type { Sql, Transaction } from '../../platform/database/database.ts';
 import { idFromBytes, sortedBytes } from '../id.ts';
