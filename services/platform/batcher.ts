@@ -1,7 +1,7 @@
 /** Handles items in batches: while one batch is under way the next one collects, so a batch grows with the load. */
 import { setImmediate } from 'node:timers/promises';
+import { createTurns } from './bus/turns.ts';
 import { codeOf, isDatabaseAway } from './errors.ts';
-import { createTurns } from './turns.ts';
 
 export interface Batcher<Item, Result> {
   /**

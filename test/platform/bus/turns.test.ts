@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createTurns, type Turns } from '../../services/platform/turns.ts';
+import { createTurns, type Turns } from '../../../services/platform/bus/turns.ts';
 
 /** Of items such as `a1`: the letter is the source. */
 function turnsOf(...items: string[]): Turns<string> {
